@@ -1,0 +1,57 @@
+//! `inspect`.
+
+use napi::bindgen_prelude::{BufferSlice, Uint8ArraySlice, Uint32ArraySlice};
+use napi::{Env, Result};
+use napi_derive::napi;
+use sidegate_core::field::Endpoint;
+use sidegate_core::inspect::{Verdict, inspect as look};
+use sidegate_core::pii::Kinds;
+use sidegate_core::registers::{INSPECT_HEAD, values_max, write_inspection};
+
+use crate::{invalid, require_room};
+
+/// Looks a request body through in one pass, and replaces personal data by placeholders.
+///
+/// `endpoint`: 0 OpenAI chat completions, 1 OpenAI embeddings, 2 Anthropic messages, 3 Anthropic count_tokens.
+/// `scrub`: bits of what is replaced, 1 e-mail addresses, 2 card numbers.
+/// `key`: of the HMAC over the body that leaves.
+/// `regs`: at least 18 registers, and three for each distinct value that may be found; the layout is documented at
+/// `write_inspection` in `native/core/src/registers.rs`.
+/// `digests`: 64 bytes, written only when status (register 0) is 0: SHA-256 of the body, then HMAC-SHA-256 of the body
+/// that leaves.
+///
+/// Returns the edited body if something was replaced. Throws on an unknown endpoint or arrays that are too short.
+#[napi]
+pub fn inspect<'env>(
+    env: &'env Env,
+    body: &[u8],
+    endpoint: u32,
+    scrub: u32,
+    key: &[u8],
+    mut regs: Uint32ArraySlice,
+    mut digests: Uint8ArraySlice,
+) -> Result<Option<BufferSlice<'env>>> {
+    let endpoint = Endpoint::from_number(endpoint).ok_or_else(|| invalid("no such endpoint"))?;
+    require_room(regs.len(), INSPECT_HEAD)?;
+    require_room(digests.len(), 64)?;
+    let inspection = look(
+        body,
+        endpoint,
+        Kinds::from_bits(scrub),
+        key,
+        values_max(regs.len()),
+    );
+    // SAFETY: the body and the key are not looked at any more, so these are the only views even of memory they share.
+    write_inspection(&inspection, unsafe { regs.as_mut() });
+    if inspection.verdict == Verdict::Fine {
+        // SAFETY: as above; the registers' borrow has ended.
+        let digests = unsafe { digests.as_mut() };
+        digests[..32].copy_from_slice(&inspection.digests[0]);
+        digests[32..64].copy_from_slice(&inspection.digests[1]);
+    }
+    inspection
+        .scrubbed
+        .body
+        .map(|edited| BufferSlice::from_data(env, edited))
+        .transpose()
+}

@@ -1,0 +1,24 @@
+//! The native core as seen from JavaScript: thin shells, no logic.
+//!
+//! Times are monotonic milliseconds. Offsets are bytes. Arguments of the wrong kind throw.
+
+mod breaker;
+mod bucket;
+mod inspect;
+mod reply;
+mod scanner;
+
+use napi::{Error, Result, Status};
+
+fn invalid(reason: &str) -> Error {
+    Error::new(Status::InvalidArg, reason)
+}
+
+/// Refuses an array that results would not fit.
+fn require_room(have: usize, need: usize) -> Result<()> {
+    if have < need {
+        Err(invalid("the array for the results is too short"))
+    } else {
+        Ok(())
+    }
+}

@@ -1,0 +1,28 @@
+//! `inspectReply`.
+
+use napi::Result;
+use napi::bindgen_prelude::Uint32ArraySlice;
+use napi_derive::napi;
+use sidegate_core::registers::{REPLY, write_reply};
+use sidegate_core::reply::{Dialect, read};
+
+use crate::{invalid, require_room};
+
+/// Looks a whole reply through.
+///
+/// `dialect`: 0 OpenAI, 1 Anthropic.
+/// `regs`: at least 8 registers; the layout is documented at `write_reply` in `native/core/src/registers.rs`.
+///
+/// Throws on an unknown dialect or an array that is too short.
+#[napi]
+pub fn inspect_reply(body: &[u8], dialect: u32, mut regs: Uint32ArraySlice) -> Result<()> {
+    let dialect = Dialect::from_number(dialect).ok_or_else(|| invalid("no such dialect"))?;
+    require_room(regs.len(), REPLY)?;
+    let reading = std::str::from_utf8(body)
+        .ok()
+        .and_then(|text| read(text, dialect).ok());
+    let reading = reading.filter(|reading| reading.object);
+    // SAFETY: the body is not looked at any more, so this is the only view.
+    write_reply(reading.as_ref(), unsafe { regs.as_mut() });
+    Ok(())
+}

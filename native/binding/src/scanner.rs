@@ -1,0 +1,97 @@
+//! `SseScanner`.
+
+use napi::bindgen_prelude::{BufferSlice, Uint32ArraySlice};
+use napi::{Env, Result};
+use napi_derive::napi;
+use sidegate_core::registers::{STREAM, write_stream};
+use sidegate_core::reply::Dialect;
+use sidegate_core::sse::{Output, Scanner};
+
+use crate::{invalid, require_room};
+
+const PASS: u32 = 1;
+const OUTPUT: u32 = 2;
+const EVENT: u32 = 4;
+
+/// Follows a provider's event stream: whole events go on with their bytes unchanged, incomplete ones are held back.
+///
+/// Once an error, malformed data or an event that is too large has been seen, it and all that follows is dropped; so is
+/// what follows the end of the stream (`[DONE]`, `message_stop`).
+#[napi]
+pub struct SseScanner {
+    scanner: Scanner,
+}
+
+#[napi]
+impl SseScanner {
+    /// `dialect`: 0 OpenAI, 1 Anthropic. `stripUsage`: OpenAI's final event, which holds only the usage, is left out.
+    /// `maxEventBytes`: how large an event may be.
+    ///
+    /// Throws on an unknown dialect.
+    #[napi(constructor)]
+    pub fn new(dialect: u32, strip_usage: bool, max_event_bytes: u32) -> Result<Self> {
+        let dialect = Dialect::from_number(dialect).ok_or_else(|| invalid("no such dialect"))?;
+        Ok(SseScanner {
+            scanner: Scanner::new(dialect, strip_usage, max_event_bytes as usize),
+        })
+    }
+
+    /// The next bytes of the stream.
+    ///
+    /// `regs`: at least 10 registers. 0 has the flags of this call: 1 forward the chunk as it is, 2 forward the returned
+    /// buffer instead, neither: nothing to forward; 4 an event was completed. The others are documented at
+    /// `write_stream` in `native/core/src/registers.rs`.
+    ///
+    /// Throws on an array that is too short.
+    #[napi]
+    pub fn push<'env>(
+        &mut self,
+        env: &'env Env,
+        chunk: &[u8],
+        regs: Uint32ArraySlice,
+    ) -> Result<Option<BufferSlice<'env>>> {
+        self.step(env, Some(chunk), regs)
+    }
+
+    /// The stream has ended: a last event that lacks its blank line is taken as complete, and given with it.
+    ///
+    /// `regs`: as for `push`.
+    #[napi]
+    pub fn finish<'env>(
+        &mut self,
+        env: &'env Env,
+        regs: Uint32ArraySlice,
+    ) -> Result<Option<BufferSlice<'env>>> {
+        self.step(env, None, regs)
+    }
+
+    /// After an error or malformed data: the provider's message, or else the data; at most 2,048 bytes.
+    #[napi]
+    pub fn error_text(&self) -> String {
+        self.scanner.error_text()
+    }
+
+    fn step<'env>(
+        &mut self,
+        env: &'env Env,
+        chunk: Option<&[u8]>,
+        mut regs: Uint32ArraySlice,
+    ) -> Result<Option<BufferSlice<'env>>> {
+        require_room(regs.len(), STREAM)?;
+        let before = self.scanner.facts().events;
+        let output = match chunk {
+            Some(chunk) => self.scanner.push(chunk),
+            None => self.scanner.finish(),
+        };
+        let (mut call, buffer) = match output {
+            Output::Nothing => (0, None),
+            Output::Pass => (PASS, None),
+            Output::Bytes(bytes) => (OUTPUT, Some(BufferSlice::copy_from(env, bytes)?)),
+        };
+        let facts = self.scanner.facts();
+        call |= if facts.events != before { EVENT } else { 0 };
+        // SAFETY: the chunk is not looked at any more, so this is the only view even of memory they share.
+        write_stream(call, facts, unsafe { regs.as_mut() });
+        Ok(buffer)
+    }
+}

@@ -1,0 +1,55 @@
+//! The lines of one server-sent event.
+
+use memchr::{memchr, memchr2};
+
+/// What a block of lines says.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Block<'a> {
+    /// The value of its last `event` line, or nothing.
+    pub event: &'a [u8],
+    /// The values of its `data` lines, joined by LF; `None` if it has none.
+    pub data: Option<&'a [u8]>,
+}
+
+/// Parses a block of lines, ended by LF, CR LF or CR. `joined` is needed where data has several lines.
+pub fn parse<'a>(block: &'a [u8], joined: &'a mut Vec<u8>) -> Block<'a> {
+    let mut event: &[u8] = b"";
+    let mut data: Option<&[u8]> = None;
+    let mut several = false;
+    joined.clear();
+    let mut rest = block;
+    while !rest.is_empty() {
+        let end = memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
+        let (name, value) = field(&rest[..end]);
+        match (name, data) {
+            (b"event", _) => event = value,
+            (b"data", None) => data = Some(value),
+            (b"data", Some(first)) => {
+                if !several {
+                    joined.extend_from_slice(first);
+                    several = true;
+                }
+                joined.push(b'\n');
+                joined.extend_from_slice(value);
+            }
+            _ => {}
+        }
+        // The LF of a CR LF makes an empty line here, which has no field.
+        rest = rest.get(end + 1..).unwrap_or_default();
+    }
+    Block {
+        event,
+        data: if several { Some(joined) } else { data },
+    }
+}
+
+/// A line's name and value. A comment's name is empty.
+fn field(line: &[u8]) -> (&[u8], &[u8]) {
+    match memchr(b':', line) {
+        Some(colon) => {
+            let value = &line[colon + 1..];
+            (&line[..colon], value.strip_prefix(b" ").unwrap_or(value))
+        }
+        None => (line, b""),
+    }
+}

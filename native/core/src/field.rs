@@ -1,0 +1,117 @@
+//! The top-level fields of a request that decide what it is, and their types.
+
+use crate::json::Token;
+use crate::key::Key;
+
+/// The API a request is for. The number is the one that crosses the boundary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// OpenAI's `/v1/chat/completions`.
+    Chat = 0,
+    /// OpenAI's `/v1/embeddings`.
+    Embeddings = 1,
+    /// Anthropic's `/v1/messages`.
+    Messages = 2,
+    /// Anthropic's `/v1/messages/count_tokens`.
+    CountTokens = 3,
+}
+
+impl Endpoint {
+    /// From its number; `None` above 3.
+    pub fn from_number(number: u32) -> Option<Endpoint> {
+        [
+            Endpoint::Chat,
+            Endpoint::Embeddings,
+            Endpoint::Messages,
+            Endpoint::CountTokens,
+        ]
+        .get(number as usize)
+        .copied()
+    }
+
+    /// Whether the API is Anthropic's.
+    pub fn is_anthropic(self) -> bool {
+        matches!(self, Endpoint::Messages | Endpoint::CountTokens)
+    }
+}
+
+/// A field whose type is checked and which may stand only once. The number is the one that crosses the boundary.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Field {
+    #[default]
+    Model = 0,
+    Messages = 1,
+    Stream = 2,
+    MaxTokens = 3,
+    MaxCompletionTokens = 4,
+    N = 5,
+    StreamOptions = 6,
+    Tools = 7,
+    Input = 8,
+    System = 9,
+    ResponseFormat = 10,
+    User = 11,
+}
+
+impl Field {
+    /// The field that a top-level key names, if it belongs to the endpoint.
+    pub fn of(endpoint: Endpoint, key: Key) -> Option<Field> {
+        let field = match key {
+            Key::Model => Field::Model,
+            Key::Messages => Field::Messages,
+            Key::Stream => Field::Stream,
+            Key::MaxTokens => Field::MaxTokens,
+            Key::MaxCompletionTokens => Field::MaxCompletionTokens,
+            Key::N => Field::N,
+            Key::StreamOptions => Field::StreamOptions,
+            Key::Tools => Field::Tools,
+            Key::Input => Field::Input,
+            Key::System => Field::System,
+            Key::ResponseFormat => Field::ResponseFormat,
+            Key::User => Field::User,
+            _ => return None,
+        };
+        let belongs = match endpoint {
+            Endpoint::Chat => !matches!(field, Field::Input | Field::System),
+            Endpoint::Embeddings => matches!(field, Field::Model | Field::Input | Field::User),
+            Endpoint::Messages | Endpoint::CountTokens => matches!(
+                field,
+                Field::Model
+                    | Field::Messages
+                    | Field::Stream
+                    | Field::MaxTokens
+                    | Field::Tools
+                    | Field::System
+            ),
+        };
+        belongs.then_some(field)
+    }
+
+    /// Whether a value that begins with `token` has the right type. Numbers are looked at by [`count`].
+    pub fn accepts(self, token: Token) -> bool {
+        use Token::{ArrayStart, Bool, Null, Number, ObjectStart, String};
+        match self {
+            Field::Model => matches!(token, String(_)),
+            Field::Messages => matches!(token, ArrayStart),
+            Field::Stream => matches!(token, Bool(_) | Null),
+            Field::MaxTokens | Field::MaxCompletionTokens | Field::N => matches!(token, Number | Null),
+            Field::StreamOptions | Field::ResponseFormat => matches!(token, ObjectStart | Null),
+            Field::Tools => matches!(token, ArrayStart | Null),
+            Field::Input => matches!(token, String(_) | ArrayStart),
+            Field::System => matches!(token, String(_) | ArrayStart | Null),
+            Field::User => matches!(token, String(_) | Null),
+        }
+    }
+}
+
+/// The largest count reported; larger ones are clamped to it. One more means "absent".
+pub const COUNT_MAX: u32 = u32::MAX - 1;
+
+/// A JSON number as a count, read as JavaScript reads it (`1e2` and `5.0` are integers). `None` if it is negative, has
+/// a fraction, or is too large for a double.
+pub fn count(number: &str) -> Option<u32> {
+    let value: f64 = number.parse().ok()?;
+    let valid = value >= 0.0 && value.is_finite() && value.fract() == 0.0;
+    valid.then(|| (value as u32).min(COUNT_MAX))
+}

@@ -1,0 +1,431 @@
+//! What the pipeline must know about a request's body, found in one pass over its bytes.
+
+use crate::digest::{hmac_sha256, sha256};
+use crate::field::{Endpoint, Field, count};
+use crate::json::{Fault, Text, Token, Walker};
+use crate::key::Key;
+use crate::path::Path;
+use crate::pii::Kinds;
+use crate::scrub::{Scrubbed, Scrubber};
+use crate::text::{Decoded, char_count};
+
+/// Why a body is refused, or that it is not. Offsets are bytes of the original body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may go on.
+    #[default]
+    Fine,
+    /// Not JSON (RFC 8259).
+    Invalid(usize),
+    /// Not UTF-8.
+    NotUtf8(usize),
+    /// Arrays and objects nested more than 256 deep.
+    TooDeep(usize),
+    /// A field that stands twice. Parsers differ on which one wins, so a request could be judged as one thing and
+    /// executed as another.
+    Duplicate(Field, usize),
+    /// JSON, but no object.
+    NotAnObject(usize),
+    /// A field's value has the wrong type.
+    WrongType(Field, usize),
+    /// More distinct personal values than there is room for.
+    TooManyValues(usize),
+}
+
+/// Bits of [`Facts::flags`].
+#[allow(missing_docs)]
+pub mod flag {
+    pub const STREAM: u32 = 1;
+    pub const INCLUDE_USAGE: u32 = 2;
+    pub const TOOLS: u32 = 4;
+    pub const IMAGE: u32 = 8;
+    pub const STRUCTURED: u32 = 16;
+    pub const REASONING: u32 = 32;
+    pub const FILE: u32 = 64;
+    pub const MODEL_ESCAPED: u32 = 128;
+    pub const SERVER_TOOLS: u32 = 256;
+    pub const STREAM_OPTIONS: u32 = 512;
+}
+
+/// What a body says. Offsets are bytes of the original body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Bits of [`flag`].
+    pub flags: u32,
+    /// The model's raw bytes inside the quotes.
+    pub model: Option<(usize, usize)>,
+    /// `max_tokens`.
+    pub max_tokens: Option<u32>,
+    /// `max_completion_tokens`.
+    pub max_completion_tokens: Option<u32>,
+    /// `n`.
+    pub n: Option<u32>,
+    /// Bytes of the decoded prompt text.
+    pub text_bytes: usize,
+    /// Code points of it.
+    pub text_chars: usize,
+    /// Strings of it.
+    pub text_spans: usize,
+    /// The value of `stream_options`, null too.
+    pub stream_options: Option<(usize, usize)>,
+    /// Just after the first `{`.
+    pub insert_at: usize,
+    /// How many top-level members there are.
+    pub fields: usize,
+}
+
+/// The outcome of [`inspect`].
+#[derive(Default)]
+pub struct Inspection {
+    /// Whether the body may go on. Unless it is `Fine`, the rest is empty.
+    pub verdict: Verdict,
+    /// What the body says.
+    pub facts: Facts,
+    /// The personal data in it, and the body without.
+    pub scrubbed: Scrubbed,
+    /// SHA-256 of the original body, then HMAC-SHA-256 of the body that leaves.
+    pub digests: [[u8; 32]; 2],
+}
+
+/// Inspects `body`: checks it, reads what it says, and replaces personal data of the given kinds, of which there may
+/// be at most `values_max` distinct values. `key` is for the digest of the body that leaves.
+pub fn inspect(body: &[u8], endpoint: Endpoint, kinds: Kinds, key: &[u8], values_max: usize) -> Inspection {
+    match examine(body, endpoint, kinds, values_max) {
+        Ok((facts, scrubbed)) => {
+            let digests = [
+                sha256(body),
+                hmac_sha256(key, scrubbed.body.as_deref().unwrap_or(body)),
+            ];
+            Inspection {
+                verdict: Verdict::Fine,
+                facts,
+                scrubbed,
+                digests,
+            }
+        }
+        Err(verdict) => Inspection {
+            verdict,
+            ..Inspection::default()
+        },
+    }
+}
+
+fn examine(
+    body: &[u8],
+    endpoint: Endpoint,
+    kinds: Kinds,
+    values_max: usize,
+) -> Result<(Facts, Scrubbed), Verdict> {
+    if u32::try_from(body.len()).is_err() {
+        return Err(Verdict::Invalid(u32::MAX as usize));
+    }
+    let body = std::str::from_utf8(body).map_err(|error| Verdict::NotUtf8(error.valid_up_to()))?;
+    let mut inspector = Inspector::new(body, endpoint, Scrubber::new(body, kinds, values_max));
+    inspector.walk().map_err(|fault| match fault {
+        Fault::Grammar(at) => Verdict::Invalid(at),
+        Fault::Depth(at) => Verdict::TooDeep(at),
+    })?;
+    if inspector.refusal != Verdict::Fine {
+        return Err(inspector.refusal);
+    }
+    if let Some(at) = inspector.scrubber.excess() {
+        return Err(Verdict::TooManyValues(at));
+    }
+    let scrubbed = inspector.scrubber.finish().ok_or(Verdict::TooManyValues(0))?;
+    Ok((inspector.facts, scrubbed))
+}
+
+/// What a container means.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Place {
+    #[default]
+    Outside,
+    Root,
+    Messages,
+    Message,
+    Content,
+    Part,
+    StreamOptions,
+    ResponseFormat,
+    OutputConfig,
+    Thinking,
+    Tools,
+    Tool,
+    Other,
+}
+
+struct Inspector<'b> {
+    body: &'b str,
+    endpoint: Endpoint,
+    walker: Walker<'b>,
+    path: Path<Place>,
+    scrubber: Scrubber<'b>,
+    scratch: Decoded,
+    facts: Facts,
+    /// The first one in document order, which counts only if the rest of the body is JSON.
+    refusal: Verdict,
+    /// A bit for every [`Field`] seen.
+    seen: u32,
+    include_usage_seen: bool,
+    thinking_disabled: bool,
+    /// The top-level field at hand holds prompt text.
+    prompt: bool,
+}
+
+impl<'b> Inspector<'b> {
+    fn new(body: &'b str, endpoint: Endpoint, scrubber: Scrubber<'b>) -> Self {
+        Inspector {
+            body,
+            endpoint,
+            walker: Walker::new(body.as_bytes()),
+            path: Path::default(),
+            scrubber,
+            scratch: Decoded::default(),
+            facts: Facts::default(),
+            refusal: Verdict::Fine,
+            seen: 0,
+            include_usage_seen: false,
+            thinking_disabled: false,
+            prompt: false,
+        }
+    }
+
+    fn walk(&mut self) -> Result<(), Fault> {
+        while let Some(token) = self.walker.next_token()? {
+            match token {
+                Token::Key(text) => self.key(text),
+                Token::ObjectEnd | Token::ArrayEnd => self.close(),
+                _ => self.value(token),
+            }
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self, verdict: Verdict) {
+        if self.refusal == Verdict::Fine {
+            self.refusal = verdict;
+        }
+    }
+
+    fn key(&mut self, text: Text) {
+        let key = Key::of(self.body, text, &mut self.scratch);
+        self.path.set_key(key);
+        match self.path.place() {
+            Place::Root => self.root_key(key),
+            Place::StreamOptions if key == Key::IncludeUsage => {
+                if std::mem::replace(&mut self.include_usage_seen, true) {
+                    self.refuse(Verdict::Duplicate(Field::StreamOptions, self.walker.start()));
+                }
+            }
+            _ => {}
+        }
+        if self.walker.depth() > 1 {
+            self.scrubber.look(text);
+        }
+    }
+
+    fn root_key(&mut self, key: Key) {
+        self.facts.fields += 1;
+        self.prompt = matches!(
+            key,
+            Key::Messages | Key::System | Key::Input | Key::Prompt | Key::Tools
+        );
+        if let Some(field) = Field::of(self.endpoint, key) {
+            let bit = 1 << field as u32;
+            if self.seen & bit != 0 {
+                self.refuse(Verdict::Duplicate(field, self.walker.start()));
+            }
+            self.seen |= bit;
+        }
+    }
+
+    fn value(&mut self, token: Token) {
+        let key = self.path.key();
+        let place = self.path.place();
+        match place {
+            Place::Outside => self.document(token),
+            Place::Root => self.root_value(key, token),
+            Place::Other | Place::Messages | Place::Message | Place::Content => {}
+            _ => self.detail(place, key, token),
+        }
+        match token {
+            Token::String(text) => self.string(place, key, text),
+            Token::ObjectStart => self.path.enter(self.child(place, key, false), false),
+            Token::ArrayStart => self.path.enter(self.child(place, key, true), true),
+            _ => {}
+        }
+    }
+
+    fn document(&mut self, token: Token) {
+        match token {
+            Token::ObjectStart => self.facts.insert_at = self.walker.end(),
+            _ => self.refuse(Verdict::NotAnObject(self.walker.start())),
+        }
+    }
+
+    /// A top-level value.
+    fn root_value(&mut self, key: Key, token: Token) {
+        let chat = self.endpoint == Endpoint::Chat;
+        if let Some(field) = Field::of(self.endpoint, key) {
+            self.field(field, token);
+        }
+        if token == Token::Null {
+            return;
+        }
+        match key {
+            Key::ReasoningEffort | Key::Reasoning if token != Token::Bool(false) => {
+                let none = matches!(token, Token::String(text) if self.spells(text, "none"));
+                if !none {
+                    self.facts.flags |= flag::REASONING;
+                }
+            }
+            Key::OutputFormat if self.endpoint.is_anthropic() => self.facts.flags |= flag::STRUCTURED,
+            Key::WebSearchOptions if chat => self.facts.flags |= flag::SERVER_TOOLS,
+            _ => {}
+        }
+    }
+
+    /// A top-level value of a field whose type is checked.
+    fn field(&mut self, field: Field, token: Token) {
+        let (start, end) = (self.walker.start(), self.walker.end());
+        let facts = &mut self.facts;
+        let mut valid = field.accepts(token);
+        match (field, token) {
+            (Field::Model, Token::String(text)) => {
+                facts.model = Some((text.start, text.end));
+                facts.flags |= if text.escaped() { flag::MODEL_ESCAPED } else { 0 };
+            }
+            (Field::Stream, Token::Bool(true)) => facts.flags |= flag::STREAM,
+            // The end of an object follows when it closes.
+            (Field::StreamOptions, _) => facts.stream_options = Some((start, end)),
+            (Field::MaxTokens | Field::MaxCompletionTokens | Field::N, Token::Number) => {
+                let count = count(&self.body[start..end]);
+                valid = count.is_some();
+                *match field {
+                    Field::MaxTokens => &mut facts.max_tokens,
+                    Field::N => &mut facts.n,
+                    _ => &mut facts.max_completion_tokens,
+                } = count;
+            }
+            _ => {}
+        }
+        if !valid {
+            self.refuse(Verdict::WrongType(field, start));
+        }
+    }
+
+    /// A value inside one of the containers that have a meaning of their own.
+    fn detail(&mut self, place: Place, key: Key, token: Token) {
+        let text = match token {
+            Token::String(text) => Some(text),
+            _ => None,
+        };
+        let spells = |this: &mut Self, words: &[&str]| {
+            text.is_some_and(|text| words.iter().any(|word| this.spells(text, word)))
+        };
+        let set = match (place, key) {
+            (Place::StreamOptions, Key::IncludeUsage) if token == Token::Bool(true) => flag::INCLUDE_USAGE,
+            (Place::ResponseFormat, Key::Type) if spells(self, &["json_schema", "json_object"]) => {
+                flag::STRUCTURED
+            }
+            (Place::OutputConfig, Key::Format) if token != Token::Null => flag::STRUCTURED,
+            (Place::Thinking, Key::Type) => {
+                self.thinking_disabled = spells(self, &["disabled"]);
+                0
+            }
+            (Place::Tools, _) => flag::TOOLS,
+            (Place::Tool, Key::Type) if token != Token::Null && !spells(self, &["custom", "function"]) => {
+                flag::SERVER_TOOLS
+            }
+            (Place::Part, Key::Type) if spells(self, &["image_url", "image", "input_image"]) => flag::IMAGE,
+            (Place::Part, Key::Type) if spells(self, &["input_audio", "file", "document"]) => flag::FILE,
+            _ => 0,
+        };
+        self.facts.flags |= set;
+    }
+
+    fn child(&self, place: Place, key: Key, array: bool) -> Place {
+        let chat = self.endpoint == Endpoint::Chat;
+        let anthropic = self.endpoint.is_anthropic();
+        match (place, key, array) {
+            (Place::Outside, _, false) => Place::Root,
+            (Place::Root, Key::Messages, true) if chat || anthropic => Place::Messages,
+            (Place::Root, Key::Tools, true) if chat || anthropic => Place::Tools,
+            (Place::Root, Key::Functions, true) if chat => Place::Tools,
+            (Place::Root, Key::StreamOptions, false) if chat => Place::StreamOptions,
+            (Place::Root, Key::ResponseFormat, false) if chat => Place::ResponseFormat,
+            (Place::Root, Key::OutputConfig, false) if anthropic => Place::OutputConfig,
+            (Place::Root, Key::Thinking, false) => Place::Thinking,
+            (Place::Messages, _, false) => Place::Message,
+            (Place::Message | Place::Part, Key::Content, true) => Place::Content,
+            (Place::Content, _, false) => Place::Part,
+            (Place::Tools, _, false) if anthropic => Place::Tool,
+            _ => Place::Other,
+        }
+    }
+
+    fn close(&mut self) {
+        match self.path.leave() {
+            Place::StreamOptions => {
+                self.facts.flags |= flag::STREAM_OPTIONS;
+                if let Some((_, end)) = &mut self.facts.stream_options {
+                    *end = self.walker.end();
+                }
+            }
+            Place::Thinking if !std::mem::take(&mut self.thinking_disabled) => {
+                self.facts.flags |= flag::REASONING;
+            }
+            _ => {}
+        }
+    }
+
+    fn string(&mut self, place: Place, key: Key, text: Text) {
+        if self.prompt && !is_label(key) {
+            let raw = &self.body.as_bytes()[text.start..text.end];
+            self.facts.text_spans += 1;
+            self.facts.text_bytes += text.bytes();
+            self.facts.text_chars += char_count(raw) - text.saved_chars;
+        }
+        let model = place == Place::Root && key == Key::Model;
+        // Signed or encrypted by the provider: a changed byte would make it worthless.
+        if !model && !matches!(key, Key::Signature | Key::EncryptedContent) {
+            self.scrubber.look(text);
+        }
+    }
+
+    fn spells(&mut self, text: Text, word: &str) -> bool {
+        // An escape takes at most six bytes for one.
+        if text.end - text.start > 6 * word.len() {
+            return false;
+        }
+        let raw = &self.body[text.start..text.end];
+        if text.escaped() {
+            self.scratch.decode(raw) == word
+        } else {
+            raw == word
+        }
+    }
+}
+
+/// Whether strings under this key are labels, links and blobs, not text that a model reads as such.
+fn is_label(key: Key) -> bool {
+    matches!(
+        key,
+        Key::Type
+            | Key::Role
+            | Key::Id
+            | Key::ToolCallId
+            | Key::ToolUseId
+            | Key::Name
+            | Key::Data
+            | Key::Url
+            | Key::FileData
+            | Key::FileId
+            | Key::Signature
+            | Key::EncryptedContent
+            | Key::MediaType
+            | Key::Detail
+            | Key::Format
+            | Key::CacheControl
+    )
+}

@@ -1,0 +1,175 @@
+//! The names of JSON members that requests and replies are searched for.
+
+use crate::json::Text;
+use crate::text::Decoded;
+
+macro_rules! keys {
+    ($($key:ident = $name:literal),+ $(,)?) => {
+        /// A member's name, as far as it means something here.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        #[repr(u8)]
+        pub enum Key {
+            /// Any other name, or none.
+            #[default]
+            Other,
+            $(#[allow(missing_docs)] $key,)+
+        }
+
+        /// No known name is longer, in bytes.
+        const NAME_MAX: usize = 27;
+
+        impl Key {
+            /// The key with exactly this decoded name.
+            pub fn named(name: &[u8]) -> Key {
+                const TABLE: &[(&[u8], Key)] = &[$(($name, Key::$key)),+];
+                if name.len() > NAME_MAX {
+                    return Key::Other;
+                }
+                let (from, to) = RANGES[name.len()];
+                for (candidate, key) in &TABLE[from as usize..to as usize] {
+                    if *candidate == name {
+                        return *key;
+                    }
+                }
+                Key::Other
+            }
+        }
+
+        const NAMES: &[&[u8]] = &[$($name),+];
+    };
+}
+
+// Ordered by length, so that a lookup compares only names of its own length.
+keys! {
+    N = b"n",
+    Id = b"id",
+    Url = b"url",
+    Data = b"data",
+    Name = b"name",
+    Role = b"role",
+    Text = b"text",
+    Type = b"type",
+    User = b"user",
+    Audio = b"audio",
+    Delta = b"delta",
+    Error = b"error",
+    Input = b"input",
+    Model = b"model",
+    Tools = b"tools",
+    Usage = b"usage",
+    Custom = b"custom",
+    Detail = b"detail",
+    Format = b"format",
+    Prompt = b"prompt",
+    Stream = b"stream",
+    System = b"system",
+    FileId = b"file_id",
+    Choices = b"choices",
+    Content = b"content",
+    Message = b"message",
+    Refusal = b"refusal",
+    Function = b"function",
+    Messages = b"messages",
+    Thinking = b"thinking",
+    FileData = b"file_data",
+    Arguments = b"arguments",
+    Functions = b"functions",
+    Reasoning = b"reasoning",
+    Signature = b"signature",
+    MaxTokens = b"max_tokens",
+    MediaType = b"media_type",
+    ToolCalls = b"tool_calls",
+    StopReason = b"stop_reason",
+    ToolUseId = b"tool_use_id",
+    InputTokens = b"input_tokens",
+    PartialJson = b"partial_json",
+    ToolCallId = b"tool_call_id",
+    CacheControl = b"cache_control",
+    ContentBlock = b"content_block",
+    FinishReason = b"finish_reason",
+    FunctionCall = b"function_call",
+    IncludeUsage = b"include_usage",
+    OutputConfig = b"output_config",
+    OutputFormat = b"output_format",
+    OutputTokens = b"output_tokens",
+    PromptTokens = b"prompt_tokens",
+    CachedTokens = b"cached_tokens",
+    StreamOptions = b"stream_options",
+    ResponseFormat = b"response_format",
+    ReasoningEffort = b"reasoning_effort",
+    CompletionTokens = b"completion_tokens",
+    EncryptedContent = b"encrypted_content",
+    ReasoningContent = b"reasoning_content",
+    WebSearchOptions = b"web_search_options",
+    MaxCompletionTokens = b"max_completion_tokens",
+    PromptTokensDetails = b"prompt_tokens_details",
+    CacheReadInputTokens = b"cache_read_input_tokens",
+    CacheCreationInputTokens = b"cache_creation_input_tokens",
+}
+
+/// For every length: the part of the table that holds names of it. Requires the table to be ordered by length.
+const RANGES: [(u8, u8); NAME_MAX + 1] = {
+    let mut ranges = [(0, 0); NAME_MAX + 1];
+    let mut at = 0;
+    while at < NAMES.len() {
+        let len = NAMES[at].len();
+        assert!(
+            at == 0 || NAMES[at - 1].len() <= len,
+            "names must be ordered by length"
+        );
+        if ranges[len].1 == 0 {
+            ranges[len].0 = at as u8;
+        }
+        ranges[len].1 = at as u8 + 1;
+        at += 1;
+    }
+    ranges
+};
+
+impl Key {
+    /// The key that a string or member name of `body` spells, escapes or not.
+    pub fn of(body: &str, text: Text, scratch: &mut Decoded) -> Key {
+        // An escape takes at most six bytes for one byte of a known name, none of which leaves ASCII.
+        if text.end - text.start > 6 * NAME_MAX {
+            return Key::Other;
+        }
+        let raw = &body[text.start..text.end];
+        if text.escaped() {
+            Key::named(scratch.decode(raw).as_bytes())
+        } else {
+            Key::named(raw.as_bytes())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::{Token, Walker};
+
+    fn of(raw: &str) -> Key {
+        let document = format!("{{\"{raw}\":0}}");
+        let mut walker = Walker::new(document.as_bytes());
+        assert_eq!(walker.next_token(), Ok(Some(Token::ObjectStart)));
+        let Ok(Some(Token::Key(text))) = walker.next_token() else {
+            panic!("{raw}")
+        };
+        Key::of(&document, text, &mut Decoded::default())
+    }
+
+    #[test]
+    fn knows_each_name_however_it_is_spelled() {
+        for name in NAMES {
+            let name = std::str::from_utf8(name).unwrap();
+            assert_ne!(of(name), Key::Other, "{name}");
+            let escaped: String = name.bytes().map(|byte| format!("\\u{byte:04x}")).collect();
+            assert_eq!(of(&escaped), of(name));
+            assert_eq!(of(&format!("{name}x")), Key::Other);
+            assert_eq!(of(&name.to_uppercase()), Key::Other);
+        }
+        assert_eq!(of(r"mod\u0065l"), Key::Model);
+        assert_eq!(of(""), Key::Other);
+        assert_eq!(of(&"x".repeat(200)), Key::Other);
+        assert_eq!(NAMES.iter().map(|name| name.len()).max(), Some(NAME_MAX));
+    }
+}

@@ -1,0 +1,85 @@
+//! Values shared by all threads of the process and named by integer ids.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// A process-wide table. Ids are never used twice, so a late caller can't reach another's value.
+pub struct Registry<T> {
+    inner: Mutex<Option<Table<T>>>,
+}
+
+struct Table<T> {
+    next: u32,
+    values: HashMap<u32, T>,
+}
+
+/// No value has this id: never given out, or closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unknown(pub u32);
+
+impl<T> Registry<T> {
+    /// An empty table, usable as a `static`.
+    pub const fn new() -> Self {
+        Registry {
+            inner: Mutex::new(None),
+        }
+    }
+
+    /// Keeps a value; gives its id, from 1. None once all 2^32 - 1 ids have been given out.
+    pub fn open(&self, value: T) -> Option<u32> {
+        let mut guard = self.lock();
+        let table = guard.get_or_insert_with(|| Table {
+            next: 1,
+            values: HashMap::new(),
+        });
+        let id = table.next;
+        table.next = id.checked_add(1)?;
+        table.values.insert(id, value);
+        Some(id)
+    }
+
+    /// Works on one value, alone.
+    pub fn with<R>(&self, id: u32, work: impl FnOnce(&mut T) -> R) -> Result<R, Unknown> {
+        self.lock()
+            .as_mut()
+            .and_then(|table| table.values.get_mut(&id))
+            .map(work)
+            .ok_or(Unknown(id))
+    }
+
+    /// Lets a value go.
+    pub fn close(&self, id: u32) -> Result<(), Unknown> {
+        self.lock()
+            .as_mut()
+            .and_then(|table| table.values.remove(&id))
+            .map(drop)
+            .ok_or(Unknown(id))
+    }
+
+    /// A thread that panicked while holding the lock leaves numbers that are still numbers.
+    fn lock(&self) -> MutexGuard<'_, Option<Table<T>>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Default for Registry<T> {
+    fn default() -> Self {
+        Registry::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_never_used_twice() {
+        let registry = Registry::new();
+        let first = registry.open("a").unwrap();
+        assert_eq!(registry.with(first, |value| *value), Ok("a"));
+        assert_eq!(registry.close(first), Ok(()));
+        assert_eq!(registry.with(first, |value| *value), Err(Unknown(first)));
+        assert_eq!(registry.close(first), Err(Unknown(first)));
+        assert_ne!(registry.open("b"), Some(first));
+    }
+}

@@ -1,0 +1,474 @@
+//! `inspect`, rule by rule. That it agrees with JavaScript on any document is shown on the other side.
+
+use sidegate_core::field::{Endpoint, Field};
+use sidegate_core::inspect::{Facts, Inspection, Verdict, flag, inspect};
+use sidegate_core::pii::Kinds;
+use sidegate_core::registers::{ABSENT, INSPECT_HEAD, values_max, write_inspection};
+
+const ALL: [Endpoint; 4] = [
+    Endpoint::Chat,
+    Endpoint::Embeddings,
+    Endpoint::Messages,
+    Endpoint::CountTokens,
+];
+
+fn look(body: &str, endpoint: Endpoint) -> Inspection {
+    inspect(body.as_bytes(), endpoint, Kinds::from_bits(3), b"key", 100)
+}
+
+fn facts(body: &str, endpoint: Endpoint) -> Facts {
+    let inspection = look(body, endpoint);
+    assert_eq!(inspection.verdict, Verdict::Fine, "{body}");
+    inspection.facts
+}
+
+fn flags(body: &str, endpoint: Endpoint) -> u32 {
+    facts(body, endpoint).flags
+}
+
+fn verdict(body: &str, endpoint: Endpoint) -> Verdict {
+    look(body, endpoint).verdict
+}
+
+#[test]
+fn reads_a_request() {
+    let body = r#" {"model":"gpt-4o", "stream":true,"stream_options" : {"include_usage":true} ,"n":2,"max_tokens":1e2,
+        "messages":[{"role":"user","content":"hé\n"},{"role":"user","content":[{"type":"text","text":"x"}]}]}"#;
+    let facts = facts(body, Endpoint::Chat);
+    let part = |span: Option<(usize, usize)>| span.map(|(start, end)| &body[start..end]);
+    assert_eq!(part(facts.model), Some("gpt-4o"));
+    assert_eq!(part(facts.stream_options), Some(r#"{"include_usage":true}"#));
+    assert_eq!(
+        facts.flags,
+        flag::STREAM | flag::INCLUDE_USAGE | flag::STREAM_OPTIONS
+    );
+    assert_eq!(
+        (facts.n, facts.max_tokens, facts.max_completion_tokens),
+        (Some(2), Some(100), None)
+    );
+    assert_eq!((facts.text_bytes, facts.text_chars, facts.text_spans), (5, 4, 2));
+    assert_eq!((facts.insert_at, facts.fields), (2, 6));
+}
+
+#[test]
+fn types_are_checked_where_the_field_belongs() {
+    use Endpoint::{Chat, CountTokens, Embeddings, Messages};
+    let chat = [Chat].as_slice();
+    let anthropic = [Messages, CountTokens].as_slice();
+    let both = [Chat, Messages, CountTokens].as_slice();
+    let count = (
+        ["0", "1", "1e2", "5.0", "-0", "1e30", "null"].as_slice(),
+        ["-1", "1.5", "1e400", "\"1\"", "[]", "true"].as_slice(),
+    );
+    let object = (["{}", "null"].as_slice(), ["[]", "\"\"", "1", "true"].as_slice());
+    let table: [(&str, Field, &[Endpoint], (&[&str], &[&str])); 12] = [
+        (
+            "model",
+            Field::Model,
+            &ALL,
+            (&["\"m\""], &["null", "1", "{}", "[]"]),
+        ),
+        (
+            "messages",
+            Field::Messages,
+            both,
+            (&["[]"], &["null", "{}", "\"\""]),
+        ),
+        (
+            "stream",
+            Field::Stream,
+            both,
+            (&["true", "false", "null"], &["1", "\"true\"", "{}"]),
+        ),
+        ("max_tokens", Field::MaxTokens, both, count),
+        ("max_completion_tokens", Field::MaxCompletionTokens, chat, count),
+        ("n", Field::N, chat, count),
+        ("stream_options", Field::StreamOptions, chat, object),
+        (
+            "tools",
+            Field::Tools,
+            both,
+            (&["[]", "null"], &["{}", "\"\"", "1"]),
+        ),
+        (
+            "input",
+            Field::Input,
+            &[Embeddings],
+            (&["\"x\"", "[]"], &["null", "{}", "1"]),
+        ),
+        (
+            "system",
+            Field::System,
+            anthropic,
+            (&["\"x\"", "[]", "null"], &["{}", "1"]),
+        ),
+        ("response_format", Field::ResponseFormat, chat, object),
+        (
+            "user",
+            Field::User,
+            &[Chat, Embeddings],
+            (&["\"x\"", "null"], &["1", "{}"]),
+        ),
+    ];
+    for (name, field, endpoints, (good, bad)) in table {
+        for endpoint in ALL {
+            for value in good {
+                assert_eq!(
+                    verdict(&format!("{{\"{name}\":{value}}}"), endpoint),
+                    Verdict::Fine,
+                    "{name} {value}"
+                );
+            }
+            for value in bad {
+                let belongs = endpoints.contains(&endpoint);
+                let expected = if belongs {
+                    Verdict::WrongType(field, name.len() + 4)
+                } else {
+                    Verdict::Fine
+                };
+                assert_eq!(
+                    verdict(&format!("{{\"{name}\":{value}}}"), endpoint),
+                    expected,
+                    "{name} {value} {endpoint:?}"
+                );
+            }
+            let belongs = endpoints.contains(&endpoint);
+            let twice = format!(
+                "{{\"{name}\":{0},\"\\u{1:04x}{2}\":{0}}}",
+                good[0],
+                name.as_bytes()[0],
+                &name[1..]
+            );
+            let expected = if belongs {
+                Verdict::Duplicate(field, 5 + name.len() + good[0].len())
+            } else {
+                Verdict::Fine
+            };
+            assert_eq!(verdict(&twice, endpoint), expected, "{twice} {endpoint:?}");
+        }
+    }
+}
+
+#[test]
+fn the_first_fault_counts_but_grammar_before_all() {
+    let chat = |body: &str| verdict(body, Endpoint::Chat);
+    assert_eq!(chat(r#"{"n":"x","model":1}"#), Verdict::WrongType(Field::N, 5));
+    assert_eq!(chat(r#"{"n":null,"n":1}"#), Verdict::Duplicate(Field::N, 10));
+    assert_eq!(chat(r#"{"n":"x","model":1"#), Verdict::Invalid(18));
+    assert_eq!(
+        chat(&format!(r#"{{"n":"x","a":{}"#, "[".repeat(300))),
+        Verdict::TooDeep(14 + 255)
+    );
+    assert_eq!(chat("[1]"), Verdict::NotAnObject(0));
+    assert_eq!(chat(" 1"), Verdict::NotAnObject(1));
+    assert_eq!(chat("\"a@b.cc\" x"), Verdict::Invalid(9));
+    assert_eq!(
+        inspect(b"{\"a\":\"\xff\"", Endpoint::Chat, Kinds::default(), b"", 0).verdict,
+        Verdict::NotUtf8(6)
+    );
+    assert_eq!(
+        chat(r#"{"stream_options":{"include_usage":true,"x":1,"include_us\u0061ge":false}}"#),
+        Verdict::Duplicate(Field::StreamOptions, 46)
+    );
+    // Any other field may stand twice, also where it would not be allowed elsewhere.
+    assert_eq!(
+        chat(r#"{"a":1,"a":2,"messages":[{"model":1,"model":2,"include_usage":1,"include_usage":2}]}"#),
+        Verdict::Fine
+    );
+}
+
+#[test]
+fn counts_are_clamped_and_the_newer_limit_wins() {
+    let limit = |body: &str| {
+        let mut registers = [0; INSPECT_HEAD];
+        write_inspection(&look(body, Endpoint::Chat), &mut registers);
+        (registers[6], registers[7])
+    };
+    assert_eq!(limit("{}"), (ABSENT, 1));
+    assert_eq!(
+        limit(r#"{"max_tokens":null,"max_completion_tokens":null,"n":null}"#),
+        (ABSENT, 1)
+    );
+    assert_eq!(
+        limit(r#"{"max_tokens":1e300,"n":99999999999}"#),
+        (ABSENT - 1, ABSENT - 1)
+    );
+    assert_eq!(limit(r#"{"max_tokens":4294967295}"#), (ABSENT - 1, 1));
+    assert_eq!(limit(r#"{"max_completion_tokens":7,"max_tokens":8}"#), (7, 1));
+    assert_eq!(
+        limit(r#"{"max_completion_tokens":null,"max_tokens":8,"n":0}"#),
+        (8, 0)
+    );
+}
+
+#[test]
+fn sets_flags() {
+    use Endpoint::{Chat, Embeddings, Messages};
+    let content = |part: &str| format!(r#"{{"messages":[{{"content":[{part}]}}]}}"#);
+    let table: [(Endpoint, u32, &[&str]); 15] = [
+        (Chat, flag::STREAM, &[r#"{"stream":true}"#]),
+        (
+            Embeddings,
+            0,
+            &[r#"{"stream":true,"tools":[1],"stream_options":{"include_usage":true}}"#],
+        ),
+        (
+            Chat,
+            flag::STREAM_OPTIONS,
+            &[
+                r#"{"stream_options":{"include_usage":false}}"#,
+                r#"{"stream_options":{}}"#,
+            ],
+        ),
+        (
+            Chat,
+            flag::STREAM_OPTIONS,
+            &[r#"{"stream_options":{"x":{"include_usage":true}}}"#],
+        ),
+        (
+            Chat,
+            flag::TOOLS,
+            &[
+                r#"{"tools":[{"type":"web_search"}]}"#,
+                r#"{"functions":[{}]}"#,
+                r#"{"tools":[0]}"#,
+            ],
+        ),
+        (
+            Messages,
+            flag::TOOLS,
+            &[
+                r#"{"tools":[{"name":"a"}]}"#,
+                r#"{"tools":[{"type":"custom"}]}"#,
+                r#"{"tools":[{"type":null},{"type":"functi\u006fn"}]}"#,
+            ],
+        ),
+        (
+            Messages,
+            flag::TOOLS | flag::SERVER_TOOLS,
+            &[
+                r#"{"tools":[{"type":"web_search_20250305"}]}"#,
+                r#"{"tools":[{"type":"custom"},{"type":5}]}"#,
+            ],
+        ),
+        (Chat, flag::SERVER_TOOLS, &[r#"{"web_search_options":{}}"#]),
+        (
+            Chat,
+            flag::STRUCTURED,
+            &[
+                r#"{"response_format":{"type":"json_schema"}}"#,
+                r#"{"response_format":{"a":[{}],"type":"json_\u006fbject"}}"#,
+            ],
+        ),
+        (
+            Messages,
+            flag::STRUCTURED,
+            &[r#"{"output_config":{"format":{}}}"#, r#"{"output_format":{}}"#],
+        ),
+        (
+            Chat,
+            flag::REASONING,
+            &[r#"{"reasoning_effort":"low"}"#, r#"{"reasoning":{}}"#],
+        ),
+        (
+            Messages,
+            flag::REASONING,
+            &[
+                r#"{"thinking":{"type":"enabled"}}"#,
+                r#"{"thinking":{}}"#,
+                r#"{"thinking":{"a":{"type":"disabled"}}}"#,
+            ],
+        ),
+        (
+            Chat,
+            0,
+            &[
+                r#"{"stream":false,"stream_options":null,"tools":[],"functions":[],"response_format":{"type":"text"}}"#,
+                r#"{"response_format":{"json_schema":{"type":"json_object"}},"reasoning_effort":"none","reasoning":null}"#,
+                r#"{"thinking":{"type":"disabled"},"output_format":{},"output_config":{"format":1},"web_search_options":null}"#,
+                r#"{"metadata":{"stream":true,"tools":[1],"reasoning":1},"messages":[{"type":"image"},{"content":{"type":"image"}}]}"#,
+            ],
+        ),
+        (Chat, flag::MODEL_ESCAPED, &[r#"{"model":"gpt\u002d4"}"#]),
+        (
+            Messages,
+            0,
+            &[
+                r#"{"thinking":{"type":"disabled"}}"#,
+                r#"{"output_config":{"effort":"low"}}"#,
+                r#"{"thinking":null,"output_format":null}"#,
+            ],
+        ),
+    ];
+    for (endpoint, expected, bodies) in table {
+        for body in bodies {
+            assert_eq!(flags(body, endpoint), expected, "{body}");
+        }
+    }
+    for (expected, types) in [
+        (flag::IMAGE, ["image_url", "image", "input_image"]),
+        (flag::FILE, ["input_audio", "file", "document"]),
+        (0, ["text", "imag", "tool_use"]),
+    ] {
+        for name in types {
+            let part = format!(r#"{{"a":[{{}}],"type":"{name}"}}"#);
+            assert_eq!(flags(&content(&part), Chat), expected, "{name}");
+            let nested = format!(r#"{{"type":"tool_result","content":[{{}},{part}]}}"#);
+            assert_eq!(flags(&content(&nested), Messages), expected, "{name}");
+            // What a tool was called with is no content.
+            assert_eq!(
+                flags(
+                    &content(&format!(r#"{{"type":"tool_use","input":{part}}}"#)),
+                    Messages
+                ),
+                0
+            );
+        }
+    }
+}
+
+#[test]
+fn prompt_text_is_what_a_model_reads() {
+    let text = |body: &str| {
+        let facts = facts(body, Endpoint::Messages);
+        (facts.text_bytes, facts.text_spans)
+    };
+    assert_eq!(text(r#"{"messages":[{"role":"user","content":"abc"}]}"#), (3, 1));
+    assert_eq!(
+        text(
+            r#"{"system":"ab","prompt":"cd","input":["ef","gh"],"tools":[{"name":"x","description":"ij"}]}"#
+        ),
+        (10, 5)
+    );
+    assert_eq!(
+        text(r#"{"model":"ab","user":"cd","metadata":{"messages":["ef"]},"stop":["gh"]}"#),
+        (0, 0)
+    );
+    assert_eq!(
+        text(r#"{"messages":[{"content":[["ab"],{"x":["c",{"y":["d"]}]}]}]}"#),
+        (4, 3)
+    );
+    for key in [
+        "type",
+        "role",
+        "id",
+        "tool_call_id",
+        "tool_use_id",
+        "name",
+        "data",
+        "url",
+        "file_data",
+        "file_id",
+        "signature",
+        "encrypted_content",
+        "media_type",
+        "detail",
+        "format",
+        "cache_control",
+    ] {
+        assert_eq!(
+            text(&format!(
+                r#"{{"messages":[{{"{key}":"ab","x":"c"}},{{"{key}":["d",["e"],{{"y":"f"}}]}}]}}"#
+            )),
+            (2, 2)
+        );
+    }
+}
+
+#[test]
+fn personal_data_is_replaced() {
+    let body = r#"{"a@b.cc":"a@b.cc","model":"a@b.cc","x":[{"c\u0040d.ee":1,"signature":"a@b.cc","encrypted_content":["a@b.cc"]},
+        "\n4111 1111 1111 1111\t[EMAIL_2] a\u0040b\u002ecc"],"stream_options":{"include_usage":true},"user":"e@f.gg"}"#;
+    let edited = r#"{"a@b.cc":"[EMAIL_1]","model":"a@b.cc","x":[{"[EMAIL_3]":1,"signature":"a@b.cc","encrypted_content":["a@b.cc"]},
+        "\n[CARD_1]\t[EMAIL_2] [EMAIL_1]"],"stream_options":{"include_usage":true},"user":"[EMAIL_4]"}"#;
+    let inspection = look(body, Endpoint::Chat);
+    assert_eq!(
+        inspection
+            .scrubbed
+            .body
+            .as_deref()
+            .map(|body| std::str::from_utf8(body).unwrap()),
+        Some(edited)
+    );
+    let mut registers = [0; INSPECT_HEAD + 3 * 100];
+    write_inspection(&inspection, &mut registers);
+    let part = |start: usize| &edited[registers[start] as usize..registers[start + 1] as usize];
+    assert_eq!((part(3), part(11)), ("a@b.cc", r#"{"include_usage":true}"#));
+    assert_eq!(
+        (registers[13], registers[15], registers[16], registers[17]),
+        (1, 4, 4, 1)
+    );
+    let values: Vec<_> = registers[INSPECT_HEAD..INSPECT_HEAD + 12]
+        .chunks(3)
+        .map(|three| {
+            (
+                three[0] >> 24,
+                three[0] & 0xFF_FFFF,
+                &body[three[1] as usize..three[2] as usize],
+            )
+        })
+        .collect();
+    let expected = [
+        (1, 1, "a@b.cc"),
+        (1, 3, r"c\u0040d.ee"),
+        (2, 1, "4111 1111 1111 1111"),
+        (1, 4, "e@f.gg"),
+    ];
+    assert_eq!(values, expected);
+    let none = inspect(body.as_bytes(), Endpoint::Chat, Kinds::default(), b"key", 100);
+    assert_eq!((none.scrubbed.body, none.scrubbed.emails), (None, 0));
+}
+
+#[test]
+fn there_is_room_for_so_many_values() {
+    let body = r#"{"x":["a@b.cc","a@b.cc","c@d.ee"]}"#;
+    let verdict = |values| inspect(body.as_bytes(), Endpoint::Chat, Kinds::from_bits(3), b"", values).verdict;
+    assert_eq!(verdict(2), Verdict::Fine);
+    assert_eq!(verdict(1), Verdict::TooManyValues(body.find("c@d").unwrap()));
+    assert_eq!(
+        (values_max(18), values_max(20), values_max(21), values_max(0)),
+        (0, 0, 1, 0)
+    );
+}
+
+#[test]
+fn placeholders_in_a_body_cost_nothing() {
+    // Each number is looked up, not searched for.
+    let taken: String = (1..30_000).map(|number| format!("[EMAIL_{number}]")).collect();
+    let values: Vec<String> = (0..1000).map(|number| format!("x{number}@b.cc")).collect();
+    let body = format!(r#"{{"x":"{taken}","y":"{}"}}"#, values.join(" "));
+    let inspection = inspect(body.as_bytes(), Endpoint::Chat, Kinds::from_bits(3), b"", 1000);
+    assert_eq!(inspection.scrubbed.values[999].number, 30_999);
+}
+
+#[test]
+fn digests_are_of_what_came_and_what_leaves() {
+    let hex = |digest: &[u8; 32]| {
+        digest
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    };
+    // RFC 4231, test case 2, needs a body that is no JSON, so the functions are asked themselves.
+    assert_eq!(
+        hex(&sidegate_core::digest::hmac_sha256(
+            b"Jefe",
+            b"what do ya want for nothing?"
+        )),
+        "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+    );
+    assert_eq!(
+        hex(&sidegate_core::digest::sha256(b"abc")),
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    );
+    let body = r#"{"x":"a@b.cc"}"#;
+    let inspection = look(body, Endpoint::Chat);
+    assert_eq!(
+        inspection.digests[0],
+        sidegate_core::digest::sha256(body.as_bytes())
+    );
+    assert_eq!(
+        inspection.digests[1],
+        sidegate_core::digest::hmac_sha256(b"key", br#"{"x":"[EMAIL_1]"}"#)
+    );
+}

@@ -1,0 +1,65 @@
+/** The admin port: health, readiness and metrics. Errors are problem+json (RFC 9457). */
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Registry } from 'prom-client';
+import type { Config } from '../config/schema.ts';
+import { urlOf } from '../listen.ts';
+
+export interface AdminPort {
+  readonly url: string;
+  close(): void;
+}
+
+/** What the admin port shows. */
+export interface AdminView {
+  /** False while draining. */
+  ready(): boolean;
+  readonly registry: Registry;
+}
+
+/** Opens the admin port. */
+export async function openAdmin(config: Config['admin'], view: AdminView): Promise<AdminPort> {
+  const server = createServer({ requestTimeout: 5_000, headersTimeout: 5_000 }, (req, res) => {
+    answer(req, res, view).catch(() => problem(res, 500, 'Internal error', 'The metrics could not be read.'));
+  });
+  server.maxConnections = 64;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(config.port, config.host, resolve);
+  });
+  return {
+    url: urlOf(server, config),
+    close() {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
+
+async function answer(req: IncomingMessage, res: ServerResponse, view: AdminView): Promise<void> {
+  const path = (req.url ?? '/').split('?')[0];
+  if (req.headers.origin !== undefined || req.headers['sec-fetch-site'] === 'cross-site') {
+    return problem(res, 403, 'Origin refused', 'Web pages may not read the admin port.');
+  }
+  if (req.method !== 'GET' && req.method !== 'HEAD')
+    return problem(res, 405, 'Method not allowed', 'Use GET.');
+  if (path === '/healthz') return plain(res, 200, 'ok\n');
+  if (path === '/readyz') return view.ready() ? plain(res, 200, 'ready\n') : plain(res, 503, 'draining\n');
+  if (path === '/metrics') {
+    const text = await view.registry.metrics();
+    res.writeHead(200, { 'content-type': view.registry.contentType });
+    res.end(text);
+    return;
+  }
+  problem(res, 404, 'Not found', 'The admin port serves /healthz, /readyz and /metrics.');
+}
+
+function plain(res: ServerResponse, status: number, text: string): void {
+  res.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' });
+  res.end(text);
+}
+
+function problem(res: ServerResponse, status: number, title: string, detail: string): void {
+  if (res.headersSent) return void res.destroy();
+  res.writeHead(status, { 'content-type': 'application/problem+json' });
+  res.end(JSON.stringify({ type: 'about:blank', title, status, detail }));
+}

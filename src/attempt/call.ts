@@ -1,0 +1,381 @@
+/**
+ * One call to one provider: sends, holds the head back until the first content, and then hands the stream over.
+ * It decides nothing about retries; it says what came.
+ */
+import type { IncomingHttpHeaders } from 'node:http';
+import { promisify } from 'node:util';
+import { brotliDecompress, unzip } from 'node:zlib';
+import type { Dispatcher } from 'undici';
+import { inspectReply, type ReplyFacts, StreamScanner } from '../native.ts';
+import type { DialectName, UpstreamRequest } from '../providers/provider.ts';
+import type { Provider } from './connection.ts';
+import { createPatience, type Patience } from './patience.ts';
+
+/** Why a call gave no answer. */
+export type CallFailure =
+  | 'connect'
+  | 'reset'
+  | 'first_token_timeout'
+  | 'reply_timeout'
+  | 'idle_timeout'
+  | 'deadline'
+  | 'malformed'
+  | 'too_large'
+  | 'error_in_body'
+  | 'ended_early'
+  | 'aborted';
+
+export type CallResult =
+  | { readonly kind: 'failed'; readonly failure: CallFailure }
+  /** Anything but a success, body as it came. */
+  | {
+      readonly kind: 'status';
+      readonly status: number;
+      readonly headers: IncomingHttpHeaders;
+      readonly body: Buffer;
+    }
+  | {
+      readonly kind: 'whole';
+      readonly status: number;
+      readonly headers: IncomingHttpHeaders;
+      readonly body: Buffer;
+      readonly facts: ReplyFacts;
+    }
+  | {
+      readonly kind: 'stream';
+      readonly status: number;
+      readonly headers: IncomingHttpHeaders;
+      readonly stream: UpstreamStream;
+    };
+
+/** A stream that has begun. */
+export interface UpstreamStream {
+  /** Whole events, until null: the end, good or bad. Never rejects. */
+  next(): Promise<Buffer | null>;
+  /** After the end: why it broke off; null: it was complete. */
+  readonly failure: CallFailure | null;
+  /** After the end: finish reason seen, last event missing. */
+  readonly lacksEnd: boolean;
+  readonly toolBegun: boolean;
+  facts(): ReplyFacts;
+}
+
+/** Bounds of one call; all in ms or bytes. */
+export interface CallBounds {
+  readonly firstTokenTimeoutMs: number;
+  readonly replyTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  /** What is left of the request's own time. */
+  readonly remainingMs: number;
+  readonly replyMaxBytes: number;
+  readonly eventMaxBytes: number;
+}
+
+/** Bytes of a stream kept for a slow client before its provider is paused. */
+const queueMaxBytes = 64 * 1024;
+/** How long a connection may stay open after a stream's last event before it is given up. */
+const lingerMs = 1000;
+/** A last event that ends in CR may have its LF on the way. */
+const carriageReturn = 13;
+const tornEndMs = 20;
+/** Bytes of an error reply that are read. */
+const errorMaxBytes = 1024 * 1024;
+
+/** Real time: it measures this process's own stalls, whatever clock decisions are made by. */
+const clock = (): number => performance.now();
+
+const unzipAsync = promisify(unzip);
+const brotliAsync = promisify(brotliDecompress);
+
+/** Sends one request. Resolves once there is something to decide on; never rejects. */
+export function call(
+  provider: Provider,
+  sent: UpstreamRequest,
+  wantsStream: boolean,
+  bounds: CallBounds,
+  signal: AbortSignal,
+): Promise<CallResult> {
+  return new Promise((resolve) => {
+    const handler = new UpstreamCall(
+      provider.dialect.name,
+      sent.stripUsage,
+      wantsStream,
+      bounds,
+      signal,
+      resolve,
+    );
+    const { path, headers, body } = sent;
+    provider.pool.dispatch({ path, method: 'POST', headers: headers as string[], body }, handler);
+  });
+}
+
+type Phase = 'waiting' | 'whole' | 'holding' | 'flowing' | 'done';
+
+class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
+  failure: CallFailure | null = null;
+  lacksEnd = false;
+  readonly #dialect: DialectName;
+  readonly #stripUsage: boolean;
+  readonly #wantsStream: boolean;
+  readonly #bounds: CallBounds;
+  readonly #signal: AbortSignal;
+  readonly #resolve: (result: CallResult) => void;
+  readonly #onAbort = (): void => this.#fail('aborted');
+  #phase: Phase = 'waiting';
+  #controller: Dispatcher.DispatchController | null = null;
+  #status = 0;
+  #headers: IncomingHttpHeaders = {};
+  #scanner: StreamScanner | null = null;
+  #chunks: Buffer[] = [];
+  #bytes = 0;
+  #wake: ((chunk: Buffer | null) => void) | null = null;
+  #paused = false;
+  #timer: Patience;
+  #deadline: Patience | null = null;
+  #linger: NodeJS.Timeout | null = null;
+
+  constructor(
+    dialect: DialectName,
+    stripUsage: boolean,
+    wantsStream: boolean,
+    bounds: CallBounds,
+    signal: AbortSignal,
+    resolve: (result: CallResult) => void,
+  ) {
+    this.#dialect = dialect;
+    this.#stripUsage = stripUsage;
+    this.#wantsStream = wantsStream;
+    this.#bounds = bounds;
+    this.#signal = signal;
+    this.#resolve = resolve;
+    const waitMs = wantsStream ? bounds.firstTokenTimeoutMs : bounds.replyTimeoutMs;
+    const late: CallFailure =
+      waitMs > bounds.remainingMs ? 'deadline' : wantsStream ? 'first_token_timeout' : 'reply_timeout';
+    this.#timer = createPatience(Math.min(waitMs, bounds.remainingMs), () => this.#fail(late), clock);
+    signal.addEventListener('abort', this.#onAbort, { once: true });
+    if (signal.aborted) this.#fail('aborted');
+  }
+
+  get toolBegun(): boolean {
+    return this.#scanner?.toolBegun ?? false;
+  }
+
+  facts(): ReplyFacts {
+    if (this.#scanner === null) throw new Error('no stream has begun');
+    return this.#scanner.facts();
+  }
+
+  // undici's handler: what the provider does.
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#phase === 'done') controller.abort(new Error('given up before it was sent'));
+  }
+
+  onResponseStart(_: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
+    if (this.#phase !== 'waiting' || status < 200) return;
+    this.#status = status;
+    this.#headers = headers;
+    const isStream = String(headers['content-type'] ?? '').startsWith('text/event-stream');
+    if (status >= 300 || !isStream) {
+      this.#phase = 'whole';
+      return;
+    }
+    // Asked for as identity: anything else could not be looked into while it flows.
+    if (!this.#wantsStream || encodingOf(headers) !== null) return this.#fail('malformed');
+    this.#phase = 'holding';
+    this.#scanner = new StreamScanner(this.#dialect, this.#stripUsage, this.#bounds.eventMaxBytes);
+  }
+
+  onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#phase === 'whole') this.#collect(chunk);
+    else if (this.#phase === 'holding' || this.#phase === 'flowing') this.#flow(chunk);
+  }
+
+  onResponseEnd(): void {
+    if (this.#linger !== null) clearTimeout(this.#linger);
+    if (this.#phase === 'whole') this.#finishWhole();
+    else if (this.#phase === 'holding' || this.#phase === 'flowing') {
+      const rest = this.#scanner?.finish() ?? null;
+      if (rest !== null) this.#queue(rest);
+      this.#finishStream();
+    }
+  }
+
+  onResponseError(_: Dispatcher.DispatchController, error: Error): void {
+    if (this.#linger !== null) clearTimeout(this.#linger);
+    const code = 'code' in error ? error.code : '';
+    const connect = code === 'UND_ERR_CONNECT_TIMEOUT' || code === 'ECONNREFUSED' || code === 'ENOTFOUND';
+    this.#fail(connect ? 'connect' : 'reset');
+  }
+
+  // Whole replies.
+
+  #collect(chunk: Buffer): void {
+    this.#bytes += chunk.length;
+    if (this.#status >= 300 && this.#bytes > errorMaxBytes) return;
+    if (this.#bytes > this.#bounds.replyMaxBytes) return this.#fail('too_large');
+    this.#chunks.push(chunk);
+  }
+
+  #finishWhole(): void {
+    const [first] = this.#chunks;
+    const body = this.#chunks.length === 1 && first !== undefined ? first : Buffer.concat(this.#chunks);
+    const encoding = encodingOf(this.#headers);
+    if (encoding === null) return this.#judgeWhole(body);
+    decompress(body, encoding, this.#bounds.replyMaxBytes).then(
+      (plain) => this.#judgeWhole(plain),
+      // What can't be unpacked is no answer, but still the refusal its status says.
+      () => (this.#status >= 300 ? this.#judgeWhole(Buffer.alloc(0)) : this.#fail('malformed')),
+    );
+  }
+
+  #judgeWhole(body: Buffer): void {
+    if (this.#phase === 'done') return;
+    const [status, headers] = [this.#status, this.#headers];
+    if (status >= 300) return this.#settle({ kind: 'status', status, headers, body });
+    const facts = inspectReply(body, this.#dialect);
+    if (facts === null) return this.#fail('malformed');
+    if (facts.error) return this.#fail('error_in_body');
+    // A stream was asked for, and this is no stream: the client's SDK could not read it.
+    if (this.#wantsStream) return this.#fail('malformed');
+    this.#settle({ kind: 'whole', status, headers, body, facts });
+  }
+
+  // Streams.
+
+  #flow(chunk: Buffer): void {
+    const scanner = this.#scanner;
+    if (scanner === null) return;
+    const output = scanner.push(chunk);
+    if (output !== null) this.#queue(output);
+    if (scanner.broken !== null) {
+      return this.#fail(
+        scanner.broken === 'error_event'
+          ? 'error_in_body'
+          : scanner.broken === 'malformed'
+            ? 'malformed'
+            : 'too_large',
+      );
+    }
+    if (this.#phase === 'holding') {
+      if (scanner.content || scanner.finished || scanner.ended) this.#begin();
+      else if (this.#bytes > this.#bounds.eventMaxBytes) return this.#fail('too_large');
+    } else {
+      this.#timer.refresh();
+    }
+    if (!scanner.ended) return;
+    if (this.#linger !== null) clearTimeout(this.#linger);
+    if (chunk.at(-1) !== carriageReturn) return this.#leave();
+    this.#linger = setTimeout(() => this.#leave(), tornEndMs);
+  }
+
+  /** Nothing follows the last event, whatever the connection does. */
+  #leave(): void {
+    this.#linger = setTimeout(
+      () => this.#controller?.abort(new Error('open after its last event')),
+      lingerMs,
+    );
+    this.#finishStream();
+  }
+
+  #begin(): void {
+    this.#phase = 'flowing';
+    this.#timer.cancel();
+    this.#timer = this.#idle();
+    this.#deadline = createPatience(this.#bounds.remainingMs, () => this.#fail('deadline'), clock);
+    this.#resolve({ kind: 'stream', status: this.#status, headers: this.#headers, stream: this });
+  }
+
+  #queue(chunk: Buffer): void {
+    if (this.#wake !== null) {
+      const wake = this.#wake;
+      this.#wake = null;
+      return wake(chunk);
+    }
+    this.#chunks.push(chunk);
+    this.#bytes += chunk.length;
+    if (this.#phase === 'flowing' && this.#bytes > queueMaxBytes && !this.#paused) {
+      this.#paused = true;
+      // A client that reads slowly is no fault of the provider's.
+      this.#timer.cancel();
+      this.#controller?.pause();
+    }
+  }
+
+  next(): Promise<Buffer | null> {
+    const [chunk] = this.#chunks;
+    if (chunk !== undefined) {
+      const all = this.#chunks.length === 1 ? chunk : Buffer.concat(this.#chunks);
+      this.#chunks = [];
+      this.#bytes = 0;
+      if (this.#paused) this.#resume();
+      return Promise.resolve(all);
+    }
+    if (this.#phase === 'done') return Promise.resolve(null);
+    return new Promise((wake) => {
+      this.#wake = wake;
+    });
+  }
+
+  #resume(): void {
+    this.#paused = false;
+    if (this.#phase !== 'flowing') return;
+    this.#timer = this.#idle();
+    this.#controller?.resume();
+  }
+
+  #idle(): Patience {
+    return createPatience(this.#bounds.idleTimeoutMs, () => this.#fail('idle_timeout'), clock);
+  }
+
+  #finishStream(): void {
+    const scanner = this.#scanner;
+    if (scanner === null || this.#phase === 'done') return;
+    if (scanner.broken !== null) return this.#fail('malformed');
+    if (!scanner.ended && !scanner.finished) return this.#fail('ended_early');
+    if (this.#phase === 'holding') this.#begin();
+    this.lacksEnd = !scanner.ended;
+    this.#close();
+  }
+
+  // Ends.
+
+  #settle(result: CallResult): void {
+    this.#close();
+    this.#resolve(result);
+  }
+
+  #fail(failure: CallFailure): void {
+    if (this.#phase === 'done') return;
+    const begun = this.#phase === 'flowing';
+    this.failure = failure;
+    this.#close();
+    // A failed connection says so itself; any other has to be told that nobody waits.
+    if (failure !== 'reset' && failure !== 'connect') this.#controller?.abort(new Error(failure));
+    if (!begun) this.#resolve({ kind: 'failed', failure });
+  }
+
+  #close(): void {
+    this.#phase = 'done';
+    this.#timer.cancel();
+    this.#deadline?.cancel();
+    this.#signal.removeEventListener('abort', this.#onAbort);
+    if (this.#paused) this.#controller?.resume();
+    this.#wake?.(null);
+    this.#wake = null;
+  }
+}
+
+const encodingOf = (headers: IncomingHttpHeaders): string | null => {
+  const encoding = headers['content-encoding'];
+  return encoding === undefined || encoding === '' || encoding === 'identity' ? null : encoding;
+};
+
+/** Bounded: a reply that unpacks to more than `maxBytes` is refused while it unpacks. */
+function decompress(body: Buffer, encoding: string, maxBytes: number): Promise<Buffer> {
+  const options = { maxOutputLength: maxBytes };
+  if (encoding === 'gzip' || encoding === 'deflate') return unzipAsync(body, options);
+  if (encoding === 'br') return brotliAsync(body, options);
+  return Promise.reject(new Error('unknown content encoding'));
+}

@@ -1,0 +1,93 @@
+/** Stage cache: exact answers from memory. The scope denies by default and is part of every key. */
+import type { Config } from '../config/schema.ts';
+import type { Endpoint, Exchange, Identity, ModelRequest, StoredReply } from '../exchange.ts';
+import type { ScrubPolicy } from '../scrub/inspect.ts';
+import { createReplyStore, type StoreBounds } from './store.ts';
+
+/** Only `scopedKey` makes one, so nothing can look into the cache without a scope. */
+export type CacheKey = string & { readonly scoped: unique symbol };
+
+export interface Cache {
+  /** Null: this request neither reads nor writes the cache. */
+  key(exchange: Exchange, identity: Identity, request: ModelRequest, scope: CacheScope): CacheKey | null;
+  get(key: CacheKey, nowMs: number): StoredReply | null;
+  put(key: CacheKey, reply: StoredReply, nowMs: number): void;
+  update(config: Config['cache']): void;
+  readonly size: number;
+  readonly bytes: number;
+}
+
+/** What separates answers besides the request itself. */
+export interface CacheScope {
+  readonly policy: ScrubPolicy;
+  /** Changes with the route's targets, so that a new configuration answers anew. */
+  readonly routeVersion: string;
+  /** SHA-256 of the client's own credential where that is what goes upstream, else empty. */
+  readonly credential: string;
+}
+
+/** Client headers that change what a provider answers. */
+const meaningHeaders = [
+  'anthropic-beta',
+  'anthropic-version',
+  'openai-beta',
+  'openai-organization',
+  'openai-project',
+  'x-simulate',
+];
+const cachedEndpoints: readonly Endpoint['name'][] = ['chat', 'embeddings', 'messages'];
+
+/** What the client's `Cache-Control` says (RFC 9111). */
+export function cacheControl(exchange: Exchange): { readonly read: boolean; readonly write: boolean } {
+  const value = exchange.headers['cache-control'];
+  if (value === undefined) return { read: true, write: true };
+  const noStore = /\bno-store\b/i.test(value);
+  return { read: !noStore && !/\bno-cache\b/i.test(value), write: !noStore };
+}
+
+/** The body's digest covers every field; the rest is whatever stands outside the body and matters. */
+function scopedKey(
+  exchange: Exchange,
+  identity: Identity,
+  request: ModelRequest,
+  scope: CacheScope,
+  shareUsers: boolean,
+): CacheKey {
+  const { headers, endpoint } = exchange;
+  let meaning = '';
+  for (const name of meaningHeaders) meaning += `${headers[name] ?? ''}\0`;
+  const who = `${identity.tenant}\0${shareUsers ? '' : (identity.user ?? '')}\0${scope.credential}`;
+  const what = `${endpoint.name}\0${scope.routeVersion}\0${scope.policy.name}\0${meaning}${request.digest}`;
+  return `${who}\0${what}` as CacheKey;
+}
+
+const boundsOf = (config: Config['cache']): StoreBounds => ({
+  entriesMax: config.enabled ? config.entriesMax : 0,
+  bytesMax: config.bytesMax,
+  ttlMs: config.ttlSeconds * 1000,
+});
+
+export function createCache(config: Config['cache']): Cache {
+  let { enabled, entryMaxBytes, shareUsers } = config;
+  const store = createReplyStore(boundsOf(config));
+  return {
+    key: (exchange, identity, request, scope) =>
+      enabled && cachedEndpoints.includes(exchange.endpoint.name)
+        ? scopedKey(exchange, identity, request, scope, shareUsers)
+        : null,
+    get: store.get,
+    put(key, reply, nowMs) {
+      if (reply.body.length <= entryMaxBytes) store.put(key, reply, nowMs);
+    },
+    update(next) {
+      ({ enabled, entryMaxBytes, shareUsers } = next);
+      store.resize(boundsOf(next));
+    },
+    get size() {
+      return store.size;
+    },
+    get bytes() {
+      return store.bytes;
+    },
+  };
+}

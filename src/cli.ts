@@ -1,0 +1,202 @@
+/** The commands: run, check, demo, simulate, presets, schema. */
+import { parseArgs } from 'node:util';
+import type { Config } from './config/schema.ts';
+import type { LogSink } from './observe/log.ts';
+import type { Sidecar } from './sidecar.ts';
+
+/** What a command may do to the process. */
+export interface Shell {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  print(text: string): void;
+  printError(text: string): void;
+  onSignal(signal: 'SIGTERM' | 'SIGINT' | 'SIGHUP', handler: () => void): void;
+}
+
+const help = `sidegate: an LLM gateway beside your service
+
+  sidegate run [--config FILE]     serve by FILE (else $SIDEGATE_CONFIG, else sidegate.yaml)
+  sidegate check [FILE]            check a configuration: exit 0 when it is good, 1 with all faults
+  sidegate demo [--port N]         serve with the embedded simulator, and with the providers whose keys are set
+  sidegate simulate [--port N] [--config FILE]
+                                   only the simulator: both dialects, and faults to test apps with
+  sidegate presets                 the known providers
+  sidegate schema                  the configuration's JSON Schema
+  sidegate --version | --help | help
+`;
+
+type Command = (args: string[], shell: Shell) => Promise<number>;
+
+/** Every command by its name; the help lists each. */
+export const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
+  ['run', run],
+  ['check', check],
+  ['demo', demo],
+  ['simulate', async (args, shell) => (await import('./simulate/command.ts')).simulate(args, shell)],
+  ['presets', presets],
+  ['schema', schema],
+  ['--version', version],
+  ['--help', usage],
+  ['help', usage],
+]);
+
+/** Runs a command; gives the exit code. Resolves when the command is over. */
+export async function runCli(args: readonly string[], shell: Shell): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === undefined) {
+    shell.printError(help);
+    return 2;
+  }
+  const command = commands.has(name) && rest.includes('--help') ? usage : commands.get(name);
+  if (command === undefined) {
+    shell.printError(`There is no command ${JSON.stringify(name)}.\n\n${help}`);
+    return 2;
+  }
+  try {
+    return await command(rest, shell);
+  } catch (cause) {
+    shell.printError(`sidegate: ${explain(cause)}\n`);
+    return isUsage(cause) ? 2 : 1;
+  }
+}
+
+const isUsage = (cause: unknown): boolean =>
+  cause instanceof Error && 'code' in cause && String(cause.code).startsWith('ERR_PARSE_ARGS');
+
+function explain(cause: unknown): string {
+  if (!(cause instanceof Error)) return String(cause);
+  if (!('code' in cause) || cause.code !== 'EADDRINUSE') return cause.message;
+  const where = 'port' in cause ? `port ${cause.port}` : 'the socket';
+  return `${where} is in use already: end what listens there, or choose another by --port or the configuration.`;
+}
+
+const configPath = (given: string | undefined, shell: Shell): string =>
+  given ?? shell.env.SIDEGATE_CONFIG ?? 'sidegate.yaml';
+
+async function run(args: string[], shell: Shell): Promise<number> {
+  const { values } = parseArgs({ args, options: { config: { type: 'string', short: 'c' } } });
+  const path = configPath(values.config, shell);
+  const { loadConfig, formatFaults } = await import('./config/load.ts');
+  const loaded = loadConfig(path, shell.env);
+  if (!loaded.ok) {
+    shell.printError(`${formatFaults(path, loaded.faults)}\n`);
+    return 1;
+  }
+  return serve(loaded.config, shell, async (sidecar, sink) => {
+    for (const warning of loaded.warnings) sink.log.warn(warning, 'configuration');
+    sink.log.info(
+      { data: sidecar.dataUrl, admin: sidecar.adminUrl, simulated: sidecar.simulated },
+      'listening',
+    );
+    // One at a time: a signal and a change of the file often come together.
+    let reloading = Promise.resolve();
+    const reload = (): void => {
+      reloading = reloading.then(() => reloadFrom(path, shell, sidecar, sink));
+    };
+    shell.onSignal('SIGHUP', reload);
+    const { watchConfig } = await import('./config/reload.ts');
+    return watchConfig(path, reload);
+  });
+}
+
+/** Takes a changed file over, or keeps the old configuration and says every fault of the new one. */
+async function reloadFrom(
+  path: string,
+  shell: Shell,
+  sidecar: Sidecar,
+  { log, setLevel }: LogSink,
+): Promise<void> {
+  const { loadConfig } = await import('./config/load.ts');
+  const loaded = loadConfig(path, shell.env);
+  if (!loaded.ok) {
+    sidecar.reloadRefused();
+    for (const fault of loaded.faults) log.error(fault, 'configuration refused');
+    return;
+  }
+  try {
+    const fixed = await sidecar.reload(loaded.config);
+    setLevel(loaded.config.observe.log);
+    for (const key of fixed) log.warn({ path: key }, 'needs a restart');
+    log.info('configuration reloaded');
+  } catch (cause) {
+    sidecar.reloadRefused();
+    log.error({ reason: cause instanceof Error ? cause.message : '' }, 'configuration refused');
+  }
+}
+
+/** Serves until a signal ends it. */
+async function serve(
+  config: Config,
+  shell: Shell,
+  onReady: (sidecar: Sidecar, sink: LogSink) => Promise<{ close(): void } | null>,
+): Promise<number> {
+  const [{ startSidecar }, { createLog }] = await Promise.all([
+    import('./sidecar.ts'),
+    import('./observe/log.ts'),
+  ]);
+  const sink = createLog(config.observe.log);
+  const sidecar = await startSidecar(config, sink.log);
+  const watcher = await onReady(sidecar, sink);
+  await new Promise<void>((resolve) => {
+    shell.onSignal('SIGTERM', resolve);
+    shell.onSignal('SIGINT', resolve);
+  });
+  sink.log.info('draining');
+  watcher?.close();
+  await sidecar.drain();
+  sink.log.info('stopped');
+  sink.close();
+  return 0;
+}
+
+async function check(args: string[], shell: Shell): Promise<number> {
+  const { positionals } = parseArgs({ args, options: {}, allowPositionals: true });
+  const path = configPath(positionals[0], shell);
+  const { loadConfig, formatFaults } = await import('./config/load.ts');
+  const loaded = loadConfig(path, shell.env);
+  if (loaded.warnings.length > 0)
+    shell.printError(`warning: ${formatFaults(path, loaded.warnings).replaceAll('\n', '\nwarning: ')}\n`);
+  if (loaded.ok) {
+    shell.print(`${path}: good\n`);
+    return 0;
+  }
+  shell.printError(`${formatFaults(path, loaded.faults)}\n`);
+  return 1;
+}
+
+async function demo(args: string[], shell: Shell): Promise<number> {
+  const { values } = parseArgs({ args, options: { port: { type: 'string', short: 'p' } } });
+  const { demoConfig, demoBanner } = await import('./demo.ts');
+  const config = demoConfig(shell.env, values.port);
+  return serve(config, shell, async (sidecar) => {
+    shell.print(demoBanner(config, sidecar));
+    return null;
+  });
+}
+
+async function presets(_: string[], shell: Shell): Promise<number> {
+  const { presets: known } = await import('./providers/presets.ts');
+  for (const [name, { dialect, baseUrl, credentialEnv }] of Object.entries(known)) {
+    shell.print(
+      `${name.padEnd(22)}${dialect.padEnd(12)}${(credentialEnv ?? '-').padEnd(22)}${baseUrl ?? '(embedded)'}\n`,
+    );
+  }
+  return 0;
+}
+
+async function schema(_: string[], shell: Shell): Promise<number> {
+  const { readFile } = await import('node:fs/promises');
+  shell.print(await readFile(new URL('../deploy/sidegate.schema.json', import.meta.url), 'utf8'));
+  return 0;
+}
+
+async function version(_: string[], shell: Shell): Promise<number> {
+  const { readFile } = await import('node:fs/promises');
+  const text = await readFile(new URL('../package.json', import.meta.url), 'utf8');
+  shell.print(`${(JSON.parse(text) as { version: string }).version}\n`);
+  return 0;
+}
+
+async function usage(_: string[], shell: Shell): Promise<number> {
+  shell.print(help);
+  return 0;
+}

@@ -1,0 +1,276 @@
+/** What the schema can't say: that the parts of a configuration fit together. */
+import type { z } from 'zod';
+import { presets } from '../providers/presets.ts';
+import type { DialectName } from '../providers/provider.ts';
+import { didYouMean, type Finding, type Path, pathText } from './faults.ts';
+import type { Show } from './issues.ts';
+import { configSchema } from './schema.ts';
+import {
+  allowedHostFault,
+  baseUrlFault,
+  headerFault,
+  isHeaderSafe,
+  isLoopback,
+  isPlainRemote,
+  listenHostFault,
+  originFault,
+  sameHost,
+  socketFault,
+} from './syntax.ts';
+
+/** What the file says, whose types the schema has found right, or undefined. */
+type Sound<T> = T extends readonly (infer Item)[]
+  ? (Sound<Item> | undefined)[]
+  : T extends object
+    ? { [Key in keyof T]?: Sound<T[Key]> | undefined }
+    : T;
+
+/**
+ * A configuration as written, without defaults. What has a fault already is there as undefined, which is why
+ * a check asks `absent` before it complains that something is missing.
+ */
+export type Draft = Sound<z.input<typeof configSchema>>;
+type DraftProvider = NonNullable<NonNullable<Draft['providers']>[string]>;
+
+const absent = (holder: object | undefined, key: string): boolean =>
+  holder === undefined || !Object.hasOwn(holder, key);
+
+interface Report {
+  fault(path: Path, message: string, at?: 'value' | 'key'): void;
+  warn(path: Path, message: string): void;
+  readonly show: Show;
+}
+
+/** Every fault and warning between the parts of a draft. */
+export function checkDraft(draft: Draft, show: Show): { faults: Finding[]; warnings: Finding[] } {
+  const faults: Finding[] = [];
+  const warnings: Finding[] = [];
+  const report: Report = {
+    fault: (path, message, at = 'value') => faults.push({ path, at, message }),
+    warn: (path, message) => warnings.push({ path, at: 'value', message }),
+    show,
+  };
+  checkListen(draft, report);
+  checkKeys(draft, report);
+  checkLimits(draft, report);
+  checkProviders(draft, report);
+  checkRoutes(draft, report);
+  const { backoffBaseMs, backoffMaxMs } = { ...configSchema.parse({}).attempt, ...draft.attempt };
+  if (backoffBaseMs !== undefined && backoffMaxMs !== undefined && backoffBaseMs > backoffMaxMs) {
+    const message = `${backoffBaseMs} is more than backoffMaxMs, ${backoffMaxMs}`;
+    report.fault(
+      ['attempt', absent(draft.attempt, 'backoffBaseMs') ? 'backoffMaxMs' : 'backoffBaseMs'],
+      message,
+    );
+  }
+  return { faults, warnings };
+}
+
+function checkListen(draft: Draft, report: Report): void {
+  const defaults = configSchema.parse({});
+  const listen = { ...defaults.listen, ...draft.listen };
+  const admin = { ...defaults.admin, ...draft.admin };
+  const bySocket = listen.socket !== undefined;
+  for (const [section, host] of [
+    ['listen', listen.host],
+    ['admin', admin.host],
+  ] as const) {
+    if (host === undefined) continue;
+    const fault = listenHostFault(host);
+    if (fault !== null) report.fault([section, 'host'], fault);
+    else if (!isLoopback(host) && !(bySocket && section === 'listen')) {
+      report.warn(
+        [section, 'host'],
+        `${report.show(host)} is not loopback: other machines may reach this port`,
+      );
+    }
+  }
+  if (listen.socket !== undefined) {
+    const fault = socketFault(listen.socket);
+    if (fault !== null) report.fault(['listen', 'socket'], fault);
+  }
+  const { port } = admin;
+  if (!bySocket && port !== 0 && port !== undefined && port === listen.port) {
+    if (sameHost(listen.host ?? '', admin.host ?? '')) {
+      const place = absent(draft.admin, 'port') ? ['listen', 'port'] : ['admin', 'port'];
+      report.fault(place, `listen and admin cannot share port ${port}`);
+    }
+  }
+  listen.allowedHosts?.forEach((host, index) => {
+    const fault = host === undefined ? null : allowedHostFault(host);
+    if (fault !== null) report.fault(['listen', 'allowedHosts', index], fault);
+  });
+  listen.allowedOrigins?.forEach((origin, index) => {
+    const fault = origin === undefined ? null : originFault(origin);
+    if (fault !== null) report.fault(['listen', 'allowedOrigins', index], fault);
+  });
+}
+
+/** Remembers where each value was first, and reports the others. */
+function once(report: Report, what: string): (value: string | undefined, path: Path) => void {
+  const seen = new Map<string, Path>();
+  return (value, path) => {
+    if (value === undefined) return;
+    const first = seen.get(value);
+    if (first === undefined) seen.set(value, path);
+    else report.fault(path, `${what} stands at ${pathText(first)} already`);
+  };
+}
+
+/** The SHA-256 of nothing: a command that found no key. */
+const emptyDigest = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
+
+function checkKeys(draft: Draft, report: Report): void {
+  const { authenticate } = draft;
+  const keyless = absent(authenticate, 'keys') || authenticate?.keys?.length === 0;
+  const sectionFaulty = !absent(draft, 'authenticate') && authenticate === undefined;
+  if (keyless && absent(authenticate, 'anonymousTenant') && !sectionFaulty) {
+    const message =
+      'nobody may call: list `authenticate.keys`, or serve without a key by `authenticate.anonymousTenant`';
+    report.fault(['authenticate'], message, 'key');
+  }
+  const id = once(report, 'this id');
+  const digest = once(report, 'this key');
+  authenticate?.keys?.forEach((key, index) => {
+    const path = ['authenticate', 'keys', index];
+    id(key?.id, [...path, 'id']);
+    digest(key?.sha256, [...path, 'sha256']);
+    if (key?.sha256 === emptyDigest) report.fault([...path, 'sha256'], 'is the digest of an empty key');
+  });
+}
+
+function checkLimits(draft: Draft, report: Report): void {
+  const name = once(report, 'this name');
+  const tenants = new Set((draft.authenticate?.keys ?? []).map((key) => key?.tenant ?? ''));
+  tenants.add(draft.authenticate?.anonymousTenant ?? '');
+  draft.limits?.forEach((limit, index) => {
+    name(limit?.name, ['limits', index, 'name']);
+    const tenant = limit?.tenant ?? '*';
+    if (tenant === '*' || tenants.has(tenant)) return;
+    const guess = didYouMean(tenant, tenants);
+    report.warn(['limits', index, 'tenant'], `no key belongs to the tenant ${report.show(tenant)}${guess}`);
+  });
+}
+
+function checkProviders(draft: Draft, report: Report): void {
+  const providers = Object.entries(draft.providers ?? {});
+  const sectionFaulty = !absent(draft, 'providers') && draft.providers === undefined;
+  if (providers.length === 0 && !sectionFaulty) {
+    const message =
+      'nothing to serve: name at least one provider, such as `openai: { preset: openai, apiKey: … }`';
+    report.fault(['providers'], message, 'key');
+  }
+  for (const [name, provider] of providers) {
+    if (provider === undefined) continue;
+    checkOrigin(['providers', name], provider, report);
+    checkCredential(['providers', name], provider, draft, report);
+    checkHeaders(['providers', name, 'headers'], provider, report);
+  }
+}
+
+const presetOf = (provider: DraftProvider) => {
+  const { preset } = provider;
+  return preset !== undefined && Object.hasOwn(presets, preset) ? presets[preset] : undefined;
+};
+
+/** The dialect a provider speaks; undefined where that is a fault reported elsewhere. */
+const dialectOf = (provider: DraftProvider): DialectName | undefined =>
+  provider.dialect ?? presetOf(provider)?.dialect;
+
+/** Where a provider is and what it speaks. */
+function checkOrigin(path: Path, provider: DraftProvider, report: Report): void {
+  const { preset: name, baseUrl, dialect } = provider;
+  const preset = presetOf(provider);
+  if (name !== undefined && preset === undefined) {
+    const guess = didYouMean(name, Object.keys(presets));
+    const known = guess === '' ? `; known are ${Object.keys(presets).join(', ')}` : guess;
+    report.fault([...path, 'preset'], `there is no preset ${report.show(name)}${known}`);
+  }
+  if (absent(provider, 'preset')) {
+    const missing = ['dialect', 'baseUrl'].filter((key) => absent(provider, key));
+    if (missing.length > 0) {
+      report.fault(path, `needs ${missing.map((key) => `\`${key}\``).join(' and ')}, or a \`preset\``, 'key');
+    }
+  }
+  if (preset !== undefined && dialect !== undefined && dialect !== preset.dialect) {
+    report.fault([...path, 'dialect'], `the preset ${report.show(name)} speaks ${preset.dialect}`);
+  }
+  const simulator = preset !== undefined && preset.baseUrl === null;
+  if (baseUrl !== undefined) {
+    const fault = simulator ? 'the simulator is inside this process: take it out' : baseUrlFault(baseUrl);
+    if (fault !== null) report.fault([...path, 'baseUrl'], fault);
+    else if (isPlainRemote(baseUrl) && (provider.apiKey !== undefined || provider.credential === 'client')) {
+      report.warn([...path, 'baseUrl'], 'the credential travels unencrypted: use https');
+    }
+  }
+  const presetFaulty = !absent(provider, 'preset') && preset === undefined;
+  if (provider.simulate !== undefined && !simulator && !presetFaulty) {
+    report.fault([...path, 'simulate'], 'only a `preset: simulator` has these settings', 'key');
+  }
+}
+
+/** Whose credential a provider gets, and that there is one. */
+function checkCredential(path: Path, provider: DraftProvider, draft: Draft, report: Report): void {
+  const preset = presetOf(provider);
+  const keyless = absent(provider, 'apiKey');
+  const { apiKey } = provider;
+  if (apiKey !== undefined && !isHeaderSafe(apiKey)) {
+    report.fault([...path, 'apiKey'], 'holds a space, line break or other character no header can carry');
+  }
+  if (provider.credential === 'client') {
+    if (!keyless)
+      report.fault([...path, 'apiKey'], 'has no use beside `credential: client`: take one of them out');
+    if ((draft.authenticate?.keys?.length ?? 0) > 0) {
+      const message = "cannot be `client` beside `authenticate.keys`: the app's one header cannot carry both";
+      report.fault([...path, 'credential'], message);
+    }
+  } else if (keyless && typeof preset?.credentialEnv === 'string' && !faultyAt(provider, 'credential')) {
+    const variable = `\${${preset.credentialEnv}}`;
+    report.fault(path, `needs a credential: write \`apiKey: ${variable}\`, or \`credential: client\``, 'key');
+  }
+}
+
+const faultyAt = (holder: object, key: string): boolean =>
+  !absent(holder, key) && (holder as Record<string, unknown>)[key] === undefined;
+
+function checkHeaders(path: Path, provider: DraftProvider, report: Report): void {
+  const name = once(report, 'this header, in other letters,');
+  for (const [header, value] of Object.entries(provider.headers ?? {})) {
+    const fault = headerFault(header, value ?? 'unknown', dialectOf(provider));
+    if (fault !== null) report.fault([...path, header], fault, 'key');
+    name(header.toLowerCase(), [...path, header]);
+  }
+}
+
+function checkRoutes(draft: Draft, report: Report): void {
+  const sectionFaulty = !absent(draft, 'routes') && draft.routes === undefined;
+  if ((draft.routes?.length ?? 0) === 0 && !sectionFaulty) {
+    const message =
+      'no model is served: add a route, such as `{ model: "gpt-*", targets: [{ provider: openai }] }`';
+    report.fault(['routes'], message, 'key');
+  }
+  const providers = draft.providers ?? {};
+  const model = once(report, 'a route for this model');
+  draft.routes?.forEach((route, index) => {
+    const path = ['routes', index];
+    model(route?.model, [...path, 'model']);
+    const target = once(report, 'this target');
+    let first: DialectName | undefined;
+    route?.targets?.forEach((entry, position) => {
+      const at = [...path, 'targets', position];
+      const name = entry?.provider;
+      if (name === undefined || faultyAt(draft, 'providers')) return;
+      if (!Object.hasOwn(providers, name)) {
+        const guess = didYouMean(name, Object.keys(providers));
+        report.fault([...at, 'provider'], `there is no provider ${report.show(name)}${guess}`);
+        return;
+      }
+      target(JSON.stringify([name, entry?.model ?? null]), at);
+      const dialect = dialectOf(providers[name] ?? {});
+      first ??= dialect;
+      if (dialect === undefined || dialect === first) return;
+      const message = `speaks ${dialect}, the first target ${first}: requests keep to their own dialect`;
+      report.warn([...at, 'provider'], message);
+    });
+  });
+}

@@ -1,0 +1,31 @@
+/** Fills `${NAME}` in from the environment, in single text values, so that no secret can add YAML. */
+
+/** The text with its variables filled in, or what is wrong with it. */
+export type Interpolated = { ok: true; text: string } | { ok: false; message: string };
+
+/** `$${`, `${NAME}`, `${NAME:-default}`, or a `${` that is none of them. */
+const reference = /\$\$\{|\$\{(?:([A-Za-z_]\w*)(?::-([^}]*))?\})?/g;
+
+/**
+ * Fills in `${NAME}`, and `${NAME:-default}` where the variable is unset or empty; `$${` stands for `${`.
+ * A variable without a default that is unset is an error that names it.
+ */
+export function interpolate(text: string, env: Readonly<Record<string, string | undefined>>): Interpolated {
+  const faults: string[] = [];
+  const filled = text.replace(reference, (whole, name?: string, fallback?: string) => {
+    if (whole === '$${') return '${';
+    if (name === undefined) {
+      faults.push('after "${" must come NAME} or NAME:-default}; write "$${" for a plain "${"');
+      return '';
+    }
+    // The environment may be a plain object, which inherits names such as `constructor`.
+    const value = Object.hasOwn(env, name) ? env[name] : undefined;
+    if (fallback !== undefined) return value === undefined || value === '' ? fallback : value;
+    if (value === undefined) faults.push(`the environment variable ${name} is not set`);
+    return value ?? '';
+  });
+  const first = faults[0];
+  return first === undefined
+    ? { ok: true, text: filled }
+    : { ok: false, message: [...new Set(faults)].join('; ') };
+}

@@ -1,0 +1,184 @@
+/** Loads a configuration: text to checked settings, or all of its faults at once, each with its place. */
+import { dirname, resolve } from 'node:path';
+import type { z } from 'zod';
+import { checkDraft, type Draft } from './check.ts';
+import { type ConfigText, readConfigText } from './document.ts';
+import { type ConfigFault, type Finding, faultsMax, type Path, pathText } from './faults.ts';
+import { FileFault, readTextFile } from './files.ts';
+import { interpolate } from './interpolate.ts';
+import { describeIssues, type Show, valueAt } from './issues.ts';
+import { type Config, configSchema } from './schema.ts';
+
+export { type ConfigFault, formatFaults } from './faults.ts';
+
+/** What came of loading: settings, or every fault. Warnings are there either way, and refuse nothing. */
+export type ConfigResult =
+  | { ok: true; config: Config; warnings: ConfigFault[] }
+  | { ok: false; faults: ConfigFault[]; warnings: ConfigFault[] };
+
+/** Variables that `${NAME}` may name. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Largest configuration file; 100,000 keys fit. */
+const configMaxBytes = 32 * 1024 * 1024;
+/** Largest file that `file:` may name. */
+const secretMaxBytes = 64 * 1024;
+
+/** Loads a file. Paths after `file:` are relative to its folder. A file that can't be read is a fault too. */
+export function loadConfig(path: string, env: Environment): ConfigResult {
+  let text: string;
+  try {
+    text = readTextFile(path, configMaxBytes);
+  } catch (error) {
+    const message = `the file cannot be used: ${reason(error)}`;
+    return { ok: false, faults: [{ path: '', line: null, column: null, message }], warnings: [] };
+  }
+  return parseConfig(text, env, (file) => readTextFile(resolve(dirname(path), file), secretMaxBytes));
+}
+
+/**
+ * Checks a configuration's text. `env` fills in `${NAME}`; `readFile` gives the text of a file named by
+ * `file:` and may throw. Never throws itself.
+ */
+export function parseConfig(
+  text: string,
+  env: Environment,
+  readFile: (path: string) => string,
+): ConfigResult {
+  const filled = new Filled(env);
+  const source = readConfigText(text, (value, path) => filled.read(value, path));
+  const found = [...source.findings];
+  if (source.value === undefined) return faulty(source, found, []);
+  if (source.value === null) {
+    const message = 'the file is empty: it needs `providers`, `routes`, and keys or a tenant to serve';
+    return faulty(source, [...found, { path: [], at: 'value', message }], []);
+  }
+  found.push(...readSecrets(source.value, readFile));
+  const parsed = validate(source.value, filled);
+  if (!parsed.success) {
+    const known = new Set(found.map(({ path }) => pathText(path)));
+    const more = describeIssues(parsed.error.issues, source.value, filled.show);
+    // A value that could not be filled in is reported once.
+    found.push(...more.filter(({ path }) => path.length === 0 || !known.has(pathText(path))));
+  }
+  const draft = soundPart(source.value, found);
+  const { faults, warnings } = draft === null ? { faults: [], warnings: [] } : checkDraft(draft, filled.show);
+  found.push(...faults);
+  if (found.length > 0 || !parsed.success) return faulty(source, found, warnings);
+  return { ok: true, config: tidy(parsed.data), warnings: place(source, warnings) };
+}
+
+/** The text values that were filled in from the environment. */
+class Filled {
+  readonly #env: Environment;
+  /** Paths of whole or part variables: there, text may stand for a number. */
+  readonly #paths = new Set<string>();
+  /** What was filled in, and how the file has it. */
+  readonly #texts = new Map<string, string>();
+
+  constructor(env: Environment) {
+    this.#env = env;
+  }
+
+  read(value: string, path: Path): string | Finding {
+    if (!value.includes('${')) return value;
+    const result = interpolate(value, this.#env);
+    if (!result.ok) return { path: [...path], at: 'value', message: result.message };
+    this.#paths.add(pathText(path));
+    this.#texts.set(result.text, value);
+    return result.text;
+  }
+
+  has(path: Path): boolean {
+    return this.#paths.has(pathText(path));
+  }
+
+  /** A value for people to see: in quotes, cut, and as the file has it. */
+  readonly show: Show = (value) => {
+    const text = typeof value === 'string' ? (this.#texts.get(value) ?? value) : String(value);
+    return JSON.stringify(text.length > 64 ? `${text.slice(0, 64)}…` : text);
+  };
+}
+
+/** Replaces `file:` in the fields that hold secrets. */
+function readSecrets(root: unknown, readFile: (path: string) => string): Finding[] {
+  const providers = valueAt(root, ['providers']);
+  const names = typeof providers === 'object' && providers !== null ? Object.keys(providers) : [];
+  const paths: Path[] = [['observe', 'digestKey'], ...names.map((name) => ['providers', name, 'apiKey'])];
+  const done = new Set<unknown>();
+  return paths.flatMap((path): Finding[] => {
+    const holder = valueAt(root, path.slice(0, -1));
+    const value = valueAt(root, path);
+    // An alias makes two providers share one object.
+    if (typeof value !== 'string' || !value.startsWith('file:') || done.has(holder)) return [];
+    done.add(holder);
+    try {
+      const secret = readFile(value.slice('file:'.length)).replace(/[\r\n]+$/, '');
+      if (secret !== '') setAt(root, path, secret);
+      return secret === '' ? [{ path, at: 'value', message: 'the file it names is empty' }] : [];
+    } catch (error) {
+      return [{ path, at: 'value', message: `the file it names cannot be used: ${reason(error)}` }];
+    }
+  });
+}
+
+const reason = (error: unknown): string => (error instanceof FileFault ? error.message : 'it cannot be read');
+
+/** Asks the schema; text from the environment may stand for a number or boolean where one is wanted. */
+function validate(root: unknown, filled: Filled): z.ZodSafeParseResult<Config> {
+  const first = configSchema.safeParse(root);
+  let changed = false;
+  for (const { code, path } of first.error?.issues ?? []) {
+    const steps = path.filter((step) => typeof step !== 'symbol');
+    if ((code !== 'invalid_type' && code !== 'invalid_union') || !filled.has(steps)) continue;
+    const text = String(valueAt(root, steps));
+    if (!/^(-?\d+(\.\d+)?|true|false)$/.test(text)) continue;
+    setAt(root, steps, /^[tf]/.test(text) ? text === 'true' : Number(text));
+    changed = true;
+  }
+  return changed ? configSchema.safeParse(root) : first;
+}
+
+function setAt(root: unknown, path: Path, value: unknown): void {
+  const holder = valueAt(root, path.slice(0, -1));
+  const last = path.at(-1);
+  if (typeof holder !== 'object' || holder === null || last === undefined) return;
+  if (Object.hasOwn(holder, last)) (holder as Record<string | number, unknown>)[last] = value;
+}
+
+/**
+ * What can still be checked when something is wrong: faulty values become undefined, so that what is left has
+ * the types of the schema; null when the whole file is wrong. Defaults stay out, since they have no place.
+ */
+function soundPart(root: unknown, found: readonly Finding[]): Draft | null {
+  if (typeof root !== 'object' || root === null || Array.isArray(root)) return null;
+  for (const { path } of found) setAt(root, path, undefined);
+  return root as Draft;
+}
+
+/** Writes values as the stages expect them. */
+function tidy(config: Config): Config {
+  for (const provider of Object.values(config.providers)) {
+    if (provider.baseUrl !== undefined) provider.baseUrl = provider.baseUrl.replace(/\/+$/, '');
+  }
+  config.listen.allowedHosts = config.listen.allowedHosts.map((host) => host.toLowerCase());
+  config.listen.allowedOrigins = config.listen.allowedOrigins.map((origin) => origin.toLowerCase());
+  return config;
+}
+
+function faulty(source: ConfigText, found: readonly Finding[], warnings: readonly Finding[]): ConfigResult {
+  return { ok: false, faults: place(source, found), warnings: place(source, warnings) };
+}
+
+/** Gives findings their lines, in the order of the file. */
+function place(source: ConfigText, found: readonly Finding[]): ConfigFault[] {
+  const placed = found.slice(0, faultsMax).map((finding) => ({
+    path: pathText(finding.path),
+    ...source.locate(finding),
+    message: finding.message,
+  }));
+  placed.sort((a, b) => a.line - b.line || a.column - b.column);
+  const left = found.length - placed.length;
+  if (left === 0) return placed;
+  return [...placed, { path: '', line: null, column: null, message: `and ${left} more` }];
+}

@@ -1,0 +1,105 @@
+/** What hosts, origins, URLs, headers and sockets must look like. Each function gives the fault, or null. */
+import { isIP } from 'node:net';
+import type { DialectName } from '../providers/provider.ts';
+
+const hostName =
+  /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$/i;
+
+/** An address to listen on. */
+export function listenHostFault(host: string): string | null {
+  if (isIP(host) !== 0 || (hostName.test(host) && !/^[\d.]+$/.test(host))) return null;
+  return 'must be an IP address or a host name, without port, scheme or brackets';
+}
+
+/** Whether only this machine can reach the address. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
+}
+
+/** Whether two listeners on the same port would meet. */
+export function sameHost(a: string, b: string): boolean {
+  const everywhere = (host: string) => host === '0.0.0.0' || host === '::';
+  const plain = (host: string) => (host === 'localhost' ? '127.0.0.1' : host.toLowerCase());
+  return everywhere(a) || everywhere(b) || plain(a) === plain(b);
+}
+
+/** A name to accept in `Host`. */
+export function allowedHostFault(host: string): string | null {
+  if (hostName.test(host) || /^\[.*\]$/.test(host)) {
+    if (!host.startsWith('[') || isIP(host.slice(1, -1)) === 6) return null;
+  }
+  return 'must be a host name or address, without scheme, port, path or *; IPv6 in brackets';
+}
+
+/** An origin as browsers send it. */
+export function originFault(origin: string): string | null {
+  const url = URL.canParse(origin) ? new URL(origin) : null;
+  const web = url !== null && (url.protocol === 'https:' || url.protocol === 'http:');
+  if (web && url.origin === origin.toLowerCase()) return null;
+  return 'must be a web origin such as https://app.example: scheme and host, the port if unusual, no path';
+}
+
+/** A provider's base URL. Its text is never repeated: it may hold a credential. */
+export function baseUrlFault(text: string): string | null {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:') || /\s/.test(text)) {
+    return 'must be a URL that begins with https:// or http://';
+  }
+  if (url.username !== '' || url.password !== '') return 'must hold no credentials: use `apiKey`';
+  if (/[?#]/.test(text)) return 'must have no query and no fragment';
+  return null;
+}
+
+/** Whether the credential would travel unencrypted to another machine. */
+export function isPlainRemote(baseUrl: string): boolean {
+  const url = new URL(baseUrl);
+  return url.protocol === 'http:' && !isLoopback(url.hostname.replace(/^\[(.*)\]$/, '$1'));
+}
+
+/** Belong to one connection, not to the request, or are made by the HTTP client. */
+const connectionHeaders = new Set([
+  'connection',
+  'content-length',
+  'expect',
+  'host',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+/** Say how the body is encoded, which is not for the configuration to decide. */
+const bodyHeaders = new Set(['accept-encoding', 'content-encoding', 'content-type']);
+
+/** A header added to each request to a provider. */
+export function headerFault(name: string, value: string, dialect: DialectName | undefined): string | null {
+  const lower = name.toLowerCase();
+  if (!/^[!#$%&'*+.^_`|~0-9a-z-]{1,128}$/.test(lower)) return 'is not a header name';
+  if (connectionHeaders.has(lower)) return 'belongs to the connection and cannot be set';
+  if (bodyHeaders.has(lower)) return 'is set by the gateway';
+  if (lower === 'authorization' || (dialect === 'anthropic' && lower === 'x-api-key')) {
+    return 'carries the credential: use `apiKey`';
+  }
+  if (dialect === 'anthropic' && lower === 'anthropic-version') return "is the client's to set";
+  if (value.length > 8192) return 'has a value of more than 8192 characters';
+  // Refused in any place, since a line break would begin another header.
+  return /^[\x21-\x7e]([\t\x20-\x7e]*[\x21-\x7e])?$/.test(value)
+    ? null
+    : 'has a value that is empty, begins or ends with a space, or holds characters no header can carry';
+}
+
+/** Whether a secret can travel in a header. */
+export const isHeaderSafe = (secret: string): boolean => /^[\x21-\x7e]+$/.test(secret);
+
+/** The kernel's bound on a socket's path, less its final NUL. */
+const socketPathMaxBytes = 107;
+
+export function socketFault(path: string): string | null {
+  if (path === '' || path.endsWith('/')) return 'must be the path of a socket';
+  return Buffer.byteLength(path) > socketPathMaxBytes
+    ? `must have at most ${socketPathMaxBytes} bytes`
+    : null;
+}

@@ -1,0 +1,201 @@
+/** The way out: counts, restores and keeps a reply, and closes the request when its last byte is known. */
+import type { AttemptReply } from './attempt/attempt.ts';
+import type { AnswerStream } from './attempt/follow.ts';
+import type { Reply, StoredReply, StreamReply } from './exchange.ts';
+import type { ReplyFacts } from './native.ts';
+import { countUsage } from './observe/usage.ts';
+import type { Passage } from './passage.ts';
+import type { Dialect } from './providers/provider.ts';
+import { requestIdHeaders } from './respond.ts';
+import { createRestorer } from './scrub/restore.ts';
+import { restoreBody, type Vault } from './scrub/scrub.ts';
+
+const streamType = 'text/event-stream; charset=utf-8';
+const jsonType = 'application/json';
+
+/** Answers from the cache or for an idempotency key: no provider is asked, nothing is charged but the request. */
+export function deliverStored(
+  stored: StoredReply,
+  from: 'hit' | 'replay',
+  vault: Vault | null,
+  passage: Passage,
+): Reply {
+  const { exchange } = passage;
+  const replayed = from === 'replay';
+  const headers = replyHeaders(
+    passage,
+    stored.contentType,
+    stored.target,
+    replayed ? 'sidegate; detail=replay' : 'sidegate; hit',
+  );
+  if (replayed) headers.push('idempotent-replayed', 'true');
+  const keep = replayed ? null : stored;
+  passage.close({
+    status: stored.status,
+    target: stored.target,
+    cache: replayed ? 'bypass' : 'hit',
+    replayed,
+    keep,
+  });
+  if (vault === null || !stored.stream) {
+    const body = vault === null ? stored.body : restoreBody(stored.body, vault);
+    return { kind: 'whole', status: stored.status, headers, body };
+  }
+  const restorer = createRestorer(exchange.endpoint.dialect, vault);
+  const body = Buffer.concat([restorer.push(stored.body), restorer.finish()]);
+  return { kind: 'whole', status: stored.status, headers, body };
+}
+
+/** Passes a provider's reply on. */
+export function deliverAnswer(answer: AttemptReply, vault: Vault | null, passage: Passage): Reply {
+  const { exchange, stages } = passage;
+  const upstreamMs = stages.clock() - answer.begunMs;
+  const type = answer.kind === 'stream' ? streamType : (answer.headers['content-type'] ?? jsonType);
+  const headers = replyHeaders(passage, type, answer.target.label, cacheStatus(passage));
+  headers.push(
+    'x-sidegate-attempts',
+    String(answer.trail.calls),
+    'server-timing',
+    serverTiming(passage, upstreamMs),
+  );
+  addProviderHeaders(answer, headers);
+  if (answer.kind === 'stream') return deliverStream(answer, headers, vault, passage, upstreamMs);
+  const { status, body, facts, target } = answer;
+  if (facts === null) {
+    headers.push('x-should-retry', 'false');
+    if (status === 429) addRetryAfter(answer, stages.clock(), headers);
+    passage.close({ status, target: target.label, upstreamMs });
+  } else {
+    const usage = countUsage(requestOf(passage), facts, true, stages.estimator);
+    const keep: StoredReply = { status, contentType: type, body, stream: false, target: target.label, usage };
+    const cacheable = mayCache(facts, exchange.endpoint.name === 'embeddings');
+    passage.close({ status, target: target.label, usage, upstreamMs, keep, cacheable });
+  }
+  return { kind: 'whole', status, headers, body: vault === null ? body : restoreBody(body, vault) };
+}
+
+function deliverStream(
+  answer: AttemptReply & { kind: 'stream' },
+  headers: readonly string[],
+  vault: Vault | null,
+  passage: Passage,
+  upstreamMs: number,
+): StreamReply {
+  const { dialect } = answer.target.provider;
+  // What is kept for later must not outgrow what the stores take.
+  const { replay, cache } = passage.stages.config;
+  const kept = collector(
+    passage.claim !== null ? replay.bytesMax : passage.cacheKey !== null ? cache.entryMaxBytes : 0,
+  );
+  const chunks = streamOut(answer.stream, dialect, vault, kept, passage.exchange.id, () => {
+    const { stream } = answer;
+    const facts = stream.facts();
+    const complete = stream.refusal === null && !stream.aborted;
+    const usage = countUsage(requestOf(passage), facts, complete, passage.stages.estimator);
+    const body = complete && !stream.restarted ? kept.body() : null;
+    const target = stream.target.label;
+    passage.close({
+      status: answer.status,
+      error: stream.refusal !== null && !stream.aborted ? stream.refusal.code : '',
+      target,
+      usage,
+      upstreamMs,
+      abandoned: stream.aborted,
+      keep:
+        body === null
+          ? null
+          : { status: answer.status, contentType: streamType, body, stream: true, target, usage },
+      cacheable: mayCache(facts, false),
+    });
+  });
+  return { kind: 'stream', status: answer.status, headers, chunks };
+}
+
+async function* streamOut(
+  stream: AnswerStream,
+  dialect: Dialect,
+  vault: Vault | null,
+  kept: Collector,
+  requestId: string,
+  onEnd: () => void,
+): AsyncGenerator<Buffer> {
+  const restorer = vault === null ? null : createRestorer(dialect.name, vault);
+  try {
+    for (let chunk = await stream.next(); chunk !== null; chunk = await stream.next()) {
+      kept.push(chunk);
+      yield restorer === null ? chunk : restorer.push(chunk);
+    }
+    const rest = restorer?.finish();
+    if (rest !== undefined && rest.length > 0) yield rest;
+    if (stream.refusal !== null) yield dialect.errorEvent(stream.refusal, requestId);
+  } finally {
+    onEnd();
+  }
+}
+
+interface Collector {
+  push(chunk: Buffer): void;
+  /** Null: it grew over the bound. */
+  body(): Buffer | null;
+}
+
+function collector(maxBytes: number): Collector {
+  let chunks: Buffer[] | null = maxBytes > 0 ? [] : null;
+  let bytes = 0;
+  return {
+    push(chunk) {
+      if (chunks === null) return;
+      bytes += chunk.length;
+      if (bytes > maxBytes) chunks = null;
+      else chunks.push(chunk);
+    },
+    body: () => (chunks === null ? null : Buffer.concat(chunks)),
+  };
+}
+
+/** Only complete, successful, plain answers: never tool calls, refusals or truncated text. */
+function mayCache(facts: ReplyFacts, embeddings: boolean): boolean {
+  if (facts.error || facts.tool || facts.refused) return false;
+  return facts.finish === 'stop' || (embeddings && facts.finish === 'none');
+}
+
+function replyHeaders(passage: Passage, contentType: string, target: string, cache: string): string[] {
+  const { endpoint, id } = passage.exchange;
+  const headers = ['content-type', contentType, ...requestIdHeaders(endpoint.dialect, id)];
+  headers.push('x-sidegate-target', target, 'cache-status', cache);
+  if (passage.permit !== null) headers.push(...passage.permit.headers);
+  return headers;
+}
+
+const cacheStatus = (passage: Passage): string =>
+  passage.cacheUse === 'miss' ? 'sidegate; fwd=uri-miss' : 'sidegate; fwd=bypass';
+
+/** Server-Timing: what the gateway took, and what the provider took until its reply began, in ms. */
+function serverTiming(passage: Passage, upstreamMs: number): string {
+  const totalMs = passage.stages.clock() - passage.exchange.startedMs;
+  return `sidegate;dur=${Math.max(0, totalMs - upstreamMs).toFixed(3)}, upstream;dur=${upstreamMs.toFixed(3)}`;
+}
+
+/** Those of the provider's headers that say something to the client; its own request id takes the place of ours. */
+function addProviderHeaders({ target, headers: given }: AttemptReply, headers: string[]): void {
+  for (const name in given) {
+    if (!target.provider.dialect.passesBack(name)) continue;
+    const value = given[name];
+    if (typeof value !== 'string') continue;
+    const ours = headers.indexOf(name);
+    if (ours < 0) headers.push(name, value);
+    else headers[ours + 1] = value;
+  }
+}
+
+/** A provider may send one of the two, or none; clients get both. */
+function addRetryAfter({ target, headers: given }: AttemptReply, nowMs: number, headers: string[]): void {
+  const waitMs = Math.max(1, Math.ceil(target.health.restsUntilMs - nowMs));
+  if (given['retry-after'] === undefined) headers.push('retry-after', String(Math.ceil(waitMs / 1000)));
+  if (given['retry-after-ms'] === undefined) headers.push('retry-after-ms', String(waitMs));
+}
+
+function requestOf(passage: Passage): NonNullable<Passage['request']> {
+  if (passage.request === null) throw new Error('a reply without a request');
+  return passage.request;
+}

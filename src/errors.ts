@@ -1,0 +1,276 @@
+/** The error catalogue: every error the gateway itself can answer with. The README's table is held against it. */
+
+/** Who is at fault: the caller, the gateway, or the provider. */
+export type ErrorSource = 'client' | 'gateway' | 'upstream';
+
+interface Entry {
+  readonly status: number;
+  readonly source: ErrorSource;
+  /** Whether the same request may succeed later, unchanged. */
+  readonly retryable: boolean;
+  /** `type` in OpenAI's error object. */
+  readonly openai: string;
+  /** `type` in Anthropic's error object. */
+  readonly anthropic: string;
+  /** What the user should do; part of every message and of the README. */
+  readonly hint: string;
+}
+
+const invalid = { openai: 'invalid_request_error', anthropic: 'invalid_request_error' } as const;
+const upstream = { openai: 'api_error', anthropic: 'api_error' } as const;
+
+export const catalogue = {
+  invalid_json: {
+    status: 400,
+    source: 'client',
+    retryable: false,
+    ...invalid,
+    hint: 'Send one JSON object, encoded as UTF-8.',
+  },
+  invalid_field: {
+    status: 400,
+    source: 'client',
+    retryable: false,
+    ...invalid,
+    hint: 'Correct the named field.',
+  },
+  duplicate_field: {
+    status: 400,
+    source: 'client',
+    retryable: false,
+    ...invalid,
+    hint: 'Send the named field once.',
+  },
+  invalid_header: {
+    status: 400,
+    source: 'client',
+    retryable: false,
+    ...invalid,
+    hint: 'Correct the named header, and send it once.',
+  },
+  pii_blocked: {
+    status: 400,
+    source: 'client',
+    retryable: false,
+    ...invalid,
+    hint: 'Take the personal data out, or ask for the policy to be changed.',
+  },
+  missing_key: {
+    status: 401,
+    source: 'client',
+    retryable: false,
+    openai: 'authentication_error',
+    anthropic: 'authentication_error',
+    hint: 'Send a Sidegate key in `Authorization: Bearer` or `x-api-key`.',
+  },
+  wrong_key: {
+    status: 401,
+    source: 'client',
+    retryable: false,
+    openai: 'authentication_error',
+    anthropic: 'authentication_error',
+    hint: 'Check the key against the configuration, or ask the platform team for a new one.',
+  },
+  model_forbidden: {
+    status: 403,
+    source: 'client',
+    retryable: false,
+    openai: 'permission_error',
+    anthropic: 'permission_error',
+    hint: 'Use a model this key may use, or ask for it to be allowed.',
+  },
+  host_refused: {
+    status: 403,
+    source: 'client',
+    retryable: false,
+    openai: 'permission_error',
+    anthropic: 'permission_error',
+    hint: 'Call localhost, or add the name to `listen.allowedHosts`.',
+  },
+  origin_refused: {
+    status: 403,
+    source: 'client',
+    retryable: false,
+    openai: 'permission_error',
+    anthropic: 'permission_error',
+    hint: 'Call from a server, or add the origin to `listen.allowedOrigins`.',
+  },
+  not_found: {
+    status: 404,
+    source: 'client',
+    retryable: false,
+    openai: 'invalid_request_error',
+    anthropic: 'not_found_error',
+    hint: 'Use one of the endpoints listed in the README; base URLs end in `/v1` for OpenAI, not for Anthropic.',
+  },
+  model_not_found: {
+    status: 404,
+    source: 'client',
+    retryable: false,
+    openai: 'invalid_request_error',
+    anthropic: 'not_found_error',
+    hint: 'Ask for a model that `GET /v1/models` lists, or add a route for it.',
+  },
+  method_not_allowed: {
+    status: 405,
+    source: 'client',
+    retryable: false,
+    ...invalid,
+    hint: 'Use the method named in the `Allow` header.',
+  },
+  body_timeout: {
+    status: 408,
+    source: 'client',
+    retryable: true,
+    ...invalid,
+    hint: 'Send the whole request within `listen.bodyTimeoutMs`.',
+  },
+  idempotency_in_flight: {
+    status: 409,
+    source: 'client',
+    retryable: true,
+    ...invalid,
+    hint: 'Wait for the first request with this key, then repeat it.',
+  },
+  body_too_large: {
+    status: 413,
+    source: 'client',
+    retryable: false,
+    openai: 'invalid_request_error',
+    anthropic: 'request_too_large',
+    hint: 'Send less, or raise `listen.bodyMaxBytes`.',
+  },
+  unsupported_media_type: {
+    status: 415,
+    source: 'client',
+    retryable: false,
+    ...invalid,
+    hint: 'Send the body as `application/json`, without a content encoding.',
+  },
+  idempotency_mismatch: {
+    status: 422,
+    source: 'client',
+    retryable: false,
+    ...invalid,
+    hint: 'Use a new `Idempotency-Key` for another request.',
+  },
+  rate_limited: {
+    status: 429,
+    source: 'gateway',
+    retryable: true,
+    openai: 'rate_limit_error',
+    anthropic: 'rate_limit_error',
+    hint: 'Wait for `Retry-After`, or ask for a higher limit.',
+  },
+  request_too_costly: {
+    status: 429,
+    source: 'gateway',
+    retryable: false,
+    openai: 'rate_limit_error',
+    anthropic: 'rate_limit_error',
+    hint: 'Send a smaller request, or ask for a higher limit: this one can never pass.',
+  },
+  headers_too_large: {
+    status: 431,
+    source: 'client',
+    retryable: false,
+    ...invalid,
+    hint: 'Send fewer or shorter headers.',
+  },
+  internal: {
+    status: 500,
+    source: 'gateway',
+    retryable: true,
+    ...upstream,
+    hint: 'Report it with the request id.',
+  },
+  upstream_failed: {
+    status: 502,
+    source: 'upstream',
+    retryable: true,
+    ...upstream,
+    hint: 'Try again later; the log line of this request names each attempt.',
+  },
+  upstream_credential: {
+    status: 502,
+    source: 'gateway',
+    retryable: false,
+    ...upstream,
+    hint: "Correct the provider's `apiKey`.",
+  },
+  stream_cut: {
+    status: 502,
+    source: 'upstream',
+    retryable: true,
+    ...upstream,
+    hint: 'Repeat the request, or send `x-sidegate-restart: on-cut`.',
+  },
+  targets_down: {
+    status: 503,
+    source: 'upstream',
+    retryable: true,
+    openai: 'api_error',
+    anthropic: 'overloaded_error',
+    hint: 'Wait for `Retry-After`; add a fallback target on another provider.',
+  },
+  draining: {
+    status: 503,
+    source: 'gateway',
+    retryable: true,
+    openai: 'api_error',
+    anthropic: 'overloaded_error',
+    hint: 'Repeat the request: this process is shutting down.',
+  },
+  overloaded: {
+    status: 503,
+    source: 'gateway',
+    retryable: true,
+    openai: 'api_error',
+    anthropic: 'overloaded_error',
+    hint: 'Send fewer requests at once, or raise `listen.inFlightMax`.',
+  },
+  upstream_timeout: {
+    status: 504,
+    source: 'upstream',
+    retryable: true,
+    ...upstream,
+    hint: 'Raise the timeout that is named, or add a fallback target.',
+  },
+} as const satisfies Record<string, Entry>;
+
+export type ErrorCode = keyof typeof catalogue;
+
+/** A stage's "no": a value, never thrown. `respond` turns it into the client's dialect. */
+export class Refusal {
+  readonly code: ErrorCode;
+  /** What happened, one sentence, without the hint; never holds prompt, key or reply text. */
+  readonly message: string;
+  /** The request field or header at fault, if there is one. */
+  readonly param: string | null;
+  /** When it may pass, in ms; sent as `Retry-After` and `retry-after-ms`. */
+  readonly retryAfterMs: number | null;
+  /** Headers that belong to this refusal, as flat name, value pairs. */
+  readonly headers: readonly string[];
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    more: { param?: string; retryAfterMs?: number; headers?: readonly string[] } = {},
+  ) {
+    this.code = code;
+    this.message = message;
+    this.param = more.param ?? null;
+    this.retryAfterMs = more.retryAfterMs ?? null;
+    this.headers = more.headers ?? [];
+  }
+
+  /** The entry of this refusal's code. */
+  get entry(): Entry {
+    return catalogue[this.code];
+  }
+
+  /** The sentence a user reads: what happened and what to do. */
+  get text(): string {
+    return `${this.message} ${this.entry.hint}`;
+  }
+}

@@ -1,0 +1,135 @@
+/** The types of one request on its way through the stages. */
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Refusal } from './errors.ts';
+import type { DialectName } from './providers/provider.ts';
+
+export type EndpointName = 'chat' | 'embeddings' | 'models' | 'messages' | 'count_tokens';
+
+/** An endpoint of the data port. */
+export interface Endpoint {
+  readonly name: EndpointName;
+  readonly dialect: DialectName;
+  readonly method: 'GET' | 'POST';
+  /** What follows a provider's base URL. */
+  readonly upstreamPath: string;
+  /** Number of the endpoint in the native core's `inspect`; -1: it takes no body. */
+  readonly inspectId: number;
+}
+
+/** One request as it came, read whole. Node's request objects end before this. */
+export interface Exchange {
+  /** Sent as `x-request-id`. */
+  readonly id: string;
+  readonly endpoint: Endpoint;
+  /** Path without query, as asked for. */
+  readonly path: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
+  /** Aborted when the client is gone (reason `clientGone`) or must be let go (reason a `Refusal`). */
+  readonly signal: AbortSignal;
+  /** Monotonic, ms. */
+  readonly startedMs: number;
+  /** Lets the work go on when the client hangs up. */
+  detach(): void;
+}
+
+/** The abort reason when nobody listens any more. */
+export const clientGone: unique symbol = Symbol('client gone');
+
+/** Who calls. */
+export interface Identity {
+  readonly tenant: string;
+  readonly team: string | null;
+  readonly user: string | null;
+  /** Id of the virtual key; null for the anonymous tenant. */
+  readonly keyId: string | null;
+  readonly tags: readonly string[];
+  /** Model names the key may use, exact or with a trailing *; null: all. */
+  readonly models: readonly string[] | null;
+}
+
+/** What the pipeline knows about a body, found in one pass over its bytes. */
+export interface ModelRequest {
+  /** The body that may leave the pod: scrubbed where the policy asks for it. */
+  readonly body: Buffer;
+  readonly model: string;
+  readonly stream: boolean;
+  /** The client itself asked for usage on the stream. */
+  readonly wantsUsage: boolean;
+  /** The request's own limit on reply tokens; null: the model's. */
+  readonly maxTokens: number | null;
+  /** Replies asked for. */
+  readonly choices: number;
+  /** UTF-8 bytes and Unicode code points of the prompt's text. */
+  readonly textBytes: number;
+  readonly textCharacters: number;
+  /** Server tools run at the provider: such a request is never repeated. */
+  readonly serverTools: boolean;
+  /** Occurrences found, whatever the policy. */
+  readonly emails: number;
+  readonly cards: number;
+  /** Placeholder → value, for each value that was masked. */
+  readonly masked: ReadonlyMap<string, string> | null;
+  /** SHA-256 of the body as it came, 32 Latin-1 characters. */
+  readonly digest: string;
+  /** HMAC-SHA-256 of `body`, hex; the only trace of the prompt in a record. */
+  readonly keyedDigest: string;
+  /** Byte offsets into `body` where dialects edit in place; 0,0: absent. */
+  readonly modelStart: number;
+  readonly modelEnd: number;
+  readonly streamOptionsStart: number;
+  readonly streamOptionsEnd: number;
+  readonly firstField: number;
+}
+
+/** Tokens of one reply. `known`: the provider said so; else estimated from bytes. */
+export interface Usage {
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly cachedInputTokens: number;
+  readonly known: boolean;
+}
+
+/** How a reply ended, for whoever stores or settles it. */
+export interface Ending {
+  readonly usage: Usage;
+  /** Whole, successful, ended by itself: may be stored for an idempotency key. */
+  readonly complete: boolean;
+  /** `complete`, and a plain text or embeddings answer: may be cached. */
+  readonly cacheable: boolean;
+  /** Why it ended early; null when it didn't. */
+  readonly refusal: Refusal | null;
+  /** The client left first. */
+  readonly abandoned: boolean;
+}
+
+/** What goes back to the client. Headers are flat name, value pairs. */
+export type Reply = WholeReply | StreamReply;
+
+export interface WholeReply {
+  readonly kind: 'whole';
+  readonly status: number;
+  readonly headers: readonly string[];
+  readonly body: Buffer;
+}
+
+export interface StreamReply {
+  readonly kind: 'stream';
+  readonly status: number;
+  readonly headers: readonly string[];
+  /** Whole SSE events; ends by itself, never throws. */
+  readonly chunks: AsyncIterable<Buffer>;
+}
+
+/** A reply as it can be kept: before values are restored in it, so that no store holds personal data. */
+export interface StoredReply {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: Buffer;
+  readonly stream: boolean;
+  /** `provider/model` that answered. */
+  readonly target: string;
+  readonly usage: Usage;
+}
+
+export const noUsage: Usage = { inputTokens: 0, outputTokens: 0, cachedInputTokens: 0, known: true };

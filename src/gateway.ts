@@ -1,0 +1,112 @@
+/** The pipeline: one request through the stages, in the order of the README's diagram. */
+import { type AttemptDeps, attempt } from './attempt/attempt.ts';
+import { authenticate, credentialDigest, denyModel, type Keyring } from './authenticate/authenticate.ts';
+import { type Cache, cacheControl } from './cache/cache.ts';
+import type { Config } from './config/schema.ts';
+import { deliverAnswer, deliverStored } from './deliver.ts';
+import { Refusal } from './errors.ts';
+import type { Exchange, Reply } from './exchange.ts';
+import type { Estimator } from './limit/estimate.ts';
+import type { Limiter } from './limit/limit.ts';
+import type { ExchangeRecord } from './observe/record.ts';
+import { Passage } from './passage.ts';
+import type { Replay } from './replay/replay.ts';
+import { type Route, type RouteTable, route } from './route/route.ts';
+import { inspect, type ScrubPolicy } from './scrub/inspect.ts';
+import { scrub } from './scrub/scrub.ts';
+
+/** What the stages work with: state that lives on, and what the current configuration says. */
+export interface Stages {
+  readonly config: Config;
+  readonly keyring: Keyring;
+  readonly policy: ScrubPolicy;
+  readonly digestKey: Buffer;
+  readonly replay: Replay;
+  readonly limiter: Limiter;
+  readonly estimator: Estimator;
+  readonly cache: Cache;
+  readonly routes: RouteTable;
+  readonly attempt: AttemptDeps;
+  /** Monotonic ms. */
+  readonly clock: () => number;
+  observe(record: ExchangeRecord): void;
+  /** Told of a defect of the gateway's own. */
+  onBug(requestId: string, cause: unknown): void;
+}
+
+/** Takes a request through all stages. Never rejects, and settles whatever it took hold of exactly once. */
+export async function handle(exchange: Exchange, stages: Stages): Promise<Reply> {
+  const passage = new Passage(exchange, stages);
+  try {
+    return await through(exchange, stages, passage);
+  } catch (cause) {
+    passage.bug(cause);
+    return passage.refuse(new Refusal('internal', 'Sidegate failed on this request.'));
+  }
+}
+
+async function through(exchange: Exchange, stages: Stages, passage: Passage): Promise<Reply> {
+  const { clock, policy, config } = stages;
+  const deadlineMs = deadline(exchange, config.attempt.totalTimeoutMs);
+  if (deadlineMs instanceof Refusal) return passage.refuse(deadlineMs);
+
+  const identity = authenticate(exchange.headers, stages.keyring);
+  if (identity instanceof Refusal) return passage.refuse(identity);
+  passage.identity = identity;
+
+  const request = inspect(exchange, policy, stages.digestKey);
+  if (request instanceof Refusal) return passage.refuse(request);
+  passage.request = request;
+  const denied = denyModel(identity, request.model);
+  if (denied !== null) return passage.refuse(denied);
+  const found = route(request.model, exchange.endpoint.dialect, stages.routes);
+  if (found instanceof Refusal) return passage.refuse(found);
+
+  const seen = stages.replay.claim(exchange, identity, request, clock());
+  if (seen instanceof Refusal) return passage.refuse(seen);
+  if (seen.kind === 'stored') return deliverStored(seen.reply, 'replay', request.masked, passage);
+  passage.claim = seen.claim;
+  // Whoever repeats the key wants this answer, even if the first caller has left.
+  if (seen.claim !== null) exchange.detach();
+
+  const permit = stages.limiter.admit(identity, request, clock());
+  if (permit instanceof Refusal) return passage.refuse(permit);
+  passage.permit = permit;
+
+  const vault = scrub(request, policy);
+  if (vault instanceof Refusal) return passage.refuse(vault);
+
+  const control = cacheControl(exchange);
+  const scope = { policy, routeVersion: found.version, credential: credentialScope(exchange, found) };
+  const key = stages.cache.key(exchange, identity, request, scope);
+  const hit = key !== null && control.read ? stages.cache.get(key, clock()) : null;
+  if (hit !== null) return deliverStored(hit, 'hit', vault, passage);
+  passage.cacheKey = control.write ? key : null;
+  passage.cacheUse = key !== null && control.read ? 'miss' : 'bypass';
+
+  const answer = await attempt(found.targets, exchange, request, deadlineMs, stages.attempt);
+  passage.trail = answer.trail;
+  if (answer.kind === 'failed') return passage.refuse(answer.refusal);
+  return deliverAnswer(answer, vault, passage);
+}
+
+/** The request's own deadline from `x-sidegate-timeout` (ms), within the configured one. */
+function deadline(exchange: Exchange, totalTimeoutMs: number): number | Refusal {
+  const header = exchange.headers['x-sidegate-timeout'];
+  if (header === undefined) return exchange.startedMs + totalTimeoutMs;
+  const asked = typeof header === 'string' && /^\d{1,9}$/.test(header) ? Number(header) : 0;
+  if (asked >= 1) return exchange.startedMs + Math.min(asked, totalTimeoutMs);
+  return new Refusal(
+    'invalid_header',
+    'The header x-sidegate-timeout must be a whole number of milliseconds from 1.',
+    {
+      param: 'x-sidegate-timeout',
+    },
+  );
+}
+
+/** Answers paid for with the client's own credential are nobody else's. */
+function credentialScope(exchange: Exchange, found: Route): string {
+  const own = found.targets.some((target) => target.provider.clientCredential);
+  return own ? credentialDigest(exchange.headers) : '';
+}

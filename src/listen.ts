@@ -1,0 +1,318 @@
+/** Stage listen: sockets → exchanges. Node's request objects end here; what is wrong with HTTP is answered here. */
+import { randomUUID } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Config } from './config/schema.ts';
+import { Refusal } from './errors.ts';
+import { clientGone, type Endpoint, type EndpointName, type Exchange, type Reply } from './exchange.ts';
+import { createGuard, duplicateHeader, type Guard } from './guard.ts';
+import type { DialectName } from './providers/provider.ts';
+import { refusalReply, respond } from './respond.ts';
+import { answerBrokenHttp, answerSender, headersMaxBytes, isSending } from './unread.ts';
+
+const post = (
+  name: Endpoint['name'],
+  dialect: DialectName,
+  upstreamPath: string,
+  inspectId: number,
+): Endpoint => ({
+  name,
+  dialect,
+  method: 'POST',
+  upstreamPath,
+  inspectId,
+});
+
+/** Every endpoint of the data port, by path. */
+export const endpoints: ReadonlyMap<string, Endpoint> = new Map([
+  ['/v1/chat/completions', post('chat', 'openai', '/chat/completions', 0)],
+  ['/v1/embeddings', post('embeddings', 'openai', '/embeddings', 1)],
+  ['/v1/messages', post('messages', 'anthropic', '/messages', 2)],
+  ['/v1/messages/count_tokens', post('count_tokens', 'anthropic', '/messages/count_tokens', 3)],
+]);
+
+const modelsPath = '/v1/models';
+const modelsEndpoint = (dialect: DialectName): Endpoint => ({
+  name: 'models',
+  dialect,
+  method: 'GET',
+  upstreamPath: '/models',
+  inspectId: -1,
+});
+
+const headersTimeoutMs = 10_000;
+/** Idle connections are kept longer than usual clients keep theirs, so that none is closed under a request. */
+const idleConnectionMs = 120_000;
+
+/** The open data port. */
+export interface Listener {
+  readonly url: string;
+  readonly inFlight: number;
+  /** Lets go of every request at work; streams get the refusal as an error event. */
+  abortAll(refusal: Refusal): void;
+  /** New requests are refused with this from now on; null: served. */
+  refuseNew(refusal: Refusal | null): void;
+  /** Takes no more connections; resolves when the last request is answered. */
+  drained(): Promise<void>;
+  close(): void;
+  update(config: Config['listen']): void;
+}
+
+interface Active {
+  readonly controller: AbortController;
+  detached: boolean;
+}
+
+/** A request that was refused before there was an exchange. */
+export interface Refused {
+  readonly id: string;
+  /** `none` where the path is no endpoint's. */
+  readonly endpoint: { readonly name: EndpointName | 'none' };
+  readonly startedMs: number;
+}
+
+/**
+ * Opens the data port.
+ * @param handle the pipeline; never rejects
+ * @param onRefused told of what is answered here
+ */
+export async function listen(
+  config: Config['listen'],
+  handle: (exchange: Exchange) => Reply | Promise<Reply>,
+  clock: () => number,
+  onRefused: (request: Refused, refusal: Refusal) => void,
+): Promise<Listener> {
+  let current = config;
+  let guard = createGuard(config);
+  let closedTo: Refusal | null = null;
+  const active = new Set<Active>();
+  // The last request of each connection, for what goes wrong below HTTP.
+  const atWork = new WeakMap<Socket, ServerResponse>();
+  let onIdle: (() => void) | null = null;
+
+  const serve = (req: IncomingMessage, res: ServerResponse): void => {
+    const startedMs = clock();
+    const id = `req_${randomUUID().replaceAll('-', '')}`;
+    const dialect = dialectOf(req);
+    const refuse = (refusal: Refusal): void => {
+      if (res.headersSent || res.destroyed) return;
+      onRefused(
+        { id, endpoint: endpointAt(pathOf(req.url ?? '/'), dialect) ?? noEndpoint, startedMs },
+        refusal,
+      );
+      const reply = refusalReply(refusal, dialect, id);
+      if (isSending(req)) answerSender(reply, req, res);
+      else void respond(reply, res, current);
+    };
+    atWork.set(req.socket, res);
+    const admitted = closedTo ?? admit(req, dialect, guard, active.size, current);
+    if (admitted instanceof Refusal) return refuse(admitted);
+    const entry: Active = { controller: new AbortController(), detached: false };
+    active.add(entry);
+    // A request is over when its work is done and its last byte is written, or nobody is there to write to.
+    let open = 2;
+    const done = (): void => {
+      open -= 1;
+      if (open > 0) return;
+      active.delete(entry);
+      if (active.size === 0) onIdle?.();
+    };
+    res.once('close', () => {
+      if (!res.writableFinished && !entry.detached) entry.controller.abort(clientGone);
+      done();
+    });
+    readBody(req, current.bodyMaxBytes, (body) => {
+      if (body === null || body instanceof Refusal) {
+        if (body !== null) refuse(body);
+        return done();
+      }
+      const { signal } = entry.controller;
+      const detach = (): void => {
+        entry.detached = true;
+      };
+      const { url = '/', headers } = req;
+      const exchange = {
+        id,
+        endpoint: admitted,
+        path: pathOf(url),
+        headers,
+        body,
+        signal,
+        startedMs,
+        detach,
+      };
+      void run(exchange, res).finally(done);
+    });
+  };
+
+  const run = async (exchange: Exchange, res: ServerResponse): Promise<void> => {
+    try {
+      await respond(await handle(exchange), res, current);
+    } catch {
+      // A reply that Node refuses to write: this client goes without, the process lives.
+      res.destroy();
+    }
+  };
+
+  const server = createServer(
+    {
+      maxHeaderSize: headersMaxBytes,
+      headersTimeout: Math.min(headersTimeoutMs, config.bodyTimeoutMs),
+      requestTimeout: config.bodyTimeoutMs,
+      connectionsCheckingInterval: Math.min(1000, config.bodyTimeoutMs),
+      keepAliveTimeout: idleConnectionMs,
+      noDelay: true,
+    },
+    serve,
+  );
+  server.maxConnections = config.connectionsMax;
+  server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => {
+    if (Number(req.headers['content-length'] ?? 0) <= current.bodyMaxBytes) res.writeContinue();
+    serve(req, res);
+  });
+  server.on('clientError', (error: Error & { code?: string }, socket: Socket) => {
+    const id = `req_${randomUUID().replaceAll('-', '')}`;
+    const last = atWork.get(socket);
+    const dialect = last === undefined ? 'openai' : dialectOf(last.req);
+    const refusal = answerBrokenHttp(error, socket, last, dialect, id);
+    if (refusal !== null) onRefused({ id, endpoint: noEndpoint, startedMs: clock() }, refusal);
+  });
+  await opened(server, config);
+
+  return {
+    url: urlOf(server, config),
+    get inFlight() {
+      return active.size;
+    },
+    abortAll(refusal) {
+      for (const { controller } of active) controller.abort(refusal);
+    },
+    refuseNew(refusal) {
+      closedTo = refusal;
+    },
+    async drained() {
+      server.close();
+      server.closeIdleConnections();
+      if (active.size > 0) await new Promise<void>((resolve) => (onIdle = resolve));
+    },
+    close() {
+      server.close();
+      server.closeAllConnections();
+    },
+    update(next) {
+      current = next;
+      guard = createGuard(next);
+      server.maxConnections = next.connectionsMax;
+    },
+  };
+}
+
+const noEndpoint = { name: 'none' } as const;
+
+function endpointAt(path: string, dialect: DialectName): Endpoint | undefined {
+  if (path === modelsPath || path.startsWith(`${modelsPath}/`)) return modelsEndpoint(dialect);
+  return endpoints.get(path);
+}
+
+/** The endpoint a request is for, or why it isn't served. */
+function admit(
+  req: IncomingMessage,
+  dialect: DialectName,
+  guard: Guard,
+  inFlight: number,
+  config: Config['listen'],
+): Endpoint | Refusal {
+  const denied = guard(req.headers) ?? duplicateHeader(req);
+  if (denied !== null) return denied;
+  const path = pathOf(req.url ?? '/');
+  const endpoint = endpointAt(path, dialect);
+  if (endpoint === undefined)
+    return new Refusal('not_found', `There is no endpoint ${JSON.stringify(path.slice(0, 128))}.`);
+  if (req.method !== endpoint.method && !(endpoint.name === 'models' && req.method === 'HEAD')) {
+    const method = String(req.method).slice(0, 16);
+    return new Refusal('method_not_allowed', `${method} is not served here.`, {
+      headers: ['allow', endpoint.method],
+    });
+  }
+  if (inFlight >= config.inFlightMax) {
+    return new Refusal('overloaded', `${inFlight} requests are at work already.`, { retryAfterMs: 1000 });
+  }
+  if (Number(req.headers['content-length'] ?? 0) > config.bodyMaxBytes) return tooLarge(config.bodyMaxBytes);
+  const type = req.headers['content-type'];
+  if (
+    endpoint.method === 'POST' &&
+    type !== undefined &&
+    !/^application\/([\w.+-]+\+)?json\s*(;|$)/i.test(type)
+  ) {
+    return new Refusal('unsupported_media_type', 'The body is not declared as JSON.', {
+      param: 'content-type',
+    });
+  }
+  return endpoint;
+}
+
+const tooLarge = (maxBytes: number): Refusal =>
+  new Refusal('body_too_large', `The body is larger than ${maxBytes} bytes.`);
+
+/** Reads a body up to the bound. Gives the bytes, a refusal, or null when the client left. Calls back once. */
+function readBody(
+  req: IncomingMessage,
+  maxBytes: number,
+  done: (body: Buffer | Refusal | null) => void,
+): void {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  let finished = false;
+  const finish = (result: Buffer | Refusal | null): void => {
+    if (finished) return;
+    finished = true;
+    done(result);
+  };
+  req.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes <= maxBytes) chunks.push(chunk);
+    else {
+      req.removeAllListeners('data');
+      chunks.length = 0;
+      finish(tooLarge(maxBytes));
+    }
+  });
+  req.on('end', () => {
+    const [first] = chunks;
+    finish(chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks));
+  });
+  req.on('close', () => finish(null));
+  // A broken connection closes as well; without a listener it would end the process.
+  req.on('error', () => {});
+}
+
+/** Which SDK asks, where the path doesn't say it: Anthropic's always sends its version. */
+function dialectOf(req: IncomingMessage): DialectName {
+  if (req.headers['anthropic-version'] !== undefined) return 'anthropic';
+  return (req.url ?? '').startsWith('/v1/messages') ? 'anthropic' : 'openai';
+}
+
+function pathOf(url: string): string {
+  const query = url.indexOf('?');
+  return query < 0 ? url : url.slice(0, query);
+}
+
+function opened(server: Server, { host, port, socket }: Config['listen']): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(socket === undefined ? { host, port } : { path: socket }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+/** The address as a base URL. */
+export function urlOf(
+  server: Server,
+  { host, socket }: { readonly host: string; readonly socket?: string | undefined },
+): string {
+  const address = server.address();
+  if (socket !== undefined || address === null || typeof address === 'string') return `unix:${socket ?? ''}`;
+  return `http://${host.includes(':') ? `[${host}]` : host}:${address.port}`;
+}

@@ -1,0 +1,44 @@
+/** `GET /v1/models`: the models the caller may use, by the routes' names. */
+import { authenticate, denyModel } from './authenticate/authenticate.ts';
+import { Refusal } from './errors.ts';
+import type { Exchange, Reply } from './exchange.ts';
+import type { Stages } from './gateway.ts';
+import { Passage } from './passage.ts';
+import { dialects } from './providers/index.ts';
+import { requestIdHeaders } from './respond.ts';
+import { modelNames, route } from './route/route.ts';
+
+/** Answers the list, or one model of it. */
+export function listModels(exchange: Exchange, stages: Stages): Reply {
+  const passage = new Passage(exchange, stages);
+  const identity = authenticate(exchange.headers, stages.keyring);
+  if (identity instanceof Refusal) return passage.refuse(identity);
+  passage.identity = identity;
+  const dialect = dialects[exchange.endpoint.dialect];
+  const name = nameIn(exchange.path);
+  if (name === null) {
+    const names = modelNames(stages.routes).filter((model) => denyModel(identity, model) === null);
+    return answer(passage, dialect.models(names));
+  }
+  const found = route(name, exchange.endpoint.dialect, stages.routes);
+  if (found instanceof Refusal) return passage.refuse(found);
+  const denied = denyModel(identity, name);
+  return denied === null ? answer(passage, dialect.model(name)) : passage.refuse(denied);
+}
+
+function answer(passage: Passage, body: Buffer): Reply {
+  passage.close({ status: 200 });
+  const { endpoint, id } = passage.exchange;
+  const headers = ['content-type', 'application/json', ...requestIdHeaders(endpoint.dialect, id)];
+  return { kind: 'whole', status: 200, headers, body };
+}
+
+/** The name after `/v1/models/`, null for the list. */
+function nameIn(path: string): string | null {
+  const name = path.slice('/v1/models'.length).replace(/^\/+|\/+$/g, '');
+  try {
+    return name === '' ? null : decodeURIComponent(name);
+  } catch {
+    return name;
+  }
+}

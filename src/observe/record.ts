@@ -1,0 +1,100 @@
+/** One flat record per request: the line in the log, and the source of every metric. */
+import type { ErrorCode } from '../errors.ts';
+import type { Exchange, Identity, ModelRequest, Usage } from '../exchange.ts';
+
+/** How the cache took part. */
+export type CacheUse = 'hit' | 'miss' | 'bypass';
+
+/** Flat strings and numbers only; never prompt, key or reply text. */
+export interface ExchangeRecord {
+  readonly requestId: string;
+  readonly endpoint: string;
+  readonly tenant: string;
+  readonly team: string;
+  readonly user: string;
+  readonly keyId: string;
+  readonly tags: string;
+  /** As asked for; empty where it isn't a plain name. */
+  readonly model: string;
+  /** `provider/model` that answered, from the configuration. */
+  readonly target: string;
+  readonly status: number;
+  /** Error code of the catalogue, or empty. */
+  readonly error: ErrorCode | '';
+  readonly stream: boolean;
+  readonly cache: CacheUse;
+  readonly replayed: boolean;
+  /** Calls made upstream, and what came of each. */
+  readonly attempts: number;
+  readonly tried: string;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly cachedInputTokens: number;
+  /** False: tokens are estimated, since the provider didn't state them. */
+  readonly usageKnown: boolean;
+  /** The client left before the end. */
+  readonly abandoned: boolean;
+  readonly emails: number;
+  readonly cards: number;
+  /** HMAC-SHA-256 of the scrubbed body, hex. */
+  readonly digest: string;
+  readonly durationMs: number;
+  /** Of that, in the provider's hands until its reply began. */
+  readonly upstreamMs: number;
+}
+
+/** What is known of a request once it is over. */
+export interface Outcome {
+  readonly status: number;
+  readonly error?: ErrorCode | '';
+  readonly target?: string;
+  readonly cache?: CacheUse;
+  readonly replayed?: boolean;
+  readonly attempts?: number;
+  readonly tried?: string;
+  readonly usage?: Usage;
+  readonly abandoned?: boolean;
+  readonly upstreamMs?: number;
+}
+
+const plainName = /^[\w.:@/-]{1,128}$/;
+
+/** Builds the record of a request that is over. */
+export function createRecord(
+  exchange: Pick<Exchange, 'id' | 'startedMs'> & { readonly endpoint: { readonly name: string } },
+  identity: Identity | null,
+  request: ModelRequest | null,
+  outcome: Outcome,
+  nowMs: number,
+): ExchangeRecord {
+  const { usage } = outcome;
+  const model = request?.model ?? '';
+  return {
+    requestId: exchange.id,
+    endpoint: exchange.endpoint.name,
+    tenant: identity?.tenant ?? '',
+    team: identity?.team ?? '',
+    user: identity?.user ?? '',
+    keyId: identity?.keyId ?? '',
+    tags: identity === null || identity.tags.length === 0 ? '' : identity.tags.join(','),
+    model: plainName.test(model) ? model : '',
+    target: outcome.target ?? '',
+    status: outcome.status,
+    error: outcome.error ?? '',
+    stream: request?.stream ?? false,
+    cache: outcome.cache ?? 'bypass',
+    replayed: outcome.replayed ?? false,
+    attempts: outcome.attempts ?? 0,
+    tried: outcome.tried ?? '',
+    inputTokens: usage?.inputTokens ?? 0,
+    outputTokens: usage?.outputTokens ?? 0,
+    cachedInputTokens: usage?.cachedInputTokens ?? 0,
+    usageKnown: usage?.known ?? true,
+    abandoned: outcome.abandoned ?? false,
+    emails: request?.emails ?? 0,
+    cards: request?.cards ?? 0,
+    digest: request?.keyedDigest ?? '',
+    durationMs: Math.round((nowMs - exchange.startedMs) * 1000) / 1000,
+    upstreamMs: Math.round((outcome.upstreamMs ?? 0) * 1000) / 1000,
+  };
+}

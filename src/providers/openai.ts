@@ -1,0 +1,96 @@
+/** The OpenAI dialect: chat completions and embeddings. https://platform.openai.com/docs/api-reference */
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Refusal } from '../errors.ts';
+import type { Endpoint, ModelRequest } from '../exchange.ts';
+import {
+  type Destination,
+  type Dialect,
+  type Edit,
+  edit,
+  faultKind,
+  type ProviderFault,
+  passHeaders,
+  retryAfterMs,
+  type UpstreamRequest,
+} from './provider.ts';
+
+const requestHeaders = ['openai-organization', 'openai-project', 'openai-beta', 'traceparent', 'tracestate'];
+
+const usageAsked = '"stream_options":{"include_usage":true}';
+
+/** Asks for the usage event where the client did not, keeping its other stream options. */
+function askForUsage(request: ModelRequest): Edit {
+  const { streamOptionsStart: start, streamOptionsEnd: end, firstField, body } = request;
+  if (end === 0) return { start: firstField, end: firstField, text: `${usageAsked},` };
+  const given: unknown = JSON.parse(body.toString('utf8', start, end));
+  return { start, end, text: JSON.stringify({ ...(given as object | null), include_usage: true }) };
+}
+
+function encode(
+  endpoint: Endpoint,
+  request: ModelRequest,
+  headers: IncomingHttpHeaders,
+  to: Destination,
+): UpstreamRequest {
+  const edits: Edit[] = [];
+  if (to.model !== request.model) {
+    edits.push({ start: request.modelStart - 1, end: request.modelEnd + 1, text: JSON.stringify(to.model) });
+  }
+  const stripUsage = endpoint.name === 'chat' && request.stream && !request.wantsUsage;
+  if (stripUsage) edits.push(askForUsage(request));
+  edits.sort((a, b) => a.start - b.start);
+  const sent = [...to.headers];
+  passHeaders(requestHeaders, headers, sent);
+  return {
+    path: to.basePath + endpoint.upstreamPath,
+    headers: sent,
+    body: edit(request.body, edits),
+    stripUsage,
+  };
+}
+
+/** Tells a spent quota (`insufficient_quota`, billing) from a rate limit: both are 429. */
+function fault(status: number, headers: IncomingHttpHeaders, body: Buffer, wallMs: number): ProviderFault {
+  let kind = faultKind(status);
+  if (
+    kind === 'rate_limited' &&
+    /insufficient_quota|billing_hard_limit|billing_not_active/.test(body.toString('utf8', 0, 4096))
+  ) {
+    kind = 'quota';
+  }
+  return { kind, retryAfterMs: retryAfterMs(headers, wallMs) };
+}
+
+function errorObject(refusal: Refusal, requestId: string): object {
+  return {
+    message: refusal.text,
+    type: refusal.entry.openai,
+    param: refusal.param,
+    code: refusal.code,
+    request_id: requestId,
+  };
+}
+
+const modelObject = (id: string): object => ({ id, object: 'model', created: 0, owned_by: 'sidegate' });
+
+export const openai: Dialect = {
+  name: 'openai',
+  nativeId: 0,
+  requestIdHeader: 'x-request-id',
+  passesBack: (header) =>
+    header.startsWith('openai-') || header === 'retry-after' || header === 'retry-after-ms',
+  credential: (apiKey) => ['authorization', `Bearer ${apiKey}`],
+  encode,
+  fault,
+  streamEnd: Buffer.from('data: [DONE]\n\n'),
+  errorBody: (refusal, requestId) => Buffer.from(JSON.stringify({ error: errorObject(refusal, requestId) })),
+  errorEvent: (refusal, requestId) =>
+    Buffer.from(`data: ${JSON.stringify({ error: errorObject(refusal, requestId) })}\n\n`),
+  // An empty `choices` is what SDKs and apps already know from usage events, so nothing trips over it.
+  restartEvent: (target) =>
+    Buffer.from(
+      `data: ${JSON.stringify({ id: 'sidegate-restart', object: 'chat.completion.chunk', created: 0, model: target, choices: [], sidegate: { restart: true, target } })}\n\n`,
+    ),
+  models: (names) => Buffer.from(JSON.stringify({ object: 'list', data: names.map(modelObject) })),
+  model: (name) => Buffer.from(JSON.stringify(modelObject(name))),
+};

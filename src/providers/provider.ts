@@ -1,0 +1,127 @@
+/** The contract of a dialect: pure translation between wire and gateway, no I/O. */
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Refusal } from '../errors.ts';
+import type { Endpoint, ModelRequest } from '../exchange.ts';
+
+export type DialectName = 'openai' | 'anthropic';
+
+/** What is sent upstream. Headers are flat name, value pairs. */
+export interface UpstreamRequest {
+  readonly path: string;
+  readonly headers: readonly string[];
+  readonly body: Buffer;
+  /** A usage event was asked of the provider for counting only, and has to be taken out again. */
+  readonly stripUsage: boolean;
+}
+
+/** What `encode` must know of where a request goes. */
+export interface Destination {
+  /** Path part of the provider's base URL, without a trailing slash. */
+  readonly basePath: string;
+  /** The provider's model name. */
+  readonly model: string;
+  /** Credential headers and the configuration's own, flat. */
+  readonly headers: readonly string[];
+}
+
+/** What kind of "no" a provider's status and body mean; decides retry, rest, fallback and breaker. */
+export type FaultKind =
+  /** The request itself is refused (400, 404, 413, 422, …): passed on. */
+  | 'rejected'
+  /** 401 or 403. */
+  | 'credential'
+  /** 429: this target rests, the next one answers. */
+  | 'rate_limited'
+  /** 429 for money or a spent quota: as `rate_limited`, and a retry is useless. */
+  | 'quota'
+  /** 408, 5xx, 529: retried, then the next target. */
+  | 'server'
+  /** 3xx, 1xx: never followed. */
+  | 'unexpected';
+
+export interface ProviderFault {
+  readonly kind: FaultKind;
+  /** When the provider says it may be asked again, in ms; null: it doesn't say. */
+  readonly retryAfterMs: number | null;
+}
+
+/** One wire dialect, as the provider speaks it and as the client expects it. */
+export interface Dialect {
+  readonly name: DialectName;
+  /** Number of the dialect in the native core. */
+  readonly nativeId: number;
+  /** The header that the dialect's SDKs read a request's id from. */
+  readonly requestIdHeader: string;
+  /** Whether a provider's header, lower case, is passed back to the client. */
+  passesBack(header: string): boolean;
+  /** Headers that carry this credential. */
+  credential(apiKey: string): readonly string[];
+  encode(
+    endpoint: Endpoint,
+    request: ModelRequest,
+    headers: IncomingHttpHeaders,
+    to: Destination,
+  ): UpstreamRequest;
+  /** Reads what a reply that isn't a success means. `body` may be cut or anything at all; `wallMs` dates `Retry-After`. */
+  fault(status: number, headers: IncomingHttpHeaders, body: Buffer, wallMs: number): ProviderFault;
+  /** What completes a stream that has its finish reason but not its last event. */
+  readonly streamEnd: Buffer;
+  /** An error as the body of a reply. */
+  errorBody(refusal: Refusal, requestId: string): Buffer;
+  /** An error inside a stream; makes the dialect's SDKs throw. */
+  errorEvent(refusal: Refusal, requestId: string): Buffer;
+  /** Says inside a stream that the answer begins again from scratch. */
+  restartEvent(target: string): Buffer;
+  /** The list of models, or one of them. */
+  models(names: readonly string[]): Buffer;
+  model(name: string): Buffer;
+}
+
+/** An edit of a body: bytes `start`–`end` are replaced by `text`. */
+export interface Edit {
+  readonly start: number;
+  readonly end: number;
+  readonly text: string;
+}
+
+/** Replaces spans of a body. Edits must be ordered and must not overlap; other bytes stay as they are. */
+export function edit(body: Buffer, edits: readonly Edit[]): Buffer {
+  if (edits.length === 0) return body;
+  const parts: Buffer[] = [];
+  let from = 0;
+  for (const { start, end, text } of edits) {
+    parts.push(body.subarray(from, start), Buffer.from(text));
+    from = end;
+  }
+  parts.push(body.subarray(from));
+  return Buffer.concat(parts);
+}
+
+/** Reads `retry-after-ms`, `Retry-After` (seconds or date) in ms from now; null when absent or senseless. */
+export function retryAfterMs(headers: IncomingHttpHeaders, wallMs: number): number | null {
+  const exact = Number(headers['retry-after-ms'] ?? Number.NaN);
+  if (Number.isFinite(exact) && exact >= 0) return exact;
+  const value = headers['retry-after'];
+  if (value === undefined) return null;
+  const seconds = Number(value);
+  if (Number.isFinite(seconds)) return seconds >= 0 ? seconds * 1000 : null;
+  const date = Date.parse(value);
+  return Number.isNaN(date) ? null : Math.max(0, date - wallMs);
+}
+
+/** Adds those of the client's headers that a dialect passes on. */
+export function passHeaders(names: readonly string[], from: IncomingHttpHeaders, to: string[]): void {
+  for (const name of names) {
+    const value = from[name];
+    if (typeof value === 'string') to.push(name, value);
+  }
+}
+
+/** The fault kinds that all dialects share. */
+export function faultKind(status: number): FaultKind {
+  if (status === 401 || status === 403) return 'credential';
+  if (status === 429) return 'rate_limited';
+  if (status >= 500 || status === 408) return 'server';
+  if (status >= 400) return 'rejected';
+  return 'unexpected';
+}

@@ -1,0 +1,90 @@
+/** Writes replies to the client: whole ones at once, streams at the speed the client reads. */
+import type { ServerResponse } from 'node:http';
+import type { Refusal } from './errors.ts';
+import type { Reply, StreamReply, WholeReply } from './exchange.ts';
+import { dialects } from './providers/index.ts';
+import type { DialectName } from './providers/provider.ts';
+
+/** Patience with a client, ms. */
+export interface ClientTimes {
+  /** Silence after which a stream gets a comment. */
+  readonly keepAliveMs: number;
+  /** Time without a read after which a client is given up. */
+  readonly clientTimeoutMs: number;
+}
+
+const keepAliveComment = ': keep-alive\n\n';
+
+/** A request's id under the name that is always there, and under the one that the dialect's SDKs read. */
+export function requestIdHeaders(dialect: DialectName, requestId: string): string[] {
+  const { requestIdHeader } = dialects[dialect];
+  const always = ['x-request-id', requestId];
+  return requestIdHeader === 'x-request-id' ? always : [...always, requestIdHeader, requestId];
+}
+
+/** A refusal in the client's dialect. */
+export function refusalReply(refusal: Refusal, dialect: DialectName, requestId: string): WholeReply {
+  const headers = [
+    'content-type',
+    'application/json',
+    ...requestIdHeaders(dialect, requestId),
+    ...refusal.headers,
+  ];
+  if (refusal.retryAfterMs !== null) {
+    const waitMs = Math.max(1, Math.ceil(refusal.retryAfterMs));
+    headers.push('retry-after', String(Math.ceil(waitMs / 1000)), 'retry-after-ms', String(waitMs));
+  } else if (!refusal.entry.retryable && !refusal.headers.includes('x-should-retry')) {
+    headers.push('x-should-retry', 'false');
+  }
+  return {
+    kind: 'whole',
+    status: refusal.entry.status,
+    headers,
+    body: dialects[dialect].errorBody(refusal, requestId),
+  };
+}
+
+/** Writes a reply to its end. A stream is read to its end even when nobody listens, since its end settles it. */
+export function respond(reply: Reply, res: ServerResponse, times: ClientTimes): Promise<void> | void {
+  if (reply.kind === 'stream') return respondStream(reply, res, times);
+  if (res.destroyed) return;
+  res.writeHead(reply.status, [...reply.headers, 'content-length', String(reply.body.length)]);
+  res.end(reply.body);
+  // What the network doesn't take at once waits for the client, but not without end.
+  if (res.writableLength > 0) res.setTimeout(times.clientTimeoutMs, () => res.destroy());
+}
+
+async function respondStream(reply: StreamReply, res: ServerResponse, times: ClientTimes): Promise<void> {
+  if (!res.destroyed) {
+    res.writeHead(reply.status, [...reply.headers]);
+    res.flushHeaders();
+  }
+  const keepAlive = setInterval(() => {
+    if (!res.destroyed && !res.writableNeedDrain) res.write(keepAliveComment);
+  }, times.keepAliveMs);
+  try {
+    for await (const chunk of reply.chunks) {
+      if (res.destroyed) continue;
+      keepAlive.refresh();
+      if (!res.write(chunk)) await drained(res, times.clientTimeoutMs);
+    }
+  } finally {
+    clearInterval(keepAlive);
+    if (!res.destroyed) res.end();
+  }
+}
+
+/** The client has read on, or is gone; one that reads nothing for `timeoutMs` is let go. */
+function drained(res: ServerResponse, timeoutMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => res.destroy(), timeoutMs);
+    const done = (): void => {
+      clearTimeout(timer);
+      res.off('drain', done);
+      res.off('close', done);
+      resolve();
+    };
+    res.on('drain', done);
+    res.on('close', done);
+  });
+}

@@ -1,0 +1,96 @@
+/** What the pipeline must know about a body, found in one pass; personal data is masked in the same pass. */
+
+import type { Config } from '../config/schema.ts';
+import { Refusal } from '../errors.ts';
+import type { Exchange, ModelRequest } from '../exchange.ts';
+import { type BodyFault, bodyFlags, inspect as inspectBytes, piiBits } from '../native.ts';
+
+/** The scrub policy as bits for the native core, and what is refused instead of masked. */
+export interface ScrubPolicy {
+  readonly bits: number;
+  readonly blockEmail: boolean;
+  readonly blockCard: boolean;
+  /** Names the policy in cache keys. */
+  readonly name: string;
+}
+
+export function createScrubPolicy({ email, card }: Config['scrub']): ScrubPolicy {
+  return {
+    bits: (email === 'off' ? 0 : piiBits.email) | (card === 'off' ? 0 : piiBits.card),
+    blockEmail: email === 'block',
+    blockCard: card === 'block',
+    name: `${email}/${card}`,
+  };
+}
+
+const modelMaxLength = 256;
+
+/** Reads a request's body; refuses what no provider could read either. */
+export function inspect(exchange: Exchange, policy: ScrubPolicy, digestKey: Buffer): ModelRequest | Refusal {
+  const encoding = exchange.headers['content-encoding'];
+  if (encoding !== undefined && encoding !== 'identity') {
+    return new Refusal(
+      'unsupported_media_type',
+      `The body is encoded as ${JSON.stringify(encoding.slice(0, 32))}.`,
+    );
+  }
+  const found = inspectBytes(exchange.body, exchange.endpoint.inspectId, policy.bits, digestKey);
+  if ('kind' in found) return explain(found, exchange.body.length);
+  const { modelStart, modelEnd, flags, body } = found;
+  const raw = body.toString('utf8', modelStart, modelEnd);
+  const model = flags & bodyFlags.modelEscaped ? String(JSON.parse(`"${raw}"`)) : raw;
+  if (model === '' || model.length > modelMaxLength) {
+    return new Refusal(
+      'invalid_field',
+      `The field "model" must be a name of 1–${modelMaxLength} characters.`,
+      { param: 'model' },
+    );
+  }
+  return {
+    body,
+    model,
+    stream: (flags & bodyFlags.stream) !== 0,
+    wantsUsage: (flags & bodyFlags.includeUsage) !== 0,
+    maxTokens: found.maxTokens,
+    choices: found.choices,
+    textBytes: found.textBytes,
+    textCharacters: found.textCharacters,
+    serverTools: (flags & bodyFlags.serverTools) !== 0,
+    emails: found.emails,
+    cards: found.cards,
+    masked: found.masked,
+    digest: found.digest,
+    keyedDigest: found.keyedDigest,
+    modelStart,
+    modelEnd,
+    streamOptionsStart: found.streamOptionsStart,
+    streamOptionsEnd: found.streamOptionsEnd,
+    firstField: found.firstField,
+  };
+}
+
+function explain(fault: BodyFault, length: number): Refusal {
+  switch (fault.kind) {
+    case 'duplicate':
+      return new Refusal('duplicate_field', `The field "${fault.field}" is there twice.`, {
+        param: fault.field,
+      });
+    case 'type':
+      return new Refusal('invalid_field', `The field "${fault.field}" has the wrong type.`, {
+        param: fault.field,
+      });
+    case 'utf8':
+      return new Refusal('invalid_json', `The body isn't UTF-8 at byte ${fault.offset}.`);
+    case 'depth':
+      return new Refusal('invalid_json', `The body is nested too deeply at byte ${fault.offset}.`);
+    case 'object':
+      return new Refusal('invalid_json', 'The body is not a JSON object.');
+    case 'findings':
+      return new Refusal('pii_blocked', 'The body holds more personal data than can be masked.');
+    default:
+      return new Refusal(
+        'invalid_json',
+        length === 0 ? 'The body is empty.' : `The body is not valid JSON at byte ${fault.offset}.`,
+      );
+  }
+}

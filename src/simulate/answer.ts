@@ -1,0 +1,154 @@
+/**
+ * Decides what the simulated model says: thinking, text, tool calls or JSON, cut to the length that is
+ * allowed.
+ */
+import type { Answer, Asked, Attachment, Call, Tool } from './exchange.ts';
+import type { Plan } from './plan.ts';
+import { between, generator, hash, identifier, mix, type Random } from './random.ts';
+import { schemaValue } from './schema-value.ts';
+import { fill, gist, mentions, tokens } from './text.ts';
+
+function size(bytes: number): string {
+  if (bytes < 1024) return `${bytes} bytes`;
+  if (bytes < 1024 * 1024) return `${Math.round(bytes / 1024)} KB`;
+  return `${(bytes / 1024 / 1024).toFixed(1)} MB`;
+}
+
+function attached(attachments: readonly Attachment[]): string {
+  const list = attachments.map(({ noun, bytes }) =>
+    bytes === null ? `${noun} by reference` : `${noun} of ${size(bytes)}`,
+  );
+  return list.length === 0 ? '' : ` It came with ${list.join(' and ')}.`;
+}
+
+/** Most tokens of filler in a reply, over all its choices. */
+const fillerMax = 100_000;
+
+/** The sentences that show what was understood, before the filler. */
+function opening(asked: Asked): string {
+  const said = gist(asked.question);
+  const to = said === '' ? ' a message without text' : `: "${said}"`;
+  const repeated = mentions(asked.question).filter((word) => !said.includes(word));
+  const also = repeated.length === 0 ? '' : ` It also names ${repeated.join(', ')}.`;
+  const result = asked.toolResult === null ? '' : ` The tool answered: "${gist(asked.toolResult)}".`;
+  return `This is a simulated answer from Sidegate to${to}.${also}${attached(asked.attachments)}${result}`;
+}
+
+function isNamed(tool: Tool, question: string): boolean {
+  const name = tool.name.toLowerCase();
+  return question.includes(name) || question.includes(name.replaceAll(/[_-]/g, ' '));
+}
+
+/** The tools to call: the one demanded, or those the user's text names. */
+function toolsToCall(asked: Asked): readonly Tool[] {
+  const { toolChoice } = asked;
+  if (asked.tools.length === 0 || toolChoice === 'none') return [];
+  if (typeof toolChoice === 'object')
+    return asked.tools.filter((tool) => tool.name === toolChoice.name).slice(0, 1);
+  // A result has just come back: calling again would never end.
+  if (toolChoice === 'auto' && asked.toolResult !== null) return [];
+  const question = asked.question.slice(0, 65_536).toLowerCase();
+  const named = asked.tools.filter((tool) => isNamed(tool, question));
+  if (named.length === 0) return toolChoice === 'required' ? asked.tools.slice(0, 1) : [];
+  return asked.parallel ? named : named.slice(0, 1);
+}
+
+function mailIn(question: string): string | null {
+  return mentions(question).find((word) => word.includes('@') || /mail/i.test(word)) ?? null;
+}
+
+function makeCall(asked: Asked, tool: Tool, random: Random): Call {
+  const prefix = asked.dialect === 'openai' ? 'call_' : 'toolu_01';
+  const id = identifier(random, prefix, asked.dialect === 'openai' ? 24 : 22);
+  const value = schemaValue(tool.schema ?? {}, random, mailIn(asked.question));
+  const object = typeof value === 'object' && value !== null ? value : {};
+  return { id, name: tool.name, pieces: tokens(JSON.stringify(object)) };
+}
+
+function makeJson(asked: Asked, schema: unknown, random: Random): string[] {
+  const value =
+    schema === null
+      ? { simulated: true, answer: opening(asked) }
+      : schemaValue(schema, random, mailIn(asked.question));
+  return tokens(JSON.stringify(value));
+}
+
+function makeThinking(asked: Asked, random: Random): string[] {
+  const start = `The user asks: "${gist(asked.question)}". This is simulated thinking; no model is at work.`;
+  return fill(tokens(start), between(random, 30, 50), random);
+}
+
+/** Where the earliest stop sequence begins, and which it is. */
+function firstStop(text: string, stops: readonly string[]): { at: number; sequence: string } | null {
+  let first: { at: number; sequence: string } | null = null;
+  for (const sequence of stops) {
+    const at = text.indexOf(sequence);
+    if (at >= 0 && (first === null || at < first.at)) first = { at, sequence };
+  }
+  return first;
+}
+
+function makeOne(asked: Asked, plan: Plan, random: Random): Answer {
+  let left = asked.outputMax;
+  let cut = false;
+  const take = (pieces: readonly string[]): readonly string[] => {
+    if (pieces.length <= left) {
+      left -= pieces.length;
+      return pieces;
+    }
+    cut = true;
+    const taken = pieces.slice(0, left);
+    left = 0;
+    return taken;
+  };
+
+  const thinking =
+    asked.thinkingMax === 0 ? [] : take(makeThinking(asked, random).slice(0, asked.thinkingMax));
+  const tools = toolsToCall(asked);
+  let text: readonly string[] = [];
+  let sequence: string | null = null;
+  const calls: Call[] = [];
+  if (tools.length > 0) {
+    // Anthropic's models say what they do before a call they chose themselves.
+    if (asked.dialect === 'anthropic' && asked.toolChoice === 'auto')
+      text = take(tokens('I will use a tool for that.'));
+    for (const tool of tools) {
+      if (left === 0) cut = true;
+      if (cut) break;
+      const call = makeCall(asked, tool, random);
+      calls.push({ ...call, pieces: take(call.pieces) });
+    }
+  } else {
+    const wanted = plan.replyTokens;
+    const drawn = typeof wanted === 'number' ? wanted : between(random, wanted.min, wanted.max);
+    const length = Math.min(drawn, Math.ceil(fillerMax / asked.choices));
+    const whole = asked.json
+      ? makeJson(asked, asked.json.schema, random)
+      : fill(tokens(opening(asked)), length, random);
+    const stop = asked.stops.length === 0 ? null : firstStop(whole.join(''), asked.stops);
+    text = take(stop === null ? whole : tokens(whole.join('').slice(0, stop.at)));
+    if (stop !== null && !cut) sequence = stop.sequence;
+  }
+  const outputTokens =
+    thinking.length + text.length + calls.reduce((sum, call) => sum + call.pieces.length, 0);
+  const finish = cut ? 'length' : calls.length > 0 ? 'tools' : sequence !== null ? 'sequence' : 'stop';
+  return { thinking, text, calls, finish, sequence, outputTokens };
+}
+
+/** The answers to a request, one for each choice, and the reply's identifier. */
+export function answer(
+  asked: Asked,
+  plan: Plan,
+): { readonly id: string; readonly answers: readonly Answer[] } {
+  const start = asked.key ^ mix(plan.seed);
+  const id = identifier(generator(start ^ 0x1d), '', 24);
+  const answers: Answer[] = [];
+  for (let n = 0; n < asked.choices; n++) answers.push(makeOne(asked, plan, generator(mix(start + n))));
+  return { id, answers };
+}
+
+/** Signs thinking, so that a later request can be checked to bring it back unchanged. Not a secret. */
+export function sign(thinking: string): string {
+  const random = generator(hash(thinking, 0x51));
+  return Buffer.from(Array.from({ length: 96 }, () => Math.floor(random() * 256))).toString('base64');
+}

@@ -1,0 +1,280 @@
+/** Reads an Anthropic messages request as the API does: refuses what the API refuses. */
+import { sign } from './answer.ts';
+import {
+  attachmentTokens,
+  base64Bytes,
+  booleanField,
+  isObject,
+  type Json,
+  numberField,
+  type Tally,
+  tallyMessage,
+  tallyText,
+  wrongType,
+} from './check.ts';
+import { invalid } from './errors.ts';
+import type { Asked, Attachment, Tool } from './exchange.ts';
+import { takeLine } from './plan.ts';
+import { hash } from './random.ts';
+
+const thinkingLeast = 1024;
+/** Thinking that the model chooses the length of may use this much. */
+const adaptiveMax = 4096;
+const toolName = /^[a-zA-Z0-9_-]{1,128}$/;
+
+function required(value: unknown, path: string): void {
+  if (value === undefined || value === null) invalid(`${path}: Field required`);
+}
+
+function text(value: unknown, path: string): string {
+  required(value, path);
+  if (typeof value !== 'string') wrongType('anthropic', path, 'a valid string', value);
+  return value;
+}
+
+interface Said {
+  text: string;
+  attachments: Attachment[];
+  toolResult: string | null;
+  toolUseIds: Set<string>;
+  resultIds: string[];
+}
+
+function nothingSaid(): Said {
+  return { text: '', attachments: [], toolResult: null, toolUseIds: new Set(), resultIds: [] };
+}
+
+function attachment(block: Json, path: string): Attachment {
+  const noun = block.type === 'image' ? 'an image' : 'a document';
+  required(block.source, `${path}.source`);
+  const source = isObject(block.source) ? block.source : {};
+  if (typeof source.data !== 'string') return { noun, bytes: null };
+  return { noun, bytes: source.type === 'text' ? Buffer.byteLength(source.data) : base64Bytes(source.data) };
+}
+
+function readThinking(block: Json, path: string, tally: Tally): void {
+  const thinking = text(block.thinking, `${path}.thinking`);
+  const signature = text(block.signature, `${path}.signature`);
+  // Thinking that was not shown comes back empty, and its signature can't be checked.
+  if (thinking !== '' && signature !== sign(thinking))
+    invalid(`${path}: Invalid \`signature\` in \`thinking\` block`);
+  tallyText(tally, thinking);
+}
+
+function readBlock(block: unknown, path: string, said: Said, tally: Tally): void {
+  if (!isObject(block)) wrongType('anthropic', path, 'a valid dictionary', block);
+  switch (block.type) {
+    case 'text': {
+      const part = text(block.text, `${path}.text`);
+      if (part === '') invalid(`${path}: text content blocks must be non-empty`);
+      tallyText(tally, part);
+      said.text += said.text === '' ? part : `\n${part}`;
+      return;
+    }
+    case 'image':
+    case 'document': {
+      const file = attachment(block, path);
+      tally.tokens += attachmentTokens;
+      tally.key = hash(`${file.noun} ${file.bytes}`, tally.key);
+      said.attachments.push(file);
+      return;
+    }
+    case 'tool_use':
+      said.toolUseIds.add(text(block.id, `${path}.id`));
+      tallyText(tally, `${text(block.name, `${path}.name`)} ${JSON.stringify(block.input ?? {})}`);
+      return;
+    case 'tool_result': {
+      said.resultIds.push(text(block.tool_use_id, `${path}.tool_use_id`));
+      const inner = nothingSaid();
+      readContent(block.content ?? '', `${path}.content`, inner, tally);
+      said.toolResult = inner.text;
+      said.attachments.push(...inner.attachments);
+      return;
+    }
+    case 'thinking':
+      readThinking(block, path, tally);
+      return;
+    default:
+      // Blocks of server tools and the like count, but nothing is made of them.
+      if (typeof block.type !== 'string') invalid(`${path}.type: Field required`);
+      tallyText(tally, JSON.stringify(block));
+  }
+}
+
+function readContent(content: unknown, path: string, said: Said, tally: Tally): void {
+  required(content, path);
+  if (typeof content === 'string') {
+    tallyText(tally, content);
+    said.text = content;
+    return;
+  }
+  if (!Array.isArray(content)) wrongType('anthropic', path, 'a valid list', content);
+  for (const [n, block] of content.entries()) readBlock(block, `${path}.${n}`, said, tally);
+}
+
+function readMessages(body: Json, tally: Tally): Said {
+  const { messages } = body;
+  required(messages, 'messages');
+  if (!Array.isArray(messages)) wrongType('anthropic', 'messages', 'a valid list', messages);
+  if (messages.length === 0) invalid('messages: at least one message is required');
+  let last = nothingSaid();
+  let before = nothingSaid();
+  for (const [n, message] of messages.entries()) {
+    const path = `messages.${n}`;
+    if (!isObject(message)) wrongType('anthropic', path, 'a valid dictionary', message);
+    const role = text(message.role, `${path}.role`);
+    if (role !== 'user' && role !== 'assistant' && role !== 'system') {
+      invalid(`${path}.role: Input should be 'user' or 'assistant'`);
+    }
+    if (n === 0 && role === 'assistant') invalid('messages: first message must use the "user" role');
+    tallyMessage(tally, role);
+    const said = nothingSaid();
+    readContent(message.content, `${path}.content`, said, tally);
+    for (const id of said.resultIds) {
+      if (before.toolUseIds.has(id)) continue;
+      const what = `unexpected \`tool_use_id\` found in \`tool_result\` blocks: ${id}.`;
+      invalid(
+        `${path}.content: ${what} Each \`tool_result\` must have its \`tool_use\` in the previous message.`,
+      );
+    }
+    const unanswered = [...before.toolUseIds].filter((id) => !said.resultIds.includes(id));
+    if (unanswered.length > 0) {
+      const what = `\`tool_use\` ids were found without \`tool_result\` blocks immediately after`;
+      invalid(`${path}: ${what}: ${unanswered.join(', ')}.`);
+    }
+    before = said;
+    // A message that brings results has no question of its own; the one before it stands.
+    if (role === 'user')
+      last = said.text === '' && said.resultIds.length > 0 ? { ...said, text: last.text } : said;
+    if (role === 'assistant') last = { ...last, toolResult: null };
+  }
+  return last;
+}
+
+function readTools(body: Json, tally: Tally): Tool[] {
+  const { tools } = body;
+  if (tools === undefined || tools === null) return [];
+  if (!Array.isArray(tools)) wrongType('anthropic', 'tools', 'a valid list', tools);
+  const read: Tool[] = [];
+  for (const [n, tool] of tools.entries()) {
+    if (!isObject(tool)) wrongType('anthropic', `tools.${n}`, 'a valid dictionary', tool);
+    // Tools of Anthropic's own are offered but never called.
+    if (typeof tool.type === 'string' && tool.type !== 'custom') continue;
+    const name = text(tool.name, `tools.${n}.custom.name`);
+    if (!toolName.test(name))
+      invalid(`tools.${n}.custom.name: String should match pattern '${toolName.source}'`);
+    required(tool.input_schema, `tools.${n}.custom.input_schema`);
+    read.push({ name, schema: tool.input_schema });
+  }
+  if (read.length > 0) tallyText(tally, JSON.stringify(tools));
+  return read;
+}
+
+function readToolChoice(
+  body: Json,
+  tools: readonly Tool[],
+): { choice: Asked['toolChoice']; parallel: boolean } {
+  const choice = body.tool_choice;
+  if (choice === undefined || choice === null) return { choice: 'auto', parallel: true };
+  if (!isObject(choice)) wrongType('anthropic', 'tool_choice', 'a valid dictionary', choice);
+  if (tools.length === 0 && choice.type !== 'none')
+    invalid('tool_choice may only be specified while providing tools');
+  const parallel = choice.disable_parallel_tool_use !== true;
+  if (choice.type === 'auto' || choice.type === 'none') return { choice: choice.type, parallel };
+  if (choice.type === 'any') return { choice: 'required', parallel };
+  if (choice.type !== 'tool') invalid("tool_choice.type: Input should be 'auto', 'any', 'tool' or 'none'");
+  const name = text(choice.name, 'tool_choice.tool.name');
+  if (!tools.some((tool) => tool.name === name)) invalid(`Tool '${name}' not found in provided tools`);
+  return { choice: { name }, parallel };
+}
+
+function readThinkingMode(
+  body: Json,
+  outputMax: number,
+  choice: Asked['toolChoice'],
+): { max: number; shown: boolean } {
+  const { thinking } = body;
+  if (thinking === undefined || thinking === null) return { max: 0, shown: false };
+  if (!isObject(thinking)) wrongType('anthropic', 'thinking', 'a valid dictionary', thinking);
+  if (thinking.type === 'disabled') return { max: 0, shown: false };
+  if (choice === 'required' || typeof choice === 'object') {
+    invalid('Thinking may not be enabled when tool_choice forces tool use.');
+  }
+  const shown = thinking.display !== 'omitted';
+  if (thinking.type !== 'enabled') return { max: adaptiveMax, shown };
+  required(thinking.budget_tokens, 'thinking.enabled.budget_tokens');
+  const range = { min: thinkingLeast, max: Number.MAX_SAFE_INTEGER, whole: true };
+  const max = numberField('anthropic', thinking, 'budget_tokens', range, thinkingLeast);
+  if (max >= outputMax) invalid('`max_tokens` must be greater than `thinking.budget_tokens`.');
+  return { max, shown };
+}
+
+function readFormat(body: Json): Asked['json'] {
+  const format = isObject(body.output_config) ? body.output_config.format : undefined;
+  if (format === undefined || format === null) return null;
+  if (!isObject(format) || format.type !== 'json_schema') {
+    invalid("output_config.format.type: Input should be 'json_schema'");
+  }
+  required(format.schema, 'output_config.format.schema');
+  return { schema: format.schema };
+}
+
+function readStops(body: Json): string[] {
+  const stops = body.stop_sequences;
+  if (stops === undefined || stops === null) return [];
+  if (!Array.isArray(stops)) wrongType('anthropic', 'stop_sequences', 'a valid list', stops);
+  for (const [n, one] of stops.entries()) {
+    if (text(one, `stop_sequences.${n}`).trim() === '') {
+      invalid('stop_sequences: each stop sequence must contain non-whitespace');
+    }
+  }
+  return stops;
+}
+
+/** The model's name; refused when absent, as the API does. */
+export function modelOf(body: Json): string {
+  const model = text(body.model, 'model');
+  if (model === '') invalid('model: String should have at least 1 character');
+  return model;
+}
+
+/**
+ * Reads the body of `POST /v1/messages`, or of `/v1/messages/count_tokens`, where `max_tokens` is not needed.
+ * Throws a `Rejection` where the API would refuse.
+ */
+export function readMessagesRequest(body: Json, counting: boolean): Asked {
+  const model = modelOf(body);
+  if (!counting) required(body.max_tokens, 'max_tokens');
+  const range = { min: 1, max: Number.MAX_SAFE_INTEGER, whole: true };
+  const outputMax = numberField('anthropic', body, 'max_tokens', range, Number.POSITIVE_INFINITY);
+  numberField('anthropic', body, 'temperature', { min: 0, max: 1, whole: false }, 1);
+  const tally: Tally = { tokens: 3, key: hash(model) };
+  if (body.system !== undefined && body.system !== null)
+    readContent(body.system, 'system', nothingSaid(), tally);
+  const said = readMessages(body, tally);
+  const tools = readTools(body, tally);
+  const { choice, parallel } = readToolChoice(body, tools);
+  const thinking = readThinkingMode(body, outputMax, choice);
+  const line = takeLine(said.text);
+  return {
+    dialect: 'anthropic',
+    model,
+    stream: booleanField('anthropic', body, 'stream'),
+    choices: 1,
+    outputMax,
+    stops: readStops(body),
+    question: line?.rest ?? said.text,
+    line: line?.pairs ?? null,
+    toolResult: said.toolResult,
+    attachments: said.attachments,
+    tools,
+    toolChoice: choice,
+    parallel,
+    json: readFormat(body),
+    thinkingMax: thinking.max,
+    thinkingShown: thinking.shown,
+    includeUsage: true,
+    inputTokens: tally.tokens,
+    key: tally.key,
+  };
+}

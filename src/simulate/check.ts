@@ -1,0 +1,97 @@
+/** Checks of JSON fields that both dialects share; each throws the 400 that names the field. */
+import { invalid } from './errors.ts';
+import type { Dialect } from './exchange.ts';
+import { hash } from './random.ts';
+import { countTokens } from './text.ts';
+
+export type Json = Readonly<Record<string, unknown>>;
+
+export function isObject(value: unknown): value is Json {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function kind(value: unknown): string {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'an array';
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
+}
+
+/** A value as an error message may show it: short, and safe with objects that can't be made text. */
+export function shown(value: unknown): string {
+  return (typeof value === 'string' ? value : (JSON.stringify(value) ?? 'undefined')).slice(0, 64);
+}
+
+/** Refuses a value of the wrong type, in the dialect's words. */
+export function wrongType(dialect: Dialect, path: string, expected: string, value: unknown): never {
+  if (dialect === 'anthropic') invalid(`${path}: Input should be ${expected}`);
+  invalid(
+    `Invalid type for '${path}': expected ${expected}, but got ${kind(value)} instead.`,
+    path,
+    'invalid_type',
+  );
+}
+
+/** A number of the request within a range; the fallback where it is absent or null. */
+export function numberField(
+  dialect: Dialect,
+  body: Json,
+  name: string,
+  range: { readonly min: number; readonly max: number; readonly whole: boolean },
+  fallback: number,
+): number {
+  const value = body[name];
+  if (value === undefined || value === null) return fallback;
+  const expected = range.whole ? 'an integer' : 'a number';
+  if (typeof value !== 'number' || (range.whole && !Number.isInteger(value))) {
+    wrongType(dialect, name, expected, value);
+  }
+  if (value >= range.min && value <= range.max) return value;
+  if (dialect === 'anthropic') {
+    const bound =
+      value < range.min ? `greater than or equal to ${range.min}` : `less than or equal to ${range.max}`;
+    invalid(`${name}: Input should be ${bound}`);
+  }
+  const bound = value < range.min ? `minimum value >= ${range.min}` : `maximum value <= ${range.max}`;
+  invalid(
+    `Invalid '${name}': value out of range. Expected a ${bound}, but got ${value} instead.`,
+    name,
+    value < range.min ? 'integer_below_min_value' : 'integer_above_max_value',
+  );
+}
+
+/** A boolean of the request; absent and null are false. */
+export function booleanField(dialect: Dialect, body: Json, name: string): boolean {
+  const value = body[name];
+  if (value === undefined || value === null) return false;
+  if (typeof value !== 'boolean')
+    wrongType(dialect, name, dialect === 'openai' ? 'a boolean' : 'a valid boolean', value);
+  return value;
+}
+
+/** Tokens an attachment costs, whatever its size. */
+export const attachmentTokens = 85;
+const messageTokens = 3;
+
+/** Counts the tokens of a request and hashes what is said, while its messages are walked. */
+export interface Tally {
+  tokens: number;
+  key: number;
+}
+
+/** Adds a text to the tally. */
+export function tallyText(tally: Tally, text: string): void {
+  tally.tokens += countTokens(text);
+  tally.key = hash(text, tally.key);
+}
+
+/** Adds the fixed cost of a message, and its role. */
+export function tallyMessage(tally: Tally, role: string): void {
+  tally.tokens += messageTokens;
+  tally.key = hash(role, tally.key);
+}
+
+/** Size in bytes of base64 text. */
+export function base64Bytes(text: string): number {
+  const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0;
+  return Math.max(0, Math.floor((text.length * 3) / 4) - padding);
+}

@@ -1,0 +1,142 @@
+/**
+ * What each endpoint answers: from a request's JSON to the body of the reply, under a plan and a
+ * fault. No I/O.
+ */
+import { answer } from './answer.ts';
+import { anthropicBody, anthropicSteps } from './anthropic.ts';
+import { readMessagesRequest } from './anthropic-request.ts';
+import type { Json } from './check.ts';
+import { embeddingsBody, readEmbeddings } from './embeddings.ts';
+import { type ErrorReply, modelNotFound, promptTooLong, Rejection } from './errors.ts';
+import type { Asked, Dialect } from './exchange.ts';
+import type { FaultName } from './faults.ts';
+import { modelBody, modelsBody, serves } from './models.ts';
+import { openaiBody, openaiSteps } from './openai.ts';
+import { readChat } from './openai-request.ts';
+import { type FaultDraw, override, type Plan } from './plan.ts';
+import type { Wire } from './script.ts';
+
+/** A request as the endpoints see it. */
+export interface Inquiry {
+  readonly dialect: Dialect;
+  /** Without its query. */
+  readonly path: string;
+  /** The header `x-simulate`. */
+  readonly simulate: string | null;
+  /** Models that are served; empty: any. */
+  readonly models: readonly string[];
+  readonly base: Plan;
+  readonly draw: FaultDraw;
+}
+
+/** The answer to an inquiry, not yet on the wire. */
+export interface Outcome {
+  readonly plan: Plan;
+  readonly fault: FaultName | null;
+  readonly body: Wire['body'];
+  readonly outputTokens: number;
+}
+
+/**
+ * Throws a `Rejection` where the API would refuse. `raw` is the body's text, which tells repeated
+ * requests.
+ */
+export type Endpoint = (inquiry: Inquiry, body: Json, raw: string) => Outcome;
+
+/** Throws an error reply. */
+export function reject(error: ErrorReply): never {
+  throw new Rejection(error);
+}
+
+function planOf(inquiry: Inquiry, line: string | null): Plan {
+  let plan = inquiry.base;
+  const sources = [
+    ['The line `simulate:` of the last user message', line],
+    ['The header `x-simulate`', inquiry.simulate],
+  ] as const;
+  for (const [where, text] of sources) {
+    if (text === null) continue;
+    const changed = override(plan, text);
+    if (typeof changed === 'string') {
+      const message = `${where} can't be read: ${changed}`;
+      reject({ status: 400, type: 'invalid_request_error', message, param: 'x-simulate' });
+    }
+    plan = changed;
+  }
+  return plan;
+}
+
+function checkModel(inquiry: Inquiry, model: string): void {
+  if (!serves(inquiry.models, model)) reject(modelNotFound(inquiry.dialect, model));
+}
+
+function chat(inquiry: Inquiry, asked: Asked, raw: string): Outcome {
+  checkModel(inquiry, asked.model);
+  const plan = planOf(inquiry, asked.line);
+  if (plan.contextTokens > 0 && asked.inputTokens > plan.contextTokens) {
+    reject(promptTooLong(inquiry.dialect, asked.inputTokens, plan.contextTokens));
+  }
+  const fault = inquiry.draw(plan, raw);
+  const { id, answers } = answer(asked, plan);
+  const reply = { asked, id, answers, withUsage: fault !== 'missing_usage' };
+  const asOpenai = (asked.dialect === 'openai') !== (fault === 'wrong_dialect');
+  const spellBody = asOpenai ? openaiBody : anthropicBody;
+  const spellSteps = asOpenai ? openaiSteps : anthropicSteps;
+  const outputTokens = answers.reduce((sum, one) => sum + one.outputTokens, 0);
+  return { plan, fault, body: asked.stream ? spellSteps(reply) : spellBody(reply), outputTokens };
+}
+
+function embeddings(inquiry: Inquiry, body: Json, raw: string): Outcome {
+  const asked = readEmbeddings(body);
+  checkModel(inquiry, asked.model);
+  const plan = planOf(inquiry, null);
+  const fault = inquiry.draw(plan, raw);
+  const text = embeddingsBody(asked, plan.seed, fault !== 'missing_usage');
+  return {
+    plan,
+    fault,
+    body: fault === 'wrong_dialect' ? '{"type":"message","content":[]}' : text,
+    outputTokens: 0,
+  };
+}
+
+function countTokens(inquiry: Inquiry, body: Json, raw: string): Outcome {
+  const asked = readMessagesRequest(body, true);
+  checkModel(inquiry, asked.model);
+  const plan = planOf(inquiry, asked.line);
+  const fault = inquiry.draw(plan, raw);
+  return { plan, fault, body: JSON.stringify({ input_tokens: asked.inputTokens }), outputTokens: 0 };
+}
+
+function decodeId(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** Answers `GET /v1/models` and `GET /v1/models/{id}`. */
+export function models(inquiry: Inquiry): Outcome {
+  const plan = planOf(inquiry, null);
+  const fault = inquiry.draw(plan, inquiry.path);
+  const done = (body: string): Outcome => ({ plan, fault, body, outputTokens: 0 });
+  if (inquiry.path === '/v1/models') return done(modelsBody(inquiry.dialect, inquiry.models));
+  const id = decodeId(inquiry.path.slice('/v1/models/'.length));
+  checkModel(inquiry, id);
+  return done(modelBody(inquiry.dialect, id));
+}
+
+/** The endpoints that take a body, by path. */
+export const posts: Readonly<Record<string, { readonly dialect: Dialect; readonly run: Endpoint }>> = {
+  '/v1/chat/completions': {
+    dialect: 'openai',
+    run: (inquiry, body, raw) => chat(inquiry, readChat(body), raw),
+  },
+  '/v1/embeddings': { dialect: 'openai', run: embeddings },
+  '/v1/messages': {
+    dialect: 'anthropic',
+    run: (inquiry, body, raw) => chat(inquiry, readMessagesRequest(body, false), raw),
+  },
+  '/v1/messages/count_tokens': { dialect: 'anthropic', run: countTokens },
+};

@@ -1,0 +1,214 @@
+/** The simulator's error replies, in each dialect's own shape, and those that faults ask for by name. */
+import type { Dialect } from './exchange.ts';
+import type { FaultName } from './faults.ts';
+import type { Plan } from './plan.ts';
+
+/** An error reply before it is spelled in a dialect. */
+export interface ErrorReply {
+  readonly status: number;
+  readonly type: string;
+  readonly message: string;
+  /** Field at fault and machine-readable code: OpenAI's shape only. */
+  readonly param?: string | null;
+  readonly code?: string | null;
+  /** `error.details`: Anthropic's shape only. */
+  readonly details?: Readonly<Record<string, string>>;
+  /** Header names and values in turn. */
+  readonly headers?: readonly string[];
+}
+
+/** Thrown by the request checks and caught where a request is handled; becomes the reply it holds. */
+export class Rejection extends Error {
+  readonly reply: ErrorReply;
+
+  constructor(reply: ErrorReply) {
+    super(reply.message);
+    this.reply = reply;
+  }
+}
+
+/** Throws the 400 both dialects answer a wrong field with. */
+export function invalid(message: string, param: string | null = null, code: string | null = null): never {
+  throw new Rejection({ status: 400, type: 'invalid_request_error', message, param, code });
+}
+
+/** The JSON of an error, as the dialect's API writes it. */
+export function errorBody(dialect: Dialect, error: ErrorReply, requestId: string): string {
+  const { type, message } = error;
+  if (dialect === 'openai') {
+    return JSON.stringify({ error: { message, type, param: error.param ?? null, code: error.code ?? null } });
+  }
+  const details = error.details === undefined ? {} : { details: error.details };
+  return JSON.stringify({ type: 'error', error: { ...details, type, message }, request_id: requestId });
+}
+
+/** A duration as OpenAI's reset headers write it: 17ms, 8.64s, 6m0s. */
+export function duration(ms: number): string {
+  if (ms < 1000) return `${Math.ceil(ms)}ms`;
+  const seconds = ms / 1000;
+  if (seconds < 60) return `${Number(seconds.toFixed(3))}s`;
+  return `${Math.floor(seconds / 60)}m${Number((seconds % 60).toFixed(3))}s`;
+}
+
+function waitHeaders(dialect: Dialect, plan: Plan, waitMs: number, wallMs: number): string[] {
+  const hint = plan.retryHint;
+  const headers: string[] = [];
+  if (hint === 'all' || hint === 'seconds') headers.push('retry-after', String(Math.ceil(waitMs / 1000)));
+  if (hint === 'all' || hint === 'ms') headers.push('retry-after-ms', String(waitMs));
+  if (hint !== 'all' && hint !== 'reset') return headers;
+  if (dialect === 'openai') {
+    headers.push('x-ratelimit-limit-requests', '500', 'x-ratelimit-remaining-requests', '0');
+    headers.push('x-ratelimit-reset-requests', duration(waitMs));
+    headers.push('x-ratelimit-limit-tokens', '200000', 'x-ratelimit-remaining-tokens', '199000');
+    headers.push('x-ratelimit-reset-tokens', '300ms');
+  } else {
+    // Whole seconds, as Anthropic writes them; rounded up, so that the wait is never too short.
+    const reset = new Date(Math.ceil((wallMs + waitMs) / 1000) * 1000).toISOString().replace('.000Z', 'Z');
+    headers.push('anthropic-ratelimit-requests-limit', '50', 'anthropic-ratelimit-requests-remaining', '0');
+    headers.push('anthropic-ratelimit-requests-reset', reset);
+    headers.push(
+      'anthropic-ratelimit-tokens-limit',
+      '200000',
+      'anthropic-ratelimit-tokens-remaining',
+      '199000',
+    );
+    headers.push('anthropic-ratelimit-tokens-reset', reset);
+  }
+  return headers;
+}
+
+type Spelling = Omit<ErrorReply, 'headers'>;
+
+const request = 'invalid_request_error';
+const table: Partial<Record<FaultName, { readonly openai: Spelling; readonly anthropic: Spelling }>> = {
+  rate_limited: {
+    openai: {
+      status: 429,
+      type: 'requests',
+      code: 'rate_limit_exceeded',
+      message: 'Rate limit reached for requests per min (RPM): limit 500, used 500, requested 1 (simulated).',
+    },
+    anthropic: {
+      status: 429,
+      type: 'rate_limit_error',
+      message:
+        "This request would exceed your organization's rate limit of 50 requests per minute (simulated).",
+    },
+  },
+  quota_exhausted: {
+    openai: {
+      status: 429,
+      type: 'insufficient_quota',
+      code: 'credit_balance_exhausted',
+      message: 'You exceeded your current quota, please check your plan and billing details (simulated).',
+    },
+    anthropic: {
+      status: 429,
+      type: 'rate_limit_error',
+      details: { error_code: 'enforced_spend_limit_reached' },
+      message: 'Your organization has reached its monthly spend limit (simulated).',
+    },
+  },
+  overloaded: {
+    openai: {
+      status: 503,
+      type: 'service_unavailable_error',
+      code: 'server_is_overloaded',
+      message: 'The model is overloaded, please try again later (simulated).',
+    },
+    anthropic: { status: 529, type: 'overloaded_error', message: 'Overloaded (simulated)' },
+  },
+  server_error: {
+    openai: {
+      status: 500,
+      type: 'server_error',
+      message: 'The server had an error while processing your request (simulated).',
+    },
+    anthropic: { status: 500, type: 'api_error', message: 'Internal server error (simulated)' },
+  },
+  bad_request: {
+    openai: { status: 400, type: request, message: 'The request was not accepted (simulated).' },
+    anthropic: { status: 400, type: request, message: 'The request was not accepted (simulated).' },
+  },
+  unauthorized: {
+    openai: {
+      status: 401,
+      type: request,
+      code: 'invalid_api_key',
+      message: 'Incorrect API key provided (simulated).',
+    },
+    anthropic: { status: 401, type: 'authentication_error', message: 'invalid x-api-key (simulated)' },
+  },
+  forbidden: {
+    openai: {
+      status: 403,
+      type: 'request_forbidden',
+      code: 'unsupported_country_region_territory',
+      message: 'Country, region, or territory not supported (simulated).',
+    },
+    anthropic: {
+      status: 403,
+      type: 'permission_error',
+      message: 'Your API key does not have permission to use the specified resource (simulated).',
+    },
+  },
+  too_large: {
+    openai: { status: 413, type: request, message: 'Request too large (simulated).' },
+    anthropic: {
+      status: 413,
+      type: 'request_too_large',
+      message: 'Request exceeds the maximum allowed number of bytes (simulated).',
+    },
+  },
+  unprocessable: {
+    openai: { status: 422, type: request, message: 'Unprocessable entity (simulated).' },
+    anthropic: { status: 422, type: request, message: 'Unprocessable entity (simulated)' },
+  },
+};
+
+/** A model that is not served, as each API says it. */
+export function modelNotFound(dialect: Dialect, model: string): ErrorReply {
+  if (dialect === 'anthropic') return { status: 404, type: 'not_found_error', message: `model: ${model}` };
+  const message = `The model \`${model}\` does not exist or you do not have access to it.`;
+  return { status: 404, type: request, message, code: 'model_not_found' };
+}
+
+/** A prompt longer than the context window. Counts in tokens. */
+export function promptTooLong(dialect: Dialect, inputTokens: number, contextTokens: number): ErrorReply {
+  if (dialect === 'anthropic') {
+    const message = `prompt is too long: ${inputTokens} tokens > ${contextTokens} maximum`;
+    return { status: 400, type: request, message };
+  }
+  const message =
+    `This model's maximum context length is ${contextTokens} tokens. However, your messages resulted in ` +
+    `${inputTokens} tokens. Please reduce the length of the messages.`;
+  return { status: 400, type: request, message, param: 'messages', code: 'context_length_exceeded' };
+}
+
+/** The error reply a fault asks for; null for faults that are not error replies with a JSON body. */
+export function faultReply(
+  fault: FaultName,
+  dialect: Dialect,
+  plan: Plan,
+  wallMs: number,
+): ErrorReply | null {
+  if (fault === 'not_found') return modelNotFound(dialect, 'simulated');
+  if (fault === 'context_window') {
+    const contextTokens = plan.contextTokens || 8192;
+    return promptTooLong(dialect, contextTokens + 808, contextTokens);
+  }
+  const spelling = table[fault]?.[dialect];
+  if (spelling === undefined) return null;
+  const waitMs = plan.retryAfterMs ?? (fault === 'rate_limited' ? 1000 : null);
+  const waits = fault === 'rate_limited' || fault === 'overloaded';
+  return waits && waitMs !== null
+    ? { ...spelling, headers: waitHeaders(dialect, plan, waitMs, wallMs) }
+    : spelling;
+}
+
+/** The error that stands in a body or a stream that began well: an overload, in both dialects. */
+export function midwayError(dialect: Dialect): ErrorReply {
+  return dialect === 'openai'
+    ? { status: 200, type: 'server_error', message: 'The server had an error while answering (simulated).' }
+    : { status: 200, type: 'overloaded_error', message: 'Overloaded (simulated)' };
+}

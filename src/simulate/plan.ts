@@ -1,0 +1,189 @@
+/**
+ * What is to happen to one request: the settings, changed by `x-simulate` or a `simulate:` line in the
+ * message.
+ */
+import { type FaultName, faultNames, isFault } from './faults.ts';
+import { generator, hash, mix } from './random.ts';
+import type { SimulateSettings } from './settings.ts';
+
+/** Which hints a 429 carries: all of them, one kind, or none. */
+export const retryHints = ['all', 'seconds', 'ms', 'reset', 'none'] as const;
+export type RetryHint = (typeof retryHints)[number];
+
+/** Lowest and highest value of every number that can be set, in the settings or per request. */
+export const ranges = {
+  seed: [0, 4_294_967_295],
+  ttftMs: [0, 600_000],
+  tokensPerSecond: [0, 100_000],
+  jitter: [0, 1],
+  delayMs: [0, 600_000],
+  replyTokens: [1, 100_000],
+  contextTokens: [0, 100_000_000],
+  failureRate: [0, 1],
+  afterTokens: [0, 100_000],
+  retryAfterMs: [0, 86_400_000],
+  holdMs: [1, 600_000],
+  times: [1, 1_000_000],
+  sizeMb: [1, 16_384],
+} as const;
+
+/** One request's settings, everything decided but the fault's turn (`drawFault`). */
+export interface Plan {
+  readonly seed: number;
+  readonly ttftMs: number;
+  readonly tokensPerSecond: number;
+  readonly jitter: number;
+  /** Before the headers of an answer that is not streamed; null: as long as its stream would take. */
+  readonly delayMs: number | null;
+  readonly replyTokens: number | { readonly min: number; readonly max: number };
+  readonly contextTokens: number;
+  readonly fault: FaultName | null;
+  readonly failureRate: number;
+  readonly afterTokens: number;
+  readonly retryAfterMs: number | null;
+  readonly retryHint: RetryHint;
+  readonly holdMs: number | null;
+  /** How often the very same request meets the fault before it is answered; null: always. */
+  readonly times: number | null;
+  /** Unpacked size of `gzip_bomb`. */
+  readonly sizeMb: number;
+}
+
+/** The plan of a request that asks for nothing special. */
+export function basePlan(settings: SimulateSettings): Plan {
+  return {
+    seed: settings.seed,
+    ttftMs: settings.ttftMs,
+    tokensPerSecond: settings.tokensPerSecond,
+    jitter: settings.jitter,
+    delayMs: settings.delayMs ?? null,
+    replyTokens: settings.replyTokens,
+    contextTokens: settings.contextTokens,
+    fault: settings.fault ?? null,
+    failureRate: settings.failureRate,
+    afterTokens: settings.afterTokens,
+    retryAfterMs: settings.retryAfterMs ?? null,
+    retryHint: settings.retryHint,
+    holdMs: settings.holdMs ?? null,
+    times: null,
+    sizeMb: 1024,
+  };
+}
+
+type Overrides = { -readonly [key in keyof Plan]?: Plan[key] };
+
+const keys = [...Object.keys(ranges), 'fault', 'retryHint'].join(', ');
+
+function number(name: keyof typeof ranges, text: string): number | string {
+  const [min, max] = ranges[name];
+  const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
+  const whole = name !== 'jitter' && name !== 'failureRate' && name !== 'tokensPerSecond';
+  if (!(value >= min && value <= max) || (whole && !Number.isInteger(value))) {
+    const kind = whole ? 'whole number' : 'number';
+    return `${name} must be a ${kind} from ${min} to ${max}, not "${text.slice(0, 40)}".`;
+  }
+  return value;
+}
+
+function assign(to: Overrides, name: string, text: string): string | null {
+  if (name === 'fault') {
+    if (text === 'none') to.fault = null;
+    else if (isFault(text)) to.fault = text;
+    else return `unknown fault "${text.slice(0, 40)}"; use none, ${faultNames.join(', ')}.`;
+    return null;
+  }
+  if (name === 'retryHint') {
+    const hint = retryHints.find((one) => one === text);
+    if (hint === undefined) return `retryHint must be one of ${retryHints.join(', ')}.`;
+    to.retryHint = hint;
+    return null;
+  }
+  const range = /^(\d+)-(\d+)$/.exec(text);
+  if (name === 'replyTokens' && range) {
+    const min = number(name, range[1] ?? '');
+    const max = number(name, range[2] ?? '');
+    if (typeof min === 'string') return min;
+    if (typeof max === 'string') return max;
+    if (min > max) return `replyTokens must be lowest-highest, not "${text}".`;
+    to.replyTokens = { min, max };
+    return null;
+  }
+  if (!Object.hasOwn(ranges, name)) return `unknown key "${name.slice(0, 40)}"; use ${keys}.`;
+  const key = name as keyof typeof ranges;
+  const value = number(key, text);
+  if (typeof value === 'string') return value;
+  to[key] = value;
+  return null;
+}
+
+/**
+ * Applies `key=value` pairs, separated by commas, semicolons or spaces, over a plan.
+ * Gives a sentence that says what is wrong when a pair is malformed, unknown, out of range or repeated.
+ */
+export function override(plan: Plan, text: string): Plan | string {
+  const changes: Overrides = {};
+  const seen = new Set<string>();
+  for (const pair of text.split(/[\s,;]+/)) {
+    if (pair === '') continue;
+    const equals = pair.indexOf('=');
+    if (equals < 1)
+      return `"${pair.slice(0, 40)}" is not key=value; an example: fault=overloaded, ttftMs=50.`;
+    const name = pair.slice(0, equals);
+    if (seen.has(name)) return `${name.slice(0, 40)} is given twice.`;
+    seen.add(name);
+    const fault = assign(changes, name, pair.slice(equals + 1));
+    if (fault !== null) return fault;
+  }
+  // With a fault that waits, a delay can only mean its wait.
+  const waits =
+    changes.fault === 'slow_headers' || changes.fault === 'stall' || changes.fault === 'no_first_token';
+  if (waits && changes.delayMs !== undefined && changes.holdMs === undefined) {
+    changes.holdMs = changes.delayMs === null || changes.delayMs === 0 ? null : changes.delayMs;
+    delete changes.delayMs;
+  }
+  // A fault that is asked for by name happens, whatever share the settings give theirs.
+  if (changes.fault !== undefined && changes.failureRate === undefined) changes.failureRate = 1;
+  return { ...plan, ...changes };
+}
+
+const line = /^[ \t]*simulate:[ \t]*([A-Za-z]+=.*)$/m;
+
+/** Takes a line `simulate: key=value, …` out of a message; null where there is none. */
+export function takeLine(text: string): { readonly pairs: string; readonly rest: string } | null {
+  if (!text.includes('simulate:')) return null;
+  const found = line.exec(text);
+  if (found === null) return null;
+  const rest = text.slice(0, found.index) + text.slice(found.index + found[0].length + 1);
+  return { pairs: found[1] ?? '', rest: rest.trim() };
+}
+
+const repeatsMax = 1024;
+
+/** Decides whether a request, known by its text, meets the fault of its plan. */
+export type FaultDraw = (plan: Plan, request: string) => FaultName | null;
+
+/**
+ * Decides whose turn it is to fail: by the number of the request, and by how often the same one came
+ * (`times`).
+ */
+export function faultDraw(): FaultDraw {
+  let ordinal = 0;
+  const repeats = new Map<string, number>();
+  return (plan, request) => {
+    ordinal++;
+    if (plan.fault === null) return null;
+    if (plan.failureRate < 1) {
+      if (generator(mix(plan.seed) ^ Math.imul(ordinal, 0x9e3779b1))() >= plan.failureRate) return null;
+    }
+    if (plan.times === null) return plan.fault;
+    const key = `${plan.fault}:${hash(request, 1)}:${hash(request, 2)}:${request.length}`;
+    const before = repeats.get(key) ?? 0;
+    repeats.delete(key);
+    repeats.set(key, before + 1);
+    for (const oldest of repeats.keys()) {
+      if (repeats.size <= repeatsMax) break;
+      repeats.delete(oldest);
+    }
+    return before < plan.times ? plan.fault : null;
+  };
+}

@@ -1,0 +1,235 @@
+/** The simulator's server: one port, both dialects under /v1, no model behind it. */
+import { isUtf8 } from 'node:buffer';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { isObject, type Json } from './check.ts';
+import { type Inquiry, models, type Outcome, posts, reject } from './endpoints.ts';
+import { type ErrorReply, errorBody, faultReply, midwayError, Rejection } from './errors.ts';
+import type { Clock, Dialect } from './exchange.ts';
+import { type FaultName, faults } from './faults.ts';
+import { basePlan, faultDraw, type Plan } from './plan.ts';
+import { play, systemClock } from './play.ts';
+import { isImmediate, joined, openHead, script, type Wire, wholeHead } from './script.ts';
+import type { SimulateSettings } from './settings.ts';
+
+/** Largest request body. */
+export const bodyMaxBytes = 64 * 1024 * 1024;
+const connectionsMax = 16_384;
+const keepAliveMs = 65_000;
+
+/** A running simulator. */
+export interface Simulator {
+  /** Without `/v1`. */
+  readonly url: string;
+  readonly port: number;
+  /** Stops listening and closes every connection. */
+  close(): Promise<void>;
+}
+
+/** One request under way. */
+interface Call {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly requestId: string;
+  readonly inquiry: Inquiry;
+  readonly clock: Clock;
+}
+
+function wireOf(
+  call: Call,
+  status: number,
+  headers: readonly string[],
+  body: Wire['body'],
+  outputTokens: number,
+): Wire {
+  const { dialect } = call.inquiry;
+  const { requestId } = call;
+  const idName = dialect === 'openai' ? 'x-request-id' : 'request-id';
+  return { dialect, requestId, status, headers: [...headers, idName, requestId], body, outputTokens };
+}
+
+function send(call: Call, wire: Wire, plan: Plan, fault: FaultName | null): void {
+  if (!isImmediate(wire, plan, fault)) {
+    play(call.response, script(wire, plan, fault), call.clock);
+    return;
+  }
+  const { body } = wire;
+  const head = typeof body === 'string' ? wholeHead(wire, body) : openHead(wire);
+  call.response.writeHead(head.status, [...head.headers]);
+  call.response.end(typeof body === 'string' ? body : joined(body));
+}
+
+const json = ['content-type', 'application/json'];
+const sse = ['content-type', 'text/event-stream; charset=utf-8', 'cache-control', 'no-cache'];
+
+function sendError(call: Call, error: ErrorReply, plan: Plan | null): void {
+  const body = errorBody(call.inquiry.dialect, error, call.requestId);
+  const wire = wireOf(call, error.status, [...json, ...(error.headers ?? [])], body, 0);
+  // An error takes no time to think: only a delay that is asked for holds it back.
+  send(call, wire, { ...call.inquiry.base, delayMs: plan?.delayMs ?? 0 }, null);
+}
+
+function sendOutcome(call: Call, { plan, fault, body, outputTokens }: Outcome): void {
+  const kind = fault === null ? null : faults[fault].kind;
+  if (fault === 'redirect') {
+    send(
+      call,
+      wireOf(call, 302, ['location', '/v1/redirected'], '', 0),
+      { ...plan, delayMs: plan.delayMs ?? 0 },
+      null,
+    );
+  } else if (fault !== null && kind === 'error') {
+    const { dialect } = call.inquiry;
+    sendError(call, faultReply(fault, dialect, plan, call.clock.wallMs()) ?? midwayError(dialect), plan);
+  } else {
+    const wire = wireOf(call, 200, typeof body === 'string' ? json : sse, body, outputTokens);
+    send(call, wire, plan, kind === 'wire' ? fault : null);
+  }
+}
+
+/** Runs an endpoint; what it throws becomes an error reply, and the process lives. */
+function attempt(call: Call, run: () => Outcome): void {
+  try {
+    sendOutcome(call, run());
+  } catch (error) {
+    if (error instanceof Rejection) sendError(call, error.reply, null);
+    else if (call.response.headersSent) call.response.destroy();
+    else {
+      const message = `The simulator failed: ${error instanceof Error ? error.message : 'unknown error'}.`;
+      sendError(call, { status: 500, type: 'api_error', message }, null);
+    }
+  }
+}
+
+function parse(dialect: Dialect, bytes: Buffer, raw: string): Json {
+  const refuse = (what: string): never => {
+    const message = `${what} Send one JSON object, encoded as UTF-8.`;
+    return reject({ status: 400, type: 'invalid_request_error', message });
+  };
+  if (!isUtf8(bytes)) refuse('The request body is not valid UTF-8.');
+  let body: unknown;
+  try {
+    body = JSON.parse(raw);
+  } catch {
+    const openai = 'We could not parse the JSON body of your request.';
+    refuse(dialect === 'openai' ? openai : 'The request body is not valid JSON.');
+  }
+  return isObject(body) ? body : refuse('The request body is not a JSON object.');
+}
+
+function refuseSize(call: Call): void {
+  const type = call.inquiry.dialect === 'openai' ? 'invalid_request_error' : 'request_too_large';
+  const message = `The request body is larger than ${bodyMaxBytes} bytes.`;
+  sendError(call, { status: 413, type, message, headers: ['connection', 'close'] }, null);
+}
+
+/** Reads the body within its limit, then goes on. A client that leaves meanwhile is forgotten. */
+function readBody(call: Call, then: (bytes: Buffer) => void): void {
+  const { request } = call;
+  if (Number(request.headers['content-length'] ?? 0) > bodyMaxBytes) {
+    refuseSize(call);
+    return;
+  }
+  const chunks: Buffer[] = [];
+  let size = 0;
+  request.on('data', (chunk: Buffer) => {
+    size += chunk.length;
+    if (size <= bodyMaxBytes) chunks.push(chunk);
+    else if (!call.response.headersSent) {
+      chunks.length = 0;
+      refuseSize(call);
+    }
+  });
+  request.on('end', () => {
+    if (size <= bodyMaxBytes) then(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks));
+  });
+}
+
+function refuseMethod(call: Call, allow: string): void {
+  const message = `Not allowed to ${call.request.method} on ${call.inquiry.path}; use ${allow}.`;
+  const error = { status: 405, type: 'invalid_request_error', message, code: 'method_not_supported' };
+  sendError(call, { ...error, headers: ['allow', allow] }, null);
+}
+
+function refusePath(call: Call): void {
+  const { path, dialect } = call.inquiry;
+  const followed = path === '/v1/redirected';
+  const what = followed
+    ? 'The redirect was followed, which it must not be'
+    : `Invalid URL (${call.request.method} ${path})`;
+  const known = [...Object.keys(posts), '/v1/models'].join(', ');
+  const type = dialect === 'openai' ? 'invalid_request_error' : 'not_found_error';
+  sendError(call, { status: 404, type, message: `${what}. The simulator serves ${known}.` }, null);
+}
+
+function pathOf(request: IncomingMessage): string {
+  const url = request.url ?? '/';
+  const query = url.indexOf('?');
+  return query === -1 ? url : url.slice(0, query);
+}
+
+function handle(call: Call): void {
+  const { request, inquiry } = call;
+  const { path } = inquiry;
+  const post = Object.hasOwn(posts, path) ? posts[path] : undefined;
+  if (post !== undefined && request.method === 'POST') {
+    readBody(call, (bytes) => {
+      attempt(call, () => {
+        const raw = bytes.toString();
+        return post.run(inquiry, parse(inquiry.dialect, bytes, raw), raw);
+      });
+    });
+    return;
+  }
+  request.resume();
+  const isModels = path === '/v1/models' || path.startsWith('/v1/models/');
+  if (post !== undefined) refuseMethod(call, 'POST');
+  else if (!isModels) refusePath(call);
+  else if (request.method !== 'GET') refuseMethod(call, 'GET');
+  else attempt(call, () => models(inquiry));
+}
+
+function listener(
+  settings: SimulateSettings,
+  clock: Clock,
+): (request: IncomingMessage, response: ServerResponse) => void {
+  const shared = { models: settings.models, base: basePlan(settings), draw: faultDraw() };
+  let count = 0;
+  return (request, response) => {
+    const path = pathOf(request);
+    const header = request.headers['x-simulate'];
+    const guessed = request.headers['anthropic-version'] === undefined ? 'openai' : 'anthropic';
+    const dialect = (Object.hasOwn(posts, path) ? posts[path]?.dialect : undefined) ?? guessed;
+    const inquiry = { ...shared, dialect, path, simulate: typeof header === 'string' ? header : null };
+    const requestId = `req_sim_${String(++count).padStart(8, '0')}`;
+    handle({ request, response, requestId, inquiry, clock });
+  };
+}
+
+/**
+ * Starts a simulator. `port` 0 takes a free one. Rejects when it can't listen.
+ * `clock` is for tests; everything that takes time goes by it.
+ */
+export function startSimulator(
+  settings: SimulateSettings,
+  host: string,
+  port: number,
+  clock: Clock = systemClock,
+): Promise<Simulator> {
+  const server = createServer({ keepAliveTimeout: keepAliveMs }, listener(settings, clock));
+  server.maxConnections = connectionsMax;
+  return new Promise((resolve, rejectStart) => {
+    server.once('error', rejectStart);
+    server.listen(port, host, () => {
+      server.off('error', rejectStart);
+      const address = server.address() as AddressInfo;
+      const name = address.family === 'IPv6' ? `[${address.address}]` : address.address;
+      const close = () =>
+        new Promise<void>((closed) => {
+          server.close(() => closed());
+          server.closeAllConnections();
+        });
+      resolve({ url: `http://${name}:${address.port}`, port: address.port, close });
+    });
+  });
+}

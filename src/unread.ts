@@ -1,0 +1,76 @@
+/** Answers clients whose request can't be read to its end: it is too large, too slow, or no HTTP. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { Refusal } from './errors.ts';
+import type { WholeReply } from './exchange.ts';
+import type { DialectName } from './providers/provider.ts';
+import { refusalReply } from './respond.ts';
+
+/** What a refused client goes on sending is thrown away for so long, and so much, before its connection is closed. */
+const lingerMs = 1000;
+const lingerMaxBytes = 64 * 1024 * 1024;
+
+/** Part of the body may still be on its way. */
+export const isSending = (req: IncomingMessage): boolean =>
+  !req.complete &&
+  (req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length'] ?? 0) > 0);
+
+/**
+ * Answers while the client still sends, then closes. Closing at once would reset the connection, and most clients
+ * would never see the answer.
+ */
+export function answerSender(reply: WholeReply, req: IncomingMessage, res: ServerResponse): void {
+  const length = String(reply.body.length);
+  res.writeHead(reply.status, [...reply.headers, 'content-length', length, 'connection', 'close']);
+  res.write(reply.body);
+  // One that asks before it sends doesn't send.
+  if (req.headers.expect !== undefined) return void res.end();
+  let bytes = 0;
+  const timer = setTimeout(() => res.end(), lingerMs);
+  res.once('close', () => clearTimeout(timer));
+  req.on('end', () => res.end());
+  req.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes > lingerMaxBytes) res.end();
+  });
+}
+
+/** Header bytes that are read. */
+export const headersMaxBytes = 16 * 1024;
+
+const brokenHttp: Readonly<Record<string, Refusal>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: new Refusal('body_timeout', 'The request did not arrive in time.'),
+  HPE_HEADER_OVERFLOW: new Refusal(
+    'headers_too_large',
+    `The headers are larger than ${headersMaxBytes} bytes.`,
+  ),
+};
+const notHttp = new Refusal('invalid_header', 'The request is not valid HTTP/1.1.');
+
+/**
+ * Answers what Node's parser refuses, below any request; null: nobody is there, or a reply is under way.
+ * @param last the connection's last request
+ */
+export function answerBrokenHttp(
+  error: Error & { code?: string },
+  socket: Duplex,
+  last: ServerResponse | undefined,
+  dialect: DialectName,
+  id: string,
+): Refusal | null {
+  // Inside a reply, or after one that came before the whole request, no other may begin.
+  const replied = last?.headersSent === true && !(last.writableFinished && last.req.complete);
+  if (!socket.writable || error.code === 'ECONNRESET' || replied) {
+    socket.destroy();
+    return null;
+  }
+  const refusal = brokenHttp[error.code ?? ''] ?? notHttp;
+  const reply = refusalReply(refusal, dialect, id);
+  let head = `HTTP/1.1 ${reply.status} Refused\r\nconnection: close\r\ncontent-length: ${reply.body.length}\r\n`;
+  for (let i = 0; i + 1 < reply.headers.length; i += 2)
+    head += `${reply.headers[i]}: ${reply.headers[i + 1]}\r\n`;
+  socket.end(`${head}\r\n${reply.body.toString()}`);
+  // A client that keeps its side open is not waited for.
+  setTimeout(() => socket.destroy(), lingerMs).unref();
+  return refusal;
+}
