@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { configSchema } from '../src/config/schema.ts';
 import { catalogue } from '../src/errors.ts';
 import { presets } from '../src/providers/presets.ts';
+import { faults } from '../src/simulate/faults.ts';
 
 type Schema = z.core.JSONSchema.BaseSchema;
 
@@ -119,11 +120,22 @@ const presetTable = (): string =>
     ]),
   );
 
+const faultTable = (): string =>
+  table(
+    ['fault', 'of a stream', 'of a reply that is not streamed'],
+    Object.entries(faults).map(([name, fault]) => [
+      code(name),
+      fault.stream,
+      'whole' in fault ? fault.whole : 'the same',
+    ]),
+  );
+
 /** What is generated of the README, by the name in its markers. */
 const tables: Readonly<Record<string, () => string>> = {
   config: configTable,
   errors: errorTable,
   presets: presetTable,
+  faults: faultTable,
 };
 
 /** The README with its generated tables as the source has them. @throws when the markers of one are missing */

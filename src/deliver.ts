@@ -162,10 +162,14 @@ function mayCache(facts: ReplyFacts, embeddings: boolean): boolean {
 function replyHeaders(passage: Passage, contentType: string, target: string, cache: string): string[] {
   const { endpoint, id } = passage.exchange;
   const headers = ['content-type', contentType, ...requestIdHeaders(endpoint.dialect, id)];
-  headers.push('x-sidegate-target', target, 'cache-status', cache);
+  headers.push('x-sidegate-target', headerText(target), 'cache-status', cache);
   if (passage.permit !== null) headers.push(...passage.permit.headers);
   return headers;
 }
+
+/** A label as a header can carry it: models may be named in any script. */
+const headerText = (label: string): string =>
+  /^[\x20-\x7e]*$/.test(label) ? label : encodeURI(label.toWellFormed());
 
 const cacheStatus = (passage: Passage): string =>
   passage.cacheUse === 'miss' ? 'sidegate; fwd=uri-miss' : 'sidegate; fwd=bypass';

@@ -1,5 +1,6 @@
 /** The types of one request on its way through the stages. */
 import type { IncomingHttpHeaders } from 'node:http';
+import type { Cancellation } from './cancellation.ts';
 import type { Refusal } from './errors.ts';
 import type { DialectName } from './providers/provider.ts';
 
@@ -25,16 +26,13 @@ export interface Exchange {
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
-  /** Aborted when the client is gone (reason `clientGone`) or must be let go (reason a `Refusal`). */
-  readonly signal: AbortSignal;
+  /** Cancelled when the client is gone or must be let go. */
+  readonly cancellation: Cancellation;
   /** Monotonic, ms. */
   readonly startedMs: number;
   /** Lets the work go on when the client hangs up. */
   detach(): void;
 }
-
-/** The abort reason when nobody listens any more. */
-export const clientGone: unique symbol = Symbol('client gone');
 
 /** Who calls. */
 export interface Identity {

@@ -1,10 +1,11 @@
 /** Stage listen: sockets → exchanges. Node's request objects end here; what is wrong with HTTP is answered here. */
-import { randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { Cancellation } from './cancellation.ts';
 import type { Config } from './config/schema.ts';
 import { Refusal } from './errors.ts';
-import { clientGone, type Endpoint, type EndpointName, type Exchange, type Reply } from './exchange.ts';
+import type { Endpoint, EndpointName, Exchange, Reply } from './exchange.ts';
 import { createGuard, duplicateHeader, type Guard } from './guard.ts';
 import type { DialectName } from './providers/provider.ts';
 import { refusalReply, respond } from './respond.ts';
@@ -58,8 +59,18 @@ export interface Listener {
   update(config: Config['listen']): void;
 }
 
+/** Tells the processes of a fleet apart; the rest of an id is a count. */
+const idPrefix = `req_${randomBytes(9).toString('hex')}`;
+let idsGiven = 0;
+
+/** A name for a request, unique over processes and restarts; it need not be a secret. */
+function requestId(): string {
+  idsGiven += 1;
+  return idPrefix + idsGiven.toString(16).padStart(10, '0');
+}
+
 interface Active {
-  readonly controller: AbortController;
+  readonly cancellation: Cancellation;
   detached: boolean;
 }
 
@@ -92,7 +103,7 @@ export async function listen(
 
   const serve = (req: IncomingMessage, res: ServerResponse): void => {
     const startedMs = clock();
-    const id = `req_${randomUUID().replaceAll('-', '')}`;
+    const id = requestId();
     const dialect = dialectOf(req);
     const refuse = (refusal: Refusal): void => {
       if (res.headersSent || res.destroyed) return;
@@ -107,7 +118,7 @@ export async function listen(
     atWork.set(req.socket, res);
     const admitted = closedTo ?? admit(req, dialect, guard, active.size, current);
     if (admitted instanceof Refusal) return refuse(admitted);
-    const entry: Active = { controller: new AbortController(), detached: false };
+    const entry: Active = { cancellation: new Cancellation(), detached: false };
     active.add(entry);
     // A request is over when its work is done and its last byte is written, or nobody is there to write to.
     let open = 2;
@@ -118,7 +129,7 @@ export async function listen(
       if (active.size === 0) onIdle?.();
     };
     res.once('close', () => {
-      if (!res.writableFinished && !entry.detached) entry.controller.abort(clientGone);
+      if (!res.writableFinished && !entry.detached) entry.cancellation.cancel('client_gone');
       done();
     });
     readBody(req, current.bodyMaxBytes, (body) => {
@@ -126,7 +137,6 @@ export async function listen(
         if (body !== null) refuse(body);
         return done();
       }
-      const { signal } = entry.controller;
       const detach = (): void => {
         entry.detached = true;
       };
@@ -137,7 +147,7 @@ export async function listen(
         path: pathOf(url),
         headers,
         body,
-        signal,
+        cancellation: entry.cancellation,
         startedMs,
         detach,
       };
@@ -171,7 +181,7 @@ export async function listen(
     serve(req, res);
   });
   server.on('clientError', (error: Error & { code?: string }, socket: Socket) => {
-    const id = `req_${randomUUID().replaceAll('-', '')}`;
+    const id = requestId();
     const last = atWork.get(socket);
     const dialect = last === undefined ? 'openai' : dialectOf(last.req);
     const refusal = answerBrokenHttp(error, socket, last, dialect, id);
@@ -185,7 +195,7 @@ export async function listen(
       return active.size;
     },
     abortAll(refusal) {
-      for (const { controller } of active) controller.abort(refusal);
+      for (const { cancellation } of active) cancellation.cancel(refusal);
     },
     refuseNew(refusal) {
       closedTo = refusal;

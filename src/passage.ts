@@ -3,7 +3,6 @@ import type { Trail } from './attempt/trail.ts';
 import type { CacheKey } from './cache/cache.ts';
 import type { Refusal } from './errors.ts';
 import {
-  clientGone,
   type Exchange,
   type Identity,
   type ModelRequest,
@@ -48,7 +47,7 @@ export class Passage {
   /** Ends the request with a refusal. */
   refuse(refusal: Refusal): WholeReply {
     // When the client has left first nobody reads the refusal, and nobody is at fault.
-    const abandoned = this.exchange.signal.reason === clientGone;
+    const abandoned = this.exchange.cancellation.reason === 'client_gone';
     this.close(
       abandoned
         ? { status: clientGoneStatus, abandoned }

@@ -13,6 +13,7 @@ import { createLimiter } from './limit/limit.ts';
 import { type Listener, listen } from './listen.ts';
 import { listModels } from './models.ts';
 import { breaker } from './native.ts';
+import { logRecord } from './observe/line.ts';
 import type { Log } from './observe/log.ts';
 import { createMetrics } from './observe/metrics.ts';
 import { createRecord } from './observe/record.ts';
@@ -107,7 +108,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
       clock,
       observe(record) {
         metrics.record(record);
-        log.info(record);
+        logRecord(log, record, world.wallClock());
       },
       onBug: (requestId, cause) =>
         log.error({ requestId, stack: cause instanceof Error ? cause.stack : '' }, 'defect'),

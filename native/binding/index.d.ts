@@ -113,14 +113,14 @@ export declare function bucketSet(id: number, capacity: number, perSecond: numbe
  * Ends a granted reservation, once: gives back what was not used, or debits what was used beyond it, below 0 if need
  * be.
  *
- * Throws on an unknown id. Senseless amounts (not finite, below 0) count as 0.
+ * What makes no sense (not finite, below 0) is as if all that was reserved had been used. Throws on an unknown id.
  */
 export declare function bucketSettle(id: number, reserved: number, used: number, nowMs: number): void
 
 /**
  * Reserves `cost` tokens: 0 granted; above 0 the ms to wait until it could be; -1 never, as it is above the capacity.
  *
- * Throws on an unknown id. A senseless cost (not finite, below 0) counts as 0.
+ * Throws on an unknown id, and unless `cost` is a number of at least 0.
  */
 export declare function bucketTake(id: number, cost: number, nowMs: number): number
 

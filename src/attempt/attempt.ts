@@ -1,15 +1,15 @@
 /** Stage attempt: ordered targets → one reply. The only owner of retries, timeouts, breakers and fallback. */
 import type { IncomingHttpHeaders } from 'node:http';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { presentedKey } from '../authenticate/authenticate.ts';
+import type { Cancellation } from '../cancellation.ts';
 import type { Config } from '../config/schema.ts';
 import type { Refusal } from '../errors.ts';
 import type { Exchange, ModelRequest } from '../exchange.ts';
 import { breaker, breakerOutcome, type ReplyFacts } from '../native.ts';
 import type { ProviderFault } from '../providers/provider.ts';
 import type { Target } from '../route/route.ts';
-import { type CallBounds, type CallResult, call } from './call.ts';
-import { type AnswerStream, abortRefusal, followStream } from './follow.ts';
+import { type CallResult, call } from './call.ts';
+import { type AnswerStream, cancelRefusal, followStream } from './follow.ts';
 import { createTrail, type Trail } from './trail.ts';
 
 /** What one attempt needs besides the request. */
@@ -76,7 +76,7 @@ async function tryTargets(
   deps: AttemptDeps,
   trail: Trail,
 ): Promise<AttemptReply | AttemptFailure> {
-  const { signal } = exchange;
+  const { cancellation } = exchange;
   const begunMs = deps.clock();
   let limited: { target: Target; result: StatusResult } | null = null;
   for (const [index, target] of targets.entries()) {
@@ -97,7 +97,7 @@ async function tryTargets(
         }
         const rest = mayRestart(exchange, request) ? targets.slice(index + 1) : [];
         const stream = followStream(target, result.stream, {
-          signal,
+          cancellation,
           trail,
           report: (outcome, word) => report(target, admission, outcome, deps, word),
           restart:
@@ -109,11 +109,12 @@ async function tryTargets(
       if (judged === 'pass' && result.kind === 'status')
         return { ...result, kind: 'whole', facts: null, target, trail, begunMs };
       if (result.kind === 'status' && judged === 'limited') limited = { target, result };
-      if (signal.aborted) return { kind: 'failed', refusal: abortRefusal(signal), trail };
+      if (cancellation.reason !== null)
+        return { kind: 'failed', refusal: cancelRefusal(cancellation), trail };
       if (judged !== 'retry' || retry === retriesMax) break;
-      if (!(await backOff(retry, result, deadlineMs, signal, deps))) break;
+      if (!(await backOff(retry, result, deadlineMs, cancellation, deps))) break;
     }
-    if (signal.aborted) return { kind: 'failed', refusal: abortRefusal(signal), trail };
+    if (cancellation.reason !== null) return { kind: 'failed', refusal: cancelRefusal(cancellation), trail };
     if (deps.clock() >= deadlineMs || request.serverTools) {
       if (trail.calls > 0) break;
     }
@@ -175,11 +176,8 @@ function callOnce(
     model,
     headers,
   });
-  const bounds: CallBounds = {
-    ...deps.policy,
-    remainingMs: Math.max(1, Math.ceil(deadlineMs - deps.clock())),
-  };
-  return call(provider, sent, request.stream, bounds, exchange.signal);
+  const remainingMs = Math.max(1, Math.ceil(deadlineMs - deps.clock()));
+  return call(provider, sent, request.stream, deps.policy, remainingMs, exchange.cancellation);
 }
 
 /** Reports a call that gave no answer, and says how to go on. `pass`: the provider's refusal is the answer. */
@@ -193,7 +191,7 @@ function judge(
   if (result.kind === 'failed') {
     const { failure } = result;
     trail.add(target.label, failure);
-    report(target, ticket, failure === 'aborted' ? 'abandoned' : 'failure', deps, failure);
+    report(target, ticket, failure === 'cancelled' ? 'abandoned' : 'failure', deps, failure);
     // A slow provider is not made faster by asking it again.
     return failure === 'first_token_timeout' || failure === 'reply_timeout' || failure === 'deadline'
       ? 'next'
@@ -246,7 +244,7 @@ async function backOff(
   retry: number,
   result: CallResult,
   deadlineMs: number,
-  signal: AbortSignal,
+  cancellation: Cancellation,
   deps: AttemptDeps,
 ): Promise<boolean> {
   const { backoffBaseMs, backoffMaxMs } = deps.policy;
@@ -254,10 +252,19 @@ async function backOff(
   const jittered = deps.random() * Math.min(backoffMaxMs, backoffBaseMs * 2 ** retry);
   const waitMs = Math.max(jittered, Number.isFinite(asked) ? asked : 0);
   if (waitMs > backoffMaxMs || deps.clock() + waitMs >= deadlineMs) return false;
-  try {
-    await sleep(waitMs, undefined, { signal });
-    return true;
-  } catch {
-    return false;
-  }
+  await sleep(waitMs, cancellation);
+  return cancellation.reason === null;
+}
+
+/** Waits, or until nobody does any more. */
+function sleep(waitMs: number, cancellation: Cancellation): Promise<void> {
+  return new Promise((resolve) => {
+    const wake = (): void => {
+      clearTimeout(timer);
+      cancellation.off(wake);
+      resolve();
+    };
+    const timer = setTimeout(wake, waitMs);
+    cancellation.onCancel(wake);
+  });
 }

@@ -6,6 +6,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { promisify } from 'node:util';
 import { brotliDecompress, unzip } from 'node:zlib';
 import type { Dispatcher } from 'undici';
+import type { Cancellation } from '../cancellation.ts';
 import { inspectReply, type ReplyFacts, StreamScanner } from '../native.ts';
 import type { DialectName, UpstreamRequest } from '../providers/provider.ts';
 import type { Provider } from './connection.ts';
@@ -23,7 +24,7 @@ export type CallFailure =
   | 'too_large'
   | 'error_in_body'
   | 'ended_early'
-  | 'aborted';
+  | 'cancelled';
 
 export type CallResult =
   | { readonly kind: 'failed'; readonly failure: CallFailure }
@@ -65,8 +66,6 @@ export interface CallBounds {
   readonly firstTokenTimeoutMs: number;
   readonly replyTimeoutMs: number;
   readonly idleTimeoutMs: number;
-  /** What is left of the request's own time. */
-  readonly remainingMs: number;
   readonly replyMaxBytes: number;
   readonly eventMaxBytes: number;
 }
@@ -87,13 +86,17 @@ const clock = (): number => performance.now();
 const unzipAsync = promisify(unzip);
 const brotliAsync = promisify(brotliDecompress);
 
-/** Sends one request. Resolves once there is something to decide on; never rejects. */
+/**
+ * Sends one request. Resolves once there is something to decide on; never rejects.
+ * @param remainingMs what is left of the request's own time
+ */
 export function call(
   provider: Provider,
   sent: UpstreamRequest,
   wantsStream: boolean,
   bounds: CallBounds,
-  signal: AbortSignal,
+  remainingMs: number,
+  cancellation: Cancellation,
 ): Promise<CallResult> {
   return new Promise((resolve) => {
     const handler = new UpstreamCall(
@@ -101,7 +104,8 @@ export function call(
       sent.stripUsage,
       wantsStream,
       bounds,
-      signal,
+      remainingMs,
+      cancellation,
       resolve,
     );
     const { path, headers, body } = sent;
@@ -118,9 +122,11 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
   readonly #stripUsage: boolean;
   readonly #wantsStream: boolean;
   readonly #bounds: CallBounds;
-  readonly #signal: AbortSignal;
+  readonly #remainingMs: number;
+  readonly #cancellation: Cancellation;
   readonly #resolve: (result: CallResult) => void;
-  readonly #onAbort = (): void => this.#fail('aborted');
+  readonly #onCancel = (): void => this.#fail('cancelled');
+  readonly #sentMs = clock();
   #phase: Phase = 'waiting';
   #controller: Dispatcher.DispatchController | null = null;
   #status = 0;
@@ -139,21 +145,23 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
     stripUsage: boolean,
     wantsStream: boolean,
     bounds: CallBounds,
-    signal: AbortSignal,
+    remainingMs: number,
+    cancellation: Cancellation,
     resolve: (result: CallResult) => void,
   ) {
     this.#dialect = dialect;
     this.#stripUsage = stripUsage;
     this.#wantsStream = wantsStream;
     this.#bounds = bounds;
-    this.#signal = signal;
+    this.#remainingMs = remainingMs;
+    this.#cancellation = cancellation;
     this.#resolve = resolve;
     const waitMs = wantsStream ? bounds.firstTokenTimeoutMs : bounds.replyTimeoutMs;
     const late: CallFailure =
-      waitMs > bounds.remainingMs ? 'deadline' : wantsStream ? 'first_token_timeout' : 'reply_timeout';
-    this.#timer = createPatience(Math.min(waitMs, bounds.remainingMs), () => this.#fail(late), clock);
-    signal.addEventListener('abort', this.#onAbort, { once: true });
-    if (signal.aborted) this.#fail('aborted');
+      waitMs > remainingMs ? 'deadline' : wantsStream ? 'first_token_timeout' : 'reply_timeout';
+    this.#timer = createPatience(Math.min(waitMs, remainingMs), () => this.#fail(late), clock);
+    cancellation.onCancel(this.#onCancel);
+    if (cancellation.reason !== null) this.#fail('cancelled');
   }
 
   get toolBegun(): boolean {
@@ -283,7 +291,8 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
     this.#phase = 'flowing';
     this.#timer.cancel();
     this.#timer = this.#idle();
-    this.#deadline = createPatience(this.#bounds.remainingMs, () => this.#fail('deadline'), clock);
+    const leftMs = Math.max(1, this.#remainingMs - (clock() - this.#sentMs));
+    this.#deadline = createPatience(leftMs, () => this.#fail('deadline'), clock);
     this.#resolve({ kind: 'stream', status: this.#status, headers: this.#headers, stream: this });
   }
 
@@ -360,7 +369,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
     this.#phase = 'done';
     this.#timer.cancel();
     this.#deadline?.cancel();
-    this.#signal.removeEventListener('abort', this.#onAbort);
+    this.#cancellation.off(this.#onCancel);
     if (this.#paused) this.#controller?.resume();
     this.#wake?.(null);
     this.#wake = null;

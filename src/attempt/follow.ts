@@ -1,4 +1,5 @@
 /** Follows a stream that has begun to its end, good or bad, and over a restart if the client asked for that. */
+import type { Cancellation } from '../cancellation.ts';
 import { Refusal } from '../errors.ts';
 import type { ReplyFacts } from '../native.ts';
 import type { Target } from '../route/route.ts';
@@ -24,7 +25,7 @@ export interface AnswerStream {
 
 /** What following a stream needs. */
 export interface Following {
-  readonly signal: AbortSignal;
+  readonly cancellation: Cancellation;
   readonly trail: Trail;
   /** Tells the breaker and the metrics how it ended; once. */
   report(outcome: 'success' | 'failure' | 'abandoned', word: string): void;
@@ -33,7 +34,7 @@ export interface Following {
 }
 
 export function followStream(target: Target, stream: UpstreamStream, following: Following): AnswerStream {
-  const { signal, trail } = following;
+  const { cancellation, trail } = following;
   let refusal: Refusal | null = null;
   let ended = false;
   let second: AnswerStream | null = null;
@@ -57,9 +58,9 @@ export function followStream(target: Target, stream: UpstreamStream, following: 
       following.report('success', 'ok');
       return stream.lacksEnd ? target.provider.dialect.streamEnd : null;
     }
-    following.report(failure === 'aborted' ? 'abandoned' : 'failure', failure);
-    if (failure !== 'aborted') return cut(failure);
-    refusal = abortRefusal(signal);
+    following.report(failure === 'cancelled' ? 'abandoned' : 'failure', failure);
+    if (failure !== 'cancelled') return cut(failure);
+    refusal = cancelRefusal(cancellation);
     return null;
   };
 
@@ -74,7 +75,7 @@ export function followStream(target: Target, stream: UpstreamStream, following: 
     },
     get aborted() {
       if (second !== null) return second.aborted;
-      return stream.failure === 'aborted' && !(signal.reason instanceof Refusal);
+      return stream.failure === 'cancelled' && cancellation.reason === 'client_gone';
     },
     get restarted() {
       return second !== null;
@@ -86,9 +87,9 @@ export function followStream(target: Target, stream: UpstreamStream, following: 
   };
 }
 
-/** Why an aborted request ends: the abort's own refusal, or one nobody will read. */
-export function abortRefusal(signal: AbortSignal): Refusal {
-  return signal.reason instanceof Refusal ? signal.reason : new Refusal('internal', 'The client left.');
+/** Why a cancelled request ends: the reason's own refusal, or one nobody will read. */
+export function cancelRefusal({ reason }: Cancellation): Refusal {
+  return reason instanceof Refusal ? reason : new Refusal('internal', 'The client left.');
 }
 
 /** What two tries of one answer used together; the rest is the last one's. */

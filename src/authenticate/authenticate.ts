@@ -39,9 +39,11 @@ const known = (key: KeyConfig): KnownKey => ({
 
 /** The caller's credential as sent; null: none. */
 export function presentedKey(headers: IncomingHttpHeaders): string | null {
-  const bearer = headers.authorization;
-  if (bearer !== undefined)
-    return /^bearer +/i.test(bearer) ? bearer.replace(/^bearer +/i, '').trim() : bearer;
+  const sent = headers.authorization;
+  if (sent !== undefined) {
+    const isBearer = sent.slice(0, 7).toLowerCase() === 'bearer ';
+    return isBearer ? sent.slice(7).trim() : sent;
+  }
   const plain = headers['x-api-key'];
   return typeof plain === 'string' && plain !== '' ? plain : null;
 }

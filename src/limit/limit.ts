@@ -109,13 +109,24 @@ export function createLimiter(limits: Config['limits'], estimator: Estimator, cl
   };
 }
 
+/** A limit's policy never changes while it is configured. */
+const policies = new WeakMap<LimitConfig, string>();
+
+function policyOf(limit: LimitConfig): string {
+  const known = policies.get(limit);
+  if (known !== undefined) return known;
+  const window = Math.max(1, Math.ceil(limit.capacity / limit.refillPerSecond));
+  const policy = `"${limit.name}";q=${Math.floor(limit.capacity)};w=${window}`;
+  policies.set(limit, policy);
+  return policy;
+}
+
 /** RateLimit-Policy and RateLimit, draft-ietf-httpapi-ratelimit-headers. */
 function rateLimitHeaders(limit: LimitConfig, level: number, waitMs: number): string[] {
-  const window = Math.max(1, Math.ceil(limit.capacity / limit.refillPerSecond));
   const wait = waitMs > 0 ? `;t=${Math.ceil(waitMs / 1000)}` : '';
   return [
     'ratelimit-policy',
-    `"${limit.name}";q=${Math.floor(limit.capacity)};w=${window}`,
+    policyOf(limit),
     'ratelimit',
     `"${limit.name}";r=${Math.max(0, Math.floor(level))}${wait}`,
   ];

@@ -4,9 +4,11 @@ import type { Config } from '../config/schema.ts';
 
 export type Log = Logger;
 
-/** Bytes gathered before a write; less when the timer below comes first. */
-const gatherBytes = 4096;
+/** Characters gathered before a write; less when the timer below comes first. */
+const gatherMax = 32 * 1024;
 const flushEveryMs = 250;
+/** What may wait for a standard output that nobody reads; more is dropped, since the log must not end the process. */
+const waitingMaxBytes = 16 * 1024 * 1024;
 
 export interface LogSink {
   readonly log: Log;
@@ -19,19 +21,34 @@ export interface LogSink {
 
 /** @param fd file descriptor or path written to */
 export function createLog(level: Config['observe']['log'], fd: number | string = 1): LogSink {
-  const destination = pino.destination({ dest: fd, sync: false, minLength: gatherBytes });
-  const log = pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination);
-  const timer = setInterval(() => destination.flush(), flushEveryMs);
+  const destination = pino.destination({ dest: fd, sync: false, maxLength: waitingMaxBytes });
+  // Gathered here, since pino's destination measures all it holds again for each line.
+  let lines: string[] = [];
+  let length = 0;
+  const flush = (): void => {
+    if (length === 0) return;
+    destination.write(lines.join(''));
+    lines = [];
+    length = 0;
+  };
+  const write = (line: string): void => {
+    lines.push(line);
+    length += line.length;
+    if (length >= gatherMax) flush();
+  };
+  const log = pino({ level, base: null }, { write });
+  const timer = setInterval(flush, flushEveryMs);
   timer.unref();
   return {
     log,
     setLevel: (next) => {
       log.level = next;
     },
-    flush: () => destination.flush(),
+    flush,
     close() {
       clearInterval(timer);
       try {
+        flush();
         destination.flushSync();
       } catch {
         // A closed pipe: nobody reads the rest.

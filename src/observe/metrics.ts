@@ -1,6 +1,7 @@
 /** The metrics, for Prometheus. Every label value comes from the configuration or a closed list. */
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, Gauge, Registry } from 'prom-client';
 import type { ExchangeRecord } from './record.ts';
+import { createDistribution, createTally } from './tally.ts';
 
 /** Values read when Prometheus asks. */
 export interface Gauges {
@@ -24,44 +25,42 @@ const overheadBuckets = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005,
 export function createMetrics(gauges: Gauges): Metrics {
   const registry = new Registry();
   const registers = [registry];
-  const requests = new Counter({
-    name: 'sidegate_requests_total',
-    help: 'Requests answered.',
-    labelNames: ['endpoint', 'tenant', 'target', 'status', 'error', 'cache'],
-    registers,
-  });
-  const duration = new Histogram({
-    name: 'sidegate_request_duration_seconds',
-    help: 'From the first byte in to the last byte out.',
-    labelNames: ['endpoint'],
-    buckets: durationBuckets,
-    registers,
-  });
-  const overhead = new Histogram({
-    name: 'sidegate_overhead_seconds',
-    help: 'Of a whole reply, the time not spent waiting for a provider.',
-    labelNames: ['endpoint'],
-    buckets: overheadBuckets,
-    registers,
-  });
-  const tokens = new Counter({
-    name: 'sidegate_tokens_total',
-    help: 'Tokens used.',
-    labelNames: ['tenant', 'target', 'direction'],
-    registers,
-  });
-  const calls = new Counter({
-    name: 'sidegate_upstream_calls_total',
-    help: 'Calls to providers, by what came of them.',
-    labelNames: ['target', 'outcome'],
-    registers,
-  });
-  const pii = new Counter({
-    name: 'sidegate_pii_findings_total',
-    help: 'Personal data found in requests.',
-    labelNames: ['kind'],
-    registers,
-  });
+  const requests = createTally(registry, 'sidegate_requests_total', 'Requests answered.', [
+    'endpoint',
+    'tenant',
+    'target',
+    'status',
+    'error',
+    'cache',
+  ]);
+  const duration = createDistribution(
+    registry,
+    'sidegate_request_duration_seconds',
+    'From the first byte in to the last byte out.',
+    'endpoint',
+    durationBuckets,
+  );
+  const overhead = createDistribution(
+    registry,
+    'sidegate_overhead_seconds',
+    'Of a whole reply, the time not spent waiting for a provider.',
+    'endpoint',
+    overheadBuckets,
+  );
+  const tokens = createTally(registry, 'sidegate_tokens_total', 'Tokens used.', [
+    'tenant',
+    'target',
+    'direction',
+  ]);
+  const calls = createTally(
+    registry,
+    'sidegate_upstream_calls_total',
+    'Calls to providers, by what came of them.',
+    ['target', 'outcome'],
+  );
+  const pii = createTally(registry, 'sidegate_pii_findings_total', 'Personal data found in requests.', [
+    'kind',
+  ]);
   const reloads = new Counter({
     name: 'sidegate_config_reloads_total',
     help: 'Configuration reloads, by result.',
@@ -79,16 +78,16 @@ export function createMetrics(gauges: Gauges): Metrics {
   return {
     registry,
     record(r) {
-      const { endpoint, tenant, target, error, cache } = r;
-      requests.inc({ endpoint, tenant, target, status: r.status, error, cache });
-      duration.observe({ endpoint }, r.durationMs / 1000);
-      if (!r.stream) overhead.observe({ endpoint }, Math.max(0, r.durationMs - r.upstreamMs) / 1000);
-      if (r.inputTokens > 0) tokens.inc({ tenant, target, direction: 'input' }, r.inputTokens);
-      if (r.outputTokens > 0) tokens.inc({ tenant, target, direction: 'output' }, r.outputTokens);
-      if (r.emails > 0) pii.inc({ kind: 'email' }, r.emails);
-      if (r.cards > 0) pii.inc({ kind: 'card' }, r.cards);
+      const { endpoint, tenant, target, inputTokens, outputTokens } = r;
+      requests.add(1, endpoint, tenant, target, String(r.status), r.error, r.cache);
+      duration.observe(endpoint, r.durationMs / 1000);
+      if (!r.stream) overhead.observe(endpoint, Math.max(0, r.durationMs - r.upstreamMs) / 1000);
+      if (inputTokens > 0) tokens.add(inputTokens, tenant, target, 'input');
+      if (outputTokens > 0) tokens.add(outputTokens, tenant, target, 'output');
+      if (r.emails > 0) pii.add(r.emails, 'email');
+      if (r.cards > 0) pii.add(r.cards, 'card');
     },
-    call: (target, outcome) => calls.inc({ target, outcome }),
+    call: (target, outcome) => calls.add(1, target, outcome),
     reload(ok) {
       reloads.inc({ result: ok ? 'ok' : 'refused' });
       reloadOk.set(ok ? 1 : 0);

@@ -1,8 +1,8 @@
 //! Circuit breakers, shared by all threads of the process.
 
-use napi::Result;
+use napi::{Error, Result};
 use napi_derive::napi;
-use sidegate_core::breaker::{Admission, Breaker, Outcome};
+use sidegate_core::breaker::{Admission, BadSettings, Breaker, Outcome};
 use sidegate_core::registry::Registry;
 
 use crate::invalid;
@@ -13,15 +13,8 @@ fn with<T>(id: u32, work: impl FnOnce(&mut Breaker) -> T) -> Result<T> {
     BREAKERS.with(id, work).map_err(|_| invalid("no such breaker"))
 }
 
-fn check(failures: u32, cooldown_ms: f64) -> Result<()> {
-    let valid = failures > 0 && cooldown_ms.is_finite() && cooldown_ms >= 0.0;
-    if valid {
-        Ok(())
-    } else {
-        Err(invalid(
-            "failures must be at least 1, and cooldownMs finite and at least 0",
-        ))
-    }
+fn bad_settings(_: BadSettings) -> Error {
+    invalid("failures must be at least 1, and cooldownMs finite and at least 0")
 }
 
 /// Opens (in the sense of: makes) a closed breaker and gives its id, which is never used again.
@@ -30,10 +23,8 @@ fn check(failures: u32, cooldown_ms: f64) -> Result<()> {
 /// Throws unless `failures` is at least 1 and `cooldownMs` finite and at least 0.
 #[napi]
 pub fn breaker_open(failures: u32, cooldown_ms: f64) -> Result<u32> {
-    check(failures, cooldown_ms)?;
-    BREAKERS
-        .open(Breaker::new(failures, cooldown_ms))
-        .ok_or_else(|| invalid("too many breakers"))
+    let breaker = Breaker::new(failures, cooldown_ms).map_err(bad_settings)?;
+    BREAKERS.open(breaker).ok_or_else(|| invalid("too many breakers"))
 }
 
 /// Changes a breaker's numbers and keeps its state.
@@ -41,8 +32,7 @@ pub fn breaker_open(failures: u32, cooldown_ms: f64) -> Result<u32> {
 /// Throws as `breakerOpen`, and on an unknown id.
 #[napi]
 pub fn breaker_set(id: u32, failures: u32, cooldown_ms: f64) -> Result<()> {
-    check(failures, cooldown_ms)?;
-    with(id, |breaker| breaker.set(failures, cooldown_ms))
+    with(id, |breaker| breaker.set(failures, cooldown_ms))?.map_err(bad_settings)
 }
 
 /// Asks to let a call through: at least 0, it may, and this is the ticket for its report; below 0, it may not, and a
@@ -64,12 +54,8 @@ pub fn breaker_admit(id: u32, now_ms: f64) -> Result<f64> {
 /// Throws on an unknown id or outcome.
 #[napi]
 pub fn breaker_report(id: u32, ticket: f64, outcome: u32, now_ms: f64) -> Result<bool> {
-    let outcome = match outcome {
-        0 => Outcome::Success,
-        1 => Outcome::Failure,
-        2 => Outcome::Abandoned,
-        _ => return Err(invalid("no such outcome")),
-    };
+    let outcome = Outcome::from_number(outcome).ok_or_else(|| invalid("no such outcome"))?;
+    // What is below 0 is no ticket, and becomes 0, which is none either.
     with(id, |breaker| breaker.report(ticket as u32, outcome, now_ms))
 }
 

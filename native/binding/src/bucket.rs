@@ -2,7 +2,7 @@
 
 use napi::{Error, Result};
 use napi_derive::napi;
-use sidegate_core::bucket::{BadRate, Bucket, Take};
+use sidegate_core::bucket::{BadCost, BadRate, Bucket, Take};
 use sidegate_core::registry::Registry;
 
 use crate::invalid;
@@ -36,20 +36,21 @@ pub fn bucket_set(id: u32, capacity: f64, per_second: f64, now_ms: f64) -> Resul
 
 /// Reserves `cost` tokens: 0 granted; above 0 the ms to wait until it could be; -1 never, as it is above the capacity.
 ///
-/// Throws on an unknown id. A senseless cost (not finite, below 0) counts as 0.
+/// Throws on an unknown id, and unless `cost` is a number of at least 0.
 #[napi]
 pub fn bucket_take(id: u32, cost: f64, now_ms: f64) -> Result<f64> {
-    with(id, |bucket| match bucket.take(cost, now_ms) {
-        Take::Granted => 0.0,
-        Take::WaitMs(wait_ms) => wait_ms,
-        Take::Never => -1.0,
-    })
+    let take = with(id, |bucket| bucket.take(cost, now_ms))?;
+    match take.map_err(|BadCost| invalid("cost must be a number of at least 0"))? {
+        Take::Granted => Ok(0.0),
+        Take::WaitMs(wait_ms) => Ok(wait_ms),
+        Take::Never => Ok(-1.0),
+    }
 }
 
 /// Ends a granted reservation, once: gives back what was not used, or debits what was used beyond it, below 0 if need
 /// be.
 ///
-/// Throws on an unknown id. Senseless amounts (not finite, below 0) count as 0.
+/// What makes no sense (not finite, below 0) is as if all that was reserved had been used. Throws on an unknown id.
 #[napi]
 pub fn bucket_settle(id: u32, reserved: f64, used: f64, now_ms: f64) -> Result<()> {
     with(id, |bucket| bucket.settle(reserved, used, now_ms))

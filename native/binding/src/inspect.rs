@@ -34,13 +34,7 @@ pub fn inspect<'env>(
     let endpoint = Endpoint::from_number(endpoint).ok_or_else(|| invalid("no such endpoint"))?;
     require_room(regs.len(), INSPECT_HEAD)?;
     require_room(digests.len(), 64)?;
-    let inspection = look(
-        body,
-        endpoint,
-        Kinds::from_bits(scrub),
-        key,
-        values_max(regs.len()),
-    );
+    let inspection = look(body, endpoint, Kinds::from_bits(scrub), key, values_max(regs.len()));
     // SAFETY: the body and the key are not looked at any more, so these are the only views even of memory they share.
     write_inspection(&inspection, unsafe { regs.as_mut() });
     if inspection.verdict == Verdict::Fine {
@@ -49,9 +43,5 @@ pub fn inspect<'env>(
         digests[..32].copy_from_slice(&inspection.digests[0]);
         digests[32..64].copy_from_slice(&inspection.digests[1]);
     }
-    inspection
-        .scrubbed
-        .body
-        .map(|edited| BufferSlice::from_data(env, edited))
-        .transpose()
+    inspection.scrubbed.body.map(|edited| BufferSlice::from_data(env, edited)).transpose()
 }

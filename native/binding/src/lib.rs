@@ -2,11 +2,11 @@
 //!
 //! Times are monotonic milliseconds. Offsets are bytes. Arguments of the wrong kind throw.
 
-mod breaker;
-mod bucket;
-mod inspect;
-mod reply;
-mod scanner;
+pub mod breaker;
+pub mod bucket;
+pub mod inspect;
+pub mod reply;
+pub mod scanner;
 
 use napi::{Error, Result, Status};
 
@@ -16,9 +16,5 @@ fn invalid(reason: &str) -> Error {
 
 /// Refuses an array that results would not fit.
 fn require_room(have: usize, need: usize) -> Result<()> {
-    if have < need {
-        Err(invalid("the array for the results is too short"))
-    } else {
-        Ok(())
-    }
+    if have < need { Err(invalid("the array for the results is too short")) } else { Ok(()) }
 }

@@ -18,9 +18,7 @@ use crate::{invalid, require_room};
 pub fn inspect_reply(body: &[u8], dialect: u32, mut regs: Uint32ArraySlice) -> Result<()> {
     let dialect = Dialect::from_number(dialect).ok_or_else(|| invalid("no such dialect"))?;
     require_room(regs.len(), REPLY)?;
-    let reading = std::str::from_utf8(body)
-        .ok()
-        .and_then(|text| read(text, dialect).ok());
+    let reading = std::str::from_utf8(body).ok().and_then(|text| read(text, dialect).ok());
     let reading = reading.filter(|reading| reading.object);
     // SAFETY: the body is not looked at any more, so this is the only view.
     write_reply(reading.as_ref(), unsafe { regs.as_mut() });

@@ -31,9 +31,7 @@ impl SseScanner {
     #[napi(constructor)]
     pub fn new(dialect: u32, strip_usage: bool, max_event_bytes: u32) -> Result<Self> {
         let dialect = Dialect::from_number(dialect).ok_or_else(|| invalid("no such dialect"))?;
-        Ok(SseScanner {
-            scanner: Scanner::new(dialect, strip_usage, max_event_bytes as usize),
-        })
+        Ok(SseScanner { scanner: Scanner::new(dialect, strip_usage, max_event_bytes as usize) })
     }
 
     /// The next bytes of the stream.

@@ -25,10 +25,7 @@ fn time(name: &str, calls: u32, mut work: impl FnMut()) {
 fn body(messages: usize, lines: usize) -> String {
     let content = r"The quick brown fox jumps over the lazy dog, 42 times.\n".repeat(lines);
     let message = format!(r#"{{"role":"user","content":"{content}"}}"#);
-    format!(
-        r#"{{"model":"gpt-4o","max_tokens":500,"messages":[{}]}}"#,
-        vec![message; messages].join(",")
-    )
+    format!(r#"{{"model":"gpt-4o","max_tokens":500,"messages":[{}]}}"#, vec![message; messages].join(","))
 }
 
 fn main() {
@@ -36,9 +33,7 @@ fn main() {
         let bytes = body.as_bytes();
         let calls = (20_000_000 / bytes.len()) as u32;
         println!("{name}: {} bytes", bytes.len());
-        time("utf-8", calls, || {
-            assert!(std::str::from_utf8(black_box(bytes)).is_ok())
-        });
+        time("utf-8", calls, || assert!(std::str::from_utf8(black_box(bytes)).is_ok()));
         time("walk", calls, || {
             let mut walker = Walker::new(black_box(bytes));
             while let Ok(Some(token)) = walker.next_token() {

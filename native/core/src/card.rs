@@ -142,13 +142,7 @@ struct Groups {
 impl Groups {
     fn add(&mut self, len: usize) {
         if self.count == 0 {
-            *self = Groups {
-                count: 1,
-                first: len,
-                last: len,
-                middle: true,
-                single: len == 1,
-            };
+            *self = Groups { count: 1, first: len, last: len, middle: true, single: len == 1 };
         } else {
             self.middle &= self.count == 1 || matches!(self.last, 4..=6);
             self.single &= len == 1;
@@ -189,11 +183,7 @@ fn luhn(digits: &[u8]) -> bool {
 }
 
 fn digit_count(bytes: &[u8]) -> usize {
-    bytes
-        .iter()
-        .take_while(|byte| byte.is_ascii_digit())
-        .inspect(|_| step())
-        .count()
+    bytes.iter().take_while(|byte| byte.is_ascii_digit()).inspect(|_| step()).count()
 }
 
 /// Whether a number that follows `before` is part of a longer word or number.
@@ -257,10 +247,7 @@ mod tests {
         // Prefixes with a body of ones and the check digit that makes them pass.
         let number = |prefix: &str| {
             let body = format!("{prefix:1<15}");
-            (0..10)
-                .map(|check| format!("{body}{check}"))
-                .find(|number| luhn(&digits(number)))
-                .unwrap()
+            (0..10).map(|check| format!("{body}{check}")).find(|number| luhn(&digits(number))).unwrap()
         };
         for prefix in ["2221", "2300", "2720", "3", "4", "5", "6"] {
             assert_eq!(cards(&number(prefix)), [number(prefix)], "{prefix}");
@@ -323,14 +310,8 @@ mod tests {
         assert_eq!(cards("-4111111111111111-"), ["4111111111111111"]);
         assert_eq!(cards("12 4111111111111111 12"), ["4111111111111111"]);
         assert_eq!(cards("exp 12 4111 1111 1111 1111"), ["4111 1111 1111 1111"]);
-        assert_eq!(
-            cards("4111111111111111 5555555555554444"),
-            ["4111111111111111", "5555555555554444"]
-        );
-        assert_eq!(
-            cards("\u{5361}\u{53f7}4111111111111111\u{3002}"),
-            ["4111111111111111"]
-        );
+        assert_eq!(cards("4111111111111111 5555555555554444"), ["4111111111111111", "5555555555554444"]);
+        assert_eq!(cards("\u{5361}\u{53f7}4111111111111111\u{3002}"), ["4111111111111111"]);
     }
 
     #[test]
@@ -363,12 +344,7 @@ mod tests {
                 cards(&text);
                 has_long_run(text.as_bytes());
             });
-            assert!(
-                steps <= 60 * text.len(),
-                "{steps} steps for {} bytes of {:?}",
-                text.len(),
-                &text[..16]
-            );
+            assert!(steps <= 60 * text.len(), "{steps} steps for {} bytes of {:?}", text.len(), &text[..16]);
         }
     }
 }

@@ -37,10 +37,7 @@ pub fn parse<'a>(block: &'a [u8], joined: &'a mut Vec<u8>) -> Block<'a> {
         // The LF of a CR LF makes an empty line here, which has no field.
         rest = rest.get(end + 1..).unwrap_or_default();
     }
-    Block {
-        event,
-        data: if several { Some(joined) } else { data },
-    }
+    Block { event, data: if several { Some(joined) } else { data } }
 }
 
 /// A line's name and value. A comment's name is empty.
@@ -51,5 +48,41 @@ fn field(line: &[u8]) -> (&[u8], &[u8]) {
             (&line[..colon], value.strip_prefix(b" ").unwrap_or(value))
         }
         None => (line, b""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn data(block: &str) -> Option<String> {
+        let mut joined = vec![9];
+        parse(block.as_bytes(), &mut joined).data.map(|data| String::from_utf8_lossy(data).into_owned())
+    }
+
+    #[test]
+    fn parses_as_the_standard_says() {
+        for (block, expected) in [
+            ("data: a\n\n", Some("a")),
+            ("data:a\r\n\r\n", Some("a")),
+            ("data:  a\r\r", Some(" a")),
+            ("data\n\n", Some("")),
+            ("data:\ndata\ndata: b", Some("\n\nb")),
+            ("data: a:b\n", Some("a:b")),
+            (":data: a\n", None),
+            (" data: a\n", None),
+            ("Data: a\n", None),
+            ("datax: a\nid: 1\n", None),
+            ("", None),
+        ] {
+            assert_eq!(data(block).as_deref(), expected, "{block:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_name_counts() {
+        let mut joined = Vec::new();
+        let block = parse(b"event: a\ndata: x\nevent:b\n\n", &mut joined);
+        assert_eq!(block, Block { event: b"b", data: Some(b"x") });
     }
 }

@@ -19,14 +19,9 @@ pub enum Endpoint {
 impl Endpoint {
     /// From its number; `None` above 3.
     pub fn from_number(number: u32) -> Option<Endpoint> {
-        [
-            Endpoint::Chat,
-            Endpoint::Embeddings,
-            Endpoint::Messages,
-            Endpoint::CountTokens,
-        ]
-        .get(number as usize)
-        .copied()
+        [Endpoint::Chat, Endpoint::Embeddings, Endpoint::Messages, Endpoint::CountTokens]
+            .get(number as usize)
+            .copied()
     }
 
     /// Whether the API is Anthropic's.

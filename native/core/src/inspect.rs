@@ -92,21 +92,10 @@ pub struct Inspection {
 pub fn inspect(body: &[u8], endpoint: Endpoint, kinds: Kinds, key: &[u8], values_max: usize) -> Inspection {
     match examine(body, endpoint, kinds, values_max) {
         Ok((facts, scrubbed)) => {
-            let digests = [
-                sha256(body),
-                hmac_sha256(key, scrubbed.body.as_deref().unwrap_or(body)),
-            ];
-            Inspection {
-                verdict: Verdict::Fine,
-                facts,
-                scrubbed,
-                digests,
-            }
+            let digests = [sha256(body), hmac_sha256(key, scrubbed.body.as_deref().unwrap_or(body))];
+            Inspection { verdict: Verdict::Fine, facts, scrubbed, digests }
         }
-        Err(verdict) => Inspection {
-            verdict,
-            ..Inspection::default()
-        },
+        Err(verdict) => Inspection { verdict, ..Inspection::default() },
     }
 }
 
@@ -212,10 +201,10 @@ impl<'b> Inspector<'b> {
         self.path.set_key(key);
         match self.path.place() {
             Place::Root => self.root_key(key),
-            Place::StreamOptions if key == Key::IncludeUsage => {
-                if std::mem::replace(&mut self.include_usage_seen, true) {
-                    self.refuse(Verdict::Duplicate(Field::StreamOptions, self.walker.start()));
-                }
+            Place::StreamOptions
+                if key == Key::IncludeUsage && std::mem::replace(&mut self.include_usage_seen, true) =>
+            {
+                self.refuse(Verdict::Duplicate(Field::StreamOptions, self.walker.start()));
             }
             _ => {}
         }
@@ -226,10 +215,7 @@ impl<'b> Inspector<'b> {
 
     fn root_key(&mut self, key: Key) {
         self.facts.fields += 1;
-        self.prompt = matches!(
-            key,
-            Key::Messages | Key::System | Key::Input | Key::Prompt | Key::Tools
-        );
+        self.prompt = matches!(key, Key::Messages | Key::System | Key::Input | Key::Prompt | Key::Tools);
         if let Some(field) = Field::of(self.endpoint, key) {
             let bit = 1 << field as u32;
             if self.seen & bit != 0 {
@@ -399,11 +385,7 @@ impl<'b> Inspector<'b> {
             return false;
         }
         let raw = &self.body[text.start..text.end];
-        if text.escaped() {
-            self.scratch.decode(raw) == word
-        } else {
-            raw == word
-        }
+        if text.escaped() { self.scratch.decode(raw) == word } else { raw == word }
     }
 }
 

@@ -113,10 +113,7 @@ const RANGES: [(u8, u8); NAME_MAX + 1] = {
     let mut at = 0;
     while at < NAMES.len() {
         let len = NAMES[at].len();
-        assert!(
-            at == 0 || NAMES[at - 1].len() <= len,
-            "names must be ordered by length"
-        );
+        assert!(at == 0 || NAMES[at - 1].len() <= len, "names must be ordered by length");
         if ranges[len].1 == 0 {
             ranges[len].0 = at as u8;
         }
@@ -134,11 +131,7 @@ impl Key {
             return Key::Other;
         }
         let raw = &body[text.start..text.end];
-        if text.escaped() {
-            Key::named(scratch.decode(raw).as_bytes())
-        } else {
-            Key::named(raw.as_bytes())
-        }
+        if text.escaped() { Key::named(scratch.decode(raw).as_bytes()) } else { Key::named(raw.as_bytes()) }
     }
 }
 
@@ -151,9 +144,7 @@ mod tests {
         let document = format!("{{\"{raw}\":0}}");
         let mut walker = Walker::new(document.as_bytes());
         assert_eq!(walker.next_token(), Ok(Some(Token::ObjectStart)));
-        let Ok(Some(Token::Key(text))) = walker.next_token() else {
-            panic!("{raw}")
-        };
+        let Ok(Some(Token::Key(text))) = walker.next_token() else { panic!("{raw}") };
         Key::of(&document, text, &mut Decoded::default())
     }
 

@@ -20,11 +20,7 @@ pub struct Path<P> {
 
 impl<P: Copy + Default> Default for Path<P> {
     fn default() -> Self {
-        Path {
-            frames: [Frame::default(); DEPTH_MAX + 1],
-            depth: 0,
-            key: Key::Other,
-        }
+        Path { frames: [Frame::default(); DEPTH_MAX + 1], depth: 0, key: Key::Other }
     }
 }
 

@@ -26,10 +26,7 @@ pub struct Kinds {
 impl Kinds {
     /// From bits: 1 e-mail, 2 card numbers. Others mean nothing.
     pub fn from_bits(bits: u32) -> Kinds {
-        Kinds {
-            email: bits & 1 != 0,
-            card: bits & 2 != 0,
-        }
+        Kinds { email: bits & 1 != 0, card: bits & 2 != 0 }
     }
 
     /// Whether nothing is looked for.
@@ -80,9 +77,7 @@ mod tests {
     use super::*;
 
     fn find(text: &str, bits: u32) -> Vec<(Kind, &str)> {
-        Findings::new(text, Kinds::from_bits(bits))
-            .map(|(kind, range)| (kind, &text[range]))
-            .collect()
+        Findings::new(text, Kinds::from_bits(bits)).map(|(kind, range)| (kind, &text[range])).collect()
     }
 
     #[test]
@@ -105,14 +100,8 @@ mod tests {
         let text = "4111111111111111@b.cc 5555555555554444";
         let address = (Kind::Email, "4111111111111111@b.cc");
         assert_eq!(find(text, 3), [address, (Kind::Card, "5555555555554444")]);
-        assert_eq!(
-            find(text, 2),
-            [(Kind::Card, "4111111111111111"), (Kind::Card, "5555555555554444")]
-        );
+        assert_eq!(find(text, 2), [(Kind::Card, "4111111111111111"), (Kind::Card, "5555555555554444")]);
         let text = "a@4111111111111111.cc, c@d.ee";
-        assert_eq!(
-            find(text, 3),
-            [(Kind::Email, "a@4111111111111111.cc"), (Kind::Email, "c@d.ee")]
-        );
+        assert_eq!(find(text, 3), [(Kind::Email, "a@4111111111111111.cc"), (Kind::Email, "c@d.ee")]);
     }
 }

@@ -95,27 +95,10 @@ pub fn write_reply(reading: Option<&Reading>, registers: &mut [u32]) {
     let Some(reading) = reading else {
         return put(registers, &[1, 0, 0, 0, 0, 0, 0, 0]);
     };
-    let bits = [
-        (reading.error, 1),
-        (reading.tool, 2),
-        (reading.refusal, 4),
-        (reading.usage_seen, 8),
-    ];
+    let bits = [(reading.error, 1), (reading.tool, 2), (reading.refusal, 4), (reading.usage_seen, 8)];
     let flags = bits.iter().map(|&(set, bit)| if set { bit } else { 0 }).sum();
     let [input, output, cached, created] = tokens(&reading.usage);
-    put(
-        registers,
-        &[
-            0,
-            flags,
-            input,
-            output,
-            cached,
-            created,
-            reading.finish as u32,
-            reading.text_bytes,
-        ],
-    );
+    put(registers, &[0, flags, input, output, cached, created, reading.finish as u32, reading.text_bytes]);
 }
 
 /// Writes what is known of a stream.

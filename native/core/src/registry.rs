@@ -8,6 +8,9 @@ pub struct Registry<T> {
     inner: Mutex<Option<Table<T>>>,
 }
 
+/// How many values may be open at once.
+pub const OPEN_MAX: usize = 1 << 20;
+
 struct Table<T> {
     next: u32,
     values: HashMap<u32, T>,
@@ -20,18 +23,16 @@ pub struct Unknown(pub u32);
 impl<T> Registry<T> {
     /// An empty table, usable as a `static`.
     pub const fn new() -> Self {
-        Registry {
-            inner: Mutex::new(None),
-        }
+        Registry { inner: Mutex::new(None) }
     }
 
-    /// Keeps a value; gives its id, from 1. None once all 2^32 - 1 ids have been given out.
+    /// Keeps a value; gives its id, from 1. `None` while [`OPEN_MAX`] are open, and once all 2^32 - 1 ids have been given out.
     pub fn open(&self, value: T) -> Option<u32> {
         let mut guard = self.lock();
-        let table = guard.get_or_insert_with(|| Table {
-            next: 1,
-            values: HashMap::new(),
-        });
+        let table = guard.get_or_insert_with(|| Table { next: 1, values: HashMap::new() });
+        if table.values.len() >= OPEN_MAX {
+            return None;
+        }
         let id = table.next;
         table.next = id.checked_add(1)?;
         table.values.insert(id, value);
@@ -40,20 +41,12 @@ impl<T> Registry<T> {
 
     /// Works on one value, alone.
     pub fn with<R>(&self, id: u32, work: impl FnOnce(&mut T) -> R) -> Result<R, Unknown> {
-        self.lock()
-            .as_mut()
-            .and_then(|table| table.values.get_mut(&id))
-            .map(work)
-            .ok_or(Unknown(id))
+        self.lock().as_mut().and_then(|table| table.values.get_mut(&id)).map(work).ok_or(Unknown(id))
     }
 
     /// Lets a value go.
     pub fn close(&self, id: u32) -> Result<(), Unknown> {
-        self.lock()
-            .as_mut()
-            .and_then(|table| table.values.remove(&id))
-            .map(drop)
-            .ok_or(Unknown(id))
+        self.lock().as_mut().and_then(|table| table.values.remove(&id)).map(drop).ok_or(Unknown(id))
     }
 
     /// A thread that panicked while holding the lock leaves numbers that are still numbers.
@@ -71,6 +64,27 @@ impl<T> Default for Registry<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn so_many_may_be_open() {
+        let registry = Registry::new();
+        assert!((0..OPEN_MAX).all(|_| registry.open(()).is_some()));
+        assert_eq!(registry.open(()), None);
+        assert_eq!(registry.close(1), Ok(()));
+        assert_eq!(registry.open(()), Some(OPEN_MAX as u32 + 1));
+    }
+
+    #[test]
+    fn threads_share_them() {
+        let registry = Registry::new();
+        let id = registry.open(0).unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..1000).for_each(|_| registry.with(id, |count| *count += 1).unwrap()));
+            }
+        });
+        assert_eq!(registry.with(id, |count| *count), Ok(4000));
+    }
 
     #[test]
     fn ids_are_never_used_twice() {

@@ -18,9 +18,7 @@ pub enum Dialect {
 impl Dialect {
     /// From its number; `None` above 1.
     pub fn from_number(number: u32) -> Option<Dialect> {
-        [Dialect::OpenAi, Dialect::Anthropic]
-            .get(number as usize)
-            .copied()
+        [Dialect::OpenAi, Dialect::Anthropic].get(number as usize).copied()
     }
 }
 
@@ -168,11 +166,8 @@ impl Source<'_> {
 }
 
 fn run(document: &str, mut reader: impl Reader) -> Result<Reading, Fault> {
-    let mut source = Source {
-        document,
-        walker: Walker::new(document.as_bytes()),
-        scratch: Decoded::default(),
-    };
+    let mut source =
+        Source { document, walker: Walker::new(document.as_bytes()), scratch: Decoded::default() };
     let mut first = true;
     let mut object = false;
     while let Some(token) = source.walker.next_token()? {
@@ -183,10 +178,7 @@ fn run(document: &str, mut reader: impl Reader) -> Result<Reading, Fault> {
             _ => reader.value(token, &mut source),
         }
     }
-    Ok(Reading {
-        object,
-        ..reader.reading()
-    })
+    Ok(Reading { object, ..reader.reading() })
 }
 
 /// The message of an error document: `error.message`, or `error` or `message` themselves where they are text.

@@ -6,12 +6,14 @@ use std::ops::Range;
 use memchr::{memchr, memmem};
 
 use crate::card::has_long_run;
-use crate::json::Text;
+use crate::json::{Text, Token, Walker};
 use crate::pii::{Findings, Kind, Kinds};
 use crate::text::Decoded;
 
 /// A number takes the lower 24 bits of a register.
 const NUMBER_MAX: u32 = (1 << 24) - 1;
+/// How every escape of a letter, a digit, an `@` or a bracket begins.
+const ESCAPED_ASCII: &[u8] = b"\\u00";
 
 /// A distinct value: the same decoded text has the same placeholder wherever it occurs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,11 +142,7 @@ impl<'b> Scrubber<'b> {
             }
             None => {
                 self.known.insert(key, self.values.len());
-                self.values.push(Value {
-                    kind,
-                    number: 0,
-                    raw: raw.clone(),
-                });
+                self.values.push(Value { kind, number: 0, raw: raw.clone() });
                 self.values.len() - 1
             }
         };
@@ -172,19 +170,8 @@ impl<'b> Scrubber<'b> {
             shifts.push((copied, body.len() as isize - copied as isize));
         }
         body.extend_from_slice(&self.body.as_bytes()[copied..]);
-        let Scrubber {
-            values,
-            emails,
-            cards,
-            ..
-        } = self;
-        Some(Scrubbed {
-            body: Some(body),
-            values,
-            emails,
-            cards,
-            shifts,
-        })
+        let Scrubber { values, emails, cards, .. } = self;
+        Some(Scrubbed { body: Some(body), values, emails, cards, shifts })
     }
 
     fn number(&mut self) -> Option<()> {
@@ -206,32 +193,40 @@ impl<'b> Scrubber<'b> {
     }
 }
 
-/// The numbers whose placeholder the body already holds: restoring them would be ambiguous.
+/// The numbers whose placeholder the body already holds, escaped or not: restoring them would be ambiguous.
 fn taken_numbers(body: &str, kind: Kind) -> HashSet<u32> {
-    let opening = opening(kind);
-    memmem::find_iter(body.as_bytes(), opening)
-        .filter_map(|at| {
-            let digits = &body.as_bytes()[at + opening.len()..];
-            let len = digits
-                .iter()
-                .take(10)
-                .take_while(|byte| byte.is_ascii_digit())
-                .count();
-            let plain = len > 0 && digits[0] != b'0' && digits.get(len) == Some(&b']');
-            if plain {
-                std::str::from_utf8(&digits[..len]).ok()?.parse().ok()
-            } else {
-                None
+    let mut taken = HashSet::new();
+    note_numbers(body, kind, &mut taken);
+    if memmem::find(body.as_bytes(), ESCAPED_ASCII).is_some() {
+        let mut walker = Walker::new(body.as_bytes());
+        let mut decoded = Decoded::default();
+        while let Ok(Some(token)) = walker.next_token() {
+            if let Token::Key(text) | Token::String(text) = token
+                && text.escaped()
+            {
+                note_numbers(decoded.decode(&body[text.start..text.end]), kind, &mut taken);
             }
-        })
-        .collect()
+        }
+    }
+    taken
 }
 
-/// A cheap look at the raw bytes that is never wrong where it says no. An escaped `@` or digit is `\u00..`.
+fn note_numbers(text: &str, kind: Kind, taken: &mut HashSet<u32>) {
+    let opening = opening(kind);
+    for at in memmem::find_iter(text.as_bytes(), opening) {
+        let digits = &text[at + opening.len()..];
+        let len = digits.bytes().take(10).take_while(u8::is_ascii_digit).count();
+        if !digits.starts_with('0') && digits.as_bytes().get(len) == Some(&b']') {
+            taken.extend(digits[..len].parse::<u32>());
+        }
+    }
+}
+
+/// A cheap look at the raw bytes that is never wrong where it says no.
 #[inline]
 fn may_match(raw: &str, escaped: bool, kinds: Kinds) -> bool {
     let bytes = raw.as_bytes();
     kinds.email && memchr(b'@', bytes).is_some()
         || kinds.card && has_long_run(bytes)
-        || escaped && memmem::find(bytes, b"\\u00").is_some()
+        || escaped && memmem::find(bytes, ESCAPED_ASCII).is_some()
 }

@@ -146,6 +146,7 @@ impl Scanner {
     /// clients must ignore it otherwise.
     pub fn finish(&mut self) -> Output<'_> {
         self.out.clear();
+        self.fault_open = false;
         if self.bom < BOM.len() {
             self.held.extend_from_slice(&BOM[..self.bom]);
             self.line_start &= self.bom == 0;
@@ -270,8 +271,7 @@ impl Scanner {
         if fate == Fate::Forward {
             self.send(chunk, 0..0, sent);
             self.out.extend_from_slice(&block);
-            self.out
-                .extend_from_slice(&chunk[forwarded.end - lf..forwarded.end]);
+            self.out.extend_from_slice(&chunk[forwarded.end - lf..forwarded.end]);
         }
         block.clear();
         self.held = block;
@@ -326,10 +326,7 @@ impl Scanner {
     fn settle(&mut self, block: &[u8]) -> Fate {
         let mut joined = std::mem::take(&mut self.joined);
         let fate = match event::parse(block, &mut joined) {
-            Block {
-                event: b"error",
-                data,
-            } => self.fail(state::ERROR, data.unwrap_or_default()),
+            Block { event: b"error", data } => self.fail(state::ERROR, data.unwrap_or_default()),
             // Comments and fields without data are no event.
             Block { data: None, .. } => Fate::Forward,
             Block { data: Some(data), .. } => self.data(data),
@@ -351,9 +348,7 @@ impl Scanner {
             self.facts.events = self.facts.events.saturating_add(1);
             return Fate::Forward;
         }
-        let reading = std::str::from_utf8(data)
-            .ok()
-            .and_then(|text| read(text, self.dialect).ok());
+        let reading = std::str::from_utf8(data).ok().and_then(|text| read(text, self.dialect).ok());
         match reading {
             None => self.fail(state::MALFORMED, data),
             Some(reading) if reading.error => self.fail(state::ERROR, data),

@@ -72,9 +72,7 @@ fn unescape(escape: &[u8]) -> (char, usize) {
 
 fn hex4(escape: &[u8], at: usize) -> u32 {
     let digits = escape.get(at..at + 4).unwrap_or_default();
-    digits.iter().fold(0, |unit, &digit| {
-        unit << 4 | char::from(digit).to_digit(16).unwrap_or(0)
-    })
+    digits.iter().fold(0, |unit, &digit| unit << 4 | char::from(digit).to_digit(16).unwrap_or(0))
 }
 
 /// How many code points `text`, which is UTF-8, has.
@@ -92,14 +90,8 @@ mod tests {
     fn decodes_each_escape() {
         let mut decoded = Decoded::default();
         assert_eq!(decoded.decode(r#"\"\\\/\b\f\n\r\t"#), "\"\\/\u{8}\u{c}\n\r\t");
-        assert_eq!(
-            decoded.decode(r"\u0041\u00E4\u20aC\uD83D\uDE00"),
-            "A\u{e4}\u{20ac}\u{1f600}"
-        );
-        assert_eq!(
-            decoded.decode(r"\ud83dx\ude00\ud83d\ud83d"),
-            "\u{fffd}x\u{fffd}\u{fffd}\u{fffd}"
-        );
+        assert_eq!(decoded.decode(r"\u0041\u00E4\u20aC\uD83D\uDE00"), "A\u{e4}\u{20ac}\u{1f600}");
+        assert_eq!(decoded.decode(r"\ud83dx\ude00\ud83d\ud83d"), "\u{fffd}x\u{fffd}\u{fffd}\u{fffd}");
         assert_eq!(decoded.decode("plain"), "plain");
     }
 
@@ -108,17 +100,7 @@ mod tests {
         let raw = r"ab\ncd\u0040\ud83d\ude00e";
         let mut decoded = Decoded::default();
         assert_eq!(decoded.decode(raw), "ab\ncd@\u{1f600}e");
-        let offsets = [
-            (0, 0),
-            (1, 1),
-            (2, 2),
-            (3, 4),
-            (4, 5),
-            (5, 6),
-            (6, 12),
-            (10, 24),
-            (11, 25),
-        ];
+        let offsets = [(0, 0), (1, 1), (2, 2), (3, 4), (4, 5), (5, 6), (6, 12), (10, 24), (11, 25)];
         for (text, raw) in offsets {
             assert_eq!(decoded.raw_offset(text), raw, "{text}");
         }

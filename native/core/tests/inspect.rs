@@ -5,12 +5,7 @@ use sidegate_core::inspect::{Facts, Inspection, Verdict, flag, inspect};
 use sidegate_core::pii::Kinds;
 use sidegate_core::registers::{ABSENT, INSPECT_HEAD, values_max, write_inspection};
 
-const ALL: [Endpoint; 4] = [
-    Endpoint::Chat,
-    Endpoint::Embeddings,
-    Endpoint::Messages,
-    Endpoint::CountTokens,
-];
+const ALL: [Endpoint; 4] = [Endpoint::Chat, Endpoint::Embeddings, Endpoint::Messages, Endpoint::CountTokens];
 
 fn look(body: &str, endpoint: Endpoint) -> Inspection {
     inspect(body.as_bytes(), endpoint, Kinds::from_bits(3), b"key", 100)
@@ -38,14 +33,8 @@ fn reads_a_request() {
     let part = |span: Option<(usize, usize)>| span.map(|(start, end)| &body[start..end]);
     assert_eq!(part(facts.model), Some("gpt-4o"));
     assert_eq!(part(facts.stream_options), Some(r#"{"include_usage":true}"#));
-    assert_eq!(
-        facts.flags,
-        flag::STREAM | flag::INCLUDE_USAGE | flag::STREAM_OPTIONS
-    );
-    assert_eq!(
-        (facts.n, facts.max_tokens, facts.max_completion_tokens),
-        (Some(2), Some(100), None)
-    );
+    assert_eq!(facts.flags, flag::STREAM | flag::INCLUDE_USAGE | flag::STREAM_OPTIONS);
+    assert_eq!((facts.n, facts.max_tokens, facts.max_completion_tokens), (Some(2), Some(100), None));
     assert_eq!((facts.text_bytes, facts.text_chars, facts.text_spans), (5, 4, 2));
     assert_eq!((facts.insert_at, facts.fields), (2, 6));
 }
@@ -61,54 +50,20 @@ fn types_are_checked_where_the_field_belongs() {
         ["-1", "1.5", "1e400", "\"1\"", "[]", "true"].as_slice(),
     );
     let object = (["{}", "null"].as_slice(), ["[]", "\"\"", "1", "true"].as_slice());
-    let table: [(&str, Field, &[Endpoint], (&[&str], &[&str])); 12] = [
-        (
-            "model",
-            Field::Model,
-            &ALL,
-            (&["\"m\""], &["null", "1", "{}", "[]"]),
-        ),
-        (
-            "messages",
-            Field::Messages,
-            both,
-            (&["[]"], &["null", "{}", "\"\""]),
-        ),
-        (
-            "stream",
-            Field::Stream,
-            both,
-            (&["true", "false", "null"], &["1", "\"true\"", "{}"]),
-        ),
+    type Row<'a> = (&'a str, Field, &'a [Endpoint], (&'a [&'a str], &'a [&'a str]));
+    let table: [Row; 12] = [
+        ("model", Field::Model, &ALL, (&["\"m\""], &["null", "1", "{}", "[]"])),
+        ("messages", Field::Messages, both, (&["[]"], &["null", "{}", "\"\""])),
+        ("stream", Field::Stream, both, (&["true", "false", "null"], &["1", "\"true\"", "{}"])),
         ("max_tokens", Field::MaxTokens, both, count),
         ("max_completion_tokens", Field::MaxCompletionTokens, chat, count),
         ("n", Field::N, chat, count),
         ("stream_options", Field::StreamOptions, chat, object),
-        (
-            "tools",
-            Field::Tools,
-            both,
-            (&["[]", "null"], &["{}", "\"\"", "1"]),
-        ),
-        (
-            "input",
-            Field::Input,
-            &[Embeddings],
-            (&["\"x\"", "[]"], &["null", "{}", "1"]),
-        ),
-        (
-            "system",
-            Field::System,
-            anthropic,
-            (&["\"x\"", "[]", "null"], &["{}", "1"]),
-        ),
+        ("tools", Field::Tools, both, (&["[]", "null"], &["{}", "\"\"", "1"])),
+        ("input", Field::Input, &[Embeddings], (&["\"x\"", "[]"], &["null", "{}", "1"])),
+        ("system", Field::System, anthropic, (&["\"x\"", "[]", "null"], &["{}", "1"])),
         ("response_format", Field::ResponseFormat, chat, object),
-        (
-            "user",
-            Field::User,
-            &[Chat, Embeddings],
-            (&["\"x\"", "null"], &["1", "{}"]),
-        ),
+        ("user", Field::User, &[Chat, Embeddings], (&["\"x\"", "null"], &["1", "{}"])),
     ];
     for (name, field, endpoints, (good, bad)) in table {
         for endpoint in ALL {
@@ -121,11 +76,8 @@ fn types_are_checked_where_the_field_belongs() {
             }
             for value in bad {
                 let belongs = endpoints.contains(&endpoint);
-                let expected = if belongs {
-                    Verdict::WrongType(field, name.len() + 4)
-                } else {
-                    Verdict::Fine
-                };
+                let expected =
+                    if belongs { Verdict::WrongType(field, name.len() + 4) } else { Verdict::Fine };
                 assert_eq!(
                     verdict(&format!("{{\"{name}\":{value}}}"), endpoint),
                     expected,
@@ -133,12 +85,8 @@ fn types_are_checked_where_the_field_belongs() {
                 );
             }
             let belongs = endpoints.contains(&endpoint);
-            let twice = format!(
-                "{{\"{name}\":{0},\"\\u{1:04x}{2}\":{0}}}",
-                good[0],
-                name.as_bytes()[0],
-                &name[1..]
-            );
+            let twice =
+                format!("{{\"{name}\":{0},\"\\u{1:04x}{2}\":{0}}}", good[0], name.as_bytes()[0], &name[1..]);
             let expected = if belongs {
                 Verdict::Duplicate(field, 5 + name.len() + good[0].len())
             } else {
@@ -155,10 +103,7 @@ fn the_first_fault_counts_but_grammar_before_all() {
     assert_eq!(chat(r#"{"n":"x","model":1}"#), Verdict::WrongType(Field::N, 5));
     assert_eq!(chat(r#"{"n":null,"n":1}"#), Verdict::Duplicate(Field::N, 10));
     assert_eq!(chat(r#"{"n":"x","model":1"#), Verdict::Invalid(18));
-    assert_eq!(
-        chat(&format!(r#"{{"n":"x","a":{}"#, "[".repeat(300))),
-        Verdict::TooDeep(14 + 255)
-    );
+    assert_eq!(chat(&format!(r#"{{"n":"x","a":{}"#, "[".repeat(300))), Verdict::TooDeep(13 + 255));
     assert_eq!(chat("[1]"), Verdict::NotAnObject(0));
     assert_eq!(chat(" 1"), Verdict::NotAnObject(1));
     assert_eq!(chat("\"a@b.cc\" x"), Verdict::Invalid(9));
@@ -185,20 +130,11 @@ fn counts_are_clamped_and_the_newer_limit_wins() {
         (registers[6], registers[7])
     };
     assert_eq!(limit("{}"), (ABSENT, 1));
-    assert_eq!(
-        limit(r#"{"max_tokens":null,"max_completion_tokens":null,"n":null}"#),
-        (ABSENT, 1)
-    );
-    assert_eq!(
-        limit(r#"{"max_tokens":1e300,"n":99999999999}"#),
-        (ABSENT - 1, ABSENT - 1)
-    );
+    assert_eq!(limit(r#"{"max_tokens":null,"max_completion_tokens":null,"n":null}"#), (ABSENT, 1));
+    assert_eq!(limit(r#"{"max_tokens":1e300,"n":99999999999}"#), (ABSENT - 1, ABSENT - 1));
     assert_eq!(limit(r#"{"max_tokens":4294967295}"#), (ABSENT - 1, 1));
     assert_eq!(limit(r#"{"max_completion_tokens":7,"max_tokens":8}"#), (7, 1));
-    assert_eq!(
-        limit(r#"{"max_completion_tokens":null,"max_tokens":8,"n":0}"#),
-        (8, 0)
-    );
+    assert_eq!(limit(r#"{"max_completion_tokens":null,"max_tokens":8,"n":0}"#), (8, 0));
 }
 
 #[test]
@@ -207,32 +143,17 @@ fn sets_flags() {
     let content = |part: &str| format!(r#"{{"messages":[{{"content":[{part}]}}]}}"#);
     let table: [(Endpoint, u32, &[&str]); 15] = [
         (Chat, flag::STREAM, &[r#"{"stream":true}"#]),
-        (
-            Embeddings,
-            0,
-            &[r#"{"stream":true,"tools":[1],"stream_options":{"include_usage":true}}"#],
-        ),
+        (Embeddings, 0, &[r#"{"stream":true,"tools":[1],"stream_options":{"include_usage":true}}"#]),
         (
             Chat,
             flag::STREAM_OPTIONS,
-            &[
-                r#"{"stream_options":{"include_usage":false}}"#,
-                r#"{"stream_options":{}}"#,
-            ],
+            &[r#"{"stream_options":{"include_usage":false}}"#, r#"{"stream_options":{}}"#],
         ),
-        (
-            Chat,
-            flag::STREAM_OPTIONS,
-            &[r#"{"stream_options":{"x":{"include_usage":true}}}"#],
-        ),
+        (Chat, flag::STREAM_OPTIONS, &[r#"{"stream_options":{"x":{"include_usage":true}}}"#]),
         (
             Chat,
             flag::TOOLS,
-            &[
-                r#"{"tools":[{"type":"web_search"}]}"#,
-                r#"{"functions":[{}]}"#,
-                r#"{"tools":[0]}"#,
-            ],
+            &[r#"{"tools":[{"type":"web_search"}]}"#, r#"{"functions":[{}]}"#, r#"{"tools":[0]}"#],
         ),
         (
             Messages,
@@ -246,10 +167,7 @@ fn sets_flags() {
         (
             Messages,
             flag::TOOLS | flag::SERVER_TOOLS,
-            &[
-                r#"{"tools":[{"type":"web_search_20250305"}]}"#,
-                r#"{"tools":[{"type":"custom"},{"type":5}]}"#,
-            ],
+            &[r#"{"tools":[{"type":"web_search_20250305"}]}"#, r#"{"tools":[{"type":"custom"},{"type":5}]}"#],
         ),
         (Chat, flag::SERVER_TOOLS, &[r#"{"web_search_options":{}}"#]),
         (
@@ -260,16 +178,8 @@ fn sets_flags() {
                 r#"{"response_format":{"a":[{}],"type":"json_\u006fbject"}}"#,
             ],
         ),
-        (
-            Messages,
-            flag::STRUCTURED,
-            &[r#"{"output_config":{"format":{}}}"#, r#"{"output_format":{}}"#],
-        ),
-        (
-            Chat,
-            flag::REASONING,
-            &[r#"{"reasoning_effort":"low"}"#, r#"{"reasoning":{}}"#],
-        ),
+        (Messages, flag::STRUCTURED, &[r#"{"output_config":{"format":{}}}"#, r#"{"output_format":{}}"#]),
+        (Chat, flag::REASONING, &[r#"{"reasoning_effort":"low"}"#, r#"{"reasoning":{}}"#]),
         (
             Messages,
             flag::REASONING,
@@ -316,13 +226,7 @@ fn sets_flags() {
             let nested = format!(r#"{{"type":"tool_result","content":[{{}},{part}]}}"#);
             assert_eq!(flags(&content(&nested), Messages), expected, "{name}");
             // What a tool was called with is no content.
-            assert_eq!(
-                flags(
-                    &content(&format!(r#"{{"type":"tool_use","input":{part}}}"#)),
-                    Messages
-                ),
-                0
-            );
+            assert_eq!(flags(&content(&format!(r#"{{"type":"tool_use","input":{part}}}"#)), Messages), 0);
         }
     }
 }
@@ -340,14 +244,8 @@ fn prompt_text_is_what_a_model_reads() {
         ),
         (10, 5)
     );
-    assert_eq!(
-        text(r#"{"model":"ab","user":"cd","metadata":{"messages":["ef"]},"stop":["gh"]}"#),
-        (0, 0)
-    );
-    assert_eq!(
-        text(r#"{"messages":[{"content":[["ab"],{"x":["c",{"y":["d"]}]}]}]}"#),
-        (4, 3)
-    );
+    assert_eq!(text(r#"{"model":"ab","user":"cd","metadata":{"messages":["ef"]},"stop":["gh"]}"#), (0, 0));
+    assert_eq!(text(r#"{"messages":[{"content":[["ab"],{"x":["c",{"y":["d"]}]}]}]}"#), (4, 3));
     for key in [
         "type",
         "role",
@@ -383,40 +281,41 @@ fn personal_data_is_replaced() {
         "\n[CARD_1]\t[EMAIL_2] [EMAIL_1]"],"stream_options":{"include_usage":true},"user":"[EMAIL_4]"}"#;
     let inspection = look(body, Endpoint::Chat);
     assert_eq!(
-        inspection
-            .scrubbed
-            .body
-            .as_deref()
-            .map(|body| std::str::from_utf8(body).unwrap()),
+        inspection.scrubbed.body.as_deref().map(|body| std::str::from_utf8(body).unwrap()),
         Some(edited)
     );
     let mut registers = [0; INSPECT_HEAD + 3 * 100];
     write_inspection(&inspection, &mut registers);
     let part = |start: usize| &edited[registers[start] as usize..registers[start + 1] as usize];
     assert_eq!((part(3), part(11)), ("a@b.cc", r#"{"include_usage":true}"#));
-    assert_eq!(
-        (registers[13], registers[15], registers[16], registers[17]),
-        (1, 4, 4, 1)
-    );
+    assert_eq!((registers[13], registers[15], registers[16], registers[17]), (1, 4, 4, 1));
     let values: Vec<_> = registers[INSPECT_HEAD..INSPECT_HEAD + 12]
         .chunks(3)
-        .map(|three| {
-            (
-                three[0] >> 24,
-                three[0] & 0xFF_FFFF,
-                &body[three[1] as usize..three[2] as usize],
-            )
-        })
+        .map(|three| (three[0] >> 24, three[0] & 0xFF_FFFF, &body[three[1] as usize..three[2] as usize]))
         .collect();
-    let expected = [
-        (1, 1, "a@b.cc"),
-        (1, 3, r"c\u0040d.ee"),
-        (2, 1, "4111 1111 1111 1111"),
-        (1, 4, "e@f.gg"),
-    ];
+    let expected =
+        [(1, 1, "a@b.cc"), (1, 3, r"c\u0040d.ee"), (2, 1, "4111 1111 1111 1111"), (1, 4, "e@f.gg")];
     assert_eq!(values, expected);
     let none = inspect(body.as_bytes(), Endpoint::Chat, Kinds::default(), b"key", 100);
     assert_eq!((none.scrubbed.body, none.scrubbed.emails), (None, 0));
+}
+
+#[test]
+fn numbers_in_use_are_passed_over() {
+    for (text, number) in [
+        ("[EMAIL_2]", 1),
+        ("[EMAIL_1]", 2),
+        ("[EMAIL_1] [EMAIL_2]", 3),
+        (r"\u005bEMAIL_1]", 2),
+        (r"[EMAI\u004C_\u0031\u005d", 2),
+        ("[EMAIL_01] [EMAIL_1 [EMAIL_] [CARD_1] [EMAIL_99999999999] EMAIL_1]", 1),
+    ] {
+        for body in [format!(r#"{{"x":"a@b.cc {text}"}}"#), format!(r#"{{"{text}":0,"y":{{"z":"a@b.cc"}}}}"#)]
+        {
+            let inspection = look(&body, Endpoint::Chat);
+            assert_eq!(inspection.scrubbed.values[0].number, number, "{body}");
+        }
+    }
 }
 
 #[test]
@@ -425,10 +324,7 @@ fn there_is_room_for_so_many_values() {
     let verdict = |values| inspect(body.as_bytes(), Endpoint::Chat, Kinds::from_bits(3), b"", values).verdict;
     assert_eq!(verdict(2), Verdict::Fine);
     assert_eq!(verdict(1), Verdict::TooManyValues(body.find("c@d").unwrap()));
-    assert_eq!(
-        (values_max(18), values_max(20), values_max(21), values_max(0)),
-        (0, 0, 1, 0)
-    );
+    assert_eq!((values_max(18), values_max(20), values_max(21), values_max(0)), (0, 0, 1, 0));
 }
 
 #[test]
@@ -443,18 +339,10 @@ fn placeholders_in_a_body_cost_nothing() {
 
 #[test]
 fn digests_are_of_what_came_and_what_leaves() {
-    let hex = |digest: &[u8; 32]| {
-        digest
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>()
-    };
+    let hex = |digest: &[u8; 32]| digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     // RFC 4231, test case 2, needs a body that is no JSON, so the functions are asked themselves.
     assert_eq!(
-        hex(&sidegate_core::digest::hmac_sha256(
-            b"Jefe",
-            b"what do ya want for nothing?"
-        )),
+        hex(&sidegate_core::digest::hmac_sha256(b"Jefe", b"what do ya want for nothing?")),
         "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
     );
     assert_eq!(
@@ -463,12 +351,6 @@ fn digests_are_of_what_came_and_what_leaves() {
     );
     let body = r#"{"x":"a@b.cc"}"#;
     let inspection = look(body, Endpoint::Chat);
-    assert_eq!(
-        inspection.digests[0],
-        sidegate_core::digest::sha256(body.as_bytes())
-    );
-    assert_eq!(
-        inspection.digests[1],
-        sidegate_core::digest::hmac_sha256(b"key", br#"{"x":"[EMAIL_1]"}"#)
-    );
+    assert_eq!(inspection.digests[0], sidegate_core::digest::sha256(body.as_bytes()));
+    assert_eq!(inspection.digests[1], sidegate_core::digest::hmac_sha256(b"key", br#"{"x":"[EMAIL_1]"}"#));
 }

@@ -47,11 +47,7 @@ fn rebuild(document: &str) -> Option<Value> {
                 let raw = &document[text.start..text.end];
                 let decoded = decoded.decode(raw);
                 assert_eq!(text.bytes(), decoded.len(), "{raw}");
-                assert_eq!(
-                    char_count(raw.as_bytes()) - text.saved_chars,
-                    decoded.chars().count(),
-                    "{raw}"
-                );
+                assert_eq!(char_count(raw.as_bytes()) - text.saved_chars, decoded.chars().count(), "{raw}");
                 assert_eq!(text.escaped(), raw != decoded);
                 Value::String(decoded.to_owned())
             }
@@ -70,11 +66,7 @@ fn rebuild(document: &str) -> Option<Value> {
 }
 
 fn text() -> impl Strategy<Value = String> {
-    prop_oneof![
-        "[a-z]{0,4}",
-        any::<String>(),
-        "[\"\\\\/\u{0}-\u{20}\u{e4}\u{20ac}\u{1f600}a]{0,40}"
-    ]
+    prop_oneof!["[a-z]{0,4}", any::<String>(), "[\"\\\\/\u{0}-\u{20}\u{e4}\u{20ac}\u{1f600}a]{0,40}"]
 }
 
 fn value() -> impl Strategy<Value = Value> {
@@ -126,13 +118,13 @@ fn write_text(text: &str, choices: &mut impl Iterator<Item = u8>, out: &mut Stri
     out.push('"');
     for c in text.chars() {
         let choice = choices.next().unwrap_or(0);
-        let short = "\"\\/\u{8}\u{c}\n\r\t".find(c).filter(|_| choice % 2 == 0);
+        let short = "\"\\/\u{8}\u{c}\n\r\t".find(c).filter(|_| choice.is_multiple_of(2));
         if let Some(index) = short {
             out.push('\\');
             out.push_str(["\"", "\\", "/", "b", "f", "n", "r", "t"][index]);
-        } else if choice % 5 == 0 || c < ' ' || matches!(c, '"' | '\\') {
+        } else if choice.is_multiple_of(5) || c < ' ' || matches!(c, '"' | '\\') {
             for unit in c.encode_utf16(&mut [0; 2]) {
-                out.push_str(&if choice % 3 == 0 {
+                out.push_str(&if choice.is_multiple_of(3) {
                     format!("\\u{unit:04x}")
                 } else {
                     format!("\\u{unit:04X}")
@@ -232,15 +224,9 @@ fn says_where_the_fault_is() {
 
 #[test]
 fn takes_what_looks_wrong() {
-    for document in [
-        "\"\\ud800\"",
-        "\"\\udc00\\ud800\"",
-        "-0",
-        "1E-400",
-        "1e400",
-        "\"\u{7f}\u{2028}\"",
-        " \r\n\t0 ",
-    ] {
+    for document in
+        ["\"\\ud800\"", "\"\\udc00\\ud800\"", "-0", "1E-400", "1e400", "\"\u{7f}\u{2028}\"", " \r\n\t0 "]
+    {
         assert_eq!(walk(document), Ok(()), "{document}");
     }
 }
@@ -280,9 +266,7 @@ fn counts_escaped_text() {
     ] {
         let document = format!("\"{raw}\"");
         let mut walker = Walker::new(document.as_bytes());
-        let Ok(Some(Token::String(text))) = walker.next_token() else {
-            panic!("{raw}")
-        };
+        let Ok(Some(Token::String(text))) = walker.next_token() else { panic!("{raw}") };
         assert_eq!(text.bytes(), bytes, "{raw}");
         assert_eq!(char_count(raw.as_bytes()) - text.saved_chars, chars, "{raw}");
         assert_eq!(Decoded::default().decode(raw).len(), bytes, "{raw}");

@@ -1,0 +1,255 @@
+/** The processes of a load test: starting, pinning, measuring and ending them. Linux only, since it reads /proc. */
+import { type ChildProcess, execFileSync, fork, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { get } from 'node:http';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import type { LoadOrder, LoadReport } from './client.ts';
+
+const repository = fileURLToPath(new URL('../../', import.meta.url));
+const work = `${repository}.sidegate/bench/`;
+/** Heap flags of the floor and of Sidegate alike; `--heap` replaces them. */
+export const defaultHeapFlags = ['--max-semi-space-size=8'];
+/** The virtual key the clients send. */
+export const benchKey = 'sk-sidegate-bench-0000000000000000';
+const readyWithinMs = 15_000;
+const pollEveryMs = 2;
+
+/** A server under test. */
+export interface Server {
+  readonly name: 'floor' | 'sidegate';
+  readonly port: number;
+  readonly pid: number;
+  /** From exec to the first 200 of `/readyz`; for the floor, to the first accepted connection. */
+  readonly readyMs: number;
+  /** CPU time of all its threads so far, user and system, in µs. */
+  cpuUs(): number;
+  /** Resident memory now, in MB (10⁶ bytes). */
+  rssMb(): number;
+  /** Empties its log file. */
+  trim(): void;
+  stop(): Promise<void>;
+}
+
+/** How a server is started. */
+export interface ServerOptions {
+  readonly upstreamPort: number;
+  readonly heapFlags: readonly string[];
+  /** Pinned to the first core; else left where the system puts it. */
+  readonly pinned: boolean;
+  /** More flags for the runtime, such as `--cpu-prof`. */
+  readonly nodeFlags?: readonly string[];
+}
+
+function canPin(): boolean {
+  if (availableParallelism() < 2) return false;
+  try {
+    execFileSync('taskset', ['--version'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The server has a core of its own where there are two and `taskset`. */
+export const pinning = canPin();
+const serverCore = '0';
+const otherCores = availableParallelism() > 2 ? `1-${availableParallelism() - 1}` : '1';
+
+function command(cores: string, pinned: boolean, args: readonly string[]): [string, string[]] {
+  if (pinned && pinning) return ['taskset', ['-c', cores, process.execPath, ...args]];
+  return [process.execPath, [...args]];
+}
+
+/** A helper process, which talks over IPC and runs beside the server under test. */
+function helper(file: string): ChildProcess {
+  const [execPath, execArgv] = command(otherCores, true, []);
+  return fork(new URL(file, import.meta.url), { execPath, execArgv, stdio: 'inherit' });
+}
+
+/** The upstream's process. */
+export interface Upstream {
+  readonly port: number;
+  /** Requests it has answered so far. */
+  requests(): Promise<number>;
+  stop(): void;
+}
+
+/** Starts the upstream. */
+export async function startUpstream(): Promise<Upstream> {
+  const child = helper('upstream.ts');
+  const [{ port }] = (await once(child, 'message')) as [{ port: number }];
+  return {
+    port,
+    async requests() {
+      child.send('count');
+      const [{ requests }] = (await once(child, 'message')) as [{ requests: number }];
+      return requests;
+    },
+    stop: () => void child.kill(),
+  };
+}
+
+/** The load generator's process; it runs one order at a time. */
+export interface Client {
+  load(order: Omit<LoadOrder, 'key'>): Promise<LoadReport>;
+  stop(): void;
+}
+
+/** Starts the load generator. */
+export function startClient(): Client {
+  const child = helper('client.ts');
+  return {
+    async load(order) {
+      child.send({ ...order, key: benchKey });
+      const [report] = (await once(child, 'message')) as [LoadReport];
+      return report;
+    },
+    stop: () => void child.kill(),
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** One look at `/readyz`; false while nothing answers or it isn't ready. */
+function isReady(port: number, path: string): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const request = get({ host: '127.0.0.1', port, path, agent: false }, (response) => {
+    response.resume();
+    resolve(response.statusCode === 200);
+  });
+  request.on('error', () => resolve(false));
+  return promise;
+}
+
+async function untilReady(child: ChildProcess, name: string, probe: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + readyWithinMs;
+  while (!(await probe())) {
+    if (child.exitCode !== null) throw new Error(`${name} ended with ${child.exitCode} before it was ready`);
+    if (performance.now() > deadline) throw new Error(`${name} was not ready within ${readyWithinMs} ms`);
+    await new Promise((resolve) => setTimeout(resolve, pollEveryMs));
+  }
+}
+
+/** The kernel's count in ns where it keeps one, else in ticks of 10 ms. Threads that have ended are not in it. */
+function cpuUs(pid: number): number {
+  let ns = 0;
+  for (const thread of readdirSync(`/proc/${pid}/task`)) {
+    ns += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]);
+  }
+  if (ns > 0) return ns / 1000;
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  return (Number(fields[11]) + Number(fields[12])) * 10_000;
+}
+
+function rssMb(pid: number): number {
+  const kib = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  return (Number(kib) * 1024) / 1e6;
+}
+
+function measured(
+  child: ChildProcess,
+  fixed: Pick<Server, 'name' | 'port' | 'readyMs'>,
+  log: string | null,
+  files: readonly string[],
+): Server {
+  const pid = child.pid ?? 0;
+  return {
+    ...fixed,
+    pid,
+    cpuUs: () => cpuUs(pid),
+    rssMb: () => rssMb(pid),
+    trim() {
+      if (log) truncateSync(log);
+    },
+    async stop() {
+      if (child.exitCode === null) {
+        child.kill('SIGTERM');
+        await once(child, 'exit');
+      }
+      for (const file of files) rmSync(file, { force: true });
+    },
+  };
+}
+
+/** Compiles the floor as the product is compiled: types stripped at run time would cost it 20–40 MB. */
+export function compileFloor(): void {
+  execFileSync(`${repository}node_modules/.bin/tsc`, ['-p', `${repository}bench/tsconfig.floor.json`], {
+    stdio: 'inherit',
+  });
+}
+
+/** Starts the floor. `compileFloor` must have run. */
+export async function startFloor(options: ServerOptions): Promise<Server> {
+  const file = `${work}floor.js`;
+  const flags = [...options.heapFlags, ...(options.nodeFlags ?? [])];
+  const port = await freePort();
+  const [program, args] = command(serverCore, options.pinned, [
+    ...flags,
+    file,
+    String(options.upstreamPort),
+    String(port),
+  ]);
+  const start = performance.now();
+  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+  await untilReady(child, 'the floor', async () => {
+    const socket = connect(port, '127.0.0.1');
+    const accepted = await new Promise<boolean>((resolve) => {
+      socket.once('connect', () => resolve(true));
+      socket.once('error', () => resolve(false));
+    });
+    socket.destroy();
+    return accepted;
+  });
+  return measured(child, { name: 'floor', port, readyMs: performance.now() - start }, null, []);
+}
+
+/** Starts the built Sidegate on `sidegate.yaml`, its log written to a file. */
+export async function startSidegate(options: ServerOptions): Promise<Server> {
+  mkdirSync(work, { recursive: true });
+  const [port, adminPort] = [await freePort(), await freePort()];
+  const values: Record<string, number> = {
+    PORT: port,
+    ADMIN_PORT: adminPort,
+    UPSTREAM_PORT: options.upstreamPort,
+  };
+  const template = readFileSync(new URL('sidegate.yaml', import.meta.url), 'utf8');
+  const config = `${work}sidegate-${port}.yaml`;
+  writeFileSync(
+    config,
+    template.replace(/\$\{(\w+)\}/g, (_, name: string) => String(values[name])),
+  );
+  const log = `${work}sidegate-${port}.log`;
+  const flags = [...options.heapFlags, ...(options.nodeFlags ?? [])];
+  const [program, args] = command(serverCore, options.pinned, [
+    ...flags,
+    `${repository}dist/main.js`,
+    'run',
+    '--config',
+    config,
+  ]);
+  const out = openSync(log, 'a');
+  const start = performance.now();
+  const child = spawn(program, args, { stdio: ['ignore', out, 'inherit'] });
+  closeSync(out);
+  await untilReady(child, 'Sidegate', () => isReady(adminPort, '/readyz'));
+  return measured(child, { name: 'sidegate', port, readyMs: performance.now() - start }, log, [log, config]);
+}

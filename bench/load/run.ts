@@ -1,0 +1,248 @@
+/** The load tests: Sidegate with all stages on against the floor, in alternating rounds through real sockets. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { LoadOrder, LoadReport } from './client.ts';
+import {
+  type Client,
+  compileFloor,
+  type Server,
+  type ServerOptions,
+  startClient,
+  startFloor,
+  startSidegate,
+  startUpstream,
+  type Upstream,
+} from './processes.ts';
+import { type Comparison, compare, median } from './stats.ts';
+
+/** How long and how often to measure. */
+export interface LoadOptions {
+  /** Pairs of rounds for CPU time. */
+  readonly rounds: number;
+  readonly roundMs: number;
+  /** Pairs of rounds for latencies; 0 leaves them out. */
+  readonly latencyRounds: number;
+  /** Requests before memory is read. */
+  readonly rssRequests: number;
+  /** Fresh pairs of processes for memory. */
+  readonly rssRuns: number;
+  readonly starts: number;
+  readonly heapFlags: readonly string[];
+  /** More runtime flags for Sidegate alone, such as `--cpu-prof`. */
+  readonly sidegateFlags: readonly string[];
+  /** The floor stands in for Sidegate too, which shows what the method itself scatters. */
+  readonly self: boolean;
+}
+
+/** Latencies in µs of one way to the model. */
+export interface Latency {
+  readonly p50Us: number;
+  readonly p99Us: number;
+}
+
+/** Latencies of the same load by three ways. */
+export interface LatencyRow {
+  readonly mode: LoadOrder['mode'];
+  readonly connections: number;
+  /** Of a stream: to its first token; else to the reply's last byte. */
+  readonly direct: Latency;
+  readonly floor: Latency;
+  readonly sidegate: Latency;
+}
+
+/** CPU time a request (of a stream: a stream), in µs. */
+export type CpuResults = Partial<Record<LoadOrder['mode'], Comparison>>;
+
+export const connectionsFull = 32;
+const orderMs = 120_000;
+const settleMs = 1000;
+const unlimited = 10_000_000;
+
+/** What the measurements share. */
+export interface Rig {
+  readonly upstream: Upstream;
+  readonly client: Client;
+  readonly options: LoadOptions;
+  readonly say: (line: string) => void;
+}
+
+/** Two servers, started alike. */
+export interface Pair {
+  readonly floor: Server;
+  readonly sidegate: Server;
+}
+
+/** Starts what the tests need besides the servers; `use` gets it, and all of it ends with it. */
+export async function withRig<T>(
+  options: LoadOptions,
+  say: Rig['say'],
+  use: (rig: Rig) => Promise<T>,
+): Promise<T> {
+  compileFloor();
+  const upstream = await startUpstream();
+  const client = startClient();
+  try {
+    return await use({ upstream, client, options, say });
+  } finally {
+    client.stop();
+    upstream.stop();
+  }
+}
+
+async function start(rig: Rig, which: keyof Pair, pinned: boolean): Promise<Server> {
+  const { heapFlags, sidegateFlags, self } = rig.options;
+  const common: ServerOptions = { upstreamPort: rig.upstream.port, heapFlags, pinned };
+  if (which === 'floor' || self) return startFloor(common);
+  return startSidegate({ ...common, nodeFlags: sidegateFlags });
+}
+
+/** Starts a fresh pair, pinned to one core, for `use`. */
+export async function withPair<T>(rig: Rig, use: (pair: Pair) => Promise<T>): Promise<T> {
+  const floor = await start(rig, 'floor', true);
+  try {
+    const sidegate = await start(rig, 'sidegate', true);
+    try {
+      return await use({ floor, sidegate });
+    } finally {
+      await sidegate.stop();
+    }
+  } finally {
+    await floor.stop();
+  }
+}
+
+/** Runs an order that must succeed to the last request: a benchmark of refusals is worth nothing. */
+async function load(rig: Rig, order: Omit<LoadOrder, 'key'>): Promise<LoadReport> {
+  const report = await rig.client.load(order);
+  if (report.errors > 0 || report.requests === 0) {
+    throw new Error(`${report.errors} of ${report.requests} requests failed: ${report.firstError}`);
+  }
+  return report;
+}
+
+type Load = Pick<LoadOrder, 'mode' | 'connections'>;
+
+/** One round on one server: CPU time a request. */
+async function cpuRound(rig: Rig, server: Server, { mode, connections }: Load): Promise<number> {
+  const before = await rig.upstream.requests();
+  const cpuBefore = server.cpuUs();
+  const report = await load(rig, {
+    port: server.port,
+    mode,
+    connections,
+    requestsMax: unlimited,
+    durationMs: rig.options.roundMs,
+  });
+  const used = server.cpuUs() - cpuBefore;
+  const reached = (await rig.upstream.requests()) - before;
+  const cached = mode === 'hit' && server.name === 'sidegate';
+  const expected = cached ? 0 : report.requests;
+  // The first request of all is a miss, and up to one a connection may be under way when it comes back.
+  if (Math.abs(reached - expected) > (cached ? connections : 0)) {
+    throw new Error(
+      `${server.name}: ${reached} of ${report.requests} requests reached the upstream (${mode})`,
+    );
+  }
+  server.trim();
+  return used / report.requests;
+}
+
+/** CPU time a request, in pairs of rounds: A B, B A, A B, …, so that a drift of the machine hits both alike. */
+export async function measureCpu(rig: Rig, pair: Pair, what: Load, rounds: number): Promise<Comparison> {
+  const { floor, sidegate } = pair;
+  const pairs: [number, number][] = [];
+  await cpuRound(rig, floor, what);
+  await cpuRound(rig, sidegate, what);
+  for (let i = 0; i < rounds; i++) {
+    if (i % 2 === 0) {
+      const first = await cpuRound(rig, floor, what);
+      pairs.push([first, await cpuRound(rig, sidegate, what)]);
+    } else {
+      const first = await cpuRound(rig, sidegate, what);
+      pairs.push([await cpuRound(rig, floor, what), first]);
+    }
+  }
+  const result = compare(pairs);
+  rig.say(
+    `${what.mode}, ${what.connections} connections: ${result.sidegate.toFixed(1)} µs CPU against ` +
+      `${result.floor.toFixed(1)} µs, ratio ${result.ratio.toFixed(2)}`,
+  );
+  return result;
+}
+
+/** Latencies by three ways in turn; the median over the rounds of each round's percentiles. */
+export async function measureLatency(rig: Rig, pair: Pair, what: Load): Promise<LatencyRow> {
+  const ways = {
+    direct: { port: rig.upstream.port, seen: [] as LoadReport[] },
+    floor: { port: pair.floor.port, seen: [] as LoadReport[] },
+    sidegate: { port: pair.sidegate.port, seen: [] as LoadReport[] },
+  };
+  for (let i = 0; i < rig.options.latencyRounds; i++) {
+    for (const way of Object.values(ways)) {
+      const order = { ...what, port: way.port, requestsMax: unlimited, durationMs: rig.options.roundMs };
+      way.seen.push(await load(rig, order));
+    }
+    pair.sidegate.trim();
+  }
+  const of = ({ seen }: { seen: readonly LoadReport[] }): Latency => {
+    const stream = what.mode === 'stream';
+    return {
+      p50Us: median(seen.map((report) => (stream ? report.firstP50Us : report.p50Us))),
+      p99Us: median(seen.map((report) => (stream ? report.firstP99Us : report.p99Us))),
+    };
+  };
+  const row = { ...what, direct: of(ways.direct), floor: of(ways.floor), sidegate: of(ways.sidegate) };
+  rig.say(`${what.mode}, ${what.connections} connections: p50 ${row.sidegate.p50Us.toFixed(0)} µs`);
+  return row;
+}
+
+/** Memory in MB when ready, and after the load. */
+export interface Memory {
+  readonly idle: Comparison;
+  readonly loaded: Comparison;
+}
+
+/** One fresh pair's memory: when ready, and after many cache misses. Leaves both warm. */
+export async function measureMemory(rig: Rig, { floor, sidegate }: Pair): Promise<[number, number][]> {
+  await sleep(settleMs);
+  const idle: [number, number] = [floor.rssMb(), sidegate.rssMb()];
+  for (const server of [floor, sidegate]) {
+    const order = { port: server.port, mode: 'miss', connections: connectionsFull } as const;
+    await load(rig, { ...order, requestsMax: rig.options.rssRequests, durationMs: orderMs });
+    server.trim();
+  }
+  await sleep(settleMs);
+  const loaded: [number, number] = [floor.rssMb(), sidegate.rssMb()];
+  rig.say(`memory after the load: ${loaded[1].toFixed(0)} MB against ${loaded[0].toFixed(0)} MB`);
+  return [idle, loaded];
+}
+
+/** Memory over fresh pairs of processes. */
+export async function measureMemoryRuns(rig: Rig, runs: number): Promise<Memory> {
+  const idles: [number, number][] = [];
+  const loadeds: [number, number][] = [];
+  for (let i = 0; i < runs; i++) {
+    const [idle, loaded] = await withPair(rig, (pair) => measureMemory(rig, pair));
+    if (idle && loaded) {
+      idles.push(idle);
+      loadeds.push(loaded);
+    }
+  }
+  return { idle: compare(idles), loaded: compare(loadeds) };
+}
+
+/** From exec to ready, in ms; not pinned, since a service isn't either. */
+export async function measureStart(rig: Rig): Promise<Comparison> {
+  const pairs: [number, number][] = [];
+  for (let i = 0; i < rig.options.starts; i++) {
+    const times: number[] = [];
+    for (const which of ['floor', 'sidegate'] as const) {
+      const server = await start(rig, which, false);
+      times.push(server.readyMs);
+      await server.stop();
+    }
+    pairs.push([times[0] ?? Number.NaN, times[1] ?? Number.NaN]);
+  }
+  const result = compare(pairs);
+  rig.say(`ready after ${result.sidegate.toFixed(0)} ms (the floor: ${result.floor.toFixed(0)} ms)`);
+  return result;
+}

@@ -1,0 +1,188 @@
+/** Writes RESULTS.md from what was measured. */
+import { readFileSync } from 'node:fs';
+import { cpus, totalmem } from 'node:os';
+import { limits, readyMaxMs } from './gate.ts';
+import { streamEvents, streamTickMs } from './load/facts.ts';
+import { pinning } from './load/processes.ts';
+import {
+  type CpuResults,
+  connectionsFull,
+  type Latency,
+  type LatencyRow,
+  type LoadOptions,
+  type Memory,
+} from './load/run.ts';
+import type { Comparison } from './load/stats.ts';
+import type { MicroRow } from './micro/run.ts';
+
+/** All that a full run measures; what was not asked for is absent. */
+export interface Results {
+  readonly load?: LoadResults;
+  readonly micro?: readonly MicroRow[];
+}
+
+export interface LoadResults {
+  readonly cpu: CpuResults;
+  /** The floor against itself. */
+  readonly noise: Comparison;
+  readonly latency: readonly LatencyRow[];
+  readonly memory: Memory;
+  readonly start: Comparison;
+}
+
+const row = (cells: readonly (string | number)[]): string => `| ${cells.join(' | ')} |`;
+
+function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
+  const rule = head.map((_, i) => (i === 0 ? '---' : '---:'));
+  return [row(head), row(rule), ...rows.map(row)].join('\n');
+}
+
+const fixed = (value: number, digits = 0): string => value.toFixed(digits);
+
+function judged(
+  name: string,
+  { floor, sidegate, ratio, ratioLow, ratioHigh, rounds }: Comparison,
+  limit?: number,
+): string[] {
+  const digits = sidegate < 1000 ? 1 : 0;
+  const verdict = limit === undefined ? '' : `≤ ${limit.toFixed(1)}: ${ratio <= limit ? 'holds' : 'FAILS'}`;
+  return [
+    name,
+    fixed(floor, digits),
+    fixed(sidegate, digits),
+    `**${fixed(ratio, 2)}**`,
+    `${fixed(ratioLow, 2)}–${fixed(ratioHigh, 2)}`,
+    String(rounds),
+    verdict,
+  ];
+}
+
+const comparisonHead = (unit: string): string[] => [
+  '',
+  `floor, ${unit}`,
+  `Sidegate, ${unit}`,
+  'ratio',
+  'quartiles',
+  'rounds',
+  'limit',
+];
+
+function cpuTable({ cpu, noise }: LoadResults): string {
+  const rows: string[][] = [];
+  if (cpu.miss) rows.push(judged('cache miss', cpu.miss, limits.miss));
+  if (cpu.hit) rows.push(judged('exact-cache hit', cpu.hit, limits.hit));
+  if (cpu.stream) rows.push(judged(`a stream of ${streamEvents} events`, cpu.stream));
+  rows.push(judged('the floor against itself (what the method scatters)', noise));
+  return table(comparisonHead('µs'), rows);
+}
+
+const plus = (way: Latency, direct: Latency, key: keyof Latency): string =>
+  `${fixed(way[key])} (+${fixed(Math.max(0, way[key] - direct[key]))})`;
+
+function latencyTable(rows: readonly LatencyRow[]): string {
+  const names = { miss: 'cache miss', hit: 'cache hit', stream: 'stream, first token' };
+  return table(
+    ['', 'connections', 'direct p50', 'floor p50', 'Sidegate p50', 'direct p99', 'floor p99', 'Sidegate p99'],
+    rows.map(({ mode, connections, direct, floor, sidegate }) => [
+      names[mode],
+      connections,
+      fixed(direct.p50Us),
+      plus(floor, direct, 'p50Us'),
+      plus(sidegate, direct, 'p50Us'),
+      fixed(direct.p99Us),
+      plus(floor, direct, 'p99Us'),
+      plus(sidegate, direct, 'p99Us'),
+    ]),
+  );
+}
+
+function microTable(rows: readonly MicroRow[]): string {
+  const time = (ns: number): string => (ns < 1000 ? `${fixed(ns)} ns` : `${fixed(ns / 1000, 1)} µs`);
+  return table(
+    ['', 'median', 'p99', '± of the mean'],
+    rows.map(({ subject, task, medianNs, p99Ns, marginPercent }) => [
+      `${subject}: ${task}`,
+      time(medianNs),
+      time(p99Ns),
+      `${fixed(marginPercent, 1)}%`,
+    ]),
+  );
+}
+
+function versionOf(name: string): string {
+  const file = new URL(`../node_modules/${name}/package.json`, import.meta.url);
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}
+
+function machine(): string {
+  const [cpu] = cpus();
+  const gib = Math.round(totalmem() / 1024 ** 3);
+  return `${cpus().length} × ${cpu?.model.trim() ?? 'unknown CPU'}, ${gib} GiB, ${process.platform}-${process.arch}`;
+}
+
+function stages(): string {
+  const yaml = readFileSync(new URL('load/sidegate.yaml', import.meta.url), 'utf8');
+  return `\`\`\`yaml\n${yaml.trim()}\n\`\`\``;
+}
+
+function loadSection(load: LoadResults, options: LoadOptions): string {
+  const { start, memory } = load;
+  const ready = start.sidegate <= readyMaxMs ? 'holds' : 'FAILS';
+  return `## CPU time
+
+User and system time of the whole process, all its threads, for one request at ${connectionsFull} connections with a
+prompt of 1 KB. Rounds of ${options.roundMs} ms in turn (A B, B A, …); the ratio is the median of the ratios of each pair.
+
+${cpuTable(load)}
+
+The floor answers a hit from the upstream, as it does everything: the limit says that a hit costs less than no gateway at
+all that still asks the model. Events of a stream come ${streamTickMs} ms apart, each in a write of its own.
+
+## Latency
+
+µs, closed loop; in brackets what the way adds to asking the upstream directly. At ${connectionsFull} connections the
+server's one core is the bottleneck, so latency there is mostly queueing; a stream's load leaves room.
+
+${latencyTable(load.latency)}
+
+## Memory
+
+RSS in MB of fresh processes: ready, and after ${options.rssRequests} cache misses at ${connectionsFull} connections. Sidegate's
+cache is as full then as its configuration lets it be.
+
+${table(comparisonHead('MB'), [judged('ready', memory.idle), judged('after the load', memory.loaded, limits.memory)])}
+
+## Start
+
+From exec until \`/readyz\` answers 200 (the floor: until it accepts a connection), median of ${start.rounds}, not pinned.
+
+${table(
+  ['', 'floor, ms', 'Sidegate, ms', 'limit'],
+  [['ready', fixed(start.floor), fixed(start.sidegate), `≤ ${readyMaxMs} ms: ${ready}`]],
+)}
+`;
+}
+
+/** The page. `options`: those of the load tests. */
+export function renderResults({ load, micro }: Results, options: LoadOptions): string {
+  const pinned = pinning
+    ? 'The server under test has one core to itself (`taskset`); upstream and clients share the others.'
+    : 'Nothing is pinned: this machine has one core, or no `taskset`.';
+  return `# Benchmarks
+
+Generated by \`npm run bench\`; don't edit. ${new Date().toISOString().slice(0, 10)}, ${machine()}.
+Node ${process.versions.node}, undici ${versionOf('undici')}, pino ${versionOf('pino')}, prom-client ${versionOf('prom-client')}.
+
+The *floor* is the leanest proxy one can write on the same runtime, \`load/floor.ts\`: \`node:http\` and undici's
+\`dispatch\`, the body buffered, the reply passed through, nothing read and nothing decided. Sidegate is compiled and runs
+with every stage on: the key is checked, replay asked, a token bucket reserved and settled, e-mail addresses and card
+numbers looked for, the exact cache asked and filled, two targets routed behind breakers, one log line a request written
+to a file, metrics counted. Both run with the same flags: \`${options.heapFlags.join(' ')}\`. ${pinned}
+
+${load ? loadSection(load, options) : ''}
+${micro ? `## Micro\n\n${microTable(micro)}\n` : ''}
+## Configuration
+
+${stages()}
+`;
+}

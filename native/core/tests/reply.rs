@@ -1,0 +1,209 @@
+//! What replies say, whole ones and the events of streams.
+
+use sidegate_core::registers::{REPLY, write_reply};
+use sidegate_core::reply::{Dialect, Finish, Reading, Usage, error_message, read};
+
+fn openai(document: &str) -> Reading {
+    let reading = read(document, Dialect::OpenAi).unwrap();
+    Reading { object: false, ..reading }
+}
+
+fn anthropic(document: &str) -> Reading {
+    let reading = read(document, Dialect::Anthropic).unwrap();
+    Reading { object: false, ..reading }
+}
+
+fn choice(inside: &str) -> Reading {
+    openai(&format!(r#"{{"choices":[{{{inside}}}]}}"#))
+}
+
+fn text(bytes: u32) -> Reading {
+    Reading { content: true, text_bytes: bytes, ..Reading::default() }
+}
+
+const NOTHING: fn() -> Reading = Reading::default;
+
+#[test]
+fn openai_text_is_counted() {
+    for (inside, bytes) in [
+        (r#""message":{"content":"h\u00e9\n"}"#, 4),
+        (r#""delta":{"content":"ab"}"#, 2),
+        (r#""delta":{"reasoning_content":"ab","content":""}"#, 2),
+        (r#""delta":{"reasoning":"ab"}"#, 2),
+        (r#""text":"ab""#, 2),
+        (
+            r#""message":{"content":[{"type":"text","text":"ab"},{"type":"thinking","thinking":[{"text":"c"}]}]}"#,
+            3,
+        ),
+    ] {
+        assert_eq!(choice(inside), text(bytes), "{inside}");
+    }
+    for inside in [
+        r#""delta":{"role":"assistant","content":""}"#,
+        r#""delta":{"content":null,"tool_calls":null,"refusal":null,"audio":null,"function_call":null}"#,
+        r#""delta":{"tool_calls":[],"refusal":""},"finish_reason":null"#,
+        r#""delta":{},"logprobs":{"content":[{"token":"x"}]}"#,
+        r#""delta":{"content":5}"#,
+    ] {
+        assert_eq!(choice(inside), NOTHING(), "{inside}");
+    }
+}
+
+#[test]
+fn openai_calls_and_refusals_are_seen() {
+    let call = |bytes| Reading { tool: true, ..text(bytes) };
+    assert_eq!(
+        choice(r#""delta":{"tool_calls":[{"index":0,"function":{"name":"f","arguments":"{}"}}]}"#),
+        call(2)
+    );
+    assert_eq!(choice(r#""delta":{"tool_calls":[{"function":{"arguments":""}}]}"#), call(0));
+    assert_eq!(choice(r#""message":{"function_call":{"name":"f","arguments":"{ }"}}"#), call(3));
+    assert_eq!(choice(r#""message":{"tool_calls":[{"type":"custom","custom":{"input":"ab"}}]}"#), call(2));
+    assert_eq!(choice(r#""message":{"refusal":"no"}"#), Reading { refusal: true, ..text(2) });
+    assert_eq!(choice(r#""delta":{"audio":{"data":"xx"}}"#), text(0));
+}
+
+#[test]
+fn openai_finishes_and_the_highest_wins() {
+    let finish = |reasons: &[&str]| {
+        let choices: Vec<_> =
+            reasons.iter().map(|reason| format!(r#"{{"finish_reason":{reason}}}"#)).collect();
+        openai(&format!(r#"{{"choices":[{}]}}"#, choices.join(","))).finish
+    };
+    for (reason, expected) in [
+        ("null", Finish::None),
+        ("\"stop\"", Finish::Stop),
+        ("\"length\"", Finish::Length),
+        ("\"tool_calls\"", Finish::Tool),
+        ("\"function_call\"", Finish::Tool),
+        ("\"content_filter\"", Finish::Filter),
+        ("\"\\u0073top\"", Finish::Stop),
+        ("\"whatever\"", Finish::Other),
+    ] {
+        assert_eq!(finish(&[reason]), expected, "{reason}");
+    }
+    assert_eq!(finish(&["\"length\"", "\"stop\"", "null"]), Finish::Length);
+}
+
+#[test]
+fn openai_usage_is_read() {
+    let usage = |input, output, cached| Usage { input, output, cached, created: None };
+    let read = |document: &str| {
+        let reading = openai(document);
+        (reading.usage_seen, reading.usage)
+    };
+    assert_eq!(
+        read(
+            r#"{"usage":{"prompt_tokens":3,"completion_tokens":4,"prompt_tokens_details":{"cached_tokens":2}}}"#
+        ),
+        (true, usage(Some(3), Some(4), Some(2)))
+    );
+    assert_eq!(read(r#"{"usage":{"prompt_tokens":8,"total_tokens":8}}"#), (true, usage(Some(8), None, None)));
+    assert_eq!(read(r#"{"usage":null}"#), (false, Usage::default()));
+    assert_eq!(read(r#"{"usage":5,"x":{"usage":{"prompt_tokens":1}}}"#), (false, Usage::default()));
+    let odd = r#"{"usage":{"prompt_tokens":"3","completion_tokens":1e99,"prompt_tokens_details":null}}"#;
+    assert_eq!(read(odd), (true, usage(None, Some(u32::MAX), None)));
+    assert_eq!(
+        read(r#"{"usage":{"prompt_tokens":-3,"completion_tokens":2.9}}"#),
+        (true, usage(Some(0), Some(2), None))
+    );
+    let reading = openai(r#"{"choices":[],"usage":{"prompt_tokens":1}}"#);
+    assert!(reading.choices_empty && reading.usage_seen);
+    assert!(!openai(r#"{"choices":[{}],"usage":{}}"#).choices_empty);
+    assert!(!openai(r#"{"usage":{}}"#).choices_empty);
+}
+
+#[test]
+fn errors_are_told_by_their_field() {
+    for document in [r#"{"error":{"message":"x"}}"#, r#"{"error":"x"}"#, r#"{"error":false}"#] {
+        assert!(openai(document).error && anthropic(document).error, "{document}");
+    }
+    assert!(anthropic(r#"{"type":"error"}"#).error);
+    for document in [r#"{"error":null}"#, r#"{"choices":[{"error":1}]}"#, r#"{"type":"ping"}"#] {
+        assert!(!openai(document).error && !anthropic(document).error, "{document}");
+    }
+}
+
+#[test]
+fn anthropic_messages_are_read() {
+    let reading = anthropic(
+        r#"{"type":"message","stop_reason":"tool_use","content":[{"type":"thinking","thinking":"ab","signature":"x"},
+        {"type":"text","text":"cd"},{"type":"tool_use","name":"f","input":{"a": [1]}}],
+        "usage":{"input_tokens":1,"output_tokens":2,"cache_read_input_tokens":3,"cache_creation_input_tokens":4,
+        "cache_creation":{"input_tokens":9},"server_tool_use":null}}"#,
+    );
+    let usage = Usage { input: Some(1), output: Some(2), cached: Some(3), created: Some(4) };
+    let expected = Reading { tool: true, usage_seen: true, usage, finish: Finish::Tool, ..text(4 + 10) };
+    assert_eq!(reading, expected);
+    let refusal = Reading { refusal: true, finish: Finish::Filter, ..NOTHING() };
+    assert_eq!(anthropic(r#"{"stop_reason":"refusal"}"#), refusal);
+    for (reason, finish) in [
+        ("end_turn", Finish::Stop),
+        ("stop_sequence", Finish::Stop),
+        ("max_tokens", Finish::Length),
+        ("model_context_window_exceeded", Finish::Length),
+        ("pause_turn", Finish::Other),
+    ] {
+        assert_eq!(anthropic(&format!(r#"{{"stop_reason":"{reason}"}}"#)).finish, finish);
+    }
+}
+
+#[test]
+fn anthropic_events_are_read() {
+    let start = r#"{"type":"message_start","message":{"content":[],"stop_reason":null,"usage":{"input_tokens":5,"output_tokens":1}}}"#;
+    let usage = Usage { input: Some(5), output: Some(1), ..Usage::default() };
+    assert_eq!(anthropic(start), Reading { usage_seen: true, usage, ..NOTHING() });
+    let block =
+        |block: &str| anthropic(&format!(r#"{{"type":"content_block_start","content_block":{block}}}"#));
+    assert_eq!(block(r#"{"type":"text","text":""}"#), NOTHING());
+    assert_eq!(block(r#"{"type":"thinking","thinking":""}"#), NOTHING());
+    assert_eq!(block(r#"{"text":"ab","type":"text"}"#), text(2));
+    assert_eq!(block(r#"{"input":{"type":"text"},"type":"tool_use"}"#), Reading { tool: true, ..text(0) });
+    assert_eq!(block(r#"{"type":"server_tool_use"}"#), Reading { tool: true, ..text(0) });
+    assert_eq!(block(r#"{"type":"redacted_thinking","data":"x"}"#), text(0));
+    assert_eq!(block(r#"{"type":"web_search_tool_result","content":[{"type":"tool_use"}]}"#), text(0));
+    let delta = |delta: &str| anthropic(&format!(r#"{{"type":"content_block_delta","delta":{delta}}}"#));
+    assert_eq!(delta(r#"{"type":"text_delta","text":"ab"}"#), text(2));
+    assert_eq!(delta(r#"{"type":"thinking_delta","thinking":"ab"}"#), text(2));
+    assert_eq!(delta(r#"{"type":"input_json_delta","partial_json":"{\""}"#), text(2));
+    assert_eq!(delta(r#"{"type":"input_json_delta","partial_json":""}"#), NOTHING());
+    assert_eq!(delta(r#"{"type":"signature_delta","signature":"ab"}"#), text(0));
+    let end = r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":7,"input_tokens":null}}"#;
+    let usage = Usage { output: Some(7), ..Usage::default() };
+    assert_eq!(anthropic(end), Reading { usage_seen: true, usage, finish: Finish::Stop, ..NOTHING() });
+    assert_eq!(anthropic(r#"{"type":"message_stop"}"#), Reading { end: true, ..NOTHING() });
+    assert_eq!(anthropic(r#"{"type":"ping"}"#), NOTHING());
+}
+
+#[test]
+fn registers_hold_a_reply() {
+    let registers = |document: &str| {
+        let mut registers = [9; REPLY];
+        let reading = read(document, Dialect::OpenAi).ok().filter(|reading| reading.object);
+        write_reply(reading.as_ref(), &mut registers);
+        registers
+    };
+    for document in ["", "[]", "1", "{", "null", "[{\"error\":1}]"] {
+        assert_eq!(registers(document), [1, 0, 0, 0, 0, 0, 0, 0], "{document}");
+    }
+    assert_eq!(registers("{}"), [0; REPLY]);
+    let document = r#"{"error":1,"choices":[{"finish_reason":"length","message":{"refusal":"abc","tool_calls":[1]}}],
+        "usage":{"prompt_tokens":4,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":6}}}"#;
+    assert_eq!(registers(document), [0, 15, 4, 5, 6, 0, 2, 3]);
+}
+
+#[test]
+fn error_messages_are_found() {
+    for (document, message) in [
+        (r#"{"error":{"type":"x","message":"no\u00e9"}}"#, Some("no\u{e9}")),
+        (r#"{"type":"error","error":{"message":"overloaded"}}"#, Some("overloaded")),
+        (r#"{"error":"plain","message":"other"}"#, Some("plain")),
+        (r#"{"message":"other"}"#, Some("other")),
+        (r#"{"error":{"message":"cut off"},"deta"#, Some("cut off")),
+        (r#"{"a":{"message":"x"},"error":{"b":{"message":"y"}}}"#, None),
+        ("{}", None),
+        ("", None),
+    ] {
+        assert_eq!(error_message(document).as_deref(), message, "{document}");
+    }
+}

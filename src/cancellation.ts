@@ -1,0 +1,37 @@
+/**
+ * Says that a request need not go on. An `AbortSignal` does the same for several µs more, on a path where every
+ * request makes one and almost none is cancelled.
+ */
+import type { Refusal } from './errors.ts';
+
+/** Why nobody waits any more: the client left, or this refusal is sent instead. */
+export type CancelReason = 'client_gone' | Refusal;
+
+export class Cancellation {
+  #reason: CancelReason | null = null;
+  #listeners: (() => void)[] = [];
+
+  /** Null: go on. */
+  get reason(): CancelReason | null {
+    return this.#reason;
+  }
+
+  /** The first reason stays. */
+  cancel(reason: CancelReason): void {
+    if (this.#reason !== null) return;
+    this.#reason = reason;
+    const listeners = this.#listeners;
+    this.#listeners = [];
+    for (const listener of listeners) listener();
+  }
+
+  /** Calls back once, on cancellation. Few at a time: one attempt, one backoff. */
+  onCancel(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  off(listener: () => void): void {
+    const at = this.#listeners.indexOf(listener);
+    if (at >= 0) this.#listeners.splice(at, 1);
+  }
+}

@@ -1,0 +1,61 @@
+/** A sidecar before one scripted provider that speaks both dialects, with a clock of the test's own if need be. */
+import type { World } from '../src/sidecar.ts';
+import { ask, type Incoming, send } from './client.ts';
+import { testModel, type Wire } from './replies.ts';
+import { type ConfigInput, startTestSidecar, type TestSidecar } from './sidecar.ts';
+import { type Script, startUpstream, type Upstream } from './upstream.ts';
+
+/** What a test's call adds to the usual one: fields of the body, and headers. */
+export interface Asking {
+  readonly more?: Readonly<Record<string, unknown>>;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** The provider, the sidecar, and calls through it. */
+export interface Gate {
+  readonly sidecar: TestSidecar;
+  readonly upstream: Upstream;
+  /** Asks with a prompt, and reads the answer to its end. */
+  ask(wire: Wire, prompt: string, asking?: Asking): ReturnType<typeof ask>;
+  /** Asks for a stream, and gives its beginning. */
+  stream(wire: Wire, prompt: string, asking?: Asking): Promise<Incoming>;
+  /** Sends a body as it is to a path. */
+  post(
+    path: string,
+    body: string | Buffer,
+    headers?: Readonly<Record<string, string>>,
+  ): ReturnType<typeof ask>;
+  stop(): Promise<void>;
+}
+
+/** Starts both. Retries wait for nothing unless the configuration says so. */
+export async function startGate(
+  scripts: readonly Script[],
+  input: ConfigInput = {},
+  world: Partial<World> = {},
+): Promise<Gate> {
+  const upstream = await startUpstream(...scripts);
+  const { baseUrl } = upstream;
+  const sidecar = await startTestSidecar(
+    {
+      providers: { o: { dialect: 'openai', baseUrl }, a: { dialect: 'anthropic', baseUrl } },
+      routes: [{ model: testModel, targets: [{ provider: 'o' }, { provider: 'a' }] }],
+      ...input,
+      attempt: { backoffBaseMs: 0, ...input.attempt },
+    },
+    world,
+  );
+  return {
+    sidecar,
+    upstream,
+    ask: (wire, prompt, { more = {}, headers = {} } = {}) =>
+      ask(sidecar.url, wire.path, { body: wire.request(prompt, more), headers }),
+    stream: (wire, prompt, { more = {}, headers = {} } = {}) =>
+      send(sidecar.url, wire.path, { body: wire.request(prompt, { ...more, stream: true }), headers }).reply,
+    post: (path, body, headers = {}) => ask(sidecar.url, path, { body, headers }),
+    async stop() {
+      await sidecar.stop();
+      await upstream.close();
+    },
+  };
+}

@@ -1,0 +1,404 @@
+/** What `inspect` must say of a body, found the slow and obvious way: the body is parsed into a tree, and asked. */
+import { createHash, createHmac } from 'node:crypto';
+import { type Char, findPii } from './native-pii.ts';
+
+/** A parsed value. Offsets are bytes of the body, the quotes of strings included. */
+interface Node {
+  readonly type: 'object' | 'array' | 'string' | 'number' | 'boolean' | 'null';
+  readonly start: number;
+  end: number;
+  readonly items: Node[];
+  readonly members: { readonly key: Node; readonly value: Node }[];
+  readonly chars: readonly Char[];
+  text: string;
+}
+
+/** The registers and the rest that `inspect` gives; after a fault only `status`, `offset` and `field`. */
+export interface Expected {
+  readonly status: number;
+  readonly offset: number;
+  readonly field: number;
+  readonly head?: readonly number[];
+  readonly values?: readonly (readonly [kind: number, number: number, start: number, end: number])[];
+  /** JSON text of the scrubbed body, if anything was scrubbed. */
+  readonly scrubbed?: string | undefined;
+  readonly plainDigest?: string;
+}
+
+const shorts: Readonly<Record<string, string>> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' };
+
+/** Parses a body that JSON.parse has accepted. */
+function parse(body: Buffer): Node {
+  let at = 0;
+  const space = (): void => {
+    while (/^[ \n\r\t]$/.test(String.fromCharCode(body[at] ?? 0))) at++;
+  };
+  const node = (type: Node['type']): Node => ({
+    type,
+    start: at,
+    end: at,
+    items: [],
+    members: [],
+    chars: [],
+    text: '',
+  });
+
+  function char(): Char {
+    const start = at;
+    if (body[at] !== 0x5c) {
+      do at++;
+      while (((body[at] ?? 0) & 0xc0) === 0x80);
+      return { c: body.toString('utf8', start, at), start, end: at };
+    }
+    const letter = String.fromCharCode(body[at + 1] ?? 0);
+    if (letter !== 'u') {
+      at += 2;
+      return { c: shorts[letter] ?? letter, start, end: at };
+    }
+    const whole = /^\\u[dD][89abAB]..\\u[dD][c-fC-F]../.exec(body.toString('latin1', at, at + 12));
+    at += whole ? 12 : 6;
+    const units = body.toString('latin1', start, at).split('\\u').slice(1);
+    return { c: String.fromCharCode(...units.map((unit) => Number.parseInt(unit, 16))), start, end: at };
+  }
+
+  function string(): Node {
+    const result = node('string');
+    const chars: Char[] = [];
+    at++;
+    while (body[at] !== 0x22) chars.push(char());
+    at++;
+    return { ...result, end: at, chars, text: chars.map(({ c }) => c).join('') };
+  }
+
+  function value(): Node {
+    space();
+    const first = String.fromCharCode(body[at] ?? 0);
+    if (first === '"') return string();
+    if (first === '{' || first === '[') return container(first === '{');
+    const result = node(first === 'n' ? 'null' : first === 't' || first === 'f' ? 'boolean' : 'number');
+    while (at < body.length && !/^[\s,\]}]$/.test(String.fromCharCode(body[at] ?? 0))) at++;
+    result.end = at;
+    result.text = body.toString('latin1', result.start, at);
+    return result;
+  }
+
+  function container(object: boolean): Node {
+    const result = node(object ? 'object' : 'array');
+    do {
+      at++;
+      space();
+      if (body[at] === 0x7d || body[at] === 0x5d) break;
+      if (object) {
+        const key = string();
+        space();
+        at++;
+        result.members.push({ key, value: value() });
+      } else {
+        result.items.push(value());
+      }
+      space();
+    } while (body[at] === 0x2c);
+    at++;
+    result.end = at;
+    return result;
+  }
+
+  return value();
+}
+
+const depth = (node: Node): number =>
+  node.type === 'object' || node.type === 'array'
+    ? 1 + Math.max(0, ...node.items.map(depth), ...node.members.map(({ value }) => depth(value)))
+    : 0;
+
+const fields = [
+  'model',
+  'messages',
+  'stream',
+  'max_tokens',
+  'max_completion_tokens',
+  'n',
+  'stream_options',
+  'tools',
+];
+const allFields = [...fields, 'input', 'system', 'response_format', 'user'];
+const anthropic = ['model', 'messages', 'stream', 'max_tokens', 'tools', 'system'];
+const fieldsOf = [[...fields, 'response_format', 'user'], ['model', 'input', 'user'], anthropic, anthropic];
+
+const count: readonly Node['type'][] = ['number', 'null'];
+const types: Readonly<Record<string, readonly Node['type'][]>> = {
+  model: ['string'],
+  messages: ['array'],
+  stream: ['boolean', 'null'],
+  max_tokens: count,
+  max_completion_tokens: count,
+  n: count,
+  stream_options: ['object', 'null'],
+  tools: ['array', 'null'],
+  input: ['string', 'array'],
+  system: ['string', 'array', 'null'],
+  response_format: ['object', 'null'],
+  user: ['string', 'null'],
+};
+
+function hasType(name: string, node: Node): boolean {
+  if (!types[name]?.includes(node.type)) return false;
+  const number = Number(node.text);
+  return node.type !== 'number' || (Number.isInteger(number) && number >= 0);
+}
+
+/** The first field that stands twice or has the wrong type. */
+function fault(root: Node, endpoint: number): Expected | null {
+  if (root.type !== 'object') return { status: 5, offset: root.start, field: 0 };
+  const seen = new Set<string>();
+  for (const { key, value } of root.members) {
+    const field = allFields.indexOf(key.text);
+    if (!fieldsOf[endpoint]?.includes(key.text)) continue;
+    if (seen.has(key.text)) return { status: 4, offset: key.start, field };
+    seen.add(key.text);
+    if (!hasType(key.text, value)) return { status: 6, offset: value.start, field };
+    if (key.text !== 'stream_options') continue;
+    const twice = value.members.filter((member) => member.key.text === 'include_usage')[1];
+    if (twice) return { status: 4, offset: twice.key.start, field };
+  }
+  return null;
+}
+
+const labels = new Set(
+  (
+    'type role id tool_call_id tool_use_id name data url file_data file_id signature encrypted_content ' +
+    'media_type detail format cache_control'
+  ).split(' '),
+);
+
+/** Every string below a node, with its own key, or the key of the array it is in. */
+function strings(node: Node, key: string): { readonly node: Node; readonly key: string }[] {
+  if (node.type === 'string') return [{ node, key }];
+  return [
+    ...node.items.flatMap((item) => strings(item, key)),
+    ...node.members.flatMap((member) => strings(member.value, member.key.text)),
+  ];
+}
+
+/** The strings that are searched for personal data, in document order. */
+function searched(node: Node, key: string, level: number): Node[] {
+  if (node.type === 'string') {
+    const kept = key === 'signature' || key === 'encrypted_content' || (level === 1 && key === 'model');
+    return kept ? [] : [node];
+  }
+  return [
+    ...node.items.flatMap((item) => searched(item, key, level + 1)),
+    ...node.members.flatMap((member) => [
+      ...(level > 0 ? [member.key] : []),
+      ...searched(member.value, member.key.text, level + 1),
+    ]),
+  ];
+}
+
+function lookup(node: Node | undefined, ...names: readonly string[]): Node | undefined {
+  let found = node;
+  // As JSON.parse: of several, the last one.
+  for (const name of names) found = found?.members.findLast(({ key }) => key.text === name)?.value;
+  return found;
+}
+
+const given = (node: Node | undefined): boolean => node !== undefined && node.type !== 'null';
+const isText = (node: Node | undefined, ...words: readonly string[]): boolean =>
+  node?.type === 'string' && words.includes(node.text);
+
+/** All values of a key, as it may stand twice where it isn't checked. */
+const all = (node: Node, name: string): Node[] =>
+  node.members.filter(({ key }) => key.text === name).map(({ value }) => value);
+
+/** The parts of a content array, and those nested in them. */
+function parts(holder: Node): Node[] {
+  const own = all(holder, 'content').flatMap((content) =>
+    content.items.filter(({ type }) => type === 'object'),
+  );
+  return own.flatMap((part) => [part, ...parts(part)]);
+}
+
+function flags(root: Node, endpoint: number): number {
+  const chat = endpoint === 0;
+  const talk = endpoint !== 1;
+  const claude = endpoint >= 2;
+  const tools = talk ? (lookup(root, 'tools')?.items ?? []) : [];
+  const functions = chat ? all(root, 'functions').flatMap(({ items }) => items) : [];
+  const content = talk ? (lookup(root, 'messages')?.items ?? []).flatMap(parts) : [];
+  const partTypes = content.flatMap((part) => all(part, 'type'));
+  const options = chat ? lookup(root, 'stream_options') : undefined;
+  const formats = chat ? all(lookup(root, 'response_format') ?? root, 'type') : [];
+  const format = chat && given(lookup(root, 'response_format')) ? formats : [];
+  const reasons = [...all(root, 'reasoning'), ...all(root, 'reasoning_effort')].filter(
+    (node) => given(node) && node.text !== 'false' && !isText(node, 'none'),
+  );
+  const thinks = all(root, 'thinking').filter(
+    (node) => node.type === 'object' && !isText(all(node, 'type').at(-1), 'disabled'),
+  );
+  const outputs = [
+    ...all(root, 'output_format'),
+    ...all(root, 'output_config').flatMap((node) => all(node, 'format')),
+  ].filter(given);
+  const served = tools
+    .flatMap((tool) => all(tool, 'type'))
+    .filter((type) => given(type) && !isText(type, 'custom', 'function'));
+  const bits: [boolean, number][] = [
+    [talk && lookup(root, 'stream')?.text === 'true', 1],
+    [lookup(options, 'include_usage')?.text === 'true', 2],
+    [tools.length + functions.length > 0, 4],
+    [partTypes.some((type) => isText(type, 'image_url', 'image', 'input_image')), 8],
+    [format.some((type) => isText(type, 'json_schema', 'json_object')) || (claude && outputs.length > 0), 16],
+    [reasons.length + thinks.length > 0, 32],
+    [partTypes.some((type) => isText(type, 'input_audio', 'file', 'document')), 64],
+    [
+      lookup(root, 'model')?.chars.some(({ c, start, end }) => Buffer.byteLength(c) !== end - start) ?? false,
+      128,
+    ],
+    [(claude && served.length > 0) || (chat && all(root, 'web_search_options').some(given)), 256],
+    [options?.type === 'object', 512],
+  ];
+  return bits.reduce((sum, [set, bit]) => sum + (set ? bit : 0), 0);
+}
+
+function limit(root: Node, endpoint: number, ...names: readonly string[]): number | undefined {
+  for (const name of names) {
+    const node = fieldsOf[endpoint]?.includes(name) ? lookup(root, name) : undefined;
+    if (node && given(node)) return Math.min(Number(node.text), 0xffff_fffe);
+  }
+  return undefined;
+}
+
+/** A value found: how it is reported, and where it first stands. */
+interface Value {
+  readonly kind: 'EMAIL' | 'CARD';
+  readonly number: number;
+  readonly start: number;
+  readonly end: number;
+}
+
+interface Edit {
+  readonly start: number;
+  readonly end: number;
+  readonly placeholder: string;
+}
+
+function scrub(
+  body: Buffer,
+  root: Node,
+  kinds: number,
+): { values: Value[]; edits: Edit[]; occurrences: string[] } {
+  const values = new Map<string, Value>();
+  const edits: Edit[] = [];
+  const occurrences: string[] = [];
+  const last = { EMAIL: 0, CARD: 0 };
+  const texts = kinds === 0 ? '' : [body.toString(), ...allTexts(root)].join('\n');
+  for (const node of kinds === 0 ? [] : searched(root, '', 0)) {
+    for (const { kind, from, to } of findPii(node.chars, kinds)) {
+      const chars = node.chars.slice(from, to);
+      const name = `${kind} ${chars.map(({ c }) => c).join('')}`;
+      const start = chars[0]?.start ?? 0;
+      const end = chars.at(-1)?.end ?? 0;
+      if (!values.has(name)) {
+        do last[kind]++;
+        while (texts.includes(`[${kind}_${last[kind]}]`));
+        values.set(name, { kind, number: last[kind], start, end });
+      }
+      edits.push({ start, end, placeholder: `[${kind}_${values.get(name)?.number ?? 0}]` });
+      occurrences.push(kind);
+    }
+  }
+  return { values: [...values.values()], edits, occurrences };
+}
+
+/** Every text of a document, keys too, in no order. */
+const allTexts = (node: Node): string[] => [
+  node.text,
+  ...node.items.flatMap(allTexts),
+  ...node.members.flatMap(({ key, value }) => [key.text, ...allTexts(value)]),
+];
+
+/** The value of a node as JSON.parse would give it, with the edits made. */
+function toValue(node: Node, edits: readonly Edit[]): unknown {
+  const text = ({ start, end, chars }: Node): string => {
+    let result = '';
+    const own = edits.filter((edit) => edit.start >= start && edit.end <= end);
+    for (const char of chars) {
+      const edit = own.find((candidate) => candidate.start <= char.start && char.end <= candidate.end);
+      if (!edit) result += char.c;
+      else if (edit.start === char.start) result += edit.placeholder;
+    }
+    return result;
+  };
+  if (node.type === 'string') return text(node);
+  if (node.type === 'array') return node.items.map((item) => toValue(item, edits));
+  if (node.type !== 'object') return JSON.parse(node.text);
+  const result: Record<string, unknown> = {};
+  for (const { key, value } of node.members) {
+    const descriptor = { value: toValue(value, edits), enumerable: true, writable: true, configurable: true };
+    Object.defineProperty(result, text(key), descriptor);
+  }
+  return result;
+}
+
+/** What `inspect` must say. `valuesMax`: how many distinct values there is room for. */
+export function expect(body: Buffer, endpoint: number, kinds: number, valuesMax: number): Expected {
+  const fails = (run: () => unknown): boolean => {
+    try {
+      run();
+      return false;
+    } catch {
+      return true;
+    }
+  };
+  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  if (fails(() => decoder.decode(body))) return { status: 2, offset: -1, field: 0 };
+  if (fails(() => JSON.parse(decoder.decode(body)))) return { status: 1, offset: -1, field: 0 };
+  const root = parse(body);
+  if (depth(root) > 256) return { status: 3, offset: -1, field: 0 };
+  const found = fault(root, endpoint);
+  if (found) return found;
+  const { values, edits, occurrences } = scrub(body, root, kinds);
+  if (values.length > valuesMax) return { status: 7, offset: values[valuesMax]?.start ?? 0, field: 0 };
+
+  const moved = (offset: number): number =>
+    edits
+      .filter(({ end }) => end <= offset)
+      .reduce((sum, { start, end, placeholder }) => sum + placeholder.length - (end - start), offset);
+  const model = lookup(root, 'model');
+  const options = endpoint === 0 ? lookup(root, 'stream_options') : undefined;
+  const prompt = ['messages', 'system', 'input', 'prompt', 'tools'];
+  const texts = root.members
+    .filter((member) => prompt.includes(member.key.text))
+    .flatMap((member) => strings(member.value, member.key.text))
+    .filter((string) => !labels.has(string.key));
+  const head = [
+    model ? moved(model.start + 1) : 0,
+    model ? moved(model.end - 1) : 0,
+    flags(root, endpoint),
+    limit(root, endpoint, 'max_completion_tokens', 'max_tokens') ?? 0xffff_ffff,
+    limit(root, endpoint, 'n') ?? 1,
+    texts.reduce((sum, { node }) => sum + Buffer.byteLength(node.text), 0),
+    texts.reduce((sum, { node }) => sum + node.chars.length, 0),
+    texts.length,
+    options ? moved(options.start) : 0,
+    options ? moved(options.end) : 0,
+    moved(root.start + 1),
+    root.members.length,
+    values.length,
+    occurrences.filter((kind) => kind === 'EMAIL').length,
+    occurrences.filter((kind) => kind === 'CARD').length,
+  ];
+  return {
+    status: 0,
+    offset: 0,
+    field: 0,
+    head,
+    values: values.map(({ kind, number, start, end }) => [kind === 'EMAIL' ? 1 : 2, number, start, end]),
+    scrubbed: edits.length > 0 ? JSON.stringify(toValue(root, edits)) : undefined,
+    plainDigest: createHash('sha256').update(body).digest('hex'),
+  };
+}
+
+/** HMAC-SHA-256, in hex. */
+export const keyed = (key: Buffer, body: Buffer): string =>
+  createHmac('sha256', key).update(body).digest('hex');

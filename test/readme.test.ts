@@ -1,0 +1,231 @@
+/** The README against the code, in both directions: tables, endpoints, metrics, commands and links. */
+import { existsSync, readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { z } from 'zod';
+import { publishedSchema, withTables } from '../.ci/generate.ts';
+import { commands, runCli } from '../src/cli.ts';
+import { catalogue } from '../src/errors.ts';
+import { endpoints } from '../src/listen.ts';
+import { presets } from '../src/providers/presets.ts';
+import { faultNames } from '../src/simulate/faults.ts';
+import { ask } from './client.ts';
+import { codesIn, firstCodes, readDocument, root } from './readme.ts';
+import { startTestSidecar, type TestSidecar } from './sidecar.ts';
+
+type Schema = z.core.JSONSchema.BaseSchema;
+
+const readme = readDocument('README.md');
+const sorted = (names: Iterable<string>): string[] => [...names].sort();
+
+let sidecar: TestSidecar;
+beforeAll(async () => {
+  sidecar = await startTestSidecar({
+    limits: [{ name: 'all', capacity: 100, refillPerSecond: 100 }],
+    providers: { sim: { preset: 'simulator' }, 'sim-anthropic': { preset: 'simulator-anthropic' } },
+    routes: [{ model: 'sim', targets: [{ provider: 'sim' }, { provider: 'sim-anthropic' }] }],
+  });
+});
+afterAll(() => sidecar.stop());
+
+describe('what is generated', () => {
+  test('the tables are as the source has them', () => {
+    expect(readme.text).toBe(withTables(readme.text));
+  });
+
+  test('a table whose markers are gone is not passed over', () => {
+    expect(() => withTables(readme.text.replace('<!-- generated:errors -->', ''))).toThrow(
+      'generated:errors',
+    );
+    expect(() => withTables(readme.text.replace('<!-- /generated:config -->', ''))).toThrow(
+      'generated:config',
+    );
+  });
+
+  test('the JSON Schema is as the source has it', () => {
+    const file = readFileSync(new URL('deploy/sidegate.schema.json', root), 'utf8');
+    expect(file).toBe(`${JSON.stringify(publishedSchema(), null, 2)}\n`);
+  });
+
+  test('the errors are those of the catalogue', () => {
+    expect(sorted(firstCodes(readme.table('code')))).toEqual(sorted(Object.keys(catalogue)));
+  });
+
+  test("the simulator's faults are those it knows", () => {
+    expect(sorted(firstCodes(readme.table('fault')))).toEqual(sorted(faultNames));
+  });
+
+  test('the presets are the known ones', () => {
+    expect(sorted(firstCodes(readme.table('preset')))).toEqual(sorted(Object.keys(presets)));
+  });
+
+  test('every setting has a row, and every row is of a setting', () => {
+    const keys = firstCodes(readme.table('key'));
+    const { settings, sections } = pathsIn(publishedSchema(), '');
+    expect(new Set(keys).size).toBe(keys.length);
+    expect(settings.filter((path) => !keys.includes(path))).toEqual([]);
+    expect(keys.filter((key) => !settings.includes(key) && !sections.includes(key))).toEqual([]);
+  });
+});
+
+/** Every path of a schema: those that hold a value, and those that only hold others. */
+function pathsIn(schema: Schema, path: string): { settings: string[]; sections: string[] } {
+  const parts = (schema.anyOf ?? []).map((part) => part as Schema);
+  const inner = [schema, ...parts].flatMap((part): [string, Schema][] => [
+    ...Object.entries(part.properties ?? {}).map(([name, child]): [string, Schema] => [
+      path === '' ? name : `${path}.${name}`,
+      child as Schema,
+    ]),
+    ...(isSection(part.items) ? [[`${path}[]`, part.items] as [string, Schema]] : []),
+    ...(isSection(part.additionalProperties)
+      ? [[`${path}.*`, part.additionalProperties] as [string, Schema]]
+      : []),
+  ]);
+  // A value that may also be given as a mapping is one setting, explained in its own row.
+  if (inner.length === 0 || parts.length > 0) return { settings: [path], sections: [] };
+  const below = inner.map(([name, child]) => pathsIn(child, name));
+  return {
+    settings: below.flatMap(({ settings }) => settings),
+    sections: [path, ...below.flatMap(({ sections }) => sections)],
+  };
+}
+
+const isSection = (schema: unknown): schema is Schema =>
+  typeof schema === 'object' && schema !== null && 'properties' in schema;
+
+describe('endpoints', () => {
+  const rows = readme
+    .table('endpoint')
+    .map(([first = '', dialect = '']) => ({ names: codesIn(first), dialect }));
+  const listed = rows.flatMap(({ names, dialect }) => names.map((name) => [name, dialect] as const));
+
+  test('are those that the data port knows', () => {
+    const known = [...endpoints].map(([path, { method }]) => `${method} ${path}`);
+    const data = listed.filter(([, dialect]) => dialect !== 'admin port').map(([name]) => name);
+    expect(sorted(data)).toEqual(sorted([...known, 'GET /v1/models', 'GET /v1/models/{id}']));
+  });
+
+  test.each(listed)('%s speaks as is said: %s', async (name, dialect) => {
+    const [method = '', path = ''] = name.split(' ');
+    if (dialect === 'admin port') {
+      expect((await fetch(sidecar.adminUrl + path, { method })).status).toBe(200);
+      return;
+    }
+    // Whatever it answers to nonsense is in its dialect: Anthropic's errors say `"type": "error"`.
+    const speaks = async (headers: Record<string, string>): Promise<string> => {
+      const body = method === 'POST' ? '{"model":"unknown","messages":[]}' : undefined;
+      const { text, status } = await ask(sidecar.url, path.replace('{id}', 'sim'), { method, headers, body });
+      const reply = JSON.parse(text);
+      expect(reply.error?.code).toBe(method === 'POST' ? 'model_not_found' : undefined);
+      expect(status).toBe(method === 'POST' ? 404 : 200);
+      const isAnthropic = reply.type === 'error' || reply.type === 'model' || 'has_more' in reply;
+      return isAnthropic ? 'Anthropic' : 'OpenAI';
+    };
+    const plain = await speaks({});
+    if (dialect === 'OpenAI' || dialect === 'Anthropic') return expect(plain).toBe(dialect);
+    expect([plain, await speaks({ 'anthropic-version': '2023-06-01' })]).toEqual(['OpenAI', 'Anthropic']);
+  });
+
+  test('the admin port has no others', async () => {
+    const { detail } = (await (await fetch(`${sidecar.adminUrl}/`)).json()) as { detail: string };
+    const admin = listed
+      .filter(([, dialect]) => dialect === 'admin port')
+      .map(([name]) => name.split(' ')[1]);
+    expect(sorted(detail.split(/[\s,.]+/).filter((word) => word.startsWith('/')))).toEqual(
+      sorted(admin as string[]),
+    );
+  });
+});
+
+describe('metrics', () => {
+  /** Metric → labels, as a scrape has them. */
+  async function scraped(): Promise<Map<string, Set<string>>> {
+    const found = new Map<string, Set<string>>();
+    let current = '';
+    for (const line of (await sidecar.metrics()).split('\n')) {
+      if (line.startsWith('# TYPE ')) current = line.split(' ')[2] ?? '';
+      const labels = found.get(current) ?? new Set();
+      if (current !== '') found.set(current, labels);
+      if (line.startsWith('#') || !line.includes('{')) continue;
+      const inside = line.slice(line.indexOf('{') + 1, line.lastIndexOf('}'));
+      for (const part of inside.split('",')) labels.add(part.slice(0, part.indexOf('=')));
+      // Buckets of a histogram.
+      labels.delete('le');
+    }
+    return found;
+  }
+
+  test('are those of a scrape, with their labels', async () => {
+    const body = { model: 'sim', messages: [{ role: 'user', content: 'Write to alice@example.com' }] };
+    expect((await ask(sidecar.url, '/v1/chat/completions', { body })).status).toBe(200);
+    sidecar.sidecar.reloadRefused();
+    const found = await scraped();
+    const rows = readme
+      .table('metric')
+      .flatMap(([names = '', labels = '']) =>
+        codesIn(names).map((name) => [name, sorted(codesIn(labels))] as const),
+      );
+    expect(Object.fromEntries(rows)).toEqual(
+      Object.fromEntries([...found].map(([name, labels]) => [name, sorted(labels)])),
+    );
+  });
+});
+
+describe('commands', () => {
+  const said = [
+    ...readme.codes,
+    ...readme.fences.filter(({ language }) => language === 'sh').flatMap(({ text }) => text.split('\n')),
+  ].map((line) => line.split(/\s+/));
+
+  test('of npm are scripts of the package', () => {
+    const { scripts } = JSON.parse(readFileSync(new URL('package.json', root), 'utf8'));
+    const used = said
+      .filter(([program]) => program === 'npm')
+      .map(([, verb, name]) => (verb === 'run' ? name : verb));
+    expect(used).toContain('start');
+    expect(used).toContain('test');
+    expect(used.filter((name) => !Object.hasOwn(scripts, name ?? ''))).toEqual([]);
+  });
+
+  test('of sidegate are commands, and the help lists every command', async () => {
+    const used = said
+      .filter(([program, name]) => program === 'sidegate' && name)
+      .map(([, name = '']) => name);
+    expect(used).toContain('run');
+    expect(used.filter((name) => !commands.has(name))).toEqual([]);
+    const printed: string[] = [];
+    const shell = {
+      env: {},
+      print: (text: string) => void printed.push(text),
+      printError() {},
+      onSignal() {},
+    };
+    expect(await runCli(['--help'], shell)).toBe(0);
+    const lines = printed
+      .join('')
+      .split('\n')
+      .map((line) => line.trim().split(/[\s|]+/));
+    const listed = lines.filter(([program]) => program === 'sidegate').map((words) => words.slice(1));
+    expect([...commands.keys()].filter((name) => !listed.some((words) => words.includes(name)))).toEqual([]);
+    expect(listed.map(([name = '']) => name).filter((name) => !commands.has(name))).toEqual([]);
+  });
+});
+
+describe.each(['README.md', 'CHANGELOG.md'])('links of %s', (name) => {
+  const relative = readDocument(name).links.filter((target) => !target.includes('://'));
+
+  test('lead somewhere', () => {
+    const broken = relative.filter((target) => {
+      const [path = '', anchor] = target.split('#');
+      if (path !== '' && !existsSync(new URL(path, root))) return true;
+      return anchor !== undefined && !readDocument(path === '' ? name : path).anchors.includes(anchor);
+    });
+    expect(broken).toEqual([]);
+  });
+});
+
+test('what the container image is built from is there', () => {
+  const lines = readFileSync(new URL('deploy/Dockerfile.dockerignore', root), 'utf8').split('\n');
+  const kept = lines.filter((line) => line.startsWith('!')).map((line) => line.slice(1));
+  expect(kept).toContain('src');
+  expect(kept.filter((path) => !existsSync(new URL(path, root)))).toEqual([]);
+});

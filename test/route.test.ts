@@ -1,0 +1,176 @@
+/** Stage route: a model name → the targets that may answer it, in order. */
+import fc from 'fast-check';
+import { afterEach, describe, expect, test } from 'vitest';
+import { createProvider, type Provider } from '../src/attempt/connection.ts';
+import { configSchema, type RouteConfig } from '../src/config/schema.ts';
+import { Refusal } from '../src/errors.ts';
+import type { DialectName } from '../src/providers/provider.ts';
+import { createRouteTable, modelNames, type Route, type RouteTable, route } from '../src/route/route.ts';
+import { type Gate, startGate } from './gate.ts';
+import { openaiWire, wires } from './replies.ts';
+import { answers, startUpstream } from './upstream.ts';
+
+const { attempt } = configSchema.parse({});
+
+function provider(name: string, dialect: DialectName, baseUrl = 'http://127.0.0.1:9/v1'): Provider {
+  return createProvider(name, { dialect, baseUrl, credential: 'gateway', headers: {} }, attempt, null);
+}
+
+const providers = new Map(
+  [provider('o1', 'openai'), provider('o2', 'openai'), provider('a1', 'anthropic')].map((p) => [p.name, p]),
+);
+
+const table = (routes: RouteConfig[], known: ReadonlyMap<string, Provider> = providers): RouteTable =>
+  createRouteTable(routes, known, () => ({ breakerId: 0, restsUntilMs: 0 }));
+
+const chain = (model: string, ...names: string[]): RouteConfig => ({
+  model,
+  targets: names.map((name) => {
+    const [target = '', as] = name.split('/');
+    return { provider: target, model: as };
+  }),
+});
+
+function found(model: string, routes: RouteTable, dialect: DialectName = 'openai'): Route {
+  const result = route(model, dialect, routes);
+  if (result instanceof Refusal) throw new Error(result.message);
+  return result;
+}
+
+const labels = ({ targets }: Route): string[] => targets.map(({ label }) => label);
+
+describe('which route', () => {
+  const routes = table([
+    chain('*', 'o1'),
+    chain('gpt-*', 'o1'),
+    chain('gpt-4*', 'o1'),
+    chain('gpt-4o', 'o1'),
+  ]);
+
+  test.each([
+    ['gpt-4o', 'gpt-4o'],
+    ['gpt-4o-mini', 'gpt-4*'],
+    ['gpt-4', 'gpt-4*'],
+    ['gpt-3.5', 'gpt-*'],
+    ['gpt-', 'gpt-*'],
+    ['gpt', '*'],
+    ['o3', '*'],
+    ['', '*'],
+  ])('%s is served by %s: the exact name, else the longest pattern', (model, pattern) => {
+    expect(found(model, routes).pattern).toBe(pattern);
+  });
+
+  test('the order in the configuration does not matter', () => {
+    const patterns = ['*', 'a*', 'ab*', 'abc', 'abc*', 'b*'];
+    const models = fc.string({ unit: fc.constantFrom('a', 'b', 'c'), maxLength: 4 });
+    const straight = table(patterns.map((pattern) => chain(pattern, 'o1')));
+    fc.assert(
+      fc.property(
+        fc.shuffledSubarray(patterns, { minLength: patterns.length }),
+        models,
+        (shuffled, model) => {
+          const other = table(shuffled.map((pattern) => chain(pattern, 'o1')));
+          expect(found(model, other).pattern).toBe(found(model, straight).pattern);
+        },
+      ),
+    );
+  });
+
+  test('no route is 404 that names the model, cut to a length', () => {
+    const refusal = route('m'.repeat(1000), 'openai', table([chain('gpt-*', 'o1')]));
+    expect(refusal).toMatchObject({ code: 'model_not_found', param: 'model' });
+    expect(refusal instanceof Refusal && refusal.message.length).toBeLessThan(200);
+    expect(route('constructor', 'openai', table([]))).toBeInstanceOf(Refusal);
+  });
+
+  test('shown are the exact names, since a pattern stands for unknown ones', () => {
+    expect(modelNames(table([chain('b', 'o1'), chain('a-*', 'o1'), chain('a', 'o1')]))).toEqual(['b', 'a']);
+  });
+});
+
+describe('which targets', () => {
+  test('in the order of the configuration, with the provider’s model names', () => {
+    const fast = found('fast', table([chain('fast', 'o2/gpt-4o', 'o1')]));
+    expect(labels(fast)).toEqual(['o2/gpt-4o', 'o1/fast']);
+    expect(fast.targets.map(({ model }) => model)).toEqual(['gpt-4o', null]);
+  });
+
+  test('only those that speak the client’s dialect', () => {
+    const routes = table([chain('m', 'a1', 'o1', 'a1/other', 'o2')]);
+    expect(labels(found('m', routes))).toEqual(['o1/m', 'o2/m']);
+    expect(labels(found('m', routes, 'anthropic'))).toEqual(['a1/m', 'a1/other']);
+  });
+
+  test('none of that dialect is 404 that says which it is', () => {
+    const refusal = route('m', 'anthropic', table([chain('m', 'o1')]));
+    expect(refusal).toMatchObject({ code: 'model_not_found' });
+    expect(refusal instanceof Refusal && refusal.message).toContain('openai dialect only');
+  });
+
+  test('labels come from the configuration alone, whatever is asked for', () => {
+    const routes = table([chain('gpt-*', 'o1', 'o2/gpt-4o')]);
+    for (const model of ['gpt-a', 'gpt-b'])
+      expect(labels(found(model, routes))).toEqual(['o1/gpt-*', 'o2/gpt-4o']);
+  });
+
+  test('routes to the same provider and model share their health', () => {
+    const health = new Map<string, { breakerId: number; restsUntilMs: number }>();
+    const shared = createRouteTable([chain('a', 'o1/x'), chain('b', 'o1/x', 'o1/y')], providers, (label) => {
+      const known = health.get(label) ?? { breakerId: health.size, restsUntilMs: 0 };
+      health.set(label, known);
+      return known;
+    });
+    expect([...health.keys()]).toEqual(['o1/x', 'o1/y']);
+    expect(found('a', shared).targets[0]?.health).toBe(found('b', shared).targets[0]?.health);
+  });
+});
+
+describe('version', () => {
+  const version = (...names: string[]): string => found('m', table([chain('m', ...names)])).version;
+
+  test('changes with targets, their order, their models and where they live', () => {
+    const elsewhere = new Map([['o1', provider('o1', 'openai', 'http://127.0.0.1:10/v1')]]);
+    const versions = [
+      version('o1'),
+      version('o2'),
+      version('o1', 'o2'),
+      version('o2', 'o1'),
+      version('o1/x'),
+      found('m', table([chain('m', 'o1')], elsewhere)).version,
+    ];
+    expect(new Set(versions).size).toBe(versions.length);
+    expect(version('o1')).toBe(version('o1'));
+  });
+});
+
+describe('through the sidecar', () => {
+  let gate: Gate;
+  afterEach(() => gate.stop());
+
+  test.each(wires)(
+    'the provider is asked for its own model, and nothing else changes ($name)',
+    async (wire) => {
+      const upstream = await startUpstream(answers(wire, 'ok'));
+      gate = await startGate([], {
+        providers: { p: { dialect: wire.name, baseUrl: upstream.baseUrl } },
+        routes: [{ model: 'fast', targets: [{ provider: 'p', model: 'real "model" é' }] }],
+      });
+      const body = `{ "x":1.0, "model" : "f\\u0061st" ,"max_tokens":9,"messages":[{"role":"user","content":"fast"}], "y":"\\u00e9"}`;
+      const reply = await gate.post(wire.path, body);
+      expect(reply.status).toBe(200);
+      expect(reply.headers['x-sidegate-target']).toMatch(/^p\//);
+      expect(upstream.calls[0]?.body.toString()).toBe(body.replace('"f\\u0061st"', '"real \\"model\\" é"'));
+      await upstream.close();
+    },
+  );
+
+  test('a model of the other dialect and an unknown one are 404 in the client’s dialect', async () => {
+    const providers = { o: { dialect: 'openai' as const, baseUrl: 'http://127.0.0.1:9/v1' } };
+    gate = await startGate([], { providers, routes: [{ model: 'gpt', targets: [{ provider: 'o' }] }] });
+    for (const wire of wires) {
+      const reply = await gate.ask(wire, 'hi', { more: { model: wire === openaiWire ? 'unknown' : 'gpt' } });
+      expect(reply.status).toBe(404);
+      expect(wire.errorOf(reply.text)?.code).toBe('model_not_found');
+    }
+  });
+});

@@ -1,0 +1,90 @@
+/** Ready-made values of one request, for tests of a single stage: each names only what it is about. */
+
+import { createHash } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
+import { Cancellation } from '../src/cancellation.ts';
+import type { Endpoint, Exchange, Identity, ModelRequest, StoredReply } from '../src/exchange.ts';
+import { noUsage } from '../src/exchange.ts';
+import { endpoints } from '../src/listen.ts';
+
+/** The endpoint of a name. */
+export function sampleEndpoint(name: Exclude<Endpoint['name'], 'models'>): Endpoint {
+  const found = [...endpoints.values()].find((endpoint) => endpoint.name === name);
+  if (found === undefined) throw new Error(`no endpoint ${name}`);
+  return found;
+}
+
+/** What a sample exchange is about. */
+export interface ExchangeSample {
+  readonly endpoint?: Exclude<Endpoint['name'], 'models'>;
+  readonly headers?: IncomingHttpHeaders;
+  readonly body?: string;
+}
+
+/** A request as it came. */
+export function sampleExchange({
+  endpoint = 'chat',
+  headers = {},
+  body = '{}',
+}: ExchangeSample = {}): Exchange {
+  return {
+    id: 'req_sample',
+    endpoint: sampleEndpoint(endpoint),
+    path: `/v1${sampleEndpoint(endpoint).upstreamPath}`,
+    headers,
+    body: Buffer.from(body),
+    cancellation: new Cancellation(),
+    startedMs: 0,
+    detach: () => {},
+  };
+}
+
+/** A caller. */
+export function sampleIdentity(part: Partial<Identity> = {}): Identity {
+  return { tenant: 'acme', team: null, user: null, keyId: null, tags: [], models: null, ...part };
+}
+
+/** What is known of a body; `text` is its prompt, and decides its digest. */
+export function sampleRequest({
+  text = 'hello',
+  ...part
+}: Partial<ModelRequest> & { text?: string } = {}): ModelRequest {
+  const body = Buffer.from(
+    JSON.stringify({ model: part.model ?? 'm', messages: [{ role: 'user', content: text }] }),
+  );
+  return {
+    body,
+    model: 'm',
+    stream: false,
+    wantsUsage: false,
+    maxTokens: null,
+    choices: 1,
+    textBytes: Buffer.byteLength(text),
+    textCharacters: [...text].length,
+    serverTools: false,
+    emails: 0,
+    cards: 0,
+    masked: null,
+    digest: createHash('sha256').update(body).digest().toString('latin1'),
+    keyedDigest: '',
+    modelStart: 10,
+    modelEnd: 11,
+    streamOptionsStart: 0,
+    streamOptionsEnd: 0,
+    firstField: 1,
+    ...part,
+  };
+}
+
+/** A reply as the stores keep it. */
+export function sampleReply(body: string, part: Partial<StoredReply> = {}): StoredReply {
+  return {
+    status: 200,
+    contentType: 'application/json',
+    body: Buffer.from(body),
+    stream: false,
+    target: 'p/m',
+    usage: noUsage,
+    ...part,
+  };
+}
