@@ -1,7 +1,7 @@
 /** Writes RESULTS.md from what was measured. */
 import { readFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
-import { limits, readyMaxMs } from './gate.ts';
+import { goals, readyMaxMs } from './gate.ts';
 import { streamEvents, streamTickMs } from './load/facts.ts';
 import { pinning } from './load/processes.ts';
 import {
@@ -69,8 +69,8 @@ const comparisonHead = (unit: string): string[] => [
 
 function cpuTable({ cpu, noise }: LoadResults): string {
   const rows: string[][] = [];
-  if (cpu.miss) rows.push(judged('cache miss', cpu.miss, limits.miss));
-  if (cpu.hit) rows.push(judged('exact-cache hit', cpu.hit, limits.hit));
+  if (cpu.miss) rows.push(judged('cache miss', cpu.miss, goals.miss));
+  if (cpu.hit) rows.push(judged('exact-cache hit', cpu.hit, goals.hit));
   if (cpu.stream) rows.push(judged(`a stream of ${streamEvents} events`, cpu.stream));
   rows.push(judged('the floor against itself (what the method scatters)', noise));
   return table(comparisonHead('µs'), rows);
@@ -150,7 +150,7 @@ ${latencyTable(load.latency)}
 RSS in MB of fresh processes: ready, and after ${options.rssRequests} cache misses at ${connectionsFull} connections. Sidegate's
 cache is as full then as its configuration lets it be.
 
-${table(comparisonHead('MB'), [judged('ready', memory.idle), judged('after the load', memory.loaded, limits.memory)])}
+${table(comparisonHead('MB'), [judged('ready', memory.idle), judged('after the load', memory.loaded, goals.memory)])}
 
 ## Start
 

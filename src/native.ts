@@ -51,7 +51,7 @@ export type BodyFault =
 
 const faultKinds = ['', 'json', 'utf8', 'depth', 'duplicate', 'object', 'type', 'findings'] as const;
 
-/** A body's findings; see the native contract in `native/core/src/inspect.rs`. */
+/** A body's findings; laid out in `native/core/src/registers.rs`. */
 export interface Inspection {
   readonly body: Buffer;
   readonly flags: number;

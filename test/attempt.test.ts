@@ -1,4 +1,4 @@
-/** Stage attempt: retries, backoff, breaker, rest after a 429, and the order of fallback, by passed-in time. */
+/** Stage attempt: retries, backoff, breaker, rest after a 429, order of fallback; by passed-in time. */
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createTrail } from '../src/attempt/trail.ts';
 import type { World } from '../src/sidecar.ts';
@@ -185,7 +185,7 @@ describe.each(wires)('$name', (wire) => {
   describe('breaker', () => {
     const breaker = { failures: 3, cooldownMs: 30_000 };
 
-    test('opens after so many failures in a row, half-opens after its time, closes by one success', async () => {
+    test('opens after so many failures, half-opens after its time, closes by one success', async () => {
       const chain = await start([[fails, fails, fails, good]], { breaker });
       for (let i = 0; i < 3; i++) expect((await chain.ask()).status).toBe(503);
       expect(await chain.breaker()).toBe(1);
@@ -291,7 +291,7 @@ describe.each(wires)('$name', (wire) => {
       expect((await chain.ask()).headers['x-sidegate-target']).toBe(labelOf(0));
     });
 
-    test('without another target the provider’s own reply is passed on, with a time to come back', async () => {
+    test('without another target the provider’s own reply is passed on, with a time to return', async () => {
       for (const headers of [{ 'retry-after': '7' }, {}]) {
         const chain = await start([[limitedFor(headers)]], { retriesMax: 3 });
         const reply = await chain.ask();
@@ -322,8 +322,8 @@ describe.each(wires)('$name', (wire) => {
     test('a spent quota is told from a rate limit', async () => {
       const spent =
         wire.name === 'openai'
-          ? '{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","code":"insufficient_quota"}}'
-          : '{"type":"error","error":{"type":"invalid_request_error","message":"Your credit balance is too low"}}';
+          ? '{"error":{"message":"No quota","type":"insufficient_quota","code":"insufficient_quota"}}'
+          : '{"type":"error","error":{"type":"x","message":"Your credit balance is too low"}}';
       const status = wire.name === 'openai' ? 429 : 400;
       const quota: Script = (call) => call.whole(status, { 'content-type': 'application/json' }, spent);
       const chain = await start([[quota], [good]], { retriesMax: 3 });

@@ -22,7 +22,7 @@ describe.each(wires)('through the sidecar, $name', (wire) => {
   afterEach(() => gate.stop());
   const streaming = { more: { stream: true } };
 
-  test('the second asking of the same is a hit: same bytes, no call, nothing charged to the provider', async () => {
+  test('the second asking of the same is a hit: same bytes, no call to the provider', async () => {
     gate = await startGate([answers(wire, 'fine')]);
     const [first, second] = [await gate.ask(wire, 'hi'), await gate.ask(wire, 'hi')];
     expect(first.headers['cache-status']).toBe('sidegate; fwd=uri-miss');
@@ -98,7 +98,7 @@ describe.each(wires)('through the sidecar, $name', (wire) => {
     expect(await asked({})).toBe('sidegate; fwd=uri-miss');
   });
 
-  test('a reload that routes elsewhere answers anew, one that changes nothing keeps the entries', async () => {
+  test('a reload that routes elsewhere answers anew, one without changes does not', async () => {
     gate = await startGate([answers(wire, 'fine')]);
     const other = await startUpstream(answers(wire, 'other'));
     await asked({});

@@ -1,6 +1,7 @@
 /**
- * The worked example: tenant `acme` with a bucket of 100 refilled at 10 a second, a cost of one per 500 characters of
- * prompt, and a breaker that opens after three failures for 30 s. Once by passed-in time, once as the real program.
+ * The worked example: tenant `acme` with a bucket of 100 refilled at 10 a second, a cost of one per 500
+ * characters of prompt, and a breaker that opens after three failures for 30 s. Once by passed-in time, once as
+ * the real program.
  */
 import { createHash, createHmac } from 'node:crypto';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -81,7 +82,7 @@ describe.each(wires)('$name, by passed-in time', (wire) => {
     expect(levels).toEqual([99, 98, 96, 76]);
   });
 
-  test('an empty bucket is 429 with the time to come back, for this tenant alone, and refills at 10 a second', async () => {
+  test('an empty bucket is 429 with a time, for this tenant alone, and refills at 10 a second', async () => {
     const { send, time, main } = await start(good);
     const half = 'x'.repeat(25_000);
     expect((await send(`${half}1`.slice(1))).status).toBe(200);
@@ -129,7 +130,7 @@ describe.each(wires)('$name, by passed-in time', (wire) => {
     expect([main.calls.length, spare.calls.length]).toEqual([3, 5]);
   });
 
-  test('an e-mail reaches neither the provider nor the log, and is back in the reply, streamed or not', async () => {
+  test('an e-mail reaches neither provider nor log, and is back in the reply, streamed or not', async () => {
     const { send, main, sidecar } = await start(answers(wire, 'I wrote to [EMA', 'IL_1].'));
     const prompt = `Write to ${address}.`;
     expect((await send(prompt)).text).toContain(`I wrote to ${address}.`);
@@ -153,7 +154,7 @@ describe.each(wires)('$name, by passed-in time', (wire) => {
     expect(main.calls).toHaveLength(1);
   });
 
-  test('the record holds a keyed digest of the scrubbed request, as it was before the dialect’s edits', async () => {
+  test('the record holds a keyed digest of the scrubbed request, before the dialect’s edits', async () => {
     const { send, main, sidecar } = await start(good);
     await send(`Write to ${address}.`);
     await send(`Write to ${address}.`, { stream: true });

@@ -1,4 +1,4 @@
-/** A sidecar before one scripted provider that speaks both dialects, with a clock of the test's own if need be. */
+/** A sidecar before one scripted provider that speaks both dialects; a test may set its clock. */
 import type { World } from '../src/sidecar.ts';
 import { ask, type Incoming, send } from './client.ts';
 import { testModel, type Wire } from './replies.ts';

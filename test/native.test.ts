@@ -11,7 +11,9 @@ import {
   inspectReply,
   StreamScanner,
 } from '../src/native.ts';
-import { generate, mutate, type Random, seeded } from './native-documents.ts';
+import { generate } from './native-documents.ts';
+import { mutate } from './native-mutate.ts';
+import { type Random, seeded } from './native-random.ts';
 import { type Expected, expect as expected, keyed } from './native-reference.ts';
 
 const libc = process.platform === 'linux' ? '-gnu' : '';
@@ -48,8 +50,8 @@ function scan(dialect: number, pieces: readonly Uint8Array[]): Run {
 }
 
 /**
- * Of each fixture: state, tokens (in, out, cached, written), finish, text bytes, events, stripped. Of a faulty one also
- * the error's text, or how it begins, and where the fault begins.
+ * Of each fixture: state, tokens (in, out, cached, written), finish, text bytes, events, stripped. Of a faulty
+ * one also the error's text, or how it begins, and where the fault begins.
  */
 const streams: Readonly<Record<string, readonly [facts: readonly number[], error?: string, fault?: string]>> =
   {
@@ -84,7 +86,7 @@ const streams: Readonly<Record<string, readonly [facts: readonly number[], error
     'anthropic-html': [[16 | 64, 25, 1, 7, 3, 0, 0, 1, 0], '<html>', '<html>'],
   };
 
-/** What of a fixture goes on: what comes before a fault, without the usage event, with its last blank line. */
+/** What of a fixture goes on: all before a fault, without the usage event, with its last blank line. */
 function forwarded(name: string, input: string): string {
   const fault = streams[name]?.[2];
   const whole = fault === undefined ? input : input.slice(0, input.lastIndexOf(fault));

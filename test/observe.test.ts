@@ -1,8 +1,9 @@
-/** Stage observe: one record for each request whatever its way out, bounded labels, and nothing said that is private. */
+/** Stage observe: one record for each request whatever its way out, bounded labels, nothing private said. */
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import { configSchema } from '../src/config/schema.ts';
+import { recordLine } from '../src/observe/line.ts';
 import type { ExchangeRecord } from '../src/observe/record.ts';
 import { ask, rawExchange } from './client.ts';
 import { type Gate, startGate } from './gate.ts';
@@ -151,10 +152,11 @@ describe.each(wires)('$name', (wire) => {
       call.cut();
     };
     await start([rejects, refuses(wire.error(500, secret)), resets, broken, hangs, cuts], {
-      attempt: { replyTimeoutMs: 20, breaker: { failures: 100 } },
+      attempt: { breaker: { failures: 100 } },
     });
     const replies = [];
-    for (let i = 0; i < 5; i++) replies.push(await askFor());
+    for (let i = 0; i < 4; i++) replies.push(await askFor());
+    replies.push(await askFor({}, { 'x-sidegate-timeout': '30' }));
     replies.push(await askFor(stream));
     expect(replies.map(({ status }) => status)).toEqual([400, 503, 503, 502, 504, 200]);
     const records = await expectRecords(...replies);
@@ -321,4 +323,44 @@ describe('metrics', () => {
       { numRuns: 50 },
     );
   });
+});
+
+test('the line in the log is the record, whatever its strings hold', () => {
+  const text = fc.string({ unit: 'binary' });
+  const count = fc.nat();
+  const records: fc.Arbitrary<ExchangeRecord> = fc.record({
+    requestId: fc.constant('req_1'),
+    endpoint: fc.constant('chat'),
+    tenant: text,
+    team: text,
+    user: text,
+    keyId: text,
+    tags: text,
+    model: text,
+    target: text,
+    status: count,
+    error: fc.constantFrom('', 'internal' as const),
+    stream: fc.boolean(),
+    cache: fc.constantFrom('hit', 'miss', 'bypass'),
+    replayed: fc.boolean(),
+    attempts: count,
+    tried: text,
+    inputTokens: count,
+    outputTokens: count,
+    cachedInputTokens: count,
+    usageKnown: fc.boolean(),
+    abandoned: fc.boolean(),
+    emails: count,
+    cards: count,
+    digest: fc.constant('ab'),
+    durationMs: fc.double({ noNaN: true, noDefaultInfinity: true, min: 0 }),
+    upstreamMs: count,
+  });
+  fc.assert(
+    fc.property(records, count, (record, wallMs) => {
+      const line = recordLine(record, wallMs);
+      expect(line.indexOf('\n')).toBe(line.length - 1);
+      expect(JSON.parse(line)).toEqual({ level: 30, time: wallMs, ...record });
+    }),
+  );
 });

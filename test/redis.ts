@@ -20,7 +20,7 @@ const readyTimeoutMs = 10_000;
 const triesMax = 5;
 const outputMaxLength = 16 * 1024;
 
-/** Starts Redis. Rejects with what to do when the program is missing, and with its output when it doesn't start. */
+/** Starts Redis. Rejects with what to do if it is missing, or with its output if it doesn't start. */
 export async function startRedis(program = 'redis-server'): Promise<RedisProcess> {
   for (let tried = 1; ; tried++) {
     const port = await freePort();

@@ -155,7 +155,8 @@ describe('through the sidecar', () => {
         providers: { p: { dialect: wire.name, baseUrl: upstream.baseUrl } },
         routes: [{ model: 'fast', targets: [{ provider: 'p', model: 'real "model" é' }] }],
       });
-      const body = `{ "x":1.0, "model" : "f\\u0061st" ,"max_tokens":9,"messages":[{"role":"user","content":"fast"}], "y":"\\u00e9"}`;
+      const messages = '"messages":[{"role":"user","content":"fast"}]';
+      const body = `{ "x":1.0, "model" : "f\\u0061st" ,"max_tokens":9,${messages}, "y":"\\u00e9"}`;
       const reply = await gate.post(wire.path, body);
       expect(reply.status).toBe(200);
       expect(reply.headers['x-sidegate-target']).toMatch(/^p\//);

@@ -1,4 +1,4 @@
-/** Stage scrub: what leaves is masked, and what comes back is restored, however a reply is cut into events. */
+/** Stage scrub: what leaves is masked, what comes back is restored, however a reply is cut into events. */
 import fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { DialectName } from '../src/providers/provider.ts';
@@ -251,7 +251,8 @@ describe('a stream', () => {
 
   test('what holds no bracket passes as the very same bytes, comments and odd line ends included', () => {
     const stream =
-      ': hello\n\ndata: {"choices": [ ], "x" : 1}\r\n\r\nid: 7\ndata: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\ndata: [DONE]\n\n';
+      ': hello\n\ndata: {"choices": [ ], "x" : 1}\r\n\r\n' +
+      'id: 7\ndata: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\ndata: [DONE]\n\n';
     const restorer = createRestorer('openai', vault);
     expect(restorer.push(Buffer.from(stream)).toString() + restorer.finish().toString()).toBe(stream);
   });

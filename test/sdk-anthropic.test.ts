@@ -1,4 +1,4 @@
-/** The official Anthropic SDK, unmodified, through the sidecar: what apps do with it, against an independent mock. */
+/** The official Anthropic SDK, unmodified, through the sidecar, before an independent mock. */
 import Anthropic from '@anthropic-ai/sdk';
 import { jsonSchemaOutputFormat } from '@anthropic-ai/sdk/helpers/json-schema';
 import { LLMock } from '@copilotkit/aimock';
@@ -98,8 +98,7 @@ describe('text', () => {
   });
 
   test('redacted thinking passes, and goes back as it came', async () => {
-    const data =
-      'EmwKAhgBEgy3va3pzix/LafPsn4aDFIT2Xlxh0L5L8rLVyIwxtE3rAFBa8cr3qpPkNRj2YfWXGmKDxH4mPnZ5sQ7vB9URj2pLmN3kF8';
+    const data = 'EmwKAhgBEgy3va3pzix/LafPsn4aDFIT2Xlxh0L5L8rLVyIwxtE3rAFBa8cr3qpPkNRj2YfWXGmKDxH4mPnZ5sQ';
     mock.onMessage('redact', { content: 'Answer.', redactedThinking: [data] });
     const thinking = { type: 'enabled' as const, budget_tokens: 1024 };
     const params = { ...ask('redact'), max_tokens: 2048, thinking };

@@ -1,4 +1,4 @@
-/** What apps see of the gateway's own errors through the official SDKs, and what the provider sees when they give up. */
+/** The gateway's own errors as the official SDKs show them, and what the provider sees when apps give up. */
 import { createHash } from 'node:crypto';
 import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';

@@ -1,4 +1,4 @@
-/** The official OpenAI SDK, unmodified, through the sidecar: what apps do with it, against an independent mock. */
+/** The official OpenAI SDK, unmodified, through the sidecar, before an independent mock. */
 import { LLMock } from '@copilotkit/aimock';
 import OpenAI from 'openai';
 import { zodResponseFormat } from 'openai/helpers/zod';

@@ -15,7 +15,7 @@ export interface SdkSetup {
   readonly straight: { readonly openai: OpenAI; readonly anthropic: Anthropic };
 }
 
-/** Starts all of it; it ends with the test. Nothing is cached, retried or broken off unless `more` says so. */
+/** Starts all of it; it ends with the test. Nothing is cached or retried unless `more` says so. */
 export async function startSdks(scripts: readonly Script[], more: ConfigInput = {}): Promise<SdkSetup> {
   const upstream = await startUpstream(...scripts);
   const { baseUrl } = upstream;

@@ -1,4 +1,4 @@
-/** What the official SDKs put on the wire, what the provider gets of it, and what comes back: byte for byte. */
+/** What the official SDKs put on the wire, what the provider gets of it, what comes back: byte for byte. */
 import type Anthropic from '@anthropic-ai/sdk';
 import type OpenAI from 'openai';
 import { describe, expect, test } from 'vitest';

@@ -2,15 +2,16 @@
 /* eslint-disable */
 
 /**
- * Follows a provider's event stream: whole events go on with their bytes unchanged, incomplete ones are held back.
+ * Follows a provider's event stream: whole events go on with their bytes unchanged, incomplete ones are held
+ * back.
  *
- * Once an error, malformed data or an event that is too large has been seen, it and all that follows is dropped; so is
- * what follows the end of the stream (`[DONE]`, `message_stop`).
+ * Once an error, malformed data or an event that is too large has been seen, it and all that follows is
+ * dropped; so is what follows the end of the stream (`[DONE]`, `message_stop`).
  */
 export declare class SseScanner {
   /**
-   * `dialect`: 0 OpenAI, 1 Anthropic. `stripUsage`: OpenAI's final event, which holds only the usage, is left out.
-   * `maxEventBytes`: how large an event may be.
+   * `dialect`: 0 OpenAI, 1 Anthropic. `stripUsage`: OpenAI's final event, which holds only the usage, is
+   * left out. `maxEventBytes`: how large an event may be.
    *
    * Throws on an unknown dialect.
    */
@@ -18,9 +19,9 @@ export declare class SseScanner {
   /**
    * The next bytes of the stream.
    *
-   * `regs`: at least 10 registers. 0 has the flags of this call: 1 forward the chunk as it is, 2 forward the returned
-   * buffer instead, neither: nothing to forward; 4 an event was completed. The others are documented at
-   * `write_stream` in `native/core/src/registers.rs`.
+   * `regs`: at least 10 registers. 0 has the flags of this call: 1 forward the chunk as it is, 2 forward
+   * the returned buffer instead, neither: nothing to forward; 4 an event was completed. The others are
+   * documented at `write_stream` in `native/core/src/registers.rs`.
    *
    * Throws on an array that is too short.
    */
@@ -36,8 +37,8 @@ export declare class SseScanner {
 }
 
 /**
- * Asks to let a call through: at least 0, it may, and this is the ticket for its report; below 0, it may not, and a
- * probe may go in so many ms (at least 1).
+ * Asks to let a call through: at least 0, it may, and this is the ticket for its report; below 0, it may
+ * not, and a probe may go in so many ms (at least 1).
  *
  * Throws on an unknown id.
  */
@@ -61,8 +62,8 @@ export declare function breakerOpen(failures: number, cooldownMs: number): numbe
 /**
  * Reports what became of an admitted call. True if the breaker's state changed by it.
  *
- * `outcome`: 0 success, 1 failure, 2 abandoned (nothing was learned). Reports of tickets from before the last change
- * of state are ignored.
+ * `outcome`: 0 success, 1 failure, 2 abandoned (nothing was learned). Reports of tickets from before the
+ * last change of state are ignored.
  * Throws on an unknown id or outcome.
  */
 export declare function breakerReport(id: number, ticket: number, outcome: number, nowMs: number): boolean
@@ -110,15 +111,17 @@ export declare function bucketOpen(capacity: number, perSecond: number, nowMs: n
 export declare function bucketSet(id: number, capacity: number, perSecond: number, nowMs: number): void
 
 /**
- * Ends a granted reservation, once: gives back what was not used, or debits what was used beyond it, below 0 if need
- * be.
+ * Ends a granted reservation, once: gives back what was not used, or debits what was used beyond it, below 0
+ * if need be.
  *
- * What makes no sense (not finite, below 0) is as if all that was reserved had been used. Throws on an unknown id.
+ * What makes no sense (not finite, below 0) is as if all that was reserved had been used. Throws on an
+ * unknown id.
  */
 export declare function bucketSettle(id: number, reserved: number, used: number, nowMs: number): void
 
 /**
- * Reserves `cost` tokens: 0 granted; above 0 the ms to wait until it could be; -1 never, as it is above the capacity.
+ * Reserves `cost` tokens: 0 granted; above 0 the ms to wait until it could be; -1 never, as it is above the
+ * capacity.
  *
  * Throws on an unknown id, and unless `cost` is a number of at least 0.
  */
@@ -127,15 +130,16 @@ export declare function bucketTake(id: number, cost: number, nowMs: number): num
 /**
  * Looks a request body through in one pass, and replaces personal data by placeholders.
  *
- * `endpoint`: 0 OpenAI chat completions, 1 OpenAI embeddings, 2 Anthropic messages, 3 Anthropic count_tokens.
- * `scrub`: bits of what is replaced, 1 e-mail addresses, 2 card numbers.
+ * `endpoint`: 0 OpenAI chat completions, 1 OpenAI embeddings, 2 Anthropic messages, 3 Anthropic
+ * count_tokens. `scrub`: bits of what is replaced, 1 e-mail addresses, 2 card numbers.
  * `key`: of the HMAC over the body that leaves.
- * `regs`: at least 18 registers, and three for each distinct value that may be found; the layout is documented at
- * `write_inspection` in `native/core/src/registers.rs`.
- * `digests`: 64 bytes, written only when status (register 0) is 0: SHA-256 of the body, then HMAC-SHA-256 of the body
- * that leaves.
+ * `regs`: at least 18 registers, and three for each distinct value that may be found; the layout is
+ * documented at `write_inspection` in `native/core/src/registers.rs`.
+ * `digests`: 64 bytes, written only when status (register 0) is 0: SHA-256 of the body, then HMAC-SHA-256 of
+ * the body that leaves.
  *
- * Returns the edited body if something was replaced. Throws on an unknown endpoint or arrays that are too short.
+ * Returns the edited body if something was replaced. Throws on an unknown endpoint or arrays that are too
+ * short.
  */
 export declare function inspect(body: Uint8Array, endpoint: number, scrub: number, key: Uint8Array, regs: Uint32Array, digests: Uint8Array): Buffer | null
 

@@ -35,8 +35,8 @@ pub fn breaker_set(id: u32, failures: u32, cooldown_ms: f64) -> Result<()> {
     with(id, |breaker| breaker.set(failures, cooldown_ms))?.map_err(bad_settings)
 }
 
-/// Asks to let a call through: at least 0, it may, and this is the ticket for its report; below 0, it may not, and a
-/// probe may go in so many ms (at least 1).
+/// Asks to let a call through: at least 0, it may, and this is the ticket for its report; below 0, it may
+/// not, and a probe may go in so many ms (at least 1).
 ///
 /// Throws on an unknown id.
 #[napi]
@@ -49,8 +49,8 @@ pub fn breaker_admit(id: u32, now_ms: f64) -> Result<f64> {
 
 /// Reports what became of an admitted call. True if the breaker's state changed by it.
 ///
-/// `outcome`: 0 success, 1 failure, 2 abandoned (nothing was learned). Reports of tickets from before the last change
-/// of state are ignored.
+/// `outcome`: 0 success, 1 failure, 2 abandoned (nothing was learned). Reports of tickets from before the
+/// last change of state are ignored.
 /// Throws on an unknown id or outcome.
 #[napi]
 pub fn breaker_report(id: u32, ticket: f64, outcome: u32, now_ms: f64) -> Result<bool> {

@@ -34,7 +34,8 @@ pub fn bucket_set(id: u32, capacity: f64, per_second: f64, now_ms: f64) -> Resul
     with(id, |bucket| bucket.set(capacity, per_second, now_ms))?.map_err(bad_rate)
 }
 
-/// Reserves `cost` tokens: 0 granted; above 0 the ms to wait until it could be; -1 never, as it is above the capacity.
+/// Reserves `cost` tokens: 0 granted; above 0 the ms to wait until it could be; -1 never, as it is above the
+/// capacity.
 ///
 /// Throws on an unknown id, and unless `cost` is a number of at least 0.
 #[napi]
@@ -47,10 +48,11 @@ pub fn bucket_take(id: u32, cost: f64, now_ms: f64) -> Result<f64> {
     }
 }
 
-/// Ends a granted reservation, once: gives back what was not used, or debits what was used beyond it, below 0 if need
-/// be.
+/// Ends a granted reservation, once: gives back what was not used, or debits what was used beyond it, below 0
+/// if need be.
 ///
-/// What makes no sense (not finite, below 0) is as if all that was reserved had been used. Throws on an unknown id.
+/// What makes no sense (not finite, below 0) is as if all that was reserved had been used. Throws on an
+/// unknown id.
 #[napi]
 pub fn bucket_settle(id: u32, reserved: f64, used: f64, now_ms: f64) -> Result<()> {
     with(id, |bucket| bucket.settle(reserved, used, now_ms))

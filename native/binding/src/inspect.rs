@@ -3,8 +3,9 @@
 use napi::bindgen_prelude::{BufferSlice, Uint8ArraySlice, Uint32ArraySlice};
 use napi::{Env, Result};
 use napi_derive::napi;
+use sidegate_core::facts::Verdict;
 use sidegate_core::field::Endpoint;
-use sidegate_core::inspect::{Verdict, inspect as look};
+use sidegate_core::inspect::inspect as look;
 use sidegate_core::pii::Kinds;
 use sidegate_core::registers::{INSPECT_HEAD, values_max, write_inspection};
 
@@ -12,15 +13,16 @@ use crate::{invalid, require_room};
 
 /// Looks a request body through in one pass, and replaces personal data by placeholders.
 ///
-/// `endpoint`: 0 OpenAI chat completions, 1 OpenAI embeddings, 2 Anthropic messages, 3 Anthropic count_tokens.
-/// `scrub`: bits of what is replaced, 1 e-mail addresses, 2 card numbers.
+/// `endpoint`: 0 OpenAI chat completions, 1 OpenAI embeddings, 2 Anthropic messages, 3 Anthropic
+/// count_tokens. `scrub`: bits of what is replaced, 1 e-mail addresses, 2 card numbers.
 /// `key`: of the HMAC over the body that leaves.
-/// `regs`: at least 18 registers, and three for each distinct value that may be found; the layout is documented at
-/// `write_inspection` in `native/core/src/registers.rs`.
-/// `digests`: 64 bytes, written only when status (register 0) is 0: SHA-256 of the body, then HMAC-SHA-256 of the body
-/// that leaves.
+/// `regs`: at least 18 registers, and three for each distinct value that may be found; the layout is
+/// documented at `write_inspection` in `native/core/src/registers.rs`.
+/// `digests`: 64 bytes, written only when status (register 0) is 0: SHA-256 of the body, then HMAC-SHA-256 of
+/// the body that leaves.
 ///
-/// Returns the edited body if something was replaced. Throws on an unknown endpoint or arrays that are too short.
+/// Returns the edited body if something was replaced. Throws on an unknown endpoint or arrays that are too
+/// short.
 #[napi]
 pub fn inspect<'env>(
     env: &'env Env,
@@ -35,7 +37,8 @@ pub fn inspect<'env>(
     require_room(regs.len(), INSPECT_HEAD)?;
     require_room(digests.len(), 64)?;
     let inspection = look(body, endpoint, Kinds::from_bits(scrub), key, values_max(regs.len()));
-    // SAFETY: the body and the key are not looked at any more, so these are the only views even of memory they share.
+    // SAFETY: the body and the key are not looked at any more, so these are the only views even of memory
+    // they share.
     write_inspection(&inspection, unsafe { regs.as_mut() });
     if inspection.verdict == Verdict::Fine {
         // SAFETY: as above; the registers' borrow has ended.

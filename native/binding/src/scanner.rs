@@ -13,10 +13,11 @@ const PASS: u32 = 1;
 const OUTPUT: u32 = 2;
 const EVENT: u32 = 4;
 
-/// Follows a provider's event stream: whole events go on with their bytes unchanged, incomplete ones are held back.
+/// Follows a provider's event stream: whole events go on with their bytes unchanged, incomplete ones are held
+/// back.
 ///
-/// Once an error, malformed data or an event that is too large has been seen, it and all that follows is dropped; so is
-/// what follows the end of the stream (`[DONE]`, `message_stop`).
+/// Once an error, malformed data or an event that is too large has been seen, it and all that follows is
+/// dropped; so is what follows the end of the stream (`[DONE]`, `message_stop`).
 #[napi]
 pub struct SseScanner {
     scanner: Scanner,
@@ -24,8 +25,8 @@ pub struct SseScanner {
 
 #[napi]
 impl SseScanner {
-    /// `dialect`: 0 OpenAI, 1 Anthropic. `stripUsage`: OpenAI's final event, which holds only the usage, is left out.
-    /// `maxEventBytes`: how large an event may be.
+    /// `dialect`: 0 OpenAI, 1 Anthropic. `stripUsage`: OpenAI's final event, which holds only the usage, is
+    /// left out. `maxEventBytes`: how large an event may be.
     ///
     /// Throws on an unknown dialect.
     #[napi(constructor)]
@@ -36,9 +37,9 @@ impl SseScanner {
 
     /// The next bytes of the stream.
     ///
-    /// `regs`: at least 10 registers. 0 has the flags of this call: 1 forward the chunk as it is, 2 forward the returned
-    /// buffer instead, neither: nothing to forward; 4 an event was completed. The others are documented at
-    /// `write_stream` in `native/core/src/registers.rs`.
+    /// `regs`: at least 10 registers. 0 has the flags of this call: 1 forward the chunk as it is, 2 forward
+    /// the returned buffer instead, neither: nothing to forward; 4 an event was completed. The others are
+    /// documented at `write_stream` in `native/core/src/registers.rs`.
     ///
     /// Throws on an array that is too short.
     #[napi]

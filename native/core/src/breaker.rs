@@ -229,6 +229,7 @@ mod tests {
         let probe = ticket(&mut breaker, 30_000.0);
         assert!(!breaker.report(probe, Outcome::Abandoned, 30_010.0), "it is still half-open");
         assert_eq!(breaker.state(30_010.0), State::HalfOpen);
+        assert!(!breaker.report(probe, Outcome::Success, 30_010.0), "it has had its say");
         let next = ticket(&mut breaker, 30_010.0);
         assert!(!breaker.report(probe, Outcome::Success, 30_020.0), "an old ticket says nothing");
         assert!(breaker.report(next, Outcome::Success, 30_020.0));

@@ -4,8 +4,8 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadRate;
 
-/// A bucket of `capacity`, refilled at `per_second`. What is reserved is neither in it nor refilled, so that giving
-/// a reserve back never lifts it above its capacity.
+/// A bucket of `capacity`, refilled at `per_second`. What is reserved is neither in it nor refilled, so that
+/// giving a reserve back never lifts it above its capacity.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bucket {
     capacity: f64,
@@ -61,7 +61,8 @@ impl Bucket {
     /// Reserves a cost, or says when it could be.
     ///
     /// # Errors
-    /// The cost must be a number of at least 0: a wrong one must neither pass for free nor be kept in the books.
+    /// The cost must be a number of at least 0: a wrong one must neither pass for free nor be kept in the
+    /// books.
     pub fn take(&mut self, cost: f64, now_ms: f64) -> Result<Take, BadCost> {
         if cost.is_nan() || cost < 0.0 {
             return Err(BadCost);
@@ -80,8 +81,9 @@ impl Bucket {
         Ok(Take::WaitMs((missing / self.per_second * 1000.0).clamp(0.001, f64::MAX)))
     }
 
-    /// Ends a reserve with what was really used: the rest goes back, more is owed, below zero if need be. It always
-    /// ends it, so what makes no sense (not finite, below 0) is as if all that was reserved had been used.
+    /// Ends a reserve with what was really used: the rest goes back, more is owed, below zero if need be. It
+    /// always ends it, so what makes no sense (not finite, below 0) is as if all that was reserved had
+    /// been used.
     pub fn settle(&mut self, reserved: f64, used: f64, now_ms: f64) {
         let sane = |amount: f64| amount.is_finite() && amount >= 0.0;
         let reserved = if sane(reserved) { reserved } else { 0.0 };
@@ -110,7 +112,8 @@ impl Bucket {
         }
     }
 
-    /// How high the level may rise: not below 0 where the capacity was set below what is reserved, as that is no debt.
+    /// How high the level may rise: not below 0 where the capacity was set below what is reserved, as that is
+    /// no debt.
     fn room(&self) -> f64 {
         (self.capacity - self.reserved).max(0.0)
     }

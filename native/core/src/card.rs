@@ -1,8 +1,8 @@
 //! Finds payment card numbers in text, in linear time.
 //!
 //! A number has 13 to 19 digits (ISO/IEC 7812-1), passes the Luhn check, and begins as the large issuers' do.
-//! Written in groups, a single space or dash apart, it must be grouped as cards are, or digit by digit; otherwise
-//! every tenth row of a table of numbers would be a card.
+//! Written in groups, a single space or dash apart, it must be grouped as cards are, or digit by digit;
+//! otherwise every tenth row of a table of numbers would be a card.
 
 use std::ops::Range;
 
@@ -56,10 +56,11 @@ pub fn has_long_run(bytes: &[u8]) -> bool {
     false
 }
 
-/// Where the next run begins: digits, each at most one space or dash from the next. Runs of a few bytes may be missed.
+/// Where the next run begins: digits, each at most one space or dash from the next. Runs of a few bytes may
+/// be missed.
 ///
-/// Of two neighbours in a run, one is a digit, and a card number spans at least 13 bytes. So looking at two bytes out
-/// of every twelve misses none.
+/// Of two neighbours in a run, one is a digit, and a card number spans at least 13 bytes. So looking at two
+/// bytes out of every twelve misses none.
 fn next_run(bytes: &[u8], from: usize) -> Option<usize> {
     let mut probe = from;
     while probe < bytes.len() {
@@ -93,8 +94,8 @@ fn is_digit(bytes: &[u8], at: usize) -> bool {
     bytes.get(at).is_some_and(u8::is_ascii_digit)
 }
 
-/// The end of the longest card number that begins with the group of digits at `start`, which is the `first` of its run
-/// or not. Looks at no more than `DIGITS_MAX` digits.
+/// The end of the longest card number that begins with the group of digits at `start`, which is the `first`
+/// of its run or not. Looks at no more than `DIGITS_MAX` digits.
 fn card_at(text: &str, start: usize, first: bool) -> Option<usize> {
     let bytes = text.as_bytes();
     if joins_before(&text[..start]) {
@@ -166,8 +167,8 @@ fn is_card(digits: &[u8]) -> bool {
     issued && digits.len() >= DIGITS_MIN && digits.iter().any(|&digit| digit != digits[0]) && luhn(digits)
 }
 
-/// The check of ISO/IEC 7812-1, Annex B: every second digit from the right is doubled, and the digits of all add up to
-/// a multiple of ten.
+/// The check of ISO/IEC 7812-1, Annex B: every second digit from the right is doubled, and the digits of all
+/// add up to a multiple of ten.
 fn luhn(digits: &[u8]) -> bool {
     let sum: u32 = digits
         .iter()
@@ -244,16 +245,31 @@ mod tests {
 
     #[test]
     fn knows_the_issuers() {
-        // Prefixes with a body of ones and the check digit that makes them pass.
-        let number = |prefix: &str| {
-            let body = format!("{prefix:1<15}");
-            (0..10).map(|check| format!("{body}{check}")).find(|number| luhn(&digits(number))).unwrap()
-        };
+        let number = |prefix: &str| valid(prefix, 16);
         for prefix in ["2221", "2300", "2720", "3", "4", "5", "6"] {
             assert_eq!(cards(&number(prefix)), [number(prefix)], "{prefix}");
         }
         for prefix in ["0", "1", "2220", "2721", "21", "28", "7", "8", "9"] {
             assert_eq!(cards(&number(prefix)), [""; 0], "{prefix}");
+        }
+    }
+
+    /// The prefix, ones, and the check digit that makes it pass.
+    fn valid(prefix: &str, len: usize) -> String {
+        let body = format!("{prefix:1<width$}", width = len - 1);
+        (0..10).map(|check| format!("{body}{check}")).find(|number| luhn(&digits(number))).unwrap()
+    }
+
+    #[test]
+    fn keeps_to_the_lengths() {
+        for len in 10..=25 {
+            let number = valid("4", len);
+            let expected = if (13..=19).contains(&len) { vec![number.as_str()] } else { Vec::new() };
+            assert_eq!(cards(&number), expected);
+            // Wherever it stands.
+            for before in 0..30 {
+                assert_eq!(cards(&format!("{};{number};", "x".repeat(before))), expected);
+            }
         }
     }
 
@@ -298,6 +314,9 @@ mod tests {
             // Grouped as no card is.
             "4111  1111  1111  1111",
             "41 11 11 11 11 11 11 11",
+            "4111 11 1111 111111",
+            "4111 1111111 11111",
+            "4111 11111 1111111",
             "4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 22",
         ] {
             assert_eq!(cards(text), [""; 0], "{text}");

@@ -1,7 +1,7 @@
 //! Finds e-mail addresses in text, in linear time.
 //!
-//! The form is what people write, not all that RFC 5321 allows: no quoted local parts, no comments, no address
-//! literals. Letters beyond ASCII are welcome on both sides (RFC 6531).
+//! The form is what people write, not all that RFC 5321 allows: no quoted local parts, no comments, no
+//! address literals. Letters beyond ASCII are welcome on both sides (RFC 6531).
 
 use std::ops::Range;
 
@@ -19,8 +19,8 @@ const ADDRESS_MAX: usize = 254;
 
 /// The first address of `text` that lies at or after the byte offset `from`, as a byte range.
 ///
-/// Each `@` is looked around once, up to the next character that no address may hold. As `@` is such a character, no
-/// byte is visited more than twice.
+/// Each `@` is looked around once, up to the next character that no address may hold. As `@` is such a
+/// character, no byte is visited more than twice.
 pub fn next_email(text: &str, from: usize) -> Option<Range<usize>> {
     let mut search = from;
     while let Some(skip) = memchr(b'@', &text.as_bytes()[search..]) {
@@ -46,7 +46,8 @@ fn local_part(text: &str) -> Option<(usize, usize)> {
         if count == LOCAL_MAX || two_dots || !(is_letter(c) || is_local_mark(c)) {
             break;
         }
-        // Where the script changes between the spaced and the unspaced, the text before belongs to a sentence.
+        // Where the script changes between the spaced and the unspaced, the text before belongs to a
+        // sentence.
         if is_letter(c) && *script.get_or_insert(is_unspaced(c)) != is_unspaced(c) {
             break;
         }
@@ -60,7 +61,8 @@ fn local_part(text: &str) -> Option<(usize, usize)> {
     valid.then(|| (text.len() - trimmed.len(), trimmed.chars().count()))
 }
 
-/// Where the longest valid domain at the start of `text` ends. `chars_max` is how long it may be, in characters.
+/// Where the longest valid domain at the start of `text` ends. `chars_max` is how long it may be, in
+/// characters.
 fn domain(text: &str, chars_max: usize) -> Option<usize> {
     let mut end = None;
     let mut labels = 0;

@@ -30,7 +30,8 @@ impl Endpoint {
     }
 }
 
-/// A field whose type is checked and which may stand only once. The number is the one that crosses the boundary.
+/// A field whose type is checked and which may stand only once. The number is the one that crosses the
+/// boundary.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Field {
@@ -103,8 +104,8 @@ impl Field {
 /// The largest count reported; larger ones are clamped to it. One more means "absent".
 pub const COUNT_MAX: u32 = u32::MAX - 1;
 
-/// A JSON number as a count, read as JavaScript reads it (`1e2` and `5.0` are integers). `None` if it is negative, has
-/// a fraction, or is too large for a double.
+/// A JSON number as a count, read as JavaScript reads it (`1e2` and `5.0` are integers). `None` if it is
+/// negative, has a fraction, or is too large for a double.
 pub fn count(number: &str) -> Option<u32> {
     let value: f64 = number.parse().ok()?;
     let valid = value >= 0.0 && value.is_finite() && value.fract() == 0.0;

@@ -107,7 +107,8 @@ keys! {
     CacheCreationInputTokens = b"cache_creation_input_tokens",
 }
 
-/// For every length: the part of the table that holds names of it. Requires the table to be ordered by length.
+/// For every length: the part of the table that holds names of it. Requires the table to be ordered by
+/// length.
 const RANGES: [(u8, u8); NAME_MAX + 1] = {
     let mut ranges = [(0, 0); NAME_MAX + 1];
     let mut at = 0;

@@ -1,6 +1,7 @@
 //! The logic of Sidegate's native core: what must be fast, or shared by threads.
 //!
-//! No I/O, no clock, no randomness: time is an argument. No input makes it panic, and every buffer has a bound.
+//! No I/O, no clock, no randomness: time is an argument. No input makes it panic, and every buffer has a
+//! bound.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
@@ -11,6 +12,7 @@ pub mod card;
 pub mod digest;
 pub mod email;
 pub mod event;
+pub mod facts;
 pub mod field;
 pub mod inspect;
 pub mod json;
@@ -25,4 +27,5 @@ pub mod script;
 pub mod scrub;
 pub mod sse;
 mod steps;
+pub mod stream;
 pub mod text;

@@ -11,7 +11,8 @@ struct Frame<P> {
     array: bool,
 }
 
-/// The open containers, each with what it means to the reader (`P`). Outside the document the place is the default.
+/// The open containers, each with what it means to the reader (`P`). Outside the document the place is the
+/// default.
 pub struct Path<P> {
     frames: [Frame<P>; DEPTH_MAX + 1],
     depth: usize,

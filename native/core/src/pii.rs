@@ -35,8 +35,8 @@ impl Kinds {
     }
 }
 
-/// Walks the findings of one text from left to right. They never overlap: an address that holds a card number is an
-/// address.
+/// Walks the findings of one text from left to right. They never overlap: an address that holds a card number
+/// is an address.
 pub struct Findings<'t> {
     text: &'t str,
     email: Option<Range<usize>>,

@@ -2,10 +2,11 @@
 //!
 //! Offsets and counts are bytes unless said otherwise; what does not fit 32 bits is clamped.
 
+use crate::facts::Verdict;
 use crate::field::Field;
-use crate::inspect::{Inspection, Verdict};
+use crate::inspect::Inspection;
 use crate::reply::{Reading, Usage};
-use crate::sse::StreamFacts;
+use crate::stream::StreamFacts;
 
 /// Stands for a token limit that is not set.
 pub const ABSENT: u32 = u32::MAX;
@@ -23,19 +24,30 @@ pub fn values_max(registers: usize) -> usize {
 
 /// Writes an inspection; `registers` must hold `INSPECT_HEAD` and three for each value.
 ///
-///  0 status: 0 fine, 1 not JSON, 2 not UTF-8, 3 nested too deeply, 4 a field twice, 5 not an object, 6 a field of
-///    the wrong type, 7 too many values
-///  1 offset of the fault in the original body   2 number of the field (see [`Field`]) for 4 and 6
-///  3, 4 start and end of the model inside its quotes   5 bits of [`crate::inspect::flag`]
-///  6 token limit, or [`ABSENT`]   7 `n`, 1 if absent
-///  8, 9, 10 prompt text: UTF-8 bytes, code points, strings
-/// 11, 12 start and end of the value of `stream_options`, null too; 0, 0 if absent
-/// 13 offset after the first brace   14 count of top-level members
-/// 15 distinct values   16, 17 occurrences of e-mail addresses and card numbers
-/// 18… for each value: kind (1 e-mail, 2 card) in the upper 8 bits and number in the lower 24; start; end of its first
-///     occurrence, raw, in the original body
+/// ```text
+/// 0      status: 0 fine, 1 not JSON, 2 not UTF-8, 3 nested too deeply, 4 a field twice, 5 not an object,
+///        6 a field of the wrong type, 7 too many values
+/// 1      offset of the fault in the original body
+/// 2      number of the field, for 4 and 6
+/// 3, 4   start and end of the model inside its quotes; 0, 0 if absent
+/// 5      bits of `facts::flag`
+/// 6      token limit, or `ABSENT`
+/// 7      n, 1 if absent
+/// 8      prompt text: UTF-8 bytes
+/// 9      prompt text: code points
+/// 10     prompt text: strings
+/// 11, 12 start and end of the value of stream_options, null too; 0, 0 if absent
+/// 13     offset after the first brace
+/// 14     count of top-level members
+/// 15     distinct values
+/// 16     occurrences of e-mail addresses
+/// 17     occurrences of card numbers
+/// 18 …   for each value: kind (1 e-mail, 2 card) in the upper 8 bits, number in the lower 24;
+///        start and end of its first occurrence, raw, in the original body
+/// ```
 ///
-/// 3, 4, 11, 12 and 13 are offsets of the body that leaves. After a fault, all but 0 to 2 are as for an empty body.
+/// 3, 4, 11, 12 and 13 are offsets of the body that leaves. After a fault, all but 0 to 2 are as for an empty
+/// body.
 pub fn write_inspection(inspection: &Inspection, registers: &mut [u32]) {
     let facts = &inspection.facts;
     let scrubbed = &inspection.scrubbed;
@@ -88,9 +100,16 @@ fn status(verdict: Verdict) -> (u32, usize, u32) {
 
 /// Writes what a reply says, or `None` if it is not a JSON object.
 ///
-/// 0 status: 0 read, 1 not a JSON object   1 flags: 1 error, 2 tool call, 4 refusal, 8 usage
-/// 2, 3, 4, 5 tokens: input, output, input read from the cache, input written to it
-/// 6 number of the [`crate::reply::Finish`]   7 bytes of reply text
+/// ```text
+/// 0 status: 0 read, 1 not a JSON object
+/// 1 flags: 1 error, 2 tool call, 4 refusal, 8 usage
+/// 2 input tokens
+/// 3 output tokens
+/// 4 input tokens read from the provider's cache
+/// 5 input tokens written to it
+/// 6 number of the `Finish`
+/// 7 bytes of reply text
+/// ```
 pub fn write_reply(reading: Option<&Reading>, registers: &mut [u32]) {
     let Some(reading) = reading else {
         return put(registers, &[1, 0, 0, 0, 0, 0, 0, 0]);
@@ -103,8 +122,13 @@ pub fn write_reply(reading: Option<&Reading>, registers: &mut [u32]) {
 
 /// Writes what is known of a stream.
 ///
-/// 0 flags of this call, as given   1 bits of [`crate::sse::state`]   2 to 7 as for a reply
-/// 8 events   9 those of them that were taken out
+/// ```text
+/// 0      flags of this call, as given
+/// 1      bits of `stream::state`
+/// 2 to 7 as for a reply
+/// 8      events
+/// 9      those of them that were taken out
+/// ```
 pub fn write_stream(call: u32, facts: &StreamFacts, registers: &mut [u32]) {
     let [input, output, cached, created] = tokens(&facts.usage);
     let finish = facts.finish as u32;

@@ -26,7 +26,8 @@ impl<T> Registry<T> {
         Registry { inner: Mutex::new(None) }
     }
 
-    /// Keeps a value; gives its id, from 1. `None` while [`OPEN_MAX`] are open, and once all 2^32 - 1 ids have been given out.
+    /// Keeps a value; gives its id, from 1. `None` while [`OPEN_MAX`] are open, and once all 2^32 - 1 ids
+    /// have been given out.
     pub fn open(&self, value: T) -> Option<u32> {
         let mut guard = self.lock();
         let table = guard.get_or_insert_with(|| Table { next: 1, values: HashMap::new() });

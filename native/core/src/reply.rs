@@ -22,7 +22,8 @@ impl Dialect {
     }
 }
 
-/// Why generation ended. The number is the one that crosses the boundary; of several choices the highest wins.
+/// Why generation ended. The number is the one that crosses the boundary; of several choices the highest
+/// wins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Finish {
     /// It has not, as far as is known.

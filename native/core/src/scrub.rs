@@ -62,7 +62,8 @@ pub struct Scrubbed {
 }
 
 impl Scrubbed {
-    /// Where the byte at `offset` of the original is in the body that leaves. It must not lie inside a replaced value.
+    /// Where the byte at `offset` of the original is in the body that leaves. It must not lie inside a
+    /// replaced value.
     pub fn moved(&self, offset: usize) -> usize {
         match self.shifts.partition_point(|shift| shift.0 <= offset) {
             0 => offset,

@@ -5,52 +5,14 @@ use std::ops::Range;
 use memchr::memchr2;
 
 use crate::event::{self, Block};
-use crate::reply::{Dialect, Finish, Reading, Usage, error_message, read};
-
-/// Bits of [`StreamFacts::state`].
-pub mod state {
-    /// Content for the client has been seen.
-    pub const CONTENT: u32 = 1;
-    /// A finish reason has been seen.
-    pub const FINISH: u32 = 2;
-    /// `[DONE]` or `message_stop` has been seen. What follows is dropped.
-    pub const END: u32 = 4;
-    /// The provider sent an error. It is dropped, and all that follows.
-    pub const ERROR: u32 = 8;
-    /// Not an event stream, not UTF-8, or data that is not JSON. Dropped, and all that follows.
-    pub const MALFORMED: u32 = 16;
-    /// An event was larger than allowed. Dropped, and all that follows.
-    pub const OVERFLOW: u32 = 32;
-    /// Usage has been seen.
-    pub const USAGE: u32 = 64;
-    /// A tool call has begun.
-    pub const TOOL: u32 = 128;
-    /// The model refused.
-    pub const REFUSAL: u32 = 256;
-}
+use crate::reply::{Dialect, Reading, error_message, read};
+use crate::stream::{StreamFacts, state};
 
 /// Longest error text, in bytes.
 pub const ERROR_TEXT_MAX: usize = 2048;
 /// How much of the faulty data is kept to find the error's message in, in bytes.
 const FAULT_MAX: usize = 16 * 1024;
 const BOM: [u8; 3] = [0xEF, 0xBB, 0xBF];
-
-/// What is known of a stream so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StreamFacts {
-    /// Bits of [`state`].
-    pub state: u32,
-    /// Token counts, the last ones stated.
-    pub usage: Usage,
-    /// Why generation ended.
-    pub finish: Finish,
-    /// Bytes of reply text.
-    pub text_bytes: u32,
-    /// Complete events, without faulty ones.
-    pub events: u32,
-    /// Those of them that were taken out.
-    pub stripped: u32,
-}
 
 /// What may go on to the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,8 +32,8 @@ enum Fate {
     Drop,
 }
 
-/// Forwards whole events and holds an incomplete one back. Splitting the input differently changes neither the
-/// concatenated output nor the final facts.
+/// Forwards whole events and holds an incomplete one back. Splitting the input differently changes neither
+/// the concatenated output nor the final facts.
 pub struct Scanner {
     dialect: Dialect,
     strip_usage: bool,
@@ -142,8 +104,8 @@ impl Scanner {
         self.output(chunk, sent)
     }
 
-    /// The stream has ended. A last event that lacks its blank line is taken as complete, and is completed, since
-    /// clients must ignore it otherwise.
+    /// The stream has ended. A last event that lacks its blank line is taken as complete, and is completed,
+    /// since clients must ignore it otherwise.
     pub fn finish(&mut self) -> Output<'_> {
         self.out.clear();
         self.fault_open = false;
@@ -172,8 +134,8 @@ impl Scanner {
             || self.facts.state & (state::END | state::ERROR | state::MALFORMED | state::OVERFLOW) != 0
     }
 
-    /// Deals with what only the first bytes of a chunk can be: part of a byte order mark, or the LF of a line whose CR
-    /// ended the chunk before. Gives the offset after it.
+    /// Deals with what only the first bytes of a chunk can be: part of a byte order mark, or the LF of a line
+    /// whose CR ended the chunk before. Gives the offset after it.
     fn begin(&mut self, chunk: &[u8], sent: &mut Range<usize>) -> usize {
         let mut at = 0;
         while self.bom < BOM.len() && at < chunk.len() {
@@ -235,13 +197,15 @@ impl Scanner {
         self.hold(&chunk[block..]);
     }
 
-    /// Whether a line that begins at `offset` of its block may be one of an event stream. `rest` begins with it.
+    /// Whether a line that begins at `offset` of its block may be one of an event stream. `rest` begins with
+    /// it.
     fn check_line(&mut self, offset: usize, rest: &[u8]) -> bool {
         if offset >= self.event_max {
             self.poison(state::OVERFLOW);
             return false;
         }
-        // JSON or a page of HTML instead of a field: the provider, or a proxy before it, fell out of the stream.
+        // JSON or a page of HTML instead of a field: the provider, or a proxy before it, fell out of the
+        // stream.
         if matches!(rest[0], b'{' | b'[' | b'<') {
             self.poison(state::MALFORMED);
             self.fault_open = true;
@@ -251,7 +215,8 @@ impl Scanner {
         true
     }
 
-    /// A block is complete: what is held and `range` of the chunk, and `lf` more bytes that only end its line.
+    /// A block is complete: what is held and `range` of the chunk, and `lf` more bytes that only end its
+    /// line.
     fn complete(&mut self, chunk: &[u8], range: Range<usize>, lf: usize, sent: &mut Range<usize>) -> Fate {
         let forwarded = range.start..range.end + lf;
         if self.held.len() + range.len() > self.event_max {
@@ -265,11 +230,11 @@ impl Scanner {
             }
             return fate;
         }
+        // Only the first block of a chunk can have a part that was held, so nothing is sent before it.
         let mut block = std::mem::take(&mut self.held);
         block.extend_from_slice(&chunk[range]);
         let fate = self.settle(&block);
         if fate == Fate::Forward {
-            self.send(chunk, 0..0, sent);
             self.out.extend_from_slice(&block);
             self.out.extend_from_slice(&chunk[forwarded.end - lf..forwarded.end]);
         }
@@ -278,8 +243,8 @@ impl Scanner {
         fate
     }
 
-    /// Adds a range of the chunk to what is sent. Neighbours are joined, so that a chunk without need of change is
-    /// never copied.
+    /// Adds a range of the chunk to what is sent. Neighbours are joined, so that a chunk without need of
+    /// change is never copied.
     fn send(&mut self, chunk: &[u8], range: Range<usize>, sent: &mut Range<usize>) {
         if sent.end == range.start && sent.start != sent.end {
             sent.end = range.end;
@@ -357,25 +322,10 @@ impl Scanner {
     }
 
     fn learn(&mut self, reading: &Reading) -> Fate {
-        let facts = &mut self.facts;
-        let bits = [
-            (reading.content, state::CONTENT),
-            (reading.finish != Finish::None, state::FINISH),
-            (reading.end, state::END),
-            (reading.usage_seen, state::USAGE),
-            (reading.tool, state::TOOL),
-            (reading.refusal, state::REFUSAL),
-        ];
-        for (seen, bit) in bits {
-            facts.state |= if seen { bit } else { 0 };
-        }
-        facts.usage.update(reading.usage);
-        facts.finish = facts.finish.max(reading.finish);
-        facts.text_bytes = facts.text_bytes.saturating_add(reading.text_bytes);
-        facts.events = facts.events.saturating_add(1);
+        self.facts.add(reading);
         let usage_only = self.dialect == Dialect::OpenAi && reading.choices_empty && reading.usage_seen;
         if self.strip_usage && usage_only {
-            facts.stripped = facts.stripped.saturating_add(1);
+            self.facts.stripped = self.facts.stripped.saturating_add(1);
             return Fate::Drop;
         }
         Fate::Forward

@@ -1,4 +1,5 @@
-//! Counts the steps of inner loops in tests, where they must show that they are linear. Does nothing otherwise.
+//! Counts the steps of inner loops in tests, where they must show that they are linear. Does nothing
+//! otherwise.
 
 #[cfg(test)]
 thread_local! {

@@ -11,8 +11,8 @@ pub struct Decoded {
 }
 
 impl Decoded {
-    /// Decodes `raw`, the bytes between the quotes of a string that the walker has accepted. A lone surrogate becomes
-    /// U+FFFD, which has the same length in UTF-8.
+    /// Decodes `raw`, the bytes between the quotes of a string that the walker has accepted. A lone surrogate
+    /// becomes U+FFFD, which has the same length in UTF-8.
     pub fn decode(&mut self, raw: &str) -> &str {
         self.text.clear();
         self.marks.clear();
@@ -45,7 +45,8 @@ impl Decoded {
     }
 }
 
-/// The character that an escape stands for, and the escape's length in bytes (a surrogate pair is one of twelve).
+/// The character that an escape stands for, and the escape's length in bytes (a surrogate pair is one of
+/// twelve).
 fn unescape(escape: &[u8]) -> (char, usize) {
     let byte = |at: usize| escape.get(at).copied().unwrap_or(0);
     let simple = match byte(1) {
@@ -77,7 +78,8 @@ fn hex4(escape: &[u8], at: usize) -> u32 {
 
 /// How many code points `text`, which is UTF-8, has.
 pub fn char_count(text: &[u8]) -> usize {
-    // A byte that does not continue a sequence starts a code point. Counted in bytes first, so that it vectorises.
+    // A byte that does not continue a sequence starts a code point. Counted in bytes first, so that it
+    // vectorises.
     let starts = |part: &[u8]| part.iter().map(|&byte| u8::from(byte as i8 >= -0x40)).sum::<u8>();
     text.chunks(255).map(|part| usize::from(starts(part))).sum()
 }

@@ -1,7 +1,8 @@
 //! `inspect`, rule by rule. That it agrees with JavaScript on any document is shown on the other side.
 
+use sidegate_core::facts::{Facts, Verdict, flag};
 use sidegate_core::field::{Endpoint, Field};
-use sidegate_core::inspect::{Facts, Inspection, Verdict, flag, inspect};
+use sidegate_core::inspect::{Inspection, inspect};
 use sidegate_core::pii::Kinds;
 use sidegate_core::registers::{ABSENT, INSPECT_HEAD, values_max, write_inspection};
 
@@ -187,6 +188,7 @@ fn sets_flags() {
                 r#"{"thinking":{"type":"enabled"}}"#,
                 r#"{"thinking":{}}"#,
                 r#"{"thinking":{"a":{"type":"disabled"}}}"#,
+                r#"{"thinking":{"type":"disabled","type":"enabled"}}"#,
             ],
         ),
         (
@@ -298,6 +300,22 @@ fn personal_data_is_replaced() {
     assert_eq!(values, expected);
     let none = inspect(body.as_bytes(), Endpoint::Chat, Kinds::default(), b"key", 100);
     assert_eq!((none.scrubbed.body, none.scrubbed.emails), (None, 0));
+}
+
+#[test]
+fn short_strings_and_keys_are_searched_too() {
+    for (body, edited) in [
+        (r#"{"x":"4111111111111111"}"#, r#"{"x":"[CARD_1]"}"#),
+        (r#"{"x":"4222222222222"}"#, r#"{"x":"[CARD_1]"}"#),
+        (r#"{"x":"\u0034222222222222"}"#, r#"{"x":"[CARD_1]"}"#),
+        (r#"{"x":"\n4222222222222\n"}"#, r#"{"x":"\n[CARD_1]\n"}"#),
+        (r#"{"x":{"a@b.cc":1}}"#, r#"{"x":{"[EMAIL_1]":1}}"#),
+        (r#"{"x":[["a@b.cc"]]}"#, r#"{"x":[["[EMAIL_1]"]]}"#),
+        (r#"{"x":"a\u0040b.cc"}"#, r#"{"x":"[EMAIL_1]"}"#),
+    ] {
+        let inspection = look(body, Endpoint::Messages);
+        assert_eq!(inspection.scrubbed.body.as_deref(), Some(edited.as_bytes()), "{body}");
+    }
 }
 
 #[test]

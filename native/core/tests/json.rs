@@ -1,4 +1,5 @@
-//! The walker against serde_json: the same verdict on every document, and the same document behind the tokens.
+//! The walker against serde_json: the same verdict on every document, and the same document behind the
+//! tokens.
 
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -223,6 +224,22 @@ fn says_where_the_fault_is() {
 }
 
 #[test]
+fn knows_what_ends_a_run_at_every_place() {
+    for before in 0..40 {
+        for byte in 0..128u8 {
+            let run = "x".repeat(before);
+            let document = format!("\"{run}{}{}\"", char::from(byte), "y".repeat(40));
+            let expected = match byte {
+                0..0x20 => Err(Fault::Grammar(before + 1)),
+                b'"' | b'\\' => Err(Fault::Grammar(before + 2)),
+                _ => Ok(()),
+            };
+            assert_eq!(walk(&document), expected, "{document:?}");
+        }
+    }
+}
+
+#[test]
 fn takes_what_looks_wrong() {
     for document in
         ["\"\\ud800\"", "\"\\udc00\\ud800\"", "-0", "1E-400", "1e400", "\"\u{7f}\u{2028}\"", " \r\n\t0 "]
@@ -253,6 +270,7 @@ fn counts_escaped_text() {
         (r"\n", 1, 1),
         (r"\u0041", 1, 1),
         (r"\u00e4", 2, 1),
+        (r"\u007f\u0080\u07ff\u0800\ud7ff\ue000\uffff", 1 + 2 + 2 + 3 + 3 + 3 + 3, 7),
         (r"\u20ac", 3, 1),
         (r"\ud83d\ude00", 4, 1),
         (r"\ud83d", 3, 1),

@@ -3,7 +3,8 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sidegate_core::reply::{Dialect, Finish};
-use sidegate_core::sse::{ERROR_TEXT_MAX, Output, Scanner, StreamFacts, state};
+use sidegate_core::sse::{ERROR_TEXT_MAX, Output, Scanner};
+use sidegate_core::stream::{StreamFacts, state};
 
 #[derive(Debug, PartialEq)]
 struct Run {
@@ -210,6 +211,28 @@ fn bounds_an_event() {
     assert_eq!(scanner.facts().state, 0);
     assert_eq!(scanner.push(b"x"), Output::Nothing);
     assert_eq!(scanner.facts().state, state::OVERFLOW);
+}
+
+#[test]
+fn what_is_too_large_is_not_looked_at() {
+    let event = "data: 1\n{\"message\":1}\n\n";
+    let state_with =
+        |max| run_with(Scanner::new(Dialect::OpenAi, true, max), &[event.as_bytes()]).facts.state;
+    assert_eq!((state_with(8), state_with(9)), (state::OVERFLOW, state::MALFORMED));
+    let late = format!("{{\"pad\":\"{}\",\"message\":\"late\"}}", "x".repeat(16 * 1024));
+    assert_eq!(run_error(&late).len(), ERROR_TEXT_MAX);
+}
+
+#[test]
+fn the_last_usage_stated_counts() {
+    let start = r#"{"type":"message_start","message":{"usage":{"input_tokens":9,"cache_read_input_tokens":8,"output_tokens":1}}}"#;
+    let end = r#"{"type":"message_delta","usage":{"output_tokens":7,"cache_creation_input_tokens":2}}"#;
+    let input = format!("data: {start}\n\ndata: {end}\n\n");
+    let usage = run_with(Scanner::new(Dialect::Anthropic, true, MAX), &[input.as_bytes()]).facts.usage;
+    assert_eq!(
+        (usage.input, usage.output, usage.cached, usage.created),
+        (Some(9), Some(7), Some(8), Some(2))
+    );
 }
 
 #[test]
