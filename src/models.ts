@@ -1,4 +1,4 @@
-/** `GET /v1/models`: the models the caller may use, by the routes' names. */
+/** `GET /v1/models`: the models the caller may use in its own dialect, by the routes' names. */
 import { authenticate, denyModel } from './authenticate/authenticate.ts';
 import { Refusal } from './errors.ts';
 import type { Exchange, Reply } from './exchange.ts';
@@ -17,7 +17,11 @@ export function listModels(exchange: Exchange, stages: Stages): Reply {
   const dialect = dialects[exchange.endpoint.dialect];
   const name = nameIn(exchange.path);
   if (name === null) {
-    const names = modelNames(stages.routes).filter((model) => denyModel(identity, model) === null);
+    const speaks = (model: string): boolean =>
+      !(route(model, exchange.endpoint.dialect, stages.routes) instanceof Refusal);
+    const names = modelNames(stages.routes).filter(
+      (model) => speaks(model) && denyModel(identity, model) === null,
+    );
     return answer(passage, dialect.models(names));
   }
   const found = route(name, exchange.endpoint.dialect, stages.routes);

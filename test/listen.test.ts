@@ -7,7 +7,7 @@ import { catalogue, type ErrorCode } from '../src/errors.ts';
 import { badInput, bodyMaxBytes } from './bad-input.ts';
 import { chainConfig, startChain } from './chain.ts';
 import { ask, openSocket, rawExchange, readAll, type Sending } from './client.ts';
-import { testModel, type Wire, wires } from './replies.ts';
+import { testModel, wires } from './replies.ts';
 import { type ConfigInput, startTestSidecar, type TestSidecar } from './sidecar.ts';
 import { answers, startUpstream, type Upstream } from './upstream.ts';
 
@@ -219,15 +219,20 @@ test('more requests than may be at work are refused, each in its dialect', async
   }
 });
 
-test('model names are shown in the dialect that asks', async () => {
-  const [wire] = wires as readonly [Wire];
+test.each(wires)('$name model names are shown to those who speak that dialect', async (wire) => {
   const upstream = await startUpstream();
   const sidecar = await startTestSidecar(chainConfig(wire, [upstream.baseUrl]));
-  const list = await ask(sidecar.url, '/v1/models', { method: 'GET' });
-  expect(JSON.parse(list.text)).toMatchObject({ object: 'list', data: [{ id: testModel, object: 'model' }] });
-  const headers = { 'anthropic-version': '2023-06-01' };
-  const other = await ask(sidecar.url, '/v1/models', { method: 'GET', headers });
-  expect(JSON.parse(other.text)).toMatchObject({ data: [{ id: testModel, type: 'model' }], has_more: false });
+  const list = async (headers: Record<string, string>) =>
+    JSON.parse((await ask(sidecar.url, '/v1/models', { method: 'GET', headers })).text);
+  const openai = await list({});
+  const anthropic = await list({ 'anthropic-version': '2023-06-01' });
+  const isOpenai = wire.name === 'openai';
+  expect(openai).toEqual({
+    object: 'list',
+    data: isOpenai ? [expect.objectContaining({ id: testModel, object: 'model' })] : [],
+  });
+  expect(anthropic).toMatchObject({ has_more: false });
+  expect(anthropic.data).toEqual(isOpenai ? [] : [expect.objectContaining({ id: testModel, type: 'model' })]);
   expect((await ask(sidecar.url, '/v1/models/nothing', { method: 'GET' })).status).toBe(404);
   expect((await ask(sidecar.url, '/v1/models/%ff', { method: 'GET' })).status).toBe(404);
   expect((await ask(sidecar.url, '/v1/models', { method: 'POST' })).headers.allow).toBe('GET');

@@ -54,7 +54,9 @@ function fault(status: number, headers: IncomingHttpHeaders, body: Buffer, wallM
   let kind = faultKind(status);
   if (
     kind === 'rate_limited' &&
-    /insufficient_quota|billing_hard_limit|billing_not_active/.test(body.toString('utf8', 0, 4096))
+    /insufficient_quota|credit_balance_exhausted|(?:spend|usage)_limit_exceeded|billing_hard_limit|billing_not_active/.test(
+      body.toString('utf8', 0, 4096),
+    )
   ) {
     kind = 'quota';
   }
