@@ -1,6 +1,6 @@
 /**
- * Says that a request need not go on. An `AbortSignal` does the same for several µs more, on a path where every
- * request makes one and almost none is cancelled.
+ * Says that a request need not go on, with a typed reason. An `AbortSignal` would do, for 0.4 µs of CPU time more on a
+ * path where every request makes one and almost none is cancelled.
  */
 import type { Refusal } from './errors.ts';
 

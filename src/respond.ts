@@ -13,7 +13,7 @@ export interface ClientTimes {
   readonly clientTimeoutMs: number;
 }
 
-/** Bodies up to here are sent together with their head; above, copying costs more than a second write. */
+/** Bodies up to here are sent together with their head, which copies them. */
 const joinMaxBytes = 64 * 1024;
 
 const keepAliveComment = ': keep-alive\n\n';

