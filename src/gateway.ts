@@ -11,7 +11,8 @@ import type { Limiter } from './limit/limit.ts';
 import type { ExchangeRecord } from './observe/record.ts';
 import { Passage } from './passage.ts';
 import type { Replay } from './replay/replay.ts';
-import { type Route, type RouteTable, route } from './route/route.ts';
+import type { Plan } from './route/plan.ts';
+import { type RouteTable, route } from './route/route.ts';
 import { inspect, type ScrubPolicy } from './scrub/inspect.ts';
 import { scrub } from './scrub/scrub.ts';
 
@@ -84,7 +85,7 @@ async function through(exchange: Exchange, stages: Stages, passage: Passage): Pr
   passage.cacheKey = control.write ? key : null;
   passage.cacheUse = key !== null && control.read ? 'miss' : 'bypass';
 
-  const answer = await attempt(found.targets, exchange, request, deadlineMs, stages.attempt);
+  const answer = await attempt(found.steps, exchange, request, deadlineMs, stages.attempt);
   passage.trail = answer.trail;
   if (answer.kind === 'failed') return passage.refuse(answer.refusal);
   return deliverAnswer(answer, vault, passage);
@@ -106,7 +107,7 @@ function deadline(exchange: Exchange, totalTimeoutMs: number): number | Refusal 
 }
 
 /** Answers paid for with the client's own credential are nobody else's. */
-function credentialScope(exchange: Exchange, found: Route): string {
-  const own = found.targets.some((target) => target.provider.clientCredential);
+function credentialScope(exchange: Exchange, found: Plan): string {
+  const own = found.steps.some(({ target }) => target.provider.clientCredential);
   return own ? credentialDigest(exchange.headers) : '';
 }

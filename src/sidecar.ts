@@ -18,7 +18,8 @@ import type { Log } from './observe/log.ts';
 import { createMetrics } from './observe/metrics.ts';
 import { createRecord } from './observe/record.ts';
 import { createReplay } from './replay/replay.ts';
-import { createRouteTable, modelNames, type TargetHealth } from './route/route.ts';
+import type { TargetHealth } from './route/plan.ts';
+import { createRouteTable, modelNames } from './route/route.ts';
 import { createScrubPolicy } from './scrub/inspect.ts';
 
 /** A running sidecar. */

@@ -5,7 +5,8 @@ import { createProvider, type Provider } from '../src/attempt/connection.ts';
 import { configSchema, type RouteConfig } from '../src/config/schema.ts';
 import { Refusal } from '../src/errors.ts';
 import type { DialectName } from '../src/providers/provider.ts';
-import { createRouteTable, modelNames, type Route, type RouteTable, route } from '../src/route/route.ts';
+import type { Plan } from '../src/route/plan.ts';
+import { createRouteTable, modelNames, type RouteTable, route } from '../src/route/route.ts';
 import { type Gate, startGate } from './gate.ts';
 import { openaiWire, wires } from './replies.ts';
 import { answers, startUpstream } from './upstream.ts';
@@ -31,13 +32,13 @@ const chain = (model: string, ...names: string[]): RouteConfig => ({
   }),
 });
 
-function found(model: string, routes: RouteTable, dialect: DialectName = 'openai'): Route {
+function found(model: string, routes: RouteTable, dialect: DialectName = 'openai'): Plan {
   const result = route(model, dialect, routes);
   if (result instanceof Refusal) throw new Error(result.message);
   return result;
 }
 
-const labels = ({ targets }: Route): string[] => targets.map(({ label }) => label);
+const labels = ({ steps }: Plan): string[] => steps.map(({ target }) => target.label);
 
 describe('which route', () => {
   const routes = table([
@@ -92,7 +93,7 @@ describe('which targets', () => {
   test('in the order of the configuration, with the provider’s model names', () => {
     const fast = found('fast', table([chain('fast', 'o2/gpt-4o', 'o1')]));
     expect(labels(fast)).toEqual(['o2/gpt-4o', 'o1/fast']);
-    expect(fast.targets.map(({ model }) => model)).toEqual(['gpt-4o', null]);
+    expect(fast.steps.map(({ target }) => target.model)).toEqual(['gpt-4o', null]);
   });
 
   test('only those that speak the client’s dialect', () => {
@@ -121,7 +122,7 @@ describe('which targets', () => {
       return known;
     });
     expect([...health.keys()]).toEqual(['o1/x', 'o1/y']);
-    expect(found('a', shared).targets[0]?.health).toBe(found('b', shared).targets[0]?.health);
+    expect(found('a', shared).steps[0]?.target.health).toBe(found('b', shared).steps[0]?.target.health);
   });
 });
 

@@ -7,7 +7,7 @@ import type { Refusal } from '../errors.ts';
 import type { Exchange, ModelRequest } from '../exchange.ts';
 import { breaker, breakerOutcome, type ReplyFacts } from '../native.ts';
 import type { ProviderFault } from '../providers/provider.ts';
-import type { Target } from '../route/route.ts';
+import type { Step, Target } from '../route/plan.ts';
 import { type CallResult, call } from './call.ts';
 import { type AnswerStream, cancelRefusal, followStream } from './follow.ts';
 import { createTrail, type Trail } from './trail.ts';
@@ -59,17 +59,17 @@ type Next = 'retry' | 'next';
 
 /** Asks the targets in order until one answers. Never rejects; ends within the deadline. */
 export async function attempt(
-  targets: readonly Target[],
+  steps: readonly Step[],
   exchange: Exchange,
   request: ModelRequest,
   deadlineMs: number,
   deps: AttemptDeps,
 ): Promise<AttemptReply | AttemptFailure> {
-  return tryTargets(targets, exchange, request, deadlineMs, deps, createTrail());
+  return tryTargets(steps, exchange, request, deadlineMs, deps, createTrail());
 }
 
 async function tryTargets(
-  targets: readonly Target[],
+  steps: readonly Step[],
   exchange: Exchange,
   request: ModelRequest,
   deadlineMs: number,
@@ -79,7 +79,7 @@ async function tryTargets(
   const { cancellation } = exchange;
   const begunMs = deps.clock();
   let limited: { target: Target; result: StatusResult } | null = null;
-  for (const [index, target] of targets.entries()) {
+  for (const [index, { target }] of steps.entries()) {
     // A request with server tools acts at the provider: doing it twice is worse than failing.
     const retriesMax = request.serverTools ? 0 : deps.policy.retriesMax;
     for (let retry = 0; retry <= retriesMax; retry++) {
@@ -95,7 +95,7 @@ async function tryTargets(
           report(target, admission, 'success', deps, 'ok');
           return { ...result, target, trail, begunMs };
         }
-        const rest = mayRestart(exchange, request) ? targets.slice(index + 1) : [];
+        const rest = mayRestart(exchange, request) ? steps.slice(index + 1) : [];
         const stream = followStream(target, result.stream, {
           cancellation,
           trail,

@@ -2,7 +2,7 @@
 import type { Cancellation } from '../cancellation.ts';
 import { Refusal } from '../errors.ts';
 import type { ReplyFacts } from '../native.ts';
-import type { Target } from '../route/route.ts';
+import type { Target } from '../route/plan.ts';
 import type { AttemptFailure, AttemptReply } from './attempt.ts';
 import type { UpstreamStream } from './call.ts';
 import type { Trail } from './trail.ts';
