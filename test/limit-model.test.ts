@@ -38,7 +38,13 @@ const kinds: readonly Kind[] = [
 ];
 
 const step = fc.oneof(
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('pass'), ms: fc.integer({ min: 0, max: 150 }) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('pass'),
+      ms: fc.oneof(fc.integer({ min: 0, max: 150 }), fc.integer({ min: 400, max: 700 })),
+    }),
+  },
   {
     weight: 5,
     arbitrary: fc.record({
@@ -51,7 +57,7 @@ const step = fc.oneof(
     weight: 2,
     arbitrary: fc.record({
       kind: fc.constant('settle'),
-      which: fc.nat(5),
+      which: fc.nat(2),
       used: fc.integer({ min: 0, max: 80 }),
     }),
   },
