@@ -27,5 +27,6 @@ pub mod script;
 pub mod scrub;
 pub mod sse;
 mod steps;
+pub mod store;
 pub mod stream;
 pub mod text;
