@@ -5,6 +5,7 @@ import { configSchema } from '../src/config/schema.ts';
 import { catalogue } from '../src/errors.ts';
 import { presets } from '../src/providers/presets.ts';
 import { faults } from '../src/simulate/faults.ts';
+import { writePrices } from './prices.ts';
 
 type Schema = z.core.JSONSchema.BaseSchema;
 
@@ -161,6 +162,8 @@ function write(name: string, text: string): void {
 }
 
 if (import.meta.main) {
+  const prices = 'src/catalog/prices/';
+  await writePrices(new URL(prices, root), (name, text) => write(prices + name, text));
   write('deploy/sidegate.schema.json', `${JSON.stringify(publishedSchema(), null, 2)}\n`);
   write('README.md', withTables(readFileSync(new URL('README.md', root), 'utf8')));
 }
