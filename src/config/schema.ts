@@ -169,9 +169,16 @@ const provider = z.strictObject({
     .record(z.string(), z.string())
     .default({})
     .meta({ description: 'Headers added to each upstream request.' }),
+  models: z
+    .array(modelPattern)
+    .min(1)
+    .optional()
+    .meta({ description: 'Models it serves, so that `check` refuses routes to others. Unset: any.' }),
   simulate: simulateSchema.optional().meta({ description: 'Settings of the `simulator` presets.' }),
 });
 
+/** A name that is new to the process is compared with each of them. */
+const catalogModelsMax = 2000;
 const usdPerMTok = z.number().min(0).max(1e6);
 const catalogTokens = z.int().min(1).max(1e9);
 const catalogModel = z.strictObject({
@@ -203,7 +210,7 @@ const catalogModel = z.strictObject({
 });
 
 /** A catalog file: the same entries in a file of their own. */
-export const catalogFileSchema = z.strictObject({ models: z.array(catalogModel).max(10_000) });
+export const catalogFileSchema = z.strictObject({ models: z.array(catalogModel).max(catalogModelsMax) });
 
 const catalog = z
   .strictObject({
@@ -214,7 +221,7 @@ const catalog = z
       .meta({ description: 'YAML file with more `models`, asked after these; read again when it changes.' }),
     models: z
       .array(catalogModel)
-      .max(10_000)
+      .max(catalogModelsMax)
       .default([])
       .meta({ description: 'Your own prices and facts of models, over what Sidegate knows.' }),
   })
