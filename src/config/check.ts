@@ -275,6 +275,7 @@ function checkRoutes(draft: Draft, report: Report): void {
         return;
       }
       target(JSON.stringify([name, entry?.model ?? null]), at);
+      checkStar(entry?.model, route?.model, [...at, 'model'], report);
       checkModel(entry?.model, route?.model, [at, [...path, 'model']], providers[name] ?? {}, report);
       const dialect = dialectOf(providers[name] ?? {});
       first ??= dialect;
@@ -283,6 +284,12 @@ function checkRoutes(draft: Draft, report: Report): void {
       report.warn([...at, 'provider'], message);
     });
   });
+}
+
+/** That a * in a target's name has one in its route's to stand for. */
+function checkStar(model: string | undefined, pattern: string | undefined, at: Path, report: Report): void {
+  if (model?.endsWith('*') !== true || pattern === undefined || pattern.endsWith('*')) return;
+  report.fault(at, "may end in * only where the route's model does: it stands for the same text");
 }
 
 /** That a provider which says what it serves has the model a target asks it for. @param places of target and route */

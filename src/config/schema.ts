@@ -229,11 +229,10 @@ const catalog = z
 
 const target = z.strictObject({
   provider: name.meta({ description: 'A key of `providers`.' }),
-  model: z
-    .string()
-    .min(1)
-    .optional()
-    .meta({ description: "The provider's model name; unset: as asked for." }),
+  model: modelPattern.optional().meta({
+    description:
+      "The provider's model name; a trailing * is what the route's * stands for. Unset: as asked for.",
+  }),
 });
 
 const route = z.strictObject({

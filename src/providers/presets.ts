@@ -73,7 +73,7 @@ export const presets: Readonly<Record<string, Preset>> = {
     'https://docs.anthropic.com/en/api/messages',
     { prices: 'anthropic', models: ['claude-*'] },
   ),
-  gemini: openai(
+  'gemini-openai': openai(
     'https://generativelanguage.googleapis.com/v1beta/openai',
     'GEMINI_API_KEY',
     'https://ai.google.dev/gemini-api/docs/openai',
@@ -162,6 +162,12 @@ export const presets: Readonly<Record<string, Preset>> = {
     'NOVITA_API_KEY',
     'https://novita.ai/docs/guides/llm-api',
     { prices: 'novita' },
+  ),
+  'novita-anthropic': anthropic(
+    'https://api.novita.ai/anthropic/v1',
+    'NOVITA_API_KEY',
+    'https://novita.ai/docs/guides/llm-anthropic-compatibility',
+    { prices: 'novita', quirks: bearer },
   ),
   nebius: openai(
     'https://api.tokenfactory.nebius.com/v1',

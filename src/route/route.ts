@@ -40,8 +40,7 @@ export function createRouteTable(
       if (provider === undefined) return [];
       const label = `${name}/${model ?? pattern}`;
       const asked = model ?? pattern;
-      const open = model === undefined && pattern.endsWith('*');
-      const facts = open ? unknownFacts : catalog.facts(name, asked);
+      const facts = asked.endsWith('*') ? unknownFacts : catalog.facts(name, asked);
       const target = { provider, model: model ?? null, label, health: healthOf(label), facts };
       return [{ target, on: null, group }];
     });
@@ -54,14 +53,16 @@ export function createRouteTable(
   return { exact, patterns, catalog };
 }
 
-/** The plan for one model of a pattern, with the facts of that model. */
-function close({ plan, closed }: OpenPlan, model: string, catalog: Catalog): Plan {
+/** The plan for one model of a pattern: what the * stands for is filled in, and what is known of the model. */
+function close({ prefix, plan, closed }: OpenPlan, model: string, catalog: Catalog): Plan {
   const known = closed.get(model);
   if (known !== undefined) return known;
   const steps = plan.steps.map((step): Step => {
     const { target } = step;
-    if (target.model !== null) return step;
-    return { ...step, target: { ...target, facts: catalog.facts(target.provider.name, model) } };
+    if (target.model !== null && !target.model.endsWith('*')) return step;
+    const own = target.model === null ? null : target.model.slice(0, -1) + model.slice(prefix.length);
+    const facts = catalog.facts(target.provider.name, own ?? model);
+    return { ...step, target: { ...target, model: own, facts } };
   });
   const made = { ...plan, steps };
   if (closed.size >= closedMax) closed.delete(closed.keys().next().value ?? '');
