@@ -191,11 +191,11 @@ async function demo(args: string[], shell: Shell): Promise<number> {
 
 async function presets(_: string[], shell: Shell): Promise<number> {
   const { presets: known } = await import('./providers/presets.ts');
-  for (const [name, { dialect, baseUrl, credentialEnv }] of Object.entries(known)) {
-    shell.print(
-      `${name.padEnd(22)}${dialect.padEnd(12)}${(credentialEnv ?? '-').padEnd(22)}${baseUrl ?? '(embedded)'}\n`,
-    );
-  }
+  const lines = Object.entries(known).map(([name, { dialect, baseUrl, credentialEnv }]) => {
+    const columns = [name.padEnd(22), dialect.padEnd(12), (credentialEnv ?? '-').padEnd(22)];
+    return `${columns.join('')}${baseUrl ?? '(embedded)'}\n`;
+  });
+  shell.print(lines.join(''));
   return 0;
 }
 

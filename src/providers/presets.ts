@@ -13,11 +13,13 @@ export interface Preset {
   /** Table of src/catalog/prices/ with its models; null: no prices are known. */
   readonly prices: string | null;
   readonly quirks: Quirks;
-  /** The documentation page the row was read from. */
+  /** The provider's documentation page for it. */
   readonly docs: string;
+  /** The row comes from others who quote that page; else the page itself was read for it. */
+  readonly quoted: boolean;
 }
 
-type Rest = Partial<Pick<Preset, 'models' | 'prices' | 'quirks'>>;
+type Rest = Partial<Pick<Preset, 'models' | 'prices' | 'quirks' | 'quoted'>>;
 
 const hosted =
   (dialect: DialectName) =>
@@ -28,6 +30,7 @@ const hosted =
     models: [],
     prices: null,
     quirks: {},
+    quoted: false,
     ...rest,
     docs,
   });
@@ -35,14 +38,15 @@ const openai = hosted('openai');
 const anthropic = hosted('anthropic');
 
 /** On the same machine, at the port its documentation starts it on. */
-const local = (port: number, docs: string, path = '/v1'): Preset => ({
+const local = (port: number, docs: string, quoted = false): Preset => ({
   dialect: 'openai',
-  baseUrl: `http://127.0.0.1:${port}${path}`,
+  baseUrl: `http://127.0.0.1:${port}/v1`,
   credentialEnv: null,
   models: [],
   prices: null,
   quirks: {},
   docs,
+  quoted,
 });
 
 const simulator = (dialect: DialectName): Preset => ({
@@ -53,6 +57,7 @@ const simulator = (dialect: DialectName): Preset => ({
   prices: null,
   quirks: {},
   docs: 'README.md#simulator',
+  quoted: false,
 });
 
 /** Refuses `stream_options`, and tells usage unasked in the last event of a stream. */
@@ -83,6 +88,7 @@ export const presets: Readonly<Record<string, Preset>> = {
     prices: 'mistral',
     models: ['mistral-*', 'ministral-*', 'codestral-*', 'devstral-*', 'magistral-*'],
     quirks: noStreamOptions,
+    quoted: true,
   }),
   deepseek: openai('https://api.deepseek.com', 'DEEPSEEK_API_KEY', 'https://api-docs.deepseek.com/', {
     prices: 'deepseek',
@@ -97,71 +103,76 @@ export const presets: Readonly<Record<string, Preset>> = {
   xai: openai('https://api.x.ai/v1', 'XAI_API_KEY', 'https://docs.x.ai/docs/api-reference', {
     prices: 'x-ai',
     models: ['grok-*'],
+    quoted: true,
   }),
   groq: openai('https://api.groq.com/openai/v1', 'GROQ_API_KEY', 'https://console.groq.com/docs/openai', {
     prices: 'groq',
   }),
   together: openai(
-    'https://api.together.xyz/v1',
+    'https://api.together.ai/v1',
     'TOGETHER_API_KEY',
-    'https://docs.together.ai/docs/openai-api-compatibility',
+    'https://docs.together.ai/docs/inference/openai-compatibility',
     { prices: 'together' },
   ),
   fireworks: openai(
     'https://api.fireworks.ai/inference/v1',
     'FIREWORKS_API_KEY',
     'https://docs.fireworks.ai/tools-sdks/openai-compatibility',
-    { prices: 'fireworks' },
+    { prices: 'fireworks', quoted: true },
   ),
   'fireworks-anthropic': anthropic(
     'https://api.fireworks.ai/inference/v1',
     'FIREWORKS_API_KEY',
     'https://docs.fireworks.ai/tools-sdks/anthropic-compatibility',
-    { prices: 'fireworks', quirks: bearer },
+    { prices: 'fireworks' },
   ),
   openrouter: openai(
     'https://openrouter.ai/api/v1',
     'OPENROUTER_API_KEY',
     'https://openrouter.ai/docs/api-reference/overview',
-    { prices: 'openrouter' },
+    { prices: 'openrouter', quoted: true },
   ),
   perplexity: openai(
     'https://api.perplexity.ai',
     'PERPLEXITY_API_KEY',
-    'https://docs.perplexity.ai/guides/chat-completions-guide',
+    'https://docs.perplexity.ai/docs/sonar/openai-compatibility',
     { prices: 'perplexity', models: ['sonar*'] },
   ),
   cerebras: openai(
     'https://api.cerebras.ai/v1',
     'CEREBRAS_API_KEY',
     'https://inference-docs.cerebras.ai/resources/openai',
-    { prices: 'cerebras' },
+    { prices: 'cerebras', quoted: true },
   ),
   nvidia: openai(
     'https://integrate.api.nvidia.com/v1',
     'NVIDIA_API_KEY',
     'https://docs.api.nvidia.com/nim/reference/llm-apis',
+    { quoted: true },
   ),
   sambanova: openai(
     'https://api.sambanova.ai/v1',
     'SAMBANOVA_API_KEY',
     'https://docs.sambanova.ai/docs/en/features/openai-compatibility',
+    { quoted: true },
   ),
   deepinfra: openai(
     'https://api.deepinfra.com/v1/openai',
     'DEEPINFRA_API_KEY',
     'https://deepinfra.com/docs/openai_api',
+    { quoted: true },
   ),
   hyperbolic: openai(
     'https://api.hyperbolic.xyz/v1',
     'HYPERBOLIC_API_KEY',
     'https://docs.hyperbolic.xyz/docs/rest-api',
+    { quoted: true },
   ),
   novita: openai(
     'https://api.novita.ai/openai/v1',
     'NOVITA_API_KEY',
     'https://novita.ai/docs/guides/llm-api',
-    { prices: 'novita' },
+    { prices: 'novita', quoted: true },
   ),
   'novita-anthropic': anthropic(
     'https://api.novita.ai/anthropic/v1',
@@ -172,37 +183,37 @@ export const presets: Readonly<Record<string, Preset>> = {
   nebius: openai(
     'https://api.tokenfactory.nebius.com/v1',
     'NEBIUS_API_KEY',
-    'https://docs.tokenfactory.nebius.com/quickstart',
+    'https://docs.tokenfactory.nebius.com/api-reference/introduction',
     { prices: 'huggingface_nebius' },
   ),
   moonshot: openai(
     'https://api.moonshot.ai/v1',
     'MOONSHOT_API_KEY',
     'https://platform.kimi.ai/docs/api/overview',
-    { prices: 'moonshotai', models: ['kimi-*', 'moonshot-*'] },
+    { prices: 'moonshotai', models: ['kimi-*', 'moonshot-*'], quoted: true },
   ),
   'moonshot-anthropic': anthropic(
     'https://api.moonshot.ai/anthropic/v1',
     'MOONSHOT_API_KEY',
     'https://platform.kimi.ai/docs/api/overview',
-    { prices: 'moonshotai', quirks: bearer },
+    { prices: 'moonshotai', quirks: bearer, quoted: true },
   ),
   zai: openai(
     'https://api.z.ai/api/paas/v4',
     'ZAI_API_KEY',
     'https://docs.z.ai/guides/develop/openai/python',
-    { prices: 'zai', models: ['glm-*'] },
+    { prices: 'zai', models: ['glm-*'], quoted: true },
   ),
   'zai-anthropic': anthropic(
     'https://api.z.ai/api/anthropic/v1',
     'ZAI_API_KEY',
     'https://docs.z.ai/scenario-example/develop-tools/claude',
-    { prices: 'zai', quirks: bearer },
+    { prices: 'zai', quirks: bearer, quoted: true },
   ),
   zhipu: openai(
     'https://open.bigmodel.cn/api/paas/v4',
     'ZHIPUAI_API_KEY',
-    'https://docs.bigmodel.cn/cn/guide/develop/openai/introduction',
+    'https://docs.bigmodel.cn/cn/api',
     { prices: 'zhipuai' },
   ),
   dashscope: openai(
@@ -215,13 +226,13 @@ export const presets: Readonly<Record<string, Preset>> = {
     'https://api.minimax.io/v1',
     'MINIMAX_API_KEY',
     'https://platform.minimax.io/docs/api-reference/text-openai-api',
-    { prices: 'minimax', models: ['MiniMax-*'] },
+    { prices: 'minimax', models: ['MiniMax-*'], quoted: true },
   ),
   'minimax-anthropic': anthropic(
     'https://api.minimax.io/anthropic/v1',
     'MINIMAX_API_KEY',
     'https://platform.minimax.io/docs/api-reference/text-anthropic-api',
-    { prices: 'minimax', quirks: bearer },
+    { prices: 'minimax', quirks: bearer, quoted: true },
   ),
   'cohere-openai': openai(
     'https://api.cohere.ai/compatibility/v1',
@@ -233,17 +244,18 @@ export const presets: Readonly<Record<string, Preset>> = {
     'https://api.ai21.com/studio/v1',
     'AI21_API_KEY',
     'https://docs.ai21.com/reference/jamba-1-6-api-ref',
-    { models: ['jamba-*'] },
+    { models: ['jamba-*'], quoted: true },
   ),
   huggingface: openai(
     'https://router.huggingface.co/v1',
     'HF_TOKEN',
     'https://huggingface.co/docs/inference-providers/index',
+    { quoted: true },
   ),
   'github-models': openai(
     'https://models.github.ai/inference',
     'GITHUB_MODELS_TOKEN',
-    'https://docs.github.com/en/rest/models/inference',
+    'https://docs.github.com/en/github-models/quickstart',
   ),
   'vercel-ai-gateway': openai(
     'https://ai-gateway.vercel.sh/v1',
@@ -251,13 +263,13 @@ export const presets: Readonly<Record<string, Preset>> = {
     'https://vercel.com/docs/ai-gateway/openai-compat',
   ),
   vllm: local(8000, 'https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html'),
-  sglang: local(30_000, 'https://docs.sglang.ai/basic_usage/openai_api.html'),
-  tgi: local(8080, 'https://huggingface.co/docs/text-generation-inference/messages_api'),
-  llamacpp: local(8080, 'https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md'),
-  ollama: local(11_434, 'https://docs.ollama.com/api/openai-compatibility'),
-  lmstudio: local(1234, 'https://lmstudio.ai/docs/developer/openai-compat'),
-  localai: local(8080, 'https://localai.io/basics/getting_started/'),
-  litellm: local(4000, 'https://docs.litellm.ai/docs/simple_proxy'),
+  sglang: local(30_000, 'https://docs.sglang.ai/basic_usage/openai_api.html', true),
+  tgi: local(3000, 'https://huggingface.co/docs/text-generation-inference/messages_api'),
+  llamacpp: local(8080, 'https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md', true),
+  ollama: local(11_434, 'https://ollama.com/blog/openai-compatibility'),
+  lmstudio: local(1234, 'https://lmstudio.ai/docs/developer/openai-compat', true),
+  localai: local(8080, 'https://localai.io/docs/features/text-generation/'),
+  litellm: local(4000, 'https://docs.litellm.ai/docs/simple_proxy', true),
   simulator: simulator('openai'),
   'simulator-anthropic': simulator('anthropic'),
 };
