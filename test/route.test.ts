@@ -158,6 +158,8 @@ describe('which targets', () => {
     for (let i = 0; i < 1000; i++) found(`m${i}`, routes);
     expect(found('m', routes)).not.toBe(first);
     expect(routes.patterns[0]?.closed.size).toBe(1000);
+    const long = found('x'.repeat(257), routes);
+    expect(found('x'.repeat(257), routes)).not.toBe(long);
   });
 
   test('routes to the same provider and model share their health', () => {

@@ -18,6 +18,8 @@ export const emptyCatalog: Catalog = { facts: () => unknownFacts };
 
 /** Names that are remembered; apps choose them, so the oldest make room. */
 export const memoMax = 2000;
+/** Longer names, which no model has, are neither looked up nor remembered. */
+export const nameMaxLength = 256;
 
 /**
  * Opens the tables that these providers need, and no others.
@@ -56,6 +58,7 @@ export function createCatalog(
 
   return {
     facts(provider, model) {
+      if (model.length > nameMaxLength) return unknownFacts;
       const key = `${provider}\n${model}`;
       const known = memo.get(key);
       if (known !== undefined) return known;

@@ -16,6 +16,10 @@ export interface CatalogText {
 export function readCatalogText(text: string, show: Show): CatalogText {
   const { value, findings, locate } = readConfigText(text, (each) => each);
   if (value === undefined) return { models: [], findings, locate };
+  if (value === null) {
+    const message = 'the file is empty: it needs `models`, a list that may be empty';
+    return { models: [], findings: [...findings, { path: [], at: 'value', message }], locate };
+  }
   const parsed = catalogFileSchema.safeParse(value);
   if (parsed.success && findings.length === 0) return { models: parsed.data.models, findings, locate };
   const known = new Set(findings.map(({ path }) => pathText(path)));

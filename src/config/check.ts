@@ -192,7 +192,7 @@ function checkOrigin(path: Path, provider: DraftProvider, report: Report): void 
   const preset = presetOf(provider);
   if (name !== undefined && preset === undefined) {
     const guess = didYouMean(name, Object.keys(presets));
-    const known = guess === '' ? `; known are ${Object.keys(presets).join(', ')}` : guess;
+    const known = guess === '' ? '; `sidegate presets` lists the known ones' : guess;
     report.fault([...path, 'preset'], `there is no preset ${report.show(name)}${known}`);
   }
   if (absent(provider, 'preset')) {

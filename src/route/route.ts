@@ -1,6 +1,6 @@
 /** Stage route: a model name → the targets that may answer it, in order. */
 import type { Provider } from '../attempt/connection.ts';
-import { type Catalog, emptyCatalog } from '../catalog/catalog.ts';
+import { type Catalog, emptyCatalog, nameMaxLength } from '../catalog/catalog.ts';
 import { unknownFacts } from '../catalog/facts.ts';
 import type { RouteConfig } from '../config/schema.ts';
 import { Refusal } from '../errors.ts';
@@ -65,6 +65,7 @@ function close({ prefix, plan, closed }: OpenPlan, model: string, catalog: Catal
     return { ...step, target: { ...target, model: own, facts } };
   });
   const made = { ...plan, steps };
+  if (model.length > nameMaxLength) return made;
   if (closed.size >= closedMax) closed.delete(closed.keys().next().value ?? '');
   closed.set(model, made);
   return made;
