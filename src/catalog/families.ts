@@ -1,6 +1,6 @@
 /**
- * What families of models can do, by the beginning of their names: a small table, read from the makers' own pages.
- * A model that none of them begins is unknown, until the configuration's `catalog` says more.
+ * What families of models can do, by the beginning of their names: a small table, with the maker's page that each row
+ * can be checked against. A model that none of them begins is unknown, until the configuration's `catalog` says more.
  */
 import type { Capability } from './facts.ts';
 
@@ -9,9 +9,9 @@ export interface Family {
   readonly prefixes: readonly string[];
   /** `code`: its maker offers it for programming. `schema`: replies by a JSON Schema. */
   readonly capabilities: readonly Capability[];
-  /** Longest reply, in tokens; null: the page doesn't say. */
+  /** Longest reply, in tokens; null: unknown. */
   readonly outputMaxTokens: number | null;
-  /** Page it was read from. */
+  /** The maker's page on it. */
   readonly docs: string;
 }
 

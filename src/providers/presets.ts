@@ -10,7 +10,10 @@ export interface Preset {
   readonly credentialEnv: string | null;
   /** Models the demo routes to it by their own names when its credential is in the environment; no two share one. */
   readonly models: readonly string[];
-  /** Table of src/catalog/prices/ with its models; null: no prices are known. */
+  /**
+   * Table of src/catalog/prices/ with its models; null: no prices are known. Those of `huggingface_…` are what
+   * Hugging Face bills for that provider, which is what the provider itself asks.
+   */
   readonly prices: string | null;
   readonly quirks: Quirks;
   /** The provider's documentation page for it. */
@@ -84,12 +87,16 @@ export const presets: Readonly<Record<string, Preset>> = {
     'https://ai.google.dev/gemini-api/docs/openai',
     { prices: 'google', models: ['gemini-*'] },
   ),
-  mistral: openai('https://api.mistral.ai/v1', 'MISTRAL_API_KEY', 'https://docs.mistral.ai/api/', {
-    prices: 'mistral',
-    models: ['mistral-*', 'ministral-*', 'codestral-*', 'devstral-*', 'magistral-*'],
-    quirks: noStreamOptions,
-    quoted: true,
-  }),
+  mistral: openai(
+    'https://api.mistral.ai/v1',
+    'MISTRAL_API_KEY',
+    'https://docs.mistral.ai/resources/migration-guides',
+    {
+      prices: 'mistral',
+      models: ['mistral-*', 'ministral-*', 'codestral-*', 'devstral-*', 'magistral-*'],
+      quirks: noStreamOptions,
+    },
+  ),
   deepseek: openai('https://api.deepseek.com', 'DEEPSEEK_API_KEY', 'https://api-docs.deepseek.com/', {
     prices: 'deepseek',
     models: ['deepseek-*'],
@@ -166,7 +173,7 @@ export const presets: Readonly<Record<string, Preset>> = {
     'https://api.hyperbolic.xyz/v1',
     'HYPERBOLIC_API_KEY',
     'https://docs.hyperbolic.xyz/docs/rest-api',
-    { quoted: true },
+    { prices: 'huggingface_hyperbolic', quoted: true },
   ),
   novita: openai(
     'https://api.novita.ai/openai/v1',
@@ -198,12 +205,10 @@ export const presets: Readonly<Record<string, Preset>> = {
     'https://platform.kimi.ai/docs/api/overview',
     { prices: 'moonshotai', quirks: bearer, quoted: true },
   ),
-  zai: openai(
-    'https://api.z.ai/api/paas/v4',
-    'ZAI_API_KEY',
-    'https://docs.z.ai/guides/develop/openai/python',
-    { prices: 'zai', models: ['glm-*'], quoted: true },
-  ),
+  zai: openai('https://api.z.ai/api/paas/v4', 'ZAI_API_KEY', 'https://docs.z.ai/api-reference/introduction', {
+    prices: 'zai',
+    models: ['glm-*'],
+  }),
   'zai-anthropic': anthropic(
     'https://api.z.ai/api/anthropic/v1',
     'ZAI_API_KEY',
@@ -226,7 +231,7 @@ export const presets: Readonly<Record<string, Preset>> = {
     'https://api.minimax.io/v1',
     'MINIMAX_API_KEY',
     'https://platform.minimax.io/docs/api-reference/text-openai-api',
-    { prices: 'minimax', models: ['MiniMax-*'], quoted: true },
+    { prices: 'minimax', models: ['MiniMax-*'] },
   ),
   'minimax-anthropic': anthropic(
     'https://api.minimax.io/anthropic/v1',
