@@ -22,7 +22,7 @@ const ten = [
   { name: 'at-once', unit: 'concurrency', capacity: 1e6 },
 ] as const;
 
-const price = { input: 150, cachedInput: 75, output: 600 };
+const price = { input: 150, cachedInput: 75, cacheWrite: 150, output: 600 };
 
 export function tasks(): Record<string, () => unknown> {
   const decision = (limits: unknown, budgets: unknown, users: number) => {

@@ -1,5 +1,6 @@
 /** The configuration's schema: every key, its type, range and default. Its JSON Schema is published. */
 import { z } from 'zod';
+import { capabilities } from '../catalog/facts.ts';
 import { budgetSchema, keyLimitSchema, limitSchema, modeNames } from '../limit/settings.ts';
 import { simulateSchema } from '../simulate/settings.ts';
 import { name } from './name.ts';
@@ -150,16 +151,70 @@ const provider = z.strictObject({
     .record(z.string(), z.string())
     .default({})
     .meta({ description: 'Headers added to each upstream request.' }),
+  models: z
+    .array(modelPattern)
+    .min(1)
+    .optional()
+    .meta({ description: 'Models it serves, so that `check` refuses routes to others. Unset: any.' }),
   simulate: simulateSchema.optional().meta({ description: 'Settings of the `simulator` presets.' }),
 });
 
-const target = z.strictObject({
-  provider: name.meta({ description: 'A key of `providers`.' }),
-  model: z
+/** A name that is new to the process is compared with each of them. */
+const catalogModelsMax = 2000;
+const usdPerMTok = z.number().min(0).max(1e6);
+const catalogTokens = z.int().min(1).max(1e9);
+const catalogModel = z.strictObject({
+  provider: z
     .string()
     .min(1)
+    .default('*')
+    .meta({ description: 'A key of `providers`; * means each of them.' }),
+  model: modelPattern.meta({
+    description:
+      "The provider's model name; a trailing * matches the rest. The first entry that fits counts.",
+  }),
+  inputUsdPerMTok: usdPerMTok
     .optional()
-    .meta({ description: "The provider's model name; unset: as asked for." }),
+    .meta({ description: 'Dollars for a million prompt tokens; 0 where the model costs nothing.' }),
+  outputUsdPerMTok: usdPerMTok.optional().meta({ description: 'The same for reply tokens.' }),
+  cachedInputUsdPerMTok: usdPerMTok
+    .optional()
+    .meta({ description: "The same for prompt tokens read from the provider's cache." }),
+  cacheWriteUsdPerMTok: usdPerMTok
+    .optional()
+    .meta({ description: "The same for prompt tokens written into the provider's cache." }),
+  contextTokens: catalogTokens.optional().meta({ description: 'Tokens of prompt and reply together.' }),
+  outputMaxTokens: catalogTokens.optional().meta({ description: 'Longest reply the model gives.' }),
+  capabilities: z
+    .array(z.enum(capabilities))
+    .optional()
+    .meta({ description: `What the model can do, of ${capabilities.join(', ')}.` }),
+});
+
+/** A catalog file: the same entries in a file of their own. */
+export const catalogFileSchema = z.strictObject({ models: z.array(catalogModel).max(catalogModelsMax) });
+
+const catalog = z
+  .strictObject({
+    file: z
+      .string()
+      .min(1)
+      .optional()
+      .meta({ description: 'YAML file with more `models`, asked after these; read again when it changes.' }),
+    models: z
+      .array(catalogModel)
+      .max(catalogModelsMax)
+      .default([])
+      .meta({ description: 'Your own prices and facts of models, over what Sidegate knows.' }),
+  })
+  .prefault({});
+
+const target = z.strictObject({
+  provider: name.meta({ description: 'A key of `providers`.' }),
+  model: modelPattern.optional().meta({
+    description:
+      "The provider's model name; a trailing * is what the route's * stands for. Unset: as asked for.",
+  }),
 });
 
 const route = z.strictObject({
@@ -261,6 +316,7 @@ export const configSchema = z.strictObject({
   cache,
   providers: z.record(name, provider).default({}).meta({ description: 'Upstreams, by name.' }),
   routes: z.array(route).max(10_000).default([]).meta({ description: 'What each model name is served by.' }),
+  catalog,
   attempt,
   store,
   observe,
@@ -270,4 +326,5 @@ export const configSchema = z.strictObject({
 export type Config = z.output<typeof configSchema>;
 export type ProviderConfig = Config['providers'][string];
 export type KeyConfig = Config['authenticate']['keys'][number];
+export type CatalogModelConfig = Config['catalog']['models'][number];
 export type RouteConfig = Config['routes'][number];

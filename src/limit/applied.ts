@@ -1,5 +1,4 @@
 /** Which limits apply to a request: found once for a caller, traffic and route, then remembered. */
-import { LRUCache } from 'lru-cache';
 import type { Identity } from '../exchange.ts';
 import { type Calendar, createCalendar } from './calendar.ts';
 import { isSpentAtOnce } from './cost.ts';
@@ -67,21 +66,26 @@ export function createFinder(first: LimitsConfig, scopes: Scopes, wallClock: () 
   const ruleSets = new Map<string, RuleSet>();
   // A caller is most often one object from request to request; else it is found by its parts.
   let byIdentity = new WeakMap<Identity, Sets>();
-  const byCaller = new LRUCache<string, Sets>({ max: callersMax });
+  const byCaller = new Map<string, Sets>();
 
   const setsOf = (identity: Identity): Sets => {
     const near = byIdentity.get(identity);
     if (near !== undefined) return near;
     const { keyId, tenant, team, user, tags } = identity;
     const caller = `${keyId}\0${tenant}\0${team}\0${user}\0${tags.length === 0 ? '' : tags.join('\0')}`;
-    const sets = byCaller.get(caller) ?? {
+    const known = byCaller.get(caller);
+    const sets: Sets = known ?? {
       traffic: 'plain',
       route: '',
       model: '',
       last: null,
       others: new Map(),
     };
-    byCaller.set(caller, sets);
+    if (known === undefined) {
+      // The one that was found first is found again should it still be there.
+      if (byCaller.size >= callersMax) byCaller.delete(byCaller.keys().next().value ?? '');
+      byCaller.set(caller, sets);
+    }
     byIdentity.set(identity, sets);
     return sets;
   };

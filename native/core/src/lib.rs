@@ -33,6 +33,7 @@ pub mod script;
 pub mod scrub;
 pub mod sse;
 mod steps;
+pub mod store;
 pub mod stream;
 pub mod text;
 pub mod window;
