@@ -2,6 +2,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Cancellation } from './cancellation.ts';
 import type { Refusal } from './errors.ts';
+import type { KeyLimitConfig } from './limit/settings.ts';
 import type { DialectName } from './providers/provider.ts';
 
 export type EndpointName = 'chat' | 'embeddings' | 'models' | 'messages' | 'count_tokens';
@@ -44,6 +45,8 @@ export interface Identity {
   readonly tags: readonly string[];
   /** Model names the key may use, exact or with a trailing *; null: all. */
   readonly models: readonly string[] | null;
+  /** Limits of the key's own; none where it is left out. */
+  readonly limits?: readonly KeyLimitConfig[];
 }
 
 /** What the pipeline knows about a body, found in one pass over its bytes. */

@@ -258,7 +258,7 @@ async function backOff(
 }
 
 /** Waits, or until nobody does any more. */
-function sleep(waitMs: number, cancellation: Cancellation): Promise<void> {
+export function sleep(waitMs: number, cancellation: Cancellation): Promise<void> {
   return new Promise((resolve) => {
     const wake = (): void => {
       clearTimeout(timer);

@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import { presets } from '../providers/presets.ts';
 import type { DialectName } from '../providers/provider.ts';
 import { checkCatalog, servedModels, serves } from './check-catalog.ts';
+import { checkLimits } from './check-limits.ts';
 import { didYouMean, type Finding, type Path, pathText } from './faults.ts';
 import type { Show } from './issues.ts';
 import { configSchema } from './schema.ts';
@@ -33,7 +34,7 @@ type Sound<T> = T extends readonly (infer Item)[]
 export type Draft = Sound<z.input<typeof configSchema>>;
 type DraftProvider = NonNullable<NonNullable<Draft['providers']>[string]>;
 
-const absent = (holder: object | undefined, key: string): boolean =>
+export const absent = (holder: object | undefined, key: string): boolean =>
   holder === undefined || !Object.hasOwn(holder, key);
 
 /** Where checks put what they find. */
@@ -116,7 +117,7 @@ function checkListen(draft: Draft, report: Report): void {
 }
 
 /** Remembers where each value was first, and reports the others. */
-function once(report: Report, what: string): (value: string | undefined, path: Path) => void {
+export function once(report: Report, what: string): (value: string | undefined, path: Path) => void {
   const seen = new Map<string, Path>();
   return (value, path) => {
     if (value === undefined) return;
@@ -145,19 +146,6 @@ function checkKeys(draft: Draft, report: Report): void {
     id(key?.id, [...path, 'id']);
     digest(key?.sha256, [...path, 'sha256']);
     if (key?.sha256 === emptyDigest) report.fault([...path, 'sha256'], 'is the digest of an empty key');
-  });
-}
-
-function checkLimits(draft: Draft, report: Report): void {
-  const name = once(report, 'this name');
-  const tenants = new Set((draft.authenticate?.keys ?? []).map((key) => key?.tenant ?? ''));
-  tenants.add(draft.authenticate?.anonymousTenant ?? '');
-  draft.limits?.forEach((limit, index) => {
-    name(limit?.name, ['limits', index, 'name']);
-    const tenant = limit?.tenant ?? '*';
-    if (tenant === '*' || tenants.has(tenant)) return;
-    const guess = didYouMean(tenant, tenants);
-    report.warn(['limits', index, 'tenant'], `no key belongs to the tenant ${report.show(tenant)}${guess}`);
   });
 }
 
