@@ -34,6 +34,10 @@ export declare class SseScanner {
   finish(regs: Uint32Array): Buffer | null
   /** After an error or malformed data: the provider's message, or else the data; at most 2,048 bytes. */
   errorText(): string
+  /** The reply's text so far, decoded, at most 1 MiB of it; it is not kept any longer. */
+  takeText(): Buffer
+  /** Anthropic: the number of the content block that has begun and not ended, or -1. */
+  openBlock(): number
 }
 
 /**
@@ -152,3 +156,12 @@ export declare function inspect(body: Uint8Array, endpoint: number, scrub: numbe
  * Throws on an unknown dialect or an array that is too short.
  */
 export declare function inspectReply(body: Uint8Array, dialect: number, regs: Uint32Array): void
+
+/**
+ * The text of a whole reply, or of the beginning of one, decoded, at most 1 MiB of it.
+ *
+ * `dialect`: 0 OpenAI, 1 Anthropic.
+ *
+ * Throws on an unknown dialect.
+ */
+export declare function replyText(body: Uint8Array, dialect: number): Buffer
