@@ -320,8 +320,12 @@ impl Scanner {
             self.facts.events = self.facts.events.saturating_add(1);
             return Fate::Forward;
         }
+        let kept = self.text.len();
         let text = std::str::from_utf8(data).ok();
         let reading = text.and_then(|text| read_keeping(text, self.dialect, &mut self.text).ok());
+        if reading.is_none_or(|reading| reading.error) {
+            self.text.truncate(kept);
+        }
         match reading {
             None => self.fail(state::MALFORMED, data),
             Some(reading) if reading.error => self.fail(state::ERROR, data),
