@@ -6,6 +6,7 @@ import { createProvider, type Provider } from './attempt/connection.ts';
 import { createKeyring } from './authenticate/authenticate.ts';
 import { createCache } from './cache/cache.ts';
 import type { Config } from './config/schema.ts';
+import { createTokenCounter } from './count/counter.ts';
 import { Refusal } from './errors.ts';
 import { handle, type Stages } from './gateway.ts';
 import { createEstimator } from './limit/estimate.ts';
@@ -71,6 +72,8 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
       [...health].map(([label, { breakerId }]) => [label, breaker.state(breakerId, clock())] as const),
   });
 
+  const counter = createTokenCounter(first.count, metrics.count);
+
   const attemptDeps = (config: Config): AttemptDeps => ({
     ...world,
     policy: config.attempt,
@@ -103,6 +106,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
       replay,
       limiter,
       estimator,
+      counter,
       cache,
       routes,
       attempt: attemptDeps(config),
@@ -111,6 +115,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
         metrics.record(record);
         logRecord(log, record, world.wallClock());
       },
+      charge: metrics.charge,
       onBug: (requestId, cause) =>
         log.error({ requestId, stack: cause instanceof Error ? cause.stack : '' }, 'defect'),
     };
@@ -154,6 +159,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
       limiter.update(config.limits, clock());
       cache.update(config.cache);
       replay.update(config.replay);
+      counter.update(config.count);
       open.update(config.listen);
       stages = next;
       metrics.reload(true);
@@ -169,6 +175,8 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
       // A client that doesn't read to the end, or doesn't send to the end, holds nobody up.
       const close = setTimeout(() => open.close(), drainMs + lastWordsMs);
       await open.drained();
+      // What is settled is what was counted, also for the last ones.
+      await counter.close(lastWordsMs);
       clearTimeout(abort);
       clearTimeout(close);
       open.close();

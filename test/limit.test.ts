@@ -39,6 +39,7 @@ const usage = (inputTokens: number, outputTokens: number): Usage => ({
   inputTokens,
   outputTokens,
   cachedInputTokens: 0,
+  cacheWriteTokens: 0,
   known: true,
 });
 
@@ -176,22 +177,22 @@ describe('tokens', () => {
 
   test('what was really used is what it costs, less or more than reserved', () => {
     const { admit } = stage(tokens);
-    granted(admit({ textBytes: 0, maxTokens: 900 })).settle(usage(10, 20));
+    granted(admit({ textBytes: 0, maxTokens: 900 })).settle(usage(10, 20), 0);
     const second = granted(admit({ textBytes: 0, maxTokens: 100 }));
     expect(left(second)).toBe(String(1000 - 30 - 100));
-    second.settle(usage(400, 400));
+    second.settle(usage(400, 400), 0);
     expect(left(granted(admit({ textBytes: 0, maxTokens: 1 })))).toBe(String(1000 - 30 - 800 - 1));
   });
 
   test('nothing used costs nothing', () => {
     const { admit } = stage(tokens);
-    granted(admit({ textBytes: 0, maxTokens: 900 })).settle(usage(0, 0));
+    granted(admit({ textBytes: 0, maxTokens: 900 })).settle(usage(0, 0), 0);
     expect(left(granted(admit({ textBytes: 0, maxTokens: 1000 })))).toBe('0');
   });
 
   test('a debt is paid back before anything passes', () => {
     const { admit, time } = stage([{ ...tokens[0], capacity: 100, refillPerSecond: 10 }]);
-    granted(admit({ textBytes: 0, maxTokens: 100 })).settle(usage(0, 150));
+    granted(admit({ textBytes: 0, maxTokens: 100 })).settle(usage(0, 150), 0);
     expect(refused(admit({ textBytes: 0, maxTokens: 1 })).retryAfterMs).toBeCloseTo(5_100, 6);
     time.nowMs = 5_100;
     granted(admit({ textBytes: 0, maxTokens: 1 }));
@@ -201,7 +202,7 @@ describe('tokens', () => {
     const { admit, time } = stage([{ ...tokens[0], refillPerSecond: 1000 }]);
     const permit = granted(admit({ textBytes: 0, maxTokens: 1000 }));
     time.nowMs = 10_000;
-    permit.settle(usage(0, 0));
+    permit.settle(usage(0, 0), 0);
     expect(left(granted(admit({ textBytes: 0, maxTokens: 1 })))).toBe('999');
   });
 });

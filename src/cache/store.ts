@@ -6,6 +6,8 @@ export interface ReplyStore<T extends StoredReply> {
   get(key: string, nowMs: number): T | null;
   put(key: string, reply: T, nowMs: number): void;
   resize(bounds: StoreBounds): void;
+  /** Drops the reply used longest ago. */
+  dropOldest(): void;
   readonly size: number;
   readonly bytes: number;
 }
@@ -54,6 +56,7 @@ export function createReplyStore<T extends StoredReply = StoredReply>(bounds: St
       // The one used longest ago first, so that it goes first.
       for (const [key, entry] of [...before.entries()].reverse()) entries.set(key, entry);
     },
+    dropOldest: () => void entries.pop(),
     get size() {
       return entries.size;
     },

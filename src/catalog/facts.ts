@@ -16,7 +16,9 @@ export type Capability = (typeof capabilities)[number];
 /** Prices in nano-dollars a token: a dollar for a million tokens is 1000. */
 export interface Price {
   readonly input: number;
+  /** Input read from the provider's cache, and written to it. */
   readonly cachedInput: number;
+  readonly cacheWrite: number;
   readonly output: number;
 }
 
@@ -36,9 +38,11 @@ export const unknownFacts: ModelFacts = {
   capabilities: null,
 };
 
-/** Cost of one reply in whole nano-dollars, rounded up. `inputTokens` includes the cached ones. */
+/** Cost of one reply in whole nano-dollars, rounded up. `inputTokens` includes what was read from or written to a cache. */
 export function costNanoUsd(price: Price, usage: Usage): number {
   const cached = Math.min(usage.cachedInputTokens, usage.inputTokens);
-  const plain = usage.inputTokens - cached;
-  return Math.ceil(plain * price.input + cached * price.cachedInput + usage.outputTokens * price.output);
+  const written = Math.min(usage.cacheWriteTokens, usage.inputTokens - cached);
+  const plain = usage.inputTokens - cached - written;
+  const input = plain * price.input + cached * price.cachedInput + written * price.cacheWrite;
+  return Math.ceil(input + usage.outputTokens * price.output);
 }

@@ -9,8 +9,12 @@ import type { Estimator } from './estimate.ts';
 export interface Permit {
   /** RateLimit headers, flat. */
   readonly headers: readonly string[];
+  /** Asked while a stream runs. `stop`: what it may use has ended. */
+  stream(outputTokensSoFar: number): 'go' | 'stop';
+  /** The work is over: frees what is held only as long as it goes on. `settle` follows, perhaps later. */
+  release(): void;
   /** Exactly once, on every way out, with what was really used. */
-  settle(usage: Usage): void;
+  settle(usage: Usage, costNanoUsd: number): void;
 }
 
 export interface Limiter {
@@ -85,6 +89,8 @@ export function createLimiter(limits: Config['limits'], estimator: Estimator, cl
       const [first] = holds;
       return {
         headers: first === undefined ? [] : rateLimitHeaders(first.limit, bucket.level(first.id, nowMs), 0),
+        stream: () => 'go',
+        release: () => {},
         settle(usage) {
           const settledMs = clock();
           for (const { id, limit, reserved } of open) {
