@@ -1,0 +1,510 @@
+/**
+ * Every way out of a request settles what it reserved, exactly once, and charges what the provider really sent. The
+ * measure is a token limit that doesn't refill, read through the RateLimit header of a request that costs nothing;
+ * what no provider states is counted here by another tokenizer, over what the scripted provider got and sent.
+ */
+import { getEncoding } from 'js-tiktoken';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { Refusal } from '../src/errors.ts';
+import type { ExchangeRecord } from '../src/observe/record.ts';
+import { ask, type Sent, send } from './client.ts';
+import { openaiWire, statedUsage, testModel, type Wire, wires } from './replies.ts';
+import { startTestSidecar, type TestSidecar } from './sidecar.ts';
+import { answers, type Call, refuses, type Script, startUpstream, type Upstream } from './upstream.ts';
+
+const ledger = vi.hoisted(() => ({ admitted: 0, settled: [] as { tokens: number; costNanoUsd: number }[] }));
+
+// Counts how often permits are settled; the limiter itself stays as it is.
+vi.mock('../src/limit/limit.ts', async (original) => {
+  const real = await original<typeof import('../src/limit/limit.ts')>();
+  const createLimiter: typeof real.createLimiter = (...given) => {
+    const limiter = real.createLimiter(...given);
+    return {
+      ...limiter,
+      admit(...asked) {
+        const permit = limiter.admit(...asked);
+        if (permit instanceof Refusal) return permit;
+        ledger.admitted += 1;
+        return {
+          ...permit,
+          settle(usage, costNanoUsd) {
+            ledger.settled.push({ tokens: usage.inputTokens + usage.outputTokens, costNanoUsd });
+            permit.settle(usage, costNanoUsd);
+          },
+        };
+      },
+    };
+  };
+  return { ...real, createLimiter };
+});
+
+const price = vi.hoisted(() => ({ input: 3000, cachedInput: 300, cacheWrite: 3750, output: 15_000 }));
+vi.mock('../src/catalog/facts.ts', async (original) => {
+  const real = await original<typeof import('../src/catalog/facts.ts')>();
+  return { ...real, unknownFacts: { ...real.unknownFacts, price } };
+});
+
+const tokenizer = getEncoding('o200k_base');
+const tokensOf = (text: string): number => tokenizer.encode(text, [], []).length;
+
+const sentences = [
+  'Ledgers must agree with what was really delivered, whatever happened on the way. ',
+  'Größere Beträge werden am Monatsende nachgezählt; das dauert etwa 3,5 Stunden. ',
+  'const total = rows.reduce((sum, { cents }) => sum + cents, 0); // never floats\n',
+  '客户端断开连接之后，仍然需要结算已经收到的内容。 ',
+];
+const prompt = sentences.join('').repeat(4);
+/** What providers send, in pieces as models do. */
+const pieces = (sentences
+  .join('')
+  .repeat(3)
+  .match(/[\s\S]{1,7}/g) ?? []) as readonly string[];
+const text = pieces.join('');
+const half = pieces.slice(0, Math.ceil(pieces.length / 2));
+
+/** The provider's tokens: of the prompt it got by its published rule, and of the text it sent. */
+interface Truth {
+  readonly input: number;
+  readonly output: number;
+  /** It stated them: then no token may be missing. */
+  readonly exact: boolean;
+}
+const nothing: Truth = { input: 0, output: 0, exact: true };
+const stated: Truth = { input: statedUsage.inputTokens, output: statedUsage.outputTokens, exact: true };
+
+/** The prompt's tokens by the body that reached the provider: three around each message, three before the reply. */
+function promptTruth(call: Call): number {
+  const { messages } = call.json as { messages: { role: string; content: string }[] };
+  return messages.reduce((sum, { role, content }) => sum + 3 + tokensOf(role) + tokensOf(content), 3);
+}
+
+/** Takes every usage out of a reply. */
+const silent = (reply: string): string =>
+  reply.replaceAll(/,"usage":(?:\{(?:[^{}]|\{[^{}]*\})*\}|null)/g, '').replaceAll(/"choices":\[\],?/g, '');
+
+const json = { 'content-type': 'application/json' };
+
+/** One row of the table. */
+interface Way {
+  readonly name: string;
+  readonly stream: boolean;
+  /** What the first provider does once the reservation has been read. */
+  readonly first: (call: Call) => unknown;
+  /** What the next one does. */
+  readonly second?: Script;
+  /** What the client does meanwhile. */
+  readonly client?: (sent: Sent, roundTrip: () => Promise<unknown>) => Promise<unknown>;
+  readonly headers?: Readonly<Record<string, string>>;
+  truth(wire: Wire, call: Call): Truth;
+  /** What the record says besides. */
+  readonly record?: Partial<ExchangeRecord>;
+}
+
+const opens = (call: Call, wire: Wire, unstated: boolean, texts: readonly string[]): void => {
+  call.streamHead();
+  call.write((unstated ? silent : String)(wire.opening));
+  for (const each of texts) call.write(wire.text(each));
+};
+/** What is known of a prompt whose reply began: Anthropic says it at the start. */
+const begun = (wire: Wire, call: Call, output: number): Truth => ({
+  input: wire.name === 'anthropic' ? statedUsage.inputTokens : promptTruth(call),
+  output: wire.name === 'anthropic' ? Math.max(1, output) : output,
+  exact: output === 0 && wire.name === 'anthropic',
+});
+const counted = (call: Call, output: string): Truth => ({
+  input: promptTruth(call),
+  output: tokensOf(output),
+  exact: false,
+});
+/** Sends half of a whole reply, and nothing more. */
+const halfBody = (call: Call, wire: Wire): string => {
+  const body = wire.whole(text);
+  const cut = body.slice(0, body.indexOf(JSON.stringify(text).slice(1, 8)) + Math.floor(text.length / 2));
+  call.head(200, { ...json, 'content-length': String(Buffer.byteLength(body)) });
+  call.write(cut);
+  return cut;
+};
+/** The text in such a half. */
+const halfText = (wire: Wire): string => {
+  const body = wire.whole(text);
+  const from = body.indexOf(JSON.stringify(text).slice(1, 8));
+  const cut = body.slice(from, from + Math.floor(text.length / 2)).replace(/\\$/, '');
+  return String(JSON.parse(`"${cut}"`));
+};
+const sees =
+  (piece: string) =>
+  async (sent: Sent): Promise<void> => {
+    await (await sent.reply).sees(JSON.stringify(piece).slice(1, -1));
+    sent.hangUp();
+  };
+const last = half.at(-1) ?? '';
+
+/** Every way that one request to a provider can go. */
+const ways = (wire: Wire): readonly Way[] => [
+  ...[true, false].map(
+    (stream): Way => ({
+      name: 'success, stated',
+      stream,
+      first: answers(wire, ...pieces),
+      truth: () => stated,
+      record: { status: 200, usageKnown: true },
+    }),
+  ),
+  {
+    name: 'success, unstated',
+    stream: true,
+    first: (call) => {
+      opens(call, wire, true, pieces);
+      call.end(silent(wire.finish()) + wire.end);
+    },
+    truth: (_, call) => counted(call, text),
+    record: { status: 200, usageKnown: false },
+  },
+  {
+    name: 'success, unstated',
+    stream: false,
+    first: (call) => call.whole(200, json, silent(wire.whole(text))),
+    truth: (_, call) => counted(call, text),
+    record: { status: 200, usageKnown: false },
+  },
+  ...[true, false].flatMap((stream): Way[] => [
+    {
+      name: 'upstream error 500',
+      stream,
+      first: refuses(wire.error(500, 'no')),
+      second: refuses(wire.error(500, 'no')),
+      truth: () => nothing,
+      record: { error: 'targets_down' },
+    },
+    {
+      name: 'request rejected 400',
+      stream,
+      first: refuses(wire.error(400, 'no')),
+      truth: () => nothing,
+      record: { status: 400 },
+    },
+    {
+      name: 'client gone early',
+      stream,
+      first: () => {},
+      client: async (sent) => sent.hangUp(),
+      truth: () => nothing,
+      record: { abandoned: true, status: 499 },
+    },
+    {
+      name: 'timeout, no answer',
+      stream,
+      first: () => {},
+      headers: { 'x-sidegate-timeout': '60' },
+      truth: () => nothing,
+      record: { error: 'upstream_timeout' },
+    },
+  ]),
+  {
+    name: 'cut',
+    stream: true,
+    first: (call) => {
+      opens(call, wire, false, half);
+      call.cut();
+    },
+    truth: (_, call) => begun(wire, call, tokensOf(half.join(''))),
+    record: { error: 'stream_cut' },
+  },
+  {
+    name: 'cut, unstated',
+    stream: true,
+    first: (call) => {
+      opens(call, wire, true, half);
+      call.cut();
+    },
+    truth: (_, call) => counted(call, half.join('')),
+    record: { error: 'stream_cut' },
+  },
+  {
+    name: 'cut',
+    stream: false,
+    first: (call) => {
+      halfBody(call, wire);
+      call.cut();
+    },
+    second: refuses(wire.error(500, 'no')),
+    truth: (_, call) => counted(call, halfText(wire)),
+  },
+  {
+    name: 'client gone before content',
+    stream: true,
+    first: (call) => opens(call, wire, false, []),
+    client: async (sent, roundTrip) => {
+      // The head is held back, so nothing is to be seen here; but a request that came later has been answered.
+      await roundTrip();
+      sent.hangUp();
+    },
+    truth: (_, call) => begun(wire, call, 0),
+    record: { abandoned: true },
+  },
+  {
+    name: 'client gone late',
+    stream: true,
+    first: (call) => opens(call, wire, false, half),
+    client: sees(last),
+    truth: (_, call) => begun(wire, call, tokensOf(half.join(''))),
+    record: { abandoned: true, status: 200 },
+  },
+  {
+    name: 'client gone at the end',
+    stream: true,
+    first: (call) => {
+      opens(call, wire, false, pieces);
+      call.write(wire.finish() + wire.usage);
+    },
+    client: sees(wire.name === 'openai' ? 'stop' : 'end_turn'),
+    truth: () => stated,
+    record: { abandoned: true, usageKnown: true },
+  },
+  {
+    name: 'timeout, in the stream',
+    stream: true,
+    first: (call) => opens(call, wire, true, half),
+    headers: { 'x-sidegate-timeout': '150' },
+    truth: (_, call) => counted(call, half.join('')),
+    record: { error: 'stream_cut' },
+  },
+  {
+    name: 'fallback before content',
+    stream: true,
+    first: (call) => {
+      opens(call, wire, false, []);
+      call.cut();
+    },
+    second: answers(wire, ...pieces),
+    truth: (_, call) => plus(begun(wire, call, 0), stated),
+    record: { status: 200, attempts: 2 },
+  },
+  {
+    name: 'fallback',
+    stream: false,
+    first: (call) => {
+      halfBody(call, wire);
+      call.cut();
+    },
+    second: answers(wire, ...pieces),
+    truth: (_, call) => plus(counted(call, halfText(wire)), stated),
+    record: { status: 200, attempts: 2 },
+  },
+  {
+    name: 'restart on the next',
+    stream: true,
+    first: (call) => {
+      opens(call, wire, true, half);
+      call.cut();
+    },
+    second: answers(wire, ...pieces),
+    headers: { 'x-sidegate-restart': 'on-cut' },
+    truth: (_, call) => plus(counted(call, half.join('')), stated),
+    record: { status: 200, attempts: 2 },
+  },
+];
+
+const plus = (a: Truth, b: Truth): Truth => ({
+  input: a.input + b.input,
+  output: a.output + b.output,
+  exact: a.exact && b.exact,
+});
+
+interface Row {
+  readonly way: string;
+  readonly reserved: number;
+  readonly charged: number;
+  readonly refunded: number;
+  readonly truth: number;
+  readonly off: string;
+}
+
+describe.each(wires)('$name', (wire) => {
+  const rows: Row[] = [];
+  let first: Upstream;
+  let second: Upstream;
+  let probe: Upstream;
+  let sidecar: TestSidecar;
+  let cases = 0;
+  let mark = { admitted: 0, settled: 0 };
+
+  beforeAll(async () => {
+    first = await startUpstream();
+    second = await startUpstream();
+    probe = await startUpstream(refuses(openaiWire.error(400, 'only the level is asked for')));
+    sidecar = await startTestSidecar({
+      listen: { drainMs: 100 },
+      limits: [{ name: 'tokens', unit: 'tokens', capacity: 1e9, refillPerSecond: 1e-6 }],
+      providers: {
+        first: { dialect: wire.name, baseUrl: first.baseUrl },
+        second: { dialect: wire.name, baseUrl: second.baseUrl },
+        probe: { dialect: 'openai', baseUrl: probe.baseUrl },
+      },
+      routes: [
+        { model: testModel, targets: [{ provider: 'first' }, { provider: 'second' }] },
+        { model: 'probe', targets: [{ provider: 'probe' }] },
+      ],
+      attempt: { retriesMax: 0, breaker: { failures: 1000 } },
+    });
+  });
+  afterAll(async () => {
+    await Promise.all([first, second, probe].map((upstream) => upstream.close()));
+    const widths = [30, 9, 9, 9, 9, 7];
+    const line = (cells: readonly unknown[]): string =>
+      cells
+        .map((cell, i) => (i === 0 ? String(cell).padEnd(30) : String(cell).padStart(widths[i] ?? 8)))
+        .join(' ');
+    const head = line([wire.name, 'reserved', 'charged', 'refunded', 'provider', 'off']);
+    console.log([head, ...rows.map((row) => line(Object.values(row)))].join('\n'));
+  });
+
+  /** What the limit holds. The asking costs nothing, and what it reserves is always the same. */
+  const level = async (): Promise<number> => {
+    const body = { model: 'probe', max_tokens: 1, messages: [] };
+    const { headers } = await ask(sidecar.url, openaiWire.path, {
+      body,
+      headers: { 'cache-control': 'no-store' },
+    });
+    return Number(/"tokens";r=(\d+)/.exec(String(headers.ratelimit))?.[1]);
+  };
+
+  const begin = (stream: boolean, headers: Readonly<Record<string, string>> = {}): [Sent, string] => {
+    const user = `case-${cases++}`;
+    const body = wire.request(prompt, { max_tokens: 2000, stream });
+    const given = { 'cache-control': 'no-store', 'x-sidegate-user': user, ...headers };
+    return [send(sidecar.url, wire.path, { body, headers: given }), user];
+  };
+  const recordOf = (name: string): Promise<ExchangeRecord> =>
+    sidecar.recordWhere(({ user }) => user === name);
+
+  /** Permits given and not settled, or settled twice, since the last time. */
+  const settledOnce = (): void => {
+    const { admitted, settled } = ledger;
+    expect(settled.length - mark.settled).toBe(admitted - mark.admitted);
+    mark = { admitted, settled: settled.length };
+  };
+
+  const check = (
+    way: string,
+    reserved: number,
+    charged: number,
+    truth: Truth,
+    record: ExchangeRecord,
+  ): void => {
+    const tokens = truth.input + truth.output;
+    const off = tokens === 0 ? 0 : (charged - tokens) / tokens;
+    const row = { way, reserved, charged, refunded: reserved - charged, truth: tokens };
+    rows.push({ ...row, off: `${(off * 100).toFixed(2)}%` });
+    expect(charged).toBe(record.inputTokens + record.outputTokens);
+    expect(record.costNanoUsd).toBe(record.inputTokens * price.input + record.outputTokens * price.output);
+    expect(record.priced).toBe(true);
+    if (truth.exact)
+      return expect(record).toMatchObject({ inputTokens: truth.input, outputTokens: truth.output });
+    expect(Math.abs(off)).toBeLessThanOrEqual(0.03);
+    expect(Math.abs(record.outputTokens - truth.output)).toBeLessThanOrEqual(0.03 * truth.output);
+  };
+
+  test.each(ways(wire))('$name (stream: $stream)', async (way) => {
+    const before = await level();
+    const held = Promise.withResolvers<void>();
+    first.answer(async (call) => {
+      await held.promise;
+      way.first(call);
+    });
+    second.answer(way.second ?? refuses(wire.error(500, 'no')));
+    const at = first.calls.length;
+    const [sent, user] = begin(way.stream, way.headers);
+    const call = await first.call(at);
+    const reserved = before - (await level());
+    held.resolve();
+    await (way.client?.(sent, level) ?? sent.reply.then((reply) => reply.all()));
+    const record = await recordOf(user);
+    const charged = before - (await level());
+    check(
+      `${way.name} ${way.stream ? '(stream)' : '(whole)'}`,
+      reserved,
+      charged,
+      way.truth(wire, call),
+      record,
+    );
+    expect(reserved).toBeGreaterThan(2000);
+    if (way.record !== undefined) expect(record).toMatchObject(way.record);
+    settledOnce();
+  });
+
+  test.each([true, false])('cache hit, replay and join (stream: %s)', async (stream) => {
+    const kind = stream ? '(stream)' : '(whole)';
+    const fresh = `no-cache-${kind}`;
+    const cost = stated.input * price.input + stated.output * price.output;
+    first.answer(answers(wire, ...pieces));
+    const key = { 'idempotency-key': fresh, 'cache-control': 'max-age=60', 'x-sidegate-user': 'hits' };
+    const unkeyed = { 'cache-control': 'max-age=60', 'x-sidegate-user': 'hits' };
+    const calls = first.calls.length;
+    await (await begin(stream, key)[0].reply).all();
+    for (const [name, headers] of [
+      ['cache hit', unkeyed],
+      ['replay', key],
+    ] as const) {
+      const before = await level();
+      const seen = sidecar.records().length;
+      await (await begin(stream, headers)[0].reply).all();
+      const charged = before - (await level());
+      const record = sidecar
+        .records()
+        .slice(seen)
+        .find(({ user }) => user === 'hits');
+      if (record === undefined) throw new Error('no record');
+      check(`${name} ${kind}`, charged, charged, nothing, record);
+      expect(record).toMatchObject({ savedNanoUsd: cost, replayed: name === 'replay' });
+    }
+    expect(first.calls).toHaveLength(calls + 1);
+
+    const before = await level();
+    const held = Promise.withResolvers<void>();
+    first.answer(async (call) => {
+      await held.promise;
+      answers(wire, ...pieces)(call);
+    });
+    const user = stream ? 'join-stream' : 'join-whole';
+    const keyed = { 'idempotency-key': user, 'x-sidegate-user': user };
+    const [one] = begin(stream, keyed);
+    await first.call(calls + 1);
+    const reserved = before - (await level());
+    const joined = [begin(stream, keyed), begin(stream, keyed)];
+    // The sidecar has read them when it answers what came after them.
+    await level();
+    held.resolve();
+    const texts = await Promise.all(
+      [one, ...joined.map(([sent]) => sent)].map(async ({ reply }) => (await reply).all()),
+    );
+    expect(new Set(texts).size).toBe(1);
+    const record = await sidecar.recordWhere((each) => each.user === user && !each.replayed);
+    const repeats = sidecar.records().filter((each) => each.user === user && each.replayed);
+    expect(repeats).toHaveLength(2);
+    for (const each of repeats)
+      expect(each).toMatchObject({ inputTokens: 0, costNanoUsd: 0, savedNanoUsd: cost });
+    check(`join ${kind}`, reserved, before - (await level()), stated, record);
+    expect(first.calls).toHaveLength(calls + 2);
+    settledOnce();
+  });
+
+  test('drain', async () => {
+    const before = await level();
+    const at = first.calls.length;
+    first.answer((call) => opens(call, wire, true, half));
+    const [sent, user] = begin(true);
+    const call = await first.call(at);
+    await (await sent.reply).sees(JSON.stringify(last).slice(1, -1));
+    const reserved = before - (await level());
+    const settled = ledger.settled.length;
+    const end = (await sent.reply).all();
+    await sidecar.stop();
+    expect(await end).toContain('draining');
+    // No limit can be asked any more, so it is the permit that is looked at.
+    const [paid] = ledger.settled.slice(settled);
+    const record = await recordOf(user);
+    check('drain (stream)', reserved, paid?.tokens ?? Number.NaN, counted(call, half.join('')), record);
+    settledOnce();
+  });
+});
