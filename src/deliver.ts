@@ -27,6 +27,7 @@ export function deliverStored(
     replayed ? 'sidegate; detail=replay' : 'sidegate; hit',
   );
   if (replayed) headers.push('idempotent-replayed', 'true');
+  if (!stored.stream) headers.push('x-sidegate-cost-usd', dollars(0));
   const keep = replayed ? null : stored;
   passage.close({
     status: stored.status,
@@ -127,7 +128,10 @@ function addRetryAfter({ target, headers: given }: AttemptReply, nowMs: number, 
   if (given['retry-after-ms'] === undefined) headers.push('retry-after-ms', String(waitMs));
 }
 
+/** Without an exponent, to the nano-dollar. */
+const dollars = (nanoUsd: number): string => (nanoUsd / 1e9).toFixed(9);
+
 /** What a reply cost, where that is certain: stated by the provider, and priced. */
 function addCost({ usage, costNanoUsd, priced }: Bill, headers: string[]): void {
-  if (priced && usage.known) headers.push('x-sidegate-cost-usd', (costNanoUsd / 1e9).toFixed(9));
+  if (priced && usage.known) headers.push('x-sidegate-cost-usd', dollars(costNanoUsd));
 }
