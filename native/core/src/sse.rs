@@ -317,6 +317,7 @@ impl Scanner {
         let trimmed = data.trim_ascii();
         if trimmed.is_empty() || trimmed == b"[DONE]" {
             self.facts.state |= if trimmed.is_empty() { 0 } else { state::END };
+            self.forget_counted();
             self.facts.events = self.facts.events.saturating_add(1);
             return Fate::Forward;
         }
@@ -333,8 +334,16 @@ impl Scanner {
         }
     }
 
+    /// Text whose tokens the provider has stated by the end need not be counted.
+    fn forget_counted(&mut self) {
+        if self.facts.state & state::END != 0 && self.facts.usage.output.is_some_and(|tokens| tokens > 0) {
+            self.text = Vec::new();
+        }
+    }
+
     fn learn(&mut self, reading: &Reading) -> Fate {
         self.facts.add(reading);
+        self.forget_counted();
         let usage_only = self.dialect == Dialect::OpenAi && reading.choices_empty && reading.usage_seen;
         if self.strip_usage && usage_only {
             self.facts.stripped = self.facts.stripped.saturating_add(1);
