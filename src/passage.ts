@@ -6,7 +6,7 @@ import { type Bill, bill, isStated, learn, nothingBilled } from './count/usage.t
 import type { Refusal } from './errors.ts';
 import type { Exchange, Identity, ModelRequest, StoredReply, WholeReply } from './exchange.ts';
 import type { Stages } from './gateway.ts';
-import type { Permit } from './limit/limit.ts';
+import type { Permit } from './limit/permit.ts';
 import { type CacheUse, createRecord, type Outcome } from './observe/record.ts';
 import type { Claim } from './replay/replay.ts';
 import { refusalReply } from './respond.ts';
@@ -100,7 +100,7 @@ export class Passage {
 
   #settle(closing: Closing, billed: Bill, counts: Counts | null, nowMs: number): void {
     const { stages, trail, identity, request } = this;
-    this.permit?.settle(billed.usage, billed.costNanoUsd);
+    this.permit?.settle(billed.usage, billed.priced ? billed.costNanoUsd : null);
     if (request !== null) learn(request, this.#billed(), stages.estimator, counts);
     for (const charge of billed.charges) stages.charge(identity?.tenant ?? '', charge);
     const tried = trail === null ? {} : { attempts: trail.calls, tried: trail.text };

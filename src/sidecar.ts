@@ -5,12 +5,15 @@ import type { AttemptDeps } from './attempt/attempt.ts';
 import { createProvider, type Provider } from './attempt/connection.ts';
 import { createKeyring } from './authenticate/authenticate.ts';
 import { createCache } from './cache/cache.ts';
+import { createCatalog } from './catalog/catalog.ts';
 import type { Config } from './config/schema.ts';
 import { createTokenCounter } from './count/counter.ts';
 import { Refusal } from './errors.ts';
 import { handle, type Stages } from './gateway.ts';
 import { createEstimator } from './limit/estimate.ts';
 import { createLimiter } from './limit/limit.ts';
+import { createNotices } from './limit/notices.ts';
+import { budgetTables, readBudgets, saveBudgets } from './limit/saved.ts';
 import { type Listener, listen } from './listen.ts';
 import { listModels } from './models.ts';
 import { breaker } from './native.ts';
@@ -22,6 +25,7 @@ import { createReplay } from './replay/replay.ts';
 import type { TargetHealth } from './route/plan.ts';
 import { createRouteTable, modelNames } from './route/route.ts';
 import { createScrubPolicy } from './scrub/inspect.ts';
+import { openStore } from './store/database.ts';
 
 /** A running sidecar. */
 export interface Sidecar {
@@ -56,7 +60,6 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
   const { clock } = world;
   const health = new Map<string, TargetHealth>();
   const estimator = createEstimator();
-  const limiter = createLimiter(first.limits, estimator, clock);
   const cache = createCache(first.cache);
   const replay = createReplay(first.replay, clock);
   const randomKey = randomBytes(32);
@@ -64,7 +67,10 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
   let ready = false;
   let listener: Listener | null = null;
 
+  const store = first.store.path === undefined ? null : await openStore(first.store.path, [budgetTables]);
+
   const metrics = createMetrics({
+    limitScopes: () => limiter.scopes,
     inFlight: () => listener?.inFlight ?? 0,
     cacheEntries: () => cache.size,
     cacheBytes: () => cache.bytes,
@@ -73,6 +79,21 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
   });
 
   const counter = createTokenCounter(first.count, metrics.count);
+
+  const limiter = createLimiter(first, {
+    ...world,
+    estimator,
+    onEvent: createNotices(log, metrics.limit, clock),
+    saved: store === null ? [] : readBudgets(store, world.wallClock()),
+  });
+  const saved =
+    store === null
+      ? null
+      : saveBudgets(store, limiter.changed, first.store.flushMs, (reason) =>
+          reason === null
+            ? log.info('budgets are written to the store again')
+            : log.error({ reason }, 'budgets could not be written to the store; it is tried again'),
+        );
 
   const attemptDeps = (config: Config): AttemptDeps => ({
     ...world,
@@ -95,7 +116,8 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
       health.set(label, kept);
       return kept;
     };
-    const routes = createRouteTable(config.routes, providers, healthOf);
+    const catalog = createCatalog(config.providers, config.catalog.models, world.wallClock());
+    const routes = createRouteTable(config.routes, providers, healthOf, catalog);
     forgetHealth(health, config);
     const { digestKey } = config.observe;
     return {
@@ -156,7 +178,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
     async reload(config) {
       const next = await build(config);
       const fixed = restartNeeded(stages.config, config);
-      limiter.update(config.limits, clock());
+      limiter.update(config);
       cache.update(config.cache);
       replay.update(config.replay);
       counter.update(config.count);
@@ -182,6 +204,9 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
       open.close();
       admin.close();
       await upstreams.close();
+      saved?.close();
+      store?.close();
+      limiter.close();
     },
   };
 }
@@ -191,6 +216,9 @@ function restartNeeded(before: Config, after: Config): string[] {
   const fixed: string[] = [];
   for (const key of ['host', 'port', 'socket', 'bodyTimeoutMs'] as const) {
     if (before.listen[key] !== after.listen[key]) fixed.push(`listen.${key}`);
+  }
+  for (const key of ['path', 'flushMs'] as const) {
+    if (before.store[key] !== after.store[key]) fixed.push(`store.${key}`);
   }
   for (const key of ['host', 'port'] as const) {
     if (before.admin[key] !== after.admin[key]) fixed.push(`admin.${key}`);

@@ -4,22 +4,31 @@ import { type Config, configSchema } from '../src/config/schema.ts';
 import { Refusal } from '../src/errors.ts';
 import type { Identity, ModelRequest, Usage } from '../src/exchange.ts';
 import { createEstimator } from '../src/limit/estimate.ts';
-import { createLimiter, type Permit } from '../src/limit/limit.ts';
+import { createLimiter } from '../src/limit/limit.ts';
+import type { Permit } from '../src/limit/permit.ts';
 import { type Asking, type Gate, startGate } from './gate.ts';
 import { statedUsage, wires } from './replies.ts';
-import { sampleIdentity, sampleRequest } from './samples.ts';
+import { sampleAsking, sampleIdentity, sampleRequest } from './samples.ts';
 import { answers, refuses, resets, type Script } from './upstream.ts';
 
 type Limit = Parameters<typeof configSchema.parse>[0];
-const settings = (limits: Limit): Config['limits'] => configSchema.parse({ limits }).limits;
+const settings = (limits: Limit): Config => configSchema.parse({ limits });
 
 /** A limiter with a clock that stands still until it is set. */
 function stage(limits: Limit) {
   const time = { nowMs: 0 };
   const estimator = createEstimator();
-  const limiter = createLimiter(settings(limits), estimator, () => time.nowMs);
+  const limiter = createLimiter(settings(limits), {
+    estimator,
+    clock: () => time.nowMs,
+    wallClock: () => time.nowMs,
+    onEvent: () => {},
+  });
   const admit = (request: Partial<ModelRequest> & { text?: string } = {}, identity: Partial<Identity> = {}) =>
-    limiter.admit(sampleIdentity(identity), sampleRequest(request), time.nowMs);
+    limiter.admit(
+      sampleAsking({ identity: sampleIdentity(identity), request: sampleRequest(request) }),
+      time.nowMs,
+    );
   return { time, limiter, estimator, admit };
 }
 
@@ -70,7 +79,7 @@ describe('one bucket', () => {
   test('tenants have one each, and a limit of one tenant is no one else’s', () => {
     const { admit } = stage([
       { name: 'each', capacity: 1, refillPerSecond: 1 },
-      { name: 'only-beta', tenant: 'beta', capacity: 1, refillPerSecond: 1 },
+      { name: 'only-beta', match: { tenant: 'beta' }, capacity: 1, refillPerSecond: 1 },
     ]);
     granted(admit());
     expect(refused(admit()).message).toContain('limit "each" of tenant "acme"');
@@ -87,7 +96,7 @@ describe('one bucket', () => {
     [49_999, 100],
   ])('%i characters cost %i of a bucket that counts each 500', (textCharacters, cost) => {
     const { admit } = stage([
-      { name: 'c', unit: 'characters', per: 500, capacity: 100, refillPerSecond: 10 },
+      { name: 'c', unit: 'characters', unitSize: 500, capacity: 100, refillPerSecond: 10 },
     ]);
     expect(header(granted(admit({ textCharacters })).headers, 'ratelimit')).toBe(`"c";r=${100 - cost}`);
   });
@@ -96,10 +105,10 @@ describe('one bucket', () => {
     const { admit, limiter } = stage(requests);
     granted(admit());
     granted(admit());
-    limiter.update(settings([{ name: 'rpm', capacity: 10, refillPerSecond: 2 }]), 0);
+    limiter.update(settings([{ name: 'rpm', capacity: 10, refillPerSecond: 2 }]));
     granted(admit());
     refused(admit());
-    limiter.update(settings([]), 0);
+    limiter.update(settings([]));
     granted(admit());
   });
 });
@@ -124,7 +133,7 @@ describe('headers', () => {
   });
 
   test('what can never pass is refused without a time to come back, and is not retried', () => {
-    const { admit } = stage([{ name: 'c', unit: 'characters', per: 1, capacity: 10, refillPerSecond: 1 }]);
+    const { admit } = stage([{ name: 'c', unit: 'characters', capacity: 10, refillPerSecond: 1 }]);
     const refusal = refused(admit({ textCharacters: 11 }));
     expect(refusal.code).toBe('request_too_costly');
     expect(refusal.retryAfterMs).toBeNull();
@@ -146,7 +155,7 @@ describe('several buckets', () => {
     const { admit, limiter } = stage(limits);
     granted(admit());
     for (let i = 0; i < 10; i++) expect(refused(admit()).message).toContain('"narrow"');
-    limiter.update(settings([wide]), 0);
+    limiter.update(settings([wide]));
     granted(admit());
     granted(admit());
     expect(refused(admit()).message).toContain('"wide"');

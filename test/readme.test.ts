@@ -23,7 +23,7 @@ const sorted = (names: Iterable<string>): string[] => [...names].sort();
 let sidecar: TestSidecar;
 beforeAll(async () => {
   sidecar = await startTestSidecar({
-    limits: [{ name: 'all', capacity: 100, refillPerSecond: 100 }],
+    limits: [{ name: 'all', capacity: 100, refillPerSecond: 100, softShare: 0.001 }],
     providers: { sim: { preset: 'simulator' }, 'sim-anthropic': { preset: 'simulator-anthropic' } },
     routes: [{ model: 'sim', targets: [{ provider: 'sim' }, { provider: 'sim-anthropic' }] }],
   });
@@ -142,7 +142,13 @@ describe('endpoints', () => {
 describe('metrics', () => {
   /** What traffic through a simulator doesn't bring about: prices, and replies that state no usage. */
   async function rare(): Promise<string> {
-    const gauges = { inFlight: () => 0, cacheEntries: () => 0, cacheBytes: () => 0, breakers: () => [] };
+    const gauges = {
+      inFlight: () => 0,
+      cacheEntries: () => 0,
+      cacheBytes: () => 0,
+      breakers: () => [],
+      limitScopes: () => 0,
+    };
     const metrics = createMetrics(gauges);
     const record = createRecord(
       { id: '', startedMs: 0, endpoint: { name: '' } },

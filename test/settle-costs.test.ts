@@ -1,24 +1,13 @@
 /** What requests cost, where a user sees it: in headers, log lines and metrics. */
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { labelOf, metricIn, spawnChain, startChain } from './chain.ts';
-import { statedUsage, type Wire, wires } from './replies.ts';
+import { statedUsage, testModel, type Wire, wires } from './replies.ts';
 import { silent } from './settle-ways.ts';
 import { answers } from './upstream.ts';
 
-const price = vi.hoisted(() => ({ input: 3000, cachedInput: 300, cacheWrite: 3750, output: 15_000 }));
-/** Changed by a test before it starts its sidecar. */
-const facts = vi.hoisted(() => ({ priced: true }));
-
-vi.mock('../src/catalog/facts.ts', async (original) => {
-  const real = await original<typeof import('../src/catalog/facts.ts')>();
-  const { unknownFacts } = real;
-  return {
-    ...real,
-    get unknownFacts() {
-      return { ...unknownFacts, price: facts.priced ? price : null };
-    },
-  };
-});
+/** Nano-dollars a token. */
+const price = { input: 3000, output: 15_000 };
+const catalog = { models: [{ model: testModel, inputUsdPerMTok: 3, outputUsdPerMTok: 15 }] };
 
 const json = { 'content-type': 'application/json' };
 const nanoUsd = statedUsage.inputTokens * price.input + statedUsage.outputTokens * price.output;
@@ -27,8 +16,7 @@ describe.each(wires)('$name', (wire: Wire) => {
   const labels = { tenant: 'test', target: labelOf(0) };
 
   test('the header, the line and the metrics agree; a hit costs nothing and says what it saved', async () => {
-    facts.priced = true;
-    const chain = await startChain(wire, [[answers(wire, 'ok')]], { cache: { enabled: true } });
+    const chain = await startChain(wire, [[answers(wire, 'ok')]], { cache: { enabled: true }, catalog });
     const first = await chain.ask();
     expect(Number(first.headers['x-sidegate-cost-usd'])).toBe(nanoUsd / 1e9);
     expect(chain.records()[0]).toMatchObject({
@@ -51,7 +39,6 @@ describe.each(wires)('$name', (wire: Wire) => {
   });
 
   test('a model without a price is seen to have none', async () => {
-    facts.priced = false;
     const chain = await startChain(wire, [[answers(wire, 'ok')]]);
     expect((await chain.ask()).headers['x-sidegate-cost-usd']).toBeUndefined();
     expect(chain.records()[0]).toMatchObject({ costNanoUsd: 0, priced: false });
@@ -61,17 +48,20 @@ describe.each(wires)('$name', (wire: Wire) => {
   });
 
   test('what a first target used before its fallback answered is its own', async () => {
-    facts.priced = true;
-    const chain = await startChain(wire, [
+    const chain = await startChain(
+      wire,
       [
-        (call) => {
-          call.streamHead();
-          call.write(wire.opening);
-          call.cut();
-        },
+        [
+          (call) => {
+            call.streamHead();
+            call.write(wire.opening);
+            call.cut();
+          },
+        ],
+        [answers(wire, 'ok')],
       ],
-      [answers(wire, 'ok')],
-    ]);
+      { catalog },
+    );
     await chain.ask({ stream: true });
     const record = await chain.recordWhere(({ target }) => target === labelOf(1));
     const text = await chain.metrics();
@@ -86,8 +76,9 @@ describe.each(wires)('$name', (wire: Wire) => {
   });
 
   test('the header waits for no tokenizer: where the provider states nothing there is none', async () => {
-    facts.priced = true;
-    const chain = await startChain(wire, [[(call) => call.whole(200, json, silent(wire.whole('ok')))]]);
+    const chain = await startChain(wire, [[(call) => call.whole(200, json, silent(wire.whole('ok')))]], {
+      catalog,
+    });
     const reply = await chain.ask();
     expect(reply.status).toBe(200);
     expect(reply.headers['x-sidegate-cost-usd']).toBeUndefined();

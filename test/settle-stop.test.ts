@@ -24,7 +24,13 @@ vi.mock('../src/limit/limit.ts', async (original) => {
           budget.asked += 1;
           return tokens > budget.tokens ? 'stop' : 'go';
         };
-        return { ...permit, stream };
+        return {
+          headers: permit.headers,
+          waitMs: permit.waitMs,
+          stream,
+          release: () => permit.release(),
+          settle: (usage, nanoUsd) => permit.settle(usage, nanoUsd),
+        };
       },
     };
   };

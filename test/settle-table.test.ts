@@ -23,7 +23,10 @@ import {
 import { startTestSidecar, type TestSidecar } from './sidecar.ts';
 import { answers, refuses, startUpstream, type Upstream } from './upstream.ts';
 
-const ledger = vi.hoisted(() => ({ admitted: 0, settled: [] as { tokens: number; costNanoUsd: number }[] }));
+const ledger = vi.hoisted(() => ({
+  admitted: 0,
+  settled: [] as { tokens: number; costNanoUsd: number | null }[],
+}));
 
 // Counts how often permits are settled; the limiter itself stays as it is.
 vi.mock('../src/limit/limit.ts', async (original) => {
@@ -37,7 +40,10 @@ vi.mock('../src/limit/limit.ts', async (original) => {
         if (permit instanceof Refusal) return permit;
         ledger.admitted += 1;
         return {
-          ...permit,
+          headers: permit.headers,
+          waitMs: permit.waitMs,
+          stream: (tokens) => permit.stream(tokens),
+          release: () => permit.release(),
           settle(usage, costNanoUsd) {
             ledger.settled.push({ tokens: usage.inputTokens + usage.outputTokens, costNanoUsd });
             permit.settle(usage, costNanoUsd);
@@ -49,11 +55,9 @@ vi.mock('../src/limit/limit.ts', async (original) => {
   return { ...real, createLimiter };
 });
 
-const price = vi.hoisted(() => ({ input: 3000, cachedInput: 300, cacheWrite: 3750, output: 15_000 }));
-vi.mock('../src/catalog/facts.ts', async (original) => {
-  const real = await original<typeof import('../src/catalog/facts.ts')>();
-  return { ...real, unknownFacts: { ...real.unknownFacts, price } };
-});
+/** Nano-dollars a token. */
+const price = { input: 3000, output: 15_000 };
+const catalog = { models: [{ model: testModel, inputUsdPerMTok: 3, outputUsdPerMTok: 15 }] };
 
 interface Row {
   readonly way: string;
@@ -89,6 +93,7 @@ describe.each(wires)('$name', (wire) => {
         { model: testModel, targets: [{ provider: 'first' }, { provider: 'second' }] },
         { model: 'probe', targets: [{ provider: 'probe' }] },
       ],
+      catalog,
       attempt: { retriesMax: 0, breaker: { failures: 1000 } },
     });
   });
