@@ -3,7 +3,6 @@ import { describe, expect, test } from 'vitest';
 import { labelOf, metricIn, spawnChain, startChain } from './chain.ts';
 import { statedUsage, testModel, type Wire, wires } from './replies.ts';
 import { silent } from './settle-ways.ts';
-import type { ConfigInput } from './sidecar.ts';
 import { answers } from './upstream.ts';
 
 /** Nano-dollars a token. */

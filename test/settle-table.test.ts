@@ -45,8 +45,7 @@ vi.mock('../src/limit/limit.ts', async (original) => {
           stream: (tokens) => permit.stream(tokens),
           release: () => permit.release(),
           settle(usage, costNanoUsd) {
-            const tokens = usage.inputTokens + usage.outputTokens;
-            ledger.settled.push({ tokens, costNanoUsd: costNanoUsd ?? Number.NaN });
+            ledger.settled.push({ tokens: usage.inputTokens + usage.outputTokens, costNanoUsd });
             permit.settle(usage, costNanoUsd);
           },
         };
@@ -84,7 +83,6 @@ describe.each(wires)('$name', (wire) => {
     probe = await startUpstream(refuses(openaiWire.error(400, 'only the level is asked for')));
     sidecar = await startTestSidecar({
       listen: { drainMs: 100 },
-      catalog: { models: [{ model: '*', inputUsdPerMTok: 3, outputUsdPerMTok: 15 }] },
       limits: [{ name: 'tokens', unit: 'tokens', capacity: 1e9, refillPerSecond: 1e-6 }],
       providers: {
         first: { dialect: wire.name, baseUrl: first.baseUrl },

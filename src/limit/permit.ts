@@ -45,10 +45,6 @@ const noHolds: readonly number[] = [];
 /** Filled and read within one call. */
 let entries = new Float64Array(16 * settleSize);
 
-function makeRoom(count: number): void {
-  if (entries.length < count * settleSize) entries = new Float64Array(count * settleSize);
-}
-
 export class HeldPermit implements Permit {
   readonly headers: readonly string[];
   readonly waitMs: number;
@@ -144,7 +140,7 @@ export class HeldPermit implements Permit {
     const { table, clock, onCrossed } = this.#deps;
     const { scopes } = this.#applied;
     const { held, heldAt } = this.#applied.rules;
-    makeRoom(held.length);
+    if (entries.length < held.length * settleSize) entries = new Float64Array(held.length * settleSize);
     for (let i = 0; i < held.length; i++) {
       const from = i * holdSize;
       const to = i * settleSize;
