@@ -1,7 +1,7 @@
 /** The way out: counts, restores and keeps a reply, and closes the request when its last byte is known. */
 import type { AttemptReply } from './attempt/attempt.ts';
 import type { AnswerStream } from './attempt/follow.ts';
-import { costNanoUsd } from './catalog/facts.ts';
+import { costNanoUsd as priceOf } from './catalog/facts.ts';
 import type { Reply, StoredReply, StreamReply, Usage } from './exchange.ts';
 import type { ReplyFacts } from './native.ts';
 import { countUsage } from './observe/usage.ts';
@@ -71,8 +71,8 @@ export function deliverAnswer(answer: AttemptReply, vault: Vault | null, passage
     const usage = countUsage(requestOf(passage), facts, true, stages.estimator);
     const keep: StoredReply = { status, contentType: type, body, stream: false, target: target.label, usage };
     const cacheable = mayCache(facts, exchange.endpoint.name === 'embeddings');
-    const nanoUsd = costOf(target, usage);
-    passage.close({ status, target: target.label, usage, nanoUsd, upstreamMs, keep, cacheable });
+    const costNanoUsd = costOf(target, usage);
+    passage.close({ status, target: target.label, usage, costNanoUsd, upstreamMs, keep, cacheable });
   }
   return { kind: 'whole', status, headers, body: vault === null ? body : restoreBody(body, vault) };
 }
@@ -102,7 +102,7 @@ function deliverStream(
       error: stream.refusal !== null && !stream.aborted ? stream.refusal.code : '',
       target,
       usage,
-      nanoUsd: costOf(stream.target, usage),
+      costNanoUsd: costOf(stream.target, usage),
       upstreamMs,
       abandoned: stream.aborted,
       keep:
@@ -159,7 +159,7 @@ function collector(maxBytes: number): Collector {
 
 /** Nano-dollars of a reply; null: its model has no known price. */
 const costOf = ({ facts: { price } }: Target, usage: Usage): number | null =>
-  price === null ? null : costNanoUsd(price, usage);
+  price === null ? null : priceOf(price, usage);
 
 /** Only complete, successful, plain answers: never tool calls, refusals or truncated text. */
 function mayCache(facts: ReplyFacts, embeddings: boolean): boolean {

@@ -23,7 +23,7 @@ export interface Closing extends Outcome {
   /** It may answer others as well. */
   readonly cacheable?: boolean;
   /** What the provider charges for it, nano-dollars; null: the model has no known price. */
-  readonly nanoUsd?: number | null;
+  readonly costNanoUsd?: number | null;
 }
 
 /** Recorded for a client that left before it had a reply; nginx' number, since HTTP has none. */
@@ -66,7 +66,10 @@ export class Passage {
     const nowMs = stages.clock();
     const keep = closing.keep ?? null;
     // What has no usage has no cost: it was answered from memory, refused, or never answered.
-    this.permit?.settle(closing.usage ?? noUsage, closing.nanoUsd === undefined ? 0 : closing.nanoUsd);
+    this.permit?.settle(
+      closing.usage ?? noUsage,
+      closing.costNanoUsd === undefined ? 0 : closing.costNanoUsd,
+    );
     this.claim?.finish(keep);
     if (keep !== null && closing.cacheable === true && this.cacheKey !== null)
       stages.cache.put(this.cacheKey, keep, nowMs);

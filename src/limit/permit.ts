@@ -18,11 +18,13 @@ export interface Permit {
    * @param outputTokens so far, all choices together
    */
   stream(outputTokens: number): 'go' | 'stop';
+  /** The work is over: frees what is held only as long as it goes on. `settle` follows, perhaps later. */
+  release(): void;
   /**
    * Ends the hold with what was really used; later calls do nothing.
-   * @param nanoUsd what the reply costs; null: its model has no known price
+   * @param costNanoUsd what the reply costs; null: its model has no known price
    */
-  settle(usage: Usage, nanoUsd: number | null): void;
+  settle(usage: Usage, costNanoUsd: number | null): void;
 }
 
 /** What a permit needs of its limiter. */
@@ -117,7 +119,19 @@ export class HeldPermit implements Permit {
     return true;
   }
 
-  settle(usage: Usage, nanoUsd: number | null): void {
+  release(): void {
+    const { held } = this.#applied.rules;
+    for (let i = 0; i < held.length; i++) {
+      if ((held[i] as Rule).unit !== 'concurrency') continue;
+      const holds = [...this.#holds];
+      const id = holds[i * holdSize] ?? 0;
+      holds[i * holdSize] = 0;
+      this.#holds = holds;
+      meter.settle(this.#deps.table, Float64Array.of(id, 1, 0, 0), 1, this.#deps.clock());
+    }
+  }
+
+  settle(usage: Usage, costNanoUsd: number | null): void {
     const holds = this.#holds;
     this.#holds = noHolds;
     if (holds.length === 0) return;
@@ -131,7 +145,7 @@ export class HeldPermit implements Permit {
       const reserved = holds[from + 1] as number;
       entries[to] = holds[from] as number;
       entries[to + 1] = reserved;
-      entries[to + 2] = chargeOf(held[i] as Rule, usage, nanoUsd) ?? reserved;
+      entries[to + 2] = chargeOf(held[i] as Rule, usage, costNanoUsd) ?? reserved;
       entries[to + 3] = holds[from + 2] as number;
     }
     meter.settle(table, entries, held.length, clock());
@@ -141,4 +155,10 @@ export class HeldPermit implements Permit {
 }
 
 /** Where no limit applies. */
-export const freePermit: Permit = { headers: [], waitMs: 0, stream: () => 'go', settle: () => {} };
+export const freePermit: Permit = {
+  headers: [],
+  waitMs: 0,
+  stream: () => 'go',
+  release: () => {},
+  settle: () => {},
+};
