@@ -22,9 +22,9 @@ export interface Permit {
   release(): void;
   /**
    * Ends the hold with what was really used; later calls do nothing.
-   * @param nanoUsd what the reply costs; null: its model has no known price
+   * @param costNanoUsd what the reply costs; null: its model has no known price
    */
-  settle(usage: Usage, nanoUsd: number | null): void;
+  settle(usage: Usage, costNanoUsd: number | null): void;
 }
 
 /** What a permit needs of its limiter. */
@@ -133,7 +133,7 @@ export class HeldPermit implements Permit {
     if (ended.length > 0) meter.settle(table, Float64Array.from(ended), ended.length / settleSize, clock());
   }
 
-  settle(usage: Usage, nanoUsd: number | null): void {
+  settle(usage: Usage, costNanoUsd: number | null): void {
     const holds = this.#holds;
     this.#holds = noHolds;
     if (holds.length === 0) return;
@@ -147,7 +147,7 @@ export class HeldPermit implements Permit {
       const reserved = holds[from + 1] as number;
       entries[to] = holds[from] as number;
       entries[to + 1] = reserved;
-      entries[to + 2] = chargeOf(held[i] as Rule, usage, nanoUsd) ?? reserved;
+      entries[to + 2] = chargeOf(held[i] as Rule, usage, costNanoUsd) ?? reserved;
       entries[to + 3] = holds[from + 2] as number;
     }
     meter.settle(table, entries, held.length, clock());
