@@ -1,5 +1,6 @@
 /** What one request holds while it is at work, and lets go of exactly once when it is over. */
 import type { Trail } from './attempt/trail.ts';
+import type { Priority } from './batch/priority.ts';
 import type { CacheKey } from './cache/cache.ts';
 import type { Refusal } from './errors.ts';
 import {
@@ -35,13 +36,23 @@ export class Passage {
   cacheKey: CacheKey | null = null;
   cacheUse: CacheUse = 'bypass';
   trail: Trail | null = null;
+  priority: Priority = 'interactive';
+  queuedMs = 0;
   readonly exchange: Exchange;
   readonly stages: Stages;
   #closed = false;
+  /** Since when it is at work; null: it isn't yet. */
+  #atWorkMs: number | null = null;
 
   constructor(exchange: Exchange, stages: Stages) {
     this.exchange = exchange;
     this.stages = stages;
+  }
+
+  /** It is at work from now on: providers are asked. */
+  begin(nowMs: number): void {
+    this.#atWorkMs = nowMs;
+    if (this.priority === 'interactive') this.stages.batch.begin();
   }
 
   /** Ends the request with a refusal. */
@@ -63,12 +74,14 @@ export class Passage {
     const { stages, trail } = this;
     const nowMs = stages.clock();
     const keep = closing.keep ?? null;
+    const { priority, queuedMs } = this;
+    if (this.#atWorkMs !== null) stages.batch.end(priority, closing.status, nowMs - this.#atWorkMs);
     this.permit?.settle(closing.usage ?? noUsage);
     this.claim?.finish(keep);
     if (keep !== null && closing.cacheable === true && this.cacheKey !== null)
       stages.cache.put(this.cacheKey, keep, nowMs);
     const tried = trail === null ? {} : { attempts: trail.calls, tried: trail.text };
-    const outcome = { cache: this.cacheUse, ...tried, ...closing };
+    const outcome = { cache: this.cacheUse, priority, queuedMs, ...tried, ...closing };
     stages.observe(createRecord(this.exchange, this.identity, this.request, outcome, nowMs));
   }
 

@@ -124,6 +124,14 @@ const effects: Readonly<Record<string, () => Promise<void>>> = {
     watch(chain);
     expect((await chain.ask({}, { 'x-sidegate-timeout': '20' })).status).toBe(504);
   },
+  async 'x-sidegate-priority'() {
+    const chain = await chainOf(openaiWire);
+    for (const priority of ['batch', 'interactive']) {
+      await chain.ask({}, { 'x-sidegate-priority': priority });
+      expect(chain.records().at(-1)).toMatchObject({ priority, status: 200 });
+    }
+    expect((await chain.ask({}, { 'x-sidegate-priority': 'soon' })).status).toBe(400);
+  },
   async 'x-sidegate-restart'() {
     const wire = openaiWire;
     for (const [headers, text] of [

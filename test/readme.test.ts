@@ -21,7 +21,11 @@ let sidecar: TestSidecar;
 beforeAll(async () => {
   sidecar = await startTestSidecar({
     limits: [{ name: 'all', capacity: 100, refillPerSecond: 100 }],
-    providers: { sim: { preset: 'simulator' }, 'sim-anthropic': { preset: 'simulator-anthropic' } },
+    providers: {
+      sim: { preset: 'simulator', engine: 'vllm' },
+      'sim-anthropic': { preset: 'simulator-anthropic' },
+    },
+    batch: { queueMaxBytes: 1024 },
     routes: [{ model: 'sim', targets: [{ provider: 'sim' }, { provider: 'sim-anthropic' }] }],
   });
 });
@@ -157,6 +161,12 @@ describe('metrics', () => {
   test('are those of a scrape, with their labels', async () => {
     const body = { model: 'sim', messages: [{ role: 'user', content: 'Write to alice@example.com' }] };
     expect((await ask(sidecar.url, '/v1/chat/completions', { body })).status).toBe(200);
+    const batch = { 'x-sidegate-priority': 'batch', 'cache-control': 'no-cache' };
+    expect((await ask(sidecar.url, '/v1/chat/completions', { body, headers: batch })).status).toBe(200);
+    const large = { ...body, user: 'x'.repeat(2000) };
+    expect((await ask(sidecar.url, '/v1/chat/completions', { body: large, headers: batch })).status).toBe(
+      503,
+    );
     sidecar.sidecar.reloadRefused();
     const found = await scraped();
     const rows = readme

@@ -36,6 +36,7 @@ export function sampleExchange({
     cancellation: new Cancellation(),
     startedMs: 0,
     detach: () => {},
+    park: () => {},
   };
 }
 

@@ -20,7 +20,8 @@ export function recordLine(r: ExchangeRecord, wallMs: number): string {
     `"attempts":${r.attempts},"tried":${quoted(r.tried)},"inputTokens":${r.inputTokens},` +
     `"outputTokens":${r.outputTokens},"cachedInputTokens":${r.cachedInputTokens},"usageKnown":${r.usageKnown},` +
     `"abandoned":${r.abandoned},"emails":${r.emails},"cards":${r.cards},"digest":"${r.digest}",` +
-    `"durationMs":${r.durationMs},"upstreamMs":${r.upstreamMs}}\n`
+    `"priority":"${r.priority}","durationMs":${r.durationMs},"queuedMs":${r.queuedMs},` +
+    `"upstreamMs":${r.upstreamMs}}\n`
   );
 }
 
