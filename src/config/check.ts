@@ -2,6 +2,7 @@
 import type { z } from 'zod';
 import { presets } from '../providers/presets.ts';
 import type { DialectName } from '../providers/provider.ts';
+import { checkBatch } from './check-batch.ts';
 import { didYouMean, type Finding, type Path, pathText } from './faults.ts';
 import type { Show } from './issues.ts';
 import { configSchema } from './schema.ts';
@@ -35,7 +36,7 @@ type DraftProvider = NonNullable<NonNullable<Draft['providers']>[string]>;
 const absent = (holder: object | undefined, key: string): boolean =>
   holder === undefined || !Object.hasOwn(holder, key);
 
-interface Report {
+export interface Report {
   fault(path: Path, message: string, at?: 'value' | 'key'): void;
   warn(path: Path, message: string): void;
   readonly show: Show;
@@ -55,6 +56,7 @@ export function checkDraft(draft: Draft, show: Show): { faults: Finding[]; warni
   checkLimits(draft, report);
   checkProviders(draft, report);
   checkRoutes(draft, report);
+  checkBatch(draft, report);
   const { backoffBaseMs, backoffMaxMs } = { ...configSchema.parse({}).attempt, ...draft.attempt };
   if (backoffBaseMs !== undefined && backoffMaxMs !== undefined && backoffBaseMs > backoffMaxMs) {
     const message = `${backoffBaseMs} is more than backoffMaxMs, ${backoffMaxMs}`;
