@@ -1,10 +1,12 @@
 /**
- * Batch requests by the thousand beside interactive traffic, on real sockets. Three processes, so that none has more
- * than one end of the waiting connections: the sidecar, the batch clients, and this one with the provider and the
- * interactive client. Interactive latency is taken before, during and after, in the same run.
+ * Batch requests by the thousand beside interactive traffic, on real sockets. The sidecar, the batch clients, and the
+ * provider with the interactive client are a process each, so that none has more than one end of the waiting connections.
+ * A second sidecar without batch requests gets every other interactive request, so that whatever else the machine does
+ * is in both numbers.
  */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
 import { Agent, request } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import type { ExchangeRecord } from '../src/observe/record.ts';
@@ -35,9 +37,17 @@ export interface Phase {
   readonly ownMs: number[];
 }
 
+export interface Beside {
+  readonly batch: Phase;
+  readonly none: Phase;
+}
+
 export interface BatchResult {
+  /** Before and after the batch requests. */
   readonly quiet: Phase;
-  readonly beside: Phase;
+  /** While they come, and while the full queue is drained: beside them, and in a sidecar that has none. */
+  readonly filling: Beside;
+  readonly draining: Beside;
   readonly interactiveFailed: number;
   readonly told: readonly Told[];
   /** Most requests that waited at once, as the metric says. */
@@ -47,11 +57,12 @@ export interface BatchResult {
   /** Most batch calls that were at the provider at once. */
   readonly batchAtOnceMax: number;
   readonly records: readonly ExchangeRecord[];
-  readonly drainMs: number;
+  /** From the first batch request to the last answer. */
+  readonly tookMs: number;
   readonly residentBytesMax: number;
 }
 
-const interactiveEveryMs = 20;
+const interactiveEveryMs = 10;
 const keys = ['sk-tenant-0', 'sk-tenant-1', 'sk-interactive'];
 
 /** The value below which this share of them lies. */
@@ -89,8 +100,11 @@ export async function runBatchLoad(load: BatchLoad): Promise<BatchResult> {
     }, load.serviceMs);
   };
   const upstream = await startUpstream(script);
-  const sidecar = await spawnSidecar(configText(load, upstream.baseUrl));
-  const interactive = startInteractive(sidecar.url);
+  const configs = [load.concurrencyMax, 1].map((most) => configText(load, upstream.baseUrl, most));
+  const [full = '', slow = ''] = configs;
+  const sidecar = await spawnSidecar(slow);
+  const twin = await spawnSidecar(full);
+  const interactive = startInteractive(sidecar.url, twin.url);
   try {
     // How long an answer takes is known from the first: deadlines can be judged from the beginning.
     await ask(sidecar.url, openaiWire.path, {
@@ -102,40 +116,54 @@ export async function runBatchLoad(load: BatchLoad): Promise<BatchResult> {
     const beganMs = performance.now();
     let waitingMax = 0;
     let residentBytesMax = 0;
-    const watch = setInterval(async () => {
-      const text = await (await fetch(`${sidecar.adminUrl}/metrics`)).text().catch(() => '');
+    const look = async (): Promise<void> => {
+      const text = await (await fetch(`${sidecar.adminUrl}/metrics`)).text();
       waitingMax = Math.max(waitingMax, metricIn(text, 'sidegate_batch_waiting') ?? 0);
       residentBytesMax = Math.max(residentBytesMax, metricIn(text, 'sidegate_resident_memory_bytes') ?? 0);
-    }, 500);
-    const told = await runClients({
+    };
+    const orders = {
       ...load,
       url: sidecar.url,
       path: openaiWire.path,
       keys: keys.slice(0, 2),
       model: testModel,
+    };
+    let filling = interactive.next();
+    const told = await runClients(orders, async () => {
+      filling = interactive.next();
+      await look();
+      // The queue is full: from now on it drains at full speed.
+      await writeFile(sidecar.configPath, full);
+      sidecar.child.kill('SIGHUP');
     });
-    clearInterval(watch);
-    const drainMs = performance.now() - beganMs;
-    const beside = interactive.next();
+    await look();
+    const tookMs = performance.now() - beganMs;
+    const draining = interactive.next();
     await interactive.spend(load.quietMs);
     const after = interactive.next();
-    const failed = await interactive.stop();
+    const interactiveFailed = await interactive.stop();
     await sidecar.stop();
+    const phase = (parts: readonly (Phase | undefined)[]): Phase => ({
+      tookMs: parts.flatMap((part) => part?.tookMs ?? []),
+      ownMs: parts.flatMap((part) => part?.ownMs ?? []),
+    });
     return {
-      quiet: { tookMs: [...before.tookMs, ...after.tookMs], ownMs: [...before.ownMs, ...after.ownMs] },
-      beside,
-      interactiveFailed: failed,
+      quiet: phase([before[0], after[0]]),
+      filling: { batch: phase([filling[0]]), none: phase([filling[1]]) },
+      draining: { batch: phase([draining[0]]), none: phase([draining[1]]) },
+      interactiveFailed,
       told,
       waitingMax,
       order,
       batchAtOnceMax,
       records: recordsIn(sidecar.output()),
-      drainMs,
+      tookMs,
       residentBytesMax,
     };
   } finally {
     await interactive.stop();
     await sidecar.stop();
+    await twin.stop();
     await upstream.close();
   }
 }
@@ -146,7 +174,7 @@ const recordsIn = (output: string): ExchangeRecord[] =>
     .filter((line) => line.includes('"requestId"'))
     .map((line): ExchangeRecord => JSON.parse(line));
 
-function configText(load: BatchLoad, baseUrl: string): string {
+function configText(load: BatchLoad, baseUrl: string, concurrencyMax: number): string {
   const tenants = ['batch-a', 'batch-b', 'shop'];
   return JSON.stringify({
     listen: { port: 0, drainMs: 0, connectionsMax: load.patient + load.urgent + 1000 },
@@ -159,21 +187,21 @@ function configText(load: BatchLoad, baseUrl: string): string {
       })),
     },
     cache: { enabled: false },
-    batch: { queueMax: load.patient + load.urgent, concurrencyMax: load.concurrencyMax },
+    batch: { queueMax: load.patient + load.urgent, concurrencyMax },
     providers: { own: { dialect: 'openai', baseUrl } },
     routes: [{ model: testModel, targets: [{ provider: 'own' }] }],
   });
 }
 
-/** One request every 20 ms, on connections that are kept. */
-function startInteractive(url: string) {
+/** One request every 10 ms, to each sidecar in turn, on connections that are kept. */
+function startInteractive(...urls: readonly string[]) {
   const agent = new Agent({ keepAlive: true });
-  let phase: Phase = { tookMs: [], ownMs: [] };
+  let phases = urls.map((): Phase => ({ tookMs: [], ownMs: [] }));
   let failed = 0;
+  let count = 0;
   const underWay = new Set<Promise<void>>();
   const body = JSON.stringify({ model: testModel, messages: [{ role: 'user', content: 'Now, please.' }] });
-  const once = (): Promise<void> => {
-    const into = phase;
+  const once = (url: string, into: Phase): Promise<void> => {
     const beganMs = performance.now();
     return new Promise((resolve) => {
       const req = request(new URL(openaiWire.path, url), {
@@ -202,15 +230,18 @@ function startInteractive(url: string) {
     });
   };
   const timer = setInterval(() => {
-    const asked = once().finally(() => underWay.delete(asked));
+    const turn = count++ % urls.length;
+    const [url, phase] = [urls[turn], phases[turn]];
+    if (url === undefined || phase === undefined) return;
+    const asked = once(url, phase).finally(() => underWay.delete(asked));
     underWay.add(asked);
   }, interactiveEveryMs);
   return {
     spend: (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms)),
-    /** Ends a phase, and gives it. */
-    next(): Phase {
-      const ended = phase;
-      phase = { tookMs: [], ownMs: [] };
+    /** Ends a phase, and gives it for each sidecar. */
+    next(): Phase[] {
+      const ended = phases;
+      phases = urls.map(() => ({ tookMs: [], ownMs: [] }));
       return ended;
     },
     async stop(): Promise<number> {
@@ -222,7 +253,8 @@ function startInteractive(url: string) {
   };
 }
 
-function runClients(orders: Orders): Promise<readonly Told[]> {
+/** @param onFilled told once all that can wait have been sent */
+function runClients(orders: Orders, onFilled: () => Promise<void>): Promise<readonly Told[]> {
   const program = fileURLToPath(new URL('batch-clients.ts', import.meta.url));
   const child = spawn(process.execPath, [program, JSON.stringify(orders)], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -230,6 +262,7 @@ function runClients(orders: Orders): Promise<readonly Told[]> {
   let text = '';
   child.stdout.setEncoding('utf8');
   child.stdout.on('data', (chunk: string) => {
+    if (!text.includes('filled') && chunk.includes('filled')) void onFilled();
     text += chunk;
   });
   return new Promise((resolve, reject) => {
@@ -242,9 +275,13 @@ function runClients(orders: Orders): Promise<readonly Told[]> {
   });
 }
 
+/** Interactive p95 beside batch requests, against the same moments through a sidecar without any. */
+export const p95Ratio = ({ batch, none }: Beside): number =>
+  quantile(batch.tookMs, 0.95) / quantile(none.tookMs, 0.95);
+
 /** The result in lines for people. */
 export function reportOf(result: BatchResult): string[] {
-  const { quiet, beside, told, order } = result;
+  const { quiet, filling, draining, told, order } = result;
   const ms = (value: number): string => `${value.toFixed(2)} ms`;
   const row = (name: string, { tookMs, ownMs }: Phase): string =>
     `${name}: ${tookMs.length} interactive requests, p50 ${ms(quantile(tookMs, 0.5))}, ` +
@@ -254,11 +291,15 @@ export function reportOf(result: BatchResult): string[] {
   const kept = urgent.filter(({ status, tookMs, deadlineMs }) => status === 200 && tookMs <= deadlineMs);
   const seen = result.records.filter(({ error }) => error === 'batch_deadline');
   return [
-    row('without batch', quiet),
-    row('beside batch ', beside),
-    `interactive p95 ratio ${(quantile(beside.tookMs, 0.95) / quantile(quiet.tookMs, 0.95)).toFixed(3)}`,
+    row('before and after                  ', quiet),
+    row('while they come                   ', filling.batch),
+    row('  the same moments, without batch  ', filling.none),
+    row('while the queue is drained         ', draining.batch),
+    row('  the same moments, without batch  ', draining.none),
+    `interactive p95 to that without batch in the same moments: while they come ${p95Ratio(filling).toFixed(3)}, ` +
+      `while the queue is drained ${p95Ratio(draining).toFixed(3)}`,
     `batch: ${told.length} requests, at most ${result.waitingMax} waiting and ${result.batchAtOnceMax} at the ` +
-      `provider at once, drained in ${(result.drainMs / 1000).toFixed(1)} s, at most ` +
+      `provider at once, all answered in ${(result.tookMs / 1000).toFixed(1)} s, at most ` +
       `${(result.residentBytesMax / 1024 ** 2).toFixed(0)} MiB resident`,
     `first tenant's share by tenth (1 is even): ${sharesByTenth(order)
       .map((share) => share.toFixed(3))
