@@ -39,7 +39,8 @@ function readLine(
   const name = end < 0 ? '' : line.slice(0, end);
   if (!names.has(name)) return;
   // A label's value may hold any character, so the labels end at the last brace.
-  const value = Number.parseFloat(line.slice(line[end] === '{' ? line.lastIndexOf('}') + 1 : end).trim());
+  const labelsEnd = line.lastIndexOf('}') + 1;
+  const value = Number.parseFloat(line.slice(Math.max(end, labelsEnd)).trim());
   if (!Number.isFinite(value) || value < 0) return;
   const before = found.get(name);
   if (before === undefined) found.set(name, value);

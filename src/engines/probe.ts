@@ -43,13 +43,15 @@ export function startProbe(
   // A connection of its own: where all the provider's are at work, that is no bad health.
   const web = protocol === 'https:' ? https : http;
   const agent = new web.Agent({ keepAlive: true, maxSockets: 1 });
+  const named: Record<string, string> = {};
+  for (let i = 0; i + 1 < headers.length; i += 2) named[headers[i] ?? ''] = headers[i + 1] ?? '';
   let timer: NodeJS.Timeout | null = null;
   let stopped = false;
 
   const get = (path: string): Promise<{ status: number; body: Buffer } | null> =>
     new Promise((resolve) => {
       const signal = AbortSignal.timeout(engine.probe.timeoutMs);
-      const request = web.request(origin + root + path, { agent, signal, headers }, (reply) => {
+      const request = web.request(origin + root + path, { agent, signal, headers: named }, (reply) => {
         const chunks: Buffer[] = [];
         let bytes = 0;
         reply.on('data', (chunk: Buffer) => {
