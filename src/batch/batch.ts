@@ -145,7 +145,7 @@ export function createBatch(
     pace.observe(nowMs, running, queue.size > 0);
     if (nowMs - sweptMs >= sweepMs || queue.nextDeadlineMs <= nowMs) sweep(nowMs);
     startSoon();
-    watch();
+    watch(queue.nextDeadlineMs);
   };
 
   /** Refuses what is past its deadline, or can't be answered before it any more. */
@@ -161,9 +161,9 @@ export function createBatch(
     });
   };
 
-  /** Sets the timer for the next deadline, and for the next look at all of them. */
-  const watch = (): void => {
-    if (queue.size > 0) wakeIn(Math.max(deadlineStepMs, Math.min(sweepMs, queue.nextDeadlineMs - clock())));
+  /** Sets the timer for a deadline, and for the next look at all of them. */
+  const watch = (deadlineMs: number): void => {
+    if (queue.size > 0) wakeIn(Math.max(deadlineStepMs, Math.min(sweepMs, deadlineMs - clock())));
   };
 
   /** Why a request isn't let in; null: it is. */
@@ -216,7 +216,7 @@ export function createBatch(
         if (queue.size === 0) pace.observe(clock(), running, false);
         queue.add(entry);
         startSoon();
-        watch();
+        watch(deadlineMs);
       });
     },
     begin() {

@@ -36,17 +36,12 @@ const gapShareMax = 1 / 8;
 export class FairQueue<T extends Queued> {
   size = 0;
   bytes = 0;
+  /** Tenants with something to take. */
+  tenants = 0;
   readonly #tenants = new Map<string, Tenant<T>>();
   readonly #order = createHeap<Tenant<T>>(({ tag }) => tag);
   /** Tag of what was taken last: nobody who comes anew starts below it, so idle time earns nothing. */
   #virtual = 0;
-
-  /** Tenants with something to take. */
-  get tenants(): number {
-    let count = 0;
-    for (const { live } of this.#tenants.values()) if (live > 0) count += 1;
-    return count;
-  }
 
   /** O(1) when deadlines come in order, else O(log n) and a move of memory. */
   add(entry: T): void {
@@ -56,6 +51,7 @@ export class FairQueue<T extends Queued> {
     else tenant.entries.splice(at, 0, entry);
     entry.waiting = true;
     tenant.live += 1;
+    if (tenant.live === 1) this.tenants += 1;
     this.size += 1;
     this.bytes += entry.bytes;
   }
@@ -138,6 +134,7 @@ export class FairQueue<T extends Queued> {
   #leave(tenant: Tenant<T>, entry: T): void {
     entry.waiting = false;
     tenant.live -= 1;
+    if (tenant.live === 0) this.tenants -= 1;
     this.size -= 1;
     this.bytes -= entry.bytes;
     const gaps = tenant.entries.length - tenant.head - tenant.live;
