@@ -6,6 +6,7 @@ import { createProvider, type Provider } from './attempt/connection.ts';
 import { createKeyring } from './authenticate/authenticate.ts';
 import { createBatch } from './batch/batch.ts';
 import { createCache } from './cache/cache.ts';
+import { createCatalog } from './catalog/catalog.ts';
 import type { Config } from './config/schema.ts';
 import type { Engine } from './engines/engine.ts';
 import { startProbe } from './engines/probe.ts';
@@ -13,6 +14,8 @@ import { Refusal } from './errors.ts';
 import { handle, type Stages } from './gateway.ts';
 import { createEstimator } from './limit/estimate.ts';
 import { createLimiter } from './limit/limit.ts';
+import { createNotices } from './limit/notices.ts';
+import { budgetTables, readBudgets, saveBudgets } from './limit/saved.ts';
 import { type Listener, listen } from './listen.ts';
 import { listModels } from './models.ts';
 import { breaker } from './native.ts';
@@ -24,6 +27,7 @@ import { createReplay } from './replay/replay.ts';
 import type { TargetHealth } from './route/plan.ts';
 import { createRouteTable, modelNames } from './route/route.ts';
 import { createScrubPolicy } from './scrub/inspect.ts';
+import { openStore } from './store/database.ts';
 
 /** A running sidecar. */
 export interface Sidecar {
@@ -58,7 +62,6 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
   const { clock } = world;
   const health = new Map<string, TargetHealth>();
   const estimator = createEstimator();
-  const limiter = createLimiter(first.limits, estimator, clock);
   const cache = createCache(first.cache);
   const replay = createReplay(first.replay, clock);
   const randomKey = randomBytes(32);
@@ -70,7 +73,10 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
   let ready = false;
   let listener: Listener | null = null;
 
+  const store = first.store.path === undefined ? null : await openStore(first.store.path, [budgetTables]);
+
   const metrics = createMetrics({
+    limitScopes: () => limiter.scopes,
     inFlight: () => listener?.inFlight ?? 0,
     cacheEntries: () => cache.size,
     cacheBytes: () => cache.bytes,
@@ -81,6 +87,21 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
     atWork: (priority) => batch.atWork(priority),
     engines: () => upstreams.engines(),
   });
+
+  const limiter = createLimiter(first, {
+    ...world,
+    estimator,
+    onEvent: createNotices(log, metrics.limit, clock),
+    saved: store === null ? [] : readBudgets(store, world.wallClock()),
+  });
+  const saved =
+    store === null
+      ? null
+      : saveBudgets(store, limiter.changed, first.store.flushMs, (reason) =>
+          reason === null
+            ? log.info('budgets are written to the store again')
+            : log.error({ reason }, 'budgets could not be written to the store; it is tried again'),
+        );
 
   const attemptDeps = (config: Config): AttemptDeps => ({
     ...world,
@@ -103,7 +124,8 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
       health.set(label, kept);
       return kept;
     };
-    const routes = createRouteTable(config.routes, providers, healthOf);
+    const catalog = createCatalog(config.providers, config.catalog.models, world.wallClock());
+    const routes = createRouteTable(config.routes, providers, healthOf, catalog);
     forgetHealth(health, config);
     const { digestKey } = config.observe;
     return {
@@ -163,7 +185,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
     async reload(config) {
       const next = await build(config);
       const fixed = restartNeeded(stages.config, config);
-      limiter.update(config.limits, clock());
+      limiter.update(config);
       cache.update(config.cache);
       replay.update(config.replay);
       batch.update(config);
@@ -188,6 +210,9 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
       open.close();
       admin.close();
       await upstreams.close();
+      saved?.close();
+      store?.close();
+      limiter.close();
     },
   };
 }
@@ -197,6 +222,9 @@ function restartNeeded(before: Config, after: Config): string[] {
   const fixed: string[] = [];
   for (const key of ['host', 'port', 'socket', 'bodyTimeoutMs'] as const) {
     if (before.listen[key] !== after.listen[key]) fixed.push(`listen.${key}`);
+  }
+  for (const key of ['path', 'flushMs'] as const) {
+    if (before.store[key] !== after.store[key]) fixed.push(`store.${key}`);
   }
   for (const key of ['host', 'port'] as const) {
     if (before.admin[key] !== after.admin[key]) fixed.push(`admin.${key}`);

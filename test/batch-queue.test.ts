@@ -233,7 +233,12 @@ describe('where it goes', () => {
   }
   const names = (steps: readonly Step[] | null): string[] | null =>
     steps === null ? null : steps.map(({ target }) => target.label);
-  const price = (dollars: number): Price => ({ input: dollars, cachedInput: 0, output: dollars });
+  const price = (dollars: number): Price => ({
+    input: dollars,
+    cachedInput: 0,
+    cacheWrite: 0,
+    output: dollars,
+  });
 
   test('the cheapest first: own engines, then by price, then those without one', () => {
     const steps = [

@@ -242,7 +242,7 @@ function stagesFor({ upstream }: Gate, cache: Cache): Stages {
     policy: createScrubPolicy(config.scrub),
     digestKey: Buffer.alloc(32),
     replay: createReplay(config.replay, clock),
-    limiter: createLimiter([], estimator, clock),
+    limiter: createLimiter(config, { estimator, clock, wallClock: Date.now, onEvent: () => {} }),
     estimator,
     cache,
     batch: createBatch(config, estimator.tokens, { clock, onRefused: () => {} }),

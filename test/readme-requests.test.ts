@@ -131,6 +131,12 @@ const effects: Readonly<Record<string, () => Promise<void>>> = {
       expect(chain.records().at(-1)).toMatchObject({ priority, status: 200 });
     }
     expect((await chain.ask({}, { 'x-sidegate-priority': 'soon' })).status).toBe(400);
+    const limit = { name: 'batch', capacity: 1, refillPerSecond: 0.001, traffic: 'batch' as const };
+    const other = await chainOf(openaiWire, { limits: [limit] });
+    const statuses: number[] = [];
+    for (const headers of [{}, { 'x-sidegate-priority': 'batch' }, {}, { 'x-sidegate-priority': 'batch' }])
+      statuses.push((await other.ask({}, headers)).status);
+    expect(statuses).toEqual([200, 200, 200, 429]);
   },
   async 'x-sidegate-restart'() {
     const wire = openaiWire;
@@ -185,7 +191,8 @@ describe('request headers', () => {
     // Both dialects, streamed or not, with the client's own credential and with a key of the gateway's.
     for (const wire of wires) {
       for (const more of [keys, {}]) {
-        const chain = await chainOf(wire, { cache: { enabled: true }, ...more });
+        const limits = [{ name: 'l', capacity: 100, refillPerSecond: 100 }];
+        const chain = await chainOf(wire, { cache: { enabled: true }, limits, ...more });
         for (const stream of [false, true]) await chain.ask({ stream }, { 'x-api-key': 'k' });
         await ask(chain.url, '/v1/models', { method: 'GET', headers: { 'x-api-key': 'k' } });
       }

@@ -20,7 +20,7 @@ const sorted = (names: Iterable<string>): string[] => [...names].sort();
 let sidecar: TestSidecar;
 beforeAll(async () => {
   sidecar = await startTestSidecar({
-    limits: [{ name: 'all', capacity: 100, refillPerSecond: 100 }],
+    limits: [{ name: 'all', capacity: 100, refillPerSecond: 100, softShare: 0.001 }],
     providers: {
       sim: { preset: 'simulator', engine: 'vllm' },
       'sim-anthropic': { preset: 'simulator-anthropic' },

@@ -5,7 +5,7 @@ import { type Config, type ProviderConfig, probeSchema } from '../config/schema.
 import { createEngine, type Engine } from '../engines/engine.ts';
 import { dialects } from '../providers/index.ts';
 import { presets } from '../providers/presets.ts';
-import type { Dialect } from '../providers/provider.ts';
+import type { Dialect, Quirks } from '../providers/provider.ts';
 
 export interface Provider {
   readonly name: string;
@@ -17,6 +17,7 @@ export interface Provider {
   readonly headers: readonly string[];
   /** The client's own credential is passed on instead. */
   readonly clientCredential: boolean;
+  readonly quirks: Quirks;
   /** Answers are invented. */
   readonly simulated: boolean;
   readonly pool: InstanceType<typeof Pool>;
@@ -41,7 +42,8 @@ export function createProvider(
   const dialect = dialects[dialectName];
   const { origin, pathname } = new URL(baseUrl);
   const headers = ['content-type', 'application/json', 'accept-encoding', 'identity'];
-  if (config.apiKey !== undefined) headers.push(...dialect.credential(config.apiKey));
+  const quirks = preset?.quirks ?? {};
+  if (config.apiKey !== undefined) headers.push(...dialect.credential(config.apiKey, quirks));
   for (const [key, value] of Object.entries(config.headers)) headers.push(key.toLowerCase(), value);
   return {
     name,
@@ -50,6 +52,7 @@ export function createProvider(
     basePath: pathname.replace(/\/+$/, ''),
     headers,
     clientCredential: config.credential === 'client',
+    quirks,
     simulated: preset?.baseUrl === null,
     pool: new Pool(origin, {
       connections: policy.connectionsMax,

@@ -11,6 +11,7 @@ export interface Gauges {
   inFlight(): number;
   cacheEntries(): number;
   cacheBytes(): number;
+  limitScopes(): number;
   /** Target label → 0 closed, 1 open, 2 half-open. */
   breakers(): Iterable<readonly [string, number]>;
   /** Requests that wait in the batch queue, and the bytes of their bodies. */
@@ -27,6 +28,8 @@ export interface Metrics {
   record(record: ExchangeRecord): void;
   call(target: string, outcome: string): void;
   batchRefused(reason: BatchRefusal): void;
+  /** @param limit name of a limit or budget */
+  limit(limit: string, event: string): void;
   reload(ok: boolean): void;
 }
 
@@ -69,6 +72,12 @@ export function createMetrics(gauges: Gauges): Metrics {
     'sidegate_upstream_calls_total',
     'Calls to providers, by what came of them.',
     ['target', 'outcome'],
+  );
+  const limits = createTally(
+    registry,
+    'sidegate_limit_events_total',
+    'What limits and budgets did, beside letting pass.',
+    ['limit', 'event'],
   );
   const pii = createTally(registry, 'sidegate_pii_findings_total', 'Personal data found in requests.', [
     'kind',
@@ -115,6 +124,7 @@ export function createMetrics(gauges: Gauges): Metrics {
     },
     call: (target, outcome) => calls.add(1, target, outcome),
     batchRefused: (reason) => batchRefused.add(1, reason),
+    limit: (limit, event) => limits.add(1, limit, event),
     reload(ok) {
       reloads.inc({ result: ok ? 'ok' : 'refused' });
       reloadOk.set(ok ? 1 : 0);
@@ -136,6 +146,7 @@ function collectGauges(gauges: Gauges, registers: Registry[]): void {
   gauge('sidegate_requests_in_flight', 'Requests at work.', gauges.inFlight);
   gauge('sidegate_cache_entries', 'Entries of the cache.', gauges.cacheEntries);
   gauge('sidegate_cache_bytes', 'Memory of the cache.', gauges.cacheBytes);
+  gauge('sidegate_limit_scopes', 'Meters of limits and budgets in use.', gauges.limitScopes);
   gauge('sidegate_resident_memory_bytes', 'Resident memory of the process.', () => process.memoryUsage.rss());
   gauge('sidegate_batch_waiting', 'Requests in the batch queue.', gauges.batchWaiting);
   gauge('sidegate_batch_waiting_bytes', 'Bytes of the bodies in the batch queue.', gauges.batchBytes);

@@ -37,7 +37,7 @@ export interface ExchangeRecord {
   readonly abandoned: boolean;
   readonly emails: number;
   readonly cards: number;
-  /** HMAC-SHA-256 of the scrubbed body, hex. */
+  /** HMAC-SHA-256 of the SHA-256 of the scrubbed body, hex. */
   readonly digest: string;
   readonly priority: Priority;
   readonly durationMs: number;
