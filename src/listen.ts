@@ -75,6 +75,8 @@ interface Active {
   detached: boolean;
   /** It waits in a queue with a bound of its own. */
   parked: boolean;
+  /** It says that it can wait, and hasn't come as far as that queue. */
+  arriving: boolean;
 }
 
 /** A request that was refused before there was an exchange. */
@@ -101,6 +103,7 @@ export async function listen(
   let closedTo: Refusal | null = null;
   const active = new Set<Active>();
   let parked = 0;
+  let arriving = 0;
   // The last request of each connection, for what goes wrong below HTTP.
   const atWork = new WeakMap<Socket, ServerResponse>();
   let onIdle: (() => void) | null = null;
@@ -120,16 +123,24 @@ export async function listen(
       else void respond(reply, res, current);
     };
     atWork.set(req.socket, res);
-    const admitted = closedTo ?? admit(req, dialect, guard, active.size - parked, current);
+    const admitted =
+      closedTo ??
+      admit(req, dialect, guard, saysBatch(req.headers) ? arriving : active.size - parked, current);
     if (admitted instanceof Refusal) return refuse(admitted);
-    const entry: Active = { cancellation: new Cancellation(), detached: false, parked: false };
+    const entry = { cancellation: new Cancellation(), detached: false, parked: false, arriving: false };
     active.add(entry);
     const park = (next: boolean): void => {
+      if (entry.arriving) arriving -= 1;
+      entry.arriving = false;
       if (entry.parked !== next) parked += next ? 1 : -1;
       entry.parked = next;
     };
     // Thousands that can wait must not keep out those that can't, not even while they are being read.
-    if (saysBatch(req.headers)) park(true);
+    if (saysBatch(req.headers)) {
+      park(true);
+      entry.arriving = true;
+      arriving += 1;
+    }
     // A request is over when its work is done and its last byte is written, or nobody is there to write to.
     let open = 2;
     const done = (): void => {
@@ -256,7 +267,7 @@ function admit(
       headers: ['allow', endpoint.method],
     });
   }
-  if (inFlight >= config.inFlightMax && !saysBatch(req.headers)) {
+  if (inFlight >= config.inFlightMax) {
     return new Refusal('overloaded', `${inFlight} requests are at work already.`, { retryAfterMs: 1000 });
   }
   if (Number(req.headers['content-length'] ?? 0) > config.bodyMaxBytes) return tooLarge(config.bodyMaxBytes);

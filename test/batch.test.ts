@@ -98,6 +98,22 @@ describe('who goes first', () => {
     for (const reply of [...now, ...many]) expect((await reply).status).toBe(200);
   });
 
+  test('those that are still being read have a bound of their own, and leave the others theirs', async () => {
+    const chain = await startChain(openaiWire, [[good]], { listen: { inFlightMax: 2 } });
+    // Heads whose bodies don't come.
+    const headers = { ...batch, 'content-length': '10000' };
+    const slow = [0, 1].map(() => sendTo(chain.url, openaiWire.path, { headers, body: '{' }));
+    while (metricIn(await chain.metrics(), 'sidegate_requests_in_flight') !== 2)
+      await new Promise((resolve) => setImmediate(resolve));
+    const third = await chain.ask({}, batch);
+    expect(openaiWire.errorOf(third.text)?.code).toBe('overloaded');
+    expect((await chain.ask()).status).toBe(200);
+    for (const sent of slow) sent.hangUp();
+    while (metricIn(await chain.metrics(), 'sidegate_requests_in_flight') !== 0)
+      await new Promise((resolve) => setImmediate(resolve));
+    expect((await chain.ask({}, batch)).status).toBe(200);
+  });
+
   test('tenants take turns, and of one tenant the nearest deadline', async () => {
     const keys = ['a', 'b'].map((tenant) => ({
       id: tenant,
