@@ -7,7 +7,9 @@ import { priorityOf } from './batch/priority.ts';
 import { takeTurn } from './batch/turn.ts';
 import { type Cache, cacheControl } from './cache/cache.ts';
 import type { Config } from './config/schema.ts';
-import { deliverAnswer, deliverStored } from './deliver.ts';
+import type { TokenCounter } from './count/counter.ts';
+import type { Charge } from './count/usage.ts';
+import { deliverAnswer, deliverRunning, deliverStored } from './deliver.ts';
 import { Refusal } from './errors.ts';
 import type { Exchange, Reply } from './exchange.ts';
 import type { Estimator } from './limit/estimate.ts';
@@ -30,6 +32,7 @@ export interface Stages {
   readonly replay: Replay;
   readonly limiter: Limiter;
   readonly estimator: Estimator;
+  readonly counter: TokenCounter;
   readonly cache: Cache;
   readonly routes: RouteTable;
   readonly batch: Batch;
@@ -37,6 +40,8 @@ export interface Stages {
   /** Monotonic ms. */
   readonly clock: () => number;
   observe(record: ExchangeRecord): void;
+  /** Told what each billed try used and cost. */
+  charge(tenant: string, charge: Charge): void;
   /** Told of a defect of the gateway's own. */
   onBug(requestId: string, cause: unknown): void;
 }
@@ -72,8 +77,11 @@ async function through(exchange: Exchange, stages: Stages, passage: Passage): Pr
   const deadlineMs = deadline(exchange, priority === 'batch' ? config.batch.deadlineMs : totalTimeoutMs);
   if (deadlineMs instanceof Refusal) return passage.refuse(deadlineMs);
 
-  const seen = stages.replay.claim(exchange, identity, request, clock());
+  let seen = stages.replay.claim(exchange, identity, request, clock());
+  if (!(seen instanceof Refusal) && seen.kind === 'join')
+    seen = await seen.wait(exchange.cancellation, deadlineMs - clock());
   if (seen instanceof Refusal) return passage.refuse(seen);
+  if (seen.kind === 'running') return deliverRunning(seen, request.masked, passage);
   if (seen.kind === 'stored') return deliverStored(seen.reply, 'replay', request.masked, passage);
   passage.claim = seen.claim;
   // Whoever repeats the key wants this answer, even if the first caller has left.

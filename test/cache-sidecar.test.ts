@@ -244,6 +244,7 @@ function stagesFor({ upstream }: Gate, cache: Cache): Stages {
     replay: createReplay(config.replay, clock),
     limiter: createLimiter(config, { estimator, clock, wallClock: Date.now, onEvent: () => {} }),
     estimator,
+    counter: { count: (_, done) => done(null), update: () => {}, close: async () => {} },
     cache,
     batch: createBatch(config, estimator.tokens, { clock, onRefused: () => {} }),
     routes: createRouteTable([{ model: testModel, targets }], providers, () => ({
@@ -261,6 +262,7 @@ function stagesFor({ upstream }: Gate, cache: Cache): Stages {
     },
     clock,
     observe: () => {},
+    charge: () => {},
     onBug: (_, cause) => {
       throw cause;
     },

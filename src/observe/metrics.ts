@@ -2,6 +2,8 @@
 import { Counter, Gauge, Registry } from 'prom-client';
 import type { BatchRefusal } from '../batch/batch.ts';
 import { type Priority, priorities } from '../batch/priority.ts';
+import type { CountResult } from '../count/counter.ts';
+import type { Charge } from '../count/usage.ts';
 import { type Engine, isDown } from '../engines/engine.ts';
 import type { ExchangeRecord } from './record.ts';
 import { createDistribution, createTally } from './tally.ts';
@@ -26,6 +28,10 @@ export interface Gauges {
 export interface Metrics {
   readonly registry: Registry;
   record(record: ExchangeRecord): void;
+  /** What one try of a tenant's request used and cost. */
+  charge(tenant: string, charge: Charge): void;
+  /** What became of a count of tokens. */
+  count(result: CountResult): void;
   call(target: string, outcome: string): void;
   batchRefused(reason: BatchRefusal): void;
   /** @param limit name of a limit or budget */
@@ -67,6 +73,28 @@ export function createMetrics(gauges: Gauges): Metrics {
     'target',
     'direction',
   ]);
+  const cost = createTally(registry, 'sidegate_cost_usd_total', 'Dollars spent, where the price is known.', [
+    'tenant',
+    'target',
+  ]);
+  const unpriced = createTally(
+    registry,
+    'sidegate_unpriced_requests_total',
+    'Replies whose cost is unknown, since their model has no price.',
+    ['target'],
+  );
+  const saved = createTally(
+    registry,
+    'sidegate_saved_usd_total',
+    'Dollars that replies from the cache or for an idempotency key would have cost again.',
+    ['tenant', 'target'],
+  );
+  const counts = createTally(
+    registry,
+    'sidegate_token_counts_total',
+    'Replies without stated usage, by what became of counting their tokens.',
+    ['result'],
+  );
   const calls = createTally(
     registry,
     'sidegate_upstream_calls_total',
@@ -112,16 +140,22 @@ export function createMetrics(gauges: Gauges): Metrics {
   return {
     registry,
     record(r) {
-      const { endpoint, tenant, target, inputTokens, outputTokens } = r;
+      const { endpoint, tenant, target } = r;
       requests.add(1, endpoint, tenant, target, String(r.status), r.error, r.cache);
       duration.observe(endpoint, r.durationMs / 1000);
       if (!r.stream) overhead.observe(endpoint, Math.max(0, r.durationMs - r.upstreamMs - r.queuedMs) / 1000);
       if (r.priority === 'batch') queued.observe(endpoint, r.queuedMs / 1000);
-      if (inputTokens > 0) tokens.add(inputTokens, tenant, target, 'input');
-      if (outputTokens > 0) tokens.add(outputTokens, tenant, target, 'output');
+      if (r.savedNanoUsd > 0) saved.add(r.savedNanoUsd / 1e9, tenant, target);
       if (r.emails > 0) pii.add(r.emails, 'email');
       if (r.cards > 0) pii.add(r.cards, 'card');
     },
+    charge(tenant, { target, usage, costNanoUsd }) {
+      if (usage.inputTokens > 0) tokens.add(usage.inputTokens, tenant, target, 'input');
+      if (usage.outputTokens > 0) tokens.add(usage.outputTokens, tenant, target, 'output');
+      if (costNanoUsd === null) unpriced.add(1, target);
+      else if (costNanoUsd > 0) cost.add(costNanoUsd / 1e9, tenant, target);
+    },
+    count: (result) => counts.add(1, result),
     call: (target, outcome) => calls.add(1, target, outcome),
     batchRefused: (reason) => batchRefused.add(1, reason),
     limit: (limit, event) => limits.add(1, limit, event),
