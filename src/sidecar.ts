@@ -4,10 +4,13 @@ import { openAdmin } from './admin/admin.ts';
 import type { AttemptDeps } from './attempt/attempt.ts';
 import { createProvider, type Provider } from './attempt/connection.ts';
 import { createKeyring } from './authenticate/authenticate.ts';
+import { createBatch } from './batch/batch.ts';
 import { createCache } from './cache/cache.ts';
 import { createCatalog } from './catalog/catalog.ts';
 import type { Config } from './config/schema.ts';
 import { createTokenCounter } from './count/counter.ts';
+import type { Engine } from './engines/engine.ts';
+import { startProbe } from './engines/probe.ts';
 import { Refusal } from './errors.ts';
 import { handle, type Stages } from './gateway.ts';
 import { createEstimator } from './limit/estimate.ts';
@@ -63,7 +66,11 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
   const cache = createCache(first.cache);
   const replay = createReplay(first.replay, clock);
   const randomKey = randomBytes(32);
-  const upstreams = createUpstreams();
+  const upstreams = createUpstreams(world, log);
+  const batch = createBatch(first, (model, bytes) => estimator.tokens(model, bytes), {
+    clock,
+    onRefused: (reason) => metrics.batchRefused(reason),
+  });
   let ready = false;
   let listener: Listener | null = null;
 
@@ -76,6 +83,10 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
     cacheBytes: () => cache.bytes,
     breakers: () =>
       [...health].map(([label, { breakerId }]) => [label, breaker.state(breakerId, clock())] as const),
+    batchWaiting: () => batch.waiting,
+    batchBytes: () => batch.waitingBytes,
+    atWork: (priority) => batch.atWork(priority),
+    engines: () => upstreams.engines(),
   });
 
   const counter = createTokenCounter(first.count, metrics.count);
@@ -112,7 +123,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
     const healthOf = (label: string): TargetHealth => {
       const known = health.get(label);
       if (known !== undefined) breaker.set(known.breakerId, failures, cooldownMs);
-      const kept = known ?? { breakerId: breaker.open(failures, cooldownMs), restsUntilMs: 0 };
+      const kept = known ?? { breakerId: breaker.open(failures, cooldownMs), restsUntilMs: 0, inFlight: 0 };
       health.set(label, kept);
       return kept;
     };
@@ -131,6 +142,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
       counter,
       cache,
       routes,
+      batch,
       attempt: attemptDeps(config),
       clock,
       observe(record) {
@@ -181,6 +193,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
       limiter.update(config);
       cache.update(config.cache);
       replay.update(config.replay);
+      batch.update(config);
       counter.update(config.count);
       open.update(config.listen);
       stages = next;
@@ -192,6 +205,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
       ready = false;
       const refusal = new Refusal('draining', 'Sidegate is shutting down.', { retryAfterMs: 1000 });
       open.refuseNew(refusal);
+      batch.close();
       const { drainMs } = stages.config.listen;
       const abort = setTimeout(() => open.abortAll(refusal), drainMs);
       // A client that doesn't read to the end, or doesn't send to the end, holds nobody up.
@@ -245,10 +259,12 @@ interface Upstreams {
   /** The providers of a configuration; unchanged ones keep their connections. */
   update(config: Config): Promise<ReadonlyMap<string, Provider>>;
   simulated(): string[];
+  /** Provider → the engine behind it. */
+  engines(): (readonly [string, Engine])[];
   close(): Promise<void>;
 }
 
-function createUpstreams(): Upstreams {
+function createUpstreams(world: World, log: Log): Upstreams {
   interface Open {
     readonly made: string;
     readonly provider: Provider;
@@ -261,10 +277,20 @@ function createUpstreams(): Upstreams {
     if (settings === undefined) throw new Error(`no provider ${name}`);
     const simulator = await embeddedSimulator(settings);
     const provider = createProvider(name, settings, config.attempt, simulator?.url ?? null);
+    const { engine, baseUrl, headers } = provider;
+    const probe =
+      engine === null
+        ? null
+        : startProbe(engine, baseUrl, headers, {
+            ...world,
+            onChange: (down) =>
+              log.warn({ provider: name, down }, down ? 'the engine fails its probes' : 'the engine is back'),
+          });
     return {
       made,
       provider,
       async close() {
+        probe?.stop();
         await provider.pool.close();
         await simulator?.close();
       },
@@ -291,6 +317,10 @@ function createUpstreams(): Upstreams {
     },
     simulated: () =>
       [...open.values()].flatMap(({ provider }) => (provider.simulated ? [provider.name] : [])),
+    engines: () =>
+      [...open.values()].flatMap(({ provider: { name, engine } }) =>
+        engine === null ? [] : [[name, engine] as const],
+      ),
     async close() {
       await Promise.all([...open.values()].map((entry) => entry.close()));
     },

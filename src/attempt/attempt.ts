@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { presentedKey } from '../authenticate/authenticate.ts';
 import type { Cancellation } from '../cancellation.ts';
 import type { Config } from '../config/schema.ts';
+import { callBegan, callEnded } from '../engines/engine.ts';
 import type { Refusal } from '../errors.ts';
 import type { Exchange, ModelRequest } from '../exchange.ts';
 import { breaker, breakerOutcome, type ReplyFacts, replyText } from '../native.ts';
@@ -88,6 +89,7 @@ async function tryTargets(
         trail.skip(target.label, admission.reason, admission.waitMs);
         break;
       }
+      callBegan(target);
       const result = await callOnce(target, exchange, request, deadlineMs, deps);
       if (result.kind === 'whole' || result.kind === 'stream') {
         trail.add(target.label, 'ok');
@@ -155,6 +157,7 @@ function report(
   deps: AttemptDeps,
   word: string,
 ): void {
+  callEnded(target);
   breaker.report(target.health.breakerId, ticket, breakerOutcome[outcome], deps.clock());
   deps.onCall(target, word);
 }
