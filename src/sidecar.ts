@@ -156,10 +156,16 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
   };
 
   let stages = await build(first);
+  const release = async (): Promise<void> => {
+    // An open simulator would keep the process alive.
+    await upstreams.close();
+    saved?.close();
+    store?.close();
+    limiter.close();
+  };
   const admin = await openAdmin(first.admin, { ready: () => ready, registry: metrics.registry }).catch(
     async (cause: unknown) => {
-      // An open simulator would keep the process alive.
-      await upstreams.close();
+      await release();
       throw cause;
     },
   );
@@ -172,7 +178,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
       stages.observe(createRecord(request, null, null, { status: entry.status, error: code }, clock())),
   ).catch(async (cause: unknown) => {
     admin.close();
-    await upstreams.close();
+    await release();
     throw cause;
   });
   const open = listener;
@@ -217,10 +223,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
       clearTimeout(close);
       open.close();
       admin.close();
-      await upstreams.close();
-      saved?.close();
-      store?.close();
-      limiter.close();
+      await release();
     },
   };
 }

@@ -159,7 +159,7 @@ export declare function meterRestore(table: number, id: number, window: number, 
 /**
  * Closes a table with all its meters.
  *
- * Throws, as all that follows, on an unknown table.
+ * Throws, as all that follows but `meterSettle`, on an unknown table.
  */
 export declare function metersClose(table: number): void
 
@@ -173,8 +173,8 @@ export declare function meterSet(table: number, id: number, capacity: number, ra
 /**
  * Ends reserves with what was really used.
  *
- * `entries`: `count` times four numbers, documented at `Meters::settle` in `native/core/src/meters.rs`. Throws
- * when the array is too short.
+ * `entries`: `count` times four numbers, documented at `Meters::settle` in `native/core/src/meters.rs`. What is
+ * settled after its table was closed changes nothing. Throws when the array is too short.
  */
 export declare function meterSettle(table: number, entries: Float64Array, count: number, nowMs: number): void
 
