@@ -242,6 +242,19 @@ const observe = z
   })
   .prefault({});
 
+const store = z
+  .strictObject({
+    path: z
+      .string()
+      .min(1)
+      .optional()
+      .meta({ description: 'SQLite file for what outlives the process; unset: in memory only.' }),
+    flushMs: ms(10, 60_000)
+      .default(1000)
+      .meta({ description: 'How often budgets are written to it; what a crash may forget.' }),
+  })
+  .prefault({});
+
 /** The whole file. Unknown keys are refused at every level. */
 export const configSchema = z.strictObject({
   listen,
@@ -254,6 +267,7 @@ export const configSchema = z.strictObject({
   providers: z.record(name, provider).default({}).meta({ description: 'Upstreams, by name.' }),
   routes: z.array(route).max(10_000).default([]).meta({ description: 'What each model name is served by.' }),
   attempt,
+  store,
   observe,
 });
 
