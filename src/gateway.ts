@@ -1,6 +1,12 @@
 /** The pipeline: one request through the stages, in the order of the README's diagram. */
 import { type AttemptDeps, attempt } from './attempt/attempt.ts';
-import { authenticate, credentialDigest, denyModel, type Keyring } from './authenticate/authenticate.ts';
+import {
+  authenticate,
+  credentialDigest,
+  denyEndpoint,
+  denyModel,
+  type Keyring,
+} from './authenticate/authenticate.ts';
 import { type Cache, cacheControl } from './cache/cache.ts';
 import type { Config } from './config/schema.ts';
 import { deliverAnswer, deliverStored } from './deliver.ts';
@@ -11,7 +17,7 @@ import type { Limiter } from './limit/limit.ts';
 import type { ExchangeRecord } from './observe/record.ts';
 import { Passage } from './passage.ts';
 import type { Replay } from './replay/replay.ts';
-import type { Plan } from './route/plan.ts';
+import { type Plan, withOwnCredential } from './route/plan.ts';
 import { type RouteTable, route } from './route/route.ts';
 import { inspect, type ScrubPolicy } from './scrub/inspect.ts';
 import { scrub } from './scrub/scrub.ts';
@@ -51,17 +57,21 @@ async function through(exchange: Exchange, stages: Stages, passage: Passage): Pr
   const deadlineMs = deadline(exchange, config.attempt.totalTimeoutMs);
   if (deadlineMs instanceof Refusal) return passage.refuse(deadlineMs);
 
-  const identity = authenticate(exchange.headers, stages.keyring);
+  const caller = authenticate(exchange.headers, stages.keyring);
+  const identity = caller instanceof Promise ? await caller : caller;
   if (identity instanceof Refusal) return passage.refuse(identity);
   passage.identity = identity;
+  const barred = denyEndpoint(identity, exchange.endpoint.name);
+  if (barred !== null && !passage.letPass(barred)) return passage.refuse(barred);
 
   const request = inspect(exchange, policy, stages.digestKey);
   if (request instanceof Refusal) return passage.refuse(request);
   passage.request = request;
   const denied = denyModel(identity, request.model);
-  if (denied !== null) return passage.refuse(denied);
-  const found = route(request.model, exchange.endpoint.dialect, stages.routes);
-  if (found instanceof Refusal) return passage.refuse(found);
+  if (denied !== null && !passage.letPass(denied)) return passage.refuse(denied);
+  const routed = route(request.model, exchange.endpoint.dialect, stages.routes);
+  if (routed instanceof Refusal) return passage.refuse(routed);
+  const found = identity.ownCredential ? withOwnCredential(routed) : routed;
 
   const seen = stages.replay.claim(exchange, identity, request, clock());
   if (seen instanceof Refusal) return passage.refuse(seen);

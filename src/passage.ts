@@ -1,7 +1,7 @@
 /** What one request holds while it is at work, and lets go of exactly once when it is over. */
 import type { Trail } from './attempt/trail.ts';
 import type { CacheKey } from './cache/cache.ts';
-import type { Refusal } from './errors.ts';
+import type { ErrorCode, Refusal } from './errors.ts';
 import {
   type Exchange,
   type Identity,
@@ -35,6 +35,8 @@ export class Passage {
   cacheKey: CacheKey | null = null;
   cacheUse: CacheUse = 'bypass';
   trail: Trail | null = null;
+  /** Refusals that were only reported. */
+  readonly #letPass: ErrorCode[] = [];
   readonly exchange: Exchange;
   readonly stages: Stages;
   #closed = false;
@@ -42,6 +44,20 @@ export class Passage {
   constructor(exchange: Exchange, stages: Stages) {
     this.exchange = exchange;
     this.stages = stages;
+  }
+
+  /** Whether a refusal is only to be reported, since the gateway observes. */
+  letPass(refusal: Refusal): boolean {
+    if (this.stages.config.mode !== 'observe') return false;
+    this.#letPass.push(refusal.code);
+    return true;
+  }
+
+  /** What would have been refused if the gateway did not only observe: codes, separated by commas. */
+  get observed(): string {
+    const first = this.identity?.observed ?? null;
+    if (first === null && this.#letPass.length === 0) return '';
+    return [...(first === null ? [] : [first]), ...this.#letPass].join(',');
   }
 
   /** Ends the request with a refusal. */
@@ -68,7 +84,7 @@ export class Passage {
     if (keep !== null && closing.cacheable === true && this.cacheKey !== null)
       stages.cache.put(this.cacheKey, keep, nowMs);
     const tried = trail === null ? {} : { attempts: trail.calls, tried: trail.text };
-    const outcome = { cache: this.cacheUse, ...tried, ...closing };
+    const outcome = { cache: this.cacheUse, observed: this.observed, ...tried, ...closing };
     stages.observe(createRecord(this.exchange, this.identity, this.request, outcome, nowMs));
   }
 

@@ -3,7 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { openAdmin } from './admin/admin.ts';
 import type { AttemptDeps } from './attempt/attempt.ts';
 import { createProvider, type Provider } from './attempt/connection.ts';
-import { createKeyring } from './authenticate/authenticate.ts';
+import { createCallers } from './authenticate/callers.ts';
+import { keyTables, openStoredKeys } from './authenticate/stored-keys.ts';
 import { createCache } from './cache/cache.ts';
 import type { Config } from './config/schema.ts';
 import { Refusal } from './errors.ts';
@@ -21,6 +22,7 @@ import { createReplay } from './replay/replay.ts';
 import type { TargetHealth } from './route/plan.ts';
 import { createRouteTable, modelNames } from './route/route.ts';
 import { createScrubPolicy } from './scrub/inspect.ts';
+import { openStore } from './store/database.ts';
 
 /** A running sidecar. */
 export interface Sidecar {
@@ -60,6 +62,9 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
   const replay = createReplay(first.replay, clock);
   const randomKey = randomBytes(32);
   const upstreams = createUpstreams();
+  const { path } = first.store;
+  const store = path === undefined ? null : await openStore(path, [keyTables]);
+  const storedKeys = store === null ? null : openStoredKeys(store);
   let ready = false;
   let listener: Listener | null = null;
 
@@ -82,7 +87,17 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
       ),
   });
 
+  const callers = createCallers(storedKeys, {
+    ...world,
+    onRefresh: metrics.jwks,
+    onIssuer: (issuer, problem) =>
+      problem === null
+        ? log.info({ issuer }, "the issuer's keys are here again")
+        : log.warn({ issuer, problem }, "the issuer's keys cannot be fetched; known ones stay in use"),
+  });
+
   const build = async (config: Config): Promise<Stages> => {
+    const keyring = await callers.keyring(config);
     const providers = await upstreams.update(config);
     const { failures, cooldownMs } = config.attempt.breaker;
     const healthOf = (label: string): TargetHealth => {
@@ -97,7 +112,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
     const { digestKey } = config.observe;
     return {
       config,
-      keyring: createKeyring(config.authenticate),
+      keyring,
       policy: createScrubPolicy(config.scrub),
       digestKey: digestKey === undefined ? randomKey : Buffer.from(digestKey),
       replay,
@@ -117,10 +132,21 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
   };
 
   let stages = await build(first);
-  const admin = await openAdmin(first.admin, { ready: () => ready, registry: metrics.registry }).catch(
+  const keys = {
+    token: () => stages.config.admin.token ?? null,
+    keys: storedKeys,
+    configured: (id: string) => stages.config.authenticate.keys.some((key) => key.id === id),
+    wallClock: world.wallClock,
+  };
+  const release = async (): Promise<void> => {
+    // An open simulator would keep the process alive.
+    await upstreams.close();
+    callers.close();
+    store?.close();
+  };
+  const admin = await openAdmin(first.admin, { ready: () => ready, registry: metrics.registry, keys }).catch(
     async (cause: unknown) => {
-      // An open simulator would keep the process alive.
-      await upstreams.close();
+      await release();
       throw cause;
     },
   );
@@ -133,7 +159,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
       stages.observe(createRecord(request, null, null, { status: entry.status, error: code }, clock())),
   ).catch(async (cause: unknown) => {
     admin.close();
-    await upstreams.close();
+    await release();
     throw cause;
   });
   const open = listener;
@@ -173,7 +199,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
       clearTimeout(close);
       open.close();
       admin.close();
-      await upstreams.close();
+      await release();
     },
   };
 }
@@ -187,6 +213,7 @@ function restartNeeded(before: Config, after: Config): string[] {
   for (const key of ['host', 'port'] as const) {
     if (before.admin[key] !== after.admin[key]) fixed.push(`admin.${key}`);
   }
+  if (before.store.path !== after.store.path) fixed.push('store.path');
   return fixed;
 }
 

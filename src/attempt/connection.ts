@@ -21,6 +21,8 @@ export interface Provider {
   readonly pool: InstanceType<typeof Pool>;
   /** Monotonic ms until which its credential rests after a 401 or 403; 0: it doesn't. */
   credentialRestsUntilMs: number;
+  /** The same provider, to be asked with the client's own credential. */
+  withClientCredential(): Provider;
 }
 
 /** @param simulatorUrl base URL of the embedded simulator for providers of its presets */
@@ -38,14 +40,14 @@ export function createProvider(
   const dialect = dialects[dialectName];
   const { origin, pathname } = new URL(baseUrl);
   const headers = ['content-type', 'application/json', 'accept-encoding', 'identity'];
-  if (config.apiKey !== undefined) headers.push(...dialect.credential(config.apiKey));
   for (const [key, value] of Object.entries(config.headers)) headers.push(key.toLowerCase(), value);
-  return {
+  const own = config.apiKey === undefined ? [] : dialect.credential(config.apiKey);
+  const provider: Provider = {
     name,
     dialect,
     baseUrl,
     basePath: pathname.replace(/\/+$/, ''),
-    headers,
+    headers: [...headers, ...own],
     clientCredential: config.credential === 'client',
     simulated: preset?.baseUrl === null,
     pool: new Pool(origin, {
@@ -58,5 +60,8 @@ export function createProvider(
       keepAliveTimeout: 30_000,
     }),
     credentialRestsUntilMs: 0,
+    withClientCredential: () => asClient,
   };
+  const asClient: Provider = { ...provider, headers, clientCredential: true };
+  return provider;
 }

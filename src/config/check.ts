@@ -1,5 +1,6 @@
 /** What the schema can't say: that the parts of a configuration fit together. */
 import type { z } from 'zod';
+import { checkGrant, checkIssuers } from '../authenticate/check.ts';
 import { presets } from '../providers/presets.ts';
 import type { DialectName } from '../providers/provider.ts';
 import { didYouMean, type Finding, type Path, pathText } from './faults.ts';
@@ -32,10 +33,10 @@ type Sound<T> = T extends readonly (infer Item)[]
 export type Draft = Sound<z.input<typeof configSchema>>;
 type DraftProvider = NonNullable<NonNullable<Draft['providers']>[string]>;
 
-const absent = (holder: object | undefined, key: string): boolean =>
+export const absent = (holder: object | undefined, key: string): boolean =>
   holder === undefined || !Object.hasOwn(holder, key);
 
-interface Report {
+export interface Report {
   fault(path: Path, message: string, at?: 'value' | 'key'): void;
   warn(path: Path, message: string): void;
   readonly show: Show;
@@ -122,9 +123,12 @@ const emptyDigest = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b785
 
 function checkKeys(draft: Draft, report: Report): void {
   const { authenticate } = draft;
-  const keyless = absent(authenticate, 'keys') || authenticate?.keys?.length === 0;
+  const none = (list: 'keys' | 'oidc') => absent(authenticate, list) || authenticate?.[list]?.length === 0;
+  // Keys may also be made while the gateway runs.
+  const keyless = none('keys') && none('oidc') && draft.store?.path === undefined;
   const sectionFaulty = !absent(draft, 'authenticate') && authenticate === undefined;
-  if (keyless && absent(authenticate, 'anonymousTenant') && !sectionFaulty) {
+  const open = !absent(authenticate, 'anonymousTenant') || draft.mode === 'observe';
+  if (keyless && !open && !sectionFaulty) {
     const message =
       'nobody may call: list `authenticate.keys`, or serve without a key by `authenticate.anonymousTenant`';
     report.fault(['authenticate'], message, 'key');
@@ -136,7 +140,9 @@ function checkKeys(draft: Draft, report: Report): void {
     id(key?.id, [...path, 'id']);
     digest(key?.sha256, [...path, 'sha256']);
     if (key?.sha256 === emptyDigest) report.fault([...path, 'sha256'], 'is the digest of an empty key');
+    checkGrant(key, path, report);
   });
+  checkIssuers(draft, id, report);
 }
 
 function checkLimits(draft: Draft, report: Report): void {

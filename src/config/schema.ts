@@ -1,13 +1,12 @@
 /** The configuration's schema: every key, its type, range and default. Its JSON Schema is published. */
 import { z } from 'zod';
+import { authenticateSchema, type KeyConfig } from '../authenticate/settings.ts';
 import { simulateSchema } from '../simulate/settings.ts';
+import { name } from './name.ts';
 
 /** A dialect a provider or a client speaks on the wire. */
 export const dialectNames = ['openai', 'anthropic'] as const;
 
-const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$/, {
-  error: 'must be 1–128 letters, digits or . _ : / -, and begin with a letter or digit',
-});
 const ms = (min: number, max: number) => z.int().min(min).max(max);
 const bytes = (max: number) => z.int().min(1024).max(max);
 const modelPattern = z
@@ -58,32 +57,10 @@ const admin = z
   .strictObject({
     host: z.string().default('127.0.0.1').meta({ description: 'Address of the admin port.' }),
     port: port.default(4101).meta({ description: 'Admin port; 0 picks a free one.' }),
-  })
-  .prefault({});
-
-const key = z.strictObject({
-  id: name.meta({ description: 'Shown in logs instead of the key.' }),
-  sha256: z
-    .string()
-    .regex(/^[0-9a-f]{64}$/, { error: 'must be the SHA-256 of the key in 64 lower-case hex digits' })
-    .meta({ description: 'SHA-256 of the key, hex. `printf %s KEY | sha256sum` makes it.' }),
-  tenant: name.meta({ description: 'Whom the calls are counted for.' }),
-  team: name.optional().meta({ description: 'Team, for attribution.' }),
-  user: name.optional().meta({ description: 'User, for attribution; else `x-sidegate-user`.' }),
-  tags: z.array(name).max(16).default([]).meta({ description: 'Tags, for attribution.' }),
-  models: z
-    .array(modelPattern)
-    .min(1)
-    .optional()
-    .meta({ description: 'Models this key may use; a trailing * matches the rest. Unset: all.' }),
-});
-
-const authenticate = z
-  .strictObject({
-    anonymousTenant: name
+    token: secret
+      .min(16, { error: 'must have at least 16 characters' })
       .optional()
-      .meta({ description: 'Tenant of calls without a known key; unset: a key is required.' }),
-    keys: z.array(key).max(100_000).default([]).meta({ description: 'Virtual keys, by digest.' }),
+      .meta({ description: 'Secret that opens `/keys`: `${ENV}` or `file:/path`. Unset: nobody may.' }),
   })
   .prefault({});
 
@@ -259,8 +236,12 @@ const store = z
 export const configSchema = z.strictObject({
   listen,
   admin,
-  authenticate,
+  authenticate: authenticateSchema,
   replay,
+  mode: z
+    .enum(['enforce', 'observe'])
+    .default('enforce')
+    .meta({ description: '`observe`: unknown callers are reported and let pass, as `unidentified`.' }),
   limits: z.array(limit).max(1000).default([]).meta({ description: 'Limits; each applies on its own.' }),
   scrub,
   cache,
@@ -274,6 +255,6 @@ export const configSchema = z.strictObject({
 /** A checked configuration, defaults filled in, secrets resolved. */
 export type Config = z.output<typeof configSchema>;
 export type ProviderConfig = Config['providers'][string];
-export type KeyConfig = Config['authenticate']['keys'][number];
+export type { KeyConfig };
 export type LimitConfig = Config['limits'][number];
 export type RouteConfig = Config['routes'][number];

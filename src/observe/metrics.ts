@@ -1,5 +1,6 @@
 /** The metrics, for Prometheus. Every label value comes from the configuration or a closed list. */
 import { Counter, Gauge, Registry } from 'prom-client';
+import { catalogue, type ErrorCode } from '../errors.ts';
 import type { ExchangeRecord } from './record.ts';
 import { createDistribution, createTally } from './tally.ts';
 
@@ -17,8 +18,17 @@ export interface Metrics {
   record(record: ExchangeRecord): void;
   call(target: string, outcome: string): void;
   reload(ok: boolean): void;
+  /** An issuer's public keys were fetched, or could not be. */
+  jwks(issuer: string, ok: boolean): void;
 }
 
+/** What stage authenticate refuses with. */
+const authCodes: ReadonlySet<string> = new Set(
+  (Object.keys(catalogue) as ErrorCode[]).filter(
+    (code) =>
+      catalogue[code].status === 401 || /^(?:model_forbidden|endpoint_forbidden|callers_unknown)$/.test(code),
+  ),
+);
 const durationBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
 const overheadBuckets = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1];
 
@@ -61,6 +71,16 @@ export function createMetrics(gauges: Gauges): Metrics {
   const pii = createTally(registry, 'sidegate_pii_findings_total', 'Personal data found in requests.', [
     'kind',
   ]);
+  const refusals = createTally(
+    registry,
+    'sidegate_auth_refusals_total',
+    'Callers refused, or only reported where the gateway observes.',
+    ['reason', 'outcome'],
+  );
+  const jwks = createTally(registry, 'sidegate_jwks_refreshes_total', "Fetches of issuers' public keys.", [
+    'issuer',
+    'result',
+  ]);
   const reloads = new Counter({
     name: 'sidegate_config_reloads_total',
     help: 'Configuration reloads, by result.',
@@ -84,10 +104,15 @@ export function createMetrics(gauges: Gauges): Metrics {
       if (!r.stream) overhead.observe(endpoint, Math.max(0, r.durationMs - r.upstreamMs) / 1000);
       if (inputTokens > 0) tokens.add(inputTokens, tenant, target, 'input');
       if (outputTokens > 0) tokens.add(outputTokens, tenant, target, 'output');
+      if (r.error !== '' && authCodes.has(r.error)) refusals.add(1, r.error, 'refused');
+      if (r.observed !== '') {
+        for (const code of r.observed.split(',')) if (authCodes.has(code)) refusals.add(1, code, 'passed');
+      }
       if (r.emails > 0) pii.add(r.emails, 'email');
       if (r.cards > 0) pii.add(r.cards, 'card');
     },
     call: (target, outcome) => calls.add(1, target, outcome),
+    jwks: (issuer, ok) => jwks.add(1, issuer, ok ? 'ok' : 'failed'),
     reload(ok) {
       reloads.inc({ result: ok ? 'ok' : 'refused' });
       reloadOk.set(ok ? 1 : 0);
