@@ -274,12 +274,16 @@ describe('keys', () => {
     const idp = await startIssuer(key);
     onTestFinished(() => idp.stop());
     const secret = Buffer.from('a secret that is shared by both').toString('base64url');
-    idp.keys = [{ kty: 'oct', k: secret, kid: 'oct' }, null as never, 5 as never, key.publicJwk];
+    const unusable = { ...key.publicJwk, kid: 'unusable', n: 'AQAB' };
+    idp.keys = [{ kty: 'oct', k: secret, kid: 'oct' }, null as never, 5 as never, unusable, key.publicJwk];
     const own = await startTestSidecar(serving({ oidc: [idp.entry({ waitMs: 50 })] }));
     onTestFinished(() => own.stop());
     const text = `${base64({ alg: 'HS256', kid: 'oct' })}.${base64({ ...right(), iss: idp.url })}`;
     const forged = `${text}.${createHmac('sha256', Buffer.from(secret, 'base64url')).update(text).digest('base64url')}`;
     expect((await call(forged, own)).code).toBe('token_algorithm');
+    expect((await call(await idp.token(key, {}, { kid: 'unusable' }), own)).status).toBe(401);
+    const list = { method: 'GET', headers: { 'x-api-key': await idp.token(key, {}, { kid: 'unusable' }) } };
+    expect((await ask(own.url, '/v1/models', list)).status).toBe(401);
     expect((await call(await idp.token(key), own)).status).toBe(200);
   });
 

@@ -1,7 +1,7 @@
 /** The public keys of one issuer: fetched in the background before they are needed, and kept while it is down. */
 import { get as getPlain, type IncomingMessage } from 'node:http';
 import { get as getSecure } from 'node:https';
-import { type CryptoKey, createLocalJWKSet, errors, type JWK, type JWSHeaderParameters } from 'jose';
+import { type CryptoKey, createLocalJWKSet, type JWK, type JWSHeaderParameters } from 'jose';
 import type { IssuerConfig } from './settings.ts';
 
 /** The keys of one issuer. */
@@ -47,20 +47,20 @@ export function createKeySet(config: IssuerConfig, { clock, random, onRefresh }:
   let failures = 0;
   let waiting = 0;
   let timer: NodeJS.Timeout | null = null;
-  let closed = false;
+  const closing = new AbortController();
 
   const begin = async (): Promise<void> => {
     beganMs = clock();
     let problem: string | null = null;
     try {
-      local = createLocalJWKSet({ keys: await fetchKeys(config) });
+      local = createLocalJWKSet({ keys: await fetchKeys(config, closing.signal) });
       failures = 0;
     } catch (cause) {
       failures++;
       problem = cause instanceof Error ? cause.message : 'unknown';
     }
     underWay = null;
-    if (closed) return;
+    if (closing.signal.aborted) return;
     onRefresh(config.id, problem);
     schedule();
   };
@@ -81,19 +81,18 @@ export function createKeySet(config: IssuerConfig, { clock, random, onRefresh }:
     next ??= (async () => {
       await underWay;
       const coolMs = beganMs + config.cooldownMs - clock();
-      if (coolMs > 0) await new Promise((resolve) => setTimeout(resolve, coolMs));
+      if (coolMs > 0) await new Promise<void>((resolve) => void setTimeout(resolve, coolMs).unref());
       next = null;
-      if (!closed) await refresh();
+      if (!closing.signal.aborted) await refresh();
     })();
     return next;
   };
   const look = async (header: JWSHeaderParameters): Promise<CryptoKey | null> => {
     try {
       return local === null ? null : await local(header);
-    } catch (cause) {
-      // Several fit where the token names none: that is as good as none.
-      if (cause instanceof errors.JOSEError) return null;
-      throw cause;
+    } catch {
+      // There is none, several fit a token that names none, or it is no key that can be used.
+      return null;
     }
   };
   void refresh();
@@ -103,7 +102,7 @@ export function createKeySet(config: IssuerConfig, { clock, random, onRefresh }:
       const found = await look(header);
       if (found !== null) return found;
       const missing = (): 'unknown' | 'unavailable' => (local === null ? 'unavailable' : 'unknown');
-      if (waiting >= waitingMax || config.waitMs === 0 || closed) return missing();
+      if (waiting >= waitingMax || config.waitMs === 0 || closing.signal.aborted) return missing();
       waiting++;
       try {
         // A fetch that began before this token came may have read the keys too early, but often has not.
@@ -120,7 +119,7 @@ export function createKeySet(config: IssuerConfig, { clock, random, onRefresh }:
       }
     },
     close() {
-      closed = true;
+      closing.abort();
       if (timer !== null) clearTimeout(timer);
     },
   };
@@ -142,18 +141,18 @@ function wait<T>(ms: number, value: T): { over: Promise<T>; cancel<R>(result: R)
 }
 
 /** Fetches the public keys, by way of the issuer's metadata where no URL is configured. @throws with a reason */
-async function fetchKeys(config: IssuerConfig): Promise<JWK[]> {
+async function fetchKeys(config: IssuerConfig, closing: AbortSignal): Promise<JWK[]> {
   let url = config.jwksUrl;
   if (url === undefined) {
     // OpenID Connect Discovery 1.0, section 4: the metadata must name the issuer it was asked of.
     const where = `${config.issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
-    const { issuer, jwks_uri } = (await fetchJson(where)) as Record<string, unknown>;
+    const { issuer, jwks_uri } = (await fetchJson(where, closing)) as Record<string, unknown>;
     if (issuer !== config.issuer) throw new Error('its metadata names another issuer');
     if (typeof jwks_uri !== 'string' || !/^https?:\/\//.test(jwks_uri) || !URL.canParse(jwks_uri))
       throw new Error('its metadata names no jwks_uri');
     url = jwks_uri;
   }
-  const { keys } = (await fetchJson(url)) as Record<string, unknown>;
+  const { keys } = (await fetchJson(url, closing)) as Record<string, unknown>;
   if (!Array.isArray(keys)) throw new Error('its answer holds no list of keys');
   const usable = keys.slice(0, keysMax).flatMap((key): JWK[] => {
     if (typeof key !== 'object' || key === null || !publicKinds.has(key.kty)) return [];
@@ -165,10 +164,10 @@ async function fetchKeys(config: IssuerConfig): Promise<JWK[]> {
 }
 
 /** One JSON object, within bounds; redirects are not followed. @throws with a reason that holds nothing of the answer */
-function fetchJson(url: string): Promise<object> {
+function fetchJson(url: string, closing: AbortSignal): Promise<object> {
   return new Promise((resolve, reject) => {
     const get = url.startsWith('https:') ? getSecure : getPlain;
-    const signal = AbortSignal.timeout(fetchTimeoutMs);
+    const signal = AbortSignal.any([closing, AbortSignal.timeout(fetchTimeoutMs)]);
     const options = { headers: { accept: 'application/json' }, signal, agent: false } as const;
     const request = get(url, options, (answer: IncomingMessage) => {
       const chunks: Buffer[] = [];

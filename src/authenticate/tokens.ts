@@ -64,8 +64,8 @@ export function createTokens(
   };
 
   return {
-    // A JSON object begins with `{"` in base64url, and most JWTs with it.
-    isToken: (presented) => presented.startsWith('eyJ') || /^[^.]*\.[^.]*\.[^.]*$/.test(presented),
+    // A JSON object, with or without space in it, begins so in base64url. Other credentials have dots too.
+    isToken: (presented) => presented.startsWith('eyJ') || /^e[wy][\w-]*\.[\w-]+\.[\w-]*$/.test(presented),
 
     known(digest) {
       const entry = known.get(digest);
