@@ -1,12 +1,14 @@
 /** The way out: counts, restores and keeps a reply, and closes the request when its last byte is known. */
 import type { AttemptReply } from './attempt/attempt.ts';
 import type { AnswerStream } from './attempt/follow.ts';
-import type { Reply, StoredReply, StreamReply } from './exchange.ts';
+import { costNanoUsd } from './catalog/facts.ts';
+import type { Reply, StoredReply, StreamReply, Usage } from './exchange.ts';
 import type { ReplyFacts } from './native.ts';
 import { countUsage } from './observe/usage.ts';
 import type { Passage } from './passage.ts';
 import type { Dialect } from './providers/provider.ts';
 import { requestIdHeaders } from './respond.ts';
+import type { Target } from './route/plan.ts';
 import { createRestorer } from './scrub/restore.ts';
 import { restoreBody, type Vault } from './scrub/scrub.ts';
 
@@ -69,7 +71,8 @@ export function deliverAnswer(answer: AttemptReply, vault: Vault | null, passage
     const usage = countUsage(requestOf(passage), facts, true, stages.estimator);
     const keep: StoredReply = { status, contentType: type, body, stream: false, target: target.label, usage };
     const cacheable = mayCache(facts, exchange.endpoint.name === 'embeddings');
-    passage.close({ status, target: target.label, usage, upstreamMs, keep, cacheable });
+    const nanoUsd = costOf(target, usage);
+    passage.close({ status, target: target.label, usage, nanoUsd, upstreamMs, keep, cacheable });
   }
   return { kind: 'whole', status, headers, body: vault === null ? body : restoreBody(body, vault) };
 }
@@ -99,6 +102,7 @@ function deliverStream(
       error: stream.refusal !== null && !stream.aborted ? stream.refusal.code : '',
       target,
       usage,
+      nanoUsd: costOf(stream.target, usage),
       upstreamMs,
       abandoned: stream.aborted,
       keep:
@@ -152,6 +156,10 @@ function collector(maxBytes: number): Collector {
     body: () => (chunks === null ? null : Buffer.concat(chunks)),
   };
 }
+
+/** Nano-dollars of a reply; null: its model has no known price. */
+const costOf = ({ facts: { price } }: Target, usage: Usage): number | null =>
+  price === null ? null : costNanoUsd(price, usage);
 
 /** Only complete, successful, plain answers: never tool calls, refusals or truncated text. */
 function mayCache(facts: ReplyFacts, embeddings: boolean): boolean {

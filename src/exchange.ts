@@ -2,6 +2,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Cancellation } from './cancellation.ts';
 import type { ErrorCode, Refusal } from './errors.ts';
+import type { KeyLimitConfig } from './limit/settings.ts';
 import type { DialectName } from './providers/provider.ts';
 
 export const endpointNames = ['chat', 'embeddings', 'models', 'messages', 'count_tokens'] as const;
@@ -51,6 +52,8 @@ export interface Identity {
   readonly observed: ErrorCode | null;
   /** The caller's credential is a provider's own, and goes there. */
   readonly ownCredential: boolean;
+  /** Limits of the key's own; none where it is left out. */
+  readonly limits?: readonly KeyLimitConfig[];
 }
 
 /** What the pipeline knows about a body, found in one pass over its bytes. */
@@ -77,7 +80,7 @@ export interface ModelRequest {
   readonly masked: ReadonlyMap<string, string> | null;
   /** SHA-256 of the body as it came, 32 Latin-1 characters. */
   readonly digest: string;
-  /** HMAC-SHA-256 of `body`, hex; the only trace of the prompt in a record. */
+  /** HMAC-SHA-256 of the SHA-256 of `body`, hex; the only trace of the prompt in a record. */
   readonly keyedDigest: string;
   /** Byte offsets into `body` where dialects edit in place; 0,0: absent. */
   readonly modelStart: number;

@@ -1,5 +1,6 @@
 /** The pipeline: one request through the stages, in the order of the README's diagram. */
-import { type AttemptDeps, attempt } from './attempt/attempt.ts';
+import { type AttemptDeps, attempt, sleep } from './attempt/attempt.ts';
+import { cancelRefusal } from './attempt/follow.ts';
 import {
   authenticate,
   credentialDigest,
@@ -80,9 +81,13 @@ async function through(exchange: Exchange, stages: Stages, passage: Passage): Pr
   // Whoever repeats the key wants this answer, even if the first caller has left.
   if (seen.claim !== null) exchange.detach();
 
-  const permit = stages.limiter.admit(identity, request, clock());
+  const permit = stages.limiter.admit({ exchange, identity, request, plan: found, deadlineMs }, clock());
   if (permit instanceof Refusal) return passage.refuse(permit);
   passage.permit = permit;
+  if (permit.waitMs > 0) {
+    await sleep(permit.waitMs, exchange.cancellation);
+    if (exchange.cancellation.reason !== null) return passage.refuse(cancelRefusal(exchange.cancellation));
+  }
 
   const vault = scrub(request, policy);
   if (vault instanceof Refusal) return passage.refuse(vault);

@@ -239,16 +239,36 @@ export class StreamScanner {
   }
 }
 
-/** Token buckets by id; times are monotonic ms. See `native/core/src/bucket.rs`. */
-export const bucket = {
-  open: native.bucketOpen,
-  set: native.bucketSet,
-  /** 0: granted; above: ms until it could be; -1: never. */
-  take: native.bucketTake,
-  settle: native.bucketSettle,
-  level: native.bucketLevel,
-  close: native.bucketClose,
+/** Meters of limits and budgets, by table and id; times are monotonic ms. See `native/core/src/meters.rs`. */
+export const meter = {
+  openTable: native.metersOpen,
+  closeTable: native.metersClose,
+  open: native.meterOpen,
+  set: native.meterSet,
+  admit: native.meterAdmit,
+  settle: native.meterSettle,
+  sweep: native.meterSweep,
+  left: native.meterLeft,
+  restore: native.meterRestore,
+  changed: native.meterChanged,
+  close: native.meterClose,
 };
+
+/** Algorithms for `meter.open`. */
+export const meterAlgorithm = {
+  token_bucket: 0,
+  leaky_bucket: 1,
+  sliding_window: 2,
+  concurrency: 3,
+  budget: 4,
+} as const;
+
+/** Numbers of an entry of `meter.admit` and of `meter.settle`. */
+export const meterEntry = { admit: 5, settle: 4 } as const;
+/** Bits of an entry that asks. */
+export const meterAsk = { observed: 1, spent: 2 } as const;
+/** Bits of an entry that was answered. */
+export const meterTold = { crossed: 1, say: 2, wouldRefuse: 4, notTaken: 8 } as const;
 
 /** Circuit breakers by id; times are monotonic ms. See `native/core/src/breaker.rs`. */
 export const breaker = {
@@ -263,3 +283,31 @@ export const breaker = {
 
 /** Outcomes for `breaker.report`. */
 export const breakerOutcome = { success: 0, failure: 1, abandoned: 2 } as const;
+
+/** Entries up to here are copied out by one call. */
+const storeScratch = Buffer.allocUnsafeSlow(64 * 1024);
+const storeLengths = new Uint32Array(2);
+
+/** Bounded stores of bytes by id, kept outside the JavaScript heap. See `native/core/src/store.rs`. */
+export const store = {
+  open: native.storeOpen,
+  set: native.storeSet,
+  put: native.storePut,
+  size: native.storeSize,
+  bytes: native.storeBytes,
+  /** Head and body of a key's entry, copied; null: it has none. */
+  get(id: number, key: string, nowMs: number): { readonly head: string; readonly body: Buffer } | null {
+    if (!native.storeGet(id, key, nowMs, storeLengths, storeScratch)) return null;
+    const [headLength = 0, bodyLength = 0] = storeLengths;
+    const length = headLength + bodyLength;
+    let from = storeScratch;
+    if (length > storeScratch.length) {
+      from = Buffer.allocUnsafeSlow(length);
+      native.storeGet(id, key, nowMs, storeLengths, from);
+    }
+    return {
+      head: from.toString('utf8', 0, headLength),
+      body: Buffer.from(from.subarray(headLength, length)),
+    };
+  },
+};

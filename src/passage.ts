@@ -11,7 +11,7 @@ import {
   type WholeReply,
 } from './exchange.ts';
 import type { Stages } from './gateway.ts';
-import type { Permit } from './limit/limit.ts';
+import type { Permit } from './limit/permit.ts';
 import { type CacheUse, createRecord, type Outcome } from './observe/record.ts';
 import type { Claim } from './replay/replay.ts';
 import { refusalReply } from './respond.ts';
@@ -22,6 +22,8 @@ export interface Closing extends Outcome {
   readonly keep?: StoredReply | null;
   /** It may answer others as well. */
   readonly cacheable?: boolean;
+  /** What the provider charges for it, nano-dollars; null: the model has no known price. */
+  readonly nanoUsd?: number | null;
 }
 
 /** Recorded for a client that left before it had a reply; nginx' number, since HTTP has none. */
@@ -79,7 +81,8 @@ export class Passage {
     const { stages, trail } = this;
     const nowMs = stages.clock();
     const keep = closing.keep ?? null;
-    this.permit?.settle(closing.usage ?? noUsage);
+    // What has no usage has no cost: it was answered from memory, refused, or never answered.
+    this.permit?.settle(closing.usage ?? noUsage, closing.nanoUsd === undefined ? 0 : closing.nanoUsd);
     this.claim?.finish(keep);
     if (keep !== null && closing.cacheable === true && this.cacheKey !== null)
       stages.cache.put(this.cacheKey, keep, nowMs);

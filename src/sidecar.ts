@@ -6,11 +6,14 @@ import { createProvider, type Provider } from './attempt/connection.ts';
 import { createCallers } from './authenticate/callers.ts';
 import { keyTables, openStoredKeys } from './authenticate/stored-keys.ts';
 import { createCache } from './cache/cache.ts';
+import { createCatalog } from './catalog/catalog.ts';
 import type { Config } from './config/schema.ts';
 import { Refusal } from './errors.ts';
 import { handle, type Stages } from './gateway.ts';
 import { createEstimator } from './limit/estimate.ts';
 import { createLimiter } from './limit/limit.ts';
+import { createNotices } from './limit/notices.ts';
+import { budgetTables, readBudgets, saveBudgets } from './limit/saved.ts';
 import { type Listener, listen } from './listen.ts';
 import { listModels } from './models.ts';
 import { breaker } from './native.ts';
@@ -57,24 +60,40 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
   const { clock } = world;
   const health = new Map<string, TargetHealth>();
   const estimator = createEstimator();
-  const limiter = createLimiter(first.limits, estimator, clock);
   const cache = createCache(first.cache);
   const replay = createReplay(first.replay, clock);
   const randomKey = randomBytes(32);
   const upstreams = createUpstreams();
-  const { path } = first.store;
-  const store = path === undefined ? null : await openStore(path, [keyTables]);
-  const storedKeys = store === null ? null : openStoredKeys(store);
   let ready = false;
   let listener: Listener | null = null;
 
+  const { path } = first.store;
+  const store = path === undefined ? null : await openStore(path, [budgetTables, keyTables]);
+  const storedKeys = store === null ? null : openStoredKeys(store);
+
   const metrics = createMetrics({
+    limitScopes: () => limiter.scopes,
     inFlight: () => listener?.inFlight ?? 0,
     cacheEntries: () => cache.size,
     cacheBytes: () => cache.bytes,
     breakers: () =>
       [...health].map(([label, { breakerId }]) => [label, breaker.state(breakerId, clock())] as const),
   });
+
+  const limiter = createLimiter(first, {
+    ...world,
+    estimator,
+    onEvent: createNotices(log, metrics.limit, clock),
+    saved: store === null ? [] : readBudgets(store, world.wallClock()),
+  });
+  const saved =
+    store === null
+      ? null
+      : saveBudgets(store, limiter.changed, first.store.flushMs, (reason) =>
+          reason === null
+            ? log.info('budgets are written to the store again')
+            : log.error({ reason }, 'budgets could not be written to the store; it is tried again'),
+        );
 
   const attemptDeps = (config: Config): AttemptDeps => ({
     ...world,
@@ -107,7 +126,8 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
       health.set(label, kept);
       return kept;
     };
-    const routes = createRouteTable(config.routes, providers, healthOf);
+    const catalog = createCatalog(config.providers, config.catalog.models, world.wallClock());
+    const routes = createRouteTable(config.routes, providers, healthOf, catalog);
     forgetHealth(health, config);
     const { digestKey } = config.observe;
     return {
@@ -135,14 +155,19 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
   const keys = {
     token: () => stages.config.admin.token ?? null,
     keys: storedKeys,
-    configured: (id: string) => stages.config.authenticate.keys.some((key) => key.id === id),
+    configured: (id: string) => {
+      const { keys: fixed, oidc } = stages.config.authenticate;
+      return fixed.some((key) => key.id === id) || oidc.some((issuer) => issuer.id === id);
+    },
     wallClock: world.wallClock,
   };
   const release = async (): Promise<void> => {
     // An open simulator would keep the process alive.
     await upstreams.close();
     callers.close();
+    saved?.close();
     store?.close();
+    limiter.close();
   };
   const admin = await openAdmin(first.admin, { ready: () => ready, registry: metrics.registry, keys }).catch(
     async (cause: unknown) => {
@@ -177,7 +202,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
     async reload(config) {
       const next = await build(config);
       const fixed = restartNeeded(stages.config, config);
-      limiter.update(config.limits, clock());
+      limiter.update(config);
       cache.update(config.cache);
       replay.update(config.replay);
       open.update(config.listen);
@@ -210,10 +235,12 @@ function restartNeeded(before: Config, after: Config): string[] {
   for (const key of ['host', 'port', 'socket', 'bodyTimeoutMs'] as const) {
     if (before.listen[key] !== after.listen[key]) fixed.push(`listen.${key}`);
   }
+  for (const key of ['path', 'flushMs'] as const) {
+    if (before.store[key] !== after.store[key]) fixed.push(`store.${key}`);
+  }
   for (const key of ['host', 'port'] as const) {
     if (before.admin[key] !== after.admin[key]) fixed.push(`admin.${key}`);
   }
-  if (before.store.path !== after.store.path) fixed.push('store.path');
   return fixed;
 }
 

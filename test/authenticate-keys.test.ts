@@ -103,7 +103,7 @@ describe('the admin port', () => {
     const record = await sidecar.recordWhere(({ keyId }) => keyId === 'web');
     expect(record).toMatchObject({ tenant: 'acme', team: 'core', tags: 'prod' });
     const list = await admin(sidecar, 'GET', '/keys');
-    expect(list.json).toEqual({ keys: [{ ...grant, created: expect.any(String) }], next: null });
+    expect(list.json).toEqual({ keys: [{ ...grant, limits: [], created: expect.any(String) }], next: null });
     await sidecar.stop();
     const stored = readdirSync(join(path, '..')).map((name) =>
       readFileSync(join(path, '..', name), 'latin1'),
@@ -172,6 +172,18 @@ describe('the admin port', () => {
     const { json } = await admin(sidecar, 'POST', '/keys', { id: '', models: [], endpoints: ['chats'] });
     for (const part of ['id: must be', 'tenant: is missing', 'models: must have', 'endpoints[0]: '])
       expect(json.detail).toContain(part);
+  });
+
+  test('bounds a key by limits of its own', async () => {
+    const sidecar = await start();
+    const limit = { name: 'few', capacity: 1, refillPerSecond: 0.001 };
+    const grant = { id: 'web', tenant: 'acme', limits: [limit] };
+    const { key } = (await admin(sidecar, 'POST', '/keys', grant)).json;
+    expect([await call(sidecar, key), await call(sidecar, key)]).toEqual(['ok', 'rate_limited']);
+    expect(await call(sidecar, 'a key of the configuration')).toBe('ok');
+    const endless = { ...grant, id: 'b', limits: [{ name: 'few', capacity: 1 }] };
+    const { json } = await admin(sidecar, 'POST', '/keys', endless);
+    expect(json.detail).toContain('limits[0]: needs `refillPerSecond`');
   });
 
   test('takes an id once', async () => {

@@ -62,6 +62,7 @@ describe('keys', () => {
       tags: ['prod'],
       models: ['gpt-*', 'exact'],
       endpoints: null,
+      limits: [],
       observed: null,
       ownCredential: false,
     });

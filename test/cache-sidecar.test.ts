@@ -241,7 +241,7 @@ function stagesFor({ upstream }: Gate, cache: Cache): Stages {
     policy: createScrubPolicy(config.scrub),
     digestKey: Buffer.alloc(32),
     replay: createReplay(config.replay, clock),
-    limiter: createLimiter([], estimator, clock),
+    limiter: createLimiter(config, { estimator, clock, wallClock: Date.now, onEvent: () => {} }),
     estimator,
     cache,
     routes: createRouteTable([{ model: testModel, targets }], providers, () => ({

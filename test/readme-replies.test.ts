@@ -100,7 +100,7 @@ const ways: Readonly<Record<ErrorCode, (wire: Wire) => Promise<Answer>>> = {
     const store = await openStore(path, [keyTables]);
     onTestFinished(() => store.close());
     const keys = openStoredKeys(store);
-    const key = keys.create({ id: 'gone', tenant: 'acme', tags: [] }, 0) ?? '';
+    const key = keys.create({ id: 'gone', tenant: 'acme', tags: [], limits: [] }, 0) ?? '';
     keys.revoke('gone', 1);
     return send(
       wire,
@@ -144,6 +144,7 @@ const ways: Readonly<Record<ErrorCode, (wire: Wire) => Promise<Answer>>> = {
   },
   request_too_costly: (wire) =>
     send(wire, {}, { limits: [{ name: 'one', unit: 'characters', capacity: 1, refillPerSecond: 1 }] }),
+  model_unpriced: (wire) => send(wire, {}, { budgets: [{ name: 'month', usd: 5, window: 'month' }] }),
   headers_too_large: (wire) => send(wire, { headers: { 'x-long': 'x'.repeat(20_000) } }),
   async internal(wire) {
     const random = (): number => {
@@ -190,6 +191,18 @@ const answered: Readonly<Record<string, (wire: Wire) => Promise<Answer>>> = {
     send(wire, asK, { mode: 'observe', authenticate: { keys: [otherKey] } }),
   'whole, and counted for a limit': (wire) =>
     send(wire, {}, { cache: {}, limits: [{ name: 'many', capacity: 100, refillPerSecond: 1 }] }),
+  'counted for a limit of tokens, and warned of another': (wire) =>
+    send(
+      wire,
+      {},
+      {
+        limits: [
+          { name: 'tokens', unit: 'tokens', capacity: 100_000, refillPerSecond: 1 },
+          { name: 'few', capacity: 1, refillPerSecond: 0.001 },
+          { name: 'none', unit: 'characters', capacity: 1, refillPerSecond: 1, mode: 'observe' },
+        ],
+      },
+    ),
   streamed: async (wire) => (await chainOf(wire)).ask({ stream: true }),
   'from the cache': async (wire) => second(await chainOf(wire, { cache: { enabled: true } })),
   'from the cache, streamed': async (wire) =>

@@ -32,7 +32,7 @@ beforeAll(async () => {
     },
     admin: { token: adminToken },
     store: { path: join(folder, 'store.db') },
-    limits: [{ name: 'all', capacity: 100, refillPerSecond: 100 }],
+    limits: [{ name: 'all', capacity: 100, refillPerSecond: 100, softShare: 0.001 }],
     providers: { sim: { preset: 'simulator' }, 'sim-anthropic': { preset: 'simulator-anthropic' } },
     routes: [{ model: 'sim', targets: [{ provider: 'sim' }, { provider: 'sim-anthropic' }] }],
   });

@@ -26,13 +26,11 @@ function asking(keyring: Keyring, keys: readonly string[]): () => unknown {
 
 export async function tasks(): Promise<Record<string, () => unknown>> {
   const named = (count: number): string[] => Array.from({ length: count }, (_, i) => `sk-sidegate-${i}`);
+  const plain = { tenant: 't', tags: [], limits: [] };
   const store = openStoredKeys(await openStore(null, [keyTables]));
-  const stored = Array.from(
-    { length: 1000 },
-    (_, i) => store.create({ id: `s${i}`, tenant: 't', tags: [] }, 0) ?? '',
-  );
+  const stored = Array.from({ length: 1000 }, (_, i) => store.create({ id: `s${i}`, ...plain }, 0) ?? '');
   const many = keyringOf(10_000);
-  const known = callerOf({ id: 'idp', tenant: 't', tags: [] });
+  const known = callerOf({ id: 'idp', ...plain });
   const tokens = { isToken: () => true, known: () => known, verify: () => Promise.resolve(known) };
   const token = `eyJ${'x'.repeat(900)}.${'y'.repeat(342)}.z`;
   return {

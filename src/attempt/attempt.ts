@@ -166,13 +166,14 @@ function callOnce(
   const extra: string[] = [];
   if (provider.clientCredential) {
     const key = presentedKey(exchange.headers);
-    if (key !== null) extra.push(...provider.dialect.credential(key));
+    if (key !== null) extra.push(...provider.dialect.credential(key, provider.quirks));
   }
   const simulate = exchange.headers['x-simulate'];
   if (provider.simulated && typeof simulate === 'string') extra.push('x-simulate', simulate);
   const headers = extra.length === 0 ? provider.headers : [...provider.headers, ...extra];
   const sent = provider.dialect.encode(exchange.endpoint, request, exchange.headers, {
     basePath: provider.basePath,
+    quirks: provider.quirks,
     model,
     headers,
   });
@@ -257,7 +258,7 @@ async function backOff(
 }
 
 /** Waits, or until nobody does any more. */
-function sleep(waitMs: number, cancellation: Cancellation): Promise<void> {
+export function sleep(waitMs: number, cancellation: Cancellation): Promise<void> {
   return new Promise((resolve) => {
     const wake = (): void => {
       clearTimeout(timer);

@@ -9,15 +9,20 @@ type DraftKey = NonNullable<NonNullable<NonNullable<Draft['authenticate']>['keys
 const taken = /^(authorization|x-api-key|cookie|host|origin|content-.*|x-sidegate-(?!user$).*)$/;
 
 /** What a key says of its user, and when it ends. */
-export function checkGrant(key: DraftKey | undefined, path: Path, report: Report): void {
+export function checkGrant(
+  key: DraftKey | undefined,
+  path: Path,
+  report: Report,
+  nowMs: number = Date.now(),
+): void {
   const fault = userHeaderFault(key?.user, key?.userHeader);
   if (fault !== null) report.fault([...path, 'userHeader'], fault);
-  if (key?.expires !== undefined && Date.parse(key.expires) <= Date.now())
+  if (key?.expires !== undefined && Date.parse(key.expires) <= nowMs)
     report.warn([...path, 'expires'], 'has passed: the key is refused');
 }
 
 /** What is wrong with the header that may name a key's user; null: nothing. */
-export function userHeaderFault(user: string | undefined, userHeader: string | undefined): string | null {
+function userHeaderFault(user: string | undefined, userHeader: string | undefined): string | null {
   if (userHeader === undefined) return null;
   if (user !== undefined && userHeader !== 'none') return 'has no use beside `user`: take one of them out';
   const usable = /^[\w!#$%&'*+.^`|~-]{1,128}$/.test(userHeader) && !taken.test(userHeader.toLowerCase());

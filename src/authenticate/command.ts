@@ -97,7 +97,8 @@ async function inFile(values: Values, shell: Shell): Promise<Place> {
       );
     path = loaded.config.store.path;
     if (path === undefined) throw new Error(`${file} names no store: set store.path.`);
-    ids = new Set(loaded.config.authenticate.keys.map((key) => key.id));
+    const { keys: fixed, oidc } = loaded.config.authenticate;
+    ids = new Set([...fixed, ...oidc].map((entry) => entry.id));
   } else if (!existsSync(path)) {
     throw new Error(`there is no store ${path}: a sidecar makes it when it starts with this store.path.`);
   }

@@ -88,6 +88,7 @@ export function callerOf(grant: Omit<KeyConfig, 'sha256'>): Caller {
       tags: grant.tags,
       models: grant.models ?? null,
       endpoints: grant.endpoints ?? null,
+      limits: grant.limits,
       observed: null,
       ownCredential: false,
     },

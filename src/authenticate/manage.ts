@@ -1,6 +1,10 @@
 /** What can be done with stored keys, by the admin port and by the command line alike. */
+import type { z } from 'zod';
+import { createReport } from '../config/check.ts';
+import { checkOwnLimits } from '../config/check-limits.ts';
+import { pathText } from '../config/faults.ts';
 import { describeProblems } from '../config/issues.ts';
-import { userHeaderFault } from './check.ts';
+import { checkGrant } from './check.ts';
 import { type NewKey, newKeySchema } from './settings.ts';
 import { pageMax, type StoredKey, type StoredKeys } from './stored-keys.ts';
 
@@ -44,10 +48,13 @@ export function makeKey(
   const parsed = newKeySchema.safeParse(input);
   if (!parsed.success) return { kind: 'invalid', message: describeProblems(parsed.error, input) };
   const grant = parsed.data;
-  const fault = userHeaderFault(grant.user, grant.userHeader);
-  if (fault !== null) return { kind: 'invalid', message: `userHeader: ${fault}` };
-  if (grant.expires !== undefined && Date.parse(grant.expires) <= nowMs)
-    return { kind: 'invalid', message: 'expires: has passed' };
+  const { report, faults, warnings } = createReport(() => 'this');
+  // As it was written: a default that was filled in is no contradiction.
+  const written = input as z.input<typeof newKeySchema>;
+  checkGrant(written, [], report, nowMs);
+  checkOwnLimits(written.limits, ['limits'], report);
+  const found = [...faults, ...warnings].map(({ path, message }) => `${pathText(path)}: ${message}`);
+  if (found.length > 0) return { kind: 'invalid', message: found.join('; ') };
   const key = configured(grant.id) ? null : keys.create(grant, nowMs);
   if (key === null) return { kind: 'taken', message: `There is a key with the id ${grant.id} already.` };
   return { key, ...grant, created: new Date(nowMs).toISOString() };

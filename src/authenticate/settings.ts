@@ -1,13 +1,8 @@
 /** The configuration of stage authenticate: virtual keys, and the issuers whose tokens are taken. */
 import { z } from 'zod';
-import { name } from '../config/name.ts';
+import { modelPattern, name } from '../config/name.ts';
 import { endpointNames } from '../exchange.ts';
-
-const modelPattern = z
-  .string()
-  .min(1)
-  .max(256)
-  .regex(/^[^*]*\*?$/, { error: 'may hold * only at its end' });
+import { keyLimitSchema } from '../limit/settings.ts';
 
 /** Tags a key, a token or a request may have. */
 export const tagsMax = 16;
@@ -38,6 +33,11 @@ const grant = {
   tags: z.array(name).max(tagsMax).default([]).meta({ description: 'Tags, for attribution.' }),
   models,
   endpoints,
+  limits: z
+    .array(keyLimitSchema)
+    .max(64)
+    .default([])
+    .meta({ description: 'Limits of this key alone, as under `limits`.' }),
   expires: z.iso
     .datetime({ offset: true, error: 'must be a time such as 2027-01-31T00:00:00Z' })
     .optional()

@@ -171,6 +171,7 @@ function callerIn(payload: JWTPayload, config: IssuerConfig): Caller | Refusal {
     team: team ?? undefined,
     user: user ?? undefined,
     userHeader,
+    limits: [],
     tags,
     models,
     endpoints,

@@ -3,6 +3,8 @@ import type { z } from 'zod';
 import { checkGrant, checkIssuers } from '../authenticate/check.ts';
 import { presets } from '../providers/presets.ts';
 import type { DialectName } from '../providers/provider.ts';
+import { checkCatalog, servedModels, serves } from './check-catalog.ts';
+import { checkLimits } from './check-limits.ts';
 import { didYouMean, type Finding, type Path, pathText } from './faults.ts';
 import type { Show } from './issues.ts';
 import { configSchema } from './schema.ts';
@@ -36,14 +38,15 @@ type DraftProvider = NonNullable<NonNullable<Draft['providers']>[string]>;
 export const absent = (holder: object | undefined, key: string): boolean =>
   holder === undefined || !Object.hasOwn(holder, key);
 
+/** Where checks put what they find. */
 export interface Report {
   fault(path: Path, message: string, at?: 'value' | 'key'): void;
   warn(path: Path, message: string): void;
   readonly show: Show;
 }
 
-/** Every fault and warning between the parts of a draft. */
-export function checkDraft(draft: Draft, show: Show): { faults: Finding[]; warnings: Finding[] } {
+/** Collects what checks find. */
+export function createReport(show: Show): { report: Report; faults: Finding[]; warnings: Finding[] } {
   const faults: Finding[] = [];
   const warnings: Finding[] = [];
   const report: Report = {
@@ -51,11 +54,18 @@ export function checkDraft(draft: Draft, show: Show): { faults: Finding[]; warni
     warn: (path, message) => warnings.push({ path, at: 'value', message }),
     show,
   };
+  return { report, faults, warnings };
+}
+
+/** Every fault and warning between the parts of a draft. */
+export function checkDraft(draft: Draft, show: Show): { faults: Finding[]; warnings: Finding[] } {
+  const { report, faults, warnings } = createReport(show);
   checkListen(draft, report);
   checkKeys(draft, report);
   checkLimits(draft, report);
   checkProviders(draft, report);
   checkRoutes(draft, report);
+  checkCatalog(['catalog', 'models'], draft.catalog?.models ?? [], draft.providers, report);
   const { backoffBaseMs, backoffMaxMs } = { ...configSchema.parse({}).attempt, ...draft.attempt };
   if (backoffBaseMs !== undefined && backoffMaxMs !== undefined && backoffBaseMs > backoffMaxMs) {
     const message = `${backoffBaseMs} is more than backoffMaxMs, ${backoffMaxMs}`;
@@ -108,7 +118,7 @@ function checkListen(draft: Draft, report: Report): void {
 }
 
 /** Remembers where each value was first, and reports the others. */
-function once(report: Report, what: string): (value: string | undefined, path: Path) => void {
+export function once(report: Report, what: string): (value: string | undefined, path: Path) => void {
   const seen = new Map<string, Path>();
   return (value, path) => {
     if (value === undefined) return;
@@ -145,19 +155,6 @@ function checkKeys(draft: Draft, report: Report): void {
   checkIssuers(draft, id, report);
 }
 
-function checkLimits(draft: Draft, report: Report): void {
-  const name = once(report, 'this name');
-  const tenants = new Set((draft.authenticate?.keys ?? []).map((key) => key?.tenant ?? ''));
-  tenants.add(draft.authenticate?.anonymousTenant ?? '');
-  draft.limits?.forEach((limit, index) => {
-    name(limit?.name, ['limits', index, 'name']);
-    const tenant = limit?.tenant ?? '*';
-    if (tenant === '*' || tenants.has(tenant)) return;
-    const guess = didYouMean(tenant, tenants);
-    report.warn(['limits', index, 'tenant'], `no key belongs to the tenant ${report.show(tenant)}${guess}`);
-  });
-}
-
 function checkProviders(draft: Draft, report: Report): void {
   const providers = Object.entries(draft.providers ?? {});
   const sectionFaulty = !absent(draft, 'providers') && draft.providers === undefined;
@@ -189,7 +186,7 @@ function checkOrigin(path: Path, provider: DraftProvider, report: Report): void 
   const preset = presetOf(provider);
   if (name !== undefined && preset === undefined) {
     const guess = didYouMean(name, Object.keys(presets));
-    const known = guess === '' ? `; known are ${Object.keys(presets).join(', ')}` : guess;
+    const known = guess === '' ? '; `sidegate presets` lists the known ones' : guess;
     report.fault([...path, 'preset'], `there is no preset ${report.show(name)}${known}`);
   }
   if (absent(provider, 'preset')) {
@@ -272,6 +269,8 @@ function checkRoutes(draft: Draft, report: Report): void {
         return;
       }
       target(JSON.stringify([name, entry?.model ?? null]), at);
+      checkStar(entry?.model, route?.model, [...at, 'model'], report);
+      checkModel(entry?.model, route?.model, [at, [...path, 'model']], providers[name] ?? {}, report);
       const dialect = dialectOf(providers[name] ?? {});
       first ??= dialect;
       if (dialect === undefined || dialect === first) return;
@@ -279,4 +278,25 @@ function checkRoutes(draft: Draft, report: Report): void {
       report.warn([...at, 'provider'], message);
     });
   });
+}
+
+/** That a * in a target's name has one in its route's to stand for. */
+function checkStar(model: string | undefined, pattern: string | undefined, at: Path, report: Report): void {
+  if (model?.endsWith('*') !== true || pattern === undefined || pattern.endsWith('*')) return;
+  report.fault(at, "may end in * only where the route's model does: it stands for the same text");
+}
+
+/** That a provider which says what it serves has the model a target asks it for. @param places of target and route */
+function checkModel(
+  model: string | undefined,
+  pattern: string | undefined,
+  [at, routeAt]: readonly [Path, Path],
+  provider: DraftProvider,
+  report: Report,
+): void {
+  const served = servedModels(provider);
+  const asked = model ?? pattern;
+  if (served === undefined || asked === undefined || serves(served, asked)) return;
+  const message = `the provider has no model ${report.show(asked)}${didYouMean(asked, served)}`;
+  report.fault(model === undefined ? routeAt : [...at, 'model'], message);
 }

@@ -9,6 +9,7 @@ export interface Gauges {
   inFlight(): number;
   cacheEntries(): number;
   cacheBytes(): number;
+  limitScopes(): number;
   /** Target label → 0 closed, 1 open, 2 half-open. */
   breakers(): Iterable<readonly [string, number]>;
 }
@@ -17,6 +18,8 @@ export interface Metrics {
   readonly registry: Registry;
   record(record: ExchangeRecord): void;
   call(target: string, outcome: string): void;
+  /** @param limit name of a limit or budget */
+  limit(limit: string, event: string): void;
   reload(ok: boolean): void;
   /** An issuer's public keys were fetched, or could not be. */
   jwks(issuer: string, ok: boolean): void;
@@ -68,6 +71,12 @@ export function createMetrics(gauges: Gauges): Metrics {
     'Calls to providers, by what came of them.',
     ['target', 'outcome'],
   );
+  const limits = createTally(
+    registry,
+    'sidegate_limit_events_total',
+    'What limits and budgets did, beside letting pass.',
+    ['limit', 'event'],
+  );
   const pii = createTally(registry, 'sidegate_pii_findings_total', 'Personal data found in requests.', [
     'kind',
   ]);
@@ -113,6 +122,7 @@ export function createMetrics(gauges: Gauges): Metrics {
     },
     call: (target, outcome) => calls.add(1, target, outcome),
     jwks: (issuer, ok) => jwks.add(1, issuer, ok ? 'ok' : 'failed'),
+    limit: (limit, event) => limits.add(1, limit, event),
     reload(ok) {
       reloads.inc({ result: ok ? 'ok' : 'refused' });
       reloadOk.set(ok ? 1 : 0);
@@ -134,6 +144,7 @@ function collectGauges(gauges: Gauges, registers: Registry[]): void {
   gauge('sidegate_requests_in_flight', 'Requests at work.', gauges.inFlight);
   gauge('sidegate_cache_entries', 'Entries of the cache.', gauges.cacheEntries);
   gauge('sidegate_cache_bytes', 'Memory of the cache.', gauges.cacheBytes);
+  gauge('sidegate_limit_scopes', 'Meters of limits and budgets in use.', gauges.limitScopes);
   gauge('sidegate_resident_memory_bytes', 'Resident memory of the process.', () => process.memoryUsage.rss());
   new Gauge({
     name: 'sidegate_breaker_state',
