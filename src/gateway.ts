@@ -10,7 +10,9 @@ import {
 } from './authenticate/authenticate.ts';
 import { type Cache, cacheControl } from './cache/cache.ts';
 import type { Config } from './config/schema.ts';
-import { deliverAnswer, deliverStored } from './deliver.ts';
+import type { TokenCounter } from './count/counter.ts';
+import type { Charge } from './count/usage.ts';
+import { deliverAnswer, deliverRunning, deliverStored } from './deliver.ts';
 import { Refusal } from './errors.ts';
 import type { Exchange, Reply } from './exchange.ts';
 import type { Estimator } from './limit/estimate.ts';
@@ -32,12 +34,15 @@ export interface Stages {
   readonly replay: Replay;
   readonly limiter: Limiter;
   readonly estimator: Estimator;
+  readonly counter: TokenCounter;
   readonly cache: Cache;
   readonly routes: RouteTable;
   readonly attempt: AttemptDeps;
   /** Monotonic ms. */
   readonly clock: () => number;
   observe(record: ExchangeRecord): void;
+  /** Told what each billed try used and cost. */
+  charge(tenant: string, charge: Charge): void;
   /** Told of a defect of the gateway's own. */
   onBug(requestId: string, cause: unknown): void;
 }
@@ -74,8 +79,11 @@ async function through(exchange: Exchange, stages: Stages, passage: Passage): Pr
   if (routed instanceof Refusal) return passage.refuse(routed);
   const found = identity.ownCredential ? withOwnCredential(routed) : routed;
 
-  const seen = stages.replay.claim(exchange, identity, request, clock());
+  let seen = stages.replay.claim(exchange, identity, request, clock());
+  if (!(seen instanceof Refusal) && seen.kind === 'join')
+    seen = await seen.wait(exchange.cancellation, deadlineMs - clock());
   if (seen instanceof Refusal) return passage.refuse(seen);
+  if (seen.kind === 'running') return deliverRunning(seen, request.masked, passage);
   if (seen.kind === 'stored') return deliverStored(seen.reply, 'replay', request.masked, passage);
   passage.claim = seen.claim;
   // Whoever repeats the key wants this answer, even if the first caller has left.

@@ -8,6 +8,7 @@ import { keyTables, openStoredKeys } from './authenticate/stored-keys.ts';
 import { createCache } from './cache/cache.ts';
 import { createCatalog } from './catalog/catalog.ts';
 import type { Config } from './config/schema.ts';
+import { createTokenCounter } from './count/counter.ts';
 import { Refusal } from './errors.ts';
 import { handle, type Stages } from './gateway.ts';
 import { createEstimator } from './limit/estimate.ts';
@@ -94,6 +95,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
             ? log.info('budgets are written to the store again')
             : log.error({ reason }, 'budgets could not be written to the store; it is tried again'),
         );
+  const counter = createTokenCounter(first.count, metrics.count);
 
   const attemptDeps = (config: Config): AttemptDeps => ({
     ...world,
@@ -138,6 +140,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
       replay,
       limiter,
       estimator,
+      counter,
       cache,
       routes,
       attempt: attemptDeps(config),
@@ -146,6 +149,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
         metrics.record(record);
         logRecord(log, record, world.wallClock());
       },
+      charge: metrics.charge,
       onBug: (requestId, cause) =>
         log.error({ requestId, stack: cause instanceof Error ? cause.stack : '' }, 'defect'),
     };
@@ -205,6 +209,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
       limiter.update(config);
       cache.update(config.cache);
       replay.update(config.replay);
+      counter.update(config.count);
       open.update(config.listen);
       stages = next;
       metrics.reload(true);
@@ -220,6 +225,8 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
       // A client that doesn't read to the end, or doesn't send to the end, holds nobody up.
       const close = setTimeout(() => open.close(), drainMs + lastWordsMs);
       await open.drained();
+      // What is settled is what was counted, also for the last ones.
+      await counter.close(lastWordsMs);
       clearTimeout(abort);
       clearTimeout(close);
       open.close();

@@ -243,6 +243,7 @@ function stagesFor({ upstream }: Gate, cache: Cache): Stages {
     replay: createReplay(config.replay, clock),
     limiter: createLimiter(config, { estimator, clock, wallClock: Date.now, onEvent: () => {} }),
     estimator,
+    counter: { count: (_, done) => done(null), update: () => {}, close: async () => {} },
     cache,
     routes: createRouteTable([{ model: testModel, targets }], providers, () => ({
       breakerId: breaker.open(5, 1000),
@@ -258,6 +259,7 @@ function stagesFor({ upstream }: Gate, cache: Cache): Stages {
     },
     clock,
     observe: () => {},
+    charge: () => {},
     onBug: (_, cause) => {
       throw cause;
     },

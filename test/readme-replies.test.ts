@@ -129,7 +129,7 @@ const ways: Readonly<Record<ErrorCode, (wire: Wire) => Promise<Answer>>> = {
   method_not_allowed: (wire) => send(wire, { method: 'PUT' }),
   body_timeout: (wire) =>
     send(wire, { headers: { 'content-length': '10000' }, body: '{' }, { listen: { bodyTimeoutMs: 30 } }),
-  idempotency_in_flight: (wire) => secondOf(wire, { 'idempotency-key': 'a' }),
+  idempotency_in_flight: (wire) => secondOf(wire, { 'idempotency-key': 'a' }, { replay: { joinersMax: 0 } }),
   body_too_large: (wire) => send(wire, { body: 'x'.repeat(2000) }, { listen: { bodyMaxBytes: 1024 } }),
   unsupported_media_type: (wire) => send(wire, { headers: { 'content-type': 'text/plain' } }),
   async idempotency_mismatch(wire) {

@@ -110,6 +110,7 @@ export function sampleReply(body: string, part: Partial<StoredReply> = {}): Stor
     stream: false,
     target: 'p/m',
     usage: noUsage,
+    costNanoUsd: 0,
     ...part,
   };
 }

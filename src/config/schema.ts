@@ -72,7 +72,26 @@ const replay = z
     entriesMax: z.int().min(1).max(1_000_000).default(10_000).meta({ description: 'Replies kept.' }),
     bytesMax: bytes(4 * 1024 ** 3)
       .default(64 * 1024 * 1024)
-      .meta({ description: 'Memory for them.' }),
+      .meta({ description: 'Memory for them, and for streams that are gathered to be kept.' }),
+    entryMaxBytes: bytes(256 * 1024 * 1024)
+      .default(4 * 1024 * 1024)
+      .meta({ description: 'Largest reply kept.' }),
+    joinersMax: z.int().min(0).max(1024).default(16).meta({
+      description:
+        'Repeats that may wait for the first request with their key at once; more get 409. 0: all of them.',
+    }),
+  })
+  .prefault({});
+
+const count = z
+  .strictObject({
+    queueMax: z.int().min(1).max(100_000).default(256).meta({
+      description:
+        'Replies without stated usage that may wait for the tokenizer; the rest is estimated from bytes.',
+    }),
+    deadlineMs: ms(10, 60_000)
+      .default(5_000)
+      .meta({ description: 'How long such a reply may wait to be counted; then it is estimated.' }),
   })
   .prefault({});
 
@@ -267,6 +286,7 @@ export const configSchema = z.strictObject({
   admin,
   authenticate: authenticateSchema,
   replay,
+  count,
   mode: z
     .enum(modeNames)
     .default('enforce')

@@ -18,6 +18,8 @@ export interface Permit {
    * @param outputTokens so far, all choices together
    */
   stream(outputTokens: number): 'go' | 'stop';
+  /** The work is over: frees what is held only while it goes on. `settle` follows, perhaps later. */
+  release(): void;
   /**
    * Ends the hold with what was really used; later calls do nothing.
    * @param nanoUsd what the reply costs; null: its model has no known price
@@ -42,6 +44,10 @@ const { admit: admitSize, settle: settleSize } = meterEntry;
 const noHolds: readonly number[] = [];
 /** Filled and read within one call. */
 let entries = new Float64Array(16 * settleSize);
+
+function makeRoom(count: number): void {
+  if (entries.length < count * settleSize) entries = new Float64Array(count * settleSize);
+}
 
 export class HeldPermit implements Permit {
   readonly headers: readonly string[];
@@ -117,6 +123,23 @@ export class HeldPermit implements Permit {
     return true;
   }
 
+  release(): void {
+    const { held } = this.#applied.rules;
+    makeRoom(held.length);
+    const rest = [...this.#holds];
+    let count = 0;
+    for (let i = 0; i < held.length; i++) {
+      const from = i * holdSize;
+      if ((held[i] as Rule).unit !== 'concurrency' || rest[from] === undefined || rest[from] === 0) continue;
+      entries.set([rest[from], rest[from + 1] as number, 0, rest[from + 2] as number], count * settleSize);
+      rest[from] = 0;
+      count += 1;
+    }
+    if (count === 0) return;
+    this.#holds = rest;
+    meter.settle(this.#deps.table, entries, count, this.#deps.clock());
+  }
+
   settle(usage: Usage, nanoUsd: number | null): void {
     const holds = this.#holds;
     this.#holds = noHolds;
@@ -124,7 +147,7 @@ export class HeldPermit implements Permit {
     const { table, clock, onCrossed } = this.#deps;
     const { scopes } = this.#applied;
     const { held, heldAt } = this.#applied.rules;
-    if (entries.length < held.length * settleSize) entries = new Float64Array(held.length * settleSize);
+    makeRoom(held.length);
     for (let i = 0; i < held.length; i++) {
       const from = i * holdSize;
       const to = i * settleSize;
@@ -141,4 +164,10 @@ export class HeldPermit implements Permit {
 }
 
 /** Where no limit applies. */
-export const freePermit: Permit = { headers: [], waitMs: 0, stream: () => 'go', settle: () => {} };
+export const freePermit: Permit = {
+  headers: [],
+  waitMs: 0,
+  stream: () => 'go',
+  release: () => {},
+  settle: () => {},
+};

@@ -1,6 +1,11 @@
 /** The metrics, for Prometheus. Every label value comes from the configuration or a closed list. */
 import { Counter, Gauge, Registry } from 'prom-client';
+
+import type { CountResult } from '../count/counter.ts';
+import type { Charge } from '../count/usage.ts';
+
 import { catalogue, type ErrorCode } from '../errors.ts';
+
 import type { ExchangeRecord } from './record.ts';
 import { createDistribution, createTally } from './tally.ts';
 
@@ -17,6 +22,10 @@ export interface Gauges {
 export interface Metrics {
   readonly registry: Registry;
   record(record: ExchangeRecord): void;
+  /** What one try of a tenant's request used and cost. */
+  charge(tenant: string, charge: Charge): void;
+  /** What became of a count of tokens. */
+  count(result: CountResult): void;
   call(target: string, outcome: string): void;
   /** @param limit name of a limit or budget */
   limit(limit: string, event: string): void;
@@ -65,6 +74,28 @@ export function createMetrics(gauges: Gauges): Metrics {
     'target',
     'direction',
   ]);
+  const cost = createTally(registry, 'sidegate_cost_usd_total', 'Dollars spent, where the price is known.', [
+    'tenant',
+    'target',
+  ]);
+  const unpriced = createTally(
+    registry,
+    'sidegate_unpriced_requests_total',
+    'Replies whose cost is unknown, since their model has no price.',
+    ['target'],
+  );
+  const saved = createTally(
+    registry,
+    'sidegate_saved_usd_total',
+    'Dollars that replies from the cache or for an idempotency key would have cost again.',
+    ['tenant', 'target'],
+  );
+  const counts = createTally(
+    registry,
+    'sidegate_token_counts_total',
+    'Replies without stated usage, by what became of counting their tokens.',
+    ['result'],
+  );
   const calls = createTally(
     registry,
     'sidegate_upstream_calls_total',
@@ -107,19 +138,25 @@ export function createMetrics(gauges: Gauges): Metrics {
   return {
     registry,
     record(r) {
-      const { endpoint, tenant, target, inputTokens, outputTokens } = r;
+      const { endpoint, tenant, target } = r;
       requests.add(1, endpoint, tenant, target, String(r.status), r.error, r.cache);
       duration.observe(endpoint, r.durationMs / 1000);
       if (!r.stream) overhead.observe(endpoint, Math.max(0, r.durationMs - r.upstreamMs) / 1000);
-      if (inputTokens > 0) tokens.add(inputTokens, tenant, target, 'input');
-      if (outputTokens > 0) tokens.add(outputTokens, tenant, target, 'output');
       if (r.error !== '' && authCodes.has(r.error)) refusals.add(1, r.error, 'refused');
       if (r.observed !== '') {
         for (const code of r.observed.split(',')) if (authCodes.has(code)) refusals.add(1, code, 'passed');
       }
+      if (r.savedNanoUsd > 0) saved.add(r.savedNanoUsd / 1e9, tenant, target);
       if (r.emails > 0) pii.add(r.emails, 'email');
       if (r.cards > 0) pii.add(r.cards, 'card');
     },
+    charge(tenant, { target, usage, costNanoUsd }) {
+      if (usage.inputTokens > 0) tokens.add(usage.inputTokens, tenant, target, 'input');
+      if (usage.outputTokens > 0) tokens.add(usage.outputTokens, tenant, target, 'output');
+      if (costNanoUsd === null) unpriced.add(1, target);
+      else if (costNanoUsd > 0) cost.add(costNanoUsd / 1e9, tenant, target);
+    },
+    count: (result) => counts.add(1, result),
     call: (target, outcome) => calls.add(1, target, outcome),
     jwks: (issuer, ok) => jwks.add(1, issuer, ok ? 'ok' : 'failed'),
     limit: (limit, event) => limits.add(1, limit, event),
