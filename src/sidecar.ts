@@ -81,6 +81,8 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
       [...health].map(([label, { breakerId }]) => [label, breaker.state(breakerId, clock())] as const),
   });
 
+  const counter = createTokenCounter(first.count, metrics.count);
+
   const limiter = createLimiter(first, {
     ...world,
     estimator,
@@ -95,7 +97,6 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
             ? log.info('budgets are written to the store again')
             : log.error({ reason }, 'budgets could not be written to the store; it is tried again'),
         );
-  const counter = createTokenCounter(first.count, metrics.count);
 
   const attemptDeps = (config: Config): AttemptDeps => ({
     ...world,

@@ -160,13 +160,12 @@ describe('endpoints', () => {
 describe('metrics', () => {
   /** What traffic through a simulator doesn't bring about: prices, and replies that state no usage. */
   async function rare(): Promise<string> {
-    const none = (): number => 0;
     const gauges = {
-      inFlight: none,
-      cacheEntries: none,
-      cacheBytes: none,
-      limitScopes: none,
+      inFlight: () => 0,
+      cacheEntries: () => 0,
+      cacheBytes: () => 0,
       breakers: () => [],
+      limitScopes: () => 0,
     };
     const metrics = createMetrics(gauges);
     const record = createRecord(

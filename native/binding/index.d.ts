@@ -206,13 +206,6 @@ export declare function replyText(body: Uint8Array, dialect: number): Buffer
 export declare function storeBytes(id: number): number
 
 /**
- * Drops the longest unused entry, if there is one.
- *
- * Throws on an unknown id.
- */
-export declare function storeDropOldest(id: number): void
-
-/**
  * Looks a key up: false if it has no entry. Else `lengths` gets the bytes of head and body, and `out` both, one
  * after the other, if it has room for them.
  *
