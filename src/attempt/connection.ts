@@ -25,6 +25,8 @@ export interface Provider {
   credentialRestsUntilMs: number;
   /** What is known of the self-hosted engine behind it; null: hosted by others. */
   readonly engine: Engine | null;
+  /** The same provider, to be asked with the client's own credential. */
+  withClientCredential(): Provider;
 }
 
 /** @param simulatorUrl base URL of the embedded simulator for providers of its presets */
@@ -43,14 +45,14 @@ export function createProvider(
   const { origin, pathname } = new URL(baseUrl);
   const headers = ['content-type', 'application/json', 'accept-encoding', 'identity'];
   const quirks = preset?.quirks ?? {};
-  if (config.apiKey !== undefined) headers.push(...dialect.credential(config.apiKey, quirks));
   for (const [key, value] of Object.entries(config.headers)) headers.push(key.toLowerCase(), value);
-  return {
+  const own = config.apiKey === undefined ? [] : dialect.credential(config.apiKey, quirks);
+  const provider: Provider = {
     name,
     dialect,
     baseUrl,
     basePath: pathname.replace(/\/+$/, ''),
-    headers,
+    headers: [...headers, ...own],
     clientCredential: config.credential === 'client',
     quirks,
     simulated: preset?.baseUrl === null,
@@ -66,5 +68,8 @@ export function createProvider(
     credentialRestsUntilMs: 0,
     engine:
       config.engine === undefined ? null : createEngine(config.engine, probeSchema.parse(config.probe ?? {})),
+    withClientCredential: () => asClient,
   };
+  const asClient: Provider = { ...provider, headers, clientCredential: true };
+  return provider;
 }

@@ -28,17 +28,21 @@ export function checkLimits(draft: Draft, report: Report): void {
     checkMatch(budget.match, known, path, report);
   });
   draft.authenticate?.keys?.forEach((key, index) => {
-    const own = once(report, 'this name');
-    key?.limits?.forEach((limit, position) => {
-      const path = ['authenticate', 'keys', index, 'limits', position];
-      own(limit?.name, [...path, 'name']);
-      if (limit !== undefined) checkCounting(limit, path, report);
-    });
+    checkOwnLimits(key?.limits, ['authenticate', 'keys', index, 'limits'], report);
   });
   checkDominated(draft, report);
   if ((draft.budgets?.length ?? 0) > 0 && absent(draft.store, 'path')) {
     report.warn(['budgets'], 'without `store.path` a restart forgets what was spent');
   }
+}
+
+/** The limits that a key has of its own. */
+export function checkOwnLimits(limits: NonNullable<DraftKey>['limits'], path: Path, report: Report): void {
+  const own = once(report, 'this name');
+  limits?.forEach((limit, position) => {
+    own(limit?.name, [...path, position, 'name']);
+    if (limit !== undefined) checkCounting(limit, [...path, position], report);
+  });
 }
 
 /** That a limit has what its algorithm needs, and nothing that contradicts it. */
@@ -144,6 +148,8 @@ function checkDominated(draft: Draft, report: Report): void {
 }
 
 interface Callers {
+  /** Others may come, with stored keys or tokens. */
+  readonly open: boolean;
   readonly tenant: ReadonlySet<string>;
   readonly key: ReadonlySet<string>;
   readonly route: ReadonlySet<string>;
@@ -153,6 +159,7 @@ interface Callers {
 function callers(draft: Draft): Callers {
   const { keys = [], anonymousTenant = '' } = draft.authenticate ?? {};
   return {
+    open: (draft.authenticate?.oidc?.length ?? 0) > 0 || draft.store?.path !== undefined,
     tenant: new Set([...keys.map((key) => key?.tenant ?? ''), anonymousTenant]),
     key: new Set(keys.map((key) => key?.id ?? '')),
     route: new Set((draft.routes ?? []).map((route) => route?.model ?? '')),
@@ -168,7 +175,7 @@ const unknowns = {
 function checkMatch(match: DraftMatch, known: Callers, path: Path, report: Report): void {
   for (const kind of ['tenant', 'key', 'route'] as const) {
     const given = match?.[kind];
-    if (given === undefined) continue;
+    if (given === undefined || (known.open && kind !== 'route')) continue;
     const patterns = Array.isArray(given) ? given : [given];
     patterns.forEach((pattern, index) => {
       // A route's own name may end in *; that of anything else is a pattern then.

@@ -144,7 +144,11 @@ class Filled {
 function readSecrets(root: unknown, readFile: ReadFile): Finding[] {
   const providers = valueAt(root, ['providers']);
   const names = typeof providers === 'object' && providers !== null ? Object.keys(providers) : [];
-  const paths: Path[] = [['observe', 'digestKey'], ...names.map((name) => ['providers', name, 'apiKey'])];
+  const paths: Path[] = [
+    ['observe', 'digestKey'],
+    ['admin', 'token'],
+    ...names.map((name) => ['providers', name, 'apiKey']),
+  ];
   const done = new Set<unknown>();
   return paths.flatMap((path): Finding[] => {
     const holder = valueAt(root, path.slice(0, -1));
