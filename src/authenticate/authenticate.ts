@@ -34,7 +34,7 @@ const known = (key: KeyConfig): KnownKey => ({
     keyId: key.id,
     tags: key.tags,
     models: key.models ?? null,
-    limits: key.limits,
+    ...(key.limits.length === 0 ? {} : { limits: key.limits }),
   },
 });
 
