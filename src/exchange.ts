@@ -33,6 +33,8 @@ export interface Exchange {
   readonly startedMs: number;
   /** Lets the work go on when the client hangs up. */
   detach(): void;
+  /** While it waits in a queue with a bound of its own it doesn't count as a request at work. */
+  park(parked: boolean): void;
 }
 
 /** Who calls. */
@@ -83,11 +85,15 @@ export interface ModelRequest {
   readonly firstField: number;
 }
 
-/** Tokens of one reply. `known`: the provider said so; else estimated from bytes. */
+/** Tokens of one reply. `known`: the provider said so; else counted from its text, or estimated from bytes. */
 export interface Usage {
+  /** All of the prompt, in both dialects: read from the provider's cache, written to it, and neither. */
   readonly inputTokens: number;
   readonly outputTokens: number;
+  /** Of the input, read from the provider's cache. */
   readonly cachedInputTokens: number;
+  /** Of the input, written to it. */
+  readonly cacheWriteTokens: number;
   readonly known: boolean;
 }
 
@@ -131,6 +137,14 @@ export interface StoredReply {
   /** `provider/model` that answered. */
   readonly target: string;
   readonly usage: Usage;
+  /** What it cost, so that what its next use saves is known; 0 where the price isn't. */
+  readonly costNanoUsd: number;
 }
 
-export const noUsage: Usage = { inputTokens: 0, outputTokens: 0, cachedInputTokens: 0, known: true };
+export const noUsage: Usage = {
+  inputTokens: 0,
+  outputTokens: 0,
+  cachedInputTokens: 0,
+  cacheWriteTokens: 0,
+  known: true,
+};

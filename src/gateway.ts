@@ -2,9 +2,14 @@
 import { type AttemptDeps, attempt, sleep } from './attempt/attempt.ts';
 import { cancelRefusal } from './attempt/follow.ts';
 import { authenticate, credentialDigest, denyModel, type Keyring } from './authenticate/authenticate.ts';
+import type { Batch } from './batch/batch.ts';
+import { priorityOf } from './batch/priority.ts';
+import { takeTurn } from './batch/turn.ts';
 import { type Cache, cacheControl } from './cache/cache.ts';
 import type { Config } from './config/schema.ts';
-import { deliverAnswer, deliverStored } from './deliver.ts';
+import type { TokenCounter } from './count/counter.ts';
+import type { Charge } from './count/usage.ts';
+import { deliverAnswer, deliverRunning, deliverStored } from './deliver.ts';
 import { Refusal } from './errors.ts';
 import type { Exchange, Reply } from './exchange.ts';
 import type { Estimator } from './limit/estimate.ts';
@@ -12,6 +17,7 @@ import type { Limiter } from './limit/limit.ts';
 import type { ExchangeRecord } from './observe/record.ts';
 import { Passage } from './passage.ts';
 import type { Replay } from './replay/replay.ts';
+import { inOrder } from './route/order.ts';
 import type { Plan } from './route/plan.ts';
 import { type RouteTable, route } from './route/route.ts';
 import { inspect, type ScrubPolicy } from './scrub/inspect.ts';
@@ -26,12 +32,16 @@ export interface Stages {
   readonly replay: Replay;
   readonly limiter: Limiter;
   readonly estimator: Estimator;
+  readonly counter: TokenCounter;
   readonly cache: Cache;
   readonly routes: RouteTable;
+  readonly batch: Batch;
   readonly attempt: AttemptDeps;
   /** Monotonic ms. */
   readonly clock: () => number;
   observe(record: ExchangeRecord): void;
+  /** Told what each billed try used and cost. */
+  charge(tenant: string, charge: Charge): void;
   /** Told of a defect of the gateway's own. */
   onBug(requestId: string, cause: unknown): void;
 }
@@ -49,9 +59,6 @@ export async function handle(exchange: Exchange, stages: Stages): Promise<Reply>
 
 async function through(exchange: Exchange, stages: Stages, passage: Passage): Promise<Reply> {
   const { clock, policy, config } = stages;
-  const deadlineMs = deadline(exchange, config.attempt.totalTimeoutMs);
-  if (deadlineMs instanceof Refusal) return passage.refuse(deadlineMs);
-
   const identity = authenticate(exchange.headers, stages.keyring);
   if (identity instanceof Refusal) return passage.refuse(identity);
   passage.identity = identity;
@@ -63,9 +70,18 @@ async function through(exchange: Exchange, stages: Stages, passage: Passage): Pr
   if (denied !== null) return passage.refuse(denied);
   const found = route(request.model, exchange.endpoint.dialect, stages.routes);
   if (found instanceof Refusal) return passage.refuse(found);
+  const priority = priorityOf(exchange.headers, found);
+  if (priority instanceof Refusal) return passage.refuse(priority);
+  passage.priority = priority;
+  const { totalTimeoutMs } = config.attempt;
+  const deadlineMs = deadline(exchange, priority === 'batch' ? config.batch.deadlineMs : totalTimeoutMs);
+  if (deadlineMs instanceof Refusal) return passage.refuse(deadlineMs);
 
-  const seen = stages.replay.claim(exchange, identity, request, clock());
+  let seen = stages.replay.claim(exchange, identity, request, clock());
+  if (!(seen instanceof Refusal) && seen.kind === 'join')
+    seen = await seen.wait(exchange.cancellation, deadlineMs - clock());
   if (seen instanceof Refusal) return passage.refuse(seen);
+  if (seen.kind === 'running') return deliverRunning(seen, request.masked, passage);
   if (seen.kind === 'stored') return deliverStored(seen.reply, 'replay', request.masked, passage);
   passage.claim = seen.claim;
   // Whoever repeats the key wants this answer, even if the first caller has left.
@@ -90,7 +106,11 @@ async function through(exchange: Exchange, stages: Stages, passage: Passage): Pr
   passage.cacheKey = control.write ? key : null;
   passage.cacheUse = key !== null && control.read ? 'miss' : 'bypass';
 
-  const answer = await attempt(found.steps, exchange, request, deadlineMs, stages.attempt);
+  const steps = priority === 'batch' ? await takeTurn(passage, found, deadlineMs) : inOrder(found, clock());
+  if (steps instanceof Refusal) return passage.refuse(steps);
+  passage.begin(clock());
+  const untilMs = Math.min(deadlineMs, clock() + totalTimeoutMs);
+  const answer = await attempt(steps, exchange, request, untilMs, stages.attempt);
   passage.trail = answer.trail;
   if (answer.kind === 'failed') return passage.refuse(answer.refusal);
   return deliverAnswer(answer, vault, passage);

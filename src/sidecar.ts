@@ -4,9 +4,13 @@ import { openAdmin } from './admin/admin.ts';
 import type { AttemptDeps } from './attempt/attempt.ts';
 import { createProvider, type Provider } from './attempt/connection.ts';
 import { createKeyring } from './authenticate/authenticate.ts';
+import { createBatch } from './batch/batch.ts';
 import { createCache } from './cache/cache.ts';
 import { createCatalog } from './catalog/catalog.ts';
 import type { Config } from './config/schema.ts';
+import { createTokenCounter } from './count/counter.ts';
+import type { Engine } from './engines/engine.ts';
+import { startProbe } from './engines/probe.ts';
 import { Refusal } from './errors.ts';
 import { handle, type Stages } from './gateway.ts';
 import { createEstimator } from './limit/estimate.ts';
@@ -62,7 +66,11 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
   const cache = createCache(first.cache);
   const replay = createReplay(first.replay, clock);
   const randomKey = randomBytes(32);
-  const upstreams = createUpstreams();
+  const upstreams = createUpstreams(world, log);
+  const batch = createBatch(first, (model, bytes) => estimator.tokens(model, bytes), {
+    clock,
+    onRefused: (reason) => metrics.batchRefused(reason),
+  });
   let ready = false;
   let listener: Listener | null = null;
 
@@ -75,7 +83,13 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
     cacheBytes: () => cache.bytes,
     breakers: () =>
       [...health].map(([label, { breakerId }]) => [label, breaker.state(breakerId, clock())] as const),
+    batchWaiting: () => batch.waiting,
+    batchBytes: () => batch.waitingBytes,
+    atWork: (priority) => batch.atWork(priority),
+    engines: () => upstreams.engines(),
   });
+
+  const counter = createTokenCounter(first.count, metrics.count);
 
   const limiter = createLimiter(first, {
     ...world,
@@ -109,7 +123,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
     const healthOf = (label: string): TargetHealth => {
       const known = health.get(label);
       if (known !== undefined) breaker.set(known.breakerId, failures, cooldownMs);
-      const kept = known ?? { breakerId: breaker.open(failures, cooldownMs), restsUntilMs: 0 };
+      const kept = known ?? { breakerId: breaker.open(failures, cooldownMs), restsUntilMs: 0, inFlight: 0 };
       health.set(label, kept);
       return kept;
     };
@@ -125,14 +139,17 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
       replay,
       limiter,
       estimator,
+      counter,
       cache,
       routes,
+      batch,
       attempt: attemptDeps(config),
       clock,
       observe(record) {
         metrics.record(record);
         logRecord(log, record, world.wallClock());
       },
+      charge: metrics.charge,
       onBug: (requestId, cause) =>
         log.error({ requestId, stack: cause instanceof Error ? cause.stack : '' }, 'defect'),
     };
@@ -182,6 +199,8 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
       limiter.update(config);
       cache.update(config.cache);
       replay.update(config.replay);
+      batch.update(config);
+      counter.update(config.count);
       open.update(config.listen);
       stages = next;
       metrics.reload(true);
@@ -192,11 +211,14 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
       ready = false;
       const refusal = new Refusal('draining', 'Sidegate is shutting down.', { retryAfterMs: 1000 });
       open.refuseNew(refusal);
+      batch.close();
       const { drainMs } = stages.config.listen;
       const abort = setTimeout(() => open.abortAll(refusal), drainMs);
       // A client that doesn't read to the end, or doesn't send to the end, holds nobody up.
       const close = setTimeout(() => open.close(), drainMs + lastWordsMs);
       await open.drained();
+      // What is settled is what was counted, also for the last ones.
+      await counter.close(lastWordsMs);
       clearTimeout(abort);
       clearTimeout(close);
       open.close();
@@ -240,10 +262,12 @@ interface Upstreams {
   /** The providers of a configuration; unchanged ones keep their connections. */
   update(config: Config): Promise<ReadonlyMap<string, Provider>>;
   simulated(): string[];
+  /** Provider → the engine behind it. */
+  engines(): (readonly [string, Engine])[];
   close(): Promise<void>;
 }
 
-function createUpstreams(): Upstreams {
+function createUpstreams(world: World, log: Log): Upstreams {
   interface Open {
     readonly made: string;
     readonly provider: Provider;
@@ -256,10 +280,20 @@ function createUpstreams(): Upstreams {
     if (settings === undefined) throw new Error(`no provider ${name}`);
     const simulator = await embeddedSimulator(settings);
     const provider = createProvider(name, settings, config.attempt, simulator?.url ?? null);
+    const { engine, baseUrl, headers } = provider;
+    const probe =
+      engine === null
+        ? null
+        : startProbe(engine, baseUrl, headers, {
+            ...world,
+            onChange: (down) =>
+              log.warn({ provider: name, down }, down ? 'the engine fails its probes' : 'the engine is back'),
+          });
     return {
       made,
       provider,
       async close() {
+        probe?.stop();
         await provider.pool.close();
         await simulator?.close();
       },
@@ -286,6 +320,10 @@ function createUpstreams(): Upstreams {
     },
     simulated: () =>
       [...open.values()].flatMap(({ provider }) => (provider.simulated ? [provider.name] : [])),
+    engines: () =>
+      [...open.values()].flatMap(({ provider: { name, engine } }) =>
+        engine === null ? [] : [[name, engine] as const],
+      ),
     async close() {
       await Promise.all([...open.values()].map((entry) => entry.close()));
     },

@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { createProvider } from '../src/attempt/connection.ts';
 import { createKeyring } from '../src/authenticate/authenticate.ts';
+import { createBatch } from '../src/batch/batch.ts';
 import { type Cache, createCache } from '../src/cache/cache.ts';
 import { type Config, configSchema } from '../src/config/schema.ts';
 import type { Exchange, Reply } from '../src/exchange.ts';
@@ -243,10 +244,13 @@ function stagesFor({ upstream }: Gate, cache: Cache): Stages {
     replay: createReplay(config.replay, clock),
     limiter: createLimiter(config, { estimator, clock, wallClock: Date.now, onEvent: () => {} }),
     estimator,
+    counter: { count: (_, done) => done(null), update: () => {}, close: async () => {} },
     cache,
+    batch: createBatch(config, estimator.tokens, { clock, onRefused: () => {} }),
     routes: createRouteTable([{ model: testModel, targets }], providers, () => ({
       breakerId: breaker.open(5, 1000),
       restsUntilMs: 0,
+      inFlight: 0,
     })),
     attempt: {
       policy: config.attempt,
@@ -258,6 +262,7 @@ function stagesFor({ upstream }: Gate, cache: Cache): Stages {
     },
     clock,
     observe: () => {},
+    charge: () => {},
     onBug: (_, cause) => {
       throw cause;
     },

@@ -19,6 +19,7 @@ const used = (inputTokens: number, outputTokens: number): Usage => ({
   inputTokens,
   outputTokens,
   cachedInputTokens: 0,
+  cacheWriteTokens: 0,
   known: true,
 });
 

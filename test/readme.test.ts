@@ -5,7 +5,10 @@ import type { z } from 'zod';
 import { publishedSchema, withTables } from '../.ci/generate.ts';
 import { commands, runCli } from '../src/cli.ts';
 import { catalogue } from '../src/errors.ts';
+import { noUsage } from '../src/exchange.ts';
 import { endpoints } from '../src/listen.ts';
+import { createMetrics } from '../src/observe/metrics.ts';
+import { createRecord } from '../src/observe/record.ts';
 import { presets } from '../src/providers/presets.ts';
 import { faultNames } from '../src/simulate/faults.ts';
 import { ask } from './client.ts';
@@ -21,7 +24,11 @@ let sidecar: TestSidecar;
 beforeAll(async () => {
   sidecar = await startTestSidecar({
     limits: [{ name: 'all', capacity: 100, refillPerSecond: 100, softShare: 0.001 }],
-    providers: { sim: { preset: 'simulator' }, 'sim-anthropic': { preset: 'simulator-anthropic' } },
+    providers: {
+      sim: { preset: 'simulator', engine: 'vllm' },
+      'sim-anthropic': { preset: 'simulator-anthropic' },
+    },
+    batch: { queueMaxBytes: 1024 },
     routes: [{ model: 'sim', targets: [{ provider: 'sim' }, { provider: 'sim-anthropic' }] }],
   });
 });
@@ -137,11 +144,39 @@ describe('endpoints', () => {
 });
 
 describe('metrics', () => {
+  /** What traffic through a simulator doesn't bring about: prices, and replies that state no usage. */
+  async function rare(): Promise<string> {
+    const gauges = {
+      inFlight: () => 0,
+      cacheEntries: () => 0,
+      cacheBytes: () => 0,
+      breakers: () => [],
+      limitScopes: () => 0,
+      batchWaiting: () => 0,
+      batchBytes: () => 0,
+      atWork: () => 0,
+      engines: () => [],
+    };
+    const metrics = createMetrics(gauges);
+    const record = createRecord(
+      { id: '', startedMs: 0, endpoint: { name: '' } },
+      null,
+      null,
+      { status: 0 },
+      0,
+    );
+    metrics.record({ ...record, savedNanoUsd: 1 });
+    metrics.charge('', { target: '', usage: noUsage, costNanoUsd: 1 });
+    metrics.charge('', { target: '', usage: noUsage, costNanoUsd: null });
+    metrics.count('counted');
+    return metrics.registry.metrics();
+  }
+
   /** Metric → labels, as a scrape has them. */
   async function scraped(): Promise<Map<string, Set<string>>> {
     const found = new Map<string, Set<string>>();
     let current = '';
-    for (const line of (await sidecar.metrics()).split('\n')) {
+    for (const line of ((await sidecar.metrics()) + (await rare())).split('\n')) {
       if (line.startsWith('# TYPE ')) current = line.split(' ')[2] ?? '';
       const labels = found.get(current) ?? new Set();
       if (current !== '') found.set(current, labels);
@@ -157,6 +192,12 @@ describe('metrics', () => {
   test('are those of a scrape, with their labels', async () => {
     const body = { model: 'sim', messages: [{ role: 'user', content: 'Write to alice@example.com' }] };
     expect((await ask(sidecar.url, '/v1/chat/completions', { body })).status).toBe(200);
+    const batch = { 'x-sidegate-priority': 'batch', 'cache-control': 'no-cache' };
+    expect((await ask(sidecar.url, '/v1/chat/completions', { body, headers: batch })).status).toBe(200);
+    const large = { ...body, user: 'x'.repeat(2000) };
+    expect((await ask(sidecar.url, '/v1/chat/completions', { body: large, headers: batch })).status).toBe(
+      503,
+    );
     sidecar.sidecar.reloadRefused();
     const found = await scraped();
     const rows = readme

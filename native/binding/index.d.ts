@@ -34,6 +34,10 @@ export declare class SseScanner {
   finish(regs: Uint32Array): Buffer | null
   /** After an error or malformed data: the provider's message, or else the data; at most 2,048 bytes. */
   errorText(): string
+  /** The reply's text so far, decoded, at most 1 MiB of it; it is not kept any longer. */
+  takeText(): Buffer
+  /** Anthropic: the number of the content block that has begun and not ended, or -1. */
+  openBlock(): number
 }
 
 /**
@@ -184,6 +188,15 @@ export declare function metersOpen(): number
  * Throws when the array is too short.
  */
 export declare function meterSweep(table: number, entries: Float64Array, count: number, nowMs: number): void
+
+/**
+ * The text of a whole reply, or of the beginning of one, decoded, at most 1 MiB of it.
+ *
+ * `dialect`: 0 OpenAI, 1 Anthropic.
+ *
+ * Throws on an unknown dialect.
+ */
+export declare function replyText(body: Uint8Array, dialect: number): Buffer
 
 /**
  * Bytes held, an overhead for each entry included.

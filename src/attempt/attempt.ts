@@ -3,9 +3,10 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { presentedKey } from '../authenticate/authenticate.ts';
 import type { Cancellation } from '../cancellation.ts';
 import type { Config } from '../config/schema.ts';
+import { callBegan, callEnded } from '../engines/engine.ts';
 import type { Refusal } from '../errors.ts';
 import type { Exchange, ModelRequest } from '../exchange.ts';
-import { breaker, breakerOutcome, type ReplyFacts } from '../native.ts';
+import { breaker, breakerOutcome, type ReplyFacts, replyText } from '../native.ts';
 import type { ProviderFault } from '../providers/provider.ts';
 import type { Step, Target } from '../route/plan.ts';
 import { type CallResult, call } from './call.ts';
@@ -88,10 +89,14 @@ async function tryTargets(
         trail.skip(target.label, admission.reason, admission.waitMs);
         break;
       }
+      callBegan(target);
       const result = await callOnce(target, exchange, request, deadlineMs, deps);
       if (result.kind === 'whole' || result.kind === 'stream') {
         trail.add(target.label, 'ok');
         if (result.kind === 'whole') {
+          const { facts, body } = result;
+          const text = (): Buffer => replyText(body, target.provider.dialect.name);
+          trail.bill({ target, facts, complete: true, text });
           report(target, admission, 'success', deps, 'ok');
           return { ...result, target, trail, begunMs };
         }
@@ -105,6 +110,8 @@ async function tryTargets(
         });
         return { ...result, stream, target, trail, begunMs };
       }
+      if (result.kind === 'failed' && result.arrived !== null)
+        trail.bill({ target, complete: false, ...result.arrived });
       const judged = judge(target, admission, result, deps, trail);
       if (judged === 'pass' && result.kind === 'status')
         return { ...result, kind: 'whole', facts: null, target, trail, begunMs };
@@ -150,6 +157,7 @@ function report(
   deps: AttemptDeps,
   word: string,
 ): void {
+  callEnded(target);
   breaker.report(target.health.breakerId, ticket, breakerOutcome[outcome], deps.clock());
   deps.onCall(target, word);
 }

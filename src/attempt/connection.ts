@@ -1,7 +1,8 @@
 /** A provider as the process knows it: its connections, credential and where it lives. */
 // The whole package also loads fetch, WebSocket and caches: 14 MB of memory and 50 ms of every start for nothing.
 import Pool from 'undici/lib/dispatcher/pool.js';
-import type { Config, ProviderConfig } from '../config/schema.ts';
+import { type Config, type ProviderConfig, probeSchema } from '../config/schema.ts';
+import { createEngine, type Engine } from '../engines/engine.ts';
 import { dialects } from '../providers/index.ts';
 import { presets } from '../providers/presets.ts';
 import type { Dialect, Quirks } from '../providers/provider.ts';
@@ -22,6 +23,8 @@ export interface Provider {
   readonly pool: InstanceType<typeof Pool>;
   /** Monotonic ms until which its credential rests after a 401 or 403; 0: it doesn't. */
   credentialRestsUntilMs: number;
+  /** What is known of the self-hosted engine behind it; null: hosted by others. */
+  readonly engine: Engine | null;
 }
 
 /** @param simulatorUrl base URL of the embedded simulator for providers of its presets */
@@ -61,5 +64,7 @@ export function createProvider(
       keepAliveTimeout: 30_000,
     }),
     credentialRestsUntilMs: 0,
+    engine:
+      config.engine === undefined ? null : createEngine(config.engine, probeSchema.parse(config.probe ?? {})),
   };
 }

@@ -1,7 +1,10 @@
 /** The configuration's schema: every key, its type, range and default. Its JSON Schema is published. */
 import { z } from 'zod';
+import { priorities } from '../batch/priority.ts';
 import { capabilities } from '../catalog/facts.ts';
+import { engineNames } from '../engines/engine.ts';
 import { budgetSchema, keyLimitSchema, limitSchema, modeNames } from '../limit/settings.ts';
+import { strategies } from '../route/plan.ts';
 import { simulateSchema } from '../simulate/settings.ts';
 import { name } from './name.ts';
 
@@ -103,7 +106,26 @@ const replay = z
     entriesMax: z.int().min(1).max(1_000_000).default(10_000).meta({ description: 'Replies kept.' }),
     bytesMax: bytes(4 * 1024 ** 3)
       .default(64 * 1024 * 1024)
-      .meta({ description: 'Memory for them.' }),
+      .meta({ description: 'Memory for them, and for streams that are gathered to be kept.' }),
+    entryMaxBytes: bytes(256 * 1024 * 1024)
+      .default(4 * 1024 * 1024)
+      .meta({ description: 'Largest reply kept.' }),
+    joinersMax: z.int().min(0).max(1024).default(16).meta({
+      description:
+        'Repeats that may wait for the first request with their key at once; more get 409. 0: all of them.',
+    }),
+  })
+  .prefault({});
+
+const count = z
+  .strictObject({
+    queueMax: z.int().min(1).max(100_000).default(256).meta({
+      description:
+        'Replies without stated usage that may wait for the tokenizer; the rest is estimated from bytes.',
+    }),
+    deadlineMs: ms(10, 60_000)
+      .default(5_000)
+      .meta({ description: 'How long such a reply may wait to be counted; then it is estimated.' }),
   })
   .prefault({});
 
@@ -132,6 +154,15 @@ const cache = z
   })
   .prefault({});
 
+/** How a self-hosted engine is watched. */
+export const probeSchema = z.strictObject({
+  intervalMs: ms(100, 600_000).default(2_000).meta({ description: 'Between two probes, ± 20%.' }),
+  timeoutMs: ms(10, 60_000).default(1_000).meta({ description: 'For the answer to a probe.' }),
+  failuresMax: z.int().min(1).max(100).default(2).meta({
+    description: 'Failed probes in a row after which the engine is passed over while another target lives.',
+  }),
+});
+
 const provider = z.strictObject({
   preset: z
     .string()
@@ -151,6 +182,11 @@ const provider = z.strictObject({
     .record(z.string(), z.string())
     .default({})
     .meta({ description: 'Headers added to each upstream request.' }),
+  engine: z.enum(engineNames).optional().meta({
+    description:
+      'Self-hosted engine behind it, watched by health probes; `generic`: any other. Unset: hosted.',
+  }),
+  probe: probeSchema.optional(),
   models: z
     .array(modelPattern)
     .min(1)
@@ -221,6 +257,23 @@ const route = z.strictObject({
   model: modelPattern.meta({
     description: 'Model name the app asks for; a trailing * matches the rest. The longest match wins.',
   }),
+  priority: z.enum(priorities).optional().meta({
+    description: 'Class of requests that name none by `x-sidegate-priority`; unset: `interactive`.',
+  }),
+  strategy: z.enum(strategies).optional().meta({
+    description:
+      '`fallback` (unset): in their order; `least_loaded`: own engines first, that with the least to do.',
+  }),
+  overflow: z
+    .strictObject({
+      queueDepth: z.int().min(0).max(100_000).meta({
+        description: 'Requests that may wait in each own engine before hosted targets go first.',
+      }),
+    })
+    .optional()
+    .meta({
+      description: 'Of `least_loaded`: when hosted targets go before own engines; unset: only as fallback.',
+    }),
   targets: z.array(target).min(1).max(16).meta({ description: 'Fallback chain, in order.' }),
 });
 
@@ -266,6 +319,27 @@ const attempt = z
   })
   .prefault({});
 
+const batch = z
+  .strictObject({
+    queueMax: z.int().min(1).max(1_000_000).default(1024).meta({
+      description: 'Batch requests that may wait; each holds a connection (`listen.connectionsMax`).',
+    }),
+    queueMaxBytes: bytes(16 * 1024 ** 3)
+      .default(256 * 1024 * 1024)
+      .meta({ description: 'Memory for the bodies that wait.' }),
+    deadlineMs: ms(1, 86_400_000)
+      .default(3_600_000)
+      .meta({ description: 'Time a batch request has in all; `x-sidegate-timeout` may ask for less.' }),
+    concurrencyMax: z.int().min(1).max(4096).default(16).meta({
+      description: 'Batch requests at work at once; fewer while providers have no room.',
+    }),
+    interactiveShare: z.number().positive().max(1).default(0.25).meta({
+      description:
+        'Share of `listen.inFlightMax` interactive requests may take before no batch request starts.',
+    }),
+  })
+  .prefault({});
+
 const observe = z
   .strictObject({
     log: z
@@ -298,6 +372,7 @@ export const configSchema = z.strictObject({
   admin,
   authenticate,
   replay,
+  count,
   mode: z
     .enum(modeNames)
     .default('enforce')
@@ -318,6 +393,7 @@ export const configSchema = z.strictObject({
   routes: z.array(route).max(10_000).default([]).meta({ description: 'What each model name is served by.' }),
   catalog,
   attempt,
+  batch,
   store,
   observe,
 });

@@ -58,6 +58,7 @@ const usageOf = (inputTokens: number, outputTokens: number): Usage => ({
   inputTokens,
   outputTokens,
   cachedInputTokens: 0,
+  cacheWriteTokens: 0,
   known: true,
 });
 

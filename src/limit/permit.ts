@@ -120,15 +120,17 @@ export class HeldPermit implements Permit {
   }
 
   release(): void {
-    const { held } = this.#applied.rules;
-    for (let i = 0; i < held.length; i++) {
-      if ((held[i] as Rule).unit !== 'concurrency') continue;
-      const holds = [...this.#holds];
-      const id = holds[i * holdSize] ?? 0;
+    const { table, clock } = this.#deps;
+    const ended: number[] = [];
+    const holds = [...this.#holds];
+    this.#applied.rules.held.forEach(({ unit }, i) => {
+      const [id = 0, reserved = 0, window = 0] = holds.slice(i * holdSize);
+      if (unit !== 'concurrency' || id === 0) return;
+      ended.push(id, reserved, 0, window);
       holds[i * holdSize] = 0;
-      this.#holds = holds;
-      meter.settle(this.#deps.table, Float64Array.of(id, 1, 0, 0), 1, this.#deps.clock());
-    }
+    });
+    this.#holds = holds;
+    if (ended.length > 0) meter.settle(table, Float64Array.from(ended), ended.length / settleSize, clock());
   }
 
   settle(usage: Usage, costNanoUsd: number | null): void {
