@@ -93,9 +93,10 @@ function checkZone(timeZone: string | undefined, path: Path, report: Report): vo
   }
 }
 
-/** A limit's bound, and the stretch of time it is for: longer is looser for the same amount. */
+/** A limit's bound. Of one name there is a fault already. */
 interface Bound {
   readonly path: Path;
+  readonly name: string | undefined;
   readonly amount: number;
   /** Of a bucket: its rate, where more is looser. Of a window: minus its length. */
   readonly pace: number;
@@ -116,12 +117,17 @@ function checkDominated(draft: Draft, report: Report): void {
     const windowed = algorithm === 'sliding_window';
     const pace = windowed ? -(limit.windowSeconds ?? 0) : (limit.refillPerSecond ?? 0);
     const what = [unit, unitSize, algorithm, per ?? ['tenant'], match, traffic];
-    add(what, { path: ['limits', index], amount: limit.capacity, pace });
+    add(what, { path: ['limits', index], name: limit.name, amount: limit.capacity, pace });
   });
   draft.budgets?.forEach((budget, index) => {
     if (budget?.usd === undefined || budget.window === undefined || budget.mode === 'observe') return;
     const { timeZone = 'UTC', per = ['tenant'], match = {}, traffic, usd } = budget;
-    const bound = { path: ['budgets', index], amount: usd, pace: -windowOrder.indexOf(budget.window) };
+    const bound = {
+      path: ['budgets', index],
+      name: budget.name,
+      amount: usd,
+      pace: -windowOrder.indexOf(budget.window),
+    };
     const what = ['budget', timeZone, per, match, traffic];
     // A week may be in two months, so neither holds the other.
     if (budget.window !== 'month') add([...what, 'week'], bound);
@@ -132,7 +138,7 @@ function checkDominated(draft: Draft, report: Report): void {
     for (const loose of bounds) {
       if (reported.has(loose.path)) continue;
       const tight = bounds.find(
-        (other) => other !== loose && other.amount <= loose.amount && other.pace <= loose.pace,
+        (other) => other.name !== loose.name && other.amount <= loose.amount && other.pace <= loose.pace,
       );
       // Of two that are the same the later one is at fault.
       const same = tight?.amount === loose.amount && tight.pace === loose.pace;
