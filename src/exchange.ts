@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Cancellation } from './cancellation.ts';
 import type { Refusal } from './errors.ts';
 import type { DialectName } from './providers/provider.ts';
+import type { Tier } from './route/plan.ts';
 
 export type EndpointName = 'chat' | 'embeddings' | 'models' | 'messages' | 'count_tokens';
 
@@ -78,6 +79,10 @@ export interface ModelRequest {
   readonly streamOptionsStart: number;
   readonly streamOptionsEnd: number;
   readonly firstField: number;
+  /** Bits of `bodyFlags`. */
+  readonly flags: number;
+  /** How much it asks of a model; null: nobody wanted to know. */
+  readonly tier: Tier | null;
 }
 
 /** Tokens of one reply. `known`: the provider said so; else estimated from bytes. */

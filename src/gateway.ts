@@ -55,13 +55,14 @@ async function through(exchange: Exchange, stages: Stages, passage: Passage): Pr
   if (identity instanceof Refusal) return passage.refuse(identity);
   passage.identity = identity;
 
-  const request = inspect(exchange, policy, stages.digestKey);
+  const request = inspect(exchange, policy, stages.digestKey, stages.routes.classifies);
   if (request instanceof Refusal) return passage.refuse(request);
   passage.request = request;
   const denied = denyModel(identity, request.model);
   if (denied !== null) return passage.refuse(denied);
-  const found = route(request.model, exchange.endpoint.dialect, stages.routes);
+  const found = route(exchange, identity, request, stages.routes, clock());
   if (found instanceof Refusal) return passage.refuse(found);
+  passage.plan = found;
 
   const seen = stages.replay.claim(exchange, identity, request, clock());
   if (seen instanceof Refusal) return passage.refuse(seen);

@@ -15,6 +15,7 @@ import type { Permit } from './limit/limit.ts';
 import { type CacheUse, createRecord, type Outcome } from './observe/record.ts';
 import type { Claim } from './replay/replay.ts';
 import { refusalReply } from './respond.ts';
+import type { Plan } from './route/plan.ts';
 
 /** How a request ended, and what of its reply may be kept. */
 export interface Closing extends Outcome {
@@ -34,6 +35,7 @@ export class Passage {
   claim: Claim | null = null;
   cacheKey: CacheKey | null = null;
   cacheUse: CacheUse = 'bypass';
+  plan: Plan | null = null;
   trail: Trail | null = null;
   readonly exchange: Exchange;
   readonly stages: Stages;
@@ -60,7 +62,7 @@ export class Passage {
   close(closing: Closing): void {
     if (this.#closed) return;
     this.#closed = true;
-    const { stages, trail } = this;
+    const { stages, trail, plan } = this;
     const nowMs = stages.clock();
     const keep = closing.keep ?? null;
     this.permit?.settle(closing.usage ?? noUsage);
@@ -68,7 +70,13 @@ export class Passage {
     if (keep !== null && closing.cacheable === true && this.cacheKey !== null)
       stages.cache.put(this.cacheKey, keep, nowMs);
     const tried = trail === null ? {} : { attempts: trail.calls, tried: trail.text };
-    const outcome = { cache: this.cacheUse, ...tried, ...closing };
+    const outcome = {
+      cache: this.cacheUse,
+      route: plan?.pattern ?? '',
+      tier: plan?.tier ?? '',
+      ...tried,
+      ...closing,
+    } as const;
     stages.observe(createRecord(this.exchange, this.identity, this.request, outcome, nowMs));
   }
 

@@ -10,6 +10,7 @@ import { createEstimator } from '../src/limit/estimate.ts';
 import { createLimiter } from '../src/limit/limit.ts';
 import { breaker } from '../src/native.ts';
 import { createReplay } from '../src/replay/replay.ts';
+import { PeakEwma } from '../src/route/peak-ewma.ts';
 import { createRouteTable } from '../src/route/route.ts';
 import { createScrubPolicy } from '../src/scrub/inspect.ts';
 import { type Gate, startGate } from './gate.ts';
@@ -244,10 +245,15 @@ function stagesFor({ upstream }: Gate, cache: Cache): Stages {
     limiter: createLimiter([], estimator, clock),
     estimator,
     cache,
-    routes: createRouteTable([{ model: testModel, targets }], providers, () => ({
-      breakerId: breaker.open(5, 1000),
-      restsUntilMs: 0,
-    })),
+    routes: createRouteTable(
+      [{ model: testModel, strategy: 'fallback', sticky: 'user', needs: [], targets }],
+      {
+        providers,
+        healthOf: () => ({ breakerId: breaker.open(5, 1000), restsUntilMs: 0, latency: new PeakEwma() }),
+        random: Math.random,
+        tokensOf: estimator.tokens,
+      },
+    ),
     attempt: {
       policy: config.attempt,
       clock,

@@ -65,6 +65,20 @@ const ways: Readonly<Record<ErrorCode, (wire: Wire) => Promise<Answer>>> = {
   invalid_header: (wire) => send(wire, { headers: { 'x-sidegate-timeout': 'soon' } }),
   pii_blocked: (wire) =>
     send(wire, { body: wire.request('Write to alice@example.com') }, { scrub: { email: 'block' } }),
+  not_capable: (wire) =>
+    send(
+      wire,
+      { headers: { 'x-sidegate-capabilities': 'vision' } },
+      {
+        routes: [
+          {
+            model: testModel,
+            strategy: 'capability',
+            targets: [{ provider: 'first', capabilities: ['tools'] }],
+          },
+        ],
+      },
+    ),
   missing_key: (wire) => send(wire, {}, { authenticate: { keys: [otherKey] } }),
   wrong_key: (wire) => send(wire, { headers: { 'x-api-key': 'k' } }, { authenticate: { keys: [otherKey] } }),
   model_forbidden: (wire) => {

@@ -58,6 +58,8 @@ export function sampleRequest({
     stream: false,
     wantsUsage: false,
     maxTokens: null,
+    flags: 0,
+    tier: null,
     choices: 1,
     textBytes: Buffer.byteLength(text),
     textCharacters: [...text].length,

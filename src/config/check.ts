@@ -2,6 +2,7 @@
 import type { z } from 'zod';
 import { presets } from '../providers/presets.ts';
 import type { DialectName } from '../providers/provider.ts';
+import { checkRoutes } from './check-routes.ts';
 import { didYouMean, type Finding, type Path, pathText } from './faults.ts';
 import type { Show } from './issues.ts';
 import { configSchema } from './schema.ts';
@@ -32,12 +33,16 @@ type Sound<T> = T extends readonly (infer Item)[]
 export type Draft = Sound<z.input<typeof configSchema>>;
 type DraftProvider = NonNullable<NonNullable<Draft['providers']>[string]>;
 
-const absent = (holder: object | undefined, key: string): boolean =>
+/** Nothing stands there, not even something with a fault of its own. */
+export const absent = (holder: object | undefined, key: string): boolean =>
   holder === undefined || !Object.hasOwn(holder, key);
 
-interface Report {
+/** Where a check puts what it finds. */
+export interface Report {
   fault(path: Path, message: string, at?: 'value' | 'key'): void;
   warn(path: Path, message: string): void;
+  /** Faults so far. */
+  count(): number;
   readonly show: Show;
 }
 
@@ -48,6 +53,7 @@ export function checkDraft(draft: Draft, show: Show): { faults: Finding[]; warni
   const report: Report = {
     fault: (path, message, at = 'value') => faults.push({ path, at, message }),
     warn: (path, message) => warnings.push({ path, at: 'value', message }),
+    count: () => faults.length,
     show,
   };
   checkListen(draft, report);
@@ -107,7 +113,7 @@ function checkListen(draft: Draft, report: Report): void {
 }
 
 /** Remembers where each value was first, and reports the others. */
-function once(report: Report, what: string): (value: string | undefined, path: Path) => void {
+export function once(report: Report, what: string): (value: string | undefined, path: Path) => void {
   const seen = new Map<string, Path>();
   return (value, path) => {
     if (value === undefined) return;
@@ -174,7 +180,7 @@ const presetOf = (provider: DraftProvider) => {
 };
 
 /** The dialect a provider speaks; undefined where that is a fault reported elsewhere. */
-const dialectOf = (provider: DraftProvider): DialectName | undefined =>
+export const dialectOf = (provider: DraftProvider): DialectName | undefined =>
   provider.dialect ?? presetOf(provider)?.dialect;
 
 /** Where a provider is and what it speaks. */
@@ -230,7 +236,8 @@ function checkCredential(path: Path, provider: DraftProvider, draft: Draft, repo
   }
 }
 
-const faultyAt = (holder: object, key: string): boolean =>
+/** A value with a fault of its own stands there. */
+export const faultyAt = (holder: object, key: string): boolean =>
   !absent(holder, key) && (holder as Record<string, unknown>)[key] === undefined;
 
 function checkHeaders(path: Path, provider: DraftProvider, report: Report): void {
@@ -240,37 +247,4 @@ function checkHeaders(path: Path, provider: DraftProvider, report: Report): void
     if (fault !== null) report.fault([...path, header], fault, 'key');
     name(header.toLowerCase(), [...path, header]);
   }
-}
-
-function checkRoutes(draft: Draft, report: Report): void {
-  const sectionFaulty = !absent(draft, 'routes') && draft.routes === undefined;
-  if ((draft.routes?.length ?? 0) === 0 && !sectionFaulty) {
-    const message =
-      'no model is served: add a route, such as `{ model: "gpt-*", targets: [{ provider: openai }] }`';
-    report.fault(['routes'], message, 'key');
-  }
-  const providers = draft.providers ?? {};
-  const model = once(report, 'a route for this model');
-  draft.routes?.forEach((route, index) => {
-    const path = ['routes', index];
-    model(route?.model, [...path, 'model']);
-    const target = once(report, 'this target');
-    let first: DialectName | undefined;
-    route?.targets?.forEach((entry, position) => {
-      const at = [...path, 'targets', position];
-      const name = entry?.provider;
-      if (name === undefined || faultyAt(draft, 'providers')) return;
-      if (!Object.hasOwn(providers, name)) {
-        const guess = didYouMean(name, Object.keys(providers));
-        report.fault([...at, 'provider'], `there is no provider ${report.show(name)}${guess}`);
-        return;
-      }
-      target(JSON.stringify([name, entry?.model ?? null]), at);
-      const dialect = dialectOf(providers[name] ?? {});
-      first ??= dialect;
-      if (dialect === undefined || dialect === first) return;
-      const message = `speaks ${dialect}, the first target ${first}: requests keep to their own dialect`;
-      report.warn([...at, 'provider'], message);
-    });
-  });
 }

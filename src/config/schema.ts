@@ -1,9 +1,14 @@
 /** The configuration's schema: every key, its type, range and default. Its JSON Schema is published. */
 import { z } from 'zod';
+import { capabilities } from '../catalog/facts.ts';
+import { fallbackCauses, tiers } from '../route/plan.ts';
 import { simulateSchema } from '../simulate/settings.ts';
 
 /** A dialect a provider or a client speaks on the wire. */
 export const dialectNames = ['openai', 'anthropic'] as const;
+
+/** How a route chooses among its targets. */
+export const strategyNames = ['fallback', 'cost', 'latency', 'capability', 'weighted'] as const;
 
 const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$/, {
   error: 'must be 1–128 letters, digits or . _ : / -, and begin with a letter or digit',
@@ -172,19 +177,54 @@ const provider = z.strictObject({
 });
 
 const target = z.strictObject({
-  provider: name.meta({ description: 'A key of `providers`.' }),
+  provider: name.optional().meta({ description: 'A key of `providers`; or else `route`.' }),
   model: z
     .string()
     .min(1)
+    .max(256)
     .optional()
     .meta({ description: "The provider's model name; unset: as asked for." }),
+  route: z
+    .string()
+    .min(1)
+    .max(256)
+    .optional()
+    .meta({ description: 'Another route, by a model name it serves: its targets, in its own order.' }),
+  weight: z
+    .number()
+    .min(0)
+    .max(1_000_000)
+    .optional()
+    .meta({ description: 'Share under strategy `weighted`, 1 if unset; 0: only when the others fail.' }),
+  tier: z.enum(tiers).optional().meta({ description: 'What it is good for; strategy `cost` needs it.' }),
+  on: z
+    .array(z.enum(fallbackCauses))
+    .min(1)
+    .max(fallbackCauses.length)
+    .optional()
+    .meta({ description: 'Failures before it that lead here, under strategy `fallback`; unset: all.' }),
+  capabilities: z
+    .array(z.enum(capabilities))
+    .max(capabilities.length)
+    .optional()
+    .meta({ description: 'What the model can do; unset: as the catalog says, else anything.' }),
 });
 
 const route = z.strictObject({
   model: modelPattern.meta({
     description: 'Model name the app asks for; a trailing * matches the rest. The longest match wins.',
   }),
-  targets: z.array(target).min(1).max(16).meta({ description: 'Fallback chain, in order.' }),
+  strategy: z.enum(strategyNames).default('fallback').meta({ description: 'How targets are chosen.' }),
+  sticky: z
+    .enum(['user', 'tenant', 'request'])
+    .default('user')
+    .meta({ description: 'Whose requests strategy `weighted` keeps together.' }),
+  needs: z
+    .array(z.enum(capabilities))
+    .max(capabilities.length)
+    .default([])
+    .meta({ description: 'What every request to it needs; targets that cannot do that are left out.' }),
+  targets: z.array(target).min(1).max(32).meta({ description: 'Whom to ask; order is preference.' }),
 });
 
 const attempt = z
@@ -263,3 +303,4 @@ export type ProviderConfig = Config['providers'][string];
 export type KeyConfig = Config['authenticate']['keys'][number];
 export type LimitConfig = Config['limits'][number];
 export type RouteConfig = Config['routes'][number];
+export type RouteTargetConfig = RouteConfig['targets'][number];

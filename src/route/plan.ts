@@ -1,6 +1,11 @@
 /** What stage route hands to stage attempt: whom to ask, in which order, and on what condition. */
 import type { Provider } from '../attempt/connection.ts';
 import type { ModelFacts } from '../catalog/facts.ts';
+import type { PeakEwma } from './peak-ewma.ts';
+
+/** How much a request asks of a model, from least to most. */
+export const tiers = ['simple', 'moderate', 'complex'] as const;
+export type Tier = (typeof tiers)[number];
 
 /** One place a request may go to. */
 export interface Target {
@@ -19,6 +24,8 @@ export interface TargetHealth {
   readonly breakerId: number;
   /** Monotonic ms until which a 429 lets it rest. */
   restsUntilMs: number;
+  /** How fast it answers; told by `attempt`, asked by strategy `latency`. */
+  readonly latency: PeakEwma;
 }
 
 /** Why the step before gave no answer. */
@@ -47,6 +54,11 @@ export interface Plan {
   /** The configured name or pattern of the route. */
   readonly pattern: string;
   readonly steps: readonly Step[];
-  /** Changes with the targets; part of the cache's scope. */
+  /** Changes with the targets, and with what was chosen among them; part of the cache's scope. */
   readonly version: string;
+  /** The tier that strategy `cost` chose by; null: no such strategy took part. */
+  readonly tier: Tier | null;
 }
+
+/** Steps a route may come to with all routes nested in it. `sidegate check` refuses more. */
+export const stepsMax = 64;

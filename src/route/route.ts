@@ -1,61 +1,209 @@
-/** Stage route: a model name → the targets that may answer it, in order. */
-import type { Provider } from '../attempt/connection.ts';
-import { unknownFacts } from '../catalog/facts.ts';
+/** Stage route: a model name, and what the request needs → the targets that may answer it, in order. */
 import type { RouteConfig } from '../config/schema.ts';
 import { Refusal } from '../errors.ts';
+import type { Endpoint, Exchange, Identity, ModelRequest } from '../exchange.ts';
 import type { DialectName } from '../providers/provider.ts';
-import type { Plan, Step, TargetHealth } from './plan.ts';
+import { type Ask, capabilityNames, createAsk, neededOf, stickyHash, tierOf } from './ask.ts';
+import { compile, type TargetDeps } from './compile.ts';
+import { type Plan, type Step, stepsMax, type Target, tiers } from './plan.ts';
+import { type Branch, isFixed, leavesOf, type Node, selects, unable } from './tree.ts';
+
+/** What routing works with besides the configuration. */
+export interface RouteDeps extends TargetDeps {
+  /** 0 ≤ x < 1. */
+  readonly random: () => number;
+  /** Tokens of a prompt of so many bytes, for a model name as asked for. */
+  readonly tokensOf: (model: string, bytes: number) => number;
+}
+
+/** One route for one kind of request. */
+export interface Way {
+  readonly pattern: string;
+  readonly root: Branch;
+  readonly version: string;
+  /** The plan of a route whose order never changes. */
+  readonly fixed: Plan | null;
+  /** It goes by what the request needs. */
+  readonly selects: boolean;
+}
+
+/** A route's ways; null: it has no target for such requests. */
+interface Ways {
+  readonly pattern: string;
+  readonly text: Readonly<Record<DialectName, Way | null>>;
+  readonly embeddings: Way | null;
+}
 
 export interface RouteTable {
-  readonly exact: ReadonlyMap<string, Plan>;
+  readonly exact: ReadonlyMap<string, Ways>;
   /** Patterns with a trailing *, longest first. */
-  readonly patterns: readonly { readonly prefix: string; readonly plan: Plan }[];
+  readonly patterns: readonly { readonly prefix: string; readonly ways: Ways }[];
+  /** Some route asks what a request needs, so `inspect` has to find it out. */
+  readonly classifies: boolean;
+  readonly deps: Pick<RouteDeps, 'tokensOf'>;
+  readonly ask: Ask;
 }
 
-/** @param healthOf the state kept for a label */
-export function createRouteTable(
-  routes: readonly RouteConfig[],
-  providers: ReadonlyMap<string, Provider>,
-  healthOf: (label: string) => TargetHealth,
-): RouteTable {
-  const exact = new Map<string, Plan>();
-  const patterns: { prefix: string; plan: Plan }[] = [];
-  for (const { model: pattern, targets: chain } of routes) {
-    const steps = chain.flatMap(({ provider: name, model }, group): Step[] => {
-      const provider = providers.get(name);
-      if (provider === undefined) return [];
-      const label = `${name}/${model ?? pattern}`;
-      const target = { provider, model: model ?? null, label, health: healthOf(label), facts: unknownFacts };
-      return [{ target, on: null, group }];
-    });
-    const version = steps.map(({ target: { label, provider } }) => `${label}@${provider.baseUrl}`).join(' ');
-    const plan = { pattern, steps, version };
-    if (pattern.endsWith('*')) patterns.push({ prefix: pattern.slice(0, -1), plan });
-    else exact.set(pattern, plan);
+/** Makes everything about routes that doesn't depend on a request. */
+export function createRouteTable(routes: readonly RouteConfig[], deps: RouteDeps): RouteTable {
+  const exact = new Map<string, Ways>();
+  const patterns: { prefix: string; ways: Ways }[] = [];
+  let classifies = false;
+  for (const config of routes) {
+    const way = (serves: (target: Target) => boolean): Way | null =>
+      wayOf(config.model, compile(config, routes, serves, deps));
+    const speaks = (name: DialectName) => (target: Target) => target.provider.dialect.name === name;
+    // Vectors of one model mean nothing to another: whoever would be asked first decides which model it is.
+    const first = compile(config, routes, speaks('openai'), deps);
+    const model = first === null ? null : leavesOf(first)[0]?.target.model;
+    const ways = {
+      pattern: config.model,
+      text: { openai: way(speaks('openai')), anthropic: way(speaks('anthropic')) },
+      embeddings: way((target) => speaks('openai')(target) && target.model === model),
+    };
+    classifies ||= (ways.text.openai?.selects ?? false) || (ways.text.anthropic?.selects ?? false);
+    if (config.model.endsWith('*')) patterns.push({ prefix: config.model.slice(0, -1), ways });
+    else exact.set(config.model, ways);
   }
   patterns.sort((a, b) => b.prefix.length - a.prefix.length);
-  return { exact, patterns };
+  return { exact, patterns, classifies, deps, ask: createAsk(deps.random) };
 }
 
-/** Finds the plan for a model, with the targets that speak the client's dialect. */
-export function route(model: string, dialect: DialectName, table: RouteTable): Plan | Refusal {
-  const found = table.exact.get(model) ?? table.patterns.find(({ prefix }) => model.startsWith(prefix))?.plan;
-  if (found === undefined) {
+function wayOf(pattern: string, root: Branch | null): Way | null {
+  if (root === null) return null;
+  const version = versionOf(root);
+  const plain = (steps: Step[]): Plan => ({ pattern, steps, version, tier: null });
+  const fixed = isFixed(root)
+    ? plain(
+        collect(
+          root,
+          createAsk(() => 0),
+        ),
+      )
+    : null;
+  return { pattern, root, version, fixed, selects: selects(root) };
+}
+
+/** The targets, where they live, and how they are chosen. */
+function versionOf(node: Node): string {
+  if (node.kind === 'leaf') return `${node.target.label}@${node.target.provider.baseUrl}`;
+  const children = node.children.map(versionOf).join(' ');
+  if (node.strategy.fixed) return children;
+  return `(${node.children.map(({ tier }) => tier).join()}: ${children})`;
+}
+
+/** Finds the way for a model and an endpoint. */
+export function findWay(
+  model: string,
+  endpoint: Pick<Endpoint, 'name' | 'dialect'>,
+  table: RouteTable,
+): Way | Refusal {
+  const ways = table.exact.get(model) ?? table.patterns.find(({ prefix }) => model.startsWith(prefix))?.ways;
+  if (ways === undefined) {
     return new Refusal('model_not_found', `No route serves the model "${model.slice(0, 128)}".`, {
       param: 'model',
     });
   }
-  if (found.steps.every(({ target }) => target.provider.dialect.name === dialect)) return found;
-  const steps = found.steps.filter(({ target }) => target.provider.dialect.name === dialect);
-  if (steps.length === 0) {
-    const other = found.steps[0]?.target.provider.dialect.name ?? 'another';
-    return new Refusal(
-      'model_not_found',
-      `The model "${model.slice(0, 128)}" is served in the ${other} dialect only, and this endpoint speaks ${dialect}.`,
-      { param: 'model' },
-    );
+  const { dialect } = endpoint;
+  const way = endpoint.name === 'embeddings' ? ways.embeddings : ways.text[dialect];
+  if (way !== null) return way;
+  const other = ways.text.openai === null && ways.text.anthropic !== null ? 'anthropic' : 'openai';
+  return new Refusal(
+    'model_not_found',
+    `The model "${model.slice(0, 128)}" is served in the ${other} dialect only, and this endpoint speaks ${dialect}.`,
+    { param: 'model' },
+  );
+}
+
+/** Decides whom to ask for one request, in which order. */
+export function route(
+  exchange: Exchange,
+  identity: Identity,
+  request: ModelRequest,
+  table: RouteTable,
+  nowMs: number,
+): Plan | Refusal {
+  const way = findWay(request.model, exchange.endpoint, table);
+  if (way instanceof Refusal) return way;
+  if (way.fixed !== null) return way.fixed;
+  const { ask } = table;
+  const refusal = fillAsk(ask, exchange, identity, request, table, nowMs);
+  if (refusal !== null) return refusal;
+  const steps = collect(way.root, ask);
+  if (steps.length === 0) return notCapable(way, ask);
+  const version = ask.variant === 0 ? way.version : `${way.version} #${ask.variant >>> 0}`;
+  return { pattern: way.pattern, steps, version, tier: ask.tierUsed ? (tiers[ask.tier] ?? null) : null };
+}
+
+function fillAsk(
+  ask: Ask,
+  exchange: Exchange,
+  { tenant, user }: Identity,
+  request: ModelRequest,
+  { deps }: RouteTable,
+  nowMs: number,
+): Refusal | null {
+  const needs = neededOf(exchange, request);
+  if (needs instanceof Refusal) return needs;
+  const tier = tierOf(exchange, request);
+  if (tier instanceof Refusal) return tier;
+  ask.nowMs = nowMs;
+  ask.stream = request.stream;
+  ask.needs = needs;
+  ask.tier = tier;
+  ask.promptTokens = deps.tokensOf(request.model, request.textBytes);
+  ask.replyMaxTokens = request.maxTokens ?? 0;
+  ask.tenant = stickyHash(tenant);
+  ask.user = user === null ? -1 : stickyHash(tenant, user);
+  ask.variant = 0;
+  ask.tierUsed = false;
+  return null;
+}
+
+/** In which plan a slot was used last; a number a plan saves clearing it. */
+const stamps = new Uint32Array(stepsMax);
+let stamp = 0;
+
+/** The steps of a tree for one request. */
+function collect(root: Branch, ask: Ask): Step[] {
+  stamp = (stamp + 1) >>> 0;
+  const steps: Step[] = [];
+  emit(root, ask, true, false, steps);
+  return steps;
+}
+
+/**
+ * Appends a node's steps; says whether there were any.
+ * @param entry it is what an edge of a chain leads to
+ * @param select leave out what can't do what the request needs
+ */
+function emit(node: Node, ask: Ask, entry: boolean, select: boolean, steps: Step[]): boolean {
+  if (node.kind === 'leaf') {
+    if (stamps[node.slot] === stamp || (select && unable(node, ask) !== null)) return false;
+    stamps[node.slot] = stamp;
+    steps.push(entry ? node.entry : node.other);
+    return true;
   }
-  return { ...found, steps };
+  const { strategy, order, children } = node;
+  const count = strategy.arrange(node, ask);
+  const selecting = select || strategy.selects;
+  let any = false;
+  for (let i = 0; i < count; i++) {
+    const child = children[order[i] ?? 0];
+    if (child === undefined) continue;
+    // Later links of a chain have an edge of their own; alternatives share the one that led to them all.
+    const first = strategy.fixed ? i > 0 || entry : entry && !any;
+    if (emit(child, ask, first, selecting, steps)) any = true;
+  }
+  return any;
+}
+
+function notCapable({ pattern }: Way, ask: Ask): Refusal {
+  const needs = capabilityNames(ask.needs);
+  const what = needs.length === 0 ? 'its length' : `${needs.join(', ')} and its length`;
+  return new Refusal('not_capable', `No target of the route "${pattern}" can take a request with ${what}.`, {
+    param: 'model',
+  });
 }
 
 /** The model names a client may be shown: patterns stand for names unknown here. */
