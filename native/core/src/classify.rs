@@ -192,7 +192,7 @@ mod tests {
         for unit in ["a", r"\\", r"\n", r"\u00e4", "ä", "漢", "😀", r"\ud83d\ude00", "prove "] {
             for count in [1, 341, 342, 512, 683, 1024, 1025, 2048, 2049, 5000] {
                 let body = said(&unit.repeat(count));
-                assert!(feature(&body, "words") <= 8 * (2 + 13), "{unit} {count}");
+                assert!(feature(&body, "words") <= 8 * (2 + 12), "{unit} {count}");
             }
         }
         let long = format!("{}{}", "filler text ".repeat(10_000), "Prove it.");

@@ -6,8 +6,8 @@ use crate::json::Text;
 use crate::lexicon::{LEXICON, in_word, trie};
 
 /// What is read of the last message of the user, at its beginning and its end.
-const HEAD_MAX: usize = 2048;
-const TAIL_MAX: usize = 1024;
+const HEAD_MAX: usize = 1280;
+const TAIL_MAX: usize = 768;
 /// What is read of the user's message before it, and of the system's.
 const ASIDE_MAX: usize = 512;
 /// Reads normalised text and counts what the features are made of.
