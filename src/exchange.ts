@@ -71,7 +71,7 @@ export interface ModelRequest {
   readonly masked: ReadonlyMap<string, string> | null;
   /** SHA-256 of the body as it came, 32 Latin-1 characters. */
   readonly digest: string;
-  /** HMAC-SHA-256 of `body`, hex; the only trace of the prompt in a record. */
+  /** HMAC-SHA-256 of the SHA-256 of `body`, hex; the only trace of the prompt in a record. */
   readonly keyedDigest: string;
   /** Byte offsets into `body` where dialects edit in place; 0,0: absent. */
   readonly modelStart: number;

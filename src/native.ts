@@ -290,3 +290,31 @@ export const breaker = {
 
 /** Outcomes for `breaker.report`. */
 export const breakerOutcome = { success: 0, failure: 1, abandoned: 2 } as const;
+
+/** Entries up to here are copied out by one call. */
+const storeScratch = Buffer.allocUnsafeSlow(64 * 1024);
+const storeLengths = new Uint32Array(2);
+
+/** Bounded stores of bytes by id, kept outside the JavaScript heap. See `native/core/src/store.rs`. */
+export const store = {
+  open: native.storeOpen,
+  set: native.storeSet,
+  put: native.storePut,
+  size: native.storeSize,
+  bytes: native.storeBytes,
+  /** Head and body of a key's entry, copied; null: it has none. */
+  get(id: number, key: string, nowMs: number): { readonly head: string; readonly body: Buffer } | null {
+    if (!native.storeGet(id, key, nowMs, storeLengths, storeScratch)) return null;
+    const [headLength = 0, bodyLength = 0] = storeLengths;
+    const length = headLength + bodyLength;
+    let from = storeScratch;
+    if (length > storeScratch.length) {
+      from = Buffer.allocUnsafeSlow(length);
+      native.storeGet(id, key, nowMs, storeLengths, from);
+    }
+    return {
+      head: from.toString('utf8', 0, headLength),
+      body: Buffer.from(from.subarray(headLength, length)),
+    };
+  },
+};

@@ -5,6 +5,7 @@ import type { AttemptDeps } from './attempt/attempt.ts';
 import { createProvider, type Provider } from './attempt/connection.ts';
 import { createKeyring } from './authenticate/authenticate.ts';
 import { createCache } from './cache/cache.ts';
+import { createCatalog } from './catalog/catalog.ts';
 import type { Config } from './config/schema.ts';
 import { Refusal } from './errors.ts';
 import { handle, type Stages } from './gateway.ts';
@@ -99,8 +100,10 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
       health.set(label, kept);
       return kept;
     };
+    const catalog = createCatalog(config.providers, config.catalog.models, world.wallClock());
     const routes = createRouteTable(config.routes, {
       providers,
+      catalog,
       healthOf,
       random: world.random,
       tokensOf: estimator.tokens,

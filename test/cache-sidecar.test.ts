@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { createProvider } from '../src/attempt/connection.ts';
 import { createKeyring } from '../src/authenticate/authenticate.ts';
 import { type Cache, createCache } from '../src/cache/cache.ts';
+import { emptyCatalog } from '../src/catalog/catalog.ts';
 import { type Config, configSchema } from '../src/config/schema.ts';
 import type { Exchange, Reply } from '../src/exchange.ts';
 import { handle, type Stages } from '../src/gateway.ts';
@@ -249,6 +250,7 @@ function stagesFor({ upstream }: Gate, cache: Cache): Stages {
       [{ model: testModel, strategy: 'fallback', sticky: 'user', needs: [], targets }],
       {
         providers,
+        catalog: emptyCatalog,
         healthOf: () => ({ breakerId: breaker.open(5, 1000), restsUntilMs: 0, latency: new PeakEwma() }),
         random: Math.random,
         tokensOf: estimator.tokens,

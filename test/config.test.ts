@@ -243,7 +243,12 @@ const faultTable: [string, unknown, string, RegExp][] = [
   ['routes', [], 'routes', /no model is served/],
   ['routes', undefined, 'routes', /no model is served/],
   ['providers.own', { preset: 'opnai' }, 'providers.own.preset', /no preset "opnai"; did you mean "openai"/],
-  ['providers.own', { preset: 'constructor' }, 'providers.own.preset', /no preset "constructor"; known are/],
+  [
+    'providers.own',
+    { preset: 'constructor' },
+    'providers.own.preset',
+    /no preset "constructor"; `sidegate presets` lists/,
+  ],
   ['providers.own', {}, 'providers.own', /needs `dialect` and `baseUrl`, or a `preset`/],
   ['providers.own.baseUrl', undefined, 'providers.own', /needs `baseUrl`, or a `preset`/],
   ['providers.own.baseUrl', 'ftp://x', 'providers.own.baseUrl', /https:\/\/ or http:\/\//],

@@ -232,7 +232,9 @@ describe('capability', () => {
 });
 
 describe('cost', () => {
-  const price = (input: number) => ({ price: { input, cachedInput: input, output: 4 * input } });
+  const price = (input: number) => ({
+    price: { input, cachedInput: input, cacheWrite: input, output: 4 * input },
+  });
   const tiered = {
     strategy: 'cost',
     targets: [
@@ -288,8 +290,8 @@ describe('cost', () => {
     const routing = start(
       { strategy: 'cost', targets },
       {
-        in: { price: { input: 100, cachedInput: 100, output: 1000 } },
-        out: { price: { input: 300, cachedInput: 300, output: 400 } },
+        in: { price: { input: 100, cachedInput: 100, cacheWrite: 100, output: 1000 } },
+        out: { price: { input: 300, cachedInput: 300, cacheWrite: 300, output: 400 } },
       },
     );
     expect(routing.labels('m', { tier: 'simple', textBytes: 100_000 })[0]).toBe('p/in');

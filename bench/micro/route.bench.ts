@@ -14,7 +14,12 @@ export function tasks(): Record<string, () => unknown> {
   const models = Array.from({ length: targetsMax }, (_, i) => `m${i}`);
   const targets = (more: (index: number) => object = () => ({})) =>
     models.map((model, index) => ({ provider: 'p', model, ...more(index) }));
-  const price = (index: number) => ({ input: 100 + index, cachedInput: 50, output: 400 + index });
+  const price = (index: number) => ({
+    input: 100 + index,
+    cachedInput: 50,
+    cacheWrite: 100,
+    output: 400 + index,
+  });
   const facts = Object.fromEntries(
     models.map((model, index) => [
       model,

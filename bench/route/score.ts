@@ -12,9 +12,9 @@ export interface Told {
 
 /** What a model of each tier costs, nano-dollars a token: list prices of GPT-4o mini, o4-mini and GPT-4o. */
 export const tierPrices: Readonly<Record<Tier, Price>> = {
-  simple: { input: 150, cachedInput: 75, output: 600 },
-  moderate: { input: 1100, cachedInput: 275, output: 4400 },
-  complex: { input: 2500, cachedInput: 1250, output: 10_000 },
+  simple: { input: 150, cacheWrite: 150, cachedInput: 75, output: 600 },
+  moderate: { input: 1100, cacheWrite: 1100, cachedInput: 275, output: 4400 },
+  complex: { input: 2500, cacheWrite: 2500, cachedInput: 1250, output: 10_000 },
 };
 
 export interface Score {

@@ -146,7 +146,7 @@ export declare function featureNames(): Array<string>
  * `regs`: at least 18 registers, and three for each distinct value that may be found; the layout is
  * documented at `write_inspection` in `native/core/src/registers.rs`.
  * `digests`: 64 bytes, written only when status (register 0) is 0: SHA-256 of the body, then HMAC-SHA-256 of
- * the body that leaves.
+ * the SHA-256 of the body that leaves.
  *
  * Returns the edited body if something was replaced. Throws on an unknown endpoint or arrays that are too
  * short.
@@ -162,3 +162,46 @@ export declare function inspect(body: Uint8Array, endpoint: number, scrub: numbe
  * Throws on an unknown dialect or an array that is too short.
  */
 export declare function inspectReply(body: Uint8Array, dialect: number, regs: Uint32Array): void
+
+/**
+ * Bytes held, an overhead for each entry included.
+ *
+ * Throws on an unknown id.
+ */
+export declare function storeBytes(id: number): number
+
+/**
+ * Looks a key up: false if it has no entry. Else `lengths` gets the bytes of head and body, and `out` both, one
+ * after the other, if it has room for them.
+ *
+ * Throws on an unknown id, and unless `lengths` has two registers.
+ */
+export declare function storeGet(id: number, key: string, nowMs: number, lengths: Uint32Array, out: Uint8Array): boolean
+
+/**
+ * Opens an empty store and gives its id, which is never used again.
+ *
+ * Throws unless `bytesMax` and `ttlMs` are numbers of at least 0.
+ */
+export declare function storeOpen(entriesMax: number, bytesMax: number, ttlMs: number): number
+
+/**
+ * Keeps head and body under a key, in place of what it had. What is larger than the whole store is not kept.
+ *
+ * Throws on an unknown id.
+ */
+export declare function storePut(id: number, key: string, head: string, body: Uint8Array, nowMs: number): void
+
+/**
+ * Changes a store's bounds; the longest unused entries that no longer fit go.
+ *
+ * Throws as `storeOpen`, and on an unknown id.
+ */
+export declare function storeSet(id: number, entriesMax: number, bytesMax: number, ttlMs: number): void
+
+/**
+ * Entries held.
+ *
+ * Throws on an unknown id.
+ */
+export declare function storeSize(id: number): number

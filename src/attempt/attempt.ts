@@ -187,13 +187,14 @@ function callOnce(
   const extra: string[] = [];
   if (provider.clientCredential) {
     const key = presentedKey(exchange.headers);
-    if (key !== null) extra.push(...provider.dialect.credential(key));
+    if (key !== null) extra.push(...provider.dialect.credential(key, provider.quirks));
   }
   const simulate = exchange.headers['x-simulate'];
   if (provider.simulated && typeof simulate === 'string') extra.push('x-simulate', simulate);
   const headers = extra.length === 0 ? provider.headers : [...provider.headers, ...extra];
   const sent = provider.dialect.encode(exchange.endpoint, request, exchange.headers, {
     basePath: provider.basePath,
+    quirks: provider.quirks,
     model,
     headers,
   });

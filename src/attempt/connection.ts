@@ -4,7 +4,7 @@ import Pool from 'undici/lib/dispatcher/pool.js';
 import type { Config, ProviderConfig } from '../config/schema.ts';
 import { dialects } from '../providers/index.ts';
 import { presets } from '../providers/presets.ts';
-import type { Dialect } from '../providers/provider.ts';
+import type { Dialect, Quirks } from '../providers/provider.ts';
 
 export interface Provider {
   readonly name: string;
@@ -16,6 +16,7 @@ export interface Provider {
   readonly headers: readonly string[];
   /** The client's own credential is passed on instead. */
   readonly clientCredential: boolean;
+  readonly quirks: Quirks;
   /** Answers are invented. */
   readonly simulated: boolean;
   readonly pool: InstanceType<typeof Pool>;
@@ -38,7 +39,8 @@ export function createProvider(
   const dialect = dialects[dialectName];
   const { origin, pathname } = new URL(baseUrl);
   const headers = ['content-type', 'application/json', 'accept-encoding', 'identity'];
-  if (config.apiKey !== undefined) headers.push(...dialect.credential(config.apiKey));
+  const quirks = preset?.quirks ?? {};
+  if (config.apiKey !== undefined) headers.push(...dialect.credential(config.apiKey, quirks));
   for (const [key, value] of Object.entries(config.headers)) headers.push(key.toLowerCase(), value);
   return {
     name,
@@ -47,6 +49,7 @@ export function createProvider(
     basePath: pathname.replace(/\/+$/, ''),
     headers,
     clientCredential: config.credential === 'client',
+    quirks,
     simulated: preset?.baseUrl === null,
     pool: new Pool(origin, {
       connections: policy.connectionsMax,

@@ -2,6 +2,7 @@
 import { findConfig } from '../route/compile.ts';
 import { stepsMax, tiers } from '../route/plan.ts';
 import { absent, type Draft, dialectOf, faultyAt, once, type Report } from './check.ts';
+import { servedModels, serves } from './check-catalog.ts';
 import { didYouMean, type Path } from './faults.ts';
 
 type DraftRoute = NonNullable<NonNullable<Draft['routes']>[number]>;
@@ -56,17 +57,39 @@ function checkTargets(
       report.fault(at, 'needs a `provider`, or the name of another `route`', 'key');
     }
     if (target.route !== undefined && !both) checkNested(target, at, named, report);
-    if (target.provider !== undefined) checkProvider(target.provider, at, draft, report);
+    if (target.provider !== undefined)
+      checkProvider(target.provider, target, route, [at, path], draft, report);
     const { provider = null, model = null, route: nested = null, tier = null } = target;
     seen(JSON.stringify([provider, model, nested, tier]), at);
   });
 }
 
-function checkProvider(name: string, at: Path, draft: Draft, report: Report): void {
+/** @param places of the target and its route */
+function checkProvider(
+  name: string,
+  { model }: DraftTarget,
+  route: DraftRoute,
+  [at, routeAt]: readonly [Path, Path],
+  draft: Draft,
+  report: Report,
+): void {
   const providers = draft.providers ?? {};
-  if (faultyAt(draft, 'providers') || Object.hasOwn(providers, name)) return;
-  const guess = didYouMean(name, Object.keys(providers));
-  report.fault([...at, 'provider'], `there is no provider ${report.show(name)}${guess}`);
+  if (faultyAt(draft, 'providers')) return;
+  if (!Object.hasOwn(providers, name)) {
+    const guess = didYouMean(name, Object.keys(providers));
+    report.fault([...at, 'provider'], `there is no provider ${report.show(name)}${guess}`);
+    return;
+  }
+  if (model?.endsWith('*') === true && route.model?.endsWith('*') === false) {
+    const message = "may end in * only where the route's model does: it stands for the same text";
+    report.fault([...at, 'model'], message);
+  }
+  // A provider that says what it serves must have what it is asked for.
+  const served = servedModels(providers[name] ?? {});
+  const asked = model ?? route.model;
+  if (served === undefined || asked === undefined || serves(served, asked)) return;
+  const message = `the provider has no model ${report.show(asked)}${didYouMean(asked, served)}`;
+  report.fault(model === undefined ? [...routeAt, 'model'] : [...at, 'model'], message);
 }
 
 function checkNested(target: DraftTarget, at: Path, named: readonly Named[], report: Report): void {

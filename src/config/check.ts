@@ -2,6 +2,7 @@
 import type { z } from 'zod';
 import { presets } from '../providers/presets.ts';
 import type { DialectName } from '../providers/provider.ts';
+import { checkCatalog } from './check-catalog.ts';
 import { checkRoutes } from './check-routes.ts';
 import { didYouMean, type Finding, type Path, pathText } from './faults.ts';
 import type { Show } from './issues.ts';
@@ -46,8 +47,8 @@ export interface Report {
   readonly show: Show;
 }
 
-/** Every fault and warning between the parts of a draft. */
-export function checkDraft(draft: Draft, show: Show): { faults: Finding[]; warnings: Finding[] } {
+/** Collects what checks find. */
+export function createReport(show: Show): { report: Report; faults: Finding[]; warnings: Finding[] } {
   const faults: Finding[] = [];
   const warnings: Finding[] = [];
   const report: Report = {
@@ -56,11 +57,18 @@ export function checkDraft(draft: Draft, show: Show): { faults: Finding[]; warni
     count: () => faults.length,
     show,
   };
+  return { report, faults, warnings };
+}
+
+/** Every fault and warning between the parts of a draft. */
+export function checkDraft(draft: Draft, show: Show): { faults: Finding[]; warnings: Finding[] } {
+  const { report, faults, warnings } = createReport(show);
   checkListen(draft, report);
   checkKeys(draft, report);
   checkLimits(draft, report);
   checkProviders(draft, report);
   checkRoutes(draft, report);
+  checkCatalog(['catalog', 'models'], draft.catalog?.models ?? [], draft.providers, report);
   const { backoffBaseMs, backoffMaxMs } = { ...configSchema.parse({}).attempt, ...draft.attempt };
   if (backoffBaseMs !== undefined && backoffMaxMs !== undefined && backoffBaseMs > backoffMaxMs) {
     const message = `${backoffBaseMs} is more than backoffMaxMs, ${backoffMaxMs}`;
@@ -189,7 +197,7 @@ function checkOrigin(path: Path, provider: DraftProvider, report: Report): void 
   const preset = presetOf(provider);
   if (name !== undefined && preset === undefined) {
     const guess = didYouMean(name, Object.keys(presets));
-    const known = guess === '' ? `; known are ${Object.keys(presets).join(', ')}` : guess;
+    const known = guess === '' ? '; `sidegate presets` lists the known ones' : guess;
     report.fault([...path, 'preset'], `there is no preset ${report.show(name)}${known}`);
   }
   if (absent(provider, 'preset')) {

@@ -173,21 +173,71 @@ const provider = z.strictObject({
     .record(z.string(), z.string())
     .default({})
     .meta({ description: 'Headers added to each upstream request.' }),
+  models: z
+    .array(modelPattern)
+    .min(1)
+    .optional()
+    .meta({ description: 'Models it serves, so that `check` refuses routes to others. Unset: any.' }),
   simulate: simulateSchema.optional().meta({ description: 'Settings of the `simulator` presets.' }),
 });
 
+/** A name that is new to the process is compared with each of them. */
+const catalogModelsMax = 2000;
+const usdPerMTok = z.number().min(0).max(1e6);
+const catalogTokens = z.int().min(1).max(1e9);
+const catalogModel = z.strictObject({
+  provider: z
+    .string()
+    .min(1)
+    .default('*')
+    .meta({ description: 'A key of `providers`; * means each of them.' }),
+  model: modelPattern.meta({
+    description:
+      "The provider's model name; a trailing * matches the rest. The first entry that fits counts.",
+  }),
+  inputUsdPerMTok: usdPerMTok
+    .optional()
+    .meta({ description: 'Dollars for a million prompt tokens; 0 where the model costs nothing.' }),
+  outputUsdPerMTok: usdPerMTok.optional().meta({ description: 'The same for reply tokens.' }),
+  cachedInputUsdPerMTok: usdPerMTok
+    .optional()
+    .meta({ description: "The same for prompt tokens read from the provider's cache." }),
+  cacheWriteUsdPerMTok: usdPerMTok
+    .optional()
+    .meta({ description: "The same for prompt tokens written into the provider's cache." }),
+  contextTokens: catalogTokens.optional().meta({ description: 'Tokens of prompt and reply together.' }),
+  outputMaxTokens: catalogTokens.optional().meta({ description: 'Longest reply the model gives.' }),
+  capabilities: z
+    .array(z.enum(capabilities))
+    .optional()
+    .meta({ description: `What the model can do, of ${capabilities.join(', ')}.` }),
+});
+
+/** A catalog file: the same entries in a file of their own. */
+export const catalogFileSchema = z.strictObject({ models: z.array(catalogModel).max(catalogModelsMax) });
+
+const catalog = z
+  .strictObject({
+    file: z
+      .string()
+      .min(1)
+      .optional()
+      .meta({ description: 'YAML file with more `models`, asked after these; read again when it changes.' }),
+    models: z
+      .array(catalogModel)
+      .max(catalogModelsMax)
+      .default([])
+      .meta({ description: 'Your own prices and facts of models, over what Sidegate knows.' }),
+  })
+  .prefault({});
+
 const target = z.strictObject({
   provider: name.optional().meta({ description: 'A key of `providers`; or else `route`.' }),
-  model: z
-    .string()
-    .min(1)
-    .max(256)
-    .optional()
-    .meta({ description: "The provider's model name; unset: as asked for." }),
-  route: z
-    .string()
-    .min(1)
-    .max(256)
+  model: modelPattern.optional().meta({
+    description:
+      "The provider's model name; a trailing * is what the route's * stands for. Unset: as asked for.",
+  }),
+  route: modelPattern
     .optional()
     .meta({ description: 'Another route, by a model name it serves: its targets, in its own order.' }),
   weight: z
@@ -293,6 +343,7 @@ export const configSchema = z.strictObject({
   cache,
   providers: z.record(name, provider).default({}).meta({ description: 'Upstreams, by name.' }),
   routes: z.array(route).max(10_000).default([]).meta({ description: 'What each model name is served by.' }),
+  catalog,
   attempt,
   observe,
 });
@@ -302,5 +353,6 @@ export type Config = z.output<typeof configSchema>;
 export type ProviderConfig = Config['providers'][string];
 export type KeyConfig = Config['authenticate']['keys'][number];
 export type LimitConfig = Config['limits'][number];
+export type CatalogModelConfig = Config['catalog']['models'][number];
 export type RouteConfig = Config['routes'][number];
 export type RouteTargetConfig = RouteConfig['targets'][number];

@@ -40,7 +40,7 @@ export interface ExchangeRecord {
   readonly abandoned: boolean;
   readonly emails: number;
   readonly cards: number;
-  /** HMAC-SHA-256 of the scrubbed body, hex. */
+  /** HMAC-SHA-256 of the SHA-256 of the scrubbed body, hex. */
   readonly digest: string;
   readonly durationMs: number;
   /** Of that, in the provider's hands until its reply began. */

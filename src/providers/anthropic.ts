@@ -78,7 +78,8 @@ export const anthropic: Dialect = {
     header === 'anthropic-organization-id' ||
     header === 'retry-after' ||
     header === 'retry-after-ms',
-  credential: (apiKey) => ['x-api-key', apiKey],
+  credential: (apiKey, { bearer }) =>
+    bearer === true ? ['authorization', `Bearer ${apiKey}`] : ['x-api-key', apiKey],
   encode,
   fault,
   streamEnd: Buffer.from('event: message_stop\ndata: {"type":"message_stop"}\n\n'),

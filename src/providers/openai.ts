@@ -26,6 +26,19 @@ function askForUsage(request: ModelRequest): Edit {
   return { start, end, text: JSON.stringify({ ...(given as object | null), include_usage: true }) };
 }
 
+/** Takes `stream_options` out with its name and one comma; null: there is none, or its name is escaped. */
+function withoutStreamOptions(request: ModelRequest): Edit | null {
+  const { streamOptionsStart, streamOptionsEnd: end, body } = request;
+  if (end === 0) return null;
+  const before = body.toString('latin1', Math.max(0, streamOptionsStart - 64), streamOptionsStart);
+  const name = /,?\s*"stream_options"\s*:\s*$/.exec(before);
+  if (name === null) return null;
+  const start = streamOptionsStart - name[0].length;
+  if (name[0].startsWith(',')) return { start, end, text: '' };
+  const comma = /^\s*,/.exec(body.toString('latin1', end, end + 64));
+  return { start, end: end + (comma?.[0].length ?? 0), text: '' };
+}
+
 function encode(
   endpoint: Endpoint,
   request: ModelRequest,
@@ -36,8 +49,12 @@ function encode(
   if (to.model !== request.model) {
     edits.push({ start: request.modelStart - 1, end: request.modelEnd + 1, text: JSON.stringify(to.model) });
   }
-  const stripUsage = endpoint.name === 'chat' && request.stream && !request.wantsUsage;
+  const { noStreamOptions } = to.quirks;
+  const stripUsage =
+    endpoint.name === 'chat' && request.stream && !request.wantsUsage && noStreamOptions !== true;
   if (stripUsage) edits.push(askForUsage(request));
+  const unwanted = noStreamOptions === true ? withoutStreamOptions(request) : null;
+  if (unwanted !== null) edits.push(unwanted);
   edits.sort((a, b) => a.start - b.start);
   const sent = [...to.headers];
   passHeaders(requestHeaders, headers, sent);

@@ -14,6 +14,14 @@ export interface UpstreamRequest {
   readonly stripUsage: boolean;
 }
 
+/** Where a provider departs from its dialect; the dialect's own file acts on it. */
+export interface Quirks {
+  /** Refuses `stream_options`, and tells usage in the last event of a stream without being asked. */
+  readonly noStreamOptions?: true;
+  /** Takes its key as `Authorization: Bearer`, in whatever dialect. */
+  readonly bearer?: true;
+}
+
 /** What `encode` must know of where a request goes. */
 export interface Destination {
   /** Path part of the provider's base URL, without a trailing slash. */
@@ -22,6 +30,7 @@ export interface Destination {
   readonly model: string;
   /** Credential headers and the configuration's own, flat. */
   readonly headers: readonly string[];
+  readonly quirks: Quirks;
 }
 
 /** What kind of "no" a provider's status and body mean; decides retry, rest, fallback and breaker. */
@@ -55,7 +64,7 @@ export interface Dialect {
   /** Whether a provider's header, lower case, is passed back to the client. */
   passesBack(header: string): boolean;
   /** Headers that carry this credential. */
-  credential(apiKey: string): readonly string[];
+  credential(apiKey: string, quirks: Quirks): readonly string[];
   encode(
     endpoint: Endpoint,
     request: ModelRequest,

@@ -1,11 +1,13 @@
 /** Stage route: a model name, and what the request needs → the targets that may answer it, in order. */
+
+import { nameMaxLength } from '../catalog/catalog.ts';
 import type { RouteConfig } from '../config/schema.ts';
 import { Refusal } from '../errors.ts';
 import type { Endpoint, Exchange, Identity, ModelRequest } from '../exchange.ts';
 import type { DialectName } from '../providers/provider.ts';
 import { type Ask, capabilityNames, createAsk, neededOf, stickyHash, tierOf } from './ask.ts';
-import { compile, type TargetDeps } from './compile.ts';
-import { type Plan, type Step, stepsMax, type Target, tiers } from './plan.ts';
+import { compile, type TargetDeps, targetMaker } from './compile.ts';
+import { type Plan, type Step, stepsMax, type Target, type TargetHealth, tiers } from './plan.ts';
 import { type Branch, isFixed, leavesOf, type Node, selects, unable } from './tree.ts';
 
 /** What routing works with besides the configuration. */
@@ -29,44 +31,87 @@ export interface Way {
 
 /** A route's ways; null: it has no target for such requests. */
 interface Ways {
-  readonly pattern: string;
   readonly text: Readonly<Record<DialectName, Way | null>>;
   readonly embeddings: Way | null;
 }
 
+/** A pattern's ways: what is known of its targets' models shows only when one is asked for. */
+interface OpenWays {
+  readonly prefix: string;
+  readonly make: (asked: string) => Ways;
+  /** By the model asked for. */
+  readonly closed: Map<string, Ways>;
+}
+
+/** Models remembered for a pattern; apps choose the names, so the oldest make room. */
+const closedMax = 1000;
+
 export interface RouteTable {
   readonly exact: ReadonlyMap<string, Ways>;
   /** Patterns with a trailing *, longest first. */
-  readonly patterns: readonly { readonly prefix: string; readonly ways: Ways }[];
+  readonly patterns: readonly OpenWays[];
   /** Some route asks what a request needs, so `inspect` has to find it out. */
   readonly classifies: boolean;
-  readonly deps: Pick<RouteDeps, 'tokensOf'>;
+  readonly tokensOf: RouteDeps['tokensOf'];
   readonly ask: Ask;
 }
 
 /** Makes everything about routes that doesn't depend on a request. */
 export function createRouteTable(routes: readonly RouteConfig[], deps: RouteDeps): RouteTable {
   const exact = new Map<string, Ways>();
-  const patterns: { prefix: string; ways: Ways }[] = [];
+  const patterns: OpenWays[] = [];
   let classifies = false;
+  // Targets of patterns are made anew for each name, but their state never is.
+  const kept = new Map<string, TargetHealth>();
+  const healthOf = (label: string): TargetHealth => {
+    const health = kept.get(label) ?? deps.healthOf(label);
+    kept.set(label, health);
+    return health;
+  };
   for (const config of routes) {
-    const way = (serves: (target: Target) => boolean): Way | null =>
-      wayOf(config.model, compile(config, routes, serves, deps));
-    const speaks = (name: DialectName) => (target: Target) => target.provider.dialect.name === name;
-    // Vectors of one model mean nothing to another: whoever would be asked first decides which model it is.
-    const first = compile(config, routes, speaks('openai'), deps);
-    const model = first === null ? null : leavesOf(first)[0]?.target.model;
-    const ways = {
-      pattern: config.model,
-      text: { openai: way(speaks('openai')), anthropic: way(speaks('anthropic')) },
-      embeddings: way((target) => speaks('openai')(target) && target.model === model),
-    };
+    const make = (asked: string): Ways => waysOf(config, asked, routes, { ...deps, healthOf });
+    const ways = make(config.model);
     classifies ||= (ways.text.openai?.selects ?? false) || (ways.text.anthropic?.selects ?? false);
-    if (config.model.endsWith('*')) patterns.push({ prefix: config.model.slice(0, -1), ways });
-    else exact.set(config.model, ways);
+    if (!config.model.endsWith('*')) exact.set(config.model, ways);
+    else patterns.push({ prefix: config.model.slice(0, -1), make, closed: new Map() });
   }
   patterns.sort((a, b) => b.prefix.length - a.prefix.length);
-  return { exact, patterns, classifies, deps, ask: createAsk(deps.random) };
+  return { exact, patterns, classifies, tokensOf: deps.tokensOf, ask: createAsk(deps.random) };
+}
+
+function waysOf(config: RouteConfig, asked: string, routes: readonly RouteConfig[], deps: TargetDeps): Ways {
+  const make = targetMaker(deps);
+  const tree = (serves: (target: Target) => boolean): Branch | null =>
+    compile(config, asked, routes, serves, make);
+  const speaks = (name: DialectName) => (target: Target) => target.provider.dialect.name === name;
+  const openai = tree(speaks('openai'));
+  // Vectors of one model mean nothing to another: whoever would be asked first decides which model it is.
+  const model = openai === null ? null : leavesOf(openai)[0]?.target.model;
+  return {
+    text: { openai: wayOf(config.model, openai), anthropic: wayOf(config.model, tree(speaks('anthropic'))) },
+    embeddings: wayOf(
+      config.model,
+      tree((target) => speaks('openai')(target) && target.model === model),
+    ),
+  };
+}
+
+/** The ways of a pattern for one model name. */
+function close({ make, closed }: OpenWays, model: string): Ways {
+  const known = closed.get(model);
+  if (known !== undefined) return known;
+  const made = make(model);
+  if (model.length > nameMaxLength) return made;
+  if (closed.size >= closedMax) closed.delete(closed.keys().next().value ?? '');
+  closed.set(model, made);
+  return made;
+}
+
+function waysFor(model: string, { exact, patterns }: RouteTable): Ways | undefined {
+  const ways = exact.get(model);
+  if (ways !== undefined) return ways;
+  const open = patterns.find(({ prefix }) => model.startsWith(prefix));
+  return open === undefined ? undefined : close(open, model);
 }
 
 function wayOf(pattern: string, root: Branch | null): Way | null {
@@ -98,7 +143,7 @@ export function findWay(
   endpoint: Pick<Endpoint, 'name' | 'dialect'>,
   table: RouteTable,
 ): Way | Refusal {
-  const ways = table.exact.get(model) ?? table.patterns.find(({ prefix }) => model.startsWith(prefix))?.ways;
+  const ways = waysFor(model, table);
   if (ways === undefined) {
     return new Refusal('model_not_found', `No route serves the model "${model.slice(0, 128)}".`, {
       param: 'model',
@@ -140,7 +185,7 @@ function fillAsk(
   exchange: Exchange,
   { tenant, user }: Identity,
   request: ModelRequest,
-  { deps }: RouteTable,
+  { tokensOf }: RouteTable,
   nowMs: number,
 ): Refusal | null {
   const needs = neededOf(exchange, request);
@@ -151,7 +196,7 @@ function fillAsk(
   ask.stream = request.stream;
   ask.needs = needs;
   ask.tier = tier;
-  ask.promptTokens = deps.tokensOf(request.model, request.textBytes);
+  ask.promptTokens = tokensOf(request.model, request.textBytes);
   ask.replyMaxTokens = request.maxTokens ?? 0;
   ask.tenant = stickyHash(tenant);
   ask.user = user === null ? -1 : stickyHash(tenant, user);

@@ -1,5 +1,5 @@
 /** A route as a tree of targets, made once from the configuration, and what strategies ask of its nodes. */
-import type { costNanoUsd } from '../catalog/facts.ts';
+import { costNanoUsd, type Price } from '../catalog/facts.ts';
 import type { RouteTargetConfig } from '../config/schema.ts';
 import { breaker } from '../native.ts';
 import type { Ask } from './ask.ts';
@@ -95,11 +95,15 @@ export function price(node: Node, ask: Ask): number {
   return least;
 }
 
+/** Reused from target to target, since prices are asked for often. */
+const usage = { inputTokens: 0, outputTokens: 0, cachedInputTokens: 0, known: false };
+
 /** The request's estimate at a price, nano-dollars. */
-function priceAt(price: Parameters<typeof costNanoUsd>[0], ask: Ask): number {
-  const { promptTokens, replyMaxTokens } = ask;
-  const reply = replyMaxTokens === 0 ? replyTypicalTokens : Math.min(replyMaxTokens, replyTypicalTokens);
-  return promptTokens * price.input + reply * price.output;
+function priceAt(price: Price, { promptTokens, replyMaxTokens }: Ask): number {
+  usage.inputTokens = promptTokens;
+  usage.outputTokens =
+    replyMaxTokens === 0 ? replyTypicalTokens : Math.min(replyMaxTokens, replyTypicalTokens);
+  return costNanoUsd(price, usage);
 }
 
 /** What strategy `latency` compares: the speed of a node's fastest healthy target. */

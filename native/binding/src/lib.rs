@@ -7,6 +7,7 @@ pub mod bucket;
 pub mod inspect;
 pub mod reply;
 pub mod scanner;
+pub mod store;
 
 use napi::{Error, Result, Status};
 

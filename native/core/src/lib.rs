@@ -30,6 +30,7 @@ pub mod script;
 pub mod scrub;
 pub mod sse;
 mod steps;
+pub mod store;
 pub mod stream;
 pub mod text;
 mod weights;
