@@ -180,7 +180,8 @@ export function route(
   return { pattern: way.pattern, steps, version, tier: ask.tierUsed ? (tiers[ask.tier] ?? null) : null };
 }
 
-function fillAsk(
+/** Finds out what strategies ask of a request; a refusal is of a header. */
+export function fillAsk(
   ask: Ask,
   exchange: Exchange,
   { tenant, user }: Identity,
