@@ -3,7 +3,7 @@ import type { CallResult } from '../attempt/call.ts';
 import type { PeakEwma } from './peak-ewma.ts';
 import { ejected, healthy, latency as latencyOf, type Strategy, sortByKey } from './tree.ts';
 
-/** A target this many times slower than the median one is passed over until its reading has decayed. */
+/** A target this many times slower than the fastest one is passed over until its reading has decayed. */
 const outlierFactor = 3;
 /** Behind every target that may be chosen; added to the reading, in ms. */
 const ejectedKey = 1e12;
@@ -28,8 +28,8 @@ export const latency: Strategy = {
     }
     sortByKey(branch, count);
     let choices = up;
-    const median = keys[order[(up - 1) >> 1] ?? 0] ?? 0;
-    while (choices > 1 && median > 0 && (keys[order[choices - 1] ?? 0] ?? 0) > outlierFactor * median)
+    const fastest = keys[order[0] ?? 0] ?? 0;
+    while (choices > 1 && fastest > 0 && (keys[order[choices - 1] ?? 0] ?? 0) > outlierFactor * fastest)
       choices--;
     if (choices < 2) return count;
     const first = Math.floor(ask.random() * choices);

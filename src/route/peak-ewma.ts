@@ -81,8 +81,8 @@ export class PeakEwma {
     const { cost, seenMs, waiting, begunMs } = stream ? this.#streams : this.#wholes;
     // Idle targets are forgiven in time, and tried by one request, whose answer decides for the others.
     if (waiting === 0) return cost === 0 ? 0 : cost * Math.exp((seenMs - nowMs) / decayMs);
-    // Of calls that take L, those at work are L/2 old on average.
-    const latency = 2 * (nowMs - begunMs / waiting);
+    // Of calls that take L, those at work are L/2 old on average; a few of them say less than many.
+    const latency = ((2 * waiting) / (waiting + 1)) * (nowMs - begunMs / waiting);
     return Math.max(cost, latency / this.#divisor(stream));
   }
 
