@@ -12,7 +12,7 @@ import { capabilityNames } from './ask.ts';
 import { PeakEwma } from './peak-ewma.ts';
 import { type Tier, tiers } from './plan.ts';
 import { createRouteTable, fillAsk, findWay, route } from './route.ts';
-import { leavesOf, price, unable } from './tree.ts';
+import { type Leaf, type Node, price, unable } from './tree.ts';
 
 /** One target of the route. */
 export interface TargetVerdict {
@@ -94,12 +94,12 @@ export function explain(
   // A fixed plan asks nothing of the request, but whoever reads this does.
   if (way.fixed !== null) fillAsk(ask, exchange, identity, request, table, 0);
   const steps = plan instanceof Refusal ? [] : plan.steps.map(({ target }) => target);
-  const targets = leavesOf(way.root).map((leaf): TargetVerdict => {
+  const targets = tieredLeaves(way.root, -1).map(({ leaf, tier }): TargetVerdict => {
     const at = steps.indexOf(leaf.target);
     const costNano = price({ ...leaf, able: -1 }, ask);
     return {
       target: leaf.target.label,
-      tier: tiers[leaf.tier] ?? null,
+      tier: tiers[tier] ?? null,
       costUsd: Number.isFinite(costNano) ? costNano / 1e9 : null,
       order: at < 0 ? null : at + 1,
       verdict: verdictOf(at, unable(leaf, ask)),
@@ -123,6 +123,13 @@ export function explain(
       (a, b) => (a.order ?? Number.POSITIVE_INFINITY) - (b.order ?? Number.POSITIVE_INFINITY),
     ),
   };
+}
+
+/** All targets of a node, with the tier that they or the nearest route around them are for. */
+function tieredLeaves(node: Node, outer: number): { leaf: Leaf; tier: number }[] {
+  const tier = node.tier < 0 ? outer : node.tier;
+  if (node.kind === 'leaf') return [{ leaf: node, tier }];
+  return node.children.flatMap((child) => tieredLeaves(child, tier));
 }
 
 const scoresOf = (scores: readonly number[]): Record<Tier, number> => {
