@@ -2,6 +2,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Cancellation } from './cancellation.ts';
 import type { Refusal } from './errors.ts';
+import type { KeyLimitConfig } from './limit/settings.ts';
 import type { DialectName } from './providers/provider.ts';
 import type { Tier } from './route/plan.ts';
 
@@ -45,6 +46,8 @@ export interface Identity {
   readonly tags: readonly string[];
   /** Model names the key may use, exact or with a trailing *; null: all. */
   readonly models: readonly string[] | null;
+  /** Limits of the key's own; none where it is left out. */
+  readonly limits?: readonly KeyLimitConfig[];
 }
 
 /** What the pipeline knows about a body, found in one pass over its bytes. */
@@ -85,11 +88,15 @@ export interface ModelRequest {
   readonly tier: Tier | null;
 }
 
-/** Tokens of one reply. `known`: the provider said so; else estimated from bytes. */
+/** Tokens of one reply. `known`: the provider said so; else counted from its text, or estimated from bytes. */
 export interface Usage {
+  /** All of the prompt, in both dialects: read from the provider's cache, written to it, and neither. */
   readonly inputTokens: number;
   readonly outputTokens: number;
+  /** Of the input, read from the provider's cache. */
   readonly cachedInputTokens: number;
+  /** Of the input, written to it. */
+  readonly cacheWriteTokens: number;
   readonly known: boolean;
 }
 
@@ -133,6 +140,14 @@ export interface StoredReply {
   /** `provider/model` that answered. */
   readonly target: string;
   readonly usage: Usage;
+  /** What it cost, so that what its next use saves is known; 0 where the price isn't. */
+  readonly costNanoUsd: number;
 }
 
-export const noUsage: Usage = { inputTokens: 0, outputTokens: 0, cachedInputTokens: 0, known: true };
+export const noUsage: Usage = {
+  inputTokens: 0,
+  outputTokens: 0,
+  cachedInputTokens: 0,
+  cacheWriteTokens: 0,
+  known: true,
+};

@@ -107,11 +107,13 @@ describe('the tables', () => {
           model,
           { providerId: provider, timestamp: new Date(day) },
         );
-        const ours = costNanoUsd(
-          price,
-          { inputTokens, cachedInputTokens: used.cached, outputTokens: used.output, known: true },
-          used.written,
-        );
+        const ours = costNanoUsd(price, {
+          inputTokens,
+          cachedInputTokens: used.cached,
+          cacheWriteTokens: used.written,
+          outputTokens: used.output,
+          known: true,
+        });
         compared.add(`${provider}/${model}`);
         // Rounded up, and both sides add binary fractions.
         const exact = (theirs?.total_price ?? Number.NaN) * 1e9;
@@ -130,7 +132,13 @@ describe('the tables', () => {
     for (const model of hourly) {
       const row = table(model);
       const price = row === undefined ? null : priceOf(row, day);
-      const usage = { inputTokens: 1000, cachedInputTokens: 0, outputTokens: 1000, known: true };
+      const usage = {
+        inputTokens: 1000,
+        cachedInputTokens: 0,
+        cacheWriteTokens: 0,
+        outputTokens: 1000,
+        known: true,
+      };
       const ours = price === null ? Number.NaN : costNanoUsd(price, usage);
       const billed = Array.from({ length: 48 }, (_, half) => {
         const timestamp = new Date(Date.parse('2026-11-23') + half * 1_800_000);
@@ -165,11 +173,13 @@ describe('the tables', () => {
 
 describe('costs', () => {
   const price: Price = { input: 37.5, cachedInput: 3.75, cacheWrite: 46.875, output: 150.5 };
-  const usage = { inputTokens: 3, cachedInputTokens: 1, outputTokens: 1, known: true };
+  const usage = { inputTokens: 3, cachedInputTokens: 1, cacheWriteTokens: 0, outputTokens: 1, known: true };
 
   test('are whole nano-dollars, rounded up once', () => {
     expect(costNanoUsd(price, usage)).toBe(Math.ceil(37.5 * 2 + 3.75 + 150.5));
-    expect(costNanoUsd(price, usage, 1)).toBe(Math.ceil(37.5 + 46.875 + 3.75 + 150.5));
+    expect(costNanoUsd(price, { ...usage, cacheWriteTokens: 1 })).toBe(
+      Math.ceil(37.5 + 46.875 + 3.75 + 150.5),
+    );
     expect(
       costNanoUsd(
         { ...price, input: 0.1 },
@@ -179,8 +189,8 @@ describe('costs', () => {
   });
 
   test('count no token twice when a provider says more were cached than there are', () => {
-    const odd = { inputTokens: 2, cachedInputTokens: 9, outputTokens: 0, known: true };
-    expect(costNanoUsd(price, odd, 9)).toBe(Math.ceil(2 * 3.75));
+    const odd = { inputTokens: 2, cachedInputTokens: 9, cacheWriteTokens: 9, outputTokens: 0, known: true };
+    expect(costNanoUsd(price, odd)).toBe(Math.ceil(2 * 3.75));
   });
 
   test('add what a request costs by itself', () => {

@@ -26,7 +26,7 @@ authenticate:
     - { id: acme-web, sha256: ${sha256('sk-acme')}, tenant: acme }
     - { id: beta-web, sha256: ${sha256('sk-beta')}, tenant: beta }
 limits:
-  - { name: acme-prompts, tenant: acme, unit: characters, per: 500, capacity: 100, refillPerSecond: 10 }
+  - { name: acme-prompts, match: { tenant: acme }, unit: characters, unitSize: 500, capacity: 100, refillPerSecond: 10 }
 scrub: { email: mask }
 providers:
   main: { dialect: ${wire.name}, baseUrl: "${main.baseUrl}", apiKey: provider-key }

@@ -38,6 +38,7 @@ function costAt(bytes: number, tier: number): number {
     inputTokens: Math.ceil(bytes * tokensPerByte),
     outputTokens: replyTypicalTokens,
     cachedInputTokens: 0,
+    cacheWriteTokens: 0,
     known: false,
   };
   return costNanoUsd(tierPrices[tiers[tier] ?? 'complex'], usage);

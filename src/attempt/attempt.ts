@@ -5,7 +5,7 @@ import type { Cancellation } from '../cancellation.ts';
 import type { Config } from '../config/schema.ts';
 import type { Refusal } from '../errors.ts';
 import type { Exchange, ModelRequest } from '../exchange.ts';
-import { breaker, breakerOutcome, type ReplyFacts } from '../native.ts';
+import { breaker, breakerOutcome, type ReplyFacts, replyText } from '../native.ts';
 import type { ProviderFault } from '../providers/provider.ts';
 import { learnLatency } from '../route/latency.ts';
 import type { Step, Target } from '../route/plan.ts';
@@ -93,6 +93,9 @@ async function tryTargets(
       if (result.kind === 'whole' || result.kind === 'stream') {
         trail.add(target.label, 'ok');
         if (result.kind === 'whole') {
+          const { facts, body } = result;
+          const text = (): Buffer => replyText(body, target.provider.dialect.name);
+          trail.bill({ target, facts, complete: true, text });
           report(target, admission, 'success', deps, 'ok');
           return { ...result, target, trail, begunMs };
         }
@@ -106,6 +109,8 @@ async function tryTargets(
         });
         return { ...result, stream, target, trail, begunMs };
       }
+      if (result.kind === 'failed' && result.arrived !== null)
+        trail.bill({ target, complete: false, ...result.arrived });
       const judged = judge(target, admission, result, deps, trail);
       if (judged === 'pass' && result.kind === 'status')
         return { ...result, kind: 'whole', facts: null, target, trail, begunMs };
@@ -279,7 +284,7 @@ async function backOff(
 }
 
 /** Waits, or until nobody does any more. */
-function sleep(waitMs: number, cancellation: Cancellation): Promise<void> {
+export function sleep(waitMs: number, cancellation: Cancellation): Promise<void> {
   return new Promise((resolve) => {
     const wake = (): void => {
       clearTimeout(timer);

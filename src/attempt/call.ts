@@ -3,14 +3,13 @@
  * It decides nothing about retries; it says what came.
  */
 import type { IncomingHttpHeaders } from 'node:http';
-import { promisify } from 'node:util';
-import { brotliDecompress, unzip } from 'node:zlib';
 import type { Dispatcher } from 'undici';
 import type { Cancellation } from '../cancellation.ts';
 import { inspectReply, type ReplyFacts, StreamScanner } from '../native.ts';
 import type { DialectName, UpstreamRequest } from '../providers/provider.ts';
 import type { Provider } from './connection.ts';
 import { createPatience, type Patience } from './patience.ts';
+import { type Arrived, arrivedWhole, decompress, encodingOf } from './whole.ts';
 
 /** Why a call gave no answer. */
 export type CallFailure =
@@ -27,7 +26,7 @@ export type CallFailure =
   | 'cancelled';
 
 export type CallResult =
-  | { readonly kind: 'failed'; readonly failure: CallFailure }
+  | { readonly kind: 'failed'; readonly failure: CallFailure; readonly arrived: Arrived | null }
   /** Anything but a success, body as it came. */
   | {
       readonly kind: 'status';
@@ -57,8 +56,10 @@ export interface UpstreamStream {
   readonly failure: CallFailure | null;
   /** After the end: finish reason seen, last event missing. */
   readonly lacksEnd: boolean;
-  readonly toolBegun: boolean;
-  facts(): ReplyFacts;
+  /** What is known of it so far. */
+  readonly scanner: StreamScanner;
+  /** Ends it here: the provider is told that nobody listens, and no failure is seen in it. */
+  stop(): void;
 }
 
 /** Bounds of one call; all in ms or bytes. */
@@ -82,9 +83,6 @@ const errorMaxBytes = 1024 * 1024;
 
 /** Real time: it measures this process's own stalls, whatever clock decisions are made by. */
 const clock = (): number => performance.now();
-
-const unzipAsync = promisify(unzip);
-const brotliAsync = promisify(brotliDecompress);
 
 /**
  * Sends one request. Resolves once there is something to decide on; never rejects.
@@ -164,13 +162,15 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
     if (cancellation.reason !== null) this.#fail('cancelled');
   }
 
-  get toolBegun(): boolean {
-    return this.#scanner?.toolBegun ?? false;
+  get scanner(): StreamScanner {
+    if (this.#scanner === null) throw new Error('no stream has begun');
+    return this.#scanner;
   }
 
-  facts(): ReplyFacts {
-    if (this.#scanner === null) throw new Error('no stream has begun');
-    return this.#scanner.facts();
+  stop(): void {
+    if (this.#phase === 'done') return;
+    this.#close();
+    this.#controller?.abort(new Error('stopped'));
   }
 
   // undici's handler: what the provider does.
@@ -358,11 +358,22 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
   #fail(failure: CallFailure): void {
     if (this.#phase === 'done') return;
     const begun = this.#phase === 'flowing';
+    const arrived = begun ? null : this.#arrived();
     this.failure = failure;
     this.#close();
     // A failed connection says so itself; any other has to be told that nobody waits.
     if (failure !== 'reset' && failure !== 'connect') this.#controller?.abort(new Error(failure));
-    if (!begun) this.#resolve({ kind: 'failed', failure });
+    if (!begun) this.#resolve({ kind: 'failed', failure, arrived });
+  }
+
+  /** A provider that has begun to answer has read the prompt. */
+  #arrived(): Arrived | null {
+    const scanner = this.#scanner;
+    if (scanner !== null) {
+      return scanner.begun ? { facts: scanner.facts(), text: () => scanner.takeText() } : null;
+    }
+    if (this.#phase !== 'whole' || this.#status >= 300 || encodingOf(this.#headers) !== null) return null;
+    return arrivedWhole(Buffer.concat(this.#chunks), this.#dialect);
   }
 
   #close(): void {
@@ -374,17 +385,4 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
     this.#wake?.(null);
     this.#wake = null;
   }
-}
-
-const encodingOf = (headers: IncomingHttpHeaders): string | null => {
-  const encoding = headers['content-encoding'];
-  return encoding === undefined || encoding === '' || encoding === 'identity' ? null : encoding;
-};
-
-/** Bounded: a reply that unpacks to more than `maxBytes` is refused while it unpacks. */
-function decompress(body: Buffer, encoding: string, maxBytes: number): Promise<Buffer> {
-  const options = { maxOutputLength: maxBytes };
-  if (encoding === 'gzip' || encoding === 'deflate') return unzipAsync(body, options);
-  if (encoding === 'br') return brotliAsync(body, options);
-  return Promise.reject(new Error('unknown content encoding'));
 }

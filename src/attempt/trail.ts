@@ -1,4 +1,5 @@
 /** What was tried for one request, and the one clear error that is made of it when nothing answered. */
+import type { BilledTry } from '../count/usage.ts';
 import { Refusal } from '../errors.ts';
 
 export interface Trail {
@@ -8,6 +9,10 @@ export interface Trail {
   cut(outcome: string): void;
   /** A target passed over without a call, and when it may be asked again. */
   skip(label: string, reason: string, waitMs: number): void;
+  /** A call that its provider bills, good or bad: whatever began to answer. */
+  bill(billed: BilledTry): void;
+  /** Those, in order. */
+  readonly billed: readonly BilledTry[];
   /** Calls made. */
   readonly calls: number;
   /** `target: outcome` each, in order; bounded by chain and retries. */
@@ -31,6 +36,7 @@ const spent = ['x-should-retry', 'false'];
 
 export function createTrail(): Trail {
   const steps: { label: string; outcome: string; called: boolean }[] = [];
+  const billed: BilledTry[] = [];
   let waitMs = Number.POSITIVE_INFINITY;
 
   const text = (): string => steps.map(({ label, outcome }) => `${label}: ${outcome}`).join(', ');
@@ -46,6 +52,8 @@ export function createTrail(): Trail {
       // After a failed call its own outcome says more than the breaker it opened.
       if (steps.at(-1)?.label !== label) steps.push({ label, outcome: reason, called: false });
     },
+    bill: (each) => void billed.push(each),
+    billed,
     get calls() {
       return steps.filter(({ called }) => called).length;
     },

@@ -47,14 +47,11 @@ export const unknownFacts: ModelFacts = {
   capabilities: null,
 };
 
-/**
- * Cost of one reply in whole nano-dollars, rounded up. `inputTokens` includes the cached and the written ones.
- * @param cacheWriteTokens prompt tokens written into the provider's cache
- */
-export function costNanoUsd(price: Price, usage: Usage, cacheWriteTokens = 0): number {
+/** Cost of one reply in whole nano-dollars, rounded up. `inputTokens` includes what was read from or written to a cache. */
+export function costNanoUsd(price: Price, usage: Usage): number {
   const { inputTokens } = usage;
   const cached = Math.min(usage.cachedInputTokens, inputTokens);
-  const written = Math.min(cacheWriteTokens, inputTokens - cached);
+  const written = Math.min(usage.cacheWriteTokens, inputTokens - cached);
   const plain = inputTokens - cached - written;
   const each: TokenPrice = price.tiers?.find(({ aboveTokens }) => inputTokens > aboveTokens) ?? price;
   const input = plain * each.input + cached * each.cachedInput + written * each.cacheWrite;

@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import { presets } from '../providers/presets.ts';
 import type { DialectName } from '../providers/provider.ts';
 import { checkCatalog } from './check-catalog.ts';
+import { checkLimits } from './check-limits.ts';
 import { checkRoutes } from './check-routes.ts';
 import { didYouMean, type Finding, type Path, pathText } from './faults.ts';
 import type { Show } from './issues.ts';
@@ -150,19 +151,6 @@ function checkKeys(draft: Draft, report: Report): void {
     id(key?.id, [...path, 'id']);
     digest(key?.sha256, [...path, 'sha256']);
     if (key?.sha256 === emptyDigest) report.fault([...path, 'sha256'], 'is the digest of an empty key');
-  });
-}
-
-function checkLimits(draft: Draft, report: Report): void {
-  const name = once(report, 'this name');
-  const tenants = new Set((draft.authenticate?.keys ?? []).map((key) => key?.tenant ?? ''));
-  tenants.add(draft.authenticate?.anonymousTenant ?? '');
-  draft.limits?.forEach((limit, index) => {
-    name(limit?.name, ['limits', index, 'name']);
-    const tenant = limit?.tenant ?? '*';
-    if (tenant === '*' || tenants.has(tenant)) return;
-    const guess = didYouMean(tenant, tenants);
-    report.warn(['limits', index, 'tenant'], `no key belongs to the tenant ${report.show(tenant)}${guess}`);
   });
 }
 

@@ -1,8 +1,10 @@
 /** The configuration's schema: every key, its type, range and default. Its JSON Schema is published. */
 import { z } from 'zod';
 import { capabilities } from '../catalog/facts.ts';
+import { budgetSchema, keyLimitSchema, limitSchema, modeNames } from '../limit/settings.ts';
 import { fallbackCauses, tiers } from '../route/plan.ts';
 import { simulateSchema } from '../simulate/settings.ts';
+import { name } from './name.ts';
 
 /** A dialect a provider or a client speaks on the wire. */
 export const dialectNames = ['openai', 'anthropic'] as const;
@@ -10,9 +12,6 @@ export const dialectNames = ['openai', 'anthropic'] as const;
 /** How a route chooses among its targets. */
 export const strategyNames = ['fallback', 'cost', 'latency', 'capability', 'weighted'] as const;
 
-const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$/, {
-  error: 'must be 1–128 letters, digits or . _ : / -, and begin with a letter or digit',
-});
 const ms = (min: number, max: number) => z.int().min(min).max(max);
 const bytes = (max: number) => z.int().min(1024).max(max);
 const modelPattern = z
@@ -81,6 +80,11 @@ const key = z.strictObject({
     .min(1)
     .optional()
     .meta({ description: 'Models this key may use; a trailing * matches the rest. Unset: all.' }),
+  limits: z
+    .array(keyLimitSchema)
+    .max(64)
+    .default([])
+    .meta({ description: 'Limits of this key alone, as under `limits`.' }),
 });
 
 const authenticate = z
@@ -103,31 +107,28 @@ const replay = z
     entriesMax: z.int().min(1).max(1_000_000).default(10_000).meta({ description: 'Replies kept.' }),
     bytesMax: bytes(4 * 1024 ** 3)
       .default(64 * 1024 * 1024)
-      .meta({ description: 'Memory for them.' }),
+      .meta({ description: 'Memory for them, and for streams that are gathered to be kept.' }),
+    entryMaxBytes: bytes(256 * 1024 * 1024)
+      .default(4 * 1024 * 1024)
+      .meta({ description: 'Largest reply kept.' }),
+    joinersMax: z.int().min(0).max(1024).default(16).meta({
+      description:
+        'Repeats that may wait for the first request with their key at once; more get 409. 0: all of them.',
+    }),
   })
   .prefault({});
 
-const limit = z.strictObject({
-  name: name.meta({ description: 'Named in refusals and metrics.' }),
-  tenant: z
-    .string()
-    .min(1)
-    .default('*')
-    .meta({ description: 'Tenant it applies to; * gives every tenant its own.' }),
-  algorithm: z.enum(['token_bucket']).default('token_bucket').meta({ description: 'How it counts.' }),
-  unit: z
-    .enum(['requests', 'characters', 'tokens'])
-    .default('requests')
-    .meta({ description: 'What it counts.' }),
-  per: z
-    .int()
-    .min(1)
-    .max(1_000_000)
-    .default(1)
-    .meta({ description: 'Units of a cost of one, rounded up: 500 characters cost one.' }),
-  capacity: z.number().positive().max(1e12).meta({ description: 'Largest burst, in cost.' }),
-  refillPerSecond: z.number().positive().max(1e12).meta({ description: 'Refill, in cost per second.' }),
-});
+const count = z
+  .strictObject({
+    queueMax: z.int().min(1).max(100_000).default(256).meta({
+      description:
+        'Replies without stated usage that may wait for the tokenizer; the rest is estimated from bytes.',
+    }),
+    deadlineMs: ms(10, 60_000)
+      .default(5_000)
+      .meta({ description: 'How long such a reply may wait to be counted; then it is estimated.' }),
+  })
+  .prefault({});
 
 const scrubMode = z.enum(['mask', 'block', 'off']);
 const scrub = z
@@ -332,19 +333,47 @@ const observe = z
   })
   .prefault({});
 
+const store = z
+  .strictObject({
+    path: z
+      .string()
+      .min(1)
+      .optional()
+      .meta({ description: 'SQLite file for what outlives the process; unset: in memory only.' }),
+    flushMs: ms(10, 60_000)
+      .default(1000)
+      .meta({ description: 'How often budgets are written to it; what a crash may forget.' }),
+  })
+  .prefault({});
+
 /** The whole file. Unknown keys are refused at every level. */
 export const configSchema = z.strictObject({
   listen,
   admin,
   authenticate,
   replay,
-  limits: z.array(limit).max(1000).default([]).meta({ description: 'Limits; each applies on its own.' }),
+  count,
+  mode: z
+    .enum(modeNames)
+    .default('enforce')
+    .meta({ description: '`observe`: limits and budgets decide and report, and let everything pass.' }),
+  limits: z
+    .array(limitSchema)
+    .max(1000)
+    .default([])
+    .meta({ description: 'Limits; a request must pass all that match it.' }),
+  budgets: z
+    .array(budgetSchema)
+    .max(1000)
+    .default([])
+    .meta({ description: 'Budgets in dollars over windows of the calendar.' }),
   scrub,
   cache,
   providers: z.record(name, provider).default({}).meta({ description: 'Upstreams, by name.' }),
   routes: z.array(route).max(10_000).default([]).meta({ description: 'What each model name is served by.' }),
   catalog,
   attempt,
+  store,
   observe,
 });
 
@@ -352,7 +381,6 @@ export const configSchema = z.strictObject({
 export type Config = z.output<typeof configSchema>;
 export type ProviderConfig = Config['providers'][string];
 export type KeyConfig = Config['authenticate']['keys'][number];
-export type LimitConfig = Config['limits'][number];
 export type CatalogModelConfig = Config['catalog']['models'][number];
 export type RouteConfig = Config['routes'][number];
 export type RouteTargetConfig = RouteConfig['targets'][number];

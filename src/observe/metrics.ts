@@ -1,5 +1,7 @@
 /** The metrics, for Prometheus. Every label value comes from the configuration or a closed list. */
 import { Counter, Gauge, Registry } from 'prom-client';
+import type { CountResult } from '../count/counter.ts';
+import type { Charge } from '../count/usage.ts';
 import type { ExchangeRecord } from './record.ts';
 import { createDistribution, createTally } from './tally.ts';
 
@@ -8,6 +10,7 @@ export interface Gauges {
   inFlight(): number;
   cacheEntries(): number;
   cacheBytes(): number;
+  limitScopes(): number;
   /** Target label → 0 closed, 1 open, 2 half-open. */
   breakers(): Iterable<readonly [string, number]>;
 }
@@ -15,7 +18,13 @@ export interface Gauges {
 export interface Metrics {
   readonly registry: Registry;
   record(record: ExchangeRecord): void;
+  /** What one try of a tenant's request used and cost. */
+  charge(tenant: string, charge: Charge): void;
+  /** What became of a count of tokens. */
+  count(result: CountResult): void;
   call(target: string, outcome: string): void;
+  /** @param limit name of a limit or budget */
+  limit(limit: string, event: string): void;
   reload(ok: boolean): void;
 }
 
@@ -52,11 +61,39 @@ export function createMetrics(gauges: Gauges): Metrics {
     'target',
     'direction',
   ]);
+  const cost = createTally(registry, 'sidegate_cost_usd_total', 'Dollars spent, where the price is known.', [
+    'tenant',
+    'target',
+  ]);
+  const unpriced = createTally(
+    registry,
+    'sidegate_unpriced_requests_total',
+    'Replies whose cost is unknown, since their model has no price.',
+    ['target'],
+  );
+  const saved = createTally(
+    registry,
+    'sidegate_saved_usd_total',
+    'Dollars that replies from the cache or for an idempotency key would have cost again.',
+    ['tenant', 'target'],
+  );
+  const counts = createTally(
+    registry,
+    'sidegate_token_counts_total',
+    'Replies without stated usage, by what became of counting their tokens.',
+    ['result'],
+  );
   const calls = createTally(
     registry,
     'sidegate_upstream_calls_total',
     'Calls to providers, by what came of them.',
     ['target', 'outcome'],
+  );
+  const limits = createTally(
+    registry,
+    'sidegate_limit_events_total',
+    'What limits and budgets did, beside letting pass.',
+    ['limit', 'event'],
   );
   const pii = createTally(registry, 'sidegate_pii_findings_total', 'Personal data found in requests.', [
     'kind',
@@ -78,16 +115,23 @@ export function createMetrics(gauges: Gauges): Metrics {
   return {
     registry,
     record(r) {
-      const { endpoint, tenant, target, inputTokens, outputTokens } = r;
+      const { endpoint, tenant, target } = r;
       requests.add(1, endpoint, tenant, target, String(r.status), r.error, r.cache);
       duration.observe(endpoint, r.durationMs / 1000);
       if (!r.stream) overhead.observe(endpoint, Math.max(0, r.durationMs - r.upstreamMs) / 1000);
-      if (inputTokens > 0) tokens.add(inputTokens, tenant, target, 'input');
-      if (outputTokens > 0) tokens.add(outputTokens, tenant, target, 'output');
+      if (r.savedNanoUsd > 0) saved.add(r.savedNanoUsd / 1e9, tenant, target);
       if (r.emails > 0) pii.add(r.emails, 'email');
       if (r.cards > 0) pii.add(r.cards, 'card');
     },
+    charge(tenant, { target, usage, costNanoUsd }) {
+      if (usage.inputTokens > 0) tokens.add(usage.inputTokens, tenant, target, 'input');
+      if (usage.outputTokens > 0) tokens.add(usage.outputTokens, tenant, target, 'output');
+      if (costNanoUsd === null) unpriced.add(1, target);
+      else if (costNanoUsd > 0) cost.add(costNanoUsd / 1e9, tenant, target);
+    },
+    count: (result) => counts.add(1, result),
     call: (target, outcome) => calls.add(1, target, outcome),
+    limit: (limit, event) => limits.add(1, limit, event),
     reload(ok) {
       reloads.inc({ result: ok ? 'ok' : 'refused' });
       reloadOk.set(ok ? 1 : 0);
@@ -109,6 +153,7 @@ function collectGauges(gauges: Gauges, registers: Registry[]): void {
   gauge('sidegate_requests_in_flight', 'Requests at work.', gauges.inFlight);
   gauge('sidegate_cache_entries', 'Entries of the cache.', gauges.cacheEntries);
   gauge('sidegate_cache_bytes', 'Memory of the cache.', gauges.cacheBytes);
+  gauge('sidegate_limit_scopes', 'Meters of limits and budgets in use.', gauges.limitScopes);
   gauge('sidegate_resident_memory_bytes', 'Resident memory of the process.', () => process.memoryUsage.rss());
   new Gauge({
     name: 'sidegate_breaker_state',

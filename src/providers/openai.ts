@@ -8,9 +8,11 @@ import {
   type Edit,
   edit,
   faultKind,
+  lastEvent,
   type ProviderFault,
   passHeaders,
   retryAfterMs,
+  type StoppedStream,
   type UpstreamRequest,
 } from './provider.ts';
 
@@ -90,6 +92,26 @@ function errorObject(refusal: Refusal, requestId: string): object {
   };
 }
 
+/** Chunks of one completion share id, time and model, and SDKs take over the last ones they see. */
+function lengthEnd({ last, choices, wantsUsage, inputTokens, outputTokens }: StoppedStream): Buffer {
+  const { id = 'sidegate-stopped', created = 0, model = '' } = lastEvent(last);
+  const head = { id, object: 'chat.completion.chunk', created, model };
+  const usage = {
+    prompt_tokens: inputTokens,
+    completion_tokens: outputTokens,
+    total_tokens: inputTokens + outputTokens,
+  };
+  const ended = Array.from({ length: choices }, (_, index) => ({
+    index,
+    delta: {},
+    finish_reason: 'length',
+  }));
+  const events = [{ ...head, choices: ended }, ...(wantsUsage ? [{ ...head, choices: [], usage }] : [])];
+  return Buffer.from(
+    `${events.map((event) => `data: ${JSON.stringify(event)}\n\n`).join('')}data: [DONE]\n\n`,
+  );
+}
+
 const modelObject = (id: string): object => ({ id, object: 'model', created: 0, owned_by: 'sidegate' });
 
 export const openai: Dialect = {
@@ -102,6 +124,7 @@ export const openai: Dialect = {
   encode,
   fault,
   streamEnd: Buffer.from('data: [DONE]\n\n'),
+  lengthEnd,
   errorBody: (refusal, requestId) => Buffer.from(JSON.stringify({ error: errorObject(refusal, requestId) })),
   errorEvent: (refusal, requestId) =>
     Buffer.from(`data: ${JSON.stringify({ error: errorObject(refusal, requestId) })}\n\n`),

@@ -96,7 +96,7 @@ export function price(node: Node, ask: Ask): number {
 }
 
 /** Reused from target to target, since prices are asked for often. */
-const usage = { inputTokens: 0, outputTokens: 0, cachedInputTokens: 0, known: false };
+const usage = { inputTokens: 0, outputTokens: 0, cachedInputTokens: 0, cacheWriteTokens: 0, known: false };
 
 /** The request's estimate at a price, nano-dollars. */
 function priceAt(price: Price, { promptTokens, replyMaxTokens }: Ask): number {

@@ -5,9 +5,11 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod answer;
 mod anthropic;
 pub mod breaker;
 pub mod bucket;
+pub mod budget;
 pub mod card;
 pub mod classify;
 pub mod digest;
@@ -15,10 +17,14 @@ pub mod email;
 pub mod event;
 pub mod facts;
 pub mod field;
+pub mod gauge;
 pub mod inspect;
 pub mod json;
 pub mod key;
+pub mod leaky;
 pub mod lexicon;
+pub mod meter;
+pub mod meters;
 mod openai;
 pub mod path;
 pub mod pii;
@@ -34,3 +40,4 @@ pub mod store;
 pub mod stream;
 pub mod text;
 mod weights;
+pub mod window;

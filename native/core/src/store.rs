@@ -96,6 +96,13 @@ impl Store {
         self.fit();
     }
 
+    /// Drops the longest unused entry, if there is one.
+    pub fn drop_oldest(&mut self) {
+        if let Some((_, entry)) = self.entries.pop_lru() {
+            self.bytes -= entry.cost();
+        }
+    }
+
     /// Entries held.
     pub fn len(&self) -> usize {
         self.entries.len()
@@ -113,10 +120,7 @@ impl Store {
 
     fn fit(&mut self) {
         while self.entries.len() > self.bounds.entries_max || self.bytes > self.bounds.bytes_max {
-            match self.entries.pop_lru() {
-                Some((_, entry)) => self.bytes -= entry.cost(),
-                None => break,
-            }
+            self.drop_oldest();
         }
     }
 

@@ -1,0 +1,39 @@
+/** Whole replies: unpacked, and what can still be said of one that was cut. */
+import type { IncomingHttpHeaders } from 'node:http';
+import { promisify } from 'node:util';
+import { brotliDecompress, unzip } from 'node:zlib';
+import { inspectReply, noFacts, type ReplyFacts, replyText } from '../native.ts';
+import type { DialectName } from '../providers/provider.ts';
+
+const unzipAsync = promisify(unzip);
+const brotliAsync = promisify(brotliDecompress);
+
+/** What had come of a reply when its call failed, and will be billed; null in its place: nothing. */
+export interface Arrived {
+  readonly facts: ReplyFacts;
+  text(): Buffer;
+}
+
+/** What a provider bills of a body that may be cut anywhere. */
+export function arrivedWhole(body: Buffer, dialect: DialectName): Arrived | null {
+  const facts = inspectReply(body, dialect);
+  if (facts?.error) return null;
+  const text = replyText(body, dialect);
+  // What has neither is a page of some proxy rather than a reply.
+  if (text.length === 0 && !facts?.usage) return null;
+  return { facts: facts ?? { ...noFacts, textBytes: text.length }, text: () => text };
+}
+
+/** How a reply is packed; null: it isn't. */
+export const encodingOf = (headers: IncomingHttpHeaders): string | null => {
+  const encoding = headers['content-encoding'];
+  return encoding === undefined || encoding === '' || encoding === 'identity' ? null : encoding;
+};
+
+/** Bounded: a reply that unpacks to more than `maxBytes` is refused while it unpacks. */
+export function decompress(body: Buffer, encoding: string, maxBytes: number): Promise<Buffer> {
+  const options = { maxOutputLength: maxBytes };
+  if (encoding === 'gzip' || encoding === 'deflate') return unzipAsync(body, options);
+  if (encoding === 'br') return brotliAsync(body, options);
+  return Promise.reject(new Error('unknown content encoding'));
+}
