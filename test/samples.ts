@@ -87,7 +87,7 @@ export function samplePlan(facts: readonly Partial<ModelFacts>[] = [{}], pattern
     const target = { label: `p/${group}`, model: null, facts: { ...unknownFacts, ...known } };
     return { target: target as unknown as Target, on: null, group };
   });
-  return { pattern, steps, version: '' };
+  return { pattern, steps, version: '', tier: null };
 }
 
 /** What a limiter is asked. */

@@ -335,11 +335,7 @@ impl<'b> Inspector<'b> {
                     *end = self.walker.end();
                 }
             }
-            Place::Message => {
-                if let Some(gatherer) = &mut self.gatherer {
-                    gatherer.end_message();
-                }
-            }
+            Place::Message => self.gatherer.iter_mut().for_each(Gatherer::end_message),
             Place::Thinking if !std::mem::take(&mut self.thinking_disabled) => {
                 self.facts.flags |= flag::REASONING;
             }
@@ -353,9 +349,7 @@ impl<'b> Inspector<'b> {
             self.facts.text_spans += 1;
             self.facts.text_bytes += text.bytes();
             self.facts.text_chars += char_count(raw) - text.saved_chars;
-            if let Some(gatherer) = &mut self.gatherer {
-                gatherer.text(self.root, text);
-            }
+            self.gatherer.iter_mut().for_each(|gatherer| gatherer.text(self.root, text));
         } else if place == Place::Message
             && key == Key::Role
             && let Some(gatherer) = &mut self.gatherer
