@@ -10,11 +10,9 @@ const HEAD_MAX: usize = 1280;
 const TAIL_MAX: usize = 768;
 /// What is read of the user's message before it, and of the system's.
 const ASIDE_MAX: usize = 512;
-/// Reads normalised text and counts what the features are made of.
-#[derive(Default)]
-pub struct Reader {
-    text: Vec<u8>,
-    counts: [i32; LEXICON.len()],
+/// What a text looks like.
+#[derive(Clone, Copy, Default)]
+struct Shape {
     words: usize,
     word_bytes: usize,
     sentences: usize,
@@ -26,6 +24,14 @@ pub struct Reader {
     numbers: usize,
     math: usize,
     commas: usize,
+}
+
+/// Reads normalised text and counts what the features are made of.
+#[derive(Default)]
+pub struct Reader {
+    text: Vec<u8>,
+    counts: [i32; LEXICON.len()],
+    shape: Shape,
 }
 
 impl Reader {
@@ -50,45 +56,13 @@ impl Reader {
         for text in texts {
             let raw = &body[text.start..text.end];
             let head = floor(raw, room);
-            let before = self.shape();
+            let shape = self.shape;
             self.read(&raw[..head], weight);
-            self.restore(before);
+            // Words count wherever they stand, the text's shape only in the last message.
+            self.shape = shape;
             room -= head;
         }
         texts.iter().map(|text| text.end - text.start).sum()
-    }
-
-    /// Words count wherever they stand, the text's shape only in the last message.
-    fn shape(&self) -> [usize; 11] {
-        [
-            self.words,
-            self.word_bytes,
-            self.sentences,
-            self.questions,
-            self.lines,
-            self.items,
-            self.code,
-            self.fences,
-            self.numbers,
-            self.math,
-            self.commas,
-        ]
-    }
-
-    fn restore(&mut self, shape: [usize; 11]) {
-        [
-            self.words,
-            self.word_bytes,
-            self.sentences,
-            self.questions,
-            self.lines,
-            self.items,
-            self.code,
-            self.fences,
-            self.numbers,
-            self.math,
-            self.commas,
-        ] = shape;
     }
 
     fn read(&mut self, raw: &str, weight: i32) {
@@ -109,38 +83,38 @@ impl Reader {
                 if let Some(category) = trie.longest(&text[at..], open) {
                     self.counts[category] += weight;
                 }
-                self.words += usize::from(!open);
-                self.numbers += usize::from(byte.is_ascii_digit());
+                self.shape.words += usize::from(!open);
+                self.shape.numbers += usize::from(byte.is_ascii_digit());
             }
-            self.word_bytes += usize::from(in_word(byte));
+            self.shape.word_bytes += usize::from(in_word(byte));
             match byte {
-                b'\n' => self.lines += 1,
-                b'.' | b'!' | b';' => self.sentences += usize::from(!before.is_ascii_punctuation()),
-                b'?' => self.questions += 1,
-                b',' => self.commas += 1,
-                b'{' | b'}' | b'<' | b'>' | b'=' | b'_' | b'[' | b']' | b'(' | b')' => self.code += 1,
-                b'`' => self.fences += usize::from(text[at..].starts_with(b"```")),
-                b'^' | b'+' | b'*' | b'\\' => self.math += 1,
+                b'\n' => self.shape.lines += 1,
+                b'.' | b'!' | b';' => self.shape.sentences += usize::from(!before.is_ascii_punctuation()),
+                b'?' => self.shape.questions += 1,
+                b',' => self.shape.commas += 1,
+                b'{' | b'}' | b'<' | b'>' | b'=' | b'_' | b'[' | b']' | b'(' | b')' => self.shape.code += 1,
+                b'`' => self.shape.fences += usize::from(text[at..].starts_with(b"```")),
+                b'^' | b'+' | b'*' | b'\\' => self.shape.math += 1,
                 // Of a character in three bytes, the first two bytes say which block it is of.
-                0xe2 => self.math += usize::from(matches!(text.get(at + 1), Some(0x86..=0x8b))),
-                0xe3 if text[at..].starts_with("。".as_bytes()) => self.sentences += 1,
-                0xe3 if text[at..].starts_with("、".as_bytes()) => self.commas += 1,
-                0xef if text[at..].starts_with("？".as_bytes()) => self.questions += 1,
-                0xef if text[at..].starts_with("，".as_bytes()) => self.commas += 1,
+                0xe2 => self.shape.math += usize::from(matches!(text.get(at + 1), Some(0x86..=0x8b))),
+                0xe3 if text[at..].starts_with("。".as_bytes()) => self.shape.sentences += 1,
+                0xe3 if text[at..].starts_with("、".as_bytes()) => self.shape.commas += 1,
+                0xef if text[at..].starts_with("？".as_bytes()) => self.shape.questions += 1,
+                0xef if text[at..].starts_with("，".as_bytes()) => self.shape.commas += 1,
                 _ => {}
             }
             if line_start && (byte == b'-' || byte == b'*' || byte.is_ascii_digit()) {
-                self.items += 1;
+                self.shape.items += 1;
             }
             // Numbered items within a line, as in "(2)" or "2)".
             if byte == b')' && before.is_ascii_digit() {
-                self.items += 1;
+                self.shape.items += 1;
             }
             line_start = byte == b'\n';
             before = byte;
         }
         // Characters of a language without spaces: two of them make a word.
-        self.words += text.iter().filter(|&byte| (0xe3..=0xed).contains(byte)).count() / 2;
+        self.shape.words += text.iter().filter(|&byte| (0xe3..=0xed).contains(byte)).count() / 2;
     }
 
     /// The features, with how many messages there are, and how long the texts were.
@@ -148,23 +122,23 @@ impl Reader {
         let flag = |bit: u32| i32::from(facts.flags & bit != 0) * 8;
         let kinds = self.counts.iter().filter(|&&count| count > 0).count();
         let limit = facts.max_completion_tokens.or(facts.max_tokens).map_or(0, |tokens| tokens as usize);
-        let average = (8 * self.word_bytes).checked_div(self.words).unwrap_or_default();
+        let average = (8 * self.shape.word_bytes).checked_div(self.shape.words).unwrap_or_default();
         let shapes: [i32; SHAPES.len()] = [
             log(last),
             log(facts.text_bytes),
             log(messages.saturating_sub(1)),
             log(earlier),
             log(system),
-            log(self.words),
-            log(self.sentences),
-            log(self.questions),
-            log(self.lines),
-            log(self.items),
-            log(self.code),
-            log(self.fences),
-            log(self.numbers),
-            log(self.math),
-            log(self.commas),
+            log(self.shape.words),
+            log(self.shape.sentences),
+            log(self.shape.questions),
+            log(self.shape.lines),
+            log(self.shape.items),
+            log(self.shape.code),
+            log(self.shape.fences),
+            log(self.shape.numbers),
+            log(self.shape.math),
+            log(self.shape.commas),
             i32::try_from(average.min(8 * 12)).unwrap_or_default(),
             flag(flag::TOOLS),
             flag(flag::STRUCTURED),
