@@ -1,6 +1,7 @@
 /** The README's reply headers and errors against real replies: one for each error code, and each way to answer. */
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { catalogue, type ErrorCode } from '../src/errors.ts';
+import { tiers } from '../src/route/plan.ts';
 import { type Chain, chainConfig, startChain } from './chain.ts';
 import { ask, type Sending } from './client.ts';
 import { codesIn, firstCodes, readDocument } from './readme.ts';
@@ -152,6 +153,10 @@ const ways: Readonly<Record<ErrorCode, (wire: Wire) => Promise<Answer>>> = {
 
 /** Each other way to answer. */
 const answered: Readonly<Record<string, (wire: Wire) => Promise<Answer>>> = {
+  'by its tier': (wire) => {
+    const targets = tiers.map((tier) => ({ provider: 'first', model: tier, tier }));
+    return send(wire, {}, { routes: [{ model: testModel, strategy: 'cost', targets }] });
+  },
   'whole, and counted for a limit': (wire) =>
     send(wire, {}, { cache: {}, limits: [{ name: 'many', capacity: 100, refillPerSecond: 1 }] }),
   'counted for a limit of tokens, and warned of another': (wire) =>
