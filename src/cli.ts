@@ -1,4 +1,4 @@
-/** The commands: run, check, keys, demo, simulate, presets, schema. */
+/** The commands: run, check, explain, keys, demo, simulate, presets, schema. */
 import { dirname, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Config } from './config/schema.ts';
@@ -17,6 +17,8 @@ const help = `sidegate: an LLM gateway beside your service
 
   sidegate run [--config FILE]     serve by FILE (else $SIDEGATE_CONFIG, else sidegate.yaml)
   sidegate check [FILE]            check a configuration: exit 0 when it is good, 1 with all faults
+  sidegate explain FILE [--config FILE] [--path PATH] [--header NAME:VALUE] [--json]
+                                   how the request in FILE is routed: its tier, and each target's price and verdict
   sidegate keys create | list | revoke
                                    keys that are stored; \`sidegate keys\` explains
   sidegate demo [--port N]         serve with the embedded simulator, and with the providers whose keys are set
@@ -33,6 +35,13 @@ type Command = (args: string[], shell: Shell) => Promise<number>;
 export const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['run', run],
   ['check', check],
+  [
+    'explain',
+    async (args, shell) =>
+      (await import('./route/explain-command.ts')).explainCommand(args, shell, (given) =>
+        configPath(given, shell),
+      ),
+  ],
   ['keys', async (args, shell) => (await import('./authenticate/command.ts')).keys(args, shell)],
   ['demo', demo],
   ['simulate', async (args, shell) => (await import('./simulate/command.ts')).simulate(args, shell)],

@@ -92,6 +92,7 @@ function replyHeaders(passage: Passage, contentType: string, target: string, cac
   const { endpoint, id } = passage.exchange;
   const headers = ['content-type', contentType, ...requestIdHeaders(endpoint.dialect, id)];
   headers.push('x-sidegate-target', headerText(target), 'cache-status', cache);
+  if (passage.plan?.tier) headers.push('x-sidegate-tier', passage.plan.tier);
   if (passage.permit !== null) headers.push(...passage.permit.headers);
   const { observed } = passage;
   if (observed !== '') headers.push('x-sidegate-observed', observed);

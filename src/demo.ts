@@ -1,4 +1,5 @@
 /** The demo: all stages on, the simulator answering, real providers where their keys are in the environment. */
+import type { z } from 'zod';
 import { type Config, configSchema } from './config/schema.ts';
 import { presets } from './providers/presets.ts';
 import type { Sidecar } from './sidecar.ts';
@@ -10,7 +11,10 @@ const simulatedRoutes = [
 ];
 
 /** Its own models by their names, and any model it has by `provider/model`, so that no two providers clash. */
-function realRoutes(name: string, models: readonly string[]): Config['routes'] {
+function realRoutes(
+  name: string,
+  models: readonly string[],
+): z.input<typeof configSchema>['routes'] & object {
   const own = models.map((model) => ({ model, targets: [{ provider: name }] }));
   return [...own, { model: `${name}/*`, targets: [{ provider: name, model: '*' }] }];
 }

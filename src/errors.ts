@@ -62,6 +62,13 @@ export const catalogue = {
     ...invalid,
     hint: 'Take the personal data out, or ask for the policy to be changed.',
   },
+  not_capable: {
+    status: 400,
+    source: 'client',
+    retryable: false,
+    ...invalid,
+    hint: 'Ask for another model, or add a target that can do it to the route.',
+  },
   missing_key: {
     ...unauthenticated,
     hint: 'Send a Sidegate key in `Authorization: Bearer` or `x-api-key`.',

@@ -4,6 +4,7 @@ import type { Cancellation } from './cancellation.ts';
 import type { ErrorCode, Refusal } from './errors.ts';
 import type { KeyLimitConfig } from './limit/settings.ts';
 import type { DialectName } from './providers/provider.ts';
+import type { Tier } from './route/plan.ts';
 
 export const endpointNames = ['chat', 'embeddings', 'models', 'messages', 'count_tokens'] as const;
 export type EndpointName = (typeof endpointNames)[number];
@@ -90,6 +91,10 @@ export interface ModelRequest {
   readonly streamOptionsStart: number;
   readonly streamOptionsEnd: number;
   readonly firstField: number;
+  /** Bits of `bodyFlags`. */
+  readonly flags: number;
+  /** How much it asks of a model; null: nobody wanted to know. */
+  readonly tier: Tier | null;
 }
 
 /** Tokens of one reply. `known`: the provider said so; else counted from its text, or estimated from bytes. */

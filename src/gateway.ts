@@ -16,6 +16,7 @@ import type { Config } from './config/schema.ts';
 import type { TokenCounter } from './count/counter.ts';
 import type { Charge } from './count/usage.ts';
 import { deliverAnswer, deliverRunning, deliverStored } from './deliver.ts';
+import { livingFirst } from './engines/living.ts';
 import { Refusal } from './errors.ts';
 import type { Exchange, Reply } from './exchange.ts';
 import type { Estimator } from './limit/estimate.ts';
@@ -23,7 +24,6 @@ import type { Limiter } from './limit/limit.ts';
 import type { ExchangeRecord } from './observe/record.ts';
 import { Passage } from './passage.ts';
 import type { Replay } from './replay/replay.ts';
-import { inOrder } from './route/order.ts';
 import { type Plan, withOwnCredential } from './route/plan.ts';
 import { type RouteTable, route } from './route/route.ts';
 import { inspect, type ScrubPolicy } from './scrub/inspect.ts';
@@ -72,14 +72,15 @@ async function through(exchange: Exchange, stages: Stages, passage: Passage): Pr
   const barred = denyEndpoint(identity, exchange.endpoint.name);
   if (barred !== null && !passage.letPass(barred)) return passage.refuse(barred);
 
-  const request = inspect(exchange, policy, stages.digestKey);
+  const request = inspect(exchange, policy, stages.digestKey, stages.routes.classifies);
   if (request instanceof Refusal) return passage.refuse(request);
   passage.request = request;
   const denied = denyModel(identity, request.model);
   if (denied !== null && !passage.letPass(denied)) return passage.refuse(denied);
-  const routed = route(request.model, exchange.endpoint.dialect, stages.routes);
+  const routed = route(exchange, identity, request, stages.routes, clock());
   if (routed instanceof Refusal) return passage.refuse(routed);
   const found = identity.ownCredential ? withOwnCredential(routed) : routed;
+  passage.plan = found;
   const priority = priorityOf(exchange.headers, found);
   if (priority instanceof Refusal) return passage.refuse(priority);
   passage.priority = priority;
@@ -116,7 +117,7 @@ async function through(exchange: Exchange, stages: Stages, passage: Passage): Pr
   passage.cacheKey = control.write ? key : null;
   passage.cacheUse = key !== null && control.read ? 'miss' : 'bypass';
 
-  const steps = priority === 'batch' ? await takeTurn(passage, found, deadlineMs) : inOrder(found, clock());
+  const steps = priority === 'batch' ? await takeTurn(passage, found, deadlineMs) : livingFirst(found.steps);
   if (steps instanceof Refusal) return passage.refuse(steps);
   passage.begin(clock());
   const untilMs = Math.min(deadlineMs, clock() + totalTimeoutMs);

@@ -6,7 +6,7 @@ import type { Stages } from './gateway.ts';
 import { Passage } from './passage.ts';
 import { dialects } from './providers/index.ts';
 import { requestIdHeaders } from './respond.ts';
-import { modelNames, route } from './route/route.ts';
+import { findWay, modelNames } from './route/route.ts';
 
 /** Answers the list, or one model of it. */
 export function listModels(exchange: Exchange, stages: Stages): Reply | Promise<Reply> {
@@ -25,13 +25,13 @@ function listFor(identity: Identity | Refusal, passage: Passage): Reply {
   const name = nameIn(exchange.path);
   if (name === null) {
     const speaks = (model: string): boolean =>
-      !(route(model, exchange.endpoint.dialect, stages.routes) instanceof Refusal);
+      !(findWay(model, exchange.endpoint, stages.routes) instanceof Refusal);
     const names = modelNames(stages.routes).filter(
       (model) => speaks(model) && denyModel(identity, model) === null,
     );
     return answer(passage, dialect.models(names));
   }
-  const found = route(name, exchange.endpoint.dialect, stages.routes);
+  const found = findWay(name, exchange.endpoint, stages.routes);
   if (found instanceof Refusal) return passage.refuse(found);
   const denied = denyModel(identity, name);
   return denied === null ? answer(passage, dialect.model(name)) : passage.refuse(denied);

@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module';
 import type * as Binding from '../native/binding/index.d.ts';
 import type { DialectName } from './providers/provider.ts';
+import { type Tier, tiers } from './route/plan.ts';
 
 function load(): typeof Binding {
   const libc = process.platform === 'linux' ? '-gnu' : process.platform === 'win32' ? '-msvc' : '';
@@ -55,6 +56,7 @@ const faultKinds = ['', 'json', 'utf8', 'depth', 'duplicate', 'object', 'type', 
 export interface Inspection {
   readonly body: Buffer;
   readonly flags: number;
+  readonly tier: Tier | null;
   readonly modelStart: number;
   readonly modelEnd: number;
   readonly maxTokens: number | null;
@@ -71,6 +73,12 @@ export interface Inspection {
   readonly keyedDigest: string;
 }
 
+/** Added to `scrub`: put the request in a tier. */
+export const classifyBit = 1 << 24;
+
+/** Where `Inspection.flags` has the request's tier, from 1; 0: it wasn't classified. */
+const tierShift = 28;
+
 /** Bits of `Inspection.flags`. */
 export const bodyFlags = {
   stream: 1,
@@ -83,6 +91,8 @@ export const bodyFlags = {
   modelEscaped: 128,
   serverTools: 256,
   streamOptions: 512,
+  audio: 1 << 26,
+  code: 1 << 27,
 } as const;
 
 const reg = (index: number): number => regs[index] ?? 0;
@@ -102,7 +112,7 @@ function readMasked(original: Buffer): ReadonlyMap<string, string> | null {
 
 /**
  * Looks a request body through in one pass.
- * @param scrub which of `piiBits` are replaced by placeholders
+ * @param scrub which of `piiBits` are replaced by placeholders, and `classifyBit`
  * @param key key of the HMAC over the body that leaves
  */
 export function inspect(body: Buffer, inspectId: number, scrub: number, key: Buffer): Inspection | BodyFault {
@@ -119,6 +129,7 @@ export function inspect(body: Buffer, inspectId: number, scrub: number, key: Buf
     modelStart: reg(3),
     modelEnd: reg(4),
     flags: reg(5),
+    tier: tiers[(reg(5) >>> tierShift) - 1] ?? null,
     maxTokens: reg(6) === absent ? null : reg(6),
     choices: reg(7),
     textBytes: reg(8),
@@ -132,6 +143,22 @@ export function inspect(body: Buffer, inspectId: number, scrub: number, key: Buf
     digest: digests.toString('latin1', 0, 32),
     keyedDigest: digests.toString('hex', 32, 64),
   };
+}
+
+/** Names of the features that requests are put in tiers by. */
+export const featureNames = native.featureNames;
+
+/** What puts a request in a tier: its features in eighths, by `featureNames`, and the tiers' scores; the greatest decides. */
+export interface Complexity {
+  readonly features: readonly number[];
+  readonly scores: readonly number[];
+}
+
+/** Explains what `inspect` decides by the way; null: the body has a fault. */
+export function classify(body: Buffer, inspectId: number): Complexity | null {
+  const all = native.classify(body, inspectId);
+  if (all.length === 0) return null;
+  return { features: all.slice(0, -tiers.length), scores: all.slice(-tiers.length) };
 }
 
 /** How a reply ended by its own word. */

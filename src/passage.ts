@@ -13,6 +13,7 @@ import type { Permit } from './limit/permit.ts';
 import { type CacheUse, createRecord, type Outcome } from './observe/record.ts';
 import type { Claim } from './replay/replay.ts';
 import { refusalReply } from './respond.ts';
+import type { Plan } from './route/plan.ts';
 
 /** A complete reply without what it cost: that is known only where it is settled. */
 export type KeptReply = Omit<StoredReply, 'usage' | 'costNanoUsd'>;
@@ -38,6 +39,7 @@ export class Passage {
   claim: Claim | null = null;
   cacheKey: CacheKey | null = null;
   cacheUse: CacheUse = 'bypass';
+  plan: Plan | null = null;
   trail: Trail | null = null;
   priority: Priority = 'interactive';
   queuedMs = 0;
@@ -129,13 +131,14 @@ export class Passage {
   }
 
   #settle(closing: Closing, billed: Bill, counts: Counts | null, nowMs: number): void {
-    const { stages, trail, identity, request, priority, queuedMs } = this;
+    const { stages, trail, identity, request, plan, priority, queuedMs } = this;
     this.permit?.settle(billed.usage, billed.priced ? billed.costNanoUsd : null);
     if (request !== null) learn(request, this.#billed(), stages.estimator, counts);
     for (const charge of billed.charges) stages.charge(identity?.tenant ?? '', charge);
     const tried = trail === null ? {} : { attempts: trail.calls, tried: trail.text };
     const { cacheUse: cache, observed } = this;
-    const outcome = { cache, priority, queuedMs, observed, ...tried, ...closing, bill: billed };
+    const chosen = { route: plan?.pattern ?? '', tier: plan?.tier ?? '' } as const;
+    const outcome = { cache, ...chosen, priority, queuedMs, observed, ...tried, ...closing, bill: billed };
     stages.observe(createRecord(this.exchange, identity, request, outcome, nowMs));
   }
 

@@ -26,6 +26,7 @@ import type { Log } from './observe/log.ts';
 import { createMetrics } from './observe/metrics.ts';
 import { createRecord } from './observe/record.ts';
 import { createReplay } from './replay/replay.ts';
+import { PeakEwma } from './route/peak-ewma.ts';
 import type { TargetHealth } from './route/plan.ts';
 import { createRouteTable, modelNames } from './route/route.ts';
 import { createScrubPolicy } from './scrub/inspect.ts';
@@ -133,16 +134,29 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
     const keyring = await callers.keyring(config);
     const providers = await upstreams.update(config);
     const { failures, cooldownMs } = config.attempt.breaker;
+    const used = new Set<string>();
     const healthOf = (label: string): TargetHealth => {
+      used.add(label);
       const known = health.get(label);
       if (known !== undefined) breaker.set(known.breakerId, failures, cooldownMs);
-      const kept = known ?? { breakerId: breaker.open(failures, cooldownMs), restsUntilMs: 0, inFlight: 0 };
+      const kept = known ?? {
+        breakerId: breaker.open(failures, cooldownMs),
+        restsUntilMs: 0,
+        inFlight: 0,
+        latency: new PeakEwma(),
+      };
       health.set(label, kept);
       return kept;
     };
     const catalog = createCatalog(config.providers, config.catalog.models, world.wallClock());
-    const routes = createRouteTable(config.routes, providers, healthOf, catalog);
-    forgetHealth(health, config);
+    const routes = createRouteTable(config.routes, {
+      providers,
+      catalog,
+      healthOf,
+      random: world.random,
+      tokensOf: estimator.tokens,
+    });
+    forgetHealth(health, used, config.attempt.totalTimeoutMs);
     const { digestKey } = config.observe;
     return {
       config,
@@ -266,18 +280,12 @@ function restartNeeded(before: Config, after: Config): string[] {
   return fixed;
 }
 
-/** Lets go of the breakers of targets that are no more. */
-function forgetHealth(health: Map<string, TargetHealth>, config: Config): void {
-  const kept = new Set(
-    config.routes.flatMap(({ model: pattern, targets }) =>
-      targets.map(({ provider, model }) => `${provider}/${model ?? pattern}`),
-    ),
-  );
+/** Lets go of the breakers of targets that are no more. @param afterMs a request at work may still report for so long */
+function forgetHealth(health: Map<string, TargetHealth>, used: ReadonlySet<string>, afterMs: number): void {
   for (const [label, { breakerId }] of health) {
-    if (kept.has(label)) continue;
+    if (used.has(label)) continue;
     health.delete(label);
-    // A request at work may still report to it.
-    setTimeout(() => breaker.close(breakerId), config.attempt.totalTimeoutMs).unref();
+    setTimeout(() => breaker.close(breakerId), afterMs).unref();
   }
 }
 

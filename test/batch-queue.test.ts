@@ -1,4 +1,5 @@
 /** The batch queue's parts, by passed-in time: its order, its pace, and where its requests go. */
+
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createProvider } from '../src/attempt/connection.ts';
@@ -10,6 +11,7 @@ import { type Price, unknownFacts } from '../src/catalog/facts.ts';
 import { configSchema } from '../src/config/schema.ts';
 import type { EngineName } from '../src/engines/engine.ts';
 import { breaker } from '../src/native.ts';
+import { PeakEwma } from '../src/route/peak-ewma.ts';
 import type { FallbackCause, Step } from '../src/route/plan.ts';
 
 interface Entry extends Queued {
@@ -223,7 +225,12 @@ describe('where it goes', () => {
       attempt,
       null,
     );
-    const health = { breakerId: breaker.open(1, 1000), restsUntilMs: 0, inFlight: 0 };
+    const health = {
+      breakerId: breaker.open(1, 1000),
+      restsUntilMs: 0,
+      inFlight: 0,
+      latency: new PeakEwma(),
+    };
     const facts = { ...unknownFacts, price };
     return {
       target: { provider, model: null, label: name, health, facts },

@@ -4,6 +4,7 @@ import { createProvider } from '../src/attempt/connection.ts';
 import { createKeyring } from '../src/authenticate/authenticate.ts';
 import { createBatch } from '../src/batch/batch.ts';
 import { type Cache, createCache } from '../src/cache/cache.ts';
+import { emptyCatalog } from '../src/catalog/catalog.ts';
 import { type Config, configSchema } from '../src/config/schema.ts';
 import type { Exchange, Reply } from '../src/exchange.ts';
 import { handle, type Stages } from '../src/gateway.ts';
@@ -11,6 +12,7 @@ import { createEstimator } from '../src/limit/estimate.ts';
 import { createLimiter } from '../src/limit/limit.ts';
 import { breaker } from '../src/native.ts';
 import { createReplay } from '../src/replay/replay.ts';
+import { PeakEwma } from '../src/route/peak-ewma.ts';
 import { createRouteTable } from '../src/route/route.ts';
 import { createScrubPolicy } from '../src/scrub/inspect.ts';
 import { type Gate, startGate } from './gate.ts';
@@ -247,11 +249,21 @@ function stagesFor({ upstream }: Gate, cache: Cache): Stages {
     counter: { count: (_, done) => done(null), update: () => {}, close: async () => {} },
     cache,
     batch: createBatch(config, estimator.tokens, { clock, onRefused: () => {} }),
-    routes: createRouteTable([{ model: testModel, targets }], providers, () => ({
-      breakerId: breaker.open(5, 1000),
-      restsUntilMs: 0,
-      inFlight: 0,
-    })),
+    routes: createRouteTable(
+      [{ model: testModel, strategy: 'fallback', sticky: 'user', needs: [], targets }],
+      {
+        providers,
+        catalog: emptyCatalog,
+        healthOf: () => ({
+          breakerId: breaker.open(5, 1000),
+          restsUntilMs: 0,
+          inFlight: 0,
+          latency: new PeakEwma(),
+        }),
+        random: Math.random,
+        tokensOf: estimator.tokens,
+      },
+    ),
     attempt: {
       policy: config.attempt,
       clock,

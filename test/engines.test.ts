@@ -17,8 +17,11 @@ import {
 import { livingFirst } from '../src/engines/living.ts';
 import { readGauges } from '../src/engines/metrics-text.ts';
 import { startProbe } from '../src/engines/probe.ts';
+import { createAsk } from '../src/route/ask.ts';
 import { leastLoaded } from '../src/route/least-loaded.ts';
+import { PeakEwma } from '../src/route/peak-ewma.ts';
 import type { FallbackCause, Step, Target } from '../src/route/plan.ts';
+import type { Branch } from '../src/route/tree.ts';
 import { startSimulator } from '../src/simulate/server.ts';
 import { simulateSchema } from '../src/simulate/settings.ts';
 import { metricIn } from './chain.ts';
@@ -197,13 +200,18 @@ function target(name: string, kind: EngineName | null, state: Partial<Engine> = 
     null,
   );
   Object.assign(provider.engine ?? {}, state);
-  const health = { breakerId: 0, restsUntilMs: 0, inFlight: state.inFlight ?? 0 };
+  const health = { breakerId: 0, restsUntilMs: 0, inFlight: state.inFlight ?? 0, latency: new PeakEwma() };
   return { provider, model: null, label: name, health, facts: unknownFacts };
 }
 
 describe('least_loaded', () => {
-  const order = (targets: readonly Target[], queueDepth: number | null = null, nowMs = 0): string[] =>
-    leastLoaded(targets, queueDepth === null ? null : { queueDepth }, nowMs).map(({ label }) => label);
+  const order = (targets: readonly Target[], overflowDepth: number | null = null, nowMs = 0): string[] => {
+    const children = targets.map((each) => ({ kind: 'leaf', target: each }));
+    const [places, keys] = [new Uint8Array(targets.length), new Float64Array(targets.length)];
+    const branch = { children, order: places, keys, overflowDepth } as unknown as Branch;
+    const count = leastLoaded.arrange(branch, { ...createAsk(() => 0), nowMs });
+    return [...places.subarray(0, count)].map((place) => targets[place]?.label ?? '');
+  };
 
   test('goes by what waits and runs, then by the cache, then by the configuration', () => {
     const targets = [

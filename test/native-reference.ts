@@ -159,6 +159,7 @@ function flags(root: Node, endpoint: number): number {
     [format.some((type) => isText(type, 'json_schema', 'json_object')) || (claude && outputs.length > 0), 16],
     [reasons.length + thinks.length > 0, 32],
     [partTypes.some((type) => isText(type, 'input_audio', 'file', 'document')), 64],
+    [partTypes.some((type) => isText(type, 'input_audio')), 2 ** 26],
     [
       lookup(root, 'model')?.chars.some(({ c, start, end }) => Buffer.byteLength(c) !== end - start) ?? false,
       128,

@@ -337,6 +337,8 @@ test('the line in the log is the record, whatever its strings hold', () => {
     keyId: text,
     tags: text,
     model: text,
+    route: text,
+    tier: fc.constantFrom('', 'complex' as const),
     target: text,
     status: count,
     error: fc.constantFrom('', 'internal' as const),

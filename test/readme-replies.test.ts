@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { keyTables, openStoredKeys } from '../src/authenticate/stored-keys.ts';
 import { catalogue, type ErrorCode } from '../src/errors.ts';
+import { tiers } from '../src/route/plan.ts';
 import { openStore } from '../src/store/database.ts';
 import { type Chain, chainConfig, startChain } from './chain.ts';
 import { ask, type Sending } from './client.ts';
@@ -91,6 +92,20 @@ const ways: Readonly<Record<ErrorCode, (wire: Wire) => Promise<Answer>>> = {
   invalid_header: (wire) => send(wire, { headers: { 'x-sidegate-timeout': 'soon' } }),
   pii_blocked: (wire) =>
     send(wire, { body: wire.request('Write to alice@example.com') }, { scrub: { email: 'block' } }),
+  not_capable: (wire) =>
+    send(
+      wire,
+      { headers: { 'x-sidegate-capabilities': 'vision' } },
+      {
+        routes: [
+          {
+            model: testModel,
+            strategy: 'capability',
+            targets: [{ provider: 'first', capabilities: ['tools'] }],
+          },
+        ],
+      },
+    ),
   missing_key: (wire) => send(wire, {}, { authenticate: { keys: [otherKey] } }),
   wrong_key: (wire) => send(wire, { headers: { 'x-api-key': 'k' } }, { authenticate: { keys: [otherKey] } }),
   key_expired: (wire) =>
@@ -208,6 +223,10 @@ const ways: Readonly<Record<ErrorCode, (wire: Wire) => Promise<Answer>>> = {
 const answered: Readonly<Record<string, (wire: Wire) => Promise<Answer>>> = {
   'let pass and reported, where the gateway observes': (wire) =>
     send(wire, asK, { mode: 'observe', authenticate: { keys: [otherKey] } }),
+  'by its tier': (wire) => {
+    const targets = tiers.map((tier) => ({ provider: 'first', model: tier, tier }));
+    return send(wire, {}, { routes: [{ model: testModel, strategy: 'cost', targets }] });
+  },
   'whole, and counted for a limit': (wire) =>
     send(wire, {}, { cache: {}, limits: [{ name: 'many', capacity: 100, refillPerSecond: 1 }] }),
   'counted for a limit of tokens, and warned of another': (wire) =>

@@ -1,10 +1,11 @@
 /** The README's request headers: each has the effect it says, and the sidecar reads no others. */
 import { type IncomingHttpHeaders, IncomingMessage, Server } from 'node:http';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { tiers } from '../src/route/plan.ts';
 import { type Chain, startChain } from './chain.ts';
 import { ask } from './client.ts';
 import { firstCodes, readDocument } from './readme.ts';
-import { anthropicWire, openaiWire, type Wire, wires } from './replies.ts';
+import { anthropicWire, openaiWire, testModel, type Wire, wires } from './replies.ts';
 import { type ConfigInput, startTestSidecar } from './sidecar.ts';
 import { answers, hangs } from './upstream.ts';
 
@@ -118,6 +119,21 @@ const effects: Readonly<Record<string, () => Promise<void>>> = {
     const chain = await chainOf(openaiWire);
     await chain.ask({}, { 'x-sidegate-tags': 'batch, night' });
     expect((await chain.recordWhere(() => true)).tags).toBe('batch,night');
+  },
+  async 'x-sidegate-tier'() {
+    const targets = tiers.map((tier) => ({ provider: 'first', model: tier, tier }));
+    const chain = await chainOf(openaiWire, { routes: [{ model: testModel, strategy: 'cost', targets }] });
+    await chain.ask({}, { 'x-sidegate-tier': 'complex' });
+    expect(chain.first.calls[0]?.json.model).toBe('complex');
+  },
+  async 'x-sidegate-capabilities'() {
+    const able = { provider: 'first', model: 'able', capabilities: ['vision' as const] };
+    const targets = [{ provider: 'first', model: 'unable', capabilities: [] }, able];
+    const chain = await chainOf(openaiWire, {
+      routes: [{ model: testModel, strategy: 'capability', targets }],
+    });
+    await chain.ask({}, { 'x-sidegate-capabilities': 'vision' });
+    expect(chain.first.calls[0]?.json.model).toBe('able');
   },
   async 'x-sidegate-timeout'() {
     const chain = await startChain(openaiWire, [[hangs]]);

@@ -2,13 +2,14 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
 import { createProvider, type Provider } from '../src/attempt/connection.ts';
-import type { Catalog } from '../src/catalog/catalog.ts';
+import { type Catalog, emptyCatalog } from '../src/catalog/catalog.ts';
 import { unknownFacts } from '../src/catalog/facts.ts';
 import { configSchema, type RouteConfig } from '../src/config/schema.ts';
 import { Refusal } from '../src/errors.ts';
 import type { DialectName } from '../src/providers/provider.ts';
-import type { Plan } from '../src/route/plan.ts';
-import { createRouteTable, modelNames, type RouteTable, route } from '../src/route/route.ts';
+import { PeakEwma } from '../src/route/peak-ewma.ts';
+import type { Plan, TargetHealth } from '../src/route/plan.ts';
+import { createRouteTable, findWay, modelNames, type RouteTable } from '../src/route/route.ts';
 import { type Gate, startGate } from './gate.ts';
 import { openaiWire, wires } from './replies.ts';
 import { answers, startUpstream } from './upstream.ts';
@@ -24,10 +25,21 @@ const providers = new Map(
 );
 
 const table = (routes: RouteConfig[], known: ReadonlyMap<string, Provider> = providers): RouteTable =>
-  createRouteTable(routes, known, () => ({ breakerId: 0, restsUntilMs: 0, inFlight: 0 }));
+  createRouteTable(routes, {
+    providers: known,
+    catalog: emptyCatalog,
+    healthOf: () => ({ breakerId: 0, restsUntilMs: 0, inFlight: 0, latency: new PeakEwma() }),
+    random: () => 0,
+    tokensOf: () => 0,
+  });
+
+const endpointOf = (dialect: DialectName) => ({ name: 'chat', dialect }) as const;
 
 const chain = (model: string, ...names: string[]): RouteConfig => ({
   model,
+  strategy: 'fallback',
+  sticky: 'user',
+  needs: [],
   targets: names.map((name) => {
     const [target = '', as] = name.split('/');
     return { provider: target, model: as };
@@ -35,9 +47,10 @@ const chain = (model: string, ...names: string[]): RouteConfig => ({
 });
 
 function found(model: string, routes: RouteTable, dialect: DialectName = 'openai'): Plan {
-  const result = route(model, dialect, routes);
-  if (result instanceof Refusal) throw new Error(result.message);
-  return result;
+  const way = findWay(model, endpointOf(dialect), routes);
+  if (way instanceof Refusal) throw new Error(way.message);
+  if (way.fixed === null) throw new Error('a chain has one plan');
+  return way.fixed;
 }
 
 const labels = ({ steps }: Plan): string[] => steps.map(({ target }) => target.label);
@@ -80,10 +93,10 @@ describe('which route', () => {
   });
 
   test('no route is 404 that names the model, cut to a length', () => {
-    const refusal = route('m'.repeat(1000), 'openai', table([chain('gpt-*', 'o1')]));
+    const refusal = findWay('m'.repeat(1000), endpointOf('openai'), table([chain('gpt-*', 'o1')]));
     expect(refusal).toMatchObject({ code: 'model_not_found', param: 'model' });
     expect(refusal instanceof Refusal && refusal.message.length).toBeLessThan(200);
-    expect(route('constructor', 'openai', table([]))).toBeInstanceOf(Refusal);
+    expect(findWay('constructor', endpointOf('openai'), table([]))).toBeInstanceOf(Refusal);
   });
 
   test('shown are the exact names, since a pattern stands for unknown ones', () => {
@@ -105,7 +118,7 @@ describe('which targets', () => {
   });
 
   test('none of that dialect is 404 that says which it is', () => {
-    const refusal = route('m', 'anthropic', table([chain('m', 'o1')]));
+    const refusal = findWay('m', endpointOf('anthropic'), table([chain('m', 'o1')]));
     expect(refusal).toMatchObject({ code: 'model_not_found' });
     expect(refusal instanceof Refusal && refusal.message).toContain('openai dialect only');
   });
@@ -133,22 +146,22 @@ describe('which targets', () => {
         return { ...unknownFacts, contextTokens: model.length };
       },
     };
-    const health = () => ({ breakerId: 0, restsUntilMs: 0, inFlight: 0 });
-    const routes = createRouteTable(
-      [chain('gpt-*', 'o1', 'o2/fixed', 'o2/x-*'), chain('exact', 'o1')],
+    const routes = createRouteTable([chain('gpt-*', 'o1', 'o2/fixed', 'o2/x-*'), chain('exact', 'o1')], {
       providers,
-      health,
       catalog,
-    );
+      healthOf: () => ({ breakerId: 0, restsUntilMs: 0, inFlight: 0, latency: new PeakEwma() }),
+      random: () => 0,
+      tokensOf: () => 0,
+    });
     expect(asked).toEqual(['o2/fixed', 'o1/exact']);
     const windows = (model: string) =>
       found(model, routes).steps.map(({ target }) => target.facts.contextTokens);
     expect(windows('exact')).toEqual([5]);
     expect(windows('gpt-4o')).toEqual([6, 5, 4]);
     expect(windows('gpt-4o-mini')).toEqual([11, 5, 9]);
-    expect(asked.length).toBe(6);
+    expect(asked.length).toBe(8);
     expect(windows('gpt-4o')).toEqual([6, 5, 4]);
-    expect(asked.length).toBe(6);
+    expect(asked.length).toBe(8);
     expect(found('gpt-4o', routes)).toBe(found('gpt-4o', routes));
   });
 
@@ -163,11 +176,22 @@ describe('which targets', () => {
   });
 
   test('routes to the same provider and model share their health', () => {
-    const health = new Map<string, { breakerId: number; restsUntilMs: number; inFlight: number }>();
-    const shared = createRouteTable([chain('a', 'o1/x'), chain('b', 'o1/x', 'o1/y')], providers, (label) => {
-      const known = health.get(label) ?? { breakerId: health.size, restsUntilMs: 0, inFlight: 0 };
-      health.set(label, known);
-      return known;
+    const health = new Map<string, TargetHealth>();
+    const shared = createRouteTable([chain('a', 'o1/x'), chain('b', 'o1/x', 'o1/y')], {
+      providers,
+      catalog: emptyCatalog,
+      healthOf(label) {
+        const known = health.get(label) ?? {
+          breakerId: health.size,
+          restsUntilMs: 0,
+          inFlight: 0,
+          latency: new PeakEwma(),
+        };
+        health.set(label, known);
+        return known;
+      },
+      random: () => 0,
+      tokensOf: () => 0,
     });
     expect([...health.keys()]).toEqual(['o1/x', 'o1/y']);
     expect(found('a', shared).steps[0]?.target.health).toBe(found('b', shared).steps[0]?.target.health);

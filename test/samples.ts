@@ -63,6 +63,8 @@ export function sampleRequest({
     stream: false,
     wantsUsage: false,
     maxTokens: null,
+    flags: 0,
+    tier: null,
     choices: 1,
     textBytes: Buffer.byteLength(text),
     textCharacters: [...text].length,
@@ -87,7 +89,7 @@ export function samplePlan(facts: readonly Partial<ModelFacts>[] = [{}], pattern
     const target = { label: `p/${group}`, model: null, facts: { ...unknownFacts, ...known } };
     return { target: target as unknown as Target, on: null, group };
   });
-  return { pattern, steps, version: '', priority: 'interactive', strategy: 'fallback', overflow: null };
+  return { pattern, steps, version: '', tier: null, priority: 'interactive' };
 }
 
 /** What a limiter is asked. */

@@ -87,10 +87,20 @@ export declare function breakerSet(id: number, failures: number, cooldownMs: num
 export declare function breakerState(id: number, nowMs: number): number
 
 /**
+ * The features of a body, in eighths, and behind them the scores of the tiers simple, moderate and complex; the
+ * greatest decides. Empty: the body has a fault. Throws on an unknown endpoint.
+ */
+export declare function classify(body: Uint8Array, endpoint: number): Array<number>
+
+/** Names of the features that requests are put in tiers by, in the order of `classify`. */
+export declare function featureNames(): Array<string>
+
+/**
  * Looks a request body through in one pass, and replaces personal data by placeholders.
  *
  * `endpoint`: 0 OpenAI chat completions, 1 OpenAI embeddings, 2 Anthropic messages, 3 Anthropic
- * count_tokens. `scrub`: bits of what is replaced, 1 e-mail addresses, 2 card numbers.
+ * count_tokens. `scrub`: bits of what is replaced, 1 e-mail addresses, 2 card numbers; 2^24: put it
+ * in a tier.
  * `key`: of the HMAC over the body that leaves.
  * `regs`: at least 18 registers, and three for each distinct value that may be found; the layout is
  * documented at `write_inspection` in `native/core/src/registers.rs`.

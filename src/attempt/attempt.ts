@@ -8,6 +8,7 @@ import type { Refusal } from '../errors.ts';
 import type { Exchange, ModelRequest } from '../exchange.ts';
 import { breaker, breakerOutcome, type ReplyFacts, replyText } from '../native.ts';
 import type { ProviderFault } from '../providers/provider.ts';
+import { learnLatency } from '../route/latency.ts';
 import type { Step, Target } from '../route/plan.ts';
 import { type CallResult, call } from './call.ts';
 import { type AnswerStream, cancelRefusal, followStream } from './follow.ts';
@@ -90,7 +91,7 @@ async function tryTargets(
         break;
       }
       callBegan(target);
-      const result = await callOnce(target, exchange, request, deadlineMs, deps);
+      const result = await timed(target, exchange, request, deadlineMs, deps);
       if (result.kind === 'whole' || result.kind === 'stream') {
         trail.add(target.label, 'ok');
         if (result.kind === 'whole') {
@@ -160,6 +161,26 @@ function report(
   callEnded(target);
   breaker.report(target.health.breakerId, ticket, breakerOutcome[outcome], deps.clock());
   deps.onCall(target, word);
+}
+
+/** A call, whose speed the target's health learns. */
+async function timed(
+  target: Target,
+  exchange: Exchange,
+  request: ModelRequest,
+  deadlineMs: number,
+  deps: AttemptDeps,
+): Promise<CallResult> {
+  const { latency } = target.health;
+  const begunMs = deps.clock();
+  latency.begin(request.stream, begunMs);
+  let result: CallResult | null = null;
+  try {
+    result = await callOnce(target, exchange, request, deadlineMs, deps);
+    return result;
+  } finally {
+    learnLatency(latency, request.stream, begunMs, result, deps.clock());
+  }
 }
 
 function callOnce(

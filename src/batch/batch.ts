@@ -6,9 +6,9 @@
 
 import { cancelRefusal } from '../attempt/follow.ts';
 import type { Config } from '../config/schema.ts';
+import { livingFirst } from '../engines/living.ts';
 import { Refusal } from '../errors.ts';
 import type { Exchange, Identity, ModelRequest } from '../exchange.ts';
-import { inOrder } from '../route/order.ts';
 import type { Plan, Step } from '../route/plan.ts';
 import { Pace } from './pace.ts';
 import type { Priority } from './priority.ts';
@@ -101,7 +101,7 @@ export function createBatch(
 
   const isDue = (entry: Waiting): boolean => {
     const nowMs = clock();
-    entry.turn = cheapestFirst(inOrder(entry.plan, nowMs), nowMs);
+    entry.turn = cheapestFirst(livingFirst(entry.plan.steps), nowMs);
     return entry.turn !== null;
   };
 

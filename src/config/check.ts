@@ -4,8 +4,9 @@ import { checkGrant, checkIssuers } from '../authenticate/check.ts';
 import { presets } from '../providers/presets.ts';
 import type { DialectName } from '../providers/provider.ts';
 import { checkBatch } from './check-batch.ts';
-import { checkCatalog, servedModels, serves } from './check-catalog.ts';
+import { checkCatalog } from './check-catalog.ts';
 import { checkLimits } from './check-limits.ts';
+import { checkRoutes } from './check-routes.ts';
 import { didYouMean, type Finding, type Path, pathText } from './faults.ts';
 import type { Show } from './issues.ts';
 import { configSchema } from './schema.ts';
@@ -36,13 +37,16 @@ type Sound<T> = T extends readonly (infer Item)[]
 export type Draft = Sound<z.input<typeof configSchema>>;
 type DraftProvider = NonNullable<NonNullable<Draft['providers']>[string]>;
 
+/** Nothing stands there, not even something with a fault of its own. */
 export const absent = (holder: object | undefined, key: string): boolean =>
   holder === undefined || !Object.hasOwn(holder, key);
 
-/** Where checks put what they find. */
+/** Where a check puts what it finds. */
 export interface Report {
   fault(path: Path, message: string, at?: 'value' | 'key'): void;
   warn(path: Path, message: string): void;
+  /** Faults so far. */
+  count(): number;
   readonly show: Show;
 }
 
@@ -53,6 +57,7 @@ export function createReport(show: Show): { report: Report; faults: Finding[]; w
   const report: Report = {
     fault: (path, message, at = 'value') => faults.push({ path, at, message }),
     warn: (path, message) => warnings.push({ path, at: 'value', message }),
+    count: () => faults.length,
     show,
   };
   return { report, faults, warnings };
@@ -179,7 +184,7 @@ const presetOf = (provider: DraftProvider) => {
 };
 
 /** The dialect a provider speaks; undefined where that is a fault reported elsewhere. */
-const dialectOf = (provider: DraftProvider): DialectName | undefined =>
+export const dialectOf = (provider: DraftProvider): DialectName | undefined =>
   provider.dialect ?? presetOf(provider)?.dialect;
 
 /** Where a provider is and what it speaks. */
@@ -235,7 +240,8 @@ function checkCredential(path: Path, provider: DraftProvider, draft: Draft, repo
   }
 }
 
-const faultyAt = (holder: object, key: string): boolean =>
+/** A value with a fault of its own stands there. */
+export const faultyAt = (holder: object, key: string): boolean =>
   !absent(holder, key) && (holder as Record<string, unknown>)[key] === undefined;
 
 function checkHeaders(path: Path, provider: DraftProvider, report: Report): void {
@@ -245,60 +251,4 @@ function checkHeaders(path: Path, provider: DraftProvider, report: Report): void
     if (fault !== null) report.fault([...path, header], fault, 'key');
     name(header.toLowerCase(), [...path, header]);
   }
-}
-
-function checkRoutes(draft: Draft, report: Report): void {
-  const sectionFaulty = !absent(draft, 'routes') && draft.routes === undefined;
-  if ((draft.routes?.length ?? 0) === 0 && !sectionFaulty) {
-    const message =
-      'no model is served: add a route, such as `{ model: "gpt-*", targets: [{ provider: openai }] }`';
-    report.fault(['routes'], message, 'key');
-  }
-  const providers = draft.providers ?? {};
-  const model = once(report, 'a route for this model');
-  draft.routes?.forEach((route, index) => {
-    const path = ['routes', index];
-    model(route?.model, [...path, 'model']);
-    const target = once(report, 'this target');
-    let first: DialectName | undefined;
-    route?.targets?.forEach((entry, position) => {
-      const at = [...path, 'targets', position];
-      const name = entry?.provider;
-      if (name === undefined || faultyAt(draft, 'providers')) return;
-      if (!Object.hasOwn(providers, name)) {
-        const guess = didYouMean(name, Object.keys(providers));
-        report.fault([...at, 'provider'], `there is no provider ${report.show(name)}${guess}`);
-        return;
-      }
-      target(JSON.stringify([name, entry?.model ?? null]), at);
-      checkStar(entry?.model, route?.model, [...at, 'model'], report);
-      checkModel(entry?.model, route?.model, [at, [...path, 'model']], providers[name] ?? {}, report);
-      const dialect = dialectOf(providers[name] ?? {});
-      first ??= dialect;
-      if (dialect === undefined || dialect === first) return;
-      const message = `speaks ${dialect}, the first target ${first}: requests keep to their own dialect`;
-      report.warn([...at, 'provider'], message);
-    });
-  });
-}
-
-/** That a * in a target's name has one in its route's to stand for. */
-function checkStar(model: string | undefined, pattern: string | undefined, at: Path, report: Report): void {
-  if (model?.endsWith('*') !== true || pattern === undefined || pattern.endsWith('*')) return;
-  report.fault(at, "may end in * only where the route's model does: it stands for the same text");
-}
-
-/** That a provider which says what it serves has the model a target asks it for. @param places of target and route */
-function checkModel(
-  model: string | undefined,
-  pattern: string | undefined,
-  [at, routeAt]: readonly [Path, Path],
-  provider: DraftProvider,
-  report: Report,
-): void {
-  const served = servedModels(provider);
-  const asked = model ?? pattern;
-  if (served === undefined || asked === undefined || serves(served, asked)) return;
-  const message = `the provider has no model ${report.show(asked)}${didYouMean(asked, served)}`;
-  report.fault(model === undefined ? routeAt : [...at, 'model'], message);
 }

@@ -5,12 +5,22 @@ import { priorities } from '../batch/priority.ts';
 import { capabilities } from '../catalog/facts.ts';
 import { engineNames } from '../engines/engine.ts';
 import { budgetSchema, limitSchema, modeNames } from '../limit/settings.ts';
-import { strategies } from '../route/plan.ts';
+import { fallbackCauses, tiers } from '../route/plan.ts';
 import { simulateSchema } from '../simulate/settings.ts';
 import { modelPattern, name } from './name.ts';
 
 /** A dialect a provider or a client speaks on the wire. */
 export const dialectNames = ['openai', 'anthropic'] as const;
+
+/** How a route chooses among its targets. */
+export const strategyNames = [
+  'fallback',
+  'cost',
+  'latency',
+  'capability',
+  'weighted',
+  'least_loaded',
+] as const;
 
 const ms = (min: number, max: number) => z.int().min(min).max(max);
 const bytes = (max: number) => z.int().min(1024).max(max);
@@ -215,11 +225,32 @@ const catalog = z
   .prefault({});
 
 const target = z.strictObject({
-  provider: name.meta({ description: 'A key of `providers`.' }),
+  provider: name.optional().meta({ description: 'A key of `providers`; or else `route`.' }),
   model: modelPattern.optional().meta({
     description:
       "The provider's model name; a trailing * is what the route's * stands for. Unset: as asked for.",
   }),
+  route: modelPattern
+    .optional()
+    .meta({ description: 'Another route, by a model name it serves: its targets, in its own order.' }),
+  weight: z
+    .number()
+    .min(0)
+    .max(1_000_000)
+    .optional()
+    .meta({ description: 'Share under strategy `weighted`, 1 if unset; 0: only when the others fail.' }),
+  tier: z.enum(tiers).optional().meta({ description: 'What it is good for; strategy `cost` needs it.' }),
+  on: z
+    .array(z.enum(fallbackCauses))
+    .min(1)
+    .max(fallbackCauses.length)
+    .optional()
+    .meta({ description: 'Failures before it that lead here, under strategy `fallback`; unset: all.' }),
+  capabilities: z
+    .array(z.enum(capabilities))
+    .max(capabilities.length)
+    .optional()
+    .meta({ description: 'What the model can do; unset: as the catalog says, else anything.' }),
 });
 
 const route = z.strictObject({
@@ -229,10 +260,7 @@ const route = z.strictObject({
   priority: z.enum(priorities).optional().meta({
     description: 'Class of requests that name none by `x-sidegate-priority`; unset: `interactive`.',
   }),
-  strategy: z.enum(strategies).optional().meta({
-    description:
-      '`fallback` (unset): in their order; `least_loaded`: own engines first, that with the least to do.',
-  }),
+  strategy: z.enum(strategyNames).default('fallback').meta({ description: 'How targets are chosen.' }),
   overflow: z
     .strictObject({
       queueDepth: z.int().min(0).max(100_000).meta({
@@ -243,7 +271,16 @@ const route = z.strictObject({
     .meta({
       description: 'Of `least_loaded`: when hosted targets go before own engines; unset: only as fallback.',
     }),
-  targets: z.array(target).min(1).max(16).meta({ description: 'Fallback chain, in order.' }),
+  sticky: z
+    .enum(['user', 'tenant', 'request'])
+    .default('user')
+    .meta({ description: 'Whose requests strategy `weighted` keeps together.' }),
+  needs: z
+    .array(z.enum(capabilities))
+    .max(capabilities.length)
+    .default([])
+    .meta({ description: 'What every request to it needs; targets that cannot do that are left out.' }),
+  targets: z.array(target).min(1).max(32).meta({ description: 'Whom to ask; order is preference.' }),
 });
 
 const attempt = z
@@ -373,3 +410,4 @@ export type ProviderConfig = Config['providers'][string];
 export type { KeyConfig };
 export type CatalogModelConfig = Config['catalog']['models'][number];
 export type RouteConfig = Config['routes'][number];
+export type RouteTargetConfig = RouteConfig['targets'][number];

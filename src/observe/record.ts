@@ -3,6 +3,7 @@ import type { Priority } from '../batch/priority.ts';
 import { type Bill, nothingBilled } from '../count/usage.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { Exchange, Identity, ModelRequest } from '../exchange.ts';
+import type { Tier } from '../route/plan.ts';
 
 /** How the cache took part. */
 export type CacheUse = 'hit' | 'miss' | 'bypass';
@@ -18,6 +19,9 @@ export interface ExchangeRecord {
   readonly tags: string;
   /** As asked for; empty where it isn't a plain name. */
   readonly model: string;
+  /** Name or pattern of the route, and the tier it chose by; empty: none. */
+  readonly route: string;
+  readonly tier: Tier | '';
   /** `provider/model` that answered, from the configuration. */
   readonly target: string;
   readonly status: number;
@@ -62,6 +66,8 @@ export interface ExchangeRecord {
 /** What is known of a request once it is over. */
 export interface Outcome {
   readonly status: number;
+  readonly route?: string;
+  readonly tier?: Tier | '';
   readonly error?: ErrorCode | '';
   readonly observed?: string;
   readonly target?: string;
@@ -99,6 +105,8 @@ export function createRecord(
     keyId: identity?.keyId ?? '',
     tags: identity === null || identity.tags.length === 0 ? '' : identity.tags.join(','),
     model: plainName.test(model) ? model : '',
+    route: outcome.route ?? '',
+    tier: outcome.tier ?? '',
     target: outcome.target ?? '',
     status: outcome.status,
     error: outcome.error ?? '',

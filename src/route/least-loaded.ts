@@ -3,51 +3,61 @@
  * while every own engine's queue is deep.
  */
 import { type Engine, engineLoad, engineQueue, isDown } from '../engines/engine.ts';
-import type { Target } from './plan.ts';
+import { type Node, type Strategy, sortByKey } from './tree.ts';
 
-/** When requests overflow to the hosted targets. */
-export interface Overflow {
-  /** Requests that may wait in each own engine, or be under way where it counts nothing. */
-  readonly queueDepth: number;
-}
+/** More than any load: whoever is asked later. */
+const laterKey = 1e9;
+const downKey = 1e12;
+/** Of two engines with as much to do, the one with more of its cache free is first. */
+const cacheWeight = 1e-6;
 
-const infinite = Number.POSITIVE_INFINITY;
-
-/**
- * The order to try targets in. Pure: it reads what probes and calls have left, and changes nothing.
- * @param overflow null: hosted targets are only the fallback
- * @param nowMs monotonic
- */
-export function leastLoaded(
-  targets: readonly Target[],
-  overflow: Overflow | null,
-  nowMs: number,
-): readonly Target[] {
-  const own: { target: Target; load: number; cacheUse: number }[] = [];
-  const hosted: { target: Target; load: number; cacheUse: number }[] = [];
-  let shallow = false;
-  for (const target of targets) {
-    const { engine } = target.provider;
-    if (engine === null) {
-      hosted.push({ target, load: target.health.inFlight, cacheUse: 0 });
-      continue;
+export const leastLoaded: Strategy = {
+  fixed: false,
+  selects: false,
+  arrange(branch, ask) {
+    const { order, keys, children, overflowDepth } = branch;
+    let own = 0;
+    let shallow = false;
+    for (let place = 0; place < children.length; place++) {
+      const child = children[place];
+      if (child === undefined) continue;
+      const engine = engineOf(child);
+      order[place] = place;
+      keys[place] = engine === null ? laterKey + place : engineKey(engine, ask.nowMs);
+      if (engine === null) continue;
+      own += 1;
+      if (!isDown(engine) && !isDeep(engine, overflowDepth, ask.nowMs)) shallow = true;
     }
-    const down = isDown(engine);
-    own.push({ target, load: down ? infinite : engineLoad(engine, nowMs), cacheUse: engine.cacheUse });
-    if (!down && !isDeep(engine, overflow, nowMs)) shallow = true;
-  }
-  own.sort(byLoad);
-  // Hosted targets stay in their own order, unless they are all there is to choose from.
-  if (own.length === 0) hosted.sort(byLoad);
-  const order = shallow || overflow === null ? own.concat(hosted) : hosted.concat(own);
-  return order.map(({ target }) => target);
+    const hostedFirst = own > 0 && !shallow && overflowDepth !== null;
+    for (let place = 0; place < children.length; place++) {
+      const child = children[place];
+      if (child === undefined || engineOf(child) !== null) continue;
+      // Hosted targets stay in their own order, unless they are all there is to choose from.
+      if (own === 0) keys[place] = inFlight(child);
+      else if (hostedFirst) keys[place] = place - laterKey;
+    }
+    sortByKey(branch, children.length);
+    return children.length;
+  },
+};
+
+/** The engine behind a node: of a nested route, behind the target it names first. */
+function engineOf(node: Node): Engine | null {
+  if (node.kind === 'leaf') return node.target.provider.engine;
+  const [first] = node.children;
+  return first === undefined ? null : engineOf(first);
 }
 
-/** Least load first; of equals the one with more of its cache free, then the order of the configuration. */
-const byLoad = (
-  a: { readonly load: number; readonly cacheUse: number },
-  b: { readonly load: number; readonly cacheUse: number },
-): number => (a.load === b.load ? a.cacheUse - b.cacheUse : a.load - b.load);
+/** Calls under way at a node's targets. */
+function inFlight(node: Node): number {
+  if (node.kind === 'leaf') return node.target.health.inFlight;
+  let sum = 0;
+  for (const child of node.children) sum += inFlight(child);
+  return sum;
+}
 
-const isDeep = (engine: Engine, overflow: Overflow | null, nowMs: number): boolean =>
-  overflow !== null && engineQueue(engine, nowMs) > overflow.queueDepth;
+const engineKey = (engine: Engine, nowMs: number): number =>
+  isDown(engine) ? downKey : engineLoad(engine, nowMs) + cacheWeight * engine.cacheUse;
+
+const isDeep = (engine: Engine, overflowDepth: number | null, nowMs: number): boolean =>
+  overflowDepth !== null && engineQueue(engine, nowMs) > overflowDepth;

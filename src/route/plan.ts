@@ -2,7 +2,11 @@
 import type { Provider } from '../attempt/connection.ts';
 import type { Priority } from '../batch/priority.ts';
 import type { ModelFacts } from '../catalog/facts.ts';
-import type { Overflow } from './least-loaded.ts';
+import type { PeakEwma } from './peak-ewma.ts';
+
+/** How much a request asks of a model, from least to most. */
+export const tiers = ['simple', 'moderate', 'complex'] as const;
+export type Tier = (typeof tiers)[number];
 
 /** One place a request may go to. */
 export interface Target {
@@ -23,11 +27,9 @@ export interface TargetHealth {
   restsUntilMs: number;
   /** Calls under way. */
   inFlight: number;
+  /** How fast it answers; told by `attempt`, asked by strategy `latency`. */
+  readonly latency: PeakEwma;
 }
-
-/** How a route puts its targets in order. */
-export const strategies = ['fallback', 'least_loaded'] as const;
-export type StrategyName = (typeof strategies)[number];
 
 /** Why the step before gave no answer. */
 export const fallbackCauses = [
@@ -55,13 +57,12 @@ export interface Plan {
   /** The configured name or pattern of the route. */
   readonly pattern: string;
   readonly steps: readonly Step[];
-  /** Changes with the targets; part of the cache's scope. */
+  /** Changes with the targets, and with what was chosen among them; part of the cache's scope. */
   readonly version: string;
+  /** The tier that strategy `cost` chose by; null: no such strategy took part. */
+  readonly tier: Tier | null;
   /** Class of the requests that name none. */
   readonly priority: Priority;
-  readonly strategy: StrategyName;
-  /** Of `least_loaded`. */
-  readonly overflow: Overflow | null;
 }
 
 /**
@@ -77,3 +78,6 @@ export function withOwnCredential(plan: Plan): Plan {
   );
   return { ...plan, steps };
 }
+
+/** Steps a route may come to with all routes nested in it. `sidegate check` refuses more. */
+export const stepsMax = 64;

@@ -1,104 +1,258 @@
-/** Stage route: a model name → the targets that may answer it, in order. */
-import type { Provider } from '../attempt/connection.ts';
-import { type Catalog, emptyCatalog, nameMaxLength } from '../catalog/catalog.ts';
-import { unknownFacts } from '../catalog/facts.ts';
+/** Stage route: a model name, and what the request needs → the targets that may answer it, in order. */
+
+import type { Priority } from '../batch/priority.ts';
+import { nameMaxLength } from '../catalog/catalog.ts';
 import type { RouteConfig } from '../config/schema.ts';
 import { Refusal } from '../errors.ts';
+import type { Endpoint, Exchange, Identity, ModelRequest } from '../exchange.ts';
 import type { DialectName } from '../providers/provider.ts';
-import type { Plan, Step, TargetHealth } from './plan.ts';
+import { type Ask, capabilityNames, createAsk, neededOf, stickyHash, tierOf } from './ask.ts';
+import { compile, type TargetDeps, targetMaker } from './compile.ts';
+import { type Plan, type Step, stepsMax, type Target, type TargetHealth, tiers } from './plan.ts';
+import { type Branch, isFixed, leavesOf, type Node, selects, unable } from './tree.ts';
 
-export interface RouteTable {
-  readonly exact: ReadonlyMap<string, Plan>;
-  /** Patterns with a trailing *, longest first. */
-  readonly patterns: readonly OpenPlan[];
-  readonly catalog: Catalog;
+/** What routing works with besides the configuration. */
+export interface RouteDeps extends TargetDeps {
+  /** 0 ≤ x < 1. */
+  readonly random: () => number;
+  /** Tokens of a prompt of so many bytes, for a model name as asked for. */
+  readonly tokensOf: (model: string, bytes: number) => number;
 }
 
-/** A pattern's plan: what is known of its targets' models shows only when one is asked for. */
-interface OpenPlan {
+/** One route for one kind of request. */
+export interface Way {
+  readonly pattern: string;
+  readonly root: Branch;
+  readonly version: string;
+  readonly priority: Priority;
+  /** The plan of a route whose order never changes. */
+  readonly fixed: Plan | null;
+  /** It goes by what the request needs. */
+  readonly selects: boolean;
+}
+
+/** A route's ways; null: it has no target for such requests. */
+interface Ways {
+  readonly text: Readonly<Record<DialectName, Way | null>>;
+  readonly embeddings: Way | null;
+}
+
+/** A pattern's ways: what is known of its targets' models shows only when one is asked for. */
+interface OpenWays {
   readonly prefix: string;
-  readonly plan: Plan;
+  readonly make: (asked: string) => Ways;
   /** By the model asked for. */
-  readonly closed: Map<string, Plan>;
+  readonly closed: Map<string, Ways>;
 }
 
 /** Models remembered for a pattern; apps choose the names, so the oldest make room. */
 const closedMax = 1000;
 
-/** @param healthOf the state kept for a label. @param catalog what is known of the targets' models */
-export function createRouteTable(
-  routes: readonly RouteConfig[],
-  providers: ReadonlyMap<string, Provider>,
-  healthOf: (label: string) => TargetHealth,
-  catalog: Catalog = emptyCatalog,
-): RouteTable {
-  const exact = new Map<string, Plan>();
-  const patterns: OpenPlan[] = [];
-  for (const { model: pattern, targets: chain, ...settings } of routes) {
-    const { priority = 'interactive', strategy = 'fallback', overflow = null } = settings;
-    const steps = chain.flatMap(({ provider: name, model }, group): Step[] => {
-      const provider = providers.get(name);
-      if (provider === undefined) return [];
-      const label = `${name}/${model ?? pattern}`;
-      const asked = model ?? pattern;
-      const facts = asked.endsWith('*') ? unknownFacts : catalog.facts(name, asked);
-      const target = { provider, model: model ?? null, label, health: healthOf(label), facts };
-      return [{ target, on: null, group }];
-    });
-    const version = steps.map(({ target: { label, provider } }) => `${label}@${provider.baseUrl}`).join(' ');
-    const plan = { pattern, steps, version, priority, strategy, overflow };
-    if (pattern.endsWith('*')) patterns.push({ prefix: pattern.slice(0, -1), plan, closed: new Map() });
-    else exact.set(pattern, plan);
-  }
-  patterns.sort((a, b) => b.prefix.length - a.prefix.length);
-  return { exact, patterns, catalog };
+export interface RouteTable {
+  readonly exact: ReadonlyMap<string, Ways>;
+  /** Patterns with a trailing *, longest first. */
+  readonly patterns: readonly OpenWays[];
+  /** Some route asks what a request needs, so `inspect` has to find it out. */
+  readonly classifies: boolean;
+  readonly tokensOf: RouteDeps['tokensOf'];
+  readonly ask: Ask;
 }
 
-/** The plan for one model of a pattern: what the * stands for is filled in, and what is known of the model. */
-function close({ prefix, plan, closed }: OpenPlan, model: string, catalog: Catalog): Plan {
+/** Makes everything about routes that doesn't depend on a request. */
+export function createRouteTable(routes: readonly RouteConfig[], deps: RouteDeps): RouteTable {
+  const exact = new Map<string, Ways>();
+  const patterns: OpenWays[] = [];
+  let classifies = false;
+  // Targets of patterns are made anew for each name, but their state never is.
+  const kept = new Map<string, TargetHealth>();
+  const healthOf = (label: string): TargetHealth => {
+    const health = kept.get(label) ?? deps.healthOf(label);
+    kept.set(label, health);
+    return health;
+  };
+  for (const config of routes) {
+    const make = (asked: string): Ways => waysOf(config, asked, routes, { ...deps, healthOf });
+    const ways = make(config.model);
+    classifies ||= (ways.text.openai?.selects ?? false) || (ways.text.anthropic?.selects ?? false);
+    if (!config.model.endsWith('*')) exact.set(config.model, ways);
+    else patterns.push({ prefix: config.model.slice(0, -1), make, closed: new Map() });
+  }
+  patterns.sort((a, b) => b.prefix.length - a.prefix.length);
+  return { exact, patterns, classifies, tokensOf: deps.tokensOf, ask: createAsk(deps.random) };
+}
+
+function waysOf(config: RouteConfig, asked: string, routes: readonly RouteConfig[], deps: TargetDeps): Ways {
+  const make = targetMaker(deps);
+  const tree = (serves: (target: Target) => boolean): Branch | null =>
+    compile(config, asked, routes, serves, make);
+  const speaks = (name: DialectName) => (target: Target) => target.provider.dialect.name === name;
+  const openai = tree(speaks('openai'));
+  // Vectors of one model mean nothing to another: whoever would be asked first decides which model it is.
+  const model = openai === null ? null : leavesOf(openai)[0]?.target.model;
+  return {
+    text: { openai: wayOf(config, openai), anthropic: wayOf(config, tree(speaks('anthropic'))) },
+    embeddings: wayOf(
+      config,
+      tree((target) => speaks('openai')(target) && target.model === model),
+    ),
+  };
+}
+
+/** The ways of a pattern for one model name. */
+function close({ make, closed }: OpenWays, model: string): Ways {
   const known = closed.get(model);
   if (known !== undefined) return known;
-  const steps = plan.steps.map((step): Step => {
-    const { target } = step;
-    if (target.model !== null && !target.model.endsWith('*')) return step;
-    const own = target.model === null ? null : target.model.slice(0, -1) + model.slice(prefix.length);
-    const facts = catalog.facts(target.provider.name, own ?? model);
-    return { ...step, target: { ...target, model: own, facts } };
-  });
-  const made = { ...plan, steps };
+  const made = make(model);
   if (model.length > nameMaxLength) return made;
   if (closed.size >= closedMax) closed.delete(closed.keys().next().value ?? '');
   closed.set(model, made);
   return made;
 }
 
-/** The plan for a model, whoever asks. */
-function planOf(model: string, { exact, patterns, catalog }: RouteTable): Plan | undefined {
-  const plan = exact.get(model);
-  if (plan !== undefined) return plan;
+function waysFor(model: string, { exact, patterns }: RouteTable): Ways | undefined {
+  const ways = exact.get(model);
+  if (ways !== undefined) return ways;
   const open = patterns.find(({ prefix }) => model.startsWith(prefix));
-  return open === undefined ? undefined : close(open, model, catalog);
+  return open === undefined ? undefined : close(open, model);
 }
 
-/** Finds the plan for a model, with the targets that speak the client's dialect. */
-export function route(model: string, dialect: DialectName, table: RouteTable): Plan | Refusal {
-  const found = planOf(model, table);
-  if (found === undefined) {
+function wayOf({ model: pattern, priority = 'interactive' }: RouteConfig, root: Branch | null): Way | null {
+  if (root === null) return null;
+  const version = versionOf(root);
+  const plain = (steps: Step[]): Plan => ({ pattern, steps, version, tier: null, priority });
+  const fixed = isFixed(root)
+    ? plain(
+        collect(
+          root,
+          createAsk(() => 0),
+        ),
+      )
+    : null;
+  return { pattern, root, version, priority, fixed, selects: selects(root) };
+}
+
+/** The targets, where they live, and how they are chosen. */
+function versionOf(node: Node): string {
+  if (node.kind === 'leaf') return `${node.target.label}@${node.target.provider.baseUrl}`;
+  const children = node.children.map(versionOf).join(' ');
+  if (node.strategy.fixed) return children;
+  return `(${node.children.map(({ tier }) => tier).join()}: ${children})`;
+}
+
+/** Finds the way for a model and an endpoint. */
+export function findWay(
+  model: string,
+  endpoint: Pick<Endpoint, 'name' | 'dialect'>,
+  table: RouteTable,
+): Way | Refusal {
+  const ways = waysFor(model, table);
+  if (ways === undefined) {
     return new Refusal('model_not_found', `No route serves the model "${model.slice(0, 128)}".`, {
       param: 'model',
     });
   }
-  if (found.steps.every(({ target }) => target.provider.dialect.name === dialect)) return found;
-  const steps = found.steps.filter(({ target }) => target.provider.dialect.name === dialect);
-  if (steps.length === 0) {
-    const other = found.steps[0]?.target.provider.dialect.name ?? 'another';
-    return new Refusal(
-      'model_not_found',
-      `The model "${model.slice(0, 128)}" is served in the ${other} dialect only, and this endpoint speaks ${dialect}.`,
-      { param: 'model' },
-    );
+  const { dialect } = endpoint;
+  const way = endpoint.name === 'embeddings' ? ways.embeddings : ways.text[dialect];
+  if (way !== null) return way;
+  const other = ways.text.openai === null && ways.text.anthropic !== null ? 'anthropic' : 'openai';
+  return new Refusal(
+    'model_not_found',
+    `The model "${model.slice(0, 128)}" is served in the ${other} dialect only, and this endpoint speaks ${dialect}.`,
+    { param: 'model' },
+  );
+}
+
+/** Decides whom to ask for one request, in which order. */
+export function route(
+  exchange: Exchange,
+  identity: Identity,
+  request: ModelRequest,
+  table: RouteTable,
+  nowMs: number,
+): Plan | Refusal {
+  const way = findWay(request.model, exchange.endpoint, table);
+  if (way instanceof Refusal) return way;
+  if (way.fixed !== null) return way.fixed;
+  const { ask } = table;
+  const refusal = fillAsk(ask, exchange, identity, request, table, nowMs);
+  if (refusal !== null) return refusal;
+  const steps = collect(way.root, ask);
+  if (steps.length === 0) return notCapable(way, ask);
+  const version = ask.variant === 0 ? way.version : `${way.version} #${ask.variant >>> 0}`;
+  const tier = ask.tierUsed ? (tiers[ask.tier] ?? null) : null;
+  return { pattern: way.pattern, steps, version, tier, priority: way.priority };
+}
+
+/** Finds out what strategies ask of a request; a refusal is of a header. */
+export function fillAsk(
+  ask: Ask,
+  exchange: Exchange,
+  { tenant, user }: Identity,
+  request: ModelRequest,
+  { tokensOf }: RouteTable,
+  nowMs: number,
+): Refusal | null {
+  const needs = neededOf(exchange, request);
+  if (needs instanceof Refusal) return needs;
+  const tier = tierOf(exchange, request);
+  if (tier instanceof Refusal) return tier;
+  ask.nowMs = nowMs;
+  ask.stream = request.stream;
+  ask.needs = needs;
+  ask.tier = tier;
+  ask.promptTokens = tokensOf(request.model, request.textBytes);
+  ask.replyMaxTokens = request.maxTokens ?? 0;
+  ask.tenant = stickyHash(tenant);
+  ask.user = user === null ? -1 : stickyHash(tenant, user);
+  ask.variant = 0;
+  ask.tierUsed = false;
+  return null;
+}
+
+/** In which plan a slot was used last; a number a plan saves clearing it. */
+const stamps = new Uint32Array(stepsMax);
+let stamp = 0;
+
+/** The steps of a tree for one request. */
+function collect(root: Branch, ask: Ask): Step[] {
+  stamp = (stamp + 1) >>> 0;
+  const steps: Step[] = [];
+  emit(root, ask, true, false, steps);
+  return steps;
+}
+
+/**
+ * Appends a node's steps; says whether there were any.
+ * @param entry it is what an edge of a chain leads to
+ * @param select leave out what can't do what the request needs
+ */
+function emit(node: Node, ask: Ask, entry: boolean, select: boolean, steps: Step[]): boolean {
+  if (node.kind === 'leaf') {
+    if (stamps[node.slot] === stamp || (select && unable(node, ask) !== null)) return false;
+    stamps[node.slot] = stamp;
+    steps.push(entry ? node.entry : node.other);
+    return true;
   }
-  return { ...found, steps };
+  const { strategy, order, children } = node;
+  const count = strategy.arrange(node, ask);
+  const selecting = select || strategy.selects;
+  let any = false;
+  for (let i = 0; i < count; i++) {
+    const child = children[order[i] ?? 0];
+    if (child === undefined) continue;
+    // Later links of a chain have an edge of their own; alternatives share the one that led to them all.
+    const first = strategy.fixed ? i > 0 || entry : entry && !any;
+    if (emit(child, ask, first, selecting, steps)) any = true;
+  }
+  return any;
+}
+
+function notCapable({ pattern }: Way, ask: Ask): Refusal {
+  const needs = capabilityNames(ask.needs);
+  const what = needs.length === 0 ? 'its length' : `${needs.join(', ')} and its length`;
+  return new Refusal('not_capable', `No target of the route "${pattern}" can take a request with ${what}.`, {
+    param: 'model',
+  });
 }
 
 /** The model names a client may be shown: patterns stand for names unknown here. */

@@ -3,7 +3,7 @@
 import type { Config } from '../config/schema.ts';
 import { Refusal } from '../errors.ts';
 import type { Exchange, ModelRequest } from '../exchange.ts';
-import { type BodyFault, bodyFlags, inspect as inspectBytes, piiBits } from '../native.ts';
+import { type BodyFault, bodyFlags, classifyBit, inspect as inspectBytes, piiBits } from '../native.ts';
 
 /** The scrub policy as bits for the native core, and what is refused instead of masked. */
 export interface ScrubPolicy {
@@ -25,8 +25,13 @@ export function createScrubPolicy({ email, card }: Config['scrub']): ScrubPolicy
 
 const modelMaxLength = 256;
 
-/** Reads a request's body; refuses what no provider could read either. */
-export function inspect(exchange: Exchange, policy: ScrubPolicy, digestKey: Buffer): ModelRequest | Refusal {
+/** Reads a request's body; refuses what no provider could read either. @param classify put it in a tier too */
+export function inspect(
+  exchange: Exchange,
+  policy: ScrubPolicy,
+  digestKey: Buffer,
+  classify = false,
+): ModelRequest | Refusal {
   const encoding = exchange.headers['content-encoding'];
   if (encoding !== undefined && encoding !== 'identity') {
     return new Refusal(
@@ -34,7 +39,8 @@ export function inspect(exchange: Exchange, policy: ScrubPolicy, digestKey: Buff
       `The body is encoded as ${JSON.stringify(encoding.slice(0, 32))}.`,
     );
   }
-  const found = inspectBytes(exchange.body, exchange.endpoint.inspectId, policy.bits, digestKey);
+  const bits = classify ? policy.bits | classifyBit : policy.bits;
+  const found = inspectBytes(exchange.body, exchange.endpoint.inspectId, bits, digestKey);
   if ('kind' in found) return explain(found, exchange.body.length);
   const { modelStart, modelEnd, flags, body } = found;
   const raw = body.toString('utf8', modelStart, modelEnd);
@@ -66,6 +72,8 @@ export function inspect(exchange: Exchange, policy: ScrubPolicy, digestKey: Buff
     streamOptionsStart: found.streamOptionsStart,
     streamOptionsEnd: found.streamOptionsEnd,
     firstField: found.firstField,
+    flags,
+    tier: found.tier,
   };
 }
 

@@ -3,9 +3,11 @@
 use napi::bindgen_prelude::{BufferSlice, Uint8ArraySlice, Uint32ArraySlice};
 use napi::{Env, Result};
 use napi_derive::napi;
+use sidegate_core::classify::{CLASSIFY, FEATURES, SHAPES, scores};
 use sidegate_core::facts::Verdict;
 use sidegate_core::field::Endpoint;
-use sidegate_core::inspect::inspect as look;
+use sidegate_core::inspect::{features, inspect as look};
+use sidegate_core::lexicon::LEXICON;
 use sidegate_core::pii::Kinds;
 use sidegate_core::registers::{INSPECT_HEAD, values_max, write_inspection};
 
@@ -14,7 +16,8 @@ use crate::{invalid, require_room};
 /// Looks a request body through in one pass, and replaces personal data by placeholders.
 ///
 /// `endpoint`: 0 OpenAI chat completions, 1 OpenAI embeddings, 2 Anthropic messages, 3 Anthropic
-/// count_tokens. `scrub`: bits of what is replaced, 1 e-mail addresses, 2 card numbers.
+/// count_tokens. `scrub`: bits of what is replaced, 1 e-mail addresses, 2 card numbers; 2^24: put it
+/// in a tier.
 /// `key`: of the HMAC over the body that leaves.
 /// `regs`: at least 18 registers, and three for each distinct value that may be found; the layout is
 /// documented at `write_inspection` in `native/core/src/registers.rs`.
@@ -36,7 +39,8 @@ pub fn inspect<'env>(
     let endpoint = Endpoint::from_number(endpoint).ok_or_else(|| invalid("no such endpoint"))?;
     require_room(regs.len(), INSPECT_HEAD)?;
     require_room(digests.len(), 64)?;
-    let inspection = look(body, endpoint, Kinds::from_bits(scrub), key, values_max(regs.len()));
+    let classify = scrub & CLASSIFY != 0;
+    let inspection = look(body, endpoint, Kinds::from_bits(scrub), classify, key, values_max(regs.len()));
     // SAFETY: the body and the key are not looked at any more, so these are the only views even of memory
     // they share.
     write_inspection(&inspection, unsafe { regs.as_mut() });
@@ -47,4 +51,22 @@ pub fn inspect<'env>(
         digests[32..64].copy_from_slice(&inspection.digests[1]);
     }
     inspection.scrubbed.body.map(|edited| BufferSlice::from_data(env, edited)).transpose()
+}
+
+/// Names of the features that requests are put in tiers by, in the order of `classify`.
+#[napi]
+pub fn feature_names() -> Vec<String> {
+    SHAPES.iter().copied().chain(LEXICON.iter().map(|(name, _)| *name)).map(String::from).collect()
+}
+
+/// The features of a body, in eighths, and behind them the scores of the tiers simple, moderate and complex; the
+/// greatest decides. Empty: the body has a fault. Throws on an unknown endpoint.
+#[napi]
+pub fn classify(body: &[u8], endpoint: u32) -> Result<Vec<i64>> {
+    let endpoint = Endpoint::from_number(endpoint).ok_or_else(|| invalid("no such endpoint"))?;
+    let Some((_, features)) = features(body, endpoint) else { return Ok(Vec::new()) };
+    let mut all = Vec::with_capacity(FEATURES + 3);
+    all.extend(features.iter().map(|&feature| i64::from(feature)));
+    all.extend(scores(&features));
+    Ok(all)
 }

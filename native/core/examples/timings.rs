@@ -49,7 +49,7 @@ fn main() {
         for scrub in [0, 3] {
             time(&format!("inspect, scrub {scrub}"), calls, || {
                 let kinds = Kinds::from_bits(scrub);
-                black_box(inspect(black_box(bytes), Endpoint::Chat, kinds, b"key", 4096));
+                black_box(inspect(black_box(bytes), Endpoint::Chat, kinds, false, b"key", 4096));
             });
         }
     }

@@ -38,6 +38,11 @@ pub mod flag {
     pub const MODEL_ESCAPED: u32 = 128;
     pub const SERVER_TOOLS: u32 = 256;
     pub const STREAM_OPTIONS: u32 = 512;
+    pub const AUDIO: u32 = 1 << 26;
+    /// Only where the request was classified.
+    pub const CODE: u32 = 1 << 27;
+    /// Above here, 1 + the tier; 0: the request was not classified.
+    pub const TIER_SHIFT: u32 = 28;
 }
 
 /// What a body says. Offsets are bytes of the original body.

@@ -1,5 +1,6 @@
 //! What the pipeline must know about a request's body, found in one pass over its bytes.
 
+use crate::classify::{Features, Gatherer, is_code, tier};
 use crate::digest::{hmac_sha256, sha256};
 use crate::facts::{Facts, Verdict, flag};
 use crate::field::{Endpoint, Field, count};
@@ -23,10 +24,28 @@ pub struct Inspection {
     pub digests: [[u8; 32]; 2],
 }
 
+/// The features that a body's tier is decided by; `None`: it has a fault.
+pub fn features(body: &[u8], endpoint: Endpoint) -> Option<(Facts, Features)> {
+    let body = std::str::from_utf8(body).ok()?;
+    let mut inspector = Inspector::new(body, endpoint, Scrubber::new(body, Kinds::default(), 0));
+    inspector.gatherer = Some(Gatherer::default());
+    inspector.walk().ok()?;
+    let features = inspector.classify()?;
+    (inspector.refusal == Verdict::Fine).then_some((inspector.facts, features))
+}
+
 /// Inspects `body`: checks it, reads what it says, and replaces personal data of the given kinds, of which
-/// there may be at most `values_max` distinct values. `key` is for the digest of the body that leaves.
-pub fn inspect(body: &[u8], endpoint: Endpoint, kinds: Kinds, key: &[u8], values_max: usize) -> Inspection {
-    match examine(body, endpoint, kinds, values_max) {
+/// there may be at most `values_max` distinct values. `classify`: puts it in a tier too. `key` is for the digest
+/// of the body that leaves.
+pub fn inspect(
+    body: &[u8],
+    endpoint: Endpoint,
+    kinds: Kinds,
+    classify: bool,
+    key: &[u8],
+    values_max: usize,
+) -> Inspection {
+    match examine(body, endpoint, kinds, classify, values_max) {
         Ok((facts, scrubbed)) => {
             let plain = sha256(body);
             // Keyed over the digest: hashing a long body a second time would cost as much as all else together.
@@ -42,6 +61,7 @@ fn examine(
     body: &[u8],
     endpoint: Endpoint,
     kinds: Kinds,
+    classify: bool,
     values_max: usize,
 ) -> Result<(Facts, Scrubbed), Verdict> {
     if u32::try_from(body.len()).is_err() {
@@ -49,6 +69,7 @@ fn examine(
     }
     let body = std::str::from_utf8(body).map_err(|error| Verdict::NotUtf8(error.valid_up_to()))?;
     let mut inspector = Inspector::new(body, endpoint, Scrubber::new(body, kinds, values_max));
+    inspector.gatherer = classify.then(Gatherer::default);
     inspector.walk().map_err(|fault| match fault {
         Fault::Grammar(at) => Verdict::Invalid(at),
         Fault::Depth(at) => Verdict::TooDeep(at),
@@ -59,6 +80,7 @@ fn examine(
     if let Some(at) = inspector.scrubber.excess() {
         return Err(Verdict::TooManyValues(at));
     }
+    inspector.classify();
     let scrubbed = inspector.scrubber.finish().ok_or(Verdict::TooManyValues(0))?;
     Ok((inspector.facts, scrubbed))
 }
@@ -98,6 +120,10 @@ struct Inspector<'b> {
     thinking_disabled: bool,
     /// The top-level field at hand holds prompt text.
     prompt: bool,
+    /// That field's name.
+    root: Key,
+    /// Where the conversation's texts are, if anyone wants to know.
+    gatherer: Option<Gatherer>,
 }
 
 impl<'b> Inspector<'b> {
@@ -115,6 +141,8 @@ impl<'b> Inspector<'b> {
             include_usage_seen: false,
             thinking_disabled: false,
             prompt: false,
+            root: Key::Other,
+            gatherer: None,
         }
     }
 
@@ -127,6 +155,14 @@ impl<'b> Inspector<'b> {
             }
         }
         Ok(())
+    }
+
+    /// Puts the request in a tier, if it was gathered for that.
+    fn classify(&mut self) -> Option<Features> {
+        let features = self.gatherer.as_ref()?.features(self.body, &self.facts);
+        self.facts.flags |= (1 + tier(&features) as u32) << flag::TIER_SHIFT;
+        self.facts.flags |= if is_code(&features) { flag::CODE } else { 0 };
+        Some(features)
     }
 
     fn refuse(&mut self, verdict: Verdict) {
@@ -154,6 +190,7 @@ impl<'b> Inspector<'b> {
 
     fn root_key(&mut self, key: Key) {
         self.facts.fields += 1;
+        self.root = key;
         self.prompt = matches!(key, Key::Messages | Key::System | Key::Input | Key::Prompt | Key::Tools);
         if let Some(field) = Field::of(self.endpoint, key) {
             let bit = 1 << field as u32;
@@ -263,7 +300,8 @@ impl<'b> Inspector<'b> {
                 flag::SERVER_TOOLS
             }
             (Place::Part, Key::Type) if spells(self, &["image_url", "image", "input_image"]) => flag::IMAGE,
-            (Place::Part, Key::Type) if spells(self, &["input_audio", "file", "document"]) => flag::FILE,
+            (Place::Part, Key::Type) if spells(self, &["input_audio"]) => flag::FILE | flag::AUDIO,
+            (Place::Part, Key::Type) if spells(self, &["file", "document"]) => flag::FILE,
             _ => 0,
         };
         self.facts.flags |= set;
@@ -297,6 +335,7 @@ impl<'b> Inspector<'b> {
                     *end = self.walker.end();
                 }
             }
+            Place::Message => self.gatherer.iter_mut().for_each(Gatherer::end_message),
             Place::Thinking if !std::mem::take(&mut self.thinking_disabled) => {
                 self.facts.flags |= flag::REASONING;
             }
@@ -310,6 +349,12 @@ impl<'b> Inspector<'b> {
             self.facts.text_spans += 1;
             self.facts.text_bytes += text.bytes();
             self.facts.text_chars += char_count(raw) - text.saved_chars;
+            self.gatherer.iter_mut().for_each(|gatherer| gatherer.text(self.root, text));
+        } else if place == Place::Message
+            && key == Key::Role
+            && let Some(gatherer) = &mut self.gatherer
+        {
+            gatherer.role(&self.body[text.start..text.end]);
         }
         let model = place == Place::Root && key == Key::Model;
         // Signed or encrypted by the provider: a changed byte would make it worthless.

@@ -9,7 +9,7 @@ use sidegate_core::registers::{ABSENT, INSPECT_HEAD, values_max, write_inspectio
 const ALL: [Endpoint; 4] = [Endpoint::Chat, Endpoint::Embeddings, Endpoint::Messages, Endpoint::CountTokens];
 
 fn look(body: &str, endpoint: Endpoint) -> Inspection {
-    inspect(body.as_bytes(), endpoint, Kinds::from_bits(3), b"key", 100)
+    inspect(body.as_bytes(), endpoint, Kinds::from_bits(3), false, b"key", 100)
 }
 
 fn facts(body: &str, endpoint: Endpoint) -> Facts {
@@ -109,7 +109,7 @@ fn the_first_fault_counts_but_grammar_before_all() {
     assert_eq!(chat(" 1"), Verdict::NotAnObject(1));
     assert_eq!(chat("\"a@b.cc\" x"), Verdict::Invalid(9));
     assert_eq!(
-        inspect(b"{\"a\":\"\xff\"", Endpoint::Chat, Kinds::default(), b"", 0).verdict,
+        inspect(b"{\"a\":\"\xff\"", Endpoint::Chat, Kinds::default(), false, b"", 0).verdict,
         Verdict::NotUtf8(6)
     );
     assert_eq!(
@@ -219,7 +219,8 @@ fn sets_flags() {
     }
     for (expected, types) in [
         (flag::IMAGE, ["image_url", "image", "input_image"]),
-        (flag::FILE, ["input_audio", "file", "document"]),
+        (flag::FILE | flag::AUDIO, ["input_audio", "input_audio", "input_audio"]),
+        (flag::FILE, ["document", "file", "document"]),
         (0, ["text", "imag", "tool_use"]),
     ] {
         for name in types {
@@ -298,7 +299,7 @@ fn personal_data_is_replaced() {
     let expected =
         [(1, 1, "a@b.cc"), (1, 3, r"c\u0040d.ee"), (2, 1, "4111 1111 1111 1111"), (1, 4, "e@f.gg")];
     assert_eq!(values, expected);
-    let none = inspect(body.as_bytes(), Endpoint::Chat, Kinds::default(), b"key", 100);
+    let none = inspect(body.as_bytes(), Endpoint::Chat, Kinds::default(), false, b"key", 100);
     assert_eq!((none.scrubbed.body, none.scrubbed.emails), (None, 0));
 }
 
@@ -339,7 +340,8 @@ fn numbers_in_use_are_passed_over() {
 #[test]
 fn there_is_room_for_so_many_values() {
     let body = r#"{"x":["a@b.cc","a@b.cc","c@d.ee"]}"#;
-    let verdict = |values| inspect(body.as_bytes(), Endpoint::Chat, Kinds::from_bits(3), b"", values).verdict;
+    let verdict =
+        |values| inspect(body.as_bytes(), Endpoint::Chat, Kinds::from_bits(3), false, b"", values).verdict;
     assert_eq!(verdict(2), Verdict::Fine);
     assert_eq!(verdict(1), Verdict::TooManyValues(body.find("c@d").unwrap()));
     assert_eq!((values_max(18), values_max(20), values_max(21), values_max(0)), (0, 0, 1, 0));
@@ -351,7 +353,7 @@ fn placeholders_in_a_body_cost_nothing() {
     let taken: String = (1..30_000).map(|number| format!("[EMAIL_{number}]")).collect();
     let values: Vec<String> = (0..1000).map(|number| format!("x{number}@b.cc")).collect();
     let body = format!(r#"{{"x":"{taken}","y":"{}"}}"#, values.join(" "));
-    let inspection = inspect(body.as_bytes(), Endpoint::Chat, Kinds::from_bits(3), b"", 1000);
+    let inspection = inspect(body.as_bytes(), Endpoint::Chat, Kinds::from_bits(3), false, b"", 1000);
     assert_eq!(inspection.scrubbed.values[999].number, 30_999);
 }
 

@@ -1,0 +1,20 @@
+/** Times what putting a request of 4 KB in a tier adds to `inspect`. */
+import { classifyBit, inspect } from '../../src/native.ts';
+
+export const subject = 'classify, 4 KB';
+
+const sentence = 'Compare both designs, then explain step by step which one you would choose and why. ';
+
+export function tasks(): Record<string, () => unknown> {
+  const body = (text: string): Buffer =>
+    Buffer.from(JSON.stringify({ model: 'm', messages: [{ role: 'user', content: text }] }));
+  const english = body(sentence.repeat(49));
+  const chinese = body('请比较这两种设计，然后逐步解释你会选择哪一种以及原因。'.repeat(52));
+  const key = Buffer.alloc(32);
+  return {
+    'inspect alone': () => inspect(english, 0, 0, key),
+    'with a tier, English': () => inspect(english, 0, classifyBit, key),
+    'inspect alone, Chinese': () => inspect(chinese, 0, 0, key),
+    'with a tier, Chinese': () => inspect(chinese, 0, classifyBit, key),
+  };
+}

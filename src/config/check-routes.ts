@@ -1,0 +1,272 @@
+/** What the schema can't say of routes: that they lead somewhere, and that their targets can do what they are for. */
+import { findConfig } from '../route/compile.ts';
+import { stepsMax, tiers } from '../route/plan.ts';
+import { absent, type Draft, dialectOf, faultyAt, once, type Report } from './check.ts';
+import { servedModels, serves } from './check-catalog.ts';
+import { didYouMean, type Path } from './faults.ts';
+
+type DraftRoute = NonNullable<NonNullable<Draft['routes']>[number]>;
+type DraftTarget = NonNullable<NonNullable<DraftRoute['targets']>[number]>;
+/** A route whose name is sound, and where it stands. */
+type Named = DraftRoute & { readonly model: string; readonly path: Path };
+
+/** Every fault and warning of the routes. */
+export function checkRoutes(draft: Draft, report: Report): void {
+  const sectionFaulty = !absent(draft, 'routes') && draft.routes === undefined;
+  if ((draft.routes?.length ?? 0) === 0 && !sectionFaulty) {
+    const message =
+      'no model is served: add a route, such as `{ model: "gpt-*", targets: [{ provider: openai }] }`';
+    report.fault(['routes'], message, 'key');
+  }
+  const model = once(report, 'a route for this model');
+  const named: Named[] = [];
+  draft.routes?.forEach((route, index) => {
+    const path = ['routes', index];
+    model(route?.model, [...path, 'model']);
+    if (route?.model !== undefined) named.push({ ...route, model: route.model, path });
+  });
+  const before = report.count();
+  checkCycles(named, report);
+  const circular = report.count() > before;
+  draft.routes?.forEach((route, index) => {
+    if (route === undefined) return;
+    const path = ['routes', index];
+    const known = report.count();
+    checkTargets(route, path, draft, named, report);
+    checkStrategy(route, path, report);
+    // What a route comes to is only worth a word when its parts are sound.
+    if (circular || report.count() > known || route.model === undefined) return;
+    checkLeaves({ ...route, model: route.model, path }, draft, named, report);
+  });
+}
+
+function checkTargets(
+  route: DraftRoute,
+  path: Path,
+  draft: Draft,
+  named: readonly Named[],
+  report: Report,
+): void {
+  const seen = once(report, 'this target');
+  route.targets?.forEach((target, position) => {
+    if (target === undefined) return;
+    const at = [...path, 'targets', position];
+    const both = !absent(target, 'provider') && !absent(target, 'route');
+    if (both) report.fault([...at, 'route'], 'stands beside `provider`: a target is one or the other', 'key');
+    if (absent(target, 'provider') && absent(target, 'route')) {
+      report.fault(at, 'needs a `provider`, or the name of another `route`', 'key');
+    }
+    if (target.route !== undefined && !both) checkNested(target, at, named, report);
+    if (target.provider !== undefined)
+      checkProvider(target.provider, target, route, [at, path], draft, report);
+    const { provider = null, model = null, route: nested = null, tier = null } = target;
+    seen(JSON.stringify([provider, model, nested, tier]), at);
+  });
+}
+
+/** @param places of the target and its route */
+function checkProvider(
+  name: string,
+  { model }: DraftTarget,
+  route: DraftRoute,
+  [at, routeAt]: readonly [Path, Path],
+  draft: Draft,
+  report: Report,
+): void {
+  const providers = draft.providers ?? {};
+  if (faultyAt(draft, 'providers')) return;
+  if (!Object.hasOwn(providers, name)) {
+    const guess = didYouMean(name, Object.keys(providers));
+    report.fault([...at, 'provider'], `there is no provider ${report.show(name)}${guess}`);
+    return;
+  }
+  if (model?.endsWith('*') === true && route.model?.endsWith('*') === false) {
+    const message = "may end in * only where the route's model does: it stands for the same text";
+    report.fault([...at, 'model'], message);
+  }
+  // A provider that says what it serves must have what it is asked for.
+  const served = servedModels(providers[name] ?? {});
+  const asked = model ?? route.model;
+  if (served === undefined || asked === undefined || serves(served, asked)) return;
+  const message = `the provider has no model ${report.show(asked)}${didYouMean(asked, served)}`;
+  report.fault(model === undefined ? [...routeAt, 'model'] : [...at, 'model'], message);
+}
+
+function checkNested(target: DraftTarget, at: Path, named: readonly Named[], report: Report): void {
+  for (const key of ['model', 'capabilities'] as const) {
+    if (absent(target, key)) continue;
+    report.fault([...at, key], `has no use beside \`route\`: that route's own targets say it`, 'key');
+  }
+  const name = target.route ?? '';
+  if (findConfig(named, name) !== undefined) return;
+  const guess = didYouMean(
+    name,
+    named.map(({ model }) => model),
+  );
+  report.fault([...at, 'route'], `there is no route for ${report.show(name)}${guess}`);
+}
+
+/** Which settings of a target which strategy reads. */
+const readers = { weight: 'weighted', tier: 'cost', on: 'fallback' } as const;
+
+function checkStrategy(route: DraftRoute, path: Path, report: Report): void {
+  if (faultyAt(route, 'strategy') || route.targets === undefined) return;
+  const strategy = route.strategy ?? 'fallback';
+  const targets = route.targets;
+  targets.forEach((target, position) => {
+    const at = [...path, 'targets', position];
+    for (const [key, reader] of Object.entries(readers)) {
+      if (target === undefined || absent(target, key) || strategy === reader) continue;
+      report.fault(
+        [...at, key],
+        `is read by strategy \`${reader}\` only, and this is \`${strategy}\``,
+        'key',
+      );
+    }
+  });
+  if (!absent(targets[0], 'on') && strategy === 'fallback') {
+    report.fault([...path, 'targets', 0, 'on'], 'has nothing before it to fail: take it out', 'key');
+  }
+  if (!absent(route, 'sticky') && strategy !== 'weighted') {
+    report.fault(
+      [...path, 'sticky'],
+      `is read by strategy \`weighted\` only, and this is \`${strategy}\``,
+      'key',
+    );
+  }
+  if (strategy === 'weighted' && targets.every((target) => target?.weight === 0)) {
+    report.fault([...path, 'targets'], 'the weights sum to 0: nobody would ever be asked');
+  }
+  if (strategy === 'cost') checkTiers(targets, path, report);
+}
+
+function checkTiers(targets: NonNullable<DraftRoute['targets']>, path: Path, report: Report): void {
+  targets.forEach((target, position) => {
+    if (target === undefined || !absent(target, 'tier')) return;
+    report.fault([...path, 'targets', position], `needs a \`tier\`: one of ${tiers.join(', ')}`, 'key');
+  });
+  if (targets.some((target) => target === undefined || target.tier === undefined)) return;
+  for (const tier of tiers) {
+    if (targets.some((target) => target?.tier === tier)) continue;
+    report.fault([...path, 'targets'], `no target is of the tier ${tier}: give it one`);
+  }
+}
+
+/** A target that asks a provider, with the model name it would ask for; null: whatever the app asks for. */
+interface Leaf {
+  readonly provider: string;
+  readonly model: string | null;
+  readonly capabilities: readonly (string | undefined)[] | null;
+  readonly at: Path;
+}
+
+/** What a route comes to, as `compile` would; at most one more than it would take. */
+function leavesOf(
+  route: Named,
+  asked: string | null,
+  named: readonly Named[],
+  open: ReadonlySet<string>,
+): Leaf[] {
+  const leaves: Leaf[] = [];
+  if (open.has(route.model)) return leaves;
+  const within = new Set(open).add(route.model);
+  for (const [position, target] of (route.targets ?? []).entries()) {
+    if (target === undefined || leaves.length > stepsMax) continue;
+    const at = [...route.path, 'targets', position];
+    if (target.route === undefined) {
+      const { provider, model = asked, capabilities = null } = target;
+      if (provider !== undefined) leaves.push({ provider, model, capabilities, at });
+      continue;
+    }
+    const nested = findConfig(named, target.route);
+    const name = target.route.endsWith('*') ? asked : target.route;
+    if (nested !== undefined)
+      leaves.push(...leavesOf(nested, name, named, within).map((leaf) => ({ ...leaf, at })));
+  }
+  return leaves;
+}
+
+function checkLeaves(route: Named, draft: Draft, named: readonly Named[], report: Report): void {
+  const { path } = route;
+  const leaves = leavesOf(route, null, named, new Set());
+  if (leaves.length > stepsMax) {
+    report.fault(
+      [...path, 'targets'],
+      `comes to more than ${stepsMax} targets with the routes in it: take some out`,
+    );
+    return;
+  }
+  checkDialects(leaves, draft, report);
+  checkEmbeddings(route, leaves, report);
+  checkAble(route, leaves, report);
+  const providers = new Set(leaves.map(({ provider }) => provider));
+  if ((route.strategy ?? 'fallback') === 'fallback' && leaves.length > 1 && providers.size === 1) {
+    const only = report.show(leaves[0]?.provider);
+    report.warn(
+      [...path, 'targets'],
+      `never leaves the provider ${only}: when that is down, this is no fallback`,
+    );
+  }
+}
+
+function checkDialects(leaves: readonly Leaf[], draft: Draft, report: Report): void {
+  const speaks = ({ provider }: Leaf) => dialectOf(draft.providers?.[provider] ?? {});
+  const first = leaves.map(speaks).find((dialect) => dialect !== undefined);
+  for (const leaf of leaves) {
+    const dialect = speaks(leaf);
+    if (dialect === undefined || dialect === first) continue;
+    const message = `speaks ${dialect}, the first target ${first}: requests keep to their own dialect`;
+    report.warn([...leaf.at, 'provider'], message);
+  }
+}
+
+const looksEmbedding = (name: string | null): boolean => name !== null && /embed/i.test(name);
+
+/** Vectors of one model mean nothing beside another's. */
+function checkEmbeddings(route: Named, leaves: readonly Leaf[], report: Report): void {
+  const embeds = ({ model, capabilities }: Leaf): boolean =>
+    capabilities?.includes('embeddings') ?? looksEmbedding(model ?? route.model);
+  const first = leaves.find(embeds);
+  if (first === undefined) return;
+  for (const leaf of leaves) {
+    if (!embeds(leaf) || leaf.model === first.model) continue;
+    const other = report.show(first.model ?? route.model);
+    const message = `is another embedding model than ${other}: their vectors can't be compared, so neither can stand in`;
+    report.fault(leaf.at, message);
+  }
+}
+
+/** What all requests need, and no target is able to do. */
+function checkAble(route: Named, leaves: readonly Leaf[], report: Report): void {
+  if (leaves.length === 0) return;
+  for (const need of route.needs ?? []) {
+    if (need === undefined) continue;
+    if (leaves.some(({ capabilities }) => capabilities === null || capabilities.includes(need))) continue;
+    const message = `none of the targets can serve ${report.show(route.model)}: no \`capabilities\` name ${need}`;
+    report.fault([...route.path, 'targets'], message);
+  }
+}
+
+/** A fault at each target by which a route comes back to itself. */
+function checkCycles(named: readonly Named[], report: Report): void {
+  const done = new Set<Named>();
+  const open: Named[] = [];
+  const visit = (route: Named): void => {
+    if (done.has(route)) return;
+    open.push(route);
+    for (const [position, target] of (route.targets ?? []).entries()) {
+      const next = target?.route === undefined ? undefined : findConfig(named, target.route);
+      if (next === undefined) continue;
+      const from = open.indexOf(next);
+      if (from < 0) {
+        visit(next);
+        continue;
+      }
+      const way = [...open.slice(from), next].map(({ model }) => report.show(model)).join(' → ');
+      report.fault([...route.path, 'targets', position, 'route'], `leads in a circle: ${way}`);
+    }
+    open.pop();
+    done.add(route);
+  };
+  for (const route of named) visit(route);
+}

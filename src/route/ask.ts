@@ -1,0 +1,114 @@
+/** What the strategies know of the request that is being routed. */
+import { type Capability, capabilities } from '../catalog/facts.ts';
+import { Refusal } from '../errors.ts';
+import type { Exchange, ModelRequest } from '../exchange.ts';
+import { bodyFlags } from '../native.ts';
+import { type Tier, tiers } from './plan.ts';
+
+/** One request's questions. Reused from request to request, since routing never waits. */
+export interface Ask {
+  nowMs: number;
+  stream: boolean;
+  /** Bits of `capabilities`, by their places. */
+  needs: number;
+  /** Place in `tiers`. */
+  tier: number;
+  /** The prompt's tokens, estimated. */
+  promptTokens: number;
+  /** Tokens that the reply may take: the request's own limit; 0: it has none. */
+  replyMaxTokens: number;
+  /** Hashes, for those whom `weighted` keeps together; -1: no user is known. */
+  tenant: number;
+  user: number;
+  /** 0 ≤ x < 1. */
+  random: () => number;
+  /** Folds what was chosen, where answers may differ by it. */
+  variant: number;
+  /** A strategy went by the tier. */
+  tierUsed: boolean;
+}
+
+/** A fresh set of questions. */
+export const createAsk = (random: () => number): Ask => ({
+  nowMs: 0,
+  stream: false,
+  needs: 0,
+  tier: 0,
+  promptTokens: 0,
+  replyMaxTokens: 0,
+  tenant: 0,
+  user: -1,
+  random,
+  variant: 0,
+  tierUsed: false,
+});
+
+/** The bit of a capability. */
+export const capabilityBit = (capability: Capability): number => 1 << capabilities.indexOf(capability);
+
+/** All bits of a set; null, unknown, is taken for able. */
+export const capabilityBits = (known: ReadonlySet<Capability> | null): number =>
+  known === null ? -1 : [...known].reduce((bits, each) => bits | capabilityBit(each), 0);
+
+/** Names of the capabilities in a mask. */
+export const capabilityNames = (bits: number): Capability[] =>
+  capabilities.filter((each) => (bits & capabilityBit(each)) !== 0);
+
+/** What of a body asks for which capability. */
+const found: readonly (readonly [number, number])[] = [
+  [bodyFlags.images, capabilityBit('vision')],
+  [bodyFlags.tools, capabilityBit('tools')],
+  [bodyFlags.schema, capabilityBit('schema')],
+  [bodyFlags.reasoning, capabilityBit('reasoning')],
+  [bodyFlags.audio, capabilityBit('audio')],
+  [bodyFlags.code, capabilityBit('code')],
+];
+
+/** Capabilities that a body needs, and those that the app names in `x-sidegate-capabilities`. */
+export function neededOf({ headers, endpoint }: Exchange, { flags }: ModelRequest): number | Refusal {
+  let needs = endpoint.name === 'embeddings' ? capabilityBit('embeddings') : 0;
+  for (const [flag, bit] of found) if ((flags & flag) !== 0) needs |= bit;
+  const named = headers['x-sidegate-capabilities'];
+  if (named === undefined) return needs;
+  for (const name of String(named).split(',')) {
+    const known = capabilities.find((each) => each === name.trim());
+    if (known === undefined) {
+      return new Refusal(
+        'invalid_header',
+        `The header x-sidegate-capabilities may hold ${capabilities.join(', ')}, separated by commas.`,
+        { param: 'x-sidegate-capabilities' },
+      );
+    }
+    needs |= capabilityBit(known);
+  }
+  return needs;
+}
+
+/** The tier that the app names in `x-sidegate-tier`, else the one its body was put in. */
+export function tierOf({ headers }: Exchange, request: ModelRequest): number | Refusal {
+  const named = headers['x-sidegate-tier'];
+  if (named === undefined) return request.tier === null ? 0 : tiers.indexOf(request.tier);
+  const tier = tiers.indexOf(named as Tier);
+  if (tier >= 0) return tier;
+  return new Refusal('invalid_header', `The header x-sidegate-tier must be one of ${tiers.join(', ')}.`, {
+    param: 'x-sidegate-tier',
+  });
+}
+
+/** FNV-1a over UTF-16 units, mixed at the end, 32 bits. */
+export function stickyHash(...texts: readonly string[]): number {
+  let hash = 0x811c9dc5;
+  for (const text of texts) {
+    for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+    hash = Math.imul(hash ^ 0xff00, 0x01000193);
+  }
+  return mix(hash);
+}
+
+/** MurmurHash3's finalizer: each bit of the input moves half of the output's. */
+export function mix(hash: number): number {
+  let h = hash;
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return (h ^ (h >>> 16)) >>> 0;
+}

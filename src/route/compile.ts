@@ -1,0 +1,157 @@
+/** Turns the configuration's routes into trees of targets: names resolved, routes nested in place, all bounded. */
+import type { Provider } from '../attempt/connection.ts';
+import type { Catalog } from '../catalog/catalog.ts';
+import { unknownFacts } from '../catalog/facts.ts';
+import type { RouteConfig, RouteTargetConfig } from '../config/schema.ts';
+import { capabilityBits, stickyHash } from './ask.ts';
+import { stepsMax, type Target, type TargetHealth, tiers } from './plan.ts';
+import { strategies } from './strategies.ts';
+import { type Branch, type Edge, type Leaf, type Node, placeOf } from './tree.ts';
+
+/** What a route's targets are made with. */
+export interface TargetDeps {
+  readonly providers: ReadonlyMap<string, Provider>;
+  /** The state kept for a label. */
+  readonly healthOf: (label: string) => TargetHealth;
+  /** What is known of the targets' models. */
+  readonly catalog: Catalog;
+}
+
+/** Makes the targets of one route; each is made once, however often its tree is built. */
+export type MakeTarget = (as: RouteTargetConfig, name: Name) => Target | null;
+
+/** A model name on its way through routes. */
+interface Name {
+  /** What the app asks for, or a pattern where nobody has asked yet; where a route is nested, that one's name. */
+  readonly asked: string;
+  /** `asked` is the app's own word, which goes to a provider as it came. */
+  readonly own: boolean;
+  /** Name or pattern of the route. */
+  readonly pattern: string;
+}
+
+/** Finds the route that serves a model name: the exact name, else the longest pattern. */
+export function findConfig<T extends { readonly model: string }>(
+  routes: readonly T[],
+  name: string,
+): T | undefined {
+  let best: T | undefined;
+  for (const route of routes) {
+    if (route.model === name) return route;
+    if (!route.model.endsWith('*') || !name.startsWith(route.model.slice(0, -1))) continue;
+    if (best === undefined || route.model.length > best.model.length) best = route;
+  }
+  return best;
+}
+
+/** Makes targets, and keeps them. */
+export function targetMaker({ providers, healthOf, catalog }: TargetDeps): MakeTarget {
+  const made = new Map<string, Target>();
+  return (as, { asked, own, pattern }) => {
+    const provider = providers.get(as.provider ?? '');
+    if (provider === undefined) return null;
+    const model = as.model === undefined ? (own ? null : asked) : filled(as.model, asked, pattern);
+    const label = `${provider.name}/${as.model ?? (own ? pattern : asked)}`;
+    const key = JSON.stringify([label, model, as.capabilities]);
+    const before = made.get(key);
+    if (before !== undefined) return before;
+    const name = model ?? asked;
+    const known = name.endsWith('*') ? unknownFacts : catalog.facts(provider.name, name);
+    const { capabilities } = as;
+    const facts = capabilities === undefined ? known : { ...known, capabilities: new Set(capabilities) };
+    const target = { provider, model, label, health: healthOf(label), facts };
+    made.set(key, target);
+    return target;
+  };
+}
+
+/** A target's model name, its * filled in with what the route's stands for. */
+function filled(model: string, asked: string, pattern: string): string {
+  const prefix = pattern.slice(0, -1);
+  if (!model.endsWith('*') || !pattern.endsWith('*') || !asked.startsWith(prefix)) return model;
+  return model.slice(0, -1) + asked.slice(prefix.length);
+}
+
+/**
+ * Builds the tree of a route for a model name, with the targets that `serves` lets through; null: none.
+ * @param asked what the app asks for; a pattern where that isn't known yet
+ */
+export function compile(
+  route: RouteConfig,
+  asked: string,
+  routes: readonly RouteConfig[],
+  serves: (target: Target) => boolean,
+  make: MakeTarget,
+): Branch | null {
+  const open = new Set<RouteConfig>();
+  const slots = new Map<string, number>();
+  let leaves = 0;
+  let groups = 0;
+  /** Of all routes on the way to a target. */
+  let needs = 0;
+
+  const branch = (config: RouteConfig, name: Name, edge: Edge, as: RouteTargetConfig): Branch | null => {
+    // `check` refuses cycles; nothing here depends on its having been asked.
+    if (open.has(config)) return null;
+    open.add(config);
+    const outer = needs;
+    needs |= capabilityBits(new Set(config.needs));
+    const strategy = strategies[config.strategy];
+    const children: Node[] = [];
+    for (const target of config.targets) {
+      const own = children.length === 0 || !strategy.fixed ? edge : edgeOf(target, ++groups);
+      const child = node(target, name, own);
+      if (child !== null) children.push(child);
+    }
+    open.delete(config);
+    needs = outer;
+    if (children.length === 0) return null;
+    return {
+      kind: 'branch',
+      ...placeOf(as, stickyHash(config.model), tiers),
+      strategy,
+      sticky: config.sticky,
+      overflowDepth: config.overflow?.queueDepth ?? null,
+      children,
+      order: new Uint8Array(children.length),
+      keys: new Float64Array(children.length),
+    };
+  };
+
+  const node = (as: RouteTargetConfig, name: Name, edge: Edge): Node | null => {
+    if (leaves >= stepsMax) return null;
+    if (as.route === undefined) return leaf(as, name, edge);
+    const nested = findConfig(routes, as.route);
+    if (nested === undefined) return null;
+    const same = as.route.endsWith('*');
+    const next = same ? name : { asked: as.route, own: false };
+    return branch(nested, { ...next, pattern: nested.model }, edge, as);
+  };
+
+  const leaf = (as: RouteTargetConfig, name: Name, edge: Edge): Leaf | null => {
+    const target = make(as, name);
+    if (target === null || !serves(target)) return null;
+    const able = capabilityBits(target.facts.capabilities);
+    if ((needs & ~able) !== 0) return null;
+    leaves += 1;
+    const key = JSON.stringify([target.provider.name, target.model]);
+    const slot = slots.get(key) ?? slots.size;
+    slots.set(key, slot);
+    return {
+      kind: 'leaf',
+      ...placeOf(as, stickyHash(target.label), tiers),
+      target,
+      able,
+      entry: { target, ...edge },
+      other: { target, group: edge.group, on: null },
+      slot,
+    };
+  };
+
+  return branch(route, { asked, own: true, pattern: route.model }, { group: 0, on: null }, {});
+}
+
+const edgeOf = ({ on }: RouteTargetConfig, group: number): Edge => ({
+  group,
+  on: on === undefined ? null : new Set(on),
+});

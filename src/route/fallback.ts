@@ -1,0 +1,11 @@
+/** Strategy `fallback`: in the order of the configuration, each on the failures its edge names. */
+import type { Strategy } from './tree.ts';
+
+export const fallback: Strategy = {
+  fixed: true,
+  selects: false,
+  arrange({ order, children }) {
+    for (let i = 0; i < children.length; i++) order[i] = i;
+    return children.length;
+  },
+};

@@ -1,0 +1,105 @@
+/**
+ * How fast a target answers now: a Peak EWMA (a rise counts at once, a fall only in time), of the time to first token
+ * for streams and of the time per output token else. What still waits counts too, so that a target that has become
+ * slow is left before its first slow answer is in.
+ */
+
+/** A reading loses its weight by 1/e in this time. */
+const decayMs = 10_000;
+/** Shorter replies are mostly overhead, and would look slow by the token. */
+const tokensMin = 16;
+/** Failures in a row that put a target out, and for how long: doubled each time, up to the most. */
+const failuresMax = 3;
+const ejectionMs = 5_000;
+const ejectionMaxMs = 60_000;
+
+/** State for one kind of call. */
+interface Reading {
+  /** 0: nothing seen yet. */
+  cost: number;
+  seenMs: number;
+  waiting: number;
+  /** Sum of when those began. */
+  begunMs: number;
+}
+
+const unread = (): Reading => ({ cost: 0, seenMs: 0, waiting: 0, begunMs: 0 });
+
+/** One target's speed. All times are monotonic ms. Each `begin` is followed by one of the other three. */
+export class PeakEwma {
+  readonly #streams = unread();
+  readonly #wholes = unread();
+  /** Output tokens of a whole reply, on average; 0: none are counted. */
+  #tokens = 0;
+  #failures = 0;
+  #ejections = 0;
+  #ejectedUntilMs = 0;
+
+  /** A call goes out. */
+  begin(stream: boolean, nowMs: number): void {
+    const reading = stream ? this.#streams : this.#wholes;
+    reading.waiting += 1;
+    reading.begunMs += nowMs;
+  }
+
+  /** The first token of a stream, or a whole reply, has come. @param outputTokens 0: unknown, or a stream */
+  observe(stream: boolean, begunMs: number, nowMs: number, outputTokens: number): void {
+    const reading = this.#end(stream, begunMs);
+    if (outputTokens > 0) {
+      this.#tokens += (this.#tokens === 0 ? 1 : 0.1) * (outputTokens - this.#tokens);
+    }
+    const tokens = outputTokens > 0 ? Math.max(tokensMin, outputTokens) : 1;
+    take(reading, (nowMs - begunMs) / tokens, nowMs);
+    this.#failures = 0;
+    this.#ejections = 0;
+  }
+
+  /** The call failed; what it took is a lower bound of what an answer would have taken. */
+  fail(stream: boolean, begunMs: number, nowMs: number): void {
+    const reading = this.#end(stream, begunMs);
+    const least = (nowMs - begunMs) / this.#divisor(stream);
+    if (least > reading.cost) take(reading, least, nowMs);
+    this.#failures += 1;
+    if (this.#failures < failuresMax) return;
+    this.#ejectedUntilMs = nowMs + Math.min(ejectionMaxMs, ejectionMs * 2 ** this.#ejections);
+    this.#ejections = Math.min(this.#ejections + 1, 10);
+    this.#failures = 0;
+  }
+
+  /** The call ended in a way that says nothing of speed: a refusal, or the client left. */
+  abandon(stream: boolean, begunMs: number): void {
+    this.#end(stream, begunMs);
+  }
+
+  /** Put out for failing several times in a row. */
+  ejected(nowMs: number): boolean {
+    return this.#ejectedUntilMs > nowMs;
+  }
+
+  /** What an answer costs in ms (or ms a token), 0 while nothing is known: such a target is tried first. */
+  cost(stream: boolean, nowMs: number): number {
+    const { cost, seenMs, waiting, begunMs } = stream ? this.#streams : this.#wholes;
+    // Idle targets are forgiven in time, and tried by one request, whose answer decides for the others.
+    if (waiting === 0) return cost === 0 ? 0 : cost * Math.exp((seenMs - nowMs) / decayMs);
+    // Of calls that take L, those at work are L/2 old on average; a few of them say less than many.
+    const latency = ((2 * waiting) / (waiting + 1)) * (nowMs - begunMs / waiting);
+    return Math.max(cost, latency / this.#divisor(stream));
+  }
+
+  #divisor(stream: boolean): number {
+    return stream || this.#tokens === 0 ? 1 : Math.max(tokensMin, this.#tokens);
+  }
+
+  #end(stream: boolean, begunMs: number): Reading {
+    const reading = stream ? this.#streams : this.#wholes;
+    reading.waiting -= 1;
+    reading.begunMs = reading.waiting === 0 ? 0 : reading.begunMs - begunMs;
+    return reading;
+  }
+}
+
+function take(reading: Reading, value: number, nowMs: number): void {
+  const kept = value >= reading.cost ? 0 : Math.exp((reading.seenMs - nowMs) / decayMs);
+  reading.cost = value + kept * (reading.cost - value);
+  reading.seenMs = nowMs;
+}
