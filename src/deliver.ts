@@ -1,5 +1,5 @@
 /** The way out: counts, restores and keeps a reply, and closes the request when its last byte is known. */
-import type { AttemptReply } from './attempt/attempt.ts';
+import type { AttemptReply } from './attempt/answer.ts';
 import type { AnswerStream } from './attempt/follow.ts';
 import type { Reply, StoredReply, StreamReply } from './exchange.ts';
 import type { ReplyFacts } from './native.ts';

@@ -1,5 +1,6 @@
 /** The pipeline: one request through the stages, in the order of the README's diagram. */
-import { type AttemptDeps, attempt } from './attempt/attempt.ts';
+import type { AttemptDeps } from './attempt/answer.ts';
+import { attempt } from './attempt/attempt.ts';
 import { authenticate, credentialDigest, denyModel, type Keyring } from './authenticate/authenticate.ts';
 import { type Cache, cacheControl } from './cache/cache.ts';
 import type { Config } from './config/schema.ts';
@@ -85,7 +86,7 @@ async function through(exchange: Exchange, stages: Stages, passage: Passage): Pr
   passage.cacheKey = control.write ? key : null;
   passage.cacheUse = key !== null && control.read ? 'miss' : 'bypass';
 
-  const answer = await attempt(found.steps, exchange, request, deadlineMs, stages.attempt);
+  const answer = await attempt(found, exchange, request, deadlineMs, stages.attempt);
   passage.trail = answer.trail;
   if (answer.kind === 'failed') return passage.refuse(answer.refusal);
   return deliverAnswer(answer, vault, passage);

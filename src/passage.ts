@@ -3,11 +3,13 @@ import type { Trail } from './attempt/trail.ts';
 import type { CacheKey } from './cache/cache.ts';
 import type { Refusal } from './errors.ts';
 import {
+  addUsage,
   type Exchange,
   type Identity,
   type ModelRequest,
   noUsage,
   type StoredReply,
+  type Usage,
   type WholeReply,
 } from './exchange.ts';
 import type { Stages } from './gateway.ts';
@@ -63,12 +65,13 @@ export class Passage {
     const { stages, trail } = this;
     const nowMs = stages.clock();
     const keep = closing.keep ?? null;
-    this.permit?.settle(closing.usage ?? noUsage);
+    const usage = withSpent(closing.usage, trail);
+    this.permit?.settle(usage ?? noUsage);
     this.claim?.finish(keep);
     if (keep !== null && closing.cacheable === true && this.cacheKey !== null)
       stages.cache.put(this.cacheKey, keep, nowMs);
     const tried = trail === null ? {} : { attempts: trail.calls, tried: trail.text };
-    const outcome = { cache: this.cacheUse, ...tried, ...closing };
+    const outcome = { cache: this.cacheUse, ...tried, ...closing, ...(usage === undefined ? {} : { usage }) };
     stages.observe(createRecord(this.exchange, this.identity, this.request, outcome, nowMs));
   }
 
@@ -76,4 +79,11 @@ export class Passage {
   bug(cause: unknown): void {
     this.stages.onBug(this.exchange.id, cause);
   }
+}
+
+/** A reply's usage, and that of calls made for it whose answers nobody got. */
+function withSpent(usage: Usage | undefined, trail: Trail | null): Usage | undefined {
+  const spent = trail?.spent ?? null;
+  if (spent === null) return usage;
+  return addUsage(usage ?? noUsage, spent);
 }

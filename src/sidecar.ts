@@ -1,8 +1,10 @@
 /** Puts the stages together, opens the ports, and takes over new configurations while requests run. */
 import { randomBytes } from 'node:crypto';
 import { openAdmin } from './admin/admin.ts';
-import type { AttemptDeps } from './attempt/attempt.ts';
+import type { AttemptDeps } from './attempt/answer.ts';
 import { createProvider, type Provider } from './attempt/connection.ts';
+import { createHealthBook } from './attempt/health.ts';
+import { createHedges } from './attempt/hedge.ts';
 import { createKeyring } from './authenticate/authenticate.ts';
 import { createCache } from './cache/cache.ts';
 import type { Config } from './config/schema.ts';
@@ -12,13 +14,12 @@ import { createEstimator } from './limit/estimate.ts';
 import { createLimiter } from './limit/limit.ts';
 import { type Listener, listen } from './listen.ts';
 import { listModels } from './models.ts';
-import { breaker } from './native.ts';
+import { budget } from './native.ts';
 import { logRecord } from './observe/line.ts';
 import type { Log } from './observe/log.ts';
 import { createMetrics } from './observe/metrics.ts';
 import { createRecord } from './observe/record.ts';
 import { createReplay } from './replay/replay.ts';
-import type { TargetHealth } from './route/plan.ts';
 import { createRouteTable, modelNames } from './route/route.ts';
 import { createScrubPolicy } from './scrub/inspect.ts';
 
@@ -53,7 +54,9 @@ const lastWordsMs = 1000;
 /** Starts a sidecar. Rejects when a port can't be opened. */
 export async function startSidecar(first: Config, log: Log, world: World = realWorld): Promise<Sidecar> {
   const { clock } = world;
-  const health = new Map<string, TargetHealth>();
+  const health = createHealthBook(clock);
+  const { ratio, minPerSecond } = first.attempt.retryBudget;
+  const budgetId = budget.open(ratio, minPerSecond);
   const estimator = createEstimator();
   const limiter = createLimiter(first.limits, estimator, clock);
   const cache = createCache(first.cache);
@@ -67,33 +70,36 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
     inFlight: () => listener?.inFlight ?? 0,
     cacheEntries: () => cache.size,
     cacheBytes: () => cache.bytes,
-    breakers: () =>
-      [...health].map(([label, { breakerId }]) => [label, breaker.state(breakerId, clock())] as const),
+    breakers: health.states,
   });
 
   const attemptDeps = (config: Config): AttemptDeps => ({
     ...world,
     policy: config.attempt,
+    health,
+    budgetId,
+    hedges: createHedges(config),
+    estimate: (request) => estimator.tokens(request.model, request.textBytes),
     onCall: (target, outcome) => metrics.call(target.label, outcome),
-    onCredential: (target, status) =>
+    onCredential: (target, status, index) =>
       log.error(
-        { provider: target.provider.name, status },
+        { provider: target.provider.name, status, apiKey: index },
         'the provider refused its apiKey; it rests for a minute',
       ),
+    onRest: () => {},
+    onBreaker(subject, name, open) {
+      if (open) log.warn({ [subject]: name }, 'its circuit breaker opened');
+      else log.info({ [subject]: name }, 'its circuit breaker closed');
+    },
+    onBudgetSpent: metrics.budgetSpent,
+    onHedge: metrics.hedge,
   });
 
   const build = async (config: Config): Promise<Stages> => {
     const providers = await upstreams.update(config);
-    const { failures, cooldownMs } = config.attempt.breaker;
-    const healthOf = (label: string): TargetHealth => {
-      const known = health.get(label);
-      if (known !== undefined) breaker.set(known.breakerId, failures, cooldownMs);
-      const kept = known ?? { breakerId: breaker.open(failures, cooldownMs), restsUntilMs: 0 };
-      health.set(label, kept);
-      return kept;
-    };
-    const routes = createRouteTable(config.routes, providers, healthOf);
-    forgetHealth(health, config);
+    health.begin(config);
+    const routes = createRouteTable(config.routes, providers, health.target);
+    health.settle(config);
     const { digestKey } = config.observe;
     return {
       config,
@@ -151,6 +157,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
     async reload(config) {
       const next = await build(config);
       const fixed = restartNeeded(stages.config, config);
+      budget.set(budgetId, config.attempt.retryBudget.ratio, config.attempt.retryBudget.minPerSecond);
       limiter.update(config.limits, clock());
       cache.update(config.cache);
       replay.update(config.replay);
@@ -188,21 +195,6 @@ function restartNeeded(before: Config, after: Config): string[] {
     if (before.admin[key] !== after.admin[key]) fixed.push(`admin.${key}`);
   }
   return fixed;
-}
-
-/** Lets go of the breakers of targets that are no more. */
-function forgetHealth(health: Map<string, TargetHealth>, config: Config): void {
-  const kept = new Set(
-    config.routes.flatMap(({ model: pattern, targets }) =>
-      targets.map(({ provider, model }) => `${provider}/${model ?? pattern}`),
-    ),
-  );
-  for (const [label, { breakerId }] of health) {
-    if (kept.has(label)) continue;
-    health.delete(label);
-    // A request at work may still report to it.
-    setTimeout(() => breaker.close(breakerId), config.attempt.totalTimeoutMs).unref();
-  }
 }
 
 interface Upstreams {

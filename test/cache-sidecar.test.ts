@@ -1,6 +1,7 @@
 /** The cache through a running sidecar: what is a hit, what is never kept, and what an entry holds. */
 import { afterEach, describe, expect, test } from 'vitest';
 import { createProvider } from '../src/attempt/connection.ts';
+import { createHealthBook } from '../src/attempt/health.ts';
 import { createKeyring } from '../src/authenticate/authenticate.ts';
 import { type Cache, createCache } from '../src/cache/cache.ts';
 import { type Config, configSchema } from '../src/config/schema.ts';
@@ -8,7 +9,7 @@ import type { Exchange, Reply } from '../src/exchange.ts';
 import { handle, type Stages } from '../src/gateway.ts';
 import { createEstimator } from '../src/limit/estimate.ts';
 import { createLimiter } from '../src/limit/limit.ts';
-import { breaker } from '../src/native.ts';
+import { budget } from '../src/native.ts';
 import { createReplay } from '../src/replay/replay.ts';
 import { createRouteTable } from '../src/route/route.ts';
 import { createScrubPolicy } from '../src/scrub/inspect.ts';
@@ -234,6 +235,8 @@ function stagesFor({ upstream }: Gate, cache: Cache): Stages {
       ),
     ]),
   );
+  const health = createHealthBook(clock);
+  health.begin(config);
   const targets = [...providers.keys()].map((provider) => ({ provider }));
   return {
     config,
@@ -244,17 +247,22 @@ function stagesFor({ upstream }: Gate, cache: Cache): Stages {
     limiter: createLimiter([], estimator, clock),
     estimator,
     cache,
-    routes: createRouteTable([{ model: testModel, targets }], providers, () => ({
-      breakerId: breaker.open(5, 1000),
-      restsUntilMs: 0,
-    })),
+    routes: createRouteTable([{ model: testModel, targets }], providers, health.target),
     attempt: {
       policy: config.attempt,
       clock,
       wallClock: Date.now,
       random: Math.random,
+      health,
+      budgetId: budget.open(0.2, 3),
+      hedges: null,
+      estimate: () => 0,
       onCall: () => {},
       onCredential: () => {},
+      onRest: () => {},
+      onBreaker: () => {},
+      onBudgetSpent: () => {},
+      onHedge: () => {},
     },
     clock,
     observe: () => {},

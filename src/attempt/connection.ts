@@ -1,10 +1,11 @@
-/** A provider as the process knows it: its connections, credential and where it lives. */
+/** A provider as the process knows it: its connections, credentials and where it lives. */
 // The whole package also loads fetch, WebSocket and caches: 14 MB of memory and 50 ms of every start for nothing.
 import Pool from 'undici/lib/dispatcher/pool.js';
 import type { Config, ProviderConfig } from '../config/schema.ts';
 import { dialects } from '../providers/index.ts';
 import { presets } from '../providers/presets.ts';
 import type { Dialect } from '../providers/provider.ts';
+import { type Credential, createCredential } from './credentials.ts';
 
 export interface Provider {
   readonly name: string;
@@ -12,15 +13,15 @@ export interface Provider {
   readonly baseUrl: string;
   /** Path part of the base URL, without a trailing slash. */
   readonly basePath: string;
-  /** Sent with every request, flat: the gateway's credential and the configuration's headers. */
-  readonly headers: readonly string[];
+  /** The gateway's own, of which calls take turns; one without a secret where there is none. */
+  readonly credentials: readonly Credential[];
+  /** Whose turn it is, as an index that is taken modulo their number. */
+  turn: number;
   /** The client's own credential is passed on instead. */
   readonly clientCredential: boolean;
   /** Answers are invented. */
   readonly simulated: boolean;
   readonly pool: InstanceType<typeof Pool>;
-  /** Monotonic ms until which its credential rests after a 401 or 403; 0: it doesn't. */
-  credentialRestsUntilMs: number;
 }
 
 /** @param simulatorUrl base URL of the embedded simulator for providers of its presets */
@@ -38,14 +39,18 @@ export function createProvider(
   const dialect = dialects[dialectName];
   const { origin, pathname } = new URL(baseUrl);
   const headers = ['content-type', 'application/json', 'accept-encoding', 'identity'];
-  if (config.apiKey !== undefined) headers.push(...dialect.credential(config.apiKey));
   for (const [key, value] of Object.entries(config.headers)) headers.push(key.toLowerCase(), value);
+  const keys = [config.apiKey, ...(config.apiKeys ?? [])].filter((key) => key !== undefined);
   return {
     name,
     dialect,
     baseUrl,
     basePath: pathname.replace(/\/+$/, ''),
-    headers,
+    credentials:
+      keys.length === 0
+        ? [createCredential('', headers)]
+        : keys.map((key) => createCredential(key, [...headers, ...dialect.credential(key)])),
+    turn: 0,
     clientCredential: config.credential === 'client',
     simulated: preset?.baseUrl === null,
     pool: new Pool(origin, {
@@ -57,6 +62,5 @@ export function createProvider(
       bodyTimeout: 0,
       keepAliveTimeout: 30_000,
     }),
-    credentialRestsUntilMs: 0,
   };
 }

@@ -1,5 +1,6 @@
 /** What was tried for one request, and the one clear error that is made of it when nothing answered. */
 import { Refusal } from '../errors.ts';
+import { addUsage, noUsage, type Usage } from '../exchange.ts';
 
 export interface Trail {
   /** A call to a target and what came of it. */
@@ -13,6 +14,10 @@ export interface Trail {
   /** `target: outcome` each, in order; bounded by chain and retries. */
   readonly text: string;
   lastWas(...outcomes: readonly string[]): boolean;
+  /** Adds what a call used whose answer nobody gets. */
+  spend(usage: Omit<Usage, 'known'>): void;
+  /** All of that; null: nothing. To be paid for besides the answer. */
+  readonly spent: Usage | null;
   /** The error for a request that nobody answered. */
   refusal(): Refusal;
 }
@@ -27,11 +32,12 @@ const timeoutKeys: Readonly<Record<string, string>> = {
   deadline: 'attempt.totalTimeoutMs or x-sidegate-timeout',
 };
 
-const spent = ['x-should-retry', 'false'];
+const noRetry = ['x-should-retry', 'false'];
 
 export function createTrail(): Trail {
   const steps: { label: string; outcome: string; called: boolean }[] = [];
   let waitMs = Number.POSITIVE_INFINITY;
+  let spent: Usage | null = null;
 
   const text = (): string => steps.map(({ label, outcome }) => `${label}: ${outcome}`).join(', ');
 
@@ -53,6 +59,12 @@ export function createTrail(): Trail {
       return text();
     },
     lastWas: (...outcomes) => outcomes.includes(steps.at(-1)?.outcome ?? ''),
+    spend(usage) {
+      spent = addUsage(spent ?? noUsage, { ...usage, known: true });
+    },
+    get spent() {
+      return spent;
+    },
     refusal() {
       const all = (outcomes: readonly string[]): boolean =>
         steps.every(({ outcome }) => outcomes.includes(outcome));
@@ -61,22 +73,22 @@ export function createTrail(): Trail {
         return new Refusal(
           'upstream_credential',
           `The provider refused the gateway's own credential. ${tried}`,
-          { headers: spent },
+          { headers: noRetry },
         );
       }
       if (all(timeouts)) {
         const key = timeoutKeys[steps.at(-1)?.outcome ?? ''] ?? 'attempt.idleTimeoutMs';
-        return new Refusal('upstream_timeout', `No answer in time (${key}). ${tried}`, { headers: spent });
+        return new Refusal('upstream_timeout', `No answer in time (${key}). ${tried}`, { headers: noRetry });
       }
       if (steps.some(({ outcome }) => badAnswers.includes(outcome))) {
         return new Refusal('upstream_failed', `The provider's answer could not be used. ${tried}`, {
-          headers: spent,
+          headers: noRetry,
         });
       }
       const retryAfterMs = Number.isFinite(waitMs) ? waitMs : 1000;
       return new Refusal('targets_down', `No target could answer. ${tried}`, {
         retryAfterMs,
-        headers: spent,
+        headers: noRetry,
       });
     },
   };

@@ -2,6 +2,7 @@
 import type { z } from 'zod';
 import { presets } from '../providers/presets.ts';
 import type { DialectName } from '../providers/provider.ts';
+import { checkKeysOf, checkResilience } from './check-resilience.ts';
 import { didYouMean, type Finding, type Path, pathText } from './faults.ts';
 import type { Show } from './issues.ts';
 import { configSchema } from './schema.ts';
@@ -9,7 +10,6 @@ import {
   allowedHostFault,
   baseUrlFault,
   headerFault,
-  isHeaderSafe,
   isLoopback,
   isPlainRemote,
   listenHostFault,
@@ -30,12 +30,12 @@ type Sound<T> = T extends readonly (infer Item)[]
  * a check asks `absent` before it complains that something is missing.
  */
 export type Draft = Sound<z.input<typeof configSchema>>;
-type DraftProvider = NonNullable<NonNullable<Draft['providers']>[string]>;
+export type DraftProvider = NonNullable<NonNullable<Draft['providers']>[string]>;
 
-const absent = (holder: object | undefined, key: string): boolean =>
+export const absent = (holder: object | undefined, key: string): boolean =>
   holder === undefined || !Object.hasOwn(holder, key);
 
-interface Report {
+export interface Report {
   fault(path: Path, message: string, at?: 'value' | 'key'): void;
   warn(path: Path, message: string): void;
   readonly show: Show;
@@ -55,14 +55,7 @@ export function checkDraft(draft: Draft, show: Show): { faults: Finding[]; warni
   checkLimits(draft, report);
   checkProviders(draft, report);
   checkRoutes(draft, report);
-  const { backoffBaseMs, backoffMaxMs } = { ...configSchema.parse({}).attempt, ...draft.attempt };
-  if (backoffBaseMs !== undefined && backoffMaxMs !== undefined && backoffBaseMs > backoffMaxMs) {
-    const message = `${backoffBaseMs} is more than backoffMaxMs, ${backoffMaxMs}`;
-    report.fault(
-      ['attempt', absent(draft.attempt, 'backoffBaseMs') ? 'backoffMaxMs' : 'backoffBaseMs'],
-      message,
-    );
-  }
+  checkResilience(draft, report);
   return { faults, warnings };
 }
 
@@ -199,7 +192,7 @@ function checkOrigin(path: Path, provider: DraftProvider, report: Report): void 
   if (baseUrl !== undefined) {
     const fault = simulator ? 'the simulator is inside this process: take it out' : baseUrlFault(baseUrl);
     if (fault !== null) report.fault([...path, 'baseUrl'], fault);
-    else if (isPlainRemote(baseUrl) && (provider.apiKey !== undefined || provider.credential === 'client')) {
+    else if (isPlainRemote(baseUrl) && (hasKey(provider) || provider.credential === 'client')) {
       report.warn([...path, 'baseUrl'], 'the credential travels unencrypted: use https');
     }
   }
@@ -209,17 +202,18 @@ function checkOrigin(path: Path, provider: DraftProvider, report: Report): void 
   }
 }
 
+const hasKey = ({ apiKey, apiKeys }: DraftProvider): boolean =>
+  apiKey !== undefined || (apiKeys?.length ?? 0) > 0;
+
 /** Whose credential a provider gets, and that there is one. */
 function checkCredential(path: Path, provider: DraftProvider, draft: Draft, report: Report): void {
   const preset = presetOf(provider);
-  const keyless = absent(provider, 'apiKey');
-  const { apiKey } = provider;
-  if (apiKey !== undefined && !isHeaderSafe(apiKey)) {
-    report.fault([...path, 'apiKey'], 'holds a space, line break or other character no header can carry');
-  }
+  const given = (['apiKey', 'apiKeys'] as const).filter((key) => !absent(provider, key));
+  const keyless = given.length === 0;
+  checkKeysOf(path, provider, report);
   if (provider.credential === 'client') {
-    if (!keyless)
-      report.fault([...path, 'apiKey'], 'has no use beside `credential: client`: take one of them out');
+    for (const key of given)
+      report.fault([...path, key], 'has no use beside `credential: client`: take one of them out');
     if ((draft.authenticate?.keys?.length ?? 0) > 0) {
       const message = "cannot be `client` beside `authenticate.keys`: the app's one header cannot carry both";
       report.fault([...path, 'credential'], message);

@@ -104,14 +104,24 @@ class Filled {
 function readSecrets(root: unknown, readFile: (path: string) => string): Finding[] {
   const providers = valueAt(root, ['providers']);
   const names = typeof providers === 'object' && providers !== null ? Object.keys(providers) : [];
-  const paths: Path[] = [['observe', 'digestKey'], ...names.map((name) => ['providers', name, 'apiKey'])];
-  const done = new Set<unknown>();
+  const more = (name: string): Path[] => {
+    const keys = valueAt(root, ['providers', name, 'apiKeys']);
+    return Array.isArray(keys) ? keys.map((_, index) => ['providers', name, 'apiKeys', index]) : [];
+  };
+  const paths: Path[] = [
+    ['observe', 'digestKey'],
+    ['sync', 'redis'],
+    ...names.flatMap((name) => [['providers', name, 'apiKey'], ...more(name)]),
+  ];
+  const done = new Map<unknown, Set<unknown>>();
   return paths.flatMap((path): Finding[] => {
     const holder = valueAt(root, path.slice(0, -1));
     const value = valueAt(root, path);
     // An alias makes two providers share one object.
-    if (typeof value !== 'string' || !value.startsWith('file:') || done.has(holder)) return [];
-    done.add(holder);
+    if (typeof value !== 'string' || !value.startsWith('file:')) return [];
+    const read = done.get(holder) ?? new Set();
+    if (read.has(path.at(-1))) return [];
+    done.set(holder, read.add(path.at(-1)));
     try {
       const secret = readFile(value.slice('file:'.length)).replace(/[\r\n]+$/, '');
       if (secret !== '') setAt(root, path, secret);

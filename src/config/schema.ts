@@ -149,6 +149,24 @@ const cache = z
   })
   .prefault({});
 
+/** What a provider lets one account ask for. */
+const ownLimits = z
+  .strictObject({
+    requestsPerMinute: z
+      .int()
+      .min(1)
+      .max(1e9)
+      .optional()
+      .meta({ description: 'Requests it takes in a minute; without room the next target is asked.' }),
+    tokensPerMinute: z
+      .int()
+      .min(1)
+      .max(1e12)
+      .optional()
+      .meta({ description: 'Tokens of prompts and replies it takes in a minute; the same.' }),
+  })
+  .optional();
+
 const provider = z.strictObject({
   preset: z
     .string()
@@ -160,6 +178,12 @@ const provider = z.strictObject({
     .optional()
     .meta({ description: 'URL before `/chat/completions` or `/messages`; needed without a preset.' }),
   apiKey: secret.optional().meta({ description: 'Credential sent upstream: `${ENV}` or `file:/path`.' }),
+  apiKeys: z
+    .array(secret)
+    .min(1)
+    .max(64)
+    .optional()
+    .meta({ description: 'More credentials: calls take turns, and one that is limited or refused rests.' }),
   credential: z
     .enum(['gateway', 'client'])
     .default('gateway')
@@ -168,6 +192,7 @@ const provider = z.strictObject({
     .record(z.string(), z.string())
     .default({})
     .meta({ description: 'Headers added to each upstream request.' }),
+  limits: ownLimits.meta({ description: 'What the provider as a whole takes; asked before a call.' }),
   simulate: simulateSchema.optional().meta({ description: 'Settings of the `simulator` presets.' }),
 });
 
@@ -178,6 +203,7 @@ const target = z.strictObject({
     .min(1)
     .optional()
     .meta({ description: "The provider's model name; unset: as asked for." }),
+  limits: ownLimits.meta({ description: 'What the provider takes for this model; asked before a call.' }),
 });
 
 const route = z.strictObject({
@@ -185,6 +211,9 @@ const route = z.strictObject({
     description: 'Model name the app asks for; a trailing * matches the rest. The longest match wins.',
   }),
   targets: z.array(target).min(1).max(16).meta({ description: 'Fallback chain, in order.' }),
+  hedge: z.boolean().optional().meta({
+    description: 'Hedge the requests of this route, or not; unset: as `attempt.hedge.enabled` says.',
+  }),
 });
 
 const attempt = z
@@ -215,6 +244,33 @@ const attempt = z
       .max(4096)
       .default(256)
       .meta({ description: 'Connections to one provider.' }),
+    retryBudget: z
+      .strictObject({
+        ratio: z
+          .number()
+          .min(0)
+          .max(1)
+          .default(0.2)
+          .meta({ description: 'Retries and hedges, as a share of the requests of the last 10 s.' }),
+        minPerSecond: z
+          .number()
+          .min(0)
+          .max(10_000)
+          .default(3)
+          .meta({ description: 'So many a second are allowed in any case.' }),
+      })
+      .prefault({}),
+    hedge: z
+      .strictObject({
+        enabled: z
+          .boolean()
+          .default(false)
+          .meta({ description: 'Ask a second time when the first content is late, and take who is first.' }),
+        delayMs: ms(1, 600_000)
+          .optional()
+          .meta({ description: "How late; unset: the route's own 95th percentile, once it is known." }),
+      })
+      .prefault({}),
     breaker: z
       .strictObject({
         failures: z
@@ -223,9 +279,32 @@ const attempt = z
           .max(1000)
           .default(5)
           .meta({ description: 'Consecutive failures that open it.' }),
-        cooldownMs: ms(1, 3_600_000).default(30_000).meta({ description: 'Open before a probe.' }),
+        failureRate: z
+          .number()
+          .min(0.01)
+          .max(1)
+          .default(0.5)
+          .meta({ description: 'Share of failures in the window that opens it.' }),
+        callsMin: z.int().min(0).max(100_000).default(20).meta({
+          description: 'Fewer calls in the window say nothing of their share; 0: never look at it.',
+        }),
+        windowMs: ms(100, 600_000).default(10_000).meta({ description: 'Length of the window.' }),
+        cooldownMs: ms(1, 3_600_000)
+          .default(5_000)
+          .meta({ description: 'Open before a probe; doubled each time the probe fails.' }),
+        cooldownMaxMs: ms(1, 3_600_000).default(60_000).meta({ description: 'Longest cooldown.' }),
       })
       .prefault({}),
+  })
+  .prefault({});
+
+const sync = z
+  .strictObject({
+    redis: z
+      .string()
+      .min(1)
+      .optional()
+      .meta({ description: 'URL of a Redis where peers meet, `redis://` or `rediss://`; unset: none.' }),
   })
   .prefault({});
 
@@ -254,6 +333,7 @@ export const configSchema = z.strictObject({
   providers: z.record(name, provider).default({}).meta({ description: 'Upstreams, by name.' }),
   routes: z.array(route).max(10_000).default([]).meta({ description: 'What each model name is served by.' }),
   attempt,
+  sync,
   observe,
 });
 

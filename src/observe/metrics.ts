@@ -8,14 +8,17 @@ export interface Gauges {
   inFlight(): number;
   cacheEntries(): number;
   cacheBytes(): number;
-  /** Target label → 0 closed, 1 open, 2 half-open. */
-  breakers(): Iterable<readonly [string, number]>;
+  /** Target label or provider name → 0 closed, 1 open, 2 half-open. */
+  breakers(subject: 'target' | 'provider'): Iterable<readonly [string, number]>;
 }
 
 export interface Metrics {
   readonly registry: Registry;
   record(record: ExchangeRecord): void;
   call(target: string, outcome: string): void;
+  /** The retry budget refused a call. */
+  budgetSpent(kind: 'retry' | 'hedge'): void;
+  hedge(what: 'sent' | 'won'): void;
   reload(ok: boolean): void;
 }
 
@@ -58,6 +61,15 @@ export function createMetrics(gauges: Gauges): Metrics {
     'Calls to providers, by what came of them.',
     ['target', 'outcome'],
   );
+  const spent = createTally(
+    registry,
+    'sidegate_retry_budget_refused_total',
+    'Retries and hedges that were not made, since the retry budget was used up.',
+    ['kind'],
+  );
+  const hedges = createTally(registry, 'sidegate_hedges_total', 'Hedges, and those that answered first.', [
+    'outcome',
+  ]);
   const pii = createTally(registry, 'sidegate_pii_findings_total', 'Personal data found in requests.', [
     'kind',
   ]);
@@ -88,6 +100,8 @@ export function createMetrics(gauges: Gauges): Metrics {
       if (r.cards > 0) pii.add(r.cards, 'card');
     },
     call: (target, outcome) => calls.add(1, target, outcome),
+    budgetSpent: (kind) => spent.add(1, kind),
+    hedge: (what) => hedges.add(1, what),
     reload(ok) {
       reloads.inc({ result: ok ? 'ok' : 'refused' });
       reloadOk.set(ok ? 1 : 0);
@@ -110,14 +124,16 @@ function collectGauges(gauges: Gauges, registers: Registry[]): void {
   gauge('sidegate_cache_entries', 'Entries of the cache.', gauges.cacheEntries);
   gauge('sidegate_cache_bytes', 'Memory of the cache.', gauges.cacheBytes);
   gauge('sidegate_resident_memory_bytes', 'Resident memory of the process.', () => process.memoryUsage.rss());
-  new Gauge({
-    name: 'sidegate_breaker_state',
-    help: 'Circuit breaker of a target: 0 closed, 1 open, 2 half-open.',
-    labelNames: ['target'],
-    registers,
-    collect() {
-      this.reset();
-      for (const [target, state] of gauges.breakers()) this.set({ target }, state);
-    },
-  });
+  for (const subject of ['target', 'provider'] as const) {
+    new Gauge({
+      name: subject === 'target' ? 'sidegate_breaker_state' : 'sidegate_provider_breaker_state',
+      help: `Circuit breaker of a ${subject}: 0 closed, 1 open, 2 half-open.`,
+      labelNames: [subject],
+      registers,
+      collect() {
+        this.reset();
+        for (const [name, state] of gauges.breakers(subject)) this.set({ [subject]: name }, state);
+      },
+    });
+  }
 }

@@ -4,6 +4,7 @@
 
 pub mod breaker;
 pub mod bucket;
+pub mod budget;
 pub mod inspect;
 pub mod reply;
 pub mod scanner;

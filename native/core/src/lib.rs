@@ -8,6 +8,7 @@
 mod anthropic;
 pub mod breaker;
 pub mod bucket;
+pub mod budget;
 pub mod card;
 pub mod digest;
 pub mod email;
@@ -29,3 +30,4 @@ pub mod sse;
 mod steps;
 pub mod stream;
 pub mod text;
+pub mod window;
