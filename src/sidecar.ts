@@ -22,6 +22,7 @@ import { createRecord } from './observe/record.ts';
 import { createReplay } from './replay/replay.ts';
 import { createRouteTable, modelNames } from './route/route.ts';
 import { createScrubPolicy } from './scrub/inspect.ts';
+import { createHints } from './sync/hints.ts';
 
 /** A running sidecar. */
 export interface Sidecar {
@@ -73,6 +74,19 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
     breakers: health.states,
   });
 
+  const hints = createHints({
+    health,
+    provider: upstreams.provider,
+    clock,
+    random: world.random,
+    onState(up, why) {
+      metrics.peers(up);
+      if (up) log.info('peers can be reached over Redis');
+      else log.warn({ why }, 'peers cannot be reached over Redis; every request is served as before');
+    },
+    onHint: metrics.hint,
+  });
+
   const attemptDeps = (config: Config): AttemptDeps => ({
     ...world,
     policy: config.attempt,
@@ -86,10 +100,12 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
         { provider: target.provider.name, status, apiKey: index },
         'the provider refused its apiKey; it rests for a minute',
       ),
-    onRest: () => {},
-    onBreaker(subject, name, open) {
+    onRest: hints.rest,
+    onBreaker(subject, target, open) {
+      const name = subject === 'target' ? target.label : target.provider.name;
       if (open) log.warn({ [subject]: name }, 'its circuit breaker opened');
       else log.info({ [subject]: name }, 'its circuit breaker closed');
+      hints.breaker(subject, target, open);
     },
     onBudgetSpent: metrics.budgetSpent,
     onHedge: metrics.hedge,
@@ -100,6 +116,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
     health.begin(config);
     const routes = createRouteTable(config.routes, providers, health.target);
     health.settle(config);
+    hints.update(config.sync.redis);
     const { digestKey } = config.observe;
     return {
       config,
@@ -180,6 +197,8 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
       clearTimeout(close);
       open.close();
       admin.close();
+      hints.close();
+      budget.close(budgetId);
       await upstreams.close();
     },
   };
@@ -200,6 +219,7 @@ function restartNeeded(before: Config, after: Config): string[] {
 interface Upstreams {
   /** The providers of a configuration; unchanged ones keep their connections. */
   update(config: Config): Promise<ReadonlyMap<string, Provider>>;
+  provider(name: string): Provider | undefined;
   simulated(): string[];
   close(): Promise<void>;
 }
@@ -245,6 +265,7 @@ function createUpstreams(): Upstreams {
       }
       return new Map([...open].map(([name, { provider }]) => [name, provider]));
     },
+    provider: (name) => open.get(name)?.provider,
     simulated: () =>
       [...open.values()].flatMap(({ provider }) => (provider.simulated ? [provider.name] : [])),
     async close() {

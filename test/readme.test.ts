@@ -22,7 +22,10 @@ beforeAll(async () => {
   sidecar = await startTestSidecar({
     limits: [{ name: 'all', capacity: 100, refillPerSecond: 100 }],
     providers: { sim: { preset: 'simulator' }, 'sim-anthropic': { preset: 'simulator-anthropic' } },
-    routes: [{ model: 'sim', targets: [{ provider: 'sim' }, { provider: 'sim-anthropic' }] }],
+    routes: [
+      { model: 'sim', targets: [{ provider: 'sim' }, { provider: 'sim-anthropic' }] },
+      { model: 'other', targets: [{ provider: 'sim' }] },
+    ],
   });
 });
 afterAll(() => sidecar.stop());

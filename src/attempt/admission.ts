@@ -139,15 +139,14 @@ function tellBreakers(admission: Admission, outcome: CallOutcome, nowMs: number,
   const { breakerId } = target.health;
   const number = breakerOutcome[outcome];
   if (breaker.report(breakerId, admission.ticket, number, 0, nowMs)) {
-    told('target', target.label, breakerId, isProbe(admission.ticket), deps);
+    told('target', target, breakerId, deps);
   }
   // Targets are told apart by their breakers' numbers.
   if (aboveId !== null && breaker.report(aboveId, admission.aboveTicket, number, breakerId, nowMs)) {
-    told('provider', target.provider.name, aboveId, isProbe(admission.aboveTicket), deps);
+    told('provider', target, aboveId, deps);
   }
 }
 
-function told(subject: Subject, name: string, breakerId: number, probe: boolean, deps: AttemptDeps): void {
-  const open = breaker.state(breakerId, deps.clock()) !== breakerState.closed;
-  deps.onBreaker(subject, name, open, probe);
+function told(subject: Subject, target: Target, breakerId: number, deps: AttemptDeps): void {
+  deps.onBreaker(subject, target, breaker.state(breakerId, deps.clock()) !== breakerState.closed);
 }

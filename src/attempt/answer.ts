@@ -32,8 +32,8 @@ export interface AttemptDeps {
   readonly onCredential: (target: Target, status: number, index: number) => void;
   /** Told when a 429 lets a credential rest at a target. */
   readonly onRest: (target: Target, credential: Credential, restMs: number) => void;
-  /** Told when a breaker opens or closes; `probe`: by the outcome of a probe. */
-  readonly onBreaker: (subject: Subject, name: string, open: boolean, probe: boolean) => void;
+  /** Told when a breaker opens or closes: the target's, or its provider's. */
+  readonly onBreaker: (subject: Subject, target: Target, open: boolean) => void;
   /** Told when the retry budget refuses a call. */
   readonly onBudgetSpent: (kind: 'retry' | 'hedge') => void;
   /** Told of a hedge sent, and of one that answered first. */

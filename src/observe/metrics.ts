@@ -19,6 +19,9 @@ export interface Metrics {
   /** The retry budget refused a call. */
   budgetSpent(kind: 'retry' | 'hedge'): void;
   hedge(what: 'sent' | 'won'): void;
+  /** Peers can be reached, or not. */
+  peers(up: boolean): void;
+  hint(what: 'sent' | 'received' | 'dropped'): void;
   reload(ok: boolean): void;
 }
 
@@ -70,6 +73,16 @@ export function createMetrics(gauges: Gauges): Metrics {
   const hedges = createTally(registry, 'sidegate_hedges_total', 'Hedges, and those that answered first.', [
     'outcome',
   ]);
+  const hints = createTally(registry, 'sidegate_peer_hints_total', 'Hints to and from peers.', ['outcome']);
+  const peersUp = new Gauge({
+    name: 'sidegate_peers_up',
+    help: '1: the Redis where peers meet answers; 0: it does not, or there is none.',
+    registers,
+  });
+  // Series that are there from the start can be alerted on.
+  for (const kind of ['retry', 'hedge']) spent.add(0, kind);
+  for (const outcome of ['sent', 'won']) hedges.add(0, outcome);
+  for (const outcome of ['sent', 'received', 'dropped']) hints.add(0, outcome);
   const pii = createTally(registry, 'sidegate_pii_findings_total', 'Personal data found in requests.', [
     'kind',
   ]);
@@ -102,6 +115,8 @@ export function createMetrics(gauges: Gauges): Metrics {
     call: (target, outcome) => calls.add(1, target, outcome),
     budgetSpent: (kind) => spent.add(1, kind),
     hedge: (what) => hedges.add(1, what),
+    peers: (up) => peersUp.set(up ? 1 : 0),
+    hint: (what) => hints.add(1, what),
     reload(ok) {
       reloads.inc({ result: ok ? 'ok' : 'refused' });
       reloadOk.set(ok ? 1 : 0);

@@ -1,0 +1,111 @@
+/**
+ * The way to peers: messages over a Redis channel, out of band. Nobody waits for it: what can't be sent at once is
+ * dropped, and whether Redis is there, slow, hung or gone is a state that is told when it changes.
+ */
+import type { Redis, RedisOptions } from 'ioredis';
+
+/** What a connection to peers tells. */
+export interface PeersEvents {
+  onMessage(text: string): void;
+  /** Only when it changes; begins as false. `why`: a short reason, never a credential. */
+  onState(up: boolean, why: string): void;
+  onDropped(): void;
+}
+
+export interface Peers {
+  /** Sends if Redis answers and few are on their way; else drops. */
+  publish(text: string): void;
+  close(): void;
+}
+
+/** Messages on their way to Redis. */
+const pendingMax = 1000;
+/** Longer ones are not ours. */
+const messageMaxLength = 2048;
+/** A hung Redis is known after this and a ping. */
+const answerTimeoutMs = 1000;
+const pingEveryMs = 1000;
+const reconnectMaxMs = 10_000;
+
+const options = {
+  lazyConnect: true,
+  enableOfflineQueue: false,
+  autoResendUnfulfilledCommands: false,
+  autoResubscribe: false,
+  enableReadyCheck: false,
+  maxRetriesPerRequest: 0,
+  connectTimeout: answerTimeoutMs,
+  commandTimeout: answerTimeoutMs,
+  // Jitter, so that peers don't come back all at once.
+  retryStrategy: (times: number) =>
+    Math.min(reconnectMaxMs, 100 * 2 ** Math.min(times, 10)) * (0.5 + Math.random() / 2),
+} satisfies RedisOptions;
+
+/** Connects in the background, and again whenever the connection is lost. */
+export function connectPeers(url: string, channel: string, events: PeersEvents): Peers {
+  let clients: { readonly out: Redis; readonly into: Redis } | null = null;
+  let closed = false;
+  let up = false;
+  let pending = 0;
+  let timer: NodeJS.Timeout | null = null;
+
+  const state = (next: boolean, why: string): void => {
+    if (closed || next === up) return;
+    up = next;
+    events.onState(next, why);
+  };
+
+  const connect = async (): Promise<void> => {
+    // Loaded only where it is configured: it takes megabytes.
+    const { Redis: Client } = await import('ioredis');
+    if (closed) return;
+    const [out, into] = [new Client(url, options), new Client(url, options)];
+    clients = { out, into };
+    for (const client of [out, into]) {
+      client.on('error', () => {});
+      client.on('close', () => state(false, 'the connection is lost'));
+      client.connect().catch(() => {});
+    }
+    into.on('ready', () => void into.subscribe(channel).catch(() => {}));
+    into.on('message', (_, text: string) => {
+      if (text.length <= messageMaxLength) events.onMessage(text);
+    });
+    await beat();
+  };
+
+  /** Asks both connections whether they live, from time to time. */
+  const beat = async (): Promise<void> => {
+    if (clients === null || closed) return;
+    const { out, into } = clients;
+    const answers = await Promise.allSettled([out.ping(), into.ping()]);
+    const alive = answers.every(({ status }) => status === 'fulfilled');
+    state(alive, alive ? '' : 'it does not answer');
+    for (const [index, client] of [out, into].entries()) {
+      // A connection that hangs is given up: the other end may be gone without a word.
+      if (answers[index]?.status === 'rejected' && client.status === 'ready') client.disconnect(true);
+    }
+    if (!closed) timer = setTimeout(() => void beat(), pingEveryMs).unref();
+  };
+
+  // Whatever is wrong with it: it must not end the process.
+  void connect().catch(() => state(false, 'it cannot be used'));
+
+  return {
+    publish(text) {
+      if (clients === null || !up || pending >= pendingMax) return events.onDropped();
+      pending += 1;
+      clients.out
+        .publish(channel, text)
+        .catch(() => events.onDropped())
+        .finally(() => {
+          pending -= 1;
+        });
+    },
+    close() {
+      closed = true;
+      if (timer !== null) clearTimeout(timer);
+      clients?.out.disconnect();
+      clients?.into.disconnect();
+    },
+  };
+}
