@@ -248,10 +248,11 @@ impl Breaker {
             (Inner::Open { until_ms, latest_ms }, Hint::Down) => {
                 *until_ms = (self.now_ms + cooldown_ms * (1.0 + spread) / 2.0).min(*latest_ms);
             }
-            (Inner::Open { until_ms, .. }, Hint::Up) => {
-                *until_ms = until_ms.min(self.now_ms + cooldown_ms * FOLLOW * spread);
+            // Later hints leave it there: the earliest of many random times would be now, for all peers alike.
+            (Inner::Open { until_ms, .. }, Hint::Up) if *until_ms > self.now_ms + cooldown_ms * FOLLOW => {
+                *until_ms = self.now_ms + cooldown_ms * FOLLOW * spread;
             }
-            (Inner::HalfOpen { .. }, _) => {}
+            (Inner::Open { .. } | Inner::HalfOpen { .. }, _) => {}
         }
     }
 
@@ -538,7 +539,8 @@ mod tests {
         let mut breaker = opened();
         breaker.hint(Hint::Up, 0.5, 10_000.0);
         assert_eq!(breaker.state(10_000.0), State::Open);
-        assert_eq!(breaker.admit(10_000.0), Admission::OpenMs(1_500.0));
+        breaker.hint(Hint::Up, 0.0, 10_000.0);
+        assert_eq!(breaker.admit(10_000.0), Admission::OpenMs(1_500.0), "the first one counts");
         ticket(&mut breaker, 11_500.0);
         for hint in [Hint::Up, Hint::Down] {
             breaker.hint(hint, f64::NAN, 12_000.0);
