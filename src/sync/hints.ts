@@ -95,7 +95,7 @@ export function createHints(deps: HintsDeps): Hints {
       close();
       if (next === undefined) return;
       const { onState } = deps;
-      peers = connectPeers(next, channel, {
+      peers = connectPeers(next, channel, deps.random, {
         onMessage: receive,
         onState,
         onDropped: () => deps.onHint('dropped'),

@@ -2,12 +2,13 @@
  * The way to peers: messages over a Redis channel, out of band. Nobody waits for it: what can't be sent at once is
  * dropped, and whether Redis is there, slow, hung or gone is a state that is told when it changes.
  */
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Redis, RedisOptions } from 'ioredis';
 
 /** What a connection to peers tells. */
 export interface PeersEvents {
   onMessage(text: string): void;
-  /** Only when it changes; begins as false. `why`: a short reason, never a credential. */
+  /** Once it is known, and when it changes. `why`: a short reason, never a credential. */
   onState(up: boolean, why: string): void;
   onDropped(): void;
 }
@@ -36,16 +37,16 @@ const options = {
   maxRetriesPerRequest: 0,
   connectTimeout: answerTimeoutMs,
   commandTimeout: answerTimeoutMs,
-  // Jitter, so that peers don't come back all at once.
-  retryStrategy: (times: number) =>
-    Math.min(reconnectMaxMs, 100 * 2 ** Math.min(times, 10)) * (0.5 + Math.random() / 2),
 } satisfies RedisOptions;
 
-/** Connects in the background, and again whenever the connection is lost. */
-export function connectPeers(url: string, channel: string, events: PeersEvents): Peers {
+/**
+ * Connects in the background, and again whenever the connection is lost.
+ * @param random 0 ≤ x < 1, so that peers don't come back all at once
+ */
+export function connectPeers(url: string, channel: string, random: () => number, events: PeersEvents): Peers {
   let clients: { readonly out: Redis; readonly into: Redis } | null = null;
   let closed = false;
-  let up = false;
+  let up: boolean | null = null;
   let pending = 0;
   let timer: NodeJS.Timeout | null = null;
 
@@ -59,17 +60,28 @@ export function connectPeers(url: string, channel: string, events: PeersEvents):
     // Loaded only where it is configured: it takes megabytes.
     const { Redis: Client } = await import('ioredis');
     if (closed) return;
-    const [out, into] = [new Client(url, options), new Client(url, options)];
+    const retryStrategy = (times: number): number =>
+      Math.min(reconnectMaxMs, 100 * 2 ** Math.min(times, 10)) * (0.5 + random() / 2);
+    const [out, into] = [
+      new Client(url, { ...options, retryStrategy }),
+      new Client(url, { ...options, retryStrategy }),
+    ];
     clients = { out, into };
     for (const client of [out, into]) {
       client.on('error', () => {});
       client.on('close', () => state(false, 'the connection is lost'));
-      client.connect().catch(() => {});
     }
-    into.on('ready', () => void into.subscribe(channel).catch(() => {}));
+    into.on('ready', () => {
+      // One that hears nothing is worth as little as one that is gone.
+      into.subscribe(channel).catch(() => {
+        if (!closed) into.disconnect(true);
+      });
+    });
     into.on('message', (_, text: string) => {
       if (text.length <= messageMaxLength) events.onMessage(text);
     });
+    const connected = Promise.allSettled([out.connect(), into.connect()]);
+    await Promise.race([connected, wait(2 * answerTimeoutMs, undefined, { ref: false })]);
     await beat();
   };
 
@@ -92,7 +104,7 @@ export function connectPeers(url: string, channel: string, events: PeersEvents):
 
   return {
     publish(text) {
-      if (clients === null || !up || pending >= pendingMax) return events.onDropped();
+      if (clients === null || up !== true || pending >= pendingMax) return events.onDropped();
       pending += 1;
       clients.out
         .publish(channel, text)
