@@ -37,7 +37,8 @@ const targetsMin = 2;
 export function breakerSettings(attempt: Config['attempt'], targets: number): BreakerSettings {
   const { failures, failureRate, callsMin, windowMs, cooldownMs, cooldownMaxMs } = attempt.breaker;
   return {
-    failures,
+    // As much as would open so many of its targets: one failure beside a broken target is no outage.
+    failures: failures * targets,
     rate: failureRate,
     // Over several targets the share says little: one with much traffic would stand for all.
     callsMin: targets > 1 ? 0 : callsMin,

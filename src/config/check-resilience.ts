@@ -22,6 +22,7 @@ export function checkResilience(draft: Draft, report: Report): void {
   const fault = redis === undefined ? null : redisUrlFault(redis);
   if (fault !== null) report.fault(['sync', 'redis'], fault);
   checkTargetLimits(draft, report);
+  checkChains(draft, report);
 }
 
 /** A target that stands in several routes is one target, so its limits must be the same, wherever they stand. */
@@ -38,6 +39,17 @@ function checkTargetLimits(draft: Draft, report: Report): void {
       if (before !== text) report.fault(path, `${report.show(label)} has other limits in a route before`);
       seen.set(label, before);
     });
+  });
+}
+
+/** A chain that never leaves one provider is no fallback when that provider is down. */
+function checkChains(draft: Draft, report: Report): void {
+  draft.routes?.forEach((route, index) => {
+    const names = new Set(route?.targets?.map((target) => target?.provider));
+    const [only] = names;
+    if ((route?.targets?.length ?? 0) < 2 || names.size > 1 || only === undefined) return;
+    const message = `every target is at ${report.show(only)}: when that is down, so is this route`;
+    report.warn(['routes', index, 'targets'], message);
   });
 }
 
