@@ -275,12 +275,12 @@ export const breakerState = { closed: 0, open: 1, halfOpen: 2 } as const;
 /** Outcomes for `breaker.report`. */
 export const breakerOutcome = { success: 0, failure: 1, abandoned: 2 } as const;
 
-/** Retry budgets by id; times are monotonic ms. See `native/core/src/budget.rs`. */
-export const budget = {
-  open: native.budgetOpen,
-  set: native.budgetSet,
-  request: native.budgetRequest,
+/** Retry budgets by id; times are monotonic ms. See `native/core/src/retries.rs`. */
+export const retryBudget = {
+  open: native.retriesOpen,
+  set: native.retriesSet,
+  request: native.retriesRequest,
   /** False: it is used up. */
-  spend: native.budgetSpend,
-  close: native.budgetClose,
+  spend: native.retriesSpend,
+  close: native.retriesClose,
 };

@@ -14,7 +14,7 @@ import { createEstimator } from './limit/estimate.ts';
 import { createLimiter } from './limit/limit.ts';
 import { type Listener, listen } from './listen.ts';
 import { listModels } from './models.ts';
-import { budget } from './native.ts';
+import { retryBudget } from './native.ts';
 import { logRecord } from './observe/line.ts';
 import type { Log } from './observe/log.ts';
 import { createMetrics } from './observe/metrics.ts';
@@ -57,7 +57,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
   const { clock } = world;
   const health = createHealthBook(clock);
   const { ratio, minPerSecond } = first.attempt.retryBudget;
-  const budgetId = budget.open(ratio, minPerSecond);
+  const budgetId = retryBudget.open(ratio, minPerSecond);
   const estimator = createEstimator();
   const limiter = createLimiter(first.limits, estimator, clock);
   const cache = createCache(first.cache);
@@ -174,7 +174,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
     async reload(config) {
       const next = await build(config);
       const fixed = restartNeeded(stages.config, config);
-      budget.set(budgetId, config.attempt.retryBudget.ratio, config.attempt.retryBudget.minPerSecond);
+      retryBudget.set(budgetId, config.attempt.retryBudget.ratio, config.attempt.retryBudget.minPerSecond);
       limiter.update(config.limits, clock());
       cache.update(config.cache);
       replay.update(config.replay);
@@ -198,7 +198,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
       open.close();
       admin.close();
       hints.close();
-      budget.close(budgetId);
+      retryBudget.close(budgetId);
       await upstreams.close();
     },
   };

@@ -9,7 +9,7 @@ import type { Exchange, Reply } from '../src/exchange.ts';
 import { handle, type Stages } from '../src/gateway.ts';
 import { createEstimator } from '../src/limit/estimate.ts';
 import { createLimiter } from '../src/limit/limit.ts';
-import { budget } from '../src/native.ts';
+import { retryBudget } from '../src/native.ts';
 import { createReplay } from '../src/replay/replay.ts';
 import { createRouteTable } from '../src/route/route.ts';
 import { createScrubPolicy } from '../src/scrub/inspect.ts';
@@ -254,7 +254,7 @@ function stagesFor({ upstream }: Gate, cache: Cache): Stages {
       wallClock: Date.now,
       random: Math.random,
       health,
-      budgetId: budget.open(0.2, 3),
+      budgetId: retryBudget.open(0.2, 3),
       hedges: null,
       estimate: () => 0,
       onCall: () => {},

@@ -10,7 +10,7 @@ import { configSchema } from '../src/config/schema.ts';
 import { Refusal } from '../src/errors.ts';
 import type { Exchange } from '../src/exchange.ts';
 import { endpoints } from '../src/listen.ts';
-import { budget } from '../src/native.ts';
+import { retryBudget } from '../src/native.ts';
 import type { FallbackCause, Step } from '../src/route/plan.ts';
 import { createScrubPolicy, inspect } from '../src/scrub/inspect.ts';
 import { testModel, type Wire } from './replies.ts';
@@ -71,7 +71,7 @@ export async function startPlan(
     wallClock: Date.now,
     random: Math.random,
     health,
-    budgetId: budget.open(0.2, 3),
+    budgetId: retryBudget.open(0.2, 3),
     hedges: null,
     estimate: ({ textBytes }) => textBytes,
     onCall: () => {},

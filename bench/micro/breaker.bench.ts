@@ -1,13 +1,13 @@
 /** Times a circuit breaker's two calls an attempt, and the retry budget's one a request. */
 import { breakerSettings } from '../../src/attempt/health.ts';
 import { configSchema } from '../../src/config/schema.ts';
-import { breaker, breakerOutcome, budget } from '../../src/native.ts';
+import { breaker, breakerOutcome, retryBudget } from '../../src/native.ts';
 
 export const subject = 'breaker';
 
 export function tasks(): Record<string, () => unknown> {
   const id = breaker.open(breakerSettings(configSchema.parse({}).attempt, 1));
-  const budgetId = budget.open(0.2, 3);
+  const budgetId = retryBudget.open(0.2, 3);
   let nowMs = 0;
   return {
     'admit and report': () => {
@@ -16,7 +16,7 @@ export function tasks(): Record<string, () => unknown> {
     },
     'a request in the retry budget': () => {
       nowMs += 0.001;
-      budget.request(budgetId, nowMs);
+      retryBudget.request(budgetId, nowMs);
     },
   };
 }

@@ -153,42 +153,6 @@ export declare function bucketSettle(id: number, reserved: number, used: number,
 export declare function bucketTake(id: number, cost: number, nowMs: number): number
 
 /**
- * Closes a budget.
- *
- * Throws on an unknown id.
- */
-export declare function budgetClose(id: number): void
-
-/**
- * Opens a retry budget and gives its id, which is never used again.
- *
- * Over ten seconds, calls beyond the first may be `ratio` of the requests, or `minPerSecond` if that is more.
- * Throws unless both are finite and at least 0.
- */
-export declare function budgetOpen(ratio: number, minPerSecond: number): number
-
-/**
- * Counts a request.
- *
- * Throws on an unknown id.
- */
-export declare function budgetRequest(id: number, nowMs: number): void
-
-/**
- * Changes a budget's numbers; what was counted stays.
- *
- * Throws as `budgetOpen`, and on an unknown id.
- */
-export declare function budgetSet(id: number, ratio: number, minPerSecond: number): void
-
-/**
- * Takes one extra call from the budget; false: it is used up.
- *
- * Throws on an unknown id.
- */
-export declare function budgetSpend(id: number, nowMs: number): boolean
-
-/**
  * Looks a request body through in one pass, and replaces personal data by placeholders.
  *
  * `endpoint`: 0 OpenAI chat completions, 1 OpenAI embeddings, 2 Anthropic messages, 3 Anthropic
@@ -213,3 +177,39 @@ export declare function inspect(body: Uint8Array, endpoint: number, scrub: numbe
  * Throws on an unknown dialect or an array that is too short.
  */
 export declare function inspectReply(body: Uint8Array, dialect: number, regs: Uint32Array): void
+
+/**
+ * Closes a budget.
+ *
+ * Throws on an unknown id.
+ */
+export declare function retriesClose(id: number): void
+
+/**
+ * Opens a retry budget and gives its id, which is never used again.
+ *
+ * Over ten seconds, calls beyond the first may be `ratio` of the requests, or `minPerSecond` if that is more.
+ * Throws unless both are finite and at least 0.
+ */
+export declare function retriesOpen(ratio: number, minPerSecond: number): number
+
+/**
+ * Counts a request.
+ *
+ * Throws on an unknown id.
+ */
+export declare function retriesRequest(id: number, nowMs: number): void
+
+/**
+ * Changes a budget's numbers; what was counted stays.
+ *
+ * Throws as `retriesOpen`, and on an unknown id.
+ */
+export declare function retriesSet(id: number, ratio: number, minPerSecond: number): void
+
+/**
+ * Takes one extra call from the budget; false: it is used up.
+ *
+ * Throws on an unknown id.
+ */
+export declare function retriesSpend(id: number, nowMs: number): boolean

@@ -12,7 +12,7 @@
 import { presentedKey } from '../authenticate/authenticate.ts';
 import type { Cancellation } from '../cancellation.ts';
 import type { Exchange, ModelRequest } from '../exchange.ts';
-import { budget, isProbe } from '../native.ts';
+import { isProbe, retryBudget } from '../native.ts';
 import type { FallbackCause, Plan, Step, Target } from '../route/plan.ts';
 import { type Admission, admit, type CallOutcome, contentCame, endCall, isOpen } from './admission.ts';
 import type { AttemptDeps, AttemptFailure, AttemptReply } from './answer.ts';
@@ -56,7 +56,7 @@ export function attempt(
   deps: AttemptDeps,
 ): Promise<AttemptReply | AttemptFailure> {
   const begunMs = deps.clock();
-  budget.request(deps.budgetId, begunMs);
+  retryBudget.request(deps.budgetId, begunMs);
   const repeatable = !request.serverTools || exchange.headers['idempotency-key'] !== undefined;
   const trail = createTrail();
   const state = { word: null, estimates: true, tooLong: -1 };
@@ -139,7 +139,7 @@ async function tryTarget(way: Walk, index: number): Promise<Tried> {
     if (verdict.next !== 'retry' || retries === retriesMax || isOpen(target, deps)) return cause;
     const waitMs = backoffMs(retries, verdict.askedMs, deadlineMs, deps);
     if (waitMs === null) return cause;
-    if (!budget.spend(deps.budgetId, deps.clock())) {
+    if (!retryBudget.spend(deps.budgetId, deps.clock())) {
       deps.onBudgetSpent('retry');
       return cause;
     }
@@ -171,7 +171,7 @@ function sendHedged(way: Walk, index: number, admission: Admission, delayMs: num
 
 /** The alternative beside a step, else the same target again; null: neither may be called. */
 function admitSecond({ plan, request, deps }: Walk, index: number): Admission | null {
-  if (!budget.spend(deps.budgetId, deps.clock())) {
+  if (!retryBudget.spend(deps.budgetId, deps.clock())) {
     deps.onBudgetSpent('hedge');
     return null;
   }

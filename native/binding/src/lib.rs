@@ -4,9 +4,9 @@
 
 pub mod breaker;
 pub mod bucket;
-pub mod budget;
 pub mod inspect;
 pub mod reply;
+pub mod retries;
 pub mod scanner;
 
 use napi::{Error, Result, Status};

@@ -9,7 +9,7 @@
 //! Peers may hint what they found. A hint shortens the wait for evidence and moves probes apart; it opens and
 //! closes nothing by itself.
 
-use crate::window::Window;
+use crate::outcomes::Outcomes;
 
 /// What the breaker says to a call.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -130,7 +130,7 @@ pub struct Breaker {
     reopened: u32,
     /// Bit of each source that failed and did not succeed since.
     failing: u64,
-    window: Window,
+    window: Outcomes,
     /// Until then one failure is enough to open it: a peer's word.
     suspect_until_ms: f64,
     /// The latest time heard of.
@@ -155,7 +155,7 @@ impl Breaker {
             generation: 1,
             reopened: 0,
             failing: 0,
-            window: Window::new(settings.window_ms),
+            window: Outcomes::new(settings.window_ms),
             suspect_until_ms: f64::MIN,
             now_ms: f64::MIN,
         })
@@ -169,7 +169,7 @@ impl Breaker {
     pub fn set(&mut self, settings: Settings) -> Result<(), BadSettings> {
         let settings = settings.check()?;
         if settings.window_ms != self.settings.window_ms {
-            self.window = Window::new(settings.window_ms);
+            self.window = Outcomes::new(settings.window_ms);
         }
         self.settings = settings;
         Ok(())

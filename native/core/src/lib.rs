@@ -8,7 +8,7 @@
 mod anthropic;
 pub mod breaker;
 pub mod bucket;
-pub mod budget;
+
 pub mod card;
 pub mod digest;
 pub mod email;
@@ -19,15 +19,16 @@ pub mod inspect;
 pub mod json;
 pub mod key;
 mod openai;
+pub mod outcomes;
 pub mod path;
 pub mod pii;
 pub mod registers;
 pub mod registry;
 pub mod reply;
+pub mod retries;
 pub mod script;
 pub mod scrub;
 pub mod sse;
 mod steps;
 pub mod stream;
 pub mod text;
-pub mod window;

@@ -1,7 +1,7 @@
 //! A retry budget: calls beyond the first are a bounded share of the requests, so that no outage is made worse
 //! by retries. The idea is Finagle's `RetryBudget`.
 
-use crate::window::Window;
+use crate::outcomes::Outcomes;
 
 /// The stretch of time that is looked at.
 pub const WINDOW_MS: f64 = 10_000.0;
@@ -15,7 +15,7 @@ pub struct BadBudget;
 pub struct Budget {
     ratio: f64,
     min_per_second: f64,
-    window: Window,
+    window: Outcomes,
 }
 
 const REQUEST: usize = 0;
@@ -27,7 +27,7 @@ impl Budget {
     /// # Errors
     /// As [`BadBudget`] says.
     pub fn new(ratio: f64, min_per_second: f64) -> Result<Self, BadBudget> {
-        let mut budget = Budget { ratio: 0.0, min_per_second: 0.0, window: Window::new(WINDOW_MS) };
+        let mut budget = Budget { ratio: 0.0, min_per_second: 0.0, window: Outcomes::new(WINDOW_MS) };
         budget.set(ratio, min_per_second)?;
         Ok(budget)
     }

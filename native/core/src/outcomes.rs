@@ -5,17 +5,17 @@ pub const SLICES: usize = 10;
 
 /// Counts of two kinds of event over the last `SLICES` slices. Times are monotonic ms.
 #[derive(Clone, Copy, Debug)]
-pub struct Window {
+pub struct Outcomes {
     slice_ms: f64,
     /// Number of the newest slice, counted from time 0.
     newest: f64,
     counts: [[u32; 2]; SLICES],
 }
 
-impl Window {
+impl Outcomes {
     /// An empty window of so many ms, which must be finite and above 0.
     pub fn new(window_ms: f64) -> Self {
-        Window { slice_ms: window_ms / SLICES as f64, newest: f64::MIN, counts: [[0; 2]; SLICES] }
+        Outcomes { slice_ms: window_ms / SLICES as f64, newest: f64::MIN, counts: [[0; 2]; SLICES] }
     }
 
     /// Counts one event: kind 0, or any other number for kind 1.
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_makes_no_sense_is_no_time() {
-        let mut window = Window::new(100.0);
+        let mut window = Outcomes::new(100.0);
         window.add(0, 1000.0);
         for now_ms in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0] {
             window.add(1, now_ms);
@@ -76,7 +76,7 @@ mod tests {
         /// It counts what came in the slices that are left, like one that remembers every event.
         #[test]
         fn counts_like_a_list(steps in prop::collection::vec((0u32..150, 0usize..2), 1..200)) {
-            let mut window = Window::new(1000.0);
+            let mut window = Outcomes::new(1000.0);
             let mut events: Vec<(u32, usize)> = Vec::new();
             let mut now_ms = 0;
             for (wait_ms, kind) in steps {

@@ -2,8 +2,8 @@
 
 use napi::{Error, Result};
 use napi_derive::napi;
-use sidegate_core::budget::{BadBudget, Budget};
 use sidegate_core::registry::Registry;
+use sidegate_core::retries::{BadBudget, Budget};
 
 use crate::invalid;
 
@@ -22,16 +22,16 @@ fn bad_budget(_: BadBudget) -> Error {
 /// Over ten seconds, calls beyond the first may be `ratio` of the requests, or `minPerSecond` if that is more.
 /// Throws unless both are finite and at least 0.
 #[napi]
-pub fn budget_open(ratio: f64, min_per_second: f64) -> Result<u32> {
+pub fn retries_open(ratio: f64, min_per_second: f64) -> Result<u32> {
     let budget = Budget::new(ratio, min_per_second).map_err(bad_budget)?;
     BUDGETS.open(budget).ok_or_else(|| invalid("too many budgets"))
 }
 
 /// Changes a budget's numbers; what was counted stays.
 ///
-/// Throws as `budgetOpen`, and on an unknown id.
+/// Throws as `retriesOpen`, and on an unknown id.
 #[napi]
-pub fn budget_set(id: u32, ratio: f64, min_per_second: f64) -> Result<()> {
+pub fn retries_set(id: u32, ratio: f64, min_per_second: f64) -> Result<()> {
     with(id, |budget| budget.set(ratio, min_per_second))?.map_err(bad_budget)
 }
 
@@ -39,7 +39,7 @@ pub fn budget_set(id: u32, ratio: f64, min_per_second: f64) -> Result<()> {
 ///
 /// Throws on an unknown id.
 #[napi]
-pub fn budget_request(id: u32, now_ms: f64) -> Result<()> {
+pub fn retries_request(id: u32, now_ms: f64) -> Result<()> {
     with(id, |budget| budget.request(now_ms))
 }
 
@@ -47,7 +47,7 @@ pub fn budget_request(id: u32, now_ms: f64) -> Result<()> {
 ///
 /// Throws on an unknown id.
 #[napi]
-pub fn budget_spend(id: u32, now_ms: f64) -> Result<bool> {
+pub fn retries_spend(id: u32, now_ms: f64) -> Result<bool> {
     with(id, |budget| budget.spend(now_ms))
 }
 
@@ -55,6 +55,6 @@ pub fn budget_spend(id: u32, now_ms: f64) -> Result<bool> {
 ///
 /// Throws on an unknown id.
 #[napi]
-pub fn budget_close(id: u32) -> Result<()> {
+pub fn retries_close(id: u32) -> Result<()> {
     BUDGETS.close(id).map_err(|_| invalid("no such budget"))
 }
