@@ -8,7 +8,6 @@
 mod anthropic;
 pub mod breaker;
 pub mod bucket;
-
 pub mod card;
 pub mod digest;
 pub mod email;
