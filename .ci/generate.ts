@@ -3,8 +3,9 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { z } from 'zod';
 import { configSchema } from '../src/config/schema.ts';
 import { catalogue } from '../src/errors.ts';
-import { presets } from '../src/providers/presets.ts';
+import { type Preset, presets } from '../src/providers/presets.ts';
 import { faults } from '../src/simulate/faults.ts';
+import { writePrices } from './prices.ts';
 
 type Schema = z.core.JSONSchema.BaseSchema;
 
@@ -108,15 +109,22 @@ const errorTable = (): string =>
     ]),
   );
 
+/** Where a row was read; † marks those known from others who quote that page. */
+const sourceText = ({ docs, quoted }: Preset): string =>
+  docs.startsWith('https:')
+    ? `<${docs}>${quoted ? ' †' : ''}`
+    : docs.replace(/^README\.md(#(.*))$/, '[$2]($1)');
+
 const presetTable = (): string =>
   table(
-    ['preset', 'dialect', 'base URL', 'credential', 'read from'],
-    Object.entries(presets).map(([name, { dialect, baseUrl, credentialEnv, docs }]) => [
+    ['preset', 'dialect', 'base URL', 'credential', 'prices', 'read from'],
+    Object.entries(presets).map(([name, preset]) => [
       code(name),
-      dialect,
-      baseUrl === null ? 'inside the process' : code(baseUrl),
-      credentialEnv === null ? 'none' : code(credentialEnv),
-      docs.startsWith('https:') ? `<${docs}>` : docs.replace(/^README\.md(#(.*))$/, '[$2]($1)'),
+      preset.dialect,
+      preset.baseUrl === null ? 'inside the process' : code(preset.baseUrl),
+      preset.credentialEnv === null ? 'none' : code(preset.credentialEnv),
+      preset.prices === null ? '–' : 'yes',
+      sourceText(preset),
     ]),
   );
 
@@ -161,6 +169,8 @@ function write(name: string, text: string): void {
 }
 
 if (import.meta.main) {
+  const prices = 'src/catalog/prices/';
+  await writePrices(new URL(prices, root), (name, text) => write(prices + name, text));
   write('deploy/sidegate.schema.json', `${JSON.stringify(publishedSchema(), null, 2)}\n`);
   write('README.md', withTables(readFileSync(new URL('README.md', root), 'utf8')));
 }

@@ -1,4 +1,5 @@
 /** The commands: run, check, demo, simulate, presets, schema. */
+import { dirname, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Config } from './config/schema.ts';
 import type { LogSink } from './observe/log.ts';
@@ -87,14 +88,27 @@ async function run(args: string[], shell: Shell): Promise<number> {
       { data: sidecar.dataUrl, admin: sidecar.adminUrl, simulated: sidecar.simulated },
       'listening',
     );
+    const { followFile, watchConfig } = await import('./config/reload.ts');
+    const catalogOf = ({ catalog: { file } }: Config): string | null =>
+      file === undefined ? null : resolve(dirname(path), file);
     // One at a time: a signal and a change of the file often come together.
     let reloading = Promise.resolve();
     const reload = (): void => {
-      reloading = reloading.then(() => reloadFrom(path, shell, sidecar, sink));
+      reloading = reloading.then(async () => {
+        const config = await reloadFrom(path, shell, sidecar, sink);
+        if (config !== null) follow(catalogOf(config));
+      });
     };
     shell.onSignal('SIGHUP', reload);
-    const { watchConfig } = await import('./config/reload.ts');
-    return watchConfig(path, reload);
+    const follow = followFile(reload);
+    follow(catalogOf(loaded.config));
+    const watch = watchConfig(path, reload);
+    return {
+      close() {
+        watch.close();
+        follow(null);
+      },
+    };
   });
 }
 
@@ -104,22 +118,24 @@ async function reloadFrom(
   shell: Shell,
   sidecar: Sidecar,
   { log, setLevel }: LogSink,
-): Promise<void> {
+): Promise<Config | null> {
   const { loadConfig } = await import('./config/load.ts');
   const loaded = loadConfig(path, shell.env);
   if (!loaded.ok) {
     sidecar.reloadRefused();
     for (const fault of loaded.faults) log.error(fault, 'configuration refused');
-    return;
+    return null;
   }
   try {
     const fixed = await sidecar.reload(loaded.config);
     setLevel(loaded.config.observe.log);
     for (const key of fixed) log.warn({ path: key }, 'needs a restart');
     log.info('configuration reloaded');
+    return loaded.config;
   } catch (cause) {
     sidecar.reloadRefused();
     log.error({ reason: cause instanceof Error ? cause.message : '' }, 'configuration refused');
+    return null;
   }
 }
 
@@ -175,11 +191,11 @@ async function demo(args: string[], shell: Shell): Promise<number> {
 
 async function presets(_: string[], shell: Shell): Promise<number> {
   const { presets: known } = await import('./providers/presets.ts');
-  for (const [name, { dialect, baseUrl, credentialEnv }] of Object.entries(known)) {
-    shell.print(
-      `${name.padEnd(22)}${dialect.padEnd(12)}${(credentialEnv ?? '-').padEnd(22)}${baseUrl ?? '(embedded)'}\n`,
-    );
-  }
+  const lines = Object.entries(known).map(([name, { dialect, baseUrl, credentialEnv }]) => {
+    const columns = [name.padEnd(22), dialect.padEnd(12), (credentialEnv ?? '-').padEnd(22)];
+    return `${columns.join('')}${baseUrl ?? '(embedded)'}\n`;
+  });
+  shell.print(lines.join(''));
   return 0;
 }
 

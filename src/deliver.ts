@@ -1,16 +1,14 @@
 /** The way out: counts, restores and keeps a reply, and closes the request when its last byte is known. */
 import type { AttemptReply } from './attempt/answer.ts';
-import type { AnswerStream } from './attempt/follow.ts';
-import type { Reply, StoredReply, StreamReply } from './exchange.ts';
-import type { ReplyFacts } from './native.ts';
-import { countUsage } from './observe/usage.ts';
-import type { Passage } from './passage.ts';
-import type { Dialect } from './providers/provider.ts';
+import type { Bill } from './count/usage.ts';
+import type { Reply, StoredReply } from './exchange.ts';
+import { followRecording, mayCache, passStream, streamType } from './flow.ts';
+import type { KeptReply, Passage } from './passage.ts';
+import type { Seen } from './replay/replay.ts';
 import { requestIdHeaders } from './respond.ts';
 import { createRestorer } from './scrub/restore.ts';
 import { restoreBody, type Vault } from './scrub/scrub.ts';
 
-const streamType = 'text/event-stream; charset=utf-8';
 const jsonType = 'application/json';
 
 /** Answers from the cache or for an idempotency key: no provider is asked, nothing is charged but the request. */
@@ -29,12 +27,14 @@ export function deliverStored(
     replayed ? 'sidegate; detail=replay' : 'sidegate; hit',
   );
   if (replayed) headers.push('idempotent-replayed', 'true');
+  if (!stored.stream) headers.push('x-sidegate-cost-usd', dollars(0));
   const keep = replayed ? null : stored;
   passage.close({
     status: stored.status,
     target: stored.target,
     cache: replayed ? 'bypass' : 'hit',
     replayed,
+    savedNanoUsd: stored.costNanoUsd,
     keep,
   });
   if (vault === null || !stored.stream) {
@@ -44,6 +44,18 @@ export function deliverStored(
   const restorer = createRestorer(exchange.endpoint.dialect, vault);
   const body = Buffer.concat([restorer.push(stored.body), restorer.finish()]);
   return { kind: 'whole', status: stored.status, headers, body };
+}
+
+/** Answers with the stream that the first request with the same idempotency key is being given. */
+export function deliverRunning(
+  { recording, left }: Seen & { readonly kind: 'running' },
+  vault: Vault | null,
+  passage: Passage,
+): Reply {
+  const { status, contentType, target } = recording.head;
+  const headers = replyHeaders(passage, contentType, target, 'sidegate; detail=replay');
+  headers.push('idempotent-replayed', 'true');
+  return { kind: 'stream', status, headers, chunks: followRecording(recording, vault, passage, left) };
 }
 
 /** Passes a provider's reply on. */
@@ -59,104 +71,21 @@ export function deliverAnswer(answer: AttemptReply, vault: Vault | null, passage
     serverTiming(passage, upstreamMs),
   );
   addProviderHeaders(answer, headers);
-  if (answer.kind === 'stream') return deliverStream(answer, headers, vault, passage, upstreamMs);
+  if (answer.kind === 'stream') {
+    const chunks = passStream(answer, vault, passage, upstreamMs);
+    return { kind: 'stream', status: answer.status, headers, chunks };
+  }
   const { status, body, facts, target } = answer;
   if (facts === null) {
     headers.push('x-should-retry', 'false');
     if (status === 429) addRetryAfter(answer, stages.clock(), headers);
     passage.close({ status, target: target.label, upstreamMs });
   } else {
-    const usage = countUsage(requestOf(passage), facts, true, stages.estimator);
-    const keep: StoredReply = { status, contentType: type, body, stream: false, target: target.label, usage };
+    const keep: KeptReply = { status, contentType: type, body, stream: false, target: target.label };
     const cacheable = mayCache(facts, exchange.endpoint.name === 'embeddings');
-    passage.close({ status, target: target.label, usage, upstreamMs, keep, cacheable });
+    addCost(passage.close({ status, target: target.label, upstreamMs, keep, cacheable }), headers);
   }
   return { kind: 'whole', status, headers, body: vault === null ? body : restoreBody(body, vault) };
-}
-
-function deliverStream(
-  answer: AttemptReply & { kind: 'stream' },
-  headers: readonly string[],
-  vault: Vault | null,
-  passage: Passage,
-  upstreamMs: number,
-): StreamReply {
-  const { dialect } = answer.target.provider;
-  // What is kept for later must not outgrow what the stores take.
-  const { replay, cache } = passage.stages.config;
-  const kept = collector(
-    passage.claim !== null ? replay.bytesMax : passage.cacheKey !== null ? cache.entryMaxBytes : 0,
-  );
-  const chunks = streamOut(answer.stream, dialect, vault, kept, passage.exchange.id, () => {
-    const { stream } = answer;
-    const facts = stream.facts();
-    const complete = stream.refusal === null && !stream.aborted;
-    const usage = countUsage(requestOf(passage), facts, complete, passage.stages.estimator);
-    const body = complete && !stream.restarted ? kept.body() : null;
-    const target = stream.target.label;
-    passage.close({
-      status: answer.status,
-      error: stream.refusal !== null && !stream.aborted ? stream.refusal.code : '',
-      target,
-      usage,
-      upstreamMs,
-      abandoned: stream.aborted,
-      keep:
-        body === null
-          ? null
-          : { status: answer.status, contentType: streamType, body, stream: true, target, usage },
-      cacheable: mayCache(facts, false),
-    });
-  });
-  return { kind: 'stream', status: answer.status, headers, chunks };
-}
-
-async function* streamOut(
-  stream: AnswerStream,
-  dialect: Dialect,
-  vault: Vault | null,
-  kept: Collector,
-  requestId: string,
-  onEnd: () => void,
-): AsyncGenerator<Buffer> {
-  const restorer = vault === null ? null : createRestorer(dialect.name, vault);
-  try {
-    for (let chunk = await stream.next(); chunk !== null; chunk = await stream.next()) {
-      kept.push(chunk);
-      yield restorer === null ? chunk : restorer.push(chunk);
-    }
-    const rest = restorer?.finish();
-    if (rest !== undefined && rest.length > 0) yield rest;
-    if (stream.refusal !== null) yield dialect.errorEvent(stream.refusal, requestId);
-  } finally {
-    onEnd();
-  }
-}
-
-interface Collector {
-  push(chunk: Buffer): void;
-  /** Null: it grew over the bound. */
-  body(): Buffer | null;
-}
-
-function collector(maxBytes: number): Collector {
-  let chunks: Buffer[] | null = maxBytes > 0 ? [] : null;
-  let bytes = 0;
-  return {
-    push(chunk) {
-      if (chunks === null) return;
-      bytes += chunk.length;
-      if (bytes > maxBytes) chunks = null;
-      else chunks.push(chunk);
-    },
-    body: () => (chunks === null ? null : Buffer.concat(chunks)),
-  };
-}
-
-/** Only complete, successful, plain answers: never tool calls, refusals or truncated text. */
-function mayCache(facts: ReplyFacts, embeddings: boolean): boolean {
-  if (facts.error || facts.tool || facts.refused) return false;
-  return facts.finish === 'stop' || (embeddings && facts.finish === 'none');
 }
 
 function replyHeaders(passage: Passage, contentType: string, target: string, cache: string): string[] {
@@ -199,7 +128,10 @@ function addRetryAfter({ target, headers: given }: AttemptReply, nowMs: number, 
   if (given['retry-after-ms'] === undefined) headers.push('retry-after-ms', String(waitMs));
 }
 
-function requestOf(passage: Passage): NonNullable<Passage['request']> {
-  if (passage.request === null) throw new Error('a reply without a request');
-  return passage.request;
+/** Without an exponent, to the nano-dollar. */
+const dollars = (nanoUsd: number): string => (nanoUsd / 1e9).toFixed(9);
+
+/** What a reply cost, where that is certain: stated by the provider, and priced. */
+function addCost({ usage, costNanoUsd, priced }: Bill, headers: string[]): void {
+  if (priced && usage.known) headers.push('x-sidegate-cost-usd', dollars(costNanoUsd));
 }

@@ -9,6 +9,12 @@ const simulatedRoutes = [
   { model: 'sim-claude', targets: [{ provider: 'simulator-anthropic' }] },
 ];
 
+/** Its own models by their names, and any model it has by `provider/model`, so that no two providers clash. */
+function realRoutes(name: string, models: readonly string[]): Config['routes'] {
+  const own = models.map((model) => ({ model, targets: [{ provider: name }] }));
+  return [...own, { model: `${name}/*`, targets: [{ provider: name, model: '*' }] }];
+}
+
 /** The demo's configuration. @throws when the port isn't one */
 export function demoConfig(env: Readonly<Record<string, string | undefined>>, port?: string): Config {
   const real = Object.entries(presets).filter(
@@ -30,12 +36,7 @@ export function demoConfig(env: Readonly<Record<string, string | undefined>>, po
       },
       ...providers,
     },
-    routes: [
-      ...simulatedRoutes,
-      ...real.flatMap(([name, { models }]) =>
-        models.map((model) => ({ model, targets: [{ provider: name }] })),
-      ),
-    ],
+    routes: [...simulatedRoutes, ...real.flatMap(([name, { models }]) => realRoutes(name, models))],
   });
   if (!parsed.success)
     throw new Error(`--port must be a number from 0 to 65534, not ${JSON.stringify(port)}.`);
@@ -44,16 +45,22 @@ export function demoConfig(env: Readonly<Record<string, string | undefined>>, po
 
 /** What the demo prints when it is ready. */
 export function demoBanner(config: Config, { dataUrl, adminUrl, simulated }: Sidecar): string {
-  const isSimulated = (provider: string): boolean => simulated.includes(provider);
-  const rows = config.routes.map(({ model, targets }) => {
+  const models = new Map<string, string[]>();
+  for (const { model, targets } of config.routes) {
     const provider = targets[0]?.provider ?? '';
-    const note = isSimulated(provider) ? 'SIMULATED: answers are invented' : 'real: calls cost money';
-    return `    ${model.padEnd(20)} ${provider.padEnd(22)} ${note}`;
+    models.set(provider, [...(models.get(provider) ?? []), model]);
+  }
+  const rows = [...models].map(([provider, names]) => {
+    const note = simulated.includes(provider) ? 'SIMULATED: answers are invented' : 'real: calls cost money';
+    return `    ${provider.padEnd(20)} ${note.padEnd(32)} ${names.join(', ')}`;
   });
-  const off = Object.entries(presets)
-    .filter(([name, { credentialEnv }]) => credentialEnv !== null && !(name in config.providers))
-    .map(([name, { credentialEnv }]) => `${credentialEnv} (${name})`);
-  const hint = off.length === 0 ? '' : `\n  Set ${off.join(' or ')} to switch the real provider on.\n`;
+  const keys = Object.values(presets).flatMap(({ credentialEnv }) => credentialEnv ?? []);
+  const used = new Set(Object.keys(config.providers).map((name) => presets[name]?.credentialEnv));
+  const off = [...new Set(keys)].filter((key) => !used.has(key));
+  const hint =
+    off.length === 0
+      ? ''
+      : `\n  Set any of these to switch its real provider on (\`sidegate presets\` says whose they are)\n${inLines(off)}\n`;
   return `
   Sidegate ${dataUrl}  (OpenAI SDKs: base URL ${dataUrl}/v1, Anthropic SDKs: ${dataUrl})
   Admin    ${adminUrl}/metrics  /healthz  /readyz
@@ -65,4 +72,18 @@ ${hint}
     curl ${dataUrl}/v1/chat/completions -H 'content-type: application/json' -d '{"model":"sim-gpt","messages":[{"role":"user","content":"Write to alice@example.com"}]}'
 
 `;
+}
+
+const lineMaxLength = 100;
+
+/** Words in lines of at most 100 characters, indented. */
+function inLines(words: readonly string[]): string {
+  const lines: string[] = [];
+  for (const word of words) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + 1 + word.length <= lineMaxLength)
+      lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(`    ${word}`);
+  }
+  return lines.join('\n');
 }

@@ -79,6 +79,14 @@ export const catalogue = {
     anthropic: 'permission_error',
     hint: 'Use a model this key may use, or ask for it to be allowed.',
   },
+  model_unpriced: {
+    status: 403,
+    source: 'gateway',
+    retryable: false,
+    openai: 'permission_error',
+    anthropic: 'permission_error',
+    hint: 'Give the model a price, or set `unpriced: allow` on the limit or budget.',
+  },
   host_refused: {
     status: 403,
     source: 'client',

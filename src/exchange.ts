@@ -2,6 +2,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Cancellation } from './cancellation.ts';
 import type { Refusal } from './errors.ts';
+import type { KeyLimitConfig } from './limit/settings.ts';
 import type { DialectName } from './providers/provider.ts';
 
 export type EndpointName = 'chat' | 'embeddings' | 'models' | 'messages' | 'count_tokens';
@@ -44,6 +45,8 @@ export interface Identity {
   readonly tags: readonly string[];
   /** Model names the key may use, exact or with a trailing *; null: all. */
   readonly models: readonly string[] | null;
+  /** Limits of the key's own; none where it is left out. */
+  readonly limits?: readonly KeyLimitConfig[];
 }
 
 /** What the pipeline knows about a body, found in one pass over its bytes. */
@@ -70,7 +73,7 @@ export interface ModelRequest {
   readonly masked: ReadonlyMap<string, string> | null;
   /** SHA-256 of the body as it came, 32 Latin-1 characters. */
   readonly digest: string;
-  /** HMAC-SHA-256 of `body`, hex; the only trace of the prompt in a record. */
+  /** HMAC-SHA-256 of the SHA-256 of `body`, hex; the only trace of the prompt in a record. */
   readonly keyedDigest: string;
   /** Byte offsets into `body` where dialects edit in place; 0,0: absent. */
   readonly modelStart: number;
@@ -80,11 +83,15 @@ export interface ModelRequest {
   readonly firstField: number;
 }
 
-/** Tokens of one reply. `known`: the provider said so; else estimated from bytes. */
+/** Tokens of one reply. `known`: the provider said so; else counted from its text, or estimated from bytes. */
 export interface Usage {
+  /** All of the prompt, in both dialects: read from the provider's cache, written to it, and neither. */
   readonly inputTokens: number;
   readonly outputTokens: number;
+  /** Of the input, read from the provider's cache. */
   readonly cachedInputTokens: number;
+  /** Of the input, written to it. */
+  readonly cacheWriteTokens: number;
   readonly known: boolean;
 }
 
@@ -128,14 +135,14 @@ export interface StoredReply {
   /** `provider/model` that answered. */
   readonly target: string;
   readonly usage: Usage;
+  /** What it cost, so that what its next use saves is known; 0 where the price isn't. */
+  readonly costNanoUsd: number;
 }
 
-export const noUsage: Usage = { inputTokens: 0, outputTokens: 0, cachedInputTokens: 0, known: true };
-
-/** What two replies used together. */
-export const addUsage = (a: Usage, b: Usage): Usage => ({
-  inputTokens: a.inputTokens + b.inputTokens,
-  outputTokens: a.outputTokens + b.outputTokens,
-  cachedInputTokens: a.cachedInputTokens + b.cachedInputTokens,
-  known: a.known && b.known,
-});
+export const noUsage: Usage = {
+  inputTokens: 0,
+  outputTokens: 0,
+  cachedInputTokens: 0,
+  cacheWriteTokens: 0,
+  known: true,
+};

@@ -1,10 +1,14 @@
 /** The pipeline: one request through the stages, in the order of the README's diagram. */
 import type { AttemptDeps } from './attempt/answer.ts';
 import { attempt } from './attempt/attempt.ts';
+import { sleep } from './attempt/backoff.ts';
+import { cancelRefusal } from './attempt/follow.ts';
 import { authenticate, credentialDigest, denyModel, type Keyring } from './authenticate/authenticate.ts';
 import { type Cache, cacheControl } from './cache/cache.ts';
 import type { Config } from './config/schema.ts';
-import { deliverAnswer, deliverStored } from './deliver.ts';
+import type { TokenCounter } from './count/counter.ts';
+import type { Charge } from './count/usage.ts';
+import { deliverAnswer, deliverRunning, deliverStored } from './deliver.ts';
 import { Refusal } from './errors.ts';
 import type { Exchange, Reply } from './exchange.ts';
 import type { Estimator } from './limit/estimate.ts';
@@ -26,12 +30,15 @@ export interface Stages {
   readonly replay: Replay;
   readonly limiter: Limiter;
   readonly estimator: Estimator;
+  readonly counter: TokenCounter;
   readonly cache: Cache;
   readonly routes: RouteTable;
   readonly attempt: AttemptDeps;
   /** Monotonic ms. */
   readonly clock: () => number;
   observe(record: ExchangeRecord): void;
+  /** Told what each billed try used and cost. */
+  charge(tenant: string, charge: Charge): void;
   /** Told of a defect of the gateway's own. */
   onBug(requestId: string, cause: unknown): void;
 }
@@ -64,16 +71,23 @@ async function through(exchange: Exchange, stages: Stages, passage: Passage): Pr
   const found = route(request.model, exchange.endpoint.dialect, stages.routes);
   if (found instanceof Refusal) return passage.refuse(found);
 
-  const seen = stages.replay.claim(exchange, identity, request, clock());
+  let seen = stages.replay.claim(exchange, identity, request, clock());
+  if (!(seen instanceof Refusal) && seen.kind === 'join')
+    seen = await seen.wait(exchange.cancellation, deadlineMs - clock());
   if (seen instanceof Refusal) return passage.refuse(seen);
+  if (seen.kind === 'running') return deliverRunning(seen, request.masked, passage);
   if (seen.kind === 'stored') return deliverStored(seen.reply, 'replay', request.masked, passage);
   passage.claim = seen.claim;
   // Whoever repeats the key wants this answer, even if the first caller has left.
   if (seen.claim !== null) exchange.detach();
 
-  const permit = stages.limiter.admit(identity, request, clock());
+  const permit = stages.limiter.admit({ exchange, identity, request, plan: found, deadlineMs }, clock());
   if (permit instanceof Refusal) return passage.refuse(permit);
   passage.permit = permit;
+  if (permit.waitMs > 0) {
+    await sleep(permit.waitMs, exchange.cancellation);
+    if (exchange.cancellation.reason !== null) return passage.refuse(cancelRefusal(exchange.cancellation));
+  }
 
   const vault = scrub(request, policy);
   if (vault instanceof Refusal) return passage.refuse(vault);

@@ -145,12 +145,29 @@ export interface ReplyFacts {
   readonly refused: boolean;
   /** The provider stated its usage. */
   readonly usage: boolean;
+  /** All of the prompt, in both dialects. */
   readonly inputTokens: number;
   readonly outputTokens: number;
+  /** Of the input, read from the provider's cache, and written to it. */
   readonly cachedInputTokens: number;
+  readonly cacheWriteTokens: number;
   readonly finish: Finish;
   readonly textBytes: number;
 }
+
+/** Nothing is known. */
+export const noFacts: ReplyFacts = {
+  error: false,
+  tool: false,
+  refused: false,
+  usage: false,
+  inputTokens: 0,
+  outputTokens: 0,
+  cachedInputTokens: 0,
+  cacheWriteTokens: 0,
+  finish: 'none',
+  textBytes: 0,
+};
 
 const dialectIds: Readonly<Record<DialectName, number>> = { openai: 0, anthropic: 1 };
 const out = new Uint32Array(10);
@@ -166,23 +183,33 @@ export function inspectReply(body: Buffer, dialect: DialectName): ReplyFacts | n
     tool: (flags & 2) !== 0,
     refused: (flags & 4) !== 0,
     usage: (flags & 8) !== 0,
-    inputTokens: word(2),
+    inputTokens: inputTokens(dialect, word(2), word(4), word(5)),
     outputTokens: word(3),
-    // Anthropic counts what it read from and wrote to its cache apart from `input_tokens`.
     cachedInputTokens: word(4),
+    cacheWriteTokens: word(5),
     finish: finishes[word(6)] ?? 'other',
     textBytes: word(7),
   };
 }
 
+/** Anthropic counts what it read from and wrote to its cache apart from `input_tokens`; OpenAI's count has all. */
+const inputTokens = (dialect: DialectName, stated: number, cached: number, written: number): number =>
+  dialect === 'anthropic' ? stated + cached + written : stated;
+
+/** The text of a whole reply, decoded, at most 1 MiB of it; `body` may be cut anywhere. */
+export const replyText = (body: Buffer, dialect: DialectName): Buffer =>
+  native.replyText(body, dialectIds[dialect]);
+
 /** Reads a provider's event stream as it passes: whole events go on unchanged, half ones wait for their rest. */
 export class StreamScanner {
   readonly #native: InstanceType<typeof Binding.SseScanner>;
+  readonly #dialect: DialectName;
   #state = 0;
   #facts: Uint32Array = new Uint32Array(10);
 
   /** @param stripUsage take the usage event out, since only the gateway asked for it */
   constructor(dialect: DialectName, stripUsage: boolean, eventMaxBytes: number) {
+    this.#dialect = dialect;
     this.#native = new native.SseScanner(dialectIds[dialect], stripUsage, eventMaxBytes);
   }
 
@@ -221,6 +248,23 @@ export class StreamScanner {
   get toolBegun(): boolean {
     return (this.#state & 128) !== 0;
   }
+  /** An event that is none of the faulty ones has come. */
+  get begun(): boolean {
+    return (this.#facts[8] ?? 0) > 0;
+  }
+  /** UTF-8 bytes of reply text so far. */
+  get textBytes(): number {
+    return this.#facts[7] ?? 0;
+  }
+  /** Anthropic: number of the content block that has begun and not ended; -1: none. */
+  get openBlock(): number {
+    return this.#native.openBlock();
+  }
+
+  /** The reply's text so far, decoded, at most 1 MiB of it. It is not kept any longer. */
+  takeText(): Buffer {
+    return this.#native.takeText();
+  }
 
   /** The facts so far. */
   facts(): ReplyFacts {
@@ -230,28 +274,48 @@ export class StreamScanner {
       tool: this.toolBegun,
       refused: (this.#state & 256) !== 0,
       usage: (this.#state & 64) !== 0,
-      inputTokens: at(2),
+      inputTokens: inputTokens(this.#dialect, at(2), at(4), at(5)),
       outputTokens: at(3),
       cachedInputTokens: at(4),
+      cacheWriteTokens: at(5),
       finish: finishes[at(6)] ?? 'other',
       textBytes: at(7),
     };
   }
 }
 
-/** Token buckets by id; times are monotonic ms. See `native/core/src/bucket.rs`. */
-export const bucket = {
-  open: native.bucketOpen,
-  set: native.bucketSet,
-  /** 0: granted; above: ms until it could be; -1: never. */
-  take: native.bucketTake,
-  settle: native.bucketSettle,
-  level: native.bucketLevel,
-  close: native.bucketClose,
+/** Meters of limits and budgets, by table and id; times are monotonic ms. See `native/core/src/meters.rs`. */
+export const meter = {
+  openTable: native.metersOpen,
+  closeTable: native.metersClose,
+  open: native.meterOpen,
+  set: native.meterSet,
+  admit: native.meterAdmit,
+  settle: native.meterSettle,
+  sweep: native.meterSweep,
+  left: native.meterLeft,
+  restore: native.meterRestore,
+  changed: native.meterChanged,
+  close: native.meterClose,
 };
 
 /** When a breaker opens, and for how long; see `Settings` in `native/core/src/breaker.rs`. */
 export type BreakerSettings = Readonly<Binding.BreakerSettings>;
+/** Algorithms for `meter.open`. */
+export const meterAlgorithm = {
+  token_bucket: 0,
+  leaky_bucket: 1,
+  sliding_window: 2,
+  concurrency: 3,
+  budget: 4,
+} as const;
+
+/** Numbers of an entry of `meter.admit` and of `meter.settle`. */
+export const meterEntry = { admit: 5, settle: 4 } as const;
+/** Bits of an entry that asks. */
+export const meterAsk = { observed: 1, spent: 2 } as const;
+/** Bits of an entry that was answered. */
+export const meterTold = { crossed: 1, say: 2, wouldRefuse: 4, notTaken: 8 } as const;
 
 /** Circuit breakers by id; times are monotonic ms. See `native/core/src/breaker.rs`. */
 export const breaker = {
@@ -283,4 +347,33 @@ export const retryBudget = {
   /** False: it is used up. */
   spend: native.retriesSpend,
   close: native.retriesClose,
+};
+
+/** Entries up to here are copied out by one call. */
+const storeScratch = Buffer.allocUnsafeSlow(64 * 1024);
+const storeLengths = new Uint32Array(2);
+
+/** Bounded stores of bytes by id, kept outside the JavaScript heap. See `native/core/src/store.rs`. */
+export const store = {
+  open: native.storeOpen,
+  set: native.storeSet,
+  put: native.storePut,
+  dropOldest: native.storeDropOldest,
+  size: native.storeSize,
+  bytes: native.storeBytes,
+  /** Head and body of a key's entry, copied; null: it has none. */
+  get(id: number, key: string, nowMs: number): { readonly head: string; readonly body: Buffer } | null {
+    if (!native.storeGet(id, key, nowMs, storeLengths, storeScratch)) return null;
+    const [headLength = 0, bodyLength = 0] = storeLengths;
+    const length = headLength + bodyLength;
+    let from = storeScratch;
+    if (length > storeScratch.length) {
+      from = Buffer.allocUnsafeSlow(length);
+      native.storeGet(id, key, nowMs, storeLengths, from);
+    }
+    return {
+      head: from.toString('utf8', 0, headLength),
+      body: Buffer.from(from.subarray(headLength, length)),
+    };
+  },
 };

@@ -1,27 +1,26 @@
 /** What one request holds while it is at work, and lets go of exactly once when it is over. */
 import type { Trail } from './attempt/trail.ts';
 import type { CacheKey } from './cache/cache.ts';
+import type { Counts } from './count/usage.ts';
+import { type Bill, bill, isStated, learn, nothingBilled } from './count/usage.ts';
 import type { Refusal } from './errors.ts';
-import {
-  addUsage,
-  type Exchange,
-  type Identity,
-  type ModelRequest,
-  noUsage,
-  type StoredReply,
-  type Usage,
-  type WholeReply,
-} from './exchange.ts';
+import type { Exchange, Identity, ModelRequest, StoredReply, WholeReply } from './exchange.ts';
 import type { Stages } from './gateway.ts';
-import type { Permit } from './limit/limit.ts';
+import type { Permit } from './limit/permit.ts';
 import { type CacheUse, createRecord, type Outcome } from './observe/record.ts';
 import type { Claim } from './replay/replay.ts';
 import { refusalReply } from './respond.ts';
 
+/** A complete reply without what it cost: that is known only where it is settled. */
+export type KeptReply = Omit<StoredReply, 'usage' | 'costNanoUsd'>;
+
+/** One that was stored before has its cost already. */
+const isPriced = (reply: KeptReply | StoredReply): reply is StoredReply => 'costNanoUsd' in reply;
+
 /** How a request ended, and what of its reply may be kept. */
-export interface Closing extends Outcome {
+export interface Closing extends Omit<Outcome, 'bill' | 'attempts' | 'tried'> {
   /** A complete reply, for the idempotency key. */
-  readonly keep?: StoredReply | null;
+  readonly keep?: KeptReply | StoredReply | null;
   /** It may answer others as well. */
   readonly cacheable?: boolean;
 }
@@ -58,32 +57,59 @@ export class Passage {
     return refusalReply(refusal, this.exchange.endpoint.dialect, this.exchange.id);
   }
 
-  /** Settles the permit, answers the idempotency key, stores, and records. Later calls do nothing. */
-  close(closing: Closing): void {
-    if (this.#closed) return;
+  /**
+   * Answers the idempotency key, stores, settles the permit and records; later calls do nothing. Where a provider
+   * stated no usage, permit and record wait for the tokenizer, within `count.deadlineMs`; what the request held only
+   * while it was at work is free at once.
+   * @returns what the request cost, as far as it is known by now
+   */
+  close(closing: Closing): Bill {
+    if (this.#closed) return nothingBilled;
     this.#closed = true;
-    const { stages, trail } = this;
+    const { stages, request, exchange } = this;
     const nowMs = stages.clock();
-    const keep = closing.keep ?? null;
-    const usage = withSpent(closing.usage, trail);
-    this.permit?.settle(usage ?? noUsage);
-    this.claim?.finish(keep);
-    if (keep !== null && closing.cacheable === true && this.cacheKey !== null)
-      stages.cache.put(this.cacheKey, keep, nowMs);
+    const billed = this.#billed();
+    const first = request === null ? nothingBilled : bill(request, billed, stages.estimator, null);
+    this.#store(closing, first, nowMs);
+    if (request === null || billed.every(isStated)) {
+      this.#settle(closing, first, null, nowMs);
+      return first;
+    }
+    this.permit?.release();
+    const unstated = billed.filter((each) => !isStated(each));
+    const prompt = unstated.every(({ facts }) => facts.inputTokens > 0) ? null : request.body;
+    const replies = unstated.map((each) => ({ text: each.text(), bytes: each.facts.textBytes }));
+    stages.counter.count({ endpoint: exchange.endpoint.name, prompt, replies }, (counts) => {
+      const counted = counts === null ? first : bill(request, billed, stages.estimator, counts);
+      this.#settle(closing, counted, counts, nowMs);
+    });
+    return first;
+  }
+
+  /** Counting tokens is free at the provider. */
+  #billed(): Trail['billed'] {
+    return this.exchange.endpoint.name === 'count_tokens' ? [] : (this.trail?.billed ?? []);
+  }
+
+  #store({ keep, cacheable }: Closing, { usage, costNanoUsd }: Bill, nowMs: number): void {
+    if (keep === undefined || keep === null) return this.claim?.finish(null);
+    const stored = isPriced(keep) ? keep : { ...keep, usage, costNanoUsd };
+    this.claim?.finish(stored);
+    if (cacheable === true && this.cacheKey !== null) this.stages.cache.put(this.cacheKey, stored, nowMs);
+  }
+
+  #settle(closing: Closing, billed: Bill, counts: Counts | null, nowMs: number): void {
+    const { stages, trail, identity, request } = this;
+    this.permit?.settle(billed.usage, billed.priced ? billed.costNanoUsd : null);
+    if (request !== null) learn(request, this.#billed(), stages.estimator, counts);
+    for (const charge of billed.charges) stages.charge(identity?.tenant ?? '', charge);
     const tried = trail === null ? {} : { attempts: trail.calls, tried: trail.text };
-    const outcome = { cache: this.cacheUse, ...tried, ...closing, ...(usage === undefined ? {} : { usage }) };
-    stages.observe(createRecord(this.exchange, this.identity, this.request, outcome, nowMs));
+    const outcome = { cache: this.cacheUse, ...tried, ...closing, bill: billed };
+    stages.observe(createRecord(this.exchange, identity, request, outcome, nowMs));
   }
 
   /** Reports a defect of the gateway's own; `cause` may name code but never holds request text. */
   bug(cause: unknown): void {
     this.stages.onBug(this.exchange.id, cause);
   }
-}
-
-/** A reply's usage, and that of calls made for it whose answers nobody got. */
-function withSpent(usage: Usage | undefined, trail: Trail | null): Usage | undefined {
-  const spent = trail?.spent ?? null;
-  if (spent === null) return usage;
-  return addUsage(usage ?? noUsage, spent);
 }

@@ -7,11 +7,15 @@ import { createHealthBook } from './attempt/health.ts';
 import { createHedges } from './attempt/hedge.ts';
 import { createKeyring } from './authenticate/authenticate.ts';
 import { createCache } from './cache/cache.ts';
+import { createCatalog } from './catalog/catalog.ts';
 import type { Config } from './config/schema.ts';
+import { createTokenCounter } from './count/counter.ts';
 import { Refusal } from './errors.ts';
 import { handle, type Stages } from './gateway.ts';
 import { createEstimator } from './limit/estimate.ts';
 import { createLimiter } from './limit/limit.ts';
+import { createNotices } from './limit/notices.ts';
+import { budgetTables, readBudgets, saveBudgets } from './limit/saved.ts';
 import { type Listener, listen } from './listen.ts';
 import { listModels } from './models.ts';
 import { retryBudget } from './native.ts';
@@ -22,6 +26,7 @@ import { createRecord } from './observe/record.ts';
 import { createReplay } from './replay/replay.ts';
 import { createRouteTable, modelNames } from './route/route.ts';
 import { createScrubPolicy } from './scrub/inspect.ts';
+import { openStore } from './store/database.ts';
 import { createHints } from './sync/hints.ts';
 
 /** A running sidecar. */
@@ -59,7 +64,6 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
   const { ratio, minPerSecond } = first.attempt.retryBudget;
   const budgetId = retryBudget.open(ratio, minPerSecond);
   const estimator = createEstimator();
-  const limiter = createLimiter(first.limits, estimator, clock);
   const cache = createCache(first.cache);
   const replay = createReplay(first.replay, clock);
   const randomKey = randomBytes(32);
@@ -67,7 +71,10 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
   let ready = false;
   let listener: Listener | null = null;
 
+  const store = first.store.path === undefined ? null : await openStore(first.store.path, [budgetTables]);
+
   const metrics = createMetrics({
+    limitScopes: () => limiter.scopes,
     inFlight: () => listener?.inFlight ?? 0,
     cacheEntries: () => cache.size,
     cacheBytes: () => cache.bytes,
@@ -86,6 +93,22 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
     },
     onHint: metrics.hint,
   });
+
+  const limiter = createLimiter(first, {
+    ...world,
+    estimator,
+    onEvent: createNotices(log, metrics.limit, clock),
+    saved: store === null ? [] : readBudgets(store, world.wallClock()),
+  });
+  const saved =
+    store === null
+      ? null
+      : saveBudgets(store, limiter.changed, first.store.flushMs, (reason) =>
+          reason === null
+            ? log.info('budgets are written to the store again')
+            : log.error({ reason }, 'budgets could not be written to the store; it is tried again'),
+        );
+  const counter = createTokenCounter(first.count, metrics.count);
 
   const attemptDeps = (config: Config): AttemptDeps => ({
     ...world,
@@ -113,8 +136,9 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
 
   const build = async (config: Config): Promise<Stages> => {
     const providers = await upstreams.update(config);
+    const catalog = createCatalog(config.providers, config.catalog.models, world.wallClock());
     health.begin(config);
-    const routes = createRouteTable(config.routes, providers, health.target);
+    const routes = createRouteTable(config.routes, providers, health.target, catalog);
     health.settle(config);
     hints.update(config.sync.redis);
     const { digestKey } = config.observe;
@@ -126,6 +150,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
       replay,
       limiter,
       estimator,
+      counter,
       cache,
       routes,
       attempt: attemptDeps(config),
@@ -134,6 +159,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
         metrics.record(record);
         logRecord(log, record, world.wallClock());
       },
+      charge: metrics.charge,
       onBug: (requestId, cause) =>
         log.error({ requestId, stack: cause instanceof Error ? cause.stack : '' }, 'defect'),
     };
@@ -175,9 +201,10 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
       const next = await build(config);
       const fixed = restartNeeded(stages.config, config);
       retryBudget.set(budgetId, config.attempt.retryBudget.ratio, config.attempt.retryBudget.minPerSecond);
-      limiter.update(config.limits, clock());
+      limiter.update(config);
       cache.update(config.cache);
       replay.update(config.replay);
+      counter.update(config.count);
       open.update(config.listen);
       stages = next;
       metrics.reload(true);
@@ -193,6 +220,8 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
       // A client that doesn't read to the end, or doesn't send to the end, holds nobody up.
       const close = setTimeout(() => open.close(), drainMs + lastWordsMs);
       await open.drained();
+      // What is settled is what was counted, also for the last ones.
+      await counter.close(lastWordsMs);
       clearTimeout(abort);
       clearTimeout(close);
       open.close();
@@ -200,6 +229,9 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
       hints.close();
       retryBudget.close(budgetId);
       await upstreams.close();
+      saved?.close();
+      store?.close();
+      limiter.close();
     },
   };
 }
@@ -209,6 +241,9 @@ function restartNeeded(before: Config, after: Config): string[] {
   const fixed: string[] = [];
   for (const key of ['host', 'port', 'socket', 'bodyTimeoutMs'] as const) {
     if (before.listen[key] !== after.listen[key]) fixed.push(`listen.${key}`);
+  }
+  for (const key of ['path', 'flushMs'] as const) {
+    if (before.store[key] !== after.store[key]) fixed.push(`store.${key}`);
   }
   for (const key of ['host', 'port'] as const) {
     if (before.admin[key] !== after.admin[key]) fixed.push(`admin.${key}`);

@@ -244,8 +244,9 @@ function stagesFor({ upstream }: Gate, cache: Cache): Stages {
     policy: createScrubPolicy(config.scrub),
     digestKey: Buffer.alloc(32),
     replay: createReplay(config.replay, clock),
-    limiter: createLimiter([], estimator, clock),
+    limiter: createLimiter(config, { estimator, clock, wallClock: Date.now, onEvent: () => {} }),
     estimator,
+    counter: { count: (_, done) => done(null), update: () => {}, close: async () => {} },
     cache,
     routes: createRouteTable([{ model: testModel, targets }], providers, health.target),
     attempt: {
@@ -266,6 +267,7 @@ function stagesFor({ upstream }: Gate, cache: Cache): Stages {
     },
     clock,
     observe: () => {},
+    charge: () => {},
     onBug: (_, cause) => {
       throw cause;
     },

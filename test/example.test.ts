@@ -3,11 +3,12 @@
  * characters of prompt, and a breaker that opens after three failures for 30 s. Once by passed-in time, once as
  * the real program.
  */
-import { createHash, createHmac } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
 import type { ExchangeRecord } from '../src/observe/record.ts';
 import { ask } from './client.ts';
+import { keyed } from './native-reference.ts';
 import { type Wire, wires } from './replies.ts';
 import { spawnSidecar, startTestSidecar } from './sidecar.ts';
 import { answers, refuses, type Script, startUpstream, type Upstream } from './upstream.ts';
@@ -25,7 +26,7 @@ authenticate:
     - { id: acme-web, sha256: ${sha256('sk-acme')}, tenant: acme }
     - { id: beta-web, sha256: ${sha256('sk-beta')}, tenant: beta }
 limits:
-  - { name: acme-prompts, tenant: acme, unit: characters, per: 500, capacity: 100, refillPerSecond: 10 }
+  - { name: acme-prompts, match: { tenant: acme }, unit: characters, unitSize: 500, capacity: 100, refillPerSecond: 10 }
 scrub: { email: mask }
 providers:
   main: { dialect: ${wire.name}, baseUrl: "${main.baseUrl}", apiKey: provider-key }
@@ -160,7 +161,7 @@ describe.each(wires)('$name, by passed-in time', (wire) => {
     await send(`Write to ${address}.`, { stream: true });
     const [whole, stream] = main.calls.map(({ body }) => body.toString());
     const unedited = String(stream).replace('"stream_options":{"include_usage":true},', '');
-    const hmac = (text: string): string => createHmac('sha256', digestKey).update(text).digest('hex');
+    const hmac = (text: string): string => keyed(Buffer.from(digestKey), Buffer.from(text));
     expect(sidecar.records().map(({ digest }) => digest)).toEqual([hmac(String(whole)), hmac(unedited)]);
     expect(JSON.parse(unedited)).toEqual(
       wire.request('Write to [EMAIL_1].', { model: 'alone', stream: true }),
@@ -217,9 +218,7 @@ test.each(wires)('the real program does all of it ($name)', async (wire) => {
   const records = lines.map((line): ExchangeRecord => JSON.parse(line));
   expect(records).toHaveLength(15);
   expect(records[0]).toMatchObject({ tenant: 'acme', keyId: 'acme-web', emails: 1, status: 200 });
-  const hmac = createHmac('sha256', digestKey)
-    .update(main.calls[0]?.body ?? '')
-    .digest('hex');
+  const hmac = keyed(Buffer.from(digestKey), main.calls[0]?.body ?? Buffer.alloc(0));
   expect(records[0]?.digest).toBe(hmac);
   expect(records[1]).toMatchObject({ replayed: true, attempts: 0, digest: hmac });
   expect(sidecar.output()).not.toMatch(/alice|sk-acme|provider-key|xxxx/);

@@ -4,22 +4,31 @@ import { type Config, configSchema } from '../src/config/schema.ts';
 import { Refusal } from '../src/errors.ts';
 import type { Identity, ModelRequest, Usage } from '../src/exchange.ts';
 import { createEstimator } from '../src/limit/estimate.ts';
-import { createLimiter, type Permit } from '../src/limit/limit.ts';
+import { createLimiter } from '../src/limit/limit.ts';
+import type { Permit } from '../src/limit/permit.ts';
 import { type Asking, type Gate, startGate } from './gate.ts';
 import { statedUsage, wires } from './replies.ts';
-import { sampleIdentity, sampleRequest } from './samples.ts';
+import { sampleAsking, sampleIdentity, sampleRequest } from './samples.ts';
 import { answers, refuses, resets, type Script } from './upstream.ts';
 
 type Limit = Parameters<typeof configSchema.parse>[0];
-const settings = (limits: Limit): Config['limits'] => configSchema.parse({ limits }).limits;
+const settings = (limits: Limit): Config => configSchema.parse({ limits });
 
 /** A limiter with a clock that stands still until it is set. */
 function stage(limits: Limit) {
   const time = { nowMs: 0 };
   const estimator = createEstimator();
-  const limiter = createLimiter(settings(limits), estimator, () => time.nowMs);
+  const limiter = createLimiter(settings(limits), {
+    estimator,
+    clock: () => time.nowMs,
+    wallClock: () => time.nowMs,
+    onEvent: () => {},
+  });
   const admit = (request: Partial<ModelRequest> & { text?: string } = {}, identity: Partial<Identity> = {}) =>
-    limiter.admit(sampleIdentity(identity), sampleRequest(request), time.nowMs);
+    limiter.admit(
+      sampleAsking({ identity: sampleIdentity(identity), request: sampleRequest(request) }),
+      time.nowMs,
+    );
   return { time, limiter, estimator, admit };
 }
 
@@ -33,12 +42,16 @@ function refused(result: Permit | Refusal): Refusal {
   return result;
 }
 
+/** What `'x'.repeat(1000)` takes in o200k. */
+const xTokens = 125;
+
 const header = (headers: readonly string[], name: string): string | undefined =>
   headers[headers.indexOf(name) + 1];
 const usage = (inputTokens: number, outputTokens: number): Usage => ({
   inputTokens,
   outputTokens,
   cachedInputTokens: 0,
+  cacheWriteTokens: 0,
   known: true,
 });
 
@@ -66,7 +79,7 @@ describe('one bucket', () => {
   test('tenants have one each, and a limit of one tenant is no one else’s', () => {
     const { admit } = stage([
       { name: 'each', capacity: 1, refillPerSecond: 1 },
-      { name: 'only-beta', tenant: 'beta', capacity: 1, refillPerSecond: 1 },
+      { name: 'only-beta', match: { tenant: 'beta' }, capacity: 1, refillPerSecond: 1 },
     ]);
     granted(admit());
     expect(refused(admit()).message).toContain('limit "each" of tenant "acme"');
@@ -83,7 +96,7 @@ describe('one bucket', () => {
     [49_999, 100],
   ])('%i characters cost %i of a bucket that counts each 500', (textCharacters, cost) => {
     const { admit } = stage([
-      { name: 'c', unit: 'characters', per: 500, capacity: 100, refillPerSecond: 10 },
+      { name: 'c', unit: 'characters', unitSize: 500, capacity: 100, refillPerSecond: 10 },
     ]);
     expect(header(granted(admit({ textCharacters })).headers, 'ratelimit')).toBe(`"c";r=${100 - cost}`);
   });
@@ -92,10 +105,10 @@ describe('one bucket', () => {
     const { admit, limiter } = stage(requests);
     granted(admit());
     granted(admit());
-    limiter.update(settings([{ name: 'rpm', capacity: 10, refillPerSecond: 2 }]), 0);
+    limiter.update(settings([{ name: 'rpm', capacity: 10, refillPerSecond: 2 }]));
     granted(admit());
     refused(admit());
-    limiter.update(settings([]), 0);
+    limiter.update(settings([]));
     granted(admit());
   });
 });
@@ -120,7 +133,7 @@ describe('headers', () => {
   });
 
   test('what can never pass is refused without a time to come back, and is not retried', () => {
-    const { admit } = stage([{ name: 'c', unit: 'characters', per: 1, capacity: 10, refillPerSecond: 1 }]);
+    const { admit } = stage([{ name: 'c', unit: 'characters', capacity: 10, refillPerSecond: 1 }]);
     const refusal = refused(admit({ textCharacters: 11 }));
     expect(refusal.code).toBe('request_too_costly');
     expect(refusal.retryAfterMs).toBeNull();
@@ -142,7 +155,7 @@ describe('several buckets', () => {
     const { admit, limiter } = stage(limits);
     granted(admit());
     for (let i = 0; i < 10; i++) expect(refused(admit()).message).toContain('"narrow"');
-    limiter.update(settings([wide]), 0);
+    limiter.update(settings([wide]));
     granted(admit());
     granted(admit());
     expect(refused(admit()).message).toContain('"wide"');
@@ -176,22 +189,22 @@ describe('tokens', () => {
 
   test('what was really used is what it costs, less or more than reserved', () => {
     const { admit } = stage(tokens);
-    granted(admit({ textBytes: 0, maxTokens: 900 })).settle(usage(10, 20));
+    granted(admit({ textBytes: 0, maxTokens: 900 })).settle(usage(10, 20), 0);
     const second = granted(admit({ textBytes: 0, maxTokens: 100 }));
     expect(left(second)).toBe(String(1000 - 30 - 100));
-    second.settle(usage(400, 400));
+    second.settle(usage(400, 400), 0);
     expect(left(granted(admit({ textBytes: 0, maxTokens: 1 })))).toBe(String(1000 - 30 - 800 - 1));
   });
 
   test('nothing used costs nothing', () => {
     const { admit } = stage(tokens);
-    granted(admit({ textBytes: 0, maxTokens: 900 })).settle(usage(0, 0));
+    granted(admit({ textBytes: 0, maxTokens: 900 })).settle(usage(0, 0), 0);
     expect(left(granted(admit({ textBytes: 0, maxTokens: 1000 })))).toBe('0');
   });
 
   test('a debt is paid back before anything passes', () => {
     const { admit, time } = stage([{ ...tokens[0], capacity: 100, refillPerSecond: 10 }]);
-    granted(admit({ textBytes: 0, maxTokens: 100 })).settle(usage(0, 150));
+    granted(admit({ textBytes: 0, maxTokens: 100 })).settle(usage(0, 150), 0);
     expect(refused(admit({ textBytes: 0, maxTokens: 1 })).retryAfterMs).toBeCloseTo(5_100, 6);
     time.nowMs = 5_100;
     granted(admit({ textBytes: 0, maxTokens: 1 }));
@@ -201,7 +214,7 @@ describe('tokens', () => {
     const { admit, time } = stage([{ ...tokens[0], refillPerSecond: 1000 }]);
     const permit = granted(admit({ textBytes: 0, maxTokens: 1000 }));
     time.nowMs = 10_000;
-    permit.settle(usage(0, 0));
+    permit.settle(usage(0, 0), 0);
     expect(left(granted(admit({ textBytes: 0, maxTokens: 1 })))).toBe('999');
   });
 });
@@ -308,10 +321,11 @@ describe.each(wires)('settled on every way out, $name', (wire) => {
     });
     const cut = await ask({ more: { stream: true } });
     expect(cut.text).toContain('stream_cut');
+    // Settled once the tokenizer has counted.
+    const record = await gate.sidecar.recordWhere(({ error }) => error === 'stream_cut');
     const cost = await spent();
-    // 1,000 bytes of text by the estimate, and the prompt.
-    expect(cost).toBeGreaterThanOrEqual(200);
-    expect(cost).toBeLessThanOrEqual(400);
+    expect(cost).toBe(record.inputTokens + record.outputTokens);
+    expect(record.outputTokens).toBe(xTokens);
   });
 
   test('a client that leaves costs what had come', async () => {
@@ -325,9 +339,8 @@ describe.each(wires)('settled on every way out, $name', (wire) => {
     reply.hangUp();
     const record = await gate.sidecar.recordWhere(({ abandoned }) => abandoned);
     expect(record.usageKnown).toBe(false);
-    const cost = await spent();
-    expect(cost).toBeGreaterThanOrEqual(200);
-    expect(cost).toBeLessThanOrEqual(400);
+    expect(await spent()).toBe(record.inputTokens + record.outputTokens);
+    expect(record.outputTokens).toBe(xTokens);
   });
 
   test('personal data that is refused costs nothing', async () => {

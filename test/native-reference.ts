@@ -310,4 +310,4 @@ export function expect(body: Buffer, endpoint: number, kinds: number, valuesMax:
 
 /** HMAC-SHA-256, in hex. */
 export const keyed = (key: Buffer, body: Buffer): string =>
-  createHmac('sha256', key).update(body).digest('hex');
+  createHmac('sha256', key).update(createHash('sha256').update(body).digest()).digest('hex');

@@ -8,10 +8,11 @@ import { configSchema } from '../src/config/schema.ts';
 import {
   breaker,
   breakerOutcome,
-  bucket,
   inspect as inspectNamed,
   inspectReply,
   isProbe,
+  meter,
+  meterAlgorithm,
   StreamScanner,
 } from '../src/native.ts';
 import { generate } from './native-documents.ts';
@@ -317,21 +318,32 @@ test('replies are read by either dialect', () => {
 });
 
 describe('what threads share', () => {
-  test('a bucket reserves and settles', () => {
-    const id = bucket.open(100, 10, 0);
-    expect(bucket.take(id, 60, 0)).toBe(0);
-    expect(bucket.take(id, 50, 0)).toBe(1000);
-    expect(bucket.take(id, 101, 0)).toBe(-1);
-    bucket.settle(id, 60, 70, 0);
-    expect(bucket.level(id, 0)).toBe(30);
-    bucket.set(id, 20, 1, 0);
-    expect(bucket.level(id, 1000)).toBe(20);
-    bucket.close(id);
-    for (const use of [bucket.level, bucket.take.bind(null, id), bucket.close])
-      expect(() => use(id, 0)).toThrow('no such bucket');
-    expect(() => bucket.open(0, 1, 0)).toThrow();
-    expect(() => bucket.open(1, Number.NaN, 0)).toThrow();
-    expect(bucket.open(1, 1, 0)).toBeGreaterThan(id);
+  test('a meter reserves and settles, all of a request’s or none', () => {
+    const table = meter.openTable();
+    const bucket = meter.open(table, meterAlgorithm.token_bucket, 100, 10, 0.8, 0);
+    const gauge = meter.open(table, meterAlgorithm.concurrency, 1, 0, 1, 0);
+    const ask = (cost: number): Float64Array => Float64Array.of(bucket, cost, 0, 0, 0, gauge, 1, 0, 0, 0);
+    const first = ask(60);
+    expect(meter.admit(table, first, 2, 0, 0)).toBe(0);
+    expect([first[3], first[8]]).toEqual([40, 0]);
+    const second = ask(50);
+    expect(meter.admit(table, second, 2, 0, 0)).toBe(-1);
+    expect([second[1], second[3]]).toEqual([1000, 40]);
+    expect(meter.admit(table, ask(101), 2, 0, 0)).toBe(-1);
+    meter.settle(table, Float64Array.of(bucket, 60, 70, 0, gauge, 1, 0, 0), 2, 0);
+    expect([meter.left(table, bucket, 0), meter.left(table, gauge, 0)]).toEqual([30, 1]);
+    meter.set(table, bucket, 20, 1, 0.8, 0);
+    expect(meter.left(table, bucket, 1000)).toBe(20);
+    meter.close(table, bucket);
+    expect(meter.admit(table, ask(1), 2, 0, 0)).toBe(Number.NaN);
+    expect(() => meter.left(table, bucket, 0)).toThrow('no such meter');
+    expect(() => meter.open(table, meterAlgorithm.token_bucket, 0, 1, 0.8, 0)).toThrow();
+    expect(() => meter.open(table, meterAlgorithm.token_bucket, 1, Number.NaN, 0.8, 0)).toThrow();
+    expect(() => meter.open(table, meterAlgorithm.budget, 1, 1, 2, 0)).toThrow();
+    expect(() => meter.admit(table, new Float64Array(4), 1, 0, 0)).toThrow('too short');
+    expect(() => meter.admit(table, Float64Array.of(gauge, -1, 0, 0, 0), 1, 0, 0)).toThrow('cost');
+    meter.closeTable(table);
+    expect(() => meter.left(table, gauge, 0)).toThrow('no such table');
   });
 
   test('a breaker opens, probes and closes', () => {

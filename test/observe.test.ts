@@ -348,8 +348,13 @@ test('the line in the log is the record, whatever its strings hold', () => {
     inputTokens: count,
     outputTokens: count,
     cachedInputTokens: count,
+    cacheWriteTokens: count,
     usageKnown: fc.boolean(),
+    costNanoUsd: count,
+    priced: fc.boolean(),
+    savedNanoUsd: count,
     abandoned: fc.boolean(),
+    stopped: fc.boolean(),
     emails: count,
     cards: count,
     digest: fc.constant('ab'),
@@ -360,7 +365,12 @@ test('the line in the log is the record, whatever its strings hold', () => {
     fc.property(records, count, (record, wallMs) => {
       const line = recordLine(record, wallMs);
       expect(line.indexOf('\n')).toBe(line.length - 1);
-      expect(JSON.parse(line)).toEqual({ level: 30, time: wallMs, ...record });
+      expect(JSON.parse(line)).toEqual({
+        level: 30,
+        time: wallMs,
+        ...record,
+        costUsd: record.costNanoUsd / 1e9,
+      });
     }),
   );
 });

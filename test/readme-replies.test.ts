@@ -80,7 +80,7 @@ const ways: Readonly<Record<ErrorCode, (wire: Wire) => Promise<Answer>>> = {
   method_not_allowed: (wire) => send(wire, { method: 'PUT' }),
   body_timeout: (wire) =>
     send(wire, { headers: { 'content-length': '10000' }, body: '{' }, { listen: { bodyTimeoutMs: 30 } }),
-  idempotency_in_flight: (wire) => secondOf(wire, { 'idempotency-key': 'a' }),
+  idempotency_in_flight: (wire) => secondOf(wire, { 'idempotency-key': 'a' }, { replay: { joinersMax: 0 } }),
   body_too_large: (wire) => send(wire, { body: 'x'.repeat(2000) }, { listen: { bodyMaxBytes: 1024 } }),
   unsupported_media_type: (wire) => send(wire, { headers: { 'content-type': 'text/plain' } }),
   async idempotency_mismatch(wire) {
@@ -95,6 +95,7 @@ const ways: Readonly<Record<ErrorCode, (wire: Wire) => Promise<Answer>>> = {
   },
   request_too_costly: (wire) =>
     send(wire, {}, { limits: [{ name: 'one', unit: 'characters', capacity: 1, refillPerSecond: 1 }] }),
+  model_unpriced: (wire) => send(wire, {}, { budgets: [{ name: 'month', usd: 5, window: 'month' }] }),
   headers_too_large: (wire) => send(wire, { headers: { 'x-long': 'x'.repeat(20_000) } }),
   async internal(wire) {
     const random = (): number => {
@@ -139,6 +140,18 @@ const ways: Readonly<Record<ErrorCode, (wire: Wire) => Promise<Answer>>> = {
 const answered: Readonly<Record<string, (wire: Wire) => Promise<Answer>>> = {
   'whole, and counted for a limit': (wire) =>
     send(wire, {}, { cache: {}, limits: [{ name: 'many', capacity: 100, refillPerSecond: 1 }] }),
+  'counted for a limit of tokens, and warned of another': (wire) =>
+    send(
+      wire,
+      {},
+      {
+        limits: [
+          { name: 'tokens', unit: 'tokens', capacity: 100_000, refillPerSecond: 1 },
+          { name: 'few', capacity: 1, refillPerSecond: 0.001 },
+          { name: 'none', unit: 'characters', capacity: 1, refillPerSecond: 1, mode: 'observe' },
+        ],
+      },
+    ),
   streamed: async (wire) => (await chainOf(wire)).ask({ stream: true }),
   'from the cache': async (wire) => second(await chainOf(wire, { cache: { enabled: true } })),
   'from the cache, streamed': async (wire) =>

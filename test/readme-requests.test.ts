@@ -124,6 +124,14 @@ const effects: Readonly<Record<string, () => Promise<void>>> = {
     watch(chain);
     expect((await chain.ask({}, { 'x-sidegate-timeout': '20' })).status).toBe(504);
   },
+  async 'x-sidegate-priority'() {
+    const limit = { name: 'batch', capacity: 1, refillPerSecond: 0.001, traffic: 'batch' as const };
+    const chain = await chainOf(openaiWire, { limits: [limit] });
+    const statuses: number[] = [];
+    for (const headers of [{}, { 'x-sidegate-priority': 'batch' }, {}, { 'x-sidegate-priority': 'batch' }])
+      statuses.push((await chain.ask({}, headers)).status);
+    expect(statuses).toEqual([200, 200, 200, 429]);
+  },
   async 'x-sidegate-restart'() {
     const wire = openaiWire;
     for (const [headers, text] of [
@@ -177,7 +185,8 @@ describe('request headers', () => {
     // Both dialects, streamed or not, with the client's own credential and with a key of the gateway's.
     for (const wire of wires) {
       for (const more of [keys, {}]) {
-        const chain = await chainOf(wire, { cache: { enabled: true }, ...more });
+        const limits = [{ name: 'l', capacity: 100, refillPerSecond: 100 }];
+        const chain = await chainOf(wire, { cache: { enabled: true }, limits, ...more });
         for (const stream of [false, true]) await chain.ask({ stream }, { 'x-api-key': 'k' });
         await ask(chain.url, '/v1/models', { method: 'GET', headers: { 'x-api-key': 'k' } });
       }

@@ -5,7 +5,10 @@ import type { z } from 'zod';
 import { publishedSchema, withTables } from '../.ci/generate.ts';
 import { commands, runCli } from '../src/cli.ts';
 import { catalogue } from '../src/errors.ts';
+import { noUsage } from '../src/exchange.ts';
 import { endpoints } from '../src/listen.ts';
+import { createMetrics } from '../src/observe/metrics.ts';
+import { createRecord } from '../src/observe/record.ts';
 import { presets } from '../src/providers/presets.ts';
 import { faultNames } from '../src/simulate/faults.ts';
 import { ask } from './client.ts';
@@ -20,7 +23,7 @@ const sorted = (names: Iterable<string>): string[] => [...names].sort();
 let sidecar: TestSidecar;
 beforeAll(async () => {
   sidecar = await startTestSidecar({
-    limits: [{ name: 'all', capacity: 100, refillPerSecond: 100 }],
+    limits: [{ name: 'all', capacity: 100, refillPerSecond: 100, softShare: 0.001 }],
     providers: { sim: { preset: 'simulator' }, 'sim-anthropic': { preset: 'simulator-anthropic' } },
     routes: [
       { model: 'sim', targets: [{ provider: 'sim' }, { provider: 'sim-anthropic' }] },
@@ -140,11 +143,36 @@ describe('endpoints', () => {
 });
 
 describe('metrics', () => {
+  /** What traffic through a simulator doesn't bring about: prices, and replies that state no usage. */
+  async function rare(): Promise<string> {
+    const none = (): number => 0;
+    const gauges = {
+      inFlight: none,
+      cacheEntries: none,
+      cacheBytes: none,
+      limitScopes: none,
+      breakers: () => [],
+    };
+    const metrics = createMetrics(gauges);
+    const record = createRecord(
+      { id: '', startedMs: 0, endpoint: { name: '' } },
+      null,
+      null,
+      { status: 0 },
+      0,
+    );
+    metrics.record({ ...record, savedNanoUsd: 1 });
+    metrics.charge('', { target: '', usage: noUsage, costNanoUsd: 1 });
+    metrics.charge('', { target: '', usage: noUsage, costNanoUsd: null });
+    metrics.count('counted');
+    return metrics.registry.metrics();
+  }
+
   /** Metric → labels, as a scrape has them. */
   async function scraped(): Promise<Map<string, Set<string>>> {
     const found = new Map<string, Set<string>>();
     let current = '';
-    for (const line of (await sidecar.metrics()).split('\n')) {
+    for (const line of ((await sidecar.metrics()) + (await rare())).split('\n')) {
       if (line.startsWith('# TYPE ')) current = line.split(' ')[2] ?? '';
       const labels = found.get(current) ?? new Set();
       if (current !== '') found.set(current, labels);

@@ -1,10 +1,11 @@
 /** Stage replay: one upstream call for one idempotency key. */
 import type { IncomingHttpHeaders } from 'node:http';
 import { afterEach, describe, expect, test } from 'vitest';
+import { Cancellation } from '../src/cancellation.ts';
 import { type Config, configSchema } from '../src/config/schema.ts';
 import { Refusal } from '../src/errors.ts';
 import type { Identity, StoredReply } from '../src/exchange.ts';
-import { type Claim, createReplay, type Replay, type Seen } from '../src/replay/replay.ts';
+import { type Claim, createReplay, type Join, type Replay, type Seen } from '../src/replay/replay.ts';
 import { type Gate, startGate } from './gate.ts';
 import { wires } from './replies.ts';
 import {
@@ -37,7 +38,7 @@ function stage(config: Config['replay'] = settings()) {
     identity = {},
     credential,
     endpoint = 'chat',
-  }: Asked = {}): Seen | Refusal =>
+  }: Asked = {}): Seen | Join | Refusal =>
     replay.claim(
       sampleExchange({ endpoint, headers: { 'idempotency-key': key, authorization: credential } }),
       sampleIdentity(identity),
@@ -47,16 +48,21 @@ function stage(config: Config['replay'] = settings()) {
   return { time, replay, ask };
 }
 
-function claimOf(seen: Seen | Refusal): Claim {
+function claimOf(seen: Seen | Join | Refusal): Claim {
   if (seen instanceof Refusal || seen.kind !== 'new' || seen.claim === null) throw new Error('no claim');
   return seen.claim;
 }
 
-function storedOf(seen: Seen | Refusal): StoredReply | null {
+function storedOf(seen: Seen | Join | Refusal): StoredReply | null {
   return !(seen instanceof Refusal) && seen.kind === 'stored' ? seen.reply : null;
 }
 
-const codeOf = (seen: Seen | Refusal): string => (seen instanceof Refusal ? seen.code : seen.kind);
+function joinOf(seen: Seen | Join | Refusal): Join {
+  if (seen instanceof Refusal || seen.kind !== 'join') throw new Error('nothing to join');
+  return seen;
+}
+
+const codeOf = (seen: Seen | Join | Refusal): string => (seen instanceof Refusal ? seen.code : seen.kind);
 
 describe('claims', () => {
   test('without a key nothing is claimed', () => {
@@ -65,13 +71,12 @@ describe('claims', () => {
     expect(seen).toEqual({ kind: 'new', claim: null });
   });
 
-  test('the first goes on; while it runs the second waits; then it gets the same reply', () => {
+  test('the first goes on; while it runs the second waits; then it gets the same reply', async () => {
     const { ask } = stage();
     const claim = claimOf(ask());
-    const second = ask();
-    expect(codeOf(second)).toBe('idempotency_in_flight');
-    expect(second instanceof Refusal && second.retryAfterMs).toBeGreaterThan(0);
+    const waiting = joinOf(ask()).wait(new Cancellation(), 60_000);
     claim.finish(sampleReply('the answer'));
+    expect(storedOf(await waiting)?.body.toString()).toBe('the answer');
     expect(storedOf(ask())?.body.toString()).toBe('the answer');
   });
 
@@ -140,7 +145,7 @@ describe('bounds', () => {
     const { ask, time } = stage(settings({ ttlSeconds: 1 }));
     claimOf(ask());
     time.nowMs = 3_600_000;
-    expect(codeOf(ask())).toBe('idempotency_in_flight');
+    expect(codeOf(ask())).toBe('join');
   });
 
   test('the oldest replies go first, and a reply over the memory is not kept', () => {
@@ -186,8 +191,8 @@ describe.each(wires)('through the sidecar, $name', (wire) => {
     expect(gate.upstream.calls).toHaveLength(3);
   });
 
-  test('while the first runs, the second gets 409 with Retry-After; afterwards the answer', async () => {
-    gate = await startGate([], { cache });
+  test('where none may join, the second gets 409 with Retry-After; afterwards the answer', async () => {
+    gate = await startGate([], { cache, replay: { joinersMax: 0 } });
     const first = gate.ask(wire, 'hi', { headers });
     const call = await gate.upstream.call(0);
     const second = await gate.ask(wire, 'hi', { headers });
@@ -242,7 +247,7 @@ describe.each(wires)('through the sidecar, $name', (wire) => {
   });
 
   test('the answer is finished and kept when its client leaves', async () => {
-    gate = await startGate([], { cache });
+    gate = await startGate([], { cache, replay: { joinersMax: 0 } });
     const reply = gate.stream(wire, 'hi', { headers });
     const call = await gate.upstream.call(0);
     call.streamHead();

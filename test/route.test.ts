@@ -2,6 +2,8 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
 import { createProvider, type Provider } from '../src/attempt/connection.ts';
+import type { Catalog } from '../src/catalog/catalog.ts';
+import { unknownFacts } from '../src/catalog/facts.ts';
 import { configSchema, type RouteConfig } from '../src/config/schema.ts';
 import { Refusal } from '../src/errors.ts';
 import type { DialectName } from '../src/providers/provider.ts';
@@ -112,6 +114,52 @@ describe('which targets', () => {
     const routes = table([chain('gpt-*', 'o1', 'o2/gpt-4o')]);
     for (const model of ['gpt-a', 'gpt-b'])
       expect(labels(found(model, routes))).toEqual(['o1/gpt-*', 'o2/gpt-4o']);
+  });
+
+  test('what the * of a route stands for is filled into a target that ends in one', () => {
+    const routes = table([chain('o1/*', 'o1/*'), chain('fast-*', 'o1/llama-*', 'o2/x', 'o2')]);
+    const models = (model: string) => found(model, routes).steps.map(({ target }) => target.model);
+    expect(models('o1/owner/m')).toEqual(['owner/m']);
+    expect(models('o1/')).toEqual(['']);
+    expect(models('fast-8b')).toEqual(['llama-8b', 'x', null]);
+    expect(labels(found('fast-8b', routes))).toEqual(['o1/llama-*', 'o2/x', 'o2/fast-*']);
+  });
+
+  test('targets know their model, also where only the request names it', () => {
+    const asked: string[] = [];
+    const catalog: Catalog = {
+      facts: (name, model) => {
+        asked.push(`${name}/${model}`);
+        return { ...unknownFacts, contextTokens: model.length };
+      },
+    };
+    const health = () => ({ breakerId: 0, restsUntilMs: 0 });
+    const routes = createRouteTable(
+      [chain('gpt-*', 'o1', 'o2/fixed', 'o2/x-*'), chain('exact', 'o1')],
+      providers,
+      health,
+      catalog,
+    );
+    expect(asked).toEqual(['o2/fixed', 'o1/exact']);
+    const windows = (model: string) =>
+      found(model, routes).steps.map(({ target }) => target.facts.contextTokens);
+    expect(windows('exact')).toEqual([5]);
+    expect(windows('gpt-4o')).toEqual([6, 5, 4]);
+    expect(windows('gpt-4o-mini')).toEqual([11, 5, 9]);
+    expect(asked.length).toBe(6);
+    expect(windows('gpt-4o')).toEqual([6, 5, 4]);
+    expect(asked.length).toBe(6);
+    expect(found('gpt-4o', routes)).toBe(found('gpt-4o', routes));
+  });
+
+  test('names of models that apps make up are forgotten again', () => {
+    const routes = table([chain('*', 'o1')]);
+    const first = found('m', routes);
+    for (let i = 0; i < 1000; i++) found(`m${i}`, routes);
+    expect(found('m', routes)).not.toBe(first);
+    expect(routes.patterns[0]?.closed.size).toBe(1000);
+    const long = found('x'.repeat(257), routes);
+    expect(found('x'.repeat(257), routes)).not.toBe(long);
   });
 
   test('routes to the same provider and model share their health', () => {

@@ -3,9 +3,12 @@
 import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { Cancellation } from '../src/cancellation.ts';
+import { type ModelFacts, unknownFacts } from '../src/catalog/facts.ts';
 import type { Endpoint, Exchange, Identity, ModelRequest, StoredReply } from '../src/exchange.ts';
 import { noUsage } from '../src/exchange.ts';
+import type { Asking } from '../src/limit/limit.ts';
 import { endpoints } from '../src/listen.ts';
+import type { Plan, Target } from '../src/route/plan.ts';
 
 /** The endpoint of a name. */
 export function sampleEndpoint(name: Exclude<Endpoint['name'], 'models'>): Endpoint {
@@ -76,6 +79,27 @@ export function sampleRequest({
   };
 }
 
+/** A plan whose targets have these prices and bounds; only what a limiter looks at is real. */
+export function samplePlan(facts: readonly Partial<ModelFacts>[] = [{}], pattern = 'm'): Plan {
+  const steps = facts.map((known, group) => {
+    const target = { label: `p/${group}`, model: null, facts: { ...unknownFacts, ...known } };
+    return { target: target as unknown as Target, on: null, group };
+  });
+  return { pattern, steps, version: '' };
+}
+
+/** What a limiter is asked. */
+export function sampleAsking(part: Partial<Asking> = {}): Asking {
+  return {
+    exchange: sampleExchange(),
+    identity: sampleIdentity(),
+    request: sampleRequest(),
+    plan: samplePlan(),
+    deadlineMs: Number.POSITIVE_INFINITY,
+    ...part,
+  };
+}
+
 /** A reply as the stores keep it. */
 export function sampleReply(body: string, part: Partial<StoredReply> = {}): StoredReply {
   return {
@@ -85,6 +109,7 @@ export function sampleReply(body: string, part: Partial<StoredReply> = {}): Stor
     stream: false,
     target: 'p/m',
     usage: noUsage,
+    costNanoUsd: 0,
     ...part,
   };
 }

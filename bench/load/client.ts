@@ -1,4 +1,4 @@
-/** The load generator: a closed loop over raw keep-alive sockets, told what to do by its parent over IPC. */
+/** The load generator: a closed loop over raw keep-alive sockets. */
 import { connect, type Socket } from 'node:net';
 
 /** One run. It ends after `requests` replies or `durationMs`, whichever comes first. */
@@ -68,7 +68,7 @@ function percentile(sorted: Float32Array, share: number): number {
 }
 
 /** Runs one order to its end. Never rejects: faults are counted in the report. */
-function run(order: LoadOrder): Promise<LoadReport> {
+export function run(order: LoadOrder): Promise<LoadReport> {
   const { promise, resolve } = Promise.withResolvers<LoadReport>();
   const start = performance.now();
   const stopAt = start + order.durationMs;
@@ -197,6 +197,3 @@ function run(order: LoadOrder): Promise<LoadReport> {
   }
   return promise;
 }
-
-process.on('message', async (order: LoadOrder) => process.send?.(await run(order)));
-process.on('disconnect', () => process.exit());

@@ -16,6 +16,7 @@ import { type AddressInfo, connect, createServer } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { LoadOrder, LoadReport } from './client.ts';
+import type { PeersOrder } from './peers.ts';
 
 const repository = fileURLToPath(new URL('../../', import.meta.url));
 const work = `${repository}.sidegate/bench/`;
@@ -72,50 +73,31 @@ function command(cores: string, pinned: boolean, args: readonly string[]): [stri
   return [process.execPath, [...args]];
 }
 
-/** A helper process, which talks over IPC and runs beside the server under test. */
-function helper(file: string): ChildProcess {
-  const [execPath, execArgv] = command(otherCores, true, []);
-  return fork(new URL(file, import.meta.url), { execPath, execArgv, stdio: 'inherit' });
-}
-
-/** The upstream's process. */
-export interface Upstream {
-  readonly port: number;
-  /** Requests it has answered so far. */
+/** The clients and the provider, in one process beside the server under test. */
+export interface Peers {
+  /** The provider's port. */
+  readonly upstreamPort: number;
+  /** Requests the provider has answered so far. */
   requests(): Promise<number>;
-  stop(): void;
-}
-
-/** Starts the upstream. */
-export async function startUpstream(): Promise<Upstream> {
-  const child = helper('upstream.ts');
-  const [{ port }] = (await once(child, 'message')) as [{ port: number }];
-  return {
-    port,
-    async requests() {
-      child.send('count');
-      const [{ requests }] = (await once(child, 'message')) as [{ requests: number }];
-      return requests;
-    },
-    stop: () => void child.kill(),
-  };
-}
-
-/** The load generator's process; it runs one order at a time. */
-export interface Client {
+  /** Runs one order; one at a time. */
   load(order: Omit<LoadOrder, 'key'>): Promise<LoadReport>;
   stop(): void;
 }
 
-/** Starts the load generator. */
-export function startClient(): Client {
-  const child = helper('client.ts');
+/** Starts the peers. */
+export async function startPeers(): Promise<Peers> {
+  const [execPath, execArgv] = command(otherCores, true, []);
+  const child = fork(new URL('peers.ts', import.meta.url), { execPath, execArgv, stdio: 'inherit' });
+  const [{ port }] = (await once(child, 'message')) as [{ port: number }];
+  const ask = async <T>(order: PeersOrder): Promise<T> => {
+    child.send(order);
+    const [answer] = (await once(child, 'message')) as [T];
+    return answer;
+  };
   return {
-    async load(order) {
-      child.send({ ...order, key: benchKey });
-      const [report] = (await once(child, 'message')) as [LoadReport];
-      return report;
-    },
+    upstreamPort: port,
+    requests: async () => (await ask<{ requests: number }>('count')).requests,
+    load: (order) => ask<LoadReport>({ ...order, key: benchKey }),
     stop: () => void child.kill(),
   };
 }

@@ -2,15 +2,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LoadOrder, LoadReport } from './client.ts';
 import {
-  type Client,
   compileFloor,
+  type Peers,
   type Server,
   type ServerOptions,
-  startClient,
   startFloor,
+  startPeers,
   startSidegate,
-  startUpstream,
-  type Upstream,
 } from './processes.ts';
 import { type Comparison, compare, median } from './stats.ts';
 
@@ -59,8 +57,7 @@ const unlimited = 10_000_000;
 
 /** What the measurements share. */
 export interface Rig {
-  readonly upstream: Upstream;
-  readonly client: Client;
+  readonly peers: Peers;
   readonly options: LoadOptions;
   readonly say: (line: string) => void;
 }
@@ -78,19 +75,17 @@ export async function withRig<T>(
   use: (rig: Rig) => Promise<T>,
 ): Promise<T> {
   compileFloor();
-  const upstream = await startUpstream();
-  const client = startClient();
+  const peers = await startPeers();
   try {
-    return await use({ upstream, client, options, say });
+    return await use({ peers, options, say });
   } finally {
-    client.stop();
-    upstream.stop();
+    peers.stop();
   }
 }
 
 async function start(rig: Rig, which: keyof Pair, pinned: boolean): Promise<Server> {
   const { heapFlags, sidegateFlags, self } = rig.options;
-  const common: ServerOptions = { upstreamPort: rig.upstream.port, heapFlags, pinned };
+  const common: ServerOptions = { upstreamPort: rig.peers.upstreamPort, heapFlags, pinned };
   if (which === 'floor' || self) return startFloor(common);
   return startSidegate({ ...common, nodeFlags: sidegateFlags });
 }
@@ -112,7 +107,7 @@ export async function withPair<T>(rig: Rig, use: (pair: Pair) => Promise<T>): Pr
 
 /** Runs an order that must succeed to the last request: a benchmark of refusals is worth nothing. */
 async function load(rig: Rig, order: Omit<LoadOrder, 'key'>): Promise<LoadReport> {
-  const report = await rig.client.load(order);
+  const report = await rig.peers.load(order);
   if (report.errors > 0 || report.requests === 0) {
     throw new Error(`${report.errors} of ${report.requests} requests failed: ${report.firstError}`);
   }
@@ -123,7 +118,7 @@ type Load = Pick<LoadOrder, 'mode' | 'connections'>;
 
 /** One round on one server: CPU time a request. */
 async function cpuRound(rig: Rig, server: Server, { mode, connections }: Load): Promise<number> {
-  const before = await rig.upstream.requests();
+  const before = await rig.peers.requests();
   const cpuBefore = server.cpuUs();
   const report = await load(rig, {
     port: server.port,
@@ -133,7 +128,7 @@ async function cpuRound(rig: Rig, server: Server, { mode, connections }: Load): 
     durationMs: rig.options.roundMs,
   });
   const used = server.cpuUs() - cpuBefore;
-  const reached = (await rig.upstream.requests()) - before;
+  const reached = (await rig.peers.requests()) - before;
   const cached = mode === 'hit' && server.name === 'sidegate';
   const expected = cached ? 0 : report.requests;
   // The first request of all is a miss, and up to one a connection may be under way when it comes back.
@@ -172,7 +167,7 @@ export async function measureCpu(rig: Rig, pair: Pair, what: Load, rounds: numbe
 /** Latencies by three ways in turn; the median over the rounds of each round's percentiles. */
 export async function measureLatency(rig: Rig, pair: Pair, what: Load): Promise<LatencyRow> {
   const ways = {
-    direct: { port: rig.upstream.port, seen: [] as LoadReport[] },
+    direct: { port: rig.peers.upstreamPort, seen: [] as LoadReport[] },
     floor: { port: pair.floor.port, seen: [] as LoadReport[] },
     sidegate: { port: pair.sidegate.port, seen: [] as LoadReport[] },
   };

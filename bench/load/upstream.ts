@@ -1,4 +1,5 @@
 /** The model provider of the load tests: a raw socket server, so cheap that its own work hides nothing. */
+import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { streamEvents, streamTickMs } from './facts.ts';
 
@@ -80,7 +81,6 @@ interface Stream {
 }
 const streams = new Set<Stream>();
 let ticker: NodeJS.Timeout | undefined;
-/** Requests answered so far, told to the parent when it asks: this is how it knows a cache hit from a miss. */
 let requests = 0;
 
 function tick(): void {
@@ -150,9 +150,13 @@ const server = createServer({ noDelay: true }, (socket) => {
   });
 });
 
-server.listen(0, '127.0.0.1', () => {
+/** Opens the provider on a free port of loopback; gives the port. */
+export async function openUpstream(): Promise<number> {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
   const address = server.address();
-  process.send?.({ port: typeof address === 'object' ? address?.port : 0 });
-});
-process.on('message', () => process.send?.({ requests }));
-process.on('disconnect', () => process.exit());
+  return typeof address === 'object' ? (address?.port ?? 0) : 0;
+}
+
+/** Requests answered so far: this is how a cache hit is told from a miss. */
+export const requestsAnswered = (): number => requests;

@@ -16,7 +16,9 @@ function twins(body: Buffer): { parse: () => unknown; digested: () => unknown } 
     digested: () => [
       parse(),
       hash('sha256', body, 'hex'),
-      createHmac('sha256', key).update(body).digest('hex'),
+      createHmac('sha256', key)
+        .update(hash('sha256', body, 'buffer'))
+        .digest('hex'),
     ],
   };
 }

@@ -34,6 +34,10 @@ export declare class SseScanner {
   finish(regs: Uint32Array): Buffer | null
   /** After an error or malformed data: the provider's message, or else the data; at most 2,048 bytes. */
   errorText(): string
+  /** The reply's text so far, decoded, at most 1 MiB of it; it is not kept any longer. */
+  takeText(): Buffer
+  /** Anthropic: the number of the content block that has begun and not ended, or -1. */
+  openBlock(): number
 }
 
 /**
@@ -108,51 +112,6 @@ export interface BreakerSettings {
 export declare function breakerState(id: number, nowMs: number): number
 
 /**
- * Closes a bucket.
- *
- * Throws on an unknown id.
- */
-export declare function bucketClose(id: number): void
-
-/**
- * How many tokens could be taken now; negative while in debt.
- *
- * Throws on an unknown id.
- */
-export declare function bucketLevel(id: number, nowMs: number): number
-
-/**
- * Opens a full bucket and gives its id, which is never used again.
- *
- * Throws unless `capacity` and `perSecond` (tokens) are finite and above 0.
- */
-export declare function bucketOpen(capacity: number, perSecond: number, nowMs: number): number
-
-/**
- * Changes a bucket's size and rate; its level stays, but for what no longer fits.
- *
- * Throws as `bucketOpen`, and on an unknown id.
- */
-export declare function bucketSet(id: number, capacity: number, perSecond: number, nowMs: number): void
-
-/**
- * Ends a granted reservation, once: gives back what was not used, or debits what was used beyond it, below 0
- * if need be.
- *
- * What makes no sense (not finite, below 0) is as if all that was reserved had been used. Throws on an
- * unknown id.
- */
-export declare function bucketSettle(id: number, reserved: number, used: number, nowMs: number): void
-
-/**
- * Reserves `cost` tokens: 0 granted; above 0 the ms to wait until it could be; -1 never, as it is above the
- * capacity.
- *
- * Throws on an unknown id, and unless `cost` is a number of at least 0.
- */
-export declare function bucketTake(id: number, cost: number, nowMs: number): number
-
-/**
  * Looks a request body through in one pass, and replaces personal data by placeholders.
  *
  * `endpoint`: 0 OpenAI chat completions, 1 OpenAI embeddings, 2 Anthropic messages, 3 Anthropic
@@ -161,7 +120,7 @@ export declare function bucketTake(id: number, cost: number, nowMs: number): num
  * `regs`: at least 18 registers, and three for each distinct value that may be found; the layout is
  * documented at `write_inspection` in `native/core/src/registers.rs`.
  * `digests`: 64 bytes, written only when status (register 0) is 0: SHA-256 of the body, then HMAC-SHA-256 of
- * the body that leaves.
+ * the SHA-256 of the body that leaves.
  *
  * Returns the edited body if something was replaced. Throws on an unknown endpoint or arrays that are too
  * short.
@@ -177,6 +136,92 @@ export declare function inspect(body: Uint8Array, endpoint: number, scrub: numbe
  * Throws on an unknown dialect or an array that is too short.
  */
 export declare function inspectReply(body: Uint8Array, dialect: number, regs: Uint32Array): void
+
+/**
+ * Decides over a request: takes every entry's cost, or none.
+ *
+ * `entries`: `count` times five numbers, documented at `Meters::admit` in `native/core/src/meters.rs`. Gives
+ * the ms after which the request may start; below 0, minus the number of the entry that refuses; NaN when a
+ * meter is unknown. Throws when a cost is no number of at least 0, or the array is too short.
+ */
+export declare function meterAdmit(table: number, entries: Float64Array, count: number, delayMaxMs: number, nowMs: number): number
+
+/**
+ * Reads budgets that have changed since they were last read: id, window, and what is spent or reserved.
+ * Gives how many were written; fewer than there is room for once no more have changed.
+ */
+export declare function meterChanged(table: number, out: Float64Array): number
+
+/**
+ * Closes a meter.
+ *
+ * Throws on an unknown id.
+ */
+export declare function meterClose(table: number, id: number): void
+
+/**
+ * What could be taken from a meter now; negative while in debt.
+ *
+ * Throws on an unknown id.
+ */
+export declare function meterLeft(table: number, id: number, nowMs: number): number
+
+/**
+ * Opens a meter that nothing was taken from, and gives its id, which is never used again.
+ *
+ * `algorithm`: 0 token bucket, 1 leaky bucket, 2 sliding window, 3 concurrency, 4 budget. `rate`: refill or
+ * drain per second, or the window's ms; else ignored. Throws where a number makes no sense.
+ */
+export declare function meterOpen(table: number, algorithm: number, capacity: number, rate: number, softShare: number, nowMs: number): number
+
+/**
+ * Adds what is known to have been spent of a budget in a window that is not over.
+ *
+ * Throws on an unknown id.
+ */
+export declare function meterRestore(table: number, id: number, window: number, spent: number): void
+
+/**
+ * Closes a table with all its meters.
+ *
+ * Throws, as all that follows, on an unknown table.
+ */
+export declare function metersClose(table: number): void
+
+/**
+ * Changes a meter's capacity, rate (not a window's length) and soft share; its level stays.
+ *
+ * Throws as `meterOpen`, and on an unknown id.
+ */
+export declare function meterSet(table: number, id: number, capacity: number, rate: number, softShare: number, nowMs: number): void
+
+/**
+ * Ends reserves with what was really used.
+ *
+ * `entries`: `count` times four numbers, documented at `Meters::settle` in `native/core/src/meters.rs`. Throws
+ * when the array is too short.
+ */
+export declare function meterSettle(table: number, entries: Float64Array, count: number, nowMs: number): void
+
+/** Opens an empty table of meters and gives its number, which is never used again. */
+export declare function metersOpen(): number
+
+/**
+ * Closes those meters that would be the same if made anew.
+ *
+ * `entries`: `count` times id and calendar window; instead of the id each gets 1 when its meter is gone, else 0.
+ * Throws when the array is too short.
+ */
+export declare function meterSweep(table: number, entries: Float64Array, count: number, nowMs: number): void
+
+/**
+ * The text of a whole reply, or of the beginning of one, decoded, at most 1 MiB of it.
+ *
+ * `dialect`: 0 OpenAI, 1 Anthropic.
+ *
+ * Throws on an unknown dialect.
+ */
+export declare function replyText(body: Uint8Array, dialect: number): Buffer
 
 /**
  * Closes a budget.
@@ -213,3 +258,53 @@ export declare function retriesSet(id: number, ratio: number, minPerSecond: numb
  * Throws on an unknown id.
  */
 export declare function retriesSpend(id: number, nowMs: number): boolean
+
+/**
+ * Bytes held, an overhead for each entry included.
+ *
+ * Throws on an unknown id.
+ */
+export declare function storeBytes(id: number): number
+
+/**
+ * Drops the longest unused entry, if there is one.
+ *
+ * Throws on an unknown id.
+ */
+export declare function storeDropOldest(id: number): void
+
+/**
+ * Looks a key up: false if it has no entry. Else `lengths` gets the bytes of head and body, and `out` both, one
+ * after the other, if it has room for them.
+ *
+ * Throws on an unknown id, and unless `lengths` has two registers.
+ */
+export declare function storeGet(id: number, key: string, nowMs: number, lengths: Uint32Array, out: Uint8Array): boolean
+
+/**
+ * Opens an empty store and gives its id, which is never used again.
+ *
+ * Throws unless `bytesMax` and `ttlMs` are numbers of at least 0.
+ */
+export declare function storeOpen(entriesMax: number, bytesMax: number, ttlMs: number): number
+
+/**
+ * Keeps head and body under a key, in place of what it had. What is larger than the whole store is not kept.
+ *
+ * Throws on an unknown id.
+ */
+export declare function storePut(id: number, key: string, head: string, body: Uint8Array, nowMs: number): void
+
+/**
+ * Changes a store's bounds; the longest unused entries that no longer fit go.
+ *
+ * Throws as `storeOpen`, and on an unknown id.
+ */
+export declare function storeSet(id: number, entriesMax: number, bytesMax: number, ttlMs: number): void
+
+/**
+ * Entries held.
+ *
+ * Throws on an unknown id.
+ */
+export declare function storeSize(id: number): number

@@ -5,7 +5,7 @@ import type { FallbackCause, Target } from '../route/plan.ts';
 import type { AttemptDeps } from './answer.ts';
 import { type Credential, credentialsRest, takeCredential } from './credentials.ts';
 import type { Subject } from './health.ts';
-import { type Quota, reserveQuota, returnQuota, settleQuota, spendQuota } from './quota.ts';
+import { type Quota, settleQuotas, takeQuotas } from './quota.ts';
 
 /** What one call holds from before it is sent until its end has been told. */
 export interface Admission {
@@ -68,7 +68,7 @@ export function admit(target: Target, request: ModelRequest, deps: AttemptDeps):
     tellBreakers(admission, 'abandoned', nowMs, deps);
     return { reason: 'provider_down', waitMs: -aboveTicket, cause: 'outage' };
   }
-  const waitMs = quotas.length === 0 ? 0 : reserve(admission, nowMs);
+  const waitMs = quotas.length === 0 ? 0 : takeQuotas(quotas, admission.tokens, nowMs);
   if (waitMs === 0) return admission;
   tellBreakers(admission, 'abandoned', nowMs, deps);
   return { reason: 'own_limit', waitMs, cause: 'rate_limited' };
@@ -77,18 +77,6 @@ export function admit(target: Target, request: ModelRequest, deps: AttemptDeps):
 function quotasOf(own: Quota | null, above: Quota | null): readonly Quota[] {
   if (own === null) return above === null ? noQuotas : [above];
   return above === null ? [own] : [own, above];
-}
-
-/** All of the quotas or none; 0, or the ms until there may be room. */
-function reserve({ quotas, tokens }: Admission, nowMs: number): number {
-  for (const [index, quota] of quotas.entries()) {
-    const waitMs = reserveQuota(quota, tokens, nowMs);
-    if (waitMs === 0) continue;
-    for (const held of quotas.slice(0, index)) returnQuota(held, tokens, nowMs);
-    return waitMs;
-  }
-  for (const quota of quotas) spendQuota(quota, nowMs);
-  return 0;
 }
 
 /** What came of a call, for the breakers: `abandoned` says nothing of the target. */
@@ -112,7 +100,7 @@ export function endCall(
   if (quotas.length > 0) {
     // A reply that doesn't state its usage is taken for what was reserved; where none came nothing was used.
     const used = facts?.usage ? facts.inputTokens + facts.outputTokens : facts === null ? 0 : tokens;
-    for (const quota of quotas) settleQuota(quota, tokens, used, nowMs);
+    settleQuotas(quotas, tokens, used, nowMs);
   }
   deps.onCall(target, word);
 }

@@ -12,7 +12,7 @@
 import { presentedKey } from '../authenticate/authenticate.ts';
 import type { Cancellation } from '../cancellation.ts';
 import type { Exchange, ModelRequest } from '../exchange.ts';
-import { isProbe, retryBudget } from '../native.ts';
+import { isProbe, replyText, retryBudget } from '../native.ts';
 import type { FallbackCause, Plan, Step, Target } from '../route/plan.ts';
 import { type Admission, admit, type CallOutcome, contentCame, endCall, isOpen } from './admission.ts';
 import type { AttemptDeps, AttemptFailure, AttemptReply } from './answer.ts';
@@ -190,12 +190,13 @@ function send(way: Walk, admission: Admission, cancellation: Cancellation): Prom
   const extra: string[] = [];
   if (provider.clientCredential) {
     const key = presentedKey(exchange.headers);
-    if (key !== null) extra.push(...provider.dialect.credential(key));
+    if (key !== null) extra.push(...provider.dialect.credential(key, provider.quirks));
   }
   const simulate = exchange.headers['x-simulate'];
   if (provider.simulated && typeof simulate === 'string') extra.push('x-simulate', simulate);
   const sent = provider.dialect.encode(exchange.endpoint, request, exchange.headers, {
     basePath: provider.basePath,
+    quirks: provider.quirks,
     model: target.model ?? request.model,
     headers: extra.length === 0 ? credential.headers : [...credential.headers, ...extra],
   });
@@ -216,6 +217,9 @@ function answer(way: Walk, index: number, admission: Admission, result: Answered
   contentCame(admission, deps);
   deps.hedges?.observe(plan.pattern, request.stream, admission.ttftMs ?? 0);
   if (result.kind === 'whole') {
+    const { facts, body } = result;
+    const text = (): Buffer => replyText(body, target.provider.dialect.name);
+    trail.bill({ target, facts, complete: true, text });
     endCall(admission, 'success', 'ok', result.facts, deps);
     return { ...result, target, trail, begunMs };
   }
@@ -224,7 +228,8 @@ function answer(way: Walk, index: number, admission: Admission, result: Answered
   const stream = followStream(target, result.stream, {
     cancellation: exchange.cancellation,
     trail,
-    end: (outcome: CallOutcome, word) => endCall(admission, outcome, word, result.stream.facts(), deps),
+    end: (outcome: CallOutcome, word) =>
+      endCall(admission, outcome, word, result.stream.scanner.facts(), deps),
     idempotent: exchange.headers['idempotency-key'] !== undefined,
     restart: !restarts
       ? null

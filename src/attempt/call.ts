@@ -5,12 +5,12 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
 import type { Cancellation } from '../cancellation.ts';
-import { type ReplyFacts, StreamScanner } from '../native.ts';
+import { StreamScanner } from '../native.ts';
 import type { DialectName, UpstreamRequest } from '../providers/provider.ts';
 import type { Provider } from './connection.ts';
 import { createPatience, type Patience } from './patience.ts';
 import type { CallBounds, CallFailure, CallResult, UpstreamStream } from './result.ts';
-import { encodingOf, readWhole, unpack } from './whole.ts';
+import { type Arrived, arrivedWhole, encodingOf, readWhole, unpack } from './whole.ts';
 
 /** Bytes of a stream kept for a slow client before its provider is paused. */
 const queueMaxBytes = 64 * 1024;
@@ -103,13 +103,15 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
     if (cancellation.reason !== null) this.#fail('cancelled');
   }
 
-  get toolBegun(): boolean {
-    return this.#scanner?.toolBegun ?? false;
+  get scanner(): StreamScanner {
+    if (this.#scanner === null) throw new Error('no stream has begun');
+    return this.#scanner;
   }
 
-  facts(): ReplyFacts {
-    if (this.#scanner === null) throw new Error('no stream has begun');
-    return this.#scanner.facts();
+  stop(): void {
+    if (this.#phase === 'done') return;
+    this.#close();
+    this.#controller?.abort(new Error('stopped'));
   }
 
   // undici's handler: what the provider does.
@@ -292,11 +294,22 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
   #fail(failure: CallFailure): void {
     if (this.#phase === 'done') return;
     const begun = this.#phase === 'flowing';
+    const arrived = begun ? null : this.#arrived();
     this.failure = failure;
     this.#close();
     // A failed connection says so itself; any other has to be told that nobody waits.
     if (failure !== 'reset' && failure !== 'connect') this.#controller?.abort(new Error(failure));
-    if (!begun) this.#resolve({ kind: 'failed', failure, facts: this.#scanner?.facts() ?? null });
+    if (!begun) this.#resolve({ kind: 'failed', failure, arrived });
+  }
+
+  /** A provider that has begun to answer has read the prompt. */
+  #arrived(): Arrived | null {
+    const scanner = this.#scanner;
+    if (scanner !== null) {
+      return scanner.begun ? { facts: scanner.facts(), text: () => scanner.takeText() } : null;
+    }
+    if (this.#phase !== 'whole' || this.#status >= 300 || encodingOf(this.#headers) !== null) return null;
+    return arrivedWhole(Buffer.concat(this.#chunks), this.#dialect);
   }
 
   #close(): void {

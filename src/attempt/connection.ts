@@ -4,7 +4,7 @@ import Pool from 'undici/lib/dispatcher/pool.js';
 import type { Config, ProviderConfig } from '../config/schema.ts';
 import { dialects } from '../providers/index.ts';
 import { presets } from '../providers/presets.ts';
-import type { Dialect } from '../providers/provider.ts';
+import type { Dialect, Quirks } from '../providers/provider.ts';
 import { type Credential, createCredential } from './credentials.ts';
 
 export interface Provider {
@@ -19,6 +19,7 @@ export interface Provider {
   turn: number;
   /** The client's own credential is passed on instead. */
   readonly clientCredential: boolean;
+  readonly quirks: Quirks;
   /** Answers are invented. */
   readonly simulated: boolean;
   readonly pool: InstanceType<typeof Pool>;
@@ -39,6 +40,7 @@ export function createProvider(
   const dialect = dialects[dialectName];
   const { origin, pathname } = new URL(baseUrl);
   const headers = ['content-type', 'application/json', 'accept-encoding', 'identity'];
+  const quirks = preset?.quirks ?? {};
   for (const [key, value] of Object.entries(config.headers)) headers.push(key.toLowerCase(), value);
   const keys = [config.apiKey, ...(config.apiKeys ?? [])].filter((key) => key !== undefined);
   return {
@@ -49,9 +51,10 @@ export function createProvider(
     credentials:
       keys.length === 0
         ? [createCredential('', headers)]
-        : keys.map((key) => createCredential(key, [...headers, ...dialect.credential(key)])),
+        : keys.map((key) => createCredential(key, [...headers, ...dialect.credential(key, quirks)])),
     turn: 0,
     clientCredential: config.credential === 'client',
+    quirks,
     simulated: preset?.baseUrl === null,
     pool: new Pool(origin, {
       connections: policy.connectionsMax,

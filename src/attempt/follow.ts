@@ -18,8 +18,16 @@ export interface AnswerStream {
   readonly aborted: boolean;
   /** It holds two answers, one after the other. */
   readonly restarted: boolean;
-  /** What was used so far, all answers together. */
+  /** The last answer's facts so far. */
   facts(): ReplyFacts;
+  /** UTF-8 bytes of text that came so far, all answers together. */
+  readonly textBytes: number;
+  /** Anthropic: number of the content block that has begun and not ended; -1: none. */
+  readonly openBlock: number;
+  /** Ends it here, as a success: what may be used has ended. */
+  stop(): void;
+  /** Nobody reads on: what came is billed, unless it was already. */
+  close(): void;
   /** Who answered last. */
   readonly target: Target;
 }
@@ -38,15 +46,23 @@ export interface Following {
 
 export function followStream(target: Target, stream: UpstreamStream, following: Following): AnswerStream {
   const { cancellation, trail } = following;
+  const { scanner } = stream;
   let refusal: Refusal | null = null;
   let ended = false;
   let second: AnswerStream | null = null;
+  let billed = false;
+
+  const bill = (complete: boolean): void => {
+    if (billed) return;
+    billed = true;
+    trail.bill({ target, facts: scanner.facts(), complete, text: () => scanner.takeText() });
+  };
 
   const cut = async (failure: CallFailure): Promise<Buffer | null> => {
     trail.cut(failure);
     refusal = new Refusal('stream_cut', `The stream from ${target.label} broke off (${failure}).`);
     // Once a tool call has begun the app may have acted on it.
-    if (following.restart === null || (stream.toolBegun && !following.idempotent)) return null;
+    if (following.restart === null || (scanner.toolBegun && !following.idempotent)) return null;
     const again = await following.restart(failure);
     if (again === null) return null;
     if (again.kind === 'failed') refusal = again.refusal;
@@ -58,6 +74,7 @@ export function followStream(target: Target, stream: UpstreamStream, following: 
   const end = (): Promise<Buffer | null> | Buffer | null => {
     ended = true;
     const { failure } = stream;
+    bill(failure === null);
     if (failure === null) {
       following.end('success', 'ok');
       return stream.lacksEnd ? target.provider.dialect.streamEnd : null;
@@ -84,7 +101,25 @@ export function followStream(target: Target, stream: UpstreamStream, following: 
     get restarted() {
       return second !== null;
     },
-    facts: () => (second === null ? stream.facts() : sum(stream.facts(), second.facts())),
+    facts: () => (second === null ? scanner.facts() : second.facts()),
+    get textBytes() {
+      return scanner.textBytes + (second === null ? 0 : second.textBytes);
+    },
+    get openBlock() {
+      return second === null ? scanner.openBlock : second.openBlock;
+    },
+    stop() {
+      if (second !== null) return second.stop();
+      if (ended) return;
+      ended = true;
+      stream.stop();
+      bill(false);
+      following.end('success', 'stopped');
+    },
+    close() {
+      if (second === null) bill(false);
+      else second.close();
+    },
     get target() {
       return second === null ? target : second.target;
     },
@@ -95,13 +130,3 @@ export function followStream(target: Target, stream: UpstreamStream, following: 
 export function cancelRefusal({ reason }: Cancellation): Refusal {
   return reason instanceof Refusal ? reason : new Refusal('internal', 'The client left.');
 }
-
-/** What two tries of one answer used together; the rest is the last one's. */
-const sum = (first: ReplyFacts, last: ReplyFacts): ReplyFacts => ({
-  ...last,
-  usage: first.usage && last.usage,
-  inputTokens: first.inputTokens + last.inputTokens,
-  outputTokens: first.outputTokens + last.outputTokens,
-  cachedInputTokens: first.cachedInputTokens + last.cachedInputTokens,
-  textBytes: first.textBytes + last.textBytes,
-});

@@ -82,7 +82,7 @@ export function createHealthBook(clock: () => number): HealthBook {
   /** Keeps buckets whose limits are as they were; others begin full. */
   const renew = (known: Quota | null, limits: OwnLimits | undefined): Quota | null => {
     if (known !== null && JSON.stringify(known.limits) === JSON.stringify(limits)) return known;
-    if (known !== null) later(() => closeQuota(known));
+    if (known !== null) closeQuota(known);
     return limits === undefined ? null : openQuota(limits, clock());
   };
 
@@ -119,10 +119,8 @@ export function createHealthBook(clock: () => number): HealthBook {
       for (const [name, { breakerId, quota }] of providers) {
         if (name in config.providers) continue;
         providers.delete(name);
-        later(() => {
-          if (breakerId !== null) breaker.close(breakerId);
-          if (quota !== null) closeQuota(quota);
-        });
+        if (breakerId !== null) later(() => breaker.close(breakerId));
+        if (quota !== null) closeQuota(quota);
       }
       const limits = targetLimits(config);
       for (const label of new Set([...quotas.keys(), ...limits.keys()])) {

@@ -4,10 +4,13 @@
  */
 import { Cancellation } from '../cancellation.ts';
 import type { Config } from '../config/schema.ts';
+import type { BilledTry } from '../count/usage.ts';
+import { replyText } from '../native.ts';
+import type { Target } from '../route/plan.ts';
 import { type Admission, endCall } from './admission.ts';
 import type { AttemptDeps } from './answer.ts';
 import { sleep } from './backoff.ts';
-import { isAnswer, judge } from './judge.ts';
+import { type Answered, isAnswer, judge } from './judge.ts';
 import type { CallResult } from './result.ts';
 import type { Trail } from './trail.ts';
 
@@ -72,6 +75,8 @@ export function createQuantile(): { add(ms: number): void; p95(): number | null 
     },
   };
 }
+
+type Failed = Extract<CallResult, { kind: 'failed' }>;
 
 /** A call and what came of it. */
 export interface Called {
@@ -142,8 +147,25 @@ async function lose(runner: Runner, trail: Trail, deps: AttemptDeps): Promise<vo
     judge(admission, result, deps, trail);
     return;
   }
-  const facts = result.kind === 'stream' ? result.stream.facts() : result.facts;
-  trail.add(admission.target.label, 'hedge_lost');
-  if (facts?.usage) trail.spend(facts);
-  endCall(admission, 'abandoned', 'hedge_lost', facts, deps);
+  const { target } = admission;
+  const billed = billedOf(target, result);
+  trail.add(target.label, 'hedge_lost');
+  if (billed !== null) trail.bill(billed);
+  endCall(admission, 'abandoned', 'hedge_lost', billed?.facts ?? null, deps);
+}
+
+/** What the provider bills of an answer that nobody gets; null: nothing had come. */
+function billedOf(target: Target, result: Answered | Failed): BilledTry | null {
+  switch (result.kind) {
+    case 'stream': {
+      const { scanner } = result.stream;
+      return { target, facts: scanner.facts(), complete: false, text: () => scanner.takeText() };
+    }
+    case 'whole': {
+      const text = (): Buffer => replyText(result.body, target.provider.dialect.name);
+      return { target, facts: result.facts, complete: true, text };
+    }
+    case 'failed':
+      return result.arrived === null ? null : { target, complete: false, ...result.arrived };
+  }
 }

@@ -57,7 +57,9 @@ export function judge(admission: Admission, miss: Miss, deps: AttemptDeps, trail
   if (miss.kind === 'failed') {
     const { failure } = miss;
     trail.add(target.label, failure);
-    endCall(admission, failure === 'cancelled' ? 'abandoned' : 'failure', failure, miss.facts, deps);
+    if (miss.arrived !== null) trail.bill({ target, complete: false, ...miss.arrived });
+    const facts = miss.arrived?.facts ?? null;
+    endCall(admission, failure === 'cancelled' ? 'abandoned' : 'failure', failure, facts, deps);
     const cause = causes[failure];
     // A slow provider is not made faster by asking it again.
     return { next: cause === 'timeout' ? 'fallback' : 'retry', cause, askedMs: null };

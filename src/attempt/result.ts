@@ -1,6 +1,7 @@
 /** What a call to a provider may come to. */
 import type { IncomingHttpHeaders } from 'node:http';
-import type { ReplyFacts } from '../native.ts';
+import type { ReplyFacts, StreamScanner } from '../native.ts';
+import type { Arrived } from './whole.ts';
 
 /** Why a call gave no answer. */
 export type CallFailure =
@@ -20,8 +21,8 @@ export type CallResult =
   | {
       readonly kind: 'failed';
       readonly failure: CallFailure;
-      /** What a stream had said by then; null: nothing. */
-      readonly facts: ReplyFacts | null;
+      /** What had come by then and will be billed; null: nothing. */
+      readonly arrived: Arrived | null;
     }
   /** Anything but a success, body as it came. */
   | {
@@ -52,8 +53,10 @@ export interface UpstreamStream {
   readonly failure: CallFailure | null;
   /** After the end: finish reason seen, last event missing. */
   readonly lacksEnd: boolean;
-  readonly toolBegun: boolean;
-  facts(): ReplyFacts;
+  /** What is known of it so far. */
+  readonly scanner: StreamScanner;
+  /** Ends it here: the provider is told that nobody listens, and no failure is seen in it. */
+  stop(): void;
 }
 
 /** Bounds of one call; all in ms or bytes. */

@@ -1,6 +1,6 @@
 /** What was tried for one request, and the one clear error that is made of it when nothing answered. */
+import type { BilledTry } from '../count/usage.ts';
 import { Refusal } from '../errors.ts';
-import { addUsage, noUsage, type Usage } from '../exchange.ts';
 
 export interface Trail {
   /** A call to a target and what came of it. */
@@ -9,15 +9,15 @@ export interface Trail {
   cut(outcome: string): void;
   /** A target passed over without a call, and when it may be asked again. */
   skip(label: string, reason: string, waitMs: number): void;
+  /** A call that its provider bills, good or bad: whatever began to answer. */
+  bill(billed: BilledTry): void;
+  /** Those, in order. */
+  readonly billed: readonly BilledTry[];
   /** Calls made. */
   readonly calls: number;
   /** `target: outcome` each, in order; bounded by chain and retries. */
   readonly text: string;
   lastWas(...outcomes: readonly string[]): boolean;
-  /** Adds what a call used whose answer nobody gets. */
-  spend(usage: Omit<Usage, 'known'>): void;
-  /** All of that; null: nothing. To be paid for besides the answer. */
-  readonly spent: Usage | null;
   /** The error for a request that nobody answered. */
   refusal(): Refusal;
 }
@@ -36,8 +36,8 @@ const noRetry = ['x-should-retry', 'false'];
 
 export function createTrail(): Trail {
   const steps: { label: string; outcome: string; called: boolean }[] = [];
+  const billed: BilledTry[] = [];
   let waitMs = Number.POSITIVE_INFINITY;
-  let spent: Usage | null = null;
 
   const text = (): string => steps.map(({ label, outcome }) => `${label}: ${outcome}`).join(', ');
 
@@ -52,6 +52,8 @@ export function createTrail(): Trail {
       // After a failed call its own outcome says more than the breaker it opened.
       if (steps.at(-1)?.label !== label) steps.push({ label, outcome: reason, called: false });
     },
+    bill: (each) => void billed.push(each),
+    billed,
     get calls() {
       return steps.filter(({ called }) => called).length;
     },
@@ -59,12 +61,6 @@ export function createTrail(): Trail {
       return text();
     },
     lastWas: (...outcomes) => outcomes.includes(steps.at(-1)?.outcome ?? ''),
-    spend(usage) {
-      spent = addUsage(spent ?? noUsage, { ...usage, known: true });
-    },
-    get spent() {
-      return spent;
-    },
     refusal() {
       const all = (outcomes: readonly string[]): boolean =>
         steps.every(({ outcome }) => outcomes.includes(outcome));

@@ -1,15 +1,31 @@
-/** Whole replies: unpacked within bounds, and read for what they are. */
+/** Whole replies: unpacked and read for what they are, and what can still be said of one that was cut. */
 import type { IncomingHttpHeaders } from 'node:http';
 import { promisify } from 'node:util';
 import { brotliDecompress, unzip } from 'node:zlib';
-import { inspectReply } from '../native.ts';
+import { inspectReply, noFacts, type ReplyFacts, replyText } from '../native.ts';
 import type { DialectName } from '../providers/provider.ts';
 import type { CallFailure, CallResult } from './result.ts';
 
 const unzipAsync = promisify(unzip);
 const brotliAsync = promisify(brotliDecompress);
 
-/** The content encoding; null: none. */
+/** What had come of a reply when its call failed, and will be billed; null in its place: nothing. */
+export interface Arrived {
+  readonly facts: ReplyFacts;
+  text(): Buffer;
+}
+
+/** What a provider bills of a body that may be cut anywhere. */
+export function arrivedWhole(body: Buffer, dialect: DialectName): Arrived | null {
+  const facts = inspectReply(body, dialect);
+  if (facts?.error) return null;
+  const text = replyText(body, dialect);
+  // What has neither is a page of some proxy rather than a reply.
+  if (text.length === 0 && !facts?.usage) return null;
+  return { facts: facts ?? { ...noFacts, textBytes: text.length }, text: () => text };
+}
+
+/** How a reply is packed; null: it isn't. */
 export const encodingOf = (headers: IncomingHttpHeaders): string | null => {
   const encoding = headers['content-encoding'];
   return encoding === undefined || encoding === '' || encoding === 'identity' ? null : encoding;

@@ -34,6 +34,7 @@ const known = (key: KeyConfig): KnownKey => ({
     keyId: key.id,
     tags: key.tags,
     models: key.models ?? null,
+    limits: key.limits,
   },
 });
 

@@ -1,11 +1,13 @@
-/** A bounded store of replies: least recently used out first, each with an end of life. */
-import { LRUCache } from 'lru-cache';
+/** A bounded store of replies in the native core: least recently used out first, each with an end of life. */
 import type { StoredReply } from '../exchange.ts';
+import { store } from '../native.ts';
 
 export interface ReplyStore<T extends StoredReply> {
   get(key: string, nowMs: number): T | null;
   put(key: string, reply: T, nowMs: number): void;
   resize(bounds: StoreBounds): void;
+  /** Drops the reply used longest ago. */
+  dropOldest(): void;
   readonly size: number;
   readonly bytes: number;
 }
@@ -17,48 +19,26 @@ export interface StoreBounds {
   readonly ttlMs: number;
 }
 
-interface Entry<T> {
-  readonly reply: T;
-  readonly expiresMs: number;
-}
-
-/** What an entry costs besides its body: key, objects, map slot. */
-const entryOverheadBytes = 512;
-
 export function createReplyStore<T extends StoredReply = StoredReply>(bounds: StoreBounds): ReplyStore<T> {
-  const open = ({ entriesMax, bytesMax }: StoreBounds): LRUCache<string, Entry<T>> =>
-    new LRUCache({
-      // The library takes no 0; a single entry of no size is as good.
-      max: Math.max(1, entriesMax),
-      maxSize: entriesMax === 0 ? 1 : bytesMax,
-      sizeCalculation: ({ reply }, key) => reply.body.length + key.length + entryOverheadBytes,
-    });
-  let { ttlMs } = bounds;
-  let entries = open(bounds);
-
+  const id = store.open(bounds.entriesMax, bounds.bytesMax, bounds.ttlMs);
   return {
     get(key, nowMs) {
-      const entry = entries.get(key);
-      if (entry === undefined) return null;
-      if (entry.expiresMs > nowMs) return entry.reply;
-      entries.delete(key);
-      return null;
+      const found = store.get(id, key, nowMs);
+      return found === null
+        ? null
+        : ({ ...(JSON.parse(found.head) as Omit<T, 'body'>), body: found.body } as T);
     },
     put(key, reply, nowMs) {
-      entries.set(key, { reply, expiresMs: nowMs + ttlMs });
+      const { body, ...rest } = reply;
+      store.put(id, key, JSON.stringify(rest), body, nowMs);
     },
-    resize(next) {
-      ({ ttlMs } = next);
-      const before = entries;
-      entries = open(next);
-      // The one used longest ago first, so that it goes first.
-      for (const [key, entry] of [...before.entries()].reverse()) entries.set(key, entry);
-    },
+    resize: ({ entriesMax, bytesMax, ttlMs }) => store.set(id, entriesMax, bytesMax, ttlMs),
+    dropOldest: () => store.dropOldest(id),
     get size() {
-      return entries.size;
+      return store.size(id);
     },
     get bytes() {
-      return entries.calculatedSize;
+      return store.bytes(id);
     },
   };
 }

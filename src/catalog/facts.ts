@@ -13,11 +13,22 @@ export const capabilities = [
 ] as const;
 export type Capability = (typeof capabilities)[number];
 
-/** Prices in nano-dollars a token: a dollar for a million tokens is 1000. */
-export interface Price {
+/** Nano-dollars a token, fractions allowed: a dollar for a million tokens is 1000. */
+export interface TokenPrice {
   readonly input: number;
+  /** Read from the provider's prompt cache. */
   readonly cachedInput: number;
+  /** Written into the provider's prompt cache. */
+  readonly cacheWrite: number;
   readonly output: number;
+}
+
+/** What a reply costs. */
+export interface Price extends TokenPrice {
+  /** Prices of long prompts, longest first: they count for all tokens of a request whose prompt has more. */
+  readonly tiers?: readonly ({ readonly aboveTokens: number } & TokenPrice)[];
+  /** Nano-dollars for each request, beside its tokens. */
+  readonly request?: number;
 }
 
 /** Facts of one model at one provider. Null: unknown, which is never taken for nothing. */
@@ -36,9 +47,15 @@ export const unknownFacts: ModelFacts = {
   capabilities: null,
 };
 
-/** Cost of one reply in whole nano-dollars, rounded up. `inputTokens` includes the cached ones. */
+/** Cost of one reply in whole nano-dollars, rounded up. `inputTokens` includes what was read from or written to a cache. */
 export function costNanoUsd(price: Price, usage: Usage): number {
-  const cached = Math.min(usage.cachedInputTokens, usage.inputTokens);
-  const plain = usage.inputTokens - cached;
-  return Math.ceil(plain * price.input + cached * price.cachedInput + usage.outputTokens * price.output);
+  const { inputTokens } = usage;
+  const cached = Math.min(usage.cachedInputTokens, inputTokens);
+  const written = Math.min(usage.cacheWriteTokens, inputTokens - cached);
+  const plain = inputTokens - cached - written;
+  const each: TokenPrice = price.tiers?.find(({ aboveTokens }) => inputTokens > aboveTokens) ?? price;
+  const input = plain * each.input + cached * each.cachedInput + written * each.cacheWrite;
+  const cost = input + usage.outputTokens * each.output + (price.request ?? 0);
+  // A sum of decimal fractions may miss a whole number by a hair, which must not cost a nano-dollar more.
+  return Math.ceil(cost * (1 - 2 * Number.EPSILON));
 }

@@ -2,6 +2,8 @@
 import type { z } from 'zod';
 import { presets } from '../providers/presets.ts';
 import type { DialectName } from '../providers/provider.ts';
+import { checkCatalog, servedModels, serves } from './check-catalog.ts';
+import { checkLimits } from './check-limits.ts';
 import { checkKeysOf, checkResilience } from './check-resilience.ts';
 import { didYouMean, type Finding, type Path, pathText } from './faults.ts';
 import type { Show } from './issues.ts';
@@ -35,14 +37,15 @@ export type DraftProvider = NonNullable<NonNullable<Draft['providers']>[string]>
 export const absent = (holder: object | undefined, key: string): boolean =>
   holder === undefined || !Object.hasOwn(holder, key);
 
+/** Where checks put what they find. */
 export interface Report {
   fault(path: Path, message: string, at?: 'value' | 'key'): void;
   warn(path: Path, message: string): void;
   readonly show: Show;
 }
 
-/** Every fault and warning between the parts of a draft. */
-export function checkDraft(draft: Draft, show: Show): { faults: Finding[]; warnings: Finding[] } {
+/** Collects what checks find. */
+export function createReport(show: Show): { report: Report; faults: Finding[]; warnings: Finding[] } {
   const faults: Finding[] = [];
   const warnings: Finding[] = [];
   const report: Report = {
@@ -50,11 +53,18 @@ export function checkDraft(draft: Draft, show: Show): { faults: Finding[]; warni
     warn: (path, message) => warnings.push({ path, at: 'value', message }),
     show,
   };
+  return { report, faults, warnings };
+}
+
+/** Every fault and warning between the parts of a draft. */
+export function checkDraft(draft: Draft, show: Show): { faults: Finding[]; warnings: Finding[] } {
+  const { report, faults, warnings } = createReport(show);
   checkListen(draft, report);
   checkKeys(draft, report);
   checkLimits(draft, report);
   checkProviders(draft, report);
   checkRoutes(draft, report);
+  checkCatalog(['catalog', 'models'], draft.catalog?.models ?? [], draft.providers, report);
   checkResilience(draft, report);
   return { faults, warnings };
 }
@@ -100,7 +110,7 @@ function checkListen(draft: Draft, report: Report): void {
 }
 
 /** Remembers where each value was first, and reports the others. */
-function once(report: Report, what: string): (value: string | undefined, path: Path) => void {
+export function once(report: Report, what: string): (value: string | undefined, path: Path) => void {
   const seen = new Map<string, Path>();
   return (value, path) => {
     if (value === undefined) return;
@@ -129,19 +139,6 @@ function checkKeys(draft: Draft, report: Report): void {
     id(key?.id, [...path, 'id']);
     digest(key?.sha256, [...path, 'sha256']);
     if (key?.sha256 === emptyDigest) report.fault([...path, 'sha256'], 'is the digest of an empty key');
-  });
-}
-
-function checkLimits(draft: Draft, report: Report): void {
-  const name = once(report, 'this name');
-  const tenants = new Set((draft.authenticate?.keys ?? []).map((key) => key?.tenant ?? ''));
-  tenants.add(draft.authenticate?.anonymousTenant ?? '');
-  draft.limits?.forEach((limit, index) => {
-    name(limit?.name, ['limits', index, 'name']);
-    const tenant = limit?.tenant ?? '*';
-    if (tenant === '*' || tenants.has(tenant)) return;
-    const guess = didYouMean(tenant, tenants);
-    report.warn(['limits', index, 'tenant'], `no key belongs to the tenant ${report.show(tenant)}${guess}`);
   });
 }
 
@@ -176,7 +173,7 @@ function checkOrigin(path: Path, provider: DraftProvider, report: Report): void 
   const preset = presetOf(provider);
   if (name !== undefined && preset === undefined) {
     const guess = didYouMean(name, Object.keys(presets));
-    const known = guess === '' ? `; known are ${Object.keys(presets).join(', ')}` : guess;
+    const known = guess === '' ? '; `sidegate presets` lists the known ones' : guess;
     report.fault([...path, 'preset'], `there is no preset ${report.show(name)}${known}`);
   }
   if (absent(provider, 'preset')) {
@@ -260,6 +257,8 @@ function checkRoutes(draft: Draft, report: Report): void {
         return;
       }
       target(JSON.stringify([name, entry?.model ?? null]), at);
+      checkStar(entry?.model, route?.model, [...at, 'model'], report);
+      checkModel(entry?.model, route?.model, [at, [...path, 'model']], providers[name] ?? {}, report);
       const dialect = dialectOf(providers[name] ?? {});
       first ??= dialect;
       if (dialect === undefined || dialect === first) return;
@@ -267,4 +266,25 @@ function checkRoutes(draft: Draft, report: Report): void {
       report.warn([...at, 'provider'], message);
     });
   });
+}
+
+/** That a * in a target's name has one in its route's to stand for. */
+function checkStar(model: string | undefined, pattern: string | undefined, at: Path, report: Report): void {
+  if (model?.endsWith('*') !== true || pattern === undefined || pattern.endsWith('*')) return;
+  report.fault(at, "may end in * only where the route's model does: it stands for the same text");
+}
+
+/** That a provider which says what it serves has the model a target asks it for. @param places of target and route */
+function checkModel(
+  model: string | undefined,
+  pattern: string | undefined,
+  [at, routeAt]: readonly [Path, Path],
+  provider: DraftProvider,
+  report: Report,
+): void {
+  const served = servedModels(provider);
+  const asked = model ?? pattern;
+  if (served === undefined || asked === undefined || serves(served, asked)) return;
+  const message = `the provider has no model ${report.show(asked)}${didYouMean(asked, served)}`;
+  report.fault(model === undefined ? routeAt : [...at, 'model'], message);
 }

@@ -1,6 +1,6 @@
 /** Reads YAML text into plain values, and finds the place of a value again when a fault must be shown. */
 import { type Document, isAlias, isCollection, isMap, isScalar, isSeq, parseDocument } from 'yaml';
-import type { Finding, Path } from './faults.ts';
+import type { Finding, Path, Placed } from './faults.ts';
 
 /** Values a file may hold, aliases counted each time they are used: stops "billion laughs". */
 const nodesMax = 2_000_000;
@@ -13,8 +13,7 @@ export interface ConfigText {
   /** The plain value; undefined where the text isn't YAML that can be read on. */
   readonly value: unknown;
   readonly findings: readonly Finding[];
-  /** Line and column, both from 1, of what a finding points at. */
-  locate(finding: Finding): { line: number; column: number };
+  readonly locate: Placed;
 }
 
 /** What the parser's codes mean. Its own messages may quote the text, and so a secret: they are not shown. */

@@ -10,6 +10,8 @@ export interface ConfigFault {
   readonly column: number | null;
   /** One sentence for people; never holds the value of a secret. */
   readonly message: string;
+  /** The file it is in, where that is not the configuration itself. */
+  readonly file?: string;
 }
 
 export type Path = readonly (string | number)[];
@@ -21,6 +23,9 @@ export interface Finding {
   readonly at: 'value' | 'key' | number;
   readonly message: string;
 }
+
+/** Finds the line and column, both from 1, of what a finding points at. */
+export type Placed = (finding: Finding) => { line: number; column: number };
 
 /** Faults that are listed one by one; more are only counted. */
 export const faultsMax = 1000;
@@ -41,8 +46,8 @@ export function pathText(path: Path): string {
 /** Lists faults for people, a line each: `sidegate.yaml:12:5 routes[0].model: …`. */
 export function formatFaults(origin: string, faults: readonly ConfigFault[]): string {
   return faults
-    .map(({ path, line, column, message }) => {
-      const place = line === null ? origin : `${origin}:${line}:${column ?? 1}`;
+    .map(({ path, line, column, message, file = origin }) => {
+      const place = line === null ? file : `${file}:${line}:${column ?? 1}`;
       return path === '' ? `${place} ${message}` : `${place} ${path}: ${message}`;
     })
     .join('\n');

@@ -17,12 +17,17 @@ const nouns: Readonly<Record<string, string>> = {
 };
 const noun = (type: string): string => nouns[type] ?? type;
 
-/** The findings of all issues; `root` is the value they were found in. */
-export function describeIssues(issues: readonly z.core.$ZodIssue[], root: unknown, show: Show): Finding[] {
+/** The findings of all issues; `root` is the value they were found in, by `schema`. */
+export function describeIssues(
+  issues: readonly z.core.$ZodIssue[],
+  root: unknown,
+  show: Show,
+  schema: z.ZodType = configSchema,
+): Finding[] {
   return issues.flatMap((issue): Finding[] => {
     const path = issue.path.filter((step) => typeof step !== 'symbol');
     if (issue.code === 'unrecognized_keys') {
-      const known = knownKeys(path);
+      const known = knownKeys(path, schema);
       return issue.keys.map((key) => ({ path: [...path, key], at: 'key', message: unknownKey(key, known) }));
     }
     if (issue.code === 'invalid_key') {
@@ -34,7 +39,7 @@ export function describeIssues(issues: readonly z.core.$ZodIssue[], root: unknow
         (errors) => !errors.some((error) => error.path.length === 0 && error.code === 'invalid_type'),
       );
       const nested = near?.map((error) => ({ ...error, path: [...path, ...error.path] })) ?? [];
-      if (nested.length > 0) return describeIssues(nested, root, show);
+      if (nested.length > 0) return describeIssues(nested, root, show, schema);
     }
     return [{ path, at: 'value', message: describe(issue, valueAt(root, path), show) }];
   });
@@ -100,8 +105,8 @@ interface SchemaNode {
 }
 
 /** The keys the schema knows at a path. Only asked for when there is a fault. */
-function knownKeys(path: Path): string[] {
-  let node: SchemaNode | undefined = z.toJSONSchema(configSchema, { io: 'input' }) as SchemaNode;
+function knownKeys(path: Path, schema: z.ZodType): string[] {
+  let node: SchemaNode | undefined = z.toJSONSchema(schema, { io: 'input' }) as SchemaNode;
   for (const step of path) {
     if (typeof step === 'number') node = node?.items;
     else if (node?.properties !== undefined && Object.hasOwn(node.properties, step))

@@ -1,13 +1,15 @@
 /** Loads a configuration: text to checked settings, or all of its faults at once, each with its place. */
 import { dirname, resolve } from 'node:path';
 import type { z } from 'zod';
-import { checkDraft, type Draft } from './check.ts';
+import { catalogPath, readCatalogText } from './catalog-file.ts';
+import { checkDraft, createReport, type Draft } from './check.ts';
+import { checkCatalog } from './check-catalog.ts';
 import { type ConfigText, readConfigText } from './document.ts';
-import { type ConfigFault, type Finding, faultsMax, type Path, pathText } from './faults.ts';
+import { type ConfigFault, type Finding, faultsMax, type Path, type Placed, pathText } from './faults.ts';
 import { FileFault, readTextFile } from './files.ts';
 import { interpolate } from './interpolate.ts';
 import { describeIssues, type Show, valueAt } from './issues.ts';
-import { type Config, configSchema } from './schema.ts';
+import { type CatalogModelConfig, type Config, configSchema } from './schema.ts';
 
 export { type ConfigFault, formatFaults } from './faults.ts';
 
@@ -19,8 +21,13 @@ export type ConfigResult =
 /** Variables that `${NAME}` may name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
+/** Gives the text of a file the configuration names, of at most so many bytes. Throws a `FileFault` or anything. */
+type ReadFile = (path: string, maxBytes: number) => string;
+
 /** Largest configuration file; 100,000 keys fit. */
 const configMaxBytes = 32 * 1024 * 1024;
+/** Largest catalog file. */
+const catalogMaxBytes = 4 * 1024 * 1024;
 /** Largest file that `file:` may name. */
 const secretMaxBytes = 64 * 1024;
 
@@ -33,18 +40,14 @@ export function loadConfig(path: string, env: Environment): ConfigResult {
     const message = `the file cannot be used: ${reason(error)}`;
     return { ok: false, faults: [{ path: '', line: null, column: null, message }], warnings: [] };
   }
-  return parseConfig(text, env, (file) => readTextFile(resolve(dirname(path), file), secretMaxBytes));
+  return parseConfig(text, env, (file, maxBytes) => readTextFile(resolve(dirname(path), file), maxBytes));
 }
 
 /**
  * Checks a configuration's text. `env` fills in `${NAME}`; `readFile` gives the text of a file named by
  * `file:` and may throw. Never throws itself.
  */
-export function parseConfig(
-  text: string,
-  env: Environment,
-  readFile: (path: string) => string,
-): ConfigResult {
+export function parseConfig(text: string, env: Environment, readFile: ReadFile): ConfigResult {
   const filled = new Filled(env);
   const source = readConfigText(text, (value, path) => filled.read(value, path));
   const found = [...source.findings];
@@ -64,8 +67,45 @@ export function parseConfig(
   const draft = soundPart(source.value, found);
   const { faults, warnings } = draft === null ? { faults: [], warnings: [] } : checkDraft(draft, filled.show);
   found.push(...faults);
-  if (found.length > 0 || !parsed.success) return faulty(source, found, warnings);
-  return { ok: true, config: tidy(parsed.data), warnings: place(source, warnings) };
+  const catalog = loadCatalog(catalogPath(source.value), draft, filled.show, readFile);
+  found.push(...catalog.unread);
+  const warned = [...place(source, warnings), ...catalog.warnings];
+  if (found.length > 0 || catalog.faults.length > 0 || !parsed.success)
+    return { ok: false, faults: [...place(source, found), ...catalog.faults], warnings: warned };
+  const config = tidy(parsed.data);
+  config.catalog.models.push(...catalog.models);
+  return { ok: true, config, warnings: warned };
+}
+
+interface LoadedCatalog {
+  readonly models: readonly CatalogModelConfig[];
+  /** Of the file, with its name. */
+  readonly faults: readonly ConfigFault[];
+  readonly warnings: readonly ConfigFault[];
+  /** Of the configuration: that the file can't be read. */
+  readonly unread: readonly Finding[];
+}
+
+/** Reads the catalog's own file, if there is one. */
+function loadCatalog(
+  file: string | null,
+  draft: Draft | null,
+  show: Show,
+  readFile: ReadFile,
+): LoadedCatalog {
+  const nothing = { models: [], faults: [], warnings: [], unread: [] };
+  if (file === null) return nothing;
+  try {
+    const { models, findings, locate } = readCatalogText(readFile(file, catalogMaxBytes), show);
+    const { report, faults, warnings } = createReport(show);
+    checkCatalog(['models'], models, draft?.providers, report);
+    const inFile = (found: readonly Finding[]): ConfigFault[] =>
+      place({ locate }, found).map((fault) => ({ ...fault, file }));
+    return { models, faults: inFile([...findings, ...faults]), warnings: inFile(warnings), unread: [] };
+  } catch (error) {
+    const message = `the file it names cannot be used: ${reason(error)}`;
+    return { ...nothing, unread: [{ path: ['catalog', 'file'], at: 'value', message }] };
+  }
 }
 
 /** The text values that were filled in from the environment. */
@@ -101,7 +141,7 @@ class Filled {
 }
 
 /** Replaces `file:` in the fields that hold secrets. */
-function readSecrets(root: unknown, readFile: (path: string) => string): Finding[] {
+function readSecrets(root: unknown, readFile: ReadFile): Finding[] {
   const providers = valueAt(root, ['providers']);
   const names = typeof providers === 'object' && providers !== null ? Object.keys(providers) : [];
   const more = (name: string): Path[] => {
@@ -123,7 +163,7 @@ function readSecrets(root: unknown, readFile: (path: string) => string): Finding
     if (read.has(path.at(-1))) return [];
     done.set(holder, read.add(path.at(-1)));
     try {
-      const secret = readFile(value.slice('file:'.length)).replace(/[\r\n]+$/, '');
+      const secret = readFile(value.slice('file:'.length), secretMaxBytes).replace(/[\r\n]+$/, '');
       if (secret !== '') setAt(root, path, secret);
       return secret === '' ? [{ path, at: 'value', message: 'the file it names is empty' }] : [];
     } catch (error) {
@@ -181,7 +221,7 @@ function faulty(source: ConfigText, found: readonly Finding[], warnings: readonl
 }
 
 /** Gives findings their lines, in the order of the file. */
-function place(source: ConfigText, found: readonly Finding[]): ConfigFault[] {
+function place(source: { readonly locate: Placed }, found: readonly Finding[]): ConfigFault[] {
   const placed = found.slice(0, faultsMax).map((finding) => ({
     path: pathText(finding.path),
     ...source.locate(finding),

@@ -60,6 +60,18 @@ export function watchConfig(path: string, onChange: () => void): ConfigWatch {
   };
 }
 
+/** Watches one file after the other: whichever was named last, none after null. */
+export function followFile(onChange: () => void): (path: string | null) => void {
+  let followed: string | null = null;
+  let watch: ConfigWatch | null = null;
+  return (path) => {
+    if (path === followed) return;
+    watch?.close();
+    watch = path === null ? null : watchConfig(path, onChange);
+    followed = path;
+  };
+}
+
 /** Events of a folder; null where the system gives none, as when it has no watch left: polling remains. */
 function watchFolder(folder: string, onEvent: (file: string | null) => void): FSWatcher | null {
   try {

@@ -1,13 +1,14 @@
 /** The configuration's schema: every key, its type, range and default. Its JSON Schema is published. */
 import { z } from 'zod';
+import { capabilities } from '../catalog/facts.ts';
+import { budgetSchema, keyLimitSchema, limitSchema, modeNames } from '../limit/settings.ts';
 import { simulateSchema } from '../simulate/settings.ts';
+import { attempt, ownLimits, sync } from './attempt.ts';
+import { name } from './name.ts';
 
 /** A dialect a provider or a client speaks on the wire. */
 export const dialectNames = ['openai', 'anthropic'] as const;
 
-const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$/, {
-  error: 'must be 1–128 letters, digits or . _ : / -, and begin with a letter or digit',
-});
 const ms = (min: number, max: number) => z.int().min(min).max(max);
 const bytes = (max: number) => z.int().min(1024).max(max);
 const modelPattern = z
@@ -76,6 +77,11 @@ const key = z.strictObject({
     .min(1)
     .optional()
     .meta({ description: 'Models this key may use; a trailing * matches the rest. Unset: all.' }),
+  limits: z
+    .array(keyLimitSchema)
+    .max(64)
+    .default([])
+    .meta({ description: 'Limits of this key alone, as under `limits`.' }),
 });
 
 const authenticate = z
@@ -98,31 +104,28 @@ const replay = z
     entriesMax: z.int().min(1).max(1_000_000).default(10_000).meta({ description: 'Replies kept.' }),
     bytesMax: bytes(4 * 1024 ** 3)
       .default(64 * 1024 * 1024)
-      .meta({ description: 'Memory for them.' }),
+      .meta({ description: 'Memory for them, and for streams that are gathered to be kept.' }),
+    entryMaxBytes: bytes(256 * 1024 * 1024)
+      .default(4 * 1024 * 1024)
+      .meta({ description: 'Largest reply kept.' }),
+    joinersMax: z.int().min(0).max(1024).default(16).meta({
+      description:
+        'Repeats that may wait for the first request with their key at once; more get 409. 0: all of them.',
+    }),
   })
   .prefault({});
 
-const limit = z.strictObject({
-  name: name.meta({ description: 'Named in refusals and metrics.' }),
-  tenant: z
-    .string()
-    .min(1)
-    .default('*')
-    .meta({ description: 'Tenant it applies to; * gives every tenant its own.' }),
-  algorithm: z.enum(['token_bucket']).default('token_bucket').meta({ description: 'How it counts.' }),
-  unit: z
-    .enum(['requests', 'characters', 'tokens'])
-    .default('requests')
-    .meta({ description: 'What it counts.' }),
-  per: z
-    .int()
-    .min(1)
-    .max(1_000_000)
-    .default(1)
-    .meta({ description: 'Units of a cost of one, rounded up: 500 characters cost one.' }),
-  capacity: z.number().positive().max(1e12).meta({ description: 'Largest burst, in cost.' }),
-  refillPerSecond: z.number().positive().max(1e12).meta({ description: 'Refill, in cost per second.' }),
-});
+const count = z
+  .strictObject({
+    queueMax: z.int().min(1).max(100_000).default(256).meta({
+      description:
+        'Replies without stated usage that may wait for the tokenizer; the rest is estimated from bytes.',
+    }),
+    deadlineMs: ms(10, 60_000)
+      .default(5_000)
+      .meta({ description: 'How long such a reply may wait to be counted; then it is estimated.' }),
+  })
+  .prefault({});
 
 const scrubMode = z.enum(['mask', 'block', 'off']);
 const scrub = z
@@ -148,24 +151,6 @@ const cache = z
     shareUsers: z.boolean().default(false).meta({ description: 'Share entries between users of a tenant.' }),
   })
   .prefault({});
-
-/** What a provider lets one account ask for. */
-const ownLimits = z
-  .strictObject({
-    requestsPerMinute: z
-      .int()
-      .min(1)
-      .max(1e9)
-      .optional()
-      .meta({ description: 'Requests it takes in a minute; without room the next target is asked.' }),
-    tokensPerMinute: z
-      .int()
-      .min(1)
-      .max(1e12)
-      .optional()
-      .meta({ description: 'Tokens of prompts and replies it takes in a minute; the same.' }),
-  })
-  .optional();
 
 const provider = z.strictObject({
   preset: z
@@ -193,16 +178,70 @@ const provider = z.strictObject({
     .default({})
     .meta({ description: 'Headers added to each upstream request.' }),
   limits: ownLimits.meta({ description: 'What the provider as a whole takes; asked before a call.' }),
+  models: z
+    .array(modelPattern)
+    .min(1)
+    .optional()
+    .meta({ description: 'Models it serves, so that `check` refuses routes to others. Unset: any.' }),
   simulate: simulateSchema.optional().meta({ description: 'Settings of the `simulator` presets.' }),
 });
 
-const target = z.strictObject({
-  provider: name.meta({ description: 'A key of `providers`.' }),
-  model: z
+/** A name that is new to the process is compared with each of them. */
+const catalogModelsMax = 2000;
+const usdPerMTok = z.number().min(0).max(1e6);
+const catalogTokens = z.int().min(1).max(1e9);
+const catalogModel = z.strictObject({
+  provider: z
     .string()
     .min(1)
+    .default('*')
+    .meta({ description: 'A key of `providers`; * means each of them.' }),
+  model: modelPattern.meta({
+    description:
+      "The provider's model name; a trailing * matches the rest. The first entry that fits counts.",
+  }),
+  inputUsdPerMTok: usdPerMTok
     .optional()
-    .meta({ description: "The provider's model name; unset: as asked for." }),
+    .meta({ description: 'Dollars for a million prompt tokens; 0 where the model costs nothing.' }),
+  outputUsdPerMTok: usdPerMTok.optional().meta({ description: 'The same for reply tokens.' }),
+  cachedInputUsdPerMTok: usdPerMTok
+    .optional()
+    .meta({ description: "The same for prompt tokens read from the provider's cache." }),
+  cacheWriteUsdPerMTok: usdPerMTok
+    .optional()
+    .meta({ description: "The same for prompt tokens written into the provider's cache." }),
+  contextTokens: catalogTokens.optional().meta({ description: 'Tokens of prompt and reply together.' }),
+  outputMaxTokens: catalogTokens.optional().meta({ description: 'Longest reply the model gives.' }),
+  capabilities: z
+    .array(z.enum(capabilities))
+    .optional()
+    .meta({ description: `What the model can do, of ${capabilities.join(', ')}.` }),
+});
+
+/** A catalog file: the same entries in a file of their own. */
+export const catalogFileSchema = z.strictObject({ models: z.array(catalogModel).max(catalogModelsMax) });
+
+const catalog = z
+  .strictObject({
+    file: z
+      .string()
+      .min(1)
+      .optional()
+      .meta({ description: 'YAML file with more `models`, asked after these; read again when it changes.' }),
+    models: z
+      .array(catalogModel)
+      .max(catalogModelsMax)
+      .default([])
+      .meta({ description: 'Your own prices and facts of models, over what Sidegate knows.' }),
+  })
+  .prefault({});
+
+const target = z.strictObject({
+  provider: name.meta({ description: 'A key of `providers`.' }),
+  model: modelPattern.optional().meta({
+    description:
+      "The provider's model name; a trailing * is what the route's * stands for. Unset: as asked for.",
+  }),
   limits: ownLimits.meta({ description: 'What the provider takes for this model; asked before a call.' }),
 });
 
@@ -215,98 +254,6 @@ const route = z.strictObject({
     description: 'Hedge the requests of this route, or not; unset: as `attempt.hedge.enabled` says.',
   }),
 });
-
-const attempt = z
-  .strictObject({
-    connectTimeoutMs: ms(1, 120_000).default(5_000).meta({ description: 'TCP and TLS connect.' }),
-    firstTokenTimeoutMs: ms(1, 600_000)
-      .default(60_000)
-      .meta({ description: 'To the first content of a stream.' }),
-    idleTimeoutMs: ms(1, 600_000).default(30_000).meta({ description: 'Silence inside a stream.' }),
-    replyTimeoutMs: ms(1, 3_600_000).default(300_000).meta({ description: 'One whole, unstreamed reply.' }),
-    totalTimeoutMs: ms(1, 3_600_000)
-      .default(600_000)
-      .meta({ description: 'The whole request, over all attempts.' }),
-    retriesMax: z.int().min(0).max(10).default(1).meta({ description: 'Retries on the same target.' }),
-    backoffBaseMs: ms(0, 60_000)
-      .default(100)
-      .meta({ description: 'First backoff, doubled each time, full jitter.' }),
-    backoffMaxMs: ms(0, 60_000).default(5_000).meta({ description: 'Largest backoff.' }),
-    replyMaxBytes: bytes(256 * 1024 * 1024)
-      .default(64 * 1024 * 1024)
-      .meta({ description: 'Largest reply, decompressed.' }),
-    eventMaxBytes: bytes(64 * 1024 * 1024)
-      .default(4 * 1024 * 1024)
-      .meta({ description: 'Largest stream event, and what is held back before the first content.' }),
-    connectionsMax: z
-      .int()
-      .min(1)
-      .max(4096)
-      .default(256)
-      .meta({ description: 'Connections to one provider.' }),
-    retryBudget: z
-      .strictObject({
-        ratio: z
-          .number()
-          .min(0)
-          .max(1)
-          .default(0.2)
-          .meta({ description: 'Retries and hedges, as a share of the requests of the last 10 s.' }),
-        minPerSecond: z
-          .number()
-          .min(0)
-          .max(10_000)
-          .default(3)
-          .meta({ description: 'So many a second are allowed in any case.' }),
-      })
-      .prefault({}),
-    hedge: z
-      .strictObject({
-        enabled: z
-          .boolean()
-          .default(false)
-          .meta({ description: 'Ask a second time when the first content is late, and take who is first.' }),
-        delayMs: ms(1, 600_000)
-          .optional()
-          .meta({ description: "How late; unset: the route's own 95th percentile, once it is known." }),
-      })
-      .prefault({}),
-    breaker: z
-      .strictObject({
-        failures: z
-          .int()
-          .min(1)
-          .max(1000)
-          .default(5)
-          .meta({ description: 'Consecutive failures that open it.' }),
-        failureRate: z
-          .number()
-          .min(0.01)
-          .max(1)
-          .default(0.5)
-          .meta({ description: 'Share of failures in the window that opens it.' }),
-        callsMin: z.int().min(0).max(100_000).default(20).meta({
-          description: 'Fewer calls in the window say nothing of their share; 0: never look at it.',
-        }),
-        windowMs: ms(100, 600_000).default(10_000).meta({ description: 'Length of the window.' }),
-        cooldownMs: ms(1, 3_600_000)
-          .default(5_000)
-          .meta({ description: 'Open before a probe; doubled each time the probe fails.' }),
-        cooldownMaxMs: ms(1, 3_600_000).default(60_000).meta({ description: 'Longest cooldown.' }),
-      })
-      .prefault({}),
-  })
-  .prefault({});
-
-const sync = z
-  .strictObject({
-    redis: z
-      .string()
-      .min(1)
-      .optional()
-      .meta({ description: 'URL of a Redis where peers meet, `redis://` or `rediss://`; unset: none.' }),
-  })
-  .prefault({});
 
 const observe = z
   .strictObject({
@@ -321,19 +268,48 @@ const observe = z
   })
   .prefault({});
 
+const store = z
+  .strictObject({
+    path: z
+      .string()
+      .min(1)
+      .optional()
+      .meta({ description: 'SQLite file for what outlives the process; unset: in memory only.' }),
+    flushMs: ms(10, 60_000)
+      .default(1000)
+      .meta({ description: 'How often budgets are written to it; what a crash may forget.' }),
+  })
+  .prefault({});
+
 /** The whole file. Unknown keys are refused at every level. */
 export const configSchema = z.strictObject({
   listen,
   admin,
   authenticate,
   replay,
-  limits: z.array(limit).max(1000).default([]).meta({ description: 'Limits; each applies on its own.' }),
+  count,
+  mode: z
+    .enum(modeNames)
+    .default('enforce')
+    .meta({ description: '`observe`: limits and budgets decide and report, and let everything pass.' }),
+  limits: z
+    .array(limitSchema)
+    .max(1000)
+    .default([])
+    .meta({ description: 'Limits; a request must pass all that match it.' }),
+  budgets: z
+    .array(budgetSchema)
+    .max(1000)
+    .default([])
+    .meta({ description: 'Budgets in dollars over windows of the calendar.' }),
   scrub,
   cache,
   providers: z.record(name, provider).default({}).meta({ description: 'Upstreams, by name.' }),
   routes: z.array(route).max(10_000).default([]).meta({ description: 'What each model name is served by.' }),
+  catalog,
   attempt,
   sync,
+  store,
   observe,
 });
 
@@ -341,5 +317,5 @@ export const configSchema = z.strictObject({
 export type Config = z.output<typeof configSchema>;
 export type ProviderConfig = Config['providers'][string];
 export type KeyConfig = Config['authenticate']['keys'][number];
-export type LimitConfig = Config['limits'][number];
+export type CatalogModelConfig = Config['catalog']['models'][number];
 export type RouteConfig = Config['routes'][number];

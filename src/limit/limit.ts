@@ -1,151 +1,170 @@
-/** Stage limit: asks every bucket that applies to a request, all or nothing, and settles them on the way out. */
-import type { Config, LimitConfig } from '../config/schema.ts';
-import { Refusal } from '../errors.ts';
-import type { Identity, ModelRequest, Usage } from '../exchange.ts';
-import { bucket } from '../native.ts';
+/** Stage limit: asks every limit and budget that applies to a request, all or nothing, in one call to the core. */
+import type { Refusal } from '../errors.ts';
+import type { Exchange, Identity, ModelRequest } from '../exchange.ts';
+import { meter, meterAsk, meterEntry, meterTold } from '../native.ts';
+import type { Plan } from '../route/plan.ts';
+import { type Applied, createFinder, type RuleSet } from './applied.ts';
+import { type Bounds, boundsOf, isSpentAtOnce, noBounds, reserveOf } from './cost.ts';
 import type { Estimator } from './estimate.ts';
+import { refuseBy, refuseUnpriced } from './headers.ts';
+import { freePermit, HeldPermit, type Permit, type PermitDeps } from './permit.ts';
+import { type OnLimitEvent, report } from './report.ts';
+import type { LimitsConfig, Matter, Rule } from './rule.ts';
+import { createScopes, type Scope, type SpentRow, scopesMax } from './scopes.ts';
+import type { Traffic } from './settings.ts';
 
-/** A granted request's hold on its buckets. */
-export interface Permit {
-  /** RateLimit headers, flat. */
-  readonly headers: readonly string[];
-  /** Exactly once, on every way out, with what was really used. */
-  settle(usage: Usage): void;
+export interface LimiterDeps {
+  readonly estimator: Estimator;
+  /** Monotonic ms. */
+  readonly clock: () => number;
+  /** Time of day, ms. */
+  readonly wallClock: () => number;
+  readonly onEvent: OnLimitEvent;
+  /** What budgets had spent before a restart. */
+  readonly saved?: Iterable<SpentRow>;
+  /** Meters kept at once. */
+  readonly scopesMax?: number;
+}
+
+/** One request as the limiter sees it. */
+export interface Asking {
+  readonly exchange: Pick<Exchange, 'headers' | 'endpoint'>;
+  readonly identity: Identity;
+  readonly request: ModelRequest;
+  readonly plan: Plan;
+  /** Monotonic ms; nothing waits beyond it. */
+  readonly deadlineMs: number;
 }
 
 export interface Limiter {
-  admit(identity: Identity, request: ModelRequest, nowMs: number): Permit | Refusal;
-  /** Takes over a new configuration; buckets that stay keep their level. */
-  update(limits: Config['limits'], nowMs: number): void;
+  admit(asking: Asking, nowMs: number): Permit | Refusal;
+  /** Takes over a new configuration; meters of limits that count as before keep their level. */
+  update(config: LimitsConfig): void;
+  /** Meters in use. */
+  readonly scopes: number;
+  /** Budgets that have changed since they were last asked for; fewer than `max` once there are no more. */
+  changed(max: number): SpentRow[];
+  close(): void;
 }
 
-interface Hold {
-  readonly id: number;
-  readonly limit: LimitConfig;
-  readonly reserved: number;
-}
+/** Times the limits of one request are found anew. */
+const triesMax = 4;
+const { admit: entrySize } = meterEntry;
 
-/** Buckets kept at once; a tenant comes from the configuration, so this is a safeguard only. */
-const bucketsMax = 1_000_000;
-/** Reply tokens reserved where neither the request nor the model states a limit. */
-const replyTokensDefault = 4096;
+export function createLimiter(first: LimitsConfig, deps: LimiterDeps): Limiter {
+  const { estimator, onEvent, clock } = deps;
+  const table = meter.openTable();
+  const scopes = createScopes(table, deps.scopesMax ?? scopesMax, deps.saved ?? [], ({ name }) =>
+    onEvent(name, 'overflow', ''),
+  );
+  const finder = createFinder(first, scopes, deps.wallClock);
+  const permitDeps: PermitDeps = {
+    table,
+    clock,
+    onCrossed: ({ rule, place }) => onEvent(rule.name, 'soft', place.label),
+  };
+  // Filled and read within one call.
+  let entries = new Float64Array(16 * entrySize);
 
-const cost = (limit: LimitConfig, units: number): number => Math.max(1, Math.ceil(units / limit.per));
-
-function reserve(limit: LimitConfig, request: ModelRequest, estimator: Estimator): number {
-  switch (limit.unit) {
-    case 'requests':
-      return cost(limit, 1);
-    case 'characters':
-      return cost(limit, request.textCharacters);
-    case 'tokens': {
-      const reply = (request.maxTokens ?? replyTokensDefault) * request.choices;
-      return cost(limit, estimator.tokens(request.model, request.textBytes) + reply);
+  /** Null: a meter is gone. */
+  const decide = (applied: Applied, asking: Asking, nowMs: number): Permit | Refusal | null => {
+    const { request, plan, deadlineMs } = asking;
+    const { rules } = applied;
+    const bounds = rules.sized
+      ? boundsOf(asking.exchange.endpoint.name, request, plan, estimator, rules.dollars)
+      : noBounds;
+    if (bounds.nanoUsd === null) {
+      const refused = refuseUncounted(applied, onEvent);
+      if (refused !== null) return refused;
     }
-  }
-}
-
-export function createLimiter(limits: Config['limits'], estimator: Estimator, clock: () => number): Limiter {
-  let active = limits;
-  const buckets = new Map<string, number>();
-
-  const bucketOf = (limit: LimitConfig, tenant: string, nowMs: number): number => {
-    const key = `${limit.name}\0${tenant}`;
-    const known = buckets.get(key);
-    if (known !== undefined) return known;
-    if (buckets.size >= bucketsMax) throw new Error(`more than ${bucketsMax} buckets`);
-    const id: number = bucket.open(limit.capacity, limit.refillPerSecond, nowMs);
-    buckets.set(key, id);
-    return id;
+    const count = applied.ids.length;
+    if (entries.length < count * entrySize) entries = new Float64Array(count * entrySize);
+    fill(entries, applied, bounds, nowMs);
+    const waitMs = meter.admit(table, entries, count, Math.max(0, deadlineMs - nowMs), nowMs);
+    if (Number.isNaN(waitMs)) return null;
+    if (waitMs < 0) return refuse(applied.scopes[-waitMs - 1] as Scope, -waitMs - 1, bounds);
+    const headers = report(applied, entries, waitMs, onEvent);
+    const holds = holdsIn(entries, rules);
+    return new HeldPermit(permitDeps, plan, applied, holds, bounds.replyTokens, headers, waitMs);
   };
 
-  const release = (holds: readonly Hold[], nowMs: number): void => {
-    for (const { id, reserved } of holds) bucket.settle(id, reserved, 0, nowMs);
+  const refuse = (scope: Scope, at: number, bounds: Bounds): Refusal => {
+    onEvent(scope.rule.name, 'refused', scope.place.label);
+    const [waitMs, left] = [entries[at * entrySize + 1] as number, entries[at * entrySize + 3] as number];
+    return refuseBy(scope, reserveOf(scope.rule, bounds), waitMs, left);
   };
 
   return {
-    admit(identity, request, nowMs) {
-      const holds: Hold[] = [];
-      for (const limit of active) {
-        if (limit.tenant !== '*' && limit.tenant !== identity.tenant) continue;
-        const reserved = reserve(limit, request, estimator);
-        const id = bucketOf(limit, identity.tenant, nowMs);
-        const waitMs = bucket.take(id, reserved, nowMs);
-        if (waitMs !== 0) {
-          release(holds, nowMs);
-          return refuse(limit, identity.tenant, reserved, waitMs, bucket.level(id, nowMs));
-        }
-        holds.push({ id, limit, reserved });
-      }
-      const open = holds.filter(({ limit }) => limit.unit === 'tokens');
-      // What doesn't hang on the reply is spent at once, so that it refills while the reply is under way.
-      for (const { id, limit, reserved } of holds) {
-        if (limit.unit !== 'tokens') bucket.settle(id, reserved, reserved, nowMs);
-      }
-      const [first] = holds;
-      return {
-        headers: first === undefined ? [] : rateLimitHeaders(first.limit, bucket.level(first.id, nowMs), 0),
-        settle(usage) {
-          const settledMs = clock();
-          for (const { id, limit, reserved } of open) {
-            const used = Math.ceil((usage.inputTokens + usage.outputTokens) / limit.per);
-            bucket.settle(id, reserved, used, settledMs);
-          }
-        },
+    admit(asking, nowMs) {
+      const { identity, plan, request } = asking;
+      const matter: Matter = {
+        identity,
+        route: plan.pattern,
+        model: request.model,
+        traffic: trafficOf(asking),
       };
-    },
-
-    update(next, nowMs) {
-      const keep = new Map(next.map((limit) => [limit.name, limit]));
-      for (const [key, id] of buckets) {
-        const [name = '', tenant = ''] = key.split('\0');
-        const limit = keep.get(name);
-        if (limit !== undefined && (limit.tenant === '*' || limit.tenant === tenant)) {
-          bucket.set(id, limit.capacity, limit.refillPerSecond, nowMs);
-        }
+      for (let tries = 0; tries < triesMax; tries++) {
+        const applied = finder.find(matter, nowMs);
+        if (applied === null) return freePermit;
+        const decided = decide(applied, asking, nowMs);
+        if (decided !== null) return decided;
+        // An idle meter was closed to make room, perhaps for another of this very request.
+        finder.forget(matter);
       }
-      active = next;
+      throw new Error('meters are closed as they are opened');
     },
+    update: (config) => finder.update(config),
+    get scopes() {
+      return scopes.size;
+    },
+    changed: (max) => scopes.changed(max),
+    close: () => meter.closeTable(table),
   };
 }
 
-/** A limit's policy never changes while it is configured. */
-const policies = new WeakMap<LimitConfig, string>();
-
-function policyOf(limit: LimitConfig): string {
-  const known = policies.get(limit);
-  if (known !== undefined) return known;
-  const window = Math.max(1, Math.ceil(limit.capacity / limit.refillPerSecond));
-  const policy = `"${limit.name}";q=${Math.floor(limit.capacity)};w=${window}`;
-  policies.set(limit, policy);
-  return policy;
+function trafficOf({ exchange, request }: Asking): Traffic {
+  if (exchange.headers['x-sidegate-priority'] === 'batch') return 'batch';
+  return request.stream ? 'streaming' : 'plain';
 }
 
-/** RateLimit-Policy and RateLimit, draft-ietf-httpapi-ratelimit-headers. */
-function rateLimitHeaders(limit: LimitConfig, level: number, waitMs: number): string[] {
-  const wait = waitMs > 0 ? `;t=${Math.ceil(waitMs / 1000)}` : '';
-  return [
-    'ratelimit-policy',
-    policyOf(limit),
-    'ratelimit',
-    `"${limit.name}";r=${Math.max(0, Math.floor(level))}${wait}`,
-  ];
-}
-
-function refuse(limit: LimitConfig, tenant: string, asked: number, waitMs: number, level: number): Refusal {
-  const scope = `limit "${limit.name}" of tenant "${tenant}" (${limit.capacity}, refilled at ${limit.refillPerSecond}/s)`;
-  if (waitMs < 0) {
-    return new Refusal(
-      'request_too_costly',
-      `The request costs ${asked}, more than the ${scope} can ever hold.`,
-      {
-        headers: ['x-should-retry', 'false', ...rateLimitHeaders(limit, level, 0)],
-      },
-    );
+/** Writes what is asked of each meter. */
+function fill(
+  entries: Float64Array,
+  { rules: { rules }, ids }: Applied,
+  bounds: Bounds,
+  nowMs: number,
+): void {
+  for (let i = 0; i < rules.length; i++) {
+    const rule = rules[i] as Rule;
+    const { calendar } = rule;
+    const at = i * entrySize;
+    entries[at] = ids[i] as number;
+    entries[at + 1] = reserveOf(rule, bounds);
+    entries[at + 2] = calendar === null ? 0 : calendar.window(nowMs);
+    entries[at + 3] = calendar === null ? 0 : calendar.leftMs(nowMs);
+    entries[at + 4] = (rule.observed ? meterAsk.observed : 0) | (isSpentAtOnce(rule) ? meterAsk.spent : 0);
   }
-  const frees = `it frees in ${(waitMs / 1000).toFixed(1)} s`;
-  return new Refusal('rate_limited', `The ${scope} has no room for a cost of ${asked}; ${frees}.`, {
-    retryAfterMs: waitMs,
-    headers: rateLimitHeaders(limit, level, waitMs),
-  });
+}
+
+/** What is to be settled, as `HeldPermit` takes it. */
+function holdsIn(entries: Float64Array, { heldAt }: RuleSet): number[] {
+  const holds: number[] = [];
+  for (let i = 0; i < heldAt.length; i++) {
+    const at = (heldAt[i] as number) * entrySize;
+    // What is only observed, and would have refused, holds nothing.
+    const taken = ((entries[at + 4] as number) & meterTold.notTaken) === 0;
+    holds.push(taken ? (entries[at] as number) : 0, entries[at + 1] as number, entries[at + 2] as number);
+  }
+  return holds;
+}
+
+/** Tells that dollars can't be counted, and refuses where a limit doesn't let that pass. */
+function refuseUncounted({ scopes }: Applied, onEvent: OnLimitEvent): Refusal | null {
+  for (const scope of scopes) {
+    const { unit, name, allowsUnpriced, observed } = scope.rule;
+    if (unit !== 'usd') continue;
+    onEvent(name, 'unpriced', scope.place.label);
+    if (!allowsUnpriced && !observed) return refuseUnpriced(scope);
+  }
+  return null;
 }

@@ -18,8 +18,10 @@ export function recordLine(r: ExchangeRecord, wallMs: number): string {
     `"tags":${quoted(r.tags)},"model":${quoted(r.model)},"target":${quoted(r.target)},"status":${r.status},` +
     `"error":"${r.error}","stream":${r.stream},"cache":"${r.cache}","replayed":${r.replayed},` +
     `"attempts":${r.attempts},"tried":${quoted(r.tried)},"inputTokens":${r.inputTokens},` +
-    `"outputTokens":${r.outputTokens},"cachedInputTokens":${r.cachedInputTokens},"usageKnown":${r.usageKnown},` +
-    `"abandoned":${r.abandoned},"emails":${r.emails},"cards":${r.cards},"digest":"${r.digest}",` +
+    `"outputTokens":${r.outputTokens},"cachedInputTokens":${r.cachedInputTokens},` +
+    `"cacheWriteTokens":${r.cacheWriteTokens},"usageKnown":${r.usageKnown},"costNanoUsd":${r.costNanoUsd},` +
+    `"costUsd":${r.costNanoUsd / 1e9},"priced":${r.priced},"savedNanoUsd":${r.savedNanoUsd},` +
+    `"abandoned":${r.abandoned},"stopped":${r.stopped},"emails":${r.emails},"cards":${r.cards},"digest":"${r.digest}",` +
     `"durationMs":${r.durationMs},"upstreamMs":${r.upstreamMs}}\n`
   );
 }

@@ -1,5 +1,7 @@
 /** The metrics, for Prometheus. Every label value comes from the configuration or a closed list. */
 import { Counter, Gauge, Registry } from 'prom-client';
+import type { CountResult } from '../count/counter.ts';
+import type { Charge } from '../count/usage.ts';
 import type { ExchangeRecord } from './record.ts';
 import { createDistribution, createTally } from './tally.ts';
 
@@ -8,6 +10,7 @@ export interface Gauges {
   inFlight(): number;
   cacheEntries(): number;
   cacheBytes(): number;
+  limitScopes(): number;
   /** Target label or provider name → 0 closed, 1 open, 2 half-open. */
   breakers(subject: 'target' | 'provider'): Iterable<readonly [string, number]>;
 }
@@ -15,6 +18,10 @@ export interface Gauges {
 export interface Metrics {
   readonly registry: Registry;
   record(record: ExchangeRecord): void;
+  /** What one try of a tenant's request used and cost. */
+  charge(tenant: string, charge: Charge): void;
+  /** What became of a count of tokens. */
+  count(result: CountResult): void;
   call(target: string, outcome: string): void;
   /** The retry budget refused a call. */
   budgetSpent(kind: 'retry' | 'hedge'): void;
@@ -22,6 +29,8 @@ export interface Metrics {
   /** Peers can be reached, or not. */
   peers(up: boolean): void;
   hint(what: 'sent' | 'received' | 'dropped'): void;
+  /** @param limit name of a limit or budget */
+  limit(limit: string, event: string): void;
   reload(ok: boolean): void;
 }
 
@@ -58,6 +67,28 @@ export function createMetrics(gauges: Gauges): Metrics {
     'target',
     'direction',
   ]);
+  const cost = createTally(registry, 'sidegate_cost_usd_total', 'Dollars spent, where the price is known.', [
+    'tenant',
+    'target',
+  ]);
+  const unpriced = createTally(
+    registry,
+    'sidegate_unpriced_requests_total',
+    'Replies whose cost is unknown, since their model has no price.',
+    ['target'],
+  );
+  const saved = createTally(
+    registry,
+    'sidegate_saved_usd_total',
+    'Dollars that replies from the cache or for an idempotency key would have cost again.',
+    ['tenant', 'target'],
+  );
+  const counts = createTally(
+    registry,
+    'sidegate_token_counts_total',
+    'Replies without stated usage, by what became of counting their tokens.',
+    ['result'],
+  );
   const calls = createTally(
     registry,
     'sidegate_upstream_calls_total',
@@ -83,6 +114,12 @@ export function createMetrics(gauges: Gauges): Metrics {
   for (const kind of ['retry', 'hedge']) spent.add(0, kind);
   for (const outcome of ['sent', 'won']) hedges.add(0, outcome);
   for (const outcome of ['sent', 'received', 'dropped']) hints.add(0, outcome);
+  const limits = createTally(
+    registry,
+    'sidegate_limit_events_total',
+    'What limits and budgets did, beside letting pass.',
+    ['limit', 'event'],
+  );
   const pii = createTally(registry, 'sidegate_pii_findings_total', 'Personal data found in requests.', [
     'kind',
   ]);
@@ -103,20 +140,27 @@ export function createMetrics(gauges: Gauges): Metrics {
   return {
     registry,
     record(r) {
-      const { endpoint, tenant, target, inputTokens, outputTokens } = r;
+      const { endpoint, tenant, target } = r;
       requests.add(1, endpoint, tenant, target, String(r.status), r.error, r.cache);
       duration.observe(endpoint, r.durationMs / 1000);
       if (!r.stream) overhead.observe(endpoint, Math.max(0, r.durationMs - r.upstreamMs) / 1000);
-      if (inputTokens > 0) tokens.add(inputTokens, tenant, target, 'input');
-      if (outputTokens > 0) tokens.add(outputTokens, tenant, target, 'output');
+      if (r.savedNanoUsd > 0) saved.add(r.savedNanoUsd / 1e9, tenant, target);
       if (r.emails > 0) pii.add(r.emails, 'email');
       if (r.cards > 0) pii.add(r.cards, 'card');
     },
+    charge(tenant, { target, usage, costNanoUsd }) {
+      if (usage.inputTokens > 0) tokens.add(usage.inputTokens, tenant, target, 'input');
+      if (usage.outputTokens > 0) tokens.add(usage.outputTokens, tenant, target, 'output');
+      if (costNanoUsd === null) unpriced.add(1, target);
+      else if (costNanoUsd > 0) cost.add(costNanoUsd / 1e9, tenant, target);
+    },
+    count: (result) => counts.add(1, result),
     call: (target, outcome) => calls.add(1, target, outcome),
     budgetSpent: (kind) => spent.add(1, kind),
     hedge: (what) => hedges.add(1, what),
     peers: (up) => peersUp.set(up ? 1 : 0),
     hint: (what) => hints.add(1, what),
+    limit: (limit, event) => limits.add(1, limit, event),
     reload(ok) {
       reloads.inc({ result: ok ? 'ok' : 'refused' });
       reloadOk.set(ok ? 1 : 0);
@@ -138,6 +182,7 @@ function collectGauges(gauges: Gauges, registers: Registry[]): void {
   gauge('sidegate_requests_in_flight', 'Requests at work.', gauges.inFlight);
   gauge('sidegate_cache_entries', 'Entries of the cache.', gauges.cacheEntries);
   gauge('sidegate_cache_bytes', 'Memory of the cache.', gauges.cacheBytes);
+  gauge('sidegate_limit_scopes', 'Meters of limits and budgets in use.', gauges.limitScopes);
   gauge('sidegate_resident_memory_bytes', 'Resident memory of the process.', () => process.memoryUsage.rss());
   for (const subject of ['target', 'provider'] as const) {
     new Gauge({

@@ -1,6 +1,7 @@
 /** One flat record per request: the line in the log, and the source of every metric. */
+import { type Bill, nothingBilled } from '../count/usage.ts';
 import type { ErrorCode } from '../errors.ts';
-import type { Exchange, Identity, ModelRequest, Usage } from '../exchange.ts';
+import type { Exchange, Identity, ModelRequest } from '../exchange.ts';
 
 /** How the cache took part. */
 export type CacheUse = 'hit' | 'miss' | 'bypass';
@@ -30,13 +31,22 @@ export interface ExchangeRecord {
   readonly inputTokens: number;
   readonly outputTokens: number;
   readonly cachedInputTokens: number;
-  /** False: tokens are estimated, since the provider didn't state them. */
+  readonly cacheWriteTokens: number;
+  /** False: tokens are counted or estimated, since the provider didn't state them. */
   readonly usageKnown: boolean;
+  /** Whole nano-dollars, all tries together; of those that have a price. */
+  readonly costNanoUsd: number;
+  /** False: some of the tokens have no price, so the cost is more than is said. */
+  readonly priced: boolean;
+  /** What the same reply cost when it was made, where a stored one took its place. */
+  readonly savedNanoUsd: number;
   /** The client left before the end. */
   readonly abandoned: boolean;
+  /** A budget ended the stream before the model did. */
+  readonly stopped: boolean;
   readonly emails: number;
   readonly cards: number;
-  /** HMAC-SHA-256 of the scrubbed body, hex. */
+  /** HMAC-SHA-256 of the SHA-256 of the scrubbed body, hex. */
   readonly digest: string;
   readonly durationMs: number;
   /** Of that, in the provider's hands until its reply began. */
@@ -52,8 +62,10 @@ export interface Outcome {
   readonly replayed?: boolean;
   readonly attempts?: number;
   readonly tried?: string;
-  readonly usage?: Usage;
+  readonly bill?: Bill;
+  readonly savedNanoUsd?: number;
   readonly abandoned?: boolean;
+  readonly stopped?: boolean;
   readonly upstreamMs?: number;
 }
 
@@ -67,7 +79,7 @@ export function createRecord(
   outcome: Outcome,
   nowMs: number,
 ): ExchangeRecord {
-  const { usage } = outcome;
+  const { usage, costNanoUsd, priced } = outcome.bill ?? nothingBilled;
   const model = request?.model ?? '';
   return {
     requestId: exchange.id,
@@ -86,11 +98,16 @@ export function createRecord(
     replayed: outcome.replayed ?? false,
     attempts: outcome.attempts ?? 0,
     tried: outcome.tried ?? '',
-    inputTokens: usage?.inputTokens ?? 0,
-    outputTokens: usage?.outputTokens ?? 0,
-    cachedInputTokens: usage?.cachedInputTokens ?? 0,
-    usageKnown: usage?.known ?? true,
+    inputTokens: usage.inputTokens,
+    outputTokens: usage.outputTokens,
+    cachedInputTokens: usage.cachedInputTokens,
+    cacheWriteTokens: usage.cacheWriteTokens,
+    usageKnown: usage.known,
+    costNanoUsd,
+    priced,
+    savedNanoUsd: outcome.savedNanoUsd ?? 0,
     abandoned: outcome.abandoned ?? false,
+    stopped: outcome.stopped ?? false,
     emails: request?.emails ?? 0,
     cards: request?.cards ?? 0,
     digest: request?.keyedDigest ?? '',

@@ -13,6 +13,7 @@ import {
   passHeaders,
   resetMs,
   retryAfterMs,
+  type StoppedStream,
   type UpstreamRequest,
 } from './provider.ts';
 
@@ -84,6 +85,16 @@ function error(refusal: Refusal, requestId: string): string {
   });
 }
 
+const event = (data: { readonly type: string; readonly [field: string]: unknown }): string =>
+  `event: ${data.type}\ndata: ${JSON.stringify(data)}\n\n`;
+
+function lengthEnd({ openBlock, outputTokens }: StoppedStream): Buffer {
+  const closes = openBlock < 0 ? '' : event({ type: 'content_block_stop', index: openBlock });
+  const delta = { stop_reason: 'max_tokens', stop_sequence: null };
+  const ended = { type: 'message_delta', delta, usage: { output_tokens: outputTokens } };
+  return Buffer.from(closes + event(ended) + event({ type: 'message_stop' }));
+}
+
 const modelObject = (id: string): object => ({
   type: 'model',
   id,
@@ -100,10 +111,12 @@ export const anthropic: Dialect = {
     header === 'anthropic-organization-id' ||
     header === 'retry-after' ||
     header === 'retry-after-ms',
-  credential: (apiKey) => ['x-api-key', apiKey],
+  credential: (apiKey, { bearer }) =>
+    bearer === true ? ['authorization', `Bearer ${apiKey}`] : ['x-api-key', apiKey],
   encode,
   fault,
   streamEnd: Buffer.from('event: message_stop\ndata: {"type":"message_stop"}\n\n'),
+  lengthEnd,
   errorBody: (refusal, requestId) => Buffer.from(error(refusal, requestId)),
   errorEvent: (refusal, requestId) => Buffer.from(`event: error\ndata: ${error(refusal, requestId)}\n\n`),
   // Event names the SDKs don't know are left out by them.

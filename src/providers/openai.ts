@@ -11,10 +11,12 @@ import {
   faultKind,
   headerOf,
   type LimitState,
+  lastEvent,
   type ProviderFault,
   passHeaders,
   resetMs,
   retryAfterMs,
+  type StoppedStream,
   type UpstreamRequest,
 } from './provider.ts';
 
@@ -30,6 +32,19 @@ function askForUsage(request: ModelRequest): Edit {
   return { start, end, text: JSON.stringify({ ...(given as object | null), include_usage: true }) };
 }
 
+/** Takes `stream_options` out with its name and one comma; null: there is none, or its name is escaped. */
+function withoutStreamOptions(request: ModelRequest): Edit | null {
+  const { streamOptionsStart, streamOptionsEnd: end, body } = request;
+  if (end === 0) return null;
+  const before = body.toString('latin1', Math.max(0, streamOptionsStart - 64), streamOptionsStart);
+  const name = /,?\s*"stream_options"\s*:\s*$/.exec(before);
+  if (name === null) return null;
+  const start = streamOptionsStart - name[0].length;
+  if (name[0].startsWith(',')) return { start, end, text: '' };
+  const comma = /^\s*,/.exec(body.toString('latin1', end, end + 64));
+  return { start, end: end + (comma?.[0].length ?? 0), text: '' };
+}
+
 function encode(
   endpoint: Endpoint,
   request: ModelRequest,
@@ -40,8 +55,12 @@ function encode(
   if (to.model !== request.model) {
     edits.push({ start: request.modelStart - 1, end: request.modelEnd + 1, text: JSON.stringify(to.model) });
   }
-  const stripUsage = endpoint.name === 'chat' && request.stream && !request.wantsUsage;
+  const { noStreamOptions } = to.quirks;
+  const stripUsage =
+    endpoint.name === 'chat' && request.stream && !request.wantsUsage && noStreamOptions !== true;
   if (stripUsage) edits.push(askForUsage(request));
+  const unwanted = noStreamOptions === true ? withoutStreamOptions(request) : null;
+  if (unwanted !== null) edits.push(unwanted);
   edits.sort((a, b) => a.start - b.start);
   const sent = [...to.headers];
   passHeaders(requestHeaders, headers, sent);
@@ -93,6 +112,26 @@ function errorObject(refusal: Refusal, requestId: string): object {
   };
 }
 
+/** Chunks of one completion share id, time and model, and SDKs take over the last ones they see. */
+function lengthEnd({ last, choices, wantsUsage, inputTokens, outputTokens }: StoppedStream): Buffer {
+  const { id = 'sidegate-stopped', created = 0, model = '' } = lastEvent(last);
+  const head = { id, object: 'chat.completion.chunk', created, model };
+  const usage = {
+    prompt_tokens: inputTokens,
+    completion_tokens: outputTokens,
+    total_tokens: inputTokens + outputTokens,
+  };
+  const ended = Array.from({ length: choices }, (_, index) => ({
+    index,
+    delta: {},
+    finish_reason: 'length',
+  }));
+  const events = [{ ...head, choices: ended }, ...(wantsUsage ? [{ ...head, choices: [], usage }] : [])];
+  return Buffer.from(
+    `${events.map((event) => `data: ${JSON.stringify(event)}\n\n`).join('')}data: [DONE]\n\n`,
+  );
+}
+
 const modelObject = (id: string): object => ({ id, object: 'model', created: 0, owned_by: 'sidegate' });
 
 export const openai: Dialect = {
@@ -105,6 +144,7 @@ export const openai: Dialect = {
   encode,
   fault,
   streamEnd: Buffer.from('data: [DONE]\n\n'),
+  lengthEnd,
   errorBody: (refusal, requestId) => Buffer.from(JSON.stringify({ error: errorObject(refusal, requestId) })),
   errorEvent: (refusal, requestId) =>
     Buffer.from(`data: ${JSON.stringify({ error: errorObject(refusal, requestId) })}\n\n`),

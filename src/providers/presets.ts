@@ -1,5 +1,5 @@
 /** Known providers: a row of data each. A provider of a known dialect is added here and nowhere else. */
-import type { DialectName } from './provider.ts';
+import type { DialectName, Quirks } from './provider.ts';
 
 /** What a preset fills in for a provider of the configuration. */
 export interface Preset {
@@ -8,39 +8,273 @@ export interface Preset {
   readonly baseUrl: string | null;
   /** Environment variable that usually holds the credential; null: needs none. */
   readonly credentialEnv: string | null;
-  /** Models the demo routes to it when its credential is in the environment. */
+  /** Models the demo routes to it by their own names when its credential is in the environment; no two share one. */
   readonly models: readonly string[];
-  /** The documentation page the row was read from. */
+  /**
+   * Table of src/catalog/prices/ with its models; null: no prices are known. Those of `huggingface_…` are what
+   * Hugging Face bills for that provider, which is what the provider itself asks.
+   */
+  readonly prices: string | null;
+  readonly quirks: Quirks;
+  /** The provider's documentation page for it. */
   readonly docs: string;
+  /** The row comes from others who quote that page; else the page itself was read for it. */
+  readonly quoted: boolean;
 }
 
+type Rest = Partial<Pick<Preset, 'models' | 'prices' | 'quirks' | 'quoted'>>;
+
+const hosted =
+  (dialect: DialectName) =>
+  (baseUrl: string, credentialEnv: string, docs: string, rest: Rest = {}): Preset => ({
+    dialect,
+    baseUrl,
+    credentialEnv,
+    models: [],
+    prices: null,
+    quirks: {},
+    quoted: false,
+    ...rest,
+    docs,
+  });
+const openai = hosted('openai');
+const anthropic = hosted('anthropic');
+
+/** On the same machine, at the port its documentation starts it on. */
+const local = (port: number, docs: string, quoted = false): Preset => ({
+  dialect: 'openai',
+  baseUrl: `http://127.0.0.1:${port}/v1`,
+  credentialEnv: null,
+  models: [],
+  prices: null,
+  quirks: {},
+  docs,
+  quoted,
+});
+
+const simulator = (dialect: DialectName): Preset => ({
+  dialect,
+  baseUrl: null,
+  credentialEnv: null,
+  models: [],
+  prices: null,
+  quirks: {},
+  docs: 'README.md#simulator',
+  quoted: false,
+});
+
+/** Refuses `stream_options`, and tells usage unasked in the last event of a stream. */
+const noStreamOptions: Quirks = { noStreamOptions: true };
+/** Wants the key as `Authorization: Bearer` where Anthropic's dialect has `x-api-key`. */
+const bearer: Quirks = { bearer: true };
+
 export const presets: Readonly<Record<string, Preset>> = {
-  openai: {
-    dialect: 'openai',
-    baseUrl: 'https://api.openai.com/v1',
-    credentialEnv: 'OPENAI_API_KEY',
-    models: ['gpt-*', 'o1*', 'o3*', 'o4*', 'chatgpt-*', 'text-embedding-*'],
-    docs: 'https://platform.openai.com/docs/api-reference',
-  },
-  anthropic: {
-    dialect: 'anthropic',
-    baseUrl: 'https://api.anthropic.com/v1',
-    credentialEnv: 'ANTHROPIC_API_KEY',
-    models: ['claude-*'],
-    docs: 'https://docs.anthropic.com/en/api/messages',
-  },
-  simulator: {
-    dialect: 'openai',
-    baseUrl: null,
-    credentialEnv: null,
-    models: [],
-    docs: 'README.md#simulator',
-  },
-  'simulator-anthropic': {
-    dialect: 'anthropic',
-    baseUrl: null,
-    credentialEnv: null,
-    models: [],
-    docs: 'README.md#simulator',
-  },
+  openai: openai(
+    'https://api.openai.com/v1',
+    'OPENAI_API_KEY',
+    'https://platform.openai.com/docs/api-reference',
+    { prices: 'openai', models: ['gpt-*', 'o1*', 'o3*', 'o4*', 'chatgpt-*', 'text-embedding-*'] },
+  ),
+  anthropic: anthropic(
+    'https://api.anthropic.com/v1',
+    'ANTHROPIC_API_KEY',
+    'https://docs.anthropic.com/en/api/messages',
+    { prices: 'anthropic', models: ['claude-*'] },
+  ),
+  'gemini-openai': openai(
+    'https://generativelanguage.googleapis.com/v1beta/openai',
+    'GEMINI_API_KEY',
+    'https://ai.google.dev/gemini-api/docs/openai',
+    { prices: 'google', models: ['gemini-*'] },
+  ),
+  mistral: openai(
+    'https://api.mistral.ai/v1',
+    'MISTRAL_API_KEY',
+    'https://docs.mistral.ai/resources/migration-guides',
+    {
+      prices: 'mistral',
+      models: ['mistral-*', 'ministral-*', 'codestral-*', 'devstral-*', 'magistral-*'],
+      quirks: noStreamOptions,
+    },
+  ),
+  deepseek: openai('https://api.deepseek.com', 'DEEPSEEK_API_KEY', 'https://api-docs.deepseek.com/', {
+    prices: 'deepseek',
+    models: ['deepseek-*'],
+  }),
+  'deepseek-anthropic': anthropic(
+    'https://api.deepseek.com/anthropic/v1',
+    'DEEPSEEK_API_KEY',
+    'https://api-docs.deepseek.com/guides/anthropic_api',
+    { prices: 'deepseek' },
+  ),
+  xai: openai('https://api.x.ai/v1', 'XAI_API_KEY', 'https://docs.x.ai/docs/api-reference', {
+    prices: 'x-ai',
+    models: ['grok-*'],
+    quoted: true,
+  }),
+  groq: openai('https://api.groq.com/openai/v1', 'GROQ_API_KEY', 'https://console.groq.com/docs/openai', {
+    prices: 'groq',
+  }),
+  together: openai(
+    'https://api.together.ai/v1',
+    'TOGETHER_API_KEY',
+    'https://docs.together.ai/docs/inference/openai-compatibility',
+    { prices: 'together' },
+  ),
+  fireworks: openai(
+    'https://api.fireworks.ai/inference/v1',
+    'FIREWORKS_API_KEY',
+    'https://docs.fireworks.ai/tools-sdks/openai-compatibility',
+    { prices: 'fireworks', quoted: true },
+  ),
+  'fireworks-anthropic': anthropic(
+    'https://api.fireworks.ai/inference/v1',
+    'FIREWORKS_API_KEY',
+    'https://docs.fireworks.ai/tools-sdks/anthropic-compatibility',
+    { prices: 'fireworks' },
+  ),
+  openrouter: openai(
+    'https://openrouter.ai/api/v1',
+    'OPENROUTER_API_KEY',
+    'https://openrouter.ai/docs/api-reference/overview',
+    { prices: 'openrouter', quoted: true },
+  ),
+  perplexity: openai(
+    'https://api.perplexity.ai',
+    'PERPLEXITY_API_KEY',
+    'https://docs.perplexity.ai/docs/sonar/openai-compatibility',
+    { prices: 'perplexity', models: ['sonar*'] },
+  ),
+  cerebras: openai(
+    'https://api.cerebras.ai/v1',
+    'CEREBRAS_API_KEY',
+    'https://inference-docs.cerebras.ai/resources/openai',
+    { prices: 'cerebras', quoted: true },
+  ),
+  nvidia: openai(
+    'https://integrate.api.nvidia.com/v1',
+    'NVIDIA_API_KEY',
+    'https://docs.api.nvidia.com/nim/reference/llm-apis',
+    { quoted: true },
+  ),
+  sambanova: openai(
+    'https://api.sambanova.ai/v1',
+    'SAMBANOVA_API_KEY',
+    'https://docs.sambanova.ai/docs/en/features/openai-compatibility',
+    { quoted: true },
+  ),
+  deepinfra: openai(
+    'https://api.deepinfra.com/v1/openai',
+    'DEEPINFRA_API_KEY',
+    'https://deepinfra.com/docs/openai_api',
+    { quoted: true },
+  ),
+  hyperbolic: openai(
+    'https://api.hyperbolic.xyz/v1',
+    'HYPERBOLIC_API_KEY',
+    'https://docs.hyperbolic.xyz/docs/rest-api',
+    { prices: 'huggingface_hyperbolic', quoted: true },
+  ),
+  novita: openai(
+    'https://api.novita.ai/openai/v1',
+    'NOVITA_API_KEY',
+    'https://novita.ai/docs/guides/llm-api',
+    { prices: 'novita', quoted: true },
+  ),
+  'novita-anthropic': anthropic(
+    'https://api.novita.ai/anthropic/v1',
+    'NOVITA_API_KEY',
+    'https://novita.ai/docs/guides/llm-anthropic-compatibility',
+    { prices: 'novita', quirks: bearer },
+  ),
+  nebius: openai(
+    'https://api.tokenfactory.nebius.com/v1',
+    'NEBIUS_API_KEY',
+    'https://docs.tokenfactory.nebius.com/api-reference/introduction',
+    { prices: 'huggingface_nebius' },
+  ),
+  moonshot: openai(
+    'https://api.moonshot.ai/v1',
+    'MOONSHOT_API_KEY',
+    'https://platform.kimi.ai/docs/api/overview',
+    { prices: 'moonshotai', models: ['kimi-*', 'moonshot-*'], quoted: true },
+  ),
+  'moonshot-anthropic': anthropic(
+    'https://api.moonshot.ai/anthropic/v1',
+    'MOONSHOT_API_KEY',
+    'https://platform.kimi.ai/docs/api/overview',
+    { prices: 'moonshotai', quirks: bearer, quoted: true },
+  ),
+  zai: openai('https://api.z.ai/api/paas/v4', 'ZAI_API_KEY', 'https://docs.z.ai/api-reference/introduction', {
+    prices: 'zai',
+    models: ['glm-*'],
+  }),
+  'zai-anthropic': anthropic(
+    'https://api.z.ai/api/anthropic/v1',
+    'ZAI_API_KEY',
+    'https://docs.z.ai/scenario-example/develop-tools/claude',
+    { prices: 'zai', quirks: bearer, quoted: true },
+  ),
+  zhipu: openai(
+    'https://open.bigmodel.cn/api/paas/v4',
+    'ZHIPUAI_API_KEY',
+    'https://docs.bigmodel.cn/cn/api',
+    { prices: 'zhipuai' },
+  ),
+  dashscope: openai(
+    'https://dashscope-intl.aliyuncs.com/compatible-mode/v1',
+    'DASHSCOPE_API_KEY',
+    'https://www.alibabacloud.com/help/en/model-studio/compatibility-of-openai-with-dashscope',
+    { models: ['qwen*', 'qwq*'] },
+  ),
+  minimax: openai(
+    'https://api.minimax.io/v1',
+    'MINIMAX_API_KEY',
+    'https://platform.minimax.io/docs/api-reference/text-openai-api',
+    { prices: 'minimax', models: ['MiniMax-*'] },
+  ),
+  'minimax-anthropic': anthropic(
+    'https://api.minimax.io/anthropic/v1',
+    'MINIMAX_API_KEY',
+    'https://platform.minimax.io/docs/api-reference/text-anthropic-api',
+    { prices: 'minimax', quirks: bearer, quoted: true },
+  ),
+  'cohere-openai': openai(
+    'https://api.cohere.ai/compatibility/v1',
+    'COHERE_API_KEY',
+    'https://docs.cohere.com/docs/compatibility-api',
+    { prices: 'cohere', models: ['command-*'], quirks: noStreamOptions },
+  ),
+  ai21: openai(
+    'https://api.ai21.com/studio/v1',
+    'AI21_API_KEY',
+    'https://docs.ai21.com/reference/jamba-1-6-api-ref',
+    { models: ['jamba-*'], quoted: true },
+  ),
+  huggingface: openai(
+    'https://router.huggingface.co/v1',
+    'HF_TOKEN',
+    'https://huggingface.co/docs/inference-providers/index',
+    { quoted: true },
+  ),
+  'github-models': openai(
+    'https://models.github.ai/inference',
+    'GITHUB_MODELS_TOKEN',
+    'https://docs.github.com/en/github-models/quickstart',
+  ),
+  'vercel-ai-gateway': openai(
+    'https://ai-gateway.vercel.sh/v1',
+    'AI_GATEWAY_API_KEY',
+    'https://vercel.com/docs/ai-gateway/openai-compat',
+  ),
+  vllm: local(8000, 'https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html'),
+  sglang: local(30_000, 'https://docs.sglang.ai/basic_usage/openai_api.html', true),
+  tgi: local(3000, 'https://huggingface.co/docs/text-generation-inference/messages_api'),
+  llamacpp: local(8080, 'https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md', true),
+  ollama: local(11_434, 'https://ollama.com/blog/openai-compatibility'),
+  lmstudio: local(1234, 'https://lmstudio.ai/docs/developer/openai-compat', true),
+  localai: local(8080, 'https://localai.io/docs/features/text-generation/'),
+  litellm: local(4000, 'https://docs.litellm.ai/docs/simple_proxy', true),
+  simulator: simulator('openai'),
+  'simulator-anthropic': simulator('anthropic'),
 };

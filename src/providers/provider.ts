@@ -14,6 +14,14 @@ export interface UpstreamRequest {
   readonly stripUsage: boolean;
 }
 
+/** Where a provider departs from its dialect; the dialect's own file acts on it. */
+export interface Quirks {
+  /** Refuses `stream_options`, and tells usage in the last event of a stream without being asked. */
+  readonly noStreamOptions?: true;
+  /** Takes its key as `Authorization: Bearer`, in whatever dialect. */
+  readonly bearer?: true;
+}
+
 /** What `encode` must know of where a request goes. */
 export interface Destination {
   /** Path part of the provider's base URL, without a trailing slash. */
@@ -22,6 +30,7 @@ export interface Destination {
   readonly model: string;
   /** Credential headers and the configuration's own, flat. */
   readonly headers: readonly string[];
+  readonly quirks: Quirks;
 }
 
 /** What kind of "no" a provider's status and body mean; decides retry, rest, fallback and breaker. */
@@ -49,6 +58,21 @@ export interface ProviderFault {
   readonly retryAfterMs: number | null;
 }
 
+/** A stream that is ended before the model does, because what it may use has ended. */
+export interface StoppedStream {
+  /** The last whole events that were passed on. */
+  readonly last: Buffer;
+  /** Number of the content block that has begun and not ended; -1: none. */
+  readonly openBlock: number;
+  /** Replies asked for. */
+  readonly choices: number;
+  /** The client asked for usage on the stream. */
+  readonly wantsUsage: boolean;
+  /** As far as they are known by now. */
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+}
+
 /** One wire dialect, as the provider speaks it and as the client expects it. */
 export interface Dialect {
   readonly name: DialectName;
@@ -59,7 +83,7 @@ export interface Dialect {
   /** Whether a provider's header, lower case, is passed back to the client. */
   passesBack(header: string): boolean;
   /** Headers that carry this credential. */
-  credential(apiKey: string): readonly string[];
+  credential(apiKey: string, quirks: Quirks): readonly string[];
   encode(
     endpoint: Endpoint,
     request: ModelRequest,
@@ -70,6 +94,8 @@ export interface Dialect {
   fault(status: number, headers: IncomingHttpHeaders, body: Buffer, wallMs: number): ProviderFault;
   /** What completes a stream that has its finish reason but not its last event. */
   readonly streamEnd: Buffer;
+  /** Ends a stream as a reply does that reached its limit of tokens. */
+  lengthEnd(stopped: StoppedStream): Buffer;
   /** An error as the body of a reply. */
   errorBody(refusal: Refusal, requestId: string): Buffer;
   /** An error inside a stream; makes the dialect's SDKs throw. */
@@ -79,6 +105,23 @@ export interface Dialect {
   /** The list of models, or one of them. */
   models(names: readonly string[]): Buffer;
   model(name: string): Buffer;
+}
+
+/** The data of the last event that is a JSON object; empty when there is none. */
+export function lastEvent(events: Buffer): Readonly<Record<string, unknown>> {
+  for (const block of events
+    .toString('utf8')
+    .split(/\r\n\r\n|\n\n|\r\r/)
+    .reverse()) {
+    const data = block.split(/[\r\n]+/).flatMap((line) => (line.startsWith('data:') ? [line.slice(5)] : []));
+    try {
+      const event: unknown = JSON.parse(data.join('\n'));
+      if (typeof event === 'object' && event !== null) return event as Record<string, unknown>;
+    } catch {
+      // A comment, or the end of the stream.
+    }
+  }
+  return {};
 }
 
 /** An edit of a body: bytes `start`–`end` are replaced by `text`. */

@@ -4,23 +4,40 @@
  */
 import { credentialDigest } from '../authenticate/authenticate.ts';
 import { createReplyStore, type StoreBounds } from '../cache/store.ts';
+import type { Cancellation } from '../cancellation.ts';
 import type { Config } from '../config/schema.ts';
 import { Refusal } from '../errors.ts';
 import type { Exchange, Identity, ModelRequest, StoredReply } from '../exchange.ts';
+import { Recording, type Room, type StreamHead } from './recording.ts';
 
 /** The first request with a key: it alone goes upstream. */
 export interface Claim {
-  /** Exactly once: with the reply to keep, or null for one that failed and isn't pinned. */
+  /** Its reply begins as a stream: those who wait, and those who come, follow what is pushed into this. */
+  stream(head: StreamHead): Recording;
+  /**
+   * Exactly once: with the reply to keep, or null for one that failed and isn't pinned. Then the one that has waited
+   * longest goes upstream itself, and the others wait for that one.
+   */
   finish(reply: StoredReply | null): void;
 }
 
+/** What a request with a key is to do. */
 export type Seen =
   /** To be asked for; with a claim if there is a key. */
   | { readonly kind: 'new'; readonly claim: Claim | null }
-  | { readonly kind: 'stored'; readonly reply: StoredReply };
+  | { readonly kind: 'stored'; readonly reply: StoredReply }
+  /** The first request's reply is on its way. `left` must be called when it isn't followed any more. */
+  | { readonly kind: 'running'; readonly recording: Recording; left(): void };
+
+/** The first request with this key is still without a reply. */
+export interface Join {
+  readonly kind: 'join';
+  /** Waits for it. The first is not touched by it when this one is cancelled or late. */
+  wait(cancellation: Cancellation, waitMs: number): Promise<Seen | Refusal>;
+}
 
 export interface Replay {
-  claim(exchange: Exchange, identity: Identity, request: ModelRequest, nowMs: number): Seen | Refusal;
+  claim(exchange: Exchange, identity: Identity, request: ModelRequest, nowMs: number): Seen | Join | Refusal;
   update(config: Config['replay']): void;
 }
 
@@ -32,6 +49,16 @@ interface PinnedReply extends StoredReply {
   readonly fingerprint: string;
 }
 
+/** A key whose first request is at work. */
+interface Flight {
+  readonly fingerprint: string;
+  /** Those who wait, in order. */
+  readonly waiting: Set<(seen: Seen) => void>;
+  recording: Recording | null;
+  /** Requests that wait or follow. */
+  joiners: number;
+}
+
 const none: Seen = { kind: 'new', claim: null };
 
 const boundsOf = (config: Config['replay']): StoreBounds => ({
@@ -41,46 +68,128 @@ const boundsOf = (config: Config['replay']): StoreBounds => ({
 });
 
 export function createReplay(config: Config['replay'], clock: () => number): Replay {
+  let current = config;
+  let gathering = 0;
   const store = createReplyStore<PinnedReply>(boundsOf(config));
   // Bounded by the requests in flight.
-  const inFlight = new Map<string, string>();
+  const inFlight = new Map<string, Flight>();
+
+  /** What is gathered goes before what is kept. */
+  const makeRoom = (): boolean => {
+    while (gathering + store.bytes > current.bytesMax && store.size > 0) store.dropOldest();
+    return gathering + store.bytes <= current.bytesMax;
+  };
+  const room: Room = {
+    take(bytes, held) {
+      if (held + bytes > current.entryMaxBytes) return false;
+      gathering += bytes;
+      if (makeRoom()) return true;
+      gathering -= bytes;
+      return false;
+    },
+    give(bytes) {
+      gathering -= bytes;
+    },
+  };
+
+  const running = (flight: Flight, recording: Recording): Seen => ({
+    kind: 'running',
+    recording,
+    left: () => {
+      flight.joiners -= 1;
+    },
+  });
+
+  const claimOf = (scope: string, flight: Flight): Claim => ({
+    stream(head) {
+      const recording = new Recording(head, room);
+      flight.recording = recording;
+      const waiting = [...flight.waiting];
+      flight.waiting.clear();
+      for (const resolve of waiting) resolve(running(flight, recording));
+      return recording;
+    },
+    finish(reply) {
+      flight.recording?.end(reply);
+      flight.recording = null;
+      if (reply === null) {
+        const [next] = flight.waiting;
+        if (next === undefined) return void inFlight.delete(scope);
+        flight.waiting.delete(next);
+        flight.joiners -= 1;
+        return next({ kind: 'new', claim: claimOf(scope, flight) });
+      }
+      inFlight.delete(scope);
+      if (reply.body.length <= current.entryMaxBytes) {
+        store.put(scope, { ...reply, fingerprint: flight.fingerprint }, clock());
+        makeRoom();
+      }
+      for (const resolve of flight.waiting) resolve({ kind: 'stored', reply });
+    },
+  });
+
+  const wait = (flight: Flight, cancellation: Cancellation, waitMs: number): Promise<Seen | Refusal> =>
+    new Promise((resolve) => {
+      const end = (seen: Seen | Refusal): void => {
+        clearTimeout(timer);
+        cancellation.off(cancelled);
+        resolve(seen);
+      };
+      const leave = (refusal: Refusal): void => {
+        flight.waiting.delete(end);
+        flight.joiners -= 1;
+        end(refusal);
+      };
+      const cancelled = (): void =>
+        leave(cancellation.reason instanceof Refusal ? cancellation.reason : stillRunning());
+      const timer = setTimeout(() => leave(stillRunning()), Math.max(1, waitMs));
+      flight.joiners += 1;
+      flight.waiting.add(end);
+      if (cancellation.reason === null) cancellation.onCancel(cancelled);
+      else cancelled();
+    });
+
+  const join = (flight: Flight): Seen | Join | Refusal => {
+    if (flight.joiners >= current.joinersMax || flight.recording?.overflowed === true) return stillRunning();
+    if (flight.recording === null) {
+      return { kind: 'join', wait: (cancellation, waitMs) => wait(flight, cancellation, waitMs) };
+    }
+    flight.joiners += 1;
+    return running(flight, flight.recording);
+  };
 
   return {
     claim(exchange, identity, request, nowMs) {
       const header = exchange.headers['idempotency-key'];
       if (header === undefined) return none;
-      if (typeof header !== 'string' || !keyPattern.test(header)) {
-        return new Refusal(
-          'invalid_header',
-          'The header Idempotency-Key must be 1–255 printable ASCII characters without spaces.',
-          {
-            param: 'idempotency-key',
-          },
-        );
-      }
+      if (typeof header !== 'string' || !keyPattern.test(header)) return wrongKey();
       // Callers of the anonymous tenant may have credentials of their own at a provider.
       const caller = identity.keyId ?? credentialDigest(exchange.headers);
       const scope = `${identity.tenant}\0${caller}\0${identity.user ?? ''}\0${header}`;
       const fingerprint = `${exchange.endpoint.name}\0${request.digest}`;
       const pinned = store.get(scope, nowMs);
-      const first = pinned?.fingerprint ?? inFlight.get(scope);
+      const flight = inFlight.get(scope);
+      const first = pinned?.fingerprint ?? flight?.fingerprint;
       if (first !== undefined && first !== fingerprint) return mismatch();
       if (pinned !== null) return { kind: 'stored', reply: pinned };
-      if (first !== undefined) return stillRunning();
-      inFlight.set(scope, fingerprint);
-      return {
-        kind: 'new',
-        claim: {
-          finish(reply) {
-            inFlight.delete(scope);
-            if (reply !== null) store.put(scope, { ...reply, fingerprint }, clock());
-          },
-        },
-      };
+      if (flight !== undefined) return join(flight);
+      const begun: Flight = { fingerprint, waiting: new Set(), recording: null, joiners: 0 };
+      inFlight.set(scope, begun);
+      return { kind: 'new', claim: claimOf(scope, begun) };
     },
-    update: (next) => store.resize(boundsOf(next)),
+    update(next) {
+      current = next;
+      store.resize(boundsOf(next));
+    },
   };
 }
+
+const wrongKey = (): Refusal =>
+  new Refusal(
+    'invalid_header',
+    'The header Idempotency-Key must be 1–255 printable ASCII characters without spaces.',
+    { param: 'idempotency-key' },
+  );
 
 const mismatch = (): Refusal =>
   new Refusal('idempotency_mismatch', 'This Idempotency-Key came with another request before.', {

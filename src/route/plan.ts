@@ -5,7 +5,7 @@ import type { ModelFacts } from '../catalog/facts.ts';
 /** One place a request may go to. */
 export interface Target {
   readonly provider: Provider;
-  /** The provider's model name; null: the one asked for. */
+  /** The provider's model name; null: the one asked for. A trailing * stands for what the route's * does. */
   readonly model: string | null;
   /** `provider/model`, from the configuration alone, so that metrics stay bounded. */
   readonly label: string;

@@ -1,5 +1,6 @@
 /** Stage route: a model name → the targets that may answer it, in order. */
 import type { Provider } from '../attempt/connection.ts';
+import { type Catalog, emptyCatalog, nameMaxLength } from '../catalog/catalog.ts';
 import { unknownFacts } from '../catalog/facts.ts';
 import type { RouteConfig } from '../config/schema.ts';
 import { Refusal } from '../errors.ts';
@@ -9,37 +10,78 @@ import type { Plan, Step, TargetHealth } from './plan.ts';
 export interface RouteTable {
   readonly exact: ReadonlyMap<string, Plan>;
   /** Patterns with a trailing *, longest first. */
-  readonly patterns: readonly { readonly prefix: string; readonly plan: Plan }[];
+  readonly patterns: readonly OpenPlan[];
+  readonly catalog: Catalog;
 }
 
-/** @param healthOf the state kept for a label */
+/** A pattern's plan: what is known of its targets' models shows only when one is asked for. */
+interface OpenPlan {
+  readonly prefix: string;
+  readonly plan: Plan;
+  /** By the model asked for. */
+  readonly closed: Map<string, Plan>;
+}
+
+/** Models remembered for a pattern; apps choose the names, so the oldest make room. */
+const closedMax = 1000;
+
+/** @param healthOf the state kept for a label. @param catalog what is known of the targets' models */
 export function createRouteTable(
   routes: readonly RouteConfig[],
   providers: ReadonlyMap<string, Provider>,
   healthOf: (label: string) => TargetHealth,
+  catalog: Catalog = emptyCatalog,
 ): RouteTable {
   const exact = new Map<string, Plan>();
-  const patterns: { prefix: string; plan: Plan }[] = [];
+  const patterns: OpenPlan[] = [];
   for (const { model: pattern, targets: chain } of routes) {
     const steps = chain.flatMap(({ provider: name, model }, group): Step[] => {
       const provider = providers.get(name);
       if (provider === undefined) return [];
       const label = `${name}/${model ?? pattern}`;
-      const target = { provider, model: model ?? null, label, health: healthOf(label), facts: unknownFacts };
+      const asked = model ?? pattern;
+      const facts = asked.endsWith('*') ? unknownFacts : catalog.facts(name, asked);
+      const target = { provider, model: model ?? null, label, health: healthOf(label), facts };
       return [{ target, on: null, group }];
     });
     const version = steps.map(({ target: { label, provider } }) => `${label}@${provider.baseUrl}`).join(' ');
     const plan = { pattern, steps, version };
-    if (pattern.endsWith('*')) patterns.push({ prefix: pattern.slice(0, -1), plan });
+    if (pattern.endsWith('*')) patterns.push({ prefix: pattern.slice(0, -1), plan, closed: new Map() });
     else exact.set(pattern, plan);
   }
   patterns.sort((a, b) => b.prefix.length - a.prefix.length);
-  return { exact, patterns };
+  return { exact, patterns, catalog };
+}
+
+/** The plan for one model of a pattern: what the * stands for is filled in, and what is known of the model. */
+function close({ prefix, plan, closed }: OpenPlan, model: string, catalog: Catalog): Plan {
+  const known = closed.get(model);
+  if (known !== undefined) return known;
+  const steps = plan.steps.map((step): Step => {
+    const { target } = step;
+    if (target.model !== null && !target.model.endsWith('*')) return step;
+    const own = target.model === null ? null : target.model.slice(0, -1) + model.slice(prefix.length);
+    const facts = catalog.facts(target.provider.name, own ?? model);
+    return { ...step, target: { ...target, model: own, facts } };
+  });
+  const made = { ...plan, steps };
+  if (model.length > nameMaxLength) return made;
+  if (closed.size >= closedMax) closed.delete(closed.keys().next().value ?? '');
+  closed.set(model, made);
+  return made;
+}
+
+/** The plan for a model, whoever asks. */
+function planOf(model: string, { exact, patterns, catalog }: RouteTable): Plan | undefined {
+  const plan = exact.get(model);
+  if (plan !== undefined) return plan;
+  const open = patterns.find(({ prefix }) => model.startsWith(prefix));
+  return open === undefined ? undefined : close(open, model, catalog);
 }
 
 /** Finds the plan for a model, with the targets that speak the client's dialect. */
 export function route(model: string, dialect: DialectName, table: RouteTable): Plan | Refusal {
-  const found = table.exact.get(model) ?? table.patterns.find(({ prefix }) => model.startsWith(prefix))?.plan;
+  const found = planOf(model, table);
   if (found === undefined) {
     return new Refusal('model_not_found', `No route serves the model "${model.slice(0, 128)}".`, {
       param: 'model',

@@ -19,7 +19,7 @@ use crate::{invalid, require_room};
 /// `regs`: at least 18 registers, and three for each distinct value that may be found; the layout is
 /// documented at `write_inspection` in `native/core/src/registers.rs`.
 /// `digests`: 64 bytes, written only when status (register 0) is 0: SHA-256 of the body, then HMAC-SHA-256 of
-/// the body that leaves.
+/// the SHA-256 of the body that leaves.
 ///
 /// Returns the edited body if something was replaced. Throws on an unknown endpoint or arrays that are too
 /// short.

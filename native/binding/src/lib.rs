@@ -3,11 +3,12 @@
 //! Times are monotonic milliseconds. Offsets are bytes. Arguments of the wrong kind throw.
 
 pub mod breaker;
-pub mod bucket;
 pub mod inspect;
+pub mod meter;
 pub mod reply;
 pub mod retries;
 pub mod scanner;
+pub mod store;
 
 use napi::{Error, Result, Status};
 

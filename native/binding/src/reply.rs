@@ -1,10 +1,10 @@
-//! `inspectReply`.
+//! `inspectReply` and `replyText`.
 
 use napi::Result;
-use napi::bindgen_prelude::Uint32ArraySlice;
+use napi::bindgen_prelude::{Buffer, Uint32ArraySlice};
 use napi_derive::napi;
 use sidegate_core::registers::{REPLY, write_reply};
-use sidegate_core::reply::{Dialect, read};
+use sidegate_core::reply::{self, Dialect, read};
 
 use crate::{invalid, require_room};
 
@@ -23,4 +23,15 @@ pub fn inspect_reply(body: &[u8], dialect: u32, mut regs: Uint32ArraySlice) -> R
     // SAFETY: the body is not looked at any more, so this is the only view.
     write_reply(reading.as_ref(), unsafe { regs.as_mut() });
     Ok(())
+}
+
+/// The text of a whole reply, or of the beginning of one, decoded, at most 1 MiB of it.
+///
+/// `dialect`: 0 OpenAI, 1 Anthropic.
+///
+/// Throws on an unknown dialect.
+#[napi]
+pub fn reply_text(body: &[u8], dialect: u32) -> Result<Buffer> {
+    let dialect = Dialect::from_number(dialect).ok_or_else(|| invalid("no such dialect"))?;
+    Ok(reply::reply_text(body, dialect).into())
 }

@@ -1,6 +1,6 @@
 //! `SseScanner`.
 
-use napi::bindgen_prelude::{BufferSlice, Uint32ArraySlice};
+use napi::bindgen_prelude::{Buffer, BufferSlice, Uint32ArraySlice};
 use napi::{Env, Result};
 use napi_derive::napi;
 use sidegate_core::registers::{STREAM, write_stream};
@@ -68,6 +68,18 @@ impl SseScanner {
     #[napi]
     pub fn error_text(&self) -> String {
         self.scanner.error_text()
+    }
+
+    /// The reply's text so far, decoded, at most 1 MiB of it; it is not kept any longer.
+    #[napi]
+    pub fn take_text(&mut self) -> Buffer {
+        self.scanner.take_text().into()
+    }
+
+    /// Anthropic: the number of the content block that has begun and not ended, or -1.
+    #[napi]
+    pub fn open_block(&self) -> i64 {
+        self.scanner.facts().open_block.map_or(-1, i64::from)
     }
 
     fn step<'env>(

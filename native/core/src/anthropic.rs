@@ -62,7 +62,7 @@ impl Reader for AnthropicReader {
         }
     }
 
-    fn close(&mut self, source: &Source<'_>) {
+    fn close(&mut self, source: &mut Source<'_>) {
         match self.path.leave() {
             Place::Block | Place::NewBlock => match self.block.take() {
                 Some(BlockKind::Tool) => {
@@ -72,7 +72,11 @@ impl Reader for AnthropicReader {
                 Some(BlockKind::Other) => self.reading.content = true,
                 Some(BlockKind::Text) | None => {}
             },
-            Place::Input => self.add_text(source.end() - self.input_start),
+            Place::Input => {
+                let input = self.input_start..source.end();
+                self.add_text(input.len());
+                source.keep_raw(input);
+            }
             _ => {}
         }
     }
@@ -99,8 +103,11 @@ impl AnthropicReader {
             (Key::Type, Token::String(text)) => match source.word(text) {
                 "error" => self.reading.error = true,
                 "message_stop" => self.reading.end = true,
+                "content_block_start" | "content_block_delta" => self.reading.block_open = Some(true),
+                "content_block_stop" => self.reading.block_open = Some(false),
                 _ => {}
             },
+            (Key::Index, Token::Number) => self.reading.index = source.count(),
             _ => self.stop_reason(key, token, source),
         }
     }
@@ -126,7 +133,7 @@ impl AnthropicReader {
 
     fn delta(&mut self, key: Key, token: Token, source: &mut Source<'_>) {
         match (key, token) {
-            (Key::Text | Key::Thinking | Key::PartialJson, Token::String(text)) => self.text(text),
+            (Key::Text | Key::Thinking | Key::PartialJson, Token::String(text)) => self.text(text, source),
             (Key::Signature, Token::String(text)) => self.reading.content |= text.start != text.end,
             _ => self.stop_reason(key, token, source),
         }
@@ -141,12 +148,13 @@ impl AnthropicReader {
                     _ => BlockKind::Other,
                 });
             }
-            (Key::Text | Key::Thinking, Token::String(text)) => self.text(text),
+            (Key::Text | Key::Thinking, Token::String(text)) => self.text(text, source),
             _ => {}
         }
     }
 
-    fn text(&mut self, text: Text) {
+    fn text(&mut self, text: Text, source: &mut Source<'_>) {
+        source.keep(text);
         self.reading.content |= text.start != text.end;
         self.add_text(text.bytes());
     }

@@ -1,8 +1,6 @@
 //! A token bucket that reserves on the way in and settles on the way out.
 
-/// Rates and capacities have to be finite and above zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BadRate;
+use crate::answer::{Answer, BadRate, good, later, sane, wait};
 
 /// A bucket of `capacity`, refilled at `per_second`. What is reserved is neither in it nor refilled, so that
 /// giving a reserve back never lifts it above its capacity.
@@ -17,25 +15,6 @@ pub struct Bucket {
 
 /// Rounding may not turn away who waited exactly as long as told: this part of the capacity may be missing.
 const SLACK: f64 = 1e-9;
-
-/// A cost that is no number of at least 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BadCost;
-
-/// What a bucket says to a request.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Take {
-    /// The cost is reserved.
-    Granted,
-    /// It could be, in so many ms, if nobody else takes from it.
-    WaitMs(f64),
-    /// The cost is above the capacity.
-    Never,
-}
-
-fn good(value: f64) -> bool {
-    value.is_finite() && value > 0.0
-}
 
 impl Bucket {
     /// A full bucket. Times are monotonic ms.
@@ -58,36 +37,29 @@ impl Bucket {
         Ok(())
     }
 
-    /// Reserves a cost, or says when it could be.
-    ///
-    /// # Errors
-    /// The cost must be a number of at least 0: a wrong one must neither pass for free nor be kept in the
-    /// books.
-    pub fn take(&mut self, cost: f64, now_ms: f64) -> Result<Take, BadCost> {
-        if cost.is_nan() || cost < 0.0 {
-            return Err(BadCost);
-        }
+    /// Whether a cost is there.
+    pub fn ask(&mut self, cost: f64, now_ms: f64) -> Answer {
         self.refill(now_ms);
         if cost > self.capacity {
-            return Ok(Take::Never);
+            return Answer::Never;
         }
         let missing = cost - self.level;
         if missing <= self.capacity * SLACK {
-            self.level -= cost;
-            self.reserved += cost;
-            return Ok(Take::Granted);
+            return Answer::Go(0.0);
         }
-        // Rounding must not make it look ready: at least a microsecond.
-        Ok(Take::WaitMs((missing / self.per_second * 1000.0).clamp(0.001, f64::MAX)))
+        wait(missing / self.per_second * 1000.0)
     }
 
-    /// Ends a reserve with what was really used: the rest goes back, more is owed, below zero if need be. It
-    /// always ends it, so what makes no sense (not finite, below 0) is as if all that was reserved had
-    /// been used.
+    /// Takes a cost; `keep`: it is only reserved, and will be settled.
+    pub fn take(&mut self, cost: f64, keep: bool, now_ms: f64) {
+        self.refill(now_ms);
+        self.level -= cost;
+        self.reserved += if keep { cost } else { 0.0 };
+    }
+
+    /// Ends a reserve with what was really used: the rest goes back, more is owed, below zero if need be.
     pub fn settle(&mut self, reserved: f64, used: f64, now_ms: f64) {
-        let sane = |amount: f64| amount.is_finite() && amount >= 0.0;
-        let reserved = if sane(reserved) { reserved } else { 0.0 };
-        let used = if sane(used) { used } else { reserved };
+        let (reserved, used) = sane(reserved, used);
         self.refill(now_ms);
         let given = reserved.min(self.reserved);
         self.reserved -= given;
@@ -100,14 +72,25 @@ impl Bucket {
         self.level
     }
 
+    /// What has been used and not been refilled, without what is reserved.
+    pub fn spent(&mut self, now_ms: f64) -> f64 {
+        self.capacity - self.reserved - self.level(now_ms)
+    }
+
+    /// Full, and nothing will be settled.
+    pub fn idle(&mut self, now_ms: f64) -> bool {
+        self.reserved <= 0.0 && self.level(now_ms) >= self.capacity
+    }
+
+    /// The largest cost it can hold.
+    pub fn capacity(&self) -> f64 {
+        self.capacity
+    }
+
     fn refill(&mut self, now_ms: f64) {
-        let passed_ms = now_ms - self.at_ms;
-        // A clock that stands or runs backwards, or is no number, is no time.
-        if !(passed_ms.is_finite() && passed_ms > 0.0) {
-            return;
-        }
-        self.at_ms = now_ms;
-        if self.level < self.room() {
+        let passed_ms = later(self.at_ms, now_ms) - self.at_ms;
+        self.at_ms = later(self.at_ms, now_ms);
+        if passed_ms > 0.0 && self.level < self.room() {
             self.level = self.room().min(self.level + passed_ms / 1000.0 * self.per_second);
         }
     }
@@ -124,6 +107,15 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// Reserves a cost if it is there.
+    fn take(bucket: &mut Bucket, cost: f64, now_ms: f64) -> Answer {
+        let answer = bucket.ask(cost, now_ms);
+        if answer == Answer::Go(0.0) {
+            bucket.take(cost, true, now_ms);
+        }
+        answer
+    }
+
     fn bucket() -> Bucket {
         Bucket::new(100.0, 10.0, 0.0).unwrap()
     }
@@ -131,18 +123,18 @@ mod tests {
     #[test]
     fn grants_what_is_there_and_says_when_the_rest_is() {
         let mut bucket = bucket();
-        assert_eq!(bucket.take(100.0, 0.0), Ok(Take::Granted));
-        assert_eq!(bucket.take(5.0, 0.0), Ok(Take::WaitMs(500.0)));
+        assert_eq!(take(&mut bucket, 100.0, 0.0), Answer::Go(0.0));
+        assert_eq!(take(&mut bucket, 5.0, 0.0), Answer::Wait(500.0));
         bucket.settle(100.0, 100.0, 0.0);
-        assert_eq!(bucket.take(5.0, 250.0), Ok(Take::WaitMs(250.0)));
-        assert_eq!(bucket.take(5.0, 500.0), Ok(Take::Granted));
-        assert_eq!(bucket.take(100.5, 500.0), Ok(Take::Never));
+        assert_eq!(take(&mut bucket, 5.0, 250.0), Answer::Wait(250.0));
+        assert_eq!(take(&mut bucket, 5.0, 500.0), Answer::Go(0.0));
+        assert_eq!(take(&mut bucket, 100.5, 500.0), Answer::Never);
     }
 
     #[test]
     fn a_refund_never_lifts_it_above_its_capacity() {
         let mut bucket = bucket();
-        assert_eq!(bucket.take(60.0, 0.0), Ok(Take::Granted));
+        assert_eq!(take(&mut bucket, 60.0, 0.0), Answer::Go(0.0));
         assert_eq!(bucket.level(60_000.0), 40.0);
         bucket.settle(60.0, 0.0, 60_000.0);
         assert_eq!(bucket.level(60_000.0), 100.0);
@@ -151,16 +143,16 @@ mod tests {
     #[test]
     fn what_was_used_beyond_the_reserve_is_owed() {
         let mut bucket = bucket();
-        assert_eq!(bucket.take(10.0, 0.0), Ok(Take::Granted));
+        assert_eq!(take(&mut bucket, 10.0, 0.0), Answer::Go(0.0));
         bucket.settle(10.0, 150.0, 0.0);
         assert_eq!(bucket.level(0.0), -50.0);
-        assert_eq!(bucket.take(1.0, 5_000.0), Ok(Take::WaitMs(100.0)));
+        assert_eq!(take(&mut bucket, 1.0, 5_000.0), Answer::Wait(100.0));
     }
 
     #[test]
     fn a_clock_that_runs_backwards_is_no_time() {
         let mut bucket = bucket();
-        assert_eq!(bucket.take(100.0, 1_000_000.0), Ok(Take::Granted));
+        assert_eq!(take(&mut bucket, 100.0, 1_000_000.0), Answer::Go(0.0));
         bucket.settle(100.0, 100.0, 0.0);
         assert_eq!(bucket.level(-5.0), 0.0);
         assert_eq!(bucket.level(f64::NAN), 0.0);
@@ -179,13 +171,10 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_neither_free_nor_kept() {
         let mut bucket = bucket();
-        for bad in [f64::NAN, -1.0, f64::NEG_INFINITY] {
-            assert_eq!(bucket.take(bad, 0.0), Err(BadCost));
-        }
-        assert_eq!(bucket.take(f64::INFINITY, 0.0), Ok(Take::Never));
+        assert_eq!(take(&mut bucket, f64::INFINITY, 0.0), Answer::Never);
         for bad in [f64::NAN, f64::INFINITY, -1.0] {
             let before = bucket.level(0.0);
-            assert_eq!(bucket.take(10.0, 0.0), Ok(Take::Granted));
+            assert_eq!(take(&mut bucket, 10.0, 0.0), Answer::Go(0.0));
             bucket.settle(10.0, bad, 0.0);
             bucket.settle(bad, 0.0, 0.0);
             assert_eq!(bucket.level(0.0), before - 10.0);
@@ -194,13 +183,13 @@ mod tests {
         bucket.settle(0.0, f64::MAX, 1e12);
         bucket.settle(0.0, f64::MAX, 1e12);
         assert!(bucket.level(1e12).is_finite());
-        assert!(matches!(bucket.take(1.0, 1e12), Ok(Take::WaitMs(wait_ms)) if wait_ms.is_finite()));
+        assert!(matches!(bucket.ask(1.0, 1e12), Answer::Wait(wait_ms) if wait_ms.is_finite()));
     }
 
     #[test]
     fn a_smaller_capacity_is_no_debt() {
         let mut bucket = bucket();
-        assert_eq!(bucket.take(90.0, 0.0), Ok(Take::Granted));
+        assert_eq!(take(&mut bucket, 90.0, 0.0), Answer::Go(0.0));
         bucket.set(50.0, 10.0, 0.0).unwrap();
         assert_eq!(bucket.level(0.0), 0.0);
         bucket.settle(90.0, 90.0, 0.0);
@@ -212,10 +201,10 @@ mod tests {
         for seed in 1..2000 {
             let capacity = f64::from(seed) * 1.37;
             let mut bucket = Bucket::new(capacity, 0.1 * f64::from(seed % 97) + 0.013, 1e9 + 0.1).unwrap();
-            assert_eq!(bucket.take(capacity, 1e9 + 0.1), Ok(Take::Granted));
+            assert_eq!(take(&mut bucket, capacity, 1e9 + 0.1), Answer::Go(0.0));
             bucket.settle(capacity, capacity * 1.31, 1e9 + 0.1);
-            let Ok(Take::WaitMs(wait_ms)) = bucket.take(capacity * 0.77, 1e9 + 0.3) else { panic!("{seed}") };
-            assert_eq!(bucket.take(capacity * 0.77, 1e9 + 0.3 + wait_ms), Ok(Take::Granted), "{seed}");
+            let Answer::Wait(wait_ms) = bucket.ask(capacity * 0.77, 1e9 + 0.3) else { panic!("{seed}") };
+            assert_eq!(take(&mut bucket, capacity * 0.77, 1e9 + 0.3 + wait_ms), Answer::Go(0.0), "{seed}");
         }
     }
 
@@ -233,7 +222,7 @@ mod tests {
                     used -= reserved - real;
                     bucket.settle(reserved, real, now_ms);
                 }
-                if bucket.take(f64::from(cost), now_ms) == Ok(Take::Granted) {
+                if take(&mut bucket, f64::from(cost), now_ms) == Answer::Go(0.0) {
                     held.push(f64::from(cost));
                     used += f64::from(cost);
                 }

@@ -53,6 +53,7 @@ keys! {
     Audio = b"audio",
     Delta = b"delta",
     Error = b"error",
+    Index = b"index",
     Input = b"input",
     Model = b"model",
     Tools = b"tools",

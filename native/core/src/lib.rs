@@ -5,18 +5,24 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod answer;
 mod anthropic;
 pub mod breaker;
 pub mod bucket;
+pub mod budget;
 pub mod card;
 pub mod digest;
 pub mod email;
 pub mod event;
 pub mod facts;
 pub mod field;
+pub mod gauge;
 pub mod inspect;
 pub mod json;
 pub mod key;
+pub mod leaky;
+pub mod meter;
+pub mod meters;
 mod openai;
 pub mod outcomes;
 pub mod path;
@@ -29,5 +35,7 @@ pub mod script;
 pub mod scrub;
 pub mod sse;
 mod steps;
+pub mod store;
 pub mod stream;
 pub mod text;
+pub mod window;

@@ -45,11 +45,13 @@ impl Reader for OpenAiReader {
             (Place::Usage | Place::UsageDetails, Token::Number) => self.count(place, key, source.count()),
             (Place::Choices, _) => self.reading.choices_empty = false,
             (Place::Choice, Token::String(text)) => self.choice(key, text, source),
-            (Place::Reply, _) => self.reply(key, token),
-            (Place::Part, Token::String(text)) if matches!(key, Key::Text | Key::Thinking) => self.text(text),
+            (Place::Reply, _) => self.reply(key, token, source),
+            (Place::Part, Token::String(text)) if matches!(key, Key::Text | Key::Thinking) => {
+                self.text(text, source);
+            }
             (Place::ToolCalls, _) => self.call(),
             (Place::Function, Token::String(text)) if matches!(key, Key::Arguments | Key::Input) => {
-                self.text(text);
+                self.text(text, source);
             }
             _ => {}
         }
@@ -60,7 +62,7 @@ impl Reader for OpenAiReader {
         }
     }
 
-    fn close(&mut self, _: &Source<'_>) {
+    fn close(&mut self, _: &mut Source<'_>) {
         self.path.leave();
     }
 
@@ -97,17 +99,19 @@ impl OpenAiReader {
                 self.reading.finish = self.reading.finish.max(finish);
             }
             // The text completions of old.
-            Key::Text => self.text(text),
+            Key::Text => self.text(text, source),
             _ => {}
         }
     }
 
-    fn reply(&mut self, key: Key, token: Token) {
+    fn reply(&mut self, key: Key, token: Token, source: &mut Source<'_>) {
         match (key, token) {
-            (Key::Content | Key::Reasoning | Key::ReasoningContent, Token::String(text)) => self.text(text),
+            (Key::Content | Key::Reasoning | Key::ReasoningContent, Token::String(text)) => {
+                self.text(text, source);
+            }
             (Key::Refusal, Token::String(text)) => {
                 self.reading.refusal |= text.start != text.end;
-                self.text(text);
+                self.text(text, source);
             }
             (Key::FunctionCall, Token::ObjectStart) => self.call(),
             (Key::Audio, Token::ObjectStart) => self.reading.content = true,
@@ -120,7 +124,8 @@ impl OpenAiReader {
         self.reading.content = true;
     }
 
-    fn text(&mut self, text: Text) {
+    fn text(&mut self, text: Text, source: &mut Source<'_>) {
+        source.keep(text);
         self.reading.content |= text.start != text.end;
         self.reading.text_bytes = self.reading.text_bytes.saturating_add(text.bytes() as u32);
     }

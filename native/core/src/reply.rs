@@ -102,17 +102,50 @@ pub struct Reading {
     pub end: bool,
     /// `choices` is an empty array.
     pub choices_empty: bool,
+    /// A content block is open from here on, or it is closed (Anthropic).
+    pub block_open: Option<bool>,
+    /// Its number.
+    pub index: u32,
 }
+
+/// Reply text is kept up to here, in bytes; what is beyond is counted only.
+pub const TEXT_MAX: usize = 1024 * 1024;
 
 /// Reads a document.
 ///
 /// # Errors
 /// Where it is not JSON, or nested too deeply.
 pub fn read(document: &str, dialect: Dialect) -> Result<Reading, Fault> {
-    match dialect {
-        Dialect::OpenAi => run(document, OpenAiReader::default()),
-        Dialect::Anthropic => run(document, AnthropicReader::default()),
+    run(document, dialect, None)
+}
+
+/// Reads a document, and adds its reply text to `kept`, decoded, up to [`TEXT_MAX`].
+///
+/// # Errors
+/// As [`read`]; what stood before the fault is kept.
+pub fn read_keeping(document: &str, dialect: Dialect, kept: &mut Vec<u8>) -> Result<Reading, Fault> {
+    run(document, dialect, Some(kept))
+}
+
+/// The reply text of a document that may be cut anywhere, decoded, up to [`TEXT_MAX`].
+pub fn reply_text(body: &[u8], dialect: Dialect) -> Vec<u8> {
+    let valid = std::str::from_utf8(body).map_or_else(|error| error.valid_up_to(), str::len);
+    let document = std::str::from_utf8(&body[..valid]).unwrap_or_default();
+    let mut kept = Vec::new();
+    if read_keeping(document, dialect, &mut kept).is_ok() {
+        return kept;
     }
+    // A string that was cut is taken up to the cut, without an escape that was cut itself.
+    let tail = document.len().saturating_sub(5);
+    let escape = document.as_bytes()[tail..].iter().rposition(|&byte| byte == b'\\').map(|at| tail + at);
+    let end = escape.filter(|&at| is_cut_escape(&document.as_bytes()[at..])).unwrap_or(document.len());
+    kept.clear();
+    read_keeping(&format!("{}\"", &document[..end]), dialect, &mut kept).ok();
+    kept
+}
+
+fn is_cut_escape(escape: &[u8]) -> bool {
+    escape.len() < 2 || (escape[1] == b'u' && escape.len() < 6)
 }
 
 /// A dialect's view of a document's tokens.
@@ -122,7 +155,7 @@ pub(crate) trait Reader {
     /// A value, or the beginning of a container.
     fn value(&mut self, token: Token, source: &mut Source<'_>);
     /// The end of a container.
-    fn close(&mut self, source: &Source<'_>);
+    fn close(&mut self, source: &mut Source<'_>);
     /// What was read.
     fn reading(self) -> Reading;
 }
@@ -132,6 +165,7 @@ pub(crate) struct Source<'d> {
     document: &'d str,
     walker: Walker<'d>,
     scratch: Decoded,
+    kept: Option<&'d mut Vec<u8>>,
 }
 
 /// No finish reason or type that means something is longer, in raw bytes with every character escaped.
@@ -146,6 +180,23 @@ impl Source<'_> {
             true => self.scratch.decode(raw),
             false => raw,
         }
+    }
+
+    /// Keeps a string of the reply's text, where that is asked for.
+    pub fn keep(&mut self, text: Text) {
+        let Some(kept) = self.kept.as_deref_mut() else { return };
+        let raw = &self.document[text.start..text.end];
+        let decoded = if text.escaped() { self.scratch.decode(raw) } else { raw };
+        let room = TEXT_MAX - kept.len();
+        kept.extend_from_slice(&decoded.as_bytes()[..decoded.floor_char_boundary(room)]);
+    }
+
+    /// The same for a part of the document as it stands.
+    pub fn keep_raw(&mut self, range: std::ops::Range<usize>) {
+        let Some(kept) = self.kept.as_deref_mut() else { return };
+        let raw = &self.document[range];
+        let room = TEXT_MAX - kept.len();
+        kept.extend_from_slice(&raw.as_bytes()[..raw.floor_char_boundary(room)]);
     }
 
     /// The number of the last token as a count of tokens: without its fraction, within 32 bits.
@@ -166,16 +217,24 @@ impl Source<'_> {
     }
 }
 
-fn run(document: &str, mut reader: impl Reader) -> Result<Reading, Fault> {
-    let mut source =
-        Source { document, walker: Walker::new(document.as_bytes()), scratch: Decoded::default() };
+fn run(document: &str, dialect: Dialect, kept: Option<&mut Vec<u8>>) -> Result<Reading, Fault> {
+    let walker = Walker::new(document.as_bytes());
+    let source = Source { document, walker, scratch: Decoded::default(), kept };
+    match dialect {
+        Dialect::OpenAi => walk(source, OpenAiReader::default()),
+        Dialect::Anthropic => walk(source, AnthropicReader::default()),
+    }
+}
+
+fn walk(mut source: Source<'_>, mut reader: impl Reader) -> Result<Reading, Fault> {
+    let document = source.document;
     let mut first = true;
     let mut object = false;
     while let Some(token) = source.walker.next_token()? {
         object |= std::mem::take(&mut first) && token == Token::ObjectStart;
         match token {
             Token::Key(text) => reader.key(Key::of(document, text, &mut source.scratch)),
-            Token::ObjectEnd | Token::ArrayEnd => reader.close(&source),
+            Token::ObjectEnd | Token::ArrayEnd => reader.close(&mut source),
             _ => reader.value(token, &mut source),
         }
     }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use memchr::memchr2;
 
 use crate::event::{self, Block};
-use crate::reply::{Dialect, Reading, error_message, read};
+use crate::reply::{Dialect, Reading, error_message, read_keeping};
 use crate::stream::{StreamFacts, state};
 
 /// Longest error text, in bytes.
@@ -51,6 +51,7 @@ pub struct Scanner {
     block_cr: Option<Fate>,
     finished: bool,
     facts: StreamFacts,
+    text: Vec<u8>,
     fault: Vec<u8>,
     /// The fault goes on to the end of the stream.
     fault_open: bool,
@@ -72,6 +73,7 @@ impl Scanner {
             block_cr: None,
             finished: false,
             facts: StreamFacts::default(),
+            text: Vec::new(),
             fault: Vec::new(),
             fault_open: false,
         }
@@ -80,6 +82,11 @@ impl Scanner {
     /// What is known so far.
     pub fn facts(&self) -> &StreamFacts {
         &self.facts
+    }
+
+    /// The reply's text so far, decoded, up to [`crate::reply::TEXT_MAX`]; it is not kept any longer.
+    pub fn take_text(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.text)
     }
 
     /// The provider's error message, or the faulty data itself, after an error or malformed data: at most
@@ -310,10 +317,16 @@ impl Scanner {
         let trimmed = data.trim_ascii();
         if trimmed.is_empty() || trimmed == b"[DONE]" {
             self.facts.state |= if trimmed.is_empty() { 0 } else { state::END };
+            self.forget_counted();
             self.facts.events = self.facts.events.saturating_add(1);
             return Fate::Forward;
         }
-        let reading = std::str::from_utf8(data).ok().and_then(|text| read(text, self.dialect).ok());
+        let kept = self.text.len();
+        let text = std::str::from_utf8(data).ok();
+        let reading = text.and_then(|text| read_keeping(text, self.dialect, &mut self.text).ok());
+        if reading.is_none_or(|reading| reading.error) {
+            self.text.truncate(kept);
+        }
         match reading {
             None => self.fail(state::MALFORMED, data),
             Some(reading) if reading.error => self.fail(state::ERROR, data),
@@ -321,8 +334,16 @@ impl Scanner {
         }
     }
 
+    /// Text whose tokens the provider has stated by the end need not be counted.
+    fn forget_counted(&mut self) {
+        if self.facts.state & state::END != 0 && self.facts.usage.output.is_some_and(|tokens| tokens > 0) {
+            self.text = Vec::new();
+        }
+    }
+
     fn learn(&mut self, reading: &Reading) -> Fate {
         self.facts.add(reading);
+        self.forget_counted();
         let usage_only = self.dialect == Dialect::OpenAi && reading.choices_empty && reading.usage_seen;
         if self.strip_usage && usage_only {
             self.facts.stripped = self.facts.stripped.saturating_add(1);

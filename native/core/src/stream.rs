@@ -39,6 +39,8 @@ pub struct StreamFacts {
     pub events: u32,
     /// Those of them that were taken out.
     pub stripped: u32,
+    /// The content block that has begun and not ended (Anthropic).
+    pub open_block: Option<u32>,
 }
 
 impl StreamFacts {
@@ -54,6 +56,11 @@ impl StreamFacts {
         ];
         for (seen, bit) in bits {
             self.state |= if seen { bit } else { 0 };
+        }
+        match reading.block_open {
+            Some(true) => self.open_block = Some(reading.index),
+            Some(false) => self.open_block = None,
+            None => {}
         }
         self.usage.update(reading.usage);
         self.finish = self.finish.max(reading.finish);

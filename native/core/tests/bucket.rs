@@ -2,7 +2,8 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use sidegate_core::bucket::{Bucket, Take};
+use sidegate_core::answer::Answer;
+use sidegate_core::bucket::Bucket;
 
 /// Equal but for rounding.
 fn near(a: f64, b: f64) -> bool {
@@ -32,15 +33,15 @@ impl Slow {
         }
     }
 
-    fn take(&mut self, cost: i64) -> Take {
+    fn take(&mut self, cost: i64) -> Answer {
         if cost > self.capacity {
-            Take::Never
+            Answer::Never
         } else if cost <= self.level {
             self.level -= cost;
             self.held.push(cost);
-            Take::Granted
+            Answer::Go(0.0)
         } else {
-            Take::WaitMs((cost - self.level) as f64 / self.per_ms as f64)
+            Answer::Wait((cost - self.level) as f64 / self.per_ms as f64)
         }
     }
 
@@ -92,9 +93,14 @@ proptest! {
                 }
                 // No time passes, and none is made up for later.
                 Step::Back(ms) => prop_assert!(near(bucket.level(now_ms - f64::from(ms)), slow.level as f64)),
-                Step::Take(cost) => match (bucket.take(cost as f64, now_ms), slow.take(cost)) {
-                    (Ok(Take::WaitMs(wait_ms)), Take::WaitMs(slow_ms)) => prop_assert!(near(wait_ms, slow_ms)),
-                    (take, slow) => prop_assert_eq!(take, Ok(slow)),
+                Step::Take(cost) => match (bucket.ask(cost as f64, now_ms), slow.take(cost)) {
+                    (Answer::Wait(wait_ms), Answer::Wait(slow_ms)) => prop_assert!(near(wait_ms, slow_ms)),
+                    (answer, slow) => {
+                        prop_assert_eq!(answer, slow);
+                        if answer == Answer::Go(0.0) {
+                            bucket.take(cost as f64, true, now_ms);
+                        }
+                    }
                 },
                 Step::Settle(which, used) => {
                     if let Some(&cost) = slow.held.get(which) {

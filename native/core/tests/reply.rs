@@ -1,7 +1,7 @@
 //! What replies say, whole ones and the events of streams.
 
 use sidegate_core::registers::{REPLY, write_reply};
-use sidegate_core::reply::{Dialect, Finish, Reading, Usage, error_message, read};
+use sidegate_core::reply::{Dialect, Finish, Reading, TEXT_MAX, Usage, error_message, read, reply_text};
 
 fn openai(document: &str) -> Reading {
     let reading = read(document, Dialect::OpenAi).unwrap();
@@ -153,8 +153,12 @@ fn anthropic_events_are_read() {
     let start = r#"{"type":"message_start","message":{"content":[],"stop_reason":null,"usage":{"input_tokens":5,"output_tokens":1}}}"#;
     let usage = Usage { input: Some(5), output: Some(1), ..Usage::default() };
     assert_eq!(anthropic(start), Reading { usage_seen: true, usage, ..NOTHING() });
-    let block =
-        |block: &str| anthropic(&format!(r#"{{"type":"content_block_start","content_block":{block}}}"#));
+    let event = |event: String| {
+        let reading = anthropic(&event);
+        assert_eq!(reading.block_open, Some(true));
+        Reading { block_open: None, ..reading }
+    };
+    let block = |block: &str| event(format!(r#"{{"type":"content_block_start","content_block":{block}}}"#));
     assert_eq!(block(r#"{"type":"text","text":""}"#), NOTHING());
     assert_eq!(block(r#"{"type":"thinking","thinking":""}"#), NOTHING());
     assert_eq!(block(r#"{"text":"ab","type":"text"}"#), text(2));
@@ -162,7 +166,7 @@ fn anthropic_events_are_read() {
     assert_eq!(block(r#"{"type":"server_tool_use"}"#), Reading { tool: true, ..text(0) });
     assert_eq!(block(r#"{"type":"redacted_thinking","data":"x"}"#), text(0));
     assert_eq!(block(r#"{"type":"web_search_tool_result","content":[{"type":"tool_use"}]}"#), text(0));
-    let delta = |delta: &str| anthropic(&format!(r#"{{"type":"content_block_delta","delta":{delta}}}"#));
+    let delta = |delta: &str| event(format!(r#"{{"type":"content_block_delta","delta":{delta}}}"#));
     assert_eq!(delta(r#"{"type":"text_delta","text":"ab"}"#), text(2));
     assert_eq!(delta(r#"{"type":"thinking_delta","thinking":"ab"}"#), text(2));
     assert_eq!(delta(r#"{"type":"input_json_delta","partial_json":"{\""}"#), text(2));
@@ -206,4 +210,24 @@ fn error_messages_are_found() {
     ] {
         assert_eq!(error_message(document).as_deref(), message, "{document}");
     }
+}
+
+#[test]
+fn the_text_of_a_reply_is_kept_wherever_it_is_cut() {
+    let openai = r#"{"choices":[{"message":{"role":"assistant","content":"Grüße, \"A\u00e9\"","tool_calls":[{"function":{"name":"f","arguments":"{}"}}]}}]}"#;
+    let anthropic = r#"{"content":[{"type":"text","text":"Hi\n"},{"type":"tool_use","name":"f","input":{"a":1}}],"stop_reason":"x"}"#;
+    for (document, dialect, expected) in
+        [(openai, Dialect::OpenAi, "Grüße, \"Aé\"{}"), (anthropic, Dialect::Anthropic, "Hi\n{\"a\":1}")]
+    {
+        assert_eq!(String::from_utf8(reply_text(document.as_bytes(), dialect)).unwrap(), expected);
+        let mut longest = 0;
+        for end in 0..document.len() {
+            let text = String::from_utf8(reply_text(&document.as_bytes()[..end], dialect)).unwrap();
+            assert!(expected.starts_with(&text), "{end}: {text}");
+            assert!(text.len() >= longest, "{end}: {text}");
+            longest = text.len();
+        }
+    }
+    let long = format!(r#"{{"choices":[{{"text":"{}"}}]}}"#, "é".repeat(TEXT_MAX));
+    assert_eq!(reply_text(long.as_bytes(), Dialect::OpenAi).len(), TEXT_MAX);
 }

@@ -11,6 +11,7 @@ struct Run {
     output: Vec<u8>,
     facts: StreamFacts,
     error: String,
+    kept: String,
 }
 
 impl Run {
@@ -38,7 +39,12 @@ fn run_with(mut scanner: Scanner, chunks: &[&[u8]]) -> Run {
     }
     assert_eq!(scanner.finish(), Output::Nothing);
     assert_eq!(scanner.push(b"data: 1\n\n"), Output::Nothing);
-    Run { output, facts: *scanner.facts(), error: scanner.error_text() }
+    let kept = String::from_utf8(scanner.take_text()).unwrap();
+    let facts = scanner.facts();
+    let counted = facts.state & state::END != 0 && facts.usage.output.is_some_and(|tokens| tokens > 0);
+    assert_eq!(kept.len(), if counted { 0 } else { facts.text_bytes as usize });
+    assert!(scanner.take_text().is_empty());
+    Run { output, facts: *scanner.facts(), error: scanner.error_text(), kept }
 }
 
 fn run(input: &str) -> Run {
@@ -317,4 +323,22 @@ proptest! {
         prop_assert_eq!(run.facts.events as usize, texts.len() + 1);
         prop_assert_eq!(run.facts.text_bytes as usize, texts.concat().len());
     }
+}
+
+#[test]
+fn the_open_block_and_the_text_are_known() {
+    let block = |kind: &str, index: u32| {
+        format!(
+            "data: {{\"type\":\"content_block_{kind}\",\"index\":{index},\"delta\":{{\"text\":\"t{index}\"}}}}\n\n"
+        )
+    };
+    let open = |events: &str| {
+        let run = run_with(Scanner::new(Dialect::Anthropic, true, MAX), &[events.as_bytes()]);
+        (run.facts.open_block, run.kept)
+    };
+    assert_eq!(open("data: {\"type\":\"message_start\"}\n\n"), (None, String::new()));
+    assert_eq!(open(&(block("start", 0) + &block("delta", 0))), (Some(0), "t0t0".to_owned()));
+    assert_eq!(open(&(block("delta", 0) + &block("stop", 0))), (None, "t0t0".to_owned()));
+    let second = block("start", 0) + &block("stop", 0) + &block("start", 1) + "data: {\"type\":\"ping\"}\n\n";
+    assert_eq!(open(&second).0, Some(1));
 }

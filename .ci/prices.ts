@@ -1,0 +1,51 @@
+/** Writes the price tables of src/catalog/prices/ out of `@pydantic/genai-prices`, which itself costs 20 MB to load. */
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { type ModelInfo, type Provider, waitForUpdate } from '@pydantic/genai-prices';
+import type { DatedPrices, PriceTable } from '../src/catalog/prices.ts';
+
+/** The prices of what the gateway counts; others, such as those of images or searches, are left out. */
+const kept = ['input_mtok', 'output_mtok', 'cache_read_mtok', 'cache_write_mtok', 'requests_kcount'];
+
+type Dated = Exclude<ModelInfo['prices'], Record<string, unknown>>;
+
+function pricesOf({ prices }: ModelInfo): DatedPrices[] {
+  const dated = Array.isArray(prices) ? (prices as Dated) : [{ prices, constraint: undefined }];
+  return dated.map(({ constraint, prices: all }): DatedPrices => {
+    const known = Object.entries(all).filter(([key, value]) => kept.includes(key) && value !== undefined);
+    const when: Pick<DatedPrices, 'from' | 'daily'> =
+      constraint === undefined
+        ? {}
+        : constraint.type === 'start_date'
+          ? { from: constraint.start_date }
+          : { daily: true };
+    return { ...when, ...Object.fromEntries(known) };
+  });
+}
+
+const row = (model: ModelInfo): PriceTable['models'][number] => ({
+  id: model.id,
+  match: model.match,
+  ...(model.context_window === undefined ? {} : { contextTokens: model.context_window }),
+  prices: pricesOf(model),
+});
+
+/** One model a line, so that a new version of the package shows as a diff of prices. */
+function text({ fallback_model_providers: others, models }: Provider): string {
+  const rows = models.map((model) => `    ${JSON.stringify(row(model))}`).join(',\n');
+  return `{\n  "fallback": ${JSON.stringify(others ?? [])},\n  "models": [\n${rows}\n  ]\n}\n`;
+}
+
+/** The name and text of each table. @throws when the package holds no data */
+export async function priceTables(): Promise<ReadonlyMap<string, string>> {
+  const providers = await waitForUpdate();
+  if (providers === null) throw new Error('@pydantic/genai-prices holds no prices');
+  return new Map(providers.map((provider) => [`${provider.id}.json`, text(provider)]));
+}
+
+/** Writes every table by `write`, and takes away those of providers that are no more. */
+export async function writePrices(folder: URL, write: (name: string, text: string) => void): Promise<void> {
+  const tables = await priceTables();
+  mkdirSync(folder, { recursive: true });
+  for (const [name, table] of tables) write(name, table);
+  for (const name of readdirSync(folder)) if (!tables.has(name)) rmSync(new URL(name, folder));
+}

@@ -1,0 +1,101 @@
+//! Bounded stores of replies, shared by all threads of the process.
+
+use napi::Result;
+use napi::bindgen_prelude::{Uint8ArraySlice, Uint32ArraySlice};
+use napi_derive::napi;
+use sidegate_core::registry::Registry;
+use sidegate_core::store::{Bounds, Store};
+
+use crate::{invalid, require_room};
+
+static STORES: Registry<Store> = Registry::new();
+
+fn with<T>(id: u32, work: impl FnOnce(&mut Store) -> T) -> Result<T> {
+    STORES.with(id, work).map_err(|_| invalid("no such store"))
+}
+
+fn bounds(entries_max: u32, bytes_max: f64, ttl_ms: f64) -> Result<Bounds> {
+    if !(bytes_max >= 0.0 && ttl_ms >= 0.0) {
+        return Err(invalid("bytesMax and ttlMs must be numbers of at least 0"));
+    }
+    Ok(Bounds { entries_max: entries_max as usize, bytes_max: bytes_max as u64, ttl_ms })
+}
+
+/// Opens an empty store and gives its id, which is never used again.
+///
+/// Throws unless `bytesMax` and `ttlMs` are numbers of at least 0.
+#[napi]
+pub fn store_open(entries_max: u32, bytes_max: f64, ttl_ms: f64) -> Result<u32> {
+    let store = Store::new(bounds(entries_max, bytes_max, ttl_ms)?);
+    STORES.open(store).ok_or_else(|| invalid("too many stores"))
+}
+
+/// Changes a store's bounds; the longest unused entries that no longer fit go.
+///
+/// Throws as `storeOpen`, and on an unknown id.
+#[napi]
+pub fn store_set(id: u32, entries_max: u32, bytes_max: f64, ttl_ms: f64) -> Result<()> {
+    let bounds = bounds(entries_max, bytes_max, ttl_ms)?;
+    with(id, |store| store.set(bounds))
+}
+
+/// Looks a key up: false if it has no entry. Else `lengths` gets the bytes of head and body, and `out` both, one
+/// after the other, if it has room for them.
+///
+/// Throws on an unknown id, and unless `lengths` has two registers.
+#[napi]
+pub fn store_get(
+    id: u32,
+    key: String,
+    now_ms: f64,
+    mut lengths: Uint32ArraySlice,
+    mut out: Uint8ArraySlice,
+) -> Result<bool> {
+    require_room(lengths.len(), 2)?;
+    with(id, |store| {
+        let Some(entry) = store.get(key.as_bytes(), now_ms) else { return false };
+        // SAFETY: this call alone looks at the two arrays, one after the other.
+        let heads = unsafe { lengths.as_mut() };
+        heads[0] = entry.head().len() as u32;
+        heads[1] = entry.body().len() as u32;
+        let bytes = entry.bytes();
+        if bytes.len() <= out.len() {
+            // SAFETY: as above.
+            let room = unsafe { out.as_mut() };
+            room[..bytes.len()].copy_from_slice(bytes);
+        }
+        true
+    })
+}
+
+/// Keeps head and body under a key, in place of what it had. What is larger than the whole store is not kept.
+///
+/// Throws on an unknown id.
+#[napi]
+pub fn store_put(id: u32, key: String, head: String, body: &[u8], now_ms: f64) -> Result<()> {
+    with(id, |store| store.put(key.as_bytes(), head.as_bytes(), body, now_ms))
+}
+
+/// Drops the longest unused entry, if there is one.
+///
+/// Throws on an unknown id.
+#[napi]
+pub fn store_drop_oldest(id: u32) -> Result<()> {
+    with(id, Store::drop_oldest)
+}
+
+/// Entries held.
+///
+/// Throws on an unknown id.
+#[napi]
+pub fn store_size(id: u32) -> Result<u32> {
+    with(id, |store| store.len() as u32)
+}
+
+/// Bytes held, an overhead for each entry included.
+///
+/// Throws on an unknown id.
+#[napi]
+pub fn store_bytes(id: u32) -> Result<f64> {
+    with(id, |store| store.bytes() as f64)
+}

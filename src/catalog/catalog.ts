@@ -1,0 +1,110 @@
+/** The catalog: what is known of each provider's models, out of the price tables, the families and the configuration. */
+import type { CatalogModelConfig, Config } from '../config/schema.ts';
+import { presets } from '../providers/presets.ts';
+import { type Capability, type ModelFacts, type Price, type TokenPrice, unknownFacts } from './facts.ts';
+import { familyOf } from './families.ts';
+import { type FindRow, openTable, priceOf } from './prices.ts';
+
+export interface Catalog {
+  /**
+   * Facts of a provider's model. A name seen before costs one look into a map; a new one some 50 µs.
+   * @param provider a name of the configuration
+   */
+  facts(provider: string, model: string): ModelFacts;
+}
+
+/** Knows nothing. */
+export const emptyCatalog: Catalog = { facts: () => unknownFacts };
+
+/** Names that are remembered; apps choose them, so the oldest make room. */
+export const memoMax = 2000;
+/** Longer names, which no model has, are neither looked up nor remembered. */
+export const nameMaxLength = 256;
+
+/**
+ * Opens the tables that these providers need, and no others.
+ * @param wallMs date of the prices: one that changes later is taken over with the next configuration or start
+ */
+export function createCatalog(
+  providers: Config['providers'],
+  models: readonly CatalogModelConfig[],
+  wallMs: number,
+): Catalog {
+  const opened = new Map<string, FindRow>();
+  const tables = new Map<string, FindRow>();
+  for (const [name, { preset }] of Object.entries(providers)) {
+    const id = preset === undefined ? undefined : presets[preset]?.prices;
+    if (id === undefined || id === null) continue;
+    const table = opened.get(id) ?? openTable(id);
+    opened.set(id, table);
+    tables.set(name, table);
+  }
+  const memo = new Map<string, ModelFacts>();
+
+  const find = (provider: string, model: string): ModelFacts => {
+    const row = tables.get(provider)?.(model);
+    const family = familyOf(model);
+    const own = models.find((entry) => fits(entry, provider, model));
+    return override(
+      {
+        price: row === undefined ? null : priceOf(row, wallMs),
+        contextTokens: row?.contextTokens ?? null,
+        outputMaxTokens: family?.outputMaxTokens ?? null,
+        capabilities: family === null ? null : new Set(family.capabilities),
+      },
+      own,
+    );
+  };
+
+  return {
+    facts(provider, model) {
+      if (model.length > nameMaxLength) return unknownFacts;
+      const key = `${provider}\n${model}`;
+      const known = memo.get(key);
+      if (known !== undefined) return known;
+      const facts = find(provider, model);
+      if (memo.size >= memoMax) memo.delete(memo.keys().next().value ?? '');
+      memo.set(key, facts);
+      return facts;
+    },
+  };
+}
+
+/** Whether an entry of the configuration is for this model. */
+function fits(entry: CatalogModelConfig, provider: string, model: string): boolean {
+  if (entry.provider !== '*' && entry.provider !== provider) return false;
+  return entry.model.endsWith('*') ? model.startsWith(entry.model.slice(0, -1)) : model === entry.model;
+}
+
+/** The configuration wins, field by field. */
+function override(known: ModelFacts, own: CatalogModelConfig | undefined): ModelFacts {
+  if (own === undefined) return known;
+  const capabilities: ReadonlySet<Capability> | null =
+    own.capabilities === undefined ? known.capabilities : new Set(own.capabilities);
+  return {
+    price: overridePrice(known.price, own),
+    contextTokens: own.contextTokens ?? known.contextTokens,
+    outputMaxTokens: own.outputMaxTokens ?? known.outputMaxTokens,
+    capabilities,
+  };
+}
+
+/** A price needs those of input and output; a cached token whose price nobody gave costs as much as any other. */
+function overridePrice(known: Price | null, own: CatalogModelConfig): Price | null {
+  const nano = (usdPerMTok: number | undefined): number | undefined =>
+    usdPerMTok === undefined ? undefined : usdPerMTok * 1000;
+  const [input, output] = [nano(own.inputUsdPerMTok), nano(own.outputUsdPerMTok)];
+  const [cachedInput, cacheWrite] = [nano(own.cachedInputUsdPerMTok), nano(own.cacheWriteUsdPerMTok)];
+  if (known === null) {
+    if (input === undefined || output === undefined) return null;
+    return { input, output, cachedInput: cachedInput ?? input, cacheWrite: cacheWrite ?? input };
+  }
+  const over = <Old extends TokenPrice>(old: Old): Old => ({
+    ...old,
+    input: input ?? old.input,
+    output: output ?? old.output,
+    cachedInput: cachedInput ?? old.cachedInput,
+    cacheWrite: cacheWrite ?? old.cacheWrite,
+  });
+  return known.tiers === undefined ? over(known) : { ...over(known), tiers: known.tiers.map(over) };
+}

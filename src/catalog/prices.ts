@@ -1,0 +1,147 @@
+/**
+ * Finds a model's price and context window in the tables of src/catalog/prices/, by the match rules they bring.
+ * `npm run generate` makes them from `@pydantic/genai-prices` (MIT): https://github.com/pydantic/genai-prices
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import type { Price } from './facts.ts';
+
+/** How a table's row finds its models. Names are compared without case, but by a regular expression as they are. */
+export type MatchRule =
+  | { readonly or: readonly MatchRule[] }
+  | { readonly and: readonly MatchRule[] }
+  | { readonly equals: string }
+  | { readonly starts_with: string }
+  | { readonly ends_with: string }
+  | { readonly contains: string }
+  | { readonly regex: string };
+
+/** Dollars for a million tokens; in tiers, the last one whose `start` the prompt's tokens exceed counts for all. */
+type Rate = number | { readonly base: number; readonly tiers: readonly { start: number; price: number }[] };
+
+/** Prices of a model as its table has them, and when they hold: the last row that does counts. */
+export interface DatedPrices {
+  /** First day, `YYYY-MM-DD`, UTC. */
+  readonly from?: string;
+  /** Holds for some hours of each day. */
+  readonly daily?: true;
+  readonly input_mtok?: Rate;
+  readonly output_mtok?: Rate;
+  readonly cache_read_mtok?: Rate;
+  readonly cache_write_mtok?: Rate;
+  /** Dollars for a thousand requests. */
+  readonly requests_kcount?: number;
+}
+
+/** One provider's table. */
+export interface PriceTable {
+  /** Tables that are asked next. */
+  readonly fallback: readonly string[];
+  readonly models: readonly {
+    readonly id: string;
+    readonly match: MatchRule;
+    readonly contextTokens?: number;
+    readonly prices: readonly DatedPrices[];
+  }[];
+}
+
+type Row = PriceTable['models'][number];
+
+/** Finds the row of a model's name; undefined: the table doesn't know it. */
+export type FindRow = (model: string) => Row | undefined;
+
+/**
+ * Reads a provider's table and those it falls back to. @param id the provider's name in `@pydantic/genai-prices`
+ * @throws when there is no such table: presets name them, and a test holds that each is there
+ */
+export function openTable(id: string): FindRow {
+  const own = read(id);
+  const others = own.fallback.filter((other) => other !== id).map(read);
+  const tables = [own, ...others];
+  const among = (name: string): Row | undefined => {
+    for (const { models } of tables) {
+      const row = models.find(({ match }) => matches(match, name));
+      if (row !== undefined) return row;
+    }
+    return undefined;
+  };
+  return (model) => {
+    const name = model.toLowerCase().trim();
+    return among(name) ?? among(dashedDate(name));
+  };
+}
+
+const file = (id: string): URL => new URL(`./prices/${id}.json`, import.meta.url);
+
+/** Whether there is a table of this name. */
+export const hasTable = (id: string): boolean => /^[a-z_-]+$/.test(id) && existsSync(file(id));
+
+const read = (id: string): PriceTable => JSON.parse(readFileSync(file(id), 'utf8')) as PriceTable;
+
+function matches(rule: MatchRule, name: string): boolean {
+  if ('or' in rule) return rule.or.some((each) => matches(each, name));
+  if ('and' in rule) return rule.and.every((each) => matches(each, name));
+  if ('equals' in rule) return name === rule.equals.toLowerCase();
+  if ('starts_with' in rule) return name.startsWith(rule.starts_with.toLowerCase());
+  if ('ends_with' in rule) return name.endsWith(rule.ends_with.toLowerCase());
+  if ('contains' in rule) return name.includes(rule.contains.toLowerCase());
+  return new RegExp(rule.regex).test(name);
+}
+
+/** `-20250805` as `-2025-08-05`: names are dated either way. */
+function dashedDate(name: string): string {
+  return name.replace(/-(20\d{2})(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?=-|:|$)/g, (as, year, month, day) => {
+    const date = `${year}-${month}-${day}`;
+    const real = new Date(`${date}T00:00:00Z`);
+    return !Number.isNaN(real.getTime()) && real.toISOString().startsWith(date) ? `-${date}` : as;
+  });
+}
+
+/**
+ * A row's price at a date; null where it has none for tokens. Of prices that change by the hour the dearest counts,
+ * so that no budget is overspent by calling at another time.
+ */
+export function priceOf(row: Row, wallMs: number): Price | null {
+  let best: Price | null = null;
+  for (const dated of row.prices.toReversed()) {
+    if (dated.from !== undefined && wallMs < Date.parse(dated.from)) continue;
+    const price = toPrice(dated, row.id);
+    if (price !== null && (best === null || price.input + price.output > best.input + best.output))
+      best = price;
+    if (dated.daily === undefined) break;
+  }
+  return best;
+}
+
+function toPrice(dated: DatedPrices, id: string): Price | null {
+  const { input_mtok: input, output_mtok: output, requests_kcount: requests } = dated;
+  // No price at all is what unpriced rows have, and also those that cost nothing, whose names say so.
+  if (input === undefined) return id.endsWith(':free') ? free : null;
+  const rates = [
+    input,
+    output ?? 0,
+    dated.cache_read_mtok ?? input,
+    dated.cache_write_mtok ?? input,
+  ] as const;
+  const at = (tokens: number) => {
+    const [plain, reply, cached, written] = rates.map((rate) => nanoUsd(rate, tokens));
+    return { input: plain ?? 0, cachedInput: cached ?? 0, cacheWrite: written ?? 0, output: reply ?? 0 };
+  };
+  const starts = new Set(
+    rates.flatMap((rate) => (typeof rate === 'number' ? [] : rate.tiers.map(({ start }) => start))),
+  );
+  const tiers = [...starts].sort((a, b) => b - a).map((above) => ({ aboveTokens: above, ...at(above + 1) }));
+  return {
+    ...at(0),
+    ...(tiers.length === 0 ? {} : { tiers }),
+    ...(requests === undefined ? {} : { request: requests * 1e6 }),
+  };
+}
+
+const free: Price = { input: 0, cachedInput: 0, cacheWrite: 0, output: 0 };
+
+/** Dollars for a million tokens are a thousandth of a nano-dollar a token. */
+function nanoUsd(rate: Rate, inputTokens: number): number {
+  if (typeof rate === 'number') return rate * 1000;
+  const sorted = rate.tiers.toSorted((a, b) => a.start - b.start);
+  return (sorted.findLast(({ start }) => inputTokens > start)?.price ?? rate.base) * 1000;
+}

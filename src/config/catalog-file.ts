@@ -1,0 +1,35 @@
+/** Reads the catalog's own file: the same entries as `catalog.models`, with the same checks, and places in it. */
+import { readConfigText } from './document.ts';
+import { type Finding, type Placed, pathText } from './faults.ts';
+import { describeIssues, type Show, valueAt } from './issues.ts';
+import { type CatalogModelConfig, catalogFileSchema } from './schema.ts';
+
+/** What a catalog file holds. Its text is read as it stands: variables are not filled in. */
+export interface CatalogText {
+  /** Empty when there are faults. */
+  readonly models: readonly CatalogModelConfig[];
+  readonly findings: readonly Finding[];
+  readonly locate: Placed;
+}
+
+/** Reads a catalog's text. Never throws. */
+export function readCatalogText(text: string, show: Show): CatalogText {
+  const { value, findings, locate } = readConfigText(text, (each) => each);
+  if (value === undefined) return { models: [], findings, locate };
+  if (value === null) {
+    const message = 'the file is empty: it needs `models`, a list that may be empty';
+    return { models: [], findings: [...findings, { path: [], at: 'value', message }], locate };
+  }
+  const parsed = catalogFileSchema.safeParse(value);
+  if (parsed.success && findings.length === 0) return { models: parsed.data.models, findings, locate };
+  const known = new Set(findings.map(({ path }) => pathText(path)));
+  const issues = describeIssues(parsed.error?.issues ?? [], value, show, catalogFileSchema);
+  const more = issues.filter(({ path }) => path.length === 0 || !known.has(pathText(path)));
+  return { models: [], findings: [...findings, ...more], locate };
+}
+
+/** The file's path as the configuration has it. */
+export function catalogPath(root: unknown): string | null {
+  const path = valueAt(root, ['catalog', 'file']);
+  return typeof path === 'string' && path !== '' ? path : null;
+}

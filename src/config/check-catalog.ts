@@ -1,0 +1,77 @@
+/** Checks the catalog's entries, in the configuration or in a file of their own, and the models of routes. */
+import { hasTable } from '../catalog/prices.ts';
+import { presets } from '../providers/presets.ts';
+import type { Draft, Report } from './check.ts';
+import { didYouMean, type Path, pathText } from './faults.ts';
+
+type Entry = NonNullable<NonNullable<Draft['catalog']>['models']>[number];
+type Providers = NonNullable<Draft['providers']>;
+
+/** @param path of the list. @param providers as written; undefined: faulty themselves */
+export function checkCatalog(
+  path: Path,
+  entries: readonly Entry[],
+  providers: Providers | undefined,
+  report: Report,
+): void {
+  const seen = new Map<string, Path>();
+  const wide: { provider: string; prefix: string; at: Path }[] = [];
+  entries.forEach((entry, index) => {
+    const at = [...path, index];
+    if (entry === undefined) return;
+    const { provider = '*', model } = entry;
+    if (provider !== '*' && providers !== undefined && !Object.hasOwn(providers, provider)) {
+      const guess = didYouMean(provider, Object.keys(providers));
+      report.fault([...at, 'provider'], `there is no provider ${report.show(provider)}${guess}`);
+    }
+    if (model === undefined) return;
+    const first = seen.get(JSON.stringify([provider, model]));
+    const wider = wide.find((each) => covers(each, provider, model));
+    if (first !== undefined)
+      report.fault([...at, 'model'], `this model stands at ${pathText(first)} already`);
+    else if (wider !== undefined)
+      report.warn(
+        [...at, 'model'],
+        `never counts: ${pathText(wider.at)} fits the same models and stands before it`,
+      );
+    seen.set(JSON.stringify([provider, model]), at);
+    if (model.endsWith('*')) wide.push({ provider, prefix: model.slice(0, -1), at });
+    checkPrice(at, entry, providers, report);
+  });
+}
+
+const covers = (wide: { provider: string; prefix: string }, provider: string, model: string): boolean =>
+  (wide.provider === '*' || wide.provider === provider) && model.replace(/\*$/, '').startsWith(wide.prefix);
+
+/** Half a price where the tables have no other half is none. */
+function checkPrice(at: Path, entry: object, providers: Providers | undefined, report: Report): void {
+  const { provider = '*' } = entry as { provider?: string };
+  const given = Object.keys(entry).filter((key) => key !== 'provider' && key !== 'model');
+  if (given.length === 0) report.fault(at, 'says nothing of the model: give a price or another fact', 'key');
+  const missing = ['inputUsdPerMTok', 'outputUsdPerMTok'].filter((key) => !given.includes(key));
+  const prices = given.some((key) => key.endsWith('UsdPerMTok'));
+  const preset = providers?.[provider]?.preset;
+  const table = preset !== undefined && Object.hasOwn(presets, preset) ? presets[preset]?.prices : null;
+  const known = provider === '*' || (table !== null && table !== undefined && hasTable(table));
+  if (!prices || missing.length === 0 || known) return;
+  report.warn(at, `is no price without ${missing.map((key) => `\`${key}\``).join(' and ')}`);
+}
+
+/** The models a provider has, where the configuration names them; undefined: any. */
+export function servedModels(provider: NonNullable<Providers[string]>): readonly string[] | undefined {
+  const served = provider.models ?? provider.simulate?.models;
+  return served === undefined || served.length === 0
+    ? undefined
+    : served.filter((model) => model !== undefined);
+}
+
+/** Whether a list of models, some with a trailing *, has what a route or target names. */
+export function serves(served: readonly string[], asked: string): boolean {
+  const open = asked.endsWith('*');
+  const prefix = asked.replace(/\*$/, '');
+  return served.some((model) => {
+    const own = model.replace(/\*$/, '');
+    if (model.endsWith('*') && prefix.startsWith(own)) return true;
+    return open ? own.startsWith(prefix) : model === asked;
+  });
+}

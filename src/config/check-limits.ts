@@ -1,0 +1,125 @@
+/** What the schema can't say of limits and budgets: that each can be kept, and can let something pass. */
+import { createZone } from '../limit/calendar.ts';
+import { absent, type Draft, once, type Report } from './check.ts';
+import { didYouMean, type Path } from './faults.ts';
+
+type DraftLimit = NonNullable<NonNullable<Draft['limits']>[number]>;
+type DraftKeyLimit = NonNullable<NonNullable<NonNullable<DraftKey>['limits']>[number]>;
+type DraftKey = NonNullable<NonNullable<Draft['authenticate']>['keys']>[number];
+type DraftMatch = DraftLimit['match'];
+
+export function checkLimits(draft: Draft, report: Report): void {
+  const name = once(report, 'this name');
+  const known = callers(draft);
+  draft.limits?.forEach((limit, index) => {
+    const path = ['limits', index];
+    name(limit?.name, [...path, 'name']);
+    if (limit === undefined) return;
+    checkCounting(limit, path, report);
+    checkPer(limit.per, path, report);
+    checkMatch(limit.match, known, path, report);
+  });
+  draft.budgets?.forEach((budget, index) => {
+    const path = ['budgets', index];
+    name(budget?.name, [...path, 'name']);
+    if (budget === undefined) return;
+    checkZone(budget.timeZone, [...path, 'timeZone'], report);
+    checkPer(budget.per, path, report);
+    checkMatch(budget.match, known, path, report);
+  });
+  draft.authenticate?.keys?.forEach((key, index) => {
+    const own = once(report, 'this name');
+    key?.limits?.forEach((limit, position) => {
+      const path = ['authenticate', 'keys', index, 'limits', position];
+      own(limit?.name, [...path, 'name']);
+      if (limit !== undefined) checkCounting(limit, path, report);
+    });
+  });
+  if ((draft.budgets?.length ?? 0) > 0 && absent(draft.store, 'path')) {
+    report.warn(['budgets'], 'without `store.path` a restart forgets what was spent');
+  }
+}
+
+/** That a limit has what its algorithm needs, and nothing that contradicts it. */
+function checkCounting(limit: DraftLimit | DraftKeyLimit, path: Path, report: Report): void {
+  const unit = limit.unit ?? 'requests';
+  const faulty = (key: string): boolean => !absent(limit, key) && Reflect.get(limit, key) === undefined;
+  if (faulty('unit') || faulty('algorithm')) return;
+  const has = (key: 'algorithm' | 'refillPerSecond' | 'windowSeconds' | 'unitSize'): boolean =>
+    limit[key] !== undefined;
+  if (unit === 'concurrency') {
+    for (const key of ['algorithm', 'refillPerSecond', 'windowSeconds', 'unitSize'] as const)
+      if (has(key))
+        report.fault([...path, key], 'has no meaning for `unit: concurrency`: take it out', 'key');
+  } else {
+    const algorithm = limit.algorithm ?? 'token_bucket';
+    const [needed, other] =
+      algorithm === 'sliding_window'
+        ? (['windowSeconds', 'refillPerSecond'] as const)
+        : (['refillPerSecond', 'windowSeconds'] as const);
+    if (absent(limit, needed))
+      report.fault(path, `needs \`${needed}\` for \`algorithm: ${algorithm}\``, 'key');
+    if (has(other))
+      report.fault([...path, other], `has no meaning for \`algorithm: ${algorithm}\`: take it out`, 'key');
+  }
+  if (unit === 'usd' && has('unitSize'))
+    report.fault([...path, 'unitSize'], 'has no meaning for `unit: usd`: take it out', 'key');
+  if (unit !== 'usd' && !absent(limit, 'unpriced'))
+    report.fault([...path, 'unpriced'], 'has a meaning for `unit: usd` only: take it out', 'key');
+  if (unit !== 'usd' && limit.capacity !== undefined && limit.capacity < 1)
+    report.fault([...path, 'capacity'], 'nothing can ever pass: a request costs at least 1');
+}
+
+function checkPer(per: DraftLimit['per'], path: Path, report: Report): void {
+  const scope = once(report, 'this');
+  per?.forEach((name, index) => {
+    scope(name, [...path, 'per', index]);
+  });
+}
+
+function checkZone(timeZone: string | undefined, path: Path, report: Report): void {
+  if (timeZone === undefined) return;
+  try {
+    createZone(timeZone);
+  } catch {
+    const guess = didYouMean(timeZone, Intl.supportedValuesOf('timeZone'));
+    const message = `there is no time zone ${report.show(timeZone)}${guess}`;
+    report.fault(path, guess === '' ? `${message}: use an IANA name, such as Europe/Berlin` : message);
+  }
+}
+
+interface Callers {
+  readonly tenant: ReadonlySet<string>;
+  readonly key: ReadonlySet<string>;
+  readonly route: ReadonlySet<string>;
+}
+
+/** Names that the configuration knows; what else may come, such as users, is known to nobody. */
+function callers(draft: Draft): Callers {
+  const { keys = [], anonymousTenant = '' } = draft.authenticate ?? {};
+  return {
+    tenant: new Set([...keys.map((key) => key?.tenant ?? ''), anonymousTenant]),
+    key: new Set(keys.map((key) => key?.id ?? '')),
+    route: new Set((draft.routes ?? []).map((route) => route?.model ?? '')),
+  };
+}
+
+const unknowns = {
+  tenant: 'no key belongs to the tenant',
+  key: 'there is no key',
+  route: 'there is no route for the model',
+} as const;
+
+function checkMatch(match: DraftMatch, known: Callers, path: Path, report: Report): void {
+  for (const kind of ['tenant', 'key', 'route'] as const) {
+    const given = match?.[kind];
+    if (given === undefined) continue;
+    const patterns = Array.isArray(given) ? given : [given];
+    patterns.forEach((pattern, index) => {
+      // A route's own name may end in *; that of anything else is a pattern then.
+      if (typeof pattern !== 'string' || known[kind].has(pattern) || pattern.endsWith('*')) return;
+      const at = Array.isArray(given) ? [...path, 'match', kind, index] : [...path, 'match', kind];
+      report.warn(at, `${unknowns[kind]} ${report.show(pattern)}${didYouMean(pattern, known[kind])}`);
+    });
+  }
+}

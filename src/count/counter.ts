@@ -1,0 +1,143 @@
+/**
+ * Counts the tokens of texts off the requests' path: in one worker thread, started when it is first needed, from a
+ * bounded queue, each within a deadline. What doesn't fit or comes too late is left to the estimate.
+ */
+import { Worker } from 'node:worker_threads';
+import type { Config } from '../config/schema.ts';
+import type { EndpointName } from '../exchange.ts';
+import type { Counts } from './usage.ts';
+
+/** A reply's text, and how many bytes it had before it was cut to what is kept. */
+export interface ReplyText {
+  readonly text: Uint8Array;
+  readonly bytes: number;
+}
+
+/** What is to be counted. */
+export interface CountJob {
+  readonly endpoint: EndpointName;
+  /** The request's body as it left; null: the provider stated its tokens. */
+  readonly prompt: Uint8Array | null;
+  /** Text of each reply without stated usage. */
+  readonly replies: readonly ReplyText[];
+}
+
+/** What became of a count. */
+export type CountResult = 'counted' | 'queue_full' | 'late' | 'failed';
+
+export interface TokenCounter {
+  /** Calls back exactly once: with the counts, or null where they can't be had in time. */
+  count(job: CountJob, done: (counts: Counts | null) => void): void;
+  update(config: Config['count']): void;
+  /** Lets what waits be counted for so long; then it is left to the estimate, and the thread ends. */
+  close(waitMs: number): Promise<void>;
+}
+
+/** Bytes that may wait to be counted, all together. */
+const queueMaxBytes = 64 * 1024 * 1024;
+
+interface Waiting {
+  readonly job: CountJob;
+  readonly bytes: number;
+  readonly done: (counts: Counts | null) => void;
+  readonly timer: NodeJS.Timeout;
+}
+
+const sizeOf = ({ prompt, replies }: CountJob): number =>
+  replies.reduce((sum, { text }) => sum + text.length, prompt?.length ?? 0);
+
+/** The file beside this one, compiled or not. */
+const workerUrl = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
+
+/** @param onResult told of each count, for metrics */
+export function createTokenCounter(
+  config: Config['count'],
+  onResult: (result: CountResult) => void,
+): TokenCounter {
+  let { queueMax, deadlineMs } = config;
+  let worker: Worker | null = null;
+  let current: Waiting | null = null;
+  let bytes = 0;
+  let onIdle: (() => void) | null = null;
+  const queue: Waiting[] = [];
+
+  const finish = (waiting: Waiting, counts: Counts | null, result: CountResult): void => {
+    clearTimeout(waiting.timer);
+    bytes -= waiting.bytes;
+    onResult(result);
+    waiting.done(counts);
+    if (current === null && queue.length === 0) onIdle?.();
+  };
+
+  /** The thread is lost, or given up: the job at work is what it stumbled over. */
+  const drop = (result: CountResult): void => {
+    void worker?.terminate();
+    worker = null;
+    const lost = current;
+    current = null;
+    if (lost !== null) finish(lost, null, result);
+    next();
+  };
+
+  const start = (): Worker => {
+    const started = new Worker(workerUrl);
+    started.unref();
+    started.on('message', (counts: Counts) => {
+      if (started !== worker || current === null) return;
+      const done = current;
+      current = null;
+      finish(done, counts, 'counted');
+      next();
+    });
+    started.on('error', () => {
+      if (started === worker) drop('failed');
+    });
+    return started;
+  };
+
+  const next = (): void => {
+    const waiting = current === null ? queue.shift() : undefined;
+    if (waiting === undefined) return;
+    current = waiting;
+    worker ??= start();
+    worker.postMessage(waiting.job);
+  };
+
+  const late = (waiting: Waiting): void => {
+    // A text that takes so long would hold up all others.
+    if (waiting === current) return drop('late');
+    queue.splice(queue.indexOf(waiting), 1);
+    finish(waiting, null, 'late');
+  };
+
+  return {
+    count(job, done) {
+      const size = sizeOf(job);
+      if (queue.length >= queueMax || bytes + size > queueMaxBytes) {
+        onResult('queue_full');
+        return done(null);
+      }
+      bytes += size;
+      const timer = setTimeout(() => late(waiting), deadlineMs);
+      const waiting: Waiting = { job, bytes: size, done, timer };
+      queue.push(waiting);
+      next();
+    },
+    update(next) {
+      ({ queueMax, deadlineMs } = next);
+    },
+    async close(waitMs) {
+      if (current !== null || queue.length > 0) {
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, waitMs);
+          onIdle = () => {
+            clearTimeout(timer);
+            resolve();
+          };
+        });
+      }
+      for (const waiting of queue.splice(0)) finish(waiting, null, 'late');
+      drop('late');
+    },
+  };
+}

@@ -1,0 +1,108 @@
+/**
+ * What a prompt takes in tokens, for providers that don't say: its text by a tokenizer, its images by the providers'
+ * rules, and what the form around them takes. Runs in the worker thread.
+ */
+import type { EndpointName } from '../exchange.ts';
+import type { DialectName } from '../providers/provider.ts';
+import { assumedSize, imageSize, imageTokens } from './image.ts';
+
+/** Tokens of a text. */
+export type CountText = (text: string) => number;
+
+export interface PromptCount {
+  readonly promptTokens: number;
+  /** Of that, for images. */
+  readonly imageTokens: number;
+}
+
+/** Around each message, and before the reply; https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken */
+const messageTokens = 3;
+const replyStartTokens = 3;
+/** Characters of base64 in which the header of an image is looked for. */
+const imageHeadMax = 256 * 1024;
+
+type Json = Readonly<Record<string, unknown>>;
+const isObject = (value: unknown): value is Json =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
+
+/** Counts a request's body. Wrong types in it say nothing, they never fail. */
+export function countPrompt(endpoint: EndpointName, body: unknown, countText: CountText): PromptCount {
+  if (!isObject(body)) return { promptTokens: 0, imageTokens: 0 };
+  const dialect = endpoint === 'messages' ? 'anthropic' : 'openai';
+  const counter = createCounter(dialect, String(body.model), countText);
+  if (endpoint === 'embeddings') {
+    // Texts, or tokens that the client has counted itself.
+    const inputs = Array.isArray(body.input) ? body.input : [body.input];
+    counter.add(inputs.flat().reduce((sum: number, each) => sum + (typeof each === 'number' ? 1 : 0), 0));
+    for (const each of inputs) counter.text(each);
+    return counter.result();
+  }
+  counter.content(body.system);
+  for (const message of listOf(body.messages)) {
+    if (!isObject(message)) continue;
+    counter.add(messageTokens);
+    counter.text(message.role);
+    counter.text(message.name);
+    counter.content(message.content);
+    for (const call of listOf(message.tool_calls)) if (isObject(call)) counter.json(call.function);
+  }
+  for (const tool of listOf(body.tools)) counter.json(isObject(tool) ? (tool.function ?? tool) : tool);
+  counter.add(replyStartTokens);
+  return counter.result();
+}
+
+interface Counter {
+  add(tokens: number): void;
+  text(value: unknown): void;
+  json(value: unknown): void;
+  content(value: unknown): void;
+  result(): PromptCount;
+}
+
+function createCounter(dialect: DialectName, model: string, countText: CountText): Counter {
+  let promptTokens = 0;
+  let images = 0;
+  const counter: Counter = {
+    add(tokens) {
+      promptTokens += tokens;
+    },
+    text(value) {
+      if (typeof value === 'string') promptTokens += countText(value);
+    },
+    json(value) {
+      if (value !== undefined) promptTokens += countText(JSON.stringify(value));
+    },
+    content(value) {
+      counter.text(value);
+      for (const part of listOf(value)) {
+        if (!isObject(part)) continue;
+        counter.text(part.text);
+        counter.text(part.thinking);
+        counter.json(part.input);
+        // A tool's result holds parts of its own.
+        counter.content(part.content);
+        const image = imageOf(part);
+        if (image !== null) images += imageTokens(dialect, model, image.size, image.lowDetail);
+      }
+    },
+    result: () => ({ promptTokens: promptTokens + images, imageTokens: images }),
+  };
+  return counter;
+}
+
+/** The image in a part of a message; null: there is none. */
+function imageOf(part: Json): { size: typeof assumedSize; lowDetail: boolean } | null {
+  if (part.type === 'image_url' && isObject(part.image_url)) {
+    const [, data] = /^data:[^,]*;base64,/.test(String(part.image_url.url))
+      ? String(part.image_url.url).split(',', 2)
+      : [];
+    return { size: sizeOf(data), lowDetail: part.image_url.detail === 'low' };
+  }
+  if (part.type !== 'image' || !isObject(part.source)) return null;
+  return { size: sizeOf(part.source.data), lowDetail: false };
+}
+
+const sizeOf = (base64: unknown): typeof assumedSize =>
+  (typeof base64 === 'string' ? imageSize(Buffer.from(base64.slice(0, imageHeadMax), 'base64')) : null) ??
+  assumedSize;

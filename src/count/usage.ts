@@ -1,0 +1,118 @@
+/** Stage count: what the tries of a request used, by the provider's word or, where it gives none, by its text. */
+import { costNanoUsd } from '../catalog/facts.ts';
+import { type ModelRequest, noUsage, type Usage } from '../exchange.ts';
+import type { Estimator } from '../limit/estimate.ts';
+import type { ReplyFacts } from '../native.ts';
+import type { Target } from '../route/plan.ts';
+
+/** A call whose reply had begun: its provider bills the prompt, and what of the reply came. */
+export interface BilledTry {
+  readonly target: Target;
+  readonly facts: ReplyFacts;
+  /** The reply came to its own end. */
+  readonly complete: boolean;
+  /** What came of its text, decoded. Asked for once at most, and only where the provider stated no usage. */
+  text(): Buffer;
+}
+
+/** What a tokenizer found. */
+export interface Counts {
+  readonly promptTokens: number;
+  /** Of that, for images: they say nothing about the tokens of text. */
+  readonly imageTokens: number;
+  /** Of the replies of the tries without stated usage, in order. */
+  readonly replyTokens: readonly number[];
+}
+
+/** What one try used and cost. */
+export interface Charge {
+  /** `provider/model`. */
+  readonly target: string;
+  readonly usage: Usage;
+  /** Null: the model has no price. */
+  readonly costNanoUsd: number | null;
+}
+
+/** What a request used and cost, all its tries together. */
+export interface Bill {
+  readonly charges: readonly Charge[];
+  readonly usage: Usage;
+  /** Of those tries that have a price. */
+  readonly costNanoUsd: number;
+  /** Every try has one. */
+  readonly priced: boolean;
+}
+
+export const nothingBilled: Bill = { charges: [], usage: noUsage, costNanoUsd: 0, priced: true };
+
+/** The provider said what it used, and nothing came after that. */
+export function isStated({ facts, complete }: BilledTry): boolean {
+  const stated = facts.usage && (facts.inputTokens > 0 || facts.outputTokens > 0);
+  return stated && (complete || facts.finish !== 'none');
+}
+
+/** Adds the tries up. @param counts null: what no provider stated is estimated from bytes */
+export function bill(
+  request: ModelRequest,
+  tries: readonly BilledTry[],
+  estimator: Estimator,
+  counts: Counts | null,
+): Bill {
+  let total = nothingBilled;
+  let unstated = 0;
+  for (const each of tries) {
+    const found = counts?.replyTokens[unstated];
+    if (!isStated(each)) unstated += 1;
+    const usage = usageOf(request, each, estimator, counts?.promptTokens, found);
+    const { price } = each.target.facts;
+    const cost = price === null ? null : costNanoUsd(price, usage);
+    const charge = { target: each.target.label, usage, costNanoUsd: cost };
+    total = {
+      charges: total.charges.length === 0 ? [charge] : [...total.charges, charge],
+      usage: total.charges.length === 0 ? usage : sum(total.usage, usage),
+      costNanoUsd: total.costNanoUsd + (cost ?? 0),
+      priced: total.priced && cost !== null,
+    };
+  }
+  return total;
+}
+
+function usageOf(
+  request: ModelRequest,
+  each: BilledTry,
+  estimator: Estimator,
+  promptTokens: number | undefined,
+  replyTokens: number | undefined,
+): Usage {
+  const { inputTokens, outputTokens, cachedInputTokens, cacheWriteTokens, textBytes } = each.facts;
+  if (isStated(each)) return { inputTokens, outputTokens, cachedInputTokens, cacheWriteTokens, known: true };
+  const { model } = request;
+  return {
+    inputTokens: inputTokens > 0 ? inputTokens : (promptTokens ?? estimator.tokens(model, request.textBytes)),
+    outputTokens: Math.max(outputTokens, replyTokens ?? estimator.tokens(model, textBytes)),
+    cachedInputTokens,
+    cacheWriteTokens,
+    known: false,
+  };
+}
+
+const sum = (a: Usage, b: Usage): Usage => ({
+  inputTokens: a.inputTokens + b.inputTokens,
+  outputTokens: a.outputTokens + b.outputTokens,
+  cachedInputTokens: a.cachedInputTokens + b.cachedInputTokens,
+  cacheWriteTokens: a.cacheWriteTokens + b.cacheWriteTokens,
+  known: a.known && b.known,
+});
+
+/** Lets the estimator learn what a prompt really took. */
+export function learn(
+  request: ModelRequest,
+  tries: readonly BilledTry[],
+  estimator: Estimator,
+  counts: Counts | null,
+): void {
+  const stated = tries.find(isStated);
+  if (stated !== undefined) estimator.learn(request.model, request.textBytes, stated.facts.inputTokens);
+  else if (counts !== null)
+    estimator.learn(request.model, request.textBytes, counts.promptTokens - counts.imageTokens);
+}

@@ -1,0 +1,28 @@
+/** The worker thread that counts tokens: texts come in, numbers go out, and nothing is kept. */
+import { parentPort } from 'node:worker_threads';
+import { countTokens } from 'gpt-tokenizer/encoding/o200k_base';
+import type { CountJob, ReplyText } from './counter.ts';
+import { countPieces } from './pieces.ts';
+import { countPrompt } from './prompt.ts';
+import type { Counts } from './usage.ts';
+
+/** What the vocabulary names as special is plain text here. */
+const asText = { disallowedSpecial: new Set<string>() };
+const countText = (text: string): number => countPieces(text, (piece) => countTokens(piece, asText));
+const decoder = new TextDecoder();
+
+/** What was cut off a very long text is taken to be like the rest. */
+function countReply({ text, bytes }: ReplyText): number {
+  const tokens = countText(decoder.decode(text));
+  return bytes > text.length && text.length > 0 ? Math.ceil((tokens * bytes) / text.length) : tokens;
+}
+
+function count({ endpoint, prompt, replies }: CountJob): Counts {
+  const found =
+    prompt === null
+      ? { promptTokens: 0, imageTokens: 0 }
+      : countPrompt(endpoint, JSON.parse(decoder.decode(prompt)), countText);
+  return { ...found, replyTokens: replies.map(countReply) };
+}
+
+parentPort?.on('message', (job: CountJob) => parentPort?.postMessage(count(job)));

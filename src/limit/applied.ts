@@ -1,0 +1,174 @@
+/** Which limits apply to a request: found once for a caller, traffic and route, then remembered. */
+import type { Identity } from '../exchange.ts';
+import { type Calendar, createCalendar } from './calendar.ts';
+import { isSpentAtOnce } from './cost.ts';
+import {
+  applies,
+  type CalendarOf,
+  createRules,
+  keyRule,
+  type LimitsConfig,
+  type Matter,
+  type Rule,
+} from './rule.ts';
+import type { Scope, Scopes } from './scopes.ts';
+import type { KeyLimitConfig } from './settings.ts';
+
+/** The limits of a caller, traffic and route. */
+export interface Applied {
+  readonly rules: RuleSet;
+  /** Ids of their meters, apart since a decision looks at no more of them. */
+  readonly ids: readonly number[];
+  readonly scopes: readonly Scope[];
+}
+
+/** Rules that apply together; one for all callers that have the same. */
+export interface RuleSet {
+  readonly rules: readonly Rule[];
+  /** Those with something to settle, and where they stand among all. */
+  readonly held: readonly Rule[];
+  readonly heldAt: readonly number[];
+  /** One counts dollars. */
+  readonly dollars: boolean;
+  /** One hangs on the request's size. */
+  readonly sized: boolean;
+}
+
+export interface Finder {
+  /** Null: no limit applies. */
+  find(matter: Matter, nowMs: number): Applied | null;
+  /** Forgets what `find` gave for a request, since a meter of it is gone. */
+  forget(matter: Matter): void;
+  /** Takes over a new configuration. */
+  update(config: LimitsConfig): void;
+}
+
+/** Callers remembered, their sets of limits, and different sets; what was forgotten is found again. */
+const callersMax = 10_000;
+const setsMax = 1000;
+
+/** The sets of a caller; the last one used is looked at first. */
+interface Sets {
+  traffic: Matter['traffic'];
+  route: string;
+  model: string;
+  last: Applied | null;
+  readonly others: Map<string, Applied | null>;
+}
+
+/** @param wallClock time of day, ms */
+export function createFinder(first: LimitsConfig, scopes: Scopes, wallClock: () => number): Finder {
+  const calendarOf = keepCalendars(wallClock);
+  let config = first;
+  let rules = createRules(first, calendarOf);
+  let byModel = rules.some(({ match }) => match.model !== undefined);
+  let keyRules = new WeakMap<KeyLimitConfig, Rule>();
+  const ruleSets = new Map<string, RuleSet>();
+  // A caller is most often one object from request to request; else it is found by its parts.
+  let byIdentity = new WeakMap<Identity, Sets>();
+  const byCaller = new Map<string, Sets>();
+
+  const setsOf = (identity: Identity): Sets => {
+    const near = byIdentity.get(identity);
+    if (near !== undefined) return near;
+    const { keyId, tenant, team, user, tags } = identity;
+    const caller = `${keyId}\0${tenant}\0${team}\0${user}\0${tags.length === 0 ? '' : tags.join('\0')}`;
+    const known = byCaller.get(caller);
+    const sets: Sets = known ?? {
+      traffic: 'plain',
+      route: '',
+      model: '',
+      last: null,
+      others: new Map(),
+    };
+    if (known === undefined) {
+      // The one that was found first is found again should it still be there.
+      if (byCaller.size >= callersMax) byCaller.delete(byCaller.keys().next().value ?? '');
+      byCaller.set(caller, sets);
+    }
+    byIdentity.set(identity, sets);
+    return sets;
+  };
+
+  const ruleOfKey = (limit: KeyLimitConfig, keyId: string): Rule => {
+    const known = keyRules.get(limit) ?? keyRule(limit, keyId, config.mode === 'observe');
+    keyRules.set(limit, known);
+    return known;
+  };
+
+  const resolve = (matter: Matter, nowMs: number): Applied | null => {
+    const { limits = [], keyId } = matter.identity;
+    const own = limits.map((limit) => ruleOfKey(limit, keyId ?? ''));
+    const found = [...rules, ...own]
+      .filter((rule) => applies(rule, matter))
+      .flatMap((rule) => scopes.of(rule, matter, nowMs));
+    if (found.length === 0) return null;
+    const name = found.map(({ rule }) => rule.id).join('\0\0');
+    const set = ruleSets.get(name) ?? ruleSetOf(found.map(({ rule }) => rule));
+    if (ruleSets.size >= setsMax) ruleSets.clear();
+    ruleSets.set(name, set);
+    return { rules: set, ids: found.map(({ id }) => id), scopes: found };
+  };
+
+  const placeOf = ({ traffic, route, model }: Matter): string =>
+    `${traffic}\0${route}\0${byModel ? model : ''}`;
+
+  return {
+    find(matter, nowMs) {
+      if (rules.length === 0 && (matter.identity.limits?.length ?? 0) === 0) return null;
+      const sets = setsOf(matter.identity);
+      const { traffic, route, model } = matter;
+      if (sets.last !== null && sets.traffic === traffic && sets.route === route)
+        if (!byModel || sets.model === model) return sets.last;
+      const place = placeOf(matter);
+      let applied = sets.others.get(place);
+      if (applied === undefined) {
+        if (sets.others.size >= setsMax) sets.others.clear();
+        applied = resolve(matter, nowMs);
+        sets.others.set(place, applied);
+      }
+      sets.traffic = traffic;
+      sets.route = route;
+      sets.model = model;
+      sets.last = applied;
+      return applied;
+    },
+    forget(matter) {
+      const sets = setsOf(matter.identity);
+      sets.last = null;
+      sets.others.delete(placeOf(matter));
+    },
+    update(next) {
+      config = next;
+      rules = createRules(next, calendarOf);
+      byModel = rules.some(({ match }) => match.model !== undefined);
+      keyRules = new WeakMap();
+      byIdentity = new WeakMap();
+      byCaller.clear();
+      ruleSets.clear();
+      scopes.keep(new Set(rules.map(({ id }) => id)));
+    },
+  };
+}
+
+function ruleSetOf(rules: readonly Rule[]): RuleSet {
+  const heldAt = rules.flatMap((rule, i) => (isSpentAtOnce(rule) ? [] : [i]));
+  return {
+    rules,
+    held: heldAt.flatMap((i) => rules[i] ?? []),
+    heldAt,
+    dollars: rules.some(({ unit }) => unit === 'usd'),
+    sized: rules.some(({ unit }) => unit !== 'requests' && unit !== 'concurrency'),
+  };
+}
+
+/** One calendar for a window and zone, kept over reloads: a new one would ask the time of day again. */
+function keepCalendars(wallClock: () => number): CalendarOf {
+  const calendars = new Map<string, Calendar>();
+  return (window, timeZone) => {
+    const key = `${window} ${timeZone}`;
+    const known = calendars.get(key) ?? createCalendar(window, timeZone, wallClock);
+    calendars.set(key, known);
+    return known;
+  };
+}

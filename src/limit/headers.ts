@@ -1,0 +1,90 @@
+/** What limits say to a client: the headers of a reply, and the refusal. */
+import { Refusal } from '../errors.ts';
+import { meterAlgorithm } from '../native.ts';
+import { amountText, type Rule } from './rule.ts';
+import type { Scope } from './scopes.ts';
+
+/** A rule's policy never changes while it is configured. */
+const policies = new WeakMap<Rule, string>();
+
+/** Seconds in which what is used comes back; null: that is no matter of time. */
+function windowSeconds({ algorithm, capacity, rate }: Rule): number | null {
+  if (algorithm === meterAlgorithm.concurrency || algorithm === meterAlgorithm.budget) return null;
+  return algorithm === meterAlgorithm.sliding_window ? rate / 1000 : Math.max(1, Math.ceil(capacity / rate));
+}
+
+function policyOf(rule: Rule): string {
+  const known = policies.get(rule);
+  if (known !== undefined) return known;
+  const seconds = windowSeconds(rule);
+  const unit = rule.algorithm === meterAlgorithm.concurrency ? ';qu="concurrent-requests"' : '';
+  const policy = `"${rule.name}";q=${whole(rule, rule.capacity)}${seconds === null ? '' : `;w=${seconds}`}${unit}`;
+  policies.set(rule, policy);
+  return policy;
+}
+
+/** An amount as a whole number, of dollars where those are counted. */
+const whole = ({ unit }: Rule, amount: number): number =>
+  Math.max(0, Math.floor(unit === 'usd' ? amount / 1e9 : amount));
+
+/**
+ * RateLimit-Policy and RateLimit, draft-ietf-httpapi-ratelimit-headers.
+ * @param left what could be taken now
+ * @param waitMs 0: not to be said
+ */
+export function rateLimitHeaders(rule: Rule, left: number, waitMs: number): string[] {
+  const wait = waitMs > 0 ? `;t=${Math.ceil(waitMs / 1000)}` : '';
+  return ['ratelimit-policy', policyOf(rule), 'ratelimit', `"${rule.name}";r=${whole(rule, left)}${wait}`];
+}
+
+export const countsTokens = ({ unit }: Rule): boolean =>
+  unit === 'tokens' || unit === 'inputTokens' || unit === 'outputTokens';
+
+/** The headers OpenAI's clients know: limit, what remains, and when all of it will be there again. */
+export function tokenHeaders(rule: Rule, left: number): string[] {
+  const { capacity, unitSize, algorithm, rate } = rule;
+  const seconds =
+    algorithm === meterAlgorithm.sliding_window
+      ? rate / 1000
+      : Math.ceil(Math.max(0, capacity - left) / rate);
+  return [
+    'x-ratelimit-limit-tokens',
+    String(Math.floor(capacity * unitSize)),
+    'x-ratelimit-remaining-tokens',
+    String(Math.max(0, Math.floor(left)) * unitSize),
+    'x-ratelimit-reset-tokens',
+    `${seconds}s`,
+  ];
+}
+
+/** A client that is told to wait for longer had better ask no more by itself. */
+const patienceMs = 60_000;
+
+/** @param waitMs until the cost would have room; below 0: never */
+export function refuseBy({ rule, place }: Scope, cost: number, waitMs: number, left: number): Refusal {
+  const kind = rule.algorithm === meterAlgorithm.budget ? 'budget' : 'limit';
+  const scope = `${kind} "${rule.name}"${place.label === '' ? '' : ` of ${place.label}`} (${rule.said})`;
+  const asked = amountText(rule.unit, cost);
+  const headers = rateLimitHeaders(rule, left, Math.max(0, waitMs));
+  if (countsTokens(rule)) headers.push(...tokenHeaders(rule, left));
+  if (waitMs < 0 || waitMs > patienceMs) headers.push('x-should-retry', 'false');
+  if (waitMs < 0) {
+    const message = `The request may cost ${asked}, more than the ${scope} can ever hold.`;
+    return new Refusal('request_too_costly', message, { headers });
+  }
+  const message = `The ${scope} has no room for a cost of ${asked}; it frees ${freesText(rule, waitMs)}.`;
+  return new Refusal('rate_limited', message, { retryAfterMs: waitMs, headers });
+}
+
+function freesText({ unit, calendar }: Rule, waitMs: number): string {
+  if (unit === 'concurrency') return 'when another request ends';
+  const inText = `in ${(waitMs / 1000).toFixed(1)} s`;
+  return calendar === null ? inText : `${inText}, at ${new Date(calendar.endsAt).toISOString()}`;
+}
+
+export function refuseUnpriced({ rule, place }: Scope): Refusal {
+  const message =
+    `The ${rule.algorithm === meterAlgorithm.budget ? 'budget' : 'limit'} "${rule.name}" of ${place.label} ` +
+    'counts dollars, and a target of this model has no known price.';
+  return new Refusal('model_unpriced', message, { param: 'model', headers: ['x-should-retry', 'false'] });
+}

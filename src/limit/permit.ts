@@ -1,0 +1,173 @@
+/** A granted request's hold on its meters. */
+import type { Usage } from '../exchange.ts';
+import { meter, meterEntry } from '../native.ts';
+import type { Plan } from '../route/plan.ts';
+import type { Applied } from './applied.ts';
+import { chargeOf, replyNanoUsd } from './cost.ts';
+import type { Rule } from './rule.ts';
+import type { Scope } from './scopes.ts';
+
+export interface Permit {
+  /** Headers of the reply about limits, flat. */
+  readonly headers: readonly string[];
+  /** The request starts so much later, since a leaky bucket smooths; 0: at once. */
+  readonly waitMs: number;
+  /**
+   * Whether a stream may go on, which is asked as it grows: 'stop' when it has outgrown its reserve, the rest of a
+   * limit or budget is used up, and that is set to stop. Costs a comparison until the reserve is used up.
+   * @param outputTokens so far, all choices together
+   */
+  stream(outputTokens: number): 'go' | 'stop';
+  /** The work is over: frees what is held only while it goes on. `settle` follows, perhaps later. */
+  release(): void;
+  /**
+   * Ends the hold with what was really used; later calls do nothing.
+   * @param nanoUsd what the reply costs; null: its model has no known price
+   */
+  settle(usage: Usage, nanoUsd: number | null): void;
+}
+
+/** What a permit needs of its limiter. */
+export interface PermitDeps {
+  readonly table: number;
+  /** Monotonic ms. */
+  readonly clock: () => number;
+  onCrossed(scope: Scope): void;
+}
+
+/** Numbers of a hold: the meter's id, what is reserved, and the calendar's window. */
+export const holdSize = 3;
+
+/** Reply tokens reserved at a time once a stream has outgrown its reserve. */
+const extendTokens = 256;
+const { admit: admitSize, settle: settleSize } = meterEntry;
+const noHolds: readonly number[] = [];
+/** Filled and read within one call. */
+let entries = new Float64Array(16 * settleSize);
+
+function makeRoom(count: number): void {
+  if (entries.length < count * settleSize) entries = new Float64Array(count * settleSize);
+}
+
+export class HeldPermit implements Permit {
+  readonly headers: readonly string[];
+  readonly waitMs: number;
+  readonly #deps: PermitDeps;
+  readonly #plan: Plan;
+  readonly #applied: Applied;
+  /** A hold for each rule with something to settle. */
+  #holds: readonly number[];
+  /** Reply tokens that are paid for. */
+  #paidTokens: number;
+
+  /**
+   * @param holds one for each rule with something to settle, `holdSize` numbers; id 0: nothing is held
+   */
+  constructor(
+    deps: PermitDeps,
+    plan: Plan,
+    applied: Applied,
+    holds: readonly number[],
+    replyTokens: number,
+    headers: readonly string[],
+    waitMs: number,
+  ) {
+    this.#deps = deps;
+    this.#plan = plan;
+    this.#applied = applied;
+    this.#holds = holds;
+    this.#paidTokens = replyTokens;
+    this.headers = headers;
+    this.waitMs = waitMs;
+  }
+
+  stream(outputTokens: number): 'go' | 'stop' {
+    while (outputTokens > this.#paidTokens) {
+      if (!this.#extend()) return 'stop';
+      this.#paidTokens += extendTokens;
+    }
+    return 'go';
+  }
+
+  /** Reserves some more where a limit would stop the stream; false: there is no more. */
+  #extend(): boolean {
+    const { table, clock } = this.#deps;
+    const asked: number[] = [];
+    const more: number[] = [];
+    this.#applied.rules.held.forEach((rule, i) => {
+      const id = this.#holds[i * holdSize] ?? 0;
+      const counted = rule.unit === 'tokens' || rule.unit === 'outputTokens' || rule.unit === 'usd';
+      if (!rule.stops || rule.observed || !counted || id === 0) return;
+      const cost =
+        rule.unit === 'usd'
+          ? replyNanoUsd(this.#plan, extendTokens)
+          : Math.ceil(extendTokens / rule.unitSize);
+      asked.push(i);
+      more.push(id, cost, this.#holds[i * holdSize + 2] ?? 0, 1, 0);
+    });
+    if (asked.length === 0) {
+      this.#paidTokens = Number.POSITIVE_INFINITY;
+      return true;
+    }
+    const answer = meter.admit(table, Float64Array.from(more), asked.length, Number.MAX_VALUE, clock());
+    if (answer < 0) return false;
+    // A meter that is gone says NaN: nothing stops the stream, and nothing more is held.
+    if (!Number.isNaN(answer)) {
+      const holds = [...this.#holds];
+      asked.forEach((i, n) => {
+        const at = i * holdSize + 1;
+        holds[at] = (holds[at] ?? 0) + (more[n * admitSize + 1] ?? 0);
+      });
+      this.#holds = holds;
+    }
+    return true;
+  }
+
+  release(): void {
+    const { held } = this.#applied.rules;
+    makeRoom(held.length);
+    const rest = [...this.#holds];
+    let count = 0;
+    for (let i = 0; i < held.length; i++) {
+      const from = i * holdSize;
+      if ((held[i] as Rule).unit !== 'concurrency' || rest[from] === undefined || rest[from] === 0) continue;
+      entries.set([rest[from], rest[from + 1] as number, 0, rest[from + 2] as number], count * settleSize);
+      rest[from] = 0;
+      count += 1;
+    }
+    if (count === 0) return;
+    this.#holds = rest;
+    meter.settle(this.#deps.table, entries, count, this.#deps.clock());
+  }
+
+  settle(usage: Usage, nanoUsd: number | null): void {
+    const holds = this.#holds;
+    this.#holds = noHolds;
+    if (holds.length === 0) return;
+    const { table, clock, onCrossed } = this.#deps;
+    const { scopes } = this.#applied;
+    const { held, heldAt } = this.#applied.rules;
+    makeRoom(held.length);
+    for (let i = 0; i < held.length; i++) {
+      const from = i * holdSize;
+      const to = i * settleSize;
+      const reserved = holds[from + 1] as number;
+      entries[to] = holds[from] as number;
+      entries[to + 1] = reserved;
+      entries[to + 2] = chargeOf(held[i] as Rule, usage, nanoUsd) ?? reserved;
+      entries[to + 3] = holds[from + 2] as number;
+    }
+    meter.settle(table, entries, held.length, clock());
+    for (let i = 0; i < held.length; i++)
+      if (entries[i * settleSize + 3] === 1) onCrossed(scopes[heldAt[i] as number] as Scope);
+  }
+}
+
+/** Where no limit applies. */
+export const freePermit: Permit = {
+  headers: [],
+  waitMs: 0,
+  stream: () => 'go',
+  release: () => {},
+  settle: () => {},
+};

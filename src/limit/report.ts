@@ -1,0 +1,76 @@
+/** What a decision that lets pass has to tell: events, and the headers of the reply. */
+import { meterAlgorithm, meterEntry, meterTold } from '../native.ts';
+import type { Applied } from './applied.ts';
+import { countsTokens, rateLimitHeaders, tokenHeaders } from './headers.ts';
+
+/** What limits tell of, each a label of a metric: none is about a request's text. */
+export type LimitEvent = 'refused' | 'observed' | 'soft' | 'delayed' | 'unpriced' | 'overflow';
+
+/** @param place whom it is about, as in messages */
+export type OnLimitEvent = (limit: string, event: LimitEvent, place: string) => void;
+
+const { admit: entrySize } = meterEntry;
+
+/**
+ * Tells what came of a decision, and gives the reply's headers: how much is left of the limit and of the token limit
+ * that are nearest to their end, and the names of limits that warn or would have refused.
+ * @param entries as `meter.admit` left them
+ */
+export function report(
+  { rules: { rules }, scopes }: Applied,
+  entries: Float64Array,
+  waitMs: number,
+  onEvent: OnLimitEvent,
+): string[] {
+  let least = -1;
+  let leastTokens = -1;
+  let leastShare = Number.POSITIVE_INFINITY;
+  let leastTokensShare = Number.POSITIVE_INFINITY;
+  let told = 0;
+  for (let i = 0; i < rules.length; i++) {
+    const rule = rules[i] as (typeof rules)[number];
+    told |= entries[i * entrySize + 4] as number;
+    if (rule.unit === 'usd' || rule.observed) continue;
+    const share = (entries[i * entrySize + 3] as number) / rule.capacity;
+    if (share < leastShare) {
+      least = i;
+      leastShare = share;
+    }
+    if (share < leastTokensShare && countsTokens(rule)) {
+      leastTokens = i;
+      leastTokensShare = share;
+    }
+  }
+  const left = (at: number): number => entries[at * entrySize + 3] as number;
+  const rule = rules[least];
+  const tokenRule = rules[leastTokens];
+  const headers = rule === undefined ? [] : rateLimitHeaders(rule, left(least), 0);
+  if (tokenRule !== undefined) headers.push(...tokenHeaders(tokenRule, left(leastTokens)));
+  if (told !== 0) reportTold(scopes, entries, headers, onEvent);
+  if (waitMs > 0)
+    for (const { rule, place } of scopes)
+      if (rule.algorithm === meterAlgorithm.leaky_bucket && !rule.observed)
+        onEvent(rule.name, 'delayed', place.label);
+  return headers;
+}
+
+/** What happens seldom: a soft limit was crossed, or a limit that is only observed would have refused. */
+function reportTold(
+  scopes: Applied['scopes'],
+  entries: Float64Array,
+  headers: string[],
+  onEvent: OnLimitEvent,
+): void {
+  const soft: string[] = [];
+  const observed: string[] = [];
+  scopes.forEach(({ rule: { name }, place }, i) => {
+    const told = entries[i * entrySize + 4] as number;
+    if ((told & meterTold.crossed) !== 0) onEvent(name, 'soft', place.label);
+    if ((told & meterTold.say) !== 0) soft.push(name);
+    if ((told & meterTold.wouldRefuse) === 0) return;
+    onEvent(name, 'observed', place.label);
+    observed.push(name);
+  });
+  if (soft.length > 0) headers.push('x-sidegate-soft-limit', [...new Set(soft)].join(', '));
+  if (observed.length > 0) headers.push('x-sidegate-observed-limit', [...new Set(observed)].join(', '));
+}

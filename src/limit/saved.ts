@@ -1,0 +1,110 @@
+/** Budgets over a restart: what each has spent in its window, written to the store at intervals. */
+import type { Migrations, Store } from '../store/database.ts';
+import type { SpentRow } from './scopes.ts';
+
+/** Tables of `openStore`. */
+export const budgetTables: Migrations = {
+  part: 'budgets',
+  steps: [
+    `CREATE TABLE budgets (
+      budget TEXT NOT NULL, place TEXT NOT NULL, window REAL NOT NULL, nano_usd REAL NOT NULL,
+      PRIMARY KEY (budget, place)
+    ) WITHOUT ROWID`,
+  ],
+};
+
+export interface SavedBudgets {
+  /** Writes what has changed. Blocks for some µs a row. */
+  flush(): void;
+  /** Ends the interval and writes what has changed. */
+  close(): void;
+}
+
+/** Rows in one transaction: it blocks for a millisecond or two. */
+const rowsMax = 500;
+/** Windows that began longer ago are over, whatever their kind. */
+const keptMs = 40 * 86_400_000;
+
+/** What budgets had spent. @param wallMs time of day, ms */
+export function readBudgets(store: Store, wallMs: number): SpentRow[] {
+  store.prepare('DELETE FROM budgets WHERE window < ?').run(wallMs - keptMs);
+  return store
+    .prepare('SELECT budget, place, window, nano_usd FROM budgets')
+    .all()
+    .map(({ budget, place, window, nano_usd }) => ({
+      budget: String(budget),
+      place: String(place),
+      window: Number(window),
+      nanoUsd: Number(nano_usd),
+    }));
+}
+
+/**
+ * Writes budgets at intervals, off the path of requests. What is written is what was spent and what is reserved, so
+ * a process that dies forgets only what was granted since, and may count reserves that were never used.
+ * @param changed as `Limiter.changed`
+ * @param onState told when writing begins to fail, with the reason, and when it works again, with null
+ */
+export function saveBudgets(
+  store: Store,
+  changed: (max: number) => SpentRow[],
+  flushMs: number,
+  onState: (reason: string | null) => void,
+): SavedBudgets {
+  const write = store.prepare(
+    `INSERT INTO budgets (budget, place, window, nano_usd) VALUES (?, ?, ?, ?)
+     ON CONFLICT (budget, place) DO UPDATE SET window = excluded.window, nano_usd = excluded.nano_usd
+     WHERE excluded.window >= budgets.window`,
+  );
+  // Rows that could not be written: one a budget and place, so no more than there are meters.
+  const waiting = new Map<string, SpentRow>();
+  let failing = false;
+
+  const writeRows = (rows: readonly SpentRow[]): boolean => {
+    try {
+      store.transaction(() => {
+        for (const { budget, place, window, nanoUsd } of rows) write.run(budget, place, window, nanoUsd);
+      });
+    } catch (cause) {
+      if (!failing) onState(cause instanceof Error ? cause.message : String(cause));
+      failing = true;
+      return false;
+    }
+    if (failing) onState(null);
+    failing = false;
+    return true;
+  };
+
+  /** Writes one transaction's worth; true: there is more. */
+  const flushSome = (): boolean => {
+    const rows = changed(rowsMax);
+    for (const row of rows) waiting.set(`${row.budget}\0${row.place}`, row);
+    if (waiting.size === 0) return false;
+    const some: SpentRow[] = [];
+    for (const row of waiting.values()) if (some.push(row) === rowsMax) break;
+    if (!writeRows(some)) return false;
+    for (const row of some) waiting.delete(`${row.budget}\0${row.place}`);
+    return rows.length === rowsMax || waiting.size > 0;
+  };
+
+  let more: NodeJS.Immediate | null = null;
+  const turn = (): void => {
+    more = flushSome() ? setImmediate(turn) : null;
+  };
+  const timer = setInterval(() => {
+    if (more === null) turn();
+  }, flushMs);
+  timer.unref();
+
+  const flush = (): void => {
+    while (flushSome());
+  };
+  return {
+    flush,
+    close() {
+      clearInterval(timer);
+      if (more !== null) clearImmediate(more);
+      flush();
+    },
+  };
+}

@@ -1,0 +1,167 @@
+/** The meters in use: one for each place under each rule, within a bound, and the budgets among them kept. */
+import { meter } from '../native.ts';
+import { type Matter, type Place, placesOf, type Rule } from './rule.ts';
+
+/** A meter in use. */
+export interface Scope {
+  readonly id: number;
+  readonly rule: Rule;
+  readonly place: Place;
+}
+
+/** What was spent of a budget in a window: the row that survives a restart. */
+export interface SpentRow {
+  /** The budget's name. */
+  readonly budget: string;
+  /** `Place.key`. */
+  readonly place: string;
+  /** Id of the window. */
+  readonly window: number;
+  /** Nano-dollars spent or reserved. */
+  readonly nanoUsd: number;
+}
+
+export interface Scopes {
+  readonly size: number;
+  /** The meters of a request under a rule, opened where there are none. */
+  of(rule: Rule, matter: Matter, nowMs: number): Scope[];
+  /** Lets go of the meters of rules that are no more. @param kept ids of the rules that are */
+  keep(kept: ReadonlySet<string>): void;
+  /** Up to `max` rows of budgets that have changed since they were last asked for. */
+  changed(max: number): SpentRow[];
+}
+
+/** Meters kept at once, for users come from headers: beyond it newcomers share one meter a limit. */
+export const scopesMax = 100_000;
+/** Meters looked at in one sweep for those that are idle. */
+const sweepMax = 1000;
+/** After a sweep that found nothing none is made for so long. */
+const sweepRestMs = 100;
+
+const overflowPlace: Place = { key: '\0overflow', label: 'all beyond the number of scopes kept' };
+
+/**
+ * @param table of `meter.openTable`
+ * @param saved rows from before a restart; each is taken over when its meter is first opened
+ * @param onOverflow told of the rule whose newcomer shares a meter
+ */
+export function createScopes(
+  table: number,
+  max: number,
+  saved: Iterable<SpentRow>,
+  onOverflow: (rule: Rule) => void,
+): Scopes {
+  // In the order of their last sweep.
+  const scopes = new Map<string, Scope>();
+  const budgets = new Map<number, Scope>();
+  const restored = new Map<string, SpentRow>();
+  for (const row of saved) restored.set(`budget\0${row.budget}\0${row.place}`, row);
+  const swept = new Float64Array(sweepMax * 2);
+  let changes = new Float64Array(0);
+  let restsUntilMs = 0;
+
+  const forget = (key: string, { id }: Scope): void => {
+    scopes.delete(key);
+    budgets.delete(id);
+  };
+
+  const open = (rule: Rule, place: Place, key: string, nowMs: number): Scope => {
+    const { algorithm, capacity, rate, softShare, calendar } = rule;
+    const id = meter.open(table, algorithm, capacity, rate, softShare, nowMs);
+    const scope = { id, rule, place };
+    scopes.set(key, scope);
+    if (calendar === null) return scope;
+    budgets.set(id, scope);
+    const row = restored.get(key);
+    restored.delete(key);
+    if (row !== undefined) {
+      calendar.resume(row.window, nowMs);
+      if (row.window === calendar.window(nowMs)) meter.restore(table, id, row.window, row.nanoUsd);
+    }
+    return scope;
+  };
+
+  /** Closes idle meters among those that were looked at longest ago; false: there are none. */
+  const sweep = (nowMs: number): boolean => {
+    const looked: (readonly [string, Scope])[] = [];
+    for (const entry of scopes) {
+      if (looked.length === sweepMax) break;
+      looked.push(entry);
+    }
+    looked.forEach(([, { id, rule }], i) => {
+      swept[2 * i] = id;
+      swept[2 * i + 1] = rule.calendar?.window(nowMs) ?? 0;
+    });
+    meter.sweep(table, swept, looked.length, nowMs);
+    let found = false;
+    looked.forEach(([key, scope], i) => {
+      forget(key, scope);
+      if (swept[2 * i] === 1) found = true;
+      else keepScope(key, scope);
+    });
+    return found;
+  };
+  const keepScope = (key: string, scope: Scope): void => {
+    scopes.set(key, scope);
+    if (scope.rule.calendar !== null) budgets.set(scope.id, scope);
+  };
+
+  const roomFor = (nowMs: number): boolean => {
+    if (scopes.size < max) return true;
+    if (nowMs < restsUntilMs) return false;
+    if (sweep(nowMs)) return true;
+    restsUntilMs = nowMs + sweepRestMs;
+    return false;
+  };
+
+  const at = (rule: Rule, place: Place, nowMs: number): Scope => {
+    const key = `${rule.id}\0${place.key}`;
+    const known = scopes.get(key);
+    if (known?.rule === rule) return known;
+    if (known?.rule.shape === rule.shape) {
+      meter.set(table, known.id, rule.capacity, rule.rate, rule.softShare, nowMs);
+      const changed = { id: known.id, rule, place };
+      keepScope(key, changed);
+      return changed;
+    }
+    if (known !== undefined) {
+      forget(key, known);
+      meter.close(table, known.id);
+    }
+    if (place !== overflowPlace && !roomFor(nowMs)) {
+      onOverflow(rule);
+      return at(rule, overflowPlace, nowMs);
+    }
+    return open(rule, place, key, nowMs);
+  };
+
+  return {
+    get size() {
+      return scopes.size;
+    },
+    of(rule, matter, nowMs) {
+      const found = placesOf(rule, matter).map((place) => at(rule, place, nowMs));
+      // Tags beyond the bound share one meter, which is asked once.
+      return found.length === 1 ? found : [...new Set(found)];
+    },
+    keep(kept) {
+      for (const [key, scope] of scopes) {
+        if (kept.has(scope.rule.id) || scope.rule.id.startsWith('key\0')) continue;
+        forget(key, scope);
+        meter.close(table, scope.id);
+      }
+    },
+    changed(most) {
+      if (changes.length !== most * 3) changes = new Float64Array(most * 3);
+      const count = meter.changed(table, changes);
+      const rows: SpentRow[] = [];
+      for (let i = 0; i < count; i++) {
+        const [id = 0, window = 0, nanoUsd = 0] = changes.subarray(3 * i, 3 * i + 3);
+        const scope = budgets.get(id);
+        if (scope !== undefined)
+          rows.push({ budget: scope.rule.name, place: scope.place.key, window, nanoUsd });
+      }
+      return rows;
+    },
+  };
+}
