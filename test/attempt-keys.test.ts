@@ -104,6 +104,12 @@ describe.each(wires)('$name', (wire) => {
     expect((await post('fixed')).keys).toEqual(['key-b']);
   });
 
+  test('keys that are to come back at once are asked once each', async () => {
+    const now = refuses(wire.error(429, 'x'), { 'retry-after-ms': '0' });
+    const { post } = await start({ 'key-a': now, 'key-b': now, 'key-c': now });
+    expect(await post()).toMatchObject({ keys: ['key-a', 'key-b', 'key-c'], target: 'spare/*' });
+  });
+
   test('their turns are no retries: neither counted nor waited for', async () => {
     const attempt = {
       retriesMax: 0,

@@ -111,6 +111,7 @@ async function tryTarget(way: Walk, index: number): Promise<Tried> {
   const { target } = way.plan.steps[index] as Step;
   // A request with server tools acts at the provider: doing it twice is worse than failing.
   const retriesMax = way.repeatable ? deps.policy.retriesMax : 0;
+  let othersLeft = target.provider.credentials.length - 1;
   let cause: FallbackCause | null = null;
   for (let retries = 0; ; ) {
     const admission = admit(target, way.request, deps);
@@ -134,8 +135,8 @@ async function tryTarget(way: Walk, index: number): Promise<Tried> {
         way.word = { reply, always: named };
     }
     if (cancellation.reason !== null || deps.clock() >= deadlineMs || !way.repeatable) return cause;
-    // Bounded by their number, since each that was refused rests.
-    if (verdict.next === 'credential' && target.provider.credentials.length > 1) continue;
+    // Counted, since one that is told to come back at once would be asked without end.
+    if (verdict.next === 'credential' && othersLeft-- > 0) continue;
     if (verdict.next !== 'retry' || retries === retriesMax || isOpen(target, deps)) return cause;
     const waitMs = backoffMs(retries, verdict.askedMs, deadlineMs, deps);
     if (waitMs === null) return cause;

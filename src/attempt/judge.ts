@@ -1,5 +1,5 @@
 /** What a call that gave no answer means: for its target, and for how the request goes on. */
-import type { FallbackCause, Target } from '../route/plan.ts';
+import type { FallbackCause } from '../route/plan.ts';
 import { type Admission, endCall } from './admission.ts';
 import type { AttemptDeps } from './answer.ts';
 import { restLimited, restRefused } from './credentials.ts';
@@ -110,6 +110,3 @@ function judgeStatus(
       return { next: 'retry', cause: 'server', askedMs };
   }
 }
-
-/** Whether a target's other credentials may be tried after one of them was refused. */
-export const hasOthers = ({ provider }: Target): boolean => provider.credentials.length > 1;
