@@ -106,7 +106,10 @@ const cacheStatus = (passage: Passage): string =>
 /** Server-Timing: what the gateway took, and what the provider took until its reply began, in ms. */
 function serverTiming(passage: Passage, upstreamMs: number): string {
   const totalMs = passage.stages.clock() - passage.exchange.startedMs;
-  return `sidegate;dur=${Math.max(0, totalMs - upstreamMs).toFixed(3)}, upstream;dur=${upstreamMs.toFixed(3)}`;
+  const { queuedMs } = passage;
+  const ownMs = Math.max(0, totalMs - upstreamMs - queuedMs).toFixed(3);
+  const queue = queuedMs > 0 ? `queue;dur=${queuedMs.toFixed(3)}, ` : '';
+  return `sidegate;dur=${ownMs}, ${queue}upstream;dur=${upstreamMs.toFixed(3)}`;
 }
 
 /** Those of the provider's headers that say something to the client; its own request id takes the place of ours. */

@@ -33,6 +33,8 @@ export interface Exchange {
   readonly startedMs: number;
   /** Lets the work go on when the client hangs up. */
   detach(): void;
+  /** While it waits in a queue with a bound of its own it doesn't count as a request at work. */
+  park(parked: boolean): void;
 }
 
 /** Who calls. */

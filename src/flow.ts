@@ -93,11 +93,11 @@ function mustStop(stream: AnswerStream, { permit, request, stages }: Passage): b
 }
 
 /** The end that the dialect knows for a reply that reached its limit of tokens. */
-function lengthEnd(stream: AnswerStream, last: Buffer, { request, stages }: Passage): Buffer {
+function lengthEnd(stream: AnswerStream, last: Buffer, { exchange, request, stages }: Passage): Buffer {
   if (request === null) throw new Error('a reply without a request');
   const { estimator } = stages;
   const facts = stream.facts();
-  return stream.target.provider.dialect.lengthEnd({
+  return dialects[exchange.endpoint.dialect].lengthEnd({
     last,
     openBlock: stream.openBlock,
     choices: request.choices,

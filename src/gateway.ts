@@ -4,6 +4,9 @@ import { attempt } from './attempt/attempt.ts';
 import { sleep } from './attempt/backoff.ts';
 import { cancelRefusal } from './attempt/follow.ts';
 import { authenticate, credentialDigest, denyModel, type Keyring } from './authenticate/authenticate.ts';
+import type { Batch } from './batch/batch.ts';
+import { priorityOf } from './batch/priority.ts';
+import { takeTurn } from './batch/turn.ts';
 import { type Cache, cacheControl } from './cache/cache.ts';
 import type { Config } from './config/schema.ts';
 import type { TokenCounter } from './count/counter.ts';
@@ -16,6 +19,7 @@ import type { Limiter } from './limit/limit.ts';
 import type { ExchangeRecord } from './observe/record.ts';
 import { Passage } from './passage.ts';
 import type { Replay } from './replay/replay.ts';
+import { inOrder } from './route/order.ts';
 import type { Plan } from './route/plan.ts';
 import { type RouteTable, route } from './route/route.ts';
 import { inspect, type ScrubPolicy } from './scrub/inspect.ts';
@@ -33,6 +37,7 @@ export interface Stages {
   readonly counter: TokenCounter;
   readonly cache: Cache;
   readonly routes: RouteTable;
+  readonly batch: Batch;
   readonly attempt: AttemptDeps;
   /** Monotonic ms. */
   readonly clock: () => number;
@@ -56,9 +61,6 @@ export async function handle(exchange: Exchange, stages: Stages): Promise<Reply>
 
 async function through(exchange: Exchange, stages: Stages, passage: Passage): Promise<Reply> {
   const { clock, policy, config } = stages;
-  const deadlineMs = deadline(exchange, config.attempt.totalTimeoutMs);
-  if (deadlineMs instanceof Refusal) return passage.refuse(deadlineMs);
-
   const identity = authenticate(exchange.headers, stages.keyring);
   if (identity instanceof Refusal) return passage.refuse(identity);
   passage.identity = identity;
@@ -70,6 +72,12 @@ async function through(exchange: Exchange, stages: Stages, passage: Passage): Pr
   if (denied !== null) return passage.refuse(denied);
   const found = route(request.model, exchange.endpoint.dialect, stages.routes);
   if (found instanceof Refusal) return passage.refuse(found);
+  const priority = priorityOf(exchange.headers, found);
+  if (priority instanceof Refusal) return passage.refuse(priority);
+  passage.priority = priority;
+  const { totalTimeoutMs } = config.attempt;
+  const deadlineMs = deadline(exchange, priority === 'batch' ? config.batch.deadlineMs : totalTimeoutMs);
+  if (deadlineMs instanceof Refusal) return passage.refuse(deadlineMs);
 
   let seen = stages.replay.claim(exchange, identity, request, clock());
   if (!(seen instanceof Refusal) && seen.kind === 'join')
@@ -100,7 +108,11 @@ async function through(exchange: Exchange, stages: Stages, passage: Passage): Pr
   passage.cacheKey = control.write ? key : null;
   passage.cacheUse = key !== null && control.read ? 'miss' : 'bypass';
 
-  const answer = await attempt(found, exchange, request, deadlineMs, stages.attempt);
+  const steps = priority === 'batch' ? await takeTurn(passage, found, deadlineMs) : inOrder(found, clock());
+  if (steps instanceof Refusal) return passage.refuse(steps);
+  passage.begin(clock());
+  const untilMs = Math.min(deadlineMs, clock() + totalTimeoutMs);
+  const answer = await attempt({ pattern: found.pattern, steps }, exchange, request, untilMs, stages.attempt);
   passage.trail = answer.trail;
   if (answer.kind === 'failed') return passage.refuse(answer.refusal);
   return deliverAnswer(answer, vault, passage);

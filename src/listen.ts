@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { saysBatch } from './batch/priority.ts';
 import { Cancellation } from './cancellation.ts';
 import type { Config } from './config/schema.ts';
 import { Refusal } from './errors.ts';
@@ -72,6 +73,10 @@ function requestId(): string {
 interface Active {
   readonly cancellation: Cancellation;
   detached: boolean;
+  /** It waits in a queue with a bound of its own. */
+  parked: boolean;
+  /** It says that it can wait, and hasn't come as far as that queue. */
+  arriving: boolean;
 }
 
 /** A request that was refused before there was an exchange. */
@@ -97,6 +102,8 @@ export async function listen(
   let guard = createGuard(config);
   let closedTo: Refusal | null = null;
   const active = new Set<Active>();
+  let parked = 0;
+  let arriving = 0;
   // The last request of each connection, for what goes wrong below HTTP.
   const atWork = new WeakMap<Socket, ServerResponse>();
   let onIdle: (() => void) | null = null;
@@ -116,15 +123,30 @@ export async function listen(
       else void respond(reply, res, current);
     };
     atWork.set(req.socket, res);
-    const admitted = closedTo ?? admit(req, dialect, guard, active.size, current);
+    const admitted =
+      closedTo ??
+      admit(req, dialect, guard, saysBatch(req.headers) ? arriving : active.size - parked, current);
     if (admitted instanceof Refusal) return refuse(admitted);
-    const entry: Active = { cancellation: new Cancellation(), detached: false };
+    const entry = { cancellation: new Cancellation(), detached: false, parked: false, arriving: false };
     active.add(entry);
+    const park = (next: boolean): void => {
+      if (entry.arriving) arriving -= 1;
+      entry.arriving = false;
+      if (entry.parked !== next) parked += next ? 1 : -1;
+      entry.parked = next;
+    };
+    // Thousands that can wait must not keep out those that can't, not even while they are being read.
+    if (saysBatch(req.headers)) {
+      park(true);
+      entry.arriving = true;
+      arriving += 1;
+    }
     // A request is over when its work is done and its last byte is written, or nobody is there to write to.
     let open = 2;
     const done = (): void => {
       open -= 1;
       if (open > 0) return;
+      park(false);
       active.delete(entry);
       if (active.size === 0) onIdle?.();
     };
@@ -150,6 +172,7 @@ export async function listen(
         cancellation: entry.cancellation,
         startedMs,
         detach,
+        park,
       };
       void run(exchange, res).finally(done);
     });

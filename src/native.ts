@@ -358,7 +358,6 @@ export const store = {
   open: native.storeOpen,
   set: native.storeSet,
   put: native.storePut,
-  dropOldest: native.storeDropOldest,
   size: native.storeSize,
   bytes: native.storeBytes,
   /** Head and body of a key's entry, copied; null: it has none. */

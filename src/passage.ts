@@ -1,5 +1,6 @@
 /** What one request holds while it is at work, and lets go of exactly once when it is over. */
 import type { Trail } from './attempt/trail.ts';
+import type { Priority } from './batch/priority.ts';
 import type { CacheKey } from './cache/cache.ts';
 import type { Counts } from './count/usage.ts';
 import { type Bill, bill, isStated, learn, nothingBilled } from './count/usage.ts';
@@ -36,13 +37,23 @@ export class Passage {
   cacheKey: CacheKey | null = null;
   cacheUse: CacheUse = 'bypass';
   trail: Trail | null = null;
+  priority: Priority = 'interactive';
+  queuedMs = 0;
   readonly exchange: Exchange;
   readonly stages: Stages;
   #closed = false;
+  /** Since when it is at work; null: it isn't yet. */
+  #atWorkMs: number | null = null;
 
   constructor(exchange: Exchange, stages: Stages) {
     this.exchange = exchange;
     this.stages = stages;
+  }
+
+  /** It is at work from now on: providers are asked. */
+  begin(nowMs: number): void {
+    this.#atWorkMs = nowMs;
+    if (this.priority === 'interactive') this.stages.batch.begin();
   }
 
   /** Ends the request with a refusal. */
@@ -68,6 +79,7 @@ export class Passage {
     this.#closed = true;
     const { stages, request, exchange } = this;
     const nowMs = stages.clock();
+    if (this.#atWorkMs !== null) stages.batch.end(this.priority, closing.status, nowMs - this.#atWorkMs);
     const billed = this.#billed();
     const first = request === null ? nothingBilled : bill(request, billed, stages.estimator, null);
     this.#store(closing, first, nowMs);
@@ -99,12 +111,12 @@ export class Passage {
   }
 
   #settle(closing: Closing, billed: Bill, counts: Counts | null, nowMs: number): void {
-    const { stages, trail, identity, request } = this;
+    const { stages, trail, identity, request, priority, queuedMs } = this;
     this.permit?.settle(billed.usage, billed.priced ? billed.costNanoUsd : null);
     if (request !== null) learn(request, this.#billed(), stages.estimator, counts);
     for (const charge of billed.charges) stages.charge(identity?.tenant ?? '', charge);
     const tried = trail === null ? {} : { attempts: trail.calls, tried: trail.text };
-    const outcome = { cache: this.cacheUse, ...tried, ...closing, bill: billed };
+    const outcome = { cache: this.cacheUse, priority, queuedMs, ...tried, ...closing, bill: billed };
     stages.observe(createRecord(this.exchange, identity, request, outcome, nowMs));
   }
 

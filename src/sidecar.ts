@@ -6,10 +6,13 @@ import { createProvider, type Provider } from './attempt/connection.ts';
 import { createHealthBook } from './attempt/health.ts';
 import { createHedges } from './attempt/hedge.ts';
 import { createKeyring } from './authenticate/authenticate.ts';
+import { createBatch } from './batch/batch.ts';
 import { createCache } from './cache/cache.ts';
 import { createCatalog } from './catalog/catalog.ts';
 import type { Config } from './config/schema.ts';
 import { createTokenCounter } from './count/counter.ts';
+import type { Engine } from './engines/engine.ts';
+import { startProbe } from './engines/probe.ts';
 import { Refusal } from './errors.ts';
 import { handle, type Stages } from './gateway.ts';
 import { createEstimator } from './limit/estimate.ts';
@@ -67,7 +70,11 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
   const cache = createCache(first.cache);
   const replay = createReplay(first.replay, clock);
   const randomKey = randomBytes(32);
-  const upstreams = createUpstreams();
+  const upstreams = createUpstreams(world, log);
+  const batch = createBatch(first, (model, bytes) => estimator.tokens(model, bytes), {
+    clock,
+    onRefused: (reason) => metrics.batchRefused(reason),
+  });
   let ready = false;
   let listener: Listener | null = null;
 
@@ -79,6 +86,10 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
     cacheEntries: () => cache.size,
     cacheBytes: () => cache.bytes,
     breakers: health.states,
+    batchWaiting: () => batch.waiting,
+    batchBytes: () => batch.waitingBytes,
+    atWork: (priority) => batch.atWork(priority),
+    engines: () => upstreams.engines(),
   });
 
   const hints = createHints({
@@ -94,6 +105,8 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
     onHint: metrics.hint,
   });
 
+  const counter = createTokenCounter(first.count, metrics.count);
+
   const limiter = createLimiter(first, {
     ...world,
     estimator,
@@ -108,7 +121,6 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
             ? log.info('budgets are written to the store again')
             : log.error({ reason }, 'budgets could not be written to the store; it is tried again'),
         );
-  const counter = createTokenCounter(first.count, metrics.count);
 
   const attemptDeps = (config: Config): AttemptDeps => ({
     ...world,
@@ -153,6 +165,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
       counter,
       cache,
       routes,
+      batch,
       attempt: attemptDeps(config),
       clock,
       observe(record) {
@@ -166,10 +179,18 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
   };
 
   let stages = await build(first);
+  const release = async (): Promise<void> => {
+    hints.close();
+    retryBudget.close(budgetId);
+    // An open simulator would keep the process alive.
+    await upstreams.close();
+    saved?.close();
+    store?.close();
+    limiter.close();
+  };
   const admin = await openAdmin(first.admin, { ready: () => ready, registry: metrics.registry }).catch(
     async (cause: unknown) => {
-      // An open simulator would keep the process alive.
-      await upstreams.close();
+      await release();
       throw cause;
     },
   );
@@ -182,7 +203,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
       stages.observe(createRecord(request, null, null, { status: entry.status, error: code }, clock())),
   ).catch(async (cause: unknown) => {
     admin.close();
-    await upstreams.close();
+    await release();
     throw cause;
   });
   const open = listener;
@@ -204,6 +225,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
       limiter.update(config);
       cache.update(config.cache);
       replay.update(config.replay);
+      batch.update(config);
       counter.update(config.count);
       open.update(config.listen);
       stages = next;
@@ -215,6 +237,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
       ready = false;
       const refusal = new Refusal('draining', 'Sidegate is shutting down.', { retryAfterMs: 1000 });
       open.refuseNew(refusal);
+      batch.close();
       const { drainMs } = stages.config.listen;
       const abort = setTimeout(() => open.abortAll(refusal), drainMs);
       // A client that doesn't read to the end, or doesn't send to the end, holds nobody up.
@@ -226,12 +249,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
       clearTimeout(close);
       open.close();
       admin.close();
-      hints.close();
-      retryBudget.close(budgetId);
-      await upstreams.close();
-      saved?.close();
-      store?.close();
-      limiter.close();
+      await release();
     },
   };
 }
@@ -256,10 +274,12 @@ interface Upstreams {
   update(config: Config): Promise<ReadonlyMap<string, Provider>>;
   provider(name: string): Provider | undefined;
   simulated(): string[];
+  /** Provider → the engine behind it. */
+  engines(): (readonly [string, Engine])[];
   close(): Promise<void>;
 }
 
-function createUpstreams(): Upstreams {
+function createUpstreams(world: World, log: Log): Upstreams {
   interface Open {
     readonly made: string;
     readonly provider: Provider;
@@ -272,10 +292,20 @@ function createUpstreams(): Upstreams {
     if (settings === undefined) throw new Error(`no provider ${name}`);
     const simulator = await embeddedSimulator(settings);
     const provider = createProvider(name, settings, config.attempt, simulator?.url ?? null);
+    const { engine, baseUrl, credentials } = provider;
+    const probe =
+      engine === null
+        ? null
+        : startProbe(engine, baseUrl, credentials[0]?.headers ?? [], {
+            ...world,
+            onChange: (down) =>
+              log.warn({ provider: name, down }, down ? 'the engine fails its probes' : 'the engine is back'),
+          });
     return {
       made,
       provider,
       async close() {
+        probe?.stop();
         await provider.pool.close();
         await simulator?.close();
       },
@@ -303,6 +333,10 @@ function createUpstreams(): Upstreams {
     provider: (name) => open.get(name)?.provider,
     simulated: () =>
       [...open.values()].flatMap(({ provider }) => (provider.simulated ? [provider.name] : [])),
+    engines: () =>
+      [...open.values()].flatMap(({ provider: { name, engine } }) =>
+        engine === null ? [] : [[name, engine] as const],
+      ),
     async close() {
       await Promise.all([...open.values()].map((entry) => entry.close()));
     },

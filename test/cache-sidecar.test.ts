@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { createProvider } from '../src/attempt/connection.ts';
 import { createHealthBook } from '../src/attempt/health.ts';
 import { createKeyring } from '../src/authenticate/authenticate.ts';
+import { createBatch } from '../src/batch/batch.ts';
 import { type Cache, createCache } from '../src/cache/cache.ts';
 import { type Config, configSchema } from '../src/config/schema.ts';
 import type { Exchange, Reply } from '../src/exchange.ts';
@@ -248,6 +249,7 @@ function stagesFor({ upstream }: Gate, cache: Cache): Stages {
     estimator,
     counter: { count: (_, done) => done(null), update: () => {}, close: async () => {} },
     cache,
+    batch: createBatch(config, estimator.tokens, { clock, onRefused: () => {} }),
     routes: createRouteTable([{ model: testModel, targets }], providers, health.target),
     attempt: {
       policy: config.attempt,

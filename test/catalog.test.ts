@@ -10,6 +10,7 @@ import { costNanoUsd, type Price } from '../src/catalog/facts.ts';
 import { families, familyOf } from '../src/catalog/families.ts';
 import { hasTable, openTable, priceOf } from '../src/catalog/prices.ts';
 import { type CatalogModelConfig, catalogFileSchema, configSchema } from '../src/config/schema.ts';
+import { noUsage } from '../src/exchange.ts';
 import { presets } from '../src/providers/presets.ts';
 
 const all = (await waitForUpdate()) ?? [];
@@ -132,13 +133,7 @@ describe('the tables', () => {
     for (const model of hourly) {
       const row = table(model);
       const price = row === undefined ? null : priceOf(row, day);
-      const usage = {
-        inputTokens: 1000,
-        cachedInputTokens: 0,
-        cacheWriteTokens: 0,
-        outputTokens: 1000,
-        known: true,
-      };
+      const usage = { ...noUsage, inputTokens: 1000, outputTokens: 1000 };
       const ours = price === null ? Number.NaN : costNanoUsd(price, usage);
       const billed = Array.from({ length: 48 }, (_, half) => {
         const timestamp = new Date(Date.parse('2026-11-23') + half * 1_800_000);
@@ -173,7 +168,7 @@ describe('the tables', () => {
 
 describe('costs', () => {
   const price: Price = { input: 37.5, cachedInput: 3.75, cacheWrite: 46.875, output: 150.5 };
-  const usage = { inputTokens: 3, cachedInputTokens: 1, cacheWriteTokens: 0, outputTokens: 1, known: true };
+  const usage = { ...noUsage, inputTokens: 3, cachedInputTokens: 1, outputTokens: 1 };
 
   test('are whole nano-dollars, rounded up once', () => {
     expect(costNanoUsd(price, usage)).toBe(Math.ceil(37.5 * 2 + 3.75 + 150.5));
@@ -189,7 +184,7 @@ describe('costs', () => {
   });
 
   test('count no token twice when a provider says more were cached than there are', () => {
-    const odd = { inputTokens: 2, cachedInputTokens: 9, cacheWriteTokens: 9, outputTokens: 0, known: true };
+    const odd = { ...noUsage, inputTokens: 2, cachedInputTokens: 9, cacheWriteTokens: 9 };
     expect(costNanoUsd(price, odd)).toBe(Math.ceil(2 * 3.75));
   });
 

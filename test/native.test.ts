@@ -344,6 +344,7 @@ describe('what threads share', () => {
     expect(() => meter.admit(table, Float64Array.of(gauge, -1, 0, 0, 0), 1, 0, 0)).toThrow('cost');
     meter.closeTable(table);
     expect(() => meter.left(table, gauge, 0)).toThrow('no such table');
+    meter.settle(table, Float64Array.of(gauge, 1, 0, 0), 1, 0);
   });
 
   test('a breaker opens, probes and closes', () => {

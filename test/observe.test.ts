@@ -358,6 +358,8 @@ test('the line in the log is the record, whatever its strings hold', () => {
     emails: count,
     cards: count,
     digest: fc.constant('ab'),
+    priority: fc.constantFrom('interactive', 'batch'),
+    queuedMs: count,
     durationMs: fc.double({ noNaN: true, noDefaultInfinity: true, min: 0 }),
     upstreamMs: count,
   });

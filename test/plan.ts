@@ -95,10 +95,11 @@ export async function startPlan(
         cancellation: new Cancellation(),
         startedMs: clock(),
         detach: () => {},
+        park: () => {},
       };
       const request = inspect(exchange, createScrubPolicy(config.scrub), Buffer.alloc(32));
       if (request instanceof Refusal) throw new Error(request.text);
-      const plan = { pattern: testModel, steps, version: '' };
+      const plan = { pattern: testModel, steps };
       return came(await attempt(plan, exchange, request, clock() + 10_000, deps));
     },
   };

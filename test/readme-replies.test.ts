@@ -23,6 +23,8 @@ const plainHttp = [
   'transfer-encoding',
 ];
 
+const batch = { 'x-sidegate-priority': 'batch' };
+
 /** A SHA-256 that no key of a test has. */
 const otherKey = { id: 'other', sha256: 'ab'.repeat(32), tenant: 'other' };
 
@@ -133,6 +135,23 @@ const ways: Readonly<Record<ErrorCode, (wire: Wire) => Promise<Answer>>> = {
     return reply;
   },
   overloaded: (wire) => secondOf(wire, {}, { listen: { inFlightMax: 1 } }),
+  batch_queue_full: (wire) =>
+    send(wire, { body: wire.request('x'.repeat(2000)), headers: batch }, { batch: { queueMaxBytes: 1024 } }),
+  async batch_deadline(wire) {
+    // The first answer tells how long one takes.
+    const slow: Script = (call) => setTimeout(() => answers(wire, 'Hello')(call), 50);
+    const chain = await chainOf(wire, {}, slow);
+    await chain.ask({}, batch);
+    return chain.ask({}, { ...batch, 'x-sidegate-timeout': '30' });
+  },
+  async batch_expired(wire) {
+    const chain = await chainOf(wire, { batch: { concurrencyMax: 1 } }, hangs);
+    const first = chain.send({}, batch);
+    await chain.first.call(0);
+    const second = await chain.ask({}, { ...batch, 'x-sidegate-timeout': '30' });
+    first.hangUp();
+    return second;
+  },
   upstream_timeout: async (wire) => (await chainOf(wire, { attempt: { replyTimeoutMs: 20 } }, hangs)).ask(),
 };
 

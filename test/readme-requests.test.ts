@@ -125,11 +125,17 @@ const effects: Readonly<Record<string, () => Promise<void>>> = {
     expect((await chain.ask({}, { 'x-sidegate-timeout': '20' })).status).toBe(504);
   },
   async 'x-sidegate-priority'() {
+    const chain = await chainOf(openaiWire);
+    for (const priority of ['batch', 'interactive']) {
+      await chain.ask({}, { 'x-sidegate-priority': priority });
+      expect(chain.records().at(-1)).toMatchObject({ priority, status: 200 });
+    }
+    expect((await chain.ask({}, { 'x-sidegate-priority': 'soon' })).status).toBe(400);
     const limit = { name: 'batch', capacity: 1, refillPerSecond: 0.001, traffic: 'batch' as const };
-    const chain = await chainOf(openaiWire, { limits: [limit] });
+    const other = await chainOf(openaiWire, { limits: [limit] });
     const statuses: number[] = [];
     for (const headers of [{}, { 'x-sidegate-priority': 'batch' }, {}, { 'x-sidegate-priority': 'batch' }])
-      statuses.push((await chain.ask({}, headers)).status);
+      statuses.push((await other.ask({}, headers)).status);
     expect(statuses).toEqual([200, 200, 200, 429]);
   },
   async 'x-sidegate-restart'() {

@@ -24,7 +24,11 @@ let sidecar: TestSidecar;
 beforeAll(async () => {
   sidecar = await startTestSidecar({
     limits: [{ name: 'all', capacity: 100, refillPerSecond: 100, softShare: 0.001 }],
-    providers: { sim: { preset: 'simulator' }, 'sim-anthropic': { preset: 'simulator-anthropic' } },
+    providers: {
+      sim: { preset: 'simulator', engine: 'vllm' },
+      'sim-anthropic': { preset: 'simulator-anthropic' },
+    },
+    batch: { queueMaxBytes: 1024 },
     routes: [
       { model: 'sim', targets: [{ provider: 'sim' }, { provider: 'sim-anthropic' }] },
       { model: 'other', targets: [{ provider: 'sim' }] },
@@ -145,13 +149,16 @@ describe('endpoints', () => {
 describe('metrics', () => {
   /** What traffic through a simulator doesn't bring about: prices, and replies that state no usage. */
   async function rare(): Promise<string> {
-    const none = (): number => 0;
     const gauges = {
-      inFlight: none,
-      cacheEntries: none,
-      cacheBytes: none,
-      limitScopes: none,
+      inFlight: () => 0,
+      cacheEntries: () => 0,
+      cacheBytes: () => 0,
       breakers: () => [],
+      limitScopes: () => 0,
+      batchWaiting: () => 0,
+      batchBytes: () => 0,
+      atWork: () => 0,
+      engines: () => [],
     };
     const metrics = createMetrics(gauges);
     const record = createRecord(
@@ -188,6 +195,12 @@ describe('metrics', () => {
   test('are those of a scrape, with their labels', async () => {
     const body = { model: 'sim', messages: [{ role: 'user', content: 'Write to alice@example.com' }] };
     expect((await ask(sidecar.url, '/v1/chat/completions', { body })).status).toBe(200);
+    const batch = { 'x-sidegate-priority': 'batch', 'cache-control': 'no-cache' };
+    expect((await ask(sidecar.url, '/v1/chat/completions', { body, headers: batch })).status).toBe(200);
+    const large = { ...body, user: 'x'.repeat(2000) };
+    expect((await ask(sidecar.url, '/v1/chat/completions', { body: large, headers: batch })).status).toBe(
+      503,
+    );
     sidecar.sidecar.reloadRefused();
     const found = await scraped();
     const rows = readme

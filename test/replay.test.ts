@@ -158,6 +158,37 @@ describe('bounds', () => {
   });
 });
 
+describe('memory', () => {
+  const head = { status: 200, contentType: 'text/event-stream', target: 'p/m' };
+
+  test('what is gathered and what is kept share the bound: the kept go first, and then no more is gathered', () => {
+    const { ask } = stage(settings({ bytesMax: 16_384, entryMaxBytes: 8192 }));
+    for (const key of ['a', 'b']) claimOf(ask({ key })).finish(sampleReply('x'.repeat(5000)));
+    const streams = ['c', 'd'].map((key) => claimOf(ask({ key })).stream(head));
+    for (const stream of streams) stream.push(Buffer.alloc(8192));
+    expect(streams.map((stream) => stream.overflowed)).toEqual([false, false]);
+    expect(codeOf(ask({ key: 'a' }))).toBe('new');
+    expect(codeOf(ask({ key: 'b' }))).toBe('new');
+    const late = claimOf(ask({ key: 'e' })).stream(head);
+    late.push(Buffer.alloc(1024));
+    expect(late.overflowed).toBe(true);
+    expect(late.body()).toBeNull();
+    for (const stream of streams) stream.end(null);
+    const again = claimOf(ask({ key: 'f' })).stream(head);
+    again.push(Buffer.alloc(1024));
+    expect(again.body()).toHaveLength(1024);
+  });
+
+  test('no reply is gathered beyond the bound of one', () => {
+    const { ask } = stage(settings({ entryMaxBytes: 2048 }));
+    const stream = claimOf(ask()).stream(head);
+    stream.push(Buffer.alloc(2048));
+    expect(stream.body()).toHaveLength(2048);
+    stream.push(Buffer.alloc(1));
+    expect(stream.body()).toBeNull();
+  });
+});
+
 describe.each(wires)('through the sidecar, $name', (wire) => {
   let gate: Gate;
   afterEach(() => gate.stop());

@@ -24,7 +24,7 @@ const providers = new Map(
 );
 
 const table = (routes: RouteConfig[], known: ReadonlyMap<string, Provider> = providers): RouteTable =>
-  createRouteTable(routes, known, () => ({ breakerId: 0, restsUntilMs: 0 }));
+  createRouteTable(routes, known, () => ({ breakerId: 0, restsUntilMs: 0, inFlight: 0 }));
 
 const chain = (model: string, ...names: string[]): RouteConfig => ({
   model,
@@ -133,7 +133,7 @@ describe('which targets', () => {
         return { ...unknownFacts, contextTokens: model.length };
       },
     };
-    const health = () => ({ breakerId: 0, restsUntilMs: 0 });
+    const health = () => ({ breakerId: 0, restsUntilMs: 0, inFlight: 0 });
     const routes = createRouteTable(
       [chain('gpt-*', 'o1', 'o2/fixed', 'o2/x-*'), chain('exact', 'o1')],
       providers,
@@ -163,9 +163,9 @@ describe('which targets', () => {
   });
 
   test('routes to the same provider and model share their health', () => {
-    const health = new Map<string, { breakerId: number; restsUntilMs: number }>();
+    const health = new Map<string, { breakerId: number; restsUntilMs: number; inFlight: number }>();
     const shared = createRouteTable([chain('a', 'o1/x'), chain('b', 'o1/x', 'o1/y')], providers, (label) => {
-      const known = health.get(label) ?? { breakerId: health.size, restsUntilMs: 0 };
+      const known = health.get(label) ?? { breakerId: health.size, restsUntilMs: 0, inFlight: 0 };
       health.set(label, known);
       return known;
     });

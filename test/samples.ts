@@ -39,6 +39,7 @@ export function sampleExchange({
     cancellation: new Cancellation(),
     startedMs: 0,
     detach: () => {},
+    park: () => {},
   };
 }
 
@@ -85,7 +86,7 @@ export function samplePlan(facts: readonly Partial<ModelFacts>[] = [{}], pattern
     const target = { label: `p/${group}`, model: null, facts: { ...unknownFacts, ...known } };
     return { target: target as unknown as Target, on: null, group };
   });
-  return { pattern, steps, version: '' };
+  return { pattern, steps, version: '', priority: 'interactive', strategy: 'fallback', overflow: null };
 }
 
 /** What a limiter is asked. */

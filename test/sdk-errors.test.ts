@@ -81,7 +81,7 @@ describe.each(sdks)('errors of the gateway, $name', ({ sdk, via, wire }) => {
   });
 
   test('ConflictError and UnprocessableEntityError for an idempotency key', async () => {
-    const setup = await startSdks([hangs]);
+    const setup = await startSdks([hangs], { replay: { joinersMax: 0 } });
     const headers = { 'idempotency-key': 'k' };
     const first = Promise.resolve(via(setup, {}, { headers })).catch(() => null);
     const call = await setup.upstream.call(0);

@@ -1,26 +1,13 @@
 /** What requests cost, where a user sees it: in headers, log lines and metrics. */
 import { describe, expect, test } from 'vitest';
 import { labelOf, metricIn, spawnChain, startChain } from './chain.ts';
-import { statedUsage, type Wire, wires } from './replies.ts';
+import { statedUsage, testModel, type Wire, wires } from './replies.ts';
 import { silent } from './settle-ways.ts';
-import type { ConfigInput } from './sidecar.ts';
 import { answers } from './upstream.ts';
 
 /** Nano-dollars a token. */
-const price = { input: 3000, cachedInput: 300, cacheWrite: 3750, output: 15_000 };
-const priced: ConfigInput = {
-  catalog: {
-    models: [
-      {
-        model: '*',
-        inputUsdPerMTok: 3,
-        cachedInputUsdPerMTok: 0.3,
-        cacheWriteUsdPerMTok: 3.75,
-        outputUsdPerMTok: 15,
-      },
-    ],
-  },
-};
+const price = { input: 3000, output: 15_000 };
+const catalog = { models: [{ model: testModel, inputUsdPerMTok: 3, outputUsdPerMTok: 15 }] };
 
 const json = { 'content-type': 'application/json' };
 const nanoUsd = statedUsage.inputTokens * price.input + statedUsage.outputTokens * price.output;
@@ -29,7 +16,7 @@ describe.each(wires)('$name', (wire: Wire) => {
   const labels = { tenant: 'test', target: labelOf(0) };
 
   test('the header, the line and the metrics agree; a hit costs nothing and says what it saved', async () => {
-    const chain = await startChain(wire, [[answers(wire, 'ok')]], { ...priced, cache: { enabled: true } });
+    const chain = await startChain(wire, [[answers(wire, 'ok')]], { cache: { enabled: true }, catalog });
     const first = await chain.ask();
     expect(Number(first.headers['x-sidegate-cost-usd'])).toBe(nanoUsd / 1e9);
     expect(chain.records()[0]).toMatchObject({
@@ -73,7 +60,7 @@ describe.each(wires)('$name', (wire: Wire) => {
         ],
         [answers(wire, 'ok')],
       ],
-      priced,
+      { catalog },
     );
     await chain.ask({ stream: true });
     const record = await chain.recordWhere(({ target }) => target === labelOf(1));
@@ -89,11 +76,9 @@ describe.each(wires)('$name', (wire: Wire) => {
   });
 
   test('the header waits for no tokenizer: where the provider states nothing there is none', async () => {
-    const chain = await startChain(
-      wire,
-      [[(call) => call.whole(200, json, silent(wire.whole('ok')))]],
-      priced,
-    );
+    const chain = await startChain(wire, [[(call) => call.whole(200, json, silent(wire.whole('ok')))]], {
+      catalog,
+    });
     const reply = await chain.ask();
     expect(reply.status).toBe(200);
     expect(reply.headers['x-sidegate-cost-usd']).toBeUndefined();

@@ -6,10 +6,10 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import { Refusal } from '../src/errors.ts';
 import { type Gate, startGate } from './gate.ts';
 import { eventData, testModel, type Wire, wires } from './replies.ts';
-import { answers } from './upstream.ts';
+import { answers, type Script } from './upstream.ts';
 
-/** The reply tokens that each stream may have. */
-const budget = vi.hoisted(() => ({ tokens: Number.POSITIVE_INFINITY, asked: 0 }));
+/** The reply tokens that each stream may have; infinite: what the limiter itself says. */
+const budget = vi.hoisted(() => ({ tokens: Number.POSITIVE_INFINITY }));
 
 vi.mock('../src/limit/limit.ts', async (original) => {
   const real = await original<typeof import('../src/limit/limit.ts')>();
@@ -21,10 +21,16 @@ vi.mock('../src/limit/limit.ts', async (original) => {
         const permit = limiter.admit(...asked);
         if (permit instanceof Refusal) return permit;
         const stream = (tokens: number): 'go' | 'stop' => {
-          budget.asked += 1;
+          if (budget.tokens === Number.POSITIVE_INFINITY) return permit.stream(tokens);
           return tokens > budget.tokens ? 'stop' : 'go';
         };
-        return { ...permit, stream };
+        return {
+          headers: permit.headers,
+          waitMs: permit.waitMs,
+          stream,
+          release: () => permit.release(),
+          settle: (usage, nanoUsd) => permit.settle(usage, nanoUsd),
+        };
       },
     };
   };
@@ -148,6 +154,38 @@ describe.each(wires)('$name', (wire: Wire) => {
     expect(wire.textOf(text)).toMatch(/to \[EMAIL_$/);
     gate.upstream.answer(answers(wire, 'anew'));
     expect(wire.textOf((await gate.ask(wire, 'I am ann@example.com', asking)).text)).toBe('anew');
+  });
+
+  test('a limit that is set to stop does so when a stream outgrows its reserve and nothing is left', async () => {
+    budget.tokens = Number.POSITIVE_INFINITY;
+    const limit = { name: 'tokens', unit: 'tokens', capacity: 60, refillPerSecond: 0.0001 } as const;
+    const endless: Script = async (call) => {
+      call.streamHead();
+      call.write(wire.opening + long + long);
+      await call.aborted;
+    };
+    const asking = { more: { stream: true, max_tokens: 50 } };
+    gate = await startGate([endless], { limits: [{ ...limit, onHardEnd: 'stop' }] });
+    expect((await gate.ask(wire, 'hi', asking)).text).toMatch(/"(?:length|max_tokens)"/);
+    expect(await record()).toMatchObject({ stopped: true, error: '' });
+    // What came beyond the limit is billed all the same.
+    expect((await gate.ask(wire, 'hi', asking)).status).toBe(429);
+  });
+
+  test('what is held only while a stream runs is free before its tokens are counted', async () => {
+    budget.tokens = Number.POSITIVE_INFINITY;
+    const once = [{ name: 'once', unit: 'concurrency' as const, capacity: 1 }];
+    // Its letters keep the tokenizer busy for a second or so.
+    const slow = wire.text('漢'.repeat(300_000));
+    const cut: Script = (call) => {
+      call.streamHead();
+      call.write(wire.opening + slow);
+      call.cut();
+    };
+    gate = await startGate([cut, answers(wire, 'next')], { limits: once, attempt: { retriesMax: 0 } });
+    expect((await gate.ask(wire, 'hi', { more: { stream: true } })).text).toContain('stream_cut');
+    expect((await gate.ask(wire, 'hi')).status).toBe(200);
+    expect((await gate.ask(wire, 'hi', { more: { stream: true } })).status).toBe(200);
   });
 
   test('a repeat with the same idempotency key gets the same end', async () => {

@@ -23,7 +23,10 @@ import {
 import { startTestSidecar, type TestSidecar } from './sidecar.ts';
 import { answers, refuses, startUpstream, type Upstream } from './upstream.ts';
 
-const ledger = vi.hoisted(() => ({ admitted: 0, settled: [] as { tokens: number; costNanoUsd: number }[] }));
+const ledger = vi.hoisted(() => ({
+  admitted: 0,
+  settled: [] as { tokens: number; costNanoUsd: number | null }[],
+}));
 
 // Counts how often permits are settled; the limiter itself stays as it is.
 vi.mock('../src/limit/limit.ts', async (original) => {
@@ -39,11 +42,10 @@ vi.mock('../src/limit/limit.ts', async (original) => {
         return {
           headers: permit.headers,
           waitMs: permit.waitMs,
-          stream: (outputTokens) => permit.stream(outputTokens),
+          stream: (tokens) => permit.stream(tokens),
           release: () => permit.release(),
           settle(usage, costNanoUsd) {
-            const tokens = usage.inputTokens + usage.outputTokens;
-            ledger.settled.push({ tokens, costNanoUsd: costNanoUsd ?? Number.NaN });
+            ledger.settled.push({ tokens: usage.inputTokens + usage.outputTokens, costNanoUsd });
             permit.settle(usage, costNanoUsd);
           },
         };
@@ -55,6 +57,7 @@ vi.mock('../src/limit/limit.ts', async (original) => {
 
 /** Nano-dollars a token. */
 const price = { input: 3000, output: 15_000 };
+const catalog = { models: [{ model: testModel, inputUsdPerMTok: 3, outputUsdPerMTok: 15 }] };
 
 interface Row {
   readonly way: string;
@@ -80,7 +83,6 @@ describe.each(wires)('$name', (wire) => {
     probe = await startUpstream(refuses(openaiWire.error(400, 'only the level is asked for')));
     sidecar = await startTestSidecar({
       listen: { drainMs: 100 },
-      catalog: { models: [{ model: '*', inputUsdPerMTok: 3, outputUsdPerMTok: 15 }] },
       limits: [{ name: 'tokens', unit: 'tokens', capacity: 1e9, refillPerSecond: 1e-6 }],
       providers: {
         first: { dialect: wire.name, baseUrl: first.baseUrl },
@@ -91,6 +93,7 @@ describe.each(wires)('$name', (wire) => {
         { model: testModel, targets: [{ provider: 'first' }, { provider: 'second' }] },
         { model: 'probe', targets: [{ provider: 'probe' }] },
       ],
+      catalog,
       attempt: { retriesMax: 0, breaker: { failures: 1000 } },
     });
   });

@@ -3,7 +3,7 @@ import { getEncoding } from 'js-tiktoken';
 import type { ExchangeRecord } from '../src/observe/record.ts';
 import type { Sent } from './client.ts';
 import { statedUsage, type Wire } from './replies.ts';
-import { answers, type Call, refuses, type Script } from './upstream.ts';
+import { answers, type Call, hangs, refuses, type Script } from './upstream.ts';
 
 const tokenizer = getEncoding('o200k_base');
 const tokensOf = (text: string): number => tokenizer.encode(text, [], []).length;
@@ -159,7 +159,8 @@ export const ways = (wire: Wire): readonly Way[] => [
     {
       name: 'timeout, no answer',
       stream,
-      first: () => {},
+      first: hangs,
+      second: hangs,
       headers: { 'x-sidegate-timeout': '300' },
       truth: () => nothing,
       record: { error: 'upstream_timeout' },

@@ -184,7 +184,7 @@ export declare function meterRestore(table: number, id: number, window: number, 
 /**
  * Closes a table with all its meters.
  *
- * Throws, as all that follows, on an unknown table.
+ * Throws, as all that follows but `meterSettle`, on an unknown table.
  */
 export declare function metersClose(table: number): void
 
@@ -198,8 +198,8 @@ export declare function meterSet(table: number, id: number, capacity: number, ra
 /**
  * Ends reserves with what was really used.
  *
- * `entries`: `count` times four numbers, documented at `Meters::settle` in `native/core/src/meters.rs`. Throws
- * when the array is too short.
+ * `entries`: `count` times four numbers, documented at `Meters::settle` in `native/core/src/meters.rs`. What is
+ * settled after its table was closed changes nothing. Throws when the array is too short.
  */
 export declare function meterSettle(table: number, entries: Float64Array, count: number, nowMs: number): void
 
@@ -265,13 +265,6 @@ export declare function retriesSpend(id: number, nowMs: number): boolean
  * Throws on an unknown id.
  */
 export declare function storeBytes(id: number): number
-
-/**
- * Drops the longest unused entry, if there is one.
- *
- * Throws on an unknown id.
- */
-export declare function storeDropOldest(id: number): void
 
 /**
  * Looks a key up: false if it has no entry. Else `lengths` gets the bytes of head and body, and `out` both, one

@@ -1,4 +1,5 @@
 /** Before and after each call: whether a target may be asked now, with which credential, and what is told of the call's end. */
+import { callBegan, callEnded } from '../engines/engine.ts';
 import type { ModelRequest } from '../exchange.ts';
 import { breaker, breakerOutcome, breakerState, isProbe, type ReplyFacts } from '../native.ts';
 import type { FallbackCause, Target } from '../route/plan.ts';
@@ -69,7 +70,10 @@ export function admit(target: Target, request: ModelRequest, deps: AttemptDeps):
     return { reason: 'provider_down', waitMs: -aboveTicket, cause: 'outage' };
   }
   const waitMs = quotas.length === 0 ? 0 : takeQuotas(quotas, admission.tokens, nowMs);
-  if (waitMs === 0) return admission;
+  if (waitMs === 0) {
+    callBegan(target);
+    return admission;
+  }
   tellBreakers(admission, 'abandoned', nowMs, deps);
   return { reason: 'own_limit', waitMs, cause: 'rate_limited' };
 }
@@ -96,6 +100,7 @@ export function endCall(
 ): void {
   const nowMs = deps.clock();
   const { target, quotas, tokens } = admission;
+  callEnded(target);
   tellBreakers(admission, outcome, nowMs, deps);
   if (quotas.length > 0) {
     // A reply that doesn't state its usage is taken for what was reserved; where none came nothing was used.

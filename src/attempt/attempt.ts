@@ -25,9 +25,12 @@ import { type Answered, causeOf, isAnswer, judge } from './judge.ts';
 import type { CallResult } from './result.ts';
 import { createTrail, type Trail } from './trail.ts';
 
+/** The targets in the order they are to be asked, and the route they are of. */
+export type Way = Pick<Plan, 'pattern' | 'steps'>;
+
 /** One request on its way along its plan. */
 interface Walk {
-  readonly plan: Plan;
+  readonly plan: Way;
   readonly exchange: Exchange;
   readonly request: ModelRequest;
   readonly deadlineMs: number;
@@ -49,7 +52,7 @@ type Tried = AttemptReply | FallbackCause;
 
 /** Asks the targets of a plan in order until one answers. Never rejects; ends within the deadline. */
 export function attempt(
-  plan: Plan,
+  plan: Way,
   exchange: Exchange,
   request: ModelRequest,
   deadlineMs: number,

@@ -1,7 +1,8 @@
 /** A provider as the process knows it: its connections, credentials and where it lives. */
 // The whole package also loads fetch, WebSocket and caches: 14 MB of memory and 50 ms of every start for nothing.
 import Pool from 'undici/lib/dispatcher/pool.js';
-import type { Config, ProviderConfig } from '../config/schema.ts';
+import { type Config, type ProviderConfig, probeSchema } from '../config/schema.ts';
+import { createEngine, type Engine } from '../engines/engine.ts';
 import { dialects } from '../providers/index.ts';
 import { presets } from '../providers/presets.ts';
 import type { Dialect, Quirks } from '../providers/provider.ts';
@@ -23,6 +24,8 @@ export interface Provider {
   /** Answers are invented. */
   readonly simulated: boolean;
   readonly pool: InstanceType<typeof Pool>;
+  /** What is known of the self-hosted engine behind it; null: hosted by others. */
+  readonly engine: Engine | null;
 }
 
 /** @param simulatorUrl base URL of the embedded simulator for providers of its presets */
@@ -65,5 +68,7 @@ export function createProvider(
       bodyTimeout: 0,
       keepAliveTimeout: 30_000,
     }),
+    engine:
+      config.engine === undefined ? null : createEngine(config.engine, probeSchema.parse(config.probe ?? {})),
   };
 }

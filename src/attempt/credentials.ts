@@ -61,6 +61,10 @@ export function takeCredential({ provider, label }: Target, nowMs: number): Cred
   return hinted;
 }
 
+/** Whether no credential of a target can be taken now. */
+export const allRest = ({ provider, label }: Target, nowMs: number): boolean =>
+  provider.credentials.every((credential) => restsUntilMs(credential, label) > nowMs);
+
 /** Why no credential of a target can be taken, and for how many ms. */
 export function credentialsRest(
   { provider, label }: Target,

@@ -100,7 +100,7 @@ export function createHealthBook(clock: () => number): HealthBook {
         breaker.set(known.breakerId, set);
         return known;
       }
-      const made = { breakerId: breaker.open(set), restsUntilMs: 0 };
+      const made = { breakerId: breaker.open(set), restsUntilMs: 0, inFlight: 0 };
       targets.set(label, made);
       return made;
     },

@@ -6,8 +6,6 @@ export interface ReplyStore<T extends StoredReply> {
   get(key: string, nowMs: number): T | null;
   put(key: string, reply: T, nowMs: number): void;
   resize(bounds: StoreBounds): void;
-  /** Drops the reply used longest ago. */
-  dropOldest(): void;
   readonly size: number;
   readonly bytes: number;
 }
@@ -33,7 +31,6 @@ export function createReplyStore<T extends StoredReply = StoredReply>(bounds: St
       store.put(id, key, JSON.stringify(rest), body, nowMs);
     },
     resize: ({ entriesMax, bytesMax, ttlMs }) => store.set(id, entriesMax, bytesMax, ttlMs),
-    dropOldest: () => store.dropOldest(id),
     get size() {
       return store.size(id);
     },

@@ -47,7 +47,7 @@ export const unknownFacts: ModelFacts = {
   capabilities: null,
 };
 
-/** Cost of one reply in whole nano-dollars, rounded up. `inputTokens` includes what was read from or written to a cache. */
+/** Cost of one reply in whole nano-dollars, rounded up. `inputTokens` includes the cached and the written ones. */
 export function costNanoUsd(price: Price, usage: Usage): number {
   const { inputTokens } = usage;
   const cached = Math.min(usage.cachedInputTokens, inputTokens);

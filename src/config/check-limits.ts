@@ -1,7 +1,7 @@
 /** What the schema can't say of limits and budgets: that each can be kept, and can let something pass. */
 import { createZone } from '../limit/calendar.ts';
 import { absent, type Draft, once, type Report } from './check.ts';
-import { didYouMean, type Path } from './faults.ts';
+import { didYouMean, type Path, pathText } from './faults.ts';
 
 type DraftLimit = NonNullable<NonNullable<Draft['limits']>[number]>;
 type DraftKeyLimit = NonNullable<NonNullable<NonNullable<DraftKey>['limits']>[number]>;
@@ -35,6 +35,7 @@ export function checkLimits(draft: Draft, report: Report): void {
       if (limit !== undefined) checkCounting(limit, path, report);
     });
   });
+  checkDominated(draft, report);
   if ((draft.budgets?.length ?? 0) > 0 && absent(draft.store, 'path')) {
     report.warn(['budgets'], 'without `store.path` a restart forgets what was spent');
   }
@@ -85,6 +86,60 @@ function checkZone(timeZone: string | undefined, path: Path, report: Report): vo
     const guess = didYouMean(timeZone, Intl.supportedValuesOf('timeZone'));
     const message = `there is no time zone ${report.show(timeZone)}${guess}`;
     report.fault(path, guess === '' ? `${message}: use an IANA name, such as Europe/Berlin` : message);
+  }
+}
+
+/** A limit's bound, and the stretch of time it is for: longer is looser for the same amount. */
+interface Bound {
+  readonly path: Path;
+  readonly amount: number;
+  /** Of a bucket: its rate, where more is looser. Of a window: minus its length. */
+  readonly pace: number;
+}
+
+const windowOrder = ['hour', 'day', 'week', 'month'] as const;
+
+/** That no limit is without effect, since another for the same requests refuses first whatever comes. */
+function checkDominated(draft: Draft, report: Report): void {
+  const groups = new Map<string, Bound[]>();
+  const add = (what: readonly unknown[], bound: Bound): void => {
+    const key = JSON.stringify(what);
+    groups.set(key, [...(groups.get(key) ?? []), bound]);
+  };
+  draft.limits?.forEach((limit, index) => {
+    if (limit?.capacity === undefined || limit.mode === 'observe') return;
+    const { unit = 'requests', unitSize = 1, algorithm = 'token_bucket', per, match = {}, traffic } = limit;
+    const windowed = algorithm === 'sliding_window';
+    const pace = windowed ? -(limit.windowSeconds ?? 0) : (limit.refillPerSecond ?? 0);
+    const what = [unit, unitSize, algorithm, per ?? ['tenant'], match, traffic];
+    add(what, { path: ['limits', index], amount: limit.capacity, pace });
+  });
+  draft.budgets?.forEach((budget, index) => {
+    if (budget?.usd === undefined || budget.window === undefined || budget.mode === 'observe') return;
+    const { timeZone = 'UTC', per = ['tenant'], match = {}, traffic, usd } = budget;
+    const bound = { path: ['budgets', index], amount: usd, pace: -windowOrder.indexOf(budget.window) };
+    const what = ['budget', timeZone, per, match, traffic];
+    // A week may be in two months, so neither holds the other.
+    if (budget.window !== 'month') add([...what, 'week'], bound);
+    if (budget.window !== 'week') add([...what, 'month'], bound);
+  });
+  const reported = new Set<Path>();
+  for (const bounds of groups.values()) {
+    for (const loose of bounds) {
+      if (reported.has(loose.path)) continue;
+      const tight = bounds.find(
+        (other) => other !== loose && other.amount <= loose.amount && other.pace <= loose.pace,
+      );
+      // Of two that are the same the later one is at fault.
+      const same = tight?.amount === loose.amount && tight.pace === loose.pace;
+      if (tight === undefined || (same && bounds.indexOf(tight) > bounds.indexOf(loose))) continue;
+      reported.add(loose.path);
+      report.fault(
+        loose.path,
+        `never decides: ${pathText(tight.path)} allows no more to the same requests`,
+        'key',
+      );
+    }
   }
 }
 

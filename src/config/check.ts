@@ -2,6 +2,7 @@
 import type { z } from 'zod';
 import { presets } from '../providers/presets.ts';
 import type { DialectName } from '../providers/provider.ts';
+import { checkBatch } from './check-batch.ts';
 import { checkCatalog, servedModels, serves } from './check-catalog.ts';
 import { checkLimits } from './check-limits.ts';
 import { checkKeysOf, checkResilience } from './check-resilience.ts';
@@ -64,6 +65,7 @@ export function checkDraft(draft: Draft, show: Show): { faults: Finding[]; warni
   checkLimits(draft, report);
   checkProviders(draft, report);
   checkRoutes(draft, report);
+  checkBatch(draft, report);
   checkCatalog(['catalog', 'models'], draft.catalog?.models ?? [], draft.providers, report);
   checkResilience(draft, report);
   return { faults, warnings };

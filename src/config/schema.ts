@@ -1,7 +1,10 @@
 /** The configuration's schema: every key, its type, range and default. Its JSON Schema is published. */
 import { z } from 'zod';
+import { priorities } from '../batch/priority.ts';
 import { capabilities } from '../catalog/facts.ts';
+import { engineNames } from '../engines/engine.ts';
 import { budgetSchema, keyLimitSchema, limitSchema, modeNames } from '../limit/settings.ts';
+import { strategies } from '../route/plan.ts';
 import { simulateSchema } from '../simulate/settings.ts';
 import { attempt, ownLimits, sync } from './attempt.ts';
 import { name } from './name.ts';
@@ -152,6 +155,15 @@ const cache = z
   })
   .prefault({});
 
+/** How a self-hosted engine is watched. */
+export const probeSchema = z.strictObject({
+  intervalMs: ms(100, 600_000).default(2_000).meta({ description: 'Between two probes, ± 20%.' }),
+  timeoutMs: ms(10, 60_000).default(1_000).meta({ description: 'For the answer to a probe.' }),
+  failuresMax: z.int().min(1).max(100).default(2).meta({
+    description: 'Failed probes in a row after which the engine is passed over while another target lives.',
+  }),
+});
+
 const provider = z.strictObject({
   preset: z
     .string()
@@ -178,6 +190,11 @@ const provider = z.strictObject({
     .default({})
     .meta({ description: 'Headers added to each upstream request.' }),
   limits: ownLimits.meta({ description: 'What the provider as a whole takes; asked before a call.' }),
+  engine: z.enum(engineNames).optional().meta({
+    description:
+      'Self-hosted engine behind it, watched by health probes; `generic`: any other. Unset: hosted.',
+  }),
+  probe: probeSchema.optional(),
   models: z
     .array(modelPattern)
     .min(1)
@@ -249,11 +266,49 @@ const route = z.strictObject({
   model: modelPattern.meta({
     description: 'Model name the app asks for; a trailing * matches the rest. The longest match wins.',
   }),
+  priority: z.enum(priorities).optional().meta({
+    description: 'Class of requests that name none by `x-sidegate-priority`; unset: `interactive`.',
+  }),
+  strategy: z.enum(strategies).optional().meta({
+    description:
+      '`fallback` (unset): in their order; `least_loaded`: own engines first, that with the least to do.',
+  }),
+  overflow: z
+    .strictObject({
+      queueDepth: z.int().min(0).max(100_000).meta({
+        description: 'Requests that may wait in each own engine before hosted targets go first.',
+      }),
+    })
+    .optional()
+    .meta({
+      description: 'Of `least_loaded`: when hosted targets go before own engines; unset: only as fallback.',
+    }),
   targets: z.array(target).min(1).max(16).meta({ description: 'Fallback chain, in order.' }),
   hedge: z.boolean().optional().meta({
     description: 'Hedge the requests of this route, or not; unset: as `attempt.hedge.enabled` says.',
   }),
 });
+
+const batch = z
+  .strictObject({
+    queueMax: z.int().min(1).max(1_000_000).default(1024).meta({
+      description: 'Batch requests that may wait; each holds a connection (`listen.connectionsMax`).',
+    }),
+    queueMaxBytes: bytes(16 * 1024 ** 3)
+      .default(256 * 1024 * 1024)
+      .meta({ description: 'Memory for the bodies that wait.' }),
+    deadlineMs: ms(1, 86_400_000)
+      .default(3_600_000)
+      .meta({ description: 'Time a batch request has in all; `x-sidegate-timeout` may ask for less.' }),
+    concurrencyMax: z.int().min(1).max(4096).default(16).meta({
+      description: 'Batch requests at work at once; fewer while providers have no room.',
+    }),
+    interactiveShare: z.number().positive().max(1).default(0.25).meta({
+      description:
+        'Share of `listen.inFlightMax` interactive requests may take before no batch request starts.',
+    }),
+  })
+  .prefault({});
 
 const observe = z
   .strictObject({
@@ -309,6 +364,7 @@ export const configSchema = z.strictObject({
   catalog,
   attempt,
   sync,
+  batch,
   store,
   observe,
 });

@@ -146,7 +146,7 @@ export function createFinder(first: LimitsConfig, scopes: Scopes, wallClock: () 
       byIdentity = new WeakMap();
       byCaller.clear();
       ruleSets.clear();
-      scopes.keep(new Set(rules.map(({ id }) => id)));
+      scopes.keep(new Map(rules.map(({ id, shape }) => [id, shape])));
     },
   };
 }

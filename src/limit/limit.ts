@@ -1,4 +1,5 @@
 /** Stage limit: asks every limit and budget that applies to a request, all or nothing, in one call to the core. */
+import { priorityOf } from '../batch/priority.ts';
 import type { Refusal } from '../errors.ts';
 import type { Exchange, Identity, ModelRequest } from '../exchange.ts';
 import { meter, meterAsk, meterEntry, meterTold } from '../native.ts';
@@ -122,8 +123,8 @@ export function createLimiter(first: LimitsConfig, deps: LimiterDeps): Limiter {
   };
 }
 
-function trafficOf({ exchange, request }: Asking): Traffic {
-  if (exchange.headers['x-sidegate-priority'] === 'batch') return 'batch';
+function trafficOf({ exchange, request, plan }: Asking): Traffic {
+  if (priorityOf(exchange.headers, plan) === 'batch') return 'batch';
   return request.stream ? 'streaming' : 'plain';
 }
 

@@ -18,13 +18,13 @@ export interface Permit {
    * @param outputTokens so far, all choices together
    */
   stream(outputTokens: number): 'go' | 'stop';
-  /** The work is over: frees what is held only while it goes on. `settle` follows, perhaps later. */
+  /** The work is over: frees what is held only as long as it goes on. `settle` follows, perhaps later. */
   release(): void;
   /**
    * Ends the hold with what was really used; later calls do nothing.
-   * @param nanoUsd what the reply costs; null: its model has no known price
+   * @param costNanoUsd what the reply costs; null: its model has no known price
    */
-  settle(usage: Usage, nanoUsd: number | null): void;
+  settle(usage: Usage, costNanoUsd: number | null): void;
 }
 
 /** What a permit needs of its limiter. */
@@ -44,10 +44,6 @@ const { admit: admitSize, settle: settleSize } = meterEntry;
 const noHolds: readonly number[] = [];
 /** Filled and read within one call. */
 let entries = new Float64Array(16 * settleSize);
-
-function makeRoom(count: number): void {
-  if (entries.length < count * settleSize) entries = new Float64Array(count * settleSize);
-}
 
 export class HeldPermit implements Permit {
   readonly headers: readonly string[];
@@ -124,37 +120,34 @@ export class HeldPermit implements Permit {
   }
 
   release(): void {
-    const { held } = this.#applied.rules;
-    makeRoom(held.length);
-    const rest = [...this.#holds];
-    let count = 0;
-    for (let i = 0; i < held.length; i++) {
-      const from = i * holdSize;
-      if ((held[i] as Rule).unit !== 'concurrency' || rest[from] === undefined || rest[from] === 0) continue;
-      entries.set([rest[from], rest[from + 1] as number, 0, rest[from + 2] as number], count * settleSize);
-      rest[from] = 0;
-      count += 1;
-    }
-    if (count === 0) return;
-    this.#holds = rest;
-    meter.settle(this.#deps.table, entries, count, this.#deps.clock());
+    const { table, clock } = this.#deps;
+    const ended: number[] = [];
+    const holds = [...this.#holds];
+    this.#applied.rules.held.forEach(({ unit }, i) => {
+      const [id = 0, reserved = 0, window = 0] = holds.slice(i * holdSize);
+      if (unit !== 'concurrency' || id === 0) return;
+      ended.push(id, reserved, 0, window);
+      holds[i * holdSize] = 0;
+    });
+    this.#holds = holds;
+    if (ended.length > 0) meter.settle(table, Float64Array.from(ended), ended.length / settleSize, clock());
   }
 
-  settle(usage: Usage, nanoUsd: number | null): void {
+  settle(usage: Usage, costNanoUsd: number | null): void {
     const holds = this.#holds;
     this.#holds = noHolds;
     if (holds.length === 0) return;
     const { table, clock, onCrossed } = this.#deps;
     const { scopes } = this.#applied;
     const { held, heldAt } = this.#applied.rules;
-    makeRoom(held.length);
+    if (entries.length < held.length * settleSize) entries = new Float64Array(held.length * settleSize);
     for (let i = 0; i < held.length; i++) {
       const from = i * holdSize;
       const to = i * settleSize;
       const reserved = holds[from + 1] as number;
       entries[to] = holds[from] as number;
       entries[to + 1] = reserved;
-      entries[to + 2] = chargeOf(held[i] as Rule, usage, nanoUsd) ?? reserved;
+      entries[to + 2] = chargeOf(held[i] as Rule, usage, costNanoUsd) ?? reserved;
       entries[to + 3] = holds[from + 2] as number;
     }
     meter.settle(table, entries, held.length, clock());

@@ -57,6 +57,8 @@ export type LimitsConfig = Pick<Config, 'mode' | 'limits' | 'budgets'>;
 export type CalendarOf = (window: WindowName, timeZone: string) => Calendar;
 
 const nanoPerUsd = 1e9;
+/** Whole nano-dollars, which a decimal fraction may miss by a hair. */
+const nanoOf = (usd: number): number => Math.max(1, Math.round(usd * nanoPerUsd));
 
 /** All rules of a configuration but those of keys. @param calendarOf the calendar kept for a window and time zone */
 export function createRules({ mode, limits, budgets }: LimitsConfig, calendarOf: CalendarOf): Rule[] {
@@ -93,7 +95,7 @@ function limitRule(
       : algorithm === 'sliding_window'
         ? `in ${windowSeconds} s`
         : `${algorithm === 'leaky_bucket' ? 'drained' : 'refilled'} at ${amountText(unit, rate)}/s`;
-  const capacity = limit.capacity * measure;
+  const capacity = unit === 'usd' ? nanoOf(limit.capacity) : limit.capacity;
   const comma = algorithm === 'token_bucket' || algorithm === 'leaky_bucket' ? ',' : '';
   return {
     id,
@@ -118,11 +120,11 @@ function budgetRule(budget: BudgetConfig, gateObserves: boolean, calendarOf: Cal
     unit: 'usd',
     unitSize: 1,
     algorithm: meterAlgorithm.budget,
-    capacity: usd * nanoPerUsd,
+    capacity: nanoOf(usd),
     rate: 0,
     ...common(budget, budget, gateObserves),
     calendar: calendarOf(window, timeZone),
-    said: `${amountText('usd', usd * nanoPerUsd)} ${window === 'hour' ? 'an' : 'a'} ${window}`,
+    said: `${amountText('usd', nanoOf(usd))} ${window === 'hour' ? 'an' : 'a'} ${window}`,
     shape: JSON.stringify(['budget', window, timeZone, per]),
   };
 }

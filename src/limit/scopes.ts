@@ -25,8 +25,8 @@ export interface Scopes {
   readonly size: number;
   /** The meters of a request under a rule, opened where there are none. */
   of(rule: Rule, matter: Matter, nowMs: number): Scope[];
-  /** Lets go of the meters of rules that are no more. @param kept ids of the rules that are */
-  keep(kept: ReadonlySet<string>): void;
+  /** Lets go of the meters of rules that are no more, or count otherwise. @param shapes of the rules that are, by id */
+  keep(shapes: ReadonlyMap<string, string>): void;
   /** Up to `max` rows of budgets that have changed since they were last asked for. */
   changed(max: number): SpentRow[];
 }
@@ -144,9 +144,10 @@ export function createScopes(
       // Tags beyond the bound share one meter, which is asked once.
       return found.length === 1 ? found : [...new Set(found)];
     },
-    keep(kept) {
+    keep(shapes) {
       for (const [key, scope] of scopes) {
-        if (kept.has(scope.rule.id) || scope.rule.id.startsWith('key\0')) continue;
+        const { id, shape } = scope.rule;
+        if (shapes.get(id) === shape || id.startsWith('key\0')) continue;
         forget(key, scope);
         meter.close(table, scope.id);
       }

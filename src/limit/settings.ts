@@ -55,7 +55,7 @@ const shared = (what: string) => ({
     .enum(trafficNames)
     .optional()
     .meta({
-      description: `Only streams, only plain requests, or only those with \`x-sidegate-priority: batch\`. Unset: ${what}.`,
+      description: `Only streams, only plain requests, or only batch requests. Unset: ${what}.`,
     }),
   softShare: z
     .number()

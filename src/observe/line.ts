@@ -22,7 +22,8 @@ export function recordLine(r: ExchangeRecord, wallMs: number): string {
     `"cacheWriteTokens":${r.cacheWriteTokens},"usageKnown":${r.usageKnown},"costNanoUsd":${r.costNanoUsd},` +
     `"costUsd":${r.costNanoUsd / 1e9},"priced":${r.priced},"savedNanoUsd":${r.savedNanoUsd},` +
     `"abandoned":${r.abandoned},"stopped":${r.stopped},"emails":${r.emails},"cards":${r.cards},"digest":"${r.digest}",` +
-    `"durationMs":${r.durationMs},"upstreamMs":${r.upstreamMs}}\n`
+    `"priority":"${r.priority}","durationMs":${r.durationMs},"queuedMs":${r.queuedMs},` +
+    `"upstreamMs":${r.upstreamMs}}\n`
   );
 }
 

@@ -1,7 +1,10 @@
 /** The metrics, for Prometheus. Every label value comes from the configuration or a closed list. */
 import { Counter, Gauge, Registry } from 'prom-client';
+import type { BatchRefusal } from '../batch/batch.ts';
+import { type Priority, priorities } from '../batch/priority.ts';
 import type { CountResult } from '../count/counter.ts';
 import type { Charge } from '../count/usage.ts';
+import { type Engine, isDown } from '../engines/engine.ts';
 import type { ExchangeRecord } from './record.ts';
 import { createDistribution, createTally } from './tally.ts';
 
@@ -13,6 +16,13 @@ export interface Gauges {
   limitScopes(): number;
   /** Target label or provider name → 0 closed, 1 open, 2 half-open. */
   breakers(subject: 'target' | 'provider'): Iterable<readonly [string, number]>;
+  /** Requests that wait in the batch queue, and the bytes of their bodies. */
+  batchWaiting(): number;
+  batchBytes(): number;
+  /** Requests whose providers are being asked. */
+  atWork(priority: Priority): number;
+  /** Provider → the self-hosted engine behind it. */
+  engines(): Iterable<readonly [string, Engine]>;
 }
 
 export interface Metrics {
@@ -29,12 +39,14 @@ export interface Metrics {
   /** Peers can be reached, or not. */
   peers(up: boolean): void;
   hint(what: 'sent' | 'received' | 'dropped'): void;
+  batchRefused(reason: BatchRefusal): void;
   /** @param limit name of a limit or budget */
   limit(limit: string, event: string): void;
   reload(ok: boolean): void;
 }
 
 const durationBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
+const queuedBuckets = [0.01, 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600];
 const overheadBuckets = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1];
 
 export function createMetrics(gauges: Gauges): Metrics {
@@ -123,6 +135,19 @@ export function createMetrics(gauges: Gauges): Metrics {
   const pii = createTally(registry, 'sidegate_pii_findings_total', 'Personal data found in requests.', [
     'kind',
   ]);
+  const queued = createDistribution(
+    registry,
+    'sidegate_batch_queued_seconds',
+    'Time batch requests waited for their turn.',
+    'endpoint',
+    queuedBuckets,
+  );
+  const batchRefused = createTally(
+    registry,
+    'sidegate_batch_refused_total',
+    'Batch requests that left the queue without a turn, by why.',
+    ['reason'],
+  );
   const reloads = new Counter({
     name: 'sidegate_config_reloads_total',
     help: 'Configuration reloads, by result.',
@@ -143,7 +168,8 @@ export function createMetrics(gauges: Gauges): Metrics {
       const { endpoint, tenant, target } = r;
       requests.add(1, endpoint, tenant, target, String(r.status), r.error, r.cache);
       duration.observe(endpoint, r.durationMs / 1000);
-      if (!r.stream) overhead.observe(endpoint, Math.max(0, r.durationMs - r.upstreamMs) / 1000);
+      if (!r.stream) overhead.observe(endpoint, Math.max(0, r.durationMs - r.upstreamMs - r.queuedMs) / 1000);
+      if (r.priority === 'batch') queued.observe(endpoint, r.queuedMs / 1000);
       if (r.savedNanoUsd > 0) saved.add(r.savedNanoUsd / 1e9, tenant, target);
       if (r.emails > 0) pii.add(r.emails, 'email');
       if (r.cards > 0) pii.add(r.cards, 'card');
@@ -160,6 +186,7 @@ export function createMetrics(gauges: Gauges): Metrics {
     hedge: (what) => hedges.add(1, what),
     peers: (up) => peersUp.set(up ? 1 : 0),
     hint: (what) => hints.add(1, what),
+    batchRefused: (reason) => batchRefused.add(1, reason),
     limit: (limit, event) => limits.add(1, limit, event),
     reload(ok) {
       reloads.inc({ result: ok ? 'ok' : 'refused' });
@@ -184,6 +211,18 @@ function collectGauges(gauges: Gauges, registers: Registry[]): void {
   gauge('sidegate_cache_bytes', 'Memory of the cache.', gauges.cacheBytes);
   gauge('sidegate_limit_scopes', 'Meters of limits and budgets in use.', gauges.limitScopes);
   gauge('sidegate_resident_memory_bytes', 'Resident memory of the process.', () => process.memoryUsage.rss());
+  gauge('sidegate_batch_waiting', 'Requests in the batch queue.', gauges.batchWaiting);
+  gauge('sidegate_batch_waiting_bytes', 'Bytes of the bodies in the batch queue.', gauges.batchBytes);
+  new Gauge({
+    name: 'sidegate_upstream_in_flight',
+    help: 'Requests whose providers are being asked, by traffic class.',
+    labelNames: ['priority'],
+    registers,
+    collect() {
+      for (const priority of priorities) this.set({ priority }, gauges.atWork(priority));
+    },
+  });
+  collectEngines(gauges, registers);
   for (const subject of ['target', 'provider'] as const) {
     new Gauge({
       name: subject === 'target' ? 'sidegate_breaker_state' : 'sidegate_provider_breaker_state',
@@ -196,4 +235,24 @@ function collectGauges(gauges: Gauges, registers: Registry[]): void {
       },
     });
   }
+}
+
+/** What the probes of self-hosted engines have seen. */
+function collectEngines(gauges: Gauges, registers: Registry[]): void {
+  const labelled = (name: string, help: string, read: (engine: Engine) => number): void => {
+    new Gauge({
+      name,
+      help,
+      labelNames: ['provider'],
+      registers,
+      collect() {
+        this.reset();
+        for (const [provider, engine] of gauges.engines()) this.set({ provider }, read(engine));
+      },
+    });
+  };
+  labelled('sidegate_engine_up', '0: its health probe fails.', (engine) => (isDown(engine) ? 0 : 1));
+  labelled('sidegate_engine_waiting', 'Requests in its own queue, by its word.', ({ waiting }) => waiting);
+  labelled('sidegate_engine_running', 'Requests it works on, by its word.', ({ running }) => running);
+  labelled('sidegate_engine_cache_use', 'Share of its KV cache in use.', ({ cacheUse }) => cacheUse);
 }

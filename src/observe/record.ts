@@ -1,4 +1,5 @@
 /** One flat record per request: the line in the log, and the source of every metric. */
+import type { Priority } from '../batch/priority.ts';
 import { type Bill, nothingBilled } from '../count/usage.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { Exchange, Identity, ModelRequest } from '../exchange.ts';
@@ -48,7 +49,10 @@ export interface ExchangeRecord {
   readonly cards: number;
   /** HMAC-SHA-256 of the SHA-256 of the scrubbed body, hex. */
   readonly digest: string;
+  readonly priority: Priority;
   readonly durationMs: number;
+  /** Of that, in the batch queue. */
+  readonly queuedMs: number;
   /** Of that, in the provider's hands until its reply began. */
   readonly upstreamMs: number;
 }
@@ -67,6 +71,8 @@ export interface Outcome {
   readonly abandoned?: boolean;
   readonly stopped?: boolean;
   readonly upstreamMs?: number;
+  readonly priority?: Priority;
+  readonly queuedMs?: number;
 }
 
 const plainName = /^[\w.:@/-]{1,128}$/;
@@ -111,7 +117,9 @@ export function createRecord(
     emails: request?.emails ?? 0,
     cards: request?.cards ?? 0,
     digest: request?.keyedDigest ?? '',
+    priority: outcome.priority ?? 'interactive',
     durationMs: Math.round((nowMs - exchange.startedMs) * 1000) / 1000,
+    queuedMs: Math.round((outcome.queuedMs ?? 0) * 1000) / 1000,
     upstreamMs: Math.round((outcome.upstreamMs ?? 0) * 1000) / 1000,
   };
 }

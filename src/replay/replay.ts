@@ -61,31 +61,29 @@ interface Flight {
 
 const none: Seen = { kind: 'new', claim: null };
 
-const boundsOf = (config: Config['replay']): StoreBounds => ({
+/** @param gathering bytes that are taken already */
+const boundsOf = (config: Config['replay'], gathering: number): StoreBounds => ({
   entriesMax: config.entriesMax,
-  bytesMax: config.bytesMax,
+  bytesMax: config.bytesMax - gathering,
   ttlMs: config.ttlSeconds * 1000,
 });
 
 export function createReplay(config: Config['replay'], clock: () => number): Replay {
   let current = config;
   let gathering = 0;
-  const store = createReplyStore<PinnedReply>(boundsOf(config));
+  const store = createReplyStore<PinnedReply>(boundsOf(config, 0));
   // Bounded by the requests in flight.
   const inFlight = new Map<string, Flight>();
 
   /** What is gathered goes before what is kept. */
-  const makeRoom = (): boolean => {
-    while (gathering + store.bytes > current.bytesMax && store.size > 0) store.dropOldest();
-    return gathering + store.bytes <= current.bytesMax;
-  };
+  const makeRoom = (): void => store.resize(boundsOf(current, gathering));
   const room: Room = {
     take(bytes, held) {
       if (held + bytes > current.entryMaxBytes) return false;
+      if (gathering + bytes > current.bytesMax) return false;
       gathering += bytes;
-      if (makeRoom()) return true;
-      gathering -= bytes;
-      return false;
+      if (gathering + store.bytes > current.bytesMax) makeRoom();
+      return true;
     },
     give(bytes) {
       gathering -= bytes;
@@ -121,8 +119,8 @@ export function createReplay(config: Config['replay'], clock: () => number): Rep
       }
       inFlight.delete(scope);
       if (reply.body.length <= current.entryMaxBytes) {
-        store.put(scope, { ...reply, fingerprint: flight.fingerprint }, clock());
         makeRoom();
+        store.put(scope, { ...reply, fingerprint: flight.fingerprint }, clock());
       }
       for (const resolve of flight.waiting) resolve({ kind: 'stored', reply });
     },
@@ -179,7 +177,7 @@ export function createReplay(config: Config['replay'], clock: () => number): Rep
     },
     update(next) {
       current = next;
-      store.resize(boundsOf(next));
+      makeRoom();
     },
   };
 }

@@ -1,6 +1,8 @@
 /** What stage route hands to stage attempt: whom to ask, in which order, and on what condition. */
 import type { Provider } from '../attempt/connection.ts';
+import type { Priority } from '../batch/priority.ts';
 import type { ModelFacts } from '../catalog/facts.ts';
+import type { Overflow } from './least-loaded.ts';
 
 /** One place a request may go to. */
 export interface Target {
@@ -19,7 +21,13 @@ export interface TargetHealth {
   readonly breakerId: number;
   /** Monotonic ms until which a 429 lets it rest. */
   restsUntilMs: number;
+  /** Calls under way. */
+  inFlight: number;
 }
+
+/** How a route puts its targets in order. */
+export const strategies = ['fallback', 'least_loaded'] as const;
+export type StrategyName = (typeof strategies)[number];
 
 /** Why the step before gave no answer. */
 export const fallbackCauses = [
@@ -49,4 +57,9 @@ export interface Plan {
   readonly steps: readonly Step[];
   /** Changes with the targets; part of the cache's scope. */
   readonly version: string;
+  /** Class of the requests that name none. */
+  readonly priority: Priority;
+  readonly strategy: StrategyName;
+  /** Of `least_loaded`. */
+  readonly overflow: Overflow | null;
 }

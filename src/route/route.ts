@@ -34,7 +34,8 @@ export function createRouteTable(
 ): RouteTable {
   const exact = new Map<string, Plan>();
   const patterns: OpenPlan[] = [];
-  for (const { model: pattern, targets: chain } of routes) {
+  for (const { model: pattern, targets: chain, ...settings } of routes) {
+    const { priority = 'interactive', strategy = 'fallback', overflow = null } = settings;
     const steps = chain.flatMap(({ provider: name, model }, group): Step[] => {
       const provider = providers.get(name);
       if (provider === undefined) return [];
@@ -45,7 +46,7 @@ export function createRouteTable(
       return [{ target, on: null, group }];
     });
     const version = steps.map(({ target: { label, provider } }) => `${label}@${provider.baseUrl}`).join(' ');
-    const plan = { pattern, steps, version };
+    const plan = { pattern, steps, version, priority, strategy, overflow };
     if (pattern.endsWith('*')) patterns.push({ prefix: pattern.slice(0, -1), plan, closed: new Map() });
     else exact.set(pattern, plan);
   }

@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { isObject, type Json } from './check.ts';
 import { type Inquiry, models, type Outcome, posts, reject } from './endpoints.ts';
+import { enginePage } from './engine.ts';
 import { type ErrorReply, errorBody, faultReply, midwayError, Rejection } from './errors.ts';
 import type { Clock, Dialect } from './exchange.ts';
 import { type FaultName, faults } from './faults.ts';
@@ -195,8 +196,21 @@ function listener(
 ): (request: IncomingMessage, response: ServerResponse) => void {
   const shared = { models: settings.models, base: basePlan(settings), draw: faultDraw() };
   let count = 0;
+  let inFlight = 0;
   return (request, response) => {
     const path = pathOf(request);
+    const page = request.method === 'GET' ? enginePage(path, settings.engine, inFlight) : null;
+    if (page !== null) {
+      request.resume();
+      response.writeHead(page.status, { 'content-type': page.contentType }).end(page.body);
+      return;
+    }
+    if (request.method === 'POST') {
+      inFlight += 1;
+      response.once('close', () => {
+        inFlight -= 1;
+      });
+    }
     const header = request.headers['x-simulate'];
     const guessed = request.headers['anthropic-version'] === undefined ? 'openai' : 'anthropic';
     const dialect = (Object.hasOwn(posts, path) ? posts[path]?.dialect : undefined) ?? guessed;

@@ -1,10 +1,39 @@
 /** The simulator's settings: every key, its range and default, as users write them in the configuration. */
 import { z } from 'zod';
+import { engineNames } from '../engines/engine.ts';
 import { faultNames } from './faults.ts';
 import { ranges, retryHints } from './plan.ts';
 
 const whole = (key: keyof typeof ranges) => z.int().min(ranges[key][0]).max(ranges[key][1]);
 const fraction = (key: keyof typeof ranges) => z.number().min(ranges[key][0]).max(ranges[key][1]);
+
+const engine = z
+  .strictObject({
+    kind: z.enum(engineNames).default('vllm').meta({ description: 'Engine whose paths and metrics it has.' }),
+    slots: z.int().min(1).max(100_000).default(16).meta({
+      description: 'Requests it says it works on at once; more are said to wait. None is really held back.',
+    }),
+    running: z
+      .int()
+      .min(0)
+      .max(1_000_000)
+      .default(0)
+      .meta({ description: 'Said to run besides its real ones.' }),
+    waiting: z
+      .int()
+      .min(0)
+      .max(1_000_000)
+      .default(0)
+      .meta({ description: 'Said to wait besides its real ones.' }),
+    cacheUse: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(0)
+      .meta({ description: 'Share of its cache said to be used when idle.' }),
+    healthy: z.boolean().default(true).meta({ description: 'What its health check says.' }),
+  })
+  .prefault({});
 
 /** All settings of a simulator; unknown keys are refused. */
 export const simulateSchema = z.strictObject({
@@ -36,6 +65,7 @@ export const simulateSchema = z.strictObject({
     .max(1000)
     .default([])
     .meta({ description: 'Models it serves; others are not found. Empty: any name.' }),
+  engine,
   fault: z.enum(faultNames).optional().meta({ description: 'Fault that befalls requests.' }),
   failureRate: fraction('failureRate')
     .default(1)

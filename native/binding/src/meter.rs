@@ -24,7 +24,7 @@ pub fn meters_open() -> Result<u32> {
 
 /// Closes a table with all its meters.
 ///
-/// Throws, as all that follows, on an unknown table.
+/// Throws, as all that follows but `meterSettle`, on an unknown table.
 #[napi]
 pub fn meters_close(table: u32) -> Result<()> {
     TABLES.close(table).map_err(|_| invalid("no such table of meters"))
@@ -91,15 +91,17 @@ pub fn meter_admit(
 
 /// Ends reserves with what was really used.
 ///
-/// `entries`: `count` times four numbers, documented at `Meters::settle` in `native/core/src/meters.rs`. Throws
-/// when the array is too short.
+/// `entries`: `count` times four numbers, documented at `Meters::settle` in `native/core/src/meters.rs`. What is
+/// settled after its table was closed changes nothing. Throws when the array is too short.
 #[napi]
 pub fn meter_settle(table: u32, mut entries: Float64ArraySlice, count: u32, now_ms: f64) -> Result<()> {
     let length = count as usize * SETTLE;
     require_room(entries.len(), length)?;
     // SAFETY: this is the only view, and no JavaScript runs until it is gone.
     let entries = unsafe { entries.as_mut() };
-    with(table, |meters| meters.settle(&mut entries[..length], now_ms))
+    // Nobody is left whom it would matter to.
+    let _ = with(table, |meters| meters.settle(&mut entries[..length], now_ms));
+    Ok(())
 }
 
 /// Closes those meters that would be the same if made anew.

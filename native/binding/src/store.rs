@@ -76,14 +76,6 @@ pub fn store_put(id: u32, key: String, head: String, body: &[u8], now_ms: f64) -
     with(id, |store| store.put(key.as_bytes(), head.as_bytes(), body, now_ms))
 }
 
-/// Drops the longest unused entry, if there is one.
-///
-/// Throws on an unknown id.
-#[napi]
-pub fn store_drop_oldest(id: u32) -> Result<()> {
-    with(id, Store::drop_oldest)
-}
-
 /// Entries held.
 ///
 /// Throws on an unknown id.

@@ -96,13 +96,6 @@ impl Store {
         self.fit();
     }
 
-    /// Drops the longest unused entry, if there is one.
-    pub fn drop_oldest(&mut self) {
-        if let Some((_, entry)) = self.entries.pop_lru() {
-            self.bytes -= entry.cost();
-        }
-    }
-
     /// Entries held.
     pub fn len(&self) -> usize {
         self.entries.len()
@@ -120,7 +113,10 @@ impl Store {
 
     fn fit(&mut self) {
         while self.entries.len() > self.bounds.entries_max || self.bytes > self.bounds.bytes_max {
-            self.drop_oldest();
+            match self.entries.pop_lru() {
+                Some((_, entry)) => self.bytes -= entry.cost(),
+                None => break,
+            }
         }
     }
 

@@ -370,5 +370,6 @@ fn digests_are_of_what_came_and_what_leaves() {
     let body = r#"{"x":"a@b.cc"}"#;
     let inspection = look(body, Endpoint::Chat);
     assert_eq!(inspection.digests[0], sidegate_core::digest::sha256(body.as_bytes()));
-    assert_eq!(inspection.digests[1], sidegate_core::digest::hmac_sha256(b"key", br#"{"x":"[EMAIL_1]"}"#));
+    let leaves = sidegate_core::digest::sha256(br#"{"x":"[EMAIL_1]"}"#);
+    assert_eq!(inspection.digests[1], sidegate_core::digest::hmac_sha256(b"key", &leaves));
 }

@@ -1,0 +1,279 @@
+/**
+ * Stage batch: requests that can wait do so here, in memory, until there is room that no interactive request wants.
+ * One turn of the event loop starts one of them at most, so that interactive requests that have arrived meanwhile go
+ * first.
+ */
+
+import { cancelRefusal } from '../attempt/follow.ts';
+import type { Config } from '../config/schema.ts';
+import { Refusal } from '../errors.ts';
+import type { Exchange, Identity, ModelRequest } from '../exchange.ts';
+import { inOrder } from '../route/order.ts';
+import type { Plan, Step } from '../route/plan.ts';
+import { Pace } from './pace.ts';
+import type { Priority } from './priority.ts';
+import { FairQueue, type Queued } from './queue.ts';
+import { cheapestFirst } from './targets.ts';
+
+/** Why a batch request was not answered, for the metric. */
+export const batchRefusals = ['queue_full', 'deadline', 'expired', 'draining', 'left'] as const;
+export type BatchRefusal = (typeof batchRefusals)[number];
+
+/** The queue and what is at work, over all requests; outlives a reload. */
+export interface Batch {
+  /** Waits for a turn, and gives the steps to try, cheapest first; or why there is none. Never rejects. */
+  wait(
+    exchange: Exchange,
+    identity: Identity,
+    request: ModelRequest,
+    plan: Plan,
+    deadlineMs: number,
+  ): Promise<readonly Step[] | Refusal>;
+  /** An interactive request is at work from now on. */
+  begin(): void;
+  /** A request that was at work is over. @param workedMs since it began, or had its turn */
+  end(priority: Priority, status: number, workedMs: number): void;
+  update(config: Config): void;
+  /** Refuses what waits and what comes: the process ends, and the queue with it. */
+  close(): void;
+  /** Requests and bytes that wait. */
+  readonly waiting: number;
+  readonly waitingBytes: number;
+  atWork(priority: Priority): number;
+}
+
+/** What the stage needs of the world. */
+export interface BatchDeps {
+  /** Monotonic ms. */
+  readonly clock: () => number;
+  readonly onRefused: (reason: BatchRefusal) => void;
+}
+
+interface Waiting extends Queued {
+  readonly plan: Plan;
+  /** Answers the waiting request, and lets go of it. */
+  settle: (turn: readonly Step[] | Refusal) => void;
+  /** Where it may go, found when its turn came up. */
+  turn: readonly Step[] | null;
+}
+
+/** How often the whole queue is looked through for requests that can no longer make it, at most. */
+const sweepMs = 1_000;
+/** The deadline of one request is met or told within so many ms. */
+const deadlineStepMs = 10;
+/** When targets are asked again after none had room. */
+const roomCheckMs = 50;
+/** A request is only let in when it would be answered in this share of its time: estimates err. */
+const admitShare = 0.8;
+/** What a reply takes, in tokens, for the shares of tenants: nobody knows how long it will be. */
+const replyCost = 256;
+const retryMinMs = 1_000;
+const retryMaxMs = 600_000;
+/** Statuses by which providers say that they have no room. */
+const overloaded = new Set([429, 503, 504, 529]);
+
+/** @param tokensOf estimate of a prompt's tokens */
+export function createBatch(
+  first: Config,
+  tokensOf: (model: string, textBytes: number) => number,
+  deps: BatchDeps,
+): Batch {
+  const { clock } = deps;
+  const queue = new FairQueue<Waiting>();
+  const pace = new Pace(first.batch.concurrencyMax, clock());
+  let config = first;
+  let interactive = 0;
+  let running = 0;
+  let closed = false;
+  let starting = false;
+  let timer: NodeJS.Timeout | null = null;
+  let timerMs = 0;
+  let sweptMs = clock();
+
+  const refuse = (reason: BatchRefusal, refusal: Refusal): Refusal => {
+    deps.onRefused(reason);
+    return refusal;
+  };
+
+  /** Whether interactive traffic and the bound leave room for one more. */
+  const open = (): boolean =>
+    running < pace.limit && interactive < config.batch.interactiveShare * config.listen.inFlightMax;
+
+  const isDue = (entry: Waiting): boolean => {
+    const nowMs = clock();
+    entry.turn = cheapestFirst(inOrder(entry.plan, nowMs), nowMs);
+    return entry.turn !== null;
+  };
+
+  /** Starts one request, and looks again in the next turn of the loop. */
+  const startOne = (): void => {
+    starting = false;
+    if (queue.size === 0 || !open()) return;
+    const nowMs = clock();
+    const entry = queue.take(isDue);
+    if (entry === null) return wakeIn(roomCheckMs);
+    const leftMs = entry.deadlineMs - nowMs;
+    if (leftMs <= 0) entry.settle(refuse('expired', expired()));
+    else if (leftMs < (pace.serviceMs ?? 0))
+      entry.settle(refuse('deadline', tooLate(pace.serviceMs ?? 0, leftMs)));
+    else {
+      pace.observe(nowMs, running, true);
+      running += 1;
+      entry.settle(entry.turn ?? entry.plan.steps);
+    }
+    startSoon();
+  };
+
+  const startSoon = (): void => {
+    if (starting || queue.size === 0 || !open()) return;
+    starting = true;
+    setImmediate(startOne);
+  };
+
+  const wakeIn = (waitMs: number): void => {
+    const atMs = clock() + waitMs;
+    if (timer !== null && timerMs <= atMs) return;
+    if (timer !== null) clearTimeout(timer);
+    timerMs = atMs;
+    timer = setTimeout(wake, waitMs);
+    timer.unref();
+  };
+
+  const wake = (): void => {
+    timer = null;
+    const nowMs = clock();
+    pace.observe(nowMs, running, queue.size > 0);
+    if (nowMs - sweptMs >= sweepMs || queue.nextDeadlineMs <= nowMs) sweep(nowMs);
+    startSoon();
+    watch(queue.nextDeadlineMs);
+  };
+
+  /** Refuses what is past its deadline, or can't be answered before it any more. */
+  const sweep = (nowMs: number): void => {
+    sweptMs = nowMs;
+    const { tenants } = queue;
+    queue.sweep((entry, rank) => {
+      const leftMs = entry.deadlineMs - nowMs;
+      const needsMs = pace.answeredInMs(Math.min(queue.size, rank * tenants)) ?? 0;
+      if (leftMs > 0 && needsMs <= leftMs) return false;
+      entry.settle(leftMs <= 0 ? refuse('expired', expired()) : refuse('deadline', tooLate(needsMs, leftMs)));
+      return true;
+    });
+  };
+
+  /** Sets the timer for a deadline, and for the next look at all of them. */
+  const watch = (deadlineMs: number): void => {
+    if (queue.size > 0) wakeIn(Math.max(deadlineStepMs, Math.min(sweepMs, deadlineMs - clock())));
+  };
+
+  /** Why a request isn't let in; null: it is. */
+  const admit = (entry: Waiting, nowMs: number): Refusal | null => {
+    const { queueMax, queueMaxBytes } = config.batch;
+    if (closed) return refuse('draining', lost());
+    if (queue.size >= queueMax || queue.bytes + entry.bytes > queueMaxBytes) {
+      const what =
+        queue.size >= queueMax
+          ? `${queue.size} batch requests wait already`
+          : `The batch requests that wait hold ${queue.bytes} bytes already`;
+      const retryAfterMs = retryAfter(pace.perMs === null ? 0 : 1 / pace.perMs);
+      return refuse('queue_full', new Refusal('batch_queue_full', `${what}.`, { retryAfterMs }));
+    }
+    const rank = queue.rank(entry.tenant, entry.deadlineMs);
+    const others = queue.tenants + (rank === 0 ? 1 : 0);
+    const needsMs = pace.answeredInMs(Math.min(queue.size, (rank + 1) * Math.max(1, others) - 1));
+    const leftMs = entry.deadlineMs - nowMs;
+    if (needsMs === null || needsMs <= leftMs * admitShare) return null;
+    return refuse('deadline', tooLate(needsMs, leftMs));
+  };
+
+  return {
+    wait(exchange, identity, request, plan, deadlineMs) {
+      return new Promise((resolve) => {
+        const { cancellation } = exchange;
+        const leave = (): void => {
+          if (!entry.waiting) return;
+          queue.remove(entry);
+          entry.settle(refuse('left', cancelRefusal(cancellation)));
+        };
+        const entry: Waiting = {
+          tenant: identity.tenant,
+          cost: replyCost + tokensOf(request.model, request.textBytes),
+          bytes: request.body.length,
+          deadlineMs,
+          waiting: false,
+          plan,
+          turn: null,
+          settle(turn) {
+            // A gap in the queue must hold no body.
+            entry.settle = settled;
+            cancellation.off(leave);
+            resolve(turn);
+          },
+        };
+        const refusal = cancellation.reason === null ? admit(entry, clock()) : cancelRefusal(cancellation);
+        if (refusal !== null) return resolve(refusal);
+        cancellation.onCancel(leave);
+        if (queue.size === 0) pace.observe(clock(), running, false);
+        queue.add(entry);
+        startSoon();
+        watch(deadlineMs);
+      });
+    },
+    begin() {
+      interactive += 1;
+    },
+    end(priority, status, workedMs) {
+      if (priority === 'interactive') interactive -= 1;
+      else {
+        const nowMs = clock();
+        pace.observe(nowMs, running, queue.size > 0);
+        running -= 1;
+        pace.ended(nowMs, workedMs, overloaded.has(status) ? 'overloaded' : status < 400 ? 'ok' : 'other');
+      }
+      startSoon();
+    },
+    update(next) {
+      config = next;
+      pace.limitMax = next.batch.concurrencyMax;
+      startSoon();
+    },
+    close() {
+      closed = true;
+      queue.sweep((entry) => {
+        entry.settle(refuse('draining', lost()));
+        return true;
+      });
+      if (timer !== null) clearTimeout(timer);
+    },
+    get waiting() {
+      return queue.size;
+    },
+    get waitingBytes() {
+      return queue.bytes;
+    },
+    atWork: (priority) => (priority === 'batch' ? running : interactive),
+  };
+}
+
+const settled = (): void => {};
+
+const retryAfter = (ms: number): number => Math.min(retryMaxMs, Math.max(retryMinMs, ms));
+
+const seconds = (ms: number): string => `${(Math.max(0, ms) / 1000).toFixed(1)} s`;
+
+const tooLate = (needsMs: number, leftMs: number): Refusal =>
+  new Refusal(
+    'batch_deadline',
+    `This batch request would be answered in about ${seconds(needsMs)}, and ${seconds(leftMs)} are left to it.`,
+    { retryAfterMs: retryAfter(needsMs - leftMs) },
+  );
+
+const expired = (): Refusal =>
+  new Refusal('batch_expired', 'The deadline of this batch request came while it waited for its turn.');
+
+const lost = (): Refusal =>
+  new Refusal(
+    'draining',
+    'Sidegate is shutting down, and its batch queue, which is in memory, with it: no provider has seen this request.',
+    { retryAfterMs: retryMinMs },
+  );

@@ -1,0 +1,82 @@
+/** Budgets in the store: what is written and when, what is read again, and what a failing disk does. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { expect, onTestFinished, test } from 'vitest';
+import { budgetTables, readBudgets, saveBudgets } from '../src/limit/saved.ts';
+import type { SpentRow } from '../src/limit/scopes.ts';
+import { openStore, type Store } from '../src/store/database.ts';
+
+const dayMs = 86_400_000;
+const now = Date.parse('2026-11-23T12:00:00Z');
+const row = (place: string, nanoUsd: number, window = now): SpentRow => ({
+  budget: 'b',
+  place,
+  window,
+  nanoUsd,
+});
+
+/** Gives rows out as a limiter does: once, and no more than asked for. */
+function changes() {
+  const rows: SpentRow[] = [];
+  return { rows, changed: (max: number): SpentRow[] => rows.splice(0, max) };
+}
+
+async function open(): Promise<Store> {
+  const store = await openStore(null, [budgetTables]);
+  onTestFinished(() => store.close());
+  return store;
+}
+
+test('the newest of each budget and place is kept, and old windows are forgotten', async () => {
+  const store = await open();
+  const { rows, changed } = changes();
+  const saved = saveBudgets(store, changed, 60_000, () => {});
+  rows.push(
+    row('a', 1),
+    row('b', 2),
+    row('a', 3),
+    row('old', 4, now - 41 * dayMs),
+    row('month', 5, now - 31 * dayMs),
+  );
+  saved.flush();
+  // A window that is over is not written over one that isn't.
+  rows.push(row('b', 9, now - 1));
+  saved.close();
+  expect(readBudgets(store, now).sort((a, b) => a.nanoUsd - b.nanoUsd)).toEqual([
+    row('b', 2),
+    row('a', 3),
+    row('month', 5, now - 31 * dayMs),
+  ]);
+});
+
+test('more rows than fit one transaction are all written, the loop free in between', async () => {
+  const store = await open();
+  const { rows, changed } = changes();
+  for (let i = 0; i < 2_300; i++) rows.push(row(`p${i}`, i));
+  const saved = saveBudgets(store, changed, 10, () => {});
+  while (readBudgets(store, now).length < 2_300) await delay(5);
+  saved.close();
+});
+
+test('what could not be written is written later, and both changes of state are told once', async () => {
+  const store = await open();
+  const { rows, changed } = changes();
+  let failing = true;
+  const states: (string | null)[] = [];
+  const broken: Store = {
+    ...store,
+    transaction(work) {
+      if (failing) throw new Error('disk full');
+      return store.transaction(work);
+    },
+  };
+  const saved = saveBudgets(broken, changed, 60_000, (reason) => states.push(reason));
+  rows.push(row('a', 1), row('b', 1));
+  saved.flush();
+  rows.push(row('a', 2));
+  saved.flush();
+  expect(states).toEqual(['disk full']);
+  failing = false;
+  saved.close();
+  expect(states).toEqual(['disk full', null]);
+  expect(readBudgets(store, now)).toEqual([row('a', 2), row('b', 1)]);
+});
