@@ -1,4 +1,4 @@
-/** The commands: run, check, demo, simulate, presets, schema. */
+/** The commands: run, check, keys, demo, simulate, presets, schema. */
 import { dirname, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Config } from './config/schema.ts';
@@ -17,6 +17,8 @@ const help = `sidegate: an LLM gateway beside your service
 
   sidegate run [--config FILE]     serve by FILE (else $SIDEGATE_CONFIG, else sidegate.yaml)
   sidegate check [FILE]            check a configuration: exit 0 when it is good, 1 with all faults
+  sidegate keys create | list | revoke
+                                   keys that are stored; \`sidegate keys\` explains
   sidegate demo [--port N]         serve with the embedded simulator, and with the providers whose keys are set
   sidegate simulate [--port N] [--config FILE]
                                    only the simulator: both dialects, and faults to test apps with
@@ -31,6 +33,7 @@ type Command = (args: string[], shell: Shell) => Promise<number>;
 export const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['run', run],
   ['check', check],
+  ['keys', async (args, shell) => (await import('./authenticate/command.ts')).keys(args, shell)],
   ['demo', demo],
   ['simulate', async (args, shell) => (await import('./simulate/command.ts')).simulate(args, shell)],
   ['presets', presets],

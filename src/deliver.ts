@@ -93,6 +93,8 @@ function replyHeaders(passage: Passage, contentType: string, target: string, cac
   const headers = ['content-type', contentType, ...requestIdHeaders(endpoint.dialect, id)];
   headers.push('x-sidegate-target', headerText(target), 'cache-status', cache);
   if (passage.permit !== null) headers.push(...passage.permit.headers);
+  const { observed } = passage;
+  if (observed !== '') headers.push('x-sidegate-observed', observed);
   return headers;
 }
 

@@ -17,6 +17,13 @@ interface Entry {
 }
 
 const invalid = { openai: 'invalid_request_error', anthropic: 'invalid_request_error' } as const;
+const unauthenticated = {
+  status: 401,
+  source: 'client',
+  retryable: false,
+  openai: 'authentication_error',
+  anthropic: 'authentication_error',
+} as const;
 const upstream = { openai: 'api_error', anthropic: 'api_error' } as const;
 
 export const catalogue = {
@@ -56,20 +63,60 @@ export const catalogue = {
     hint: 'Take the personal data out, or ask for the policy to be changed.',
   },
   missing_key: {
-    status: 401,
-    source: 'client',
-    retryable: false,
-    openai: 'authentication_error',
-    anthropic: 'authentication_error',
+    ...unauthenticated,
     hint: 'Send a Sidegate key in `Authorization: Bearer` or `x-api-key`.',
   },
   wrong_key: {
-    status: 401,
-    source: 'client',
-    retryable: false,
-    openai: 'authentication_error',
-    anthropic: 'authentication_error',
+    ...unauthenticated,
     hint: 'Check the key against the configuration, or ask the platform team for a new one.',
+  },
+  key_expired: {
+    ...unauthenticated,
+    hint: 'Ask the platform team for a new key.',
+  },
+  key_revoked: {
+    ...unauthenticated,
+    hint: 'Ask the platform team for a new key.',
+  },
+  token_malformed: {
+    ...unauthenticated,
+    hint: 'Send the access token as the issuer gave it: a signed JWT.',
+  },
+  token_oversized: {
+    ...unauthenticated,
+    hint: 'Ask the issuer for fewer claims, or raise `authenticate.tokenMaxBytes`.',
+  },
+  token_issuer: {
+    ...unauthenticated,
+    hint: 'Get the token from an issuer listed in `authenticate.oidc`.',
+  },
+  token_algorithm: {
+    ...unauthenticated,
+    hint: 'Let the issuer sign with an algorithm listed in `authenticate.oidc[].algorithms`.',
+  },
+  token_unknown_key: {
+    ...unauthenticated,
+    hint: 'Get a new token: the issuer has no such signing key.',
+  },
+  token_signature: {
+    ...unauthenticated,
+    hint: 'Send the access token as the issuer gave it.',
+  },
+  token_expired: {
+    ...unauthenticated,
+    hint: 'Get a new token from the issuer.',
+  },
+  token_not_yet_valid: {
+    ...unauthenticated,
+    hint: 'Wait, or compare the clocks of the issuer and this machine.',
+  },
+  token_audience: {
+    ...unauthenticated,
+    hint: 'Ask the issuer for a token with an audience listed in `authenticate.oidc[].audience`.',
+  },
+  token_claims: {
+    ...unauthenticated,
+    hint: 'Let the issuer put the named claim in, or correct `authenticate.oidc[].claims`.',
   },
   model_forbidden: {
     status: 403,
@@ -78,6 +125,14 @@ export const catalogue = {
     openai: 'permission_error',
     anthropic: 'permission_error',
     hint: 'Use a model this key may use, or ask for it to be allowed.',
+  },
+  endpoint_forbidden: {
+    status: 403,
+    source: 'client',
+    retryable: false,
+    openai: 'permission_error',
+    anthropic: 'permission_error',
+    hint: 'Use an endpoint this key may use, or ask for it to be allowed.',
   },
   model_unpriced: {
     status: 403,
@@ -236,6 +291,14 @@ export const catalogue = {
     openai: 'api_error',
     anthropic: 'overloaded_error',
     hint: 'Send fewer requests at once, or raise `listen.inFlightMax`.',
+  },
+  callers_unknown: {
+    status: 503,
+    source: 'gateway',
+    retryable: true,
+    openai: 'api_error',
+    anthropic: 'overloaded_error',
+    hint: 'Try again; the log says what the gateway cannot reach: the issuer of tokens, or its key store.',
   },
   batch_queue_full: {
     status: 503,

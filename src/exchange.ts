@@ -1,11 +1,12 @@
 /** The types of one request on its way through the stages. */
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Cancellation } from './cancellation.ts';
-import type { Refusal } from './errors.ts';
+import type { ErrorCode, Refusal } from './errors.ts';
 import type { KeyLimitConfig } from './limit/settings.ts';
 import type { DialectName } from './providers/provider.ts';
 
-export type EndpointName = 'chat' | 'embeddings' | 'models' | 'messages' | 'count_tokens';
+export const endpointNames = ['chat', 'embeddings', 'models', 'messages', 'count_tokens'] as const;
+export type EndpointName = (typeof endpointNames)[number];
 
 /** An endpoint of the data port. */
 export interface Endpoint {
@@ -42,11 +43,17 @@ export interface Identity {
   readonly tenant: string;
   readonly team: string | null;
   readonly user: string | null;
-  /** Id of the virtual key; null for the anonymous tenant. */
+  /** Id of the virtual key or of the token's issuer; null for the anonymous tenant. */
   readonly keyId: string | null;
   readonly tags: readonly string[];
   /** Model names the key may use, exact or with a trailing *; null: all. */
   readonly models: readonly string[] | null;
+  /** Endpoints the key may use; null: all. */
+  readonly endpoints: readonly EndpointName[] | null;
+  /** Why the caller would have been refused if the gateway did not only observe; null: it wouldn't. */
+  readonly observed: ErrorCode | null;
+  /** The caller's credential is a provider's own, and goes there. */
+  readonly ownCredential: boolean;
   /** Limits of the key's own; none where it is left out. */
   readonly limits?: readonly KeyLimitConfig[];
 }

@@ -3,7 +3,13 @@ import type { AttemptDeps } from './attempt/answer.ts';
 import { attempt } from './attempt/attempt.ts';
 import { sleep } from './attempt/backoff.ts';
 import { cancelRefusal } from './attempt/follow.ts';
-import { authenticate, credentialDigest, denyModel, type Keyring } from './authenticate/authenticate.ts';
+import {
+  authenticate,
+  credentialDigest,
+  denyEndpoint,
+  denyModel,
+  type Keyring,
+} from './authenticate/authenticate.ts';
 import type { Batch } from './batch/batch.ts';
 import { priorityOf } from './batch/priority.ts';
 import { takeTurn } from './batch/turn.ts';
@@ -20,7 +26,7 @@ import type { ExchangeRecord } from './observe/record.ts';
 import { Passage } from './passage.ts';
 import type { Replay } from './replay/replay.ts';
 import { inOrder } from './route/order.ts';
-import type { Plan } from './route/plan.ts';
+import { type Plan, withOwnCredential } from './route/plan.ts';
 import { type RouteTable, route } from './route/route.ts';
 import { inspect, type ScrubPolicy } from './scrub/inspect.ts';
 import { scrub } from './scrub/scrub.ts';
@@ -61,17 +67,21 @@ export async function handle(exchange: Exchange, stages: Stages): Promise<Reply>
 
 async function through(exchange: Exchange, stages: Stages, passage: Passage): Promise<Reply> {
   const { clock, policy, config } = stages;
-  const identity = authenticate(exchange.headers, stages.keyring);
+  const caller = authenticate(exchange.headers, stages.keyring);
+  const identity = caller instanceof Promise ? await caller : caller;
   if (identity instanceof Refusal) return passage.refuse(identity);
   passage.identity = identity;
+  const barred = denyEndpoint(identity, exchange.endpoint.name);
+  if (barred !== null && !passage.letPass(barred)) return passage.refuse(barred);
 
   const request = inspect(exchange, policy, stages.digestKey);
   if (request instanceof Refusal) return passage.refuse(request);
   passage.request = request;
   const denied = denyModel(identity, request.model);
-  if (denied !== null) return passage.refuse(denied);
-  const found = route(request.model, exchange.endpoint.dialect, stages.routes);
-  if (found instanceof Refusal) return passage.refuse(found);
+  if (denied !== null && !passage.letPass(denied)) return passage.refuse(denied);
+  const routed = route(request.model, exchange.endpoint.dialect, stages.routes);
+  if (routed instanceof Refusal) return passage.refuse(routed);
+  const found = identity.ownCredential ? withOwnCredential(routed) : routed;
   const priority = priorityOf(exchange.headers, found);
   if (priority instanceof Refusal) return passage.refuse(priority);
   passage.priority = priority;

@@ -1,7 +1,7 @@
 /** `GET /v1/models`: the models the caller may use in its own dialect, by the routes' names. */
 import { authenticate, denyModel } from './authenticate/authenticate.ts';
 import { Refusal } from './errors.ts';
-import type { Exchange, Reply } from './exchange.ts';
+import type { Exchange, Identity, Reply } from './exchange.ts';
 import type { Stages } from './gateway.ts';
 import { Passage } from './passage.ts';
 import { dialects } from './providers/index.ts';
@@ -9,10 +9,17 @@ import { requestIdHeaders } from './respond.ts';
 import { modelNames, route } from './route/route.ts';
 
 /** Answers the list, or one model of it. */
-export function listModels(exchange: Exchange, stages: Stages): Reply {
+export function listModels(exchange: Exchange, stages: Stages): Reply | Promise<Reply> {
   const passage = new Passage(exchange, stages);
-  const identity = authenticate(exchange.headers, stages.keyring);
+  const caller = authenticate(exchange.headers, stages.keyring);
+  return caller instanceof Promise
+    ? caller.then((identity) => listFor(identity, passage))
+    : listFor(caller, passage);
+}
+
+function listFor(identity: Identity | Refusal, passage: Passage): Reply {
   if (identity instanceof Refusal) return passage.refuse(identity);
+  const { exchange, stages } = passage;
   passage.identity = identity;
   const dialect = dialects[exchange.endpoint.dialect];
   const name = nameIn(exchange.path);

@@ -2,10 +2,12 @@
 import type { Trail } from './attempt/trail.ts';
 import type { Priority } from './batch/priority.ts';
 import type { CacheKey } from './cache/cache.ts';
+
 import type { Counts } from './count/usage.ts';
 import { type Bill, bill, isStated, learn, nothingBilled } from './count/usage.ts';
-import type { Refusal } from './errors.ts';
+import type { ErrorCode, Refusal } from './errors.ts';
 import type { Exchange, Identity, ModelRequest, StoredReply, WholeReply } from './exchange.ts';
+
 import type { Stages } from './gateway.ts';
 import type { Permit } from './limit/permit.ts';
 import { type CacheUse, createRecord, type Outcome } from './observe/record.ts';
@@ -39,6 +41,8 @@ export class Passage {
   trail: Trail | null = null;
   priority: Priority = 'interactive';
   queuedMs = 0;
+  /** Refusals that were only reported. */
+  readonly #letPass: ErrorCode[] = [];
   readonly exchange: Exchange;
   readonly stages: Stages;
   #closed = false;
@@ -54,6 +58,20 @@ export class Passage {
   begin(nowMs: number): void {
     this.#atWorkMs = nowMs;
     if (this.priority === 'interactive') this.stages.batch.begin();
+  }
+
+  /** Whether a refusal is only to be reported, since the gateway observes. */
+  letPass(refusal: Refusal): boolean {
+    if (this.stages.config.mode !== 'observe') return false;
+    this.#letPass.push(refusal.code);
+    return true;
+  }
+
+  /** What would have been refused if the gateway did not only observe: codes, separated by commas. */
+  get observed(): string {
+    const first = this.identity?.observed ?? null;
+    if (first === null && this.#letPass.length === 0) return '';
+    return [...(first === null ? [] : [first]), ...this.#letPass].join(',');
   }
 
   /** Ends the request with a refusal. */
@@ -116,7 +134,8 @@ export class Passage {
     if (request !== null) learn(request, this.#billed(), stages.estimator, counts);
     for (const charge of billed.charges) stages.charge(identity?.tenant ?? '', charge);
     const tried = trail === null ? {} : { attempts: trail.calls, tried: trail.text };
-    const outcome = { cache: this.cacheUse, priority, queuedMs, ...tried, ...closing, bill: billed };
+    const { cacheUse: cache, observed } = this;
+    const outcome = { cache, priority, queuedMs, observed, ...tried, ...closing, bill: billed };
     stages.observe(createRecord(this.exchange, identity, request, outcome, nowMs));
   }
 

@@ -5,7 +5,8 @@ import type { AttemptDeps } from './attempt/answer.ts';
 import { createProvider, type Provider } from './attempt/connection.ts';
 import { createHealthBook } from './attempt/health.ts';
 import { createHedges } from './attempt/hedge.ts';
-import { createKeyring } from './authenticate/authenticate.ts';
+import { createCallers } from './authenticate/callers.ts';
+import { keyTables, openStoredKeys } from './authenticate/stored-keys.ts';
 import { createBatch } from './batch/batch.ts';
 import { createCache } from './cache/cache.ts';
 import { createCatalog } from './catalog/catalog.ts';
@@ -78,7 +79,9 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
   let ready = false;
   let listener: Listener | null = null;
 
-  const store = first.store.path === undefined ? null : await openStore(first.store.path, [budgetTables]);
+  const { path } = first.store;
+  const store = path === undefined ? null : await openStore(path, [budgetTables, keyTables]);
+  const storedKeys = store === null ? null : openStoredKeys(store);
 
   const metrics = createMetrics({
     limitScopes: () => limiter.scopes,
@@ -146,7 +149,17 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
     onHedge: metrics.hedge,
   });
 
+  const callers = createCallers(storedKeys, {
+    ...world,
+    onRefresh: metrics.jwks,
+    onIssuer: (issuer, problem) =>
+      problem === null
+        ? log.info({ issuer }, "the issuer's keys are here again")
+        : log.warn({ issuer, problem }, "the issuer's keys cannot be fetched; known ones stay in use"),
+  });
+
   const build = async (config: Config): Promise<Stages> => {
+    const keyring = await callers.keyring(config);
     const providers = await upstreams.update(config);
     const catalog = createCatalog(config.providers, config.catalog.models, world.wallClock());
     health.begin(config);
@@ -156,7 +169,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
     const { digestKey } = config.observe;
     return {
       config,
-      keyring: createKeyring(config.authenticate),
+      keyring,
       policy: createScrubPolicy(config.scrub),
       digestKey: digestKey === undefined ? randomKey : Buffer.from(digestKey),
       replay,
@@ -179,16 +192,26 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
   };
 
   let stages = await build(first);
+  const keys = {
+    token: () => stages.config.admin.token ?? null,
+    keys: storedKeys,
+    configured: (id: string) => {
+      const { keys: fixed, oidc } = stages.config.authenticate;
+      return fixed.some((key) => key.id === id) || oidc.some((issuer) => issuer.id === id);
+    },
+    wallClock: world.wallClock,
+  };
   const release = async (): Promise<void> => {
     hints.close();
     retryBudget.close(budgetId);
     // An open simulator would keep the process alive.
     await upstreams.close();
+    callers.close();
     saved?.close();
     store?.close();
     limiter.close();
   };
-  const admin = await openAdmin(first.admin, { ready: () => ready, registry: metrics.registry }).catch(
+  const admin = await openAdmin(first.admin, { ready: () => ready, registry: metrics.registry, keys }).catch(
     async (cause: unknown) => {
       await release();
       throw cause;

@@ -38,6 +38,7 @@ const open = createKeyring(settings({ keys, anonymousTenant: 'local' }));
 
 const as = (headers: IncomingHttpHeaders, keyring = closed): Identity => {
   const result = authenticate(headers, keyring);
+  if (result instanceof Promise) throw new Error('no token');
   if (result instanceof Refusal) throw new Error(`refused: ${result.code}`);
   return result;
 };
@@ -60,6 +61,10 @@ describe('keys', () => {
       keyId: 'acme-1',
       tags: ['prod'],
       models: ['gpt-*', 'exact'],
+      endpoints: null,
+      limits: [],
+      observed: null,
+      ownCredential: false,
     });
   });
 

@@ -188,12 +188,12 @@ describe('a warning', () => {
   test.each<[string, object, RegExp]>([
     [
       'an unknown key',
-      { limits: [{ ...limit, match: { key: 'wep' } }] },
+      { limits: [{ ...limit, match: { key: 'wep' } }], store: {} },
       /match\.key: there is no key "wep"; did you mean "web"/,
     ],
     [
       'an unknown tenant in a list',
-      { limits: [{ ...limit, match: { tenant: ['acme', 'acne'] } }] },
+      { limits: [{ ...limit, match: { tenant: ['acme', 'acne'] } }], store: {} },
       /match\.tenant\[1\]: no key belongs to the tenant "acne"; did you mean "acme"/,
     ],
     [

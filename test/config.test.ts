@@ -750,7 +750,7 @@ describe('files', () => {
     const busy = setInterval(() => writeFileSync(path, `${writes++}`), 20);
     await change;
     clearInterval(busy);
-    expect(writes).toBeGreaterThan(10);
+    expect(writes).toBeGreaterThan(2);
     close();
   });
 

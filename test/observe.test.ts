@@ -340,6 +340,7 @@ test('the line in the log is the record, whatever its strings hold', () => {
     target: text,
     status: count,
     error: fc.constantFrom('', 'internal' as const),
+    observed: fc.constantFrom('', 'wrong_key,model_forbidden'),
     stream: fc.boolean(),
     cache: fc.constantFrom('hit', 'miss', 'bypass'),
     replayed: fc.boolean(),

@@ -1,8 +1,14 @@
 /** The README's reply headers and errors against real replies: one for each error code, and each way to answer. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { keyTables, openStoredKeys } from '../src/authenticate/stored-keys.ts';
 import { catalogue, type ErrorCode } from '../src/errors.ts';
+import { openStore } from '../src/store/database.ts';
 import { type Chain, chainConfig, startChain } from './chain.ts';
 import { ask, type Sending } from './client.ts';
+import { makeSigningKey, type SigningKey, startIssuer, type TestIssuer } from './issuer.ts';
 import { codesIn, firstCodes, readDocument } from './readme.ts';
 import { testModel, type Wire, wires } from './replies.ts';
 import { type ConfigInput, startTestSidecar } from './sidecar.ts';
@@ -59,6 +65,24 @@ async function secondOf(
   return second;
 }
 
+/** The reply to a token, of an issuer that answers with this status. */
+async function sendToken(
+  wire: Wire,
+  make: (issuer: TestIssuer, key: SigningKey) => Promise<string>,
+  status = 200,
+): Promise<Answer> {
+  const key = await makeSigningKey('k', 'ES256');
+  const issuer = await startIssuer(key);
+  onTestFinished(() => issuer.stop());
+  issuer.status = status;
+  const authenticate = { keys: [otherKey], oidc: [issuer.entry({ waitMs: 200 })] };
+  return send(wire, { headers: { 'x-api-key': await make(issuer, key) } }, { authenticate });
+}
+
+/** The key "k", by its SHA-256, and a call with it. */
+const keyK = { ...otherKey, sha256: '8254c329a92850f6d539dd376f4816ee2764517da5e0235514af433164480d7a' };
+const asK = { headers: { 'x-api-key': 'k' } };
+
 /** A way to each error. */
 const ways: Readonly<Record<ErrorCode, (wire: Wire) => Promise<Answer>>> = {
   invalid_json: (wire) => send(wire, { body: '{' }),
@@ -69,12 +93,37 @@ const ways: Readonly<Record<ErrorCode, (wire: Wire) => Promise<Answer>>> = {
     send(wire, { body: wire.request('Write to alice@example.com') }, { scrub: { email: 'block' } }),
   missing_key: (wire) => send(wire, {}, { authenticate: { keys: [otherKey] } }),
   wrong_key: (wire) => send(wire, { headers: { 'x-api-key': 'k' } }, { authenticate: { keys: [otherKey] } }),
-  model_forbidden: (wire) => {
-    // SHA-256 of "k".
-    const sha256 = '8254c329a92850f6d539dd376f4816ee2764517da5e0235514af433164480d7a';
-    const keys = [{ ...otherKey, sha256, models: ['another'] }];
-    return send(wire, { headers: { 'x-api-key': 'k' } }, { authenticate: { keys } });
+  key_expired: (wire) =>
+    send(wire, asK, { authenticate: { keys: [{ ...keyK, expires: '2020-01-01T00:00:00Z' }] } }),
+  async key_revoked(wire) {
+    const folder = mkdtempSync(join(tmpdir(), 'sidegate-replies-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const path = join(folder, 'store.db');
+    const store = await openStore(path, [keyTables]);
+    onTestFinished(() => store.close());
+    const keys = openStoredKeys(store);
+    const key = keys.create({ id: 'gone', tenant: 'acme', tags: [], limits: [] }, 0) ?? '';
+    keys.revoke('gone', 1);
+    return send(
+      wire,
+      { headers: { 'x-api-key': key } },
+      { authenticate: { keys: [otherKey] }, store: { path } },
+    );
   },
+  token_malformed: (wire) => sendToken(wire, async () => 'eyJ.eyJ'),
+  token_oversized: (wire) => sendToken(wire, (idp, key) => idp.token(key, { more: 'x'.repeat(9000) })),
+  token_issuer: (wire) => sendToken(wire, (idp, key) => idp.token(key, { iss: 'https://other.example' })),
+  token_algorithm: (wire) => sendToken(wire, async (idp) => idp.token(await makeSigningKey('k', 'RS512'))),
+  token_unknown_key: (wire) => sendToken(wire, (idp, key) => idp.token({ ...key, kid: 'another' })),
+  token_signature: (wire) => sendToken(wire, async (idp) => idp.token(await makeSigningKey('k', 'ES256'))),
+  token_expired: (wire) => sendToken(wire, (idp, key) => idp.token(key, { exp: 1 })),
+  token_not_yet_valid: (wire) => sendToken(wire, (idp, key) => idp.token(key, { nbf: 9e9 })),
+  token_audience: (wire) => sendToken(wire, (idp, key) => idp.token(key, { aud: 'another' })),
+  token_claims: (wire) => sendToken(wire, (idp, key) => idp.token(key, { tenant: undefined })),
+  callers_unknown: (wire) => sendToken(wire, (idp, key) => idp.token(key), 500),
+  endpoint_forbidden: (wire) =>
+    send(wire, asK, { authenticate: { keys: [{ ...keyK, endpoints: ['embeddings'] }] } }),
+  model_forbidden: (wire) => send(wire, asK, { authenticate: { keys: [{ ...keyK, models: ['another'] }] } }),
   host_refused: (wire) => send(wire, { headers: { host: 'evil.example' } }),
   origin_refused: (wire) => send(wire, { headers: { origin: 'https://evil.example' } }),
   not_found: (wire) => send(wire, { path: `${wire.path}/nothing` }),
@@ -157,6 +206,8 @@ const ways: Readonly<Record<ErrorCode, (wire: Wire) => Promise<Answer>>> = {
 
 /** Each other way to answer. */
 const answered: Readonly<Record<string, (wire: Wire) => Promise<Answer>>> = {
+  'let pass and reported, where the gateway observes': (wire) =>
+    send(wire, asK, { mode: 'observe', authenticate: { keys: [otherKey] } }),
   'whole, and counted for a limit': (wire) =>
     send(wire, {}, { cache: {}, limits: [{ name: 'many', capacity: 100, refillPerSecond: 1 }] }),
   'counted for a limit of tokens, and warned of another': (wire) =>

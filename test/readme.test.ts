@@ -1,5 +1,7 @@
 /** The README against the code, in both directions: tables, endpoints, metrics, commands and links. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { z } from 'zod';
 import { publishedSchema, withTables } from '../.ci/generate.ts';
@@ -20,9 +22,19 @@ type Schema = z.core.JSONSchema.BaseSchema;
 const readme = readDocument('README.md');
 const sorted = (names: Iterable<string>): string[] => [...names].sort();
 
+const adminToken = 'a token of the admin port';
+/** Nothing listens there. */
+const unreached = 'http://127.0.0.1:9';
+const folder = mkdtempSync(join(tmpdir(), 'sidegate-readme-'));
 let sidecar: TestSidecar;
 beforeAll(async () => {
   sidecar = await startTestSidecar({
+    authenticate: {
+      anonymousTenant: 'test',
+      oidc: [{ id: 'idp', issuer: unreached, audience: ['sidegate'], tenant: 'test', waitMs: 10_000 }],
+    },
+    admin: { token: adminToken },
+    store: { path: join(folder, 'store.db') },
     limits: [{ name: 'all', capacity: 100, refillPerSecond: 100, softShare: 0.001 }],
     providers: {
       sim: { preset: 'simulator', engine: 'vllm' },
@@ -35,7 +47,10 @@ beforeAll(async () => {
     ],
   });
 });
-afterAll(() => sidecar.stop());
+afterAll(async () => {
+  await sidecar.stop();
+  rmSync(folder, { recursive: true });
+});
 
 describe('what is generated', () => {
   test('the tables are as the source has them', () => {
@@ -117,7 +132,10 @@ describe('endpoints', () => {
   test.each(listed)('%s speaks as is said: %s', async (name, dialect) => {
     const [method = '', path = ''] = name.split(' ');
     if (dialect === 'admin port') {
-      expect((await fetch(sidecar.adminUrl + path, { method })).status).toBe(200);
+      const headers = { authorization: `Bearer ${adminToken}` };
+      const { status } = await fetch(sidecar.adminUrl + path.replace('{id}', 'nobody'), { method, headers });
+      // A key must be described, and one that is revoked must be there.
+      expect(status).toBe({ GET: 200, POST: 415, DELETE: 404 }[method]);
       return;
     }
     // Whatever it answers to nonsense is in its dialect: Anthropic's errors say `"type": "error"`.
@@ -139,9 +157,9 @@ describe('endpoints', () => {
     const { detail } = (await (await fetch(`${sidecar.adminUrl}/`)).json()) as { detail: string };
     const admin = listed
       .filter(([, dialect]) => dialect === 'admin port')
-      .map(([name]) => name.split(' ')[1]);
+      .map(([name]) => name.split(' ')[1]?.replace('/{id}', '') ?? '');
     expect(sorted(detail.split(/[\s,.]+/).filter((word) => word.startsWith('/')))).toEqual(
-      sorted(admin as string[]),
+      sorted(new Set(admin)),
     );
   });
 });
@@ -202,6 +220,10 @@ describe('metrics', () => {
       503,
     );
     sidecar.sidecar.reloadRefused();
+    const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+    const token = `${part({ alg: 'RS256' })}.${part({ iss: unreached })}.AA`;
+    const refused = await ask(sidecar.url, '/v1/chat/completions', { body, headers: { 'x-api-key': token } });
+    expect(refused.status).toBe(503);
     const found = await scraped();
     const rows = readme
       .table('metric')

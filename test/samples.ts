@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
+import { nobody } from '../src/authenticate/keyring.ts';
 import { Cancellation } from '../src/cancellation.ts';
 import { type ModelFacts, unknownFacts } from '../src/catalog/facts.ts';
 import type { Endpoint, Exchange, Identity, ModelRequest, StoredReply } from '../src/exchange.ts';
@@ -45,7 +46,7 @@ export function sampleExchange({
 
 /** A caller. */
 export function sampleIdentity(part: Partial<Identity> = {}): Identity {
-  return { tenant: 'acme', team: null, user: null, keyId: null, tags: [], models: null, ...part };
+  return { ...nobody('acme'), ...part };
 }
 
 /** What is known of a body; `text` is its prompt, and decides its digest. */

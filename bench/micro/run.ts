@@ -2,11 +2,13 @@
 import { readdirSync } from 'node:fs';
 import { Bench } from 'tinybench';
 
+type Tasks = Record<string, () => unknown>;
+
 /** A file of benchmarks: what it times, and its tasks by name. */
 export interface Subject {
   readonly subject: string;
   /** Builds the tasks; each runs many times and must leave things as it found them. */
-  readonly tasks: () => Readonly<Record<string, () => unknown>>;
+  readonly tasks: () => Readonly<Tasks> | Promise<Readonly<Tasks>>;
 }
 
 /** One task's time a call, in ns. */
@@ -41,7 +43,7 @@ export async function runMicro(timeMs: number, say: (line: string) => void): Pro
   const files = readdirSync(new URL('.', import.meta.url)).filter((name) => name.endsWith('.bench.ts'));
   for (const file of files.sort()) {
     const { subject, tasks } = (await import(`./${file}`)) as Subject;
-    for (const [task, run] of Object.entries(tasks())) {
+    for (const [task, run] of Object.entries(await tasks())) {
       const calls = batchOf(run);
       const bench = new Bench({ time: timeMs, warmupTime: timeMs / 5 });
       bench.add(task, () => {

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { Registry } from 'prom-client';
 import type { Config } from '../config/schema.ts';
 import { urlOf } from '../listen.ts';
+import { answerKeys, type KeysAdmin } from './keys.ts';
 
 export interface AdminPort {
   readonly url: string;
@@ -14,12 +15,15 @@ export interface AdminView {
   /** False while draining. */
   ready(): boolean;
   readonly registry: Registry;
+  readonly keys: KeysAdmin;
 }
 
 /** Opens the admin port. */
 export async function openAdmin(config: Config['admin'], view: AdminView): Promise<AdminPort> {
   const server = createServer({ requestTimeout: 5_000, headersTimeout: 5_000 }, (req, res) => {
-    answer(req, res, view).catch(() => problem(res, 500, 'Internal error', 'The metrics could not be read.'));
+    answer(req, res, view).catch(() =>
+      problem(res, 500, 'Internal error', 'The request could not be answered.'),
+    );
   });
   server.maxConnections = 64;
   await new Promise<void>((resolve, reject) => {
@@ -40,6 +44,13 @@ async function answer(req: IncomingMessage, res: ServerResponse, view: AdminView
   if (req.headers.origin !== undefined || req.headers['sec-fetch-site'] === 'cross-site') {
     return problem(res, 403, 'Origin refused', 'Web pages may not read the admin port.');
   }
+  if (path === '/keys' || path?.startsWith('/keys/') === true) {
+    const reply = await answerKeys(req, path, view.keys);
+    if ('problem' in reply) return problem(res, reply.status, reply.problem, reply.detail, reply.headers);
+    res.writeHead(reply.status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
+    res.end(reply.body === null ? undefined : JSON.stringify(reply.body));
+    return;
+  }
   if (req.method !== 'GET' && req.method !== 'HEAD')
     return problem(res, 405, 'Method not allowed', 'Use GET.');
   if (path === '/healthz') return plain(res, 200, 'ok\n');
@@ -50,7 +61,7 @@ async function answer(req: IncomingMessage, res: ServerResponse, view: AdminView
     res.end(text);
     return;
   }
-  problem(res, 404, 'Not found', 'The admin port serves /healthz, /readyz and /metrics.');
+  problem(res, 404, 'Not found', 'The admin port serves /healthz, /readyz, /metrics and /keys.');
 }
 
 function plain(res: ServerResponse, status: number, text: string): void {
@@ -58,8 +69,16 @@ function plain(res: ServerResponse, status: number, text: string): void {
   res.end(text);
 }
 
-function problem(res: ServerResponse, status: number, title: string, detail: string): void {
+function problem(
+  res: ServerResponse,
+  status: number,
+  title: string,
+  detail: string,
+  headers: object = {},
+): void {
   if (res.headersSent) return void res.destroy();
-  res.writeHead(status, { 'content-type': 'application/problem+json' });
+  // A body that was refused may still be on its way; this port's clients can open another connection.
+  if (!res.req.complete) res.setHeader('connection', 'close');
+  res.writeHead(status, { 'content-type': 'application/problem+json', ...headers });
   res.end(JSON.stringify({ type: 'about:blank', title, status, detail }));
 }

@@ -26,6 +26,8 @@ export interface Provider {
   readonly pool: InstanceType<typeof Pool>;
   /** What is known of the self-hosted engine behind it; null: hosted by others. */
   readonly engine: Engine | null;
+  /** The same provider, to be asked with the client's own credential. */
+  withClientCredential(): Provider;
 }
 
 /** @param simulatorUrl base URL of the embedded simulator for providers of its presets */
@@ -46,7 +48,7 @@ export function createProvider(
   const quirks = preset?.quirks ?? {};
   for (const [key, value] of Object.entries(config.headers)) headers.push(key.toLowerCase(), value);
   const keys = [config.apiKey, ...(config.apiKeys ?? [])].filter((key) => key !== undefined);
-  return {
+  const provider: Provider = {
     name,
     dialect,
     baseUrl,
@@ -70,5 +72,12 @@ export function createProvider(
     }),
     engine:
       config.engine === undefined ? null : createEngine(config.engine, probeSchema.parse(config.probe ?? {})),
+    withClientCredential: () => asClient,
   };
+  const asClient: Provider = {
+    ...provider,
+    credentials: [createCredential('', headers)],
+    clientCredential: true,
+  };
+  return provider;
 }

@@ -1,42 +1,17 @@
 /** Stage authenticate: a request's headers → who calls. Keys are known by digest only. */
 import { hash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Config, KeyConfig } from '../config/schema.ts';
 import { Refusal } from '../errors.ts';
-import type { Identity } from '../exchange.ts';
+import type { EndpointName, Identity } from '../exchange.ts';
+import { type Caller, defaultUserHeader, type Keyring, nobody } from './keyring.ts';
+import { tagsMax, userPattern } from './settings.ts';
+import { keyPrefix } from './stored-keys.ts';
+
+export { createKeyring, type Keyring } from './keyring.ts';
 
 const keyMaxLength = 4096;
-
-interface KnownKey {
-  readonly digest: Buffer;
-  readonly identity: Identity;
-}
-
-/** The keys of one configuration. */
-export interface Keyring {
-  readonly byDigest: ReadonlyMap<string, KnownKey>;
-  readonly anonymous: Identity | null;
-}
-
-export function createKeyring(config: Config['authenticate']): Keyring {
-  const tenant = config.anonymousTenant;
-  const anonymous: Identity | null =
-    tenant === undefined ? null : { tenant, team: null, user: null, keyId: null, tags: [], models: null };
-  return { byDigest: new Map(config.keys.map((key) => [key.sha256, known(key)])), anonymous };
-}
-
-const known = (key: KeyConfig): KnownKey => ({
-  digest: Buffer.from(key.sha256, 'hex'),
-  identity: {
-    tenant: key.tenant,
-    team: key.team ?? null,
-    user: key.user ?? null,
-    keyId: key.id,
-    tags: key.tags,
-    models: key.models ?? null,
-    limits: key.limits,
-  },
-});
+/** Tenant of callers that are only observed. */
+const unidentifiedTenant = 'unidentified';
 
 /** The caller's credential as sent; null: none. */
 export function presentedKey(headers: IncomingHttpHeaders): string | null {
@@ -55,15 +30,96 @@ export function credentialDigest(headers: IncomingHttpHeaders): string {
   return key === null ? '' : hash('sha256', key);
 }
 
-const userPattern = /^[\w.:@/+-]{1,128}$/;
+/** Decides who calls. A promise only for a token that is seen for the first time; it never rejects. */
+export function authenticate(
+  headers: IncomingHttpHeaders,
+  keyring: Keyring,
+): Identity | Refusal | Promise<Identity | Refusal> {
+  const found = identify(headers, keyring);
+  return found instanceof Promise
+    ? found.then((caller) => conclude(caller, headers, keyring))
+    : conclude(found, headers, keyring);
+}
+
+function conclude(
+  found: Caller | Refusal,
+  headers: IncomingHttpHeaders,
+  keyring: Keyring,
+): Identity | Refusal {
+  if (!(found instanceof Refusal)) {
+    if (found.expiresMs === Number.POSITIVE_INFINITY || keyring.wallClock() < found.expiresMs)
+      return withHeaders(found.identity, found.userHeader, headers);
+    return pass(new Refusal('key_expired', 'The key has expired.'), headers, keyring);
+  }
+  return pass(found, headers, keyring);
+}
+
+/** The identity a caller gets that nothing is known of, or the refusal. */
+function pass(refusal: Refusal, headers: IncomingHttpHeaders, keyring: Keyring): Identity | Refusal {
+  const { anonymous, observe } = keyring;
+  const { code } = refusal;
+  const open = anonymous !== null && (code === 'missing_key' || code === 'wrong_key');
+  if (!open && !observe) return refusal;
+  const identity = anonymous ?? nobody(unidentifiedTenant);
+  if (!observe) return withHeaders(identity, defaultUserHeader, headers);
+  // Only what can be no key of ours may leave for a provider.
+  const ownCredential = code === 'wrong_key' && presentedKey(headers)?.startsWith(keyPrefix) === false;
+  return withHeaders(
+    { ...identity, observed: open ? null : code, ownCredential },
+    defaultUserHeader,
+    headers,
+  );
+}
+
+/** Finds out whom the credential stands for. */
+function identify(
+  headers: IncomingHttpHeaders,
+  keyring: Keyring,
+): Caller | Refusal | Promise<Caller | Refusal> {
+  const { authorization, 'x-api-key': apiKey } = headers;
+  const presented = presentedKey(headers);
+  if (authorization !== undefined && apiKey !== undefined && presented !== apiKey) {
+    return new Refusal('invalid_header', 'Authorization and x-api-key carry different keys.', {
+      param: 'x-api-key',
+    });
+  }
+  if (presented === null) return new Refusal('missing_key', 'The request carries no key.');
+  const { byDigest, stored, tokens } = keyring;
+  if (presented.length > keyMaxLength) {
+    if (tokens?.isToken(presented) !== true) return unknownKey();
+  } else if (byDigest.size === 0 && stored === null && tokens === null) return unknownKey();
+  // The look-up's time depends on digest bits alone, which say nothing of the key; what decides is constant-time.
+  const digest = hash('sha256', presented, 'buffer');
+  const hex = digest.toString('hex');
+  const key = byDigest.get(hex);
+  if (key !== undefined) return timingSafeEqual(key.digest, digest) ? key : unknownKey();
+  if (tokens?.isToken(presented) === true) return tokens.known(hex) ?? tokens.verify(presented, hex);
+  return stored === null ? unknownKey() : findStored(digest, keyring);
+}
+
+const unknownKey = (): Refusal => new Refusal('wrong_key', 'The key is not known here.');
+
+function findStored(digest: Buffer, { stored }: Keyring): Caller | Refusal {
+  try {
+    const found = stored?.find(digest) ?? null;
+    if (found === null) return unknownKey();
+    return found === 'revoked' ? new Refusal('key_revoked', 'The key has been revoked.') : found;
+  } catch {
+    return new Refusal('callers_unknown', 'The key store cannot be read.', { retryAfterMs: 1000 });
+  }
+}
 
 /** Adds what the app says of its user and tags, where the key doesn't say it already. */
-function withHeaders(identity: Identity, headers: IncomingHttpHeaders): Identity | Refusal {
-  const user = headers['x-sidegate-user'];
+function withHeaders(
+  identity: Identity,
+  userHeader: string | null,
+  headers: IncomingHttpHeaders,
+): Identity | Refusal {
+  const user = userHeader === null ? undefined : headers[userHeader];
   const tags = headers['x-sidegate-tags'];
   if (user === undefined && tags === undefined) return identity;
   if (user !== undefined && (typeof user !== 'string' || !userPattern.test(user))) {
-    return invalidHeader('x-sidegate-user', '1–128 letters, digits or . _ : @ / + -');
+    return invalidHeader(userHeader ?? '', '1–128 letters, digits or . _ : @ / + -');
   }
   const added =
     tags === undefined
@@ -71,31 +127,14 @@ function withHeaders(identity: Identity, headers: IncomingHttpHeaders): Identity
       : String(tags)
           .split(',')
           .map((tag) => tag.trim());
-  if (added.length > 16 || !added.every((tag) => userPattern.test(tag))) {
-    return invalidHeader('x-sidegate-tags', 'at most 16 names, separated by commas');
+  if (added.length > tagsMax || !added.every((tag) => userPattern.test(tag))) {
+    return invalidHeader('x-sidegate-tags', `at most ${tagsMax} names, separated by commas`);
   }
   return { ...identity, user: identity.user ?? user ?? null, tags: [...identity.tags, ...added] };
 }
 
 const invalidHeader = (name: string, want: string): Refusal =>
   new Refusal('invalid_header', `The header ${name} must be ${want}.`, { param: name });
-
-/** Decides who calls. */
-export function authenticate(headers: IncomingHttpHeaders, keyring: Keyring): Identity | Refusal {
-  const { authorization, 'x-api-key': apiKey } = headers;
-  if (authorization !== undefined && apiKey !== undefined && presentedKey(headers) !== apiKey) {
-    return new Refusal('invalid_header', 'Authorization and x-api-key carry different keys.', {
-      param: 'x-api-key',
-    });
-  }
-  const presented = presentedKey(headers);
-  const identity = presented === null || presented.length > keyMaxLength ? null : find(presented, keyring);
-  if (identity !== null) return withHeaders(identity, headers);
-  if (keyring.anonymous !== null) return withHeaders(keyring.anonymous, headers);
-  return presented === null
-    ? new Refusal('missing_key', 'The request carries no key.')
-    : new Refusal('wrong_key', 'The key is not known here.');
-}
 
 /** Null when the caller may use the model. */
 export function denyModel(identity: Identity, model: string): Refusal | null {
@@ -105,15 +144,11 @@ export function denyModel(identity: Identity, model: string): Refusal | null {
   });
 }
 
-/**
- * Looks a key up by its SHA-256. The look-up's time depends on digest bits alone, which say nothing of the key;
- * the comparison that decides is constant-time.
- */
-function find(presented: string, keyring: Keyring): Identity | null {
-  if (keyring.byDigest.size === 0) return null;
-  const digest = hash('sha256', presented, 'buffer');
-  const key = keyring.byDigest.get(digest.toString('hex'));
-  return key !== undefined && timingSafeEqual(key.digest, digest) ? key.identity : null;
+/** Null when the caller may use the endpoint. */
+export function denyEndpoint(identity: Identity, endpoint: EndpointName): Refusal | null {
+  if (identity.endpoints === null || endpoint === 'models' || identity.endpoints.includes(endpoint))
+    return null;
+  return new Refusal('endpoint_forbidden', `This key may not use the endpoint "${endpoint}".`);
 }
 
 /** Whether a model name fits an exact name or a pattern with a trailing *. */

@@ -28,17 +28,21 @@ export function checkLimits(draft: Draft, report: Report): void {
     checkMatch(budget.match, known, path, report);
   });
   draft.authenticate?.keys?.forEach((key, index) => {
-    const own = once(report, 'this name');
-    key?.limits?.forEach((limit, position) => {
-      const path = ['authenticate', 'keys', index, 'limits', position];
-      own(limit?.name, [...path, 'name']);
-      if (limit !== undefined) checkCounting(limit, path, report);
-    });
+    checkOwnLimits(key?.limits, ['authenticate', 'keys', index, 'limits'], report);
   });
   checkDominated(draft, report);
   if ((draft.budgets?.length ?? 0) > 0 && absent(draft.store, 'path')) {
     report.warn(['budgets'], 'without `store.path` a restart forgets what was spent');
   }
+}
+
+/** The limits that a key has of its own. */
+export function checkOwnLimits(limits: NonNullable<DraftKey>['limits'], path: Path, report: Report): void {
+  const own = once(report, 'this name');
+  limits?.forEach((limit, position) => {
+    own(limit?.name, [...path, position, 'name']);
+    if (limit !== undefined) checkCounting(limit, [...path, position], report);
+  });
 }
 
 /** That a limit has what its algorithm needs, and nothing that contradicts it. */
@@ -89,9 +93,10 @@ function checkZone(timeZone: string | undefined, path: Path, report: Report): vo
   }
 }
 
-/** A limit's bound, and the stretch of time it is for: longer is looser for the same amount. */
+/** A limit's bound. Of one name there is a fault already. */
 interface Bound {
   readonly path: Path;
+  readonly name: string | undefined;
   readonly amount: number;
   /** Of a bucket: its rate, where more is looser. Of a window: minus its length. */
   readonly pace: number;
@@ -112,12 +117,17 @@ function checkDominated(draft: Draft, report: Report): void {
     const windowed = algorithm === 'sliding_window';
     const pace = windowed ? -(limit.windowSeconds ?? 0) : (limit.refillPerSecond ?? 0);
     const what = [unit, unitSize, algorithm, per ?? ['tenant'], match, traffic];
-    add(what, { path: ['limits', index], amount: limit.capacity, pace });
+    add(what, { path: ['limits', index], name: limit.name, amount: limit.capacity, pace });
   });
   draft.budgets?.forEach((budget, index) => {
     if (budget?.usd === undefined || budget.window === undefined || budget.mode === 'observe') return;
     const { timeZone = 'UTC', per = ['tenant'], match = {}, traffic, usd } = budget;
-    const bound = { path: ['budgets', index], amount: usd, pace: -windowOrder.indexOf(budget.window) };
+    const bound = {
+      path: ['budgets', index],
+      name: budget.name,
+      amount: usd,
+      pace: -windowOrder.indexOf(budget.window),
+    };
     const what = ['budget', timeZone, per, match, traffic];
     // A week may be in two months, so neither holds the other.
     if (budget.window !== 'month') add([...what, 'week'], bound);
@@ -128,7 +138,7 @@ function checkDominated(draft: Draft, report: Report): void {
     for (const loose of bounds) {
       if (reported.has(loose.path)) continue;
       const tight = bounds.find(
-        (other) => other !== loose && other.amount <= loose.amount && other.pace <= loose.pace,
+        (other) => other.name !== loose.name && other.amount <= loose.amount && other.pace <= loose.pace,
       );
       // Of two that are the same the later one is at fault.
       const same = tight?.amount === loose.amount && tight.pace === loose.pace;
@@ -144,6 +154,8 @@ function checkDominated(draft: Draft, report: Report): void {
 }
 
 interface Callers {
+  /** Others may come, with stored keys or tokens. */
+  readonly open: boolean;
   readonly tenant: ReadonlySet<string>;
   readonly key: ReadonlySet<string>;
   readonly route: ReadonlySet<string>;
@@ -153,6 +165,7 @@ interface Callers {
 function callers(draft: Draft): Callers {
   const { keys = [], anonymousTenant = '' } = draft.authenticate ?? {};
   return {
+    open: (draft.authenticate?.oidc?.length ?? 0) > 0 || draft.store?.path !== undefined,
     tenant: new Set([...keys.map((key) => key?.tenant ?? ''), anonymousTenant]),
     key: new Set(keys.map((key) => key?.id ?? '')),
     route: new Set((draft.routes ?? []).map((route) => route?.model ?? '')),
@@ -168,7 +181,7 @@ const unknowns = {
 function checkMatch(match: DraftMatch, known: Callers, path: Path, report: Report): void {
   for (const kind of ['tenant', 'key', 'route'] as const) {
     const given = match?.[kind];
-    if (given === undefined) continue;
+    if (given === undefined || (known.open && kind !== 'route')) continue;
     const patterns = Array.isArray(given) ? given : [given];
     patterns.forEach((pattern, index) => {
       // A route's own name may end in *; that of anything else is a pattern then.

@@ -1,5 +1,6 @@
 /** What the schema can't say: that the parts of a configuration fit together. */
 import type { z } from 'zod';
+import { checkGrant, checkIssuers } from '../authenticate/check.ts';
 import { presets } from '../providers/presets.ts';
 import type { DialectName } from '../providers/provider.ts';
 import { checkBatch } from './check-batch.ts';
@@ -127,9 +128,12 @@ const emptyDigest = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b785
 
 function checkKeys(draft: Draft, report: Report): void {
   const { authenticate } = draft;
-  const keyless = absent(authenticate, 'keys') || authenticate?.keys?.length === 0;
+  const none = (list: 'keys' | 'oidc') => absent(authenticate, list) || authenticate?.[list]?.length === 0;
+  // Keys may also be made while the gateway runs.
+  const keyless = none('keys') && none('oidc') && draft.store?.path === undefined;
   const sectionFaulty = !absent(draft, 'authenticate') && authenticate === undefined;
-  if (keyless && absent(authenticate, 'anonymousTenant') && !sectionFaulty) {
+  const open = !absent(authenticate, 'anonymousTenant') || draft.mode === 'observe';
+  if (keyless && !open && !sectionFaulty) {
     const message =
       'nobody may call: list `authenticate.keys`, or serve without a key by `authenticate.anonymousTenant`';
     report.fault(['authenticate'], message, 'key');
@@ -141,7 +145,9 @@ function checkKeys(draft: Draft, report: Report): void {
     id(key?.id, [...path, 'id']);
     digest(key?.sha256, [...path, 'sha256']);
     if (key?.sha256 === emptyDigest) report.fault([...path, 'sha256'], 'is the digest of an empty key');
+    checkGrant(key, path, report);
   });
+  checkIssuers(draft, id, report);
 }
 
 function checkProviders(draft: Draft, report: Report): void {

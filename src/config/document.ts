@@ -1,6 +1,7 @@
 /** Reads YAML text into plain values, and finds the place of a value again when a fault must be shown. */
 import { type Document, isAlias, isCollection, isMap, isScalar, isSeq, parseDocument } from 'yaml';
 import type { Finding, Path, Placed } from './faults.ts';
+import { readPlainYaml } from './plain-yaml.ts';
 
 /** Values a file may hold, aliases counted each time they are used: stops "billion laughs". */
 const nodesMax = 2_000_000;
@@ -48,6 +49,41 @@ export function readConfigText(source: string, read: TextReader): ConfigText {
     const message = `the file holds a control character (${JSON.stringify(control[0])}): take it out`;
     return { value: undefined, findings: [{ path: [], at: control.index, message }], locate: locator(text) };
   }
+  const value = readPlainYaml(text, nodesMax);
+  if (value === undefined || !fillIn(value, read)) return readWithPlaces(text, read);
+  let places: ConfigText['locate'] | null = null;
+  const locate: ConfigText['locate'] = (finding) => {
+    // Only a fault or a warning has to be found again, and only then is the text worth parsing for it.
+    places ??= readWithPlaces(text, (written) => written).locate;
+    return places(finding);
+  };
+  return { value, findings: [], locate };
+}
+
+/** Hands each text value to the reader, and puts what stands for it in its place; false: one has a fault. */
+function fillIn(root: unknown, read: TextReader): boolean {
+  const path: (string | number)[] = [];
+  const visit = (value: unknown): unknown => {
+    if (typeof value === 'string') {
+      const text = read(value, path);
+      return typeof text === 'string' ? text : undefined;
+    }
+    if (typeof value !== 'object' || value === null) return value;
+    const holder = value as Record<string | number, unknown>;
+    for (const key of Array.isArray(value) ? value.keys() : Object.keys(value)) {
+      path.push(key);
+      const filled = visit(holder[key]);
+      path.pop();
+      if (filled === undefined) return undefined;
+      holder[key] = filled;
+    }
+    return value;
+  };
+  return visit(root) !== undefined;
+}
+
+/** The full parser: anything YAML may be, every fault, and where each value stands. */
+function readWithPlaces(text: string, read: TextReader): ConfigText {
   const doc = parseDocument(text, {
     prettyErrors: false,
     schema: 'core',

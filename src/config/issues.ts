@@ -1,6 +1,6 @@
 /** Turns what the schema says of a value into findings that tell people what to write. */
 import { z } from 'zod';
-import { didYouMean, type Finding, type Path } from './faults.ts';
+import { didYouMean, type Finding, type Path, pathText } from './faults.ts';
 import { configSchema } from './schema.ts';
 
 /** A value as it may be shown: quoted, cut, and never what came from the environment. */
@@ -43,6 +43,19 @@ export function describeIssues(
     }
     return [{ path, at: 'value', message: describe(issue, valueAt(root, path), show) }];
   });
+}
+
+/** What is wrong with a value that is no configuration, such as the body of a request; its own text isn't repeated. */
+export function describeProblems(error: z.ZodError, root: unknown): string {
+  return error.issues
+    .map((issue) => {
+      const path = issue.path.filter((step) => typeof step !== 'symbol');
+      const unknown =
+        issue.code === 'unrecognized_keys' ? `there is no such setting: ${issue.keys.join(', ')}` : null;
+      const text = unknown ?? describe(issue, valueAt(root, path), () => 'this');
+      return path.length === 0 ? text : `${pathText(path)}: ${text}`;
+    })
+    .join('; ');
 }
 
 function describe(issue: z.core.$ZodIssue, value: unknown, show: Show): string {

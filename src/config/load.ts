@@ -150,6 +150,7 @@ function readSecrets(root: unknown, readFile: ReadFile): Finding[] {
   };
   const paths: Path[] = [
     ['observe', 'digestKey'],
+    ['admin', 'token'],
     ['sync', 'redis'],
     ...names.flatMap((name) => [['providers', name, 'apiKey'], ...more(name)]),
   ];

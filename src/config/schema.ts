@@ -1,24 +1,20 @@
 /** The configuration's schema: every key, its type, range and default. Its JSON Schema is published. */
 import { z } from 'zod';
+import { authenticateSchema, type KeyConfig } from '../authenticate/settings.ts';
 import { priorities } from '../batch/priority.ts';
 import { capabilities } from '../catalog/facts.ts';
 import { engineNames } from '../engines/engine.ts';
-import { budgetSchema, keyLimitSchema, limitSchema, modeNames } from '../limit/settings.ts';
+import { budgetSchema, limitSchema, modeNames } from '../limit/settings.ts';
 import { strategies } from '../route/plan.ts';
 import { simulateSchema } from '../simulate/settings.ts';
 import { attempt, ownLimits, sync } from './attempt.ts';
-import { name } from './name.ts';
+import { modelPattern, name } from './name.ts';
 
 /** A dialect a provider or a client speaks on the wire. */
 export const dialectNames = ['openai', 'anthropic'] as const;
 
 const ms = (min: number, max: number) => z.int().min(min).max(max);
 const bytes = (max: number) => z.int().min(1024).max(max);
-const modelPattern = z
-  .string()
-  .min(1)
-  .max(256)
-  .regex(/^[^*]*\*?$/, { error: 'may hold * only at its end' });
 const port = z.int().min(0).max(65_535);
 const secret = z.string().min(1).meta({ description: 'A secret: `${ENV}` or `file:/path`.' });
 
@@ -62,37 +58,10 @@ const admin = z
   .strictObject({
     host: z.string().default('127.0.0.1').meta({ description: 'Address of the admin port.' }),
     port: port.default(4101).meta({ description: 'Admin port; 0 picks a free one.' }),
-  })
-  .prefault({});
-
-const key = z.strictObject({
-  id: name.meta({ description: 'Shown in logs instead of the key.' }),
-  sha256: z
-    .string()
-    .regex(/^[0-9a-f]{64}$/, { error: 'must be the SHA-256 of the key in 64 lower-case hex digits' })
-    .meta({ description: 'SHA-256 of the key, hex. `printf %s KEY | sha256sum` makes it.' }),
-  tenant: name.meta({ description: 'Whom the calls are counted for.' }),
-  team: name.optional().meta({ description: 'Team, for attribution.' }),
-  user: name.optional().meta({ description: 'User, for attribution; else `x-sidegate-user`.' }),
-  tags: z.array(name).max(16).default([]).meta({ description: 'Tags, for attribution.' }),
-  models: z
-    .array(modelPattern)
-    .min(1)
-    .optional()
-    .meta({ description: 'Models this key may use; a trailing * matches the rest. Unset: all.' }),
-  limits: z
-    .array(keyLimitSchema)
-    .max(64)
-    .default([])
-    .meta({ description: 'Limits of this key alone, as under `limits`.' }),
-});
-
-const authenticate = z
-  .strictObject({
-    anonymousTenant: name
+    token: secret
+      .min(16, { error: 'must have at least 16 characters' })
       .optional()
-      .meta({ description: 'Tenant of calls without a known key; unset: a key is required.' }),
-    keys: z.array(key).max(100_000).default([]).meta({ description: 'Virtual keys, by digest.' }),
+      .meta({ description: 'Secret that opens `/keys`: `${ENV}` or `file:/path`. Unset: nobody may.' }),
   })
   .prefault({});
 
@@ -340,13 +309,13 @@ const store = z
 export const configSchema = z.strictObject({
   listen,
   admin,
-  authenticate,
+  authenticate: authenticateSchema,
   replay,
   count,
   mode: z
     .enum(modeNames)
     .default('enforce')
-    .meta({ description: '`observe`: limits and budgets decide and report, and let everything pass.' }),
+    .meta({ description: '`observe`: keys, limits and budgets decide and report, and let everything pass.' }),
   limits: z
     .array(limitSchema)
     .max(1000)
@@ -372,6 +341,6 @@ export const configSchema = z.strictObject({
 /** A checked configuration, defaults filled in, secrets resolved. */
 export type Config = z.output<typeof configSchema>;
 export type ProviderConfig = Config['providers'][string];
-export type KeyConfig = Config['authenticate']['keys'][number];
+export type { KeyConfig };
 export type CatalogModelConfig = Config['catalog']['models'][number];
 export type RouteConfig = Config['routes'][number];

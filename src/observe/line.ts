@@ -16,7 +16,7 @@ export function recordLine(r: ExchangeRecord, wallMs: number): string {
     `{"level":30,"time":${wallMs},"requestId":"${r.requestId}","endpoint":"${r.endpoint}",` +
     `"tenant":${quoted(r.tenant)},"team":${quoted(r.team)},"user":${quoted(r.user)},"keyId":${quoted(r.keyId)},` +
     `"tags":${quoted(r.tags)},"model":${quoted(r.model)},"target":${quoted(r.target)},"status":${r.status},` +
-    `"error":"${r.error}","stream":${r.stream},"cache":"${r.cache}","replayed":${r.replayed},` +
+    `"error":"${r.error}","observed":"${r.observed}","stream":${r.stream},"cache":"${r.cache}","replayed":${r.replayed},` +
     `"attempts":${r.attempts},"tried":${quoted(r.tried)},"inputTokens":${r.inputTokens},` +
     `"outputTokens":${r.outputTokens},"cachedInputTokens":${r.cachedInputTokens},` +
     `"cacheWriteTokens":${r.cacheWriteTokens},"usageKnown":${r.usageKnown},"costNanoUsd":${r.costNanoUsd},` +

@@ -5,6 +5,7 @@ import { type Priority, priorities } from '../batch/priority.ts';
 import type { CountResult } from '../count/counter.ts';
 import type { Charge } from '../count/usage.ts';
 import { type Engine, isDown } from '../engines/engine.ts';
+import { catalogue, type ErrorCode } from '../errors.ts';
 import type { ExchangeRecord } from './record.ts';
 import { createDistribution, createTally } from './tally.ts';
 
@@ -43,8 +44,17 @@ export interface Metrics {
   /** @param limit name of a limit or budget */
   limit(limit: string, event: string): void;
   reload(ok: boolean): void;
+  /** An issuer's public keys were fetched, or could not be. */
+  jwks(issuer: string, ok: boolean): void;
 }
 
+/** What stage authenticate refuses with. */
+const authCodes: ReadonlySet<string> = new Set(
+  (Object.keys(catalogue) as ErrorCode[]).filter(
+    (code) =>
+      catalogue[code].status === 401 || /^(?:model_forbidden|endpoint_forbidden|callers_unknown)$/.test(code),
+  ),
+);
 const durationBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
 const queuedBuckets = [0.01, 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600];
 const overheadBuckets = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1];
@@ -148,6 +158,16 @@ export function createMetrics(gauges: Gauges): Metrics {
     'Batch requests that left the queue without a turn, by why.',
     ['reason'],
   );
+  const refusals = createTally(
+    registry,
+    'sidegate_auth_refusals_total',
+    'Callers refused, or only reported where the gateway observes.',
+    ['reason', 'outcome'],
+  );
+  const jwks = createTally(registry, 'sidegate_jwks_refreshes_total', "Fetches of issuers' public keys.", [
+    'issuer',
+    'result',
+  ]);
   const reloads = new Counter({
     name: 'sidegate_config_reloads_total',
     help: 'Configuration reloads, by result.',
@@ -170,6 +190,10 @@ export function createMetrics(gauges: Gauges): Metrics {
       duration.observe(endpoint, r.durationMs / 1000);
       if (!r.stream) overhead.observe(endpoint, Math.max(0, r.durationMs - r.upstreamMs - r.queuedMs) / 1000);
       if (r.priority === 'batch') queued.observe(endpoint, r.queuedMs / 1000);
+      if (r.error !== '' && authCodes.has(r.error)) refusals.add(1, r.error, 'refused');
+      if (r.observed !== '') {
+        for (const code of r.observed.split(',')) if (authCodes.has(code)) refusals.add(1, code, 'passed');
+      }
       if (r.savedNanoUsd > 0) saved.add(r.savedNanoUsd / 1e9, tenant, target);
       if (r.emails > 0) pii.add(r.emails, 'email');
       if (r.cards > 0) pii.add(r.cards, 'card');
@@ -187,6 +211,7 @@ export function createMetrics(gauges: Gauges): Metrics {
     peers: (up) => peersUp.set(up ? 1 : 0),
     hint: (what) => hints.add(1, what),
     batchRefused: (reason) => batchRefused.add(1, reason),
+    jwks: (issuer, ok) => jwks.add(1, issuer, ok ? 'ok' : 'failed'),
     limit: (limit, event) => limits.add(1, limit, event),
     reload(ok) {
       reloads.inc({ result: ok ? 'ok' : 'refused' });

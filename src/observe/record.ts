@@ -23,6 +23,8 @@ export interface ExchangeRecord {
   readonly status: number;
   /** Error code of the catalogue, or empty. */
   readonly error: ErrorCode | '';
+  /** Codes of refusals that were only reported (`mode: observe`), separated by commas. */
+  readonly observed: string;
   readonly stream: boolean;
   readonly cache: CacheUse;
   readonly replayed: boolean;
@@ -61,6 +63,7 @@ export interface ExchangeRecord {
 export interface Outcome {
   readonly status: number;
   readonly error?: ErrorCode | '';
+  readonly observed?: string;
   readonly target?: string;
   readonly cache?: CacheUse;
   readonly replayed?: boolean;
@@ -99,6 +102,7 @@ export function createRecord(
     target: outcome.target ?? '',
     status: outcome.status,
     error: outcome.error ?? '',
+    observed: outcome.observed ?? '',
     stream: request?.stream ?? false,
     cache: outcome.cache ?? 'bypass',
     replayed: outcome.replayed ?? false,

@@ -63,3 +63,17 @@ export interface Plan {
   /** Of `least_loaded`. */
   readonly overflow: Overflow | null;
 }
+
+/**
+ * The plan for a caller who has a provider's own credential. It goes to the provider that is asked first, whose it must
+ * be; the others, to whom it would be a stranger's secret, are asked with the gateway's.
+ */
+export function withOwnCredential(plan: Plan): Plan {
+  const first = plan.steps[0]?.target.provider;
+  if (first === undefined) return plan;
+  const provider = first.withClientCredential();
+  const steps = plan.steps.map((step) =>
+    step.target.provider === first ? { ...step, target: { ...step.target, provider } } : step,
+  );
+  return { ...plan, steps };
+}

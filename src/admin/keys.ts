@@ -1,0 +1,113 @@
+/** `/keys` of the admin port: makes, lists and revokes stored keys, for whoever has the admin token. */
+import { hash, timingSafeEqual } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { makeKey, showKeys } from '../authenticate/manage.ts';
+import type { StoredKeys } from '../authenticate/stored-keys.ts';
+
+/** What `/keys` works with; asked for at each request, since a reload may change it. */
+export interface KeysAdmin {
+  /** Null: `admin.token` is not set. */
+  token(): string | null;
+  /** Null: `store.path` is not set. */
+  readonly keys: StoredKeys | null;
+  /** Whether the configuration has a key of this id. */
+  configured(id: string): boolean;
+  readonly wallClock: () => number;
+}
+
+/** An answer; `problem`: of RFC 9457. */
+export type AdminAnswer =
+  | { readonly status: number; readonly body: object | null }
+  | { readonly status: number; readonly problem: string; readonly detail: string; readonly headers?: object };
+
+const bodyMaxBytes = 64 * 1024;
+
+const problem = (status: number, title: string, detail: string, headers: object = {}): AdminAnswer => ({
+  status,
+  problem: title,
+  detail,
+  headers,
+});
+
+/** Answers a request for `/keys` or a path below it. @param path without query */
+export async function answerKeys(req: IncomingMessage, path: string, admin: KeysAdmin): Promise<AdminAnswer> {
+  const token = admin.token();
+  if (token === null)
+    return problem(
+      403,
+      'Keys are switched off',
+      'Set admin.token to a secret, and send it as a bearer token.',
+    );
+  if (!isToken(req.headers.authorization, token)) {
+    const detail = 'Send the admin token as "Authorization: Bearer".';
+    return problem(401, 'Wrong token', detail, { 'www-authenticate': 'Bearer' });
+  }
+  const { keys } = admin;
+  if (keys === null)
+    return problem(409, 'No store', 'Set store.path to a file, so that keys survive a restart.');
+  if (path === '/keys') {
+    if (req.method === 'GET') return list(req, keys);
+    if (req.method === 'POST') return create(req, keys, admin);
+    return problem(405, 'Method not allowed', 'Use GET or POST.', { allow: 'GET, POST' });
+  }
+  if (req.method !== 'DELETE') return problem(405, 'Method not allowed', 'Use DELETE.', { allow: 'DELETE' });
+  return revoke(path.slice('/keys/'.length), keys, admin);
+}
+
+/** Compares digests, so that neither the time taken nor the length tells anything. */
+function isToken(authorization: string | undefined, token: string): boolean {
+  const sent = /^bearer +(.*)$/i.exec(authorization ?? '')?.[1] ?? '';
+  return timingSafeEqual(hash('sha256', sent, 'buffer'), hash('sha256', token, 'buffer'));
+}
+
+function list(req: IncomingMessage, keys: StoredKeys): AdminAnswer {
+  const query = new URLSearchParams((req.url ?? '').split('?')[1] ?? '');
+  return { status: 200, body: showKeys(keys, query.get('after') ?? '') };
+}
+
+async function create(req: IncomingMessage, keys: StoredKeys, admin: KeysAdmin): Promise<AdminAnswer> {
+  if (!/^application\/json\s*(;|$)/i.test(req.headers['content-type'] ?? ''))
+    return problem(415, 'Unsupported media type', 'Send the key as application/json.');
+  const text = await readBody(req);
+  if (text === null) return problem(413, 'Body too large', `Send at most ${bodyMaxBytes} bytes.`);
+  let input: unknown;
+  try {
+    input = JSON.parse(text);
+  } catch {
+    return problem(400, 'Invalid JSON', 'Send one JSON object.');
+  }
+  const made = makeKey(input, keys, admin.configured, admin.wallClock());
+  if ('key' in made) return { status: 201, body: made };
+  return made.kind === 'taken'
+    ? problem(409, 'Id taken', `${made.message} Choose another id.`)
+    : problem(400, 'Invalid key', made.message);
+}
+
+function revoke(written: string, keys: StoredKeys, admin: KeysAdmin): AdminAnswer {
+  let id: string;
+  try {
+    id = decodeURIComponent(written);
+  } catch {
+    return problem(404, 'Not found', 'This is no id.');
+  }
+  if (keys.revoke(id, admin.wallClock())) return { status: 204, body: null };
+  return admin.configured(id)
+    ? problem(409, 'In the configuration', 'This key stands in the configuration: take it out there.')
+    : problem(404, 'Not found', 'There is no stored key of this id.');
+}
+
+/** The body as text; null: it is over the bound. The server's request timeout bounds the time. */
+function readBody(req: IncomingMessage): Promise<string | null> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    req.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes > bodyMaxBytes) resolve(null);
+      else chunks.push(chunk);
+    });
+    req.on('end', () => resolve(Buffer.concat(chunks).toString()));
+    req.on('error', reject);
+    req.on('close', () => reject(new Error('the client left')));
+  });
+}

@@ -1,0 +1,72 @@
+/** What stage authenticate keeps over reloads: stored keys, and the issuers' public keys. */
+import type { Config } from '../config/schema.ts';
+import type { Issuers } from './issuers.ts';
+import { createKeyring, type Keyring } from './keyring.ts';
+import type { StoredKeys } from './stored-keys.ts';
+import type { Tokens } from './tokens.ts';
+
+export interface Callers {
+  /** The keyring of a configuration. Rejects when one of its keys is in the store as well. */
+  keyring(config: Config): Promise<Keyring>;
+  close(): void;
+}
+
+/** Clocks, chance, and who is told what. */
+export interface CallersWorld {
+  /** Monotonic ms. */
+  readonly clock: () => number;
+  /** Ms since 1970. */
+  readonly wallClock: () => number;
+  readonly random: () => number;
+  /** Each fetch of an issuer's public keys. */
+  onRefresh(issuer: string, ok: boolean): void;
+  /** They can't be fetched any more (with the reason), or can again (null). Once for each change. */
+  onIssuer(issuer: string, problem: string | null): void;
+}
+
+/** @param stored null: there is no store */
+export function createCallers(stored: StoredKeys | null, world: CallersWorld): Callers {
+  const failing = new Set<string>();
+  let issuers: Issuers | null = null;
+
+  const onRefresh = (id: string, problem: string | null): void => {
+    world.onRefresh(id, problem === null);
+    if (problem !== null && !failing.has(id)) {
+      failing.add(id);
+      world.onIssuer(id, problem);
+    } else if (problem === null && failing.delete(id)) world.onIssuer(id, null);
+  };
+
+  /** Loaded only where tokens are taken: it brings a library along. */
+  const tokensOf = async ({ authenticate }: Config): Promise<Tokens | null> => {
+    if (authenticate.oidc.length === 0 && issuers === null) return null;
+    const { createIssuers } = await import('./issuers.ts');
+    const { createTokens } = await import('./tokens.ts');
+    issuers ??= createIssuers({ clock: world.clock, random: world.random, onRefresh });
+    const open = issuers.update(authenticate.oidc);
+    return open.length === 0 ? null : createTokens(authenticate, open, world.wallClock);
+  };
+
+  return {
+    async keyring(config) {
+      refuseSharedKeys(config, stored);
+      const { authenticate, mode } = config;
+      const tokens = await tokensOf(config);
+      return createKeyring(authenticate, {
+        stored,
+        tokens,
+        observe: mode === 'observe',
+        wallClock: world.wallClock,
+      });
+    },
+    close: () => issuers?.close(),
+  };
+}
+
+/** A key must be one caller's: none may stand both in the configuration and in the store, not even revoked. */
+function refuseSharedKeys({ authenticate }: Config, stored: StoredKeys | null): void {
+  if (stored === null || stored.list('').length === 0) return;
+  const shared = authenticate.keys.find(({ sha256 }) => stored.has(Buffer.from(sha256, 'hex')));
+  if (shared !== undefined)
+    throw new Error(`the key ${shared.id} is in the store already: take it out of the configuration`);
+}

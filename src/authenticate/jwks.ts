@@ -1,0 +1,201 @@
+/** The public keys of one issuer: fetched in the background before they are needed, and kept while it is down. */
+import { get as getPlain, type IncomingMessage } from 'node:http';
+import { get as getSecure } from 'node:https';
+import { type CryptoKey, createLocalJWKSet, type JWK, type JWSHeaderParameters } from 'jose';
+import type { IssuerConfig } from './settings.ts';
+
+/** The keys of one issuer. */
+export interface KeySet {
+  /**
+   * The key a token was signed with. Waits for a fetch, bounded, when it isn't there.
+   * `unknown`: the issuer has no such key; `unavailable`: nothing could ever be fetched.
+   */
+  find(header: JWSHeaderParameters): Promise<CryptoKey | 'unknown' | 'unavailable'>;
+  close(): void;
+}
+
+/** Clocks, chance, and who is told of fetches. */
+export interface KeySetWorld {
+  /** Monotonic ms. */
+  readonly clock: () => number;
+  /** 0 ≤ x < 1, so that a fleet doesn't fetch at once. */
+  readonly random: () => number;
+  /** @param problem why a fetch failed; null: it didn't */
+  onRefresh(id: string, problem: string | null): void;
+}
+
+const answerMaxBytes = 512 * 1024;
+const fetchTimeoutMs = 5000;
+const keysMax = 100;
+/** Tokens that may wait for a fetch; more are told at once that their key is unknown. */
+const waitingMax = 1024;
+/** After a failed fetch the next one comes sooner than usual, at first. */
+const retryBaseMs = 1000;
+const retryMaxMs = 60_000;
+
+/** What is taken over of a key: only what is public. */
+const publicFields = ['kty', 'kid', 'use', 'alg', 'key_ops', 'n', 'e', 'crv', 'x', 'y'] as const;
+const publicKinds = new Set(['RSA', 'EC', 'OKP']);
+
+/** Begins to fetch at once, and goes on until it is closed. Never keeps the process alive. */
+export function createKeySet(config: IssuerConfig, { clock, random, onRefresh }: KeySetWorld): KeySet {
+  type Local = ReturnType<typeof createLocalJWKSet>;
+  let local: Local | null = null;
+  let underWay: Promise<void> | null = null;
+  let next: Promise<void> | null = null;
+  let beganMs = Number.NEGATIVE_INFINITY;
+  let failures = 0;
+  let waiting = 0;
+  let timer: NodeJS.Timeout | null = null;
+  const closing = new AbortController();
+
+  const begin = async (): Promise<void> => {
+    beganMs = clock();
+    let problem: string | null = null;
+    try {
+      local = createLocalJWKSet({ keys: await fetchKeys(config, closing.signal) });
+      failures = 0;
+    } catch (cause) {
+      failures++;
+      problem = cause instanceof Error ? cause.message : 'unknown';
+    }
+    underWay = null;
+    if (closing.signal.aborted) return;
+    onRefresh(config.id, problem);
+    schedule();
+  };
+  const schedule = (): void => {
+    if (timer !== null) clearTimeout(timer);
+    const usualMs = config.refreshSeconds * 1000;
+    const retryMs = Math.min(retryMaxMs, retryBaseMs * 2 ** Math.min(failures, 10));
+    const delayMs = failures === 0 ? usualMs : Math.min(usualMs, retryMs);
+    timer = setTimeout(refresh, delayMs * (0.9 + 0.2 * random()));
+    timer.unref();
+  };
+  const refresh = (): Promise<void> => {
+    underWay ??= begin();
+    return underWay;
+  };
+  /** A fetch that begins after now, and not before the cooldown is over. All who ask meanwhile share it. */
+  const refreshAnew = (): Promise<void> => {
+    next ??= (async () => {
+      await underWay;
+      const coolMs = beganMs + config.cooldownMs - clock();
+      if (coolMs > 0) await new Promise<void>((resolve) => void setTimeout(resolve, coolMs).unref());
+      next = null;
+      if (!closing.signal.aborted) await refresh();
+    })();
+    return next;
+  };
+  const look = async (header: JWSHeaderParameters): Promise<CryptoKey | null> => {
+    try {
+      return local === null ? null : await local(header);
+    } catch {
+      // There is none, several fit a token that names none, or it is no key that can be used.
+      return null;
+    }
+  };
+  void refresh();
+
+  return {
+    async find(header) {
+      const found = await look(header);
+      if (found !== null) return found;
+      const missing = (): 'unknown' | 'unavailable' => (local === null ? 'unavailable' : 'unknown');
+      if (waiting >= waitingMax || config.waitMs === 0 || closing.signal.aborted) return missing();
+      waiting++;
+      try {
+        // A fetch that began before this token came may have read the keys too early, but often has not.
+        const late = Symbol('late');
+        const deadline = wait(config.waitMs, late);
+        if (underWay !== null && (await Promise.race([underWay, deadline.over])) !== late) {
+          const after = await look(header);
+          if (after !== null) return deadline.cancel(after);
+        }
+        await Promise.race([refreshAnew(), deadline.over]);
+        return deadline.cancel((await look(header)) ?? missing());
+      } finally {
+        waiting--;
+      }
+    },
+    close() {
+      closing.abort();
+      if (timer !== null) clearTimeout(timer);
+    },
+  };
+}
+
+/** A promise that comes after `ms`, or never when it is cancelled first. */
+function wait<T>(ms: number, value: T): { over: Promise<T>; cancel<R>(result: R): R } {
+  let timer: NodeJS.Timeout | undefined;
+  const over = new Promise<T>((resolve) => {
+    timer = setTimeout(resolve, ms, value);
+  });
+  return {
+    over,
+    cancel(result) {
+      clearTimeout(timer);
+      return result;
+    },
+  };
+}
+
+/** Fetches the public keys, by way of the issuer's metadata where no URL is configured. @throws with a reason */
+async function fetchKeys(config: IssuerConfig, closing: AbortSignal): Promise<JWK[]> {
+  let url = config.jwksUrl;
+  if (url === undefined) {
+    // OpenID Connect Discovery 1.0, section 4: the metadata must name the issuer it was asked of.
+    const where = `${config.issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
+    const { issuer, jwks_uri } = (await fetchJson(where, closing)) as Record<string, unknown>;
+    if (issuer !== config.issuer) throw new Error('its metadata names another issuer');
+    if (typeof jwks_uri !== 'string' || !/^https?:\/\//.test(jwks_uri) || !URL.canParse(jwks_uri))
+      throw new Error('its metadata names no jwks_uri');
+    url = jwks_uri;
+  }
+  const { keys } = (await fetchJson(url, closing)) as Record<string, unknown>;
+  if (!Array.isArray(keys)) throw new Error('its answer holds no list of keys');
+  const usable = keys.slice(0, keysMax).flatMap((key): JWK[] => {
+    if (typeof key !== 'object' || key === null || !publicKinds.has(key.kty)) return [];
+    const given = key as Record<string, unknown>;
+    return [Object.fromEntries(publicFields.flatMap((f) => (f in given ? [[f, given[f]]] : []))) as JWK];
+  });
+  if (usable.length === 0) throw new Error('its answer holds no public key');
+  return usable;
+}
+
+/** One JSON object, within bounds; redirects are not followed. @throws with a reason that holds nothing of the answer */
+function fetchJson(url: string, closing: AbortSignal): Promise<object> {
+  return new Promise((resolve, reject) => {
+    const get = url.startsWith('https:') ? getSecure : getPlain;
+    const signal = AbortSignal.any([closing, AbortSignal.timeout(fetchTimeoutMs)]);
+    const options = { headers: { accept: 'application/json' }, signal, agent: false } as const;
+    const request = get(url, options, (answer: IncomingMessage) => {
+      const chunks: Buffer[] = [];
+      let bytes = 0;
+      if (answer.statusCode !== 200) {
+        reject(new Error(`it answered with status ${answer.statusCode}`));
+        request.destroy();
+        return;
+      }
+      answer.on('data', (chunk: Buffer) => {
+        bytes += chunk.length;
+        chunks.push(chunk);
+        if (bytes > answerMaxBytes)
+          request.destroy(new Error(`its answer is larger than ${answerMaxBytes} bytes`));
+      });
+      answer.on('error', reject);
+      answer.on('end', () => {
+        try {
+          const value: unknown = JSON.parse(Buffer.concat(chunks).toString());
+          if (typeof value === 'object' && value !== null) return resolve(value);
+        } catch {
+          // Said below.
+        }
+        reject(new Error('its answer is no JSON object'));
+      });
+    });
+    request.on('error', (cause: Error & { code?: string }) =>
+      reject(signal.aborted ? new Error('it did not answer in time') : cause),
+    );
+  });
+}

@@ -1,0 +1,159 @@
+/** The configuration of stage authenticate: virtual keys, and the issuers whose tokens are taken. */
+import { z } from 'zod';
+import { modelPattern, name } from '../config/name.ts';
+import { endpointNames } from '../exchange.ts';
+import { keyLimitSchema } from '../limit/settings.ts';
+
+/** Tags a key, a token or a request may have. */
+export const tagsMax = 16;
+
+/** A user as a header or a claim may name one. */
+export const userPattern = /^[\w.:@/+-]{1,128}$/;
+
+const models = z
+  .array(modelPattern)
+  .min(1)
+  .optional()
+  .meta({ description: 'Models it may use; a trailing * matches the rest. Unset: all.' });
+const endpoints = z
+  .array(z.enum(endpointNames))
+  .min(1)
+  .optional()
+  .meta({ description: 'Endpoints it may use, by name; the list of models always. Unset: all.' });
+
+/** What a key says of its caller and lets it do. */
+const grant = {
+  tenant: name.meta({ description: 'Whom the calls are counted for.' }),
+  team: name.optional().meta({ description: 'Team, for attribution.' }),
+  user: name.optional().meta({ description: 'User, for attribution; no header changes it.' }),
+  userHeader: z.string().optional().meta({
+    description:
+      'Header that may name the user where `user` is unset; `none`: no header may. Unset: `x-sidegate-user`.',
+  }),
+  tags: z.array(name).max(tagsMax).default([]).meta({ description: 'Tags, for attribution.' }),
+  models,
+  endpoints,
+  limits: z
+    .array(keyLimitSchema)
+    .max(64)
+    .default([])
+    .meta({ description: 'Limits of this key alone, as under `limits`.' }),
+  expires: z.iso
+    .datetime({ offset: true, error: 'must be a time such as 2027-01-31T00:00:00Z' })
+    .optional()
+    .meta({ description: 'When it ends, such as `2027-01-31T00:00:00Z`. Unset: never.' }),
+};
+
+const id = name.meta({ description: 'Shown in logs instead of the key.' });
+
+const keySchema = z.strictObject({
+  id,
+  sha256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/, { error: 'must be the SHA-256 of the key in 64 lower-case hex digits' })
+    .meta({ description: 'SHA-256 of the key, hex. `printf %s KEY | sha256sum` makes it.' }),
+  ...grant,
+});
+
+/** A key to be made: all of the above but its digest. */
+export const newKeySchema = keySchema.omit({ sha256: true });
+
+/** Signatures that are checked with a public key: with no others, a public key can't be used to forge one. */
+const algorithms = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+  'Ed25519',
+] as const;
+
+const claim = z.union([z.string().min(1).max(256), z.array(z.string().min(1).max(256)).min(1).max(8)]);
+
+const issuer = z.strictObject({
+  id: name.meta({ description: "Stands for the key's id in logs and metrics." }),
+  issuer: z.string().meta({ description: '`iss` of its tokens, exactly.' }),
+  audience: z
+    .array(z.string().min(1).max(256))
+    .min(1)
+    .max(16)
+    .meta({ description: 'A token must be meant for one of these (`aud`).' }),
+  jwksUrl: z.string().optional().meta({
+    description: 'Where its public keys are; unset: as its `/.well-known/openid-configuration` says.',
+  }),
+  algorithms: z
+    .array(z.enum(algorithms))
+    .min(1)
+    .default(['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519'])
+    .meta({ description: 'Signatures that are taken; only with public keys.' }),
+  type: z
+    .string()
+    .min(1)
+    .max(64)
+    .optional()
+    .meta({ description: '`typ` its tokens must have, such as `at+jwt`. Unset: any.' }),
+  clockSkewSeconds: z
+    .int()
+    .min(0)
+    .max(600)
+    .default(30)
+    .meta({ description: 'By how much its clock may differ.' }),
+  refreshSeconds: z
+    .int()
+    .min(1)
+    .max(86_400)
+    .default(300)
+    .meta({ description: 'How often its public keys are fetched, in the background.' }),
+  cooldownMs: z
+    .int()
+    .min(100)
+    .max(600_000)
+    .default(1000)
+    .meta({ description: 'Shortest time between two fetches, however many unknown keys are named.' }),
+  waitMs: z
+    .int()
+    .min(0)
+    .max(30_000)
+    .default(3000)
+    .meta({ description: 'How long a token signed with an unknown key may wait for a fetch.' }),
+  tenant: name.optional().meta({ description: 'Tenant of all its tokens; or else `claims.tenant`.' }),
+  claims: z
+    .strictObject({
+      tenant: claim.optional().meta({ description: 'Claim that names the tenant; a list leads inwards.' }),
+      team: claim.optional().meta({ description: 'Claim that names the team, if it is there.' }),
+      user: claim.default('sub').meta({ description: 'Claim that names the user.' }),
+      tags: claim.optional().meta({ description: 'Claim with tags: a list, or names separated by spaces.' }),
+    })
+    .prefault({}),
+  models,
+  endpoints,
+});
+
+export const authenticateSchema = z
+  .strictObject({
+    anonymousTenant: name
+      .optional()
+      .meta({ description: 'Tenant of calls without a known key; unset: a key is required.' }),
+    keys: z.array(keySchema).max(100_000).default([]).meta({ description: 'Virtual keys, by digest.' }),
+    oidc: z
+      .array(issuer)
+      .max(16)
+      .default([])
+      .meta({ description: 'Issuers whose access tokens (JWT) are taken as keys.' }),
+    tokenMaxBytes: z
+      .int()
+      .min(256)
+      .max(15 * 1024)
+      .default(8192)
+      .meta({ description: 'Largest token that is looked at.' }),
+  })
+  .prefault({});
+
+export type KeyConfig = z.output<typeof keySchema>;
+export type NewKey = z.output<typeof newKeySchema>;
+export type IssuerConfig = z.output<typeof issuer>;

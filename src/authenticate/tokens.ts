@@ -1,0 +1,206 @@
+/** Access tokens (JWT, RFC 7519 and 8725): checked once by signature and claims, then known by their digest. */
+import {
+  decodeJwt,
+  decodeProtectedHeader,
+  errors,
+  type JWTPayload,
+  jwtVerify,
+  type ProtectedHeaderParameters,
+} from 'jose';
+import type { Config } from '../config/schema.ts';
+import { type ErrorCode, Refusal } from '../errors.ts';
+import type { KeySet } from './jwks.ts';
+import { type Caller, callerOf } from './keyring.ts';
+import { type IssuerConfig, tagsMax, userPattern } from './settings.ts';
+
+/** Verified tokens that are remembered; the oldest is forgotten first. */
+const knownMax = 10_000;
+/** Longest time until a token is checked anew: its key may have been withdrawn meanwhile. */
+const knownMaxMs = 900_000;
+
+/** The tokens of one configuration. */
+export interface Tokens {
+  /** Whether a credential is meant as a token. */
+  isToken(presented: string): boolean;
+  /** The caller of a token that has been verified and is still valid; null: ask `verify`. */
+  known(digest: string): Caller | null;
+  verify(presented: string, digest: string): Refusal | Promise<Caller | Refusal>;
+}
+
+/** An issuer and its keys. */
+export interface Issuer {
+  readonly config: IssuerConfig;
+  readonly keys: KeySet;
+}
+
+/** @param wallClock ms since 1970 */
+export function createTokens(
+  { tokenMaxBytes }: Config['authenticate'],
+  issuers: readonly Issuer[],
+  wallClock: () => number,
+): Tokens {
+  const byIssuer = new Map(issuers.map((issuer) => [issuer.config.issuer, issuer]));
+  const known = new Map<string, { readonly caller: Caller; readonly untilMs: number }>();
+  // Many requests often come with the same new token; bounded by the requests at work.
+  const underWay = new Map<string, Promise<Caller | Refusal>>();
+
+  const check = async (token: string, digest: string, issuer: Issuer, header: ProtectedHeaderParameters) => {
+    const key = await issuer.keys.find(header);
+    if (key === 'unavailable') {
+      const message = `The keys of the issuer "${issuer.config.id}" could not be fetched yet.`;
+      return new Refusal('callers_unknown', message, { retryAfterMs: 1000 });
+    }
+    if (key === 'unknown')
+      return refuse('token_unknown_key', 'The token is signed with a key that its issuer does not list.');
+    const nowMs = wallClock();
+    const payload = await verified(token, key, issuer.config, nowMs);
+    if (payload instanceof Refusal) return payload;
+    const caller = callerIn(payload, issuer.config);
+    if (caller instanceof Refusal) return caller;
+    if (known.size >= knownMax) known.delete(known.keys().next().value ?? '');
+    const endMs = ((payload.exp ?? 0) + issuer.config.clockSkewSeconds) * 1000;
+    known.set(digest, { caller, untilMs: Math.min(endMs, nowMs + knownMaxMs) });
+    return caller;
+  };
+
+  return {
+    // A JSON object, with or without space in it, begins so in base64url. Other credentials have dots too.
+    isToken: (presented) => presented.startsWith('eyJ') || /^e[wy][\w-]*\.[\w-]+\.[\w-]*$/.test(presented),
+
+    known(digest) {
+      const entry = known.get(digest);
+      if (entry === undefined) return null;
+      if (wallClock() < entry.untilMs) return entry.caller;
+      known.delete(digest);
+      return null;
+    },
+
+    verify(token, digest) {
+      if (token.length > tokenMaxBytes)
+        return refuse('token_oversized', `The token has more than ${tokenMaxBytes} bytes.`);
+      const parts = read(token);
+      if (parts === null) return refuse('token_malformed', 'The token is not a signed JWT.');
+      const { header, payload } = parts;
+      const issuer = byIssuer.get(typeof payload.iss === 'string' ? payload.iss : '');
+      if (issuer === undefined)
+        return refuse('token_issuer', 'The token comes from an issuer that is not configured.');
+      if (!(issuer.config.algorithms as readonly unknown[]).includes(header.alg))
+        return refuse(
+          'token_algorithm',
+          'The token is signed with an algorithm (`alg`) that is not allowed.',
+        );
+      let checking = underWay.get(digest);
+      if (checking === undefined) {
+        checking = check(token, digest, issuer, header).finally(() => underWay.delete(digest));
+        underWay.set(digest, checking);
+      }
+      return checking;
+    },
+  };
+}
+
+const refuse = (code: ErrorCode, message: string): Refusal => new Refusal(code, message);
+
+/** What a token says of itself, nothing of it believed yet; null: it is no signed JWT. */
+function read(token: string): { header: ProtectedHeaderParameters; payload: JWTPayload } | null {
+  // An empty signature is read, so that `alg: none` is refused by name.
+  if (!/^[\w-]+\.[\w-]+\.[\w-]*$/.test(token)) return null;
+  try {
+    return { header: decodeProtectedHeader(token), payload: decodeJwt(token) };
+  } catch {
+    return null;
+  }
+}
+
+/** The claims, once signature, issuer, audience, type and times are right. */
+async function verified(
+  token: string,
+  key: Awaited<ReturnType<KeySet['find']>> & object,
+  config: IssuerConfig,
+  nowMs: number,
+): Promise<JWTPayload | Refusal> {
+  try {
+    const { payload } = await jwtVerify(token, key, {
+      issuer: config.issuer,
+      audience: config.audience,
+      algorithms: config.algorithms,
+      clockTolerance: config.clockSkewSeconds,
+      currentDate: new Date(nowMs),
+      requiredClaims: ['exp'],
+      ...(config.type === undefined ? {} : { typ: config.type }),
+    });
+    return payload;
+  } catch (cause) {
+    if (cause instanceof errors.JWTExpired) return refuse('token_expired', 'The token has expired (`exp`).');
+    if (cause instanceof errors.JWTClaimValidationFailed) return claimRefusal(cause.claim);
+    if (cause instanceof errors.JWSSignatureVerificationFailed)
+      return refuse('token_signature', "The token's signature does not fit.");
+    return refuse('token_malformed', 'The token is not a valid JWT.');
+  }
+}
+
+function claimRefusal(claim: string): Refusal {
+  switch (claim) {
+    case 'aud':
+      return refuse('token_audience', 'The token is meant for another audience (`aud`).');
+    case 'iss':
+      return refuse('token_issuer', 'The token comes from another issuer (`iss`).');
+    case 'nbf':
+      return refuse('token_not_yet_valid', 'The token is not valid yet (`nbf`).');
+    default:
+      return refuse('token_claims', `The token's \`${claim}\` is missing or not as it must be.`);
+  }
+}
+
+/** Whom the claims name. */
+function callerIn(payload: JWTPayload, config: IssuerConfig): Caller | Refusal {
+  const { id, claims, models, endpoints } = config;
+  const tenant = config.tenant ?? nameAt(payload, claims.tenant ?? []);
+  const team = claims.team === undefined ? null : nameAt(payload, claims.team);
+  const user = nameAt(payload, claims.user);
+  const tags = claims.tags === undefined ? [] : tagsAt(payload, claims.tags);
+  if (tenant === null || tenant === undefined) return noName('tenant');
+  if (team === undefined) return noName('team');
+  if (user === undefined) return noName('user');
+  if (tags === null) return noName('tags');
+  // A header names no user: a token is one caller's.
+  const userHeader = 'none';
+  return callerOf({
+    id,
+    tenant,
+    team: team ?? undefined,
+    user: user ?? undefined,
+    userHeader,
+    limits: [],
+    tags,
+    models,
+    endpoints,
+  });
+}
+
+const noName = (what: string): Refusal =>
+  refuse('token_claims', `The claim configured for \`${what}\` is missing, or no name that can be used.`);
+
+function valueAt(payload: JWTPayload, path: string | readonly string[]): unknown {
+  let value: unknown = payload;
+  for (const step of typeof path === 'string' ? [path] : path) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, step)) return null;
+    value = (value as Record<string, unknown>)[step];
+  }
+  return value;
+}
+
+/** Null: not there; undefined: not a name. */
+function nameAt(payload: JWTPayload, path: string | readonly string[]): string | null | undefined {
+  const value = path.length === 0 ? null : valueAt(payload, path);
+  if (value === null) return null;
+  return typeof value === 'string' && userPattern.test(value) ? value : undefined;
+}
+
+/** Null: they aren't tags, or too many. */
+function tagsAt(payload: JWTPayload, path: string | readonly string[]): string[] | null {
+  const value = valueAt(payload, path) ?? [];
+  const tags: unknown = typeof value === 'string' ? value.split(' ').filter((tag) => tag !== '') : value;
+  if (!Array.isArray(tags) || tags.length > tagsMax) return null;
+  return tags.every((tag) => typeof tag === 'string' && userPattern.test(tag)) ? tags : null;
+}
