@@ -4,8 +4,8 @@
  */
 import type { Refusal } from './errors.ts';
 
-/** Why nobody waits any more: the client left, or this refusal is sent instead. */
-export type CancelReason = 'client_gone' | Refusal;
+/** Why nobody waits any more: the client left, another call was faster, or this refusal is sent instead. */
+export type CancelReason = 'client_gone' | 'hedged' | Refusal;
 
 export class Cancellation {
   #reason: CancelReason | null = null;
@@ -25,7 +25,7 @@ export class Cancellation {
     for (const listener of listeners) listener();
   }
 
-  /** Calls back once, on cancellation. Few at a time: one attempt, one backoff. */
+  /** Calls back once, on cancellation. Few at a time: two calls, one backoff. */
   onCancel(listener: () => void): void {
     this.#listeners.push(listener);
   }

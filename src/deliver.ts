@@ -1,5 +1,5 @@
 /** The way out: counts, restores and keeps a reply, and closes the request when its last byte is known. */
-import type { AttemptReply } from './attempt/attempt.ts';
+import type { AttemptReply } from './attempt/answer.ts';
 import type { Bill } from './count/usage.ts';
 import type { Reply, StoredReply } from './exchange.ts';
 import { followRecording, mayCache, passStream, streamType } from './flow.ts';

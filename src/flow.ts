@@ -1,5 +1,5 @@
 /** Streams on their way out: counted, restored and gathered as they pass, and settled when their last byte is known. */
-import type { AttemptReply } from './attempt/attempt.ts';
+import type { AttemptReply } from './attempt/answer.ts';
 import type { AnswerStream } from './attempt/follow.ts';
 import type { ErrorCode } from './errors.ts';
 import type { ReplyFacts } from './native.ts';

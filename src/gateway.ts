@@ -1,5 +1,7 @@
 /** The pipeline: one request through the stages, in the order of the README's diagram. */
-import { type AttemptDeps, attempt, sleep } from './attempt/attempt.ts';
+import type { AttemptDeps } from './attempt/answer.ts';
+import { attempt } from './attempt/attempt.ts';
+import { sleep } from './attempt/backoff.ts';
 import { cancelRefusal } from './attempt/follow.ts';
 import {
   authenticate,
@@ -121,7 +123,7 @@ async function through(exchange: Exchange, stages: Stages, passage: Passage): Pr
   if (steps instanceof Refusal) return passage.refuse(steps);
   passage.begin(clock());
   const untilMs = Math.min(deadlineMs, clock() + totalTimeoutMs);
-  const answer = await attempt(steps, exchange, request, untilMs, stages.attempt);
+  const answer = await attempt({ pattern: found.pattern, steps }, exchange, request, untilMs, stages.attempt);
   passage.trail = answer.trail;
   if (answer.kind === 'failed') return passage.refuse(answer.refusal);
   return deliverAnswer(answer, vault, passage);

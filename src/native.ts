@@ -326,6 +326,8 @@ export const meter = {
   close: native.meterClose,
 };
 
+/** When a breaker opens, and for how long; see `Settings` in `native/core/src/breaker.rs`. */
+export type BreakerSettings = Readonly<Binding.BreakerSettings>;
 /** Algorithms for `meter.open`. */
 export const meterAlgorithm = {
   token_bucket: 0,
@@ -346,15 +348,33 @@ export const meterTold = { crossed: 1, say: 2, wouldRefuse: 4, notTaken: 8 } as 
 export const breaker = {
   open: native.breakerOpen,
   set: native.breakerSet,
-  /** A ticket (≥ 0), or minus the ms until a probe may go. */
+  /** A ticket (≥ 0; a probe's from 2^32), or minus the ms until a probe may go. */
   admit: native.breakerAdmit,
+  /** True: the state changed. */
   report: native.breakerReport,
+  hint: native.breakerHint,
   state: native.breakerState,
   close: native.breakerClose,
 };
 
+/** Whether `breaker.admit` gave the ticket of a probe. */
+export const isProbe = (ticket: number): boolean => ticket >= 2 ** 32;
+
+/** What `breaker.state` says. */
+export const breakerState = { closed: 0, open: 1, halfOpen: 2 } as const;
+
 /** Outcomes for `breaker.report`. */
 export const breakerOutcome = { success: 0, failure: 1, abandoned: 2 } as const;
+
+/** Retry budgets by id; times are monotonic ms. See `native/core/src/retries.rs`. */
+export const retryBudget = {
+  open: native.retriesOpen,
+  set: native.retriesSet,
+  request: native.retriesRequest,
+  /** False: it is used up. */
+  spend: native.retriesSpend,
+  close: native.retriesClose,
+};
 
 /** Entries up to here are copied out by one call. */
 const storeScratch = Buffer.allocUnsafeSlow(64 * 1024);

@@ -1,8 +1,10 @@
 /** Puts the stages together, opens the ports, and takes over new configurations while requests run. */
 import { randomBytes } from 'node:crypto';
 import { openAdmin } from './admin/admin.ts';
-import type { AttemptDeps } from './attempt/attempt.ts';
+import type { AttemptDeps } from './attempt/answer.ts';
 import { createProvider, type Provider } from './attempt/connection.ts';
+import { createHealthBook } from './attempt/health.ts';
+import { createHedges } from './attempt/hedge.ts';
 import { createCallers } from './authenticate/callers.ts';
 import { keyTables, openStoredKeys } from './authenticate/stored-keys.ts';
 import { createBatch } from './batch/batch.ts';
@@ -20,17 +22,16 @@ import { createNotices } from './limit/notices.ts';
 import { budgetTables, readBudgets, saveBudgets } from './limit/saved.ts';
 import { type Listener, listen } from './listen.ts';
 import { listModels } from './models.ts';
-import { breaker } from './native.ts';
+import { retryBudget } from './native.ts';
 import { logRecord } from './observe/line.ts';
 import type { Log } from './observe/log.ts';
 import { createMetrics } from './observe/metrics.ts';
 import { createRecord } from './observe/record.ts';
 import { createReplay } from './replay/replay.ts';
-import { PeakEwma } from './route/peak-ewma.ts';
-import type { TargetHealth } from './route/plan.ts';
 import { createRouteTable, modelNames } from './route/route.ts';
 import { createScrubPolicy } from './scrub/inspect.ts';
 import { openStore } from './store/database.ts';
+import { createHints } from './sync/hints.ts';
 
 /** A running sidecar. */
 export interface Sidecar {
@@ -63,7 +64,9 @@ const lastWordsMs = 1000;
 /** Starts a sidecar. Rejects when a port can't be opened. */
 export async function startSidecar(first: Config, log: Log, world: World = realWorld): Promise<Sidecar> {
   const { clock } = world;
-  const health = new Map<string, TargetHealth>();
+  const health = createHealthBook(clock);
+  const { ratio, minPerSecond } = first.attempt.retryBudget;
+  const budgetId = retryBudget.open(ratio, minPerSecond);
   const estimator = createEstimator();
   const cache = createCache(first.cache);
   const replay = createReplay(first.replay, clock);
@@ -85,12 +88,24 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
     inFlight: () => listener?.inFlight ?? 0,
     cacheEntries: () => cache.size,
     cacheBytes: () => cache.bytes,
-    breakers: () =>
-      [...health].map(([label, { breakerId }]) => [label, breaker.state(breakerId, clock())] as const),
+    breakers: health.states,
     batchWaiting: () => batch.waiting,
     batchBytes: () => batch.waitingBytes,
     atWork: (priority) => batch.atWork(priority),
     engines: () => upstreams.engines(),
+  });
+
+  const hints = createHints({
+    health,
+    provider: upstreams.provider,
+    clock,
+    random: world.random,
+    onState(up, why) {
+      metrics.peers(up);
+      if (up) log.info('peers can be reached over Redis');
+      else log.warn({ why }, 'peers cannot be reached over Redis; every request is served as before');
+    },
+    onHint: metrics.hint,
   });
 
   const counter = createTokenCounter(first.count, metrics.count);
@@ -113,12 +128,25 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
   const attemptDeps = (config: Config): AttemptDeps => ({
     ...world,
     policy: config.attempt,
+    health,
+    budgetId,
+    hedges: createHedges(config),
+    estimate: (request) => estimator.tokens(request.model, request.textBytes),
     onCall: (target, outcome) => metrics.call(target.label, outcome),
-    onCredential: (target, status) =>
+    onCredential: (target, status, index) =>
       log.error(
-        { provider: target.provider.name, status },
+        { provider: target.provider.name, status, apiKey: index },
         'the provider refused its apiKey; it rests for a minute',
       ),
+    onRest: hints.rest,
+    onBreaker(subject, target, open) {
+      const name = subject === 'target' ? target.label : target.provider.name;
+      if (open) log.warn({ [subject]: name }, 'its circuit breaker opened');
+      else log.info({ [subject]: name }, 'its circuit breaker closed');
+      hints.breaker(subject, target, open);
+    },
+    onBudgetSpent: metrics.budgetSpent,
+    onHedge: metrics.hedge,
   });
 
   const callers = createCallers(storedKeys, {
@@ -133,30 +161,17 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
   const build = async (config: Config): Promise<Stages> => {
     const keyring = await callers.keyring(config);
     const providers = await upstreams.update(config);
-    const { failures, cooldownMs } = config.attempt.breaker;
-    const used = new Set<string>();
-    const healthOf = (label: string): TargetHealth => {
-      used.add(label);
-      const known = health.get(label);
-      if (known !== undefined) breaker.set(known.breakerId, failures, cooldownMs);
-      const kept = known ?? {
-        breakerId: breaker.open(failures, cooldownMs),
-        restsUntilMs: 0,
-        inFlight: 0,
-        latency: new PeakEwma(),
-      };
-      health.set(label, kept);
-      return kept;
-    };
     const catalog = createCatalog(config.providers, config.catalog.models, world.wallClock());
+    health.begin(config);
     const routes = createRouteTable(config.routes, {
       providers,
       catalog,
-      healthOf,
+      healthOf: health.target,
       random: world.random,
       tokensOf: estimator.tokens,
     });
-    forgetHealth(health, used, config.attempt.totalTimeoutMs);
+    health.settle(config);
+    hints.update(config.sync.redis);
     const { digestKey } = config.observe;
     return {
       config,
@@ -193,6 +208,8 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
     wallClock: world.wallClock,
   };
   const release = async (): Promise<void> => {
+    hints.close();
+    retryBudget.close(budgetId);
     // An open simulator would keep the process alive.
     await upstreams.close();
     callers.close();
@@ -233,6 +250,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
     async reload(config) {
       const next = await build(config);
       const fixed = restartNeeded(stages.config, config);
+      retryBudget.set(budgetId, config.attempt.retryBudget.ratio, config.attempt.retryBudget.minPerSecond);
       limiter.update(config);
       cache.update(config.cache);
       replay.update(config.replay);
@@ -280,18 +298,10 @@ function restartNeeded(before: Config, after: Config): string[] {
   return fixed;
 }
 
-/** Lets go of the breakers of targets that are no more. @param afterMs a request at work may still report for so long */
-function forgetHealth(health: Map<string, TargetHealth>, used: ReadonlySet<string>, afterMs: number): void {
-  for (const [label, { breakerId }] of health) {
-    if (used.has(label)) continue;
-    health.delete(label);
-    setTimeout(() => breaker.close(breakerId), afterMs).unref();
-  }
-}
-
 interface Upstreams {
   /** The providers of a configuration; unchanged ones keep their connections. */
   update(config: Config): Promise<ReadonlyMap<string, Provider>>;
+  provider(name: string): Provider | undefined;
   simulated(): string[];
   /** Provider → the engine behind it. */
   engines(): (readonly [string, Engine])[];
@@ -311,11 +321,11 @@ function createUpstreams(world: World, log: Log): Upstreams {
     if (settings === undefined) throw new Error(`no provider ${name}`);
     const simulator = await embeddedSimulator(settings);
     const provider = createProvider(name, settings, config.attempt, simulator?.url ?? null);
-    const { engine, baseUrl, headers } = provider;
+    const { engine, baseUrl, credentials } = provider;
     const probe =
       engine === null
         ? null
-        : startProbe(engine, baseUrl, headers, {
+        : startProbe(engine, baseUrl, credentials[0]?.headers ?? [], {
             ...world,
             onChange: (down) =>
               log.warn({ provider: name, down }, down ? 'the engine fails its probes' : 'the engine is back'),
@@ -349,6 +359,7 @@ function createUpstreams(world: World, log: Log): Upstreams {
       }
       return new Map([...open].map(([name, { provider }]) => [name, provider]));
     },
+    provider: (name) => open.get(name)?.provider,
     simulated: () =>
       [...open.values()].flatMap(({ provider }) => (provider.simulated ? [provider.name] : [])),
     engines: () =>

@@ -202,18 +202,32 @@ describe.each(wires)('$name', (wire) => {
       expect(chain.calls()).toEqual([4]);
     });
 
-    test('a failed probe opens it for the whole time again', async () => {
-      const chain = await start([[fails]], { breaker });
+    test('a failed probe opens it for twice as long, up to the largest cooldown', async () => {
+      const chain = await start([[fails]], { breaker: { ...breaker, cooldownMaxMs: 100_000 } });
       for (let i = 0; i < 3; i++) await chain.ask();
       chain.time.nowMs = 30_000;
+      let calls = 4;
       await chain.ask();
-      chain.time.nowMs = 59_999;
-      await chain.ask();
-      expect(chain.calls()).toEqual([4]);
+      for (const cooldownMs of [60_000, 100_000, 100_000]) {
+        chain.time.nowMs += cooldownMs - 1;
+        await chain.ask();
+        expect(chain.calls()).toEqual([calls]);
+        expect(await chain.breaker()).toBe(1);
+        chain.time.nowMs += 1;
+        calls += 1;
+        await chain.ask();
+        expect(chain.calls()).toEqual([calls]);
+      }
+    });
+
+    test('opens by the share of failures, though never so many came in a row', async () => {
+      const chain = await start([[fails, good]], { breaker: { ...breaker, callsMin: 10, failureRate: 0.5 } });
+      for (let i = 0; i < 10; i++) {
+        chain.upstreams[0]?.answer(i % 2 === 0 ? good : fails);
+        await chain.ask();
+      }
       expect(await chain.breaker()).toBe(1);
-      chain.time.nowMs = 60_000;
-      await chain.ask();
-      expect(chain.calls()).toEqual([5]);
+      expect(chain.calls()).toEqual([10]);
     });
 
     test('one probe at a time; the others go on to the next target', async () => {

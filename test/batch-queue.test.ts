@@ -3,6 +3,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createProvider } from '../src/attempt/connection.ts';
+import { breakerSettings } from '../src/attempt/health.ts';
 import { createHeap } from '../src/batch/heap.ts';
 import { Pace } from '../src/batch/pace.ts';
 import { FairQueue, type Queued } from '../src/batch/queue.ts';
@@ -226,7 +227,9 @@ describe('where it goes', () => {
       null,
     );
     const health = {
-      breakerId: breaker.open(1, 1000),
+      breakerId: breaker.open(
+        breakerSettings({ ...attempt, breaker: { ...attempt.breaker, failures: 1 } }, 1),
+      ),
       restsUntilMs: 0,
       inFlight: 0,
       latency: new PeakEwma(),
@@ -268,7 +271,7 @@ describe('where it goes', () => {
     ] as const;
     resting.target.health.restsUntilMs = 100;
     const ticket = breaker.admit(open.target.health.breakerId, 0);
-    breaker.report(open.target.health.breakerId, ticket, 1, 0);
+    breaker.report(open.target.health.breakerId, ticket, 1, 0, 0);
     Object.assign(down.target.provider.engine ?? {}, { failures: 9 });
     Object.assign(busy.target.provider.engine ?? {}, { seenMs: 0, waiting: 1 });
     Object.assign(full.target.provider.engine ?? {}, { seenMs: 0, cacheUse: 0.95 });

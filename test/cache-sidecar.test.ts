@@ -1,6 +1,7 @@
 /** The cache through a running sidecar: what is a hit, what is never kept, and what an entry holds. */
 import { afterEach, describe, expect, test } from 'vitest';
 import { createProvider } from '../src/attempt/connection.ts';
+import { createHealthBook } from '../src/attempt/health.ts';
 import { createKeyring } from '../src/authenticate/authenticate.ts';
 import { createBatch } from '../src/batch/batch.ts';
 import { type Cache, createCache } from '../src/cache/cache.ts';
@@ -10,9 +11,8 @@ import type { Exchange, Reply } from '../src/exchange.ts';
 import { handle, type Stages } from '../src/gateway.ts';
 import { createEstimator } from '../src/limit/estimate.ts';
 import { createLimiter } from '../src/limit/limit.ts';
-import { breaker } from '../src/native.ts';
+import { retryBudget } from '../src/native.ts';
 import { createReplay } from '../src/replay/replay.ts';
-import { PeakEwma } from '../src/route/peak-ewma.ts';
 import { createRouteTable } from '../src/route/route.ts';
 import { createScrubPolicy } from '../src/scrub/inspect.ts';
 import { type Gate, startGate } from './gate.ts';
@@ -237,6 +237,8 @@ function stagesFor({ upstream }: Gate, cache: Cache): Stages {
       ),
     ]),
   );
+  const health = createHealthBook(clock);
+  health.begin(config);
   const targets = [...providers.keys()].map((provider) => ({ provider }));
   return {
     config,
@@ -254,12 +256,7 @@ function stagesFor({ upstream }: Gate, cache: Cache): Stages {
       {
         providers,
         catalog: emptyCatalog,
-        healthOf: () => ({
-          breakerId: breaker.open(5, 1000),
-          restsUntilMs: 0,
-          inFlight: 0,
-          latency: new PeakEwma(),
-        }),
+        healthOf: health.target,
         random: Math.random,
         tokensOf: estimator.tokens,
       },
@@ -269,8 +266,16 @@ function stagesFor({ upstream }: Gate, cache: Cache): Stages {
       clock,
       wallClock: Date.now,
       random: Math.random,
+      health,
+      budgetId: retryBudget.open(0.2, 3),
+      hedges: null,
+      estimate: () => 0,
       onCall: () => {},
       onCredential: () => {},
+      onRest: () => {},
+      onBreaker: () => {},
+      onBudgetSpent: () => {},
+      onHedge: () => {},
     },
     clock,
     observe: () => {},

@@ -1,6 +1,7 @@
 /** A sidecar with scripted providers behind it: what most tests of faults begin with. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { onTestFinished } from 'vitest';
+import type { World } from '../src/sidecar.ts';
 import { ask, type Incoming, type Sent, send } from './client.ts';
 import { testModel, type Wire } from './replies.ts';
 import {
@@ -61,9 +62,10 @@ export async function startChain(
   wire: Wire,
   scripts: readonly (readonly Script[])[],
   more: ConfigInput = {},
+  world: Partial<World> = {},
 ): Promise<Chain> {
   const upstreams = await startUpstreams(scripts);
-  const sidecar = await startTestSidecar(chainConfig(wire, urlsOf(upstreams), more));
+  const sidecar = await startTestSidecar(chainConfig(wire, urlsOf(upstreams), more), world);
   onTestFinished(() => sidecar.stop());
   return {
     ...sidecar,

@@ -313,6 +313,22 @@ const faultTable: [string, unknown, string, RegExp][] = [
   ['limits.1', valid.limits[0], 'limits[1].name', /this name stands at limits\[0\]\.name/],
   ['attempt.backoffBaseMs', 6000, 'attempt.backoffBaseMs', /6000 is more than backoffMaxMs, 5000/],
   ['attempt.backoffMaxMs', 50, 'attempt.backoffMaxMs', /100 is more than backoffMaxMs, 50/],
+  ['attempt.breaker', { cooldownMs: 70_000 }, 'attempt.breaker.cooldownMs', /more than cooldownMaxMs, 60000/],
+  ['attempt.breaker', { cooldownMaxMs: 4_000 }, 'attempt.breaker.cooldownMaxMs', /5000 is more than/],
+  ['sync.redis', 'http://redis:6379', 'sync.redis', /redis:\/\/redis\.internal:6379/],
+  ['sync.redis', 'redis:', 'sync.redis', /must be a URL/],
+  ['providers.openai.apiKeys', ['${KEY}'], 'providers.openai.apiKeys[0]', /same credential as one before/],
+  ['providers.own.apiKeys', ['a', '${ODD}'], 'providers.own.apiKeys[1]', /no header can carry/],
+  ['providers.own.apiKeys', ['file:/run/empty'], 'providers.own.apiKeys[0]', /is empty/],
+  [
+    'routes',
+    [1, 2].map((requestsPerMinute) => ({
+      model: `m${requestsPerMinute}`,
+      targets: [{ provider: 'own', model: 'm', limits: { requestsPerMinute } }],
+    })),
+    'routes[1].targets[0].limits',
+    /"own\/m" has other limits in a route before/,
+  ],
   ['admin.port', 4100, 'admin.port', /cannot share port 4100/],
   ['listen.port', 4101, 'listen.port', /cannot share port 4101/],
   ['listen.host', 'http://x', 'listen.host', /IP address or a host name/],
@@ -495,6 +511,30 @@ describe('a fault', () => {
   });
 });
 
+describe('several keys', () => {
+  it('stand beside the one, and each may be in a file or the environment', () => {
+    const result = load(changed('providers.openai.apiKeys', ['other', 'file:/run/odd']));
+    expect(listed(result)).toEqual([]);
+    if (result.ok) expect(result.config.providers.openai?.apiKeys).toEqual(['other', 'file:/run/key']);
+    const alone = load(
+      changed('providers.anthropic', { preset: 'anthropic', apiKeys: ['file:/run/key', '${TENANT}'] }),
+    );
+    if (alone.ok) expect(alone.config.providers.anthropic?.apiKeys).toEqual([secretText, 'acme']);
+    expect(listed(alone)).toEqual([]);
+  });
+
+  it('are refused beside the client’s own', () => {
+    const text = stringify({
+      authenticate: { anonymousTenant: 't' },
+      providers: { own: { preset: 'openai', credential: 'client', apiKeys: ['k'] } },
+      routes: [{ model: '*', targets: [{ provider: 'own' }] }],
+    });
+    expect(listed(load(text))).toEqual([
+      'providers.own.apiKeys: has no use beside `credential: client`: take one of them out',
+    ]);
+  });
+});
+
 describe('a warning', () => {
   it.each<[string, unknown, string, RegExp]>([
     ['listen.host', '0.0.0.0', 'listen.host', /not loopback/],
@@ -511,6 +551,18 @@ describe('a warning', () => {
       { dialect: 'openai', baseUrl: 'http://x.example/v1', apiKey: 'k' },
       'providers.own.baseUrl',
       /unencrypted/,
+    ],
+    [
+      'providers.own',
+      { dialect: 'openai', baseUrl: 'http://x.example/v1', apiKeys: ['k'] },
+      'providers.own.baseUrl',
+      /unencrypted/,
+    ],
+    [
+      'routes.0.targets',
+      [{ provider: 'own' }, { provider: 'own', model: 'small' }],
+      'routes[0].targets',
+      /never leaves the provider "own": when that is down/,
     ],
   ])('%s = %j', (place, value, path, words) => {
     const result = load(changed(place, value));

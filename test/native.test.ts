@@ -3,11 +3,14 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { describe, expect, test } from 'vitest';
 import type * as Binding from '../native/binding/index.d.ts';
+import { breakerSettings } from '../src/attempt/health.ts';
+import { configSchema } from '../src/config/schema.ts';
 import {
   breaker,
   breakerOutcome,
   inspect as inspectNamed,
   inspectReply,
+  isProbe,
   meter,
   meterAlgorithm,
   StreamScanner,
@@ -345,22 +348,26 @@ describe('what threads share', () => {
   });
 
   test('a breaker opens, probes and closes', () => {
-    const id = breaker.open(2, 1000);
+    const settings = breakerSettings(
+      configSchema.parse({ attempt: { breaker: { failures: 2, cooldownMs: 1000 } } }).attempt,
+      1,
+    );
+    const id = breaker.open(settings);
     const { success, failure } = breakerOutcome;
-    expect(breaker.report(id, breaker.admit(id, 0), failure, 0)).toBe(false);
+    expect(breaker.report(id, breaker.admit(id, 0), failure, 0, 0)).toBe(false);
     const late = breaker.admit(id, 0);
-    expect(breaker.report(id, late, failure, 0)).toBe(true);
+    expect(breaker.report(id, late, failure, 0, 0)).toBe(true);
     expect([breaker.admit(id, 400), breaker.state(id, 400)]).toEqual([-600, 1]);
     expect(breaker.state(id, 1000)).toBe(2);
     const probe = breaker.admit(id, 1000);
-    expect(probe).toBeGreaterThanOrEqual(0);
+    expect([isProbe(late), isProbe(probe)]).toEqual([false, true]);
     expect(breaker.admit(id, 1001)).toBeLessThan(0);
-    expect(breaker.report(id, late, success, 1001)).toBe(false);
-    expect(breaker.report(id, probe, success, 1001)).toBe(true);
+    expect(breaker.report(id, late, success, 0, 1001)).toBe(false);
+    expect(breaker.report(id, probe, success, 0, 1001)).toBe(true);
     expect(breaker.state(id, 1001)).toBe(0);
     breaker.close(id);
     expect(() => breaker.admit(id, 0)).toThrow('no such breaker');
-    expect(() => breaker.open(0, 1)).toThrow();
-    expect(() => breaker.open(1, Number.NaN)).toThrow();
+    expect(() => breaker.open({ ...settings, failures: 0 })).toThrow();
+    expect(() => breaker.open({ ...settings, cooldownMs: Number.NaN })).toThrow();
   });
 });

@@ -41,7 +41,10 @@ beforeAll(async () => {
       'sim-anthropic': { preset: 'simulator-anthropic' },
     },
     batch: { queueMaxBytes: 1024 },
-    routes: [{ model: 'sim', targets: [{ provider: 'sim' }, { provider: 'sim-anthropic' }] }],
+    routes: [
+      { model: 'sim', targets: [{ provider: 'sim' }, { provider: 'sim-anthropic' }] },
+      { model: 'other', targets: [{ provider: 'sim' }] },
+    ],
   });
 });
 afterAll(async () => {

@@ -11,6 +11,9 @@ export interface RedisProcess {
   /** `redis://127.0.0.1:<port>` */
   readonly url: string;
   readonly port: number;
+  /** Stops it in its tracks, as a machine that hangs: connections stay, and nothing is answered. */
+  pause(): void;
+  resume(): void;
   /** Ends it, and removes what it left behind. May be called twice. */
   stop(): Promise<void>;
 }
@@ -73,6 +76,8 @@ async function start(program: string, port: number): Promise<RedisProcess | stri
   return {
     url: `redis://127.0.0.1:${port}`,
     port,
+    pause: () => void child.kill('SIGSTOP'),
+    resume: () => void child.kill('SIGCONT'),
     stop: () => {
       stopping ??= stop();
       return stopping;

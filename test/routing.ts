@@ -1,7 +1,9 @@
 /** Routes over made-up targets: what tests and benchmarks of strategies share. */
+
 import { createProvider, type Provider } from '../src/attempt/connection.ts';
+import { breakerSettings } from '../src/attempt/health.ts';
 import { type ModelFacts, unknownFacts } from '../src/catalog/facts.ts';
-import { configSchema, type RouteConfig } from '../src/config/schema.ts';
+import { configSchema, configSchema, type RouteConfig } from '../src/config/schema.ts';
 import { Refusal } from '../src/errors.ts';
 import type { ModelRequest } from '../src/exchange.ts';
 import { breaker } from '../src/native.ts';
@@ -54,7 +56,7 @@ export function startRouting(
   const health = (label: string): TargetHealth => {
     const known = kept.get(label);
     const fresh = known ?? {
-      breakerId: breaker.open(1, 1000),
+      breakerId: breaker.open(breakerSettings(configSchema.parse({ attempt: { breaker: { failures: 1 } } }).attempt, 1)),
       restsUntilMs: 0,
       inFlight: 0,
       latency: new PeakEwma(),
@@ -75,7 +77,7 @@ export function startRouting(
     health,
     trip(label) {
       const { breakerId } = health(label);
-      breaker.report(breakerId, breaker.admit(breakerId, routing.nowMs), 1, routing.nowMs);
+      breaker.report(breakerId, breaker.admit(breakerId, routing.nowMs), 1, 0, routing.nowMs);
     },
     ask(model, { user, tenant, endpoint = 'chat', headers = {}, ...request } = {}) {
       const exchange = sampleExchange({ endpoint, headers });

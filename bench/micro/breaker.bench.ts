@@ -1,15 +1,22 @@
-/** Times a circuit breaker's two calls an attempt. */
-import { breaker, breakerOutcome } from '../../src/native.ts';
+/** Times a circuit breaker's two calls an attempt, and the retry budget's one a request. */
+import { breakerSettings } from '../../src/attempt/health.ts';
+import { configSchema } from '../../src/config/schema.ts';
+import { breaker, breakerOutcome, retryBudget } from '../../src/native.ts';
 
 export const subject = 'breaker';
 
 export function tasks(): Record<string, () => unknown> {
-  const id = breaker.open(5, 30_000);
+  const id = breaker.open(breakerSettings(configSchema.parse({}).attempt, 1));
+  const budgetId = retryBudget.open(0.2, 3);
   let nowMs = 0;
   return {
     'admit and report': () => {
       nowMs += 0.001;
-      breaker.report(id, breaker.admit(id, nowMs), breakerOutcome.success, nowMs);
+      breaker.report(id, breaker.admit(id, nowMs), breakerOutcome.success, 0, nowMs);
+    },
+    'a request in the retry budget': () => {
+      nowMs += 0.001;
+      retryBudget.request(budgetId, nowMs);
     },
   };
 }

@@ -41,8 +41,8 @@ export declare class SseScanner {
 }
 
 /**
- * Asks to let a call through: at least 0, it may, and this is the ticket for its report; below 0, it may
- * not, and a probe may go in so many ms (at least 1).
+ * Asks to let a call through: at least 0, it may, and this is the ticket for its report (from 2^32: it is the
+ * one probe); below 0, it may not, and a probe may go in so many ms (at least 1).
  *
  * Throws on an unknown id.
  */
@@ -56,28 +56,53 @@ export declare function breakerAdmit(id: number, nowMs: number): number
 export declare function breakerClose(id: number): void
 
 /**
+ * Takes a peer's word: `down`, its breaker opened; else its probe succeeded. Neither opens nor closes this one.
+ *
+ * `spread`, from 0 to 1: a random number, by which the probes of peers are moved apart.
+ * Throws on an unknown id.
+ */
+export declare function breakerHint(id: number, down: boolean, spread: number, nowMs: number): void
+
+/**
  * Opens (in the sense of: makes) a closed breaker and gives its id, which is never used again.
  *
- * `failures`: how many in a row open it. `cooldownMs`: how long until a probe is let through.
- * Throws unless `failures` is at least 1 and `cooldownMs` finite and at least 0.
+ * Throws on settings that are out of range.
  */
-export declare function breakerOpen(failures: number, cooldownMs: number): number
+export declare function breakerOpen(settings: BreakerSettings): number
 
 /**
  * Reports what became of an admitted call. True if the breaker's state changed by it.
  *
  * `outcome`: 0 success, 1 failure, 2 abandoned (nothing was learned). Reports of tickets from before the
- * last change of state are ignored.
+ * last change of state are ignored. `source`: which of several the call went to.
  * Throws on an unknown id or outcome.
  */
-export declare function breakerReport(id: number, ticket: number, outcome: number, nowMs: number): boolean
+export declare function breakerReport(id: number, ticket: number, outcome: number, source: number, nowMs: number): boolean
 
 /**
- * Changes a breaker's numbers and keeps its state.
+ * Changes a breaker's settings and keeps its state.
  *
  * Throws as `breakerOpen`, and on an unknown id.
  */
-export declare function breakerSet(id: number, failures: number, cooldownMs: number): void
+export declare function breakerSet(id: number, settings: BreakerSettings): void
+
+/** When a breaker opens, and for how long; `Settings` in `native/core/src/breaker.rs` says what is in range. */
+export interface BreakerSettings {
+  /** Failures in a row that open it. */
+  failures: number
+  /** Share of failures in the window that opens it. */
+  rate: number
+  /** Calls in the window below which their share says nothing; 0: it is not looked at. */
+  callsMin: number
+  windowMs: number
+  /** How long until a probe is let through; doubled each time it opens again. */
+  cooldownMs: number
+  cooldownMaxMs: number
+  /** A probe that has not reported for so long is given up. */
+  probeMaxMs: number
+  /** From so many sources failures have to come. */
+  sourcesMin: number
+}
 
 /**
  * 0 closed, 1 open, 2 half-open: the cooldown is over or a probe under way.
@@ -207,6 +232,42 @@ export declare function meterSweep(table: number, entries: Float64Array, count: 
  * Throws on an unknown dialect.
  */
 export declare function replyText(body: Uint8Array, dialect: number): Buffer
+
+/**
+ * Closes a budget.
+ *
+ * Throws on an unknown id.
+ */
+export declare function retriesClose(id: number): void
+
+/**
+ * Opens a retry budget and gives its id, which is never used again.
+ *
+ * Over ten seconds, calls beyond the first may be `ratio` of the requests, or `minPerSecond` if that is more.
+ * Throws unless both are finite and at least 0.
+ */
+export declare function retriesOpen(ratio: number, minPerSecond: number): number
+
+/**
+ * Counts a request.
+ *
+ * Throws on an unknown id.
+ */
+export declare function retriesRequest(id: number, nowMs: number): void
+
+/**
+ * Changes a budget's numbers; what was counted stays.
+ *
+ * Throws as `retriesOpen`, and on an unknown id.
+ */
+export declare function retriesSet(id: number, ratio: number, minPerSecond: number): void
+
+/**
+ * Takes one extra call from the budget; false: it is used up.
+ *
+ * Throws on an unknown id.
+ */
+export declare function retriesSpend(id: number, nowMs: number): boolean
 
 /**
  * Bytes held, an overhead for each entry included.

@@ -1,197 +1,206 @@
-/** Stage attempt: ordered targets → one reply. The only owner of retries, timeouts, breakers and fallback. */
-import type { IncomingHttpHeaders } from 'node:http';
+/**
+ * Stage attempt: a plan of targets → one reply. The only owner of retries, timeouts, breakers and fallback.
+ *
+ * ```text
+ * walk: step ─▶ try ──────────────▶ answer
+ *         ▲      │ ▲ retry: backoff, in the budget; or another credential, at once
+ *         │      ▼ │
+ *         └──── judge ─▶ the provider's refusal is the answer
+ *     next step, if its edge takes the cause
+ * ```
+ */
 import { presentedKey } from '../authenticate/authenticate.ts';
 import type { Cancellation } from '../cancellation.ts';
-import type { Config } from '../config/schema.ts';
-import { callBegan, callEnded } from '../engines/engine.ts';
-import type { Refusal } from '../errors.ts';
 import type { Exchange, ModelRequest } from '../exchange.ts';
-import { breaker, breakerOutcome, type ReplyFacts, replyText } from '../native.ts';
-import type { ProviderFault } from '../providers/provider.ts';
+import { isProbe, replyText, retryBudget } from '../native.ts';
 import { learnLatency } from '../route/latency.ts';
-import type { Step, Target } from '../route/plan.ts';
-import { type CallResult, call } from './call.ts';
-import { type AnswerStream, cancelRefusal, followStream } from './follow.ts';
+import type { FallbackCause, Plan, Step, Target } from '../route/plan.ts';
+import { type Admission, admit, type CallOutcome, contentCame, endCall, isOpen } from './admission.ts';
+import type { AttemptDeps, AttemptFailure, AttemptReply } from './answer.ts';
+import { backoffMs, sleep } from './backoff.ts';
+import { call } from './call.ts';
+import { enters, following, isNamedOnly } from './edges.ts';
+import { cancelRefusal, followStream } from './follow.ts';
+import { type Called, hedged } from './hedge.ts';
+import { type Answered, causeOf, isAnswer, judge } from './judge.ts';
+import type { CallResult } from './result.ts';
 import { createTrail, type Trail } from './trail.ts';
 
-/** What one attempt needs besides the request. */
-export interface AttemptDeps {
-  readonly policy: Config['attempt'];
-  /** Monotonic ms. */
-  readonly clock: () => number;
-  readonly wallClock: () => number;
-  /** 0 ≤ x < 1, for jitter. */
-  readonly random: () => number;
-  /** Told of each call's end, for metrics. */
-  readonly onCall: (target: Target, outcome: string) => void;
-  /** Told when a credential of the gateway's own is refused. */
-  readonly onCredential: (target: Target, status: number) => void;
-}
+/** The targets in the order they are to be asked, and the route they are of. */
+export type Way = Pick<Plan, 'pattern' | 'steps'>;
 
-interface Answer {
-  readonly target: Target;
-  readonly status: number;
-  readonly headers: IncomingHttpHeaders;
+/** One request on its way along its plan. */
+interface Walk {
+  readonly plan: Way;
+  readonly exchange: Exchange;
+  readonly request: ModelRequest;
+  readonly deadlineMs: number;
+  readonly deps: AttemptDeps;
   readonly trail: Trail;
-  /** When the first call was sent, monotonic ms. */
   readonly begunMs: number;
+  /** A call may be made again: no tool runs at the provider, or the app has made it safe by an idempotency key. */
+  readonly repeatable: boolean;
+  /** A provider's own refusal, which says more than a sentence of ours when nobody answers. */
+  word: { readonly reply: AttemptReply; readonly always: boolean } | null;
+  /** A target may be passed over because the prompt seems too long for it. */
+  estimates: boolean;
+  /** First step that was passed over for that; -1: none. */
+  tooLong: number;
 }
 
-/** A reply to pass on. `facts` null: the provider's own refusal. */
-export type AttemptReply =
-  | (Answer & { readonly kind: 'whole'; readonly body: Buffer; readonly facts: ReplyFacts | null })
-  | (Answer & { readonly kind: 'stream'; readonly stream: AnswerStream });
+/** What trying one target came to: an answer, or why there is none. */
+type Tried = AttemptReply | FallbackCause;
 
-/** No target answered. */
-export interface AttemptFailure {
-  readonly kind: 'failed';
-  readonly refusal: Refusal;
-  readonly trail: Trail;
-}
-
-/** A credential that was refused is not tried again for so long. */
-const credentialRestMs = 60_000;
-/** A 429 that names no time. */
-const rateLimitRestMs = 1_000;
-/** A provider's word is taken for so long at most. */
-const restMaxMs = 3_600_000;
-
-/** How the loop goes on after a call that gave no answer. */
-type Next = 'retry' | 'next';
-
-/** Asks the targets in order until one answers. Never rejects; ends within the deadline. */
-export async function attempt(
-  steps: readonly Step[],
+/** Asks the targets of a plan in order until one answers. Never rejects; ends within the deadline. */
+export function attempt(
+  plan: Way,
   exchange: Exchange,
   request: ModelRequest,
   deadlineMs: number,
   deps: AttemptDeps,
 ): Promise<AttemptReply | AttemptFailure> {
-  return tryTargets(steps, exchange, request, deadlineMs, deps, createTrail());
-}
-
-async function tryTargets(
-  steps: readonly Step[],
-  exchange: Exchange,
-  request: ModelRequest,
-  deadlineMs: number,
-  deps: AttemptDeps,
-  trail: Trail,
-): Promise<AttemptReply | AttemptFailure> {
-  const { cancellation } = exchange;
   const begunMs = deps.clock();
-  let limited: { target: Target; result: StatusResult } | null = null;
-  for (const [index, { target }] of steps.entries()) {
-    // A request with server tools acts at the provider: doing it twice is worse than failing.
-    const retriesMax = request.serverTools ? 0 : deps.policy.retriesMax;
-    for (let retry = 0; retry <= retriesMax; retry++) {
-      const admission = admit(target, deps.clock());
-      if (typeof admission !== 'number') {
-        trail.skip(target.label, admission.reason, admission.waitMs);
-        break;
-      }
-      callBegan(target);
-      const result = await timed(target, exchange, request, deadlineMs, deps);
-      if (result.kind === 'whole' || result.kind === 'stream') {
-        trail.add(target.label, 'ok');
-        if (result.kind === 'whole') {
-          const { facts, body } = result;
-          const text = (): Buffer => replyText(body, target.provider.dialect.name);
-          trail.bill({ target, facts, complete: true, text });
-          report(target, admission, 'success', deps, 'ok');
-          return { ...result, target, trail, begunMs };
-        }
-        const rest = mayRestart(exchange, request) ? steps.slice(index + 1) : [];
-        const stream = followStream(target, result.stream, {
-          cancellation,
-          trail,
-          report: (outcome, word) => report(target, admission, outcome, deps, word),
-          restart:
-            rest.length === 0 ? null : () => tryTargets(rest, exchange, request, deadlineMs, deps, trail),
-        });
-        return { ...result, stream, target, trail, begunMs };
-      }
-      if (result.kind === 'failed' && result.arrived !== null)
-        trail.bill({ target, complete: false, ...result.arrived });
-      const judged = judge(target, admission, result, deps, trail);
-      if (judged === 'pass' && result.kind === 'status')
-        return { ...result, kind: 'whole', facts: null, target, trail, begunMs };
-      if (result.kind === 'status' && judged === 'limited') limited = { target, result };
-      if (cancellation.reason !== null)
-        return { kind: 'failed', refusal: cancelRefusal(cancellation), trail };
-      if (judged !== 'retry' || retry === retriesMax) break;
-      if (!(await backOff(retry, result, deadlineMs, cancellation, deps))) break;
-    }
+  retryBudget.request(deps.budgetId, begunMs);
+  const repeatable = !request.serverTools || exchange.headers['idempotency-key'] !== undefined;
+  const trail = createTrail();
+  const state = { word: null, estimates: true, tooLong: -1 };
+  return walk({ plan, exchange, request, deadlineMs, deps, trail, begunMs, repeatable, ...state }, 0);
+}
+
+/** Goes along the steps from one of them. */
+async function walk(way: Walk, from: number): Promise<AttemptReply | AttemptFailure> {
+  const { plan, exchange, deps, trail } = way;
+  const { steps } = plan;
+  const { cancellation } = exchange;
+  // Why the alternatives of the group that is asked gave no answer.
+  let causes: FallbackCause[] | null = null;
+  for (let index = from; index >= 0 && index < steps.length; ) {
+    const step = steps[index] as Step;
+    const tried = isTooLong(way, index) ? 'context_window' : await tryTarget(way, index);
+    if (typeof tried !== 'string') return tried;
     if (cancellation.reason !== null) return { kind: 'failed', refusal: cancelRefusal(cancellation), trail };
-    if (deps.clock() >= deadlineMs || request.serverTools) {
-      if (trail.calls > 0) break;
-    }
+    if (trail.calls > 0 && (deps.clock() >= way.deadlineMs || !way.repeatable)) break;
+    if (causes === null) causes = [tried];
+    else causes.push(tried);
+    index = isNamedOnly(tried) ? enters(steps, index, tried) : following(steps, index, causes);
+    if (index >= 0 && steps[index]?.group !== step.group) causes = null;
   }
-  // The provider's own 429 says more than a sentence of ours, when it is the last word.
-  if (limited !== null && trail.lastWas('rate_limited', 'quota')) {
-    return { ...limited.result, kind: 'whole', facts: null, target: limited.target, trail, begunMs };
+  const { word, tooLong } = way;
+  if (word !== null && (word.always || trail.lastWas('rate_limited', 'quota'))) return word.reply;
+  // Nobody was asked but for the estimate: then the provider has the last word on what is too long.
+  if (way.estimates && tooLong >= 0 && trail.calls === 0) {
+    way.estimates = false;
+    return walk(way, tooLong);
   }
   return { kind: 'failed', refusal: trail.refusal(), trail };
 }
 
-type StatusResult = Extract<CallResult, { kind: 'status' }>;
+/** Whether a prompt is, by estimate, too long for a target, and the plan has a step for that. */
+function isTooLong(way: Walk, index: number): boolean {
+  const { plan, request, deps, trail } = way;
+  const target = plan.steps[index]?.target;
+  const most = target?.facts.contextTokens ?? null;
+  if (target === undefined || most === null || !way.estimates) return false;
+  if (enters(plan.steps, index, 'context_window') < 0) return false;
+  if (deps.estimate(request) + (request.maxTokens ?? 0) <= most) return false;
+  if (way.tooLong < 0) way.tooLong = index;
+  trail.skip(target.label, 'context_window', Number.POSITIVE_INFINITY);
+  return true;
+}
 
-/** Off unless the client asks for it, since SDKs would join the two texts; never twice with server tools. */
-const mayRestart = (exchange: Exchange, request: ModelRequest): boolean =>
-  exchange.headers['x-sidegate-restart'] === 'on-cut' && !request.serverTools;
-
-/** A breaker ticket, or why the target is passed over. */
-function admit(target: Target, nowMs: number): number | { reason: string; waitMs: number } {
-  const { provider, health } = target;
-  if (provider.credentialRestsUntilMs > nowMs) {
-    return { reason: 'credential', waitMs: provider.credentialRestsUntilMs - nowMs };
+/** Calls one target, again where that makes sense. */
+async function tryTarget(way: Walk, index: number): Promise<Tried> {
+  const { exchange, deps, trail, deadlineMs } = way;
+  const { cancellation } = exchange;
+  const { target } = way.plan.steps[index] as Step;
+  // A request with server tools acts at the provider: doing it twice is worse than failing.
+  const retriesMax = way.repeatable ? deps.policy.retriesMax : 0;
+  let othersLeft = target.provider.credentials.length - 1;
+  let cause: FallbackCause | null = null;
+  for (let retries = 0; ; ) {
+    const admission = admit(target, way.request, deps);
+    if ('reason' in admission) {
+      trail.skip(target.label, admission.reason, admission.waitMs);
+      return cause ?? admission.cause;
+    }
+    const delayMs = hedgeDelayMs(way, admission);
+    const { admission: made, result } =
+      delayMs === null
+        ? { admission, result: await send(way, admission, cancellation) }
+        : await sendHedged(way, index, admission, delayMs);
+    if (isAnswer(result)) return answer(way, index, made, result);
+    const verdict = judge(made, result, deps, trail);
+    cause = verdict.cause;
+    if (result.kind === 'status') {
+      const reply = passOn(way, made.target, result);
+      const named = verdict.next === 'named' && enters(way.plan.steps, index, cause) >= 0;
+      if (verdict.next === 'pass' || (verdict.next === 'named' && !named)) return reply;
+      if (named || (cause === 'rate_limited' && way.word?.always !== true))
+        way.word = { reply, always: named };
+    }
+    if (cancellation.reason !== null || deps.clock() >= deadlineMs || !way.repeatable) return cause;
+    // Counted, since one that is told to come back at once would be asked without end.
+    if (verdict.next === 'credential' && othersLeft-- > 0) continue;
+    if (verdict.next !== 'retry' || retries === retriesMax || isOpen(target, deps)) return cause;
+    const waitMs = backoffMs(retries, verdict.askedMs, deadlineMs, deps);
+    if (waitMs === null) return cause;
+    if (!retryBudget.spend(deps.budgetId, deps.clock())) {
+      deps.onBudgetSpent('retry');
+      return cause;
+    }
+    if (!(await sleep(waitMs, cancellation))) return cause;
+    retries += 1;
   }
-  if (health.restsUntilMs > nowMs) return { reason: 'resting', waitMs: health.restsUntilMs - nowMs };
-  const ticket = breaker.admit(health.breakerId, nowMs);
-  return ticket < 0 ? { reason: 'breaker_open', waitMs: -ticket } : ticket;
 }
 
-function report(
-  target: Target,
-  ticket: number,
-  outcome: keyof typeof breakerOutcome,
-  deps: AttemptDeps,
-  word: string,
-): void {
-  callEnded(target);
-  breaker.report(target.health.breakerId, ticket, breakerOutcome[outcome], deps.clock());
-  deps.onCall(target, word);
+/** Ms without content after which a second call goes out; null: none does. Never beside a probe, and never twice. */
+function hedgeDelayMs(
+  { plan, request, deadlineMs, deps, trail, repeatable }: Walk,
+  admission: Admission,
+): number | null {
+  if (deps.hedges === null || !repeatable || trail.calls > 0 || isProbe(admission.ticket)) return null;
+  const delayMs = deps.hedges.delayMs(plan.pattern, request.stream);
+  return delayMs === null || admission.sentMs + delayMs >= deadlineMs ? null : delayMs;
 }
 
-/** A call, whose speed the target's health learns. */
-async function timed(
-  target: Target,
-  exchange: Exchange,
-  request: ModelRequest,
-  deadlineMs: number,
-  deps: AttemptDeps,
-): Promise<CallResult> {
-  const { latency } = target.health;
-  const begunMs = deps.clock();
-  latency.begin(request.stream, begunMs);
-  let result: CallResult | null = null;
-  try {
-    result = await callOnce(target, exchange, request, deadlineMs, deps);
-    return result;
-  } finally {
-    learnLatency(latency, request.stream, begunMs, result, deps.clock());
+function sendHedged(way: Walk, index: number, admission: Admission, delayMs: number): Promise<Called> {
+  return hedged(admission, {
+    delayMs,
+    cancellation: way.exchange.cancellation,
+    trail: way.trail,
+    deps: way.deps,
+    start: (one, own) => send(way, one, own),
+    second: () => admitSecond(way, index),
+  });
+}
+
+/** The alternative beside a step, else the same target again; null: neither may be called. */
+function admitSecond({ plan, request, deps }: Walk, index: number): Admission | null {
+  if (!retryBudget.spend(deps.budgetId, deps.clock())) {
+    deps.onBudgetSpent('hedge');
+    return null;
   }
+  const [step, beside] = [plan.steps[index] as Step, plan.steps[index + 1]];
+  const other = beside?.group === step.group ? admit(beside.target, request, deps) : null;
+  if (other !== null && !('reason' in other)) return other;
+  const again = admit(step.target, request, deps);
+  return 'reason' in again ? null : again;
 }
 
-function callOnce(
-  target: Target,
-  exchange: Exchange,
-  request: ModelRequest,
-  deadlineMs: number,
-  deps: AttemptDeps,
-): Promise<CallResult> {
+/** Sends one call, whose speed the target's health learns. */
+async function send(way: Walk, admission: Admission, cancellation: Cancellation): Promise<CallResult> {
+  const { stream } = way.request;
+  const { latency } = admission.target.health;
+  latency.begin(stream, admission.sentMs);
+  const result = await callOnce(way, admission, cancellation);
+  learnLatency(latency, stream, admission.sentMs, result, way.deps.clock());
+  return result;
+}
+
+function callOnce(way: Walk, admission: Admission, cancellation: Cancellation): Promise<CallResult> {
+  const { exchange, request, deps } = way;
+  const { target, credential } = admission;
   const { provider } = target;
-  const model = target.model ?? request.model;
   const extra: string[] = [];
   if (provider.clientCredential) {
     const key = presentedKey(exchange.headers);
@@ -199,102 +208,49 @@ function callOnce(
   }
   const simulate = exchange.headers['x-simulate'];
   if (provider.simulated && typeof simulate === 'string') extra.push('x-simulate', simulate);
-  const headers = extra.length === 0 ? provider.headers : [...provider.headers, ...extra];
   const sent = provider.dialect.encode(exchange.endpoint, request, exchange.headers, {
     basePath: provider.basePath,
     quirks: provider.quirks,
-    model,
-    headers,
+    model: target.model ?? request.model,
+    headers: extra.length === 0 ? credential.headers : [...credential.headers, ...extra],
   });
-  const remainingMs = Math.max(1, Math.ceil(deadlineMs - deps.clock()));
-  return call(provider, sent, request.stream, deps.policy, remainingMs, exchange.cancellation);
+  const remainingMs = Math.max(1, Math.ceil(way.deadlineMs - admission.sentMs));
+  return call(provider, sent, request.stream, deps.policy, remainingMs, cancellation);
 }
 
-/** Reports a call that gave no answer, and says how to go on. `pass`: the provider's refusal is the answer. */
-function judge(
-  target: Target,
-  ticket: number,
-  result: Exclude<CallResult, { kind: 'whole' | 'stream' }>,
-  deps: AttemptDeps,
-  trail: Trail,
-): Next | 'pass' | 'limited' {
-  if (result.kind === 'failed') {
-    const { failure } = result;
-    trail.add(target.label, failure);
-    report(target, ticket, failure === 'cancelled' ? 'abandoned' : 'failure', deps, failure);
-    // A slow provider is not made faster by asking it again.
-    return failure === 'first_token_timeout' || failure === 'reply_timeout' || failure === 'deadline'
-      ? 'next'
-      : 'retry';
+/** The provider's refusal, as it is. */
+function passOn(way: Walk, target: Target, result: Extract<CallResult, { kind: 'status' }>): AttemptReply {
+  return { ...result, kind: 'whole', facts: null, target, trail: way.trail, begunMs: way.begunMs };
+}
+
+/** What goes on to the client. */
+function answer(way: Walk, index: number, admission: Admission, result: Answered): AttemptReply {
+  const { plan, exchange, request, deps, trail, begunMs } = way;
+  const { target } = admission;
+  trail.add(target.label, 'ok');
+  contentCame(admission, deps);
+  deps.hedges?.observe(plan.pattern, request.stream, admission.ttftMs ?? 0);
+  if (result.kind === 'whole') {
+    const { facts, body } = result;
+    const text = (): Buffer => replyText(body, target.provider.dialect.name);
+    trail.bill({ target, facts, complete: true, text });
+    endCall(admission, 'success', 'ok', result.facts, deps);
+    return { ...result, target, trail, begunMs };
   }
-  const { status, headers, body } = result;
-  const fault = target.provider.dialect.fault(status, headers, body, deps.wallClock());
-  trail.add(
-    target.label,
-    fault.kind === 'server' || fault.kind === 'unexpected' ? `status ${status}` : fault.kind,
-  );
-  return judgeStatus(target, ticket, status, fault, deps);
-}
-
-function judgeStatus(
-  target: Target,
-  ticket: number,
-  status: number,
-  fault: ProviderFault,
-  deps: AttemptDeps,
-): Next | 'pass' | 'limited' {
-  const nowMs = deps.clock();
-  const word = String(status);
-  switch (fault.kind) {
-    case 'rejected':
-      report(target, ticket, 'success', deps, word);
-      return 'pass';
-    case 'credential':
-      report(target, ticket, 'abandoned', deps, word);
-      if (target.provider.clientCredential) return 'pass';
-      target.provider.credentialRestsUntilMs = nowMs + credentialRestMs;
-      deps.onCredential(target, status);
-      return 'next';
-    case 'rate_limited':
-    case 'quota':
-      report(target, ticket, 'abandoned', deps, word);
-      target.health.restsUntilMs = nowMs + Math.min(restMaxMs, fault.retryAfterMs ?? rateLimitRestMs);
-      return 'limited';
-    case 'unexpected':
-      report(target, ticket, 'failure', deps, word);
-      return 'next';
-    case 'server':
-      report(target, ticket, 'failure', deps, word);
-      return 'retry';
-  }
-}
-
-/** Waits with full jitter, or as long as the provider says; false: that would outlast the deadline, or the client left. */
-async function backOff(
-  retry: number,
-  result: CallResult,
-  deadlineMs: number,
-  cancellation: Cancellation,
-  deps: AttemptDeps,
-): Promise<boolean> {
-  const { backoffBaseMs, backoffMaxMs } = deps.policy;
-  const asked = result.kind === 'status' ? Number(result.headers['retry-after'] ?? 0) * 1000 : 0;
-  const jittered = deps.random() * Math.min(backoffMaxMs, backoffBaseMs * 2 ** retry);
-  const waitMs = Math.max(jittered, Number.isFinite(asked) ? asked : 0);
-  if (waitMs > backoffMaxMs || deps.clock() + waitMs >= deadlineMs) return false;
-  await sleep(waitMs, cancellation);
-  return cancellation.reason === null;
-}
-
-/** Waits, or until nobody does any more. */
-export function sleep(waitMs: number, cancellation: Cancellation): Promise<void> {
-  return new Promise((resolve) => {
-    const wake = (): void => {
-      clearTimeout(timer);
-      cancellation.off(wake);
-      resolve();
-    };
-    const timer = setTimeout(wake, waitMs);
-    cancellation.onCancel(wake);
+  // Off unless the client asks for it, since SDKs would join the two texts; never twice with server tools.
+  const restarts = way.repeatable && exchange.headers['x-sidegate-restart'] === 'on-cut';
+  const stream = followStream(target, result.stream, {
+    cancellation: exchange.cancellation,
+    trail,
+    end: (outcome: CallOutcome, word) =>
+      endCall(admission, outcome, word, result.stream.scanner.facts(), deps),
+    idempotent: exchange.headers['idempotency-key'] !== undefined,
+    restart: !restarts
+      ? null
+      : (failure) => {
+          const next = following(plan.steps, index, [causeOf(failure)]);
+          return next < 0 ? null : walk(way, next);
+        },
   });
+  return { ...result, stream, target, trail, begunMs };
 }

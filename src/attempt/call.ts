@@ -5,71 +5,12 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
 import type { Cancellation } from '../cancellation.ts';
-import { inspectReply, type ReplyFacts, StreamScanner } from '../native.ts';
+import { StreamScanner } from '../native.ts';
 import type { DialectName, UpstreamRequest } from '../providers/provider.ts';
 import type { Provider } from './connection.ts';
 import { createPatience, type Patience } from './patience.ts';
-import { type Arrived, arrivedWhole, decompress, encodingOf } from './whole.ts';
-
-/** Why a call gave no answer. */
-export type CallFailure =
-  | 'connect'
-  | 'reset'
-  | 'first_token_timeout'
-  | 'reply_timeout'
-  | 'idle_timeout'
-  | 'deadline'
-  | 'malformed'
-  | 'too_large'
-  | 'error_in_body'
-  | 'ended_early'
-  | 'cancelled';
-
-export type CallResult =
-  | { readonly kind: 'failed'; readonly failure: CallFailure; readonly arrived: Arrived | null }
-  /** Anything but a success, body as it came. */
-  | {
-      readonly kind: 'status';
-      readonly status: number;
-      readonly headers: IncomingHttpHeaders;
-      readonly body: Buffer;
-    }
-  | {
-      readonly kind: 'whole';
-      readonly status: number;
-      readonly headers: IncomingHttpHeaders;
-      readonly body: Buffer;
-      readonly facts: ReplyFacts;
-    }
-  | {
-      readonly kind: 'stream';
-      readonly status: number;
-      readonly headers: IncomingHttpHeaders;
-      readonly stream: UpstreamStream;
-    };
-
-/** A stream that has begun. */
-export interface UpstreamStream {
-  /** Whole events, until null: the end, good or bad. Never rejects. */
-  next(): Promise<Buffer | null>;
-  /** After the end: why it broke off; null: it was complete. */
-  readonly failure: CallFailure | null;
-  /** After the end: finish reason seen, last event missing. */
-  readonly lacksEnd: boolean;
-  /** What is known of it so far. */
-  readonly scanner: StreamScanner;
-  /** Ends it here: the provider is told that nobody listens, and no failure is seen in it. */
-  stop(): void;
-}
-
-/** Bounds of one call; all in ms or bytes. */
-export interface CallBounds {
-  readonly firstTokenTimeoutMs: number;
-  readonly replyTimeoutMs: number;
-  readonly idleTimeoutMs: number;
-  readonly replyMaxBytes: number;
-  readonly eventMaxBytes: number;
-}
+import type { CallBounds, CallFailure, CallResult, UpstreamStream } from './result.ts';
+import { type Arrived, arrivedWhole, encodingOf, readWhole, unpack } from './whole.ts';
 
 /** Bytes of a stream kept for a slow client before its provider is paused. */
 const queueMaxBytes = 64 * 1024;
@@ -231,7 +172,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
     const body = this.#chunks.length === 1 && first !== undefined ? first : Buffer.concat(this.#chunks);
     const encoding = encodingOf(this.#headers);
     if (encoding === null) return this.#judgeWhole(body);
-    decompress(body, encoding, this.#bounds.replyMaxBytes).then(
+    unpack(body, encoding, this.#bounds.replyMaxBytes).then(
       (plain) => this.#judgeWhole(plain),
       // What can't be unpacked is no answer, but still the refusal its status says.
       () => (this.#status >= 300 ? this.#judgeWhole(Buffer.alloc(0)) : this.#fail('malformed')),
@@ -240,14 +181,9 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
 
   #judgeWhole(body: Buffer): void {
     if (this.#phase === 'done') return;
-    const [status, headers] = [this.#status, this.#headers];
-    if (status >= 300) return this.#settle({ kind: 'status', status, headers, body });
-    const facts = inspectReply(body, this.#dialect);
-    if (facts === null) return this.#fail('malformed');
-    if (facts.error) return this.#fail('error_in_body');
-    // A stream was asked for, and this is no stream: the client's SDK could not read it.
-    if (this.#wantsStream) return this.#fail('malformed');
-    this.#settle({ kind: 'whole', status, headers, body, facts });
+    const result = readWhole(this.#status, this.#headers, body, this.#dialect, this.#wantsStream);
+    if (typeof result === 'string') this.#fail(result);
+    else this.#settle(result);
   }
 
   // Streams.

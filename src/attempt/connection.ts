@@ -1,4 +1,4 @@
-/** A provider as the process knows it: its connections, credential and where it lives. */
+/** A provider as the process knows it: its connections, credentials and where it lives. */
 // The whole package also loads fetch, WebSocket and caches: 14 MB of memory and 50 ms of every start for nothing.
 import Pool from 'undici/lib/dispatcher/pool.js';
 import { type Config, type ProviderConfig, probeSchema } from '../config/schema.ts';
@@ -6,6 +6,7 @@ import { createEngine, type Engine } from '../engines/engine.ts';
 import { dialects } from '../providers/index.ts';
 import { presets } from '../providers/presets.ts';
 import type { Dialect, Quirks } from '../providers/provider.ts';
+import { type Credential, createCredential } from './credentials.ts';
 
 export interface Provider {
   readonly name: string;
@@ -13,16 +14,16 @@ export interface Provider {
   readonly baseUrl: string;
   /** Path part of the base URL, without a trailing slash. */
   readonly basePath: string;
-  /** Sent with every request, flat: the gateway's credential and the configuration's headers. */
-  readonly headers: readonly string[];
+  /** The gateway's own, of which calls take turns; one without a secret where there is none. */
+  readonly credentials: readonly Credential[];
+  /** Whose turn it is, as an index that is taken modulo their number. */
+  turn: number;
   /** The client's own credential is passed on instead. */
   readonly clientCredential: boolean;
   readonly quirks: Quirks;
   /** Answers are invented. */
   readonly simulated: boolean;
   readonly pool: InstanceType<typeof Pool>;
-  /** Monotonic ms until which its credential rests after a 401 or 403; 0: it doesn't. */
-  credentialRestsUntilMs: number;
   /** What is known of the self-hosted engine behind it; null: hosted by others. */
   readonly engine: Engine | null;
   /** The same provider, to be asked with the client's own credential. */
@@ -46,13 +47,17 @@ export function createProvider(
   const headers = ['content-type', 'application/json', 'accept-encoding', 'identity'];
   const quirks = preset?.quirks ?? {};
   for (const [key, value] of Object.entries(config.headers)) headers.push(key.toLowerCase(), value);
-  const own = config.apiKey === undefined ? [] : dialect.credential(config.apiKey, quirks);
+  const keys = [config.apiKey, ...(config.apiKeys ?? [])].filter((key) => key !== undefined);
   const provider: Provider = {
     name,
     dialect,
     baseUrl,
     basePath: pathname.replace(/\/+$/, ''),
-    headers: [...headers, ...own],
+    credentials:
+      keys.length === 0
+        ? [createCredential('', headers)]
+        : keys.map((key) => createCredential(key, [...headers, ...dialect.credential(key, quirks)])),
+    turn: 0,
     clientCredential: config.credential === 'client',
     quirks,
     simulated: preset?.baseUrl === null,
@@ -65,11 +70,14 @@ export function createProvider(
       bodyTimeout: 0,
       keepAliveTimeout: 30_000,
     }),
-    credentialRestsUntilMs: 0,
     engine:
       config.engine === undefined ? null : createEngine(config.engine, probeSchema.parse(config.probe ?? {})),
     withClientCredential: () => asClient,
   };
-  const asClient: Provider = { ...provider, headers, clientCredential: true };
+  const asClient: Provider = {
+    ...provider,
+    credentials: [createCredential('', headers)],
+    clientCredential: true,
+  };
   return provider;
 }

@@ -3,8 +3,9 @@ import type { Cancellation } from '../cancellation.ts';
 import { Refusal } from '../errors.ts';
 import type { ReplyFacts } from '../native.ts';
 import type { Target } from '../route/plan.ts';
-import type { AttemptFailure, AttemptReply } from './attempt.ts';
-import type { UpstreamStream } from './call.ts';
+import type { CallOutcome } from './admission.ts';
+import type { AttemptFailure, AttemptReply } from './answer.ts';
+import type { CallFailure, UpstreamStream } from './result.ts';
 import type { Trail } from './trail.ts';
 
 /** A stream as it goes on to the client. */
@@ -35,10 +36,12 @@ export interface AnswerStream {
 export interface Following {
   readonly cancellation: Cancellation;
   readonly trail: Trail;
-  /** Tells the breaker and the metrics how it ended; once. */
-  report(outcome: 'success' | 'failure' | 'abandoned', word: string): void;
-  /** Asks the targets that are left; null: not wanted, or none is. */
-  readonly restart: (() => Promise<AttemptReply | AttemptFailure>) | null;
+  /** Tells everyone how it ended; once. */
+  end(outcome: CallOutcome, word: string): void;
+  /** The app sent an idempotency key: it is prepared for a tool call that comes twice. */
+  readonly idempotent: boolean;
+  /** Asks the targets that are left, if there are any; null: not wanted. */
+  readonly restart: ((failure: CallFailure) => Promise<AttemptReply | AttemptFailure> | null) | null;
 }
 
 export function followStream(target: Target, stream: UpstreamStream, following: Following): AnswerStream {
@@ -55,12 +58,13 @@ export function followStream(target: Target, stream: UpstreamStream, following: 
     trail.bill({ target, facts: scanner.facts(), complete, text: () => scanner.takeText() });
   };
 
-  const cut = async (failure: string): Promise<Buffer | null> => {
+  const cut = async (failure: CallFailure): Promise<Buffer | null> => {
     trail.cut(failure);
     refusal = new Refusal('stream_cut', `The stream from ${target.label} broke off (${failure}).`);
     // Once a tool call has begun the app may have acted on it.
-    if (following.restart === null || scanner.toolBegun) return null;
-    const again = await following.restart();
+    if (following.restart === null || (scanner.toolBegun && !following.idempotent)) return null;
+    const again = await following.restart(failure);
+    if (again === null) return null;
     if (again.kind === 'failed') refusal = again.refusal;
     if (again.kind !== 'stream') return null;
     second = again.stream;
@@ -72,10 +76,10 @@ export function followStream(target: Target, stream: UpstreamStream, following: 
     const { failure } = stream;
     bill(failure === null);
     if (failure === null) {
-      following.report('success', 'ok');
+      following.end('success', 'ok');
       return stream.lacksEnd ? target.provider.dialect.streamEnd : null;
     }
-    following.report(failure === 'cancelled' ? 'abandoned' : 'failure', failure);
+    following.end(failure === 'cancelled' ? 'abandoned' : 'failure', failure);
     if (failure !== 'cancelled') return cut(failure);
     refusal = cancelRefusal(cancellation);
     return null;
@@ -110,7 +114,7 @@ export function followStream(target: Target, stream: UpstreamStream, following: 
       ended = true;
       stream.stop();
       bill(false);
-      following.report('success', 'stopped');
+      following.end('success', 'stopped');
     },
     close() {
       if (second === null) bill(false);

@@ -32,7 +32,7 @@ const timeoutKeys: Readonly<Record<string, string>> = {
   deadline: 'attempt.totalTimeoutMs or x-sidegate-timeout',
 };
 
-const spent = ['x-should-retry', 'false'];
+const noRetry = ['x-should-retry', 'false'];
 
 export function createTrail(): Trail {
   const steps: { label: string; outcome: string; called: boolean }[] = [];
@@ -69,22 +69,22 @@ export function createTrail(): Trail {
         return new Refusal(
           'upstream_credential',
           `The provider refused the gateway's own credential. ${tried}`,
-          { headers: spent },
+          { headers: noRetry },
         );
       }
       if (all(timeouts)) {
         const key = timeoutKeys[steps.at(-1)?.outcome ?? ''] ?? 'attempt.idleTimeoutMs';
-        return new Refusal('upstream_timeout', `No answer in time (${key}). ${tried}`, { headers: spent });
+        return new Refusal('upstream_timeout', `No answer in time (${key}). ${tried}`, { headers: noRetry });
       }
       if (steps.some(({ outcome }) => badAnswers.includes(outcome))) {
         return new Refusal('upstream_failed', `The provider's answer could not be used. ${tried}`, {
-          headers: spent,
+          headers: noRetry,
         });
       }
       const retryAfterMs = Number.isFinite(waitMs) ? waitMs : 1000;
       return new Refusal('targets_down', `No target could answer. ${tried}`, {
         retryAfterMs,
-        headers: spent,
+        headers: noRetry,
       });
     },
   };

@@ -1,9 +1,10 @@
-/** Whole replies: unpacked, and what can still be said of one that was cut. */
+/** Whole replies: unpacked and read for what they are, and what can still be said of one that was cut. */
 import type { IncomingHttpHeaders } from 'node:http';
 import { promisify } from 'node:util';
 import { brotliDecompress, unzip } from 'node:zlib';
 import { inspectReply, noFacts, type ReplyFacts, replyText } from '../native.ts';
 import type { DialectName } from '../providers/provider.ts';
+import type { CallFailure, CallResult } from './result.ts';
 
 const unzipAsync = promisify(unzip);
 const brotliAsync = promisify(brotliDecompress);
@@ -31,9 +32,26 @@ export const encodingOf = (headers: IncomingHttpHeaders): string | null => {
 };
 
 /** Bounded: a reply that unpacks to more than `maxBytes` is refused while it unpacks. */
-export function decompress(body: Buffer, encoding: string, maxBytes: number): Promise<Buffer> {
+export function unpack(body: Buffer, encoding: string, maxBytes: number): Promise<Buffer> {
   const options = { maxOutputLength: maxBytes };
   if (encoding === 'gzip' || encoding === 'deflate') return unzipAsync(body, options);
   if (encoding === 'br') return brotliAsync(body, options);
   return Promise.reject(new Error('unknown content encoding'));
+}
+
+/** What a whole reply is: an answer, a refusal, or why it is neither. */
+export function readWhole(
+  status: number,
+  headers: IncomingHttpHeaders,
+  body: Buffer,
+  dialect: DialectName,
+  wantsStream: boolean,
+): CallResult | CallFailure {
+  if (status >= 300) return { kind: 'status', status, headers, body };
+  const facts = inspectReply(body, dialect);
+  if (facts === null) return 'malformed';
+  if (facts.error) return 'error_in_body';
+  // A stream was asked for, and this is no stream: the client's SDK could not read it.
+  if (wantsStream) return 'malformed';
+  return { kind: 'whole', status, headers, body, facts };
 }

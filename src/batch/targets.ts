@@ -1,4 +1,5 @@
 /** Where a batch request goes: the cheapest target that has room now. */
+import { allRest } from '../attempt/credentials.ts';
 import { engineQueue, isDown, isFresh } from '../engines/engine.ts';
 import { breaker } from '../native.ts';
 import type { Step, Target } from '../route/plan.ts';
@@ -9,8 +10,9 @@ const open = 1;
 const cacheUseMax = 0.9;
 
 /** Whether a target could take one more now without anybody else waiting for it. */
-export function hasRoom({ provider, health }: Target, nowMs: number): boolean {
-  if (provider.credentialRestsUntilMs > nowMs || health.restsUntilMs > nowMs) return false;
+export function hasRoom(target: Target, nowMs: number): boolean {
+  const { provider, health } = target;
+  if (health.restsUntilMs > nowMs || allRest(target, nowMs)) return false;
   if (breaker.state(health.breakerId, nowMs) === open) return false;
   const { engine } = provider;
   if (engine === null) return true;

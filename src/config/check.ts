@@ -6,6 +6,7 @@ import type { DialectName } from '../providers/provider.ts';
 import { checkBatch } from './check-batch.ts';
 import { checkCatalog } from './check-catalog.ts';
 import { checkLimits } from './check-limits.ts';
+import { checkKeysOf, checkResilience } from './check-resilience.ts';
 import { checkRoutes } from './check-routes.ts';
 import { didYouMean, type Finding, type Path, pathText } from './faults.ts';
 import type { Show } from './issues.ts';
@@ -14,7 +15,6 @@ import {
   allowedHostFault,
   baseUrlFault,
   headerFault,
-  isHeaderSafe,
   isLoopback,
   isPlainRemote,
   listenHostFault,
@@ -35,7 +35,7 @@ type Sound<T> = T extends readonly (infer Item)[]
  * a check asks `absent` before it complains that something is missing.
  */
 export type Draft = Sound<z.input<typeof configSchema>>;
-type DraftProvider = NonNullable<NonNullable<Draft['providers']>[string]>;
+export type DraftProvider = NonNullable<NonNullable<Draft['providers']>[string]>;
 
 /** Nothing stands there, not even something with a fault of its own. */
 export const absent = (holder: object | undefined, key: string): boolean =>
@@ -73,14 +73,7 @@ export function checkDraft(draft: Draft, show: Show): { faults: Finding[]; warni
   checkRoutes(draft, report);
   checkBatch(draft, report);
   checkCatalog(['catalog', 'models'], draft.catalog?.models ?? [], draft.providers, report);
-  const { backoffBaseMs, backoffMaxMs } = { ...configSchema.parse({}).attempt, ...draft.attempt };
-  if (backoffBaseMs !== undefined && backoffMaxMs !== undefined && backoffBaseMs > backoffMaxMs) {
-    const message = `${backoffBaseMs} is more than backoffMaxMs, ${backoffMaxMs}`;
-    report.fault(
-      ['attempt', absent(draft.attempt, 'backoffBaseMs') ? 'backoffMaxMs' : 'backoffBaseMs'],
-      message,
-    );
-  }
+  checkResilience(draft, report);
   return { faults, warnings };
 }
 
@@ -209,7 +202,7 @@ function checkOrigin(path: Path, provider: DraftProvider, report: Report): void 
   if (baseUrl !== undefined) {
     const fault = simulator ? 'the simulator is inside this process: take it out' : baseUrlFault(baseUrl);
     if (fault !== null) report.fault([...path, 'baseUrl'], fault);
-    else if (isPlainRemote(baseUrl) && (provider.apiKey !== undefined || provider.credential === 'client')) {
+    else if (isPlainRemote(baseUrl) && (hasKey(provider) || provider.credential === 'client')) {
       report.warn([...path, 'baseUrl'], 'the credential travels unencrypted: use https');
     }
   }
@@ -219,17 +212,18 @@ function checkOrigin(path: Path, provider: DraftProvider, report: Report): void 
   }
 }
 
+const hasKey = ({ apiKey, apiKeys }: DraftProvider): boolean =>
+  apiKey !== undefined || (apiKeys?.length ?? 0) > 0;
+
 /** Whose credential a provider gets, and that there is one. */
 function checkCredential(path: Path, provider: DraftProvider, draft: Draft, report: Report): void {
   const preset = presetOf(provider);
-  const keyless = absent(provider, 'apiKey');
-  const { apiKey } = provider;
-  if (apiKey !== undefined && !isHeaderSafe(apiKey)) {
-    report.fault([...path, 'apiKey'], 'holds a space, line break or other character no header can carry');
-  }
+  const given = (['apiKey', 'apiKeys'] as const).filter((key) => !absent(provider, key));
+  const keyless = given.length === 0;
+  checkKeysOf(path, provider, report);
   if (provider.credential === 'client') {
-    if (!keyless)
-      report.fault([...path, 'apiKey'], 'has no use beside `credential: client`: take one of them out');
+    for (const key of given)
+      report.fault([...path, key], 'has no use beside `credential: client`: take one of them out');
     if ((draft.authenticate?.keys?.length ?? 0) > 0) {
       const message = "cannot be `client` beside `authenticate.keys`: the app's one header cannot carry both";
       report.fault([...path, 'credential'], message);

@@ -144,18 +144,25 @@ class Filled {
 function readSecrets(root: unknown, readFile: ReadFile): Finding[] {
   const providers = valueAt(root, ['providers']);
   const names = typeof providers === 'object' && providers !== null ? Object.keys(providers) : [];
+  const more = (name: string): Path[] => {
+    const keys = valueAt(root, ['providers', name, 'apiKeys']);
+    return Array.isArray(keys) ? keys.map((_, index) => ['providers', name, 'apiKeys', index]) : [];
+  };
   const paths: Path[] = [
     ['observe', 'digestKey'],
     ['admin', 'token'],
-    ...names.map((name) => ['providers', name, 'apiKey']),
+    ['sync', 'redis'],
+    ...names.flatMap((name) => [['providers', name, 'apiKey'], ...more(name)]),
   ];
-  const done = new Set<unknown>();
+  const done = new Map<unknown, Set<unknown>>();
   return paths.flatMap((path): Finding[] => {
     const holder = valueAt(root, path.slice(0, -1));
     const value = valueAt(root, path);
     // An alias makes two providers share one object.
-    if (typeof value !== 'string' || !value.startsWith('file:') || done.has(holder)) return [];
-    done.add(holder);
+    if (typeof value !== 'string' || !value.startsWith('file:')) return [];
+    const read = done.get(holder) ?? new Set();
+    if (read.has(path.at(-1))) return [];
+    done.set(holder, read.add(path.at(-1)));
     try {
       const secret = readFile(value.slice('file:'.length), secretMaxBytes).replace(/[\r\n]+$/, '');
       if (secret !== '') setAt(root, path, secret);

@@ -7,6 +7,7 @@ import { engineNames } from '../engines/engine.ts';
 import { budgetSchema, limitSchema, modeNames } from '../limit/settings.ts';
 import { fallbackCauses, tiers } from '../route/plan.ts';
 import { simulateSchema } from '../simulate/settings.ts';
+import { attempt, ownLimits, sync } from './attempt.ts';
 import { modelPattern, name } from './name.ts';
 
 /** A dialect a provider or a client speaks on the wire. */
@@ -153,6 +154,12 @@ const provider = z.strictObject({
     .optional()
     .meta({ description: 'URL before `/chat/completions` or `/messages`; needed without a preset.' }),
   apiKey: secret.optional().meta({ description: 'Credential sent upstream: `${ENV}` or `file:/path`.' }),
+  apiKeys: z
+    .array(secret)
+    .min(1)
+    .max(64)
+    .optional()
+    .meta({ description: 'More credentials: calls take turns, and one that is limited or refused rests.' }),
   credential: z
     .enum(['gateway', 'client'])
     .default('gateway')
@@ -161,6 +168,7 @@ const provider = z.strictObject({
     .record(z.string(), z.string())
     .default({})
     .meta({ description: 'Headers added to each upstream request.' }),
+  limits: ownLimits.meta({ description: 'What the provider as a whole takes; asked before a call.' }),
   engine: z.enum(engineNames).optional().meta({
     description:
       'Self-hosted engine behind it, watched by health probes; `generic`: any other. Unset: hosted.',
@@ -251,6 +259,7 @@ const target = z.strictObject({
     .max(capabilities.length)
     .optional()
     .meta({ description: 'What the model can do; unset: as the catalog says, else anything.' }),
+  limits: ownLimits.meta({ description: 'What the provider takes for this model; asked before a call.' }),
 });
 
 const route = z.strictObject({
@@ -281,49 +290,10 @@ const route = z.strictObject({
     .default([])
     .meta({ description: 'What every request to it needs; targets that cannot do that are left out.' }),
   targets: z.array(target).min(1).max(32).meta({ description: 'Whom to ask; order is preference.' }),
+  hedge: z.boolean().optional().meta({
+    description: 'Hedge the requests of this route, or not; unset: as `attempt.hedge.enabled` says.',
+  }),
 });
-
-const attempt = z
-  .strictObject({
-    connectTimeoutMs: ms(1, 120_000).default(5_000).meta({ description: 'TCP and TLS connect.' }),
-    firstTokenTimeoutMs: ms(1, 600_000)
-      .default(60_000)
-      .meta({ description: 'To the first content of a stream.' }),
-    idleTimeoutMs: ms(1, 600_000).default(30_000).meta({ description: 'Silence inside a stream.' }),
-    replyTimeoutMs: ms(1, 3_600_000).default(300_000).meta({ description: 'One whole, unstreamed reply.' }),
-    totalTimeoutMs: ms(1, 3_600_000)
-      .default(600_000)
-      .meta({ description: 'The whole request, over all attempts.' }),
-    retriesMax: z.int().min(0).max(10).default(1).meta({ description: 'Retries on the same target.' }),
-    backoffBaseMs: ms(0, 60_000)
-      .default(100)
-      .meta({ description: 'First backoff, doubled each time, full jitter.' }),
-    backoffMaxMs: ms(0, 60_000).default(5_000).meta({ description: 'Largest backoff.' }),
-    replyMaxBytes: bytes(256 * 1024 * 1024)
-      .default(64 * 1024 * 1024)
-      .meta({ description: 'Largest reply, decompressed.' }),
-    eventMaxBytes: bytes(64 * 1024 * 1024)
-      .default(4 * 1024 * 1024)
-      .meta({ description: 'Largest stream event, and what is held back before the first content.' }),
-    connectionsMax: z
-      .int()
-      .min(1)
-      .max(4096)
-      .default(256)
-      .meta({ description: 'Connections to one provider.' }),
-    breaker: z
-      .strictObject({
-        failures: z
-          .int()
-          .min(1)
-          .max(1000)
-          .default(5)
-          .meta({ description: 'Consecutive failures that open it.' }),
-        cooldownMs: ms(1, 3_600_000).default(30_000).meta({ description: 'Open before a probe.' }),
-      })
-      .prefault({}),
-  })
-  .prefault({});
 
 const batch = z
   .strictObject({
@@ -399,6 +369,7 @@ export const configSchema = z.strictObject({
   routes: z.array(route).max(10_000).default([]).meta({ description: 'What each model name is served by.' }),
   catalog,
   attempt,
+  sync,
   batch,
   store,
   observe,

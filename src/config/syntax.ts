@@ -50,6 +50,14 @@ export function baseUrlFault(text: string): string | null {
   return null;
 }
 
+/** Where peers meet. Its text is never repeated: it may hold a password. */
+export function redisUrlFault(text: string): string | null {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url !== null && (url.protocol === 'redis:' || url.protocol === 'rediss:') && url.hostname !== '')
+    return null;
+  return 'must be a URL such as redis://redis.internal:6379';
+}
+
 /** Whether the credential would travel unencrypted to another machine. */
 export function isPlainRemote(baseUrl: string): boolean {
   const url = new URL(baseUrl);

@@ -15,8 +15,8 @@ export interface Gauges {
   cacheEntries(): number;
   cacheBytes(): number;
   limitScopes(): number;
-  /** Target label → 0 closed, 1 open, 2 half-open. */
-  breakers(): Iterable<readonly [string, number]>;
+  /** Target label or provider name → 0 closed, 1 open, 2 half-open. */
+  breakers(subject: 'target' | 'provider'): Iterable<readonly [string, number]>;
   /** Requests that wait in the batch queue, and the bytes of their bodies. */
   batchWaiting(): number;
   batchBytes(): number;
@@ -34,6 +34,12 @@ export interface Metrics {
   /** What became of a count of tokens. */
   count(result: CountResult): void;
   call(target: string, outcome: string): void;
+  /** The retry budget refused a call. */
+  budgetSpent(kind: 'retry' | 'hedge'): void;
+  hedge(what: 'sent' | 'won'): void;
+  /** Peers can be reached, or not. */
+  peers(up: boolean): void;
+  hint(what: 'sent' | 'received' | 'dropped'): void;
   batchRefused(reason: BatchRefusal): void;
   /** @param limit name of a limit or budget */
   limit(limit: string, event: string): void;
@@ -111,6 +117,25 @@ export function createMetrics(gauges: Gauges): Metrics {
     'Calls to providers, by what came of them.',
     ['target', 'outcome'],
   );
+  const spent = createTally(
+    registry,
+    'sidegate_retry_budget_refused_total',
+    'Retries and hedges that were not made, since the retry budget was used up.',
+    ['kind'],
+  );
+  const hedges = createTally(registry, 'sidegate_hedges_total', 'Hedges, and those that answered first.', [
+    'outcome',
+  ]);
+  const hints = createTally(registry, 'sidegate_peer_hints_total', 'Hints to and from peers.', ['outcome']);
+  const peersUp = new Gauge({
+    name: 'sidegate_peers_up',
+    help: '1: the Redis where peers meet answers; 0: it does not, or there is none.',
+    registers,
+  });
+  // Series that are there from the start can be alerted on.
+  for (const kind of ['retry', 'hedge']) spent.add(0, kind);
+  for (const outcome of ['sent', 'won']) hedges.add(0, outcome);
+  for (const outcome of ['sent', 'received', 'dropped']) hints.add(0, outcome);
   const limits = createTally(
     registry,
     'sidegate_limit_events_total',
@@ -181,6 +206,10 @@ export function createMetrics(gauges: Gauges): Metrics {
     },
     count: (result) => counts.add(1, result),
     call: (target, outcome) => calls.add(1, target, outcome),
+    budgetSpent: (kind) => spent.add(1, kind),
+    hedge: (what) => hedges.add(1, what),
+    peers: (up) => peersUp.set(up ? 1 : 0),
+    hint: (what) => hints.add(1, what),
     batchRefused: (reason) => batchRefused.add(1, reason),
     jwks: (issuer, ok) => jwks.add(1, issuer, ok ? 'ok' : 'failed'),
     limit: (limit, event) => limits.add(1, limit, event),
@@ -219,16 +248,18 @@ function collectGauges(gauges: Gauges, registers: Registry[]): void {
     },
   });
   collectEngines(gauges, registers);
-  new Gauge({
-    name: 'sidegate_breaker_state',
-    help: 'Circuit breaker of a target: 0 closed, 1 open, 2 half-open.',
-    labelNames: ['target'],
-    registers,
-    collect() {
-      this.reset();
-      for (const [target, state] of gauges.breakers()) this.set({ target }, state);
-    },
-  });
+  for (const subject of ['target', 'provider'] as const) {
+    new Gauge({
+      name: subject === 'target' ? 'sidegate_breaker_state' : 'sidegate_provider_breaker_state',
+      help: `Circuit breaker of a ${subject}: 0 closed, 1 open, 2 half-open.`,
+      labelNames: [subject],
+      registers,
+      collect() {
+        this.reset();
+        for (const [name, state] of gauges.breakers(subject)) this.set({ [subject]: name }, state);
+      },
+    });
+  }
 }
 
 /** What the probes of self-hosted engines have seen. */

@@ -7,8 +7,11 @@ import {
   type Dialect,
   edit,
   faultKind,
+  headerOf,
+  type LimitState,
   type ProviderFault,
   passHeaders,
+  resetMs,
   retryAfterMs,
   type StoppedStream,
   type UpstreamRequest,
@@ -43,16 +46,35 @@ function encode(
   };
 }
 
-/** A spent credit balance comes as 400 or 403 with words, a spend limit as 429. */
+const quotaWords = /credit balance is too low|billing_error|spend limit|spend_limit|usage limits/;
+const contextWords = /prompt is too long|exceed context limit|exceeds? the context window/;
+const policyWords = /content filtering policy|blocked by (?:our |the )?(?:content|usage) polic/i;
+
+/** A spent credit balance comes as 400 or 403 with words, a spend limit as 429; a prompt that is too long as 400. */
 function fault(status: number, headers: IncomingHttpHeaders, body: Buffer, wallMs: number): ProviderFault {
-  let kind = faultKind(status);
-  if (status === 400 || status === 403 || status === 429) {
-    if (
-      /credit balance is too low|billing_error|spend limit|usage limits/.test(body.toString('utf8', 0, 4096))
-    )
-      kind = 'quota';
+  const kind = faultKind(status);
+  const toldMs = retryAfterMs(headers, wallMs);
+  if (status !== 400 && status !== 403 && status !== 429) return { kind, retryAfterMs: toldMs };
+  const text = body.toString('utf8', 0, 4096);
+  if (quotaWords.test(text)) return { kind: 'quota', retryAfterMs: toldMs };
+  if (status === 429) {
+    const limits = limitNames.map((name) => limitState(headers, name, wallMs));
+    return { kind, retryAfterMs: toldMs ?? resetMs(limits) };
   }
-  return { kind, retryAfterMs: retryAfterMs(headers, wallMs) };
+  if (status === 400 && contextWords.test(text)) return { kind: 'context_window', retryAfterMs: null };
+  if (status === 400 && policyWords.test(text)) return { kind: 'content_policy', retryAfterMs: null };
+  return { kind, retryAfterMs: toldMs };
+}
+
+/** Each has `-remaining` and `-reset`, a date of RFC 3339. https://docs.anthropic.com/en/api/rate-limits#response-headers */
+const limitNames = ['requests', 'tokens', 'input-tokens', 'output-tokens'];
+
+function limitState(headers: IncomingHttpHeaders, name: string, wallMs: number): LimitState {
+  const reset = Date.parse(headerOf(headers, `anthropic-ratelimit-${name}-reset`) ?? '');
+  return {
+    remaining: headerOf(headers, `anthropic-ratelimit-${name}-remaining`),
+    resetMs: Number.isNaN(reset) ? null : Math.max(0, reset - wallMs),
+  };
 }
 
 function error(refusal: Refusal, requestId: string): string {

@@ -5,12 +5,16 @@ import type { Endpoint, ModelRequest } from '../exchange.ts';
 import {
   type Destination,
   type Dialect,
+  durationMs,
   type Edit,
   edit,
   faultKind,
+  headerOf,
+  type LimitState,
   lastEvent,
   type ProviderFault,
   passHeaders,
+  resetMs,
   retryAfterMs,
   type StoppedStream,
   type UpstreamRequest,
@@ -68,18 +72,34 @@ function encode(
   };
 }
 
-/** Tells a spent quota (`insufficient_quota`, billing) from a rate limit: both are 429. */
+const quotaWords =
+  /insufficient_quota|credit_balance_exhausted|(?:spend|usage)_limit_exceeded|billing_hard_limit|billing_not_active/;
+/** OpenAI's code; the sentence of it is all that vLLM and others send. */
+const contextWords = /context_length_exceeded|maximum context length/i;
+const policyWords = /content_filter|content_policy_violation|ResponsibleAIPolicyViolation/;
+
+/** Tells a spent quota from a rate limit, both 429, and a long prompt and content policy from other refusals. */
 function fault(status: number, headers: IncomingHttpHeaders, body: Buffer, wallMs: number): ProviderFault {
-  let kind = faultKind(status);
-  if (
-    kind === 'rate_limited' &&
-    /insufficient_quota|credit_balance_exhausted|(?:spend|usage)_limit_exceeded|billing_hard_limit|billing_not_active/.test(
-      body.toString('utf8', 0, 4096),
-    )
-  ) {
-    kind = 'quota';
+  const kind = faultKind(status);
+  if (kind === 'rate_limited') {
+    const spent = quotaWords.test(body.toString('utf8', 0, 4096));
+    // A limit that refills says nothing of when money comes back.
+    const resets = spent ? null : resetMs([limitState(headers, 'requests'), limitState(headers, 'tokens')]);
+    return { kind: spent ? 'quota' : kind, retryAfterMs: retryAfterMs(headers, wallMs) ?? resets };
   }
-  return { kind, retryAfterMs: retryAfterMs(headers, wallMs) };
+  if (status !== 400 && status !== 413) return { kind, retryAfterMs: retryAfterMs(headers, wallMs) };
+  const text = body.toString('utf8', 0, 4096);
+  const named = contextWords.test(text) ? 'context_window' : policyWords.test(text) ? 'content_policy' : kind;
+  return { kind: named, retryAfterMs: null };
+}
+
+/** https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers */
+function limitState(headers: IncomingHttpHeaders, what: 'requests' | 'tokens'): LimitState {
+  const reset = headerOf(headers, `x-ratelimit-reset-${what}`);
+  return {
+    remaining: headerOf(headers, `x-ratelimit-remaining-${what}`),
+    resetMs: reset === undefined ? null : durationMs(reset),
+  };
 }
 
 function errorObject(refusal: Refusal, requestId: string): object {

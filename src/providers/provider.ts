@@ -37,6 +37,10 @@ export interface Destination {
 export type FaultKind =
   /** The request itself is refused (400, 404, 413, 422, …): passed on. */
   | 'rejected'
+  /** The prompt is too long for the model: passed on, unless the route has a target for that. */
+  | 'context_window'
+  /** The provider's content policy refuses the request: the same. */
+  | 'content_policy'
   /** 401 or 403. */
   | 'credential'
   /** 429: this target rests, the next one answers. */
@@ -151,6 +155,42 @@ export function retryAfterMs(headers: IncomingHttpHeaders, wallMs: number): numb
   const date = Date.parse(value);
   return Number.isNaN(date) ? null : Math.max(0, date - wallMs);
 }
+
+/** A duration as OpenAI writes it, "1s", "6m0s", "20ms" or "1h2m3.5s", in ms; null: it is none. */
+export function durationMs(text: string): number | null {
+  const parts = /^(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?$/.exec(
+    text,
+  );
+  if (parts === null || text === '') return null;
+  const [days = 0, hours = 0, minutes = 0, seconds = 0, ms = 0] = parts
+    .slice(1)
+    .map((part) => Number(part ?? 0));
+  return (((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1000 + ms;
+}
+
+/** One of a provider's limits, as its headers show it. */
+export interface LimitState {
+  /** Left of it now; null: the provider doesn't say. */
+  readonly remaining: string | undefined;
+  /** Ms until it is whole again; null: the provider doesn't say. */
+  readonly resetMs: number | null;
+}
+
+/** Ms until the limits that are used up reset; where none is, the first of those that will. Null: nothing is said. */
+export function resetMs(limits: readonly LimitState[]): number | null {
+  const told = limits.filter((limit): limit is LimitState & { resetMs: number } => limit.resetMs !== null);
+  if (told.length === 0) return null;
+  const spent = told.filter(({ remaining }) => remaining === undefined || Number(remaining) <= 0);
+  return spent.length > 0
+    ? Math.max(...spent.map((limit) => limit.resetMs))
+    : Math.min(...told.map((limit) => limit.resetMs));
+}
+
+/** A header's one value. */
+export const headerOf = (headers: IncomingHttpHeaders, name: string): string | undefined => {
+  const value = headers[name];
+  return typeof value === 'string' ? value : undefined;
+};
 
 /** Adds those of the client's headers that a dialect passes on. */
 export function passHeaders(names: readonly string[], from: IncomingHttpHeaders, to: string[]): void {

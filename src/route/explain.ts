@@ -1,6 +1,7 @@
 /** `sidegate explain`: what a request would be routed by, and every target's price and verdict, without starting. */
 
 import { createProvider, type Provider } from '../attempt/connection.ts';
+import { breakerSettings } from '../attempt/health.ts';
 import { nobody } from '../authenticate/keyring.ts';
 import { Cancellation } from '../cancellation.ts';
 import { createCatalog } from '../catalog/catalog.ts';
@@ -77,7 +78,7 @@ export function explain(
     user: typeof user === 'string' ? user : null,
   };
   // One that never fails stands for all.
-  const closed = breaker.open(1, 1);
+  const closed = breaker.open(breakerSettings(config.attempt, 1));
   const table = createRouteTable(config.routes, {
     providers: idleProviders(config),
     catalog: createCatalog(config.providers, config.catalog.models, wallMs),

@@ -1,5 +1,5 @@
 /** Strategy `latency`: the power of two choices over Peak EWMA, without outliers. */
-import type { CallResult } from '../attempt/call.ts';
+import type { CallResult } from '../attempt/result.ts';
 import type { PeakEwma } from './peak-ewma.ts';
 import { ejected, healthy, latency as latencyOf, type Strategy, sortByKey } from './tree.ts';
 
@@ -43,16 +43,15 @@ export const latency: Strategy = {
   },
 };
 
-/** Tells a target's reading how its call went; null: it never came to that. @param begunMs what `begin` was told */
+/** Tells a target's reading how its call went. @param begunMs what `begin` was told */
 export function learnLatency(
   latency: PeakEwma,
   stream: boolean,
   begunMs: number,
-  result: CallResult | null,
+  result: CallResult,
   nowMs: number,
 ): void {
-  if (result === null) latency.abandon(stream, begunMs);
-  else if (result.kind === 'stream') latency.observe(stream, begunMs, nowMs, 0);
+  if (result.kind === 'stream') latency.observe(stream, begunMs, nowMs, 0);
   else if (result.kind === 'whole')
     latency.observe(stream, begunMs, nowMs, stream ? 0 : result.facts.outputTokens);
   else if (result.kind === 'failed' && result.failure === 'cancelled') latency.abandon(stream, begunMs);

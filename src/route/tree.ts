@@ -1,4 +1,5 @@
 /** A route as a tree of targets, made once from the configuration, and what strategies ask of its nodes. */
+import { allRest } from '../attempt/credentials.ts';
 import { costNanoUsd, type Price } from '../catalog/facts.ts';
 import type { RouteTargetConfig } from '../config/schema.ts';
 import { breaker } from '../native.ts';
@@ -55,8 +56,9 @@ export type Node = Leaf | Branch;
 export const replyTypicalTokens = 500;
 
 /** A target that attempt would ask at once: neither resting nor behind an open breaker. */
-export function healthyTarget({ health, provider }: Target, nowMs: number): boolean {
-  if (health.restsUntilMs > nowMs || provider.credentialRestsUntilMs > nowMs) return false;
+export function healthyTarget(target: Target, nowMs: number): boolean {
+  const { health } = target;
+  if (health.restsUntilMs > nowMs || allRest(target, nowMs)) return false;
   return breaker.state(health.breakerId, nowMs) !== breakerOpen;
 }
 const breakerOpen = 1;

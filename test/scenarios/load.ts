@@ -37,6 +37,27 @@ export function startLoad(perSecond: number, send: (index: number) => Promise<vo
   };
 }
 
+/** Watches for this process' own stalls, for which neither gateway nor provider is to blame. */
+export function watchStalls(): { stalledSince(startMs: number): boolean; stop(): void } {
+  const everyMs = 10;
+  const stallMs = 50;
+  let lastMs = performance.now();
+  let stalledMs = Number.NEGATIVE_INFINITY;
+  const look = (): void => {
+    const nowMs = performance.now();
+    if (nowMs - lastMs > everyMs + stallMs) stalledMs = nowMs;
+    lastMs = nowMs;
+  };
+  const timer = setInterval(look, everyMs);
+  return {
+    stalledSince(startMs) {
+      look();
+      return stalledMs >= startMs;
+    },
+    stop: () => clearInterval(timer),
+  };
+}
+
 /** Rows as a table for people. */
 export function tableOf(rows: readonly Readonly<Record<string, string | number>>[]): string {
   const names = Object.keys(rows[0] ?? {});

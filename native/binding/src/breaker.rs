@@ -2,7 +2,7 @@
 
 use napi::{Error, Result};
 use napi_derive::napi;
-use sidegate_core::breaker::{Admission, BadSettings, Breaker, Outcome};
+use sidegate_core::breaker::{Admission, BadSettings, Breaker, Hint, Outcome, Settings};
 use sidegate_core::registry::Registry;
 
 use crate::invalid;
@@ -14,35 +14,74 @@ fn with<T>(id: u32, work: impl FnOnce(&mut Breaker) -> T) -> Result<T> {
 }
 
 fn bad_settings(_: BadSettings) -> Error {
-    invalid("failures must be at least 1, and cooldownMs finite and at least 0")
+    invalid("a breaker's settings are out of range")
+}
+
+/// Tells a probe's ticket from others, which are below it.
+const PROBE: f64 = 4_294_967_296.0;
+
+/// When a breaker opens, and for how long; `Settings` in `native/core/src/breaker.rs` says what is in range.
+#[napi(object)]
+pub struct BreakerSettings {
+    /// Failures in a row that open it.
+    pub failures: u32,
+    /// Share of failures in the window that opens it.
+    pub rate: f64,
+    /// Calls in the window below which their share says nothing; 0: it is not looked at.
+    pub calls_min: u32,
+    pub window_ms: f64,
+    /// How long until a probe is let through; doubled each time it opens again.
+    pub cooldown_ms: f64,
+    pub cooldown_max_ms: f64,
+    /// A probe that has not reported for so long is given up.
+    pub probe_max_ms: f64,
+    /// From so many sources failures have to come.
+    pub sources_min: u32,
+}
+
+impl From<BreakerSettings> for Settings {
+    fn from(given: BreakerSettings) -> Settings {
+        let BreakerSettings { failures, rate, calls_min, window_ms, .. } = given;
+        let BreakerSettings { cooldown_ms, cooldown_max_ms, probe_max_ms, sources_min, .. } = given;
+        Settings {
+            failures,
+            rate,
+            calls_min,
+            window_ms,
+            cooldown_ms,
+            cooldown_max_ms,
+            probe_max_ms,
+            sources_min,
+        }
+    }
 }
 
 /// Opens (in the sense of: makes) a closed breaker and gives its id, which is never used again.
 ///
-/// `failures`: how many in a row open it. `cooldownMs`: how long until a probe is let through.
-/// Throws unless `failures` is at least 1 and `cooldownMs` finite and at least 0.
+/// Throws on settings that are out of range.
 #[napi]
-pub fn breaker_open(failures: u32, cooldown_ms: f64) -> Result<u32> {
-    let breaker = Breaker::new(failures, cooldown_ms).map_err(bad_settings)?;
+pub fn breaker_open(settings: BreakerSettings) -> Result<u32> {
+    let breaker = Breaker::new(settings.into()).map_err(bad_settings)?;
     BREAKERS.open(breaker).ok_or_else(|| invalid("too many breakers"))
 }
 
-/// Changes a breaker's numbers and keeps its state.
+/// Changes a breaker's settings and keeps its state.
 ///
 /// Throws as `breakerOpen`, and on an unknown id.
 #[napi]
-pub fn breaker_set(id: u32, failures: u32, cooldown_ms: f64) -> Result<()> {
-    with(id, |breaker| breaker.set(failures, cooldown_ms))?.map_err(bad_settings)
+pub fn breaker_set(id: u32, settings: BreakerSettings) -> Result<()> {
+    with(id, |breaker| breaker.set(settings.into()))?.map_err(bad_settings)
 }
 
-/// Asks to let a call through: at least 0, it may, and this is the ticket for its report; below 0, it may
-/// not, and a probe may go in so many ms (at least 1).
+/// Asks to let a call through: at least 0, it may, and this is the ticket for its report (from 2^32: it is the
+/// one probe); below 0, it may not, and a probe may go in so many ms (at least 1).
 ///
 /// Throws on an unknown id.
 #[napi]
 pub fn breaker_admit(id: u32, now_ms: f64) -> Result<f64> {
     with(id, |breaker| match breaker.admit(now_ms) {
         Admission::Ticket(ticket) => f64::from(ticket),
+        Admission::Probe(ticket) => PROBE + f64::from(ticket),
         Admission::OpenMs(open_ms) => -open_ms,
     })
 }
@@ -50,13 +89,24 @@ pub fn breaker_admit(id: u32, now_ms: f64) -> Result<f64> {
 /// Reports what became of an admitted call. True if the breaker's state changed by it.
 ///
 /// `outcome`: 0 success, 1 failure, 2 abandoned (nothing was learned). Reports of tickets from before the
-/// last change of state are ignored.
+/// last change of state are ignored. `source`: which of several the call went to.
 /// Throws on an unknown id or outcome.
 #[napi]
-pub fn breaker_report(id: u32, ticket: f64, outcome: u32, now_ms: f64) -> Result<bool> {
+pub fn breaker_report(id: u32, ticket: f64, outcome: u32, source: u32, now_ms: f64) -> Result<bool> {
     let outcome = Outcome::from_number(outcome).ok_or_else(|| invalid("no such outcome"))?;
     // What is below 0 is no ticket, and becomes 0, which is none either.
-    with(id, |breaker| breaker.report(ticket as u32, outcome, now_ms))
+    let ticket = if ticket >= PROBE { ticket - PROBE } else { ticket };
+    with(id, |breaker| breaker.report(ticket as u32, outcome, source, now_ms))
+}
+
+/// Takes a peer's word: `down`, its breaker opened; else its probe succeeded. Neither opens nor closes this one.
+///
+/// `spread`, from 0 to 1: a random number, by which the probes of peers are moved apart.
+/// Throws on an unknown id.
+#[napi]
+pub fn breaker_hint(id: u32, down: bool, spread: f64, now_ms: f64) -> Result<()> {
+    let hint = if down { Hint::Down } else { Hint::Up };
+    with(id, |breaker| breaker.hint(hint, spread, now_ms))
 }
 
 /// 0 closed, 1 open, 2 half-open: the cooldown is over or a probe under way.

@@ -6,6 +6,7 @@ pub mod breaker;
 pub mod inspect;
 pub mod meter;
 pub mod reply;
+pub mod retries;
 pub mod scanner;
 pub mod store;
 

@@ -1,16 +1,23 @@
 //! A circuit breaker: closed, open, half-open with one probe.
 //!
 //! ```text
-//! closed ── so many failures in a row ──▶ open ── cooldown ──▶ half-open ── the probe fails ──▶ open
-//!    ▲                                                             │
-//!    └──────────────────── the probe succeeds ─────────────────────┘
+//! closed ── failures in a row, or too large a share ──▶ open ── cooldown ──▶ half-open ── the probe fails ──▶ open
+//!    ▲                                                                           │        (twice the cooldown)
+//!    └───────────────────────────── the probe succeeds ──────────────────────────┘
 //! ```
+//!
+//! Peers may hint what they found. A hint shortens the wait for evidence and moves probes apart; it opens and
+//! closes nothing by itself.
+
+use crate::outcomes::Outcomes;
 
 /// What the breaker says to a call.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Admission {
     /// Go; the ticket, which is never 0, belongs to the report.
     Ticket(u32),
+    /// Go, alone: the outcome decides. The ticket is as above.
+    Probe(u32),
     /// Open for so many ms more, at least 1.
     OpenMs(f64),
 }
@@ -44,105 +51,209 @@ pub enum State {
     HalfOpen = 2,
 }
 
-/// `failures` was 0, or `cooldown_ms` not a finite number of at least 0.
+/// What a peer found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hint {
+    /// Its breaker opened.
+    Down,
+    /// Its probe succeeded.
+    Up,
+}
+
+/// When it opens, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// So many failures in a row open it; at least 1.
+    pub failures: u32,
+    /// So do failures of this share of the calls in the window; above 0, at most 1.
+    pub rate: f64,
+    /// Fewer calls in the window say nothing about their share; 0: the share is not looked at.
+    pub calls_min: u32,
+    /// Length of the window; above 0.
+    pub window_ms: f64,
+    /// How long it stays open at first; doubled each time it opens again.
+    pub cooldown_ms: f64,
+    /// How long at most; at least `cooldown_ms`.
+    pub cooldown_max_ms: f64,
+    /// A probe that has not reported for so long is given up.
+    pub probe_max_ms: f64,
+    /// Failures have to come from so many sources, since any of them last succeeded; 1 to 64.
+    pub sources_min: u32,
+}
+
+/// The settings are not as their fields say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadSettings;
+
+impl Settings {
+    fn check(self) -> Result<Self, BadSettings> {
+        let time = |ms: f64| ms.is_finite() && ms >= 0.0;
+        let good = self.failures > 0
+            && self.rate > 0.0
+            && self.rate <= 1.0
+            && time(self.window_ms)
+            && self.window_ms > 0.0
+            && time(self.cooldown_ms)
+            && time(self.cooldown_max_ms)
+            && self.cooldown_max_ms >= self.cooldown_ms
+            && time(self.probe_max_ms)
+            && (1..=64).contains(&self.sources_min);
+        if good { Ok(self) } else { Err(BadSettings) }
+    }
+}
 
 #[derive(Clone, Copy, Debug)]
 enum Inner {
     Closed {
         failures: u32,
-    },
-    /// `since_ms`: when it opened.
-    Open {
         since_ms: f64,
     },
-    /// `probe_ms`: when the probe under way went.
+    /// `until_ms`: when a probe may go; `latest_ms`: how far hints may put that off.
+    Open {
+        until_ms: f64,
+        latest_ms: f64,
+    },
+    /// `given_up_ms`: when the probe under way is given up; none is under way without it.
     HalfOpen {
-        probe_ms: Option<f64>,
+        given_up_ms: Option<f64>,
     },
 }
 
-/// Opens after so many failures in a row. Times are monotonic ms.
+/// Opens by what calls report. Times are monotonic ms.
 #[derive(Clone, Copy, Debug)]
 pub struct Breaker {
-    failures_max: u32,
-    cooldown_ms: f64,
+    settings: Settings,
     inner: Inner,
     /// Counts changes of state and probes: a report from before the last one says nothing of now.
     generation: u32,
+    /// How often it opened without having been closed for a whole cooldown in between.
+    reopened: u32,
+    /// Bit of each source that failed and did not succeed since.
+    failing: u64,
+    window: Outcomes,
+    /// Until then one failure is enough to open it: a peer's word.
+    suspect_until_ms: f64,
     /// The latest time heard of.
     now_ms: f64,
 }
 
+const SUCCESS: usize = 0;
+const FAILURE: usize = 1;
+/// After a peer's probe succeeded the others follow within this part of a cooldown.
+const FOLLOW: f64 = 0.1;
+
 impl Breaker {
-    /// A closed breaker. `failures`: so many in a row open it; `cooldown_ms`: how long it then stays open.
+    /// A closed breaker.
     ///
     /// # Errors
     /// As [`BadSettings`] says.
-    pub fn new(failures: u32, cooldown_ms: f64) -> Result<Self, BadSettings> {
-        let inner = Inner::Closed { failures: 0 };
-        let mut breaker =
-            Breaker { failures_max: 1, cooldown_ms: 0.0, inner, generation: 1, now_ms: f64::MIN };
-        breaker.set(failures, cooldown_ms)?;
-        Ok(breaker)
+    pub fn new(settings: Settings) -> Result<Self, BadSettings> {
+        let settings = settings.check()?;
+        Ok(Breaker {
+            settings,
+            inner: Inner::Closed { failures: 0, since_ms: f64::MIN },
+            generation: 1,
+            reopened: 0,
+            failing: 0,
+            window: Outcomes::new(settings.window_ms),
+            suspect_until_ms: f64::MIN,
+            now_ms: f64::MIN,
+        })
     }
 
-    /// Changes the settings; the state stays. Failures already counted open it with the next one, not now.
+    /// Changes the settings; the state stays, and a cooldown that runs. Failures already counted open it with
+    /// the next one, not now.
     ///
     /// # Errors
     /// As for [`Breaker::new`].
-    pub fn set(&mut self, failures: u32, cooldown_ms: f64) -> Result<(), BadSettings> {
-        if failures == 0 || !cooldown_ms.is_finite() || cooldown_ms < 0.0 {
-            return Err(BadSettings);
+    pub fn set(&mut self, settings: Settings) -> Result<(), BadSettings> {
+        let settings = settings.check()?;
+        if settings.window_ms != self.settings.window_ms {
+            self.window = Outcomes::new(settings.window_ms);
         }
-        self.failures_max = failures;
-        self.cooldown_ms = cooldown_ms;
+        self.settings = settings;
         Ok(())
     }
 
     /// Asks whether a call may go.
     pub fn admit(&mut self, now_ms: f64) -> Admission {
         self.advance(now_ms);
-        let left_ms = match self.inner {
+        let free_ms = match self.inner {
             Inner::Closed { .. } => return Admission::Ticket(self.generation),
-            Inner::HalfOpen { probe_ms: None } => 0.0,
-            // A probe that never reports is given up after one more cooldown.
-            Inner::Open { since_ms } | Inner::HalfOpen { probe_ms: Some(since_ms) } => self.left_ms(since_ms),
+            Inner::Open { until_ms, .. } => until_ms,
+            Inner::HalfOpen { given_up_ms } => given_up_ms.unwrap_or(f64::MIN),
         };
-        if left_ms > 0.0 {
-            return Admission::OpenMs(left_ms.max(1.0));
+        if free_ms > self.now_ms {
+            return Admission::OpenMs((free_ms - self.now_ms).max(1.0));
         }
-        self.change(Inner::HalfOpen { probe_ms: Some(self.now_ms) });
-        Admission::Ticket(self.generation)
+        self.change(Inner::HalfOpen { given_up_ms: Some(self.now_ms + self.settings.probe_max_ms) });
+        Admission::Probe(self.generation)
     }
 
-    /// Takes the outcome of an admitted call; true when the state changed.
-    pub fn report(&mut self, ticket: u32, outcome: Outcome, now_ms: f64) -> bool {
+    /// Takes the outcome of an admitted call; true when the state changed. `source`: which of several it came
+    /// from, modulo 64.
+    pub fn report(&mut self, ticket: u32, outcome: Outcome, source: u32, now_ms: f64) -> bool {
         self.advance(now_ms);
         if ticket != self.generation {
             return false;
         }
         match (self.inner, outcome) {
-            (Inner::Closed { .. }, Outcome::Success) => self.inner = Inner::Closed { failures: 0 },
-            (Inner::Closed { failures }, Outcome::Failure) => {
-                let failures = failures.saturating_add(1);
-                if failures >= self.failures_max {
-                    return self.change(Inner::Open { since_ms: self.now_ms });
-                }
-                self.inner = Inner::Closed { failures };
+            (Inner::Closed { since_ms, .. }, Outcome::Success) => {
+                self.window.add(SUCCESS, self.now_ms);
+                self.failing &= !(1 << (source % 64));
+                self.inner = Inner::Closed { failures: 0, since_ms };
+                false
             }
-            (Inner::HalfOpen { .. }, Outcome::Success) => return self.change(Inner::Closed { failures: 0 }),
+            (Inner::Closed { failures, since_ms }, Outcome::Failure) => {
+                self.window.add(FAILURE, self.now_ms);
+                self.failing |= 1 << (source % 64);
+                let failures = failures.saturating_add(1);
+                self.inner = Inner::Closed { failures, since_ms };
+                if !self.enough(failures) {
+                    return false;
+                }
+                let lately = self.now_ms - since_ms < self.cooldown_ms();
+                self.reopened = if lately { self.reopened.saturating_add(1) } else { 0 };
+                self.open()
+            }
+            (Inner::HalfOpen { .. }, Outcome::Success) => {
+                self.window.clear();
+                self.failing = 0;
+                self.suspect_until_ms = f64::MIN;
+                self.change(Inner::Closed { failures: 0, since_ms: self.now_ms })
+            }
             (Inner::HalfOpen { .. }, Outcome::Failure) => {
-                return self.change(Inner::Open { since_ms: self.now_ms });
+                self.reopened = self.reopened.saturating_add(1);
+                self.open()
             }
             // The probe said nothing, so the next call may be one.
             (Inner::HalfOpen { .. }, Outcome::Abandoned) => {
-                self.change(Inner::HalfOpen { probe_ms: None });
+                self.change(Inner::HalfOpen { given_up_ms: None });
+                false
             }
-            (Inner::Closed { .. }, Outcome::Abandoned) | (Inner::Open { .. }, _) => {}
+            (Inner::Closed { .. }, Outcome::Abandoned) | (Inner::Open { .. }, _) => false,
         }
-        false
+    }
+
+    /// Takes a peer's word. `spread`, from 0 to 1: a random number, different for each peer, by which their
+    /// probes are moved apart.
+    pub fn hint(&mut self, hint: Hint, spread: f64, now_ms: f64) {
+        self.advance(now_ms);
+        let spread = if spread.is_finite() { spread.clamp(0.0, 1.0) } else { 1.0 };
+        let cooldown_ms = self.cooldown_ms();
+        match (&mut self.inner, hint) {
+            (Inner::Closed { .. }, Hint::Down) => self.suspect_until_ms = self.now_ms + cooldown_ms,
+            (Inner::Closed { .. }, Hint::Up) => self.suspect_until_ms = f64::MIN,
+            // The peer's failure is as fresh as one of its own would be: it need not look itself so soon.
+            (Inner::Open { until_ms, latest_ms }, Hint::Down) => {
+                *until_ms = (self.now_ms + cooldown_ms * (1.0 + spread) / 2.0).min(*latest_ms);
+            }
+            // Later hints leave it there: the earliest of many random times would be now, for all peers alike.
+            (Inner::Open { until_ms, .. }, Hint::Up) if *until_ms > self.now_ms + cooldown_ms * FOLLOW => {
+                *until_ms = self.now_ms + cooldown_ms * FOLLOW * spread;
+            }
+            (Inner::Open { .. } | Inner::HalfOpen { .. }, _) => {}
+        }
     }
 
     /// The state at a time: half-open as soon as the cooldown is over.
@@ -150,13 +261,39 @@ impl Breaker {
         self.advance(now_ms);
         match self.inner {
             Inner::Closed { .. } => State::Closed,
-            Inner::Open { since_ms } if self.left_ms(since_ms) > 0.0 => State::Open,
+            Inner::Open { until_ms, .. } if until_ms > self.now_ms => State::Open,
             Inner::Open { .. } | Inner::HalfOpen { .. } => State::HalfOpen,
         }
     }
 
-    fn left_ms(&self, since_ms: f64) -> f64 {
-        self.cooldown_ms - (self.now_ms - since_ms)
+    /// Whether the failures so far open it.
+    fn enough(&mut self, failures: u32) -> bool {
+        let Settings { failures: most, rate, calls_min, sources_min, .. } = self.settings;
+        if self.failing.count_ones() < sources_min {
+            return false;
+        }
+        if failures >= most || self.suspect_until_ms > self.now_ms {
+            return true;
+        }
+        if calls_min == 0 {
+            return false;
+        }
+        let [good, bad] = self.window.sums(self.now_ms);
+        good + bad >= u64::from(calls_min) && bad as f64 >= rate * (good + bad) as f64
+    }
+
+    /// Doubled each time it opened again, up to its bound.
+    fn cooldown_ms(&self) -> f64 {
+        let Settings { cooldown_ms, cooldown_max_ms, .. } = self.settings;
+        // 2^31 times anything but 0 is beyond all bounds that are set.
+        (cooldown_ms * f64::from(1u32 << self.reopened.min(31))).min(cooldown_max_ms)
+    }
+
+    fn open(&mut self) -> bool {
+        let until_ms = self.now_ms + self.cooldown_ms();
+        // Whatever peers say, it looks itself after twice the largest cooldown.
+        let latest_ms = self.now_ms + 2.0 * self.settings.cooldown_max_ms;
+        self.change(Inner::Open { until_ms, latest_ms })
     }
 
     /// A clock that runs backwards, or gives no number, stands still.
@@ -176,71 +313,153 @@ impl Breaker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
+
+    fn settings(failures: u32, cooldown_ms: f64) -> Settings {
+        Settings {
+            failures,
+            rate: 0.5,
+            calls_min: 0,
+            window_ms: 10_000.0,
+            cooldown_ms,
+            cooldown_max_ms: cooldown_ms,
+            probe_max_ms: cooldown_ms,
+            sources_min: 1,
+        }
+    }
 
     fn ticket(breaker: &mut Breaker, now_ms: f64) -> u32 {
         match breaker.admit(now_ms) {
-            Admission::Ticket(ticket) => ticket,
+            Admission::Ticket(ticket) | Admission::Probe(ticket) => ticket,
             Admission::OpenMs(ms) => panic!("open for {ms} ms"),
         }
     }
 
-    fn opened() -> Breaker {
-        let mut breaker = Breaker::new(3, 30_000.0).unwrap();
-        for _ in 0..3 {
-            let ticket = ticket(&mut breaker, 0.0);
-            breaker.report(ticket, Outcome::Failure, 0.0);
+    fn told(breaker: &mut Breaker, outcome: Outcome, now_ms: f64) -> bool {
+        let ticket = ticket(breaker, now_ms);
+        breaker.report(ticket, outcome, 0, now_ms)
+    }
+
+    fn opened_by(settings: Settings) -> Breaker {
+        let mut breaker = Breaker::new(settings).unwrap();
+        for _ in 0..settings.failures {
+            told(&mut breaker, Outcome::Failure, 0.0);
         }
         breaker
     }
 
+    fn opened() -> Breaker {
+        opened_by(settings(3, 30_000.0))
+    }
+
     #[test]
     fn opens_after_failures_in_a_row_only() {
-        let mut breaker = Breaker::new(3, 30_000.0).unwrap();
+        let mut breaker = Breaker::new(settings(3, 30_000.0)).unwrap();
         for outcome in
             [Outcome::Failure, Outcome::Failure, Outcome::Success, Outcome::Failure, Outcome::Failure]
         {
-            let ticket = ticket(&mut breaker, 0.0);
-            assert!(!breaker.report(ticket, outcome, 0.0));
+            assert!(!told(&mut breaker, outcome, 0.0));
         }
         assert_eq!(breaker.state(0.0), State::Closed);
-        let ticket = ticket(&mut breaker, 0.0);
-        assert!(breaker.report(ticket, Outcome::Failure, 0.0));
+        assert!(told(&mut breaker, Outcome::Failure, 0.0));
         assert_eq!(breaker.state(0.0), State::Open);
         assert_eq!(breaker.admit(10_000.0), Admission::OpenMs(20_000.0));
+    }
+
+    #[test]
+    fn opens_by_the_share_of_failures_once_there_are_enough_calls() {
+        let by_rate = Settings { calls_min: 10, ..settings(1000, 30_000.0) };
+        let mut breaker = Breaker::new(by_rate).unwrap();
+        for i in 0..8 {
+            let outcome = if i % 2 == 0 { Outcome::Failure } else { Outcome::Success };
+            assert!(!told(&mut breaker, outcome, 0.0));
+        }
+        assert!(!told(&mut breaker, Outcome::Failure, 0.0), "nine calls are too few");
+        assert!(told(&mut breaker, Outcome::Failure, 0.0), "six of ten");
+        let mut breaker = Breaker::new(by_rate).unwrap();
+        for i in 0..100 {
+            let outcome = if i % 5 > 2 { Outcome::Failure } else { Outcome::Success };
+            assert!(!told(&mut breaker, outcome, f64::from(i)), "two of five");
+        }
+        for i in 0..9 {
+            assert!(!told(&mut breaker, Outcome::Failure, 20_000.0), "{i}: the old ones are forgotten");
+        }
+        assert!(told(&mut breaker, Outcome::Failure, 20_000.0));
     }
 
     #[test]
     fn one_probe_decides() {
         let mut breaker = opened();
         assert_eq!(breaker.state(30_000.0), State::HalfOpen);
-        let probe = ticket(&mut breaker, 30_000.0);
+        let Admission::Probe(probe) = breaker.admit(30_000.0) else { panic!("no probe") };
         assert!(matches!(breaker.admit(30_001.0), Admission::OpenMs(_)));
-        assert!(breaker.report(probe, Outcome::Failure, 31_000.0));
+        assert!(breaker.report(probe, Outcome::Failure, 0, 31_000.0));
         assert_eq!(breaker.admit(31_000.0), Admission::OpenMs(30_000.0));
         let probe = ticket(&mut breaker, 61_000.0);
-        assert!(breaker.report(probe, Outcome::Success, 61_500.0));
+        assert!(breaker.report(probe, Outcome::Success, 0, 61_500.0));
         assert_eq!(breaker.state(61_500.0), State::Closed);
+    }
+
+    #[test]
+    fn its_cooldown_grows_to_a_bound_and_starts_anew_after_good_days() {
+        let mut breaker = opened_by(Settings { cooldown_max_ms: 100_000.0, ..settings(3, 30_000.0) });
+        let mut now_ms = 30_000.0;
+        for cooldown_ms in [60_000.0, 100_000.0, 100_000.0] {
+            assert!(told(&mut breaker, Outcome::Failure, now_ms));
+            assert_eq!(breaker.admit(now_ms), Admission::OpenMs(cooldown_ms));
+            now_ms += cooldown_ms;
+        }
+        assert!(told(&mut breaker, Outcome::Success, now_ms));
+        for _ in 0..3 {
+            told(&mut breaker, Outcome::Failure, now_ms + 50_000.0);
+        }
+        assert_eq!(breaker.admit(now_ms + 50_000.0), Admission::OpenMs(100_000.0), "it only flapped");
+        now_ms += 150_000.0;
+        assert!(told(&mut breaker, Outcome::Success, now_ms));
+        for _ in 0..3 {
+            told(&mut breaker, Outcome::Failure, now_ms + 100_000.0);
+        }
+        assert_eq!(breaker.admit(now_ms + 100_000.0), Admission::OpenMs(30_000.0));
+    }
+
+    #[test]
+    fn several_sources_have_to_fail() {
+        let above = Settings { sources_min: 2, ..settings(3, 30_000.0) };
+        let mut breaker = Breaker::new(above).unwrap();
+        let mut fail = |source| {
+            let ticket = ticket(&mut breaker, 0.0);
+            breaker.report(ticket, Outcome::Failure, source, 0.0)
+        };
+        assert!((0..100).all(|_| !fail(7)), "one target is not the provider");
+        assert!(fail(8));
+        let mut breaker = Breaker::new(above).unwrap();
+        for (source, outcome) in [(1, Outcome::Failure), (1, Outcome::Success), (2, Outcome::Failure)] {
+            let ticket = ticket(&mut breaker, 0.0);
+            assert!(!breaker.report(ticket, outcome, source, 0.0));
+        }
+        for _ in 0..100 {
+            let ticket = ticket(&mut breaker, 0.0);
+            assert!(!breaker.report(ticket, Outcome::Failure, 2, 0.0), "the first one is well");
+        }
     }
 
     #[test]
     fn an_abandoned_probe_lets_the_next_one_go() {
         let mut breaker = opened();
         let probe = ticket(&mut breaker, 30_000.0);
-        assert!(!breaker.report(probe, Outcome::Abandoned, 30_010.0), "it is still half-open");
+        assert!(!breaker.report(probe, Outcome::Abandoned, 0, 30_010.0), "it is still half-open");
         assert_eq!(breaker.state(30_010.0), State::HalfOpen);
-        assert!(!breaker.report(probe, Outcome::Success, 30_010.0), "it has had its say");
+        assert!(!breaker.report(probe, Outcome::Success, 0, 30_010.0), "it has had its say");
         let next = ticket(&mut breaker, 30_010.0);
-        assert!(!breaker.report(probe, Outcome::Success, 30_020.0), "an old ticket says nothing");
-        assert!(breaker.report(next, Outcome::Success, 30_020.0));
+        assert!(!breaker.report(probe, Outcome::Success, 0, 30_020.0), "an old ticket says nothing");
+        assert!(breaker.report(next, Outcome::Success, 0, 30_020.0));
     }
 
     #[test]
     fn a_probe_that_never_reports_is_given_up() {
-        let mut breaker = opened();
+        let mut breaker = opened_by(Settings { probe_max_ms: 600_000.0, ..settings(3, 30_000.0) });
         ticket(&mut breaker, 30_000.0);
-        assert!(matches!(breaker.admit(59_999.0), Admission::OpenMs(_)));
-        ticket(&mut breaker, 60_000.0);
+        assert!(matches!(breaker.admit(629_999.0), Admission::OpenMs(_)));
+        ticket(&mut breaker, 630_000.0);
     }
 
     #[test]
@@ -252,71 +471,80 @@ mod tests {
             assert_eq!(breaker.admit(now_ms), Admission::OpenMs(30_000.0));
         }
         let probe = ticket(&mut breaker, 30_000.0);
-        assert!(breaker.report(probe, Outcome::Failure, 5.0));
+        assert!(breaker.report(probe, Outcome::Failure, 0, 5.0));
         assert_eq!(breaker.admit(59_999.5), Admission::OpenMs(1.0));
         ticket(&mut breaker, 60_000.0);
     }
 
     #[test]
     fn settings_change_and_the_state_stays() {
-        for (failures, cooldown_ms) in [(0, 1.0), (1, -1.0), (1, f64::NAN), (1, f64::INFINITY)] {
-            assert_eq!(Breaker::new(failures, cooldown_ms).err(), Some(BadSettings));
-            assert_eq!(opened().set(failures, cooldown_ms), Err(BadSettings));
+        let good = settings(3, 30_000.0);
+        let bad = [
+            Settings { failures: 0, ..good },
+            Settings { cooldown_ms: -1.0, ..good },
+            Settings { cooldown_ms: f64::NAN, ..good },
+            Settings { cooldown_max_ms: f64::INFINITY, ..good },
+            Settings { cooldown_max_ms: 1.0, ..good },
+            Settings { rate: 0.0, ..good },
+            Settings { rate: 1.1, ..good },
+            Settings { window_ms: 0.0, ..good },
+            Settings { probe_max_ms: f64::NAN, ..good },
+            Settings { sources_min: 0, ..good },
+            Settings { sources_min: 65, ..good },
+        ];
+        for settings in bad {
+            assert_eq!(Breaker::new(settings).err(), Some(BadSettings));
+            assert_eq!(opened().set(settings), Err(BadSettings));
         }
         let mut breaker = opened();
-        assert_eq!(breaker.set(1, 40_000.0), Ok(()));
-        assert_eq!(breaker.admit(30_000.0), Admission::OpenMs(10_000.0));
-        let mut breaker = Breaker::new(3, 0.0).unwrap();
+        assert_eq!(breaker.set(settings(1, 40_000.0)), Ok(()));
+        assert_eq!(breaker.admit(20_000.0), Admission::OpenMs(10_000.0), "the cooldown that runs stays");
+        assert!(told(&mut breaker, Outcome::Failure, 30_000.0));
+        assert_eq!(breaker.admit(30_000.0), Admission::OpenMs(40_000.0));
+        let mut breaker = Breaker::new(settings(3, 0.0)).unwrap();
         let old = ticket(&mut breaker, 0.0);
-        assert!(!breaker.report(old, Outcome::Failure, 0.0));
-        breaker.set(1, 0.0).unwrap();
+        assert!(!breaker.report(old, Outcome::Failure, 0, 0.0));
+        breaker.set(settings(1, 0.0)).unwrap();
         assert_eq!(breaker.state(0.0), State::Closed);
-        assert!(breaker.report(old, Outcome::Failure, 0.0));
+        assert!(breaker.report(old, Outcome::Failure, 0, 0.0));
         assert_eq!(breaker.state(0.0), State::HalfOpen, "no cooldown at all");
     }
 
-    proptest! {
-        /// Whatever comes: refused while open, and never two probes within one cooldown.
-        #[test]
-        fn never_two_probes_at_once(steps in prop::collection::vec((0u32..400, 0u8..4), 1..300)) {
-            let mut breaker = Breaker::new(3, 1_000.0).unwrap();
-            let mut now_ms = 0.0;
-            let mut in_a_row = 0;
-            let mut probe_ms: Option<f64> = None;
-            for (wait, what) in steps {
-                now_ms += f64::from(wait);
-                let before = breaker.state(now_ms);
-                let Admission::Ticket(ticket) = breaker.admit(now_ms) else {
-                    prop_assert_ne!(before, State::Closed);
-                    continue;
-                };
-                prop_assert_ne!(before, State::Open);
-                if before == State::HalfOpen {
-                    prop_assert!(probe_ms.is_none_or(|at: f64| now_ms - at >= 1_000.0));
-                    probe_ms = Some(now_ms);
-                }
-                let outcome = match what {
-                    0 => Outcome::Success,
-                    1 => Outcome::Abandoned,
-                    2 => Outcome::Failure,
-                    _ => continue,
-                };
-                breaker.report(ticket, outcome, now_ms);
-                if outcome != Outcome::Failure || before == State::HalfOpen {
-                    probe_ms = None;
-                }
-                in_a_row = match outcome {
-                    Outcome::Failure => in_a_row + 1,
-                    Outcome::Success => 0,
-                    Outcome::Abandoned => in_a_row,
-                };
-                if before == State::Closed && outcome == Outcome::Failure {
-                    prop_assert_eq!(breaker.state(now_ms) == State::Open, in_a_row >= 3);
-                }
-                if breaker.state(now_ms) == State::Open {
-                    in_a_row = 0;
-                }
-            }
+    #[test]
+    fn a_hint_makes_one_failure_enough_and_opens_nothing() {
+        let mut breaker = Breaker::new(settings(3, 30_000.0)).unwrap();
+        breaker.hint(Hint::Down, 0.5, 0.0);
+        assert_eq!(breaker.state(0.0), State::Closed);
+        assert!(!told(&mut breaker, Outcome::Success, 0.0));
+        assert!(told(&mut breaker, Outcome::Failure, 29_999.0));
+        let mut breaker = Breaker::new(settings(3, 30_000.0)).unwrap();
+        breaker.hint(Hint::Down, 0.5, 0.0);
+        assert!(!told(&mut breaker, Outcome::Failure, 30_000.0), "it is forgotten");
+        breaker.hint(Hint::Down, 0.5, 30_000.0);
+        breaker.hint(Hint::Up, 0.5, 30_001.0);
+        assert!(!told(&mut breaker, Outcome::Failure, 30_002.0), "it was taken back");
+    }
+
+    #[test]
+    fn hints_move_probes_and_never_further_than_its_own_look() {
+        let mut breaker = opened();
+        breaker.hint(Hint::Down, 0.0, 10_000.0);
+        assert_eq!(breaker.admit(10_000.0), Admission::OpenMs(15_000.0));
+        breaker.hint(Hint::Down, 1.0, 20_000.0);
+        assert_eq!(breaker.admit(20_000.0), Admission::OpenMs(30_000.0));
+        for i in 2..6 {
+            breaker.hint(Hint::Down, 1.0, f64::from(i) * 10_000.0);
+        }
+        assert_eq!(breaker.admit(59_999.0), Admission::OpenMs(1.0), "twice the largest cooldown");
+        let mut breaker = opened();
+        breaker.hint(Hint::Up, 0.5, 10_000.0);
+        assert_eq!(breaker.state(10_000.0), State::Open);
+        breaker.hint(Hint::Up, 0.0, 10_000.0);
+        assert_eq!(breaker.admit(10_000.0), Admission::OpenMs(1_500.0), "the first one counts");
+        ticket(&mut breaker, 11_500.0);
+        for hint in [Hint::Up, Hint::Down] {
+            breaker.hint(hint, f64::NAN, 12_000.0);
+            assert_eq!(breaker.state(12_000.0), State::HalfOpen);
         }
     }
 }

@@ -1,0 +1,38 @@
+/** The edges of a plan: which step follows on which cause. */
+import type { FallbackCause, Step } from '../route/plan.ts';
+
+/** A refusal of the request itself, which another target may not share: it falls back only where an edge names it. */
+export const isNamedOnly = (cause: FallbackCause): boolean =>
+  cause === 'context_window' || cause === 'content_policy';
+
+/**
+ * The step after one that gave no answer: its next alternative, else the first of the next group whose edge takes one
+ * of the causes. Groups whose edges don't are passed over with all their alternatives. -1: none follows.
+ */
+export function following(steps: readonly Step[], index: number, causes: readonly FallbackCause[]): number {
+  const group = steps[index]?.group;
+  for (let at = index + 1; at < steps.length; at++) {
+    const step = steps[at];
+    if (step === undefined || step.group === group || takes(step, causes)) return at;
+    at = lastOf(steps, at);
+  }
+  return -1;
+}
+
+/** The step whose edge names a cause, in a later group; -1: none does. */
+export function enters(steps: readonly Step[], index: number, cause: FallbackCause): number {
+  for (let at = lastOf(steps, index) + 1; at < steps.length; at = lastOf(steps, at) + 1) {
+    if (steps[at]?.on?.has(cause) === true) return at;
+  }
+  return -1;
+}
+
+const takes = ({ on }: Step, causes: readonly FallbackCause[]): boolean =>
+  on === null || causes.some((cause) => on.has(cause));
+
+/** The last alternative of a step's group. */
+function lastOf(steps: readonly Step[], index: number): number {
+  let last = index;
+  while (last + 1 < steps.length && steps[last + 1]?.group === steps[index]?.group) last++;
+  return last;
+}

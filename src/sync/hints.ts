@@ -1,0 +1,131 @@
+/**
+ * Hints between peers: whose breaker opened or closed, and which credential is limited where. A hint shortens the wait
+ * for evidence and moves probes apart; it opens no breaker and refuses no request by itself.
+ */
+import { createHash, randomUUID } from 'node:crypto';
+import { z } from 'zod';
+import type { Provider } from '../attempt/connection.ts';
+import { type Credential, hintLimited } from '../attempt/credentials.ts';
+import type { HealthBook, Subject } from '../attempt/health.ts';
+import { breaker } from '../native.ts';
+import type { Target } from '../route/plan.ts';
+import { connectPeers, type Peers } from './peers.ts';
+
+/** Version of the messages, so that peers of another one are not misread. */
+const channel = 'sidegate:hints:1';
+/** Shorter rests are over before a peer could make use of them. */
+const restMinMs = 1000;
+const restMaxMs = 3_600_000;
+/** Rests told of, so that not every 429 is a message. */
+const toldMax = 10_000;
+
+const message = z.strictObject({
+  /** Of the process that sent it. */
+  from: z.string().max(64),
+  kind: z.enum(['down', 'up', 'limited']),
+  subject: z.enum(['target', 'provider']),
+  /** Label or name. */
+  name: z.string().max(1024),
+  provider: z.string().max(256),
+  /** Digest of the provider's address: the same name may mean another place elsewhere. */
+  place: z.string().max(64),
+  /** Digest of the credential that is limited. */
+  credential: z.string().max(64).optional(),
+  restMs: z.number().min(0).max(restMaxMs).optional(),
+});
+type Message = z.output<typeof message>;
+
+export interface Hints {
+  /** Connects to another Redis, or to none. */
+  update(url: string | undefined): void;
+  /** A breaker opened or closed here. */
+  breaker(subject: Subject, target: Target, open: boolean): void;
+  /** A credential rests here. */
+  rest(target: Target, credential: Credential, restMs: number): void;
+  close(): void;
+}
+
+/** What hints need. */
+export interface HintsDeps {
+  readonly health: HealthBook;
+  provider(name: string): Provider | undefined;
+  /** Monotonic ms. */
+  readonly clock: () => number;
+  /** 0 ≤ x < 1, by which probes are moved apart. */
+  readonly random: () => number;
+  onState(up: boolean, why: string): void;
+  onHint(what: 'sent' | 'received' | 'dropped'): void;
+}
+
+export function createHints(deps: HintsDeps): Hints {
+  const from = randomUUID();
+  const told = new Map<string, number>();
+  let url: string | undefined;
+  let peers: Peers | null = null;
+
+  const send = (rest: Omit<Message, 'from' | 'provider' | 'place'>, { provider }: Target): void => {
+    if (peers === null) return;
+    deps.onHint('sent');
+    const { name, baseUrl } = provider;
+    peers.publish(JSON.stringify({ from, provider: name, place: placeOf(baseUrl), ...rest }));
+  };
+
+  const receive = (text: string): void => {
+    const got = read(text);
+    if (got === null || got.from === from) return;
+    const provider = deps.provider(got.provider);
+    if (provider === undefined || placeOf(provider.baseUrl) !== got.place) return;
+    const breakerId = deps.health.breakerId(got.subject, got.name);
+    if (breakerId === null) return;
+    deps.onHint('received');
+    const nowMs = deps.clock();
+    if (got.kind !== 'limited') breaker.hint(breakerId, got.kind === 'down', deps.random(), nowMs);
+    else hintLimited(provider, got.credential ?? '', got.name, nowMs + (got.restMs ?? 0));
+  };
+
+  const close = (): void => {
+    peers?.close();
+    peers = null;
+  };
+
+  return {
+    update(next) {
+      if (next === url) return;
+      url = next;
+      close();
+      if (next === undefined) return;
+      const { onState } = deps;
+      peers = connectPeers(next, channel, deps.random, {
+        onMessage: receive,
+        onState,
+        onDropped: () => deps.onHint('dropped'),
+      });
+    },
+    breaker(subject, target, open) {
+      const name = subject === 'target' ? target.label : target.provider.name;
+      send({ kind: open ? 'down' : 'up', subject, name }, target);
+    },
+    rest(target, { digest }, restMs) {
+      if (peers === null || restMs < restMinMs) return;
+      const key = `${digest} ${target.label}`;
+      const nowMs = deps.clock();
+      // What is known to the peers for as long as this need not be told again.
+      if ((told.get(key) ?? 0) >= nowMs + restMs - restMinMs) return;
+      if (told.size >= toldMax) told.clear();
+      told.set(key, nowMs + restMs);
+      send({ kind: 'limited', subject: 'target', name: target.label, credential: digest, restMs }, target);
+    },
+    close,
+  };
+}
+
+const placeOf = (baseUrl: string): string => createHash('sha256').update(baseUrl).digest('hex').slice(0, 16);
+
+/** A message as it should be; null: it is none of ours. */
+function read(text: string): Message | null {
+  try {
+    return message.parse(JSON.parse(text));
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,123 @@
+/**
+ * The way to peers: messages over a Redis channel, out of band. Nobody waits for it: what can't be sent at once is
+ * dropped, and whether Redis is there, slow, hung or gone is a state that is told when it changes.
+ */
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Redis, RedisOptions } from 'ioredis';
+
+/** What a connection to peers tells. */
+export interface PeersEvents {
+  onMessage(text: string): void;
+  /** Once it is known, and when it changes. `why`: a short reason, never a credential. */
+  onState(up: boolean, why: string): void;
+  onDropped(): void;
+}
+
+export interface Peers {
+  /** Sends if Redis answers and few are on their way; else drops. */
+  publish(text: string): void;
+  close(): void;
+}
+
+/** Messages on their way to Redis. */
+const pendingMax = 1000;
+/** Longer ones are not ours. */
+const messageMaxLength = 2048;
+/** A hung Redis is known after this and a ping. */
+const answerTimeoutMs = 1000;
+const pingEveryMs = 1000;
+const reconnectMaxMs = 10_000;
+
+const options = {
+  lazyConnect: true,
+  enableOfflineQueue: false,
+  autoResendUnfulfilledCommands: false,
+  autoResubscribe: false,
+  enableReadyCheck: false,
+  maxRetriesPerRequest: 0,
+  connectTimeout: answerTimeoutMs,
+  commandTimeout: answerTimeoutMs,
+} satisfies RedisOptions;
+
+/**
+ * Connects in the background, and again whenever the connection is lost.
+ * @param random 0 ≤ x < 1, so that peers don't come back all at once
+ */
+export function connectPeers(url: string, channel: string, random: () => number, events: PeersEvents): Peers {
+  let clients: { readonly out: Redis; readonly into: Redis } | null = null;
+  let closed = false;
+  let up: boolean | null = null;
+  let pending = 0;
+  let timer: NodeJS.Timeout | null = null;
+
+  const state = (next: boolean, why: string): void => {
+    if (closed || next === up) return;
+    up = next;
+    events.onState(next, why);
+  };
+
+  const connect = async (): Promise<void> => {
+    // Loaded only where it is configured: it takes megabytes.
+    const { Redis: Client } = await import('ioredis');
+    if (closed) return;
+    const retryStrategy = (times: number): number =>
+      Math.min(reconnectMaxMs, 100 * 2 ** Math.min(times, 10)) * (0.5 + random() / 2);
+    const [out, into] = [
+      new Client(url, { ...options, retryStrategy }),
+      new Client(url, { ...options, retryStrategy }),
+    ];
+    clients = { out, into };
+    for (const client of [out, into]) {
+      client.on('error', () => {});
+      client.on('close', () => state(false, 'the connection is lost'));
+    }
+    into.on('ready', () => {
+      // One that hears nothing is worth as little as one that is gone.
+      into.subscribe(channel).catch(() => {
+        if (!closed) into.disconnect(true);
+      });
+    });
+    into.on('message', (_, text: string) => {
+      if (text.length <= messageMaxLength) events.onMessage(text);
+    });
+    const connected = Promise.allSettled([out.connect(), into.connect()]);
+    await Promise.race([connected, wait(2 * answerTimeoutMs, undefined, { ref: false })]);
+    await beat();
+  };
+
+  /** Asks both connections whether they live, from time to time. */
+  const beat = async (): Promise<void> => {
+    if (clients === null || closed) return;
+    const { out, into } = clients;
+    const answers = await Promise.allSettled([out.ping(), into.ping()]);
+    const alive = answers.every(({ status }) => status === 'fulfilled');
+    state(alive, alive ? '' : 'it does not answer');
+    for (const [index, client] of [out, into].entries()) {
+      // A connection that hangs is given up: the other end may be gone without a word.
+      if (answers[index]?.status === 'rejected' && client.status === 'ready') client.disconnect(true);
+    }
+    if (!closed) timer = setTimeout(() => void beat(), pingEveryMs).unref();
+  };
+
+  // Whatever is wrong with it: it must not end the process.
+  void connect().catch(() => state(false, 'it cannot be used'));
+
+  return {
+    publish(text) {
+      if (clients === null || up !== true || pending >= pendingMax) return events.onDropped();
+      pending += 1;
+      clients.out
+        .publish(channel, text)
+        .catch(() => events.onDropped())
+        .finally(() => {
+          pending -= 1;
+        });
+    },
+    close() {
+      closed = true;
+      if (timer !== null) clearTimeout(timer);
+      clients?.out.disconnect();
+      clients?.into.disconnect();
+    },
+  };
+}
