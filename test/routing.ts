@@ -3,7 +3,7 @@
 import { createProvider, type Provider } from '../src/attempt/connection.ts';
 import { breakerSettings } from '../src/attempt/health.ts';
 import { type ModelFacts, unknownFacts } from '../src/catalog/facts.ts';
-import { configSchema, configSchema, type RouteConfig } from '../src/config/schema.ts';
+import { configSchema, type RouteConfig } from '../src/config/schema.ts';
 import { Refusal } from '../src/errors.ts';
 import type { ModelRequest } from '../src/exchange.ts';
 import { breaker } from '../src/native.ts';
@@ -56,7 +56,9 @@ export function startRouting(
   const health = (label: string): TargetHealth => {
     const known = kept.get(label);
     const fresh = known ?? {
-      breakerId: breaker.open(breakerSettings(configSchema.parse({ attempt: { breaker: { failures: 1 } } }).attempt, 1)),
+      breakerId: breaker.open(
+        breakerSettings(configSchema.parse({ attempt: { breaker: { failures: 1 } } }).attempt, 1),
+      ),
       restsUntilMs: 0,
       inFlight: 0,
       latency: new PeakEwma(),
