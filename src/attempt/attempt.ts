@@ -12,7 +12,7 @@
 import { presentedKey } from '../authenticate/authenticate.ts';
 import type { Cancellation } from '../cancellation.ts';
 import type { Exchange, ModelRequest } from '../exchange.ts';
-import { isProbe, replyText, retryBudget } from '../native.ts';
+import { isProbe, retryBudget } from '../native.ts';
 import { learnLatency } from '../route/latency.ts';
 import type { FallbackCause, Plan, Step, Target } from '../route/plan.ts';
 import { type Admission, admit, type CallOutcome, contentCame, endCall, isOpen } from './admission.ts';
@@ -25,6 +25,7 @@ import { type Called, hedged } from './hedge.ts';
 import { type Answered, causeOf, isAnswer, judge } from './judge.ts';
 import type { CallResult } from './result.ts';
 import { createTrail, type Trail } from './trail.ts';
+import { textOf } from './whole.ts';
 
 /** The targets in the order they are to be asked, and the route they are of. */
 export type Way = Pick<Plan, 'pattern' | 'steps'>;
@@ -232,8 +233,7 @@ function answer(way: Walk, index: number, admission: Admission, result: Answered
   deps.hedges?.observe(plan.pattern, request.stream, admission.ttftMs ?? 0);
   if (result.kind === 'whole') {
     const { facts, body } = result;
-    const text = (): Buffer => replyText(body, target.provider.dialect.name);
-    trail.bill({ target, facts, complete: true, text });
+    trail.bill({ target, facts, complete: true, text: textOf(body, target.provider.dialect.name) });
     endCall(admission, 'success', 'ok', result.facts, deps);
     return { ...result, target, trail, begunMs };
   }

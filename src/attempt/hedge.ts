@@ -5,7 +5,6 @@
 import { Cancellation } from '../cancellation.ts';
 import type { Config } from '../config/schema.ts';
 import type { BilledTry } from '../count/usage.ts';
-import { replyText } from '../native.ts';
 import type { Target } from '../route/plan.ts';
 import { type Admission, endCall } from './admission.ts';
 import type { AttemptDeps } from './answer.ts';
@@ -13,6 +12,7 @@ import { sleep } from './backoff.ts';
 import { type Answered, isAnswer, judge } from './judge.ts';
 import type { CallResult } from './result.ts';
 import type { Trail } from './trail.ts';
+import { textOf } from './whole.ts';
 
 export interface Hedges {
   /** Ms without content after which a request of this route is hedged; null: not wanted, or not known yet. */
@@ -162,7 +162,7 @@ function billedOf(target: Target, result: Answered | Failed): BilledTry | null {
       return { target, facts: scanner.facts(), complete: false, text: () => scanner.takeText() };
     }
     case 'whole': {
-      const text = (): Buffer => replyText(result.body, target.provider.dialect.name);
+      const text = textOf(result.body, target.provider.dialect.name);
       return { target, facts: result.facts, complete: true, text };
     }
     case 'failed':
