@@ -97,9 +97,22 @@ export class Passage {
   close(closing: Closing): Bill {
     if (this.#closed) return nothingBilled;
     this.#closed = true;
-    const { stages, request, exchange } = this;
+    const { stages } = this;
     const nowMs = stages.clock();
     if (this.#atWorkMs !== null) stages.batch.end(this.priority, closing.status, nowMs - this.#atWorkMs);
+    try {
+      return this.#finish(closing, nowMs);
+    } catch (cause) {
+      // Whatever went wrong, nothing may stay held.
+      this.bug(cause);
+      this.claim?.finish(null);
+      this.permit?.settle(nothingBilled.usage, null);
+      return nothingBilled;
+    }
+  }
+
+  #finish(closing: Closing, nowMs: number): Bill {
+    const { stages, request, exchange } = this;
     const billed = this.#billed();
     const first = request === null ? nothingBilled : bill(request, billed, stages.estimator, null);
     this.#store(closing, first, nowMs);

@@ -62,8 +62,13 @@ export function respond(reply: Reply, res: ServerResponse, times: ClientTimes): 
 
 async function respondStream(reply: StreamReply, res: ServerResponse, times: ClientTimes): Promise<void> {
   if (!res.destroyed) {
-    res.writeHead(reply.status, [...reply.headers]);
-    res.flushHeaders();
+    try {
+      res.writeHead(reply.status, [...reply.headers]);
+      res.flushHeaders();
+    } catch {
+      // A head that Node refuses to write. The stream still has to come to its end, which settles it.
+      res.destroy();
+    }
   }
   const keepAlive = setInterval(() => {
     if (!res.destroyed && !res.writableNeedDrain) res.write(keepAliveComment);

@@ -110,10 +110,13 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
 
   const counter = createTokenCounter(first.count, metrics.count);
 
+  let limitNames = namesOfLimits(first);
+  // Limits of stored keys are named over the admin port; labels come from the configuration.
+  const labelOf = (limit: string): string => (limitNames.has(limit) ? limit : 'stored-key');
   const limiter = createLimiter(first, {
     ...world,
     estimator,
-    onEvent: createNotices(log, metrics.limit, clock),
+    onEvent: createNotices(log, (limit, event) => metrics.limit(labelOf(limit), event), clock),
     saved: store === null ? [] : readBudgets(store, world.wallClock()),
   });
   const saved =
@@ -251,6 +254,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
       const next = await build(config);
       const fixed = restartNeeded(stages.config, config);
       retryBudget.set(budgetId, config.attempt.retryBudget.ratio, config.attempt.retryBudget.minPerSecond);
+      limitNames = namesOfLimits(config);
       limiter.update(config);
       cache.update(config.cache);
       replay.update(config.replay);
@@ -281,6 +285,11 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
       await release();
     },
   };
+}
+
+function namesOfLimits({ limits, budgets, authenticate }: Config): ReadonlySet<string> {
+  const ofKeys = authenticate.keys.flatMap((key) => key.limits);
+  return new Set([...limits, ...budgets, ...ofKeys].map(({ name }) => name));
 }
 
 /** Settings of a listening socket can't change under it. */

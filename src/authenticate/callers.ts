@@ -63,10 +63,15 @@ export function createCallers(stored: StoredKeys | null, world: CallersWorld): C
   };
 }
 
-/** A key must be one caller's: none may stand both in the configuration and in the store, not even revoked. */
+/** A key and an id must be one caller's: none may stand both in the configuration and in the store, not even revoked. */
 function refuseSharedKeys({ authenticate }: Config, stored: StoredKeys | null): void {
   if (stored === null || stored.list('').length === 0) return;
   const shared = authenticate.keys.find(({ sha256 }) => stored.has(Buffer.from(sha256, 'hex')));
   if (shared !== undefined)
     throw new Error(`the key ${shared.id} is in the store already: take it out of the configuration`);
+  const named = [...authenticate.keys, ...authenticate.oidc].find(({ id }) => stored.hasId(id));
+  if (named !== undefined)
+    throw new Error(
+      `a key with the id ${named.id} is in the store: give the one in the configuration another id`,
+    );
 }

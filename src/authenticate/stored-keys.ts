@@ -50,11 +50,14 @@ export interface StoredKeys {
   /** False: there is no such key. */
   revoke(id: string, nowMs: number): boolean;
   has(digest: Buffer): boolean;
+  /** Whether a key of this id is stored, revoked or not. */
+  hasId(id: string): boolean;
 }
 
 /** @param random gives so many random bytes */
 export function openStoredKeys(store: Store, random: (bytes: number) => Buffer = randomBytes): StoredKeys {
   const select = store.prepare('SELECT body, revoked_ms FROM key WHERE digest = ?');
+  const selectId = store.prepare('SELECT 1 FROM key WHERE id = ?');
   const insert = store.prepare(
     'INSERT OR IGNORE INTO key (digest, id, body, created_ms) VALUES (?, ?, ?, ?)',
   );
@@ -95,5 +98,6 @@ export function openStoredKeys(store: Store, random: (bytes: number) => Buffer =
       })),
     revoke: (id, nowMs) => revoke.run(nowMs, id).changes === 1,
     has: (digest) => select.get(digest) !== undefined,
+    hasId: (id) => selectId.get(id) !== undefined,
   };
 }

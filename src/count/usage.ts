@@ -2,7 +2,7 @@
 import { costNanoUsd } from '../catalog/facts.ts';
 import { type ModelRequest, noUsage, type Usage } from '../exchange.ts';
 import type { Estimator } from '../limit/estimate.ts';
-import type { ReplyFacts } from '../native.ts';
+import { bodyFlags, type ReplyFacts } from '../native.ts';
 import type { Target } from '../route/plan.ts';
 
 /** A call whose reply had begun: its provider bills the prompt, and what of the reply came. */
@@ -104,6 +104,8 @@ const sum = (a: Usage, b: Usage): Usage => ({
   known: a.known && b.known,
 });
 
+const besideText = bodyFlags.images | bodyFlags.media | bodyFlags.audio | bodyFlags.tools;
+
 /** Lets the estimator learn what a prompt really took. */
 export function learn(
   request: ModelRequest,
@@ -112,6 +114,8 @@ export function learn(
   counts: Counts | null,
 ): void {
   const stated = tries.find(isStated);
+  // Images and tools cost tokens beside the text, and what is learned is the text's share.
+  if (stated !== undefined && (request.flags & besideText) !== 0) return;
   if (stated !== undefined) estimator.learn(request.model, request.textBytes, stated.facts.inputTokens);
   else if (counts !== null)
     estimator.learn(request.model, request.textBytes, counts.promptTokens - counts.imageTokens);

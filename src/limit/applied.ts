@@ -43,12 +43,20 @@ export interface Finder {
   update(config: LimitsConfig): void;
 }
 
-/** Callers remembered, their sets of limits, and different sets; what was forgotten is found again. */
+/** Callers remembered, different sets, and sets of all callers together; what was forgotten is found again. */
 const callersMax = 10_000;
 const setsMax = 1000;
+const placesMax = 100_000;
+
+const none: readonly KeyLimitConfig[] = [];
+
+/** A part of a caller's name in which nothing is told from every text. */
+const part = (text: string | null): string => (text === null ? '' : `=${text}`);
 
 /** The sets of a caller; the last one used is looked at first. */
 interface Sets {
+  /** Of the caller's own key. */
+  readonly limits: readonly KeyLimitConfig[];
   traffic: Matter['traffic'];
   route: string;
   model: string;
@@ -67,14 +75,28 @@ export function createFinder(first: LimitsConfig, scopes: Scopes, wallClock: () 
   // A caller is most often one object from request to request; else it is found by its parts.
   let byIdentity = new WeakMap<Identity, Sets>();
   const byCaller = new Map<string, Sets>();
+  // Never less than what all callers' sets come to.
+  let places = 0;
+
+  const forgetAll = (): void => {
+    byIdentity = new WeakMap();
+    byCaller.clear();
+    places = 0;
+  };
 
   const setsOf = (identity: Identity): Sets => {
     const near = byIdentity.get(identity);
     if (near !== undefined) return near;
     const { keyId, tenant, team, user, tags } = identity;
-    const caller = `${keyId}\0${tenant}\0${team}\0${user}\0${tags.length === 0 ? '' : tags.join('\0')}`;
-    const known = byCaller.get(caller);
+    const who = `${part(keyId)}\0${tenant}\0${part(team)}\0${part(user)}\0`;
+    const caller = tags.length === 0 ? who : who + tags.join('\0');
+    const limits = identity.limits ?? none;
+    const found = byCaller.get(caller);
+    // Two keys of one id, as a reload or another process may bring about, have each their own limits.
+    const known =
+      found?.limits === limits || (found?.limits.length === 0 && limits.length === 0) ? found : undefined;
     const sets: Sets = known ?? {
+      limits,
       traffic: 'plain',
       route: '',
       model: '',
@@ -123,8 +145,9 @@ export function createFinder(first: LimitsConfig, scopes: Scopes, wallClock: () 
       const place = placeOf(matter);
       let applied = sets.others.get(place);
       if (applied === undefined) {
-        if (sets.others.size >= setsMax) sets.others.clear();
         applied = resolve(matter, nowMs);
+        if (places >= placesMax) forgetAll();
+        places += 1;
         sets.others.set(place, applied);
       }
       sets.traffic = traffic;
@@ -143,8 +166,7 @@ export function createFinder(first: LimitsConfig, scopes: Scopes, wallClock: () 
       rules = createRules(next, calendarOf);
       byModel = rules.some(({ match }) => match.model !== undefined);
       keyRules = new WeakMap();
-      byIdentity = new WeakMap();
-      byCaller.clear();
+      forgetAll();
       ruleSets.clear();
       scopes.keep(new Map(rules.map(({ id, shape }) => [id, shape])));
     },
