@@ -321,9 +321,22 @@ function createUpstreams(world: World, log: Log): Upstreams {
   interface Open {
     readonly made: string;
     readonly provider: Provider;
+    /** Ends what goes on in the background; requests are served. */
+    stop(): void;
     close(): Promise<void>;
   }
   const open = new Map<string, Open>();
+  // Requests at work, and those that wait for their turn, still go to what they were routed to.
+  const retired = new Set<Open>();
+  const retire = (entry: Open, { attempt, batch }: Config): void => {
+    entry.stop();
+    retired.add(entry);
+    const close = (): void => {
+      retired.delete(entry);
+      void entry.close();
+    };
+    setTimeout(close, attempt.totalTimeoutMs + batch.deadlineMs).unref();
+  };
 
   const start = async (name: string, config: Config, made: string): Promise<Open> => {
     const settings = config.providers[name];
@@ -342,6 +355,7 @@ function createUpstreams(world: World, log: Log): Upstreams {
     return {
       made,
       provider,
+      stop: () => probe?.stop(),
       async close() {
         probe?.stop();
         await provider.pool.close();
@@ -358,13 +372,12 @@ function createUpstreams(world: World, log: Log): Upstreams {
         const before = open.get(name);
         if (before?.made === made) continue;
         open.set(name, await start(name, config, made));
-        // Requests at work finish on their connections.
-        void before?.close();
+        if (before !== undefined) retire(before, config);
       }
       for (const [name, entry] of open) {
         if (name in config.providers) continue;
         open.delete(name);
-        void entry.close();
+        retire(entry, config);
       }
       return new Map([...open].map(([name, { provider }]) => [name, provider]));
     },
@@ -376,7 +389,7 @@ function createUpstreams(world: World, log: Log): Upstreams {
         engine === null ? [] : [[name, engine] as const],
       ),
     async close() {
-      await Promise.all([...open.values()].map((entry) => entry.close()));
+      await Promise.all([...open.values(), ...retired].map((entry) => entry.close()));
     },
   };
 }

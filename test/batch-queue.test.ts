@@ -239,6 +239,7 @@ describe('where it goes', () => {
       target: { provider, model: null, label: name, health, facts },
       on: on === null ? null : new Set(on),
       group: 0,
+      depth: 1,
     };
   }
   const names = (steps: readonly Step[] | null): string[] | null =>

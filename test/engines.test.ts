@@ -281,6 +281,7 @@ describe('an engine that is down', () => {
     target: target(name, 'vllm', { failures }),
     on: on === null ? null : new Set(on),
     group,
+    depth: 1,
   });
   const labels = (steps: readonly Step[]): string[] => livingFirst(steps).map((each) => each.target.label);
 

@@ -63,7 +63,7 @@ export async function startPlan(
     const label = `${provider.name}/${testModel}`;
     const facts = { ...unknownFacts, contextTokens };
     const target = { provider, model: null, label, health: health.target(label), facts };
-    return { target, group, on: on === undefined ? null : new Set(on) };
+    return { target, group, depth: 1, on: on === undefined ? null : new Set(on) };
   });
   const deps: AttemptDeps = {
     policy: config.attempt,

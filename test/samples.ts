@@ -87,7 +87,7 @@ export function sampleRequest({
 export function samplePlan(facts: readonly Partial<ModelFacts>[] = [{}], pattern = 'm'): Plan {
   const steps = facts.map((known, group) => {
     const target = { label: `p/${group}`, model: null, facts: { ...unknownFacts, ...known } };
-    return { target: target as unknown as Target, on: null, group };
+    return { target: target as unknown as Target, on: null, group, depth: 1 };
   });
   return { pattern, steps, version: '', tier: null, priority: 'interactive' };
 }

@@ -14,15 +14,17 @@ export function following(steps: readonly Step[], index: number, causes: readonl
   for (let at = index + 1; at < steps.length; at++) {
     const step = steps[at];
     if (step === undefined || step.group === group || takes(step, causes)) return at;
-    at = lastOf(steps, at);
+    at = lastUnder(steps, at);
   }
   return -1;
 }
 
 /** The step whose edge names a cause, in a later group; -1: none does. */
 export function enters(steps: readonly Step[], index: number, cause: FallbackCause): number {
-  for (let at = lastOf(steps, index) + 1; at < steps.length; at = lastOf(steps, at) + 1) {
-    if (steps[at]?.on?.has(cause) === true) return at;
+  for (let at = lastOf(steps, index) + 1; at < steps.length; ) {
+    const on = steps[at]?.on ?? null;
+    if (on?.has(cause) === true) return at;
+    at = (on === null ? lastOf(steps, at) : lastUnder(steps, at)) + 1;
   }
   return -1;
 }
@@ -34,5 +36,17 @@ const takes = ({ on }: Step, causes: readonly FallbackCause[]): boolean =>
 function lastOf(steps: readonly Step[], index: number): number {
   let last = index;
   while (last + 1 < steps.length && steps[last + 1]?.group === steps[index]?.group) last++;
+  return last;
+}
+
+/** The last step behind the edge of a step: its alternatives, and the later links of chains nested in it. */
+function lastUnder(steps: readonly Step[], index: number): number {
+  const head = steps[index];
+  if (head === undefined) return index;
+  let last = index;
+  for (let next = steps[last + 1]; next !== undefined; next = steps[last + 1]) {
+    if (next.group !== head.group && !(next.depth > head.depth)) break;
+    last++;
+  }
   return last;
 }

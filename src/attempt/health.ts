@@ -18,8 +18,8 @@ export type Subject = 'target' | 'provider';
 export interface HealthBook {
   /** Takes over settings; what no `target` asks for until `settle` is let go of then. */
   begin(config: Config): void;
-  /** The state of a target, made when it is new. */
-  target(label: string): TargetHealth;
+  /** The state of a target, made when it is new. @param limits its own */
+  target(label: string, limits?: OwnLimits): TargetHealth;
   settle(config: Config): void;
   /** Null: the provider has nothing of its own to be asked. */
   provider(name: string): ProviderHealth | null;
@@ -56,7 +56,8 @@ export function createHealthBook(clock: () => number): HealthBook {
   const targets = new Map<string, TargetHealth>();
   const providers = new Map<string, ProviderHealth>();
   const quotas = new Map<string, Quota>();
-  const asked = new Set<string>();
+  /** Targets of the configuration, and their own limits. */
+  const asked = new Map<string, OwnLimits | undefined>();
   let attempt: Config['attempt'] | null = null;
 
   const settings = (): Config['attempt'] => {
@@ -93,8 +94,8 @@ export function createHealthBook(clock: () => number): HealthBook {
       asked.clear();
     },
 
-    target(label) {
-      asked.add(label);
+    target(label, limits) {
+      asked.set(label, limits ?? asked.get(label));
       const set = breakerSettings(settings(), 1);
       const known = targets.get(label);
       if (known !== undefined) {
@@ -114,7 +115,7 @@ export function createHealthBook(clock: () => number): HealthBook {
       }
       const names = Object.keys(config.providers);
       for (const name of names) {
-        const own = [...asked].filter((label) => providerOf(label, names) === name);
+        const own = [...asked.keys()].filter((label) => providerOf(label, names) === name);
         settleProvider(name, config.providers[name]?.limits, own.length);
       }
       for (const [name, { breakerId, quota }] of providers) {
@@ -123,9 +124,8 @@ export function createHealthBook(clock: () => number): HealthBook {
         if (breakerId !== null) later(() => breaker.close(breakerId));
         if (quota !== null) closeQuota(quota);
       }
-      const limits = targetLimits(config);
-      for (const label of new Set([...quotas.keys(), ...limits.keys()])) {
-        const quota = renew(quotas.get(label) ?? null, limits.get(label));
+      for (const label of new Set([...quotas.keys(), ...asked.keys()])) {
+        const quota = renew(quotas.get(label) ?? null, asked.get(label));
         if (quota === null) quotas.delete(label);
         else quotas.set(label, quota);
       }
@@ -146,15 +146,4 @@ export function createHealthBook(clock: () => number): HealthBook {
 function providerOf(label: string, names: readonly string[]): string | undefined {
   const fitting = names.filter((name) => label.startsWith(`${name}/`));
   return fitting.sort((a, b) => b.length - a.length)[0];
-}
-
-/** The limits of targets, by label. */
-function targetLimits(config: Config): Map<string, OwnLimits> {
-  const limits = new Map<string, OwnLimits>();
-  for (const { model: pattern, targets } of config.routes) {
-    for (const { provider, model, limits: own } of targets) {
-      if (own !== undefined) limits.set(`${provider}/${model ?? pattern}`, own);
-    }
-  }
-  return limits;
 }

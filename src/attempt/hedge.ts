@@ -9,7 +9,7 @@ import type { Target } from '../route/plan.ts';
 import { type Admission, endCall } from './admission.ts';
 import type { AttemptDeps } from './answer.ts';
 import { sleep } from './backoff.ts';
-import { type Answered, isAnswer, judge } from './judge.ts';
+import { type Answered, isAnswer, isRefused, judge } from './judge.ts';
 import type { CallResult } from './result.ts';
 import type { Trail } from './trail.ts';
 import { textOf } from './whole.ts';
@@ -121,6 +121,11 @@ export async function hedged(first: Admission, race: Race): Promise<Called> {
   const other = called.admission === first ? two : one;
   if (isAnswer(called.result)) {
     if (called.admission === second) deps.onHedge('won');
+    await lose(other, trail, deps);
+    return called;
+  }
+  // What one refuses for the request's own sake, the other would refuse as well.
+  if (isRefused(called.admission.target, called.result, deps)) {
     await lose(other, trail, deps);
     return called;
   }

@@ -1,5 +1,5 @@
 /** What a call that gave no answer means: for its target, and for how the request goes on. */
-import type { FallbackCause } from '../route/plan.ts';
+import type { FallbackCause, Target } from '../route/plan.ts';
 import { type Admission, endCall } from './admission.ts';
 import type { AttemptDeps } from './answer.ts';
 import { restLimited, restRefused } from './credentials.ts';
@@ -67,6 +67,18 @@ export function judge(admission: Admission, miss: Miss, deps: AttemptDeps, trail
   return judgeStatus(admission, miss, deps, trail);
 }
 
+/** Whether a provider refuses the request for its own sake, so that another call would fare no better. */
+export function isRefused(target: Target, result: CallResult, deps: AttemptDeps): boolean {
+  if (result.kind !== 'status') return false;
+  const { kind } = target.provider.dialect.fault(
+    result.status,
+    result.headers,
+    result.body,
+    deps.wallClock(),
+  );
+  return kind === 'rejected' || kind === 'context_window' || kind === 'content_policy';
+}
+
 function judgeStatus(
   admission: Admission,
   { status, headers, body }: Extract<Miss, { kind: 'status' }>,
@@ -98,6 +110,8 @@ function judgeStatus(
     case 'rate_limited':
     case 'quota': {
       endCall(admission, 'abandoned', word, null, deps);
+      // The client's own credential is nobody else's, so nobody else rests for it.
+      if (target.provider.clientCredential) return { next: 'fallback', cause: 'rate_limited', askedMs };
       const restMs = restLimited(credential, target, fault.kind, askedMs, deps.clock());
       deps.onRest(target, credential, restMs);
       return { next: 'credential', cause: 'rate_limited', askedMs };

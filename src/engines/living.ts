@@ -2,6 +2,9 @@
 import type { Step } from '../route/plan.ts';
 import { isDown } from './engine.ts';
 
+/** Groups of engines that are down, behind all others. */
+const lastGroups = 1_000_000;
+
 const down = ({ target: { provider } }: Step): boolean => provider.engine !== null && isDown(provider.engine);
 
 /**
@@ -14,8 +17,12 @@ export function livingFirst(steps: readonly Step[]): readonly Step[] {
   const last: Step[] = [];
   for (const [index, step] of steps.entries()) {
     const passable = steps.slice(index + 1).some((next) => !down(next) && leadsOn(step, next));
-    if (down(step) && passable) last.push({ target: step.target, on: null, group: Number.MAX_SAFE_INTEGER });
-    else living.push(step);
+    // The edge into a group stands at its first step, whichever that is then.
+    const { on } = steps.find(({ group }) => group === step.group) ?? step;
+    const into = (placed: readonly Step[], group: number): Step =>
+      placed.at(-1)?.group === group ? { ...step, group } : { ...step, on, group };
+    if (down(step) && passable) last.push(into(last, step.group + lastGroups));
+    else living.push(into(living, step.group));
   }
   return last.length === 0 ? steps : [...living, ...last];
 }

@@ -12,7 +12,7 @@ import { type Branch, type Edge, type Leaf, type Node, placeOf } from './tree.ts
 export interface TargetDeps {
   readonly providers: ReadonlyMap<string, Provider>;
   /** The state kept for a label. */
-  readonly healthOf: (label: string) => TargetHealth;
+  readonly healthOf: (label: string, limits?: RouteTargetConfig['limits']) => TargetHealth;
   /** What is known of the targets' models. */
   readonly catalog: Catalog;
 }
@@ -59,7 +59,7 @@ export function targetMaker({ providers, healthOf, catalog }: TargetDeps): MakeT
     const known = name.endsWith('*') ? unknownFacts : catalog.facts(provider.name, name);
     const { capabilities } = as;
     const facts = capabilities === undefined ? known : { ...known, capabilities: new Set(capabilities) };
-    const target = { provider, model, label, health: healthOf(label), facts };
+    const target = { provider, model, label, health: healthOf(label, as.limits), facts };
     made.set(key, target);
     return target;
   };
@@ -99,7 +99,7 @@ export function compile(
     const strategy = strategies[config.strategy];
     const children: Node[] = [];
     for (const target of config.targets) {
-      const own = children.length === 0 || !strategy.fixed ? edge : edgeOf(target, ++groups);
+      const own = children.length === 0 || !strategy.fixed ? edge : edgeOf(target, ++groups, open.size);
       const child = node(target, name, own);
       if (child !== null) children.push(child);
     }
@@ -143,15 +143,16 @@ export function compile(
       target,
       able,
       entry: { target, ...edge },
-      other: { target, group: edge.group, on: null },
+      other: { target, ...edge, on: null },
       slot,
     };
   };
 
-  return branch(route, { asked, own: true, pattern: route.model }, { group: 0, on: null }, {});
+  return branch(route, { asked, own: true, pattern: route.model }, { group: 0, on: null, depth: 1 }, {});
 }
 
-const edgeOf = ({ on }: RouteTargetConfig, group: number): Edge => ({
+const edgeOf = ({ on }: RouteTargetConfig, group: number, depth: number): Edge => ({
   group,
+  depth,
   on: on === undefined ? null : new Set(on),
 });

@@ -54,7 +54,7 @@ export function learnLatency(
   if (result.kind === 'stream') latency.observe(stream, begunMs, nowMs, 0);
   else if (result.kind === 'whole')
     latency.observe(stream, begunMs, nowMs, stream ? 0 : result.facts.outputTokens);
-  else if (result.kind === 'failed' && result.failure === 'cancelled') latency.abandon(stream, begunMs);
+  else if (result.kind === 'failed' && result.failure === 'cancelled') latency.giveUp(stream, begunMs, nowMs);
   else if (result.kind === 'failed' || result.status >= 500) latency.fail(stream, begunMs, nowMs);
   else latency.abandon(stream, begunMs);
 }

@@ -66,9 +66,16 @@ export class PeakEwma {
     this.#failures = 0;
   }
 
-  /** The call ended in a way that says nothing of speed: a refusal, or the client left. */
+  /** The call ended in a way that says nothing of speed: a refusal. */
   abandon(stream: boolean, begunMs: number): void {
     this.#end(stream, begunMs);
+  }
+
+  /** Nobody waited any longer: a lost hedge, or the client left. What it took is a lower bound, and no failure. */
+  giveUp(stream: boolean, begunMs: number, nowMs: number): void {
+    const reading = this.#end(stream, begunMs);
+    const least = (nowMs - begunMs) / this.#divisor(stream);
+    if (least > reading.cost) take(reading, least, nowMs);
   }
 
   /** Put out for failing several times in a row. */

@@ -50,6 +50,8 @@ export interface Step {
   readonly on: ReadonlySet<FallbackCause> | null;
   /** Alternatives of one group follow each other on every failure; `on` is asked only where the group changes. */
   readonly group: number;
+  /** How many chains lie around its edge; a step passed over takes the deeper ones behind it along. */
+  readonly depth: number;
 }
 
 /** Whom to ask for one request. */

@@ -65,8 +65,8 @@ export function createRouteTable(routes: readonly RouteConfig[], deps: RouteDeps
   let classifies = false;
   // Targets of patterns are made anew for each name, but their state never is.
   const kept = new Map<string, TargetHealth>();
-  const healthOf = (label: string): TargetHealth => {
-    const health = kept.get(label) ?? deps.healthOf(label);
+  const healthOf: TargetDeps['healthOf'] = (label, limits) => {
+    const health = kept.get(label) ?? deps.healthOf(label, limits);
     kept.set(label, health);
     return health;
   };

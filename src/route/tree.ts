@@ -154,6 +154,7 @@ export const leavesOf = (node: Node): Leaf[] =>
 export interface Edge {
   readonly group: number;
   readonly on: ReadonlySet<FallbackCause> | null;
+  readonly depth: number;
 }
 
 /** What a place of the configuration says besides whom it names. */
