@@ -1,17 +1,21 @@
 /** The way out: counts, restores and keeps a reply, and closes the request when its last byte is known. */
 import type { AttemptReply } from './attempt/attempt.ts';
 import type { AnswerStream } from './attempt/follow.ts';
-import type { Reply, StoredReply, StreamReply } from './exchange.ts';
+import type { Exchange, Reply, StoredReply, StreamReply } from './exchange.ts';
 import type { ReplyFacts } from './native.ts';
 import { countUsage } from './observe/usage.ts';
 import type { Passage } from './passage.ts';
+import { dialects } from './providers/index.ts';
 import type { Dialect } from './providers/provider.ts';
+import { translateError } from './providers/translate.ts';
 import { requestIdHeaders } from './respond.ts';
 import { createRestorer } from './scrub/restore.ts';
 import { restoreBody, type Vault } from './scrub/scrub.ts';
 
 const streamType = 'text/event-stream; charset=utf-8';
 const jsonType = 'application/json';
+
+type WholeAnswer = Extract<AttemptReply, { kind: 'whole' }>;
 
 /** Answers from the cache or for an idempotency key: no provider is asked, nothing is charged but the request. */
 export function deliverStored(
@@ -41,7 +45,7 @@ export function deliverStored(
     const body = vault === null ? stored.body : restoreBody(stored.body, vault);
     return { kind: 'whole', status: stored.status, headers, body };
   }
-  const restorer = createRestorer(exchange.endpoint.dialect, vault);
+  const restorer = createRestorer(dialects[exchange.endpoint.dialect], vault);
   const body = Buffer.concat([restorer.push(stored.body), restorer.finish()]);
   return { kind: 'whole', status: stored.status, headers, body };
 }
@@ -50,17 +54,21 @@ export function deliverStored(
 export function deliverAnswer(answer: AttemptReply, vault: Vault | null, passage: Passage): Reply {
   const { exchange, stages } = passage;
   const upstreamMs = stages.clock() - answer.begunMs;
-  const type = answer.kind === 'stream' ? streamType : (answer.headers['content-type'] ?? jsonType);
+  const across = answer.target.provider.dialect.name !== exchange.endpoint.dialect;
+  const given = across ? undefined : answer.headers['content-type'];
+  const type = answer.kind === 'stream' ? streamType : (given ?? jsonType);
   const headers = replyHeaders(passage, type, answer.target.label, cacheStatus(passage));
+  if (answer.dropped.length > 0) headers.push('x-sidegate-dropped', headerText(answer.dropped.join(', ')));
   headers.push(
     'x-sidegate-attempts',
     String(answer.trail.calls),
     'server-timing',
     serverTiming(passage, upstreamMs),
   );
-  addProviderHeaders(answer, headers);
+  addProviderHeaders(answer, across, headers);
   if (answer.kind === 'stream') return deliverStream(answer, headers, vault, passage, upstreamMs);
-  const { status, body, facts, target } = answer;
+  const { status, facts, target } = answer;
+  const body = across && facts === null ? translatedError(answer, exchange) : answer.body;
   if (facts === null) {
     headers.push('x-should-retry', 'false');
     if (status === 429) addRetryAfter(answer, stages.clock(), headers);
@@ -74,6 +82,14 @@ export function deliverAnswer(answer: AttemptReply, vault: Vault | null, passage
   return { kind: 'whole', status, headers, body: vault === null ? body : restoreBody(body, vault) };
 }
 
+/** A provider's refusal in the client's words. */
+function translatedError({ target, status, body }: WholeAnswer, { endpoint, id }: Exchange): Buffer {
+  const { chatProvider } = target.provider.dialect;
+  const { chatClient } = dialects[endpoint.dialect];
+  if (chatProvider === null || chatClient === null) return body;
+  return translateError(status, body, chatProvider, chatClient, id);
+}
+
 function deliverStream(
   answer: AttemptReply & { kind: 'stream' },
   headers: readonly string[],
@@ -81,7 +97,7 @@ function deliverStream(
   passage: Passage,
   upstreamMs: number,
 ): StreamReply {
-  const { dialect } = answer.target.provider;
+  const dialect = dialects[passage.exchange.endpoint.dialect];
   // What is kept for later must not outgrow what the stores take.
   const { replay, cache } = passage.stages.config;
   const kept = collector(
@@ -119,7 +135,7 @@ async function* streamOut(
   requestId: string,
   onEnd: () => void,
 ): AsyncGenerator<Buffer> {
-  const restorer = vault === null ? null : createRestorer(dialect.name, vault);
+  const restorer = vault === null ? null : createRestorer(dialect, vault);
   try {
     for (let chunk = await stream.next(); chunk !== null; chunk = await stream.next()) {
       kept.push(chunk);
@@ -181,9 +197,14 @@ function serverTiming(passage: Passage, upstreamMs: number): string {
 }
 
 /** Those of the provider's headers that say something to the client; its own request id takes the place of ours. */
-function addProviderHeaders({ target, headers: given }: AttemptReply, headers: string[]): void {
+function addProviderHeaders(
+  { target, headers: given }: AttemptReply,
+  across: boolean,
+  headers: string[],
+): void {
   for (const name in given) {
-    if (!target.provider.dialect.passesBack(name)) continue;
+    const passes = across ? name.startsWith('retry-after') : target.provider.dialect.passesBack(name);
+    if (!passes) continue;
     const value = given[name];
     if (typeof value !== 'string') continue;
     const ours = headers.indexOf(name);

@@ -60,7 +60,7 @@ async function through(exchange: Exchange, stages: Stages, passage: Passage): Pr
   passage.request = request;
   const denied = denyModel(identity, request.model);
   if (denied !== null) return passage.refuse(denied);
-  const found = route(request.model, exchange.endpoint.dialect, stages.routes);
+  const found = route(request.model, exchange.endpoint, stages.routes);
   if (found instanceof Refusal) return passage.refuse(found);
 
   const seen = stages.replay.claim(exchange, identity, request, clock());

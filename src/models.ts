@@ -18,13 +18,13 @@ export function listModels(exchange: Exchange, stages: Stages): Reply {
   const name = nameIn(exchange.path);
   if (name === null) {
     const speaks = (model: string): boolean =>
-      !(route(model, exchange.endpoint.dialect, stages.routes) instanceof Refusal);
+      !(route(model, exchange.endpoint, stages.routes) instanceof Refusal);
     const names = modelNames(stages.routes).filter(
       (model) => speaks(model) && denyModel(identity, model) === null,
     );
     return answer(passage, dialect.models(names));
   }
-  const found = route(name, exchange.endpoint.dialect, stages.routes);
+  const found = route(name, exchange.endpoint, stages.routes);
   if (found instanceof Refusal) return passage.refuse(found);
   const denied = denyModel(identity, name);
   return denied === null ? answer(passage, dialect.model(name)) : passage.refuse(denied);

@@ -1,7 +1,6 @@
 /** The only import of the native core: loads the binary for this platform and gives its numbers names. */
 import { createRequire } from 'node:module';
 import type * as Binding from '../native/binding/index.d.ts';
-import type { DialectName } from './providers/provider.ts';
 
 function load(): typeof Binding {
   const libc = process.platform === 'linux' ? '-gnu' : process.platform === 'win32' ? '-msvc' : '';
@@ -152,12 +151,14 @@ export interface ReplyFacts {
   readonly textBytes: number;
 }
 
-const dialectIds: Readonly<Record<DialectName, number>> = { openai: 0, anthropic: 1 };
+/** Dialects that the native core reads. `any`: only whether data are JSON, and no error. */
+export type NativeDialect = 'openai' | 'anthropic' | 'any';
+const dialectIds: Readonly<Record<NativeDialect, number>> = { openai: 0, anthropic: 1, any: 2 };
 const out = new Uint32Array(10);
 const word = (index: number): number => out[index] ?? 0;
 
 /** Looks a whole reply through; null: it isn't a JSON object. */
-export function inspectReply(body: Buffer, dialect: DialectName): ReplyFacts | null {
+export function inspectReply(body: Buffer, dialect: NativeDialect): ReplyFacts | null {
   native.inspectReply(body, dialectIds[dialect], out);
   if (word(0) !== 0) return null;
   const flags = word(1);
@@ -182,7 +183,7 @@ export class StreamScanner {
   #facts: Uint32Array = new Uint32Array(10);
 
   /** @param stripUsage take the usage event out, since only the gateway asked for it */
-  constructor(dialect: DialectName, stripUsage: boolean, eventMaxBytes: number) {
+  constructor(dialect: NativeDialect, stripUsage: boolean, eventMaxBytes: number) {
     this.#native = new native.SseScanner(dialectIds[dialect], stripUsage, eventMaxBytes);
   }
 

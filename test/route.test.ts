@@ -8,7 +8,8 @@ import type { DialectName } from '../src/providers/provider.ts';
 import type { Plan } from '../src/route/plan.ts';
 import { createRouteTable, modelNames, type RouteTable, route } from '../src/route/route.ts';
 import { type Gate, startGate } from './gate.ts';
-import { openaiWire, wires } from './replies.ts';
+import { wires } from './replies.ts';
+import { sampleEndpoint } from './samples.ts';
 import { answers, startUpstream } from './upstream.ts';
 
 const { attempt } = configSchema.parse({});
@@ -32,12 +33,13 @@ const chain = (model: string, ...names: string[]): RouteConfig => ({
   }),
 });
 
-function found(model: string, routes: RouteTable, dialect: DialectName = 'openai'): Plan {
-  const result = route(model, dialect, routes);
+function found(model: string, routes: RouteTable, endpoint: Asked = 'chat'): Plan {
+  const result = route(model, sampleEndpoint(endpoint), routes);
   if (result instanceof Refusal) throw new Error(result.message);
   return result;
 }
 
+type Asked = Parameters<typeof sampleEndpoint>[0];
 const labels = ({ steps }: Plan): string[] => steps.map(({ target }) => target.label);
 
 describe('which route', () => {
@@ -78,10 +80,10 @@ describe('which route', () => {
   });
 
   test('no route is 404 that names the model, cut to a length', () => {
-    const refusal = route('m'.repeat(1000), 'openai', table([chain('gpt-*', 'o1')]));
+    const refusal = route('m'.repeat(1000), sampleEndpoint('chat'), table([chain('gpt-*', 'o1')]));
     expect(refusal).toMatchObject({ code: 'model_not_found', param: 'model' });
     expect(refusal instanceof Refusal && refusal.message.length).toBeLessThan(200);
-    expect(route('constructor', 'openai', table([]))).toBeInstanceOf(Refusal);
+    expect(route('constructor', sampleEndpoint('chat'), table([]))).toBeInstanceOf(Refusal);
   });
 
   test('shown are the exact names, since a pattern stands for unknown ones', () => {
@@ -96,14 +98,21 @@ describe('which targets', () => {
     expect(fast.steps.map(({ target }) => target.model)).toEqual(['gpt-4o', null]);
   });
 
-  test('only those that speak the client’s dialect', () => {
+  test('chat goes to every dialect, in the order of the configuration', () => {
     const routes = table([chain('m', 'a1', 'o1', 'a1/other', 'o2')]);
-    expect(labels(found('m', routes))).toEqual(['o1/m', 'o2/m']);
-    expect(labels(found('m', routes, 'anthropic'))).toEqual(['a1/m', 'a1/other']);
+    const all = ['a1/m', 'o1/m', 'a1/other', 'o2/m'];
+    expect(labels(found('m', routes))).toEqual(all);
+    expect(labels(found('m', routes, 'messages'))).toEqual(all);
   });
 
-  test('none of that dialect is 404 that says which it is', () => {
-    const refusal = route('m', 'anthropic', table([chain('m', 'o1')]));
+  test('what only one dialect has goes to its targets', () => {
+    const routes = table([chain('m', 'a1', 'o1', 'a1/other', 'o2')]);
+    expect(labels(found('m', routes, 'embeddings'))).toEqual(['o1/m', 'o2/m']);
+    expect(labels(found('m', routes, 'count_tokens'))).toEqual(['a1/m', 'a1/other']);
+  });
+
+  test('no target that has the endpoint is 404 that says which dialect there is', () => {
+    const refusal = route('m', sampleEndpoint('count_tokens'), table([chain('m', 'o1')]));
     expect(refusal).toMatchObject({ code: 'model_not_found' });
     expect(refusal instanceof Refusal && refusal.message).toContain('openai dialect only');
   });
@@ -166,11 +175,11 @@ describe('through the sidecar', () => {
     },
   );
 
-  test('a model of the other dialect and an unknown one are 404 in the client’s dialect', async () => {
+  test('an unknown model is 404 in the client’s dialect', async () => {
     const providers = { o: { dialect: 'openai' as const, baseUrl: 'http://127.0.0.1:9/v1' } };
     gate = await startGate([], { providers, routes: [{ model: 'gpt', targets: [{ provider: 'o' }] }] });
     for (const wire of wires) {
-      const reply = await gate.ask(wire, 'hi', { more: { model: wire === openaiWire ? 'unknown' : 'gpt' } });
+      const reply = await gate.ask(wire, 'hi', { more: { model: 'unknown' } });
       expect(reply.status).toBe(404);
       expect(wire.errorOf(reply.text)?.code).toBe('model_not_found');
     }

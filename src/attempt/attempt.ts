@@ -1,15 +1,16 @@
 /** Stage attempt: ordered targets → one reply. The only owner of retries, timeouts, breakers and fallback. */
 import type { IncomingHttpHeaders } from 'node:http';
-import { presentedKey } from '../authenticate/authenticate.ts';
 import type { Cancellation } from '../cancellation.ts';
 import type { Config } from '../config/schema.ts';
-import type { Refusal } from '../errors.ts';
+import { Refusal } from '../errors.ts';
 import type { Exchange, ModelRequest } from '../exchange.ts';
 import { breaker, breakerOutcome, type ReplyFacts } from '../native.ts';
-import type { ProviderFault } from '../providers/provider.ts';
+import { dialects } from '../providers/index.ts';
+import type { ProviderFault, UpstreamRequest } from '../providers/provider.ts';
 import type { Step, Target } from '../route/plan.ts';
 import { type CallResult, call } from './call.ts';
 import { type AnswerStream, cancelRefusal, followStream } from './follow.ts';
+import { createPrepare, type Prepare } from './prepare.ts';
 import { createTrail, type Trail } from './trail.ts';
 
 /** What one attempt needs besides the request. */
@@ -33,6 +34,8 @@ interface Answer {
   readonly trail: Trail;
   /** When the first call was sent, monotonic ms. */
   readonly begunMs: number;
+  /** Fields that the target's dialect has no words for, left out of what it was sent. */
+  readonly dropped: readonly string[];
 }
 
 /** A reply to pass on. `facts` null: the provider's own refusal. */
@@ -65,7 +68,8 @@ export async function attempt(
   deadlineMs: number,
   deps: AttemptDeps,
 ): Promise<AttemptReply | AttemptFailure> {
-  return tryTargets(steps, exchange, request, deadlineMs, deps, createTrail());
+  const prepare = createPrepare(exchange, request, steps.length === 1, deps.wallClock);
+  return tryTargets(steps, exchange, request, deadlineMs, deps, createTrail(), prepare);
 }
 
 async function tryTargets(
@@ -75,11 +79,20 @@ async function tryTargets(
   deadlineMs: number,
   deps: AttemptDeps,
   trail: Trail,
+  prepare: Prepare,
 ): Promise<AttemptReply | AttemptFailure> {
   const { cancellation } = exchange;
   const begunMs = deps.clock();
   let limited: { target: Target; result: StatusResult } | null = null;
+  let untold: Refusal | null = null;
   for (const [index, { target }] of steps.entries()) {
+    const prepared = prepare(target);
+    if (prepared instanceof Refusal) {
+      untold ??= prepared;
+      trail.skip(target.label, prepared.code, Number.POSITIVE_INFINITY);
+      continue;
+    }
+    const { sent, dropped } = prepared;
     // A request with server tools acts at the provider: doing it twice is worse than failing.
     const retriesMax = request.serverTools ? 0 : deps.policy.retriesMax;
     for (let retry = 0; retry <= retriesMax; retry++) {
@@ -88,26 +101,29 @@ async function tryTargets(
         trail.skip(target.label, admission.reason, admission.waitMs);
         break;
       }
-      const result = await callOnce(target, exchange, request, deadlineMs, deps);
+      const result = await callOnce(target, sent, exchange, request, deadlineMs, deps);
       if (result.kind === 'whole' || result.kind === 'stream') {
         trail.add(target.label, 'ok');
         if (result.kind === 'whole') {
           report(target, admission, 'success', deps, 'ok');
-          return { ...result, target, trail, begunMs };
+          return { ...result, target, trail, begunMs, dropped };
         }
         const rest = mayRestart(exchange, request) ? steps.slice(index + 1) : [];
         const stream = followStream(target, result.stream, {
+          dialect: dialects[exchange.endpoint.dialect],
           cancellation,
           trail,
           report: (outcome, word) => report(target, admission, outcome, deps, word),
           restart:
-            rest.length === 0 ? null : () => tryTargets(rest, exchange, request, deadlineMs, deps, trail),
+            rest.length === 0
+              ? null
+              : () => tryTargets(rest, exchange, request, deadlineMs, deps, trail, prepare),
         });
-        return { ...result, stream, target, trail, begunMs };
+        return { ...result, stream, target, trail, begunMs, dropped };
       }
       const judged = judge(target, admission, result, deps, trail);
       if (judged === 'pass' && result.kind === 'status')
-        return { ...result, kind: 'whole', facts: null, target, trail, begunMs };
+        return { ...result, kind: 'whole', facts: null, target, trail, begunMs, dropped };
       if (result.kind === 'status' && judged === 'limited') limited = { target, result };
       if (cancellation.reason !== null)
         return { kind: 'failed', refusal: cancelRefusal(cancellation), trail };
@@ -121,8 +137,17 @@ async function tryTargets(
   }
   // The provider's own 429 says more than a sentence of ours, when it is the last word.
   if (limited !== null && trail.lastWas('rate_limited', 'quota')) {
-    return { ...limited.result, kind: 'whole', facts: null, target: limited.target, trail, begunMs };
+    return {
+      ...limited.result,
+      kind: 'whole',
+      facts: null,
+      target: limited.target,
+      trail,
+      begunMs,
+      dropped: [],
+    };
   }
+  if (untold !== null && trail.calls === 0) return { kind: 'failed', refusal: untold, trail };
   return { kind: 'failed', refusal: trail.refusal(), trail };
 }
 
@@ -155,27 +180,13 @@ function report(
 }
 
 function callOnce(
-  target: Target,
+  { provider }: Target,
+  sent: UpstreamRequest,
   exchange: Exchange,
   request: ModelRequest,
   deadlineMs: number,
   deps: AttemptDeps,
 ): Promise<CallResult> {
-  const { provider } = target;
-  const model = target.model ?? request.model;
-  const extra: string[] = [];
-  if (provider.clientCredential) {
-    const key = presentedKey(exchange.headers);
-    if (key !== null) extra.push(...provider.dialect.credential(key));
-  }
-  const simulate = exchange.headers['x-simulate'];
-  if (provider.simulated && typeof simulate === 'string') extra.push('x-simulate', simulate);
-  const headers = extra.length === 0 ? provider.headers : [...provider.headers, ...extra];
-  const sent = provider.dialect.encode(exchange.endpoint, request, exchange.headers, {
-    basePath: provider.basePath,
-    model,
-    headers,
-  });
   const remainingMs = Math.max(1, Math.ceil(deadlineMs - deps.clock()));
   return call(provider, sent, request.stream, deps.policy, remainingMs, exchange.cancellation);
 }

@@ -7,8 +7,9 @@ import { promisify } from 'node:util';
 import { brotliDecompress, unzip } from 'node:zlib';
 import type { Dispatcher } from 'undici';
 import type { Cancellation } from '../cancellation.ts';
-import { inspectReply, type ReplyFacts, StreamScanner } from '../native.ts';
-import type { DialectName, UpstreamRequest } from '../providers/provider.ts';
+import type { ReplyFacts } from '../native.ts';
+import type { UpstreamRequest } from '../providers/provider.ts';
+import type { ReplyReading, StreamReading } from '../providers/reading.ts';
 import type { Provider } from './connection.ts';
 import { createPatience, type Patience } from './patience.ts';
 
@@ -99,15 +100,7 @@ export function call(
   cancellation: Cancellation,
 ): Promise<CallResult> {
   return new Promise((resolve) => {
-    const handler = new UpstreamCall(
-      provider.dialect.name,
-      sent.stripUsage,
-      wantsStream,
-      bounds,
-      remainingMs,
-      cancellation,
-      resolve,
-    );
+    const handler = new UpstreamCall(sent.reading, wantsStream, bounds, remainingMs, cancellation, resolve);
     const { path, headers, body } = sent;
     provider.pool.dispatch({ path, method: 'POST', headers: headers as string[], body }, handler);
   });
@@ -118,8 +111,7 @@ type Phase = 'waiting' | 'whole' | 'holding' | 'flowing' | 'done';
 class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
   failure: CallFailure | null = null;
   lacksEnd = false;
-  readonly #dialect: DialectName;
-  readonly #stripUsage: boolean;
+  readonly #reading: ReplyReading;
   readonly #wantsStream: boolean;
   readonly #bounds: CallBounds;
   readonly #remainingMs: number;
@@ -131,7 +123,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
   #controller: Dispatcher.DispatchController | null = null;
   #status = 0;
   #headers: IncomingHttpHeaders = {};
-  #scanner: StreamScanner | null = null;
+  #scanner: StreamReading | null = null;
   #chunks: Buffer[] = [];
   #bytes = 0;
   #wake: ((chunk: Buffer | null) => void) | null = null;
@@ -141,16 +133,14 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
   #linger: NodeJS.Timeout | null = null;
 
   constructor(
-    dialect: DialectName,
-    stripUsage: boolean,
+    reading: ReplyReading,
     wantsStream: boolean,
     bounds: CallBounds,
     remainingMs: number,
     cancellation: Cancellation,
     resolve: (result: CallResult) => void,
   ) {
-    this.#dialect = dialect;
-    this.#stripUsage = stripUsage;
+    this.#reading = reading;
     this.#wantsStream = wantsStream;
     this.#bounds = bounds;
     this.#remainingMs = remainingMs;
@@ -184,7 +174,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
     if (this.#phase !== 'waiting' || status < 200) return;
     this.#status = status;
     this.#headers = headers;
-    const isStream = String(headers['content-type'] ?? '').startsWith('text/event-stream');
+    const isStream = String(headers['content-type'] ?? '').startsWith(this.#reading.streamType);
     if (status >= 300 || !isStream) {
       this.#phase = 'whole';
       return;
@@ -192,7 +182,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
     // Asked for as identity: anything else could not be looked into while it flows.
     if (!this.#wantsStream || encodingOf(headers) !== null) return this.#fail('malformed');
     this.#phase = 'holding';
-    this.#scanner = new StreamScanner(this.#dialect, this.#stripUsage, this.#bounds.eventMaxBytes);
+    this.#scanner = this.#reading.stream(this.#bounds.eventMaxBytes);
   }
 
   onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -242,12 +232,12 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
     if (this.#phase === 'done') return;
     const [status, headers] = [this.#status, this.#headers];
     if (status >= 300) return this.#settle({ kind: 'status', status, headers, body });
-    const facts = inspectReply(body, this.#dialect);
-    if (facts === null) return this.#fail('malformed');
-    if (facts.error) return this.#fail('error_in_body');
+    const read = this.#reading.whole(body);
+    if (read === null) return this.#fail('malformed');
+    if (read.facts.error) return this.#fail('error_in_body');
     // A stream was asked for, and this is no stream: the client's SDK could not read it.
     if (this.#wantsStream) return this.#fail('malformed');
-    this.#settle({ kind: 'whole', status, headers, body, facts });
+    this.#settle({ kind: 'whole', status, headers, ...read });
   }
 
   // Streams.

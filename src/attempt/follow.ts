@@ -2,6 +2,7 @@
 import type { Cancellation } from '../cancellation.ts';
 import { Refusal } from '../errors.ts';
 import type { ReplyFacts } from '../native.ts';
+import type { Dialect } from '../providers/provider.ts';
 import type { Target } from '../route/plan.ts';
 import type { AttemptFailure, AttemptReply } from './attempt.ts';
 import type { UpstreamStream } from './call.ts';
@@ -25,6 +26,8 @@ export interface AnswerStream {
 
 /** What following a stream needs. */
 export interface Following {
+  /** The client's. */
+  readonly dialect: Dialect;
   readonly cancellation: Cancellation;
   readonly trail: Trail;
   /** Tells the breaker and the metrics how it ended; once. */
@@ -48,7 +51,7 @@ export function followStream(target: Target, stream: UpstreamStream, following: 
     if (again.kind === 'failed') refusal = again.refusal;
     if (again.kind !== 'stream') return null;
     second = again.stream;
-    return again.target.provider.dialect.restartEvent(again.target.label);
+    return following.dialect.restartEvent(again.target.label);
   };
 
   const end = (): Promise<Buffer | null> | Buffer | null => {
@@ -56,7 +59,7 @@ export function followStream(target: Target, stream: UpstreamStream, following: 
     const { failure } = stream;
     if (failure === null) {
       following.report('success', 'ok');
-      return stream.lacksEnd ? target.provider.dialect.streamEnd : null;
+      return stream.lacksEnd ? following.dialect.streamEnd : null;
     }
     following.report(failure === 'cancelled' ? 'abandoned' : 'failure', failure);
     if (failure !== 'cancelled') return cut(failure);

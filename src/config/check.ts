@@ -255,7 +255,6 @@ function checkRoutes(draft: Draft, report: Report): void {
     const path = ['routes', index];
     model(route?.model, [...path, 'model']);
     const target = once(report, 'this target');
-    let first: DialectName | undefined;
     route?.targets?.forEach((entry, position) => {
       const at = [...path, 'targets', position];
       const name = entry?.provider;
@@ -266,11 +265,6 @@ function checkRoutes(draft: Draft, report: Report): void {
         return;
       }
       target(JSON.stringify([name, entry?.model ?? null]), at);
-      const dialect = dialectOf(providers[name] ?? {});
-      first ??= dialect;
-      if (dialect === undefined || dialect === first) return;
-      const message = `speaks ${dialect}, the first target ${first}: requests keep to their own dialect`;
-      report.warn([...at, 'provider'], message);
     });
   });
 }

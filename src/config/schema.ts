@@ -1,9 +1,7 @@
 /** The configuration's schema: every key, its type, range and default. Its JSON Schema is published. */
 import { z } from 'zod';
+import { dialectNames } from '../providers/names.ts';
 import { simulateSchema } from '../simulate/settings.ts';
-
-/** A dialect a provider or a client speaks on the wire. */
-export const dialectNames = ['openai', 'anthropic'] as const;
 
 const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$/, {
   error: 'must be 1–128 letters, digits or . _ : / -, and begin with a letter or digit',

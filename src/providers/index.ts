@@ -1,6 +1,6 @@
 /** The dialects, by name. A new one is a file beside this and a line here. */
-import { anthropic } from './anthropic.ts';
-import { openai } from './openai.ts';
+import { anthropic } from './anthropic/index.ts';
+import { openai } from './openai/index.ts';
 import type { Dialect, DialectName } from './provider.ts';
 
 export const dialects: Readonly<Record<DialectName, Dialect>> = { openai, anthropic };

@@ -1,17 +1,30 @@
 /** The contract of a dialect: pure translation between wire and gateway, no I/O. */
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Refusal } from '../errors.ts';
-import type { Endpoint, ModelRequest } from '../exchange.ts';
+import type { Endpoint, EndpointName, ModelRequest } from '../exchange.ts';
+import type {
+  ChatReply,
+  ChatRequest,
+  ChatStreamReader,
+  ChatStreamWriter,
+  Notes,
+  ProviderError,
+  ReplyContext,
+} from './chat.ts';
+import type { Framer } from './framer.ts';
+import type { Json } from './json.ts';
+import type { DialectName } from './names.ts';
+import type { ReplyReading } from './reading.ts';
 
-export type DialectName = 'openai' | 'anthropic';
+export type { DialectName };
 
 /** What is sent upstream. Headers are flat name, value pairs. */
 export interface UpstreamRequest {
   readonly path: string;
   readonly headers: readonly string[];
   readonly body: Buffer;
-  /** A usage event was asked of the provider for counting only, and has to be taken out again. */
-  readonly stripUsage: boolean;
+  /** How the answer is read on its way to the client. */
+  readonly reading: ReplyReading;
 }
 
 /** What `encode` must know of where a request goes. */
@@ -22,6 +35,50 @@ export interface Destination {
   readonly model: string;
   /** Credential headers and the configuration's own, flat. */
   readonly headers: readonly string[];
+  /** The model's largest reply in tokens; null: unknown. */
+  readonly outputMaxTokens: number | null;
+}
+
+/** The part of a request that goes to a provider of another dialect than the client's. */
+export interface ChatCall {
+  /** After the base URL. */
+  readonly path: string;
+  readonly body: Json;
+  /** Headers of the dialect's own, flat. */
+  readonly headers: readonly string[];
+}
+
+/** A dialect that clients may speak: requests are read, replies written. */
+export interface ChatClient {
+  /** Reads a request; what is wrong or has no place goes into the notes. */
+  readRequest(body: Json, notes: Notes): ChatRequest;
+  writeReply(reply: ChatReply, context: ReplyContext): Json;
+  createWriter(context: ReplyContext): ChatStreamWriter;
+  /** A provider's refusal in this dialect's words. */
+  writeError(error: ProviderError, requestId: string): Json;
+}
+
+/** A dialect that providers may speak: requests are written, replies read. */
+export interface ChatProvider {
+  /** Media type of its streams, without parameters. */
+  readonly streamType: string;
+  /** Writes a request; what can't be said goes into the notes. */
+  writeRequest(request: ChatRequest, to: Destination, notes: Notes): ChatCall;
+  /** Reads a whole reply; null: it isn't one. */
+  readReply(body: Json): ChatReply | null;
+  createReader(): ChatStreamReader;
+  /** Cuts a stream into its events; server-sent events where it is null. */
+  readonly createFramer: ((eventMaxBytes: number) => Framer) | null;
+  /** Reads a refusal; `body` may be anything at all. */
+  readError(status: number, body: Buffer): ProviderError;
+}
+
+/** A place inside an event of a stream where text grows: one string of one choice or content block. */
+export interface TextSlot {
+  /** Tells it from the other texts of the stream. */
+  readonly channel: string;
+  readonly holder: Json;
+  readonly field: string;
 }
 
 /** What kind of "no" a provider's status and body mean; decides retry, rest, fallback and breaker. */
@@ -48,8 +105,12 @@ export interface ProviderFault {
 /** One wire dialect, as the provider speaks it and as the client expects it. */
 export interface Dialect {
   readonly name: DialectName;
-  /** Number of the dialect in the native core. */
-  readonly nativeId: number;
+  /** Its own endpoints, which are passed through to providers of the same dialect. */
+  readonly endpoints: readonly EndpointName[];
+  /** Its chat endpoints as clients call them; null: clients don't speak it. */
+  readonly chatClient: ChatClient | null;
+  /** Its chat as providers answer it; null: providers of it don't chat. */
+  readonly chatProvider: ChatProvider | null;
   /** The header that the dialect's SDKs read a request's id from. */
   readonly requestIdHeader: string;
   /** Whether a provider's header, lower case, is passed back to the client. */
@@ -72,6 +133,12 @@ export interface Dialect {
   errorEvent(refusal: Refusal, requestId: string): Buffer;
   /** Says inside a stream that the answer begins again from scratch. */
   restartEvent(target: string): Buffer;
+  /** Where text grows in an event of its streams, so that masked values are found in it. */
+  textSlots(event: Json): TextSlot[];
+  /** Prefixes of the channels that end with this event. */
+  endedChannels(event: Json): string[];
+  /** An event to carry text on its own, made of a copy of `event`: it says nothing besides. */
+  carrierOf(event: Json): Json;
   /** The list of models, or one of them. */
   models(names: readonly string[]): Buffer;
   model(name: string): Buffer;

@@ -3,7 +3,9 @@ import type { Provider } from '../attempt/connection.ts';
 import { unknownFacts } from '../catalog/facts.ts';
 import type { RouteConfig } from '../config/schema.ts';
 import { Refusal } from '../errors.ts';
-import type { DialectName } from '../providers/provider.ts';
+import type { Endpoint } from '../exchange.ts';
+import { dialects } from '../providers/index.ts';
+import { canServe } from '../providers/translate.ts';
 import type { Plan, Step, TargetHealth } from './plan.ts';
 
 export interface RouteTable {
@@ -37,21 +39,27 @@ export function createRouteTable(
   return { exact, patterns };
 }
 
-/** Finds the plan for a model, with the targets that speak the client's dialect. */
-export function route(model: string, dialect: DialectName, table: RouteTable): Plan | Refusal {
+/** Finds the plan for a model, with the targets that can answer the endpoint. */
+export function route(
+  model: string,
+  endpoint: Pick<Endpoint, 'name' | 'dialect'>,
+  table: RouteTable,
+): Plan | Refusal {
   const found = table.exact.get(model) ?? table.patterns.find(({ prefix }) => model.startsWith(prefix))?.plan;
   if (found === undefined) {
     return new Refusal('model_not_found', `No route serves the model "${model.slice(0, 128)}".`, {
       param: 'model',
     });
   }
-  if (found.steps.every(({ target }) => target.provider.dialect.name === dialect)) return found;
-  const steps = found.steps.filter(({ target }) => target.provider.dialect.name === dialect);
+  const client = dialects[endpoint.dialect];
+  const serves = ({ target }: Step): boolean => canServe(target.provider.dialect, endpoint, client);
+  if (found.steps.every(serves)) return found;
+  const steps = found.steps.filter(serves);
   if (steps.length === 0) {
     const other = found.steps[0]?.target.provider.dialect.name ?? 'another';
     return new Refusal(
       'model_not_found',
-      `The model "${model.slice(0, 128)}" is served in the ${other} dialect only, and this endpoint speaks ${dialect}.`,
+      `The model "${model.slice(0, 128)}" is served in the ${other} dialect only, which has nothing for this endpoint.`,
       { param: 'model' },
     );
   }

@@ -13,12 +13,14 @@ pub enum Dialect {
     OpenAi = 0,
     /// Messages.
     Anthropic = 1,
+    /// JSON of which only an error at its top is known.
+    Any = 2,
 }
 
 impl Dialect {
-    /// From its number; `None` above 1.
+    /// From its number; `None` above 2.
     pub fn from_number(number: u32) -> Option<Dialect> {
-        [Dialect::OpenAi, Dialect::Anthropic].get(number as usize).copied()
+        [Dialect::OpenAi, Dialect::Anthropic, Dialect::Any].get(number as usize).copied()
     }
 }
 
@@ -112,6 +114,7 @@ pub fn read(document: &str, dialect: Dialect) -> Result<Reading, Fault> {
     match dialect {
         Dialect::OpenAi => run(document, OpenAiReader::default()),
         Dialect::Anthropic => run(document, AnthropicReader::default()),
+        Dialect::Any => run(document, AnyReader::default()),
     }
 }
 
@@ -125,6 +128,33 @@ pub(crate) trait Reader {
     fn close(&mut self, source: &Source<'_>);
     /// What was read.
     fn reading(self) -> Reading;
+}
+
+/// Looks for an error at the top of a document, and for nothing else.
+#[derive(Default)]
+struct AnyReader {
+    depth: usize,
+    key: Key,
+    error: bool,
+}
+
+impl Reader for AnyReader {
+    fn key(&mut self, key: Key) {
+        self.key = key;
+    }
+
+    fn value(&mut self, token: Token, _: &mut Source<'_>) {
+        self.error |= self.depth == 1 && self.key == Key::Error && token != Token::Null;
+        self.depth += usize::from(matches!(token, Token::ObjectStart | Token::ArrayStart));
+    }
+
+    fn close(&mut self, _: &Source<'_>) {
+        self.depth -= 1;
+    }
+
+    fn reading(self) -> Reading {
+        Reading { error: self.error, ..Reading::default() }
+    }
 }
 
 /// The document behind the tokens.

@@ -1,7 +1,9 @@
 /** The OpenAI dialect: chat completions and embeddings. https://platform.openai.com/docs/api-reference */
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Refusal } from '../errors.ts';
-import type { Endpoint, ModelRequest } from '../exchange.ts';
+import type { Refusal } from '../../errors.ts';
+import type { Endpoint, ModelRequest } from '../../exchange.ts';
+import { readError } from '../error-text.ts';
+import { isObject, type Json, listOf } from '../json.ts';
 import {
   type Destination,
   type Dialect,
@@ -11,10 +13,20 @@ import {
   type ProviderFault,
   passHeaders,
   retryAfterMs,
+  type TextSlot,
   type UpstreamRequest,
-} from './provider.ts';
+} from '../provider.ts';
+import { nativeReading } from '../reading.ts';
+import { readRequest } from './read-request.ts';
+import { readReply, writeError, writeReply } from './reply.ts';
+import { createReader, createWriter } from './stream.ts';
+import { writeRequest } from './write-request.ts';
 
 const requestHeaders = ['openai-organization', 'openai-project', 'openai-beta', 'traceparent', 'tracestate'];
+
+const reading = nativeReading('openai', false);
+/** Where the gateway alone asked for usage, it takes the event out again. */
+const strippedReading = nativeReading('openai', true);
 
 const usageAsked = '"stream_options":{"include_usage":true}';
 
@@ -45,7 +57,7 @@ function encode(
     path: to.basePath + endpoint.upstreamPath,
     headers: sent,
     body: edit(request.body, edits),
-    stripUsage,
+    reading: stripUsage ? strippedReading : reading,
   };
 }
 
@@ -73,11 +85,59 @@ function errorObject(refusal: Refusal, requestId: string): object {
   };
 }
 
+function textSlots(event: Json): TextSlot[] {
+  const slots: TextSlot[] = [];
+  for (const choice of listOf(event.choices)) {
+    const { delta } = choice;
+    if (!isObject(delta)) continue;
+    for (const field of ['content', 'reasoning_content', 'reasoning', 'refusal']) {
+      if (typeof delta[field] === 'string') {
+        slots.push({ channel: `${choice.index}.${field}`, holder: delta, field });
+      }
+    }
+    for (const call of listOf(delta.tool_calls)) {
+      const channel = `${choice.index}.tool.${call.index}`;
+      const { function: named, custom } = call;
+      if (isObject(named) && typeof named.arguments === 'string') {
+        slots.push({ channel, holder: named, field: 'arguments' });
+      }
+      if (isObject(custom) && typeof custom.input === 'string')
+        slots.push({ channel, holder: custom, field: 'input' });
+    }
+  }
+  return slots;
+}
+
+function carrierOf(event: Json): Json {
+  const carrier = structuredClone(event);
+  delete carrier.usage;
+  for (const choice of listOf(carrier.choices)) {
+    choice.finish_reason = null;
+    if (!isObject(choice.delta)) continue;
+    delete choice.delta.role;
+    for (const call of listOf(choice.delta.tool_calls)) {
+      delete call.id;
+      delete call.type;
+      for (const part of [call.function, call.custom]) if (isObject(part)) delete part.name;
+    }
+  }
+  return carrier;
+}
+
 const modelObject = (id: string): object => ({ id, object: 'model', created: 0, owned_by: 'sidegate' });
 
 export const openai: Dialect = {
   name: 'openai',
-  nativeId: 0,
+  endpoints: ['chat', 'embeddings'],
+  chatClient: { readRequest, writeReply, createWriter, writeError },
+  chatProvider: {
+    streamType: 'text/event-stream',
+    writeRequest,
+    readReply,
+    createReader,
+    createFramer: null,
+    readError,
+  },
   requestIdHeader: 'x-request-id',
   passesBack: (header) =>
     header.startsWith('openai-') || header === 'retry-after' || header === 'retry-after-ms',
@@ -93,6 +153,12 @@ export const openai: Dialect = {
     Buffer.from(
       `data: ${JSON.stringify({ id: 'sidegate-restart', object: 'chat.completion.chunk', created: 0, model: target, choices: [], sidegate: { restart: true, target } })}\n\n`,
     ),
+  textSlots,
+  endedChannels: (event) =>
+    listOf(event.choices)
+      .filter((choice) => typeof choice.finish_reason === 'string' && choice.finish_reason !== '')
+      .map((choice) => `${choice.index}.`),
+  carrierOf,
   models: (names) => Buffer.from(JSON.stringify({ object: 'list', data: names.map(modelObject) })),
   model: (name) => Buffer.from(JSON.stringify(modelObject(name))),
 };

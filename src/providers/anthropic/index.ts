@@ -1,7 +1,9 @@
 /** The Anthropic dialect: messages and token counts. https://docs.anthropic.com/en/api/messages */
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Refusal } from '../errors.ts';
-import type { Endpoint, ModelRequest } from '../exchange.ts';
+import type { Refusal } from '../../errors.ts';
+import type { Endpoint, ModelRequest } from '../../exchange.ts';
+import { readError } from '../error-text.ts';
+import { isObject, type Json } from '../json.ts';
 import {
   type Destination,
   type Dialect,
@@ -10,8 +12,14 @@ import {
   type ProviderFault,
   passHeaders,
   retryAfterMs,
+  type TextSlot,
   type UpstreamRequest,
-} from './provider.ts';
+} from '../provider.ts';
+import { nativeReading } from '../reading.ts';
+import { readRequest } from './read-request.ts';
+import { readReply, writeError, writeReply } from './reply.ts';
+import { createReader, createWriter } from './stream.ts';
+import { writeRequest } from './write-request.ts';
 
 const requestHeaders = [
   'anthropic-beta',
@@ -20,6 +28,8 @@ const requestHeaders = [
   'tracestate',
 ];
 const defaultVersion = '2023-06-01';
+
+const reading = nativeReading('anthropic', false);
 
 function encode(
   endpoint: Endpoint,
@@ -38,7 +48,7 @@ function encode(
     path: to.basePath + endpoint.upstreamPath,
     headers: sent,
     body: edit(request.body, renamed),
-    stripUsage: false,
+    reading,
   };
 }
 
@@ -62,6 +72,14 @@ function error(refusal: Refusal, requestId: string): string {
   });
 }
 
+function textSlots(event: Json): TextSlot[] {
+  const { delta } = event;
+  if (event.type !== 'content_block_delta' || !isObject(delta)) return [];
+  return ['text', 'partial_json', 'thinking']
+    .filter((field) => typeof delta[field] === 'string')
+    .map((field) => ({ channel: `${event.index}.${field}`, holder: delta, field }));
+}
+
 const modelObject = (id: string): object => ({
   type: 'model',
   id,
@@ -71,7 +89,16 @@ const modelObject = (id: string): object => ({
 
 export const anthropic: Dialect = {
   name: 'anthropic',
-  nativeId: 1,
+  endpoints: ['messages', 'count_tokens'],
+  chatClient: { readRequest, writeReply, createWriter, writeError },
+  chatProvider: {
+    streamType: 'text/event-stream',
+    writeRequest,
+    readReply,
+    createReader,
+    createFramer: null,
+    readError,
+  },
   requestIdHeader: 'request-id',
   passesBack: (header) =>
     header === 'request-id' ||
@@ -87,6 +114,12 @@ export const anthropic: Dialect = {
   // Event names the SDKs don't know are left out by them.
   restartEvent: (target) =>
     Buffer.from(`event: sidegate_restart\ndata: ${JSON.stringify({ type: 'sidegate_restart', target })}\n\n`),
+  textSlots,
+  endedChannels(event) {
+    if (event.type === 'content_block_stop') return [`${event.index}.`];
+    return event.type === 'message_delta' || event.type === 'message_stop' ? [''] : [];
+  },
+  carrierOf: (event) => structuredClone(event),
   models: (names) =>
     Buffer.from(
       JSON.stringify({

@@ -1,0 +1,88 @@
+/** What is sent to a target: the request as it came, or translated into the target's dialect. */
+import { presentedKey } from '../authenticate/authenticate.ts';
+import { Refusal } from '../errors.ts';
+import type { Exchange, ModelRequest } from '../exchange.ts';
+import { dialects } from '../providers/index.ts';
+import type { Destination, UpstreamRequest } from '../providers/provider.ts';
+import { type ReadRequest, readRequest, translate } from '../providers/translate.ts';
+import type { Target } from '../route/plan.ts';
+
+/** A request made ready for one target. */
+export interface Prepared {
+  readonly sent: UpstreamRequest;
+  /** Advisory fields that the target's dialect has no words for. */
+  readonly dropped: readonly string[];
+}
+
+/** Gives what is sent to a target, or a refusal that names the field it can't be told. */
+export type Prepare = (target: Target) => Prepared | Refusal;
+
+const none: readonly string[] = [];
+
+/**
+ * @param chosen the client chose the one target itself, so that nothing may be left out
+ * @param wallClock Unix ms, for replies that carry a time
+ */
+export function createPrepare(
+  exchange: Exchange,
+  request: ModelRequest,
+  chosen: boolean,
+  wallClock: () => number,
+): Prepare {
+  const client = dialects[exchange.endpoint.dialect];
+  // Read at the first target that needs it, and once for all of them.
+  let read: ReadRequest | Refusal | null = null;
+
+  const across = (target: Target, to: Destination): Prepared | Refusal => {
+    const { chatClient } = client;
+    const { chatProvider, name } = target.provider.dialect;
+    if (chatClient === null || chatProvider === null)
+      throw new Error(`no way from ${client.name} to ${name}`);
+    read ??= readRequest(chatClient, request);
+    if (read instanceof Refusal) return read;
+    const translated = translate(read, chatClient, chatProvider, exchange, to, {
+      model: request.model,
+      requestId: exchange.id,
+      createdS: Math.floor(wallClock() / 1000),
+      wantsUsage: request.wantsUsage,
+    });
+    if (translated.kind === 'invalid') return translated.refusal;
+    if (translated.kind === 'cannot') return unsupported(translated.field, target);
+    const [first] = translated.dropped;
+    return chosen && first !== undefined ? unsupported(first, target) : translated;
+  };
+
+  return (target) => {
+    const to = destinationOf(target, exchange, request);
+    const { dialect } = target.provider;
+    if (dialect.name !== client.name) return across(target, to);
+    return { sent: dialect.encode(exchange.endpoint, request, exchange.headers, to), dropped: none };
+  };
+}
+
+function destinationOf(
+  { provider, model, facts }: Target,
+  exchange: Exchange,
+  request: ModelRequest,
+): Destination {
+  const extra: string[] = [];
+  if (provider.clientCredential) {
+    const key = presentedKey(exchange.headers);
+    if (key !== null) extra.push(...provider.dialect.credential(key));
+  }
+  const simulate = exchange.headers['x-simulate'];
+  if (provider.simulated && typeof simulate === 'string') extra.push('x-simulate', simulate);
+  return {
+    basePath: provider.basePath,
+    model: model ?? request.model,
+    headers: extra.length === 0 ? provider.headers : [...provider.headers, ...extra],
+    outputMaxTokens: facts.outputMaxTokens,
+  };
+}
+
+const unsupported = (field: string, { label, provider }: Target): Refusal =>
+  new Refusal(
+    'unsupported_field',
+    `The field "${field}" can't be told to ${label}, which speaks ${provider.dialect.name}.`,
+    { param: field },
+  );

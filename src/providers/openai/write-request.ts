@@ -1,0 +1,176 @@
+/** Writes a request for a provider of OpenAI's chat dialect. https://platform.openai.com/docs/api-reference/chat */
+import {
+  type AudioPart,
+  type CacheMark,
+  type ChatMessage,
+  type ChatRequest,
+  type DocumentPart,
+  effortOf,
+  type ImagePart,
+  type Notes,
+  noteCannot,
+  noteDropped,
+  type OutputForm,
+  type Part,
+  type TextPart,
+  type Tool,
+  type ToolResultPart,
+} from '../chat.ts';
+import { type Json, said } from '../json.ts';
+import type { ChatCall, Destination } from '../provider.ts';
+import { writeDataUrl } from './data-url.ts';
+
+/** First text of a failed tool's result: the dialect has no field for it. */
+export const toolFailed = '[tool error]';
+
+/** OpenAI's own names: newer ones refuse `max_tokens`, which other servers know only. */
+const isOpenAi = (model: string): boolean => /^(?:gpt-|o\d|chatgpt-)/.test(model);
+/** Models of old that don't reason refuse every word about it. */
+const neverReasons = (model: string): boolean => /^(?:gpt-3|gpt-4|chatgpt-4)/.test(model);
+/** Others keep prompts by themselves, and refuse marks. */
+const takesMarks = (model: string): boolean => /^gpt-(?:5\.[6-9]|5\.\d\d|[6-9])/.test(model);
+
+export function writeRequest(request: ChatRequest, to: Destination, notes: Notes): ChatCall {
+  const { names, tools, toolChoice, stop, output } = request;
+  if (request.topK !== null) noteDropped(notes, names.topK);
+  const marks = takesMarks(to.model);
+  const effort = request.reasoning === null ? null : effortOf(request.reasoning);
+  const body = said({
+    model: to.model,
+    messages: request.messages.flatMap((message) => writeMessage(message, marks, notes)),
+    tools: tools.length === 0 ? null : tools.map((tool) => writeTool(tool)),
+    tool_choice:
+      toolChoice?.kind === 'tool'
+        ? { type: 'function', function: { name: toolChoice.name } }
+        : toolChoice?.kind,
+    parallel_tool_calls: tools.length === 0 ? null : request.parallelToolCalls,
+    [isOpenAi(to.model) ? 'max_completion_tokens' : 'max_tokens']: request.maxTokens,
+    stop: stop.length === 0 ? null : stop.length === 1 ? stop[0] : stop,
+    temperature: request.temperature,
+    top_p: request.topP,
+    frequency_penalty: request.frequencyPenalty,
+    presence_penalty: request.presencePenalty,
+    seed: request.seed,
+    response_format: output === null ? null : writeOutput(output),
+    reasoning_effort: effort === 'none' && neverReasons(to.model) ? null : effort,
+    user: request.user,
+    metadata: request.metadata,
+    ...(request.stream ? { stream: true, stream_options: { include_usage: true } } : {}),
+  });
+  return { path: '/chat/completions', body, headers: [] };
+}
+
+const writeOutput = (output: OutputForm): Json =>
+  output.kind === 'json'
+    ? { type: 'json_object' }
+    : {
+        type: 'json_schema',
+        json_schema: said({
+          // The dialect demands a name.
+          name: output.name ?? 'answer',
+          description: output.description,
+          schema: output.schema,
+          strict: output.strict,
+        }),
+      };
+
+const writeTool = ({ name, description, parameters, strict }: Tool): Json => ({
+  type: 'function',
+  function: said({ name, description, parameters, strict }),
+});
+
+function writeMessage({ role, parts, name }: ChatMessage, marks: boolean, notes: Notes): Json[] {
+  if (role === 'assistant') return [writeAssistant(parts, name, notes)];
+  const results = parts.filter((part) => part.kind === 'tool_result');
+  // Results hold text only: what else a tool gave follows in the user's name.
+  const shown = results.flatMap(({ content }) => content.filter(({ kind }) => kind !== 'text'));
+  const content = [...shown, ...parts].flatMap((part) => writePart(part, marks, notes));
+  const messages = results.map(writeResult);
+  if (content.length > 0) messages.push(said({ role, content: plain(content), name }));
+  return messages;
+}
+
+/** One text without more is written as text. */
+function plain(content: Json[]): unknown {
+  const [first] = content;
+  return content.length === 1 && first?.type === 'text' && Object.keys(first).length === 2
+    ? first.text
+    : content;
+}
+
+function writeResult({ callId, content, isError }: ToolResultPart): Json {
+  const texts = content.flatMap((part) => (part.kind === 'text' ? [part.text] : []));
+  const parts = (isError ? [toolFailed, ...texts] : texts).map((text) => ({ type: 'text', text }));
+  return { role: 'tool', tool_call_id: callId, content: parts.length === 0 ? '' : plain(parts) };
+}
+
+/** What the model thought stays out: nobody asks for it back in this dialect. */
+function writeAssistant(parts: readonly Part[], name: string | null, notes: Notes): Json {
+  const content: Json[] = [];
+  const calls: Json[] = [];
+  let refusal: string | null = null;
+  for (const part of parts) {
+    if (part.kind === 'text') content.push({ type: 'text', text: part.text });
+    else if (part.kind === 'refusal') refusal = (refusal ?? '') + part.text;
+    else if (part.kind === 'tool_call') {
+      const called = { name: part.name, arguments: part.arguments === '' ? '{}' : part.arguments };
+      calls.push({ id: part.id, type: 'function', function: called });
+    } else if (part.kind === 'image' || part.kind === 'document' || part.kind === 'audio')
+      noteCannot(notes, part.at);
+  }
+  return {
+    role: 'assistant',
+    content: content.length === 0 ? null : plain(content),
+    ...said({ refusal, tool_calls: calls.length === 0 ? null : calls, name }),
+  };
+}
+
+function writePart(part: Part, marks: boolean, notes: Notes): Json[] {
+  switch (part.kind) {
+    case 'text':
+      return [writeText(part, marks)];
+    case 'image':
+    case 'document':
+    case 'audio': {
+      const written = writeMedia(part);
+      if (written === null) noteCannot(notes, part.at);
+      else return [{ ...written, ...(part.kind === 'audio' ? {} : writeMark(part.cache, marks)) }];
+      return [];
+    }
+    default:
+      return [];
+  }
+}
+
+const writeText = ({ text, cache }: TextPart, marks: boolean): Json => ({
+  type: 'text',
+  text,
+  ...writeMark(cache, marks),
+});
+
+function writeMark(cache: CacheMark | null, marks: boolean): Json {
+  if (cache === null || !marks) return {};
+  const ttl = cache.ttlS === null || cache.ttlS <= 300 ? null : cache.ttlS <= 1800 ? '30m' : '12h';
+  return { prompt_cache_breakpoint: said({ mode: 'explicit', ttl }) };
+}
+
+function writeMedia(part: ImagePart | DocumentPart | AudioPart): Json | null {
+  if (part.kind === 'audio') {
+    const format = part.mediaType === 'audio/mpeg' ? 'mp3' : part.mediaType.replace(/^audio\/(?:x-)?/, '');
+    return { type: 'input_audio', input_audio: { data: part.data, format } };
+  }
+  const { source } = part;
+  if (part.kind === 'image') {
+    if (source.kind === 'text') return null;
+    const url = source.kind === 'url' ? source.url : writeDataUrl(source.mediaType, source.data);
+    return { type: 'image_url', image_url: said({ url, detail: part.detail }) };
+  }
+  // A document by its URL is taken nowhere in this dialect.
+  if (source.kind === 'url') return null;
+  const data =
+    source.kind === 'text'
+      ? writeDataUrl('text/plain', Buffer.from(source.text).toString('base64'))
+      : writeDataUrl(source.mediaType, source.data);
+  const filename = part.name ?? (source.kind === 'text' ? 'document.txt' : 'document.pdf');
+  return { type: 'file', file: { filename, file_data: data } };
+}
