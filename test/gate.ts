@@ -31,6 +31,9 @@ export interface Gate {
 /** Model that the Anthropic provider answers. */
 const claude = 'test-claude';
 
+/** The model to ask a gate for, so that a provider of the wire's own dialect answers. */
+export const ownModel = (wire: Wire): string => (wire.name === 'anthropic' ? claude : testModel);
+
 /** Starts both. Retries wait for nothing unless the configuration says so. */
 export async function startGate(
   scripts: readonly Script[],
@@ -53,10 +56,7 @@ export async function startGate(
   );
   // Each dialect meets a provider of its own.
   const body = (wire: Wire, prompt: string, more: Readonly<Record<string, unknown>>): unknown =>
-    wire.request(
-      prompt,
-      wire.name === 'anthropic' && input.routes === undefined ? { model: claude, ...more } : more,
-    );
+    wire.request(prompt, input.routes === undefined ? { model: ownModel(wire), ...more } : more);
   return {
     sidecar,
     upstream,

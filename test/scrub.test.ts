@@ -5,7 +5,7 @@ import { dialects } from '../src/providers/index.ts';
 import type { DialectName } from '../src/providers/provider.ts';
 import { createRestorer } from '../src/scrub/restore.ts';
 import { restoreBody, restoreText, type Vault } from '../src/scrub/scrub.ts';
-import { type Gate, startGate } from './gate.ts';
+import { type Gate, ownModel, startGate } from './gate.ts';
 import { eventData, openaiWire, wires } from './replies.ts';
 import { answers, type Script } from './upstream.ts';
 
@@ -305,7 +305,7 @@ describe.each(wires)('through the sidecar, $name', (wire) => {
     gate = await startGate([answers(wire, 'ok')]);
     const body = JSON.stringify(
       wire.request('hi', {
-        model: 'test-model',
+        model: ownModel(wire),
         system: `you are ${address}`,
         metadata: { user_id: address },
         tools: [
