@@ -41,6 +41,9 @@ const fieldNames = [
   'system',
   'response_format',
   'user',
+  'contents',
+  'systemInstruction',
+  'generationConfig',
 ] as const;
 
 /** Why a body can't be used. */
@@ -152,8 +155,13 @@ export interface ReplyFacts {
 }
 
 /** Dialects that the native core reads. `any`: only whether data are JSON, and no error. */
-export type NativeDialect = 'openai' | 'anthropic' | 'any';
-const dialectIds: Readonly<Record<NativeDialect, number>> = { openai: 0, anthropic: 1, any: 2 };
+export type NativeDialect = 'openai' | 'anthropic' | 'any' | 'gemini';
+const dialectIds: Readonly<Record<NativeDialect, number>> = {
+  openai: 0,
+  anthropic: 1,
+  any: 2,
+  gemini: 3,
+};
 const out = new Uint32Array(10);
 const word = (index: number): number => out[index] ?? 0;
 

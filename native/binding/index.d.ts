@@ -10,7 +10,7 @@
  */
 export declare class SseScanner {
   /**
-   * `dialect`: 0 OpenAI, 1 Anthropic, 2 any other. `stripUsage`: OpenAI's final event, which holds only the usage, is
+   * `dialect`: 0 OpenAI, 1 Anthropic, 2 any other, 3 Gemini. `stripUsage`: OpenAI's final event, which holds only the usage, is
    * left out. `maxEventBytes`: how large an event may be.
    *
    * Throws on an unknown dialect.
@@ -146,7 +146,7 @@ export declare function inspect(body: Uint8Array, endpoint: number, scrub: numbe
 /**
  * Looks a whole reply through.
  *
- * `dialect`: 0 OpenAI, 1 Anthropic, 2 any other.
+ * `dialect`: 0 OpenAI, 1 Anthropic, 2 any other, 3 Gemini.
  * `regs`: at least 8 registers; the layout is documented at `write_reply` in `native/core/src/registers.rs`.
  *
  * Throws on an unknown dialect or an array that is too short.

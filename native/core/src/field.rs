@@ -14,12 +14,14 @@ pub enum Endpoint {
     Messages = 2,
     /// Anthropic's `/v1/messages/count_tokens`.
     CountTokens = 3,
+    /// Gemini's `:generateContent` and `:streamGenerateContent`, whose model stands in the path.
+    Generate = 4,
 }
 
 impl Endpoint {
-    /// From its number; `None` above 3.
+    /// From its number; `None` above 4.
     pub fn from_number(number: u32) -> Option<Endpoint> {
-        [Endpoint::Chat, Endpoint::Embeddings, Endpoint::Messages, Endpoint::CountTokens]
+        [Endpoint::Chat, Endpoint::Embeddings, Endpoint::Messages, Endpoint::CountTokens, Endpoint::Generate]
             .get(number as usize)
             .copied()
     }
@@ -48,6 +50,9 @@ pub enum Field {
     System = 9,
     ResponseFormat = 10,
     User = 11,
+    Contents = 12,
+    SystemInstruction = 13,
+    GenerationConfig = 14,
 }
 
 impl Field {
@@ -66,10 +71,25 @@ impl Field {
             Key::System => Field::System,
             Key::ResponseFormat => Field::ResponseFormat,
             Key::User => Field::User,
+            Key::Contents => Field::Contents,
+            // The API takes both spellings, and one of each is one too many.
+            Key::SystemInstruction | Key::SystemInstructionSnake => Field::SystemInstruction,
+            Key::GenerationConfig | Key::GenerationConfigSnake => Field::GenerationConfig,
             _ => return None,
         };
         let belongs = match endpoint {
-            Endpoint::Chat => !matches!(field, Field::Input | Field::System),
+            Endpoint::Chat => !matches!(
+                field,
+                Field::Input
+                    | Field::System
+                    | Field::Contents
+                    | Field::SystemInstruction
+                    | Field::GenerationConfig
+            ),
+            Endpoint::Generate => matches!(
+                field,
+                Field::Contents | Field::SystemInstruction | Field::GenerationConfig | Field::Tools
+            ),
             Endpoint::Embeddings => matches!(field, Field::Model | Field::Input | Field::User),
             Endpoint::Messages | Endpoint::CountTokens => matches!(
                 field,
@@ -89,10 +109,13 @@ impl Field {
         use Token::{ArrayStart, Bool, Null, Number, ObjectStart, String};
         match self {
             Field::Model => matches!(token, String(_)),
-            Field::Messages => matches!(token, ArrayStart),
+            Field::Messages | Field::Contents => matches!(token, ArrayStart),
             Field::Stream => matches!(token, Bool(_) | Null),
             Field::MaxTokens | Field::MaxCompletionTokens | Field::N => matches!(token, Number | Null),
-            Field::StreamOptions | Field::ResponseFormat => matches!(token, ObjectStart | Null),
+            Field::StreamOptions | Field::ResponseFormat | Field::GenerationConfig => {
+                matches!(token, ObjectStart | Null)
+            }
+            Field::SystemInstruction => matches!(token, ObjectStart | String(_) | Null),
             Field::Tools => matches!(token, ArrayStart | Null),
             Field::Input => matches!(token, String(_) | ArrayStart),
             Field::System => matches!(token, String(_) | ArrayStart | Null),

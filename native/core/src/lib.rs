@@ -14,6 +14,7 @@ pub mod email;
 pub mod event;
 pub mod facts;
 pub mod field;
+mod gemini;
 pub mod inspect;
 pub mod json;
 pub mod key;

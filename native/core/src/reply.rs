@@ -1,6 +1,7 @@
 //! What a provider's reply says: a whole one, or the data of one event of a stream.
 
 use crate::anthropic::AnthropicReader;
+use crate::gemini::GeminiReader;
 use crate::json::{Fault, Text, Token, Walker};
 use crate::key::Key;
 use crate::openai::OpenAiReader;
@@ -15,12 +16,14 @@ pub enum Dialect {
     Anthropic = 1,
     /// JSON of which only an error at its top is known.
     Any = 2,
+    /// Gemini's `GenerateContentResponse`, whole or one of a stream.
+    Gemini = 3,
 }
 
 impl Dialect {
-    /// From its number; `None` above 2.
+    /// From its number; `None` above 3.
     pub fn from_number(number: u32) -> Option<Dialect> {
-        [Dialect::OpenAi, Dialect::Anthropic, Dialect::Any].get(number as usize).copied()
+        [Dialect::OpenAi, Dialect::Anthropic, Dialect::Any, Dialect::Gemini].get(number as usize).copied()
     }
 }
 
@@ -44,13 +47,22 @@ pub enum Finish {
 }
 
 impl Finish {
-    /// From `finish_reason` or `stop_reason`.
+    /// From `finish_reason`, `stop_reason` or `finishReason`.
     pub fn named(reason: &str) -> Finish {
         match reason {
-            "stop" | "end_turn" | "stop_sequence" => Finish::Stop,
-            "length" | "max_tokens" | "model_context_window_exceeded" => Finish::Length,
+            "stop" | "end_turn" | "stop_sequence" | "STOP" => Finish::Stop,
+            "length" | "max_tokens" | "model_context_window_exceeded" | "MAX_TOKENS" => Finish::Length,
             "tool_calls" | "function_call" | "tool_use" => Finish::Tool,
-            "content_filter" | "refusal" => Finish::Filter,
+            "content_filter"
+            | "refusal"
+            | "SAFETY"
+            | "RECITATION"
+            | "BLOCKLIST"
+            | "PROHIBITED_CONTENT"
+            | "SPII"
+            | "IMAGE_SAFETY"
+            | "IMAGE_PROHIBITED_CONTENT"
+            | "IMAGE_RECITATION" => Finish::Filter,
             _ => Finish::Other,
         }
     }
@@ -114,6 +126,7 @@ pub fn read(document: &str, dialect: Dialect) -> Result<Reading, Fault> {
     match dialect {
         Dialect::OpenAi => run(document, OpenAiReader::default()),
         Dialect::Anthropic => run(document, AnthropicReader::default()),
+        Dialect::Gemini => run(document, GeminiReader::default()),
         Dialect::Any => run(document, AnyReader::default()),
     }
 }
