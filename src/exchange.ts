@@ -4,7 +4,14 @@ import type { Cancellation } from './cancellation.ts';
 import type { Refusal } from './errors.ts';
 import type { DialectName } from './providers/provider.ts';
 
-export type EndpointName = 'chat' | 'embeddings' | 'models' | 'messages' | 'count_tokens';
+export type EndpointName =
+  | 'chat'
+  | 'embeddings'
+  | 'models'
+  | 'messages'
+  | 'count_tokens'
+  | 'generate'
+  | 'stream_generate';
 
 /** An endpoint of the data port. */
 export interface Endpoint {

@@ -59,7 +59,8 @@ export function followStream(target: Target, stream: UpstreamStream, following: 
     const { failure } = stream;
     if (failure === null) {
       following.report('success', 'ok');
-      return stream.lacksEnd ? following.dialect.streamEnd : null;
+      const { streamEnd } = following.dialect;
+      return stream.lacksEnd && streamEnd.length > 0 ? streamEnd : null;
     }
     following.report(failure === 'cancelled' ? 'abandoned' : 'failure', failure);
     if (failure !== 'cancelled') return cut(failure);

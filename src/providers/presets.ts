@@ -29,8 +29,22 @@ export const presets: Readonly<Record<string, Preset>> = {
     models: ['claude-*'],
     docs: 'https://docs.anthropic.com/en/api/messages',
   },
+  gemini: {
+    dialect: 'gemini',
+    baseUrl: 'https://generativelanguage.googleapis.com/v1beta',
+    credentialEnv: 'GEMINI_API_KEY',
+    models: ['gemini-*', 'gemma-*'],
+    docs: 'https://ai.google.dev/api/generate-content',
+  },
   simulator: {
     dialect: 'openai',
+    baseUrl: null,
+    credentialEnv: null,
+    models: [],
+    docs: 'README.md#simulator',
+  },
+  'simulator-gemini': {
+    dialect: 'gemini',
     baseUrl: null,
     credentialEnv: null,
     models: [],

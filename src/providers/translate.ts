@@ -39,14 +39,20 @@ export function canServe(
 }
 
 /** Endpoints that any chat provider can answer. */
-const chatEndpoints: readonly Exchange['endpoint']['name'][] = ['chat', 'messages'];
+const chatEndpoints: readonly Exchange['endpoint']['name'][] = [
+  'chat',
+  'messages',
+  'generate',
+  'stream_generate',
+];
 
 /** Reads a client's body; refuses what is the client's own mistake. */
-export function readRequest(client: ChatClient, { body }: ModelRequest): ReadRequest | Refusal {
+export function readRequest(client: ChatClient, { body, stream }: ModelRequest): ReadRequest | Refusal {
   const json = parseObject(body.toString('utf8'));
   if (json === null) return new Refusal('invalid_json', 'The body is not a JSON object.');
   const notes = createNotes();
-  const request = client.readRequest(json, notes);
+  // Whether it streams is not in every dialect's body.
+  const request = { ...client.readRequest(json, notes), stream };
   return invalidIn(notes) ?? { request, notes };
 }
 
