@@ -33,6 +33,7 @@ export function deliverStored(
     replayed ? 'sidegate; detail=replay' : 'sidegate; hit',
   );
   if (replayed) headers.push('idempotent-replayed', 'true');
+  addDropped(stored.dropped, headers);
   const keep = replayed ? null : stored;
   passage.close({
     status: stored.status,
@@ -58,7 +59,8 @@ export function deliverAnswer(answer: AttemptReply, vault: Vault | null, passage
   const given = across ? undefined : answer.headers['content-type'];
   const type = answer.kind === 'stream' ? streamType : (given ?? jsonType);
   const headers = replyHeaders(passage, type, answer.target.label, cacheStatus(passage));
-  if (answer.dropped.length > 0) headers.push('x-sidegate-dropped', headerText(answer.dropped.join(', ')));
+  const dropped = answer.dropped.length === 0 ? {} : { dropped: answer.dropped.join(', ') };
+  addDropped(dropped.dropped, headers);
   headers.push(
     'x-sidegate-attempts',
     String(answer.trail.calls),
@@ -66,7 +68,7 @@ export function deliverAnswer(answer: AttemptReply, vault: Vault | null, passage
     serverTiming(passage, upstreamMs),
   );
   addProviderHeaders(answer, across, headers);
-  if (answer.kind === 'stream') return deliverStream(answer, headers, vault, passage, upstreamMs);
+  if (answer.kind === 'stream') return deliverStream(answer, headers, dropped, vault, passage, upstreamMs);
   const { status, facts, target } = answer;
   const body = across && facts === null ? translatedError(answer, exchange) : answer.body;
   if (facts === null) {
@@ -75,7 +77,8 @@ export function deliverAnswer(answer: AttemptReply, vault: Vault | null, passage
     passage.close({ status, target: target.label, upstreamMs });
   } else {
     const usage = countUsage(requestOf(passage), facts, true, stages.estimator);
-    const keep: StoredReply = { status, contentType: type, body, stream: false, target: target.label, usage };
+    const kept = { status, contentType: type, body, stream: false, target: target.label };
+    const keep: StoredReply = { ...kept, ...dropped, usage };
     const cacheable = mayCache(facts, exchange.endpoint.name === 'embeddings');
     passage.close({ status, target: target.label, usage, upstreamMs, keep, cacheable });
   }
@@ -93,6 +96,7 @@ function translatedError({ target, status, body }: WholeAnswer, { endpoint, id }
 function deliverStream(
   answer: AttemptReply & { kind: 'stream' },
   headers: readonly string[],
+  dropped: Pick<StoredReply, 'dropped'>,
   vault: Vault | null,
   passage: Passage,
   upstreamMs: number,
@@ -120,7 +124,7 @@ function deliverStream(
       keep:
         body === null
           ? null
-          : { status: answer.status, contentType: streamType, body, stream: true, target, usage },
+          : { status: answer.status, contentType: streamType, body, stream: true, target, ...dropped, usage },
       cacheable: mayCache(facts, false),
     });
   });
@@ -181,6 +185,11 @@ function replyHeaders(passage: Passage, contentType: string, target: string, cac
   headers.push('x-sidegate-target', headerText(target), 'cache-status', cache);
   if (passage.permit !== null) headers.push(...passage.permit.headers);
   return headers;
+}
+
+/** Names what a reply's request lost on its way. */
+function addDropped(dropped: string | undefined, headers: string[]): void {
+  if (dropped !== undefined) headers.push('x-sidegate-dropped', headerText(dropped));
 }
 
 /** A label as a header can carry it: models may be named in any script. */

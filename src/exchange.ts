@@ -134,6 +134,8 @@ export interface StoredReply {
   readonly stream: boolean;
   /** `provider/model` that answered. */
   readonly target: string;
+  /** Fields that were left out for it; names separated by commas. */
+  readonly dropped?: string;
   readonly usage: Usage;
 }
 

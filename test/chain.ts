@@ -42,10 +42,14 @@ export interface Chain extends Providers, TestSidecar {
 }
 
 /** Settings that keep tests quick: nothing is cached, a retry comes at once, and one failure opens a breaker. */
-export function chainConfig(wire: Wire, baseUrls: readonly string[], more: ConfigInput = {}): ConfigInput {
+export function chainConfig(
+  speaks: Pick<Wire, 'name'>,
+  baseUrls: readonly string[],
+  more: ConfigInput = {},
+): ConfigInput {
   const providers = baseUrls.map((baseUrl, index) => [
     names[index] ?? `p${index}`,
-    { dialect: wire.name, baseUrl, apiKey: 'provider-key' },
+    { dialect: speaks.name, baseUrl, apiKey: 'provider-key' },
   ]);
   return {
     cache: { enabled: false },
@@ -56,14 +60,19 @@ export function chainConfig(wire: Wire, baseUrls: readonly string[], more: Confi
   };
 }
 
-/** Starts providers with their scripts and a sidecar before them; all of it ends with the test. */
+/**
+ * Starts providers with their scripts and a sidecar before them; all of it ends with the test.
+ * @param wire what the client speaks
+ * @param speaks what the providers speak
+ */
 export async function startChain(
   wire: Wire,
   scripts: readonly (readonly Script[])[],
   more: ConfigInput = {},
+  speaks: Pick<Wire, 'name'> = wire,
 ): Promise<Chain> {
   const upstreams = await startUpstreams(scripts);
-  const sidecar = await startTestSidecar(chainConfig(wire, urlsOf(upstreams), more));
+  const sidecar = await startTestSidecar(chainConfig(speaks, urlsOf(upstreams), more));
   onTestFinished(() => sidecar.stop());
   return {
     ...sidecar,

@@ -239,5 +239,8 @@ export const anthropicWire: Wire = {
   errorOf: errorIn,
 };
 
-/** Both dialects, for tests that hold in each. */
+/** Dialects that clients and providers speak, for tests that hold in each. */
 export const wires: readonly Wire[] = [openaiWire, anthropicWire];
+
+/** Dialects that providers speak. */
+export const providerWires: readonly Wire[] = wires;

@@ -52,7 +52,8 @@ export interface ChatCall {
 export interface ChatClient {
   /** Reads a request; what is wrong or has no place goes into the notes. */
   readRequest(body: Json, notes: Notes): ChatRequest;
-  writeReply(reply: ChatReply, context: ReplyContext): Json;
+  /** Null: this dialect has no form for such a reply. */
+  writeReply(reply: ChatReply, context: ReplyContext): Json | null;
   createWriter(context: ReplyContext): ChatStreamWriter;
   /** A provider's refusal in this dialect's words. */
   writeError(error: ProviderError, requestId: string): Json;

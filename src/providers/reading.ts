@@ -80,10 +80,8 @@ export function translatedReading(
     whole(body) {
       const reply = readWhole(body, provider);
       if (reply === null || reply === 'error') return failed(reply);
-      return {
-        body: Buffer.from(JSON.stringify(client.writeReply(reply, context))),
-        facts: factsOf(reply),
-      };
+      const written = client.writeReply(reply, context);
+      return written === null ? null : { body: Buffer.from(JSON.stringify(written)), facts: factsOf(reply) };
     },
     stream: (eventMaxBytes) => new ReadStream(provider, client.createWriter(context), eventMaxBytes),
   };

@@ -7,6 +7,7 @@ import {
   type ReplyContext,
   type ReplyPart,
   seal,
+  type ToolCallPart,
 } from '../chat.ts';
 import { countOf, isObject, type Json, listOf, numberOf, objectOf, parseObject, textOf } from '../json.ts';
 
@@ -103,19 +104,26 @@ function readBlock(block: Json): ReplyPart[] {
   }
 }
 
-export function writeReply(reply: ChatReply, { model, requestId }: ReplyContext): Json {
+export function writeReply(reply: ChatReply, { model, requestId }: ReplyContext): Json | null {
+  // A call that was cut off can't be said, nor acted on; one that is faulty in itself is no answer.
+  const called = reply.parts.filter((part) => part.kind !== 'tool_call' || readInput(part) !== null);
+  if (called.length < reply.parts.length && reply.finish !== 'length') return null;
   const refused = reply.parts.some(({ kind }) => kind === 'refusal');
   return {
     id: reply.id === '' ? requestId : reply.id,
     type: 'message',
     role: 'assistant',
     model: reply.model === '' ? model : reply.model,
-    content: reply.parts.flatMap(writeBlock),
+    content: called.flatMap(writeBlock),
     stop_reason: refused ? 'refusal' : writeReason(reply.finish),
     stop_sequence: reply.stopSequence,
     usage: writeUsage(reply.usage),
   };
 }
+
+/** A call's arguments as an object; null: they are none. */
+const readInput = ({ arguments: text }: ToolCallPart): Json | null =>
+  text.trim() === '' ? {} : parseObject(text);
 
 function writeBlock(part: ReplyPart): Json[] {
   switch (part.kind) {
@@ -129,8 +137,7 @@ function writeBlock(part: ReplyPart): Json[] {
     case 'redacted':
       return [{ type: 'redacted_thinking', data: seal(part.data, 'anthropic') }];
     case 'tool_call':
-      // Arguments that are no JSON can't be said here; the app finds its required ones missing.
-      return [{ type: 'tool_use', id: part.id, name: part.name, input: parseObject(part.arguments) ?? {} }];
+      return [{ type: 'tool_use', id: part.id, name: part.name, input: readInput(part) }];
   }
 }
 

@@ -5,6 +5,7 @@ import {
   type ChatMessage,
   type ChatRequest,
   type DocumentPart,
+  type Effort,
   effortOf,
   type ImagePart,
   type Notes,
@@ -34,7 +35,7 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
   const { names, tools, toolChoice, stop, output } = request;
   if (request.topK !== null) noteDropped(notes, names.topK);
   const marks = takesMarks(to.model);
-  const effort = request.reasoning === null ? null : effortOf(request.reasoning);
+  const effort = writeEffort(request, to.model, notes);
   const body = said({
     model: to.model,
     messages: request.messages.flatMap((message) => writeMessage(message, marks, notes)),
@@ -52,12 +53,19 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
     presence_penalty: request.presencePenalty,
     seed: request.seed,
     response_format: output === null ? null : writeOutput(output),
-    reasoning_effort: effort === 'none' && neverReasons(to.model) ? null : effort,
+    reasoning_effort: effort,
     user: request.user,
     metadata: request.metadata,
     ...(request.stream ? { stream: true, stream_options: { include_usage: true } } : {}),
   });
   return { path: '/chat/completions', body, headers: [] };
+}
+
+function writeEffort({ reasoning, names }: ChatRequest, model: string, notes: Notes): Effort | null {
+  const effort = reasoning === null ? null : effortOf(reasoning);
+  if (!neverReasons(model)) return effort;
+  if (reasoning !== null && effort !== 'none') noteDropped(notes, names.reasoning);
+  return null;
 }
 
 const writeOutput = (output: OutputForm): Json =>
