@@ -5,6 +5,7 @@ import type { Exchange, Reply, StoredReply, StreamReply } from './exchange.ts';
 import type { ReplyFacts } from './native.ts';
 import { countUsage } from './observe/usage.ts';
 import type { Passage } from './passage.ts';
+import { createListWriter, type ListWriter } from './providers/gemini/list.ts';
 import { dialects } from './providers/index.ts';
 import type { Dialect } from './providers/provider.ts';
 import { translateError } from './providers/translate.ts';
@@ -13,6 +14,9 @@ import { createRestorer } from './scrub/restore.ts';
 import { restoreBody, type Vault } from './scrub/scrub.ts';
 
 const streamType = 'text/event-stream; charset=utf-8';
+const keepAliveComment = ': keep-alive\n\n';
+/** White space, which a list may hold anywhere between its elements. */
+const keepAliveSpace = '\n';
 const jsonType = 'application/json';
 
 type WholeAnswer = Extract<AttemptReply, { kind: 'whole' }>;
@@ -26,9 +30,10 @@ export function deliverStored(
 ): Reply {
   const { exchange } = passage;
   const replayed = from === 'replay';
+  const list = stored.stream && isList(exchange) ? createListWriter() : null;
   const headers = replyHeaders(
     passage,
-    stored.contentType,
+    list === null ? stored.contentType : jsonType,
     stored.target,
     replayed ? 'sidegate; detail=replay' : 'sidegate; hit',
   );
@@ -42,12 +47,13 @@ export function deliverStored(
     replayed,
     keep,
   });
-  if (vault === null || !stored.stream) {
+  if (list === null && (vault === null || !stored.stream)) {
     const body = vault === null ? stored.body : restoreBody(stored.body, vault);
     return { kind: 'whole', status: stored.status, headers, body };
   }
-  const restorer = createRestorer(dialects[exchange.endpoint.dialect], vault);
-  const body = Buffer.concat([restorer.push(stored.body), restorer.finish()]);
+  const restorer = vault === null ? null : createRestorer(dialects[exchange.endpoint.dialect], vault);
+  const events = restorer === null ? [stored.body] : [restorer.push(stored.body), restorer.finish()];
+  const body = Buffer.concat(list === null ? events : [...events.map(list.push), list.finish()]);
   return { kind: 'whole', status: stored.status, headers, body };
 }
 
@@ -57,7 +63,7 @@ export function deliverAnswer(answer: AttemptReply, vault: Vault | null, passage
   const upstreamMs = stages.clock() - answer.begunMs;
   const across = answer.target.provider.dialect.name !== exchange.endpoint.dialect;
   const given = across ? undefined : answer.headers['content-type'];
-  const type = answer.kind === 'stream' ? streamType : (given ?? jsonType);
+  const type = answer.kind === 'stream' ? (isList(exchange) ? jsonType : streamType) : (given ?? jsonType);
   const headers = replyHeaders(passage, type, answer.target.label, cacheStatus(passage));
   const dropped = answer.dropped.length === 0 ? {} : { dropped: answer.dropped.join(', ') };
   addDropped(dropped.dropped, headers);
@@ -107,7 +113,8 @@ function deliverStream(
   const kept = collector(
     passage.claim !== null ? replay.bytesMax : passage.cacheKey !== null ? cache.entryMaxBytes : 0,
   );
-  const chunks = streamOut(answer.stream, dialect, vault, kept, passage.exchange.id, () => {
+  const list = isList(passage.exchange) ? createListWriter() : null;
+  const chunks = streamOut(answer.stream, dialect, vault, kept, list, passage.exchange.id, () => {
     const { stream } = answer;
     const facts = stream.facts();
     const complete = stream.refusal === null && !stream.aborted;
@@ -128,7 +135,8 @@ function deliverStream(
       cacheable: mayCache(facts, false),
     });
   });
-  return { kind: 'stream', status: answer.status, headers, chunks };
+  const keepAlive = list === null ? keepAliveComment : keepAliveSpace;
+  return { kind: 'stream', status: answer.status, headers, keepAlive, chunks };
 }
 
 async function* streamOut(
@@ -136,22 +144,28 @@ async function* streamOut(
   dialect: Dialect,
   vault: Vault | null,
   kept: Collector,
+  list: ListWriter | null,
   requestId: string,
   onEnd: () => void,
 ): AsyncGenerator<Buffer> {
   const restorer = vault === null ? null : createRestorer(dialect, vault);
+  const form = (events: Buffer): Buffer => (list === null ? events : list.push(events));
   try {
     for (let chunk = await stream.next(); chunk !== null; chunk = await stream.next()) {
       kept.push(chunk);
-      yield restorer === null ? chunk : restorer.push(chunk);
+      yield form(restorer === null ? chunk : restorer.push(chunk));
     }
     const rest = restorer?.finish();
-    if (rest !== undefined && rest.length > 0) yield rest;
-    if (stream.refusal !== null) yield dialect.errorEvent(stream.refusal, requestId);
+    if (rest !== undefined && rest.length > 0) yield form(rest);
+    if (stream.refusal !== null) yield form(dialect.errorEvent(stream.refusal, requestId));
+    if (list !== null) yield list.finish();
   } finally {
     onEnd();
   }
 }
+
+/** Whether a stream goes out as one list. */
+const isList = ({ endpoint }: Exchange): boolean => endpoint.inPath?.list === true;
 
 interface Collector {
   push(chunk: Buffer): void;

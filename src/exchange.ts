@@ -22,6 +22,12 @@ export interface Endpoint {
   readonly upstreamPath: string;
   /** Number of the endpoint in the native core's `inspect`; -1: it takes no body. */
   readonly inspectId: number;
+  /** What the path says beside the model, where dialects don't put it into the body (Gemini); null: the body says it. */
+  readonly inPath: {
+    readonly stream: boolean;
+    /** The stream is one JSON list, sent in pieces. */
+    readonly list: boolean;
+  } | null;
 }
 
 /** One request as it came, read whole. Node's request objects end before this. */
@@ -122,7 +128,9 @@ export interface StreamReply {
   readonly kind: 'stream';
   readonly status: number;
   readonly headers: readonly string[];
-  /** Whole SSE events; ends by itself, never throws. */
+  /** Written while nothing comes, so that nobody thinks the connection dead. */
+  readonly keepAlive: string;
+  /** Whole SSE events, or pieces of a list; ends by itself, never throws. */
   readonly chunks: AsyncIterable<Buffer>;
 }
 
