@@ -4,7 +4,7 @@ import type { Cancellation } from './cancellation.ts';
 import type { Refusal } from './errors.ts';
 import type { DialectName } from './providers/provider.ts';
 
-export type EndpointName = 'chat' | 'embeddings' | 'models' | 'messages' | 'count_tokens';
+export type EndpointName = 'chat' | 'responses' | 'embeddings' | 'models' | 'messages' | 'count_tokens';
 
 /** An endpoint of the data port. */
 export interface Endpoint {

@@ -27,6 +27,7 @@ const post = (
 /** Every endpoint of the data port, by path. */
 export const endpoints: ReadonlyMap<string, Endpoint> = new Map([
   ['/v1/chat/completions', post('chat', 'openai', '/chat/completions', 0)],
+  ['/v1/responses', post('responses', 'responses', '/responses', 5)],
   ['/v1/embeddings', post('embeddings', 'openai', '/embeddings', 1)],
   ['/v1/messages', post('messages', 'anthropic', '/messages', 2)],
   ['/v1/messages/count_tokens', post('count_tokens', 'anthropic', '/messages/count_tokens', 3)],
@@ -299,7 +300,9 @@ function readBody(
 /** Which SDK asks, where the path doesn't say it: Anthropic's always sends its version. */
 function dialectOf(req: IncomingMessage): DialectName {
   if (req.headers['anthropic-version'] !== undefined) return 'anthropic';
-  return (req.url ?? '').startsWith('/v1/messages') ? 'anthropic' : 'openai';
+  const path = req.url ?? '';
+  if (path.startsWith('/v1/messages')) return 'anthropic';
+  return path.startsWith('/v1/responses') ? 'responses' : 'openai';
 }
 
 function pathOf(url: string): string {

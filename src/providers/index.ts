@@ -2,5 +2,6 @@
 import { anthropic } from './anthropic/index.ts';
 import { openai } from './openai/index.ts';
 import type { Dialect, DialectName } from './provider.ts';
+import { responses } from './responses/index.ts';
 
-export const dialects: Readonly<Record<DialectName, Dialect>> = { openai, anthropic };
+export const dialects: Readonly<Record<DialectName, Dialect>> = { openai, anthropic, responses };

@@ -14,14 +14,21 @@ pub enum Endpoint {
     Messages = 2,
     /// Anthropic's `/v1/messages/count_tokens`.
     CountTokens = 3,
+    /// OpenAI's `/v1/responses`.
+    Responses = 5,
 }
 
 impl Endpoint {
-    /// From its number; `None` above 3.
+    /// From its number; `None` if no endpoint has it.
     pub fn from_number(number: u32) -> Option<Endpoint> {
-        [Endpoint::Chat, Endpoint::Embeddings, Endpoint::Messages, Endpoint::CountTokens]
-            .get(number as usize)
-            .copied()
+        let all = [
+            Endpoint::Chat,
+            Endpoint::Embeddings,
+            Endpoint::Messages,
+            Endpoint::CountTokens,
+            Endpoint::Responses,
+        ];
+        all.into_iter().find(|endpoint| *endpoint as u32 == number)
     }
 
     /// Whether the API is Anthropic's.
@@ -57,7 +64,8 @@ impl Field {
             Key::Model => Field::Model,
             Key::Messages => Field::Messages,
             Key::Stream => Field::Stream,
-            Key::MaxTokens => Field::MaxTokens,
+            Key::MaxTokens if endpoint != Endpoint::Responses => Field::MaxTokens,
+            Key::MaxOutputTokens if endpoint == Endpoint::Responses => Field::MaxTokens,
             Key::MaxCompletionTokens => Field::MaxCompletionTokens,
             Key::N => Field::N,
             Key::StreamOptions => Field::StreamOptions,
@@ -71,6 +79,17 @@ impl Field {
         let belongs = match endpoint {
             Endpoint::Chat => !matches!(field, Field::Input | Field::System),
             Endpoint::Embeddings => matches!(field, Field::Model | Field::Input | Field::User),
+            Endpoint::Responses => {
+                matches!(
+                    field,
+                    Field::Model
+                        | Field::Input
+                        | Field::Stream
+                        | Field::MaxTokens
+                        | Field::Tools
+                        | Field::User
+                )
+            }
             Endpoint::Messages | Endpoint::CountTokens => matches!(
                 field,
                 Field::Model

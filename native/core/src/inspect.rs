@@ -73,6 +73,7 @@ enum Place {
     StreamOptions,
     ResponseFormat,
     OutputConfig,
+    TextConfig,
     Thinking,
     Tools,
     Tool,
@@ -151,7 +152,10 @@ impl<'b> Inspector<'b> {
 
     fn root_key(&mut self, key: Key) {
         self.facts.fields += 1;
-        self.prompt = matches!(key, Key::Messages | Key::System | Key::Input | Key::Prompt | Key::Tools);
+        self.prompt = matches!(
+            key,
+            Key::Messages | Key::System | Key::Input | Key::Instructions | Key::Prompt | Key::Tools
+        );
         if let Some(field) = Field::of(self.endpoint, key) {
             let bit = 1 << field as u32;
             if self.seen & bit != 0 {
@@ -260,7 +264,9 @@ impl<'b> Inspector<'b> {
                 flag::SERVER_TOOLS
             }
             (Place::Part, Key::Type) if spells(self, &["image_url", "image", "input_image"]) => flag::IMAGE,
-            (Place::Part, Key::Type) if spells(self, &["input_audio", "file", "document"]) => flag::FILE,
+            (Place::Part, Key::Type) if spells(self, &["input_audio", "input_file", "file", "document"]) => {
+                flag::FILE
+            }
             _ => 0,
         };
         self.facts.flags |= set;
@@ -269,10 +275,14 @@ impl<'b> Inspector<'b> {
     fn child(&self, place: Place, key: Key, array: bool) -> Place {
         let chat = self.endpoint == Endpoint::Chat;
         let anthropic = self.endpoint.is_anthropic();
+        let responses = self.endpoint == Endpoint::Responses;
         match (place, key, array) {
             (Place::Outside, _, false) => Place::Root,
             (Place::Root, Key::Messages, true) if chat || anthropic => Place::Messages,
-            (Place::Root, Key::Tools, true) if chat || anthropic => Place::Tools,
+            (Place::Root, Key::Input, true) if responses => Place::Messages,
+            (Place::Root, Key::Text, false) if responses => Place::TextConfig,
+            (Place::TextConfig, Key::Format, false) => Place::ResponseFormat,
+            (Place::Root, Key::Tools, true) if chat || anthropic || responses => Place::Tools,
             (Place::Root, Key::Functions, true) if chat => Place::Tools,
             (Place::Root, Key::StreamOptions, false) if chat => Place::StreamOptions,
             (Place::Root, Key::ResponseFormat, false) if chat => Place::ResponseFormat,
@@ -281,7 +291,7 @@ impl<'b> Inspector<'b> {
             (Place::Messages, _, false) => Place::Message,
             (Place::Message | Place::Part, Key::Content, true) => Place::Content,
             (Place::Content, _, false) => Place::Part,
-            (Place::Tools, _, false) if anthropic => Place::Tool,
+            (Place::Tools, _, false) if anthropic || responses => Place::Tool,
             _ => Place::Other,
         }
     }
