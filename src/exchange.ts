@@ -6,6 +6,7 @@ import type { DialectName } from './providers/provider.ts';
 
 export type EndpointName =
   | 'chat'
+  | 'responses'
   | 'embeddings'
   | 'models'
   | 'messages'

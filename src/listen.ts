@@ -35,6 +35,7 @@ const post = (
 /** The endpoints of the data port that have one path; Gemini's hold the model in theirs. */
 export const endpoints: ReadonlyMap<string, Endpoint> = new Map([
   ['/v1/chat/completions', post('chat', 'openai', '/chat/completions', 0)],
+  ['/v1/responses', post('responses', 'responses', '/responses', 5)],
   ['/v1/embeddings', post('embeddings', 'openai', '/embeddings', 1)],
   ['/v1/messages', post('messages', 'anthropic', '/messages', 2)],
   ['/v1/messages/count_tokens', post('count_tokens', 'anthropic', '/messages/count_tokens', 3)],
@@ -337,7 +338,8 @@ function dialectOf(req: IncomingMessage): DialectName {
   const url = req.url ?? '';
   if (url.startsWith('/v1beta/')) return 'gemini';
   if (req.headers['anthropic-version'] !== undefined) return 'anthropic';
-  return url.startsWith('/v1/messages') ? 'anthropic' : 'openai';
+  if (url.startsWith('/v1/messages')) return 'anthropic';
+  return url.startsWith('/v1/responses') ? 'responses' : 'openai';
 }
 
 function pathOf(url: string): string {

@@ -241,6 +241,3 @@ export const anthropicWire: Wire = {
 
 /** Dialects that clients and providers speak, for tests that hold in each. */
 export const wires: readonly Wire[] = [openaiWire, anthropicWire];
-
-/** Dialects that providers speak. */
-export const providerWires: readonly Wire[] = wires;

@@ -34,7 +34,15 @@ export async function streamBySdk(wire: Wire, url: string, use: SdkUse = {}): Pr
     if (piece !== '') onText?.(piece);
   };
   try {
-    if (wire.name === 'openai') {
+    if (wire.name === 'responses') {
+      const input = params.messages;
+      const stream = await openaiClient(url, retriesMax).responses.create({
+        model: testModel,
+        input,
+        stream: true,
+      });
+      for await (const event of stream) if (event.type === 'response.output_text.delta') add(event.delta);
+    } else if (wire.name === 'openai') {
       const stream = await openaiClient(url, retriesMax).chat.completions.create({ ...params, stream: true });
       for await (const chunk of stream) add(chunk.choices[0]?.delta.content ?? '');
     } else {

@@ -37,6 +37,7 @@ const meaningHeaders = [
 ];
 const cachedEndpoints: readonly Endpoint['name'][] = [
   'chat',
+  'responses',
   'embeddings',
   'messages',
   'generate',

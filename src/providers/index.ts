@@ -3,5 +3,6 @@ import { anthropic } from './anthropic/index.ts';
 import { gemini } from './gemini/index.ts';
 import { openai } from './openai/index.ts';
 import type { Dialect, DialectName } from './provider.ts';
+import { responses } from './responses/index.ts';
 
-export const dialects: Readonly<Record<DialectName, Dialect>> = { openai, anthropic, gemini };
+export const dialects: Readonly<Record<DialectName, Dialect>> = { openai, anthropic, responses, gemini };

@@ -165,6 +165,13 @@ export function edit(body: Buffer, edits: readonly Edit[]): Buffer {
   return Buffer.concat(parts);
 }
 
+/** A body that asks for the provider's model name; the same bytes where it is the client's. */
+export function renameModel(request: ModelRequest, model: string): Buffer {
+  if (model === request.model) return request.body;
+  const { modelStart, modelEnd, body } = request;
+  return edit(body, [{ start: modelStart - 1, end: modelEnd + 1, text: JSON.stringify(model) }]);
+}
+
 /** Reads `retry-after-ms`, `Retry-After` (seconds or date) in ms from now; null when absent or senseless. */
 export function retryAfterMs(headers: IncomingHttpHeaders, wallMs: number): number | null {
   const exact = Number(headers['retry-after-ms'] ?? Number.NaN);

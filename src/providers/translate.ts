@@ -42,6 +42,7 @@ export function canServe(
 const chatEndpoints: readonly Exchange['endpoint']['name'][] = [
   'chat',
   'messages',
+  'responses',
   'generate',
   'stream_generate',
 ];

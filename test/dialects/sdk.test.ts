@@ -149,6 +149,111 @@ describe.each(providers)('openai SDK to %s', (provider) => {
   });
 });
 
+describe.each(providers)('openai SDK, Responses API, to %s', (provider) => {
+  const model = `to-${provider}`;
+
+  test('text', async () => {
+    const reply = await openai.responses.create({ model, input: 'Hello there', instructions: 'Be brief.' });
+    expect(reply.output_text).toContain('Hello there');
+    expect(reply.status).toBe('completed');
+    expect(reply.usage?.input_tokens).toBeGreaterThan(0);
+  });
+
+  test('a stream, with its usage', async () => {
+    const stream = openai.responses.stream({ model, input: 'Hello there' });
+    let text = '';
+    stream.on('response.output_text.delta', ({ delta }) => (text += delta));
+    const final = await stream.finalResponse();
+    expect(text).toContain('Hello there');
+    expect(final.output_text).toBe(text);
+    expect(final.usage?.output_tokens).toBeGreaterThan(0);
+  });
+
+  test('a limit of tokens', async () => {
+    const reply = await openai.responses.create({ model, input: 'Hello', max_output_tokens: 16 });
+    expect(reply.status).toBe('incomplete');
+    expect(reply.incomplete_details?.reason).toBe('max_output_tokens');
+  });
+
+  const tools = [{ type: 'function' as const, name: 'get_weather', parameters, strict: false }];
+
+  test('a tool, called whole, and its result', async () => {
+    const input = user('Weather?');
+    const called = await openai.responses.create({ model, input, tools, tool_choice: 'required' });
+    const call = called.output.find(({ type }) => type === 'function_call');
+    if (call?.type !== 'function_call') throw new Error('no call');
+    expect(JSON.parse(call.arguments)).toHaveProperty('city');
+    const answer = await openai.responses.create({
+      model,
+      input: [
+        ...input,
+        ...called.output.filter(({ type }) => type !== 'reasoning'),
+        { type: 'function_call_output', call_id: call.call_id, output: '-3 °C' },
+      ] as OpenAI.Responses.ResponseInput,
+      tools,
+    });
+    expect(answer.output_text).toContain('-3 °C');
+  });
+
+  test('a tool, its arguments streamed', async () => {
+    const stream = openai.responses.stream({
+      model,
+      input: 'Weather?',
+      tools,
+      tool_choice: { type: 'function', name: 'get_weather' },
+    });
+    let pieces = 0;
+    stream.on('response.function_call_arguments.delta', () => (pieces += 1));
+    const final = await stream.finalResponse();
+    const call = final.output.find(({ type }) => type === 'function_call');
+    expect(call?.type === 'function_call' && JSON.parse(call.arguments)).toHaveProperty('city');
+    expect(pieces).toBeGreaterThan(0);
+  });
+
+  test('an image', async () => {
+    const reply = await openai.responses.create({
+      model,
+      input: [
+        {
+          role: 'user',
+          content: [
+            { type: 'input_text', text: 'What is it?' },
+            { type: 'input_image', image_url: `data:image/png;base64,${png}`, detail: 'auto' },
+          ],
+        },
+      ],
+    });
+    expect(reply.output_text).toMatch(/image/);
+  });
+
+  test('JSON by a schema', async () => {
+    const reply = await openai.responses.create({
+      model,
+      input: 'Who?',
+      text: { format: { type: 'json_schema', name: 'person', schema, strict: true } },
+    });
+    expect(Object.keys(JSON.parse(reply.output_text)).sort()).toEqual(['age', 'name']);
+  });
+
+  test.each([
+    ['bad_request', OpenAI.BadRequestError],
+    ['not_found', OpenAI.NotFoundError],
+    ['server_error', OpenAI.InternalServerError],
+  ] as const)('the error %s', async (fault, kind) => {
+    const headers = { 'x-simulate': `fault=${fault}` };
+    await expect(openai.responses.create({ model, input: 'Hello' }, { headers })).rejects.toThrow(kind);
+  });
+
+  test('a stream that breaks off', async () => {
+    const headers = { 'x-simulate': 'fault=cut_stream' };
+    const stream = await openai.responses.create({ model, input: 'Hello', stream: true }, { headers });
+    const read = async (): Promise<void> => {
+      for await (const _ of stream);
+    };
+    await expect(read()).rejects.toThrow('broke off');
+  });
+});
+
 describe.each(providers)('Anthropic SDK to %s', (provider) => {
   const model = `to-${provider}`;
   const asked = { model, max_tokens: 200 };

@@ -16,14 +16,22 @@ pub enum Endpoint {
     CountTokens = 3,
     /// Gemini's `:generateContent` and `:streamGenerateContent`, whose model stands in the path.
     Generate = 4,
+    /// OpenAI's `/v1/responses`.
+    Responses = 5,
 }
 
 impl Endpoint {
-    /// From its number; `None` above 4.
+    /// From its number; `None` if no endpoint has it.
     pub fn from_number(number: u32) -> Option<Endpoint> {
-        [Endpoint::Chat, Endpoint::Embeddings, Endpoint::Messages, Endpoint::CountTokens, Endpoint::Generate]
-            .get(number as usize)
-            .copied()
+        let all = [
+            Endpoint::Chat,
+            Endpoint::Embeddings,
+            Endpoint::Messages,
+            Endpoint::CountTokens,
+            Endpoint::Generate,
+            Endpoint::Responses,
+        ];
+        all.into_iter().find(|endpoint| *endpoint as u32 == number)
     }
 
     /// Whether the API is Anthropic's.
@@ -62,7 +70,8 @@ impl Field {
             Key::Model => Field::Model,
             Key::Messages => Field::Messages,
             Key::Stream => Field::Stream,
-            Key::MaxTokens => Field::MaxTokens,
+            Key::MaxTokens if endpoint != Endpoint::Responses => Field::MaxTokens,
+            Key::MaxOutputTokens if endpoint == Endpoint::Responses => Field::MaxTokens,
             Key::MaxCompletionTokens => Field::MaxCompletionTokens,
             Key::N => Field::N,
             Key::StreamOptions => Field::StreamOptions,
@@ -91,6 +100,17 @@ impl Field {
                 Field::Contents | Field::SystemInstruction | Field::GenerationConfig | Field::Tools
             ),
             Endpoint::Embeddings => matches!(field, Field::Model | Field::Input | Field::User),
+            Endpoint::Responses => {
+                matches!(
+                    field,
+                    Field::Model
+                        | Field::Input
+                        | Field::Stream
+                        | Field::MaxTokens
+                        | Field::Tools
+                        | Field::User
+                )
+            }
             Endpoint::Messages | Endpoint::CountTokens => matches!(
                 field,
                 Field::Model

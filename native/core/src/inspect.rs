@@ -73,6 +73,7 @@ enum Place {
     StreamOptions,
     ResponseFormat,
     OutputConfig,
+    TextConfig,
     Thinking,
     Tools,
     Tool,
@@ -160,6 +161,7 @@ impl<'b> Inspector<'b> {
             Key::Messages
                 | Key::System
                 | Key::Input
+                | Key::Instructions
                 | Key::Prompt
                 | Key::Tools
                 | Key::Contents
@@ -283,7 +285,9 @@ impl<'b> Inspector<'b> {
                 flag::SERVER_TOOLS
             }
             (Place::Part, Key::Type) if spells(self, &["image_url", "image", "input_image"]) => flag::IMAGE,
-            (Place::Part, Key::Type) if spells(self, &["input_audio", "file", "document"]) => flag::FILE,
+            (Place::Part, Key::Type) if spells(self, &["input_audio", "input_file", "file", "document"]) => {
+                flag::FILE
+            }
             _ => 0,
         };
         self.facts.flags |= set;
@@ -294,8 +298,8 @@ impl<'b> Inspector<'b> {
         let (start, end) = (self.walker.start(), self.walker.end());
         match (key, token) {
             (
-                Key::MaxOutputTokens
-                | Key::MaxOutputTokensSnake
+                Key::MaxOutputTokensCamel
+                | Key::MaxOutputTokens
                 | Key::CandidateCount
                 | Key::CandidateCountSnake,
                 Token::Number,
@@ -305,7 +309,7 @@ impl<'b> Inspector<'b> {
                     self.refuse(Verdict::WrongType(Field::GenerationConfig, start));
                 }
                 *match key {
-                    Key::MaxOutputTokens | Key::MaxOutputTokensSnake => &mut self.facts.max_tokens,
+                    Key::MaxOutputTokensCamel | Key::MaxOutputTokens => &mut self.facts.max_tokens,
                     _ => &mut self.facts.n,
                 } = count;
                 0
@@ -323,6 +327,7 @@ impl<'b> Inspector<'b> {
         let chat = self.endpoint == Endpoint::Chat;
         let anthropic = self.endpoint.is_anthropic();
         let gemini = self.endpoint == Endpoint::Generate;
+        let responses = self.endpoint == Endpoint::Responses;
         match (place, key, array) {
             (Place::Outside, _, false) => Place::Root,
             (Place::Root, Key::Contents, true) if gemini => Place::Messages,
@@ -337,7 +342,10 @@ impl<'b> Inspector<'b> {
                 false,
             ) if gemini => Place::Blob,
             (Place::Root, Key::Messages, true) if chat || anthropic => Place::Messages,
-            (Place::Root, Key::Tools, true) if chat || anthropic => Place::Tools,
+            (Place::Root, Key::Input, true) if responses => Place::Messages,
+            (Place::Root, Key::Text, false) if responses => Place::TextConfig,
+            (Place::TextConfig, Key::Format, false) => Place::ResponseFormat,
+            (Place::Root, Key::Tools, true) if chat || anthropic || responses => Place::Tools,
             (Place::Root, Key::Functions, true) if chat => Place::Tools,
             (Place::Root, Key::StreamOptions, false) if chat => Place::StreamOptions,
             (Place::Root, Key::ResponseFormat, false) if chat => Place::ResponseFormat,
@@ -346,7 +354,7 @@ impl<'b> Inspector<'b> {
             (Place::Messages, _, false) => Place::Message,
             (Place::Message | Place::Part, Key::Content, true) => Place::Content,
             (Place::Content, _, false) => Place::Part,
-            (Place::Tools, _, false) if anthropic || gemini => Place::Tool,
+            (Place::Tools, _, false) if anthropic || gemini || responses => Place::Tool,
             _ => Place::Other,
         }
     }

@@ -7,10 +7,10 @@ import { isObject, type Json } from '../json.ts';
 import {
   type Destination,
   type Dialect,
-  edit,
   faultKind,
   type ProviderFault,
   passHeaders,
+  renameModel,
   retryAfterMs,
   type TextSlot,
   type UpstreamRequest,
@@ -37,17 +37,13 @@ function encode(
   headers: IncomingHttpHeaders,
   to: Destination,
 ): UpstreamRequest {
-  const renamed =
-    to.model === request.model
-      ? []
-      : [{ start: request.modelStart - 1, end: request.modelEnd + 1, text: JSON.stringify(to.model) }];
   const version = headers['anthropic-version'];
   const sent = [...to.headers, 'anthropic-version', typeof version === 'string' ? version : defaultVersion];
   passHeaders(requestHeaders, headers, sent);
   return {
     path: to.basePath + endpoint.upstreamPath,
     headers: sent,
-    body: edit(request.body, renamed),
+    body: renameModel(request, to.model),
     reading,
   };
 }

@@ -29,7 +29,7 @@ const isOpenAi = (model: string): boolean => /^(?:gpt-|o\d|chatgpt-)/.test(model
 /** Models of old that don't reason refuse every word about it. */
 const neverReasons = (model: string): boolean => /^(?:gpt-3|gpt-4|chatgpt-4)/.test(model);
 /** Others keep prompts by themselves, and refuse marks. */
-const takesMarks = (model: string): boolean => /^gpt-(?:5\.[6-9]|5\.\d\d|[6-9])/.test(model);
+export const takesMarks = (model: string): boolean => /^gpt-(?:5\.[6-9]|5\.\d\d|[6-9])/.test(model);
 
 export function writeRequest(request: ChatRequest, to: Destination, notes: Notes): ChatCall {
   const { names, tools, toolChoice, stop, output } = request;
