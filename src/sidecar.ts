@@ -265,11 +265,12 @@ function createUpstreams(): Upstreams {
 async function embeddedSimulator(
   config: Config['providers'][string],
 ): Promise<{ url: string; close(): Promise<void> } | null> {
-  if (config.preset !== 'simulator' && config.preset !== 'simulator-anthropic') return null;
+  if (!config.preset?.startsWith('simulator')) return null;
   if (config.baseUrl !== undefined) return null;
   const { startSimulator } = await import('./simulate/server.ts');
   const { simulateSchema } = await import('./simulate/settings.ts');
   const settings = config.simulate ?? simulateSchema.parse({});
   const running = await startSimulator(settings, '127.0.0.1', 0);
-  return { url: `${running.url}/v1`, close: () => running.close() };
+  const path = config.preset === 'simulator-gemini' ? '/v1beta' : '/v1';
+  return { url: running.url + path, close: () => running.close() };
 }
