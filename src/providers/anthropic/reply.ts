@@ -6,6 +6,7 @@ import {
   type ProviderError,
   type ReplyContext,
   type ReplyPart,
+  type Signature,
   seal,
   type ToolCallPart,
 } from '../chat.ts';
@@ -137,9 +138,16 @@ function writeBlock(part: ReplyPart): Json[] {
     case 'redacted':
       return [{ type: 'redacted_thinking', data: seal(part.data, 'anthropic') }];
     case 'tool_call':
-      return [{ type: 'tool_use', id: part.id, name: part.name, input: readInput(part) }];
+      return [
+        ...writeSignature(part.signature),
+        { type: 'tool_use', id: part.id, name: part.name, input: readInput(part) },
+      ];
   }
 }
+
+/** Calls have no field for a signature of their own: it stands before them, where clients must give it back. */
+export const writeSignature = (signature: Signature | null): Json[] =>
+  signature === null ? [] : [{ type: 'redacted_thinking', data: seal(signature, 'anthropic') }];
 
 const errorTypes: Readonly<Record<number, string>> = {
   401: 'authentication_error',

@@ -11,7 +11,7 @@ import {
   type WireEvent,
 } from '../chat.ts';
 import { isObject, type Json, numberOf, objectOf, textOf } from '../json.ts';
-import { readReason, readUsage, writeReason, writeUsage } from './reply.ts';
+import { readReason, readUsage, writeReason, writeSignature, writeUsage } from './reply.ts';
 
 export function createReader(): ChatStreamReader {
   let usage: ChatUsage | null = null;
@@ -112,7 +112,9 @@ function readBlock(block: Json): Block | null {
 const named = (data: Json): string => `event: ${data.type}\ndata: ${JSON.stringify(data)}\n\n`;
 
 export function createWriter({ model, requestId }: ReplyContext): ChatStreamWriter {
-  const open = new Map<number, Block['kind']>();
+  const open = new Map<number, { readonly kind: Block['kind']; readonly number: number }>();
+  /** Counts the client's blocks, which may be more than were read. */
+  let blocks = 0;
   let started = false;
   let refused = false;
   let usage: ChatUsage | null = null;
@@ -134,14 +136,24 @@ export function createWriter({ model, requestId }: ReplyContext): ChatStreamWrit
     return named({ type: 'message_start', message });
   };
 
-  const end = (index: number): string =>
-    open.delete(index) ? named({ type: 'content_block_stop', index }) : '';
+  const begin = (block: Json): string =>
+    named({ type: 'content_block_start', index: blocks++, content_block: block });
 
-  const change = (index: number, delta: Json): string => named({ type: 'content_block_delta', index, delta });
+  const stopAt = (number: number): string => named({ type: 'content_block_stop', index: number });
 
-  const delta = (index: number, text: string): string => {
-    const kind = open.get(index);
-    if (kind === undefined) return '';
+  const end = (index: number): string => {
+    const number = open.get(index)?.number;
+    open.delete(index);
+    return number === undefined ? '' : stopAt(number);
+  };
+
+  const change = (number: number, delta: Json): string =>
+    named({ type: 'content_block_delta', index: number, delta });
+
+  const delta = (at: number, text: string): string => {
+    const block = open.get(at);
+    if (block === undefined) return '';
+    const { kind, number: index } = block;
     if (kind === 'tool_call') return change(index, { type: 'input_json_delta', partial_json: text });
     if (kind === 'reasoning') return change(index, { type: 'thinking_delta', thinking: text });
     return change(index, { type: 'text_delta', text });
@@ -162,21 +174,24 @@ export function createWriter({ model, requestId }: ReplyContext): ChatStreamWrit
         case 'start':
           return start(event.id, event.model);
         case 'begin': {
-          open.set(event.index, event.block.kind);
-          refused ||= event.block.kind === 'refusal';
-          const block = {
-            type: 'content_block_start',
-            index: event.index,
-            content_block: writeBlock(event.block),
-          };
-          return start('', '') + named(block);
+          const { index, block } = event;
+          refused ||= block.kind === 'refusal';
+          const signed = block.kind === 'tool_call' ? writeSignature(block.signature) : [];
+          let text = start('', '');
+          for (const one of signed) text += begin(one) + stopAt(blocks - 1);
+          open.set(index, { kind: block.kind, number: blocks });
+          return text + begin(writeBlock(block));
         }
         case 'delta':
           return delta(event.index, event.text);
-        case 'signature':
-          return open.get(event.index) === 'reasoning'
-            ? change(event.index, { type: 'signature_delta', signature: seal(event.signature, 'anthropic') })
-            : '';
+        case 'signature': {
+          const block = open.get(event.index);
+          if (block?.kind !== 'reasoning') return '';
+          return change(block.number, {
+            type: 'signature_delta',
+            signature: seal(event.signature, 'anthropic'),
+          });
+        }
         case 'end':
           return end(event.index);
         case 'usage':

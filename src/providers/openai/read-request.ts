@@ -20,7 +20,7 @@ import {
 } from '../chat.ts';
 import { isObject, type Json, listOf, numberOf, objectOf, textOf } from '../json.ts';
 import { readDataUrl } from './data-url.ts';
-import { readDetails } from './reasoning.ts';
+import { readDetails, readExtra } from './reasoning.ts';
 import { toolFailed } from './write-request.ts';
 
 const names: Readonly<Record<ChatField, string>> = {
@@ -183,7 +183,7 @@ function readCall(call: Json, at: string, notes: Notes): ToolCallPart | null {
     name,
     arguments: textOf(given) ?? '',
     cache: null,
-    signature: null,
+    signature: readExtra(call),
     at: `${at}.function.arguments`,
   };
 }

@@ -2,8 +2,8 @@
  * Reasoning in OpenAI's chat dialect, which has no place of its own for it: `reasoning_content` for its text, as vLLM and
  * DeepSeek write it, and `reasoning_details` for what a provider wants back signed, as OpenRouter writes it.
  */
-import { type ReasoningPart, type RedactedPart, seal, unseal } from '../chat.ts';
-import { type Json, listOf, textOf } from '../json.ts';
+import { type ReasoningPart, type RedactedPart, type Signature, seal, unseal } from '../chat.ts';
+import { type Json, listOf, objectOf, textOf } from '../json.ts';
 
 /** Reasoning in a message, whole; signed where it came signed. */
 export function readDetails(message: Json): (ReasoningPart | RedactedPart)[] {
@@ -46,3 +46,12 @@ export function writeDetail(part: ReasoningPart | RedactedPart, index: number): 
 }
 
 const formatOf = (by: string): string => (by === 'anthropic' ? 'anthropic-claude-v1' : 'unknown');
+
+/** A call's own signature, where Google's endpoint for OpenAI's SDKs puts it; no other provider signs calls. */
+export const writeExtra = (signature: Signature | null): Json =>
+  signature?.by === 'gemini' ? { extra_content: { google: { thought_signature: signature.value } } } : {};
+
+export function readExtra(call: Json): Signature | null {
+  const value = textOf(objectOf(objectOf(call.extra_content).google).thought_signature) ?? '';
+  return value === '' ? null : { by: 'gemini', value };
+}

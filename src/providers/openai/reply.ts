@@ -1,7 +1,7 @@
 /** OpenAI's replies and errors: whole chat completions. */
 import type { ChatReply, ChatUsage, FinishReason, ProviderError, ReplyContext, ReplyPart } from '../chat.ts';
 import { countOf, isObject, type Json, listOf, objectOf, textOf } from '../json.ts';
-import { readDetails, writeDetail } from './reasoning.ts';
+import { readDetails, readExtra, writeDetail, writeExtra } from './reasoning.ts';
 
 const reasons: Readonly<Record<string, FinishReason>> = {
   stop: 'stop',
@@ -77,7 +77,7 @@ function readMessage(message: Json): ReplyPart[] {
       name,
       arguments: textOf(given) ?? '',
       cache: null,
-      signature: null,
+      signature: readExtra(call),
       at: '',
     });
   }
@@ -112,7 +112,12 @@ function writeMessage(parts: readonly ReplyPart[]): Json {
     if (part.kind === 'text') content = (content ?? '') + part.text;
     else if (part.kind === 'refusal') refusal = (refusal ?? '') + part.text;
     else if (part.kind === 'tool_call')
-      calls.push({ id: part.id, type: 'function', function: { name: part.name, arguments: part.arguments } });
+      calls.push({
+        id: part.id,
+        type: 'function',
+        function: { name: part.name, arguments: part.arguments },
+        ...writeExtra(part.signature),
+      });
     else {
       if (part.kind === 'reasoning') reasoning += part.text;
       const detail = writeDetail(part, details.length);

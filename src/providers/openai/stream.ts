@@ -11,7 +11,7 @@ import type {
 } from '../chat.ts';
 import { doneEvent } from '../framer.ts';
 import { isObject, type Json, listOf, numberOf, objectOf, textOf } from '../json.ts';
-import { readDetails, writeDetail } from './reasoning.ts';
+import { readDetails, readExtra, writeDetail, writeExtra } from './reasoning.ts';
 import { readReason, readUsage, writeReason, writeUsage } from './reply.ts';
 
 /** A call as the stream names it, and the block it became. */
@@ -62,7 +62,7 @@ export function createReader(): ChatStreamReader {
     let index = before?.index;
     // Some servers give every call the number 0, and tell them apart by their ids.
     if (index === undefined || (id !== '' && id !== before?.id && typeof name === 'string')) {
-      index = begin({ kind: 'tool_call', id, name: textOf(name) ?? '', signature: null }, events);
+      index = begin({ kind: 'tool_call', id, name: textOf(name) ?? '', signature: readExtra(delta) }, events);
       calls.set(number, { index, id });
     }
     if (typeof text !== 'string' || text === '') return;
@@ -141,7 +141,8 @@ export function createWriter(context: ReplyContext): ChatStreamWriter {
     if (block.kind !== 'tool_call') return '';
     calls += 1;
     const called = { name: block.name, arguments: '' };
-    return delta({ tool_calls: [{ index: written.call, id: block.id, type: 'function', function: called }] });
+    const call = { index: written.call, id: block.id, type: 'function', function: called };
+    return delta({ tool_calls: [{ ...call, ...writeExtra(block.signature) }] });
   };
 
   const grow = (index: number, text: string): string => {
