@@ -39,7 +39,7 @@ export function canServe(
 }
 
 /** Endpoints that any chat provider can answer. */
-const chatEndpoints: readonly Exchange['endpoint']['name'][] = ['chat', 'messages', 'responses'];
+export const chatEndpoints: readonly Exchange['endpoint']['name'][] = ['chat', 'messages', 'responses'];
 
 /** Reads a client's body; refuses what is the client's own mistake. */
 export function readRequest(client: ChatClient, { body }: ModelRequest): ReadRequest | Refusal {
