@@ -10,6 +10,7 @@ import {
   seal,
   type WireEvent,
 } from '../chat.ts';
+import { unsigned } from '../foreign.ts';
 import { isObject, type Json, numberOf, objectOf, textOf } from '../json.ts';
 import { readReason, readUsage, writeReason, writeUsage } from './reply.ts';
 
@@ -113,6 +114,7 @@ const named = (data: Json): string => `event: ${data.type}\ndata: ${JSON.stringi
 
 export function createWriter({ model, requestId }: ReplyContext): ChatStreamWriter {
   const open = new Map<number, Block['kind']>();
+  const signed = new Set<number>();
   let started = false;
   let refused = false;
   let usage: ChatUsage | null = null;
@@ -134,10 +136,18 @@ export function createWriter({ model, requestId }: ReplyContext): ChatStreamWrit
     return named({ type: 'message_start', message });
   };
 
-  const end = (index: number): string =>
-    open.delete(index) ? named({ type: 'content_block_stop', index }) : '';
+  const end = (index: number): string => {
+    const kind = open.get(index);
+    if (kind === undefined) return '';
+    open.delete(index);
+    const proof = kind === 'reasoning' && !signed.delete(index) ? sign(index, unsigned) : '';
+    return proof + named({ type: 'content_block_stop', index });
+  };
 
   const change = (index: number, delta: Json): string => named({ type: 'content_block_delta', index, delta });
+
+  const sign = (index: number, signature: string): string =>
+    change(index, { type: 'signature_delta', signature });
 
   const delta = (index: number, text: string): string => {
     const kind = open.get(index);
@@ -174,9 +184,9 @@ export function createWriter({ model, requestId }: ReplyContext): ChatStreamWrit
         case 'delta':
           return delta(event.index, event.text);
         case 'signature':
-          return open.get(event.index) === 'reasoning'
-            ? change(event.index, { type: 'signature_delta', signature: seal(event.signature, 'anthropic') })
-            : '';
+          if (open.get(event.index) !== 'reasoning') return '';
+          signed.add(event.index);
+          return sign(event.index, seal(event.signature, 'anthropic'));
         case 'end':
           return end(event.index);
         case 'usage':
