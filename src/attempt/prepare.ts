@@ -2,7 +2,10 @@
 import { presentedKey } from '../authenticate/authenticate.ts';
 import { Refusal } from '../errors.ts';
 import type { Exchange, ModelRequest } from '../exchange.ts';
+import { type Inspection, inspect } from '../native.ts';
+import { withoutForeign } from '../providers/foreign.ts';
 import { dialects } from '../providers/index.ts';
+import type { DialectName } from '../providers/names.ts';
 import type { Destination, UpstreamRequest } from '../providers/provider.ts';
 import { type ReadRequest, readRequest, translate } from '../providers/translate.ts';
 import type { Target } from '../route/plan.ts';
@@ -32,6 +35,7 @@ export function createPrepare(
   const client = dialects[exchange.endpoint.dialect];
   // Read at the first target that needs it, and once for all of them.
   let read: ReadRequest | Refusal | null = null;
+  let own: ModelRequest | null = null;
 
   const across = (target: Target, to: Destination): Prepared | Refusal => {
     const { chatClient } = client;
@@ -56,9 +60,30 @@ export function createPrepare(
     const to = destinationOf(target, exchange, request);
     const { dialect } = target.provider;
     if (dialect.name !== client.name) return across(target, to);
-    return { sent: dialect.encode(exchange.endpoint, request, exchange.headers, to), dropped: none };
+    own ??= ownRequest(exchange, request, dialect.name);
+    return { sent: dialect.encode(exchange.endpoint, own, exchange.headers, to), dropped: none };
   };
 }
+
+/** The request as a provider of the client's own dialect may see it: without reasoning that others signed. */
+function ownRequest({ endpoint }: Exchange, request: ModelRequest, name: DialectName): ModelRequest {
+  const body = withoutForeign(request.body, name);
+  if (body === request.body) return request;
+  // Its places have moved.
+  const found = inspect(body, endpoint.inspectId, 0, noKey);
+  return 'kind' in found ? request : { ...request, ...placesOf(found), body };
+}
+
+/** Nobody sees the digest of this second look. */
+const noKey = Buffer.alloc(32);
+
+const placesOf = (found: Inspection): Partial<ModelRequest> => ({
+  modelStart: found.modelStart,
+  modelEnd: found.modelEnd,
+  streamOptionsStart: found.streamOptionsStart,
+  streamOptionsEnd: found.streamOptionsEnd,
+  firstField: found.firstField,
+});
 
 function destinationOf(
   { provider, model, facts }: Target,

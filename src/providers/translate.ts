@@ -39,7 +39,7 @@ export function canServe(
 }
 
 /** Endpoints that any chat provider can answer. */
-const chatEndpoints: readonly Exchange['endpoint']['name'][] = [
+export const chatEndpoints: readonly Exchange['endpoint']['name'][] = [
   'chat',
   'messages',
   'responses',

@@ -37,7 +37,7 @@ export function inspect(exchange: Exchange, policy: ScrubPolicy, digestKey: Buff
     );
   }
   const found = inspectBytes(exchange.body, exchange.endpoint.inspectId, policy.bits, digestKey);
-  if ('kind' in found) return explain(found, exchange.body.length);
+  if ('kind' in found) return explain(named(found, exchange), exchange.body.length);
   const { modelStart, modelEnd, flags, body } = found;
   const { inPath } = exchange.endpoint;
   const raw = body.toString('utf8', modelStart, modelEnd);
@@ -76,6 +76,12 @@ export function inspect(exchange: Exchange, policy: ScrubPolicy, digestKey: Buff
     firstField: found.firstField,
   };
 }
+
+/** The Responses API has its own name for the limit of tokens. */
+const named = (fault: BodyFault, { endpoint }: Exchange): BodyFault =>
+  endpoint.name === 'responses' && 'field' in fault && fault.field === 'max_tokens'
+    ? { ...fault, field: 'max_output_tokens' }
+    : fault;
 
 function explain(fault: BodyFault, length: number): Refusal {
   switch (fault.kind) {

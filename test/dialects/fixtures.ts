@@ -61,6 +61,7 @@ export const cases: Readonly<Record<Kind, readonly string[]>> = {
 const models: Readonly<Partial<Record<DialectName, string>>> = {
   openai: 'gpt-5.2',
   anthropic: 'claude-sonnet-4-5',
+  gemini: 'gemini-3-flash-preview',
 };
 
 export const destinationOf = (name: DialectName): Destination => ({

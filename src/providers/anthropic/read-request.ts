@@ -22,6 +22,7 @@ import {
   type ToolChoice,
   unseal,
 } from '../chat.ts';
+import { unsigned } from '../foreign.ts';
 import { isObject, type Json, listOf, numberOf, objectOf, textOf } from '../json.ts';
 
 const names: Readonly<Record<ChatField, string>> = {
@@ -148,7 +149,7 @@ function readBlock(block: Json, at: string, calls: Map<string, string>, notes: N
       return readAttachment(block, at, notes);
     case 'thinking': {
       const signature = textOf(block.signature) ?? '';
-      const proof = signature === '' ? null : unseal(signature, 'anthropic');
+      const proof = signature === '' || signature === unsigned ? null : unseal(signature, 'anthropic');
       return [{ kind: 'reasoning', text: textOf(block.thinking) ?? '', signature: proof }];
     }
     case 'redacted_thinking':

@@ -10,6 +10,7 @@ import {
   seal,
   type ToolCallPart,
 } from '../chat.ts';
+import { unsigned } from '../foreign.ts';
 import { countOf, isObject, type Json, listOf, numberOf, objectOf, parseObject, textOf } from '../json.ts';
 
 const reasons: Readonly<Record<string, FinishReason>> = {
@@ -132,7 +133,7 @@ function writeBlock(part: ReplyPart): Json[] {
     case 'refusal':
       return part.text === '' ? [] : [{ type: 'text', text: part.text, citations: null }];
     case 'reasoning': {
-      const signature = part.signature === null ? '' : seal(part.signature, 'anthropic');
+      const signature = part.signature === null ? unsigned : seal(part.signature, 'anthropic');
       return [{ type: 'thinking', thinking: part.text, signature }];
     }
     case 'redacted':

@@ -10,6 +10,7 @@ import {
   seal,
   type WireEvent,
 } from '../chat.ts';
+import { unsigned } from '../foreign.ts';
 import { isObject, type Json, numberOf, objectOf, textOf } from '../json.ts';
 import { readReason, readUsage, writeReason, writeSignature, writeUsage } from './reply.ts';
 
@@ -113,6 +114,7 @@ const named = (data: Json): string => `event: ${data.type}\ndata: ${JSON.stringi
 
 export function createWriter({ model, requestId }: ReplyContext): ChatStreamWriter {
   const open = new Map<number, { readonly kind: Block['kind']; readonly number: number }>();
+  const signed = new Set<number>();
   /** Counts the client's blocks, which may be more than were read. */
   let blocks = 0;
   let started = false;
@@ -141,14 +143,19 @@ export function createWriter({ model, requestId }: ReplyContext): ChatStreamWrit
 
   const stopAt = (number: number): string => named({ type: 'content_block_stop', index: number });
 
-  const end = (index: number): string => {
-    const number = open.get(index)?.number;
-    open.delete(index);
-    return number === undefined ? '' : stopAt(number);
+  const end = (at: number): string => {
+    const block = open.get(at);
+    if (block === undefined) return '';
+    open.delete(at);
+    const proof = block.kind === 'reasoning' && !signed.delete(at) ? sign(block.number, unsigned) : '';
+    return proof + stopAt(block.number);
   };
 
   const change = (number: number, delta: Json): string =>
     named({ type: 'content_block_delta', index: number, delta });
+
+  const sign = (number: number, signature: string): string =>
+    change(number, { type: 'signature_delta', signature });
 
   const delta = (at: number, text: string): string => {
     const block = open.get(at);
@@ -176,9 +183,9 @@ export function createWriter({ model, requestId }: ReplyContext): ChatStreamWrit
         case 'begin': {
           const { index, block } = event;
           refused ||= block.kind === 'refusal';
-          const signed = block.kind === 'tool_call' ? writeSignature(block.signature) : [];
+          const proof = block.kind === 'tool_call' ? writeSignature(block.signature) : [];
           let text = start('', '');
-          for (const one of signed) text += begin(one) + stopAt(blocks - 1);
+          for (const one of proof) text += begin(one) + stopAt(blocks - 1);
           open.set(index, { kind: block.kind, number: blocks });
           return text + begin(writeBlock(block));
         }
@@ -187,10 +194,8 @@ export function createWriter({ model, requestId }: ReplyContext): ChatStreamWrit
         case 'signature': {
           const block = open.get(event.index);
           if (block?.kind !== 'reasoning') return '';
-          return change(block.number, {
-            type: 'signature_delta',
-            signature: seal(event.signature, 'anthropic'),
-          });
+          signed.add(event.index);
+          return sign(block.number, seal(event.signature, 'anthropic'));
         }
         case 'end':
           return end(event.index);

@@ -8,6 +8,7 @@ import { nativeReading } from '../reading.ts';
 import { errorObject, fault, readError, writeError } from './errors.ts';
 import { readRequest } from './read-request.ts';
 import { readReply, writeReply } from './reply.ts';
+import { withoutForeign } from './signature.ts';
 import { createReader, createWriter } from './stream.ts';
 import { pathOf, writeRequest } from './write-request.ts';
 
@@ -15,7 +16,7 @@ const requestHeaders = ['x-goog-api-client', 'x-goog-user-project', 'traceparent
 
 const reading = nativeReading('gemini', false);
 
-/** The model stands in the path, so the body goes as it came. */
+/** The model stands in the path, so the body goes as it came, but for thoughts that others signed. */
 function encode(
   _: Endpoint,
   request: ModelRequest,
@@ -27,7 +28,7 @@ function encode(
   return {
     path: to.basePath + pathOf(to.model, request.stream),
     headers: sent,
-    body: request.body,
+    body: withoutForeign(request.body),
     reading,
   };
 }

@@ -3,9 +3,11 @@
  * since Google's SDKs decode it.
  */
 import { type ReasoningPart, type RedactedPart, type Signature, seal, unseal } from '../chat.ts';
-import { type Json, textOf } from '../json.ts';
+import { isObject, type Json, listOf, parseObject, textOf } from '../json.ts';
 
 const foreign = 'sidegate:';
+/** How it begins in Base64, whatever follows. */
+const foreignBase64 = Buffer.from(foreign).toString('base64');
 /** Marks what its provider hid whole, not only signed. */
 const hidden = 'redacted:';
 
@@ -39,4 +41,19 @@ export function readThought(part: Json): ReasoningPart | RedactedPart {
   const read = unwrap(part);
   if (read?.redacted === true) return { kind: 'redacted', data: read.signature };
   return { kind: 'reasoning', text: textOf(part.text) ?? '', signature: read?.signature ?? null };
+}
+
+/** A body without what other dialects' providers signed, as Gemini would refuse it; the same bytes where it has none. */
+export function withoutForeign(body: Buffer): Buffer {
+  const json = body.includes(foreignBase64) ? parseObject(body.toString('utf8')) : null;
+  if (json === null) return body;
+  const isForeign = (part: unknown): boolean =>
+    isObject(part) && (textOf(part.thoughtSignature) ?? '').startsWith(foreignBase64);
+  const contents = listOf(json.contents).flatMap((content): Json[] => {
+    if (!Array.isArray(content.parts)) return [content];
+    const parts = content.parts.filter((part) => !isForeign(part));
+    // A turn that was nothing but thoughts would be empty, which the API refuses.
+    return parts.length === 0 && content.parts.length > 0 ? [] : [{ ...content, parts }];
+  });
+  return Buffer.from(JSON.stringify({ ...json, contents }));
 }

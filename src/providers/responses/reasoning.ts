@@ -1,5 +1,6 @@
 /** Reasoning items of the Responses API: summaries, and what only their provider can read again. */
 import { type ReasoningPart, type RedactedPart, type Signature, seal, unseal } from '../chat.ts';
+import { unsigned } from '../foreign.ts';
 import { type Json, listOf, textOf } from '../json.ts';
 
 /** Tells hidden reasoning from the proof of shown reasoning: both travel as `encrypted_content`. */
@@ -9,7 +10,8 @@ const hidden = 'redacted:';
 export function readReasoning(item: Json): (ReasoningPart | RedactedPart)[] {
   const texts = [...listOf(item.summary), ...listOf(item.content)].map(({ text }) => textOf(text) ?? '');
   const encrypted = textOf(item.encrypted_content);
-  const sealed = encrypted === null || encrypted === '' ? null : unseal(encrypted, 'responses');
+  const said = encrypted !== null && encrypted !== '' && encrypted !== unsigned;
+  const sealed = said ? unseal(encrypted, 'responses') : null;
   if (sealed?.value.startsWith(hidden) === true)
     return [{ kind: 'redacted', data: { ...sealed, value: sealed.value.slice(hidden.length) } }];
   const own =

@@ -1,5 +1,6 @@
 /** Replies of the Responses API. */
 import type { ChatReply, ChatUsage, FinishReason, ReplyContext, ReplyPart } from '../chat.ts';
+import { unsigned } from '../foreign.ts';
 import { countOf, isObject, type Json, listOf, objectOf, textOf } from '../json.ts';
 import { readReasoning, writeEncrypted, writeHidden } from './reasoning.ts';
 
@@ -89,8 +90,8 @@ export function writeItem(part: ReplyPart, number: number, { requestId }: ReplyC
     }
     case 'reasoning': {
       const summary = part.text === '' ? [] : [{ type: 'summary_text', text: part.text }];
-      const encrypted = part.signature === null ? {} : { encrypted_content: writeEncrypted(part.signature) };
-      return { id: id('rs'), type: 'reasoning', summary, ...encrypted };
+      const encrypted = part.signature === null ? unsigned : writeEncrypted(part.signature);
+      return { id: id('rs'), type: 'reasoning', summary, encrypted_content: encrypted };
     }
     case 'redacted':
       return { id: id('rs'), type: 'reasoning', summary: [], encrypted_content: writeHidden(part.data) };
