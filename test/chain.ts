@@ -140,15 +140,22 @@ const urlsOf = (upstreams: readonly Upstream[]): string[] => upstreams.map(({ ba
 function providersOf(wire: Wire, upstreams: readonly Upstream[], url: string): Providers {
   const [first, second = first] = upstreams;
   if (first === undefined || second === undefined) throw new Error('a chain needs a provider');
-  const body = (fields: More): unknown => wire.request('Say hello.', fields);
+  // Where the path asks for a stream, the body doesn't.
+  const path = (fields: More): string =>
+    fields.stream === true ? (wire.streamPath ?? wire.path) : wire.path;
+  const body = ({ stream, ...fields }: More): unknown =>
+    wire.request(
+      'Say hello.',
+      stream === undefined || wire.streamPath !== undefined ? fields : { ...fields, stream },
+    );
   return {
     wire,
     first,
     second,
-    send: (fields = {}, headers = {}) => send(url, wire.path, { body: body(fields), headers }),
+    send: (fields = {}, headers = {}) => send(url, path(fields), { body: body(fields), headers }),
     stream: (fields = {}, headers = {}) =>
-      send(url, wire.path, { body: body({ ...fields, stream: true }), headers }).reply,
-    ask: (fields = {}, headers = {}) => ask(url, wire.path, { body: body(fields), headers }),
+      send(url, path({ stream: true }), { body: body({ ...fields, stream: true }), headers }).reply,
+    ask: (fields = {}, headers = {}) => ask(url, path(fields), { body: body(fields), headers }),
   };
 }
 

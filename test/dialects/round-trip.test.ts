@@ -27,6 +27,18 @@ const lost: Readonly<Partial<Record<DialectName, (request: ChatRequest) => ChatR
     frequencyPenalty: null,
     presencePenalty: null,
   }),
+  gemini: (request) => ({
+    ...request,
+    user: null,
+    metadata: null,
+    parallelToolCalls: null,
+    tools: request.tools.map((tool) => ({ ...tool, strict: null })),
+    messages: joinSystem(request.messages).map(nameless),
+    output:
+      request.output?.kind === 'schema'
+        ? { ...request.output, name: 'answer', description: null, strict: null }
+        : request.output,
+  }),
   anthropic: (request) => ({
     ...request,
     seed: null,
@@ -46,6 +58,17 @@ const lost: Readonly<Partial<Record<DialectName, (request: ChatRequest) => ChatR
 const untellable: Readonly<Partial<Record<DialectName, (request: ChatRequest) => ChatRequest>>> = {
   responses: (request) => ({ ...request, stop: [] }),
 };
+
+/** Gemini's own API takes no names of files, and joins the texts of a tool's result. */
+const nameless = (message: ChatMessage): ChatMessage => ({
+  ...message,
+  parts: message.parts.map((part): Part => {
+    if (part.kind === 'document') return { ...part, name: null };
+    if (part.kind !== 'tool_result') return part;
+    const text = part.content.flatMap((inner) => (inner.kind === 'text' ? [inner.text] : [])).join('\n');
+    return { ...part, content: [{ kind: 'text', text, cache: null }] };
+  }),
+});
 
 function joinSystem(messages: readonly ChatMessage[]): ChatMessage[] {
   const isSystem = ({ role }: ChatMessage): boolean => role === 'system' || role === 'developer';
@@ -213,7 +236,9 @@ const plain = (given: ChatRequest): unknown =>
       },
       (key, value) => {
         // Where a dialect demands a name for a schema, one without any is called so.
-        if (key === 'at' || value === 'answer') return undefined;
+        // So does a file; where names aren't said at all, there is none.
+        if (key === 'at' || (key === 'name' && [null, 'answer', 'document.pdf'].includes(value)))
+          return undefined;
         // A tool that isn't said to be strict isn't; a picture is looked at as the model likes.
         return (key === 'strict' && value === false) || (key === 'detail' && value === 'auto') ? null : value;
       },

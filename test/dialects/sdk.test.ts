@@ -5,7 +5,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startTestSidecar, type TestSidecar } from '../sidecar.ts';
 
 /** Presets that answer by themselves, one for each dialect of a provider. */
-const simulators = { openai: 'simulator', anthropic: 'simulator-anthropic' } as const;
+const simulators = {
+  openai: 'simulator',
+  anthropic: 'simulator-anthropic',
+  gemini: 'simulator-gemini',
+} as const;
 const providers = Object.keys(simulators) as (keyof typeof simulators)[];
 
 let sidecar: TestSidecar;

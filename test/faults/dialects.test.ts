@@ -3,6 +3,7 @@ import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { type Chain, labelOf, startChain } from '../chain.ts';
 import type { Incoming } from '../client.ts';
+import { geminiWire } from '../gemini-wire.ts';
 import { eventData, lastError, type Wire, wires } from '../replies.ts';
 import { responsesWire } from '../responses-wire.ts';
 import { streamBySdk } from '../sdk.ts';
@@ -10,8 +11,8 @@ import type { ConfigInput } from '../sidecar.ts';
 import { answers, type Call, hangs, refuses, resets, type Script } from '../upstream.ts';
 
 /** A dialect that only clients or only providers speak goes into one of the two. */
-const clients: readonly Wire[] = [...wires, responsesWire];
-const providers: readonly Wire[] = [...wires, responsesWire];
+const clients: readonly Wire[] = [...wires, responsesWire, geminiWire];
+const providers: readonly Wire[] = [...wires, responsesWire, geminiWire];
 
 const pairs = clients.flatMap((client) =>
   providers
@@ -20,13 +21,21 @@ const pairs = clients.flatMap((client) =>
 );
 
 /** Nothing of this may stand in a stream that broke off. */
-const forged = ['[DONE]', 'message_stop', '"end_turn"', '"finish_reason":"stop"', 'response.completed'];
+const forged = [
+  '[DONE]',
+  'message_stop',
+  '"end_turn"',
+  '"finish_reason":"stop"',
+  'response.completed',
+  '"STOP"',
+];
 
 /** What the last event of a complete stream says. */
 const endings: Readonly<Record<string, string>> = {
   openai: '[DONE]',
   anthropic: 'message_stop',
   responses: 'response.completed',
+  gemini: '"finishReason":"STOP"',
 };
 
 const json = { 'content-type': 'application/json' };

@@ -165,8 +165,9 @@ export function createWriter(context: ReplyContext): ChatStreamWriter {
           reason = refused ? 'refusal' : event.reason;
           return [...open.keys()].map(end).join('');
         case 'stop':
-          // Usage may follow the finish reason elsewhere; here both stand in the last event.
-          return chunk([], { finishReason: writeReason(reason) }, { usageMetadata: writeUsage(usage) });
+          // Usage may follow the finish reason elsewhere; here both stand in the last event. A chunk without parts would
+          // make Google's SDK leave the whole answer out of its history.
+          return chunk([{ text: '' }], { finishReason: writeReason(reason) }, { usageMetadata: writeUsage(usage) });
         case 'error':
           return '';
       }
