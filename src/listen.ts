@@ -250,7 +250,6 @@ function geminiEndpoint(path: string, url: string): Endpoint | undefined {
       ? modelsEndpoint('gemini')
       : undefined;
   if (asked.method === 'generateContent') return generate;
-  if (asked.method !== 'streamGenerateContent') return undefined;
   return asksForEvents(url) ? streamGenerate : streamList;
 }
 
@@ -336,7 +335,8 @@ function readBody(
 /** Which SDK asks, where the path doesn't say it: Anthropic's always sends its version. */
 function dialectOf(req: IncomingMessage): DialectName {
   const url = req.url ?? '';
-  if (url.startsWith('/v1beta/')) return 'gemini';
+  // Only Gemini's paths have a colon.
+  if (url.startsWith('/v1beta/') || (url.includes(':') && readPath(pathOf(url)) !== null)) return 'gemini';
   if (req.headers['anthropic-version'] !== undefined) return 'anthropic';
   if (url.startsWith('/v1/messages')) return 'anthropic';
   return url.startsWith('/v1/responses') ? 'responses' : 'openai';

@@ -154,7 +154,7 @@ export const posts: Readonly<Record<string, Post>> = {
   '/v1/messages/count_tokens': { dialect: 'anthropic', run: countTokens },
 };
 
-const generatePath = /^\/v1beta\/models\/([^:/]+):(generateContent|streamGenerateContent)$/;
+const generatePath = /^\/v1(?:beta)?\/models\/(.+):(generateContent|streamGenerateContent)$/;
 
 /** The endpoint of a path that takes a body. */
 export function postAt(path: string): Post | undefined {

@@ -1,15 +1,17 @@
 /** Gemini's paths: the model and whether the answer streams stand there, not in the body. */
 
-/** What a path after `/v1beta` asks for. */
+/** What a path asks for. */
 export interface GeminiPath {
   /** As written in the path, decoded; null: the path can't be decoded. */
   readonly model: string | null;
   readonly method: string;
 }
 
-const pattern = /^\/v1beta\/models\/([^:]+):([A-Za-z]+)$/;
+/** AI Studio's paths (`/v1beta/models/…`; newer SDKs say `/v1`) and Vertex', with or without a project. */
+const pattern =
+  /^\/v1(?:beta1?)?(?:\/projects\/[^/]+\/locations\/[^/]+)?(?:\/publishers\/google)?\/models\/(.+):((?:streamG|g)enerateContent)$/;
 
-/** Null: it is no path of a method on a model. */
+/** Null: it is no path of an answer. */
 export function readPath(path: string): GeminiPath | null {
   const found = pattern.exec(path);
   if (found === null) return null;

@@ -167,7 +167,11 @@ export function createWriter(context: ReplyContext): ChatStreamWriter {
         case 'stop':
           // Usage may follow the finish reason elsewhere; here both stand in the last event. A chunk without parts would
           // make Google's SDK leave the whole answer out of its history.
-          return chunk([{ text: '' }], { finishReason: writeReason(reason) }, { usageMetadata: writeUsage(usage) });
+          return chunk(
+            [{ text: '' }],
+            { finishReason: writeReason(reason) },
+            { usageMetadata: writeUsage(usage) },
+          );
         case 'error':
           return '';
       }
