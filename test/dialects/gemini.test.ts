@@ -121,7 +121,10 @@ describe.each(providers)('Google SDK to %s', (provider) => {
     const error: unknown = await failing.catch((cause: unknown) => cause);
     if (!(error instanceof ApiError)) throw new Error('no error of the SDK');
     expect(Math.floor(error.status / 100)).toBe(Math.floor(status / 100));
-    expect(JSON.parse(error.message).error).toMatchObject({ code: error.status, message: expect.any(String) });
+    expect(JSON.parse(error.message).error).toMatchObject({
+      code: error.status,
+      message: expect.any(String),
+    });
   });
 
   test('a stream that breaks off', async () => {
@@ -163,7 +166,13 @@ describe('signatures of calls come back to Gemini', () => {
   test.each([false, true])("through Anthropic's SDK (stream: %s)", async (stream) => {
     const client = new Anthropic({ apiKey: 'k', baseURL: sidecar.url, maxRetries: 0 });
     const given = [{ name: 'get_weather', input_schema: { ...parameters, type: 'object' as const } }];
-    const asked = { model, max_tokens: 200, messages: user, tools: given, tool_choice: { type: 'any' as const } };
+    const asked = {
+      model,
+      max_tokens: 200,
+      messages: user,
+      tools: given,
+      tool_choice: { type: 'any' as const },
+    };
     const reply = stream
       ? await client.messages.stream(asked).finalMessage()
       : await client.messages.create(asked);
@@ -197,7 +206,7 @@ async function before(
         {
           id: 'app',
           // SHA-256 of `app-key`.
-          sha256: 'c9d9ff3fd5db0cc7ea0f2c1f53e6a9ab8b6d4ab4cdcf7b5aa5bb8f5e6d2d7c5f',
+          sha256: '2924a27d7fc715372a952b03583ae5f1221556bcdabbf2a57ff5de577efe11c1',
           tenant: 'app',
         },
       ],
@@ -219,3 +228,142 @@ async function before(
 
 const pathTo = (model: string, method = 'generateContent'): string => `/v1beta/models/${model}:${method}`;
 const body = (text: string): unknown => geminiWire.request(text);
+const key = { 'x-goog-api-key': 'app-key' };
+
+describe('the own dialect', () => {
+  test('bytes pass as they came, to the model and the method of the path', async () => {
+    const { url, upstream } = await before(answers(geminiWire, 'Grüße'));
+    const sent = '{ "contents":[{"parts":[{"text":"Hi é"}]}], "futureField": [1.0] }';
+    const whole = await ask(url, pathTo('alias'), { body: sent, headers: key });
+    expect(whole.text).toBe(geminiWire.whole('Grüße'));
+    const streamed = await ask(url, `${pathTo('alias', 'streamGenerateContent')}?alt=sse`, {
+      body: sent,
+      headers: key,
+    });
+    expect(streamed.text).toBe(geminiWire.stream('Grüße').join(''));
+    expect(
+      upstream.calls.map(({ path, body: got, headers }) => [path, got.toString(), headers['x-goog-api-key']]),
+    ).toEqual([
+      ['/v1/models/real%20name:generateContent', sent, 'provider-key'],
+      ['/v1/models/real%20name:streamGenerateContent?alt=sse', sent, 'provider-key'],
+    ]);
+  });
+
+  test('without alt=sse a stream is one list, from the cache as well, errors included', async () => {
+    const { url, upstream } = await before(answers(geminiWire, 'One ', 'two'));
+    for (const status of ['fwd=uri-miss', 'hit']) {
+      const reply = await ask(url, pathTo(testModel, 'streamGenerateContent'), {
+        body: body('Hi'),
+        headers: key,
+      });
+      expect(reply.headers['content-type']).toContain('application/json');
+      expect(reply.headers['cache-status']).toContain(status);
+      const texts = JSON.parse(reply.text).map(
+        (event: { candidates: { content: { parts: { text: string }[] } }[] }) =>
+          event.candidates[0]?.content.parts[0]?.text,
+      );
+      expect(texts.join('')).toBe('One two');
+    }
+    upstream.answer((call) => {
+      call.streamHead();
+      call.write(geminiWire.text('Hello'));
+      call.cut();
+    });
+    const cut = await ask(url, pathTo(testModel, 'streamGenerateContent'), {
+      body: body('Cut'),
+      headers: key,
+    });
+    const list = JSON.parse(cut.text);
+    expect(list).toHaveLength(2);
+    expect(list[1].error).toMatchObject({ code: 502, details: [{ reason: 'stream_cut' }] });
+  });
+
+  test('the cache and idempotency keys know the model and the method of the path', async () => {
+    const { url, upstream } = await before(answers(geminiWire, 'x'));
+    const send = (path: string, more = {}) =>
+      ask(url, path, { body: body('Hi'), headers: { ...key, ...more } });
+    await send(pathTo(testModel));
+    expect((await send(pathTo(testModel))).headers['cache-status']).toContain('hit');
+    expect((await send(pathTo('other'))).headers['cache-status']).toContain('fwd');
+    expect(
+      (await send(`${pathTo(testModel, 'streamGenerateContent')}?alt=sse`)).headers['cache-status'],
+    ).toContain('fwd');
+    expect(upstream.calls).toHaveLength(3);
+    await send(pathTo(testModel), { 'idempotency-key': 'k' });
+    expect((await send(pathTo('other'), { 'idempotency-key': 'k' })).status).toBe(422);
+  });
+
+  test('personal data is masked on the way out and restored on the way back', async () => {
+    const address = 'ann.smith@example.com';
+    const { url, upstream } = await before(
+      answers(geminiWire, 'to [EMA', 'IL_1] and [EMAIL_1', '].'),
+      'gemini',
+    );
+    const sent = {
+      systemInstruction: { parts: [{ text: `You write for ${address}.` }] },
+      ...geminiWire.request(`Write to ${address}`),
+    };
+    for (const path of [
+      pathTo(testModel),
+      `${pathTo(testModel, 'streamGenerateContent')}?alt=sse`,
+      pathTo(testModel, 'streamGenerateContent'),
+    ]) {
+      const reply = await ask(url, path, { body: sent, headers: key });
+      const text = path.endsWith('sse')
+        ? geminiWire.textOf(reply.text)
+        : reply.text.replaceAll(/"\}.*?"text":"/gs, '');
+      expect(text).toContain(`to ${address} and ${address}.`);
+    }
+    for (const call of upstream.calls) expect(call.body.toString()).not.toContain(address);
+  });
+});
+
+describe('keys', () => {
+  test.each([
+    ['x-goog-api-key', '', key],
+    ['the query', '?key=app-key', {}],
+    ['Authorization', '', { authorization: 'Bearer app-key' }],
+  ])('%s', async (_, query, headers) => {
+    const { url, own } = await before(answers(geminiWire, 'x'));
+    expect((await ask(url, pathTo(testModel) + query, { body: body('Hi'), headers })).status).toBe(200);
+    expect(own.logText()).not.toContain('app-key');
+  });
+
+  test('none or a wrong one is 401 in the words of the dialect, and is never logged', async () => {
+    const { url, own } = await before(answers(geminiWire, 'x'));
+    const missing = await ask(url, pathTo(testModel), { body: body('Hi') });
+    expect(missing.status).toBe(401);
+    expect(JSON.parse(missing.text).error).toMatchObject({
+      code: 401,
+      status: 'UNAUTHENTICATED',
+      details: [{ reason: 'missing_key' }],
+    });
+    const wrong = await ask(url, `${pathTo(testModel)}?key=another-key`, { body: body('Hi') });
+    expect(JSON.parse(wrong.text).error.details[0].reason).toBe('wrong_key');
+    expect(own.logText()).not.toContain('another-key');
+  });
+});
+
+test('RetryInfo in a 429 says when the target may be asked again', async () => {
+  const details = [{ '@type': 'type.googleapis.com/google.rpc.RetryInfo', retryDelay: '7.2s' }];
+  const error = { code: 429, message: 'Later.', status: 'RESOURCE_EXHAUSTED', details };
+  const headers = { 'content-type': 'application/json' };
+  const { url } = await before(refuses({ status: 429, headers, body: JSON.stringify({ error }) }));
+  const reply = await ask(url, openaiWire.path, {
+    body: openaiWire.request('Hi'),
+    headers: { authorization: 'Bearer app-key' },
+  });
+  expect(reply.status).toBe(429);
+  expect(openaiWire.errorOf(reply.text)).toMatchObject({ message: 'Later.', code: 'RESOURCE_EXHAUSTED' });
+  expect(Number(reply.headers['retry-after'])).toBeGreaterThan(6);
+});
+
+test('models are listed and found in the dialect', async () => {
+  const { url } = await before(answers(geminiWire, 'x'));
+  const list = await ask(url, '/v1beta/models', { method: 'GET', headers: key });
+  expect(JSON.parse(list.text).models.map(({ name }: { name: string }) => name)).toContain(
+    `models/${testModel}`,
+  );
+  const one = await ask(url, `/v1beta/models/${testModel}`, { method: 'GET', headers: key });
+  expect(JSON.parse(one.text).name).toBe(`models/${testModel}`);
+});
