@@ -6,6 +6,7 @@ import { createProvider, type Provider } from './attempt/connection.ts';
 import { createKeyring } from './authenticate/authenticate.ts';
 import { createCache } from './cache/cache.ts';
 import type { Config } from './config/schema.ts';
+import type { TokenKeeper } from './credentials/google.ts';
 import { Refusal } from './errors.ts';
 import { handle, type Stages } from './gateway.ts';
 import { createEstimator } from './limit/estimate.ts';
@@ -59,7 +60,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
   const cache = createCache(first.cache);
   const replay = createReplay(first.replay, clock);
   const randomKey = randomBytes(32);
-  const upstreams = createUpstreams();
+  const upstreams = createUpstreams(log, world);
   let ready = false;
   let listener: Listener | null = null;
 
@@ -212,7 +213,7 @@ interface Upstreams {
   close(): Promise<void>;
 }
 
-function createUpstreams(): Upstreams {
+function createUpstreams(log: Log, { wallClock }: World): Upstreams {
   interface Open {
     readonly made: string;
     readonly provider: Provider;
@@ -224,11 +225,13 @@ function createUpstreams(): Upstreams {
     const settings = config.providers[name];
     if (settings === undefined) throw new Error(`no provider ${name}`);
     const simulator = await embeddedSimulator(settings);
-    const provider = createProvider(name, settings, config.attempt, simulator?.url ?? null);
+    const tokens = settings.credential === 'google' ? await googleTokens(name, log, wallClock) : null;
+    const provider = createProvider(name, settings, config.attempt, simulator?.url ?? null, tokens);
     return {
       made,
       provider,
       async close() {
+        tokens?.close();
         await provider.pool.close();
         await simulator?.close();
       },
@@ -259,6 +262,18 @@ function createUpstreams(): Upstreams {
       await Promise.all([...open.values()].map((entry) => entry.close()));
     },
   };
+}
+
+/** Google's library is loaded only where the configuration asks for its tokens. */
+async function googleTokens(provider: string, log: Log, wallClock: () => number): Promise<TokenKeeper> {
+  const { fetchGoogleToken, keepToken } = await import('./credentials/google.ts');
+  return keepToken(fetchGoogleToken, wallClock, (cause) =>
+    // Messages of a key file that can't be read may quote it.
+    log.error(
+      { provider, cause: cause instanceof Error ? cause.name : 'unknown' },
+      'no token from Google: check GOOGLE_APPLICATION_CREDENTIALS or the metadata server; asked again in 15 s',
+    ),
+  );
 }
 
 /** The simulator is loaded only where the configuration names it, so that no typo yields invented answers. */

@@ -2,6 +2,7 @@
 // The whole package also loads fetch, WebSocket and caches: 14 MB of memory and 50 ms of every start for nothing.
 import Pool from 'undici/lib/dispatcher/pool.js';
 import type { Config, ProviderConfig } from '../config/schema.ts';
+import type { TokenKeeper } from '../credentials/google.ts';
 import { dialects } from '../providers/index.ts';
 import { presets } from '../providers/presets.ts';
 import type { Dialect } from '../providers/provider.ts';
@@ -23,12 +24,16 @@ export interface Provider {
   credentialRestsUntilMs: number;
 }
 
-/** @param simulatorUrl base URL of the embedded simulator for providers of its presets */
+/**
+ * @param simulatorUrl base URL of the embedded simulator for providers of its presets
+ * @param tokens gives the credential where it changes by itself
+ */
 export function createProvider(
   name: string,
   config: ProviderConfig,
   policy: Config['attempt'],
   simulatorUrl: string | null,
+  tokens: TokenKeeper | null = null,
 ): Provider {
   const preset = config.preset === undefined ? undefined : presets[config.preset];
   const baseUrl = config.baseUrl ?? preset?.baseUrl ?? simulatorUrl;
@@ -45,7 +50,9 @@ export function createProvider(
     dialect,
     baseUrl,
     basePath: pathname.replace(/\/+$/, ''),
-    headers,
+    get headers() {
+      return tokens === null ? headers : withToken(headers, tokens.current());
+    },
     clientCredential: config.credential === 'client',
     simulated: preset?.baseUrl === null,
     pool: new Pool(origin, {
@@ -60,3 +67,7 @@ export function createProvider(
     credentialRestsUntilMs: 0,
   };
 }
+
+/** Without a token the provider refuses the call, which lets its credential rest. */
+const withToken = (headers: readonly string[], token: string | null): readonly string[] =>
+  token === null ? headers : [...headers, 'authorization', `Bearer ${token}`];

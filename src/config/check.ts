@@ -224,6 +224,9 @@ function checkCredential(path: Path, provider: DraftProvider, draft: Draft, repo
       const message = "cannot be `client` beside `authenticate.keys`: the app's one header cannot carry both";
       report.fault([...path, 'credential'], message);
     }
+  } else if (provider.credential === 'google') {
+    if (!keyless)
+      report.fault([...path, 'apiKey'], 'has no use beside `credential: google`: take one of them out');
   } else if (keyless && typeof preset?.credentialEnv === 'string' && !faultyAt(provider, 'credential')) {
     const variable = `\${${preset.credentialEnv}}`;
     report.fault(path, `needs a credential: write \`apiKey: ${variable}\`, or \`credential: client\``, 'key');

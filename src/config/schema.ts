@@ -159,9 +159,12 @@ const provider = z.strictObject({
     .meta({ description: 'URL before `/chat/completions` or `/messages`; needed without a preset.' }),
   apiKey: secret.optional().meta({ description: 'Credential sent upstream: `${ENV}` or `file:/path`.' }),
   credential: z
-    .enum(['gateway', 'client'])
+    .enum(['gateway', 'client', 'google'])
     .default('gateway')
-    .meta({ description: "Whose credential is sent: `apiKey`, or the client's own." }),
+    .meta({
+      description:
+        "Whose credential is sent: `apiKey`, the client's own, or the machine's at Google (for Vertex).",
+    }),
   headers: z
     .record(z.string(), z.string())
     .default({})

@@ -36,6 +36,14 @@ export const presets: Readonly<Record<string, Preset>> = {
     models: ['gemini-*', 'gemma-*'],
     docs: 'https://ai.google.dev/api/generate-content',
   },
+  vertex: {
+    dialect: 'gemini',
+    // With a project: https://LOCATION-aiplatform.googleapis.com/v1/projects/PROJECT/locations/LOCATION/publishers/google
+    baseUrl: 'https://aiplatform.googleapis.com/v1/publishers/google',
+    credentialEnv: null,
+    models: [],
+    docs: 'https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference',
+  },
   simulator: {
     dialect: 'openai',
     baseUrl: null,
