@@ -131,7 +131,7 @@ export declare function bucketTake(id: number, cost: number, nowMs: number): num
  * Looks a request body through in one pass, and replaces personal data by placeholders.
  *
  * `endpoint`: 0 OpenAI chat completions, 1 OpenAI embeddings, 2 Anthropic messages, 3 Anthropic
- * count_tokens. `scrub`: bits of what is replaced, 1 e-mail addresses, 2 card numbers.
+ * count_tokens, 5 OpenAI responses. `scrub`: bits of what is replaced, 1 e-mail addresses, 2 card numbers.
  * `key`: of the HMAC over the body that leaves.
  * `regs`: at least 18 registers, and three for each distinct value that may be found; the layout is
  * documented at `write_inspection` in `native/core/src/registers.rs`.
