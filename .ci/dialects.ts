@@ -1,5 +1,5 @@
 /** The README's tables of dialects: who speaks what, and what each provider dialect can be told. */
-import { endpoints } from '../src/listen.ts';
+import { endpoints, modelEndpoints } from '../src/listen.ts';
 import { type ChatRequest, createNotes, type Part } from '../src/providers/chat.ts';
 import { dialects } from '../src/providers/index.ts';
 import { dialectNames } from '../src/providers/names.ts';
@@ -12,7 +12,7 @@ export function dialectRows(): string[][] {
   return dialectNames.map((name) => {
     const { chatClient, chatProvider, endpoints: own } = dialects[name];
     const paths = (chat: boolean): string => {
-      const found = [...endpoints].filter(
+      const found = [...endpoints, ...modelEndpoints].filter(
         ([, endpoint]) => own.includes(endpoint.name) && chatEndpoints.includes(endpoint.name) === chat,
       );
       return found.map(([path]) => code(path)).join(', ') || 'none';

@@ -49,6 +49,12 @@ const generate = generates('generate', false, false);
 const streamGenerate = generates('stream_generate', true, false);
 const streamList = generates('stream_generate', true, true);
 
+/** The endpoints whose path holds the model. */
+export const modelEndpoints: readonly (readonly [path: string, endpoint: Endpoint])[] = [
+  ['/v1beta/models/{model}:generateContent', generate],
+  ['/v1beta/models/{model}:streamGenerateContent', streamGenerate],
+];
+
 const modelsPath = '/v1/models';
 const geminiModelsPath = '/v1beta/models';
 const modelsEndpoint = (dialect: DialectName): Endpoint => ({

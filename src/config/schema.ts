@@ -158,13 +158,10 @@ const provider = z.strictObject({
     .optional()
     .meta({ description: 'URL before `/chat/completions` or `/messages`; needed without a preset.' }),
   apiKey: secret.optional().meta({ description: 'Credential sent upstream: `${ENV}` or `file:/path`.' }),
-  credential: z
-    .enum(['gateway', 'client', 'google'])
-    .default('gateway')
-    .meta({
-      description:
-        "Whose credential is sent: `apiKey`, the client's own, or the machine's at Google (for Vertex).",
-    }),
+  credential: z.enum(['gateway', 'client', 'google']).default('gateway').meta({
+    description:
+      "Whose credential is sent: `apiKey`, the client's own, or the machine's at Google (for Vertex).",
+  }),
   headers: z
     .record(z.string(), z.string())
     .default({})

@@ -10,8 +10,9 @@ const version = (model: string): number => {
 /** Demands the signatures of its calls back, thinks by levels, and takes pictures in a tool's result. */
 export const isThird = (model: string): boolean => version(model) >= 3;
 
-/** Takes a budget of thinking tokens. */
-export const takesBudget = (model: string): boolean => version(model) >= 2.5 && version(model) < 3;
+/** Takes a budget of thinking tokens; models of other names, such as tuned ones, are asked as well. */
+export const takesBudget = (model: string): boolean =>
+  version(model) >= 2.5 ? version(model) < 3 : version(model) === 0 && !model.includes('gemma');
 
 /** Fetches files by their public addresses. */
 export const fetchesUrls = (model: string): boolean => version(model) === 0 || version(model) >= 2.5;

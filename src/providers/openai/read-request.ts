@@ -1,10 +1,7 @@
 /** Reads an OpenAI chat completions request. https://platform.openai.com/docs/api-reference/chat */
 import {
-  type CacheMark,
-  type ChatField,
   type ChatMessage,
   type ChatRequest,
-  type DocumentPart,
   efforts,
   type Notes,
   noteCannot,
@@ -19,27 +16,17 @@ import {
   type ToolResultPart,
 } from '../chat.ts';
 import { isObject, type Json, listOf, numberOf, objectOf, textOf } from '../json.ts';
-import { readDataUrl } from './data-url.ts';
+import {
+  openaiNames,
+  plainText,
+  readCaller,
+  readFileData,
+  readImageUrl,
+  readMark,
+  readOutput,
+  readToolResult,
+} from './parts.ts';
 import { readDetails, readExtra } from './reasoning.ts';
-import { toolFailed } from './write-request.ts';
-
-const names: Readonly<Record<ChatField, string>> = {
-  tools: 'tools',
-  toolChoice: 'tool_choice',
-  parallelToolCalls: 'parallel_tool_calls',
-  stop: 'stop',
-  maxTokens: 'max_completion_tokens',
-  temperature: 'temperature',
-  topP: 'top_p',
-  topK: 'top_k',
-  frequencyPenalty: 'frequency_penalty',
-  presencePenalty: 'presence_penalty',
-  seed: 'seed',
-  output: 'response_format',
-  reasoning: 'reasoning_effort',
-  user: 'user',
-  metadata: 'metadata',
-};
 
 const known = new Set([
   'model',
@@ -74,9 +61,8 @@ export function readRequest(body: Json, notes: Notes): ChatRequest {
   if (Array.isArray(body.modalities) && body.modalities.some((form) => form !== 'text'))
     noteCannot(notes, 'modalities');
   const effort = efforts.find((name) => name === body.reasoning_effort) ?? null;
-  const metadata = objectOf(body.metadata);
   return {
-    names: body.max_tokens === undefined ? names : { ...names, maxTokens: 'max_tokens' },
+    names: body.max_tokens === undefined ? openaiNames : { ...openaiNames, maxTokens: 'max_tokens' },
     stream: body.stream === true,
     messages: readMessages(body.messages, notes),
     tools: readTools(body.tools, notes),
@@ -90,10 +76,9 @@ export function readRequest(body: Json, notes: Notes): ChatRequest {
     frequencyPenalty: numberOf(body.frequency_penalty),
     presencePenalty: numberOf(body.presence_penalty),
     seed: numberOf(body.seed),
-    output: readOutput(objectOf(body.response_format), notes),
+    output: readFormat(objectOf(body.response_format), notes),
     reasoning: effort === null ? null : { effort, budgetTokens: null, adaptive: false },
-    user: textOf(body.user) ?? textOf(body.safety_identifier),
-    metadata: Object.keys(metadata).length === 0 ? null : (metadata as Record<string, string>),
+    ...readCaller(body),
   };
 }
 
@@ -103,14 +88,6 @@ const readStop = (stop: unknown): string[] =>
     : Array.isArray(stop)
       ? stop.filter((text) => typeof text === 'string')
       : [];
-
-/** `prompt_cache_breakpoint`, and Anthropic's `cache_control`, which apps send through OpenAI's SDK as well. */
-function readMark(part: Json): CacheMark | null {
-  const { prompt_cache_breakpoint: own, cache_control: other } = part;
-  if (isObject(own)) return { ttlS: own.ttl === '12h' ? 43_200 : own.ttl === '30m' ? 1800 : null };
-  if (isObject(other)) return { ttlS: other.ttl === '1h' ? 3600 : other.ttl === '5m' ? 300 : null };
-  return null;
-}
 
 function readMessages(value: unknown, notes: Notes): ChatMessage[] {
   if (!Array.isArray(value)) noteInvalid(notes, 'messages', 'must be a list of messages');
@@ -189,8 +166,7 @@ function readCall(call: Json, at: string, notes: Notes): ToolCallPart | null {
 }
 
 function readContent(content: unknown, at: string, notes: Notes): Part[] {
-  if (typeof content === 'string')
-    return content === '' ? [] : [{ kind: 'text', text: content, cache: null }];
+  if (typeof content === 'string') return plainText(content);
   return listOf(content).flatMap((part, index) => readPart(part, `${at}[${index}]`, notes));
 }
 
@@ -210,8 +186,7 @@ function readPart(part: Json, at: string, notes: Notes): Part[] {
     case 'image_url': {
       const { url, detail } = objectOf(part.image_url);
       if (typeof url !== 'string') break;
-      const source = readDataUrl(url) ?? ({ kind: 'url', url } as const);
-      return [{ kind: 'image', source, detail: textOf(detail), cache, at }];
+      return [{ kind: 'image', source: readImageUrl(url), detail: textOf(detail), cache, at }];
     }
     case 'input_audio': {
       const { data, format } = objectOf(part.input_audio);
@@ -219,31 +194,14 @@ function readPart(part: Json, at: string, notes: Notes): Part[] {
       return [{ kind: 'audio', mediaType: format === 'mp3' ? 'audio/mpeg' : `audio/${format}`, data, at }];
     }
     case 'file': {
-      const read = readFile(objectOf(part.file), cache, at);
-      if (read === null) break;
-      return [read];
+      // A file by its id is in the provider's own store, where no other can read it.
+      const { file_data: data, filename } = objectOf(part.file);
+      if (typeof data !== 'string') break;
+      return [{ kind: 'document', source: readFileData(data), name: textOf(filename), cache, at }];
     }
   }
   noteCannot(notes, at);
   return [];
-}
-
-/** A file by its id is in the provider's own store, where no other can read it. */
-function readFile({ file_data, filename }: Json, cache: CacheMark | null, at: string): DocumentPart | null {
-  if (typeof file_data !== 'string') return null;
-  const source = readDataUrl(file_data) ?? {
-    kind: 'base64' as const,
-    mediaType: 'application/pdf',
-    data: file_data,
-  };
-  const text = source.kind === 'base64' && source.mediaType.startsWith('text/plain');
-  return {
-    kind: 'document',
-    source: text ? { kind: 'text', text: Buffer.from(source.data, 'base64').toString('utf8') } : source,
-    name: textOf(filename),
-    cache,
-    at,
-  };
 }
 
 function readResult(
@@ -252,23 +210,10 @@ function readResult(
   calls: ReadonlyMap<string, string>,
   notes: Notes,
 ): ToolResultPart {
-  const callId = textOf(message.tool_call_id) ?? '';
   const parts = readContent(message.content, `${at}.content`, notes);
-  const content = parts.filter(
-    (part) => part.kind === 'text' || part.kind === 'image' || part.kind === 'document',
-  );
-  if (content.length < parts.length) noteCannot(notes, `${at}.content`);
-  const [first] = content;
-  const isError = first?.kind === 'text' && first.text === toolFailed;
-  return {
-    kind: 'tool_result',
-    callId,
-    name: calls.get(callId) ?? null,
-    content: isError ? content.slice(1) : content,
-    isError,
-    cache: null,
-    at,
-  };
+  const { result, whole } = readToolResult(parts, textOf(message.tool_call_id) ?? '', calls, at);
+  if (!whole) noteCannot(notes, `${at}.content`);
+  return result;
 }
 
 function readTools(value: unknown, notes: Notes): Tool[] {
@@ -295,23 +240,12 @@ function readChoice(choice: unknown, notes: Notes): ToolChoice | null {
   if (choice === 'auto' || choice === 'none' || choice === 'required') return { kind: choice };
   const { name } = objectOf(objectOf(choice).function);
   if (typeof name === 'string') return { kind: 'tool', name };
-  noteCannot(notes, names.toolChoice);
+  noteCannot(notes, openaiNames.toolChoice);
   return null;
 }
 
-function readOutput({ type, json_schema }: Json, notes: Notes): OutputForm | null {
-  if (type === undefined || type === 'text') return null;
-  if (type === 'json_object') return { kind: 'json' };
-  const { schema, name, description, strict } = objectOf(json_schema);
-  if (type === 'json_schema' && isObject(schema)) {
-    return {
-      kind: 'schema',
-      schema,
-      name: textOf(name),
-      description: textOf(description),
-      strict: typeof strict === 'boolean' ? strict : null,
-    };
-  }
-  noteCannot(notes, names.output);
-  return null;
+function readFormat({ type, json_schema }: Json, notes: Notes): OutputForm | null {
+  const output = readOutput(type, objectOf(json_schema));
+  if (output === undefined) noteCannot(notes, openaiNames.output);
+  return output ?? null;
 }

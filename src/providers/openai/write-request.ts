@@ -1,7 +1,6 @@
 /** Writes a request for a provider of OpenAI's chat dialect. https://platform.openai.com/docs/api-reference/chat */
 import {
   type AudioPart,
-  type CacheMark,
   type ChatMessage,
   type ChatRequest,
   type DocumentPart,
@@ -19,17 +18,12 @@ import {
 } from '../chat.ts';
 import { type Json, said } from '../json.ts';
 import type { ChatCall, Destination } from '../provider.ts';
-import { writeDataUrl } from './data-url.ts';
-
-/** First text of a failed tool's result: the dialect has no field for it. */
-export const toolFailed = '[tool error]';
+import { takesMarks, toolFailed, writeFileData, writeImageUrl, writeMark, writeSchema } from './parts.ts';
 
 /** OpenAI's own names: newer ones refuse `max_tokens`, which other servers know only. */
 const isOpenAi = (model: string): boolean => /^(?:gpt-|o\d|chatgpt-)/.test(model);
 /** Models of old that don't reason refuse every word about it. */
 const neverReasons = (model: string): boolean => /^(?:gpt-3|gpt-4|chatgpt-4)/.test(model);
-/** Others keep prompts by themselves, and refuse marks. */
-export const takesMarks = (model: string): boolean => /^gpt-(?:5\.[6-9]|5\.\d\d|[6-9])/.test(model);
 
 export function writeRequest(request: ChatRequest, to: Destination, notes: Notes): ChatCall {
   const { names, tools, toolChoice, stop, output } = request;
@@ -71,16 +65,7 @@ function writeEffort({ reasoning, names }: ChatRequest, model: string, notes: No
 const writeOutput = (output: OutputForm): Json =>
   output.kind === 'json'
     ? { type: 'json_object' }
-    : {
-        type: 'json_schema',
-        json_schema: said({
-          // The dialect demands a name.
-          name: output.name ?? 'answer',
-          description: output.description,
-          schema: output.schema,
-          strict: output.strict,
-        }),
-      };
+    : { type: 'json_schema', json_schema: writeSchema(output) };
 
 const writeTool = ({ name, description, parameters, strict }: Tool): Json => ({
   type: 'function',
@@ -156,29 +141,16 @@ const writeText = ({ text, cache }: TextPart, marks: boolean): Json => ({
   ...writeMark(cache, marks),
 });
 
-function writeMark(cache: CacheMark | null, marks: boolean): Json {
-  if (cache === null || !marks) return {};
-  const ttl = cache.ttlS === null || cache.ttlS <= 300 ? null : cache.ttlS <= 1800 ? '30m' : '12h';
-  return { prompt_cache_breakpoint: said({ mode: 'explicit', ttl }) };
-}
-
 function writeMedia(part: ImagePart | DocumentPart | AudioPart): Json | null {
   if (part.kind === 'audio') {
     const format = part.mediaType === 'audio/mpeg' ? 'mp3' : part.mediaType.replace(/^audio\/(?:x-)?/, '');
     return { type: 'input_audio', input_audio: { data: part.data, format } };
   }
-  const { source } = part;
   if (part.kind === 'image') {
-    if (source.kind === 'text') return null;
-    const url = source.kind === 'url' ? source.url : writeDataUrl(source.mediaType, source.data);
-    return { type: 'image_url', image_url: said({ url, detail: part.detail }) };
+    const url = writeImageUrl(part);
+    return url === null ? null : { type: 'image_url', image_url: said({ url, detail: part.detail }) };
   }
   // A document by its URL is taken nowhere in this dialect.
-  if (source.kind === 'url') return null;
-  const data =
-    source.kind === 'text'
-      ? writeDataUrl('text/plain', Buffer.from(source.text).toString('base64'))
-      : writeDataUrl(source.mediaType, source.data);
-  const filename = part.name ?? (source.kind === 'text' ? 'document.txt' : 'document.pdf');
-  return { type: 'file', file: { filename, file_data: data } };
+  const file = writeFileData(part);
+  return file === null ? null : { type: 'file', file };
 }

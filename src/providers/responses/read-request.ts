@@ -1,7 +1,5 @@
 /** Reads a request of OpenAI's Responses API. https://platform.openai.com/docs/api-reference/responses */
 import {
-  type CacheMark,
-  type ChatField,
   type ChatMessage,
   type ChatRequest,
   efforts,
@@ -17,26 +15,23 @@ import {
   type ToolResultPart,
 } from '../chat.ts';
 import { isObject, type Json, listOf, numberOf, objectOf, textOf } from '../json.ts';
-import { readDataUrl } from '../openai/data-url.ts';
-import { toolFailed } from '../openai/write-request.ts';
+import {
+  openaiNames,
+  plainText,
+  readCaller,
+  readFileData,
+  readImageUrl,
+  readMark,
+  readOutput,
+  readToolResult,
+} from '../openai/parts.ts';
 import { readReasoning } from './reasoning.ts';
 
-const names: Readonly<Record<ChatField, string>> = {
-  tools: 'tools',
-  toolChoice: 'tool_choice',
-  parallelToolCalls: 'parallel_tool_calls',
-  stop: 'stop',
+const names = {
+  ...openaiNames,
   maxTokens: 'max_output_tokens',
-  temperature: 'temperature',
-  topP: 'top_p',
-  topK: 'top_k',
-  frequencyPenalty: 'frequency_penalty',
-  presencePenalty: 'presence_penalty',
-  seed: 'seed',
   output: 'text.format',
   reasoning: 'reasoning.effort',
-  user: 'user',
-  metadata: 'metadata',
 };
 
 const known = new Set([
@@ -75,7 +70,6 @@ export function readRequest(body: Json, notes: Notes): ChatRequest {
   const included = Array.isArray(body.include) ? body.include : [];
   if (included.some((name) => name !== 'reasoning.encrypted_content')) noteDropped(notes, 'include');
   const effort = efforts.find((name) => name === objectOf(body.reasoning).effort) ?? null;
-  const metadata = objectOf(body.metadata);
   return {
     names,
     stream: body.stream === true,
@@ -91,10 +85,9 @@ export function readRequest(body: Json, notes: Notes): ChatRequest {
     frequencyPenalty: null,
     presencePenalty: null,
     seed: null,
-    output: readOutput(objectOf(format), notes),
+    output: readFormat(objectOf(format), notes),
     reasoning: effort === null ? null : { effort, budgetTokens: null, adaptive: false },
-    user: textOf(body.user) ?? textOf(body.safety_identifier),
-    metadata: Object.keys(metadata).length === 0 ? null : (metadata as Record<string, string>),
+    ...readCaller(body),
   };
 }
 
@@ -166,32 +159,12 @@ function readResult(
   calls: ReadonlyMap<string, string>,
   notes: Notes,
 ): ToolResultPart {
-  const callId = textOf(item.call_id) ?? '';
   const parts = readContent(item.output, `${at}.output`, notes);
-  const content = parts.filter(
-    (part) => part.kind === 'text' || part.kind === 'image' || part.kind === 'document',
-  );
-  const [first] = content;
-  const isError = first?.kind === 'text' && first.text === toolFailed;
-  return {
-    kind: 'tool_result',
-    callId,
-    name: calls.get(callId) ?? null,
-    content: isError ? content.slice(1) : content,
-    isError,
-    cache: null,
-    at,
-  };
-}
-
-function readMark({ prompt_cache_breakpoint: mark }: Json): CacheMark | null {
-  if (!isObject(mark)) return null;
-  return { ttlS: mark.ttl === '12h' ? 43_200 : mark.ttl === '30m' ? 1800 : null };
+  return readToolResult(parts, textOf(item.call_id) ?? '', calls, at).result;
 }
 
 function readContent(content: unknown, at: string, notes: Notes): Part[] {
-  if (typeof content === 'string')
-    return content === '' ? [] : [{ kind: 'text', text: content, cache: null }];
+  if (typeof content === 'string') return plainText(content);
   return listOf(content).flatMap((part, index): Part[] => {
     const read = readPart(part, `${at}[${index}]`);
     if (read !== null) return [read];
@@ -214,7 +187,7 @@ function readPart(part: Json, at: string): Part | null {
       if (url === null) return null;
       return {
         kind: 'image',
-        source: readDataUrl(url) ?? { kind: 'url', url },
+        source: readImageUrl(url),
         detail: textOf(part.detail),
         cache,
         at,
@@ -225,11 +198,7 @@ function readPart(part: Json, at: string): Part | null {
       const [url, data] = [textOf(part.file_url), textOf(part.file_data)];
       if (url !== null) return { kind: 'document', source: { kind: 'url', url }, name, cache, at };
       if (data === null) return null;
-      const bytes = readDataUrl(data) ?? { kind: 'base64' as const, mediaType: 'application/pdf', data };
-      const source = bytes.mediaType.startsWith('text/plain')
-        ? { kind: 'text' as const, text: Buffer.from(bytes.data, 'base64').toString('utf8') }
-        : bytes;
-      return { kind: 'document', source, name, cache, at };
+      return { kind: 'document', source: readFileData(data), name, cache, at };
     }
     default:
       return null;
@@ -263,18 +232,8 @@ function readChoice(choice: unknown, notes: Notes): ToolChoice | null {
   return null;
 }
 
-function readOutput({ type, schema, name, description, strict }: Json, notes: Notes): OutputForm | null {
-  if (type === undefined || type === 'text') return null;
-  if (type === 'json_object') return { kind: 'json' };
-  if (type === 'json_schema' && isObject(schema)) {
-    return {
-      kind: 'schema',
-      schema,
-      name: textOf(name),
-      description: textOf(description),
-      strict: typeof strict === 'boolean' ? strict : null,
-    };
-  }
-  noteCannot(notes, names.output);
-  return null;
+function readFormat(format: Json, notes: Notes): OutputForm | null {
+  const output = readOutput(format.type, format);
+  if (output === undefined) noteCannot(notes, names.output);
+  return output ?? null;
 }

@@ -211,31 +211,12 @@ export function createWriter(context: ReplyContext): ChatStreamWriter {
     const written = open.get(index);
     if (written === undefined) return '';
     open.delete(index);
-    const { number, text, block } = written;
+    const { number } = written;
     const item = itemOf(written);
     output[number] = item;
     const at = { item_id: item.id, output_index: number };
-    const content = { ...at, content_index: 0 };
-    const said =
-      block.kind === 'text'
-        ? send('response.output_text.done', { ...content, text, logprobs: [] })
-        : block.kind === 'refusal'
-          ? send('response.refusal.done', { ...content, refusal: text })
-          : block.kind === 'tool_call'
-            ? send('response.function_call_arguments.done', { ...at, name: block.name, arguments: text })
-            : block.kind === 'reasoning' && text !== ''
-              ? send('response.reasoning_summary_text.done', { ...at, summary_index: 0, text }) +
-                send('response.reasoning_summary_part.done', {
-                  ...at,
-                  summary_index: 0,
-                  part: { type: 'summary_text', text },
-                })
-              : '';
-    const part =
-      block.kind === 'text' || block.kind === 'refusal'
-        ? send('response.content_part.done', { ...content, part: contentOf(written) })
-        : '';
-    return said + part + send('response.output_item.done', { output_index: number, item });
+    const ends = endsOf(written).map(([type, fields]) => send(type, { ...at, ...fields }));
+    return ends.join('') + send('response.output_item.done', { output_index: number, item });
   };
 
   return {
@@ -291,3 +272,27 @@ const contentOf = ({ block, text }: Written): Json =>
   block.kind === 'refusal'
     ? { type: 'refusal', refusal: text }
     : { type: 'output_text', text, annotations: [], logprobs: [] };
+
+/** The events that end what is inside an item, each with its whole text. */
+function endsOf(written: Written): (readonly [type: string, fields: Json])[] {
+  const { block, text } = written;
+  const part = ['response.content_part.done', { content_index: 0, part: contentOf(written) }] as const;
+  switch (block.kind) {
+    case 'text':
+      return [['response.output_text.done', { content_index: 0, text, logprobs: [] }], part];
+    case 'refusal':
+      return [['response.refusal.done', { content_index: 0, refusal: text }], part];
+    case 'tool_call':
+      return [['response.function_call_arguments.done', { name: block.name, arguments: text }]];
+    case 'reasoning': {
+      const summary = { summary_index: 0, part: { type: 'summary_text', text } };
+      if (text === '') return [];
+      return [
+        ['response.reasoning_summary_text.done', { summary_index: 0, text }],
+        ['response.reasoning_summary_part.done', summary],
+      ];
+    }
+    default:
+      return [];
+  }
+}

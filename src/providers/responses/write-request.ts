@@ -1,6 +1,5 @@
 /** Writes a request for a provider of OpenAI's Responses API. https://platform.openai.com/docs/api-reference/responses */
 import {
-  type CacheMark,
   type ChatMessage,
   type ChatRequest,
   type DocumentPart,
@@ -14,8 +13,14 @@ import {
   type Tool,
 } from '../chat.ts';
 import { type Json, said } from '../json.ts';
-import { writeDataUrl } from '../openai/data-url.ts';
-import { takesMarks, toolFailed } from '../openai/write-request.ts';
+import {
+  takesMarks,
+  toolFailed,
+  writeFileData,
+  writeImageUrl,
+  writeMark,
+  writeSchema,
+} from '../openai/parts.ts';
 import type { ChatCall, Destination } from '../provider.ts';
 import { writeOwn } from './reasoning.ts';
 
@@ -49,15 +54,7 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
 }
 
 const writeOutput = (output: OutputForm): Json =>
-  output.kind === 'json'
-    ? { type: 'json_object' }
-    : said({
-        type: 'json_schema',
-        name: output.name ?? 'answer',
-        description: output.description,
-        schema: output.schema,
-        strict: output.strict,
-      });
+  output.kind === 'json' ? { type: 'json_object' } : { type: 'json_schema', ...writeSchema(output) };
 
 /** Tools are strict there unless they say otherwise. */
 const writeTool = ({ name, description, parameters, strict }: Tool): Json => ({
@@ -130,24 +127,11 @@ function writeContent(part: Part, role: ChatMessage['role'], marks: boolean, not
   }
 }
 
-function writeMark(cache: CacheMark | null, marks: boolean): Json {
-  if (cache === null || !marks) return {};
-  const ttl = cache.ttlS === null || cache.ttlS <= 300 ? null : cache.ttlS <= 1800 ? '30m' : '12h';
-  return { prompt_cache_breakpoint: said({ mode: 'explicit', ttl }) };
-}
-
 function writeMedia(part: ImagePart | DocumentPart): Json | null {
-  const { source } = part;
   if (part.kind === 'image') {
-    if (source.kind === 'text') return null;
-    const url = source.kind === 'url' ? source.url : writeDataUrl(source.mediaType, source.data);
-    return { type: 'input_image', image_url: url, detail: part.detail ?? 'auto' };
+    const url = writeImageUrl(part);
+    return url === null ? null : { type: 'input_image', image_url: url, detail: part.detail ?? 'auto' };
   }
-  if (source.kind === 'url') return { type: 'input_file', file_url: source.url };
-  const data =
-    source.kind === 'text'
-      ? writeDataUrl('text/plain', Buffer.from(source.text).toString('base64'))
-      : writeDataUrl(source.mediaType, source.data);
-  const filename = part.name ?? (source.kind === 'text' ? 'document.txt' : 'document.pdf');
-  return { type: 'input_file', filename, file_data: data };
+  if (part.source.kind === 'url') return { type: 'input_file', file_url: part.source.url };
+  return { type: 'input_file', ...writeFileData(part) };
 }
