@@ -6,7 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { startTestSidecar, type TestSidecar } from '../sidecar.ts';
 
 /** Dialects that the mock speaks. */
-const providers = ['openai', 'anthropic', 'responses'] as const;
+const providers = ['openai', 'anthropic', 'responses', 'gemini'] as const;
 
 const mock = new LLMock({ port: 0, chunkSize: 4 });
 let sidecar: TestSidecar;
@@ -17,7 +17,14 @@ beforeAll(async () => {
   await mock.start();
   sidecar = await startTestSidecar({
     providers: Object.fromEntries(
-      providers.map((dialect) => [dialect, { dialect, baseUrl: `${mock.url}/v1`, apiKey: 'provider-key' }]),
+      providers.map((dialect) => [
+        dialect,
+        {
+          dialect,
+          baseUrl: `${mock.url}/${dialect === 'gemini' ? 'v1beta' : 'v1'}`,
+          apiKey: 'provider-key',
+        },
+      ]),
     ),
     routes: providers.map((provider) => ({ model: `to-${provider}`, targets: [{ provider }] })),
     cache: { enabled: false },
