@@ -5,7 +5,6 @@
 import { Cancellation } from '../cancellation.ts';
 import type { Config } from '../config/schema.ts';
 import type { BilledTry } from '../count/usage.ts';
-import { replyText } from '../native.ts';
 import type { Target } from '../route/plan.ts';
 import { type Admission, endCall } from './admission.ts';
 import type { AttemptDeps } from './answer.ts';
@@ -161,10 +160,8 @@ function billedOf(target: Target, result: Answered | Failed): BilledTry | null {
       const { scanner } = result.stream;
       return { target, facts: scanner.facts(), complete: false, text: () => scanner.takeText() };
     }
-    case 'whole': {
-      const text = (): Buffer => replyText(result.body, target.provider.dialect.name);
-      return { target, facts: result.facts, complete: true, text };
-    }
+    case 'whole':
+      return { target, facts: result.facts, complete: true, text: result.text };
     case 'failed':
       return result.arrived === null ? null : { target, complete: false, ...result.arrived };
   }
