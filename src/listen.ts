@@ -272,7 +272,8 @@ function endpointAt(url: string, dialect: DialectName): Endpoint | undefined {
   return endpoints.get(path);
 }
 
-function geminiEndpoint(path: string, url: string): Endpoint | undefined {
+/** A Gemini endpoint: what is asked for, and of which model, stands in its path. */
+export function geminiEndpoint(path: string, url: string): Endpoint | undefined {
   const asked = readPath(path);
   if (asked === null)
     return path === geminiModelsPath || path.startsWith(`${geminiModelsPath}/`)

@@ -36,8 +36,8 @@ export function createPrepare(
   // Read at the first target that needs it, and once for all of them.
   let read: ReadRequest | Refusal | null = null;
   let own: ModelRequest | null = null;
-  // Made once for each target, however often that is called.
-  const made = new Map<Target, Prepared | Refusal>();
+  // Made once for a target, however often that is called in a row.
+  let last: { readonly target: Target; readonly prepared: Prepared | Refusal } | null = null;
 
   const across = (target: Target, to: Destination): Prepared | Refusal => {
     const { chatClient } = client;
@@ -67,11 +67,8 @@ export function createPrepare(
   };
 
   return (target) => {
-    const before = made.get(target);
-    if (before !== undefined) return before;
-    const prepared = prepare(target);
-    made.set(target, prepared);
-    return prepared;
+    if (last === null || last.target !== target) last = { target, prepared: prepare(target) };
+    return last.prepared;
   };
 }
 

@@ -208,7 +208,10 @@ const typesByEnding: Readonly<Record<string, string>> = {
 /** The API wants a file's type beside its address; where its name doesn't tell, the likeliest. */
 function typeOf(url: string, kind: 'image' | 'document'): string {
   const ending = /\.([a-z0-9]{2,4})(?:[?#]|$)/i.exec(url)?.[1]?.toLowerCase() ?? '';
-  return typesByEnding[ending] ?? (kind === 'image' ? 'image/jpeg' : 'application/pdf');
+  const type = typesByEnding[ending];
+  // A picture is one, whatever its address ends in: the end of a host may look like a file's.
+  const fits = type?.startsWith('image/') === (kind === 'image');
+  return type !== undefined && fits ? type : kind === 'image' ? 'image/jpeg' : 'application/pdf';
 }
 
 function writeMedia(part: ImagePart | DocumentPart | AudioPart, model: string, notes: Notes): Json[] {
