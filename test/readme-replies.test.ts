@@ -172,7 +172,9 @@ const ways: Readonly<Record<ErrorCode, (wire: Wire) => Promise<Answer>>> = {
     const random = (): number => {
       throw new Error('no chance');
     };
-    const unreached = chainConfig(wire, ['http://127.0.0.1:9/v1'], { attempt: { retriesMax: 1 } });
+    const unreached = chainConfig(wire, ['http://127.0.0.1:9/v1'], {
+      attempt: { retriesMax: 1, breaker: { failures: 9 } },
+    });
     const sidecar = await startTestSidecar(unreached, { random });
     onTestFinished(() => sidecar.stop());
     return ask(sidecar.url, wire.path, { body: wire.request('Hi') });

@@ -11,10 +11,9 @@ import { startTestSidecar } from '../sidecar.ts';
 import { answers, startUpstream } from '../upstream.ts';
 import { startLoad, tableOf } from './load.ts';
 
-const full = process.env.SIDEGATE_SCENARIOS === 'full';
-const halfMs = full ? 15_000 : 4_000;
+const halfMs = 15_000;
 /** After the change, until the degraded target should have been left. */
-const settleMs = full ? 5_000 : 2_000;
+const settleMs = 5_000;
 const perSecond = 100;
 const degradedMs = 2_000;
 const names = ['fast', 'middle', 'slow'] as const;
