@@ -5,6 +5,7 @@ import { configSchema } from '../src/config/schema.ts';
 import { catalogue } from '../src/errors.ts';
 import { type Preset, presets } from '../src/providers/presets.ts';
 import { faults } from '../src/simulate/faults.ts';
+import { carriedRows, chatProviders, dialectRows } from './dialects.ts';
 import { writePrices } from './prices.ts';
 
 type Schema = z.core.JSONSchema.BaseSchema;
@@ -138,12 +139,19 @@ const faultTable = (): string =>
     ]),
   );
 
+const dialectTable = (): string =>
+  table(['dialect', 'its clients chat at', 'its providers chat', 'passed through besides'], dialectRows());
+
+const carriedTable = (): string => table(['said to', ...chatProviders], carriedRows());
+
 /** What is generated of the README, by the name in its markers. */
 const tables: Readonly<Record<string, () => string>> = {
   config: configTable,
   errors: errorTable,
   presets: presetTable,
   faults: faultTable,
+  dialects: dialectTable,
+  carried: carriedTable,
 };
 
 /** The README with its generated tables as the source has them. @throws when the markers of one are missing */

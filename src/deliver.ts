@@ -1,15 +1,20 @@
 /** The way out: counts, restores and keeps a reply, and closes the request when its last byte is known. */
 import type { AttemptReply } from './attempt/answer.ts';
 import type { Bill } from './count/usage.ts';
-import type { Reply, StoredReply } from './exchange.ts';
-import { followRecording, mayCache, passStream, streamType } from './flow.ts';
+import type { Exchange, Reply, StoredReply } from './exchange.ts';
+import { followRecording, isList, keepAliveOf, mayCache, passStream, streamType } from './flow.ts';
 import type { KeptReply, Passage } from './passage.ts';
+import { createListWriter } from './providers/gemini/list.ts';
+import { dialects } from './providers/index.ts';
+import { translateError } from './providers/translate.ts';
 import type { Seen } from './replay/replay.ts';
 import { requestIdHeaders } from './respond.ts';
 import { createRestorer } from './scrub/restore.ts';
 import { restoreBody, type Vault } from './scrub/scrub.ts';
 
 const jsonType = 'application/json';
+
+type WholeAnswer = Extract<AttemptReply, { kind: 'whole' }>;
 
 /** Answers from the cache or for an idempotency key: no provider is asked, nothing is charged but the request. */
 export function deliverStored(
@@ -20,14 +25,16 @@ export function deliverStored(
 ): Reply {
   const { exchange } = passage;
   const replayed = from === 'replay';
+  const list = stored.stream && isList(exchange) ? createListWriter() : null;
   const headers = replyHeaders(
     passage,
-    stored.contentType,
+    list === null ? stored.contentType : jsonType,
     stored.target,
     replayed ? 'sidegate; detail=replay' : 'sidegate; hit',
   );
   if (replayed) headers.push('idempotent-replayed', 'true');
   if (!stored.stream) headers.push('x-sidegate-cost-usd', dollars(0));
+  addDropped(stored.dropped, headers);
   const keep = replayed ? null : stored;
   passage.close({
     status: stored.status,
@@ -37,12 +44,13 @@ export function deliverStored(
     savedNanoUsd: stored.costNanoUsd,
     keep,
   });
-  if (vault === null || !stored.stream) {
+  if (list === null && (vault === null || !stored.stream)) {
     const body = vault === null ? stored.body : restoreBody(stored.body, vault);
     return { kind: 'whole', status: stored.status, headers, body };
   }
-  const restorer = createRestorer(exchange.endpoint.dialect, vault);
-  const body = Buffer.concat([restorer.push(stored.body), restorer.finish()]);
+  const restorer = vault === null ? null : createRestorer(dialects[exchange.endpoint.dialect], vault);
+  const events = restorer === null ? [stored.body] : [restorer.push(stored.body), restorer.finish()];
+  const body = Buffer.concat(list === null ? events : [...events.map(list.push), list.finish()]);
   return { kind: 'whole', status: stored.status, headers, body };
 }
 
@@ -52,40 +60,58 @@ export function deliverRunning(
   vault: Vault | null,
   passage: Passage,
 ): Reply {
-  const { status, contentType, target } = recording.head;
-  const headers = replyHeaders(passage, contentType, target, 'sidegate; detail=replay');
+  const { exchange } = passage;
+  const { status, contentType, target, dropped } = recording.head;
+  const type = isList(exchange) ? jsonType : contentType;
+  const headers = replyHeaders(passage, type, target, 'sidegate; detail=replay');
   headers.push('idempotent-replayed', 'true');
-  return { kind: 'stream', status, headers, chunks: followRecording(recording, vault, passage, left) };
+  addDropped(dropped, headers);
+  const chunks = followRecording(recording, vault, passage, left);
+  return { kind: 'stream', status, headers, keepAlive: keepAliveOf(exchange), chunks };
 }
 
 /** Passes a provider's reply on. */
 export function deliverAnswer(answer: AttemptReply, vault: Vault | null, passage: Passage): Reply {
   const { exchange, stages } = passage;
   const upstreamMs = stages.clock() - answer.begunMs;
-  const type = answer.kind === 'stream' ? streamType : (answer.headers['content-type'] ?? jsonType);
+  const across = answer.target.provider.dialect.name !== exchange.endpoint.dialect;
+  const given = across ? undefined : answer.headers['content-type'];
+  const type = answer.kind === 'stream' ? (isList(exchange) ? jsonType : streamType) : (given ?? jsonType);
   const headers = replyHeaders(passage, type, answer.target.label, cacheStatus(passage));
+  const dropped = answer.dropped.length === 0 ? {} : { dropped: answer.dropped.join(', ') };
+  addDropped(dropped.dropped, headers);
   headers.push(
     'x-sidegate-attempts',
     String(answer.trail.calls),
     'server-timing',
     serverTiming(passage, upstreamMs),
   );
-  addProviderHeaders(answer, headers);
+  addProviderHeaders(answer, across, headers);
   if (answer.kind === 'stream') {
-    const chunks = passStream(answer, vault, passage, upstreamMs);
-    return { kind: 'stream', status: answer.status, headers, chunks };
+    const chunks = passStream(answer, dropped, vault, passage, upstreamMs);
+    return { kind: 'stream', status: answer.status, headers, keepAlive: keepAliveOf(exchange), chunks };
   }
-  const { status, body, facts, target } = answer;
+  const { status, facts, target } = answer;
+  const body = across && facts === null ? translatedError(answer, exchange) : answer.body;
   if (facts === null) {
     headers.push('x-should-retry', 'false');
     if (status === 429) addRetryAfter(answer, stages.clock(), headers);
     passage.close({ status, target: target.label, upstreamMs });
   } else {
-    const keep: KeptReply = { status, contentType: type, body, stream: false, target: target.label };
+    const kept = { status, contentType: type, body, stream: false, target: target.label };
+    const keep: KeptReply = { ...kept, ...dropped };
     const cacheable = mayCache(facts, exchange.endpoint.name === 'embeddings');
     addCost(passage.close({ status, target: target.label, upstreamMs, keep, cacheable }), headers);
   }
   return { kind: 'whole', status, headers, body: vault === null ? body : restoreBody(body, vault) };
+}
+
+/** A provider's refusal in the client's words. */
+function translatedError({ target, status, body }: WholeAnswer, { endpoint, id }: Exchange): Buffer {
+  const { chatProvider } = target.provider.dialect;
+  const { chatClient } = dialects[endpoint.dialect];
+  if (chatProvider === null || chatClient === null) return body;
+  return translateError(status, body, chatProvider, chatClient, id);
 }
 
 function replyHeaders(passage: Passage, contentType: string, target: string, cache: string): string[] {
@@ -97,6 +123,11 @@ function replyHeaders(passage: Passage, contentType: string, target: string, cac
   const { observed } = passage;
   if (observed !== '') headers.push('x-sidegate-observed', observed);
   return headers;
+}
+
+/** Names what a reply's request lost on its way. */
+function addDropped(dropped: string | undefined, headers: string[]): void {
+  if (dropped !== undefined) headers.push('x-sidegate-dropped', headerText(dropped));
 }
 
 /** A label as a header can carry it: models may be named in any script. */
@@ -116,9 +147,14 @@ function serverTiming(passage: Passage, upstreamMs: number): string {
 }
 
 /** Those of the provider's headers that say something to the client; its own request id takes the place of ours. */
-function addProviderHeaders({ target, headers: given }: AttemptReply, headers: string[]): void {
+function addProviderHeaders(
+  { target, headers: given }: AttemptReply,
+  across: boolean,
+  headers: string[],
+): void {
   for (const name in given) {
-    if (!target.provider.dialect.passesBack(name)) continue;
+    const passes = across ? name.startsWith('retry-after') : target.provider.dialect.passesBack(name);
+    if (!passes) continue;
     const value = given[name];
     if (typeof value !== 'string') continue;
     const ours = headers.indexOf(name);

@@ -41,6 +41,13 @@ export const catalogue = {
     ...invalid,
     hint: 'Correct the named field.',
   },
+  unsupported_field: {
+    status: 400,
+    source: 'client',
+    retryable: false,
+    ...invalid,
+    hint: "Take the named field out, or add a target that speaks your SDK's dialect.",
+  },
   duplicate_field: {
     status: 400,
     source: 'client',

@@ -6,7 +6,16 @@ import type { KeyLimitConfig } from './limit/settings.ts';
 import type { DialectName } from './providers/provider.ts';
 import type { Tier } from './route/plan.ts';
 
-export const endpointNames = ['chat', 'embeddings', 'models', 'messages', 'count_tokens'] as const;
+export const endpointNames = [
+  'chat',
+  'responses',
+  'embeddings',
+  'models',
+  'messages',
+  'count_tokens',
+  'generate',
+  'stream_generate',
+] as const;
 export type EndpointName = (typeof endpointNames)[number];
 
 /** An endpoint of the data port. */
@@ -18,6 +27,12 @@ export interface Endpoint {
   readonly upstreamPath: string;
   /** Number of the endpoint in the native core's `inspect`; -1: it takes no body. */
   readonly inspectId: number;
+  /** What the path says beside the model, where dialects don't put it into the body (Gemini); null: the body says it. */
+  readonly inPath: {
+    readonly stream: boolean;
+    /** The stream is one JSON list, sent in pieces. */
+    readonly list: boolean;
+  } | null;
 }
 
 /** One request as it came, read whole. Node's request objects end before this. */
@@ -136,7 +151,9 @@ export interface StreamReply {
   readonly kind: 'stream';
   readonly status: number;
   readonly headers: readonly string[];
-  /** Whole SSE events; ends by itself, never throws. */
+  /** Written while nothing comes, so that nobody thinks the connection dead. */
+  readonly keepAlive: string;
+  /** Whole SSE events, or pieces of a list; ends by itself, never throws. */
   readonly chunks: AsyncIterable<Buffer>;
 }
 
@@ -148,6 +165,8 @@ export interface StoredReply {
   readonly stream: boolean;
   /** `provider/model` that answered. */
   readonly target: string;
+  /** Fields that were left out for it; names separated by commas. */
+  readonly dropped?: string;
   readonly usage: Usage;
   /** What it cost, so that what its next use saves is known; 0 where the price isn't. */
   readonly costNanoUsd: number;

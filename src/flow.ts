@@ -2,14 +2,27 @@
 import type { AttemptReply } from './attempt/answer.ts';
 import type { AnswerStream } from './attempt/follow.ts';
 import type { ErrorCode } from './errors.ts';
+import type { Exchange, StoredReply } from './exchange.ts';
 import type { ReplyFacts } from './native.ts';
 import type { Passage } from './passage.ts';
+import { createListWriter } from './providers/gemini/list.ts';
 import { dialects } from './providers/index.ts';
+import type { Dialect } from './providers/provider.ts';
 import type { Recording } from './replay/recording.ts';
 import { createRestorer } from './scrub/restore.ts';
 import type { Vault } from './scrub/scrub.ts';
 
 export const streamType = 'text/event-stream; charset=utf-8';
+const keepAliveComment = ': keep-alive\n\n';
+/** White space, which a list may hold anywhere between its elements. */
+const keepAliveSpace = '\n';
+
+/** Whether a stream goes out as one list. */
+export const isList = ({ endpoint }: Exchange): boolean => endpoint.inPath?.list === true;
+
+/** What a stream's silence is filled with. */
+export const keepAliveOf = (exchange: Exchange): string =>
+  isList(exchange) ? keepAliveSpace : keepAliveComment;
 
 /** Where a stream is gathered to be kept. */
 interface Collector {
@@ -21,31 +34,30 @@ interface Collector {
 /** Passes a provider's stream on. Ends by itself, never throws; ended early, it settles what came. */
 export async function* passStream(
   answer: AttemptReply & { readonly kind: 'stream' },
+  dropped: Pick<StoredReply, 'dropped'>,
   vault: Vault | null,
   passage: Passage,
   upstreamMs: number,
 ): AsyncGenerator<Buffer> {
   const { stream, status } = answer;
-  const { dialect } = answer.target.provider;
-  const kept = gather(answer, passage);
-  const restorer = vault === null ? null : createRestorer(dialect.name, vault);
+  const { exchange } = passage;
+  const dialect = dialects[exchange.endpoint.dialect];
+  const kept = gather(answer, dropped, passage);
+  const out = createOut(exchange, dialect, vault);
   let stopped = false;
   try {
     for (let chunk = await stream.next(); chunk !== null; chunk = await stream.next()) {
       kept.push(chunk);
-      yield restorer === null ? chunk : restorer.push(chunk);
+      yield out.push(chunk);
       if (!mustStop(stream, passage)) continue;
       stopped = true;
       stream.stop();
-      const rest = restorer?.finish();
-      if (rest !== undefined && rest.length > 0) yield rest;
-      const end = lengthEnd(stream, chunk, passage);
+      const end = lengthEnd(stream, chunk, dialect, passage);
       kept.push(end);
-      return yield end;
+      return yield out.finish(end);
     }
-    const rest = restorer?.finish();
-    if (rest !== undefined && rest.length > 0) yield rest;
-    if (stream.refusal !== null) yield dialect.errorEvent(stream.refusal, passage.exchange.id);
+    const rest = out.finish(stream.refusal === null ? null : dialect.errorEvent(stream.refusal, exchange.id));
+    if (rest.length > 0) yield rest;
   } finally {
     stream.close();
     const complete = stream.refusal === null && !stream.aborted;
@@ -58,15 +70,43 @@ export async function* passStream(
       upstreamMs,
       abandoned: stream.aborted,
       stopped,
-      keep: body === null ? null : { status, contentType: streamType, body, stream: true, target },
+      keep:
+        body === null ? null : { status, contentType: streamType, body, stream: true, target, ...dropped },
       cacheable: !stopped && mayCache(stream.facts(), false),
     });
   }
 }
 
+/** Whole events on their last way: restored, and in the form that the client asked for. */
+interface Out {
+  push(events: Buffer): Buffer;
+  /** What was held back, then the stream's own last words. */
+  finish(last: Buffer | null): Buffer;
+}
+
+function createOut(exchange: Exchange, dialect: Dialect, vault: Vault | null): Out {
+  const restorer = vault === null ? null : createRestorer(dialect, vault);
+  const list = isList(exchange) ? createListWriter() : null;
+  const form = (events: Buffer): Buffer => (list === null ? events : list.push(events));
+  return {
+    push: (events) => form(restorer === null ? events : restorer.push(events)),
+    finish(last) {
+      const pieces: Buffer[] = [];
+      if (restorer !== null) pieces.push(form(restorer.finish()));
+      if (last !== null) pieces.push(form(last));
+      if (list !== null) pieces.push(list.finish());
+      return Buffer.concat(pieces);
+    },
+  };
+}
+
 /** What is kept for later must not outgrow what the stores take. */
-function gather({ status, target }: AttemptReply, passage: Passage): Collector {
-  const head = { status, contentType: streamType, target: target.label };
+function gather(
+  { status, target }: AttemptReply,
+  dropped: Pick<StoredReply, 'dropped'>,
+  passage: Passage,
+): Collector {
+  const head = { status, contentType: streamType, target: target.label, ...dropped };
   if (passage.claim !== null) return passage.claim.stream(head);
   return collector(passage.cacheKey === null ? 0 : passage.stages.config.cache.entryMaxBytes);
 }
@@ -93,18 +133,24 @@ function mustStop(stream: AnswerStream, { permit, request, stages }: Passage): b
 }
 
 /** The end that the dialect knows for a reply that reached its limit of tokens. */
-function lengthEnd(stream: AnswerStream, last: Buffer, { exchange, request, stages }: Passage): Buffer {
+function lengthEnd(
+  stream: AnswerStream,
+  last: Buffer,
+  dialect: Dialect,
+  { request, stages }: Passage,
+): Buffer {
   if (request === null) throw new Error('a reply without a request');
   const { estimator } = stages;
   const facts = stream.facts();
-  return dialects[exchange.endpoint.dialect].lengthEnd({
-    last,
-    openBlock: stream.openBlock,
-    choices: request.choices,
-    wantsUsage: request.wantsUsage,
+  const known = {
     inputTokens: facts.inputTokens || estimator.tokens(request.model, request.textBytes),
     outputTokens: Math.max(facts.outputTokens, estimator.tokens(request.model, stream.textBytes)),
-  });
+  };
+  const own = stream.lengthEnd(known);
+  if (own !== null) return own;
+  const { choices, wantsUsage } = request;
+  const stopped = { last, openBlock: stream.openBlock, choices, wantsUsage, ...known };
+  return dialect.lengthEnd?.(stopped) ?? Buffer.alloc(0);
 }
 
 /** Follows the first request's stream, with values of one's own restored. */
@@ -115,24 +161,20 @@ export async function* followRecording(
   left: () => void,
 ): AsyncGenerator<Buffer> {
   const { exchange } = passage;
-  const { dialect: name } = exchange.endpoint;
-  const restorer = vault === null ? null : createRestorer(name, vault);
+  const dialect = dialects[exchange.endpoint.dialect];
+  const out = createOut(exchange, dialect, vault);
   const { status, target } = recording.head;
   const following = recording.follow(exchange.cancellation);
   let error: ErrorCode | '' = '';
   let savedNanoUsd = 0;
   try {
     let step = await following.next();
-    for (; step.done !== true; step = await following.next())
-      yield restorer === null ? step.value : restorer.push(step.value);
-    const rest = restorer?.finish();
-    if (rest !== undefined && rest.length > 0) yield rest;
+    for (; step.done !== true; step = await following.next()) yield out.push(step.value);
     const { refusal } = step.value;
     savedNanoUsd = step.value.costNanoUsd;
-    if (refusal !== null) {
-      error = refusal.code;
-      yield dialects[name].errorEvent(refusal, exchange.id);
-    }
+    if (refusal !== null) error = refusal.code;
+    const rest = out.finish(refusal === null ? null : dialect.errorEvent(refusal, exchange.id));
+    if (rest.length > 0) yield rest;
   } finally {
     left();
     const abandoned = exchange.cancellation.reason === 'client_gone';

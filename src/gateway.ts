@@ -123,7 +123,8 @@ async function through(exchange: Exchange, stages: Stages, passage: Passage): Pr
   if (steps instanceof Refusal) return passage.refuse(steps);
   passage.begin(clock());
   const untilMs = Math.min(deadlineMs, clock() + totalTimeoutMs);
-  const answer = await attempt({ pattern: found.pattern, steps }, exchange, request, untilMs, stages.attempt);
+  const { pattern, chosen } = found;
+  const answer = await attempt({ pattern, steps, chosen }, exchange, request, untilMs, stages.attempt);
   passage.trail = answer.trail;
   if (answer.kind === 'failed') return passage.refuse(answer.refusal);
   return deliverAnswer(answer, vault, passage);

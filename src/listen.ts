@@ -1,6 +1,12 @@
 /** Stage listen: sockets → exchanges. Node's request objects end here; what is wrong with HTTP is answered here. */
 import { randomBytes } from 'node:crypto';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import type { Socket } from 'node:net';
 import { saysBatch } from './batch/priority.ts';
 import { Cancellation } from './cancellation.ts';
@@ -8,6 +14,7 @@ import type { Config } from './config/schema.ts';
 import { Refusal } from './errors.ts';
 import type { Endpoint, EndpointName, Exchange, Reply } from './exchange.ts';
 import { createGuard, duplicateHeader, type Guard } from './guard.ts';
+import { asksForEvents, keyInQuery, readPath } from './providers/gemini/path.ts';
 import type { DialectName } from './providers/provider.ts';
 import { refusalReply, respond } from './respond.ts';
 import { answerBrokenHttp, answerSender, headersMaxBytes, isSending } from './unread.ts';
@@ -23,23 +30,41 @@ const post = (
   method: 'POST',
   upstreamPath,
   inspectId,
+  inPath: null,
 });
 
-/** Every endpoint of the data port, by path. */
+/** The endpoints of the data port that have one path; Gemini's hold the model in theirs. */
 export const endpoints: ReadonlyMap<string, Endpoint> = new Map([
   ['/v1/chat/completions', post('chat', 'openai', '/chat/completions', 0)],
+  ['/v1/responses', post('responses', 'responses', '/responses', 5)],
   ['/v1/embeddings', post('embeddings', 'openai', '/embeddings', 1)],
   ['/v1/messages', post('messages', 'anthropic', '/messages', 2)],
   ['/v1/messages/count_tokens', post('count_tokens', 'anthropic', '/messages/count_tokens', 3)],
 ]);
 
+const generates = (name: EndpointName, stream: boolean, list: boolean): Endpoint => ({
+  ...post(name, 'gemini', '', 4),
+  inPath: { stream, list },
+});
+const generate = generates('generate', false, false);
+const streamGenerate = generates('stream_generate', true, false);
+const streamList = generates('stream_generate', true, true);
+
+/** The endpoints whose path holds the model. */
+export const modelEndpoints: readonly (readonly [path: string, endpoint: Endpoint])[] = [
+  ['/v1beta/models/{model}:generateContent', generate],
+  ['/v1beta/models/{model}:streamGenerateContent', streamGenerate],
+];
+
 const modelsPath = '/v1/models';
+const geminiModelsPath = '/v1beta/models';
 const modelsEndpoint = (dialect: DialectName): Endpoint => ({
   name: 'models',
   dialect,
   method: 'GET',
   upstreamPath: '/models',
   inspectId: -1,
+  inPath: null,
 });
 
 const headersTimeoutMs = 10_000;
@@ -114,10 +139,7 @@ export async function listen(
     const dialect = dialectOf(req);
     const refuse = (refusal: Refusal): void => {
       if (res.headersSent || res.destroyed) return;
-      onRefused(
-        { id, endpoint: endpointAt(pathOf(req.url ?? '/'), dialect) ?? noEndpoint, startedMs },
-        refusal,
-      );
+      onRefused({ id, endpoint: endpointAt(req.url ?? '/', dialect) ?? noEndpoint, startedMs }, refusal);
       const reply = refusalReply(refusal, dialect, id);
       if (isSending(req)) answerSender(reply, req, res);
       else void respond(reply, res, current);
@@ -162,7 +184,8 @@ export async function listen(
       const detach = (): void => {
         entry.detached = true;
       };
-      const { url = '/', headers } = req;
+      const { url = '/' } = req;
+      const headers = dialect === 'gemini' ? withQueryKey(req.headers, url) : req.headers;
       const exchange = {
         id,
         endpoint: admitted,
@@ -242,9 +265,29 @@ export async function listen(
 
 const noEndpoint = { name: 'none' } as const;
 
-function endpointAt(path: string, dialect: DialectName): Endpoint | undefined {
+function endpointAt(url: string, dialect: DialectName): Endpoint | undefined {
+  const path = pathOf(url);
+  if (dialect === 'gemini') return geminiEndpoint(path, url);
   if (path === modelsPath || path.startsWith(`${modelsPath}/`)) return modelsEndpoint(dialect);
   return endpoints.get(path);
+}
+
+/** A Gemini endpoint: what is asked for, and of which model, stands in its path. */
+export function geminiEndpoint(path: string, url: string): Endpoint | undefined {
+  const asked = readPath(path);
+  if (asked === null)
+    return path === geminiModelsPath || path.startsWith(`${geminiModelsPath}/`)
+      ? modelsEndpoint('gemini')
+      : undefined;
+  if (asked.method === 'generateContent') return generate;
+  return asksForEvents(url) ? streamGenerate : streamList;
+}
+
+/** Google's API takes its key from the query too; from here on it is a header, as the path goes into records. */
+function withQueryKey(headers: IncomingHttpHeaders, url: string): IncomingHttpHeaders {
+  if (headers['x-goog-api-key'] !== undefined) return headers;
+  const key = keyInQuery(url);
+  return key === null ? headers : { ...headers, 'x-goog-api-key': key };
 }
 
 /** The endpoint a request is for, or why it isn't served. */
@@ -258,7 +301,7 @@ function admit(
   const denied = guard(req.headers) ?? duplicateHeader(req);
   if (denied !== null) return denied;
   const path = pathOf(req.url ?? '/');
-  const endpoint = endpointAt(path, dialect);
+  const endpoint = endpointAt(req.url ?? '/', dialect);
   if (endpoint === undefined)
     return new Refusal('not_found', `There is no endpoint ${JSON.stringify(path.slice(0, 128))}.`);
   if (req.method !== endpoint.method && !(endpoint.name === 'models' && req.method === 'HEAD')) {
@@ -321,8 +364,12 @@ function readBody(
 
 /** Which SDK asks, where the path doesn't say it: Anthropic's always sends its version. */
 function dialectOf(req: IncomingMessage): DialectName {
+  const url = req.url ?? '';
+  // Only Gemini's paths have a colon.
+  if (url.startsWith('/v1beta/') || (url.includes(':') && readPath(pathOf(url)) !== null)) return 'gemini';
   if (req.headers['anthropic-version'] !== undefined) return 'anthropic';
-  return (req.url ?? '').startsWith('/v1/messages') ? 'anthropic' : 'openai';
+  if (url.startsWith('/v1/messages')) return 'anthropic';
+  return url.startsWith('/v1/responses') ? 'responses' : 'openai';
 }
 
 function pathOf(url: string): string {

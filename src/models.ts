@@ -44,9 +44,9 @@ function answer(passage: Passage, body: Buffer): Reply {
   return { kind: 'whole', status: 200, headers, body };
 }
 
-/** The name after `/v1/models/`, null for the list. */
+/** The name after `/v1/models/` or `/v1beta/models/`, null for the list. */
 function nameIn(path: string): string | null {
-  const name = path.slice('/v1/models'.length).replace(/^\/+|\/+$/g, '');
+  const name = path.replace(/^\/v1(?:beta)?\/models/, '').replace(/^\/+|\/+$/g, '');
   try {
     return name === '' ? null : decodeURIComponent(name);
   } catch {

@@ -1,7 +1,6 @@
 /** The only import of the native core: loads the binary for this platform and gives its numbers names. */
 import { createRequire } from 'node:module';
 import type * as Binding from '../native/binding/index.d.ts';
-import type { DialectName } from './providers/provider.ts';
 import { type Tier, tiers } from './route/plan.ts';
 
 function load(): typeof Binding {
@@ -43,6 +42,9 @@ const fieldNames = [
   'system',
   'response_format',
   'user',
+  'contents',
+  'systemInstruction',
+  'generationConfig',
 ] as const;
 
 /** Why a body can't be used. */
@@ -196,12 +198,19 @@ export const noFacts: ReplyFacts = {
   textBytes: 0,
 };
 
-const dialectIds: Readonly<Record<DialectName, number>> = { openai: 0, anthropic: 1 };
+/** Dialects that the native core reads. `any`: only whether data are JSON, and no error. */
+export type NativeDialect = 'openai' | 'anthropic' | 'any' | 'gemini';
+const dialectIds: Readonly<Record<NativeDialect, number>> = {
+  openai: 0,
+  anthropic: 1,
+  any: 2,
+  gemini: 3,
+};
 const out = new Uint32Array(10);
 const word = (index: number): number => out[index] ?? 0;
 
 /** Looks a whole reply through; null: it isn't a JSON object. */
-export function inspectReply(body: Buffer, dialect: DialectName): ReplyFacts | null {
+export function inspectReply(body: Buffer, dialect: NativeDialect): ReplyFacts | null {
   native.inspectReply(body, dialectIds[dialect], out);
   if (word(0) !== 0) return null;
   const flags = word(1);
@@ -220,22 +229,22 @@ export function inspectReply(body: Buffer, dialect: DialectName): ReplyFacts | n
 }
 
 /** Anthropic counts what it read from and wrote to its cache apart from `input_tokens`; OpenAI's count has all. */
-const inputTokens = (dialect: DialectName, stated: number, cached: number, written: number): number =>
+const inputTokens = (dialect: NativeDialect, stated: number, cached: number, written: number): number =>
   dialect === 'anthropic' ? stated + cached + written : stated;
 
 /** The text of a whole reply, decoded, at most 1 MiB of it; `body` may be cut anywhere. */
-export const replyText = (body: Buffer, dialect: DialectName): Buffer =>
+export const replyText = (body: Buffer, dialect: NativeDialect): Buffer =>
   native.replyText(body, dialectIds[dialect]);
 
 /** Reads a provider's event stream as it passes: whole events go on unchanged, half ones wait for their rest. */
 export class StreamScanner {
   readonly #native: InstanceType<typeof Binding.SseScanner>;
-  readonly #dialect: DialectName;
+  readonly #dialect: NativeDialect;
   #state = 0;
   #facts: Uint32Array = new Uint32Array(10);
 
   /** @param stripUsage take the usage event out, since only the gateway asked for it */
-  constructor(dialect: DialectName, stripUsage: boolean, eventMaxBytes: number) {
+  constructor(dialect: NativeDialect, stripUsage: boolean, eventMaxBytes: number) {
     this.#dialect = dialect;
     this.#native = new native.SseScanner(dialectIds[dialect], stripUsage, eventMaxBytes);
   }

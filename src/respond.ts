@@ -16,8 +16,6 @@ export interface ClientTimes {
 /** Bodies up to here are sent together with their head, which copies them. */
 const joinMaxBytes = 64 * 1024;
 
-const keepAliveComment = ': keep-alive\n\n';
-
 /** A request's id under the name that is always there, and under the one that the dialect's SDKs read. */
 export function requestIdHeaders(dialect: DialectName, requestId: string): string[] {
   const { requestIdHeader } = dialects[dialect];
@@ -71,7 +69,7 @@ async function respondStream(reply: StreamReply, res: ServerResponse, times: Cli
     }
   }
   const keepAlive = setInterval(() => {
-    if (!res.destroyed && !res.writableNeedDrain) res.write(keepAliveComment);
+    if (!res.destroyed && !res.writableNeedDrain) res.write(reply.keepAlive);
   }, times.keepAliveMs);
   try {
     for await (const chunk of reply.chunks) {

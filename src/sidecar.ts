@@ -12,6 +12,7 @@ import { createCache } from './cache/cache.ts';
 import { createCatalog } from './catalog/catalog.ts';
 import type { Config } from './config/schema.ts';
 import { createTokenCounter } from './count/counter.ts';
+import type { TokenKeeper } from './credentials/google.ts';
 import type { Engine } from './engines/engine.ts';
 import { startProbe } from './engines/probe.ts';
 import { Refusal } from './errors.ts';
@@ -342,7 +343,9 @@ function createUpstreams(world: World, log: Log): Upstreams {
     const settings = config.providers[name];
     if (settings === undefined) throw new Error(`no provider ${name}`);
     const simulator = await embeddedSimulator(settings);
-    const provider = createProvider(name, settings, config.attempt, simulator?.url ?? null);
+    const { wallClock } = world;
+    const tokens = settings.credential === 'google' ? await googleTokens(name, log, wallClock) : null;
+    const provider = createProvider(name, settings, config.attempt, simulator?.url ?? null, tokens);
     const { engine, baseUrl, credentials } = provider;
     const probe =
       engine === null
@@ -358,6 +361,7 @@ function createUpstreams(world: World, log: Log): Upstreams {
       stop: () => probe?.stop(),
       async close() {
         probe?.stop();
+        tokens?.close();
         await provider.pool.close();
         await simulator?.close();
       },
@@ -394,15 +398,28 @@ function createUpstreams(world: World, log: Log): Upstreams {
   };
 }
 
+/** Google's library is loaded only where the configuration asks for its tokens. */
+async function googleTokens(provider: string, log: Log, wallClock: () => number): Promise<TokenKeeper> {
+  const { fetchGoogleToken, keepToken } = await import('./credentials/google.ts');
+  return keepToken(fetchGoogleToken, wallClock, (cause) =>
+    // Messages of a key file that can't be read may quote it.
+    log.error(
+      { provider, cause: cause instanceof Error ? cause.name : 'unknown' },
+      'no token from Google: check GOOGLE_APPLICATION_CREDENTIALS or the metadata server; asked again in 15 s',
+    ),
+  );
+}
+
 /** The simulator is loaded only where the configuration names it, so that no typo yields invented answers. */
 async function embeddedSimulator(
   config: Config['providers'][string],
 ): Promise<{ url: string; close(): Promise<void> } | null> {
-  if (config.preset !== 'simulator' && config.preset !== 'simulator-anthropic') return null;
+  if (!config.preset?.startsWith('simulator')) return null;
   if (config.baseUrl !== undefined) return null;
   const { startSimulator } = await import('./simulate/server.ts');
   const { simulateSchema } = await import('./simulate/settings.ts');
   const settings = config.simulate ?? simulateSchema.parse({});
   const running = await startSimulator(settings, '127.0.0.1', 0);
-  return { url: `${running.url}/v1`, close: () => running.close() };
+  const path = config.preset === 'simulator-gemini' ? '/v1beta' : '/v1';
+  return { url: running.url + path, close: () => running.close() };
 }

@@ -15,8 +15,8 @@ import { retryBudget } from '../src/native.ts';
 import { createReplay } from '../src/replay/replay.ts';
 import { createRouteTable } from '../src/route/route.ts';
 import { createScrubPolicy } from '../src/scrub/inspect.ts';
-import { type Gate, startGate } from './gate.ts';
-import { testModel, wires } from './replies.ts';
+import { type Gate, ownModel, startGate } from './gate.ts';
+import { testModel, type Wire, wires } from './replies.ts';
 import { sampleExchange } from './samples.ts';
 import { answers, refuses, type Script, startUpstream } from './upstream.ts';
 
@@ -51,7 +51,7 @@ describe.each(wires)('through the sidecar, $name', (wire) => {
 
   test('any other byte in the body is another request', async () => {
     gate = await startGate([answers(wire, 'fine')]);
-    const body = JSON.stringify(wire.request('hi', { temperature: 0.5 }));
+    const body = JSON.stringify(wire.request('hi', { model: ownModel(wire), temperature: 0.5 }));
     await gate.post(wire.path, body);
     for (const other of [`${body} `, body.replace('0.5', '0.50'), body.replace('"hi"', '"h\\u0069"')]) {
       expect((await gate.post(wire.path, other)).headers['cache-status']).toBe('sidegate; fwd=uri-miss');
@@ -109,7 +109,7 @@ describe.each(wires)('through the sidecar, $name', (wire) => {
       configSchema.parse({
         authenticate: { anonymousTenant: 'test' },
         providers: { o: { dialect: wire.name, baseUrl } },
-        routes: [{ model: testModel, targets: [{ provider: 'o' }] }],
+        routes: [{ model: ownModel(wire), targets: [{ provider: 'o' }] }],
       });
     await gate.sidecar.sidecar.reload(config(other.baseUrl));
     expect((await gate.ask(wire, 'hi')).text).toContain('other');
@@ -194,7 +194,7 @@ describe.each(wires)('through the sidecar, $name', (wire) => {
         cache.put(key, reply, nowMs);
       },
     };
-    const stages = stagesFor(gate, watched);
+    const stages = stagesFor(gate, wire, watched);
     const address = 'ann.smith@example.com';
     gate.upstream.answer(answers(wire, 'I wrote to [EMA', 'IL_1].'));
     for (const stream of [false, true]) {
@@ -222,24 +222,15 @@ describe.each(wires)('through the sidecar, $name', (wire) => {
 type Json = Record<string, unknown>;
 
 /** The stages of a gate's configuration around a cache of the test's own. */
-function stagesFor({ upstream }: Gate, cache: Cache): Stages {
+function stagesFor({ upstream }: Gate, { name: dialect }: Wire, cache: Cache): Stages {
   const config = configSchema.parse({ authenticate: { anonymousTenant: 'test' } });
   const clock = (): number => performance.now();
   const estimator = createEstimator();
-  const providers = new Map(
-    (['openai', 'anthropic'] as const).map((dialect) => [
-      dialect as string,
-      createProvider(
-        dialect,
-        { dialect, baseUrl: upstream.baseUrl, credential: 'gateway', headers: {} },
-        config.attempt,
-        null,
-      ),
-    ]),
-  );
+  const settings = { dialect, baseUrl: upstream.baseUrl, credential: 'gateway' as const, headers: {} };
+  const providers = new Map([['p', createProvider('p', settings, config.attempt, null)]]);
   const health = createHealthBook(clock);
   health.begin(config);
-  const targets = [...providers.keys()].map((provider) => ({ provider }));
+  const targets = [{ provider: 'p' }];
   return {
     config,
     keyring: createKeyring(config.authenticate),

@@ -43,10 +43,14 @@ export interface Chain extends Providers, TestSidecar {
 }
 
 /** Settings that keep tests quick: nothing is cached, a retry comes at once, and one failure opens a breaker. */
-export function chainConfig(wire: Wire, baseUrls: readonly string[], more: ConfigInput = {}): ConfigInput {
+export function chainConfig(
+  speaks: Pick<Wire, 'name'>,
+  baseUrls: readonly string[],
+  more: ConfigInput = {},
+): ConfigInput {
   const providers = baseUrls.map((baseUrl, index) => [
     names[index] ?? `p${index}`,
-    { dialect: wire.name, baseUrl, apiKey: 'provider-key' },
+    { dialect: speaks.name, baseUrl, apiKey: 'provider-key' },
   ]);
   return {
     cache: { enabled: false },
@@ -57,15 +61,20 @@ export function chainConfig(wire: Wire, baseUrls: readonly string[], more: Confi
   };
 }
 
-/** Starts providers with their scripts and a sidecar before them; all of it ends with the test. */
+/**
+ * Starts providers with their scripts and a sidecar before them; all of it ends with the test.
+ * @param wire what the client speaks
+ * @param speaks what the providers speak
+ */
 export async function startChain(
   wire: Wire,
   scripts: readonly (readonly Script[])[],
   more: ConfigInput = {},
   world: Partial<World> = {},
+  speaks: Pick<Wire, 'name'> = wire,
 ): Promise<Chain> {
   const upstreams = await startUpstreams(scripts);
-  const sidecar = await startTestSidecar(chainConfig(wire, urlsOf(upstreams), more), world);
+  const sidecar = await startTestSidecar(chainConfig(speaks, urlsOf(upstreams), more), world);
   onTestFinished(() => sidecar.stop());
   return {
     ...sidecar,
@@ -133,15 +142,22 @@ const urlsOf = (upstreams: readonly Upstream[]): string[] => upstreams.map(({ ba
 function providersOf(wire: Wire, upstreams: readonly Upstream[], url: string): Providers {
   const [first, second = first] = upstreams;
   if (first === undefined || second === undefined) throw new Error('a chain needs a provider');
-  const body = (fields: More): unknown => wire.request('Say hello.', fields);
+  // Where the path asks for a stream, the body doesn't.
+  const path = (fields: More): string =>
+    fields.stream === true ? (wire.streamPath ?? wire.path) : wire.path;
+  const body = ({ stream, ...fields }: More): unknown =>
+    wire.request(
+      'Say hello.',
+      stream === undefined || wire.streamPath !== undefined ? fields : { ...fields, stream },
+    );
   return {
     wire,
     first,
     second,
-    send: (fields = {}, headers = {}) => send(url, wire.path, { body: body(fields), headers }),
+    send: (fields = {}, headers = {}) => send(url, path(fields), { body: body(fields), headers }),
     stream: (fields = {}, headers = {}) =>
-      send(url, wire.path, { body: body({ ...fields, stream: true }), headers }).reply,
-    ask: (fields = {}, headers = {}) => ask(url, wire.path, { body: body(fields), headers }),
+      send(url, path({ stream: true }), { body: body({ ...fields, stream: true }), headers }).reply,
+    ask: (fields = {}, headers = {}) => ask(url, path(fields), { body: body(fields), headers }),
   };
 }
 

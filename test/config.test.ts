@@ -545,7 +545,6 @@ describe('a warning', () => {
       'limits[0].match.tenant',
       /no key belongs to the tenant "acne"; did you mean "acme"/,
     ],
-    ['routes.0.targets.1.provider', 'anthropic', 'routes[0].targets[1].provider', /first target openai/],
     [
       'providers.own',
       { dialect: 'openai', baseUrl: 'http://x.example/v1', apiKey: 'k' },

@@ -28,6 +28,12 @@ export interface Gate {
   stop(): Promise<void>;
 }
 
+/** Model that the Anthropic provider answers. */
+const claude = 'test-claude';
+
+/** The model to ask a gate for, so that a provider of the wire's own dialect answers. */
+export const ownModel = (wire: Wire): string => (wire.name === 'anthropic' ? claude : testModel);
+
 /** Starts both. Retries wait for nothing unless the configuration says so. */
 export async function startGate(
   scripts: readonly Script[],
@@ -39,19 +45,25 @@ export async function startGate(
   const sidecar = await startTestSidecar(
     {
       providers: { o: { dialect: 'openai', baseUrl }, a: { dialect: 'anthropic', baseUrl } },
-      routes: [{ model: testModel, targets: [{ provider: 'o' }, { provider: 'a' }] }],
+      routes: [
+        { model: testModel, targets: [{ provider: 'o' }] },
+        { model: claude, targets: [{ provider: 'a', model: testModel }] },
+      ],
       ...input,
       attempt: { backoffBaseMs: 0, ...input.attempt },
     },
     world,
   );
+  // Each dialect meets a provider of its own.
+  const body = (wire: Wire, prompt: string, more: Readonly<Record<string, unknown>>): unknown =>
+    wire.request(prompt, input.routes === undefined ? { model: ownModel(wire), ...more } : more);
   return {
     sidecar,
     upstream,
     ask: (wire, prompt, { more = {}, headers = {} } = {}) =>
-      ask(sidecar.url, wire.path, { body: wire.request(prompt, more), headers }),
+      ask(sidecar.url, wire.path, { body: body(wire, prompt, more), headers }),
     stream: (wire, prompt, { more = {}, headers = {} } = {}) =>
-      send(sidecar.url, wire.path, { body: wire.request(prompt, { ...more, stream: true }), headers }).reply,
+      send(sidecar.url, wire.path, { body: body(wire, prompt, { ...more, stream: true }), headers }).reply,
     post: (path, body, headers = {}) => ask(sidecar.url, path, { body, headers }),
     async stop() {
       await sidecar.stop();

@@ -131,13 +131,14 @@ function limitsFor(output: number): Readonly<Record<string, ConfigInput>> {
   };
 }
 
-async function start(limits: ConfigInput, answer: (call: Call) => void) {
+async function start(limits: ConfigInput, path: string, answer: (call: Call) => void) {
+  const own = path.startsWith('/v1/messages') ? 'a' : 'o';
   const upstream = await startUpstream(answer);
   const { baseUrl } = upstream;
   const sidecar = await startTestSidecar({
     cache: { enabled: false },
     providers: { o: { dialect: 'openai', baseUrl }, a: { dialect: 'anthropic', baseUrl } },
-    routes: [{ model: testModel, targets: [{ provider: 'o' }, { provider: 'a' }] }],
+    routes: [{ model: testModel, targets: [{ provider: own }] }],
     catalog: { models: [{ model: testModel, ...usdPerMTok }] },
     ...limits,
     listen: { inFlightMax: 2 * requests },
@@ -186,10 +187,14 @@ describe('ten of a thousand at once', () => {
       if (refused < requests - paid) return;
       for (const call of held.splice(0)) endpoint.answer(call);
     };
-    const { upstream, sidecar } = await start(limitsFor(endpoint.output)[unit] ?? {}, (call) => {
-      held.push(call);
-      answerAll();
-    });
+    const { upstream, sidecar } = await start(
+      limitsFor(endpoint.output)[unit] ?? {},
+      endpoint.path,
+      (call) => {
+        held.push(call);
+        answerAll();
+      },
+    );
     const statuses = await Promise.all(
       Array.from({ length: requests }, async () => {
         const status = await ask(sidecar.url, endpoint.path, endpoint.body(stream));

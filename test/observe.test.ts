@@ -6,7 +6,7 @@ import { configSchema } from '../src/config/schema.ts';
 import { recordLine } from '../src/observe/line.ts';
 import type { ExchangeRecord } from '../src/observe/record.ts';
 import { ask, rawExchange } from './client.ts';
-import { type Gate, startGate } from './gate.ts';
+import { type Gate, ownModel, startGate } from './gate.ts';
 import { anthropicWire, openaiWire, statedUsage, testModel, wires } from './replies.ts';
 import { type ConfigInput, startTestSidecar } from './sidecar.ts';
 import { answers, hangs, refuses, resets, type Script } from './upstream.ts';
@@ -73,7 +73,7 @@ describe.each(wires)('$name', (wire) => {
       tenant: 'acme',
       team: 'web',
       keyId: 'k1',
-      model: testModel,
+      model: ownModel(wire),
       target: `${wire.name[0]}/${testModel}`,
       error: '',
       stream: false,

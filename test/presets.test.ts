@@ -6,8 +6,9 @@ import { isLoopback } from '../src/config/syntax.ts';
 import { demoBanner, demoConfig } from '../src/demo.ts';
 import { type Preset, presets } from '../src/providers/presets.ts';
 import { ask as post } from './client.ts';
+import { geminiWire } from './gemini-wire.ts';
 import { readDocument } from './readme.ts';
-import { anthropicWire, openaiWire, type Wire } from './replies.ts';
+import { anthropicWire, openaiWire, testModel, type Wire } from './replies.ts';
 import { startTestSidecar, type TestSidecar } from './sidecar.ts';
 import { answers, startUpstream, type Upstream } from './upstream.ts';
 
@@ -21,10 +22,11 @@ describe('every row', () => {
     expect(real.length - local.length).toBeGreaterThanOrEqual(24);
   });
 
-  test.each(real)('%s', (_, { baseUrl, docs, credentialEnv, prices }) => {
+  test.each(real)('%s', (name, { baseUrl, docs, credentialEnv, prices }) => {
     const { protocol, hostname, search, hash } = new URL(baseUrl);
     expect(protocol === 'https:' || isLoopback(hostname)).toBe(true);
-    expect(credentialEnv === null).toBe(isLoopback(hostname));
+    // Vertex takes the machine's own credential.
+    if (name !== 'vertex') expect(credentialEnv === null).toBe(isLoopback(hostname));
     expect(credentialEnv ?? 'A_KEY').toMatch(/^[A-Z][A-Z0-9_]*_(KEY|TOKEN)$/);
     expect([baseUrl.endsWith('/'), search, hash]).toEqual([false, '', '']);
     expect(docs).toMatch(/^https:\/\/[a-z0-9.-]+\/[^ ]*$/);
@@ -60,11 +62,19 @@ describe('every row', () => {
 describe('through the sidecar', () => {
   let upstream: Upstream;
   let sidecar: TestSidecar;
-  const wireOf = (preset: Preset): Wire => (preset.dialect === 'anthropic' ? anthropicWire : openaiWire);
+  const wires: Readonly<Partial<Record<string, Wire>>> = { anthropic: anthropicWire, gemini: geminiWire };
+  const wireOf = (preset: Preset): Wire => wires[preset.dialect] ?? openaiWire;
 
   beforeAll(async () => {
     upstream = await startUpstream((call) =>
-      answers(call.path.endsWith('/messages') ? anthropicWire : openaiWire, 'ok')(call),
+      answers(
+        call.path.endsWith('/messages')
+          ? anthropicWire
+          : call.path.endsWith(':generateContent')
+            ? geminiWire
+            : openaiWire,
+        'ok',
+      )(call),
     );
     const { origin } = new URL(upstream.baseUrl);
     const moved = (baseUrl: string): string => origin + new URL(baseUrl).pathname.replace(/\/$/, '');
@@ -91,7 +101,9 @@ describe('through the sidecar', () => {
   const ask = async (name: string, preset: Preset) => {
     const wire = wireOf(preset);
     const body = wire.request('Hello', { model: `${name}/owner/model-1` });
-    const reply = await post(sidecar.url, wire.path, { body });
+    // Where the path names the model, its slash is written as one of a name.
+    const path = wire.path.replace(testModel, encodeURIComponent(`${name}/owner/model-1`));
+    const reply = await post(sidecar.url, path, { body });
     const call = upstream.calls.at(-1);
     if (call === undefined) throw new Error('nothing was asked');
     return { reply, call };
@@ -101,11 +113,16 @@ describe('through the sidecar', () => {
     const { reply, call } = await ask(name, preset);
     expect(reply.status).toBe(200);
     const path = new URL(preset.baseUrl).pathname.replace(/\/$/, '');
+    const { authorization, 'x-api-key': apiKey, 'x-goog-api-key': googleKey } = call.headers;
+    const key = preset.credentialEnv === null ? undefined : `key-of-${name}`;
+    if (preset.dialect === 'gemini') {
+      expect(call.path).toMatch(/\/models\/owner(?:\/|%2F)model-1:generateContent$/);
+      expect(call.path.startsWith(path)).toBe(true);
+      return expect([authorization, googleKey]).toEqual([undefined, key]);
+    }
     expect(call.path).toBe(path + (preset.dialect === 'anthropic' ? '/messages' : '/chat/completions'));
     expect(call.json.model).toBe('owner/model-1');
     const inKey = preset.dialect === 'anthropic' && preset.quirks.bearer !== true;
-    const key = preset.credentialEnv === null ? undefined : `key-of-${name}`;
-    const { authorization, 'x-api-key': apiKey } = call.headers;
     expect([authorization, apiKey]).toEqual(
       inKey ? [undefined, key] : [key === undefined ? undefined : `Bearer ${key}`, undefined],
     );

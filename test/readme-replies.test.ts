@@ -11,7 +11,7 @@ import { type Chain, chainConfig, startChain } from './chain.ts';
 import { ask, type Sending } from './client.ts';
 import { makeSigningKey, type SigningKey, startIssuer, type TestIssuer } from './issuer.ts';
 import { codesIn, firstCodes, readDocument } from './readme.ts';
-import { testModel, type Wire, wires } from './replies.ts';
+import { anthropicWire, openaiWire, testModel, type Wire, wires } from './replies.ts';
 import { type ConfigInput, startTestSidecar } from './sidecar.ts';
 import { answers, hangs, refuses, resets, type Script, startUpstream } from './upstream.ts';
 
@@ -89,6 +89,11 @@ const ways: Readonly<Record<ErrorCode, (wire: Wire) => Promise<Answer>>> = {
   invalid_json: (wire) => send(wire, { body: '{' }),
   invalid_field: (wire) => send(wire, { body: { ...wire.request('Hi'), model: 5 } }),
   duplicate_field: (wire) => send(wire, { body: '{"model":"a","model":"b","messages":[]}' }),
+  unsupported_field(wire) {
+    const other = wire.name === 'openai' ? 'anthropic' : 'openai';
+    const providers = { first: { dialect: other, baseUrl: 'http://127.0.0.1:9/v1' } } as const;
+    return send(wire, { body: wire.request('Hi', { top_k: 5, seed: 5 }) }, { providers });
+  },
   invalid_header: (wire) => send(wire, { headers: { 'x-sidegate-timeout': 'soon' } }),
   pii_blocked: (wire) =>
     send(wire, { body: wire.request('Write to alice@example.com') }, { scrub: { email: 'block' } }),
@@ -262,6 +267,17 @@ const answered: Readonly<Record<string, (wire: Wire) => Promise<Answer>>> = {
     return (
       await chainOf(wire, {}, refuses({ ...busy, headers: { ...busy.headers, ...own, 'retry-after': '2' } }))
     ).ask();
+  },
+  async 'with a field left out'(wire) {
+    const other = wire.name === 'openai' ? anthropicWire : openaiWire;
+    const upstream = await startUpstream(answers(other, 'fine'));
+    onTestFinished(() => upstream.close());
+    const providers = {
+      first: { dialect: other.name, baseUrl: upstream.baseUrl },
+      second: { dialect: wire.name, baseUrl: upstream.baseUrl },
+    };
+    const routes = [{ model: testModel, targets: [{ provider: 'first' }, { provider: 'second' }] }];
+    return send(wire, { body: wire.request('Hi', { top_k: 5, seed: 5 }) }, { providers, routes });
   },
   'with models': (wire) => send(wire, { method: 'GET', path: '/v1/models', body: undefined }),
   'with one model': (wire) => send(wire, { method: 'GET', path: `/v1/models/${testModel}`, body: undefined }),

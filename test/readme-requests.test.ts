@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { tiers } from '../src/route/plan.ts';
 import { type Chain, startChain } from './chain.ts';
 import { ask } from './client.ts';
+import { geminiWire } from './gemini-wire.ts';
 import { firstCodes, readDocument } from './readme.ts';
 import { anthropicWire, openaiWire, testModel, type Wire, wires } from './replies.ts';
 import { type ConfigInput, startTestSidecar } from './sidecar.ts';
@@ -92,6 +93,9 @@ const effects: Readonly<Record<string, () => Promise<void>>> = {
   },
   async 'x-api-key'() {
     expect(await keyIdWith(anthropicWire, { 'x-api-key': 'k' })).toBe('key-1');
+  },
+  async 'x-goog-api-key'() {
+    expect(await keyIdWith(geminiWire, { 'x-goog-api-key': 'k' })).toBe('key-1');
   },
   async 'idempotency-key'() {
     const chain = await chainOf(openaiWire);
@@ -190,6 +194,8 @@ const effects: Readonly<Record<string, () => Promise<void>>> = {
   'openai-organization': passedTo(openaiWire, 'openai-organization'),
   'openai-project': passedTo(openaiWire, 'openai-project'),
   'openai-beta': passedTo(openaiWire, 'openai-beta'),
+  'x-goog-api-client': passedTo(geminiWire, 'x-goog-api-client'),
+  'x-goog-user-project': passedTo(geminiWire, 'x-goog-user-project'),
   'anthropic-version': passedTo(anthropicWire, 'anthropic-version'),
   'anthropic-beta': passedTo(anthropicWire, 'anthropic-beta'),
   'anthropic-dangerous-direct-browser-access': passedTo(
@@ -205,7 +211,7 @@ describe('request headers', () => {
 
   test('no others are read', async () => {
     // Both dialects, streamed or not, with the client's own credential and with a key of the gateway's.
-    for (const wire of wires) {
+    for (const wire of [...wires, geminiWire]) {
       for (const more of [keys, {}]) {
         const limits = [{ name: 'l', capacity: 100, refillPerSecond: 100 }];
         const chain = await chainOf(wire, { cache: { enabled: true }, limits, ...more });

@@ -8,7 +8,7 @@ import { publishedSchema, withTables } from '../.ci/generate.ts';
 import { commands, runCli } from '../src/cli.ts';
 import { catalogue } from '../src/errors.ts';
 import { noUsage } from '../src/exchange.ts';
-import { endpoints } from '../src/listen.ts';
+import { endpoints, modelEndpoints } from '../src/listen.ts';
 import { createMetrics } from '../src/observe/metrics.ts';
 import { createRecord } from '../src/observe/record.ts';
 import { presets } from '../src/providers/presets.ts';
@@ -124,7 +124,7 @@ describe('endpoints', () => {
   const listed = rows.flatMap(({ names, dialect }) => names.map((name) => [name, dialect] as const));
 
   test('are those that the data port knows', () => {
-    const known = [...endpoints].map(([path, { method }]) => `${method} ${path}`);
+    const known = [...endpoints, ...modelEndpoints].map(([path, { method }]) => `${method} ${path}`);
     const data = listed.filter(([, dialect]) => dialect !== 'admin port').map(([name]) => name);
     expect(sorted(data)).toEqual(sorted([...known, 'GET /v1/models', 'GET /v1/models/{id}']));
   });
@@ -140,16 +140,23 @@ describe('endpoints', () => {
     }
     // Whatever it answers to nonsense is in its dialect: Anthropic's errors say `"type": "error"`.
     const speaks = async (headers: Record<string, string>): Promise<string> => {
-      const body = method === 'POST' ? '{"model":"unknown","messages":[]}' : undefined;
-      const { text, status } = await ask(sidecar.url, path.replace('{id}', 'sim'), { method, headers, body });
+      const fields = dialect === 'Gemini' ? '{"contents":[]}' : '{"model":"unknown","messages":[]}';
+      const body = method === 'POST' ? fields : undefined;
+      const { text, status } = await ask(
+        sidecar.url,
+        path.replace('{id}', 'sim').replace('{model}', 'unknown'),
+        { method, headers, body },
+      );
       const reply = JSON.parse(text);
-      expect(reply.error?.code).toBe(method === 'POST' ? 'model_not_found' : undefined);
+      const code = reply.error?.details?.[0]?.reason ?? reply.error?.code;
+      expect(code).toBe(method === 'POST' ? 'model_not_found' : undefined);
       expect(status).toBe(method === 'POST' ? 404 : 200);
+      if (reply.error?.details !== undefined) return 'Gemini';
       const isAnthropic = reply.type === 'error' || reply.type === 'model' || 'has_more' in reply;
       return isAnthropic ? 'Anthropic' : 'OpenAI';
     };
     const plain = await speaks({});
-    if (dialect === 'OpenAI' || dialect === 'Anthropic') return expect(plain).toBe(dialect);
+    if (dialect !== 'the one the client speaks') return expect(plain).toBe(dialect);
     expect([plain, await speaks({ 'anthropic-version': '2023-06-01' })]).toEqual(['OpenAI', 'Anthropic']);
   });
 

@@ -15,6 +15,8 @@ export interface ErrorReply {
 export interface Wire {
   readonly name: DialectName;
   readonly path: string;
+  /** Its path for streams, where the body doesn't ask for one. */
+  readonly streamPath?: string;
   /** A request body for `testModel`; `more` adds fields or replaces them. */
   request(prompt: string, more?: Readonly<Record<string, unknown>>): Record<string, unknown>;
   /** What comes before the first content: a role; a message, an empty block and a ping. */
@@ -239,5 +241,5 @@ export const anthropicWire: Wire = {
   errorOf: errorIn,
 };
 
-/** Both dialects, for tests that hold in each. */
+/** Dialects that clients and providers speak, for tests that hold in each. */
 export const wires: readonly Wire[] = [openaiWire, anthropicWire];

@@ -143,7 +143,11 @@ test('the README’s routes are good, and each of them routes', () => {
   if (endpoint === undefined) throw new Error('no endpoint');
   const first = (model: string, content: string): string | undefined => {
     const body = Buffer.from(JSON.stringify({ ...ask(content), model }));
-    const found = explainRequest(loaded.config, { body, endpoint, headers: { 'x-sidegate-user': 'u' } }, 0);
+    const found = explainRequest(
+      loaded.config,
+      { body, endpoint, path: '/v1/chat/completions', headers: { 'x-sidegate-user': 'u' } },
+      0,
+    );
     if (found instanceof Refusal) throw new Error(found.text);
     return found.targets.find(({ order }) => order === 1)?.target;
   };

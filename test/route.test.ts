@@ -11,7 +11,8 @@ import { PeakEwma } from '../src/route/peak-ewma.ts';
 import type { Plan, TargetHealth } from '../src/route/plan.ts';
 import { createRouteTable, findWay, modelNames, type RouteTable } from '../src/route/route.ts';
 import { type Gate, startGate } from './gate.ts';
-import { openaiWire, wires } from './replies.ts';
+import { wires } from './replies.ts';
+import { sampleEndpoint } from './samples.ts';
 import { answers, startUpstream } from './upstream.ts';
 
 const { attempt } = configSchema.parse({});
@@ -33,8 +34,6 @@ const table = (routes: RouteConfig[], known: ReadonlyMap<string, Provider> = pro
     tokensOf: () => 0,
   });
 
-const endpointOf = (dialect: DialectName) => ({ name: 'chat', dialect }) as const;
-
 const chain = (model: string, ...names: string[]): RouteConfig => ({
   model,
   strategy: 'fallback',
@@ -46,13 +45,14 @@ const chain = (model: string, ...names: string[]): RouteConfig => ({
   }),
 });
 
-function found(model: string, routes: RouteTable, dialect: DialectName = 'openai'): Plan {
-  const way = findWay(model, endpointOf(dialect), routes);
+function found(model: string, routes: RouteTable, endpoint: Asked = 'chat'): Plan {
+  const way = findWay(model, sampleEndpoint(endpoint), routes);
   if (way instanceof Refusal) throw new Error(way.message);
   if (way.fixed === null) throw new Error('a chain has one plan');
   return way.fixed;
 }
 
+type Asked = Parameters<typeof sampleEndpoint>[0];
 const labels = ({ steps }: Plan): string[] => steps.map(({ target }) => target.label);
 
 describe('which route', () => {
@@ -93,10 +93,10 @@ describe('which route', () => {
   });
 
   test('no route is 404 that names the model, cut to a length', () => {
-    const refusal = findWay('m'.repeat(1000), endpointOf('openai'), table([chain('gpt-*', 'o1')]));
+    const refusal = findWay('m'.repeat(1000), sampleEndpoint('chat'), table([chain('gpt-*', 'o1')]));
     expect(refusal).toMatchObject({ code: 'model_not_found', param: 'model' });
     expect(refusal instanceof Refusal && refusal.message.length).toBeLessThan(200);
-    expect(findWay('constructor', endpointOf('openai'), table([]))).toBeInstanceOf(Refusal);
+    expect(findWay('constructor', sampleEndpoint('chat'), table([]))).toBeInstanceOf(Refusal);
   });
 
   test('shown are the exact names, since a pattern stands for unknown ones', () => {
@@ -111,14 +111,21 @@ describe('which targets', () => {
     expect(fast.steps.map(({ target }) => target.model)).toEqual(['gpt-4o', null]);
   });
 
-  test('only those that speak the client’s dialect', () => {
+  test('chat goes to every dialect, in the order of the configuration', () => {
     const routes = table([chain('m', 'a1', 'o1', 'a1/other', 'o2')]);
-    expect(labels(found('m', routes))).toEqual(['o1/m', 'o2/m']);
-    expect(labels(found('m', routes, 'anthropic'))).toEqual(['a1/m', 'a1/other']);
+    const all = ['a1/m', 'o1/m', 'a1/other', 'o2/m'];
+    expect(labels(found('m', routes))).toEqual(all);
+    expect(labels(found('m', routes, 'messages'))).toEqual(all);
   });
 
-  test('none of that dialect is 404 that says which it is', () => {
-    const refusal = findWay('m', endpointOf('anthropic'), table([chain('m', 'o1')]));
+  test('what only one dialect has goes to its targets', () => {
+    const routes = table([chain('m', 'a1', 'o1', 'a1/other', 'o2')]);
+    expect(labels(found('m', routes, 'embeddings'))).toEqual(['o1/m', 'o2/m']);
+    expect(labels(found('m', routes, 'count_tokens'))).toEqual(['a1/m', 'a1/other']);
+  });
+
+  test('no target that has the endpoint is 404 that says which dialect there is', () => {
+    const refusal = findWay('m', sampleEndpoint('count_tokens'), table([chain('m', 'o1')]));
     expect(refusal).toMatchObject({ code: 'model_not_found' });
     expect(refusal instanceof Refusal && refusal.message).toContain('openai dialect only');
   });
@@ -238,11 +245,11 @@ describe('through the sidecar', () => {
     },
   );
 
-  test('a model of the other dialect and an unknown one are 404 in the client’s dialect', async () => {
+  test('an unknown model is 404 in the client’s dialect', async () => {
     const providers = { o: { dialect: 'openai' as const, baseUrl: 'http://127.0.0.1:9/v1' } };
     gate = await startGate([], { providers, routes: [{ model: 'gpt', targets: [{ provider: 'o' }] }] });
     for (const wire of wires) {
-      const reply = await gate.ask(wire, 'hi', { more: { model: wire === openaiWire ? 'unknown' : 'gpt' } });
+      const reply = await gate.ask(wire, 'hi', { more: { model: 'unknown' } });
       expect(reply.status).toBe(404);
       expect(wire.errorOf(reply.text)?.code).toBe('model_not_found');
     }

@@ -1,10 +1,11 @@
 /** Stage scrub: what leaves is masked, what comes back is restored, however a reply is cut into events. */
 import fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
+import { dialects } from '../src/providers/index.ts';
 import type { DialectName } from '../src/providers/provider.ts';
 import { createRestorer } from '../src/scrub/restore.ts';
 import { restoreBody, restoreText, type Vault } from '../src/scrub/scrub.ts';
-import { type Gate, startGate } from './gate.ts';
+import { type Gate, ownModel, startGate } from './gate.ts';
 import { eventData, openaiWire, wires } from './replies.ts';
 import { answers, type Script } from './upstream.ts';
 
@@ -155,7 +156,7 @@ const channels = [...openaiChannels, ...anthropicChannels];
 
 /** Restores a stream given in these chunks, and gives the events that come out. */
 function restored(dialect: DialectName, chunks: readonly string[]): Json[] {
-  const restorer = createRestorer(dialect, vault);
+  const restorer = createRestorer(dialects[dialect], vault);
   const out =
     chunks.map((chunk) => restorer.push(Buffer.from(chunk)).toString()).join('') +
     restorer.finish().toString();
@@ -238,7 +239,7 @@ describe('a stream', () => {
       choices: [{ index: 0, delta: { role: 'assistant', tool_calls: [call] } }],
       usage: { total_tokens: 9 },
     });
-    const out = createRestorer('openai', vault);
+    const out = createRestorer(dialects.openai, vault);
     const stream = out.push(Buffer.from(begin)).toString() + out.finish().toString();
     for (const once of ['call_1', 'send', 'assistant', 'total_tokens'])
       expect(stream.split(once)).toHaveLength(2);
@@ -253,7 +254,7 @@ describe('a stream', () => {
     const stream =
       ': hello\n\ndata: {"choices": [ ], "x" : 1}\r\n\r\n' +
       'id: 7\ndata: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\ndata: [DONE]\n\n';
-    const restorer = createRestorer('openai', vault);
+    const restorer = createRestorer(dialects.openai, vault);
     expect(restorer.push(Buffer.from(stream)).toString() + restorer.finish().toString()).toBe(stream);
   });
 
@@ -266,7 +267,7 @@ describe('a stream', () => {
   });
 
   test('texts beyond the bound pass unrestored rather than being kept without end', () => {
-    const restorer = createRestorer('openai', vault);
+    const restorer = createRestorer(dialects.openai, vault);
     let out = '';
     for (let index = 0; index < 1000; index++)
       out += restorer.push(Buffer.from(openaiDelta(index, { content: '[' }, null)));
@@ -304,7 +305,7 @@ describe.each(wires)('through the sidecar, $name', (wire) => {
     gate = await startGate([answers(wire, 'ok')]);
     const body = JSON.stringify(
       wire.request('hi', {
-        model: 'test-model',
+        model: ownModel(wire),
         system: `you are ${address}`,
         metadata: { user_id: address },
         tools: [

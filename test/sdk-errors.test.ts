@@ -67,7 +67,7 @@ describe.each(sdks)('errors of the gateway, $name', ({ sdk, via, wire }) => {
     expect(error).toBeInstanceOf(sdk[type]);
     expect(error.message).toContain(words);
     expect(error.message).not.toContain('undefined');
-    const record = await setup.sidecar.recordWhere(({ requestId }) => requestId === error.requestID);
+    const record = await setup.recordWhere(({ requestId }) => requestId === error.requestID);
     expect(record.status).toBe(error.status);
   });
 
@@ -109,7 +109,7 @@ describe.each(sdks)('errors of the gateway, $name', ({ sdk, via, wire }) => {
     const setup = await startSdks([refuses(wire.error(500, 'x'))], { attempt: { retriesMax: 1 } });
     await failure(via(setup, {}, { maxRetries: 3 }));
     expect(setup.upstream.calls).toHaveLength(2);
-    expect(setup.sidecar.records()).toHaveLength(1);
+    expect(setup.records()).toHaveLength(1);
   });
 });
 
@@ -143,7 +143,7 @@ describe.each(sdks)('clients that give up, $name', ({ sdk, via, wire }) => {
     stream.controller.abort();
     const call = await setup.upstream.call(0);
     expect((await call.aborted) - sinceMs).toBeLessThan(100);
-    expect(await setup.sidecar.recordWhere(() => true)).toMatchObject({ abandoned: true, stream: true });
+    expect(await setup.recordWhere(() => true)).toMatchObject({ abandoned: true, stream: true });
   });
 
   test('the SDK’s timeout reaches the provider', async () => {
@@ -152,6 +152,6 @@ describe.each(sdks)('clients that give up, $name', ({ sdk, via, wire }) => {
     const call = await setup.upstream.call(0);
     expect(await asked).toBeInstanceOf(sdk.APIConnectionTimeoutError);
     await call.aborted;
-    expect(await setup.sidecar.recordWhere(() => true)).toMatchObject({ abandoned: true });
+    expect(await setup.recordWhere(() => true)).toMatchObject({ abandoned: true });
   });
 });

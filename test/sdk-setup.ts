@@ -9,7 +9,8 @@ import { type Script, startUpstream, type Upstream } from './upstream.ts';
 /** Both SDKs before a sidecar before a provider, and both SDKs straight at the provider. */
 export interface SdkSetup {
   readonly upstream: Upstream;
-  readonly sidecar: TestSidecar;
+  readonly records: TestSidecar['records'];
+  readonly recordWhere: TestSidecar['recordWhere'];
   readonly openai: OpenAI;
   readonly anthropic: Anthropic;
   readonly straight: { readonly openai: OpenAI; readonly anthropic: Anthropic };
@@ -19,29 +20,33 @@ export interface SdkSetup {
 export async function startSdks(scripts: readonly Script[], more: ConfigInput = {}): Promise<SdkSetup> {
   const upstream = await startUpstream(...scripts);
   const { baseUrl } = upstream;
-  const sidecar = await startTestSidecar({
-    providers: {
-      o: { dialect: 'openai', baseUrl, apiKey: 'provider-key' },
-      a: { dialect: 'anthropic', baseUrl, apiKey: 'provider-key' },
-    },
-    routes: [
-      { model: testModel, targets: [{ provider: 'o' }, { provider: 'a' }] },
-      { model: 'alias', targets: ['o', 'a'].map((provider) => ({ provider, model: 'the-real-one' })) },
-    ],
-    cache: { enabled: false },
-    ...more,
-    attempt: { backoffBaseMs: 0, retriesMax: 0, breaker: { failures: 1000 }, ...more.attempt },
-  });
+  // One for each dialect, so that every request meets a provider of its own.
+  const start = (provider: string): Promise<TestSidecar> =>
+    startTestSidecar({
+      providers: {
+        o: { dialect: 'openai', baseUrl, apiKey: 'provider-key' },
+        a: { dialect: 'anthropic', baseUrl, apiKey: 'provider-key' },
+      },
+      routes: [
+        { model: testModel, targets: [{ provider }] },
+        { model: 'alias', targets: [{ provider, model: 'the-real-one' }] },
+      ],
+      cache: { enabled: false },
+      ...more,
+      attempt: { backoffBaseMs: 0, retriesMax: 0, breaker: { failures: 1000 }, ...more.attempt },
+    });
+  const [forOpenai, forAnthropic] = await Promise.all([start('o'), start('a')]);
   onTestFinished(async () => {
-    await sidecar.stop();
+    await Promise.all([forOpenai.stop(), forAnthropic.stop()]);
     await upstream.close();
   });
   const options = { apiKey: 'app-key', maxRetries: 0 };
   return {
     upstream,
-    sidecar,
-    openai: new OpenAI({ ...options, baseURL: `${sidecar.url}/v1` }),
-    anthropic: new Anthropic({ ...options, baseURL: sidecar.url }),
+    records: () => [...forOpenai.records(), ...forAnthropic.records()],
+    recordWhere: (fits) => Promise.race([forOpenai.recordWhere(fits), forAnthropic.recordWhere(fits)]),
+    openai: new OpenAI({ ...options, baseURL: `${forOpenai.url}/v1` }),
+    anthropic: new Anthropic({ ...options, baseURL: forAnthropic.url }),
     straight: {
       openai: new OpenAI({ ...options, baseURL: baseUrl }),
       anthropic: new Anthropic({ ...options, baseURL: baseUrl.replace('/v1', '') }),

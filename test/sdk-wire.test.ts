@@ -108,7 +108,7 @@ describe('bytes on the way in', () => {
     expect(got).toBe(sent);
     expect(tokens).toBe(42);
     expect(counted.upstream.calls[1]?.path).toBe('/v1/messages/count_tokens');
-    expect(counted.sidecar.records()[0]).toMatchObject({ endpoint: 'count_tokens', status: 200 });
+    expect(counted.records()[0]).toMatchObject({ endpoint: 'count_tokens', status: 200 });
   });
 });
 
@@ -151,7 +151,6 @@ describe('headers on the way in', () => {
         o: { dialect: 'openai', baseUrl, credential: 'client' },
         a: { dialect: 'anthropic', baseUrl, credential: 'client' },
       },
-      routes: [{ model: testModel, targets: [{ provider: 'o' }, { provider: 'a' }] }],
     });
     const messages = [{ role: 'user' as const, content: 'hi' }];
     await openai.chat.completions.create({ model: testModel, messages });
@@ -195,7 +194,7 @@ describe('bytes on the way out', () => {
       sent.filter((event) => event !== openaiWire.usage).join(''),
     );
     expect(await raw({ include_usage: true })).toBe(sent.join(''));
-    for (const record of setup.sidecar.records())
+    for (const record of setup.records())
       expect(record).toMatchObject({ outputTokens: 15, usageKnown: true });
   });
 

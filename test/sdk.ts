@@ -1,5 +1,6 @@
 /** The official SDKs, unmodified, as a test's client. */
 import Anthropic from '@anthropic-ai/sdk';
+import { GoogleGenAI } from '@google/genai';
 import OpenAI from 'openai';
 import { testModel, type Wire } from './replies.ts';
 
@@ -34,7 +35,21 @@ export async function streamBySdk(wire: Wire, url: string, use: SdkUse = {}): Pr
     if (piece !== '') onText?.(piece);
   };
   try {
-    if (wire.name === 'openai') {
+    if (wire.name === 'gemini') {
+      const stream = await geminiClient(url).models.generateContentStream({
+        model: testModel,
+        contents: prompt ?? 'Say hello.',
+      });
+      for await (const chunk of stream) add(chunk.text ?? '');
+    } else if (wire.name === 'responses') {
+      const input = params.messages;
+      const stream = await openaiClient(url, retriesMax).responses.create({
+        model: testModel,
+        input,
+        stream: true,
+      });
+      for await (const event of stream) if (event.type === 'response.output_text.delta') add(event.delta);
+    } else if (wire.name === 'openai') {
       const stream = await openaiClient(url, retriesMax).chat.completions.create({ ...params, stream: true });
       for await (const chunk of stream) add(chunk.choices[0]?.delta.content ?? '');
     } else {
@@ -73,6 +88,10 @@ export async function askBySdk(wire: Wire, url: string, use: SdkUse = {}): Promi
     return { text: '', error };
   }
 }
+
+/** Has no retries of its own unless it is told to. */
+const geminiClient = (url: string): GoogleGenAI =>
+  new GoogleGenAI({ apiKey: 'app-key', httpOptions: { baseUrl: url } });
 
 const openaiClient = (url: string, maxRetries: number): OpenAI =>
   new OpenAI({ baseURL: `${url}/v1`, apiKey: 'app-key', maxRetries });

@@ -4,7 +4,7 @@ import { getEncoding } from 'js-tiktoken';
 import OpenAI from 'openai';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { Refusal } from '../src/errors.ts';
-import { type Gate, startGate } from './gate.ts';
+import { type Gate, ownModel, startGate } from './gate.ts';
 import { eventData, testModel, type Wire, wires } from './replies.ts';
 import { answers, type Script } from './upstream.ts';
 
@@ -122,7 +122,7 @@ describe.each(wires)('$name', (wire: Wire) => {
     } else {
       const client = new Anthropic({ baseURL: gate.sidecar.url, apiKey: 'k', maxRetries: 0 });
       const message = await client.messages
-        .stream({ model: testModel, messages, max_tokens: 500 })
+        .stream({ model: ownModel(wire), messages, max_tokens: 500 })
         .finalMessage();
       expect(message.stop_reason).toBe('max_tokens');
       expect(message.content).toHaveLength(1);

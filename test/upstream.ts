@@ -241,7 +241,7 @@ function createCall(
 /** Answers well, as a stream where one was asked for. */
 export function answers(wire: Wire, ...texts: string[]): Script {
   return (call) => {
-    if (call.json.stream !== true)
+    if (call.json.stream !== true && !call.path.includes(':streamGenerateContent'))
       return call.whole(200, { 'content-type': 'application/json' }, wire.whole(texts.join('')));
     call.streamHead();
     for (const event of wire.stream(...texts)) call.write(event);

@@ -47,6 +47,8 @@ interface Answer {
   readonly trail: Trail;
   /** When the first call was sent, monotonic ms. */
   readonly begunMs: number;
+  /** Fields that the target's dialect has no words for, left out of what it was sent. */
+  readonly dropped: readonly string[];
 }
 
 /** A reply to pass on. `facts` null: the provider's own refusal. */

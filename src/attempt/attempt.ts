@@ -9,26 +9,27 @@
  *     next step, if its edge takes the cause
  * ```
  */
-import { presentedKey } from '../authenticate/authenticate.ts';
 import type { Cancellation } from '../cancellation.ts';
+import { Refusal } from '../errors.ts';
 import type { Exchange, ModelRequest } from '../exchange.ts';
 import { isProbe, retryBudget } from '../native.ts';
+import { dialects } from '../providers/index.ts';
 import { learnLatency } from '../route/latency.ts';
 import type { FallbackCause, Plan, Step, Target } from '../route/plan.ts';
 import { type Admission, admit, type CallOutcome, contentCame, endCall, isOpen } from './admission.ts';
 import type { AttemptDeps, AttemptFailure, AttemptReply } from './answer.ts';
 import { backoffMs, sleep } from './backoff.ts';
 import { call } from './call.ts';
-import { enters, following, isNamedOnly } from './edges.ts';
+import { enters, following, onward } from './edges.ts';
 import { cancelRefusal, followStream } from './follow.ts';
 import { type Called, hedged } from './hedge.ts';
 import { type Answered, causeOf, isAnswer, judge } from './judge.ts';
+import { createPrepare, type Prepare, type Prepared } from './prepare.ts';
 import type { CallResult } from './result.ts';
 import { createTrail, type Trail } from './trail.ts';
-import { textOf } from './whole.ts';
 
 /** The targets in the order they are to be asked, and the route they are of. */
-export type Way = Pick<Plan, 'pattern' | 'steps'>;
+export type Way = Pick<Plan, 'pattern' | 'steps' | 'chosen'>;
 
 /** One request on its way along its plan. */
 interface Walk {
@@ -39,6 +40,8 @@ interface Walk {
   readonly deps: AttemptDeps;
   readonly trail: Trail;
   readonly begunMs: number;
+  /** Gives what a target is sent. */
+  readonly prepare: Prepare;
   /** A call may be made again: no tool runs at the provider, or the app has made it safe by an idempotency key. */
   readonly repeatable: boolean;
   /** A provider's own refusal, which says more than a sentence of ours when nobody answers. */
@@ -47,10 +50,12 @@ interface Walk {
   estimates: boolean;
   /** First step that was passed over for that; -1: none. */
   tooLong: number;
+  /** Why a target was passed over that can't be told the request; the first one. */
+  untold: Refusal | null;
 }
 
-/** What trying one target came to: an answer, or why there is none. */
-type Tried = AttemptReply | FallbackCause;
+/** What trying one target came to: an answer, or why there is none; null: it can't be told the request. */
+type Tried = AttemptReply | FallbackCause | null;
 
 /** Asks the targets of a plan in order until one answers. Never rejects; ends within the deadline. */
 export function attempt(
@@ -64,8 +69,12 @@ export function attempt(
   retryBudget.request(deps.budgetId, begunMs);
   const repeatable = !request.serverTools || exchange.headers['idempotency-key'] !== undefined;
   const trail = createTrail();
-  const state = { word: null, estimates: true, tooLong: -1 };
-  return walk({ plan, exchange, request, deadlineMs, deps, trail, begunMs, repeatable, ...state }, 0);
+  const prepare = createPrepare(exchange, request, plan.chosen, deps.wallClock);
+  const state = { word: null, estimates: true, tooLong: -1, untold: null };
+  return walk(
+    { plan, exchange, request, deadlineMs, deps, trail, begunMs, prepare, repeatable, ...state },
+    0,
+  );
 }
 
 /** Goes along the steps from one of them. */
@@ -75,16 +84,26 @@ async function walk(way: Walk, from: number): Promise<AttemptReply | AttemptFail
   const { cancellation } = exchange;
   // Why the alternatives of the group that is asked gave no answer.
   let causes: FallbackCause[] | null = null;
+  // Why that group was entered.
+  let led: FallbackCause[] | null = null;
   for (let index = from; index >= 0 && index < steps.length; ) {
     const step = steps[index] as Step;
     const tried = isTooLong(way, index) ? 'context_window' : await tryTarget(way, index);
+    if (tried === null) {
+      // As if it weren't there: what led here leads on.
+      const why = causes ?? led;
+      index = why === null ? index + 1 : onward(steps, index, why);
+      continue;
+    }
     if (typeof tried !== 'string') return tried;
     if (cancellation.reason !== null) return { kind: 'failed', refusal: cancelRefusal(cancellation), trail };
     if (trail.calls > 0 && (deps.clock() >= way.deadlineMs || !way.repeatable)) break;
     if (causes === null) causes = [tried];
     else causes.push(tried);
-    index = isNamedOnly(tried) ? enters(steps, index, tried) : following(steps, index, causes);
-    if (index >= 0 && steps[index]?.group !== step.group) causes = null;
+    index = onward(steps, index, causes);
+    if (index < 0 || steps[index]?.group === step.group) continue;
+    led = causes;
+    causes = null;
   }
   const { word, tooLong } = way;
   if (word !== null && (word.always || trail.lastWas('rate_limited', 'quota'))) return word.reply;
@@ -93,6 +112,7 @@ async function walk(way: Walk, from: number): Promise<AttemptReply | AttemptFail
     way.estimates = false;
     return walk(way, tooLong);
   }
+  if (way.untold !== null && trail.calls === 0) return { kind: 'failed', refusal: way.untold, trail };
   return { kind: 'failed', refusal: trail.refusal(), trail };
 }
 
@@ -114,6 +134,12 @@ async function tryTarget(way: Walk, index: number): Promise<Tried> {
   const { exchange, deps, trail, deadlineMs } = way;
   const { cancellation } = exchange;
   const { target } = way.plan.steps[index] as Step;
+  const prepared = way.prepare(target);
+  if (prepared instanceof Refusal) {
+    way.untold ??= prepared;
+    trail.skip(target.label, prepared.code, Number.POSITIVE_INFINITY);
+    return null;
+  }
   // A request with server tools acts at the provider: doing it twice is worse than failing.
   const retriesMax = way.repeatable ? deps.policy.retriesMax : 0;
   let othersLeft = target.provider.credentials.length - 1;
@@ -176,13 +202,14 @@ function sendHedged(way: Walk, index: number, admission: Admission, delayMs: num
 }
 
 /** The alternative beside a step, else the same target again; null: neither may be called. */
-function admitSecond({ plan, request, deps }: Walk, index: number): Admission | null {
+function admitSecond({ plan, request, deps, prepare }: Walk, index: number): Admission | null {
   if (!retryBudget.spend(deps.budgetId, deps.clock())) {
     deps.onBudgetSpent('hedge');
     return null;
   }
   const [step, beside] = [plan.steps[index] as Step, plan.steps[index + 1]];
-  const other = beside?.group === step.group ? admit(beside.target, request, deps) : null;
+  const told = beside?.group === step.group && !(prepare(beside.target) instanceof Refusal);
+  const other = told ? admit(beside.target, request, deps) : null;
   if (other !== null && !('reason' in other)) return other;
   const again = admit(step.target, request, deps);
   return 'reason' in again ? null : again;
@@ -199,47 +226,46 @@ async function send(way: Walk, admission: Admission, cancellation: Cancellation)
 }
 
 function callOnce(way: Walk, admission: Admission, cancellation: Cancellation): Promise<CallResult> {
-  const { exchange, request, deps } = way;
+  const { request, deps } = way;
   const { target, credential } = admission;
-  const { provider } = target;
-  const extra: string[] = [];
-  if (provider.clientCredential) {
-    const key = presentedKey(exchange.headers);
-    if (key !== null) extra.push(...provider.dialect.credential(key, provider.quirks));
-  }
-  const simulate = exchange.headers['x-simulate'];
-  if (provider.simulated && typeof simulate === 'string') extra.push('x-simulate', simulate);
-  const sent = provider.dialect.encode(exchange.endpoint, request, exchange.headers, {
-    basePath: provider.basePath,
-    quirks: provider.quirks,
-    model: target.model ?? request.model,
-    headers: extra.length === 0 ? credential.headers : [...credential.headers, ...extra],
-  });
+  const { sent } = preparedFor(way, target);
+  const headers = [...credential.headers, ...sent.headers];
   const remainingMs = Math.max(1, Math.ceil(way.deadlineMs - admission.sentMs));
-  return call(provider, sent, request.stream, deps.policy, remainingMs, cancellation);
+  return call(target.provider, sent, headers, request.stream, deps.policy, remainingMs, cancellation);
+}
+
+/** What goes to a target that can be told the request. */
+function preparedFor({ prepare }: Walk, target: Target): Prepared {
+  const prepared = prepare(target);
+  if (prepared instanceof Refusal) throw new Error(`${target.label} was asked what it can't be told`);
+  return prepared;
 }
 
 /** The provider's refusal, as it is. */
 function passOn(way: Walk, target: Target, result: Extract<CallResult, { kind: 'status' }>): AttemptReply {
-  return { ...result, kind: 'whole', facts: null, target, trail: way.trail, begunMs: way.begunMs };
+  const { trail, begunMs } = way;
+  const { dropped } = preparedFor(way, target);
+  return { ...result, kind: 'whole', facts: null, target, trail, begunMs, dropped };
 }
 
 /** What goes on to the client. */
 function answer(way: Walk, index: number, admission: Admission, result: Answered): AttemptReply {
   const { plan, exchange, request, deps, trail, begunMs } = way;
   const { target } = admission;
+  const { dropped } = preparedFor(way, target);
   trail.add(target.label, 'ok');
   contentCame(admission, deps);
   deps.hedges?.observe(plan.pattern, request.stream, admission.ttftMs ?? 0);
   if (result.kind === 'whole') {
-    const { facts, body } = result;
-    trail.bill({ target, facts, complete: true, text: textOf(body, target.provider.dialect.name) });
-    endCall(admission, 'success', 'ok', result.facts, deps);
-    return { ...result, target, trail, begunMs };
+    const { facts, text } = result;
+    trail.bill({ target, facts, complete: true, text });
+    endCall(admission, 'success', 'ok', facts, deps);
+    return { ...result, target, trail, begunMs, dropped };
   }
   // Off unless the client asks for it, since SDKs would join the two texts; never twice with server tools.
   const restarts = way.repeatable && exchange.headers['x-sidegate-restart'] === 'on-cut';
   const stream = followStream(target, result.stream, {
+    dialect: dialects[exchange.endpoint.dialect],
     cancellation: exchange.cancellation,
     trail,
     end: (outcome: CallOutcome, word) =>
@@ -252,5 +278,5 @@ function answer(way: Walk, index: number, admission: Admission, result: Answered
           return next < 0 ? null : walk(way, next);
         },
   });
-  return { ...result, stream, target, trail, begunMs };
+  return { ...result, stream, target, trail, begunMs, dropped };
 }

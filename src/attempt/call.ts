@@ -5,12 +5,12 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
 import type { Cancellation } from '../cancellation.ts';
-import { StreamScanner } from '../native.ts';
-import type { DialectName, UpstreamRequest } from '../providers/provider.ts';
+import type { UpstreamRequest } from '../providers/provider.ts';
+import type { Arrived, ReplyReading, StreamReading } from '../providers/reading.ts';
 import type { Provider } from './connection.ts';
 import { createPatience, type Patience } from './patience.ts';
 import type { CallBounds, CallFailure, CallResult, UpstreamStream } from './result.ts';
-import { type Arrived, arrivedWhole, encodingOf, readWhole, unpack } from './whole.ts';
+import { encodingOf, readWhole, unpack } from './whole.ts';
 
 /** Bytes of a stream kept for a slow client before its provider is paused. */
 const queueMaxBytes = 64 * 1024;
@@ -27,27 +27,20 @@ const clock = (): number => performance.now();
 
 /**
  * Sends one request. Resolves once there is something to decide on; never rejects.
+ * @param headers all of them, flat
  * @param remainingMs what is left of the request's own time
  */
 export function call(
   provider: Provider,
-  sent: UpstreamRequest,
+  { path, body, reading }: UpstreamRequest,
+  headers: readonly string[],
   wantsStream: boolean,
   bounds: CallBounds,
   remainingMs: number,
   cancellation: Cancellation,
 ): Promise<CallResult> {
   return new Promise((resolve) => {
-    const handler = new UpstreamCall(
-      provider.dialect.name,
-      sent.stripUsage,
-      wantsStream,
-      bounds,
-      remainingMs,
-      cancellation,
-      resolve,
-    );
-    const { path, headers, body } = sent;
+    const handler = new UpstreamCall(reading, wantsStream, bounds, remainingMs, cancellation, resolve);
     provider.pool.dispatch({ path, method: 'POST', headers: headers as string[], body }, handler);
   });
 }
@@ -57,8 +50,7 @@ type Phase = 'waiting' | 'whole' | 'holding' | 'flowing' | 'done';
 class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
   failure: CallFailure | null = null;
   lacksEnd = false;
-  readonly #dialect: DialectName;
-  readonly #stripUsage: boolean;
+  readonly #reading: ReplyReading;
   readonly #wantsStream: boolean;
   readonly #bounds: CallBounds;
   readonly #remainingMs: number;
@@ -70,7 +62,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
   #controller: Dispatcher.DispatchController | null = null;
   #status = 0;
   #headers: IncomingHttpHeaders = {};
-  #scanner: StreamScanner | null = null;
+  #scanner: StreamReading | null = null;
   #chunks: Buffer[] = [];
   #bytes = 0;
   #wake: ((chunk: Buffer | null) => void) | null = null;
@@ -80,16 +72,14 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
   #linger: NodeJS.Timeout | null = null;
 
   constructor(
-    dialect: DialectName,
-    stripUsage: boolean,
+    reading: ReplyReading,
     wantsStream: boolean,
     bounds: CallBounds,
     remainingMs: number,
     cancellation: Cancellation,
     resolve: (result: CallResult) => void,
   ) {
-    this.#dialect = dialect;
-    this.#stripUsage = stripUsage;
+    this.#reading = reading;
     this.#wantsStream = wantsStream;
     this.#bounds = bounds;
     this.#remainingMs = remainingMs;
@@ -103,7 +93,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
     if (cancellation.reason !== null) this.#fail('cancelled');
   }
 
-  get scanner(): StreamScanner {
+  get scanner(): StreamReading {
     if (this.#scanner === null) throw new Error('no stream has begun');
     return this.#scanner;
   }
@@ -125,7 +115,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
     if (this.#phase !== 'waiting' || status < 200) return;
     this.#status = status;
     this.#headers = headers;
-    const isStream = String(headers['content-type'] ?? '').startsWith('text/event-stream');
+    const isStream = String(headers['content-type'] ?? '').startsWith(this.#reading.streamType);
     if (status >= 300 || !isStream) {
       this.#phase = 'whole';
       return;
@@ -133,7 +123,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
     // Asked for as identity: anything else could not be looked into while it flows.
     if (!this.#wantsStream || encodingOf(headers) !== null) return this.#fail('malformed');
     this.#phase = 'holding';
-    this.#scanner = new StreamScanner(this.#dialect, this.#stripUsage, this.#bounds.eventMaxBytes);
+    this.#scanner = this.#reading.stream(this.#bounds.eventMaxBytes);
   }
 
   onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -181,7 +171,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
 
   #judgeWhole(body: Buffer): void {
     if (this.#phase === 'done') return;
-    const result = readWhole(this.#status, this.#headers, body, this.#dialect, this.#wantsStream);
+    const result = readWhole(this.#status, this.#headers, body, this.#reading, this.#wantsStream);
     if (typeof result === 'string') this.#fail(result);
     else this.#settle(result);
   }
@@ -309,7 +299,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
       return scanner.begun ? { facts: scanner.facts(), text: () => scanner.takeText() } : null;
     }
     if (this.#phase !== 'whole' || this.#status >= 300 || encodingOf(this.#headers) !== null) return null;
-    return arrivedWhole(Buffer.concat(this.#chunks), this.#dialect);
+    return this.#reading.arrived(Buffer.concat(this.#chunks));
   }
 
   #close(): void {

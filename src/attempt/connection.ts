@@ -2,6 +2,7 @@
 // The whole package also loads fetch, WebSocket and caches: 14 MB of memory and 50 ms of every start for nothing.
 import Pool from 'undici/lib/dispatcher/pool.js';
 import { type Config, type ProviderConfig, probeSchema } from '../config/schema.ts';
+import type { TokenKeeper } from '../credentials/google.ts';
 import { createEngine, type Engine } from '../engines/engine.ts';
 import { dialects } from '../providers/index.ts';
 import { presets } from '../providers/presets.ts';
@@ -30,12 +31,16 @@ export interface Provider {
   withClientCredential(): Provider;
 }
 
-/** @param simulatorUrl base URL of the embedded simulator for providers of its presets */
+/**
+ * @param simulatorUrl base URL of the embedded simulator for providers of its presets
+ * @param tokens gives the credential where it changes by itself
+ */
 export function createProvider(
   name: string,
   config: ProviderConfig,
   policy: Config['attempt'],
   simulatorUrl: string | null,
+  tokens: TokenKeeper | null = null,
 ): Provider {
   const preset = config.preset === undefined ? undefined : presets[config.preset];
   const baseUrl = config.baseUrl ?? preset?.baseUrl ?? simulatorUrl;
@@ -54,9 +59,9 @@ export function createProvider(
     baseUrl,
     basePath: pathname.replace(/\/+$/, ''),
     credentials:
-      keys.length === 0
-        ? [createCredential('', headers)]
-        : keys.map((key) => createCredential(key, [...headers, ...dialect.credential(key, quirks)])),
+      keys.length > 0
+        ? keys.map((key) => createCredential(key, [...headers, ...dialect.credential(key, quirks)]))
+        : [tokens === null ? createCredential('', headers) : tokenCredential(headers, tokens)],
     turn: 0,
     clientCredential: config.credential === 'client',
     quirks,
@@ -81,3 +86,15 @@ export function createProvider(
   };
   return provider;
 }
+
+/** A credential that changes by itself. */
+const tokenCredential = (headers: readonly string[], tokens: TokenKeeper): Credential => ({
+  ...createCredential('', headers),
+  get headers() {
+    return withToken(headers, tokens.current());
+  },
+});
+
+/** Without a token the provider refuses the call, which lets its credential rest. */
+const withToken = (headers: readonly string[], token: string | null): readonly string[] =>
+  token === null ? headers : [...headers, 'authorization', `Bearer ${token}`];

@@ -2,7 +2,7 @@
 import type { FallbackCause, Step } from '../route/plan.ts';
 
 /** A refusal of the request itself, which another target may not share: it falls back only where an edge names it. */
-export const isNamedOnly = (cause: FallbackCause): boolean =>
+const isNamedOnly = (cause: FallbackCause): boolean =>
   cause === 'context_window' || cause === 'content_policy';
 
 /**
@@ -27,6 +27,14 @@ export function enters(steps: readonly Step[], index: number, cause: FallbackCau
     at = (on === null ? lastOf(steps, at) : lastUnder(steps, at)) + 1;
   }
   return -1;
+}
+
+/** The step after a group's tries, the last of which decides whether an edge must name its cause. -1: none follows. */
+export function onward(steps: readonly Step[], index: number, causes: readonly FallbackCause[]): number {
+  const last = causes.at(-1);
+  return last !== undefined && isNamedOnly(last)
+    ? enters(steps, index, last)
+    : following(steps, index, causes);
 }
 
 const takes = ({ on }: Step, causes: readonly FallbackCause[]): boolean =>

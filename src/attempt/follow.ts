@@ -2,6 +2,8 @@
 import type { Cancellation } from '../cancellation.ts';
 import { Refusal } from '../errors.ts';
 import type { ReplyFacts } from '../native.ts';
+import type { Dialect } from '../providers/provider.ts';
+import type { KnownTokens } from '../providers/reading.ts';
 import type { Target } from '../route/plan.ts';
 import type { CallOutcome } from './admission.ts';
 import type { AttemptFailure, AttemptReply } from './answer.ts';
@@ -24,6 +26,8 @@ export interface AnswerStream {
   readonly textBytes: number;
   /** Anthropic: number of the content block that has begun and not ended; -1: none. */
   readonly openBlock: number;
+  /** Once it was stopped: its end as of a reply that reached its limit of tokens; null: its dialect knows that. */
+  lengthEnd(known: KnownTokens): Buffer | null;
   /** Ends it here, as a success: what may be used has ended. */
   stop(): void;
   /** Nobody reads on: what came is billed, unless it was already. */
@@ -34,6 +38,8 @@ export interface AnswerStream {
 
 /** What following a stream needs. */
 export interface Following {
+  /** The client's. */
+  readonly dialect: Dialect;
   readonly cancellation: Cancellation;
   readonly trail: Trail;
   /** Tells everyone how it ended; once. */
@@ -68,7 +74,7 @@ export function followStream(target: Target, stream: UpstreamStream, following: 
     if (again.kind === 'failed') refusal = again.refusal;
     if (again.kind !== 'stream') return null;
     second = again.stream;
-    return again.target.provider.dialect.restartEvent(again.target.label);
+    return following.dialect.restartEvent(again.target.label);
   };
 
   const end = (): Promise<Buffer | null> | Buffer | null => {
@@ -77,7 +83,8 @@ export function followStream(target: Target, stream: UpstreamStream, following: 
     bill(failure === null);
     if (failure === null) {
       following.end('success', 'ok');
-      return stream.lacksEnd ? target.provider.dialect.streamEnd : null;
+      const { streamEnd } = following.dialect;
+      return stream.lacksEnd && streamEnd.length > 0 ? streamEnd : null;
     }
     following.end(failure === 'cancelled' ? 'abandoned' : 'failure', failure);
     if (failure !== 'cancelled') return cut(failure);
@@ -107,6 +114,9 @@ export function followStream(target: Target, stream: UpstreamStream, following: 
     },
     get openBlock() {
       return second === null ? scanner.openBlock : second.openBlock;
+    },
+    lengthEnd(known) {
+      return second === null ? (scanner.lengthEnd?.(known) ?? null) : second.lengthEnd(known);
     },
     stop() {
       if (second !== null) return second.stop();

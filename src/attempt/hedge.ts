@@ -12,7 +12,6 @@ import { sleep } from './backoff.ts';
 import { type Answered, isAnswer, isRefused, judge } from './judge.ts';
 import type { CallResult } from './result.ts';
 import type { Trail } from './trail.ts';
-import { textOf } from './whole.ts';
 
 export interface Hedges {
   /** Ms without content after which a request of this route is hedged; null: not wanted, or not known yet. */
@@ -166,10 +165,8 @@ function billedOf(target: Target, result: Answered | Failed): BilledTry | null {
       const { scanner } = result.stream;
       return { target, facts: scanner.facts(), complete: false, text: () => scanner.takeText() };
     }
-    case 'whole': {
-      const text = textOf(result.body, target.provider.dialect.name);
-      return { target, facts: result.facts, complete: true, text };
-    }
+    case 'whole':
+      return { target, facts: result.facts, complete: true, text: result.text };
     case 'failed':
       return result.arrived === null ? null : { target, complete: false, ...result.arrived };
   }

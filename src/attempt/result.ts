@@ -1,7 +1,6 @@
 /** What a call to a provider may come to. */
 import type { IncomingHttpHeaders } from 'node:http';
-import type { ReplyFacts, StreamScanner } from '../native.ts';
-import type { Arrived } from './whole.ts';
+import type { Arrived, StreamReading, WholeReading } from '../providers/reading.ts';
 
 /** Why a call gave no answer. */
 export type CallFailure =
@@ -31,13 +30,11 @@ export type CallResult =
       readonly headers: IncomingHttpHeaders;
       readonly body: Buffer;
     }
-  | {
+  | (WholeReading & {
       readonly kind: 'whole';
       readonly status: number;
       readonly headers: IncomingHttpHeaders;
-      readonly body: Buffer;
-      readonly facts: ReplyFacts;
-    }
+    })
   | {
       readonly kind: 'stream';
       readonly status: number;
@@ -54,7 +51,7 @@ export interface UpstreamStream {
   /** After the end: finish reason seen, last event missing. */
   readonly lacksEnd: boolean;
   /** What is known of it so far. */
-  readonly scanner: StreamScanner;
+  readonly scanner: StreamReading;
   /** Ends it here: the provider is told that nobody listens, and no failure is seen in it. */
   stop(): void;
 }

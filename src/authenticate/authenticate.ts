@@ -20,7 +20,7 @@ export function presentedKey(headers: IncomingHttpHeaders): string | null {
     const isBearer = sent.slice(0, 7).toLowerCase() === 'bearer ';
     return isBearer ? sent.slice(7).trim() : sent;
   }
-  const plain = headers['x-api-key'];
+  const plain = headers['x-api-key'] ?? headers['x-goog-api-key'];
   return typeof plain === 'string' && plain !== '' ? plain : null;
 }
 

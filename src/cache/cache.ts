@@ -35,7 +35,14 @@ const meaningHeaders = [
   'openai-project',
   'x-simulate',
 ];
-const cachedEndpoints: readonly Endpoint['name'][] = ['chat', 'embeddings', 'messages'];
+const cachedEndpoints: readonly Endpoint['name'][] = [
+  'chat',
+  'responses',
+  'embeddings',
+  'messages',
+  'generate',
+  'stream_generate',
+];
 
 /** What the client's `Cache-Control` says (RFC 9111). */
 export function cacheControl(exchange: Exchange): { readonly read: boolean; readonly write: boolean } {

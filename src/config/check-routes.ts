@@ -1,7 +1,7 @@
 /** What the schema can't say of routes: that they lead somewhere, and that their targets can do what they are for. */
 import { findConfig } from '../route/compile.ts';
 import { stepsMax, tiers } from '../route/plan.ts';
-import { absent, type Draft, dialectOf, faultyAt, once, type Report } from './check.ts';
+import { absent, type Draft, faultyAt, once, type Report } from './check.ts';
 import { servedModels, serves } from './check-catalog.ts';
 import { didYouMean, type Path } from './faults.ts';
 
@@ -36,7 +36,7 @@ export function checkRoutes(draft: Draft, report: Report): void {
     checkStrategy(route, path, report);
     // What a route comes to is only worth a word when its parts are sound.
     if (circular || report.count() > known || route.model === undefined) return;
-    checkLeaves({ ...route, model: route.model, path }, draft, named, report);
+    checkLeaves({ ...route, model: route.model, path }, named, report);
   });
 }
 
@@ -186,7 +186,7 @@ function leavesOf(
   return leaves;
 }
 
-function checkLeaves(route: Named, draft: Draft, named: readonly Named[], report: Report): void {
+function checkLeaves(route: Named, named: readonly Named[], report: Report): void {
   const { path } = route;
   const leaves = leavesOf(route, null, named, new Set());
   if (leaves.length > stepsMax) {
@@ -196,7 +196,6 @@ function checkLeaves(route: Named, draft: Draft, named: readonly Named[], report
     );
     return;
   }
-  checkDialects(leaves, draft, report);
   checkEmbeddings(route, leaves, report);
   checkAble(route, leaves, report);
   const providers = new Set(leaves.map(({ provider }) => provider));
@@ -206,17 +205,6 @@ function checkLeaves(route: Named, draft: Draft, named: readonly Named[], report
       [...path, 'targets'],
       `never leaves the provider ${only}: when that is down, this is no fallback`,
     );
-  }
-}
-
-function checkDialects(leaves: readonly Leaf[], draft: Draft, report: Report): void {
-  const speaks = ({ provider }: Leaf) => dialectOf(draft.providers?.[provider] ?? {});
-  const first = leaves.map(speaks).find((dialect) => dialect !== undefined);
-  for (const leaf of leaves) {
-    const dialect = speaks(leaf);
-    if (dialect === undefined || dialect === first) continue;
-    const message = `speaks ${dialect}, the first target ${first}: requests keep to their own dialect`;
-    report.warn([...leaf.at, 'provider'], message);
   }
 }
 

@@ -177,7 +177,7 @@ const presetOf = (provider: DraftProvider) => {
 };
 
 /** The dialect a provider speaks; undefined where that is a fault reported elsewhere. */
-export const dialectOf = (provider: DraftProvider): DialectName | undefined =>
+const dialectOf = (provider: DraftProvider): DialectName | undefined =>
   provider.dialect ?? presetOf(provider)?.dialect;
 
 /** Where a provider is and what it speaks. */
@@ -228,6 +228,9 @@ function checkCredential(path: Path, provider: DraftProvider, draft: Draft, repo
       const message = "cannot be `client` beside `authenticate.keys`: the app's one header cannot carry both";
       report.fault([...path, 'credential'], message);
     }
+  } else if (provider.credential === 'google') {
+    for (const key of given)
+      report.fault([...path, key], 'has no use beside `credential: google`: take one of them out');
   } else if (keyless && typeof preset?.credentialEnv === 'string' && !faultyAt(provider, 'credential')) {
     const variable = `\${${preset.credentialEnv}}`;
     report.fault(path, `needs a credential: write \`apiKey: ${variable}\`, or \`credential: client\``, 'key');

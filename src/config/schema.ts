@@ -5,13 +5,11 @@ import { priorities } from '../batch/priority.ts';
 import { capabilities } from '../catalog/facts.ts';
 import { engineNames } from '../engines/engine.ts';
 import { budgetSchema, limitSchema, modeNames } from '../limit/settings.ts';
+import { dialectNames } from '../providers/names.ts';
 import { fallbackCauses, tiers } from '../route/plan.ts';
 import { simulateSchema } from '../simulate/settings.ts';
 import { attempt, ownLimits, sync } from './attempt.ts';
 import { modelPattern, name } from './name.ts';
-
-/** A dialect a provider or a client speaks on the wire. */
-export const dialectNames = ['openai', 'anthropic'] as const;
 
 /** How a route chooses among its targets. */
 export const strategyNames = [
@@ -160,10 +158,10 @@ const provider = z.strictObject({
     .max(64)
     .optional()
     .meta({ description: 'More credentials: calls take turns, and one that is limited or refused rests.' }),
-  credential: z
-    .enum(['gateway', 'client'])
-    .default('gateway')
-    .meta({ description: "Whose credential is sent: `apiKey`, or the client's own." }),
+  credential: z.enum(['gateway', 'client', 'google']).default('gateway').meta({
+    description:
+      "Whose credential is sent: `apiKey`, the client's own, or the machine's at Google (for Vertex).",
+  }),
   headers: z
     .record(z.string(), z.string())
     .default({})

@@ -88,7 +88,11 @@ export function headerFault(name: string, value: string, dialect: DialectName | 
   if (!/^[!#$%&'*+.^_`|~0-9a-z-]{1,128}$/.test(lower)) return 'is not a header name';
   if (connectionHeaders.has(lower)) return 'belongs to the connection and cannot be set';
   if (bodyHeaders.has(lower)) return 'is set by the gateway';
-  if (lower === 'authorization' || (dialect === 'anthropic' && lower === 'x-api-key')) {
+  if (
+    lower === 'authorization' ||
+    (dialect === 'anthropic' && lower === 'x-api-key') ||
+    (dialect === 'gemini' && lower === 'x-goog-api-key')
+  ) {
     return 'carries the credential: use `apiKey`';
   }
   if (dialect === 'anthropic' && lower === 'anthropic-version') return "is the client's to set";

@@ -38,13 +38,16 @@ export function countPrompt(endpoint: EndpointName, body: unknown, countText: Co
     for (const each of inputs) counter.text(each);
     return counter.result();
   }
-  counter.content(body.system);
-  for (const message of listOf(body.messages)) {
+  for (const system of [body.system, body.instructions, body.systemInstruction, body.system_instruction])
+    counter.content(isObject(system) ? system.parts : system);
+  if (endpoint === 'responses') counter.text(body.input);
+  for (const message of listOf(body.messages ?? body.input ?? body.contents)) {
     if (!isObject(message)) continue;
     counter.add(messageTokens);
     counter.text(message.role);
     counter.text(message.name);
-    counter.content(message.content);
+    counter.content(message.content ?? message.parts ?? message.output);
+    counter.text(message.arguments);
     for (const call of listOf(message.tool_calls)) if (isObject(call)) counter.json(call.function);
   }
   for (const tool of listOf(body.tools)) counter.json(isObject(tool) ? (tool.function ?? tool) : tool);
@@ -80,6 +83,9 @@ function createCounter(dialect: DialectName, model: string, countText: CountText
         counter.text(part.text);
         counter.text(part.thinking);
         counter.json(part.input);
+        // Gemini's calls and their results.
+        counter.json(part.functionCall);
+        counter.json(part.functionResponse);
         // A tool's result holds parts of its own.
         counter.content(part.content);
         const image = imageOf(part);
@@ -99,6 +105,15 @@ function imageOf(part: Json): { size: typeof assumedSize; lowDetail: boolean } |
       : [];
     return { size: sizeOf(data), lowDetail: part.image_url.detail === 'low' };
   }
+  if (part.type === 'input_image') {
+    const [, data] = /^data:[^,]*;base64,/.test(String(part.image_url))
+      ? String(part.image_url).split(',', 2)
+      : [];
+    return { size: sizeOf(data), lowDetail: part.detail === 'low' };
+  }
+  const blob = part.inlineData ?? part.inline_data;
+  if (isObject(blob) && /^image\//.test(String(blob.mimeType ?? blob.mime_type)))
+    return { size: sizeOf(blob.data), lowDetail: false };
   if (part.type !== 'image' || !isObject(part.source)) return null;
   return { size: sizeOf(part.source.data), lowDetail: false };
 }

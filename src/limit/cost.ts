@@ -1,6 +1,7 @@
 /** What a request may cost at most, which is reserved, and what it has cost, which is settled. */
 import { costNanoUsd } from '../catalog/facts.ts';
 import type { EndpointName, ModelRequest, Usage } from '../exchange.ts';
+import { chatEndpoints } from '../providers/translate.ts';
 import type { Plan } from '../route/plan.ts';
 import type { Estimator } from './estimate.ts';
 import type { Rule } from './rule.ts';
@@ -30,7 +31,7 @@ export function boundsOf(
   dollars: boolean,
 ): Bounds {
   const promptTokens = estimator.tokens(request.model, request.textBytes);
-  const replies = endpoint === 'chat' || endpoint === 'messages';
+  const replies = chatEndpoints.includes(endpoint);
   let replyTokens = 0;
   let nanoUsd: number | null = 0;
   for (const { target } of plan.steps) {

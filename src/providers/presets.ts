@@ -26,7 +26,7 @@ type Rest = Partial<Pick<Preset, 'models' | 'prices' | 'quirks' | 'quoted'>>;
 
 const hosted =
   (dialect: DialectName) =>
-  (baseUrl: string, credentialEnv: string, docs: string, rest: Rest = {}): Preset => ({
+  (baseUrl: string, credentialEnv: string | null, docs: string, rest: Rest = {}): Preset => ({
     dialect,
     baseUrl,
     credentialEnv,
@@ -39,6 +39,7 @@ const hosted =
   });
 const openai = hosted('openai');
 const anthropic = hosted('anthropic');
+const gemini = hosted('gemini');
 
 /** On the same machine, at the port its documentation starts it on. */
 const local = (port: number, docs: string, quoted = false): Preset => ({
@@ -81,11 +82,24 @@ export const presets: Readonly<Record<string, Preset>> = {
     'https://docs.anthropic.com/en/api/messages',
     { prices: 'anthropic', models: ['claude-*'] },
   ),
+  gemini: gemini(
+    'https://generativelanguage.googleapis.com/v1beta',
+    'GEMINI_API_KEY',
+    'https://ai.google.dev/api/generate-content',
+    { prices: 'google', models: ['gemini-*', 'gemma-*'] },
+  ),
+  // With a project: https://LOCATION-aiplatform.googleapis.com/v1/projects/PROJECT/locations/LOCATION/publishers/google
+  vertex: gemini(
+    'https://aiplatform.googleapis.com/v1/publishers/google',
+    null,
+    'https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference',
+    { prices: 'google' },
+  ),
   'gemini-openai': openai(
     'https://generativelanguage.googleapis.com/v1beta/openai',
     'GEMINI_API_KEY',
     'https://ai.google.dev/gemini-api/docs/openai',
-    { prices: 'google', models: ['gemini-*'] },
+    { prices: 'google' },
   ),
   mistral: openai(
     'https://api.mistral.ai/v1',
@@ -277,4 +291,5 @@ export const presets: Readonly<Record<string, Preset>> = {
   litellm: local(4000, 'https://docs.litellm.ai/docs/simple_proxy', true),
   simulator: simulator('openai'),
   'simulator-anthropic': simulator('anthropic'),
+  'simulator-gemini': simulator('gemini'),
 };

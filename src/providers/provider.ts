@@ -1,17 +1,31 @@
 /** The contract of a dialect: pure translation between wire and gateway, no I/O. */
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Refusal } from '../errors.ts';
-import type { Endpoint, ModelRequest } from '../exchange.ts';
+import type { Endpoint, EndpointName, ModelRequest } from '../exchange.ts';
+import type { NativeDialect } from '../native.ts';
+import type {
+  ChatReply,
+  ChatRequest,
+  ChatStreamReader,
+  ChatStreamWriter,
+  Notes,
+  ProviderError,
+  ReplyContext,
+} from './chat.ts';
+import type { Framer } from './framer.ts';
+import type { Json } from './json.ts';
+import type { DialectName } from './names.ts';
+import type { ReplyReading } from './reading.ts';
 
-export type DialectName = 'openai' | 'anthropic';
+export type { DialectName };
 
 /** What is sent upstream. Headers are flat name, value pairs. */
 export interface UpstreamRequest {
   readonly path: string;
   readonly headers: readonly string[];
   readonly body: Buffer;
-  /** A usage event was asked of the provider for counting only, and has to be taken out again. */
-  readonly stripUsage: boolean;
+  /** How the answer is read on its way to the client. */
+  readonly reading: ReplyReading;
 }
 
 /** Where a provider departs from its dialect; the dialect's own file acts on it. */
@@ -31,6 +45,53 @@ export interface Destination {
   /** Credential headers and the configuration's own, flat. */
   readonly headers: readonly string[];
   readonly quirks: Quirks;
+  /** The model's largest reply in tokens; null: unknown. */
+  readonly outputMaxTokens: number | null;
+}
+
+/** The part of a request that goes to a provider of another dialect than the client's. */
+export interface ChatCall {
+  /** After the base URL. */
+  readonly path: string;
+  readonly body: Json;
+  /** Headers of the dialect's own, flat. */
+  readonly headers: readonly string[];
+}
+
+/** A dialect that clients may speak: requests are read, replies written. */
+export interface ChatClient {
+  /** Reads a request; what is wrong or has no place goes into the notes. */
+  readRequest(body: Json, notes: Notes): ChatRequest;
+  /** Null: this dialect has no form for such a reply. */
+  writeReply(reply: ChatReply, context: ReplyContext): Json | null;
+  createWriter(context: ReplyContext): ChatStreamWriter;
+  /** A provider's refusal in this dialect's words. */
+  writeError(error: ProviderError, requestId: string): Json;
+}
+
+/** A dialect that providers may speak: requests are written, replies read. */
+export interface ChatProvider {
+  /** What the native core knows it as. */
+  readonly native: NativeDialect;
+  /** Media type of its streams, without parameters. */
+  readonly streamType: string;
+  /** Writes a request; what can't be said goes into the notes. */
+  writeRequest(request: ChatRequest, to: Destination, notes: Notes): ChatCall;
+  /** Reads a whole reply; null: it isn't one. */
+  readReply(body: Json): ChatReply | null;
+  createReader(): ChatStreamReader;
+  /** Cuts a stream into its events; server-sent events where it is null. */
+  readonly createFramer: ((eventMaxBytes: number) => Framer) | null;
+  /** Reads a refusal; `body` may be anything at all. */
+  readError(status: number, body: Buffer): ProviderError;
+}
+
+/** A place inside an event of a stream where text grows: one string of one choice or content block. */
+export interface TextSlot {
+  /** Tells it from the other texts of the stream. */
+  readonly channel: string;
+  readonly holder: Json;
+  readonly field: string;
 }
 
 /** What kind of "no" a provider's status and body mean; decides retry, rest, fallback and breaker. */
@@ -76,8 +137,12 @@ export interface StoppedStream {
 /** One wire dialect, as the provider speaks it and as the client expects it. */
 export interface Dialect {
   readonly name: DialectName;
-  /** Number of the dialect in the native core. */
-  readonly nativeId: number;
+  /** Its own endpoints, which are passed through to providers of the same dialect. */
+  readonly endpoints: readonly EndpointName[];
+  /** Its chat endpoints as clients call them; null: clients don't speak it. */
+  readonly chatClient: ChatClient | null;
+  /** Its chat as providers answer it; null: providers of it don't chat. */
+  readonly chatProvider: ChatProvider | null;
   /** The header that the dialect's SDKs read a request's id from. */
   readonly requestIdHeader: string;
   /** Whether a provider's header, lower case, is passed back to the client. */
@@ -94,14 +159,20 @@ export interface Dialect {
   fault(status: number, headers: IncomingHttpHeaders, body: Buffer, wallMs: number): ProviderFault;
   /** What completes a stream that has its finish reason but not its last event. */
   readonly streamEnd: Buffer;
-  /** Ends a stream as a reply does that reached its limit of tokens. */
-  lengthEnd(stopped: StoppedStream): Buffer;
+  /** Ends a stream as a reply does that reached its limit of tokens; null: its own readings do. */
+  readonly lengthEnd: ((stopped: StoppedStream) => Buffer) | null;
   /** An error as the body of a reply. */
   errorBody(refusal: Refusal, requestId: string): Buffer;
   /** An error inside a stream; makes the dialect's SDKs throw. */
   errorEvent(refusal: Refusal, requestId: string): Buffer;
   /** Says inside a stream that the answer begins again from scratch. */
   restartEvent(target: string): Buffer;
+  /** Where text grows in an event of its streams, so that masked values are found in it. */
+  textSlots(event: Json): TextSlot[];
+  /** Prefixes of the channels that end with this event. */
+  endedChannels(event: Json): string[];
+  /** An event to carry text on its own, made of a copy of `event`: it says nothing besides. */
+  carrierOf(event: Json): Json;
   /** The list of models, or one of them. */
   models(names: readonly string[]): Buffer;
   model(name: string): Buffer;
@@ -142,6 +213,13 @@ export function edit(body: Buffer, edits: readonly Edit[]): Buffer {
   }
   parts.push(body.subarray(from));
   return Buffer.concat(parts);
+}
+
+/** A body that asks for the provider's model name; the same bytes where it is the client's. */
+export function renameModel(request: ModelRequest, model: string): Buffer {
+  if (model === request.model) return request.body;
+  const { modelStart, modelEnd, body } = request;
+  return edit(body, [{ start: modelStart - 1, end: modelEnd + 1, text: JSON.stringify(model) }]);
 }
 
 /** Reads `retry-after-ms`, `Retry-After` (seconds or date) in ms from now; null when absent or senseless. */

@@ -4,7 +4,7 @@ import { Refusal } from '../errors.ts';
 import type { StoredReply } from '../exchange.ts';
 
 /** What is known of a stream when it begins. */
-export type StreamHead = Pick<StoredReply, 'status' | 'contentType' | 'target'>;
+export type StreamHead = Pick<StoredReply, 'status' | 'contentType' | 'target' | 'dropped'>;
 
 /** Memory that all recordings share with the replies that are kept. */
 export interface Room {

@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import type { Shell } from '../cli.ts';
 import { formatFaults, loadConfig } from '../config/load.ts';
 import { Refusal } from '../errors.ts';
-import { endpoints } from '../listen.ts';
+import { endpoints, geminiEndpoint } from '../listen.ts';
 import { explain, explanationText } from './explain.ts';
 
 /** @param configPath the configuration's path, by what `--config` says */
@@ -24,7 +24,8 @@ export async function explainCommand(
     },
   });
   const [file] = positionals;
-  const endpoint = endpoints.get(values.path);
+  const [urlPath = ''] = values.path.split('?');
+  const endpoint = endpoints.get(urlPath) ?? geminiEndpoint(urlPath, values.path);
   if (file === undefined || positionals.length > 1 || endpoint === undefined || endpoint.inspectId < 0) {
     const paths = [...endpoints].filter(([, { inspectId }]) => inspectId >= 0).map(([path]) => path);
     shell.printError(`Name one file that holds a request's body, and a --path of ${paths.join(', ')}.\n`);
@@ -42,7 +43,11 @@ export async function explainCommand(
       return [name.trim().toLowerCase(), value.join(':').trim()];
     }),
   );
-  const found = explain(loaded.config, { body: readFileSync(file), endpoint, headers }, Date.now());
+  const found = explain(
+    loaded.config,
+    { body: readFileSync(file), endpoint, path: urlPath, headers },
+    Date.now(),
+  );
   if (found instanceof Refusal) {
     shell.printError(`${file}: ${found.text}\n`);
     return 1;

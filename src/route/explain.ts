@@ -49,6 +49,8 @@ export interface Explanation {
 export interface Asked {
   readonly body: Buffer;
   readonly endpoint: Exchange['endpoint'];
+  /** Path without query. */
+  readonly path: string;
   /** As of the request, in lower case. */
   readonly headers: Exchange['headers'];
 }
@@ -56,13 +58,13 @@ export interface Asked {
 /** Explains one request by a configuration. Health and speed are those of a fresh start. @param wallMs date of prices */
 export function explain(
   config: Config,
-  { body, endpoint, headers }: Asked,
+  { body, endpoint, path, headers }: Asked,
   wallMs: number,
 ): Explanation | Refusal {
   const exchange: Exchange = {
     id: 'explain',
     endpoint,
-    path: '',
+    path,
     headers,
     body,
     cancellation: new Cancellation(),

@@ -65,6 +65,8 @@ export interface Plan {
   readonly tier: Tier | null;
   /** Class of the requests that name none. */
   readonly priority: Priority;
+  /** The route has one target: the app has chosen it, so nothing of the request may be left out for it. */
+  readonly chosen: boolean;
 }
 
 /**

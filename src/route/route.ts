@@ -5,7 +5,8 @@ import { nameMaxLength } from '../catalog/catalog.ts';
 import type { RouteConfig } from '../config/schema.ts';
 import { Refusal } from '../errors.ts';
 import type { Endpoint, Exchange, Identity, ModelRequest } from '../exchange.ts';
-import type { DialectName } from '../providers/provider.ts';
+import { dialects } from '../providers/index.ts';
+import { canServe } from '../providers/translate.ts';
 import { type Ask, capabilityNames, createAsk, neededOf, stickyHash, tierOf } from './ask.ts';
 import { compile, type TargetDeps, targetMaker } from './compile.ts';
 import { type Plan, type Step, stepsMax, type Target, type TargetHealth, tiers } from './plan.ts';
@@ -27,14 +28,21 @@ export interface Way {
   readonly priority: Priority;
   /** The plan of a route whose order never changes. */
   readonly fixed: Plan | null;
-  /** It goes by what the request needs. */
-  readonly selects: boolean;
+  /** It has one target, which the app has chosen with its name. */
+  readonly chosen: boolean;
 }
 
-/** A route's ways; null: it has no target for such requests. */
+/** An endpoint as routes tell them apart. */
+type Served = Pick<Endpoint, 'name' | 'dialect'>;
+
+/** A route's ways, one for each endpoint. */
 interface Ways {
-  readonly text: Readonly<Record<DialectName, Way | null>>;
-  readonly embeddings: Way | null;
+  /** Null: it has no target for that endpoint. */
+  of(endpoint: Served): Way | null;
+  /** What its first target speaks; null: it has none. */
+  readonly speaks: string | null;
+  /** It goes by what a request needs. */
+  readonly selects: boolean;
 }
 
 /** A pattern's ways: what is known of its targets' models shows only when one is asked for. */
@@ -73,7 +81,7 @@ export function createRouteTable(routes: readonly RouteConfig[], deps: RouteDeps
   for (const config of routes) {
     const make = (asked: string): Ways => waysOf(config, asked, routes, { ...deps, healthOf });
     const ways = make(config.model);
-    classifies ||= (ways.text.openai?.selects ?? false) || (ways.text.anthropic?.selects ?? false);
+    classifies ||= ways.selects;
     if (!config.model.endsWith('*')) exact.set(config.model, ways);
     else patterns.push({ prefix: config.model.slice(0, -1), make, closed: new Map() });
   }
@@ -85,16 +93,35 @@ function waysOf(config: RouteConfig, asked: string, routes: readonly RouteConfig
   const make = targetMaker(deps);
   const tree = (serves: (target: Target) => boolean): Branch | null =>
     compile(config, asked, routes, serves, make);
-  const speaks = (name: DialectName) => (target: Target) => target.provider.dialect.name === name;
-  const openai = tree(speaks('openai'));
-  // Vectors of one model mean nothing to another: whoever would be asked first decides which model it is.
-  const model = openai === null ? null : leavesOf(openai)[0]?.target.model;
-  return {
-    text: { openai: wayOf(config, openai), anthropic: wayOf(config, tree(speaks('anthropic'))) },
-    embeddings: wayOf(
+  const all = tree(() => true);
+  const build = (endpoint: Served): Way | null => {
+    const client = dialects[endpoint.dialect];
+    const serves = ({ provider }: Target): boolean => canServe(provider.dialect, endpoint, client);
+    if (endpoint.name !== 'embeddings') {
+      const whole = all !== null && leavesOf(all).every(({ target }) => serves(target));
+      return wayOf(config, whole ? all : tree(serves));
+    }
+    // Vectors of one model mean nothing to another: whoever would be asked first decides which model it is.
+    const able = tree(serves);
+    const model = able === null ? null : leavesOf(able)[0]?.target.model;
+    return wayOf(
       config,
-      tree((target) => speaks('openai')(target) && target.model === model),
-    ),
+      tree((target) => serves(target) && target.model === model),
+    );
+  };
+  // Most routes are asked for one endpoint only.
+  const built = new Map<string, Way | null>();
+  return {
+    of(endpoint) {
+      const key = endpoint.name === 'models' ? `models ${endpoint.dialect}` : endpoint.name;
+      const known = built.get(key);
+      if (known !== undefined) return known;
+      const way = build(endpoint);
+      built.set(key, way);
+      return way;
+    },
+    speaks: all === null ? null : (leavesOf(all)[0]?.target.provider.dialect.name ?? null),
+    selects: all !== null && selects(all),
   };
 }
 
@@ -119,7 +146,8 @@ function waysFor(model: string, { exact, patterns }: RouteTable): Ways | undefin
 function wayOf({ model: pattern, priority = 'interactive' }: RouteConfig, root: Branch | null): Way | null {
   if (root === null) return null;
   const version = versionOf(root);
-  const plain = (steps: Step[]): Plan => ({ pattern, steps, version, tier: null, priority });
+  const chosen = leavesOf(root).length === 1;
+  const plain = (steps: Step[]): Plan => ({ pattern, steps, version, tier: null, priority, chosen });
   const fixed = isFixed(root)
     ? plain(
         collect(
@@ -128,7 +156,7 @@ function wayOf({ model: pattern, priority = 'interactive' }: RouteConfig, root: 
         ),
       )
     : null;
-  return { pattern, root, version, priority, fixed, selects: selects(root) };
+  return { pattern, root, version, priority, fixed, chosen };
 }
 
 /** The targets, where they live, and how they are chosen. */
@@ -140,24 +168,18 @@ function versionOf(node: Node): string {
 }
 
 /** Finds the way for a model and an endpoint. */
-export function findWay(
-  model: string,
-  endpoint: Pick<Endpoint, 'name' | 'dialect'>,
-  table: RouteTable,
-): Way | Refusal {
+export function findWay(model: string, endpoint: Served, table: RouteTable): Way | Refusal {
   const ways = waysFor(model, table);
   if (ways === undefined) {
     return new Refusal('model_not_found', `No route serves the model "${model.slice(0, 128)}".`, {
       param: 'model',
     });
   }
-  const { dialect } = endpoint;
-  const way = endpoint.name === 'embeddings' ? ways.embeddings : ways.text[dialect];
+  const way = ways.of(endpoint);
   if (way !== null) return way;
-  const other = ways.text.openai === null && ways.text.anthropic !== null ? 'anthropic' : 'openai';
   return new Refusal(
     'model_not_found',
-    `The model "${model.slice(0, 128)}" is served in the ${other} dialect only, and this endpoint speaks ${dialect}.`,
+    `The model "${model.slice(0, 128)}" is served in the ${ways.speaks} dialect only, which has nothing for this endpoint.`,
     { param: 'model' },
   );
 }
@@ -180,7 +202,8 @@ export function route(
   if (steps.length === 0) return notCapable(way, ask);
   const version = ask.variant === 0 ? way.version : `${way.version} #${ask.variant >>> 0}`;
   const tier = ask.tierUsed ? (tiers[ask.tier] ?? null) : null;
-  return { pattern: way.pattern, steps, version, tier, priority: way.priority };
+  const { pattern, priority, chosen } = way;
+  return { pattern, steps, version, tier, priority, chosen };
 }
 
 /** Finds out what strategies ask of a request; a refusal is of a header. */

@@ -1,9 +1,11 @@
 /** What the pipeline must know about a body, found in one pass; personal data is masked in the same pass. */
 
+import { hash } from 'node:crypto';
 import type { Config } from '../config/schema.ts';
 import { Refusal } from '../errors.ts';
 import type { Exchange, ModelRequest } from '../exchange.ts';
 import { type BodyFault, bodyFlags, classifyBit, inspect as inspectBytes, piiBits } from '../native.ts';
+import { readPath } from '../providers/gemini/path.ts';
 
 /** The scrub policy as bits for the native core, and what is refused instead of masked. */
 export interface ScrubPolicy {
@@ -41,10 +43,12 @@ export function inspect(
   }
   const bits = classify ? policy.bits | classifyBit : policy.bits;
   const found = inspectBytes(exchange.body, exchange.endpoint.inspectId, bits, digestKey);
-  if ('kind' in found) return explain(found, exchange.body.length);
+  if ('kind' in found) return explain(named(found, exchange), exchange.body.length);
   const { modelStart, modelEnd, flags, body } = found;
+  const { inPath } = exchange.endpoint;
   const raw = body.toString('utf8', modelStart, modelEnd);
-  const model = flags & bodyFlags.modelEscaped ? String(JSON.parse(`"${raw}"`)) : raw;
+  const inBody = flags & bodyFlags.modelEscaped ? String(JSON.parse(`"${raw}"`)) : raw;
+  const model = inPath === null ? inBody : (readPath(exchange.path)?.model ?? '');
   if (model === '' || model.length > modelMaxLength) {
     return new Refusal(
       'invalid_field',
@@ -55,7 +59,7 @@ export function inspect(
   return {
     body,
     model,
-    stream: (flags & bodyFlags.stream) !== 0,
+    stream: inPath === null ? (flags & bodyFlags.stream) !== 0 : inPath.stream,
     wantsUsage: (flags & bodyFlags.includeUsage) !== 0,
     maxTokens: found.maxTokens,
     choices: found.choices,
@@ -65,7 +69,11 @@ export function inspect(
     emails: found.emails,
     cards: found.cards,
     masked: found.masked,
-    digest: found.digest,
+    // The digest stands for the whole request, the model in the path included.
+    digest:
+      inPath === null
+        ? found.digest
+        : hash('sha256', `${model}\0${found.digest}`, 'buffer').toString('latin1'),
     keyedDigest: found.keyedDigest,
     modelStart,
     modelEnd,
@@ -76,6 +84,12 @@ export function inspect(
     tier: found.tier,
   };
 }
+
+/** The Responses API has its own name for the limit of tokens. */
+const named = (fault: BodyFault, { endpoint }: Exchange): BodyFault =>
+  endpoint.name === 'responses' && 'field' in fault && fault.field === 'max_tokens'
+    ? { ...fault, field: 'max_output_tokens' }
+    : fault;
 
 function explain(fault: BodyFault, length: number): Refusal {
   switch (fault.kind) {

@@ -10,6 +10,8 @@ import { embeddingsBody, readEmbeddings } from './embeddings.ts';
 import { type ErrorReply, modelNotFound, promptTooLong, Rejection } from './errors.ts';
 import type { Asked, Dialect } from './exchange.ts';
 import type { FaultName } from './faults.ts';
+import { geminiBody, geminiSteps } from './gemini.ts';
+import { readGenerate } from './gemini-request.ts';
 import { modelBody, modelsBody, serves } from './models.ts';
 import { openaiBody, openaiSteps } from './openai.ts';
 import { readChat } from './openai-request.ts';
@@ -70,6 +72,14 @@ function checkModel(inquiry: Inquiry, model: string): void {
   if (!serves(inquiry.models, model)) reject(modelNotFound(inquiry.dialect, model));
 }
 
+const spellings = {
+  openai: { body: openaiBody, steps: openaiSteps },
+  anthropic: { body: anthropicBody, steps: anthropicSteps },
+  gemini: { body: geminiBody, steps: geminiSteps },
+} as const;
+
+const otherThan = (dialect: Dialect): Dialect => (dialect === 'openai' ? 'anthropic' : 'openai');
+
 function chat(inquiry: Inquiry, asked: Asked, raw: string): Outcome {
   checkModel(inquiry, asked.model);
   const plan = planOf(inquiry, asked.line);
@@ -79,11 +89,9 @@ function chat(inquiry: Inquiry, asked: Asked, raw: string): Outcome {
   const fault = inquiry.draw(plan, raw);
   const { id, answers } = answer(asked, plan);
   const reply = { asked, id, answers, withUsage: fault !== 'missing_usage' };
-  const asOpenai = (asked.dialect === 'openai') !== (fault === 'wrong_dialect');
-  const spellBody = asOpenai ? openaiBody : anthropicBody;
-  const spellSteps = asOpenai ? openaiSteps : anthropicSteps;
+  const spelled = spellings[fault === 'wrong_dialect' ? otherThan(asked.dialect) : asked.dialect];
   const outputTokens = answers.reduce((sum, one) => sum + one.outputTokens, 0);
-  return { plan, fault, body: asked.stream ? spellSteps(reply) : spellBody(reply), outputTokens };
+  return { plan, fault, body: asked.stream ? spelled.steps(reply) : spelled.body(reply), outputTokens };
 }
 
 function embeddings(inquiry: Inquiry, body: Json, raw: string): Outcome {
@@ -127,8 +135,13 @@ export function models(inquiry: Inquiry): Outcome {
   return done(modelBody(inquiry.dialect, id));
 }
 
-/** The endpoints that take a body, by path. */
-export const posts: Readonly<Record<string, { readonly dialect: Dialect; readonly run: Endpoint }>> = {
+interface Post {
+  readonly dialect: Dialect;
+  readonly run: Endpoint;
+}
+
+/** The endpoints that take a body, by path; Gemini's hold the model in theirs. */
+export const posts: Readonly<Record<string, Post>> = {
   '/v1/chat/completions': {
     dialect: 'openai',
     run: (inquiry, body, raw) => chat(inquiry, readChat(body), raw),
@@ -140,3 +153,17 @@ export const posts: Readonly<Record<string, { readonly dialect: Dialect; readonl
   },
   '/v1/messages/count_tokens': { dialect: 'anthropic', run: countTokens },
 };
+
+const generatePath = /^\/v1(?:beta)?\/models\/(.+):(generateContent|streamGenerateContent)$/;
+
+/** The endpoint of a path that takes a body. */
+export function postAt(path: string): Post | undefined {
+  if (Object.hasOwn(posts, path)) return posts[path];
+  const [, model, method] = generatePath.exec(path) ?? [];
+  if (model === undefined) return undefined;
+  const stream = method === 'streamGenerateContent';
+  return {
+    dialect: 'gemini',
+    run: (inquiry, body, raw) => chat(inquiry, readGenerate(body, decodeId(model), stream), raw),
+  };
+}

@@ -13,6 +13,8 @@ export interface ErrorReply {
   readonly code?: string | null;
   /** `error.details`: Anthropic's shape only. */
   readonly details?: Readonly<Record<string, string>>;
+  /** What Gemini's `RetryInfo` says, in ms. */
+  readonly waitMs?: number;
   /** Header names and values in turn. */
   readonly headers?: readonly string[];
 }
@@ -32,9 +34,31 @@ export function invalid(message: string, param: string | null = null, code: stri
   throw new Rejection({ status: 400, type: 'invalid_request_error', message, param, code });
 }
 
+const geminiStatuses: Readonly<Record<number, string>> = {
+  401: 'UNAUTHENTICATED',
+  403: 'PERMISSION_DENIED',
+  404: 'NOT_FOUND',
+  429: 'RESOURCE_EXHAUSTED',
+  503: 'UNAVAILABLE',
+};
+
+function geminiError({ status, type, message, waitMs }: ErrorReply): string {
+  const google = 'type.googleapis.com/google.rpc.';
+  const code = status === 200 ? 503 : status;
+  const quota = { '@type': `${google}QuotaFailure`, violations: [{ quotaId: 'RequestsPerDayPerProject' }] };
+  const details = [
+    ...(type === 'insufficient_quota' ? [quota] : []),
+    ...(waitMs === undefined ? [] : [{ '@type': `${google}RetryInfo`, retryDelay: `${waitMs / 1000}s` }]),
+  ];
+  const name = geminiStatuses[code] ?? (code >= 500 ? 'INTERNAL' : 'INVALID_ARGUMENT');
+  const more = details.length === 0 ? {} : { details };
+  return JSON.stringify({ error: { code, message, status: name, ...more } });
+}
+
 /** The JSON of an error, as the dialect's API writes it. */
 export function errorBody(dialect: Dialect, error: ErrorReply, requestId: string): string {
   const { type, message } = error;
+  if (dialect === 'gemini') return geminiError(error);
   if (dialect === 'openai') {
     return JSON.stringify({ error: { message, type, param: error.param ?? null, code: error.code ?? null } });
   }
@@ -55,7 +79,7 @@ function waitHeaders(dialect: Dialect, plan: Plan, waitMs: number, wallMs: numbe
   const headers: string[] = [];
   if (hint === 'all' || hint === 'seconds') headers.push('retry-after', String(Math.ceil(waitMs / 1000)));
   if (hint === 'all' || hint === 'ms') headers.push('retry-after-ms', String(waitMs));
-  if (hint !== 'all' && hint !== 'reset') return headers;
+  if ((hint !== 'all' && hint !== 'reset') || dialect === 'gemini') return headers;
   if (dialect === 'openai') {
     headers.push('x-ratelimit-limit-requests', '500', 'x-ratelimit-remaining-requests', '0');
     headers.push('x-ratelimit-reset-requests', duration(waitMs));
@@ -169,6 +193,10 @@ const table: Partial<Record<FaultName, { readonly openai: Spelling; readonly ant
 /** A model that is not served, as each API says it. */
 export function modelNotFound(dialect: Dialect, model: string): ErrorReply {
   if (dialect === 'anthropic') return { status: 404, type: 'not_found_error', message: `model: ${model}` };
+  if (dialect === 'gemini') {
+    const message = `models/${model} is not found for API version v1beta, or is not supported for generateContent.`;
+    return { status: 404, type: 'not_found_error', message };
+  }
   const message = `The model \`${model}\` does not exist or you do not have access to it.`;
   return { status: 404, type: request, message, code: 'model_not_found' };
 }
@@ -177,6 +205,10 @@ export function modelNotFound(dialect: Dialect, model: string): ErrorReply {
 export function promptTooLong(dialect: Dialect, inputTokens: number, contextTokens: number): ErrorReply {
   if (dialect === 'anthropic') {
     const message = `prompt is too long: ${inputTokens} tokens > ${contextTokens} maximum`;
+    return { status: 400, type: request, message };
+  }
+  if (dialect === 'gemini') {
+    const message = `The input token count (${inputTokens}) exceeds the maximum number of tokens allowed (${contextTokens}).`;
     return { status: 400, type: request, message };
   }
   const message =
@@ -197,18 +229,19 @@ export function faultReply(
     const contextTokens = plan.contextTokens || 8192;
     return promptTooLong(dialect, contextTokens + 808, contextTokens);
   }
-  const spelling = table[fault]?.[dialect];
+  // Gemini's statuses are OpenAI's.
+  const spelling = table[fault]?.[dialect === 'gemini' ? 'openai' : dialect];
   if (spelling === undefined) return null;
   const waitMs = plan.retryAfterMs ?? (fault === 'rate_limited' ? 1000 : null);
   const waits = fault === 'rate_limited' || fault === 'overloaded';
   return waits && waitMs !== null
-    ? { ...spelling, headers: waitHeaders(dialect, plan, waitMs, wallMs) }
+    ? { ...spelling, waitMs, headers: waitHeaders(dialect, plan, waitMs, wallMs) }
     : spelling;
 }
 
 /** The error that stands in a body or a stream that began well: an overload, in both dialects. */
 export function midwayError(dialect: Dialect): ErrorReply {
-  return dialect === 'openai'
+  return dialect !== 'anthropic'
     ? { status: 200, type: 'server_error', message: 'The server had an error while answering (simulated).' }
     : { status: 200, type: 'overloaded_error', message: 'Overloaded (simulated)' };
 }

@@ -3,7 +3,7 @@
  * streamed.
  */
 
-export type Dialect = 'openai' | 'anthropic';
+export type Dialect = 'openai' | 'anthropic' | 'gemini';
 
 /** A file that came with the last message. `bytes` is null where only an address or id was given. */
 export interface Attachment {

@@ -143,7 +143,7 @@ function* byteByByte(wire: Wire, text: string): Generator<Action> {
 function midwayEvent(wire: Wire, fault: FaultName): string {
   const error = errorBody(wire.dialect, midwayError(wire.dialect), wire.requestId);
   if (fault === 'raw_json_in_stream') return `${error}\n\n`;
-  return wire.dialect === 'openai' ? `data: ${error}\n\n` : `event: error\ndata: ${error}\n\n`;
+  return wire.dialect === 'anthropic' ? `event: error\ndata: ${error}\n\n` : `data: ${error}\n\n`;
 }
 
 function* streamScript(

@@ -1,9 +1,9 @@
-/** The simulator's server: one port, both dialects under /v1, no model behind it. */
+/** The simulator's server: one port, all dialects, OpenAI's and Anthropic's under /v1, Gemini's under /v1beta, no model behind it. */
 import { isUtf8 } from 'node:buffer';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { isObject, type Json } from './check.ts';
-import { type Inquiry, models, type Outcome, posts, reject } from './endpoints.ts';
+import { type Inquiry, models, type Outcome, postAt, posts, reject } from './endpoints.ts';
 import { enginePage } from './engine.ts';
 import { type ErrorReply, errorBody, faultReply, midwayError, Rejection } from './errors.ts';
 import type { Clock, Dialect } from './exchange.ts';
@@ -20,7 +20,7 @@ const keepAliveMs = 65_000;
 
 /** A running simulator. */
 export interface Simulator {
-  /** Without `/v1`. */
+  /** Without `/v1` or `/v1beta`. */
   readonly url: string;
   readonly port: number;
   /** Stops listening and closes every connection. */
@@ -45,7 +45,7 @@ function wireOf(
 ): Wire {
   const { dialect } = call.inquiry;
   const { requestId } = call;
-  const idName = dialect === 'openai' ? 'x-request-id' : 'request-id';
+  const idName = dialect === 'anthropic' ? 'request-id' : 'x-request-id';
   return { dialect, requestId, status, headers: [...headers, idName, requestId], body, outputTokens };
 }
 
@@ -172,7 +172,7 @@ function pathOf(request: IncomingMessage): string {
 function handle(call: Call): void {
   const { request, inquiry } = call;
   const { path } = inquiry;
-  const post = Object.hasOwn(posts, path) ? posts[path] : undefined;
+  const post = postAt(path);
   if (post !== undefined && request.method === 'POST') {
     readBody(call, (bytes) => {
       attempt(call, () => {
@@ -213,7 +213,7 @@ function listener(
     }
     const header = request.headers['x-simulate'];
     const guessed = request.headers['anthropic-version'] === undefined ? 'openai' : 'anthropic';
-    const dialect = (Object.hasOwn(posts, path) ? posts[path]?.dialect : undefined) ?? guessed;
+    const dialect = postAt(path)?.dialect ?? (path.startsWith('/v1beta/') ? 'gemini' : guessed);
     const inquiry = { ...shared, dialect, path, simulate: typeof header === 'string' ? header : null };
     const requestId = `req_sim_${String(++count).padStart(8, '0')}`;
     handle({ request, response, requestId, inquiry, clock });

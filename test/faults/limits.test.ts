@@ -1,7 +1,7 @@
 /** Faults that limits must stand: a wall clock that jumps, and a tenant that floods. */
 import { createHash } from 'node:crypto';
 import { afterEach, describe, expect, test } from 'vitest';
-import { type Gate, startGate } from '../gate.ts';
+import { type Gate, ownModel, startGate } from '../gate.ts';
 import { anthropicWire, openaiWire, wires } from '../replies.ts';
 import { answers } from '../upstream.ts';
 
@@ -115,7 +115,7 @@ describe('row 28: a tenant floods', () => {
       fetch(gate.sidecar.url + wire.path, {
         method: 'POST',
         headers: { ...noStore.headers, 'x-api-key': tenant, 'content-type': 'application/json' },
-        body: JSON.stringify(wire.request(tenant)),
+        body: JSON.stringify(wire.request(tenant, { model: ownModel(wire) })),
         ...(signal === undefined ? {} : { signal }),
       });
     const leaving = new AbortController();

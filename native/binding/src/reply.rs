@@ -10,7 +10,7 @@ use crate::{invalid, require_room};
 
 /// Looks a whole reply through.
 ///
-/// `dialect`: 0 OpenAI, 1 Anthropic.
+/// `dialect`: 0 OpenAI, 1 Anthropic, 2 any other, 3 Gemini.
 /// `regs`: at least 8 registers; the layout is documented at `write_reply` in `native/core/src/registers.rs`.
 ///
 /// Throws on an unknown dialect or an array that is too short.

@@ -25,7 +25,7 @@ pub struct SseScanner {
 
 #[napi]
 impl SseScanner {
-    /// `dialect`: 0 OpenAI, 1 Anthropic. `stripUsage`: OpenAI's final event, which holds only the usage, is
+    /// `dialect`: 0 OpenAI, 1 Anthropic, 2 any other, 3 Gemini. `stripUsage`: OpenAI's final event, which holds only the usage, is
     /// left out. `maxEventBytes`: how large an event may be.
     ///
     /// Throws on an unknown dialect.

@@ -75,8 +75,10 @@ impl Gatherer {
     /// A string of prompt text under this member of the body.
     pub fn text(&mut self, root: Key, text: Text) {
         match root {
-            Key::Messages => push(&mut self.current, text),
-            Key::System => push(&mut self.system, text),
+            Key::Messages | Key::Contents | Key::Input => push(&mut self.current, text),
+            Key::System | Key::Instructions | Key::SystemInstruction | Key::SystemInstructionSnake => {
+                push(&mut self.system, text);
+            }
             _ => {}
         }
     }
@@ -104,7 +106,9 @@ impl Gatherer {
     /// The features of what was gathered.
     pub fn features(&self, body: &str, facts: &Facts) -> Features {
         let mut reader = Reader::default();
-        let last = reader.ends(body, &self.last);
+        // An input that is one string is no message that ends.
+        let last = if self.current.is_empty() { &self.last } else { &self.current };
+        let last = reader.ends(body, last);
         let earlier = reader.head(body, &self.earlier, 4);
         let system = reader.head(body, &self.system, 4);
         reader.finish(facts, [self.messages, last, earlier, system])

@@ -14,14 +14,24 @@ pub enum Endpoint {
     Messages = 2,
     /// Anthropic's `/v1/messages/count_tokens`.
     CountTokens = 3,
+    /// Gemini's `:generateContent` and `:streamGenerateContent`, whose model stands in the path.
+    Generate = 4,
+    /// OpenAI's `/v1/responses`.
+    Responses = 5,
 }
 
 impl Endpoint {
-    /// From its number; `None` above 3.
+    /// From its number; `None` if no endpoint has it.
     pub fn from_number(number: u32) -> Option<Endpoint> {
-        [Endpoint::Chat, Endpoint::Embeddings, Endpoint::Messages, Endpoint::CountTokens]
-            .get(number as usize)
-            .copied()
+        let all = [
+            Endpoint::Chat,
+            Endpoint::Embeddings,
+            Endpoint::Messages,
+            Endpoint::CountTokens,
+            Endpoint::Generate,
+            Endpoint::Responses,
+        ];
+        all.into_iter().find(|endpoint| *endpoint as u32 == number)
     }
 
     /// Whether the API is Anthropic's.
@@ -48,6 +58,9 @@ pub enum Field {
     System = 9,
     ResponseFormat = 10,
     User = 11,
+    Contents = 12,
+    SystemInstruction = 13,
+    GenerationConfig = 14,
 }
 
 impl Field {
@@ -57,7 +70,8 @@ impl Field {
             Key::Model => Field::Model,
             Key::Messages => Field::Messages,
             Key::Stream => Field::Stream,
-            Key::MaxTokens => Field::MaxTokens,
+            Key::MaxTokens if endpoint != Endpoint::Responses => Field::MaxTokens,
+            Key::MaxOutputTokens if endpoint == Endpoint::Responses => Field::MaxTokens,
             Key::MaxCompletionTokens => Field::MaxCompletionTokens,
             Key::N => Field::N,
             Key::StreamOptions => Field::StreamOptions,
@@ -66,11 +80,37 @@ impl Field {
             Key::System => Field::System,
             Key::ResponseFormat => Field::ResponseFormat,
             Key::User => Field::User,
+            Key::Contents => Field::Contents,
+            // The API takes both spellings, and one of each is one too many.
+            Key::SystemInstruction | Key::SystemInstructionSnake => Field::SystemInstruction,
+            Key::GenerationConfig | Key::GenerationConfigSnake => Field::GenerationConfig,
             _ => return None,
         };
         let belongs = match endpoint {
-            Endpoint::Chat => !matches!(field, Field::Input | Field::System),
+            Endpoint::Chat => !matches!(
+                field,
+                Field::Input
+                    | Field::System
+                    | Field::Contents
+                    | Field::SystemInstruction
+                    | Field::GenerationConfig
+            ),
+            Endpoint::Generate => matches!(
+                field,
+                Field::Contents | Field::SystemInstruction | Field::GenerationConfig | Field::Tools
+            ),
             Endpoint::Embeddings => matches!(field, Field::Model | Field::Input | Field::User),
+            Endpoint::Responses => {
+                matches!(
+                    field,
+                    Field::Model
+                        | Field::Input
+                        | Field::Stream
+                        | Field::MaxTokens
+                        | Field::Tools
+                        | Field::User
+                )
+            }
             Endpoint::Messages | Endpoint::CountTokens => matches!(
                 field,
                 Field::Model
@@ -89,10 +129,13 @@ impl Field {
         use Token::{ArrayStart, Bool, Null, Number, ObjectStart, String};
         match self {
             Field::Model => matches!(token, String(_)),
-            Field::Messages => matches!(token, ArrayStart),
+            Field::Messages | Field::Contents => matches!(token, ArrayStart),
             Field::Stream => matches!(token, Bool(_) | Null),
             Field::MaxTokens | Field::MaxCompletionTokens | Field::N => matches!(token, Number | Null),
-            Field::StreamOptions | Field::ResponseFormat => matches!(token, ObjectStart | Null),
+            Field::StreamOptions | Field::ResponseFormat | Field::GenerationConfig => {
+                matches!(token, ObjectStart | Null)
+            }
+            Field::SystemInstruction => matches!(token, ObjectStart | String(_) | Null),
             Field::Tools => matches!(token, ArrayStart | Null),
             Field::Input => matches!(token, String(_) | ArrayStart),
             Field::System => matches!(token, String(_) | ArrayStart | Null),

@@ -98,9 +98,14 @@ enum Place {
     StreamOptions,
     ResponseFormat,
     OutputConfig,
+    TextConfig,
     Thinking,
     Tools,
     Tool,
+    /// Gemini's `generationConfig`.
+    Generation,
+    /// Gemini's `inlineData` and `fileData`.
+    Blob,
     Other,
 }
 
@@ -191,7 +196,18 @@ impl<'b> Inspector<'b> {
     fn root_key(&mut self, key: Key) {
         self.facts.fields += 1;
         self.root = key;
-        self.prompt = matches!(key, Key::Messages | Key::System | Key::Input | Key::Prompt | Key::Tools);
+        self.prompt = matches!(
+            key,
+            Key::Messages
+                | Key::System
+                | Key::Input
+                | Key::Instructions
+                | Key::Prompt
+                | Key::Tools
+                | Key::Contents
+                | Key::SystemInstruction
+                | Key::SystemInstructionSnake
+        );
         if let Some(field) = Field::of(self.endpoint, key) {
             let bit = 1 << field as u32;
             if self.seen & bit != 0 {
@@ -296,24 +312,82 @@ impl<'b> Inspector<'b> {
                 0
             }
             (Place::Tools, _) => flag::TOOLS,
+            (Place::Tool, key) if self.endpoint == Endpoint::Generate => {
+                let own = matches!(key, Key::FunctionDeclarations | Key::FunctionDeclarationsSnake);
+                if own || token == Token::Null { 0 } else { flag::SERVER_TOOLS }
+            }
+            (Place::Generation, _) => self.generation(key, token),
+            (Place::Blob, Key::MimeType | Key::MimeTypeSnake) => match text {
+                Some(text) if self.body[text.start..text.end].starts_with("image/") => flag::IMAGE,
+                Some(text) if self.body[text.start..text.end].starts_with("audio/") => {
+                    flag::FILE | flag::AUDIO
+                }
+                _ => flag::FILE,
+            },
             (Place::Tool, Key::Type) if token != Token::Null && !spells(self, &["custom", "function"]) => {
                 flag::SERVER_TOOLS
             }
             (Place::Part, Key::Type) if spells(self, &["image_url", "image", "input_image"]) => flag::IMAGE,
             (Place::Part, Key::Type) if spells(self, &["input_audio"]) => flag::FILE | flag::AUDIO,
-            (Place::Part, Key::Type) if spells(self, &["file", "document"]) => flag::FILE,
+            (Place::Part, Key::Type) if spells(self, &["input_file", "file", "document"]) => flag::FILE,
             _ => 0,
         };
         self.facts.flags |= set;
     }
 
+    /// A value of Gemini's `generationConfig`; gives the flag it sets.
+    fn generation(&mut self, key: Key, token: Token) -> u32 {
+        let (start, end) = (self.walker.start(), self.walker.end());
+        match (key, token) {
+            (
+                Key::MaxOutputTokensCamel
+                | Key::MaxOutputTokens
+                | Key::CandidateCount
+                | Key::CandidateCountSnake,
+                Token::Number,
+            ) => {
+                let count = count(&self.body[start..end]);
+                if count.is_none() {
+                    self.refuse(Verdict::WrongType(Field::GenerationConfig, start));
+                }
+                *match key {
+                    Key::MaxOutputTokensCamel | Key::MaxOutputTokens => &mut self.facts.max_tokens,
+                    _ => &mut self.facts.n,
+                } = count;
+                0
+            }
+            (Key::ResponseMimeType, Token::String(text)) if self.spells(text, "application/json") => {
+                flag::STRUCTURED
+            }
+            (Key::ResponseSchema | Key::ResponseJsonSchema, Token::ObjectStart) => flag::STRUCTURED,
+            (Key::ThinkingConfig, Token::ObjectStart) => flag::REASONING,
+            _ => 0,
+        }
+    }
+
     fn child(&self, place: Place, key: Key, array: bool) -> Place {
         let chat = self.endpoint == Endpoint::Chat;
         let anthropic = self.endpoint.is_anthropic();
+        let gemini = self.endpoint == Endpoint::Generate;
+        let responses = self.endpoint == Endpoint::Responses;
         match (place, key, array) {
             (Place::Outside, _, false) => Place::Root,
+            (Place::Root, Key::Contents, true) if gemini => Place::Messages,
+            (Place::Root, Key::Tools, true) if gemini => Place::Tools,
+            (Place::Root, Key::GenerationConfig | Key::GenerationConfigSnake, false) if gemini => {
+                Place::Generation
+            }
+            (Place::Message, Key::Parts, true) if gemini => Place::Content,
+            (
+                Place::Part,
+                Key::InlineData | Key::InlineDataSnake | Key::GeminiFileData | Key::FileData,
+                false,
+            ) if gemini => Place::Blob,
             (Place::Root, Key::Messages, true) if chat || anthropic => Place::Messages,
-            (Place::Root, Key::Tools, true) if chat || anthropic => Place::Tools,
+            (Place::Root, Key::Input, true) if responses => Place::Messages,
+            (Place::Root, Key::Text, false) if responses => Place::TextConfig,
+            (Place::TextConfig, Key::Format, false) => Place::ResponseFormat,
+            (Place::Root, Key::Tools, true) if chat || anthropic || responses => Place::Tools,
             (Place::Root, Key::Functions, true) if chat => Place::Tools,
             (Place::Root, Key::StreamOptions, false) if chat => Place::StreamOptions,
             (Place::Root, Key::ResponseFormat, false) if chat => Place::ResponseFormat,
@@ -322,7 +396,7 @@ impl<'b> Inspector<'b> {
             (Place::Messages, _, false) => Place::Message,
             (Place::Message | Place::Part, Key::Content, true) => Place::Content,
             (Place::Content, _, false) => Place::Part,
-            (Place::Tools, _, false) if anthropic => Place::Tool,
+            (Place::Tools, _, false) if anthropic || gemini || responses => Place::Tool,
             _ => Place::Other,
         }
     }
@@ -358,7 +432,11 @@ impl<'b> Inspector<'b> {
         }
         let model = place == Place::Root && key == Key::Model;
         // Signed or encrypted by the provider: a changed byte would make it worthless.
-        if !model && !matches!(key, Key::Signature | Key::EncryptedContent) {
+        let signed = matches!(
+            key,
+            Key::Signature | Key::EncryptedContent | Key::ThoughtSignature | Key::ThoughtSignatureSnake
+        );
+        if !model && !signed {
             self.scrubber.look(text);
         }
     }
@@ -390,6 +468,12 @@ fn is_label(key: Key) -> bool {
             | Key::Signature
             | Key::EncryptedContent
             | Key::MediaType
+            | Key::MimeType
+            | Key::MimeTypeSnake
+            | Key::FileUri
+            | Key::FileUriSnake
+            | Key::ThoughtSignature
+            | Key::ThoughtSignatureSnake
             | Key::Detail
             | Key::Format
             | Key::CacheControl

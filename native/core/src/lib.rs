@@ -18,6 +18,7 @@ pub mod event;
 pub mod facts;
 pub mod field;
 pub mod gauge;
+mod gemini;
 pub mod inspect;
 pub mod json;
 pub mod key;

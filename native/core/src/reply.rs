@@ -1,6 +1,7 @@
 //! What a provider's reply says: a whole one, or the data of one event of a stream.
 
 use crate::anthropic::AnthropicReader;
+use crate::gemini::GeminiReader;
 use crate::json::{Fault, Text, Token, Walker};
 use crate::key::Key;
 use crate::openai::OpenAiReader;
@@ -13,12 +14,16 @@ pub enum Dialect {
     OpenAi = 0,
     /// Messages.
     Anthropic = 1,
+    /// JSON of which only an error at its top is known.
+    Any = 2,
+    /// Gemini's `GenerateContentResponse`, whole or one of a stream.
+    Gemini = 3,
 }
 
 impl Dialect {
-    /// From its number; `None` above 1.
+    /// From its number; `None` above 3.
     pub fn from_number(number: u32) -> Option<Dialect> {
-        [Dialect::OpenAi, Dialect::Anthropic].get(number as usize).copied()
+        [Dialect::OpenAi, Dialect::Anthropic, Dialect::Any, Dialect::Gemini].get(number as usize).copied()
     }
 }
 
@@ -42,13 +47,22 @@ pub enum Finish {
 }
 
 impl Finish {
-    /// From `finish_reason` or `stop_reason`.
+    /// From `finish_reason`, `stop_reason` or `finishReason`.
     pub fn named(reason: &str) -> Finish {
         match reason {
-            "stop" | "end_turn" | "stop_sequence" => Finish::Stop,
-            "length" | "max_tokens" | "model_context_window_exceeded" => Finish::Length,
+            "stop" | "end_turn" | "stop_sequence" | "STOP" => Finish::Stop,
+            "length" | "max_tokens" | "model_context_window_exceeded" | "MAX_TOKENS" => Finish::Length,
             "tool_calls" | "function_call" | "tool_use" => Finish::Tool,
-            "content_filter" | "refusal" => Finish::Filter,
+            "content_filter"
+            | "refusal"
+            | "SAFETY"
+            | "RECITATION"
+            | "BLOCKLIST"
+            | "PROHIBITED_CONTENT"
+            | "SPII"
+            | "IMAGE_SAFETY"
+            | "IMAGE_PROHIBITED_CONTENT"
+            | "IMAGE_RECITATION" => Finish::Filter,
             _ => Finish::Other,
         }
     }
@@ -160,6 +174,33 @@ pub(crate) trait Reader {
     fn reading(self) -> Reading;
 }
 
+/// Looks for an error at the top of a document, and for nothing else.
+#[derive(Default)]
+struct AnyReader {
+    depth: usize,
+    key: Key,
+    error: bool,
+}
+
+impl Reader for AnyReader {
+    fn key(&mut self, key: Key) {
+        self.key = key;
+    }
+
+    fn value(&mut self, token: Token, _: &mut Source<'_>) {
+        self.error |= self.depth == 1 && self.key == Key::Error && token != Token::Null;
+        self.depth += usize::from(matches!(token, Token::ObjectStart | Token::ArrayStart));
+    }
+
+    fn close(&mut self, _: &mut Source<'_>) {
+        self.depth -= 1;
+    }
+
+    fn reading(self) -> Reading {
+        Reading { error: self.error, ..Reading::default() }
+    }
+}
+
 /// The document behind the tokens.
 pub(crate) struct Source<'d> {
     document: &'d str,
@@ -223,6 +264,8 @@ fn run(document: &str, dialect: Dialect, kept: Option<&mut Vec<u8>>) -> Result<R
     match dialect {
         Dialect::OpenAi => walk(source, OpenAiReader::default()),
         Dialect::Anthropic => walk(source, AnthropicReader::default()),
+        Dialect::Gemini => walk(source, GeminiReader::default()),
+        Dialect::Any => walk(source, AnyReader::default()),
     }
 }
 

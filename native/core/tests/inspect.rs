@@ -375,3 +375,46 @@ fn digests_are_of_what_came_and_what_leaves() {
     let leaves = sidegate_core::digest::sha256(br#"{"x":"[EMAIL_1]"}"#);
     assert_eq!(inspection.digests[1], sidegate_core::digest::hmac_sha256(b"key", &leaves));
 }
+
+#[test]
+fn reads_a_gemini_request() {
+    let body = r#"{"contents":[{"role":"user","parts":[{"text":"hé\n"},{"inlineData":{"mimeType":"image/png",
+        "data":"eA=="}}]},{"role":"model","parts":[{"functionCall":{"name":"f","args":{"to":"a@b.com"}},
+        "thoughtSignature":"4242424242424242"}]}],"systemInstruction":{"parts":[{"text":"be brief"}]},
+        "tools":[{"functionDeclarations":[{"name":"f","description":"does"}]}],
+        "generationConfig":{"maxOutputTokens":50,"candidateCount":2,"responseMimeType":"application/json"}}"#;
+    let found = look(body, Endpoint::Generate);
+    assert_eq!(found.verdict, Verdict::Fine);
+    assert_eq!(found.facts.flags, flag::IMAGE | flag::TOOLS | flag::STRUCTURED);
+    assert_eq!((found.facts.max_tokens, found.facts.n, found.facts.model), (Some(50), Some(2), None));
+    // hé, the address, the system text and the description; neither names nor bytes nor signatures.
+    assert_eq!(found.facts.text_bytes, 4 + 7 + 8 + 4);
+    let scrubbed = String::from_utf8(found.scrubbed.body.unwrap()).unwrap();
+    assert!(scrubbed.contains(r#""to":"[EMAIL_1]""#) && scrubbed.contains("4242424242424242"));
+
+    let snake = r#"{"system_instruction":{"parts":[]},"generation_config":{"max_output_tokens":7}}"#;
+    assert_eq!(facts(snake, Endpoint::Generate).max_tokens, Some(7));
+    assert_eq!(
+        flags(r#"{"tools":[{"googleSearch":{}}]}"#, Endpoint::Generate),
+        flag::TOOLS | flag::SERVER_TOOLS
+    );
+    assert_eq!(flags(r#"{"generationConfig":{"thinkingConfig":{}}}"#, Endpoint::Generate), flag::REASONING);
+    assert_eq!(
+        flags(
+            r#"{"contents":[{"parts":[{"fileData":{"mimeType":"application/pdf"}}]}]}"#,
+            Endpoint::Generate
+        ),
+        flag::FILE
+    );
+}
+
+#[test]
+fn gemini_fields_have_types_and_stand_once() {
+    let twice = r#"{"systemInstruction":{},"system_instruction":{}}"#;
+    assert_eq!(verdict(twice, Endpoint::Generate), Verdict::Duplicate(Field::SystemInstruction, 24));
+    assert_eq!(verdict(r#"{"contents":{}}"#, Endpoint::Generate), Verdict::WrongType(Field::Contents, 12));
+    let negative = r#"{"generationConfig":{"maxOutputTokens":-1}}"#;
+    assert_eq!(verdict(negative, Endpoint::Generate), Verdict::WrongType(Field::GenerationConfig, 39));
+    // In another dialect these are no fields.
+    assert_eq!(verdict(r#"{"contents":{},"contents":1}"#, Endpoint::Chat), Verdict::Fine);
+}

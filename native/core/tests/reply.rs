@@ -231,3 +231,63 @@ fn the_text_of_a_reply_is_kept_wherever_it_is_cut() {
     let long = format!(r#"{{"choices":[{{"text":"{}"}}]}}"#, "é".repeat(TEXT_MAX));
     assert_eq!(reply_text(long.as_bytes(), Dialect::OpenAi).len(), TEXT_MAX);
 }
+
+fn gemini(document: &str) -> Reading {
+    let reading = read(document, Dialect::Gemini).unwrap();
+    Reading { object: false, ..reading }
+}
+
+fn part(inside: &str) -> Reading {
+    gemini(&format!(r#"{{"candidates":[{{"content":{{"parts":[{inside}],"role":"model"}}}}]}}"#))
+}
+
+#[test]
+fn gemini_parts_are_seen() {
+    assert_eq!(part(r#"{"text":"h\u00e9\n"}"#), text(4));
+    assert_eq!(part(r#"{"text":"ab","thought":true},{"text":"c"}"#), text(3));
+    assert_eq!(part(r#"{"text":"","thoughtSignature":"xyz="}"#), text(0));
+    assert_eq!(part(r#"{"inlineData":{"mimeType":"image/png","data":"eA=="}}"#), text(0));
+    let call = |bytes| Reading { tool: true, ..text(bytes) };
+    assert_eq!(part(r#"{"functionCall":{"name":"f","args":{"a": [1]}}}"#), call(10));
+    assert_eq!(part(r#"{"functionCall":{"name":"f"}}"#), call(0));
+    for inside in ["", r#"{"text":""}"#, r#"{"functionCall":null}"#, r#"{"text":5,"other":{"text":"x"}}"#] {
+        assert_eq!(part(inside), NOTHING(), "{inside}");
+    }
+    // Only an answer's own parts count.
+    assert_eq!(gemini(r#"{"parts":[{"text":"x"}],"candidates":{"content":{}}}"#), NOTHING());
+}
+
+#[test]
+fn gemini_finishes() {
+    for (reason, expected) in [
+        ("null", Finish::None),
+        ("\"STOP\"", Finish::Stop),
+        ("\"MAX_TOKENS\"", Finish::Length),
+        ("\"SAFETY\"", Finish::Filter),
+        ("\"RECITATION\"", Finish::Filter),
+        ("\"PROHIBITED_CONTENT\"", Finish::Filter),
+        ("\"MALFORMED_FUNCTION_CALL\"", Finish::Other),
+        ("\"SOMETHING_NEW\"", Finish::Other),
+    ] {
+        let document = format!(r#"{{"candidates":[{{"finishReason":{reason}}}]}}"#);
+        assert_eq!(gemini(&document).finish, expected, "{reason}");
+    }
+    let blocked = gemini(r#"{"promptFeedback":{"blockReason":"SAFETY"},"usageMetadata":null}"#);
+    assert_eq!(blocked, Reading { finish: Finish::Filter, ..NOTHING() });
+}
+
+#[test]
+fn gemini_counts_thoughts_with_the_answer() {
+    let usage = |inside: &str| gemini(&format!(r#"{{"usageMetadata":{{{inside}}}}}"#)).usage;
+    assert_eq!(
+        usage(
+            r#""promptTokenCount":9,"candidatesTokenCount":4,"thoughtsTokenCount":3,"totalTokenCount":16,
+            "cachedContentTokenCount":5,"toolUsePromptTokenCount":2,"promptTokensDetails":[{"tokenCount":99}]"#
+        ),
+        Usage { input: Some(11), output: Some(7), cached: Some(5), created: None }
+    );
+    assert_eq!(usage(r#""promptTokenCount":9"#), Usage { input: Some(9), ..Usage::default() });
+    assert_eq!(usage(r#""candidatesTokenCount":null"#), Usage::default());
+    assert!(gemini(r#"{"error":{"code":500}}"#).error);
+    assert!(!gemini(r#"{"error":null}"#).error);
+}

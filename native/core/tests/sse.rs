@@ -342,3 +342,31 @@ fn the_open_block_and_the_text_are_known() {
     let second = block("start", 0) + &block("stop", 0) + &block("start", 1) + "data: {\"type\":\"ping\"}\n\n";
     assert_eq!(open(&second).0, Some(1));
 }
+
+#[test]
+fn a_gemini_stream_says_the_same_however_it_is_split() {
+    let input = concat!(
+        "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"Thinking é\",\"thought\":true}]}}]}\r\n\r\n",
+        "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"Grüße 🎉\"}],\"role\":\"model\"},\"index\":0}],",
+        "\"usageMetadata\":{\"promptTokenCount\":3,\"thoughtsTokenCount\":2}}\n\n",
+        "data: {\"candidates\":[{\"content\":{\"parts\":[{\"functionCall\":{\"name\":\"f\",\"args\":{\"a\":1}}}]},",
+        "\"finishReason\":\"STOP\"}],\"usageMetadata\":{\"promptTokenCount\":3,\"candidatesTokenCount\":5,",
+        "\"thoughtsTokenCount\":2}}\r\n\r\n",
+    )
+    .as_bytes();
+    let scanner = || Scanner::new(Dialect::Gemini, false, MAX);
+    let whole = run_with(scanner(), &[input]);
+    assert_eq!(whole.output, input);
+    let known = whole.facts;
+    assert_eq!(known.state, state::CONTENT | state::FINISH | state::USAGE | state::TOOL);
+    assert_eq!((known.usage.input, known.usage.output, known.finish), (Some(3), Some(7), Finish::Stop));
+    for at in 0..=input.len() {
+        let (first, second) = input.split_at(at);
+        assert_eq!(run_with(scanner(), &[first, second]), whole, "split at {at}");
+    }
+    let bytes: Vec<_> = input.chunks(1).collect();
+    assert_eq!(run_with(scanner(), &bytes), whole);
+
+    let failed = run_with(scanner(), &[b"data: {\"error\":{\"code\":503,\"message\":\"no\"}}\n\n"]);
+    assert_eq!((failed.facts.state, failed.error.as_str()), (state::ERROR, "no"));
+}

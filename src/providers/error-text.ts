@@ -1,0 +1,19 @@
+/** What a provider's error body says, whatever its dialect. */
+import type { ProviderError } from './chat.ts';
+import { isObject, type Json, parseObject, textOf } from './json.ts';
+
+/** Longest message taken over, in characters. */
+const messageMaxLength = 4096;
+
+/** Reads `{"error": {"message", "code" | "type" | "status"}}`, its flat forms, or the text itself. */
+export function readError(status: number, body: Buffer): ProviderError {
+  const text = body.toString('utf8', 0, 64 * 1024);
+  const json = parseObject(text);
+  const plain = json === null && !/^\s*</.test(text) ? text.trim() : '';
+  const error: Json = json === null ? {} : isObject(json.error) ? json.error : json;
+  const message =
+    textOf(error.message) ?? textOf(error.Message) ?? textOf(json?.error) ?? textOf(json?.detail) ?? plain;
+  const said = message === '' ? `The provider answered with status ${status}.` : message;
+  const code = textOf(error.code) ?? textOf(error.type) ?? textOf(error.status);
+  return { status, message: said.slice(0, messageMaxLength), code };
+}

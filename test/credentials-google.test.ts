@@ -1,0 +1,86 @@
+/** Google's tokens: fetched before they are needed, replaced before they end, sent to Vertex' paths. */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { keepToken, type Token } from '../src/credentials/google.ts';
+import { ask } from './client.ts';
+import { geminiWire } from './gemini-wire.ts';
+import { openaiWire, testModel } from './replies.ts';
+import { startTestSidecar } from './sidecar.ts';
+import { answers, startUpstream } from './upstream.ts';
+
+test('a token is replaced before it ends, kept over failures, and never given after its end', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  onTestFinished(() => void vi.useRealTimers());
+  let nowMs = 0;
+  const passed = async (ms: number): Promise<void> => {
+    nowMs += ms;
+    await vi.advanceTimersByTimeAsync(ms);
+  };
+  let given = 0;
+  let fails = false;
+  const failures: unknown[] = [];
+  const fetchToken = async (): Promise<Token> => {
+    if (fails) throw new Error('no network');
+    given += 1;
+    return { value: `t${given}`, expiresMs: nowMs + 20 * 60_000 };
+  };
+  const keeper = await keepToken(
+    fetchToken,
+    () => nowMs,
+    (cause) => failures.push(cause),
+  );
+  expect(keeper.current()).toBe('t1');
+  await passed(9 * 60_000);
+  expect(keeper.current()).toBe('t1');
+  await passed(60_000);
+  expect(keeper.current()).toBe('t2');
+  fails = true;
+  await passed(11 * 60_000);
+  expect(keeper.current()).toBe('t2');
+  expect(failures.length).toBeGreaterThan(1);
+  await passed(9 * 60_000);
+  expect(keeper.current()).toBeNull();
+  fails = false;
+  await passed(15_000);
+  expect(keeper.current()).toBe('t3');
+  keeper.close();
+  await passed(60 * 60_000);
+  expect(given).toBe(3);
+});
+
+test('the metadata server gives the token that Vertex gets, on its paths', async () => {
+  const metadata = createServer((req, res) => {
+    const isToken = req.url?.includes('/token') ?? false;
+    res.writeHead(200, {
+      'metadata-flavor': 'Google',
+      'content-type': isToken ? 'application/json' : 'text/plain',
+    });
+    res.end(
+      isToken ? JSON.stringify({ access_token: 'vm-token', expires_in: 3600, token_type: 'Bearer' }) : 'x',
+    );
+  });
+  await new Promise<void>((resolve) => metadata.listen(0, '127.0.0.1', resolve));
+  vi.stubEnv('GCE_METADATA_HOST', `127.0.0.1:${(metadata.address() as AddressInfo).port}`);
+  vi.stubEnv('GOOGLE_APPLICATION_CREDENTIALS', '');
+  vi.stubEnv('HOME', '/nonexistent');
+  const upstream = await startUpstream(answers(geminiWire, 'From Vertex'));
+  const base = upstream.baseUrl.replace(/\/v1$/, '');
+  const project = '/v1/projects/p/locations/europe-west4/publishers/google';
+  const sidecar = await startTestSidecar({
+    providers: { vertex: { preset: 'vertex', baseUrl: base + project, credential: 'google' } },
+    routes: [{ model: testModel, targets: [{ provider: 'vertex', model: 'gemini-2.5-flash' }] }],
+  });
+  onTestFinished(async () => {
+    vi.unstubAllEnvs();
+    await sidecar.stop();
+    await upstream.close();
+    metadata.close();
+  });
+  const reply = await ask(sidecar.url, openaiWire.path, { body: openaiWire.request('Hi') });
+  expect(reply.text).toContain('From Vertex');
+  const [call] = upstream.calls;
+  expect(call?.path).toBe(`${project}/models/gemini-2.5-flash:generateContent`);
+  expect(call?.headers.authorization).toBe('Bearer vm-token');
+  expect(call?.headers['x-goog-api-key']).toBeUndefined();
+});

@@ -1,0 +1,120 @@
+/** Whatever a client or a provider sends: a reading, a refusal or a fault, never a crash, however it is cut. */
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { createNotes } from '../../src/providers/chat.ts';
+import { dialects } from '../../src/providers/index.ts';
+import { dialectNames } from '../../src/providers/names.ts';
+import { observedReading, translatedReading } from '../../src/providers/reading.ts';
+import { context, deliverStream, destinationOf, pairs, samplesOf } from './fixtures.ts';
+
+type Json = { [key: string]: unknown };
+
+/** All members of a document, by the object or list they are in. */
+function placesIn(value: unknown, found: [Json, string][] = []): [Json, string][] {
+  if (typeof value !== 'object' || value === null) return found;
+  for (const key of Object.keys(value)) {
+    found.push([value as Json, key]);
+    placesIn((value as Json)[key], found);
+  }
+  return found;
+}
+
+/** A sample with some of its members replaced by anything at all, or taken out. */
+const mutated = (samples: readonly Buffer[]): fc.Arbitrary<string> =>
+  fc
+    .tuple(
+      fc.constantFrom(...samples),
+      fc.array(fc.tuple(fc.nat(), fc.option(fc.jsonValue({ maxDepth: 2 }), { nil: undefined })), {
+        minLength: 1,
+        maxLength: 4,
+      }),
+    )
+    .map(([sample, changes]) => {
+      const document: unknown = JSON.parse(sample.toString());
+      for (const [at, value] of changes) {
+        const places = placesIn(document);
+        const [holder, key] = places[at % places.length] ?? [{}, ''];
+        if (value === undefined) delete holder[key];
+        else holder[key] = value;
+      }
+      return JSON.stringify(document);
+    });
+
+/** A stream with the data of some events changed, and some bytes of it. */
+const mutatedStream = (samples: readonly Buffer[]): fc.Arbitrary<Buffer> =>
+  fc
+    .tuple(
+      fc.constantFrom(...samples),
+      fc.nat(),
+      fc.nat(),
+      fc.option(fc.jsonValue({ maxDepth: 2 }), { nil: undefined }),
+      fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 1 }),
+    )
+    .map(([sample, which, at, value, bytes]) => {
+      const lines = sample.toString().split('\n');
+      const data = lines.flatMap((line, index) => (line.startsWith('data: {') ? [index] : []));
+      const index = data[which % data.length] ?? 0;
+      const document: unknown = JSON.parse((lines[index] ?? '').slice(6) || '{}');
+      const places = placesIn(document);
+      const [holder, key] = places[at % places.length] ?? [{}, ''];
+      if (value === undefined) delete holder[key];
+      else holder[key] = value;
+      lines[index] = `data: ${JSON.stringify(document)}`;
+      const stream = Buffer.from(lines.join('\n'));
+      for (const [place, byte] of bytes) if (place % 3 === 0) stream[place % stream.length] = byte;
+      return stream;
+    });
+
+describe.each(pairs)('$client to $provider', ({ client, provider, chatClient, chatProvider }) => {
+  const reading = translatedReading(chatProvider, chatClient, context);
+
+  test('any request', () => {
+    fc.assert(
+      fc.property(mutated([...samplesOf(client, 'requests').values()]), (text) => {
+        const json: unknown = JSON.parse(text);
+        if (typeof json !== 'object' || json === null || Array.isArray(json)) return;
+        const notes = createNotes();
+        const request = chatClient.readRequest(json as Json, notes);
+        const { body } = chatProvider.writeRequest(request, destinationOf(provider), notes);
+        expect(typeof JSON.stringify(body)).toBe('string');
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  test('any reply', () => {
+    fc.assert(
+      fc.property(mutated([...samplesOf(provider, 'replies').values()]), (text) => {
+        const read = reading.whole(Buffer.from(text));
+        if (read !== null && !read.facts.error) expect(JSON.parse(read.body.toString())).toBeTypeOf('object');
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  test('any stream, cut anywhere', () => {
+    const samples = [...samplesOf(provider, 'streams').values()].filter((sample) => !sample.includes('\r'));
+    fc.assert(
+      fc.property(mutatedStream(samples), fc.nat(), (bytes, cut) => {
+        const whole = deliverStream(reading, [bytes]);
+        const at = cut % bytes.length;
+        expect(deliverStream(reading, [bytes.subarray(0, at), bytes.subarray(at)])).toEqual(whole);
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+describe.each(dialectNames.filter((name) => dialects[name].chatProvider !== null))('%s observed', (name) => {
+  const { chatProvider, chatClient } = dialects[name];
+
+  test('a stream passes as it came, as far as it is sound', () => {
+    if (chatProvider === null || chatClient === null) return;
+    const reading = observedReading(chatProvider, chatClient);
+    for (const [sample, bytes] of samplesOf(name, 'streams')) {
+      const { text } = deliverStream(reading, [bytes]);
+      // An end that lacks its blank line gets it.
+      expect(text.trimEnd(), sample).toBe(bytes.toString().trimEnd());
+    }
+  });
+});

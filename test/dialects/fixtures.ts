@@ -1,0 +1,136 @@
+/**
+ * The committed samples of each dialect. A dialect has one folder in `test/fixtures`:
+ *
+ * - `requests/<case>.json`: what its clients send; `replies/<case>.json`, `streams/<case>.*`, `errors/<status>.json`: what
+ *   its providers answer, in the shape they were seen in;
+ * - `absent.json`: cases it has no words for, each with the reason;
+ * - `written/<client>/<case>.json`: snapshots of other dialects' requests written in it;
+ * - `delivered/<provider>/<case>.*`: snapshots of other dialects' answers written in it.
+ */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { createNotes, type ReplyContext } from '../../src/providers/chat.ts';
+import { dialects } from '../../src/providers/index.ts';
+import { type DialectName, dialectNames } from '../../src/providers/names.ts';
+import type { ChatClient, ChatProvider, Destination } from '../../src/providers/provider.ts';
+import type { ReplyReading } from '../../src/providers/reading.ts';
+
+export const folder = new URL('../fixtures/', import.meta.url).pathname;
+
+export const kinds = ['requests', 'replies', 'streams', 'errors'] as const;
+export type Kind = (typeof kinds)[number];
+
+/** What every dialect has a sample of, or says in `absent.json` why it has none. */
+export const cases: Readonly<Record<Kind, readonly string[]>> = {
+  requests: [
+    'text',
+    'stream',
+    'system',
+    'multi-part',
+    'image-base64',
+    'image-url',
+    'document',
+    'document-text',
+    'tools',
+    'tool-choice-auto',
+    'tool-choice-none',
+    'tool-choice-required',
+    'tool-choice-named',
+    'serial-tools',
+    'tool-results',
+    'tool-error',
+    'stop',
+    'limits',
+    'sampling',
+    'top-p',
+    'schema',
+    'reasoning-effort',
+    'reasoning-off',
+    'signed-reasoning',
+    'cache-marks',
+    'user',
+    'advisory',
+    'server-tool',
+    'file-id',
+  ],
+  replies: ['text', 'tools', 'length', 'refusal', 'reasoning', 'unknown', 'no-usage', 'null-usage', 'empty'],
+  streams: ['text', 'tools', 'reasoning', 'length', 'unknown', 'no-usage'],
+  errors: ['400'],
+};
+
+/** Model that stands for each dialect in snapshots: its name decides about some words. */
+const models: Readonly<Partial<Record<DialectName, string>>> = {
+  openai: 'gpt-5.2',
+  anthropic: 'claude-sonnet-4-5',
+  gemini: 'gemini-3-flash-preview',
+};
+
+export const destinationOf = (name: DialectName): Destination => ({
+  basePath: '',
+  model: models[name] ?? 'test-model',
+  headers: [],
+  outputMaxTokens: null,
+  quirks: {},
+});
+
+export const context: ReplyContext = {
+  model: 'asked-model',
+  requestId: 'req_1',
+  createdS: 1_700_000_000,
+  wantsUsage: true,
+};
+
+/** Files of a dialect's samples, by case. */
+export function samplesOf(name: DialectName, kind: Kind): Map<string, Buffer> {
+  const at = `${folder}${name}/${kind}`;
+  const files = existsSync(at) ? readdirSync(at).sort() : [];
+  return new Map(files.map((file) => [file.replace(/\.\w+$/, ''), readFileSync(`${at}/${file}`)]));
+}
+
+/** Cases a dialect has no words for, with the reasons. */
+export function absentIn(name: DialectName): Readonly<Partial<Record<Kind, Record<string, string>>>> {
+  const at = `${folder}${name}/absent.json`;
+  return existsSync(at) ? JSON.parse(readFileSync(at, 'utf8')) : {};
+}
+
+export interface Pair {
+  readonly client: DialectName;
+  readonly provider: DialectName;
+  readonly chatClient: ChatClient;
+  readonly chatProvider: ChatProvider;
+}
+
+/** Each client with each provider of another dialect. */
+export const pairs: readonly Pair[] = dialectNames.flatMap((client) =>
+  dialectNames.flatMap((provider) => {
+    const { chatClient } = dialects[client];
+    const { chatProvider } = dialects[provider];
+    return client === provider || chatClient === null || chatProvider === null
+      ? []
+      : [{ client, provider, chatClient, chatProvider }];
+  }),
+);
+
+/** A request of one dialect written in another, with what happened to its fields. */
+export function writeAcross({ chatClient, chatProvider, provider }: Pair, body: Buffer): unknown {
+  const read = createNotes();
+  const request = chatClient.readRequest(JSON.parse(body.toString('utf8')), read);
+  if (read.cannot !== null) return { cannot: read.cannot };
+  const notes = createNotes(read);
+  const call = chatProvider.writeRequest(request, destinationOf(provider), notes);
+  if (notes.invalid !== null) return { invalid: notes.invalid };
+  if (notes.cannot !== null) return { cannot: notes.cannot };
+  return { dropped: notes.dropped, ...call };
+}
+
+/** What a stream becomes that arrives in these chunks. */
+export function deliverStream(
+  reading: ReplyReading,
+  chunks: Iterable<Buffer>,
+): { text: string; facts: unknown } {
+  const stream = reading.stream(1024 * 1024);
+  let text = '';
+  for (const chunk of chunks) text += stream.push(chunk) ?? '';
+  text += stream.finish() ?? '';
+  const { content, finished, ended, broken, toolBegun } = stream;
+  return { text, facts: { ...stream.facts(), content, finished, ended, broken, toolBegun } };
+}

@@ -1,0 +1,111 @@
+/** Words of Gemini's dialect that depend on the model, and schemas as it takes them. */
+import { describe, expect, test } from 'vitest';
+import { createNotes } from '../../src/providers/chat.ts';
+import { readSchema, writeSchema } from '../../src/providers/gemini/schema.ts';
+import { dialects } from '../../src/providers/index.ts';
+
+type Json = Record<string, unknown>;
+
+function told(model: string, more: Json): { body: Json; dropped: readonly string[]; cannot: string | null } {
+  const notes = createNotes();
+  const messages = [{ role: 'user', content: 'Hi' }];
+  const request = dialects.openai.chatClient?.readRequest({ model: 'm', messages, ...more }, notes);
+  if (request === undefined) throw new Error('OpenAI has clients');
+  const to = { basePath: '', model, headers: [], outputMaxTokens: null, quirks: {} };
+  const call = dialects.gemini.chatProvider?.writeRequest(request, to, notes);
+  return { body: call?.body ?? {}, dropped: notes.dropped, cannot: notes.cannot };
+}
+
+test.each([
+  ['gemini-3-pro-preview', 'medium', { includeThoughts: true, thinkingLevel: 'HIGH' }],
+  ['gemini-3.1-pro', 'medium', { includeThoughts: true, thinkingLevel: 'MEDIUM' }],
+  ['gemini-3.1-pro', 'minimal', { includeThoughts: true, thinkingLevel: 'LOW' }],
+  ['gemini-3-flash', 'minimal', { includeThoughts: true, thinkingLevel: 'MINIMAL' }],
+  ['gemini-3-flash', 'none', { includeThoughts: false, thinkingLevel: 'MINIMAL' }],
+  ['gemini-2.5-flash', 'none', { includeThoughts: false, thinkingBudget: 0 }],
+  ['gemini-2.5-pro', 'none', { includeThoughts: false, thinkingBudget: 128 }],
+  ['gemini-2.5-flash', 'high', { includeThoughts: true, thinkingBudget: 24_576 }],
+  ['gemini-flash-latest', 'low', { includeThoughts: true, thinkingLevel: 'LOW' }],
+  ['my-tuned-model', 'low', { includeThoughts: true, thinkingBudget: 2048 }],
+])('%s thinks %s in its own words', (model, effort, thinkingConfig) => {
+  const { body, dropped } = told(model, { reasoning_effort: effort });
+  expect(body.generationConfig).toEqual({ thinkingConfig });
+  expect(dropped).toEqual([]);
+});
+
+test('a model that does not think is not told to', () => {
+  expect(told('gemini-2.0-flash', { reasoning_effort: 'high' })).toMatchObject({
+    body: expect.not.objectContaining({ generationConfig: expect.anything() }),
+    dropped: ['reasoning_effort'],
+  });
+});
+
+test('files by address go to models that fetch them', () => {
+  const image = { type: 'image_url', image_url: { url: 'https://example.com/a.png?x=1' } };
+  const messages = [{ role: 'user', content: [image] }];
+  expect(told('gemini-2.0-flash', { messages }).cannot).toBe('messages[0].content[0]');
+  expect(JSON.stringify(told('gemini-2.5-flash', { messages }).body)).toContain('"mimeType":"image/png"');
+});
+
+test('only the third generation is told to skip a missing signature, once for each turn', () => {
+  const call = (id: string) => ({ id, type: 'function', function: { name: 'f', arguments: '{}' } });
+  const messages = [
+    { role: 'user', content: 'Hi' },
+    { role: 'assistant', content: null, tool_calls: [call('a'), call('b')] },
+    { role: 'tool', tool_call_id: 'a', content: '1' },
+    { role: 'tool', tool_call_id: 'b', content: '2' },
+  ];
+  const skips = (model: string): number =>
+    JSON.stringify(told(model, { messages }).body).split('skip_thought_signature_validator').length - 1;
+  expect(skips('gemini-3-flash')).toBe(1);
+  expect(skips('gemini-2.5-flash')).toBe(0);
+});
+
+describe('schemas', () => {
+  test('what Gemini has no words for is said in those it has', () => {
+    expect(
+      writeSchema({
+        $schema: 'https://json-schema.org/draft/2020-12/schema',
+        type: 'object',
+        properties: {
+          const: { const: 'a' },
+          n: { type: 'integer', exclusiveMinimum: 0, exclusiveMaximum: 10 },
+          x: { type: 'number', exclusiveMinimum: 0.5 },
+          one: { allOf: [{ $ref: '#/$defs/t' }], description: 'd' },
+        },
+        $defs: { t: { type: 'string', const: 'b' } },
+        additionalProperties: false,
+      }),
+    ).toEqual({
+      type: 'object',
+      properties: {
+        const: { enum: ['a'] },
+        n: { type: 'integer', minimum: 1, maximum: 9 },
+        x: { type: 'number', minimum: 0.5 },
+        one: { $ref: '#/$defs/t', description: 'd' },
+      },
+      $defs: { t: { type: 'string', enum: ['b'] } },
+      additionalProperties: false,
+    });
+  });
+
+  test("Gemini's own form becomes JSON schema", () => {
+    expect(
+      readSchema({
+        type: 'OBJECT',
+        nullable: true,
+        properties: {
+          type: { type: 'STRING' },
+          list: { type: 'ARRAY', maxItems: '3', items: { type: 'NUMBER' } },
+        },
+        propertyOrdering: ['list', 'type'],
+      }),
+    ).toEqual({
+      type: ['object', 'null'],
+      properties: {
+        type: { type: 'string' },
+        list: { type: 'array', maxItems: 3, items: { type: 'number' } },
+      },
+    });
+  });
+});

@@ -1,0 +1,79 @@
+/** Golden translations: each sample request written for each provider, and each provider's answers for each client. */
+import { describe, expect, test } from 'vitest';
+import { dialects } from '../../src/providers/index.ts';
+import { dialectNames } from '../../src/providers/names.ts';
+import { translatedReading } from '../../src/providers/reading.ts';
+import {
+  absentIn,
+  cases,
+  context,
+  deliverStream,
+  folder,
+  type Kind,
+  kinds,
+  pairs,
+  samplesOf,
+  writeAcross,
+} from './fixtures.ts';
+
+const pretty = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
+
+describe('the table of dialect and case', () => {
+  const has = (name: (typeof dialectNames)[number], kind: Kind): boolean =>
+    kind === 'requests' ? dialects[name].chatClient !== null : dialects[name].chatProvider !== null;
+
+  for (const name of dialectNames) {
+    for (const kind of kinds) {
+      test.runIf(has(name, kind))(`${name}: ${kind} has every case, or says why not`, () => {
+        const samples = samplesOf(name, kind);
+        const absent = absentIn(name)[kind] ?? {};
+        const missing = cases[kind].filter((one) => !samples.has(one) && absent[one] === undefined);
+        expect(missing).toEqual([]);
+        expect(Object.keys(absent).filter((one) => samples.has(one) || !cases[kind].includes(one))).toEqual(
+          [],
+        );
+      });
+    }
+  }
+});
+
+describe.each(pairs)('$client to $provider', (pair) => {
+  const { client, provider, chatClient, chatProvider } = pair;
+  const delivered = `${folder}${client}/delivered/${provider}`;
+  const reading = translatedReading(chatProvider, chatClient, context);
+
+  test.each([...samplesOf(client, 'requests')])('request %s', async (name, body) => {
+    const written = pretty(writeAcross(pair, body));
+    await expect(written).toMatchFileSnapshot(`${folder}${provider}/written/${client}/${name}.json`);
+  });
+
+  test.each([...samplesOf(provider, 'replies')])('reply %s', async (name, body) => {
+    const read = reading.whole(body);
+    const reply = read === null || read.facts.error ? null : JSON.parse(read.body.toString());
+    await expect(pretty({ reply, facts: read?.facts })).toMatchFileSnapshot(
+      `${delivered}/replies/${name}.json`,
+    );
+  });
+
+  test.each([...samplesOf(provider, 'streams')])('stream %s, split at every byte', async (name, body) => {
+    const { text, facts } = deliverStream(reading, [body]);
+    await expect(`${text}\n${JSON.stringify(facts)}\n`).toMatchFileSnapshot(
+      `${delivered}/streams/${name}.txt`,
+    );
+    for (let at = 1; at < body.length; at++) {
+      const halves = deliverStream(reading, [body.subarray(0, at), body.subarray(at)]);
+      if (halves.text !== text) expect({ at, text: halves.text }).toEqual({ at, text });
+      expect(halves.facts).toEqual(facts);
+    }
+    const bytes = deliverStream(
+      reading,
+      [...body].map((byte) => Buffer.from([byte])),
+    );
+    expect(bytes).toEqual({ text, facts });
+  });
+
+  test.each([...samplesOf(provider, 'errors')])('error %s', async (name, body) => {
+    const error = chatClient.writeError(chatProvider.readError(Number(name), body), context.requestId);
+    await expect(pretty(error)).toMatchFileSnapshot(`${delivered}/errors/${name}.json`);
+  });
+});

@@ -1,0 +1,97 @@
+/** The Responses API passed through to providers that speak it. */
+import { describe, expect, test } from 'vitest';
+import { bodyFlags, inspect } from '../../src/native.ts';
+import { startChain } from '../chain.ts';
+import { lastError, statedUsage } from '../replies.ts';
+import { responsesWire as wire } from '../responses-wire.ts';
+import { streamBySdk } from '../sdk.ts';
+import { answers, type Script } from '../upstream.ts';
+
+describe('its bytes', () => {
+  test('pass as they came, there and back, and its usage is counted', async () => {
+    const chain = await startChain(wire, [[answers(wire, 'Grüße, ', '日本')]]);
+    const odd = { previous_response_id: 'resp_0', x_unknown: [1.5], tools: [{ type: 'web_search' }] };
+    const whole = await chain.ask(odd);
+    expect(whole.text).toBe(wire.whole('Grüße, 日本'));
+    expect(chain.first.calls[0]?.body.toString()).toBe(JSON.stringify(wire.request('Say hello.', odd)));
+    expect(chain.first.calls[0]?.path).toBe('/v1/responses');
+    expect(await (await chain.stream()).all()).toBe(wire.stream('Grüße, ', '日本').join(''));
+    for (const record of chain.records()) {
+      expect(record).toMatchObject({ endpoint: 'responses', usageKnown: true, error: '', ...statedUsage });
+    }
+    expect(await streamBySdk(wire, chain.url)).toEqual({ text: 'Grüße, 日本', error: null });
+  });
+
+  test('split at every byte give the same output', async () => {
+    const bytes = Buffer.from(wire.stream('Grüße, ', '日本 🎉').join(''));
+    const split: Script = async (call) => {
+      call.streamHead();
+      await call.writeSplit(bytes, [...bytes.keys()]);
+      call.end();
+    };
+    const chain = await startChain(wire, [[split]]);
+    expect(await (await chain.stream()).all()).toBe(bytes.toString());
+  });
+
+  test('a cut stream ends in an error event, and the SDK throws', async () => {
+    const cut: Script = (call) => {
+      call.streamHead();
+      call.write(wire.opening + wire.text('Hello'));
+      call.end();
+    };
+    const chain = await startChain(wire, [[cut]], { attempt: { breaker: { failures: 9 } } });
+    const text = await (await chain.stream()).all();
+    expect(lastError(wire, text)).toMatchObject({ code: 'stream_cut' });
+    const { text: seen, error } = await streamBySdk(wire, chain.url);
+    expect(seen).toBe('Hello');
+    expect(error?.message).toContain('broke off');
+  });
+
+  test('personal data is masked in instructions and items, and restored in whole and streamed answers', async () => {
+    const address = 'ann.smith@example.com';
+    const chain = await startChain(wire, [[answers(wire, 'to [EMA', 'IL_1', '] now')]]);
+    const asked = {
+      instructions: `You are ${address}`,
+      input: [{ role: 'user', content: [{ type: 'input_text', text: `Write to ${address}` }] }],
+    };
+    expect((await chain.ask(asked)).text).toContain(`to ${address} now`);
+    expect(wire.textOf((await chain.ask({ ...asked, stream: true })).text)).toBe(`to ${address} now`);
+    for (const { body } of chain.first.calls) {
+      expect(body.toString()).not.toContain(address);
+      expect(body.toString().match(/\[EMAIL_1\]/g)).toHaveLength(2);
+    }
+  });
+});
+
+describe('what is known of a request', () => {
+  const look = (body: object): ReturnType<typeof inspect> =>
+    inspect(Buffer.from(JSON.stringify({ model: 'm', input: 'Hi', ...body })), 5, 0, Buffer.alloc(32));
+  const flagsOf = (body: object): number => {
+    const found = look(body);
+    return 'kind' in found ? -1 : found.flags;
+  };
+
+  test('its limit, its text and what it needs', () => {
+    expect(look({ max_output_tokens: 77, instructions: 'Be brief.' })).toMatchObject({
+      maxTokens: 77,
+      textCharacters: 11,
+    });
+    expect(look({ max_tokens: 5 })).toMatchObject({ maxTokens: null });
+    const image = [{ role: 'user', content: [{ type: 'input_image', image_url: 'data:,' }] }];
+    expect(flagsOf({ input: image }) & bodyFlags.images).not.toBe(0);
+    expect(flagsOf({ tools: [{ type: 'function', name: 'f' }] }) & bodyFlags.tools).not.toBe(0);
+    expect(flagsOf({ tools: [{ type: 'function', name: 'f' }] }) & bodyFlags.serverTools).toBe(0);
+    expect(flagsOf({ tools: [{ type: 'web_search' }] }) & bodyFlags.serverTools).not.toBe(0);
+    expect(flagsOf({ text: { format: { type: 'json_schema' } } }) & bodyFlags.schema).not.toBe(0);
+    expect(flagsOf({ text: { format: { type: 'text' } } }) & bodyFlags.schema).toBe(0);
+    expect(flagsOf({ reasoning: { effort: 'high' } }) & bodyFlags.reasoning).not.toBe(0);
+  });
+
+  test.each([
+    [{ max_output_tokens: 'many' }, { kind: 'type', field: 'max_tokens' }],
+    [{ input: 7 }, { kind: 'type', field: 'input' }],
+    [{ stream: 1 }, { kind: 'type', field: 'stream' }],
+  ])('%j is refused', (body, fault) => {
+    expect(look(body)).toMatchObject(fault);
+  });
+});

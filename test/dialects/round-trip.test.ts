@@ -1,0 +1,275 @@
+/** Round trips: what a client means is still there after it was written in another dialect and read again. */
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import {
+  type ChatMessage,
+  type ChatRequest,
+  createNotes,
+  type Part,
+  type ToolCallPart,
+} from '../../src/providers/chat.ts';
+import { dialects } from '../../src/providers/index.ts';
+import { type DialectName, dialectNames } from '../../src/providers/names.ts';
+import { destinationOf } from './fixtures.ts';
+
+/** Dialects that can be read and written on the way there. */
+const both = dialectNames.filter(
+  (name) => dialects[name].chatClient !== null && dialects[name].chatProvider !== null,
+);
+
+/** What a dialect has no words for, so that a round trip through it loses it. Each is noted, or stands for nothing there. */
+const lost: Readonly<Partial<Record<DialectName, (request: ChatRequest) => ChatRequest>>> = {
+  openai: (request) => ({ ...request, topK: null }),
+  responses: (request) => ({
+    ...request,
+    topK: null,
+    seed: null,
+    frequencyPenalty: null,
+    presencePenalty: null,
+  }),
+  gemini: (request) => ({
+    ...request,
+    user: null,
+    metadata: null,
+    parallelToolCalls: null,
+    tools: request.tools.map((tool) => ({ ...tool, strict: null })),
+    messages: joinSystem(request.messages).map(nameless),
+    output:
+      request.output?.kind === 'schema'
+        ? { ...request.output, name: 'answer', description: null, strict: null }
+        : request.output,
+  }),
+  anthropic: (request) => ({
+    ...request,
+    seed: null,
+    frequencyPenalty: null,
+    presencePenalty: null,
+    metadata: null,
+    // Both are one list of system texts there.
+    messages: joinSystem(request.messages),
+    output:
+      request.output?.kind === 'schema'
+        ? { ...request.output, name: 'answer', description: null, strict: null }
+        : request.output,
+  }),
+};
+
+/** What a dialect can't be told at all, and is therefore not asked to carry. */
+const untellable: Readonly<Partial<Record<DialectName, (request: ChatRequest) => ChatRequest>>> = {
+  responses: (request) => ({ ...request, stop: [] }),
+};
+
+/** Gemini's own API takes no names of files, and joins the texts of a tool's result. */
+const nameless = (message: ChatMessage): ChatMessage => ({
+  ...message,
+  parts: message.parts.map((part): Part => {
+    if (part.kind === 'document') return { ...part, name: null };
+    if (part.kind !== 'tool_result') return part;
+    const text = part.content.flatMap((inner) => (inner.kind === 'text' ? [inner.text] : [])).join('\n');
+    return { ...part, content: [{ kind: 'text', text, cache: null }] };
+  }),
+});
+
+function joinSystem(messages: readonly ChatMessage[]): ChatMessage[] {
+  const isSystem = ({ role }: ChatMessage): boolean => role === 'system' || role === 'developer';
+  const parts = messages.filter(isSystem).flatMap((message) => message.parts);
+  const others = messages.filter((message) => !isSystem(message));
+  return parts.length === 0 ? others : [{ role: 'system', parts, name: null }, ...others];
+}
+
+const text = fc.string({ unit: 'binary', minLength: 1, maxLength: 12 }).map((words) => words.toWellFormed());
+const textPart = text.map((words): Part => ({ kind: 'text', text: words, cache: null }));
+const imagePart = fc.oneof(
+  fc.webUrl().map(
+    (url): Part => ({
+      kind: 'image',
+      source: { kind: 'url', url },
+      detail: null,
+      cache: null,
+      at: '',
+    }),
+  ),
+  fc.base64String({ minLength: 4, maxLength: 16 }).map(
+    (data): Part => ({
+      kind: 'image',
+      source: { kind: 'base64', mediaType: 'image/png', data },
+      detail: null,
+      cache: null,
+      at: '',
+    }),
+  ),
+);
+const documentPart = fc.base64String({ minLength: 4, maxLength: 16 }).map(
+  (data): Part => ({
+    kind: 'document',
+    source: { kind: 'base64', mediaType: 'application/pdf', data },
+    name: 'a.pdf',
+    cache: null,
+    at: '',
+  }),
+);
+const toolName = fc.stringMatching(/^[a-z_]{1,8}$/);
+const callPart = fc
+  .tuple(fc.stringMatching(/^call_[a-zA-Z0-9]{6}$/), toolName, fc.dictionary(toolName, fc.jsonValue()))
+  .map(
+    ([id, name, input]): ToolCallPart => ({
+      kind: 'tool_call',
+      id,
+      name,
+      arguments: JSON.stringify(input),
+      cache: null,
+      signature: null,
+      at: '',
+    }),
+  );
+
+/** A user's turn, and an answer with calls whose results begin the next turn. */
+const turn = fc
+  .record({
+    asked: fc.array(fc.oneof(textPart, imagePart, documentPart), { minLength: 1, maxLength: 3 }),
+    said: fc.array(textPart, { maxLength: 2 }),
+    calls: fc.uniqueArray(callPart, { maxLength: 2, selector: ({ id }) => id }),
+    results: fc.array(fc.tuple(fc.array(textPart, { minLength: 1, maxLength: 2 }), fc.boolean()), {
+      minLength: 2,
+      maxLength: 2,
+    }),
+  })
+  .map(({ asked, said, calls, results }): ChatMessage[] => {
+    const messages: ChatMessage[] = [{ role: 'user', parts: asked, name: null }];
+    if (said.length + calls.length > 0)
+      messages.push({ role: 'assistant', parts: [...said, ...calls], name: null });
+    if (calls.length > 0) {
+      const parts = calls.map(({ id, name }, index): Part => {
+        const [content, isError] = results[index] ?? [[], false];
+        return {
+          kind: 'tool_result',
+          callId: id,
+          name,
+          content: content.filter((part) => part.kind === 'text'),
+          isError,
+          cache: null,
+          at: '',
+        };
+      });
+      messages.push({ role: 'user', parts, name: null });
+    }
+    return messages;
+  });
+
+const optional = <T>(values: fc.Arbitrary<T>): fc.Arbitrary<T | null> => fc.option(values, { nil: null });
+const schema = fc.constantFrom({ type: 'object', properties: { a: { type: 'string' } } }, { type: 'object' });
+const tool = fc.record({
+  name: toolName,
+  description: optional(text),
+  parameters: schema,
+  strict: optional(fc.boolean()),
+  cache: fc.constant(null),
+});
+
+const request = fc
+  .record({
+    system: fc.array(textPart, { maxLength: 2 }),
+    turns: fc.array(turn, { minLength: 1, maxLength: 3 }),
+    tools: fc.uniqueArray(tool, { maxLength: 3, selector: ({ name }) => name }),
+    choice: fc.constantFrom(null, 'auto' as const, 'none' as const, 'required' as const, 'tool' as const),
+    parallel: optional(fc.boolean()),
+    stop: fc.array(text, { maxLength: 3 }),
+    maxTokens: fc.integer({ min: 1, max: 100_000 }),
+    temperature: optional(fc.constantFrom(0, 0.25, 1)),
+    topK: optional(fc.nat(50)),
+    seed: optional(fc.nat()),
+    user: optional(text),
+    output: optional(schema),
+  })
+  .map((given): ChatRequest => {
+    const [first] = given.tools;
+    const { choice } = given;
+    const named = first === undefined ? null : ({ kind: 'tool', name: first.name } as const);
+    const system: ChatMessage[] =
+      given.system.length === 0 ? [] : [{ role: 'system', parts: given.system, name: null }];
+    const toolChoice = choice === 'tool' ? named : choice === null ? null : { kind: choice };
+    return {
+      names: {} as ChatRequest['names'],
+      stream: false,
+      messages: [...system, ...given.turns.flat()],
+      tools: given.tools,
+      toolChoice: first === undefined ? null : toolChoice,
+      // Said with the choice of tools, which `none` leaves without meaning.
+      parallelToolCalls: first === undefined || choice === 'none' ? null : given.parallel,
+      stop: given.stop,
+      maxTokens: given.maxTokens,
+      temperature: given.temperature,
+      topP: null,
+      topK: given.topK,
+      frequencyPenalty: null,
+      presencePenalty: null,
+      seed: given.seed,
+      output:
+        given.output === null
+          ? null
+          : { kind: 'schema', schema: given.output, name: 'answer', description: null, strict: null },
+      reasoning: null,
+      user: given.user,
+      metadata: null,
+    };
+  });
+
+/** Writes a request in a dialect, and reads it again. */
+function through(name: DialectName, given: ChatRequest): ChatRequest {
+  const { chatClient, chatProvider } = dialects[name];
+  if (chatClient === null || chatProvider === null) throw new Error(`${name} is not read and written`);
+  const notes = createNotes();
+  const { body } = chatProvider.writeRequest(given, destinationOf(name), notes);
+  expect(notes).toMatchObject({ cannot: null, invalid: null });
+  return chatClient.readRequest(JSON.parse(JSON.stringify(body)), createNotes());
+}
+
+/** Without what only says where a thing stood in a body, and with one form for what may be said in several. */
+const plain = (given: ChatRequest): unknown =>
+  JSON.parse(
+    JSON.stringify(
+      {
+        ...given,
+        names: null,
+        toolChoice: given.toolChoice?.kind === 'auto' ? null : given.toolChoice,
+        messages: mergeTurns(given.messages),
+      },
+      (key, value) => {
+        // Where a dialect demands a name for a schema, one without any is called so.
+        // So does a file; where names aren't said at all, there is none.
+        if (key === 'at' || (key === 'name' && [null, 'answer', 'document.pdf'].includes(value)))
+          return undefined;
+        // A tool that isn't said to be strict isn't; a picture is looked at as the model likes.
+        return (key === 'strict' && value === false) || (key === 'detail' && value === 'auto') ? null : value;
+      },
+    ),
+  );
+
+/** Messages of one role that follow each other say the same as one. */
+function mergeTurns(messages: readonly ChatMessage[]): ChatMessage[] {
+  const merged: ChatMessage[] = [];
+  for (const message of messages) {
+    const last = merged.at(-1);
+    if (last === undefined || last.role !== message.role || message.parts.length === 0) merged.push(message);
+    else merged[merged.length - 1] = { ...last, parts: [...last.parts, ...message.parts] };
+  }
+  return merged;
+}
+
+describe.each(both.flatMap((a) => both.filter((b) => b !== a).map((b) => ({ a, b }))))(
+  '$a → $b → $a',
+  ({ a, b }) => {
+    test('keeps what both have words for', () => {
+      fc.assert(
+        fc.property(request, (given) => {
+          const tellable = [a, b].reduce((asked, name) => untellable[name]?.(asked) ?? asked, given);
+          const meant = through(a, tellable);
+          const expected = (lost[b] ?? ((same) => same))(meant);
+          const back = through(a, through(b, meant));
+          expect(plain(back)).toEqual(plain(expected));
+        }),
+        { numRuns: 300 },
+      );
+    });
+  },
+);

@@ -1,0 +1,145 @@
+/** What a target can't be told: refused where the client chose it, dropped and named or passed over on a route. */
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { ask } from '../client.ts';
+import { anthropicWire, openaiWire, testModel, type Wire } from '../replies.ts';
+import { type ConfigInput, startTestSidecar } from '../sidecar.ts';
+import { answers, resets, type Script, startUpstream, type Upstream } from '../upstream.ts';
+
+interface Setup {
+  readonly url: string;
+  readonly upstreams: readonly Upstream[];
+  readonly tried: () => string | undefined;
+}
+
+/** A route over providers of these dialects, in this order. */
+async function startRoute(
+  targets: readonly (readonly [wire: Wire, script: Script])[],
+  more: ConfigInput = {},
+): Promise<Setup> {
+  const upstreams = await Promise.all(targets.map(([, script]) => startUpstream(script)));
+  const providers = Object.fromEntries(
+    targets.map(([{ name }], index) => [
+      `p${index}`,
+      { dialect: name, baseUrl: upstreams[index]?.baseUrl ?? '' },
+    ]),
+  );
+  const sidecar = await startTestSidecar({
+    providers,
+    routes: [{ model: testModel, targets: Object.keys(providers).map((provider) => ({ provider })) }],
+    ...more,
+    attempt: { retriesMax: 0, backoffBaseMs: 0 },
+  });
+  onTestFinished(async () => {
+    await sidecar.stop();
+    await Promise.all(upstreams.map((upstream) => upstream.close()));
+  });
+  return { url: sidecar.url, upstreams, tried: () => sidecar.records().at(-1)?.tried };
+}
+
+const openai = openaiWire;
+const anthropic = anthropicWire;
+const ok = (wire: Wire): readonly [Wire, Script] => [wire, answers(wire, `from ${wire.name}`)];
+const send = (url: string, wire: Wire, more: Record<string, unknown>) =>
+  ask(url, wire.path, { body: wire.request('Hi', more) });
+
+/** A field of each client that other dialects have no words for, and one that matters. */
+const odd = [
+  { client: openai, other: anthropic, advisory: { seed: 7 }, name: 'seed', matters: { n: 2 }, field: 'n' },
+  {
+    client: anthropic,
+    other: openai,
+    advisory: { top_k: 7 },
+    name: 'top_k',
+    matters: { tools: [{ type: 'web_search_20250305', name: 'web_search' }] },
+    field: 'tools[0]',
+  },
+];
+
+describe.each(odd)('$client.name', ({ client, other, advisory, name, matters, field }) => {
+  test.each([
+    ['advisory', advisory, name],
+    ['that matters', matters, field],
+  ])('one target: a field %s is 400 that names it, and nobody is asked', async (_, more, param) => {
+    const { url, upstreams } = await startRoute([ok(other)]);
+    const reply = await send(url, client, more);
+    expect(reply.status).toBe(400);
+    expect(client.errorOf(reply.text)).toMatchObject({ code: 'unsupported_field' });
+    expect(JSON.parse(reply.text).error).toMatchObject({ param });
+    expect(reply.text).toContain(param);
+    expect(reply.headers['x-should-retry']).toBe('false');
+    expect(upstreams[0]?.calls).toHaveLength(0);
+  });
+
+  test('a route: an advisory field is left out and named, from the cache as well', async () => {
+    const { url, upstreams } = await startRoute([ok(other), ok(client)]);
+    for (const status of ['fwd=uri-miss', 'hit']) {
+      const reply = await send(url, client, advisory);
+      expect(reply.text).toContain(`from ${other.name}`);
+      expect(reply.headers['x-sidegate-dropped']).toBe(name);
+      expect(reply.headers['cache-status']).toContain(status);
+    }
+    expect(upstreams[0]?.calls[0]?.json).not.toHaveProperty(name);
+    const streamed = await send(url, client, { ...advisory, stream: true });
+    expect(streamed.headers['x-sidegate-dropped']).toBe(name);
+  });
+
+  test('a route: a field that matters passes the target over', async () => {
+    const { url, upstreams, tried } = await startRoute([ok(other), ok(client)]);
+    const reply = await send(url, client, matters);
+    expect(reply.text).toContain(`from ${client.name}`);
+    expect(reply.headers['x-sidegate-dropped']).toBeUndefined();
+    expect(upstreams[0]?.calls).toHaveLength(0);
+    expect(tried()).toBe(`p0/${testModel}: unsupported_field, p1/${testModel}: ok`);
+  });
+
+  test('a route: nobody can be told it: 400, unless somebody was asked', async () => {
+    const nobody = await startRoute([ok(other), ok(other)]);
+    const reply = await send(nobody.url, client, matters);
+    expect(reply.status).toBe(400);
+    expect(client.errorOf(reply.text)).toMatchObject({ code: 'unsupported_field' });
+    const asked = await startRoute([ok(other), [client, resets]]);
+    expect((await send(asked.url, client, matters)).status).toBe(503);
+  });
+
+  test('the own dialect passes every field, byte for byte', async () => {
+    const { url, upstreams } = await startRoute([ok(client)]);
+    const body = JSON.stringify(client.request('Hi', { ...advisory, ...matters, x_unknown: [1.0] }));
+    expect((await ask(url, client.path, { body })).headers['x-sidegate-dropped']).toBeUndefined();
+    expect(upstreams[0]?.calls[0]?.body.toString()).toBe(body);
+  });
+
+  test('a request that no dialect could mean is 400 as well', async () => {
+    const { url, upstreams } = await startRoute([ok(other)]);
+    for (const messages of [7, [{ role: 'nobody', content: 'Hi' }]]) {
+      const reply = await send(url, client, { messages });
+      expect(reply.status).toBe(400);
+      expect(client.errorOf(reply.text)).toMatchObject({ code: 'invalid_field' });
+    }
+    expect(upstreams[0]?.calls).toHaveLength(0);
+  });
+
+  test('personal data is masked on the way out and restored in the client’s dialect', async () => {
+    const address = 'ann.smith@example.com';
+    const echo = answers(other, 'to [EMA', 'IL_1] and [EMAIL_1', '].');
+    const { url, upstreams } = await startRoute([[other, echo]]);
+    for (const stream of [false, true]) {
+      const reply = await ask(url, client.path, { body: client.request(`Write to ${address}`, { stream }) });
+      const text = stream ? client.textOf(reply.text) : reply.text;
+      expect(text).toContain(`to ${address} and ${address}.`);
+    }
+    for (const { body } of upstreams[0]?.calls ?? []) expect(body.toString()).not.toContain(address);
+  });
+
+  test('a repeated idempotency key gives the same translated bytes, streamed or not', async () => {
+    const { url, upstreams } = await startRoute([ok(other)], { cache: { enabled: false } });
+    for (const stream of [false, true]) {
+      const body = client.request('Hi', { stream });
+      const headers = { 'idempotency-key': `k-${stream}` };
+      const first = await ask(url, client.path, { body, headers });
+      const second = await ask(url, client.path, { body, headers });
+      expect(second.text).toBe(first.text);
+      expect(second.headers['idempotent-replayed']).toBe('true');
+    }
+    expect(upstreams[0]?.calls).toHaveLength(2);
+  });
+});
