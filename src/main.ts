@@ -1,14 +1,14 @@
 #!/usr/bin/env node
 /** The only file that touches the process: arguments, signals, exit codes. */
 // Compiled code is kept between starts where the platform lets it.
-import { enableCompileCache } from 'node:module';
+import * as module from 'node:module';
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 if (major < 22 || (major === 22 && minor < 19)) {
   process.stderr.write(`sidegate: Node ${process.versions.node} is too old; it needs 22.19 or newer.\n`);
   process.exit(1);
 }
-enableCompileCache?.();
+module.enableCompileCache?.();
 // Loaded only now, since an older Node could not read it.
 const { runCli } = await import('./cli.ts');
 

@@ -67,7 +67,7 @@ export function admit(target: Target, request: ModelRequest, deps: AttemptDeps):
   };
   if (aboveTicket < 0) {
     tellBreakers(admission, 'abandoned', nowMs, deps);
-    return { reason: 'provider_down', waitMs: -aboveTicket, cause: 'outage' };
+    return { reason: 'provider_down', waitMs: -aboveTicket, cause: 'breaker_open' };
   }
   const waitMs = quotas.length === 0 ? 0 : takeQuotas(quotas, admission.tokens, nowMs);
   if (waitMs === 0) {

@@ -86,8 +86,10 @@ async function walk(way: Walk, from: number): Promise<AttemptReply | AttemptFail
   let causes: FallbackCause[] | null = null;
   // Why that group was entered.
   let led: FallbackCause[] | null = null;
+  let reached = from;
   for (let index = from; index >= 0 && index < steps.length; ) {
     const step = steps[index] as Step;
+    reached = index;
     const tried = isTooLong(way, index) ? 'context_window' : await tryTarget(way, index);
     if (tried === null) {
       // As if it weren't there: what led here leads on.
@@ -113,7 +115,8 @@ async function walk(way: Walk, from: number): Promise<AttemptReply | AttemptFail
     return walk(way, tooLong);
   }
   if (way.untold !== null && trail.calls === 0) return { kind: 'failed', refusal: way.untold, trail };
-  return { kind: 'failed', refusal: trail.refusal(), trail };
+  const notAsked = steps.slice(reached + 1).flatMap(({ on, target }) => (on === null ? [] : [target.label]));
+  return { kind: 'failed', refusal: trail.refusal(notAsked), trail };
 }
 
 /** Whether a prompt is, by estimate, too long for a target, and the plan has a step for that. */

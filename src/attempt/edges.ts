@@ -38,7 +38,11 @@ export function onward(steps: readonly Step[], index: number, causes: readonly F
 }
 
 const takes = ({ on }: Step, causes: readonly FallbackCause[]): boolean =>
-  on === null || causes.some((cause) => on.has(cause));
+  on === null || causes.some((cause) => on.has(cause) || (cause === 'breaker_open' && opens(on)));
+
+/** What opens a breaker: an edge that takes one of these takes what the breaker spares the client, too. */
+const opens = (on: ReadonlySet<FallbackCause>): boolean =>
+  on.has('server') || on.has('timeout') || on.has('outage');
 
 /** The last alternative of a step's group. */
 function lastOf(steps: readonly Step[], index: number): number {

@@ -18,8 +18,8 @@ export interface Trail {
   /** `target: outcome` each, in order; bounded by chain and retries. */
   readonly text: string;
   lastWas(...outcomes: readonly string[]): boolean;
-  /** The error for a request that nobody answered. */
-  refusal(): Refusal;
+  /** The error for a request that nobody answered. @param notAsked targets that no condition led to */
+  refusal(notAsked: readonly string[]): Refusal;
 }
 
 const timeouts = ['first_token_timeout', 'reply_timeout', 'idle_timeout', 'deadline'];
@@ -61,10 +61,14 @@ export function createTrail(): Trail {
       return text();
     },
     lastWas: (...outcomes) => outcomes.includes(steps.at(-1)?.outcome ?? ''),
-    refusal() {
+    refusal(notAsked) {
       const all = (outcomes: readonly string[]): boolean =>
         steps.every(({ outcome }) => outcomes.includes(outcome));
-      const tried = `Tried ${text()}.`;
+      const rest =
+        notAsked.length === 0
+          ? ''
+          : ` Not asked, as no condition (\`on\`) led there: ${notAsked.join(', ')}.`;
+      const tried = `Tried ${text()}.${rest}`;
       if (all(['credential'])) {
         return new Refusal(
           'upstream_credential',
