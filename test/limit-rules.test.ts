@@ -247,19 +247,19 @@ describe('dollars', () => {
     const cheap = { ...price, output: 1 };
     const ask = { request, prices: [cheap, price, cheap] };
     const permits = [granted(admit(ask)), granted(admit(ask)), granted(admit(ask))];
-    const refusal = refused(admit(ask));
-    expect(refusal.message).toContain('budget "b" of tenant "acme" ($0.00003 a day)');
-    expect(refusal.message).toContain('at 2026-11-24T00:00:00.000Z');
-    expect([refusal.retryAfterMs, header(refusal.headers, 'x-should-retry')]).toEqual([
-      14 * 3_600_000,
-      'false',
-    ]);
+    const held = refused(admit(ask));
+    expect(held.message).toContain('budget "b" of tenant "acme" ($0.00003 a day)');
+    expect(held.message).toMatch(/; it frees when requests at work end\.$/);
+    expect([held.retryAfterMs, header(held.headers, 'x-should-retry')]).toEqual([1000, undefined]);
     permits[0]?.settle(used(0, 10), 10);
     permits[1]?.settle(used(0, 10), 9_990);
     granted(admit(ask));
     refused(admit(ask));
     permits[2]?.settle(used(0, 0), 0);
-    granted(admit(ask));
+    granted(admit(ask)).settle(used(0, 20), 20_000);
+    const spent = refused(admit(ask));
+    expect(spent.message).toContain('at 2026-11-24T00:00:00.000Z');
+    expect([spent.retryAfterMs, header(spent.headers, 'x-should-retry')]).toEqual([14 * 3_600_000, 'false']);
   });
 
   test('the model’s own bound counts where it is lower, or the request has none', () => {

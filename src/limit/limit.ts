@@ -83,16 +83,16 @@ export function createLimiter(first: LimitsConfig, deps: LimiterDeps): Limiter {
     fill(entries, applied, bounds, nowMs);
     const waitMs = meter.admit(table, entries, count, Math.max(0, deadlineMs - nowMs), nowMs);
     if (Number.isNaN(waitMs)) return null;
-    if (waitMs < 0) return refuse(applied.scopes[-waitMs - 1] as Scope, -waitMs - 1, bounds);
+    if (waitMs < 0) return refuse(applied.scopes[-waitMs - 1] as Scope, -waitMs - 1, bounds, nowMs);
     const headers = report(applied, entries, waitMs, onEvent);
     const holds = holdsIn(entries, rules);
     return new HeldPermit(permitDeps, plan, applied, holds, bounds.replyTokens, headers, waitMs);
   };
 
-  const refuse = (scope: Scope, at: number, bounds: Bounds): Refusal => {
+  const refuse = (scope: Scope, at: number, bounds: Bounds, nowMs: number): Refusal => {
     onEvent(scope.rule.name, 'refused', scope.place.label);
     const [waitMs, left] = [entries[at * entrySize + 1] as number, entries[at * entrySize + 3] as number];
-    return refuseBy(scope, reserveOf(scope.rule, bounds), waitMs, left);
+    return refuseBy(scope, reserveOf(scope.rule, bounds), waitMs, left, nowMs);
   };
 
   return {

@@ -253,7 +253,7 @@ mod tests {
         let mut meters = Meters::new();
         let kinds = [Algorithm::TokenBucket, Algorithm::Budget, Algorithm::Concurrency];
         let ids = kinds.map(|kind| open(&mut meters, kind, 10.0));
-        let mut entries: Vec<f64> = ids.iter().flat_map(|&id| entry(id, 6.0, 0)).collect();
+        let mut entries: Vec<f64> = ids.iter().flat_map(|&id| entry(id, 6.0, ask::SPENT)).collect();
         assert_eq!(meters.admit(&mut entries, 0.0, 0.0), Ok(0.0));
         assert_eq!([entries[3], entries[8], entries[13]], [4.0; 3]);
         let mut entries: Vec<f64> = ids.iter().flat_map(|&id| entry(id, 6.0, 0)).collect();
