@@ -412,6 +412,20 @@ describe('streams that outgrow their reserve', () => {
     expect(header(granted(admit()).headers, 'x-ratelimit-remaining-tokens')).toBe(String(600 - 357 - 10));
   });
 
+  test('leave it to the next reply to say that the soft limit was crossed', () => {
+    const { admit, events } = stage({
+      limits: [
+        { name: 'l', unit: 'outputTokens', capacity: 2000, softShare: 0.3, onHardEnd: 'stop', ...slow },
+      ],
+    });
+    const [first, second] = [1, 2].map(() => granted(admit({ request: { maxTokens: 100, stream: true } })));
+    first?.settle(used(0, 1000), 0);
+    expect(second?.stream(300)).toBe('go');
+    expect(events).toEqual(['soft l tenant "acme"']);
+    const said = [1, 2].map(() => header(granted(admit()).headers, 'x-sidegate-soft-limit'));
+    expect(said).toEqual(['l', undefined]);
+  });
+
   test('finish otherwise, and owe', () => {
     const { admit, says } = stage(ending('finish'));
     const permit = granted(admit({ request: { maxTokens: 100, stream: true } }));

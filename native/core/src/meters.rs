@@ -17,6 +17,8 @@ pub mod ask {
     pub const OBSERVED: u32 = 1;
     /// It is used up at once: nothing is to be settled.
     pub const SPENT: u32 = 2;
+    /// No reply follows that could say that the soft mark was crossed: a later one does. Not a bit of [`told`].
+    pub const QUIET: u32 = 16;
 }
 
 /// Bits of an entry's flags, out.
@@ -158,7 +160,7 @@ impl Meters {
             return;
         }
         let crossed = meter.take(cost, flags & ask::SPENT == 0, Span { window, left_ms }, now_ms);
-        let said = meter.say();
+        let said = flags & ask::QUIET == 0 && meter.say();
         entry[3] = meter.left(now_ms);
         entry[4] = f64::from(u32::from(crossed) * told::CROSSED + u32::from(said) * told::SAY);
         self.touch(id);
@@ -277,6 +279,19 @@ mod tests {
         assert_eq!(told, [12.0, 8.0, 0.0]);
         let left = [small, large, enforced].map(|id| meters.get(id).unwrap().left(0.0));
         assert_eq!(left, [1.0, 10.0, 8.0]);
+    }
+
+    #[test]
+    fn a_quiet_entry_leaves_the_saying_to_the_next() {
+        let mut meters = Meters::new();
+        let id = open(&mut meters, Algorithm::TokenBucket, 10.0);
+        let told = [8, 1, 0].map(|cost| {
+            let flags = if cost == 8 { ask::SPENT | ask::QUIET } else { ask::SPENT };
+            let mut entry = entry(id, f64::from(cost), flags);
+            meters.admit(&mut entry, 0.0, 0.0).unwrap();
+            entry[4] as u32
+        });
+        assert_eq!(told, [told::CROSSED, told::SAY, 0]);
     }
 
     #[test]
