@@ -102,6 +102,11 @@ impl Budget {
         self.window
     }
 
+    /// Whether it is in a window yet.
+    pub fn entered(&self) -> bool {
+        self.window > f64::MIN
+    }
+
     /// What a window holds.
     pub fn capacity(&self) -> f64 {
         self.capacity
