@@ -1,4 +1,8 @@
 /** Budgets in the store: what is written and when, what is read again, and what a failing disk does. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { budgetTables, readBudgets, saveBudgets } from '../src/limit/saved.ts';
@@ -79,4 +83,28 @@ test('what could not be written is written later, and both changes of state are 
   saved.close();
   expect(states).toEqual(['disk full', null]);
   expect(readBudgets(store, now)).toEqual([row('a', 2), row('b', 1)]);
+});
+
+test('while another process writes nothing waits for it, and what was not written is written next', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'sidegate-saved-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, 'store.db');
+  const store = await openStore(path, [budgetTables]);
+  onTestFinished(() => store.close());
+  const timeoutMs = (): unknown => store.prepare('PRAGMA busy_timeout').get()?.timeout;
+  const { rows, changed } = changes();
+  const states: (string | null)[] = [];
+  const saved = saveBudgets(store, changed, 60_000, (reason) => states.push(reason));
+  const other = new DatabaseSync(path);
+  onTestFinished(() => other.close());
+  other.exec('BEGIN IMMEDIATE');
+  rows.push(row('a', 1));
+  expect([saved.flush(), timeoutMs()]).toEqual([false, 5]);
+  other.exec('ROLLBACK');
+  expect(saved.flush()).toBe(true);
+  expect(states).toEqual(['database is locked', null]);
+  expect(readBudgets(store, now)).toEqual([row('a', 1)]);
+  saved.close();
+  // The last write has nothing to hold up.
+  expect(timeoutMs()).toBe(1000);
 });

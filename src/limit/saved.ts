@@ -1,5 +1,5 @@
 /** Budgets over a restart: what each has spent in its window, written to the store at intervals. */
-import type { Migrations, Store } from '../store/database.ts';
+import { busyTimeoutMs, loopBusyTimeoutMs, type Migrations, type Store } from '../store/database.ts';
 import type { SpentRow } from './scopes.ts';
 
 /** Tables of `openStore`. */
@@ -14,9 +14,9 @@ export const budgetTables: Migrations = {
 };
 
 export interface SavedBudgets {
-  /** Writes what has changed. Blocks for some µs a row. */
-  flush(): void;
-  /** Ends the interval and writes what has changed. */
+  /** Writes what has changed; false: not all of it could be. Blocks for some µs a row. */
+  flush(): boolean;
+  /** Ends the interval and writes what has changed, for which it waits longer. */
   close(): void;
 }
 
@@ -41,7 +41,8 @@ export function readBudgets(store: Store, wallMs: number): SpentRow[] {
 
 /**
  * Writes budgets at intervals, off the path of requests. What is written is what was spent and what is reserved, so
- * a process that dies forgets only what was granted since, and may count reserves that were never used.
+ * a process that dies forgets only what was granted since, and may count reserves that were never used. From here on
+ * no write to the store waits long for another process: what can't be written is written an interval later.
  * @param changed as `Limiter.changed`
  * @param onState told when writing begins to fail, with the reason, and when it works again, with null
  */
@@ -51,6 +52,7 @@ export function saveBudgets(
   flushMs: number,
   onState: (reason: string | null) => void,
 ): SavedBudgets {
+  store.setBusyTimeout(loopBusyTimeoutMs);
   const write = store.prepare(
     `INSERT INTO budgets (budget, place, window, nano_usd) VALUES (?, ?, ?, ?)
      ON CONFLICT (budget, place) DO UPDATE SET window = excluded.window, nano_usd = excluded.nano_usd
@@ -96,14 +98,16 @@ export function saveBudgets(
   }, flushMs);
   timer.unref();
 
-  const flush = (): void => {
+  const flush = (): boolean => {
     while (flushSome());
+    return waiting.size === 0;
   };
   return {
     flush,
     close() {
       clearInterval(timer);
       if (more !== null) clearImmediate(more);
+      store.setBusyTimeout(busyTimeoutMs);
       flush();
     },
   };
