@@ -41,15 +41,25 @@ test('the newest of each budget and place is kept, and old windows are forgotten
     row('old', 4, now - 41 * dayMs),
     row('month', 5, now - 31 * dayMs),
   );
-  saved.flush();
-  // A window that is over is not written over one that isn't.
-  rows.push(row('b', 9, now - 1));
   saved.close();
   expect(readBudgets(store, now).sort((a, b) => a.nanoUsd - b.nanoUsd)).toEqual([
     row('b', 2),
     row('a', 3),
     row('month', 5, now - 31 * dayMs),
   ]);
+});
+
+test('a window that begins later than the one that is running is no reason not to write', async () => {
+  const store = await open();
+  const { rows, changed } = changes();
+  const saved = saveBudgets(store, changed, 60_000, () => {});
+  // The clock was ahead, or the budget was one of days and is one of months.
+  rows.push(row('a', 1, now + 5 * dayMs), row('b', 2, now + 41 * dayMs), row('c', 3, now + 5 * dayMs));
+  expect(saved.flush()).toBe(true);
+  expect(readBudgets(store, now)).toEqual([row('a', 1, now + 5 * dayMs), row('c', 3, now + 5 * dayMs)]);
+  rows.push(row('a', 4));
+  saved.close();
+  expect(readBudgets(store, now)).toEqual([row('a', 4), row('c', 3, now + 5 * dayMs)]);
 });
 
 test('more rows than fit one transaction are all written, the loop free in between', async () => {

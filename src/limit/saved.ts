@@ -22,12 +22,12 @@ export interface SavedBudgets {
 
 /** Rows in one transaction: it blocks for a millisecond or two. */
 const rowsMax = 500;
-/** Windows that began longer ago are over, whatever their kind. */
+/** Windows that began longer ago are over, whatever their kind; one that begins later yet is of a clock that was wrong. */
 const keptMs = 40 * 86_400_000;
 
 /** What budgets had spent. @param wallMs time of day, ms */
 export function readBudgets(store: Store, wallMs: number): SpentRow[] {
-  store.prepare('DELETE FROM budgets WHERE window < ?').run(wallMs - keptMs);
+  store.prepare('DELETE FROM budgets WHERE window < ? OR window > ?').run(wallMs - keptMs, wallMs + keptMs);
   return store
     .prepare('SELECT budget, place, window, nano_usd FROM budgets')
     .all()
@@ -53,10 +53,9 @@ export function saveBudgets(
   onState: (reason: string | null) => void,
 ): SavedBudgets {
   store.setBusyTimeout(loopBusyTimeoutMs);
+  // Also over a window that begins later: it is of a clock that was ahead, or of a budget that had other windows.
   const write = store.prepare(
-    `INSERT INTO budgets (budget, place, window, nano_usd) VALUES (?, ?, ?, ?)
-     ON CONFLICT (budget, place) DO UPDATE SET window = excluded.window, nano_usd = excluded.nano_usd
-     WHERE excluded.window >= budgets.window`,
+    'INSERT OR REPLACE INTO budgets (budget, place, window, nano_usd) VALUES (?, ?, ?, ?)',
   );
   // Rows that could not be written: one a budget and place, so no more than there are meters.
   const waiting = new Map<string, SpentRow>();
