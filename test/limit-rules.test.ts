@@ -502,6 +502,32 @@ describe('a change of the configuration', () => {
     expect(limiter.scopes).toBe(1);
   });
 
+  test('a budget that is taken out goes on where it was if it comes back in its window', () => {
+    const budget = { name: 'b', usd: 30_000e-9, window: 'hour' };
+    const [without, within] = [configSchema.parse({}), configSchema.parse({ budgets: [budget] })];
+    const { admit, says, limiter, time } = stage({ budgets: [budget] } as ConfigInput);
+    granted(admit()).settle(used(0, 15), 15_000);
+    const begun = granted(admit());
+    limiter.update(without);
+    const row = { budget: 'b', place: '=acme', window: time.wallMs, nanoUsd: 25_000 };
+    expect([limiter.scopes, limiter.changed(1), limiter.changed(1)]).toEqual([0, [row], []]);
+    expect(says()).toBe('ok');
+    // What was at work counts as its reserve from then on.
+    begun.settle(used(0, 1), 1_000);
+    limiter.update(within);
+    expect(says()).toBe('b');
+    granted(admit({ request: { maxTokens: 5 } })).settle(used(0, 5), 5_000);
+    expect(limiter.changed(10)).toEqual([{ ...row, nanoUsd: 30_000 }]);
+    limiter.update(without);
+    limiter.update(within);
+    expect(says({ request: { maxTokens: 1 } })).toBe('b');
+    limiter.update(without);
+    time.nowMs += 3_600_000;
+    time.wallMs += 3_600_000;
+    limiter.update(within);
+    expect([says(), says(), says(), says()]).toEqual(['ok', 'ok', 'ok', 'b']);
+  });
+
   test('what is at work over it is settled where its meter stayed', () => {
     const limit = { name: 'l', unit: 'concurrency' as const, capacity: 1 };
     const { admit, says, limiter } = stage({ limits: [limit] });

@@ -39,7 +39,10 @@ export interface Asking {
 
 export interface Limiter {
   admit(asking: Asking, nowMs: number): Permit | Refusal;
-  /** Takes over a new configuration; meters of limits that count as before keep their level. */
+  /**
+   * Takes over a new configuration; meters of limits that count as before keep their level, and budgets that come back
+   * within their window go on.
+   */
   update(config: LimitsConfig): void;
   /** Meters in use. */
   readonly scopes: number;
@@ -114,7 +117,7 @@ export function createLimiter(first: LimitsConfig, deps: LimiterDeps): Limiter {
       }
       throw new Error('meters are closed as they are opened');
     },
-    update: (config) => finder.update(config),
+    update: (config) => finder.update(config, clock()),
     get scopes() {
       return scopes.size;
     },
