@@ -349,7 +349,7 @@ export const meterAlgorithm = {
 /** Numbers of an entry of `meter.admit` and of `meter.settle`. */
 export const meterEntry = { admit: 5, settle: 4 } as const;
 /** Bits of an entry that asks. */
-export const meterAsk = { observed: 1, spent: 2 } as const;
+export const meterAsk = { observed: 1, spent: 2, quiet: 16 } as const;
 /** Bits of an entry that was answered. */
 export const meterTold = { crossed: 1, say: 2, wouldRefuse: 4, notTaken: 8 } as const;
 

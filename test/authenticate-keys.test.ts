@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { runCli } from '../src/cli.ts';
 import { configSchema } from '../src/config/schema.ts';
@@ -85,6 +86,26 @@ async function cli(args: string[], env: Record<string, string> = {}) {
 }
 
 describe('the admin port', () => {
+  test('while another process writes a change is refused at once, and may be tried again', async () => {
+    const sidecar = await start();
+    const grant = { id: 'web', tenant: 'acme' };
+    const { key } = (await admin(sidecar, 'POST', '/keys', grant)).json;
+    const other = new DatabaseSync(path);
+    onTestFinished(() => other.close());
+    other.exec('BEGIN IMMEDIATE');
+    const changes = [
+      await admin(sidecar, 'POST', '/keys', { ...grant, id: 'other' }),
+      await admin(sidecar, 'DELETE', '/keys/web'),
+    ];
+    for (const { status, headers, json } of changes) {
+      expect([status, headers['content-type']]).toEqual([503, 'application/problem+json']);
+      expect([headers['retry-after'], json.title]).toEqual(['1', 'Store busy']);
+    }
+    expect(await call(sidecar, key)).toBe('ok');
+    other.exec('ROLLBACK');
+    expect((await admin(sidecar, 'DELETE', '/keys/web')).status).toBe(204);
+  });
+
   test('makes a key that works at once, and is never shown or stored again', async () => {
     const sidecar = await start();
     const grant = {

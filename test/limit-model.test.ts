@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import { meter, meterAlgorithm } from '../src/native.ts';
 import {
+  heldMs,
   type Reference,
   slowBucket,
   slowBudget,
@@ -19,7 +20,6 @@ const numRuns = 10_000;
 const capacity = 100;
 const perMs = 2;
 const windowMs = 600;
-const unknownWaitMs = 1000;
 
 interface Kind {
   readonly name: keyof typeof meterAlgorithm;
@@ -123,7 +123,7 @@ function compare(answer: number, entries: Float64Array, verdicts: readonly Verdi
       ? Number.POSITIVE_INFINITY
       : 'go' in verdict
         ? 0
-        : Math.max(0.001, verdict.waitMs ?? unknownWaitMs),
+        : Math.max(0.001, verdict.waitMs ?? heldMs),
   );
   const longest = Math.max(...waits);
   if (longest === 0) {

@@ -13,6 +13,9 @@ export interface Reference {
   left(): number;
 }
 
+/** Until a reserve is settled nobody knows when; who waits for that asks again after so long. */
+export const heldMs = 1000;
+
 const never: Verdict = { never: true };
 
 /** Refilled by `perMs` each ms, up to what is not reserved. */
@@ -26,7 +29,10 @@ export function slowBucket(capacity: number, perMs: number): Reference {
     },
     ask(cost) {
       if (cost > capacity) return never;
-      return cost <= level ? { go: 0 } : { waitMs: (cost - level) / perMs };
+      if (cost <= level) return { go: 0 };
+      // Refill never gives what is reserved: that comes at a time nobody knows.
+      const leastMs = cost > capacity - reserved ? heldMs : 0;
+      return { waitMs: Math.max(leastMs, (cost - level) / perMs) };
     },
     take(cost, keep) {
       level -= cost;
@@ -125,11 +131,9 @@ export function slowBudget(capacity: number, windowMs: number): Reference {
   const holds: { window: number; reserved: number }[] = [];
   let nowMs = 0;
   const window = (): number => Math.floor(nowMs / windowMs);
+  const spentNow = (): number => spent.get(window()) ?? 0;
   const gone = (): number =>
-    holds.reduce(
-      (sum, hold) => sum + (hold.window === window() ? hold.reserved : 0),
-      spent.get(window()) ?? 0,
-    );
+    holds.reduce((sum, hold) => sum + (hold.window === window() ? hold.reserved : 0), spentNow());
   const spend = (of: number, used: number): void => void spent.set(of, (spent.get(of) ?? 0) + used);
   return {
     pass(ms) {
@@ -137,7 +141,9 @@ export function slowBudget(capacity: number, windowMs: number): Reference {
     },
     ask(cost) {
       if (cost > capacity) return never;
-      return gone() + cost <= capacity ? { go: 0 } : { waitMs: (window() + 1) * windowMs - nowMs };
+      if (gone() + cost <= capacity) return { go: 0 };
+      const leftMs = (window() + 1) * windowMs - nowMs;
+      return { waitMs: spentNow() + cost <= capacity ? Math.min(heldMs, leftMs) : leftMs };
     },
     take(cost, keep) {
       if (keep) holds.push({ window: window(), reserved: cost });

@@ -247,19 +247,19 @@ describe('dollars', () => {
     const cheap = { ...price, output: 1 };
     const ask = { request, prices: [cheap, price, cheap] };
     const permits = [granted(admit(ask)), granted(admit(ask)), granted(admit(ask))];
-    const refusal = refused(admit(ask));
-    expect(refusal.message).toContain('budget "b" of tenant "acme" ($0.00003 a day)');
-    expect(refusal.message).toContain('at 2026-11-24T00:00:00.000Z');
-    expect([refusal.retryAfterMs, header(refusal.headers, 'x-should-retry')]).toEqual([
-      14 * 3_600_000,
-      'false',
-    ]);
+    const held = refused(admit(ask));
+    expect(held.message).toContain('budget "b" of tenant "acme" ($0.00003 a day)');
+    expect(held.message).toMatch(/; it frees when requests at work end\.$/);
+    expect([held.retryAfterMs, header(held.headers, 'x-should-retry')]).toEqual([1000, undefined]);
     permits[0]?.settle(used(0, 10), 10);
     permits[1]?.settle(used(0, 10), 9_990);
     granted(admit(ask));
     refused(admit(ask));
     permits[2]?.settle(used(0, 0), 0);
-    granted(admit(ask));
+    granted(admit(ask)).settle(used(0, 20), 20_000);
+    const spent = refused(admit(ask));
+    expect(spent.message).toContain('at 2026-11-24T00:00:00.000Z');
+    expect([spent.retryAfterMs, header(spent.headers, 'x-should-retry')]).toEqual([14 * 3_600_000, 'false']);
   });
 
   test('the model’s own bound counts where it is lower, or the request has none', () => {
@@ -412,6 +412,20 @@ describe('streams that outgrow their reserve', () => {
     expect(header(granted(admit()).headers, 'x-ratelimit-remaining-tokens')).toBe(String(600 - 357 - 10));
   });
 
+  test('leave it to the next reply to say that the soft limit was crossed', () => {
+    const { admit, events } = stage({
+      limits: [
+        { name: 'l', unit: 'outputTokens', capacity: 2000, softShare: 0.3, onHardEnd: 'stop', ...slow },
+      ],
+    });
+    const [first, second] = [1, 2].map(() => granted(admit({ request: { maxTokens: 100, stream: true } })));
+    first?.settle(used(0, 1000), 0);
+    expect(second?.stream(300)).toBe('go');
+    expect(events).toEqual(['soft l tenant "acme"']);
+    const said = [1, 2].map(() => header(granted(admit()).headers, 'x-sidegate-soft-limit'));
+    expect(said).toEqual(['l', undefined]);
+  });
+
   test('finish otherwise, and owe', () => {
     const { admit, says } = stage(ending('finish'));
     const permit = granted(admit({ request: { maxTokens: 100, stream: true } }));
@@ -486,6 +500,32 @@ describe('a change of the configuration', () => {
     limiter.update(configSchema.parse({ limits: [{ ...limit, per: ['user'], unitSize: 2 }] }));
     expect([says(), says(), says()]).toEqual(['ok', 'ok', 'l']);
     expect(limiter.scopes).toBe(1);
+  });
+
+  test('a budget that is taken out goes on where it was if it comes back in its window', () => {
+    const budget = { name: 'b', usd: 30_000e-9, window: 'hour' };
+    const [without, within] = [configSchema.parse({}), configSchema.parse({ budgets: [budget] })];
+    const { admit, says, limiter, time } = stage({ budgets: [budget] } as ConfigInput);
+    granted(admit()).settle(used(0, 15), 15_000);
+    const begun = granted(admit());
+    limiter.update(without);
+    const row = { budget: 'b', place: '=acme', window: time.wallMs, nanoUsd: 25_000 };
+    expect([limiter.scopes, limiter.changed(1), limiter.changed(1)]).toEqual([0, [row], []]);
+    expect(says()).toBe('ok');
+    // What was at work counts as its reserve from then on.
+    begun.settle(used(0, 1), 1_000);
+    limiter.update(within);
+    expect(says()).toBe('b');
+    granted(admit({ request: { maxTokens: 5 } })).settle(used(0, 5), 5_000);
+    expect(limiter.changed(10)).toEqual([{ ...row, nanoUsd: 30_000 }]);
+    limiter.update(without);
+    limiter.update(within);
+    expect(says({ request: { maxTokens: 1 } })).toBe('b');
+    limiter.update(without);
+    time.nowMs += 3_600_000;
+    time.wallMs += 3_600_000;
+    limiter.update(within);
+    expect([says(), says(), says(), says()]).toEqual(['ok', 'ok', 'ok', 'b']);
   });
 
   test('what is at work over it is settled where its meter stayed', () => {

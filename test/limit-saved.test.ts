@@ -1,4 +1,8 @@
 /** Budgets in the store: what is written and when, what is read again, and what a failing disk does. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { budgetTables, readBudgets, saveBudgets } from '../src/limit/saved.ts';
@@ -37,15 +41,25 @@ test('the newest of each budget and place is kept, and old windows are forgotten
     row('old', 4, now - 41 * dayMs),
     row('month', 5, now - 31 * dayMs),
   );
-  saved.flush();
-  // A window that is over is not written over one that isn't.
-  rows.push(row('b', 9, now - 1));
   saved.close();
   expect(readBudgets(store, now).sort((a, b) => a.nanoUsd - b.nanoUsd)).toEqual([
     row('b', 2),
     row('a', 3),
     row('month', 5, now - 31 * dayMs),
   ]);
+});
+
+test('a window that begins later than the one that is running is no reason not to write', async () => {
+  const store = await open();
+  const { rows, changed } = changes();
+  const saved = saveBudgets(store, changed, 60_000, () => {});
+  // The clock was ahead, or the budget was one of days and is one of months.
+  rows.push(row('a', 1, now + 5 * dayMs), row('b', 2, now + 41 * dayMs), row('c', 3, now + 5 * dayMs));
+  expect(saved.flush()).toBe(true);
+  expect(readBudgets(store, now)).toEqual([row('a', 1, now + 5 * dayMs), row('c', 3, now + 5 * dayMs)]);
+  rows.push(row('a', 4));
+  saved.close();
+  expect(readBudgets(store, now)).toEqual([row('a', 4), row('c', 3, now + 5 * dayMs)]);
 });
 
 test('more rows than fit one transaction are all written, the loop free in between', async () => {
@@ -79,4 +93,28 @@ test('what could not be written is written later, and both changes of state are 
   saved.close();
   expect(states).toEqual(['disk full', null]);
   expect(readBudgets(store, now)).toEqual([row('a', 2), row('b', 1)]);
+});
+
+test('while another process writes nothing waits for it, and what was not written is written next', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'sidegate-saved-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, 'store.db');
+  const store = await openStore(path, [budgetTables]);
+  onTestFinished(() => store.close());
+  const timeoutMs = (): unknown => store.prepare('PRAGMA busy_timeout').get()?.timeout;
+  const { rows, changed } = changes();
+  const states: (string | null)[] = [];
+  const saved = saveBudgets(store, changed, 60_000, (reason) => states.push(reason));
+  const other = new DatabaseSync(path);
+  onTestFinished(() => other.close());
+  other.exec('BEGIN IMMEDIATE');
+  rows.push(row('a', 1));
+  expect([saved.flush(), timeoutMs()]).toEqual([false, 5]);
+  other.exec('ROLLBACK');
+  expect(saved.flush()).toBe(true);
+  expect(states).toEqual(['database is locked', null]);
+  expect(readBudgets(store, now)).toEqual([row('a', 1)]);
+  saved.close();
+  // The last write has nothing to hold up.
+  expect(timeoutMs()).toBe(1000);
 });

@@ -3,6 +3,7 @@ import { hash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { makeKey, showKeys } from '../authenticate/manage.ts';
 import type { StoredKeys } from '../authenticate/stored-keys.ts';
+import { isBusy } from '../store/database.ts';
 
 /** What `/keys` works with; asked for at each request, since a reload may change it. */
 export interface KeysAdmin {
@@ -31,6 +32,16 @@ const problem = (status: number, title: string, detail: string, headers: object 
 
 /** Answers a request for `/keys` or a path below it. @param path without query */
 export async function answerKeys(req: IncomingMessage, path: string, admin: KeysAdmin): Promise<AdminAnswer> {
+  try {
+    return await answer(req, path, admin);
+  } catch (cause) {
+    if (!isBusy(cause)) throw cause;
+    const detail = 'Another process is writing to the store, and nothing was changed: try again.';
+    return problem(503, 'Store busy', detail, { 'retry-after': '1' });
+  }
+}
+
+async function answer(req: IncomingMessage, path: string, admin: KeysAdmin): Promise<AdminAnswer> {
   const token = admin.token();
   if (token === null)
     return problem(

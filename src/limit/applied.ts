@@ -40,7 +40,7 @@ export interface Finder {
   /** Forgets what `find` gave for a request, since a meter of it is gone. */
   forget(matter: Matter): void;
   /** Takes over a new configuration. */
-  update(config: LimitsConfig): void;
+  update(config: LimitsConfig, nowMs: number): void;
 }
 
 /** Callers remembered, different sets, and sets of all callers together; what was forgotten is found again. */
@@ -161,14 +161,14 @@ export function createFinder(first: LimitsConfig, scopes: Scopes, wallClock: () 
       sets.last = null;
       sets.others.delete(placeOf(matter));
     },
-    update(next) {
+    update(next, nowMs) {
       config = next;
       rules = createRules(next, calendarOf);
       byModel = rules.some(({ match }) => match.model !== undefined);
       keyRules = new WeakMap();
       forgetAll();
       ruleSets.clear();
-      scopes.keep(new Map(rules.map(({ id, shape }) => [id, shape])));
+      scopes.keep(new Map(rules.map(({ id, shape }) => [id, shape])), nowMs);
     },
   };
 }

@@ -60,8 +60,17 @@ export function tokenHeaders(rule: Rule, left: number): string[] {
 /** A client that is told to wait for longer had better ask no more by itself. */
 const patienceMs = 60_000;
 
-/** @param waitMs until the cost would have room; below 0: never */
-export function refuseBy({ rule, place }: Scope, cost: number, waitMs: number, left: number): Refusal {
+/**
+ * @param waitMs until the cost would have room; below 0: never
+ * @param left what could be taken now
+ */
+export function refuseBy(
+  { rule, place }: Scope,
+  cost: number,
+  waitMs: number,
+  left: number,
+  nowMs: number,
+): Refusal {
   const kind = rule.algorithm === meterAlgorithm.budget ? 'budget' : 'limit';
   const scope = `${kind} "${rule.name}"${place.label === '' ? '' : ` of ${place.label}`} (${rule.said})`;
   const asked = amountText(rule.unit, cost);
@@ -72,14 +81,17 @@ export function refuseBy({ rule, place }: Scope, cost: number, waitMs: number, l
     const message = `The request may cost ${asked}, more than the ${scope} can ever hold.`;
     return new Refusal('request_too_costly', message, { headers });
   }
-  const message = `The ${scope} has no room for a cost of ${asked}; it frees ${freesText(rule, waitMs)}.`;
+  const message = `The ${scope} has no room for a cost of ${asked}; it frees ${freesText(rule, waitMs, nowMs)}.`;
   return new Refusal('rate_limited', message, { retryAfterMs: waitMs, headers });
 }
 
-function freesText({ unit, calendar }: Rule, waitMs: number): string {
+function freesText({ unit, calendar }: Rule, waitMs: number, nowMs: number): string {
   if (unit === 'concurrency') return 'when another request ends';
   const inText = `in ${(waitMs / 1000).toFixed(1)} s`;
-  return calendar === null ? inText : `${inText}, at ${new Date(calendar.endsAt).toISOString()}`;
+  if (calendar === null) return inText;
+  // A wait that ends sooner is for what requests at work have reserved.
+  if (waitMs < calendar.leftMs(nowMs)) return 'when requests at work end';
+  return `${inText}, at ${new Date(calendar.endsAt).toISOString()}`;
 }
 
 export function refuseUnpriced({ rule, place }: Scope): Refusal {

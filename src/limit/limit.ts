@@ -39,7 +39,10 @@ export interface Asking {
 
 export interface Limiter {
   admit(asking: Asking, nowMs: number): Permit | Refusal;
-  /** Takes over a new configuration; meters of limits that count as before keep their level. */
+  /**
+   * Takes over a new configuration; meters of limits that count as before keep their level, and budgets that come back
+   * within their window go on.
+   */
   update(config: LimitsConfig): void;
   /** Meters in use. */
   readonly scopes: number;
@@ -83,16 +86,16 @@ export function createLimiter(first: LimitsConfig, deps: LimiterDeps): Limiter {
     fill(entries, applied, bounds, nowMs);
     const waitMs = meter.admit(table, entries, count, Math.max(0, deadlineMs - nowMs), nowMs);
     if (Number.isNaN(waitMs)) return null;
-    if (waitMs < 0) return refuse(applied.scopes[-waitMs - 1] as Scope, -waitMs - 1, bounds);
+    if (waitMs < 0) return refuse(applied.scopes[-waitMs - 1] as Scope, -waitMs - 1, bounds, nowMs);
     const headers = report(applied, entries, waitMs, onEvent);
     const holds = holdsIn(entries, rules);
     return new HeldPermit(permitDeps, plan, applied, holds, bounds.replyTokens, headers, waitMs);
   };
 
-  const refuse = (scope: Scope, at: number, bounds: Bounds): Refusal => {
+  const refuse = (scope: Scope, at: number, bounds: Bounds, nowMs: number): Refusal => {
     onEvent(scope.rule.name, 'refused', scope.place.label);
     const [waitMs, left] = [entries[at * entrySize + 1] as number, entries[at * entrySize + 3] as number];
-    return refuseBy(scope, reserveOf(scope.rule, bounds), waitMs, left);
+    return refuseBy(scope, reserveOf(scope.rule, bounds), waitMs, left, nowMs);
   };
 
   return {
@@ -114,7 +117,7 @@ export function createLimiter(first: LimitsConfig, deps: LimiterDeps): Limiter {
       }
       throw new Error('meters are closed as they are opened');
     },
-    update: (config) => finder.update(config),
+    update: (config) => finder.update(config, clock()),
     get scopes() {
       return scopes.size;
     },

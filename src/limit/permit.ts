@@ -1,6 +1,6 @@
 /** A granted request's hold on its meters. */
 import type { Usage } from '../exchange.ts';
-import { meter, meterEntry } from '../native.ts';
+import { meter, meterAsk, meterEntry, meterTold } from '../native.ts';
 import type { Plan } from '../route/plan.ts';
 import type { Applied } from './applied.ts';
 import { chargeOf, replyNanoUsd } from './cost.ts';
@@ -87,10 +87,11 @@ export class HeldPermit implements Permit {
 
   /** Reserves some more where a limit would stop the stream; false: there is no more. */
   #extend(): boolean {
-    const { table, clock } = this.#deps;
+    const { table, clock, onCrossed } = this.#deps;
+    const { scopes, rules } = this.#applied;
     const asked: number[] = [];
     const more: number[] = [];
-    this.#applied.rules.held.forEach((rule, i) => {
+    rules.held.forEach((rule, i) => {
       const id = this.#holds[i * holdSize] ?? 0;
       const counted = rule.unit === 'tokens' || rule.unit === 'outputTokens' || rule.unit === 'usd';
       if (!rule.stops || rule.observed || !counted || id === 0) return;
@@ -99,13 +100,14 @@ export class HeldPermit implements Permit {
           ? replyNanoUsd(this.#plan, extendTokens)
           : Math.ceil(extendTokens / rule.unitSize);
       asked.push(i);
-      more.push(id, cost, this.#holds[i * holdSize + 2] ?? 0, 1, 0);
+      more.push(id, cost, this.#holds[i * holdSize + 2] ?? 0, 1, meterAsk.quiet);
     });
     if (asked.length === 0) {
       this.#paidTokens = Number.POSITIVE_INFINITY;
       return true;
     }
-    const answer = meter.admit(table, Float64Array.from(more), asked.length, Number.MAX_VALUE, clock());
+    const told = Float64Array.from(more);
+    const answer = meter.admit(table, told, asked.length, Number.MAX_VALUE, clock());
     if (answer < 0) return false;
     // A meter that is gone says NaN: nothing stops the stream, and nothing more is held.
     if (!Number.isNaN(answer)) {
@@ -113,6 +115,8 @@ export class HeldPermit implements Permit {
       asked.forEach((i, n) => {
         const at = i * holdSize + 1;
         holds[at] = (holds[at] ?? 0) + (more[n * admitSize + 1] ?? 0);
+        if (((told[n * admitSize + 4] ?? 0) & meterTold.crossed) !== 0)
+          onCrossed(scopes[rules.heldAt[i] ?? 0] as Scope);
       });
       this.#holds = holds;
     }

@@ -1,5 +1,5 @@
 /** Budgets over a restart: what each has spent in its window, written to the store at intervals. */
-import type { Migrations, Store } from '../store/database.ts';
+import { busyTimeoutMs, loopBusyTimeoutMs, type Migrations, type Store } from '../store/database.ts';
 import type { SpentRow } from './scopes.ts';
 
 /** Tables of `openStore`. */
@@ -14,20 +14,20 @@ export const budgetTables: Migrations = {
 };
 
 export interface SavedBudgets {
-  /** Writes what has changed. Blocks for some µs a row. */
-  flush(): void;
-  /** Ends the interval and writes what has changed. */
+  /** Writes what has changed; false: not all of it could be. Blocks for some µs a row. */
+  flush(): boolean;
+  /** Ends the interval and writes what has changed, for which it waits longer. */
   close(): void;
 }
 
 /** Rows in one transaction: it blocks for a millisecond or two. */
 const rowsMax = 500;
-/** Windows that began longer ago are over, whatever their kind. */
+/** Windows that began longer ago are over, whatever their kind; one that begins later yet is of a clock that was wrong. */
 const keptMs = 40 * 86_400_000;
 
 /** What budgets had spent. @param wallMs time of day, ms */
 export function readBudgets(store: Store, wallMs: number): SpentRow[] {
-  store.prepare('DELETE FROM budgets WHERE window < ?').run(wallMs - keptMs);
+  store.prepare('DELETE FROM budgets WHERE window < ? OR window > ?').run(wallMs - keptMs, wallMs + keptMs);
   return store
     .prepare('SELECT budget, place, window, nano_usd FROM budgets')
     .all()
@@ -41,7 +41,8 @@ export function readBudgets(store: Store, wallMs: number): SpentRow[] {
 
 /**
  * Writes budgets at intervals, off the path of requests. What is written is what was spent and what is reserved, so
- * a process that dies forgets only what was granted since, and may count reserves that were never used.
+ * a process that dies forgets only what was granted since, and may count reserves that were never used. From here on
+ * no write to the store waits long for another process: what can't be written is written an interval later.
  * @param changed as `Limiter.changed`
  * @param onState told when writing begins to fail, with the reason, and when it works again, with null
  */
@@ -51,10 +52,10 @@ export function saveBudgets(
   flushMs: number,
   onState: (reason: string | null) => void,
 ): SavedBudgets {
+  store.setBusyTimeout(loopBusyTimeoutMs);
+  // Also over a window that begins later: it is of a clock that was ahead, or of a budget that had other windows.
   const write = store.prepare(
-    `INSERT INTO budgets (budget, place, window, nano_usd) VALUES (?, ?, ?, ?)
-     ON CONFLICT (budget, place) DO UPDATE SET window = excluded.window, nano_usd = excluded.nano_usd
-     WHERE excluded.window >= budgets.window`,
+    'INSERT OR REPLACE INTO budgets (budget, place, window, nano_usd) VALUES (?, ?, ?, ?)',
   );
   // Rows that could not be written: one a budget and place, so no more than there are meters.
   const waiting = new Map<string, SpentRow>();
@@ -96,14 +97,16 @@ export function saveBudgets(
   }, flushMs);
   timer.unref();
 
-  const flush = (): void => {
+  const flush = (): boolean => {
     while (flushSome());
+    return waiting.size === 0;
   };
   return {
     flush,
     close() {
       clearInterval(timer);
       if (more !== null) clearImmediate(more);
+      store.setBusyTimeout(busyTimeoutMs);
       flush();
     },
   };

@@ -25,8 +25,12 @@ export interface Scopes {
   readonly size: number;
   /** The meters of a request under a rule, opened where there are none. */
   of(rule: Rule, matter: Matter, nowMs: number): Scope[];
-  /** Lets go of the meters of rules that are no more, or count otherwise. @param shapes of the rules that are, by id */
-  keep(shapes: ReadonlyMap<string, string>): void;
+  /**
+   * Lets go of the meters of rules that are no more, or count otherwise. A budget that is no more goes on where it was
+   * should it come back within its window.
+   * @param shapes of the rules that are, by id
+   */
+  keep(shapes: ReadonlyMap<string, string>, nowMs: number): void;
   /** Up to `max` rows of budgets that have changed since they were last asked for. */
   changed(max: number): SpentRow[];
 }
@@ -56,6 +60,8 @@ export function createScopes(
   const budgets = new Map<number, Scope>();
   const restored = new Map<string, SpentRow>();
   for (const row of saved) restored.set(`budget\0${row.budget}\0${row.place}`, row);
+  // What budgets had spent that were taken out, until that is told.
+  const ended = new Map<string, SpentRow>();
   const swept = new Float64Array(sweepMax * 2);
   let changes = new Float64Array(0);
   let restsUntilMs = 0;
@@ -79,6 +85,20 @@ export function createScopes(
       if (row.window === calendar.window(nowMs)) meter.restore(table, id, row.window, row.nanoUsd);
     }
     return scope;
+  };
+
+  /** Keeps what a budget has spent in its window, before its meter is closed. */
+  const remember = (key: string, { id, rule, place }: Scope, nowMs: number): void => {
+    if (rule.calendar === null) return;
+    const window = rule.calendar.window(nowMs);
+    // Has it enter the window, in which nobody may have asked it yet.
+    meter.restore(table, id, window, 0);
+    const nanoUsd = rule.capacity - meter.left(table, id, nowMs);
+    if (nanoUsd <= 0) return;
+    for (const rows of [restored, ended]) {
+      if (rows.size >= max) rows.delete(rows.keys().next().value ?? '');
+      rows.set(key, { budget: rule.name, place: place.key, window, nanoUsd });
+    }
   };
 
   /** Closes idle meters among those that were looked at longest ago; false: there are none. */
@@ -144,18 +164,25 @@ export function createScopes(
       // Tags beyond the bound share one meter, which is asked once.
       return found.length === 1 ? found : [...new Set(found)];
     },
-    keep(shapes) {
+    keep(shapes, nowMs) {
       for (const [key, scope] of scopes) {
         const { id, shape } = scope.rule;
         if (shapes.get(id) === shape || id.startsWith('key\0')) continue;
+        if (!shapes.has(id)) remember(key, scope, nowMs);
         forget(key, scope);
         meter.close(table, scope.id);
       }
     },
     changed(most) {
-      if (changes.length !== most * 3) changes = new Float64Array(most * 3);
-      const count = meter.changed(table, changes);
       const rows: SpentRow[] = [];
+      // First, since a meter may have gone on from one.
+      for (const [key, row] of ended) {
+        ended.delete(key);
+        if (rows.push(row) === most) return rows;
+      }
+      const numbers = (most - rows.length) * 3;
+      if (changes.length !== numbers) changes = new Float64Array(numbers);
+      const count = meter.changed(table, changes);
       for (let i = 0; i < count; i++) {
         const [id = 0, window = 0, nanoUsd = 0] = changes.subarray(3 * i, 3 * i + 3);
         const scope = budgets.get(id);

@@ -10,6 +10,8 @@ export interface Store {
   prepare(sql: string): StatementSync;
   /** All of `work`'s writes, or none of them when it throws. Must not be nested. */
   transaction<T>(work: () => T): T;
+  /** How long a write waits from now on for another process to finish its own, before it throws; see `isBusy`. */
+  setBusyTimeout(timeoutMs: number): void;
   close(): void;
 }
 
@@ -19,8 +21,12 @@ export interface Migrations {
   readonly steps: readonly string[];
 }
 
-/** How long a write waits for another process, such as `sidegate keys`, to finish its own. */
-const busyTimeoutMs = 1000;
+/** How long a write waits for another process, such as `sidegate keys`, where nothing else waits with it. */
+export const busyTimeoutMs = 1000;
+/** How long it waits beside requests: the wait blocks them all. */
+export const loopBusyTimeoutMs = 5;
+/** SQLITE_BUSY, the low byte of its extended codes. */
+const busyCode = 5;
 
 /**
  * Opens a store and brings its tables up to date.
@@ -56,6 +62,7 @@ export async function openStore(path: string | null, parts: readonly Migrations[
         throw cause;
       }
     },
+    setBusyTimeout: (timeoutMs) => database.exec(`PRAGMA busy_timeout = ${timeoutMs}`),
     close: () => database.close(),
   };
   try {
@@ -81,6 +88,12 @@ function migrate(database: DatabaseSync, store: Store, parts: readonly Migration
       if (version < steps.length) write.run(part, steps.length);
     }
   });
+}
+
+/** Whether a write failed since another process was at its own for longer than it waits: it may be tried again. */
+export function isBusy(cause: unknown): boolean {
+  if (!(cause instanceof Error) || !('errcode' in cause)) return false;
+  return typeof cause.errcode === 'number' && (cause.errcode & 0xff) === busyCode;
 }
 
 const reason = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));

@@ -1,6 +1,6 @@
 //! A token bucket that reserves on the way in and settles on the way out.
 
-use crate::answer::{Answer, BadRate, good, later, sane, wait};
+use crate::answer::{Answer, BadRate, HELD_MS, good, later, sane, wait};
 
 /// A bucket of `capacity`, refilled at `per_second`. What is reserved is neither in it nor refilled, so that
 /// giving a reserve back never lifts it above its capacity.
@@ -47,7 +47,10 @@ impl Bucket {
         if missing <= self.capacity * SLACK {
             return Answer::Go(0.0);
         }
-        wait(missing / self.per_second * 1000.0)
+        let refilled_ms = missing / self.per_second * 1000.0;
+        // Refill goes no further than what is reserved leaves: the rest comes when that is settled.
+        let held = cost > self.room() + self.capacity * SLACK;
+        wait(if held { refilled_ms.max(HELD_MS) } else { refilled_ms })
     }
 
     /// Takes a cost; `keep`: it is only reserved, and will be settled.
@@ -124,11 +127,22 @@ mod tests {
     fn grants_what_is_there_and_says_when_the_rest_is() {
         let mut bucket = bucket();
         assert_eq!(take(&mut bucket, 100.0, 0.0), Answer::Go(0.0));
-        assert_eq!(take(&mut bucket, 5.0, 0.0), Answer::Wait(500.0));
         bucket.settle(100.0, 100.0, 0.0);
+        assert_eq!(take(&mut bucket, 5.0, 0.0), Answer::Wait(500.0));
         assert_eq!(take(&mut bucket, 5.0, 250.0), Answer::Wait(250.0));
         assert_eq!(take(&mut bucket, 5.0, 500.0), Answer::Go(0.0));
         assert_eq!(take(&mut bucket, 100.5, 500.0), Answer::Never);
+    }
+
+    #[test]
+    fn what_refill_cannot_give_is_not_promised_soon() {
+        let mut bucket = bucket();
+        assert_eq!(take(&mut bucket, 90.0, 0.0), Answer::Go(0.0));
+        assert_eq!(take(&mut bucket, 11.0, 0.0), Answer::Wait(HELD_MS));
+        assert_eq!(take(&mut bucket, 50.0, 0.0), Answer::Wait(4_000.0));
+        assert_eq!(take(&mut bucket, 10.0, 0.0), Answer::Go(0.0));
+        bucket.settle(10.0, 10.0, 0.0);
+        assert_eq!(take(&mut bucket, 5.0, 0.0), Answer::Wait(500.0));
     }
 
     #[test]

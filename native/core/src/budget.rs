@@ -1,6 +1,6 @@
 //! A budget: so much in each window of the calendar. Windows have ids that rise; the caller knows the calendar.
 
-use crate::answer::{Answer, BadRate, good, sane, wait};
+use crate::answer::{Answer, BadRate, HELD_MS, good, sane, wait};
 
 /// At most `capacity` in each window. A window that was left is never entered again, so that a clock that is
 /// set back opens nothing twice.
@@ -49,7 +49,8 @@ impl Budget {
         }
     }
 
-    /// Whether a cost fits a window, which ends in `left_ms`. One that is over costs nothing any more.
+    /// Whether a cost fits a window, which ends in `left_ms`. One that is over costs nothing any more. Where only
+    /// reserves stand in the way room may come long before the window ends.
     pub fn ask(&self, cost: f64, window: f64, left_ms: f64) -> Answer {
         if window < self.window {
             Answer::Go(0.0)
@@ -57,6 +58,8 @@ impl Budget {
             Answer::Never
         } else if self.committed() + cost <= self.capacity {
             Answer::Go(0.0)
+        } else if self.spent + cost <= self.capacity {
+            wait(left_ms.min(HELD_MS))
         } else {
             wait(left_ms)
         }
@@ -99,6 +102,11 @@ impl Budget {
         self.window
     }
 
+    /// Whether it is in a window yet.
+    pub fn entered(&self) -> bool {
+        self.window > f64::MIN
+    }
+
     /// What a window holds.
     pub fn capacity(&self) -> f64 {
         self.capacity
@@ -136,6 +144,19 @@ mod tests {
         assert_eq!(budget.ask(99.0, 1.0, 300.0), Answer::Go(0.0));
         budget.take(99.0, true, 1.0);
         assert_eq!(budget.committed(), 0.0);
+    }
+
+    #[test]
+    fn room_that_is_only_reserved_is_no_matter_of_the_window() {
+        let mut budget = Budget::new(10.0).unwrap();
+        budget.enter(1.0);
+        budget.take(9.0, true, 1.0);
+        budget.take(1.0, false, 1.0);
+        assert_eq!(budget.ask(9.0, 1.0, 3e6), Answer::Wait(HELD_MS));
+        assert_eq!(budget.ask(9.0, 1.0, 300.0), Answer::Wait(300.0));
+        assert_eq!(budget.ask(9.5, 1.0, 3e6), Answer::Wait(3e6));
+        budget.settle(9.0, 0.5, 1.0);
+        assert_eq!(budget.ask(8.5, 1.0, 3e6), Answer::Go(0.0));
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub mod ask {
     pub const OBSERVED: u32 = 1;
     /// It is used up at once: nothing is to be settled.
     pub const SPENT: u32 = 2;
+    /// No reply follows that could say that the soft mark was crossed: a later one does. Not a bit of [`told`].
+    pub const QUIET: u32 = 16;
 }
 
 /// Bits of an entry's flags, out.
@@ -43,7 +45,7 @@ pub enum Fault {
 struct Slot {
     generation: u32,
     meter: Option<Meter>,
-    /// Stands in `changed` already.
+    /// Stands in `changed` already, perhaps for a meter that is gone by now.
     changed: bool,
 }
 
@@ -52,8 +54,8 @@ struct Slot {
 pub struct Meters {
     slots: Vec<Slot>,
     free: Vec<u32>,
-    /// Budgets whose sums have changed since they were last read.
-    changed: Vec<f64>,
+    /// Slots of budgets whose sums have changed since they were last read, each once: nobody may ever read them.
+    changed: Vec<u32>,
 }
 
 impl Meters {
@@ -75,7 +77,6 @@ impl Meters {
         let slot = &mut self.slots[index as usize];
         slot.generation += 1;
         slot.meter = Some(meter);
-        slot.changed = false;
         Some(id_of(slot.generation, index))
     }
 
@@ -158,7 +159,7 @@ impl Meters {
             return;
         }
         let crossed = meter.take(cost, flags & ask::SPENT == 0, Span { window, left_ms }, now_ms);
-        let said = meter.say();
+        let said = flags & ask::QUIET == 0 && meter.say();
         entry[3] = meter.left(now_ms);
         entry[4] = f64::from(u32::from(crossed) * told::CROSSED + u32::from(said) * told::SAY);
         self.touch(id);
@@ -199,12 +200,16 @@ impl Meters {
     pub fn changed(&mut self, out: &mut [f64]) -> usize {
         let mut written = 0;
         while written < out.len() / 3 {
-            let Some(id) = self.changed.pop() else { break };
-            let Some(slot) = self.slot(id) else { continue };
+            let Some(index) = self.changed.pop() else { break };
+            let slot = &mut self.slots[index as usize];
             slot.changed = false;
+            let id = id_of(slot.generation, index);
             let Some(budget) = slot.meter.as_mut().and_then(Meter::budget) else { continue };
-            out[written * 3..][..3].copy_from_slice(&[id, budget.window(), budget.committed()]);
-            written += 1;
+            // The slot may have changed hands, and its new budget not been asked yet.
+            if budget.entered() {
+                out[written * 3..][..3].copy_from_slice(&[id, budget.window(), budget.committed()]);
+                written += 1;
+            }
         }
         written
     }
@@ -220,7 +225,7 @@ impl Meters {
             return;
         }
         slot.changed = true;
-        self.changed.push(id);
+        self.changed.push(index_of(id) as u32);
     }
 }
 
@@ -253,7 +258,7 @@ mod tests {
         let mut meters = Meters::new();
         let kinds = [Algorithm::TokenBucket, Algorithm::Budget, Algorithm::Concurrency];
         let ids = kinds.map(|kind| open(&mut meters, kind, 10.0));
-        let mut entries: Vec<f64> = ids.iter().flat_map(|&id| entry(id, 6.0, 0)).collect();
+        let mut entries: Vec<f64> = ids.iter().flat_map(|&id| entry(id, 6.0, ask::SPENT)).collect();
         assert_eq!(meters.admit(&mut entries, 0.0, 0.0), Ok(0.0));
         assert_eq!([entries[3], entries[8], entries[13]], [4.0; 3]);
         let mut entries: Vec<f64> = ids.iter().flat_map(|&id| entry(id, 6.0, 0)).collect();
@@ -277,6 +282,19 @@ mod tests {
         assert_eq!(told, [12.0, 8.0, 0.0]);
         let left = [small, large, enforced].map(|id| meters.get(id).unwrap().left(0.0));
         assert_eq!(left, [1.0, 10.0, 8.0]);
+    }
+
+    #[test]
+    fn a_quiet_entry_leaves_the_saying_to_the_next() {
+        let mut meters = Meters::new();
+        let id = open(&mut meters, Algorithm::TokenBucket, 10.0);
+        let told = [8, 1, 0].map(|cost| {
+            let flags = if cost == 8 { ask::SPENT | ask::QUIET } else { ask::SPENT };
+            let mut entry = entry(id, f64::from(cost), flags);
+            meters.admit(&mut entry, 0.0, 0.0).unwrap();
+            entry[4] as u32
+        });
+        assert_eq!(told, [told::CROSSED, told::SAY, 0]);
     }
 
     #[test]
@@ -352,5 +370,26 @@ mod tests {
         assert_eq!((meters.changed(&mut out), out[0], out[2]), (1, ids[0], 3.0));
         assert!(meters.restore(ids[0], 1.0, 6.0));
         assert_eq!(meters.get(ids[0]).unwrap().left(0.0), 1.0);
+    }
+
+    #[test]
+    fn changes_that_nobody_reads_take_one_place_a_slot() {
+        let mut meters = Meters::new();
+        for _ in 0..1000 {
+            let id = open(&mut meters, Algorithm::Budget, 10.0);
+            meters.admit(&mut entry(id, 4.0, 0), 0.0, 0.0).unwrap();
+            meters.close(id);
+        }
+        assert_eq!(meters.changed.len(), 1);
+        // Nothing is told of a budget before its first window, and all of the last one in the slot.
+        let id = open(&mut meters, Algorithm::Budget, 10.0);
+        let mut out = [0.0; 6];
+        assert_eq!(meters.changed(&mut out), 0);
+        meters.admit(&mut entry(id, 4.0, 0), 0.0, 0.0).unwrap();
+        meters.close(id);
+        let next = open(&mut meters, Algorithm::Budget, 10.0);
+        meters.admit(&mut entry(next, 3.0, 0), 0.0, 0.0).unwrap();
+        assert_eq!((meters.changed(&mut out), &out[..3]), (1, &[next, 1.0, 3.0][..]));
+        assert_eq!(meters.changed(&mut out), 0);
     }
 }

@@ -2,7 +2,7 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use sidegate_core::answer::Answer;
+use sidegate_core::answer::{Answer, HELD_MS};
 use sidegate_core::bucket::Bucket;
 
 /// Equal but for rounding.
@@ -41,7 +41,8 @@ impl Slow {
             self.held.push(cost);
             Answer::Go(0.0)
         } else {
-            Answer::Wait((cost - self.level) as f64 / self.per_ms as f64)
+            let least_ms = if cost > self.room() { HELD_MS } else { 0.0 };
+            Answer::Wait(least_ms.max((cost - self.level) as f64 / self.per_ms as f64))
         }
     }
 
