@@ -97,6 +97,28 @@ describe('the order', () => {
     expect(queue.size).toBe(60);
   });
 
+  test('one that can’t start holds up nobody behind it, however many have left in between', () => {
+    const queue = new FairQueue<Entry>();
+    for (let i = 0; i < 63; i++) queue.add(entry('a', 1, 1, 'blocked'));
+    for (let i = 0; i < 500; i++) queue.add(entry('a', 2 + i));
+    const free = ({ name }: Entry): boolean => name !== 'blocked';
+    for (let i = 0; i < 500; i++) expect(queue.take(free)?.deadlineMs).toBe(2 + i);
+    expect(queue.take(free)).toBeNull();
+    expect(drained(queue)).toHaveLength(63);
+  });
+
+  test('a search ends after 64 of a tenant, and goes on with the next one', () => {
+    const queue = new FairQueue<Entry>();
+    for (let i = 0; i < 1000; i++) queue.add(entry('a', i, 1, 'blocked'));
+    queue.add(entry('b', 5000));
+    let looks = 0;
+    const taken = queue.take(({ name }) => {
+      looks += 1;
+      return name !== 'blocked';
+    });
+    expect([taken?.tenant, looks]).toEqual(['b', 65]);
+  });
+
   test('whatever comes, leaves and is swept: nothing is lost, given twice or miscounted', () => {
     const action = fc.oneof(
       fc.record({
