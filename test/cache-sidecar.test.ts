@@ -250,7 +250,7 @@ function stagesFor({ upstream }: Gate, cache: Cache): Stages {
     estimator,
     counter: { count: (_, done) => done(null), update: () => {}, close: async () => {} },
     cache,
-    batch: createBatch(config, estimator.tokens, { clock, onRefused: () => {} }),
+    batch: createBatch(config, estimator.tokens, { clock, onRefused: () => {}, health }),
     routes: createRouteTable(
       [{ model: testModel, strategy: 'fallback', sticky: 'user', needs: [], targets }],
       {
