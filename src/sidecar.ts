@@ -76,6 +76,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
   const batch = createBatch(first, (model, bytes) => estimator.tokens(model, bytes), {
     clock,
     onRefused: (reason) => metrics.batchRefused(reason),
+    health,
   });
   let ready = false;
   let listener: Listener | null = null;

@@ -36,12 +36,16 @@ const failuresOf = (wire: Wire): Record<FallbackCause, Script> => {
   };
 };
 
+/** An edge for what opens breakers takes an open one too. */
+const alsoTake = (other: FallbackCause, cause: FallbackCause): boolean =>
+  cause === 'breaker_open' && (other === 'server' || other === 'timeout' || other === 'outage');
+
 /** A provider of its own for each cause, so that no breaker above them has a say. */
 const configText = (wire: Wire, bad: Upstream, good: Upstream): string => {
   const provider = (name: string, { baseUrl }: Upstream): string =>
     `  ${name}: { dialect: ${wire.name}, baseUrl: "${baseUrl}", apiKey: provider-key }`;
   const route = (cause: FallbackCause): string => {
-    const others = fallbackCauses.filter((other) => other !== cause);
+    const others = fallbackCauses.filter((other) => other !== cause && !alsoTake(other, cause));
     return `  - model: ${cause}
     targets:
       - { provider: bad_${cause}, model: first-${cause} }

@@ -181,7 +181,10 @@ describe('edges', () => {
         const heads = steps
           .map((each, at) => ({ each, at }))
           .filter(({ each, at }) => at > from && each.group !== steps[at - 1]?.group);
-        const takes = ({ on }: Step): boolean => on === null || causes.some((cause) => on.has(cause));
+        const opens = (on: ReadonlySet<FallbackCause>): boolean =>
+          on.has('server') || on.has('timeout') || on.has('outage');
+        const takes = ({ on }: Step): boolean =>
+          on === null || causes.some((cause) => on.has(cause) || (cause === 'breaker_open' && opens(on)));
         const expected =
           steps[from + 1]?.group === steps[from]?.group
             ? from + 1

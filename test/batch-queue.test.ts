@@ -4,10 +4,11 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createProvider } from '../src/attempt/connection.ts';
 import { breakerSettings } from '../src/attempt/health.ts';
+import { openQuota, settleQuotas, takeQuotas } from '../src/attempt/quota.ts';
 import { createHeap } from '../src/batch/heap.ts';
 import { Pace } from '../src/batch/pace.ts';
 import { FairQueue, type Queued } from '../src/batch/queue.ts';
-import { cheapestFirst } from '../src/batch/targets.ts';
+import { cheapestFirst, createRoom } from '../src/batch/targets.ts';
 import { type Price, unknownFacts } from '../src/catalog/facts.ts';
 import { configSchema } from '../src/config/schema.ts';
 import type { EngineName } from '../src/engines/engine.ts';
@@ -95,6 +96,28 @@ describe('the order', () => {
     expect(next.filter((tenant) => tenant === 'a').length).toBeLessThanOrEqual(12);
     expect(queue.take(() => false)).toBeNull();
     expect(queue.size).toBe(60);
+  });
+
+  test('one that can’t start holds up nobody behind it, however many have left in between', () => {
+    const queue = new FairQueue<Entry>();
+    for (let i = 0; i < 63; i++) queue.add(entry('a', 1, 1, 'blocked'));
+    for (let i = 0; i < 500; i++) queue.add(entry('a', 2 + i));
+    const free = ({ name }: Entry): boolean => name !== 'blocked';
+    for (let i = 0; i < 500; i++) expect(queue.take(free)?.deadlineMs).toBe(2 + i);
+    expect(queue.take(free)).toBeNull();
+    expect(drained(queue)).toHaveLength(63);
+  });
+
+  test('a search ends after 64 of a tenant, and goes on with the next one', () => {
+    const queue = new FairQueue<Entry>();
+    for (let i = 0; i < 1000; i++) queue.add(entry('a', i, 1, 'blocked'));
+    queue.add(entry('b', 5000));
+    let looks = 0;
+    const taken = queue.take(({ name }) => {
+      looks += 1;
+      return name !== 'blocked';
+    });
+    expect([taken?.tenant, looks]).toEqual(['b', 65]);
   });
 
   test('whatever comes, leaves and is swept: nothing is lost, given twice or miscounted', () => {
@@ -213,6 +236,8 @@ describe('the pace', () => {
 
 describe('where it goes', () => {
   const { attempt } = configSchema.parse({});
+  /** Nothing is asked of a target but itself. */
+  const alone = { provider: () => null, quota: () => null };
 
   function step(
     name: string,
@@ -258,7 +283,7 @@ describe('where it goes', () => {
       step('own', null, 'vllm'),
       step('cheap', price(1)),
     ];
-    expect(names(cheapestFirst(steps, 0))).toEqual(['own', 'cheap', 'dear', 'unknown']);
+    expect(names(cheapestFirst(steps, 0, createRoom(alone, 0)))).toEqual(['own', 'cheap', 'dear', 'unknown']);
   });
 
   test('what rests, is open, down or busy comes after what has room; none with room: it waits', () => {
@@ -277,11 +302,52 @@ describe('where it goes', () => {
     Object.assign(busy.target.provider.engine ?? {}, { seenMs: 0, waiting: 1 });
     Object.assign(full.target.provider.engine ?? {}, { seenMs: 0, cacheUse: 0.95 });
     const all = [resting, open, down, busy, full];
-    expect(cheapestFirst(all, 0)).toBeNull();
-    expect(names(cheapestFirst([...all, free], 0))?.[0]).toBe('free');
+    expect(cheapestFirst(all, 0, createRoom(alone, 0))).toBeNull();
+    expect(names(cheapestFirst([...all, free], 0, createRoom(alone, 0)))?.[0]).toBe('free');
     // After its rest it has room again; numbers that are too old are not believed.
-    expect(names(cheapestFirst(all, 150))?.[0]).toBe('resting');
-    expect(names(cheapestFirst([busy], 60_000))).toEqual(['busy']);
+    expect(names(cheapestFirst(all, 0, createRoom(alone, 150)))?.[0]).toBe('resting');
+    expect(names(cheapestFirst([busy], 0, createRoom(alone, 60_000)))).toEqual(['busy']);
+  });
+
+  test('own limits, a probe under way and the provider’s breaker leave no room', () => {
+    const one = step('one', price(1));
+    const two = step('two', price(2));
+    const above = breaker.open(breakerSettings(attempt, 1));
+    const quota = openQuota({ requestsPerMinute: 2, tokensPerMinute: 1000 }, 0);
+    const room = (which: Step, tokens: number, nowMs: number): boolean =>
+      cheapestFirst([which], tokens, createRoom(health, nowMs)) !== null;
+    const health = {
+      provider: (name: string) => (name === 'one' ? { breakerId: above, quota: null } : null),
+      quota: (label: string) => (label === 'two' ? quota : null),
+    };
+    expect([room(two, 700, 0), room(two, 5000, 0)]).toEqual([true, true]);
+    expect(takeQuotas([quota], 700, 0)).toBe(0);
+    expect([room(two, 300, 0), room(two, 301, 0)]).toEqual([true, false]);
+    settleQuotas([quota], 700, 700, 0);
+    expect(room(two, 301, 1000)).toBe(true);
+    expect(takeQuotas([quota], 1, 1000)).toBe(0);
+    // Asking has taken nothing, and half a minute brings one request.
+    expect([room(two, 1, 29_000), room(two, 1, 30_000)]).toEqual([false, true]);
+    const { failures, cooldownMaxMs } = attempt.breaker;
+    let nowMs = 0;
+    for (const id of [above, one.target.health.breakerId]) {
+      for (let i = 0; i < failures; i++) breaker.report(id, breaker.admit(id, nowMs), 1, 0, nowMs);
+      expect(room(one, 0, nowMs)).toBe(false);
+      nowMs += cooldownMaxMs;
+      expect([room(one, 0, nowMs), room(one, 0, nowMs)]).toEqual([true, true]);
+      const probe = breaker.admit(id, nowMs);
+      expect(room(one, 0, nowMs)).toBe(false);
+      breaker.report(id, probe, 0, 0, nowMs);
+      expect(room(one, 0, nowMs)).toBe(true);
+    }
+  });
+
+  test('who finds no room is not overtaken in the same search by one who needs less', () => {
+    const one = step('one', price(1));
+    const quota = openQuota({ tokensPerMinute: 1000 }, 0);
+    takeQuotas([quota], 500, 0);
+    const room = createRoom({ provider: () => null, quota: () => quota }, 0);
+    expect([600, 100].map((tokens) => room.has(one.target, tokens))).toEqual([false, false]);
   });
 
   test('a step behind a condition stays behind what it is a condition of', () => {
@@ -290,6 +356,6 @@ describe('where it goes', () => {
       step('cheap', price(5)),
       step('larger', price(1), undefined, ['context_window']),
     ];
-    expect(names(cheapestFirst(steps, 0))).toEqual(['cheap', 'dear', 'larger']);
+    expect(names(cheapestFirst(steps, 0, createRoom(alone, 0)))).toEqual(['cheap', 'dear', 'larger']);
   });
 });

@@ -241,7 +241,7 @@ function stagesFor({ upstream }: Gate, { name: dialect }: Wire, cache: Cache): S
     estimator,
     counter: { count: (_, done) => done(null), update: () => {}, close: async () => {} },
     cache,
-    batch: createBatch(config, estimator.tokens, { clock, onRefused: () => {} }),
+    batch: createBatch(config, estimator.tokens, { clock, onRefused: () => {}, health }),
     routes: createRouteTable(
       [{ model: testModel, strategy: 'fallback', sticky: 'user', needs: [], targets }],
       {

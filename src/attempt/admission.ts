@@ -3,10 +3,11 @@ import { callBegan, callEnded } from '../engines/engine.ts';
 import type { ModelRequest } from '../exchange.ts';
 import { breaker, breakerOutcome, breakerState, isProbe, type ReplyFacts } from '../native.ts';
 import type { FallbackCause, Target } from '../route/plan.ts';
+import { healthyTarget } from '../route/tree.ts';
 import type { AttemptDeps } from './answer.ts';
 import { type Credential, credentialsRest, takeCredential } from './credentials.ts';
-import type { Subject } from './health.ts';
-import { type Quota, settleQuotas, takeQuotas } from './quota.ts';
+import type { HealthBook, Subject } from './health.ts';
+import { haveRoom, type Quota, settleQuotas, takeQuotas } from './quota.ts';
 
 /** What one call holds from before it is sent until its end has been told. */
 export interface Admission {
@@ -40,6 +41,10 @@ const replyTokensGuess = 1024;
 const replyTokens = ({ maxTokens, choices }: ModelRequest): number =>
   (maxTokens ?? replyTokensGuess) * choices;
 
+/** Tokens that a call reserves of own limits. @param promptTokens estimate of its prompt's */
+export const callTokens = (request: ModelRequest, promptTokens: number): number =>
+  promptTokens + replyTokens(request);
+
 /** Asks whether a call may be made; what is given has to come to `endCall`, once. */
 export function admit(target: Target, request: ModelRequest, deps: AttemptDeps): Admission | PassedOver {
   const nowMs = deps.clock();
@@ -61,7 +66,7 @@ export function admit(target: Target, request: ModelRequest, deps: AttemptDeps):
     aboveId: aboveTicket < 0 ? null : aboveId,
     aboveTicket,
     quotas,
-    tokens: quotas.length === 0 ? 0 : deps.estimate(request) + replyTokens(request),
+    tokens: quotas.length === 0 ? 0 : callTokens(request, deps.estimate(request)),
     sentMs: nowMs,
     ttftMs: null,
   };
@@ -76,6 +81,32 @@ export function admit(target: Target, request: ModelRequest, deps: AttemptDeps):
   }
   tellBreakers(admission, 'abandoned', nowMs, deps);
   return { reason: 'own_limit', waitMs, cause: 'rate_limited' };
+}
+
+/**
+ * Whether `admit` would let a call go at once; takes nothing. Whoever asks can wait, so a probe that is under way counts
+ * as no room.
+ * @param tokens as of `callTokens`
+ */
+export function wouldAdmit(target: Target, tokens: number, health: Health, nowMs: number): boolean {
+  if (!healthyTarget(target, nowMs) || !lets(target.health.breakerId, nowMs)) return false;
+  const above = health.provider(target.provider.name);
+  const aboveId = above?.breakerId ?? null;
+  if (aboveId !== null && !lets(aboveId, nowMs)) return false;
+  return haveRoom(quotasOf(health.quota(target.label), above?.quota ?? null), tokens, nowMs);
+}
+
+/** What is asked of the state of providers and their targets before a call. */
+export type Health = Pick<HealthBook, 'provider' | 'quota'>;
+
+/** Whether a breaker would let a call go. Its state alone doesn't tell whether a probe is under way. */
+function lets(breakerId: number, nowMs: number): boolean {
+  const state = breaker.state(breakerId, nowMs);
+  if (state !== breakerState.halfOpen) return state === breakerState.closed;
+  const ticket = breaker.admit(breakerId, nowMs);
+  if (ticket < 0) return false;
+  breaker.report(breakerId, ticket, breakerOutcome.abandoned, 0, nowMs);
+  return true;
 }
 
 function quotasOf(own: Quota | null, above: Quota | null): readonly Quota[] {

@@ -46,6 +46,14 @@ export function takeQuotas(quotas: readonly Quota[], tokens: number, nowMs: numb
   return answer < 0 ? (entries[meterEntry.admit * (-answer - 1) + 1] ?? 0) : 0;
 }
 
+/** Whether `takeQuotas` would take it all now; takes nothing. */
+export function haveRoom(quotas: readonly Quota[], tokens: number, nowMs: number): boolean {
+  // As much may be missing by rounding as the meter forgives.
+  const has = (id: number | null, cost: number): boolean =>
+    id === null || meter.left(table, id, nowMs) >= cost * (1 - 1e-9);
+  return quotas.every((quota) => has(quota.requestsId, 1) && has(quota.tokensId, reserved(quota, tokens)));
+}
+
 /** Ends the reserves of tokens with what was used. */
 export function settleQuotas(quotas: readonly Quota[], tokens: number, used: number, nowMs: number): void {
   let count = 0;

@@ -4,6 +4,7 @@
  * first.
  */
 
+import { callTokens, type Health } from '../attempt/admission.ts';
 import { cancelRefusal } from '../attempt/follow.ts';
 import type { Config } from '../config/schema.ts';
 import { livingFirst } from '../engines/living.ts';
@@ -13,7 +14,7 @@ import type { Plan, Step } from '../route/plan.ts';
 import { Pace } from './pace.ts';
 import type { Priority } from './priority.ts';
 import { FairQueue, type Queued } from './queue.ts';
-import { cheapestFirst } from './targets.ts';
+import { cheapestFirst, createRoom, type Room } from './targets.ts';
 
 /** Why a batch request was not answered, for the metric. */
 export const batchRefusals = ['queue_full', 'deadline', 'expired', 'draining', 'left'] as const;
@@ -47,10 +48,14 @@ export interface BatchDeps {
   /** Monotonic ms. */
   readonly clock: () => number;
   readonly onRefused: (reason: BatchRefusal) => void;
+  /** Breakers and own limits. */
+  readonly health: Health;
 }
 
 interface Waiting extends Queued {
   readonly plan: Plan;
+  /** That a call reserves of own limits. */
+  readonly tokens: number;
   /** Answers the waiting request, and lets go of it. */
   settle: (turn: readonly Step[] | Refusal) => void;
   /** Where it may go, found when its turn came up. */
@@ -99,9 +104,8 @@ export function createBatch(
   const open = (): boolean =>
     running < pace.limit && interactive < config.batch.interactiveShare * config.listen.inFlightMax;
 
-  const isDue = (entry: Waiting): boolean => {
-    const nowMs = clock();
-    entry.turn = cheapestFirst(livingFirst(entry.plan.steps), nowMs);
+  const isDue = (entry: Waiting, room: Room): boolean => {
+    entry.turn = cheapestFirst(livingFirst(entry.plan.steps), entry.tokens, room);
     return entry.turn !== null;
   };
 
@@ -110,7 +114,8 @@ export function createBatch(
     starting = false;
     if (queue.size === 0 || !open()) return;
     const nowMs = clock();
-    const entry = queue.take(isDue);
+    const room = createRoom(deps.health, nowMs);
+    const entry = queue.take((each) => isDue(each, room));
     if (entry === null) return wakeIn(roomCheckMs);
     const leftMs = entry.deadlineMs - nowMs;
     if (leftMs <= 0) entry.settle(refuse('expired', expired()));
@@ -195,13 +200,15 @@ export function createBatch(
           queue.remove(entry);
           entry.settle(refuse('left', cancelRefusal(cancellation)));
         };
+        const promptTokens = tokensOf(request.model, request.textBytes);
         const entry: Waiting = {
           tenant: identity.tenant,
-          cost: replyCost + tokensOf(request.model, request.textBytes),
+          cost: replyCost + promptTokens,
           bytes: request.body.length,
           deadlineMs,
           waiting: false,
           plan,
+          tokens: callTokens(request, promptTokens),
           turn: null,
           settle(turn) {
             // A gap in the queue must hold no body.

@@ -30,6 +30,8 @@ interface Tenant<T extends Queued> {
 
 /** Tenants that are passed over in one search because nothing of theirs can start. */
 const passedOverMax = 64;
+/** Requests of one tenant that are looked at in one search before it is passed over. */
+const looksMax = 64;
 /** Gaps, as a share of what waits, from which on they are cleared away. */
 const gapShareMax = 1 / 8;
 
@@ -62,26 +64,30 @@ export class FairQueue<T extends Queued> {
     return tenant === undefined ? 0 : place(tenant, deadlineMs) - tenant.head;
   }
 
-  /** The request whose turn it is, of those that `fits` lets start now; null: none. O(log tenants). */
+  /**
+   * The request whose turn it is, of those that `fits` lets start now; null: none. A request that can't start holds up
+   * those behind it only where so many of its tenant can't. O(log tenants) when the first one may start.
+   */
   take(fits: (entry: T) => boolean): T | null {
     const passed: Tenant<T>[] = [];
     let taken: T | null = null;
     while (taken === null && passed.length < passedOverMax) {
       const tenant = this.#order.pop();
       if (tenant === undefined) break;
-      const first = firstOf(tenant);
-      if (first === undefined) {
+      if (firstOf(tenant) === undefined) {
         // Its tag is no longer ahead of the others: nothing is left to remember.
         this.#tenants.delete(tenant.name);
-      } else if (fits(first)) {
-        taken = first;
-        this.#virtual = Math.max(this.#virtual, tenant.tag);
-        tenant.tag += Math.max(1, first.cost);
-        this.#order.push(tenant);
-        this.#leave(tenant, first);
-      } else {
-        passed.push(tenant);
+        continue;
       }
+      taken = firstFitting(tenant, fits);
+      if (taken === null) {
+        passed.push(tenant);
+        continue;
+      }
+      this.#virtual = Math.max(this.#virtual, tenant.tag);
+      tenant.tag += Math.max(1, taken.cost);
+      this.#order.push(tenant);
+      this.#leave(tenant, taken);
     }
     for (const tenant of passed) {
       // Time in which it could not be served is no credit against the others.
@@ -166,4 +172,16 @@ function firstOf<T extends Queued>(tenant: Tenant<T>): T | undefined {
     tenant.head += 1;
   }
   return undefined;
+}
+
+/** The most urgent that `fits`, of the first `looksMax` that wait; null: none of them. */
+function firstFitting<T extends Queued>({ entries, head }: Tenant<T>, fits: (entry: T) => boolean): T | null {
+  let looks = 0;
+  for (let at = head; at < entries.length && looks < looksMax; at++) {
+    const entry = entries[at];
+    if (entry === undefined || !entry.waiting) continue;
+    if (fits(entry)) return entry;
+    looks += 1;
+  }
+  return null;
 }

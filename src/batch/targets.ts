@@ -1,20 +1,34 @@
 /** Where a batch request goes: the cheapest target that has room now. */
-import { allRest } from '../attempt/credentials.ts';
+import { type Health, wouldAdmit } from '../attempt/admission.ts';
 import { engineQueue, isDown, isFresh } from '../engines/engine.ts';
-import { breaker } from '../native.ts';
-import type { Step, Target } from '../route/plan.ts';
+import type { Step, Target, TargetHealth } from '../route/plan.ts';
 
-/** State of an open breaker. */
-const open = 1;
 /** An engine's cache that is fuller than this has no room for work that can wait. */
 const cacheUseMax = 0.9;
 
-/** Whether a target could take one more now without anybody else waiting for it. */
-export function hasRoom(target: Target, nowMs: number): boolean {
-  const { provider, health } = target;
-  if (health.restsUntilMs > nowMs || allRest(target, nowMs)) return false;
-  if (breaker.state(health.breakerId, nowMs) === open) return false;
-  const { engine } = provider;
+/** Whether targets have room, asked in one search for a request that may start. */
+export interface Room {
+  has(target: Target, tokens: number): boolean;
+}
+
+/**
+ * A target in which one request finds no room has none for those that come after it in the same search either: a request
+ * of many tokens would else wait for ever behind small ones, and many that wait for one target cost one question.
+ */
+export function createRoom(health: Health, nowMs: number): Room {
+  const full = new Set<TargetHealth>();
+  return {
+    has(target, tokens) {
+      if (full.has(target.health)) return false;
+      const room = wouldAdmit(target, tokens, health, nowMs) && engineHasRoom(target, nowMs);
+      if (!room) full.add(target.health);
+      return room;
+    },
+  };
+}
+
+/** Whether an own engine could take one more now without anybody else waiting for it. */
+function engineHasRoom({ provider: { engine } }: Target, nowMs: number): boolean {
   if (engine === null) return true;
   if (isDown(engine)) return false;
   return !isFresh(engine, nowMs) || (engineQueue(engine, nowMs) === 0 && engine.cacheUse < cacheUseMax);
@@ -29,11 +43,12 @@ function priceOf({ provider, facts: { price } }: Target): number {
 /**
  * The steps with the cheapest first that has room; null: none has. Steps behind a condition stay where they are, since
  * the condition asks for what comes before them.
+ * @param tokens that a call reserves of own limits
  */
-export function cheapestFirst(steps: readonly Step[], nowMs: number): readonly Step[] | null {
+export function cheapestFirst(steps: readonly Step[], tokens: number, room: Room): readonly Step[] | null {
   const conditional = steps.findIndex(({ on }) => on !== null);
   const free = conditional < 0 ? steps : steps.slice(0, conditional);
-  const roomy = free.map(({ target }) => hasRoom(target, nowMs));
+  const roomy = free.map(({ target }) => room.has(target, tokens));
   if (!roomy.includes(true)) return null;
   if (free.length === 1) return steps;
   const order = free.map((step, index) => ({

@@ -2,7 +2,7 @@
 import { allRest } from '../attempt/credentials.ts';
 import { costNanoUsd, type Price } from '../catalog/facts.ts';
 import type { RouteTargetConfig } from '../config/schema.ts';
-import { breaker } from '../native.ts';
+import { breaker, breakerState } from '../native.ts';
 import type { Ask } from './ask.ts';
 import type { FallbackCause, Step, Target, Tier } from './plan.ts';
 
@@ -59,9 +59,8 @@ export const replyTypicalTokens = 500;
 export function healthyTarget(target: Target, nowMs: number): boolean {
   const { health } = target;
   if (health.restsUntilMs > nowMs || allRest(target, nowMs)) return false;
-  return breaker.state(health.breakerId, nowMs) !== breakerOpen;
+  return breaker.state(health.breakerId, nowMs) !== breakerState.open;
 }
-const breakerOpen = 1;
 
 /** Whether any target of a node is healthy. */
 export function healthy(node: Node, ask: Ask): boolean {
