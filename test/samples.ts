@@ -89,7 +89,7 @@ export function samplePlan(facts: readonly Partial<ModelFacts>[] = [{}], pattern
     const target = { label: `p/${group}`, model: null, facts: { ...unknownFacts, ...known } };
     return { target: target as unknown as Target, on: null, group };
   });
-  return { pattern, steps, version: '', tier: null, priority: 'interactive' };
+  return { pattern, steps, fixed: true, version: '', tier: null, priority: 'interactive' };
 }
 
 /** What a limiter is asked. */

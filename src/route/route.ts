@@ -119,7 +119,7 @@ function waysFor(model: string, { exact, patterns }: RouteTable): Ways | undefin
 function wayOf({ model: pattern, priority = 'interactive' }: RouteConfig, root: Branch | null): Way | null {
   if (root === null) return null;
   const version = versionOf(root);
-  const plain = (steps: Step[]): Plan => ({ pattern, steps, version, tier: null, priority });
+  const plain = (steps: Step[]): Plan => ({ pattern, steps, fixed: true, version, tier: null, priority });
   const fixed = isFixed(root)
     ? plain(
         collect(
@@ -180,7 +180,7 @@ export function route(
   if (steps.length === 0) return notCapable(way, ask);
   const version = ask.variant === 0 ? way.version : `${way.version} #${ask.variant >>> 0}`;
   const tier = ask.tierUsed ? (tiers[ask.tier] ?? null) : null;
-  return { pattern: way.pattern, steps, version, tier, priority: way.priority };
+  return { pattern: way.pattern, steps, fixed: false, version, tier, priority: way.priority };
 }
 
 /** Finds out what strategies ask of a request; a refusal is of a header. */
