@@ -8,7 +8,7 @@ import { openQuota, settleQuotas, takeQuotas } from '../src/attempt/quota.ts';
 import { createHeap } from '../src/batch/heap.ts';
 import { Pace } from '../src/batch/pace.ts';
 import { FairQueue, type Queued } from '../src/batch/queue.ts';
-import { cheapestFirst, createRoom } from '../src/batch/targets.ts';
+import { createRoom, type Room, roomiestFirst } from '../src/batch/targets.ts';
 import { type Price, unknownFacts } from '../src/catalog/facts.ts';
 import { configSchema } from '../src/config/schema.ts';
 import type { EngineName } from '../src/engines/engine.ts';
@@ -267,6 +267,8 @@ describe('where it goes', () => {
       depth: 1,
     };
   }
+  const cheapestFirst = (steps: readonly Step[], tokens: number, room: Room) =>
+    roomiestFirst(steps, { fixed: true }, tokens, room);
   const names = (steps: readonly Step[] | null): string[] | null =>
     steps === null ? null : steps.map(({ target }) => target.label);
   const price = (dollars: number): Price => ({
@@ -307,6 +309,17 @@ describe('where it goes', () => {
     // After its rest it has room again; numbers that are too old are not believed.
     expect(names(cheapestFirst(all, 0, createRoom(alone, 150)))?.[0]).toBe('resting');
     expect(names(cheapestFirst([busy], 0, createRoom(alone, 60_000)))).toEqual(['busy']);
+  });
+
+  test('what a strategy has chosen stays first while it has room, whatever the others cost', () => {
+    const steps = [step('chosen', price(9)), step('cheap', price(1)), step('middle', price(5))];
+    const first = steps[0]?.target.health;
+    const ordered = (nowMs: number) =>
+      names(roomiestFirst(steps, { fixed: false }, 0, createRoom(alone, nowMs)));
+    expect(ordered(0)).toEqual(['chosen', 'cheap', 'middle']);
+    Object.assign(first ?? {}, { restsUntilMs: 100 });
+    expect(ordered(50)).toEqual(['cheap', 'middle', 'chosen']);
+    expect(ordered(100)).toEqual(['chosen', 'cheap', 'middle']);
   });
 
   test('own limits, a probe under way and the provider’s breaker leave no room', () => {

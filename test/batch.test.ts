@@ -366,6 +366,29 @@ describe('providers without room', () => {
   });
 });
 
+test('a request stays with the arm it was routed to, though another is cheaper', async () => {
+  const chain = await startChain(openaiWire, [[good], [good]], {
+    catalog: {
+      models: [
+        { model: 'dear', inputUsdPerMTok: 9, outputUsdPerMTok: 9 },
+        { model: 'cheap', inputUsdPerMTok: 1, outputUsdPerMTok: 1 },
+      ],
+    },
+    routes: (['weighted', 'fallback'] as const).map((strategy) => ({
+      model: strategy,
+      strategy,
+      targets: [
+        { provider: 'first', model: 'dear', ...(strategy === 'weighted' && { weight: 1 }) },
+        { provider: 'second', model: 'cheap', ...(strategy === 'weighted' && { weight: 0 }) },
+      ],
+    })),
+  });
+  const targetOf = async (model: string) =>
+    String((await chain.ask({ model }, batch)).headers['x-sidegate-target']);
+  expect(await targetOf('weighted')).toBe('first/dear');
+  expect(await targetOf('fallback')).toBe('second/cheap');
+});
+
 test('a reload changes the bounds under what waits', async () => {
   const upstream = await startUpstream();
   onTestFinished(() => upstream.close());

@@ -89,7 +89,8 @@ export function samplePlan(facts: readonly Partial<ModelFacts>[] = [{}], pattern
     const target = { label: `p/${group}`, model: null, facts: { ...unknownFacts, ...known } };
     return { target: target as unknown as Target, on: null, group, depth: 1 };
   });
-  return { pattern, steps, version: '', tier: null, priority: 'interactive', chosen: steps.length === 1 };
+  const chosen = steps.length === 1;
+  return { pattern, steps, fixed: true, version: '', tier: null, priority: 'interactive', chosen };
 }
 
 /** What a limiter is asked. */

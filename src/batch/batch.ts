@@ -14,7 +14,7 @@ import type { Plan, Step } from '../route/plan.ts';
 import { Pace } from './pace.ts';
 import type { Priority } from './priority.ts';
 import { FairQueue, type Queued } from './queue.ts';
-import { cheapestFirst, createRoom, type Room } from './targets.ts';
+import { createRoom, type Room, roomiestFirst } from './targets.ts';
 
 /** Why a batch request was not answered, for the metric. */
 export const batchRefusals = ['queue_full', 'deadline', 'expired', 'draining', 'left'] as const;
@@ -22,7 +22,7 @@ export type BatchRefusal = (typeof batchRefusals)[number];
 
 /** The queue and what is at work, over all requests; outlives a reload. */
 export interface Batch {
-  /** Waits for a turn, and gives the steps to try, cheapest first; or why there is none. Never rejects. */
+  /** Waits for a turn, and gives the steps to try, those with room first; or why there is none. Never rejects. */
   wait(
     exchange: Exchange,
     identity: Identity,
@@ -105,7 +105,8 @@ export function createBatch(
     running < pace.limit && interactive < config.batch.interactiveShare * config.listen.inFlightMax;
 
   const isDue = (entry: Waiting, room: Room): boolean => {
-    entry.turn = cheapestFirst(livingFirst(entry.plan.steps), entry.tokens, room);
+    const { plan, tokens } = entry;
+    entry.turn = roomiestFirst(livingFirst(plan.steps), plan, tokens, room);
     return entry.turn !== null;
   };
 

@@ -1,7 +1,7 @@
-/** Where a batch request goes: the cheapest target that has room now. */
+/** Where a batch request goes: to targets that have room now, of a plain chain to the cheapest. */
 import { type Health, wouldAdmit } from '../attempt/admission.ts';
 import { engineQueue, isDown, isFresh } from '../engines/engine.ts';
-import type { Step, Target, TargetHealth } from '../route/plan.ts';
+import type { Plan, Step, Target, TargetHealth } from '../route/plan.ts';
 
 /** An engine's cache that is fuller than this has no room for work that can wait. */
 const cacheUseMax = 0.9;
@@ -41,21 +41,31 @@ function priceOf({ provider, facts: { price } }: Target): number {
 }
 
 /**
- * The steps with the cheapest first that has room; null: none has. Steps behind a condition stay where they are, since
- * the condition asks for what comes before them.
+ * A plan's steps with those that have room first; null: none has. Of a fixed plan the cheapest goes first; what a strategy
+ * has chosen, a tier or an arm of an experiment, keeps its order, since the answer is kept under that choice. Steps behind
+ * a condition stay where they are, since the condition asks for what comes before them.
+ * @param steps of the plan, as far as they live
  * @param tokens that a call reserves of own limits
  */
-export function cheapestFirst(steps: readonly Step[], tokens: number, room: Room): readonly Step[] | null {
+export function roomiestFirst(
+  steps: readonly Step[],
+  { fixed }: Pick<Plan, 'fixed'>,
+  tokens: number,
+  room: Room,
+): readonly Step[] | null {
   const conditional = steps.findIndex(({ on }) => on !== null);
   const free = conditional < 0 ? steps : steps.slice(0, conditional);
-  const roomy = free.map(({ target }) => room.has(target, tokens));
-  if (!roomy.includes(true)) return null;
+  const roomy = free.filter(({ target }) => room.has(target, tokens));
+  if (roomy.length === 0) return null;
   if (free.length === 1) return steps;
-  const order = free.map((step, index) => ({
-    step,
-    room: roomy[index] === true,
-    price: priceOf(step.target),
-  }));
-  order.sort((a, b) => Number(b.room) - Number(a.room) || (a.price === b.price ? 0 : a.price - b.price));
-  return [...order.map(({ step }) => step), ...steps.slice(free.length)];
+  const others = free.filter((step) => !roomy.includes(step));
+  const ordered = fixed ? [...byPrice(roomy), ...byPrice(others)] : [...roomy, ...others];
+  return [...ordered, ...steps.slice(free.length)];
 }
+
+/** Equal ones as they stand. */
+const byPrice = (steps: readonly Step[]): Step[] =>
+  steps
+    .map((step) => ({ step, price: priceOf(step.target) }))
+    .sort((a, b) => (a.price === b.price ? 0 : a.price - b.price))
+    .map(({ step }) => step);

@@ -59,6 +59,8 @@ export interface Plan {
   /** The configured name or pattern of the route. */
   readonly pattern: string;
   readonly steps: readonly Step[];
+  /** A chain as configured: no strategy has chosen who comes first, so a batch request may go by price. */
+  readonly fixed: boolean;
   /** Changes with the targets, and with what was chosen among them; part of the cache's scope. */
   readonly version: string;
   /** The tier that strategy `cost` chose by; null: no such strategy took part. */

@@ -147,7 +147,15 @@ function wayOf({ model: pattern, priority = 'interactive' }: RouteConfig, root: 
   if (root === null) return null;
   const version = versionOf(root);
   const chosen = leavesOf(root).length === 1;
-  const plain = (steps: Step[]): Plan => ({ pattern, steps, version, tier: null, priority, chosen });
+  const plain = (steps: Step[]): Plan => ({
+    pattern,
+    steps,
+    fixed: true,
+    version,
+    tier: null,
+    priority,
+    chosen,
+  });
   const fixed = isFixed(root)
     ? plain(
         collect(
@@ -203,7 +211,7 @@ export function route(
   const version = ask.variant === 0 ? way.version : `${way.version} #${ask.variant >>> 0}`;
   const tier = ask.tierUsed ? (tiers[ask.tier] ?? null) : null;
   const { pattern, priority, chosen } = way;
-  return { pattern, steps, version, tier, priority, chosen };
+  return { pattern, steps, fixed: false, version, tier, priority, chosen };
 }
 
 /** Finds out what strategies ask of a request; a refusal is of a header. */
