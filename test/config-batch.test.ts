@@ -53,6 +53,17 @@ describe('refused', () => {
     expect(faults).toEqual([expect.stringMatching(fault)]);
   });
 
+  test.each([
+    ['own', ['vllm', 'other'], /no target is hosted/],
+    ['hosted', ['other', 'vllm'], null],
+  ])('an overflow whose other target is a route that asks %s first', (_, nested, fault) => {
+    const routes = [
+      { model: 'm', ...least, targets: [...targets('vllm'), { route: 'pool' }] },
+      { model: 'pool', targets: targets(...nested) },
+    ];
+    expect(check({ routes }, {}).faults).toEqual(fault === null ? [] : [expect.stringMatching(fault)]);
+  });
+
   test('a share that lets nothing start', () => {
     expect(check({ batch: { interactiveShare: 0 } }, {}).faults).toEqual([
       expect.stringMatching(/^batch\.interactiveShare: /),

@@ -59,6 +59,8 @@ export function createHealthBook(clock: () => number): HealthBook {
   /** Targets of the configuration, and their own limits. */
   const asked = new Map<string, OwnLimits | undefined>();
   let attempt: Config['attempt'] | null = null;
+  // The longest that any configuration so far lets a batch request wait.
+  let queuedMaxMs = 0;
 
   const settings = (): Config['attempt'] => {
     if (attempt === null) throw new Error('a target before its configuration');
@@ -78,8 +80,9 @@ export function createHealthBook(clock: () => number): HealthBook {
     providers.set(name, { breakerId, quota });
   };
 
-  /** Requests at work may still report to what is no more. */
-  const later = (close: () => void): void => void setTimeout(close, settings().totalTimeoutMs).unref();
+  /** Requests at work may still report to what is no more, and batch requests that wait may still ask it. */
+  const later = (close: () => void): void =>
+    void setTimeout(close, settings().totalTimeoutMs + queuedMaxMs).unref();
 
   /** Keeps buckets whose limits are as they were; others begin full. */
   const renew = (known: Quota | null, limits: OwnLimits | undefined): Quota | null => {
@@ -91,6 +94,7 @@ export function createHealthBook(clock: () => number): HealthBook {
   return {
     begin(config) {
       attempt = config.attempt;
+      queuedMaxMs = Math.max(queuedMaxMs, config.batch.deadlineMs);
       asked.clear();
     },
 

@@ -1,6 +1,9 @@
 /** What the schema can't say of the batch queue and of self-hosted engines. */
 import type { Draft, Report } from './check.ts';
+import type { Path } from './faults.ts';
 import { configSchema } from './schema.ts';
+
+type DraftRoute = NonNullable<NonNullable<Draft['routes']>[number]>;
 
 /** A queue that connections can't fill, and settings that have no use where they stand. */
 export function checkBatch(draft: Draft, report: Report): void {
@@ -29,15 +32,26 @@ export function checkBatch(draft: Draft, report: Report): void {
     const path = ['routes', index, 'overflow'];
     if ((route.strategy ?? 'fallback') !== 'least_loaded') {
       report.fault(path, 'has no use without `strategy: least_loaded`', 'key');
-      return;
     }
-    const named = (route.targets ?? []).map((target) => providers[target?.provider ?? '']);
-    // Targets that don't exist are a fault of their own.
-    if (named.length === 0 || named.includes(undefined)) return;
-    const own = named.filter(
-      (provider) => provider !== undefined && Object.hasOwn(provider, 'engine'),
-    ).length;
-    if (own === 0) report.fault(path, 'no target is an own engine: give its provider an `engine`', 'key');
-    else if (own === named.length) report.fault(path, 'no target is hosted: there is nowhere to go', 'key');
   });
+}
+
+/** Where an overflow leads from and to. @param leaves what the route comes to, in order */
+export function checkOverflow(
+  { overflow, strategy, path }: Pick<DraftRoute, 'overflow' | 'strategy'> & { readonly path: Path },
+  leaves: readonly { readonly provider: string; readonly at: Path }[],
+  draft: Draft,
+  report: Report,
+): void {
+  if (overflow === undefined || strategy !== 'least_loaded') return;
+  // A nested route counts as what it asks first.
+  const first = leaves.filter(({ at }, index) => at !== leaves[index - 1]?.at);
+  const named = first.map(({ provider }) => draft.providers?.[provider]);
+  // Targets that don't exist are a fault of their own.
+  if (named.length === 0 || named.includes(undefined)) return;
+  const isOwn = named.map((provider) => provider !== undefined && Object.hasOwn(provider, 'engine'));
+  const at = [...path, 'overflow'];
+  if (!isOwn.includes(true))
+    report.fault(at, 'no target is an own engine: give its provider an `engine`', 'key');
+  else if (!isOwn.includes(false)) report.fault(at, 'no target is hosted: there is nowhere to go', 'key');
 }

@@ -1,7 +1,10 @@
 /** What the schema can't say of routes: that they lead somewhere, and that their targets can do what they are for. */
 import { findConfig } from '../route/compile.ts';
 import { stepsMax, tiers } from '../route/plan.ts';
+
 import { absent, type Draft, faultyAt, once, type Report } from './check.ts';
+import { checkOverflow } from './check-batch.ts';
+
 import { servedModels, serves } from './check-catalog.ts';
 import { didYouMean, type Path } from './faults.ts';
 
@@ -36,7 +39,7 @@ export function checkRoutes(draft: Draft, report: Report): void {
     checkStrategy(route, path, report);
     // What a route comes to is only worth a word when its parts are sound.
     if (circular || report.count() > known || route.model === undefined) return;
-    checkLeaves({ ...route, model: route.model, path }, named, report);
+    checkLeaves({ ...route, model: route.model, path }, named, draft, report);
   });
 }
 
@@ -186,7 +189,7 @@ function leavesOf(
   return leaves;
 }
 
-function checkLeaves(route: Named, named: readonly Named[], report: Report): void {
+function checkLeaves(route: Named, named: readonly Named[], draft: Draft, report: Report): void {
   const { path } = route;
   const leaves = leavesOf(route, null, named, new Set());
   if (leaves.length > stepsMax) {
@@ -198,6 +201,7 @@ function checkLeaves(route: Named, named: readonly Named[], report: Report): voi
   }
   checkEmbeddings(route, leaves, report);
   checkAble(route, leaves, report);
+  checkOverflow(route, leaves, draft, report);
   const providers = new Set(leaves.map(({ provider }) => provider));
   if ((route.strategy ?? 'fallback') === 'fallback' && leaves.length > 1 && providers.size === 1) {
     const only = report.show(leaves[0]?.provider);
