@@ -223,6 +223,23 @@ export function noteDropped(notes: Notes, field: string): void {
   if (!notes.dropped.includes(field)) notes.dropped.push(field);
 }
 
+/** How closely a picture is to be looked at, where that can't be said. */
+export function noteDetail({ detail, at }: ImagePart, notes: Notes): void {
+  if (detail !== null && detail !== 'auto') noteDropped(notes, `${at}.detail`);
+}
+
+/** Texts of the system and the developer, for dialects where they stand before the conversation and are text only. */
+export function systemTexts(messages: readonly ChatMessage[], notes: Notes): TextPart[] {
+  return messages.flatMap(({ role, parts }) => {
+    if (role !== 'system' && role !== 'developer') return [];
+    return parts.flatMap((part): TextPart[] => {
+      if (part.kind === 'text') return [part];
+      if ('at' in part) noteCannot(notes, part.at);
+      return [];
+    });
+  });
+}
+
 /** Tokens of one reply. */
 export interface ChatUsage {
   /** The whole prompt, cached tokens included. */

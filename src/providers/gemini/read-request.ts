@@ -1,4 +1,6 @@
 /** Reads a Gemini `generateContent` request. https://ai.google.dev/api/generate-content */
+
+import { makeCallId } from '../call-id.ts';
 import {
   type ChatField,
   type ChatMessage,
@@ -19,7 +21,6 @@ import {
   type ToolResultPart,
 } from '../chat.ts';
 import { isObject, type Json, listOf, numberOf, objectOf, textOf } from '../json.ts';
-import { makeCallId } from './call-id.ts';
 import { readCall } from './reply.ts';
 import { readSchema } from './schema.ts';
 import { readSignature, readThought } from './signature.ts';

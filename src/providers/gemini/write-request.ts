@@ -1,4 +1,6 @@
 /** Writes a request for a Gemini provider: AI Studio or Vertex. https://ai.google.dev/api/generate-content */
+
+import { ownCallId } from '../call-id.ts';
 import {
   type AudioPart,
   type ChatMessage,
@@ -11,6 +13,7 @@ import {
   noteInvalid,
   type Part,
   type Signature,
+  systemTexts,
   type Tool,
   type ToolCallPart,
   type ToolChoice,
@@ -18,7 +21,6 @@ import {
 } from '../chat.ts';
 import { type Json, parseObject, said } from '../json.ts';
 import type { ChatCall, Destination } from '../provider.ts';
-import { ownCallId } from './call-id.ts';
 import { fetchesUrls, isThird } from './models.ts';
 import { writeSchema } from './schema.ts';
 import { writeThinking } from './thinking.ts';
@@ -33,9 +35,7 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
   if (request.metadata !== null) noteDropped(notes, names.metadata);
   // The model itself decides whether it makes several calls at once.
   if (request.parallelToolCalls === false && tools.length > 0) noteDropped(notes, names.parallelToolCalls);
-  const system = messages
-    .filter(({ role }) => role === 'system' || role === 'developer')
-    .flatMap(({ parts }) => parts.flatMap((part) => (part.kind === 'text' ? writeText(part.text) : [])));
+  const system = systemTexts(messages, notes).flatMap(({ text }) => writeText(text));
   const generationConfig = writeConfig(request, to.model, notes);
   const body = said({
     systemInstruction: system.length === 0 ? null : { parts: system },
