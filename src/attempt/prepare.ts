@@ -110,6 +110,7 @@ function destinationOf(
     headers,
     quirks: provider.quirks,
     outputMaxTokens: facts.outputMaxTokens,
+    reasons: facts.capabilities?.has('reasoning') ?? null,
   };
 }
 

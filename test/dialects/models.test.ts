@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { createNotes } from '../../src/providers/chat.ts';
 import { dialects } from '../../src/providers/index.ts';
 import type { DialectName } from '../../src/providers/names.ts';
+import { destinationFor } from './fixtures.ts';
 
 type Json = Record<string, unknown>;
 
@@ -20,7 +21,7 @@ function told(
   if (request === undefined) throw new Error(`${from} has no clients`);
   const call = dialects[to].chatProvider?.writeRequest(
     request,
-    { basePath: '', model, headers: [], outputMaxTokens, quirks: {} },
+    destinationFor(model, { outputMaxTokens }),
     notes,
   );
   return { body: call?.body ?? {}, dropped: notes.dropped };

@@ -4,6 +4,7 @@ import { createNotes } from '../../src/providers/chat.ts';
 import { dialects } from '../../src/providers/index.ts';
 import type { DialectName } from '../../src/providers/names.ts';
 import type { Quirks } from '../../src/providers/provider.ts';
+import { destinationFor } from './fixtures.ts';
 
 type Json = Record<string, unknown>;
 
@@ -19,8 +20,8 @@ function told(from: DialectName, to: DialectName, model: string, more: Json, qui
   const notes = createNotes();
   const request = dialects[from].chatClient?.readRequest({ model: 'm', ...said[from], ...more }, notes);
   if (request === undefined) throw new Error(`${from} has no clients`);
-  const destination = { basePath: '', model, headers: [], outputMaxTokens: null, quirks };
-  const body: Json = dialects[to].chatProvider?.writeRequest(request, destination, notes).body ?? {};
+  const body: Json =
+    dialects[to].chatProvider?.writeRequest(request, destinationFor(model, { quirks }), notes).body ?? {};
   return { body, ...notes };
 }
 
@@ -170,5 +171,161 @@ describe('Anthropic', () => {
     expect(told('openai', 'anthropic', 'claude-opus-5', { messages }).dropped).toEqual([
       'messages[0].content[0].detail',
     ]);
+  });
+});
+
+/** A conversation of Anthropic's amid a call, which another provider's model thought before. */
+const thoughtful = {
+  tools: [{ name: 'look', input_schema: { type: 'object' } }],
+  messages: [
+    { role: 'user', content: 'Hi' },
+    {
+      role: 'assistant',
+      content: [
+        { type: 'thinking', thinking: 'Let me see.', signature: 'unsigned~' },
+        { type: 'redacted_thinking', data: 'gemini~c2ln' },
+        { type: 'tool_use', id: 'functions.look:0', name: 'look', input: {} },
+      ],
+    },
+    { role: 'user', content: [{ type: 'tool_result', tool_use_id: 'functions.look:0', content: 'seen' }] },
+  ],
+};
+
+describe('OpenAI’s dialect', () => {
+  const gpt = (model: string, more: Json, quirks: Quirks = {}) =>
+    told('anthropic', 'openai', model, more, quirks);
+
+  test.each(['gpt-5', 'gpt-5-mini-2025-08-07', 'o3', 'ft:o4-mini:me'])('%s takes no sampling', (model) => {
+    for (const to of ['openai', 'responses'] as const) {
+      const { body, dropped } = told('anthropic', to, model, { temperature: 0.5, top_p: 1 });
+      expect(body).not.toHaveProperty('temperature');
+      expect(body).not.toHaveProperty('top_p');
+      expect(dropped).toEqual(['temperature']);
+    }
+  });
+
+  test('later ones take it while they don’t reason, others always', () => {
+    const thinking = { type: 'enabled', budget_tokens: 2000 };
+    expect(gpt('gpt-5.2', { temperature: 0.5 }).body).toMatchObject({ temperature: 0.5 });
+    expect(gpt('gpt-5.2', { temperature: 0.5, thinking }).dropped).toEqual(['temperature']);
+    expect(gpt('gpt-4o', { temperature: 0.5 }).body).toMatchObject({ temperature: 0.5 });
+    expect(gpt('qwen3', { temperature: 0.5, thinking }).body).toMatchObject({ temperature: 0.5 });
+  });
+
+  test.each([
+    ['gpt-5', 'none', 'minimal'],
+    ['o3', 'none', 'low'],
+    ['gpt-5.1', 'none', 'none'],
+    ['gpt-5.1', 'max', 'high'],
+    ['gpt-5.2', 'max', 'xhigh'],
+    ['gpt-5.6', 'max', 'max'],
+    ['gpt-oss-120b', 'low', 'low'],
+  ])('%s knows the effort %s as %s', (model, effort, known) => {
+    const wish = effort === 'none' ? { thinking: { type: 'disabled' } } : { output_config: { effort } };
+    expect(gpt(model, wish).body.reasoning_effort).toBe(known);
+    const { body } = told('anthropic', 'responses', model, wish);
+    expect(body.reasoning).toEqual({ effort: known });
+  });
+
+  test.each([
+    ['gpt-5-chat-latest', false],
+    ['gpt-4o', false],
+    ['mistral-large-latest', false],
+    ['gpt-5.2', true],
+    ['some-model', true],
+  ])('whether %s reasons at all the catalog knows', (model, reasons) => {
+    const { body, dropped } = gpt(model, { output_config: { effort: 'low' } });
+    expect(body.reasoning_effort).toBe(reasons ? 'low' : undefined);
+    expect(dropped).toEqual(reasons ? [] : ['thinking']);
+  });
+
+  test('more stop sequences than OpenAI takes, or any where it takes none, can’t be said', () => {
+    const stops = (model: string, count: number) =>
+      gpt(model, { stop_sequences: Array.from({ length: count }, (_, index) => `S${index}`) }).cannot;
+    expect(stops('gpt-4o', 4)).toBeNull();
+    expect(stops('gpt-4o', 5)).toBe('stop_sequences');
+    expect(stops('o3', 1)).toBe('stop_sequences');
+    expect(stops('llama-3.3', 9)).toBeNull();
+  });
+
+  test('a long name of a user is told by its digest', () => {
+    const user_id = `user_${'a'.repeat(64)}_account__session_${'b'.repeat(36)}`;
+    for (const to of ['openai', 'responses'] as const) {
+      const { body } = told('anthropic', to, 'gpt-5.2', { metadata: { user_id } });
+      expect(body.user).toMatch(/^[0-9a-f]{64}$/);
+    }
+  });
+
+  test('metadata belong to what OpenAI stores', () => {
+    const metadata = { app: 'a' };
+    expect(told('responses', 'openai', 'gpt-5.2', { metadata })).toMatchObject({ dropped: ['metadata'] });
+    expect(told('responses', 'openai', 'mistral-x', { metadata }).body.metadata).toEqual(metadata);
+  });
+
+  test('only OpenAI knows developers', () => {
+    const input = [
+      { role: 'developer', content: 'Be brief.' },
+      { role: 'user', content: 'Hi' },
+    ];
+    const first = (model: string) =>
+      (told('responses', 'openai', model, { input }).body.messages as Json[])[0]?.role;
+    expect(first('gpt-5.2')).toBe('developer');
+    expect(first('mistral-large')).toBe('system');
+  });
+
+  test('a turn that was nothing but thinking is left out', () => {
+    const messages = [
+      { role: 'user', content: 'Hi' },
+      { role: 'assistant', content: [{ type: 'thinking', thinking: 'hm', signature: 'unsigned~' }] },
+      { role: 'user', content: 'And?' },
+    ];
+    expect(gpt('gpt-5.2', { messages }).body.messages).toHaveLength(2);
+  });
+
+  test('what was thought before calls goes back to providers that want it', () => {
+    const assistant = (model: string, quirks: Quirks) =>
+      (gpt(model, thoughtful, quirks).body.messages as Json[])[1];
+    expect(assistant('kimi-k2.5', { reasoningBack: true })).toMatchObject({
+      reasoning_content: 'Let me see.',
+      tool_calls: [{ id: 'functions.look:0' }],
+    });
+    expect(assistant('gpt-5.2', {})).not.toHaveProperty('reasoning_content');
+  });
+
+  test('Google’s endpoint for it gets its signature back, nobody else does', () => {
+    const calls = (model: string): Json | undefined => {
+      const [, assistant] = gpt(model, thoughtful).body.messages as { tool_calls?: Json[] }[];
+      return assistant?.tool_calls?.[0];
+    };
+    expect(calls('gemini-3-flash')).toMatchObject({
+      extra_content: { google: { thought_signature: 'c2ln' } },
+    });
+    expect(calls('gpt-5.2')).not.toHaveProperty('extra_content');
+    expect(calls('gpt-5.2')?.id).toMatch(/^call_[0-9a-f]{24}$/);
+  });
+
+  test('OpenAI answers by schemas of objects only', () => {
+    const config = {
+      generationConfig: {
+        responseMimeType: 'application/json',
+        responseSchema: { type: 'ARRAY', items: { type: 'STRING' } },
+      },
+    };
+    for (const to of ['openai', 'responses'] as const)
+      expect(told('gemini', to, 'gpt-5.2', config).cannot).toBe('generationConfig.responseSchema');
+    expect(told('gemini', 'openai', 'llama-3.3', config).cannot).toBeNull();
+  });
+});
+
+describe('Gemini', () => {
+  test('more than five stop sequences can’t be said', () => {
+    const stop_sequences = ['a', 'b', 'c', 'd', 'e', 'f'];
+    expect(told('anthropic', 'gemini', 'gemini-3-flash', { stop_sequences }).cannot).toBe('stop_sequences');
+  });
+
+  test('a schema beside tools goes to the third generation only', () => {
+    const more = { tools: [look], response_format: { type: 'json_schema', json_schema: { schema: {} } } };
+    expect(told('openai', 'gemini', 'gemini-2.5-flash', more).cannot).toBe('response_format');
+    expect(told('openai', 'gemini', 'gemini-3-flash', more).cannot).toBeNull();
   });
 });

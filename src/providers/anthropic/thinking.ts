@@ -1,6 +1,7 @@
 /** How much Claude is to think. https://platform.claude.com/docs/en/build-with-claude/extended-thinking */
 import { budgetOf, type ChatRequest, type Effort, effortOf, type Notes, noteDropped } from '../chat.ts';
 import { type Json, listOf } from '../json.ts';
+import type { Destination } from '../provider.ts';
 import { effortFor, isAdaptive } from './models.ts';
 
 /** The least the provider lets a model think, in tokens. */
@@ -20,19 +21,20 @@ export function writeThinking(
   { reasoning, toolChoice, names }: ChatRequest,
   messages: readonly Json[],
   maxTokens: number,
-  model: string,
+  { model, reasons }: Destination,
   notes: Notes,
 ): Thinking {
   if (reasoning === null) return nothing;
   const effort = effortOf(reasoning);
-  if (effort === 'none') return { thinking: { type: 'disabled' }, effort: null };
-  // A model that thinks may choose its tools itself, and only so.
-  const forced = toolChoice?.kind === 'required' || toolChoice?.kind === 'tool';
-  if (!forced && isAdaptive(model))
+  if (effort === 'none')
+    return reasons === false ? nothing : { thinking: { type: 'disabled' }, effort: null };
+  // A model that thinks may choose its tools itself, and only so; some don't think at all.
+  const barred = reasons === false || toolChoice?.kind === 'required' || toolChoice?.kind === 'tool';
+  if (!barred && isAdaptive(model))
     return { thinking: { type: 'adaptive' }, effort: effortFor(effort, model) };
   const wanted = reasoning.budgetTokens ?? budgetOf[effort ?? 'medium'];
   const budget = Math.min(wanted, Math.floor(maxTokens * budgetShareMax));
-  if (!forced && budget >= budgetMinTokens && !hasForgotten(messages))
+  if (!barred && budget >= budgetMinTokens && !hasForgotten(messages))
     return { thinking: { type: 'enabled', budget_tokens: budget }, effort: null };
   noteDropped(notes, names.reasoning);
   return nothing;

@@ -32,7 +32,7 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
   }
   const maxTokens = request.maxTokens ?? to.outputMaxTokens ?? defaultMaxTokens;
   const messages = writeMessages(request.messages, notes);
-  const { thinking, effort } = writeThinking(request, messages, maxTokens, to.model, notes);
+  const { thinking, effort } = writeThinking(request, messages, maxTokens, to, notes);
   const format = writeFormat(request, notes);
   const system = systemTexts(request.messages, notes).flatMap(writeText);
   const config = said({ effort, format });

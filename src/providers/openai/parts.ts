@@ -1,17 +1,27 @@
 /** What OpenAI's chat dialect and its Responses API have in common: names, marks, files, results, forms of output. */
-import type {
-  CacheMark,
-  ChatField,
-  DocumentPart,
-  ImagePart,
-  OutputForm,
-  Part,
-  Source,
-  TextPart,
-  ToolResultPart,
+import { hash } from 'node:crypto';
+import { plainCallId } from '../call-id.ts';
+import {
+  type CacheMark,
+  type ChatField,
+  type ChatRequest,
+  type DocumentPart,
+  type Effort,
+  effortOf,
+  type ImagePart,
+  type Notes,
+  noteCannot,
+  noteDropped,
+  type OutputForm,
+  type Part,
+  type Source,
+  type TextPart,
+  type ToolResultPart,
 } from '../chat.ts';
 import { isObject, type Json, objectOf, said, textOf } from '../json.ts';
+import type { Destination } from '../provider.ts';
 import { readDataUrl, writeDataUrl } from './data-url.ts';
+import { effortFor, isOpenAi, takesSampling } from './models.ts';
 
 /** OpenAI's own names of fields. */
 export const openaiNames: Readonly<Record<ChatField, string>> = {
@@ -130,6 +140,63 @@ export function readOutput(type: unknown, fields: Json): OutputForm | null | und
   };
 }
 
-/** A schema as both write it; they demand a name. */
-export const writeSchema = ({ name, description, schema, strict }: OutputForm & { kind: 'schema' }): Json =>
-  said({ name: name ?? 'answer', description, schema, strict });
+/** A schema as both write it; they demand a name, and OpenAI itself an object. */
+export function writeSchema(
+  { name, description, schema, strict }: OutputForm & { kind: 'schema' },
+  model: string,
+  field: string,
+  notes: Notes,
+): Json {
+  if (isOpenAi(model) && schema.type !== undefined && schema.type !== 'object') noteCannot(notes, field);
+  return said({ name: name ?? 'answer', description, schema, strict });
+}
+
+/** The longest name of a user that is taken, in characters. */
+const userMaxLength = 64;
+
+/** A longer name is told by its digest, which is as stable. */
+export const writeUser = (user: string | null): string | null =>
+  user === null || user.length <= userMaxLength ? user : hash('sha256', user);
+
+/** Other servers want the id back in the form they gave it. */
+export const writeCallId = (id: string, model: string): string => (isOpenAi(model) ? plainCallId(id) : id);
+
+/** Models that don't reason refuse every word about it. */
+export function writeEffort(
+  { reasoning, names }: ChatRequest,
+  { model, reasons }: Destination,
+  notes: Notes,
+): Effort | null {
+  const effort = reasoning === null ? null : effortOf(reasoning);
+  if (effort === null) return null;
+  if (reasons !== false) return effortFor(effort, model);
+  if (effort !== 'none') noteDropped(notes, names.reasoning);
+  return null;
+}
+
+const sampling = {
+  temperature: 'temperature',
+  topP: 'top_p',
+  frequencyPenalty: 'frequency_penalty',
+  presencePenalty: 'presence_penalty',
+} as const;
+/** What they are where nothing is said of them. */
+const plainly = { temperature: 1, topP: 1, frequencyPenalty: 0, presencePenalty: 0 } as const;
+
+/** @param effort as it is told the model: while it reasons it takes no sampling */
+export function writeSampling(
+  request: ChatRequest,
+  model: string,
+  effort: Effort | null,
+  notes: Notes,
+): Json {
+  const taken = takesSampling(model, effort);
+  const written: Json = {};
+  for (const field of ['temperature', 'topP', 'frequencyPenalty', 'presencePenalty'] as const) {
+    const value = request[field];
+    if (value === null) continue;
+    if (taken) written[sampling[field]] = value;
+    else if (value !== plainly[field]) noteDropped(notes, request.names[field]);
+  }
+  return written;
+}
