@@ -292,8 +292,8 @@ export type Block =
 
 /**
  * A streamed answer: `start`, blocks (`begin`, `delta`s, `signature`, `end`, each with the block's number, counted from 0
- * in order of their beginning), `finish`, `stop`. `usage` may come anywhere, the last one counts. Blocks that were not
- * ended are ended by `finish`.
+ * in order of their beginning), `finish`, `stop`. Calls made at once may grow in turns, so that blocks overlap. `usage` may
+ * come anywhere, the last one counts. Blocks that were not ended are ended by `finish`.
  */
 export type ChatEvent =
   | { readonly kind: 'start'; readonly id: string; readonly model: string }
