@@ -3,7 +3,7 @@
 use crate::json::{Text, Token};
 use crate::key::Key;
 use crate::path::Path;
-use crate::reply::{Finish, Reader, Reading, Source};
+use crate::reply::{Finish, Reader, Reading, Source, Usage};
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Place {
@@ -29,6 +29,8 @@ enum Place {
 pub(crate) struct OpenAiReader {
     path: Path<Place>,
     reading: Reading,
+    total: Option<u32>,
+    reasoning: u32,
 }
 
 impl Reader for OpenAiReader {
@@ -67,7 +69,14 @@ impl Reader for OpenAiReader {
     }
 
     fn reading(self) -> Reading {
-        self.reading
+        let mut reading = self.reading;
+        let Usage { input, output, .. } = reading.usage;
+        // xAI counts reasoning beside the completion, and only the total says so.
+        let beside = output.unwrap_or_default().saturating_add(self.reasoning);
+        if self.reasoning > 0 && self.total == Some(input.unwrap_or_default().saturating_add(beside)) {
+            reading.usage.output = Some(beside);
+        }
+        reading
     }
 }
 
@@ -87,7 +96,11 @@ impl OpenAiReader {
         match (place, key) {
             (Place::Usage, Key::PromptTokens) => usage.input = Some(count),
             (Place::Usage, Key::CompletionTokens) => usage.output = Some(count),
-            (Place::UsageDetails, Key::CachedTokens) => usage.cached = Some(count),
+            // Moonshot has it one level up.
+            (Place::UsageDetails | Place::Usage, Key::CachedTokens) => usage.cached = Some(count),
+            (Place::UsageDetails, Key::CacheWriteTokens) => usage.created = Some(count),
+            (Place::UsageDetails, Key::ReasoningTokens) => self.reasoning = count,
+            (Place::Usage, Key::TotalTokens) => self.total = Some(count),
             _ => {}
         }
     }
@@ -136,7 +149,7 @@ fn child(place: Place, key: Key, array: bool) -> Place {
         (Place::Outside, _, false) => Place::Root,
         (Place::Root, Key::Usage, false) => Place::Usage,
         (Place::Root, Key::Choices, true) => Place::Choices,
-        (Place::Usage, Key::PromptTokensDetails, false) => Place::UsageDetails,
+        (Place::Usage, Key::PromptTokensDetails | Key::CompletionTokensDetails, false) => Place::UsageDetails,
         (Place::Choices, _, false) => Place::Choice,
         (Place::Choice, Key::Message | Key::Delta, false) => Place::Reply,
         (Place::Reply, Key::Content, true) | (Place::Part, Key::Thinking, true) => Place::Parts,

@@ -77,7 +77,7 @@ pub struct Usage {
     pub output: Option<u32>,
     /// Read from the provider's prompt cache.
     pub cached: Option<u32>,
-    /// Written to it (Anthropic).
+    /// Written to it.
     pub created: Option<u32>,
 }
 
