@@ -3,7 +3,7 @@
  * A dialect reads its own wire into these types and writes its own wire from them, so N dialects need N translators.
  */
 
-import { isObject, type Json } from './json.ts';
+import type { Json } from './json.ts';
 import { type DialectName, dialectNames } from './names.ts';
 
 /** A prompt up to here may be kept in the provider's cache. */
@@ -354,25 +354,6 @@ export function unseal(text: string, client: DialectName): Signature {
   const named = /^([a-z-]{1,32})~/.exec(text);
   const by = dialectNames.find((name) => name === named?.[1]);
   return by === undefined ? { by: client, value: text } : { by, value: text.slice(by.length + 1) };
-}
-
-/** Notes the members of a request that the neutral form has no place for. */
-export function noteRest(
-  body: Json,
-  known: ReadonlySet<string>,
-  matter: ReadonlySet<string>,
-  notes: Notes,
-): void {
-  for (const field in body) {
-    if (known.has(field)) continue;
-    const value = body[field];
-    // What says nothing is no loss.
-    if (value === null || value === undefined || value === false) continue;
-    if (Array.isArray(value) ? value.length === 0 : isObject(value) && Object.keys(value).length === 0)
-      continue;
-    if (matter.has(field)) noteCannot(notes, field);
-    else noteDropped(notes, field);
-  }
 }
 
 /** A budget of reasoning tokens as an effort, and the other way round. */

@@ -71,6 +71,8 @@ export interface ChatClient {
   createWriter(context: ReplyContext): ChatStreamWriter;
   /** A provider's refusal in this dialect's words. */
   writeError(error: ProviderError, requestId: string): Json;
+  /** Headers, lower case, that change what a request means; named where no other dialect has them. None where left out. */
+  readonly ownHeaders?: readonly string[];
 }
 
 /** A dialect that providers may speak: requests are written, replies read. */

@@ -8,6 +8,7 @@ import {
   type DocumentPart,
   type Effort,
   effortOf,
+  efforts,
   type ImagePart,
   type Notes,
   noteCannot,
@@ -68,7 +69,16 @@ export function writeMark(cache: CacheMark | null, marks: boolean): Json {
   return { prompt_cache_breakpoint: said({ mode: 'explicit', ttl }) };
 }
 
-export const readImageUrl = (url: string): Source => readDataUrl(url) ?? { kind: 'url', url };
+/** An effort by its name; what nobody knows is named as dropped. */
+export function readEffort(value: unknown, field: string, notes: Notes): Effort | null {
+  const effort = efforts.find((name) => name === value) ?? null;
+  if (effort === null && (value ?? null) !== null) noteDropped(notes, field);
+  return effort;
+}
+
+/** Null: it holds bytes in a form that nobody reads. */
+export const readImageUrl = (url: string): Source | null =>
+  readDataUrl(url) ?? (url.startsWith('data:') ? null : { kind: 'url', url });
 
 /** Null: text is no picture. */
 export function writeImageUrl({ source }: ImagePart): string | null {
@@ -76,9 +86,11 @@ export function writeImageUrl({ source }: ImagePart): string | null {
   return source.kind === 'url' ? source.url : writeDataUrl(source.mediaType, source.data);
 }
 
-/** The bytes of `file_data`; without a media type they are a PDF's. */
-export function readFileData(data: string): Source {
-  const source = readDataUrl(data) ?? { kind: 'base64' as const, mediaType: 'application/pdf', data };
+/** The bytes of `file_data`; without a media type they are a PDF's. Null: in a form that nobody reads. */
+export function readFileData(data: string): Source | null {
+  const read = readDataUrl(data);
+  if (read === null && data.startsWith('data:')) return null;
+  const source = read ?? { kind: 'base64' as const, mediaType: 'application/pdf', data };
   return source.mediaType.startsWith('text/plain')
     ? { kind: 'text', text: Buffer.from(source.data, 'base64').toString('utf8') }
     : source;
