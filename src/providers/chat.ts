@@ -119,6 +119,12 @@ export interface ChatMessage {
   readonly name: string | null;
 }
 
+/** The parts of a message in that order. */
+export function resultsFirst(parts: readonly Part[]): readonly Part[] {
+  const results = parts.filter(({ kind }) => kind === 'tool_result');
+  return results.length === 0 ? parts : [...results, ...parts.filter(({ kind }) => kind !== 'tool_result')];
+}
+
 export interface Tool {
   readonly name: string;
   readonly description: string | null;

@@ -49,11 +49,11 @@ impl Reader for OpenAiReader {
             (Place::Choice, Token::String(text)) => self.choice(key, text, source),
             (Place::Reply, _) => self.reply(key, token, source),
             (Place::Part, Token::String(text)) if matches!(key, Key::Text | Key::Thinking) => {
-                self.text(text, source);
+                self.reading.say(text, source);
             }
             (Place::ToolCalls, _) => self.call(),
             (Place::Function, Token::String(text)) if matches!(key, Key::Arguments | Key::Input) => {
-                self.text(text, source);
+                self.reading.say(text, source);
             }
             _ => {}
         }
@@ -112,7 +112,7 @@ impl OpenAiReader {
                 self.reading.finish = self.reading.finish.max(finish);
             }
             // The text completions of old.
-            Key::Text => self.text(text, source),
+            Key::Text => self.reading.say(text, source),
             _ => {}
         }
     }
@@ -120,11 +120,11 @@ impl OpenAiReader {
     fn reply(&mut self, key: Key, token: Token, source: &mut Source<'_>) {
         match (key, token) {
             (Key::Content | Key::Reasoning | Key::ReasoningContent, Token::String(text)) => {
-                self.text(text, source);
+                self.reading.say(text, source);
             }
             (Key::Refusal, Token::String(text)) => {
                 self.reading.refusal |= text.start != text.end;
-                self.text(text, source);
+                self.reading.say(text, source);
             }
             (Key::FunctionCall, Token::ObjectStart) => self.call(),
             (Key::Audio, Token::ObjectStart) => self.reading.content = true,
@@ -135,12 +135,6 @@ impl OpenAiReader {
     fn call(&mut self) {
         self.reading.tool = true;
         self.reading.content = true;
-    }
-
-    fn text(&mut self, text: Text, source: &mut Source<'_>) {
-        source.keep(text);
-        self.reading.content |= text.start != text.end;
-        self.reading.text_bytes = self.reading.text_bytes.saturating_add(text.bytes() as u32);
     }
 }
 

@@ -15,6 +15,7 @@ import {
   type OutputForm,
   type Part,
   type ReasoningWish,
+  resultsFirst,
   type Source,
   type TextPart,
   type Tool,
@@ -139,9 +140,7 @@ function readMessages(value: unknown, notes: Notes): ChatMessage[] {
     const parts = readItems(message.content, `${at}.content`, notes).flatMap((block, number) =>
       readBlock(block, `${at}.content[${number}]`, calls, notes),
     );
-    const results = parts.filter(({ kind }) => kind === 'tool_result');
-    const others = parts.filter(({ kind }) => kind !== 'tool_result');
-    return { role, parts: results.length === 0 ? parts : [...results, ...others], name: null };
+    return { role, parts: resultsFirst(parts), name: null };
   });
 }
 

@@ -13,6 +13,7 @@ import {
   noteInvalid,
   type OutputForm,
   type Part,
+  resultsFirst,
   type TextPart,
   type Tool,
   type ToolCallPart,
@@ -138,9 +139,7 @@ function readContents(value: unknown, notes: Notes): ChatMessage[] {
     const parts = readItems(content.parts, `${at}.parts`, notes).flatMap((part, number) =>
       readPart(camel(part), role, `${at}.parts[${number}]`, calls, notes),
     );
-    const results = parts.filter(({ kind }) => kind === 'tool_result');
-    const others = parts.filter(({ kind }) => kind !== 'tool_result');
-    return { role, parts: results.length === 0 ? parts : [...results, ...others], name: null };
+    return { role, parts: resultsFirst(parts), name: null };
   });
 }
 
