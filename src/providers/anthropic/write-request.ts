@@ -57,7 +57,7 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
 }
 
 /** A model that thinks takes no sampling of its own; temperatures end at 1 here. */
-function writeSampling(
+export function writeSampling(
   { temperature, topP, topK, names }: ChatRequest,
   thinks: boolean,
   model: string,
@@ -97,7 +97,7 @@ function writeFormat({ output, names }: ChatRequest, notes: Notes): Json | null 
   return written === null ? null : { type: 'json_schema', schema: written.schema };
 }
 
-function writeChoice({ toolChoice, parallelToolCalls, tools }: ChatRequest): Json | null {
+export function writeChoice({ toolChoice, parallelToolCalls, tools }: ChatRequest): Json | null {
   const serial = parallelToolCalls === null ? {} : { disable_parallel_tool_use: !parallelToolCalls };
   if (toolChoice === null)
     return parallelToolCalls === null || tools.length === 0 ? null : { type: 'auto', ...serial };
@@ -153,8 +153,8 @@ const isResult = ({ type }: Json): boolean => type === 'tool_result';
 const writeText = ({ text, cache }: TextPart): Json[] =>
   text === '' ? [] : [{ type: 'text', text, ...writeMark(cache) }];
 
-/** Signed by Claude itself, wherever it runs. */
-const isOwn = (by: string): boolean => by === 'anthropic' || by === 'bedrock';
+/** Claude's signatures hold wherever it runs. */
+export const isSignedByClaude = (by: string): boolean => by === 'anthropic' || by === 'bedrock';
 
 function writePart(part: Part, notes: Notes): Json[] {
   switch (part.kind) {
@@ -170,11 +170,11 @@ function writePart(part: Part, notes: Notes): Json[] {
       return [];
     // Without its signature it would be refused; what another provider thought is of no use here.
     case 'reasoning':
-      return part.signature !== null && isOwn(part.signature.by)
+      return part.signature !== null && isSignedByClaude(part.signature.by)
         ? [{ type: 'thinking', thinking: part.text, signature: part.signature.value }]
         : [];
     case 'redacted':
-      return isOwn(part.data.by) ? [{ type: 'redacted_thinking', data: part.data.value }] : [];
+      return isSignedByClaude(part.data.by) ? [{ type: 'redacted_thinking', data: part.data.value }] : [];
     case 'tool_call': {
       const input = part.arguments.trim() === '' ? {} : parseObject(part.arguments);
       if (input === null) noteInvalid(notes, part.at, 'must have arguments that are a JSON object');
