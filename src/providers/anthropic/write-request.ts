@@ -57,12 +57,13 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
 const isAdaptive = (model: string): boolean =>
   /claude-(?:opus|sonnet|haiku)-(?:4-[6-9](?!\d)|[5-9](?!\d)|\d\d(?!\d))|claude-(?:mythos|fable)/.test(model);
 
-interface Reasoning {
+export interface Reasoning {
   readonly thinking: Json | null;
   readonly effort: Effort | null;
 }
 
-function writeReasoning(
+/** Whether and how a Claude thinks, wherever it runs. @param maxTokens the reply's limit, which thinking counts into */
+export function writeReasoning(
   { reasoning, toolChoice, names }: ChatRequest,
   maxTokens: number,
   model: string,
@@ -87,7 +88,7 @@ function writeReasoning(
 }
 
 /** A model that thinks takes no sampling of its own; temperatures end at 1 here. */
-function writeSampling(
+export function writeSampling(
   { temperature, topP, topK, names }: ChatRequest,
   thinks: boolean,
   model: string,
@@ -120,7 +121,7 @@ function writeFormat({ output, names }: ChatRequest, notes: Notes): Json | null 
   return null;
 }
 
-function writeChoice({ toolChoice, parallelToolCalls, tools }: ChatRequest): Json | null {
+export function writeChoice({ toolChoice, parallelToolCalls, tools }: ChatRequest): Json | null {
   const serial = parallelToolCalls === null ? {} : { disable_parallel_tool_use: !parallelToolCalls };
   if (toolChoice === null)
     return parallelToolCalls === null || tools.length === 0 ? null : { type: 'auto', ...serial };
@@ -161,8 +162,8 @@ function writeMessages(messages: readonly ChatMessage[], notes: Notes): Json[] {
 const writeText = ({ text, cache }: TextPart): Json[] =>
   text === '' ? [] : [{ type: 'text', text, ...writeMark(cache) }];
 
-/** Signed by Claude itself, wherever it runs. */
-const isOwn = (by: string): boolean => by === 'anthropic' || by === 'bedrock';
+/** Claude's signatures hold wherever it runs. */
+export const isSignedByClaude = (by: string): boolean => by === 'anthropic' || by === 'bedrock';
 
 function writePart(part: Part, notes: Notes): Json[] {
   switch (part.kind) {
@@ -178,11 +179,12 @@ function writePart(part: Part, notes: Notes): Json[] {
       return [];
     // Without its signature it would be refused; what another provider thought is of no use here.
     case 'reasoning':
-      return part.signature !== null && isOwn(part.signature.by)
+      return part.signature !== null && isSignedByClaude(part.signature.by)
         ? [{ type: 'thinking', thinking: part.text, signature: part.signature.value }]
         : [];
     case 'redacted':
-      return isOwn(part.data.by) ? [{ type: 'redacted_thinking', data: part.data.value }] : [];
+      // Bedrock writes what is hidden in another way.
+      return part.data.by === 'anthropic' ? [{ type: 'redacted_thinking', data: part.data.value }] : [];
     case 'tool_call': {
       const input = part.arguments.trim() === '' ? {} : parseObject(part.arguments);
       if (input === null) noteInvalid(notes, part.at, 'must have arguments that are a JSON object');
