@@ -234,7 +234,10 @@ function callOnce(way: Walk, admission: Admission, cancellation: Cancellation): 
   const { sent } = preparedFor(way, target);
   const headers = [...credential.headers, ...sent.headers];
   const remainingMs = Math.max(1, Math.ceil(way.deadlineMs - admission.sentMs));
-  return call(target.provider, sent, headers, request.stream, deps.policy, remainingMs, cancellation);
+  const made = (all: readonly string[]): Promise<CallResult> =>
+    call(target.provider, sent, all, request.stream, deps.policy, remainingMs, cancellation);
+  const { sign } = credential;
+  return sign === null ? made(headers) : sign(sent.path, headers, sent.body).then(made);
 }
 
 /** What goes to a target that can be told the request. */
