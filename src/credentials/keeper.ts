@@ -26,8 +26,17 @@ export type TokenKeeper = Keeper<string>;
 const aheadMs = 10 * 60_000;
 /** Between tries when none is given. */
 const retryMs = 15_000;
+/** A try that hangs is given up, since the start of the process waits for the first one. */
+const tryMs = 10_000;
 /** Credentials are asked for again at least this often, so that a changed key file is taken over. */
 export const everyMs = 30 * 60_000;
+
+function inTime<T>(work: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`no answer within ${tryMs} ms`)), tryMs);
+    work.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}
 
 /**
  * Keeps a credential fresh until it is closed. Resolves with the first try, good or bad; never rejects.
@@ -48,7 +57,7 @@ export async function keepToken<T>(
     let nextMs = retryMs;
     triedMs = wallClock();
     try {
-      kept = await fetchToken();
+      kept = await inTime(fetchToken());
       nextMs = Math.min(everyMs, Math.max(retryMs, kept.expiresMs - wallClock() - aheadMs));
     } catch (cause) {
       // The old one serves until it ends.
