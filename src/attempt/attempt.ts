@@ -234,10 +234,12 @@ function callOnce(way: Walk, admission: Admission, cancellation: Cancellation): 
   const { sent } = preparedFor(way, target);
   const headers = [...credential.headers, ...sent.headers];
   const remainingMs = Math.max(1, Math.ceil(way.deadlineMs - admission.sentMs));
-  const made = (all: readonly string[]): Promise<CallResult> =>
-    call(target.provider, sent, all, request.stream, deps.policy, remainingMs, cancellation);
-  const { sign } = credential;
-  return sign === null ? made(headers) : sign(sent.path, headers, sent.body).then(made);
+  const { provider } = target;
+  if (credential.sign === null)
+    return call(provider, sent, headers, request.stream, deps.policy, remainingMs, cancellation);
+  return credential
+    .sign(sent.path, headers, sent.body)
+    .then((signed) => call(provider, sent, signed, request.stream, deps.policy, remainingMs, cancellation));
 }
 
 /** What goes to a target that can be told the request. */

@@ -137,6 +137,12 @@ describe('tools', () => {
     });
   });
 
+  test('Claude is told that they are not to be called again', () => {
+    const { body } = written(claude, { messages: called });
+    expect(body.toolConfig).toHaveProperty('tools');
+    expect(ownOf(body)).toEqual({ tool_choice: { type: 'none' } });
+  });
+
   test('one call at a time is told to Claude with the whole choice, and to nobody else', () => {
     const serial = { tools, tool_choice: { type: 'any', disable_parallel_tool_use: true } };
     const { body } = written(claude, serial);

@@ -41,10 +41,7 @@ function writeClaude(request: ChatRequest, to: Destination, notes: Notes): OwnFi
   const { thinking, effort } = writeReasoning(request, room, to.model, notes);
   const thinks = thinking !== null && thinking.type !== 'disabled';
   const { temperature, top_p, top_k } = writeSampling(request, thinks, to.model, notes);
-  const { tools, toolChoice, parallelToolCalls } = request;
-  // Both at once are refused.
-  const ownWords = toolChoice?.kind === 'none' || (parallelToolCalls === false && tools.length > 0);
-  const choice = ownWords && hasTools(request) ? writeChoice(request) : null;
+  const choice = claudeChoice(request);
   const config = effort === null ? null : { effort };
   return {
     maxTokens: request.maxTokens ?? (thinking?.type === 'enabled' ? room : null),
@@ -55,9 +52,14 @@ function writeClaude(request: ChatRequest, to: Destination, notes: Notes): OwnFi
   };
 }
 
-const hasTools = ({ tools, toolChoice, messages }: ChatRequest): boolean =>
-  messages.some(({ parts }) => parts.some(({ kind }) => kind === 'tool_call')) ||
-  (tools.length > 0 && toolChoice?.kind !== 'none');
+/** What Converse has no word for: calls one by one, and none at all. Null: its own words do; both at once are refused. */
+function claudeChoice(request: ChatRequest): Json | null {
+  const { tools, toolChoice, parallelToolCalls, messages } = request;
+  if (tools.length > 0 && toolChoice?.kind !== 'none')
+    return parallelToolCalls === false ? writeChoice(request) : null;
+  const called = messages.some(({ parts }) => parts.some(({ kind }) => kind === 'tool_call'));
+  return called ? { type: 'none' } : null;
+}
 
 const levels: Readonly<Record<Effort, 'low' | 'medium' | 'high'>> = {
   none: 'low',
