@@ -9,7 +9,8 @@ import { openaiWire, testModel } from './replies.ts';
 import { startTestSidecar } from './sidecar.ts';
 import { answers, startUpstream } from './upstream.ts';
 
-test('a token is replaced before it ends, kept over failures, and never given after its end', async () => {
+/** Timers and a wall clock that are moved on by hand. */
+function handTime() {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   onTestFinished(() => void vi.useRealTimers());
   let nowMs = 0;
@@ -17,19 +18,20 @@ test('a token is replaced before it ends, kept over failures, and never given af
     nowMs += ms;
     await vi.advanceTimersByTimeAsync(ms);
   };
+  return { now: () => nowMs, passed };
+}
+
+test('a token is replaced before it ends, kept over failures, and never given after its end', async () => {
+  const { now, passed } = handTime();
   let given = 0;
   let fails = false;
   const failures: unknown[] = [];
   const fetchToken = async (): Promise<Token> => {
     if (fails) throw new Error('no network');
     given += 1;
-    return { value: `t${given}`, expiresMs: nowMs + 20 * 60_000 };
+    return { value: `t${given}`, expiresMs: now() + 20 * 60_000 };
   };
-  const keeper = await keepToken(
-    fetchToken,
-    () => nowMs,
-    (cause) => failures.push(cause),
-  );
+  const keeper = await keepToken(fetchToken, now, (cause) => failures.push(cause));
   expect(keeper.current()).toBe('t1');
   await passed(9 * 60_000);
   expect(keeper.current()).toBe('t1');
@@ -50,13 +52,7 @@ test('a token is replaced before it ends, kept over failures, and never given af
 });
 
 test('a try that hangs is given up, so that the start goes on, and made again; a refused token is asked for anew', async () => {
-  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
-  onTestFinished(() => void vi.useRealTimers());
-  let nowMs = 0;
-  const passed = async (ms: number): Promise<void> => {
-    nowMs += ms;
-    await vi.advanceTimersByTimeAsync(ms);
-  };
+  const { now, passed } = handTime();
   let asked = 0;
   const failures: unknown[] = [];
   const starting = keepToken(
@@ -64,7 +60,7 @@ test('a try that hangs is given up, so that the start goes on, and made again; a
       asked += 1;
       return asked === 1 ? new Promise(() => {}) : Promise.resolve({ value: `t${asked}`, expiresMs: 9e9 });
     },
-    () => nowMs,
+    now,
     (cause) => failures.push(cause),
   );
   await passed(10_000);

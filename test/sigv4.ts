@@ -46,7 +46,7 @@ export function signatureOf(
     ...signed.map((name) => `${name}:${(headers[name] ?? '').trim().replace(/ +/g, ' ')}`),
     '',
     signed.join(';'),
-    headers['x-amz-content-sha256'] ?? sha256(body),
+    sha256(body),
   ].join('\n');
   const toSign = ['AWS4-HMAC-SHA256', headers['x-amz-date'], scope.join('/'), sha256(canonical)].join('\n');
   const key = scope.reduce<string | Buffer>((made, part) => hmac(made, part), `AWS4${secret}`);

@@ -1,23 +1,8 @@
 /** Spells replies as Bedrock's Converse does, whole or as its event stream. */
 import { sign } from './answer.ts';
+import { input, nothing, stopReasons } from './anthropic.ts';
 import { eventMessage } from './event-stream.ts';
-import type { Answer, Call, Reply, Step } from './exchange.ts';
-
-const stopReasons = {
-  stop: 'end_turn',
-  sequence: 'stop_sequence',
-  length: 'max_tokens',
-  tools: 'tool_use',
-} as const;
-
-const nothing: Answer = {
-  thinking: [],
-  text: [],
-  calls: [],
-  finish: 'stop',
-  sequence: null,
-  outputTokens: 0,
-};
+import type { Answer, Reply, Step } from './exchange.ts';
 
 const metrics = { latencyMs: 1 };
 
@@ -25,15 +10,6 @@ const usage = (reply: Reply, { outputTokens }: Answer): object => {
   const { inputTokens } = reply.asked;
   return { inputTokens, outputTokens, totalTokens: inputTokens + outputTokens };
 };
-
-function input(call: Call): unknown {
-  try {
-    return JSON.parse(call.pieces.join(''));
-  } catch {
-    // Cut by maxTokens.
-    return {};
-  }
-}
 
 const ended = ({ finish, sequence }: Answer): object => ({
   stopReason: stopReasons[finish],
