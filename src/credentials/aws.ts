@@ -3,7 +3,7 @@
  * gives: environment, shared files, web identity (IRSA), container and EKS Pod Identity, instance.
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
  */
-import { createHash, createHmac, type Hash, type Hmac } from 'node:crypto';
+import { createHmac, createSecretKey, hash, type KeyObject } from 'node:crypto';
 import { SignatureV4 } from '@smithy/signature-v4';
 import type { Keeper, Kept } from './keeper.ts';
 import type { Signer } from './signer.ts';
@@ -39,33 +39,48 @@ export const fixedKeys = (keys: AwsKeys): Keeper<AwsKeys> => ({
   close() {},
 });
 
-/** The library's own hash is written in JavaScript, and takes many times as long. */
+/** What the library hashes with: its own is written in JavaScript, and takes many times as long. */
 class Sha256 {
-  readonly #hash: Hash | Hmac;
+  readonly #key: KeyObject | null;
+  #bytes: Uint8Array = Buffer.alloc(0);
 
   constructor(secret?: string | ArrayBuffer | ArrayBufferView) {
-    this.#hash = secret === undefined ? createHash('sha256') : createHmac('sha256', secretOf(secret));
+    this.#key = secret === undefined ? null : keyOf(secret);
   }
 
   update(bytes: Uint8Array): void {
-    this.#hash.update(bytes);
+    this.#bytes = this.#bytes.length === 0 ? bytes : Buffer.concat([this.#bytes, bytes]);
   }
 
   digest(): Promise<Uint8Array> {
-    return Promise.resolve(this.#hash.digest());
+    const key = this.#key;
+    return Promise.resolve(
+      key === null
+        ? hash('sha256', this.#bytes, 'buffer')
+        : createHmac('sha256', key).update(this.#bytes).digest(),
+    );
   }
 
   reset(): void {
-    throw new Error('a hash is made for each use');
+    this.#bytes = Buffer.alloc(0);
   }
 }
 
-const secretOf = (secret: string | ArrayBuffer | ArrayBufferView): string | Uint8Array =>
-  typeof secret === 'string'
-    ? secret
-    : ArrayBuffer.isView(secret)
+/** The library keeps a day's signing keys, and gives the same object each time: its key is made once. */
+const keys = new WeakMap<object, KeyObject>();
+
+function keyOf(secret: string | ArrayBuffer | ArrayBufferView): KeyObject {
+  if (typeof secret === 'string') return createSecretKey(secret, 'utf8');
+  const kept = keys.get(secret);
+  if (kept !== undefined) return kept;
+  const key = createSecretKey(
+    ArrayBuffer.isView(secret)
       ? new Uint8Array(secret.buffer, secret.byteOffset, secret.byteLength)
-      : new Uint8Array(secret);
+      : new Uint8Array(secret),
+  );
+  keys.set(secret, key);
+  return key;
+}
 
 /** @param name tells these keys from others */
 export function createSigner(name: string, keeper: Keeper<AwsKeys>, wallClock: () => number): Signer {
