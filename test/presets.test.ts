@@ -5,6 +5,7 @@ import { hasTable } from '../src/catalog/prices.ts';
 import { isLoopback } from '../src/config/syntax.ts';
 import { demoBanner, demoConfig } from '../src/demo.ts';
 import { type Preset, presets } from '../src/providers/presets.ts';
+import { bedrockWire } from './bedrock-wire.ts';
 import { ask as post } from './client.ts';
 import { geminiWire } from './gemini-wire.ts';
 import { readDocument } from './readme.ts';
@@ -27,7 +28,7 @@ describe('every row', () => {
     expect(protocol === 'https:' || isLoopback(hostname)).toBe(true);
     // Vertex takes the machine's own credential.
     if (name !== 'vertex') expect(credentialEnv === null).toBe(isLoopback(hostname));
-    expect(credentialEnv ?? 'A_KEY').toMatch(/^[A-Z][A-Z0-9_]*_(KEY|TOKEN)$/);
+    expect(credentialEnv ?? 'A_KEY').toMatch(/^[A-Z][A-Z0-9_]*_(KEY|TOKEN|TOKEN_BEDROCK)$/);
     expect([baseUrl.endsWith('/'), search, hash]).toEqual([false, '', '']);
     expect(docs).toMatch(/^https:\/\/[a-z0-9.-]+\/[^ ]*$/);
     if (prices !== null) expect(hasTable(prices)).toBe(true);
@@ -72,7 +73,9 @@ describe('through the sidecar', () => {
           ? anthropicWire
           : call.path.endsWith(':generateContent')
             ? geminiWire
-            : openaiWire,
+            : call.path.endsWith('/converse')
+              ? bedrockWire
+              : openaiWire,
         'ok',
       )(call),
     );
@@ -119,6 +122,10 @@ describe('through the sidecar', () => {
       expect(call.path).toMatch(/\/models\/owner(?:\/|%2F)model-1:generateContent$/);
       expect(call.path.startsWith(path)).toBe(true);
       return expect([authorization, googleKey]).toEqual([undefined, key]);
+    }
+    if (preset.dialect === 'bedrock') {
+      expect(call.path).toBe('/model/owner%2Fmodel-1/converse');
+      return expect([authorization, apiKey]).toEqual([`Bearer ${key}`, undefined]);
     }
     expect(call.path).toBe(path + (preset.dialect === 'anthropic' ? '/messages' : '/chat/completions'));
     expect(call.json.model).toBe('owner/model-1');

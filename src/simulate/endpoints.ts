@@ -5,6 +5,8 @@
 import { answer } from './answer.ts';
 import { anthropicBody, anthropicSteps } from './anthropic.ts';
 import { readMessagesRequest } from './anthropic-request.ts';
+import { bedrockBody, bedrockSteps } from './bedrock.ts';
+import { readConverse } from './bedrock-request.ts';
 import type { Json } from './check.ts';
 import { embeddingsBody, readEmbeddings } from './embeddings.ts';
 import { type ErrorReply, modelNotFound, promptTooLong, Rejection } from './errors.ts';
@@ -36,6 +38,8 @@ export interface Outcome {
   readonly plan: Plan;
   readonly fault: FaultName | null;
   readonly body: Wire['body'];
+  /** Of a stream. */
+  readonly encoding: Wire['encoding'];
   readonly outputTokens: number;
 }
 
@@ -76,6 +80,7 @@ const spellings = {
   openai: { body: openaiBody, steps: openaiSteps },
   anthropic: { body: anthropicBody, steps: anthropicSteps },
   gemini: { body: geminiBody, steps: geminiSteps },
+  bedrock: { body: bedrockBody, steps: bedrockSteps },
 } as const;
 
 const otherThan = (dialect: Dialect): Dialect => (dialect === 'openai' ? 'anthropic' : 'openai');
@@ -89,9 +94,16 @@ function chat(inquiry: Inquiry, asked: Asked, raw: string): Outcome {
   const fault = inquiry.draw(plan, raw);
   const { id, answers } = answer(asked, plan);
   const reply = { asked, id, answers, withUsage: fault !== 'missing_usage' };
-  const spelled = spellings[fault === 'wrong_dialect' ? otherThan(asked.dialect) : asked.dialect];
+  const dialect = fault === 'wrong_dialect' ? otherThan(asked.dialect) : asked.dialect;
+  const spelled = spellings[dialect];
   const outputTokens = answers.reduce((sum, one) => sum + one.outputTokens, 0);
-  return { plan, fault, body: asked.stream ? spelled.steps(reply) : spelled.body(reply), outputTokens };
+  return {
+    plan,
+    fault,
+    body: asked.stream ? spelled.steps(reply) : spelled.body(reply),
+    encoding: asked.stream && dialect === 'bedrock' ? 'latin1' : 'utf8',
+    outputTokens,
+  };
 }
 
 function embeddings(inquiry: Inquiry, body: Json, raw: string): Outcome {
@@ -104,16 +116,18 @@ function embeddings(inquiry: Inquiry, body: Json, raw: string): Outcome {
     plan,
     fault,
     body: fault === 'wrong_dialect' ? '{"type":"message","content":[]}' : text,
+    encoding: 'utf8',
     outputTokens: 0,
   };
 }
 
-function countTokens(inquiry: Inquiry, body: Json, raw: string): Outcome {
-  const asked = readMessagesRequest(body, true);
+function countTokens(inquiry: Inquiry, asking: Json, raw: string): Outcome {
+  const asked = readMessagesRequest(asking, true);
   checkModel(inquiry, asked.model);
   const plan = planOf(inquiry, asked.line);
   const fault = inquiry.draw(plan, raw);
-  return { plan, fault, body: JSON.stringify({ input_tokens: asked.inputTokens }), outputTokens: 0 };
+  const body = JSON.stringify({ input_tokens: asked.inputTokens });
+  return { plan, fault, body, encoding: 'utf8', outputTokens: 0 };
 }
 
 function decodeId(text: string): string {
@@ -128,7 +142,7 @@ function decodeId(text: string): string {
 export function models(inquiry: Inquiry): Outcome {
   const plan = planOf(inquiry, null);
   const fault = inquiry.draw(plan, inquiry.path);
-  const done = (body: string): Outcome => ({ plan, fault, body, outputTokens: 0 });
+  const done = (body: string): Outcome => ({ plan, fault, body, encoding: 'utf8', outputTokens: 0 });
   if (inquiry.path === '/v1/models') return done(modelsBody(inquiry.dialect, inquiry.models));
   const id = decodeId(inquiry.path.slice('/v1/models/'.length));
   checkModel(inquiry, id);
@@ -140,7 +154,7 @@ interface Post {
   readonly run: Endpoint;
 }
 
-/** The endpoints that take a body, by path; Gemini's hold the model in theirs. */
+/** The endpoints that take a body, by path; Gemini's and Bedrock's hold the model in theirs. */
 export const posts: Readonly<Record<string, Post>> = {
   '/v1/chat/completions': {
     dialect: 'openai',
@@ -156,9 +170,19 @@ export const posts: Readonly<Record<string, Post>> = {
 
 const generatePath = /^\/v1(?:beta)?\/models\/(.+):(generateContent|streamGenerateContent)$/;
 
+const conversePath = /^\/model\/([^/]+)\/(converse|converse-stream)$/;
+
 /** The endpoint of a path that takes a body. */
 export function postAt(path: string): Post | undefined {
   if (Object.hasOwn(posts, path)) return posts[path];
+  const [, modelId, operation] = conversePath.exec(path) ?? [];
+  if (modelId !== undefined) {
+    const streams = operation === 'converse-stream';
+    return {
+      dialect: 'bedrock',
+      run: (inquiry, body, raw) => chat(inquiry, readConverse(body, decodeId(modelId), streams), raw),
+    };
+  }
   const [, model, method] = generatePath.exec(path) ?? [];
   if (model === undefined) return undefined;
   const stream = method === 'streamGenerateContent';

@@ -5,8 +5,9 @@ import OpenAI from 'openai';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { startTestSidecar, type TestSidecar } from '../sidecar.ts';
 
-/** Dialects that the mock speaks. */
-const providers = ['openai', 'anthropic', 'responses', 'gemini'] as const;
+/** Dialects that the mock speaks, and their base paths. */
+const paths = { openai: '/v1', anthropic: '/v1', responses: '/v1', gemini: '/v1beta', bedrock: '' } as const;
+const providers = Object.keys(paths) as (keyof typeof paths)[];
 
 const mock = new LLMock({ port: 0, chunkSize: 4 });
 let sidecar: TestSidecar;
@@ -21,7 +22,7 @@ beforeAll(async () => {
         dialect,
         {
           dialect,
-          baseUrl: `${mock.url}/${dialect === 'gemini' ? 'v1beta' : 'v1'}`,
+          baseUrl: mock.url + paths[dialect],
           apiKey: 'provider-key',
         },
       ]),

@@ -9,6 +9,7 @@ const simulators = {
   openai: 'simulator',
   anthropic: 'simulator-anthropic',
   gemini: 'simulator-gemini',
+  bedrock: 'simulator-bedrock',
 } as const;
 const providers = Object.keys(simulators) as (keyof typeof simulators)[];
 
