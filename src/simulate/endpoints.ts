@@ -16,6 +16,8 @@ import { modelBody, modelsBody, serves } from './models.ts';
 import { openaiBody, openaiSteps } from './openai.ts';
 import { readChat } from './openai-request.ts';
 import { type FaultDraw, override, type Plan } from './plan.ts';
+import { responsesBody, responsesSteps } from './responses.ts';
+import { readResponses } from './responses-request.ts';
 import type { Wire } from './script.ts';
 
 /** A request as the endpoints see it. */
@@ -76,6 +78,7 @@ const spellings = {
   openai: { body: openaiBody, steps: openaiSteps },
   anthropic: { body: anthropicBody, steps: anthropicSteps },
   gemini: { body: geminiBody, steps: geminiSteps },
+  responses: { body: responsesBody, steps: responsesSteps },
 } as const;
 
 const otherThan = (dialect: Dialect): Dialect => (dialect === 'openai' ? 'anthropic' : 'openai');
@@ -88,7 +91,8 @@ function chat(inquiry: Inquiry, asked: Asked, raw: string): Outcome {
   }
   const fault = inquiry.draw(plan, raw);
   const { id, answers } = answer(asked, plan);
-  const reply = { asked, id, answers, withUsage: fault !== 'missing_usage' };
+  const filtered = isAzure(inquiry.path);
+  const reply = { asked, id, answers, withUsage: fault !== 'missing_usage', filtered };
   const spelled = spellings[fault === 'wrong_dialect' ? otherThan(asked.dialect) : asked.dialect];
   const outputTokens = answers.reduce((sum, one) => sum + one.outputTokens, 0);
   return { plan, fault, body: asked.stream ? spelled.steps(reply) : spelled.body(reply), outputTokens };
@@ -147,6 +151,10 @@ export const posts: Readonly<Record<string, Post>> = {
     run: (inquiry, body, raw) => chat(inquiry, readChat(body), raw),
   },
   '/v1/embeddings': { dialect: 'openai', run: embeddings },
+  '/v1/responses': {
+    dialect: 'responses',
+    run: (inquiry, body, raw) => chat(inquiry, readResponses(body), raw),
+  },
   '/v1/messages': {
     dialect: 'anthropic',
     run: (inquiry, body, raw) => chat(inquiry, readMessagesRequest(body, false), raw),
@@ -156,8 +164,23 @@ export const posts: Readonly<Record<string, Post>> = {
 
 const generatePath = /^\/v1(?:beta)?\/models\/(.+):(generateContent|streamGenerateContent)$/;
 
+/** Azure's paths: those of its v1 API, and those that name a deployment. */
+const isAzure = (path: string): boolean => path.startsWith('/openai/');
+const deploymentPath = /^\/openai\/deployments\/([^/]+)(\/.+)$/;
+
+/** A path of Azure's, whose body needn't name the model: the path does. */
+function deploymentAt(path: string): Post | undefined {
+  const [, name, rest] = deploymentPath.exec(path) ?? [];
+  const post = name === undefined ? undefined : postAt(`/v1${rest}`);
+  if (name === undefined || post?.dialect !== 'openai') return undefined;
+  const run: Endpoint = (inquiry, body, raw) => post.run(inquiry, { ...body, model: decodeId(name) }, raw);
+  return { ...post, run };
+}
+
 /** The endpoint of a path that takes a body. */
 export function postAt(path: string): Post | undefined {
+  if (path.startsWith('/openai/v1/')) return postAt(path.slice('/openai'.length));
+  if (isAzure(path)) return deploymentAt(path);
   if (Object.hasOwn(posts, path)) return posts[path];
   const [, model, method] = generatePath.exec(path) ?? [];
   if (model === undefined) return undefined;

@@ -11,7 +11,7 @@ import type {
   Signature,
   WireEvent,
 } from '../chat.ts';
-import { isObject, type Json, numberOf, objectOf, textOf } from '../json.ts';
+import { countOf, isObject, type Json, numberOf, objectOf, textOf } from '../json.ts';
 import { readReasoning } from './reasoning.ts';
 import { isComplete, readFinish, readUsage, writeItem, writeResponse } from './reply.ts';
 
@@ -93,7 +93,8 @@ export function createReader(): ChatStreamReader {
       switch (type) {
         case 'response.created': {
           const response = objectOf(data.response);
-          return [{ kind: 'start', id: textOf(response.id) ?? '', model: textOf(response.model) ?? '' }];
+          const [id, model] = [textOf(response.id) ?? '', textOf(response.model) ?? ''];
+          return [{ kind: 'start', id, model, createdS: countOf(response.created_at) }];
         }
         case 'response.output_item.added': {
           const item = objectOf(data.item);
