@@ -2,7 +2,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { keepToken, type Token } from '../src/credentials/google.ts';
+import { keepToken, type Token } from '../src/credentials/keeper.ts';
 import { ask } from './client.ts';
 import { geminiWire } from './gemini-wire.ts';
 import { openaiWire, testModel } from './replies.ts';

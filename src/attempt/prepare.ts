@@ -58,12 +58,21 @@ export function createPrepare(
     return chosen && first !== undefined ? unsupported(first, target) : translated;
   };
 
-  const prepare = (target: Target): Prepared | Refusal => {
+  const written = (target: Target): Prepared | Refusal => {
     const to = destinationOf(target, exchange, request);
     const { dialect } = target.provider;
     if (dialect.name !== client.name) return across(target, to);
     own ??= ownRequest(exchange, request, dialect.name);
     return { sent: dialect.encode(exchange.endpoint, own, exchange.headers, to), dropped: none };
+  };
+
+  const prepare = (target: Target): Prepared | Refusal => {
+    const prepared = written(target);
+    const { query } = target.provider;
+    if (query === '' || prepared instanceof Refusal) return prepared;
+    const { sent } = prepared;
+    const path = `${sent.path}${sent.path.includes('?') ? '&' : '?'}${query}`;
+    return { ...prepared, sent: { ...sent, path } };
   };
 
   return (target) => {

@@ -4,7 +4,10 @@ import type { DialectName, Quirks } from './provider.ts';
 /** What a preset fills in for a provider of the configuration. */
 export interface Preset {
   readonly dialect: DialectName;
-  /** URL before `/chat/completions` or `/messages`; null: the embedded simulator's own. */
+  /**
+   * URL before `/chat/completions` or `/messages`; null: the embedded simulator's own. A word in capitals stands for what
+   * only the user knows, so that the configuration must say it (`isPattern`).
+   */
   readonly baseUrl: string | null;
   /** Environment variable that usually holds the credential; null: needs none. */
   readonly credentialEnv: string | null;
@@ -38,6 +41,7 @@ const hosted =
     docs,
   });
 const openai = hosted('openai');
+const responses = hosted('responses');
 const anthropic = hosted('anthropic');
 const gemini = hosted('gemini');
 
@@ -66,6 +70,8 @@ const simulator = (dialect: DialectName): Preset => ({
 
 /** Refuses `stream_options`, and tells usage unasked in the last event of a stream. */
 const noStreamOptions: Quirks = { noStreamOptions: true };
+/** Deployments go by names of their owner's. */
+const azure: Quirks = { apiKeyHeader: true, completionTokens: true };
 /** Wants the key as `Authorization: Bearer` where Anthropic's dialect has `x-api-key`. */
 const bearer: Quirks = { bearer: true };
 
@@ -75,6 +81,30 @@ export const presets: Readonly<Record<string, Preset>> = {
     'OPENAI_API_KEY',
     'https://platform.openai.com/docs/api-reference',
     { prices: 'openai', models: ['gpt-*', 'o1*', 'o3*', 'o4*', 'chatgpt-*', 'text-embedding-*'] },
+  ),
+  'openai-responses': responses(
+    'https://api.openai.com/v1',
+    'OPENAI_API_KEY',
+    'https://platform.openai.com/docs/api-reference/responses',
+    { prices: 'openai' },
+  ),
+  azure: openai(
+    'https://RESOURCE.openai.azure.com/openai/v1',
+    'AZURE_OPENAI_API_KEY',
+    'https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle',
+    { prices: 'azure', quirks: azure },
+  ),
+  'azure-responses': responses(
+    'https://RESOURCE.openai.azure.com/openai/v1',
+    'AZURE_OPENAI_API_KEY',
+    'https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle',
+    { prices: 'azure', quirks: azure },
+  ),
+  'azure-deployments': openai(
+    'https://RESOURCE.openai.azure.com/openai',
+    'AZURE_OPENAI_API_KEY',
+    'https://learn.microsoft.com/en-us/azure/ai-services/openai/reference',
+    { prices: 'azure', quirks: { ...azure, deployments: true } },
   ),
   anthropic: anthropic(
     'https://api.anthropic.com/v1',
@@ -292,4 +322,8 @@ export const presets: Readonly<Record<string, Preset>> = {
   simulator: simulator('openai'),
   'simulator-anthropic': simulator('anthropic'),
   'simulator-gemini': simulator('gemini'),
+  'simulator-responses': simulator('responses'),
 };
+
+/** Whether a preset's base URL is only a pattern of the one that the configuration must give. */
+export const isPattern = ({ baseUrl }: Preset): boolean => /\/\/[A-Z]/.test(baseUrl ?? '');

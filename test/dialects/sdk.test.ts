@@ -9,6 +9,7 @@ const simulators = {
   openai: 'simulator',
   anthropic: 'simulator-anthropic',
   gemini: 'simulator-gemini',
+  responses: 'simulator-responses',
 } as const;
 const providers = Object.keys(simulators) as (keyof typeof simulators)[];
 
@@ -66,7 +67,7 @@ describe.each(providers)('openai SDK to %s', (provider) => {
   });
 
   test('a limit of tokens', async () => {
-    const reply = await openai.chat.completions.create({ model, messages: user('Hello'), max_tokens: 5 });
+    const reply = await openai.chat.completions.create({ model, messages: user('Hello'), max_tokens: 16 });
     expect(reply.choices[0]?.finish_reason).toBe('length');
   });
 
@@ -278,7 +279,7 @@ describe.each(providers)('Anthropic SDK to %s', (provider) => {
   });
 
   test('a limit of tokens', async () => {
-    const reply = await anthropic.messages.create({ model, max_tokens: 5, messages: user('Hello') });
+    const reply = await anthropic.messages.create({ model, max_tokens: 16, messages: user('Hello') });
     expect(reply.stop_reason).toBe('max_tokens');
   });
 

@@ -20,10 +20,15 @@ import { type Json, said } from '../json.ts';
 import type { ChatCall, Destination } from '../provider.ts';
 import { takesMarks, toolFailed, writeFileData, writeImageUrl, writeMark, writeSchema } from './parts.ts';
 
-/** OpenAI's own names: newer ones refuse `max_tokens`, which other servers know only. */
-const isOpenAi = (model: string): boolean => /^(?:gpt-|o\d|chatgpt-)/.test(model);
+/** OpenAI's newer models refuse `max_tokens`, which other servers know only. */
+const knowsCompletionTokens = ({ model, quirks }: Destination): boolean =>
+  quirks.completionTokens === true || /^(?:gpt-|o\d|chatgpt-)/.test(model);
 /** Models of old that don't reason refuse every word about it. */
 const neverReasons = (model: string): boolean => /^(?:gpt-3|gpt-4|chatgpt-4)/.test(model);
+
+/** The part of a path that names the model, where a provider's paths do. */
+export const deploymentOf = ({ quirks, model }: Destination): string =>
+  quirks.deployments === true ? `/deployments/${encodeURIComponent(model)}` : '';
 
 export function writeRequest(request: ChatRequest, to: Destination, notes: Notes): ChatCall {
   const { names, tools, toolChoice, stop, output } = request;
@@ -39,7 +44,7 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
         ? { type: 'function', function: { name: toolChoice.name } }
         : toolChoice?.kind,
     parallel_tool_calls: tools.length === 0 ? null : request.parallelToolCalls,
-    [isOpenAi(to.model) ? 'max_completion_tokens' : 'max_tokens']: request.maxTokens,
+    [knowsCompletionTokens(to) ? 'max_completion_tokens' : 'max_tokens']: request.maxTokens,
     stop: stop.length === 0 ? null : stop.length === 1 ? stop[0] : stop,
     temperature: request.temperature,
     top_p: request.topP,
@@ -55,7 +60,7 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
       ? { stream_options: { include_usage: true } }
       : {}),
   });
-  return { path: '/chat/completions', body, headers: [] };
+  return { path: `${deploymentOf(to)}/chat/completions`, body, headers: [] };
 }
 
 function writeEffort({ reasoning, names }: ChatRequest, model: string, notes: Notes): Effort | null {
