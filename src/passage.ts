@@ -6,7 +6,14 @@ import type { CacheKey } from './cache/cache.ts';
 import type { Counts } from './count/usage.ts';
 import { type Bill, bill, isStated, learn, nothingBilled } from './count/usage.ts';
 import type { ErrorCode, Refusal } from './errors.ts';
-import type { Exchange, Identity, ModelRequest, StoredReply, WholeReply } from './exchange.ts';
+import {
+  countsTokens,
+  type Exchange,
+  type Identity,
+  type ModelRequest,
+  type StoredReply,
+  type WholeReply,
+} from './exchange.ts';
 
 import type { Stages } from './gateway.ts';
 import type { Permit } from './limit/permit.ts';
@@ -133,7 +140,7 @@ export class Passage {
 
   /** Counting tokens is free at the provider. */
   #billed(): Trail['billed'] {
-    return this.exchange.endpoint.name === 'count_tokens' ? [] : (this.trail?.billed ?? []);
+    return countsTokens(this.exchange.endpoint.name) ? [] : (this.trail?.billed ?? []);
   }
 
   #store({ keep, cacheable }: Closing, { usage, costNanoUsd }: Bill, nowMs: number): void {

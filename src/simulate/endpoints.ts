@@ -11,6 +11,7 @@ import { type ErrorReply, modelNotFound, promptTooLong, Rejection } from './erro
 import type { Asked, Dialect } from './exchange.ts';
 import type { FaultName } from './faults.ts';
 import { geminiBody, geminiSteps } from './gemini.ts';
+import { batchBody, embeddingBody, readBatch, readCount, readEmbed, tokensBody } from './gemini-embed.ts';
 import { readGenerate } from './gemini-request.ts';
 import { modelBody, modelsBody, serves } from './models.ts';
 import { openaiBody, openaiSteps } from './openai.ts';
@@ -162,7 +163,7 @@ export const posts: Readonly<Record<string, Post>> = {
   '/v1/messages/count_tokens': { dialect: 'anthropic', run: countTokens },
 };
 
-const generatePath = /^\/v1(?:beta)?\/models\/(.+):(generateContent|streamGenerateContent)$/;
+const modelPath = /^\/v1(?:beta)?\/models\/(.+):(\w+)$/;
 
 /** Azure's paths: those of its v1 API, and those that name a deployment. */
 const isAzure = (path: string): boolean => path.startsWith('/openai/');
@@ -182,11 +183,42 @@ export function postAt(path: string): Post | undefined {
   if (path.startsWith('/openai/v1/')) return postAt(path.slice('/openai'.length));
   if (isAzure(path)) return deploymentAt(path);
   if (Object.hasOwn(posts, path)) return posts[path];
-  const [, model, method] = generatePath.exec(path) ?? [];
-  if (model === undefined) return undefined;
-  const stream = method === 'streamGenerateContent';
-  return {
-    dialect: 'gemini',
-    run: (inquiry, body, raw) => chat(inquiry, readGenerate(body, decodeId(model), stream), raw),
-  };
+  const [, model = '', method = ''] = modelPath.exec(path) ?? [];
+  const run = Object.hasOwn(methods, method) ? methods[method] : undefined;
+  return run === undefined
+    ? undefined
+    : { dialect: 'gemini', run: (inquiry, body, raw) => run(inquiry, body, raw, decodeId(model)) };
+}
+
+type Method = (inquiry: Inquiry, body: Json, raw: string, model: string) => Outcome;
+
+/** Gemini's methods of a model. */
+const methods: Readonly<Record<string, Method>> = {
+  generateContent: (inquiry, body, raw, model) => chat(inquiry, readGenerate(body, model, false), raw),
+  streamGenerateContent: (inquiry, body, raw, model) => chat(inquiry, readGenerate(body, model, true), raw),
+  countTokens: (inquiry, body, raw, model) =>
+    about(inquiry, raw, model, () => tokensBody(readCount(body, model))),
+  embedContent: (inquiry, body, raw, model) => {
+    const asked = [readEmbed(body, model, '')];
+    return about(inquiry, raw, model, (seed, withUsage) => embeddingBody(asked, seed, withUsage));
+  },
+  batchEmbedContents: (inquiry, body, raw, model) => {
+    const asked = readBatch(body, model);
+    return about(inquiry, raw, model, (seed, withUsage) => batchBody(asked, seed, withUsage));
+  },
+};
+
+/** What isn't chat: one JSON object, made from what was read. */
+function about(
+  inquiry: Inquiry,
+  raw: string,
+  model: string,
+  write: (seed: number, withUsage: boolean) => string,
+): Outcome {
+  checkModel(inquiry, model);
+  const plan = planOf(inquiry, null);
+  const fault = inquiry.draw(plan, raw);
+  const body =
+    fault === 'wrong_dialect' ? '{"object":"list","data":[]}' : write(plan.seed, fault !== 'missing_usage');
+  return { plan, fault, body, outputTokens: 0 };
 }
