@@ -193,7 +193,7 @@ export const presets: Readonly<Record<string, Preset>> = {
     'https://api.cerebras.ai/v1',
     'CEREBRAS_API_KEY',
     'https://inference-docs.cerebras.ai/resources/openai',
-    { prices: 'cerebras', quoted: true },
+    { prices: 'cerebras' },
   ),
   nvidia: openai(
     'https://integrate.api.nvidia.com/v1',
@@ -204,14 +204,12 @@ export const presets: Readonly<Record<string, Preset>> = {
   sambanova: openai(
     'https://api.sambanova.ai/v1',
     'SAMBANOVA_API_KEY',
-    'https://docs.sambanova.ai/docs/en/features/openai-compatibility',
-    { quoted: true },
+    'https://docs.sambanova.ai/docs/en/get-started/api-keys-urls',
   ),
   deepinfra: openai(
     'https://api.deepinfra.com/v1/openai',
     'DEEPINFRA_API_KEY',
-    'https://deepinfra.com/docs/openai_api',
-    { quoted: true },
+    'https://deepinfra.com/docs/advanced/openai_api',
   ),
   hyperbolic: openai(
     'https://api.hyperbolic.xyz/v1',
@@ -281,7 +279,7 @@ export const presets: Readonly<Record<string, Preset>> = {
     'https://api.minimax.io/anthropic/v1',
     'MINIMAX_API_KEY',
     'https://platform.minimax.io/docs/api-reference/text-anthropic-api',
-    { prices: 'minimax', quirks: bearer, quoted: true },
+    { prices: 'minimax', quirks: bearer },
   ),
   'cohere-openai': openai(
     'https://api.cohere.ai/compatibility/v1',
@@ -314,11 +312,12 @@ export const presets: Readonly<Record<string, Preset>> = {
   vllm: local(8000, 'https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html'),
   sglang: local(30_000, 'https://docs.sglang.ai/basic_usage/openai_api.html', true),
   tgi: local(3000, 'https://huggingface.co/docs/text-generation-inference/messages_api'),
-  llamacpp: local(8080, 'https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md', true),
+  // Older releases listen on 8080.
+  llamacpp: local(9931, 'https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md'),
   ollama: local(11_434, 'https://ollama.com/blog/openai-compatibility'),
-  lmstudio: local(1234, 'https://lmstudio.ai/docs/developer/openai-compat', true),
+  lmstudio: local(1234, 'https://lmstudio.ai/docs/api/openai-api'),
   localai: local(8080, 'https://localai.io/docs/features/text-generation/'),
-  litellm: local(4000, 'https://docs.litellm.ai/docs/simple_proxy', true),
+  litellm: local(4000, 'https://docs.litellm.ai/docs/proxy_server'),
   simulator: simulator('openai'),
   'simulator-anthropic': simulator('anthropic'),
   'simulator-gemini': simulator('gemini'),
