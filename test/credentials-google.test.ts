@@ -49,6 +49,43 @@ test('a token is replaced before it ends, kept over failures, and never given af
   expect(given).toBe(3);
 });
 
+test('a try that hangs is given up, so that the start goes on, and made again; a refused token is asked for anew', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  onTestFinished(() => void vi.useRealTimers());
+  let nowMs = 0;
+  const passed = async (ms: number): Promise<void> => {
+    nowMs += ms;
+    await vi.advanceTimersByTimeAsync(ms);
+  };
+  let asked = 0;
+  const failures: unknown[] = [];
+  const starting = keepToken(
+    (): Promise<Token> => {
+      asked += 1;
+      return asked === 1 ? new Promise(() => {}) : Promise.resolve({ value: `t${asked}`, expiresMs: 9e9 });
+    },
+    () => nowMs,
+    (cause) => failures.push(cause),
+  );
+  await passed(10_000);
+  const keeper = await starting;
+  expect([keeper.current(), failures.length]).toEqual([null, 1]);
+  await passed(15_000);
+  expect(keeper.current()).toBe('t2');
+  // A burst of refusals asks once.
+  keeper.renew();
+  expect(asked).toBe(2);
+  await passed(15_000);
+  keeper.renew();
+  keeper.renew();
+  await passed(0);
+  expect([asked, keeper.current()]).toEqual([3, 't3']);
+  keeper.close();
+  await passed(60_000);
+  keeper.renew();
+  expect(asked).toBe(3);
+});
+
 test('the metadata server gives the token that Vertex gets, on its paths', async () => {
   const metadata = createServer((req, res) => {
     const isToken = req.url?.includes('/token') ?? false;
