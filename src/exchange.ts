@@ -21,9 +21,9 @@ export const endpointNames = [
 ] as const;
 export type EndpointName = (typeof endpointNames)[number];
 
-/** Endpoints that give vectors, which mean nothing beside another model's. */
-export const embedsText = (name: EndpointName): boolean =>
-  name === 'embeddings' || name === 'embed_content' || name === 'batch_embed_contents';
+/** Whether an endpoint answers with vectors, which mean nothing beside another model's. */
+export const isEmbedding = (endpoint: EndpointName): boolean =>
+  endpoint === 'embeddings' || endpoint === 'embed_content' || endpoint === 'batch_embed_contents';
 
 /** Endpoints that count a prompt, which providers do for nothing. */
 export const countsTokens = (name: EndpointName): boolean =>

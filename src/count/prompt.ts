@@ -2,7 +2,7 @@
  * What a prompt takes in tokens, for providers that don't say: its text by a tokenizer, its images by the providers'
  * rules, and what the form around them takes. Runs in the worker thread.
  */
-import { type EndpointName, embedsText } from '../exchange.ts';
+import { type EndpointName, isEmbedding } from '../exchange.ts';
 import type { DialectName } from '../providers/provider.ts';
 import { assumedSize, imageSize, imageTokens } from './image.ts';
 
@@ -38,7 +38,7 @@ export function countPrompt(endpoint: EndpointName, body: unknown, countText: Co
     for (const each of inputs) counter.text(each);
     return counter.result();
   }
-  if (embedsText(endpoint)) {
+  if (isEmbedding(endpoint)) {
     for (const each of [body, ...listOf(body.requests)])
       if (isObject(each) && isObject(each.content)) counter.content(each.content.parts);
     return counter.result();
