@@ -349,7 +349,7 @@ function createUpstreams(world: World, log: Log): Upstreams {
     if (settings === undefined) throw new Error(`no provider ${name}`);
     const simulator = await embeddedSimulator(settings);
     const { wallClock } = world;
-    const tokens = settings.credential === 'google' ? await googleTokens(name, log, wallClock) : null;
+    const tokens = await platformTokens(settings.credential, name, log, wallClock);
     const signers = await openSigners(name, settings, log, wallClock);
     const provider = createProvider(name, settings, config.attempt, simulator?.url ?? null, tokens, signers);
     const { engine, baseUrl, credentials } = provider;
@@ -405,15 +405,22 @@ function createUpstreams(world: World, log: Log): Upstreams {
   };
 }
 
-/** Google's library is loaded only where the configuration asks for its tokens. */
-async function googleTokens(provider: string, log: Log, wallClock: () => number): Promise<TokenKeeper> {
-  const { advice, fetchToken } = await import('./credentials/google.ts');
+/** Tokens of the machine's own. What gets them is loaded only where the configuration asks for it. */
+async function platformTokens(
+  platform: Config['providers'][string]['credential'],
+  provider: string,
+  log: Log,
+  wallClock: () => number,
+): Promise<TokenKeeper | null> {
+  if (platform !== 'google' && platform !== 'azure') return null;
   const { keepToken } = await import('./credentials/keeper.ts');
-  return keepToken(fetchToken, wallClock, (cause) =>
+  const source =
+    platform === 'google' ? await import('./credentials/google.ts') : await import('./credentials/azure.ts');
+  return keepToken(source.fetchToken, wallClock, (cause) =>
     // Messages of a key file that can't be read may quote it.
     log.error(
       { provider, cause: cause instanceof Error ? cause.name : 'unknown' },
-      `no token from Google: ${advice}; asked again in 15 s`,
+      `no token from ${platform}: ${source.advice}; asked again in 15 s`,
     ),
   );
 }

@@ -17,6 +17,8 @@ export interface Provider {
   readonly baseUrl: string;
   /** Path part of the base URL, without a trailing slash. */
   readonly basePath: string;
+  /** What every path ends with, without its `?`; empty: nothing. */
+  readonly query: string;
   /** The gateway's own, of which calls take turns; one without a secret where there is none. */
   readonly credentials: readonly Credential[];
   /** Whose turn it is, as an index that is taken modulo their number. */
@@ -52,7 +54,8 @@ export function createProvider(
   if (baseUrl === null || dialectName === undefined)
     throw new Error(`provider ${name} lacks a base URL or dialect`);
   const dialect = dialects[dialectName];
-  const { origin, host, pathname } = new URL(baseUrl);
+  const { origin, host, pathname, search } = new URL(baseUrl);
+  const version = config.apiVersion === undefined ? [] : [`api-version=${config.apiVersion}`];
   const headers = ['content-type', 'application/json', 'accept-encoding', 'identity'];
   const quirks = preset?.quirks ?? {};
   const region = config.region ?? regionOf(baseUrl) ?? defaultRegion;
@@ -63,6 +66,7 @@ export function createProvider(
     dialect,
     baseUrl,
     basePath: pathname.replace(/\/+$/, ''),
+    query: [search.slice(1), ...version].filter((part) => part !== '').join('&'),
     credentials:
       keys.length > 0
         ? keys.map((key) => createCredential(key, [...headers, ...dialect.credential(key, quirks)]))

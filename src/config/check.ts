@@ -1,7 +1,7 @@
 /** What the schema can't say: that the parts of a configuration fit together. */
 import type { z } from 'zod';
 import { checkGrant, checkIssuers } from '../authenticate/check.ts';
-import { presets } from '../providers/presets.ts';
+import { isPattern, presets } from '../providers/presets.ts';
 import type { DialectName } from '../providers/provider.ts';
 import { checkAws } from './check-aws.ts';
 import { checkBatch } from './check-batch.ts';
@@ -208,6 +208,11 @@ function checkOrigin(path: Path, provider: DraftProvider, report: Report): void 
       report.warn([...path, 'baseUrl'], 'the credential travels unencrypted: use https');
     }
   }
+  const version = provider.apiVersion !== undefined || /[?&]api-version=/.test(baseUrl ?? '');
+  if (preset !== undefined && isPattern(preset) && absent(provider, 'baseUrl'))
+    report.fault(path, `needs \`baseUrl\`: ${preset.baseUrl} with a name of your own`, 'key');
+  if (preset?.quirks.deployments === true && !version && !faultyAt(provider, 'apiVersion'))
+    report.fault(path, 'needs `apiVersion`, such as "2024-10-21"', 'key');
   const presetFaulty = !absent(provider, 'preset') && preset === undefined;
   if (provider.simulate !== undefined && !simulator && !presetFaulty) {
     report.fault([...path, 'simulate'], 'only a `preset: simulator` has these settings', 'key');
@@ -230,9 +235,12 @@ function checkCredential(path: Path, provider: DraftProvider, draft: Draft, repo
       const message = "cannot be `client` beside `authenticate.keys`: the app's one header cannot carry both";
       report.fault([...path, 'credential'], message);
     }
-  } else if (provider.credential === 'google') {
+  } else if (provider.credential === 'google' || provider.credential === 'azure') {
     for (const key of given)
-      report.fault([...path, key], 'has no use beside `credential: google`: take one of them out');
+      report.fault(
+        [...path, key],
+        `has no use beside \`credential: ${provider.credential}\`: take one of them out`,
+      );
   } else if (
     keyless &&
     typeof preset?.credentialEnv === 'string' &&

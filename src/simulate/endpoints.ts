@@ -13,11 +13,14 @@ import { type ErrorReply, modelNotFound, promptTooLong, Rejection } from './erro
 import type { Asked, Dialect } from './exchange.ts';
 import type { FaultName } from './faults.ts';
 import { geminiBody, geminiSteps } from './gemini.ts';
+import { batchBody, embeddingBody, readBatch, readCount, readEmbed, tokensBody } from './gemini-embed.ts';
 import { readGenerate } from './gemini-request.ts';
 import { modelBody, modelsBody, serves } from './models.ts';
 import { openaiBody, openaiSteps } from './openai.ts';
 import { readChat } from './openai-request.ts';
 import { type FaultDraw, override, type Plan } from './plan.ts';
+import { responsesBody, responsesSteps } from './responses.ts';
+import { readResponses } from './responses-request.ts';
 import type { Wire } from './script.ts';
 
 /** A request as the endpoints see it. */
@@ -81,6 +84,7 @@ const spellings = {
   anthropic: { body: anthropicBody, steps: anthropicSteps },
   gemini: { body: geminiBody, steps: geminiSteps },
   bedrock: { body: bedrockBody, steps: bedrockSteps },
+  responses: { body: responsesBody, steps: responsesSteps },
 } as const;
 
 const otherThan = (dialect: Dialect): Dialect => (dialect === 'openai' ? 'anthropic' : 'openai');
@@ -93,7 +97,8 @@ function chat(inquiry: Inquiry, asked: Asked, raw: string): Outcome {
   }
   const fault = inquiry.draw(plan, raw);
   const { id, answers } = answer(asked, plan);
-  const reply = { asked, id, answers, withUsage: fault !== 'missing_usage' };
+  const filtered = isAzure(inquiry.path);
+  const reply = { asked, id, answers, withUsage: fault !== 'missing_usage', filtered };
   const dialect = fault === 'wrong_dialect' ? otherThan(asked.dialect) : asked.dialect;
   const spelled = spellings[dialect];
   const outputTokens = answers.reduce((sum, one) => sum + one.outputTokens, 0);
@@ -161,6 +166,10 @@ export const posts: Readonly<Record<string, Post>> = {
     run: (inquiry, body, raw) => chat(inquiry, readChat(body), raw),
   },
   '/v1/embeddings': { dialect: 'openai', run: embeddings },
+  '/v1/responses': {
+    dialect: 'responses',
+    run: (inquiry, body, raw) => chat(inquiry, readResponses(body), raw),
+  },
   '/v1/messages': {
     dialect: 'anthropic',
     run: (inquiry, body, raw) => chat(inquiry, readMessagesRequest(body, false), raw),
@@ -168,12 +177,27 @@ export const posts: Readonly<Record<string, Post>> = {
   '/v1/messages/count_tokens': { dialect: 'anthropic', run: countTokens },
 };
 
-const generatePath = /^\/v1(?:beta)?\/models\/(.+):(generateContent|streamGenerateContent)$/;
+const modelPath = /^\/v1(?:beta)?\/models\/(.+):(\w+)$/;
+
+/** Azure's paths: those of its v1 API, and those that name a deployment. */
+const isAzure = (path: string): boolean => path.startsWith('/openai/');
+const deploymentPath = /^\/openai\/deployments\/([^/]+)(\/.+)$/;
+
+/** A path of Azure's, whose body needn't name the model: the path does. */
+function deploymentAt(path: string): Post | undefined {
+  const [, name, rest] = deploymentPath.exec(path) ?? [];
+  const post = name === undefined ? undefined : postAt(`/v1${rest}`);
+  if (name === undefined || post?.dialect !== 'openai') return undefined;
+  const run: Endpoint = (inquiry, body, raw) => post.run(inquiry, { ...body, model: decodeId(name) }, raw);
+  return { ...post, run };
+}
 
 const conversePath = /^\/model\/([^/]+)\/(converse|converse-stream)$/;
 
 /** The endpoint of a path that takes a body. */
 export function postAt(path: string): Post | undefined {
+  if (path.startsWith('/openai/v1/')) return postAt(path.slice('/openai'.length));
+  if (isAzure(path)) return deploymentAt(path);
   if (Object.hasOwn(posts, path)) return posts[path];
   const [, modelId, operation] = conversePath.exec(path) ?? [];
   if (modelId !== undefined) {
@@ -183,11 +207,42 @@ export function postAt(path: string): Post | undefined {
       run: (inquiry, body, raw) => chat(inquiry, readConverse(body, decodeId(modelId), streams), raw),
     };
   }
-  const [, model, method] = generatePath.exec(path) ?? [];
-  if (model === undefined) return undefined;
-  const stream = method === 'streamGenerateContent';
-  return {
-    dialect: 'gemini',
-    run: (inquiry, body, raw) => chat(inquiry, readGenerate(body, decodeId(model), stream), raw),
-  };
+  const [, model = '', method = ''] = modelPath.exec(path) ?? [];
+  const run = Object.hasOwn(methods, method) ? methods[method] : undefined;
+  return run === undefined
+    ? undefined
+    : { dialect: 'gemini', run: (inquiry, body, raw) => run(inquiry, body, raw, decodeId(model)) };
+}
+
+type Method = (inquiry: Inquiry, body: Json, raw: string, model: string) => Outcome;
+
+/** Gemini's methods of a model. */
+const methods: Readonly<Record<string, Method>> = {
+  generateContent: (inquiry, body, raw, model) => chat(inquiry, readGenerate(body, model, false), raw),
+  streamGenerateContent: (inquiry, body, raw, model) => chat(inquiry, readGenerate(body, model, true), raw),
+  countTokens: (inquiry, body, raw, model) =>
+    about(inquiry, raw, model, () => tokensBody(readCount(body, model))),
+  embedContent: (inquiry, body, raw, model) => {
+    const asked = [readEmbed(body, model, '')];
+    return about(inquiry, raw, model, (seed, withUsage) => embeddingBody(asked, seed, withUsage));
+  },
+  batchEmbedContents: (inquiry, body, raw, model) => {
+    const asked = readBatch(body, model);
+    return about(inquiry, raw, model, (seed, withUsage) => batchBody(asked, seed, withUsage));
+  },
+};
+
+/** What isn't chat: one JSON object, made from what was read. */
+function about(
+  inquiry: Inquiry,
+  raw: string,
+  model: string,
+  write: (seed: number, withUsage: boolean) => string,
+): Outcome {
+  checkModel(inquiry, model);
+  const plan = planOf(inquiry, null);
+  const fault = inquiry.draw(plan, raw);
+  const body =
+    fault === 'wrong_dialect' ? '{"object":"list","data":[]}' : write(plan.seed, fault !== 'missing_usage');
+  return { plan, fault, body, encoding: 'utf8', outputTokens: 0 };
 }

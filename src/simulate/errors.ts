@@ -11,6 +11,8 @@ export interface ErrorReply {
   /** Field at fault and machine-readable code: OpenAI's shape only. */
   readonly param?: string | null;
   readonly code?: string | null;
+  /** `error.innererror`: Azure's shape only. */
+  readonly inner?: object;
   /** `error.details`: Anthropic's shape only. */
   readonly details?: Readonly<Record<string, string>>;
   /** What Gemini's `RetryInfo` says, in ms. */
@@ -77,8 +79,10 @@ export function errorBody(dialect: Dialect, error: ErrorReply, requestId: string
   const { type, message } = error;
   if (dialect === 'gemini') return geminiError(error);
   if (dialect === 'bedrock') return JSON.stringify({ message });
-  if (dialect === 'openai') {
-    return JSON.stringify({ error: { message, type, param: error.param ?? null, code: error.code ?? null } });
+  if (dialect !== 'anthropic') {
+    const inner = error.inner === undefined ? {} : { innererror: error.inner };
+    const { param = null, code = null } = error;
+    return JSON.stringify({ error: { message, type, param, code, ...inner } });
   }
   const details = error.details === undefined ? {} : { details: error.details };
   return JSON.stringify({ type: 'error', error: { ...details, type, message }, request_id: requestId });
@@ -98,7 +102,7 @@ function waitHeaders(dialect: Dialect, plan: Plan, waitMs: number, wallMs: numbe
   if (hint === 'all' || hint === 'seconds') headers.push('retry-after', String(Math.ceil(waitMs / 1000)));
   if (hint === 'all' || hint === 'ms') headers.push('retry-after-ms', String(waitMs));
   if ((hint !== 'all' && hint !== 'reset') || dialect === 'gemini' || dialect === 'bedrock') return headers;
-  if (dialect === 'openai') {
+  if (dialect !== 'anthropic') {
     headers.push('x-ratelimit-limit-requests', '500', 'x-ratelimit-remaining-requests', '0');
     headers.push('x-ratelimit-reset-requests', duration(waitMs));
     headers.push('x-ratelimit-limit-tokens', '200000', 'x-ratelimit-remaining-tokens', '199000');
@@ -250,6 +254,27 @@ export function promptTooLong(dialect: Dialect, inputTokens: number, contextToke
   return { status: 400, type: request, message, param: 'messages', code: 'context_length_exceeded' };
 }
 
+/** A prompt that is refused by content policy; OpenAI's dialects have Azure's words. */
+function policyRefused(dialect: Dialect): ErrorReply {
+  if (dialect === 'anthropic')
+    return { status: 400, type: request, message: 'Output blocked by content filtering policy (simulated)' };
+  if (dialect === 'gemini') {
+    const message =
+      'The prompt could not be submitted: it may violate the prohibited use policy (simulated).';
+    return { status: 400, type: request, message };
+  }
+  const violence = { filtered: true, severity: 'high' };
+  return {
+    status: 400,
+    type: request,
+    message:
+      "The response was filtered due to the prompt triggering Azure OpenAI's content management policy.",
+    param: 'prompt',
+    code: 'content_filter',
+    inner: { code: 'ResponsibleAIPolicyViolation', content_filter_result: { violence } },
+  };
+}
+
 /** The error reply a fault asks for; null for faults that are not error replies with a JSON body. */
 export function faultReply(
   fault: FaultName,
@@ -258,6 +283,7 @@ export function faultReply(
   wallMs: number,
 ): ErrorReply | null {
   if (fault === 'not_found') return modelNotFound(dialect, 'simulated');
+  if (fault === 'content_policy') return policyRefused(dialect);
   if (fault === 'context_window') {
     const contextTokens = plan.contextTokens || 8192;
     return promptTooLong(dialect, contextTokens + 808, contextTokens);

@@ -157,6 +157,11 @@ function midwayEvent(wire: Wire, fault: FaultName): string {
   const error = errorBody(wire.dialect, midwayError(wire.dialect), wire.requestId);
   if (fault === 'raw_json_in_stream') return `${error}\n\n`;
   if (wire.dialect === 'bedrock') return bedrockException(error);
+  if (wire.dialect === 'responses') {
+    const { message } = midwayError(wire.dialect);
+    const event = { type: 'error', sequence_number: 0, code: 'server_error', message, param: null };
+    return `event: error\ndata: ${JSON.stringify(event)}\n\n`;
+  }
   return wire.dialect === 'anthropic' ? `event: error\ndata: ${error}\n\n` : `data: ${error}\n\n`;
 }
 

@@ -131,13 +131,13 @@ function parse(dialect: Dialect, bytes: Buffer, raw: string): Json {
     body = JSON.parse(raw);
   } catch {
     const openai = 'We could not parse the JSON body of your request.';
-    refuse(dialect === 'openai' ? openai : 'The request body is not valid JSON.');
+    refuse(dialect === 'openai' || dialect === 'responses' ? openai : 'The request body is not valid JSON.');
   }
   return isObject(body) ? body : refuse('The request body is not a JSON object.');
 }
 
 function refuseSize(call: Call): void {
-  const type = call.inquiry.dialect === 'openai' ? 'invalid_request_error' : 'request_too_large';
+  const type = call.inquiry.dialect === 'anthropic' ? 'request_too_large' : 'invalid_request_error';
   const message = `The request body is larger than ${bodyMaxBytes} bytes.`;
   sendError(call, { status: 413, type, message, headers: ['connection', 'close'] }, null);
 }
@@ -177,7 +177,7 @@ function refusePath(call: Call): void {
     ? 'The redirect was followed, which it must not be'
     : `Invalid URL (${call.request.method} ${path})`;
   const known = [...Object.keys(posts), '/v1/models'].join(', ');
-  const type = dialect === 'openai' ? 'invalid_request_error' : 'not_found_error';
+  const type = dialect === 'anthropic' ? 'not_found_error' : 'invalid_request_error';
   sendError(call, { status: 404, type, message: `${what}. The simulator serves ${known}.` }, null);
 }
 

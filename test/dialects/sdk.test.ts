@@ -10,6 +10,7 @@ const simulators = {
   anthropic: 'simulator-anthropic',
   gemini: 'simulator-gemini',
   bedrock: 'simulator-bedrock',
+  responses: 'simulator-responses',
 } as const;
 const providers = Object.keys(simulators) as (keyof typeof simulators)[];
 
@@ -67,7 +68,7 @@ describe.each(providers)('openai SDK to %s', (provider) => {
   });
 
   test('a limit of tokens', async () => {
-    const reply = await openai.chat.completions.create({ model, messages: user('Hello'), max_tokens: 5 });
+    const reply = await openai.chat.completions.create({ model, messages: user('Hello'), max_tokens: 16 });
     expect(reply.choices[0]?.finish_reason).toBe('length');
   });
 
@@ -279,7 +280,7 @@ describe.each(providers)('Anthropic SDK to %s', (provider) => {
   });
 
   test('a limit of tokens', async () => {
-    const reply = await anthropic.messages.create({ model, max_tokens: 5, messages: user('Hello') });
+    const reply = await anthropic.messages.create({ model, max_tokens: 16, messages: user('Hello') });
     expect(reply.stop_reason).toBe('max_tokens');
   });
 
