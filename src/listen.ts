@@ -14,6 +14,7 @@ import type { Config } from './config/schema.ts';
 import { Refusal } from './errors.ts';
 import type { Endpoint, EndpointName, Exchange, Reply } from './exchange.ts';
 import { createGuard, duplicateHeader, type Guard } from './guard.ts';
+import { fileEndpoint, isForm, passthroughEndpoints } from './passthrough/endpoints.ts';
 import { asksForEvents, keyInQuery, readPath } from './providers/gemini/path.ts';
 import type { DialectName } from './providers/provider.ts';
 import { refusalReply, respond } from './respond.ts';
@@ -40,6 +41,7 @@ export const endpoints: ReadonlyMap<string, Endpoint> = new Map([
   ['/v1/embeddings', post('embeddings', 'openai', '/embeddings', 1)],
   ['/v1/messages', post('messages', 'anthropic', '/messages', 2)],
   ['/v1/messages/count_tokens', post('count_tokens', 'anthropic', '/messages/count_tokens', 3)],
+  ...passthroughEndpoints,
 ]);
 
 const generates = (name: EndpointName, stream: boolean, list: boolean): Endpoint => ({
@@ -57,6 +59,7 @@ export const modelEndpoints: readonly (readonly [path: string, endpoint: Endpoin
 ];
 
 const modelsPath = '/v1/models';
+const filesPath = '/v1/files';
 const geminiModelsPath = '/v1beta/models';
 const modelsEndpoint = (dialect: DialectName): Endpoint => ({
   name: 'models',
@@ -139,7 +142,7 @@ export async function listen(
     const dialect = dialectOf(req);
     const refuse = (refusal: Refusal): void => {
       if (res.headersSent || res.destroyed) return;
-      onRefused({ id, endpoint: endpointAt(req.url ?? '/', dialect) ?? noEndpoint, startedMs }, refusal);
+      onRefused({ id, endpoint: endpointAt(req, dialect) ?? noEndpoint, startedMs }, refusal);
       const reply = refusalReply(refusal, dialect, id);
       if (isSending(req)) answerSender(reply, req, res);
       else void respond(reply, res, current);
@@ -176,7 +179,7 @@ export async function listen(
       if (!res.writableFinished && !entry.detached) entry.cancellation.cancel('client_gone');
       done();
     });
-    readBody(req, current.bodyMaxBytes, (body) => {
+    readBody(req, bodyMaxOf(req.headers, current), (body) => {
       if (body === null || body instanceof Refusal) {
         if (body !== null) refuse(body);
         return done();
@@ -223,7 +226,7 @@ export async function listen(
   );
   server.maxConnections = config.connectionsMax;
   server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => {
-    if (Number(req.headers['content-length'] ?? 0) <= current.bodyMaxBytes) res.writeContinue();
+    if (Number(req.headers['content-length'] ?? 0) <= bodyMaxOf(req.headers, current)) res.writeContinue();
     serve(req, res);
   });
   server.on('clientError', (error: Error & { code?: string }, socket: Socket) => {
@@ -265,10 +268,12 @@ export async function listen(
 
 const noEndpoint = { name: 'none' } as const;
 
-function endpointAt(url: string, dialect: DialectName): Endpoint | undefined {
+function endpointAt({ url = '/', method }: IncomingMessage, dialect: DialectName): Endpoint | undefined {
   const path = pathOf(url);
   if (dialect === 'gemini') return geminiEndpoint(path, url);
   if (path === modelsPath || path.startsWith(`${modelsPath}/`)) return modelsEndpoint(dialect);
+  // Anthropic has files of its own, which are served nowhere.
+  if (path.startsWith(filesPath)) return dialect === 'openai' ? fileEndpoint(method, url) : undefined;
   return endpoints.get(path);
 }
 
@@ -301,7 +306,7 @@ function admit(
   const denied = guard(req.headers) ?? duplicateHeader(req);
   if (denied !== null) return denied;
   const path = pathOf(req.url ?? '/');
-  const endpoint = endpointAt(req.url ?? '/', dialect);
+  const endpoint = endpointAt(req, dialect);
   if (endpoint === undefined)
     return new Refusal('not_found', `There is no endpoint ${JSON.stringify(path.slice(0, 128))}.`);
   if (req.method !== endpoint.method && !(endpoint.name === 'models' && req.method === 'HEAD')) {
@@ -313,18 +318,26 @@ function admit(
   if (inFlight >= config.inFlightMax) {
     return new Refusal('overloaded', `${inFlight} requests are at work already.`, { retryAfterMs: 1000 });
   }
-  if (Number(req.headers['content-length'] ?? 0) > config.bodyMaxBytes) return tooLarge(config.bodyMaxBytes);
-  const type = req.headers['content-type'];
-  if (
-    endpoint.method === 'POST' &&
-    type !== undefined &&
-    !/^application\/([\w.+-]+\+)?json\s*(;|$)/i.test(type)
-  ) {
-    return new Refusal('unsupported_media_type', 'The body is not declared as JSON.', {
-      param: 'content-type',
-    });
-  }
-  return endpoint;
+  const bodyMaxBytes = bodyMaxOf(req.headers, config);
+  if (Number(req.headers['content-length'] ?? 0) > bodyMaxBytes) return tooLarge(bodyMaxBytes);
+  return wrongType(endpoint, req.headers['content-type']) ?? endpoint;
+}
+
+/** Uploads may be larger than what an app writes itself. */
+const bodyMaxOf = (headers: IncomingHttpHeaders, config: Config['listen']): number =>
+  isForm(headers['content-type']) ? config.uploadMaxBytes : config.bodyMaxBytes;
+
+/** Null where a body of this media type can be read. */
+function wrongType({ method, passthrough }: Endpoint, type: string | undefined): Refusal | null {
+  if (method !== 'POST') return null;
+  const takes = passthrough?.takes ?? 'json';
+  if (takes !== 'json' && isForm(type)) return null;
+  const json = type === undefined || /^application\/([\w.+-]+\+)?json\s*(;|$)/i.test(type);
+  if (takes !== 'form' && json) return null;
+  const wanted = takes === 'form' ? 'a form with files' : takes === 'json' ? 'JSON' : 'JSON or a form';
+  return new Refusal('unsupported_media_type', `The body is not declared as ${wanted}.`, {
+    param: 'content-type',
+  });
 }
 
 const tooLarge = (maxBytes: number): Refusal =>

@@ -114,9 +114,12 @@ export class Passage {
   #finish(closing: Closing, nowMs: number): Bill {
     const { stages, request, exchange } = this;
     const billed = this.#billed();
-    const first = request === null ? nothingBilled : bill(request, billed, stages.estimator, null);
+    const { passthrough } = exchange.endpoint;
+    const first =
+      request === null ? nothingBilled : bill(request, billed, stages.estimator, null, passthrough?.unstated);
     this.#store(closing, first, nowMs);
-    if (request === null || billed.every(isStated)) {
+    // Texts of chats are what the tokenizer knows.
+    if (request === null || passthrough !== undefined || billed.every(isStated)) {
       this.#settle(closing, first, null, nowMs);
       return first;
     }
@@ -146,7 +149,9 @@ export class Passage {
   #settle(closing: Closing, billed: Bill, counts: Counts | null, nowMs: number): void {
     const { stages, trail, identity, request, plan, priority, queuedMs } = this;
     this.permit?.settle(billed.usage, billed.priced ? billed.costNanoUsd : null);
-    if (request !== null) learn(request, this.#billed(), stages.estimator, counts);
+    // Images and sound would spoil what is known of text.
+    if (request !== null && this.exchange.endpoint.passthrough?.unstated !== 'unpriced')
+      learn(request, this.#billed(), stages.estimator, counts);
     for (const charge of billed.charges) stages.charge(identity?.tenant ?? '', charge);
     const tried = trail === null ? {} : { attempts: trail.calls, tried: trail.text };
     const { cacheUse: cache, observed } = this;

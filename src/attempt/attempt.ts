@@ -14,6 +14,7 @@ import { Refusal } from '../errors.ts';
 import type { Exchange, ModelRequest } from '../exchange.ts';
 import { isProbe, retryBudget } from '../native.ts';
 import { dialects } from '../providers/index.ts';
+import type { UpstreamRequest } from '../providers/provider.ts';
 import { learnLatency } from '../route/latency.ts';
 import type { FallbackCause, Plan, Step, Target } from '../route/plan.ts';
 import { type Admission, admit, type CallOutcome, contentCame, endCall, isOpen } from './admission.ts';
@@ -232,9 +233,18 @@ function callOnce(way: Walk, admission: Admission, cancellation: Cancellation): 
   const { request, deps } = way;
   const { target, credential } = admission;
   const { sent } = preparedFor(way, target);
-  const headers = [...credential.headers, ...sent.headers];
+  const headers = headersOf(credential.headers, sent);
   const remainingMs = Math.max(1, Math.ceil(way.deadlineMs - admission.sentMs));
   return call(target.provider, sent, headers, request.stream, deps.policy, remainingMs, cancellation);
+}
+
+/** All headers of a call. A credential's say that the body is JSON. */
+function headersOf(own: readonly string[], { headers, contentType }: UpstreamRequest): string[] {
+  if (contentType === undefined) return [...own, ...headers];
+  const typed = contentType === null ? [] : ['content-type', contentType];
+  for (let i = 0; i + 1 < own.length; i += 2)
+    if (own[i] !== 'content-type') typed.push(own[i] as string, own[i + 1] as string);
+  return [...typed, ...headers];
 }
 
 /** What goes to a target that can be told the request. */

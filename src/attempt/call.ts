@@ -32,7 +32,7 @@ const clock = (): number => performance.now();
  */
 export function call(
   provider: Provider,
-  { path, body, reading }: UpstreamRequest,
+  { path, body, reading, method }: UpstreamRequest,
   headers: readonly string[],
   wantsStream: boolean,
   bounds: CallBounds,
@@ -41,7 +41,8 @@ export function call(
 ): Promise<CallResult> {
   return new Promise((resolve) => {
     const handler = new UpstreamCall(reading, wantsStream, bounds, remainingMs, cancellation, resolve);
-    provider.pool.dispatch({ path, method: 'POST', headers: headers as string[], body }, handler);
+    const sent = method === undefined ? { method: 'POST' as const, body } : { method, body: null };
+    provider.pool.dispatch({ path, headers: headers as string[], ...sent }, handler);
   });
 }
 
@@ -115,7 +116,8 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
     if (this.#phase !== 'waiting' || status < 200) return;
     this.#status = status;
     this.#headers = headers;
-    const isStream = String(headers['content-type'] ?? '').startsWith(this.#reading.streamType);
+    const type = String(headers['content-type'] ?? '');
+    const isStream = this.#reading.isStream?.(type) ?? type.startsWith(this.#reading.streamType);
     if (status >= 300 || !isStream) {
       this.#phase = 'whole';
       return;

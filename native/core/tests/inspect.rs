@@ -418,3 +418,18 @@ fn gemini_fields_have_types_and_stand_once() {
     // In another dialect these are no fields.
     assert_eq!(verdict(r#"{"contents":{},"contents":1}"#, Endpoint::Chat), Verdict::Fine);
 }
+
+#[test]
+fn endpoints_beside_chat_tell_their_text_and_whether_they_stream() {
+    let facts = |body: &str| {
+        let found = inspect(body.as_bytes(), Endpoint::Passthrough, Kinds::default(), false, b"", 0);
+        assert_eq!(found.verdict, Verdict::Fine, "{body}");
+        found.facts
+    };
+    assert_eq!(facts(r#"{"model":"m","query":"abc","documents":["de",{"text":"f"}]}"#).text_bytes, 6);
+    assert_eq!(facts(r#"{"model":"m","prompt":"abc","n":2,"size":"auto"}"#).n, Some(2));
+    assert_eq!(facts(r#"{"input":"a","stream_format":"sse"}"#).flags, flag::STREAM);
+    assert_eq!(facts(r#"{"input":"a","stream_format":"audio"}"#).flags, 0);
+    // Speech names the form of its sound where chat has an object.
+    assert_eq!(facts(r#"{"input":"a","response_format":"mp3"}"#).text_bytes, 1);
+}
