@@ -96,14 +96,12 @@ export const fileEndpoints: readonly (readonly [path: string, endpoint: Endpoint
 ];
 
 const filePath = /^\/v1\/files(?:\/([\w.-]{1,128})(\/content)?)?$/;
-/** What may be asked of a list: everything a URL's query can hold without escaping from it. */
-const queryPattern = /^[\w.~%&=+,:[\]-]*$/;
 
 /** The endpoint of a request for files, with the file's id and the query in its path; undefined: there is none. */
 export function fileEndpoint(method: string | undefined, url: string): Endpoint | undefined {
   const [path = '', query = ''] = url.split('?', 2);
   const [, id, content] = filePath.exec(path) ?? [];
-  if (!filePath.test(path) || id === '.' || id === '..' || !queryPattern.test(query)) return undefined;
+  if (!filePath.test(path) || id === '.' || id === '..') return undefined;
   const pattern = `/v1/files${id === undefined ? '' : '/{id}'}${content ?? ''}`;
   const there = fileEndpoints.filter(([known]) => known === pattern).map(([, endpoint]) => endpoint);
   const found = there.find((endpoint) => endpoint.method === method) ?? there[0];
