@@ -14,7 +14,8 @@ import type { Config } from './config/schema.ts';
 import { Refusal } from './errors.ts';
 import type { Endpoint, EndpointName, Exchange, Reply } from './exchange.ts';
 import { createGuard, duplicateHeader, type Guard } from './guard.ts';
-import { fileEndpoint, isForm, passthroughEndpoints } from './passthrough/endpoints.ts';
+import { bodyMaxOf, wrongType } from './passthrough/body.ts';
+import { fileEndpoint, passthroughEndpoints } from './passthrough/endpoints.ts';
 import { asksForEvents, keyInQuery, readPath } from './providers/gemini/path.ts';
 import type { DialectName } from './providers/provider.ts';
 import { refusalReply, respond } from './respond.ts';
@@ -321,23 +322,6 @@ function admit(
   const bodyMaxBytes = bodyMaxOf(req.headers, config);
   if (Number(req.headers['content-length'] ?? 0) > bodyMaxBytes) return tooLarge(bodyMaxBytes);
   return wrongType(endpoint, req.headers['content-type']) ?? endpoint;
-}
-
-/** Uploads may be larger than what an app writes itself. */
-const bodyMaxOf = (headers: IncomingHttpHeaders, config: Config['listen']): number =>
-  isForm(headers['content-type']) ? config.uploadMaxBytes : config.bodyMaxBytes;
-
-/** Null where a body of this media type can be read. */
-function wrongType({ method, passthrough }: Endpoint, type: string | undefined): Refusal | null {
-  if (method !== 'POST') return null;
-  const takes = passthrough?.takes ?? 'json';
-  if (takes !== 'json' && isForm(type)) return null;
-  const json = type === undefined || /^application\/([\w.+-]+\+)?json\s*(;|$)/i.test(type);
-  if (takes !== 'form' && json) return null;
-  const wanted = takes === 'form' ? 'a form with files' : takes === 'json' ? 'JSON' : 'JSON or a form';
-  return new Refusal('unsupported_media_type', `The body is not declared as ${wanted}.`, {
-    param: 'content-type',
-  });
 }
 
 const tooLarge = (maxBytes: number): Refusal =>
