@@ -275,8 +275,10 @@ function answer(way: Walk, index: number, admission: Admission, result: Answered
     endCall(admission, 'success', 'ok', facts, deps);
     return { ...result, target, trail, begunMs, dropped };
   }
-  // Off unless the client asks for it, since SDKs would join the two texts; never twice with server tools.
-  const restarts = way.repeatable && exchange.headers['x-sidegate-restart'] === 'on-cut';
+  // Off unless the client asks for it, since SDKs would join the two texts; never twice with server tools. Beside chat no
+  // event could say so.
+  const wanted = exchange.headers['x-sidegate-restart'] === 'on-cut';
+  const restarts = wanted && way.repeatable && exchange.endpoint.passthrough === undefined;
   const stream = followStream(target, result.stream, {
     dialect: dialects[exchange.endpoint.dialect],
     cancellation: exchange.cancellation,

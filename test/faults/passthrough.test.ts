@@ -158,6 +158,20 @@ describe('bytes', () => {
     });
   });
 
+  test('row 3: no restart puts a second sound behind the first', async () => {
+    const { url, first, second } = await start([hangs], [good(kinds.speech)]);
+    const sent = send(url, path, { ...sending, headers: { 'x-sidegate-restart': 'on-cut' } });
+    const call = await first.call(0);
+    call.head(200, { 'content-type': 'audio/mpeg' });
+    call.write('ID3 begun');
+    const reply = await sent.reply;
+    await reply.sees('begun');
+    call.reset();
+    await expect(reply.all()).rejects.toThrow('broken');
+    expect(reply.text).toBe('ID3 begun');
+    expect(second.calls).toHaveLength(0);
+  });
+
   test('row 12: none at all is no sound', async () => {
     const { url, first } = await start([says('', 'audio/mpeg'), good(kinds.speech)], null);
     expect((await ask(url, path, sending)).text).toBe(kinds.speech.good);
