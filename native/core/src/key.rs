@@ -132,6 +132,7 @@ keys! {
     ResponseMimeType = b"responseMimeType",
     ThoughtSignature = b"thoughtSignature",
     ReasoningEffort = b"reasoning_effort",
+    ReasoningTokens = b"reasoning_tokens",
     MaxOutputTokens = b"max_output_tokens",
     CompletionTokens = b"completion_tokens",
     EncryptedContent = b"encrypted_content",
@@ -143,6 +144,7 @@ keys! {
     SystemInstructionSnake = b"system_instruction",
     ThoughtsTokenCount = b"thoughtsTokenCount",
     WebSearchOptions = b"web_search_options",
+    CacheWriteTokens = b"cache_write_tokens",
     CodeExecutionResult = b"codeExecutionResult",
     InputTokenDetails = b"input_token_details",
     CandidatesTokenCount = b"candidatesTokenCount",
@@ -155,6 +157,7 @@ keys! {
     CachedContentTokenCount = b"cachedContentTokenCount",
     ToolUsePromptTokenCount = b"toolUsePromptTokenCount",
     CacheReadInputTokens = b"cache_read_input_tokens",
+    CompletionTokensDetails = b"completion_tokens_details",
     CacheCreationInputTokens = b"cache_creation_input_tokens",
 }
 

@@ -192,7 +192,7 @@ const modelObject = (id: string): object => ({ id, object: 'model', created: 0, 
 export const openai: Dialect = {
   name: 'openai',
   endpoints: ['chat', 'embeddings', ...passthroughEndpoints.map(([, { name }]) => name), 'files'],
-  chatClient: { readRequest, writeReply, createWriter, writeError },
+  chatClient: { readRequest, writeReply, createWriter, writeError, ownHeaders: ['openai-beta'] },
   chatProvider: {
     native: 'openai',
     streamType: 'text/event-stream',
