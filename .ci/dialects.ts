@@ -1,9 +1,9 @@
 /** The README's tables of dialects: who speaks what, and what each provider dialect can be told. */
-import { endpoints, modelEndpoints } from '../src/listen.ts';
 import { type ChatRequest, createNotes, type Part } from '../src/providers/chat.ts';
 import { dialects } from '../src/providers/index.ts';
 import { dialectNames } from '../src/providers/names.ts';
 import { chatEndpoints } from '../src/providers/translate.ts';
+import { dataEndpoints } from './endpoints.ts';
 
 const code = (text: string): string => `\`${text}\``;
 
@@ -12,10 +12,10 @@ export function dialectRows(): string[][] {
   return dialectNames.map((name) => {
     const { chatClient, chatProvider, endpoints: own } = dialects[name];
     const paths = (chat: boolean): string => {
-      const found = [...endpoints, ...modelEndpoints].filter(
+      const found = dataEndpoints.filter(
         ([, endpoint]) => own.includes(endpoint.name) && chatEndpoints.includes(endpoint.name) === chat,
       );
-      return found.map(([path]) => code(path)).join(', ') || 'none';
+      return [...new Set(found.map(([path]) => code(path)))].join(', ') || 'none';
     };
     return [
       code(name),

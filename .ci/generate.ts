@@ -6,6 +6,7 @@ import { catalogue } from '../src/errors.ts';
 import { type Preset, presets } from '../src/providers/presets.ts';
 import { faults } from '../src/simulate/faults.ts';
 import { carriedRows, chatProviders, dialectRows } from './dialects.ts';
+import { endpointRows } from './endpoints.ts';
 import { writePrices } from './prices.ts';
 
 type Schema = z.core.JSONSchema.BaseSchema;
@@ -144,8 +145,11 @@ const dialectTable = (): string =>
 
 const carriedTable = (): string => table(['said to', ...chatProviders], carriedRows());
 
+const endpointTable = (): string => table(['endpoint', 'dialect', 'name in a key'], endpointRows());
+
 /** What is generated of the README, by the name in its markers. */
 const tables: Readonly<Record<string, () => string>> = {
+  endpoints: endpointTable,
   config: configTable,
   errors: errorTable,
   presets: presetTable,

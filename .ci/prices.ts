@@ -3,8 +3,18 @@ import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { type ModelInfo, type Provider, waitForUpdate } from '@pydantic/genai-prices';
 import type { DatedPrices, PriceTable } from '../src/catalog/prices.ts';
 
-/** The prices of what the gateway counts; others, such as those of images or searches, are left out. */
-const kept = ['input_mtok', 'output_mtok', 'cache_read_mtok', 'cache_write_mtok', 'requests_kcount'];
+/** The prices of what the gateway counts; others, such as those of searches, are left out. */
+const kept = [
+  'input_mtok',
+  'output_mtok',
+  'cache_read_mtok',
+  'cache_write_mtok',
+  'requests_kcount',
+  'input_audio_mtok',
+  'input_image_mtok',
+  'output_image_mtok',
+  'audio_hours',
+];
 
 type Dated = Exclude<ModelInfo['prices'], Record<string, unknown>>;
 

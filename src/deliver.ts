@@ -2,8 +2,9 @@
 import type { AttemptReply } from './attempt/answer.ts';
 import type { Bill } from './count/usage.ts';
 import { type Exchange, isEmbedding, type Reply, type StoredReply } from './exchange.ts';
-import { followRecording, isList, keepAliveOf, mayCache, passStream, streamType } from './flow.ts';
+import { followRecording, isList, keepAliveOf, mayCache, passBytes, passStream, streamType } from './flow.ts';
 import type { KeptReply, Passage } from './passage.ts';
+import { givesBytes } from './passthrough/encode.ts';
 import { createListWriter } from './providers/gemini/list.ts';
 import { dialects } from './providers/index.ts';
 import { translateError } from './providers/translate.ts';
@@ -13,6 +14,7 @@ import { createRestorer } from './scrub/restore.ts';
 import { restoreBody, type Vault } from './scrub/scrub.ts';
 
 const jsonType = 'application/json';
+const bytesType = 'application/octet-stream';
 
 type WholeAnswer = Extract<AttemptReply, { kind: 'whole' }>;
 
@@ -43,8 +45,9 @@ export function deliverStored(
     savedNanoUsd: stored.costNanoUsd,
     keep,
   });
-  if (list === null && (vault === null || !stored.stream)) {
-    const body = vault === null ? stored.body : restoreBody(stored.body, vault);
+  const bytes = stored.stream && givesBytes(exchange.endpoint, passage.request);
+  if (list === null && (vault === null || bytes || !stored.stream)) {
+    const body = vault === null || bytes ? stored.body : restoreBody(stored.body, vault);
     return { kind: 'whole', status: stored.status, headers, body };
   }
   const restorer = vault === null ? null : createRestorer(dialects[exchange.endpoint.dialect], vault);
@@ -65,6 +68,11 @@ export function deliverRunning(
   const headers = replyHeaders(passage, type, target, 'sidegate; detail=replay');
   headers.push('idempotent-replayed', 'true');
   addDropped(dropped, headers);
+  if (givesBytes(exchange.endpoint, passage.request)) {
+    const cut = { yes: false };
+    const chunks = followRecording(recording, null, passage, left, cut);
+    return { kind: 'stream', status, headers, keepAlive: '', chunks, isCut: () => cut.yes };
+  }
   const chunks = followRecording(recording, vault, passage, left);
   return { kind: 'stream', status, headers, keepAlive: keepAliveOf(exchange), chunks };
 }
@@ -75,7 +83,9 @@ export function deliverAnswer(answer: AttemptReply, vault: Vault | null, passage
   const upstreamMs = stages.clock() - answer.begunMs;
   const across = answer.target.provider.dialect.name !== exchange.endpoint.dialect;
   const given = across ? undefined : answer.headers['content-type'];
-  const type = answer.kind === 'stream' ? (isList(exchange) ? jsonType : streamType) : (given ?? jsonType);
+  const bytes = answer.kind === 'stream' && givesBytes(exchange.endpoint, passage.request);
+  const streamed = isList(exchange) ? jsonType : streamType;
+  const type = bytes ? (given ?? bytesType) : answer.kind === 'stream' ? streamed : (given ?? jsonType);
   const headers = replyHeaders(passage, type, answer.target.label, cacheStatus(passage));
   const dropped = answer.dropped.length === 0 ? {} : { dropped: answer.dropped.join(', ') };
   addDropped(dropped.dropped, headers);
@@ -86,6 +96,11 @@ export function deliverAnswer(answer: AttemptReply, vault: Vault | null, passage
     serverTiming(passage, upstreamMs),
   );
   addProviderHeaders(answer, across, headers);
+  if (bytes) {
+    const cut = { yes: false };
+    const chunks = passBytes(answer, type, passage, upstreamMs, cut);
+    return { kind: 'stream', status: answer.status, headers, keepAlive: '', chunks, isCut: () => cut.yes };
+  }
   if (answer.kind === 'stream') {
     const chunks = passStream(answer, dropped, vault, passage, upstreamMs);
     return { kind: 'stream', status: answer.status, headers, keepAlive: keepAliveOf(exchange), chunks };
@@ -99,7 +114,8 @@ export function deliverAnswer(answer: AttemptReply, vault: Vault | null, passage
   } else {
     const kept = { status, contentType: type, body, stream: false, target: target.label };
     const keep: KeptReply = { ...kept, ...dropped };
-    const cacheable = mayCache(facts, isEmbedding(exchange.endpoint.name));
+    const { name, passthrough } = exchange.endpoint;
+    const cacheable = mayCache(facts, isEmbedding(name) || passthrough?.cached === true);
     addCost(passage.close({ status, target: target.label, upstreamMs, keep, cacheable }), headers);
   }
   return { kind: 'whole', status, headers, body: vault === null ? body : restoreBody(body, vault) };

@@ -34,6 +34,13 @@ export const catalogue = {
     ...invalid,
     hint: 'Send one JSON object, encoded as UTF-8.',
   },
+  invalid_form: {
+    status: 400,
+    source: 'client',
+    retryable: false,
+    ...invalid,
+    hint: 'Send `multipart/form-data` as SDKs and curl write it: plain text fields, files, CRLF at the end of each line.',
+  },
   invalid_field: {
     status: 400,
     source: 'client',
@@ -172,6 +179,13 @@ export const catalogue = {
     anthropic: 'permission_error',
     hint: 'Call from a server, or add the origin to `listen.allowedOrigins`.',
   },
+  files_provider: {
+    status: 400,
+    source: 'client',
+    retryable: false,
+    ...invalid,
+    hint: 'Name one of them in the header `x-sidegate-provider`, or add a provider of the `openai` dialect that this tenant may keep files at.',
+  },
   not_found: {
     status: 404,
     source: 'client',
@@ -215,14 +229,14 @@ export const catalogue = {
     retryable: false,
     openai: 'invalid_request_error',
     anthropic: 'request_too_large',
-    hint: 'Send less, or raise `listen.bodyMaxBytes`.',
+    hint: 'Send less, or raise `listen.bodyMaxBytes`, for uploads `listen.uploadMaxBytes`.',
   },
   unsupported_media_type: {
     status: 415,
     source: 'client',
     retryable: false,
     ...invalid,
-    hint: 'Send the body as `application/json`, without a content encoding.',
+    hint: 'Send the body as `application/json`, or as `multipart/form-data` where files are taken, without a content encoding.',
   },
   idempotency_mismatch: {
     status: 422,

@@ -3,6 +3,8 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Cancellation } from './cancellation.ts';
 import type { ErrorCode, Refusal } from './errors.ts';
 import type { KeyLimitConfig } from './limit/settings.ts';
+import type { Passthrough } from './passthrough/endpoints.ts';
+import type { Form } from './passthrough/multipart.ts';
 import type { DialectName } from './providers/provider.ts';
 import type { Tier } from './route/plan.ts';
 
@@ -18,6 +20,15 @@ export const endpointNames = [
   'gemini_count_tokens',
   'embed_content',
   'batch_embed_contents',
+  'images',
+  'image_edits',
+  'image_variations',
+  'speech',
+  'transcriptions',
+  'translations',
+  'moderations',
+  'rerank',
+  'files',
 ] as const;
 export type EndpointName = (typeof endpointNames)[number];
 
@@ -33,7 +44,7 @@ export const countsTokens = (name: EndpointName): boolean =>
 export interface Endpoint {
   readonly name: EndpointName;
   readonly dialect: DialectName;
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'POST' | 'DELETE';
   /** What follows a provider's base URL. */
   readonly upstreamPath: string;
   /** Number of the endpoint in the native core's `inspect`; -1: it takes no body. */
@@ -44,6 +55,8 @@ export interface Endpoint {
     /** The stream is one JSON list, sent in pieces. */
     readonly list: boolean;
   } | null;
+  /** How it differs from chat, where it is one of those that are passed through beside it. */
+  readonly passthrough?: Passthrough;
 }
 
 /** One request as it came, read whole. Node's request objects end before this. */
@@ -121,6 +134,8 @@ export interface ModelRequest {
   readonly flags: number;
   /** How much it asks of a model; null: nobody wanted to know. */
   readonly tier: Tier | null;
+  /** What an upload holds; left out: the body is JSON. */
+  readonly form?: Form;
 }
 
 /** Tokens of one reply. `known`: the provider said so; else counted from its text, or estimated from bytes. */
@@ -133,6 +148,18 @@ export interface Usage {
   /** Of the input, written to it. */
   readonly cacheWriteTokens: number;
   readonly known: boolean;
+  /** Of images and sound, where there are any. */
+  readonly media?: MediaUsage;
+}
+
+/** What a reply says of images and sound. */
+export interface MediaUsage {
+  /** Of the input tokens. */
+  readonly inputTokens: number;
+  /** Of the output tokens. */
+  readonly outputTokens: number;
+  /** Length of the sound that was heard, where that is what is billed. */
+  readonly soundMs: number;
 }
 
 /** How a reply ended, for whoever stores or settles it. */
@@ -162,10 +189,12 @@ export interface StreamReply {
   readonly kind: 'stream';
   readonly status: number;
   readonly headers: readonly string[];
-  /** Written while nothing comes, so that nobody thinks the connection dead. */
+  /** Written while nothing comes, so that nobody thinks the connection dead; empty: nothing may be. */
   readonly keepAlive: string;
   /** Whole SSE events, or pieces of a list; ends by itself, never throws. */
   readonly chunks: AsyncIterable<Buffer>;
+  /** After the end: it broke off in a form that can't say so, so the connection must. Left out: it never does. */
+  readonly isCut?: () => boolean;
 }
 
 /** A reply as it can be kept: before values are restored in it, so that no store holds personal data. */

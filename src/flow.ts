@@ -77,6 +77,46 @@ export async function* passStream(
   }
 }
 
+/**
+ * Passes bytes on that are no events: nothing can be put between them, so that one that breaks off is told by the
+ * connection alone. Ends by itself, never throws.
+ */
+export async function* passBytes(
+  answer: AttemptReply & { readonly kind: 'stream' },
+  contentType: string,
+  passage: Passage,
+  upstreamMs: number,
+  cut: Cut,
+): AsyncGenerator<Buffer> {
+  const { stream, status } = answer;
+  const target = stream.target.label;
+  const kept = passage.claim?.stream({ status, contentType, target }) ?? collector(0);
+  try {
+    for (let chunk = await stream.next(); chunk !== null; chunk = await stream.next()) {
+      kept.push(chunk);
+      yield chunk;
+    }
+    cut.yes = stream.refusal !== null;
+  } finally {
+    stream.close();
+    const complete = stream.refusal === null && !stream.aborted;
+    const body = complete ? kept.body() : null;
+    passage.close({
+      status,
+      error: stream.refusal !== null && !stream.aborted ? stream.refusal.code : '',
+      target,
+      upstreamMs,
+      abandoned: stream.aborted,
+      keep: body === null ? null : { status, contentType, body, stream: true, target },
+    });
+  }
+}
+
+/** Whether bytes broke off before their end. */
+export interface Cut {
+  yes: boolean;
+}
+
 /** Whole events on their last way: restored, and in the form that the client asked for. */
 interface Out {
   push(events: Buffer): Buffer;
@@ -153,12 +193,13 @@ function lengthEnd(
   return dialect.lengthEnd?.(stopped) ?? Buffer.alloc(0);
 }
 
-/** Follows the first request's stream, with values of one's own restored. */
+/** Follows the first request's stream, with values of one's own restored. @param cut given for bytes that are no events */
 export async function* followRecording(
   recording: Recording,
   vault: Vault | null,
   passage: Passage,
   left: () => void,
+  cut: Cut | null = null,
 ): AsyncGenerator<Buffer> {
   const { exchange } = passage;
   const dialect = dialects[exchange.endpoint.dialect];
@@ -173,7 +214,9 @@ export async function* followRecording(
     const { refusal } = step.value;
     savedNanoUsd = step.value.costNanoUsd;
     if (refusal !== null) error = refusal.code;
-    const rest = out.finish(refusal === null ? null : dialect.errorEvent(refusal, exchange.id));
+    if (cut !== null) cut.yes = refusal !== null;
+    const said = refusal === null || cut !== null ? null : dialect.errorEvent(refusal, exchange.id);
+    const rest = out.finish(said);
     if (rest.length > 0) yield rest;
   } finally {
     left();

@@ -25,7 +25,9 @@ import type { Estimator } from './limit/estimate.ts';
 import type { Limiter } from './limit/limit.ts';
 import type { ExchangeRecord } from './observe/record.ts';
 import { Passage } from './passage.ts';
+import { inspectPassthrough } from './passthrough/inspect.ts';
 import type { Replay, Seen } from './replay/replay.ts';
+import { routeFiles } from './route/files.ts';
 import { type Plan, withOwnCredential } from './route/plan.ts';
 import { type RouteTable, route } from './route/route.ts';
 import { inspect, type ScrubPolicy } from './scrub/inspect.ts';
@@ -95,12 +97,19 @@ function identified(identity: Identity | Refusal, passage: Passage): Reply | Pro
   const barred = denyEndpoint(identity, exchange.endpoint.name);
   if (barred !== null && !passage.letPass(barred)) return passage.refuse(barred);
 
-  const request = inspect(exchange, stages.policy, stages.digestKey, stages.routes.classifies);
+  const { passthrough } = exchange.endpoint;
+  const request =
+    passthrough === undefined
+      ? inspect(exchange, stages.policy, stages.digestKey, stages.routes.classifies)
+      : inspectPassthrough(exchange, passthrough, stages.policy, stages.digestKey);
   if (request instanceof Refusal) return passage.refuse(request);
   passage.request = request;
-  const denied = denyModel(identity, request.model);
+  const files = passthrough?.model === 'files';
+  const denied = files ? null : denyModel(identity, request.model);
   if (denied !== null && !passage.letPass(denied)) return passage.refuse(denied);
-  const found = route(exchange, identity, request, stages.routes, clock());
+  const found = files
+    ? routeFiles(exchange, identity, stages.routes.files)
+    : route(exchange, identity, request, stages.routes, clock());
   if (found instanceof Refusal) return passage.refuse(found);
   const plan = identity.ownCredential ? withOwnCredential(found) : found;
   passage.plan = plan;

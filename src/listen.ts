@@ -14,6 +14,8 @@ import type { Config } from './config/schema.ts';
 import { Refusal } from './errors.ts';
 import type { Endpoint, EndpointName, Exchange, Reply } from './exchange.ts';
 import { createGuard, duplicateHeader, type Guard } from './guard.ts';
+import { bodyMaxOf, wrongType } from './passthrough/body.ts';
+import { fileEndpoint, passthroughEndpoints } from './passthrough/endpoints.ts';
 import { asksForEvents, type GeminiMethod, keyInQuery, readPath } from './providers/gemini/path.ts';
 import type { DialectName } from './providers/provider.ts';
 import { refusalReply, respond } from './respond.ts';
@@ -40,6 +42,7 @@ export const endpoints: ReadonlyMap<string, Endpoint> = new Map([
   ['/v1/embeddings', post('embeddings', 'openai', '/embeddings', 1)],
   ['/v1/messages', post('messages', 'anthropic', '/messages', 2)],
   ['/v1/messages/count_tokens', post('count_tokens', 'anthropic', '/messages/count_tokens', 3)],
+  ...passthroughEndpoints,
 ]);
 
 /** Of a model in the path; what follows it names the method. */
@@ -63,6 +66,7 @@ export const modelEndpoints: readonly (readonly [path: string, endpoint: Endpoin
 ).map((endpoint) => [`/v1beta/models/{model}${endpoint.upstreamPath}`, endpoint]);
 
 const modelsPath = '/v1/models';
+const filesPath = '/v1/files';
 const geminiModelsPath = '/v1beta/models';
 const modelsEndpoint = (dialect: DialectName): Endpoint => ({
   name: 'models',
@@ -221,7 +225,7 @@ export async function listen(
       incoming.reading = false;
       incoming.end();
     });
-    readBody(req, current.bodyMaxBytes, (body) => {
+    readBody(req, bodyMaxOf(sent, current), (body) => {
       if (!incoming.reading) return;
       incoming.reading = false;
       if (body instanceof Refusal) {
@@ -243,7 +247,7 @@ export async function listen(
     res: ServerResponse,
   ): void => {
     if (res.headersSent || res.destroyed) return;
-    onRefused({ id, endpoint: endpointAt(req.url ?? '/', dialect) ?? noEndpoint, startedMs }, refusal);
+    onRefused({ id, endpoint: endpointAt(req, dialect) ?? noEndpoint, startedMs }, refusal);
     const reply = refusalReply(refusal, dialect, id);
     if (isSending(req)) answerSender(reply, req, res);
     else void respond(reply, res, current);
@@ -279,7 +283,7 @@ export async function listen(
   );
   server.maxConnections = config.connectionsMax;
   server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => {
-    if (Number(req.headers['content-length'] ?? 0) <= current.bodyMaxBytes) res.writeContinue();
+    if (Number(req.headers['content-length'] ?? 0) <= bodyMaxOf(req.headers, current)) res.writeContinue();
     serve(req, res);
   });
   server.on('clientError', (error: Error & { code?: string }, socket: Socket) => {
@@ -327,10 +331,12 @@ function giveUp(incoming: Incoming, res: ServerResponse): void {
   incoming.end();
 }
 
-function endpointAt(url: string, dialect: DialectName): Endpoint | undefined {
+function endpointAt({ url = '/', method }: IncomingMessage, dialect: DialectName): Endpoint | undefined {
   const path = pathOf(url);
   if (dialect === 'gemini') return geminiEndpoint(path, url);
   if (path === modelsPath || path.startsWith(`${modelsPath}/`)) return modelsEndpoint(dialect);
+  // Anthropic has files of its own, which are served nowhere.
+  if (path.startsWith(filesPath)) return dialect === 'openai' ? fileEndpoint(method, url) : undefined;
   return endpoints.get(path);
 }
 
@@ -363,7 +369,7 @@ function admit(
   const denied = guard(req.headers) ?? duplicateHeader(req);
   if (denied !== null) return denied;
   const path = pathOf(req.url ?? '/');
-  const endpoint = endpointAt(req.url ?? '/', dialect);
+  const endpoint = endpointAt(req, dialect);
   if (endpoint === undefined)
     return new Refusal('not_found', `There is no endpoint ${JSON.stringify(path.slice(0, 128))}.`);
   if (req.method !== endpoint.method && !(endpoint.name === 'models' && req.method === 'HEAD')) {
@@ -375,18 +381,9 @@ function admit(
   if (inFlight >= config.inFlightMax) {
     return new Refusal('overloaded', `${inFlight} requests are at work already.`, { retryAfterMs: 1000 });
   }
-  if (Number(req.headers['content-length'] ?? 0) > config.bodyMaxBytes) return tooLarge(config.bodyMaxBytes);
-  const type = req.headers['content-type'];
-  if (
-    endpoint.method === 'POST' &&
-    type !== undefined &&
-    !/^application\/([\w.+-]+\+)?json\s*(;|$)/i.test(type)
-  ) {
-    return new Refusal('unsupported_media_type', 'The body is not declared as JSON.', {
-      param: 'content-type',
-    });
-  }
-  return endpoint;
+  const bodyMaxBytes = bodyMaxOf(req.headers, config);
+  if (Number(req.headers['content-length'] ?? 0) > bodyMaxBytes) return tooLarge(bodyMaxBytes);
+  return wrongType(endpoint, req.headers['content-type']) ?? endpoint;
 }
 
 const tooLarge = (maxBytes: number): Refusal =>

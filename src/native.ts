@@ -1,6 +1,7 @@
 /** The only import of the native core: loads the binary for this platform and gives its numbers names. */
 import { createRequire } from 'node:module';
 import type * as Binding from '../native/binding/index.d.ts';
+import type { MediaUsage } from './exchange.ts';
 import { type Tier, tiers } from './route/plan.ts';
 
 function load(): typeof Binding {
@@ -182,6 +183,8 @@ export interface ReplyFacts {
   readonly cacheWriteTokens: number;
   readonly finish: Finish;
   readonly textBytes: number;
+  /** Images and sound, at endpoints beside chat. */
+  readonly media?: MediaUsage;
 }
 
 /** Nothing is known. */
@@ -198,15 +201,16 @@ export const noFacts: ReplyFacts = {
   textBytes: 0,
 };
 
-/** Dialects that the native core reads. `any`: only whether data are JSON, and no error. */
-export type NativeDialect = 'openai' | 'anthropic' | 'any' | 'gemini';
+/** What the native core reads. `any`: only whether data are JSON, and no error. `passthrough`: OpenAI's beside chat. */
+export type NativeDialect = 'openai' | 'anthropic' | 'any' | 'gemini' | 'passthrough';
 const dialectIds: Readonly<Record<NativeDialect, number>> = {
   openai: 0,
   anthropic: 1,
   any: 2,
   gemini: 3,
+  passthrough: 10,
 };
-const out = new Uint32Array(10);
+const out = new Uint32Array(11);
 const word = (index: number): number => out[index] ?? 0;
 
 /** Looks a whole reply through; null: it isn't a JSON object. */
@@ -214,7 +218,7 @@ export function inspectReply(body: Buffer, dialect: NativeDialect): ReplyFacts |
   native.inspectReply(body, dialectIds[dialect], out);
   if (word(0) !== 0) return null;
   const flags = word(1);
-  return {
+  const facts: ReplyFacts = {
     error: (flags & 1) !== 0,
     tool: (flags & 2) !== 0,
     refused: (flags & 4) !== 0,
@@ -226,7 +230,14 @@ export function inspectReply(body: Buffer, dialect: NativeDialect): ReplyFacts |
     finish: finishes[word(6)] ?? 'other',
     textBytes: word(7),
   };
+  return dialect === 'passthrough' ? { ...facts, media: mediaIn(out, 8) } : facts;
 }
+
+const mediaIn = (registers: Uint32Array, at: number): MediaUsage => ({
+  inputTokens: registers[at] ?? 0,
+  outputTokens: registers[at + 1] ?? 0,
+  soundMs: registers[at + 2] ?? 0,
+});
 
 /** Anthropic counts what it read from and wrote to its cache apart from `input_tokens`; OpenAI's count has all. */
 const inputTokens = (dialect: NativeDialect, stated: number, cached: number, written: number): number =>
@@ -241,7 +252,7 @@ export class StreamScanner {
   readonly #native: InstanceType<typeof Binding.SseScanner>;
   readonly #dialect: NativeDialect;
   #state = 0;
-  #facts: Uint32Array = new Uint32Array(10);
+  #facts: Uint32Array = new Uint32Array(13);
 
   /** @param stripUsage take the usage event out, since only the gateway asked for it */
   constructor(dialect: NativeDialect, stripUsage: boolean, eventMaxBytes: number) {
@@ -305,7 +316,7 @@ export class StreamScanner {
   /** The facts so far. */
   facts(): ReplyFacts {
     const at = (index: number): number => this.#facts[index] ?? 0;
-    return {
+    const facts: ReplyFacts = {
       error: (this.#state & (8 | 16 | 32)) !== 0,
       tool: this.toolBegun,
       refused: (this.#state & 256) !== 0,
@@ -317,6 +328,7 @@ export class StreamScanner {
       finish: finishes[at(6)] ?? 'other',
       textBytes: at(7),
     };
+    return this.#dialect === 'passthrough' ? { ...facts, media: mediaIn(this.#facts, 10) } : facts;
   }
 }
 

@@ -124,10 +124,14 @@ export class Passage implements Course {
   #finish(closing: Closing, nowMs: number): Bill {
     const { stages, request, exchange } = this;
     const billed = this.#billed();
+    const { passthrough } = exchange.endpoint;
     const first =
-      request === null || billed.length === 0 ? nothingBilled : bill(request, billed, stages.estimator, null);
+      request === null || billed.length === 0
+        ? nothingBilled
+        : bill(request, billed, stages.estimator, null, passthrough?.unstated);
     this.#store(closing, first, nowMs);
-    if (request === null || billed.every(isStated)) {
+    // Texts of chats are what the tokenizer knows.
+    if (request === null || passthrough !== undefined || billed.every(isStated)) {
       this.#settle(closing, first, null, nowMs);
       return first;
     }
@@ -157,7 +161,9 @@ export class Passage implements Course {
   #settle(closing: Closing, billed: Bill, counts: Counts | null, nowMs: number): void {
     const { stages, identity, request } = this;
     this.permit?.settle(billed.usage, billed.priced ? billed.costNanoUsd : null);
-    if (request !== null) learn(request, this.#billed(), stages.estimator, counts);
+    // Images and sound would spoil what is known of text.
+    if (request !== null && this.exchange.endpoint.passthrough?.unstated !== 'unpriced')
+      learn(request, this.#billed(), stages.estimator, counts);
     for (const charge of billed.charges) stages.charge(identity?.tenant ?? '', charge);
     stages.observe(createRecord(this.exchange, this, closing, billed, nowMs));
   }

@@ -66,7 +66,7 @@ async function respondStream(reply: StreamReply, res: ServerResponse, times: Cli
     }
   }
   const keepAlive = setInterval(() => {
-    if (!res.destroyed && !res.writableNeedDrain) res.write(reply.keepAlive);
+    if (reply.keepAlive !== '' && !res.destroyed && !res.writableNeedDrain) res.write(reply.keepAlive);
   }, times.keepAliveMs);
   try {
     for await (const chunk of reply.chunks) {
@@ -76,7 +76,8 @@ async function respondStream(reply: StreamReply, res: ServerResponse, times: Cli
     }
   } finally {
     clearInterval(keepAlive);
-    if (!res.destroyed) res.end();
+    if (reply.isCut?.() === true) res.destroy();
+    else if (!res.destroyed) res.end();
   }
 }
 

@@ -183,6 +183,7 @@ const faultTable: [string, unknown, string, RegExp][] = [
   ['listen.quux', 1, 'listen.quux', /no such setting; here there are host, port/],
   ['routs', [], 'routs', /did you mean "routes"/],
   ['providers.own.modle', 'x', 'providers.own.modle', /no such setting/],
+  ['providers.anthropic.files', ['a'], 'providers.anthropic.files', /keep no files: take it out/],
   ['routes.0.targets.1.providr', 'x', 'routes[0].targets[1].providr', /did you mean "provider"/],
   ['listen.port', 70000, 'listen.port', /at most 65535/],
   ['listen.port', -1, 'listen.port', /at least 0/],

@@ -36,7 +36,7 @@ interface Run {
 /** Feeds the pieces to a scanner. Register 0 is of each call alone, so it is left out of the facts. */
 function scan(dialect: number, pieces: readonly Uint8Array[]): Run {
   const scanner = new native.SseScanner(dialect, true, eventMaxBytes);
-  const regs = new Uint32Array(10);
+  const regs = new Uint32Array(13);
   const output: Uint8Array[] = [];
   const keep = (piece: Uint8Array, given: Buffer | null): void => {
     const flags = regs[0] ?? 0;
@@ -48,7 +48,8 @@ function scan(dialect: number, pieces: readonly Uint8Array[]): Run {
   keep(new Uint8Array(), scanner.finish(regs));
   return {
     output: Buffer.concat(output).toString('latin1'),
-    facts: [...regs.subarray(1)],
+    // Images and sound are no matter of chat.
+    facts: [...regs.subarray(1, 10)],
     error: scanner.errorText(),
   };
 }

@@ -88,6 +88,19 @@ const asK = { headers: { 'x-api-key': 'k' } };
 const ways: Readonly<Record<ErrorCode, (wire: Wire) => Promise<Answer>>> = {
   invalid_json: (wire) => send(wire, { body: '{' }),
   invalid_field: (wire) => send(wire, { body: { ...wire.request('Hi'), model: 5 } }),
+  invalid_form: (wire) =>
+    send(wire, {
+      path: '/v1/images/edits',
+      headers: { 'content-type': 'multipart/form-data; boundary=a' },
+      body: '--b',
+    }),
+  files_provider: (wire) =>
+    send(wire, {
+      method: 'GET',
+      path: '/v1/files',
+      headers: { 'x-sidegate-provider': 'another' },
+      body: '',
+    }),
   duplicate_field: (wire) => send(wire, { body: '{"model":"a","model":"b","messages":[]}' }),
   unsupported_field(wire) {
     const other = wire.name === 'openai' ? 'anthropic' : 'openai';

@@ -158,6 +158,22 @@ const effects: Readonly<Record<string, () => Promise<void>>> = {
       statuses.push((await other.ask({}, headers)).status);
     expect(statuses).toEqual([200, 200, 200, 429]);
   },
+  async 'x-sidegate-provider'() {
+    const chain = await startChain(openaiWire, [
+      [(call) => call.whole(200, { 'content-type': 'application/json' }, '{}')],
+    ]);
+    watch(chain);
+    const asks = async (name: string): Promise<number> =>
+      (
+        await ask(chain.url, '/v1/files', {
+          method: 'GET',
+          headers: { 'x-sidegate-provider': name },
+          body: '',
+        })
+      ).status;
+    expect(await asks('first')).toBe(200);
+    expect(await asks('another')).toBe(400);
+  },
   async 'x-sidegate-restart'() {
     const wire = openaiWire;
     for (const [headers, text] of [

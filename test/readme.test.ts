@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { z } from 'zod';
+import { dataEndpoints } from '../.ci/endpoints.ts';
 import { publishedSchema, withTables } from '../.ci/generate.ts';
 import { commands, runCli } from '../src/cli.ts';
 import { nothingBilled } from '../src/count/usage.ts';
 import { catalogue } from '../src/errors.ts';
 import { noUsage } from '../src/exchange.ts';
-import { endpoints, modelEndpoints } from '../src/listen.ts';
 import { createMetrics } from '../src/observe/metrics.ts';
 import { createRecord, noCourse } from '../src/observe/record.ts';
 import { presets } from '../src/providers/presets.ts';
@@ -118,6 +118,12 @@ function pathsIn(schema: Schema, path: string): { settings: string[]; sections: 
 const isSection = (schema: unknown): schema is Schema =>
   typeof schema === 'object' && schema !== null && 'properties' in schema;
 
+/** An upload that names a model nobody serves. */
+const form = {
+  type: 'multipart/form-data; boundary=b',
+  body: '--b\r\nContent-Disposition: form-data; name="model"\r\n\r\nunknown\r\n--b--\r\n',
+};
+
 describe('endpoints', () => {
   const rows = readme
     .table('endpoint')
@@ -125,7 +131,7 @@ describe('endpoints', () => {
   const listed = rows.flatMap(({ names, dialect }) => names.map((name) => [name, dialect] as const));
 
   test('are those that the data port knows', () => {
-    const known = [...endpoints, ...modelEndpoints].map(([path, { method }]) => `${method} ${path}`);
+    const known = dataEndpoints.map(([path, { method }]) => `${method} ${path}`);
     const data = listed.filter(([, dialect]) => dialect !== 'admin port').map(([name]) => name);
     expect(sorted(data)).toEqual(sorted([...known, 'GET /v1/models', 'GET /v1/models/{id}']));
   });
@@ -139,14 +145,24 @@ describe('endpoints', () => {
       expect(status).toBe({ GET: 200, POST: 415, DELETE: 404 }[method]);
       return;
     }
+    const [, endpoint] = dataEndpoints.find(([at, each]) => at === path && each.method === method) ?? [];
+    if (endpoint?.name === 'files') {
+      const headers = { 'x-sidegate-provider': 'nobody', 'content-type': form.type };
+      const body = method === 'POST' ? form.body : '';
+      const { text } = await ask(sidecar.url, path.replace('{id}', 'a'), { method, headers, body });
+      expect(JSON.parse(text)).toMatchObject({ error: { code: 'files_provider' } });
+      return expect(dialect).toBe('OpenAI');
+    }
     // Whatever it answers to nonsense is in its dialect: Anthropic's errors say `"type": "error"`.
     const speaks = async (headers: Record<string, string>): Promise<string> => {
       const fields = dialect === 'Gemini' ? '{"contents":[]}' : '{"model":"unknown","messages":[]}';
-      const body = method === 'POST' ? fields : undefined;
+      const asForm = endpoint?.passthrough?.takes === 'form';
+      const body = method === 'POST' ? (asForm ? form.body : fields) : undefined;
+      const type = asForm ? { 'content-type': form.type } : {};
       const { text, status } = await ask(
         sidecar.url,
         path.replace('{id}', 'sim').replace('{model}', 'unknown'),
-        { method, headers, body },
+        { method, headers: { ...headers, ...type }, body },
       );
       const reply = JSON.parse(text);
       const code = reply.error?.details?.[0]?.reason ?? reply.error?.code;

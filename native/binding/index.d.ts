@@ -10,7 +10,7 @@
  */
 export declare class SseScanner {
   /**
-   * `dialect`: 0 OpenAI, 1 Anthropic, 2 any other, 3 Gemini. `stripUsage`: OpenAI's final event, which holds only the usage, is
+   * `dialect`: 0 OpenAI, 1 Anthropic, 2 any other, 3 Gemini, 10 OpenAI's endpoints beside chat. `stripUsage`: OpenAI's final event, which holds only the usage, is
    * left out. `maxEventBytes`: how large an event may be.
    *
    * Throws on an unknown dialect.
@@ -19,7 +19,7 @@ export declare class SseScanner {
   /**
    * The next bytes of the stream.
    *
-   * `regs`: at least 10 registers. 0 has the flags of this call: 1 forward the chunk as it is, 2 forward
+   * `regs`: at least 13 registers. 0 has the flags of this call: 1 forward the chunk as it is, 2 forward
    * the returned buffer instead, neither: nothing to forward; 4 an event was completed. The others are
    * documented at `write_stream` in `native/core/src/registers.rs`.
    *
@@ -124,7 +124,8 @@ export declare function featureNames(): Array<string>
  * Looks a request body through in one pass, and replaces personal data by placeholders.
  *
  * `endpoint`: 0 OpenAI chat completions, 1 OpenAI embeddings, 2 Anthropic messages, 3 Anthropic
- * count_tokens, 4 Gemini generateContent, 5 OpenAI responses.
+ * count_tokens, 4 Gemini generateContent, 5 OpenAI responses, 10 OpenAI's endpoints
+ * beside chat.
  * `scrub`: bits of what is replaced, 1 e-mail addresses, 2 card numbers; 2^24: put it in a tier.
  * `key`: of the HMAC over the body that leaves.
  * `regs`: at least 18 registers, and three for each distinct value that may be found; the layout is
@@ -140,8 +141,8 @@ export declare function inspect(body: Uint8Array, endpoint: number, scrub: numbe
 /**
  * Looks a whole reply through.
  *
- * `dialect`: 0 OpenAI, 1 Anthropic, 2 any other, 3 Gemini.
- * `regs`: at least 8 registers; the layout is documented at `write_reply` in `native/core/src/registers.rs`.
+ * `dialect`: 0 OpenAI, 1 Anthropic, 2 any other, 3 Gemini, 10 OpenAI's endpoints beside chat.
+ * `regs`: at least 11 registers; the layout is documented at `write_reply` in `native/core/src/registers.rs`.
  *
  * Throws on an unknown dialect or an array that is too short.
  */

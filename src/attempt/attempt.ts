@@ -14,6 +14,7 @@ import { Refusal } from '../errors.ts';
 import type { Exchange, ModelRequest } from '../exchange.ts';
 import { isProbe, retryBudget } from '../native.ts';
 import { dialects } from '../providers/index.ts';
+import type { UpstreamRequest } from '../providers/provider.ts';
 import { learnLatency } from '../route/latency.ts';
 import type { FallbackCause, Plan, Step, Target } from '../route/plan.ts';
 import { type Admission, admit, type CallOutcome, contentCame, endCall, isOpen } from './admission.ts';
@@ -226,7 +227,7 @@ function send(way: Walk, admission: Admission, cancellation: Cancellation): Prom
   const { latency } = target.health;
   latency.begin(stream, sentMs);
   const { sent } = preparedFor(way, target);
-  const headers = [...credential.headers, ...sent.headers];
+  const headers = headersOf(credential.headers, sent);
   const remainingMs = Math.max(1, Math.ceil(way.deadlineMs - sentMs));
   const learn = (result: CallResult): void => learnLatency(latency, stream, sentMs, result, deps.clock());
   const { provider } = target;
@@ -235,6 +236,15 @@ function send(way: Walk, admission: Admission, cancellation: Cancellation): Prom
   return credential
     .sign(sent.path, headers, sent.body)
     .then((signed) => call(provider, sent, signed, stream, deps.policy, remainingMs, cancellation, learn));
+}
+
+/** All headers of a call. A credential's say that the body is JSON. */
+function headersOf(own: readonly string[], { headers, contentType }: UpstreamRequest): string[] {
+  if (contentType === undefined) return [...own, ...headers];
+  const typed = contentType === null ? [] : ['content-type', contentType];
+  for (let i = 0; i + 1 < own.length; i += 2)
+    if (own[i] !== 'content-type') typed.push(own[i] as string, own[i + 1] as string);
+  return [...typed, ...headers];
 }
 
 /** What goes to a target that can be told the request. */
@@ -265,8 +275,10 @@ function answer(way: Walk, index: number, admission: Admission, result: Answered
     endCall(admission, 'success', 'ok', facts, deps);
     return { ...result, target, trail, begunMs, dropped };
   }
-  // Off unless the client asks for it, since SDKs would join the two texts; never twice with server tools.
-  const restarts = way.repeatable && exchange.headers['x-sidegate-restart'] === 'on-cut';
+  // Off unless the client asks for it, since SDKs would join the two texts; never twice with server tools. Beside chat no
+  // event could say so.
+  const wanted = exchange.headers['x-sidegate-restart'] === 'on-cut';
+  const restarts = wanted && way.repeatable && exchange.endpoint.passthrough === undefined;
   const stream = followStream(target, result.stream, {
     dialect: dialects[exchange.endpoint.dialect],
     cancellation: exchange.cancellation,

@@ -33,7 +33,7 @@ const clock = (): number => performance.now();
  */
 export function call(
   provider: Provider,
-  { path, body, reading }: UpstreamRequest,
+  { path, body, reading, method }: UpstreamRequest,
   headers: readonly string[],
   wantsStream: boolean,
   bounds: CallBounds,
@@ -47,7 +47,8 @@ export function call(
       resolve(result);
     };
     const handler = new UpstreamCall(reading, wantsStream, bounds, remainingMs, cancellation, end);
-    provider.pool.dispatch({ path, method: 'POST', headers: headers as string[], body }, handler);
+    const sent = method === undefined ? { method: 'POST' as const, body } : { method, body: null };
+    provider.pool.dispatch({ path, headers: headers as string[], ...sent }, handler);
   });
 }
 
@@ -121,7 +122,8 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
     if (this.#phase !== 'waiting' || status < 200) return;
     this.#status = status;
     this.#headers = headers;
-    const isStream = String(headers['content-type'] ?? '').startsWith(this.#reading.streamType);
+    const type = String(headers['content-type'] ?? '');
+    const isStream = this.#reading.isStream?.(type) ?? type.startsWith(this.#reading.streamType);
     if (status >= 300 || !isStream) {
       this.#phase = 'whole';
       return;

@@ -26,6 +26,8 @@ export interface Provider {
   /** The client's own credential is passed on instead. */
   readonly clientCredential: boolean;
   readonly quirks: Quirks;
+  /** Tenants that may keep files there; null: all. */
+  readonly files: readonly string[] | null;
   /** Answers are invented. */
   readonly simulated: boolean;
   readonly pool: InstanceType<typeof Pool>;
@@ -76,6 +78,7 @@ export function createProvider(
     turn: 0,
     clientCredential: config.credential === 'client',
     quirks,
+    files: config.files ?? null,
     simulated: preset?.baseUrl === null,
     pool: new Pool(origin, {
       connections: policy.connectionsMax,

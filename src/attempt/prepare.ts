@@ -86,6 +86,8 @@ export function createPrepare(
 
 /** The request as a provider of the client's own dialect may see it: without reasoning that others signed. */
 function ownRequest({ endpoint }: Exchange, request: ModelRequest, name: DialectName): ModelRequest {
+  // Beside chat there is no conversation.
+  if (endpoint.passthrough !== undefined) return request;
   const body = withoutForeign(request.body, name);
   if (body === request.body) return request;
   // Its places have moved.

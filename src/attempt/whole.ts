@@ -35,6 +35,6 @@ export function readWhole(
   if (read === null) return 'malformed';
   if (read.facts.error) return 'error_in_body';
   // A stream was asked for, and this is no stream: the client's SDK could not read it.
-  if (wantsStream) return 'malformed';
+  if (wantsStream && reading.wholeToo !== true) return 'malformed';
   return { kind: 'whole', status, headers, ...read };
 }

@@ -151,6 +151,9 @@ export function denyModel(identity: Identity, model: string): Refusal | null {
 
 /** Null when the caller may use the endpoint. */
 export function denyEndpoint(identity: Identity, endpoint: EndpointName): Refusal | null {
+  // A key for some models says nothing of files, which hold whatever others put there.
+  if (endpoint === 'files' && identity.endpoints === null && identity.models !== null)
+    return new Refusal('endpoint_forbidden', 'This key is for models; it must name the endpoint "files".');
   if (identity.endpoints === null || endpoint === 'models' || identity.endpoints.includes(endpoint))
     return null;
   return new Refusal('endpoint_forbidden', `This key may not use the endpoint "${endpoint}".`);

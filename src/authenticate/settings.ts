@@ -15,11 +15,10 @@ const models = z
   .min(1)
   .optional()
   .meta({ description: 'Models it may use; a trailing * matches the rest. Unset: all.' });
-const endpoints = z
-  .array(z.enum(endpointNames))
-  .min(1)
-  .optional()
-  .meta({ description: 'Endpoints it may use, by name; the list of models always. Unset: all.' });
+const endpoints = z.array(z.enum(endpointNames)).min(1).optional().meta({
+  description:
+    'Endpoints it may use, by name; the list of models always. Unset: all, `files` only where `models` is unset too.',
+});
 
 /** What a key says of its caller and lets it do. */
 const grant = {

@@ -44,6 +44,8 @@ const cachedEndpoints: readonly Endpoint['name'][] = [
   'stream_generate',
   'embed_content',
   'batch_embed_contents',
+  'moderations',
+  'rerank',
 ];
 
 /** What the client's `Cache-Control` says (RFC 9111). */

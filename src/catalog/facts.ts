@@ -29,6 +29,11 @@ export interface Price extends TokenPrice {
   readonly tiers?: readonly ({ readonly aboveTokens: number } & TokenPrice)[];
   /** Nano-dollars for each request, beside its tokens. */
   readonly request?: number;
+  /** Nano-dollars a token of images or sound in the prompt, and of images in the reply; left out: as any other. */
+  readonly mediaInput?: number;
+  readonly mediaOutput?: number;
+  /** Nano-dollars for a second of sound that is heard; tokens cost nothing then. */
+  readonly soundSecond?: number;
 }
 
 /** Facts of one model at one provider. Null: unknown, which is never taken for nothing. */
@@ -47,6 +52,12 @@ export const unknownFacts: ModelFacts = {
   capabilities: null,
 };
 
+/** It costs nothing, whatever is asked. */
+export const freeFacts: ModelFacts = {
+  ...unknownFacts,
+  price: { input: 0, cachedInput: 0, cacheWrite: 0, output: 0 },
+};
+
 /** Cost of one reply in whole nano-dollars, rounded up. `inputTokens` includes the cached and the written ones. */
 export function costNanoUsd(price: Price, usage: Usage): number {
   const { inputTokens } = usage;
@@ -55,7 +66,24 @@ export function costNanoUsd(price: Price, usage: Usage): number {
   const plain = inputTokens - cached - written;
   const each: TokenPrice = price.tiers?.find(({ aboveTokens }) => inputTokens > aboveTokens) ?? price;
   const input = plain * each.input + cached * each.cachedInput + written * each.cacheWrite;
-  const cost = input + usage.outputTokens * each.output + (price.request ?? 0);
+  const media = usage.media === undefined ? 0 : mediaNanoUsd(price, each, plain, usage);
+  const cost = input + media + usage.outputTokens * each.output + (price.request ?? 0);
   // A sum of decimal fractions may miss a whole number by a hair, which must not cost a nano-dollar more.
   return Math.ceil(cost * (1 - 2 * Number.EPSILON));
 }
+
+/** What images and sound cost more than so many tokens of text. */
+function mediaNanoUsd(price: Price, each: TokenPrice, plain: number, { media, outputTokens }: Usage): number {
+  if (media === undefined) return 0;
+  const heard = Math.min(media.inputTokens, plain) * ((price.mediaInput ?? each.input) - each.input);
+  const drawn =
+    Math.min(media.outputTokens, outputTokens) * ((price.mediaOutput ?? each.output) - each.output);
+  return heard + drawn + (media.soundMs / 1000) * (price.soundSecond ?? 0);
+}
+
+/** Whether a price is of what was used: a minute of sound says nothing about tokens, nor tokens about a minute. */
+export const isPriceOf = (price: Price, { media, inputTokens, outputTokens }: Usage): boolean => {
+  const sound = (media?.soundMs ?? 0) > 0;
+  const tokens = inputTokens > 0 || outputTokens > 0;
+  return price.soundSecond === undefined ? tokens || !sound : sound || !tokens;
+};

@@ -30,6 +30,11 @@ export interface DatedPrices {
   readonly cache_write_mtok?: Rate;
   /** Dollars for a thousand requests. */
   readonly requests_kcount?: number;
+  readonly input_audio_mtok?: Rate;
+  readonly input_image_mtok?: Rate;
+  readonly output_image_mtok?: Rate;
+  /** Dollars for an hour of sound. */
+  readonly audio_hours?: number;
 }
 
 /** One provider's table. */
@@ -115,7 +120,11 @@ export function priceOf(row: Row, wallMs: number): Price | null {
 function toPrice(dated: DatedPrices, id: string): Price | null {
   const { input_mtok: input, output_mtok: output, requests_kcount: requests } = dated;
   // No price at all is what unpriced rows have, and also those that cost nothing, whose names say so.
-  if (input === undefined) return id.endsWith(':free') ? free : null;
+  if (input === undefined) {
+    const { audio_hours: hour } = dated;
+    if (hour !== undefined) return { ...free, soundSecond: (hour * 1e9) / 3600 };
+    return id.endsWith(':free') || id === freeOfCharge ? free : null;
+  }
   const rates = [
     input,
     output ?? 0,
@@ -134,8 +143,25 @@ function toPrice(dated: DatedPrices, id: string): Price | null {
     ...at(0),
     ...(tiers.length === 0 ? {} : { tiers }),
     ...(requests === undefined ? {} : { request: requests * 1e6 }),
+    ...mediaOf(dated),
   };
 }
+
+/** What images and sound cost, where that differs from text. */
+function mediaOf({
+  input_audio_mtok,
+  input_image_mtok,
+  output_image_mtok: output,
+}: DatedPrices): Partial<Price> {
+  const input = input_image_mtok ?? input_audio_mtok;
+  return {
+    ...(input === undefined ? {} : { mediaInput: nanoUsd(input, 0) }),
+    ...(output === undefined ? {} : { mediaOutput: nanoUsd(output, 0) }),
+  };
+}
+
+/** OpenAI's row of its moderation models: https://platform.openai.com/docs/guides/moderation */
+const freeOfCharge = 'moderation';
 
 const free: Price = { input: 0, cachedInput: 0, cacheWrite: 0, output: 0 };
 

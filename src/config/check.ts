@@ -170,6 +170,7 @@ function checkProviders(draft: Draft, report: Report): void {
     checkCredential(['providers', name], provider, draft, report);
     checkAws(['providers', name], provider, dialectOf(provider), presetOf(provider), report);
     checkHeaders(['providers', name, 'headers'], provider, report);
+    checkFiles(['providers', name, 'files'], provider, report);
   }
 }
 
@@ -221,6 +222,13 @@ function checkOrigin(path: Path, provider: DraftProvider, report: Report): void 
 
 const hasKey = ({ apiKey, apiKeys }: DraftProvider): boolean =>
   apiKey !== undefined || (apiKeys?.length ?? 0) > 0;
+
+/** Only a dialect that has files can keep them. */
+function checkFiles(path: Path, provider: DraftProvider, report: Report): void {
+  const dialect = dialectOf(provider);
+  if (provider.files === undefined || dialect === undefined || dialect === 'openai') return;
+  report.fault(path, `providers of the ${dialect} dialect keep no files: take it out`);
+}
 
 /** Whose credential a provider gets, and that there is one. */
 function checkCredential(path: Path, provider: DraftProvider, draft: Draft, report: Report): void {

@@ -44,6 +44,9 @@ const listen = z
     bodyMaxBytes: bytes(256 * 1024 * 1024)
       .default(20 * 1024 * 1024)
       .meta({ description: 'Largest request body.' }),
+    uploadMaxBytes: bytes(1024 ** 3)
+      .default(64 * 1024 * 1024)
+      .meta({ description: 'Largest upload: a form with files.' }),
     bodyTimeoutMs: ms(10, 600_000).default(30_000).meta({ description: 'Time to receive a whole request.' }),
     keepAliveMs: ms(10, 600_000)
       .default(15_000)
@@ -199,6 +202,9 @@ const provider = z.strictObject({
     .min(1)
     .optional()
     .meta({ description: 'Models it serves, so that `check` refuses routes to others. Unset: any.' }),
+  files: z.array(name).max(10_000).optional().meta({
+    description: 'Tenants whose files it keeps (`/v1/files`); others are told nothing of it. Unset: all.',
+  }),
   simulate: simulateSchema.optional().meta({ description: 'Settings of the `simulator` presets.' }),
 });
 

@@ -1,8 +1,9 @@
 /** Stage count: what the tries of a request used, by the provider's word or, where it gives none, by its text. */
-import { costNanoUsd } from '../catalog/facts.ts';
+import { costNanoUsd, isPriceOf } from '../catalog/facts.ts';
 import { type ModelRequest, noUsage, type Usage } from '../exchange.ts';
 import type { Estimator } from '../limit/estimate.ts';
 import { bodyFlags, type ReplyFacts } from '../native.ts';
+import type { Unstated } from '../passthrough/endpoints.ts';
 import type { Target } from '../route/plan.ts';
 
 /** A call whose reply had begun: its provider bills the prompt, and what of the reply came. */
@@ -47,25 +48,36 @@ export const nothingBilled: Bill = { charges: [], usage: noUsage, costNanoUsd: 0
 
 /** The provider said what it used, and nothing came after that. */
 export function isStated({ facts, complete }: BilledTry): boolean {
-  const stated = facts.usage && (facts.inputTokens > 0 || facts.outputTokens > 0);
+  const { inputTokens, outputTokens, media } = facts;
+  const stated = facts.usage && (inputTokens > 0 || outputTokens > 0 || (media?.soundMs ?? 0) > 0);
   return stated && (complete || facts.finish !== 'none');
 }
 
-/** Adds the tries up. @param counts null: what no provider stated is estimated from bytes */
+/**
+ * Adds the tries up.
+ * @param counts null: what no provider stated is estimated from bytes
+ * @param unstatedAs what such a reply is taken for
+ */
 export function bill(
   request: ModelRequest,
   tries: readonly BilledTry[],
   estimator: Estimator,
   counts: Counts | null,
+  unstatedAs: Unstated = 'estimated',
 ): Bill {
   let total = nothingBilled;
   let unstated = 0;
   for (const each of tries) {
     const found = counts?.replyTokens[unstated];
-    if (!isStated(each)) unstated += 1;
-    const usage = usageOf(request, each, estimator, counts?.promptTokens, found);
+    const stated = isStated(each);
+    if (!stated) unstated += 1;
+    const usage =
+      !stated && unstatedAs === 'nothing'
+        ? noUsage
+        : usageOf(request, each, estimator, counts?.promptTokens, found);
     const { price } = each.target.facts;
-    const cost = price === null ? null : costNanoUsd(price, usage);
+    const known = price !== null && isPriceOf(price, usage) && (stated || unstatedAs !== 'unpriced');
+    const cost = known ? costNanoUsd(price, usage) : null;
     const charge = { target: each.target.label, usage, costNanoUsd: cost };
     total = {
       charges: total.charges.length === 0 ? [charge] : [...total.charges, charge],
@@ -85,7 +97,10 @@ function usageOf(
   replyTokens: number | undefined,
 ): Usage {
   const { inputTokens, outputTokens, cachedInputTokens, cacheWriteTokens, textBytes } = each.facts;
-  if (isStated(each)) return { inputTokens, outputTokens, cachedInputTokens, cacheWriteTokens, known: true };
+  if (isStated(each)) {
+    const usage = { inputTokens, outputTokens, cachedInputTokens, cacheWriteTokens, known: true };
+    return each.facts.media === undefined ? usage : { ...usage, media: each.facts.media };
+  }
   const { model } = request;
   return {
     inputTokens: inputTokens > 0 ? inputTokens : (promptTokens ?? estimator.tokens(model, request.textBytes)),

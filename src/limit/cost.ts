@@ -1,6 +1,7 @@
 /** What a request may cost at most, which is reserved, and what it has cost, which is settled. */
 import { costNanoUsd } from '../catalog/facts.ts';
-import type { EndpointName, ModelRequest, Usage } from '../exchange.ts';
+import type { Endpoint, ModelRequest, Usage } from '../exchange.ts';
+import { type MediaBounds, mediaBounds } from '../passthrough/reserve.ts';
 import { chatEndpoints } from '../providers/translate.ts';
 import type { Plan } from '../route/plan.ts';
 import type { Estimator } from './estimate.ts';
@@ -24,24 +25,28 @@ export const noBounds: Bounds = { promptTokens: 0, replyTokens: 0, characters: 0
 
 /** Bounds the cost of a request. @param dollars whether they are asked for */
 export function boundsOf(
-  endpoint: EndpointName,
+  endpoint: Pick<Endpoint, 'name' | 'passthrough'>,
   request: ModelRequest,
   plan: Plan,
   estimator: Estimator,
   dollars: boolean,
 ): Bounds {
-  const promptTokens = estimator.tokens(request.model, request.textBytes);
-  const replies = chatEndpoints.includes(endpoint);
+  const textTokens = estimator.tokens(request.model, request.textBytes);
+  const { passthrough } = endpoint;
+  const media = passthrough === undefined ? null : mediaBounds(passthrough, request, textTokens);
+  const promptTokens = textTokens + (media?.inputTokens ?? 0);
+  const replies = chatEndpoints.includes(endpoint.name);
   let replyTokens = 0;
   let nanoUsd: number | null = 0;
   for (const { target } of plan.steps) {
     const { outputMaxTokens, price } = target.facts;
     const asked = request.maxTokens ?? outputMaxTokens ?? replyTokensDefault;
     const each = outputMaxTokens === null ? asked : Math.min(asked, outputMaxTokens);
-    const ofTarget = replies ? each * request.choices : 0;
+    const ofTarget = replies ? each * request.choices : (media?.outputTokens ?? 0);
     replyTokens = Math.max(replyTokens, ofTarget);
     if (!dollars || nanoUsd === null) continue;
-    nanoUsd = price === null ? null : Math.max(nanoUsd, costNanoUsd(price, usageOf(promptTokens, ofTarget)));
+    const usage = usageOf(promptTokens, ofTarget, media);
+    nanoUsd = price === null ? null : Math.max(nanoUsd, costNanoUsd(price, usage));
   }
   return { promptTokens, replyTokens, characters: request.textCharacters, nanoUsd };
 }
@@ -55,12 +60,13 @@ export function replyNanoUsd(plan: Plan, outputTokens: number): number {
   return most;
 }
 
-const usageOf = (inputTokens: number, outputTokens: number): Usage => ({
+const usageOf = (inputTokens: number, outputTokens: number, media: MediaBounds | null = null): Usage => ({
   inputTokens,
   outputTokens,
   cachedInputTokens: 0,
   cacheWriteTokens: 0,
   known: true,
+  ...(media === null ? {} : { media }),
 });
 
 /** What a rule reserves of a request, in its meter's measure. What is counted at all costs one at least. */

@@ -75,7 +75,7 @@ export function createLimiter(first: LimitsConfig, deps: LimiterDeps): Limiter {
     const { request, plan, deadlineMs } = asking;
     const { rules } = applied;
     const bounds = rules.sized
-      ? boundsOf(asking.exchange.endpoint.name, request, plan, estimator, rules.dollars)
+      ? boundsOf(asking.exchange.endpoint, request, plan, estimator, rules.dollars)
       : noBounds;
     if (bounds.nanoUsd === null) {
       const refused = refuseUncounted(applied, onEvent);

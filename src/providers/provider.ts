@@ -24,6 +24,10 @@ export interface UpstreamRequest {
   readonly path: string;
   readonly headers: readonly string[];
   readonly body: Buffer;
+  /** Left out: POST. */
+  readonly method?: 'GET' | 'DELETE';
+  /** Media type of the body; left out: JSON; null: it has none. */
+  readonly contentType?: string | null;
   /** How the answer is read on its way to the client. */
   readonly reading: ReplyReading;
 }

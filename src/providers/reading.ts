@@ -72,6 +72,10 @@ export interface StreamReading {
 export interface ReplyReading {
   /** Media type of a stream, without parameters. */
   readonly streamType: string;
+  /** Whether a reply of this media type is the stream; left out: where it is the stream's. */
+  isStream?(contentType: string): boolean;
+  /** Where a stream was asked for a whole reply is an answer too. */
+  readonly wholeToo?: true;
   /** Reads a whole reply; null: it isn't one. */
   whole(body: Buffer): WholeReading | null;
   /** What came of a whole reply that may be cut anywhere; null: nothing that is billed. */

@@ -9,6 +9,7 @@ import { dialects } from '../providers/index.ts';
 import { canServe } from '../providers/translate.ts';
 import { type Ask, capabilityNames, createAsk, neededOf, stickyHash, tierOf } from './ask.ts';
 import { compile, type TargetDeps, targetMaker } from './compile.ts';
+import { createFileTable, type FileTable } from './files.ts';
 import { type Plan, type Step, stepsMax, type Target, type TargetHealth, tiers } from './plan.ts';
 import { type Branch, isFixed, leavesOf, type Node, selects, unable } from './tree.ts';
 
@@ -64,6 +65,7 @@ export interface RouteTable {
   readonly classifies: boolean;
   readonly tokensOf: RouteDeps['tokensOf'];
   readonly ask: Ask;
+  readonly files: FileTable;
 }
 
 /** Makes everything about routes that doesn't depend on a request. */
@@ -86,7 +88,8 @@ export function createRouteTable(routes: readonly RouteConfig[], deps: RouteDeps
     else patterns.push({ prefix: config.model.slice(0, -1), make, closed: new Map() });
   }
   patterns.sort((a, b) => b.prefix.length - a.prefix.length);
-  return { exact, patterns, classifies, tokensOf: deps.tokensOf, ask: createAsk(deps.random) };
+  const files = createFileTable(deps.providers, healthOf);
+  return { exact, patterns, classifies, tokensOf: deps.tokensOf, ask: createAsk(deps.random), files };
 }
 
 function waysOf(config: RouteConfig, asked: string, routes: readonly RouteConfig[], deps: TargetDeps): Ways {

@@ -1,6 +1,7 @@
 /** What the pipeline must know about a body, found in one pass; personal data is masked in the same pass. */
 
 import { hash } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
 import type { Config } from '../config/schema.ts';
 import { Refusal } from '../errors.ts';
 import type { Exchange, ModelRequest } from '../exchange.ts';
@@ -34,13 +35,8 @@ export function inspect(
   digestKey: Buffer,
   classify = false,
 ): ModelRequest | Refusal {
-  const encoding = exchange.headers['content-encoding'];
-  if (encoding !== undefined && encoding !== 'identity') {
-    return new Refusal(
-      'unsupported_media_type',
-      `The body is encoded as ${JSON.stringify(encoding.slice(0, 32))}.`,
-    );
-  }
+  const encoded = encodingFault(exchange.headers);
+  if (encoded !== null) return encoded;
   const bits = classify ? policy.bits | classifyBit : policy.bits;
   const found = inspectBytes(exchange.body, exchange.endpoint.inspectId, bits, digestKey);
   if ('kind' in found) return explain(named(found, exchange), exchange.body.length);
@@ -49,13 +45,8 @@ export function inspect(
   const raw = body.toString('utf8', modelStart, modelEnd);
   const inBody = flags & bodyFlags.modelEscaped ? String(JSON.parse(`"${raw}"`)) : raw;
   const model = inPath === null ? inBody : (readPath(exchange.path)?.model ?? '');
-  if (model === '' || model.length > modelMaxLength) {
-    return new Refusal(
-      'invalid_field',
-      `The field "model" must be a name of 1–${modelMaxLength} characters.`,
-      { param: 'model' },
-    );
-  }
+  const nameless = modelFault(model);
+  if (nameless !== null) return nameless;
   return {
     body,
     model,
@@ -82,13 +73,32 @@ export function inspect(
   };
 }
 
+/** Null unless the body is packed: nothing could be found in it. */
+export function encodingFault(headers: IncomingHttpHeaders): Refusal | null {
+  const encoding = headers['content-encoding'];
+  if (encoding === undefined || encoding === 'identity') return null;
+  return new Refusal(
+    'unsupported_media_type',
+    `The body is encoded as ${JSON.stringify(encoding.slice(0, 32))}.`,
+  );
+}
+
+/** Null where a model's name can be one. */
+export const modelFault = (model: string): Refusal | null =>
+  model !== '' && model.length <= modelMaxLength
+    ? null
+    : new Refusal('invalid_field', `The field "model" must be a name of 1–${modelMaxLength} characters.`, {
+        param: 'model',
+      });
+
 /** The Responses API has its own name for the limit of tokens. */
 const named = (fault: BodyFault, { endpoint }: Exchange): BodyFault =>
   endpoint.name === 'responses' && 'field' in fault && fault.field === 'max_tokens'
     ? { ...fault, field: 'max_output_tokens' }
     : fault;
 
-function explain(fault: BodyFault, length: number): Refusal {
+/** Says what is wrong with a body. @param length of it, in bytes */
+export function explain(fault: BodyFault, length: number): Refusal {
   switch (fault.kind) {
     case 'duplicate':
       return new Refusal('duplicate_field', `The field "${fault.field}" is there twice.`, {

@@ -12,12 +12,23 @@ import { embeddingsBody, readEmbeddings } from './embeddings.ts';
 import { type ErrorReply, modelNotFound, promptTooLong, Rejection } from './errors.ts';
 import type { Asked, Dialect } from './exchange.ts';
 import type { FaultName } from './faults.ts';
+import type { Shelf } from './files.ts';
 import { geminiBody, geminiSteps } from './gemini.ts';
 import { batchBody, embeddingBody, readBatch, readCount, readEmbed, tokensBody } from './gemini-embed.ts';
 import { readGenerate } from './gemini-request.ts';
 import { modelBody, modelsBody, serves } from './models.ts';
 import { openaiBody, openaiSteps } from './openai.ts';
 import { readChat } from './openai-request.ts';
+import {
+  type Beside,
+  givenImages,
+  readImages,
+  readModeration,
+  readRerank,
+  readSpeech,
+  readTranscript,
+  readVariation,
+} from './passthrough.ts';
 import { type FaultDraw, override, type Plan } from './plan.ts';
 import { responsesBody, responsesSteps } from './responses.ts';
 import { readResponses } from './responses-request.ts';
@@ -28,6 +39,8 @@ export interface Inquiry {
   readonly dialect: Dialect;
   /** Without its query. */
   readonly path: string;
+  readonly query: string;
+  readonly shelf: Shelf;
   /** The header `x-simulate`. */
   readonly simulate: string | null;
   /** Models that are served; empty: any. */
@@ -41,8 +54,10 @@ export interface Outcome {
   readonly plan: Plan;
   readonly fault: FaultName | null;
   readonly body: Wire['body'];
-  /** Of a stream. */
-  readonly encoding: Wire['encoding'];
+  /** Of a stream; left out: `utf8`. */
+  readonly encoding?: Wire['encoding'];
+  /** Left out: JSON. */
+  readonly contentType?: string;
   readonly outputTokens: number;
 }
 
@@ -132,7 +147,7 @@ function countTokens(inquiry: Inquiry, asking: Json, raw: string): Outcome {
   const plan = planOf(inquiry, asked.line);
   const fault = inquiry.draw(plan, raw);
   const body = JSON.stringify({ input_tokens: asked.inputTokens });
-  return { plan, fault, body, encoding: 'utf8', outputTokens: 0 };
+  return { plan, fault, body, outputTokens: 0 };
 }
 
 function decodeId(text: string): string {
@@ -147,11 +162,46 @@ function decodeId(text: string): string {
 export function models(inquiry: Inquiry): Outcome {
   const plan = planOf(inquiry, null);
   const fault = inquiry.draw(plan, inquiry.path);
-  const done = (body: string): Outcome => ({ plan, fault, body, encoding: 'utf8', outputTokens: 0 });
+  const done = (body: string): Outcome => ({ plan, fault, body, outputTokens: 0 });
   if (inquiry.path === '/v1/models') return done(modelsBody(inquiry.dialect, inquiry.models));
   const id = decodeId(inquiry.path.slice('/v1/models/'.length));
   checkModel(inquiry, id);
   return done(modelBody(inquiry.dialect, id));
+}
+
+/** An endpoint beside chat. */
+const beside =
+  (read: (body: Json) => Beside): Endpoint =>
+  (inquiry, body, raw) => {
+    const asked = read(body);
+    checkModel(inquiry, asked.model);
+    const plan = planOf(inquiry, null);
+    const fault = inquiry.draw(plan, raw);
+    const told = asked.answer(plan, fault !== 'missing_usage');
+    if (fault === 'wrong_dialect') return { plan, fault, body: '{"type":"message"}', outputTokens: 0 };
+    return { plan, fault, ...told };
+  };
+
+/** Answers requests for files but uploads; null: there is nothing at this path, or not for this method. */
+export function files(inquiry: Inquiry, method: string): Outcome | null {
+  const [, id = '', content] = /^\/v1\/files(?:\/([^/]+)(\/content)?)?$/.exec(inquiry.path) ?? [];
+  const { shelf, query } = inquiry;
+  const plan = planOf(inquiry, null);
+  const fault = inquiry.draw(plan, `${method} ${inquiry.path}`);
+  const done = (value: object): Outcome => ({ plan, fault, body: JSON.stringify(value), outputTokens: 0 });
+  if (method === 'DELETE' && id !== '' && content === undefined) return done(shelf.remove(id));
+  if (method !== 'GET') return null;
+  if (id === '') return done(shelf.list(new URLSearchParams(query)));
+  if (content === undefined) return done(shelf.get(id));
+  return { plan, fault, body: shelf.content(id), contentType: 'application/octet-stream', outputTokens: 0 };
+}
+
+function upload(inquiry: Inquiry, body: Json, raw: string): Outcome {
+  const plan = planOf(inquiry, null);
+  const fault = inquiry.draw(plan, raw);
+  // What is refused or lost is not kept.
+  const kept = fault === null ? inquiry.shelf.add(body) : {};
+  return { plan, fault, body: JSON.stringify(kept), outputTokens: 0 };
 }
 
 interface Post {
@@ -175,6 +225,21 @@ export const posts: Readonly<Record<string, Post>> = {
     run: (inquiry, body, raw) => chat(inquiry, readMessagesRequest(body, false), raw),
   },
   '/v1/messages/count_tokens': { dialect: 'anthropic', run: countTokens },
+  '/v1/images/generations': {
+    dialect: 'openai',
+    run: beside((body) => readImages(body, 'image_generation', 0)),
+  },
+  '/v1/images/edits': {
+    dialect: 'openai',
+    run: beside((body) => readImages(body, 'image_edit', givenImages(body))),
+  },
+  '/v1/images/variations': { dialect: 'openai', run: beside(readVariation) },
+  '/v1/audio/speech': { dialect: 'openai', run: beside(readSpeech) },
+  '/v1/audio/transcriptions': { dialect: 'openai', run: beside(readTranscript) },
+  '/v1/audio/translations': { dialect: 'openai', run: beside(readTranscript) },
+  '/v1/moderations': { dialect: 'openai', run: beside(readModeration) },
+  '/v1/rerank': { dialect: 'openai', run: beside(readRerank) },
+  '/v1/files': { dialect: 'openai', run: upload },
 };
 
 const modelPath = /^\/v1(?:beta)?\/models\/(.+):(\w+)$/;
@@ -244,5 +309,5 @@ function about(
   const fault = inquiry.draw(plan, raw);
   const body =
     fault === 'wrong_dialect' ? '{"object":"list","data":[]}' : write(plan.seed, fault !== 'missing_usage');
-  return { plan, fault, body, encoding: 'utf8', outputTokens: 0 };
+  return { plan, fault, body, outputTokens: 0 };
 }

@@ -23,7 +23,7 @@ export interface Wire {
   readonly status: number;
   /** Without `content-length`. */
   readonly headers: readonly string[];
-  readonly body: string | readonly Step[];
+  readonly body: string | Buffer | readonly Step[];
   /** Of a stream: `latin1` where its text stands for bytes. */
   readonly encoding: 'utf8' | 'latin1';
   /** Tokens of all answers, for the time a whole body takes. */
@@ -40,15 +40,18 @@ const end: Action = { do: 'end' };
 const reset: Action = { do: 'reset' };
 const settle: Action = { do: 'settle', ms: settleMs };
 
+/** Whether a body is the events of a stream. */
+export const isSteps = (body: Wire['body']): body is readonly Step[] => Array.isArray(body);
+
 /** Whether the reply goes out at once, as one write, without a script. */
 export function isImmediate(wire: Wire, plan: Plan, fault: FaultName | null): boolean {
   if (fault !== null) return false;
-  if (typeof wire.body !== 'string') return plan.ttftMs === 0 && plan.tokensPerSecond === 0;
+  if (isSteps(wire.body)) return plan.ttftMs === 0 && plan.tokensPerSecond === 0;
   return plan.delayMs === null ? plan.ttftMs === 0 && plan.tokensPerSecond === 0 : plan.delayMs === 0;
 }
 
 /** The status line and headers of a whole body. */
-export function wholeHead(wire: Wire, body: string): Action & { do: 'head' } {
+export function wholeHead(wire: Wire, body: string | Buffer): Action & { do: 'head' } {
   const headers = [...wire.headers, 'content-length', String(Buffer.byteLength(body))];
   return { do: 'head', status: wire.status, headers };
 }
@@ -66,8 +69,8 @@ export function joined(steps: readonly Step[]): string {
 }
 
 /** Text as it goes on the wire. */
-const bytesOf = ({ encoding }: Wire, text: string): string | Buffer =>
-  encoding === 'utf8' ? text : Buffer.from(text, encoding);
+const bytesOf = ({ encoding }: Wire, text: string | Buffer): string | Buffer =>
+  encoding === 'utf8' || typeof text !== 'string' ? text : Buffer.from(text, encoding);
 
 function wait(ms: number, plan: Plan, random: Random): Action {
   return { do: 'wait', ms: plan.jitter === 0 ? ms : ms * (1 + plan.jitter * (2 * random() - 1)) };
@@ -136,7 +139,7 @@ function* bomb(sizeMb: number): Generator<Action> {
   for (let sent = 0; sent < sizeMb; sent++) yield { do: 'write', bytes: bombMember };
 }
 
-function* compressed(wire: Wire, text: string, fault: FaultName, plan: Plan): Generator<Action> {
+function* compressed(wire: Wire, text: string | Buffer, fault: FaultName, plan: Plan): Generator<Action> {
   yield openHead(wire, 'content-encoding', 'gzip');
   if (fault === 'gzip_bomb') yield* bomb(plan.sizeMb);
   else {
@@ -146,9 +149,9 @@ function* compressed(wire: Wire, text: string, fault: FaultName, plan: Plan): Ge
   yield end;
 }
 
-function* byteByByte(wire: Wire, text: string): Generator<Action> {
+function* byteByByte(wire: Wire, text: string | Buffer): Generator<Action> {
   yield openHead(wire);
-  const bytes = Buffer.from(text, wire.encoding);
+  const bytes = typeof text === 'string' ? Buffer.from(text, wire.encoding) : text;
   for (let at = 0; at < bytes.length; at++) yield { do: 'write', bytes: bytes.subarray(at, at + 1) };
   yield end;
 }
@@ -231,7 +234,7 @@ function* streamScript(
 
 function* wholeScript(
   wire: Wire,
-  body: string,
+  body: string | Buffer,
   plan: Plan,
   fault: FaultName | null,
   random: Random,
@@ -239,7 +242,7 @@ function* wholeScript(
   const gapMs = plan.tokensPerSecond === 0 ? 0 : 1000 / plan.tokensPerSecond;
   const ms = plan.delayMs ?? plan.ttftMs + gapMs * Math.max(0, wire.outputTokens - 1);
   if (ms > 0) yield wait(ms, plan, random);
-  const bytes = Buffer.from(body);
+  const bytes = typeof body === 'string' ? Buffer.from(body) : body;
   const half = bytes.subarray(0, bytes.length >> 1);
   switch (fault) {
     case 'reset_after_headers':
@@ -272,13 +275,13 @@ function* wholeScript(
       return;
     case 'malformed_json':
     case 'malformed_sse':
-      yield* whole(wire, body.slice(0, -3));
+      yield* whole(wire, bytes.subarray(0, -3));
       return;
   }
   yield* whole(wire, body);
 }
 
-function* whole(wire: Wire, body: string): Generator<Action> {
+function* whole(wire: Wire, body: string | Buffer): Generator<Action> {
   yield wholeHead(wire, body);
   yield { do: 'write', bytes: body };
   yield end;
@@ -292,12 +295,12 @@ export function* script(wire: Wire, plan: Plan, fault: FaultName | null): Genera
     return;
   }
   if (fault === 'gzip_bomb' || fault === 'truncated_gzip' || fault === 'split_everywhere') {
-    const text = typeof body === 'string' ? body : joined(body);
+    const text = isSteps(body) ? joined(body) : body;
     if (fault === 'split_everywhere') yield* byteByByte(wire, text);
     else yield* compressed(wire, text, fault, plan);
     return;
   }
   const random = generator(mix(plan.seed) ^ wire.outputTokens);
-  if (typeof body === 'string') yield* wholeScript(wire, body, plan, fault, random);
-  else yield* streamScript(wire, body, plan, fault, random);
+  if (isSteps(body)) yield* streamScript(wire, body, plan, fault, random);
+  else yield* wholeScript(wire, body, plan, fault, random);
 }

@@ -3,14 +3,16 @@ import { isUtf8 } from 'node:buffer';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { isObject, type Json } from './check.ts';
-import { type Inquiry, models, type Outcome, postAt, posts, reject } from './endpoints.ts';
+import { files, type Inquiry, models, type Outcome, postAt, posts, reject } from './endpoints.ts';
 import { enginePage } from './engine.ts';
 import { type ErrorReply, errorBody, errorHeaders, faultReply, midwayError, Rejection } from './errors.ts';
 import type { Clock, Dialect } from './exchange.ts';
 import { type FaultName, faults } from './faults.ts';
+import { createShelf } from './files.ts';
+import { formFields } from './form.ts';
 import { basePlan, faultDraw, type Plan } from './plan.ts';
 import { play, systemClock } from './play.ts';
-import { isImmediate, joined, openHead, script, type Wire, wholeHead } from './script.ts';
+import { isImmediate, isSteps, joined, openHead, script, type Wire, wholeHead } from './script.ts';
 import type { SimulateSettings } from './settings.ts';
 
 /** Largest request body. */
@@ -69,10 +71,10 @@ function send(call: Call, wire: Wire, plan: Plan, fault: FaultName | null): void
     return;
   }
   const { body } = wire;
-  const head = typeof body === 'string' ? wholeHead(wire, body) : openHead(wire);
+  const head = isSteps(body) ? openHead(wire) : wholeHead(wire, body);
   call.response.writeHead(head.status, [...head.headers]);
-  if (typeof body === 'string') call.response.end(body);
-  else call.response.end(joined(body), wire.encoding);
+  if (isSteps(body)) call.response.end(joined(body), wire.encoding);
+  else call.response.end(body);
 }
 
 const json = ['content-type', 'application/json'];
@@ -86,7 +88,10 @@ function sendError(call: Call, error: ErrorReply, plan: Plan | null): void {
   send(call, wire, { ...call.inquiry.base, delayMs: plan?.delayMs ?? 0 }, null);
 }
 
-function sendOutcome(call: Call, { plan, fault, body, encoding, outputTokens }: Outcome): void {
+function sendOutcome(
+  call: Call,
+  { plan, fault, body, encoding = 'utf8', contentType, outputTokens }: Outcome,
+): void {
   const kind = fault === null ? null : faults[fault].kind;
   if (fault === 'redirect') {
     send(
@@ -99,9 +104,9 @@ function sendOutcome(call: Call, { plan, fault, body, encoding, outputTokens }: 
     const { dialect } = call.inquiry;
     sendError(call, faultReply(fault, dialect, plan, call.clock.wallMs()) ?? midwayError(dialect), plan);
   } else {
+    const plain = contentType === undefined ? json : ['content-type', contentType];
     const stream = call.inquiry.dialect === 'bedrock' ? frames : sse;
-    const head = typeof body === 'string' ? json : stream;
-    const wire = wireOf(call, 200, head, body, outputTokens, encoding);
+    const wire = wireOf(call, 200, isSteps(body) ? stream : plain, body, outputTokens, encoding);
     send(call, wire, plan, kind === 'wire' ? fault : null);
   }
 }
@@ -170,6 +175,13 @@ function refuseMethod(call: Call, allow: string): void {
   sendError(call, { ...error, headers: ['allow', allow] }, null);
 }
 
+const wrongMethod: ErrorReply = {
+  status: 405,
+  type: 'invalid_request_error',
+  message: 'Files may be listed, uploaded, read and deleted.',
+  code: 'method_not_supported',
+};
+
 function refusePath(call: Call): void {
   const { path, dialect } = call.inquiry;
   const followed = path === '/v1/redirected';
@@ -194,6 +206,9 @@ function handle(call: Call): void {
   if (post !== undefined && request.method === 'POST') {
     readBody(call, (bytes) => {
       attempt(call, () => {
+        const type = request.headers['content-type'] ?? '';
+        if (type.startsWith('multipart/'))
+          return post.run(inquiry, formFields(bytes, type), bytes.toString('latin1'));
         const raw = bytes.toString();
         return post.run(inquiry, parse(inquiry.dialect, bytes, raw), raw);
       });
@@ -201,6 +216,9 @@ function handle(call: Call): void {
     return;
   }
   request.resume();
+  if (path === '/v1/files' || path.startsWith('/v1/files/')) {
+    return attempt(call, () => files(inquiry, request.method ?? '') ?? reject(wrongMethod));
+  }
   const isModels = path === '/v1/models' || path.startsWith('/v1/models/');
   if (post !== undefined) refuseMethod(call, 'POST');
   else if (!isModels) refusePath(call);
@@ -212,7 +230,8 @@ function listener(
   settings: SimulateSettings,
   clock: Clock,
 ): (request: IncomingMessage, response: ServerResponse) => void {
-  const shared = { models: settings.models, base: basePlan(settings), draw: faultDraw() };
+  const shelf = createShelf();
+  const shared = { models: settings.models, base: basePlan(settings), draw: faultDraw(), shelf };
   let count = 0;
   let inFlight = 0;
   return (request, response) => {
@@ -232,7 +251,9 @@ function listener(
     const header = request.headers['x-simulate'];
     const guessed = request.headers['anthropic-version'] === undefined ? 'openai' : 'anthropic';
     const dialect = postAt(path)?.dialect ?? (path.startsWith('/v1beta/') ? 'gemini' : guessed);
-    const inquiry = { ...shared, dialect, path, simulate: typeof header === 'string' ? header : null };
+    const query = (request.url ?? '').split('?', 2)[1] ?? '';
+    const simulate = typeof header === 'string' ? header : null;
+    const inquiry = { ...shared, dialect, path, query, simulate };
     const requestId = `req_sim_${String(++count).padStart(8, '0')}`;
     handle({ request, response, requestId, inquiry, clock });
   };

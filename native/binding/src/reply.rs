@@ -10,8 +10,8 @@ use crate::{invalid, require_room};
 
 /// Looks a whole reply through.
 ///
-/// `dialect`: 0 OpenAI, 1 Anthropic, 2 any other, 3 Gemini.
-/// `regs`: at least 8 registers; the layout is documented at `write_reply` in `native/core/src/registers.rs`.
+/// `dialect`: 0 OpenAI, 1 Anthropic, 2 any other, 3 Gemini, 10 OpenAI's endpoints beside chat.
+/// `regs`: at least 11 registers; the layout is documented at `write_reply` in `native/core/src/registers.rs`.
 ///
 /// Throws on an unknown dialect or an array that is too short.
 #[napi]

@@ -25,7 +25,7 @@ pub struct SseScanner {
 
 #[napi]
 impl SseScanner {
-    /// `dialect`: 0 OpenAI, 1 Anthropic, 2 any other, 3 Gemini. `stripUsage`: OpenAI's final event, which holds only the usage, is
+    /// `dialect`: 0 OpenAI, 1 Anthropic, 2 any other, 3 Gemini, 10 OpenAI's endpoints beside chat. `stripUsage`: OpenAI's final event, which holds only the usage, is
     /// left out. `maxEventBytes`: how large an event may be.
     ///
     /// Throws on an unknown dialect.
@@ -37,7 +37,7 @@ impl SseScanner {
 
     /// The next bytes of the stream.
     ///
-    /// `regs`: at least 10 registers. 0 has the flags of this call: 1 forward the chunk as it is, 2 forward
+    /// `regs`: at least 13 registers. 0 has the flags of this call: 1 forward the chunk as it is, 2 forward
     /// the returned buffer instead, neither: nothing to forward; 4 an event was completed. The others are
     /// documented at `write_stream` in `native/core/src/registers.rs`.
     ///

@@ -19,6 +19,8 @@ pub enum Endpoint {
     Generate = 4,
     /// OpenAI's `/v1/responses`.
     Responses = 5,
+    /// OpenAI's endpoints beside chat, which are passed through: images, speech, moderations, reranking.
+    Passthrough = 10,
 }
 
 impl Endpoint {
@@ -31,6 +33,7 @@ impl Endpoint {
             Endpoint::CountTokens,
             Endpoint::Generate,
             Endpoint::Responses,
+            Endpoint::Passthrough,
         ];
         all.into_iter().find(|endpoint| *endpoint as u32 == number)
     }
@@ -111,6 +114,9 @@ impl Field {
                         | Field::Tools
                         | Field::User
                 )
+            }
+            Endpoint::Passthrough => {
+                matches!(field, Field::Model | Field::Input | Field::Stream | Field::N | Field::User)
             }
             Endpoint::Messages | Endpoint::CountTokens => matches!(
                 field,

@@ -208,7 +208,8 @@ impl<'b> Inspector<'b> {
                 | Key::SystemInstruction
                 | Key::SystemInstructionSnake
         ) || self.endpoint == Endpoint::Generate
-            && matches!(key, Key::Content | Key::Requests | Key::GenerateContentRequest);
+            && matches!(key, Key::Content | Key::Requests | Key::GenerateContentRequest)
+            || self.endpoint == Endpoint::Passthrough && matches!(key, Key::Query | Key::Documents);
         if let Some(field) = Field::of(self.endpoint, key) {
             let bit = 1 << field as u32;
             if self.seen & bit != 0 {
@@ -259,6 +260,12 @@ impl<'b> Inspector<'b> {
                 }
             }
             Key::OutputFormat if self.endpoint.is_anthropic() => self.facts.flags |= flag::STRUCTURED,
+            // Speech as events; else its bytes come as they are.
+            Key::StreamFormat if self.endpoint == Endpoint::Passthrough => {
+                if matches!(token, Token::String(text) if self.spells(text, "sse")) {
+                    self.facts.flags |= flag::STREAM;
+                }
+            }
             Key::WebSearchOptions if chat => self.facts.flags |= flag::SERVER_TOOLS,
             _ => {}
         }

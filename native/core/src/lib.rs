@@ -28,6 +28,7 @@ pub mod meter;
 pub mod meters;
 mod openai;
 pub mod outcomes;
+mod passthrough;
 pub mod path;
 pub mod pii;
 pub mod reader;

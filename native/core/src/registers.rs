@@ -13,9 +13,9 @@ pub const ABSENT: u32 = u32::MAX;
 /// Registers of an inspection before its values, which take three each.
 pub const INSPECT_HEAD: usize = 18;
 /// Registers of a reply.
-pub const REPLY: usize = 8;
+pub const REPLY: usize = 11;
 /// Registers of a stream.
-pub const STREAM: usize = 10;
+pub const STREAM: usize = 13;
 
 /// How many distinct values fit so many registers.
 pub fn values_max(registers: usize) -> usize {
@@ -109,15 +109,23 @@ fn status(verdict: Verdict) -> (u32, usize, u32) {
 /// 5 input tokens written to it
 /// 6 number of the `Finish`
 /// 7 bytes of reply text
+/// 8 input tokens for sound or images
+/// 9 output tokens for images
+/// 10 sound that was heard, in ms
 /// ```
 pub fn write_reply(reading: Option<&Reading>, registers: &mut [u32]) {
     let Some(reading) = reading else {
-        return put(registers, &[1, 0, 0, 0, 0, 0, 0, 0]);
+        return put(registers, &[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
     };
     let bits = [(reading.error, 1), (reading.tool, 2), (reading.refusal, 4), (reading.usage_seen, 8)];
     let flags = bits.iter().map(|&(set, bit)| if set { bit } else { 0 }).sum();
     let [input, output, cached, created] = tokens(&reading.usage);
-    put(registers, &[0, flags, input, output, cached, created, reading.finish as u32, reading.text_bytes]);
+    let [heard, drawn, sound_ms] = media(&reading.usage);
+    let finish = reading.finish as u32;
+    put(
+        registers,
+        &[0, flags, input, output, cached, created, finish, reading.text_bytes, heard, drawn, sound_ms],
+    );
 }
 
 /// Writes what is known of a stream.
@@ -128,9 +136,11 @@ pub fn write_reply(reading: Option<&Reading>, registers: &mut [u32]) {
 /// 2 to 7 as for a reply
 /// 8      events
 /// 9      those of them that were taken out
+/// 10 to 12 as 8 to 10 of a reply
 /// ```
 pub fn write_stream(call: u32, facts: &StreamFacts, registers: &mut [u32]) {
     let [input, output, cached, created] = tokens(&facts.usage);
+    let [heard, drawn, sound_ms] = media(&facts.usage);
     let finish = facts.finish as u32;
     put(
         registers,
@@ -145,12 +155,19 @@ pub fn write_stream(call: u32, facts: &StreamFacts, registers: &mut [u32]) {
             facts.text_bytes,
             facts.events,
             facts.stripped,
+            heard,
+            drawn,
+            sound_ms,
         ],
     );
 }
 
 fn tokens(usage: &Usage) -> [u32; 4] {
     [usage.input, usage.output, usage.cached, usage.created].map(Option::unwrap_or_default)
+}
+
+fn media(usage: &Usage) -> [u32; 3] {
+    [usage.media_input, usage.media_output, usage.sound_ms].map(Option::unwrap_or_default)
 }
 
 fn put(registers: &mut [u32], values: &[u32]) {

@@ -5,6 +5,7 @@ use crate::gemini::GeminiReader;
 use crate::json::{Fault, Text, Token, Walker};
 use crate::key::Key;
 use crate::openai::OpenAiReader;
+use crate::passthrough::PassthroughReader;
 use crate::text::Decoded;
 
 /// The form of a reply. The number is the one that crosses the boundary.
@@ -18,12 +19,15 @@ pub enum Dialect {
     Any = 2,
     /// Gemini's `GenerateContentResponse`, whole or one of a stream.
     Gemini = 3,
+    /// OpenAI's endpoints beside chat: images, audio, moderations, reranking.
+    Passthrough = 10,
 }
 
 impl Dialect {
-    /// From its number; `None` above 3.
+    /// From its number; `None` if no dialect has it.
     pub fn from_number(number: u32) -> Option<Dialect> {
-        [Dialect::OpenAi, Dialect::Anthropic, Dialect::Any, Dialect::Gemini].get(number as usize).copied()
+        let all = [Dialect::OpenAi, Dialect::Anthropic, Dialect::Any, Dialect::Gemini, Dialect::Passthrough];
+        all.into_iter().find(|dialect| *dialect as u32 == number)
     }
 }
 
@@ -79,6 +83,12 @@ pub struct Usage {
     pub cached: Option<u32>,
     /// Written to it.
     pub created: Option<u32>,
+    /// Of the prompt, for sound or images.
+    pub media_input: Option<u32>,
+    /// Of the reply, for images.
+    pub media_output: Option<u32>,
+    /// Length of the sound that was heard, in milliseconds.
+    pub sound_ms: Option<u32>,
 }
 
 impl Usage {
@@ -88,6 +98,9 @@ impl Usage {
         self.output = later.output.or(self.output);
         self.cached = later.cached.or(self.cached);
         self.created = later.created.or(self.created);
+        self.media_input = later.media_input.or(self.media_input);
+        self.media_output = later.media_output.or(self.media_output);
+        self.sound_ms = later.sound_ms.or(self.sound_ms);
     }
 }
 
@@ -260,6 +273,12 @@ impl Source<'_> {
         number.parse::<f64>().map_or(0, |value| value as u32)
     }
 
+    /// The number of the last token as seconds, in milliseconds, rounded up, within 32 bits.
+    pub fn millis(&self) -> u32 {
+        let number = &self.document[self.walker.start()..self.walker.end()];
+        number.parse::<f64>().map_or(0, |seconds| (seconds * 1000.0).ceil() as u32)
+    }
+
     /// Where the last token starts.
     pub fn start(&self) -> usize {
         self.walker.start()
@@ -279,6 +298,7 @@ fn run(document: &str, dialect: Dialect, kept: Option<&mut Vec<u8>>) -> Result<R
         Dialect::Anthropic => walk(source, AnthropicReader::default()),
         Dialect::Gemini => walk(source, GeminiReader::default()),
         Dialect::Any => walk(source, AnyReader::default()),
+        Dialect::Passthrough => walk(source, PassthroughReader::default()),
     }
 }
 

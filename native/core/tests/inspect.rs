@@ -430,3 +430,18 @@ fn texts_to_be_embedded_are_counted_without_the_models_that_stand_beside_them() 
     // Other endpoints have no such fields.
     assert_eq!(facts(r#"{"model":"m","requests":["abc"]}"#, Endpoint::Chat).text_bytes, 0);
 }
+
+#[test]
+fn endpoints_beside_chat_tell_their_text_and_whether_they_stream() {
+    let facts = |body: &str| {
+        let found = inspect(body.as_bytes(), Endpoint::Passthrough, Kinds::default(), false, b"", 0);
+        assert_eq!(found.verdict, Verdict::Fine, "{body}");
+        found.facts
+    };
+    assert_eq!(facts(r#"{"model":"m","query":"abc","documents":["de",{"text":"f"}]}"#).text_bytes, 6);
+    assert_eq!(facts(r#"{"model":"m","prompt":"abc","n":2,"size":"auto"}"#).n, Some(2));
+    assert_eq!(facts(r#"{"input":"a","stream_format":"sse"}"#).flags, flag::STREAM);
+    assert_eq!(facts(r#"{"input":"a","stream_format":"audio"}"#).flags, 0);
+    // Speech names the form of its sound where chat has an object.
+    assert_eq!(facts(r#"{"input":"a","response_format":"mp3"}"#).text_bytes, 1);
+}

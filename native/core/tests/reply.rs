@@ -87,7 +87,7 @@ fn openai_finishes_and_the_highest_wins() {
 
 #[test]
 fn openai_usage_is_read() {
-    let usage = |input, output, cached| Usage { input, output, cached, created: None };
+    let usage = |input, output, cached| Usage { input, output, cached, ..Usage::default() };
     let read = |document: &str| {
         let reading = openai(document);
         (reading.usage_seen, reading.usage)
@@ -147,7 +147,8 @@ fn anthropic_messages_are_read() {
         "usage":{"input_tokens":1,"output_tokens":2,"cache_read_input_tokens":3,"cache_creation_input_tokens":4,
         "cache_creation":{"input_tokens":9},"server_tool_use":null}}"#,
     );
-    let usage = Usage { input: Some(1), output: Some(2), cached: Some(3), created: Some(4) };
+    let usage =
+        Usage { input: Some(1), output: Some(2), cached: Some(3), created: Some(4), ..Usage::default() };
     let expected = Reading { tool: true, usage_seen: true, usage, finish: Finish::Tool, ..text(4 + 10) };
     assert_eq!(reading, expected);
     let refusal = Reading { refusal: true, finish: Finish::Filter, ..NOTHING() };
@@ -203,12 +204,12 @@ fn registers_hold_a_reply() {
         registers
     };
     for document in ["", "[]", "1", "{", "null", "[{\"error\":1}]"] {
-        assert_eq!(registers(document), [1, 0, 0, 0, 0, 0, 0, 0], "{document}");
+        assert_eq!(registers(document), [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], "{document}");
     }
     assert_eq!(registers("{}"), [0; REPLY]);
     let document = r#"{"error":1,"choices":[{"finish_reason":"length","message":{"refusal":"abc","tool_calls":[1]}}],
         "usage":{"prompt_tokens":4,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":6}}}"#;
-    assert_eq!(registers(document), [0, 15, 4, 5, 6, 0, 2, 3]);
+    assert_eq!(registers(document), [0, 15, 4, 5, 6, 0, 2, 3, 0, 0, 0]);
 }
 
 #[test]
@@ -299,10 +300,44 @@ fn gemini_counts_thoughts_with_the_answer() {
             r#""promptTokenCount":9,"candidatesTokenCount":4,"thoughtsTokenCount":3,"totalTokenCount":16,
             "cachedContentTokenCount":5,"toolUsePromptTokenCount":2,"promptTokensDetails":[{"tokenCount":99}]"#
         ),
-        Usage { input: Some(11), output: Some(7), cached: Some(5), created: None }
+        Usage { input: Some(11), output: Some(7), cached: Some(5), ..Usage::default() }
     );
     assert_eq!(usage(r#""promptTokenCount":9"#), Usage { input: Some(9), ..Usage::default() });
     assert_eq!(usage(r#""candidatesTokenCount":null"#), Usage::default());
     assert!(gemini(r#"{"error":{"code":500}}"#).error);
     assert!(!gemini(r#"{"error":null}"#).error);
+}
+
+#[test]
+fn endpoints_beside_chat_state_their_usage_in_many_ways() {
+    let usage = |document: &str| read(document, Dialect::Passthrough).unwrap().usage;
+    let image = usage(
+        r#"{"created":1,"data":[{"b64_json":"AA=="}],"usage":{"input_tokens":50,"output_tokens":60,"total_tokens":110,
+        "input_tokens_details":{"text_tokens":10,"image_tokens":40},"output_tokens_details":{"image_tokens":55}}}"#,
+    );
+    assert_eq!((image.input, image.output), (Some(50), Some(60)));
+    assert_eq!((image.media_input, image.media_output), (Some(40), Some(55)));
+    let heard = usage(r#"{"text":"a","usage":{"type":"duration","seconds":9.4701}}"#);
+    assert_eq!((heard.sound_ms, heard.input), (Some(9471), None));
+    let spoken =
+        usage(r#"{"usage":{"type":"tokens","input_tokens":14,"input_token_details":{"audio_tokens":9}}}"#);
+    assert_eq!((spoken.input, spoken.media_input), (Some(14), Some(9)));
+    assert_eq!(usage(r#"{"usage":{"total_tokens":7}}"#).input, Some(7));
+    assert_eq!(usage(r#"{"usage":{"total_tokens":7,"completion_tokens":2}}"#).input, Some(5));
+    assert_eq!(usage(r#"{"data":{"usage":{"total_tokens":7}}}"#), Usage::default());
+}
+
+#[test]
+fn the_last_event_of_an_endpoint_beside_chat_ends_it() {
+    let reading = |document: &str| read(document, Dialect::Passthrough).unwrap();
+    for last in
+        ["image_generation.completed", "image_edit.completed", "transcript.text.done", "speech.audio.done"]
+    {
+        assert_eq!(reading(&format!(r#"{{"type":"{last}"}}"#)).finish, Finish::Stop, "{last}");
+    }
+    let delta = reading(r#"{"type":"transcript.text.delta","delta":"h\u00e9"}"#);
+    assert_eq!((delta.finish, delta.content, delta.text_bytes), (Finish::None, true, 3));
+    let error = reading(r#"{"error":{"message":"no"}}"#);
+    assert!(error.error && !error.content);
+    assert!(!reading(r#"{"error":null}"#).error);
 }

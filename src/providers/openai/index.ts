@@ -1,7 +1,9 @@
-/** The OpenAI dialect: chat completions and embeddings. https://platform.openai.com/docs/api-reference */
+/** The OpenAI dialect: chat completions, embeddings, and what is passed through beside them. https://platform.openai.com/docs/api-reference */
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Refusal } from '../../errors.ts';
 import type { Endpoint, ModelRequest } from '../../exchange.ts';
+import { encodePassthrough } from '../../passthrough/encode.ts';
+import { passthroughEndpoints } from '../../passthrough/endpoints.ts';
 import { readError } from '../error-text.ts';
 import { isObject, type Json, listOf } from '../json.ts';
 import {
@@ -63,6 +65,10 @@ function encode(
   headers: IncomingHttpHeaders,
   to: Destination,
 ): UpstreamRequest {
+  const sent = [...to.headers];
+  passHeaders(requestHeaders, headers, sent);
+  const { passthrough } = endpoint;
+  if (passthrough !== undefined) return encodePassthrough(endpoint, passthrough, request, headers, to, sent);
   const edits: Edit[] = [];
   if (to.model !== request.model) {
     edits.push({ start: request.modelStart - 1, end: request.modelEnd + 1, text: JSON.stringify(to.model) });
@@ -74,8 +80,6 @@ function encode(
   const unwanted = noStreamOptions === true ? withoutStreamOptions(request) : null;
   if (unwanted !== null) edits.push(unwanted);
   edits.sort((a, b) => a.start - b.start);
-  const sent = [...to.headers];
-  passHeaders(requestHeaders, headers, sent);
   return {
     path: to.basePath + deploymentOf(to) + endpoint.upstreamPath,
     headers: sent,
@@ -199,7 +203,7 @@ const modelObject = (id: string): object => ({ id, object: 'model', created: 0, 
 
 export const openai: Dialect = {
   name: 'openai',
-  endpoints: ['chat', 'embeddings'],
+  endpoints: ['chat', 'embeddings', ...passthroughEndpoints.map(([, { name }]) => name), 'files'],
   chatClient: { readRequest, writeReply, createWriter, writeError, ownHeaders: ['openai-beta'] },
   chatProvider: {
     native: 'openai',

@@ -1,0 +1,59 @@
+/** Files name no model, so no route: which provider is asked for them, and by whom. */
+import type { Provider } from '../attempt/connection.ts';
+import { freeFacts } from '../catalog/facts.ts';
+import { Refusal } from '../errors.ts';
+import type { Exchange, Identity } from '../exchange.ts';
+import type { Plan, TargetHealth } from './plan.ts';
+
+/** The providers that keep files. */
+export interface FileTable {
+  readonly providers: readonly Provider[];
+  /** The plan that asks a provider; made when it is first asked. */
+  planOf(provider: Provider): Plan;
+}
+
+/** @param healthOf the state kept for a label */
+export function createFileTable(
+  all: ReadonlyMap<string, Provider>,
+  healthOf: (label: string) => TargetHealth,
+): FileTable {
+  const plans = new Map<Provider, Plan>();
+  return {
+    providers: [...all.values()].filter(({ dialect }) => dialect.endpoints.includes('files')),
+    planOf(provider) {
+      const known = plans.get(provider);
+      if (known !== undefined) return known;
+      const label = `${provider.name}/files`;
+      const target = { provider, model: null, label, health: healthOf(label), facts: freeFacts };
+      const plan: Plan = {
+        pattern: '',
+        steps: [{ target, on: null, group: 0, depth: 1 }],
+        fixed: true,
+        version: `${label}@${provider.baseUrl}`,
+        tier: null,
+        priority: 'interactive',
+        chosen: true,
+      };
+      plans.set(provider, plan);
+      return plan;
+    },
+  };
+}
+
+/** The provider that `x-sidegate-provider` names, else the only one that keeps this tenant's files. */
+export function routeFiles(
+  { headers }: Exchange,
+  { tenant }: Identity,
+  { providers, planOf }: FileTable,
+): Plan | Refusal {
+  const open = providers.filter(({ files }) => files === null || files.includes(tenant));
+  const asked = headers['x-sidegate-provider'];
+  const named = asked === undefined ? open : open.filter(({ name }) => name === asked);
+  const [first, second] = named;
+  if (first !== undefined && second === undefined) return planOf(first);
+  const which = open.length === 0 ? 'No provider keeps' : `${open.map(({ name }) => name).join(', ')} keep`;
+  const what = asked === undefined ? '' : ` The header names ${JSON.stringify(String(asked).slice(0, 128))}.`;
+  return new Refusal('files_provider', `${which} files of this tenant.${what}`, {
+    param: 'x-sidegate-provider',
+  });
+}
