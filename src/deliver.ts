@@ -2,7 +2,7 @@
 import type { AttemptReply } from './attempt/answer.ts';
 import type { Bill } from './count/usage.ts';
 import type { Exchange, Reply, StoredReply } from './exchange.ts';
-import { followRecording, isList, keepAliveOf, mayCache, passStream, streamType } from './flow.ts';
+import { followRecording, isList, isSaid, keepAliveOf, mayCache, passStream, streamType } from './flow.ts';
 import type { KeptReply, Passage } from './passage.ts';
 import { createListWriter } from './providers/gemini/list.ts';
 import { dialects } from './providers/index.ts';
@@ -71,12 +71,14 @@ export function deliverRunning(
 }
 
 /** Passes a provider's reply on. */
-export function deliverAnswer(answer: AttemptReply, vault: Vault | null, passage: Passage): Reply {
+export function deliverAnswer(given: AttemptReply, vault: Vault | null, passage: Passage): Reply {
   const { exchange, stages } = passage;
+  const across = given.target.provider.dialect.name !== exchange.endpoint.dialect;
+  // Other APIs have other numbers for a success.
+  const answer = across && given.status > 200 && given.status < 300 ? { ...given, status: 200 } : given;
   const upstreamMs = stages.clock() - answer.begunMs;
-  const across = answer.target.provider.dialect.name !== exchange.endpoint.dialect;
-  const given = across ? undefined : answer.headers['content-type'];
-  const type = answer.kind === 'stream' ? (isList(exchange) ? jsonType : streamType) : (given ?? jsonType);
+  const told = across ? undefined : answer.headers['content-type'];
+  const type = answer.kind === 'stream' ? (isList(exchange) ? jsonType : streamType) : (told ?? jsonType);
   const headers = replyHeaders(passage, type, answer.target.label, cacheStatus(passage));
   const dropped = answer.dropped.length === 0 ? {} : { dropped: answer.dropped.join(', ') };
   addDropped(dropped.dropped, headers);
@@ -100,7 +102,7 @@ export function deliverAnswer(answer: AttemptReply, vault: Vault | null, passage
   } else {
     const kept = { status, contentType: type, body, stream: false, target: target.label };
     const keep: KeptReply = { ...kept, ...dropped };
-    const cacheable = mayCache(facts, exchange.endpoint.name === 'embeddings');
+    const cacheable = mayCache(facts, isSaid(exchange.endpoint.name));
     addCost(passage.close({ status, target: target.label, upstreamMs, keep, cacheable }), headers);
   }
   return { kind: 'whole', status, headers, body: vault === null ? body : restoreBody(body, vault) };

@@ -15,8 +15,14 @@ export const endpointNames = [
   'count_tokens',
   'generate',
   'stream_generate',
+  'rerank',
+  'embed',
 ] as const;
 export type EndpointName = (typeof endpointNames)[number];
+
+/** Whether an endpoint answers with vectors. */
+export const isEmbedding = (endpoint: EndpointName): boolean =>
+  endpoint === 'embeddings' || endpoint === 'embed';
 
 /** An endpoint of the data port. */
 export interface Endpoint {
@@ -122,6 +128,8 @@ export interface Usage {
   /** Of the input, written to it. */
   readonly cacheWriteTokens: number;
   readonly known: boolean;
+  /** What a rerank is billed by; left out: nothing of the kind. */
+  readonly searchUnits?: number;
 }
 
 /** How a reply ended, for whoever stores or settles it. */

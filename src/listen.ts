@@ -40,6 +40,8 @@ export const endpoints: ReadonlyMap<string, Endpoint> = new Map([
   ['/v1/embeddings', post('embeddings', 'openai', '/embeddings', 1)],
   ['/v1/messages', post('messages', 'anthropic', '/messages', 2)],
   ['/v1/messages/count_tokens', post('count_tokens', 'anthropic', '/messages/count_tokens', 3)],
+  ['/v2/rerank', post('rerank', 'cohere', '/rerank', 6)],
+  ['/v2/embed', post('embed', 'cohere', '/embed', 7)],
 ]);
 
 const generates = (name: EndpointName, stream: boolean, list: boolean): Endpoint => ({
@@ -367,6 +369,7 @@ function dialectOf(req: IncomingMessage): DialectName {
   const url = req.url ?? '';
   // Only Gemini's paths have a colon.
   if (url.startsWith('/v1beta/') || (url.includes(':') && readPath(pathOf(url)) !== null)) return 'gemini';
+  if (url.startsWith('/v2/')) return 'cohere';
   if (req.headers['anthropic-version'] !== undefined) return 'anthropic';
   if (url.startsWith('/v1/messages')) return 'anthropic';
   return url.startsWith('/v1/responses') ? 'responses' : 'openai';

@@ -45,6 +45,10 @@ const fieldNames = [
   'contents',
   'systemInstruction',
   'generationConfig',
+  'query',
+  'documents',
+  'texts',
+  'inputs',
 ] as const;
 
 /** Why a body can't be used. */
@@ -182,6 +186,8 @@ export interface ReplyFacts {
   readonly cacheWriteTokens: number;
   readonly finish: Finish;
   readonly textBytes: number;
+  /** What Cohere bills of a rerank instead of tokens; left out: nothing of the kind. */
+  readonly searchUnits?: number;
 }
 
 /** Nothing is known. */
@@ -199,12 +205,13 @@ export const noFacts: ReplyFacts = {
 };
 
 /** Dialects that the native core reads. `any`: only whether data are JSON, and no error. */
-export type NativeDialect = 'openai' | 'anthropic' | 'any' | 'gemini';
+export type NativeDialect = 'openai' | 'anthropic' | 'any' | 'gemini' | 'cohere';
 const dialectIds: Readonly<Record<NativeDialect, number>> = {
   openai: 0,
   anthropic: 1,
   any: 2,
   gemini: 3,
+  cohere: 4,
 };
 const out = new Uint32Array(10);
 const word = (index: number): number => out[index] ?? 0;
@@ -225,6 +232,7 @@ export function inspectReply(body: Buffer, dialect: NativeDialect): ReplyFacts |
     cacheWriteTokens: word(5),
     finish: finishes[word(6)] ?? 'other',
     textBytes: word(7),
+    ...(word(8) > 0 ? { searchUnits: word(8) } : {}),
   };
 }
 

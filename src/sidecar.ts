@@ -411,6 +411,12 @@ async function googleTokens(provider: string, log: Log, wallClock: () => number)
   );
 }
 
+/** Where the simulator's dialects live; others under `/v1`. */
+const simulatorPaths: Readonly<Record<string, string>> = {
+  'simulator-gemini': '/v1beta',
+  'simulator-cohere': '/v2',
+};
+
 /** The simulator is loaded only where the configuration names it, so that no typo yields invented answers. */
 async function embeddedSimulator(
   config: Config['providers'][string],
@@ -421,6 +427,5 @@ async function embeddedSimulator(
   const { simulateSchema } = await import('./simulate/settings.ts');
   const settings = config.simulate ?? simulateSchema.parse({});
   const running = await startSimulator(settings, '127.0.0.1', 0);
-  const path = config.preset === 'simulator-gemini' ? '/v1beta' : '/v1';
-  return { url: running.url + path, close: () => running.close() };
+  return { url: running.url + (simulatorPaths[config.preset] ?? '/v1'), close: () => running.close() };
 }

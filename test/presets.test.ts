@@ -6,6 +6,7 @@ import { isLoopback } from '../src/config/syntax.ts';
 import { demoBanner, demoConfig } from '../src/demo.ts';
 import { type Preset, presets } from '../src/providers/presets.ts';
 import { ask as post } from './client.ts';
+import { cohereWire } from './cohere-wire.ts';
 import { geminiWire } from './gemini-wire.ts';
 import { readDocument } from './readme.ts';
 import { anthropicWire, openaiWire, testModel, type Wire } from './replies.ts';
@@ -63,19 +64,21 @@ describe('through the sidecar', () => {
   let upstream: Upstream;
   let sidecar: TestSidecar;
   const wires: Readonly<Partial<Record<string, Wire>>> = { anthropic: anthropicWire, gemini: geminiWire };
+  /** What a client of the preset's dialect speaks, or OpenAI's where it has none. */
   const wireOf = (preset: Preset): Wire => wires[preset.dialect] ?? openaiWire;
+  const prediction = JSON.stringify({ id: 'p', status: 'succeeded', output: ['ok'], error: null });
 
   beforeAll(async () => {
-    upstream = await startUpstream((call) =>
-      answers(
-        call.path.endsWith('/messages')
-          ? anthropicWire
-          : call.path.endsWith(':generateContent')
-            ? geminiWire
-            : openaiWire,
-        'ok',
-      )(call),
-    );
+    upstream = await startUpstream((call) => {
+      if (call.path.endsWith('/predictions'))
+        return call.whole(201, { 'content-type': 'application/json' }, prediction);
+      const wire = Object.entries({
+        '/messages': anthropicWire,
+        ':generateContent': geminiWire,
+        '/v2/chat': cohereWire,
+      }).find(([end]) => call.path.endsWith(end));
+      return answers(wire?.[1] ?? openaiWire, 'ok')(call);
+    });
     const { origin } = new URL(upstream.baseUrl);
     const moved = (baseUrl: string): string => origin + new URL(baseUrl).pathname.replace(/\/$/, '');
     sidecar = await startTestSidecar({
@@ -120,8 +123,13 @@ describe('through the sidecar', () => {
       expect(call.path.startsWith(path)).toBe(true);
       return expect([authorization, googleKey]).toEqual([undefined, key]);
     }
-    expect(call.path).toBe(path + (preset.dialect === 'anthropic' ? '/messages' : '/chat/completions'));
-    expect(call.json.model).toBe('owner/model-1');
+    const ends: Readonly<Record<string, string>> = {
+      anthropic: '/messages',
+      cohere: '/chat',
+      replicate: '/models/owner/model-1/predictions',
+    };
+    expect(call.path).toBe(path + (ends[preset.dialect] ?? '/chat/completions'));
+    if (preset.dialect !== 'replicate') expect(call.json.model).toBe('owner/model-1');
     const inKey = preset.dialect === 'anthropic' && preset.quirks.bearer !== true;
     expect([authorization, apiKey]).toEqual(
       inKey ? [undefined, key] : [key === undefined ? undefined : `Bearer ${key}`, undefined],

@@ -29,6 +29,8 @@ export interface Price extends TokenPrice {
   readonly tiers?: readonly ({ readonly aboveTokens: number } & TokenPrice)[];
   /** Nano-dollars for each request, beside its tokens. */
   readonly request?: number;
+  /** Nano-dollars for each search unit of a rerank. */
+  readonly search?: number;
 }
 
 /** Facts of one model at one provider. Null: unknown, which is never taken for nothing. */
@@ -55,7 +57,8 @@ export function costNanoUsd(price: Price, usage: Usage): number {
   const plain = inputTokens - cached - written;
   const each: TokenPrice = price.tiers?.find(({ aboveTokens }) => inputTokens > aboveTokens) ?? price;
   const input = plain * each.input + cached * each.cachedInput + written * each.cacheWrite;
-  const cost = input + usage.outputTokens * each.output + (price.request ?? 0);
+  const searches = (usage.searchUnits ?? 0) * (price.search ?? 0);
+  const cost = input + usage.outputTokens * each.output + (price.request ?? 0) + searches;
   // A sum of decimal fractions may miss a whole number by a hair, which must not cost a nano-dollar more.
   return Math.ceil(cost * (1 - 2 * Number.EPSILON));
 }

@@ -85,7 +85,10 @@ function usageOf(
   replyTokens: number | undefined,
 ): Usage {
   const { inputTokens, outputTokens, cachedInputTokens, cacheWriteTokens, textBytes } = each.facts;
-  if (isStated(each)) return { inputTokens, outputTokens, cachedInputTokens, cacheWriteTokens, known: true };
+  const { searchUnits } = each.facts;
+  const searched = searchUnits === undefined ? {} : { searchUnits };
+  if (isStated(each))
+    return { inputTokens, outputTokens, cachedInputTokens, cacheWriteTokens, known: true, ...searched };
   const { model } = request;
   return {
     inputTokens: inputTokens > 0 ? inputTokens : (promptTokens ?? estimator.tokens(model, request.textBytes)),
@@ -93,6 +96,7 @@ function usageOf(
     cachedInputTokens,
     cacheWriteTokens,
     known: false,
+    ...searched,
   };
 }
 
@@ -102,6 +106,9 @@ const sum = (a: Usage, b: Usage): Usage => ({
   cachedInputTokens: a.cachedInputTokens + b.cachedInputTokens,
   cacheWriteTokens: a.cacheWriteTokens + b.cacheWriteTokens,
   known: a.known && b.known,
+  ...(a.searchUnits === undefined && b.searchUnits === undefined
+    ? {}
+    : { searchUnits: (a.searchUnits ?? 0) + (b.searchUnits ?? 0) }),
 });
 
 const besideText = bodyFlags.images | bodyFlags.media | bodyFlags.audio | bodyFlags.tools;

@@ -20,7 +20,7 @@ export function recordLine(r: ExchangeRecord, wallMs: number): string {
     `"error":"${r.error}","observed":"${r.observed}","stream":${r.stream},"cache":"${r.cache}","replayed":${r.replayed},` +
     `"attempts":${r.attempts},"tried":${quoted(r.tried)},"inputTokens":${r.inputTokens},` +
     `"outputTokens":${r.outputTokens},"cachedInputTokens":${r.cachedInputTokens},` +
-    `"cacheWriteTokens":${r.cacheWriteTokens},"usageKnown":${r.usageKnown},"costNanoUsd":${r.costNanoUsd},` +
+    `"cacheWriteTokens":${r.cacheWriteTokens},"searchUnits":${r.searchUnits},"usageKnown":${r.usageKnown},"costNanoUsd":${r.costNanoUsd},` +
     `"costUsd":${r.costNanoUsd / 1e9},"priced":${r.priced},"savedNanoUsd":${r.savedNanoUsd},` +
     `"abandoned":${r.abandoned},"stopped":${r.stopped},"emails":${r.emails},"cards":${r.cards},"digest":"${r.digest}",` +
     `"priority":"${r.priority}","durationMs":${r.durationMs},"queuedMs":${r.queuedMs},` +

@@ -40,6 +40,8 @@ const hosted =
 const openai = hosted('openai');
 const anthropic = hosted('anthropic');
 const gemini = hosted('gemini');
+const cohere = hosted('cohere');
+const replicate = hosted('replicate');
 
 /** On the same machine, at the port its documentation starts it on. */
 const local = (port: number, docs: string, quoted = false): Preset => ({
@@ -253,11 +255,21 @@ export const presets: Readonly<Record<string, Preset>> = {
     'https://platform.minimax.io/docs/api-reference/text-anthropic-api',
     { prices: 'minimax', quirks: bearer, quoted: true },
   ),
+  cohere: cohere('https://api.cohere.com/v2', 'COHERE_API_KEY', 'https://docs.cohere.com/v2/reference/chat', {
+    prices: 'cohere',
+    models: ['command-*', 'c4ai-*', 'rerank-*', 'embed-*'],
+    quoted: true,
+  }),
   'cohere-openai': openai(
     'https://api.cohere.ai/compatibility/v1',
     'COHERE_API_KEY',
     'https://docs.cohere.com/docs/compatibility-api',
-    { prices: 'cohere', models: ['command-*'], quirks: noStreamOptions },
+    { prices: 'cohere', quirks: noStreamOptions },
+  ),
+  replicate: replicate(
+    'https://api.replicate.com/v1',
+    'REPLICATE_API_TOKEN',
+    'https://replicate.com/docs/topics/predictions',
   ),
   ai21: openai(
     'https://api.ai21.com/studio/v1',
@@ -292,4 +304,6 @@ export const presets: Readonly<Record<string, Preset>> = {
   simulator: simulator('openai'),
   'simulator-anthropic': simulator('anthropic'),
   'simulator-gemini': simulator('gemini'),
+  'simulator-cohere': simulator('cohere'),
+  'simulator-replicate': simulator('replicate'),
 };

@@ -77,8 +77,8 @@ export interface ChatProvider {
   readonly streamType: string;
   /** Writes a request; what can't be said goes into the notes. */
   writeRequest(request: ChatRequest, to: Destination, notes: Notes): ChatCall;
-  /** Reads a whole reply; null: it isn't one. */
-  readReply(body: Json): ChatReply | null;
+  /** Reads a whole reply; null: it isn't one; `unfinished`: it wasn't ready in time. */
+  readReply(body: Json): ChatReply | 'unfinished' | null;
   createReader(): ChatStreamReader;
   /** Cuts a stream into its events; server-sent events where it is null. */
   readonly createFramer: ((eventMaxBytes: number) => Framer) | null;

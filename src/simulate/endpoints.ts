@@ -6,9 +6,12 @@ import { answer } from './answer.ts';
 import { anthropicBody, anthropicSteps } from './anthropic.ts';
 import { readMessagesRequest } from './anthropic-request.ts';
 import type { Json } from './check.ts';
+import { cohereBody, cohereSteps } from './cohere.ts';
+import { readCohereChat } from './cohere-request.ts';
+import { readEmbed, readRerank, type SearchReply } from './cohere-search.ts';
 import { embeddingsBody, readEmbeddings } from './embeddings.ts';
 import { type ErrorReply, modelNotFound, promptTooLong, Rejection } from './errors.ts';
-import type { Asked, Dialect } from './exchange.ts';
+import type { Asked, Dialect, Reply, Step } from './exchange.ts';
 import type { FaultName } from './faults.ts';
 import { geminiBody, geminiSteps } from './gemini.ts';
 import { readGenerate } from './gemini-request.ts';
@@ -16,6 +19,7 @@ import { modelBody, modelsBody, serves } from './models.ts';
 import { openaiBody, openaiSteps } from './openai.ts';
 import { readChat } from './openai-request.ts';
 import { type FaultDraw, override, type Plan } from './plan.ts';
+import { predictionBody, readPrediction } from './replicate.ts';
 import type { Wire } from './script.ts';
 
 /** A request as the endpoints see it. */
@@ -76,11 +80,19 @@ const spellings = {
   openai: { body: openaiBody, steps: openaiSteps },
   anthropic: { body: anthropicBody, steps: anthropicSteps },
   gemini: { body: geminiBody, steps: geminiSteps },
+  cohere: { body: cohereBody, steps: cohereSteps },
 } as const;
 
-const otherThan = (dialect: Dialect): Dialect => (dialect === 'openai' ? 'anthropic' : 'openai');
+const otherThan = (dialect: Dialect): 'openai' | 'anthropic' =>
+  dialect === 'openai' ? 'anthropic' : 'openai';
 
-function chat(inquiry: Inquiry, asked: Asked, raw: string): Outcome {
+/** How one dialect writes its answers. */
+interface Spelling {
+  body(reply: Reply): string;
+  steps(reply: Reply): Step[];
+}
+
+function chat(inquiry: Inquiry, asked: Asked, raw: string, own: Spelling): Outcome {
   checkModel(inquiry, asked.model);
   const plan = planOf(inquiry, asked.line);
   if (plan.contextTokens > 0 && asked.inputTokens > plan.contextTokens) {
@@ -89,7 +101,7 @@ function chat(inquiry: Inquiry, asked: Asked, raw: string): Outcome {
   const fault = inquiry.draw(plan, raw);
   const { id, answers } = answer(asked, plan);
   const reply = { asked, id, answers, withUsage: fault !== 'missing_usage' };
-  const spelled = spellings[fault === 'wrong_dialect' ? otherThan(asked.dialect) : asked.dialect];
+  const spelled = fault === 'wrong_dialect' ? spellings[otherThan(asked.dialect)] : own;
   const outputTokens = answers.reduce((sum, one) => sum + one.outputTokens, 0);
   return { plan, fault, body: asked.stream ? spelled.steps(reply) : spelled.body(reply), outputTokens };
 }
@@ -106,6 +118,21 @@ function embeddings(inquiry: Inquiry, body: Json, raw: string): Outcome {
     body: fault === 'wrong_dialect' ? '{"type":"message","content":[]}' : text,
     outputTokens: 0,
   };
+}
+
+function search(inquiry: Inquiry, asked: SearchReply, raw: string): Outcome {
+  checkModel(inquiry, asked.model);
+  const plan = planOf(inquiry, null);
+  const fault = inquiry.draw(plan, raw);
+  const text = asked.body(plan.seed, fault !== 'missing_usage');
+  const body = fault === 'wrong_dialect' ? '{"type":"message","content":[]}' : text;
+  return { plan, fault, body, outputTokens: 0 };
+}
+
+function predict(inquiry: Inquiry, body: Json, model: string, raw: string): Outcome {
+  const { asked, input } = readPrediction(body, model);
+  // A prediction is never streamed by the request that makes it.
+  return chat(inquiry, asked, raw, { body: (reply) => predictionBody(reply, input), steps: () => [] });
 }
 
 function countTokens(inquiry: Inquiry, body: Json, raw: string): Outcome {
@@ -144,26 +171,42 @@ interface Post {
 export const posts: Readonly<Record<string, Post>> = {
   '/v1/chat/completions': {
     dialect: 'openai',
-    run: (inquiry, body, raw) => chat(inquiry, readChat(body), raw),
+    run: (inquiry, body, raw) => chat(inquiry, readChat(body), raw, spellings.openai),
   },
   '/v1/embeddings': { dialect: 'openai', run: embeddings },
   '/v1/messages': {
     dialect: 'anthropic',
-    run: (inquiry, body, raw) => chat(inquiry, readMessagesRequest(body, false), raw),
+    run: (inquiry, body, raw) => chat(inquiry, readMessagesRequest(body, false), raw, spellings.anthropic),
   },
   '/v1/messages/count_tokens': { dialect: 'anthropic', run: countTokens },
+  '/v2/chat': {
+    dialect: 'cohere',
+    run: (inquiry, body, raw) => chat(inquiry, readCohereChat(body), raw, spellings.cohere),
+  },
+  '/v2/rerank': { dialect: 'cohere', run: (inquiry, body, raw) => search(inquiry, readRerank(body), raw) },
+  '/v2/embed': { dialect: 'cohere', run: (inquiry, body, raw) => search(inquiry, readEmbed(body), raw) },
+  '/v1/predictions': {
+    dialect: 'replicate',
+    run: (inquiry, body, raw) => predict(inquiry, body, String(body.version), raw),
+  },
 };
 
 const generatePath = /^\/v1(?:beta)?\/models\/(.+):(generateContent|streamGenerateContent)$/;
 
+const predictionPath = /^\/v1\/(?:models|deployments)\/([^/]+\/[^/]+)\/predictions$/;
+
 /** The endpoint of a path that takes a body. */
 export function postAt(path: string): Post | undefined {
   if (Object.hasOwn(posts, path)) return posts[path];
+  const [, predicted] = predictionPath.exec(path) ?? [];
+  if (predicted !== undefined)
+    return { dialect: 'replicate', run: (inquiry, body, raw) => predict(inquiry, body, predicted, raw) };
   const [, model, method] = generatePath.exec(path) ?? [];
   if (model === undefined) return undefined;
   const stream = method === 'streamGenerateContent';
   return {
     dialect: 'gemini',
-    run: (inquiry, body, raw) => chat(inquiry, readGenerate(body, decodeId(model), stream), raw),
+    run: (inquiry, body, raw) =>
+      chat(inquiry, readGenerate(body, decodeId(model), stream), raw, spellings.gemini),
   };
 }

@@ -55,10 +55,21 @@ function geminiError({ status, type, message, waitMs }: ErrorReply): string {
   return JSON.stringify({ error: { code, message, status: name, ...more } });
 }
 
+/** Problem details (RFC 9457); a limit says when it resets in its text alone. */
+function replicateError({ status, type, message, waitMs }: ErrorReply): string {
+  const resets = waitMs === undefined ? '' : ` Your rate limit resets in ~${Math.ceil(waitMs / 1000)}s.`;
+  // A prediction that failed is made all the same.
+  if (status === 200)
+    return JSON.stringify({ id: 'simulated', status: 'failed', output: null, error: message });
+  return JSON.stringify({ title: type, detail: message + resets, status });
+}
+
 /** The JSON of an error, as the dialect's API writes it. */
 export function errorBody(dialect: Dialect, error: ErrorReply, requestId: string): string {
   const { type, message } = error;
   if (dialect === 'gemini') return geminiError(error);
+  if (dialect === 'cohere') return JSON.stringify({ id: requestId, message });
+  if (dialect === 'replicate') return replicateError(error);
   if (dialect === 'openai') {
     return JSON.stringify({ error: { message, type, param: error.param ?? null, code: error.code ?? null } });
   }
@@ -74,12 +85,15 @@ export function duration(ms: number): string {
   return `${Math.floor(seconds / 60)}m${Number((seconds % 60).toFixed(3))}s`;
 }
 
+/** Dialects without headers for a limit's state. */
+const saysInBody: readonly Dialect[] = ['gemini', 'cohere', 'replicate'];
+
 function waitHeaders(dialect: Dialect, plan: Plan, waitMs: number, wallMs: number): string[] {
   const hint = plan.retryHint;
   const headers: string[] = [];
   if (hint === 'all' || hint === 'seconds') headers.push('retry-after', String(Math.ceil(waitMs / 1000)));
   if (hint === 'all' || hint === 'ms') headers.push('retry-after-ms', String(waitMs));
-  if ((hint !== 'all' && hint !== 'reset') || dialect === 'gemini') return headers;
+  if ((hint !== 'all' && hint !== 'reset') || saysInBody.includes(dialect)) return headers;
   if (dialect === 'openai') {
     headers.push('x-ratelimit-limit-requests', '500', 'x-ratelimit-remaining-requests', '0');
     headers.push('x-ratelimit-reset-requests', duration(waitMs));
@@ -190,6 +204,20 @@ const table: Partial<Record<FaultName, { readonly openai: Spelling; readonly ant
   },
 };
 
+/** What is spent and does not come back by itself. */
+const spent: Readonly<Record<'cohere' | 'replicate', Spelling>> = {
+  cohere: {
+    status: 429,
+    type: 'too_many_requests',
+    message: 'You are using a Trial key, which is limited to 1000 API calls / month (simulated).',
+  },
+  replicate: {
+    status: 402,
+    type: 'Insufficient credit',
+    message: 'You have insufficient credit to run this model (simulated).',
+  },
+};
+
 /** A model that is not served, as each API says it. */
 export function modelNotFound(dialect: Dialect, model: string): ErrorReply {
   if (dialect === 'anthropic') return { status: 404, type: 'not_found_error', message: `model: ${model}` };
@@ -197,6 +225,12 @@ export function modelNotFound(dialect: Dialect, model: string): ErrorReply {
     const message = `models/${model} is not found for API version v1beta, or is not supported for generateContent.`;
     return { status: 404, type: 'not_found_error', message };
   }
+  if (dialect === 'cohere') {
+    const message = `model '${model}' not found, make sure the correct model ID was used and that you have access to the model.`;
+    return { status: 404, type: 'not_found_error', message };
+  }
+  if (dialect === 'replicate')
+    return { status: 404, type: 'Not found', message: `The model ${model} could not be found.` };
   const message = `The model \`${model}\` does not exist or you do not have access to it.`;
   return { status: 404, type: request, message, code: 'model_not_found' };
 }
@@ -209,6 +243,10 @@ export function promptTooLong(dialect: Dialect, inputTokens: number, contextToke
   }
   if (dialect === 'gemini') {
     const message = `The input token count (${inputTokens}) exceeds the maximum number of tokens allowed (${contextTokens}).`;
+    return { status: 400, type: request, message };
+  }
+  if (dialect === 'cohere') {
+    const message = `too many tokens: total number of tokens in the prompt cannot exceed ${contextTokens} - received ${inputTokens}.`;
     return { status: 400, type: request, message };
   }
   const message =
@@ -229,8 +267,9 @@ export function faultReply(
     const contextTokens = plan.contextTokens || 8192;
     return promptTooLong(dialect, contextTokens + 808, contextTokens);
   }
-  // Gemini's statuses are OpenAI's.
-  const spelling = table[fault]?.[dialect === 'gemini' ? 'openai' : dialect];
+  if (fault === 'quota_exhausted' && (dialect === 'cohere' || dialect === 'replicate')) return spent[dialect];
+  // The other dialects' statuses are OpenAI's.
+  const spelling = table[fault]?.[dialect === 'anthropic' ? 'anthropic' : 'openai'];
   if (spelling === undefined) return null;
   const waitMs = plan.retryAfterMs ?? (fault === 'rate_limited' ? 1000 : null);
   const waits = fault === 'rate_limited' || fault === 'overloaded';

@@ -3,7 +3,7 @@
  * streamed.
  */
 
-export type Dialect = 'openai' | 'anthropic' | 'gemini';
+export type Dialect = 'openai' | 'anthropic' | 'gemini' | 'cohere' | 'replicate';
 
 /** A file that came with the last message. `bytes` is null where only an address or id was given. */
 export interface Attachment {

@@ -1,5 +1,6 @@
 /** Writes the script of a reply: what goes on the wire, when, and where a fault strikes. No I/O. */
 import { gzipSync } from 'node:zlib';
+import { cohereErrorEvent } from './cohere.ts';
 import { errorBody, midwayError } from './errors.ts';
 import type { Dialect, Step } from './exchange.ts';
 import type { FaultName } from './faults.ts';
@@ -143,6 +144,7 @@ function* byteByByte(wire: Wire, text: string): Generator<Action> {
 function midwayEvent(wire: Wire, fault: FaultName): string {
   const error = errorBody(wire.dialect, midwayError(wire.dialect), wire.requestId);
   if (fault === 'raw_json_in_stream') return `${error}\n\n`;
+  if (wire.dialect === 'cohere') return cohereErrorEvent(midwayError('cohere').message);
   return wire.dialect === 'anthropic' ? `event: error\ndata: ${error}\n\n` : `data: ${error}\n\n`;
 }
 

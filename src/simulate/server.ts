@@ -1,4 +1,4 @@
-/** The simulator's server: one port, all dialects, OpenAI's and Anthropic's under /v1, Gemini's under /v1beta, no model behind it. */
+/** The simulator's server: one port, all dialects: Gemini's under /v1beta, Cohere's under /v2, others under /v1. */
 import { isUtf8 } from 'node:buffer';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -20,7 +20,7 @@ const keepAliveMs = 65_000;
 
 /** A running simulator. */
 export interface Simulator {
-  /** Without `/v1` or `/v1beta`. */
+  /** Without `/v1`, `/v1beta` or `/v2`. */
   readonly url: string;
   readonly port: number;
   /** Stops listening and closes every connection. */
@@ -83,7 +83,9 @@ function sendOutcome(call: Call, { plan, fault, body, outputTokens }: Outcome): 
     const { dialect } = call.inquiry;
     sendError(call, faultReply(fault, dialect, plan, call.clock.wallMs()) ?? midwayError(dialect), plan);
   } else {
-    const wire = wireOf(call, 200, typeof body === 'string' ? json : sse, body, outputTokens);
+    // What Replicate makes is a prediction.
+    const status = call.inquiry.dialect === 'replicate' ? 201 : 200;
+    const wire = wireOf(call, status, typeof body === 'string' ? json : sse, body, outputTokens);
     send(call, wire, plan, kind === 'wire' ? fault : null);
   }
 }
@@ -190,6 +192,12 @@ function handle(call: Call): void {
   else attempt(call, () => models(inquiry));
 }
 
+/** Whose a path is that no endpoint has. */
+function dialectAt(path: string, guessed: Dialect): Dialect {
+  if (path.startsWith('/v2/')) return 'cohere';
+  return path.startsWith('/v1beta/') ? 'gemini' : guessed;
+}
+
 function listener(
   settings: SimulateSettings,
   clock: Clock,
@@ -213,7 +221,7 @@ function listener(
     }
     const header = request.headers['x-simulate'];
     const guessed = request.headers['anthropic-version'] === undefined ? 'openai' : 'anthropic';
-    const dialect = postAt(path)?.dialect ?? (path.startsWith('/v1beta/') ? 'gemini' : guessed);
+    const dialect = postAt(path)?.dialect ?? dialectAt(path, guessed);
     const inquiry = { ...shared, dialect, path, simulate: typeof header === 'string' ? header : null };
     const requestId = `req_sim_${String(++count).padStart(8, '0')}`;
     handle({ request, response, requestId, inquiry, clock });

@@ -62,6 +62,8 @@ const models: Readonly<Partial<Record<DialectName, string>>> = {
   openai: 'gpt-5.2',
   anthropic: 'claude-sonnet-4-5',
   gemini: 'gemini-3-flash-preview',
+  cohere: 'command-a-reasoning-08-2025',
+  replicate: 'meta/meta-llama-3-70b-instruct',
 };
 
 export const destinationOf = (name: DialectName): Destination => ({

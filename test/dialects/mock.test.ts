@@ -6,7 +6,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { startTestSidecar, type TestSidecar } from '../sidecar.ts';
 
 /** Dialects that the mock speaks. */
-const providers = ['openai', 'anthropic', 'responses', 'gemini'] as const;
+const providers = ['openai', 'anthropic', 'responses', 'gemini', 'cohere'] as const;
+
+/** Where it has them; the others under `/v1`. */
+const paths: Readonly<Record<string, string>> = { gemini: 'v1beta', cohere: 'v2' };
 
 const mock = new LLMock({ port: 0, chunkSize: 4 });
 let sidecar: TestSidecar;
@@ -21,7 +24,7 @@ beforeAll(async () => {
         dialect,
         {
           dialect,
-          baseUrl: `${mock.url}/${dialect === 'gemini' ? 'v1beta' : 'v1'}`,
+          baseUrl: `${mock.url}/${paths[dialect] ?? 'v1'}`,
           apiKey: 'provider-key',
         },
       ]),

@@ -3,6 +3,7 @@ import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { type Chain, labelOf, startChain } from '../chain.ts';
 import type { Incoming } from '../client.ts';
+import { cohereWire } from '../cohere-wire.ts';
 import { geminiWire } from '../gemini-wire.ts';
 import { eventData, lastError, type Wire, wires } from '../replies.ts';
 import { responsesWire } from '../responses-wire.ts';
@@ -12,7 +13,7 @@ import { answers, type Call, hangs, refuses, resets, type Script } from '../upst
 
 /** A dialect that only clients or only providers speak goes into one of the two. */
 const clients: readonly Wire[] = [...wires, responsesWire, geminiWire];
-const providers: readonly Wire[] = [...wires, responsesWire, geminiWire];
+const providers: readonly Wire[] = [...wires, responsesWire, geminiWire, cohereWire];
 
 const pairs = clients.flatMap((client) =>
   providers

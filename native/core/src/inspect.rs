@@ -207,7 +207,8 @@ impl<'b> Inspector<'b> {
                 | Key::Contents
                 | Key::SystemInstruction
                 | Key::SystemInstructionSnake
-        );
+        ) || self.endpoint.is_cohere()
+            && matches!(key, Key::Query | Key::Documents | Key::Texts | Key::Inputs);
         if let Some(field) = Field::of(self.endpoint, key) {
             let bit = 1 << field as u32;
             if self.seen & bit != 0 {
@@ -258,6 +259,7 @@ impl<'b> Inspector<'b> {
                 }
             }
             Key::OutputFormat if self.endpoint.is_anthropic() => self.facts.flags |= flag::STRUCTURED,
+            Key::Images if self.endpoint == Endpoint::Embed => self.facts.flags |= flag::IMAGE,
             Key::WebSearchOptions if chat => self.facts.flags |= flag::SERVER_TOOLS,
             _ => {}
         }
@@ -385,6 +387,7 @@ impl<'b> Inspector<'b> {
             ) if gemini => Place::Blob,
             (Place::Root, Key::Messages, true) if chat || anthropic => Place::Messages,
             (Place::Root, Key::Input, true) if responses => Place::Messages,
+            (Place::Root, Key::Inputs, true) if self.endpoint == Endpoint::Embed => Place::Messages,
             (Place::Root, Key::Text, false) if responses => Place::TextConfig,
             (Place::TextConfig, Key::Format, false) => Place::ResponseFormat,
             (Place::Root, Key::Tools, true) if chat || anthropic || responses => Place::Tools,

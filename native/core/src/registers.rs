@@ -13,7 +13,7 @@ pub const ABSENT: u32 = u32::MAX;
 /// Registers of an inspection before its values, which take three each.
 pub const INSPECT_HEAD: usize = 18;
 /// Registers of a reply.
-pub const REPLY: usize = 8;
+pub const REPLY: usize = 9;
 /// Registers of a stream.
 pub const STREAM: usize = 10;
 
@@ -109,15 +109,18 @@ fn status(verdict: Verdict) -> (u32, usize, u32) {
 /// 5 input tokens written to it
 /// 6 number of the `Finish`
 /// 7 bytes of reply text
+/// 8 searches that are billed
 /// ```
 pub fn write_reply(reading: Option<&Reading>, registers: &mut [u32]) {
     let Some(reading) = reading else {
-        return put(registers, &[1, 0, 0, 0, 0, 0, 0, 0]);
+        return put(registers, &[1, 0, 0, 0, 0, 0, 0, 0, 0]);
     };
     let bits = [(reading.error, 1), (reading.tool, 2), (reading.refusal, 4), (reading.usage_seen, 8)];
     let flags = bits.iter().map(|&(set, bit)| if set { bit } else { 0 }).sum();
     let [input, output, cached, created] = tokens(&reading.usage);
-    put(registers, &[0, flags, input, output, cached, created, reading.finish as u32, reading.text_bytes]);
+    let finish = reading.finish as u32;
+    let searches = reading.searches.unwrap_or(0);
+    put(registers, &[0, flags, input, output, cached, created, finish, reading.text_bytes, searches]);
 }
 
 /// Writes what is known of a stream.
