@@ -36,7 +36,8 @@ export function readRerank(body: Json): SearchReply {
   if (documents.length > documentsMax)
     invalid(`invalid request: number of documents exceeds limit of ${documentsMax}`);
   const texts = documents.map((each: unknown, n) =>
-    isObject(each) ? JSON.stringify(each) : textOf(each, `documents[${n}]`),
+    // Of a document with fields, what is in them.
+    isObject(each) ? Object.values(each).join('\n') : textOf(each, `documents[${n}]`),
   );
   const range = { min: 1, max: Number.MAX_SAFE_INTEGER, whole: true };
   const top = Math.min(texts.length, numberField('cohere', body, 'top_n', range, texts.length));
