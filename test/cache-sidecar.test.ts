@@ -204,8 +204,8 @@ describe.each(wires)('through the sidecar, $name', (wire) => {
           body: JSON.stringify(wire.request(`to ${address}`, { stream })),
         });
       const [first, second] = [
-        await readReply(handle(exchange(), stages)),
-        await readReply(handle(exchange(), stages)),
+        await readReply(Promise.resolve(handle(exchange(), stages))),
+        await readReply(Promise.resolve(handle(exchange(), stages))),
       ];
       expect(first).toContain(stream ? '.' : address);
       if (stream)

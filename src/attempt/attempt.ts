@@ -26,7 +26,7 @@ import { type Called, hedged } from './hedge.ts';
 import { type Answered, causeOf, isAnswer, judge } from './judge.ts';
 import { createPrepare, type Prepare, type Prepared } from './prepare.ts';
 import type { CallResult } from './result.ts';
-import { createTrail, type Trail } from './trail.ts';
+import { Trail } from './trail.ts';
 
 /** The targets in the order they are to be asked, and the route they are of. */
 export type Way = Pick<Plan, 'pattern' | 'steps' | 'chosen'>;
@@ -68,7 +68,7 @@ export function attempt(
   const begunMs = deps.clock();
   retryBudget.request(deps.budgetId, begunMs);
   const repeatable = !request.serverTools || exchange.headers['idempotency-key'] !== undefined;
-  const trail = createTrail();
+  const trail = new Trail();
   const prepare = createPrepare(exchange, request, plan.chosen, deps.wallClock);
   const state = { word: null, estimates: true, tooLong: -1, untold: null };
   return walk(
