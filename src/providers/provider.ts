@@ -12,6 +12,7 @@ import type {
   ProviderError,
   ReplyContext,
 } from './chat.ts';
+import type { EmbedClient, EmbedProvider } from './embeddings.ts';
 import type { Framer } from './framer.ts';
 import type { Json } from './json.ts';
 import type { DialectName } from './names.ts';
@@ -143,6 +144,9 @@ export interface Dialect {
   readonly chatClient: ChatClient | null;
   /** Its chat as providers answer it; null: providers of it don't chat. */
   readonly chatProvider: ChatProvider | null;
+  /** Its embeddings as clients ask for them, and as providers answer them; left out: only its own go to its own. */
+  readonly embedClient?: EmbedClient;
+  readonly embedProvider?: EmbedProvider;
   /** The header that the dialect's SDKs read a request's id from. */
   readonly requestIdHeader: string;
   /** Whether a provider's header, lower case, is passed back to the client. */

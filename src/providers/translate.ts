@@ -34,6 +34,8 @@ export function canServe(
 ): boolean {
   if (provider.name === client.name)
     return endpoint.name === 'models' || provider.endpoints.includes(endpoint.name);
+  if (endpoint.name === 'embeddings')
+    return client.embedClient !== undefined && provider.embedProvider !== undefined;
   const chat = chatEndpoints.includes(endpoint.name) || endpoint.name === 'models';
   return chat && client.chatClient !== null && provider.chatProvider !== null;
 }
@@ -57,7 +59,8 @@ export function readRequest(client: ChatClient, { body, stream }: ModelRequest):
   return invalidIn(notes) ?? { request, notes };
 }
 
-function invalidIn({ invalid }: Notes): Refusal | null {
+/** The client's own mistake, if it made one. */
+export function invalidIn({ invalid }: Notes): Refusal | null {
   if (invalid === null) return null;
   const { field, message } = invalid;
   return new Refusal('invalid_field', `The field "${field}" ${message}.`, { param: field });

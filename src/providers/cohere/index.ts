@@ -10,6 +10,7 @@ import {
   type UpstreamRequest,
 } from '../provider.ts';
 import { nativeReading } from '../reading.ts';
+import { embedProvider } from './embeddings.ts';
 import { errorObject, fault } from './errors.ts';
 import { readReply } from './reply.ts';
 import { createReader } from './stream.ts';
@@ -46,6 +47,7 @@ export const cohere: Dialect = {
     createFramer: null,
     readError,
   },
+  embedProvider,
   requestIdHeader: 'x-request-id',
   passesBack: (header) =>
     /^x-(?:trial-)?endpoint-/.test(header) || header === 'retry-after' || header === 'retry-after-ms',

@@ -12,6 +12,7 @@ import {
   type UpstreamRequest,
 } from '../provider.ts';
 import { nativeReading } from '../reading.ts';
+import { embedProvider } from './embeddings.ts';
 import { errorObject, fault, readError, writeError } from './errors.ts';
 import { readRequest } from './read-request.ts';
 import { readReply, writeReply } from './reply.ts';
@@ -109,6 +110,7 @@ export const gemini: Dialect = {
     createFramer: null,
     readError,
   },
+  embedProvider,
   requestIdHeader: 'x-request-id',
   passesBack: (header) => header === 'retry-after' || header === 'retry-after-ms',
   credential: (apiKey, { bearer }) =>
