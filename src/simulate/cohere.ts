@@ -1,5 +1,5 @@
 /** Spells replies as Cohere's chat API (v2) does, whole or as a stream. */
-import type { Answer, Call, Reply, Step } from './exchange.ts';
+import { type Answer, type Call, noAnswer, type Reply, type Step } from './exchange.ts';
 
 const finishReasons = {
   stop: 'COMPLETE',
@@ -7,15 +7,6 @@ const finishReasons = {
   length: 'MAX_TOKENS',
   tools: 'TOOL_CALL',
 } as const;
-
-const nothing: Answer = {
-  thinking: [],
-  text: [],
-  calls: [],
-  finish: 'stop',
-  sequence: null,
-  outputTokens: 0,
-};
 
 /** Tokens that the API itself puts before a prompt, which nobody is billed for. */
 const preambleTokens = 487;
@@ -37,7 +28,7 @@ const toolCall = (call: Call): object => ({
 
 /** The body of a reply that is not streamed. What is said before calls is their plan. */
 export function cohereBody(reply: Reply): string {
-  const answer = reply.answers[0] ?? nothing;
+  const answer = reply.answers[0] ?? noAnswer;
   const calls = answer.calls.length > 0;
   const text = answer.text.join('');
   const content = [
@@ -62,7 +53,7 @@ const event = (type: string, rest: object): string =>
 
 /** The events of a streamed reply. Texts and calls are numbered apart. */
 export function cohereSteps(reply: Reply): Step[] {
-  const answer = reply.answers[0] ?? nothing;
+  const answer = reply.answers[0] ?? noAnswer;
   const steps: Step[] = [];
   const push = (kind: Step['kind'], type: string, message: object, index?: number): void => {
     const rest = { ...(index === undefined ? {} : { index }), delta: { message } };

@@ -68,6 +68,16 @@ export interface Answer {
   readonly outputTokens: number;
 }
 
+/** What a reply without any answer says. */
+export const noAnswer: Answer = {
+  thinking: [],
+  text: [],
+  calls: [],
+  finish: 'stop',
+  sequence: null,
+  outputTokens: 0,
+};
+
 /** A chat reply before it is spelled in a dialect. */
 export interface Reply {
   readonly asked: Asked;

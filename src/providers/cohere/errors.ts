@@ -16,7 +16,7 @@ export const errorObject = ({ text, code, param }: Refusal, requestId: string): 
 const spentWords = /calls? ?(?:\/|per|a) ?month|monthly|billing|payment|credit/i;
 const contextWords =
   /too many tokens(?!: max tokens)|exceeds? the (?:maximum )?(?:context|token)|maximum context/i;
-const policyWords = /blocked (?:input|output|prompt)|toxic|safety/i;
+const policyWords = /blocked (?:input|output|prompt)|toxic/i;
 /** Cohere's own number for a token that is no good, and for one that is left out. */
 const tokenStatus = 498;
 

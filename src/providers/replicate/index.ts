@@ -14,7 +14,7 @@ import { createReader, readReply } from './reply.ts';
 import { writeRequest } from './write-request.ts';
 
 const contextWords = /(?:maximum )?context (?:length|window)|prompt (?:length|is too long)|too many tokens/i;
-const policyWords = /NSFW|sensitive|safety|moderat/i;
+const policyWords = /NSFW|flagged as sensitive|moderation/i;
 
 /** "Your rate limit resets in ~30s." */
 function resetMs(text: string): number | null {
