@@ -54,13 +54,16 @@ const mutatedStream = (samples: readonly Buffer[]): fc.Arbitrary<Buffer> =>
       const lines = sample.toString().split('\n');
       const data = lines.flatMap((line, index) => (line.startsWith('data: {') ? [index] : []));
       const index = data[which % data.length] ?? 0;
-      const document: unknown = JSON.parse((lines[index] ?? '').slice(6) || '{}');
+      // A stream in one piece is its own data.
+      const whole = data.length === 0;
+      const text = whole ? sample.toString() : (lines[index] ?? '').slice(6);
+      const document: unknown = JSON.parse(text || '{}');
       const places = placesIn(document);
       const [holder, key] = places[at % places.length] ?? [{}, ''];
       if (value === undefined) delete holder[key];
       else holder[key] = value;
       lines[index] = `data: ${JSON.stringify(document)}`;
-      const stream = Buffer.from(lines.join('\n'));
+      const stream = Buffer.from(whole ? JSON.stringify(document) : lines.join('\n'));
       for (const [place, byte] of bytes) if (place % 3 === 0) stream[place % stream.length] = byte;
       return stream;
     });
