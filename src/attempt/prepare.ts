@@ -14,7 +14,7 @@ import type { Target } from '../route/plan.ts';
 /** A request made ready for one target. */
 export interface Prepared {
   readonly sent: UpstreamRequest;
-  /** Advisory fields that the target's dialect has no words for. */
+  /** Advisory fields and headers that the target's dialect has no words for. */
   readonly dropped: readonly string[];
 }
 
@@ -43,8 +43,11 @@ export function createPrepare(
   const asTold = (translated: Translated, target: Target): Prepared | Refusal => {
     if (translated.kind === 'invalid') return translated.refusal;
     if (translated.kind === 'cannot') return unsupported(translated.field, target);
-    const [first] = translated.dropped;
-    return chosen && first !== undefined ? unsupported(first, target) : translated;
+    const { sent, dropped, lost } = translated;
+    const [first] = dropped;
+    return chosen && first !== undefined
+      ? unsupported(first, target)
+      : { sent, dropped: lost.length === 0 ? dropped : [...dropped, ...lost] };
   };
 
   const across = (target: Target, to: Destination): Prepared | Refusal => {
@@ -117,6 +120,7 @@ function destinationOf(
     headers,
     quirks: provider.quirks,
     outputMaxTokens: facts.outputMaxTokens,
+    reasons: facts.capabilities?.has('reasoning') ?? null,
   };
 }
 

@@ -7,7 +7,7 @@ import { createNotes, type Notes } from './chat.ts';
 import { isObject, type Json, parseObject } from './json.ts';
 import { type ChatCall, type Destination, passHeaders } from './provider.ts';
 import type { ReplyReading } from './reading.ts';
-import { invalidIn, type Translated } from './translate.ts';
+import { invalidIn, lostHeaders, type Translated } from './translate.ts';
 
 /** Texts whose vectors are asked for. */
 export interface EmbedRequest {
@@ -32,6 +32,8 @@ export interface EmbedReply {
 
 /** A dialect whose clients ask for embeddings. */
 export interface EmbedClient {
+  /** Headers of the dialect's own, which mean nothing elsewhere; named where they are left out. */
+  readonly ownHeaders?: readonly string[];
   /** Reads a request; what is wrong or has no place goes into the notes. */
   readRequest(body: Json, notes: Notes): EmbedRequest;
   writeReply(reply: EmbedReply, asked: EmbedRequest, model: string): Json;
@@ -72,6 +74,7 @@ export function translateEmbeddings(
     kind: 'sent',
     sent: { path: to.basePath + path, headers: sent, body: written, reading },
     dropped: notes.dropped,
+    lost: lostHeaders(client, exchange),
   };
 }
 

@@ -21,7 +21,13 @@ export interface ReadRequest {
 
 /** What goes to the provider, and what was left out of it; or the field that it can't be told. */
 export type Translated =
-  | { readonly kind: 'sent'; readonly sent: UpstreamRequest; readonly dropped: readonly string[] }
+  | {
+      readonly kind: 'sent';
+      readonly sent: UpstreamRequest;
+      readonly dropped: readonly string[];
+      /** Headers that were left out. SDKs send them unasked, so that nobody is refused for them. */
+      readonly lost: readonly string[];
+    }
   | { readonly kind: 'cannot'; readonly field: string }
   /** The client's own mistake. */
   | { readonly kind: 'invalid'; readonly refusal: Refusal };
@@ -88,8 +94,15 @@ export function translate(
     kind: 'sent',
     sent: { path: to.basePath + path, headers: sent, body: Buffer.from(JSON.stringify(body)), reading },
     dropped: notes.dropped,
+    lost: lostHeaders(client, exchange),
   };
 }
+
+/** Headers of a client's own dialect, which mean nothing in another. */
+export const lostHeaders = (
+  { ownHeaders = [] }: Pick<ChatClient, 'ownHeaders'>,
+  { headers }: Exchange,
+): string[] => ownHeaders.filter((name) => headers[name] !== undefined);
 
 /** A provider's refusal in the client's dialect; its status is kept. */
 export function translateError(

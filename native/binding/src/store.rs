@@ -40,7 +40,7 @@ pub fn store_set(id: u32, entries_max: u32, bytes_max: f64, ttl_ms: f64) -> Resu
 }
 
 /// The first bytes of an array that is used again and again.
-fn beginning<'a>(bytes: &'a [u8], length: u32) -> Result<&'a [u8]> {
+fn beginning(bytes: &[u8], length: u32) -> Result<&[u8]> {
     bytes.get(..length as usize).ok_or_else(|| invalid("the length is beyond the array's end"))
 }
 

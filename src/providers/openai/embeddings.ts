@@ -1,7 +1,8 @@
 /** OpenAI's embeddings, as clients ask for them. https://platform.openai.com/docs/api-reference/embeddings */
-import { type Notes, noteCannot, noteInvalid, noteRest } from '../chat.ts';
+import { type Notes, noteCannot, noteInvalid } from '../chat.ts';
 import { type EmbedClient, type EmbedReply, type EmbedRequest, writeVector } from '../embeddings.ts';
 import { type Json, numberOf, textOf } from '../json.ts';
+import { noteRest } from '../members.ts';
 
 /** `input_type` is Cohere's; apps that know where they go send it through OpenAI's SDK. */
 const known = new Set(['model', 'input', 'dimensions', 'encoding_format', 'input_type']);
@@ -34,4 +35,4 @@ const writeReply = ({ vectors, inputTokens }: EmbedReply, asked: EmbedRequest, m
   usage: { prompt_tokens: inputTokens ?? 0, total_tokens: inputTokens ?? 0 },
 });
 
-export const embedClient: EmbedClient = { readRequest, writeReply };
+export const embedClient: EmbedClient = { readRequest, writeReply, ownHeaders: ['openai-beta'] };
