@@ -13,7 +13,8 @@ import { createCatalog } from './catalog/catalog.ts';
 import type { Config } from './config/schema.ts';
 import { createTokenCounter } from './count/counter.ts';
 import { nothingBilled } from './count/usage.ts';
-import type { TokenKeeper } from './credentials/google.ts';
+import type { TokenKeeper } from './credentials/keeper.ts';
+import { openSigners } from './credentials/signer.ts';
 import type { Engine } from './engines/engine.ts';
 import { startProbe } from './engines/probe.ts';
 import { Refusal } from './errors.ts';
@@ -349,7 +350,8 @@ function createUpstreams(world: World, log: Log): Upstreams {
     const simulator = await embeddedSimulator(settings);
     const { wallClock } = world;
     const tokens = settings.credential === 'google' ? await googleTokens(name, log, wallClock) : null;
-    const provider = createProvider(name, settings, config.attempt, simulator?.url ?? null, tokens);
+    const signers = await openSigners(name, settings, log, wallClock);
+    const provider = createProvider(name, settings, config.attempt, simulator?.url ?? null, tokens, signers);
     const { engine, baseUrl, credentials } = provider;
     const probe =
       engine === null
@@ -366,6 +368,7 @@ function createUpstreams(world: World, log: Log): Upstreams {
       async close() {
         probe?.stop();
         tokens?.close();
+        for (const signer of signers) signer.close();
         await provider.pool.close();
         await simulator?.close();
       },
@@ -404,19 +407,21 @@ function createUpstreams(world: World, log: Log): Upstreams {
 
 /** Google's library is loaded only where the configuration asks for its tokens. */
 async function googleTokens(provider: string, log: Log, wallClock: () => number): Promise<TokenKeeper> {
-  const { fetchGoogleToken, keepToken } = await import('./credentials/google.ts');
-  return keepToken(fetchGoogleToken, wallClock, (cause) =>
+  const { advice, fetchToken } = await import('./credentials/google.ts');
+  const { keepToken } = await import('./credentials/keeper.ts');
+  return keepToken(fetchToken, wallClock, (cause) =>
     // Messages of a key file that can't be read may quote it.
     log.error(
       { provider, cause: cause instanceof Error ? cause.name : 'unknown' },
-      'no token from Google: check GOOGLE_APPLICATION_CREDENTIALS or the metadata server; asked again in 15 s',
+      `no token from Google: ${advice}; asked again in 15 s`,
     ),
   );
 }
 
 /** Where the simulator's dialects live; others under `/v1`. */
-const simulatorPaths: Readonly<Record<string, string>> = {
+const simulatedPaths: Readonly<Record<string, string>> = {
   'simulator-gemini': '/v1beta',
+  'simulator-bedrock': '',
   'simulator-cohere': '/v2',
 };
 
@@ -430,5 +435,5 @@ async function embeddedSimulator(
   const { simulateSchema } = await import('./simulate/settings.ts');
   const settings = config.simulate ?? simulateSchema.parse({});
   const running = await startSimulator(settings, '127.0.0.1', 0);
-  return { url: running.url + (simulatorPaths[config.preset] ?? '/v1'), close: () => running.close() };
+  return { url: running.url + (simulatedPaths[config.preset] ?? '/v1'), close: () => running.close() };
 }

@@ -5,6 +5,7 @@ import { hasTable } from '../src/catalog/prices.ts';
 import { isLoopback } from '../src/config/syntax.ts';
 import { demoBanner, demoConfig } from '../src/demo.ts';
 import { type Preset, presets } from '../src/providers/presets.ts';
+import { bedrockWire } from './bedrock-wire.ts';
 import { ask as post } from './client.ts';
 import { cohereWire } from './cohere-wire.ts';
 import { geminiWire } from './gemini-wire.ts';
@@ -28,7 +29,7 @@ describe('every row', () => {
     expect(protocol === 'https:' || isLoopback(hostname)).toBe(true);
     // Vertex takes the machine's own credential.
     if (name !== 'vertex') expect(credentialEnv === null).toBe(isLoopback(hostname));
-    expect(credentialEnv ?? 'A_KEY').toMatch(/^[A-Z][A-Z0-9_]*_(KEY|TOKEN)$/);
+    expect(credentialEnv ?? 'A_KEY').toMatch(/^[A-Z][A-Z0-9_]*_(KEY|TOKEN|TOKEN_BEDROCK)$/);
     expect([baseUrl.endsWith('/'), search, hash]).toEqual([false, '', '']);
     expect(docs).toMatch(/^https:\/\/[a-z0-9.-]+\/[^ ]*$/);
     if (prices !== null) expect(hasTable(prices)).toBe(true);
@@ -76,6 +77,7 @@ describe('through the sidecar', () => {
         '/messages': anthropicWire,
         ':generateContent': geminiWire,
         '/v2/chat': cohereWire,
+        '/converse': bedrockWire,
       }).find(([end]) => call.path.endsWith(end));
       return answers(wire?.[1] ?? openaiWire, 'ok')(call);
     });
@@ -122,6 +124,10 @@ describe('through the sidecar', () => {
       expect(call.path).toMatch(/\/models\/owner(?:\/|%2F)model-1:generateContent$/);
       expect(call.path.startsWith(path)).toBe(true);
       return expect([authorization, googleKey]).toEqual([undefined, key]);
+    }
+    if (preset.dialect === 'bedrock') {
+      expect(call.path).toBe('/model/owner%2Fmodel-1/converse');
+      return expect([authorization, apiKey]).toEqual([`Bearer ${key}`, undefined]);
     }
     const ends: Readonly<Record<string, string>> = {
       anthropic: '/messages',

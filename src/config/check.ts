@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import { checkGrant, checkIssuers } from '../authenticate/check.ts';
 import { presets } from '../providers/presets.ts';
 import type { DialectName } from '../providers/provider.ts';
+import { checkAws } from './check-aws.ts';
 import { checkBatch } from './check-batch.ts';
 import { checkCatalog } from './check-catalog.ts';
 import { checkLimits } from './check-limits.ts';
@@ -167,6 +168,7 @@ function checkProviders(draft: Draft, report: Report): void {
     if (provider === undefined) continue;
     checkOrigin(['providers', name], provider, report);
     checkCredential(['providers', name], provider, draft, report);
+    checkAws(['providers', name], provider, dialectOf(provider), presetOf(provider), report);
     checkHeaders(['providers', name, 'headers'], provider, report);
   }
 }
@@ -231,9 +233,16 @@ function checkCredential(path: Path, provider: DraftProvider, draft: Draft, repo
   } else if (provider.credential === 'google') {
     for (const key of given)
       report.fault([...path, key], 'has no use beside `credential: google`: take one of them out');
-  } else if (keyless && typeof preset?.credentialEnv === 'string' && !faultyAt(provider, 'credential')) {
+  } else if (
+    keyless &&
+    typeof preset?.credentialEnv === 'string' &&
+    provider.credential !== 'aws' &&
+    absent(provider, 'accessKeys') &&
+    !faultyAt(provider, 'credential')
+  ) {
     const variable = `\${${preset.credentialEnv}}`;
-    report.fault(path, `needs a credential: write \`apiKey: ${variable}\`, or \`credential: client\``, 'key');
+    const others = preset.dialect === 'bedrock' ? '`credential: aws`' : '`credential: client`';
+    report.fault(path, `needs a credential: write \`apiKey: ${variable}\`, or ${others}`, 'key');
   }
 }
 

@@ -1,5 +1,6 @@
 /** The dialects, by name. A new one is a file beside this and a line here. */
 import { anthropic } from './anthropic/index.ts';
+import { bedrock } from './bedrock/index.ts';
 import { cohere } from './cohere/index.ts';
 import { gemini } from './gemini/index.ts';
 import { openai } from './openai/index.ts';
@@ -12,6 +13,7 @@ export const dialects: Readonly<Record<DialectName, Dialect>> = {
   anthropic,
   responses,
   gemini,
+  bedrock,
   cohere,
   replicate,
 };

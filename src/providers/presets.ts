@@ -105,6 +105,13 @@ export const presets: Readonly<Record<string, Preset>> = {
     'https://ai.google.dev/gemini-api/docs/openai',
     { prices: 'google' },
   ),
+  // In another region by `region`, or by `baseUrl` through an endpoint of one's own.
+  bedrock: hosted('bedrock')(
+    'https://bedrock-runtime.us-east-1.amazonaws.com',
+    'AWS_BEARER_TOKEN_BEDROCK',
+    'https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html',
+    { prices: 'aws' },
+  ),
   mistral: openai(
     'https://api.mistral.ai/v1',
     'MISTRAL_API_KEY',
@@ -308,6 +315,7 @@ export const presets: Readonly<Record<string, Preset>> = {
   simulator: simulator('openai'),
   'simulator-anthropic': simulator('anthropic'),
   'simulator-gemini': simulator('gemini'),
+  'simulator-bedrock': simulator('bedrock'),
   'simulator-cohere': simulator('cohere'),
   'simulator-replicate': simulator('replicate'),
 };

@@ -2,7 +2,8 @@
 import { sign } from './answer.ts';
 import { type Answer, type Call, noAnswer, type Reply, type Step } from './exchange.ts';
 
-const stopReasons = {
+/** Claude's reasons, which Amazon has taken over. */
+export const stopReasons = {
   stop: 'end_turn',
   sequence: 'stop_sequence',
   length: 'max_tokens',
@@ -23,7 +24,8 @@ function outputUsage(answer: Answer): object {
   return { output_tokens: answer.outputTokens, ...details };
 }
 
-function input(call: Call): unknown {
+/** The arguments of a call. */
+export function input(call: Call): unknown {
   try {
     return JSON.parse(call.pieces.join(''));
   } catch {

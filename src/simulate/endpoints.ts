@@ -5,6 +5,8 @@
 import { answer } from './answer.ts';
 import { anthropicBody, anthropicSteps } from './anthropic.ts';
 import { readMessagesRequest } from './anthropic-request.ts';
+import { bedrockBody, bedrockSteps } from './bedrock.ts';
+import { readConverse } from './bedrock-request.ts';
 import type { Json } from './check.ts';
 import { cohereBody, cohereSteps } from './cohere.ts';
 import { readCohereChat } from './cohere-request.ts';
@@ -40,6 +42,8 @@ export interface Outcome {
   readonly plan: Plan;
   readonly fault: FaultName | null;
   readonly body: Wire['body'];
+  /** Of a stream. */
+  readonly encoding: Wire['encoding'];
   readonly outputTokens: number;
 }
 
@@ -81,6 +85,7 @@ const spellings = {
   anthropic: { body: anthropicBody, steps: anthropicSteps },
   gemini: { body: geminiBody, steps: geminiSteps },
   cohere: { body: cohereBody, steps: cohereSteps },
+  bedrock: { body: bedrockBody, steps: bedrockSteps },
 } as const;
 
 const otherThan = (dialect: Dialect): 'openai' | 'anthropic' =>
@@ -101,9 +106,16 @@ function chat(inquiry: Inquiry, asked: Asked, raw: string, own: Spelling): Outco
   const fault = inquiry.draw(plan, raw);
   const { id, answers } = answer(asked, plan);
   const reply = { asked, id, answers, withUsage: fault !== 'missing_usage' };
-  const spelled = fault === 'wrong_dialect' ? spellings[otherThan(asked.dialect)] : own;
+  const { dialect } = asked;
+  const spelled = fault === 'wrong_dialect' ? spellings[otherThan(dialect)] : own;
   const outputTokens = answers.reduce((sum, one) => sum + one.outputTokens, 0);
-  return { plan, fault, body: asked.stream ? spelled.steps(reply) : spelled.body(reply), outputTokens };
+  return {
+    plan,
+    fault,
+    body: asked.stream ? spelled.steps(reply) : spelled.body(reply),
+    encoding: asked.stream && dialect === 'bedrock' ? 'latin1' : 'utf8',
+    outputTokens,
+  };
 }
 
 function embeddings(inquiry: Inquiry, body: Json, raw: string): Outcome {
@@ -116,6 +128,7 @@ function embeddings(inquiry: Inquiry, body: Json, raw: string): Outcome {
     plan,
     fault,
     body: fault === 'wrong_dialect' ? '{"type":"message","content":[]}' : text,
+    encoding: 'utf8',
     outputTokens: 0,
   };
 }
@@ -126,7 +139,7 @@ function search(inquiry: Inquiry, asked: SearchReply, raw: string): Outcome {
   const fault = inquiry.draw(plan, raw);
   const text = asked.body(plan.seed, fault !== 'missing_usage');
   const body = fault === 'wrong_dialect' ? '{"type":"message","content":[]}' : text;
-  return { plan, fault, body, outputTokens: 0 };
+  return { plan, fault, body, encoding: 'utf8', outputTokens: 0 };
 }
 
 function predict(inquiry: Inquiry, body: Json, model: string, raw: string): Outcome {
@@ -135,12 +148,13 @@ function predict(inquiry: Inquiry, body: Json, model: string, raw: string): Outc
   return chat(inquiry, asked, raw, { body: (reply) => predictionBody(reply, input), steps: () => [] });
 }
 
-function countTokens(inquiry: Inquiry, body: Json, raw: string): Outcome {
-  const asked = readMessagesRequest(body, true);
+function countTokens(inquiry: Inquiry, asking: Json, raw: string): Outcome {
+  const asked = readMessagesRequest(asking, true);
   checkModel(inquiry, asked.model);
   const plan = planOf(inquiry, asked.line);
   const fault = inquiry.draw(plan, raw);
-  return { plan, fault, body: JSON.stringify({ input_tokens: asked.inputTokens }), outputTokens: 0 };
+  const body = JSON.stringify({ input_tokens: asked.inputTokens });
+  return { plan, fault, body, encoding: 'utf8', outputTokens: 0 };
 }
 
 function decodeId(text: string): string {
@@ -155,7 +169,7 @@ function decodeId(text: string): string {
 export function models(inquiry: Inquiry): Outcome {
   const plan = planOf(inquiry, null);
   const fault = inquiry.draw(plan, inquiry.path);
-  const done = (body: string): Outcome => ({ plan, fault, body, outputTokens: 0 });
+  const done = (body: string): Outcome => ({ plan, fault, body, encoding: 'utf8', outputTokens: 0 });
   if (inquiry.path === '/v1/models') return done(modelsBody(inquiry.dialect, inquiry.models));
   const id = decodeId(inquiry.path.slice('/v1/models/'.length));
   checkModel(inquiry, id);
@@ -167,7 +181,7 @@ interface Post {
   readonly run: Endpoint;
 }
 
-/** The endpoints that take a body, by path; Gemini's hold the model in theirs. */
+/** The endpoints that take a body, by path; Gemini's and Bedrock's hold the model in theirs. */
 export const posts: Readonly<Record<string, Post>> = {
   '/v1/chat/completions': {
     dialect: 'openai',
@@ -194,6 +208,7 @@ export const posts: Readonly<Record<string, Post>> = {
 const generatePath = /^\/v1(?:beta)?\/models\/(.+):(generateContent|streamGenerateContent)$/;
 
 const predictionPath = /^\/v1\/(?:models|deployments)\/([^/]+\/[^/]+)\/predictions$/;
+const conversePath = /^\/model\/([^/]+)\/(converse|converse-stream)$/;
 
 /** The endpoint of a path that takes a body. */
 export function postAt(path: string): Post | undefined {
@@ -201,6 +216,15 @@ export function postAt(path: string): Post | undefined {
   const [, predicted] = predictionPath.exec(path) ?? [];
   if (predicted !== undefined)
     return { dialect: 'replicate', run: (inquiry, body, raw) => predict(inquiry, body, predicted, raw) };
+  const [, modelId, operation] = conversePath.exec(path) ?? [];
+  if (modelId !== undefined) {
+    const streams = operation === 'converse-stream';
+    return {
+      dialect: 'bedrock',
+      run: (inquiry, body, raw) =>
+        chat(inquiry, readConverse(body, decodeId(modelId), streams), raw, spellings.bedrock),
+    };
+  }
   const [, model, method] = generatePath.exec(path) ?? [];
   if (model === undefined) return undefined;
   const stream = method === 'streamGenerateContent';

@@ -64,12 +64,30 @@ function replicateError({ status, type, message, waitMs }: ErrorReply): string {
   return JSON.stringify({ title: type, detail: message + resets, status });
 }
 
+/** Amazon's names of what went wrong, by status. */
+const amazonTypes: Readonly<Record<number, string>> = {
+  401: 'UnrecognizedClientException',
+  403: 'AccessDeniedException',
+  404: 'ResourceNotFoundException',
+  413: 'RequestEntityTooLargeException',
+  429: 'ThrottlingException',
+  503: 'ServiceUnavailableException',
+};
+
+/** Headers of an error's own, in turn; Amazon names there what went wrong. */
+export function errorHeaders(dialect: Dialect, { status, headers = [] }: ErrorReply): readonly string[] {
+  if (dialect !== 'bedrock' || status < 400) return headers;
+  const type = amazonTypes[status] ?? (status >= 500 ? 'InternalServerException' : 'ValidationException');
+  return [...headers, 'x-amzn-errortype', type];
+}
+
 /** The JSON of an error, as the dialect's API writes it. */
 export function errorBody(dialect: Dialect, error: ErrorReply, requestId: string): string {
   const { type, message } = error;
   if (dialect === 'gemini') return geminiError(error);
   if (dialect === 'cohere') return JSON.stringify({ id: requestId, message });
   if (dialect === 'replicate') return replicateError(error);
+  if (dialect === 'bedrock') return JSON.stringify({ message });
   if (dialect === 'openai') {
     return JSON.stringify({ error: { message, type, param: error.param ?? null, code: error.code ?? null } });
   }
@@ -86,7 +104,7 @@ export function duration(ms: number): string {
 }
 
 /** Dialects without headers for a limit's state. */
-const saysInBody: readonly Dialect[] = ['gemini', 'cohere', 'replicate'];
+const saysInBody: readonly Dialect[] = ['gemini', 'bedrock', 'cohere', 'replicate'];
 
 function waitHeaders(dialect: Dialect, plan: Plan, waitMs: number, wallMs: number): string[] {
   const hint = plan.retryHint;
@@ -218,6 +236,13 @@ const spent: Readonly<Record<'cohere' | 'replicate', Spelling>> = {
   },
 };
 
+/** Amazon's word for a spent quota. */
+const daily: Spelling = {
+  status: 429,
+  type: request,
+  message: 'Too many tokens per day, please wait before trying again (simulated).',
+};
+
 /** A model that is not served, as each API says it. */
 export function modelNotFound(dialect: Dialect, model: string): ErrorReply {
   if (dialect === 'anthropic') return { status: 404, type: 'not_found_error', message: `model: ${model}` };
@@ -231,6 +256,12 @@ export function modelNotFound(dialect: Dialect, model: string): ErrorReply {
   }
   if (dialect === 'replicate')
     return { status: 404, type: 'Not found', message: `The model ${model} could not be found.` };
+  if (dialect === 'bedrock')
+    return {
+      status: 404,
+      type: 'not_found_error',
+      message: `Could not resolve the foundation model ${model}.`,
+    };
   const message = `The model \`${model}\` does not exist or you do not have access to it.`;
   return { status: 404, type: request, message, code: 'model_not_found' };
 }
@@ -249,6 +280,8 @@ export function promptTooLong(dialect: Dialect, inputTokens: number, contextToke
     const message = `too many tokens: total number of tokens in the prompt cannot exceed ${contextTokens} - received ${inputTokens}.`;
     return { status: 400, type: request, message };
   }
+  if (dialect === 'bedrock')
+    return { status: 400, type: request, message: 'Input is too long for requested model.' };
   const message =
     `This model's maximum context length is ${contextTokens} tokens. However, your messages resulted in ` +
     `${inputTokens} tokens. Please reduce the length of the messages.`;
@@ -268,8 +301,9 @@ export function faultReply(
     return promptTooLong(dialect, contextTokens + 808, contextTokens);
   }
   if (fault === 'quota_exhausted' && (dialect === 'cohere' || dialect === 'replicate')) return spent[dialect];
-  // The other dialects' statuses are OpenAI's.
-  const spelling = table[fault]?.[dialect === 'anthropic' ? 'anthropic' : 'openai'];
+  // The statuses of the others are OpenAI's.
+  const plain = table[fault]?.[dialect === 'anthropic' ? dialect : 'openai'];
+  const spelling = fault === 'quota_exhausted' && dialect === 'bedrock' ? daily : plain;
   if (spelling === undefined) return null;
   const waitMs = plan.retryAfterMs ?? (fault === 'rate_limited' ? 1000 : null);
   const waits = fault === 'rate_limited' || fault === 'overloaded';

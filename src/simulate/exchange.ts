@@ -3,7 +3,7 @@
  * streamed.
  */
 
-export type Dialect = 'openai' | 'anthropic' | 'gemini' | 'cohere' | 'replicate';
+export type Dialect = 'openai' | 'anthropic' | 'gemini' | 'bedrock' | 'cohere' | 'replicate';
 
 /** A file that came with the last message. `bytes` is null where only an address or id was given. */
 export interface Attachment {
@@ -87,7 +87,7 @@ export interface Reply {
   readonly withUsage: boolean;
 }
 
-/** One event of a stream, ready to be written. Only `content` is paced and counted by `afterTokens`. */
+/** One event of a stream, ready to be written in the encoding of its dialect. Only `content` is paced and counted by `afterTokens`. */
 export interface Step {
   readonly kind: 'open' | 'content' | 'close' | 'last';
   readonly text: string;

@@ -1,11 +1,14 @@
-/** The simulator's server: one port, all dialects: Gemini's under /v1beta, Cohere's under /v2, others under /v1. */
+/**
+ * The simulator's server: one port, all dialects, no model behind it. Gemini's is under /v1beta, Cohere's under /v2,
+ * Bedrock's under /model, the others under /v1.
+ */
 import { isUtf8 } from 'node:buffer';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { isObject, type Json } from './check.ts';
 import { type Inquiry, models, type Outcome, postAt, posts, reject } from './endpoints.ts';
 import { enginePage } from './engine.ts';
-import { type ErrorReply, errorBody, faultReply, midwayError, Rejection } from './errors.ts';
+import { type ErrorReply, errorBody, errorHeaders, faultReply, midwayError, Rejection } from './errors.ts';
 import type { Clock, Dialect } from './exchange.ts';
 import { type FaultName, faults } from './faults.ts';
 import { basePlan, faultDraw, type Plan } from './plan.ts';
@@ -36,17 +39,31 @@ interface Call {
   readonly clock: Clock;
 }
 
+const idNames: Readonly<Partial<Record<Dialect, string>>> = {
+  anthropic: 'request-id',
+  bedrock: 'x-amzn-requestid',
+};
+
 function wireOf(
   call: Call,
   status: number,
   headers: readonly string[],
   body: Wire['body'],
   outputTokens: number,
+  encoding: Wire['encoding'] = 'utf8',
 ): Wire {
   const { dialect } = call.inquiry;
   const { requestId } = call;
-  const idName = dialect === 'anthropic' ? 'request-id' : 'x-request-id';
-  return { dialect, requestId, status, headers: [...headers, idName, requestId], body, outputTokens };
+  const idName = idNames[dialect] ?? 'x-request-id';
+  return {
+    dialect,
+    requestId,
+    status,
+    headers: [...headers, idName, requestId],
+    body,
+    encoding,
+    outputTokens,
+  };
 }
 
 function send(call: Call, wire: Wire, plan: Plan, fault: FaultName | null): void {
@@ -57,20 +74,22 @@ function send(call: Call, wire: Wire, plan: Plan, fault: FaultName | null): void
   const { body } = wire;
   const head = typeof body === 'string' ? wholeHead(wire, body) : openHead(wire);
   call.response.writeHead(head.status, [...head.headers]);
-  call.response.end(typeof body === 'string' ? body : joined(body));
+  if (typeof body === 'string') call.response.end(body);
+  else call.response.end(joined(body), wire.encoding);
 }
 
 const json = ['content-type', 'application/json'];
+const frames = ['content-type', 'application/vnd.amazon.eventstream'];
 const sse = ['content-type', 'text/event-stream; charset=utf-8', 'cache-control', 'no-cache'];
 
 function sendError(call: Call, error: ErrorReply, plan: Plan | null): void {
   const body = errorBody(call.inquiry.dialect, error, call.requestId);
-  const wire = wireOf(call, error.status, [...json, ...(error.headers ?? [])], body, 0);
+  const wire = wireOf(call, error.status, [...json, ...errorHeaders(call.inquiry.dialect, error)], body, 0);
   // An error takes no time to think: only a delay that is asked for holds it back.
   send(call, wire, { ...call.inquiry.base, delayMs: plan?.delayMs ?? 0 }, null);
 }
 
-function sendOutcome(call: Call, { plan, fault, body, outputTokens }: Outcome): void {
+function sendOutcome(call: Call, { plan, fault, body, encoding, outputTokens }: Outcome): void {
   const kind = fault === null ? null : faults[fault].kind;
   if (fault === 'redirect') {
     send(
@@ -83,9 +102,11 @@ function sendOutcome(call: Call, { plan, fault, body, outputTokens }: Outcome): 
     const { dialect } = call.inquiry;
     sendError(call, faultReply(fault, dialect, plan, call.clock.wallMs()) ?? midwayError(dialect), plan);
   } else {
+    const stream = call.inquiry.dialect === 'bedrock' ? frames : sse;
+    const head = typeof body === 'string' ? json : stream;
     // What Replicate makes is a prediction.
     const status = call.inquiry.dialect === 'replicate' ? 201 : 200;
-    const wire = wireOf(call, status, typeof body === 'string' ? json : sse, body, outputTokens);
+    const wire = wireOf(call, status, head, body, outputTokens, encoding);
     send(call, wire, plan, kind === 'wire' ? fault : null);
   }
 }

@@ -65,6 +65,7 @@ const models: Readonly<Partial<Record<DialectName, string>>> = {
   gemini: 'gemini-3-flash-preview',
   cohere: 'command-a-reasoning-08-2025',
   replicate: 'meta/meta-llama-3-70b-instruct',
+  bedrock: 'us.anthropic.claude-sonnet-4-5-20250929-v1:0',
 };
 
 /** Where a request for this model goes, with what the catalog knows of it. */

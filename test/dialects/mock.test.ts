@@ -5,11 +5,16 @@ import OpenAI from 'openai';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { startTestSidecar, type TestSidecar } from '../sidecar.ts';
 
-/** Dialects that the mock speaks. */
-const providers = ['openai', 'anthropic', 'responses', 'gemini', 'cohere'] as const;
-
-/** Where it has them; the others under `/v1`. */
-const paths: Readonly<Record<string, string>> = { gemini: 'v1beta', cohere: 'v2' };
+/** Dialects that the mock speaks, and their base paths. */
+const paths = {
+  openai: '/v1',
+  anthropic: '/v1',
+  responses: '/v1',
+  gemini: '/v1beta',
+  bedrock: '',
+  cohere: '/v2',
+} as const;
+const providers = Object.keys(paths) as (keyof typeof paths)[];
 
 const mock = new LLMock({ port: 0, chunkSize: 4 });
 let sidecar: TestSidecar;
@@ -24,7 +29,7 @@ beforeAll(async () => {
         dialect,
         {
           dialect,
-          baseUrl: `${mock.url}/${paths[dialect] ?? 'v1'}`,
+          baseUrl: mock.url + paths[dialect],
           apiKey: 'provider-key',
         },
       ]),

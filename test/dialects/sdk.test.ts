@@ -9,6 +9,7 @@ const simulators = {
   openai: 'simulator',
   anthropic: 'simulator-anthropic',
   gemini: 'simulator-gemini',
+  bedrock: 'simulator-bedrock',
   cohere: 'simulator-cohere',
   replicate: 'simulator-replicate',
 } as const;

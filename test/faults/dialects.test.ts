@@ -1,11 +1,12 @@
 /** The faults of a provider that speaks another dialect than its client: a table of client, provider and row. */
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
+import { bedrockWire } from '../bedrock-wire.ts';
 import { type Chain, labelOf, startChain } from '../chain.ts';
 import type { Incoming } from '../client.ts';
 import { cohereWire } from '../cohere-wire.ts';
 import { geminiWire } from '../gemini-wire.ts';
-import { eventData, lastError, type Wire, wires } from '../replies.ts';
+import { eventData, lastError, type ProviderWire, streamHeaders, type Wire, wires } from '../replies.ts';
 import { responsesWire } from '../responses-wire.ts';
 import { streamBySdk } from '../sdk.ts';
 import type { ConfigInput } from '../sidecar.ts';
@@ -13,7 +14,7 @@ import { answers, type Call, hangs, refuses, resets, type Script } from '../upst
 
 /** A dialect that only clients or only providers speak goes into one of the two. */
 const clients: readonly Wire[] = [...wires, responsesWire, geminiWire];
-const providers: readonly Wire[] = [...wires, responsesWire, geminiWire, cohereWire];
+const providers: readonly ProviderWire[] = [...wires, responsesWire, geminiWire, bedrockWire, cohereWire];
 
 const pairs = clients.flatMap((client) =>
   providers
@@ -44,15 +45,16 @@ const whole =
   (body: string | Buffer, headers: Record<string, string> = json): Script =>
   (call) =>
     call.whole(200, headers, body);
-const streamed =
-  (...events: (string | Buffer)[]): Script =>
-  (call) => {
-    call.streamHead();
-    for (const event of events) call.write(event);
-    call.end();
-  };
 
 describe.each(pairs)('$name', ({ client, provider }) => {
+  const streamHead = (call: Call): void => call.streamHead(streamHeaders(provider));
+  const streamed =
+    (...events: (string | Buffer)[]): Script =>
+    (call) => {
+      streamHead(call);
+      for (const event of events) call.write(event);
+      call.end();
+    };
   const start = (scripts: readonly (readonly Script[])[], more: ConfigInput = {}): Promise<Chain> =>
     startChain(client, scripts, more, {}, provider);
   const good = answers(provider, 'Good');
@@ -61,7 +63,7 @@ describe.each(pairs)('$name', ({ client, provider }) => {
   const begun = async (chain: Chain, headers = {}): Promise<{ call: Call; reply: Incoming }> => {
     const coming = chain.stream({}, headers);
     const call = await chain.first.call(0);
-    call.streamHead();
+    streamHead(call);
     call.write(provider.opening);
     call.write(provider.text('Hello'));
     const reply = await coming;
@@ -116,7 +118,7 @@ describe.each(pairs)('$name', ({ client, provider }) => {
 
   test('row 2: a reset before the first content is invisible', async () => {
     const script: Script = (call) => {
-      call.streamHead();
+      streamHead(call);
       call.write(provider.opening);
       call.reset();
     };
@@ -152,7 +154,7 @@ describe.each(pairs)('$name', ({ client, provider }) => {
     const { call, reply } = await begun(chain);
     call.end();
     expectCut(await reply.all(), 'ended_early');
-    chain.first.answer(streamed(provider.opening + provider.text('Hello')));
+    chain.first.answer(streamed(provider.opening, provider.text('Hello')));
     expect(await chain.breaker()).toBe('open');
   });
 
@@ -168,7 +170,7 @@ describe.each(pairs)('$name', ({ client, provider }) => {
 
   test('row 5: no first token in time: the next target', async () => {
     const opened: Script = (call) => {
-      call.streamHead();
+      streamHead(call);
       call.write(provider.opening);
     };
     for (const silent of [hangs, opened]) {
@@ -227,9 +229,10 @@ describe.each(pairs)('$name', ({ client, provider }) => {
   });
 
   test('row 12: every byte a packet of its own gives the same output', async () => {
-    const bytes = Buffer.from(provider.stream('Grüße, ', '日本 🎉', ' "quoted" \\ \n').join(''));
+    const events = provider.stream('Grüße, ', '日本 🎉', ' "quoted" \\ \n');
+    const bytes = Buffer.concat(events.map((event) => Buffer.from(event)));
     const split: Script = async (call) => {
-      call.streamHead();
+      streamHead(call);
       await call.writeSplit(bytes, [...bytes.keys()]);
       call.end();
     };
