@@ -1,8 +1,17 @@
 /** The way out: counts, restores and keeps a reply, and closes the request when its last byte is known. */
 import type { AttemptReply } from './attempt/answer.ts';
 import type { Bill } from './count/usage.ts';
-import { type Exchange, isEmbedding, type Reply, type StoredReply } from './exchange.ts';
-import { followRecording, isList, keepAliveOf, mayCache, passBytes, passStream, streamType } from './flow.ts';
+import type { Exchange, Reply, StoredReply } from './exchange.ts';
+import {
+  followRecording,
+  isList,
+  isSaid,
+  keepAliveOf,
+  mayCache,
+  passBytes,
+  passStream,
+  streamType,
+} from './flow.ts';
 import type { KeptReply, Passage } from './passage.ts';
 import { givesBytes } from './passthrough/encode.ts';
 import { createListWriter } from './providers/gemini/list.ts';
@@ -78,14 +87,16 @@ export function deliverRunning(
 }
 
 /** Passes a provider's reply on. */
-export function deliverAnswer(answer: AttemptReply, vault: Vault | null, passage: Passage): Reply {
+export function deliverAnswer(given: AttemptReply, vault: Vault | null, passage: Passage): Reply {
   const { exchange, stages } = passage;
+  const across = given.target.provider.dialect.name !== exchange.endpoint.dialect;
+  // Other APIs have other numbers for a success.
+  const answer = across && given.status > 200 && given.status < 300 ? { ...given, status: 200 } : given;
   const upstreamMs = stages.clock() - answer.begunMs;
-  const across = answer.target.provider.dialect.name !== exchange.endpoint.dialect;
-  const given = across ? undefined : answer.headers['content-type'];
+  const told = across ? undefined : answer.headers['content-type'];
   const bytes = answer.kind === 'stream' && givesBytes(exchange.endpoint, passage.request);
   const streamed = isList(exchange) ? jsonType : streamType;
-  const type = bytes ? (given ?? bytesType) : answer.kind === 'stream' ? streamed : (given ?? jsonType);
+  const type = bytes ? (told ?? bytesType) : answer.kind === 'stream' ? streamed : (told ?? jsonType);
   const headers = replyHeaders(passage, type, answer.target.label, cacheStatus(passage));
   const dropped = answer.dropped.length === 0 ? {} : { dropped: answer.dropped.join(', ') };
   addDropped(dropped.dropped, headers);
@@ -115,7 +126,7 @@ export function deliverAnswer(answer: AttemptReply, vault: Vault | null, passage
     const kept = { status, contentType: type, body, stream: false, target: target.label };
     const keep: KeptReply = { ...kept, ...dropped };
     const { name, passthrough } = exchange.endpoint;
-    const cacheable = mayCache(facts, isEmbedding(name) || passthrough?.cached === true);
+    const cacheable = mayCache(facts, isSaid(name) && passthrough?.cached !== true);
     addCost(passage.close({ status, target: target.label, upstreamMs, keep, cacheable }), headers);
   }
   return { kind: 'whole', status, headers, body: vault === null ? body : restoreBody(body, vault) };

@@ -17,6 +17,7 @@ export const endpointNames = [
   'count_tokens',
   'generate',
   'stream_generate',
+  'embed',
   'gemini_count_tokens',
   'embed_content',
   'batch_embed_contents',
@@ -34,7 +35,10 @@ export type EndpointName = (typeof endpointNames)[number];
 
 /** Whether an endpoint answers with vectors, which mean nothing beside another model's. */
 export const isEmbedding = (endpoint: EndpointName): boolean =>
-  endpoint === 'embeddings' || endpoint === 'embed_content' || endpoint === 'batch_embed_contents';
+  endpoint === 'embeddings' ||
+  endpoint === 'embed' ||
+  endpoint === 'embed_content' ||
+  endpoint === 'batch_embed_contents';
 
 /** Endpoints that count a prompt, which providers do for nothing. */
 export const countsTokens = (name: EndpointName): boolean =>
@@ -150,6 +154,8 @@ export interface Usage {
   readonly known: boolean;
   /** Of images and sound, where there are any. */
   readonly media?: MediaUsage;
+  /** What a rerank is billed by; left out: nothing of the kind. */
+  readonly searchUnits?: number;
 }
 
 /** What a reply says of images and sound. */

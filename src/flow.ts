@@ -2,7 +2,7 @@
 import type { AttemptReply } from './attempt/answer.ts';
 import type { AnswerStream } from './attempt/follow.ts';
 import type { ErrorCode } from './errors.ts';
-import type { Exchange, StoredReply } from './exchange.ts';
+import { type EndpointName, type Exchange, isEmbedding, type StoredReply } from './exchange.ts';
 import type { ReplyFacts } from './native.ts';
 import type { Passage } from './passage.ts';
 import { createListWriter } from './providers/gemini/list.ts';
@@ -72,7 +72,7 @@ export async function* passStream(
       stopped,
       keep:
         body === null ? null : { status, contentType: streamType, body, stream: true, target, ...dropped },
-      cacheable: !stopped && mayCache(stream.facts(), false),
+      cacheable: !stopped && mayCache(stream.facts(), true),
     });
   }
 }
@@ -225,8 +225,11 @@ export async function* followRecording(
   }
 }
 
-/** Only complete, successful, plain answers: never tool calls, refusals or truncated text. */
-export function mayCache(facts: ReplyFacts, embeddings: boolean): boolean {
+/** Only complete, successful, plain answers: never tool calls, refusals or truncated text. @param said it has an end */
+export function mayCache(facts: ReplyFacts, said: boolean): boolean {
   if (facts.error || facts.tool || facts.refused) return false;
-  return facts.finish === 'stop' || (embeddings && facts.finish === 'none');
+  return facts.finish === 'stop' || (!said && facts.finish === 'none');
 }
+
+/** Whether an endpoint's answers are text, which ends for a reason; numbers don't. */
+export const isSaid = (endpoint: EndpointName): boolean => endpoint !== 'rerank' && !isEmbedding(endpoint);

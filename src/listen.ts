@@ -43,6 +43,8 @@ export const endpoints: ReadonlyMap<string, Endpoint> = new Map([
   ['/v1/messages', post('messages', 'anthropic', '/messages', 2)],
   ['/v1/messages/count_tokens', post('count_tokens', 'anthropic', '/messages/count_tokens', 3)],
   ...passthroughEndpoints,
+  ['/v2/rerank', post('rerank', 'cohere', '/rerank', 6)],
+  ['/v2/embed', post('embed', 'cohere', '/embed', 7)],
 ]);
 
 /** Of a model in the path; what follows it names the method. */
@@ -418,6 +420,7 @@ function dialectOf(req: IncomingMessage): DialectName {
   const url = req.url ?? '';
   // Only Gemini's paths have a colon.
   if (url.startsWith('/v1beta/') || (url.includes(':') && readPath(pathOf(url)) !== null)) return 'gemini';
+  if (url.startsWith('/v2/')) return 'cohere';
   if (req.headers['anthropic-version'] !== undefined) return 'anthropic';
   if (url.startsWith('/v1/messages')) return 'anthropic';
   return url.startsWith('/v1/responses') ? 'responses' : 'openai';

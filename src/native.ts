@@ -46,6 +46,10 @@ const fieldNames = [
   'contents',
   'systemInstruction',
   'generationConfig',
+  'query',
+  'documents',
+  'texts',
+  'inputs',
 ] as const;
 
 /** Why a body can't be used. */
@@ -185,6 +189,8 @@ export interface ReplyFacts {
   readonly textBytes: number;
   /** Images and sound, at endpoints beside chat. */
   readonly media?: MediaUsage;
+  /** What Cohere bills of a rerank instead of tokens; left out: nothing of the kind. */
+  readonly searchUnits?: number;
 }
 
 /** Nothing is known. */
@@ -201,16 +207,20 @@ export const noFacts: ReplyFacts = {
   textBytes: 0,
 };
 
-/** What the native core reads. `any`: only whether data are JSON, and no error. `passthrough`: OpenAI's beside chat. */
-export type NativeDialect = 'openai' | 'anthropic' | 'any' | 'gemini' | 'passthrough';
+/**
+ * What the native core reads. `any`: only whether data are JSON, and no error. `passthrough`: OpenAI's beside chat.
+ * `cohere`: its rerank and embed.
+ */
+export type NativeDialect = 'openai' | 'anthropic' | 'any' | 'gemini' | 'cohere' | 'passthrough';
 const dialectIds: Readonly<Record<NativeDialect, number>> = {
   openai: 0,
   anthropic: 1,
   any: 2,
   gemini: 3,
+  cohere: 4,
   passthrough: 10,
 };
-const out = new Uint32Array(11);
+const out = new Uint32Array(12);
 const word = (index: number): number => out[index] ?? 0;
 
 /** Looks a whole reply through; null: it isn't a JSON object. */
@@ -229,6 +239,7 @@ export function inspectReply(body: Buffer, dialect: NativeDialect): ReplyFacts |
     cacheWriteTokens: word(5),
     finish: finishes[word(6)] ?? 'other',
     textBytes: word(7),
+    ...(word(11) > 0 ? { searchUnits: word(11) } : {}),
   };
   return dialect === 'passthrough' ? { ...facts, media: mediaIn(out, 8) } : facts;
 }

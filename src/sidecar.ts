@@ -425,9 +425,11 @@ async function platformTokens(
   );
 }
 
+/** Where the simulator's dialects live; others under `/v1`. */
 const simulatedPaths: Readonly<Record<string, string>> = {
   'simulator-gemini': '/v1beta',
   'simulator-bedrock': '',
+  'simulator-cohere': '/v2',
 };
 
 /** The simulator is loaded only where the configuration names it, so that no typo yields invented answers. */

@@ -104,7 +104,7 @@ describe('the file', () => {
     expect(result.ok ? '' : formatFaults('sidegate.yaml', result.faults)).toBe(
       'prices.yaml:4:22 models[0].inputUsdPerMTok: must be a number, not text\n' +
         'prices.yaml:5:5 models[0].prise: there is no such setting; here there are provider, model, inputUsdPerMTok, ' +
-        'outputUsdPerMTok, cachedInputUsdPerMTok, cacheWriteUsdPerMTok, contextTokens, outputMaxTokens, capabilities',
+        'outputUsdPerMTok, cachedInputUsdPerMTok, cacheWriteUsdPerMTok, usdPerSearchUnit, contextTokens, outputMaxTokens, capabilities',
     );
   });
 

@@ -266,12 +266,12 @@ describe('inspection', () => {
 
   test('wrong arguments throw', () => {
     const body = Buffer.from('{}');
-    expect(() => native.inspect(body, 6, 0, key, regs, digests)).toThrow('no such endpoint');
+    expect(() => native.inspect(body, 8, 0, key, regs, digests)).toThrow('no such endpoint');
     expect(() => native.inspect(body, 0, 0, key, new Uint32Array(17), digests)).toThrow('too short');
     expect(() => native.inspect(body, 0, 0, key, regs, new Uint8Array(63))).toThrow('too short');
-    expect(() => native.inspectReply(body, 4, regs)).toThrow('no such dialect');
-    expect(() => native.inspectReply(body, 0, new Uint32Array(7))).toThrow('too short');
-    expect(() => new native.SseScanner(4, false, 1)).toThrow('no such dialect');
+    expect(() => native.inspectReply(body, 5, regs)).toThrow('no such dialect');
+    expect(() => native.inspectReply(body, 0, new Uint32Array(8))).toThrow('too short');
+    expect(() => new native.SseScanner(5, false, 1)).toThrow('no such dialect');
     expect(() => new native.SseScanner(0, false, 1).push(body, new Uint32Array(9))).toThrow('too short');
     expect(() => native.inspect('{}' as never, 0, 0, key, regs, digests)).toThrow();
   });

@@ -352,6 +352,7 @@ test('the line in the log is the record, whatever its strings hold', () => {
     outputTokens: count,
     cachedInputTokens: count,
     cacheWriteTokens: count,
+    searchUnits: count,
     usageKnown: fc.boolean(),
     costNanoUsd: count,
     priced: fc.boolean(),

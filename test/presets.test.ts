@@ -7,6 +7,7 @@ import { demoBanner, demoConfig } from '../src/demo.ts';
 import { isPattern, type Preset, presets } from '../src/providers/presets.ts';
 import { bedrockWire } from './bedrock-wire.ts';
 import { ask as post } from './client.ts';
+import { cohereWire } from './cohere-wire.ts';
 import { geminiWire } from './gemini-wire.ts';
 import { readDocument } from './readme.ts';
 import { anthropicWire, openaiWire, testModel, type Wire } from './replies.ts';
@@ -69,23 +70,23 @@ describe('through the sidecar', () => {
     gemini: geminiWire,
     responses: responsesWire,
   };
+  /** What a client of the preset's dialect speaks, or OpenAI's where it has none. */
   const wireOf = (preset: Preset): Wire => wires[preset.dialect] ?? openaiWire;
+  const prediction = JSON.stringify({ id: 'p', status: 'succeeded', output: ['ok'], error: null });
 
   beforeAll(async () => {
-    upstream = await startUpstream((call) =>
-      answers(
-        call.path.endsWith('/messages')
-          ? anthropicWire
-          : call.path.endsWith(':generateContent')
-            ? geminiWire
-            : call.path.endsWith('/converse')
-              ? bedrockWire
-              : call.path.endsWith('/responses')
-                ? responsesWire
-                : openaiWire,
-        'ok',
-      )(call),
-    );
+    upstream = await startUpstream((call) => {
+      if (call.path.endsWith('/predictions'))
+        return call.whole(201, { 'content-type': 'application/json' }, prediction);
+      const wire = Object.entries({
+        '/messages': anthropicWire,
+        ':generateContent': geminiWire,
+        '/v2/chat': cohereWire,
+        '/converse': bedrockWire,
+        '/responses': responsesWire,
+      }).find(([end]) => call.path.endsWith(end));
+      return answers(wire?.[1] ?? openaiWire, 'ok')(call);
+    });
     const { origin } = new URL(upstream.baseUrl);
     const moved = (baseUrl: string): string => origin + new URL(baseUrl).pathname.replace(/\/$/, '');
     sidecar = await startTestSidecar({
@@ -134,10 +135,15 @@ describe('through the sidecar', () => {
       expect(call.path).toBe('/model/owner%2Fmodel-1/converse');
       return expect([authorization, apiKey]).toEqual([`Bearer ${key}`, undefined]);
     }
-    const ends = { anthropic: '/messages', responses: '/responses', openai: '/chat/completions' };
+    const ends: Readonly<Record<string, string>> = {
+      anthropic: '/messages',
+      responses: '/responses',
+      cohere: '/chat',
+      replicate: '/models/owner/model-1/predictions',
+    };
     const deployment = preset.quirks.deployments === true ? '/deployments/owner%2Fmodel-1' : '';
-    expect(call.path).toBe(path + deployment + ends[preset.dialect as keyof typeof ends]);
-    expect(call.json.model).toBe('owner/model-1');
+    expect(call.path).toBe(path + deployment + (ends[preset.dialect] ?? '/chat/completions'));
+    if (preset.dialect !== 'replicate') expect(call.json.model).toBe('owner/model-1');
     if (preset.quirks.apiKeyHeader === true)
       return expect([authorization, call.headers['api-key']]).toEqual([undefined, key]);
     const inKey = preset.dialect === 'anthropic' && preset.quirks.bearer !== true;

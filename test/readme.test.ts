@@ -165,10 +165,11 @@ describe('endpoints', () => {
         { method, headers: { ...headers, ...type }, body },
       );
       const reply = JSON.parse(text);
-      const code = reply.error?.details?.[0]?.reason ?? reply.error?.code;
+      const code = reply.error?.details?.[0]?.reason ?? reply.error?.code ?? reply.code;
       expect(code).toBe(method === 'POST' ? 'model_not_found' : undefined);
       expect(status).toBe(method === 'POST' ? 404 : 200);
       if (reply.error?.details !== undefined) return 'Gemini';
+      if (method === 'POST' && reply.error === undefined && reply.type === undefined) return 'Cohere';
       const isAnthropic = reply.type === 'error' || reply.type === 'model' || 'has_more' in reply;
       return isAnthropic ? 'Anthropic' : 'OpenAI';
     };
@@ -211,7 +212,7 @@ describe('metrics', () => {
       0,
     );
     metrics.record({ ...record, savedNanoUsd: 1 });
-    metrics.charge('', { target: '', usage: noUsage, costNanoUsd: 1 });
+    metrics.charge('', { target: '', usage: { ...noUsage, searchUnits: 1 }, costNanoUsd: 1 });
     metrics.charge('', { target: '', usage: noUsage, costNanoUsd: null });
     metrics.count('counted');
     return metrics.registry.metrics();

@@ -40,6 +40,17 @@ function streamIn(writer: ChatClient | null): readonly Buffer[] | null {
   return streamEvents.map((event) => stream.push(event) ?? Buffer.alloc(0));
 }
 
+/** As many events as the sample has, of a dialect that no client speaks. */
+function cohereStream(): readonly Buffer[] {
+  const event = (data: object): Buffer => Buffer.from(`data: ${JSON.stringify(data)}\n\n`);
+  const piece = { message: { content: { text: ' another' } } };
+  return [
+    event({ type: 'message-start', id: 'a', delta: { message: { role: 'assistant' } } }),
+    ...Array.from({ length: 198 }, () => event({ type: 'content-delta', index: 0, delta: piece })),
+    event({ type: 'message-end', delta: { finish_reason: 'COMPLETE' } }),
+  ];
+}
+
 export function tasks(): Record<string, () => unknown> {
   const found: Record<string, () => unknown> = {};
   for (const client of dialectNames) {
@@ -52,7 +63,7 @@ export function tasks(): Record<string, () => unknown> {
         found[`request of ${kib} KB, ${client} to ${provider}`] = () =>
           translate(chatClient, chatProvider, body);
       }
-      const events = streamIn(dialects[provider].chatClient);
+      const events = provider === 'cohere' ? cohereStream() : streamIn(dialects[provider].chatClient);
       if (events === null) continue;
       const reading = translatedReading(chatProvider, chatClient, context);
       found[`stream of 200 events, ${provider} to ${client}`] = () => {

@@ -124,8 +124,8 @@ export declare function featureNames(): Array<string>
  * Looks a request body through in one pass, and replaces personal data by placeholders.
  *
  * `endpoint`: 0 OpenAI chat completions, 1 OpenAI embeddings, 2 Anthropic messages, 3 Anthropic
- * count_tokens, 4 Gemini generateContent, 5 OpenAI responses, 10 OpenAI's endpoints
- * beside chat.
+ * count_tokens, 4 Gemini generateContent, 5 OpenAI responses, 6 Cohere rerank, 7 Cohere embed, 10 OpenAI's
+ * endpoints beside chat.
  * `scrub`: bits of what is replaced, 1 e-mail addresses, 2 card numbers; 2^24: put it in a tier.
  * `key`: of the HMAC over the body that leaves.
  * `regs`: at least 18 registers, and three for each distinct value that may be found; the layout is
@@ -141,8 +141,9 @@ export declare function inspect(body: Uint8Array, endpoint: number, scrub: numbe
 /**
  * Looks a whole reply through.
  *
- * `dialect`: 0 OpenAI, 1 Anthropic, 2 any other, 3 Gemini, 10 OpenAI's endpoints beside chat.
- * `regs`: at least 11 registers; the layout is documented at `write_reply` in `native/core/src/registers.rs`.
+ * `dialect`: 0 OpenAI, 1 Anthropic, 2 any other, 3 Gemini, 4 Cohere's rerank and embed, 10 OpenAI's endpoints
+ * beside chat.
+ * `regs`: at least 12 registers; the layout is documented at `write_reply` in `native/core/src/registers.rs`.
  *
  * Throws on an unknown dialect or an array that is too short.
  */
@@ -228,7 +229,7 @@ export declare function meterSweep(table: number, entries: Float64Array, count: 
 /**
  * The text of a whole reply, or of the beginning of one, decoded, at most 1 MiB of it.
  *
- * `dialect`: 0 OpenAI, 1 Anthropic.
+ * `dialect`: as for `inspectReply`.
  *
  * Throws on an unknown dialect.
  */

@@ -5,6 +5,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
 import type { Cancellation } from '../cancellation.ts';
+import type { StreamFault } from '../providers/framer.ts';
 import type { UpstreamRequest } from '../providers/provider.ts';
 import type { Arrived, ReplyReading, StreamReading } from '../providers/reading.ts';
 import type { Provider } from './connection.ts';
@@ -19,6 +20,7 @@ const lingerMs = 1000;
 /** A last event that ends in CR may have its LF on the way. */
 const carriageReturn = 13;
 const tornEndMs = 20;
+const jsonType = 'application/json';
 /** Bytes of an error reply that are read. */
 const errorMaxBytes = 1024 * 1024;
 
@@ -51,6 +53,14 @@ export function call(
     provider.pool.dispatch({ path, headers: headers as string[], ...sent }, handler);
   });
 }
+
+/** What a stream's own fault is for the call. */
+const failures: Readonly<Record<StreamFault, CallFailure>> = {
+  error_event: 'error_in_body',
+  malformed: 'malformed',
+  event_too_large: 'too_large',
+  unfinished: 'unfinished',
+};
 
 type Phase = 'waiting' | 'whole' | 'holding' | 'flowing' | 'done';
 
@@ -122,9 +132,12 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
     if (this.#phase !== 'waiting' || status < 200) return;
     this.#status = status;
     this.#headers = headers;
+    const { streamType } = this.#reading;
     const type = String(headers['content-type'] ?? '');
-    const isStream = this.#reading.isStream?.(type) ?? type.startsWith(this.#reading.streamType);
-    if (status >= 300 || !isStream) {
+    const isStream = this.#reading.isStream?.(type) ?? type.startsWith(streamType);
+    // Where streams come in one piece, their type is that of whole replies.
+    const isPiece = !this.#wantsStream && streamType === jsonType;
+    if (status >= 300 || !isStream || isPiece) {
       this.#phase = 'whole';
       return;
     }
@@ -191,15 +204,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
     if (scanner === null) return;
     const output = scanner.push(chunk);
     if (output !== null) this.#queue(output);
-    if (scanner.broken !== null) {
-      return this.#fail(
-        scanner.broken === 'error_event'
-          ? 'error_in_body'
-          : scanner.broken === 'malformed'
-            ? 'malformed'
-            : 'too_large',
-      );
-    }
+    if (scanner.broken !== null) return this.#fail(failures[scanner.broken]);
     if (this.#phase === 'holding') {
       if (scanner.content || scanner.finished || scanner.ended) this.#begin();
       else if (this.#bytes > this.#bounds.eventMaxBytes) return this.#fail('too_large');
@@ -275,7 +280,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
   #finishStream(): void {
     const scanner = this.#scanner;
     if (scanner === null || this.#phase === 'done') return;
-    if (scanner.broken !== null) return this.#fail('malformed');
+    if (scanner.broken !== null) return this.#fail(failures[scanner.broken]);
     if (!scanner.ended && !scanner.finished) return this.#fail('ended_early');
     if (this.#phase === 'holding') this.#begin();
     this.lacksEnd = !scanner.ended;

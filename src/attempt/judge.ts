@@ -42,6 +42,7 @@ const causes: Readonly<Record<CallFailure, FallbackCause>> = {
   reply_timeout: 'timeout',
   idle_timeout: 'timeout',
   deadline: 'timeout',
+  unfinished: 'timeout',
   malformed: 'server',
   too_large: 'server',
   error_in_body: 'server',

@@ -3,11 +3,12 @@ import { presentedKey } from '../authenticate/authenticate.ts';
 import { Refusal } from '../errors.ts';
 import type { Exchange, ModelRequest } from '../exchange.ts';
 import { type Inspection, inspect } from '../native.ts';
+import { translateEmbeddings } from '../providers/embeddings.ts';
 import { withoutForeign } from '../providers/foreign.ts';
 import { dialects } from '../providers/index.ts';
 import type { DialectName } from '../providers/names.ts';
 import type { Destination, UpstreamRequest } from '../providers/provider.ts';
-import { type ReadRequest, readRequest, translate } from '../providers/translate.ts';
+import { type ReadRequest, readRequest, type Translated, translate } from '../providers/translate.ts';
 import type { Target } from '../route/plan.ts';
 
 /** A request made ready for one target. */
@@ -39,9 +40,21 @@ export function createPrepare(
   // Made once for a target, however often that is called in a row.
   let last: { readonly target: Target; readonly prepared: Prepared | Refusal } | null = null;
 
+  const asTold = (translated: Translated, target: Target): Prepared | Refusal => {
+    if (translated.kind === 'invalid') return translated.refusal;
+    if (translated.kind === 'cannot') return unsupported(translated.field, target);
+    const { sent, dropped, lost } = translated;
+    const [first] = dropped;
+    return chosen && first !== undefined
+      ? unsupported(first, target)
+      : { sent, dropped: lost.length === 0 ? dropped : [...dropped, ...lost] };
+  };
+
   const across = (target: Target, to: Destination): Prepared | Refusal => {
-    const { chatClient } = client;
-    const { chatProvider, name } = target.provider.dialect;
+    const { chatClient, embedClient } = client;
+    const { chatProvider, embedProvider, name } = target.provider.dialect;
+    if (exchange.endpoint.name === 'embeddings' && embedClient !== undefined && embedProvider !== undefined)
+      return asTold(translateEmbeddings(request, embedClient, embedProvider, exchange, to), target);
     if (chatClient === null || chatProvider === null)
       throw new Error(`no way from ${client.name} to ${name}`);
     read ??= readRequest(chatClient, request);
@@ -52,13 +65,7 @@ export function createPrepare(
       createdS: Math.floor(wallClock() / 1000),
       wantsUsage: request.wantsUsage,
     });
-    if (translated.kind === 'invalid') return translated.refusal;
-    if (translated.kind === 'cannot') return unsupported(translated.field, target);
-    const { sent, dropped, lost } = translated;
-    const [first] = dropped;
-    return chosen && first !== undefined
-      ? unsupported(first, target)
-      : { sent, dropped: lost.length === 0 ? dropped : [...dropped, ...lost] };
+    return asTold(translated, target);
   };
 
   const written = (target: Target): Prepared | Refusal => {

@@ -14,6 +14,8 @@ export type CallFailure =
   | 'too_large'
   | 'error_in_body'
   | 'ended_early'
+  /** The provider itself waited no longer for its model. */
+  | 'unfinished'
   | 'cancelled';
 
 export type CallResult =

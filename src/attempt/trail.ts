@@ -2,14 +2,15 @@
 import type { BilledTry } from '../count/usage.ts';
 import { Refusal } from '../errors.ts';
 
-const timeouts = ['first_token_timeout', 'reply_timeout', 'idle_timeout', 'deadline'];
+const timeouts = ['first_token_timeout', 'reply_timeout', 'idle_timeout', 'deadline', 'unfinished'];
 const badAnswers = ['malformed', 'too_large', 'error_in_body', 'ended_early'];
 
-/** The configured timeout behind an outcome, to be named in the message. */
+/** What set the time behind an outcome, to be named in the message. */
 const timeoutKeys: Readonly<Record<string, string>> = {
   first_token_timeout: 'attempt.firstTokenTimeoutMs',
   reply_timeout: 'attempt.replyTimeoutMs',
   deadline: 'attempt.totalTimeoutMs or x-sidegate-timeout',
+  unfinished: 'the provider waited no longer for its model',
 };
 
 const noRetry = ['x-should-retry', 'false'];

@@ -33,6 +33,7 @@ export function readWhole(
   if (status >= 300) return { kind: 'status', status, headers, body };
   const read = reading.whole(body);
   if (read === null) return 'malformed';
+  if (read === 'unfinished') return read;
   if (read.facts.error) return 'error_in_body';
   // A stream was asked for, and this is no stream: the client's SDK could not read it.
   if (wantsStream && reading.wholeToo !== true) return 'malformed';

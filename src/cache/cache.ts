@@ -46,6 +46,7 @@ const cachedEndpoints: readonly Endpoint['name'][] = [
   'batch_embed_contents',
   'moderations',
   'rerank',
+  'embed',
 ];
 
 /** What the client's `Cache-Control` says (RFC 9111). */

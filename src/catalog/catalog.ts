@@ -92,9 +92,15 @@ function overridePrice(known: Price | null, own: CatalogModelConfig): Price | nu
     usdPerMTok === undefined ? undefined : usdPerMTok * 1000;
   const [input, output] = [nano(own.inputUsdPerMTok), nano(own.outputUsdPerMTok)];
   const [cachedInput, cacheWrite] = [nano(own.cachedInputUsdPerMTok), nano(own.cacheWriteUsdPerMTok)];
+  const { usdPerSearchUnit } = own;
+  const search = usdPerSearchUnit === undefined ? {} : { search: usdPerSearchUnit * 1e9 };
   if (known === null) {
-    if (input === undefined || output === undefined) return null;
-    return { input, output, cachedInput: cachedInput ?? input, cacheWrite: cacheWrite ?? input };
+    // What is billed by its searches has no tokens to pay for.
+    const least = usdPerSearchUnit === undefined ? undefined : 0;
+    const [prompt, reply] = [input ?? least, output ?? least];
+    if (prompt === undefined || reply === undefined) return null;
+    const cached = { cachedInput: cachedInput ?? prompt, cacheWrite: cacheWrite ?? prompt };
+    return { input: prompt, output: reply, ...cached, ...search };
   }
   const over = <Old extends TokenPrice>(old: Old): Old => ({
     ...old,
@@ -103,5 +109,6 @@ function overridePrice(known: Price | null, own: CatalogModelConfig): Price | nu
     cachedInput: cachedInput ?? old.cachedInput,
     cacheWrite: cacheWrite ?? old.cacheWrite,
   });
-  return known.tiers === undefined ? over(known) : { ...over(known), tiers: known.tiers.map(over) };
+  const priced = { ...over(known), ...search };
+  return known.tiers === undefined ? priced : { ...priced, tiers: known.tiers.map(over) };
 }

@@ -34,6 +34,8 @@ export interface Price extends TokenPrice {
   readonly mediaOutput?: number;
   /** Nano-dollars for a second of sound that is heard; tokens cost nothing then. */
   readonly soundSecond?: number;
+  /** Nano-dollars for each search unit of a rerank. */
+  readonly search?: number;
 }
 
 /** Facts of one model at one provider. Null: unknown, which is never taken for nothing. */
@@ -67,7 +69,8 @@ export function costNanoUsd(price: Price, usage: Usage): number {
   const each: TokenPrice = price.tiers?.find(({ aboveTokens }) => inputTokens > aboveTokens) ?? price;
   const input = plain * each.input + cached * each.cachedInput + written * each.cacheWrite;
   const media = usage.media === undefined ? 0 : mediaNanoUsd(price, each, plain, usage);
-  const cost = input + media + usage.outputTokens * each.output + (price.request ?? 0);
+  const beside = (price.request ?? 0) + (usage.searchUnits ?? 0) * (price.search ?? 0);
+  const cost = input + media + usage.outputTokens * each.output + beside;
   // A sum of decimal fractions may miss a whole number by a hair, which must not cost a nano-dollar more.
   return Math.ceil(cost * (1 - 2 * Number.EPSILON));
 }

@@ -232,6 +232,12 @@ const catalogModel = z.strictObject({
   cacheWriteUsdPerMTok: usdPerMTok
     .optional()
     .meta({ description: "The same for prompt tokens written into the provider's cache." }),
+  usdPerSearchUnit: z
+    .number()
+    .min(0)
+    .max(1000)
+    .optional()
+    .meta({ description: 'Dollars for a search unit, by which Cohere bills a rerank.' }),
   contextTokens: catalogTokens.optional().meta({ description: 'Tokens of prompt and reply together.' }),
   outputMaxTokens: catalogTokens.optional().meta({ description: 'Longest reply the model gives.' }),
   capabilities: z

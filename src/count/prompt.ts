@@ -38,6 +38,15 @@ export function countPrompt(endpoint: EndpointName, body: unknown, countText: Co
     for (const each of inputs) counter.text(each);
     return counter.result();
   }
+  if (endpoint === 'rerank' || endpoint === 'embed') {
+    counter.text(body.query);
+    for (const each of [...listOf(body.documents), ...listOf(body.texts)]) {
+      if (typeof each === 'string') counter.text(each);
+      else counter.json(each);
+    }
+    for (const each of listOf(body.inputs)) if (isObject(each)) counter.content(each.content);
+    return counter.result();
+  }
   if (isEmbedding(endpoint)) {
     for (const each of [body, ...listOf(body.requests)])
       if (isObject(each) && isObject(each.content)) counter.content(each.content.parts);

@@ -97,9 +97,18 @@ function usageOf(
   replyTokens: number | undefined,
 ): Usage {
   const { inputTokens, outputTokens, cachedInputTokens, cacheWriteTokens, textBytes } = each.facts;
+  const { media, searchUnits } = each.facts;
+  const searched = searchUnits === undefined ? {} : { searchUnits };
   if (isStated(each)) {
-    const usage = { inputTokens, outputTokens, cachedInputTokens, cacheWriteTokens, known: true };
-    return each.facts.media === undefined ? usage : { ...usage, media: each.facts.media };
+    const usage = {
+      inputTokens,
+      outputTokens,
+      cachedInputTokens,
+      cacheWriteTokens,
+      known: true,
+      ...searched,
+    };
+    return media === undefined ? usage : { ...usage, media };
   }
   const { model } = request;
   return {
@@ -108,6 +117,7 @@ function usageOf(
     cachedInputTokens,
     cacheWriteTokens,
     known: false,
+    ...searched,
   };
 }
 
@@ -117,6 +127,9 @@ const sum = (a: Usage, b: Usage): Usage => ({
   cachedInputTokens: a.cachedInputTokens + b.cachedInputTokens,
   cacheWriteTokens: a.cacheWriteTokens + b.cacheWriteTokens,
   known: a.known && b.known,
+  ...(a.searchUnits === undefined && b.searchUnits === undefined
+    ? {}
+    : { searchUnits: (a.searchUnits ?? 0) + (b.searchUnits ?? 0) }),
 });
 
 const besideText = bodyFlags.images | bodyFlags.media | bodyFlags.audio | bodyFlags.tools;

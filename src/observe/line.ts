@@ -36,17 +36,22 @@ const rareText = ({ abandoned, stopped, emails, cards }: ExchangeRecord): string
     : usualText;
 
 const unusedText =
-  '"inputTokens":0,"outputTokens":0,"cachedInputTokens":0,"cacheWriteTokens":0,"usageKnown":true,' +
-  '"costNanoUsd":0,"costUsd":0,"priced":true,';
+  '"inputTokens":0,"outputTokens":0,"cachedInputTokens":0,"cacheWriteTokens":0,"searchUnits":0,' +
+  '"usageKnown":true,"costNanoUsd":0,"costUsd":0,"priced":true,';
 
 /** What was used and what it cost: nothing where no provider was asked. */
 const usageText = (r: ExchangeRecord): string =>
-  r.inputTokens === 0 && r.outputTokens === 0 && r.costNanoUsd === 0 && r.usageKnown && r.priced
+  r.inputTokens === 0 &&
+  r.outputTokens === 0 &&
+  r.searchUnits === 0 &&
+  r.costNanoUsd === 0 &&
+  r.usageKnown &&
+  r.priced
     ? unusedText
     : `"inputTokens":${r.inputTokens},"outputTokens":${r.outputTokens},` +
       `"cachedInputTokens":${r.cachedInputTokens},"cacheWriteTokens":${r.cacheWriteTokens},` +
-      `"usageKnown":${r.usageKnown},"costNanoUsd":${r.costNanoUsd},"costUsd":${r.costNanoUsd / 1e9},` +
-      `"priced":${r.priced},`;
+      `"searchUnits":${r.searchUnits},"usageKnown":${r.usageKnown},"costNanoUsd":${r.costNanoUsd},` +
+      `"costUsd":${r.costNanoUsd / 1e9},"priced":${r.priced},`;
 
 /** One JSON line. @param wallMs time of day, ms */
 export function recordLine(r: ExchangeRecord, wallMs: number): string {

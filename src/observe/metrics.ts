@@ -89,6 +89,12 @@ export function createMetrics(gauges: Gauges): Metrics {
     'target',
     'direction',
   ]);
+  const searches = createTally(
+    registry,
+    'sidegate_search_units_total',
+    'Search units that reranks were billed by.',
+    ['tenant', 'target'],
+  );
   const cost = createTally(registry, 'sidegate_cost_usd_total', 'Dollars spent, where the price is known.', [
     'tenant',
     'target',
@@ -201,6 +207,7 @@ export function createMetrics(gauges: Gauges): Metrics {
     charge(tenant, { target, usage, costNanoUsd }) {
       if (usage.inputTokens > 0) tokens.add(usage.inputTokens, tenant, target, 'input');
       if (usage.outputTokens > 0) tokens.add(usage.outputTokens, tenant, target, 'output');
+      if (usage.searchUnits !== undefined) searches.add(usage.searchUnits, tenant, target);
       if (costNanoUsd === null) unpriced.add(1, target);
       else if (costNanoUsd > 0) cost.add(costNanoUsd / 1e9, tenant, target);
     },

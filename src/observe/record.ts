@@ -40,6 +40,8 @@ export interface ExchangeRecord {
   readonly outputTokens: number;
   readonly cachedInputTokens: number;
   readonly cacheWriteTokens: number;
+  /** Of a rerank; 0 for all else. */
+  readonly searchUnits: number;
   /** False: tokens are counted or estimated, since the provider didn't state them. */
   readonly usageKnown: boolean;
   /** Whole nano-dollars, all tries together; of those that have a price. */
@@ -136,6 +138,7 @@ export function createRecord(
     outputTokens: usage.outputTokens,
     cachedInputTokens: usage.cachedInputTokens,
     cacheWriteTokens: usage.cacheWriteTokens,
+    searchUnits: usage.searchUnits ?? 0,
     usageKnown: usage.known,
     costNanoUsd,
     priced,

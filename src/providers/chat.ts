@@ -313,7 +313,8 @@ export type ChatEvent =
   | { readonly kind: 'usage'; readonly usage: ChatUsage }
   /** The provider's last event: nothing follows. */
   | { readonly kind: 'stop' }
-  | { readonly kind: 'error' };
+  /** What was sent is no answer; `unfinished`: the provider waited no longer for it. */
+  | { readonly kind: 'error'; readonly unfinished?: true };
 
 /** One event of a provider's stream, as the transport cut it. */
 export interface WireEvent {

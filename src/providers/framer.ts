@@ -4,7 +4,12 @@ import type { WireEvent } from './chat.ts';
 import { parseObject } from './json.ts';
 
 /** Why a stream can't be read on. */
-export type StreamFault = 'error_event' | 'malformed' | 'event_too_large';
+export type StreamFault =
+  | 'error_event'
+  | 'malformed'
+  | 'event_too_large'
+  /** The provider ended it before the model did: it was at work for too long. */
+  | 'unfinished';
 
 /** Whole events, and their bytes as they came; null: none is whole yet. */
 export interface Frames {

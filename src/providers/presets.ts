@@ -44,6 +44,8 @@ const openai = hosted('openai');
 const responses = hosted('responses');
 const anthropic = hosted('anthropic');
 const gemini = hosted('gemini');
+const cohere = hosted('cohere');
+const replicate = hosted('replicate');
 
 /** On the same machine, at the port its documentation starts it on. */
 const local = (port: number, docs: string, quoted = false): Preset => ({
@@ -292,11 +294,21 @@ export const presets: Readonly<Record<string, Preset>> = {
     'https://platform.minimax.io/docs/api-reference/text-anthropic-api',
     { prices: 'minimax', quirks: bearer },
   ),
+  cohere: cohere('https://api.cohere.com/v2', 'COHERE_API_KEY', 'https://docs.cohere.com/v2/reference/chat', {
+    prices: 'cohere',
+    models: ['command-*', 'c4ai-*', 'rerank-*', 'embed-*'],
+    quoted: true,
+  }),
   'cohere-openai': openai(
     'https://api.cohere.ai/compatibility/v1',
     'COHERE_API_KEY',
     'https://docs.cohere.com/docs/compatibility-api',
-    { prices: 'cohere', models: ['command-*'], quirks: noStreamOptions },
+    { prices: 'cohere', quirks: noStreamOptions },
+  ),
+  replicate: replicate(
+    'https://api.replicate.com/v1',
+    'REPLICATE_API_TOKEN',
+    'https://replicate.com/docs/topics/predictions',
   ),
   ai21: openai(
     'https://api.ai21.com/studio/v1',
@@ -334,6 +346,8 @@ export const presets: Readonly<Record<string, Preset>> = {
   'simulator-gemini': simulator('gemini'),
   'simulator-bedrock': simulator('bedrock'),
   'simulator-responses': simulator('responses'),
+  'simulator-cohere': simulator('cohere'),
+  'simulator-replicate': simulator('replicate'),
 };
 
 /** Whether a preset's base URL is only a pattern of the one that the configuration must give. */

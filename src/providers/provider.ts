@@ -12,6 +12,7 @@ import type {
   ProviderError,
   ReplyContext,
 } from './chat.ts';
+import type { EmbedClient, EmbedProvider } from './embeddings.ts';
 import type { Framer } from './framer.ts';
 import type { Json } from './json.ts';
 import type { DialectName } from './names.ts';
@@ -93,8 +94,8 @@ export interface ChatProvider {
   readonly streamType: string;
   /** Writes a request; what can't be said goes into the notes. */
   writeRequest(request: ChatRequest, to: Destination, notes: Notes): ChatCall;
-  /** Reads a whole reply; null: it isn't one. */
-  readReply(body: Json): ChatReply | null;
+  /** Reads a whole reply; null: it isn't one; `unfinished`: it wasn't ready in time. */
+  readReply(body: Json): ChatReply | 'unfinished' | null;
   createReader(): ChatStreamReader;
   /** Cuts a stream into its events; server-sent events where it is null. */
   readonly createFramer: ((eventMaxBytes: number) => Framer) | null;
@@ -159,6 +160,9 @@ export interface Dialect {
   readonly chatClient: ChatClient | null;
   /** Its chat as providers answer it; null: providers of it don't chat. */
   readonly chatProvider: ChatProvider | null;
+  /** Its embeddings as clients ask for them, and as providers answer them; left out: only its own go to its own. */
+  readonly embedClient?: EmbedClient;
+  readonly embedProvider?: EmbedProvider;
   /** The header that the dialect's SDKs read a request's id from. */
   readonly requestIdHeader: string;
   /** Whether a provider's header, lower case, is passed back to the client. */

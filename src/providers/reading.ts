@@ -76,8 +76,8 @@ export interface ReplyReading {
   isStream?(contentType: string): boolean;
   /** Where a stream was asked for a whole reply is an answer too. */
   readonly wholeToo?: true;
-  /** Reads a whole reply; null: it isn't one. */
-  whole(body: Buffer): WholeReading | null;
+  /** Reads a whole reply; null: it isn't one; `unfinished`: it wasn't ready in time. */
+  whole(body: Buffer): WholeReading | 'unfinished' | null;
   /** What came of a whole reply that may be cut anywhere; null: nothing that is billed. */
   arrived(body: Buffer): Arrived | null;
   stream(eventMaxBytes: number): StreamReading;
@@ -112,7 +112,7 @@ export function observedReading(provider: ChatProvider, client: ChatClient): Rep
     streamType: provider.streamType,
     whole(body) {
       const reply = readWhole(body, provider);
-      return reply === null || reply === 'error' ? failed(reply) : { body, ...arrivedReply(reply) };
+      return reply === null || typeof reply === 'string' ? failed(reply) : { body, ...arrivedReply(reply) };
     },
     arrived: (body) => arrivedAcross(body, provider),
     stream: (eventMaxBytes) => new ReadStream(provider, client, null, eventMaxBytes),
@@ -129,7 +129,7 @@ export function translatedReading(
     streamType: provider.streamType,
     whole(body) {
       const reply = readWhole(body, provider);
-      if (reply === null || reply === 'error') return failed(reply);
+      if (reply === null || typeof reply === 'string') return failed(reply);
       const written = client.writeReply(reply, context);
       if (written === null) return null;
       return { body: Buffer.from(JSON.stringify(written)), ...arrivedReply(reply) };
@@ -139,14 +139,14 @@ export function translatedReading(
   };
 }
 
-const failed = (why: 'error' | null): WholeReading | null =>
-  why === null ? null : { body: none, facts: { ...noFacts, error: true }, text: () => none };
+const failed = (why: 'error' | 'unfinished' | null): WholeReading | 'unfinished' | null =>
+  why === 'error' ? { body: none, facts: { ...noFacts, error: true }, text: () => none } : why;
 
 const none = Buffer.alloc(0);
 
 function arrivedAcross(body: Buffer, provider: ChatProvider): Arrived | null {
   const reply = readWhole(body, provider);
-  if (reply === 'error') return null;
+  if (typeof reply === 'string') return null;
   if (reply !== null) return arrivedReply(reply);
   if (provider.native !== 'any') return arrivedOf(body, provider.native, null);
   const text = Buffer.from(cutText(body.toString('utf8')));
@@ -168,12 +168,12 @@ function stringOf(raw: string): string {
   }
 }
 
-function readWhole(body: Buffer, provider: ChatProvider): ChatReply | 'error' | null {
+function readWhole(body: Buffer, provider: ChatProvider): ChatReply | 'error' | 'unfinished' | null {
   const json = isUtf8(body) ? parseObject(body.toString('utf8')) : null;
   if (json === null) return null;
   if (isError(json)) return 'error';
   const reply = provider.readReply(json);
-  if (reply === null) return null;
+  if (reply === null || reply === 'unfinished') return reply;
   const called = reply.parts.some(({ kind }) => kind === 'tool_call');
   return { ...reply, finish: settled(reply.finish, called) };
 }
@@ -331,7 +331,7 @@ class ReadStream implements StreamReading {
   #take(event: ChatEvent): string {
     switch (event.kind) {
       case 'error':
-        this.#broken = 'error_event';
+        this.#broken = event.unfinished === true ? 'unfinished' : 'error_event';
         return '';
       case 'finish': {
         if (this.finished) return '';

@@ -40,6 +40,8 @@ export function canServe(
 ): boolean {
   if (provider.name === client.name)
     return endpoint.name === 'models' || provider.endpoints.includes(endpoint.name);
+  if (endpoint.name === 'embeddings')
+    return client.embedClient !== undefined && provider.embedProvider !== undefined;
   const chat = chatEndpoints.includes(endpoint.name) || endpoint.name === 'models';
   return chat && client.chatClient !== null && provider.chatProvider !== null;
 }
@@ -63,7 +65,8 @@ export function readRequest(client: ChatClient, { body, stream }: ModelRequest):
   return invalidIn(notes) ?? { request, notes };
 }
 
-function invalidIn({ invalid }: Notes): Refusal | null {
+/** The client's own mistake, if it made one. */
+export function invalidIn({ invalid }: Notes): Refusal | null {
   if (invalid === null) return null;
   const { field, message } = invalid;
   return new Refusal('invalid_field', `The field "${field}" ${message}.`, { param: field });
@@ -91,9 +94,15 @@ export function translate(
     kind: 'sent',
     sent: { path: to.basePath + path, headers: sent, body: Buffer.from(JSON.stringify(body)), reading },
     dropped: notes.dropped,
-    lost: (client.ownHeaders ?? []).filter((name) => exchange.headers[name] !== undefined),
+    lost: lostHeaders(client, exchange),
   };
 }
+
+/** Headers of a client's own dialect, which mean nothing in another. */
+export const lostHeaders = (
+  { ownHeaders = [] }: Pick<ChatClient, 'ownHeaders'>,
+  { headers }: Exchange,
+): string[] => ownHeaders.filter((name) => headers[name] !== undefined);
 
 /** A provider's refusal in the client's dialect; its status is kept. */
 export function translateError(

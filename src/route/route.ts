@@ -116,7 +116,9 @@ function waysOf(config: RouteConfig, asked: string, routes: readonly RouteConfig
   const built = new Map<string, Way | null>();
   return {
     of(endpoint) {
-      const key = endpoint.name === 'models' ? `models ${endpoint.dialect}` : endpoint.name;
+      // Two dialects have endpoints of these names.
+      const shared = endpoint.name === 'models' || endpoint.name === 'rerank';
+      const key = shared ? `${endpoint.name} ${endpoint.dialect}` : endpoint.name;
       const known = built.get(key);
       if (known !== undefined) return known;
       const way = build(endpoint);

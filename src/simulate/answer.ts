@@ -109,9 +109,9 @@ function makeOne(asked: Asked, plan: Plan, random: Random): Answer {
   let sequence: string | null = null;
   const calls: Call[] = [];
   if (tools.length > 0) {
-    // Anthropic's models say what they do before a call they chose themselves.
-    if (asked.dialect === 'anthropic' && asked.toolChoice === 'auto')
-      text = take(tokens('I will use a tool for that.'));
+    // These models say what they do before a call they chose themselves.
+    const plans = asked.dialect === 'anthropic' || asked.dialect === 'cohere';
+    if (plans && asked.toolChoice === 'auto') text = take(tokens('I will use a tool for that.'));
     for (const tool of tools) {
       if (left === 0) cut = true;
       if (cut) break;

@@ -1,6 +1,6 @@
 /** Spells replies as Anthropic's messages API does, whole or as a stream. */
 import { sign } from './answer.ts';
-import type { Answer, Call, Reply, Step } from './exchange.ts';
+import { type Answer, type Call, noAnswer, type Reply, type Step } from './exchange.ts';
 
 /** Claude's reasons, which Amazon has taken over. */
 export const stopReasons = {
@@ -9,16 +9,6 @@ export const stopReasons = {
   length: 'max_tokens',
   tools: 'tool_use',
 } as const;
-
-/** Of a reply without an answer. */
-export const nothing: Answer = {
-  thinking: [],
-  text: [],
-  calls: [],
-  finish: 'stop',
-  sequence: null,
-  outputTokens: 0,
-};
 
 function inputUsage(reply: Reply): object {
   return {
@@ -62,7 +52,7 @@ function content(reply: Reply, answer: Answer): object[] {
 
 /** The body of a reply that is not streamed. */
 export function anthropicBody(reply: Reply): string {
-  const answer = reply.answers[0] ?? nothing;
+  const answer = reply.answers[0] ?? noAnswer;
   const usage = { ...inputUsage(reply), ...outputUsage(answer), service_tier: 'standard' };
   return JSON.stringify({
     model: reply.asked.model,
@@ -105,7 +95,7 @@ function stop(steps: Step[], index: number): void {
 
 /** The events of a streamed reply, in the order the API documents. */
 export function anthropicSteps(reply: Reply): Step[] {
-  const answer = reply.answers[0] ?? nothing;
+  const answer = reply.answers[0] ?? noAnswer;
   const first = Math.min(1, answer.outputTokens);
   const started = {
     model: reply.asked.model,

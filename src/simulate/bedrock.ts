@@ -1,8 +1,8 @@
 /** Spells replies as Bedrock's Converse does, whole or as its event stream. */
 import { sign } from './answer.ts';
-import { input, nothing, stopReasons } from './anthropic.ts';
+import { input, stopReasons } from './anthropic.ts';
 import { eventMessage } from './event-stream.ts';
-import type { Answer, Reply, Step } from './exchange.ts';
+import { type Answer, noAnswer, type Reply, type Step } from './exchange.ts';
 
 const metrics = { latencyMs: 1 };
 
@@ -18,7 +18,7 @@ const ended = ({ finish, sequence }: Answer): object => ({
 
 /** The body of a reply that is not streamed. */
 export function bedrockBody(reply: Reply): string {
-  const answer = reply.answers[0] ?? nothing;
+  const answer = reply.answers[0] ?? noAnswer;
   const content: object[] = [];
   if (answer.thinking.length > 0) {
     const text = answer.thinking.join('');
@@ -52,7 +52,7 @@ export const bedrockException = (json: string): string =>
 
 /** The events of a streamed reply. */
 export function bedrockSteps(reply: Reply): Step[] {
-  const answer = reply.answers[0] ?? nothing;
+  const answer = reply.answers[0] ?? noAnswer;
   const steps: Step[] = [];
   const push = (kind: Step['kind'], type: string, data: object): void => {
     steps.push({ kind, text: bedrockEvent(type, JSON.stringify(data)) });

@@ -8,9 +8,16 @@ import { readMessagesRequest } from './anthropic-request.ts';
 import { bedrockBody, bedrockSteps } from './bedrock.ts';
 import { readConverse } from './bedrock-request.ts';
 import type { Json } from './check.ts';
+import { cohereBody, cohereSteps } from './cohere.ts';
+import { readCohereChat } from './cohere-request.ts';
+import {
+  readEmbed as readCohereEmbed,
+  readRerank as readCohereRerank,
+  type SearchReply,
+} from './cohere-search.ts';
 import { embeddingsBody, readEmbeddings } from './embeddings.ts';
 import { type ErrorReply, modelNotFound, promptTooLong, Rejection } from './errors.ts';
-import type { Asked, Dialect } from './exchange.ts';
+import type { Asked, Dialect, Reply, Step } from './exchange.ts';
 import type { FaultName } from './faults.ts';
 import type { Shelf } from './files.ts';
 import { geminiBody, geminiSteps } from './gemini.ts';
@@ -30,6 +37,7 @@ import {
   readVariation,
 } from './passthrough.ts';
 import { type FaultDraw, override, type Plan } from './plan.ts';
+import { predictionBody, readPrediction } from './replicate.ts';
 import { responsesBody, responsesSteps } from './responses.ts';
 import { readResponses } from './responses-request.ts';
 import type { Wire } from './script.ts';
@@ -98,13 +106,21 @@ const spellings = {
   openai: { body: openaiBody, steps: openaiSteps },
   anthropic: { body: anthropicBody, steps: anthropicSteps },
   gemini: { body: geminiBody, steps: geminiSteps },
+  cohere: { body: cohereBody, steps: cohereSteps },
   bedrock: { body: bedrockBody, steps: bedrockSteps },
   responses: { body: responsesBody, steps: responsesSteps },
 } as const;
 
-const otherThan = (dialect: Dialect): Dialect => (dialect === 'openai' ? 'anthropic' : 'openai');
+const otherThan = (dialect: Dialect): 'openai' | 'anthropic' =>
+  dialect === 'openai' ? 'anthropic' : 'openai';
 
-function chat(inquiry: Inquiry, asked: Asked, raw: string): Outcome {
+/** How one dialect writes its answers. */
+interface Spelling {
+  body(reply: Reply): string;
+  steps(reply: Reply): Step[];
+}
+
+function chat(inquiry: Inquiry, asked: Asked, raw: string, own: Spelling): Outcome {
   checkModel(inquiry, asked.model);
   const plan = planOf(inquiry, asked.line);
   if (plan.contextTokens > 0 && asked.inputTokens > plan.contextTokens) {
@@ -114,8 +130,9 @@ function chat(inquiry: Inquiry, asked: Asked, raw: string): Outcome {
   const { id, answers } = answer(asked, plan);
   const filtered = isAzure(inquiry.path);
   const reply = { asked, id, answers, withUsage: fault !== 'missing_usage', filtered };
-  const dialect = fault === 'wrong_dialect' ? otherThan(asked.dialect) : asked.dialect;
-  const spelled = spellings[dialect];
+  const wrong = fault === 'wrong_dialect';
+  const dialect = wrong ? otherThan(asked.dialect) : asked.dialect;
+  const spelled = wrong ? spellings[otherThan(asked.dialect)] : own;
   const outputTokens = answers.reduce((sum, one) => sum + one.outputTokens, 0);
   return {
     plan,
@@ -139,6 +156,21 @@ function embeddings(inquiry: Inquiry, body: Json, raw: string): Outcome {
     encoding: 'utf8',
     outputTokens: 0,
   };
+}
+
+function search(inquiry: Inquiry, asked: SearchReply, raw: string): Outcome {
+  checkModel(inquiry, asked.model);
+  const plan = planOf(inquiry, null);
+  const fault = inquiry.draw(plan, raw);
+  const text = asked.body(plan.seed, fault !== 'missing_usage');
+  const body = fault === 'wrong_dialect' ? '{"type":"message","content":[]}' : text;
+  return { plan, fault, body, encoding: 'utf8', outputTokens: 0 };
+}
+
+function predict(inquiry: Inquiry, body: Json, model: string, raw: string): Outcome {
+  const { asked, input } = readPrediction(body, model);
+  // A prediction is never streamed by the request that makes it.
+  return chat(inquiry, asked, raw, { body: (reply) => predictionBody(reply, input), steps: () => [] });
 }
 
 function countTokens(inquiry: Inquiry, asking: Json, raw: string): Outcome {
@@ -213,16 +245,16 @@ interface Post {
 export const posts: Readonly<Record<string, Post>> = {
   '/v1/chat/completions': {
     dialect: 'openai',
-    run: (inquiry, body, raw) => chat(inquiry, readChat(body), raw),
+    run: (inquiry, body, raw) => chat(inquiry, readChat(body), raw, spellings.openai),
   },
   '/v1/embeddings': { dialect: 'openai', run: embeddings },
   '/v1/responses': {
     dialect: 'responses',
-    run: (inquiry, body, raw) => chat(inquiry, readResponses(body), raw),
+    run: (inquiry, body, raw) => chat(inquiry, readResponses(body), raw, spellings.responses),
   },
   '/v1/messages': {
     dialect: 'anthropic',
-    run: (inquiry, body, raw) => chat(inquiry, readMessagesRequest(body, false), raw),
+    run: (inquiry, body, raw) => chat(inquiry, readMessagesRequest(body, false), raw, spellings.anthropic),
   },
   '/v1/messages/count_tokens': { dialect: 'anthropic', run: countTokens },
   '/v1/images/generations': {
@@ -240,6 +272,22 @@ export const posts: Readonly<Record<string, Post>> = {
   '/v1/moderations': { dialect: 'openai', run: beside(readModeration) },
   '/v1/rerank': { dialect: 'openai', run: beside(readRerank) },
   '/v1/files': { dialect: 'openai', run: upload },
+  '/v2/chat': {
+    dialect: 'cohere',
+    run: (inquiry, body, raw) => chat(inquiry, readCohereChat(body), raw, spellings.cohere),
+  },
+  '/v2/rerank': {
+    dialect: 'cohere',
+    run: (inquiry, body, raw) => search(inquiry, readCohereRerank(body), raw),
+  },
+  '/v2/embed': {
+    dialect: 'cohere',
+    run: (inquiry, body, raw) => search(inquiry, readCohereEmbed(body), raw),
+  },
+  '/v1/predictions': {
+    dialect: 'replicate',
+    run: (inquiry, body, raw) => predict(inquiry, body, String(body.version), raw),
+  },
 };
 
 const modelPath = /^\/v1(?:beta)?\/models\/(.+):(\w+)$/;
@@ -257,6 +305,7 @@ function deploymentAt(path: string): Post | undefined {
   return { ...post, run };
 }
 
+const predictionPath = /^\/v1\/(?:models|deployments)\/([^/]+\/[^/]+)\/predictions$/;
 const conversePath = /^\/model\/([^/]+)\/(converse|converse-stream)$/;
 
 /** The endpoint of a path that takes a body. */
@@ -264,12 +313,16 @@ export function postAt(path: string): Post | undefined {
   if (path.startsWith('/openai/v1/')) return postAt(path.slice('/openai'.length));
   if (isAzure(path)) return deploymentAt(path);
   if (Object.hasOwn(posts, path)) return posts[path];
+  const [, predicted] = predictionPath.exec(path) ?? [];
+  if (predicted !== undefined)
+    return { dialect: 'replicate', run: (inquiry, body, raw) => predict(inquiry, body, predicted, raw) };
   const [, modelId, operation] = conversePath.exec(path) ?? [];
   if (modelId !== undefined) {
     const streams = operation === 'converse-stream';
     return {
       dialect: 'bedrock',
-      run: (inquiry, body, raw) => chat(inquiry, readConverse(body, decodeId(modelId), streams), raw),
+      run: (inquiry, body, raw) =>
+        chat(inquiry, readConverse(body, decodeId(modelId), streams), raw, spellings.bedrock),
     };
   }
   const [, model = '', method = ''] = modelPath.exec(path) ?? [];
@@ -283,8 +336,10 @@ type Method = (inquiry: Inquiry, body: Json, raw: string, model: string) => Outc
 
 /** Gemini's methods of a model. */
 const methods: Readonly<Record<string, Method>> = {
-  generateContent: (inquiry, body, raw, model) => chat(inquiry, readGenerate(body, model, false), raw),
-  streamGenerateContent: (inquiry, body, raw, model) => chat(inquiry, readGenerate(body, model, true), raw),
+  generateContent: (inquiry, body, raw, model) =>
+    chat(inquiry, readGenerate(body, model, false), raw, spellings.gemini),
+  streamGenerateContent: (inquiry, body, raw, model) =>
+    chat(inquiry, readGenerate(body, model, true), raw, spellings.gemini),
   countTokens: (inquiry, body, raw, model) =>
     about(inquiry, raw, model, () => tokensBody(readCount(body, model))),
   embedContent: (inquiry, body, raw, model) => {

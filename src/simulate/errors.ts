@@ -57,6 +57,15 @@ function geminiError({ status, type, message, waitMs }: ErrorReply): string {
   return JSON.stringify({ error: { code, message, status: name, ...more } });
 }
 
+/** Problem details (RFC 9457); a limit says when it resets in its text alone. */
+function replicateError({ status, type, message, waitMs }: ErrorReply): string {
+  const resets = waitMs === undefined ? '' : ` Your rate limit resets in ~${Math.ceil(waitMs / 1000)}s.`;
+  // A prediction that failed is made all the same.
+  if (status === 200)
+    return JSON.stringify({ id: 'simulated', status: 'failed', output: null, error: message });
+  return JSON.stringify({ title: type, detail: message + resets, status });
+}
+
 /** Amazon's names of what went wrong, by status. */
 const amazonTypes: Readonly<Record<number, string>> = {
   401: 'UnrecognizedClientException',
@@ -78,6 +87,8 @@ export function errorHeaders(dialect: Dialect, { status, headers = [] }: ErrorRe
 export function errorBody(dialect: Dialect, error: ErrorReply, requestId: string): string {
   const { type, message } = error;
   if (dialect === 'gemini') return geminiError(error);
+  if (dialect === 'cohere') return JSON.stringify({ id: requestId, message });
+  if (dialect === 'replicate') return replicateError(error);
   if (dialect === 'bedrock') return JSON.stringify({ message });
   if (dialect !== 'anthropic') {
     const inner = error.inner === undefined ? {} : { innererror: error.inner };
@@ -96,12 +107,15 @@ export function duration(ms: number): string {
   return `${Math.floor(seconds / 60)}m${Number((seconds % 60).toFixed(3))}s`;
 }
 
+/** Dialects without headers for a limit's state. */
+const saysInBody: readonly Dialect[] = ['gemini', 'bedrock', 'cohere', 'replicate'];
+
 function waitHeaders(dialect: Dialect, plan: Plan, waitMs: number, wallMs: number): string[] {
   const hint = plan.retryHint;
   const headers: string[] = [];
   if (hint === 'all' || hint === 'seconds') headers.push('retry-after', String(Math.ceil(waitMs / 1000)));
   if (hint === 'all' || hint === 'ms') headers.push('retry-after-ms', String(waitMs));
-  if ((hint !== 'all' && hint !== 'reset') || dialect === 'gemini' || dialect === 'bedrock') return headers;
+  if ((hint !== 'all' && hint !== 'reset') || saysInBody.includes(dialect)) return headers;
   if (dialect !== 'anthropic') {
     headers.push('x-ratelimit-limit-requests', '500', 'x-ratelimit-remaining-requests', '0');
     headers.push('x-ratelimit-reset-requests', duration(waitMs));
@@ -212,6 +226,20 @@ const table: Partial<Record<FaultName, { readonly openai: Spelling; readonly ant
   },
 };
 
+/** What is spent and does not come back by itself. */
+const spent: Readonly<Record<'cohere' | 'replicate', Spelling>> = {
+  cohere: {
+    status: 429,
+    type: 'too_many_requests',
+    message: 'You are using a Trial key, which is limited to 1000 API calls / month (simulated).',
+  },
+  replicate: {
+    status: 402,
+    type: 'Insufficient credit',
+    message: 'You have insufficient credit to run this model (simulated).',
+  },
+};
+
 /** Amazon's word for a spent quota. */
 const daily: Spelling = {
   status: 429,
@@ -226,6 +254,12 @@ export function modelNotFound(dialect: Dialect, model: string): ErrorReply {
     const message = `models/${model} is not found for API version v1beta, or is not supported for generateContent.`;
     return { status: 404, type: 'not_found_error', message };
   }
+  if (dialect === 'cohere') {
+    const message = `model '${model}' not found, make sure the correct model ID was used and that you have access to the model.`;
+    return { status: 404, type: 'not_found_error', message };
+  }
+  if (dialect === 'replicate')
+    return { status: 404, type: 'Not found', message: `The model ${model} could not be found.` };
   if (dialect === 'bedrock')
     return {
       status: 404,
@@ -244,6 +278,10 @@ export function promptTooLong(dialect: Dialect, inputTokens: number, contextToke
   }
   if (dialect === 'gemini') {
     const message = `The input token count (${inputTokens}) exceeds the maximum number of tokens allowed (${contextTokens}).`;
+    return { status: 400, type: request, message };
+  }
+  if (dialect === 'cohere') {
+    const message = `too many tokens: total number of tokens in the prompt cannot exceed ${contextTokens} - received ${inputTokens}.`;
     return { status: 400, type: request, message };
   }
   if (dialect === 'bedrock')
@@ -288,6 +326,7 @@ export function faultReply(
     const contextTokens = plan.contextTokens || 8192;
     return promptTooLong(dialect, contextTokens + 808, contextTokens);
   }
+  if (fault === 'quota_exhausted' && (dialect === 'cohere' || dialect === 'replicate')) return spent[dialect];
   // The statuses of the others are OpenAI's.
   const plain = table[fault]?.[dialect === 'anthropic' ? dialect : 'openai'];
   const spelling = fault === 'quota_exhausted' && dialect === 'bedrock' ? daily : plain;

@@ -3,7 +3,7 @@
  * streamed.
  */
 
-export type Dialect = 'openai' | 'anthropic' | 'gemini' | 'bedrock' | 'responses';
+export type Dialect = 'openai' | 'anthropic' | 'gemini' | 'bedrock' | 'responses' | 'cohere' | 'replicate';
 
 /** A file that came with the last message. `bytes` is null where only an address or id was given. */
 export interface Attachment {
@@ -69,6 +69,16 @@ export interface Answer {
   readonly sequence: string | null;
   readonly outputTokens: number;
 }
+
+/** What a reply without any answer says. */
+export const noAnswer: Answer = {
+  thinking: [],
+  text: [],
+  calls: [],
+  finish: 'stop',
+  sequence: null,
+  outputTokens: 0,
+};
 
 /** A chat reply before it is spelled in a dialect. */
 export interface Reply {

@@ -99,7 +99,8 @@ interface Conversation extends Said {
   toolResult: string | null;
 }
 
-function readMessages(body: Json, tally: Tally): Conversation {
+/** The messages of a chat, whose last user's is the question; Cohere's have the same form. */
+export function readMessages(body: Json, tally: Tally): Conversation {
   const { messages } = body;
   if (messages === undefined || messages === null) missing('messages');
   if (!Array.isArray(messages)) wrongType('openai', 'messages', 'an array of objects', messages);
@@ -146,7 +147,7 @@ function readMessages(body: Json, tally: Tally): Conversation {
   return { ...last, toolResult };
 }
 
-function readTools(body: Json, tally: Tally): Tool[] {
+export function readTools(body: Json, tally: Tally): Tool[] {
   const { tools } = body;
   if (tools === undefined || tools === null) return [];
   if (!Array.isArray(tools)) wrongType('openai', 'tools', 'an array of objects', tools);

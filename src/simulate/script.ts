@@ -1,6 +1,7 @@
 /** Writes the script of a reply: what goes on the wire, when, and where a fault strikes. No I/O. */
 import { gzipSync } from 'node:zlib';
 import { bedrockEvent, bedrockException } from './bedrock.ts';
+import { cohereErrorEvent } from './cohere.ts';
 import { errorBody, midwayError } from './errors.ts';
 import type { Dialect, Step } from './exchange.ts';
 import type { FaultName } from './faults.ts';
@@ -159,6 +160,7 @@ function* byteByByte(wire: Wire, text: string | Buffer): Generator<Action> {
 function midwayEvent(wire: Wire, fault: FaultName): string {
   const error = errorBody(wire.dialect, midwayError(wire.dialect), wire.requestId);
   if (fault === 'raw_json_in_stream') return `${error}\n\n`;
+  if (wire.dialect === 'cohere') return cohereErrorEvent(midwayError('cohere').message);
   if (wire.dialect === 'bedrock') return bedrockException(error);
   if (wire.dialect === 'responses') {
     const { message } = midwayError(wire.dialect);

@@ -1,4 +1,7 @@
-/** The simulator's server: one port, all dialects, OpenAI's and Anthropic's under /v1, Gemini's under /v1beta, Bedrock's under /model, no model behind it. */
+/**
+ * The simulator's server: one port, all dialects, no model behind it. Gemini's is under /v1beta, Cohere's under /v2,
+ * Bedrock's under /model, the others under /v1.
+ */
 import { isUtf8 } from 'node:buffer';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -22,7 +25,7 @@ const keepAliveMs = 65_000;
 
 /** A running simulator. */
 export interface Simulator {
-  /** Without `/v1` or `/v1beta`. */
+  /** Without `/v1`, `/v1beta` or `/v2`. */
   readonly url: string;
   readonly port: number;
   /** Stops listening and closes every connection. */
@@ -106,7 +109,9 @@ function sendOutcome(
   } else {
     const plain = contentType === undefined ? json : ['content-type', contentType];
     const stream = call.inquiry.dialect === 'bedrock' ? frames : sse;
-    const wire = wireOf(call, 200, isSteps(body) ? stream : plain, body, outputTokens, encoding);
+    // What Replicate makes is a prediction.
+    const status = call.inquiry.dialect === 'replicate' ? 201 : 200;
+    const wire = wireOf(call, status, isSteps(body) ? stream : plain, body, outputTokens, encoding);
     send(call, wire, plan, kind === 'wire' ? fault : null);
   }
 }
@@ -226,6 +231,12 @@ function handle(call: Call): void {
   else attempt(call, () => models(inquiry));
 }
 
+/** Whose a path is that no endpoint has. */
+function dialectAt(path: string, guessed: Dialect): Dialect {
+  if (path.startsWith('/v2/')) return 'cohere';
+  return path.startsWith('/v1beta/') ? 'gemini' : guessed;
+}
+
 function listener(
   settings: SimulateSettings,
   clock: Clock,
@@ -250,7 +261,7 @@ function listener(
     }
     const header = request.headers['x-simulate'];
     const guessed = request.headers['anthropic-version'] === undefined ? 'openai' : 'anthropic';
-    const dialect = postAt(path)?.dialect ?? (path.startsWith('/v1beta/') ? 'gemini' : guessed);
+    const dialect = postAt(path)?.dialect ?? dialectAt(path, guessed);
     const query = (request.url ?? '').split('?', 2)[1] ?? '';
     const simulate = typeof header === 'string' ? header : null;
     const inquiry = { ...shared, dialect, path, query, simulate };

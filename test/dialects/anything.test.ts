@@ -70,6 +70,8 @@ const mutatedStream = (
 function changeText(sample: Buffer, which: number, mutate: (data: string) => string): Buffer {
   const lines = sample.toString().split('\n');
   const data = lines.flatMap((line, index) => (line.startsWith('data: {') ? [index] : []));
+  // A stream in one piece is its own data.
+  if (data.length === 0) return Buffer.from(mutate(sample.toString()));
   const index = data[which % data.length] ?? 0;
   lines[index] = `data: ${mutate((lines[index] ?? '').slice(6) || '{}')}`;
   return Buffer.from(lines.join('\n'));
@@ -105,14 +107,15 @@ describe.each(pairs)('$client to $provider', ({ client, provider, chatClient, ch
     fc.assert(
       fc.property(mutated([...samplesOf(provider, 'replies').values()]), (text) => {
         const read = reading.whole(Buffer.from(text));
-        if (read !== null && !read.facts.error) expect(JSON.parse(read.body.toString())).toBeTypeOf('object');
+        if (read !== null && read !== 'unfinished' && !read.facts.error)
+          expect(JSON.parse(read.body.toString())).toBeTypeOf('object');
       }),
       { numRuns: 400 },
     );
   });
 
   test('any stream, cut anywhere', () => {
-    const binary = chatProvider.createFramer !== null;
+    const binary = provider === 'bedrock';
     const samples = [...samplesOf(provider, 'streams')].flatMap(([name, sample]) =>
       (binary ? name === 'corrupt' : sample.includes('\r')) ? [] : [sample],
     );

@@ -63,6 +63,8 @@ const models: Readonly<Partial<Record<DialectName, string>>> = {
   openai: 'gpt-5.2',
   anthropic: 'claude-sonnet-4-5',
   gemini: 'gemini-3-flash-preview',
+  cohere: 'command-a-reasoning-08-2025',
+  replicate: 'meta/meta-llama-3-70b-instruct',
   bedrock: 'us.anthropic.claude-sonnet-4-5-20250929-v1:0',
 };
 

@@ -6,7 +6,14 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { startTestSidecar, type TestSidecar } from '../sidecar.ts';
 
 /** Dialects that the mock speaks, and their base paths. */
-const paths = { openai: '/v1', anthropic: '/v1', responses: '/v1', gemini: '/v1beta', bedrock: '' } as const;
+const paths = {
+  openai: '/v1',
+  anthropic: '/v1',
+  responses: '/v1',
+  gemini: '/v1beta',
+  bedrock: '',
+  cohere: '/v2',
+} as const;
 const providers = Object.keys(paths) as (keyof typeof paths)[];
 
 const mock = new LLMock({ port: 0, chunkSize: 4 });

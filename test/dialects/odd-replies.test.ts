@@ -31,6 +31,7 @@ function streamed(from: DialectName, to: DialectName, events: readonly Json[]): 
 
 const whole = (from: DialectName, to: DialectName, body: Json): { reply: Json; facts: unknown } => {
   const read = readingOf(from, to).whole(Buffer.from(JSON.stringify(body)));
+  if (read === 'unfinished') throw new Error('a whole reply is finished');
   return { reply: JSON.parse(read?.body.toString() ?? 'null'), facts: read?.facts };
 };
 

@@ -11,8 +11,15 @@ const simulators = {
   gemini: 'simulator-gemini',
   bedrock: 'simulator-bedrock',
   responses: 'simulator-responses',
+  cohere: 'simulator-cohere',
+  replicate: 'simulator-replicate',
 } as const;
 const providers = Object.keys(simulators) as (keyof typeof simulators)[];
+
+/** Predictions are text out of text, in one piece: no tools, no schemas, and no streams that could break off. */
+const isTextOnly = (provider: string): boolean => provider === 'replicate';
+/** The model a provider is asked for, where any name won't do. */
+const models: Readonly<Record<string, string>> = { replicate: 'openai/gpt-4o' };
 
 let sidecar: TestSidecar;
 let openai: OpenAI;
@@ -20,8 +27,12 @@ let anthropic: Anthropic;
 beforeAll(async () => {
   sidecar = await startTestSidecar({
     providers: Object.fromEntries(providers.map((name) => [name, { preset: simulators[name] }])),
-    routes: providers.map((name) => ({ model: `to-${name}`, targets: [{ provider: name }] })),
+    routes: providers.map((name) => ({
+      model: `to-${name}`,
+      targets: [{ provider: name, ...(models[name] === undefined ? {} : { model: models[name] }) }],
+    })),
     cache: { enabled: false },
+    attempt: { breaker: { failures: 1000 } },
   });
   openai = new OpenAI({ apiKey: 'k', baseURL: `${sidecar.url}/v1`, maxRetries: 0 });
   anthropic = new Anthropic({ apiKey: 'k', baseURL: sidecar.url, maxRetries: 0 });
@@ -74,7 +85,7 @@ describe.each(providers)('openai SDK to %s', (provider) => {
 
   const tools = [{ type: 'function' as const, function: { name: 'get_weather', parameters } }];
 
-  test('a tool, called whole, and its result', async () => {
+  test.skipIf(isTextOnly(provider))('a tool, called whole, and its result', async () => {
     const asked = await openai.chat.completions.create({
       model,
       messages: user('Weather?'),
@@ -95,7 +106,7 @@ describe.each(providers)('openai SDK to %s', (provider) => {
     expect(answer.choices[0]?.message.content).toContain('-3 °C');
   });
 
-  test('a tool, its arguments streamed', async () => {
+  test.skipIf(isTextOnly(provider))('a tool, its arguments streamed', async () => {
     const stream = openai.chat.completions.stream({
       model,
       messages: user('Weather?'),
@@ -119,7 +130,7 @@ describe.each(providers)('openai SDK to %s', (provider) => {
     expect(reply.choices[0]?.message.content).toMatch(/image/);
   });
 
-  test('JSON by a schema', async () => {
+  test.skipIf(isTextOnly(provider))('JSON by a schema', async () => {
     const reply = await openai.chat.completions.create({
       model,
       messages: user('Who?'),
@@ -143,7 +154,7 @@ describe.each(providers)('openai SDK to %s', (provider) => {
     await expect(asked).rejects.toThrow(kind);
   });
 
-  test('a stream that breaks off', async () => {
+  test.skipIf(isTextOnly(provider))('a stream that breaks off', async () => {
     const stream = await openai.chat.completions.create(
       { model, messages: user('Hello'), stream: true },
       { headers: { 'x-simulate': 'fault=cut_stream' } },
@@ -183,7 +194,7 @@ describe.each(providers)('openai SDK, Responses API, to %s', (provider) => {
 
   const tools = [{ type: 'function' as const, name: 'get_weather', parameters, strict: false }];
 
-  test('a tool, called whole, and its result', async () => {
+  test.skipIf(isTextOnly(provider))('a tool, called whole, and its result', async () => {
     const input = user('Weather?');
     const called = await openai.responses.create({ model, input, tools, tool_choice: 'required' });
     const call = called.output.find(({ type }) => type === 'function_call');
@@ -201,7 +212,7 @@ describe.each(providers)('openai SDK, Responses API, to %s', (provider) => {
     expect(answer.output_text).toContain('-3 °C');
   });
 
-  test('a tool, its arguments streamed', async () => {
+  test.skipIf(isTextOnly(provider))('a tool, its arguments streamed', async () => {
     const stream = openai.responses.stream({
       model,
       input: 'Weather?',
@@ -232,7 +243,7 @@ describe.each(providers)('openai SDK, Responses API, to %s', (provider) => {
     expect(reply.output_text).toMatch(/image/);
   });
 
-  test('JSON by a schema', async () => {
+  test.skipIf(isTextOnly(provider))('JSON by a schema', async () => {
     const reply = await openai.responses.create({
       model,
       input: 'Who?',
@@ -250,7 +261,7 @@ describe.each(providers)('openai SDK, Responses API, to %s', (provider) => {
     await expect(openai.responses.create({ model, input: 'Hello' }, { headers })).rejects.toThrow(kind);
   });
 
-  test('a stream that breaks off', async () => {
+  test.skipIf(isTextOnly(provider))('a stream that breaks off', async () => {
     const headers = { 'x-simulate': 'fault=cut_stream' };
     const stream = await openai.responses.create({ model, input: 'Hello', stream: true }, { headers });
     const read = async (): Promise<void> => {
@@ -286,7 +297,7 @@ describe.each(providers)('Anthropic SDK to %s', (provider) => {
 
   const tools = [{ name: 'get_weather', input_schema: parameters }];
 
-  test('a tool, called whole, and its result', async () => {
+  test.skipIf(isTextOnly(provider))('a tool, called whole, and its result', async () => {
     const called = await anthropic.messages.create({
       ...asked,
       messages: user('Weather?'),
@@ -309,7 +320,7 @@ describe.each(providers)('Anthropic SDK to %s', (provider) => {
     expect(answer.content[0]).toMatchObject({ text: expect.stringContaining('-3 °C') });
   });
 
-  test('a tool, its arguments streamed', async () => {
+  test.skipIf(isTextOnly(provider))('a tool, its arguments streamed', async () => {
     const stream = anthropic.messages.stream({
       ...asked,
       messages: user('Weather?'),
@@ -340,7 +351,7 @@ describe.each(providers)('Anthropic SDK to %s', (provider) => {
     expect(reply.content[0]).toMatchObject({ text: expect.stringMatching(/image/) });
   });
 
-  test('JSON by a schema', async () => {
+  test.skipIf(isTextOnly(provider))('JSON by a schema', async () => {
     const reply = await anthropic.messages.create({
       ...asked,
       messages: user('Who?'),
@@ -365,11 +376,49 @@ describe.each(providers)('Anthropic SDK to %s', (provider) => {
     await expect(failing).rejects.toThrow(kind);
   });
 
-  test('a stream that breaks off', async () => {
+  test.skipIf(isTextOnly(provider))('a stream that breaks off', async () => {
     const stream = anthropic.messages.stream(
       { ...asked, messages: user('Hello') },
       { headers: { 'x-simulate': 'fault=cut_stream' } },
     );
     await expect(stream.finalMessage()).rejects.toThrow('broke off');
+  });
+});
+
+describe.each(providers.filter(isTextOnly))('what %s can not be told', (provider) => {
+  const model = `to-${provider}`;
+  const tool = { type: 'function' as const, function: { name: 'get_weather', parameters } };
+
+  test('tools and schemas are refused, and the field is named', async () => {
+    const messages = user('Weather?');
+    await expect(openai.chat.completions.create({ model, messages, tools: [tool] })).rejects.toThrow(
+      '"tools"',
+    );
+    const response_format = { type: 'json_schema' as const, json_schema: { name: 'person', schema } };
+    await expect(openai.chat.completions.create({ model, messages, response_format })).rejects.toThrow(
+      '"response_format"',
+    );
+  });
+
+  test('a reply that breaks off is none, streamed or not', async () => {
+    const headers = { 'x-simulate': 'fault=cut_stream' };
+    for (const stream of [false, true]) {
+      const asked = openai.chat.completions.create({ model, messages: user('Hi'), stream }, { headers });
+      await expect(asked).rejects.toThrow('No target could answer');
+    }
+  });
+
+  test('a longer conversation goes as one text', async () => {
+    const reply = await openai.chat.completions.create({
+      model,
+      messages: [
+        { role: 'system', content: 'Be brief.' },
+        ...user('First question'),
+        { role: 'assistant', content: 'An answer' },
+        ...user('Second question'),
+      ],
+    });
+    expect(reply.choices[0]?.message.content).toContain('Second question');
+    expect(reply.choices[0]?.message.content).not.toContain('First question');
   });
 });

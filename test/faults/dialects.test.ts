@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { bedrockWire } from '../bedrock-wire.ts';
 import { type Chain, labelOf, startChain } from '../chain.ts';
 import type { Incoming } from '../client.ts';
+import { cohereWire } from '../cohere-wire.ts';
 import { geminiWire } from '../gemini-wire.ts';
 import { eventData, lastError, type ProviderWire, streamHeaders, type Wire, wires } from '../replies.ts';
 import { responsesWire } from '../responses-wire.ts';
@@ -13,7 +14,7 @@ import { answers, type Call, hangs, refuses, resets, type Script } from '../upst
 
 /** A dialect that only clients or only providers speak goes into one of the two. */
 const clients: readonly Wire[] = [...wires, responsesWire, geminiWire];
-const providers: readonly ProviderWire[] = [...wires, responsesWire, geminiWire, bedrockWire];
+const providers: readonly ProviderWire[] = [...wires, responsesWire, geminiWire, bedrockWire, cohereWire];
 
 const pairs = clients.flatMap((client) =>
   providers

@@ -16,8 +16,8 @@ use crate::{invalid, require_room};
 /// Looks a request body through in one pass, and replaces personal data by placeholders.
 ///
 /// `endpoint`: 0 OpenAI chat completions, 1 OpenAI embeddings, 2 Anthropic messages, 3 Anthropic
-/// count_tokens, 4 Gemini generateContent, 5 OpenAI responses, 10 OpenAI's endpoints
-/// beside chat.
+/// count_tokens, 4 Gemini generateContent, 5 OpenAI responses, 6 Cohere rerank, 7 Cohere embed, 10 OpenAI's
+/// endpoints beside chat.
 /// `scrub`: bits of what is replaced, 1 e-mail addresses, 2 card numbers; 2^24: put it in a tier.
 /// `key`: of the HMAC over the body that leaves.
 /// `regs`: at least 18 registers, and three for each distinct value that may be found; the layout is

@@ -10,8 +10,9 @@ use crate::{invalid, require_room};
 
 /// Looks a whole reply through.
 ///
-/// `dialect`: 0 OpenAI, 1 Anthropic, 2 any other, 3 Gemini, 10 OpenAI's endpoints beside chat.
-/// `regs`: at least 11 registers; the layout is documented at `write_reply` in `native/core/src/registers.rs`.
+/// `dialect`: 0 OpenAI, 1 Anthropic, 2 any other, 3 Gemini, 4 Cohere's rerank and embed, 10 OpenAI's endpoints
+/// beside chat.
+/// `regs`: at least 12 registers; the layout is documented at `write_reply` in `native/core/src/registers.rs`.
 ///
 /// Throws on an unknown dialect or an array that is too short.
 #[napi]
@@ -27,7 +28,7 @@ pub fn inspect_reply(body: &[u8], dialect: u32, mut regs: Uint32ArraySlice) -> R
 
 /// The text of a whole reply, or of the beginning of one, decoded, at most 1 MiB of it.
 ///
-/// `dialect`: 0 OpenAI, 1 Anthropic.
+/// `dialect`: as for `inspectReply`.
 ///
 /// Throws on an unknown dialect.
 #[napi]

@@ -19,6 +19,10 @@ pub enum Endpoint {
     Generate = 4,
     /// OpenAI's `/v1/responses`.
     Responses = 5,
+    /// Cohere's `/v2/rerank`.
+    Rerank = 6,
+    /// Cohere's `/v2/embed`.
+    Embed = 7,
     /// OpenAI's endpoints beside chat, which are passed through: images, speech, moderations, reranking.
     Passthrough = 10,
 }
@@ -33,9 +37,16 @@ impl Endpoint {
             Endpoint::CountTokens,
             Endpoint::Generate,
             Endpoint::Responses,
+            Endpoint::Rerank,
+            Endpoint::Embed,
             Endpoint::Passthrough,
         ];
         all.into_iter().find(|endpoint| *endpoint as u32 == number)
+    }
+
+    /// Whether the API is Cohere's.
+    pub fn is_cohere(self) -> bool {
+        matches!(self, Endpoint::Rerank | Endpoint::Embed)
     }
 
     /// Whether the API is Anthropic's.
@@ -65,6 +76,10 @@ pub enum Field {
     Contents = 12,
     SystemInstruction = 13,
     GenerationConfig = 14,
+    Query = 15,
+    Documents = 16,
+    Texts = 17,
+    Inputs = 18,
 }
 
 impl Field {
@@ -88,21 +103,32 @@ impl Field {
             // The API takes both spellings, and one of each is one too many.
             Key::SystemInstruction | Key::SystemInstructionSnake => Field::SystemInstruction,
             Key::GenerationConfig | Key::GenerationConfigSnake => Field::GenerationConfig,
+            Key::Query => Field::Query,
+            Key::Documents => Field::Documents,
+            Key::Texts => Field::Texts,
+            Key::Inputs => Field::Inputs,
             _ => return None,
         };
         let belongs = match endpoint {
-            Endpoint::Chat => !matches!(
+            Endpoint::Chat => matches!(
                 field,
-                Field::Input
-                    | Field::System
-                    | Field::Contents
-                    | Field::SystemInstruction
-                    | Field::GenerationConfig
+                Field::Model
+                    | Field::Messages
+                    | Field::Stream
+                    | Field::MaxTokens
+                    | Field::MaxCompletionTokens
+                    | Field::N
+                    | Field::StreamOptions
+                    | Field::Tools
+                    | Field::ResponseFormat
+                    | Field::User
             ),
             Endpoint::Generate => matches!(
                 field,
                 Field::Contents | Field::SystemInstruction | Field::GenerationConfig | Field::Tools
             ),
+            Endpoint::Rerank => matches!(field, Field::Model | Field::Query | Field::Documents),
+            Endpoint::Embed => matches!(field, Field::Model | Field::Texts | Field::Inputs),
             Endpoint::Embeddings => matches!(field, Field::Model | Field::Input | Field::User),
             Endpoint::Responses => {
                 matches!(
@@ -136,14 +162,15 @@ impl Field {
         use Token::{ArrayStart, Bool, Null, Number, ObjectStart, String};
         match self {
             Field::Model => matches!(token, String(_)),
-            Field::Messages | Field::Contents => matches!(token, ArrayStart),
+            Field::Messages | Field::Contents | Field::Documents => matches!(token, ArrayStart),
+            Field::Query => matches!(token, String(_)),
             Field::Stream => matches!(token, Bool(_) | Null),
             Field::MaxTokens | Field::MaxCompletionTokens | Field::N => matches!(token, Number | Null),
             Field::StreamOptions | Field::ResponseFormat | Field::GenerationConfig => {
                 matches!(token, ObjectStart | Null)
             }
             Field::SystemInstruction => matches!(token, ObjectStart | String(_) | Null),
-            Field::Tools => matches!(token, ArrayStart | Null),
+            Field::Tools | Field::Texts | Field::Inputs => matches!(token, ArrayStart | Null),
             Field::Input => matches!(token, String(_) | ArrayStart),
             Field::System => matches!(token, String(_) | ArrayStart | Null),
             Field::User => matches!(token, String(_) | Null),

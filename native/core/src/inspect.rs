@@ -209,7 +209,9 @@ impl<'b> Inspector<'b> {
                 | Key::SystemInstructionSnake
         ) || self.endpoint == Endpoint::Generate
             && matches!(key, Key::Content | Key::Requests | Key::GenerateContentRequest)
-            || self.endpoint == Endpoint::Passthrough && matches!(key, Key::Query | Key::Documents);
+            || self.endpoint == Endpoint::Passthrough && matches!(key, Key::Query | Key::Documents)
+            || self.endpoint.is_cohere()
+                && matches!(key, Key::Query | Key::Documents | Key::Texts | Key::Inputs);
         if let Some(field) = Field::of(self.endpoint, key) {
             let bit = 1 << field as u32;
             if self.seen & bit != 0 {
@@ -266,6 +268,7 @@ impl<'b> Inspector<'b> {
                     self.facts.flags |= flag::STREAM;
                 }
             }
+            Key::Images if self.endpoint == Endpoint::Embed => self.facts.flags |= flag::IMAGE,
             Key::WebSearchOptions if chat => self.facts.flags |= flag::SERVER_TOOLS,
             _ => {}
         }
@@ -393,6 +396,7 @@ impl<'b> Inspector<'b> {
             ) if gemini => Place::Blob,
             (Place::Root, Key::Messages, true) if chat || anthropic => Place::Messages,
             (Place::Root, Key::Input, true) if responses => Place::Messages,
+            (Place::Root, Key::Inputs, true) if self.endpoint == Endpoint::Embed => Place::Messages,
             (Place::Root, Key::Text, false) if responses => Place::TextConfig,
             (Place::TextConfig, Key::Format, false) => Place::ResponseFormat,
             (Place::Root, Key::Tools, true) if chat || anthropic || responses => Place::Tools,

@@ -12,6 +12,7 @@ pub mod bucket;
 pub mod budget;
 pub mod card;
 pub mod classify;
+mod cohere;
 pub mod digest;
 pub mod email;
 pub mod event;

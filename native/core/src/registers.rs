@@ -13,7 +13,7 @@ pub const ABSENT: u32 = u32::MAX;
 /// Registers of an inspection before its values, which take three each.
 pub const INSPECT_HEAD: usize = 18;
 /// Registers of a reply.
-pub const REPLY: usize = 11;
+pub const REPLY: usize = 12;
 /// Registers of a stream.
 pub const STREAM: usize = 13;
 
@@ -112,19 +112,22 @@ fn status(verdict: Verdict) -> (u32, usize, u32) {
 /// 8 input tokens for sound or images
 /// 9 output tokens for images
 /// 10 sound that was heard, in ms
+/// 11 searches that are billed
 /// ```
 pub fn write_reply(reading: Option<&Reading>, registers: &mut [u32]) {
     let Some(reading) = reading else {
-        return put(registers, &[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        return put(registers, &[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
     };
     let bits = [(reading.error, 1), (reading.tool, 2), (reading.refusal, 4), (reading.usage_seen, 8)];
     let flags = bits.iter().map(|&(set, bit)| if set { bit } else { 0 }).sum();
     let [input, output, cached, created] = tokens(&reading.usage);
     let [heard, drawn, sound_ms] = media(&reading.usage);
     let finish = reading.finish as u32;
+    let searches = reading.searches.unwrap_or(0);
+    let text = reading.text_bytes;
     put(
         registers,
-        &[0, flags, input, output, cached, created, finish, reading.text_bytes, heard, drawn, sound_ms],
+        &[0, flags, input, output, cached, created, finish, text, heard, drawn, sound_ms, searches],
     );
 }
 

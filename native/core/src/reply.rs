@@ -1,6 +1,7 @@
 //! What a provider's reply says: a whole one, or the data of one event of a stream.
 
 use crate::anthropic::AnthropicReader;
+use crate::cohere::CohereReader;
 use crate::gemini::GeminiReader;
 use crate::json::{Fault, Text, Token, Walker};
 use crate::key::Key;
@@ -19,6 +20,8 @@ pub enum Dialect {
     Any = 2,
     /// Gemini's `GenerateContentResponse`, whole or one of a stream.
     Gemini = 3,
+    /// Cohere's rerank and embed.
+    Cohere = 4,
     /// OpenAI's endpoints beside chat: images, audio, moderations, reranking.
     Passthrough = 10,
 }
@@ -26,7 +29,14 @@ pub enum Dialect {
 impl Dialect {
     /// From its number; `None` if no dialect has it.
     pub fn from_number(number: u32) -> Option<Dialect> {
-        let all = [Dialect::OpenAi, Dialect::Anthropic, Dialect::Any, Dialect::Gemini, Dialect::Passthrough];
+        let all = [
+            Dialect::OpenAi,
+            Dialect::Anthropic,
+            Dialect::Any,
+            Dialect::Gemini,
+            Dialect::Cohere,
+            Dialect::Passthrough,
+        ];
         all.into_iter().find(|dialect| *dialect as u32 == number)
     }
 }
@@ -121,6 +131,8 @@ pub struct Reading {
     pub usage_seen: bool,
     /// What it states.
     pub usage: Usage,
+    /// Searches that are billed, where no tokens are (Cohere).
+    pub searches: Option<u32>,
     /// Why generation ended.
     pub finish: Finish,
     /// Bytes of reply text: content, reasoning, refusals, tool arguments.
@@ -297,6 +309,7 @@ fn run(document: &str, dialect: Dialect, kept: Option<&mut Vec<u8>>) -> Result<R
         Dialect::OpenAi => walk(source, OpenAiReader::default()),
         Dialect::Anthropic => walk(source, AnthropicReader::default()),
         Dialect::Gemini => walk(source, GeminiReader::default()),
+        Dialect::Cohere => walk(source, CohereReader::default()),
         Dialect::Any => walk(source, AnyReader::default()),
         Dialect::Passthrough => walk(source, PassthroughReader::default()),
     }

@@ -445,3 +445,27 @@ fn endpoints_beside_chat_tell_their_text_and_whether_they_stream() {
     // Speech names the form of its sound where chat has an object.
     assert_eq!(facts(r#"{"input":"a","response_format":"mp3"}"#).text_bytes, 1);
 }
+
+#[test]
+fn cohere_requests_are_read() {
+    let rerank = r#"{"model":"rerank-v3.5","query":"caf\u00e9","documents":["one",{"text":"two","id":"x"}],"top_n":1}"#;
+    let found = facts(rerank, Endpoint::Rerank);
+    assert_eq!(found.model.map(|(start, end)| &rerank[start..end]), Some("rerank-v3.5"));
+    assert_eq!((found.text_bytes, found.text_chars, found.text_spans), (11, 10, 3));
+    let embed = r#"{"model":"embed-v4.0","input_type":"image","texts":["abc"],"embedding_types":["float"],
+        "inputs":[{"content":[{"type":"text","text":"de"},{"type":"image_url","image_url":{"url":"data:x"}}]}]}"#;
+    let found = facts(embed, Endpoint::Embed);
+    assert_eq!((found.text_bytes, found.text_spans, found.flags), (5, 2, flag::IMAGE));
+    assert_eq!(flags(r#"{"model":"m","images":["data:x"]}"#, Endpoint::Embed), flag::IMAGE);
+    let wrong = |body: &str, endpoint| matches!(verdict(body, endpoint), Verdict::WrongType(..));
+    assert!(wrong(r#"{"model":"m","query":7}"#, Endpoint::Rerank));
+    assert!(wrong(r#"{"model":"m","documents":{}}"#, Endpoint::Rerank));
+    assert!(wrong(r#"{"model":"m","texts":"a"}"#, Endpoint::Embed));
+    assert!(!wrong(r#"{"model":"m","texts":null,"inputs":null}"#, Endpoint::Embed));
+    assert!(matches!(
+        verdict(r#"{"query":"a","query":"b"}"#, Endpoint::Rerank),
+        Verdict::Duplicate(Field::Query, _)
+    ));
+    // Elsewhere these names mean nothing.
+    assert_eq!(facts(r#"{"model":"m","query":7,"documents":"a"}"#, Endpoint::Chat).text_spans, 0);
+}

@@ -204,12 +204,12 @@ fn registers_hold_a_reply() {
         registers
     };
     for document in ["", "[]", "1", "{", "null", "[{\"error\":1}]"] {
-        assert_eq!(registers(document), [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], "{document}");
+        assert_eq!(registers(document), [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], "{document}");
     }
     assert_eq!(registers("{}"), [0; REPLY]);
     let document = r#"{"error":1,"choices":[{"finish_reason":"length","message":{"refusal":"abc","tool_calls":[1]}}],
         "usage":{"prompt_tokens":4,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":6}}}"#;
-    assert_eq!(registers(document), [0, 15, 4, 5, 6, 0, 2, 3, 0, 0, 0]);
+    assert_eq!(registers(document), [0, 15, 4, 5, 6, 0, 2, 3, 0, 0, 0, 0]);
 }
 
 #[test]
@@ -340,4 +340,26 @@ fn the_last_event_of_an_endpoint_beside_chat_ends_it() {
     let error = reading(r#"{"error":{"message":"no"}}"#);
     assert!(error.error && !error.content);
     assert!(!reading(r#"{"error":null}"#).error);
+}
+
+#[test]
+fn cohere_bills_tokens_or_searches() {
+    let read = |document: &str| read(document, Dialect::Cohere).unwrap();
+    let reranked = read(
+        r#"{"id":"a","results":[{"index":0,"relevance_score":0.9}],
+        "meta":{"api_version":{"version":"2"},"billed_units":{"search_units":2},"tokens":{"input_tokens":40}}}"#,
+    );
+    assert_eq!((reranked.searches, reranked.usage.input, reranked.usage_seen), (Some(2), Some(40), true));
+    assert!(!reranked.error);
+    let embedded = read(
+        r#"{"embeddings":{"float":[[0.1,-0.2]]},"texts":["hello"],
+        "meta":{"tokens":{"input_tokens":99},"billed_units":{"input_tokens":5,"search_units":null}}}"#,
+    );
+    assert_eq!((embedded.searches, embedded.usage.input, embedded.usage_seen), (None, Some(5), true));
+    let silent = read(r#"{"results":[],"meta":null}"#);
+    assert_eq!((silent.error, silent.usage_seen), (false, false));
+    // An error with a success's status.
+    for document in ["{}", r#"{"message":"internal server error"}"#, r#"{"results":null}"#, "[]"] {
+        assert!(read(document).error, "{document}");
+    }
 }

@@ -12,6 +12,7 @@ import {
   type UpstreamRequest,
 } from '../provider.ts';
 import { nativeReading, type ReplyReading } from '../reading.ts';
+import { embedProvider } from './embeddings.ts';
 import { errorObject, fault, readError, writeError } from './errors.ts';
 import { nameModel } from './name-model.ts';
 import { readRequest } from './read-request.ts';
@@ -130,6 +131,7 @@ export const gemini: Dialect = {
     createFramer: null,
     readError,
   },
+  embedProvider,
   requestIdHeader: 'x-request-id',
   passesBack: (header) => header === 'retry-after' || header === 'retry-after-ms',
   credential: (apiKey, { bearer }) =>

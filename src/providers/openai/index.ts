@@ -25,6 +25,7 @@ import {
   type UpstreamRequest,
 } from '../provider.ts';
 import { nativeReading } from '../reading.ts';
+import { embedClient } from './embeddings.ts';
 import { readRequest } from './read-request.ts';
 import { readReply, writeError, writeReply } from './reply.ts';
 import { createReader, createWriter } from './stream.ts';
@@ -214,6 +215,7 @@ export const openai: Dialect = {
     createFramer: null,
     readError,
   },
+  embedClient,
   requestIdHeader: 'x-request-id',
   passesBack: (header) =>
     header.startsWith('openai-') || header === 'retry-after' || header === 'retry-after-ms',

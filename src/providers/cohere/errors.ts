@@ -1,0 +1,39 @@
+/** Cohere's errors: `{"id", "message"}`. https://docs.cohere.com/v2/reference/errors */
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Refusal } from '../../errors.ts';
+import type { Json } from '../json.ts';
+import { faultKind, type ProviderFault, retryAfterMs } from '../provider.ts';
+
+/** A refusal of the gateway's own, with what the dialect's own errors don't have beside it. */
+export const errorObject = ({ text, code, param }: Refusal, requestId: string): Json => ({
+  id: requestId,
+  message: text,
+  code,
+  ...(param === null ? {} : { param }),
+});
+
+/** Said of trial keys, whose calls of a month are spent; minutes pass by themselves. */
+const spentWords = /calls? ?(?:\/|per|a) ?month|monthly|billing|payment|credit/i;
+const contextWords =
+  /too many tokens(?!: max tokens)|exceeds? the (?:maximum )?(?:context|token)|maximum context/i;
+const policyWords = /blocked (?:input|output|prompt)|toxic/i;
+/** Cohere's own number for a token that is no good, and for one that is left out. */
+const tokenStatus = 498;
+
+/** Trial keys are limited by the minute (429) and by the month (429 too); 402 asks for money. */
+export function fault(
+  status: number,
+  headers: IncomingHttpHeaders,
+  body: Buffer,
+  wallMs: number,
+): ProviderFault {
+  const waitMs = retryAfterMs(headers, wallMs);
+  const text = body.toString('utf8', 0, 4096);
+  if (status === tokenStatus) return { kind: 'credential', retryAfterMs: waitMs };
+  if (status === 402) return { kind: 'quota', retryAfterMs: waitMs };
+  const kind = faultKind(status);
+  if (kind === 'rate_limited') return { kind: spentWords.test(text) ? 'quota' : kind, retryAfterMs: waitMs };
+  if (status !== 400 && status !== 422) return { kind, retryAfterMs: waitMs };
+  const named = contextWords.test(text) ? 'context_window' : policyWords.test(text) ? 'content_policy' : kind;
+  return { kind: named, retryAfterMs: null };
+}
