@@ -7,6 +7,7 @@ import { type Preset, presets } from '../src/providers/presets.ts';
 import { faults } from '../src/simulate/faults.ts';
 import { carriedRows, chatProviders, dialectRows } from './dialects.ts';
 import { writePrices } from './prices.ts';
+import { sdkNotes, sdkProviders, sdkRows } from './sdks.ts';
 
 type Schema = z.core.JSONSchema.BaseSchema;
 
@@ -144,6 +145,8 @@ const dialectTable = (): string =>
 
 const carriedTable = (): string => table(['said to', ...chatProviders], carriedRows());
 
+const sdkTable = (): string => `${table(['client', ...sdkProviders], sdkRows())}\n\n${sdkNotes()}`;
+
 /** What is generated of the README, by the name in its markers. */
 const tables: Readonly<Record<string, () => string>> = {
   config: configTable,
@@ -152,6 +155,7 @@ const tables: Readonly<Record<string, () => string>> = {
   faults: faultTable,
   dialects: dialectTable,
   carried: carriedTable,
+  sdks: sdkTable,
 };
 
 /** The README with its generated tables as the source has them. @throws when the markers of one are missing */
