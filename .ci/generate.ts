@@ -6,6 +6,7 @@ import { catalogue } from '../src/errors.ts';
 import { type Preset, presets } from '../src/providers/presets.ts';
 import { faults } from '../src/simulate/faults.ts';
 import { carriedRows, chatProviders, dialectRows } from './dialects.ts';
+import { dialectFaultRows, faultClients, faultProviders } from './faults.ts';
 import { writePrices } from './prices.ts';
 import { sdkNotes, sdkProviders, sdkRows } from './sdks.ts';
 
@@ -147,6 +148,10 @@ const carriedTable = (): string => table(['said to', ...chatProviders], carriedR
 
 const sdkTable = (): string => `${table(['client', ...sdkProviders], sdkRows())}\n\n${sdkNotes()}`;
 
+const dialectFaultTable = (): string =>
+  `Tests, over clients of ${faultClients()}:\n\n` +
+  table(['what the provider does', ...faultProviders], dialectFaultRows());
+
 /** What is generated of the README, by the name in its markers. */
 const tables: Readonly<Record<string, () => string>> = {
   config: configTable,
@@ -156,6 +161,7 @@ const tables: Readonly<Record<string, () => string>> = {
   dialects: dialectTable,
   carried: carriedTable,
   sdks: sdkTable,
+  'dialect-faults': dialectFaultTable,
 };
 
 /** The README with its generated tables as the source has them. @throws when the markers of one are missing */
