@@ -8,7 +8,7 @@ import { createListWriter } from './providers/gemini/list.ts';
 import { dialects } from './providers/index.ts';
 import { translateError } from './providers/translate.ts';
 import type { Seen } from './replay/replay.ts';
-import { requestIdHeaders } from './respond.ts';
+import { addRequestId } from './respond.ts';
 import { createRestorer } from './scrub/restore.ts';
 import { restoreBody, type Vault } from './scrub/scrub.ts';
 
@@ -33,13 +33,12 @@ export function deliverStored(
     replayed ? 'sidegate; detail=replay' : 'sidegate; hit',
   );
   if (replayed) headers.push('idempotent-replayed', 'true');
-  if (!stored.stream) headers.push('x-sidegate-cost-usd', dollars(0));
+  if (!stored.stream) headers.push('x-sidegate-cost-usd', freeText);
   addDropped(stored.dropped, headers);
   const keep = replayed ? null : stored;
   passage.close({
     status: stored.status,
     target: stored.target,
-    cache: replayed ? 'bypass' : 'hit',
     replayed,
     savedNanoUsd: stored.costNanoUsd,
     keep,
@@ -116,10 +115,11 @@ function translatedError({ target, status, body }: WholeAnswer, { endpoint, id }
 
 function replyHeaders(passage: Passage, contentType: string, target: string, cache: string): string[] {
   const { endpoint, id } = passage.exchange;
-  const headers = ['content-type', contentType, ...requestIdHeaders(endpoint.dialect, id)];
+  const headers = ['content-type', contentType];
+  addRequestId(endpoint.dialect, id, headers);
   headers.push('x-sidegate-target', headerText(target), 'cache-status', cache);
   if (passage.plan?.tier) headers.push('x-sidegate-tier', passage.plan.tier);
-  if (passage.permit !== null) headers.push(...passage.permit.headers);
+  if (passage.permit !== null) for (const header of passage.permit.headers) headers.push(header);
   const { observed } = passage;
   if (observed !== '') headers.push('x-sidegate-observed', observed);
   return headers;
@@ -172,6 +172,7 @@ function addRetryAfter({ target, headers: given }: AttemptReply, nowMs: number, 
 
 /** Without an exponent, to the nano-dollar. */
 const dollars = (nanoUsd: number): string => (nanoUsd / 1e9).toFixed(9);
+const freeText = dollars(0);
 
 /** What a reply cost, where that is certain: stated by the provider, and priced. */
 function addCost({ usage, costNanoUsd, priced }: Bill, headers: string[]): void {

@@ -96,7 +96,7 @@ export interface ModelRequest {
   readonly cards: number;
   /** Placeholder → value, for each value that was masked. */
   readonly masked: ReadonlyMap<string, string> | null;
-  /** SHA-256 of the body as it came, 32 Latin-1 characters. */
+  /** SHA-256 of the body as it came, hex. */
   readonly digest: string;
   /** HMAC-SHA-256 of the SHA-256 of `body`, hex; the only trace of the prompt in a record. */
   readonly keyedDigest: string;

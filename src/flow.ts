@@ -178,7 +178,7 @@ export async function* followRecording(
   } finally {
     left();
     const abandoned = exchange.cancellation.reason === 'client_gone';
-    passage.close({ status, target, error, replayed: true, cache: 'bypass', savedNanoUsd, abandoned });
+    passage.close({ status, target, error, replayed: true, savedNanoUsd, abandoned });
   }
 }
 

@@ -20,16 +20,16 @@ import type { Charge } from './count/usage.ts';
 import { deliverAnswer, deliverRunning, deliverStored } from './deliver.ts';
 import { livingFirst } from './engines/living.ts';
 import { Refusal } from './errors.ts';
-import type { Exchange, Reply } from './exchange.ts';
+import type { Exchange, Identity, ModelRequest, Reply } from './exchange.ts';
 import type { Estimator } from './limit/estimate.ts';
 import type { Limiter } from './limit/limit.ts';
 import type { ExchangeRecord } from './observe/record.ts';
 import { Passage } from './passage.ts';
-import type { Replay } from './replay/replay.ts';
+import type { Replay, Seen } from './replay/replay.ts';
 import { type Plan, withOwnCredential } from './route/plan.ts';
 import { type RouteTable, route } from './route/route.ts';
 import { inspect, type ScrubPolicy } from './scrub/inspect.ts';
-import { scrub } from './scrub/scrub.ts';
+import { scrub, type Vault } from './scrub/scrub.ts';
 
 /** What the stages work with: state that lives on, and what the current configuration says. */
 export interface Stages {
@@ -54,76 +54,131 @@ export interface Stages {
   onBug(requestId: string, cause: unknown): void;
 }
 
-/** Takes a request through all stages. Never rejects, and settles whatever it took hold of exactly once. */
-export async function handle(exchange: Exchange, stages: Stages): Promise<Reply> {
+/**
+ * Takes a request through all stages. Never throws or rejects, and settles whatever it took hold of exactly once.
+ * A reply that needs no waiting, such as a cached one, comes without a promise: that saves microtasks.
+ */
+export function handle(exchange: Exchange, stages: Stages): Reply | Promise<Reply> {
   const passage = new Passage(exchange, stages);
   try {
-    return await through(exchange, stages, passage);
+    const caller = authenticate(exchange.headers, stages.keyring);
+    const reply =
+      caller instanceof Promise
+        ? caller.then((identity) => identified(identity, passage))
+        : identified(caller, passage);
+    return reply instanceof Promise ? reply.catch((cause: unknown) => failed(cause, passage)) : reply;
   } catch (cause) {
-    passage.bug(cause);
-    return passage.refuse(new Refusal('internal', 'Sidegate failed on this request.'));
+    return failed(cause, passage);
   }
 }
 
-async function through(exchange: Exchange, stages: Stages, passage: Passage): Promise<Reply> {
-  const { clock, policy, config } = stages;
-  const caller = authenticate(exchange.headers, stages.keyring);
-  const identity = caller instanceof Promise ? await caller : caller;
+function failed(cause: unknown, passage: Passage): Reply {
+  passage.bug(cause);
+  return passage.refuse(new Refusal('internal', 'Sidegate failed on this request.'));
+}
+
+/** What the stages after `route` work on. */
+interface Routed {
+  readonly identity: Identity;
+  readonly request: ModelRequest;
+  readonly plan: Plan;
+  /** Monotonic ms. */
+  readonly deadlineMs: number;
+}
+
+/** Stages inspect, route and replay. */
+function identified(identity: Identity | Refusal, passage: Passage): Reply | Promise<Reply> {
   if (identity instanceof Refusal) return passage.refuse(identity);
+  const { exchange, stages } = passage;
+  const { clock, config } = stages;
   passage.identity = identity;
   const barred = denyEndpoint(identity, exchange.endpoint.name);
   if (barred !== null && !passage.letPass(barred)) return passage.refuse(barred);
 
-  const request = inspect(exchange, policy, stages.digestKey, stages.routes.classifies);
+  const request = inspect(exchange, stages.policy, stages.digestKey, stages.routes.classifies);
   if (request instanceof Refusal) return passage.refuse(request);
   passage.request = request;
   const denied = denyModel(identity, request.model);
   if (denied !== null && !passage.letPass(denied)) return passage.refuse(denied);
-  const routed = route(exchange, identity, request, stages.routes, clock());
-  if (routed instanceof Refusal) return passage.refuse(routed);
-  const found = identity.ownCredential ? withOwnCredential(routed) : routed;
-  passage.plan = found;
-  const priority = priorityOf(exchange.headers, found);
+  const found = route(exchange, identity, request, stages.routes, clock());
+  if (found instanceof Refusal) return passage.refuse(found);
+  const plan = identity.ownCredential ? withOwnCredential(found) : found;
+  passage.plan = plan;
+  const priority = priorityOf(exchange.headers, plan);
   if (priority instanceof Refusal) return passage.refuse(priority);
   passage.priority = priority;
-  const { totalTimeoutMs } = config.attempt;
-  const deadlineMs = deadline(exchange, priority === 'batch' ? config.batch.deadlineMs : totalTimeoutMs);
+  const mostMs = priority === 'batch' ? config.batch.deadlineMs : config.attempt.totalTimeoutMs;
+  const deadlineMs = deadline(exchange, mostMs);
   if (deadlineMs instanceof Refusal) return passage.refuse(deadlineMs);
 
-  let seen = stages.replay.claim(exchange, identity, request, clock());
-  if (!(seen instanceof Refusal) && seen.kind === 'join')
-    seen = await seen.wait(exchange.cancellation, deadlineMs - clock());
+  const routed = { identity, request, plan, deadlineMs };
+  const seen = stages.replay.claim(exchange, identity, request, clock());
+  return !(seen instanceof Refusal) && seen.kind === 'join'
+    ? seen.wait(exchange.cancellation, deadlineMs - clock()).then((then) => claimed(then, routed, passage))
+    : claimed(seen, routed, passage);
+}
+
+/** Stage limit, for a request that isn't answered by an earlier one with its idempotency key. */
+function claimed(seen: Seen | Refusal, routed: Routed, passage: Passage): Reply | Promise<Reply> {
   if (seen instanceof Refusal) return passage.refuse(seen);
+  const { exchange, stages } = passage;
+  const { identity, request, plan, deadlineMs } = routed;
   if (seen.kind === 'running') return deliverRunning(seen, request.masked, passage);
   if (seen.kind === 'stored') return deliverStored(seen.reply, 'replay', request.masked, passage);
   passage.claim = seen.claim;
   // Whoever repeats the key wants this answer, even if the first caller has left.
   if (seen.claim !== null) exchange.detach();
 
-  const permit = stages.limiter.admit({ exchange, identity, request, plan: found, deadlineMs }, clock());
+  const permit = stages.limiter.admit({ exchange, identity, request, plan, deadlineMs }, stages.clock());
   if (permit instanceof Refusal) return passage.refuse(permit);
   passage.permit = permit;
-  if (permit.waitMs > 0) {
-    await sleep(permit.waitMs, exchange.cancellation);
-    if (exchange.cancellation.reason !== null) return passage.refuse(cancelRefusal(exchange.cancellation));
-  }
+  if (permit.waitMs === 0) return admitted(routed, passage);
+  return sleep(permit.waitMs, exchange.cancellation).then(() =>
+    exchange.cancellation.reason === null
+      ? admitted(routed, passage)
+      : passage.refuse(cancelRefusal(exchange.cancellation)),
+  );
+}
 
-  const vault = scrub(request, policy);
+/** Stages scrub and cache. */
+function admitted(routed: Routed, passage: Passage): Reply | Promise<Reply> {
+  const { exchange, stages } = passage;
+  const { identity, request, plan } = routed;
+  const vault = scrub(request, stages.policy);
   if (vault instanceof Refusal) return passage.refuse(vault);
 
   const control = cacheControl(exchange);
-  const scope = { policy, routeVersion: found.version, credential: credentialScope(exchange, found) };
+  const scope = {
+    policy: stages.policy,
+    routeVersion: plan.version,
+    credential: credentialScope(exchange, plan),
+  };
   const key = stages.cache.key(exchange, identity, request, scope);
-  const hit = key !== null && control.read ? stages.cache.get(key, clock()) : null;
-  if (hit !== null) return deliverStored(hit, 'hit', vault, passage);
+  const asked = key !== null && control.read;
+  const hit = asked ? stages.cache.get(key, stages.clock()) : null;
+  if (hit !== null) {
+    passage.cacheUse = 'hit';
+    return deliverStored(hit, 'hit', vault, passage);
+  }
   passage.cacheKey = control.write ? key : null;
-  passage.cacheUse = key !== null && control.read ? 'miss' : 'bypass';
+  passage.cacheUse = asked ? 'miss' : 'bypass';
+  return ask(routed, vault, passage);
+}
 
-  const steps = priority === 'batch' ? await takeTurn(passage, found, deadlineMs) : livingFirst(found.steps);
+/** Stages batch and attempt. */
+async function ask(
+  { request, plan, deadlineMs }: Routed,
+  vault: Vault | null,
+  passage: Passage,
+): Promise<Reply> {
+  const { exchange, stages } = passage;
+  const { clock } = stages;
+  const steps =
+    passage.priority === 'batch' ? await takeTurn(passage, plan, deadlineMs) : livingFirst(plan.steps);
   if (steps instanceof Refusal) return passage.refuse(steps);
   passage.begin(clock());
-  const untilMs = Math.min(deadlineMs, clock() + totalTimeoutMs);
-  const { pattern, chosen } = found;
+  const untilMs = Math.min(deadlineMs, clock() + stages.config.attempt.totalTimeoutMs);
+  const { pattern, chosen } = plan;
   const answer = await attempt({ pattern, steps, chosen }, exchange, request, untilMs, stages.attempt);
   passage.trail = answer.trail;
   if (answer.kind === 'failed') return passage.refuse(answer.refusal);
@@ -147,6 +202,7 @@ function deadline(exchange: Exchange, totalTimeoutMs: number): number | Refusal 
 
 /** Answers paid for with the client's own credential are nobody else's. */
 function credentialScope(exchange: Exchange, found: Plan): string {
-  const own = found.steps.some(({ target }) => target.provider.clientCredential);
-  return own ? credentialDigest(exchange.headers) : '';
+  for (const { target } of found.steps)
+    if (target.provider.clientCredential) return credentialDigest(exchange.headers);
+  return '';
 }

@@ -18,19 +18,27 @@ export function createGuard({ allowedHosts, allowedOrigins, host, socket }: Conf
       : [];
   const hosts = new Set([...localHosts, ...own, ...allowedHosts.map((name) => name.toLowerCase())]);
   const origins = new Set(allowedOrigins);
+  // As it was written last and let pass: a client always writes it the same way.
+  let passed: string | null = null;
   return (headers) => {
+    if (headers.host !== undefined && headers.host === passed) return denyOrigin(headers);
     const name = (headers.host ?? '').replace(/:\d+$/, '').toLowerCase();
     if (!hosts.has(name))
       return new Refusal(
         'host_refused',
         `The host ${JSON.stringify(name.slice(0, 128))} is not served here.`,
       );
+    passed = headers.host ?? null;
+    return denyOrigin(headers);
+  };
+
+  function denyOrigin(headers: IncomingHttpHeaders): Refusal | null {
     const { origin } = headers;
     if (origin !== undefined ? !origins.has(origin) : headers['sec-fetch-site'] === 'cross-site') {
       return new Refusal('origin_refused', 'Web pages of this origin may not call.');
     }
     return null;
-  };
+  }
 }
 
 /** Headers that decide something here; two of one would let each reader pick another. */

@@ -95,13 +95,79 @@ function requestId(): string {
   return idPrefix + idsGiven.toString(16).padStart(10, '0');
 }
 
-interface Active {
-  readonly cancellation: Cancellation;
-  detached: boolean;
+/** A request from when it is let in until its work is done and its last byte is written, or nobody is there to write to. */
+class Incoming implements Exchange {
+  readonly id: string;
+  readonly endpoint: Endpoint;
+  readonly path: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly startedMs: number;
+  readonly cancellation = new Cancellation();
+  body: Buffer = noBody;
+  detached = false;
   /** It waits in a queue with a bound of its own. */
-  parked: boolean;
+  parked = false;
   /** It says that it can wait, and hasn't come as far as that queue. */
-  arriving: boolean;
+  arriving = false;
+  /** Its body is being read. */
+  reading = true;
+  /** Of its work and its connection, what isn't over yet. */
+  open = 2;
+  readonly #crowd: Crowd;
+
+  constructor(
+    id: string,
+    endpoint: Endpoint,
+    path: string,
+    headers: IncomingHttpHeaders,
+    startedMs: number,
+    crowd: Crowd,
+  ) {
+    this.id = id;
+    this.endpoint = endpoint;
+    this.path = path;
+    this.headers = headers;
+    this.startedMs = startedMs;
+    this.#crowd = crowd;
+    crowd.active.add(this);
+    // Thousands that can wait must not keep out those that can't, not even while they are being read.
+    if (!saysBatch(headers)) return;
+    this.park(true);
+    this.arriving = true;
+    crowd.arriving += 1;
+  }
+
+  detach(): void {
+    this.detached = true;
+  }
+
+  park(parked: boolean): void {
+    const crowd = this.#crowd;
+    if (this.arriving) crowd.arriving -= 1;
+    this.arriving = false;
+    if (this.parked !== parked) crowd.parked += parked ? 1 : -1;
+    this.parked = parked;
+  }
+
+  /** Its work is done, or its connection; called once for each. */
+  end(): void {
+    this.open -= 1;
+    if (this.open > 0) return;
+    this.park(false);
+    const { active } = this.#crowd;
+    active.delete(this);
+    if (active.size === 0) this.#crowd.onIdle?.();
+  }
+}
+
+const noBody = Buffer.alloc(0);
+
+/** All requests of the data port. */
+interface Crowd {
+  readonly active: Set<Incoming>;
+  parked: number;
+  arriving: number;
+  onIdle: (() => void) | null;
 }
 
 /** A request that was refused before there was an exchange. */
@@ -126,87 +192,71 @@ export async function listen(
   let current = config;
   let guard = createGuard(config);
   let closedTo: Refusal | null = null;
-  const active = new Set<Active>();
-  let parked = 0;
-  let arriving = 0;
+  const crowd: Crowd = { active: new Set(), parked: 0, arriving: 0, onIdle: null };
+  const { active } = crowd;
   // The last request of each connection, for what goes wrong below HTTP.
   const atWork = new WeakMap<Socket, ServerResponse>();
-  let onIdle: (() => void) | null = null;
 
   const serve = (req: IncomingMessage, res: ServerResponse): void => {
     const startedMs = clock();
     const id = requestId();
     const dialect = dialectOf(req);
-    const refuse = (refusal: Refusal): void => {
-      if (res.headersSent || res.destroyed) return;
-      onRefused({ id, endpoint: endpointAt(req.url ?? '/', dialect) ?? noEndpoint, startedMs }, refusal);
-      const reply = refusalReply(refusal, dialect, id);
-      if (isSending(req)) answerSender(reply, req, res);
-      else void respond(reply, res, current);
-    };
+    const { headers: sent, url = '/' } = req;
     atWork.set(req.socket, res);
-    const admitted =
-      closedTo ??
-      admit(req, dialect, guard, saysBatch(req.headers) ? arriving : active.size - parked, current);
-    if (admitted instanceof Refusal) return refuse(admitted);
-    const entry = { cancellation: new Cancellation(), detached: false, parked: false, arriving: false };
-    active.add(entry);
-    const park = (next: boolean): void => {
-      if (entry.arriving) arriving -= 1;
-      entry.arriving = false;
-      if (entry.parked !== next) parked += next ? 1 : -1;
-      entry.parked = next;
-    };
-    // Thousands that can wait must not keep out those that can't, not even while they are being read.
-    if (saysBatch(req.headers)) {
-      park(true);
-      entry.arriving = true;
-      arriving += 1;
-    }
-    // A request is over when its work is done and its last byte is written, or nobody is there to write to.
-    let open = 2;
-    const done = (): void => {
-      open -= 1;
-      if (open > 0) return;
-      park(false);
-      active.delete(entry);
-      if (active.size === 0) onIdle?.();
-    };
-    res.once('close', () => {
-      if (!res.writableFinished && !entry.detached) entry.cancellation.cancel('client_gone');
-      done();
+    const inFlight = saysBatch(sent) ? crowd.arriving : active.size - crowd.parked;
+    const admitted = closedTo ?? admit(req, dialect, guard, inFlight, current);
+    if (admitted instanceof Refusal) return refuse(admitted, id, dialect, startedMs, req, res);
+    const headers = dialect === 'gemini' ? withQueryKey(sent, url) : sent;
+    const incoming = new Incoming(id, admitted, pathOf(url), headers, startedMs, crowd);
+    res.on('close', () => {
+      if (!res.writableFinished && !incoming.detached) incoming.cancellation.cancel('client_gone');
+      incoming.end();
+      if (!incoming.reading) return;
+      incoming.reading = false;
+      incoming.end();
     });
     readBody(req, current.bodyMaxBytes, (body) => {
-      if (body === null || body instanceof Refusal) {
-        if (body !== null) refuse(body);
-        return done();
+      if (!incoming.reading) return;
+      incoming.reading = false;
+      if (body instanceof Refusal) {
+        refuse(body, id, dialect, startedMs, req, res);
+        return incoming.end();
       }
-      const detach = (): void => {
-        entry.detached = true;
-      };
-      const { url = '/' } = req;
-      const headers = dialect === 'gemini' ? withQueryKey(req.headers, url) : req.headers;
-      const exchange = {
-        id,
-        endpoint: admitted,
-        path: pathOf(url),
-        headers,
-        body,
-        cancellation: entry.cancellation,
-        startedMs,
-        detach,
-        park,
-      };
-      void run(exchange, res).finally(done);
+      incoming.body = body;
+      run(incoming, res);
     });
   };
 
-  const run = async (exchange: Exchange, res: ServerResponse): Promise<void> => {
+  /** Answers what comes to no pipeline. */
+  const refuse = (
+    refusal: Refusal,
+    id: string,
+    dialect: DialectName,
+    startedMs: number,
+    req: IncomingMessage,
+    res: ServerResponse,
+  ): void => {
+    if (res.headersSent || res.destroyed) return;
+    onRefused({ id, endpoint: endpointAt(req.url ?? '/', dialect) ?? noEndpoint, startedMs }, refusal);
+    const reply = refusalReply(refusal, dialect, id);
+    if (isSending(req)) answerSender(reply, req, res);
+    else void respond(reply, res, current);
+  };
+
+  const run = (incoming: Incoming, res: ServerResponse): void => {
     try {
-      await respond(await handle(exchange), res, current);
+      const reply = handle(incoming);
+      const sent =
+        reply instanceof Promise
+          ? reply.then((late) => respond(late, res, current))
+          : respond(reply, res, current);
+      if (!(sent instanceof Promise)) return incoming.end();
+      sent.then(
+        () => incoming.end(),
+        () => giveUp(incoming, res),
+      );
     } catch {
-      // A reply that Node refuses to write: this client goes without, the process lives.
-      res.destroy();
+      giveUp(incoming, res);
     }
   };
 
@@ -249,7 +299,7 @@ export async function listen(
     async drained() {
       server.close();
       server.closeIdleConnections();
-      if (active.size > 0) await new Promise<void>((resolve) => (onIdle = resolve));
+      if (active.size > 0) await new Promise<void>((resolve) => (crowd.onIdle = resolve));
     },
     close() {
       server.close();
@@ -264,6 +314,12 @@ export async function listen(
 }
 
 const noEndpoint = { name: 'none' } as const;
+
+/** A reply that Node refuses to write: this client goes without, the process lives. */
+function giveUp(incoming: Incoming, res: ServerResponse): void {
+  res.destroy();
+  incoming.end();
+}
 
 function endpointAt(url: string, dialect: DialectName): Endpoint | undefined {
   const path = pathOf(url);
@@ -330,37 +386,29 @@ function admit(
 const tooLarge = (maxBytes: number): Refusal =>
   new Refusal('body_too_large', `The body is larger than ${maxBytes} bytes.`);
 
-/** Reads a body up to the bound. Gives the bytes, a refusal, or null when the client left. Calls back once. */
-function readBody(
-  req: IncomingMessage,
-  maxBytes: number,
-  done: (body: Buffer | Refusal | null) => void,
-): void {
-  const chunks: Buffer[] = [];
+/** Reads a body up to the bound. Gives the bytes or a refusal, once; nothing when the client leaves before. */
+function readBody(req: IncomingMessage, maxBytes: number, done: (body: Buffer | Refusal) => void): void {
+  // Most bodies come in one piece.
+  let first: Buffer | null = null;
+  let chunks: Buffer[] | null = null;
   let bytes = 0;
-  let finished = false;
-  const finish = (result: Buffer | Refusal | null): void => {
-    if (finished) return;
-    finished = true;
-    done(result);
-  };
   req.on('data', (chunk: Buffer) => {
     bytes += chunk.length;
-    if (bytes <= maxBytes) chunks.push(chunk);
-    else {
+    if (bytes > maxBytes) {
       req.removeAllListeners('data');
-      chunks.length = 0;
-      finish(tooLarge(maxBytes));
-    }
+      first = null;
+      chunks = null;
+      done(tooLarge(maxBytes));
+    } else if (first === null) first = chunk;
+    else if (chunks === null) chunks = [first, chunk];
+    else chunks.push(chunk);
   });
-  req.on('end', () => {
-    const [first] = chunks;
-    finish(chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks));
-  });
-  req.on('close', () => finish(null));
+  req.on('end', () => done(chunks === null ? (first ?? noBody) : Buffer.concat(chunks)));
   // A broken connection closes as well; without a listener it would end the process.
-  req.on('error', () => {});
+  req.on('error', ignore);
 }
+
+const ignore = (): void => {};
 
 /** Which SDK asks, where the path doesn't say it: Anthropic's always sends its version. */
 function dialectOf(req: IncomingMessage): DialectName {

@@ -5,7 +5,7 @@ import type { Exchange, Identity, Reply } from './exchange.ts';
 import type { Stages } from './gateway.ts';
 import { Passage } from './passage.ts';
 import { dialects } from './providers/index.ts';
-import { requestIdHeaders } from './respond.ts';
+import { addRequestId } from './respond.ts';
 import { findWay, modelNames } from './route/route.ts';
 
 /** Answers the list, or one model of it. */
@@ -40,7 +40,8 @@ function listFor(identity: Identity | Refusal, passage: Passage): Reply {
 function answer(passage: Passage, body: Buffer): Reply {
   passage.close({ status: 200 });
   const { endpoint, id } = passage.exchange;
-  const headers = ['content-type', 'application/json', ...requestIdHeaders(endpoint.dialect, id)];
+  const headers = ['content-type', 'application/json'];
+  addRequestId(endpoint.dialect, id, headers);
   return { kind: 'whole', status: 200, headers, body };
 }
 

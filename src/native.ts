@@ -142,7 +142,7 @@ export function inspect(body: Buffer, inspectId: number, scrub: number, key: Buf
     emails: reg(16),
     cards: reg(17),
     masked: readMasked(body),
-    digest: digests.toString('latin1', 0, 32),
+    digest: digests.toString('hex', 0, 32),
     keyedDigest: digests.toString('hex', 32, 64),
   };
 }
@@ -388,27 +388,45 @@ export const retryBudget = {
 /** Entries up to here are copied out by one call. */
 const storeScratch = Buffer.allocUnsafeSlow(64 * 1024);
 const storeLengths = new Uint32Array(2);
+/** Strings that go to the core by the byte: handed over as strings they would be measured and copied once more. */
+let keyScratch = Buffer.allocUnsafeSlow(4 * 1024);
+
+/** Writes a key into `keyScratch`; gives its length in bytes. */
+function writeKey(key: string): number {
+  if (key.length * 3 > keyScratch.length) keyScratch = Buffer.allocUnsafeSlow(key.length * 3);
+  return keyScratch.write(key);
+}
+
+/** An entry of a store, good until the next one is read. */
+export interface StoreEntry {
+  readonly bytes: Buffer;
+  readonly headLength: number;
+  /** Of head and body. */
+  readonly length: number;
+}
 
 /** Bounded stores of bytes by id, kept outside the JavaScript heap. See `native/core/src/store.rs`. */
 export const store = {
   open: native.storeOpen,
   set: native.storeSet,
-  put: native.storePut,
   size: native.storeSize,
   bytes: native.storeBytes,
-  /** Head and body of a key's entry, copied; null: it has none. */
-  get(id: number, key: string, nowMs: number): { readonly head: string; readonly body: Buffer } | null {
-    if (!native.storeGet(id, key, nowMs, storeLengths, storeScratch)) return null;
+  /** @param head its first `headLength` bytes are kept */
+  put(id: number, key: string, head: Buffer, headLength: number, body: Buffer, nowMs: number): void {
+    const keyLength = writeKey(key);
+    native.storePut(id, keyScratch, keyLength, head, headLength, body, nowMs);
+  },
+  /** Null: the key has no entry. */
+  get(id: number, key: string, nowMs: number): StoreEntry | null {
+    const keyLength = writeKey(key);
+    if (!native.storeGet(id, keyScratch, keyLength, nowMs, storeLengths, storeScratch)) return null;
     const [headLength = 0, bodyLength = 0] = storeLengths;
     const length = headLength + bodyLength;
-    let from = storeScratch;
+    let bytes = storeScratch;
     if (length > storeScratch.length) {
-      from = Buffer.allocUnsafeSlow(length);
-      native.storeGet(id, key, nowMs, storeLengths, from);
+      bytes = Buffer.allocUnsafeSlow(length);
+      native.storeGet(id, keyScratch, keyLength, nowMs, storeLengths, bytes);
     }
-    return {
-      head: from.toString('utf8', 0, headLength),
-      body: Buffer.from(from.subarray(headLength, length)),
-    };
+    return { bytes, headLength, length };
   },
 };

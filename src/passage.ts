@@ -10,7 +10,7 @@ import type { Exchange, Identity, ModelRequest, StoredReply, WholeReply } from '
 
 import type { Stages } from './gateway.ts';
 import type { Permit } from './limit/permit.ts';
-import { type CacheUse, createRecord, type Outcome } from './observe/record.ts';
+import { type CacheUse, type Course, createRecord, type Outcome } from './observe/record.ts';
 import type { Claim } from './replay/replay.ts';
 import { refusalReply } from './respond.ts';
 import type { Plan } from './route/plan.ts';
@@ -22,17 +22,19 @@ export type KeptReply = Omit<StoredReply, 'usage' | 'costNanoUsd'>;
 const isPriced = (reply: KeptReply | StoredReply): reply is StoredReply => 'costNanoUsd' in reply;
 
 /** How a request ended, and what of its reply may be kept. */
-export interface Closing extends Omit<Outcome, 'bill' | 'attempts' | 'tried'> {
+export interface Closing extends Outcome {
   /** A complete reply, for the idempotency key. */
   readonly keep?: KeptReply | StoredReply | null;
   /** It may answer others as well. */
   readonly cacheable?: boolean;
 }
 
+const noTries: Trail['billed'] = [];
+
 /** Recorded for a client that left before it had a reply; nginx' number, since HTTP has none. */
 const clientGoneStatus = 499;
 
-export class Passage {
+export class Passage implements Course {
   identity: Identity | null = null;
   request: ModelRequest | null = null;
   permit: Permit | null = null;
@@ -44,7 +46,7 @@ export class Passage {
   priority: Priority = 'interactive';
   queuedMs = 0;
   /** Refusals that were only reported. */
-  readonly #letPass: ErrorCode[] = [];
+  #letPass: ErrorCode[] | null = null;
   readonly exchange: Exchange;
   readonly stages: Stages;
   #closed = false;
@@ -65,6 +67,7 @@ export class Passage {
   /** Whether a refusal is only to be reported, since the gateway observes. */
   letPass(refusal: Refusal): boolean {
     if (this.stages.config.mode !== 'observe') return false;
+    this.#letPass ??= [];
     this.#letPass.push(refusal.code);
     return true;
   }
@@ -72,8 +75,8 @@ export class Passage {
   /** What would have been refused if the gateway did not only observe: codes, separated by commas. */
   get observed(): string {
     const first = this.identity?.observed ?? null;
-    if (first === null && this.#letPass.length === 0) return '';
-    return [...(first === null ? [] : [first]), ...this.#letPass].join(',');
+    if (first === null && this.#letPass === null) return '';
+    return [...(first === null ? [] : [first]), ...(this.#letPass ?? [])].join(',');
   }
 
   /** Ends the request with a refusal. */
@@ -114,7 +117,8 @@ export class Passage {
   #finish(closing: Closing, nowMs: number): Bill {
     const { stages, request, exchange } = this;
     const billed = this.#billed();
-    const first = request === null ? nothingBilled : bill(request, billed, stages.estimator, null);
+    const first =
+      request === null || billed.length === 0 ? nothingBilled : bill(request, billed, stages.estimator, null);
     this.#store(closing, first, nowMs);
     if (request === null || billed.every(isStated)) {
       this.#settle(closing, first, null, nowMs);
@@ -133,7 +137,7 @@ export class Passage {
 
   /** Counting tokens is free at the provider. */
   #billed(): Trail['billed'] {
-    return this.exchange.endpoint.name === 'count_tokens' ? [] : (this.trail?.billed ?? []);
+    return this.exchange.endpoint.name === 'count_tokens' ? noTries : (this.trail?.billed ?? noTries);
   }
 
   #store({ keep, cacheable }: Closing, { usage, costNanoUsd }: Bill, nowMs: number): void {
@@ -144,15 +148,11 @@ export class Passage {
   }
 
   #settle(closing: Closing, billed: Bill, counts: Counts | null, nowMs: number): void {
-    const { stages, trail, identity, request, plan, priority, queuedMs } = this;
+    const { stages, identity, request } = this;
     this.permit?.settle(billed.usage, billed.priced ? billed.costNanoUsd : null);
     if (request !== null) learn(request, this.#billed(), stages.estimator, counts);
     for (const charge of billed.charges) stages.charge(identity?.tenant ?? '', charge);
-    const tried = trail === null ? {} : { attempts: trail.calls, tried: trail.text };
-    const { cacheUse: cache, observed } = this;
-    const chosen = { route: plan?.pattern ?? '', tier: plan?.tier ?? '' } as const;
-    const outcome = { cache, ...chosen, priority, queuedMs, observed, ...tried, ...closing, bill: billed };
-    stages.observe(createRecord(this.exchange, identity, request, outcome, nowMs));
+    stages.observe(createRecord(this.exchange, this, closing, billed, nowMs));
   }
 
   /** Reports a defect of the gateway's own; `cause` may name code but never holds request text. */

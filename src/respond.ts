@@ -16,21 +16,18 @@ export interface ClientTimes {
 /** Bodies up to here are sent together with their head, which copies them. */
 const joinMaxBytes = 64 * 1024;
 
-/** A request's id under the name that is always there, and under the one that the dialect's SDKs read. */
-export function requestIdHeaders(dialect: DialectName, requestId: string): string[] {
+/** Adds a request's id under the name that is always there, and under the one that the dialect's SDKs read. */
+export function addRequestId(dialect: DialectName, requestId: string, headers: string[]): void {
   const { requestIdHeader } = dialects[dialect];
-  const always = ['x-request-id', requestId];
-  return requestIdHeader === 'x-request-id' ? always : [...always, requestIdHeader, requestId];
+  headers.push('x-request-id', requestId);
+  if (requestIdHeader !== 'x-request-id') headers.push(requestIdHeader, requestId);
 }
 
 /** A refusal in the client's dialect. */
 export function refusalReply(refusal: Refusal, dialect: DialectName, requestId: string): WholeReply {
-  const headers = [
-    'content-type',
-    'application/json',
-    ...requestIdHeaders(dialect, requestId),
-    ...refusal.headers,
-  ];
+  const headers = ['content-type', 'application/json'];
+  addRequestId(dialect, requestId, headers);
+  headers.push(...refusal.headers);
   if (refusal.retryAfterMs !== null) {
     const waitMs = Math.max(1, Math.ceil(refusal.retryAfterMs));
     headers.push('retry-after', String(Math.ceil(waitMs / 1000)), 'retry-after-ms', String(waitMs));

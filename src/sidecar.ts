@@ -12,6 +12,7 @@ import { createCache } from './cache/cache.ts';
 import { createCatalog } from './catalog/catalog.ts';
 import type { Config } from './config/schema.ts';
 import { createTokenCounter } from './count/counter.ts';
+import { nothingBilled } from './count/usage.ts';
 import type { TokenKeeper } from './credentials/google.ts';
 import type { Engine } from './engines/engine.ts';
 import { startProbe } from './engines/probe.ts';
@@ -27,7 +28,7 @@ import { retryBudget } from './native.ts';
 import { logRecord } from './observe/line.ts';
 import type { Log } from './observe/log.ts';
 import { createMetrics } from './observe/metrics.ts';
-import { createRecord } from './observe/record.ts';
+import { createRecord, noCourse } from './observe/record.ts';
 import { createReplay } from './replay/replay.ts';
 import { createRouteTable, modelNames } from './route/route.ts';
 import { createScrubPolicy } from './scrub/inspect.ts';
@@ -234,7 +235,9 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
       exchange.endpoint.name === 'models' ? listModels(exchange, stages) : handle(exchange, stages),
     clock,
     (request, { code, entry }) =>
-      stages.observe(createRecord(request, null, null, { status: entry.status, error: code }, clock())),
+      stages.observe(
+        createRecord(request, noCourse, { status: entry.status, error: code }, nothingBilled, clock()),
+      ),
   ).catch(async (cause: unknown) => {
     admin.close();
     await release();

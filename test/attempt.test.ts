@@ -1,6 +1,6 @@
 /** Stage attempt: retries, backoff, breaker, rest after a 429, order of fallback; by passed-in time. */
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { createTrail } from '../src/attempt/trail.ts';
+import { Trail } from '../src/attempt/trail.ts';
 import type { World } from '../src/sidecar.ts';
 import { chainConfig, labelOf, metricIn } from './chain.ts';
 import { ask, send } from './client.ts';
@@ -361,7 +361,7 @@ describe.each(wires)('$name', (wire) => {
 
 describe('trail', () => {
   test('a skipped target counts as no call, and the shortest wait is told', () => {
-    const trail = createTrail();
+    const trail = new Trail();
     trail.skip('a/x', 'resting', 9_000);
     trail.skip('b/x', 'breaker_open', 4_000);
     expect(trail.calls).toBe(0);
@@ -375,7 +375,7 @@ describe('trail', () => {
     ['targets_down', ['first_token_timeout', 'reset']],
     ['upstream_credential', ['credential']],
   ])('%s is made of %j', (code, outcomes) => {
-    const trail = createTrail();
+    const trail = new Trail();
     for (const outcome of outcomes) trail.add('a/x', outcome);
     expect(trail.refusal([]).code).toBe(code);
     expect(trail.refusal([]).message).toContain(`Tried a/x: ${outcomes[0]}`);

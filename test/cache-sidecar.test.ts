@@ -1,11 +1,12 @@
 /** The cache through a running sidecar: what is a hit, what is never kept, and what an entry holds. */
+
 import { afterEach, describe, expect, test } from 'vitest';
 import { createProvider } from '../src/attempt/connection.ts';
 import { createHealthBook } from '../src/attempt/health.ts';
 import { createKeyring } from '../src/authenticate/authenticate.ts';
 import { createBatch } from '../src/batch/batch.ts';
 import { type Cache, createCache } from '../src/cache/cache.ts';
-import { emptyCatalog } from '../src/catalog/catalog.ts';
+import { createCatalog } from '../src/catalog/catalog.ts';
 import { type Config, configSchema } from '../src/config/schema.ts';
 import type { Exchange, Reply } from '../src/exchange.ts';
 import { handle, type Stages } from '../src/gateway.ts';
@@ -204,8 +205,8 @@ describe.each(wires)('through the sidecar, $name', (wire) => {
           body: JSON.stringify(wire.request(`to ${address}`, { stream })),
         });
       const [first, second] = [
-        await readReply(handle(exchange(), stages)),
-        await readReply(handle(exchange(), stages)),
+        await readReply(Promise.resolve(handle(exchange(), stages))),
+        await readReply(Promise.resolve(handle(exchange(), stages))),
       ];
       expect(first).toContain(stream ? '.' : address);
       if (stream)
@@ -246,7 +247,7 @@ function stagesFor({ upstream }: Gate, { name: dialect }: Wire, cache: Cache): S
       [{ model: testModel, strategy: 'fallback', sticky: 'user', needs: [], targets }],
       {
         providers,
-        catalog: emptyCatalog,
+        catalog: createCatalog({}, [], 0),
         healthOf: health.target,
         random: Math.random,
         tokensOf: estimator.tokens,

@@ -6,11 +6,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { z } from 'zod';
 import { publishedSchema, withTables } from '../.ci/generate.ts';
 import { commands, runCli } from '../src/cli.ts';
+import { nothingBilled } from '../src/count/usage.ts';
 import { catalogue } from '../src/errors.ts';
 import { noUsage } from '../src/exchange.ts';
 import { endpoints, modelEndpoints } from '../src/listen.ts';
 import { createMetrics } from '../src/observe/metrics.ts';
-import { createRecord } from '../src/observe/record.ts';
+import { createRecord, noCourse } from '../src/observe/record.ts';
 import { dialectNames } from '../src/providers/names.ts';
 import { presets } from '../src/providers/presets.ts';
 import { faultNames } from '../src/simulate/faults.ts';
@@ -189,9 +190,9 @@ describe('metrics', () => {
     const metrics = createMetrics(gauges);
     const record = createRecord(
       { id: '', startedMs: 0, endpoint: { name: '' } },
-      null,
-      null,
+      noCourse,
       { status: 0 },
+      nothingBilled,
       0,
     );
     metrics.record({ ...record, savedNanoUsd: 1 });

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
 import { createProvider, type Provider } from '../src/attempt/connection.ts';
-import { type Catalog, emptyCatalog } from '../src/catalog/catalog.ts';
+import { type Catalog, createCatalog } from '../src/catalog/catalog.ts';
 import { unknownFacts } from '../src/catalog/facts.ts';
 import { configSchema, type RouteConfig } from '../src/config/schema.ts';
 import { Refusal } from '../src/errors.ts';
@@ -28,7 +28,7 @@ const providers = new Map(
 const table = (routes: RouteConfig[], known: ReadonlyMap<string, Provider> = providers): RouteTable =>
   createRouteTable(routes, {
     providers: known,
-    catalog: emptyCatalog,
+    catalog: createCatalog({}, [], 0),
     healthOf: () => ({ breakerId: 0, restsUntilMs: 0, inFlight: 0, latency: new PeakEwma() }),
     random: () => 0,
     tokensOf: () => 0,
@@ -186,7 +186,7 @@ describe('which targets', () => {
     const health = new Map<string, TargetHealth>();
     const shared = createRouteTable([chain('a', 'o1/x'), chain('b', 'o1/x', 'o1/y')], {
       providers,
-      catalog: emptyCatalog,
+      catalog: createCatalog({}, [], 0),
       healthOf(label) {
         const known = health.get(label) ?? {
           breakerId: health.size,

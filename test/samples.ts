@@ -72,7 +72,7 @@ export function sampleRequest({
     emails: 0,
     cards: 0,
     masked: null,
-    digest: createHash('sha256').update(body).digest().toString('latin1'),
+    digest: createHash('sha256').update(body).digest('hex'),
     keyedDigest: '',
     modelStart: 10,
     modelEnd: 11,

@@ -26,7 +26,7 @@ import { type Called, hedged } from './hedge.ts';
 import { type Answered, causeOf, isAnswer, judge } from './judge.ts';
 import { createPrepare, type Prepare, type Prepared } from './prepare.ts';
 import type { CallResult } from './result.ts';
-import { createTrail, type Trail } from './trail.ts';
+import { Trail } from './trail.ts';
 
 /** The targets in the order they are to be asked, and the route they are of. */
 export type Way = Pick<Plan, 'pattern' | 'steps' | 'chosen'>;
@@ -68,7 +68,7 @@ export function attempt(
   const begunMs = deps.clock();
   retryBudget.request(deps.budgetId, begunMs);
   const repeatable = !request.serverTools || exchange.headers['idempotency-key'] !== undefined;
-  const trail = createTrail();
+  const trail = new Trail();
   const prepare = createPrepare(exchange, request, plan.chosen, deps.wallClock);
   const state = { word: null, estimates: true, tooLong: -1, untold: null };
   return walk(
@@ -219,22 +219,17 @@ function admitSecond({ plan, request, deps, prepare }: Walk, index: number): Adm
 }
 
 /** Sends one call, whose speed the target's health learns. */
-async function send(way: Walk, admission: Admission, cancellation: Cancellation): Promise<CallResult> {
-  const { stream } = way.request;
-  const { latency } = admission.target.health;
-  latency.begin(stream, admission.sentMs);
-  const result = await callOnce(way, admission, cancellation);
-  learnLatency(latency, stream, admission.sentMs, result, way.deps.clock());
-  return result;
-}
-
-function callOnce(way: Walk, admission: Admission, cancellation: Cancellation): Promise<CallResult> {
+function send(way: Walk, admission: Admission, cancellation: Cancellation): Promise<CallResult> {
   const { request, deps } = way;
-  const { target, credential } = admission;
+  const { target, credential, sentMs } = admission;
+  const { stream } = request;
+  const { latency } = target.health;
+  latency.begin(stream, sentMs);
   const { sent } = preparedFor(way, target);
   const headers = [...credential.headers, ...sent.headers];
-  const remainingMs = Math.max(1, Math.ceil(way.deadlineMs - admission.sentMs));
-  return call(target.provider, sent, headers, request.stream, deps.policy, remainingMs, cancellation);
+  const remainingMs = Math.max(1, Math.ceil(way.deadlineMs - sentMs));
+  const learn = (result: CallResult): void => learnLatency(latency, stream, sentMs, result, deps.clock());
+  return call(target.provider, sent, headers, stream, deps.policy, remainingMs, cancellation, learn);
 }
 
 /** What goes to a target that can be told the request. */

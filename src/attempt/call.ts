@@ -29,6 +29,7 @@ const clock = (): number => performance.now();
  * Sends one request. Resolves once there is something to decide on; never rejects.
  * @param headers all of them, flat
  * @param remainingMs what is left of the request's own time
+ * @param onResult told of the result as soon as it is there
  */
 export function call(
   provider: Provider,
@@ -38,9 +39,14 @@ export function call(
   bounds: CallBounds,
   remainingMs: number,
   cancellation: Cancellation,
+  onResult: (result: CallResult) => void,
 ): Promise<CallResult> {
   return new Promise((resolve) => {
-    const handler = new UpstreamCall(reading, wantsStream, bounds, remainingMs, cancellation, resolve);
+    const end = (result: CallResult): void => {
+      onResult(result);
+      resolve(result);
+    };
+    const handler = new UpstreamCall(reading, wantsStream, bounds, remainingMs, cancellation, end);
     provider.pool.dispatch({ path, method: 'POST', headers: headers as string[], body }, handler);
   });
 }

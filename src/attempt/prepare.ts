@@ -13,7 +13,7 @@ import type { Target } from '../route/plan.ts';
 /** A request made ready for one target. */
 export interface Prepared {
   readonly sent: UpstreamRequest;
-  /** Advisory fields that the target's dialect has no words for. */
+  /** Advisory fields and headers that the target's dialect has no words for. */
   readonly dropped: readonly string[];
 }
 
@@ -54,8 +54,11 @@ export function createPrepare(
     });
     if (translated.kind === 'invalid') return translated.refusal;
     if (translated.kind === 'cannot') return unsupported(translated.field, target);
-    const [first] = translated.dropped;
-    return chosen && first !== undefined ? unsupported(first, target) : translated;
+    const { sent, dropped, lost } = translated;
+    const [first] = dropped;
+    return chosen && first !== undefined
+      ? unsupported(first, target)
+      : { sent, dropped: lost.length === 0 ? dropped : [...dropped, ...lost] };
   };
 
   const prepare = (target: Target): Prepared | Refusal => {
@@ -110,6 +113,7 @@ function destinationOf(
     headers,
     quirks: provider.quirks,
     outputMaxTokens: facts.outputMaxTokens,
+    reasons: facts.capabilities?.has('reasoning') ?? null,
   };
 }
 

@@ -2,26 +2,6 @@
 import type { BilledTry } from '../count/usage.ts';
 import { Refusal } from '../errors.ts';
 
-export interface Trail {
-  /** A call to a target and what came of it. */
-  add(label: string, outcome: string): void;
-  /** The stream of the last call broke off after all. */
-  cut(outcome: string): void;
-  /** A target passed over without a call, and when it may be asked again. */
-  skip(label: string, reason: string, waitMs: number): void;
-  /** A call that its provider bills, good or bad: whatever began to answer. */
-  bill(billed: BilledTry): void;
-  /** Those, in order. */
-  readonly billed: readonly BilledTry[];
-  /** Calls made. */
-  readonly calls: number;
-  /** `target: outcome` each, in order; bounded by chain and retries. */
-  readonly text: string;
-  lastWas(...outcomes: readonly string[]): boolean;
-  /** The error for a request that nobody answered. @param notAsked targets that no condition led to */
-  refusal(notAsked: readonly string[]): Refusal;
-}
-
 const timeouts = ['first_token_timeout', 'reply_timeout', 'idle_timeout', 'deadline'];
 const badAnswers = ['malformed', 'too_large', 'error_in_body', 'ended_early'];
 
@@ -34,62 +14,92 @@ const timeoutKeys: Readonly<Record<string, string>> = {
 
 const noRetry = ['x-should-retry', 'false'];
 
-export function createTrail(): Trail {
-  const steps: { label: string; outcome: string; called: boolean }[] = [];
-  const billed: BilledTry[] = [];
-  let waitMs = Number.POSITIVE_INFINITY;
+interface TrailStep {
+  readonly label: string;
+  outcome: string;
+  readonly called: boolean;
+}
 
-  const text = (): string => steps.map(({ label, outcome }) => `${label}: ${outcome}`).join(', ');
+/** A class, since a request makes one: methods cost nothing there, closures would. */
+export class Trail {
+  readonly #steps: TrailStep[] = [];
+  readonly #billed: BilledTry[] = [];
+  #calls = 0;
+  #waitMs = Number.POSITIVE_INFINITY;
 
-  return {
-    add: (label, outcome) => void steps.push({ label, outcome, called: true }),
-    cut(outcome) {
-      const last = steps.pop();
-      if (last !== undefined) steps.push({ ...last, outcome });
-    },
-    skip(label, reason, ms) {
-      waitMs = Math.min(waitMs, ms);
-      // After a failed call its own outcome says more than the breaker it opened.
-      if (steps.at(-1)?.label !== label) steps.push({ label, outcome: reason, called: false });
-    },
-    bill: (each) => void billed.push(each),
-    billed,
-    get calls() {
-      return steps.filter(({ called }) => called).length;
-    },
-    get text() {
-      return text();
-    },
-    lastWas: (...outcomes) => outcomes.includes(steps.at(-1)?.outcome ?? ''),
-    refusal(notAsked) {
-      const all = (outcomes: readonly string[]): boolean =>
-        steps.every(({ outcome }) => outcomes.includes(outcome));
-      const rest =
-        notAsked.length === 0
-          ? ''
-          : ` Not asked, as no condition (\`on\`) led there: ${notAsked.join(', ')}.`;
-      const tried = `Tried ${text()}.${rest}`;
-      if (all(['credential'])) {
-        return new Refusal(
-          'upstream_credential',
-          `The provider refused the gateway's own credential. ${tried}`,
-          { headers: noRetry },
-        );
-      }
-      if (all(timeouts)) {
-        const key = timeoutKeys[steps.at(-1)?.outcome ?? ''] ?? 'attempt.idleTimeoutMs';
-        return new Refusal('upstream_timeout', `No answer in time (${key}). ${tried}`, { headers: noRetry });
-      }
-      if (steps.some(({ outcome }) => badAnswers.includes(outcome))) {
-        return new Refusal('upstream_failed', `The provider's answer could not be used. ${tried}`, {
-          headers: noRetry,
-        });
-      }
-      const retryAfterMs = Number.isFinite(waitMs) ? waitMs : 1000;
-      return new Refusal('targets_down', `No target could answer. ${tried}`, {
-        retryAfterMs,
+  /** A call to a target and what came of it. */
+  add(label: string, outcome: string): void {
+    this.#calls += 1;
+    this.#steps.push({ label, outcome, called: true });
+  }
+
+  /** The stream of the last call broke off after all. */
+  cut(outcome: string): void {
+    const last = this.#steps.at(-1);
+    if (last !== undefined) last.outcome = outcome;
+  }
+
+  /** A target passed over without a call, and when it may be asked again. */
+  skip(label: string, reason: string, waitMs: number): void {
+    this.#waitMs = Math.min(this.#waitMs, waitMs);
+    // After a failed call its own outcome says more than the breaker it opened.
+    if (this.#steps.at(-1)?.label !== label) this.#steps.push({ label, outcome: reason, called: false });
+  }
+
+  /** A call that its provider bills, good or bad: whatever began to answer. */
+  bill(each: BilledTry): void {
+    this.#billed.push(each);
+  }
+
+  /** Those, in order. */
+  get billed(): readonly BilledTry[] {
+    return this.#billed;
+  }
+
+  /** Calls made. */
+  get calls(): number {
+    return this.#calls;
+  }
+
+  /** `target: outcome` each, in order; bounded by chain and retries. */
+  get text(): string {
+    const [first] = this.#steps;
+    if (first !== undefined && this.#steps.length === 1) return `${first.label}: ${first.outcome}`;
+    return this.#steps.map(({ label, outcome }) => `${label}: ${outcome}`).join(', ');
+  }
+
+  lastWas(...outcomes: readonly string[]): boolean {
+    return outcomes.includes(this.#steps.at(-1)?.outcome ?? '');
+  }
+
+  /** The error for a request that nobody answered. @param notAsked targets that no condition led to */
+  refusal(notAsked: readonly string[]): Refusal {
+    const steps = this.#steps;
+    const all = (outcomes: readonly string[]): boolean =>
+      steps.every(({ outcome }) => outcomes.includes(outcome));
+    const rest =
+      notAsked.length === 0 ? '' : ` Not asked, as no condition (\`on\`) led there: ${notAsked.join(', ')}.`;
+    const tried = `Tried ${this.text}.${rest}`;
+    if (all(['credential'])) {
+      return new Refusal(
+        'upstream_credential',
+        `The provider refused the gateway's own credential. ${tried}`,
+        { headers: noRetry },
+      );
+    }
+    if (all(timeouts)) {
+      const key = timeoutKeys[steps.at(-1)?.outcome ?? ''] ?? 'attempt.idleTimeoutMs';
+      return new Refusal('upstream_timeout', `No answer in time (${key}). ${tried}`, { headers: noRetry });
+    }
+    if (steps.some(({ outcome }) => badAnswers.includes(outcome))) {
+      return new Refusal('upstream_failed', `The provider's answer could not be used. ${tried}`, {
         headers: noRetry,
       });
-    },
-  };
+    }
+    const retryAfterMs = Number.isFinite(this.#waitMs) ? this.#waitMs : 1000;
+    return new Refusal('targets_down', `No target could answer. ${tried}`, {
+      retryAfterMs,
+      headers: noRetry,
+    });
+  }
 }

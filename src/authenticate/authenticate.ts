@@ -89,13 +89,18 @@ function identify(
     if (tokens?.isToken(presented) !== true) return unknownKey();
   } else if (byDigest.size === 0 && stored === null && tokens === null) return unknownKey();
   // The look-up's time depends on digest bits alone, which say nothing of the key; what decides is constant-time.
-  const digest = hash('sha256', presented, 'buffer');
-  const hex = digest.toString('hex');
+  const hex = hash('sha256', presented);
   const key = byDigest.get(hex);
-  if (key !== undefined) return timingSafeEqual(key.digest, digest) ? key : unknownKey();
+  if (key !== undefined) {
+    presentedDigest.write(hex, 'hex');
+    return timingSafeEqual(key.digest, presentedDigest) ? key : unknownKey();
+  }
   if (tokens?.isToken(presented) === true) return tokens.known(hex) ?? tokens.verify(presented, hex);
-  return stored === null ? unknownKey() : findStored(digest, keyring);
+  return stored === null ? unknownKey() : findStored(Buffer.from(hex, 'hex'), keyring);
 }
+
+/** Written and compared within one call. Node gives a digest as text four times as fast as in a buffer of its own. */
+const presentedDigest = Buffer.alloc(32);
 
 const unknownKey = (): Refusal => new Refusal('wrong_key', 'The key is not known here.');
 

@@ -17,8 +17,7 @@ import { FairQueue, type Queued } from './queue.ts';
 import { createRoom, type Room, roomiestFirst } from './targets.ts';
 
 /** Why a batch request was not answered, for the metric. */
-export const batchRefusals = ['queue_full', 'deadline', 'expired', 'draining', 'left'] as const;
-export type BatchRefusal = (typeof batchRefusals)[number];
+export type BatchRefusal = 'queue_full' | 'deadline' | 'expired' | 'draining' | 'left';
 
 /** The queue and what is at work, over all requests; outlives a reload. */
 export interface Batch {

@@ -13,9 +13,6 @@ export interface Catalog {
   facts(provider: string, model: string): ModelFacts;
 }
 
-/** Knows nothing. */
-export const emptyCatalog: Catalog = { facts: () => unknownFacts };
-
 /** Names that are remembered; apps choose them, so the oldest make room. */
 export const memoMax = 2000;
 /** Longer names, which no model has, are neither looked up nor remembered. */

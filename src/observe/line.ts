@@ -10,19 +10,52 @@ import type { ExchangeRecord } from './record.ts';
 const plain = /^[\w .:,;@/+()-]*$/;
 const quoted = (text: string): string => (plain.test(text) ? `"${text}"` : JSON.stringify(text));
 
+type Who = Pick<ExchangeRecord, 'tenant' | 'team' | 'user' | 'keyId' | 'tags'>;
+
+let lastWho: Who = { tenant: '', team: '', user: '', keyId: '', tags: '' };
+let lastWhoText = '"tenant":"","team":"","user":"","keyId":"","tags":"",';
+
+/** Who called. A process serves few callers, and each piece of a line costs: the text of the last one mostly fits. */
+function whoText(who: Who): string {
+  const { tenant, team, user, keyId, tags } = who;
+  const same = tenant === lastWho.tenant && team === lastWho.team && user === lastWho.user;
+  if (same && keyId === lastWho.keyId && tags === lastWho.tags) return lastWhoText;
+  lastWho = { tenant, team, user, keyId, tags };
+  lastWhoText =
+    `"tenant":${quoted(tenant)},"team":${quoted(team)},"user":${quoted(user)},"keyId":${quoted(keyId)},` +
+    `"tags":${quoted(tags)},`;
+  return lastWhoText;
+}
+
+const usualText = '"abandoned":false,"stopped":false,"emails":0,"cards":0,';
+
+/** What seldom happens. */
+const rareText = ({ abandoned, stopped, emails, cards }: ExchangeRecord): string =>
+  abandoned || stopped || emails > 0 || cards > 0
+    ? `"abandoned":${abandoned},"stopped":${stopped},"emails":${emails},"cards":${cards},`
+    : usualText;
+
+const unusedText =
+  '"inputTokens":0,"outputTokens":0,"cachedInputTokens":0,"cacheWriteTokens":0,"usageKnown":true,' +
+  '"costNanoUsd":0,"costUsd":0,"priced":true,';
+
+/** What was used and what it cost: nothing where no provider was asked. */
+const usageText = (r: ExchangeRecord): string =>
+  r.inputTokens === 0 && r.outputTokens === 0 && r.costNanoUsd === 0 && r.usageKnown && r.priced
+    ? unusedText
+    : `"inputTokens":${r.inputTokens},"outputTokens":${r.outputTokens},` +
+      `"cachedInputTokens":${r.cachedInputTokens},"cacheWriteTokens":${r.cacheWriteTokens},` +
+      `"usageKnown":${r.usageKnown},"costNanoUsd":${r.costNanoUsd},"costUsd":${r.costNanoUsd / 1e9},` +
+      `"priced":${r.priced},`;
+
 /** One JSON line. @param wallMs time of day, ms */
 export function recordLine(r: ExchangeRecord, wallMs: number): string {
   return (
-    `{"level":30,"time":${wallMs},"requestId":"${r.requestId}","endpoint":"${r.endpoint}",` +
-    `"tenant":${quoted(r.tenant)},"team":${quoted(r.team)},"user":${quoted(r.user)},"keyId":${quoted(r.keyId)},` +
-    `"tags":${quoted(r.tags)},"model":${quoted(r.model)},"route":${quoted(r.route)},"tier":"${r.tier}",` +
-    `"target":${quoted(r.target)},"status":${r.status},` +
-    `"error":"${r.error}","observed":"${r.observed}","stream":${r.stream},"cache":"${r.cache}","replayed":${r.replayed},` +
-    `"attempts":${r.attempts},"tried":${quoted(r.tried)},"inputTokens":${r.inputTokens},` +
-    `"outputTokens":${r.outputTokens},"cachedInputTokens":${r.cachedInputTokens},` +
-    `"cacheWriteTokens":${r.cacheWriteTokens},"usageKnown":${r.usageKnown},"costNanoUsd":${r.costNanoUsd},` +
-    `"costUsd":${r.costNanoUsd / 1e9},"priced":${r.priced},"savedNanoUsd":${r.savedNanoUsd},` +
-    `"abandoned":${r.abandoned},"stopped":${r.stopped},"emails":${r.emails},"cards":${r.cards},"digest":"${r.digest}",` +
+    `{"level":30,"time":${wallMs},"requestId":"${r.requestId}","endpoint":"${r.endpoint}",${whoText(r)}` +
+    `"model":${quoted(r.model)},"route":${quoted(r.route)},"tier":"${r.tier}","target":${quoted(r.target)},` +
+    `"status":${r.status},"error":"${r.error}","observed":"${r.observed}","stream":${r.stream},` +
+    `"cache":"${r.cache}","replayed":${r.replayed},"attempts":${r.attempts},"tried":${quoted(r.tried)},` +
+    `${usageText(r)}"savedNanoUsd":${r.savedNanoUsd},${rareText(r)}"digest":"${r.digest}",` +
     `"priority":"${r.priority}","durationMs":${r.durationMs},"queuedMs":${r.queuedMs},` +
     `"upstreamMs":${r.upstreamMs}}\n`
   );

@@ -4,8 +4,8 @@ import type { Config } from '../config/schema.ts';
 
 export type Log = Logger;
 
-/** Characters gathered before a write; less when the timer below comes first. */
-const gatherMax = 32 * 1024;
+/** Bytes gathered before a write; less when the timer below comes first. */
+const gatherMaxBytes = 32 * 1024;
 const flushEveryMs = 250;
 /** What may wait for a standard output that nobody reads; more is dropped, since the log must not end the process. */
 const waitingMaxBytes = 16 * 1024 * 1024;
@@ -21,20 +21,30 @@ export interface LogSink {
 
 /** @param fd file descriptor or path written to */
 export function createLog(level: Config['observe']['log'], fd: number | string = 1): LogSink {
-  const destination = pino.destination({ dest: fd, sync: false, maxLength: waitingMaxBytes });
-  // Gathered here, since pino's destination measures all it holds again for each line.
-  let lines: string[] = [];
+  const destination = pino.destination({
+    dest: fd,
+    sync: false,
+    maxLength: waitingMaxBytes,
+    contentMode: 'buffer',
+  });
+  // In a buffer destination's mode this is what it takes, whatever its type says.
+  const pass = (bytes: Buffer): unknown => destination.write(bytes as unknown as string);
+  // Gathered here, since pino's destination measures all it holds again for each line, and as bytes, since a string
+  // of joined lines would be copied twice more on its way out.
+  let gathered = Buffer.allocUnsafeSlow(gatherMaxBytes);
   let length = 0;
   const flush = (): void => {
     if (length === 0) return;
-    destination.write(lines.join(''));
-    lines = [];
+    pass(gathered.subarray(0, length));
+    gathered = Buffer.allocUnsafeSlow(gatherMaxBytes);
     length = 0;
   };
   const write = (line: string): void => {
-    lines.push(line);
-    length += line.length;
-    if (length >= gatherMax) flush();
+    // No character takes more than three bytes for each of its units.
+    const mostBytes = line.length * 3;
+    if (length + mostBytes > gatherMaxBytes) flush();
+    if (mostBytes > gatherMaxBytes) pass(Buffer.from(line));
+    else length += gathered.write(line, length);
   };
   const log = pino({ level, base: null }, { write });
   const timer = setInterval(flush, flushEveryMs);

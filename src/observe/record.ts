@@ -1,9 +1,10 @@
 /** One flat record per request: the line in the log, and the source of every metric. */
+import type { Trail } from '../attempt/trail.ts';
 import type { Priority } from '../batch/priority.ts';
-import { type Bill, nothingBilled } from '../count/usage.ts';
+import type { Bill } from '../count/usage.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { Exchange, Identity, ModelRequest } from '../exchange.ts';
-import type { Tier } from '../route/plan.ts';
+import type { Plan, Tier } from '../route/plan.ts';
 
 /** How the cache took part. */
 export type CacheUse = 'hit' | 'miss' | 'bypass';
@@ -63,38 +64,53 @@ export interface ExchangeRecord {
   readonly upstreamMs: number;
 }
 
-/** What is known of a request once it is over. */
+/** How a request ended. */
 export interface Outcome {
   readonly status: number;
-  readonly route?: string;
-  readonly tier?: Tier | '';
   readonly error?: ErrorCode | '';
-  readonly observed?: string;
   readonly target?: string;
-  readonly cache?: CacheUse;
   readonly replayed?: boolean;
-  readonly attempts?: number;
-  readonly tried?: string;
-  readonly bill?: Bill;
   readonly savedNanoUsd?: number;
   readonly abandoned?: boolean;
   readonly stopped?: boolean;
   readonly upstreamMs?: number;
-  readonly priority?: Priority;
-  readonly queuedMs?: number;
 }
+
+/** What became known of a request on its way through the stages. */
+export interface Course {
+  readonly identity: Identity | null;
+  readonly request: ModelRequest | null;
+  readonly plan: Pick<Plan, 'pattern' | 'tier'> | null;
+  readonly trail: Pick<Trail, 'calls' | 'text'> | null;
+  readonly cacheUse: CacheUse;
+  readonly priority: Priority;
+  readonly queuedMs: number;
+  /** As `ExchangeRecord.observed`. */
+  readonly observed: string;
+}
+
+/** Of a request that came to no stage. */
+export const noCourse: Course = {
+  identity: null,
+  request: null,
+  plan: null,
+  trail: null,
+  cacheUse: 'bypass',
+  priority: 'interactive',
+  queuedMs: 0,
+  observed: '',
+};
 
 const plainName = /^[\w.:@/-]{1,128}$/;
 
 /** Builds the record of a request that is over. */
 export function createRecord(
   exchange: Pick<Exchange, 'id' | 'startedMs'> & { readonly endpoint: { readonly name: string } },
-  identity: Identity | null,
-  request: ModelRequest | null,
+  { identity, request, plan, trail, cacheUse, priority, queuedMs, observed }: Course,
   outcome: Outcome,
+  { usage, costNanoUsd, priced }: Bill,
   nowMs: number,
 ): ExchangeRecord {
-  const { usage, costNanoUsd, priced } = outcome.bill ?? nothingBilled;
   const model = request?.model ?? '';
   return {
     requestId: exchange.id,
@@ -105,17 +121,17 @@ export function createRecord(
     keyId: identity?.keyId ?? '',
     tags: identity === null || identity.tags.length === 0 ? '' : identity.tags.join(','),
     model: plainName.test(model) ? model : '',
-    route: outcome.route ?? '',
-    tier: outcome.tier ?? '',
+    route: plan?.pattern ?? '',
+    tier: plan?.tier ?? '',
     target: outcome.target ?? '',
     status: outcome.status,
     error: outcome.error ?? '',
-    observed: outcome.observed ?? '',
+    observed,
     stream: request?.stream ?? false,
-    cache: outcome.cache ?? 'bypass',
+    cache: cacheUse,
     replayed: outcome.replayed ?? false,
-    attempts: outcome.attempts ?? 0,
-    tried: outcome.tried ?? '',
+    attempts: trail?.calls ?? 0,
+    tried: trail?.text ?? '',
     inputTokens: usage.inputTokens,
     outputTokens: usage.outputTokens,
     cachedInputTokens: usage.cachedInputTokens,
@@ -129,9 +145,9 @@ export function createRecord(
     emails: request?.emails ?? 0,
     cards: request?.cards ?? 0,
     digest: request?.keyedDigest ?? '',
-    priority: outcome.priority ?? 'interactive',
+    priority,
     durationMs: Math.round((nowMs - exchange.startedMs) * 1000) / 1000,
-    queuedMs: Math.round((outcome.queuedMs ?? 0) * 1000) / 1000,
+    queuedMs: Math.round(queuedMs * 1000) / 1000,
     upstreamMs: Math.round((outcome.upstreamMs ?? 0) * 1000) / 1000,
   };
 }

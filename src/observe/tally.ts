@@ -12,8 +12,14 @@ export interface Tally {
 
 /** Label values come from the configuration or closed lists, so series are bounded; this is a safeguard. */
 const seriesMax = 100_000;
-/** Stands in no label value: control characters are refused in names and labels. */
-const separator = '\0';
+
+/** Series by their label values, one level for each label: no key has to be built and hashed to count. */
+interface Level {
+  readonly next: Map<string, Level>;
+  amount: number;
+}
+
+const createLevel = (): Level => ({ next: new Map(), amount: 0 });
 
 export function createTally(
   registry: Registry,
@@ -21,7 +27,10 @@ export function createTally(
   help: string,
   labelNames: readonly string[],
 ): Tally {
-  const series = new Map<string, number>();
+  const root = createLevel();
+  // Never shown.
+  const overflow = createLevel();
+  let size = 0;
   new Counter({
     name,
     help,
@@ -29,18 +38,31 @@ export function createTally(
     registers: [registry],
     collect() {
       this.reset();
-      for (const [key, amount] of series) {
-        const values = key.split(separator);
-        this.inc(Object.fromEntries(labelNames.map((label, i) => [label, values[i] ?? ''])), amount);
-      }
+      const show = ({ next, amount }: Level, values: readonly string[]): void => {
+        if (values.length === labelNames.length)
+          this.inc(Object.fromEntries(labelNames.map((label, i) => [label, values[i] ?? ''])), amount);
+        else for (const [value, level] of next) show(level, [...values, value]);
+      };
+      show(root, []);
     },
   });
+  const grow = (values: readonly string[]): Level => {
+    if (size >= seriesMax) return overflow;
+    size += 1;
+    let level = root;
+    for (const value of values) {
+      const next = level.next.get(value) ?? createLevel();
+      level.next.set(value, next);
+      level = next;
+    }
+    return level;
+  };
   return {
     add(amount, ...values) {
-      const key = values.length === 1 ? (values[0] ?? '') : values.join(separator);
-      const before = series.get(key);
-      if (before === undefined && series.size >= seriesMax) return;
-      series.set(key, (before ?? 0) + amount);
+      let level: Level | undefined = root;
+      for (let i = 0; i < values.length && level !== undefined; i++)
+        level = level.next.get(values[i] as string);
+      (level ?? grow(values)).amount += amount;
     },
   };
 }

@@ -3,7 +3,7 @@
  * A dialect reads its own wire into these types and writes its own wire from them, so N dialects need N translators.
  */
 
-import { isObject, type Json } from './json.ts';
+import type { Json } from './json.ts';
 import { type DialectName, dialectNames } from './names.ts';
 
 /** A prompt up to here may be kept in the provider's cache. */
@@ -119,6 +119,12 @@ export interface ChatMessage {
   readonly name: string | null;
 }
 
+/** The parts of a message in that order. */
+export function resultsFirst(parts: readonly Part[]): readonly Part[] {
+  const results = parts.filter(({ kind }) => kind === 'tool_result');
+  return results.length === 0 ? parts : [...results, ...parts.filter(({ kind }) => kind !== 'tool_result')];
+}
+
 export interface Tool {
   readonly name: string;
   readonly description: string | null;
@@ -223,6 +229,23 @@ export function noteDropped(notes: Notes, field: string): void {
   if (!notes.dropped.includes(field)) notes.dropped.push(field);
 }
 
+/** How closely a picture is to be looked at, where that can't be said. */
+export function noteDetail({ detail, at }: ImagePart, notes: Notes): void {
+  if (detail !== null && detail !== 'auto') noteDropped(notes, `${at}.detail`);
+}
+
+/** Texts of the system and the developer, for dialects where they stand before the conversation and are text only. */
+export function systemTexts(messages: readonly ChatMessage[], notes: Notes): TextPart[] {
+  return messages.flatMap(({ role, parts }) => {
+    if (role !== 'system' && role !== 'developer') return [];
+    return parts.flatMap((part): TextPart[] => {
+      if (part.kind === 'text') return [part];
+      if ('at' in part) noteCannot(notes, part.at);
+      return [];
+    });
+  });
+}
+
 /** Tokens of one reply. */
 export interface ChatUsage {
   /** The whole prompt, cached tokens included. */
@@ -275,8 +298,8 @@ export type Block =
 
 /**
  * A streamed answer: `start`, blocks (`begin`, `delta`s, `signature`, `end`, each with the block's number, counted from 0
- * in order of their beginning), `finish`, `stop`. `usage` may come anywhere, the last one counts. Blocks that were not
- * ended are ended by `finish`.
+ * in order of their beginning), `finish`, `stop`. Calls made at once may grow in turns, so that blocks overlap. `usage` may
+ * come anywhere, the last one counts. Blocks that were not ended are ended by `finish`.
  */
 export type ChatEvent =
   | { readonly kind: 'start'; readonly id: string; readonly model: string }
@@ -337,25 +360,6 @@ export function unseal(text: string, client: DialectName): Signature {
   const named = /^([a-z-]{1,32})~/.exec(text);
   const by = dialectNames.find((name) => name === named?.[1]);
   return by === undefined ? { by: client, value: text } : { by, value: text.slice(by.length + 1) };
-}
-
-/** Notes the members of a request that the neutral form has no place for. */
-export function noteRest(
-  body: Json,
-  known: ReadonlySet<string>,
-  matter: ReadonlySet<string>,
-  notes: Notes,
-): void {
-  for (const field in body) {
-    if (known.has(field)) continue;
-    const value = body[field];
-    // What says nothing is no loss.
-    if (value === null || value === undefined || value === false) continue;
-    if (Array.isArray(value) ? value.length === 0 : isObject(value) && Object.keys(value).length === 0)
-      continue;
-    if (matter.has(field)) noteCannot(notes, field);
-    else noteDropped(notes, field);
-  }
 }
 
 /** A budget of reasoning tokens as an effort, and the other way round. */

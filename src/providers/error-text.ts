@@ -1,6 +1,6 @@
 /** What a provider's error body says, whatever its dialect. */
 import type { ProviderError } from './chat.ts';
-import { isObject, type Json, parseObject, textOf } from './json.ts';
+import { isObject, type Json, objectOf, parseObject, textOf } from './json.ts';
 
 /** Longest message taken over, in characters. */
 const messageMaxLength = 4096;
@@ -11,8 +11,11 @@ export function readError(status: number, body: Buffer): ProviderError {
   const json = parseObject(text);
   const plain = json === null && !/^\s*</.test(text) ? text.trim() : '';
   const error: Json = json === null ? {} : isObject(json.error) ? json.error : json;
-  const message =
+  const told =
     textOf(error.message) ?? textOf(error.Message) ?? textOf(json?.error) ?? textOf(json?.detail) ?? plain;
+  // FastAPI's servers give lists of what is wrong where.
+  const detail = objectOf(error.message).detail ?? error.message ?? json?.detail;
+  const message = told === '' && (detail ?? null) !== null ? JSON.stringify(detail) : told;
   const said = message === '' ? `The provider answered with status ${status}.` : message;
   const code = textOf(error.code) ?? textOf(error.type) ?? textOf(error.status);
   return { status, message: said.slice(0, messageMaxLength), code };

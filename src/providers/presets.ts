@@ -68,6 +68,8 @@ const simulator = (dialect: DialectName): Preset => ({
 const noStreamOptions: Quirks = { noStreamOptions: true };
 /** Wants the key as `Authorization: Bearer` where Anthropic's dialect has `x-api-key`. */
 const bearer: Quirks = { bearer: true };
+/** Wants what the model thought before its calls of tools back. */
+const reasoningBack: Quirks = { reasoningBack: true };
 
 export const presets: Readonly<Record<string, Preset>> = {
   openai: openai(
@@ -114,6 +116,7 @@ export const presets: Readonly<Record<string, Preset>> = {
   deepseek: openai('https://api.deepseek.com', 'DEEPSEEK_API_KEY', 'https://api-docs.deepseek.com/', {
     prices: 'deepseek',
     models: ['deepseek-*'],
+    quirks: reasoningBack,
   }),
   'deepseek-anthropic': anthropic(
     'https://api.deepseek.com/anthropic/v1',
@@ -211,7 +214,7 @@ export const presets: Readonly<Record<string, Preset>> = {
     'https://api.moonshot.ai/v1',
     'MOONSHOT_API_KEY',
     'https://platform.kimi.ai/docs/api/overview',
-    { prices: 'moonshotai', models: ['kimi-*', 'moonshot-*'], quoted: true },
+    { prices: 'moonshotai', models: ['kimi-*', 'moonshot-*'], quirks: reasoningBack, quoted: true },
   ),
   'moonshot-anthropic': anthropic(
     'https://api.moonshot.ai/anthropic/v1',
@@ -221,6 +224,7 @@ export const presets: Readonly<Record<string, Preset>> = {
   ),
   zai: openai('https://api.z.ai/api/paas/v4', 'ZAI_API_KEY', 'https://docs.z.ai/api-reference/introduction', {
     prices: 'zai',
+    quirks: reasoningBack,
     models: ['glm-*'],
   }),
   'zai-anthropic': anthropic(

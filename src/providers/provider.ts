@@ -34,6 +34,8 @@ export interface Quirks {
   readonly noStreamOptions?: true;
   /** Takes its key as `Authorization: Bearer`, in whatever dialect. */
   readonly bearer?: true;
+  /** Refuses calls of tools in a conversation without the `reasoning_content` that came with them. */
+  readonly reasoningBack?: true;
 }
 
 /** What `encode` must know of where a request goes. */
@@ -47,6 +49,8 @@ export interface Destination {
   readonly quirks: Quirks;
   /** The model's largest reply in tokens; null: unknown. */
   readonly outputMaxTokens: number | null;
+  /** Whether the model reasons at all; null or left out: unknown. */
+  readonly reasons?: boolean | null;
 }
 
 /** The part of a request that goes to a provider of another dialect than the client's. */
@@ -67,6 +71,8 @@ export interface ChatClient {
   createWriter(context: ReplyContext): ChatStreamWriter;
   /** A provider's refusal in this dialect's words. */
   writeError(error: ProviderError, requestId: string): Json;
+  /** Headers, lower case, that change what a request means; named where no other dialect has them. None where left out. */
+  readonly ownHeaders?: readonly string[];
 }
 
 /** A dialect that providers may speak: requests are written, replies read. */

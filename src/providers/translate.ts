@@ -21,7 +21,13 @@ export interface ReadRequest {
 
 /** What goes to the provider, and what was left out of it; or the field that it can't be told. */
 export type Translated =
-  | { readonly kind: 'sent'; readonly sent: UpstreamRequest; readonly dropped: readonly string[] }
+  | {
+      readonly kind: 'sent';
+      readonly sent: UpstreamRequest;
+      readonly dropped: readonly string[];
+      /** Headers that were left out. SDKs send them unasked, so that nobody is refused for them. */
+      readonly lost: readonly string[];
+    }
   | { readonly kind: 'cannot'; readonly field: string }
   /** The client's own mistake. */
   | { readonly kind: 'invalid'; readonly refusal: Refusal };
@@ -85,6 +91,7 @@ export function translate(
     kind: 'sent',
     sent: { path: to.basePath + path, headers: sent, body: Buffer.from(JSON.stringify(body)), reading },
     dropped: notes.dropped,
+    lost: (client.ownHeaders ?? []).filter((name) => exchange.headers[name] !== undefined),
   };
 }
 

@@ -44,11 +44,6 @@ export interface Replay {
 const keyPattern = /^[\x21-\x7e]{1,255}$/;
 /** A guess at when the first request will be done. */
 const retryAfterMs = 1000;
-/** A kept reply, and which request it answers. */
-interface PinnedReply extends StoredReply {
-  readonly fingerprint: string;
-}
-
 /** A key whose first request is at work. */
 interface Flight {
   readonly fingerprint: string;
@@ -71,7 +66,8 @@ const boundsOf = (config: Config['replay'], gathering: number): StoreBounds => (
 export function createReplay(config: Config['replay'], clock: () => number): Replay {
   let current = config;
   let gathering = 0;
-  const store = createReplyStore<PinnedReply>(boundsOf(config, 0));
+  // A reply's note is the fingerprint of the request it answers.
+  const store = createReplyStore(boundsOf(config, 0));
   // Bounded by the requests in flight.
   const inFlight = new Map<string, Flight>();
 
@@ -120,7 +116,7 @@ export function createReplay(config: Config['replay'], clock: () => number): Rep
       inFlight.delete(scope);
       if (reply.body.length <= current.entryMaxBytes) {
         makeRoom();
-        store.put(scope, { ...reply, fingerprint: flight.fingerprint }, clock());
+        store.put(scope, reply, clock(), flight.fingerprint);
       }
       for (const resolve of flight.waiting) resolve({ kind: 'stored', reply });
     },
@@ -167,7 +163,7 @@ export function createReplay(config: Config['replay'], clock: () => number): Rep
       const fingerprint = `${exchange.endpoint.name}\0${request.digest}`;
       const pinned = store.get(scope, nowMs);
       const flight = inFlight.get(scope);
-      const first = pinned?.fingerprint ?? flight?.fingerprint;
+      const first = pinned?.note ?? flight?.fingerprint;
       if (first !== undefined && first !== fingerprint) return mismatch();
       if (pinned !== null) return { kind: 'stored', reply: pinned };
       if (flight !== undefined) return join(flight);

@@ -70,10 +70,7 @@ export function inspect(
     cards: found.cards,
     masked: found.masked,
     // The digest stands for the whole request, the model in the path included.
-    digest:
-      inPath === null
-        ? found.digest
-        : hash('sha256', `${model}\0${found.digest}`, 'buffer').toString('latin1'),
+    digest: inPath === null ? found.digest : hash('sha256', `${model}\0${found.digest}`),
     keyedDigest: found.keyedDigest,
     modelStart,
     modelEnd,

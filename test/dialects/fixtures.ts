@@ -8,6 +8,7 @@
  * - `delivered/<provider>/<case>.*`: snapshots of other dialects' answers written in it.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { familyOf } from '../../src/catalog/families.ts';
 import { createNotes, type ReplyContext } from '../../src/providers/chat.ts';
 import { dialects } from '../../src/providers/index.ts';
 import { type DialectName, dialectNames } from '../../src/providers/names.ts';
@@ -64,13 +65,18 @@ const models: Readonly<Partial<Record<DialectName, string>>> = {
   gemini: 'gemini-3-flash-preview',
 };
 
-export const destinationOf = (name: DialectName): Destination => ({
+/** Where a request for this model goes, with what the catalog knows of it. */
+export const destinationFor = (model: string, more: Partial<Destination> = {}): Destination => ({
   basePath: '',
-  model: models[name] ?? 'test-model',
+  model,
   headers: [],
   outputMaxTokens: null,
+  reasons: familyOf(model)?.capabilities.includes('reasoning') ?? null,
   quirks: {},
+  ...more,
 });
+
+export const destinationOf = (name: DialectName): Destination => destinationFor(models[name] ?? 'test-model');
 
 export const context: ReplyContext = {
   model: 'asked-model',

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { createNotes } from '../../src/providers/chat.ts';
 import { readSchema, writeSchema } from '../../src/providers/gemini/schema.ts';
 import { dialects } from '../../src/providers/index.ts';
+import { destinationFor } from './fixtures.ts';
 
 type Json = Record<string, unknown>;
 
@@ -11,8 +12,7 @@ function told(model: string, more: Json): { body: Json; dropped: readonly string
   const messages = [{ role: 'user', content: 'Hi' }];
   const request = dialects.openai.chatClient?.readRequest({ model: 'm', messages, ...more }, notes);
   if (request === undefined) throw new Error('OpenAI has clients');
-  const to = { basePath: '', model, headers: [], outputMaxTokens: null, quirks: {} };
-  const call = dialects.gemini.chatProvider?.writeRequest(request, to, notes);
+  const call = dialects.gemini.chatProvider?.writeRequest(request, destinationFor(model), notes);
   return { body: call?.body ?? {}, dropped: notes.dropped, cannot: notes.cannot };
 }
 

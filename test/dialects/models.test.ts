@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { createNotes } from '../../src/providers/chat.ts';
 import { dialects } from '../../src/providers/index.ts';
 import type { DialectName } from '../../src/providers/names.ts';
+import { destinationFor } from './fixtures.ts';
 
 type Json = Record<string, unknown>;
 
@@ -20,7 +21,7 @@ function told(
   if (request === undefined) throw new Error(`${from} has no clients`);
   const call = dialects[to].chatProvider?.writeRequest(
     request,
-    { basePath: '', model, headers: [], outputMaxTokens, quirks: {} },
+    destinationFor(model, { outputMaxTokens }),
     notes,
   );
   return { body: call?.body ?? {}, dropped: notes.dropped };
@@ -48,7 +49,7 @@ describe('Claude', () => {
     const asked = { reasoning_effort: 'high' };
     expect(claude('claude-sonnet-4-5', { ...asked, max_tokens: 3000 }).body.thinking).toEqual({
       type: 'enabled',
-      budget_tokens: 2999,
+      budget_tokens: 2400,
     });
     const { body, dropped } = claude('claude-sonnet-4-5', { ...asked, max_tokens: 1000 });
     expect(body.thinking).toBeUndefined();
@@ -73,8 +74,8 @@ describe('Claude', () => {
   });
 
   test('takes temperatures up to 1, one kind of sampling, and none while it thinks', () => {
-    expect(claude('claude-x', { temperature: 1.5 }).dropped).toEqual(['temperature']);
-    expect(claude('claude-x', { temperature: 0.5, top_p: 0.5 }).dropped).toEqual(['top_p']);
+    expect(claude('claude-sonnet-4-5', { temperature: 1.5 }).dropped).toEqual(['temperature']);
+    expect(claude('claude-sonnet-4-5', { temperature: 0.5, top_p: 0.5 }).dropped).toEqual(['top_p']);
     expect(claude('claude-3-haiku', { temperature: 0.5, top_p: 0.5 }).dropped).toEqual([]);
     const thinking = { reasoning_effort: 'low', max_tokens: 9000 };
     const { body, dropped } = claude('claude-sonnet-4-5', {

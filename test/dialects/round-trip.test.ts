@@ -57,6 +57,7 @@ const lost: Readonly<Partial<Record<DialectName, (request: ChatRequest) => ChatR
 /** What a dialect can't be told at all, and is therefore not asked to carry. */
 const untellable: Readonly<Partial<Record<DialectName, (request: ChatRequest) => ChatRequest>>> = {
   responses: (request) => ({ ...request, stop: [] }),
+  anthropic: (request) => ({ ...request, stop: request.stop.filter((words) => words.trim() !== '') }),
 };
 
 /** Gemini's own API takes no names of files, and joins the texts of a tool's result. */
@@ -157,7 +158,11 @@ const turn = fc
   });
 
 const optional = <T>(values: fc.Arbitrary<T>): fc.Arbitrary<T | null> => fc.option(values, { nil: null });
-const schema = fc.constantFrom({ type: 'object', properties: { a: { type: 'string' } } }, { type: 'object' });
+/** Closed, as every provider can enforce it. */
+const schema = fc.constantFrom(
+  { type: 'object', properties: { a: { type: 'string' } }, additionalProperties: false },
+  { type: 'object', properties: {}, additionalProperties: false },
+);
 const tool = fc.record({
   name: toolName,
   description: optional(text),

@@ -39,21 +39,28 @@ pub fn store_set(id: u32, entries_max: u32, bytes_max: f64, ttl_ms: f64) -> Resu
     with(id, |store| store.set(bounds))
 }
 
-/// Looks a key up: false if it has no entry. Else `lengths` gets the bytes of head and body, and `out` both, one
-/// after the other, if it has room for them.
+/// The first bytes of an array that is used again and again.
+fn beginning(bytes: &[u8], length: u32) -> Result<&[u8]> {
+    bytes.get(..length as usize).ok_or_else(|| invalid("the length is beyond the array's end"))
+}
+
+/// Looks a key up, the first `keyLength` bytes of `key`: false if it has no entry. Else `lengths` gets the bytes of
+/// head and body, and `out` both, one after the other, if it has room for them.
 ///
-/// Throws on an unknown id, and unless `lengths` has two registers.
+/// Throws on an unknown id, unless `lengths` has two registers, and on a length beyond the key's end.
 #[napi]
 pub fn store_get(
     id: u32,
-    key: String,
+    key: &[u8],
+    key_length: u32,
     now_ms: f64,
     mut lengths: Uint32ArraySlice,
     mut out: Uint8ArraySlice,
 ) -> Result<bool> {
     require_room(lengths.len(), 2)?;
+    let key = beginning(key, key_length)?;
     with(id, |store| {
-        let Some(entry) = store.get(key.as_bytes(), now_ms) else { return false };
+        let Some(entry) = store.get(key, now_ms) else { return false };
         // SAFETY: this call alone looks at the two arrays, one after the other.
         let heads = unsafe { lengths.as_mut() };
         heads[0] = entry.head().len() as u32;
@@ -68,12 +75,22 @@ pub fn store_get(
     })
 }
 
-/// Keeps head and body under a key, in place of what it had. What is larger than the whole store is not kept.
+/// Keeps head and body under a key, in place of what it had; of key and head only so many bytes count. What is larger
+/// than the whole store is not kept.
 ///
-/// Throws on an unknown id.
+/// Throws on an unknown id, and on a length beyond its array's end.
 #[napi]
-pub fn store_put(id: u32, key: String, head: String, body: &[u8], now_ms: f64) -> Result<()> {
-    with(id, |store| store.put(key.as_bytes(), head.as_bytes(), body, now_ms))
+pub fn store_put(
+    id: u32,
+    key: &[u8],
+    key_length: u32,
+    head: &[u8],
+    head_length: u32,
+    body: &[u8],
+    now_ms: f64,
+) -> Result<()> {
+    let (key, head) = (beginning(key, key_length)?, beginning(head, head_length)?);
+    with(id, |store| store.put(key, head, body, now_ms))
 }
 
 /// Entries held.

@@ -1,6 +1,6 @@
 //! Reads Anthropic's replies: messages, and the events of their streams.
 
-use crate::json::{Text, Token};
+use crate::json::Token;
 use crate::key::Key;
 use crate::path::Path;
 use crate::reply::{Finish, Reader, Reading, Source};
@@ -74,7 +74,7 @@ impl Reader for AnthropicReader {
             },
             Place::Input => {
                 let input = self.input_start..source.end();
-                self.add_text(input.len());
+                self.reading.add_text(input.len());
                 source.keep_raw(input);
             }
             _ => {}
@@ -133,7 +133,9 @@ impl AnthropicReader {
 
     fn delta(&mut self, key: Key, token: Token, source: &mut Source<'_>) {
         match (key, token) {
-            (Key::Text | Key::Thinking | Key::PartialJson, Token::String(text)) => self.text(text, source),
+            (Key::Text | Key::Thinking | Key::PartialJson, Token::String(text)) => {
+                self.reading.say(text, source)
+            }
             (Key::Signature, Token::String(text)) => self.reading.content |= text.start != text.end,
             _ => self.stop_reason(key, token, source),
         }
@@ -148,19 +150,9 @@ impl AnthropicReader {
                     _ => BlockKind::Other,
                 });
             }
-            (Key::Text | Key::Thinking, Token::String(text)) => self.text(text, source),
+            (Key::Text | Key::Thinking, Token::String(text)) => self.reading.say(text, source),
             _ => {}
         }
-    }
-
-    fn text(&mut self, text: Text, source: &mut Source<'_>) {
-        source.keep(text);
-        self.reading.content |= text.start != text.end;
-        self.add_text(text.bytes());
-    }
-
-    fn add_text(&mut self, bytes: usize) {
-        self.reading.text_bytes = self.reading.text_bytes.saturating_add(bytes as u32);
     }
 }
 

@@ -66,7 +66,7 @@ impl Reader for GeminiReader {
     fn close(&mut self, source: &mut Source<'_>) {
         if self.path.leave() == Place::Args {
             let args = self.args_start..source.end();
-            self.add_text(args.len());
+            self.reading.add_text(args.len());
             source.keep_raw(args);
         }
     }
@@ -110,11 +110,7 @@ impl GeminiReader {
 
     fn part(&mut self, key: Key, token: Token, source: &mut Source<'_>) {
         match (key, token) {
-            (Key::Text, Token::String(text)) => {
-                self.reading.content |= text.start != text.end;
-                self.add_text(text.bytes());
-                source.keep(text);
-            }
+            (Key::Text, Token::String(text)) => self.reading.say(text, source),
             (Key::ThoughtSignature, Token::String(Text { start, end, .. })) => {
                 self.reading.content |= start != end;
             }
@@ -128,10 +124,6 @@ impl GeminiReader {
             }
             _ => {}
         }
-    }
-
-    fn add_text(&mut self, bytes: usize) {
-        self.reading.text_bytes = self.reading.text_bytes.saturating_add(bytes as u32);
     }
 }
 

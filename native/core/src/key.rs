@@ -100,6 +100,7 @@ keys! {
     PartialJson = b"partial_json",
     Instructions = b"instructions",
     ToolCallId = b"tool_call_id",
+    TotalTokens = b"total_tokens",
     CacheControl = b"cache_control",
     ContentBlock = b"content_block",
     FinishReason = b"finish_reason",
@@ -125,6 +126,7 @@ keys! {
     ResponseMimeType = b"responseMimeType",
     ThoughtSignature = b"thoughtSignature",
     ReasoningEffort = b"reasoning_effort",
+    ReasoningTokens = b"reasoning_tokens",
     MaxOutputTokens = b"max_output_tokens",
     CompletionTokens = b"completion_tokens",
     EncryptedContent = b"encrypted_content",
@@ -136,6 +138,7 @@ keys! {
     SystemInstructionSnake = b"system_instruction",
     ThoughtsTokenCount = b"thoughtsTokenCount",
     WebSearchOptions = b"web_search_options",
+    CacheWriteTokens = b"cache_write_tokens",
     CodeExecutionResult = b"codeExecutionResult",
     CandidatesTokenCount = b"candidatesTokenCount",
     FunctionDeclarations = b"functionDeclarations",
@@ -145,6 +148,7 @@ keys! {
     CachedContentTokenCount = b"cachedContentTokenCount",
     ToolUsePromptTokenCount = b"toolUsePromptTokenCount",
     CacheReadInputTokens = b"cache_read_input_tokens",
+    CompletionTokensDetails = b"completion_tokens_details",
     CacheCreationInputTokens = b"cache_creation_input_tokens",
 }
 

@@ -3,7 +3,7 @@
 use crate::json::{Text, Token};
 use crate::key::Key;
 use crate::path::Path;
-use crate::reply::{Finish, Reader, Reading, Source};
+use crate::reply::{Finish, Reader, Reading, Source, Usage};
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Place {
@@ -29,6 +29,8 @@ enum Place {
 pub(crate) struct OpenAiReader {
     path: Path<Place>,
     reading: Reading,
+    total: Option<u32>,
+    reasoning: u32,
 }
 
 impl Reader for OpenAiReader {
@@ -47,11 +49,11 @@ impl Reader for OpenAiReader {
             (Place::Choice, Token::String(text)) => self.choice(key, text, source),
             (Place::Reply, _) => self.reply(key, token, source),
             (Place::Part, Token::String(text)) if matches!(key, Key::Text | Key::Thinking) => {
-                self.text(text, source);
+                self.reading.say(text, source);
             }
             (Place::ToolCalls, _) => self.call(),
             (Place::Function, Token::String(text)) if matches!(key, Key::Arguments | Key::Input) => {
-                self.text(text, source);
+                self.reading.say(text, source);
             }
             _ => {}
         }
@@ -67,7 +69,14 @@ impl Reader for OpenAiReader {
     }
 
     fn reading(self) -> Reading {
-        self.reading
+        let mut reading = self.reading;
+        let Usage { input, output, .. } = reading.usage;
+        // xAI counts reasoning beside the completion, and only the total says so.
+        let beside = output.unwrap_or_default().saturating_add(self.reasoning);
+        if self.reasoning > 0 && self.total == Some(input.unwrap_or_default().saturating_add(beside)) {
+            reading.usage.output = Some(beside);
+        }
+        reading
     }
 }
 
@@ -87,7 +96,11 @@ impl OpenAiReader {
         match (place, key) {
             (Place::Usage, Key::PromptTokens) => usage.input = Some(count),
             (Place::Usage, Key::CompletionTokens) => usage.output = Some(count),
-            (Place::UsageDetails, Key::CachedTokens) => usage.cached = Some(count),
+            // Moonshot has it one level up.
+            (Place::UsageDetails | Place::Usage, Key::CachedTokens) => usage.cached = Some(count),
+            (Place::UsageDetails, Key::CacheWriteTokens) => usage.created = Some(count),
+            (Place::UsageDetails, Key::ReasoningTokens) => self.reasoning = count,
+            (Place::Usage, Key::TotalTokens) => self.total = Some(count),
             _ => {}
         }
     }
@@ -99,7 +112,7 @@ impl OpenAiReader {
                 self.reading.finish = self.reading.finish.max(finish);
             }
             // The text completions of old.
-            Key::Text => self.text(text, source),
+            Key::Text => self.reading.say(text, source),
             _ => {}
         }
     }
@@ -107,11 +120,11 @@ impl OpenAiReader {
     fn reply(&mut self, key: Key, token: Token, source: &mut Source<'_>) {
         match (key, token) {
             (Key::Content | Key::Reasoning | Key::ReasoningContent, Token::String(text)) => {
-                self.text(text, source);
+                self.reading.say(text, source);
             }
             (Key::Refusal, Token::String(text)) => {
                 self.reading.refusal |= text.start != text.end;
-                self.text(text, source);
+                self.reading.say(text, source);
             }
             (Key::FunctionCall, Token::ObjectStart) => self.call(),
             (Key::Audio, Token::ObjectStart) => self.reading.content = true,
@@ -123,12 +136,6 @@ impl OpenAiReader {
         self.reading.tool = true;
         self.reading.content = true;
     }
-
-    fn text(&mut self, text: Text, source: &mut Source<'_>) {
-        source.keep(text);
-        self.reading.content |= text.start != text.end;
-        self.reading.text_bytes = self.reading.text_bytes.saturating_add(text.bytes() as u32);
-    }
 }
 
 fn child(place: Place, key: Key, array: bool) -> Place {
@@ -136,7 +143,7 @@ fn child(place: Place, key: Key, array: bool) -> Place {
         (Place::Outside, _, false) => Place::Root,
         (Place::Root, Key::Usage, false) => Place::Usage,
         (Place::Root, Key::Choices, true) => Place::Choices,
-        (Place::Usage, Key::PromptTokensDetails, false) => Place::UsageDetails,
+        (Place::Usage, Key::PromptTokensDetails | Key::CompletionTokensDetails, false) => Place::UsageDetails,
         (Place::Choices, _, false) => Place::Choice,
         (Place::Choice, Key::Message | Key::Delta, false) => Place::Reply,
         (Place::Reply, Key::Content, true) | (Place::Part, Key::Thinking, true) => Place::Parts,

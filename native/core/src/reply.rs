@@ -77,7 +77,7 @@ pub struct Usage {
     pub output: Option<u32>,
     /// Read from the provider's prompt cache.
     pub cached: Option<u32>,
-    /// Written to it (Anthropic).
+    /// Written to it.
     pub created: Option<u32>,
 }
 
@@ -120,6 +120,19 @@ pub struct Reading {
     pub block_open: Option<bool>,
     /// Its number.
     pub index: u32,
+}
+
+impl Reading {
+    /// Text that the client would show.
+    pub(crate) fn say(&mut self, text: Text, source: &mut Source<'_>) {
+        source.keep(text);
+        self.content |= text.start != text.end;
+        self.add_text(text.bytes());
+    }
+
+    pub(crate) fn add_text(&mut self, bytes: usize) {
+        self.text_bytes = self.text_bytes.saturating_add(bytes as u32);
+    }
 }
 
 /// Reply text is kept up to here, in bytes; what is beyond is counted only.

@@ -107,6 +107,21 @@ fn openai_usage_is_read() {
         read(r#"{"usage":{"prompt_tokens":-3,"completion_tokens":2.9}}"#),
         (true, usage(Some(0), Some(2), None))
     );
+    // Where reasoning is counted beside the completion the total says so (xAI); elsewhere it is part of it.
+    for (total, output) in [(135, 103), (41, 9), (0, 9)] {
+        let document = format!(
+            r#"{{"usage":{{"prompt_tokens":32,"completion_tokens":9,"total_tokens":{total},
+            "completion_tokens_details":{{"reasoning_tokens":94}}}}}}"#
+        );
+        assert_eq!(read(&document), (true, usage(Some(32), Some(output), None)));
+    }
+    assert_eq!(
+        read(r#"{"usage":{"prompt_tokens":9,"cached_tokens":7}}"#),
+        (true, usage(Some(9), None, Some(7))),
+        "as Moonshot tells it"
+    );
+    let written = read(r#"{"usage":{"prompt_tokens_details":{"cache_write_tokens":6}}}"#);
+    assert_eq!(written.1.created, Some(6));
     let reading = openai(r#"{"choices":[],"usage":{"prompt_tokens":1}}"#);
     assert!(reading.choices_empty && reading.usage_seen);
     assert!(!openai(r#"{"choices":[{}],"usage":{}}"#).choices_empty);

@@ -119,7 +119,7 @@ const modelObject = (id: string): object => ({
 export const anthropic: Dialect = {
   name: 'anthropic',
   endpoints: ['messages', 'count_tokens'],
-  chatClient: { readRequest, writeReply, createWriter, writeError },
+  chatClient: { readRequest, writeReply, createWriter, writeError, ownHeaders: ['anthropic-beta'] },
   chatProvider: {
     native: 'anthropic',
     streamType: 'text/event-stream',

@@ -12,10 +12,10 @@ import {
   noteCannot,
   noteDropped,
   noteInvalid,
-  noteRest,
   type OutputForm,
   type Part,
   type ReasoningWish,
+  resultsFirst,
   type Source,
   type TextPart,
   type Tool,
@@ -24,6 +24,7 @@ import {
 } from '../chat.ts';
 import { unsigned } from '../foreign.ts';
 import { isObject, type Json, listOf, numberOf, objectOf, textOf } from '../json.ts';
+import { noteRest, nothingMatters, readItems } from '../members.ts';
 
 const names: Readonly<Record<ChatField, string>> = {
   tools: 'tools',
@@ -57,10 +58,13 @@ const known = new Set([
   'tool_choice',
   'thinking',
   'output_config',
+  'output_format',
   'metadata',
   'cache_control',
 ]);
 const matter = new Set(['container', 'mcp_servers', 'context_management']);
+const knownOfConfig = new Set(['effort', 'format']);
+const knownOfTools = new Set(['type', 'name', 'description', 'input_schema', 'strict', 'cache_control']);
 
 export function readRequest(body: Json, notes: Notes): ChatRequest {
   noteRest(body, known, matter, notes);
@@ -74,7 +78,7 @@ export function readRequest(body: Json, notes: Notes): ChatRequest {
       body.cache_control,
     ),
     tools: readTools(body.tools, notes),
-    toolChoice: readChoice(choice),
+    toolChoice: readChoice(choice, notes),
     parallelToolCalls: typeof parallel === 'boolean' ? !parallel : null,
     stop: Array.isArray(body.stop_sequences)
       ? body.stop_sequences.filter((text) => typeof text === 'string')
@@ -86,7 +90,8 @@ export function readRequest(body: Json, notes: Notes): ChatRequest {
     frequencyPenalty: null,
     presencePenalty: null,
     seed: null,
-    output: readOutput(objectOf(body.output_config), notes),
+    // The name it had while it was a beta.
+    output: readOutput(objectOf(body.output_config).format ?? body.output_format, notes),
     reasoning: readReasoning(objectOf(body.thinking), objectOf(body.output_config), notes),
     user: textOf(objectOf(body.metadata).user_id),
     metadata: null,
@@ -124,19 +129,18 @@ const readTexts = (content: unknown): TextPart[] =>
 function readMessages(value: unknown, notes: Notes): ChatMessage[] {
   if (!Array.isArray(value)) noteInvalid(notes, 'messages', 'must be a list of messages');
   const calls = new Map<string, string>();
-  return listOf(value).map((message, index) => {
+  const items = Array.isArray(value) ? readItems(value, 'messages', notes) : [];
+  return items.map((message, index) => {
     const at = `messages[${index}]`;
     if (message.role === 'system') return { role: 'system', parts: readTexts(message.content), name: null };
     const role = message.role === 'assistant' ? 'assistant' : 'user';
     if (role !== message.role) noteInvalid(notes, `${at}.role`, 'must be "user" or "assistant"');
     if (typeof message.content === 'string')
       return { role, parts: [{ kind: 'text', text: message.content, cache: null }], name: null };
-    const parts = listOf(message.content).flatMap((block, number) =>
+    const parts = readItems(message.content, `${at}.content`, notes).flatMap((block, number) =>
       readBlock(block, `${at}.content[${number}]`, calls, notes),
     );
-    const results = parts.filter(({ kind }) => kind === 'tool_result');
-    const others = parts.filter(({ kind }) => kind !== 'tool_result');
-    return { role, parts: results.length === 0 ? parts : [...results, ...others], name: null };
+    return { role, parts: resultsFirst(parts), name: null };
   });
 }
 
@@ -184,13 +188,15 @@ function readResult(block: Json, at: string, calls: ReadonlyMap<string, string>,
   const content =
     typeof block.content === 'string'
       ? readTexts(block.content)
-      : listOf(block.content).flatMap((part, number): (TextPart | ImagePart | DocumentPart)[] => {
-          const place = `${at}.content[${number}]`;
-          if (part.type === 'text') return readTexts([part]);
-          if (part.type === 'image' || part.type === 'document') return readAttachment(part, place, notes);
-          noteCannot(notes, place);
-          return [];
-        });
+      : readItems(block.content, `${at}.content`, notes).flatMap(
+          (part, number): (TextPart | ImagePart | DocumentPart)[] => {
+            const place = `${at}.content[${number}]`;
+            if (part.type === 'text') return readTexts([part]);
+            if (part.type === 'image' || part.type === 'document') return readAttachment(part, place, notes);
+            noteCannot(notes, place);
+            return [];
+          },
+        );
   return {
     kind: 'tool_result',
     callId,
@@ -226,12 +232,13 @@ function readSource({ type, url, data, media_type }: Json): Source | null {
 }
 
 function readTools(value: unknown, notes: Notes): Tool[] {
-  return listOf(value).flatMap((tool, index): Tool[] => {
+  return readItems(value, names.tools, notes).flatMap((tool, index): Tool[] => {
     // Tools that run at the provider are nobody else's.
     if ((tool.type ?? 'custom') !== 'custom') {
       noteCannot(notes, `tools[${index}]`);
       return [];
     }
+    noteRest(tool, knownOfTools, nothingMatters, notes, `tools[${index}].`);
     return [
       {
         name: textOf(tool.name) ?? '',
@@ -244,13 +251,15 @@ function readTools(value: unknown, notes: Notes): Tool[] {
   });
 }
 
-function readChoice({ type, name }: Json): ToolChoice | null {
+function readChoice({ type, name }: Json, notes: Notes): ToolChoice | null {
   if (type === 'auto' || type === 'none') return { kind: type };
   if (type === 'any') return { kind: 'required' };
-  return type === 'tool' && typeof name === 'string' ? { kind: 'tool', name } : null;
+  if (type === 'tool' && typeof name === 'string') return { kind: 'tool', name };
+  if ((type ?? null) !== null) noteCannot(notes, names.toolChoice);
+  return null;
 }
 
-function readOutput({ format }: Json, notes: Notes): OutputForm | null {
+function readOutput(format: unknown, notes: Notes): OutputForm | null {
   if (!isObject(format)) return null;
   if (format.type === 'json_schema' && isObject(format.schema))
     return { kind: 'schema', schema: format.schema, name: null, description: null, strict: null };
@@ -260,6 +269,8 @@ function readOutput({ format }: Json, notes: Notes): OutputForm | null {
 
 function readReasoning(thinking: Json, config: Json, notes: Notes): ReasoningWish | null {
   const effort = efforts.find((name) => name === config.effort) ?? null;
+  if (effort === null && (config.effort ?? null) !== null) noteDropped(notes, 'output_config.effort');
+  noteRest(config, knownOfConfig, nothingMatters, notes, 'output_config.');
   switch (thinking.type) {
     case 'enabled':
       return { effort, budgetTokens: numberOf(thinking.budget_tokens), adaptive: false };

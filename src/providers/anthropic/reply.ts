@@ -59,7 +59,8 @@ export function readUsage(usage: Json, before: ChatUsage | null): ChatUsage {
 
 export function writeUsage(usage: ChatUsage | null): Json {
   return {
-    input_tokens: usage === null ? 0 : usage.inputTokens - usage.cachedInputTokens - usage.cacheWriteTokens,
+    input_tokens:
+      usage === null ? 0 : Math.max(0, usage.inputTokens - usage.cachedInputTokens - usage.cacheWriteTokens),
     cache_creation_input_tokens: usage?.cacheWriteTokens ?? 0,
     cache_read_input_tokens: usage?.cachedInputTokens ?? 0,
     output_tokens: usage?.outputTokens ?? 0,

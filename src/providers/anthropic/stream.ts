@@ -112,10 +112,22 @@ function readBlock(block: Json): Block | null {
 
 const named = (data: Json): string => `event: ${data.type}\ndata: ${JSON.stringify(data)}\n\n`;
 
+/** What is said of one block. */
+type BlockEvent = Extract<ChatEvent, { readonly index: number }>;
+
+/** The block that is being written. */
+interface Written {
+  readonly index: number;
+  /** Among the client's blocks, which may be more than were read. */
+  readonly number: number;
+  readonly kind: Block['kind'];
+  signed: boolean;
+}
+
 export function createWriter({ model, requestId }: ReplyContext): ChatStreamWriter {
-  const open = new Map<number, { readonly kind: Block['kind']; readonly number: number }>();
-  const signed = new Set<number>();
-  /** Counts the client's blocks, which may be more than were read. */
+  let open: Written | null = null;
+  /** What came of other blocks meanwhile: here they stand one after the other. */
+  const held = new Map<number, BlockEvent[]>();
   let blocks = 0;
   let started = false;
   let refused = false;
@@ -138,38 +150,70 @@ export function createWriter({ model, requestId }: ReplyContext): ChatStreamWrit
     return named({ type: 'message_start', message });
   };
 
-  const begin = (block: Json): string =>
+  const startBlock = (block: Json): string =>
     named({ type: 'content_block_start', index: blocks++, content_block: block });
 
-  const stopAt = (number: number): string => named({ type: 'content_block_stop', index: number });
+  const stopBlock = (number: number): string => named({ type: 'content_block_stop', index: number });
 
-  const end = (at: number): string => {
-    const block = open.get(at);
-    if (block === undefined) return '';
-    open.delete(at);
-    const proof = block.kind === 'reasoning' && !signed.delete(at) ? sign(block.number, unsigned) : '';
-    return proof + stopAt(block.number);
+  const change = ({ number: index }: Written, delta: Json): string =>
+    named({ type: 'content_block_delta', index, delta });
+
+  const sign = (block: Written, signature: string): string => {
+    if (block.kind !== 'reasoning') return '';
+    block.signed = true;
+    return change(block, { type: 'signature_delta', signature });
   };
 
-  const change = (number: number, delta: Json): string =>
-    named({ type: 'content_block_delta', index: number, delta });
+  const begin = (index: number, block: Block): string => {
+    refused ||= block.kind === 'refusal';
+    const proof = block.kind === 'tool_call' ? writeSignature(block.signature) : [];
+    let text = start('', '');
+    for (const one of proof) text += startBlock(one) + stopBlock(blocks - 1);
+    open = { index, number: blocks, kind: block.kind, signed: false };
+    return text + startBlock(writeBlock(block));
+  };
 
-  const sign = (number: number, signature: string): string =>
-    change(number, { type: 'signature_delta', signature });
+  const grow = (block: Written, text: string): string => {
+    if (block.kind === 'tool_call') return change(block, { type: 'input_json_delta', partial_json: text });
+    if (block.kind === 'reasoning') return change(block, { type: 'thinking_delta', thinking: text });
+    return change(block, { type: 'text_delta', text });
+  };
 
-  const delta = (at: number, text: string): string => {
-    const block = open.get(at);
-    if (block === undefined) return '';
-    const { kind, number: index } = block;
-    if (kind === 'tool_call') return change(index, { type: 'input_json_delta', partial_json: text });
-    if (kind === 'reasoning') return change(index, { type: 'thinking_delta', thinking: text });
-    return change(index, { type: 'text_delta', text });
+  /** Ends the block, and says what waited for that. */
+  const end = (block: Written): string => {
+    const text = (block.signed ? '' : sign(block, unsigned)) + stopBlock(block.number);
+    open = null;
+    const [next] = held;
+    if (next === undefined) return text;
+    held.delete(next[0]);
+    return text + next[1].map(take).join('');
+  };
+
+  const take = (event: BlockEvent): string => {
+    if (event.kind === 'begin') {
+      if (open === null) return begin(event.index, event.block);
+      held.set(event.index, [event]);
+      return '';
+    }
+    if (open?.index !== event.index) {
+      held.get(event.index)?.push(event);
+      return '';
+    }
+    if (event.kind === 'delta') return grow(open, event.text);
+    return event.kind === 'signature' ? sign(open, seal(event.signature, 'anthropic')) : end(open);
+  };
+
+  const endAll = (): string => {
+    let text = '';
+    while (open !== null) text += end(open);
+    return text;
   };
 
   const stop = (): string => {
     const reason = refused ? 'refusal' : writeReason(finish?.reason ?? 'other');
     const said = { stop_reason: reason, stop_sequence: finish?.stopSequence ?? null };
     return (
+      endAll() +
       named({ type: 'message_delta', delta: said, usage: writeUsage(usage) }) +
       named({ type: 'message_stop' })
     );
@@ -180,35 +224,18 @@ export function createWriter({ model, requestId }: ReplyContext): ChatStreamWrit
       switch (event.kind) {
         case 'start':
           return start(event.id, event.model);
-        case 'begin': {
-          const { index, block } = event;
-          refused ||= block.kind === 'refusal';
-          const proof = block.kind === 'tool_call' ? writeSignature(block.signature) : [];
-          let text = start('', '');
-          for (const one of proof) text += begin(one) + stopAt(blocks - 1);
-          open.set(index, { kind: block.kind, number: blocks });
-          return text + begin(writeBlock(block));
-        }
-        case 'delta':
-          return delta(event.index, event.text);
-        case 'signature': {
-          const block = open.get(event.index);
-          if (block?.kind !== 'reasoning') return '';
-          signed.add(event.index);
-          return sign(block.number, seal(event.signature, 'anthropic'));
-        }
-        case 'end':
-          return end(event.index);
         case 'usage':
           usage = event.usage;
           return '';
         case 'finish':
           finish = event;
-          return start('', '') + [...open.keys()].map(end).join('');
+          return start('', '') + endAll();
         case 'stop':
           return stop();
         case 'error':
           return '';
+        default:
+          return take(event);
       }
     },
   };

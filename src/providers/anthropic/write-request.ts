@@ -1,28 +1,29 @@
 /** Writes a request for an Anthropic provider. https://docs.anthropic.com/en/api/messages */
+import { plainCallId } from '../call-id.ts';
 import {
-  budgetOf,
   type CacheMark,
   type ChatMessage,
   type ChatRequest,
   type DocumentPart,
-  type Effort,
-  effortOf,
   type ImagePart,
   type Notes,
   noteCannot,
+  noteDetail,
   noteDropped,
   noteInvalid,
   type Part,
+  systemTexts,
   type TextPart,
   type Tool,
 } from '../chat.ts';
 import { type Json, parseObject, said } from '../json.ts';
 import type { ChatCall, Destination } from '../provider.ts';
+import { takesBoth, takesSampling } from './models.ts';
+import { writeSchema } from './schema.ts';
+import { writeThinking } from './thinking.ts';
 
 /** The dialect demands a limit; this one every model takes. Used where neither client nor catalogue knows one. */
 const defaultMaxTokens = 4096;
-/** The least the provider lets a model think, in tokens. */
-const budgetMinTokens = 1024;
 
 export function writeRequest(request: ChatRequest, to: Destination, notes: Notes): ChatCall {
   const { names } = request;
@@ -30,20 +31,22 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
     if (request[field] !== null) noteDropped(notes, names[field]);
   }
   const maxTokens = request.maxTokens ?? to.outputMaxTokens ?? defaultMaxTokens;
-  const { thinking, effort } = writeReasoning(request, maxTokens, to.model, notes);
+  const messages = writeMessages(request.messages, notes);
+  const { thinking, effort } = writeThinking(request, messages, maxTokens, to, notes);
   const format = writeFormat(request, notes);
-  const system = request.messages
-    .filter(({ role }) => role === 'system' || role === 'developer')
-    .flatMap(({ parts }) => parts.flatMap((part) => (part.kind === 'text' ? writeText(part) : [])));
+  const system = systemTexts(request.messages, notes).flatMap(writeText);
   const config = said({ effort, format });
   const body = said({
     model: to.model,
     max_tokens: maxTokens,
     system: system.length === 0 ? null : system,
-    messages: writeMessages(request.messages, notes),
-    tools: request.tools.length === 0 ? null : request.tools.map(writeTool),
+    messages,
+    tools:
+      request.tools.length === 0
+        ? null
+        : request.tools.map((tool, index) => writeTool(tool, `${names.tools}[${index}]`, notes)),
     tool_choice: writeChoice(request),
-    stop_sequences: request.stop.length === 0 ? null : request.stop,
+    stop_sequences: writeStop(request, notes),
     ...writeSampling(request, thinking !== null && thinking.type !== 'disabled', to.model, notes),
     thinking,
     output_config: Object.keys(config).length === 0 ? null : config,
@@ -53,50 +56,18 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
   return { path: '/messages', body, headers: ['anthropic-version', '2023-06-01'] };
 }
 
-/** From Claude 4.6 on the model itself decides how much it thinks, guided by an effort; before, it takes a budget. */
-const isAdaptive = (model: string): boolean =>
-  /claude-(?:opus|sonnet|haiku)-(?:4-[6-9](?!\d)|[5-9](?!\d)|\d\d(?!\d))|claude-(?:mythos|fable)/.test(model);
-
-interface Reasoning {
-  readonly thinking: Json | null;
-  readonly effort: Effort | null;
-}
-
-function writeReasoning(
-  { reasoning, toolChoice, names }: ChatRequest,
-  maxTokens: number,
-  model: string,
-  notes: Notes,
-): Reasoning {
-  const none: Reasoning = { thinking: null, effort: null };
-  if (reasoning === null) return none;
-  const effort = effortOf(reasoning);
-  if (effort === 'none') return { thinking: { type: 'disabled' }, effort: null };
-  // A model that thinks may choose its tools itself, and only so.
-  if (toolChoice?.kind === 'required' || toolChoice?.kind === 'tool') {
-    noteDropped(notes, names.reasoning);
-    return none;
-  }
-  const wish = effort === 'minimal' ? 'low' : effort;
-  if (isAdaptive(model) || reasoning.adaptive) return { thinking: { type: 'adaptive' }, effort: wish };
-  const budget = Math.min(reasoning.budgetTokens ?? budgetOf[effort ?? 'medium'], maxTokens - 1);
-  if (budget >= budgetMinTokens)
-    return { thinking: { type: 'enabled', budget_tokens: budget }, effort: null };
-  noteDropped(notes, names.reasoning);
-  return none;
-}
-
 /** A model that thinks takes no sampling of its own; temperatures end at 1 here. */
-function writeSampling(
+export function writeSampling(
   { temperature, topP, topK, names }: ChatRequest,
   thinks: boolean,
   model: string,
   notes: Notes,
 ): Json {
   const sampling: Json = {};
+  const taking = takesSampling(model);
   const put = (name: string, value: number | null, taken: boolean, client: string): void => {
     if (value === null) return;
-    if (taken) sampling[name] = value;
+    if (taken && taking) sampling[name] = value;
     else noteDropped(notes, client);
   };
   put(
@@ -105,22 +76,28 @@ function writeSampling(
     temperature === 1 || (!thinks && (temperature ?? 0) < 1),
     names.temperature,
   );
-  // Since Claude 4 only one of the two is taken.
-  const both = sampling.temperature !== undefined && !model.includes('claude-3');
+  const both = sampling.temperature !== undefined && !takesBoth(model);
   put('top_p', topP, !both && (!thinks || (topP ?? 0) >= 0.95), names.topP);
   put('top_k', topK, !thinks, names.topK);
   return sampling;
 }
 
-function writeFormat({ output, names }: ChatRequest, notes: Notes): Json | null {
-  if (output === null) return null;
-  if (output.kind === 'schema') return { type: 'json_schema', schema: output.schema };
-  // JSON of any shape can't be asked for.
-  noteCannot(notes, names.output);
-  return null;
+/** Sequences of nothing but white space are refused. */
+function writeStop({ stop, names }: ChatRequest, notes: Notes): readonly string[] | null {
+  if (stop.some((text) => text.trim() === '')) noteCannot(notes, names.stop);
+  return stop.length === 0 ? null : stop;
 }
 
-function writeChoice({ toolChoice, parallelToolCalls, tools }: ChatRequest): Json | null {
+function writeFormat({ output, names }: ChatRequest, notes: Notes): Json | null {
+  if (output === null) return null;
+  const written = output.kind === 'schema' ? writeSchema(output.schema) : null;
+  // JSON of any shape can't be asked for, nor objects that are open.
+  if (written === null || written.open) noteCannot(notes, names.output);
+  else for (const bound of written.loosened) noteDropped(notes, `${names.output}.${bound}`);
+  return written === null ? null : { type: 'json_schema', schema: written.schema };
+}
+
+export function writeChoice({ toolChoice, parallelToolCalls, tools }: ChatRequest): Json | null {
   const serial = parallelToolCalls === null ? {} : { disable_parallel_tool_use: !parallelToolCalls };
   if (toolChoice === null)
     return parallelToolCalls === null || tools.length === 0 ? null : { type: 'auto', ...serial };
@@ -129,15 +106,22 @@ function writeChoice({ toolChoice, parallelToolCalls, tools }: ChatRequest): Jso
   return { type: toolChoice.kind === 'required' ? 'any' : 'auto', ...serial };
 }
 
-const writeTool = ({ name, description, parameters, strict, cache }: Tool): Json =>
-  said({
+const empty = { type: 'object', properties: {} };
+
+function writeTool({ name, description, parameters, strict, cache }: Tool, at: string, notes: Notes): Json {
+  const given = { ...(parameters === null ? empty : { type: 'object', ...parameters }) };
+  // Only what is strict is enforced, and only in the provider's subset.
+  const enforced = strict === true ? writeSchema(given) : null;
+  const isStrict = enforced?.open === true ? null : strict;
+  if (enforced?.open === true) noteDropped(notes, `${at}.strict`);
+  return said({
     name,
     description,
-    input_schema:
-      parameters === null ? { type: 'object', properties: {} } : { type: 'object', ...parameters },
-    strict,
+    input_schema: enforced === null || enforced.open ? given : enforced.schema,
+    strict: isStrict,
     ...writeMark(cache),
   });
+}
 
 const writeMark = (cache: CacheMark | null): Json =>
   cache === null
@@ -150,19 +134,27 @@ const writeMark = (cache: CacheMark | null): Json =>
       };
 
 function writeMessages(messages: readonly ChatMessage[], notes: Notes): Json[] {
-  return messages.flatMap(({ role, parts }): Json[] => {
-    if (role !== 'user' && role !== 'assistant') return [];
+  const written: { role: string; content: Json[] }[] = [];
+  for (const { role, parts } of messages) {
+    if (role !== 'user' && role !== 'assistant') continue;
     const content = parts.flatMap((part) => writePart(part, notes));
-    return content.length === 0 ? [] : [{ role, content }];
-  });
+    const last = written.at(-1);
+    // All results of a turn must stand in one message, whatever stood between them.
+    const joins = last?.role === role && role === 'user' && last.content.every(isResult);
+    if (joins) last.content = [...last.content, ...content];
+    else if (content.length > 0) written.push({ role, content });
+  }
+  return written;
 }
+
+const isResult = ({ type }: Json): boolean => type === 'tool_result';
 
 /** Empty texts are refused there, and say nothing. */
 const writeText = ({ text, cache }: TextPart): Json[] =>
   text === '' ? [] : [{ type: 'text', text, ...writeMark(cache) }];
 
-/** Signed by Claude itself, wherever it runs. */
-const isOwn = (by: string): boolean => by === 'anthropic' || by === 'bedrock';
+/** Claude's signatures hold wherever it runs. */
+export const isSignedByClaude = (by: string): boolean => by === 'anthropic' || by === 'bedrock';
 
 function writePart(part: Part, notes: Notes): Json[] {
   switch (part.kind) {
@@ -178,15 +170,17 @@ function writePart(part: Part, notes: Notes): Json[] {
       return [];
     // Without its signature it would be refused; what another provider thought is of no use here.
     case 'reasoning':
-      return part.signature !== null && isOwn(part.signature.by)
+      return part.signature !== null && isSignedByClaude(part.signature.by)
         ? [{ type: 'thinking', thinking: part.text, signature: part.signature.value }]
         : [];
     case 'redacted':
-      return isOwn(part.data.by) ? [{ type: 'redacted_thinking', data: part.data.value }] : [];
+      return isSignedByClaude(part.data.by) ? [{ type: 'redacted_thinking', data: part.data.value }] : [];
     case 'tool_call': {
       const input = part.arguments.trim() === '' ? {} : parseObject(part.arguments);
       if (input === null) noteInvalid(notes, part.at, 'must have arguments that are a JSON object');
-      return [{ type: 'tool_use', id: part.id, name: part.name, input, ...writeMark(part.cache) }];
+      return [
+        { type: 'tool_use', id: plainCallId(part.id), name: part.name, input, ...writeMark(part.cache) },
+      ];
     }
     case 'tool_result': {
       const content = part.content.flatMap((inner) =>
@@ -195,7 +189,7 @@ function writePart(part: Part, notes: Notes): Json[] {
       return [
         said({
           type: 'tool_result',
-          tool_use_id: part.callId,
+          tool_use_id: plainCallId(part.callId),
           content: content.length === 0 ? null : content,
           is_error: part.isError ? true : null,
           ...writeMark(part.cache),
@@ -211,6 +205,7 @@ function writeAttachment(part: ImagePart | DocumentPart, notes: Notes): Json[] {
   const { source } = part;
   const mark = writeMark(part.cache);
   if (part.kind === 'image') {
+    noteDetail(part, notes);
     if (source.kind === 'url') return [{ type: 'image', source: { type: 'url', url: source.url }, ...mark }];
     if (source.kind === 'base64' && imageTypes.test(source.mediaType))
       return [{ type: 'image', source: writeBase64(source), ...mark }];
@@ -233,5 +228,7 @@ const writeBase64 = ({ mediaType, data }: { mediaType: string; data: string }): 
 function writeDocument({ source }: DocumentPart): Json | null {
   if (source.kind === 'url') return { type: 'url', url: source.url };
   if (source.kind === 'text') return { type: 'text', media_type: 'text/plain', data: source.text };
+  if (source.mediaType.startsWith('text/'))
+    return { type: 'text', media_type: 'text/plain', data: Buffer.from(source.data, 'base64').toString() };
   return source.mediaType === 'application/pdf' ? writeBase64(source) : null;
 }

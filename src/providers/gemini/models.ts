@@ -10,9 +10,8 @@ const version = (model: string): number => {
 /** Demands the signatures of its calls back, thinks by levels, and takes pictures in a tool's result. */
 export const isThird = (model: string): boolean => version(model) >= 3;
 
-/** Takes a budget of thinking tokens; models of other names, such as tuned ones, are asked as well. */
-export const takesBudget = (model: string): boolean =>
-  version(model) >= 2.5 ? version(model) < 3 : version(model) === 0 && !model.includes('gemma');
+/** Answers by a schema and calls tools in one request. */
+export const mixesSchemaAndTools = (model: string): boolean => version(model) === 0 || isThird(model);
 
 /** Fetches files by their public addresses. */
 export const fetchesUrls = (model: string): boolean => version(model) === 0 || version(model) >= 2.5;

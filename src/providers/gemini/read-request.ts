@@ -1,4 +1,6 @@
 /** Reads a Gemini `generateContent` request. https://ai.google.dev/api/generate-content */
+
+import { makeCallId } from '../call-id.ts';
 import {
   type ChatField,
   type ChatMessage,
@@ -9,9 +11,9 @@ import {
   noteCannot,
   noteDropped,
   noteInvalid,
-  noteRest,
   type OutputForm,
   type Part,
+  resultsFirst,
   type TextPart,
   type Tool,
   type ToolCallPart,
@@ -19,7 +21,7 @@ import {
   type ToolResultPart,
 } from '../chat.ts';
 import { isObject, type Json, listOf, numberOf, objectOf, textOf } from '../json.ts';
-import { makeCallId } from './call-id.ts';
+import { noteRest, nothingMatters, readItems } from '../members.ts';
 import { readCall } from './reply.ts';
 import { readSchema } from './schema.ts';
 import { readSignature, readThought } from './signature.ts';
@@ -62,6 +64,8 @@ const knownConfig = new Set([
   'candidateCount',
   'responseModalities',
 ]);
+const knownOfMedia = new Set(['inlineData', 'fileData', 'thought', 'thoughtSignature']);
+const knownOfTools = new Set(['name', 'description', 'parameters', 'parametersJsonSchema']);
 const matterConfig = new Set(['speechConfig', 'imageConfig', 'responseFormat']);
 
 /** The API reads `snake_case` members as well; only their names change, never what is under them. */
@@ -95,7 +99,7 @@ export function readRequest(given: Json, notes: Notes): ChatRequest {
     frequencyPenalty: numberOf(config.frequencyPenalty),
     presencePenalty: numberOf(config.presencePenalty),
     seed: numberOf(config.seed),
-    output: readOutput(config),
+    output: readOutput(config, notes),
     reasoning: readThinking(config.thinkingConfig),
     user: null,
     metadata: null,
@@ -104,10 +108,7 @@ export function readRequest(given: Json, notes: Notes): ChatRequest {
 
 /** Members of `generationConfig` that the neutral form has no place for. */
 function noteConfig(config: Json, notes: Notes): void {
-  const inner: Notes = { invalid: null, cannot: null, dropped: [] };
-  noteRest(config, knownConfig, matterConfig, inner);
-  if (inner.cannot !== null) noteCannot(notes, `generationConfig.${inner.cannot}`);
-  for (const field of inner.dropped) noteDropped(notes, `generationConfig.${field}`);
+  noteRest(config, knownConfig, matterConfig, notes, 'generationConfig.');
   if ((numberOf(config.candidateCount) ?? 1) > 1) noteCannot(notes, 'generationConfig.candidateCount');
   const modalities = config.responseModalities;
   if (Array.isArray(modalities) && modalities.some((name) => name !== 'TEXT'))
@@ -129,17 +130,16 @@ type OpenCalls = { id: string; name: string }[];
 function readContents(value: unknown, notes: Notes): ChatMessage[] {
   if (!Array.isArray(value)) noteInvalid(notes, 'contents', 'must be a list of contents');
   const calls: OpenCalls = [];
-  return listOf(value).map((content, index) => {
+  const items = Array.isArray(value) ? readItems(value, 'contents', notes) : [];
+  return items.map((content, index) => {
     const at = `contents[${index}]`;
     const role = content.role === 'model' ? 'assistant' : 'user';
     const roles: readonly unknown[] = ['user', 'model', 'function', undefined, null, ''];
     if (!roles.includes(content.role)) noteInvalid(notes, `${at}.role`, 'must be "user" or "model"');
-    const parts = listOf(content.parts).flatMap((part, number) =>
+    const parts = readItems(content.parts, `${at}.parts`, notes).flatMap((part, number) =>
       readPart(camel(part), role, `${at}.parts[${number}]`, calls, notes),
     );
-    const results = parts.filter(({ kind }) => kind === 'tool_result');
-    const others = parts.filter(({ kind }) => kind !== 'tool_result');
-    return { role, parts: results.length === 0 ? parts : [...results, ...others], name: null };
+    return { role, parts: resultsFirst(parts), name: null };
   });
 }
 
@@ -165,6 +165,7 @@ function readPart(
     return said;
   }
   const media = readMedia(part, at);
+  noteRest(part, knownOfMedia, nothingMatters, notes, `${at}.`);
   if (media === null) noteCannot(notes, at);
   return media === null ? [] : [media];
 }
@@ -232,12 +233,14 @@ function readResponse(response: Json): { readonly text: string; readonly isError
 }
 
 function readTools(value: unknown, notes: Notes): Tool[] {
-  return listOf(value).flatMap((given, index): Tool[] => {
+  return readItems(value, names.tools, notes).flatMap((given, index): Tool[] => {
     const { functionDeclarations, ...others } = camel(given);
     // Tools that run at Google are nobody else's.
     for (const name in others) if (isObject(others[name])) noteCannot(notes, `tools[${index}].${name}`);
-    return listOf(functionDeclarations).map((one): Tool => {
+    return listOf(functionDeclarations).map((one, number): Tool => {
       const declaration = camel(one);
+      const at = `tools[${index}].functionDeclarations[${number}].`;
+      noteRest(declaration, knownOfTools, nothingMatters, notes, at);
       const { parametersJsonSchema: schema, parameters } = declaration;
       return {
         name: textOf(declaration.name) ?? '',
@@ -272,12 +275,18 @@ function readChoice({ functionCallingConfig, retrievalConfig }: Json, notes: Not
   }
 }
 
-function readOutput({ responseMimeType, responseSchema, responseJsonSchema }: Json): OutputForm | null {
+function readOutput(
+  { responseMimeType: type, responseSchema, responseJsonSchema }: Json,
+  notes: Notes,
+): OutputForm | null {
+  // One of several words, and whatever else is neither text nor JSON.
+  if (![undefined, null, '', 'text/plain', 'application/json'].includes(type as string))
+    noteCannot(notes, 'generationConfig.responseMimeType');
   const schema = isObject(responseJsonSchema)
     ? responseJsonSchema
     : isObject(responseSchema)
       ? readSchema(responseSchema)
       : null;
   if (schema !== null) return { kind: 'schema', schema, name: null, description: null, strict: null };
-  return responseMimeType === 'application/json' ? { kind: 'json' } : null;
+  return type === 'application/json' ? { kind: 'json' } : null;
 }

@@ -1,7 +1,8 @@
 /** Gemini's replies: whole ones, and the parts they share with streams. https://ai.google.dev/api/generate-content */
+
+import { makeCallId, ownCallId } from '../call-id.ts';
 import type { ChatReply, ChatUsage, FinishReason, ReplyContext, ReplyPart, ToolCallPart } from '../chat.ts';
 import { countOf, isObject, type Json, listOf, objectOf, parseObject, textOf } from '../json.ts';
-import { makeCallId, ownCallId } from './call-id.ts';
 import { readSignature, writeRedacted, writeSignature } from './signature.ts';
 
 const reasons: Readonly<Record<string, FinishReason>> = {

@@ -84,6 +84,8 @@ export function createReader(): ChatStreamReader {
       for (const one of listOf(objectOf(candidate?.content).parts)) part(one, events);
       if (isObject(data.usageMetadata)) events.push({ kind: 'usage', usage: readUsage(data.usageMetadata) });
       const reason = textOf(candidate?.finishReason) ?? '';
+      // Some say it with each event: what follows is a block of its own.
+      if (reason !== '') end(events);
       if (reason !== '' && reason !== 'FINISH_REASON_UNSPECIFIED')
         events.push({ kind: 'finish', reason: readReason(reason), stopSequence: null });
       else if (isBlocked(data)) events.push({ kind: 'finish', reason: 'content_filter', stopSequence: null });

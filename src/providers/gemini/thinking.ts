@@ -9,7 +9,8 @@ import {
   type ReasoningWish,
 } from '../chat.ts';
 import { type Json, numberOf, objectOf, textOf } from '../json.ts';
-import { budgetRange, isThird, takesBudget } from './models.ts';
+import type { Destination } from '../provider.ts';
+import { budgetRange, isThird } from './models.ts';
 
 /** Gemini 3's levels; its Pro models know neither the least, nor, but for later ones, the middle. */
 function levelOf(effort: Effort, model: string): string {
@@ -21,22 +22,26 @@ function levelOf(effort: Effort, model: string): string {
 }
 
 /** `thinkingConfig`; null: nothing is said of it. */
-export function writeThinking({ reasoning, names }: ChatRequest, model: string, notes: Notes): Json | null {
+export function writeThinking(
+  { reasoning, names }: ChatRequest,
+  { model, reasons }: Destination,
+  notes: Notes,
+): Json | null {
   if (reasoning === null) return null;
   const effort = effortOf(reasoning);
+  if (reasons === false) {
+    // Models that don't think refuse every word about it.
+    if (effort !== 'none') noteDropped(notes, names.reasoning);
+    return null;
+  }
   // Thoughts are summed up for the client only where it asked for thinking.
   const includeThoughts = effort !== 'none';
   if (isThird(model))
     return effort === null ? { includeThoughts } : { includeThoughts, thinkingLevel: levelOf(effort, model) };
-  if (takesBudget(model)) {
-    const { min, max, off } = budgetRange(model);
-    if (effort === 'none') return { includeThoughts, thinkingBudget: off };
-    const wanted = reasoning.budgetTokens ?? (effort === null ? -1 : budgetOf[effort]);
-    return { includeThoughts, thinkingBudget: wanted < 0 ? -1 : Math.min(max, Math.max(min, wanted)) };
-  }
-  // Models that don't think refuse every word about it.
-  if (effort !== 'none') noteDropped(notes, names.reasoning);
-  return null;
+  const { min, max, off } = budgetRange(model);
+  if (effort === 'none') return { includeThoughts, thinkingBudget: off };
+  const wanted = reasoning.budgetTokens ?? (effort === null ? -1 : budgetOf[effort]);
+  return { includeThoughts, thinkingBudget: wanted < 0 ? -1 : Math.min(max, Math.max(min, wanted)) };
 }
 
 const levels: Readonly<Record<string, Effort>> = {

@@ -1,4 +1,6 @@
 /** Writes a request for a Gemini provider: AI Studio or Vertex. https://ai.google.dev/api/generate-content */
+
+import { ownCallId } from '../call-id.ts';
 import {
   type AudioPart,
   type ChatMessage,
@@ -7,10 +9,12 @@ import {
   type ImagePart,
   type Notes,
   noteCannot,
+  noteDetail,
   noteDropped,
   noteInvalid,
   type Part,
   type Signature,
+  systemTexts,
   type Tool,
   type ToolCallPart,
   type ToolChoice,
@@ -18,8 +22,7 @@ import {
 } from '../chat.ts';
 import { type Json, parseObject, said } from '../json.ts';
 import type { ChatCall, Destination } from '../provider.ts';
-import { ownCallId } from './call-id.ts';
-import { fetchesUrls, isThird } from './models.ts';
+import { fetchesUrls, isThird, mixesSchemaAndTools } from './models.ts';
 import { writeSchema } from './schema.ts';
 import { writeThinking } from './thinking.ts';
 
@@ -33,10 +36,8 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
   if (request.metadata !== null) noteDropped(notes, names.metadata);
   // The model itself decides whether it makes several calls at once.
   if (request.parallelToolCalls === false && tools.length > 0) noteDropped(notes, names.parallelToolCalls);
-  const system = messages
-    .filter(({ role }) => role === 'system' || role === 'developer')
-    .flatMap(({ parts }) => parts.flatMap((part) => (part.kind === 'text' ? writeText(part.text) : [])));
-  const generationConfig = writeConfig(request, to.model, notes);
+  const system = systemTexts(messages, notes).flatMap(({ text }) => writeText(text));
+  const generationConfig = writeConfig(request, to, notes);
   const body = said({
     systemInstruction: system.length === 0 ? null : { parts: system },
     contents: messages.flatMap((message) => writeMessage(message, to.model, notes)),
@@ -47,8 +48,14 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
   return { path: pathOf(to.model, request.stream), body, headers: [] };
 }
 
-function writeConfig(request: ChatRequest, model: string, notes: Notes): Json {
-  const { output, stop } = request;
+/** The most stop sequences that are taken. */
+const stopMax = 5;
+
+function writeConfig(request: ChatRequest, to: Destination, notes: Notes): Json {
+  const { output, stop, names } = request;
+  if (stop.length > stopMax) noteCannot(notes, names.stop);
+  if (output !== null && request.tools.length > 0 && !mixesSchemaAndTools(to.model))
+    noteCannot(notes, names.output);
   return said({
     maxOutputTokens: request.maxTokens,
     temperature: request.temperature,
@@ -60,7 +67,7 @@ function writeConfig(request: ChatRequest, model: string, notes: Notes): Json {
     stopSequences: stop.length === 0 ? null : stop,
     responseMimeType: output === null ? null : 'application/json',
     responseJsonSchema: output?.kind === 'schema' ? writeSchema(output.schema) : null,
-    thinkingConfig: writeThinking(request, model, notes),
+    thinkingConfig: writeThinking(request, to, notes),
   });
 }
 
@@ -217,6 +224,7 @@ function typeOf(url: string, kind: 'image' | 'document'): string {
 function writeMedia(part: ImagePart | DocumentPart | AudioPart, model: string, notes: Notes): Json[] {
   if (part.kind === 'audio') return [{ inlineData: { mimeType: part.mediaType, data: part.data } }];
   const { source } = part;
+  if (part.kind === 'image') noteDetail(part, notes);
   if (source.kind === 'base64') return [{ inlineData: { mimeType: source.mediaType, data: source.data } }];
   if (source.kind === 'text') {
     const data = Buffer.from(source.text).toString('base64');

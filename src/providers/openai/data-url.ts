@@ -7,7 +7,9 @@ export function readDataUrl(url: string): Extract<Source, { kind: 'base64' }> | 
   const comma = url.indexOf(',');
   const head = url.slice(5, comma);
   if (comma < 0 || !head.endsWith(';base64')) return null;
-  const [mediaType = ''] = head.split(';', 1);
+  const type = (head.split(';', 1)[0] ?? '').toLowerCase();
+  // A name that many say and no provider knows.
+  const mediaType = type === 'image/jpg' ? 'image/jpeg' : type;
   return { kind: 'base64', mediaType, data: url.slice(comma + 1) };
 }
 

@@ -188,7 +188,7 @@ const modelObject = (id: string): object => ({ id, object: 'model', created: 0, 
 export const openai: Dialect = {
   name: 'openai',
   endpoints: ['chat', 'embeddings'],
-  chatClient: { readRequest, writeReply, createWriter, writeError },
+  chatClient: { readRequest, writeReply, createWriter, writeError, ownHeaders: ['openai-beta'] },
   chatProvider: {
     native: 'openai',
     streamType: 'text/event-stream',

@@ -1,17 +1,28 @@
 /** What OpenAI's chat dialect and its Responses API have in common: names, marks, files, results, forms of output. */
-import type {
-  CacheMark,
-  ChatField,
-  DocumentPart,
-  ImagePart,
-  OutputForm,
-  Part,
-  Source,
-  TextPart,
-  ToolResultPart,
+import { hash } from 'node:crypto';
+import { plainCallId } from '../call-id.ts';
+import {
+  type CacheMark,
+  type ChatField,
+  type ChatRequest,
+  type DocumentPart,
+  type Effort,
+  effortOf,
+  efforts,
+  type ImagePart,
+  type Notes,
+  noteCannot,
+  noteDropped,
+  type OutputForm,
+  type Part,
+  type Source,
+  type TextPart,
+  type ToolResultPart,
 } from '../chat.ts';
 import { isObject, type Json, objectOf, said, textOf } from '../json.ts';
+import type { Destination } from '../provider.ts';
 import { readDataUrl, writeDataUrl } from './data-url.ts';
+import { effortFor, isOpenAi, takesSampling } from './models.ts';
 
 /** OpenAI's own names of fields. */
 export const openaiNames: Readonly<Record<ChatField, string>> = {
@@ -58,7 +69,16 @@ export function writeMark(cache: CacheMark | null, marks: boolean): Json {
   return { prompt_cache_breakpoint: said({ mode: 'explicit', ttl }) };
 }
 
-export const readImageUrl = (url: string): Source => readDataUrl(url) ?? { kind: 'url', url };
+/** An effort by its name; what nobody knows is named as dropped. */
+export function readEffort(value: unknown, field: string, notes: Notes): Effort | null {
+  const effort = efforts.find((name) => name === value) ?? null;
+  if (effort === null && (value ?? null) !== null) noteDropped(notes, field);
+  return effort;
+}
+
+/** Null: it holds bytes in a form that nobody reads. */
+export const readImageUrl = (url: string): Source | null =>
+  readDataUrl(url) ?? (url.startsWith('data:') ? null : { kind: 'url', url });
 
 /** Null: text is no picture. */
 export function writeImageUrl({ source }: ImagePart): string | null {
@@ -66,9 +86,11 @@ export function writeImageUrl({ source }: ImagePart): string | null {
   return source.kind === 'url' ? source.url : writeDataUrl(source.mediaType, source.data);
 }
 
-/** The bytes of `file_data`; without a media type they are a PDF's. */
-export function readFileData(data: string): Source {
-  const source = readDataUrl(data) ?? { kind: 'base64' as const, mediaType: 'application/pdf', data };
+/** The bytes of `file_data`; without a media type they are a PDF's. Null: in a form that nobody reads. */
+export function readFileData(data: string): Source | null {
+  const read = readDataUrl(data);
+  if (read === null && data.startsWith('data:')) return null;
+  const source = read ?? { kind: 'base64' as const, mediaType: 'application/pdf', data };
   return source.mediaType.startsWith('text/plain')
     ? { kind: 'text', text: Buffer.from(source.data, 'base64').toString('utf8') }
     : source;
@@ -130,6 +152,63 @@ export function readOutput(type: unknown, fields: Json): OutputForm | null | und
   };
 }
 
-/** A schema as both write it; they demand a name. */
-export const writeSchema = ({ name, description, schema, strict }: OutputForm & { kind: 'schema' }): Json =>
-  said({ name: name ?? 'answer', description, schema, strict });
+/** A schema as both write it; they demand a name, and OpenAI itself an object. */
+export function writeSchema(
+  { name, description, schema, strict }: OutputForm & { kind: 'schema' },
+  model: string,
+  field: string,
+  notes: Notes,
+): Json {
+  if (isOpenAi(model) && schema.type !== undefined && schema.type !== 'object') noteCannot(notes, field);
+  return said({ name: name ?? 'answer', description, schema, strict });
+}
+
+/** The longest name of a user that is taken, in characters. */
+const userMaxLength = 64;
+
+/** A longer name is told by its digest, which is as stable. */
+export const writeUser = (user: string | null): string | null =>
+  user === null || user.length <= userMaxLength ? user : hash('sha256', user);
+
+/** Other servers want the id back in the form they gave it. */
+export const writeCallId = (id: string, model: string): string => (isOpenAi(model) ? plainCallId(id) : id);
+
+/** Models that don't reason refuse every word about it. */
+export function writeEffort(
+  { reasoning, names }: ChatRequest,
+  { model, reasons }: Destination,
+  notes: Notes,
+): Effort | null {
+  const effort = reasoning === null ? null : effortOf(reasoning);
+  if (effort === null) return null;
+  if (reasons !== false) return effortFor(effort, model);
+  if (effort !== 'none') noteDropped(notes, names.reasoning);
+  return null;
+}
+
+const sampling = {
+  temperature: 'temperature',
+  topP: 'top_p',
+  frequencyPenalty: 'frequency_penalty',
+  presencePenalty: 'presence_penalty',
+} as const;
+/** What they are where nothing is said of them. */
+const plainly = { temperature: 1, topP: 1, frequencyPenalty: 0, presencePenalty: 0 } as const;
+
+/** @param effort as it is told the model: while it reasons it takes no sampling */
+export function writeSampling(
+  request: ChatRequest,
+  model: string,
+  effort: Effort | null,
+  notes: Notes,
+): Json {
+  const taken = takesSampling(model, effort);
+  const written: Json = {};
+  for (const field of ['temperature', 'topP', 'frequencyPenalty', 'presencePenalty'] as const) {
+    const value = request[field];
+    if (value === null) continue;
+    if (taken) written[sampling[field]] = value;
+    else if (value !== plainly[field]) noteDropped(notes, request.names[field]);
+  }
+  return written;
+}

@@ -2,11 +2,10 @@
 import {
   type ChatMessage,
   type ChatRequest,
-  efforts,
   type Notes,
   noteCannot,
+  noteDropped,
   noteInvalid,
-  noteRest,
   type OutputForm,
   type Part,
   type TextPart,
@@ -15,11 +14,13 @@ import {
   type ToolChoice,
   type ToolResultPart,
 } from '../chat.ts';
-import { isObject, type Json, listOf, numberOf, objectOf, textOf } from '../json.ts';
+import { isObject, type Json, numberOf, objectOf, textOf } from '../json.ts';
+import { noteRest, readItems } from '../members.ts';
 import {
   openaiNames,
   plainText,
   readCaller,
+  readEffort,
   readFileData,
   readImageUrl,
   readMark,
@@ -60,7 +61,7 @@ export function readRequest(body: Json, notes: Notes): ChatRequest {
   if ((numberOf(body.n) ?? 1) > 1) noteCannot(notes, 'n');
   if (Array.isArray(body.modalities) && body.modalities.some((form) => form !== 'text'))
     noteCannot(notes, 'modalities');
-  const effort = efforts.find((name) => name === body.reasoning_effort) ?? null;
+  const effort = readEffort(body.reasoning_effort, openaiNames.reasoning, notes);
   return {
     names: body.max_tokens === undefined ? openaiNames : { ...openaiNames, maxTokens: 'max_tokens' },
     stream: body.stream === true,
@@ -91,6 +92,7 @@ const readStop = (stop: unknown): string[] =>
 
 function readMessages(value: unknown, notes: Notes): ChatMessage[] {
   if (!Array.isArray(value)) noteInvalid(notes, 'messages', 'must be a list of messages');
+  const items = Array.isArray(value) ? readItems(value, 'messages', notes) : [];
   const calls = new Map<string, string>();
   const messages: ChatMessage[] = [];
   let results: ToolResultPart[] = [];
@@ -101,13 +103,15 @@ function readMessages(value: unknown, notes: Notes): ChatMessage[] {
     results = [];
     return true;
   };
-  for (const [index, message] of listOf(value).entries()) {
+  for (const [index, message] of items.entries()) {
     const at = `messages[${index}]`;
-    const name = textOf(message.name);
     if (message.role === 'tool') {
       results.push(readResult(message, at, calls, notes));
       continue;
     }
+    const name = textOf(message.name);
+    // Nobody else tells speakers of one side apart.
+    if (name !== null) noteDropped(notes, `${at}.name`);
     const parts = readMessage(message, at, calls, notes);
     switch (message.role) {
       case 'user':
@@ -138,7 +142,7 @@ function readMessage(message: Json, at: string, calls: Map<string, string>, note
   const parts: Part[] = [...readDetails(message), ...readContent(message.content, `${at}.content`, notes)];
   const refusal = textOf(message.refusal) ?? '';
   if (refusal !== '') parts.push({ kind: 'refusal', text: refusal });
-  for (const [number, call] of listOf(message.tool_calls).entries()) {
+  for (const [number, call] of readItems(message.tool_calls, `${at}.tool_calls`, notes).entries()) {
     const read = readCall(call, `${at}.tool_calls[${number}]`, notes);
     if (read === null) continue;
     calls.set(read.id, read.name);
@@ -167,7 +171,7 @@ function readCall(call: Json, at: string, notes: Notes): ToolCallPart | null {
 
 function readContent(content: unknown, at: string, notes: Notes): Part[] {
   if (typeof content === 'string') return plainText(content);
-  return listOf(content).flatMap((part, index) => readPart(part, `${at}[${index}]`, notes));
+  return readItems(content, at, notes).flatMap((part, index) => readPart(part, `${at}[${index}]`, notes));
 }
 
 const readText = (part: Json): TextPart => ({
@@ -186,7 +190,9 @@ function readPart(part: Json, at: string, notes: Notes): Part[] {
     case 'image_url': {
       const { url, detail } = objectOf(part.image_url);
       if (typeof url !== 'string') break;
-      return [{ kind: 'image', source: readImageUrl(url), detail: textOf(detail), cache, at }];
+      const source = readImageUrl(url);
+      if (source === null) break;
+      return [{ kind: 'image', source, detail: textOf(detail), cache, at }];
     }
     case 'input_audio': {
       const { data, format } = objectOf(part.input_audio);
@@ -197,7 +203,9 @@ function readPart(part: Json, at: string, notes: Notes): Part[] {
       // A file by its id is in the provider's own store, where no other can read it.
       const { file_data: data, filename } = objectOf(part.file);
       if (typeof data !== 'string') break;
-      return [{ kind: 'document', source: readFileData(data), name: textOf(filename), cache, at }];
+      const source = readFileData(data);
+      if (source === null) break;
+      return [{ kind: 'document', source, name: textOf(filename), cache, at }];
     }
   }
   noteCannot(notes, at);
@@ -217,7 +225,7 @@ function readResult(
 }
 
 function readTools(value: unknown, notes: Notes): Tool[] {
-  return listOf(value).flatMap((tool, index): Tool[] => {
+  return readItems(value, openaiNames.tools, notes).flatMap((tool, index): Tool[] => {
     const { name, description, parameters, strict } = objectOf(tool.function);
     if (tool.type !== 'function' || typeof name !== 'string') {
       noteCannot(notes, `tools[${index}]`);

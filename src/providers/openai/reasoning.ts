@@ -10,6 +10,8 @@ export function readDetails(message: Json): (ReasoningPart | RedactedPart)[] {
   const details = listOf(message.reasoning_details).flatMap((detail): (ReasoningPart | RedactedPart)[] => {
     if (detail.type === 'reasoning.encrypted' && typeof detail.data === 'string')
       return [{ kind: 'redacted', data: unseal(detail.data, 'openai') }];
+    if (detail.type === 'reasoning.summary')
+      return [{ kind: 'reasoning', text: textOf(detail.summary) ?? '', signature: null }];
     if (detail.type !== 'reasoning.text') return [];
     const signature = textOf(detail.signature);
     return [
@@ -24,6 +26,14 @@ export function readDetails(message: Json): (ReasoningPart | RedactedPart)[] {
   const text = textOf(message.reasoning_content) ?? textOf(message.reasoning) ?? '';
   return text === '' ? [] : [{ kind: 'reasoning', text, signature: null }];
 }
+
+/** Content in parts, of which some are what the model thought (Mistral). */
+export const readContent = (content: unknown): { kind: 'text' | 'reasoning'; text: string }[] =>
+  listOf(content).map((part) => {
+    if (part.type !== 'thinking') return { kind: 'text', text: textOf(part.text) ?? '' };
+    const texts = listOf(part.thinking).map(({ text }) => textOf(text) ?? '');
+    return { kind: 'reasoning', text: textOf(part.thinking) ?? texts.join('') };
+  });
 
 /** One entry of `reasoning_details`; null: there is nothing that must come back. */
 export function writeDetail(part: ReasoningPart | RedactedPart, index: number): Json | null {

@@ -1,7 +1,8 @@
 /** OpenAI's replies and errors: whole chat completions. */
+import { makeCallId } from '../call-id.ts';
 import type { ChatReply, ChatUsage, FinishReason, ProviderError, ReplyContext, ReplyPart } from '../chat.ts';
 import { countOf, isObject, type Json, listOf, objectOf, textOf } from '../json.ts';
-import { readDetails, readExtra, writeDetail, writeExtra } from './reasoning.ts';
+import { readContent, readDetails, readExtra, writeDetail, writeExtra } from './reasoning.ts';
 
 const reasons: Readonly<Record<string, FinishReason>> = {
   stop: 'stop',
@@ -27,12 +28,18 @@ export const writeReason = (reason: FinishReason): string => written[reason];
 
 export function readUsage(usage: Json): ChatUsage {
   const details = objectOf(usage.prompt_tokens_details);
+  const inputTokens = countOf(usage.prompt_tokens);
+  const outputTokens = countOf(usage.completion_tokens);
+  const reasoningTokens = countOf(objectOf(usage.completion_tokens_details).reasoning_tokens);
+  // xAI counts reasoning beside the completion, and only the total says so.
+  const beside = countOf(usage.total_tokens) === inputTokens + outputTokens + reasoningTokens;
   return {
-    inputTokens: countOf(usage.prompt_tokens),
-    cachedInputTokens: countOf(details.cached_tokens),
+    inputTokens,
+    // Moonshot has it one level up.
+    cachedInputTokens: countOf(details.cached_tokens ?? usage.cached_tokens),
     cacheWriteTokens: countOf(details.cache_write_tokens),
-    outputTokens: countOf(usage.completion_tokens),
-    reasoningTokens: countOf(objectOf(usage.completion_tokens_details).reasoning_tokens),
+    outputTokens: beside ? outputTokens + reasoningTokens : outputTokens,
+    reasoningTokens,
   };
 }
 
@@ -53,27 +60,31 @@ export function readReply(body: Json): ChatReply | null {
   return {
     id: textOf(body.id) ?? '',
     model: textOf(body.model) ?? '',
-    parts: readMessage(choice.message),
+    parts: readMessage(choice.message, textOf(body.id) ?? ''),
     finish: readReason(choice.finish_reason),
     stopSequence: null,
     usage: isObject(body.usage) ? readUsage(body.usage) : null,
   };
 }
 
-function readMessage(message: Json): ReplyPart[] {
+function readMessage(message: Json, replyId: string): ReplyPart[] {
   const parts: ReplyPart[] = readDetails(message);
   const { content } = message;
-  const texts =
-    typeof content === 'string' ? [content] : listOf(content).map(({ text }) => textOf(text) ?? '');
-  for (const text of texts) if (text !== '') parts.push({ kind: 'text', text, cache: null });
+  const said =
+    typeof content === 'string' ? [{ kind: 'text', text: content } as const] : readContent(content);
+  for (const { kind, text } of said) {
+    if (text === '') continue;
+    parts.push(kind === 'text' ? { kind, text, cache: null } : { kind, text, signature: null });
+  }
   const refusal = textOf(message.refusal) ?? '';
   if (refusal !== '') parts.push({ kind: 'refusal', text: refusal });
   for (const call of listOf(message.tool_calls)) {
     const { name, arguments: given } = objectOf(call.function);
     if (typeof name !== 'string') continue;
+    const id = textOf(call.id) ?? '';
     parts.push({
       kind: 'tool_call',
-      id: textOf(call.id) ?? '',
+      id: id === '' ? makeCallId(`${replyId}.${parts.length}`, name, '') : id,
       name,
       arguments: textOf(given) ?? '',
       cache: null,

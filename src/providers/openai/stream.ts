@@ -1,4 +1,5 @@
 /** OpenAI's chat streams: read from a provider, written for a client. */
+import { makeCallId } from '../call-id.ts';
 import type {
   Block,
   ChatEvent,
@@ -10,28 +11,44 @@ import type {
   WireEvent,
 } from '../chat.ts';
 import { doneEvent } from '../framer.ts';
-import { isObject, type Json, listOf, numberOf, objectOf, textOf } from '../json.ts';
-import { readDetails, readExtra, writeDetail, writeExtra } from './reasoning.ts';
+import { isObject, type Json, listOf, numberOf, objectOf, parseObject, textOf } from '../json.ts';
+import { readContent, readDetails, readExtra, writeDetail, writeExtra } from './reasoning.ts';
 import { readReason, readUsage, writeReason, writeUsage } from './reply.ts';
 
 /** A call as the stream names it, and the block it became. */
 interface OpenCall {
   readonly index: number;
   readonly id: string;
+  /** Its arguments so far. */
+  text: string;
+  ended: boolean;
 }
 
 export function createReader(): ChatStreamReader {
   let started = false;
+  let replyId = '';
   let blocks = 0;
-  /** The block that grows, and its text where it is reasoning. */
+  /** The block that grows, no call, and its text where it is reasoning. */
   let open: { kind: Block['kind']; index: number; thought: string } | null = null;
+  /** By their numbers, and the one that begun last. */
   const calls = new Map<number, OpenCall>();
+  let lastCall: OpenCall | null = null;
+
+  /** Ends what can't grow any more. A call may, until its arguments are whole: some servers send several in turns. */
+  const endOpen = (events: ChatEvent[]): void => {
+    if (open !== null) events.push({ kind: 'end', index: open.index });
+    open = null;
+    if (lastCall === null || lastCall.ended || parseObject(lastCall.text) === null) return;
+    lastCall.ended = true;
+    events.push({ kind: 'end', index: lastCall.index });
+  };
 
   const begin = (block: Block, events: ChatEvent[]): number => {
-    if (open !== null) events.push({ kind: 'end', index: open.index });
-    open = { kind: block.kind, index: blocks++, thought: '' };
-    events.push({ kind: 'begin', index: open.index, block });
-    return open.index;
+    endOpen(events);
+    const index = blocks++;
+    if (block.kind !== 'tool_call') open = { kind: block.kind, index, thought: '' };
+    events.push({ kind: 'begin', index, block });
+    return index;
   };
 
   const grow = (kind: 'text' | 'reasoning' | 'refusal', text: unknown, events: ChatEvent[]): void => {
@@ -57,24 +74,28 @@ export function createReader(): ChatStreamReader {
   const call = (delta: Json, events: ChatEvent[]): void => {
     const { name, arguments: text } = objectOf(delta.function);
     const number = numberOf(delta.index) ?? Math.max(0, calls.size - 1);
-    const id = textOf(delta.id) ?? '';
-    const before = calls.get(number);
-    let index = before?.index;
+    const given = textOf(delta.id) ?? '';
+    let one = calls.get(number);
     // Some servers give every call the number 0, and tell them apart by their ids.
-    if (index === undefined || (id !== '' && id !== before?.id && typeof name === 'string')) {
-      index = begin({ kind: 'tool_call', id, name: textOf(name) ?? '', signature: readExtra(delta) }, events);
-      calls.set(number, { index, id });
+    if (one === undefined || (given !== '' && given !== one.id && typeof name === 'string')) {
+      const named = textOf(name) ?? '';
+      const id = given === '' ? makeCallId(`${replyId}.${blocks}`, named, '') : given;
+      const block = { kind: 'tool_call', id, name: named, signature: readExtra(delta) } as const;
+      one = { index: begin(block, events), id: given, text: '', ended: false };
+      calls.set(number, one);
+      lastCall = one;
     }
     if (typeof text !== 'string' || text === '') return;
+    one.text += text;
     // A call whose block is over can't grow any more: an answer with holes is none.
-    events.push(open?.index === index ? { kind: 'delta', index, text } : { kind: 'error' });
+    events.push(one.ended ? { kind: 'error' } : { kind: 'delta', index: one.index, text });
   };
 
   const choice = ({ delta, finish_reason: reason }: Json, events: ChatEvent[]): void => {
     if (isObject(delta)) {
       details(delta, events);
       if (typeof delta.content === 'string') grow('text', delta.content, events);
-      else for (const { text } of listOf(delta.content)) grow('text', text, events);
+      else for (const part of readContent(delta.content)) grow(part.kind, part.text, events);
       grow('refusal', delta.refusal, events);
       for (const one of listOf(delta.tool_calls)) call(one, events);
     }
@@ -89,7 +110,8 @@ export function createReader(): ChatStreamReader {
       const choices = listOf(data.choices);
       if (!started && choices.length > 0) {
         started = true;
-        events.push({ kind: 'start', id: textOf(data.id) ?? '', model: textOf(data.model) ?? '' });
+        replyId = textOf(data.id) ?? '';
+        events.push({ kind: 'start', id: replyId, model: textOf(data.model) ?? '' });
       }
       for (const one of choices) if ((numberOf(one.index) ?? 0) === 0) choice(one, events);
       if (isObject(data.usage)) events.push({ kind: 'usage', usage: readUsage(data.usage) });

@@ -4,35 +4,45 @@ import {
   type ChatMessage,
   type ChatRequest,
   type DocumentPart,
-  type Effort,
-  effortOf,
   type ImagePart,
   type Notes,
   noteCannot,
   noteDropped,
   type OutputForm,
   type Part,
+  type Signature,
   type TextPart,
   type Tool,
   type ToolResultPart,
 } from '../chat.ts';
 import { type Json, said } from '../json.ts';
 import type { ChatCall, Destination } from '../provider.ts';
-import { takesMarks, toolFailed, writeFileData, writeImageUrl, writeMark, writeSchema } from './parts.ts';
-
-/** OpenAI's own names: newer ones refuse `max_tokens`, which other servers know only. */
-const isOpenAi = (model: string): boolean => /^(?:gpt-|o\d|chatgpt-)/.test(model);
-/** Models of old that don't reason refuse every word about it. */
-const neverReasons = (model: string): boolean => /^(?:gpt-3|gpt-4|chatgpt-4)/.test(model);
+import { isOpenAi, takesStop } from './models.ts';
+import {
+  takesMarks,
+  toolFailed,
+  writeCallId,
+  writeEffort,
+  writeFileData,
+  writeImageUrl,
+  writeMark,
+  writeSampling,
+  writeSchema,
+  writeUser,
+} from './parts.ts';
+import { writeExtra } from './reasoning.ts';
 
 export function writeRequest(request: ChatRequest, to: Destination, notes: Notes): ChatCall {
   const { names, tools, toolChoice, stop, output } = request;
   if (request.topK !== null) noteDropped(notes, names.topK);
   const marks = takesMarks(to.model);
-  const effort = writeEffort(request, to.model, notes);
+  const effort = writeEffort(request, to, notes);
+  if (!takesStop(to.model, stop.length)) noteCannot(notes, names.stop);
+  // OpenAI's own are for what it stores, which is nobody else's wish.
+  if (request.metadata !== null && isOpenAi(to.model)) noteDropped(notes, names.metadata);
   const body = said({
     model: to.model,
-    messages: request.messages.flatMap((message) => writeMessage(message, marks, notes)),
+    messages: request.messages.flatMap((message) => writeMessage(message, to, marks, notes)),
     tools: tools.length === 0 ? null : tools.map((tool) => writeTool(tool)),
     tool_choice:
       toolChoice?.kind === 'tool'
@@ -41,15 +51,12 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
     parallel_tool_calls: tools.length === 0 ? null : request.parallelToolCalls,
     [isOpenAi(to.model) ? 'max_completion_tokens' : 'max_tokens']: request.maxTokens,
     stop: stop.length === 0 ? null : stop.length === 1 ? stop[0] : stop,
-    temperature: request.temperature,
-    top_p: request.topP,
-    frequency_penalty: request.frequencyPenalty,
-    presence_penalty: request.presencePenalty,
+    ...writeSampling(request, to.model, effort, notes),
     seed: request.seed,
-    response_format: output === null ? null : writeOutput(output),
+    response_format: output === null ? null : writeOutput(output, to.model, names.output, notes),
     reasoning_effort: effort,
-    user: request.user,
-    metadata: request.metadata,
+    user: writeUser(request.user),
+    metadata: isOpenAi(to.model) ? null : request.metadata,
     ...(request.stream ? { stream: true } : {}),
     ...(request.stream && to.quirks.noStreamOptions !== true
       ? { stream_options: { include_usage: true } }
@@ -58,31 +65,31 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
   return { path: '/chat/completions', body, headers: [] };
 }
 
-function writeEffort({ reasoning, names }: ChatRequest, model: string, notes: Notes): Effort | null {
-  const effort = reasoning === null ? null : effortOf(reasoning);
-  if (!neverReasons(model)) return effort;
-  if (reasoning !== null && effort !== 'none') noteDropped(notes, names.reasoning);
-  return null;
-}
-
-const writeOutput = (output: OutputForm): Json =>
+const writeOutput = (output: OutputForm, model: string, field: string, notes: Notes): Json =>
   output.kind === 'json'
     ? { type: 'json_object' }
-    : { type: 'json_schema', json_schema: writeSchema(output) };
+    : { type: 'json_schema', json_schema: writeSchema(output, model, field, notes) };
 
 const writeTool = ({ name, description, parameters, strict }: Tool): Json => ({
   type: 'function',
   function: said({ name, description, parameters, strict }),
 });
 
-function writeMessage({ role, parts, name }: ChatMessage, marks: boolean, notes: Notes): Json[] {
-  if (role === 'assistant') return [writeAssistant(parts, name, notes)];
+function writeMessage(
+  { role, parts, name }: ChatMessage,
+  to: Destination,
+  marks: boolean,
+  notes: Notes,
+): Json[] {
+  if (role === 'assistant') return writeAssistant(parts, name, to, notes);
   const results = parts.filter((part) => part.kind === 'tool_result');
   // Results hold text only: what else a tool gave follows in the user's name.
   const shown = results.flatMap(({ content }) => content.filter(({ kind }) => kind !== 'text'));
   const content = [...shown, ...parts].flatMap((part) => writePart(part, marks, notes));
-  const messages = results.map(writeResult);
-  if (content.length > 0) messages.push(said({ role, content: plain(content), name }));
+  const messages = results.map((result) => writeResult(result, to.model));
+  // Only OpenAI knows developers.
+  const speaker = role === 'developer' && !isOpenAi(to.model) ? 'system' : role;
+  if (content.length > 0) messages.push(said({ role: speaker, content: plain(content), name }));
   return messages;
 }
 
@@ -94,31 +101,57 @@ function plain(content: Json[]): unknown {
     : content;
 }
 
-function writeResult({ callId, content, isError }: ToolResultPart): Json {
+function writeResult({ callId, content, isError }: ToolResultPart, model: string): Json {
   const texts = content.flatMap((part) => (part.kind === 'text' ? [part.text] : []));
   const parts = (isError ? [toolFailed, ...texts] : texts).map((text) => ({ type: 'text', text }));
-  return { role: 'tool', tool_call_id: callId, content: parts.length === 0 ? '' : plain(parts) };
+  return {
+    role: 'tool',
+    tool_call_id: writeCallId(callId, model),
+    content: parts.length === 0 ? '' : plain(parts),
+  };
 }
 
-/** What the model thought stays out: nobody asks for it back in this dialect. */
-function writeAssistant(parts: readonly Part[], name: string | null, notes: Notes): Json {
+/** What the model thought stays out, but before calls where the provider wants it back. */
+function writeAssistant(
+  parts: readonly Part[],
+  name: string | null,
+  { model, quirks }: Destination,
+  notes: Notes,
+): Json[] {
   const content: Json[] = [];
   const calls: Json[] = [];
   let refusal: string | null = null;
+  let thought = '';
+  /** A call's signature that came on its own before it. */
+  let loose: Signature | null = null;
   for (const part of parts) {
     if (part.kind === 'text') content.push({ type: 'text', text: part.text });
     else if (part.kind === 'refusal') refusal = (refusal ?? '') + part.text;
+    else if (part.kind === 'reasoning') thought += part.text;
+    else if (part.kind === 'redacted') loose = part.data;
     else if (part.kind === 'tool_call') {
       const called = { name: part.name, arguments: part.arguments === '' ? '{}' : part.arguments };
-      calls.push({ id: part.id, type: 'function', function: called });
+      // Only Google's endpoint for this dialect knows the field.
+      const signed = model.includes('gemini') ? writeExtra(part.signature ?? loose) : {};
+      calls.push({ id: writeCallId(part.id, model), type: 'function', function: called, ...signed });
+      loose = null;
     } else if (part.kind === 'image' || part.kind === 'document' || part.kind === 'audio')
       noteCannot(notes, part.at);
   }
-  return {
-    role: 'assistant',
-    content: content.length === 0 ? null : plain(content),
-    ...said({ refusal, tool_calls: calls.length === 0 ? null : calls, name }),
-  };
+  if (content.length === 0 && calls.length === 0 && refusal === null) return [];
+  const wanted = quirks.reasoningBack === true && calls.length > 0 && thought !== '';
+  return [
+    {
+      role: 'assistant',
+      content: content.length === 0 ? null : plain(content),
+      ...said({
+        refusal,
+        reasoning_content: wanted ? thought : null,
+        tool_calls: calls.length === 0 ? null : calls,
+        name,
+      }),
+    },
+  ];
 }
 
 function writePart(part: Part, marks: boolean, notes: Notes): Json[] {

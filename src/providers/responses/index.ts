@@ -33,7 +33,13 @@ const chatProvider: ChatProvider = {
   createFramer: null,
   readError,
 };
-const chatClient: ChatClient = { readRequest, writeReply, createWriter, writeError };
+const chatClient: ChatClient = {
+  readRequest,
+  writeReply,
+  createWriter,
+  writeError,
+  ownHeaders: ['openai-beta'],
+};
 const reading = observedReading(chatProvider, chatClient);
 
 function encode(

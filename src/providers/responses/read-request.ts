@@ -2,23 +2,23 @@
 import {
   type ChatMessage,
   type ChatRequest,
-  efforts,
   type Notes,
   noteCannot,
   noteDropped,
   noteInvalid,
-  noteRest,
   type OutputForm,
   type Part,
   type Tool,
   type ToolChoice,
   type ToolResultPart,
 } from '../chat.ts';
-import { isObject, type Json, listOf, numberOf, objectOf, textOf } from '../json.ts';
+import { isObject, type Json, numberOf, objectOf, textOf } from '../json.ts';
+import { noteRest, readItems } from '../members.ts';
 import {
   openaiNames,
   plainText,
   readCaller,
+  readEffort,
   readFileData,
   readImageUrl,
   readMark,
@@ -65,11 +65,11 @@ const matter = new Set([
 export function readRequest(body: Json, notes: Notes): ChatRequest {
   noteRest(body, known, matter, notes);
   const { format, verbosity } = objectOf(body.text);
-  if ((verbosity ?? null) !== null) noteDropped(notes, 'text.verbosity');
+  if ((verbosity ?? 'medium') !== 'medium') noteDropped(notes, 'text.verbosity');
   // Reasoning is given whole in any case.
   const included = Array.isArray(body.include) ? body.include : [];
   if (included.some((name) => name !== 'reasoning.encrypted_content')) noteDropped(notes, 'include');
-  const effort = efforts.find((name) => name === objectOf(body.reasoning).effort) ?? null;
+  const effort = readEffort(objectOf(body.reasoning).effort, names.reasoning, notes);
   return {
     names,
     stream: body.stream === true,
@@ -100,6 +100,7 @@ function readInput(input: unknown, notes: Notes): ChatMessage[] {
   if (typeof input === 'string')
     return [{ role: 'user', parts: [{ kind: 'text', text: input, cache: null }], name: null }];
   if (!Array.isArray(input)) noteInvalid(notes, 'input', 'must be a text or a list of items');
+  const items = Array.isArray(input) ? readItems(input, 'input', notes) : [];
   const calls = new Map<string, string>();
   const messages: ChatMessage[] = [];
   // Items of one side that follow each other are one message, but two of a user stay two.
@@ -111,7 +112,7 @@ function readInput(input: unknown, notes: Notes): ChatMessage[] {
       messages[messages.length - 1] = { ...last, parts: [...last.parts, ...parts] };
     else messages.push({ role, parts, name: null });
   };
-  for (const [index, item] of listOf(input).entries()) {
+  for (const [index, item] of items.entries()) {
     const at = `input[${index}]`;
     switch (item.type ?? 'message') {
       case 'message': {
@@ -165,7 +166,7 @@ function readResult(
 
 function readContent(content: unknown, at: string, notes: Notes): Part[] {
   if (typeof content === 'string') return plainText(content);
-  return listOf(content).flatMap((part, index): Part[] => {
+  return readItems(content, at, notes).flatMap((part, index): Part[] => {
     const read = readPart(part, `${at}[${index}]`);
     if (read !== null) return [read];
     noteCannot(notes, `${at}[${index}]`);
@@ -184,21 +185,15 @@ function readPart(part: Json, at: string): Part | null {
       return { kind: 'refusal', text: textOf(part.refusal) ?? '' };
     case 'input_image': {
       const url = textOf(part.image_url);
-      if (url === null) return null;
-      return {
-        kind: 'image',
-        source: readImageUrl(url),
-        detail: textOf(part.detail),
-        cache,
-        at,
-      };
+      const source = url === null ? null : readImageUrl(url);
+      return source === null ? null : { kind: 'image', source, detail: textOf(part.detail), cache, at };
     }
     case 'input_file': {
       const name = textOf(part.filename);
       const [url, data] = [textOf(part.file_url), textOf(part.file_data)];
       if (url !== null) return { kind: 'document', source: { kind: 'url', url }, name, cache, at };
-      if (data === null) return null;
-      return { kind: 'document', source: readFileData(data), name, cache, at };
+      const source = data === null ? null : readFileData(data);
+      return source === null ? null : { kind: 'document', source, name, cache, at };
     }
     default:
       return null;
@@ -206,7 +201,7 @@ function readPart(part: Json, at: string): Part | null {
 }
 
 function readTools(value: unknown, notes: Notes): Tool[] {
-  return listOf(value).flatMap((tool, index): Tool[] => {
+  return readItems(value, names.tools, notes).flatMap((tool, index): Tool[] => {
     if (tool.type !== 'function' || typeof tool.name !== 'string') {
       noteCannot(notes, `tools[${index}]`);
       return [];

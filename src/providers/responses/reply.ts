@@ -1,5 +1,13 @@
 /** Replies of the Responses API. */
-import type { ChatReply, ChatUsage, FinishReason, ReplyContext, ReplyPart } from '../chat.ts';
+import type {
+  ChatReply,
+  ChatUsage,
+  FinishReason,
+  RedactedPart,
+  ReplyContext,
+  ReplyPart,
+  Signature,
+} from '../chat.ts';
 import { unsigned } from '../foreign.ts';
 import { countOf, isObject, type Json, listOf, objectOf, textOf } from '../json.ts';
 import { readReasoning, writeEncrypted, writeHidden } from './reasoning.ts';
@@ -49,7 +57,7 @@ export function readReply(body: Json): ChatReply | null {
   };
 }
 
-function readItem(item: Json): ReplyPart[] {
+export function readItem(item: Json): ReplyPart[] {
   switch (item.type) {
     case 'message':
       return listOf(item.content).flatMap((part): ReplyPart[] => {
@@ -144,9 +152,17 @@ export function writeResponse(head: ResponseHead, output: readonly Json[], conte
   };
 }
 
+/** A call's own signature has no field: it stands before the call, as reasoning that clients give back. */
+export const proofOf = (signature: Signature | null): RedactedPart[] =>
+  signature === null ? [] : [{ kind: 'redacted', data: signature }];
+
 export const writeReply = (reply: ChatReply, context: ReplyContext): Json =>
   writeResponse(
     reply,
-    reply.parts.map((part, index) => writeItem(part, index, context)),
+    reply.parts
+      .flatMap((part): ReplyPart[] =>
+        part.kind === 'tool_call' ? [...proofOf(part.signature), part] : [part],
+      )
+      .map((part, index) => writeItem(part, index, context)),
     context,
   );

@@ -12,11 +12,16 @@ import type {
   WireEvent,
 } from '../chat.ts';
 import { isObject, type Json, numberOf, objectOf, textOf } from '../json.ts';
-import { readReasoning } from './reasoning.ts';
-import { isComplete, readFinish, readUsage, writeItem, writeResponse } from './reply.ts';
+import { isComplete, proofOf, readFinish, readItem, readUsage, writeItem, writeResponse } from './reply.ts';
+
+/** What an item holds, of which a message may hold several. */
+const keyOf = (kind: Block['kind'], place: number): string =>
+  kind === 'text' || kind === 'refusal' ? `${kind}${place}` : kind;
+
+type Grows = 'text' | 'refusal' | 'reasoning';
 
 /** What grows in which event. */
-const growing: Readonly<Record<string, 'text' | 'refusal' | 'reasoning'>> = {
+const growing: Readonly<Record<string, Grows>> = {
   'response.output_text.delta': 'text',
   'response.refusal.delta': 'refusal',
   'response.reasoning_summary_text.delta': 'reasoning',
@@ -26,44 +31,56 @@ const growing: Readonly<Record<string, 'text' | 'refusal' | 'reasoning'>> = {
 /** A block that has begun, by the item and part it is in. */
 interface Open {
   readonly index: number;
-  readonly kind: Block['kind'];
   grown: boolean;
+  /** Number of the part of a summary that grows. */
+  part: number;
 }
 
 export function createReader(): ChatStreamReader {
   const open = new Map<string, Open>();
   let blocks = 0;
 
-  const begin = (key: string, block: Block, events: ChatEvent[]): Open => {
-    const begun = { index: blocks++, kind: block.kind, grown: false };
+  const begin = (key: string, block: Block, events: ChatEvent[], part = 0): Open => {
+    const begun = { index: blocks++, grown: false, part };
     open.set(key, begun);
     events.push({ kind: 'begin', index: begun.index, block });
     return begun;
   };
 
-  const grow = (key: string, kind: 'text' | 'refusal' | 'reasoning', text: unknown): ChatEvent[] => {
+  const grow = (key: string, kind: Grows, text: unknown, part: number): ChatEvent[] => {
     if (typeof text !== 'string' || text === '') return [];
     const events: ChatEvent[] = [];
-    const block = open.get(key) ?? begin(key, { kind }, events);
+    const block = open.get(key) ?? begin(key, { kind }, events, part);
+    // Parts of a summary are one text elsewhere.
+    const apart = block.part === part ? '' : '\n\n';
     block.grown = true;
-    return [...events, { kind: 'delta', index: block.index, text }];
+    block.part = part;
+    return [...events, { kind: 'delta', index: block.index, text: apart + text }];
   };
+
+  const call = (key: string, { call_id, name }: Json, events: ChatEvent[]): Open =>
+    begin(
+      key,
+      { kind: 'tool_call', id: textOf(call_id) ?? '', name: textOf(name) ?? '', signature: null },
+      events,
+    );
 
   /** Ends what is open of an item; gives what only its end says. */
   const done = (item: Json, number: string): ChatEvent[] => {
     const events: ChatEvent[] = [];
-    const call = open.get(`${number}.call`);
-    if (call !== undefined && !call.grown && typeof item.arguments === 'string' && item.arguments !== '')
-      events.push({ kind: 'delta', index: call.index, text: item.arguments });
-    if (item.type === 'reasoning') {
-      for (const part of readReasoning(item)) {
-        if (part.kind === 'redacted') begin(`${number}.hidden`, part, events);
-        else if (part.signature !== null) {
-          const block =
-            open.get(`${number}.reasoning`) ?? begin(`${number}.reasoning`, { kind: 'reasoning' }, events);
-          events.push({ kind: 'signature', index: block.index, signature: part.signature });
-        }
+    for (const [place, part] of readItem(item).entries()) {
+      if (part.kind === 'redacted') {
+        begin(`${number}.hidden`, part, events);
+        continue;
       }
+      const key = `${number}.${keyOf(part.kind, place)}`;
+      const said = part.kind === 'tool_call' ? part.arguments : part.text;
+      const block =
+        open.get(key) ??
+        (part.kind === 'tool_call' ? call(key, item, events) : begin(key, { kind: part.kind }, events));
+      if (!block.grown && said !== '') events.push({ kind: 'delta', index: block.index, text: said });
+      if (part.kind === 'reasoning' && part.signature !== null)
+        events.push({ kind: 'signature', index: block.index, signature: part.signature });
     }
     for (const [key, { index }] of open) {
       if (!key.startsWith(`${number}.`)) continue;
@@ -87,8 +104,8 @@ export function createReader(): ChatStreamReader {
       const number = String(numberOf(data.output_index) ?? 0);
       const kind = growing[type];
       if (kind !== undefined) {
-        const part = kind === 'reasoning' ? 'reasoning' : `${kind}${numberOf(data.content_index) ?? 0}`;
-        return grow(`${number}.${part}`, kind, data.delta);
+        const part = numberOf(data.content_index) ?? numberOf(data.summary_index) ?? 0;
+        return grow(`${number}.${keyOf(kind, part)}`, kind, data.delta, part);
       }
       switch (type) {
         case 'response.created': {
@@ -99,16 +116,11 @@ export function createReader(): ChatStreamReader {
           const item = objectOf(data.item);
           if (item.type !== 'function_call') return [];
           const events: ChatEvent[] = [];
-          const id = textOf(item.call_id) ?? '';
-          begin(
-            `${number}.call`,
-            { kind: 'tool_call', id, name: textOf(item.name) ?? '', signature: null },
-            events,
-          );
+          call(`${number}.tool_call`, item, events);
           return events;
         }
         case 'response.function_call_arguments.delta': {
-          const call = open.get(`${number}.call`);
+          const call = open.get(`${number}.tool_call`);
           if (call === undefined || typeof data.delta !== 'string' || data.delta === '') return [];
           call.grown = true;
           return [{ kind: 'delta', index: call.index, text: data.delta }];
@@ -165,7 +177,20 @@ export function createWriter(context: ReplyContext): ChatStreamWriter {
   const itemOf = ({ block, number, text, signature }: Written): Json =>
     writeItem(partOf(block, text, signature), number, context);
 
+  /** An item that is whole when it begins. */
+  const whole = (part: ReplyPart): string => {
+    const item = writeItem(part, items, context);
+    output[items] = item;
+    const at = { output_index: items++, item };
+    return send('response.output_item.added', at) + send('response.output_item.done', at);
+  };
+
   const begin = (index: number, block: Block): string => {
+    const proof = block.kind === 'tool_call' ? proofOf(block.signature).map(whole).join('') : '';
+    return proof + beginItem(index, block);
+  };
+
+  const beginItem = (index: number, block: Block): string => {
     const written = { block, number: items++, text: '', signature: null };
     open.set(index, written);
     const item: Json = {

@@ -1,9 +1,9 @@
 /** Writes a request for a provider of OpenAI's Responses API. https://platform.openai.com/docs/api-reference/responses */
+import { plainCallId } from '../call-id.ts';
 import {
   type ChatMessage,
   type ChatRequest,
   type DocumentPart,
-  effortOf,
   type ImagePart,
   type Notes,
   noteCannot,
@@ -16,10 +16,13 @@ import { type Json, said } from '../json.ts';
 import {
   takesMarks,
   toolFailed,
+  writeEffort,
   writeFileData,
   writeImageUrl,
   writeMark,
+  writeSampling,
   writeSchema,
+  writeUser,
 } from '../openai/parts.ts';
 import type { ChatCall, Destination } from '../provider.ts';
 import { writeOwn } from './reasoning.ts';
@@ -30,31 +33,32 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
   for (const field of ['topK', 'frequencyPenalty', 'presencePenalty', 'seed'] as const) {
     if (request[field] !== null) noteDropped(notes, names[field]);
   }
-  const effort = request.reasoning === null ? null : effortOf(request.reasoning);
+  const effort = writeEffort(request, to, notes);
   const marks = takesMarks(to.model);
   const body = said({
     model: to.model,
     input: request.messages.flatMap((message) => writeMessage(message, marks, notes)),
     max_output_tokens: request.maxTokens,
-    temperature: request.temperature,
-    top_p: request.topP,
+    ...writeSampling({ ...request, frequencyPenalty: null, presencePenalty: null }, to.model, effort, notes),
     tools: tools.length === 0 ? null : tools.map(writeTool),
     tool_choice: toolChoice?.kind === 'tool' ? { type: 'function', name: toolChoice.name } : toolChoice?.kind,
     parallel_tool_calls: tools.length === 0 ? null : request.parallelToolCalls,
-    text: output === null ? null : { format: writeOutput(output) },
+    text: output === null ? null : { format: writeOutput(output, to.model, names.output, notes) },
     reasoning: effort === null ? null : { effort },
     // The conversation is the client's: nothing of it is kept there, so what must come back comes along.
     include: effort === null || effort === 'none' ? null : ['reasoning.encrypted_content'],
     store: false,
-    user: request.user,
+    user: writeUser(request.user),
     metadata: request.metadata,
     stream: request.stream ? true : null,
   });
   return { path: '/responses', body, headers: [] };
 }
 
-const writeOutput = (output: OutputForm): Json =>
-  output.kind === 'json' ? { type: 'json_object' } : { type: 'json_schema', ...writeSchema(output) };
+const writeOutput = (output: OutputForm, model: string, field: string, notes: Notes): Json =>
+  output.kind === 'json'
+    ? { type: 'json_object' }
+    : { type: 'json_schema', ...writeSchema(output, model, field, notes) };
 
 /** Tools are strict there unless they say otherwise. */
 const writeTool = ({ name, description, parameters, strict }: Tool): Json => ({
@@ -88,7 +92,7 @@ function writeItem(part: Part, marks: boolean, notes: Notes): Json | null {
       return writeOwn(part);
     case 'tool_call': {
       const text = part.arguments === '' ? '{}' : part.arguments;
-      return { type: 'function_call', call_id: part.id, name: part.name, arguments: text };
+      return { type: 'function_call', call_id: plainCallId(part.id), name: part.name, arguments: text };
     }
     case 'tool_result': {
       const texts = part.isError ? [{ type: 'input_text', text: toolFailed }] : [];
@@ -98,7 +102,11 @@ function writeItem(part: Part, marks: boolean, notes: Notes): Json | null {
       ];
       const [first] = output;
       const plain = output.length === 1 && first?.type === 'input_text' ? first.text : output;
-      return { type: 'function_call_output', call_id: part.callId, output: output.length === 0 ? '' : plain };
+      return {
+        type: 'function_call_output',
+        call_id: plainCallId(part.callId),
+        output: output.length === 0 ? '' : plain,
+      };
     }
     default:
       return null;

@@ -1,0 +1,331 @@
+/** What a provider is known to refuse: it is written as the provider takes it, named as dropped, or not sent there. */
+import { describe, expect, test } from 'vitest';
+import { createNotes } from '../../src/providers/chat.ts';
+import { dialects } from '../../src/providers/index.ts';
+import type { DialectName } from '../../src/providers/names.ts';
+import type { Quirks } from '../../src/providers/provider.ts';
+import { destinationFor } from './fixtures.ts';
+
+type Json = Record<string, unknown>;
+
+const said: Readonly<Partial<Record<DialectName, Json>>> = {
+  openai: { messages: [{ role: 'user', content: 'Hi' }] },
+  anthropic: { messages: [{ role: 'user', content: 'Hi' }], max_tokens: 9000 },
+  responses: { input: 'Hi' },
+  gemini: { contents: [{ role: 'user', parts: [{ text: 'Hi' }] }] },
+};
+
+/** A request of one dialect as a model of the other gets it. */
+function told(from: DialectName, to: DialectName, model: string, more: Json, quirks: Quirks = {}) {
+  const notes = createNotes();
+  const request = dialects[from].chatClient?.readRequest({ model: 'm', ...said[from], ...more }, notes);
+  if (request === undefined) throw new Error(`${from} has no clients`);
+  const body: Json =
+    dialects[to].chatProvider?.writeRequest(request, destinationFor(model, { quirks }), notes).body ?? {};
+  return { body, ...notes };
+}
+
+const call = (id: string) => ({ id, type: 'function', function: { name: 'look', arguments: '{}' } });
+const look = { type: 'function', function: { name: 'look' } };
+/** A conversation of OpenAI's amid calls of tools. */
+const amidCalls = (...ids: string[]) => [
+  { role: 'user', content: 'Hi' },
+  { role: 'assistant', content: null, tool_calls: ids.map(call) },
+  ...ids.map((id) => ({ role: 'tool', tool_call_id: id, content: 'seen' })),
+];
+
+describe('Anthropic', () => {
+  test('a model that takes budgets is never told to decide itself', () => {
+    const config = {
+      generationConfig: { thinkingConfig: { includeThoughts: true }, maxOutputTokens: 20_000 },
+    };
+    expect(told('gemini', 'anthropic', 'claude-sonnet-4-5', config).body.thinking).toEqual({
+      type: 'enabled',
+      budget_tokens: 8192,
+    });
+    expect(told('gemini', 'anthropic', 'claude-opus-4-6', config).body.thinking).toEqual({
+      type: 'adaptive',
+    });
+  });
+
+  test('with a budget a model that forgot what it thought before its calls does not think', () => {
+    const asked = {
+      messages: amidCalls('call_1'),
+      tools: [look],
+      reasoning_effort: 'low',
+      max_tokens: 9000,
+    };
+    const { body, dropped } = told('openai', 'anthropic', 'claude-sonnet-4-5', asked);
+    expect(body.thinking).toBeUndefined();
+    expect(dropped).toEqual(['reasoning_effort']);
+    expect(told('openai', 'anthropic', 'claude-opus-4-6', asked).body.thinking).toEqual({ type: 'adaptive' });
+    const detail = { type: 'reasoning.text', text: 'hm', signature: 'anthropic~c2ln' };
+    const [first, called, ...rest] = asked.messages;
+    const remembers = { ...asked, messages: [first, { ...called, reasoning_details: [detail] }, ...rest] };
+    expect(told('openai', 'anthropic', 'claude-sonnet-4-5', remembers).body.thinking).toMatchObject({
+      type: 'enabled',
+    });
+  });
+
+  test.each([
+    'claude-opus-4-7',
+    'claude-opus-4.8',
+    'us.anthropic.claude-opus-5-v1:0',
+    'claude-mythos-preview',
+  ])('%s takes no sampling', (model) => {
+    const { body, dropped } = told('openai', 'anthropic', model, { temperature: 0.2, top_p: 0.9 });
+    expect(body).not.toHaveProperty('temperature');
+    expect(dropped).toEqual(['temperature', 'top_p']);
+  });
+
+  test('efforts are those the model knows', () => {
+    const effort = (model: string, reasoning_effort: string) =>
+      told('openai', 'anthropic', model, { reasoning_effort }).body.output_config;
+    expect(effort('claude-opus-4-6', 'xhigh')).toEqual({ effort: 'high' });
+    expect(effort('claude-opus-4-7', 'xhigh')).toEqual({ effort: 'xhigh' });
+    expect(effort('claude-opus-4-7', 'minimal')).toEqual({ effort: 'low' });
+  });
+
+  test('stop sequences of white space can’t be said', () => {
+    expect(told('openai', 'anthropic', 'claude-opus-5', { stop: ['END', '\n'] }).cannot).toBe('stop');
+  });
+
+  test('ids of calls in other forms are made anew, alike in call and result', () => {
+    const { body } = told('openai', 'anthropic', 'claude-opus-5', {
+      messages: amidCalls('functions.look:0', 'toolu_01'),
+      tools: [look],
+    });
+    const [, called, answered] = body.messages as { content: Json[] }[];
+    const ids = called?.content.map(({ id }) => id);
+    expect(ids).toEqual([expect.stringMatching(/^call_[0-9a-f]{24}$/), 'toolu_01']);
+    expect(answered?.content.map(({ tool_use_id }) => tool_use_id)).toEqual(ids);
+  });
+
+  test('results stand in one message, whatever the app put between them', () => {
+    const [user, called, one, other] = amidCalls('a', 'b');
+    const { body } = told('openai', 'anthropic', 'claude-opus-5', {
+      messages: [user, called, one, { role: 'system', content: 'Be brief.' }, other],
+      tools: [look],
+    });
+    expect(body.messages).toMatchObject([
+      { role: 'user' },
+      { role: 'assistant' },
+      { role: 'user', content: [{ tool_use_id: 'a' }, { tool_use_id: 'b' }] },
+    ]);
+    expect(body.system).toEqual([{ type: 'text', text: 'Be brief.' }]);
+  });
+
+  test('a schema is closed, and its bounds are told and named', () => {
+    const format = (schema: Json) => ({
+      response_format: { type: 'json_schema', json_schema: { name: 'a', schema } },
+    });
+    const age = { type: 'integer', minimum: 0, description: 'In years.' };
+    const tags = { type: 'array', items: { type: 'string' }, minItems: 2 };
+    const { body, dropped } = told(
+      'openai',
+      'anthropic',
+      'claude-opus-5',
+      format({ type: 'object', properties: { age, tags }, required: ['age'] }),
+    );
+    expect(body.output_config).toMatchObject({
+      format: {
+        schema: {
+          type: 'object',
+          properties: {
+            age: { type: 'integer', description: 'In years. {"minimum":0}' },
+            tags: { type: 'array', minItems: 1, description: '{"minItems":2}' },
+          },
+          required: ['age'],
+          additionalProperties: false,
+        },
+      },
+    });
+    expect(dropped).toEqual(['response_format.minimum', 'response_format.minItems']);
+    const map = { type: 'object', properties: {}, additionalProperties: { type: 'number' } };
+    expect(told('openai', 'anthropic', 'claude-opus-5', format(map)).cannot).toBe('response_format');
+  });
+
+  test('a strict tool is enforced in the provider’s subset, and not where it is open', () => {
+    const tool = (parameters: Json) => ({
+      tools: [{ type: 'function', function: { name: 'f', parameters, strict: true } }],
+    });
+    const bounded = { type: 'object', properties: { n: { type: 'integer', maximum: 9 } } };
+    expect(told('openai', 'anthropic', 'claude-opus-5', tool(bounded)).body.tools).toMatchObject([
+      { strict: true, input_schema: { additionalProperties: false } },
+    ]);
+    const { body, dropped } = told('openai', 'anthropic', 'claude-opus-5', tool({ type: 'object' }));
+    expect((body.tools as Json[])[0]).not.toHaveProperty('strict');
+    expect(dropped).toEqual(['tools[0].strict']);
+  });
+
+  test('documents of text in Base64 are text', () => {
+    const file = { filename: 'a.csv', file_data: `data:text/csv;base64,${btoa('a,b')}` };
+    const messages = [{ role: 'user', content: [{ type: 'file', file }] }];
+    const { body } = told('openai', 'anthropic', 'claude-opus-5', { messages });
+    expect(JSON.stringify(body.messages)).toContain('"data":"a,b"');
+  });
+
+  test('how closely to look at a picture is named as dropped', () => {
+    const image = { type: 'image_url', image_url: { url: 'https://example.com/a.png', detail: 'high' } };
+    const messages = [{ role: 'user', content: [image] }];
+    expect(told('openai', 'anthropic', 'claude-opus-5', { messages }).dropped).toEqual([
+      'messages[0].content[0].detail',
+    ]);
+  });
+});
+
+/** A conversation of Anthropic's amid a call, which another provider's model thought before. */
+const thoughtful = {
+  tools: [{ name: 'look', input_schema: { type: 'object' } }],
+  messages: [
+    { role: 'user', content: 'Hi' },
+    {
+      role: 'assistant',
+      content: [
+        { type: 'thinking', thinking: 'Let me see.', signature: 'unsigned~' },
+        { type: 'redacted_thinking', data: 'gemini~c2ln' },
+        { type: 'tool_use', id: 'functions.look:0', name: 'look', input: {} },
+      ],
+    },
+    { role: 'user', content: [{ type: 'tool_result', tool_use_id: 'functions.look:0', content: 'seen' }] },
+  ],
+};
+
+describe('OpenAI’s dialect', () => {
+  const gpt = (model: string, more: Json, quirks: Quirks = {}) =>
+    told('anthropic', 'openai', model, more, quirks);
+
+  test.each(['gpt-5', 'gpt-5-mini-2025-08-07', 'o3', 'ft:o4-mini:me'])('%s takes no sampling', (model) => {
+    for (const to of ['openai', 'responses'] as const) {
+      const { body, dropped } = told('anthropic', to, model, { temperature: 0.5, top_p: 1 });
+      expect(body).not.toHaveProperty('temperature');
+      expect(body).not.toHaveProperty('top_p');
+      expect(dropped).toEqual(['temperature']);
+    }
+  });
+
+  test('later ones take it while they don’t reason, others always', () => {
+    const thinking = { type: 'enabled', budget_tokens: 2000 };
+    expect(gpt('gpt-5.2', { temperature: 0.5 }).body).toMatchObject({ temperature: 0.5 });
+    expect(gpt('gpt-5.2', { temperature: 0.5, thinking }).dropped).toEqual(['temperature']);
+    expect(gpt('gpt-4o', { temperature: 0.5 }).body).toMatchObject({ temperature: 0.5 });
+    expect(gpt('qwen3', { temperature: 0.5, thinking }).body).toMatchObject({ temperature: 0.5 });
+  });
+
+  test.each([
+    ['gpt-5', 'none', 'minimal'],
+    ['o3', 'none', 'low'],
+    ['gpt-5.1', 'none', 'none'],
+    ['gpt-5.1', 'max', 'high'],
+    ['gpt-5.2', 'max', 'xhigh'],
+    ['gpt-5.6', 'max', 'max'],
+    ['gpt-oss-120b', 'low', 'low'],
+  ])('%s knows the effort %s as %s', (model, effort, known) => {
+    const wish = effort === 'none' ? { thinking: { type: 'disabled' } } : { output_config: { effort } };
+    expect(gpt(model, wish).body.reasoning_effort).toBe(known);
+    const { body } = told('anthropic', 'responses', model, wish);
+    expect(body.reasoning).toEqual({ effort: known });
+  });
+
+  test.each([
+    ['gpt-5-chat-latest', false],
+    ['gpt-4o', false],
+    ['mistral-large-latest', false],
+    ['gpt-5.2', true],
+    ['some-model', true],
+  ])('whether %s reasons at all the catalog knows', (model, reasons) => {
+    const { body, dropped } = gpt(model, { output_config: { effort: 'low' } });
+    expect(body.reasoning_effort).toBe(reasons ? 'low' : undefined);
+    expect(dropped).toEqual(reasons ? [] : ['thinking']);
+  });
+
+  test('more stop sequences than OpenAI takes, or any where it takes none, can’t be said', () => {
+    const stops = (model: string, count: number) =>
+      gpt(model, { stop_sequences: Array.from({ length: count }, (_, index) => `S${index}`) }).cannot;
+    expect(stops('gpt-4o', 4)).toBeNull();
+    expect(stops('gpt-4o', 5)).toBe('stop_sequences');
+    expect(stops('o3', 1)).toBe('stop_sequences');
+    expect(stops('llama-3.3', 9)).toBeNull();
+  });
+
+  test('a long name of a user is told by its digest', () => {
+    const user_id = `user_${'a'.repeat(64)}_account__session_${'b'.repeat(36)}`;
+    for (const to of ['openai', 'responses'] as const) {
+      const { body } = told('anthropic', to, 'gpt-5.2', { metadata: { user_id } });
+      expect(body.user).toMatch(/^[0-9a-f]{64}$/);
+    }
+  });
+
+  test('metadata belong to what OpenAI stores', () => {
+    const metadata = { app: 'a' };
+    expect(told('responses', 'openai', 'gpt-5.2', { metadata })).toMatchObject({ dropped: ['metadata'] });
+    expect(told('responses', 'openai', 'mistral-x', { metadata }).body.metadata).toEqual(metadata);
+  });
+
+  test('only OpenAI knows developers', () => {
+    const input = [
+      { role: 'developer', content: 'Be brief.' },
+      { role: 'user', content: 'Hi' },
+    ];
+    const first = (model: string) =>
+      (told('responses', 'openai', model, { input }).body.messages as Json[])[0]?.role;
+    expect(first('gpt-5.2')).toBe('developer');
+    expect(first('mistral-large')).toBe('system');
+  });
+
+  test('a turn that was nothing but thinking is left out', () => {
+    const messages = [
+      { role: 'user', content: 'Hi' },
+      { role: 'assistant', content: [{ type: 'thinking', thinking: 'hm', signature: 'unsigned~' }] },
+      { role: 'user', content: 'And?' },
+    ];
+    expect(gpt('gpt-5.2', { messages }).body.messages).toHaveLength(2);
+  });
+
+  test('what was thought before calls goes back to providers that want it', () => {
+    const assistant = (model: string, quirks: Quirks) =>
+      (gpt(model, thoughtful, quirks).body.messages as Json[])[1];
+    expect(assistant('kimi-k2.5', { reasoningBack: true })).toMatchObject({
+      reasoning_content: 'Let me see.',
+      tool_calls: [{ id: 'functions.look:0' }],
+    });
+    expect(assistant('gpt-5.2', {})).not.toHaveProperty('reasoning_content');
+  });
+
+  test('Google’s endpoint for it gets its signature back, nobody else does', () => {
+    const calls = (model: string): Json | undefined => {
+      const [, assistant] = gpt(model, thoughtful).body.messages as { tool_calls?: Json[] }[];
+      return assistant?.tool_calls?.[0];
+    };
+    expect(calls('gemini-3-flash')).toMatchObject({
+      extra_content: { google: { thought_signature: 'c2ln' } },
+    });
+    expect(calls('gpt-5.2')).not.toHaveProperty('extra_content');
+    expect(calls('gpt-5.2')?.id).toMatch(/^call_[0-9a-f]{24}$/);
+  });
+
+  test('OpenAI answers by schemas of objects only', () => {
+    const config = {
+      generationConfig: {
+        responseMimeType: 'application/json',
+        responseSchema: { type: 'ARRAY', items: { type: 'STRING' } },
+      },
+    };
+    for (const to of ['openai', 'responses'] as const)
+      expect(told('gemini', to, 'gpt-5.2', config).cannot).toBe('generationConfig.responseSchema');
+    expect(told('gemini', 'openai', 'llama-3.3', config).cannot).toBeNull();
+  });
+});
+
+describe('Gemini', () => {
+  test('more than five stop sequences can’t be said', () => {
+    const stop_sequences = ['a', 'b', 'c', 'd', 'e', 'f'];
+    expect(told('anthropic', 'gemini', 'gemini-3-flash', { stop_sequences }).cannot).toBe('stop_sequences');
+  });
+
+  test('a schema beside tools goes to the third generation only', () => {
+    const more = { tools: [look], response_format: { type: 'json_schema', json_schema: { schema: {} } } };
+    expect(told('openai', 'gemini', 'gemini-2.5-flash', more).cannot).toBe('response_format');
+    expect(told('openai', 'gemini', 'gemini-3-flash', more).cannot).toBeNull();
+  });
+});
