@@ -93,6 +93,9 @@ const probes: Readonly<Record<string, Partial<ChatRequest>>> = {
   '`metadata`': { metadata: { a: 'b' } },
 };
 
+/** Bedrock tells each maker's models what they take: the table shows Claude. */
+const modelOf = (dialect: string): string => (dialect === 'bedrock' ? 'anthropic.claude-sonnet-4-5' : 'any');
+
 /** Dialects whose providers chat. */
 export const chatProviders = dialectNames.filter((name) => dialects[name].chatProvider !== null);
 
@@ -102,7 +105,7 @@ export function carriedRows(): string[][] {
     name,
     ...chatProviders.map((dialect) => {
       const notes = createNotes();
-      const to = { basePath: '', model: 'any', headers: [], outputMaxTokens: null, quirks: {} };
+      const to = { basePath: '', model: modelOf(dialect), headers: [], outputMaxTokens: null, quirks: {} };
       dialects[dialect].chatProvider?.writeRequest({ ...silent, ...asked }, to, notes);
       if (notes.cannot !== null) return 'refused';
       return notes.dropped.length > 0 ? 'left out' : 'yes';

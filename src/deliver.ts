@@ -1,7 +1,7 @@
 /** The way out: counts, restores and keeps a reply, and closes the request when its last byte is known. */
 import type { AttemptReply } from './attempt/answer.ts';
 import type { Bill } from './count/usage.ts';
-import type { Exchange, Reply, StoredReply } from './exchange.ts';
+import { type Exchange, isEmbedding, type Reply, type StoredReply } from './exchange.ts';
 import { followRecording, isList, keepAliveOf, mayCache, passStream, streamType } from './flow.ts';
 import type { KeptReply, Passage } from './passage.ts';
 import { createListWriter } from './providers/gemini/list.ts';
@@ -99,7 +99,7 @@ export function deliverAnswer(answer: AttemptReply, vault: Vault | null, passage
   } else {
     const kept = { status, contentType: type, body, stream: false, target: target.label };
     const keep: KeptReply = { ...kept, ...dropped };
-    const cacheable = mayCache(facts, exchange.endpoint.name === 'embeddings');
+    const cacheable = mayCache(facts, isEmbedding(exchange.endpoint.name));
     addCost(passage.close({ status, target: target.label, upstreamMs, keep, cacheable }), headers);
   }
   return { kind: 'whole', status, headers, body: vault === null ? body : restoreBody(body, vault) };

@@ -1,13 +1,15 @@
 /** The demo: all stages on, the simulator answering, real providers where their keys are in the environment. */
 import type { z } from 'zod';
 import { type Config, configSchema } from './config/schema.ts';
-import { presets } from './providers/presets.ts';
+import { isPattern, type Preset, presets } from './providers/presets.ts';
 import type { Sidecar } from './sidecar.ts';
 
+const pace = { ttftMs: 150, tokensPerSecond: 80 };
 const simulatedRoutes = [
   { model: 'sim-gpt', targets: [{ provider: 'simulator' }] },
   { model: 'sim-embedding', targets: [{ provider: 'simulator' }] },
   { model: 'sim-claude', targets: [{ provider: 'simulator-anthropic' }] },
+  { model: 'sim-gemini', targets: [{ provider: 'simulator-gemini' }] },
 ];
 
 /** Its own models by their names, and any model it has by `provider/model`, so that no two providers clash. */
@@ -19,13 +21,27 @@ function realRoutes(
   return [...own, { model: `${name}/*`, targets: [{ provider: name, model: '*' }] }];
 }
 
+type Env = Readonly<Record<string, string | undefined>>;
+
+/** Where a preset's provider is; null: unknown. Azure's endpoint is in the variable that its own libraries read. */
+function placeOf(preset: Preset, env: Env): { baseUrl?: string } | null {
+  if (!isPattern(preset)) return {};
+  const { AZURE_OPENAI_ENDPOINT: endpoint = '' } = env;
+  if (!URL.canParse(endpoint) || preset.quirks.deployments === true) return null;
+  return { baseUrl: new URL(endpoint).origin + new URL(preset.baseUrl ?? '').pathname };
+}
+
 /** The demo's configuration. @throws when the port isn't one */
-export function demoConfig(env: Readonly<Record<string, string | undefined>>, port?: string): Config {
+export function demoConfig(env: Env, port?: string): Config {
   const real = Object.entries(presets).filter(
-    ([, { credentialEnv }]) => credentialEnv !== null && env[credentialEnv],
+    ([, preset]) =>
+      preset.credentialEnv !== null && env[preset.credentialEnv] && placeOf(preset, env) !== null,
   );
   const providers = Object.fromEntries(
-    real.map(([name, { credentialEnv }]) => [name, { preset: name, apiKey: env[credentialEnv ?? ''] }]),
+    real.map(([name, preset]) => [
+      name,
+      { preset: name, apiKey: env[preset.credentialEnv ?? ''], ...placeOf(preset, env) },
+    ]),
   );
   const parsed = configSchema.safeParse({
     listen: port === undefined ? {} : { port: Number(port) },
@@ -33,11 +49,9 @@ export function demoConfig(env: Readonly<Record<string, string | undefined>>, po
     authenticate: { anonymousTenant: 'demo' },
     limits: [{ name: 'demo-requests', capacity: 100, refillPerSecond: 10 }],
     providers: {
-      simulator: { preset: 'simulator', simulate: { ttftMs: 150, tokensPerSecond: 80 } },
-      'simulator-anthropic': {
-        preset: 'simulator-anthropic',
-        simulate: { ttftMs: 150, tokensPerSecond: 80 },
-      },
+      simulator: { preset: 'simulator', simulate: pace },
+      'simulator-anthropic': { preset: 'simulator-anthropic', simulate: pace },
+      'simulator-gemini': { preset: 'simulator-gemini', simulate: pace },
       ...providers,
     },
     routes: [...simulatedRoutes, ...real.flatMap(([name, { models }]) => realRoutes(name, models))],

@@ -15,8 +15,19 @@ export const endpointNames = [
   'count_tokens',
   'generate',
   'stream_generate',
+  'gemini_count_tokens',
+  'embed_content',
+  'batch_embed_contents',
 ] as const;
 export type EndpointName = (typeof endpointNames)[number];
+
+/** Whether an endpoint answers with vectors, which mean nothing beside another model's. */
+export const isEmbedding = (endpoint: EndpointName): boolean =>
+  endpoint === 'embeddings' || endpoint === 'embed_content' || endpoint === 'batch_embed_contents';
+
+/** Endpoints that count a prompt, which providers do for nothing. */
+export const countsTokens = (name: EndpointName): boolean =>
+  name === 'count_tokens' || name === 'gemini_count_tokens';
 
 /** An endpoint of the data port. */
 export interface Endpoint {

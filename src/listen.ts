@@ -14,7 +14,7 @@ import type { Config } from './config/schema.ts';
 import { Refusal } from './errors.ts';
 import type { Endpoint, EndpointName, Exchange, Reply } from './exchange.ts';
 import { createGuard, duplicateHeader, type Guard } from './guard.ts';
-import { asksForEvents, keyInQuery, readPath } from './providers/gemini/path.ts';
+import { asksForEvents, type GeminiMethod, keyInQuery, readPath } from './providers/gemini/path.ts';
 import type { DialectName } from './providers/provider.ts';
 import { refusalReply, respond } from './respond.ts';
 import { answerBrokenHttp, answerSender, headersMaxBytes, isSending } from './unread.ts';
@@ -42,19 +42,25 @@ export const endpoints: ReadonlyMap<string, Endpoint> = new Map([
   ['/v1/messages/count_tokens', post('count_tokens', 'anthropic', '/messages/count_tokens', 3)],
 ]);
 
-const generates = (name: EndpointName, stream: boolean, list: boolean): Endpoint => ({
-  ...post(name, 'gemini', '', 4),
+/** Of a model in the path; what follows it names the method. */
+const ofModel = (name: EndpointName, method: string, stream = false, list = false): Endpoint => ({
+  ...post(name, 'gemini', `:${method}`, 4),
   inPath: { stream, list },
 });
-const generate = generates('generate', false, false);
-const streamGenerate = generates('stream_generate', true, false);
-const streamList = generates('stream_generate', true, true);
+const streamGenerate = ofModel('stream_generate', 'streamGenerateContent', true);
+const streamList = ofModel('stream_generate', 'streamGenerateContent', true, true);
+const byMethod: Readonly<Record<GeminiMethod, Endpoint>> = {
+  generateContent: ofModel('generate', 'generateContent'),
+  streamGenerateContent: streamList,
+  countTokens: ofModel('gemini_count_tokens', 'countTokens'),
+  embedContent: ofModel('embed_content', 'embedContent'),
+  batchEmbedContents: ofModel('batch_embed_contents', 'batchEmbedContents'),
+};
 
 /** The endpoints whose path holds the model. */
-export const modelEndpoints: readonly (readonly [path: string, endpoint: Endpoint])[] = [
-  ['/v1beta/models/{model}:generateContent', generate],
-  ['/v1beta/models/{model}:streamGenerateContent', streamGenerate],
-];
+export const modelEndpoints: readonly (readonly [path: string, endpoint: Endpoint])[] = Object.values(
+  byMethod,
+).map((endpoint) => [`/v1beta/models/{model}${endpoint.upstreamPath}`, endpoint]);
 
 const modelsPath = '/v1/models';
 const geminiModelsPath = '/v1beta/models';
@@ -335,8 +341,8 @@ export function geminiEndpoint(path: string, url: string): Endpoint | undefined 
     return path === geminiModelsPath || path.startsWith(`${geminiModelsPath}/`)
       ? modelsEndpoint('gemini')
       : undefined;
-  if (asked.method === 'generateContent') return generate;
-  return asksForEvents(url) ? streamGenerate : streamList;
+  const endpoint = byMethod[asked.method];
+  return endpoint === streamList && asksForEvents(url) ? streamGenerate : endpoint;
 }
 
 /** Google's API takes its key from the query too; from here on it is a header, as the path goes into records. */

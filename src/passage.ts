@@ -6,7 +6,14 @@ import type { CacheKey } from './cache/cache.ts';
 import type { Counts } from './count/usage.ts';
 import { type Bill, bill, isStated, learn, nothingBilled } from './count/usage.ts';
 import type { ErrorCode, Refusal } from './errors.ts';
-import type { Exchange, Identity, ModelRequest, StoredReply, WholeReply } from './exchange.ts';
+import {
+  countsTokens,
+  type Exchange,
+  type Identity,
+  type ModelRequest,
+  type StoredReply,
+  type WholeReply,
+} from './exchange.ts';
 
 import type { Stages } from './gateway.ts';
 import type { Permit } from './limit/permit.ts';
@@ -137,7 +144,7 @@ export class Passage implements Course {
 
   /** Counting tokens is free at the provider. */
   #billed(): Trail['billed'] {
-    return this.exchange.endpoint.name === 'count_tokens' ? noTries : (this.trail?.billed ?? noTries);
+    return countsTokens(this.exchange.endpoint.name) ? noTries : (this.trail?.billed ?? noTries);
   }
 
   #store({ keep, cacheable }: Closing, { usage, costNanoUsd }: Bill, nowMs: number): void {

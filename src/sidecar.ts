@@ -13,7 +13,8 @@ import { createCatalog } from './catalog/catalog.ts';
 import type { Config } from './config/schema.ts';
 import { createTokenCounter } from './count/counter.ts';
 import { nothingBilled } from './count/usage.ts';
-import type { TokenKeeper } from './credentials/google.ts';
+import type { TokenKeeper } from './credentials/keeper.ts';
+import { openSigners } from './credentials/signer.ts';
 import type { Engine } from './engines/engine.ts';
 import { startProbe } from './engines/probe.ts';
 import { Refusal } from './errors.ts';
@@ -348,8 +349,9 @@ function createUpstreams(world: World, log: Log): Upstreams {
     if (settings === undefined) throw new Error(`no provider ${name}`);
     const simulator = await embeddedSimulator(settings);
     const { wallClock } = world;
-    const tokens = settings.credential === 'google' ? await googleTokens(name, log, wallClock) : null;
-    const provider = createProvider(name, settings, config.attempt, simulator?.url ?? null, tokens);
+    const tokens = await platformTokens(settings.credential, name, log, wallClock);
+    const signers = await openSigners(name, settings, log, wallClock);
+    const provider = createProvider(name, settings, config.attempt, simulator?.url ?? null, tokens, signers);
     const { engine, baseUrl, credentials } = provider;
     const probe =
       engine === null
@@ -366,6 +368,7 @@ function createUpstreams(world: World, log: Log): Upstreams {
       async close() {
         probe?.stop();
         tokens?.close();
+        for (const signer of signers) signer.close();
         await provider.pool.close();
         await simulator?.close();
       },
@@ -402,17 +405,30 @@ function createUpstreams(world: World, log: Log): Upstreams {
   };
 }
 
-/** Google's library is loaded only where the configuration asks for its tokens. */
-async function googleTokens(provider: string, log: Log, wallClock: () => number): Promise<TokenKeeper> {
-  const { fetchGoogleToken, keepToken } = await import('./credentials/google.ts');
-  return keepToken(fetchGoogleToken, wallClock, (cause) =>
+/** Tokens of the machine's own. What gets them is loaded only where the configuration asks for it. */
+async function platformTokens(
+  platform: Config['providers'][string]['credential'],
+  provider: string,
+  log: Log,
+  wallClock: () => number,
+): Promise<TokenKeeper | null> {
+  if (platform !== 'google' && platform !== 'azure') return null;
+  const { keepToken } = await import('./credentials/keeper.ts');
+  const source =
+    platform === 'google' ? await import('./credentials/google.ts') : await import('./credentials/azure.ts');
+  return keepToken(source.fetchToken, wallClock, (cause) =>
     // Messages of a key file that can't be read may quote it.
     log.error(
       { provider, cause: cause instanceof Error ? cause.name : 'unknown' },
-      'no token from Google: check GOOGLE_APPLICATION_CREDENTIALS or the metadata server; asked again in 15 s',
+      `no token from ${platform}: ${source.advice}; asked again in 15 s`,
     ),
   );
 }
+
+const simulatedPaths: Readonly<Record<string, string>> = {
+  'simulator-gemini': '/v1beta',
+  'simulator-bedrock': '',
+};
 
 /** The simulator is loaded only where the configuration names it, so that no typo yields invented answers. */
 async function embeddedSimulator(
@@ -424,6 +440,5 @@ async function embeddedSimulator(
   const { simulateSchema } = await import('./simulate/settings.ts');
   const settings = config.simulate ?? simulateSchema.parse({});
   const running = await startSimulator(settings, '127.0.0.1', 0);
-  const path = config.preset === 'simulator-gemini' ? '/v1beta' : '/v1';
-  return { url: running.url + path, close: () => running.close() };
+  return { url: running.url + (simulatedPaths[config.preset] ?? '/v1'), close: () => running.close() };
 }

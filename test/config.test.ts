@@ -254,7 +254,7 @@ const faultTable: [string, unknown, string, RegExp][] = [
   ['providers.own.baseUrl', 'ftp://x', 'providers.own.baseUrl', /https:\/\/ or http:\/\//],
   ['providers.own.baseUrl', 'x.example/v1', 'providers.own.baseUrl', /https:\/\/ or http:\/\//],
   ['providers.own.baseUrl', 'http://u:p@x.example', 'providers.own.baseUrl', /no credentials/],
-  ['providers.own.baseUrl', 'http://x.example/v1?k=1', 'providers.own.baseUrl', /no query/],
+  ['providers.own.baseUrl', 'http://x.example/v1?api-key=1', 'providers.own.baseUrl', /no credentials/],
   ['providers.own.baseUrl', 'http://x.example/v1#', 'providers.own.baseUrl', /no fragment/],
   ['providers.own.simulate', {}, 'providers.own.simulate', /only a `preset: simulator`/],
   ['providers.sim.baseUrl', 'http://x.example', 'providers.sim.baseUrl', /inside this process/],

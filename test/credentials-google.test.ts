@@ -2,14 +2,15 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { keepToken, type Token } from '../src/credentials/google.ts';
+import { keepToken, type Token } from '../src/credentials/keeper.ts';
 import { ask } from './client.ts';
 import { geminiWire } from './gemini-wire.ts';
 import { openaiWire, testModel } from './replies.ts';
 import { startTestSidecar } from './sidecar.ts';
 import { answers, startUpstream } from './upstream.ts';
 
-test('a token is replaced before it ends, kept over failures, and never given after its end', async () => {
+/** Timers and a wall clock that are moved on by hand. */
+function handTime() {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   onTestFinished(() => void vi.useRealTimers());
   let nowMs = 0;
@@ -17,19 +18,20 @@ test('a token is replaced before it ends, kept over failures, and never given af
     nowMs += ms;
     await vi.advanceTimersByTimeAsync(ms);
   };
+  return { now: () => nowMs, passed };
+}
+
+test('a token is replaced before it ends, kept over failures, and never given after its end', async () => {
+  const { now, passed } = handTime();
   let given = 0;
   let fails = false;
   const failures: unknown[] = [];
   const fetchToken = async (): Promise<Token> => {
     if (fails) throw new Error('no network');
     given += 1;
-    return { value: `t${given}`, expiresMs: nowMs + 20 * 60_000 };
+    return { value: `t${given}`, expiresMs: now() + 20 * 60_000 };
   };
-  const keeper = await keepToken(
-    fetchToken,
-    () => nowMs,
-    (cause) => failures.push(cause),
-  );
+  const keeper = await keepToken(fetchToken, now, (cause) => failures.push(cause));
   expect(keeper.current()).toBe('t1');
   await passed(9 * 60_000);
   expect(keeper.current()).toBe('t1');
@@ -47,6 +49,37 @@ test('a token is replaced before it ends, kept over failures, and never given af
   keeper.close();
   await passed(60 * 60_000);
   expect(given).toBe(3);
+});
+
+test('a try that hangs is given up, so that the start goes on, and made again; a refused token is asked for anew', async () => {
+  const { now, passed } = handTime();
+  let asked = 0;
+  const failures: unknown[] = [];
+  const starting = keepToken(
+    (): Promise<Token> => {
+      asked += 1;
+      return asked === 1 ? new Promise(() => {}) : Promise.resolve({ value: `t${asked}`, expiresMs: 9e9 });
+    },
+    now,
+    (cause) => failures.push(cause),
+  );
+  await passed(10_000);
+  const keeper = await starting;
+  expect([keeper.current(), failures.length]).toEqual([null, 1]);
+  await passed(15_000);
+  expect(keeper.current()).toBe('t2');
+  // A burst of refusals asks once.
+  keeper.renew();
+  expect(asked).toBe(2);
+  await passed(15_000);
+  keeper.renew();
+  keeper.renew();
+  await passed(0);
+  expect([asked, keeper.current()]).toEqual([3, 't3']);
+  keeper.close();
+  await passed(60_000);
+  keeper.renew();
+  expect(asked).toBe(3);
 });
 
 test('the metadata server gives the token that Vertex gets, on its paths', async () => {

@@ -4,11 +4,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { hasTable } from '../src/catalog/prices.ts';
 import { isLoopback } from '../src/config/syntax.ts';
 import { demoBanner, demoConfig } from '../src/demo.ts';
-import { type Preset, presets } from '../src/providers/presets.ts';
+import { isPattern, type Preset, presets } from '../src/providers/presets.ts';
+import { bedrockWire } from './bedrock-wire.ts';
 import { ask as post } from './client.ts';
 import { geminiWire } from './gemini-wire.ts';
 import { readDocument } from './readme.ts';
 import { anthropicWire, openaiWire, testModel, type Wire } from './replies.ts';
+import { responsesWire } from './responses-wire.ts';
 import { startTestSidecar, type TestSidecar } from './sidecar.ts';
 import { answers, startUpstream, type Upstream } from './upstream.ts';
 
@@ -27,7 +29,7 @@ describe('every row', () => {
     expect(protocol === 'https:' || isLoopback(hostname)).toBe(true);
     // Vertex takes the machine's own credential.
     if (name !== 'vertex') expect(credentialEnv === null).toBe(isLoopback(hostname));
-    expect(credentialEnv ?? 'A_KEY').toMatch(/^[A-Z][A-Z0-9_]*_(KEY|TOKEN)$/);
+    expect(credentialEnv ?? 'A_KEY').toMatch(/^[A-Z][A-Z0-9_]*_(KEY|TOKEN|TOKEN_BEDROCK)$/);
     expect([baseUrl.endsWith('/'), search, hash]).toEqual([false, '', '']);
     expect(docs).toMatch(/^https:\/\/[a-z0-9.-]+\/[^ ]*$/);
     if (prices !== null) expect(hasTable(prices)).toBe(true);
@@ -42,7 +44,7 @@ describe('every row', () => {
 
   test('the README shows the row that was added last as it stands in the source', () => {
     const [row = ''] = readDocument('README.md').fences.flatMap(({ text }) =>
-      text.includes("'novita-anthropic'") ? [text.trim()] : [],
+      text.includes("'openai-responses'") ? [text.trim()] : [],
     );
     expect(row).not.toBe('');
     const source = readFileSync(new URL('../src/providers/presets.ts', import.meta.url), 'utf8');
@@ -62,7 +64,11 @@ describe('every row', () => {
 describe('through the sidecar', () => {
   let upstream: Upstream;
   let sidecar: TestSidecar;
-  const wires: Readonly<Partial<Record<string, Wire>>> = { anthropic: anthropicWire, gemini: geminiWire };
+  const wires: Readonly<Partial<Record<string, Wire>>> = {
+    anthropic: anthropicWire,
+    gemini: geminiWire,
+    responses: responsesWire,
+  };
   const wireOf = (preset: Preset): Wire => wires[preset.dialect] ?? openaiWire;
 
   beforeAll(async () => {
@@ -72,7 +78,11 @@ describe('through the sidecar', () => {
           ? anthropicWire
           : call.path.endsWith(':generateContent')
             ? geminiWire
-            : openaiWire,
+            : call.path.endsWith('/converse')
+              ? bedrockWire
+              : call.path.endsWith('/responses')
+                ? responsesWire
+                : openaiWire,
         'ok',
       )(call),
     );
@@ -120,8 +130,16 @@ describe('through the sidecar', () => {
       expect(call.path.startsWith(path)).toBe(true);
       return expect([authorization, googleKey]).toEqual([undefined, key]);
     }
-    expect(call.path).toBe(path + (preset.dialect === 'anthropic' ? '/messages' : '/chat/completions'));
+    if (preset.dialect === 'bedrock') {
+      expect(call.path).toBe('/model/owner%2Fmodel-1/converse');
+      return expect([authorization, apiKey]).toEqual([`Bearer ${key}`, undefined]);
+    }
+    const ends = { anthropic: '/messages', responses: '/responses', openai: '/chat/completions' };
+    const deployment = preset.quirks.deployments === true ? '/deployments/owner%2Fmodel-1' : '';
+    expect(call.path).toBe(path + deployment + ends[preset.dialect as keyof typeof ends]);
     expect(call.json.model).toBe('owner/model-1');
+    if (preset.quirks.apiKeyHeader === true)
+      return expect([authorization, call.headers['api-key']]).toEqual([undefined, key]);
     const inKey = preset.dialect === 'anthropic' && preset.quirks.bearer !== true;
     expect([authorization, apiKey]).toEqual(
       inKey ? [undefined, key] : [key === undefined ? undefined : `Bearer ${key}`, undefined],
@@ -191,9 +209,10 @@ describe('a provider without stream_options', () => {
 });
 
 describe('the demo', () => {
-  const keys = Object.fromEntries(
-    rows.map(([name, { credentialEnv }]) => [credentialEnv ?? '', `k-${name}`]),
-  );
+  const keys = {
+    ...Object.fromEntries(rows.map(([name, { credentialEnv }]) => [credentialEnv ?? '', `k-${name}`])),
+    AZURE_OPENAI_ENDPOINT: 'https://my-resource.openai.azure.com/',
+  };
   const sidecar = { dataUrl: 'http://127.0.0.1:1', adminUrl: 'http://127.0.0.1:2', simulated: ['simulator'] };
   const banner = (env: Record<string, string>): string =>
     demoBanner(demoConfig(env), sidecar as unknown as Parameters<typeof demoBanner>[1]);
@@ -204,10 +223,23 @@ describe('the demo', () => {
       .filter((line) => !line.includes('curl'));
     const widths = lines.map((line) => line.length);
     expect(Math.max(...widths)).toBeLessThanOrEqual(132);
-    for (const [name, { credentialEnv }] of real)
-      expect(lines.filter((line) => line.startsWith(`    ${name} `)).length).toBe(
-        credentialEnv === null ? 0 : 1,
-      );
+    for (const [name, { credentialEnv, quirks }] of real)
+      expect([name, lines.filter((line) => line.startsWith(`    ${name} `)).length]).toEqual([
+        name,
+        // A deployment needs the version of its API, which no variable tells.
+        credentialEnv === null || quirks.deployments === true ? 0 : 1,
+      ]);
+  });
+
+  test('serves Azure where its endpoint is in the environment, and nowhere else', () => {
+    const { AZURE_OPENAI_ENDPOINT: _, ...unplaced } = keys;
+    expect(demoConfig(unplaced).providers).not.toHaveProperty('azure');
+    expect(demoConfig(keys).providers.azure?.baseUrl).toBe('https://my-resource.openai.azure.com/openai/v1');
+    expect(real.filter(([, preset]) => isPattern(preset)).map(([name]) => name)).toEqual([
+      'azure',
+      'azure-responses',
+      'azure-deployments',
+    ]);
   });
 
   test('names each key once that is not set', () => {

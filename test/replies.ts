@@ -44,6 +44,21 @@ export interface Wire {
   errorOf(json: string): { readonly type: string; readonly code: string; readonly message: string } | null;
 }
 
+/** What a provider of a dialect sends; a dialect whose streams are no text has no more than this. */
+export interface ProviderWire extends Pick<Wire, 'name' | 'whole' | 'error'> {
+  /** Media type of its streams; server-sent events where it is left out. */
+  readonly streamType?: string;
+  readonly opening: string | Buffer;
+  text(text: string): string | Buffer;
+  finish(reason?: 'stop' | 'length' | 'tool'): string | Buffer;
+  errorEvent(message: string): string | Buffer;
+  stream(...texts: string[]): (string | Buffer)[];
+}
+
+/** The head of its streams. */
+export const streamHeaders = ({ streamType }: ProviderWire): Readonly<Record<string, string>> =>
+  streamType === undefined ? {} : { 'content-type': streamType };
+
 export const testModel = 'test-model';
 
 type Json = Record<string, unknown>;

@@ -187,6 +187,7 @@ describe.each(dialects)('%s', (dialect) => {
     ['too_large', 413, 413, 'invalid_request_error', 'request_too_large'],
     ['unprocessable', 422, 422, 'invalid_request_error', 'invalid_request_error'],
     ['context_window', 400, 400, 'invalid_request_error', 'invalid_request_error'],
+    ['content_policy', 400, 400, 'invalid_request_error', 'invalid_request_error'],
   ];
   for (const [name, openai, anthropic, openaiType, anthropicType] of errors) {
     fault(name, 'status and shape', async () => {

@@ -12,7 +12,7 @@ import {
 } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
-import type { ErrorReply, Wire } from './replies.ts';
+import { type ErrorReply, type ProviderWire, streamHeaders } from './replies.ts';
 
 /** One request that reached the provider, and the hand on its reply. */
 export interface Call {
@@ -239,11 +239,11 @@ function createCall(
 // Scripts for whole conversations.
 
 /** Answers well, as a stream where one was asked for. */
-export function answers(wire: Wire, ...texts: string[]): Script {
+export function answers(wire: ProviderWire, ...texts: string[]): Script {
   return (call) => {
-    if (call.json.stream !== true && !call.path.includes(':streamGenerateContent'))
+    if (call.json.stream !== true && !/:streamGenerateContent|\/converse-stream$/.test(call.path))
       return call.whole(200, { 'content-type': 'application/json' }, wire.whole(texts.join('')));
-    call.streamHead();
+    call.streamHead(streamHeaders(wire));
     for (const event of wire.stream(...texts)) call.write(event);
     call.end();
   };

@@ -229,7 +229,12 @@ function send(way: Walk, admission: Admission, cancellation: Cancellation): Prom
   const headers = [...credential.headers, ...sent.headers];
   const remainingMs = Math.max(1, Math.ceil(way.deadlineMs - sentMs));
   const learn = (result: CallResult): void => learnLatency(latency, stream, sentMs, result, deps.clock());
-  return call(target.provider, sent, headers, stream, deps.policy, remainingMs, cancellation, learn);
+  const { provider } = target;
+  if (credential.sign === null)
+    return call(provider, sent, headers, stream, deps.policy, remainingMs, cancellation, learn);
+  return credential
+    .sign(sent.path, headers, sent.body)
+    .then((signed) => call(provider, sent, signed, stream, deps.policy, remainingMs, cancellation, learn));
 }
 
 /** What goes to a target that can be told the request. */

@@ -2,8 +2,10 @@
 // The whole package also loads fetch, WebSocket and caches: 14 MB of memory and 50 ms of every start for nothing.
 import Pool from 'undici/lib/dispatcher/pool.js';
 import { type Config, type ProviderConfig, probeSchema } from '../config/schema.ts';
-import type { TokenKeeper } from '../credentials/google.ts';
+import type { TokenKeeper } from '../credentials/keeper.ts';
+import type { Signer } from '../credentials/signer.ts';
 import { createEngine, type Engine } from '../engines/engine.ts';
+import { defaultRegion, endpointIn, regionOf } from '../providers/bedrock/region.ts';
 import { dialects } from '../providers/index.ts';
 import { presets } from '../providers/presets.ts';
 import type { Dialect, Quirks } from '../providers/provider.ts';
@@ -15,6 +17,8 @@ export interface Provider {
   readonly baseUrl: string;
   /** Path part of the base URL, without a trailing slash. */
   readonly basePath: string;
+  /** What every path ends with, without its `?`; empty: nothing. */
+  readonly query: string;
   /** The gateway's own, of which calls take turns; one without a secret where there is none. */
   readonly credentials: readonly Credential[];
   /** Whose turn it is, as an index that is taken modulo their number. */
@@ -34,6 +38,7 @@ export interface Provider {
 /**
  * @param simulatorUrl base URL of the embedded simulator for providers of its presets
  * @param tokens gives the credential where it changes by itself
+ * @param signers credentials that sign each request
  */
 export function createProvider(
   name: string,
@@ -41,16 +46,19 @@ export function createProvider(
   policy: Config['attempt'],
   simulatorUrl: string | null,
   tokens: TokenKeeper | null = null,
+  signers: readonly Signer[] = [],
 ): Provider {
   const preset = config.preset === undefined ? undefined : presets[config.preset];
-  const baseUrl = config.baseUrl ?? preset?.baseUrl ?? simulatorUrl;
+  const baseUrl = config.baseUrl ?? ownUrl(preset?.baseUrl, config.region) ?? simulatorUrl;
   const dialectName = config.dialect ?? preset?.dialect;
   if (baseUrl === null || dialectName === undefined)
     throw new Error(`provider ${name} lacks a base URL or dialect`);
   const dialect = dialects[dialectName];
-  const { origin, pathname } = new URL(baseUrl);
+  const { origin, host, pathname, search } = new URL(baseUrl);
+  const version = config.apiVersion === undefined ? [] : [`api-version=${config.apiVersion}`];
   const headers = ['content-type', 'application/json', 'accept-encoding', 'identity'];
   const quirks = preset?.quirks ?? {};
+  const region = config.region ?? regionOf(baseUrl) ?? defaultRegion;
   for (const [key, value] of Object.entries(config.headers)) headers.push(key.toLowerCase(), value);
   const keys = [config.apiKey, ...(config.apiKeys ?? [])].filter((key) => key !== undefined);
   const provider: Provider = {
@@ -58,10 +66,13 @@ export function createProvider(
     dialect,
     baseUrl,
     basePath: pathname.replace(/\/+$/, ''),
+    query: [search.slice(1), ...version].filter((part) => part !== '').join('&'),
     credentials:
       keys.length > 0
         ? keys.map((key) => createCredential(key, [...headers, ...dialect.credential(key, quirks)]))
-        : [tokens === null ? createCredential('', headers) : tokenCredential(headers, tokens)],
+        : signers.length > 0
+          ? signers.map((signer) => signing(signer, host, region, headers))
+          : [tokens === null ? createCredential('', headers) : tokenCredential(headers, tokens)],
     turn: 0,
     clientCredential: config.credential === 'client',
     quirks,
@@ -87,9 +98,25 @@ export function createProvider(
   return provider;
 }
 
+/** The preset's, in the region that is asked for. */
+const ownUrl = (presetUrl: string | null | undefined, region: string | undefined): string | null =>
+  presetUrl === undefined || presetUrl === null
+    ? null
+    : region === undefined || regionOf(presetUrl) === null
+      ? presetUrl
+      : endpointIn(region);
+
+/** A credential that is never sent. */
+const signing = (signer: Signer, host: string, region: string, headers: readonly string[]): Credential => ({
+  ...createCredential(signer.name, headers),
+  sign: (path, all, body) => signer.sign(host, region, path, all, body),
+  renew: () => signer.renew(),
+});
+
 /** A credential that changes by itself. */
 const tokenCredential = (headers: readonly string[], tokens: TokenKeeper): Credential => ({
   ...createCredential('', headers),
+  renew: () => tokens.renew(),
   get headers() {
     return withToken(headers, tokens.current());
   },

@@ -3,9 +3,16 @@ import { createHash } from 'node:crypto';
 import type { Target } from '../route/plan.ts';
 import type { Provider } from './connection.ts';
 
+/** Never rejects. @param headers all of the request's, flat */
+export type Sign = (path: string, headers: readonly string[], body: Buffer) => Promise<readonly string[]>;
+
 export interface Credential {
   /** All that is sent with a request besides what the request brings, flat: this credential too. */
   readonly headers: readonly string[];
+  /** Signs each request with it, and gives all its headers; null: the credential is among them. */
+  readonly sign: Sign | null;
+  /** The provider has refused it; null: nobody can give another. */
+  readonly renew: (() => void) | null;
   /** Names it to peers that have the same one; says nothing of it. */
   readonly digest: string;
   /** Monotonic ms until which it rests after a 401 or 403. */
@@ -29,6 +36,8 @@ const restMaxMs = 3_600_000;
 export function createCredential(key: string, headers: readonly string[]): Credential {
   return {
     headers,
+    sign: null,
+    renew: null,
     digest: createHash('sha256').update(`sidegate ${key}`).digest('hex').slice(0, 16),
     refusedUntilMs: 0,
     limitedUntilMs: new Map(),
@@ -79,6 +88,7 @@ export function credentialsRest(
 /** Lets a credential rest everywhere, since the provider refused it. */
 export function restRefused(credential: Credential, nowMs: number): void {
   credential.refusedUntilMs = nowMs + refusedRestMs;
+  credential.renew?.();
 }
 
 /**

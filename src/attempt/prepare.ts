@@ -61,12 +61,21 @@ export function createPrepare(
       : { sent, dropped: lost.length === 0 ? dropped : [...dropped, ...lost] };
   };
 
-  const prepare = (target: Target): Prepared | Refusal => {
+  const written = (target: Target): Prepared | Refusal => {
     const to = destinationOf(target, exchange, request);
     const { dialect } = target.provider;
     if (dialect.name !== client.name) return across(target, to);
     own ??= ownRequest(exchange, request, dialect.name);
     return { sent: dialect.encode(exchange.endpoint, own, exchange.headers, to), dropped: none };
+  };
+
+  const prepare = (target: Target): Prepared | Refusal => {
+    const prepared = written(target);
+    const { query } = target.provider;
+    if (query === '' || prepared instanceof Refusal) return prepared;
+    const { sent } = prepared;
+    const path = `${sent.path}${sent.path.includes('?') ? '&' : '?'}${query}`;
+    return { ...prepared, sent: { ...sent, path } };
   };
 
   return (target) => {

@@ -42,6 +42,8 @@ const cachedEndpoints: readonly Endpoint['name'][] = [
   'messages',
   'generate',
   'stream_generate',
+  'embed_content',
+  'batch_embed_contents',
 ];
 
 /** What the client's `Cache-Control` says (RFC 9111). */

@@ -26,6 +26,7 @@ const deepseek = 'https://api-docs.deepseek.com/quick_start/pricing';
 const kimi = 'https://platform.kimi.ai/docs/models';
 const glm = 'https://docs.z.ai/guides/overview/overview';
 const cohere = 'https://docs.cohere.com/docs/models';
+const nova = 'https://docs.aws.amazon.com/nova/latest/userguide/what-is-nova.html';
 const sonar = 'https://docs.perplexity.ai/getting-started/models';
 
 const frontier = ['vision', 'tools', 'schema', 'reasoning', 'code'] as const;
@@ -126,12 +127,16 @@ export const families: readonly Family[] = [
   family(cohere, ['vision', 'tools', 'schema'], null, 'command-a-vision'),
   family(cohere, thinks, null, 'command-a-reasoning'),
   family(cohere, ['tools', 'schema'], null, 'command-a', 'command-r'),
+  family(nova, ['vision', 'tools', 'reasoning'], null, 'nova-2-lite', 'nova-2-pro'),
+  family(nova, ['tools'], null, 'nova-micro'),
+  family(nova, ['vision', 'tools'], null, 'nova-lite', 'nova-pro', 'nova-premier'),
   family(sonar, ['vision', 'schema', 'reasoning'], null, 'sonar-reasoning', 'sonar-deep-research'),
   family(sonar, ['vision', 'schema'], null, 'sonar'),
 ];
 
 /** Owners that platforms put before a name: `us.anthropic.claude-…`. */
-const owner = /^(?:(?:us|eu|apac|global)\.)?(?:anthropic|cohere|deepseek|meta|mistral|openai|qwen)\./;
+const owner =
+  /^(?:(?:us|us-gov|eu|apac|jp|au|ca|global)\.)?(?:amazon|anthropic|cohere|deepseek|meta|mistral|openai|qwen)\./;
 
 /** The family of a model's name, with or without an owner before it; null: none is known. */
 export function familyOf(model: string): Family | null {

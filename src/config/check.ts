@@ -1,8 +1,9 @@
 /** What the schema can't say: that the parts of a configuration fit together. */
 import type { z } from 'zod';
 import { checkGrant, checkIssuers } from '../authenticate/check.ts';
-import { presets } from '../providers/presets.ts';
+import { isPattern, presets } from '../providers/presets.ts';
 import type { DialectName } from '../providers/provider.ts';
+import { checkAws } from './check-aws.ts';
 import { checkBatch } from './check-batch.ts';
 import { checkCatalog } from './check-catalog.ts';
 import { checkLimits } from './check-limits.ts';
@@ -167,6 +168,7 @@ function checkProviders(draft: Draft, report: Report): void {
     if (provider === undefined) continue;
     checkOrigin(['providers', name], provider, report);
     checkCredential(['providers', name], provider, draft, report);
+    checkAws(['providers', name], provider, dialectOf(provider), presetOf(provider), report);
     checkHeaders(['providers', name, 'headers'], provider, report);
   }
 }
@@ -206,6 +208,11 @@ function checkOrigin(path: Path, provider: DraftProvider, report: Report): void 
       report.warn([...path, 'baseUrl'], 'the credential travels unencrypted: use https');
     }
   }
+  const version = provider.apiVersion !== undefined || /[?&]api-version=/.test(baseUrl ?? '');
+  if (preset !== undefined && isPattern(preset) && absent(provider, 'baseUrl'))
+    report.fault(path, `needs \`baseUrl\`: ${preset.baseUrl} with a name of your own`, 'key');
+  if (preset?.quirks.deployments === true && !version && !faultyAt(provider, 'apiVersion'))
+    report.fault(path, 'needs `apiVersion`, such as "2024-10-21"', 'key');
   const presetFaulty = !absent(provider, 'preset') && preset === undefined;
   if (provider.simulate !== undefined && !simulator && !presetFaulty) {
     report.fault([...path, 'simulate'], 'only a `preset: simulator` has these settings', 'key');
@@ -228,12 +235,22 @@ function checkCredential(path: Path, provider: DraftProvider, draft: Draft, repo
       const message = "cannot be `client` beside `authenticate.keys`: the app's one header cannot carry both";
       report.fault([...path, 'credential'], message);
     }
-  } else if (provider.credential === 'google') {
+  } else if (provider.credential === 'google' || provider.credential === 'azure') {
     for (const key of given)
-      report.fault([...path, key], 'has no use beside `credential: google`: take one of them out');
-  } else if (keyless && typeof preset?.credentialEnv === 'string' && !faultyAt(provider, 'credential')) {
+      report.fault(
+        [...path, key],
+        `has no use beside \`credential: ${provider.credential}\`: take one of them out`,
+      );
+  } else if (
+    keyless &&
+    typeof preset?.credentialEnv === 'string' &&
+    provider.credential !== 'aws' &&
+    absent(provider, 'accessKeys') &&
+    !faultyAt(provider, 'credential')
+  ) {
     const variable = `\${${preset.credentialEnv}}`;
-    report.fault(path, `needs a credential: write \`apiKey: ${variable}\`, or \`credential: client\``, 'key');
+    const others = preset.dialect === 'bedrock' ? '`credential: aws`' : '`credential: client`';
+    report.fault(path, `needs a credential: write \`apiKey: ${variable}\`, or ${others}`, 'key');
   }
 }
 

@@ -146,7 +146,13 @@ function readSecrets(root: unknown, readFile: ReadFile): Finding[] {
   const names = typeof providers === 'object' && providers !== null ? Object.keys(providers) : [];
   const more = (name: string): Path[] => {
     const keys = valueAt(root, ['providers', name, 'apiKeys']);
-    return Array.isArray(keys) ? keys.map((_, index) => ['providers', name, 'apiKeys', index]) : [];
+    const signing = valueAt(root, ['providers', name, 'accessKeys']);
+    return [
+      ...(Array.isArray(keys) ? keys.map((_, index) => ['providers', name, 'apiKeys', index]) : []),
+      ...(Array.isArray(signing) ? signing : []).flatMap((_, index) =>
+        ['id', 'secret', 'sessionToken'].map((key) => ['providers', name, 'accessKeys', index, key]),
+      ),
+    ];
   };
   const paths: Path[] = [
     ['observe', 'digestKey'],

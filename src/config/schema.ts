@@ -147,10 +147,15 @@ const provider = z.strictObject({
     .optional()
     .meta({ description: 'A known provider: `sidegate presets` lists them. Gives dialect and base URL.' }),
   dialect: z.enum(dialectNames).optional().meta({ description: 'Wire dialect; needed without a preset.' }),
-  baseUrl: z
+  baseUrl: z.string().optional().meta({
+    description:
+      'URL before `/chat/completions` or `/messages`, with a query if need be; needed without a preset.',
+  }),
+  apiVersion: z
     .string()
+    .regex(/^[\w.-]{1,64}$/, { error: 'must be a version such as 2024-10-21' })
     .optional()
-    .meta({ description: 'URL before `/chat/completions` or `/messages`; needed without a preset.' }),
+    .meta({ description: "Sent as `api-version` in the query: Azure's deployments need it." }),
   apiKey: secret.optional().meta({ description: 'Credential sent upstream: `${ENV}` or `file:/path`.' }),
   apiKeys: z
     .array(secret)
@@ -158,9 +163,26 @@ const provider = z.strictObject({
     .max(64)
     .optional()
     .meta({ description: 'More credentials: calls take turns, and one that is limited or refused rests.' }),
-  credential: z.enum(['gateway', 'client', 'google']).default('gateway').meta({
+  accessKeys: z
+    .array(
+      z.strictObject({
+        id: secret.meta({ description: 'Access key id: `${ENV}` or `file:/path`.' }),
+        secret: secret.meta({ description: 'Secret access key: the same.' }),
+        sessionToken: secret.optional().meta({ description: 'Session token of keys that end: the same.' }),
+      }),
+    )
+    .min(1)
+    .max(64)
+    .optional()
+    .meta({ description: "AWS access keys that sign Bedrock's requests; calls take turns." }),
+  region: z
+    .string()
+    .regex(/^[a-z0-9-]{1,32}$/, { error: 'must be a region such as eu-central-1' })
+    .optional()
+    .meta({ description: 'AWS region of Bedrock; unset: as the base URL says.' }),
+  credential: z.enum(['gateway', 'client', 'google', 'azure', 'aws']).default('gateway').meta({
     description:
-      "Whose credential is sent: `apiKey`, the client's own, or the machine's at Google (for Vertex).",
+      "Whose credential is sent: `apiKey`, the client's own, or the machine's at Google (for Vertex), Azure or AWS (for Bedrock).",
   }),
   headers: z
     .record(z.string(), z.string())

@@ -46,7 +46,8 @@ export function baseUrlFault(text: string): string | null {
     return 'must be a URL that begins with https:// or http://';
   }
   if (url.username !== '' || url.password !== '') return 'must hold no credentials: use `apiKey`';
-  if (/[?#]/.test(text)) return 'must have no query and no fragment';
+  if (text.includes('#')) return 'must have no fragment';
+  if (/[?&](?:[^=&]*(?:key|token|secret|sig))=/i.test(text)) return 'must hold no credentials: use `apiKey`';
   return null;
 }
 

@@ -2,7 +2,7 @@
  * What a prompt takes in tokens, for providers that don't say: its text by a tokenizer, its images by the providers'
  * rules, and what the form around them takes. Runs in the worker thread.
  */
-import type { EndpointName } from '../exchange.ts';
+import { type EndpointName, isEmbedding } from '../exchange.ts';
 import type { DialectName } from '../providers/provider.ts';
 import { assumedSize, imageSize, imageTokens } from './image.ts';
 
@@ -36,6 +36,11 @@ export function countPrompt(endpoint: EndpointName, body: unknown, countText: Co
     const inputs = Array.isArray(body.input) ? body.input : [body.input];
     counter.add(inputs.flat().reduce((sum: number, each) => sum + (typeof each === 'number' ? 1 : 0), 0));
     for (const each of inputs) counter.text(each);
+    return counter.result();
+  }
+  if (isEmbedding(endpoint)) {
+    for (const each of [body, ...listOf(body.requests)])
+      if (isObject(each) && isObject(each.content)) counter.content(each.content.parts);
     return counter.result();
   }
   for (const system of [body.system, body.instructions, body.systemInstruction, body.system_instruction])

@@ -302,7 +302,8 @@ export type Block =
  * come anywhere, the last one counts. Blocks that were not ended are ended by `finish`.
  */
 export type ChatEvent =
-  | { readonly kind: 'start'; readonly id: string; readonly model: string }
+  /** `createdS`: Unix time in seconds; left out: the provider didn't say. */
+  | { readonly kind: 'start'; readonly id: string; readonly model: string; readonly createdS?: number }
   | { readonly kind: 'begin'; readonly index: number; readonly block: Block }
   /** Text, reasoning, or a piece of a call's arguments. */
   | { readonly kind: 'delta'; readonly index: number; readonly text: string }

@@ -1,5 +1,5 @@
 /** The names of the dialects. */
 
 /** A dialect a provider or a client speaks on the wire. */
-export const dialectNames = ['openai', 'anthropic', 'responses', 'gemini'] as const;
+export const dialectNames = ['openai', 'anthropic', 'responses', 'gemini', 'bedrock'] as const;
 export type DialectName = (typeof dialectNames)[number];

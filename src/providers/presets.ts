@@ -4,7 +4,10 @@ import type { DialectName, Quirks } from './provider.ts';
 /** What a preset fills in for a provider of the configuration. */
 export interface Preset {
   readonly dialect: DialectName;
-  /** URL before `/chat/completions` or `/messages`; null: the embedded simulator's own. */
+  /**
+   * URL before `/chat/completions` or `/messages`; null: the embedded simulator's own. A word in capitals stands for what
+   * only the user knows, so that the configuration must say it (`isPattern`).
+   */
   readonly baseUrl: string | null;
   /** Environment variable that usually holds the credential; null: needs none. */
   readonly credentialEnv: string | null;
@@ -38,6 +41,7 @@ const hosted =
     docs,
   });
 const openai = hosted('openai');
+const responses = hosted('responses');
 const anthropic = hosted('anthropic');
 const gemini = hosted('gemini');
 
@@ -66,6 +70,8 @@ const simulator = (dialect: DialectName): Preset => ({
 
 /** Refuses `stream_options`, and tells usage unasked in the last event of a stream. */
 const noStreamOptions: Quirks = { noStreamOptions: true };
+/** Deployments go by names of their owner's. */
+const azure: Quirks = { apiKeyHeader: true, completionTokens: true };
 /** Wants the key as `Authorization: Bearer` where Anthropic's dialect has `x-api-key`. */
 const bearer: Quirks = { bearer: true };
 /** Wants what the model thought before its calls of tools back. */
@@ -77,6 +83,30 @@ export const presets: Readonly<Record<string, Preset>> = {
     'OPENAI_API_KEY',
     'https://platform.openai.com/docs/api-reference',
     { prices: 'openai', models: ['gpt-*', 'o1*', 'o3*', 'o4*', 'chatgpt-*', 'text-embedding-*'] },
+  ),
+  'openai-responses': responses(
+    'https://api.openai.com/v1',
+    'OPENAI_API_KEY',
+    'https://platform.openai.com/docs/api-reference/responses',
+    { prices: 'openai' },
+  ),
+  azure: openai(
+    'https://RESOURCE.openai.azure.com/openai/v1',
+    'AZURE_OPENAI_API_KEY',
+    'https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle',
+    { prices: 'azure', quirks: azure },
+  ),
+  'azure-responses': responses(
+    'https://RESOURCE.openai.azure.com/openai/v1',
+    'AZURE_OPENAI_API_KEY',
+    'https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle',
+    { prices: 'azure', quirks: azure },
+  ),
+  'azure-deployments': openai(
+    'https://RESOURCE.openai.azure.com/openai',
+    'AZURE_OPENAI_API_KEY',
+    'https://learn.microsoft.com/en-us/azure/ai-services/openai/reference',
+    { prices: 'azure', quirks: { ...azure, deployments: true } },
   ),
   anthropic: anthropic(
     'https://api.anthropic.com/v1',
@@ -102,6 +132,13 @@ export const presets: Readonly<Record<string, Preset>> = {
     'GEMINI_API_KEY',
     'https://ai.google.dev/gemini-api/docs/openai',
     { prices: 'google' },
+  ),
+  // In another region by `region`, or by `baseUrl` through an endpoint of one's own.
+  bedrock: hosted('bedrock')(
+    'https://bedrock-runtime.us-east-1.amazonaws.com',
+    'AWS_BEARER_TOKEN_BEDROCK',
+    'https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html',
+    { prices: 'aws' },
   ),
   mistral: openai(
     'https://api.mistral.ai/v1',
@@ -166,7 +203,7 @@ export const presets: Readonly<Record<string, Preset>> = {
     'https://api.cerebras.ai/v1',
     'CEREBRAS_API_KEY',
     'https://inference-docs.cerebras.ai/resources/openai',
-    { prices: 'cerebras', quoted: true },
+    { prices: 'cerebras' },
   ),
   nvidia: openai(
     'https://integrate.api.nvidia.com/v1',
@@ -177,14 +214,12 @@ export const presets: Readonly<Record<string, Preset>> = {
   sambanova: openai(
     'https://api.sambanova.ai/v1',
     'SAMBANOVA_API_KEY',
-    'https://docs.sambanova.ai/docs/en/features/openai-compatibility',
-    { quoted: true },
+    'https://docs.sambanova.ai/docs/en/get-started/api-keys-urls',
   ),
   deepinfra: openai(
     'https://api.deepinfra.com/v1/openai',
     'DEEPINFRA_API_KEY',
-    'https://deepinfra.com/docs/openai_api',
-    { quoted: true },
+    'https://deepinfra.com/docs/advanced/openai_api',
   ),
   hyperbolic: openai(
     'https://api.hyperbolic.xyz/v1',
@@ -255,7 +290,7 @@ export const presets: Readonly<Record<string, Preset>> = {
     'https://api.minimax.io/anthropic/v1',
     'MINIMAX_API_KEY',
     'https://platform.minimax.io/docs/api-reference/text-anthropic-api',
-    { prices: 'minimax', quirks: bearer, quoted: true },
+    { prices: 'minimax', quirks: bearer },
   ),
   'cohere-openai': openai(
     'https://api.cohere.ai/compatibility/v1',
@@ -288,12 +323,18 @@ export const presets: Readonly<Record<string, Preset>> = {
   vllm: local(8000, 'https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html'),
   sglang: local(30_000, 'https://docs.sglang.ai/basic_usage/openai_api.html', true),
   tgi: local(3000, 'https://huggingface.co/docs/text-generation-inference/messages_api'),
-  llamacpp: local(8080, 'https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md', true),
+  // Older releases listen on 8080.
+  llamacpp: local(9931, 'https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md'),
   ollama: local(11_434, 'https://ollama.com/blog/openai-compatibility'),
-  lmstudio: local(1234, 'https://lmstudio.ai/docs/developer/openai-compat', true),
+  lmstudio: local(1234, 'https://lmstudio.ai/docs/api/openai-api'),
   localai: local(8080, 'https://localai.io/docs/features/text-generation/'),
-  litellm: local(4000, 'https://docs.litellm.ai/docs/simple_proxy', true),
+  litellm: local(4000, 'https://docs.litellm.ai/docs/proxy_server'),
   simulator: simulator('openai'),
   'simulator-anthropic': simulator('anthropic'),
   'simulator-gemini': simulator('gemini'),
+  'simulator-bedrock': simulator('bedrock'),
+  'simulator-responses': simulator('responses'),
 };
+
+/** Whether a preset's base URL is only a pattern of the one that the configuration must give. */
+export const isPattern = ({ baseUrl }: Preset): boolean => /\/\/[A-Z]/.test(baseUrl ?? '');

@@ -34,6 +34,12 @@ export interface Quirks {
   readonly noStreamOptions?: true;
   /** Takes its key as `Authorization: Bearer`, in whatever dialect. */
   readonly bearer?: true;
+  /** Takes its key as `api-key` (Azure). */
+  readonly apiKeyHeader?: true;
+  /** Its paths name the model, as `/deployments/{model}`, and its requests the version of its API (Azure). */
+  readonly deployments?: true;
+  /** Knows `max_completion_tokens`, whatever its models are called. */
+  readonly completionTokens?: true;
   /** Refuses calls of tools in a conversation without the `reasoning_content` that came with them. */
   readonly reasoningBack?: true;
 }

@@ -282,8 +282,8 @@ class ReadStream implements StreamReading {
 
   /** A writer that has written what came, though it passed by. */
   #shadow(): ChatStreamWriter {
-    const { id, model } = this.#start;
-    const writer = this.#client.createWriter({ model, requestId: id, createdS: 0, wantsUsage: true });
+    const { id, model, createdS = 0 } = this.#start;
+    const writer = this.#client.createWriter({ model, requestId: id, createdS, wantsUsage: true });
     writer.write(this.#start);
     for (const [index, { block, text }] of this.#heard.entries()) {
       writer.write({ kind: 'begin', index, block });

@@ -1,7 +1,7 @@
 /** What the strategies know of the request that is being routed. */
 import { type Capability, capabilities } from '../catalog/facts.ts';
 import { Refusal } from '../errors.ts';
-import type { Exchange, ModelRequest } from '../exchange.ts';
+import { type Exchange, isEmbedding, type ModelRequest } from '../exchange.ts';
 import { bodyFlags } from '../native.ts';
 import { type Tier, tiers } from './plan.ts';
 
@@ -66,7 +66,7 @@ const found: readonly (readonly [number, number])[] = [
 
 /** Capabilities that a body needs, and those that the app names in `x-sidegate-capabilities`. */
 export function neededOf({ headers, endpoint }: Exchange, { flags }: ModelRequest): number | Refusal {
-  let needs = endpoint.name === 'embeddings' ? capabilityBit('embeddings') : 0;
+  let needs = isEmbedding(endpoint.name) ? capabilityBit('embeddings') : 0;
   for (const [flag, bit] of found) if ((flags & flag) !== 0) needs |= bit;
   const named = headers['x-sidegate-capabilities'];
   if (named === undefined) return needs;

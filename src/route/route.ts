@@ -4,7 +4,7 @@ import type { Priority } from '../batch/priority.ts';
 import { nameMaxLength } from '../catalog/catalog.ts';
 import type { RouteConfig } from '../config/schema.ts';
 import { Refusal } from '../errors.ts';
-import type { Endpoint, Exchange, Identity, ModelRequest } from '../exchange.ts';
+import { type Endpoint, type Exchange, type Identity, isEmbedding, type ModelRequest } from '../exchange.ts';
 import { dialects } from '../providers/index.ts';
 import { canServe } from '../providers/translate.ts';
 import { type Ask, capabilityNames, createAsk, neededOf, stickyHash, tierOf } from './ask.ts';
@@ -97,7 +97,7 @@ function waysOf(config: RouteConfig, asked: string, routes: readonly RouteConfig
   const build = (endpoint: Served): Way | null => {
     const client = dialects[endpoint.dialect];
     const serves = ({ provider }: Target): boolean => canServe(provider.dialect, endpoint, client);
-    if (endpoint.name !== 'embeddings') {
+    if (!isEmbedding(endpoint.name)) {
       const whole = all !== null && leavesOf(all).every(({ target }) => serves(target));
       return wayOf(config, whole ? all : tree(serves));
     }

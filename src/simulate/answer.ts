@@ -58,8 +58,8 @@ function mailIn(question: string): string | null {
 }
 
 function makeCall(asked: Asked, tool: Tool, random: Random): Call {
-  const prefix = asked.dialect === 'openai' ? 'call_' : 'toolu_01';
-  const id = identifier(random, prefix, asked.dialect === 'openai' ? 24 : 22);
+  const byOpenAi = asked.dialect === 'openai' || asked.dialect === 'responses';
+  const id = byOpenAi ? identifier(random, 'call_', 24) : identifier(random, 'toolu_01', 22);
   const value = schemaValue(tool.schema ?? {}, random, mailIn(asked.question));
   const object = typeof value === 'object' && value !== null ? value : {};
   return { id, name: tool.name, pieces: tokens(JSON.stringify(object)) };

@@ -2,14 +2,16 @@
 import { sign } from './answer.ts';
 import type { Answer, Call, Reply, Step } from './exchange.ts';
 
-const stopReasons = {
+/** Claude's reasons, which Amazon has taken over. */
+export const stopReasons = {
   stop: 'end_turn',
   sequence: 'stop_sequence',
   length: 'max_tokens',
   tools: 'tool_use',
 } as const;
 
-const nothing: Answer = {
+/** Of a reply without an answer. */
+export const nothing: Answer = {
   thinking: [],
   text: [],
   calls: [],
@@ -32,7 +34,8 @@ function outputUsage(answer: Answer): object {
   return { output_tokens: answer.outputTokens, ...details };
 }
 
-function input(call: Call): unknown {
+/** The arguments of a call. */
+export function input(call: Call): unknown {
   try {
     return JSON.parse(call.pieces.join(''));
   } catch {

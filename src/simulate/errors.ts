@@ -11,6 +11,8 @@ export interface ErrorReply {
   /** Field at fault and machine-readable code: OpenAI's shape only. */
   readonly param?: string | null;
   readonly code?: string | null;
+  /** `error.innererror`: Azure's shape only. */
+  readonly inner?: object;
   /** `error.details`: Anthropic's shape only. */
   readonly details?: Readonly<Record<string, string>>;
   /** What Gemini's `RetryInfo` says, in ms. */
@@ -55,12 +57,32 @@ function geminiError({ status, type, message, waitMs }: ErrorReply): string {
   return JSON.stringify({ error: { code, message, status: name, ...more } });
 }
 
+/** Amazon's names of what went wrong, by status. */
+const amazonTypes: Readonly<Record<number, string>> = {
+  401: 'UnrecognizedClientException',
+  403: 'AccessDeniedException',
+  404: 'ResourceNotFoundException',
+  413: 'RequestEntityTooLargeException',
+  429: 'ThrottlingException',
+  503: 'ServiceUnavailableException',
+};
+
+/** Headers of an error's own, in turn; Amazon names there what went wrong. */
+export function errorHeaders(dialect: Dialect, { status, headers = [] }: ErrorReply): readonly string[] {
+  if (dialect !== 'bedrock' || status < 400) return headers;
+  const type = amazonTypes[status] ?? (status >= 500 ? 'InternalServerException' : 'ValidationException');
+  return [...headers, 'x-amzn-errortype', type];
+}
+
 /** The JSON of an error, as the dialect's API writes it. */
 export function errorBody(dialect: Dialect, error: ErrorReply, requestId: string): string {
   const { type, message } = error;
   if (dialect === 'gemini') return geminiError(error);
-  if (dialect === 'openai') {
-    return JSON.stringify({ error: { message, type, param: error.param ?? null, code: error.code ?? null } });
+  if (dialect === 'bedrock') return JSON.stringify({ message });
+  if (dialect !== 'anthropic') {
+    const inner = error.inner === undefined ? {} : { innererror: error.inner };
+    const { param = null, code = null } = error;
+    return JSON.stringify({ error: { message, type, param, code, ...inner } });
   }
   const details = error.details === undefined ? {} : { details: error.details };
   return JSON.stringify({ type: 'error', error: { ...details, type, message }, request_id: requestId });
@@ -79,8 +101,8 @@ function waitHeaders(dialect: Dialect, plan: Plan, waitMs: number, wallMs: numbe
   const headers: string[] = [];
   if (hint === 'all' || hint === 'seconds') headers.push('retry-after', String(Math.ceil(waitMs / 1000)));
   if (hint === 'all' || hint === 'ms') headers.push('retry-after-ms', String(waitMs));
-  if ((hint !== 'all' && hint !== 'reset') || dialect === 'gemini') return headers;
-  if (dialect === 'openai') {
+  if ((hint !== 'all' && hint !== 'reset') || dialect === 'gemini' || dialect === 'bedrock') return headers;
+  if (dialect !== 'anthropic') {
     headers.push('x-ratelimit-limit-requests', '500', 'x-ratelimit-remaining-requests', '0');
     headers.push('x-ratelimit-reset-requests', duration(waitMs));
     headers.push('x-ratelimit-limit-tokens', '200000', 'x-ratelimit-remaining-tokens', '199000');
@@ -190,6 +212,13 @@ const table: Partial<Record<FaultName, { readonly openai: Spelling; readonly ant
   },
 };
 
+/** Amazon's word for a spent quota. */
+const daily: Spelling = {
+  status: 429,
+  type: request,
+  message: 'Too many tokens per day, please wait before trying again (simulated).',
+};
+
 /** A model that is not served, as each API says it. */
 export function modelNotFound(dialect: Dialect, model: string): ErrorReply {
   if (dialect === 'anthropic') return { status: 404, type: 'not_found_error', message: `model: ${model}` };
@@ -197,6 +226,12 @@ export function modelNotFound(dialect: Dialect, model: string): ErrorReply {
     const message = `models/${model} is not found for API version v1beta, or is not supported for generateContent.`;
     return { status: 404, type: 'not_found_error', message };
   }
+  if (dialect === 'bedrock')
+    return {
+      status: 404,
+      type: 'not_found_error',
+      message: `Could not resolve the foundation model ${model}.`,
+    };
   const message = `The model \`${model}\` does not exist or you do not have access to it.`;
   return { status: 404, type: request, message, code: 'model_not_found' };
 }
@@ -211,10 +246,33 @@ export function promptTooLong(dialect: Dialect, inputTokens: number, contextToke
     const message = `The input token count (${inputTokens}) exceeds the maximum number of tokens allowed (${contextTokens}).`;
     return { status: 400, type: request, message };
   }
+  if (dialect === 'bedrock')
+    return { status: 400, type: request, message: 'Input is too long for requested model.' };
   const message =
     `This model's maximum context length is ${contextTokens} tokens. However, your messages resulted in ` +
     `${inputTokens} tokens. Please reduce the length of the messages.`;
   return { status: 400, type: request, message, param: 'messages', code: 'context_length_exceeded' };
+}
+
+/** A prompt that is refused by content policy; OpenAI's dialects have Azure's words. */
+function policyRefused(dialect: Dialect): ErrorReply {
+  if (dialect === 'anthropic')
+    return { status: 400, type: request, message: 'Output blocked by content filtering policy (simulated)' };
+  if (dialect === 'gemini') {
+    const message =
+      'The prompt could not be submitted: it may violate the prohibited use policy (simulated).';
+    return { status: 400, type: request, message };
+  }
+  const violence = { filtered: true, severity: 'high' };
+  return {
+    status: 400,
+    type: request,
+    message:
+      "The response was filtered due to the prompt triggering Azure OpenAI's content management policy.",
+    param: 'prompt',
+    code: 'content_filter',
+    inner: { code: 'ResponsibleAIPolicyViolation', content_filter_result: { violence } },
+  };
 }
 
 /** The error reply a fault asks for; null for faults that are not error replies with a JSON body. */
@@ -225,12 +283,14 @@ export function faultReply(
   wallMs: number,
 ): ErrorReply | null {
   if (fault === 'not_found') return modelNotFound(dialect, 'simulated');
+  if (fault === 'content_policy') return policyRefused(dialect);
   if (fault === 'context_window') {
     const contextTokens = plan.contextTokens || 8192;
     return promptTooLong(dialect, contextTokens + 808, contextTokens);
   }
-  // Gemini's statuses are OpenAI's.
-  const spelling = table[fault]?.[dialect === 'gemini' ? 'openai' : dialect];
+  // The statuses of the others are OpenAI's.
+  const plain = table[fault]?.[dialect === 'anthropic' ? dialect : 'openai'];
+  const spelling = fault === 'quota_exhausted' && dialect === 'bedrock' ? daily : plain;
   if (spelling === undefined) return null;
   const waitMs = plan.retryAfterMs ?? (fault === 'rate_limited' ? 1000 : null);
   const waits = fault === 'rate_limited' || fault === 'overloaded';

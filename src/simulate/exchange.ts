@@ -3,7 +3,7 @@
  * streamed.
  */
 
-export type Dialect = 'openai' | 'anthropic' | 'gemini';
+export type Dialect = 'openai' | 'anthropic' | 'gemini' | 'bedrock' | 'responses';
 
 /** A file that came with the last message. `bytes` is null where only an address or id was given. */
 export interface Attachment {
@@ -44,6 +44,8 @@ export interface Asked {
   readonly thinkingMax: number;
   /** Whether the thinking is shown, or its signature alone. */
   readonly thinkingShown: boolean;
+  /** Whether it comes sealed, to be given back (Responses); left out: no. */
+  readonly thinkingSealed?: boolean;
   readonly includeUsage: boolean;
   readonly inputTokens: number;
   /** Hash of what was said, the start of everything that is chosen for the answer. */
@@ -75,9 +77,11 @@ export interface Reply {
   readonly answers: readonly Answer[];
   /** False: the reply says nothing of its tokens (`missing_usage`). */
   readonly withUsage: boolean;
+  /** With what the content filter found, as Azure tells it; left out: without. */
+  readonly filtered?: boolean;
 }
 
-/** One event of a stream, ready to be written. Only `content` is paced and counted by `afterTokens`. */
+/** One event of a stream, ready to be written in the encoding of its dialect. Only `content` is paced and counted by `afterTokens`. */
 export interface Step {
   readonly kind: 'open' | 'content' | 'close' | 'last';
   readonly text: string;

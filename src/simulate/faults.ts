@@ -98,6 +98,11 @@ export const faults = {
     row: 27,
     stream: "400 in the dialect's words for a prompt that is too long",
   },
+  content_policy: {
+    kind: 'error',
+    row: 27,
+    stream: "400 in the dialect's words for a prompt that content policy refuses",
+  },
   redirect: { kind: 'error', row: 11, stream: '302 to a path that must not be followed' },
   slow_headers: { kind: 'wire', row: 5, stream: 'a normal answer whose headers come after `holdMs` (1 s)' },
   wrong_dialect: { kind: 'content', row: 11, stream: "a complete answer in the other dialect's shape" },

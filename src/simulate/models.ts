@@ -10,7 +10,7 @@ export function serves(models: readonly string[], model: string): boolean {
 }
 
 function describe(dialect: Dialect, id: string): object {
-  if (dialect === 'openai')
+  if (dialect !== 'anthropic')
     return { id, object: 'model', created: createdSeconds, owned_by: 'sidegate-simulator' };
   const createdAt = new Date(createdSeconds * 1000).toISOString().replace('.000Z', 'Z');
   return { type: 'model', id, display_name: id, created_at: createdAt };

@@ -30,6 +30,17 @@ function message(answer: Answer): object {
   return { role: 'assistant', content, ...calls, refusal: null, annotations: [] };
 }
 
+const safe = { filtered: false, severity: 'safe' };
+/** What Azure's content filter says of a prompt that may pass. */
+const promptResults = {
+  prompt_filter_results: [
+    {
+      prompt_index: 0,
+      content_filter_results: { hate: safe, self_harm: safe, sexual: safe, violence: safe },
+    },
+  ],
+};
+
 /** The body of a reply that is not streamed. */
 export function openaiBody(reply: Reply): string {
   return JSON.stringify({
@@ -46,6 +57,7 @@ export function openaiBody(reply: Reply): string {
     ...(reply.withUsage ? { usage: usage(reply) } : {}),
     service_tier: 'default',
     system_fingerprint: 'fp_sidegate',
+    ...(reply.filtered ? promptResults : {}),
   });
 }
 
@@ -87,6 +99,10 @@ export function openaiSteps(reply: Reply): Step[] {
   const withUsage = asked.includeUsage && reply.withUsage;
   const tail = withUsage ? '],"usage":null}\n\n' : ']}\n\n';
   const steps: Step[] = [];
+  if (reply.filtered) {
+    const first = { choices: [], created: 0, id: '', model: '', object: '', ...promptResults };
+    steps.push({ kind: 'open', text: `data: ${JSON.stringify(first)}\n\n` });
+  }
   const lists = answers.map(deltas);
   const longest = Math.max(...lists.map((list) => list.length));
   for (let at = 0; at < longest; at++) {

@@ -1,5 +1,6 @@
 /** Writes the script of a reply: what goes on the wire, when, and where a fault strikes. No I/O. */
 import { gzipSync } from 'node:zlib';
+import { bedrockEvent, bedrockException } from './bedrock.ts';
 import { errorBody, midwayError } from './errors.ts';
 import type { Dialect, Step } from './exchange.ts';
 import type { FaultName } from './faults.ts';
@@ -23,6 +24,8 @@ export interface Wire {
   /** Without `content-length`. */
   readonly headers: readonly string[];
   readonly body: string | readonly Step[];
+  /** Of a stream: `latin1` where its text stands for bytes. */
+  readonly encoding: 'utf8' | 'latin1';
   /** Tokens of all answers, for the time a whole body takes. */
   readonly outputTokens: number;
 }
@@ -62,6 +65,10 @@ export function joined(steps: readonly Step[]): string {
   return text;
 }
 
+/** Text as it goes on the wire. */
+const bytesOf = ({ encoding }: Wire, text: string): string | Buffer =>
+  encoding === 'utf8' ? text : Buffer.from(text, encoding);
+
 function wait(ms: number, plan: Plan, random: Random): Action {
   return { do: 'wait', ms: plan.jitter === 0 ? ms : ms * (1 + plan.jitter * (2 * random() - 1)) };
 }
@@ -74,7 +81,13 @@ function* hold(plan: Plan): Generator<Action, boolean> {
 }
 
 /** Writes events at their pace; `begun` says that content went out before. */
-function* paced(steps: readonly Step[], plan: Plan, random: Random, begun = false): Generator<Action> {
+function* paced(
+  wire: Wire,
+  steps: readonly Step[],
+  plan: Plan,
+  random: Random,
+  begun = false,
+): Generator<Action> {
   const gapMs = plan.tokensPerSecond === 0 ? 0 : 1000 / plan.tokensPerSecond;
   let isFirst = !begun;
   let together = '';
@@ -82,13 +95,13 @@ function* paced(steps: readonly Step[], plan: Plan, random: Random, begun = fals
     const ms = step.kind !== 'content' ? 0 : isFirst ? plan.ttftMs : gapMs;
     if (step.kind === 'content') isFirst = false;
     if (ms > 0) {
-      if (together !== '') yield { do: 'write', bytes: together };
+      if (together !== '') yield { do: 'write', bytes: bytesOf(wire, together) };
       together = '';
       yield wait(ms, plan, random);
     }
     together += step.text;
   }
-  if (together !== '') yield { do: 'write', bytes: together };
+  if (together !== '') yield { do: 'write', bytes: bytesOf(wire, together) };
 }
 
 /**
@@ -127,7 +140,7 @@ function* compressed(wire: Wire, text: string, fault: FaultName, plan: Plan): Ge
   yield openHead(wire, 'content-encoding', 'gzip');
   if (fault === 'gzip_bomb') yield* bomb(plan.sizeMb);
   else {
-    const packed = gzipSync(text);
+    const packed = gzipSync(bytesOf(wire, text));
     yield { do: 'write', bytes: packed.subarray(0, packed.length >> 1) };
   }
   yield end;
@@ -135,7 +148,7 @@ function* compressed(wire: Wire, text: string, fault: FaultName, plan: Plan): Ge
 
 function* byteByByte(wire: Wire, text: string): Generator<Action> {
   yield openHead(wire);
-  const bytes = Buffer.from(text);
+  const bytes = Buffer.from(text, wire.encoding);
   for (let at = 0; at < bytes.length; at++) yield { do: 'write', bytes: bytes.subarray(at, at + 1) };
   yield end;
 }
@@ -143,7 +156,19 @@ function* byteByByte(wire: Wire, text: string): Generator<Action> {
 function midwayEvent(wire: Wire, fault: FaultName): string {
   const error = errorBody(wire.dialect, midwayError(wire.dialect), wire.requestId);
   if (fault === 'raw_json_in_stream') return `${error}\n\n`;
+  if (wire.dialect === 'bedrock') return bedrockException(error);
+  if (wire.dialect === 'responses') {
+    const { message } = midwayError(wire.dialect);
+    const event = { type: 'error', sequence_number: 0, code: 'server_error', message, param: null };
+    return `event: error\ndata: ${JSON.stringify(event)}\n\n`;
+  }
   return wire.dialect === 'anthropic' ? `event: error\ndata: ${error}\n\n` : `data: ${error}\n\n`;
+}
+
+/** An event that ends in the middle of its JSON. */
+function brokenEvent({ dialect }: Wire, whole: Step | undefined): string {
+  if (dialect === 'bedrock') return bedrockEvent('contentBlockDelta', '{"contentBlockIndex":0,"delta":{"te');
+  return `${(whole?.text ?? 'data: {').trimEnd().slice(0, -3)}\n\n`;
 }
 
 function* streamScript(
@@ -163,15 +188,16 @@ function* streamScript(
   switch (fault) {
     case 'reset_after_headers':
     case 'cut_stream':
-      yield* paced(before, plan, random);
+      yield* paced(wire, before, plan, random);
       yield settle;
       yield reset;
       return;
     case 'end_early':
-      yield* paced(before, plan, random);
+      yield* paced(wire, before, plan, random);
       break;
     case 'finish_without_done':
       yield* paced(
+        wire,
         steps.filter((step) => step.kind !== 'last'),
         plan,
         random,
@@ -179,27 +205,26 @@ function* streamScript(
       break;
     case 'no_first_token':
     case 'stall':
-      yield* paced(before, plan, random);
+      yield* paced(wire, before, plan, random);
       if (!(yield* hold(plan))) return;
-      yield* paced(rest, plan, random, true);
+      yield* paced(wire, rest, plan, random, true);
       break;
     case 'error_event':
     case 'raw_json_in_stream':
-      yield* paced(before, plan, random);
-      yield { do: 'write', bytes: midwayEvent(wire, fault) };
+      yield* paced(wire, before, plan, random);
+      yield { do: 'write', bytes: bytesOf(wire, midwayEvent(wire, fault)) };
       break;
     case 'malformed_json':
-      yield* paced(before, plan, random);
-      // The event ends in the middle of its JSON.
-      yield { do: 'write', bytes: `${(rest[0]?.text ?? 'data: {').trimEnd().slice(0, -3)}\n\n` };
-      yield* paced(rest.slice(1), plan, random, begun);
+      yield* paced(wire, before, plan, random);
+      yield { do: 'write', bytes: bytesOf(wire, brokenEvent(wire, rest[0])) };
+      yield* paced(wire, rest.slice(1), plan, random, begun);
       break;
     case 'malformed_sse':
-      yield* paced(before, plan, random);
+      yield* paced(wire, before, plan, random);
       yield { do: 'write', bytes: garbage };
       break;
     default:
-      yield* paced(steps, plan, random);
+      yield* paced(wire, steps, plan, random);
   }
   yield end;
 }

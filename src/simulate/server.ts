@@ -1,11 +1,11 @@
-/** The simulator's server: one port, all dialects, OpenAI's and Anthropic's under /v1, Gemini's under /v1beta, no model behind it. */
+/** The simulator's server: one port, all dialects, OpenAI's and Anthropic's under /v1, Gemini's under /v1beta, Bedrock's under /model, no model behind it. */
 import { isUtf8 } from 'node:buffer';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { isObject, type Json } from './check.ts';
 import { type Inquiry, models, type Outcome, postAt, posts, reject } from './endpoints.ts';
 import { enginePage } from './engine.ts';
-import { type ErrorReply, errorBody, faultReply, midwayError, Rejection } from './errors.ts';
+import { type ErrorReply, errorBody, errorHeaders, faultReply, midwayError, Rejection } from './errors.ts';
 import type { Clock, Dialect } from './exchange.ts';
 import { type FaultName, faults } from './faults.ts';
 import { basePlan, faultDraw, type Plan } from './plan.ts';
@@ -36,17 +36,31 @@ interface Call {
   readonly clock: Clock;
 }
 
+const idNames: Readonly<Partial<Record<Dialect, string>>> = {
+  anthropic: 'request-id',
+  bedrock: 'x-amzn-requestid',
+};
+
 function wireOf(
   call: Call,
   status: number,
   headers: readonly string[],
   body: Wire['body'],
   outputTokens: number,
+  encoding: Wire['encoding'] = 'utf8',
 ): Wire {
   const { dialect } = call.inquiry;
   const { requestId } = call;
-  const idName = dialect === 'anthropic' ? 'request-id' : 'x-request-id';
-  return { dialect, requestId, status, headers: [...headers, idName, requestId], body, outputTokens };
+  const idName = idNames[dialect] ?? 'x-request-id';
+  return {
+    dialect,
+    requestId,
+    status,
+    headers: [...headers, idName, requestId],
+    body,
+    encoding,
+    outputTokens,
+  };
 }
 
 function send(call: Call, wire: Wire, plan: Plan, fault: FaultName | null): void {
@@ -57,20 +71,22 @@ function send(call: Call, wire: Wire, plan: Plan, fault: FaultName | null): void
   const { body } = wire;
   const head = typeof body === 'string' ? wholeHead(wire, body) : openHead(wire);
   call.response.writeHead(head.status, [...head.headers]);
-  call.response.end(typeof body === 'string' ? body : joined(body));
+  if (typeof body === 'string') call.response.end(body);
+  else call.response.end(joined(body), wire.encoding);
 }
 
 const json = ['content-type', 'application/json'];
+const frames = ['content-type', 'application/vnd.amazon.eventstream'];
 const sse = ['content-type', 'text/event-stream; charset=utf-8', 'cache-control', 'no-cache'];
 
 function sendError(call: Call, error: ErrorReply, plan: Plan | null): void {
   const body = errorBody(call.inquiry.dialect, error, call.requestId);
-  const wire = wireOf(call, error.status, [...json, ...(error.headers ?? [])], body, 0);
+  const wire = wireOf(call, error.status, [...json, ...errorHeaders(call.inquiry.dialect, error)], body, 0);
   // An error takes no time to think: only a delay that is asked for holds it back.
   send(call, wire, { ...call.inquiry.base, delayMs: plan?.delayMs ?? 0 }, null);
 }
 
-function sendOutcome(call: Call, { plan, fault, body, outputTokens }: Outcome): void {
+function sendOutcome(call: Call, { plan, fault, body, encoding, outputTokens }: Outcome): void {
   const kind = fault === null ? null : faults[fault].kind;
   if (fault === 'redirect') {
     send(
@@ -83,7 +99,9 @@ function sendOutcome(call: Call, { plan, fault, body, outputTokens }: Outcome): 
     const { dialect } = call.inquiry;
     sendError(call, faultReply(fault, dialect, plan, call.clock.wallMs()) ?? midwayError(dialect), plan);
   } else {
-    const wire = wireOf(call, 200, typeof body === 'string' ? json : sse, body, outputTokens);
+    const stream = call.inquiry.dialect === 'bedrock' ? frames : sse;
+    const head = typeof body === 'string' ? json : stream;
+    const wire = wireOf(call, 200, head, body, outputTokens, encoding);
     send(call, wire, plan, kind === 'wire' ? fault : null);
   }
 }
@@ -113,13 +131,13 @@ function parse(dialect: Dialect, bytes: Buffer, raw: string): Json {
     body = JSON.parse(raw);
   } catch {
     const openai = 'We could not parse the JSON body of your request.';
-    refuse(dialect === 'openai' ? openai : 'The request body is not valid JSON.');
+    refuse(dialect === 'openai' || dialect === 'responses' ? openai : 'The request body is not valid JSON.');
   }
   return isObject(body) ? body : refuse('The request body is not a JSON object.');
 }
 
 function refuseSize(call: Call): void {
-  const type = call.inquiry.dialect === 'openai' ? 'invalid_request_error' : 'request_too_large';
+  const type = call.inquiry.dialect === 'anthropic' ? 'request_too_large' : 'invalid_request_error';
   const message = `The request body is larger than ${bodyMaxBytes} bytes.`;
   sendError(call, { status: 413, type, message, headers: ['connection', 'close'] }, null);
 }
@@ -159,7 +177,7 @@ function refusePath(call: Call): void {
     ? 'The redirect was followed, which it must not be'
     : `Invalid URL (${call.request.method} ${path})`;
   const known = [...Object.keys(posts), '/v1/models'].join(', ');
-  const type = dialect === 'openai' ? 'invalid_request_error' : 'not_found_error';
+  const type = dialect === 'anthropic' ? 'not_found_error' : 'invalid_request_error';
   sendError(call, { status: 404, type, message: `${what}. The simulator serves ${known}.` }, null);
 }
 

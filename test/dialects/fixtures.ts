@@ -63,6 +63,7 @@ const models: Readonly<Partial<Record<DialectName, string>>> = {
   openai: 'gpt-5.2',
   anthropic: 'claude-sonnet-4-5',
   gemini: 'gemini-3-flash-preview',
+  bedrock: 'us.anthropic.claude-sonnet-4-5-20250929-v1:0',
 };
 
 /** Where a request for this model goes, with what the catalog knows of it. */

@@ -1,8 +1,10 @@
 /** The Responses API passed through to providers that speak it. */
 import { describe, expect, test } from 'vitest';
 import { bodyFlags, inspect } from '../../src/native.ts';
+import { observedReading } from '../../src/providers/reading.ts';
+import { responses } from '../../src/providers/responses/index.ts';
 import { startChain } from '../chain.ts';
-import { lastError, statedUsage } from '../replies.ts';
+import { eventData, lastError, statedUsage } from '../replies.ts';
 import { responsesWire as wire } from '../responses-wire.ts';
 import { streamBySdk } from '../sdk.ts';
 import { answers, type Script } from '../upstream.ts';
@@ -31,6 +33,25 @@ describe('its bytes', () => {
     };
     const chain = await startChain(wire, [[split]]);
     expect(await (await chain.stream()).all()).toBe(bytes.toString());
+  });
+
+  test('a stream that is stopped at its limit ends as the response that began', () => {
+    const { chatProvider, chatClient } = responses;
+    if (chatProvider === null || chatClient === null) throw new Error('it has both sides');
+    const stream = observedReading(chatProvider, chatClient).stream(65_536);
+    stream.push(Buffer.from(wire.opening + wire.text('Hello')));
+    const end = stream.lengthEnd?.({ inputTokens: 3, outputTokens: 2 }).toString() ?? '';
+    const begun = JSON.parse(eventData(wire.opening)[0] ?? '').response;
+    expect(JSON.parse(eventData(end).at(-1) ?? '')).toMatchObject({
+      type: 'response.incomplete',
+      response: {
+        id: begun.id,
+        model: begun.model,
+        created_at: begun.created_at,
+        incomplete_details: { reason: 'max_output_tokens' },
+        usage: { input_tokens: 3, output_tokens: 2 },
+      },
+    });
   });
 
   test('a cut stream ends in an error event, and the SDK throws', async () => {

@@ -6,6 +6,8 @@ export const simulators = {
   openai: 'simulator',
   anthropic: 'simulator-anthropic',
   gemini: 'simulator-gemini',
+  responses: 'simulator-responses',
+  bedrock: 'simulator-bedrock',
 } as const;
 export type Simulated = keyof typeof simulators;
 
@@ -21,6 +23,7 @@ export const mocked = {
   anthropic: { dialect: 'anthropic', basePath: '/v1' },
   responses: { dialect: 'responses', basePath: '/v1' },
   gemini: { dialect: 'gemini', basePath: '/v1beta' },
+  bedrock: { dialect: 'bedrock', basePath: '' },
 } as const satisfies Readonly<Record<string, Mocked>>;
 export type MockedName = keyof typeof mocked;
 

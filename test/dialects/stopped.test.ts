@@ -3,7 +3,7 @@ import { getEncoding } from 'js-tiktoken';
 import { describe, expect, test } from 'vitest';
 import { startChain } from '../chain.ts';
 import { clients, providers } from '../faults/dialect-rows.ts';
-import { eventData, lastError } from '../replies.ts';
+import { eventData, lastError, streamHeaders } from '../replies.ts';
 import { streamBySdk } from '../sdk.ts';
 import type { Script } from '../upstream.ts';
 
@@ -37,7 +37,7 @@ const limit = {
 describe.each(clients)('$name', (client) => {
   test.each(providers)('from $name', async (provider) => {
     const endless: Script = async (call) => {
-      call.streamHead();
+      call.streamHead(streamHeaders(provider));
       call.write(provider.opening);
       call.write(provider.text(words));
       await call.aborted;

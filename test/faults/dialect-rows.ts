@@ -2,13 +2,14 @@
  * The faults that providers of every dialect are tried with, behind clients of every dialect. The README's table is made
  * of these lists, and each suite holds its tests against them.
  */
+import { bedrockWire } from '../bedrock-wire.ts';
 import { geminiWire } from '../gemini-wire.ts';
-import { type Wire, wires } from '../replies.ts';
+import { type ProviderWire, type Wire, wires } from '../replies.ts';
 import { responsesWire } from '../responses-wire.ts';
 
 /** A dialect that only clients or only providers speak goes into one of the two. */
 export const clients: readonly Wire[] = [...wires, responsesWire, geminiWire];
-export const providers: readonly Wire[] = [...wires, responsesWire, geminiWire];
+export const providers: readonly ProviderWire[] = [...wires, responsesWire, geminiWire, bedrockWire];
 
 /** What goes wrong, by its number. */
 export const faultRows = {

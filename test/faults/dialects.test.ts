@@ -3,7 +3,7 @@ import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { type Chain, labelOf, startChain } from '../chain.ts';
 import type { Incoming } from '../client.ts';
-import { eventData, lastError } from '../replies.ts';
+import { eventData, lastError, streamHeaders } from '../replies.ts';
 import { streamBySdk } from '../sdk.ts';
 import type { ConfigInput } from '../sidecar.ts';
 import { answers, type Call, hangs, refuses, resets, type Script } from '../upstream.ts';
@@ -36,13 +36,6 @@ const whole =
   (body: string | Buffer, headers: Record<string, string> = json): Script =>
   (call) =>
     call.whole(200, headers, body);
-const streamed =
-  (...events: (string | Buffer)[]): Script =>
-  (call) => {
-    call.streamHead();
-    for (const event of events) call.write(event);
-    call.end();
-  };
 
 describe.each(pairs)('$name', ({ client, provider }) => {
   const same = client.name === provider.name;
@@ -52,6 +45,14 @@ describe.each(pairs)('$name', ({ client, provider }) => {
     expect(rowsNamed(names)).toEqual(rowsOfPair(client.name, provider.name));
   });
 
+  const streamHead = (call: Call): void => call.streamHead(streamHeaders(provider));
+  const streamed =
+    (...events: (string | Buffer)[]): Script =>
+    (call) => {
+      streamHead(call);
+      for (const event of events) call.write(event);
+      call.end();
+    };
   const start = (scripts: readonly (readonly Script[])[], more: ConfigInput = {}): Promise<Chain> =>
     startChain(client, scripts, more, {}, provider);
   const good = answers(provider, 'Good');
@@ -60,7 +61,7 @@ describe.each(pairs)('$name', ({ client, provider }) => {
   const begun = async (chain: Chain, headers = {}, index = 0): Promise<{ call: Call; reply: Incoming }> => {
     const coming = chain.stream({}, headers);
     const call = await chain.first.call(index);
-    call.streamHead();
+    streamHead(call);
     call.write(provider.opening);
     call.write(provider.text('Hello'));
     const reply = await coming;
@@ -119,7 +120,7 @@ describe.each(pairs)('$name', ({ client, provider }) => {
 
   test('row 2: a reset before the first content is invisible', async () => {
     const script: Script = (call) => {
-      call.streamHead();
+      streamHead(call);
       call.write(provider.opening);
       call.reset();
     };
@@ -155,7 +156,7 @@ describe.each(pairs)('$name', ({ client, provider }) => {
     const { call, reply } = await begun(chain);
     call.end();
     expectCut(await reply.all(), 'ended_early');
-    chain.first.answer(streamed(provider.opening + provider.text('Hello')));
+    chain.first.answer(streamed(provider.opening, provider.text('Hello')));
     expect(await chain.breaker()).toBe('open');
   });
 
@@ -171,7 +172,7 @@ describe.each(pairs)('$name', ({ client, provider }) => {
 
   test('row 5: no first token in time: the next target', async () => {
     const opened: Script = (call) => {
-      call.streamHead();
+      streamHead(call);
       call.write(provider.opening);
     };
     for (const silent of [hangs, opened]) {
@@ -236,9 +237,10 @@ describe.each(pairs)('$name', ({ client, provider }) => {
   });
 
   test('row 12: every byte a packet of its own gives the same output', async () => {
-    const bytes = Buffer.from(provider.stream('Grüße, ', '日本 🎉', ' "quoted" \\ \n').join(''));
+    const events = provider.stream('Grüße, ', '日本 🎉', ' "quoted" \\ \n');
+    const bytes = Buffer.concat(events.map((event) => Buffer.from(event)));
     const split: Script = async (call) => {
-      call.streamHead();
+      streamHead(call);
       await call.writeSplit(bytes, [...bytes.keys()]);
       call.end();
     };

@@ -14,7 +14,8 @@ pub enum Endpoint {
     Messages = 2,
     /// Anthropic's `/v1/messages/count_tokens`.
     CountTokens = 3,
-    /// Gemini's `:generateContent` and `:streamGenerateContent`, whose model stands in the path.
+    /// Gemini's `:generateContent`, `:streamGenerateContent`, `:countTokens`, `:embedContent` and
+    /// `:batchEmbedContents`, whose model stands in the path.
     Generate = 4,
     /// OpenAI's `/v1/responses`.
     Responses = 5,

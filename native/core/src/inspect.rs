@@ -207,7 +207,8 @@ impl<'b> Inspector<'b> {
                 | Key::Contents
                 | Key::SystemInstruction
                 | Key::SystemInstructionSnake
-        );
+        ) || self.endpoint == Endpoint::Generate
+            && matches!(key, Key::Content | Key::Requests | Key::GenerateContentRequest);
         if let Some(field) = Field::of(self.endpoint, key) {
             let bit = 1 << field as u32;
             if self.seen & bit != 0 {
@@ -418,7 +419,9 @@ impl<'b> Inspector<'b> {
     }
 
     fn string(&mut self, place: Place, key: Key, text: Text) {
-        if self.prompt && !is_label(key) {
+        // Each text of a batch to be embedded names its model again.
+        let named = key == Key::Model && self.endpoint == Endpoint::Generate;
+        if self.prompt && !is_label(key) && !named {
             let raw = &self.body.as_bytes()[text.start..text.end];
             self.facts.text_spans += 1;
             self.facts.text_bytes += text.bytes();

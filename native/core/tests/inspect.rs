@@ -418,3 +418,15 @@ fn gemini_fields_have_types_and_stand_once() {
     // In another dialect these are no fields.
     assert_eq!(verdict(r#"{"contents":{},"contents":1}"#, Endpoint::Chat), Verdict::Fine);
 }
+
+#[test]
+fn texts_to_be_embedded_are_counted_without_the_models_that_stand_beside_them() {
+    let one = r#"{"content":{"parts":[{"text":"abc"}]},"taskType":"RETRIEVAL_QUERY"}"#;
+    assert_eq!(facts(one, Endpoint::Generate).text_bytes, 3);
+    let batch = r#"{"requests":[{"model":"models/x","content":{"parts":[{"text":"abc"}]}},{"content":{"parts":[{"text":"de"}]}}]}"#;
+    assert_eq!(facts(batch, Endpoint::Generate).text_bytes, 5);
+    let counted = r#"{"generateContentRequest":{"model":"models/x","contents":[{"role":"user","parts":[{"text":"abc"}]}]}}"#;
+    assert_eq!(facts(counted, Endpoint::Generate).text_bytes, 3);
+    // Other endpoints have no such fields.
+    assert_eq!(facts(r#"{"model":"m","requests":["abc"]}"#, Endpoint::Chat).text_bytes, 0);
+}

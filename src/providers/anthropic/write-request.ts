@@ -174,7 +174,8 @@ function writePart(part: Part, notes: Notes): Json[] {
         ? [{ type: 'thinking', thinking: part.text, signature: part.signature.value }]
         : [];
     case 'redacted':
-      return isSignedByClaude(part.data.by) ? [{ type: 'redacted_thinking', data: part.data.value }] : [];
+      // Bedrock writes what is hidden in another way.
+      return part.data.by === 'anthropic' ? [{ type: 'redacted_thinking', data: part.data.value }] : [];
     case 'tool_call': {
       const input = part.arguments.trim() === '' ? {} : parseObject(part.arguments);
       if (input === null) noteInvalid(notes, part.at, 'must have arguments that are a JSON object');

@@ -1,6 +1,6 @@
 /** The Gemini dialect: generateContent of AI Studio and Vertex. https://ai.google.dev/api/generate-content */
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Endpoint, ModelRequest } from '../../exchange.ts';
+import type { Endpoint, EndpointName, ModelRequest } from '../../exchange.ts';
 import { isObject, type Json, listOf, numberOf, objectOf } from '../json.ts';
 import {
   type Destination,
@@ -11,8 +11,9 @@ import {
   type TextSlot,
   type UpstreamRequest,
 } from '../provider.ts';
-import { nativeReading } from '../reading.ts';
+import { nativeReading, type ReplyReading } from '../reading.ts';
 import { errorObject, fault, readError, writeError } from './errors.ts';
+import { nameModel } from './name-model.ts';
 import { readRequest } from './read-request.ts';
 import { readReply, writeReply } from './reply.ts';
 import { withoutForeign } from './signature.ts';
@@ -23,15 +24,35 @@ const requestHeaders = ['x-goog-api-client', 'x-goog-user-project', 'traceparent
 
 const reading = nativeReading('gemini', false);
 
+/** Reads what is an answer only with this member; of any other the native core would take every object. */
+const answersWith = (member: string): ReplyReading => ({
+  ...reading,
+  whole: (body) => (body.includes(`"${member}"`) || body.includes('"error"') ? reading.whole(body) : null),
+});
+/** How what isn't chat is answered. */
+const beside: Readonly<Partial<Record<EndpointName, ReplyReading>>> = {
+  gemini_count_tokens: answersWith('totalTokens'),
+  embed_content: answersWith('embedding'),
+  batch_embed_contents: answersWith('embeddings'),
+};
+
 /** The model stands in the path, so the body goes as it came, but for thoughts that others signed. */
 function encode(
-  _: Endpoint,
+  endpoint: Endpoint,
   request: ModelRequest,
   headers: IncomingHttpHeaders,
   to: Destination,
 ): UpstreamRequest {
   const sent = [...to.headers];
   passHeaders(requestHeaders, headers, sent);
+  const about = beside[endpoint.name];
+  if (about !== undefined)
+    return {
+      path: `${to.basePath}/models/${encodeURIComponent(to.model)}${endpoint.upstreamPath}`,
+      headers: sent,
+      body: nameModel(request, to.model),
+      reading: about,
+    };
   return {
     path: to.basePath + pathOf(to.model, request.stream),
     headers: sent,
@@ -98,7 +119,7 @@ const modelObject = (name: string): Json => ({
 
 export const gemini: Dialect = {
   name: 'gemini',
-  endpoints: ['generate', 'stream_generate'],
+  endpoints: ['generate', 'stream_generate', 'gemini_count_tokens', 'embed_content', 'batch_embed_contents'],
   chatClient: { readRequest, writeReply, createWriter, writeError },
   chatProvider: {
     native: 'gemini',

@@ -1,22 +1,30 @@
 /** Gemini's paths: the model and whether the answer streams stand there, not in the body. */
 
+const methods = [
+  'generateContent',
+  'streamGenerateContent',
+  'countTokens',
+  'embedContent',
+  'batchEmbedContents',
+] as const;
+export type GeminiMethod = (typeof methods)[number];
+
 /** What a path asks for. */
 export interface GeminiPath {
   /** As written in the path, decoded; null: the path can't be decoded. */
   readonly model: string | null;
-  readonly method: string;
+  readonly method: GeminiMethod;
 }
 
 /** AI Studio's paths (`/v1beta/models/…`; newer SDKs say `/v1`) and Vertex', with or without a project. */
 const pattern =
-  /^\/v1(?:beta1?)?(?:\/projects\/[^/]+\/locations\/[^/]+)?(?:\/publishers\/google)?\/models\/(.+):((?:streamG|g)enerateContent)$/;
+  /^\/v1(?:beta1?)?(?:\/projects\/[^/]+\/locations\/[^/]+)?(?:\/publishers\/google)?\/models\/(.+):(\w+)$/;
 
-/** Null: it is no path of an answer. */
+/** Null: it is no path of a method that is known. */
 export function readPath(path: string): GeminiPath | null {
   const found = pattern.exec(path);
-  if (found === null) return null;
-  const [, model = '', method = ''] = found;
-  return { model: decoded(model), method };
+  const method = methods.find((name) => name === found?.[2]);
+  return method === undefined ? null : { model: decoded(found?.[1] ?? ''), method };
 }
 
 function decoded(text: string): string | null {

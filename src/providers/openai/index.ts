@@ -26,7 +26,7 @@ import { nativeReading } from '../reading.ts';
 import { readRequest } from './read-request.ts';
 import { readReply, writeError, writeReply } from './reply.ts';
 import { createReader, createWriter } from './stream.ts';
-import { writeRequest } from './write-request.ts';
+import { deploymentOf, writeRequest } from './write-request.ts';
 
 const requestHeaders = ['openai-organization', 'openai-project', 'openai-beta', 'traceparent', 'tracestate'];
 
@@ -77,7 +77,7 @@ function encode(
   const sent = [...to.headers];
   passHeaders(requestHeaders, headers, sent);
   return {
-    path: to.basePath + endpoint.upstreamPath,
+    path: to.basePath + deploymentOf(to) + endpoint.upstreamPath,
     headers: sent,
     body: edit(request.body, edits),
     reading: stripUsage ? strippedReading : reading,
@@ -94,10 +94,12 @@ const policyWords = /content_filter|content_policy_violation|ResponsibleAIPolicy
 function fault(status: number, headers: IncomingHttpHeaders, body: Buffer, wallMs: number): ProviderFault {
   const kind = faultKind(status);
   if (kind === 'rate_limited') {
-    const spent = quotaWords.test(body.toString('utf8', 0, 4096));
+    const text = body.toString('utf8', 0, 4096);
+    const spent = quotaWords.test(text);
     // A limit that refills says nothing of when money comes back.
     const resets = spent ? null : resetMs([limitState(headers, 'requests'), limitState(headers, 'tokens')]);
-    return { kind: spent ? 'quota' : kind, retryAfterMs: retryAfterMs(headers, wallMs) ?? resets };
+    const askedMs = retryAfterMs(headers, wallMs) ?? resets ?? saidMs(text);
+    return { kind: spent ? 'quota' : kind, retryAfterMs: askedMs };
   }
   if (status !== 400 && status !== 413) return { kind, retryAfterMs: retryAfterMs(headers, wallMs) };
   const text = body.toString('utf8', 0, 4096);
@@ -105,12 +107,22 @@ function fault(status: number, headers: IncomingHttpHeaders, body: Buffer, wallM
   return { kind: named, retryAfterMs: null };
 }
 
-/** https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers */
+/** Azure may send no header but a sentence. */
+function saidMs(text: string): number | null {
+  const seconds = /Please retry after (\d{1,6}) seconds?/.exec(text)?.[1];
+  return seconds === undefined ? null : Number(seconds) * 1000;
+}
+
+/**
+ * https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers, and Azure's bare seconds, of which 0 stands
+ * for a limit it doesn't tell.
+ */
 function limitState(headers: IncomingHttpHeaders, what: 'requests' | 'tokens'): LimitState {
-  const reset = headerOf(headers, `x-ratelimit-reset-${what}`);
+  const reset = headerOf(headers, `x-ratelimit-reset-${what}`) ?? '';
+  const seconds = /^\d{1,6}$/.test(reset) ? Number(reset) : 0;
   return {
     remaining: headerOf(headers, `x-ratelimit-remaining-${what}`),
-    resetMs: reset === undefined ? null : durationMs(reset),
+    resetMs: seconds > 0 ? seconds * 1000 : durationMs(reset),
   };
 }
 
@@ -201,7 +213,8 @@ export const openai: Dialect = {
   requestIdHeader: 'x-request-id',
   passesBack: (header) =>
     header.startsWith('openai-') || header === 'retry-after' || header === 'retry-after-ms',
-  credential: (apiKey) => ['authorization', `Bearer ${apiKey}`],
+  credential: (apiKey, { apiKeyHeader }) =>
+    apiKeyHeader === true ? ['api-key', apiKey] : ['authorization', `Bearer ${apiKey}`],
   encode,
   fault,
   streamEnd: Buffer.from('data: [DONE]\n\n'),

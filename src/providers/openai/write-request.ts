@@ -32,6 +32,14 @@ import {
 } from './parts.ts';
 import { writeExtra } from './reasoning.ts';
 
+/** OpenAI's newer models refuse `max_tokens`, which other servers know only. */
+const knowsCompletionTokens = ({ model, quirks }: Destination): boolean =>
+  quirks.completionTokens === true || isOpenAi(model);
+
+/** The part of a path that names the model, where a provider's paths do. */
+export const deploymentOf = ({ quirks, model }: Destination): string =>
+  quirks.deployments === true ? `/deployments/${encodeURIComponent(model)}` : '';
+
 export function writeRequest(request: ChatRequest, to: Destination, notes: Notes): ChatCall {
   const { names, tools, toolChoice, stop, output } = request;
   if (request.topK !== null) noteDropped(notes, names.topK);
@@ -49,7 +57,7 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
         ? { type: 'function', function: { name: toolChoice.name } }
         : toolChoice?.kind,
     parallel_tool_calls: tools.length === 0 ? null : request.parallelToolCalls,
-    [isOpenAi(to.model) ? 'max_completion_tokens' : 'max_tokens']: request.maxTokens,
+    [knowsCompletionTokens(to) ? 'max_completion_tokens' : 'max_tokens']: request.maxTokens,
     stop: stop.length === 0 ? null : stop.length === 1 ? stop[0] : stop,
     ...writeSampling(request, to.model, effort, notes),
     seed: request.seed,
@@ -62,7 +70,7 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
       ? { stream_options: { include_usage: true } }
       : {}),
   });
-  return { path: '/chat/completions', body, headers: [] };
+  return { path: `${deploymentOf(to)}/chat/completions`, body, headers: [] };
 }
 
 const writeOutput = (output: OutputForm, model: string, field: string, notes: Notes): Json =>

@@ -11,7 +11,7 @@ import type {
   Signature,
   WireEvent,
 } from '../chat.ts';
-import { isObject, type Json, numberOf, objectOf, textOf } from '../json.ts';
+import { countOf, isObject, type Json, numberOf, objectOf, textOf } from '../json.ts';
 import { isComplete, proofOf, readFinish, readItem, readUsage, writeItem, writeResponse } from './reply.ts';
 
 /** What an item holds, of which a message may hold several. */
@@ -110,7 +110,8 @@ export function createReader(): ChatStreamReader {
       switch (type) {
         case 'response.created': {
           const response = objectOf(data.response);
-          return [{ kind: 'start', id: textOf(response.id) ?? '', model: textOf(response.model) ?? '' }];
+          const [id, model] = [textOf(response.id) ?? '', textOf(response.model) ?? ''];
+          return [{ kind: 'start', id, model, createdS: countOf(response.created_at) }];
         }
         case 'response.output_item.added': {
           const item = objectOf(data.item);

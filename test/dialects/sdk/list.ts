@@ -59,15 +59,20 @@ export interface Exception {
   readonly reason: string;
 }
 
-export const exceptions: readonly Exception[] = [
-  {
+/** Providers that can't be told to make one call at a time; of Bedrock, for other models than Claude. */
+const parallel = ['gemini', 'bedrock'].map(
+  (provider): Exception => ({
     client: 'ai with @ai-sdk/anthropic',
-    provider: 'gemini',
+    provider,
     cases: ['JSON by a schema'],
     reason:
-      'asks for one call at a time (`disable_parallel_tool_use`), which this provider can’t be told; where a route has ' +
+      `asks for one call at a time (\`disable_parallel_tool_use\`), which ${provider} can’t be told; where a route has ` +
       'several targets it is left out',
-  },
+  }),
+);
+
+export const exceptions: readonly Exception[] = [
+  ...parallel,
   {
     client: 'ai with @ai-sdk/openai, responses',
     provider: 'responses',
