@@ -9,6 +9,7 @@ const dialectTitles: Readonly<Partial<Record<DialectName, string>>> = {
   responses: 'OpenAI',
   anthropic: 'Anthropic',
   gemini: 'Gemini',
+  cohere: 'Cohere',
 };
 
 const code = (text: string): string => `\`${text}\``;

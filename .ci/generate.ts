@@ -7,7 +7,9 @@ import { type Preset, presets } from '../src/providers/presets.ts';
 import { faults } from '../src/simulate/faults.ts';
 import { carriedRows, chatProviders, dialectRows } from './dialects.ts';
 import { endpointRows } from './endpoints.ts';
+import { dialectFaultRows, faultClients, faultProviders } from './faults.ts';
 import { writePrices } from './prices.ts';
+import { sdkNotes, sdkProviders, sdkRows } from './sdks.ts';
 
 type Schema = z.core.JSONSchema.BaseSchema;
 
@@ -146,6 +148,11 @@ const dialectTable = (): string =>
 const carriedTable = (): string => table(['said to', ...chatProviders], carriedRows());
 
 const endpointTable = (): string => table(['endpoint', 'dialect', 'name in a key'], endpointRows());
+const sdkTable = (): string => `${table(['client', ...sdkProviders], sdkRows())}\n\n${sdkNotes()}`;
+
+const dialectFaultTable = (): string =>
+  `Tests, over clients of ${faultClients()}:\n\n` +
+  table(['what the provider does', ...faultProviders], dialectFaultRows());
 
 /** What is generated of the README, by the name in its markers. */
 const tables: Readonly<Record<string, () => string>> = {
@@ -156,6 +163,8 @@ const tables: Readonly<Record<string, () => string>> = {
   faults: faultTable,
   dialects: dialectTable,
   carried: carriedTable,
+  sdks: sdkTable,
+  'dialect-faults': dialectFaultTable,
 };
 
 /** The README with its generated tables as the source has them. @throws when the markers of one are missing */

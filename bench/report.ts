@@ -1,6 +1,7 @@
 /** Writes RESULTS.md from what was measured. */
 import { readFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
+import { dialectNames } from '../src/providers/names.ts';
 import { goals, readyMaxMs } from './gate.ts';
 import { streamEvents, streamTickMs } from './load/facts.ts';
 import { pinning } from './load/processes.ts';
@@ -14,6 +15,7 @@ import {
 } from './load/run.ts';
 import type { Comparison } from './load/stats.ts';
 import type { MicroRow } from './micro/run.ts';
+import { requestTask, streamTask, subject as translate } from './micro/translate.bench.ts';
 
 /** All that a full run measures; what was not asked for is absent. */
 export interface Results {
@@ -94,6 +96,38 @@ function latencyTable(rows: readonly LatencyRow[]): string {
       plus(sidegate, direct, 'p99Us'),
     ]),
   );
+}
+
+/** Most that a request of 100 KB may take. */
+const requestMaxNs = 1e6;
+
+/** Medians of translation, by client and provider. */
+function translationSection(rows: readonly MicroRow[]): string {
+  const medians = new Map(rows.map(({ task, medianNs }) => [task, medianNs]));
+  const micros = (task: string): string => {
+    const ns = medians.get(task);
+    return ns === undefined ? '–' : fixed(ns / 1000, 1);
+  };
+  const large = (task: string): string =>
+    (medians.get(task) ?? 0) <= requestMaxNs ? micros(task) : `${micros(task)} FAILS`;
+  const pairs = dialectNames.flatMap((client) =>
+    dialectNames
+      .filter((provider) => medians.has(requestTask(client, provider, 1)))
+      .map((provider) => [
+        `${client} to ${provider}`,
+        micros(requestTask(client, provider, 1)),
+        large(requestTask(client, provider, 100)),
+        micros(streamTask(client, provider)),
+      ]),
+  );
+  return `## Translation
+
+µs, medians, for each pair of client and provider: a request from its bytes to those for the provider (at most
+${fixed(requestMaxNs / 1000)} for 100 KB), and a reply of 200 events back. Most of a request's time is what the runtime
+takes for UTF-8 and JSON.
+
+${table(['', 'request of 1 KB', 'request of 100 KB', 'stream of 200 events'], pairs)}
+`;
 }
 
 function microTable(rows: readonly MicroRow[]): string {
@@ -180,7 +214,8 @@ numbers looked for, the exact cache asked and filled, two targets routed behind 
 to a file, metrics counted. Both run with the same flags: \`${options.heapFlags.join(' ')}\`. ${pinned}
 
 ${load ? loadSection(load, options) : ''}
-${micro ? `## Micro\n\n${microTable(micro)}\n` : ''}
+${micro ? `## Micro\n\n${microTable(micro.filter(({ subject }) => subject !== translate))}\n` : ''}
+${micro ? translationSection(micro.filter(({ subject }) => subject === translate)) : ''}
 ## Configuration
 
 ${stages()}

@@ -66,7 +66,7 @@ export const geminiWire: Wire = {
     };
   },
   textOf: (stream) =>
-    eventData(stream.replaceAll('\r\n', '\n'))
+    eventData(stream)
       .map((event) => JSON.parse(event).candidates?.[0]?.content?.parts ?? [])
       .flatMap((parts: Json[]) => parts.map(({ text, thought }) => (thought === true ? '' : text)))
       .join(''),

@@ -1,5 +1,5 @@
 /** The README against the code, in both directions: tables, endpoints, metrics, commands and links. */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -12,6 +12,7 @@ import { catalogue } from '../src/errors.ts';
 import { noUsage } from '../src/exchange.ts';
 import { createMetrics } from '../src/observe/metrics.ts';
 import { createRecord, noCourse } from '../src/observe/record.ts';
+import { dialectNames } from '../src/providers/names.ts';
 import { presets } from '../src/providers/presets.ts';
 import { faultNames } from '../src/simulate/faults.ts';
 import { ask } from './client.ts';
@@ -312,6 +313,18 @@ describe.each(['README.md', 'CHANGELOG.md'])('links of %s', (name) => {
     });
     expect(broken).toEqual([]);
   });
+});
+
+test('the dialect that adding one is shown with is there, and none of its files is left out', () => {
+  const section = readme.text.split('### Adding a provider or a dialect')[1]?.split('\n## ')[0] ?? '';
+  const links = [...section.matchAll(/\]\(([^)]+)\)/g)].map(([, target = '']) => target);
+  const [, name = ''] = /\(test\/fixtures\/([a-z-]+)\)/.exec(section) ?? [];
+  expect(dialectNames).toContain(name);
+  const files = readdirSync(new URL(`src/providers/${name}`, root)).map(
+    (file) => `src/providers/${name}/${file}`,
+  );
+  expect(files.filter((file) => !links.includes(file))).toEqual([]);
+  expect(links.filter((file) => !existsSync(new URL(file, root)))).toEqual([]);
 });
 
 test('what the container image is built from is there', () => {

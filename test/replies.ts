@@ -67,6 +67,7 @@ const data = (event: Json): string => `data: ${JSON.stringify(event)}\n\n`;
 /** The data of each event of a stream, as text. */
 export function eventData(stream: string): string[] {
   return stream
+    .replaceAll('\r\n', '\n')
     .split('\n\n')
     .map((event) => event.split('\n').filter((line) => line.startsWith('data: ')))
     .filter((lines) => lines.length > 0)

@@ -122,6 +122,22 @@ describe('explain', () => {
     expect(out).toMatch(/1 openai\/gpt-4o/);
   });
 
+  test('Gemini’s paths name the model, by either method and with or without a query', async () => {
+    const body = { contents: [{ role: 'user', parts: [{ text: 'Hi' }] }] };
+    for (const method of ['generateContent', 'streamGenerateContent?alt=sse']) {
+      const { code, out } = await explain(body, '--json', '--path', `/v1beta/models/best:${method}`);
+      expect(code).toBe(0);
+      const { targets } = JSON.parse(out) as Explanation;
+      expect(targets.find(({ order }) => order === 1)?.target).toBe('openai/gpt-4o');
+    }
+    const vertex = '/v1beta1/projects/p/locations/l/publishers/google/models/none:generateContent';
+    expect(await explain(body, '--path', vertex)).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('none'),
+    });
+    expect(await explain(body, '--path', '/v1beta/models/best:countTokens')).toMatchObject({ code: 2 });
+  });
+
   test('what can’t be explained says why', async () => {
     expect(await explain('{')).toMatchObject({ code: 1, err: expect.stringContaining('JSON') });
     expect(await explain({ ...ask('Hi'), model: 'none' })).toMatchObject({

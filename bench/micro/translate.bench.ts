@@ -1,12 +1,19 @@
 /** Times translation between dialects: a request, and a stream of 200 events, for each pair. */
 import { createNotes, type ReplyContext } from '../../src/providers/chat.ts';
 import { dialects } from '../../src/providers/index.ts';
-import { dialectNames } from '../../src/providers/names.ts';
+import { type DialectName, dialectNames } from '../../src/providers/names.ts';
 import type { ChatClient, ChatProvider, Destination } from '../../src/providers/provider.ts';
 import { translatedReading } from '../../src/providers/reading.ts';
-import { chatBody, streamEvents } from './samples.ts';
+import { providers } from '../../test/faults/dialect-rows.ts';
+import { chatBody } from './samples.ts';
 
 export const subject = 'translate';
+
+/** Names of the tasks of a pair. */
+export const requestTask = (client: string, provider: string, kib: number): string =>
+  `request of ${kib} KB, ${client} to ${provider}`;
+export const streamTask = (client: string, provider: string): string =>
+  `stream of 200 events, ${provider} to ${client}`;
 
 const to: Destination = {
   basePath: '',
@@ -31,24 +38,11 @@ function requestIn(client: ChatClient, own: ChatProvider | null, bytes: number):
   return translate(openai, own, chatBody(bytes));
 }
 
-/** The sample stream as a provider of this dialect sends it; null: no client speaks it, so it can't be made. */
-function streamIn(writer: ChatClient | null): readonly Buffer[] | null {
-  const { chatProvider: openai, chatClient } = dialects.openai;
-  if (openai === null || writer === null) return null;
-  if (writer === chatClient) return streamEvents;
-  const stream = translatedReading(openai, writer, context).stream(1 << 20);
-  return streamEvents.map((event) => stream.push(event) ?? Buffer.alloc(0));
-}
-
-/** As many events as the sample has, of a dialect that no client speaks. */
-function cohereStream(): readonly Buffer[] {
-  const event = (data: object): Buffer => Buffer.from(`data: ${JSON.stringify(data)}\n\n`);
-  const piece = { message: { content: { text: ' another' } } };
-  return [
-    event({ type: 'message-start', id: 'a', delta: { message: { role: 'assistant' } } }),
-    ...Array.from({ length: 198 }, () => event({ type: 'content-delta', index: 0, delta: piece })),
-    event({ type: 'message-end', delta: { finish_reason: 'COMPLETE' } }),
-  ];
+/** A stream of 200 pieces of text as providers of a dialect send it: one Buffer an event; null: they send none. */
+function streamOf(provider: DialectName): readonly Buffer[] | null {
+  const wire = providers.find(({ name }) => name === provider);
+  const pieces = Array.from({ length: 200 }, () => 'tok en ');
+  return wire === undefined ? null : wire.stream(...pieces).map((event) => Buffer.from(event));
 }
 
 export function tasks(): Record<string, () => unknown> {
@@ -60,15 +54,14 @@ export function tasks(): Record<string, () => unknown> {
       if (client === provider || chatClient === null || chatProvider === null) continue;
       for (const kib of [1, 100]) {
         const body = requestIn(chatClient, dialects[client].chatProvider, kib * 1024);
-        found[`request of ${kib} KB, ${client} to ${provider}`] = () =>
-          translate(chatClient, chatProvider, body);
+        found[requestTask(client, provider, kib)] = () => translate(chatClient, chatProvider, body);
       }
-      const events = provider === 'cohere' ? cohereStream() : streamIn(dialects[provider].chatClient);
+      const events = streamOf(provider);
       if (events === null) continue;
       const reading = translatedReading(chatProvider, chatClient, context);
-      found[`stream of 200 events, ${provider} to ${client}`] = () => {
+      found[streamTask(client, provider)] = () => {
         const stream = reading.stream(1 << 20);
-        for (const event of events) if (event.length > 0) stream.push(event);
+        for (const event of events) stream.push(event);
         // Where no event is the last one, the end of the bytes is.
         stream.finish();
         if (!stream.ended) throw new Error(`the stream of ${provider} did not end`);

@@ -69,8 +69,10 @@ export class Trail {
     return this.#steps.map(({ label, outcome }) => `${label}: ${outcome}`).join(', ');
   }
 
+  /** Whether it ended so; a target that can't be told the request is as if it weren't there. */
   lastWas(...outcomes: readonly string[]): boolean {
-    return outcomes.includes(this.#steps.at(-1)?.outcome ?? '');
+    const last = this.#steps.findLast(({ outcome }) => outcome !== 'unsupported_field');
+    return outcomes.includes(last?.outcome ?? '');
   }
 
   /** The error for a request that nobody answered. @param notAsked targets that no condition led to */

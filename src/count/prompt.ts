@@ -54,7 +54,12 @@ export function countPrompt(endpoint: EndpointName, body: unknown, countText: Co
   }
   for (const system of [body.system, body.instructions, body.systemInstruction, body.system_instruction])
     counter.content(isObject(system) ? system.parts : system);
-  if (endpoint === 'responses') counter.text(body.input);
+  if (endpoint === 'responses' && typeof body.input === 'string') {
+    // The user's one message.
+    counter.add(messageTokens);
+    counter.text('user');
+    counter.text(body.input);
+  }
   for (const message of listOf(body.messages ?? body.input ?? body.contents)) {
     if (!isObject(message)) continue;
     counter.add(messageTokens);

@@ -22,10 +22,13 @@ function attachments(input: Json): Asked['attachments'] {
   const urls = [input.image, input.images, input.image_input].flat();
   return urls.flatMap((url) =>
     typeof url === 'string'
-      ? [{ noun: 'an image' as const, bytes: url.startsWith('data:') ? url.length : null }]
+      ? [{ noun: 'an image' as const, bytes: url.startsWith('data:') ? dataBytes(url) : null }]
       : [],
   );
 }
+
+/** Bytes in a data URL, which is Base64. */
+const dataBytes = (url: string): number => Buffer.from(url.slice(url.indexOf(',') + 1), 'base64').length;
 
 /** Reads the body of a prediction of `model`. Throws a `Rejection` where the API would refuse. */
 export function readPrediction(body: Json, model: string): Prediction {

@@ -64,7 +64,16 @@ const known = new Set([
 ]);
 const matter = new Set(['container', 'mcp_servers', 'context_management']);
 const knownOfConfig = new Set(['effort', 'format']);
-const knownOfTools = new Set(['type', 'name', 'description', 'input_schema', 'strict', 'cache_control']);
+const knownOfTools = new Set([
+  'type',
+  'name',
+  'description',
+  'input_schema',
+  'strict',
+  'cache_control',
+  // How finely arguments are streamed, which changes nothing of what is said; Vercel's `ai` sends it unasked.
+  'eager_input_streaming',
+]);
 
 export function readRequest(body: Json, notes: Notes): ChatRequest {
   noteRest(body, known, matter, notes);

@@ -16,8 +16,9 @@ import { readReasoning, writeEncrypted, writeHidden } from './reasoning.ts';
 export function readFinish(response: Json): FinishReason {
   if (response.status === 'completed') return 'stop';
   const { reason } = objectOf(response.incomplete_details);
-  if (reason === 'max_output_tokens') return 'length';
-  return reason === 'content_filter' ? 'content_filter' : 'other';
+  if (reason === 'content_filter') return 'content_filter';
+  // One that says no more was cut, as far as anyone can tell: it must not pass for whole.
+  return response.status === 'incomplete' ? 'length' : 'other';
 }
 
 export function readUsage(usage: Json): ChatUsage {

@@ -1,0 +1,14 @@
+/** The README's table of faults: how many tests there are of each, for providers of each dialect. */
+import { clients, faultRows, providers, type Row, rowsOfProvider } from '../test/faults/dialect-rows.ts';
+
+export const faultProviders = providers.map(({ name }) => name);
+
+/** One row for each fault. */
+export const dialectFaultRows = (): string[][] =>
+  (Object.entries(faultRows) as unknown as [Row, string][]).map(([row, fault]) => [
+    `${row}. ${fault}`,
+    ...faultProviders.map((name) => String(rowsOfProvider[name]?.[row] ?? '–')),
+  ]);
+
+/** Who is in front. */
+export const faultClients = (): string => clients.map(({ name }) => `\`${name}\``).join(', ');

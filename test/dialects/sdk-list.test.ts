@@ -1,0 +1,39 @@
+/** The lists that the SDKs' suites and the README's table are made of. */
+import { existsSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { dialects } from '../../src/providers/index.ts';
+import { dialectNames } from '../../src/providers/names.ts';
+import { presets } from '../../src/providers/presets.ts';
+import { cases, clientNames, clients, exceptionOf, exceptions } from './sdk/list.ts';
+import { mocked, providersOn, simulators, stages } from './simulators.ts';
+
+test('every suite is there', () => {
+  const files = Object.values(clients).map(({ suite }) => `sdk-${suite}.test.ts`);
+  expect(files.filter((name) => !existsSync(new URL(name, import.meta.url)))).toEqual([]);
+});
+
+test('every dialect whose providers chat is tried', () => {
+  const tried = [
+    ...Object.values(simulators).map((preset) => presets[preset]?.dialect),
+    ...Object.values(mocked).map(({ dialect }) => dialect),
+  ];
+  const chats = dialectNames.filter((name) => dialects[name].chatProvider !== null);
+  expect(chats.filter((name) => !tried.includes(name))).toEqual([]);
+});
+
+test('every exception is met', () => {
+  const met = new Set(
+    clientNames.flatMap((client) =>
+      stages.flatMap((stage) =>
+        providersOn[stage].flatMap((provider) =>
+          exceptions.flatMap(({ cases: names }) =>
+            names.map((name) =>
+              cases[name].some((on) => on === stage) ? exceptionOf(client, provider, stage, name) : undefined,
+            ),
+          ),
+        ),
+      ),
+    ),
+  );
+  expect(exceptions.filter((each) => !met.has(each))).toEqual([]);
+});

@@ -1,0 +1,59 @@
+/** A stream that the gateway ends because a limit is used up: its length end in each client's dialect, from each provider's. */
+import { getEncoding } from 'js-tiktoken';
+import { describe, expect, test } from 'vitest';
+import { startChain } from '../chain.ts';
+import { clients, providers } from '../faults/dialect-rows.ts';
+import { eventData, lastError, streamHeaders } from '../replies.ts';
+import { streamBySdk } from '../sdk.ts';
+import type { Script } from '../upstream.ts';
+
+/** How a dialect says in its last events that the limit of tokens was met. */
+const lengthEnds: Readonly<Record<string, readonly string[]>> = {
+  openai: ['"finish_reason":"length"', '[DONE]'],
+  anthropic: ['"stop_reason":"max_tokens"', '"message_stop"'],
+  responses: ['"response.incomplete"', '"max_output_tokens"'],
+  gemini: ['"finishReason":"MAX_TOKENS"'],
+};
+/** How an app names the most tokens it wants: so many are reserved, which the provider does not keep to. */
+const bounds: Readonly<Record<string, (tokens: number) => Record<string, unknown>>> = {
+  openai: (tokens) => ({ max_completion_tokens: tokens }),
+  anthropic: (tokens) => ({ max_tokens: tokens }),
+  responses: (tokens) => ({ max_output_tokens: tokens }),
+  gemini: (tokens) => ({ generationConfig: { maxOutputTokens: tokens } }),
+};
+
+/** More than is reserved where an app names no bound (4096 tokens). */
+const words = 'Words that cost. '.repeat(1200);
+const wordTokens = getEncoding('o200k_base').encode(words).length;
+const limit = {
+  name: 'tokens',
+  per: ['user' as const],
+  unit: 'tokens' as const,
+  capacity: 4300,
+  refillPerSecond: 0.0001,
+  onHardEnd: 'stop' as const,
+};
+
+describe.each(clients)('$name', (client) => {
+  test.each(providers)('from $name', async (provider) => {
+    const endless: Script = async (call) => {
+      call.streamHead(streamHeaders(provider));
+      call.write(provider.opening);
+      call.write(provider.text(words));
+      await call.aborted;
+    };
+    const chain = await startChain(client, [[endless]], { limits: [limit] }, {}, provider);
+    const reply = await chain.stream(bounds[client.name]?.(20), { 'x-sidegate-user': 'ada' });
+    const text = await reply.all();
+    expect(client.textOf(text)).toBe(words);
+    expect(lastError(client, text)).toBeNull();
+    const ends = eventData(text).slice(-2).join('\n');
+    for (const end of lengthEnds[client.name] ?? ['?']) expect(ends).toContain(end);
+    const record = await chain.recordWhere(({ stream }) => stream);
+    expect(record).toMatchObject({ stopped: true, error: '', abandoned: false, usageKnown: false });
+    expect(record.outputTokens).toBe(wordTokens);
+    expect(await chain.breaker()).toBe('closed');
+
+    expect(await streamBySdk(client, chain.url)).toEqual({ text: words, error: null });
+  });
+});

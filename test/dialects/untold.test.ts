@@ -1,0 +1,132 @@
+/** Targets that can't be told a request, on routes with edges and hedges across dialects. */
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { ask } from '../client.ts';
+import { clients, providers } from '../faults/dialect-rows.ts';
+import { anthropicWire, openaiWire, testModel, type Wire } from '../replies.ts';
+import { type ConfigInput, startTestSidecar, type TestSidecar } from '../sidecar.ts';
+import { answers, hangs, refuses, resets, type Script, startUpstream, type Upstream } from '../upstream.ts';
+
+type Route = NonNullable<ConfigInput['routes']>[number];
+type Target = Omit<NonNullable<Route['targets']>[number], 'provider'>;
+
+interface Place extends Target {
+  readonly speaks: Pick<Wire, 'name'>;
+  readonly script: Script;
+}
+
+/** A route over providers `p0`, `p1`, … */
+async function start(
+  places: readonly Place[],
+  more: ConfigInput = {},
+  route: Partial<Route> = {},
+): Promise<TestSidecar & { readonly upstreams: readonly Upstream[] }> {
+  const upstreams = await Promise.all(places.map(({ script }) => startUpstream(script)));
+  const sidecar = await startTestSidecar({
+    cache: { enabled: false },
+    ...more,
+    providers: Object.fromEntries(
+      places.map(({ speaks }, index) => [
+        `p${index}`,
+        { dialect: speaks.name, baseUrl: upstreams[index]?.baseUrl ?? '' },
+      ]),
+    ),
+    routes: [
+      {
+        model: testModel,
+        targets: places.map(({ speaks, script, ...rest }, index) => ({ provider: `p${index}`, ...rest })),
+        ...route,
+      },
+    ],
+    attempt: { retriesMax: 0, backoffBaseMs: 0, breaker: { failures: 99 }, ...more.attempt },
+  });
+  onTestFinished(async () => {
+    await sidecar.stop();
+    await Promise.all(upstreams.map((upstream) => upstream.close()));
+  });
+  return { ...sidecar, upstreams };
+}
+
+const openai = openaiWire;
+const anthropic = anthropicWire;
+const good = (speaks: Wire): Place => ({ speaks, script: answers(speaks, `from ${speaks.name}`) });
+const label = (index: number): string => `p${index}/${testModel}`;
+/** Anthropic can't be told of several choices. */
+const body = openai.request('Hi', { n: 2 });
+
+describe('edges', () => {
+  test('a first target that can’t be told is as if it weren’t there: the edge after it is no hindrance', async () => {
+    const { url, records } = await start([good(anthropic), { ...good(openai), on: ['outage'] }]);
+    const { status, text } = await ask(url, openai.path, { body });
+    expect([status, text.includes('from openai')]).toEqual([200, true]);
+    expect(records()[0]?.tried).toBe(`${label(0)}: unsupported_field, ${label(1)}: ok`);
+  });
+
+  test('what led to a target that can’t be told leads on, by the edges behind it', async () => {
+    const { url, records } = await start([
+      { speaks: openai, script: resets },
+      { ...good(anthropic), on: ['outage'] },
+      { ...good(openai), on: ['rate_limited'] },
+      { ...good(openai), on: ['outage'] },
+    ]);
+    const { status } = await ask(url, openai.path, { body });
+    expect(status).toBe(200);
+    expect(records()[0]?.tried).toBe(`${label(0)}: reset, ${label(1)}: unsupported_field, ${label(3)}: ok`);
+  });
+
+  test('where no edge behind it takes the failure, that failure is the answer, not what can’t be told', async () => {
+    const busy = refuses(openai.error(429, 'Later.'));
+    const { url, upstreams } = await start([
+      { speaks: openai, script: busy },
+      { ...good(anthropic), on: ['rate_limited'] },
+      { ...good(openai), on: ['outage'] },
+    ]);
+    const { status, text } = await ask(url, openai.path, { body });
+    expect(status).toBe(429);
+    expect(openai.errorOf(text)?.message).toBe('Later.');
+    expect(upstreams[2]?.calls).toHaveLength(0);
+  });
+});
+
+describe('hedges', () => {
+  const beside: Partial<Route> = { strategy: 'weighted', hedge: true };
+  const hedge: ConfigInput = { attempt: { hedge: { enabled: true, delayMs: 20 } } };
+
+  for (const client of clients) {
+    test.each(providers.filter(({ name }) => name !== client.name))(
+      `of a ${client.name} client at an alternative that speaks $name: its answer is translated`,
+      async (provider) => {
+        const { url, records } = await start(
+          [
+            { speaks: client, script: hangs, weight: 1 },
+            { ...good(client), speaks: provider, script: answers(provider, 'Good'), weight: 0 },
+          ],
+          hedge,
+          beside,
+        );
+        const fields = client.streamPath === undefined ? { stream: true } : {};
+        const { status, text } = await ask(url, client.streamPath ?? client.path, {
+          body: client.request('Hi', fields),
+        });
+        expect([status, client.textOf(text)]).toEqual([200, 'Good']);
+        expect(records()[0]?.tried).toBe(`${label(0)}: hedge_lost, ${label(1)}: ok`);
+      },
+    );
+  }
+
+  test('an alternative that can’t be told is not asked beside: the same target is', async () => {
+    let calls = 0;
+    const late: Script = (call) => (calls++ === 0 ? hangs(call) : answers(openai, 'again')(call));
+    const { url, upstreams, records } = await start(
+      [
+        { speaks: openai, script: late, weight: 1 },
+        { ...good(anthropic), weight: 0 },
+      ],
+      hedge,
+      beside,
+    );
+    const { status, text } = await ask(url, openai.path, { body });
+    expect([status, text.includes('again')]).toEqual([200, true]);
+    expect(upstreams[1]?.calls).toHaveLength(0);
+    expect(records()[0]?.tried).toBe(`${label(0)}: hedge_lost, ${label(0)}: ok`);
+  });
+});
