@@ -233,9 +233,18 @@ function send(way: Walk, admission: Admission, cancellation: Cancellation): Prom
   const { provider } = target;
   if (credential.sign === null)
     return call(provider, sent, headers, stream, deps.policy, remainingMs, cancellation, learn);
+  // What can't be signed was never sent; whoever holds the call's place must be told all the same.
+  const unsent = (): CallResult => {
+    const result = { kind: 'failed', failure: 'connect', arrived: null } as const;
+    learn(result);
+    return result;
+  };
   return credential
     .sign(sent.path, headers, sent.body)
-    .then((signed) => call(provider, sent, signed, stream, deps.policy, remainingMs, cancellation, learn));
+    .then(
+      (signed) => call(provider, sent, signed, stream, deps.policy, remainingMs, cancellation, learn),
+      unsent,
+    );
 }
 
 /** All headers of a call. A credential's say that the body is JSON. */

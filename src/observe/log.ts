@@ -27,6 +27,15 @@ export function createLog(level: Config['observe']['log'], fd: number | string =
     maxLength: waitingMaxBytes,
     contentMode: 'buffer',
   });
+  // A full disk or a closed pipe must not end the process, nor keep it from ending: what can't be written waits, beyond
+  // the bound it is dropped, and the last words are left unsaid, as writing them would be tried for ever.
+  const flushSync = destination.flushSync.bind(destination);
+  destination.on('error', () => {
+    destination.flushSync = () => {};
+  });
+  destination.on('write', () => {
+    destination.flushSync = flushSync;
+  });
   // In a buffer destination's mode this is what it takes, whatever its type says.
   const pass = (bytes: Buffer): unknown => destination.write(bytes as unknown as string);
   // Gathered here, since pino's destination measures all it holds again for each line, and as bytes, since a string
