@@ -51,6 +51,22 @@ test('a token is replaced before it ends, kept over failures, and never given af
   expect(given).toBe(3);
 });
 
+test('a credential whose end is no time is kept, and not asked for without end', async () => {
+  const { now, passed } = handTime();
+  let given = 0;
+  const keeper = await keepToken(
+    async () => ({ value: `t${++given}`, expiresMs: Number.NaN }),
+    now,
+    () => {},
+  );
+  expect(keeper.current()).toBe('t1');
+  await passed(29 * 60_000);
+  expect(given).toBe(1);
+  await passed(60_000);
+  expect(given).toBe(2);
+  keeper.close();
+});
+
 test('a try that hangs is given up, so that the start goes on, and made again; a refused token is asked for anew', async () => {
   const { now, passed } = handTime();
   let asked = 0;

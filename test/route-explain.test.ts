@@ -135,7 +135,7 @@ describe('explain', () => {
       code: 1,
       err: expect.stringContaining('none'),
     });
-    expect(await explain(body, '--path', '/v1beta/models/best:countTokens')).toMatchObject({ code: 2 });
+    expect(await explain(body, '--path', '/v1beta/models/best:tuneModel')).toMatchObject({ code: 2 });
   });
 
   test('what can’t be explained says why', async () => {

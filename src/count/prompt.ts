@@ -3,6 +3,7 @@
  * rules, and what the form around them takes. Runs in the worker thread.
  */
 import { type EndpointName, isEmbedding } from '../exchange.ts';
+import { textOf } from '../providers/json.ts';
 import type { DialectName } from '../providers/provider.ts';
 import { assumedSize, imageSize, imageTokens } from './image.ts';
 
@@ -30,7 +31,7 @@ const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? v
 export function countPrompt(endpoint: EndpointName, body: unknown, countText: CountText): PromptCount {
   if (!isObject(body)) return { promptTokens: 0, imageTokens: 0 };
   const dialect = endpoint === 'messages' ? 'anthropic' : 'openai';
-  const counter = createCounter(dialect, String(body.model), countText);
+  const counter = createCounter(dialect, textOf(body.model) ?? '', countText);
   if (endpoint === 'embeddings') {
     // Texts, or tokens that the client has counted itself.
     const inputs = Array.isArray(body.input) ? body.input : [body.input];
@@ -119,23 +120,21 @@ function createCounter(dialect: DialectName, model: string, countText: CountText
 /** The image in a part of a message; null: there is none. */
 function imageOf(part: Json): { size: typeof assumedSize; lowDetail: boolean } | null {
   if (part.type === 'image_url' && isObject(part.image_url)) {
-    const [, data] = /^data:[^,]*;base64,/.test(String(part.image_url.url))
-      ? String(part.image_url.url).split(',', 2)
-      : [];
-    return { size: sizeOf(data), lowDetail: part.image_url.detail === 'low' };
+    return { size: sizeOf(base64In(part.image_url.url)), lowDetail: part.image_url.detail === 'low' };
   }
   if (part.type === 'input_image') {
-    const [, data] = /^data:[^,]*;base64,/.test(String(part.image_url))
-      ? String(part.image_url).split(',', 2)
-      : [];
-    return { size: sizeOf(data), lowDetail: part.detail === 'low' };
+    return { size: sizeOf(base64In(part.image_url)), lowDetail: part.detail === 'low' };
   }
   const blob = part.inlineData ?? part.inline_data;
-  if (isObject(blob) && /^image\//.test(String(blob.mimeType ?? blob.mime_type)))
+  if (isObject(blob) && /^image\//.test(textOf(blob.mimeType ?? blob.mime_type) ?? ''))
     return { size: sizeOf(blob.data), lowDetail: false };
   if (part.type !== 'image' || !isObject(part.source)) return null;
   return { size: sizeOf(part.source.data), lowDetail: false };
 }
+
+/** What a data URL holds; undefined: it is none. */
+const base64In = (url: unknown): string | undefined =>
+  typeof url === 'string' && /^data:[^,]*;base64,/.test(url) ? url.split(',', 2)[1] : undefined;
 
 const sizeOf = (base64: unknown): typeof assumedSize =>
   (typeof base64 === 'string' ? imageSize(Buffer.from(base64.slice(0, imageHeadMax), 'base64')) : null) ??

@@ -57,7 +57,9 @@ export async function keepToken<T>(
     let nextMs = retryMs;
     triedMs = wallClock();
     try {
-      kept = await inTime(fetchToken());
+      const { value, expiresMs } = await inTime(fetchToken());
+      // An end that can't be read, as of AWS_CREDENTIAL_EXPIRATION: the provider says when it has come.
+      kept = { value, expiresMs: Number.isNaN(expiresMs) ? Number.POSITIVE_INFINITY : expiresMs };
       nextMs = Math.min(everyMs, Math.max(retryMs, kept.expiresMs - wallClock() - aheadMs));
     } catch (cause) {
       // The old one serves until it ends.

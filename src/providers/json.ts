@@ -41,3 +41,7 @@ export function said(members: Json): Json {
   }
   return kept;
 }
+
+/** What a table has under a name that somebody else wrote; not what every object inherits, such as `constructor`. */
+export const entryOf = <T>(table: Readonly<Record<string, T>>, name: string): T | undefined =>
+  Object.hasOwn(table, name) ? table[name] : undefined;

@@ -1,6 +1,6 @@
 /** Members of a client's request: lists as they must be, and what the neutral form has no place for. */
 import { type Notes, noteCannot, noteDropped, noteInvalid } from './chat.ts';
-import { isObject, type Json, listOf } from './json.ts';
+import { entryOf, isObject, type Json, listOf } from './json.ts';
 
 /** What is meant where nothing is said of it. */
 const defaults: Readonly<Record<string, readonly unknown[]>> = {
@@ -27,7 +27,7 @@ export function noteRest(
     const value = body[field];
     // What says nothing is no loss.
     if (value === null || value === undefined || value === false) continue;
-    if (defaults[field]?.includes(value) === true) continue;
+    if (entryOf(defaults, field)?.includes(value) === true) continue;
     if (Array.isArray(value) ? value.length === 0 : isObject(value) && Object.keys(value).length === 0)
       continue;
     if (matter.has(field)) noteCannot(notes, at + field);

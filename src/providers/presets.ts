@@ -336,7 +336,7 @@ export const presets: Readonly<Record<string, Preset>> = {
   sglang: local(30_000, 'https://docs.sglang.ai/basic_usage/openai_api.html', true),
   tgi: local(3000, 'https://huggingface.co/docs/text-generation-inference/messages_api'),
   // Older releases listen on 8080.
-  llamacpp: local(9931, 'https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md'),
+  llamacpp: local(8080, 'https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md', true),
   ollama: local(11_434, 'https://ollama.com/blog/openai-compatibility'),
   lmstudio: local(1234, 'https://lmstudio.ai/docs/api/openai-api'),
   localai: local(8080, 'https://localai.io/docs/features/text-generation/'),

@@ -23,8 +23,8 @@ describe('the table of dialect and case', () => {
     kind === 'requests' ? dialects[name].chatClient !== null : dialects[name].chatProvider !== null;
 
   for (const name of dialectNames) {
-    for (const kind of kinds) {
-      test.runIf(has(name, kind))(`${name}: ${kind} has every case, or says why not`, () => {
+    for (const kind of kinds.filter((each) => has(name, each))) {
+      test(`${name}: ${kind} has every case, or says why not`, () => {
         const samples = samplesOf(name, kind);
         const absent = absentIn(name)[kind] ?? {};
         const missing = cases[kind].filter((one) => !samples.has(one) && absent[one] === undefined);

@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Refusal } from '../../errors.ts';
 import type { Endpoint, ModelRequest } from '../../exchange.ts';
 import { readError } from '../error-text.ts';
-import { isObject, type Json } from '../json.ts';
+import { isObject, type Json, numberOf } from '../json.ts';
 import {
   type Destination,
   type Dialect,
@@ -106,7 +106,7 @@ function textSlots(event: Json): TextSlot[] {
   if (event.type !== 'content_block_delta' || !isObject(delta)) return [];
   return ['text', 'partial_json', 'thinking']
     .filter((field) => typeof delta[field] === 'string')
-    .map((field) => ({ channel: `${event.index}.${field}`, holder: delta, field }));
+    .map((field) => ({ channel: `${numberOf(event.index)}.${field}`, holder: delta, field }));
 }
 
 const modelObject = (id: string): object => ({
@@ -148,7 +148,7 @@ export const anthropic: Dialect = {
     Buffer.from(`event: sidegate_restart\ndata: ${JSON.stringify({ type: 'sidegate_restart', target })}\n\n`),
   textSlots,
   endedChannels(event) {
-    if (event.type === 'content_block_stop') return [`${event.index}.`];
+    if (event.type === 'content_block_stop') return [`${numberOf(event.index)}.`];
     return event.type === 'message_delta' || event.type === 'message_stop' ? [''] : [];
   },
   carrierOf: (event) => structuredClone(event),

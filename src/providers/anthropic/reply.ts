@@ -11,7 +11,17 @@ import {
   type ToolCallPart,
 } from '../chat.ts';
 import { unsigned } from '../foreign.ts';
-import { countOf, isObject, type Json, listOf, numberOf, objectOf, parseObject, textOf } from '../json.ts';
+import {
+  countOf,
+  entryOf,
+  isObject,
+  type Json,
+  listOf,
+  numberOf,
+  objectOf,
+  parseObject,
+  textOf,
+} from '../json.ts';
 
 const reasons: Readonly<Record<string, FinishReason>> = {
   end_turn: 'stop',
@@ -22,7 +32,8 @@ const reasons: Readonly<Record<string, FinishReason>> = {
   refusal: 'refusal',
 };
 
-export const readReason = (reason: unknown): FinishReason => reasons[textOf(reason) ?? ''] ?? 'other';
+export const readReason = (reason: unknown): FinishReason =>
+  entryOf(reasons, textOf(reason) ?? '') ?? 'other';
 
 const written: Readonly<Record<FinishReason, string>> = {
   stop: 'end_turn',

@@ -13,7 +13,7 @@ import {
   type ReasoningPart,
   type ToolResultPart,
 } from '../chat.ts';
-import { type Json, parseObject, said } from '../json.ts';
+import { entryOf, type Json, parseObject, said } from '../json.ts';
 import { type Family, keepsPrompts } from './models.ts';
 
 /** The mark stands behind what it ends; models that keep no prompts refuse it. */
@@ -138,7 +138,7 @@ const audioFormats: Readonly<Record<string, string>> = {
 };
 
 function writeAudio({ mediaType, data }: AudioPart): Json | null {
-  const format = audioFormats[mediaType];
+  const format = entryOf(audioFormats, mediaType);
   return format === undefined ? null : { audio: { format, source: { bytes: data } } };
 }
 
@@ -156,7 +156,7 @@ const documentFormats: Readonly<Record<string, string>> = {
 
 function writeDocument({ source, name }: DocumentPart, taken: Set<string>): Json | null {
   if (source.kind === 'url') return null;
-  const format = source.kind === 'text' ? 'txt' : documentFormats[source.mediaType];
+  const format = source.kind === 'text' ? 'txt' : entryOf(documentFormats, source.mediaType);
   if (format === undefined) return null;
   const bytes = source.kind === 'text' ? Buffer.from(source.text).toString('base64') : source.data;
   return { document: { format, name: nameOf(name, taken), source: { bytes } } };

@@ -2,7 +2,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { ProviderError } from '../chat.ts';
 import { readError as readAnyError } from '../error-text.ts';
-import { parseObject, textOf } from '../json.ts';
+import { entryOf, parseObject, textOf } from '../json.ts';
 import { type FaultKind, faultKind, headerOf, type ProviderFault, retryAfterMs } from '../provider.ts';
 
 /** A name as `com.amazon.coral#ThrottlingException:http://…` or plain. */
@@ -61,7 +61,7 @@ export function fault(
   const name = plainName(
     headerOf(headers, 'x-amzn-errortype') ?? textOf(json?.__type) ?? textOf(json?.code) ?? '',
   );
-  let kind = kinds[name] ?? faultKind(status);
+  let kind = entryOf(kinds, name) ?? faultKind(status);
   if (kind === 'rejected' && contextWords.test(text)) kind = 'context_window';
   else if (kind === 'rejected' && policyWords.test(text)) kind = 'content_policy';
   else if (kind === 'credential' && modelWords.test(text)) kind = 'rejected';

@@ -1,6 +1,6 @@
 /** Reads Converse's replies. https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html */
 import type { ChatReply, ChatUsage, FinishReason, ReplyPart, Signature } from '../chat.ts';
-import { countOf, isObject, type Json, listOf, objectOf, textOf } from '../json.ts';
+import { countOf, entryOf, isObject, type Json, listOf, objectOf, textOf } from '../json.ts';
 
 const reasons: Readonly<Record<string, FinishReason>> = {
   end_turn: 'stop',
@@ -14,7 +14,8 @@ const reasons: Readonly<Record<string, FinishReason>> = {
 };
 
 /** Reasons nobody knows, and calls that went wrong (`malformed_tool_use`), are `other`. */
-export const readReason = (reason: unknown): FinishReason => reasons[textOf(reason) ?? ''] ?? 'other';
+export const readReason = (reason: unknown): FinishReason =>
+  entryOf(reasons, textOf(reason) ?? '') ?? 'other';
 
 /** Told where it was asked for. */
 export const readStopSequence = (holder: Json): string | null =>

@@ -1,6 +1,6 @@
 /** Cohere's replies: whole ones, and what they share with streams. https://docs.cohere.com/v2/reference/chat */
 import type { ChatReply, ChatUsage, FinishReason, ReplyPart } from '../chat.ts';
-import { countOf, isObject, type Json, listOf, numberOf, objectOf, textOf } from '../json.ts';
+import { countOf, entryOf, isObject, type Json, listOf, numberOf, objectOf, textOf } from '../json.ts';
 
 const reasons: Readonly<Record<string, FinishReason>> = {
   COMPLETE: 'stop',
@@ -10,7 +10,8 @@ const reasons: Readonly<Record<string, FinishReason>> = {
   ERROR_TOXIC: 'content_filter',
 };
 
-export const readReason = (reason: unknown): FinishReason => reasons[textOf(reason) ?? ''] ?? 'other';
+export const readReason = (reason: unknown): FinishReason =>
+  entryOf(reasons, textOf(reason) ?? '') ?? 'other';
 
 /** Generation that failed or ran out of time ends with a success's status and one of these. */
 export const hasFailed = (reason: unknown): boolean => reason === 'ERROR' || reason === 'TIMEOUT';

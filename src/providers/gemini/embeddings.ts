@@ -1,7 +1,7 @@
 /** Gemini's embeddings, asked for by clients of other dialects. https://ai.google.dev/api/embeddings */
 import type { EmbedProvider, EmbedReply, EmbedRequest } from '../embeddings.ts';
 import { isVector } from '../embeddings.ts';
-import { type Json, said } from '../json.ts';
+import { entryOf, type Json, said } from '../json.ts';
 import type { ChatCall, Destination } from '../provider.ts';
 
 /** What Cohere calls the purposes that both know. */
@@ -18,7 +18,7 @@ function writeRequest({ texts, dimensions, purpose }: EmbedRequest, to: Destinat
     said({
       model: `models/${to.model}`,
       content: { parts: [{ text }] },
-      taskType: purpose === null ? null : purposes[purpose],
+      taskType: purpose === null ? null : entryOf(purposes, purpose),
       outputDimensionality: dimensions,
     }),
   );

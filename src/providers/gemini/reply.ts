@@ -2,7 +2,7 @@
 
 import { makeCallId, ownCallId } from '../call-id.ts';
 import type { ChatReply, ChatUsage, FinishReason, ReplyContext, ReplyPart, ToolCallPart } from '../chat.ts';
-import { countOf, isObject, type Json, listOf, objectOf, parseObject, textOf } from '../json.ts';
+import { countOf, entryOf, isObject, type Json, listOf, objectOf, parseObject, textOf } from '../json.ts';
 import { readSignature, writeRedacted, writeSignature } from './signature.ts';
 
 const reasons: Readonly<Record<string, FinishReason>> = {
@@ -19,7 +19,8 @@ const reasons: Readonly<Record<string, FinishReason>> = {
 };
 
 /** Reasons nobody knows, and calls that went wrong (`MALFORMED_FUNCTION_CALL`), are `other`. */
-export const readReason = (reason: unknown): FinishReason => reasons[textOf(reason) ?? ''] ?? 'other';
+export const readReason = (reason: unknown): FinishReason =>
+  entryOf(reasons, textOf(reason) ?? '') ?? 'other';
 
 const written: Readonly<Record<FinishReason, string>> = {
   stop: 'STOP',

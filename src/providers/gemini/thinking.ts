@@ -8,7 +8,7 @@ import {
   noteDropped,
   type ReasoningWish,
 } from '../chat.ts';
-import { type Json, numberOf, objectOf, textOf } from '../json.ts';
+import { entryOf, type Json, numberOf, objectOf, textOf } from '../json.ts';
 import type { Destination } from '../provider.ts';
 import { budgetRange, isThird } from './models.ts';
 
@@ -57,7 +57,7 @@ export function readThinking(value: unknown): ReasoningWish | null {
   const budget = numberOf(config.thinkingBudget) ?? numberOf(config.thinking_budget);
   const level = textOf(config.thinkingLevel) ?? textOf(config.thinking_level) ?? '';
   if (budget === 0) return { effort: 'none', budgetTokens: null, adaptive: false };
-  const effort = levels[level.toUpperCase()] ?? null;
+  const effort = entryOf(levels, level.toUpperCase()) ?? null;
   if (budget !== null && budget > 0) return { effort, budgetTokens: budget, adaptive: false };
   if (effort !== null) return { effort, budgetTokens: null, adaptive: false };
   const shown = config.includeThoughts === true || config.include_thoughts === true;

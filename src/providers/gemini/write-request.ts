@@ -20,7 +20,7 @@ import {
   type ToolChoice,
   type ToolResultPart,
 } from '../chat.ts';
-import { type Json, parseObject, said } from '../json.ts';
+import { entryOf, type Json, parseObject, said } from '../json.ts';
 import type { ChatCall, Destination } from '../provider.ts';
 import { fetchesUrls, isThird, mixesSchemaAndTools } from './models.ts';
 import { writeSchema } from './schema.ts';
@@ -215,7 +215,7 @@ const typesByEnding: Readonly<Record<string, string>> = {
 /** The API wants a file's type beside its address; where its name doesn't tell, the likeliest. */
 function typeOf(url: string, kind: 'image' | 'document'): string {
   const ending = /\.([a-z0-9]{2,4})(?:[?#]|$)/i.exec(url)?.[1]?.toLowerCase() ?? '';
-  const type = typesByEnding[ending];
+  const type = entryOf(typesByEnding, ending);
   // A picture is one, whatever its address ends in: the end of a host may look like a file's.
   const fits = type?.startsWith('image/') === (kind === 'image');
   return type !== undefined && fits ? type : kind === 'image' ? 'image/jpeg' : 'application/pdf';

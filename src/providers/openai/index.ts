@@ -5,7 +5,7 @@ import type { Endpoint, ModelRequest } from '../../exchange.ts';
 import { encodePassthrough } from '../../passthrough/encode.ts';
 import { passthroughEndpoints } from '../../passthrough/endpoints.ts';
 import { readError } from '../error-text.ts';
-import { isObject, type Json, listOf } from '../json.ts';
+import { isObject, type Json, listOf, numberOf } from '../json.ts';
 import {
   type Destination,
   type Dialect,
@@ -168,11 +168,11 @@ function textSlots(event: Json): TextSlot[] {
     if (!isObject(delta)) continue;
     for (const field of ['content', 'reasoning_content', 'reasoning', 'refusal']) {
       if (typeof delta[field] === 'string') {
-        slots.push({ channel: `${choice.index}.${field}`, holder: delta, field });
+        slots.push({ channel: `${numberOf(choice.index)}.${field}`, holder: delta, field });
       }
     }
     for (const call of listOf(delta.tool_calls)) {
-      const channel = `${choice.index}.tool.${call.index}`;
+      const channel = `${numberOf(choice.index)}.tool.${numberOf(call.index)}`;
       const { function: named, custom } = call;
       if (isObject(named) && typeof named.arguments === 'string') {
         slots.push({ channel, holder: named, field: 'arguments' });
@@ -237,7 +237,7 @@ export const openai: Dialect = {
   endedChannels: (event) =>
     listOf(event.choices)
       .filter((choice) => typeof choice.finish_reason === 'string' && choice.finish_reason !== '')
-      .map((choice) => `${choice.index}.`),
+      .map((choice) => `${numberOf(choice.index)}.`),
   carrierOf,
   models: (names) => Buffer.from(JSON.stringify({ object: 'list', data: names.map(modelObject) })),
   model: (name) => Buffer.from(JSON.stringify(modelObject(name))),

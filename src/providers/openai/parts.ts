@@ -45,10 +45,11 @@ export const openaiNames: Readonly<Record<ChatField, string>> = {
 
 /** Who asks, and labels of the app's own. */
 export function readCaller(body: Json): { user: string | null; metadata: Record<string, string> | null } {
-  const metadata = objectOf(body.metadata);
+  // What is no text is refused by whoever knows the field; here it is nothing.
+  const told = Object.entries(objectOf(body.metadata)).filter(([, value]) => typeof value === 'string');
   return {
     user: textOf(body.user) ?? textOf(body.safety_identifier),
-    metadata: Object.keys(metadata).length === 0 ? null : (metadata as Record<string, string>),
+    metadata: told.length === 0 ? null : (Object.fromEntries(told) as Record<string, string>),
   };
 }
 

@@ -1,7 +1,7 @@
 /** OpenAI's replies and errors: whole chat completions. */
 import { makeCallId } from '../call-id.ts';
 import type { ChatReply, ChatUsage, FinishReason, ProviderError, ReplyContext, ReplyPart } from '../chat.ts';
-import { countOf, isObject, type Json, listOf, objectOf, textOf } from '../json.ts';
+import { countOf, entryOf, isObject, type Json, listOf, objectOf, textOf } from '../json.ts';
 import { readContent, readDetails, readExtra, writeDetail, writeExtra } from './reasoning.ts';
 
 const reasons: Readonly<Record<string, FinishReason>> = {
@@ -12,7 +12,8 @@ const reasons: Readonly<Record<string, FinishReason>> = {
   content_filter: 'content_filter',
 };
 
-export const readReason = (reason: unknown): FinishReason => reasons[textOf(reason) ?? ''] ?? 'other';
+export const readReason = (reason: unknown): FinishReason =>
+  entryOf(reasons, textOf(reason) ?? '') ?? 'other';
 
 const written: Readonly<Record<FinishReason, string>> = {
   stop: 'stop',

@@ -1,4 +1,5 @@
 /** What the inputs of Replicate's language models are called: each model has a schema of its own. */
+import { entryOf } from '../json.ts';
 
 /** Names of a model's inputs; null or left out: it has none for that. */
 export interface Inputs {
@@ -67,7 +68,7 @@ export const limitNames: readonly string[] = ['max_tokens', 'max_completion_toke
 
 export function inputsOf(model: string): Inputs {
   const [owner = ''] = model.split('/', 1);
-  const own = Object.hasOwn(owners, owner) ? owners[owner] : undefined;
+  const own = entryOf(owners, owner);
   return own ?? (/llava|vision|-vl\b/.test(model) ? seeing : common);
 }
 

@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Refusal } from '../../errors.ts';
 import type { Endpoint, ModelRequest } from '../../exchange.ts';
 import { readError } from '../error-text.ts';
-import type { Json } from '../json.ts';
+import { type Json, numberOf, textOf } from '../json.ts';
 import { openai } from '../openai/index.ts';
 import { writeError } from '../openai/reply.ts';
 import {
@@ -58,15 +58,15 @@ function encode(
 const growing =
   /^response\.(?:output_text|refusal|function_call_arguments|reasoning_summary_text|reasoning_text)\.delta$/;
 const part = (event: Json): string =>
-  `${event.output_index}.${event.content_index ?? event.summary_index ?? 0}.`;
+  `${numberOf(event.output_index)}.${numberOf(event.content_index) ?? numberOf(event.summary_index) ?? 0}.`;
 
 function textSlots(event: Json): TextSlot[] {
-  if (!growing.test(String(event.type)) || typeof event.delta !== 'string') return [];
+  if (!growing.test(textOf(event.type) ?? '') || typeof event.delta !== 'string') return [];
   return [{ channel: part(event), holder: event, field: 'delta' }];
 }
 
 function endedChannels(event: Json): string[] {
-  const type = String(event.type);
+  const type = textOf(event.type) ?? '';
   if (/^response\.(?:completed|incomplete|failed)$/.test(type)) return [''];
   return /^response\.(?!output_item|content_part)\w+\.done$/.test(type) ? [part(event)] : [];
 }

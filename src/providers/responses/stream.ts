@@ -11,7 +11,7 @@ import type {
   Signature,
   WireEvent,
 } from '../chat.ts';
-import { countOf, isObject, type Json, numberOf, objectOf, textOf } from '../json.ts';
+import { countOf, entryOf, isObject, type Json, numberOf, objectOf, textOf } from '../json.ts';
 import { isComplete, proofOf, readFinish, readItem, readUsage, writeItem, writeResponse } from './reply.ts';
 
 /** What an item holds, of which a message may hold several. */
@@ -102,7 +102,7 @@ export function createReader(): ChatStreamReader {
     read({ data }: WireEvent) {
       const type = textOf(data.type) ?? '';
       const number = String(numberOf(data.output_index) ?? 0);
-      const kind = growing[type];
+      const kind = entryOf(growing, type);
       if (kind !== undefined) {
         const part = numberOf(data.content_index) ?? numberOf(data.summary_index) ?? 0;
         return grow(`${number}.${keyOf(kind, part)}`, kind, data.delta, part);
