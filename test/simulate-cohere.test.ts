@@ -145,9 +145,13 @@ const outcomes: Readonly<Partial<Record<FaultName, number>>> = {
   too_large: 413,
   unprocessable: 422,
   context_window: 400,
+  content_policy: 498,
   redirect: 503,
   wrong_dialect: 502,
 };
+
+/** It asks for money by 402; a prompt that a model flags is a prediction that failed. */
+const ofReplicate: typeof outcomes = { quota_exhausted: 402, content_policy: 502 };
 
 const messages = [{ role: 'user', content: 'Hello' }];
 const requests: Readonly<Record<string, readonly [path: string, body: object]>> = {
@@ -179,8 +183,7 @@ describe.each(Object.keys(requests))('%s through a sidecar', (name) => {
     const headers = { 'x-simulate': `fault=${fault}, afterTokens=0${more}` };
     const reply = await ask(sidecar.url, path, { body: { model: 'm', ...body }, headers });
     await sidecar.stop();
-    // Replicate asks for money by 402.
-    const money = fault === 'quota_exhausted' && provider === 'replicate';
-    expect(reply.status).toBe(money ? 402 : (outcomes[fault] ?? harmless));
+    const own = provider === 'replicate' ? ofReplicate[fault] : undefined;
+    expect(reply.status).toBe(own ?? outcomes[fault] ?? harmless);
   });
 });

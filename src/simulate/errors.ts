@@ -301,6 +301,13 @@ function policyRefused(dialect: Dialect): ErrorReply {
       'The prompt could not be submitted: it may violate the prohibited use policy (simulated).';
     return { status: 400, type: request, message };
   }
+  if (dialect === 'cohere')
+    return { status: 498, type: request, message: 'The request contains a deny-listed token (simulated).' };
+  if (dialect === 'replicate') {
+    // Models judge while they run: the prediction is made, and fails.
+    const message = 'The input or output was flagged as sensitive. Please try again (simulated). (E005)';
+    return { status: 200, type: request, message };
+  }
   const violence = { filtered: true, severity: 'high' };
   return {
     status: 400,

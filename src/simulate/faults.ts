@@ -101,7 +101,8 @@ export const faults = {
   content_policy: {
     kind: 'error',
     row: 27,
-    stream: "400 in the dialect's words for a prompt that content policy refuses",
+    stream:
+      "400 in the dialect's words for a prompt that content policy refuses; 498 (Cohere), a failed prediction (Replicate)",
   },
   redirect: { kind: 'error', row: 11, stream: '302 to a path that must not be followed' },
   slow_headers: { kind: 'wire', row: 5, stream: 'a normal answer whose headers come after `holdMs` (1 s)' },

@@ -12,7 +12,8 @@ describe('cohere', () => {
     [429, 'You are past the per minute request limit, please wait and try again later.', 'rate_limited'],
     [429, 'trial token rate limit exceeded, limit is 100000 tokens per minute', 'rate_limited'],
     [402, 'Please add or update your payment method to continue.', 'quota'],
-    [498, 'invalid token', 'credential'],
+    // What the app wrote is on a list of Cohere's: no fault of the key.
+    [498, 'invalid token', 'content_policy'],
     [401, 'invalid api token', 'credential'],
     [
       400,

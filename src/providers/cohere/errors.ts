@@ -17,8 +17,8 @@ const spentWords = /calls? ?(?:\/|per|a) ?month|monthly|billing|payment|credit/i
 const contextWords =
   /too many tokens(?!: max tokens)|exceeds? the (?:maximum )?(?:context|token)|maximum context/i;
 const policyWords = /blocked (?:input|output|prompt)|toxic/i;
-/** Cohere's own number for a token that is no good, and for one that is left out. */
-const tokenStatus = 498;
+/** Cohere's own number for a prompt or reply with a token, in the sense of text, from its list of forbidden ones. */
+const deniedStatus = 498;
 
 /** Trial keys are limited by the minute (429) and by the month (429 too); 402 asks for money. */
 export function fault(
@@ -29,7 +29,7 @@ export function fault(
 ): ProviderFault {
   const waitMs = retryAfterMs(headers, wallMs);
   const text = body.toString('utf8', 0, 4096);
-  if (status === tokenStatus) return { kind: 'credential', retryAfterMs: waitMs };
+  if (status === deniedStatus) return { kind: 'content_policy', retryAfterMs: null };
   if (status === 402) return { kind: 'quota', retryAfterMs: waitMs };
   const kind = faultKind(status);
   if (kind === 'rate_limited') return { kind: spentWords.test(text) ? 'quota' : kind, retryAfterMs: waitMs };
