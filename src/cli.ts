@@ -23,7 +23,7 @@ const help = `sidegate: an LLM gateway beside your service
                                    keys that are stored; \`sidegate keys\` explains
   sidegate demo [--port N]         serve with the embedded simulator, and with the providers whose keys are set
   sidegate simulate [--port N] [--config FILE]
-                                   only the simulator: both dialects, and faults to test apps with
+                                   only the simulator: all dialects, and faults to test apps with
   sidegate presets                 the known providers
   sidegate schema                  the configuration's JSON Schema
   sidegate --version | --help | help

@@ -85,13 +85,32 @@ export interface ReplyReading {
 
 const sseType = 'text/event-stream';
 
+/** Members that an answer of each dialect has one of. */
+const marks: Readonly<Partial<Record<NativeDialect, readonly string[]>>> = {
+  openai: ['choices', 'data', 'object'],
+  anthropic: ['content', 'input_tokens'],
+  gemini: ['candidates', 'promptFeedback', 'totalTokens', 'embedding', 'embeddings'],
+};
+
+/** Whether a reply that says nothing in its own dialect is an answer of another one. */
+function isForeign(facts: ReplyFacts, body: Buffer, dialect: NativeDialect): boolean {
+  const own = marks[dialect];
+  if (own === undefined || facts.finish !== 'none' || facts.tool || facts.error) return false;
+  // Vectors end for no reason, and state their usage: they needn't be looked through once more.
+  if (facts.textBytes > 0 || facts.inputTokens > 0 || facts.outputTokens > 0) return false;
+  const json = parseObject(body.toString('utf8'));
+  if (json === null || own.some((mark) => Object.hasOwn(json, mark))) return false;
+  return Object.values(marks).some((others) => others.some((mark) => Object.hasOwn(json, mark)));
+}
+
 /** Reads what the native core knows; bytes pass as they came. @param stripUsage take OpenAI's usage event out again */
 export function nativeReading(dialect: NativeDialect, stripUsage: boolean): ReplyReading {
   return {
     streamType: sseType,
     whole(body) {
       const facts = inspectReply(body, dialect);
-      return facts === null ? null : { body, facts, text: () => replyText(body, dialect) };
+      if (facts === null || isForeign(facts, body, dialect)) return null;
+      return { body, facts, text: () => replyText(body, dialect) };
     },
     arrived: (body) => arrivedOf(body, dialect, inspectReply(body, dialect)),
     stream: (eventMaxBytes) => new StreamScanner(dialect, stripUsage, eventMaxBytes),

@@ -160,7 +160,9 @@ export function createReplay(config: Config['replay'], clock: () => number): Rep
       // Callers of the anonymous tenant may have credentials of their own at a provider.
       const caller = identity.keyId ?? credentialDigest(exchange.headers);
       const scope = `${identity.tenant}\0${caller}\0${identity.user ?? ''}\0${header}`;
-      const fingerprint = `${exchange.endpoint.name}\0${request.digest}`;
+      // Two dialects have an endpoint of one name.
+      const { dialect, name } = exchange.endpoint;
+      const fingerprint = `${dialect}\0${name}\0${request.digest}`;
       const pinned = store.get(scope, nowMs);
       const flight = inFlight.get(scope);
       const first = pinned?.note ?? flight?.fingerprint;
