@@ -151,7 +151,7 @@ const endpointTable = (): string => table(['endpoint', 'dialect', 'name in a key
 const sdkTable = (): string => `${table(['client', ...sdkProviders], sdkRows())}\n\n${sdkNotes()}`;
 
 const dialectFaultTable = (): string =>
-  `Tests, over clients of ${faultClients()}:\n\n` +
+  `Tests, over clients of ${faultClients()}; predictions of Replicate come in one piece, which can't be cut:\n\n` +
   table(['what the provider does', ...faultProviders], dialectFaultRows());
 
 /** What is generated of the README, by the name in its markers. */

@@ -7,6 +7,7 @@ import { eventData, lastError, statedUsage, testModel, type Wire, wires } from '
 import { responsesWire } from '../responses-wire.ts';
 import type { ConfigInput } from '../sidecar.ts';
 import { hangs, resets, type Script } from '../upstream.ts';
+import { rowsNamed, rowsOfPrediction } from './dialect-rows.ts';
 
 const clients: readonly Wire[] = [...wires, responsesWire, geminiWire];
 
@@ -55,6 +56,11 @@ function start(
 }
 
 describe.each(clients)('$name to predictions', (client) => {
+  test('the tests are those of the list', ({ task }) => {
+    const names = (task.suite?.tasks ?? []).map(({ name }) => name);
+    expect(rowsNamed(names)).toEqual(rowsOfPrediction);
+  });
+
   test('text, whole and in one piece, with its usage; a success is 200', async () => {
     const chain = await start(client, [[good]]);
     const whole = await chain.ask();
@@ -90,7 +96,7 @@ describe.each(clients)('$name to predictions', (client) => {
       ['row 1: a reset before the headers', resets],
       ['row 2: a reset within the body', halves],
       ['row 4: a body that ends in the middle', replies(prediction().slice(0, -30))],
-      ['row 9: 503', refused(503, 'Later.')],
+      ['503', refused(503, 'Later.')],
       [
         'row 11: a prediction that failed',
         replies(prediction({ status: 'failed', output: null, error: 'OOM' })),
@@ -153,7 +159,7 @@ describe.each(clients)('$name to predictions', (client) => {
       expect(reply.text).not.toContain('provider-key');
     });
 
-    test(`rows 7, 8: 429 rests as long as its text says, 402 for money (${kind})`, async () => {
+    test(`row 7: 429 rests as long as its text says, 402 for money (${kind})`, async () => {
       const busy = refused(429, 'Request was throttled. Your rate limit resets in ~7s.');
       const chain = await start(client, [[busy]]);
       const reply = await chain.ask({ stream });
