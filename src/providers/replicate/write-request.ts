@@ -106,5 +106,6 @@ function textIn(parts: readonly Part[]): string {
     if (part.kind === 'text' || part.kind === 'refusal') return part.text === '' ? [] : [part.text];
     return part.kind === 'document' && part.source.kind === 'text' ? [part.source.text] : [];
   });
-  return texts.join('\n\n');
+  // A long text alone is not copied.
+  return texts.length === 1 ? (texts[0] ?? '') : texts.join('\n\n');
 }
