@@ -213,7 +213,6 @@ export interface StoredReply {
   readonly target: string;
   /** Fields that were left out for it; names separated by commas. */
   readonly dropped?: string;
-  readonly usage: Usage;
   /** What it cost, so that what its next use saves is known; 0 where the price isn't. */
   readonly costNanoUsd: number;
 }

@@ -23,7 +23,7 @@ import { refusalReply } from './respond.ts';
 import type { Plan } from './route/plan.ts';
 
 /** A complete reply without what it cost: that is known only where it is settled. */
-export type KeptReply = Omit<StoredReply, 'usage' | 'costNanoUsd'>;
+export type KeptReply = Omit<StoredReply, 'costNanoUsd'>;
 
 /** One that was stored before has its cost already. */
 const isPriced = (reply: KeptReply | StoredReply): reply is StoredReply => 'costNanoUsd' in reply;
@@ -151,9 +151,9 @@ export class Passage implements Course {
     return countsTokens(this.exchange.endpoint.name) ? noTries : (this.trail?.billed ?? noTries);
   }
 
-  #store({ keep, cacheable }: Closing, { usage, costNanoUsd }: Bill, nowMs: number): void {
+  #store({ keep, cacheable }: Closing, { costNanoUsd }: Bill, nowMs: number): void {
     if (keep === undefined || keep === null) return this.claim?.finish(null);
-    const stored = isPriced(keep) ? keep : { ...keep, usage, costNanoUsd };
+    const stored = isPriced(keep) ? keep : { ...keep, costNanoUsd };
     this.claim?.finish(stored);
     if (cacheable === true && this.cacheKey !== null) this.stages.cache.put(this.cacheKey, stored, nowMs);
   }

@@ -6,7 +6,6 @@ import { nobody } from '../src/authenticate/keyring.ts';
 import { Cancellation } from '../src/cancellation.ts';
 import { type ModelFacts, unknownFacts } from '../src/catalog/facts.ts';
 import type { Endpoint, Exchange, Identity, ModelRequest, StoredReply } from '../src/exchange.ts';
-import { noUsage } from '../src/exchange.ts';
 import type { Asking } from '../src/limit/limit.ts';
 import { endpoints } from '../src/listen.ts';
 import type { Plan, Target } from '../src/route/plan.ts';
@@ -113,7 +112,6 @@ export function sampleReply(body: string, part: Partial<StoredReply> = {}): Stor
     body: Buffer.from(body),
     stream: false,
     target: 'p/m',
-    usage: noUsage,
     costNanoUsd: 0,
     ...part,
   };

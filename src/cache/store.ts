@@ -45,7 +45,7 @@ export function createReplyStore(bounds: StoreBounds): ReplyStore {
 
 // What an entry's head holds: the numbers, as they lie in memory, then the texts one after the other. JSON would cost
 // more than all the rest of a look-up.
-const numbers = new Float64Array(11);
+const numbers = new Float64Array(6);
 const numbersBytes = Buffer.from(numbers.buffer);
 const numbersLength = numbersBytes.length;
 /** Texts beyond it are no header's any more: such a reply is not kept. */
@@ -53,20 +53,15 @@ const head = Buffer.allocUnsafeSlow(64 * 1024);
 
 /** Fills `head`; gives its length, 0 if it has no room. */
 function writeHead(reply: StoredReply, note: string): number {
-  const { contentType, target, dropped = '', usage } = reply;
+  const { contentType, target, dropped = '' } = reply;
   const text = contentType + target + dropped + note;
   if (numbersLength + text.length * 3 > head.length) return 0;
   numbers[0] = reply.status;
   numbers[1] = reply.stream ? 1 : 0;
-  numbers[2] = usage.inputTokens;
-  numbers[3] = usage.outputTokens;
-  numbers[4] = usage.cachedInputTokens;
-  numbers[5] = usage.cacheWriteTokens;
-  numbers[6] = usage.known ? 1 : 0;
-  numbers[7] = reply.costNanoUsd;
-  numbers[8] = contentType.length;
-  numbers[9] = target.length;
-  numbers[10] = dropped.length;
+  numbers[2] = reply.costNanoUsd;
+  numbers[3] = contentType.length;
+  numbers[4] = target.length;
+  numbers[5] = dropped.length;
   numbersBytes.copy(head);
   return numbersLength + head.write(text, numbersLength);
 }
@@ -75,8 +70,9 @@ function readEntry({ bytes, headLength, length }: StoreEntry): NotedReply {
   bytes.copy(numbersBytes, 0, 0, numbersLength);
   const number = (at: number): number => numbers[at] as number;
   const text = bytes.toString('utf8', numbersLength, headLength);
-  const [typeEnd, targetEnd] = [number(8), number(8) + number(9)];
-  const droppedEnd = targetEnd + number(10);
+  const typeEnd = number(3);
+  const targetEnd = typeEnd + number(4);
+  const droppedEnd = targetEnd + number(5);
   const body = Buffer.allocUnsafe(length - headLength);
   bytes.copy(body, 0, headLength, length);
   const reply: NotedReply = {
@@ -85,14 +81,7 @@ function readEntry({ bytes, headLength, length }: StoreEntry): NotedReply {
     body,
     stream: number(1) === 1,
     target: text.slice(typeEnd, targetEnd),
-    usage: {
-      inputTokens: number(2),
-      outputTokens: number(3),
-      cachedInputTokens: number(4),
-      cacheWriteTokens: number(5),
-      known: number(6) === 1,
-    },
-    costNanoUsd: number(7),
+    costNanoUsd: number(2),
     note: text.slice(droppedEnd),
   };
   return droppedEnd === targetEnd ? reply : { ...reply, dropped: text.slice(targetEnd, droppedEnd) };

