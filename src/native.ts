@@ -104,6 +104,11 @@ export const bodyFlags = {
 
 const reg = (index: number): number => regs[index] ?? 0;
 
+function tierOf(flags: number): Tier | null {
+  const number = flags >>> tierShift;
+  return number === 0 ? null : (tiers[number - 1] ?? null);
+}
+
 function readMasked(original: Buffer): ReadonlyMap<string, string> | null {
   const count = reg(15);
   if (count === 0) return null;
@@ -136,7 +141,7 @@ export function inspect(body: Buffer, inspectId: number, scrub: number, key: Buf
     modelStart: reg(3),
     modelEnd: reg(4),
     flags: reg(5),
-    tier: tiers[(reg(5) >>> tierShift) - 1] ?? null,
+    tier: tierOf(reg(5)),
     maxTokens: reg(6) === absent ? null : reg(6),
     choices: reg(7),
     textBytes: reg(8),
@@ -443,8 +448,8 @@ export const store = {
   get(id: number, key: string, nowMs: number): StoreEntry | null {
     const keyLength = writeKey(key);
     if (!native.storeGet(id, keyScratch, keyLength, nowMs, storeLengths, storeScratch)) return null;
-    const [headLength = 0, bodyLength = 0] = storeLengths;
-    const length = headLength + bodyLength;
+    const headLength = storeLengths[0] ?? 0;
+    const length = headLength + (storeLengths[1] ?? 0);
     let bytes = storeScratch;
     if (length > storeScratch.length) {
       bytes = Buffer.allocUnsafeSlow(length);

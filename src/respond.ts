@@ -47,7 +47,7 @@ export function respond(reply: Reply, res: ServerResponse, times: ClientTimes): 
   if (reply.kind === 'stream') return respondStream(reply, res, times);
   if (res.destroyed) return;
   const { body } = reply;
-  res.writeHead(reply.status, reply.headers.concat('content-length', String(body.length)));
+  res.writeHead(reply.status, [...reply.headers, 'content-length', String(body.length)]);
   // Node joins a string to the head and sends both in one write; Latin-1 keeps every byte what it is.
   if (body.length <= joinMaxBytes) res.end(body.toString('latin1'), 'latin1');
   else res.end(body);

@@ -1,4 +1,5 @@
 /** Configuration: every fault with its place, all at once; secrets never shown; reload on real files. */
+
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -13,6 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { isStringOneByteRepresentation } from 'node:v8';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { parse, stringify } from 'yaml';
@@ -767,4 +769,27 @@ describe('files', () => {
   it('that are missing or in no folder are watched without a throw', () => {
     watchConfig(join(folder, 'none', 'c.yaml'), () => {}).close();
   });
+});
+
+it.each([
+  ['the plain reader', 'model: bench-model-of-some-length # 一'],
+  ['the full parser', 'model: !!str bench-model-of-some-length'],
+  ['quotes and the environment', 'model: "bench-${ONE}"'],
+])('a character beyond Latin-1 widens none of the others: %s', (_, model) => {
+  const text = `# …
+authenticate: { anonymousTenant: acme }
+providers:
+  sim: { preset: simulator }
+routes:
+  - ${model}
+    targets: [{ provider: sim, model: 模型 }]
+`;
+  const result = parseConfig(text, { ONE: '一model-of-some-length'.slice(1) }, () => {
+    throw new Error('no file');
+  });
+  if (!result.ok) throw new Error(JSON.stringify(result.faults));
+  const [route] = result.config.routes;
+  expect(route?.model).toBe('bench-model-of-some-length');
+  expect(isStringOneByteRepresentation(route?.model ?? '…')).toBe(true);
+  expect(JSON.stringify(route)).toContain('模型');
 });

@@ -1,5 +1,6 @@
 /** Loads a configuration: text to checked settings, or all of its faults at once, each with its place. */
 import { dirname, resolve } from 'node:path';
+import { isStringOneByteRepresentation } from 'node:v8';
 import type { z } from 'zod';
 import { catalogPath, readCatalogText } from './catalog-file.ts';
 import { checkDraft, createReport, type Draft } from './check.ts';
@@ -108,6 +109,16 @@ function loadCatalog(
   }
 }
 
+/**
+ * A copy that takes a byte for each character. One character beyond Latin-1 in a file, be it in a comment, makes every
+ * longer piece cut from it take two, and with it each header and log line that the piece is put into.
+ */
+function compact(text: string): string {
+  if (isStringOneByteRepresentation(text)) return text;
+  const bytes = Buffer.from(text, 'utf8');
+  return bytes.length === text.length ? bytes.toString('latin1') : text;
+}
+
 /** The text values that were filled in from the environment. */
 class Filled {
   readonly #env: Environment;
@@ -121,12 +132,12 @@ class Filled {
   }
 
   read(value: string, path: Path): string | Finding {
-    if (!value.includes('${')) return value;
+    if (!value.includes('${')) return compact(value);
     const result = interpolate(value, this.#env);
     if (!result.ok) return { path: [...path], at: 'value', message: result.message };
     this.#paths.add(pathText(path));
     this.#texts.set(result.text, value);
-    return result.text;
+    return compact(result.text);
   }
 
   has(path: Path): boolean {

@@ -7,7 +7,7 @@ import type { Log } from './log.ts';
 import type { ExchangeRecord } from './record.ts';
 
 /** Text that stands for itself in JSON. */
-const plain = /^[\w .:,;@/+()-]*$/;
+const plain = /^[ !#-[\]-~]*$/;
 const quoted = (text: string): string => (plain.test(text) ? `"${text}"` : JSON.stringify(text));
 
 type Who = Pick<ExchangeRecord, 'tenant' | 'team' | 'user' | 'keyId' | 'tags'>;
