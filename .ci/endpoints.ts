@@ -1,6 +1,6 @@
 /** The README's table of endpoints. */
 import type { Endpoint } from '../src/exchange.ts';
-import { endpoints, modelEndpoints } from '../src/listen.ts';
+import { endpoints, modelEndpoints } from '../src/listen/endpoints.ts';
 import { fileEndpoints } from '../src/passthrough/endpoints.ts';
 import type { DialectName } from '../src/providers/names.ts';
 

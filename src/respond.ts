@@ -1,5 +1,4 @@
 /** Writes replies to the client: whole ones at once, streams at the speed the client reads. */
-import type { ServerResponse } from 'node:http';
 import type { Refusal } from './errors.ts';
 import type { Reply, StreamReply, WholeReply } from './exchange.ts';
 import { dialects } from './providers/index.ts';
@@ -13,8 +12,28 @@ export interface ClientTimes {
   readonly clientTimeoutMs: number;
 }
 
+/** Where a reply is written: one of Node's, or of a connection that is read without Node's HTTP server. */
+export interface Outlet {
+  readonly destroyed: boolean;
+  readonly writableLength: number;
+  readonly writableNeedDrain: boolean;
+  /** Throws where a header can't be written. */
+  writeHead(status: number, headers: string[]): unknown;
+  flushHeaders(): void;
+  /** False: the client has to read on first. */
+  write(chunk: Buffer): boolean;
+  end(): unknown;
+  /** @param text a whole body's bytes, a character each */
+  end(text: string, encoding: 'latin1'): unknown;
+  /** Calls back when the client has read nothing for so long. */
+  setTimeout(timeoutMs: number, onTimeout: () => void): unknown;
+  destroy(): unknown;
+  on(event: 'drain' | 'close', listener: () => void): unknown;
+  off(event: 'drain' | 'close', listener: () => void): unknown;
+}
+
 /** Bodies up to here are sent together with their head, which copies them. */
-const joinMaxBytes = 64 * 1024;
+export const joinMaxBytes = 64 * 1024;
 
 /** Adds a request's id under the name that is always there, and under the one that the dialect's SDKs read. */
 export function addRequestId(dialect: DialectName, requestId: string, headers: string[]): void {
@@ -43,19 +62,22 @@ export function refusalReply(refusal: Refusal, dialect: DialectName, requestId: 
 }
 
 /** Writes a reply to its end. A stream is read to its end even when nobody listens, since its end settles it. */
-export function respond(reply: Reply, res: ServerResponse, times: ClientTimes): Promise<void> | void {
+export function respond(reply: Reply, res: Outlet, times: ClientTimes): Promise<void> | void {
   if (reply.kind === 'stream') return respondStream(reply, res, times);
   if (res.destroyed) return;
   const { body } = reply;
   res.writeHead(reply.status, [...reply.headers, 'content-length', String(body.length)]);
-  // Node joins a string to the head and sends both in one write; Latin-1 keeps every byte what it is.
+  // A string is joined to the head, and both go in one write; Latin-1 keeps every byte what it is.
   if (body.length <= joinMaxBytes) res.end(body.toString('latin1'), 'latin1');
-  else res.end(body);
+  else {
+    res.write(body);
+    res.end();
+  }
   // What the network doesn't take at once waits for the client, but not without end.
   if (res.writableLength > 0) res.setTimeout(times.clientTimeoutMs, () => res.destroy());
 }
 
-async function respondStream(reply: StreamReply, res: ServerResponse, times: ClientTimes): Promise<void> {
+async function respondStream(reply: StreamReply, res: Outlet, times: ClientTimes): Promise<void> {
   if (!res.destroyed) {
     try {
       res.writeHead(reply.status, [...reply.headers]);
@@ -65,8 +87,9 @@ async function respondStream(reply: StreamReply, res: ServerResponse, times: Cli
       res.destroy();
     }
   }
+  const silence = Buffer.from(reply.keepAlive);
   const keepAlive = setInterval(() => {
-    if (reply.keepAlive !== '' && !res.destroyed && !res.writableNeedDrain) res.write(reply.keepAlive);
+    if (silence.length > 0 && !res.destroyed && !res.writableNeedDrain) res.write(silence);
   }, times.keepAliveMs);
   try {
     for await (const chunk of reply.chunks) {
@@ -82,7 +105,7 @@ async function respondStream(reply: StreamReply, res: ServerResponse, times: Cli
 }
 
 /** The client has read on, or is gone; one that reads nothing for `timeoutMs` is let go. */
-function drained(res: ServerResponse, timeoutMs: number): Promise<void> {
+function drained(res: Outlet, timeoutMs: number): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => res.destroy(), timeoutMs);
     const done = (): void => {

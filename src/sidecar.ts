@@ -23,7 +23,7 @@ import { createEstimator } from './limit/estimate.ts';
 import { createLimiter } from './limit/limit.ts';
 import { createNotices } from './limit/notices.ts';
 import { budgetTables, readBudgets, saveBudgets } from './limit/saved.ts';
-import { type Listener, listen } from './listen.ts';
+import { type Listener, listen } from './listen/listen.ts';
 import { listModels } from './models.ts';
 import { retryBudget } from './native.ts';
 import { logRecord } from './observe/line.ts';

@@ -38,6 +38,9 @@ export interface Sending {
   readonly discard?: boolean;
 }
 
+/** Makes every request one that is left to Node's HTTP server. */
+const unusual = process.env.SIDEGATE_TEST_UNUSUAL === '1' ? { te: 'trailers' } : {};
+
 /** Sends a request on a connection of its own. */
 export function send(
   url: string,
@@ -49,7 +52,12 @@ export function send(
   const req = request(new URL(path, url), {
     method,
     agent: false,
-    headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(bytes), ...headers },
+    headers: {
+      'content-type': 'application/json',
+      'content-length': Buffer.byteLength(bytes),
+      ...unusual,
+      ...headers,
+    },
   });
   const reply = once(req, 'response').then(([res]: IncomingMessage[]) =>
     incoming(res as IncomingMessage, req, discard),

@@ -4,7 +4,7 @@ import { request } from 'node:http';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Config, configSchema } from '../src/config/schema.ts';
-import { createGuard } from '../src/guard.ts';
+import { createGuard } from '../src/listen/guard.ts';
 import { startTestSidecar, type TestSidecar } from './sidecar.ts';
 
 const settings = (listen: Partial<Config['listen']> = {}): Config['listen'] =>

@@ -9,7 +9,7 @@ import { unknownFacts } from '../src/catalog/facts.ts';
 import { configSchema } from '../src/config/schema.ts';
 import { Refusal } from '../src/errors.ts';
 import type { Exchange } from '../src/exchange.ts';
-import { endpoints } from '../src/listen.ts';
+import { endpoints } from '../src/listen/endpoints.ts';
 import { retryBudget } from '../src/native.ts';
 import type { FallbackCause, Step } from '../src/route/plan.ts';
 import { createScrubPolicy, inspect } from '../src/scrub/inspect.ts';

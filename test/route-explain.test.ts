@@ -7,7 +7,7 @@ import { stringify } from 'yaml';
 import { runCli } from '../src/cli.ts';
 import { parseConfig } from '../src/config/load.ts';
 import { Refusal } from '../src/errors.ts';
-import { endpoints } from '../src/listen.ts';
+import { endpoints } from '../src/listen/endpoints.ts';
 import { type Explanation, explain as explainRequest } from '../src/route/explain.ts';
 import { startGate } from './gate.ts';
 import { readDocument } from './readme.ts';

@@ -7,7 +7,7 @@ import { Cancellation } from '../src/cancellation.ts';
 import { type ModelFacts, unknownFacts } from '../src/catalog/facts.ts';
 import type { Endpoint, Exchange, Identity, ModelRequest, StoredReply } from '../src/exchange.ts';
 import type { Asking } from '../src/limit/limit.ts';
-import { endpoints } from '../src/listen.ts';
+import { endpoints } from '../src/listen/endpoints.ts';
 import type { Plan, Target } from '../src/route/plan.ts';
 
 /** The endpoint of a name. */

@@ -2,7 +2,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Registry } from 'prom-client';
 import type { Config } from '../config/schema.ts';
-import { urlOf } from '../listen.ts';
+import { urlOf } from '../listen/listen.ts';
 import { answerKeys, type KeysAdmin } from './keys.ts';
 
 export interface AdminPort {

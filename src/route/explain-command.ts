@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import type { Shell } from '../cli.ts';
 import { formatFaults, loadConfig } from '../config/load.ts';
 import { Refusal } from '../errors.ts';
-import { endpoints, geminiEndpoint } from '../listen.ts';
+import { endpoints, geminiEndpoint } from '../listen/endpoints.ts';
 import { explain, explanationText } from './explain.ts';
 
 /** @param configPath the configuration's path, by what `--config` says */

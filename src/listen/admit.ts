@@ -1,0 +1,41 @@
+/** What a request's head alone decides: whether its body is read at all. */
+import type { Config } from '../config/schema.ts';
+import { Refusal } from '../errors.ts';
+import type { Endpoint } from '../exchange.ts';
+import { bodyMaxOf, wrongType } from '../passthrough/body.ts';
+import type { DialectName } from '../providers/provider.ts';
+import { endpointAt, type Head, pathOf } from './endpoints.ts';
+import type { Guard } from './guard.ts';
+
+/** The endpoint a request is for, or why it isn't served. */
+export function admit(
+  head: Head,
+  dialect: DialectName,
+  guard: Guard,
+  inFlight: number,
+  config: Config['listen'],
+): Endpoint | Refusal {
+  const { headers, method } = head;
+  const denied = guard(headers) ?? head.fault;
+  if (denied !== null) return denied;
+  const endpoint = endpointAt(head, dialect);
+  if (endpoint === undefined) {
+    const path = JSON.stringify(pathOf(head.url).slice(0, 128));
+    return new Refusal('not_found', `There is no endpoint ${path}.`);
+  }
+  if (method !== endpoint.method && !(endpoint.name === 'models' && method === 'HEAD')) {
+    return new Refusal('method_not_allowed', `${method.slice(0, 16)} is not served here.`, {
+      headers: ['allow', endpoint.method],
+    });
+  }
+  if (inFlight >= config.inFlightMax) {
+    return new Refusal('overloaded', `${inFlight} requests are at work already.`, { retryAfterMs: 1000 });
+  }
+  const bodyMaxBytes = bodyMaxOf(headers, config);
+  if (Number(headers['content-length'] ?? 0) > bodyMaxBytes) return tooLarge(bodyMaxBytes);
+  return wrongType(endpoint, headers['content-type']) ?? endpoint;
+}
+
+/** A body over the bound. */
+export const tooLarge = (maxBytes: number): Refusal =>
+  new Refusal('body_too_large', `The body is larger than ${maxBytes} bytes.`);

@@ -1,0 +1,311 @@
+/** Stage listen: sockets → exchanges. Node's request objects end here; what is wrong with HTTP is answered here. */
+import { randomBytes } from 'node:crypto';
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import type { Socket } from 'node:net';
+import { saysBatch } from '../batch/priority.ts';
+import type { Config } from '../config/schema.ts';
+import { Refusal } from '../errors.ts';
+import type { EndpointName, Exchange, Reply, WholeReply } from '../exchange.ts';
+import { bodyMaxOf } from '../passthrough/body.ts';
+import { keyInQuery } from '../providers/gemini/path.ts';
+import type { DialectName } from '../providers/provider.ts';
+import { type Outlet, refusalReply, respond } from '../respond.ts';
+import { admit, tooLarge } from './admit.ts';
+import { dialectOf, endpointAt, type Head, pathOf } from './endpoints.ts';
+import { createGuard, duplicateHeader } from './guard.ts';
+import type { PlainHead } from './head.ts';
+import { type Crowd, Incoming, noBody } from './incoming.ts';
+import { Connection, type LanePort, type LaneReply } from './lane.ts';
+import { answerBrokenHttp, answerSender, headersMaxBytes, isSending } from './unread.ts';
+
+const headersTimeoutMs = 10_000;
+/** Idle connections are kept longer than usual clients keep theirs, so that none is closed under a request. */
+const idleConnectionMs = 120_000;
+
+/** Requests that take one to two of these to arrive are left to Node's server. */
+const lookEveryMs = 500;
+
+/** The open data port. */
+export interface Listener {
+  readonly url: string;
+  readonly inFlight: number;
+  /** Lets go of every request at work; streams get the refusal as an error event. */
+  abortAll(refusal: Refusal): void;
+  /** New requests are refused with this from now on; null: served. */
+  refuseNew(refusal: Refusal | null): void;
+  /** Takes no more connections; resolves when the last request is answered. */
+  drained(): Promise<void>;
+  close(): void;
+  update(config: Config['listen']): void;
+}
+
+/** Tells the processes of a fleet apart; the rest of an id is a count. */
+const idPrefix = `req_${randomBytes(9).toString('hex')}`;
+let idsGiven = 0;
+
+/** A name for a request, unique over processes and restarts; it need not be a secret. */
+function requestId(): string {
+  idsGiven += 1;
+  return idPrefix + idsGiven.toString(16).padStart(10, '0');
+}
+
+/** A request that was refused before there was an exchange. */
+export interface Refused {
+  readonly id: string;
+  /** `none` where the path is no endpoint's. */
+  readonly endpoint: { readonly name: EndpointName | 'none' };
+  readonly startedMs: number;
+}
+
+/** A request whose head was read. */
+interface Arrival {
+  readonly head: Head;
+  readonly dialect: DialectName;
+  readonly id: string;
+  /** Monotonic ms. */
+  readonly startedMs: number;
+}
+
+/**
+ * Opens the data port.
+ * @param handle the pipeline; never rejects
+ * @param onRefused told of what is answered here
+ */
+export async function listen(
+  config: Config['listen'],
+  handle: (exchange: Exchange) => Reply | Promise<Reply>,
+  clock: () => number,
+  onRefused: (request: Refused, refusal: Refusal) => void,
+): Promise<Listener> {
+  let current = config;
+  let guard = createGuard(config);
+  let closedTo: Refusal | null = null;
+  const crowd: Crowd = { active: new Set(), parked: 0, arriving: 0, onIdle: null };
+  const { active } = crowd;
+  // The last request of each connection of Node's server, for what goes wrong below HTTP.
+  const atWork = new WeakMap<Socket, ServerResponse>();
+
+  const arrive = (head: Head): Arrival => {
+    const startedMs = clock();
+    return { head, dialect: dialectOf(head), id: requestId(), startedMs };
+  };
+
+  const letIn = ({ head, dialect, id, startedMs }: Arrival): Incoming | Refusal => {
+    const inFlight = saysBatch(head.headers) ? crowd.arriving : active.size - crowd.parked;
+    const admitted = closedTo ?? admit(head, dialect, guard, inFlight, current);
+    if (admitted instanceof Refusal) return admitted;
+    const headers = dialect === 'gemini' ? withQueryKey(head) : head.headers;
+    return new Incoming(id, admitted, pathOf(head.url), headers, startedMs, crowd);
+  };
+
+  /** What is answered to one that comes to no pipeline. */
+  const refused = ({ head, dialect, id, startedMs }: Arrival, refusal: Refusal): WholeReply => {
+    onRefused({ id, endpoint: endpointAt(head, dialect) ?? noEndpoint, startedMs }, refusal);
+    return refusalReply(refusal, dialect, id);
+  };
+
+  const run = (incoming: Incoming, to: Outlet): void => {
+    try {
+      const reply = handle(incoming);
+      const sent =
+        reply instanceof Promise
+          ? reply.then((late) => respond(late, to, current))
+          : respond(reply, to, current);
+      if (!(sent instanceof Promise)) return incoming.end();
+      sent.then(
+        () => incoming.end(),
+        () => giveUp(incoming, to),
+      );
+    } catch {
+      giveUp(incoming, to);
+    }
+  };
+
+  const admits = (head: Head): boolean =>
+    closedTo === null &&
+    !(admit(head, dialectOf(head), guard, active.size - crowd.parked, current) instanceof Refusal);
+
+  const servePlain = (head: PlainHead, body: Buffer, reply: LaneReply): void => {
+    const arrival = arrive(head);
+    const incoming = letIn(arrival);
+    if (incoming instanceof Refusal) return void respond(refused(arrival, incoming), reply, current);
+    reply.request = incoming;
+    incoming.receive(body);
+    run(incoming, reply);
+  };
+
+  const serve = (req: IncomingMessage, res: ServerResponse): void => {
+    atWork.set(req.socket, res);
+    const arrival = arrive(headOf(req));
+    const refuse = (refusal: Refusal): void => {
+      if (res.headersSent || res.destroyed) return;
+      const reply = refused(arrival, refusal);
+      if (isSending(req)) answerSender(reply, req, res);
+      else void respond(reply, res, current);
+    };
+    const incoming = letIn(arrival);
+    if (incoming instanceof Refusal) return refuse(incoming);
+    res.on('close', () => incoming.left(res.writableFinished));
+    readBody(req, bodyMaxOf(req.headers, current), (body) => {
+      if (!incoming.reading) return;
+      if (body instanceof Refusal) {
+        refuse(body);
+        incoming.receive(noBody);
+        return incoming.end();
+      }
+      incoming.receive(body);
+      run(incoming, res);
+    });
+  };
+
+  const server = createServer(
+    {
+      maxHeaderSize: headersMaxBytes,
+      headersTimeout: Math.min(headersTimeoutMs, config.bodyTimeoutMs),
+      requestTimeout: config.bodyTimeoutMs,
+      connectionsCheckingInterval: Math.min(1000, config.bodyTimeoutMs),
+      keepAliveTimeout: idleConnectionMs,
+      noDelay: true,
+    },
+    serve,
+  );
+  server.maxConnections = config.connectionsMax;
+  server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => {
+    if (Number(req.headers['content-length'] ?? 0) <= bodyMaxOf(req.headers, current)) res.writeContinue();
+    serve(req, res);
+  });
+  server.on('clientError', (error: Error & { code?: string }, socket: Socket) => {
+    const id = requestId();
+    const last = atWork.get(socket);
+    const dialect = last === undefined ? 'openai' : dialectOf(headOf(last.req));
+    const refusal = answerBrokenHttp(error, socket, last, dialect, id);
+    if (refusal !== null) onRefused({ id, endpoint: noEndpoint, startedMs: clock() }, refusal);
+  });
+  const lane = createLane(server, { serve: servePlain, admits });
+  await opened(server, config);
+
+  return {
+    url: urlOf(server, config),
+    get inFlight() {
+      return active.size;
+    },
+    abortAll(refusal) {
+      for (const { cancellation } of active) cancellation.cancel(refusal);
+    },
+    refuseNew(refusal) {
+      closedTo = refusal;
+    },
+    async drained() {
+      server.close();
+      server.closeIdleConnections();
+      lane.closing = true;
+      for (const { idle, socket } of lane.connections) if (idle) socket.destroy();
+      if (active.size > 0) await new Promise<void>((resolve) => (crowd.onIdle = resolve));
+    },
+    close() {
+      server.close();
+      server.closeAllConnections();
+      for (const { socket } of lane.connections) socket.destroy();
+    },
+    update(next) {
+      current = next;
+      guard = createGuard(next);
+      server.maxConnections = next.connectionsMax;
+    },
+  };
+}
+
+const noEndpoint = { name: 'none' } as const;
+
+const headOf = (req: IncomingMessage): Head => ({
+  method: req.method ?? '',
+  url: req.url ?? '/',
+  headers: req.headers,
+  fault: duplicateHeader(req),
+});
+
+/** Each connection begins in the lane of plain requests. Node's server still owns the port, its bounds and its times. */
+function createLane(server: Server, port: Pick<LanePort, 'serve' | 'admits'>): LanePort {
+  const node = server.listeners('connection') as ((socket: Socket) => void)[];
+  server.removeAllListeners('connection');
+  const lane: LanePort = {
+    connections: new Set(),
+    idleMs: idleConnectionMs,
+    firstMs: headersTimeoutMs,
+    closing: false,
+    ...port,
+    leave(socket) {
+      for (const listener of node) listener.call(server, socket);
+    },
+  };
+  server.on('connection', (socket: Socket) => new Connection(socket, lane));
+  const looks = setInterval(() => {
+    for (const connection of lane.connections) connection.look();
+  }, lookEveryMs);
+  looks.unref();
+  server.on('close', () => clearInterval(looks));
+  return lane;
+}
+
+/** A reply that Node refuses to write: this client goes without, the process lives. */
+function giveUp(incoming: Incoming, to: Outlet): void {
+  to.destroy();
+  incoming.end();
+}
+
+/** Google's API takes its key from the query too; from here on it is a header, as the path goes into records. */
+function withQueryKey({ headers, url }: Head): IncomingHttpHeaders {
+  if (headers['x-goog-api-key'] !== undefined) return headers;
+  const key = keyInQuery(url);
+  return key === null ? headers : { ...headers, 'x-goog-api-key': key };
+}
+
+/** Reads a body up to the bound. Gives the bytes or a refusal, once; nothing when the client leaves before. */
+function readBody(req: IncomingMessage, maxBytes: number, done: (body: Buffer | Refusal) => void): void {
+  // Most bodies come in one piece.
+  let first: Buffer | null = null;
+  let chunks: Buffer[] | null = null;
+  let bytes = 0;
+  req.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes > maxBytes) {
+      req.removeAllListeners('data');
+      first = null;
+      chunks = null;
+      done(tooLarge(maxBytes));
+    } else if (first === null) first = chunk;
+    else if (chunks === null) chunks = [first, chunk];
+    else chunks.push(chunk);
+  });
+  req.on('end', () => done(chunks === null ? (first ?? noBody) : Buffer.concat(chunks)));
+  // A broken connection closes as well; without a listener it would end the process.
+  req.on('error', ignore);
+}
+
+const ignore = (): void => {};
+
+function opened(server: Server, { host, port, socket }: Config['listen']): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(socket === undefined ? { host, port } : { path: socket }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+/** The address as a base URL. */
+export function urlOf(
+  server: Server,
+  { host, socket }: { readonly host: string; readonly socket?: string | undefined },
+): string {
+  const address = server.address();
+  if (socket !== undefined || address === null || typeof address === 'string') return `unix:${socket ?? ''}`;
+  return `http://${host.includes(':') ? `[${host}]` : host}:${address.port}`;
+}

@@ -1,0 +1,282 @@
+/** The lane of plain requests: it reads what Node's parser reads and nothing else, and answers as Node's server does. */
+import { once } from 'node:events';
+import { createServer, type IncomingHttpHeaders } from 'node:http';
+import { type AddressInfo, connect, type Socket } from 'node:net';
+import { setImmediate as turn } from 'node:timers/promises';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { HeadReader } from '../src/listen/head.ts';
+import { chainConfig } from './chain.ts';
+import { openSocket, readAll } from './client.ts';
+import { type Wire, wires } from './replies.ts';
+import { startTestSidecar, type TestSidecar } from './sidecar.ts';
+import { answers, startUpstream, type Upstream } from './upstream.ts';
+
+const wire = wires[0] as Wire;
+
+/** A request as Node reads it. */
+interface Read {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+}
+
+/** Node's HTTP server, asked what the first request of some bytes is; null: it refuses them, or waits for more. */
+async function startReader(): Promise<{ read(bytes: Buffer): Promise<Read | null>; close(): void }> {
+  let found: Read | null = null;
+  const server = createServer((req, res) => {
+    const chunks: Buffer[] = [];
+    req.on('data', (chunk: Buffer) => chunks.push(chunk));
+    req.on('end', () => {
+      const { method = '', url = '', headers } = req;
+      found ??= { method, url, headers, body: Buffer.concat(chunks).toString('latin1') };
+      res.end();
+    });
+  });
+  server.on('clientError', (_, socket) => socket.destroy());
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const { port } = server.address() as AddressInfo;
+  return {
+    async read(bytes) {
+      found = null;
+      const socket = connect(port, '127.0.0.1');
+      socket.on('error', () => {});
+      socket.resume().end(bytes);
+      await once(socket, 'close');
+      return found;
+    },
+    close: () => void server.close(),
+  };
+}
+
+const token = fc.stringMatching(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,12}$/);
+const name = fc.oneof(
+  token,
+  fc.constantFrom('Accept', 'user-agent', 'X-Api-Key', 'te', 'Expect', 'Upgrade', 'constructor', '__proto__'),
+  fc.constantFrom(
+    'Connection',
+    'connection',
+    'Transfer-Encoding',
+    'Content-Length',
+    'trailer',
+    'bad name',
+    '',
+  ),
+);
+const value = fc.oneof(
+  fc.stringMatching(/^[\x20-\x7e]{0,20}$/),
+  fc.constantFrom(
+    'keep-alive',
+    'close',
+    'Keep-Alive, close',
+    'chunked',
+    '5',
+    '+5',
+    '0x5',
+    'ü',
+    'a\tb',
+    '\x7f',
+    ' padded \t',
+  ),
+);
+const separator = fc.constantFrom(': ', ':', ':\t ', ' : ', ' ');
+const lineEnd = fc.oneof(
+  { weight: 12, arbitrary: fc.constant('\r\n') },
+  fc.constantFrom('\n', '\r', '\r\n '),
+);
+const header = fc.tuple(name, separator, value, lineEnd).map((parts) => parts.join(''));
+const usualHeader = fc
+  .tuple(token, fc.stringMatching(/^[\x21-\x7e]{1,20}$/))
+  .map(([n, v]) => `${n}: ${v}\r\n`);
+const path = fc.oneof(
+  fc.stringMatching(/^\/[\x21-\x7e]{0,20}$/),
+  fc.constantFrom('/v1/chat/completions', '*', 'http://a/b', '/a b', '/ü', ''),
+);
+const requestLine = fc.oneof(
+  { weight: 6, arbitrary: path.map((url) => `POST ${url} HTTP/1.1\r\n`) },
+  fc.constantFrom(
+    'GET / HTTP/1.1\r\n',
+    'POST / HTTP/1.0\r\n',
+    'POST  / HTTP/1.1\r\n',
+    'POST / HTTP/1.1\n',
+    '\r\nPOST / HTTP/1.1\r\n',
+  ),
+);
+/** Requests, most of them plain, with something wrong at one or more places. */
+const request = fc
+  .record({
+    line: requestLine,
+    before: fc.array(fc.oneof({ weight: 8, arbitrary: usualHeader }, header), { maxLength: 6 }),
+    host: fc.constantFrom('host: a\r\n', 'Host: a\r\n', 'host:a\r\n', ''),
+    after: fc.array(fc.oneof({ weight: 8, arbitrary: usualHeader }, header), { maxLength: 3 }),
+    body: fc.stringMatching(/^[\x20-\x7e]{0,40}$/),
+    lengthOff: fc.constantFrom(0, 0, 0, 0, 0, 1, -1),
+    rest: fc.constantFrom('', '', '', 'POST /next HTTP/1.1\r\n', '\r\n'),
+  })
+  .map(({ line, before, host, after, body, lengthOff, rest }) => {
+    const length = `content-length: ${body.length + lengthOff}\r\n`;
+    return Buffer.from(
+      `${line}${before.join('')}${host}${length}${after.join('')}\r\n${body}${rest}`,
+      'latin1',
+    );
+  });
+
+test('what the lane reads Node reads the same way', async () => {
+  const node = await startReader();
+  onTestFinished(node.close);
+  let plain = 0;
+  let left = 0;
+  const property = fc.asyncProperty(request, async (bytes) => {
+    const head = new HeadReader().read(bytes);
+    if (head === null) {
+      left += 1;
+      return;
+    }
+    if (head.bodyEnd > bytes.length) return;
+    plain += 1;
+    const { method, url, headers, bodyStart, bodyEnd } = head;
+    const body = bytes.toString('latin1', bodyStart, bodyEnd);
+    expect({ method, url, headers, body }).toEqual(await node.read(bytes));
+  });
+  await fc.assert(property, { numRuns: 5000 });
+  // Both ways are taken, or nothing was compared.
+  expect(plain).toBeGreaterThan(500);
+  expect(left).toBeGreaterThan(500);
+});
+
+test('a reader that has read other heads reads one as a new reader does', () => {
+  const reader = new HeadReader();
+  fc.assert(
+    fc.property(request, (bytes) => {
+      expect(reader.read(bytes)).toEqual(new HeadReader().read(bytes));
+    }),
+    { numRuns: 5000 },
+  );
+});
+
+test('a head larger than the bound, or with too many headers, is left to Node', () => {
+  const read = (headers: string): unknown =>
+    new HeadReader().read(Buffer.from(`POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n${headers}\r\n`));
+  const many = (count: number): string => Array.from({ length: count }, (_, i) => `h${i}: x\r\n`).join('');
+  expect(read(many(62))).not.toBeNull();
+  expect(read(many(63))).toBeNull();
+  expect(read(`long: ${'x'.repeat(16_000)}\r\n`)).not.toBeNull();
+  expect(read(`long: ${'x'.repeat(17_000)}\r\n`)).toBeNull();
+});
+
+describe('through the sidecar', () => {
+  let upstream: Upstream;
+  let sidecar: TestSidecar;
+  beforeAll(async () => {
+    upstream = await startUpstream(answers(wire, 'An answer'));
+    sidecar = await startTestSidecar(
+      chainConfig(wire, [upstream.baseUrl], { listen: { bodyTimeoutMs: 2000 }, cache: { enabled: true } }),
+    );
+  });
+  afterAll(async () => {
+    await sidecar.stop();
+    await upstream.close();
+  });
+
+  const post = (fields: object = {}, headers = ''): string => {
+    const body = JSON.stringify({ ...wire.request('Hi'), ...fields });
+    return `POST ${wire.path} HTTP/1.1\r\nhost: localhost\r\n${headers}content-length: ${body.length}\r\n\r\n${body}`;
+  };
+
+  /** Reads until this many replies are there. */
+  async function replies(socket: Socket, count: number): Promise<string[]> {
+    let text = '';
+    while (text.split('HTTP/1.1 ').length <= count || !text.endsWith('}')) {
+      const [chunk] = (await once(socket, 'data')) as [Buffer];
+      text += chunk.toString();
+    }
+    return text.split('HTTP/1.1 ').slice(1);
+  }
+
+  /** What doesn't change from one reply to the next. */
+  const lasting = (reply: string): string =>
+    reply.replace(
+      /^(date|x-request-id|request-id|server-timing|cache-status|age|x-sidegate-cost-usd|.*ratelimit.*): .*\r\n/gim,
+      '',
+    );
+
+  test('the same head and body, whichever way a reply goes', async () => {
+    const plain = await openSocket(sidecar.url);
+    // Both replies come out of the cache.
+    plain.write(post());
+    await replies(plain, 1);
+    plain.write(post());
+    const [byLane = ''] = await replies(plain, 1);
+    const other = await openSocket(sidecar.url);
+    other.write(post({}, 'te: trailers\r\n'));
+    const [byNode = ''] = await replies(other, 1);
+    expect(byLane).toMatch(/^200 OK\r\n/);
+    expect(lasting(byLane)).toBe(lasting(byNode));
+    const names = (reply: string): string[] =>
+      [...reply.matchAll(/^([\w-]+): /gm)].map(([, each]) => each ?? '');
+    expect(names(byLane).filter((each) => !/cost/.test(each))).toEqual(
+      names(byNode).filter((each) => !/cost/.test(each)),
+    );
+    plain.destroy();
+    other.destroy();
+  });
+
+  test('a request that comes in two pieces, cut anywhere, is answered the same', async () => {
+    const bytes = post();
+    for (let cut = 1; cut < bytes.length; cut += 1) {
+      const socket = await openSocket(sidecar.url);
+      socket.setNoDelay(true);
+      socket.write(bytes.slice(0, cut));
+      await turn();
+      await turn();
+      socket.write(bytes.slice(cut));
+      const [reply = ''] = await replies(socket, 1);
+      expect(reply, `cut at ${cut}`).toMatch(/^200 OK\r\n/);
+      socket.destroy();
+    }
+  });
+
+  test('requests sent ahead are answered in their order, plain or not', async () => {
+    const socket = await openSocket(sidecar.url);
+    const models = ['Hi', 'none-a', 'none-b', 'none-c'].map((model, i) =>
+      i === 0 ? post() : post({ model }, i === 3 ? 'te: trailers\r\n' : ''),
+    );
+    socket.write(`${models.join('')}\r\n${post({ model: 'none-d' })}`);
+    const got = await replies(socket, 5);
+    expect(got.map((reply) => reply.slice(0, 3))).toEqual(['200', '404', '404', '404', '404']);
+    expect(got.map((reply) => /none-./.exec(reply)?.[0])).toEqual([
+      undefined,
+      'none-a',
+      'none-b',
+      'none-c',
+      'none-d',
+    ]);
+    socket.destroy();
+  });
+
+  test('more than may wait behind a reply is read once it is written', async () => {
+    const socket = await openSocket(sidecar.url);
+    const asked = upstream.calls.length;
+    upstream.answer(() => {});
+    socket.write(post({ temperature: 0.5 }));
+    const call = await upstream.call(asked);
+    const refused = post({ model: 'none', user: 'u'.repeat(1000) });
+    const count = 300;
+    socket.write(refused.repeat(count));
+    answers(wire, 'Late')(call);
+    upstream.answer(answers(wire, 'An answer'));
+    const got = await replies(socket, count + 1);
+    expect(got).toHaveLength(count + 1);
+    expect(got.slice(1).every((reply) => reply.startsWith('404'))).toBe(true);
+    socket.destroy();
+  });
+
+  test('"connection: close" is obeyed, and said', async () => {
+    const socket = await openSocket(sidecar.url);
+    socket.write(post({}, 'Connection: close\r\n'));
+    const text = await readAll(socket);
+    expect(text).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+    expect(text).toContain('\r\nConnection: close\r\n');
+  });
+});
