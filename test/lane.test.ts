@@ -272,6 +272,24 @@ describe('through the sidecar', () => {
     socket.destroy();
   });
 
+  test('bodies larger than are gathered, in pieces of any size, arrive whole', async () => {
+    const socket = await openSocket(sidecar.url);
+    for (const [round, length] of [70_000, 500, 400_000, 64_000].entries()) {
+      const asked = upstream.calls.length;
+      const user = `${round}${'x'.repeat(length)}`;
+      const bytes = post({ user });
+      for (let at = 0; at < bytes.length; at += 7_919) {
+        socket.write(bytes.slice(at, at + 7_919));
+        await turn();
+      }
+      const call = await upstream.call(asked);
+      expect(call.json.user).toBe(user);
+      const [reply = ''] = await replies(socket, 1);
+      expect(reply).toMatch(/^200 OK\r\n/);
+    }
+    socket.destroy();
+  });
+
   test('"connection: close" is obeyed, and said', async () => {
     const socket = await openSocket(sidecar.url);
     socket.write(post({}, 'Connection: close\r\n'));

@@ -14,7 +14,10 @@ export function wrongType({ method, passthrough }: Endpoint, type: string | unde
   if (method !== 'POST') return null;
   const takes = passthrough?.takes ?? 'json';
   if (takes !== 'json' && isForm(type)) return null;
-  const json = type === undefined || /^application\/([\w.+-]+\+)?json\s*(;|$)/i.test(type);
+  const json =
+    type === undefined ||
+    type === 'application/json' ||
+    /^application\/([\w.+-]+\+)?json\s*(;|$)/i.test(type);
   if (takes !== 'form' && json) return null;
   const wanted = takes === 'form' ? 'a form with files' : takes === 'json' ? 'JSON' : 'JSON or a form';
   return new Refusal('unsupported_media_type', `The body is not declared as ${wanted}.`, {

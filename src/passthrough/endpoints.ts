@@ -111,4 +111,6 @@ export function fileEndpoint(method: string | undefined, url: string): Endpoint 
 
 /** Whether a request's body is a form: text fields and files. */
 export const isForm = (contentType: string | undefined): boolean =>
-  contentType !== undefined && /^multipart\/form-data\s*(;|$)/i.test(contentType);
+  contentType !== undefined &&
+  contentType !== 'application/json' &&
+  /^multipart\/form-data\s*(;|$)/i.test(contentType);
