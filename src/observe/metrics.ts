@@ -1,5 +1,8 @@
 /** The metrics, for Prometheus. Every label value comes from the configuration or a closed list. */
-import { Counter, Gauge, Registry } from 'prom-client';
+// Alone: all of prom-client would load its push gateway, OpenTelemetry's interface and Node's cluster with it.
+import Counter from 'prom-client/lib/counter.js';
+import Gauge from 'prom-client/lib/gauge.js';
+import Registry from 'prom-client/lib/registry.js';
 import type { BatchRefusal } from '../batch/batch.ts';
 import { type Priority, priorities } from '../batch/priority.ts';
 import type { CountResult } from '../count/counter.ts';

@@ -2,7 +2,8 @@
  * Counts kept as plain numbers while requests run, and shown to prom-client when Prometheus asks. Its own metrics
  * build and hash labels for each count: 1.8 µs of CPU time for a counter and two histograms, against 0.1 here.
  */
-import { Counter, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
+import Counter from 'prom-client/lib/counter.js';
 
 /** A counter with labels. */
 export interface Tally {
