@@ -24,6 +24,7 @@ import { createLimiter } from './limit/limit.ts';
 import { createNotices } from './limit/notices.ts';
 import { budgetTables, readBudgets, saveBudgets } from './limit/saved.ts';
 import { type Listener, listen } from './listen/listen.ts';
+import { startTrims } from './memory.ts';
 import { listModels } from './models.ts';
 import { retryBudget } from './native.ts';
 import { logRecord } from './observe/line.ts';
@@ -245,6 +246,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
     throw cause;
   });
   const open = listener;
+  const trims = startTrims(clock);
   ready = true;
 
   return {
@@ -288,6 +290,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
       clearTimeout(close);
       open.close();
       admin.close();
+      trims.stop();
       await release();
     },
   };

@@ -150,6 +150,13 @@ export declare function inspect(body: Uint8Array, endpoint: number, scrub: numbe
 export declare function inspectReply(body: Uint8Array, dialect: number, regs: Uint32Array): void
 
 /**
+ * Gives the allocator's free pages back to the system, in all its arenas; elsewhere than with glibc it does nothing.
+ *
+ * glibc does so by itself only at an arena's end. Takes about 1 ms per 40 MB of many small pieces.
+ */
+export declare function memoryTrim(): void
+
+/**
  * Decides over a request: takes every entry's cost, or none.
  *
  * `entries`: `count` times five numbers, documented at `Meters::admit` in `native/core/src/meters.rs`. Gives

@@ -4,6 +4,7 @@
 
 pub mod breaker;
 pub mod inspect;
+pub mod memory;
 pub mod meter;
 pub mod reply;
 pub mod retries;
