@@ -2,13 +2,15 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    exclude: ['test/scenarios/**'],
     testTimeout: 30_000,
     hookTimeout: 30_000,
     maxWorkers: 2,
     projects: [
-      { extends: true, test: { name: 'all' } },
+      // Patterns are each project's own: those of this file would be added to them.
+      {
+        extends: true,
+        test: { name: 'all', include: ['test/**/*.test.ts'], exclude: ['test/scenarios/**'] },
+      },
       {
         // Requests of `test/client.ts` are plain, which Node's HTTP server never sees: here they aren't.
         extends: true,

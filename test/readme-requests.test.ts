@@ -1,6 +1,7 @@
 /** The README's request headers: each has the effect it says, and the sidecar reads no others. */
 import { type IncomingHttpHeaders, IncomingMessage, Server } from 'node:http';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { HeadReader, type PlainHead } from '../src/listen/head.ts';
 import { tiers } from '../src/route/plan.ts';
 import { type Chain, startChain } from './chain.ts';
 import { ask } from './client.ts';
@@ -36,8 +37,13 @@ const watched = (headers: IncomingHttpHeaders): IncomingHttpHeaders =>
   });
 
 const { emit } = Server.prototype;
+const { read: readHead } = HeadReader.prototype;
 
 beforeAll(() => {
+  HeadReader.prototype.read = function (this: HeadReader, bytes: Buffer): PlainHead | null {
+    const head = readHead.call(this, bytes);
+    return head === null ? null : { ...head, headers: watched(head.headers) };
+  };
   Server.prototype.emit = function (this: Server, event: string, ...args: unknown[]): boolean {
     const [request] = args;
     const address = this.address();
@@ -48,6 +54,7 @@ beforeAll(() => {
   };
 });
 afterAll(() => {
+  HeadReader.prototype.read = readHead;
   Server.prototype.emit = emit;
 });
 

@@ -296,7 +296,8 @@ describe.each(wires)('through the sidecar, $name', (wire) => {
     expect(gate.upstream.calls.map(({ json }) => promptOf(json).join(''))).toEqual([masked, masked]);
     expect(whole.text).toContain(prompt);
     expect(wire.textOf(stream.text)).toBe(prompt);
-    for (const value of [address, 'bob@example.com', card, '4111'])
+    // A time or a digest may hold any four digits by chance.
+    for (const value of [address, 'bob@example.com', card, '4111 ', '41111111'])
       expect(gate.sidecar.logText()).not.toContain(value);
     expect(gate.sidecar.records()[0]).toMatchObject({ emails: 3, cards: 1 });
   });
