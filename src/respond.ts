@@ -73,8 +73,12 @@ export function respond(reply: Reply, res: Outlet, times: ClientTimes): Promise<
     res.write(body);
     res.end();
   }
-  // What the network doesn't take at once waits for the client, but not without end.
-  if (res.writableLength > 0) res.setTimeout(times.clientTimeoutMs, () => res.destroy());
+  awaitClient(res, times);
+}
+
+/** What the network doesn't take of an ended reply waits for the client, but not without end. */
+function awaitClient(res: Outlet, { clientTimeoutMs }: ClientTimes): void {
+  if (res.writableLength > 0) res.setTimeout(clientTimeoutMs, () => res.destroy());
 }
 
 async function respondStream(reply: StreamReply, res: Outlet, times: ClientTimes): Promise<void> {
@@ -100,7 +104,10 @@ async function respondStream(reply: StreamReply, res: Outlet, times: ClientTimes
   } finally {
     clearInterval(keepAlive);
     if (reply.isCut?.() === true) res.destroy();
-    else if (!res.destroyed) res.end();
+    else if (!res.destroyed) {
+      res.end();
+      awaitClient(res, times);
+    }
   }
 }
 

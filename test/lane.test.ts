@@ -1,11 +1,13 @@
 /** The lane of plain requests: it reads what Node's parser reads and nothing else, and answers as Node's server does. */
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders } from 'node:http';
-import { type AddressInfo, connect, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer as createSocketServer, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { HeadReader } from '../src/listen/head.ts';
+import { Connection, type LanePort } from '../src/listen/lane.ts';
+import { respond } from '../src/respond.ts';
 import { chainConfig } from './chain.ts';
 import { openSocket, readAll } from './client.ts';
 import { type Wire, wires } from './replies.ts';
@@ -53,7 +55,17 @@ async function startReader(): Promise<{ read(bytes: Buffer): Promise<Read | null
 const token = fc.stringMatching(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,12}$/);
 const name = fc.oneof(
   token,
-  fc.constantFrom('Accept', 'user-agent', 'X-Api-Key', 'te', 'Expect', 'Upgrade', 'constructor', '__proto__'),
+  fc.constantFrom(
+    'Accept',
+    'user-agent',
+    'X-Api-Key',
+    'te',
+    'Set-Cookie',
+    'Expect',
+    'Upgrade',
+    'constructor',
+    '__proto__',
+  ),
   fc.constantFrom(
     'Connection',
     'connection',
@@ -163,6 +175,89 @@ test('a head larger than the bound, or with too many headers, is left to Node', 
   expect(read(many(63))).toBeNull();
   expect(read(`long: ${'x'.repeat(16_000)}\r\n`)).not.toBeNull();
   expect(read(`long: ${'x'.repeat(17_000)}\r\n`)).toBeNull();
+});
+
+/** A port whose connections never leave the lane. */
+async function startLane(
+  serve: LanePort['serve'],
+  { firstMs = 60_000, idleMs = 60_000 } = {},
+): Promise<{ readonly url: string }> {
+  const lane: LanePort = {
+    connections: new Set(),
+    firstMs,
+    idleMs,
+    closing: false,
+    serve,
+    admits: () => true,
+    leave: (socket) => void socket.destroy(),
+  };
+  const server = createSocketServer({ allowHalfOpen: true }, (socket) => new Connection(socket, lane));
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  onTestFinished(() => {
+    for (const { socket } of lane.connections) socket.destroy();
+    server.close();
+  });
+  const { port } = server.address() as AddressInfo;
+  return { url: `http://127.0.0.1:${port}` };
+}
+
+const plainRequest = 'POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n';
+const times = { keepAliveMs: 60_000, clientTimeoutMs: 50 };
+
+test('a connection that asks nothing is closed, and one that asks nothing more', async () => {
+  const silent = await startLane(() => {}, { firstMs: 20 });
+  expect(await readAll(await openSocket(silent.url))).toBe('');
+
+  const { url } = await startLane(
+    (_head, body, reply) => respond({ kind: 'whole', status: 200, headers: [], body }, reply, times),
+    { idleMs: 20 },
+  );
+  const asked = await openSocket(url);
+  asked.write(plainRequest);
+  expect(await readAll(asked)).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+});
+
+test('a client that never reads the last of a stream is let go', async () => {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const { url } = await startLane((_head, _body, reply) => {
+    // Ends as soon as something waits for the client, but too little for its reading to be waited for.
+    async function* chunks(): AsyncGenerator<Buffer> {
+      while (reply.writableLength === 0) yield Buffer.alloc(16 * 1024, 'x');
+    }
+    reply.on('close', () => resolve(true));
+    void respond({ kind: 'stream', status: 200, headers: [], keepAlive: '', chunks: chunks() }, reply, times);
+  });
+  const socket = await openSocket(url);
+  socket.pause();
+  socket.write(plainRequest);
+  expect(await promise).toBe(true);
+  socket.destroy();
+});
+
+test('a reply without a body says no length', async () => {
+  const { url } = await startLane((_head, body, reply) =>
+    respond({ kind: 'whole', status: 204, headers: ['x-a', 'b'], body }, reply, times),
+  );
+  const socket = await openSocket(url);
+  socket.write(plainRequest.replace('host', 'connection: close\r\nhost'));
+  const text = await readAll(socket);
+  expect(text).toMatch(/^HTTP\/1\.1 204 No Content\r\nx-a: b\r\nDate: /);
+  expect(text.toLowerCase()).not.toMatch(/content-length|transfer-encoding/);
+});
+
+test('a header that would end early is not written', async () => {
+  const { url } = await startLane((_head, _body, reply) => {
+    for (const headers of [
+      ['x-a', 'b\r\nx-c: d'],
+      ['x-a\r\nx-c', 'd'],
+      ['x-a', 'ž'],
+    ])
+      expect(() => reply.writeHead(200, headers)).toThrow('cannot be written');
+    reply.destroy();
+  });
+  const socket = await openSocket(url);
+  socket.write(plainRequest);
+  expect(await readAll(socket)).toBe('');
 });
 
 describe('through the sidecar', () => {
@@ -288,6 +383,28 @@ describe('through the sidecar', () => {
       expect(reply).toMatch(/^200 OK\r\n/);
     }
     socket.destroy();
+  });
+
+  test('a drain closes idle connections at once, and others with their reply', async () => {
+    const own = await startTestSidecar(
+      chainConfig(wire, [upstream.baseUrl], { listen: { drainMs: 10_000 } }),
+    );
+    const idle = await openSocket(own.url);
+    idle.write(post());
+    await replies(idle, 1);
+    const asked = upstream.calls.length;
+    upstream.answer(() => {});
+    const busy = await openSocket(own.url);
+    const all = readAll(busy);
+    busy.write(post());
+    const call = await upstream.call(asked);
+    const closed = once(idle, 'close');
+    const stopped = own.stop();
+    await closed;
+    answers(wire, 'Late')(call);
+    upstream.answer(answers(wire, 'An answer'));
+    expect(await all).toMatch(/^HTTP\/1\.1 200 OK\r\n.*\r\nConnection: close\r\n.*Late/s);
+    await stopped;
   });
 
   test('"connection: close" is obeyed, and said', async () => {

@@ -33,11 +33,19 @@ const inUrl = tableOf(`${letters}-._~:/?@!$&'()*+,;=%`);
 const method = Buffer.from('POST ');
 const version = Buffer.from(' HTTP/1.1\r\n');
 
-/** Headers that change how a request is read. */
-const unusual = new Set(['expect', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'proxy-connection']);
+/** Headers that change how a request is read, or are read as a list. */
+const unusual = new Set([
+  'expect',
+  'proxy-connection',
+  'set-cookie',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
 /** Headers whose values nobody keeps beyond the request: these may be cut out of the head without a copy. */
 const passing =
-  /^(host|connection|content-(type|length)|accept(-.*)?|user-agent|authorization|x-api-key|x-stainless-.*)$/;
+  /^(connection|content-(type|length)|accept(-.*)?|user-agent|authorization|x-api-key|x-stainless-.*)$/;
 
 /** A header's name as one client writes it. */
 interface Name {
@@ -79,7 +87,8 @@ export class HeadReader {
     if (bodyBytes < 0 || (connection !== 'keep-alive' && connection !== 'close')) return null;
     return {
       method: 'POST',
-      url: text.slice(urlStart, urlEnd),
+      // A copy, as below: a model named in the path is kept.
+      url: bytes.toString('latin1', urlStart, urlEnd),
       headers,
       fault: null,
       bodyStart,

@@ -11,7 +11,7 @@ import type { Socket } from 'node:net';
 import { saysBatch } from '../batch/priority.ts';
 import type { Config } from '../config/schema.ts';
 import { Refusal } from '../errors.ts';
-import type { EndpointName, Exchange, Reply, WholeReply } from '../exchange.ts';
+import type { Endpoint, EndpointName, Exchange, Reply, WholeReply } from '../exchange.ts';
 import { bodyMaxOf } from '../passthrough/body.ts';
 import { keyInQuery } from '../providers/gemini/path.ts';
 import type { DialectName } from '../providers/provider.ts';
@@ -96,9 +96,13 @@ export async function listen(
     return { head, dialect: dialectOf(head), id: requestId(), startedMs };
   };
 
-  const letIn = ({ head, dialect, id, startedMs }: Arrival): Incoming | Refusal => {
+  const judge = (head: Head, dialect: DialectName): Endpoint | Refusal => {
     const inFlight = saysBatch(head.headers) ? crowd.arriving : active.size - crowd.parked;
-    const admitted = closedTo ?? admit(head, dialect, guard, inFlight, current);
+    return closedTo ?? admit(head, dialect, guard, inFlight, current);
+  };
+
+  const letIn = ({ head, dialect, id, startedMs }: Arrival): Incoming | Refusal => {
+    const admitted = judge(head, dialect);
     if (admitted instanceof Refusal) return admitted;
     const headers = dialect === 'gemini' ? withQueryKey(head) : head.headers;
     return new Incoming(id, admitted, pathOf(head.url), headers, startedMs, crowd);
@@ -127,9 +131,7 @@ export async function listen(
     }
   };
 
-  const admits = (head: Head): boolean =>
-    closedTo === null &&
-    !(admit(head, dialectOf(head), guard, active.size - crowd.parked, current) instanceof Refusal);
+  const admits = (head: Head): boolean => !(judge(head, dialectOf(head)) instanceof Refusal);
 
   const servePlain = (head: PlainHead, body: Buffer, reply: LaneReply): void => {
     const arrival = arrive(head);

@@ -4,7 +4,8 @@ use napi_derive::napi;
 
 /// Gives the allocator's free pages back to the system, in all its arenas; elsewhere than with glibc it does nothing.
 ///
-/// glibc does so by itself only at an arena's end. Takes about 1 ms per 40 MB of many small pieces.
+/// glibc does so by itself only at an arena's end. Took 0.8 to 1.1 ms in a process that had answered 100,000
+/// requests.
 #[napi]
 pub fn memory_trim() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
