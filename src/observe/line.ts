@@ -4,7 +4,7 @@
  */
 import { pino } from 'pino';
 import type { Log } from './log.ts';
-import type { ExchangeRecord } from './record.ts';
+import type { CacheUse, ExchangeRecord } from './record.ts';
 
 /** Text that stands for itself in JSON. */
 const plain = /^[ !#-[\]-~]*$/;
@@ -27,13 +27,72 @@ function whoText(who: Who): string {
   return lastWhoText;
 }
 
-const usualText = '"abandoned":false,"stopped":false,"emails":0,"cards":0,';
+/** The last record of requests that the cache served alike, and the text of what many of them share. */
+interface Last {
+  readonly record: ExchangeRecord;
+  readonly text: string;
+  joined: boolean;
+}
+
+const last: Record<CacheUse, Last | null> = { hit: null, miss: null, bypass: null };
+
+/** Who called, what was asked, and what came of it: mostly as it was with the last request. */
+function courseText(r: ExchangeRecord): string {
+  const known = last[r.cache];
+  if (known === null || !isAlike(known.record, r)) {
+    const text =
+      `"endpoint":"${r.endpoint}",${whoText(r)}"model":${quoted(r.model)},"route":${quoted(r.route)},` +
+      `"tier":"${r.tier}","target":${quoted(r.target)},"status":${r.status},"error":"${r.error}",` +
+      `"observed":"${r.observed}","stream":${r.stream},"cache":"${r.cache}","replayed":${r.replayed},` +
+      `"attempts":${r.attempts},"tried":${quoted(r.tried)},`;
+    last[r.cache] = { record: r, text, joined: false };
+    return text;
+  }
+  // A pattern makes one text of its pieces, which V8 would else join for each line anew.
+  if (!known.joined) {
+    plain.test(known.text);
+    known.joined = true;
+  }
+  return known.text;
+}
+
+const isAlike = (a: ExchangeRecord, b: ExchangeRecord): boolean =>
+  a.endpoint === b.endpoint &&
+  a.tenant === b.tenant &&
+  a.team === b.team &&
+  a.user === b.user &&
+  a.keyId === b.keyId &&
+  a.tags === b.tags &&
+  a.model === b.model &&
+  a.route === b.route &&
+  a.tier === b.tier &&
+  a.target === b.target &&
+  a.status === b.status &&
+  a.error === b.error &&
+  a.observed === b.observed &&
+  a.stream === b.stream &&
+  a.replayed === b.replayed &&
+  a.attempts === b.attempts &&
+  a.tried === b.tried;
+
+const usualText = '"abandoned":false,"stopped":false,"emails":0,"cards":0,"digest":"';
 
 /** What seldom happens. */
 const rareText = ({ abandoned, stopped, emails, cards }: ExchangeRecord): string =>
   abandoned || stopped || emails > 0 || cards > 0
-    ? `"abandoned":${abandoned},"stopped":${stopped},"emails":${emails},"cards":${cards},`
+    ? `"abandoned":${abandoned},"stopped":${stopped},"emails":${emails},"cards":${cards},"digest":"`
     : usualText;
+
+const beforeDuration = {
+  interactive: '","priority":"interactive","durationMs":',
+  batch: '","priority":"batch","durationMs":',
+};
+
+/** Where it was beside the gateway: nowhere, if it was answered from memory. */
+const elsewhereText = ({ queuedMs, upstreamMs }: ExchangeRecord): string =>
+  queuedMs === 0 && upstreamMs === 0
+    ? ',"queuedMs":0,"upstreamMs":0}\n'
+    : `,"queuedMs":${queuedMs},"upstreamMs":${upstreamMs}}\n`;
 
 const unusedText =
   '"inputTokens":0,"outputTokens":0,"cachedInputTokens":0,"cacheWriteTokens":0,"searchUnits":0,' +
@@ -56,13 +115,9 @@ const usageText = (r: ExchangeRecord): string =>
 /** One JSON line. @param wallMs time of day, ms */
 export function recordLine(r: ExchangeRecord, wallMs: number): string {
   return (
-    `{"level":30,"time":${wallMs},"requestId":"${r.requestId}","endpoint":"${r.endpoint}",${whoText(r)}` +
-    `"model":${quoted(r.model)},"route":${quoted(r.route)},"tier":"${r.tier}","target":${quoted(r.target)},` +
-    `"status":${r.status},"error":"${r.error}","observed":"${r.observed}","stream":${r.stream},` +
-    `"cache":"${r.cache}","replayed":${r.replayed},"attempts":${r.attempts},"tried":${quoted(r.tried)},` +
-    `${usageText(r)}"savedNanoUsd":${r.savedNanoUsd},${rareText(r)}"digest":"${r.digest}",` +
-    `"priority":"${r.priority}","durationMs":${r.durationMs},"queuedMs":${r.queuedMs},` +
-    `"upstreamMs":${r.upstreamMs}}\n`
+    `{"level":30,"time":${wallMs},"requestId":"${r.requestId}",${courseText(r)}${usageText(r)}` +
+    `"savedNanoUsd":${r.savedNanoUsd},${rareText(r)}${r.digest}${beforeDuration[r.priority]}${r.durationMs}` +
+    elsewhereText(r)
   );
 }
 

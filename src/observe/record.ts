@@ -103,6 +103,17 @@ export const noCourse: Course = {
   observed: '',
 };
 
+let lastTags: readonly string[] = [];
+let lastTagsText = '';
+
+/** A key has one list of tags for all its requests. */
+function tagsText(tags: readonly string[]): string {
+  if (tags === lastTags) return lastTagsText;
+  lastTags = tags;
+  lastTagsText = tags.join(',');
+  return lastTagsText;
+}
+
 const plainName = /^[\w.:@/-]{1,128}$/;
 
 /** Builds the record of a request that is over. */
@@ -121,7 +132,7 @@ export function createRecord(
     team: identity?.team ?? '',
     user: identity?.user ?? '',
     keyId: identity?.keyId ?? '',
-    tags: identity === null || identity.tags.length === 0 ? '' : identity.tags.join(','),
+    tags: identity === null ? '' : tagsText(identity.tags),
     model: plainName.test(model) ? model : '',
     route: plan?.pattern ?? '',
     tier: plan?.tier ?? '',
