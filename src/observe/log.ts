@@ -5,7 +5,7 @@ import type { Config } from '../config/schema.ts';
 export type Log = Logger;
 
 /** Bytes gathered before a write; less when the timer below comes first. */
-const gatherMaxBytes = 32 * 1024;
+const gatherMaxBytes = 64 * 1024;
 const flushEveryMs = 250;
 /** What may wait for a standard output that nobody reads; more is dropped, since the log must not end the process. */
 const waitingMaxBytes = 16 * 1024 * 1024;
