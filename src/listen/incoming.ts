@@ -23,6 +23,8 @@ export class Incoming implements Exchange {
   /** Of its work and its connection, what isn't over yet. */
   open = 2;
   readonly #crowd: Crowd;
+  /** Its place among those at work. */
+  #place: number;
 
   constructor(
     id: string,
@@ -38,7 +40,7 @@ export class Incoming implements Exchange {
     this.headers = headers;
     this.startedMs = startedMs;
     this.#crowd = crowd;
-    crowd.active.add(this);
+    this.#place = crowd.active.push(this) - 1;
     // Thousands that can wait must not keep out those that can't, not even while they are being read.
     if (!saysBatch(headers)) return;
     this.park(true);
@@ -78,9 +80,16 @@ export class Incoming implements Exchange {
     this.open -= 1;
     if (this.open > 0) return;
     this.park(false);
-    const { active } = this.#crowd;
-    active.delete(this);
-    if (active.size === 0) this.#crowd.onIdle?.();
+    this.#leave();
+  }
+
+  /** The last one takes its place. */
+  #leave(): void {
+    const { active, onIdle } = this.#crowd;
+    const last = active.pop() as Incoming;
+    last.#place = this.#place;
+    if (last !== this) active[this.#place] = last;
+    if (active.length === 0) onIdle?.();
   }
 }
 
@@ -88,7 +97,12 @@ export const noBody = Buffer.alloc(0);
 
 /** All requests of the data port. */
 export interface Crowd {
-  readonly active: Set<Incoming>;
+  /**
+   * In no order. Not a set: V8 builds a set's table anew every few dozen changes, and the old one points to the new. Once
+   * one of them is in the old generation, each holds the next, with the requests that were at work then, until a major
+   * collection: 35 to 50 MB more memory under load.
+   */
+  readonly active: Incoming[];
   parked: number;
   arriving: number;
   onIdle: (() => void) | null;

@@ -86,7 +86,7 @@ export async function listen(
   let current = config;
   let guard = createGuard(config);
   let closedTo: Refusal | null = null;
-  const crowd: Crowd = { active: new Set(), parked: 0, arriving: 0, onIdle: null };
+  const crowd: Crowd = { active: [], parked: 0, arriving: 0, onIdle: null };
   const { active } = crowd;
   // The last request of each connection of Node's server, for what goes wrong below HTTP.
   const atWork = new WeakMap<Socket, ServerResponse>();
@@ -97,7 +97,7 @@ export async function listen(
   };
 
   const judge = (head: Head, dialect: DialectName): Endpoint | Refusal => {
-    const inFlight = saysBatch(head.headers) ? crowd.arriving : active.size - crowd.parked;
+    const inFlight = saysBatch(head.headers) ? crowd.arriving : active.length - crowd.parked;
     return closedTo ?? admit(head, dialect, guard, inFlight, current);
   };
 
@@ -195,10 +195,10 @@ export async function listen(
   return {
     url: urlOf(server, config),
     get inFlight() {
-      return active.size;
+      return active.length;
     },
     abortAll(refusal) {
-      for (const { cancellation } of active) cancellation.cancel(refusal);
+      for (const { cancellation } of [...active]) cancellation.cancel(refusal);
     },
     refuseNew(refusal) {
       closedTo = refusal;
@@ -208,7 +208,7 @@ export async function listen(
       server.closeIdleConnections();
       lane.closing = true;
       for (const { idle, socket } of lane.connections) if (idle) socket.destroy();
-      if (active.size > 0) await new Promise<void>((resolve) => (crowd.onIdle = resolve));
+      if (active.length > 0) await new Promise<void>((resolve) => (crowd.onIdle = resolve));
     },
     close() {
       server.close();
