@@ -100,7 +100,7 @@ export interface Crowd {
   /**
    * In no order. Not a set: V8 builds a set's table anew every few dozen changes, and the old one points to the new. Once
    * one of them is in the old generation, each holds the next, with the requests that were at work then, until a major
-   * collection: 35 to 50 MB more memory under load.
+   * collection: 14 to 60 MB more after 100,000 requests, in five pairs of processes.
    */
   readonly active: Incoming[];
   parked: number;

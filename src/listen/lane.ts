@@ -100,13 +100,19 @@ export class Connection {
     this.#reply = null;
     reply.request?.left(written);
     if (!written) return;
-    if (this.closing) return this.socket.destroySoon();
+    if (this.closing) return this.#close();
     if (reply.onTimeout !== null) this.socket.setTimeout(this.idleMs);
     const waiting = this.#waiting;
     if (waiting === null) return;
     this.#waiting = null;
     this.socket.resume();
     this.#take(waiting);
+  }
+
+  /** Whatever came behind the last request is no request: it may begin in the middle of one. */
+  #close(): void {
+    this.socket.off('data', this.#onData);
+    this.socket.destroySoon();
   }
 
   readonly #onData = (chunk: Buffer): void => {

@@ -5,7 +5,7 @@ import {
   type IncomingHttpHeaders,
   type IncomingMessage,
   type Server,
-  type ServerResponse,
+  ServerResponse,
 } from 'node:http';
 import type { Socket } from 'node:net';
 import { saysBatch } from '../batch/priority.ts';
@@ -114,13 +114,16 @@ export async function listen(
     return refusalReply(refusal, dialect, id);
   };
 
+  const send = (reply: Reply, to: Outlet): Promise<void> | void => {
+    // The lane says by itself that a connection ends.
+    if (lane.closing && to instanceof ServerResponse) to.shouldKeepAlive = false;
+    return respond(reply, to, current);
+  };
+
   const run = (incoming: Incoming, to: Outlet): void => {
     try {
       const reply = handle(incoming);
-      const sent =
-        reply instanceof Promise
-          ? reply.then((late) => respond(late, to, current))
-          : respond(reply, to, current);
+      const sent = reply instanceof Promise ? reply.then((late) => send(late, to)) : send(reply, to);
       if (!(sent instanceof Promise)) return incoming.end();
       sent.then(
         () => incoming.end(),
@@ -136,7 +139,7 @@ export async function listen(
   const servePlain = (head: PlainHead, body: Buffer, reply: LaneReply): void => {
     const arrival = arrive(head);
     const incoming = letIn(arrival);
-    if (incoming instanceof Refusal) return void respond(refused(arrival, incoming), reply, current);
+    if (incoming instanceof Refusal) return void send(refused(arrival, incoming), reply);
     reply.request = incoming;
     incoming.receive(body);
     run(incoming, reply);
@@ -149,7 +152,7 @@ export async function listen(
       if (res.headersSent || res.destroyed) return;
       const reply = refused(arrival, refusal);
       if (isSending(req)) answerSender(reply, req, res);
-      else void respond(reply, res, current);
+      else void send(reply, res);
     };
     const incoming = letIn(arrival);
     if (incoming instanceof Refusal) return refuse(incoming);
