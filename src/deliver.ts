@@ -12,6 +12,7 @@ import {
   passStream,
   streamType,
 } from './flow.ts';
+import { dollarsText, thousandthsText } from './numbers.ts';
 import type { KeptReply, Passage } from './passage.ts';
 import { givesBytes } from './passthrough/encode.ts';
 import { createListWriter } from './providers/gemini/list.ts';
@@ -168,9 +169,9 @@ const cacheStatus = (passage: Passage): string =>
 function serverTiming(passage: Passage, upstreamMs: number): string {
   const totalMs = passage.stages.clock() - passage.exchange.startedMs;
   const { queuedMs } = passage;
-  const ownMs = Math.max(0, totalMs - upstreamMs - queuedMs).toFixed(3);
-  const queue = queuedMs > 0 ? `queue;dur=${queuedMs.toFixed(3)}, ` : '';
-  return `sidegate;dur=${ownMs}, ${queue}upstream;dur=${upstreamMs.toFixed(3)}`;
+  const ownMs = thousandthsText(Math.max(0, totalMs - upstreamMs - queuedMs));
+  const queue = queuedMs > 0 ? `queue;dur=${thousandthsText(queuedMs)}, ` : '';
+  return `sidegate;dur=${ownMs}, ${queue}upstream;dur=${thousandthsText(upstreamMs)}`;
 }
 
 /** Those of the provider's headers that say something to the client; its own request id takes the place of ours. */
@@ -197,11 +198,9 @@ function addRetryAfter({ target, headers: given }: AttemptReply, nowMs: number, 
   if (given['retry-after-ms'] === undefined) headers.push('retry-after-ms', String(waitMs));
 }
 
-/** Without an exponent, to the nano-dollar. */
-const dollars = (nanoUsd: number): string => (nanoUsd / 1e9).toFixed(9);
-const freeText = dollars(0);
+const freeText = dollarsText(0);
 
 /** What a reply cost, where that is certain: stated by the provider, and priced. */
 function addCost({ usage, costNanoUsd, priced }: Bill, headers: string[]): void {
-  if (priced && usage.known) headers.push('x-sidegate-cost-usd', dollars(costNanoUsd));
+  if (priced && usage.known) headers.push('x-sidegate-cost-usd', dollarsText(costNanoUsd));
 }

@@ -1,6 +1,7 @@
 /** What limits say to a client: the headers of a reply, and the refusal. */
 import { Refusal } from '../errors.ts';
 import { meterAlgorithm } from '../native.ts';
+import { wholeText } from '../numbers.ts';
 import { amountText, type Rule } from './rule.ts';
 import type { Scope } from './scopes.ts';
 
@@ -34,7 +35,12 @@ const whole = ({ unit }: Rule, amount: number): number =>
  */
 export function rateLimitHeaders(rule: Rule, left: number, waitMs: number): string[] {
   const wait = waitMs > 0 ? `;t=${Math.ceil(waitMs / 1000)}` : '';
-  return ['ratelimit-policy', policyOf(rule), 'ratelimit', `"${rule.name}";r=${whole(rule, left)}${wait}`];
+  return [
+    'ratelimit-policy',
+    policyOf(rule),
+    'ratelimit',
+    `"${rule.name}";r=${wholeText(whole(rule, left))}${wait}`,
+  ];
 }
 
 export const countsTokens = ({ unit }: Rule): boolean =>
@@ -49,9 +55,9 @@ export function tokenHeaders(rule: Rule, left: number): string[] {
       : Math.ceil(Math.max(0, capacity - left) / rate);
   return [
     'x-ratelimit-limit-tokens',
-    String(Math.floor(capacity * unitSize)),
+    wholeText(Math.floor(capacity * unitSize)),
     'x-ratelimit-remaining-tokens',
-    String(Math.max(0, Math.floor(left)) * unitSize),
+    wholeText(Math.max(0, Math.floor(left)) * unitSize),
     'x-ratelimit-reset-tokens',
     `${seconds}s`,
   ];

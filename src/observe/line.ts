@@ -3,6 +3,7 @@
  * time against pino's 3.3 for the same record.
  */
 import { pino } from 'pino';
+import { dollarsText, thousandthsText, wholeText } from '../numbers.ts';
 import type { Log } from './log.ts';
 import type { CacheUse, ExchangeRecord } from './record.ts';
 
@@ -92,7 +93,7 @@ const beforeDuration = {
 const elsewhereText = ({ queuedMs, upstreamMs }: ExchangeRecord): string =>
   queuedMs === 0 && upstreamMs === 0
     ? ',"queuedMs":0,"upstreamMs":0}\n'
-    : `,"queuedMs":${queuedMs},"upstreamMs":${upstreamMs}}\n`;
+    : `,"queuedMs":${queuedMs === 0 ? '0' : thousandthsText(queuedMs)},"upstreamMs":${thousandthsText(upstreamMs)}}\n`;
 
 const unusedText =
   '"inputTokens":0,"outputTokens":0,"cachedInputTokens":0,"cacheWriteTokens":0,"searchUnits":0,' +
@@ -109,14 +110,25 @@ const usageText = (r: ExchangeRecord): string =>
     ? unusedText
     : `"inputTokens":${r.inputTokens},"outputTokens":${r.outputTokens},` +
       `"cachedInputTokens":${r.cachedInputTokens},"cacheWriteTokens":${r.cacheWriteTokens},` +
-      `"searchUnits":${r.searchUnits},"usageKnown":${r.usageKnown},"costNanoUsd":${r.costNanoUsd},` +
-      `"costUsd":${r.costNanoUsd / 1e9},"priced":${r.priced},`;
+      `"searchUnits":${r.searchUnits},"usageKnown":${r.usageKnown},"costNanoUsd":${wholeText(r.costNanoUsd)},` +
+      `"costUsd":${dollarsText(r.costNanoUsd)},"priced":${r.priced},`;
 
-/** One JSON line. @param wallMs time of day, ms */
+let lastWallMs = 0;
+let lastWallText = '0';
+
+/** Time of day. A busy process has several requests in one ms. */
+function wallText(wallMs: number): string {
+  if (wallMs === lastWallMs) return lastWallText;
+  lastWallMs = wallMs;
+  lastWallText = wholeText(wallMs);
+  return lastWallText;
+}
+
+/** One JSON line. @param wallMs time of day, whole ms */
 export function recordLine(r: ExchangeRecord, wallMs: number): string {
   return (
-    `{"level":30,"time":${wallMs},"requestId":"${r.requestId}",${courseText(r)}${usageText(r)}` +
-    `"savedNanoUsd":${r.savedNanoUsd},${rareText(r)}${r.digest}${beforeDuration[r.priority]}${r.durationMs}` +
+    `{"level":30,"time":${wallText(wallMs)},"requestId":"${r.requestId}",${courseText(r)}${usageText(r)}` +
+    `"savedNanoUsd":${wholeText(r.savedNanoUsd)},${rareText(r)}${r.digest}${beforeDuration[r.priority]}${thousandthsText(r.durationMs)}` +
     elsewhereText(r)
   );
 }

@@ -160,8 +160,8 @@ export function createRecord(
     cards: request?.cards ?? 0,
     digest: request?.keyedDigest ?? '',
     priority,
-    durationMs: Math.round((nowMs - exchange.startedMs) * 1000) / 1000,
-    queuedMs: Math.round(queuedMs * 1000) / 1000,
-    upstreamMs: Math.round((outcome.upstreamMs ?? 0) * 1000) / 1000,
+    durationMs: nowMs - exchange.startedMs,
+    queuedMs,
+    upstreamMs: outcome.upstreamMs ?? 0,
   };
 }
