@@ -1,7 +1,8 @@
 /** The public keys of one issuer: fetched in the background before they are needed, and kept while it is down. */
-import { get as getPlain, type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { get as getSecure } from 'node:https';
 import { type CryptoKey, createLocalJWKSet, type JWK, type JWSHeaderParameters } from 'jose';
+import { get as getPlain } from '../node-http.ts';
 import type { IssuerConfig } from './settings.ts';
 
 /** The keys of one issuer. */

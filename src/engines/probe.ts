@@ -1,6 +1,6 @@
 /** Watches one engine in the background: is it alive, and how much has it to do? No request ever waits for it. */
-import * as http from 'node:http';
 import * as https from 'node:https';
+import * as http from '../node-http.ts';
 import { type Engine, engineKinds, isDown } from './engine.ts';
 import { readGauges } from './metrics-text.ts';
 

@@ -3,8 +3,8 @@
  * socket itself: 20 µs of CPU time less than by Node's HTTP server, of 53 that a cached reply took. Any other request goes
  * to that server, and its connection with it.
  */
-import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
+import { STATUS_CODES } from '../node-http.ts';
 import { joinMaxBytes, type Outlet } from '../respond.ts';
 import { HeadReader, type PlainHead } from './head.ts';
 import type { Incoming } from './incoming.ts';

@@ -1,17 +1,12 @@
 /** Stage listen: sockets → exchanges. Node's request objects end here; what is wrong with HTTP is answered here. */
 import { randomBytes } from 'node:crypto';
-import {
-  createServer,
-  type IncomingHttpHeaders,
-  type IncomingMessage,
-  type Server,
-  ServerResponse,
-} from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { saysBatch } from '../batch/priority.ts';
 import type { Config } from '../config/schema.ts';
 import { Refusal } from '../errors.ts';
 import type { Endpoint, EndpointName, Exchange, Reply, WholeReply } from '../exchange.ts';
+import { createServer, ServerResponse as NodeReply } from '../node-http.ts';
 import { bodyMaxOf } from '../passthrough/body.ts';
 import { keyInQuery } from '../providers/gemini/path.ts';
 import type { DialectName } from '../providers/provider.ts';
@@ -116,7 +111,7 @@ export async function listen(
 
   const send = (reply: Reply, to: Outlet): Promise<void> | void => {
     // The lane says by itself that a connection ends.
-    if (lane.closing && to instanceof ServerResponse) to.shouldKeepAlive = false;
+    if (lane.closing && to instanceof NodeReply) to.shouldKeepAlive = false;
     return respond(reply, to, current);
   };
 
