@@ -88,8 +88,12 @@ const configPath = (given: string | undefined, shell: Shell): string =>
 async function run(args: string[], shell: Shell): Promise<number> {
   const { values } = parseArgs({ args, options: { config: { type: 'string', short: 'c' } } });
   const path = configPath(values.config, shell);
-  const { loadConfig, formatFaults } = await import('./config/load.ts');
-  const loaded = loadConfig(path, shell.env);
+  const [{ loadAside }, { formatFaults }] = await Promise.all([
+    import('./config/load-aside.ts'),
+    import('./config/faults.ts'),
+  ]);
+  // What serves is loaded meanwhile.
+  const [loaded] = await Promise.all([loadAside(path, shell.env), import('./sidecar.ts')]);
   if (!loaded.ok) {
     shell.printError(`${formatFaults(path, loaded.faults)}\n`);
     return 1;
@@ -131,14 +135,14 @@ async function reloadFrom(
   sidecar: Sidecar,
   { log, setLevel }: LogSink,
 ): Promise<Config | null> {
-  const { loadConfig } = await import('./config/load.ts');
-  const loaded = loadConfig(path, shell.env);
-  if (!loaded.ok) {
-    sidecar.reloadRefused();
-    for (const fault of loaded.faults) log.error(fault, 'configuration refused');
-    return null;
-  }
+  const { loadAside } = await import('./config/load-aside.ts');
   try {
+    const loaded = await loadAside(path, shell.env);
+    if (!loaded.ok) {
+      sidecar.reloadRefused();
+      for (const fault of loaded.faults) log.error(fault, 'configuration refused');
+      return null;
+    }
     const fixed = await sidecar.reload(loaded.config);
     setLevel(loaded.config.observe.log);
     for (const key of fixed) log.warn({ path: key }, 'needs a restart');

@@ -1,7 +1,6 @@
 /** `/keys` of the admin port: makes, lists and revokes stored keys, for whoever has the admin token. */
 import { hash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import { makeKey, showKeys } from '../authenticate/manage.ts';
 import type { StoredKeys } from '../authenticate/stored-keys.ts';
 import { isBusy } from '../store/database.ts';
 
@@ -71,7 +70,11 @@ function isToken(authorization: string | undefined, token: string): boolean {
   return timingSafeEqual(hash('sha256', sent, 'buffer'), hash('sha256', token, 'buffer'));
 }
 
-function list(req: IncomingMessage, keys: StoredKeys): AdminAnswer {
+/** Loaded only where keys are stored: it brings the checks of the configuration along. */
+const manage = () => import('../authenticate/manage.ts');
+
+async function list(req: IncomingMessage, keys: StoredKeys): Promise<AdminAnswer> {
+  const { showKeys } = await manage();
   const query = new URLSearchParams((req.url ?? '').split('?')[1] ?? '');
   return { status: 200, body: showKeys(keys, query.get('after') ?? '') };
 }
@@ -87,6 +90,7 @@ async function create(req: IncomingMessage, keys: StoredKeys, admin: KeysAdmin):
   } catch {
     return problem(400, 'Invalid JSON', 'Send one JSON object.');
   }
+  const { makeKey } = await manage();
   const made = makeKey(input, keys, admin.configured, admin.wallClock());
   if ('key' in made) return { status: 201, body: made };
   return made.kind === 'taken'

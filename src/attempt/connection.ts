@@ -1,10 +1,10 @@
 /** A provider as the process knows it: its connections, credentials and where it lives. */
 // The whole package also loads fetch, WebSocket and caches: 14 MB of memory and 50 ms of every start for nothing.
 import Pool from 'undici/lib/dispatcher/pool.js';
-import { type Config, type ProviderConfig, probeSchema } from '../config/schema.ts';
+import type { Config, ProviderConfig } from '../config/schema.ts';
 import type { TokenKeeper } from '../credentials/keeper.ts';
 import type { Signer } from '../credentials/signer.ts';
-import { createEngine, type Engine } from '../engines/engine.ts';
+import { createEngine, type Engine, usualProbe } from '../engines/engine.ts';
 import { defaultRegion, endpointIn, regionOf } from '../providers/bedrock/region.ts';
 import { dialects } from '../providers/index.ts';
 import { presets } from '../providers/presets.ts';
@@ -89,8 +89,7 @@ export function createProvider(
       bodyTimeout: 0,
       keepAliveTimeout: 30_000,
     }),
-    engine:
-      config.engine === undefined ? null : createEngine(config.engine, probeSchema.parse(config.probe ?? {})),
+    engine: config.engine === undefined ? null : createEngine(config.engine, config.probe ?? usualProbe),
     withClientCredential: () => asClient,
   };
   const asClient: Provider = {

@@ -4,8 +4,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { Refusal } from '../errors.ts';
 import type { EndpointName, Identity } from '../exchange.ts';
 import { type Caller, defaultUserHeader, type Keyring, nobody } from './keyring.ts';
-import { tagsMax, userPattern } from './settings.ts';
-import { keyPrefix } from './stored-keys.ts';
+import { keyPrefix, tagsMax, userPattern } from './names.ts';
 
 export { createKeyring, type Keyring } from './keyring.ts';
 

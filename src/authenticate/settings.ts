@@ -3,12 +3,7 @@ import { z } from 'zod';
 import { modelPattern, name } from '../config/name.ts';
 import { endpointNames } from '../exchange.ts';
 import { keyLimitSchema } from '../limit/settings.ts';
-
-/** Tags a key, a token or a request may have. */
-export const tagsMax = 16;
-
-/** A user as a header or a claim may name one. */
-export const userPattern = /^[\w.:@/+-]{1,128}$/;
+import { tagsMax } from './names.ts';
 
 const models = z
   .array(modelPattern)

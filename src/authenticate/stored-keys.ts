@@ -5,6 +5,7 @@
 import { hash, randomBytes } from 'node:crypto';
 import type { Migrations, Store } from '../store/database.ts';
 import { type Caller, callerOf } from './keyring.ts';
+import { keyPrefix } from './names.ts';
 import { type NewKey, newKeySchema } from './settings.ts';
 
 /** The tables of stored keys. */
@@ -21,8 +22,6 @@ export const keyTables: Migrations = {
   ],
 };
 
-/** Begins every key that is made here, so that scanners for leaked secrets can find one. */
-export const keyPrefix = 'sg-';
 const keyRandomBytes = 32;
 /** Keys that may be stored, revoked ones included. */
 const storedMax = 1_000_000;

@@ -11,7 +11,8 @@ import type { Config } from '../config/schema.ts';
 import { type ErrorCode, Refusal } from '../errors.ts';
 import type { KeySet } from './jwks.ts';
 import { type Caller, callerOf } from './keyring.ts';
-import { type IssuerConfig, tagsMax, userPattern } from './settings.ts';
+import { tagsMax, userPattern } from './names.ts';
+import type { IssuerConfig } from './settings.ts';
 
 /** Verified tokens that are remembered; the oldest is forgotten first. */
 const knownMax = 10_000;

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { authenticateSchema, type KeyConfig } from '../authenticate/settings.ts';
 import { priorities } from '../batch/priority.ts';
 import { capabilities } from '../catalog/facts.ts';
-import { engineNames } from '../engines/engine.ts';
+import { engineNames, usualProbe } from '../engines/engine.ts';
 import { budgetSchema, limitSchema, modeNames } from '../limit/settings.ts';
 import { dialectNames } from '../providers/names.ts';
 import { fallbackCauses, tiers } from '../route/plan.ts';
@@ -136,10 +136,12 @@ const cache = z
   .prefault({});
 
 /** How a self-hosted engine is watched. */
-export const probeSchema = z.strictObject({
-  intervalMs: ms(100, 600_000).default(2_000).meta({ description: 'Between two probes, ± 20%.' }),
-  timeoutMs: ms(10, 60_000).default(1_000).meta({ description: 'For the answer to a probe.' }),
-  failuresMax: z.int().min(1).max(100).default(2).meta({
+const probe = z.strictObject({
+  intervalMs: ms(100, 600_000)
+    .default(usualProbe.intervalMs)
+    .meta({ description: 'Between two probes, ± 20%.' }),
+  timeoutMs: ms(10, 60_000).default(usualProbe.timeoutMs).meta({ description: 'For the answer to a probe.' }),
+  failuresMax: z.int().min(1).max(100).default(usualProbe.failuresMax).meta({
     description: 'Failed probes in a row after which the engine is passed over while another target lives.',
   }),
 });
@@ -196,7 +198,7 @@ const provider = z.strictObject({
     description:
       'Self-hosted engine behind it, watched by health probes; `generic`: any other. Unset: hosted.',
   }),
-  probe: probeSchema.optional(),
+  probe: probe.optional(),
   models: z
     .array(modelPattern)
     .min(1)

@@ -104,6 +104,9 @@ export interface ProbeSettings {
   readonly failuresMax: number;
 }
 
+/** Where the configuration says nothing. */
+export const usualProbe: ProbeSettings = { intervalMs: 2000, timeoutMs: 1000, failuresMax: 2 };
+
 /** An engine of which nothing is known yet: taken for alive. */
 export function createEngine(kind: EngineName, probe: ProbeSettings): Engine {
   return {

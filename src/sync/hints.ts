@@ -3,37 +3,20 @@
  * for evidence and moves probes apart; it opens no breaker and refuses no request by itself.
  */
 import { createHash, randomUUID } from 'node:crypto';
-import { z } from 'zod';
 import type { Provider } from '../attempt/connection.ts';
 import { type Credential, hintLimited } from '../attempt/credentials.ts';
 import type { HealthBook, Subject } from '../attempt/health.ts';
 import { breaker } from '../native.ts';
 import type { Target } from '../route/plan.ts';
+import type { Message } from './message.ts';
 import { connectPeers, type Peers } from './peers.ts';
 
 /** Version of the messages, so that peers of another one are not misread. */
 const channel = 'sidegate:hints:1';
 /** Shorter rests are over before a peer could make use of them. */
 const restMinMs = 1000;
-const restMaxMs = 3_600_000;
 /** Rests told of, so that not every 429 is a message. */
 const toldMax = 10_000;
-
-const message = z.strictObject({
-  /** Of the process that sent it. */
-  from: z.string().max(64),
-  kind: z.enum(['down', 'up', 'limited']),
-  subject: z.enum(['target', 'provider']),
-  /** Label or name. */
-  name: z.string().max(1024),
-  provider: z.string().max(256),
-  /** Digest of the provider's address: the same name may mean another place elsewhere. */
-  place: z.string().max(64),
-  /** Digest of the credential that is limited. */
-  credential: z.string().max(64).optional(),
-  restMs: z.number().min(0).max(restMaxMs).optional(),
-});
-type Message = z.output<typeof message>;
 
 export interface Hints {
   /** Connects to another Redis, or to none. */
@@ -70,8 +53,10 @@ export function createHints(deps: HintsDeps): Hints {
     peers.publish(JSON.stringify({ from, provider: name, place: placeOf(baseUrl), ...rest }));
   };
 
-  const receive = (text: string): void => {
-    const got = read(text);
+  const receive = async (text: string): Promise<void> => {
+    // Loaded only where there are peers: it brings the library of schemas along.
+    const { readMessage } = await import('./message.ts');
+    const got = readMessage(text);
     if (got === null || got.from === from) return;
     const provider = deps.provider(got.provider);
     if (provider === undefined || placeOf(provider.baseUrl) !== got.place) return;
@@ -96,7 +81,7 @@ export function createHints(deps: HintsDeps): Hints {
       if (next === undefined) return;
       const { onState } = deps;
       peers = connectPeers(next, channel, deps.random, {
-        onMessage: receive,
+        onMessage: (text) => void receive(text),
         onState,
         onDropped: () => deps.onHint('dropped'),
       });
@@ -120,12 +105,3 @@ export function createHints(deps: HintsDeps): Hints {
 }
 
 const placeOf = (baseUrl: string): string => createHash('sha256').update(baseUrl).digest('hex').slice(0, 16);
-
-/** A message as it should be; null: it is none of ours. */
-function read(text: string): Message | null {
-  try {
-    return message.parse(JSON.parse(text));
-  } catch {
-    return null;
-  }
-}

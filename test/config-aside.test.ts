@@ -1,0 +1,71 @@
+/** A configuration that is loaded in a thread of its own is the same, and leaves nothing behind in the process. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { loadConfig } from '../src/config/load.ts';
+import { loadAside } from '../src/config/load-aside.ts';
+import { spawnSidecar } from './sidecar.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'sidegate-aside-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function file(name: string, text: string): string {
+  const path = join(folder, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+const example = new URL('../deploy/sidegate.example.yaml', import.meta.url).pathname;
+const env = { OPENAI_API_KEY: 'sk-one', ANTHROPIC_API_KEY: 'sk-two', PORT: '4200' };
+
+test.each([
+  ['a good file', () => example],
+  [
+    'one without its secrets',
+    () => file('secrets.yaml', 'providers: { a: { preset: openai, apiKey: "${NONE}" } }'),
+  ],
+  ['one with faults', () => file('faults.yaml', 'listen: { port: many }\nunknown: 1\nroutes: 7\n')],
+  ['one that is no YAML', () => file('broken.yaml', 'listen: [')],
+  [
+    'one with a variable and a shared part',
+    () =>
+      file(
+        'shared.yaml',
+        'listen: { port: "${PORT}" }\nauthenticate: { anonymousTenant: all }\n' +
+          'providers:\n  one: &it { preset: simulator, headers: { x-note: "…" } }\n  two: *it\n' +
+          'routes: [{ model: "*", targets: [{ provider: one }, { provider: two }] }]\n',
+      ),
+  ],
+  ['a missing file', () => join(folder, 'none.yaml')],
+] as const)('%s', async (_, path) => {
+  const here = loadConfig(path(), env);
+  expect(await loadAside(path(), env)).toEqual(here);
+});
+
+test('neither the libraries that read configurations nor Node’s fetch are loaded beside requests', async () => {
+  // Told by the process itself, of its main thread, when it ends.
+  const hook = file(
+    'hook.mjs',
+    `import { registerHooks } from 'node:module';
+     import { isMainThread } from 'node:worker_threads';
+     const seen = [];
+     if (isMainThread) {
+       registerHooks({ load(url, context, next) { seen.push(url); return next(url, context); } });
+       process.on('exit', () => {
+         const builtin = process.moduleLoadList.filter((name) => name.includes('undici'));
+         process.stderr.write('loaded ' + JSON.stringify([...seen, ...builtin]) + '\\n');
+       });
+     }`,
+  );
+  const yaml =
+    'listen: { port: 0 }\nadmin: { port: 0 }\nauthenticate: { anonymousTenant: all }\n' +
+    'providers: { here: { dialect: openai, baseUrl: "http://127.0.0.1:9/v1" } }\n' +
+    'routes: [{ model: "*", targets: [{ provider: here }] }]\n';
+  const sidecar = await spawnSidecar(yaml, { NODE_OPTIONS: `--import=${hook}` });
+  await sidecar.stop();
+  const loaded = JSON.parse(/^loaded (.*)$/m.exec(sidecar.output())?.[1] ?? '[]') as string[];
+  expect(loaded.filter((url) => /\/(gateway|sidecar)\.js$/.test(url))).toHaveLength(2);
+  expect(loaded.filter((url) => /\/node_modules\/(zod|yaml)\//.test(url))).toEqual([]);
+  expect(loaded.filter((url) => /internal\/deps\/undici/.test(url))).toEqual([]);
+});
