@@ -19,6 +19,8 @@ export interface Outlet {
   readonly writableNeedDrain: boolean;
   /** Throws where a header can't be written. */
   writeHead(status: number, headers: string[]): unknown;
+  /** Writes a whole reply at once; left out: it can't. Throws where a header can't be written. */
+  sendWhole?(status: number, headers: readonly string[], body: Buffer): void;
   flushHeaders(): void;
   /** False: the client has to read on first. */
   write(chunk: Buffer): boolean;
@@ -65,13 +67,16 @@ export function refusalReply(refusal: Refusal, dialect: DialectName, requestId: 
 export function respond(reply: Reply, res: Outlet, times: ClientTimes): Promise<void> | void {
   if (reply.kind === 'stream') return respondStream(reply, res, times);
   if (res.destroyed) return;
-  const { body } = reply;
-  res.writeHead(reply.status, [...reply.headers, 'content-length', String(body.length)]);
-  // A string is joined to the head, and both go in one write; Latin-1 keeps every byte what it is.
-  if (body.length <= joinMaxBytes) res.end(body.toString('latin1'), 'latin1');
+  const { status, headers, body } = reply;
+  if (res.sendWhole !== undefined) res.sendWhole(status, headers, body);
   else {
-    res.write(body);
-    res.end();
+    res.writeHead(status, [...headers, 'content-length', String(body.length)]);
+    // A string is joined to the head, and both go in one write; Latin-1 keeps every byte what it is.
+    if (body.length <= joinMaxBytes) res.end(body.toString('latin1'), 'latin1');
+    else {
+      res.write(body);
+      res.end();
+    }
   }
   awaitClient(res, times);
 }
