@@ -24,6 +24,7 @@ import { createRestorer } from './scrub/restore.ts';
 import { restoreBody, type Vault } from './scrub/scrub.ts';
 
 const jsonType = 'application/json';
+const noneDropped: { readonly dropped?: string } = {};
 const bytesType = 'application/octet-stream';
 
 type WholeAnswer = Extract<AttemptReply, { kind: 'whole' }>;
@@ -93,19 +94,20 @@ export function deliverAnswer(given: AttemptReply, vault: Vault | null, passage:
   const across = given.target.provider.dialect.name !== exchange.endpoint.dialect;
   // Other APIs have other numbers for a success.
   const answer = across && given.status > 200 && given.status < 300 ? { ...given, status: 200 } : given;
-  const upstreamMs = stages.clock() - answer.begunMs;
+  const nowMs = stages.clock();
+  const upstreamMs = nowMs - answer.begunMs;
   const told = across ? undefined : answer.headers['content-type'];
   const bytes = answer.kind === 'stream' && givesBytes(exchange.endpoint, passage.request);
   const streamed = isList(exchange) ? jsonType : streamType;
   const type = bytes ? (told ?? bytesType) : answer.kind === 'stream' ? streamed : (told ?? jsonType);
   const headers = replyHeaders(passage, type, answer.target.label, cacheStatus(passage));
-  const dropped = answer.dropped.length === 0 ? {} : { dropped: answer.dropped.join(', ') };
+  const dropped = answer.dropped.length === 0 ? noneDropped : { dropped: answer.dropped.join(', ') };
   addDropped(dropped.dropped, headers);
   headers.push(
     'x-sidegate-attempts',
     String(answer.trail.calls),
     'server-timing',
-    serverTiming(passage, upstreamMs),
+    serverTiming(passage, upstreamMs, nowMs),
   );
   addProviderHeaders(answer, across, headers);
   if (bytes) {
@@ -121,14 +123,14 @@ export function deliverAnswer(given: AttemptReply, vault: Vault | null, passage:
   const body = across && facts === null ? translatedError(answer, exchange) : answer.body;
   if (facts === null) {
     headers.push('x-should-retry', 'false');
-    if (status === 429) addRetryAfter(answer, stages.clock(), headers);
+    if (status === 429) addRetryAfter(answer, nowMs, headers);
     passage.close({ status, target: target.label, upstreamMs });
   } else {
-    const kept = { status, contentType: type, body, stream: false, target: target.label };
-    const keep: KeptReply = { ...kept, ...dropped };
+    const kept: KeptReply = { status, contentType: type, body, stream: false, target: target.label };
+    const keep = dropped.dropped === undefined ? kept : { ...kept, ...dropped };
     const { name, passthrough } = exchange.endpoint;
     const cacheable = mayCache(facts, isSaid(name) && passthrough?.cached !== true);
-    addCost(passage.close({ status, target: target.label, upstreamMs, keep, cacheable }), headers);
+    addCost(passage.close({ status, target: target.label, upstreamMs, keep, cacheable }, nowMs), headers);
   }
   return { kind: 'whole', status, headers, body: vault === null ? body : restoreBody(body, vault) };
 }
@@ -166,8 +168,8 @@ const cacheStatus = (passage: Passage): string =>
   passage.cacheUse === 'miss' ? 'sidegate; fwd=uri-miss' : 'sidegate; fwd=bypass';
 
 /** Server-Timing: what the gateway took, and what the provider took until its reply began, in ms. */
-function serverTiming(passage: Passage, upstreamMs: number): string {
-  const totalMs = passage.stages.clock() - passage.exchange.startedMs;
+function serverTiming(passage: Passage, upstreamMs: number, nowMs: number): string {
+  const totalMs = nowMs - passage.exchange.startedMs;
   const { queuedMs } = passage;
   const ownMs = thousandthsText(Math.max(0, totalMs - upstreamMs - queuedMs));
   const queue = queuedMs > 0 ? `queue;dur=${thousandthsText(queuedMs)}, ` : '';

@@ -86,6 +86,8 @@ interface Routed {
   readonly plan: Plan;
   /** Monotonic ms. */
   readonly deadlineMs: number;
+  /** Now: nothing was waited for since. */
+  readonly nowMs: number;
 }
 
 /** Stages inspect, route and replay. */
@@ -104,12 +106,13 @@ function identified(identity: Identity | Refusal, passage: Passage): Reply | Pro
       : inspectPassthrough(exchange, passthrough, stages.policy, stages.digestKey);
   if (request instanceof Refusal) return passage.refuse(request);
   passage.request = request;
+  const nowMs = clock();
   const files = passthrough?.model === 'files';
   const denied = files ? null : denyModel(identity, request.model);
   if (denied !== null && !passage.letPass(denied)) return passage.refuse(denied);
   const found = files
     ? routeFiles(exchange, identity, stages.routes.files)
-    : route(exchange, identity, request, stages.routes, clock());
+    : route(exchange, identity, request, stages.routes, nowMs);
   if (found instanceof Refusal) return passage.refuse(found);
   const plan = identity.ownCredential ? withOwnCredential(found) : found;
   passage.plan = plan;
@@ -120,10 +123,12 @@ function identified(identity: Identity | Refusal, passage: Passage): Reply | Pro
   const deadlineMs = deadline(exchange, mostMs);
   if (deadlineMs instanceof Refusal) return passage.refuse(deadlineMs);
 
-  const routed = { identity, request, plan, deadlineMs };
-  const seen = stages.replay.claim(exchange, identity, request, clock());
+  const routed = { identity, request, plan, deadlineMs, nowMs };
+  const seen = stages.replay.claim(exchange, identity, request, nowMs);
   return !(seen instanceof Refusal) && seen.kind === 'join'
-    ? seen.wait(exchange.cancellation, deadlineMs - clock()).then((then) => claimed(then, routed, passage))
+    ? seen
+        .wait(exchange.cancellation, deadlineMs - nowMs)
+        .then((then) => claimed(then, { ...routed, nowMs: clock() }, passage))
     : claimed(seen, routed, passage);
 }
 
@@ -131,20 +136,20 @@ function identified(identity: Identity | Refusal, passage: Passage): Reply | Pro
 function claimed(seen: Seen | Refusal, routed: Routed, passage: Passage): Reply | Promise<Reply> {
   if (seen instanceof Refusal) return passage.refuse(seen);
   const { exchange, stages } = passage;
-  const { identity, request, plan, deadlineMs } = routed;
+  const { identity, request, plan, deadlineMs, nowMs } = routed;
   if (seen.kind === 'running') return deliverRunning(seen, request.masked, passage);
   if (seen.kind === 'stored') return deliverStored(seen.reply, 'replay', request.masked, passage);
   passage.claim = seen.claim;
   // Whoever repeats the key wants this answer, even if the first caller has left.
   if (seen.claim !== null) exchange.detach();
 
-  const permit = stages.limiter.admit({ exchange, identity, request, plan, deadlineMs }, stages.clock());
+  const permit = stages.limiter.admit({ exchange, identity, request, plan, deadlineMs }, nowMs);
   if (permit instanceof Refusal) return passage.refuse(permit);
   passage.permit = permit;
   if (permit.waitMs === 0) return admitted(routed, passage);
   return sleep(permit.waitMs, exchange.cancellation).then(() =>
     exchange.cancellation.reason === null
-      ? admitted(routed, passage)
+      ? admitted({ ...routed, nowMs: stages.clock() }, passage)
       : passage.refuse(cancelRefusal(exchange.cancellation)),
   );
 }
@@ -152,7 +157,7 @@ function claimed(seen: Seen | Refusal, routed: Routed, passage: Passage): Reply 
 /** Stages scrub and cache. */
 function admitted(routed: Routed, passage: Passage): Reply | Promise<Reply> {
   const { exchange, stages } = passage;
-  const { identity, request, plan } = routed;
+  const { identity, request, plan, nowMs } = routed;
   const vault = scrub(request, stages.policy);
   if (vault instanceof Refusal) return passage.refuse(vault);
 
@@ -164,7 +169,7 @@ function admitted(routed: Routed, passage: Passage): Reply | Promise<Reply> {
   };
   const key = stages.cache.key(exchange, identity, request, scope);
   const asked = key !== null && control.read;
-  const hit = asked ? stages.cache.get(key, stages.clock()) : null;
+  const hit = asked ? stages.cache.get(key, nowMs) : null;
   if (hit !== null) {
     passage.cacheUse = 'hit';
     return deliverStored(hit, 'hit', vault, passage);
@@ -175,20 +180,18 @@ function admitted(routed: Routed, passage: Passage): Reply | Promise<Reply> {
 }
 
 /** Stages batch and attempt. */
-async function ask(
-  { request, plan, deadlineMs }: Routed,
-  vault: Vault | null,
-  passage: Passage,
-): Promise<Reply> {
+async function ask(routed: Routed, vault: Vault | null, passage: Passage): Promise<Reply> {
   const { exchange, stages } = passage;
-  const { clock } = stages;
-  const steps =
-    passage.priority === 'batch' ? await takeTurn(passage, plan, deadlineMs) : livingFirst(plan.steps);
+  const { request, plan, deadlineMs } = routed;
+  const waits = passage.priority === 'batch';
+  const steps = waits ? await takeTurn(passage, plan, deadlineMs) : livingFirst(plan.steps);
   if (steps instanceof Refusal) return passage.refuse(steps);
-  passage.begin(clock());
-  const untilMs = Math.min(deadlineMs, clock() + stages.config.attempt.totalTimeoutMs);
+  const nowMs = waits ? stages.clock() : routed.nowMs;
+  passage.begin(nowMs);
+  const untilMs = Math.min(deadlineMs, nowMs + stages.config.attempt.totalTimeoutMs);
   const { pattern, chosen } = plan;
-  const answer = await attempt({ pattern, steps, chosen }, exchange, request, untilMs, stages.attempt);
+  const way = { pattern, steps, chosen };
+  const answer = await attempt(way, exchange, request, untilMs, stages.attempt, nowMs);
   passage.trail = answer.trail;
   if (answer.kind === 'failed') return passage.refuse(answer.refusal);
   return deliverAnswer(answer, vault, passage);

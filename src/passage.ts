@@ -102,13 +102,13 @@ export class Passage implements Course {
    * Answers the idempotency key, stores, settles the permit and records; later calls do nothing. Where a provider
    * stated no usage, permit and record wait for the tokenizer, within `count.deadlineMs`; what the request held only
    * while it was at work is free at once.
+   * @param nowMs monotonic ms
    * @returns what the request cost, as far as it is known by now
    */
-  close(closing: Closing): Bill {
+  close(closing: Closing, nowMs: number = this.stages.clock()): Bill {
     if (this.#closed) return nothingBilled;
     this.#closed = true;
     const { stages } = this;
-    const nowMs = stages.clock();
     if (this.#atWorkMs !== null) stages.batch.end(this.priority, closing.status, nowMs - this.#atWorkMs);
     try {
       return this.#finish(closing, nowMs);

@@ -1,7 +1,7 @@
 /** The timeout that gives back what the process itself lost. Stalls are real: the loop is blocked. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import { createPatience, type Patience } from '../src/attempt/patience.ts';
+import { Patience } from '../src/attempt/patience.ts';
 
 const clock = (): number => performance.now();
 
@@ -10,7 +10,9 @@ function stall(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
-interface Watched extends Patience {
+interface Watched {
+  refresh(): void;
+  cancel(): void;
   readonly late: Promise<number>;
   fired(): boolean;
 }
@@ -19,7 +21,7 @@ function watched(waitMs: number): Watched {
   const { promise, resolve } = Promise.withResolvers<number>();
   let fired = false;
   const sinceMs = clock();
-  const patience = createPatience(
+  const patience = new Patience(
     waitMs,
     () => {
       fired = true;
@@ -28,7 +30,12 @@ function watched(waitMs: number): Watched {
     clock,
   );
   onTestFinished(() => patience.cancel());
-  return { ...patience, late: promise, fired: () => fired };
+  return {
+    refresh: () => patience.refresh(),
+    cancel: () => patience.cancel(),
+    late: promise,
+    fired: () => fired,
+  };
 }
 
 test('silence for the whole time is late', async () => {

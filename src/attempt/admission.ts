@@ -128,8 +128,8 @@ export function endCall(
   word: string,
   facts: ReplyFacts | null,
   deps: AttemptDeps,
+  nowMs: number = deps.clock(),
 ): void {
-  const nowMs = deps.clock();
   const { target, quotas, tokens } = admission;
   callEnded(target);
   tellBreakers(admission, outcome, nowMs, deps);
@@ -145,8 +145,7 @@ export function endCall(
  * The first content has come. A probe has said by that what was to be known: were its breaker to wait for the end of a
  * long answer, all others would too. What becomes of the rest is told with a new ticket.
  */
-export function contentCame(admission: Admission, deps: AttemptDeps): void {
-  const nowMs = deps.clock();
+export function contentCame(admission: Admission, deps: AttemptDeps, nowMs: number): void {
   admission.ttftMs = nowMs - admission.sentMs;
   if (!isProbe(admission.ticket) && !isProbe(admission.aboveTicket)) return;
   tellBreakers(admission, 'success', nowMs, deps);

@@ -25,7 +25,7 @@ import { enters, following, onward } from './edges.ts';
 import { cancelRefusal, followStream } from './follow.ts';
 import { type Called, hedged } from './hedge.ts';
 import { type Answered, causeOf, isAnswer, judge } from './judge.ts';
-import { createPrepare, type Prepare, type Prepared } from './prepare.ts';
+import { Preparation, type Prepared } from './prepare.ts';
 import type { CallResult } from './result.ts';
 import { Trail } from './trail.ts';
 
@@ -42,7 +42,7 @@ interface Walk {
   readonly trail: Trail;
   readonly begunMs: number;
   /** Gives what a target is sent. */
-  readonly prepare: Prepare;
+  readonly preparation: Preparation;
   /** A call may be made again: no tool runs at the provider, or the app has made it safe by an idempotency key. */
   readonly repeatable: boolean;
   /** A provider's own refusal, which says more than a sentence of ours when nobody answers. */
@@ -58,24 +58,35 @@ interface Walk {
 /** What trying one target came to: an answer, or why there is none; null: it can't be told the request. */
 type Tried = AttemptReply | FallbackCause | null;
 
-/** Asks the targets of a plan in order until one answers. Never rejects; ends within the deadline. */
+/**
+ * Asks the targets of a plan in order until one answers. Never rejects; ends within the deadline.
+ * @param nowMs monotonic ms
+ */
 export function attempt(
   plan: Way,
   exchange: Exchange,
   request: ModelRequest,
   deadlineMs: number,
   deps: AttemptDeps,
+  nowMs: number,
 ): Promise<AttemptReply | AttemptFailure> {
-  const begunMs = deps.clock();
-  retryBudget.request(deps.budgetId, begunMs);
-  const repeatable = !request.serverTools || exchange.headers['idempotency-key'] !== undefined;
-  const trail = new Trail();
-  const prepare = createPrepare(exchange, request, plan.chosen, deps.wallClock);
-  const state = { word: null, estimates: true, tooLong: -1, untold: null };
-  return walk(
-    { plan, exchange, request, deadlineMs, deps, trail, begunMs, prepare, repeatable, ...state },
-    0,
-  );
+  retryBudget.request(deps.budgetId, nowMs);
+  const way: Walk = {
+    plan,
+    exchange,
+    request,
+    deadlineMs,
+    deps,
+    trail: new Trail(),
+    begunMs: nowMs,
+    preparation: new Preparation(exchange, request, plan.chosen, deps.wallClock),
+    repeatable: !request.serverTools || exchange.headers['idempotency-key'] !== undefined,
+    word: null,
+    estimates: true,
+    tooLong: -1,
+    untold: null,
+  };
+  return walk(way, 0);
 }
 
 /** Goes along the steps from one of them. */
@@ -138,7 +149,7 @@ async function tryTarget(way: Walk, index: number): Promise<Tried> {
   const { exchange, deps, trail, deadlineMs } = way;
   const { cancellation } = exchange;
   const { target } = way.plan.steps[index] as Step;
-  const prepared = way.prepare(target);
+  const prepared = way.preparation.for(target);
   if (prepared instanceof Refusal) {
     way.untold ??= prepared;
     trail.skip(target.label, prepared.code, Number.POSITIVE_INFINITY);
@@ -155,10 +166,9 @@ async function tryTarget(way: Walk, index: number): Promise<Tried> {
       return cause ?? admission.cause;
     }
     const delayMs = hedgeDelayMs(way, admission);
-    const { admission: made, result } =
-      delayMs === null
-        ? { admission, result: await send(way, admission, cancellation) }
-        : await sendHedged(way, index, admission, delayMs);
+    const called = delayMs === null ? null : await sendHedged(way, index, admission, delayMs);
+    const made = called?.admission ?? admission;
+    const result = called?.result ?? (await send(way, admission, cancellation));
     if (isAnswer(result)) return answer(way, index, made, result);
     const verdict = judge(made, result, deps, trail);
     cause = verdict.cause;
@@ -206,13 +216,13 @@ function sendHedged(way: Walk, index: number, admission: Admission, delayMs: num
 }
 
 /** The alternative beside a step, else the same target again; null: neither may be called. */
-function admitSecond({ plan, request, deps, prepare }: Walk, index: number): Admission | null {
+function admitSecond({ plan, request, deps, preparation }: Walk, index: number): Admission | null {
   if (!retryBudget.spend(deps.budgetId, deps.clock())) {
     deps.onBudgetSpent('hedge');
     return null;
   }
   const [step, beside] = [plan.steps[index] as Step, plan.steps[index + 1]];
-  const told = beside?.group === step.group && !(prepare(beside.target) instanceof Refusal);
+  const told = beside?.group === step.group && !(preparation.for(beside.target) instanceof Refusal);
   const other = told ? admit(beside.target, request, deps) : null;
   if (other !== null && !('reason' in other)) return other;
   const again = admit(step.target, request, deps);
@@ -233,18 +243,15 @@ function send(way: Walk, admission: Admission, cancellation: Cancellation): Prom
   const { provider } = target;
   if (credential.sign === null)
     return call(provider, sent, headers, stream, deps.policy, remainingMs, cancellation, learn);
-  // What can't be signed was never sent; whoever holds the call's place must be told all the same.
-  const unsent = (): CallResult => {
-    const result = { kind: 'failed', failure: 'connect', arrived: null } as const;
-    learn(result);
-    return result;
-  };
-  return credential
-    .sign(sent.path, headers, sent.body)
-    .then(
-      (signed) => call(provider, sent, signed, stream, deps.policy, remainingMs, cancellation, learn),
-      unsent,
-    );
+  return credential.sign(sent.path, headers, sent.body).then(
+    (signed) => call(provider, sent, signed, stream, deps.policy, remainingMs, cancellation, learn),
+    (): CallResult => {
+      // What can't be signed was never sent; whoever holds the call's place must be told all the same.
+      const result = { kind: 'failed', failure: 'connect', arrived: null } as const;
+      learn(result);
+      return result;
+    },
+  );
 }
 
 /** All headers of a call. A credential's say that the body is JSON. */
@@ -257,8 +264,8 @@ function headersOf(own: readonly string[], { headers, contentType }: UpstreamReq
 }
 
 /** What goes to a target that can be told the request. */
-function preparedFor({ prepare }: Walk, target: Target): Prepared {
-  const prepared = prepare(target);
+function preparedFor({ preparation }: Walk, target: Target): Prepared {
+  const prepared = preparation.for(target);
   if (prepared instanceof Refusal) throw new Error(`${target.label} was asked what it can't be told`);
   return prepared;
 }
@@ -275,14 +282,15 @@ function answer(way: Walk, index: number, admission: Admission, result: Answered
   const { plan, exchange, request, deps, trail, begunMs } = way;
   const { target } = admission;
   const { dropped } = preparedFor(way, target);
+  const nowMs = deps.clock();
   trail.add(target.label, 'ok');
-  contentCame(admission, deps);
+  contentCame(admission, deps, nowMs);
   deps.hedges?.observe(plan.pattern, request.stream, admission.ttftMs ?? 0);
   if (result.kind === 'whole') {
-    const { facts, text } = result;
+    const { status, headers, body, facts, text } = result;
     trail.bill({ target, facts, complete: true, text });
-    endCall(admission, 'success', 'ok', facts, deps);
-    return { ...result, target, trail, begunMs, dropped };
+    endCall(admission, 'success', 'ok', facts, deps, nowMs);
+    return { kind: 'whole', status, headers, body, facts, target, trail, begunMs, dropped };
   }
   // Off unless the client asks for it, since SDKs would join the two texts; never twice with server tools. Beside chat no
   // event could say so.

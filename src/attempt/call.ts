@@ -9,7 +9,7 @@ import type { StreamFault } from '../providers/framer.ts';
 import type { UpstreamRequest } from '../providers/provider.ts';
 import type { Arrived, ReplyReading, StreamReading } from '../providers/reading.ts';
 import type { Provider } from './connection.ts';
-import { createPatience, type Patience } from './patience.ts';
+import { Patience } from './patience.ts';
 import type { CallBounds, CallFailure, CallResult, UpstreamStream } from './result.ts';
 import { encodingOf, readWhole, unpack } from './whole.ts';
 
@@ -44,13 +44,10 @@ export function call(
   onResult: (result: CallResult) => void,
 ): Promise<CallResult> {
   return new Promise((resolve) => {
-    const end = (result: CallResult): void => {
-      onResult(result);
-      resolve(result);
-    };
-    const handler = new UpstreamCall(reading, wantsStream, bounds, remainingMs, cancellation, end);
-    const sent = method === undefined ? { method: 'POST' as const, body } : { method, body: null };
-    provider.pool.dispatch({ path, headers: headers as string[], ...sent }, handler);
+    const call = new UpstreamCall(reading, wantsStream, bounds, remainingMs, cancellation, onResult, resolve);
+    const all = headers as string[];
+    if (method === undefined) provider.pool.dispatch({ path, method: 'POST', headers: all, body }, call);
+    else provider.pool.dispatch({ path, method, headers: all, body: null }, call);
   });
 }
 
@@ -72,6 +69,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
   readonly #bounds: CallBounds;
   readonly #remainingMs: number;
   readonly #cancellation: Cancellation;
+  readonly #onResult: (result: CallResult) => void;
   readonly #resolve: (result: CallResult) => void;
   readonly #onCancel = (): void => this.#fail('cancelled');
   readonly #sentMs = clock();
@@ -94,6 +92,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
     bounds: CallBounds,
     remainingMs: number,
     cancellation: Cancellation,
+    onResult: (result: CallResult) => void,
     resolve: (result: CallResult) => void,
   ) {
     this.#reading = reading;
@@ -101,11 +100,12 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
     this.#bounds = bounds;
     this.#remainingMs = remainingMs;
     this.#cancellation = cancellation;
+    this.#onResult = onResult;
     this.#resolve = resolve;
     const waitMs = wantsStream ? bounds.firstTokenTimeoutMs : bounds.replyTimeoutMs;
     const late: CallFailure =
       waitMs > remainingMs ? 'deadline' : wantsStream ? 'first_token_timeout' : 'reply_timeout';
-    this.#timer = createPatience(Math.min(waitMs, remainingMs), () => this.#fail(late), clock);
+    this.#timer = new Patience(Math.min(waitMs, remainingMs), () => this.#fail(late), clock, this.#sentMs);
     cancellation.onCancel(this.#onCancel);
     if (cancellation.reason !== null) this.#fail('cancelled');
   }
@@ -231,8 +231,8 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
     this.#timer.cancel();
     this.#timer = this.#idle();
     const leftMs = Math.max(1, this.#remainingMs - (clock() - this.#sentMs));
-    this.#deadline = createPatience(leftMs, () => this.#fail('deadline'), clock);
-    this.#resolve({ kind: 'stream', status: this.#status, headers: this.#headers, stream: this });
+    this.#deadline = new Patience(leftMs, () => this.#fail('deadline'), clock);
+    this.#give({ kind: 'stream', status: this.#status, headers: this.#headers, stream: this });
   }
 
   #queue(chunk: Buffer): void {
@@ -274,7 +274,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
   }
 
   #idle(): Patience {
-    return createPatience(this.#bounds.idleTimeoutMs, () => this.#fail('idle_timeout'), clock);
+    return new Patience(this.#bounds.idleTimeoutMs, () => this.#fail('idle_timeout'), clock);
   }
 
   #finishStream(): void {
@@ -287,11 +287,16 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
     this.#close();
   }
 
+  #give(result: CallResult): void {
+    this.#onResult(result);
+    this.#resolve(result);
+  }
+
   // Ends.
 
   #settle(result: CallResult): void {
     this.#close();
-    this.#resolve(result);
+    this.#give(result);
   }
 
   #fail(failure: CallFailure): void {
@@ -302,7 +307,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
     this.#close();
     // A failed connection says so itself; any other has to be told that nobody waits.
     if (failure !== 'reset' && failure !== 'connect') this.#controller?.abort(new Error(failure));
-    if (!begun) this.#resolve({ kind: 'failed', failure, arrived });
+    if (!begun) this.#give({ kind: 'failed', failure, arrived });
   }
 
   /** A provider that has begun to answer has read the prompt. */

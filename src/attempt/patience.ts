@@ -3,46 +3,58 @@
  * arrived lies unread and what should be sent is not, so that time is given back.
  */
 
-export interface Patience {
-  /** Something came: waits anew. */
-  refresh(): void;
-  /** Ends it; `onLate` isn't called any more. */
-  cancel(): void;
-}
-
 /** A timer that fires so much late, in ms, tells of a stall rather than of rounding. */
 const stallMs = 50;
 
-/** Calls `onLate` once after `waitMs` without `refresh`. @param clock monotonic ms */
-export function createPatience(waitMs: number, onLate: () => void, clock: () => number): Patience {
-  let dueMs = clock() + waitMs;
-  let verdict: NodeJS.Immediate | null = null;
-  const check = (): void => {
-    const lateMs = clock() - dueMs;
+const check = (patience: Patience): void => patience.check();
+
+/** Calls back once after some time without `refresh`. A class, since each call to a provider makes one. */
+export class Patience {
+  readonly #waitMs: number;
+  readonly #onLate: () => void;
+  readonly #clock: () => number;
+  #dueMs: number;
+  #timer: NodeJS.Timeout;
+  #verdict: NodeJS.Immediate | null = null;
+
+  /** @param clock monotonic ms */
+  constructor(waitMs: number, onLate: () => void, clock: () => number, nowMs: number = clock()) {
+    this.#waitMs = waitMs;
+    this.#onLate = onLate;
+    this.#clock = clock;
+    this.#dueMs = nowMs + waitMs;
+    this.#timer = setTimeout(check, waitMs, this);
+  }
+
+  /** Something came: waits anew. */
+  refresh(): void {
+    this.#dueMs = this.#clock() + this.#waitMs;
+    if (this.#verdict === null) this.#timer.refresh();
+    else {
+      clearImmediate(this.#verdict);
+      this.#verdict = null;
+      this.#again(this.#waitMs);
+    }
+  }
+
+  /** Ends it; nothing is called back any more. */
+  cancel(): void {
+    clearTimeout(this.#timer);
+    if (this.#verdict !== null) clearImmediate(this.#verdict);
+  }
+
+  /** The timer's. */
+  check(): void {
+    const lateMs = this.#clock() - this.#dueMs;
     // After a stall the timer is a shorter one, and `refresh` winds up the same.
-    if (lateMs < -1) return again(-lateMs);
-    if (lateMs > stallMs) return again(Math.min(lateMs, waitMs));
+    if (lateMs < -1) return this.#again(-lateMs);
+    if (lateMs > stallMs) return this.#again(Math.min(lateMs, this.#waitMs));
     // Timers run before sockets are read: what has come by now counts.
-    verdict = setImmediate(onLate);
-  };
-  const again = (moreMs: number): void => {
-    dueMs = clock() + moreMs;
-    timer = setTimeout(check, moreMs);
-  };
-  let timer = setTimeout(check, waitMs);
-  return {
-    refresh() {
-      dueMs = clock() + waitMs;
-      if (verdict === null) timer.refresh();
-      else {
-        clearImmediate(verdict);
-        verdict = null;
-        again(waitMs);
-      }
-    },
-    cancel() {
-      clearTimeout(timer);
-      if (verdict !== null) clearImmediate(verdict);
-    },
-  };
+    this.#verdict = setImmediate(this.#onLate);
+  }
+
+  #again(moreMs: number): void {
+    this.#dueMs = this.#clock() + moreMs;
+    this.#timer = setTimeout(check, moreMs, this);
+  }
 }

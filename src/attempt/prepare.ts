@@ -7,7 +7,7 @@ import { translateEmbeddings } from '../providers/embeddings.ts';
 import { withoutForeign } from '../providers/foreign.ts';
 import { dialects } from '../providers/index.ts';
 import type { DialectName } from '../providers/names.ts';
-import type { Destination, UpstreamRequest } from '../providers/provider.ts';
+import type { Destination, Dialect, UpstreamRequest } from '../providers/provider.ts';
 import { type ReadRequest, readRequest, type Translated, translate } from '../providers/translate.ts';
 import type { Target } from '../route/plan.ts';
 
@@ -18,77 +18,86 @@ export interface Prepared {
   readonly dropped: readonly string[];
 }
 
-/** Gives what is sent to a target, its credential aside, or a refusal that names the field it can't be told. */
-export type Prepare = (target: Target) => Prepared | Refusal;
-
 const none: readonly string[] = [];
 
-/**
- * @param chosen the client chose the one target itself, so that nothing may be left out
- * @param wallClock Unix ms, for replies that carry a time
- */
-export function createPrepare(
-  exchange: Exchange,
-  request: ModelRequest,
-  chosen: boolean,
-  wallClock: () => number,
-): Prepare {
-  const client = dialects[exchange.endpoint.dialect];
+/** Gives what targets are sent, their credentials aside. A class, since each request makes one. */
+export class Preparation {
+  readonly #exchange: Exchange;
+  readonly #request: ModelRequest;
+  readonly #chosen: boolean;
+  readonly #wallClock: () => number;
+  readonly #client: Dialect;
   // Read at the first target that needs it, and once for all of them.
-  let read: ReadRequest | Refusal | null = null;
-  let own: ModelRequest | null = null;
+  #read: ReadRequest | Refusal | null = null;
+  #own: ModelRequest | null = null;
   // Made once for a target, however often that is called in a row.
-  let last: { readonly target: Target; readonly prepared: Prepared | Refusal } | null = null;
+  #target: Target | null = null;
+  #prepared: Prepared | Refusal | null = null;
 
-  const asTold = (translated: Translated, target: Target): Prepared | Refusal => {
-    if (translated.kind === 'invalid') return translated.refusal;
-    if (translated.kind === 'cannot') return unsupported(translated.field, target);
-    const { sent, dropped, lost } = translated;
-    const [first] = dropped;
-    return chosen && first !== undefined
-      ? unsupported(first, target)
-      : { sent, dropped: lost.length === 0 ? dropped : [...dropped, ...lost] };
-  };
+  /**
+   * @param chosen the client chose the one target itself, so that nothing may be left out
+   * @param wallClock Unix ms, for replies that carry a time
+   */
+  constructor(exchange: Exchange, request: ModelRequest, chosen: boolean, wallClock: () => number) {
+    this.#exchange = exchange;
+    this.#request = request;
+    this.#chosen = chosen;
+    this.#wallClock = wallClock;
+    this.#client = dialects[exchange.endpoint.dialect];
+  }
 
-  const across = (target: Target, to: Destination): Prepared | Refusal => {
-    const { chatClient, embedClient } = client;
-    const { chatProvider, embedProvider, name } = target.provider.dialect;
-    if (exchange.endpoint.name === 'embeddings' && embedClient !== undefined && embedProvider !== undefined)
-      return asTold(translateEmbeddings(request, embedClient, embedProvider, exchange, to), target);
-    if (chatClient === null || chatProvider === null)
-      throw new Error(`no way from ${client.name} to ${name}`);
-    read ??= readRequest(chatClient, request);
-    if (read instanceof Refusal) return read;
-    const translated = translate(read, chatClient, chatProvider, exchange, to, {
-      model: request.model,
-      requestId: exchange.id,
-      createdS: Math.floor(wallClock() / 1000),
-      wantsUsage: request.wantsUsage,
-    });
-    return asTold(translated, target);
-  };
+  /** What is sent to a target, or a refusal that names the field it can't be told. */
+  for(target: Target): Prepared | Refusal {
+    if (this.#target === target && this.#prepared !== null) return this.#prepared;
+    this.#target = target;
+    this.#prepared = this.#withQuery(target, this.#written(target));
+    return this.#prepared;
+  }
 
-  const written = (target: Target): Prepared | Refusal => {
-    const to = destinationOf(target, exchange, request);
+  #written(target: Target): Prepared | Refusal {
+    const to = destinationOf(target, this.#exchange, this.#request);
     const { dialect } = target.provider;
-    if (dialect.name !== client.name) return across(target, to);
-    own ??= ownRequest(exchange, request, dialect.name);
-    return { sent: dialect.encode(exchange.endpoint, own, exchange.headers, to), dropped: none };
-  };
+    if (dialect.name !== this.#client.name) return this.#across(target, to);
+    const { endpoint, headers } = this.#exchange;
+    this.#own ??= ownRequest(this.#exchange, this.#request, dialect.name);
+    return { sent: dialect.encode(endpoint, this.#own, headers, to), dropped: none };
+  }
 
-  const prepare = (target: Target): Prepared | Refusal => {
-    const prepared = written(target);
-    const { query } = target.provider;
+  #withQuery({ provider: { query } }: Target, prepared: Prepared | Refusal): Prepared | Refusal {
     if (query === '' || prepared instanceof Refusal) return prepared;
     const { sent } = prepared;
     const path = `${sent.path}${sent.path.includes('?') ? '&' : '?'}${query}`;
     return { ...prepared, sent: { ...sent, path } };
-  };
+  }
 
-  return (target) => {
-    if (last === null || last.target !== target) last = { target, prepared: prepare(target) };
-    return last.prepared;
-  };
+  #across(target: Target, to: Destination): Prepared | Refusal {
+    const exchange = this.#exchange;
+    const request = this.#request;
+    const { chatClient, embedClient, name: clientName } = this.#client;
+    const { chatProvider, embedProvider, name } = target.provider.dialect;
+    if (exchange.endpoint.name === 'embeddings' && embedClient !== undefined && embedProvider !== undefined)
+      return this.#asTold(translateEmbeddings(request, embedClient, embedProvider, exchange, to), target);
+    if (chatClient === null || chatProvider === null) throw new Error(`no way from ${clientName} to ${name}`);
+    this.#read ??= readRequest(chatClient, request);
+    if (this.#read instanceof Refusal) return this.#read;
+    const translated = translate(this.#read, chatClient, chatProvider, exchange, to, {
+      model: request.model,
+      requestId: exchange.id,
+      createdS: Math.floor(this.#wallClock() / 1000),
+      wantsUsage: request.wantsUsage,
+    });
+    return this.#asTold(translated, target);
+  }
+
+  #asTold(translated: Translated, target: Target): Prepared | Refusal {
+    if (translated.kind === 'invalid') return translated.refusal;
+    if (translated.kind === 'cannot') return unsupported(translated.field, target);
+    const { sent, dropped, lost } = translated;
+    const [first] = dropped;
+    return this.#chosen && first !== undefined
+      ? unsupported(first, target)
+      : { sent, dropped: lost.length === 0 ? dropped : [...dropped, ...lost] };
+  }
 }
 
 /** The request as a provider of the client's own dialect may see it: without reasoning that others signed. */

@@ -37,5 +37,6 @@ export function readWhole(
   if (read.facts.error) return 'error_in_body';
   // A stream was asked for, and this is no stream: the client's SDK could not read it.
   if (wantsStream && reading.wholeToo !== true) return 'malformed';
-  return { kind: 'whole', status, headers, ...read };
+  const { body: told, facts, text } = read;
+  return { kind: 'whole', status, headers, body: told, facts, text };
 }
