@@ -134,7 +134,7 @@ try {
         'building the native core',
         'npm',
         ['run', '--silent', 'build:native'],
-        'It needs cargo (rustup.rs).',
+        'It needs cargo (rustup.rs) and a C compiler.',
       ),
   });
   step({
