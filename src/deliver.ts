@@ -182,14 +182,13 @@ function addProviderHeaders(
   across: boolean,
   headers: string[],
 ): void {
+  const { dialect } = target.provider;
   for (const name in given) {
-    const passes = across ? name.startsWith('retry-after') : target.provider.dialect.passesBack(name);
-    if (!passes) continue;
+    if (!(across ? name.startsWith('retry-after') : dialect.passesBack(name))) continue;
     const value = given[name];
     if (typeof value !== 'string') continue;
-    const ours = headers.indexOf(name);
-    if (ours < 0) headers.push(name, value);
-    else headers[ours + 1] = value;
+    if (name === dialect.requestIdHeader) headers[headers.indexOf(name) + 1] = value;
+    else headers.push(name, value);
   }
 }
 

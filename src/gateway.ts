@@ -64,15 +64,20 @@ export function handle(exchange: Exchange, stages: Stages): Reply | Promise<Repl
   const passage = new Passage(exchange, stages);
   try {
     const caller = authenticate(exchange.headers, stages.keyring);
-    const reply =
-      caller instanceof Promise
-        ? caller.then((identity) => identified(identity, passage))
-        : identified(caller, passage);
-    return reply instanceof Promise ? reply.catch((cause: unknown) => failed(cause, passage)) : reply;
+    return caller instanceof Promise
+      ? after(caller, passage, (identity) => identified(identity, passage))
+      : identified(caller, passage);
   } catch (cause) {
     return failed(cause, passage);
   }
 }
+
+/** Goes on after a wait. Never rejects. */
+const after = <T>(
+  waited: Promise<T>,
+  passage: Passage,
+  goOn: (value: T) => Reply | Promise<Reply>,
+): Promise<Reply> => waited.then(goOn).catch((cause: unknown) => failed(cause, passage));
 
 function failed(cause: unknown, passage: Passage): Reply {
   passage.bug(cause);
@@ -126,9 +131,9 @@ function identified(identity: Identity | Refusal, passage: Passage): Reply | Pro
   const routed = { identity, request, plan, deadlineMs, nowMs };
   const seen = stages.replay.claim(exchange, identity, request, nowMs);
   return !(seen instanceof Refusal) && seen.kind === 'join'
-    ? seen
-        .wait(exchange.cancellation, deadlineMs - nowMs)
-        .then((then) => claimed(then, { ...routed, nowMs: clock() }, passage))
+    ? after(seen.wait(exchange.cancellation, deadlineMs - nowMs), passage, (then) =>
+        claimed(then, { ...routed, nowMs: clock() }, passage),
+      )
     : claimed(seen, routed, passage);
 }
 
@@ -147,7 +152,7 @@ function claimed(seen: Seen | Refusal, routed: Routed, passage: Passage): Reply 
   if (permit instanceof Refusal) return passage.refuse(permit);
   passage.permit = permit;
   if (permit.waitMs === 0) return admitted(routed, passage);
-  return sleep(permit.waitMs, exchange.cancellation).then(() =>
+  return after(sleep(permit.waitMs, exchange.cancellation), passage, () =>
     exchange.cancellation.reason === null
       ? admitted({ ...routed, nowMs: stages.clock() }, passage)
       : passage.refuse(cancelRefusal(exchange.cancellation)),
@@ -179,22 +184,26 @@ function admitted(routed: Routed, passage: Passage): Reply | Promise<Reply> {
   return ask(routed, vault, passage);
 }
 
-/** Stages batch and attempt. */
+/** Stages batch and attempt. Never rejects. */
 async function ask(routed: Routed, vault: Vault | null, passage: Passage): Promise<Reply> {
   const { exchange, stages } = passage;
   const { request, plan, deadlineMs } = routed;
-  const waits = passage.priority === 'batch';
-  const steps = waits ? await takeTurn(passage, plan, deadlineMs) : livingFirst(plan.steps);
-  if (steps instanceof Refusal) return passage.refuse(steps);
-  const nowMs = waits ? stages.clock() : routed.nowMs;
-  passage.begin(nowMs);
-  const untilMs = Math.min(deadlineMs, nowMs + stages.config.attempt.totalTimeoutMs);
-  const { pattern, chosen } = plan;
-  const way = { pattern, steps, chosen };
-  const answer = await attempt(way, exchange, request, untilMs, stages.attempt, nowMs);
-  passage.trail = answer.trail;
-  if (answer.kind === 'failed') return passage.refuse(answer.refusal);
-  return deliverAnswer(answer, vault, passage);
+  try {
+    const waits = passage.priority === 'batch';
+    const steps = waits ? await takeTurn(passage, plan, deadlineMs) : livingFirst(plan.steps);
+    if (steps instanceof Refusal) return passage.refuse(steps);
+    const nowMs = waits ? stages.clock() : routed.nowMs;
+    passage.begin(nowMs);
+    const untilMs = Math.min(deadlineMs, nowMs + stages.config.attempt.totalTimeoutMs);
+    const { pattern, chosen } = plan;
+    const way = { pattern, steps, chosen };
+    const answer = await attempt(way, exchange, request, untilMs, stages.attempt, nowMs);
+    passage.trail = answer.trail;
+    if (answer.kind === 'failed') return passage.refuse(answer.refusal);
+    return deliverAnswer(answer, vault, passage);
+  } catch (cause) {
+    return failed(cause, passage);
+  }
 }
 
 /** The request's own deadline from `x-sidegate-timeout` (ms), within the configured one. */

@@ -46,21 +46,21 @@ export function rateLimitHeaders(rule: Rule, left: number, waitMs: number): stri
 export const countsTokens = ({ unit }: Rule): boolean =>
   unit === 'tokens' || unit === 'inputTokens' || unit === 'outputTokens';
 
-/** The headers OpenAI's clients know: limit, what remains, and when all of it will be there again. */
-export function tokenHeaders(rule: Rule, left: number): string[] {
+/** Adds the headers OpenAI's clients know: limit, what remains, and when all of it will be there again. */
+export function addTokenHeaders(rule: Rule, left: number, headers: string[]): void {
   const { capacity, unitSize, algorithm, rate } = rule;
   const seconds =
     algorithm === meterAlgorithm.sliding_window
       ? rate / 1000
       : Math.ceil(Math.max(0, capacity - left) / rate);
-  return [
+  headers.push(
     'x-ratelimit-limit-tokens',
     wholeText(Math.floor(capacity * unitSize)),
     'x-ratelimit-remaining-tokens',
     wholeText(Math.max(0, Math.floor(left)) * unitSize),
     'x-ratelimit-reset-tokens',
     `${seconds}s`,
-  ];
+  );
 }
 
 /** A client that is told to wait for longer had better ask no more by itself. */
@@ -81,7 +81,7 @@ export function refuseBy(
   const scope = `${kind} "${rule.name}"${place.label === '' ? '' : ` of ${place.label}`} (${rule.said})`;
   const asked = amountText(rule.unit, cost);
   const headers = rateLimitHeaders(rule, left, Math.max(0, waitMs));
-  if (countsTokens(rule)) headers.push(...tokenHeaders(rule, left));
+  if (countsTokens(rule)) addTokenHeaders(rule, left, headers);
   if (waitMs < 0 || waitMs > patienceMs) headers.push('x-should-retry', 'false');
   if (waitMs < 0) {
     const message = `The request may cost ${asked}, more than the ${scope} can ever hold.`;

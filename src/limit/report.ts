@@ -1,7 +1,7 @@
 /** What a decision that lets pass has to tell: events, and the headers of the reply. */
 import { meterAlgorithm, meterEntry, meterTold } from '../native.ts';
 import type { Applied } from './applied.ts';
-import { countsTokens, rateLimitHeaders, tokenHeaders } from './headers.ts';
+import { addTokenHeaders, countsTokens, rateLimitHeaders } from './headers.ts';
 
 /** What limits tell of, each a label of a metric: none is about a request's text. */
 export type LimitEvent = 'refused' | 'observed' | 'soft' | 'delayed' | 'unpriced' | 'overflow';
@@ -45,7 +45,7 @@ export function report(
   const rule = rules[least];
   const tokenRule = rules[leastTokens];
   const headers = rule === undefined ? [] : rateLimitHeaders(rule, left(least), 0);
-  if (tokenRule !== undefined) headers.push(...tokenHeaders(tokenRule, left(leastTokens)));
+  if (tokenRule !== undefined) addTokenHeaders(tokenRule, left(leastTokens), headers);
   if (told !== 0) reportTold(scopes, entries, headers, onEvent);
   if (waitMs > 0)
     for (const { rule, place } of scopes)

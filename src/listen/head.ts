@@ -65,6 +65,8 @@ const startsWith = (bytes: Buffer, at: number, start: Buffer): boolean => {
 /** Reads the heads of one connection. A client writes its headers in the same order each time: the names are kept. */
 export class HeadReader {
   readonly #names: Name[] = [];
+  /** As it was last: a client asks for the same path again and again, whose hash is then known. */
+  #url = '';
 
   /** Null: the bytes don't begin with the whole head of a plain request. */
   read(bytes: Buffer): PlainHead | null {
@@ -80,6 +82,9 @@ export class HeadReader {
     if (count <= 0) return null;
     const bodyStart = places[headersMax * 4] as number;
     const text = bytes.toString('latin1', 0, bodyStart);
+    // A copy, as below: a model named in the path is kept.
+    if (this.#url.length !== urlEnd - urlStart || !text.startsWith(this.#url, urlStart))
+      this.#url = bytes.toString('latin1', urlStart, urlEnd);
     const headers = this.#headers(bytes, text, count);
     if (headers === null) return null;
     const bodyBytes = plainLength(headers);
@@ -87,8 +92,7 @@ export class HeadReader {
     if (bodyBytes < 0 || (connection !== 'keep-alive' && connection !== 'close')) return null;
     return {
       method: 'POST',
-      // A copy, as below: a model named in the path is kept.
-      url: bytes.toString('latin1', urlStart, urlEnd),
+      url: this.#url,
       headers,
       fault: null,
       bodyStart,

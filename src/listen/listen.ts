@@ -69,7 +69,7 @@ interface Arrival {
 
 /**
  * Opens the data port.
- * @param handle the pipeline; never rejects
+ * @param handle the pipeline; never throws or rejects
  * @param onRefused told of what is answered here
  */
 export async function listen(
@@ -115,10 +115,9 @@ export async function listen(
     return respond(reply, to, current);
   };
 
-  const run = (incoming: Incoming, to: Outlet): void => {
+  const answer = (reply: Reply, incoming: Incoming, to: Outlet): void => {
     try {
-      const reply = handle(incoming);
-      const sent = reply instanceof Promise ? reply.then((late) => send(late, to)) : send(reply, to);
+      const sent = send(reply, to);
       if (!(sent instanceof Promise)) return incoming.end();
       sent.then(
         () => incoming.end(),
@@ -127,6 +126,12 @@ export async function listen(
     } catch {
       giveUp(incoming, to);
     }
+  };
+
+  const run = (incoming: Incoming, to: Outlet): void => {
+    const reply = handle(incoming);
+    if (reply instanceof Promise) void reply.then((late) => answer(late, incoming, to));
+    else answer(reply, incoming, to);
   };
 
   const admits = (head: Head): boolean => !(judge(head, dialectOf(head)) instanceof Refusal);
