@@ -245,14 +245,56 @@ test('a reply without a body says no length', async () => {
   expect(text.toLowerCase()).not.toMatch(/content-length|transfer-encoding/);
 });
 
+test('a reply that waits for its client keeps its bytes while others are answered', async () => {
+  const filled = Promise.withResolvers<void>();
+  const { url } = await startLane((head, _body, reply) => {
+    if (head.headers['x-slow'] === undefined) {
+      reply.sendWhole(200, ['x-which', 'fast'], Buffer.alloc(2000, 'f'));
+      return;
+    }
+    // The network takes nothing more: what follows has to wait in this process.
+    reply.writeHead(200, []);
+    while (reply.writableLength === 0) reply.write(Buffer.alloc(16 * 1024, 'x'));
+    reply.sendWhole(200, ['x-which', 'slow'], Buffer.alloc(2000, 's'));
+    filled.resolve();
+  });
+  const slow = await openSocket(url);
+  slow.pause();
+  slow.write(plainRequest.replace('host', 'connection: close\r\nx-slow: 1\r\nhost'));
+  await filled.promise;
+  for (let i = 0; i < 3; i++) {
+    const fast = await openSocket(url);
+    fast.write(plainRequest.replace('host', 'connection: close\r\nhost'));
+    expect(await readAll(fast)).toMatch(/^HTTP\/1\.1 200 OK\r\nx-which: fast\r\n(.+\r\n)+\r\nf{2000}$/);
+  }
+  slow.resume();
+  expect(await readAll(slow)).toMatch(/HTTP\/1\.1 200 OK\r\nx-which: slow\r\n(.+\r\n)+\r\ns{2000}$/);
+});
+
+test.each([10, 20_000, 100_000])('a body of %i bytes arrives whole, with its length', async (bytes) => {
+  const { url } = await startLane((_head, _body, reply) =>
+    reply.sendWhole(200, ['x-a', 'b'], Buffer.alloc(bytes, 'é', 'latin1')),
+  );
+  const socket = await openSocket(url);
+  socket.setEncoding('latin1');
+  socket.write(plainRequest.replace('host', 'connection: close\r\nhost'));
+  const text = await readAll(socket);
+  expect(text).toContain(`\r\ncontent-length: ${bytes}\r\n`);
+  expect(text.slice(text.indexOf('\r\n\r\n') + 4) === 'é'.repeat(bytes)).toBe(true);
+});
+
 test('a header that would end early is not written', async () => {
   const { url } = await startLane((_head, _body, reply) => {
     for (const headers of [
       ['x-a', 'b\r\nx-c: d'],
       ['x-a\r\nx-c', 'd'],
       ['x-a', 'ž'],
-    ])
+    ]) {
+      // Also beside one that could be, and was.
+      const both = ['x-a', 'b', ...headers];
       expect(() => reply.writeHead(200, headers)).toThrow('cannot be written');
+      expect(() => reply.sendWhole(200, both, Buffer.alloc(0))).toThrow('cannot be written');
+    }
     reply.destroy();
   });
   const socket = await openSocket(url);
