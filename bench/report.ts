@@ -181,10 +181,10 @@ ${latencyTable(load.latency)}
 
 ## Memory
 
-RSS in MB of fresh processes: ready, and after ${options.rssRequests} cache misses at ${connectionsFull} connections. Sidegate's
-cache is as full then as its configuration lets it be.
+RSS in MB of fresh processes: ten seconds after they were ready, and after ${options.rssRequests} cache misses at ${connectionsFull}
+connections. Sidegate's cache is as full then as its configuration lets it be.
 
-${table(comparisonHead('MB'), [judged('ready', memory.idle), judged('after the load', memory.loaded, goals.memory)])}
+${table(comparisonHead('MB'), [judged('idle', memory.idle), judged('after the load', memory.loaded, goals.memory)])}
 
 ## Start
 
