@@ -66,6 +66,30 @@ test.each(['', 'te: trailers\r\n'])(
   },
 );
 
+const thrown = (): Reply => {
+  throw new Error('a defect');
+};
+
+test.each([
+  ['throws', thrown],
+  ['rejects', async () => thrown()],
+  ['gives a header that can’t be written', () => ({ ...whole('late'), headers: ['x-a', 'b\n'] })],
+  ['gives one later', async () => ({ ...whole('late'), headers: ['x-a', 'b\n'] })],
+] as const)('a pipeline that %s ends its connection, and others are served', async (_, defect) => {
+  let asked = 0;
+  const port = await startPort(() => (++asked === 2 ? whole('fine') : defect()));
+  for (const header of ['', 'te: trailers\r\n']) {
+    asked = 0;
+    const broken = await openSocket(port.url);
+    broken.write(post('first', header));
+    expect(await readAll(broken)).toBe('');
+    const next = await openSocket(port.url);
+    next.write(post('second', `connection: close\r\n${header}`));
+    expect(await readAll(next)).toMatch(/^HTTP\/1\.1 200 OK\r\n.*fine$/s);
+    expect(port.inFlight).toBe(0);
+  }
+});
+
 test('requests of any kind and size, cut anywhere, are answered in order with what they said', async () => {
   const port = await startPort(async ({ body }) => {
     if (body.length % 3 === 0) await turn();

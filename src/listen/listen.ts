@@ -69,7 +69,7 @@ interface Arrival {
 
 /**
  * Opens the data port.
- * @param handle the pipeline; never throws or rejects
+ * @param handle the pipeline; where it throws or rejects, the connection ends without a reply
  * @param onRefused told of what is answered here
  */
 export async function listen(
@@ -129,9 +129,16 @@ export async function listen(
   };
 
   const run = (incoming: Incoming, to: Outlet): void => {
-    const reply = handle(incoming);
-    if (reply instanceof Promise) void reply.then((late) => answer(late, incoming, to));
-    else answer(reply, incoming, to);
+    try {
+      const reply = handle(incoming);
+      if (!(reply instanceof Promise)) return answer(reply, incoming, to);
+      reply.then(
+        (late) => answer(late, incoming, to),
+        () => giveUp(incoming, to),
+      );
+    } catch {
+      giveUp(incoming, to);
+    }
   };
 
   const admits = (head: Head): boolean => !(judge(head, dialectOf(head)) instanceof Refusal);
@@ -258,7 +265,7 @@ function createLane(server: Server, port: Pick<LanePort, 'serve' | 'admits'>): L
   return lane;
 }
 
-/** A reply that Node refuses to write: this client goes without, the process lives. */
+/** A reply that can't be made or written: this client goes without, the process lives. */
 function giveUp(incoming: Incoming, to: Outlet): void {
   to.destroy();
   incoming.end();
