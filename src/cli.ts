@@ -104,23 +104,22 @@ async function run(args: string[], shell: Shell): Promise<number> {
       { data: sidecar.dataUrl, admin: sidecar.adminUrl, simulated: sidecar.simulated },
       'listening',
     );
-    const { followFile, watchConfig } = await import('./config/reload.ts');
+    const { followFile, oneAtATime, watchConfig } = await import('./config/reload.ts');
     const catalogOf = ({ catalog: { file } }: Config): string | null =>
       file === undefined ? null : resolve(dirname(path), file);
-    // One at a time: a signal and a change of the file often come together.
-    let reloading = Promise.resolve();
-    const reload = (): void => {
-      reloading = reloading.then(async () => {
-        const config = await reloadFrom(path, shell, sidecar, sink);
-        if (config !== null) follow(catalogOf(config));
-      });
-    };
+    let closed = false;
+    // A signal and a change of the file often come together.
+    const reload = oneAtATime(async () => {
+      const config = closed ? null : await reloadFrom(path, shell, sidecar, sink, () => closed);
+      if (config !== null && !closed) follow(catalogOf(config));
+    });
     shell.onSignal('SIGHUP', reload);
     const follow = followFile(reload);
     follow(catalogOf(loaded.config));
     const watch = watchConfig(path, reload);
     return {
       close() {
+        closed = true;
         watch.close();
         follow(null);
       },
@@ -128,16 +127,21 @@ async function run(args: string[], shell: Shell): Promise<number> {
   });
 }
 
-/** Takes a changed file over, or keeps the old configuration and says every fault of the new one. */
+/**
+ * Takes a changed file over, or keeps the old configuration and says every fault of the new one.
+ * @param isOver nobody wants it any more
+ */
 async function reloadFrom(
   path: string,
   shell: Shell,
   sidecar: Sidecar,
   { log, setLevel }: LogSink,
+  isOver: () => boolean,
 ): Promise<Config | null> {
   const { loadAside } = await import('./config/load-aside.ts');
   try {
     const loaded = await loadAside(path, shell.env);
+    if (isOver()) return null;
     if (!loaded.ok) {
       sidecar.reloadRefused();
       for (const fault of loaded.faults) log.error(fault, 'configuration refused');

@@ -202,6 +202,8 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
   };
 
   let stages = await build(first);
+  // A reload that opens providers while all is being closed.
+  let reloading: Promise<unknown> = Promise.resolve();
   const keys = {
     token: () => stages.config.admin.token ?? null,
     keys: storedKeys,
@@ -212,6 +214,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
     wallClock: world.wallClock,
   };
   const release = async (): Promise<void> => {
+    await reloading;
     hints.close();
     retryBudget.close(budgetId);
     // An open simulator would keep the process alive.
@@ -255,7 +258,9 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
       return modelNames(stages.routes);
     },
     async reload(config) {
-      const next = await build(config);
+      const built = build(config);
+      reloading = built.catch(() => {});
+      const next = await built;
       const fixed = restartNeeded(stages.config, config);
       retryBudget.set(budgetId, config.attempt.retryBudget.ratio, config.attempt.retryBudget.minPerSecond);
       limitNames = namesOfLimits(config);

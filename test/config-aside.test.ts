@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { isStringOneByteRepresentation } from 'node:v8';
 import { afterAll, expect, test } from 'vitest';
 import { loadConfig } from '../src/config/load.ts';
 import { loadAside } from '../src/config/load-aside.ts';
@@ -41,6 +42,19 @@ test.each([
 ] as const)('%s', async (_, path) => {
   const here = loadConfig(path(), env);
   expect(await loadAside(path(), env)).toEqual(here);
+});
+
+test('a character beyond Latin-1 widens no other text on its way over', async () => {
+  const path = file(
+    'wide.yaml',
+    '# …\nauthenticate: { anonymousTenant: acme }\nproviders: { sim: { preset: simulator } }\n' +
+      'routes: [{ model: bench-model-of-some-length, targets: [{ provider: sim, model: 模型 }] }]\n',
+  );
+  const result = await loadAside(path, env);
+  if (!result.ok) throw new Error(JSON.stringify(result.faults));
+  const [route] = result.config.routes;
+  expect(route?.targets[0]?.model).toBe('模型');
+  expect(isStringOneByteRepresentation(route?.model ?? '…')).toBe(true);
 });
 
 test('neither the libraries that read configurations nor Node’s fetch are loaded beside requests', async () => {

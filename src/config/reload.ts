@@ -72,6 +72,24 @@ export function followFile(onChange: () => void): (path: string | null) => void 
   };
 }
 
+/** Calls `work` when it is asked to, one at a time: however often that is meanwhile, once more. It must not reject. */
+export function oneAtATime(work: () => Promise<void>): () => void {
+  let asked = false;
+  let running = false;
+  const run = async (): Promise<void> => {
+    running = true;
+    while (asked) {
+      asked = false;
+      await work();
+    }
+    running = false;
+  };
+  return () => {
+    asked = true;
+    if (!running) void run();
+  };
+}
+
 /** Events of a folder; null where the system gives none, as when it has no watch left: polling remains. */
 function watchFolder(folder: string, onEvent: (file: string | null) => void): FSWatcher | null {
   try {
