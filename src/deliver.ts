@@ -124,7 +124,7 @@ export function deliverAnswer(given: AttemptReply, vault: Vault | null, passage:
   if (facts === null) {
     headers.push('x-should-retry', 'false');
     if (status === 429) addRetryAfter(answer, nowMs, headers);
-    passage.close({ status, target: target.label, upstreamMs });
+    passage.close({ status, target: target.label, upstreamMs }, nowMs);
   } else {
     const kept: KeptReply = { status, contentType: type, body, stream: false, target: target.label };
     const keep = dropped.dropped === undefined ? kept : { ...kept, ...dropped };

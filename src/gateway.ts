@@ -185,14 +185,18 @@ function admitted(routed: Routed, passage: Passage): Reply | Promise<Reply> {
 }
 
 /** Stages batch and attempt. Never rejects. */
-async function ask(routed: Routed, vault: Vault | null, passage: Passage): Promise<Reply> {
+async function ask(
+  { request, plan, deadlineMs }: Routed,
+  vault: Vault | null,
+  passage: Passage,
+): Promise<Reply> {
   const { exchange, stages } = passage;
-  const { request, plan, deadlineMs } = routed;
   try {
-    const waits = passage.priority === 'batch';
-    const steps = waits ? await takeTurn(passage, plan, deadlineMs) : livingFirst(plan.steps);
+    const steps =
+      passage.priority === 'batch' ? await takeTurn(passage, plan, deadlineMs) : livingFirst(plan.steps);
     if (steps instanceof Refusal) return passage.refuse(steps);
-    const nowMs = waits ? stages.clock() : routed.nowMs;
+    // From here on it is the provider's time, and what came before is the gateway's.
+    const nowMs = stages.clock();
     passage.begin(nowMs);
     const untilMs = Math.min(deadlineMs, nowMs + stages.config.attempt.totalTimeoutMs);
     const { pattern, chosen } = plan;

@@ -19,19 +19,28 @@ export interface Outlet {
   readonly writableNeedDrain: boolean;
   /** Throws where a header can't be written. */
   writeHead(status: number, headers: string[]): unknown;
-  /** Writes a whole reply at once; left out: it can't. Throws where a header can't be written. */
-  sendWhole?(status: number, headers: readonly string[], body: Buffer): void;
   flushHeaders(): void;
   /** False: the client has to read on first. */
   write(chunk: Buffer): boolean;
   end(): unknown;
-  /** @param text a whole body's bytes, a character each */
-  end(text: string, encoding: 'latin1'): unknown;
   /** Calls back when the client has read nothing for so long. */
   setTimeout(timeoutMs: number, onTimeout: () => void): unknown;
   destroy(): unknown;
   on(event: 'drain' | 'close', listener: () => void): unknown;
   off(event: 'drain' | 'close', listener: () => void): unknown;
+}
+
+/** One that writes a whole reply by itself. */
+export interface WholeOutlet extends Outlet {
+  /** Throws where a header can't be written. */
+  sendWhole(status: number, headers: readonly string[], body: Buffer): void;
+}
+
+/** One of Node's. */
+export interface NodeOutlet extends Outlet {
+  end(): unknown;
+  /** @param text a whole body's bytes, a character each */
+  end(text: string, encoding: 'latin1'): unknown;
 }
 
 /** Bodies up to here are sent together with their head, which copies them. */
@@ -64,11 +73,15 @@ export function refusalReply(refusal: Refusal, dialect: DialectName, requestId: 
 }
 
 /** Writes a reply to its end. A stream is read to its end even when nobody listens, since its end settles it. */
-export function respond(reply: Reply, res: Outlet, times: ClientTimes): Promise<void> | void {
+export function respond(
+  reply: Reply,
+  res: NodeOutlet | WholeOutlet,
+  times: ClientTimes,
+): Promise<void> | void {
   if (reply.kind === 'stream') return respondStream(reply, res, times);
   if (res.destroyed) return;
   const { status, headers, body } = reply;
-  if (res.sendWhole !== undefined) res.sendWhole(status, headers, body);
+  if ('sendWhole' in res) res.sendWhole(status, headers, body);
   else {
     res.writeHead(status, [...headers, 'content-length', String(body.length)]);
     // A string is joined to the head, and both go in one write; Latin-1 keeps every byte what it is.

@@ -1,4 +1,5 @@
 /** A configuration that is loaded in a thread of its own is the same, and leaves nothing behind in the process. */
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -41,7 +42,31 @@ test.each([
   ['a missing file', () => join(folder, 'none.yaml')],
 ] as const)('%s', async (_, path) => {
   const here = loadConfig(path(), env);
-  expect(await loadAside(path(), env)).toEqual(here);
+  expect(await loadAside(path(), env)).toStrictEqual(here);
+});
+
+const main = new URL('../dist/main.js', import.meta.url).pathname;
+
+test('a pipe that nobody writes to is no file, and is not waited for', () => {
+  const path = join(folder, 'pipe.yaml');
+  spawnSync('mkfifo', [path]);
+  const { status, stderr } = spawnSync(process.execPath, [main, 'run', '--config', path], {
+    timeout: 20_000,
+  });
+  expect(String(stderr)).toContain(`${path} the file cannot be used: it is not a file`);
+  expect(status).toBe(1);
+});
+
+test('one that takes too long is given up', async () => {
+  await expect(loadAside(example, env, 1)).rejects.toThrow('was not read within 0.001 s');
+});
+
+test('where no thread may be started it is loaded in place', () => {
+  const path = file('here.yaml', 'routes: 7\n');
+  const allowed = ['--permission', '--allow-fs-read=*', '--allow-fs-write=*', '--allow-addons'];
+  const { status, stderr } = spawnSync(process.execPath, [...allowed, main, 'run', '--config', path]);
+  expect(String(stderr)).toContain(`${path}:1:9 routes: must be a list`);
+  expect(status).toBe(1);
 });
 
 test('a character beyond Latin-1 widens no other text on its way over', async () => {

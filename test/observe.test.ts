@@ -379,6 +379,14 @@ test('the line in the log is the record, whatever its strings hold', () => {
     });
   };
   fc.assert(fc.property(records, count, shows));
+  // Times are told to the µs.
+  fc.assert(
+    fc.property(records, fc.double({ noNaN: true, min: 0, max: 1e9 }), (record, ms) => {
+      const told = JSON.parse(recordLine({ ...record, durationMs: ms, queuedMs: ms, upstreamMs: ms }, 0));
+      for (const each of [told.durationMs, told.queuedMs, told.upstreamMs])
+        expect(Math.abs(each - ms)).toBeLessThanOrEqual(0.0005 + ms * 1e-15);
+    }),
+  );
   // What a line has in common with the one before is remembered: each field by itself makes a difference.
   fc.assert(
     fc.property(records, records, count, (record, other, wallMs) => {

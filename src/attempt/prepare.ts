@@ -49,9 +49,10 @@ export class Preparation {
   /** What is sent to a target, or a refusal that names the field it can't be told. */
   for(target: Target): Prepared | Refusal {
     if (this.#target === target && this.#prepared !== null) return this.#prepared;
+    const prepared = this.#withQuery(target, this.#written(target));
     this.#target = target;
-    this.#prepared = this.#withQuery(target, this.#written(target));
-    return this.#prepared;
+    this.#prepared = prepared;
+    return prepared;
   }
 
   #written(target: Target): Prepared | Refusal {

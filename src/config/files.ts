@@ -1,5 +1,5 @@
 /** Reads small text files: the configuration and the secrets it names. */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 
 /** Why a file could not be read; says so without naming what is in it. */
 export class FileFault extends Error {}
@@ -16,7 +16,8 @@ const reasons: Readonly<Record<string, string>> = {
 export function readTextFile(path: string, maxBytes: number): string {
   let file: number | null = null;
   try {
-    file = openSync(path, 'r');
+    // A pipe that nobody writes to would be waited for without end.
+    file = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
     if (!fstatSync(file).isFile()) throw new FileFault('it is not a file');
     // Read up to the bound rather than the size that was told: the file may grow meanwhile.
     const chunks: Buffer[] = [];

@@ -16,6 +16,8 @@ export interface PlainHead extends Head {
 
 /** More headers are unusual. */
 const headersMax = 64;
+/** Longer paths are not kept beyond their request. */
+const rememberedMax = 256;
 const [tab, lineFeed, carriageReturn, space, colon] = [9, 10, 13, 32, 58];
 const lower = 'abcdefghijklmnopqrstuvwxyz';
 const letters = `${lower}${lower.toUpperCase()}0123456789`;
@@ -65,7 +67,7 @@ const startsWith = (bytes: Buffer, at: number, start: Buffer): boolean => {
 /** Reads the heads of one connection. A client writes its headers in the same order each time: the names are kept. */
 export class HeadReader {
   readonly #names: Name[] = [];
-  /** As it was last: a client asks for the same path again and again, whose hash is then known. */
+  /** As it was last, where it is short and without a query, which may hold a key: the hash of this one is known. */
   #url = '';
 
   /** Null: the bytes don't begin with the whole head of a plain request. */
@@ -82,9 +84,12 @@ export class HeadReader {
     if (count <= 0) return null;
     const bodyStart = places[headersMax * 4] as number;
     const text = bytes.toString('latin1', 0, bodyStart);
-    // A copy, as below: a model named in the path is kept.
-    if (this.#url.length !== urlEnd - urlStart || !text.startsWith(this.#url, urlStart))
-      this.#url = bytes.toString('latin1', urlStart, urlEnd);
+    let url = this.#url;
+    if (url.length !== urlEnd - urlStart || !text.startsWith(url, urlStart)) {
+      // A copy, as below: a model named in the path is kept.
+      url = bytes.toString('latin1', urlStart, urlEnd);
+      this.#url = url.length <= rememberedMax && !url.includes('?') ? url : '';
+    }
     const headers = this.#headers(bytes, text, count);
     if (headers === null) return null;
     const bodyBytes = plainLength(headers);
@@ -92,7 +97,7 @@ export class HeadReader {
     if (bodyBytes < 0 || (connection !== 'keep-alive' && connection !== 'close')) return null;
     return {
       method: 'POST',
-      url: this.#url,
+      url,
       headers,
       fault: null,
       bodyStart,

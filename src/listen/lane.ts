@@ -4,10 +4,10 @@
  * to that server, and its connection with it.
  */
 import type { Socket } from 'node:net';
-import { STATUS_CODES } from '../node-http.ts';
-import { joinMaxBytes, type Outlet } from '../respond.ts';
+import { joinMaxBytes, type WholeOutlet } from '../respond.ts';
 import { HeadReader, type PlainHead } from './head.ts';
 import type { Incoming } from './incoming.ts';
+import { headText, isBodyless } from './reply-head.ts';
 
 /** What a connection of the lane needs to know of its port. */
 export interface LanePort {
@@ -186,27 +186,15 @@ export class Connection {
 
 const ignore = (): void => {};
 
-/** What a header's value can't hold (RFC 9110, section 5.5), and what its name is made of. */
-const badValue = /[^\t\x20-\x7e\x80-\xff]/;
-const goodName = /^[\w!#$%&'*+.^`|~-]+$/;
-
-let dateSecond = 0;
-let dateLine = '';
-
-/** Date and connection, as Node writes them. */
-function commonLines({ closing, idleMs }: Connection): string {
-  const second = Math.floor(Date.now() / 1000);
-  if (second !== dateSecond) {
-    dateSecond = second;
-    dateLine = `Date: ${new Date(second * 1000).toUTCString()}\r\n`;
-  }
-  return closing
-    ? `${dateLine}Connection: close\r\n`
-    : `${dateLine}Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(idleMs / 1000)}\r\n`;
-}
+const scratchBytes = 16 * 1024;
+/**
+ * Most replies are put together here, in memory that stays warm. One buffer serves all: a write is either over when the call
+ * comes back, or its bytes count in `writableLength`, and then the next reply gets another.
+ */
+let scratch = Buffer.allocUnsafeSlow(scratchBytes);
 
 /** Writes one reply to a connection of the lane. */
-export class LaneReply implements Outlet {
+export class LaneReply implements WholeOutlet {
   /** The request it answers, where it came to the pipeline. */
   request: Incoming | null = null;
   /** The connection rests too long: only where a timeout was set for this reply. */
@@ -214,8 +202,8 @@ export class LaneReply implements Outlet {
   readonly #connection: Connection;
   /** Not sent yet. */
   #head = '';
-  #chunked = false;
-  #bodyless = false;
+  /** Until a head says otherwise. */
+  #bodyless = true;
   #ended = false;
 
   constructor(connection: Connection) {
@@ -234,11 +222,10 @@ export class LaneReply implements Outlet {
     return this.#connection.socket.writableNeedDrain;
   }
 
-  /** Throws where a header can't be written. */
+  /** Of a stream. Throws where a header can't be written. */
   writeHead(status: number, headers: readonly string[]): void {
     this.#bodyless = isBodyless(status);
-    this.#chunked = !this.#bodyless;
-    const framing = this.#chunked ? 'Transfer-Encoding: chunked\r\n' : '';
+    const framing = this.#bodyless ? '' : 'Transfer-Encoding: chunked\r\n';
     this.#head = headText(status, headers, framing, this.#connection);
   }
 
@@ -259,7 +246,6 @@ export class LaneReply implements Outlet {
     bytes.write(head, 'latin1');
     if (!bodyless) body.copy(bytes, head.length);
     socket.write(bytes, over);
-    // What the network doesn't take at once keeps its bytes.
     if (shared && socket.writableLength > 0) scratch = Buffer.allocUnsafeSlow(scratchBytes);
   }
 
@@ -274,7 +260,6 @@ export class LaneReply implements Outlet {
     const { socket } = this.#connection;
     if (this.#ended || this.#bodyless || chunk.length === 0) return true;
     this.flushHeaders();
-    if (!this.#chunked) return socket.write(chunk);
     const size = `${chunk.length.toString(16)}\r\n`;
     if (chunk.length <= joinMaxBytes) return socket.write(`${size}${chunk.toString('latin1')}\r\n`, 'latin1');
     socket.cork();
@@ -290,7 +275,7 @@ export class LaneReply implements Outlet {
     this.#ended = true;
     const { socket, over } = this.#connection;
     // Even an empty write tells when those before it are done.
-    socket.write(this.#chunked ? `${this.#head}0\r\n\r\n` : this.#head, 'latin1', over);
+    socket.write(this.#bodyless ? this.#head : `${this.#head}0\r\n\r\n`, 'latin1', over);
   }
 
   destroy(): void {
@@ -309,52 +294,4 @@ export class LaneReply implements Outlet {
   off(event: 'drain' | 'close', listener: () => void): void {
     this.#connection.socket.off(event, listener);
   }
-}
-
-/** Most replies are put together here, in memory that stays warm. */
-const scratchBytes = 16 * 1024;
-let scratch = Buffer.allocUnsafeSlow(scratchBytes);
-
-/** Such a reply has no body, nor a length (RFC 9110, section 8.6). */
-const isBodyless = (status: number): boolean => status === 204 || status === 304;
-
-/** A head up to its empty line. @param framing how long the body is */
-function headText(
-  status: number,
-  headers: readonly string[],
-  framing: string,
-  connection: Connection,
-): string {
-  let head = status === 200 ? okLine : `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'unknown'}\r\n`;
-  for (let i = 0; i + 1 < headers.length; i += 2)
-    head += headerLine(i >> 1, headers[i] as string, headers[i + 1] as string);
-  return `${head}${framing}${commonLines(connection)}\r\n`;
-}
-
-const okLine = 'HTTP/1.1 200 OK\r\n';
-
-/** The header that was last at a place, as it was written. */
-interface Line {
-  readonly name: string;
-  value: string;
-  text: string;
-}
-
-/** Most replies have the same headers in the same order, and half of them with the same values. */
-const lines: Line[] = [];
-const linesMax = 64;
-
-/** Throws where a header can't be written. */
-function headerLine(place: number, name: string, value: string): string {
-  const last = lines[place];
-  const same = last !== undefined && last.name === name;
-  if (same && last.value === value) return last.text;
-  if (badValue.test(value) || !(same || goodName.test(name)))
-    throw new Error('A header of the reply cannot be written.');
-  const text = `${name}: ${value}\r\n`;
-  if (same) {
-    last.value = value;
-    last.text = text;
-  } else if (place < linesMax) lines[place] = { name, value, text };
-  return text;
 }

@@ -10,7 +10,7 @@ import { createServer, ServerResponse as NodeReply } from '../node-http.ts';
 import { bodyMaxOf } from '../passthrough/body.ts';
 import { keyInQuery } from '../providers/gemini/path.ts';
 import type { DialectName } from '../providers/provider.ts';
-import { type Outlet, refusalReply, respond } from '../respond.ts';
+import { type NodeOutlet, type Outlet, refusalReply, respond, type WholeOutlet } from '../respond.ts';
 import { admit, tooLarge } from './admit.ts';
 import { dialectOf, endpointAt, type Head, pathOf } from './endpoints.ts';
 import { createGuard, duplicateHeader } from './guard.ts';
@@ -109,13 +109,13 @@ export async function listen(
     return refusalReply(refusal, dialect, id);
   };
 
-  const send = (reply: Reply, to: Outlet): Promise<void> | void => {
+  const send = (reply: Reply, to: NodeOutlet | WholeOutlet): Promise<void> | void => {
     // The lane says by itself that a connection ends.
     if (lane.closing && to instanceof NodeReply) to.shouldKeepAlive = false;
     return respond(reply, to, current);
   };
 
-  const answer = (reply: Reply, incoming: Incoming, to: Outlet): void => {
+  const answer = (reply: Reply, incoming: Incoming, to: NodeOutlet | WholeOutlet): void => {
     try {
       const sent = send(reply, to);
       if (!(sent instanceof Promise)) return incoming.end();
@@ -128,7 +128,7 @@ export async function listen(
     }
   };
 
-  const run = (incoming: Incoming, to: Outlet): void => {
+  const run = (incoming: Incoming, to: NodeOutlet | WholeOutlet): void => {
     try {
       const reply = handle(incoming);
       if (!(reply instanceof Promise)) return answer(reply, incoming, to);

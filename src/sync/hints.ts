@@ -53,11 +53,8 @@ export function createHints(deps: HintsDeps): Hints {
     peers.publish(JSON.stringify({ from, provider: name, place: placeOf(baseUrl), ...rest }));
   };
 
-  const receive = async (text: string): Promise<void> => {
-    // Loaded only where there are peers: it brings the library of schemas along.
-    const { readMessage } = await import('./message.ts');
-    const got = readMessage(text);
-    if (got === null || got.from === from) return;
+  const receive = (got: Message): void => {
+    if (got.from === from) return;
     const provider = deps.provider(got.provider);
     if (provider === undefined || placeOf(provider.baseUrl) !== got.place) return;
     const breakerId = deps.health.breakerId(got.subject, got.name);
@@ -81,7 +78,7 @@ export function createHints(deps: HintsDeps): Hints {
       if (next === undefined) return;
       const { onState } = deps;
       peers = connectPeers(next, channel, deps.random, {
-        onMessage: (text) => void receive(text),
+        onMessage: receive,
         onState,
         onDropped: () => deps.onHint('dropped'),
       });

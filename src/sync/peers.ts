@@ -4,10 +4,11 @@
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Redis, RedisOptions } from 'ioredis';
+import type { Message } from './message.ts';
 
 /** What a connection to peers tells. */
 export interface PeersEvents {
-  onMessage(text: string): void;
+  onMessage(message: Message): void;
   /** Once it is known, and when it changes. `why`: a short reason, never a credential. */
   onState(up: boolean, why: string): void;
   onDropped(): void;
@@ -57,8 +58,11 @@ export function connectPeers(url: string, channel: string, random: () => number,
   };
 
   const connect = async (): Promise<void> => {
-    // Loaded only where it is configured: it takes megabytes.
-    const { Redis: Client } = await import('ioredis');
+    // Loaded only where it is configured: both take megabytes.
+    const [{ Redis: Client }, { readMessage }] = await Promise.all([
+      import('ioredis'),
+      import('./message.ts'),
+    ]);
     if (closed) return;
     const retryStrategy = (times: number): number =>
       Math.min(reconnectMaxMs, 100 * 2 ** Math.min(times, 10)) * (0.5 + random() / 2);
@@ -78,7 +82,8 @@ export function connectPeers(url: string, channel: string, random: () => number,
       });
     });
     into.on('message', (_, text: string) => {
-      if (text.length <= messageMaxLength) events.onMessage(text);
+      const message = closed || text.length > messageMaxLength ? null : readMessage(text);
+      if (message !== null) events.onMessage(message);
     });
     const connected = Promise.allSettled([out.connect(), into.connect()]);
     await Promise.race([connected, wait(2 * answerTimeoutMs, undefined, { ref: false })]);

@@ -1,0 +1,79 @@
+/** Writes the heads of replies in the lane, as Node does. */
+import { STATUS_CODES } from '../node-http.ts';
+
+/** What a head says of its connection. */
+export interface KeptConnection {
+  /** It ends with this reply. */
+  readonly closing: boolean;
+  /** Or is closed after it. */
+  readonly idleMs: number;
+}
+
+/** Such a reply has no body, nor a length (RFC 9110, section 8.6). */
+export const isBodyless = (status: number): boolean => status === 204 || status === 304;
+
+const okLine = 'HTTP/1.1 200 OK\r\n';
+
+/**
+ * A head with its empty line. Throws where a header can't be written.
+ * @param framing the line that says where the body ends; empty: there is none
+ */
+export function headText(
+  status: number,
+  headers: readonly string[],
+  framing: string,
+  connection: KeptConnection,
+): string {
+  let head = status === 200 ? okLine : `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'unknown'}\r\n`;
+  for (let i = 0; i + 1 < headers.length; i += 2)
+    head += headerLine(i >> 1, headers[i] as string, headers[i + 1] as string);
+  return `${head}${framing}${commonLines(connection)}\r\n`;
+}
+
+/** The header that was last at a place, as it was written. */
+interface Line {
+  readonly name: string;
+  value: string;
+  text: string;
+}
+
+/** Most replies have the same headers in the same order, and half of them with the same values. */
+const lines: Line[] = [];
+const linesMax = 64;
+
+/** What a header's value can't hold (RFC 9110, section 5.5), and what its name is made of. */
+const badValue = /[^\t\x20-\x7e\x80-\xff]/;
+const goodName = /^[\w!#$%&'*+.^`|~-]+$/;
+/** What says where the body ends is said once, by the framing: two would be read in two ways. */
+const framingName = /^(content-length|transfer-encoding)$/i;
+
+function headerLine(place: number, name: string, value: string): string {
+  const last = lines[place];
+  const same = last !== undefined && last.name === name;
+  if (same && last.value === value) return last.text;
+  if (badValue.test(value) || !(same || isName(name)))
+    throw new Error('A header of the reply cannot be written.');
+  const text = `${name}: ${value}\r\n`;
+  if (same) {
+    last.value = value;
+    last.text = text;
+  } else if (place < linesMax) lines[place] = { name, value, text };
+  return text;
+}
+
+const isName = (name: string): boolean => goodName.test(name) && !framingName.test(name);
+
+let dateSecond = 0;
+let dateLine = '';
+
+/** Date and connection. */
+function commonLines({ closing, idleMs }: KeptConnection): string {
+  const second = Math.floor(Date.now() / 1000);
+  if (second !== dateSecond) {
+    dateSecond = second;
+    dateLine = `Date: ${new Date(second * 1000).toUTCString()}\r\n`;
+  }
+  return closing
+    ? `${dateLine}Connection: close\r\n`
+    : `${dateLine}Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(idleMs / 1000)}\r\n`;
+}
