@@ -283,12 +283,14 @@ test.each([10, 20_000, 100_000])('a body of %i bytes arrives whole, with its len
   expect(text.slice(text.indexOf('\r\n\r\n') + 4) === 'é'.repeat(bytes)).toBe(true);
 });
 
-test('a header that would end early is not written', async () => {
+test('a header that would end early, or say the length twice, is not written', async () => {
   const { url } = await startLane((_head, _body, reply) => {
     for (const headers of [
       ['x-a', 'b\r\nx-c: d'],
       ['x-a\r\nx-c', 'd'],
       ['x-a', 'ž'],
+      ['Content-Length', '3'],
+      ['transfer-encoding', 'chunked'],
     ]) {
       // Also beside one that could be, and was.
       const both = ['x-a', 'b', ...headers];
