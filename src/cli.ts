@@ -79,7 +79,7 @@ function explain(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause);
   if (!('code' in cause) || cause.code !== 'EADDRINUSE') return cause.message;
   const where = 'port' in cause ? `port ${cause.port}` : 'the socket';
-  return `${where} is in use already: end what listens there, or choose another by --port or the configuration.`;
+  return `${where} is in use already: end what listens there, or choose another in the configuration (the demo: --port).`;
 }
 
 const configPath = (given: string | undefined, shell: Shell): string =>
@@ -144,7 +144,7 @@ async function reloadFrom(
     if (isOver()) return null;
     if (!loaded.ok) {
       sidecar.reloadRefused();
-      for (const fault of loaded.faults) log.error(fault, 'configuration refused');
+      for (const fault of loaded.faults) log.error(fault, 'configuration refused, the old one stays');
       return null;
     }
     const fixed = await sidecar.reload(loaded.config);
@@ -154,7 +154,10 @@ async function reloadFrom(
     return loaded.config;
   } catch (cause) {
     sidecar.reloadRefused();
-    log.error({ reason: cause instanceof Error ? cause.message : '' }, 'configuration refused');
+    log.error(
+      { reason: cause instanceof Error ? cause.message : '' },
+      'configuration refused, the old one stays',
+    );
     return null;
   }
 }

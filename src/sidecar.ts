@@ -261,7 +261,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
       const built = build(config);
       reloading = built.catch(() => {});
       const next = await built;
-      const fixed = restartNeeded(stages.config, config);
+      const fixed = restartNeeded(first, config);
       retryBudget.set(budgetId, config.attempt.retryBudget.ratio, config.attempt.retryBudget.minPerSecond);
       limitNames = namesOfLimits(config);
       limiter.update(config);
@@ -302,7 +302,7 @@ function namesOfLimits({ limits, budgets, authenticate }: Config): ReadonlySet<s
   return new Set([...limits, ...budgets, ...ofKeys].map(({ name }) => name));
 }
 
-/** Settings of a listening socket can't change under it. */
+/** Settings that can't change under a running process. @param before what it was started with, and goes by */
 function restartNeeded(before: Config, after: Config): string[] {
   const fixed: string[] = [];
   for (const key of ['host', 'port', 'socket', 'bodyTimeoutMs'] as const) {

@@ -1,8 +1,13 @@
 /** Reloads come one at a time, however often they are asked for, and none outlives the process. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
+import { pino } from 'pino';
 import { expect, test } from 'vitest';
 import { oneAtATime } from '../src/config/reload.ts';
+import { type Config, configSchema } from '../src/config/schema.ts';
+import { startSidecar } from '../src/sidecar.ts';
 import { spawnSidecar } from './sidecar.ts';
 
 test('work that is asked for while it goes on is done once more', async () => {
@@ -19,6 +24,44 @@ test('work that is asked for while it goes on is done once more', async () => {
   expect(ends).toHaveLength(2);
   ask();
   expect(ends).toHaveLength(3);
+});
+
+test('a setting that needs a restart is told until the file says again what the process goes by', async () => {
+  const config = (port: number): Config =>
+    configSchema.parse({
+      listen: { port },
+      admin: { port: 0 },
+      providers: { here: { dialect: 'openai', baseUrl: 'http://127.0.0.1:9/v1' } },
+      routes: [{ model: '*', targets: [{ provider: 'here' }] }],
+    });
+  const sidecar = await startSidecar(config(0), pino({ level: 'silent' }));
+  try {
+    expect(await sidecar.reload(config(4321))).toEqual(['listen.port']);
+    expect(await sidecar.reload(config(4321))).toEqual(['listen.port']);
+    expect(await sidecar.reload(config(0))).toEqual([]);
+  } finally {
+    await sidecar.drain();
+  }
+});
+
+test('the demo that `npm start` began ends with it', async () => {
+  const npm = spawn('npm', ['start', '--', '--port', '0'], {
+    cwd: new URL('..', import.meta.url),
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  let text = '';
+  const url = await new Promise<string>((resolve) => {
+    npm.stdout.on('data', (chunk: Buffer) => {
+      text += chunk;
+      const found = /http:\/\/127\.0\.0\.1:(\d+)/.exec(text);
+      if (found !== null) resolve(found[0]);
+    });
+  });
+  expect((await fetch(`${url}/v1/models`)).status).toBe(200);
+  npm.kill('SIGTERM');
+  // Its output ends with the last process that writes to it.
+  await once(npm, 'close');
+  await expect(fetch(`${url}/v1/models`)).rejects.toThrow();
 });
 
 // Each reload opens the simulator anew, which would keep the process alive.

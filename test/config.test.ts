@@ -772,6 +772,19 @@ describe('files', () => {
 });
 
 it.each([
+  ['listen: { port: ${NOPE} }', 17],
+  ['listen: { host: a, port: ${NOPE:-1} }', 26],
+  ['tags: [${NOPE}]', 8],
+])('a variable without quotes between brackets is one fault, which says so: %s', (line, column) => {
+  const result = parseConfig(`${line}\nadmin: { port: 1 }\nmode: observe\n`, {}, () => {
+    throw new Error('no file');
+  });
+  if (result.ok) throw new Error('it was read');
+  const message = 'between { } or [ ], a value with ${…} must be in quotes';
+  expect(result.faults).toEqual([{ path: '', line: 1, column, message }]);
+});
+
+it.each([
   ['the plain reader', 'model: bench-model-of-some-length # 一'],
   ['the full parser', 'model: !!str bench-model-of-some-length'],
   ['quotes and the environment', 'model: "bench-${ONE}"'],

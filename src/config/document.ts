@@ -98,6 +98,11 @@ function readWithPlaces(text: string, read: TextReader): ConfigText {
   const lines = new Set<number>();
   const locate = locator(text, doc);
   for (const { code, pos } of [...doc.errors, ...doc.warnings]) {
+    // Between brackets the one after the $ begins a map, and nothing after that is what it looks like.
+    if (text.startsWith('${', pos[0] - 1)) {
+      const message = 'between { } or [ ], a value with ${…} must be in quotes';
+      return { value: undefined, findings: [...findings, { path: [], at: pos[0] - 1, message }], locate };
+    }
     const finding: Finding = { path: [], at: pos[0], message: syntax[code] ?? 'this is not valid YAML' };
     const { line } = locate(finding);
     // One slip makes the parser complain several times.

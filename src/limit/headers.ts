@@ -93,7 +93,7 @@ export function refuseBy(
 
 function freesText({ unit, calendar }: Rule, waitMs: number, nowMs: number): string {
   if (unit === 'concurrency') return 'when another request ends';
-  const inText = `in ${(waitMs / 1000).toFixed(1)} s`;
+  const inText = `in ${(Math.ceil(waitMs / 100) / 10).toFixed(1)} s`;
   if (calendar === null) return inText;
   // A wait that ends sooner is for what requests at work have reserved.
   if (waitMs < calendar.leftMs(nowMs)) return 'when requests at work end';
