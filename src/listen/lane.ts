@@ -188,8 +188,8 @@ const ignore = (): void => {};
 
 const scratchBytes = 16 * 1024;
 /**
- * Most replies are put together here, in memory that stays warm. One buffer serves all: a write is either over when the call
- * comes back, or its bytes count in `writableLength`, and then the next reply gets another.
+ * Most replies are put together here, in memory that stays warm. One buffer serves all: a write is either over when
+ * the call comes back, or its bytes count in `writableLength`, and then the next reply gets another.
  */
 let scratch = Buffer.allocUnsafeSlow(scratchBytes);
 
