@@ -138,8 +138,8 @@ async function reloadFrom(
   { log, setLevel }: LogSink,
   isOver: () => boolean,
 ): Promise<Config | null> {
-  const { loadAside } = await import('./config/load-aside.ts');
   try {
+    const { loadAside } = await import('./config/load-aside.ts');
     const loaded = await loadAside(path, shell.env);
     if (isOver()) return null;
     if (!loaded.ok) {

@@ -24,8 +24,8 @@ import { createRestorer } from './scrub/restore.ts';
 import { restoreBody, type Vault } from './scrub/scrub.ts';
 
 const jsonType = 'application/json';
-const noneDropped: { readonly dropped?: string } = {};
 const bytesType = 'application/octet-stream';
+const noneDropped: { readonly dropped?: string } = {};
 
 type WholeAnswer = Extract<AttemptReply, { kind: 'whole' }>;
 
