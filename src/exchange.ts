@@ -1,7 +1,7 @@
 /** The types of one request on its way through the stages. */
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Cancellation } from './cancellation.ts';
-import type { ErrorCode, Refusal } from './errors.ts';
+import type { ErrorCode } from './errors.ts';
 import type { KeyLimitConfig } from './limit/settings.ts';
 import type { Passthrough } from './passthrough/endpoints.ts';
 import type { Form } from './passthrough/multipart.ts';
@@ -166,19 +166,6 @@ export interface MediaUsage {
   readonly outputTokens: number;
   /** Length of the sound that was heard, where that is what is billed. */
   readonly soundMs: number;
-}
-
-/** How a reply ended, for whoever stores or settles it. */
-export interface Ending {
-  readonly usage: Usage;
-  /** Whole, successful, ended by itself: may be stored for an idempotency key. */
-  readonly complete: boolean;
-  /** `complete`, and a plain text or embeddings answer: may be cached. */
-  readonly cacheable: boolean;
-  /** Why it ended early; null when it didn't. */
-  readonly refusal: Refusal | null;
-  /** The client left first. */
-  readonly abandoned: boolean;
 }
 
 /** What goes back to the client. Headers are flat name, value pairs. */

@@ -1,8 +1,6 @@
 /** The settings of stage attempt, of what a provider lets us ask for, and of where peers meet. */
 import { z } from 'zod';
-
-const ms = (min: number, max: number) => z.int().min(min).max(max);
-const bytes = (max: number) => z.int().min(1024).max(max);
+import { bytes, ms } from './name.ts';
 
 /** What a provider lets one account ask for. */
 export const ownLimits = z

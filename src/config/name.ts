@@ -1,4 +1,4 @@
-/** What things in a configuration may be called. */
+/** The schemas that settings of many rooms are made of: names, times, sizes, secrets. */
 import { z } from 'zod';
 
 /** A name: it appears in headers, logs and metrics. */
@@ -12,3 +12,10 @@ export const modelPattern = z
   .min(1)
   .max(256)
   .regex(/^[^*]*\*?$/, { error: 'may hold * only at its end' });
+
+/** A time in whole milliseconds. */
+export const ms = (min: number, max: number) => z.int().min(min).max(max);
+/** A size in bytes, at least 1 KiB. */
+export const bytes = (max: number) => z.int().min(1024).max(max);
+export const port = z.int().min(0).max(65_535);
+export const secret = z.string().min(1).meta({ description: 'A secret: `${ENV}` or `file:/path`.' });

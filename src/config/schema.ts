@@ -1,6 +1,6 @@
 /** The configuration's schema: every key, its type, range and default. Its JSON Schema is published. */
 import { z } from 'zod';
-import { authenticateSchema, type KeyConfig } from '../authenticate/settings.ts';
+import { authenticateSchema } from '../authenticate/settings.ts';
 import { priorities } from '../batch/priority.ts';
 import { capabilities } from '../catalog/facts.ts';
 import { engineNames, usualProbe } from '../engines/engine.ts';
@@ -9,7 +9,7 @@ import { dialectNames } from '../providers/names.ts';
 import { fallbackCauses, tiers } from '../route/plan.ts';
 import { simulateSchema } from '../simulate/settings.ts';
 import { attempt, ownLimits, sync } from './attempt.ts';
-import { modelPattern, name } from './name.ts';
+import { bytes, modelPattern, ms, name, port, secret } from './name.ts';
 
 /** How a route chooses among its targets. */
 export const strategyNames = [
@@ -20,11 +20,6 @@ export const strategyNames = [
   'weighted',
   'least_loaded',
 ] as const;
-
-const ms = (min: number, max: number) => z.int().min(min).max(max);
-const bytes = (max: number) => z.int().min(1024).max(max);
-const port = z.int().min(0).max(65_535);
-const secret = z.string().min(1).meta({ description: 'A secret: `${ENV}` or `file:/path`.' });
 
 const listen = z
   .strictObject({
@@ -412,7 +407,6 @@ export const configSchema = z.strictObject({
 /** A checked configuration, defaults filled in, secrets resolved. */
 export type Config = z.output<typeof configSchema>;
 export type ProviderConfig = Config['providers'][string];
-export type { KeyConfig };
 export type CatalogModelConfig = Config['catalog']['models'][number];
 export type RouteConfig = Config['routes'][number];
 export type RouteTargetConfig = RouteConfig['targets'][number];

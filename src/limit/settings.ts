@@ -1,6 +1,6 @@
 /** The settings of limits and budgets: part of the configuration's schema. */
 import { z } from 'zod';
-import { name } from '../config/name.ts';
+import { modelPattern, name } from '../config/name.ts';
 
 /** What a meter may be kept for each of. */
 export const scopeNames = ['key', 'user', 'team', 'tenant', 'route', 'tag'] as const;
@@ -29,12 +29,7 @@ export type WindowName = (typeof windowNames)[number];
 /** Decide and refuse, or decide, report and let pass. */
 export const modeNames = ['enforce', 'observe'] as const;
 
-const pattern = z
-  .string()
-  .min(1)
-  .max(256)
-  .regex(/^[^*]*\*?$/, { error: 'may hold * only at its end' });
-const patterns = z.union([pattern, z.array(pattern).min(1).max(256)]).optional();
+const patterns = z.union([modelPattern, z.array(modelPattern).min(1).max(256)]).optional();
 const describedBy = (what: string) => patterns.meta({ description: what });
 
 const match = z
