@@ -12,13 +12,13 @@ export default defineConfig({
         test: { name: 'all', include: ['test/**/*.test.ts'], exclude: ['test/scenarios/**'] },
       },
       {
-        // Requests of `test/client.ts` are plain, which Node's HTTP server never sees: here they aren't.
+        // Requests of `test/support/client.ts` are plain, which Node's HTTP server never sees: here they aren't.
         extends: true,
         test: {
           name: 'by-node',
           include: [
-            'test/listen.test.ts',
-            'test/guard.test.ts',
+            'test/listen/listen.test.ts',
+            'test/listen/guard.test.ts',
             'test/faults/{client,cut-stream,limits,stall}.test.ts',
           ],
           env: { SIDEGATE_TEST_UNUSUAL: '1' },

@@ -1,7 +1,7 @@
 /** Writes RESULTS.md from what was measured. */
 import { readFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
-import { dialectNames } from '../src/providers/names.ts';
+import { dialectNames } from '../src/exchange/dialects.ts';
 import { goals, readyMaxMs } from './gate.ts';
 import { streamEvents, streamTickMs } from './load/facts.ts';
 import { pinning } from './load/processes.ts';

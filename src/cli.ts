@@ -38,13 +38,13 @@ export const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
   [
     'explain',
     async (args, shell) =>
-      (await import('./route/explain-command.ts')).explainCommand(args, shell, (given) =>
+      (await import('./commands/explain.ts')).explainCommand(args, shell, (given) =>
         configPath(given, shell),
       ),
   ],
-  ['keys', async (args, shell) => (await import('./authenticate/command.ts')).keys(args, shell)],
+  ['keys', async (args, shell) => (await import('./commands/keys.ts')).keys(args, shell)],
   ['demo', demo],
-  ['simulate', async (args, shell) => (await import('./simulate/command.ts')).simulate(args, shell)],
+  ['simulate', async (args, shell) => (await import('./commands/simulate.ts')).simulate(args, shell)],
   ['presets', presets],
   ['schema', schema],
   ['--version', version],
@@ -204,7 +204,7 @@ async function check(args: string[], shell: Shell): Promise<number> {
 
 async function demo(args: string[], shell: Shell): Promise<number> {
   const { values } = parseArgs({ args, options: { port: { type: 'string', short: 'p' } } });
-  const { demoConfig, demoBanner } = await import('./demo.ts');
+  const { demoConfig, demoBanner } = await import('./commands/demo.ts');
   const config = demoConfig(shell.env, values.port);
   return serve(config, shell, async (sidecar) => {
     shell.print(demoBanner(config, sidecar));
@@ -213,7 +213,7 @@ async function demo(args: string[], shell: Shell): Promise<number> {
 }
 
 async function presets(_: string[], shell: Shell): Promise<number> {
-  const { presets: known } = await import('./providers/presets.ts');
+  const { presets: known } = await import('./dialects/presets.ts');
   const lines = Object.entries(known).map(([name, { dialect, baseUrl, credentialEnv }]) => {
     const columns = [name.padEnd(22), dialect.padEnd(12), (credentialEnv ?? '-').padEnd(22)];
     return `${columns.join('')}${baseUrl ?? '(embedded)'}\n`;

@@ -1,12 +1,12 @@
 /** The types of one request on its way through the stages. */
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Cancellation } from './cancellation.ts';
-import type { ErrorCode } from './errors.ts';
+import type { Cancellation } from './base/cancellation.ts';
+import type { ErrorCode } from './base/errors.ts';
+import type { Form } from './base/multipart.ts';
+import type { Passthrough } from './dialects/openai/beside-endpoints.ts';
+import type { DialectName } from './exchange/dialects.ts';
 import type { KeyLimitConfig } from './limit/settings.ts';
-import type { Passthrough } from './passthrough/endpoints.ts';
-import type { Form } from './passthrough/multipart.ts';
-import type { DialectName } from './providers/provider.ts';
-import type { Tier } from './route/plan.ts';
+import type { Tier } from './upstream/target.ts';
 
 export const endpointNames = [
   'chat',

@@ -1,37 +1,33 @@
 /** The pipeline: one request through the stages, in the order of the README's diagram. */
-import type { AttemptDeps } from './attempt/answer.ts';
+
 import { attempt } from './attempt/attempt.ts';
 import { sleep } from './attempt/backoff.ts';
-import { cancelRefusal } from './attempt/follow.ts';
-import {
-  authenticate,
-  credentialDigest,
-  denyEndpoint,
-  denyModel,
-  type Keyring,
-} from './authenticate/authenticate.ts';
+import type { AttemptDeps } from './attempt/deps.ts';
+import { cancelRefusal } from './attempt/read-answer.ts';
+import { authenticate, credentialDigest, denyEndpoint, denyModel } from './authenticate/authenticate.ts';
+import type { Keyring } from './authenticate/keyring.ts';
+import { Refusal } from './base/errors.ts';
 import type { Batch } from './batch/batch.ts';
 import { priorityOf } from './batch/priority.ts';
 import { takeTurn } from './batch/turn.ts';
 import { type Cache, cacheControl } from './cache/cache.ts';
 import type { Config } from './config/schema.ts';
 import type { TokenCounter } from './count/counter.ts';
+import type { Estimator } from './count/estimate.ts';
 import type { Charge } from './count/usage.ts';
-import { deliverAnswer, deliverRunning, deliverStored } from './deliver.ts';
-import { livingFirst } from './engines/living.ts';
-import { Refusal } from './errors.ts';
+import { deliverAnswer, deliverRunning, deliverStored } from './deliver/deliver.ts';
 import type { Exchange, Identity, ModelRequest, Reply } from './exchange.ts';
-import type { Estimator } from './limit/estimate.ts';
+import { inspectPassthrough } from './inspect/beside.ts';
+import { inspect, type ScrubPolicy } from './inspect/inspect.ts';
 import type { Limiter } from './limit/limit.ts';
 import type { ExchangeRecord } from './observe/record.ts';
 import { Passage } from './passage.ts';
-import { inspectPassthrough } from './passthrough/inspect.ts';
 import type { Replay, Seen } from './replay/replay.ts';
 import { routeFiles } from './route/files.ts';
-import { type Plan, withOwnCredential } from './route/plan.ts';
 import { type RouteTable, route } from './route/route.ts';
-import { inspect, type ScrubPolicy } from './scrub/inspect.ts';
 import { scrub, type Vault } from './scrub/scrub.ts';
+import { livingFirst } from './upstream/living.ts';
+import { type Plan, withOwnCredential } from './upstream/target.ts';
 
 /** What the stages work with: state that lives on, and what the current configuration says. */
 export interface Stages {

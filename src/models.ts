@@ -1,11 +1,11 @@
 /** `GET /v1/models`: the models the caller may use in its own dialect, by the routes' names. */
 import { authenticate, denyModel } from './authenticate/authenticate.ts';
-import { Refusal } from './errors.ts';
+import { Refusal } from './base/errors.ts';
+import { dialects } from './dialects/index.ts';
 import type { Exchange, Identity, Reply } from './exchange.ts';
 import type { Stages } from './gateway.ts';
+import { addRequestId } from './listen/respond.ts';
 import { Passage } from './passage.ts';
-import { dialects } from './providers/index.ts';
-import { addRequestId } from './respond.ts';
 import { findWay, modelNames } from './route/route.ts';
 
 /** Answers the list, or one model of it. */

@@ -2,7 +2,7 @@
 import { createRequire } from 'node:module';
 import type * as Binding from '../native/binding/index.d.ts';
 import type { MediaUsage } from './exchange.ts';
-import { type Tier, tiers } from './route/plan.ts';
+import { type Tier, tiers } from './upstream/target.ts';
 
 function load(): typeof Binding {
   const libc = process.platform === 'linux' ? '-gnu' : process.platform === 'win32' ? '-msvc' : '';

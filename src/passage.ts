@@ -1,11 +1,10 @@
 /** What one request holds while it is at work, and lets go of exactly once when it is over. */
 import type { Trail } from './attempt/trail.ts';
+import type { ErrorCode, Refusal } from './base/errors.ts';
 import type { Priority } from './batch/priority.ts';
 import type { CacheKey } from './cache/cache.ts';
-
 import type { Counts } from './count/usage.ts';
 import { type Bill, bill, isStated, learn, nothingBilled } from './count/usage.ts';
-import type { ErrorCode, Refusal } from './errors.ts';
 import {
   countsTokens,
   type Exchange,
@@ -17,10 +16,10 @@ import {
 
 import type { Stages } from './gateway.ts';
 import type { Permit } from './limit/permit.ts';
+import { refusalReply } from './listen/respond.ts';
 import { type CacheUse, type Course, createRecord, type Outcome } from './observe/record.ts';
 import type { Claim } from './replay/replay.ts';
-import { refusalReply } from './respond.ts';
-import type { Plan } from './route/plan.ts';
+import type { Plan } from './upstream/target.ts';
 
 /** A complete reply without what it cost: that is known only where it is settled. */
 export type KeptReply = Omit<StoredReply, 'costNanoUsd'>;

@@ -1,26 +1,25 @@
 /** Puts the stages together, opens the ports, and takes over new configurations while requests run. */
 import { randomBytes } from 'node:crypto';
 import { openAdmin } from './admin/admin.ts';
-import type { AttemptDeps } from './attempt/answer.ts';
-import { createHealthBook } from './attempt/health.ts';
+import type { AttemptDeps } from './attempt/deps.ts';
 import { createHedges } from './attempt/hedge.ts';
-import { createUpstreams } from './attempt/upstreams.ts';
 import { createCallers } from './authenticate/callers.ts';
 import type { StoredKeys } from './authenticate/stored-keys.ts';
+import { Refusal } from './base/errors.ts';
+import { startTrims } from './base/memory.ts';
 import { createBatch } from './batch/batch.ts';
 import { createCache } from './cache/cache.ts';
 import { createCatalog } from './catalog/catalog.ts';
 import type { Config } from './config/schema.ts';
 import { createTokenCounter } from './count/counter.ts';
+import { createEstimator } from './count/estimate.ts';
 import { nothingBilled } from './count/usage.ts';
-import { Refusal } from './errors.ts';
 import { handle, type Stages } from './gateway.ts';
-import { createEstimator } from './limit/estimate.ts';
+import { createScrubPolicy } from './inspect/inspect.ts';
 import { createLimiter } from './limit/limit.ts';
 import { createNotices } from './limit/notices.ts';
 import { budgetTables, readBudgets, saveBudgets } from './limit/saved.ts';
 import { type Listener, listen } from './listen/listen.ts';
-import { startTrims } from './memory.ts';
 import { listModels } from './models.ts';
 import { retryBudget } from './native.ts';
 import { logRecord } from './observe/line.ts';
@@ -29,9 +28,10 @@ import { createMetrics } from './observe/metrics.ts';
 import { createRecord, noCourse } from './observe/record.ts';
 import { createReplay } from './replay/replay.ts';
 import { createRouteTable, modelNames } from './route/route.ts';
-import { createScrubPolicy } from './scrub/inspect.ts';
 import { openStore, type Store } from './store/database.ts';
 import { createHints } from './sync/hints.ts';
+import { createHealthBook } from './upstream/health.ts';
+import { createUpstreams } from './upstream/upstreams.ts';
 
 /** A running sidecar. */
 export interface Sidecar {

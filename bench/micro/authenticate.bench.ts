@@ -1,7 +1,7 @@
 /** Times who calls: by keys of the configuration, few and many, by a stored key, and by a token that is known. */
 import { hash } from 'node:crypto';
-import { authenticate, createKeyring, type Keyring } from '../../src/authenticate/authenticate.ts';
-import { callerOf, type KeyringParts } from '../../src/authenticate/keyring.ts';
+import { authenticate } from '../../src/authenticate/authenticate.ts';
+import { callerOf, createKeyring, type Keyring, type KeyringParts } from '../../src/authenticate/keyring.ts';
 import { keyTables, openStoredKeys } from '../../src/authenticate/stored-keys.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { openStore } from '../../src/store/database.ts';

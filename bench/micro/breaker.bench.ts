@@ -1,7 +1,8 @@
 /** Times a circuit breaker's two calls an attempt, and the retry budget's one a request. */
-import { breakerSettings } from '../../src/attempt/health.ts';
+
 import { configSchema } from '../../src/config/schema.ts';
 import { breaker, breakerOutcome, retryBudget } from '../../src/native.ts';
+import { breakerSettings } from '../../src/upstream/health.ts';
 
 export const subject = 'breaker';
 

@@ -1,10 +1,11 @@
 /** Times a decision over limits before a request, alone and with its settlement after it. */
+
+import { Refusal } from '../../src/base/errors.ts';
 import { configSchema } from '../../src/config/schema.ts';
-import { Refusal } from '../../src/errors.ts';
+import { createEstimator } from '../../src/count/estimate.ts';
 import { noUsage } from '../../src/exchange.ts';
-import { createEstimator } from '../../src/limit/estimate.ts';
 import { createLimiter } from '../../src/limit/limit.ts';
-import { sampleAsking, sampleIdentity, samplePlan, sampleRequest } from '../../test/samples.ts';
+import { sampleAsking, sampleIdentity, samplePlan, sampleRequest } from '../../test/support/samples.ts';
 
 export const subject = 'limits';
 

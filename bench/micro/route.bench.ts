@@ -1,8 +1,8 @@
 /** Times routing: a model name and a request → a plan, with 20 targets. */
 import { bodyFlags } from '../../src/native.ts';
 import { route } from '../../src/route/route.ts';
-import { idleProvider, type Routing, startRouting } from '../../test/routing.ts';
-import { sampleExchange, sampleIdentity, sampleRequest } from '../../test/samples.ts';
+import { idleProvider, type Routing, startRouting } from '../../test/support/routing.ts';
+import { sampleExchange, sampleIdentity, sampleRequest } from '../../test/support/samples.ts';
 
 export const subject = 'route, 20 targets';
 

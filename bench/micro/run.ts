@@ -40,9 +40,9 @@ function batchOf(task: () => unknown): number {
 /** Times every task for `timeMs`. */
 export async function runMicro(timeMs: number, say: (line: string) => void): Promise<MicroRow[]> {
   const rows: MicroRow[] = [];
-  const files = readdirSync(new URL('.', import.meta.url)).filter((name) => name.endsWith('.bench.ts'));
+  const files = readdirSync(new URL('', import.meta.url)).filter((name) => name.endsWith('.bench.ts'));
   for (const file of files.sort()) {
-    const { subject, tasks } = (await import(`./${file}`)) as Subject;
+    const { subject, tasks } = (await import(`.//${file}`)) as Subject;
     for (const [task, run] of Object.entries(await tasks())) {
       const calls = batchOf(run);
       const bench = new Bench({ time: timeMs, warmupTime: timeMs / 5 });

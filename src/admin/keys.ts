@@ -71,7 +71,7 @@ function isToken(authorization: string | undefined, token: string): boolean {
 }
 
 /** Loaded only where keys are stored: it brings the checks of the configuration along. */
-const manage = () => import('../authenticate/manage.ts');
+const manage = () => import('./manage.ts');
 
 async function list(req: IncomingMessage, keys: StoredKeys): Promise<AdminAnswer> {
   const { showKeys } = await manage();

@@ -9,23 +9,30 @@
  *     next step, if its edge takes the cause
  * ```
  */
-import type { Cancellation } from '../cancellation.ts';
-import { Refusal } from '../errors.ts';
+import type { Cancellation } from '../base/cancellation.ts';
+import { Refusal } from '../base/errors.ts';
+import type { UpstreamRequest } from '../dialects/dialect.ts';
+import { dialects } from '../dialects/index.ts';
 import type { Exchange, ModelRequest } from '../exchange.ts';
 import { isProbe, retryBudget } from '../native.ts';
-import { dialects } from '../providers/index.ts';
-import type { UpstreamRequest } from '../providers/provider.ts';
 import { learnLatency } from '../route/latency.ts';
-import type { FallbackCause, Plan, Step, Target } from '../route/plan.ts';
-import { type Admission, admit, type CallOutcome, contentCame, endCall, isOpen } from './admission.ts';
-import type { AttemptDeps, AttemptFailure, AttemptReply } from './answer.ts';
+import {
+  type Admission,
+  admit,
+  type CallOutcome,
+  contentCame,
+  endCall,
+  isOpen,
+} from '../upstream/admission.ts';
+import type { FallbackCause, Plan, Step, Target } from '../upstream/target.ts';
 import { backoffMs, sleep } from './backoff.ts';
 import { call } from './call.ts';
+import type { AttemptDeps, AttemptFailure, AttemptReply } from './deps.ts';
 import { enters, following, onward } from './edges.ts';
-import { cancelRefusal, followStream } from './follow.ts';
 import { type Called, hedged } from './hedge.ts';
 import { type Answered, causeOf, isAnswer, judge } from './judge.ts';
 import { Preparation, type Prepared } from './prepare.ts';
+import { cancelRefusal, followStream } from './read-answer.ts';
 import type { CallResult } from './result.ts';
 import { Trail } from './trail.ts';
 

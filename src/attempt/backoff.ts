@@ -1,6 +1,6 @@
 /** How long to wait before a retry, and the waiting itself. */
-import type { Cancellation } from '../cancellation.ts';
-import type { AttemptDeps } from './answer.ts';
+import type { Cancellation } from '../base/cancellation.ts';
+import type { AttemptDeps } from './deps.ts';
 
 /**
  * Ms to wait: capped exponential with full jitter, or as long as the provider says if that is more; null: too long for

@@ -4,11 +4,11 @@
  */
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
-import type { Cancellation } from '../cancellation.ts';
-import type { StreamFault } from '../providers/framer.ts';
-import type { UpstreamRequest } from '../providers/provider.ts';
-import type { Arrived, ReplyReading, StreamReading } from '../providers/reading.ts';
-import type { Provider } from './connection.ts';
+import type { Cancellation } from '../base/cancellation.ts';
+import type { UpstreamRequest } from '../dialects/dialect.ts';
+import type { StreamFault } from '../dialects/framer.ts';
+import type { Arrived, ReplyReading, StreamReading } from '../dialects/read-reply.ts';
+import type { Provider } from '../upstream/provider.ts';
 import { Patience } from './patience.ts';
 import type { CallBounds, CallFailure, CallResult, UpstreamStream } from './result.ts';
 import { encodingOf, readWhole, unpack } from './whole.ts';

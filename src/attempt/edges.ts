@@ -1,5 +1,5 @@
 /** The edges of a plan: which step follows on which cause. */
-import type { FallbackCause, Step } from '../route/plan.ts';
+import type { FallbackCause, Step } from '../upstream/target.ts';
 
 /** A refusal of the request itself, which another target may not share: it falls back only where an edge names it. */
 const isNamedOnly = (cause: FallbackCause): boolean =>

@@ -2,13 +2,13 @@
  * Hedged requests: when the first content is late, a second call goes out, and the first of the two to answer is taken
  * (Dean and Barroso, "The Tail at Scale", 2013). Here is when one is due, and the race.
  */
-import { Cancellation } from '../cancellation.ts';
+import { Cancellation } from '../base/cancellation.ts';
 import type { Config } from '../config/schema.ts';
 import type { BilledTry } from '../count/usage.ts';
-import type { Target } from '../route/plan.ts';
-import { type Admission, endCall } from './admission.ts';
-import type { AttemptDeps } from './answer.ts';
+import { type Admission, endCall } from '../upstream/admission.ts';
+import type { Target } from '../upstream/target.ts';
 import { sleep } from './backoff.ts';
+import type { AttemptDeps } from './deps.ts';
 import { type Answered, isAnswer, isRefused, judge } from './judge.ts';
 import type { CallResult } from './result.ts';
 import type { Trail } from './trail.ts';

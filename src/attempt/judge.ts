@@ -1,8 +1,9 @@
 /** What a call that gave no answer means: for its target, and for how the request goes on. */
-import type { FallbackCause, Target } from '../route/plan.ts';
-import { type Admission, endCall } from './admission.ts';
-import type { AttemptDeps } from './answer.ts';
-import { restLimited, restRefused } from './credentials.ts';
+
+import { type Admission, endCall } from '../upstream/admission.ts';
+import { restLimited, restRefused } from '../upstream/credential.ts';
+import type { FallbackCause, Target } from '../upstream/target.ts';
+import type { AttemptDeps } from './deps.ts';
 import type { CallFailure, CallResult } from './result.ts';
 import type { Trail } from './trail.ts';
 

@@ -1,15 +1,15 @@
 /** What is sent to a target: the request as it came, or translated into the target's dialect. */
 import { presentedKey } from '../authenticate/authenticate.ts';
-import { Refusal } from '../errors.ts';
+import { Refusal } from '../base/errors.ts';
+import type { Destination, Dialect, UpstreamRequest } from '../dialects/dialect.ts';
+import { translateEmbeddings } from '../dialects/embeddings.ts';
+import { withoutForeign } from '../dialects/foreign.ts';
+import { dialects } from '../dialects/index.ts';
+import { type ReadRequest, readRequest, type Translated, translate } from '../dialects/translate.ts';
+import type { DialectName } from '../exchange/dialects.ts';
 import type { Exchange, ModelRequest } from '../exchange.ts';
 import { type Inspection, inspect } from '../native.ts';
-import { translateEmbeddings } from '../providers/embeddings.ts';
-import { withoutForeign } from '../providers/foreign.ts';
-import { dialects } from '../providers/index.ts';
-import type { DialectName } from '../providers/names.ts';
-import type { Destination, Dialect, UpstreamRequest } from '../providers/provider.ts';
-import { type ReadRequest, readRequest, type Translated, translate } from '../providers/translate.ts';
-import type { Target } from '../route/plan.ts';
+import type { Target } from '../upstream/target.ts';
 
 /** A request made ready for one target. */
 export interface Prepared {

@@ -1,6 +1,7 @@
 /** What was tried for one request, and the one clear error that is made of it when nothing answered. */
+
+import { Refusal } from '../base/errors.ts';
 import type { BilledTry } from '../count/usage.ts';
-import { Refusal } from '../errors.ts';
 
 const timeouts = ['first_token_timeout', 'reply_timeout', 'idle_timeout', 'deadline', 'unfinished'];
 const badAnswers = ['malformed', 'too_large', 'error_in_body', 'ended_early'];

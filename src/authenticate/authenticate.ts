@@ -1,7 +1,7 @@
 /** Stage authenticate: a request's headers → who calls. Keys are known by digest only. */
 import { hash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
-import { Refusal } from '../errors.ts';
+import { Refusal } from '../base/errors.ts';
 import type { EndpointName, Identity } from '../exchange.ts';
 import { type Caller, defaultUserHeader, type Keyring, nobody } from './keyring.ts';
 import { keyPrefix, tagsMax, userPattern } from './names.ts';

@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import { get as getSecure } from 'node:https';
 import { type CryptoKey, createLocalJWKSet, type JWK, type JWSHeaderParameters } from 'jose';
-import { get as getPlain } from '../node-http.ts';
+import { get as getPlain } from '../base/node-http.ts';
 import type { IssuerConfig } from './settings.ts';
 
 /** The keys of one issuer. */

@@ -1,6 +1,6 @@
 /** The configuration of stage authenticate: virtual keys, and the issuers whose tokens are taken. */
 import { z } from 'zod';
-import { modelPattern, name } from '../config/name.ts';
+import { modelPattern, name } from '../base/settings.ts';
 import { endpointNames } from '../exchange.ts';
 import { keyLimitSchema } from '../limit/settings.ts';
 import { tagsMax } from './names.ts';

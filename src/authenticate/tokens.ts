@@ -7,8 +7,8 @@ import {
   jwtVerify,
   type ProtectedHeaderParameters,
 } from 'jose';
+import { type ErrorCode, Refusal } from '../base/errors.ts';
 import type { Config } from '../config/schema.ts';
-import { type ErrorCode, Refusal } from '../errors.ts';
 import type { KeySet } from './jwks.ts';
 import { type Caller, callerOf } from './keyring.ts';
 import { tagsMax, userPattern } from './names.ts';

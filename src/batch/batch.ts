@@ -4,13 +4,13 @@
  * first.
  */
 
-import { callTokens, type Health } from '../attempt/admission.ts';
-import { cancelRefusal } from '../attempt/follow.ts';
+import { cancelRefusal } from '../attempt/read-answer.ts';
+import { Refusal } from '../base/errors.ts';
 import type { Config } from '../config/schema.ts';
-import { livingFirst } from '../engines/living.ts';
-import { Refusal } from '../errors.ts';
 import type { Exchange, Identity, ModelRequest } from '../exchange.ts';
-import type { Plan, Step } from '../route/plan.ts';
+import { callTokens, type Health } from '../upstream/admission.ts';
+import { livingFirst } from '../upstream/living.ts';
+import type { Plan, Step } from '../upstream/target.ts';
 import { Pace } from './pace.ts';
 import type { Priority } from './priority.ts';
 import { FairQueue, type Queued } from './queue.ts';

@@ -1,7 +1,7 @@
 /** A request's traffic class: by its header, else by its route. */
 import type { IncomingHttpHeaders } from 'node:http';
-import { Refusal } from '../errors.ts';
-import type { Plan } from '../route/plan.ts';
+import { Refusal } from '../base/errors.ts';
+import type { Plan } from '../upstream/target.ts';
 
 /** Interactive requests have somebody waiting; batch requests take what is left, until their deadline. */
 export const priorities = ['interactive', 'batch'] as const;

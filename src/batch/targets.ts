@@ -1,7 +1,7 @@
 /** Where a batch request goes: to targets that have room now, of a plain chain to the cheapest. */
-import { type Health, wouldAdmit } from '../attempt/admission.ts';
-import { engineQueue, isDown, isFresh } from '../engines/engine.ts';
-import type { Plan, Step, Target, TargetHealth } from '../route/plan.ts';
+import { type Health, wouldAdmit } from '../upstream/admission.ts';
+import { engineQueue, isDown, isFresh } from '../upstream/engine.ts';
+import type { Plan, Step, Target, TargetHealth } from '../upstream/target.ts';
 
 /** An engine's cache that is fuller than this has no room for work that can wait. */
 const cacheUseMax = 0.9;

@@ -1,7 +1,7 @@
 /** A batch request's way through its queue. */
-import type { Refusal } from '../errors.ts';
+import type { Refusal } from '../base/errors.ts';
 import type { Passage } from '../passage.ts';
-import type { Plan, Step } from '../route/plan.ts';
+import type { Plan, Step } from '../upstream/target.ts';
 
 /** Waits for the request's turn, outside the bound of requests at work. */
 export async function takeTurn(

@@ -2,8 +2,8 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Config } from '../config/schema.ts';
 import type { Endpoint, Exchange, Identity, ModelRequest, StoredReply } from '../exchange.ts';
-import type { ScrubPolicy } from '../scrub/inspect.ts';
-import { createReplyStore, type StoreBounds } from './store.ts';
+import type { ScrubPolicy } from '../inspect/inspect.ts';
+import { createReplyStore, type StoreBounds } from '../store/replies.ts';
 
 /** Only `scopedKey` makes one, so nothing can look into the cache without a scope. */
 export type CacheKey = string & { readonly scoped: unique symbol };

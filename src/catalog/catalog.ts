@@ -1,6 +1,6 @@
 /** The catalog: what is known of each provider's models, out of the price tables, the families and the configuration. */
 import type { CatalogModelConfig, Config } from '../config/schema.ts';
-import { presets } from '../providers/presets.ts';
+import { presets } from '../dialects/presets.ts';
 import { type Capability, type ModelFacts, type Price, type TokenPrice, unknownFacts } from './facts.ts';
 import { familyOf } from './families.ts';
 import { type FindRow, openTable, priceOf } from './prices.ts';

@@ -1,6 +1,6 @@
 /** The settings of stage attempt, of what a provider lets us ask for, and of where peers meet. */
 import { z } from 'zod';
-import { bytes, ms } from './name.ts';
+import { bytes, ms } from '../base/settings.ts';
 
 /** What a provider lets one account ask for. */
 export const ownLimits = z

@@ -1,7 +1,7 @@
 /** Settings of Amazon Bedrock: keys that sign, and the region they sign for. */
-import { defaultRegion, regionOf } from '../providers/bedrock/region.ts';
-import type { Preset } from '../providers/presets.ts';
-import type { DialectName } from '../providers/provider.ts';
+import { defaultRegion, regionOf } from '../dialects/bedrock/region.ts';
+import type { Preset } from '../dialects/presets.ts';
+import type { DialectName } from '../exchange/dialects.ts';
 import { absent, type DraftProvider, once, type Report } from './check.ts';
 import type { Path } from './faults.ts';
 import { isHeaderSafe } from './syntax.ts';

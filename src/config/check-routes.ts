@@ -1,6 +1,6 @@
 /** What the schema can't say of routes: that they lead somewhere, and that their targets can do what they are for. */
 import { findConfig } from '../route/compile.ts';
-import { stepsMax, tiers } from '../route/plan.ts';
+import { stepsMax, tiers } from '../upstream/target.ts';
 
 import { absent, type Draft, faultyAt, once, type Report } from './check.ts';
 import { checkOverflow } from './check-batch.ts';

@@ -1,10 +1,10 @@
 /** What the schema can't say: that the parts of a configuration fit together. */
 import type { z } from 'zod';
-import { checkGrant, checkIssuers } from '../authenticate/check.ts';
-import { isPattern, presets } from '../providers/presets.ts';
-import type { DialectName } from '../providers/provider.ts';
+import { isPattern, presets } from '../dialects/presets.ts';
+import type { DialectName } from '../exchange/dialects.ts';
 import { checkAws } from './check-aws.ts';
 import { checkBatch } from './check-batch.ts';
+import { checkGrant, checkIssuers } from './check-callers.ts';
 import { checkCatalog } from './check-catalog.ts';
 import { checkLimits } from './check-limits.ts';
 import { checkKeysOf, checkResilience } from './check-resilience.ts';

@@ -1,15 +1,15 @@
 /** The configuration's schema: every key, its type, range and default. Its JSON Schema is published. */
 import { z } from 'zod';
 import { authenticateSchema } from '../authenticate/settings.ts';
+import { bytes, modelPattern, ms, name, port, secret } from '../base/settings.ts';
 import { priorities } from '../batch/priority.ts';
 import { capabilities } from '../catalog/facts.ts';
-import { engineNames, usualProbe } from '../engines/engine.ts';
+import { dialectNames } from '../exchange/dialects.ts';
 import { budgetSchema, limitSchema, modeNames } from '../limit/settings.ts';
-import { dialectNames } from '../providers/names.ts';
-import { fallbackCauses, tiers } from '../route/plan.ts';
 import { simulateSchema } from '../simulate/settings.ts';
+import { engineNames, usualProbe } from '../upstream/engine.ts';
+import { fallbackCauses, tiers } from '../upstream/target.ts';
 import { attempt, ownLimits, sync } from './attempt.ts';
-import { bytes, modelPattern, ms, name, port, secret } from './name.ts';
 
 /** How a route chooses among its targets. */
 export const strategyNames = [

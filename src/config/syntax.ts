@@ -1,6 +1,6 @@
 /** What hosts, origins, URLs, headers and sockets must look like. Each function gives the fault, or null. */
 import { isIP } from 'node:net';
-import type { DialectName } from '../providers/provider.ts';
+import type { DialectName } from '../exchange/dialects.ts';
 
 const hostName =
   /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$/i;

@@ -1,5 +1,5 @@
 /** What an image takes, by the rules the providers publish, and its size, read from its first bytes. */
-import type { DialectName } from '../providers/provider.ts';
+import type { DialectName } from '../exchange/dialects.ts';
 
 export interface ImageSize {
   readonly width: number;

@@ -2,9 +2,10 @@
  * What a prompt takes in tokens, for providers that don't say: its text by a tokenizer, its images by the providers'
  * rules, and what the form around them takes. Runs in the worker thread.
  */
+
+import { textOf } from '../base/json.ts';
+import type { DialectName } from '../exchange/dialects.ts';
 import { type EndpointName, isEmbedding } from '../exchange.ts';
-import { textOf } from '../providers/json.ts';
-import type { DialectName } from '../providers/provider.ts';
 import { assumedSize, imageSize, imageTokens } from './image.ts';
 
 /** Tokens of a text. */

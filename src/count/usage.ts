@@ -1,10 +1,10 @@
 /** Stage count: what the tries of a request used, by the provider's word or, where it gives none, by its text. */
 import { costNanoUsd, isPriceOf } from '../catalog/facts.ts';
+import type { Unstated } from '../dialects/openai/beside-endpoints.ts';
 import { type ModelRequest, noUsage, type Usage } from '../exchange.ts';
-import type { Estimator } from '../limit/estimate.ts';
 import { bodyFlags, type ReplyFacts } from '../native.ts';
-import type { Unstated } from '../passthrough/endpoints.ts';
-import type { Target } from '../route/plan.ts';
+import type { Target } from '../upstream/target.ts';
+import type { Estimator } from './estimate.ts';
 
 /** A call whose reply had begun: its provider bills the prompt, and what of the reply came. */
 export interface BilledTry {

@@ -1,10 +1,10 @@
 /** What a request may cost at most, which is reserved, and what it has cost, which is settled. */
 import { costNanoUsd } from '../catalog/facts.ts';
+import type { Estimator } from '../count/estimate.ts';
+import { chatEndpoints } from '../dialects/translate.ts';
 import type { Endpoint, ModelRequest, Usage } from '../exchange.ts';
-import { type MediaBounds, mediaBounds } from '../passthrough/reserve.ts';
-import { chatEndpoints } from '../providers/translate.ts';
-import type { Plan } from '../route/plan.ts';
-import type { Estimator } from './estimate.ts';
+import type { Plan } from '../upstream/target.ts';
+import { type MediaBounds, mediaBounds } from './media.ts';
 import type { Rule } from './rule.ts';
 
 /** Reply tokens reserved where neither the request nor the model states a limit. */

@@ -1,12 +1,13 @@
 /** Stage limit: asks every limit and budget that applies to a request, all or nothing, in one call to the core. */
+
+import type { Refusal } from '../base/errors.ts';
 import { priorityOf } from '../batch/priority.ts';
-import type { Refusal } from '../errors.ts';
+import type { Estimator } from '../count/estimate.ts';
 import type { Exchange, Identity, ModelRequest } from '../exchange.ts';
 import { meter, meterAsk, meterEntry, meterTold } from '../native.ts';
-import type { Plan } from '../route/plan.ts';
+import type { Plan } from '../upstream/target.ts';
 import { type Applied, createFinder, type RuleSet } from './applied.ts';
 import { type Bounds, boundsOf, isSpentAtOnce, noBounds, reserveOf } from './cost.ts';
-import type { Estimator } from './estimate.ts';
 import { refuseBy, refuseUnpriced } from './headers.ts';
 import { freePermit, HeldPermit, type Permit, type PermitDeps } from './permit.ts';
 import { type OnLimitEvent, report } from './report.ts';

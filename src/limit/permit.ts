@@ -1,7 +1,7 @@
 /** A granted request's hold on its meters. */
 import type { Usage } from '../exchange.ts';
 import { meter, meterAsk, meterEntry, meterTold } from '../native.ts';
-import type { Plan } from '../route/plan.ts';
+import type { Plan } from '../upstream/target.ts';
 import type { Applied } from './applied.ts';
 import { chargeOf, replyNanoUsd } from './cost.ts';
 import type { Rule } from './rule.ts';

@@ -1,6 +1,6 @@
 /** The settings of limits and budgets: part of the configuration's schema. */
 import { z } from 'zod';
-import { modelPattern, name } from '../config/name.ts';
+import { modelPattern, name } from '../base/settings.ts';
 
 /** What a meter may be kept for each of. */
 export const scopeNames = ['key', 'user', 'team', 'tenant', 'route', 'tag'] as const;

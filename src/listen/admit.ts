@@ -1,9 +1,10 @@
 /** What a request's head alone decides: whether its body is read at all. */
+
+import { Refusal } from '../base/errors.ts';
 import type { Config } from '../config/schema.ts';
-import { Refusal } from '../errors.ts';
+import type { DialectName } from '../exchange/dialects.ts';
 import type { Endpoint } from '../exchange.ts';
-import { bodyMaxOf, wrongType } from '../passthrough/body.ts';
-import type { DialectName } from '../providers/provider.ts';
+import { bodyMaxOf, wrongType } from './body.ts';
 import { endpointAt, type Head, pathOf } from './endpoints.ts';
 import type { Guard } from './guard.ts';
 

@@ -1,10 +1,10 @@
 /** The endpoints of the data port, and which of them a request's head is for. */
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Refusal } from '../errors.ts';
+import type { Refusal } from '../base/errors.ts';
+import { asksForEvents, type GeminiMethod, readPath } from '../dialects/gemini/path.ts';
+import { fileEndpoint, passthroughEndpoints } from '../dialects/openai/beside-endpoints.ts';
+import type { DialectName } from '../exchange/dialects.ts';
 import type { Endpoint, EndpointName } from '../exchange.ts';
-import { fileEndpoint, passthroughEndpoints } from '../passthrough/endpoints.ts';
-import { asksForEvents, type GeminiMethod, readPath } from '../providers/gemini/path.ts';
-import type { DialectName } from '../providers/provider.ts';
 
 /** A request's head, however it was read. */
 export interface Head {

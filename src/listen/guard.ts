@@ -3,8 +3,8 @@
  * `Origin` and an unknown `Host` (DNS rebinding) are refused before anything else.
  */
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import { Refusal } from '../base/errors.ts';
 import type { Config } from '../config/schema.ts';
-import { Refusal } from '../errors.ts';
 
 /** Null when the request may go on. */
 export type Guard = (headers: IncomingHttpHeaders) => Refusal | null;

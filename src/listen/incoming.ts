@@ -1,7 +1,7 @@
 /** The requests that are at work: how many, and which. */
 import type { IncomingHttpHeaders } from 'node:http';
+import { Cancellation } from '../base/cancellation.ts';
 import { saysBatch } from '../batch/priority.ts';
-import { Cancellation } from '../cancellation.ts';
 import type { Endpoint, Exchange } from '../exchange.ts';
 
 /** A request from when it is let in until its work is done and its last byte is written, or nobody is there to write to. */

@@ -4,10 +4,10 @@
  * to that server, and its connection with it.
  */
 import type { Socket } from 'node:net';
-import { joinMaxBytes, type WholeOutlet } from '../respond.ts';
 import { HeadReader, type PlainHead } from './head.ts';
 import type { Incoming } from './incoming.ts';
 import { headText, isBodyless } from './reply-head.ts';
+import { joinMaxBytes, type WholeOutlet } from './respond.ts';
 
 /** What a connection of the lane needs to know of its port. */
 export interface LanePort {

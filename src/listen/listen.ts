@@ -2,21 +2,21 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { Refusal } from '../base/errors.ts';
+import { createServer, ServerResponse as NodeReply } from '../base/node-http.ts';
 import { saysBatch } from '../batch/priority.ts';
 import type { Config } from '../config/schema.ts';
-import { Refusal } from '../errors.ts';
+import { keyInQuery } from '../dialects/gemini/path.ts';
+import type { DialectName } from '../exchange/dialects.ts';
 import type { Endpoint, EndpointName, Exchange, Reply, WholeReply } from '../exchange.ts';
-import { createServer, ServerResponse as NodeReply } from '../node-http.ts';
-import { bodyMaxOf } from '../passthrough/body.ts';
-import { keyInQuery } from '../providers/gemini/path.ts';
-import type { DialectName } from '../providers/provider.ts';
-import { type NodeOutlet, type Outlet, refusalReply, respond, type WholeOutlet } from '../respond.ts';
 import { admit, tooLarge } from './admit.ts';
+import { bodyMaxOf } from './body.ts';
 import { dialectOf, endpointAt, type Head, pathOf } from './endpoints.ts';
 import { createGuard, duplicateHeader } from './guard.ts';
 import type { PlainHead } from './head.ts';
 import { type Crowd, Incoming, noBody } from './incoming.ts';
 import { Connection, type LanePort, type LaneReply } from './lane.ts';
+import { type NodeOutlet, type Outlet, refusalReply, respond, type WholeOutlet } from './respond.ts';
 import { answerBrokenHttp, answerSender, headersMaxBytes, isSending } from './unread.ts';
 
 const headersTimeoutMs = 10_000;

@@ -1,5 +1,5 @@
 /** Writes the heads of replies in the lane, as Node does. */
-import { STATUS_CODES } from '../node-http.ts';
+import { STATUS_CODES } from '../base/node-http.ts';
 
 /** What a head says of its connection. */
 export interface KeptConnection {

@@ -1,10 +1,10 @@
 /** Answers clients whose request can't be read to its end: it is too large, too slow, or no HTTP. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { Refusal } from '../errors.ts';
+import { Refusal } from '../base/errors.ts';
+import type { DialectName } from '../exchange/dialects.ts';
 import type { WholeReply } from '../exchange.ts';
-import type { DialectName } from '../providers/provider.ts';
-import { refusalReply } from '../respond.ts';
+import { refusalReply } from './respond.ts';
 
 /** What a refused client goes on sending is thrown away for so long, and so much, before its connection is closed. */
 const lingerMs = 1000;

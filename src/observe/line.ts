@@ -3,7 +3,7 @@
  * time against pino's 3.3 for the same record.
  */
 import { pino } from 'pino';
-import { dollarsText, thousandthsText, wholeText } from '../numbers.ts';
+import { dollarsText, thousandthsText, wholeText } from '../base/numbers.ts';
 import type { Log } from './log.ts';
 import type { CacheUse, ExchangeRecord } from './record.ts';
 

@@ -1,10 +1,10 @@
 /** One flat record per request: the line in the log, and the source of every metric. */
 import type { Trail } from '../attempt/trail.ts';
+import type { ErrorCode } from '../base/errors.ts';
 import type { Priority } from '../batch/priority.ts';
 import type { Bill } from '../count/usage.ts';
-import type { ErrorCode } from '../errors.ts';
 import type { Exchange, Identity, ModelRequest } from '../exchange.ts';
-import type { Plan, Tier } from '../route/plan.ts';
+import type { Plan, Tier } from '../upstream/target.ts';
 
 /** How the cache took part. */
 export type CacheUse = 'hit' | 'miss' | 'bypass';

@@ -1,6 +1,6 @@
 /** A stream while it is gathered for its idempotency key: whoever joins follows it from its first byte. */
-import type { Cancellation } from '../cancellation.ts';
-import { Refusal } from '../errors.ts';
+import type { Cancellation } from '../base/cancellation.ts';
+import { Refusal } from '../base/errors.ts';
 import type { StoredReply } from '../exchange.ts';
 
 /** What is known of a stream when it begins. */

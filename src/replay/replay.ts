@@ -3,11 +3,11 @@
  * https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
  */
 import { credentialDigest } from '../authenticate/authenticate.ts';
-import { createReplyStore, type StoreBounds } from '../cache/store.ts';
-import type { Cancellation } from '../cancellation.ts';
+import type { Cancellation } from '../base/cancellation.ts';
+import { Refusal } from '../base/errors.ts';
 import type { Config } from '../config/schema.ts';
-import { Refusal } from '../errors.ts';
 import type { Exchange, Identity, ModelRequest, StoredReply } from '../exchange.ts';
+import { createReplyStore, type StoreBounds } from '../store/replies.ts';
 import { Recording, type Room, type StreamHead } from './recording.ts';
 
 /** The first request with a key: it alone goes upstream. */

@@ -1,9 +1,10 @@
 /** What the strategies know of the request that is being routed. */
+
+import { Refusal } from '../base/errors.ts';
 import { type Capability, capabilities } from '../catalog/facts.ts';
-import { Refusal } from '../errors.ts';
 import { type Exchange, isEmbedding, type ModelRequest } from '../exchange.ts';
 import { bodyFlags } from '../native.ts';
-import { type Tier, tiers } from './plan.ts';
+import { type Tier, tiers } from '../upstream/target.ts';
 
 /** One request's questions. Reused from request to request, since routing never waits. */
 export interface Ask {

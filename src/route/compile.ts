@@ -1,10 +1,11 @@
 /** Turns the configuration's routes into trees of targets: names resolved, routes nested in place, all bounded. */
-import type { Provider } from '../attempt/connection.ts';
+
 import type { Catalog } from '../catalog/catalog.ts';
 import { unknownFacts } from '../catalog/facts.ts';
 import type { RouteConfig, RouteTargetConfig } from '../config/schema.ts';
+import type { Provider } from '../upstream/provider.ts';
+import { stepsMax, type Target, type TargetHealth, tiers } from '../upstream/target.ts';
 import { capabilityBits, stickyHash } from './ask.ts';
-import { stepsMax, type Target, type TargetHealth, tiers } from './plan.ts';
 import { strategies } from './strategies.ts';
 import { type Branch, type Edge, type Leaf, type Node, placeOf } from './tree.ts';
 

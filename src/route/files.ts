@@ -1,9 +1,10 @@
 /** Files name no model, so no route: which provider is asked for them, and by whom. */
-import type { Provider } from '../attempt/connection.ts';
+
+import { Refusal } from '../base/errors.ts';
 import { freeFacts } from '../catalog/facts.ts';
-import { Refusal } from '../errors.ts';
 import type { Exchange, Identity } from '../exchange.ts';
-import type { Plan, TargetHealth } from './plan.ts';
+import type { Provider } from '../upstream/provider.ts';
+import type { Plan, TargetHealth } from '../upstream/target.ts';
 
 /** The providers that keep files. */
 export interface FileTable {

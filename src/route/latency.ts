@@ -1,6 +1,6 @@
 /** Strategy `latency`: the power of two choices over Peak EWMA, without outliers. */
 import type { CallResult } from '../attempt/result.ts';
-import type { PeakEwma } from './peak-ewma.ts';
+import type { PeakEwma } from '../upstream/peak-ewma.ts';
 import { ejected, healthy, latency as latencyOf, type Strategy, sortByKey } from './tree.ts';
 
 /** A target this many times slower than the fastest one is passed over until its reading has decayed. */

@@ -1,16 +1,16 @@
 /** Stage route: a model name, and what the request needs → the targets that may answer it, in order. */
 
+import { Refusal } from '../base/errors.ts';
 import type { Priority } from '../batch/priority.ts';
 import { nameMaxLength } from '../catalog/catalog.ts';
 import type { RouteConfig } from '../config/schema.ts';
-import { Refusal } from '../errors.ts';
+import { dialects } from '../dialects/index.ts';
+import { canServe } from '../dialects/translate.ts';
 import { type Endpoint, type Exchange, type Identity, isEmbedding, type ModelRequest } from '../exchange.ts';
-import { dialects } from '../providers/index.ts';
-import { canServe } from '../providers/translate.ts';
+import { type Plan, type Step, stepsMax, type Target, type TargetHealth, tiers } from '../upstream/target.ts';
 import { type Ask, capabilityNames, createAsk, neededOf, stickyHash, tierOf } from './ask.ts';
 import { compile, type TargetDeps, targetMaker } from './compile.ts';
 import { createFileTable, type FileTable } from './files.ts';
-import { type Plan, type Step, stepsMax, type Target, type TargetHealth, tiers } from './plan.ts';
 import { type Branch, isFixed, leavesOf, type Node, selects, unable } from './tree.ts';
 
 /** What routing works with besides the configuration. */

@@ -1,10 +1,11 @@
 /** A route as a tree of targets, made once from the configuration, and what strategies ask of its nodes. */
-import { allRest } from '../attempt/credentials.ts';
+
 import { costNanoUsd, type Price } from '../catalog/facts.ts';
 import type { RouteTargetConfig } from '../config/schema.ts';
 import { breaker, breakerState } from '../native.ts';
+import { allRest } from '../upstream/credential.ts';
+import type { FallbackCause, Step, Target, Tier } from '../upstream/target.ts';
 import type { Ask } from './ask.ts';
-import type { FallbackCause, Step, Target, Tier } from './plan.ts';
 
 /** How a route's targets are put in order. One file for each, by name in `strategies.ts`. */
 export interface Strategy {

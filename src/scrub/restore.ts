@@ -1,7 +1,8 @@
 /** Restores masked values inside an event stream, where a placeholder may be split over any number of events. */
-import { splitEvents } from '../providers/framer.ts';
-import { isObject, type Json } from '../providers/json.ts';
-import type { Dialect, TextSlot } from '../providers/provider.ts';
+
+import { isObject, type Json } from '../base/json.ts';
+import type { Dialect, TextSlot } from '../dialects/dialect.ts';
+import { splitEvents } from '../dialects/framer.ts';
 import { restoreText, type Vault } from './scrub.ts';
 
 interface Held {

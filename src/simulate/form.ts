@@ -1,5 +1,5 @@
 /** Reads the simulator's uploads: text fields by name, a list where a name comes again, and files. */
-import { readForm } from '../passthrough/multipart.ts';
+import { readForm } from '../base/multipart.ts';
 import type { Json } from './check.ts';
 import { invalid } from './errors.ts';
 

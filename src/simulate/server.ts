@@ -5,7 +5,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { createServer } from '../node-http.ts';
+import { createServer } from '../base/node-http.ts';
 import { isObject, type Json } from './check.ts';
 import { files, type Inquiry, models, type Outcome, postAt, posts, reject } from './endpoints.ts';
 import { enginePage } from './engine.ts';

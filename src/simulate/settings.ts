@@ -1,6 +1,6 @@
 /** The simulator's settings: every key, its range and default, as users write them in the configuration. */
 import { z } from 'zod';
-import { engineNames } from '../engines/engine.ts';
+import { engineNames } from '../upstream/engine.ts';
 import { faultNames } from './faults.ts';
 import { ranges, retryHints } from './plan.ts';
 

@@ -3,11 +3,11 @@
  * for evidence and moves probes apart; it opens no breaker and refuses no request by itself.
  */
 import { createHash, randomUUID } from 'node:crypto';
-import type { Provider } from '../attempt/connection.ts';
-import { type Credential, hintLimited } from '../attempt/credentials.ts';
-import type { HealthBook, Subject } from '../attempt/health.ts';
 import { breaker } from '../native.ts';
-import type { Target } from '../route/plan.ts';
+import { type Credential, hintLimited } from '../upstream/credential.ts';
+import type { HealthBook, Subject } from '../upstream/health.ts';
+import type { Provider } from '../upstream/provider.ts';
+import type { Target } from '../upstream/target.ts';
 import type { Message } from './message.ts';
 import { connectPeers, type Peers } from './peers.ts';
 

@@ -1,11 +1,11 @@
 /** Whatever a client or a provider sends: a reading, a refusal or a fault, never a crash, however it is cut. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createNotes } from '../../src/providers/chat.ts';
-import { dialects } from '../../src/providers/index.ts';
-import { dialectNames } from '../../src/providers/names.ts';
-import { observedReading, translatedReading } from '../../src/providers/reading.ts';
-import { frame, framesOf } from '../bedrock-wire.ts';
+import { createNotes } from '../../src/dialects/chat.ts';
+import { dialects } from '../../src/dialects/index.ts';
+import { observedReading, translatedReading } from '../../src/dialects/read-reply.ts';
+import { dialectNames } from '../../src/exchange/dialects.ts';
+import { frame, framesOf } from '../support/bedrock-wire.ts';
 import { context, deliverStream, destinationOf, pairs, samplesOf } from './fixtures.ts';
 
 type Json = { [key: string]: unknown };

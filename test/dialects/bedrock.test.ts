@@ -2,15 +2,15 @@
 import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createFramer } from '../../src/providers/bedrock/event-stream.ts';
-import { bedrock } from '../../src/providers/bedrock/index.ts';
-import { regionOf } from '../../src/providers/bedrock/region.ts';
-import { pathOf } from '../../src/providers/bedrock/write-request.ts';
-import { createNotes } from '../../src/providers/chat.ts';
-import { dialects } from '../../src/providers/index.ts';
-import type { FaultKind } from '../../src/providers/provider.ts';
+import { createFramer } from '../../src/dialects/bedrock/event-stream.ts';
+import { bedrock } from '../../src/dialects/bedrock/index.ts';
+import { regionOf } from '../../src/dialects/bedrock/region.ts';
+import { pathOf } from '../../src/dialects/bedrock/write-request.ts';
+import { createNotes } from '../../src/dialects/chat.ts';
+import type { FaultKind } from '../../src/dialects/dialect.ts';
+import { dialects } from '../../src/dialects/index.ts';
 import { bedrockEvent } from '../../src/simulate/bedrock.ts';
-import { event, exception, frame, framesOf } from '../bedrock-wire.ts';
+import { event, exception, frame, framesOf } from '../support/bedrock-wire.ts';
 
 type Json = Record<string, unknown>;
 

@@ -1,10 +1,10 @@
 /** Rerank and embed: passed through to Cohere's own, and paid for as it bills them. */
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { ask } from '../client.ts';
-import { cohereWire } from '../cohere-wire.ts';
-import { testModel } from '../replies.ts';
-import { type ConfigInput, startTestSidecar, type TestSidecar } from '../sidecar.ts';
-import { answers, type Script, startUpstream, type Upstream } from '../upstream.ts';
+import { ask } from '../support/client.ts';
+import { cohereWire } from '../support/cohere-wire.ts';
+import { testModel } from '../support/replies.ts';
+import { type ConfigInput, startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
+import { answers, type Script, startUpstream, type Upstream } from '../support/upstream.ts';
 
 const json = { 'content-type': 'application/json', 'x-endpoint-monthly-call-limit': '1000' };
 

@@ -1,11 +1,11 @@
 /** OpenAI's embeddings from providers of other dialects. */
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { writeVector } from '../../src/providers/embeddings.ts';
-import { ask } from '../client.ts';
-import { openaiWire, testModel } from '../replies.ts';
-import { type ConfigInput, startTestSidecar, type TestSidecar } from '../sidecar.ts';
-import { type Script, startUpstream, type Upstream } from '../upstream.ts';
+import { writeVector } from '../../src/dialects/embeddings.ts';
+import { ask } from '../support/client.ts';
+import { openaiWire, testModel } from '../support/replies.ts';
+import { type ConfigInput, startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
+import { type Script, startUpstream, type Upstream } from '../support/upstream.ts';
 
 describe('the openai SDK before a simulated Cohere', () => {
   let sidecar: TestSidecar;

@@ -1,6 +1,6 @@
 /** What the refusals of Cohere and Replicate mean: rest, money, a prompt that is too long, a policy, or the app's own. */
 import { describe, expect, test } from 'vitest';
-import { dialects } from '../../src/providers/index.ts';
+import { dialects } from '../../src/dialects/index.ts';
 import { samplesOf } from './fixtures.ts';
 
 describe('cohere', () => {

@@ -9,11 +9,11 @@
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { familyOf } from '../../src/catalog/families.ts';
-import { createNotes, type ReplyContext } from '../../src/providers/chat.ts';
-import { dialects } from '../../src/providers/index.ts';
-import { type DialectName, dialectNames } from '../../src/providers/names.ts';
-import type { ChatClient, ChatProvider, Destination } from '../../src/providers/provider.ts';
-import type { ReplyReading } from '../../src/providers/reading.ts';
+import { createNotes, type ReplyContext } from '../../src/dialects/chat.ts';
+import type { ChatClient, ChatProvider, Destination } from '../../src/dialects/dialect.ts';
+import { dialects } from '../../src/dialects/index.ts';
+import type { ReplyReading } from '../../src/dialects/read-reply.ts';
+import { type DialectName, dialectNames } from '../../src/exchange/dialects.ts';
 
 export const folder = new URL('../fixtures/', import.meta.url).pathname;
 

@@ -1,7 +1,7 @@
 /** A provider that answers whole in another dialect than the configured one: no answer, so the next target is asked. */
 import { expect, test } from 'vitest';
-import { ask } from '../client.ts';
-import { startTestSidecar } from '../sidecar.ts';
+import { ask } from '../support/client.ts';
+import { startTestSidecar } from '../support/sidecar.ts';
 
 const cases = [
   { preset: 'simulator', path: '/v1/chat/completions', mark: 'choices' },

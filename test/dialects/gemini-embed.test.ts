@@ -1,9 +1,9 @@
 /** Gemini's counts and vectors: passed through to providers of that dialect, with the model's name kept right, and counted. */
 import { GoogleGenAI } from '@google/genai';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { ask } from '../client.ts';
-import { startTestSidecar, type TestSidecar } from '../sidecar.ts';
-import { type Script, startUpstream, type Upstream } from '../upstream.ts';
+import { ask } from '../support/client.ts';
+import { startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
+import { type Script, startUpstream, type Upstream } from '../support/upstream.ts';
 
 const contents = ['The first text', 'A second, longer text'];
 

@@ -1,8 +1,8 @@
 /** Words of Gemini's dialect that depend on the model, and schemas as it takes them. */
 import { describe, expect, test } from 'vitest';
-import { createNotes } from '../../src/providers/chat.ts';
-import { readSchema, writeSchema } from '../../src/providers/gemini/schema.ts';
-import { dialects } from '../../src/providers/index.ts';
+import { createNotes } from '../../src/dialects/chat.ts';
+import { readSchema, writeSchema } from '../../src/dialects/gemini/schema.ts';
+import { dialects } from '../../src/dialects/index.ts';
 import { destinationFor } from './fixtures.ts';
 
 type Json = Record<string, unknown>;

@@ -3,11 +3,11 @@ import Anthropic from '@anthropic-ai/sdk';
 import { ApiError, type FunctionDeclaration, GoogleGenAI } from '@google/genai';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { ask } from '../client.ts';
-import { geminiWire } from '../gemini-wire.ts';
-import { openaiWire, testModel } from '../replies.ts';
-import { startTestSidecar, type TestSidecar } from '../sidecar.ts';
-import { answers, refuses, type Script, startUpstream, type Upstream } from '../upstream.ts';
+import { ask } from '../support/client.ts';
+import { geminiWire } from '../support/gemini-wire.ts';
+import { openaiWire, testModel } from '../support/replies.ts';
+import { startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
+import { answers, refuses, type Script, startUpstream, type Upstream } from '../support/upstream.ts';
 
 const simulators = {
   openai: 'simulator',

@@ -1,8 +1,8 @@
 /** Golden translations: each sample request written for each provider, and each provider's answers for each client. */
 import { describe, expect, test } from 'vitest';
-import { dialects } from '../../src/providers/index.ts';
-import { dialectNames } from '../../src/providers/names.ts';
-import { translatedReading } from '../../src/providers/reading.ts';
+import { dialects } from '../../src/dialects/index.ts';
+import { translatedReading } from '../../src/dialects/read-reply.ts';
+import { dialectNames } from '../../src/exchange/dialects.ts';
 import {
   absentIn,
   cases,

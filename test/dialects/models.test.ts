@@ -1,8 +1,8 @@
 /** Words of a dialect that depend on the model: each generation takes others. */
 import { describe, expect, test } from 'vitest';
-import { createNotes } from '../../src/providers/chat.ts';
-import { dialects } from '../../src/providers/index.ts';
-import type { DialectName } from '../../src/providers/names.ts';
+import { createNotes } from '../../src/dialects/chat.ts';
+import { dialects } from '../../src/dialects/index.ts';
+import type { DialectName } from '../../src/exchange/dialects.ts';
 import { destinationFor } from './fixtures.ts';
 
 type Json = Record<string, unknown>;

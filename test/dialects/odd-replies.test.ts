@@ -1,10 +1,10 @@
 /** Answers in forms that providers were seen to give, beside the ones in the fixtures: nothing of them may be lost. */
 import { describe, expect, test } from 'vitest';
-import { createNotes } from '../../src/providers/chat.ts';
-import { readError } from '../../src/providers/error-text.ts';
-import { dialects } from '../../src/providers/index.ts';
-import type { DialectName } from '../../src/providers/names.ts';
-import { translatedReading } from '../../src/providers/reading.ts';
+import { createNotes } from '../../src/dialects/chat.ts';
+import { readError } from '../../src/dialects/error-text.ts';
+import { dialects } from '../../src/dialects/index.ts';
+import { translatedReading } from '../../src/dialects/read-reply.ts';
+import type { DialectName } from '../../src/exchange/dialects.ts';
 import { context, deliverStream, destinationFor } from './fixtures.ts';
 
 type Json = Record<string, unknown>;

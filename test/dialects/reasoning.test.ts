@@ -1,9 +1,9 @@
 /** A conversation whose turns were answered by providers of different dialects: what they signed stays theirs. */
 import { describe, expect, test } from 'vitest';
-import { unsigned, withoutForeign } from '../../src/providers/foreign.ts';
-import { startChain } from '../chain.ts';
-import { anthropicWire, openaiWire } from '../replies.ts';
-import { answers } from '../upstream.ts';
+import { unsigned, withoutForeign } from '../../src/dialects/foreign.ts';
+import { startChain } from '../support/chain.ts';
+import { anthropicWire, openaiWire } from '../support/replies.ts';
+import { answers } from '../support/upstream.ts';
 
 const think = (signature: string) => ({ type: 'thinking', thinking: 'Hm.', signature });
 const text = { type: 'text', text: 'Hi ~' };

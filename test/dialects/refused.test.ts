@@ -1,9 +1,9 @@
 /** What a provider is known to refuse: it is written as the provider takes it, named as dropped, or not sent there. */
 import { describe, expect, test } from 'vitest';
-import { createNotes } from '../../src/providers/chat.ts';
-import { dialects } from '../../src/providers/index.ts';
-import type { DialectName } from '../../src/providers/names.ts';
-import type { Quirks } from '../../src/providers/provider.ts';
+import { createNotes } from '../../src/dialects/chat.ts';
+import type { Quirks } from '../../src/dialects/dialect.ts';
+import { dialects } from '../../src/dialects/index.ts';
+import type { DialectName } from '../../src/exchange/dialects.ts';
 import { destinationFor } from './fixtures.ts';
 
 type Json = Record<string, unknown>;

@@ -1,7 +1,7 @@
 /** What Replicate's predictions can't be told, and how a conversation goes to them. */
 import OpenAI from 'openai';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { startTestSidecar, type TestSidecar } from '../sidecar.ts';
+import { startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
 
 const model = 'predicted';
 const parameters = { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] };

@@ -1,13 +1,13 @@
 /** The Responses API passed through to providers that speak it. */
 import { describe, expect, test } from 'vitest';
+import { observedReading } from '../../src/dialects/read-reply.ts';
+import { responses } from '../../src/dialects/responses/index.ts';
 import { bodyFlags, inspect } from '../../src/native.ts';
-import { observedReading } from '../../src/providers/reading.ts';
-import { responses } from '../../src/providers/responses/index.ts';
-import { startChain } from '../chain.ts';
-import { eventData, lastError, statedUsage } from '../replies.ts';
-import { responsesWire as wire } from '../responses-wire.ts';
-import { streamBySdk } from '../sdk.ts';
-import { answers, type Script } from '../upstream.ts';
+import { startChain } from '../support/chain.ts';
+import { eventData, lastError, statedUsage } from '../support/replies.ts';
+import { responsesWire as wire } from '../support/responses-wire.ts';
+import { streamBySdk } from '../support/sdk.ts';
+import { answers, type Script } from '../support/upstream.ts';
 
 describe('its bytes', () => {
   test('pass as they came, there and back, and its usage is counted', async () => {

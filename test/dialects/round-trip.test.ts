@@ -7,9 +7,9 @@ import {
   createNotes,
   type Part,
   type ToolCallPart,
-} from '../../src/providers/chat.ts';
-import { dialects } from '../../src/providers/index.ts';
-import { type DialectName, dialectNames } from '../../src/providers/names.ts';
+} from '../../src/dialects/chat.ts';
+import { dialects } from '../../src/dialects/index.ts';
+import { type DialectName, dialectNames } from '../../src/exchange/dialects.ts';
 import { destinationOf } from './fixtures.ts';
 
 /** Dialects that can be read and written on the way there. */

@@ -1,9 +1,9 @@
 /** The lists that the SDKs' suites and the README's table are made of. */
 import { existsSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { dialects } from '../../src/providers/index.ts';
-import { dialectNames } from '../../src/providers/names.ts';
-import { presets } from '../../src/providers/presets.ts';
+import { dialects } from '../../src/dialects/index.ts';
+import { presets } from '../../src/dialects/presets.ts';
+import { dialectNames } from '../../src/exchange/dialects.ts';
 import { cases, clientNames, clients, exceptionOf, exceptions } from './sdk/list.ts';
 import { mocked, providersOn, simulators, stages } from './simulators.ts';
 

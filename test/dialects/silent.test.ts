@@ -1,12 +1,12 @@
 /** Nothing of a request vanishes silently: it is refused, or named as dropped. */
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { createNotes } from '../../src/providers/chat.ts';
-import { dialects } from '../../src/providers/index.ts';
-import type { DialectName } from '../../src/providers/names.ts';
-import { ask } from '../client.ts';
-import { anthropicWire, openaiWire, testModel } from '../replies.ts';
-import { startTestSidecar } from '../sidecar.ts';
-import { answers, startUpstream } from '../upstream.ts';
+import { createNotes } from '../../src/dialects/chat.ts';
+import { dialects } from '../../src/dialects/index.ts';
+import type { DialectName } from '../../src/exchange/dialects.ts';
+import { ask } from '../support/client.ts';
+import { anthropicWire, openaiWire, testModel } from '../support/replies.ts';
+import { startTestSidecar } from '../support/sidecar.ts';
+import { answers, startUpstream } from '../support/upstream.ts';
 
 type Json = Record<string, unknown>;
 

@@ -1,5 +1,5 @@
 /** The providers that the official SDKs are tried before. A new one is a line in the tables it can stand in. */
-import type { DialectName } from '../../src/providers/names.ts';
+import type { DialectName } from '../../src/exchange/dialects.ts';
 
 /** Presets that answer by themselves, one for each provider that chats. */
 export const simulators = {

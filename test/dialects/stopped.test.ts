@@ -1,11 +1,11 @@
 /** A stream that the gateway ends because a limit is used up: its length end in each client's dialect, from each provider's. */
 import { getEncoding } from 'js-tiktoken';
 import { describe, expect, test } from 'vitest';
-import { startChain } from '../chain.ts';
 import { clients, providers } from '../faults/dialect-rows.ts';
-import { eventData, lastError, streamHeaders } from '../replies.ts';
-import { streamBySdk } from '../sdk.ts';
-import type { Script } from '../upstream.ts';
+import { startChain } from '../support/chain.ts';
+import { eventData, lastError, streamHeaders } from '../support/replies.ts';
+import { streamBySdk } from '../support/sdk.ts';
+import type { Script } from '../support/upstream.ts';
 
 /** How a dialect says in its last events that the limit of tokens was met. */
 const lengthEnds: Readonly<Record<string, readonly string[]>> = {

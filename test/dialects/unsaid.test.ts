@@ -1,9 +1,9 @@
 /** What a target can't be told: refused where the client chose it, dropped and named or passed over on a route. */
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { ask } from '../client.ts';
-import { anthropicWire, openaiWire, testModel, type Wire } from '../replies.ts';
-import { type ConfigInput, startTestSidecar } from '../sidecar.ts';
-import { answers, resets, type Script, startUpstream, type Upstream } from '../upstream.ts';
+import { ask } from '../support/client.ts';
+import { anthropicWire, openaiWire, testModel, type Wire } from '../support/replies.ts';
+import { type ConfigInput, startTestSidecar } from '../support/sidecar.ts';
+import { answers, resets, type Script, startUpstream, type Upstream } from '../support/upstream.ts';
 
 interface Setup {
   readonly url: string;

@@ -1,10 +1,18 @@
 /** Targets that can't be told a request, on routes with edges and hedges across dialects. */
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { ask } from '../client.ts';
 import { clients, providers } from '../faults/dialect-rows.ts';
-import { anthropicWire, openaiWire, testModel, type Wire } from '../replies.ts';
-import { type ConfigInput, startTestSidecar, type TestSidecar } from '../sidecar.ts';
-import { answers, hangs, refuses, resets, type Script, startUpstream, type Upstream } from '../upstream.ts';
+import { ask } from '../support/client.ts';
+import { anthropicWire, openaiWire, testModel, type Wire } from '../support/replies.ts';
+import { type ConfigInput, startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
+import {
+  answers,
+  hangs,
+  refuses,
+  resets,
+  type Script,
+  startUpstream,
+  type Upstream,
+} from '../support/upstream.ts';
 
 type Route = NonNullable<ConfigInput['routes']>[number];
 type Target = Omit<NonNullable<Route['targets']>[number], 'provider'>;

@@ -1,10 +1,10 @@
 /** Replies that are not what they say: errors under a 200, bytes that are no JSON or no events, packed bodies. */
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
-import { labelOf, startChain } from '../chain.ts';
-import { eventData, lastError, type Wire, wires } from '../replies.ts';
-import { streamBySdk } from '../sdk.ts';
-import { answers, type Script } from '../upstream.ts';
+import { labelOf, startChain } from '../support/chain.ts';
+import { eventData, lastError, type Wire, wires } from '../support/replies.ts';
+import { streamBySdk } from '../support/sdk.ts';
+import { answers, type Script } from '../support/upstream.ts';
 
 const json = { 'content-type': 'application/json' };
 const respond =

@@ -1,9 +1,9 @@
 /** Faults before a client has seen anything: it sees one good reply, or one clear error. */
 import { describe, expect, test } from 'vitest';
-import { labelOf, startChain } from '../chain.ts';
-import { lastError, wires } from '../replies.ts';
-import { askBySdk, streamBySdk } from '../sdk.ts';
-import { answers, hangs, resets } from '../upstream.ts';
+import { labelOf, startChain } from '../support/chain.ts';
+import { lastError, wires } from '../support/replies.ts';
+import { askBySdk, streamBySdk } from '../support/sdk.ts';
+import { answers, hangs, resets } from '../support/upstream.ts';
 
 describe.each(wires)('$name', (wire) => {
   for (const stream of [true, false]) {

@@ -1,10 +1,10 @@
 /** What clients do wrong: they send too much, or hang up. */
 import { describe, expect, test } from 'vitest';
-import { type Chain, spawnChain, startChain } from '../chain.ts';
-import { ask, openSocket, readAll, writable } from '../client.ts';
-import { type Wire, wires } from '../replies.ts';
-import { askBySdk } from '../sdk.ts';
-import { answers, hangs } from '../upstream.ts';
+import { type Chain, spawnChain, startChain } from '../support/chain.ts';
+import { ask, openSocket, readAll, writable } from '../support/client.ts';
+import { type Wire, wires } from '../support/replies.ts';
+import { askBySdk } from '../support/sdk.ts';
+import { answers, hangs } from '../support/upstream.ts';
 
 const bodyMaxBytes = 64 * 1024;
 /** The upstream must know within this time that nobody listens. */

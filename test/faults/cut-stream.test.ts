@@ -1,10 +1,10 @@
 /** Streams that break off, end without their last event or stall once the client has seen a part of the answer. */
 import { describe, expect, test } from 'vitest';
-import { type Chain, labelOf, startChain } from '../chain.ts';
-import type { Incoming } from '../client.ts';
-import { eventData, lastError, type Wire, wires } from '../replies.ts';
-import { streamBySdk } from '../sdk.ts';
-import { answers, type Call, type Script } from '../upstream.ts';
+import { type Chain, labelOf, startChain } from '../support/chain.ts';
+import type { Incoming } from '../support/client.ts';
+import { eventData, lastError, type Wire, wires } from '../support/replies.ts';
+import { streamBySdk } from '../support/sdk.ts';
+import { answers, type Call, type Script } from '../support/upstream.ts';
 
 /** Nothing of this may stand in a stream that broke off: each would let a client take it for whole. */
 const forged = ['[DONE]', 'message_stop', '"end_turn"', '"finish_reason":"stop"'];

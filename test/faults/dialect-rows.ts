@@ -2,11 +2,11 @@
  * The faults that providers of every dialect are tried with, behind clients of every dialect. The README's table is made
  * of these lists, and each suite holds its tests against them.
  */
-import { bedrockWire } from '../bedrock-wire.ts';
-import { cohereWire } from '../cohere-wire.ts';
-import { geminiWire } from '../gemini-wire.ts';
-import { type ProviderWire, type Wire, wires } from '../replies.ts';
-import { responsesWire } from '../responses-wire.ts';
+import { bedrockWire } from '../support/bedrock-wire.ts';
+import { cohereWire } from '../support/cohere-wire.ts';
+import { geminiWire } from '../support/gemini-wire.ts';
+import { type ProviderWire, type Wire, wires } from '../support/replies.ts';
+import { responsesWire } from '../support/responses-wire.ts';
 
 /** A dialect that only clients or only providers speak goes into one of the two. */
 export const clients: readonly Wire[] = [...wires, responsesWire, geminiWire];

@@ -1,12 +1,12 @@
 /** The faults of a provider of each dialect, behind clients of each: a table of client, provider and row. */
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
-import { type Chain, labelOf, startChain } from '../chain.ts';
-import type { Incoming } from '../client.ts';
-import { eventData, lastError, streamHeaders } from '../replies.ts';
-import { streamBySdk } from '../sdk.ts';
-import type { ConfigInput } from '../sidecar.ts';
-import { answers, type Call, hangs, refuses, resets, type Script } from '../upstream.ts';
+import { type Chain, labelOf, startChain } from '../support/chain.ts';
+import type { Incoming } from '../support/client.ts';
+import { eventData, lastError, streamHeaders } from '../support/replies.ts';
+import { streamBySdk } from '../support/sdk.ts';
+import type { ConfigInput } from '../support/sidecar.ts';
+import { answers, type Call, hangs, refuses, resets, type Script } from '../support/upstream.ts';
 import { clients, providers, rowsNamed, rowsOfPair } from './dialect-rows.ts';
 
 const pairs = clients.flatMap((client) =>

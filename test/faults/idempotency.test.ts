@@ -1,10 +1,10 @@
 /** The same Idempotency-Key while the first request is in flight: one call, and everybody has the answer. */
 import { describe, expect, test } from 'vitest';
-import { type Chain, metricIn, startChain } from '../chain.ts';
-import { send } from '../client.ts';
-import { startGate } from '../gate.ts';
-import { lastError, type Wire, wires } from '../replies.ts';
-import { answers, refuses } from '../upstream.ts';
+import { type Chain, metricIn, startChain } from '../support/chain.ts';
+import { send } from '../support/client.ts';
+import { startGate } from '../support/gate.ts';
+import { lastError, type Wire, wires } from '../support/replies.ts';
+import { answers, refuses } from '../support/upstream.ts';
 
 const headers = { 'idempotency-key': 'the-key' };
 const json = { 'content-type': 'application/json' };

@@ -1,9 +1,9 @@
 /** Faults that limits must stand: a wall clock that jumps, and a tenant that floods. */
 import { createHash } from 'node:crypto';
 import { afterEach, describe, expect, test } from 'vitest';
-import { type Gate, ownModel, startGate } from '../gate.ts';
-import { anthropicWire, openaiWire, wires } from '../replies.ts';
-import { answers } from '../upstream.ts';
+import { type Gate, ownModel, startGate } from '../support/gate.ts';
+import { anthropicWire, openaiWire, wires } from '../support/replies.ts';
+import { answers } from '../support/upstream.ts';
 
 let gate: Gate;
 afterEach(() => gate.stop());

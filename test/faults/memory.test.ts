@@ -1,10 +1,10 @@
 /** What could fill the memory of the process: bombs, floods and clients that don't read. Measured from outside. */
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
-import { metricIn, spawnChain } from '../chain.ts';
-import { send } from '../client.ts';
-import { lastError, wires } from '../replies.ts';
-import { answers, type Script } from '../upstream.ts';
+import { metricIn, spawnChain } from '../support/chain.ts';
+import { send } from '../support/client.ts';
+import { lastError, wires } from '../support/replies.ts';
+import { answers, type Script } from '../support/upstream.ts';
 
 /** What lies about until it is collected, up to 32 MB by Node's defaults, would hide what is kept. */
 const smallNewSpace = { NODE_OPTIONS: '--max-semi-space-size=1' };

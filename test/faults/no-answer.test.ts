@@ -1,11 +1,11 @@
 /** Providers that say no, and chains in which nobody answers. */
 import { describe, expect, test } from 'vitest';
-import { chainConfig, labelOf, metricIn, startChain } from '../chain.ts';
-import { ask } from '../client.ts';
-import { wires } from '../replies.ts';
-import { askBySdk, streamBySdk } from '../sdk.ts';
-import { startTestSidecar } from '../sidecar.ts';
-import { answers, hangs, refuses, resets, startUpstream } from '../upstream.ts';
+import { chainConfig, labelOf, metricIn, startChain } from '../support/chain.ts';
+import { ask } from '../support/client.ts';
+import { wires } from '../support/replies.ts';
+import { askBySdk, streamBySdk } from '../support/sdk.ts';
+import { startTestSidecar } from '../support/sidecar.ts';
+import { answers, hangs, refuses, resets, startUpstream } from '../support/upstream.ts';
 
 /** A base URL where nobody listens. */
 async function deadUrl(): Promise<string> {

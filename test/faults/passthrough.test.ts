@@ -1,9 +1,9 @@
 /** FAULTS.md rows 1, 5, 7, 9, 11, 12, 15 and 16 at the endpoints beside chat: JSON, transcripts, bytes and events. */
 import OpenAI from 'openai';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { ask, send } from '../client.ts';
-import { type ConfigInput, startTestSidecar, type TestSidecar } from '../sidecar.ts';
-import { hangs, resets, type Script, startUpstream, type Upstream } from '../upstream.ts';
+import { ask, send } from '../support/client.ts';
+import { type ConfigInput, startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
+import { hangs, resets, type Script, startUpstream, type Upstream } from '../support/upstream.ts';
 
 const json = { 'content-type': 'application/json' };
 const form = {

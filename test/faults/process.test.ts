@@ -1,10 +1,10 @@
 /** The whole program in its own process: shutting down, taking over configurations, standing still. */
 import { describe, expect, test } from 'vitest';
-import { metricIn, type ProcessChain, spawnChain } from '../chain.ts';
-import { ask, type Incoming, openSocket, readAll } from '../client.ts';
-import { eventData, lastError, wires } from '../replies.ts';
-import { streamBySdk } from '../sdk.ts';
-import { answers, type Call } from '../upstream.ts';
+import { metricIn, type ProcessChain, spawnChain } from '../support/chain.ts';
+import { ask, type Incoming, openSocket, readAll } from '../support/client.ts';
+import { eventData, lastError, wires } from '../support/replies.ts';
+import { streamBySdk } from '../support/sdk.ts';
+import { answers, type Call } from '../support/upstream.ts';
 
 /** Begins a stream of which the client has seen a word. */
 async function begin(chain: ProcessChain, index: number): Promise<{ call: Call; reply: Incoming }> {

@@ -1,8 +1,8 @@
 /** Providers that are busy: their limits, their spend caps, and bursts of server errors. */
 import { describe, expect, test } from 'vitest';
-import { labelOf, metricIn, startChain } from '../chain.ts';
-import { type ErrorReply, wires } from '../replies.ts';
-import { answers, refuses } from '../upstream.ts';
+import { labelOf, metricIn, startChain } from '../support/chain.ts';
+import { type ErrorReply, wires } from '../support/replies.ts';
+import { answers, refuses } from '../support/upstream.ts';
 
 /** A clock that a test sets; the date is fixed. */
 function stoppedTime() {

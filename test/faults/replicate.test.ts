@@ -1,12 +1,12 @@
 /** The faults of a provider whose answers are predictions: whole ones, streamed to clients in one piece. */
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
-import { type Chain, startChain } from '../chain.ts';
-import { geminiWire } from '../gemini-wire.ts';
-import { eventData, lastError, statedUsage, testModel, type Wire, wires } from '../replies.ts';
-import { responsesWire } from '../responses-wire.ts';
-import type { ConfigInput } from '../sidecar.ts';
-import { hangs, resets, type Script } from '../upstream.ts';
+import { type Chain, startChain } from '../support/chain.ts';
+import { geminiWire } from '../support/gemini-wire.ts';
+import { eventData, lastError, statedUsage, testModel, type Wire, wires } from '../support/replies.ts';
+import { responsesWire } from '../support/responses-wire.ts';
+import type { ConfigInput } from '../support/sidecar.ts';
+import { hangs, resets, type Script } from '../support/upstream.ts';
 import { rowsNamed, rowsOfPrediction } from './dialect-rows.ts';
 
 const clients: readonly Wire[] = [...wires, responsesWire, geminiWire];

@@ -1,12 +1,12 @@
 /** Row 23: the event loop stands still for two seconds, for real, in the program's own process. */
 import { describe, expect, test } from 'vitest';
-import { type ProcessChain, spawnChain } from '../chain.ts';
-import { ask } from '../client.ts';
-import { type Wire, wires } from '../replies.ts';
-import type { ConfigInput } from '../sidecar.ts';
-import type { Script } from '../upstream.ts';
+import { type ProcessChain, spawnChain } from '../support/chain.ts';
+import { ask } from '../support/client.ts';
+import { type Wire, wires } from '../support/replies.ts';
+import type { ConfigInput } from '../support/sidecar.ts';
+import type { Script } from '../support/upstream.ts';
 
-const preload = { NODE_OPTIONS: `--import=${new URL('../stall.ts', import.meta.url).href}` };
+const preload = { NODE_OPTIONS: `--import=${new URL('../support/stall.ts', import.meta.url).href}` };
 
 /** Every upstream timer is far shorter than the stall. */
 const timers = { firstTokenTimeoutMs: 400, idleTimeoutMs: 400, replyTimeoutMs: 400, connectTimeoutMs: 400 };

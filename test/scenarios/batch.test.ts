@@ -4,7 +4,7 @@
  * fills while one batch request at a time is at work, then a reload lets 32 be, so that all of them really wait.
  */
 import { expect, test } from 'vitest';
-import { p95Ratio, reportOf, runBatchLoad, sharesByTenth } from '../batch-load.ts';
+import { p95Ratio, reportOf, runBatchLoad, sharesByTenth } from '../support/batch-load.ts';
 
 test('10,000 batch requests of two tenants beside interactive traffic', async () => {
   const result = await runBatchLoad({

@@ -1,9 +1,9 @@
 /** A fleet of breakers in simulated time: what an outage costs with and without the hints of peers. */
 import { expect, test } from 'vitest';
-import { breakerSettings } from '../../src/attempt/health.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { breaker, breakerOutcome, breakerState, isProbe } from '../../src/native.ts';
-import { seeded } from '../native-random.ts';
+import { breakerSettings } from '../../src/upstream/health.ts';
+import { seeded } from '../support/native-random.ts';
 import { tableOf } from './load.ts';
 
 const pods = 200;

@@ -5,10 +5,10 @@
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { ask } from '../client.ts';
-import { openaiWire } from '../replies.ts';
-import { startTestSidecar } from '../sidecar.ts';
-import { answers, startUpstream } from '../upstream.ts';
+import { ask } from '../support/client.ts';
+import { openaiWire } from '../support/replies.ts';
+import { startTestSidecar } from '../support/sidecar.ts';
+import { answers, startUpstream } from '../support/upstream.ts';
 import { startLoad, tableOf } from './load.ts';
 
 const halfMs = 15_000;

@@ -4,11 +4,11 @@
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { chainConfig, labelOf, metricIn } from '../chain.ts';
-import { ask } from '../client.ts';
-import { openaiWire } from '../replies.ts';
-import { startTestSidecar } from '../sidecar.ts';
-import { answers, hangs, refuses, type Script, startUpstream } from '../upstream.ts';
+import { chainConfig, labelOf, metricIn } from '../support/chain.ts';
+import { ask } from '../support/client.ts';
+import { openaiWire } from '../support/replies.ts';
+import { startTestSidecar } from '../support/sidecar.ts';
+import { answers, hangs, refuses, type Script, startUpstream } from '../support/upstream.ts';
 import { startLoad, tableOf, watchStalls } from './load.ts';
 
 const perSecond = 200;

@@ -1,8 +1,8 @@
 /** Tries an SDK's clients before every provider: the cases of `list.ts`, and that what is excepted really fails. */
 import { LLMock } from '@copilotkit/aimock';
 import { afterAll, beforeAll, describe, test } from 'vitest';
-import type { ConfigInput, TestSidecar } from '../../sidecar.ts';
-import { startTestSidecar } from '../../sidecar.ts';
+import type { ConfigInput, TestSidecar } from '../../support/sidecar.ts';
+import { startTestSidecar } from '../../support/sidecar.ts';
 import {
   type MockedName,
   mocked,

@@ -1,0 +1,197 @@
+/** Writes what is generated from the source: the published JSON Schema and the README's marked tables. */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { z } from 'zod';
+import { catalogue } from '../src/base/errors.ts';
+import { configSchema } from '../src/config/schema.ts';
+import { type Preset, presets } from '../src/dialects/presets.ts';
+import { faults } from '../src/simulate/faults.ts';
+import { carriedRows, chatProviders, dialectRows } from './dialects.ts';
+import { endpointRows } from './endpoints.ts';
+import { dialectFaultRows, faultClients, faultProviders } from './faults.ts';
+import { writePrices } from './prices.ts';
+import { sdkNotes, sdkProviders, sdkRows } from './sdks.ts';
+
+type Schema = z.core.JSONSchema.BaseSchema;
+
+const root = new URL('../', import.meta.url);
+
+/** Numbers and booleans may come from the environment too; an editor must not mark those as wrong. */
+const orVariable = { type: 'string', pattern: '^\\$\\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\\}$' } as const;
+
+/** The configuration's JSON Schema, for editors. */
+export function publishedSchema(): Schema {
+  const schema = z.toJSONSchema(configSchema, {
+    io: 'input',
+    override: ({ jsonSchema }) => {
+      if (!['integer', 'number', 'boolean'].includes(String(jsonSchema.type))) return;
+      const { description, default: standard, ...value } = jsonSchema;
+      for (const key of Object.keys(value)) delete jsonSchema[key];
+      jsonSchema.anyOf = [value as Schema, orVariable];
+    },
+  });
+  return { ...schema, title: 'Sidegate configuration' };
+}
+
+const code = (text: string): string => `\`${text}\``;
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) =>
+    `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+}
+
+/** Numbers of bytes as people say them. */
+function amount(key: string, value: number): string {
+  const units = [
+    ['GiB', 1024 ** 3],
+    ['MiB', 1024 ** 2],
+    ['KiB', 1024],
+  ] as const;
+  const unit = /bytes/i.test(key) ? units.find(([, size]) => value >= size && value % size === 0) : undefined;
+  if (unit !== undefined) return `${value / unit[1]} ${unit[0]}`;
+  return value % 1e9 === 0 && value > 0 ? value.toExponential().replace('+', '') : String(value);
+}
+
+function valueText(key: string, schema: Schema): string {
+  if (schema.enum !== undefined) return schema.enum.map((value) => code(String(value))).join(', ');
+  if (schema.type === 'array') return 'list';
+  if (schema.type === 'object') return 'mapping';
+  if (schema.type === 'string') return 'text';
+  if (schema.type === 'boolean') return '`true`, `false`';
+  if (schema.anyOf !== undefined)
+    return schema.anyOf.map((each) => valueText(key, each as Schema)).join(' or ');
+  if (schema.type !== 'integer' && schema.type !== 'number') return 'anything';
+  const most = schema.maximum === undefined ? '' : amount(key, schema.maximum);
+  if (schema.exclusiveMinimum !== undefined) return `more than ${schema.exclusiveMinimum}, at most ${most}`;
+  return `${amount(key, schema.minimum ?? 0)}–${most}`;
+}
+
+function defaultText(key: string, schema: Schema, required: boolean): string {
+  if (schema.default === undefined) return required ? '**required**' : '–';
+  const text = code(JSON.stringify(schema.default));
+  const said = typeof schema.default === 'number' ? amount(key, schema.default) : '';
+  return said.endsWith('B') ? `${text} (${said})` : text;
+}
+
+/** A row for each setting under a schema, in the schema's order. */
+function rows(schema: Schema, path: string, required: boolean): string[][] {
+  const key = path.split('.').at(-1) ?? '';
+  const own = [
+    code(path),
+    valueText(key, schema),
+    defaultText(key, schema, required),
+    schema.description ?? '',
+  ];
+  const below: string[][] = [];
+  for (const [name, child] of Object.entries(schema.properties ?? {})) {
+    const needed = schema.required?.includes(name) ?? false;
+    below.push(...rows(child as Schema, path === '' ? name : `${path}.${name}`, needed));
+  }
+  const each = schema.type === 'array' ? schema.items : schema.additionalProperties;
+  if (typeof each === 'object' && 'properties' in each) {
+    below.push(...rows(each as Schema, path + (schema.type === 'array' ? '[]' : '.*'), false));
+  }
+  // A section says nothing that its settings don't.
+  return schema.description === undefined ? below : [own, ...below];
+}
+
+const configTable = (): string =>
+  table(
+    ['key', 'value', 'default', 'what it does'],
+    rows(z.toJSONSchema(configSchema, { io: 'input' }), '', false),
+  );
+
+const errorTable = (): string =>
+  table(
+    ['code', 'status', 'source', 'retryable', 'what to do'],
+    Object.entries(catalogue).map(([name, { status, source, retryable, hint }]) => [
+      code(name),
+      String(status),
+      source,
+      retryable ? 'yes' : 'no',
+      hint,
+    ]),
+  );
+
+/** Where a row was read; † marks those known from others who quote that page. */
+const sourceText = ({ docs, quoted }: Preset): string =>
+  docs.startsWith('https:')
+    ? `<${docs}>${quoted ? ' †' : ''}`
+    : docs.replace(/^README\.md(#(.*))$/, '[$2]($1)');
+
+const presetTable = (): string =>
+  table(
+    ['preset', 'dialect', 'base URL', 'credential', 'prices', 'read from'],
+    Object.entries(presets).map(([name, preset]) => [
+      code(name),
+      preset.dialect,
+      preset.baseUrl === null ? 'inside the process' : code(preset.baseUrl),
+      preset.credentialEnv === null ? 'none' : code(preset.credentialEnv),
+      preset.prices === null ? '–' : 'yes',
+      sourceText(preset),
+    ]),
+  );
+
+const faultTable = (): string =>
+  table(
+    ['fault', 'of a stream', 'of a reply that is not streamed'],
+    Object.entries(faults).map(([name, fault]) => [
+      code(name),
+      fault.stream,
+      'whole' in fault ? fault.whole : 'the same',
+    ]),
+  );
+
+const dialectTable = (): string =>
+  table(['dialect', 'its clients chat at', 'its providers chat', 'passed through besides'], dialectRows());
+
+const carriedTable = (): string => table(['said to', ...chatProviders], carriedRows());
+
+const endpointTable = (): string => table(['endpoint', 'dialect', 'name in a key'], endpointRows());
+const sdkTable = (): string => `${table(['client', ...sdkProviders], sdkRows())}\n\n${sdkNotes()}`;
+
+const dialectFaultTable = (): string =>
+  `Tests, over clients of ${faultClients()}; predictions of Replicate come in one piece, which can't be cut:\n\n` +
+  table(['what the provider does', ...faultProviders], dialectFaultRows());
+
+/** What is generated of the README, by the name in its markers. */
+const tables: Readonly<Record<string, () => string>> = {
+  endpoints: endpointTable,
+  config: configTable,
+  errors: errorTable,
+  presets: presetTable,
+  faults: faultTable,
+  dialects: dialectTable,
+  carried: carriedTable,
+  sdks: sdkTable,
+  'dialect-faults': dialectFaultTable,
+};
+
+/** The README with its generated tables as the source has them. @throws when the markers of one are missing */
+export function withTables(readme: string): string {
+  let text = readme;
+  for (const [name, make] of Object.entries(tables)) {
+    const [open, close] = [`<!-- generated:${name} -->\n`, `<!-- /generated:${name} -->`];
+    const [before, rest, ...more] = text.split(open);
+    const end = rest?.indexOf(close) ?? -1;
+    if (before === undefined || rest === undefined || end < 0 || more.length > 0)
+      throw new Error(`README.md must hold ${open.trim()} and ${close} once.`);
+    text = `${before}${open}\n${make()}\n\n${rest.slice(end)}`;
+  }
+  return text;
+}
+
+/** Writes a file only when it would change, so that build tools see no new time on it. */
+function write(name: string, text: string): void {
+  const file = new URL(name, root);
+  if (existsSync(file) && readFileSync(file, 'utf8') === text) return;
+  writeFileSync(file, text);
+  process.stdout.write(`${name} written\n`);
+}
+
+if (import.meta.main) {
+  const prices = 'src/catalog/prices/';
+  await writePrices(new URL(prices, root), (name, text) => write(prices + name, text));
+  write('deploy/sidegate.schema.json', `${JSON.stringify(publishedSchema(), null, 2)}\n`);
+  write('README.md', withTables(readFileSync(new URL('README.md', root), 'utf8')));
+}

@@ -1,0 +1,157 @@
+/**
+ * Prepares what is missing, and nothing else: dependencies, native core, compiled sources, and with --tests the
+ * servers that tests talk to. Runs on any Node from 20, before the commands that swap in the repository's own runtime.
+ */
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const bin = join(root, 'node_modules', '.bin');
+const env = { ...process.env, PATH: `${bin}:${process.env.PATH ?? ''}` };
+
+class Stop extends Error {}
+
+/** Runs a command in the repository, its output shown. */
+function run(what, command, args, hint) {
+  process.stderr.write(`sidegate: ${what} …\n`);
+  const began = Date.now();
+  const { status, error } = spawnSync(command, args, { cwd: root, env, stdio: ['ignore', 2, 2] });
+  if (error?.code === 'ENOENT') throw new Stop(`${command} is missing. ${hint}`);
+  if (status !== 0) throw new Stop(`${what} failed. ${hint}`);
+  process.stderr.write(`sidegate: ${what}: ${((Date.now() - began) / 1000).toFixed(1)} s\n`);
+}
+
+/** Files below the given paths, in a fixed order, without build output. */
+function filesBelow(paths) {
+  const found = [];
+  for (const path of paths) {
+    const full = join(root, path);
+    if (!existsSync(full)) continue;
+    if (statSync(full).isFile()) {
+      found.push(path);
+      continue;
+    }
+    const names = readdirSync(full).sort();
+    found.push(
+      ...filesBelow(
+        names.filter((name) => name !== 'target' && !name.endsWith('.node')).map((name) => join(path, name)),
+      ),
+    );
+  }
+  return found;
+}
+
+const digest = (paths) => {
+  const hash = createHash('sha256').update(`${process.platform} ${process.arch}`);
+  for (const path of filesBelow(paths)) hash.update(path).update(readFileSync(join(root, path)));
+  return hash.digest('hex');
+};
+
+/** Does a step when its inputs have changed since it was last done, or its output is gone. */
+function step({ stamp, inputs, outputs, make }) {
+  const file = join(root, stamp);
+  const now = digest(inputs);
+  const done = existsSync(file) && readFileSync(file, 'utf8') === now;
+  if (done && outputs.every((path) => existsSync(join(root, path)))) return;
+  make();
+  writeFileSync(file, now);
+}
+
+function checkRuntime() {
+  const own = spawnSync('node', ['--version'], { env, encoding: 'utf8' }).stdout ?? '';
+  const [major = 0, minor = 0] = own.replace('v', '').split('.').map(Number);
+  if (major > 22 || (major === 22 && minor >= 19)) return;
+  throw new Stop(
+    `Node ${own.trim()} is too old, and no runtime for ${process.platform}-${process.arch} is in the lockfile. Install Node 24.`,
+  );
+}
+
+/** Installs a package on Debian as root; elsewhere the tests that need it fail, and say how to get it. */
+function installOnDebian(name) {
+  if (!existsSync('/etc/debian_version') || process.getuid?.() !== 0) return;
+  const hint = `Install ${name} by hand.`;
+  run('refreshing the package lists', 'apt-get', ['update', '-qq'], hint);
+  // At run level 1 no service is started by the installation.
+  env.RUNLEVEL = '1';
+  env.DEBIAN_FRONTEND = 'noninteractive';
+  const install = ['install', '-y', '-qq', '--no-install-recommends', name];
+  run(`installing ${name} for the tests`, 'apt-get', install, hint);
+}
+
+function prepareRedis() {
+  if (spawnSync('redis-server', ['--version']).status !== 0) installOnDebian('redis-server');
+}
+
+const venv = '.sidegate/venv';
+
+/** What the pinned packages need: Python from 3.11 that can make an environment. */
+const hasPython = () =>
+  spawnSync('python3', ['-c', 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))']).status ===
+  0;
+
+/** An environment of its own for the Python packages that the README's examples are run with. */
+function preparePython() {
+  if (!hasPython()) installOnDebian('python3-venv');
+  if (!hasPython()) return;
+  step({
+    stamp: `${venv}/.stamp`,
+    inputs: ['test/support/requirements.txt'],
+    outputs: [`${venv}/bin/python`],
+    make() {
+      const hint = 'See the lines above.';
+      run('making a Python environment for the tests', 'python3', ['-m', 'venv', '--clear', venv], hint);
+      const install = ['-m', 'pip', 'install', '--quiet', '--no-input', '--disable-pip-version-check'];
+      const pinned = ['--no-deps', '--only-binary=:all:', '-r', 'test/support/requirements.txt'];
+      run('installing Python packages for the tests', `${venv}/bin/python`, [...install, ...pinned], hint);
+    },
+  });
+}
+
+const nativeFile = `native/binding/sidegate-native.${process.platform}-${process.arch}${process.platform === 'linux' ? '-gnu' : ''}.node`;
+
+try {
+  step({
+    stamp: 'node_modules/.sidegate-stamp',
+    inputs: ['package-lock.json', 'package.json', 'scripts/runtime/package.json'],
+    outputs: ['node_modules/.bin/tsc'],
+    // Not `npm ci`: it refuses where a registry lacks an optional package of some other platform. This keeps to the
+    // lockfile's versions and integrity as well.
+    make() {
+      const install = ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'];
+      run('installing dependencies', 'npm', install, 'See the lines above.');
+      checkRuntime();
+    },
+  });
+  step({
+    stamp: 'native/binding/.stamp.node',
+    inputs: ['native'],
+    outputs: [nativeFile],
+    make: () =>
+      run(
+        'building the native core',
+        'npm',
+        ['run', '--silent', 'build:native'],
+        'It needs cargo (rustup.rs) and a C compiler.',
+      ),
+  });
+  step({
+    stamp: 'dist/.stamp',
+    inputs: ['src', 'tsconfig.json', 'tsconfig.build.json', 'native/binding/index.d.ts'],
+    outputs: ['dist/main.js'],
+    make() {
+      rmSync(join(root, 'dist'), { recursive: true, force: true });
+      run('compiling', 'tsc', ['-p', 'tsconfig.build.json'], 'See the lines above.');
+    },
+  });
+  if (process.argv.includes('--tests')) {
+    prepareRedis();
+    preparePython();
+  }
+} catch (cause) {
+  if (!(cause instanceof Stop)) throw cause;
+  process.stderr.write(`sidegate: ${cause.message}\n`);
+  process.exitCode = 1;
+}

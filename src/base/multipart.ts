@@ -1,0 +1,146 @@
+/**
+ * Reads the bodies of uploads where they stand: which fields there are, and where. Nothing is copied but short texts.
+ * https://www.rfc-editor.org/rfc/rfc7578 and https://www.rfc-editor.org/rfc/rfc2046#section-5.1
+ *
+ * It is stricter than the RFCs, since whoever reads the body next must find the same fields: a form that could be read in
+ * two ways is refused.
+ */
+import { isUtf8 } from 'node:buffer';
+import { Refusal } from './errors.ts';
+
+/** One field of a form; offsets are bytes of the body. */
+export interface FormPart {
+  readonly name: string;
+  /** It has a file name, whatever it holds. */
+  readonly file: boolean;
+  /** Of its headers. */
+  readonly headStart: number;
+  /** Of its content. */
+  readonly start: number;
+  readonly end: number;
+}
+
+export interface Form {
+  readonly boundary: string;
+  readonly parts: readonly FormPart[];
+}
+
+const partsMax = 256;
+const headMaxBytes = 4096;
+/** Of all texts together. */
+const textsMaxBytes = 1024 * 1024;
+
+const crlf = Buffer.from('\r\n');
+const headEnd = Buffer.from('\r\n\r\n');
+
+/** Finds the fields of a form. @param contentType with its boundary */
+export function readForm(body: Buffer, contentType: string): Form | Refusal {
+  const boundary = boundaryOf(contentType);
+  if (boundary === null)
+    return refuse('The content type has no boundary, or one that RFC 2046 does not allow.');
+  const delimiter = Buffer.from(`--${boundary}`);
+  const parts: FormPart[] = [];
+  let textBytes = 0;
+  let at = body.indexOf(delimiter);
+  if (at !== 0) return refuse('The form does not begin with its boundary.');
+  for (;;) {
+    const after = at + delimiter.length;
+    if (body.toString('latin1', after, after + 2) === '--') {
+      const rest = body.subarray(after + 2);
+      if (rest.length > 0 && !rest.equals(crlf)) return refuse('Something follows the end of the form.');
+      return { boundary, parts };
+    }
+    if (!startsAt(body, crlf, after)) return refuse(`No line ends after the boundary at byte ${at}.`);
+    if (parts.length === partsMax) return refuse(`The form has more than ${partsMax} fields.`);
+    const headStart = after + crlf.length;
+    const ends = body.subarray(headStart, headStart + headMaxBytes).indexOf(headEnd);
+    if (ends < 0) return refuse(`The headers of the field at byte ${at} have no end.`);
+    const head = readHead(body.toString('utf8', headStart, headStart + ends));
+    if (typeof head === 'string') return refuse(`The field at byte ${at} ${head}.`);
+    const start = headStart + ends + headEnd.length;
+    at = body.indexOf(delimiter, start);
+    if (at < 0) return refuse('The form ends before its last boundary.');
+    const end = at - crlf.length;
+    if (end < start || !startsAt(body, crlf, end))
+      return refuse(`The boundary at byte ${at} does not begin a line.`);
+    if (!head.file) {
+      textBytes += end - start;
+      if (textBytes > textsMaxBytes) return refuse(`The form's texts have more than ${textsMaxBytes} bytes.`);
+      if (head.encoded || !isUtf8(body.subarray(start, end)))
+        return refuse(`The field "${head.name}" is not plain UTF-8 text.`);
+    }
+    parts.push({ name: head.name, file: head.file, headStart, start, end });
+  }
+}
+
+/** The one text of a name; undefined: there is none. More than one, or a file, is refused. */
+export function textOf(form: Form, name: string, body: Buffer): string | undefined | Refusal {
+  const [first, second] = form.parts.filter((part) => part.name === name);
+  if (second !== undefined)
+    return new Refusal('duplicate_field', `The field "${name}" is there twice.`, { param: name });
+  if (first?.file === true)
+    return new Refusal('invalid_field', `The field "${name}" must be text, not a file.`, { param: name });
+  return first === undefined ? undefined : body.toString('utf8', first.start, first.end);
+}
+
+const refuse = (what: string): Refusal => new Refusal('invalid_form', what, { param: 'body' });
+
+const startsAt = (body: Buffer, what: Buffer, at: number): boolean =>
+  body.subarray(at, at + what.length).equals(what);
+
+/** RFC 2046's characters of a boundary, quoted or not. */
+function boundaryOf(contentType: string): string | null {
+  const found = [...contentType.matchAll(/;\s*boundary=(?:"([^"]*)"|([^\s;"]*))/gi)];
+  const [only] = found;
+  if (only === undefined || found.length > 1) return null;
+  const boundary = only[1] ?? only[2] ?? '';
+  return /^[\w'()+,./:=? -]{0,69}[\w'()+,./:=?-]$/.test(boundary) ? boundary : null;
+}
+
+interface Head {
+  readonly name: string;
+  readonly file: boolean;
+  /** Its bytes stand for others. */
+  readonly encoded: boolean;
+}
+
+/** Reads a field's headers; a text says what is wrong with them. */
+function readHead(text: string): Head | string {
+  let named: { name: string; file: boolean } | null = null;
+  let encoded = false;
+  for (const line of text.split('\r\n')) {
+    const header = /^([\w!#$%&'*+.^`|~-]+):[ \t]*([^\r\n]*)$/.exec(line);
+    if (header === null) return 'has a header that is none';
+    const [, key = '', value = ''] = header;
+    if (/^content-transfer-encoding$/i.test(key)) encoded = !/^(binary|[78]bit)\s*$/i.test(value);
+    if (!/^content-disposition$/i.test(key)) continue;
+    if (named !== null) return 'has two Content-Disposition headers';
+    const read = readDisposition(value);
+    if (read === null) return 'has a Content-Disposition that can be read in several ways';
+    named = read;
+  }
+  return named === null ? 'has no Content-Disposition' : { ...named, encoded };
+}
+
+const parameter = /\s*;\s*([\w-]+\*?)=(?:"((?:[^"\\]|\\.)*)"|([^\s;"]+))/y;
+
+function readDisposition(value: string): { name: string; file: boolean } | null {
+  const kind = /^form-data(?=\s*(;|$))/i.exec(value);
+  if (kind === null) return null;
+  let name: string | null = null;
+  let file = false;
+  parameter.lastIndex = kind[0].length;
+  let read = kind[0].length;
+  for (let found = parameter.exec(value); found !== null; found = parameter.exec(value)) {
+    read = parameter.lastIndex;
+    const [, key = '', quoted, plain = ''] = found;
+    if (/^name$/i.test(key)) {
+      if (name !== null) return null;
+      name = quoted ?? plain;
+    } else if (/^filename\*?$/i.test(key)) file = true;
+    else if (/^name\*$/i.test(key)) return null;
+  }
+  const whole = value.slice(read).trim() === '';
+  // Escapes are read in different ways.
+  return whole && name !== null && /^[^"\\%]{1,128}$/.test(name) ? { name, file } : null;
+}

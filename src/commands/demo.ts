@@ -1,0 +1,107 @@
+/** The demo: all stages on, the simulator answering, real providers where their keys are in the environment. */
+import type { z } from 'zod';
+import { type Config, configSchema } from '../config/schema.ts';
+import { isPattern, type Preset, presets } from '../dialects/presets.ts';
+import type { Sidecar } from '../sidecar.ts';
+
+const pace = { ttftMs: 150, tokensPerSecond: 80 };
+const simulatedRoutes = [
+  { model: 'sim-gpt', targets: [{ provider: 'simulator' }] },
+  { model: 'sim-embedding', targets: [{ provider: 'simulator' }] },
+  { model: 'sim-claude', targets: [{ provider: 'simulator-anthropic' }] },
+  { model: 'sim-gemini', targets: [{ provider: 'simulator-gemini' }] },
+];
+
+/** Its own models by their names, and any model it has by `provider/model`, so that no two providers clash. */
+function realRoutes(
+  name: string,
+  models: readonly string[],
+): z.input<typeof configSchema>['routes'] & object {
+  const own = models.map((model) => ({ model, targets: [{ provider: name }] }));
+  return [...own, { model: `${name}/*`, targets: [{ provider: name, model: '*' }] }];
+}
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+/** Where a preset's provider is; null: unknown. Azure's endpoint is in the variable that its own libraries read. */
+function placeOf(preset: Preset, env: Env): { baseUrl?: string } | null {
+  if (!isPattern(preset)) return {};
+  const { AZURE_OPENAI_ENDPOINT: endpoint = '' } = env;
+  if (!URL.canParse(endpoint) || preset.quirks.deployments === true) return null;
+  return { baseUrl: new URL(endpoint).origin + new URL(preset.baseUrl ?? '').pathname };
+}
+
+/** The demo's configuration. @throws when the port isn't one */
+export function demoConfig(env: Env, port?: string): Config {
+  const real = Object.entries(presets).filter(
+    ([, preset]) =>
+      preset.credentialEnv !== null && env[preset.credentialEnv] && placeOf(preset, env) !== null,
+  );
+  const providers = Object.fromEntries(
+    real.map(([name, preset]) => [
+      name,
+      { preset: name, apiKey: env[preset.credentialEnv ?? ''], ...placeOf(preset, env) },
+    ]),
+  );
+  const parsed = configSchema.safeParse({
+    listen: port === undefined ? {} : { port: Number(port) },
+    admin: port === undefined ? {} : { port: port === '0' ? 0 : Number(port) + 1 },
+    authenticate: { anonymousTenant: 'demo' },
+    limits: [{ name: 'demo-requests', capacity: 100, refillPerSecond: 10 }],
+    providers: {
+      simulator: { preset: 'simulator', simulate: pace },
+      'simulator-anthropic': { preset: 'simulator-anthropic', simulate: pace },
+      'simulator-gemini': { preset: 'simulator-gemini', simulate: pace },
+      ...providers,
+    },
+    routes: [...simulatedRoutes, ...real.flatMap(([name, { models }]) => realRoutes(name, models))],
+  });
+  if (!parsed.success)
+    throw new Error(`--port must be a number from 0 to 65534, not ${JSON.stringify(port)}.`);
+  return parsed.data;
+}
+
+/** What the demo prints when it is ready. */
+export function demoBanner(config: Config, { dataUrl, adminUrl, simulated }: Sidecar): string {
+  const models = new Map<string, string[]>();
+  for (const { model, targets } of config.routes) {
+    const provider = targets[0]?.provider ?? '';
+    models.set(provider, [...(models.get(provider) ?? []), model]);
+  }
+  const rows = [...models].map(([provider, names]) => {
+    const note = simulated.includes(provider) ? 'SIMULATED: answers are invented' : 'real: calls cost money';
+    return `    ${provider.padEnd(20)} ${note.padEnd(32)} ${names.join(', ')}`;
+  });
+  const keys = Object.values(presets).flatMap(({ credentialEnv }) => credentialEnv ?? []);
+  const used = new Set(Object.keys(config.providers).map((name) => presets[name]?.credentialEnv));
+  const off = [...new Set(keys)].filter((key) => !used.has(key));
+  const hint =
+    off.length === 0
+      ? ''
+      : `\n  Set any of these to switch its real provider on (\`sidegate presets\` says whose they are)\n${inLines(off)}\n`;
+  return `
+  Sidegate ${dataUrl}  (OpenAI SDKs: base URL ${dataUrl}/v1, Anthropic SDKs: ${dataUrl})
+  Admin    ${adminUrl}/metrics  /healthz  /readyz
+
+  Models
+${rows.join('\n')}
+${hint}
+  Try
+    curl ${dataUrl}/v1/chat/completions -H 'content-type: application/json' -d '{"model":"sim-gpt","messages":[{"role":"user","content":"Write to alice@example.com"}]}'
+
+`;
+}
+
+const lineMaxLength = 100;
+
+/** Words in lines of at most 100 characters, indented. */
+function inLines(words: readonly string[]): string {
+  const lines: string[] = [];
+  for (const word of words) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + 1 + word.length <= lineMaxLength)
+      lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(`    ${word}`);
+  }
+  return lines.join('\n');
+}

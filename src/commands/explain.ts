@@ -1,0 +1,58 @@
+/** The command `sidegate explain request.json`. */
+import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { Refusal } from '../base/errors.ts';
+import type { Shell } from '../cli.ts';
+import { formatFaults } from '../config/faults.ts';
+import { loadConfig } from '../config/load.ts';
+import { endpoints, geminiEndpoint } from '../listen/endpoints.ts';
+import { explain, explanationText } from './explanation.ts';
+
+/** @param configPath the configuration's path, by what `--config` says */
+export async function explainCommand(
+  args: string[],
+  shell: Shell,
+  configPath: (given: string | undefined) => string,
+): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: {
+      config: { type: 'string', short: 'c' },
+      path: { type: 'string', default: '/v1/chat/completions' },
+      header: { type: 'string', multiple: true, default: [] },
+      json: { type: 'boolean', default: false },
+    },
+  });
+  const [file] = positionals;
+  const [urlPath = ''] = values.path.split('?');
+  const endpoint = endpoints.get(urlPath) ?? geminiEndpoint(urlPath, values.path);
+  if (file === undefined || positionals.length > 1 || endpoint === undefined || endpoint.inspectId < 0) {
+    const paths = [...endpoints].filter(([, { inspectId }]) => inspectId >= 0).map(([path]) => path);
+    shell.printError(`Name one file that holds a request's body, and a --path of ${paths.join(', ')}.\n`);
+    return 2;
+  }
+  const path = configPath(values.config);
+  const loaded = loadConfig(path, shell.env);
+  if (!loaded.ok) {
+    shell.printError(`${formatFaults(path, loaded.faults)}\n`);
+    return 1;
+  }
+  const headers = Object.fromEntries(
+    values.header.map((line) => {
+      const [name = '', ...value] = line.split(':');
+      return [name.trim().toLowerCase(), value.join(':').trim()];
+    }),
+  );
+  const found = explain(
+    loaded.config,
+    { body: readFileSync(file), endpoint, path: urlPath, headers },
+    Date.now(),
+  );
+  if (found instanceof Refusal) {
+    shell.printError(`${file}: ${found.text}\n`);
+    return 1;
+  }
+  shell.print(values.json ? `${JSON.stringify(found)}\n` : explanationText(found));
+  return 0;
+}

@@ -1,0 +1,195 @@
+/** `sidegate explain`: what a request would be routed by, and every target's price and verdict, without starting. */
+
+import { nobody } from '../authenticate/keyring.ts';
+import { Cancellation } from '../base/cancellation.ts';
+import { Refusal } from '../base/errors.ts';
+import { createCatalog } from '../catalog/catalog.ts';
+import type { Config } from '../config/schema.ts';
+import { createEstimator } from '../count/estimate.ts';
+import type { Exchange } from '../exchange.ts';
+import { createScrubPolicy, inspect } from '../inspect/inspect.ts';
+import { breaker, classify, featureNames } from '../native.ts';
+import { capabilityNames } from '../route/ask.ts';
+import { createRouteTable, fillAsk, findWay, route } from '../route/route.ts';
+import { type Leaf, type Node, price, unable } from '../route/tree.ts';
+import { breakerSettings } from '../upstream/health.ts';
+import { PeakEwma } from '../upstream/peak-ewma.ts';
+import { createProvider, type Provider } from '../upstream/provider.ts';
+import { type Tier, tiers } from '../upstream/target.ts';
+
+/** One target of the route. */
+export interface TargetVerdict {
+  readonly target: string;
+  readonly tier: Tier | null;
+  /** Of this request, by its estimate; null: unknown. */
+  readonly costUsd: number | null;
+  /** From 1, the order it would be asked in; null: it is left out. */
+  readonly order: number | null;
+  readonly verdict: string;
+}
+
+/** What `explain` prints. */
+export interface Explanation {
+  readonly model: string;
+  readonly route: string;
+  /** The tier it is routed by, whoever chose it; null: the route has no strategy `cost`. */
+  readonly tier: Tier | null;
+  /** What the classifier says of it, whatever the route. */
+  readonly classified: Tier | null;
+  readonly scores: Readonly<Record<Tier, number>> | null;
+  readonly needs: readonly string[];
+  readonly promptTokens: number;
+  readonly maxTokens: number | null;
+  /** Features that aren't 0. */
+  readonly features: Readonly<Record<string, number>>;
+  readonly targets: readonly TargetVerdict[];
+}
+
+/** A request as a file has it. */
+export interface Asked {
+  readonly body: Buffer;
+  readonly endpoint: Exchange['endpoint'];
+  /** Path without query. */
+  readonly path: string;
+  /** As of the request, in lower case. */
+  readonly headers: Exchange['headers'];
+}
+
+/** Explains one request by a configuration. Health and speed are those of a fresh start. @param wallMs date of prices */
+export function explain(
+  config: Config,
+  { body, endpoint, path, headers }: Asked,
+  wallMs: number,
+): Explanation | Refusal {
+  const exchange: Exchange = {
+    id: 'explain',
+    endpoint,
+    path,
+    headers,
+    body,
+    cancellation: new Cancellation(),
+    startedMs: 0,
+    detach: () => {},
+    park: () => {},
+  };
+  const request = inspect(exchange, createScrubPolicy(config.scrub), Buffer.alloc(32), true);
+  if (request instanceof Refusal) return request;
+  const user = headers['x-sidegate-user'];
+  const identity = {
+    ...nobody(config.authenticate.anonymousTenant ?? ''),
+    user: typeof user === 'string' ? user : null,
+  };
+  // One that never fails stands for all.
+  const closed = breaker.open(breakerSettings(config.attempt, 1));
+  const table = createRouteTable(config.routes, {
+    providers: idleProviders(config),
+    catalog: createCatalog(config.providers, config.catalog.models, wallMs),
+    healthOf: () => ({ breakerId: closed, restsUntilMs: 0, inFlight: 0, latency: new PeakEwma() }),
+    random: () => 0,
+    tokensOf: createEstimator().tokens,
+  });
+  const way = findWay(request.model, endpoint, table);
+  if (way instanceof Refusal) return way;
+  const plan = route(exchange, identity, request, table, 0);
+  if (plan instanceof Refusal && plan.code !== 'not_capable') return plan;
+  const { ask } = table;
+  // A fixed plan asks nothing of the request, but whoever reads this does.
+  if (way.fixed !== null) fillAsk(ask, exchange, identity, request, table, 0);
+  const steps = plan instanceof Refusal ? [] : plan.steps.map(({ target }) => target);
+  const targets = tieredLeaves(way.root, -1).map(({ leaf, tier }): TargetVerdict => {
+    const at = steps.indexOf(leaf.target);
+    const costNano = price({ ...leaf, able: -1 }, ask);
+    return {
+      target: leaf.target.label,
+      tier: tiers[tier] ?? null,
+      costUsd: Number.isFinite(costNano) ? costNano / 1e9 : null,
+      order: at < 0 ? null : at + 1,
+      verdict: verdictOf(at, unable(leaf, ask)),
+    };
+  });
+  const found = classify(body, endpoint.inspectId);
+  const names = featureNames();
+  return {
+    model: request.model,
+    route: way.pattern,
+    tier: plan instanceof Refusal ? null : plan.tier,
+    classified: request.tier,
+    scores: found === null ? null : scoresOf(found.scores),
+    needs: capabilityNames(ask.needs),
+    promptTokens: ask.promptTokens,
+    maxTokens: request.maxTokens,
+    features: Object.fromEntries(
+      (found?.features ?? []).flatMap((value, i) => (value === 0 ? [] : [[names[i] ?? '', value / 8]])),
+    ),
+    targets: targets.sort(
+      (a, b) => (a.order ?? Number.POSITIVE_INFINITY) - (b.order ?? Number.POSITIVE_INFINITY),
+    ),
+  };
+}
+
+/** All targets of a node, with the tier that they or the nearest route around them are for. */
+function tieredLeaves(node: Node, outer: number): { leaf: Leaf; tier: number }[] {
+  const tier = node.tier < 0 ? outer : node.tier;
+  if (node.kind === 'leaf') return [{ leaf: node, tier }];
+  return node.children.flatMap((child) => tieredLeaves(child, tier));
+}
+
+const scoresOf = (scores: readonly number[]): Record<Tier, number> => {
+  // In the units of the logistic regression they were trained by; only their differences mean something.
+  const unit = 65_536;
+  const [simple = 0, moderate = 0, complex = 0] = scores.map(
+    (score) => Math.round((100 * score) / unit) / 100,
+  );
+  return { simple, moderate, complex };
+};
+
+function verdictOf(at: number, reason: ReturnType<typeof unable>): string {
+  const asked =
+    at === 0 ? 'chosen' : at > 0 ? `asked when those before fail` : 'left out: the same target stands before';
+  if (reason === null) return asked;
+  const why = {
+    capability: 'it lacks what the request needs',
+    context: 'the prompt and reply exceed its context',
+    output: 'the reply may exceed its output limit',
+  }[reason];
+  return at < 0 ? `left out: ${why}` : `${asked}, though ${why}: this route does not look`;
+}
+
+/** Providers that nobody asks; a simulator has no port yet. */
+function idleProviders(config: Config): ReadonlyMap<string, Provider> {
+  return new Map(
+    Object.entries(config.providers).map(([name, settings]) => [
+      name,
+      createProvider(name, settings, config.attempt, 'http://127.0.0.1:9/v1'),
+    ]),
+  );
+}
+
+const dollars = (usd: number | null): string => (usd === null ? 'unknown' : `$${usd.toFixed(6)}`);
+
+/** An explanation for people. */
+export function explanationText(it: Explanation): string {
+  const { scores } = it;
+  const rows = it.targets.map(({ target, tier, costUsd, order, verdict }) =>
+    [
+      String(order ?? '-').padStart(5),
+      target.padEnd(36),
+      (tier ?? '-').padEnd(10),
+      dollars(costUsd).padStart(12),
+      ` ${verdict}`,
+    ].join(' '),
+  );
+  const features = Object.entries(it.features).map(([name, value]) => `${name} ${value}`);
+  return [
+    `model     ${it.model}, served by the route ${it.route}`,
+    `tier      ${it.tier ?? 'none: the route does not go by it'}${it.classified === it.tier ? '' : ` (classified as ${it.classified ?? 'nothing'})`}`,
+    `scores    ${scores === null ? '-' : tiers.map((tier) => `${tier} ${scores[tier]}`).join(', ')}`,
+    `needs     ${it.needs.length === 0 ? 'nothing special' : it.needs.join(', ')}`,
+    `tokens    about ${it.promptTokens} in the prompt, ${it.maxTokens === null ? 'no limit' : `at most ${it.maxTokens}`} in the reply`,
+    `features  ${features.join(', ')}`,
+    '',
+    `${'order'.padStart(5)} ${'target'.padEnd(36)} ${'tier'.padEnd(10)} ${'cost'.padStart(12)}  verdict`,
+    ...rows,
+    '',
+  ].join('\n');
+}

@@ -1,0 +1,159 @@
+/** `sidegate keys`: makes, lists and revokes stored keys, in the store's file or at a running sidecar's admin port. */
+import { existsSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { type KeyPage, makeKey, showKeys } from '../admin/manage.ts';
+import { keyTables, openStoredKeys } from '../authenticate/stored-keys.ts';
+import type { Shell } from '../cli.ts';
+
+const help = `sidegate keys: the keys that are stored, beside those of the configuration
+
+  sidegate keys create --id ID --tenant TENANT [--team TEAM] [--user USER | --user-header NAME] [--tag TAG]…
+                       [--model PATTERN]… [--endpoint NAME]… [--expires TIME] WHERE
+  sidegate keys list WHERE
+  sidegate keys revoke ID WHERE
+
+  WHERE is one of
+    --admin URL      the admin port of a running sidecar; its token from $SIDEGATE_ADMIN_TOKEN
+    --store FILE     the store's file, whether a sidecar runs on it or not
+    --config FILE    the configuration that names the store (else $SIDEGATE_CONFIG, else sidegate.yaml)
+
+  create prints the key, this once. A running sidecar knows of every change with the next request.
+`;
+
+const options = {
+  id: { type: 'string' },
+  tenant: { type: 'string' },
+  team: { type: 'string' },
+  user: { type: 'string' },
+  'user-header': { type: 'string' },
+  tag: { type: 'string', multiple: true },
+  model: { type: 'string', multiple: true },
+  endpoint: { type: 'string', multiple: true },
+  expires: { type: 'string' },
+  admin: { type: 'string' },
+  store: { type: 'string' },
+  config: { type: 'string', short: 'c' },
+} as const;
+
+type Values = ReturnType<typeof parse>['values'];
+const parse = (args: string[]) => parseArgs({ args, options, allowPositionals: true });
+
+/** Where keys are kept, whichever way they are reached. Failures are errors that say what to do. */
+interface Place {
+  create(input: object): Promise<string>;
+  list(after: string): Promise<KeyPage>;
+  revoke(id: string): Promise<void>;
+  close(): void;
+}
+
+/** Runs `sidegate keys`; gives the exit code. */
+export async function keys(args: string[], shell: Shell): Promise<number> {
+  const { values, positionals } = parse(args);
+  const [action, id, ...rest] = positionals;
+  const known = action === 'create' || action === 'list' || action === 'revoke';
+  const wanted = action === 'revoke' ? id !== undefined : id === undefined;
+  if (!known || !wanted || rest.length > 0) {
+    shell.printError(help);
+    return 2;
+  }
+  const place = values.admin === undefined ? await inFile(values, shell) : atAdmin(values.admin, shell);
+  try {
+    if (action === 'create') shell.print(`${await place.create(grantOf(values))}\n`);
+    else if (action === 'revoke') await place.revoke(id ?? '');
+    else await printAll(place, shell);
+    return 0;
+  } finally {
+    place.close();
+  }
+}
+
+/** The key that the options describe; what is not given is left out. */
+function grantOf(values: Values): object {
+  const { id, tenant, team, user, 'user-header': userHeader, tag: tags, expires } = values;
+  const { model: models, endpoint: endpoints } = values;
+  const all = { id, tenant, team, user, userHeader, tags, models, endpoints, expires };
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
+}
+
+async function printAll(place: Place, shell: Shell): Promise<void> {
+  for (let after: string | null = ''; after !== null; ) {
+    const page = await place.list(after);
+    for (const key of page.keys) shell.print(`${JSON.stringify(key)}\n`);
+    after = page.next;
+  }
+}
+
+/** The store's file. A sidecar that runs on it looks keys up there at each use, so nobody has to be told. */
+async function inFile(values: Values, shell: Shell): Promise<Place> {
+  let path = values.store;
+  let ids: ReadonlySet<string> = new Set();
+  if (path === undefined) {
+    const { loadConfig, formatFaults } = await import('../config/load.ts');
+    const file = values.config ?? shell.env.SIDEGATE_CONFIG ?? 'sidegate.yaml';
+    const loaded = loadConfig(file, shell.env);
+    if (!loaded.ok)
+      throw new Error(
+        `the configuration is refused; name the store by --store FILE instead.\n${formatFaults(file, loaded.faults)}`,
+      );
+    path = loaded.config.store.path;
+    if (path === undefined) throw new Error(`${file} names no store: set store.path.`);
+    const { keys: fixed, oidc } = loaded.config.authenticate;
+    ids = new Set([...fixed, ...oidc].map((entry) => entry.id));
+  } else if (!existsSync(path)) {
+    throw new Error(`there is no store ${path}: a sidecar makes it when it starts with this store.path.`);
+  }
+  const { openStore } = await import('../store/database.ts');
+  const store = await openStore(path, [keyTables]);
+  const stored = openStoredKeys(store);
+  return {
+    async create(input) {
+      const made = makeKey(input, stored, (id) => ids.has(id), Date.now());
+      if (!('key' in made)) throw new Error(made.message);
+      return made.key;
+    },
+    list: async (after) => showKeys(stored, after),
+    async revoke(id) {
+      if (!stored.revoke(id, Date.now())) throw new Error(`there is no stored key of the id ${id}.`);
+    },
+    close: () => store.close(),
+  };
+}
+
+const adminTimeoutMs = 10_000;
+
+/** A running sidecar. */
+function atAdmin(url: string, shell: Shell): Place {
+  const token = shell.env.SIDEGATE_ADMIN_TOKEN ?? '';
+  if (token === '') throw new Error('set SIDEGATE_ADMIN_TOKEN to the admin token of that sidecar.');
+  if (!/^https?:\/\//.test(url) || !URL.canParse(url))
+    throw new Error('--admin must be a URL such as http://127.0.0.1:4101.');
+  const ask = async (method: string, path: string, body?: object): Promise<unknown> => {
+    const answer = await fetch(new URL(path, url), {
+      method,
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      redirect: 'error',
+      signal: AbortSignal.timeout(adminTimeoutMs),
+    }).catch(() => {
+      throw new Error(`${url} cannot be reached.`);
+    });
+    const text = await answer.text();
+    if (answer.ok) return text === '' ? null : JSON.parse(text);
+    throw new Error(`${url} refuses (${answer.status}): ${detailOf(text)}`);
+  };
+  return {
+    create: async (input) => ((await ask('POST', '/keys', input)) as { key: string }).key,
+    list: async (after) => (await ask('GET', `/keys?after=${encodeURIComponent(after)}`)) as KeyPage,
+    revoke: async (id) => void (await ask('DELETE', `/keys/${encodeURIComponent(id)}`)),
+    close() {},
+  };
+}
+
+/** What a problem of RFC 9457 says. */
+function detailOf(text: string): string {
+  try {
+    return String((JSON.parse(text) as { detail?: unknown }).detail);
+  } catch {
+    return 'it does not say why.';
+  }
+}

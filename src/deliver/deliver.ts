@@ -1,0 +1,207 @@
+/** The way out: counts, restores and keeps a reply, and closes the request when its last byte is known. */
+import type { AttemptReply } from '../attempt/deps.ts';
+import { dollarsText, thousandthsText } from '../base/numbers.ts';
+import type { Bill } from '../count/usage.ts';
+import { createListWriter } from '../dialects/gemini/list.ts';
+import { dialects } from '../dialects/index.ts';
+import { givesBytes } from '../dialects/openai/beside-encode.ts';
+import { translateError } from '../dialects/translate.ts';
+import type { Exchange, Reply, StoredReply } from '../exchange.ts';
+import { addRequestId } from '../listen/respond.ts';
+import type { KeptReply, Passage } from '../passage.ts';
+import type { Seen } from '../replay/replay.ts';
+import { createRestorer } from '../scrub/restore.ts';
+import { restoreBody, type Vault } from '../scrub/scrub.ts';
+import {
+  followRecording,
+  isList,
+  isSaid,
+  keepAliveOf,
+  mayCache,
+  passBytes,
+  passStream,
+  streamType,
+} from './stream.ts';
+
+const jsonType = 'application/json';
+const bytesType = 'application/octet-stream';
+const noneDropped: { readonly dropped?: string } = {};
+
+type WholeAnswer = Extract<AttemptReply, { kind: 'whole' }>;
+
+/** Answers from the cache or for an idempotency key: no provider is asked, nothing is charged but the request. */
+export function deliverStored(
+  stored: StoredReply,
+  from: 'hit' | 'replay',
+  vault: Vault | null,
+  passage: Passage,
+): Reply {
+  const { exchange } = passage;
+  const replayed = from === 'replay';
+  const list = stored.stream && isList(exchange) ? createListWriter() : null;
+  const headers = replyHeaders(
+    passage,
+    list === null ? stored.contentType : jsonType,
+    stored.target,
+    replayed ? 'sidegate; detail=replay' : 'sidegate; hit',
+  );
+  if (replayed) headers.push('idempotent-replayed', 'true');
+  if (!stored.stream) headers.push('x-sidegate-cost-usd', freeText);
+  addDropped(stored.dropped, headers);
+  const keep = replayed ? null : stored;
+  passage.close({
+    status: stored.status,
+    target: stored.target,
+    replayed,
+    savedNanoUsd: stored.costNanoUsd,
+    keep,
+  });
+  const bytes = stored.stream && givesBytes(exchange.endpoint, passage.request);
+  if (list === null && (vault === null || bytes || !stored.stream)) {
+    const body = vault === null || bytes ? stored.body : restoreBody(stored.body, vault);
+    return { kind: 'whole', status: stored.status, headers, body };
+  }
+  const restorer = vault === null ? null : createRestorer(dialects[exchange.endpoint.dialect], vault);
+  const events = restorer === null ? [stored.body] : [restorer.push(stored.body), restorer.finish()];
+  const body = Buffer.concat(list === null ? events : [...events.map(list.push), list.finish()]);
+  return { kind: 'whole', status: stored.status, headers, body };
+}
+
+/** Answers with the stream that the first request with the same idempotency key is being given. */
+export function deliverRunning(
+  { recording, left }: Seen & { readonly kind: 'running' },
+  vault: Vault | null,
+  passage: Passage,
+): Reply {
+  const { exchange } = passage;
+  const { status, contentType, target, dropped } = recording.head;
+  const type = isList(exchange) ? jsonType : contentType;
+  const headers = replyHeaders(passage, type, target, 'sidegate; detail=replay');
+  headers.push('idempotent-replayed', 'true');
+  addDropped(dropped, headers);
+  if (givesBytes(exchange.endpoint, passage.request)) {
+    const cut = { yes: false };
+    const chunks = followRecording(recording, null, passage, left, cut);
+    return { kind: 'stream', status, headers, keepAlive: '', chunks, isCut: () => cut.yes };
+  }
+  const chunks = followRecording(recording, vault, passage, left);
+  return { kind: 'stream', status, headers, keepAlive: keepAliveOf(exchange), chunks };
+}
+
+/** Passes a provider's reply on. */
+export function deliverAnswer(given: AttemptReply, vault: Vault | null, passage: Passage): Reply {
+  const { exchange, stages } = passage;
+  const across = given.target.provider.dialect.name !== exchange.endpoint.dialect;
+  // Other APIs have other numbers for a success.
+  const answer = across && given.status > 200 && given.status < 300 ? { ...given, status: 200 } : given;
+  const nowMs = stages.clock();
+  const upstreamMs = nowMs - answer.begunMs;
+  const told = across ? undefined : answer.headers['content-type'];
+  const bytes = answer.kind === 'stream' && givesBytes(exchange.endpoint, passage.request);
+  const streamed = isList(exchange) ? jsonType : streamType;
+  const type = bytes ? (told ?? bytesType) : answer.kind === 'stream' ? streamed : (told ?? jsonType);
+  const headers = replyHeaders(passage, type, answer.target.label, cacheStatus(passage));
+  const dropped = answer.dropped.length === 0 ? noneDropped : { dropped: answer.dropped.join(', ') };
+  addDropped(dropped.dropped, headers);
+  headers.push(
+    'x-sidegate-attempts',
+    String(answer.trail.calls),
+    'server-timing',
+    serverTiming(passage, upstreamMs, nowMs),
+  );
+  addProviderHeaders(answer, across, headers);
+  if (bytes) {
+    const cut = { yes: false };
+    const chunks = passBytes(answer, type, passage, upstreamMs, cut);
+    return { kind: 'stream', status: answer.status, headers, keepAlive: '', chunks, isCut: () => cut.yes };
+  }
+  if (answer.kind === 'stream') {
+    const chunks = passStream(answer, dropped, vault, passage, upstreamMs);
+    return { kind: 'stream', status: answer.status, headers, keepAlive: keepAliveOf(exchange), chunks };
+  }
+  const { status, facts, target } = answer;
+  const body = across && facts === null ? translatedError(answer, exchange) : answer.body;
+  if (facts === null) {
+    headers.push('x-should-retry', 'false');
+    if (status === 429) addRetryAfter(answer, nowMs, headers);
+    passage.close({ status, target: target.label, upstreamMs }, nowMs);
+  } else {
+    const kept: KeptReply = { status, contentType: type, body, stream: false, target: target.label };
+    const keep = dropped.dropped === undefined ? kept : { ...kept, ...dropped };
+    const { name, passthrough } = exchange.endpoint;
+    const cacheable = mayCache(facts, isSaid(name) && passthrough?.cached !== true);
+    addCost(passage.close({ status, target: target.label, upstreamMs, keep, cacheable }, nowMs), headers);
+  }
+  return { kind: 'whole', status, headers, body: vault === null ? body : restoreBody(body, vault) };
+}
+
+/** A provider's refusal in the client's words. */
+function translatedError({ target, status, body }: WholeAnswer, { endpoint, id }: Exchange): Buffer {
+  const { chatProvider } = target.provider.dialect;
+  const { chatClient } = dialects[endpoint.dialect];
+  if (chatProvider === null || chatClient === null) return body;
+  return translateError(status, body, chatProvider, chatClient, id);
+}
+
+function replyHeaders(passage: Passage, contentType: string, target: string, cache: string): string[] {
+  const { endpoint, id } = passage.exchange;
+  const headers = ['content-type', contentType];
+  addRequestId(endpoint.dialect, id, headers);
+  headers.push('x-sidegate-target', headerText(target), 'cache-status', cache);
+  if (passage.plan?.tier) headers.push('x-sidegate-tier', passage.plan.tier);
+  if (passage.permit !== null) for (const header of passage.permit.headers) headers.push(header);
+  const { observed } = passage;
+  if (observed !== '') headers.push('x-sidegate-observed', observed);
+  return headers;
+}
+
+/** Names what a reply's request lost on its way. */
+function addDropped(dropped: string | undefined, headers: string[]): void {
+  if (dropped !== undefined) headers.push('x-sidegate-dropped', headerText(dropped));
+}
+
+/** A label as a header can carry it: models may be named in any script. */
+const headerText = (label: string): string =>
+  /^[\x20-\x7e]*$/.test(label) ? label : encodeURI(label.toWellFormed());
+
+const cacheStatus = (passage: Passage): string =>
+  passage.cacheUse === 'miss' ? 'sidegate; fwd=uri-miss' : 'sidegate; fwd=bypass';
+
+/** Server-Timing: what the gateway took, and what the provider took until its reply began, in ms. */
+function serverTiming(passage: Passage, upstreamMs: number, nowMs: number): string {
+  const totalMs = nowMs - passage.exchange.startedMs;
+  const { queuedMs } = passage;
+  const ownMs = thousandthsText(Math.max(0, totalMs - upstreamMs - queuedMs));
+  const queue = queuedMs > 0 ? `queue;dur=${thousandthsText(queuedMs)}, ` : '';
+  return `sidegate;dur=${ownMs}, ${queue}upstream;dur=${thousandthsText(upstreamMs)}`;
+}
+
+/** Those of the provider's headers that say something to the client; its own request id takes the place of ours. */
+function addProviderHeaders(
+  { target, headers: given }: AttemptReply,
+  across: boolean,
+  headers: string[],
+): void {
+  const { dialect } = target.provider;
+  for (const name in given) {
+    if (!(across ? name.startsWith('retry-after') : dialect.passesBack(name))) continue;
+    const value = given[name];
+    if (typeof value !== 'string') continue;
+    if (name === dialect.requestIdHeader) headers[headers.indexOf(name) + 1] = value;
+    else headers.push(name, value);
+  }
+}
+
+/** A provider may send one of the two, or none; clients get both. */
+function addRetryAfter({ target, headers: given }: AttemptReply, nowMs: number, headers: string[]): void {
+  const waitMs = Math.max(1, Math.ceil(target.health.restsUntilMs - nowMs));
+  if (given['retry-after'] === undefined) headers.push('retry-after', String(Math.ceil(waitMs / 1000)));
+  if (given['retry-after-ms'] === undefined) headers.push('retry-after-ms', String(waitMs));
+}
+
+const freeText = dollarsText(0);
+
+/** What a reply cost, where that is certain: stated by the provider, and priced. */
+function addCost({ usage, costNanoUsd, priced }: Bill, headers: string[]): void {
+  if (priced && usage.known) headers.push('x-sidegate-cost-usd', dollarsText(costNanoUsd));
+}

@@ -1,0 +1,165 @@
+/** The Anthropic dialect: messages and token counts. https://docs.anthropic.com/en/api/messages */
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Refusal } from '../../base/errors.ts';
+import { isObject, type Json, numberOf } from '../../base/json.ts';
+import type { Endpoint, ModelRequest } from '../../exchange.ts';
+import {
+  type Destination,
+  type Dialect,
+  faultKind,
+  headerOf,
+  type LimitState,
+  type ProviderFault,
+  passHeaders,
+  renameModel,
+  resetMs,
+  retryAfterMs,
+  type StoppedStream,
+  type TextSlot,
+  type UpstreamRequest,
+} from '../dialect.ts';
+import { readError } from '../error-text.ts';
+import { nativeReading } from '../read-reply.ts';
+import { readRequest } from './read-request.ts';
+import { readReply, writeError, writeReply } from './reply.ts';
+import { createReader, createWriter } from './stream.ts';
+import { writeRequest } from './write-request.ts';
+
+const requestHeaders = [
+  'anthropic-beta',
+  'anthropic-dangerous-direct-browser-access',
+  'traceparent',
+  'tracestate',
+];
+const defaultVersion = '2023-06-01';
+
+const reading = nativeReading('anthropic', false);
+
+function encode(
+  endpoint: Endpoint,
+  request: ModelRequest,
+  headers: IncomingHttpHeaders,
+  to: Destination,
+): UpstreamRequest {
+  const version = headers['anthropic-version'];
+  const sent = [...to.headers, 'anthropic-version', typeof version === 'string' ? version : defaultVersion];
+  passHeaders(requestHeaders, headers, sent);
+  return {
+    path: to.basePath + endpoint.upstreamPath,
+    headers: sent,
+    body: renameModel(request, to.model),
+    reading,
+  };
+}
+
+const quotaWords = /credit balance is too low|billing_error|spend limit|spend_limit|usage limits/;
+const contextWords = /prompt is too long|exceed context limit|exceeds? the context window/;
+const policyWords = /content filtering policy|blocked by (?:our |the )?(?:content|usage) polic/i;
+
+/** A spent credit balance comes as 400 or 403 with words, a spend limit as 429; a prompt that is too long as 400. */
+function fault(status: number, headers: IncomingHttpHeaders, body: Buffer, wallMs: number): ProviderFault {
+  const kind = faultKind(status);
+  const toldMs = retryAfterMs(headers, wallMs);
+  if (status !== 400 && status !== 403 && status !== 429) return { kind, retryAfterMs: toldMs };
+  const text = body.toString('utf8', 0, 4096);
+  if (quotaWords.test(text)) return { kind: 'quota', retryAfterMs: toldMs };
+  if (status === 429) {
+    const limits = limitNames.map((name) => limitState(headers, name, wallMs));
+    return { kind, retryAfterMs: toldMs ?? resetMs(limits) };
+  }
+  if (status === 400 && contextWords.test(text)) return { kind: 'context_window', retryAfterMs: null };
+  if (status === 400 && policyWords.test(text)) return { kind: 'content_policy', retryAfterMs: null };
+  return { kind, retryAfterMs: toldMs };
+}
+
+/** Each has `-remaining` and `-reset`, a date of RFC 3339. https://docs.anthropic.com/en/api/rate-limits#response-headers */
+const limitNames = ['requests', 'tokens', 'input-tokens', 'output-tokens'];
+
+function limitState(headers: IncomingHttpHeaders, name: string, wallMs: number): LimitState {
+  const reset = Date.parse(headerOf(headers, `anthropic-ratelimit-${name}-reset`) ?? '');
+  return {
+    remaining: headerOf(headers, `anthropic-ratelimit-${name}-remaining`),
+    resetMs: Number.isNaN(reset) ? null : Math.max(0, reset - wallMs),
+  };
+}
+
+function error(refusal: Refusal, requestId: string): string {
+  return JSON.stringify({
+    type: 'error',
+    error: { type: refusal.entry.anthropic, message: refusal.text, code: refusal.code, param: refusal.param },
+    request_id: requestId,
+  });
+}
+
+const event = (data: { readonly type: string; readonly [field: string]: unknown }): string =>
+  `event: ${data.type}\ndata: ${JSON.stringify(data)}\n\n`;
+
+function lengthEnd({ openBlock, outputTokens }: StoppedStream): Buffer {
+  const closes = openBlock < 0 ? '' : event({ type: 'content_block_stop', index: openBlock });
+  const delta = { stop_reason: 'max_tokens', stop_sequence: null };
+  const ended = { type: 'message_delta', delta, usage: { output_tokens: outputTokens } };
+  return Buffer.from(closes + event(ended) + event({ type: 'message_stop' }));
+}
+
+function textSlots(event: Json): TextSlot[] {
+  const { delta } = event;
+  if (event.type !== 'content_block_delta' || !isObject(delta)) return [];
+  return ['text', 'partial_json', 'thinking']
+    .filter((field) => typeof delta[field] === 'string')
+    .map((field) => ({ channel: `${numberOf(event.index)}.${field}`, holder: delta, field }));
+}
+
+const modelObject = (id: string): object => ({
+  type: 'model',
+  id,
+  display_name: id,
+  created_at: '1970-01-01T00:00:00Z',
+});
+
+export const anthropic: Dialect = {
+  name: 'anthropic',
+  endpoints: ['messages', 'count_tokens'],
+  chatClient: { readRequest, writeReply, createWriter, writeError, ownHeaders: ['anthropic-beta'] },
+  chatProvider: {
+    native: 'anthropic',
+    streamType: 'text/event-stream',
+    writeRequest,
+    readReply,
+    createReader,
+    createFramer: null,
+    readError,
+  },
+  requestIdHeader: 'request-id',
+  passesBack: (header) =>
+    header === 'request-id' ||
+    header === 'anthropic-organization-id' ||
+    header === 'retry-after' ||
+    header === 'retry-after-ms',
+  credential: (apiKey, { bearer }) =>
+    bearer === true ? ['authorization', `Bearer ${apiKey}`] : ['x-api-key', apiKey],
+  encode,
+  fault,
+  streamEnd: Buffer.from('event: message_stop\ndata: {"type":"message_stop"}\n\n'),
+  lengthEnd,
+  errorBody: (refusal, requestId) => Buffer.from(error(refusal, requestId)),
+  errorEvent: (refusal, requestId) => Buffer.from(`event: error\ndata: ${error(refusal, requestId)}\n\n`),
+  // Event names the SDKs don't know are left out by them.
+  restartEvent: (target) =>
+    Buffer.from(`event: sidegate_restart\ndata: ${JSON.stringify({ type: 'sidegate_restart', target })}\n\n`),
+  textSlots,
+  endedChannels(event) {
+    if (event.type === 'content_block_stop') return [`${numberOf(event.index)}.`];
+    return event.type === 'message_delta' || event.type === 'message_stop' ? [''] : [];
+  },
+  carrierOf: (event) => structuredClone(event),
+  models: (names) =>
+    Buffer.from(
+      JSON.stringify({
+        data: names.map(modelObject),
+        has_more: false,
+        first_id: names[0] ?? null,
+        last_id: names.at(-1) ?? null,
+      }),
+    ),
+  model: (name) => Buffer.from(JSON.stringify(modelObject(name))),
+};

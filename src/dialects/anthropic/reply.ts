@@ -1,0 +1,180 @@
+/** Anthropic's replies and errors: whole messages. */
+
+import {
+  countOf,
+  entryOf,
+  isObject,
+  type Json,
+  listOf,
+  numberOf,
+  objectOf,
+  parseObject,
+  textOf,
+} from '../../base/json.ts';
+import {
+  type ChatReply,
+  type ChatUsage,
+  type FinishReason,
+  type ProviderError,
+  type ReplyContext,
+  type ReplyPart,
+  type Signature,
+  seal,
+  type ToolCallPart,
+} from '../chat.ts';
+import { unsigned } from '../foreign.ts';
+
+const reasons: Readonly<Record<string, FinishReason>> = {
+  end_turn: 'stop',
+  stop_sequence: 'stop_sequence',
+  max_tokens: 'length',
+  model_context_window_exceeded: 'length',
+  tool_use: 'tool_calls',
+  refusal: 'refusal',
+};
+
+export const readReason = (reason: unknown): FinishReason =>
+  entryOf(reasons, textOf(reason) ?? '') ?? 'other';
+
+const written: Readonly<Record<FinishReason, string>> = {
+  stop: 'end_turn',
+  stop_sequence: 'stop_sequence',
+  length: 'max_tokens',
+  tool_calls: 'tool_use',
+  content_filter: 'refusal',
+  refusal: 'refusal',
+  other: 'end_turn',
+};
+
+export const writeReason = (reason: FinishReason): string => written[reason];
+
+/** What it states; what it leaves out is taken from `before`. Cached tokens come beside the others. */
+export function readUsage(usage: Json, before: ChatUsage | null): ChatUsage {
+  const own = (name: string, earlier: number): number =>
+    numberOf(usage[name]) === null ? earlier : countOf(usage[name]);
+  const cachedInputTokens = own('cache_read_input_tokens', before?.cachedInputTokens ?? 0);
+  const cacheWriteTokens = own('cache_creation_input_tokens', before?.cacheWriteTokens ?? 0);
+  const plainBefore =
+    before === null ? 0 : before.inputTokens - before.cachedInputTokens - before.cacheWriteTokens;
+  const details = objectOf(usage.output_tokens_details);
+  return {
+    inputTokens: own('input_tokens', plainBefore) + cachedInputTokens + cacheWriteTokens,
+    cachedInputTokens,
+    cacheWriteTokens,
+    outputTokens: own('output_tokens', before?.outputTokens ?? 0),
+    reasoningTokens:
+      numberOf(details.thinking_tokens) === null
+        ? (before?.reasoningTokens ?? 0)
+        : countOf(details.thinking_tokens),
+  };
+}
+
+export function writeUsage(usage: ChatUsage | null): Json {
+  return {
+    input_tokens:
+      usage === null ? 0 : Math.max(0, usage.inputTokens - usage.cachedInputTokens - usage.cacheWriteTokens),
+    cache_creation_input_tokens: usage?.cacheWriteTokens ?? 0,
+    cache_read_input_tokens: usage?.cachedInputTokens ?? 0,
+    output_tokens: usage?.outputTokens ?? 0,
+  };
+}
+
+export function readReply(body: Json): ChatReply | null {
+  if (!Array.isArray(body.content)) return null;
+  return {
+    id: textOf(body.id) ?? '',
+    model: textOf(body.model) ?? '',
+    parts: listOf(body.content).flatMap(readBlock),
+    finish: readReason(body.stop_reason),
+    stopSequence: textOf(body.stop_sequence),
+    usage: isObject(body.usage) ? readUsage(body.usage, null) : null,
+  };
+}
+
+function readBlock(block: Json): ReplyPart[] {
+  switch (block.type) {
+    case 'text':
+      return [{ kind: 'text', text: textOf(block.text) ?? '', cache: null }];
+    case 'thinking': {
+      const value = textOf(block.signature) ?? '';
+      const signature = value === '' ? null : ({ by: 'anthropic', value } as const);
+      return [{ kind: 'reasoning', text: textOf(block.thinking) ?? '', signature }];
+    }
+    case 'redacted_thinking':
+      return [{ kind: 'redacted', data: { by: 'anthropic', value: textOf(block.data) ?? '' } }];
+    case 'tool_use':
+      return [
+        {
+          kind: 'tool_call',
+          id: textOf(block.id) ?? '',
+          name: textOf(block.name) ?? '',
+          arguments: JSON.stringify(block.input ?? {}),
+          cache: null,
+          signature: null,
+          at: '',
+        },
+      ];
+    default:
+      return [];
+  }
+}
+
+export function writeReply(reply: ChatReply, { model, requestId }: ReplyContext): Json | null {
+  // A call that was cut off can't be said, nor acted on; one that is faulty in itself is no answer.
+  const called = reply.parts.filter((part) => part.kind !== 'tool_call' || readInput(part) !== null);
+  if (called.length < reply.parts.length && reply.finish !== 'length') return null;
+  const refused = reply.parts.some(({ kind }) => kind === 'refusal');
+  return {
+    id: reply.id === '' ? requestId : reply.id,
+    type: 'message',
+    role: 'assistant',
+    model: reply.model === '' ? model : reply.model,
+    content: called.flatMap(writeBlock),
+    stop_reason: refused ? 'refusal' : writeReason(reply.finish),
+    stop_sequence: reply.stopSequence,
+    usage: writeUsage(reply.usage),
+  };
+}
+
+/** A call's arguments as an object; null: they are none. */
+const readInput = ({ arguments: text }: ToolCallPart): Json | null =>
+  text.trim() === '' ? {} : parseObject(text);
+
+function writeBlock(part: ReplyPart): Json[] {
+  switch (part.kind) {
+    case 'text':
+    case 'refusal':
+      return part.text === '' ? [] : [{ type: 'text', text: part.text, citations: null }];
+    case 'reasoning': {
+      const signature = part.signature === null ? unsigned : seal(part.signature, 'anthropic');
+      return [{ type: 'thinking', thinking: part.text, signature }];
+    }
+    case 'redacted':
+      return [{ type: 'redacted_thinking', data: seal(part.data, 'anthropic') }];
+    case 'tool_call':
+      return [
+        ...writeSignature(part.signature),
+        { type: 'tool_use', id: part.id, name: part.name, input: readInput(part) },
+      ];
+  }
+}
+
+/** Calls have no field for a signature of their own: it stands before them, where clients must give it back. */
+export const writeSignature = (signature: Signature | null): Json[] =>
+  signature === null ? [] : [{ type: 'redacted_thinking', data: seal(signature, 'anthropic') }];
+
+const errorTypes: Readonly<Record<number, string>> = {
+  401: 'authentication_error',
+  402: 'billing_error',
+  403: 'permission_error',
+  404: 'not_found_error',
+  413: 'request_too_large',
+  429: 'rate_limit_error',
+  504: 'timeout_error',
+  529: 'overloaded_error',
+};
+
+export function writeError({ status, message }: ProviderError, requestId: string): Json {
+  const type = errorTypes[status] ?? (status >= 500 ? 'api_error' : 'invalid_request_error');
+  return { type: 'error', error: { type, message }, request_id: requestId };
+}

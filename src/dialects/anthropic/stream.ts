@@ -1,0 +1,257 @@
+/** Anthropic's streams: read from a provider, written for a client. https://docs.anthropic.com/en/docs/build-with-claude/streaming */
+
+import { isObject, type Json, numberOf, objectOf, textOf } from '../../base/json.ts';
+import {
+  type Block,
+  type ChatEvent,
+  type ChatStreamReader,
+  type ChatStreamWriter,
+  type ChatUsage,
+  type FinishReason,
+  type ReplyContext,
+  seal,
+  type WireEvent,
+} from '../chat.ts';
+import { unsigned } from '../foreign.ts';
+import { readReason, readUsage, writeReason, writeSignature, writeUsage } from './reply.ts';
+
+export function createReader(): ChatStreamReader {
+  let usage: ChatUsage | null = null;
+  // Blocks that can't be carried have no number here, so the others move up.
+  const numbers = new Map<number, number>();
+
+  const noteUsage = (value: unknown): ChatEvent[] => {
+    if (!isObject(value)) return [];
+    usage = readUsage(value, usage);
+    return [{ kind: 'usage', usage }];
+  };
+
+  const begin = (event: Json): ChatEvent[] => {
+    const block = objectOf(event.content_block);
+    const kind = readBlock(block);
+    const number = numberOf(event.index);
+    if (kind === null || number === null) return [];
+    const index = numbers.size;
+    numbers.set(number, index);
+    const events: ChatEvent[] = [{ kind: 'begin', index, block: kind }];
+    const text = textOf(block.text) ?? textOf(block.thinking) ?? '';
+    if (text !== '') events.push({ kind: 'delta', index, text });
+    // The input of a call comes in pieces, but may come whole.
+    if (kind.kind === 'tool_call' && Object.keys(objectOf(block.input)).length > 0)
+      events.push({ kind: 'delta', index, text: JSON.stringify(block.input) });
+    return events;
+  };
+
+  const change = (event: Json): ChatEvent[] => {
+    const index = numbers.get(numberOf(event.index) ?? -1);
+    if (index === undefined) return [];
+    const delta = objectOf(event.delta);
+    const signature = textOf(delta.signature);
+    if (signature !== null)
+      return [{ kind: 'signature', index, signature: { by: 'anthropic', value: signature } }];
+    const text = textOf(delta.text) ?? textOf(delta.thinking) ?? textOf(delta.partial_json);
+    return text === null || text === '' ? [] : [{ kind: 'delta', index, text }];
+  };
+
+  return {
+    read({ data }: WireEvent) {
+      switch (data.type) {
+        case 'message_start': {
+          const message = objectOf(data.message);
+          const start: ChatEvent = {
+            kind: 'start',
+            id: textOf(message.id) ?? '',
+            model: textOf(message.model) ?? '',
+          };
+          return [start, ...noteUsage(message.usage)];
+        }
+        case 'content_block_start':
+          return begin(data);
+        case 'content_block_delta':
+          return change(data);
+        case 'content_block_stop': {
+          const index = numbers.get(numberOf(data.index) ?? -1);
+          return index === undefined ? [] : [{ kind: 'end', index }];
+        }
+        case 'message_delta': {
+          const { stop_reason: reason, stop_sequence: sequence } = objectOf(data.delta);
+          const events = noteUsage(data.usage);
+          if (typeof reason === 'string')
+            events.push({ kind: 'finish', reason: readReason(reason), stopSequence: textOf(sequence) });
+          return events;
+        }
+        case 'message_stop':
+          return [{ kind: 'stop' }];
+        case 'error':
+          return [{ kind: 'error' }];
+        default:
+          return [];
+      }
+    },
+  };
+}
+
+function readBlock(block: Json): Block | null {
+  switch (block.type) {
+    case 'text':
+      return { kind: 'text' };
+    case 'thinking':
+      return { kind: 'reasoning' };
+    case 'redacted_thinking':
+      return { kind: 'redacted', data: { by: 'anthropic', value: textOf(block.data) ?? '' } };
+    case 'tool_use':
+      return {
+        kind: 'tool_call',
+        id: textOf(block.id) ?? '',
+        name: textOf(block.name) ?? '',
+        signature: null,
+      };
+    default:
+      return null;
+  }
+}
+
+const named = (data: Json): string => `event: ${data.type}\ndata: ${JSON.stringify(data)}\n\n`;
+
+/** What is said of one block. */
+type BlockEvent = Extract<ChatEvent, { readonly index: number }>;
+
+/** The block that is being written. */
+interface Written {
+  readonly index: number;
+  /** Among the client's blocks, which may be more than were read. */
+  readonly number: number;
+  readonly kind: Block['kind'];
+  signed: boolean;
+}
+
+export function createWriter({ model, requestId }: ReplyContext): ChatStreamWriter {
+  let open: Written | null = null;
+  /** What came of other blocks meanwhile: here they stand one after the other. */
+  const held = new Map<number, BlockEvent[]>();
+  let blocks = 0;
+  let started = false;
+  let refused = false;
+  let usage: ChatUsage | null = null;
+  let finish: { reason: FinishReason; stopSequence: string | null } | null = null;
+
+  const start = (id: string, name: string): string => {
+    if (started) return '';
+    started = true;
+    const message = {
+      id: id === '' ? requestId : id,
+      type: 'message',
+      role: 'assistant',
+      model: name === '' ? model : name,
+      content: [],
+      stop_reason: null,
+      stop_sequence: null,
+      usage: writeUsage(usage),
+    };
+    return named({ type: 'message_start', message });
+  };
+
+  const startBlock = (block: Json): string =>
+    named({ type: 'content_block_start', index: blocks++, content_block: block });
+
+  const stopBlock = (number: number): string => named({ type: 'content_block_stop', index: number });
+
+  const change = ({ number: index }: Written, delta: Json): string =>
+    named({ type: 'content_block_delta', index, delta });
+
+  const sign = (block: Written, signature: string): string => {
+    if (block.kind !== 'reasoning') return '';
+    block.signed = true;
+    return change(block, { type: 'signature_delta', signature });
+  };
+
+  const begin = (index: number, block: Block): string => {
+    refused ||= block.kind === 'refusal';
+    const proof = block.kind === 'tool_call' ? writeSignature(block.signature) : [];
+    let text = start('', '');
+    for (const one of proof) text += startBlock(one) + stopBlock(blocks - 1);
+    open = { index, number: blocks, kind: block.kind, signed: false };
+    return text + startBlock(writeBlock(block));
+  };
+
+  const grow = (block: Written, text: string): string => {
+    if (block.kind === 'tool_call') return change(block, { type: 'input_json_delta', partial_json: text });
+    if (block.kind === 'reasoning') return change(block, { type: 'thinking_delta', thinking: text });
+    return change(block, { type: 'text_delta', text });
+  };
+
+  /** Ends the block, and says what waited for that. */
+  const end = (block: Written): string => {
+    const text = (block.signed ? '' : sign(block, unsigned)) + stopBlock(block.number);
+    open = null;
+    const [next] = held;
+    if (next === undefined) return text;
+    held.delete(next[0]);
+    return text + next[1].map(take).join('');
+  };
+
+  const take = (event: BlockEvent): string => {
+    if (event.kind === 'begin') {
+      if (open === null) return begin(event.index, event.block);
+      held.set(event.index, [event]);
+      return '';
+    }
+    if (open?.index !== event.index) {
+      held.get(event.index)?.push(event);
+      return '';
+    }
+    if (event.kind === 'delta') return grow(open, event.text);
+    return event.kind === 'signature' ? sign(open, seal(event.signature, 'anthropic')) : end(open);
+  };
+
+  const endAll = (): string => {
+    let text = '';
+    while (open !== null) text += end(open);
+    return text;
+  };
+
+  const stop = (): string => {
+    const reason = refused ? 'refusal' : writeReason(finish?.reason ?? 'other');
+    const said = { stop_reason: reason, stop_sequence: finish?.stopSequence ?? null };
+    return (
+      endAll() +
+      named({ type: 'message_delta', delta: said, usage: writeUsage(usage) }) +
+      named({ type: 'message_stop' })
+    );
+  };
+
+  return {
+    write(event: ChatEvent) {
+      switch (event.kind) {
+        case 'start':
+          return start(event.id, event.model);
+        case 'usage':
+          usage = event.usage;
+          return '';
+        case 'finish':
+          finish = event;
+          return start('', '') + endAll();
+        case 'stop':
+          return stop();
+        case 'error':
+          return '';
+        default:
+          return take(event);
+      }
+    },
+  };
+}
+
+function writeBlock(block: Block): Json {
+  switch (block.kind) {
+    case 'text':
+    case 'refusal':
+      return { type: 'text', text: '' };
+    case 'reasoning':
+      return { type: 'thinking', thinking: '', signature: '' };
+    case 'redacted':
+      return { type: 'redacted_thinking', data: seal(block.data, 'anthropic') };
+    case 'tool_call':
+      return { type: 'tool_use', id: block.id, name: block.name, input: {} };
+  }
+}

@@ -1,0 +1,236 @@
+/** Writes a request for an Anthropic provider. https://docs.anthropic.com/en/api/messages */
+
+import { type Json, parseObject, said } from '../../base/json.ts';
+import { plainCallId } from '../call-id.ts';
+import {
+  type CacheMark,
+  type ChatMessage,
+  type ChatRequest,
+  type DocumentPart,
+  type ImagePart,
+  type Notes,
+  noteCannot,
+  noteDetail,
+  noteDropped,
+  noteInvalid,
+  type Part,
+  systemTexts,
+  type TextPart,
+  type Tool,
+} from '../chat.ts';
+import type { ChatCall, Destination } from '../dialect.ts';
+import { takesBoth, takesSampling } from './models.ts';
+import { writeSchema } from './schema.ts';
+import { writeThinking } from './thinking.ts';
+
+/** The dialect demands a limit; this one every model takes. Used where neither client nor catalogue knows one. */
+const defaultMaxTokens = 4096;
+
+export function writeRequest(request: ChatRequest, to: Destination, notes: Notes): ChatCall {
+  const { names } = request;
+  for (const field of ['frequencyPenalty', 'presencePenalty', 'seed', 'metadata'] as const) {
+    if (request[field] !== null) noteDropped(notes, names[field]);
+  }
+  const maxTokens = request.maxTokens ?? to.outputMaxTokens ?? defaultMaxTokens;
+  const messages = writeMessages(request.messages, notes);
+  const { thinking, effort } = writeThinking(request, messages, maxTokens, to, notes);
+  const format = writeFormat(request, notes);
+  const system = systemTexts(request.messages, notes).flatMap(writeText);
+  const config = said({ effort, format });
+  const body = said({
+    model: to.model,
+    max_tokens: maxTokens,
+    system: system.length === 0 ? null : system,
+    messages,
+    tools:
+      request.tools.length === 0
+        ? null
+        : request.tools.map((tool, index) => writeTool(tool, `${names.tools}[${index}]`, notes)),
+    tool_choice: writeChoice(request),
+    stop_sequences: writeStop(request, notes),
+    ...writeSampling(request, thinking !== null && thinking.type !== 'disabled', to.model, notes),
+    thinking,
+    output_config: Object.keys(config).length === 0 ? null : config,
+    metadata: request.user === null ? null : { user_id: request.user },
+    stream: request.stream ? true : null,
+  });
+  return { path: '/messages', body, headers: ['anthropic-version', '2023-06-01'] };
+}
+
+/** A model that thinks takes no sampling of its own; temperatures end at 1 here. */
+export function writeSampling(
+  { temperature, topP, topK, names }: ChatRequest,
+  thinks: boolean,
+  model: string,
+  notes: Notes,
+): Json {
+  const sampling: Json = {};
+  const taking = takesSampling(model);
+  const put = (name: string, value: number | null, taken: boolean, client: string): void => {
+    if (value === null) return;
+    if (taken && taking) sampling[name] = value;
+    else noteDropped(notes, client);
+  };
+  put(
+    'temperature',
+    temperature,
+    temperature === 1 || (!thinks && (temperature ?? 0) < 1),
+    names.temperature,
+  );
+  const both = sampling.temperature !== undefined && !takesBoth(model);
+  put('top_p', topP, !both && (!thinks || (topP ?? 0) >= 0.95), names.topP);
+  put('top_k', topK, !thinks, names.topK);
+  return sampling;
+}
+
+/** Sequences of nothing but white space are refused. */
+function writeStop({ stop, names }: ChatRequest, notes: Notes): readonly string[] | null {
+  if (stop.some((text) => text.trim() === '')) noteCannot(notes, names.stop);
+  return stop.length === 0 ? null : stop;
+}
+
+function writeFormat({ output, names }: ChatRequest, notes: Notes): Json | null {
+  if (output === null) return null;
+  const written = output.kind === 'schema' ? writeSchema(output.schema) : null;
+  // JSON of any shape can't be asked for, nor objects that are open.
+  if (written === null || written.open) noteCannot(notes, names.output);
+  else for (const bound of written.loosened) noteDropped(notes, `${names.output}.${bound}`);
+  return written === null ? null : { type: 'json_schema', schema: written.schema };
+}
+
+export function writeChoice({ toolChoice, parallelToolCalls, tools }: ChatRequest): Json | null {
+  const serial = parallelToolCalls === null ? {} : { disable_parallel_tool_use: !parallelToolCalls };
+  if (toolChoice === null)
+    return parallelToolCalls === null || tools.length === 0 ? null : { type: 'auto', ...serial };
+  if (toolChoice.kind === 'none') return { type: 'none' };
+  if (toolChoice.kind === 'tool') return { type: 'tool', name: toolChoice.name, ...serial };
+  return { type: toolChoice.kind === 'required' ? 'any' : 'auto', ...serial };
+}
+
+const empty = { type: 'object', properties: {} };
+
+function writeTool({ name, description, parameters, strict, cache }: Tool, at: string, notes: Notes): Json {
+  const given = { ...(parameters === null ? empty : { type: 'object', ...parameters }) };
+  // Only what is strict is enforced, and only in the provider's subset.
+  const enforced = strict === true ? writeSchema(given) : null;
+  const isStrict = enforced?.open === true ? null : strict;
+  if (enforced?.open === true) noteDropped(notes, `${at}.strict`);
+  return said({
+    name,
+    description,
+    input_schema: enforced === null || enforced.open ? given : enforced.schema,
+    strict: isStrict,
+    ...writeMark(cache),
+  });
+}
+
+const writeMark = (cache: CacheMark | null): Json =>
+  cache === null
+    ? {}
+    : {
+        cache_control: said({
+          type: 'ephemeral',
+          ttl: cache.ttlS === null ? null : cache.ttlS <= 300 ? '5m' : '1h',
+        }),
+      };
+
+function writeMessages(messages: readonly ChatMessage[], notes: Notes): Json[] {
+  const written: { role: string; content: Json[] }[] = [];
+  for (const { role, parts } of messages) {
+    if (role !== 'user' && role !== 'assistant') continue;
+    const content = parts.flatMap((part) => writePart(part, notes));
+    const last = written.at(-1);
+    // All results of a turn must stand in one message, whatever stood between them.
+    const joins = last?.role === role && role === 'user' && last.content.every(isResult);
+    if (joins) last.content = [...last.content, ...content];
+    else if (content.length > 0) written.push({ role, content });
+  }
+  return written;
+}
+
+const isResult = ({ type }: Json): boolean => type === 'tool_result';
+
+/** Empty texts are refused there, and say nothing. */
+const writeText = ({ text, cache }: TextPart): Json[] =>
+  text === '' ? [] : [{ type: 'text', text, ...writeMark(cache) }];
+
+/** Claude's signatures hold wherever it runs. */
+export const isSignedByClaude = (by: string): boolean => by === 'anthropic' || by === 'bedrock';
+
+function writePart(part: Part, notes: Notes): Json[] {
+  switch (part.kind) {
+    case 'text':
+      return writeText(part);
+    case 'refusal':
+      return part.text === '' ? [] : [{ type: 'text', text: part.text }];
+    case 'image':
+    case 'document':
+      return writeAttachment(part, notes);
+    case 'audio':
+      noteCannot(notes, part.at);
+      return [];
+    // Without its signature it would be refused; what another provider thought is of no use here.
+    case 'reasoning':
+      return part.signature !== null && isSignedByClaude(part.signature.by)
+        ? [{ type: 'thinking', thinking: part.text, signature: part.signature.value }]
+        : [];
+    case 'redacted':
+      // Bedrock writes what is hidden in another way.
+      return part.data.by === 'anthropic' ? [{ type: 'redacted_thinking', data: part.data.value }] : [];
+    case 'tool_call': {
+      const input = part.arguments.trim() === '' ? {} : parseObject(part.arguments);
+      if (input === null) noteInvalid(notes, part.at, 'must have arguments that are a JSON object');
+      return [
+        { type: 'tool_use', id: plainCallId(part.id), name: part.name, input, ...writeMark(part.cache) },
+      ];
+    }
+    case 'tool_result': {
+      const content = part.content.flatMap((inner) =>
+        inner.kind === 'text' ? writeText(inner) : writeAttachment(inner, notes),
+      );
+      return [
+        said({
+          type: 'tool_result',
+          tool_use_id: plainCallId(part.callId),
+          content: content.length === 0 ? null : content,
+          is_error: part.isError ? true : null,
+          ...writeMark(part.cache),
+        }),
+      ];
+    }
+  }
+}
+
+const imageTypes = /^image\/(?:jpeg|png|gif|webp)$/;
+
+function writeAttachment(part: ImagePart | DocumentPart, notes: Notes): Json[] {
+  const { source } = part;
+  const mark = writeMark(part.cache);
+  if (part.kind === 'image') {
+    noteDetail(part, notes);
+    if (source.kind === 'url') return [{ type: 'image', source: { type: 'url', url: source.url }, ...mark }];
+    if (source.kind === 'base64' && imageTypes.test(source.mediaType))
+      return [{ type: 'image', source: writeBase64(source), ...mark }];
+    noteCannot(notes, part.at);
+    return [];
+  }
+  const written = writeDocument(part);
+  if (written !== null) return [said({ type: 'document', source: written, title: part.name, ...mark })];
+  noteCannot(notes, part.at);
+  return [];
+}
+
+const writeBase64 = ({ mediaType, data }: { mediaType: string; data: string }): Json => ({
+  type: 'base64',
+  media_type: mediaType,
+  data,
+});
+
+/** PDF in bytes or by URL, and plain text. */
+function writeDocument({ source }: DocumentPart): Json | null {
+  if (source.kind === 'url') return { type: 'url', url: source.url };
+  if (source.kind === 'text') return { type: 'text', media_type: 'text/plain', data: source.text };
+  if (source.mediaType.startsWith('text/'))
+    return { type: 'text', media_type: 'text/plain', data: Buffer.from(source.data, 'base64').toString() };
+  return source.mediaType === 'application/pdf' ? writeBase64(source) : null;
+}

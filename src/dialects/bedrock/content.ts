@@ -1,0 +1,180 @@
+/** Writes the parts of messages as Converse's content blocks. https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ContentBlock.html */
+import { hash } from 'node:crypto';
+import { entryOf, type Json, parseObject, said } from '../../base/json.ts';
+import { isSignedByClaude } from '../anthropic/write-request.ts';
+import {
+  type AudioPart,
+  type CacheMark,
+  type DocumentPart,
+  type ImagePart,
+  type Notes,
+  noteCannot,
+  noteInvalid,
+  type Part,
+  type ReasoningPart,
+  type ToolResultPart,
+} from '../chat.ts';
+import { type Family, keepsPrompts } from './models.ts';
+
+/** The mark stands behind what it ends; models that keep no prompts refuse it. */
+export const writeMark = (cache: CacheMark | null, family: Family): Json[] =>
+  cache === null || !keepsPrompts(family)
+    ? []
+    : [
+        {
+          cachePoint: said({
+            type: 'default',
+            ttl: cache.ttlS === null || cache.ttlS <= 300 ? null : '1h',
+          }),
+        },
+      ];
+
+const idMaxLength = 64;
+
+/** Ids of calls have a form here; one of another form is replaced, in the call and its result alike. */
+export const writeId = (id: string): string =>
+  id.length <= idMaxLength && /^[a-zA-Z0-9_-]+$/.test(id) ? id : `call_${hash('sha256', id).slice(0, 32)}`;
+
+export interface ContentWriter {
+  write(part: Part): Json[];
+}
+
+/** Writes the parts of one request: its documents must have different names. */
+export function createContentWriter(family: Family, notes: Notes): ContentWriter {
+  const documents = new Set<string>();
+
+  const attachment = (part: ImagePart | DocumentPart | AudioPart): Json[] => {
+    const written =
+      part.kind === 'image'
+        ? writeImage(part)
+        : part.kind === 'audio'
+          ? writeAudio(part)
+          : writeDocument(part, documents);
+    if (written === null) noteCannot(notes, part.at);
+    return written === null ? [] : [written];
+  };
+
+  const result = ({ callId, content, isError, cache }: ToolResultPart): Json[] => {
+    const written = content.flatMap((inner) =>
+      inner.kind === 'text' ? writeText(inner.text) : attachment(inner),
+    );
+    const mark = cache ?? content.findLast((inner) => inner.cache !== null)?.cache ?? null;
+    return [
+      {
+        toolResult: said({
+          toolUseId: writeId(callId),
+          // Something must stand there.
+          content: written.length === 0 ? [{ json: {} }] : written,
+          // Other models refuse to be told.
+          status: isError && keepsPrompts(family) ? 'error' : null,
+        }),
+      },
+      ...writeMark(mark, family),
+    ];
+  };
+
+  return {
+    write(part) {
+      switch (part.kind) {
+        case 'text': {
+          const text = writeText(part.text);
+          return text.length === 0 ? text : [...text, ...writeMark(part.cache, family)];
+        }
+        case 'refusal':
+          return writeText(part.text);
+        case 'image':
+        case 'document':
+          return [...attachment(part), ...writeMark(part.cache, family)];
+        case 'audio':
+          return attachment(part);
+        case 'reasoning':
+          return writeReasoning(part, family);
+        case 'redacted':
+          return part.data.by === 'bedrock'
+            ? [{ reasoningContent: { redactedContent: part.data.value } }]
+            : [];
+        case 'tool_call': {
+          const input = part.arguments.trim() === '' ? {} : parseObject(part.arguments);
+          if (input === null) noteInvalid(notes, part.at, 'must have arguments that are a JSON object');
+          const toolUse = { toolUseId: writeId(part.id), name: part.name, input };
+          return [{ toolUse }, ...writeMark(part.cache, family)];
+        }
+        case 'tool_result':
+          return result(part);
+      }
+    },
+  };
+}
+
+/** Blank texts are refused, and say nothing. */
+const writeText = (text: string): Json[] => (text.trim() === '' ? [] : [{ text }]);
+
+/** Only what is signed must return, and only to those who signed it. */
+function writeReasoning({ text, signature }: ReasoningPart, family: Family): Json[] {
+  if (signature === null) return [];
+  const own = signature.by === 'bedrock' || (family === 'claude' && isSignedByClaude(signature.by));
+  return own ? [{ reasoningContent: { reasoningText: { text, signature: signature.value } } }] : [];
+}
+
+/** Null: it can't be said. Files are never fetched from an address. */
+function writeImage({ source }: ImagePart): Json | null {
+  const format =
+    source.kind === 'base64' ? /^image\/(png|jpeg|gif|webp)$/.exec(source.mediaType)?.[1] : undefined;
+  return source.kind === 'base64' && format !== undefined
+    ? { image: { format, source: { bytes: source.data } } }
+    : null;
+}
+
+const audioFormats: Readonly<Record<string, string>> = {
+  'audio/wav': 'wav',
+  'audio/x-wav': 'wav',
+  'audio/mpeg': 'mp3',
+  'audio/mp3': 'mp3',
+  'audio/aac': 'aac',
+  'audio/flac': 'flac',
+  'audio/ogg': 'ogg',
+  'audio/opus': 'opus',
+  'audio/webm': 'webm',
+};
+
+function writeAudio({ mediaType, data }: AudioPart): Json | null {
+  const format = entryOf(audioFormats, mediaType);
+  return format === undefined ? null : { audio: { format, source: { bytes: data } } };
+}
+
+const documentFormats: Readonly<Record<string, string>> = {
+  'application/pdf': 'pdf',
+  'text/csv': 'csv',
+  'application/msword': 'doc',
+  'application/vnd.openxmlformats-officedocument.wordprocessingml.document': 'docx',
+  'application/vnd.ms-excel': 'xls',
+  'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet': 'xlsx',
+  'text/html': 'html',
+  'text/plain': 'txt',
+  'text/markdown': 'md',
+};
+
+function writeDocument({ source, name }: DocumentPart, taken: Set<string>): Json | null {
+  if (source.kind === 'url') return null;
+  const format = source.kind === 'text' ? 'txt' : entryOf(documentFormats, source.mediaType);
+  if (format === undefined) return null;
+  const bytes = source.kind === 'text' ? Buffer.from(source.text).toString('base64') : source.data;
+  return { document: { format, name: nameOf(name, taken), source: { bytes } } };
+}
+
+const nameMaxLength = 180;
+
+/** Names have few characters here, and no dot. */
+function nameOf(given: string | null, taken: Set<string>): string {
+  const plain = (given ?? '')
+    .replace(/\.[a-z0-9]{1,5}$/i, '')
+    .replace(/[^a-z0-9\s()[\]-]/gi, '-')
+    .replace(/\s+/g, ' ')
+    .trim()
+    .slice(0, nameMaxLength);
+  const base = plain === '' ? 'document' : plain;
+  let name = base;
+  for (let number = 2; taken.has(name); number++) name = `${base} (${number})`;
+  taken.add(name);
+  return name;
+}

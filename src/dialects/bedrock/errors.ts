@@ -1,0 +1,70 @@
+/** Bedrock's refusals. https://docs.aws.amazon.com/bedrock/latest/userguide/troubleshooting-api-error-codes.html */
+import type { IncomingHttpHeaders } from 'node:http';
+import { entryOf, parseObject, textOf } from '../../base/json.ts';
+import type { ProviderError } from '../chat.ts';
+import { type FaultKind, faultKind, headerOf, type ProviderFault, retryAfterMs } from '../dialect.ts';
+import { readError as readAnyError } from '../error-text.ts';
+
+/** A name as `com.amazon.coral#ThrottlingException:http://…` or plain. */
+const plainName = (text: string): string => text.replace(/^.*#/, '').replace(/:.*$/s, '').trim();
+
+export function readError(status: number, body: Buffer): ProviderError {
+  const error = readAnyError(status, body);
+  const type = textOf(parseObject(body.toString('utf8', 0, 64 * 1024))?.__type);
+  return type === null ? error : { ...error, code: plainName(type) };
+}
+
+/** Names whose status says something else. */
+const kinds: Readonly<Record<string, FaultKind>> = {
+  AccessDeniedException: 'credential',
+  ExpiredToken: 'credential',
+  ExpiredTokenException: 'credential',
+  IncompleteSignature: 'credential',
+  IncompleteSignatureException: 'credential',
+  InvalidClientTokenId: 'credential',
+  InvalidSignatureException: 'credential',
+  MissingAuthenticationToken: 'credential',
+  MissingAuthenticationTokenException: 'credential',
+  NotAuthorized: 'credential',
+  OptInRequired: 'credential',
+  RequestExpired: 'credential',
+  SignatureDoesNotMatch: 'credential',
+  UnrecognizedClientException: 'credential',
+  ThrottlingException: 'rate_limited',
+  TooManyRequestsException: 'rate_limited',
+  ServiceQuotaExceededException: 'quota',
+  InternalServerException: 'server',
+  ModelErrorException: 'server',
+  // 429, though it isn't the caller who asked too often.
+  ModelNotReadyException: 'server',
+  ModelStreamErrorException: 'server',
+  ModelTimeoutException: 'server',
+  ServiceUnavailableException: 'server',
+};
+
+/** Each maker's models say it in their own words. */
+const contextWords =
+  /(?:input|prompt) is too long|too many input tokens|maximum context length|exceeds? (?:the )?(?:context|maximum (?:number of )?(?:input )?tokens)|input length and `?max_tokens`? exceed/i;
+const policyWords = /content filtering policy|content filters?\b/i;
+/** The account has no access to this model, which no other credential of it would have. */
+const modelWords = /access to the model|model access is denied|model use case details/i;
+const dailyWords = /tokens per day|per day\b/i;
+
+export function fault(
+  status: number,
+  headers: IncomingHttpHeaders,
+  body: Buffer,
+  wallMs: number,
+): ProviderFault {
+  const text = body.toString('utf8', 0, 16 * 1024);
+  const json = parseObject(text);
+  const name = plainName(
+    headerOf(headers, 'x-amzn-errortype') ?? textOf(json?.__type) ?? textOf(json?.code) ?? '',
+  );
+  let kind = entryOf(kinds, name) ?? faultKind(status);
+  if (kind === 'rejected' && contextWords.test(text)) kind = 'context_window';
+  else if (kind === 'rejected' && policyWords.test(text)) kind = 'content_policy';
+  else if (kind === 'credential' && modelWords.test(text)) kind = 'rejected';
+  else if (kind === 'rate_limited' && dailyWords.test(text)) kind = 'quota';
+  return { kind, retryAfterMs: retryAfterMs(headers, wallMs) };
+}

@@ -1,0 +1,29 @@
+/**
+ * The Bedrock dialect: Amazon's Converse and ConverseStream, which only providers speak.
+ * https://docs.aws.amazon.com/bedrock/latest/userguide/conversation-inference.html
+ */
+import type { Dialect } from '../dialect.ts';
+import { withoutClients } from '../provider-only.ts';
+import { fault, readError } from './errors.ts';
+import { createFramer } from './event-stream.ts';
+import { readReply } from './reply.ts';
+import { createReader } from './stream.ts';
+import { writeRequest } from './write-request.ts';
+
+export const bedrock: Dialect = {
+  ...withoutClients,
+  name: 'bedrock',
+  endpoints: [],
+  chatProvider: {
+    native: 'any',
+    streamType: 'application/vnd.amazon.eventstream',
+    writeRequest,
+    readReply,
+    createReader,
+    createFramer,
+    readError,
+  },
+  // Keys of Bedrock's own; others sign each request.
+  credential: (apiKey) => ['authorization', `Bearer ${apiKey}`],
+  fault,
+};

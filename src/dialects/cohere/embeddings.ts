@@ -1,0 +1,39 @@
+/** Cohere's embeddings, asked for by clients of other dialects. https://docs.cohere.com/v2/reference/embed */
+
+import { countOf, isObject, type Json, numberOf, objectOf, said } from '../../base/json.ts';
+import { type Notes, noteCannot } from '../chat.ts';
+import type { ChatCall, Destination } from '../dialect.ts';
+import { type EmbedProvider, type EmbedReply, type EmbedRequest, isVector } from '../embeddings.ts';
+
+/** More texts than this are refused. */
+const textsMax = 96;
+
+/** The API demands to know what vectors are for; most are stored, to be searched. */
+const usualPurpose = 'search_document';
+
+function writeRequest(
+  { texts, dimensions, base64, purpose }: EmbedRequest,
+  to: Destination,
+  notes: Notes,
+): ChatCall {
+  if (texts.length > textsMax) noteCannot(notes, 'input');
+  const body = said({
+    model: to.model,
+    texts,
+    input_type: purpose ?? usualPurpose,
+    embedding_types: [base64 ? 'base64' : 'float'],
+    output_dimension: dimensions,
+  });
+  return { path: '/embed', body, headers: [] };
+}
+
+function readReply({ embeddings, meta }: Json): EmbedReply | null {
+  if (!isObject(embeddings)) return null;
+  const vectors = embeddings.base64 ?? embeddings.float;
+  if (!Array.isArray(vectors) || !vectors.every(isVector)) return null;
+  const { billed_units: billed, tokens } = objectOf(meta);
+  const inputTokens = objectOf(billed).input_tokens ?? objectOf(tokens).input_tokens;
+  return { vectors, inputTokens: numberOf(inputTokens) === null ? null : countOf(inputTokens) };
+}
+
+export const embedProvider: EmbedProvider = { writeRequest, readReply };

@@ -1,0 +1,69 @@
+/** The Cohere dialect, version 2: chat as providers answer it, rerank and embed as clients call them too. */
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Endpoint, ModelRequest } from '../../exchange.ts';
+import {
+  type Destination,
+  type Dialect,
+  passHeaders,
+  renameModel,
+  type UpstreamRequest,
+} from '../dialect.ts';
+import { readError } from '../error-text.ts';
+import { nativeReading } from '../read-reply.ts';
+import { embedProvider } from './embeddings.ts';
+import { errorObject, fault } from './errors.ts';
+import { readReply } from './reply.ts';
+import { createReader } from './stream.ts';
+import { writeRequest } from './write-request.ts';
+
+const requestHeaders = ['x-client-name', 'traceparent', 'tracestate'];
+
+const reading = nativeReading('cohere', false);
+
+function encode(
+  endpoint: Endpoint,
+  request: ModelRequest,
+  headers: IncomingHttpHeaders,
+  to: Destination,
+): UpstreamRequest {
+  const sent = [...to.headers];
+  passHeaders(requestHeaders, headers, sent);
+  const body = renameModel(request, to.model);
+  return { path: to.basePath + endpoint.upstreamPath, headers: sent, body, reading };
+}
+
+const modelObject = (name: string): object => ({ name, endpoints: ['embed', 'rerank'] });
+
+export const cohere: Dialect = {
+  name: 'cohere',
+  endpoints: ['rerank', 'embed'],
+  chatClient: null,
+  chatProvider: {
+    native: 'any',
+    streamType: 'text/event-stream',
+    writeRequest,
+    readReply,
+    createReader,
+    createFramer: null,
+    readError,
+  },
+  embedProvider,
+  requestIdHeader: 'x-request-id',
+  passesBack: (header) =>
+    /^x-(?:trial-)?endpoint-/.test(header) || header === 'retry-after' || header === 'retry-after-ms',
+  credential: (apiKey) => ['authorization', `Bearer ${apiKey}`],
+  encode,
+  fault,
+  // Nothing that its clients ask for is streamed.
+  streamEnd: Buffer.alloc(0),
+  lengthEnd: null,
+  errorBody: (refusal, requestId) => Buffer.from(JSON.stringify(errorObject(refusal, requestId))),
+  errorEvent: (refusal, requestId) =>
+    Buffer.from(`data: ${JSON.stringify(errorObject(refusal, requestId))}\n\n`),
+  restartEvent: () => Buffer.alloc(0),
+  textSlots: () => [],
+  endedChannels: () => [],
+  carrierOf: (event) => event,
+  models: (names) => Buffer.from(JSON.stringify({ models: names.map(modelObject) })),
+  model: (name) => Buffer.from(JSON.stringify(modelObject(name))),
+};

@@ -1,0 +1,180 @@
+/** Writes a chat request for Cohere. https://docs.cohere.com/v2/reference/chat */
+
+import { type Json, said } from '../../base/json.ts';
+import {
+  budgetOf,
+  type ChatMessage,
+  type ChatRequest,
+  type DocumentPart,
+  effortOf,
+  type Notes,
+  noteCannot,
+  noteDropped,
+  type Part,
+  type Tool,
+  type ToolResultPart,
+} from '../chat.ts';
+import type { ChatCall, Destination } from '../dialect.ts';
+import { toolFailed, writeImageUrl } from '../openai/parts.ts';
+
+/** More stop sequences than this are refused. */
+const stopsMax = 5;
+const topKMax = 500;
+/** `p` must lie between these; the least of them is as good as none, the greatest as all. */
+const topPRange = { min: 0.01, max: 0.99 };
+
+export function writeRequest(request: ChatRequest, to: Destination, notes: Notes): ChatCall {
+  const { names, stop, output, topK } = request;
+  if (request.user !== null) noteDropped(notes, names.user);
+  if (request.metadata !== null) noteDropped(notes, names.metadata);
+  // The model itself decides whether it makes several calls at once.
+  if (request.parallelToolCalls === false && request.tools.length > 0)
+    noteDropped(notes, names.parallelToolCalls);
+  if (stop.length > stopsMax) noteCannot(notes, names.stop);
+  // A form of output is taken neither with tools nor with documents; the latter can stand in the text instead.
+  if (output !== null && request.tools.length > 0) noteCannot(notes, names.output);
+  const documents = output === null ? request.messages.flatMap(({ parts }) => parts.flatMap(citable)) : [];
+  const body = said({
+    model: to.model,
+    messages: request.messages.flatMap((message) => writeMessage(message, output !== null, notes)),
+    documents: documents.length === 0 ? null : documents,
+    ...writeTools(request),
+    response_format:
+      output === null
+        ? null
+        : { type: 'json_object', ...(output.kind === 'schema' ? { json_schema: output.schema } : {}) },
+    max_tokens: request.maxTokens,
+    stop_sequences: stop.length === 0 ? null : stop,
+    temperature: request.temperature,
+    p: request.topP === null ? null : Math.min(topPRange.max, Math.max(topPRange.min, request.topP)),
+    k: topK === null ? null : Math.min(topKMax, topK),
+    frequency_penalty: penalty(request, 'frequencyPenalty', notes),
+    presence_penalty: penalty(request, 'presencePenalty', notes),
+    seed: request.seed,
+    thinking: writeThinking(request, to.model, notes),
+    stream: request.stream ? true : null,
+  });
+  return { path: '/chat', body, headers: [] };
+}
+
+/** Penalties end at 0 and 1 here. */
+function penalty(
+  request: ChatRequest,
+  field: 'frequencyPenalty' | 'presencePenalty',
+  notes: Notes,
+): number | null {
+  const value = request[field];
+  if (value === null || (value >= 0 && value <= 1)) return value;
+  noteDropped(notes, request.names[field]);
+  return null;
+}
+
+/** A tool that is demanded by its name goes alone: there is no other way to say which one. */
+function writeTools({ tools, toolChoice }: ChatRequest): Json {
+  if (tools.length === 0) return {};
+  const told = toolChoice?.kind === 'tool' ? tools.filter(({ name }) => name === toolChoice.name) : tools;
+  const choices = { auto: null, none: 'NONE', required: 'REQUIRED', tool: 'REQUIRED' } as const;
+  return said({
+    tools: told.map(writeTool),
+    tool_choice: toolChoice === null ? null : choices[toolChoice.kind],
+    strict_tools: told.every(({ strict }) => strict === true) ? true : null,
+  });
+}
+
+const writeTool = ({ name, description, parameters }: Tool): Json => ({
+  type: 'function',
+  function: said({ name, description, parameters: parameters ?? { type: 'object', properties: {} } }),
+});
+
+/** Models that don't reason refuse every word about it; those of other names are asked. */
+const neverReasons = (model: string): boolean =>
+  /^(?:c4ai|command(?:$|-(?:r|light|nightly|a-(?:03|vision|translate))))/.test(model);
+
+function writeThinking({ reasoning, names }: ChatRequest, model: string, notes: Notes): Json | null {
+  if (reasoning === null) return null;
+  const effort = effortOf(reasoning);
+  if (neverReasons(model)) {
+    if (effort !== 'none') noteDropped(notes, names.reasoning);
+    return null;
+  }
+  if (effort === 'none') return { type: 'disabled' };
+  const budget = reasoning.budgetTokens ?? (effort === null ? null : budgetOf[effort]);
+  return said({ type: 'enabled', token_budget: budget });
+}
+
+/** A document of plain text, which the model may cite. */
+function citable(part: Part): Json[] {
+  if (part.kind !== 'document' || part.source.kind !== 'text') return [];
+  return [{ data: said({ title: part.name, text: part.source.text }) }];
+}
+
+function writeMessage({ role, parts }: ChatMessage, inline: boolean, notes: Notes): Json[] {
+  if (role === 'assistant') return writeAssistant(parts, notes);
+  const results = parts.filter((part) => part.kind === 'tool_result');
+  // Results hold text only: what else a tool gave follows in the user's name.
+  const shown = results.flatMap(({ content }) => content.filter(({ kind }) => kind !== 'text'));
+  const content = [...shown, ...parts].flatMap((part) => writePart(part, inline, notes));
+  const messages = results.map(writeResult);
+  if (content.length > 0)
+    messages.push({ role: role === 'user' ? 'user' : 'system', content: plain(content) });
+  return messages;
+}
+
+/** One text alone is written as text. */
+function plain(content: Json[]): unknown {
+  const [first] = content;
+  return content.length === 1 && first?.type === 'text' ? first.text : content;
+}
+
+const writeText = (text: string): Json => ({ type: 'text', text });
+
+function writeResult({ callId, content, isError }: ToolResultPart): Json {
+  const texts = content.flatMap((part) => (part.kind === 'text' ? [part.text] : []));
+  const parts = (isError ? [toolFailed, ...texts] : texts).map(writeText);
+  return { role: 'tool', tool_call_id: callId, content: parts.length === 0 ? '' : plain(parts) };
+}
+
+/** What the model says before its calls is its plan. What it thought stays out: nobody asks for it back. */
+function writeAssistant(parts: readonly Part[], notes: Notes): Json[] {
+  const texts: string[] = [];
+  const calls: Json[] = [];
+  for (const part of parts) {
+    if (part.kind === 'text' || part.kind === 'refusal') texts.push(part.text);
+    else if (part.kind === 'tool_call') {
+      const called = { name: part.name, arguments: part.arguments === '' ? '{}' : part.arguments };
+      calls.push({ id: part.id, type: 'function', function: called });
+    } else if (part.kind === 'image' || part.kind === 'document' || part.kind === 'audio')
+      noteCannot(notes, part.at);
+  }
+  const said = texts.filter((text) => text !== '');
+  if (calls.length > 0) {
+    const plan = said.length === 0 ? {} : { tool_plan: said.join('\n') };
+    return [{ role: 'assistant', tool_calls: calls, ...plan }];
+  }
+  return said.length === 0 ? [] : [{ role: 'assistant', content: plain(said.map(writeText)) }];
+}
+
+/** @param inline documents stand in the text */
+function writePart(part: Part, inline: boolean, notes: Notes): Json[] {
+  switch (part.kind) {
+    case 'text':
+    case 'refusal':
+      return part.text === '' ? [] : [writeText(part.text)];
+    case 'image': {
+      const url = writeImageUrl(part);
+      if (url === null) break;
+      return [{ type: 'image_url', image_url: said({ url, detail: part.detail }) }];
+    }
+    case 'document':
+      if (part.source.kind !== 'text') break;
+      return inline ? [writeText(titled(part, part.source.text))] : [];
+    case 'audio':
+      break;
+    default:
+      return [];
+  }
+  noteCannot(notes, part.at);
+  return [];
+}
+
+const titled = ({ name }: DocumentPart, text: string): string => (name === null ? text : `${name}\n${text}`);

@@ -1,0 +1,81 @@
+/** Cuts a provider's stream into events, however its bytes are split. */
+
+import { parseObject } from '../base/json.ts';
+import { StreamScanner } from '../native.ts';
+import type { WireEvent } from './chat.ts';
+
+/** Why a stream can't be read on. */
+export type StreamFault =
+  | 'error_event'
+  | 'malformed'
+  | 'event_too_large'
+  /** The provider ended it before the model did: it was at work for too long. */
+  | 'unfinished';
+
+/** Whole events, and their bytes as they came; null: none is whole yet. */
+export interface Frames {
+  readonly raw: Buffer | null;
+  readonly events: readonly WireEvent[];
+}
+
+/** One stream's framer. Splitting its input differently changes nothing in what it gives altogether. */
+export interface Framer {
+  push(chunk: Buffer): Frames;
+  /** The provider's bytes have ended. */
+  finish(): Frames;
+  /** Set once; nothing is given after it. */
+  readonly broken: StreamFault | null;
+}
+
+/** Name of the event that stands for `data: [DONE]`. */
+export const doneEvent = '[DONE]';
+
+const nothing: Frames = { raw: null, events: [] };
+
+/** Server-sent events whose data are JSON objects. */
+export function createSseFramer(eventMaxBytes: number): Framer {
+  const scanner = new StreamScanner('any', false, eventMaxBytes);
+  let malformed = false;
+
+  const cut = (raw: Buffer | null): Frames => {
+    if (raw === null || malformed) return nothing;
+    const events: WireEvent[] = [];
+    for (const block of splitEvents(raw.toString('utf8'))) {
+      const event = readEvent(block);
+      if (event === 'malformed') {
+        malformed = true;
+        break;
+      }
+      if (event !== null) events.push(event);
+    }
+    return { raw, events };
+  };
+
+  return {
+    push: (chunk) => cut(scanner.push(chunk)),
+    finish: () => cut(scanner.finish()),
+    get broken() {
+      return malformed ? 'malformed' : scanner.broken;
+    },
+  };
+}
+
+function readEvent(block: string): WireEvent | 'malformed' | null {
+  let event = '';
+  let data: string | null = null;
+  for (const line of block.split(block.includes('\r') ? /\r\n|\n|\r/ : '\n')) {
+    if (line.startsWith('data:')) {
+      const value = line.startsWith('data: ') ? line.slice(6) : line.slice(5);
+      data = data === null ? value : `${data}\n${value}`;
+    } else if (line.startsWith('event:')) event = line.slice(6).trim();
+  }
+  if (data === null || data.trim() === '') return null;
+  if (data.trim() === doneEvent) return { event: doneEvent, data: {} };
+  const value = parseObject(data);
+  return value === null ? 'malformed' : { event, data: value };
+}
+
+/** Splits whole events, each with its blank line. */
+export function splitEvents(text: string): string[] {
+  return text.match(/[\s\S]*?(?:\r\n\r\n|\n\n|\r\r|\n\r\n|\r\n\n|$)/g)?.filter((event) => event !== '') ?? [];
+}

@@ -1,0 +1,36 @@
+/** Gemini's embeddings, asked for by clients of other dialects. https://ai.google.dev/api/embeddings */
+
+import { entryOf, type Json, said } from '../../base/json.ts';
+import type { ChatCall, Destination } from '../dialect.ts';
+import type { EmbedProvider, EmbedReply, EmbedRequest } from '../embeddings.ts';
+import { isVector } from '../embeddings.ts';
+
+/** What Cohere calls the purposes that both know. */
+const purposes: Readonly<Record<string, string>> = {
+  search_document: 'RETRIEVAL_DOCUMENT',
+  search_query: 'RETRIEVAL_QUERY',
+  classification: 'CLASSIFICATION',
+  clustering: 'CLUSTERING',
+};
+
+function writeRequest({ texts, dimensions, purpose }: EmbedRequest, to: Destination): ChatCall {
+  const model = encodeURIComponent(to.model);
+  const requests = texts.map((text) =>
+    said({
+      model: `models/${to.model}`,
+      content: { parts: [{ text }] },
+      taskType: purpose === null ? null : entryOf(purposes, purpose),
+      outputDimensionality: dimensions,
+    }),
+  );
+  return { path: `/models/${model}:batchEmbedContents`, body: { requests }, headers: [] };
+}
+
+/** It says nothing of tokens. */
+function readReply({ embeddings }: Json): EmbedReply | null {
+  if (!Array.isArray(embeddings)) return null;
+  const vectors = embeddings.map((each: Json | null) => each?.values);
+  return vectors.every(isVector) ? { vectors, inputTokens: null } : null;
+}
+
+export const embedProvider: EmbedProvider = { writeRequest, readReply };

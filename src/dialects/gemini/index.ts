@@ -1,0 +1,158 @@
+/** The Gemini dialect: generateContent of AI Studio and Vertex. https://ai.google.dev/api/generate-content */
+import type { IncomingHttpHeaders } from 'node:http';
+import { isObject, type Json, listOf, numberOf, objectOf } from '../../base/json.ts';
+import type { Endpoint, EndpointName, ModelRequest } from '../../exchange.ts';
+import {
+  type Destination,
+  type Dialect,
+  lastEvent,
+  passHeaders,
+  type StoppedStream,
+  type TextSlot,
+  type UpstreamRequest,
+} from '../dialect.ts';
+import { nativeReading, type ReplyReading } from '../read-reply.ts';
+import { embedProvider } from './embeddings.ts';
+import { errorObject, fault, readError, writeError } from './errors.ts';
+import { nameModel } from './name-model.ts';
+import { readRequest } from './read-request.ts';
+import { readReply, writeReply } from './reply.ts';
+import { withoutForeign } from './signature.ts';
+import { createReader, createWriter } from './stream.ts';
+import { pathOf, writeRequest } from './write-request.ts';
+
+const requestHeaders = ['x-goog-api-client', 'x-goog-user-project', 'traceparent', 'tracestate'];
+
+const reading = nativeReading('gemini', false);
+
+/** Reads what is an answer only with this member; of any other the native core would take every object. */
+const answersWith = (member: string): ReplyReading => ({
+  ...reading,
+  whole: (body) => (body.includes(`"${member}"`) || body.includes('"error"') ? reading.whole(body) : null),
+});
+/** How what isn't chat is answered. */
+const beside: Readonly<Partial<Record<EndpointName, ReplyReading>>> = {
+  gemini_count_tokens: answersWith('totalTokens'),
+  embed_content: answersWith('embedding'),
+  batch_embed_contents: answersWith('embeddings'),
+};
+
+/** The model stands in the path, so the body goes as it came, but for thoughts that others signed. */
+function encode(
+  endpoint: Endpoint,
+  request: ModelRequest,
+  headers: IncomingHttpHeaders,
+  to: Destination,
+): UpstreamRequest {
+  const sent = [...to.headers];
+  passHeaders(requestHeaders, headers, sent);
+  const about = beside[endpoint.name];
+  if (about !== undefined)
+    return {
+      path: `${to.basePath}/models/${encodeURIComponent(to.model)}${endpoint.upstreamPath}`,
+      headers: sent,
+      body: nameModel(request, to.model),
+      reading: about,
+    };
+  return {
+    path: to.basePath + pathOf(to.model, request.stream),
+    headers: sent,
+    body: withoutForeign(request.body),
+    reading,
+  };
+}
+
+const channelOf = (candidate: Json, part: Json): string =>
+  `${numberOf(candidate.index) ?? 0}.${part.thought === true ? 'thought' : 'text'}`;
+
+const partsOf = (candidate: Json): Json[] => listOf(objectOf(candidate.content).parts);
+
+function textSlots(event: Json): TextSlot[] {
+  return listOf(event.candidates).flatMap((candidate) =>
+    partsOf(candidate).flatMap((part): TextSlot[] =>
+      typeof part.text === 'string'
+        ? [{ channel: channelOf(candidate, part), holder: part, field: 'text' }]
+        : [],
+    ),
+  );
+}
+
+function carrierOf(event: Json): Json {
+  const carrier = structuredClone(event);
+  delete carrier.usageMetadata;
+  for (const candidate of listOf(carrier.candidates)) {
+    delete candidate.finishReason;
+    if (!isObject(candidate.content)) continue;
+    // One text for each channel, without what came beside it.
+    const seen = new Set<string>();
+    candidate.content.parts = partsOf(candidate).flatMap((part): Json[] => {
+      const channel = channelOf(candidate, part);
+      if (typeof part.text !== 'string' || seen.has(channel)) return [];
+      seen.add(channel);
+      return [part.thought === true ? { text: '', thought: true } : { text: '' }];
+    });
+  }
+  return carrier;
+}
+
+/** The last event has finish reason and usage; parts, since Google's SDK keeps no answer without them. */
+function lengthEnd({ last, choices, inputTokens, outputTokens }: StoppedStream): Buffer {
+  const { modelVersion, responseId } = lastEvent(last);
+  const candidates = Array.from({ length: choices }, (_, index) => ({
+    content: { parts: [{ text: '' }], role: 'model' },
+    finishReason: 'MAX_TOKENS',
+    index,
+  }));
+  const usageMetadata = {
+    promptTokenCount: inputTokens,
+    candidatesTokenCount: outputTokens,
+    totalTokenCount: inputTokens + outputTokens,
+  };
+  return Buffer.from(`data: ${JSON.stringify({ candidates, usageMetadata, modelVersion, responseId })}\n\n`);
+}
+
+const modelObject = (name: string): Json => ({
+  name: `models/${name}`,
+  baseModelId: name,
+  displayName: name,
+  supportedGenerationMethods: ['generateContent'],
+});
+
+export const gemini: Dialect = {
+  name: 'gemini',
+  endpoints: ['generate', 'stream_generate', 'gemini_count_tokens', 'embed_content', 'batch_embed_contents'],
+  chatClient: { readRequest, writeReply, createWriter, writeError },
+  chatProvider: {
+    native: 'gemini',
+    streamType: 'text/event-stream',
+    writeRequest,
+    readReply,
+    createReader,
+    createFramer: null,
+    readError,
+  },
+  embedProvider,
+  requestIdHeader: 'x-request-id',
+  passesBack: (header) => header === 'retry-after' || header === 'retry-after-ms',
+  credential: (apiKey, { bearer }) =>
+    bearer === true ? ['authorization', `Bearer ${apiKey}`] : ['x-goog-api-key', apiKey],
+  encode,
+  fault,
+  // A stream is complete with its finish reason: nothing follows.
+  streamEnd: Buffer.alloc(0),
+  lengthEnd,
+  errorBody: (refusal, requestId) => Buffer.from(JSON.stringify(errorObject(refusal, requestId))),
+  errorEvent: (refusal, requestId) =>
+    Buffer.from(`data: ${JSON.stringify(errorObject(refusal, requestId))}\n\n`),
+  // No candidates, as in events that hold only usage.
+  restartEvent: (target) =>
+    Buffer.from(`data: ${JSON.stringify({ sidegate: { restart: true, target } })}\n\n`),
+  textSlots,
+  endedChannels: (event) =>
+    listOf(event.candidates)
+      .filter(({ finishReason }) => typeof finishReason === 'string' && finishReason !== '')
+      .map((candidate) => `${numberOf(candidate.index) ?? 0}.`),
+  carrierOf,
+  models: (names) => Buffer.from(JSON.stringify({ models: names.map(modelObject) })),
+  model: (name) => Buffer.from(JSON.stringify(modelObject(name))),
+};

@@ -1,0 +1,25 @@
+/** The model in the bodies of `:countTokens`, `:embedContent` and `:batchEmbedContents`, where the path has it already. */
+
+import { isObject, type Json, listOf, parseObject } from '../../base/json.ts';
+import type { ModelRequest } from '../../exchange.ts';
+
+/** The body, which names no other model than the path does; the same bytes where it names none or that one. */
+export function nameModel({ body, model: asked }: ModelRequest, model: string): Buffer {
+  const text = body.toString('utf8');
+  let other = asked !== model && text.includes('"model"');
+  // A quote inside a text is escaped, so that this finds members only.
+  for (const [, name] of text.matchAll(/"model"\s*:\s*"((?:[^"\\]|\\.)*)"/g))
+    other ||= name !== model && name !== `models/${model}`;
+  const json = other ? parseObject(text) : null;
+  if (json === null) return body;
+  const named = (holder: Json): Json =>
+    'model' in holder ? { ...holder, model: `models/${model}` } : holder;
+  const { requests, generateContentRequest: request } = json;
+  return Buffer.from(
+    JSON.stringify({
+      ...named(json),
+      ...(Array.isArray(requests) ? { requests: listOf(requests).map(named) } : {}),
+      ...(isObject(request) ? { generateContentRequest: named(request) } : {}),
+    }),
+  );
+}

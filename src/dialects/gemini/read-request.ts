@@ -1,0 +1,292 @@
+/** Reads a Gemini `generateContent` request. https://ai.google.dev/api/generate-content */
+
+import { isObject, type Json, listOf, numberOf, objectOf, textOf } from '../../base/json.ts';
+import { makeCallId } from '../call-id.ts';
+import {
+  type ChatField,
+  type ChatMessage,
+  type ChatRequest,
+  type DocumentPart,
+  type ImagePart,
+  type Notes,
+  noteCannot,
+  noteDropped,
+  noteInvalid,
+  type OutputForm,
+  type Part,
+  resultsFirst,
+  type TextPart,
+  type Tool,
+  type ToolCallPart,
+  type ToolChoice,
+  type ToolResultPart,
+} from '../chat.ts';
+import { noteRest, nothingMatters, readItems } from '../members.ts';
+import { readCall } from './reply.ts';
+import { readSchema } from './schema.ts';
+import { readSignature, readThought } from './signature.ts';
+import { readThinking } from './thinking.ts';
+
+const names: Readonly<Record<ChatField, string>> = {
+  tools: 'tools',
+  toolChoice: 'toolConfig',
+  parallelToolCalls: 'toolConfig',
+  stop: 'generationConfig.stopSequences',
+  maxTokens: 'generationConfig.maxOutputTokens',
+  temperature: 'generationConfig.temperature',
+  topP: 'generationConfig.topP',
+  topK: 'generationConfig.topK',
+  frequencyPenalty: 'generationConfig.frequencyPenalty',
+  presencePenalty: 'generationConfig.presencePenalty',
+  seed: 'generationConfig.seed',
+  output: 'generationConfig.responseSchema',
+  reasoning: 'generationConfig.thinkingConfig',
+  user: 'labels',
+  metadata: 'labels',
+};
+
+/** `model` is what some SDKs say again; the path's counts. */
+const known = new Set(['contents', 'systemInstruction', 'tools', 'toolConfig', 'generationConfig', 'model']);
+const matter = new Set(['cachedContent']);
+const knownConfig = new Set([
+  'maxOutputTokens',
+  'temperature',
+  'topP',
+  'topK',
+  'frequencyPenalty',
+  'presencePenalty',
+  'seed',
+  'stopSequences',
+  'responseMimeType',
+  'responseSchema',
+  'responseJsonSchema',
+  'thinkingConfig',
+  'candidateCount',
+  'responseModalities',
+]);
+const knownOfMedia = new Set(['inlineData', 'fileData', 'thought', 'thoughtSignature']);
+const knownOfTools = new Set(['name', 'description', 'parameters', 'parametersJsonSchema']);
+const matterConfig = new Set(['speechConfig', 'imageConfig', 'responseFormat']);
+
+/** The API reads `snake_case` members as well; only their names change, never what is under them. */
+function camel(value: unknown): Json {
+  const object = objectOf(value);
+  const read: Json = {};
+  for (const key in object)
+    read[key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())] = object[key];
+  return read;
+}
+
+export function readRequest(given: Json, notes: Notes): ChatRequest {
+  const body = camel(given);
+  const config = camel(body.generationConfig);
+  noteRest(body, known, matter, notes);
+  noteConfig(config, notes);
+  const stop = config.stopSequences;
+  return {
+    names,
+    // The path says so.
+    stream: false,
+    messages: [...readSystem(body.systemInstruction), ...readContents(body.contents, notes)],
+    tools: readTools(body.tools, notes),
+    toolChoice: readChoice(camel(body.toolConfig), notes),
+    parallelToolCalls: null,
+    stop: Array.isArray(stop) ? stop.filter((text) => typeof text === 'string') : [],
+    maxTokens: numberOf(config.maxOutputTokens),
+    temperature: numberOf(config.temperature),
+    topP: numberOf(config.topP),
+    topK: numberOf(config.topK),
+    frequencyPenalty: numberOf(config.frequencyPenalty),
+    presencePenalty: numberOf(config.presencePenalty),
+    seed: numberOf(config.seed),
+    output: readOutput(config, notes),
+    reasoning: readThinking(config.thinkingConfig),
+    user: null,
+    metadata: null,
+  };
+}
+
+/** Members of `generationConfig` that the neutral form has no place for. */
+function noteConfig(config: Json, notes: Notes): void {
+  noteRest(config, knownConfig, matterConfig, notes, 'generationConfig.');
+  if ((numberOf(config.candidateCount) ?? 1) > 1) noteCannot(notes, 'generationConfig.candidateCount');
+  const modalities = config.responseModalities;
+  if (Array.isArray(modalities) && modalities.some((name) => name !== 'TEXT'))
+    noteCannot(notes, 'generationConfig.responseModalities');
+}
+
+function readSystem(value: unknown): ChatMessage[] {
+  const texts =
+    typeof value === 'string' ? [value] : listOf(objectOf(value).parts).map(({ text }) => textOf(text));
+  const parts = texts.flatMap((text): TextPart[] =>
+    text === null || text === '' ? [] : [{ kind: 'text', text, cache: null }],
+  );
+  return parts.length === 0 ? [] : [{ role: 'system', parts, name: null }];
+}
+
+/** Calls that no result has answered yet, by which results without an id find theirs. */
+type OpenCalls = { id: string; name: string }[];
+
+function readContents(value: unknown, notes: Notes): ChatMessage[] {
+  if (!Array.isArray(value)) noteInvalid(notes, 'contents', 'must be a list of contents');
+  const calls: OpenCalls = [];
+  const items = Array.isArray(value) ? readItems(value, 'contents', notes) : [];
+  return items.map((content, index) => {
+    const at = `contents[${index}]`;
+    const role = content.role === 'model' ? 'assistant' : 'user';
+    const roles: readonly unknown[] = ['user', 'model', 'function', undefined, null, ''];
+    if (!roles.includes(content.role)) noteInvalid(notes, `${at}.role`, 'must be "user" or "model"');
+    const parts = readItems(content.parts, `${at}.parts`, notes).flatMap((part, number) =>
+      readPart(camel(part), role, `${at}.parts[${number}]`, calls, notes),
+    );
+    return { role, parts: resultsFirst(parts), name: null };
+  });
+}
+
+function readPart(
+  part: Json,
+  role: 'user' | 'assistant',
+  at: string,
+  calls: OpenCalls,
+  notes: Notes,
+): Part[] {
+  if (part.thought === true && role === 'assistant') return [readThought(part)];
+  const signature = readSignature(part);
+  if (isObject(part.functionCall)) {
+    const call: ToolCallPart = { ...readCall(part.functionCall, at), signature, at };
+    calls.push({ id: call.id, name: call.name });
+    return [call];
+  }
+  if (isObject(part.functionResponse)) return [readResult(camel(part.functionResponse), at, calls, notes)];
+  const text = textOf(part.text);
+  if (text !== null) {
+    const said: Part[] = text === '' ? [] : [{ kind: 'text', text, cache: null }];
+    if (signature !== null) said.push({ kind: 'redacted', data: signature });
+    return said;
+  }
+  const media = readMedia(part, at);
+  noteRest(part, knownOfMedia, nothingMatters, notes, `${at}.`);
+  if (media === null) noteCannot(notes, at);
+  return media === null ? [] : [media];
+}
+
+/** Bytes inside the request, or a file by its address; null: it is neither. */
+function readMedia(part: Json, at: string): Exclude<Part, { kind: 'text' }> | null {
+  const blob = camel(part.inlineData);
+  const data = textOf(blob.data);
+  const file = camel(part.fileData);
+  const url = textOf(file.fileUri);
+  const mediaType = textOf(blob.mimeType) ?? textOf(file.mimeType) ?? '';
+  const name = textOf(blob.displayName) ?? textOf(file.displayName);
+  if (data !== null && mediaType.startsWith('audio/')) return { kind: 'audio', mediaType, data, at };
+  // Google's own stores can be read by nobody else.
+  const isPublic =
+    url !== null &&
+    /^https?:/.test(url) &&
+    !/^https?:\/\/(?:generativelanguage\.googleapis\.com|(?:www\.)?youtube\.com|youtu\.be)\//.test(url);
+  if (data === null && !isPublic) return null;
+  const source =
+    data === null
+      ? ({ kind: 'url', url: url ?? '' } as const)
+      : mediaType === 'text/plain'
+        ? ({ kind: 'text', text: Buffer.from(data, 'base64').toString('utf8') } as const)
+        : ({ kind: 'base64', mediaType, data } as const);
+  if (mediaType.startsWith('image/')) return { kind: 'image', source, detail: null, cache: null, at };
+  if (/^(?:video|audio)\//.test(mediaType)) return null;
+  return { kind: 'document', source, name, cache: null, at };
+}
+
+function readResult(result: Json, at: string, calls: OpenCalls, notes: Notes): ToolResultPart {
+  const name = textOf(result.name) ?? '';
+  const given = textOf(result.id) ?? '';
+  // Without an id results stand in the order of the calls.
+  const found = calls.findIndex((call) => (given === '' ? call.name === name : call.id === given));
+  const call = calls[found];
+  if (found >= 0) calls.splice(found, 1);
+  const media = listOf(result.parts).flatMap((part, number): (ImagePart | DocumentPart)[] => {
+    const place = `${at}.functionResponse.parts[${number}]`;
+    const read = readMedia(camel(part), place);
+    if (read?.kind === 'image' || read?.kind === 'document') return [read];
+    noteCannot(notes, place);
+    return [];
+  });
+  const { text, isError } = readResponse(objectOf(result.response));
+  return {
+    kind: 'tool_result',
+    callId: call?.id ?? (given === '' ? makeCallId(at, name, '') : given),
+    name: call?.name ?? name,
+    content: [...(text === '' ? [] : [{ kind: 'text', text, cache: null } as const]), ...media],
+    isError,
+    cache: null,
+    at,
+  };
+}
+
+/** `output` and `error` are the documented names of a result that is no object of its own. */
+function readResponse(response: Json): { readonly text: string; readonly isError: boolean } {
+  const [only, more] = Object.keys(response);
+  if (only !== undefined && more === undefined && (only === 'output' || only === 'error')) {
+    const value = response[only];
+    return { text: typeof value === 'string' ? value : JSON.stringify(value), isError: only === 'error' };
+  }
+  return { text: JSON.stringify(response), isError: false };
+}
+
+function readTools(value: unknown, notes: Notes): Tool[] {
+  return readItems(value, names.tools, notes).flatMap((given, index): Tool[] => {
+    const { functionDeclarations, ...others } = camel(given);
+    // Tools that run at Google are nobody else's.
+    for (const name in others) if (isObject(others[name])) noteCannot(notes, `tools[${index}].${name}`);
+    return listOf(functionDeclarations).map((one, number): Tool => {
+      const declaration = camel(one);
+      const at = `tools[${index}].functionDeclarations[${number}].`;
+      noteRest(declaration, knownOfTools, nothingMatters, notes, at);
+      const { parametersJsonSchema: schema, parameters } = declaration;
+      return {
+        name: textOf(declaration.name) ?? '',
+        description: textOf(declaration.description),
+        parameters: isObject(schema) ? schema : isObject(parameters) ? readSchema(parameters) : null,
+        strict: null,
+        cache: null,
+      };
+    });
+  });
+}
+
+function readChoice({ functionCallingConfig, retrievalConfig }: Json, notes: Notes): ToolChoice | null {
+  if (isObject(retrievalConfig)) noteDropped(notes, 'toolConfig.retrievalConfig');
+  const { mode, allowedFunctionNames: allowed } = camel(functionCallingConfig);
+  switch (mode) {
+    case 'NONE':
+      return { kind: 'none' };
+    case 'ANY': {
+      const list = Array.isArray(allowed) ? allowed.filter((name) => typeof name === 'string') : [];
+      const [first] = list;
+      if (first !== undefined && list.length === 1) return { kind: 'tool', name: first };
+      // One of several, but not of all, can be said nowhere else.
+      if (list.length > 1) noteCannot(notes, 'toolConfig.functionCallingConfig.allowedFunctionNames');
+      return { kind: 'required' };
+    }
+    case 'AUTO':
+    case 'VALIDATED':
+      return { kind: 'auto' };
+    default:
+      return null;
+  }
+}
+
+function readOutput(
+  { responseMimeType: type, responseSchema, responseJsonSchema }: Json,
+  notes: Notes,
+): OutputForm | null {
+  // One of several words, and whatever else is neither text nor JSON.
+  if (![undefined, null, '', 'text/plain', 'application/json'].includes(type as string))
+    noteCannot(notes, 'generationConfig.responseMimeType');
+  const schema = isObject(responseJsonSchema)
+    ? responseJsonSchema
+    : isObject(responseSchema)
+      ? readSchema(responseSchema)
+      : null;
+  if (schema !== null) return { kind: 'schema', schema, name: null, description: null, strict: null };
+  return type === 'application/json' ? { kind: 'json' } : null;
+}

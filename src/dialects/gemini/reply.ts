@@ -1,0 +1,160 @@
+/** Gemini's replies: whole ones, and the parts they share with streams. https://ai.google.dev/api/generate-content */
+
+import {
+  countOf,
+  entryOf,
+  isObject,
+  type Json,
+  listOf,
+  objectOf,
+  parseObject,
+  textOf,
+} from '../../base/json.ts';
+import { makeCallId, ownCallId } from '../call-id.ts';
+import type { ChatReply, ChatUsage, FinishReason, ReplyContext, ReplyPart, ToolCallPart } from '../chat.ts';
+import { readSignature, writeRedacted, writeSignature } from './signature.ts';
+
+const reasons: Readonly<Record<string, FinishReason>> = {
+  STOP: 'stop',
+  MAX_TOKENS: 'length',
+  SAFETY: 'content_filter',
+  RECITATION: 'content_filter',
+  BLOCKLIST: 'content_filter',
+  PROHIBITED_CONTENT: 'content_filter',
+  SPII: 'content_filter',
+  IMAGE_SAFETY: 'content_filter',
+  IMAGE_PROHIBITED_CONTENT: 'content_filter',
+  IMAGE_RECITATION: 'content_filter',
+};
+
+/** Reasons nobody knows, and calls that went wrong (`MALFORMED_FUNCTION_CALL`), are `other`. */
+export const readReason = (reason: unknown): FinishReason =>
+  entryOf(reasons, textOf(reason) ?? '') ?? 'other';
+
+const written: Readonly<Record<FinishReason, string>> = {
+  stop: 'STOP',
+  stop_sequence: 'STOP',
+  length: 'MAX_TOKENS',
+  tool_calls: 'STOP',
+  content_filter: 'SAFETY',
+  refusal: 'SAFETY',
+  other: 'OTHER',
+};
+
+export const writeReason = (reason: FinishReason): string => written[reason];
+
+/** Thoughts are counted apart from the answer, and what the provider's own tools read apart from the prompt. */
+export function readUsage(usage: Json): ChatUsage {
+  const reasoningTokens = countOf(usage.thoughtsTokenCount);
+  return {
+    inputTokens: countOf(usage.promptTokenCount) + countOf(usage.toolUsePromptTokenCount),
+    cachedInputTokens: countOf(usage.cachedContentTokenCount),
+    cacheWriteTokens: 0,
+    outputTokens: countOf(usage.candidatesTokenCount) + reasoningTokens,
+    reasoningTokens,
+  };
+}
+
+export function writeUsage(usage: ChatUsage | null): Json {
+  const { inputTokens = 0, outputTokens = 0, cachedInputTokens = 0, reasoningTokens = 0 } = usage ?? {};
+  return {
+    promptTokenCount: inputTokens,
+    candidatesTokenCount: Math.max(0, outputTokens - reasoningTokens),
+    totalTokenCount: inputTokens + outputTokens,
+    ...(cachedInputTokens > 0 ? { cachedContentTokenCount: cachedInputTokens } : {}),
+    ...(reasoningTokens > 0 ? { thoughtsTokenCount: reasoningTokens } : {}),
+  };
+}
+
+/** Whether the prompt itself was refused: there are no candidates then. */
+export const isBlocked = (body: Json): boolean =>
+  (textOf(objectOf(body.promptFeedback).blockReason) ?? '') !== '';
+
+export function readReply(body: Json): ChatReply | null {
+  const [candidate] = listOf(body.candidates);
+  const blocked = isBlocked(body);
+  if (candidate === undefined && !blocked) return null;
+  const id = textOf(body.responseId) ?? '';
+  const parts = listOf(objectOf(candidate?.content).parts);
+  return {
+    id,
+    model: textOf(body.modelVersion) ?? '',
+    parts: parts.flatMap((part, index) => readPart(part, `${id}.${index}`)),
+    finish: candidate === undefined ? 'content_filter' : readReason(candidate.finishReason),
+    stopSequence: null,
+    usage: isObject(body.usageMetadata) ? readUsage(body.usageMetadata) : null,
+  };
+}
+
+/** @param place tells a call without an id from all others */
+export function readPart(part: Json, place: string): ReplyPart[] {
+  const signature = readSignature(part);
+  if (isObject(part.functionCall)) return [{ ...readCall(part.functionCall, place), signature }];
+  const text = textOf(part.text);
+  if (text === null) return [];
+  if (part.thought === true) return [{ kind: 'reasoning', text, signature }];
+  const said: ReplyPart[] = text === '' ? [] : [{ kind: 'text', text, cache: null }];
+  // The neutral form of text has no signature: it follows on its own.
+  if (signature !== null) said.push({ kind: 'redacted', data: signature });
+  return said;
+}
+
+export function readCall(call: Json, place: string): ToolCallPart {
+  const name = textOf(call.name) ?? '';
+  const args = JSON.stringify(isObject(call.args) ? call.args : {});
+  const given = textOf(call.id) ?? '';
+  const id = given === '' ? makeCallId(place, name, args) : given;
+  return { kind: 'tool_call', id, name, arguments: args, cache: null, signature: null, at: '' };
+}
+
+export function writeReply(reply: ChatReply, { model, requestId }: ReplyContext): Json {
+  const refused = reply.parts.some(({ kind }) => kind === 'refusal');
+  return {
+    candidates: [
+      {
+        content: { parts: reply.parts.flatMap(writePart), role: 'model' },
+        finishReason: writeReason(refused ? 'refusal' : reply.finish),
+        index: 0,
+      },
+    ],
+    usageMetadata: writeUsage(reply.usage),
+    modelVersion: reply.model === '' ? model : reply.model,
+    responseId: reply.id === '' ? requestId : reply.id,
+  };
+}
+
+function writePart(part: ReplyPart): Json[] {
+  switch (part.kind) {
+    case 'text':
+    case 'refusal':
+      return part.text === '' ? [] : [{ text: part.text }];
+    case 'reasoning': {
+      const { text, signature } = part;
+      return [
+        {
+          text,
+          thought: true,
+          ...(signature === null ? {} : { thoughtSignature: writeSignature(signature) }),
+        },
+      ];
+    }
+    case 'redacted':
+      return [writeRedacted(part)];
+    case 'tool_call':
+      return [writeCall(part)];
+  }
+}
+
+/** Arguments that are no JSON can't be said here; the app finds its required ones missing. */
+export function writeCall({
+  id,
+  name,
+  arguments: text,
+  signature,
+}: Pick<ToolCallPart, 'id' | 'name' | 'arguments' | 'signature'>): Json {
+  const own = ownCallId(id);
+  return {
+    functionCall: { ...(own === null ? {} : { id: own }), name, args: parseObject(text) ?? {} },
+    ...(signature === null ? {} : { thoughtSignature: writeSignature(signature) }),
+  };
+}

@@ -1,0 +1,66 @@
+/** How much a Gemini model is to think. https://ai.google.dev/gemini-api/docs/thinking */
+
+import { entryOf, type Json, numberOf, objectOf, textOf } from '../../base/json.ts';
+import {
+  budgetOf,
+  type ChatRequest,
+  type Effort,
+  effortOf,
+  type Notes,
+  noteDropped,
+  type ReasoningWish,
+} from '../chat.ts';
+import type { Destination } from '../dialect.ts';
+import { budgetRange, isThird } from './models.ts';
+
+/** Gemini 3's levels; its Pro models know neither the least, nor, but for later ones, the middle. */
+function levelOf(effort: Effort, model: string): string {
+  const pro = model.includes('pro');
+  if (effort === 'none' || effort === 'minimal') return pro ? 'LOW' : 'MINIMAL';
+  if (effort === 'low') return 'LOW';
+  if (effort === 'medium') return /gemini-3-pro/.test(model) ? 'HIGH' : 'MEDIUM';
+  return 'HIGH';
+}
+
+/** `thinkingConfig`; null: nothing is said of it. */
+export function writeThinking(
+  { reasoning, names }: ChatRequest,
+  { model, reasons }: Destination,
+  notes: Notes,
+): Json | null {
+  if (reasoning === null) return null;
+  const effort = effortOf(reasoning);
+  if (reasons === false) {
+    // Models that don't think refuse every word about it.
+    if (effort !== 'none') noteDropped(notes, names.reasoning);
+    return null;
+  }
+  // Thoughts are summed up for the client only where it asked for thinking.
+  const includeThoughts = effort !== 'none';
+  if (isThird(model))
+    return effort === null ? { includeThoughts } : { includeThoughts, thinkingLevel: levelOf(effort, model) };
+  const { min, max, off } = budgetRange(model);
+  if (effort === 'none') return { includeThoughts, thinkingBudget: off };
+  const wanted = reasoning.budgetTokens ?? (effort === null ? -1 : budgetOf[effort]);
+  return { includeThoughts, thinkingBudget: wanted < 0 ? -1 : Math.min(max, Math.max(min, wanted)) };
+}
+
+const levels: Readonly<Record<string, Effort>> = {
+  MINIMAL: 'minimal',
+  LOW: 'low',
+  MEDIUM: 'medium',
+  HIGH: 'high',
+};
+
+/** Reads a client's `thinkingConfig`. */
+export function readThinking(value: unknown): ReasoningWish | null {
+  const config = objectOf(value);
+  const budget = numberOf(config.thinkingBudget) ?? numberOf(config.thinking_budget);
+  const level = textOf(config.thinkingLevel) ?? textOf(config.thinking_level) ?? '';
+  if (budget === 0) return { effort: 'none', budgetTokens: null, adaptive: false };
+  const effort = entryOf(levels, level.toUpperCase()) ?? null;
+  if (budget !== null && budget > 0) return { effort, budgetTokens: budget, adaptive: false };
+  if (effort !== null) return { effort, budgetTokens: null, adaptive: false };
+  const shown = config.includeThoughts === true || config.include_thoughts === true;
+  return budget === -1 || shown ? { effort: null, budgetTokens: null, adaptive: true } : null;
+}

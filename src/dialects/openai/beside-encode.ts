@@ -1,0 +1,78 @@
+/** What goes to a provider from an endpoint beside chat: the body as it came, but for the model's name. */
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Endpoint, ModelRequest } from '../../exchange.ts';
+import { bodyFlags } from '../../native.ts';
+import { type Destination, edit, renameModel, type UpstreamRequest } from '../dialect.ts';
+import type { ReplyReading } from '../read-reply.ts';
+import type { Passthrough } from './beside-endpoints.ts';
+import { bytesReading, jsonReading, textReading, transcriptReading } from './beside-reading.ts';
+
+const speechReading = bytesReading('speech');
+const fileReading = bytesReading('file');
+
+/** Writes the request. @param sent headers besides the body's type, flat */
+export function encodePassthrough(
+  endpoint: Endpoint,
+  traits: Passthrough,
+  request: ModelRequest,
+  headers: IncomingHttpHeaders,
+  to: Destination,
+  sent: readonly string[],
+): UpstreamRequest {
+  const { method } = endpoint;
+  const form = request.form !== undefined;
+  return {
+    path: to.basePath + endpoint.upstreamPath,
+    headers: sent,
+    body: traits.model === 'files' ? request.body : withModel(request, to.model),
+    reading: readingOf(traits, request),
+    ...(method === 'POST' ? {} : { method }),
+    ...(form || method !== 'POST' ? { contentType: form ? (headers['content-type'] ?? null) : null } : {}),
+  };
+}
+
+function readingOf({ gives }: Passthrough, request: ModelRequest): ReplyReading {
+  switch (gives) {
+    case 'json':
+      return jsonReading;
+    case 'transcript':
+      return isPlain(request) ? textReading : transcriptReading;
+    case 'speech':
+      return isEvents(request) ? jsonReading : speechReading;
+    case 'file':
+      return fileReading;
+  }
+}
+
+/** Its stream, if there is one, is of events. */
+const isEvents = ({ flags }: ModelRequest): boolean => (flags & bodyFlags.stream) !== 0;
+
+/** Whether the answer is bytes as they come: no event can be put between them. */
+export const givesBytes = ({ passthrough }: Endpoint, request: ModelRequest | null): boolean =>
+  passthrough !== undefined &&
+  (passthrough.gives === 'file' ||
+    (passthrough.gives === 'speech' && request !== null && !isEvents(request)));
+
+/** The transcript is to be text, not JSON. */
+const isPlain = ({ form, body }: ModelRequest): boolean =>
+  form?.parts.some(
+    ({ name, start, end }) =>
+      name === 'response_format' && ['text', 'srt', 'vtt'].includes(body.toString('latin1', start, end)),
+  ) === true;
+
+/** The body with the provider's name of the model. */
+function withModel(request: ModelRequest, model: string): Buffer {
+  if (model === request.model) return request.body;
+  const { body, form, modelStart, modelEnd, firstField } = request;
+  const named = modelEnd > 0;
+  if (form !== undefined) {
+    const field = `--${form.boundary}\r\nContent-Disposition: form-data; name="model"\r\n\r\n${model}\r\n`;
+    return edit(body, [
+      named ? { start: modelStart, end: modelEnd, text: model } : { start: 0, end: 0, text: field },
+    ]);
+  }
+  if (named) return renameModel(request, model);
+  const empty = /^\s*}/.test(body.toString('latin1', firstField, firstField + 64));
+  const text = `"model":${JSON.stringify(model)}${empty ? '' : ','}`;
+  return edit(body, [{ start: firstField, end: firstField, text }]);
+}

@@ -1,0 +1,140 @@
+/** Reads the replies of endpoints beside chat: bytes pass as they came, and what they say of usage is learned. */
+import { inspectReply, noFacts, type ReplyFacts, StreamScanner } from '../../native.ts';
+import type { StreamFault } from '../framer.ts';
+import type { Arrived, ReplyReading, StreamReading } from '../read-reply.ts';
+
+const none = Buffer.alloc(0);
+const noText = (): Buffer => none;
+
+/** One event may hold an image in Base64. */
+const eventMaxBytes = 64 * 1024 * 1024;
+const openBrace = 0x7b;
+
+/** What has come of a reply that broke off: its provider has done the work, but nobody knows what it bills. */
+const broken = (body: Buffer): Arrived | null =>
+  firstByte(body) === openBrace ? { facts: noFacts, text: noText } : null;
+
+/** First byte that is no white space. */
+function firstByte(body: Buffer): number | undefined {
+  let at = 0;
+  while (at < body.length && (body[at] ?? 0) <= 0x20) at += 1;
+  return body[at];
+}
+
+/** JSON, or a stream of events where one was asked for. */
+export const jsonReading: ReplyReading = {
+  streamType: 'text/event-stream',
+  whole(body) {
+    const facts = inspectReply(body, 'passthrough');
+    return facts === null ? null : { body, facts, text: noText };
+  },
+  arrived: broken,
+  stream: (maxBytes) => new EventStream(Math.max(maxBytes, eventMaxBytes)),
+};
+
+/** Transcripts of models that can't stream come whole, whatever was asked for. */
+export const transcriptReading: ReplyReading = { ...jsonReading, wholeToo: true };
+
+/** A transcript as text, SRT or VTT. */
+export const textReading: ReplyReading = {
+  ...transcriptReading,
+  whole(body) {
+    // An error is JSON, whatever form was asked for.
+    const facts = firstByte(body) === openBrace ? inspectReply(body, 'passthrough') : null;
+    return { body, facts: facts ?? noFacts, text: noText };
+  },
+};
+
+/** Bytes: passed on as they come. `kind` speech: JSON is no sound, and neither is silence. */
+export const bytesReading = (kind: 'speech' | 'file'): ReplyReading => ({
+  ...jsonReading,
+  isStream: (contentType) => kind === 'file' || !/^(application\/json|text\/)/i.test(contentType),
+  arrived: () => null,
+  stream: () => new ByteStream(kind === 'file'),
+});
+
+/** Events whose last one ends the stream, with `[DONE]` behind it or without. */
+class EventStream implements StreamReading {
+  readonly toolBegun = false;
+  readonly openBlock = -1;
+  /** No budget ends such a stream: nothing could say so. */
+  readonly textBytes = 0;
+  readonly #scanner: StreamScanner;
+  #over = false;
+
+  constructor(maxBytes: number) {
+    this.#scanner = new StreamScanner('passthrough', false, maxBytes);
+  }
+
+  push(chunk: Buffer): Buffer | null {
+    return this.#scanner.push(chunk);
+  }
+
+  finish(): Buffer | null {
+    const rest = this.#scanner.finish();
+    this.#over = true;
+    return rest;
+  }
+
+  get content(): boolean {
+    return this.#scanner.content;
+  }
+  get finished(): boolean {
+    return this.#scanner.finished;
+  }
+  get ended(): boolean {
+    return this.#scanner.ended || (this.#over && this.#scanner.finished);
+  }
+  get broken(): StreamFault | null {
+    return this.#scanner.broken;
+  }
+  get begun(): boolean {
+    return this.#scanner.begun;
+  }
+  facts(): ReplyFacts {
+    return this.#scanner.facts();
+  }
+  takeText(): Buffer {
+    return this.#scanner.takeText();
+  }
+}
+
+/** Bytes that say nothing: their end is where the connection says it is. */
+class ByteStream implements StreamReading {
+  content = false;
+  ended = false;
+  readonly toolBegun = false;
+  readonly openBlock = -1;
+  readonly textBytes = 0;
+  readonly #mayBeEmpty: boolean;
+
+  constructor(mayBeEmpty: boolean) {
+    this.#mayBeEmpty = mayBeEmpty;
+  }
+
+  push(chunk: Buffer): Buffer {
+    this.content = true;
+    return chunk;
+  }
+
+  finish(): null {
+    this.ended = this.content || this.#mayBeEmpty;
+    return null;
+  }
+
+  get finished(): boolean {
+    return this.ended;
+  }
+  get broken(): null {
+    return null;
+  }
+  get begun(): boolean {
+    return this.content;
+  }
+  facts(): ReplyFacts {
+    return noFacts;
+  }
+  takeText(): Buffer {
+    return none;
+  }
+}

@@ -1,0 +1,39 @@
+/** OpenAI's embeddings, as clients ask for them. https://platform.openai.com/docs/api-reference/embeddings */
+
+import { type Json, numberOf, textOf } from '../../base/json.ts';
+import { type Notes, noteCannot, noteInvalid } from '../chat.ts';
+import { type EmbedClient, type EmbedReply, type EmbedRequest, writeVector } from '../embeddings.ts';
+import { noteRest } from '../members.ts';
+
+/** `input_type` is Cohere's; apps that know where they go send it through OpenAI's SDK. */
+const known = new Set(['model', 'input', 'dimensions', 'encoding_format', 'input_type']);
+const nothing: ReadonlySet<string> = new Set();
+
+function readRequest(body: Json, notes: Notes): EmbedRequest {
+  noteRest(body, known, nothing, notes);
+  const { input, encoding_format: format } = body;
+  const list = Array.isArray(input) ? input : [input];
+  const texts = list.filter((text) => typeof text === 'string');
+  // Numbers of tokens mean something to their own model only.
+  if (texts.length < list.length) noteCannot(notes, 'input');
+  if (list.length === 0) noteInvalid(notes, 'input', 'must hold a text');
+  return {
+    texts,
+    dimensions: numberOf(body.dimensions),
+    base64: format === 'base64',
+    purpose: textOf(body.input_type),
+  };
+}
+
+const writeReply = ({ vectors, inputTokens }: EmbedReply, asked: EmbedRequest, model: string): Json => ({
+  object: 'list',
+  data: vectors.map((vector, index) => ({
+    object: 'embedding',
+    index,
+    embedding: writeVector(vector, asked.base64),
+  })),
+  model,
+  usage: { prompt_tokens: inputTokens ?? 0, total_tokens: inputTokens ?? 0 },
+});
+
+export const embedClient: EmbedClient = { readRequest, writeReply, ownHeaders: ['openai-beta'] };

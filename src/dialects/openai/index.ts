@@ -1,0 +1,244 @@
+/** The OpenAI dialect: chat completions, embeddings, and what is passed through beside them. https://platform.openai.com/docs/api-reference */
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Refusal } from '../../base/errors.ts';
+import { isObject, type Json, listOf, numberOf } from '../../base/json.ts';
+import type { Endpoint, ModelRequest } from '../../exchange.ts';
+import {
+  type Destination,
+  type Dialect,
+  durationMs,
+  type Edit,
+  edit,
+  faultKind,
+  headerOf,
+  type LimitState,
+  lastEvent,
+  type ProviderFault,
+  passHeaders,
+  resetMs,
+  retryAfterMs,
+  type StoppedStream,
+  type TextSlot,
+  type UpstreamRequest,
+} from '../dialect.ts';
+import { readError } from '../error-text.ts';
+import { nativeReading } from '../read-reply.ts';
+import { encodePassthrough } from './beside-encode.ts';
+import { passthroughEndpoints } from './beside-endpoints.ts';
+import { embedClient } from './embeddings.ts';
+import { readRequest } from './read-request.ts';
+import { readReply, writeError, writeReply } from './reply.ts';
+import { createReader, createWriter } from './stream.ts';
+import { deploymentOf, writeRequest } from './write-request.ts';
+
+const requestHeaders = ['openai-organization', 'openai-project', 'openai-beta', 'traceparent', 'tracestate'];
+
+const reading = nativeReading('openai', false);
+/** Where the gateway alone asked for usage, it takes the event out again. */
+const strippedReading = nativeReading('openai', true);
+
+const usageAsked = '"stream_options":{"include_usage":true}';
+
+/** Asks for the usage event where the client did not, keeping its other stream options. */
+function askForUsage(request: ModelRequest): Edit {
+  const { streamOptionsStart: start, streamOptionsEnd: end, firstField, body } = request;
+  if (end === 0) return { start: firstField, end: firstField, text: `${usageAsked},` };
+  const given: unknown = JSON.parse(body.toString('utf8', start, end));
+  return { start, end, text: JSON.stringify({ ...(given as object | null), include_usage: true }) };
+}
+
+/** Takes `stream_options` out with its name and one comma; null: there is none, or its name is escaped. */
+function withoutStreamOptions(request: ModelRequest): Edit | null {
+  const { streamOptionsStart, streamOptionsEnd: end, body } = request;
+  if (end === 0) return null;
+  const before = body.toString('latin1', Math.max(0, streamOptionsStart - 64), streamOptionsStart);
+  const name = /,?\s*"stream_options"\s*:\s*$/.exec(before);
+  if (name === null) return null;
+  const start = streamOptionsStart - name[0].length;
+  if (name[0].startsWith(',')) return { start, end, text: '' };
+  const comma = /^\s*,/.exec(body.toString('latin1', end, end + 64));
+  return { start, end: end + (comma?.[0].length ?? 0), text: '' };
+}
+
+function encode(
+  endpoint: Endpoint,
+  request: ModelRequest,
+  headers: IncomingHttpHeaders,
+  to: Destination,
+): UpstreamRequest {
+  const sent = [...to.headers];
+  passHeaders(requestHeaders, headers, sent);
+  const { passthrough } = endpoint;
+  if (passthrough !== undefined) return encodePassthrough(endpoint, passthrough, request, headers, to, sent);
+  const edits: Edit[] = [];
+  if (to.model !== request.model) {
+    edits.push({ start: request.modelStart - 1, end: request.modelEnd + 1, text: JSON.stringify(to.model) });
+  }
+  const { noStreamOptions } = to.quirks;
+  const stripUsage =
+    endpoint.name === 'chat' && request.stream && !request.wantsUsage && noStreamOptions !== true;
+  if (stripUsage) edits.push(askForUsage(request));
+  const unwanted = noStreamOptions === true ? withoutStreamOptions(request) : null;
+  if (unwanted !== null) edits.push(unwanted);
+  edits.sort((a, b) => a.start - b.start);
+  return {
+    path: to.basePath + deploymentOf(to) + endpoint.upstreamPath,
+    headers: sent,
+    body: edit(request.body, edits),
+    reading: stripUsage ? strippedReading : reading,
+  };
+}
+
+const quotaWords =
+  /insufficient_quota|credit_balance_exhausted|(?:spend|usage)_limit_exceeded|billing_hard_limit|billing_not_active/;
+/** OpenAI's code; the sentence of it is all that vLLM and others send. */
+const contextWords = /context_length_exceeded|maximum context length/i;
+const policyWords = /content_filter|content_policy_violation|ResponsibleAIPolicyViolation/;
+
+/** Tells a spent quota from a rate limit, both 429, and a long prompt and content policy from other refusals. */
+function fault(status: number, headers: IncomingHttpHeaders, body: Buffer, wallMs: number): ProviderFault {
+  const kind = faultKind(status);
+  if (kind === 'rate_limited') {
+    const text = body.toString('utf8', 0, 4096);
+    const spent = quotaWords.test(text);
+    // A limit that refills says nothing of when money comes back.
+    const resets = spent ? null : resetMs([limitState(headers, 'requests'), limitState(headers, 'tokens')]);
+    const askedMs = retryAfterMs(headers, wallMs) ?? resets ?? saidMs(text);
+    return { kind: spent ? 'quota' : kind, retryAfterMs: askedMs };
+  }
+  if (status !== 400 && status !== 413) return { kind, retryAfterMs: retryAfterMs(headers, wallMs) };
+  const text = body.toString('utf8', 0, 4096);
+  const named = contextWords.test(text) ? 'context_window' : policyWords.test(text) ? 'content_policy' : kind;
+  return { kind: named, retryAfterMs: null };
+}
+
+/** Azure may send no header but a sentence. */
+function saidMs(text: string): number | null {
+  const seconds = /Please retry after (\d{1,6}) seconds?/.exec(text)?.[1];
+  return seconds === undefined ? null : Number(seconds) * 1000;
+}
+
+/**
+ * https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers, and Azure's bare seconds, of which 0 stands
+ * for a limit it doesn't tell.
+ */
+function limitState(headers: IncomingHttpHeaders, what: 'requests' | 'tokens'): LimitState {
+  const reset = headerOf(headers, `x-ratelimit-reset-${what}`) ?? '';
+  const seconds = /^\d{1,6}$/.test(reset) ? Number(reset) : 0;
+  return {
+    remaining: headerOf(headers, `x-ratelimit-remaining-${what}`),
+    resetMs: seconds > 0 ? seconds * 1000 : durationMs(reset),
+  };
+}
+
+function errorObject(refusal: Refusal, requestId: string): object {
+  return {
+    message: refusal.text,
+    type: refusal.entry.openai,
+    param: refusal.param,
+    code: refusal.code,
+    request_id: requestId,
+  };
+}
+
+/** Chunks of one completion share id, time and model, and SDKs take over the last ones they see. */
+function lengthEnd({ last, choices, wantsUsage, inputTokens, outputTokens }: StoppedStream): Buffer {
+  const { id = 'sidegate-stopped', created = 0, model = '' } = lastEvent(last);
+  const head = { id, object: 'chat.completion.chunk', created, model };
+  const usage = {
+    prompt_tokens: inputTokens,
+    completion_tokens: outputTokens,
+    total_tokens: inputTokens + outputTokens,
+  };
+  const ended = Array.from({ length: choices }, (_, index) => ({
+    index,
+    delta: {},
+    finish_reason: 'length',
+  }));
+  const events = [{ ...head, choices: ended }, ...(wantsUsage ? [{ ...head, choices: [], usage }] : [])];
+  return Buffer.from(
+    `${events.map((event) => `data: ${JSON.stringify(event)}\n\n`).join('')}data: [DONE]\n\n`,
+  );
+}
+
+function textSlots(event: Json): TextSlot[] {
+  const slots: TextSlot[] = [];
+  for (const choice of listOf(event.choices)) {
+    const { delta } = choice;
+    if (!isObject(delta)) continue;
+    for (const field of ['content', 'reasoning_content', 'reasoning', 'refusal']) {
+      if (typeof delta[field] === 'string') {
+        slots.push({ channel: `${numberOf(choice.index)}.${field}`, holder: delta, field });
+      }
+    }
+    for (const call of listOf(delta.tool_calls)) {
+      const channel = `${numberOf(choice.index)}.tool.${numberOf(call.index)}`;
+      const { function: named, custom } = call;
+      if (isObject(named) && typeof named.arguments === 'string') {
+        slots.push({ channel, holder: named, field: 'arguments' });
+      }
+      if (isObject(custom) && typeof custom.input === 'string')
+        slots.push({ channel, holder: custom, field: 'input' });
+    }
+  }
+  return slots;
+}
+
+function carrierOf(event: Json): Json {
+  const carrier = structuredClone(event);
+  delete carrier.usage;
+  for (const choice of listOf(carrier.choices)) {
+    choice.finish_reason = null;
+    if (!isObject(choice.delta)) continue;
+    delete choice.delta.role;
+    for (const call of listOf(choice.delta.tool_calls)) {
+      delete call.id;
+      delete call.type;
+      for (const part of [call.function, call.custom]) if (isObject(part)) delete part.name;
+    }
+  }
+  return carrier;
+}
+
+const modelObject = (id: string): object => ({ id, object: 'model', created: 0, owned_by: 'sidegate' });
+
+export const openai: Dialect = {
+  name: 'openai',
+  endpoints: ['chat', 'embeddings', ...passthroughEndpoints.map(([, { name }]) => name), 'files'],
+  chatClient: { readRequest, writeReply, createWriter, writeError, ownHeaders: ['openai-beta'] },
+  chatProvider: {
+    native: 'openai',
+    streamType: 'text/event-stream',
+    writeRequest,
+    readReply,
+    createReader,
+    createFramer: null,
+    readError,
+  },
+  embedClient,
+  requestIdHeader: 'x-request-id',
+  passesBack: (header) =>
+    header.startsWith('openai-') || header === 'retry-after' || header === 'retry-after-ms',
+  credential: (apiKey, { apiKeyHeader }) =>
+    apiKeyHeader === true ? ['api-key', apiKey] : ['authorization', `Bearer ${apiKey}`],
+  encode,
+  fault,
+  streamEnd: Buffer.from('data: [DONE]\n\n'),
+  lengthEnd,
+  errorBody: (refusal, requestId) => Buffer.from(JSON.stringify({ error: errorObject(refusal, requestId) })),
+  errorEvent: (refusal, requestId) =>
+    Buffer.from(`data: ${JSON.stringify({ error: errorObject(refusal, requestId) })}\n\n`),
+  // An empty `choices` is what SDKs and apps already know from usage events, so nothing trips over it.
+  restartEvent: (target) =>
+    Buffer.from(
+      `data: ${JSON.stringify({ id: 'sidegate-restart', object: 'chat.completion.chunk', created: 0, model: target, choices: [], sidegate: { restart: true, target } })}\n\n`,
+    ),
+  textSlots,
+  endedChannels: (event) =>
+    listOf(event.choices)
+      .filter((choice) => typeof choice.finish_reason === 'string' && choice.finish_reason !== '')
+      .map((choice) => `${numberOf(choice.index)}.`),
+  carrierOf,
+  models: (names) => Buffer.from(JSON.stringify({ object: 'list', data: names.map(modelObject) })),
+  model: (name) => Buffer.from(JSON.stringify(modelObject(name))),
+};

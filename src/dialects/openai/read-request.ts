@@ -1,0 +1,260 @@
+/** Reads an OpenAI chat completions request. https://platform.openai.com/docs/api-reference/chat */
+
+import { isObject, type Json, numberOf, objectOf, textOf } from '../../base/json.ts';
+import {
+  type ChatMessage,
+  type ChatRequest,
+  type Notes,
+  noteCannot,
+  noteDropped,
+  noteInvalid,
+  type OutputForm,
+  type Part,
+  type TextPart,
+  type Tool,
+  type ToolCallPart,
+  type ToolChoice,
+  type ToolResultPart,
+} from '../chat.ts';
+import { noteRest, readItems } from '../members.ts';
+import {
+  openaiNames,
+  plainText,
+  readCaller,
+  readEffort,
+  readFileData,
+  readImageUrl,
+  readMark,
+  readOutput,
+  readToolResult,
+} from './parts.ts';
+import { readDetails, readExtra } from './reasoning.ts';
+
+const known = new Set([
+  'model',
+  'messages',
+  'stream',
+  'stream_options',
+  'max_tokens',
+  'max_completion_tokens',
+  'n',
+  'stop',
+  'temperature',
+  'top_p',
+  'top_k',
+  'frequency_penalty',
+  'presence_penalty',
+  'seed',
+  'tools',
+  'tool_choice',
+  'parallel_tool_calls',
+  'response_format',
+  'reasoning_effort',
+  'user',
+  'safety_identifier',
+  'metadata',
+  'modalities',
+]);
+const matter = new Set(['functions', 'function_call', 'web_search_options', 'audio', 'moderation']);
+
+export function readRequest(body: Json, notes: Notes): ChatRequest {
+  noteRest(body, known, matter, notes);
+  if ((numberOf(body.n) ?? 1) > 1) noteCannot(notes, 'n');
+  if (Array.isArray(body.modalities) && body.modalities.some((form) => form !== 'text'))
+    noteCannot(notes, 'modalities');
+  const effort = readEffort(body.reasoning_effort, openaiNames.reasoning, notes);
+  return {
+    names: body.max_tokens === undefined ? openaiNames : { ...openaiNames, maxTokens: 'max_tokens' },
+    stream: body.stream === true,
+    messages: readMessages(body.messages, notes),
+    tools: readTools(body.tools, notes),
+    toolChoice: readChoice(body.tool_choice, notes),
+    parallelToolCalls: typeof body.parallel_tool_calls === 'boolean' ? body.parallel_tool_calls : null,
+    stop: readStop(body.stop),
+    maxTokens: numberOf(body.max_completion_tokens) ?? numberOf(body.max_tokens),
+    temperature: numberOf(body.temperature),
+    topP: numberOf(body.top_p),
+    topK: numberOf(body.top_k),
+    frequencyPenalty: numberOf(body.frequency_penalty),
+    presencePenalty: numberOf(body.presence_penalty),
+    seed: numberOf(body.seed),
+    output: readFormat(objectOf(body.response_format), notes),
+    reasoning: effort === null ? null : { effort, budgetTokens: null, adaptive: false },
+    ...readCaller(body),
+  };
+}
+
+const readStop = (stop: unknown): string[] =>
+  typeof stop === 'string'
+    ? [stop]
+    : Array.isArray(stop)
+      ? stop.filter((text) => typeof text === 'string')
+      : [];
+
+function readMessages(value: unknown, notes: Notes): ChatMessage[] {
+  if (!Array.isArray(value)) noteInvalid(notes, 'messages', 'must be a list of messages');
+  const items = Array.isArray(value) ? readItems(value, 'messages', notes) : [];
+  const calls = new Map<string, string>();
+  const messages: ChatMessage[] = [];
+  let results: ToolResultPart[] = [];
+  // Results of one turn belong together, and to what the user says with them.
+  const flush = (parts: readonly Part[]): boolean => {
+    if (results.length === 0) return false;
+    messages.push({ role: 'user', parts: [...results, ...parts], name: null });
+    results = [];
+    return true;
+  };
+  for (const [index, message] of items.entries()) {
+    const at = `messages[${index}]`;
+    if (message.role === 'tool') {
+      results.push(readResult(message, at, calls, notes));
+      continue;
+    }
+    const name = textOf(message.name);
+    // Nobody else tells speakers of one side apart.
+    if (name !== null) noteDropped(notes, `${at}.name`);
+    const parts = readMessage(message, at, calls, notes);
+    switch (message.role) {
+      case 'user':
+        if (!flush(parts)) messages.push({ role: 'user', parts, name });
+        break;
+      case 'system':
+      case 'developer':
+      case 'assistant':
+        flush([]);
+        messages.push({ role: message.role, parts, name });
+        break;
+      case 'function':
+        noteCannot(notes, `${at}.role`);
+        break;
+      default:
+        noteInvalid(notes, `${at}.role`, 'must be "system", "developer", "user", "assistant" or "tool"');
+    }
+  }
+  flush([]);
+  return messages;
+}
+
+function readMessage(message: Json, at: string, calls: Map<string, string>, notes: Notes): Part[] {
+  if (message.role !== 'assistant') return readContent(message.content, `${at}.content`, notes);
+  for (const field of ['function_call', 'audio']) {
+    if ((message[field] ?? null) !== null) noteCannot(notes, `${at}.${field}`);
+  }
+  const parts: Part[] = [...readDetails(message), ...readContent(message.content, `${at}.content`, notes)];
+  const refusal = textOf(message.refusal) ?? '';
+  if (refusal !== '') parts.push({ kind: 'refusal', text: refusal });
+  for (const [number, call] of readItems(message.tool_calls, `${at}.tool_calls`, notes).entries()) {
+    const read = readCall(call, `${at}.tool_calls[${number}]`, notes);
+    if (read === null) continue;
+    calls.set(read.id, read.name);
+    parts.push(read);
+  }
+  return parts;
+}
+
+function readCall(call: Json, at: string, notes: Notes): ToolCallPart | null {
+  const { name, arguments: given } = objectOf(call.function);
+  if (typeof name !== 'string') {
+    noteCannot(notes, at);
+    return null;
+  }
+  const id = textOf(call.id) ?? '';
+  return {
+    kind: 'tool_call',
+    id,
+    name,
+    arguments: textOf(given) ?? '',
+    cache: null,
+    signature: readExtra(call),
+    at: `${at}.function.arguments`,
+  };
+}
+
+function readContent(content: unknown, at: string, notes: Notes): Part[] {
+  if (typeof content === 'string') return plainText(content);
+  return readItems(content, at, notes).flatMap((part, index) => readPart(part, `${at}[${index}]`, notes));
+}
+
+const readText = (part: Json): TextPart => ({
+  kind: 'text',
+  text: textOf(part.text) ?? '',
+  cache: readMark(part),
+});
+
+function readPart(part: Json, at: string, notes: Notes): Part[] {
+  const cache = readMark(part);
+  switch (part.type) {
+    case 'text':
+      return [readText(part)];
+    case 'refusal':
+      return [{ kind: 'refusal', text: textOf(part.refusal) ?? '' }];
+    case 'image_url': {
+      const { url, detail } = objectOf(part.image_url);
+      if (typeof url !== 'string') break;
+      const source = readImageUrl(url);
+      if (source === null) break;
+      return [{ kind: 'image', source, detail: textOf(detail), cache, at }];
+    }
+    case 'input_audio': {
+      const { data, format } = objectOf(part.input_audio);
+      if (typeof data !== 'string' || typeof format !== 'string') break;
+      return [{ kind: 'audio', mediaType: format === 'mp3' ? 'audio/mpeg' : `audio/${format}`, data, at }];
+    }
+    case 'file': {
+      // A file by its id is in the provider's own store, where no other can read it.
+      const { file_data: data, filename } = objectOf(part.file);
+      if (typeof data !== 'string') break;
+      const source = readFileData(data);
+      if (source === null) break;
+      return [{ kind: 'document', source, name: textOf(filename), cache, at }];
+    }
+  }
+  noteCannot(notes, at);
+  return [];
+}
+
+function readResult(
+  message: Json,
+  at: string,
+  calls: ReadonlyMap<string, string>,
+  notes: Notes,
+): ToolResultPart {
+  const parts = readContent(message.content, `${at}.content`, notes);
+  const { result, whole } = readToolResult(parts, textOf(message.tool_call_id) ?? '', calls, at);
+  if (!whole) noteCannot(notes, `${at}.content`);
+  return result;
+}
+
+function readTools(value: unknown, notes: Notes): Tool[] {
+  return readItems(value, openaiNames.tools, notes).flatMap((tool, index): Tool[] => {
+    const { name, description, parameters, strict } = objectOf(tool.function);
+    if (tool.type !== 'function' || typeof name !== 'string') {
+      noteCannot(notes, `tools[${index}]`);
+      return [];
+    }
+    return [
+      {
+        name,
+        description: textOf(description),
+        parameters: isObject(parameters) ? parameters : null,
+        strict: typeof strict === 'boolean' ? strict : null,
+        cache: readMark(tool),
+      },
+    ];
+  });
+}
+
+function readChoice(choice: unknown, notes: Notes): ToolChoice | null {
+  if (choice === null || choice === undefined) return null;
+  if (choice === 'auto' || choice === 'none' || choice === 'required') return { kind: choice };
+  const { name } = objectOf(objectOf(choice).function);
+  if (typeof name === 'string') return { kind: 'tool', name };
+  noteCannot(notes, openaiNames.toolChoice);
+  return null;
+}
+
+function readFormat({ type, json_schema }: Json, notes: Notes): OutputForm | null {
+  const output = readOutput(type, objectOf(json_schema));
+  if (output === undefined) noteCannot(notes, openaiNames.output);
+  return output ?? null;
+}

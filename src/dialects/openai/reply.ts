@@ -1,0 +1,156 @@
+/** OpenAI's replies and errors: whole chat completions. */
+
+import { countOf, entryOf, isObject, type Json, listOf, objectOf, textOf } from '../../base/json.ts';
+import { makeCallId } from '../call-id.ts';
+import type { ChatReply, ChatUsage, FinishReason, ProviderError, ReplyContext, ReplyPart } from '../chat.ts';
+import { readContent, readDetails, readExtra, writeDetail, writeExtra } from './reasoning.ts';
+
+const reasons: Readonly<Record<string, FinishReason>> = {
+  stop: 'stop',
+  length: 'length',
+  tool_calls: 'tool_calls',
+  function_call: 'tool_calls',
+  content_filter: 'content_filter',
+};
+
+export const readReason = (reason: unknown): FinishReason =>
+  entryOf(reasons, textOf(reason) ?? '') ?? 'other';
+
+const written: Readonly<Record<FinishReason, string>> = {
+  stop: 'stop',
+  stop_sequence: 'stop',
+  length: 'length',
+  tool_calls: 'tool_calls',
+  content_filter: 'content_filter',
+  refusal: 'content_filter',
+  other: 'stop',
+};
+
+export const writeReason = (reason: FinishReason): string => written[reason];
+
+export function readUsage(usage: Json): ChatUsage {
+  const details = objectOf(usage.prompt_tokens_details);
+  const inputTokens = countOf(usage.prompt_tokens);
+  const outputTokens = countOf(usage.completion_tokens);
+  const reasoningTokens = countOf(objectOf(usage.completion_tokens_details).reasoning_tokens);
+  // xAI counts reasoning beside the completion, and only the total says so.
+  const beside = countOf(usage.total_tokens) === inputTokens + outputTokens + reasoningTokens;
+  return {
+    inputTokens,
+    // Moonshot has it one level up.
+    cachedInputTokens: countOf(details.cached_tokens ?? usage.cached_tokens),
+    cacheWriteTokens: countOf(details.cache_write_tokens),
+    outputTokens: beside ? outputTokens + reasoningTokens : outputTokens,
+    reasoningTokens,
+  };
+}
+
+export function writeUsage(usage: ChatUsage | null): Json {
+  const { inputTokens = 0, outputTokens = 0, cachedInputTokens = 0, cacheWriteTokens = 0 } = usage ?? {};
+  return {
+    prompt_tokens: inputTokens,
+    completion_tokens: outputTokens,
+    total_tokens: inputTokens + outputTokens,
+    prompt_tokens_details: { cached_tokens: cachedInputTokens, cache_write_tokens: cacheWriteTokens },
+    completion_tokens_details: { reasoning_tokens: usage?.reasoningTokens ?? 0 },
+  };
+}
+
+export function readReply(body: Json): ChatReply | null {
+  const [choice] = listOf(body.choices);
+  if (choice === undefined || !isObject(choice.message)) return null;
+  return {
+    id: textOf(body.id) ?? '',
+    model: textOf(body.model) ?? '',
+    parts: readMessage(choice.message, textOf(body.id) ?? ''),
+    finish: readReason(choice.finish_reason),
+    stopSequence: null,
+    usage: isObject(body.usage) ? readUsage(body.usage) : null,
+  };
+}
+
+function readMessage(message: Json, replyId: string): ReplyPart[] {
+  const parts: ReplyPart[] = readDetails(message);
+  const { content } = message;
+  const said =
+    typeof content === 'string' ? [{ kind: 'text', text: content } as const] : readContent(content);
+  for (const { kind, text } of said) {
+    if (text === '') continue;
+    parts.push(kind === 'text' ? { kind, text, cache: null } : { kind, text, signature: null });
+  }
+  const refusal = textOf(message.refusal) ?? '';
+  if (refusal !== '') parts.push({ kind: 'refusal', text: refusal });
+  for (const call of listOf(message.tool_calls)) {
+    const { name, arguments: given } = objectOf(call.function);
+    if (typeof name !== 'string') continue;
+    const id = textOf(call.id) ?? '';
+    parts.push({
+      kind: 'tool_call',
+      id: id === '' ? makeCallId(`${replyId}.${parts.length}`, name, '') : id,
+      name,
+      arguments: textOf(given) ?? '',
+      cache: null,
+      signature: readExtra(call),
+      at: '',
+    });
+  }
+  return parts;
+}
+
+export function writeReply(reply: ChatReply, { model, requestId, createdS }: ReplyContext): Json {
+  return {
+    id: reply.id === '' ? requestId : reply.id,
+    object: 'chat.completion',
+    created: createdS,
+    model: reply.model === '' ? model : reply.model,
+    choices: [
+      {
+        index: 0,
+        message: writeMessage(reply.parts),
+        logprobs: null,
+        finish_reason: writeReason(reply.finish),
+      },
+    ],
+    usage: writeUsage(reply.usage),
+  };
+}
+
+function writeMessage(parts: readonly ReplyPart[]): Json {
+  let content: string | null = null;
+  let refusal: string | null = null;
+  let reasoning = '';
+  const details: Json[] = [];
+  const calls: Json[] = [];
+  for (const part of parts) {
+    if (part.kind === 'text') content = (content ?? '') + part.text;
+    else if (part.kind === 'refusal') refusal = (refusal ?? '') + part.text;
+    else if (part.kind === 'tool_call')
+      calls.push({
+        id: part.id,
+        type: 'function',
+        function: { name: part.name, arguments: part.arguments },
+        ...writeExtra(part.signature),
+      });
+    else {
+      if (part.kind === 'reasoning') reasoning += part.text;
+      const detail = writeDetail(part, details.length);
+      if (detail !== null) details.push(detail);
+    }
+  }
+  const message: Json = { role: 'assistant', content, refusal };
+  if (reasoning !== '') message.reasoning_content = reasoning;
+  if (details.length > 0) message.reasoning_details = details;
+  if (calls.length > 0) message.tool_calls = calls;
+  return message;
+}
+
+const errorTypes: Readonly<Record<number, string>> = {
+  401: 'authentication_error',
+  403: 'permission_error',
+  429: 'rate_limit_error',
+};
+
+export function writeError({ status, message, code }: ProviderError, requestId: string): Json {
+  const type = errorTypes[status] ?? (status >= 500 ? 'api_error' : 'invalid_request_error');
+  return { error: { message, type, param: null, code, request_id: requestId } };
+}

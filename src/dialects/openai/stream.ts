@@ -1,0 +1,226 @@
+/** OpenAI's chat streams: read from a provider, written for a client. */
+
+import { isObject, type Json, listOf, numberOf, objectOf, parseObject, textOf } from '../../base/json.ts';
+import { makeCallId } from '../call-id.ts';
+import type {
+  Block,
+  ChatEvent,
+  ChatStreamReader,
+  ChatStreamWriter,
+  ChatUsage,
+  ReplyContext,
+  Signature,
+  WireEvent,
+} from '../chat.ts';
+import { doneEvent } from '../framer.ts';
+import { readContent, readDetails, readExtra, writeDetail, writeExtra } from './reasoning.ts';
+import { readReason, readUsage, writeReason, writeUsage } from './reply.ts';
+
+/** A call as the stream names it, and the block it became. */
+interface OpenCall {
+  readonly index: number;
+  readonly id: string;
+  /** Its arguments so far. */
+  text: string;
+  ended: boolean;
+}
+
+export function createReader(): ChatStreamReader {
+  let started = false;
+  let replyId = '';
+  let blocks = 0;
+  /** The block that grows, no call, and its text where it is reasoning. */
+  let open: { kind: Block['kind']; index: number; thought: string } | null = null;
+  /** By their numbers, and the one that begun last. */
+  const calls = new Map<number, OpenCall>();
+  let lastCall: OpenCall | null = null;
+
+  /** Ends what can't grow any more. A call may, until its arguments are whole: some servers send several in turns. */
+  const endOpen = (events: ChatEvent[]): void => {
+    if (open !== null) events.push({ kind: 'end', index: open.index });
+    open = null;
+    if (lastCall === null || lastCall.ended || parseObject(lastCall.text) === null) return;
+    lastCall.ended = true;
+    events.push({ kind: 'end', index: lastCall.index });
+  };
+
+  const begin = (block: Block, events: ChatEvent[]): number => {
+    endOpen(events);
+    const index = blocks++;
+    if (block.kind !== 'tool_call') open = { kind: block.kind, index, thought: '' };
+    events.push({ kind: 'begin', index, block });
+    return index;
+  };
+
+  const grow = (kind: 'text' | 'reasoning' | 'refusal', text: unknown, events: ChatEvent[]): void => {
+    if (typeof text !== 'string' || text === '') return;
+    const index = open?.kind === kind ? open.index : begin({ kind }, events);
+    events.push({ kind: 'delta', index, text });
+    if (kind === 'reasoning' && open !== null) open.thought += text;
+  };
+
+  const details = (delta: Json, events: ChatEvent[]): void => {
+    for (const part of readDetails(delta)) {
+      if (part.kind === 'redacted') begin(part, events);
+      else if (part.signature === null) grow('reasoning', part.text, events);
+      else {
+        // The whole text may have come in pieces before its signature.
+        if (open?.kind !== 'reasoning' || open.thought !== part.text) grow('reasoning', part.text, events);
+        const index = open?.kind === 'reasoning' ? open.index : begin({ kind: 'reasoning' }, events);
+        events.push({ kind: 'signature', index, signature: part.signature });
+      }
+    }
+  };
+
+  const call = (delta: Json, events: ChatEvent[]): void => {
+    const { name, arguments: text } = objectOf(delta.function);
+    const number = numberOf(delta.index) ?? Math.max(0, calls.size - 1);
+    const given = textOf(delta.id) ?? '';
+    let one = calls.get(number);
+    // Some servers give every call the number 0, and tell them apart by their ids.
+    if (one === undefined || (given !== '' && given !== one.id && typeof name === 'string')) {
+      const named = textOf(name) ?? '';
+      const id = given === '' ? makeCallId(`${replyId}.${blocks}`, named, '') : given;
+      const block = { kind: 'tool_call', id, name: named, signature: readExtra(delta) } as const;
+      one = { index: begin(block, events), id: given, text: '', ended: false };
+      calls.set(number, one);
+      lastCall = one;
+    }
+    if (typeof text !== 'string' || text === '') return;
+    one.text += text;
+    // A call whose block is over can't grow any more: an answer with holes is none.
+    events.push(one.ended ? { kind: 'error' } : { kind: 'delta', index: one.index, text });
+  };
+
+  const choice = ({ delta, finish_reason: reason }: Json, events: ChatEvent[]): void => {
+    if (isObject(delta)) {
+      details(delta, events);
+      if (typeof delta.content === 'string') grow('text', delta.content, events);
+      else for (const part of readContent(delta.content)) grow(part.kind, part.text, events);
+      grow('refusal', delta.refusal, events);
+      for (const one of listOf(delta.tool_calls)) call(one, events);
+    }
+    if (typeof reason === 'string' && reason !== '')
+      events.push({ kind: 'finish', reason: readReason(reason), stopSequence: null });
+  };
+
+  return {
+    read({ event, data }: WireEvent) {
+      if (event === doneEvent) return [{ kind: 'stop' }];
+      const events: ChatEvent[] = [];
+      const choices = listOf(data.choices);
+      if (!started && choices.length > 0) {
+        started = true;
+        replyId = textOf(data.id) ?? '';
+        events.push({ kind: 'start', id: replyId, model: textOf(data.model) ?? '' });
+      }
+      for (const one of choices) if ((numberOf(one.index) ?? 0) === 0) choice(one, events);
+      if (isObject(data.usage)) events.push({ kind: 'usage', usage: readUsage(data.usage) });
+      return events;
+    },
+  };
+}
+
+/** A block of the client's stream. */
+interface Written {
+  readonly kind: Block['kind'];
+  /** Number of a call among the calls. */
+  readonly call: number;
+  /** Reasoning so far, which is given again with its signature. */
+  text: string;
+  signature: Signature | null;
+}
+
+export function createWriter(context: ReplyContext): ChatStreamWriter {
+  const open = new Map<number, Written>();
+  let id = context.requestId;
+  let model = context.model;
+  let calls = 0;
+  let details = 0;
+  let started = false;
+  let usage: ChatUsage | null = null;
+
+  const chunk = (choices: readonly Json[], counted: Json | null): string => {
+    const head = { id, object: 'chat.completion.chunk', created: context.createdS, model, choices };
+    const event = context.wantsUsage ? { ...head, usage: counted } : head;
+    return `data: ${JSON.stringify(event)}\n\n`;
+  };
+  const delta = (change: Json, reason: string | null = null): string =>
+    chunk([{ index: 0, delta: change, logprobs: null, finish_reason: reason }], null);
+
+  const start = (): string => {
+    if (started) return '';
+    started = true;
+    return delta({ role: 'assistant', content: '', refusal: null });
+  };
+
+  const begin = (index: number, block: Block): string => {
+    const written = { kind: block.kind, call: calls, text: '', signature: null };
+    open.set(index, written);
+    if (block.kind === 'redacted') {
+      const detail = writeDetail(block, details++);
+      return delta({ reasoning_details: [detail] });
+    }
+    if (block.kind !== 'tool_call') return '';
+    calls += 1;
+    const called = { name: block.name, arguments: '' };
+    const call = { index: written.call, id: block.id, type: 'function', function: called };
+    return delta({ tool_calls: [{ ...call, ...writeExtra(block.signature) }] });
+  };
+
+  const grow = (index: number, text: string): string => {
+    const block = open.get(index);
+    switch (block?.kind) {
+      case 'text':
+        return delta({ content: text });
+      case 'refusal':
+        return delta({ refusal: text });
+      case 'reasoning':
+        block.text += text;
+        return delta({ reasoning_content: text });
+      case 'tool_call':
+        return delta({ tool_calls: [{ index: block.call, function: { arguments: text } }] });
+      default:
+        return '';
+    }
+  };
+
+  const end = (index: number): string => {
+    const block = open.get(index);
+    open.delete(index);
+    if (block?.kind !== 'reasoning' || block.signature === null) return '';
+    const { text, signature } = block;
+    return delta({ reasoning_details: [writeDetail({ kind: 'reasoning', text, signature }, details++)] });
+  };
+
+  return {
+    write(event: ChatEvent) {
+      switch (event.kind) {
+        case 'start':
+          if (event.id !== '') id = event.id;
+          if (event.model !== '') model = event.model;
+          return start();
+        case 'begin':
+          return start() + begin(event.index, event.block);
+        case 'delta':
+          return grow(event.index, event.text);
+        case 'signature': {
+          const block = open.get(event.index);
+          if (block !== undefined) block.signature = event.signature;
+          return '';
+        }
+        case 'end':
+          return end(event.index);
+        case 'usage':
+          usage = event.usage;
+          return '';
+        case 'finish':
+          return start() + [...open.keys()].map(end).join('') + delta({}, writeReason(event.reason));
+        case 'stop':
+          return `${context.wantsUsage ? chunk([], writeUsage(usage)) : ''}data: [DONE]\n\n`;
+        case 'error':
+          return '';
+      }
+    },
+  };
+}

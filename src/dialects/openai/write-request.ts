@@ -1,0 +1,201 @@
+/** Writes a request for a provider of OpenAI's chat dialect. https://platform.openai.com/docs/api-reference/chat */
+
+import { type Json, said } from '../../base/json.ts';
+import {
+  type AudioPart,
+  type ChatMessage,
+  type ChatRequest,
+  type DocumentPart,
+  type ImagePart,
+  type Notes,
+  noteCannot,
+  noteDropped,
+  type OutputForm,
+  type Part,
+  type Signature,
+  type TextPart,
+  type Tool,
+  type ToolResultPart,
+} from '../chat.ts';
+import type { ChatCall, Destination } from '../dialect.ts';
+import { isOpenAi, takesStop } from './models.ts';
+import {
+  takesMarks,
+  toolFailed,
+  writeCallId,
+  writeEffort,
+  writeFileData,
+  writeImageUrl,
+  writeMark,
+  writeSampling,
+  writeSchema,
+  writeUser,
+} from './parts.ts';
+import { writeExtra } from './reasoning.ts';
+
+/** OpenAI's newer models refuse `max_tokens`, which other servers know only. */
+const knowsCompletionTokens = ({ model, quirks }: Destination): boolean =>
+  quirks.completionTokens === true || isOpenAi(model);
+
+/** The part of a path that names the model, where a provider's paths do. */
+export const deploymentOf = ({ quirks, model }: Destination): string =>
+  quirks.deployments === true ? `/deployments/${encodeURIComponent(model)}` : '';
+
+export function writeRequest(request: ChatRequest, to: Destination, notes: Notes): ChatCall {
+  const { names, tools, toolChoice, stop, output } = request;
+  if (request.topK !== null) noteDropped(notes, names.topK);
+  const marks = takesMarks(to.model);
+  const effort = writeEffort(request, to, notes);
+  if (!takesStop(to.model, stop.length)) noteCannot(notes, names.stop);
+  // OpenAI's own are for what it stores, which is nobody else's wish.
+  if (request.metadata !== null && isOpenAi(to.model)) noteDropped(notes, names.metadata);
+  const body = said({
+    model: to.model,
+    messages: request.messages.flatMap((message) => writeMessage(message, to, marks, notes)),
+    tools: tools.length === 0 ? null : tools.map((tool) => writeTool(tool)),
+    tool_choice:
+      toolChoice?.kind === 'tool'
+        ? { type: 'function', function: { name: toolChoice.name } }
+        : toolChoice?.kind,
+    parallel_tool_calls: tools.length === 0 ? null : request.parallelToolCalls,
+    [knowsCompletionTokens(to) ? 'max_completion_tokens' : 'max_tokens']: request.maxTokens,
+    stop: stop.length === 0 ? null : stop.length === 1 ? stop[0] : stop,
+    ...writeSampling(request, to.model, effort, notes),
+    seed: request.seed,
+    response_format: output === null ? null : writeOutput(output, to.model, names.output, notes),
+    reasoning_effort: effort,
+    user: writeUser(request.user),
+    metadata: isOpenAi(to.model) ? null : request.metadata,
+    ...(request.stream ? { stream: true } : {}),
+    ...(request.stream && to.quirks.noStreamOptions !== true
+      ? { stream_options: { include_usage: true } }
+      : {}),
+  });
+  return { path: `${deploymentOf(to)}/chat/completions`, body, headers: [] };
+}
+
+const writeOutput = (output: OutputForm, model: string, field: string, notes: Notes): Json =>
+  output.kind === 'json'
+    ? { type: 'json_object' }
+    : { type: 'json_schema', json_schema: writeSchema(output, model, field, notes) };
+
+const writeTool = ({ name, description, parameters, strict }: Tool): Json => ({
+  type: 'function',
+  function: said({ name, description, parameters, strict }),
+});
+
+function writeMessage(
+  { role, parts, name }: ChatMessage,
+  to: Destination,
+  marks: boolean,
+  notes: Notes,
+): Json[] {
+  if (role === 'assistant') return writeAssistant(parts, name, to, notes);
+  const results = parts.filter((part) => part.kind === 'tool_result');
+  // Results hold text only: what else a tool gave follows in the user's name.
+  const shown = results.flatMap(({ content }) => content.filter(({ kind }) => kind !== 'text'));
+  const content = [...shown, ...parts].flatMap((part) => writePart(part, marks, notes));
+  const messages = results.map((result) => writeResult(result, to.model));
+  // Only OpenAI knows developers.
+  const speaker = role === 'developer' && !isOpenAi(to.model) ? 'system' : role;
+  if (content.length > 0) messages.push(said({ role: speaker, content: plain(content), name }));
+  return messages;
+}
+
+/** One text without more is written as text. */
+function plain(content: Json[]): unknown {
+  const [first] = content;
+  return content.length === 1 && first?.type === 'text' && Object.keys(first).length === 2
+    ? first.text
+    : content;
+}
+
+function writeResult({ callId, content, isError }: ToolResultPart, model: string): Json {
+  const texts = content.flatMap((part) => (part.kind === 'text' ? [part.text] : []));
+  const parts = (isError ? [toolFailed, ...texts] : texts).map((text) => ({ type: 'text', text }));
+  return {
+    role: 'tool',
+    tool_call_id: writeCallId(callId, model),
+    content: parts.length === 0 ? '' : plain(parts),
+  };
+}
+
+/** What the model thought stays out, but before calls where the provider wants it back. */
+function writeAssistant(
+  parts: readonly Part[],
+  name: string | null,
+  { model, quirks }: Destination,
+  notes: Notes,
+): Json[] {
+  const content: Json[] = [];
+  const calls: Json[] = [];
+  let refusal: string | null = null;
+  let thought = '';
+  /** A call's signature that came on its own before it. */
+  let loose: Signature | null = null;
+  for (const part of parts) {
+    if (part.kind === 'text') content.push({ type: 'text', text: part.text });
+    else if (part.kind === 'refusal') refusal = (refusal ?? '') + part.text;
+    else if (part.kind === 'reasoning') thought += part.text;
+    else if (part.kind === 'redacted') loose = part.data;
+    else if (part.kind === 'tool_call') {
+      const called = { name: part.name, arguments: part.arguments === '' ? '{}' : part.arguments };
+      // Only Google's endpoint for this dialect knows the field.
+      const signed = model.includes('gemini') ? writeExtra(part.signature ?? loose) : {};
+      calls.push({ id: writeCallId(part.id, model), type: 'function', function: called, ...signed });
+      loose = null;
+    } else if (part.kind === 'image' || part.kind === 'document' || part.kind === 'audio')
+      noteCannot(notes, part.at);
+  }
+  if (content.length === 0 && calls.length === 0 && refusal === null) return [];
+  const wanted = quirks.reasoningBack === true && calls.length > 0 && thought !== '';
+  return [
+    {
+      role: 'assistant',
+      content: content.length === 0 ? null : plain(content),
+      ...said({
+        refusal,
+        reasoning_content: wanted ? thought : null,
+        tool_calls: calls.length === 0 ? null : calls,
+        name,
+      }),
+    },
+  ];
+}
+
+function writePart(part: Part, marks: boolean, notes: Notes): Json[] {
+  switch (part.kind) {
+    case 'text':
+      return [writeText(part, marks)];
+    case 'image':
+    case 'document':
+    case 'audio': {
+      const written = writeMedia(part);
+      if (written === null) noteCannot(notes, part.at);
+      else return [{ ...written, ...(part.kind === 'audio' ? {} : writeMark(part.cache, marks)) }];
+      return [];
+    }
+    default:
+      return [];
+  }
+}
+
+const writeText = ({ text, cache }: TextPart, marks: boolean): Json => ({
+  type: 'text',
+  text,
+  ...writeMark(cache, marks),
+});
+
+function writeMedia(part: ImagePart | DocumentPart | AudioPart): Json | null {
+  if (part.kind === 'audio') {
+    const format = part.mediaType === 'audio/mpeg' ? 'mp3' : part.mediaType.replace(/^audio\/(?:x-)?/, '');
+    return { type: 'input_audio', input_audio: { data: part.data, format } };
+  }
+  if (part.kind === 'image') {
+    const url = writeImageUrl(part);
+    return url === null ? null : { type: 'image_url', image_url: said({ url, detail: part.detail }) };
+  }
+  // A document by its URL is taken nowhere in this dialect.
+  const file = writeFileData(part);
+  return file === null ? null : { type: 'file', file };
+}

@@ -1,0 +1,35 @@
+/** A prediction as a stream of one event: its JSON, once all of it has come. */
+import { isUtf8 } from 'node:buffer';
+import { parseObject } from '../../base/json.ts';
+import type { Framer, Frames, StreamFault } from '../framer.ts';
+
+const nothing: Frames = { raw: null, events: [] };
+
+export function createJsonFramer(maxBytes: number): Framer {
+  let chunks: Buffer[] = [];
+  let bytes = 0;
+  let broken: StreamFault | null = null;
+  const fail = (fault: StreamFault): Frames => {
+    broken = fault;
+    chunks = [];
+    return nothing;
+  };
+  return {
+    push(chunk) {
+      if (broken !== null) return nothing;
+      bytes += chunk.length;
+      if (bytes > maxBytes) return fail('event_too_large');
+      chunks.push(chunk);
+      return nothing;
+    },
+    finish() {
+      if (broken !== null) return nothing;
+      const raw = Buffer.concat(chunks);
+      const data = isUtf8(raw) ? parseObject(raw.toString('utf8')) : null;
+      return data === null ? fail('malformed') : { raw, events: [{ event: '', data }] };
+    },
+    get broken() {
+      return broken;
+    },
+  };
+}

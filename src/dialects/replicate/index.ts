@@ -1,0 +1,77 @@
+/**
+ * The Replicate dialect: predictions of language models. https://replicate.com/docs/reference/http
+ *
+ * A chat request is one request that waits for the prediction's end, streamed or not: a stream's own address would be
+ * a second request to a host that no configuration names, and says no tokens. Streams come in one piece for it.
+ */
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Refusal } from '../../base/errors.ts';
+import type { Json } from '../../base/json.ts';
+import { type Dialect, faultKind, type ProviderFault, retryAfterMs } from '../dialect.ts';
+import { readError } from '../error-text.ts';
+import { createJsonFramer } from './framer.ts';
+import { createReader, readReply } from './reply.ts';
+import { writeRequest } from './write-request.ts';
+
+const contextWords = /(?:maximum )?context (?:length|window)|prompt (?:length|is too long)|too many tokens/i;
+const policyWords = /NSFW|flagged as sensitive|moderation/i;
+
+/** "Your rate limit resets in ~30s." */
+function resetMs(text: string): number | null {
+  const seconds = /resets in ~?(\d{1,6})s/.exec(text)?.[1];
+  return seconds === undefined ? null : Number(seconds) * 1000;
+}
+
+/** 402 asks for money; inputs that a model doesn't take are 422. */
+function fault(status: number, headers: IncomingHttpHeaders, body: Buffer, wallMs: number): ProviderFault {
+  const text = body.toString('utf8', 0, 4096);
+  const waitMs = retryAfterMs(headers, wallMs);
+  if (status === 402) return { kind: 'quota', retryAfterMs: waitMs };
+  const kind = faultKind(status);
+  if (kind === 'rate_limited') return { kind, retryAfterMs: waitMs ?? resetMs(text) };
+  if (status !== 400 && status !== 422) return { kind, retryAfterMs: waitMs };
+  const named = contextWords.test(text) ? 'context_window' : policyWords.test(text) ? 'content_policy' : kind;
+  return { kind: named, retryAfterMs: null };
+}
+
+const errorObject = ({ entry, code, text }: Refusal, requestId: string): Json => ({
+  title: code,
+  detail: text,
+  status: entry.status,
+  request_id: requestId,
+});
+
+const nothing = Buffer.alloc(0);
+
+export const replicate: Dialect = {
+  name: 'replicate',
+  endpoints: [],
+  chatClient: null,
+  chatProvider: {
+    native: 'any',
+    streamType: 'application/json',
+    writeRequest,
+    readReply,
+    createReader,
+    createFramer: createJsonFramer,
+    readError,
+  },
+  requestIdHeader: 'x-request-id',
+  passesBack: (header) => header === 'retry-after' || header === 'retry-after-ms',
+  credential: (apiKey) => ['authorization', `Bearer ${apiKey}`],
+  encode() {
+    throw new Error('nobody calls as a client of Replicate');
+  },
+  fault,
+  // No client speaks it.
+  streamEnd: nothing,
+  lengthEnd: null,
+  errorBody: (refusal, requestId) => Buffer.from(JSON.stringify(errorObject(refusal, requestId))),
+  errorEvent: () => nothing,
+  restartEvent: () => nothing,
+  textSlots: () => [],
+  endedChannels: () => [],
+  carrierOf: (event) => event,
+  models: () => Buffer.from('{"results":[]}'),
+  model: () => Buffer.from('{}'),
+};

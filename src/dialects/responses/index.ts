@@ -1,0 +1,97 @@
+/** The dialect of OpenAI's Responses API. https://platform.openai.com/docs/api-reference/responses */
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Refusal } from '../../base/errors.ts';
+import { type Json, numberOf, textOf } from '../../base/json.ts';
+import type { Endpoint, ModelRequest } from '../../exchange.ts';
+import {
+  type ChatClient,
+  type ChatProvider,
+  type Destination,
+  type Dialect,
+  passHeaders,
+  renameModel,
+  type TextSlot,
+  type UpstreamRequest,
+} from '../dialect.ts';
+import { readError } from '../error-text.ts';
+import { openai } from '../openai/index.ts';
+import { writeError } from '../openai/reply.ts';
+import { observedReading } from '../read-reply.ts';
+import { readRequest } from './read-request.ts';
+import { readReply, writeReply } from './reply.ts';
+import { createReader, createWriter } from './stream.ts';
+import { writeRequest } from './write-request.ts';
+
+const requestHeaders = ['openai-organization', 'openai-project', 'openai-beta', 'traceparent', 'tracestate'];
+
+const chatProvider: ChatProvider = {
+  native: 'any',
+  streamType: 'text/event-stream',
+  writeRequest,
+  readReply,
+  createReader,
+  createFramer: null,
+  readError,
+};
+const chatClient: ChatClient = {
+  readRequest,
+  writeReply,
+  createWriter,
+  writeError,
+  ownHeaders: ['openai-beta'],
+};
+const reading = observedReading(chatProvider, chatClient);
+
+function encode(
+  endpoint: Endpoint,
+  request: ModelRequest,
+  headers: IncomingHttpHeaders,
+  to: Destination,
+): UpstreamRequest {
+  const sent = [...to.headers];
+  passHeaders(requestHeaders, headers, sent);
+  const body = renameModel(request, to.model);
+  return { path: to.basePath + endpoint.upstreamPath, headers: sent, body, reading };
+}
+
+/** Events in which text grows. */
+const growing =
+  /^response\.(?:output_text|refusal|function_call_arguments|reasoning_summary_text|reasoning_text)\.delta$/;
+const part = (event: Json): string =>
+  `${numberOf(event.output_index)}.${numberOf(event.content_index) ?? numberOf(event.summary_index) ?? 0}.`;
+
+function textSlots(event: Json): TextSlot[] {
+  if (!growing.test(textOf(event.type) ?? '') || typeof event.delta !== 'string') return [];
+  return [{ channel: part(event), holder: event, field: 'delta' }];
+}
+
+function endedChannels(event: Json): string[] {
+  const type = textOf(event.type) ?? '';
+  if (/^response\.(?:completed|incomplete|failed)$/.test(type)) return [''];
+  return /^response\.(?!output_item|content_part)\w+\.done$/.test(type) ? [part(event)] : [];
+}
+
+export const responses: Dialect = {
+  ...openai,
+  name: 'responses',
+  endpoints: ['responses'],
+  chatClient,
+  chatProvider,
+  encode,
+  // Its streams end with the event that has the finish reason.
+  streamEnd: Buffer.alloc(0),
+  lengthEnd: null,
+  errorEvent(refusal: Refusal, requestId: string) {
+    const { text, code, param } = refusal;
+    const error = { type: refusal.entry.openai, code, message: text, param, request_id: requestId };
+    const event = { type: 'error', sequence_number: 0, code, message: text, param, error };
+    return Buffer.from(`event: error\ndata: ${JSON.stringify(event)}\n\n`);
+  },
+  restartEvent: (target) =>
+    Buffer.from(
+      `event: sidegate.restart\ndata: ${JSON.stringify({ type: 'sidegate.restart', sequence_number: 0, target })}\n\n`,
+    ),
+  textSlots,
+  endedChannels,
+  carrierOf: (event) => structuredClone(event),
+};

@@ -1,0 +1,235 @@
+/** Reads a request of OpenAI's Responses API. https://platform.openai.com/docs/api-reference/responses */
+
+import { isObject, type Json, numberOf, objectOf, textOf } from '../../base/json.ts';
+import {
+  type ChatMessage,
+  type ChatRequest,
+  type Notes,
+  noteCannot,
+  noteDropped,
+  noteInvalid,
+  type OutputForm,
+  type Part,
+  type Tool,
+  type ToolChoice,
+  type ToolResultPart,
+} from '../chat.ts';
+import { noteRest, readItems } from '../members.ts';
+import {
+  openaiNames,
+  plainText,
+  readCaller,
+  readEffort,
+  readFileData,
+  readImageUrl,
+  readMark,
+  readOutput,
+  readToolResult,
+} from '../openai/parts.ts';
+import { readReasoning } from './reasoning.ts';
+
+const names = {
+  ...openaiNames,
+  maxTokens: 'max_output_tokens',
+  output: 'text.format',
+  reasoning: 'reasoning.effort',
+};
+
+const known = new Set([
+  'model',
+  'input',
+  'instructions',
+  'stream',
+  'stream_options',
+  'max_output_tokens',
+  'temperature',
+  'top_p',
+  'tools',
+  'tool_choice',
+  'parallel_tool_calls',
+  'text',
+  'reasoning',
+  'user',
+  'safety_identifier',
+  'metadata',
+  'include',
+]);
+/** What only the provider that keeps the conversation can answer. */
+const matter = new Set([
+  'previous_response_id',
+  'conversation',
+  'prompt',
+  'background',
+  'context_management',
+]);
+
+export function readRequest(body: Json, notes: Notes): ChatRequest {
+  noteRest(body, known, matter, notes);
+  const { format, verbosity } = objectOf(body.text);
+  if ((verbosity ?? 'medium') !== 'medium') noteDropped(notes, 'text.verbosity');
+  // Reasoning is given whole in any case.
+  const included = Array.isArray(body.include) ? body.include : [];
+  if (included.some((name) => name !== 'reasoning.encrypted_content')) noteDropped(notes, 'include');
+  const effort = readEffort(objectOf(body.reasoning).effort, names.reasoning, notes);
+  return {
+    names,
+    stream: body.stream === true,
+    messages: [...readInstructions(body.instructions), ...readInput(body.input, notes)],
+    tools: readTools(body.tools, notes),
+    toolChoice: readChoice(body.tool_choice, notes),
+    parallelToolCalls: typeof body.parallel_tool_calls === 'boolean' ? body.parallel_tool_calls : null,
+    stop: [],
+    maxTokens: numberOf(body.max_output_tokens),
+    temperature: numberOf(body.temperature),
+    topP: numberOf(body.top_p),
+    topK: null,
+    frequencyPenalty: null,
+    presencePenalty: null,
+    seed: null,
+    output: readFormat(objectOf(format), notes),
+    reasoning: effort === null ? null : { effort, budgetTokens: null, adaptive: false },
+    ...readCaller(body),
+  };
+}
+
+const readInstructions = (text: unknown): ChatMessage[] =>
+  typeof text === 'string' && text !== ''
+    ? [{ role: 'system', parts: [{ kind: 'text', text, cache: null }], name: null }]
+    : [];
+
+function readInput(input: unknown, notes: Notes): ChatMessage[] {
+  if (typeof input === 'string')
+    return [{ role: 'user', parts: [{ kind: 'text', text: input, cache: null }], name: null }];
+  if (!Array.isArray(input)) noteInvalid(notes, 'input', 'must be a text or a list of items');
+  const items = Array.isArray(input) ? readItems(input, 'input', notes) : [];
+  const calls = new Map<string, string>();
+  const messages: ChatMessage[] = [];
+  // Items of one side that follow each other are one message, but two of a user stay two.
+  const add = (role: ChatMessage['role'], parts: readonly Part[]): void => {
+    const last = messages.at(-1);
+    const results = last?.parts.every(({ kind }) => kind === 'tool_result') === true;
+    const joined = last?.role === role && (role === 'assistant' || (role === 'user' && results));
+    if (last !== undefined && joined)
+      messages[messages.length - 1] = { ...last, parts: [...last.parts, ...parts] };
+    else messages.push({ role, parts, name: null });
+  };
+  for (const [index, item] of items.entries()) {
+    const at = `input[${index}]`;
+    switch (item.type ?? 'message') {
+      case 'message': {
+        const role = roles.find((name) => name === item.role);
+        if (role === undefined)
+          noteInvalid(notes, `${at}.role`, 'must be "system", "developer", "user" or "assistant"');
+        else add(role, readContent(item.content, `${at}.content`, notes));
+        break;
+      }
+      case 'function_call': {
+        const [id, name] = [textOf(item.call_id) ?? '', textOf(item.name) ?? ''];
+        calls.set(id, name);
+        const text = textOf(item.arguments) ?? '';
+        add('assistant', [
+          {
+            kind: 'tool_call',
+            id,
+            name,
+            arguments: text,
+            cache: null,
+            signature: null,
+            at: `${at}.arguments`,
+          },
+        ]);
+        break;
+      }
+      case 'function_call_output':
+        add('user', [readResult(item, at, calls, notes)]);
+        break;
+      case 'reasoning':
+        add('assistant', readReasoning(item));
+        break;
+      default:
+        noteCannot(notes, at);
+    }
+  }
+  return messages;
+}
+
+const roles = ['system', 'developer', 'user', 'assistant'] as const;
+
+function readResult(
+  item: Json,
+  at: string,
+  calls: ReadonlyMap<string, string>,
+  notes: Notes,
+): ToolResultPart {
+  const parts = readContent(item.output, `${at}.output`, notes);
+  return readToolResult(parts, textOf(item.call_id) ?? '', calls, at).result;
+}
+
+function readContent(content: unknown, at: string, notes: Notes): Part[] {
+  if (typeof content === 'string') return plainText(content);
+  return readItems(content, at, notes).flatMap((part, index): Part[] => {
+    const read = readPart(part, `${at}[${index}]`);
+    if (read !== null) return [read];
+    noteCannot(notes, `${at}[${index}]`);
+    return [];
+  });
+}
+
+/** Null: it has no form in any other dialect, such as a file by its id. */
+function readPart(part: Json, at: string): Part | null {
+  const cache = readMark(part);
+  switch (part.type) {
+    case 'input_text':
+    case 'output_text':
+      return { kind: 'text', text: textOf(part.text) ?? '', cache };
+    case 'refusal':
+      return { kind: 'refusal', text: textOf(part.refusal) ?? '' };
+    case 'input_image': {
+      const url = textOf(part.image_url);
+      const source = url === null ? null : readImageUrl(url);
+      return source === null ? null : { kind: 'image', source, detail: textOf(part.detail), cache, at };
+    }
+    case 'input_file': {
+      const name = textOf(part.filename);
+      const [url, data] = [textOf(part.file_url), textOf(part.file_data)];
+      if (url !== null) return { kind: 'document', source: { kind: 'url', url }, name, cache, at };
+      const source = data === null ? null : readFileData(data);
+      return source === null ? null : { kind: 'document', source, name, cache, at };
+    }
+    default:
+      return null;
+  }
+}
+
+function readTools(value: unknown, notes: Notes): Tool[] {
+  return readItems(value, names.tools, notes).flatMap((tool, index): Tool[] => {
+    if (tool.type !== 'function' || typeof tool.name !== 'string') {
+      noteCannot(notes, `tools[${index}]`);
+      return [];
+    }
+    return [
+      {
+        name: tool.name,
+        description: textOf(tool.description),
+        parameters: isObject(tool.parameters) ? tool.parameters : null,
+        strict: typeof tool.strict === 'boolean' ? tool.strict : null,
+        cache: null,
+      },
+    ];
+  });
+}
+
+function readChoice(choice: unknown, notes: Notes): ToolChoice | null {
+  if (choice === null || choice === undefined) return null;
+  if (choice === 'auto' || choice === 'none' || choice === 'required') return { kind: choice };
+  const { type, name } = objectOf(choice);
+  if (type === 'function' && typeof name === 'string') return { kind: 'tool', name };
+  noteCannot(notes, names.toolChoice);
+  return null;
+}
+
+function readFormat(format: Json, notes: Notes): OutputForm | null {
+  const output = readOutput(format.type, format);
+  if (output === undefined) noteCannot(notes, names.output);
+  return output ?? null;
+}

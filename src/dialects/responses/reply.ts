@@ -1,0 +1,169 @@
+/** Replies of the Responses API. */
+
+import { countOf, isObject, type Json, listOf, objectOf, textOf } from '../../base/json.ts';
+import type {
+  ChatReply,
+  ChatUsage,
+  FinishReason,
+  RedactedPart,
+  ReplyContext,
+  ReplyPart,
+  Signature,
+} from '../chat.ts';
+import { unsigned } from '../foreign.ts';
+import { readReasoning, writeEncrypted, writeHidden } from './reasoning.ts';
+
+/** Why a response ended, by its status. */
+export function readFinish(response: Json): FinishReason {
+  if (response.status === 'completed') return 'stop';
+  const { reason } = objectOf(response.incomplete_details);
+  if (reason === 'content_filter') return 'content_filter';
+  // One that says no more was cut, as far as anyone can tell: it must not pass for whole.
+  return response.status === 'incomplete' ? 'length' : 'other';
+}
+
+export function readUsage(usage: Json): ChatUsage {
+  const details = objectOf(usage.input_tokens_details);
+  return {
+    inputTokens: countOf(usage.input_tokens),
+    cachedInputTokens: countOf(details.cached_tokens),
+    cacheWriteTokens: countOf(details.cache_write_tokens),
+    outputTokens: countOf(usage.output_tokens),
+    reasoningTokens: countOf(objectOf(usage.output_tokens_details).reasoning_tokens),
+  };
+}
+
+function writeUsage(usage: ChatUsage): Json {
+  return {
+    input_tokens: usage.inputTokens,
+    input_tokens_details: {
+      cached_tokens: usage.cachedInputTokens,
+      cache_write_tokens: usage.cacheWriteTokens,
+    },
+    output_tokens: usage.outputTokens,
+    output_tokens_details: { reasoning_tokens: usage.reasoningTokens },
+    total_tokens: usage.inputTokens + usage.outputTokens,
+  };
+}
+
+export function readReply(body: Json): ChatReply | null {
+  if (!Array.isArray(body.output)) return null;
+  return {
+    id: textOf(body.id) ?? '',
+    model: textOf(body.model) ?? '',
+    parts: listOf(body.output).flatMap(readItem),
+    finish: readFinish(body),
+    stopSequence: null,
+    usage: isObject(body.usage) ? readUsage(body.usage) : null,
+  };
+}
+
+export function readItem(item: Json): ReplyPart[] {
+  switch (item.type) {
+    case 'message':
+      return listOf(item.content).flatMap((part): ReplyPart[] => {
+        if (part.type === 'output_text')
+          return [{ kind: 'text', text: textOf(part.text) ?? '', cache: null }];
+        return part.type === 'refusal' ? [{ kind: 'refusal', text: textOf(part.refusal) ?? '' }] : [];
+      });
+    case 'reasoning':
+      return readReasoning(item);
+    case 'function_call':
+      return [
+        {
+          kind: 'tool_call',
+          id: textOf(item.call_id) ?? '',
+          name: textOf(item.name) ?? '',
+          arguments: textOf(item.arguments) ?? '',
+          cache: null,
+          signature: null,
+          at: '',
+        },
+      ];
+    default:
+      return [];
+  }
+}
+
+/** One part of an answer as an item. @param number its place among the items, which names it */
+export function writeItem(part: ReplyPart, number: number, { requestId }: ReplyContext): Json {
+  const id = (prefix: string): string => `${prefix}_${requestId}_${number}`;
+  const status = 'completed';
+  switch (part.kind) {
+    case 'text': {
+      const content = [{ type: 'output_text', text: part.text, annotations: [], logprobs: [] }];
+      return { id: id('msg'), type: 'message', status, role: 'assistant', content };
+    }
+    case 'refusal': {
+      const content = [{ type: 'refusal', refusal: part.text }];
+      return { id: id('msg'), type: 'message', status, role: 'assistant', content };
+    }
+    case 'reasoning': {
+      const summary = part.text === '' ? [] : [{ type: 'summary_text', text: part.text }];
+      const encrypted = part.signature === null ? unsigned : writeEncrypted(part.signature);
+      return { id: id('rs'), type: 'reasoning', summary, encrypted_content: encrypted };
+    }
+    case 'redacted':
+      return { id: id('rs'), type: 'reasoning', summary: [], encrypted_content: writeHidden(part.data) };
+    case 'tool_call': {
+      const { id: callId, name, arguments: text } = part;
+      return { id: id('fc'), type: 'function_call', status, call_id: callId, name, arguments: text };
+    }
+  }
+}
+
+/** What is known of a response besides its items. */
+export interface ResponseHead {
+  readonly id: string;
+  readonly model: string;
+  /** Null: it is still being made. */
+  readonly finish: FinishReason | null;
+  readonly usage: ChatUsage | null;
+}
+
+const incomplete: Readonly<Partial<Record<FinishReason, string>>> = {
+  length: 'max_output_tokens',
+  content_filter: 'content_filter',
+  refusal: 'content_filter',
+};
+
+/** Whether a response that ended so is `response.completed` or `response.incomplete`. */
+export const isComplete = (finish: FinishReason): boolean => incomplete[finish] === undefined;
+
+export function writeResponse(head: ResponseHead, output: readonly Json[], context: ReplyContext): Json {
+  const reason = head.finish === null ? undefined : incomplete[head.finish];
+  const status = head.finish === null ? 'in_progress' : reason === undefined ? 'completed' : 'incomplete';
+  return {
+    id: head.id === '' ? `resp_${context.requestId}` : head.id,
+    object: 'response',
+    created_at: context.createdS,
+    status,
+    error: null,
+    incomplete_details: reason === undefined ? null : { reason },
+    instructions: null,
+    metadata: {},
+    model: head.model === '' ? context.model : head.model,
+    output,
+    parallel_tool_calls: true,
+    temperature: null,
+    tool_choice: 'auto',
+    tools: [],
+    top_p: null,
+    usage: head.usage === null ? null : writeUsage(head.usage),
+  };
+}
+
+/** A call's own signature has no field: it stands before the call, as reasoning that clients give back. */
+export const proofOf = (signature: Signature | null): RedactedPart[] =>
+  signature === null ? [] : [{ kind: 'redacted', data: signature }];
+
+export const writeReply = (reply: ChatReply, context: ReplyContext): Json =>
+  writeResponse(
+    reply,
+    reply.parts
+      .flatMap((part): ReplyPart[] =>
+        part.kind === 'tool_call' ? [...proofOf(part.signature), part] : [part],
+      )
+      .map((part, index) => writeItem(part, index, context)),
+    context,
+  );

@@ -1,0 +1,146 @@
+/** Writes a request for a provider of OpenAI's Responses API. https://platform.openai.com/docs/api-reference/responses */
+
+import { type Json, said } from '../../base/json.ts';
+import { plainCallId } from '../call-id.ts';
+import {
+  type ChatMessage,
+  type ChatRequest,
+  type DocumentPart,
+  type ImagePart,
+  type Notes,
+  noteCannot,
+  noteDropped,
+  type OutputForm,
+  type Part,
+  type Tool,
+} from '../chat.ts';
+import type { ChatCall, Destination } from '../dialect.ts';
+import {
+  takesMarks,
+  toolFailed,
+  writeEffort,
+  writeFileData,
+  writeImageUrl,
+  writeMark,
+  writeSampling,
+  writeSchema,
+  writeUser,
+} from '../openai/parts.ts';
+import { writeOwn } from './reasoning.ts';
+
+export function writeRequest(request: ChatRequest, to: Destination, notes: Notes): ChatCall {
+  const { names, tools, toolChoice, output } = request;
+  if (request.stop.length > 0) noteCannot(notes, names.stop);
+  for (const field of ['topK', 'frequencyPenalty', 'presencePenalty', 'seed'] as const) {
+    if (request[field] !== null) noteDropped(notes, names[field]);
+  }
+  const effort = writeEffort(request, to, notes);
+  const marks = takesMarks(to.model);
+  const body = said({
+    model: to.model,
+    input: request.messages.flatMap((message) => writeMessage(message, marks, notes)),
+    max_output_tokens: request.maxTokens,
+    ...writeSampling({ ...request, frequencyPenalty: null, presencePenalty: null }, to.model, effort, notes),
+    tools: tools.length === 0 ? null : tools.map(writeTool),
+    tool_choice: toolChoice?.kind === 'tool' ? { type: 'function', name: toolChoice.name } : toolChoice?.kind,
+    parallel_tool_calls: tools.length === 0 ? null : request.parallelToolCalls,
+    text: output === null ? null : { format: writeOutput(output, to.model, names.output, notes) },
+    reasoning: effort === null ? null : { effort },
+    // The conversation is the client's: nothing of it is kept there, so what must come back comes along.
+    include: effort === null || effort === 'none' ? null : ['reasoning.encrypted_content'],
+    store: false,
+    user: writeUser(request.user),
+    metadata: request.metadata,
+    stream: request.stream ? true : null,
+  });
+  return { path: '/responses', body, headers: [] };
+}
+
+const writeOutput = (output: OutputForm, model: string, field: string, notes: Notes): Json =>
+  output.kind === 'json'
+    ? { type: 'json_object' }
+    : { type: 'json_schema', ...writeSchema(output, model, field, notes) };
+
+/** Tools are strict there unless they say otherwise. */
+const writeTool = ({ name, description, parameters, strict }: Tool): Json => ({
+  ...said({ type: 'function', name, description }),
+  parameters: parameters ?? { type: 'object', properties: {} },
+  strict: strict ?? false,
+});
+
+function writeMessage({ role, parts }: ChatMessage, marks: boolean, notes: Notes): Json[] {
+  const items: Json[] = [];
+  let content: Json[] = [];
+  const flush = (): void => {
+    if (content.length > 0) items.push({ type: 'message', role, content });
+    content = [];
+  };
+  for (const part of parts) {
+    const item = writeItem(part, marks, notes);
+    if (item !== null) {
+      flush();
+      items.push(item);
+    } else content.push(...writeContent(part, role, marks, notes));
+  }
+  flush();
+  return items;
+}
+
+/** What stands as an item of its own; null: it is content of a message, or nothing. */
+function writeItem(part: Part, marks: boolean, notes: Notes): Json | null {
+  switch (part.kind) {
+    case 'reasoning':
+      return writeOwn(part);
+    case 'tool_call': {
+      const text = part.arguments === '' ? '{}' : part.arguments;
+      return { type: 'function_call', call_id: plainCallId(part.id), name: part.name, arguments: text };
+    }
+    case 'tool_result': {
+      const texts = part.isError ? [{ type: 'input_text', text: toolFailed }] : [];
+      const output = [
+        ...texts,
+        ...part.content.flatMap((inner) => writeContent(inner, 'user', marks, notes)),
+      ];
+      const [first] = output;
+      const plain = output.length === 1 && first?.type === 'input_text' ? first.text : output;
+      return {
+        type: 'function_call_output',
+        call_id: plainCallId(part.callId),
+        output: output.length === 0 ? '' : plain,
+      };
+    }
+    default:
+      return null;
+  }
+}
+
+function writeContent(part: Part, role: ChatMessage['role'], marks: boolean, notes: Notes): Json[] {
+  switch (part.kind) {
+    case 'text':
+      if (role === 'assistant') return [{ type: 'output_text', text: part.text, annotations: [] }];
+      return [{ type: 'input_text', text: part.text, ...writeMark(part.cache, marks) }];
+    case 'refusal':
+      return [{ type: 'refusal', refusal: part.text }];
+    case 'image':
+    case 'document': {
+      const written = writeMedia(part);
+      if (written !== null) return [{ ...written, ...writeMark(part.cache, marks) }];
+      noteCannot(notes, part.at);
+      return [];
+    }
+    case 'audio':
+      noteCannot(notes, part.at);
+      return [];
+    default:
+      return [];
+  }
+}
+
+function writeMedia(part: ImagePart | DocumentPart): Json | null {
+  if (part.kind === 'image') {
+    const url = writeImageUrl(part);
+    return url === null ? null : { type: 'input_image', image_url: url, detail: part.detail ?? 'auto' };
+  }
+  if (part.source.kind === 'url') return { type: 'input_file', file_url: part.source.url };
+  return { type: 'input_file', ...writeFileData(part) };
+}

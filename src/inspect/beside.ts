@@ -1,0 +1,201 @@
+/** What the pipeline must know about a request to an endpoint beside chat: JSON, a form, or no body at all. */
+import { createHash, createHmac, hash } from 'node:crypto';
+import { Refusal } from '../base/errors.ts';
+import { type Form, type FormPart, readForm, textOf } from '../base/multipart.ts';
+import { edit } from '../dialects/dialect.ts';
+import { givesBytes } from '../dialects/openai/beside-encode.ts';
+import { isForm, type Passthrough } from '../dialects/openai/beside-endpoints.ts';
+import type { Exchange, ModelRequest } from '../exchange.ts';
+import { bodyFlags, type Inspection, inspect as inspectBytes } from '../native.ts';
+import { encodingFault, explain, modelFault, type ScrubPolicy } from './inspect.ts';
+
+/** Reads a request; refuses what no provider could read either. */
+export function inspectPassthrough(
+  exchange: Exchange,
+  traits: Passthrough,
+  policy: ScrubPolicy,
+  digestKey: Buffer,
+): ModelRequest | Refusal {
+  const { headers, body, endpoint } = exchange;
+  const encoded = encodingFault(headers);
+  if (encoded !== null) return encoded;
+  if (traits.takes === 'nothing') return withoutBody(exchange, digestKey);
+  const type = headers['content-type'];
+  const form = type !== undefined && isForm(type) ? readForm(body, type) : null;
+  if (form instanceof Refusal) return form;
+  const said = form === null ? body : factsOf(form, body);
+  if (said instanceof Refusal) return said;
+  const found = inspectBytes(said, endpoint.inspectId, policy.bits, digestKey);
+  if ('kind' in found) return explain(found, said.length);
+  const leaving = form === null ? found.body : masked(form, body, said, found.body);
+  const now = form === null || leaving === body ? form : readForm(leaving, type ?? '');
+  if (now instanceof Refusal) return now;
+  const at = now === null ? { start: found.modelStart, end: found.modelEnd } : modelPart(now);
+  const model = modelOf(leaving, at, form === null && (found.flags & bodyFlags.modelEscaped) !== 0, traits);
+  if (model instanceof Refusal) return model;
+  const request = requestOf(found, leaving, model, traits);
+  const placed = {
+    ...request,
+    modelStart: at.start,
+    modelEnd: at.end,
+    firstField: now === null ? found.firstField : 0,
+    ...(now === null ? {} : { form: now }),
+  };
+  const stream = placed.stream || givesBytes(endpoint, placed);
+  return traits.model === 'files'
+    ? { ...placed, stream, digest: ofProvider(placed.digest, exchange) }
+    : { ...placed, stream };
+}
+
+/** The same words to another provider are another request. */
+const ofProvider = (digest: string, { headers }: Exchange): string =>
+  hash('sha256', `${headers['x-sidegate-provider'] ?? ''}\0${digest}`, 'buffer').toString('latin1');
+
+function requestOf(found: Inspection, body: Buffer, model: string, traits: Passthrough): ModelRequest {
+  const { choices, textBytes, textCharacters, emails, cards, masked: values, flags } = found;
+  return {
+    body,
+    model,
+    stream: (flags & bodyFlags.stream) !== 0,
+    wantsUsage: false,
+    maxTokens: null,
+    choices,
+    textBytes,
+    textCharacters,
+    // What is left at the provider must not be there twice.
+    serverTools: traits.once,
+    emails,
+    cards,
+    masked: values,
+    digest: found.digest,
+    keyedDigest: found.keyedDigest,
+    modelStart: 0,
+    modelEnd: 0,
+    streamOptionsStart: 0,
+    streamOptionsEnd: 0,
+    firstField: 0,
+    flags,
+    tier: null,
+  };
+}
+
+/** A request that is all in its method and path. */
+function withoutBody(exchange: Exchange, digestKey: Buffer): ModelRequest | Refusal {
+  const { endpoint, body } = exchange;
+  if (body.length > 0)
+    return new Refusal('invalid_field', `A ${endpoint.method} request takes no body here.`, {
+      param: 'body',
+    });
+  const digest = hash('sha256', `${endpoint.method} ${endpoint.upstreamPath}`, 'buffer');
+  return {
+    body,
+    model: '',
+    stream: givesBytes(endpoint, null),
+    wantsUsage: false,
+    maxTokens: null,
+    choices: 1,
+    textBytes: 0,
+    textCharacters: 0,
+    serverTools: false,
+    emails: 0,
+    cards: 0,
+    masked: null,
+    digest: ofProvider(digest.toString('latin1'), exchange),
+    keyedDigest: createHmac('sha256', digestKey).update(digest).digest('hex'),
+    modelStart: 0,
+    modelEnd: 0,
+    streamOptionsStart: 0,
+    streamOptionsEnd: 0,
+    firstField: 0,
+    flags: 0,
+    tier: null,
+  };
+}
+
+interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+const modelPart = ({ parts }: Form): Span =>
+  parts.find(({ name }) => name === 'model') ?? { start: 0, end: 0 };
+
+function modelOf(
+  body: Buffer,
+  { start, end }: Span,
+  escaped: boolean,
+  traits: Passthrough,
+): string | Refusal {
+  if (traits.model === 'files') return '';
+  if (end === 0 && traits.model !== null) return traits.model;
+  const raw = body.toString('utf8', start, end);
+  const model = escaped ? String(JSON.parse(`"${raw}"`)) : raw;
+  return modelFault(model) ?? model;
+}
+
+/**
+ * What a form says, as JSON that is inspected like any other body: its texts, and a digest for all that isn't text. The
+ * boundary, which SDKs invent anew each time, is no part of it, so that a repeated request is known again.
+ */
+function factsOf(form: Form, body: Buffer): Buffer | Refusal {
+  const model = textOf(form, 'model', body);
+  const stream = textOf(form, 'stream', body);
+  const count = textOf(form, 'n', body);
+  const format = textOf(form, 'response_format', body);
+  for (const text of [model, stream, count, format]) if (text instanceof Refusal) return text;
+  const { prompts, others } = textsOf(form);
+  const texts = (parts: readonly FormPart[]): string[] =>
+    parts.map(({ start, end }) => body.toString('utf8', start, end));
+  const facts = {
+    ...(model === undefined ? {} : { model }),
+    ...(stream === undefined ? {} : { stream: truthOf(String(stream)) }),
+    ...(count === undefined ? {} : { n: numberOf(String(count)) }),
+    input: texts(prompts),
+    fields: texts(others),
+    // Under this name nothing is looked for in it.
+    signature: digestOf(form, body),
+  };
+  return Buffer.from(JSON.stringify(facts));
+}
+
+/** A form has no types; what is neither is left as it is, and refused as of the wrong type. */
+const truthOf = (text: string): boolean | string =>
+  /^(true|1)$/i.test(text) ? true : /^(false|0)$/i.test(text) ? false : text;
+const numberOf = (text: string): number | string => (/^\d{1,9}$/.test(text) ? Number(text) : text);
+
+const decisive = new Set(['model', 'stream', 'n']);
+
+/** Texts a model reads, and the others. */
+function textsOf({ parts }: Form): { readonly prompts: FormPart[]; readonly others: FormPart[] } {
+  const texts = parts.filter(({ file, name }) => !file && !decisive.has(name));
+  return {
+    prompts: texts.filter(({ name }) => name === 'prompt'),
+    others: texts.filter(({ name }) => name !== 'prompt'),
+  };
+}
+
+/** SHA-256 of the fields' headers and of the files, hex. */
+function digestOf({ parts }: Form, body: Buffer): string {
+  const digest = createHash('sha256');
+  for (const { file, headStart, start, end } of parts) {
+    digest.update(`${start - headStart} `).update(body.subarray(headStart, start));
+    if (file) digest.update(`${end - start} `).update(body.subarray(start, end));
+  }
+  return digest.digest('hex');
+}
+
+/** The form with its texts as the policy lets them go; the same bytes where nothing was masked. */
+function masked(form: Form, body: Buffer, before: Buffer, after: Buffer): Buffer {
+  if (after === before) return body;
+  const { input, fields } = JSON.parse(after.toString('utf8')) as { input: string[]; fields: string[] };
+  const { prompts, others } = textsOf(form);
+  const edits = [...prompts, ...others].map(({ start, end }, i) => ({
+    start,
+    end,
+    text: [...input, ...fields][i] ?? '',
+  }));
+  return edit(
+    body,
+    edits.sort((a, b) => a.start - b.start),
+  );
+}

@@ -1,0 +1,125 @@
+/** What the pipeline must know about a body, found in one pass; personal data is masked in the same pass. */
+
+import { hash } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
+import { Refusal } from '../base/errors.ts';
+import type { Config } from '../config/schema.ts';
+import { readPath } from '../dialects/gemini/path.ts';
+import type { Exchange, ModelRequest } from '../exchange.ts';
+import { type BodyFault, bodyFlags, classifyBit, inspect as inspectBytes, piiBits } from '../native.ts';
+
+/** The scrub policy as bits for the native core, and what is refused instead of masked. */
+export interface ScrubPolicy {
+  readonly bits: number;
+  readonly blockEmail: boolean;
+  readonly blockCard: boolean;
+  /** Names the policy in cache keys. */
+  readonly name: string;
+}
+
+export function createScrubPolicy({ email, card }: Config['scrub']): ScrubPolicy {
+  return {
+    bits: (email === 'off' ? 0 : piiBits.email) | (card === 'off' ? 0 : piiBits.card),
+    blockEmail: email === 'block',
+    blockCard: card === 'block',
+    name: `${email}/${card}`,
+  };
+}
+
+const modelMaxLength = 256;
+
+/** Reads a request's body; refuses what no provider could read either. @param classify put it in a tier too */
+export function inspect(
+  exchange: Exchange,
+  policy: ScrubPolicy,
+  digestKey: Buffer,
+  classify = false,
+): ModelRequest | Refusal {
+  const encoded = encodingFault(exchange.headers);
+  if (encoded !== null) return encoded;
+  const bits = classify ? policy.bits | classifyBit : policy.bits;
+  const found = inspectBytes(exchange.body, exchange.endpoint.inspectId, bits, digestKey);
+  if ('kind' in found) return explain(named(found, exchange), exchange.body.length);
+  const { modelStart, modelEnd, flags, body } = found;
+  const { inPath } = exchange.endpoint;
+  const raw = body.toString('utf8', modelStart, modelEnd);
+  const inBody = flags & bodyFlags.modelEscaped ? String(JSON.parse(`"${raw}"`)) : raw;
+  const model = inPath === null ? inBody : (readPath(exchange.path)?.model ?? '');
+  const nameless = modelFault(model);
+  if (nameless !== null) return nameless;
+  return {
+    body,
+    model,
+    stream: inPath === null ? (flags & bodyFlags.stream) !== 0 : inPath.stream,
+    wantsUsage: (flags & bodyFlags.includeUsage) !== 0,
+    maxTokens: found.maxTokens,
+    choices: found.choices,
+    textBytes: found.textBytes,
+    textCharacters: found.textCharacters,
+    serverTools: (flags & bodyFlags.serverTools) !== 0,
+    emails: found.emails,
+    cards: found.cards,
+    masked: found.masked,
+    // The digest stands for the whole request, the model in the path included.
+    digest: inPath === null ? found.digest : hash('sha256', `${model}\0${found.digest}`),
+    keyedDigest: found.keyedDigest,
+    modelStart,
+    modelEnd,
+    streamOptionsStart: found.streamOptionsStart,
+    streamOptionsEnd: found.streamOptionsEnd,
+    firstField: found.firstField,
+    flags,
+    tier: found.tier,
+  };
+}
+
+/** Null unless the body is packed: nothing could be found in it. */
+export function encodingFault(headers: IncomingHttpHeaders): Refusal | null {
+  const encoding = headers['content-encoding'];
+  if (encoding === undefined || encoding === 'identity') return null;
+  return new Refusal(
+    'unsupported_media_type',
+    `The body is encoded as ${JSON.stringify(encoding.slice(0, 32))}.`,
+  );
+}
+
+/** Null where a model's name can be one. */
+export const modelFault = (model: string): Refusal | null =>
+  model !== '' && model.length <= modelMaxLength
+    ? null
+    : new Refusal('invalid_field', `The field "model" must be a name of 1–${modelMaxLength} characters.`, {
+        param: 'model',
+      });
+
+/** The Responses API has its own name for the limit of tokens. */
+const named = (fault: BodyFault, { endpoint }: Exchange): BodyFault =>
+  endpoint.name === 'responses' && 'field' in fault && fault.field === 'max_tokens'
+    ? { ...fault, field: 'max_output_tokens' }
+    : fault;
+
+/** Says what is wrong with a body. @param length of it, in bytes */
+export function explain(fault: BodyFault, length: number): Refusal {
+  switch (fault.kind) {
+    case 'duplicate':
+      return new Refusal('duplicate_field', `The field "${fault.field}" is there twice.`, {
+        param: fault.field,
+      });
+    case 'type':
+      return new Refusal('invalid_field', `The field "${fault.field}" has the wrong type.`, {
+        param: fault.field,
+      });
+    case 'utf8':
+      return new Refusal('invalid_json', `The body isn't UTF-8 at byte ${fault.offset}.`);
+    case 'depth':
+      return new Refusal('invalid_json', `The body is nested too deeply at byte ${fault.offset}.`);
+    case 'object':
+      return new Refusal('invalid_json', 'The body is not a JSON object.');
+    case 'findings':
+      return new Refusal('pii_blocked', 'The body holds more personal data than can be masked.');
+    default:
+      return new Refusal(
+        'invalid_json',
+        length === 0 ? 'The body is empty.' : `The body is not valid JSON at byte ${fault.offset}.`,
+      );
+  }
+}

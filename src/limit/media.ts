@@ -1,0 +1,49 @@
+/** Upper bounds of what images and sound take, which limits reserve before anybody knows. */
+
+import type { Passthrough } from '../dialects/openai/beside-endpoints.ts';
+import type { ModelRequest } from '../exchange.ts';
+
+export interface MediaBounds {
+  /** Beside the prompt's text. */
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly soundMs: number;
+}
+
+/** The largest image at high quality, drawn or looked at closely: https://platform.openai.com/docs/guides/image-generation */
+const imageTokens = 6240;
+/** Speech has about 150 words a minute, which are 200 tokens of text, and 1,250 of sound at the price that OpenAI quotes. */
+const soundTokensPerText = 6.25;
+/** Context and reply of gpt-4o-transcribe: https://platform.openai.com/docs/models/gpt-4o-transcribe */
+const heardTokensMax = 16_000;
+const transcriptTokensMax = 2000;
+const heardTokensPerSecond = 10;
+/** Speech can hardly be packed tighter than into 16 kbit/s. */
+const soundBytesPerSecond = 2000;
+
+const nothing: MediaBounds = { inputTokens: 0, outputTokens: 0, soundMs: 0 };
+
+/** @param promptTokens of the prompt's text */
+export function mediaBounds(
+  { reserve }: Passthrough,
+  { form, choices }: ModelRequest,
+  promptTokens: number,
+): MediaBounds {
+  switch (reserve) {
+    case 'nothing':
+      return nothing;
+    case 'images': {
+      const given = form?.parts.filter(({ file }) => file).length ?? 0;
+      return { inputTokens: given * imageTokens, outputTokens: choices * imageTokens, soundMs: 0 };
+    }
+    case 'speech':
+      return { ...nothing, outputTokens: Math.ceil(promptTokens * soundTokensPerText) };
+    case 'transcript': {
+      let bytes = 0;
+      for (const { file, start, end } of form?.parts ?? []) bytes += file ? end - start : 0;
+      const seconds = bytes / soundBytesPerSecond;
+      const inputTokens = Math.min(heardTokensMax, Math.ceil(seconds * heardTokensPerSecond));
+      return { inputTokens, outputTokens: transcriptTokensMax, soundMs: Math.ceil(seconds * 1000) };
+    }
+  }
+}

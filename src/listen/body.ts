@@ -1,0 +1,26 @@
+/** Which bodies an endpoint takes, and how large they may be. */
+import type { IncomingHttpHeaders } from 'node:http';
+import { Refusal } from '../base/errors.ts';
+import type { Config } from '../config/schema.ts';
+import { isForm } from '../dialects/openai/beside-endpoints.ts';
+import type { Endpoint } from '../exchange.ts';
+
+/** Uploads may be larger than what an app writes itself. */
+export const bodyMaxOf = (headers: IncomingHttpHeaders, config: Config['listen']): number =>
+  isForm(headers['content-type']) ? config.uploadMaxBytes : config.bodyMaxBytes;
+
+/** Null where a body of this media type can be read. */
+export function wrongType({ method, passthrough }: Endpoint, type: string | undefined): Refusal | null {
+  if (method !== 'POST') return null;
+  const takes = passthrough?.takes ?? 'json';
+  if (takes !== 'json' && isForm(type)) return null;
+  const json =
+    type === undefined ||
+    type === 'application/json' ||
+    /^application\/([\w.+-]+\+)?json\s*(;|$)/i.test(type);
+  if (takes !== 'form' && json) return null;
+  const wanted = takes === 'form' ? 'a form with files' : takes === 'json' ? 'JSON' : 'JSON or a form';
+  return new Refusal('unsupported_media_type', `The body is not declared as ${wanted}.`, {
+    param: 'content-type',
+  });
+}

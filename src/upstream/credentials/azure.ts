@@ -1,0 +1,79 @@
+/**
+ * Tokens of Microsoft Entra ID for Azure OpenAI, by the environment that the platform sets, in the order of Azure's own
+ * libraries: a client secret, a workload identity (AKS), or a managed identity (App Service, virtual machines).
+ * https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
+ */
+import { readFile } from 'node:fs/promises';
+import type { ClientAuth } from 'oauth4webapi';
+import { isLoopback } from '../../config/syntax.ts';
+import type { Token } from './keeper.ts';
+
+const resource = 'https://cognitiveservices.azure.com';
+/** Nothing but the start of the process waits so long. */
+const timeoutMs = 5_000;
+
+/** What to look at when there is none. */
+export const advice =
+  'check AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_FEDERATED_TOKEN_FILE or AZURE_CLIENT_SECRET, or the managed identity';
+
+/** Asks for a token with whatever credentials the machine has now. */
+export function fetchToken(): Promise<Token> {
+  const { env } = process;
+  const { AZURE_TENANT_ID: tenant, AZURE_CLIENT_ID: client } = env;
+  const { AZURE_CLIENT_SECRET: secret, AZURE_FEDERATED_TOKEN_FILE: file } = env;
+  if (tenant && client && secret)
+    return grant(tenant, client, (_as, _client, body) => {
+      body.set('client_secret', secret);
+      body.set('client_id', client);
+    });
+  if (tenant && client && file) return grant(tenant, client, assertion(client, file));
+  return askMachine(env);
+}
+
+/** The platform renews the file, so it is read each time. */
+const assertion =
+  (client: string, file: string): ClientAuth =>
+  async (_as, _client, body) => {
+    body.set('client_id', client);
+    body.set('client_assertion_type', 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer');
+    body.set('client_assertion', (await readFile(file, 'utf8')).trim());
+  };
+
+/** Grants of Entra ID. The library for it is loaded only here. */
+async function grant(tenant: string, client: string, auth: ClientAuth): Promise<Token> {
+  const oauth = await import('oauth4webapi');
+  const authority = process.env.AZURE_AUTHORITY_HOST || 'https://login.microsoftonline.com';
+  const issuer = new URL(encodeURIComponent(tenant), authority.replace(/\/*$/, '/')).href;
+  const server = { issuer, token_endpoint: `${issuer}/oauth2/v2.0/token` };
+  const response = await oauth.clientCredentialsGrantRequest(
+    server,
+    { client_id: client },
+    auth,
+    { scope: `${resource}/.default` },
+    {
+      signal: AbortSignal.timeout(timeoutMs),
+      [oauth.allowInsecureRequests]: isLoopback(new URL(issuer).hostname),
+    },
+  );
+  const granted = await oauth.processClientCredentialsResponse(server, { client_id: client }, response);
+  return { value: granted.access_token, expiresMs: Date.now() + (granted.expires_in ?? 0) * 1000 };
+}
+
+/** A managed identity: the endpoint of App Service and Container Apps where there is one, else of the virtual machine. */
+async function askMachine(env: NodeJS.ProcessEnv): Promise<Token> {
+  const { IDENTITY_ENDPOINT: endpoint, IDENTITY_HEADER: header = '' } = env;
+  const host = env.AZURE_POD_IDENTITY_AUTHORITY_HOST || 'http://169.254.169.254';
+  const url = new URL(endpoint || '/metadata/identity/oauth2/token', host);
+  url.searchParams.set('api-version', endpoint ? '2019-08-01' : '2018-02-01');
+  url.searchParams.set('resource', resource);
+  if (env.AZURE_CLIENT_ID) url.searchParams.set('client_id', env.AZURE_CLIENT_ID);
+  const headers: Record<string, string> = endpoint ? { 'x-identity-header': header } : { metadata: 'true' };
+  const signal = AbortSignal.timeout(timeoutMs);
+  const response = await fetch(url, { headers, signal, redirect: 'error' });
+  const given: unknown = response.ok ? await response.json() : {};
+  const { access_token: value, expires_on: end } = given as Record<string, unknown>;
+  const expiresMs = Number(end) * 1000;
+  if (typeof value !== 'string' || value === '' || !(expiresMs > 0))
+    throw new Error('the managed identity gave no access token');
+  return { value, expiresMs };
+}

@@ -1,0 +1,116 @@
+/** Watches one engine in the background: is it alive, and how much has it to do? No request ever waits for it. */
+import * as https from 'node:https';
+import * as http from '../base/node-http.ts';
+import { type Engine, engineKinds, isDown } from './engine.ts';
+import { readGauges } from './metrics-text.ts';
+
+/** What a probe needs of the world. */
+export interface ProbeDeps {
+  /** Monotonic ms. */
+  readonly clock: () => number;
+  /** 0 ≤ x < 1, for jitter. */
+  readonly random: () => number;
+  /** Told when an engine goes down, and when it is back. */
+  readonly onChange: (down: boolean) => void;
+}
+
+/** Bytes read of one reply; more is a failure, since gauges would be missing. */
+const replyMaxBytes = 4 * 1024 * 1024;
+/** Share by which each wait varies, so that many sidecars don't ask at once. */
+const jitter = 0.2;
+
+/** A probe that runs until it is stopped. */
+export interface Probe {
+  /** Probes once more; resolves when that is over. For tests, and for the first look. */
+  now(): Promise<void>;
+  stop(): void;
+}
+
+/**
+ * Begins to watch an engine.
+ * @param baseUrl the provider's; its `/v1` is left out
+ * @param headers the provider's, flat: its credential, where the engine asks for one
+ */
+export function startProbe(
+  engine: Engine,
+  baseUrl: string,
+  headers: readonly string[],
+  deps: ProbeDeps,
+): Probe {
+  const { origin, pathname, protocol } = new URL(baseUrl);
+  const root = pathname.replace(/\/+$/, '').replace(/\/v1$/, '');
+  const kind = engineKinds[engine.kind];
+  // A connection of its own: where all the provider's are at work, that is no bad health.
+  const web = protocol === 'https:' ? https : http;
+  const agent = new web.Agent({ keepAlive: true, maxSockets: 1 });
+  const named: Record<string, string> = {};
+  for (let i = 0; i + 1 < headers.length; i += 2) named[headers[i] ?? ''] = headers[i + 1] ?? '';
+  let timer: NodeJS.Timeout | null = null;
+  let stopped = false;
+
+  const get = (path: string): Promise<{ status: number; body: Buffer } | null> =>
+    new Promise((resolve) => {
+      const signal = AbortSignal.timeout(engine.probe.timeoutMs);
+      const request = web.request(origin + root + path, { agent, signal, headers: named }, (reply) => {
+        const chunks: Buffer[] = [];
+        let bytes = 0;
+        reply.on('data', (chunk: Buffer) => {
+          bytes += chunk.length;
+          if (bytes <= replyMaxBytes) chunks.push(chunk);
+          else request.destroy();
+        });
+        reply.on('end', () => resolve({ status: reply.statusCode ?? 0, body: Buffer.concat(chunks) }));
+        reply.on('close', () => resolve(null));
+      });
+      request.on('error', () => resolve(null));
+      request.end();
+    });
+
+  const look = async (): Promise<void> => {
+    const health = await get(kind.healthPath);
+    if (stopped) return;
+    // Whoever answers lives, even if it says that there is no such path: only 5xx and silence are bad health.
+    const alive = health !== null && health.status < 500;
+    const wasDown = isDown(engine);
+    engine.failures = alive ? 0 : Math.min(engine.probe.failuresMax, engine.failures + 1);
+    if (isDown(engine) !== wasDown) deps.onChange(isDown(engine));
+    if (!alive || kind.metrics === null) return;
+    const inFlight = engine.inFlight;
+    const metrics = await get(kind.metrics.path);
+    if (stopped || metrics === null || metrics.status !== 200) return;
+    const { waiting, running, cacheUse } = kind.metrics.names;
+    const values = readGauges(
+      metrics.body,
+      new Set([...waiting, ...running, ...cacheUse]),
+      new Set(cacheUse),
+    );
+    const first = (names: readonly string[]): number | undefined =>
+      names.map((name) => values.get(name)).find((value) => value !== undefined);
+    const [queued, working] = [first(waiting), first(running)];
+    // Without these it is some other page: our own count of calls says more.
+    if (queued === undefined || working === undefined) return;
+    engine.waiting = queued;
+    engine.running = working;
+    engine.cacheUse = first(cacheUse) ?? 0;
+    engine.inFlightSeen = inFlight;
+    engine.seenMs = deps.clock();
+  };
+
+  const loop = async (): Promise<void> => {
+    await look();
+    if (stopped) return;
+    const waitMs = engine.probe.intervalMs * (1 - jitter + 2 * jitter * deps.random());
+    timer = setTimeout(() => void loop(), waitMs);
+    timer.unref();
+  };
+  void loop();
+
+  return {
+    now: look,
+    stop() {
+      stopped = true;
+      if (timer !== null) clearTimeout(timer);
+      agent.destroy();
+    },
+  };
+}

@@ -1,0 +1,142 @@
+/** The providers of a configuration, each with what goes on in its background: opened, kept over reloads, and closed. */
+import type { Config } from '../config/schema.ts';
+import type { Log } from '../observe/log.ts';
+import type { World } from '../sidecar.ts';
+import type { TokenKeeper } from './credentials/keeper.ts';
+import { openSigners } from './credentials/signer.ts';
+import type { Engine } from './engine.ts';
+import { createProvider, type Provider } from './provider.ts';
+
+/** The providers that are open. */
+export interface Upstreams {
+  /** The providers of a configuration; unchanged ones keep their connections. */
+  update(config: Config): Promise<ReadonlyMap<string, Provider>>;
+  provider(name: string): Provider | undefined;
+  simulated(): string[];
+  /** Provider → the engine behind it. */
+  engines(): (readonly [string, Engine])[];
+  close(): Promise<void>;
+}
+
+export function createUpstreams(world: World, log: Log): Upstreams {
+  interface Open {
+    readonly made: string;
+    readonly provider: Provider;
+    /** Ends what goes on in the background; requests are served. */
+    stop(): void;
+    close(): Promise<void>;
+  }
+  const open = new Map<string, Open>();
+  // Requests at work, and those that wait for their turn, still go to what they were routed to.
+  const retired = new Set<Open>();
+  const retire = (entry: Open, { attempt, batch }: Config): void => {
+    entry.stop();
+    retired.add(entry);
+    const close = (): void => {
+      retired.delete(entry);
+      void entry.close();
+    };
+    setTimeout(close, attempt.totalTimeoutMs + batch.deadlineMs).unref();
+  };
+
+  const start = async (name: string, config: Config, made: string): Promise<Open> => {
+    const settings = config.providers[name];
+    if (settings === undefined) throw new Error(`no provider ${name}`);
+    const simulator = await embeddedSimulator(settings);
+    const { wallClock } = world;
+    const tokens = await platformTokens(settings.credential, name, log, wallClock);
+    const signers = await openSigners(name, settings, log, wallClock);
+    const provider = createProvider(name, settings, config.attempt, simulator?.url ?? null, tokens, signers);
+    const { engine, baseUrl, credentials } = provider;
+    // Loaded only here: it brings HTTPS along.
+    const probe =
+      engine === null
+        ? null
+        : (await import('./probe.ts')).startProbe(engine, baseUrl, credentials[0]?.headers ?? [], {
+            ...world,
+            onChange: (down) =>
+              log.warn({ provider: name, down }, down ? 'the engine fails its probes' : 'the engine is back'),
+          });
+    return {
+      made,
+      provider,
+      stop: () => probe?.stop(),
+      async close() {
+        probe?.stop();
+        tokens?.close();
+        for (const signer of signers) signer.close();
+        await provider.pool.close();
+        await simulator?.close();
+      },
+    };
+  };
+
+  return {
+    async update(config) {
+      const { connectTimeoutMs, connectionsMax } = config.attempt;
+      for (const name of Object.keys(config.providers)) {
+        const made = JSON.stringify([config.providers[name], connectTimeoutMs, connectionsMax]);
+        const before = open.get(name);
+        if (before?.made === made) continue;
+        open.set(name, await start(name, config, made));
+        if (before !== undefined) retire(before, config);
+      }
+      for (const [name, entry] of open) {
+        if (name in config.providers) continue;
+        open.delete(name);
+        retire(entry, config);
+      }
+      return new Map([...open].map(([name, { provider }]) => [name, provider]));
+    },
+    provider: (name) => open.get(name)?.provider,
+    simulated: () =>
+      [...open.values()].flatMap(({ provider }) => (provider.simulated ? [provider.name] : [])),
+    engines: () =>
+      [...open.values()].flatMap(({ provider: { name, engine } }) =>
+        engine === null ? [] : [[name, engine] as const],
+      ),
+    async close() {
+      await Promise.all([...open.values(), ...retired].map((entry) => entry.close()));
+    },
+  };
+}
+
+/** Tokens of the machine's own. What gets them is loaded only where the configuration asks for it. */
+async function platformTokens(
+  platform: Config['providers'][string]['credential'],
+  provider: string,
+  log: Log,
+  wallClock: () => number,
+): Promise<TokenKeeper | null> {
+  if (platform !== 'google' && platform !== 'azure') return null;
+  const { keepToken } = await import('./credentials/keeper.ts');
+  const source =
+    platform === 'google' ? await import('./credentials/google.ts') : await import('./credentials/azure.ts');
+  return keepToken(source.fetchToken, wallClock, (cause) =>
+    // Messages of a key file that can't be read may quote it.
+    log.error(
+      { provider, cause: cause instanceof Error ? cause.name : 'unknown' },
+      `no token from ${platform}: ${source.advice}; asked again in 15 s`,
+    ),
+  );
+}
+
+/** Where the simulator's dialects live; others under `/v1`. */
+const simulatedPaths: Readonly<Record<string, string>> = {
+  'simulator-gemini': '/v1beta',
+  'simulator-bedrock': '',
+  'simulator-cohere': '/v2',
+};
+
+/** The simulator is loaded only where the configuration names it, so that no typo yields invented answers. */
+async function embeddedSimulator(
+  config: Config['providers'][string],
+): Promise<{ url: string; close(): Promise<void> } | null> {
+  if (!config.preset?.startsWith('simulator')) return null;
+  if (config.baseUrl !== undefined) return null;
+  const { startSimulator } = await import('../simulate/server.ts');
+  const { simulateSchema } = await import('../simulate/settings.ts');
+  const settings = config.simulate ?? simulateSchema.parse({});
+  const running = await startSimulator(settings, '127.0.0.1', 0);
+  return { url: running.url + (simulatedPaths[config.preset] ?? '/v1'), close: () => running.close() };
+}

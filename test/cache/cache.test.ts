@@ -1,0 +1,212 @@
+/** Stage cache: what separates answers, what may be kept, and for how long. */
+import type { IncomingHttpHeaders } from 'node:http';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import {
+  type Cache,
+  type CacheKey,
+  type CacheScope,
+  cacheControl,
+  createCache,
+} from '../../src/cache/cache.ts';
+import { type Config, configSchema } from '../../src/config/schema.ts';
+import type { Identity, ModelRequest } from '../../src/exchange.ts';
+import { createScrubPolicy } from '../../src/inspect/inspect.ts';
+import { createReplyStore } from '../../src/store/replies.ts';
+import {
+  type ExchangeSample,
+  sampleExchange,
+  sampleIdentity,
+  sampleReply,
+  sampleRequest,
+} from '../support/samples.ts';
+
+const settings = (cache: Partial<Config['cache']> = {}): Config['cache'] =>
+  configSchema.parse({ cache }).cache;
+const masking = createScrubPolicy({ email: 'mask', card: 'mask' });
+
+interface Asked {
+  readonly exchange?: ExchangeSample;
+  readonly identity?: Partial<Identity>;
+  readonly request?: Partial<ModelRequest> & { text?: string };
+  readonly scope?: Partial<CacheScope>;
+}
+
+function keyOf(cache: Cache, { exchange, identity, request, scope }: Asked = {}): CacheKey | null {
+  const whole: CacheScope = { policy: masking, routeVersion: 'v1', credential: '', ...scope };
+  return cache.key(sampleExchange(exchange), sampleIdentity(identity), sampleRequest(request), whole);
+}
+
+describe('scope', () => {
+  const others: [string, Asked][] = [
+    ['tenant', { identity: { tenant: 'beta' } }],
+    ['user', { identity: { user: 'ann' } }],
+    ['body', { request: { text: 'hello ' } }],
+    ['model', { request: { model: 'n' } }],
+    ['scrub policy', { scope: { policy: createScrubPolicy({ email: 'off', card: 'mask' }) } }],
+    ['route version', { scope: { routeVersion: 'v2' } }],
+    ["client's own credential", { scope: { credential: 'c' } }],
+    ['endpoint', { exchange: { endpoint: 'messages' } }],
+    ...['anthropic-beta', 'anthropic-version', 'openai-beta', 'openai-organization', 'openai-project'].map(
+      (name): [string, Asked] => [name, { exchange: { headers: { [name]: 'x' } } }],
+    ),
+  ];
+
+  test.each(others)('another %s is another answer', (_, asked) => {
+    const cache = createCache(settings());
+    const key = keyOf(cache);
+    const other = keyOf(cache, asked);
+    expect(key).not.toBeNull();
+    expect(other).not.toBe(key);
+  });
+
+  test('the same request has the same key, whatever it says that means nothing', () => {
+    const cache = createCache(settings());
+    const headers: IncomingHttpHeaders = {
+      'user-agent': 'a',
+      authorization: 'Bearer b',
+      traceparent: 'c',
+      accept: 'd',
+    };
+    expect(keyOf(cache, { exchange: { headers } })).toBe(keyOf(cache));
+    expect(keyOf(cache, { identity: { team: 't', keyId: 'k', tags: ['x'] } })).toBe(keyOf(cache));
+  });
+
+  test('users of a tenant share only where that is switched on', () => {
+    const shared = createCache(settings({ shareUsers: true }));
+    expect(keyOf(shared, { identity: { user: 'ann' } })).toBe(keyOf(shared, { identity: { user: 'bob' } }));
+    expect(keyOf(shared, { identity: { tenant: 'beta' } })).not.toBe(keyOf(shared));
+  });
+
+  test('no two scopes run into each other', () => {
+    const cache = createCache(settings());
+    // No header or configured name can hold a NUL.
+    const word = fc.string({ maxLength: 3 }).map((text) => text.replaceAll('\0', ''));
+    const scopes = fc.record({
+      tenant: word,
+      user: word,
+      credential: word,
+      routeVersion: word,
+      beta: word,
+      project: word,
+    });
+    const key = (s: {
+      tenant: string;
+      user: string;
+      credential: string;
+      routeVersion: string;
+      beta: string;
+      project: string;
+    }) =>
+      keyOf(cache, {
+        exchange: { headers: { 'anthropic-beta': s.beta, 'openai-project': s.project } },
+        identity: { tenant: s.tenant, user: s.user },
+        scope: { credential: s.credential, routeVersion: s.routeVersion },
+      });
+    fc.assert(
+      fc.property(scopes, scopes, (a, b) => {
+        expect(key(a) === key(b)).toBe(JSON.stringify(a) === JSON.stringify(b));
+      }),
+    );
+  });
+
+  test('token counts are not cached, and a cache switched off has no keys', () => {
+    expect(keyOf(createCache(settings()), { exchange: { endpoint: 'count_tokens' } })).toBeNull();
+    expect(keyOf(createCache(settings({ enabled: false })))).toBeNull();
+  });
+});
+
+test.each([
+  [undefined, true, true],
+  ['no-cache', false, true],
+  ['No-Cache', false, true],
+  ['max-age=60, no-cache', false, true],
+  ['no-store', false, false],
+  ['no-cache, no-store', false, false],
+  ['max-age=0', true, true],
+])('Cache-Control: %s reads %s, writes %s', (value, read, write) => {
+  const headers: IncomingHttpHeaders = value === undefined ? {} : { 'cache-control': value };
+  expect(cacheControl(sampleExchange({ headers }))).toEqual({ read, write });
+});
+
+describe('bounds', () => {
+  const put = (cache: Cache, text: string, body: string, nowMs: number): CacheKey => {
+    const key = keyOf(cache, { request: { text } });
+    if (key === null) throw new Error('no key');
+    cache.put(key, sampleReply(body), nowMs);
+    return key;
+  };
+
+  test('an entry lives for its time to live, to the millisecond, by the clock it is given', () => {
+    const cache = createCache(settings({ ttlSeconds: 10 }));
+    const key = put(cache, 'a', 'answer', 1_000);
+    expect(cache.get(key, 10_999)?.body.toString()).toBe('answer');
+    expect(cache.get(key, 11_000)).toBeNull();
+    expect(cache.size).toBe(0);
+    expect(cache.bytes).toBe(0);
+  });
+
+  test('a hit does not lengthen its life', () => {
+    const cache = createCache(settings({ ttlSeconds: 10 }));
+    const key = put(cache, 'a', 'answer', 0);
+    cache.get(key, 9_999);
+    expect(cache.get(key, 10_000)).toBeNull();
+  });
+
+  test('the entry used longest ago goes first', () => {
+    const cache = createCache(settings({ entriesMax: 2 }));
+    const [a, b] = [put(cache, 'a', '1', 0), put(cache, 'b', '2', 0)];
+    cache.get(a, 0);
+    const c = put(cache, 'c', '3', 0);
+    expect([a, b, c].map((key) => cache.get(key, 0) !== null)).toEqual([true, false, true]);
+    expect(cache.size).toBe(2);
+  });
+
+  test('memory stays under its bound whatever is put in', () => {
+    const bytesMax = 8192;
+    const cache = createCache(settings({ bytesMax, entryMaxBytes: 4096 }));
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.integer({ min: 0, max: 40 }), fc.integer({ min: 0, max: 6000 }))),
+        (puts) => {
+          for (const [name, length] of puts) {
+            put(cache, String(name), 'x'.repeat(length), 0);
+            expect(cache.bytes).toBeLessThanOrEqual(bytesMax);
+          }
+        },
+      ),
+    );
+    expect(cache.size).toBeGreaterThan(0);
+  });
+
+  test('a reply over the size of an entry is not kept', () => {
+    const cache = createCache(settings({ entryMaxBytes: 1024 }));
+    expect(cache.get(put(cache, 'a', 'x'.repeat(1025), 0), 0)).toBeNull();
+    expect(cache.get(put(cache, 'a', 'x'.repeat(1024), 0), 0)).not.toBeNull();
+  });
+
+  test('putting a key again counts it once', () => {
+    const cache = createCache(settings());
+    put(cache, 'a', 'x'.repeat(1000), 0);
+    const before = cache.bytes;
+    put(cache, 'a', 'x'.repeat(1000), 0);
+    expect([cache.size, cache.bytes]).toEqual([1, before]);
+  });
+
+  test('a new configuration shrinks it at once, and switching it off empties it', () => {
+    const cache = createCache(settings());
+    const keys = ['a', 'b', 'c'].map((text) => put(cache, text, text, 0));
+    cache.update(settings({ entriesMax: 1 }));
+    expect(keys.map((key) => cache.get(key, 0) !== null)).toEqual([false, false, true]);
+    cache.update(settings({ enabled: false }));
+    expect([cache.size, cache.bytes]).toEqual([0, 0]);
+  });
+
+  test('a store without room for a reply keeps nothing of it, not even the one before', () => {
+    const store = createReplyStore({ entriesMax: 10, bytesMax: 1024, ttlMs: 1000 });
+    store.put('k', sampleReply('small'), 0);
+    store.put('k', sampleReply('x'.repeat(1024)), 0);
+    expect(store.get('k', 0)).toBeNull();
+    expect([store.size, store.bytes]).toEqual([0, 0]);
+  });
+});

@@ -1,0 +1,287 @@
+/** The cache through a running sidecar: what is a hit, what is never kept, and what an entry holds. */
+
+import { afterEach, describe, expect, test } from 'vitest';
+import { createKeyring } from '../../src/authenticate/keyring.ts';
+import { createBatch } from '../../src/batch/batch.ts';
+import { type Cache, createCache } from '../../src/cache/cache.ts';
+import { createCatalog } from '../../src/catalog/catalog.ts';
+import { type Config, configSchema } from '../../src/config/schema.ts';
+import { createEstimator } from '../../src/count/estimate.ts';
+import type { Exchange, Reply } from '../../src/exchange.ts';
+import { handle, type Stages } from '../../src/gateway.ts';
+import { createScrubPolicy } from '../../src/inspect/inspect.ts';
+import { createLimiter } from '../../src/limit/limit.ts';
+import { retryBudget } from '../../src/native.ts';
+import { createReplay } from '../../src/replay/replay.ts';
+import { createRouteTable } from '../../src/route/route.ts';
+import { createHealthBook } from '../../src/upstream/health.ts';
+import { createProvider } from '../../src/upstream/provider.ts';
+import { type Gate, ownModel, startGate } from '../support/gate.ts';
+import { testModel, type Wire, wires } from '../support/replies.ts';
+import { sampleExchange } from '../support/samples.ts';
+import { answers, refuses, type Script, startUpstream } from '../support/upstream.ts';
+
+describe.each(wires)('through the sidecar, $name', (wire) => {
+  let gate: Gate;
+  afterEach(() => gate.stop());
+  const streaming = { more: { stream: true } };
+
+  test('the second asking of the same is a hit: same bytes, no call to the provider', async () => {
+    gate = await startGate([answers(wire, 'fine')]);
+    const [first, second] = [await gate.ask(wire, 'hi'), await gate.ask(wire, 'hi')];
+    expect(first.headers['cache-status']).toBe('sidegate; fwd=uri-miss');
+    expect(second.headers['cache-status']).toBe('sidegate; hit');
+    expect(second.text).toBe(first.text);
+    expect(second.headers['x-sidegate-target']).toBe(first.headers['x-sidegate-target']);
+    expect(gate.upstream.calls).toHaveLength(1);
+    expect(gate.sidecar.records().map(({ cache, attempts }) => [cache, attempts])).toEqual([
+      ['miss', 1],
+      ['hit', 0],
+    ]);
+  });
+
+  test('a stream is replayed as a stream, byte for byte', async () => {
+    gate = await startGate([answers(wire, 'one ', 'two ', 'three')]);
+    const [first, second] = [await gate.ask(wire, 'hi', streaming), await gate.ask(wire, 'hi', streaming)];
+    expect(second.headers['cache-status']).toBe('sidegate; hit');
+    expect(second.headers['content-type']).toBe(first.headers['content-type']);
+    expect(second.text).toBe(first.text);
+    expect(wire.textOf(second.text)).toBe('one two three');
+    expect((await gate.ask(wire, 'hi')).headers['cache-status']).toBe('sidegate; fwd=uri-miss');
+  });
+
+  test('any other byte in the body is another request', async () => {
+    gate = await startGate([answers(wire, 'fine')]);
+    const body = JSON.stringify(wire.request('hi', { model: ownModel(wire), temperature: 0.5 }));
+    await gate.post(wire.path, body);
+    for (const other of [`${body} `, body.replace('0.5', '0.50'), body.replace('"hi"', '"h\\u0069"')]) {
+      expect((await gate.post(wire.path, other)).headers['cache-status']).toBe('sidegate; fwd=uri-miss');
+    }
+    expect((await gate.post(wire.path, body)).headers['cache-status']).toBe('sidegate; hit');
+  });
+
+  const asked = async (headers: Readonly<Record<string, string>>): Promise<unknown> =>
+    (await gate.ask(wire, 'hi', { headers })).headers['cache-status'];
+
+  test('other users and other betas get their own', async () => {
+    gate = await startGate([answers(wire, 'fine')]);
+    await asked({ 'x-sidegate-user': 'ann', 'anthropic-beta': 'b1' });
+    expect(await asked({ 'x-sidegate-user': 'bob', 'anthropic-beta': 'b1' })).toBe('sidegate; fwd=uri-miss');
+    expect(await asked({ 'x-sidegate-user': 'ann', 'anthropic-beta': 'b2' })).toBe('sidegate; fwd=uri-miss');
+    expect(await asked({ 'x-sidegate-user': 'ann', 'anthropic-beta': 'b1' })).toBe('sidegate; hit');
+  });
+
+  test("callers whose own credential goes upstream never share, those of the gateway's do", async () => {
+    const upstream = await startUpstream(answers(wire, 'fine'));
+    const providers = { p: { dialect: wire.name, baseUrl: upstream.baseUrl, credential: 'client' as const } };
+    const routes = [{ model: testModel, targets: [{ provider: 'p' }] }];
+    gate = await startGate([], { providers, routes });
+    await asked({ authorization: 'Bearer one' });
+    expect(await asked({ authorization: 'Bearer two' })).toBe('sidegate; fwd=uri-miss');
+    expect(await asked({ 'x-api-key': 'one' })).toBe('sidegate; hit');
+    await upstream.close();
+  });
+
+  test('no-cache asks anew and stores, no-store does neither', async () => {
+    gate = await startGate([answers(wire, 'old'), answers(wire, 'new'), answers(wire, 'unseen')]);
+    await asked({});
+    expect(await asked({ 'cache-control': 'no-cache' })).toBe('sidegate; fwd=bypass');
+    expect(await asked({ 'cache-control': 'no-store' })).toBe('sidegate; fwd=bypass');
+    const { text, headers } = await gate.ask(wire, 'hi');
+    expect(headers['cache-status']).toBe('sidegate; hit');
+    expect(text).toContain('new');
+  });
+
+  test('an entry ends with its time to live', async () => {
+    let nowMs = 0;
+    gate = await startGate([answers(wire, 'fine')], { cache: { ttlSeconds: 60 } }, { clock: () => nowMs });
+    await asked({});
+    nowMs = 59_999;
+    expect(await asked({})).toBe('sidegate; hit');
+    nowMs = 60_000;
+    expect(await asked({})).toBe('sidegate; fwd=uri-miss');
+  });
+
+  test('a reload that routes elsewhere answers anew, one without changes does not', async () => {
+    gate = await startGate([answers(wire, 'fine')]);
+    const other = await startUpstream(answers(wire, 'other'));
+    await asked({});
+    const config = (baseUrl: string): Config =>
+      configSchema.parse({
+        authenticate: { anonymousTenant: 'test' },
+        providers: { o: { dialect: wire.name, baseUrl } },
+        routes: [{ model: ownModel(wire), targets: [{ provider: 'o' }] }],
+      });
+    await gate.sidecar.sidecar.reload(config(other.baseUrl));
+    expect((await gate.ask(wire, 'hi')).text).toContain('other');
+    await gate.sidecar.sidecar.reload(config(other.baseUrl));
+    expect(await asked({})).toBe('sidegate; hit');
+    await other.close();
+  });
+
+  const patched = (change: (reply: Json) => void): Script => {
+    const reply: Json = JSON.parse(wire.whole('some text'));
+    change(reply);
+    return (call) => call.whole(200, { 'content-type': 'application/json' }, JSON.stringify(reply));
+  };
+  const openai = wire.name === 'openai';
+  const tool = openai
+    ? { id: 'c', type: 'function', function: { name: 'f', arguments: '{}' } }
+    : { type: 'tool_use', id: 't', name: 'f', input: {} };
+  const choice = (reply: Json): Json => (reply.choices as Json[])[0] ?? {};
+  const ends = (openaiReason: string, anthropicReason: string) => (reply: Json) => {
+    if (openai) choice(reply).finish_reason = openaiReason;
+    else reply.stop_reason = anthropicReason;
+  };
+  const says = (field: string, value: unknown) => (reply: Json) => {
+    if (openai) Object.assign(choice(reply).message as Json, { [field]: value });
+    else (reply.content as unknown[]).push(tool);
+  };
+  const streams =
+    (...events: string[]): Script =>
+    (call) => {
+      call.streamHead();
+      for (const event of events) call.write(event);
+      call.end();
+    };
+
+  const plain: [string, Script][] = [
+    ['a reply cut by its length', patched(ends('length', 'max_tokens'))],
+    ['a filtered reply or refusal', patched(ends('content_filter', 'refusal'))],
+    ['a paused or unknown end', patched(ends('something_new', 'pause_turn'))],
+    ['a tool call by its reason', patched(ends('tool_calls', 'tool_use'))],
+    ['a tool call by its content', patched(says('tool_calls', [tool]))],
+    ['an error in a good status', patched((reply) => Object.assign(reply, { error: { message: 'no' } }))],
+    ['a refused request', refuses(wire.error(400, 'no'))],
+    ['a failure', refuses(wire.error(500, 'no'))],
+  ];
+  if (openai) plain.push(['a refusal by its text', patched(says('refusal', 'I will not.'))]);
+  const begun = wire.opening + wire.text('a');
+  const streamed: [string, Script][] = [
+    ['a stream cut by its length', streams(begun, wire.finish('length'), wire.end)],
+    ['a stream with a tool call', streams(begun, wire.toolBegins, wire.finish('tool'), wire.end)],
+    ['a stream with a tool call that says stop', streams(begun, wire.toolBegins, wire.finish(), wire.end)],
+    ['a stream that ends early', streams(begun)],
+    ['a stream with an error', streams(begun, wire.errorEvent('no'))],
+  ];
+
+  test.each([
+    ...plain.map(([what, script]) => [what, script, false] as const),
+    ...streamed.map(([what, script]) => [what, script, true] as const),
+  ])('%s is not kept', async (_, script, stream) => {
+    gate = await startGate([script, answers(wire, 'good')], { attempt: { retriesMax: 0 } });
+    await gate.ask(wire, 'hi', { more: { stream } });
+    const second = await gate.ask(wire, 'hi', { more: { stream } });
+    expect(second.headers['cache-status']).toBe('sidegate; fwd=uri-miss');
+    expect(second.text).toContain('good');
+    expect(gate.upstream.calls).toHaveLength(2);
+  });
+
+  test('a stream over the size of an entry is not kept', async () => {
+    gate = await startGate([answers(wire, 'x'.repeat(2000))], { cache: { entryMaxBytes: 1024 } });
+    await gate.ask(wire, 'hi', streaming);
+    expect((await gate.ask(wire, 'hi', streaming)).headers['cache-status']).toBe('sidegate; fwd=uri-miss');
+  });
+
+  test('an entry holds no personal data, and a hit gives its reader the values back', async () => {
+    gate = await startGate([]);
+    const kept: { key: string; body: string }[] = [];
+    const cache = createCache(configSchema.parse({}).cache);
+    const watched: Cache = {
+      ...cache,
+      key: cache.key,
+      put(key, reply, nowMs) {
+        kept.push({ key, body: reply.body.toString() });
+        cache.put(key, reply, nowMs);
+      },
+    };
+    const stages = stagesFor(gate, wire, watched);
+    const address = 'ann.smith@example.com';
+    gate.upstream.answer(answers(wire, 'I wrote to [EMA', 'IL_1].'));
+    for (const stream of [false, true]) {
+      const exchange = (): Exchange =>
+        sampleExchange({
+          endpoint: wire.name === 'openai' ? 'chat' : 'messages',
+          body: JSON.stringify(wire.request(`to ${address}`, { stream })),
+        });
+      const [first, second] = [
+        await readReply(Promise.resolve(handle(exchange(), stages))),
+        await readReply(Promise.resolve(handle(exchange(), stages))),
+      ];
+      expect(first).toContain(stream ? '..' : address);
+      if (stream)
+        expect([wire.textOf(first), wire.textOf(second)]).toEqual(Array(2).fill(`I wrote to ${address}.`));
+      else expect(second).toBe(first);
+    }
+    expect(gate.upstream.calls).toHaveLength(2);
+    expect(kept).toHaveLength(2);
+    expect(JSON.stringify(kept)).not.toContain('ann.smith');
+    expect(kept[0]?.body).toContain('[EMAIL_1]');
+  });
+});
+
+type Json = Record<string, unknown>;
+
+/** The stages of a gate's configuration around a cache of the test's own. */
+function stagesFor({ upstream }: Gate, { name: dialect }: Wire, cache: Cache): Stages {
+  const config = configSchema.parse({ authenticate: { anonymousTenant: 'test' } });
+  const clock = (): number => performance.now();
+  const estimator = createEstimator();
+  const settings = { dialect, baseUrl: upstream.baseUrl, credential: 'gateway' as const, headers: {} };
+  const providers = new Map([['p', createProvider('p', settings, config.attempt, null)]]);
+  const health = createHealthBook(clock);
+  health.begin(config);
+  const targets = [{ provider: 'p' }];
+  return {
+    config,
+    keyring: createKeyring(config.authenticate),
+    policy: createScrubPolicy(config.scrub),
+    digestKey: Buffer.alloc(32),
+    replay: createReplay(config.replay, clock),
+    limiter: createLimiter(config, { estimator, clock, wallClock: Date.now, onEvent: () => {} }),
+    estimator,
+    counter: { count: (_, done) => done(null), update: () => {}, close: async () => {} },
+    cache,
+    batch: createBatch(config, estimator.tokens, { clock, onRefused: () => {}, health }),
+    routes: createRouteTable(
+      [{ model: testModel, strategy: 'fallback', sticky: 'user', needs: [], targets }],
+      {
+        providers,
+        catalog: createCatalog({}, [], 0),
+        healthOf: health.target,
+        random: Math.random,
+        tokensOf: estimator.tokens,
+      },
+    ),
+    attempt: {
+      policy: config.attempt,
+      clock,
+      wallClock: Date.now,
+      random: Math.random,
+      health,
+      budgetId: retryBudget.open(0.2, 3),
+      hedges: null,
+      estimate: () => 0,
+      onCall: () => {},
+      onCredential: () => {},
+      onRest: () => {},
+      onBreaker: () => {},
+      onBudgetSpent: () => {},
+      onHedge: () => {},
+    },
+    clock,
+    observe: () => {},
+    charge: () => {},
+    onBug: (_, cause) => {
+      throw cause;
+    },
+  };
+}
+
+async function readReply(pending: Promise<Reply>): Promise<string> {
+  const reply = await pending;
+  if (reply.kind === 'whole') return reply.body.toString();
+  const chunks: Buffer[] = [];
+  for await (const chunk of reply.chunks) chunks.push(chunk);
+  return Buffer.concat(chunks).toString();
+}

@@ -1,0 +1,188 @@
+/** The catalog in the configuration: faults with their places, in it and in its own file, and reload of that file. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { stringify } from 'yaml';
+import { formatFaults } from '../../src/config/faults.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import type { ConfigInput } from '../support/sidecar.ts';
+import { type SidecarProcess, spawnSidecar } from '../support/sidecar.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'sidegate-catalog-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+type Catalog = NonNullable<ConfigInput['catalog']>;
+
+const base = {
+  authenticate: { anonymousTenant: 'a' },
+  providers: {
+    openai: { preset: 'openai', apiKey: 'k' },
+    own: { preset: 'vllm', models: ['llama-3.1-8b', 'qwen*'] },
+    sim: { preset: 'simulator', simulate: { models: ['sim-1'] } },
+  },
+  routes: [{ model: 'gpt-*', targets: [{ provider: 'openai' }] }],
+};
+
+/** Loads the base with a catalog and, if it names `prices.yaml`, that file's text. */
+function load(catalog: unknown, prices?: string, more: object = {}): ReturnType<typeof loadConfig> {
+  const path = join(folder, 'sidegate.yaml');
+  writeFileSync(path, stringify({ ...base, ...more, catalog }));
+  if (prices !== undefined) writeFileSync(join(folder, 'prices.yaml'), prices);
+  return loadConfig(path, {});
+}
+
+const faultsOf = (result: ReturnType<typeof loadConfig>): string[] =>
+  result.ok ? [] : result.faults.map(({ file = '', path, message }) => `${file}|${path}: ${message}`);
+const warningsOf = (result: ReturnType<typeof loadConfig>): string[] =>
+  result.warnings.map(({ file = '', path, message }) => `${file}|${path}: ${message}`);
+
+const price = { inputUsdPerMTok: 1, outputUsdPerMTok: 2 };
+
+describe('an entry', () => {
+  test.each([
+    [{ provider: 'opnai', model: 'm', ...price }, 'provider', /no provider "opnai"; did you mean "openai"/],
+    [{ provider: 'own', ...price }, 'model', /is missing/],
+    [{ model: 'a*b', ...price }, 'model', /\* only at its end/],
+    [{ model: 'm', inputUsdPerMTok: -1 }, 'inputUsdPerMTok', /at least 0/],
+    [{ model: 'm', inputUsdPerMTok: 'free' }, 'inputUsdPerMTok', /must be a number/],
+    [{ model: 'm', contextTokens: 0 }, 'contextTokens', /at least 1/],
+    [{ model: 'm', capabilities: ['sight'] }, 'capabilities[0]', /not one of vision/],
+    [{ model: 'm', inputUsdPerMtok: 1 }, 'inputUsdPerMtok', /did you mean "inputUsdPerMTok"/],
+    [{ model: 'm' }, '', /says nothing of the model/],
+  ])('%j', (entry, place, words) => {
+    const inConfig = faultsOf(load({ models: [entry] }));
+    const dot = place === '' ? '' : `.${place}`;
+    expect(inConfig.map((text) => text.split(':')[0])).toEqual([`|catalog.models[0]${dot}`]);
+    expect(inConfig[0]).toMatch(words);
+    const inFile = faultsOf(load({ file: 'prices.yaml' }, stringify({ models: [entry] })));
+    expect(inFile.map((text) => text.split(':')[0])).toEqual([`prices.yaml|models[0]${dot}`]);
+    expect(inFile[0]).toMatch(words);
+  });
+
+  test('that stands there twice, or never counts', () => {
+    const models = [
+      { provider: 'own', model: 'a', ...price },
+      { provider: 'own', model: 'a', ...price },
+    ];
+    expect(faultsOf(load({ models }))).toEqual([
+      '|catalog.models[1].model: this model stands at catalog.models[0] already',
+    ]);
+    const covered = load({
+      models: [
+        { model: 'a*', ...price },
+        { provider: 'own', model: 'ab', ...price },
+      ],
+    });
+    expect(faultsOf(covered)).toEqual([]);
+    expect(warningsOf(covered)[0]).toMatch(/models\[1\]\.model: never counts: catalog\.models\[0\] fits/);
+  });
+
+  test('with half a price is warned of where no table has the other half', () => {
+    const half = (provider: string) => load({ models: [{ provider, model: 'm', inputUsdPerMTok: 1 }] });
+    expect(warningsOf(half('own'))).toEqual(['|catalog.models[0]: is no price without `outputUsdPerMTok`']);
+    expect(warningsOf(half('openai'))).toEqual([]);
+  });
+});
+
+describe('the file', () => {
+  test('comes after the entries of the configuration', () => {
+    const models: Catalog['models'] = [{ model: 'first', ...price }];
+    const result = load(
+      { file: 'prices.yaml', models },
+      stringify({ models: [{ model: 'second', ...price }] }),
+    );
+    expect(faultsOf(result)).toEqual([]);
+    expect(result.ok && result.config.catalog.models.map(({ model }) => model)).toEqual(['first', 'second']);
+  });
+
+  test('has its own name, lines and columns in faults', () => {
+    const text = 'models:\n  - provider: openai\n    model: m\n    inputUsdPerMTok: dear\n    prise: 1\n';
+    const result = load({ file: 'prices.yaml' }, text);
+    expect(result.ok ? '' : formatFaults('sidegate.yaml', result.faults)).toBe(
+      'prices.yaml:4:22 models[0].inputUsdPerMTok: must be a number, not text\n' +
+        'prices.yaml:5:5 models[0].prise: there is no such setting; here there are provider, model, inputUsdPerMTok, ' +
+        'outputUsdPerMTok, cachedInputUsdPerMTok, cacheWriteUsdPerMTok, usdPerSearchUnit, contextTokens, outputMaxTokens, capabilities',
+    );
+  });
+
+  test.each([
+    ['that is missing', undefined, '|catalog.file', /there is no such file/],
+    ['that is empty', '', 'prices.yaml|', /the file is empty: it needs `models`/],
+    ['that is a list', '- a\n', 'prices.yaml|', /must be a mapping/],
+    ['that is no YAML', 'models: [\n', 'prices.yaml|', /bracket/],
+    [
+      'with another key',
+      'models: []\nfile: x\n',
+      'prices.yaml|file',
+      /no such setting; here there are models/,
+    ],
+  ])('%s', (_, text, place, words) => {
+    const faults = faultsOf(load({ file: 'prices.yaml' }, text));
+    expect(faults.length).toBe(1);
+    expect(faults[0]?.split(':')[0]).toBe(place);
+    expect(faults[0]).toMatch(words);
+  });
+});
+
+describe('a model that no provider has', () => {
+  const routed = (model: string, provider: string, own?: string) =>
+    faultsOf(load({}, undefined, { routes: [{ model, targets: [{ provider, model: own }] }] }));
+
+  test.each([
+    ['llama-3.1-8b', 'own', undefined],
+    ['x', 'own', 'qwen-2'],
+    ['qwen*', 'own', undefined],
+    ['llama*', 'own', undefined],
+    ['own/*', 'own', '*'],
+    ['sim-1', 'sim', undefined],
+    ['anything', 'openai', undefined],
+  ])('%s at %s as %s is served', (model, provider, own) => {
+    expect(routed(model, provider, own)).toEqual([]);
+  });
+
+  test.each([
+    [
+      'llama-3.1-80b',
+      'own',
+      undefined,
+      'routes[0].model',
+      /no model "llama-3.1-80b"; did you mean "llama-3.1-8b"/,
+    ],
+    ['x', 'own', 'gpt', 'routes[0].targets[0].model', /the provider has no model "gpt"/],
+    ['mistral*', 'own', undefined, 'routes[0].model', /no model "mistral\*"/],
+    ['sim-2', 'sim', undefined, 'routes[0].model', /did you mean "sim-1"/],
+    ['x', 'openai', 'gpt-*', 'routes[0].targets[0].model', /only where the route's model does/],
+  ])('%s at %s as %s is refused', (model, provider, own, place, words) => {
+    const faults = routed(model, provider, own);
+    expect(faults.map((text) => text.split(':')[0])).toEqual([`|${place}`]);
+    expect(faults[0]).toMatch(words);
+  });
+});
+
+describe('while it runs', () => {
+  test('a changed file is taken over, and a bad one refused with its place', async () => {
+    const prices = join(folder, 'prices.yaml');
+    writeFileSync(prices, stringify({ models: [{ model: 'a', ...price }] }));
+    const sidecar: SidecarProcess = await spawnSidecar(
+      stringify({
+        ...base,
+        listen: { port: 0 },
+        admin: { port: 0 },
+        catalog: { file: prices },
+      }),
+    );
+    try {
+      writeFileSync(prices, stringify({ models: [{ model: 'a', inputUsdPerMTok: -1 }] }));
+      await sidecar.outputMatching(/"path":"models\[0\]\.inputUsdPerMTok".*"file":"[^"]*prices.yaml"/);
+      const from = sidecar.output().length;
+      writeFileSync(prices, stringify({ models: [{ model: 'a', inputUsdPerMTok: 3 }] }));
+      await sidecar.outputMatching(/configuration reloaded/, from);
+    } finally {
+      await sidecar.stop();
+    }
+  });
+});

@@ -1,0 +1,218 @@
+/** What `sidegate check` says of limits and budgets that can't be kept, or can't let anything pass. */
+import { describe, expect, test } from 'vitest';
+import { stringify } from 'yaml';
+import { type ConfigResult, parseConfig } from '../../src/config/load.ts';
+
+const base = {
+  authenticate: { keys: [{ id: 'web', sha256: 'ab'.repeat(32), tenant: 'acme' }] },
+  providers: { sim: { preset: 'simulator' } },
+  routes: [{ model: 'sim-*', targets: [{ provider: 'sim' }] }],
+  store: { path: '/tmp/store.db' },
+};
+const load = (more: object): ConfigResult =>
+  parseConfig(stringify({ ...base, ...more }), {}, () => {
+    throw new Error('no file');
+  });
+const faultsOf = (more: object): string[] => {
+  const result = load(more);
+  return result.ok ? [] : result.faults.map(({ path, message }) => `${path}: ${message}`);
+};
+const warningsOf = (more: object): string[] =>
+  load(more).warnings.map(({ path, message }) => `${path}: ${message}`);
+
+const limit = { name: 'l', capacity: 10, refillPerSecond: 1 };
+const budget = { name: 'b', usd: 10, window: 'day' };
+
+describe('a limit that is refused', () => {
+  test.each<[string, object, RegExp]>([
+    ['no capacity', { capacity: undefined }, /^limits\[0\]\.capacity: is missing/],
+    ['a capacity of 0', { capacity: 0 }, /^limits\[0\]\.capacity: must be more than 0/],
+    ['a negative capacity', { capacity: -5 }, /^limits\[0\]\.capacity: must be more than 0/],
+    ['a rate of 0', { refillPerSecond: 0 }, /^limits\[0\]\.refillPerSecond: must be more than 0/],
+    ['a negative rate', { refillPerSecond: -1 }, /^limits\[0\]\.refillPerSecond: must be more than 0/],
+    ['a capacity below one', { capacity: 0.5 }, /^limits\[0\]\.capacity: nothing can ever pass/],
+    [
+      'no rate',
+      { refillPerSecond: undefined },
+      /^limits\[0\]: needs `refillPerSecond` for `algorithm: token_bucket`/,
+    ],
+    [
+      'a leaky bucket without a rate',
+      { refillPerSecond: undefined, algorithm: 'leaky_bucket' },
+      /^limits\[0\]: needs `refillPerSecond` for `algorithm: leaky_bucket`/,
+    ],
+    [
+      'a sliding window without a length',
+      { refillPerSecond: undefined, algorithm: 'sliding_window' },
+      /^limits\[0\]: needs `windowSeconds`/,
+    ],
+    [
+      'a window of 0 seconds',
+      { refillPerSecond: undefined, algorithm: 'sliding_window', windowSeconds: 0 },
+      /^limits\[0\]\.windowSeconds: must be at least 1/,
+    ],
+    [
+      'a sliding window with a rate',
+      { algorithm: 'sliding_window', windowSeconds: 60 },
+      /^limits\[0\]\.refillPerSecond: has no meaning for `algorithm: sliding_window`/,
+    ],
+    ['a bucket with a window', { windowSeconds: 60 }, /^limits\[0\]\.windowSeconds: has no meaning/],
+    [
+      'concurrency with a rate',
+      { unit: 'concurrency' },
+      /^limits\[0\]\.refillPerSecond: has no meaning for `unit: concurrency`/,
+    ],
+    [
+      'concurrency by an algorithm',
+      { unit: 'concurrency', refillPerSecond: undefined, algorithm: 'token_bucket' },
+      /^limits\[0\]\.algorithm: has no meaning/,
+    ],
+    ['dollars by the piece', { unit: 'usd', unitSize: 5 }, /^limits\[0\]\.unitSize: has no meaning/],
+    [
+      'prices where none are counted',
+      { unpriced: 'allow' },
+      /^limits\[0\]\.unpriced: has a meaning for `unit: usd` only/,
+    ],
+    [
+      'an unknown unit',
+      { unit: 'token' },
+      /^limits\[0\]\.unit: "token" is not one of .*did you mean "tokens"/,
+    ],
+    ['an unknown algorithm', { algorithm: 'leaky' }, /^limits\[0\]\.algorithm: "leaky" is not one of/],
+    [
+      'an unknown scope',
+      { per: ['tenants'] },
+      /^limits\[0\]\.per\[0\]: "tenants" is not one of .*did you mean "tenant"/,
+    ],
+    [
+      'a scope twice',
+      { per: ['user', 'user'] },
+      /^limits\[0\]\.per\[1\]: this stands at limits\[0\]\.per\[0\]/,
+    ],
+    [
+      'a star in the middle',
+      { match: { user: 'a*b' } },
+      /^limits\[0\]\.match\.user: may hold \* only at its end/,
+    ],
+    ['a list with a number', { match: { user: ['a', 5] } }, /^limits\[0\]\.match\.user\[1\]: must be text/],
+    ['an unknown match', { match: { usr: 'a' } }, /^limits\[0\]\.match\.usr: .*did you mean "user"/],
+    ['a share above one', { softShare: 1.5 }, /^limits\[0\]\.softShare: must be at most 1/],
+    ['a share of nothing', { softShare: 0 }, /^limits\[0\]\.softShare: must be more than 0/],
+  ])('%s', (_, change, fault) => {
+    expect(faultsOf({ limits: [{ ...limit, ...change }] })).toEqual([expect.stringMatching(fault)]);
+  });
+
+  test('one of a key, by its place', () => {
+    const keys = [{ ...base.authenticate.keys[0], limits: [limit, { ...limit, windowSeconds: 5 }] }];
+    expect(faultsOf({ authenticate: { keys } })).toEqual([
+      expect.stringMatching(/^authenticate\.keys\[0\]\.limits\[1\]\.name: this name stands at/),
+      expect.stringMatching(/^authenticate\.keys\[0\]\.limits\[1\]\.windowSeconds: has no meaning/),
+    ]);
+  });
+});
+
+describe('a budget that is refused', () => {
+  test.each<[string, object, RegExp]>([
+    ['nothing to spend', { usd: 0 }, /^budgets\[0\]\.usd: must be more than 0/],
+    ['less than nothing', { usd: -1 }, /^budgets\[0\]\.usd: must be more than 0/],
+    [
+      'an unknown window',
+      { window: 'year' },
+      /^budgets\[0\]\.window: "year" is not one of hour, day, week, month/,
+    ],
+    [
+      'an unknown time zone',
+      { timeZone: 'Europe/Berlim' },
+      /^budgets\[0\]\.timeZone: there is no time zone "Europe\/Berlim"; did you mean "Europe\/Berlin"\?/,
+    ],
+    ['a time zone of nowhere', { timeZone: 'Nowhere' }, /^budgets\[0\]\.timeZone: .*use an IANA name/],
+    ['an empty time zone', { timeZone: '' }, /^budgets\[0\]\.timeZone: /],
+  ])('%s', (_, change, fault) => {
+    expect(faultsOf({ budgets: [{ ...budget, ...change }] })).toEqual([expect.stringMatching(fault)]);
+  });
+
+  test('one with the name of a limit', () => {
+    expect(faultsOf({ limits: [limit], budgets: [{ ...budget, name: 'l' }] })).toEqual([
+      'budgets[0].name: this name stands at limits[0].name already',
+    ]);
+  });
+});
+
+describe('limits that contradict each other', () => {
+  const named = (...changes: object[]): object[] =>
+    changes.map((change, i) => ({ ...limit, name: `l${i}`, ...change }));
+  const budgetsOf = (...changes: object[]): object[] =>
+    changes.map((change, i) => ({ ...budget, name: `b${i}`, ...change }));
+
+  test.each<[string, object, string[]]>([
+    ['wider in all', { limits: named({}, { capacity: 20, refillPerSecond: 2 }) }, ['limits[1]']],
+    ['wider in all, and before', { limits: named({ capacity: 20, refillPerSecond: 2 }, {}) }, ['limits[0]']],
+    ['the same', { limits: named({}, {}) }, ['limits[1]']],
+    ['a burst and a rate', { limits: named({}, { capacity: 100, refillPerSecond: 0.1 }) }, []],
+    ['other units', { limits: named({}, { unit: 'tokens', capacity: 20 }) }, []],
+    ['for others', { limits: named({}, { match: { tenant: 'acme' }, capacity: 20 }) }, []],
+    ['only observed', { limits: named({}, { mode: 'observe', capacity: 20 }) }, []],
+    [
+      'more in a shorter window',
+      {
+        limits: named(
+          ...[60, 3600].map((windowSeconds) => ({
+            algorithm: 'sliding_window',
+            refillPerSecond: undefined,
+            windowSeconds,
+          })),
+        ),
+      },
+      ['limits[0]'],
+    ],
+    [
+      'a day for more than its month',
+      { budgets: budgetsOf({ usd: 100 }, { usd: 50, window: 'month' }) },
+      ['budgets[0]'],
+    ],
+    ['a day for less than its month', { budgets: budgetsOf({}, { usd: 50, window: 'month' }) }, []],
+    ['a week and a month', { budgets: budgetsOf({ window: 'week' }, { window: 'month' }) }, []],
+    [
+      'an hour for more than its day and week',
+      { budgets: budgetsOf({ window: 'hour' }, {}, { window: 'week', usd: 30 }) },
+      ['budgets[0]'],
+    ],
+  ])('%s', (_, more, paths) => {
+    const faults = faultsOf(more);
+    expect(faults.map((fault) => fault.split(': ')[0])).toEqual(paths);
+    for (const fault of faults) expect(fault).toMatch(/never decides: (limits|budgets)\[\d\] allows no more/);
+  });
+});
+
+describe('a warning', () => {
+  test.each<[string, object, RegExp]>([
+    [
+      'an unknown key',
+      { limits: [{ ...limit, match: { key: 'wep' } }], store: {} },
+      /match\.key: there is no key "wep"; did you mean "web"/,
+    ],
+    [
+      'an unknown tenant in a list',
+      { limits: [{ ...limit, match: { tenant: ['acme', 'acne'] } }], store: {} },
+      /match\.tenant\[1\]: no key belongs to the tenant "acne"; did you mean "acme"/,
+    ],
+    [
+      'an unknown route',
+      { limits: [{ ...limit, match: { route: 'sim-1' } }] },
+      /match\.route: there is no route for the model "sim-1"/,
+    ],
+    [
+      'a budget in memory only',
+      { budgets: [budget], store: {} },
+      /^budgets: without `store\.path` a restart forgets/,
+    ],
+  ])('%s', (_, more, warning) => {
+    expect(faultsOf(more)).toEqual([]);
+    expect(warningsOf(more)).toEqual([expect.stringMatching(warning)]);
+  });
+
+  test('none for what is known, or a pattern', () => {
+    const match = { tenant: 'ac*', key: 'web', route: 'sim-*', user: 'anybody', tag: 'any', team: '*' };
+    expect(warningsOf({ limits: [{ ...limit, match }], budgets: [budget] })).toEqual([]);
+  });
+});

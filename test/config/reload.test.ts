@@ -1,0 +1,82 @@
+/** Reloads come one at a time, however often they are asked for, and none outlives the process. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { setImmediate as turn } from 'node:timers/promises';
+import { pino } from 'pino';
+import { expect, test } from 'vitest';
+import { oneAtATime } from '../../src/config/reload.ts';
+import { type Config, configSchema } from '../../src/config/schema.ts';
+import { startSidecar } from '../../src/sidecar.ts';
+import { spawnSidecar } from '../support/sidecar.ts';
+
+test('work that is asked for while it goes on is done once more', async () => {
+  const ends: (() => void)[] = [];
+  const ask = oneAtATime(() => new Promise((resolve) => ends.push(resolve)));
+  ask();
+  for (let i = 0; i < 5; i++) ask();
+  expect(ends).toHaveLength(1);
+  ends[0]?.();
+  await turn();
+  expect(ends).toHaveLength(2);
+  ends[1]?.();
+  await turn();
+  expect(ends).toHaveLength(2);
+  ask();
+  expect(ends).toHaveLength(3);
+});
+
+test('a setting that needs a restart is told until the file says again what the process goes by', async () => {
+  const config = (port: number): Config =>
+    configSchema.parse({
+      listen: { port },
+      admin: { port: 0 },
+      providers: { here: { dialect: 'openai', baseUrl: 'http://127.0.0.1:9/v1' } },
+      routes: [{ model: '*', targets: [{ provider: 'here' }] }],
+    });
+  const sidecar = await startSidecar(config(0), pino({ level: 'silent' }));
+  try {
+    expect(await sidecar.reload(config(4321))).toEqual(['listen.port']);
+    expect(await sidecar.reload(config(4321))).toEqual(['listen.port']);
+    expect(await sidecar.reload(config(0))).toEqual([]);
+  } finally {
+    await sidecar.drain();
+  }
+});
+
+test('the demo that `npm start` began ends with it', async () => {
+  // Not its preparation, which would take the compiled program from under other tests.
+  const npm = spawn('npm', ['start', '--ignore-scripts', '--', '--port', '0'], {
+    cwd: new URL('../..', import.meta.url),
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  let text = '';
+  const url = await new Promise<string>((resolve) => {
+    npm.stdout.on('data', (chunk: Buffer) => {
+      text += chunk;
+      const found = /http:\/\/127\.0\.0\.1:(\d+)/.exec(text);
+      if (found !== null) resolve(found[0]);
+    });
+  });
+  expect((await fetch(`${url}/v1/models`)).status).toBe(200);
+  npm.kill('SIGTERM');
+  // Its output ends with the last process that writes to it.
+  await once(npm, 'close');
+  await expect(fetch(`${url}/v1/models`)).rejects.toThrow();
+});
+
+// Each reload opens the simulator anew, which would keep the process alive.
+const yaml = (seed: number): string =>
+  'listen: { port: 0, drainMs: 0 }\nadmin: { port: 0 }\nauthenticate: { anonymousTenant: all }\n' +
+  `providers: { sim: { preset: simulator, simulate: { seed: ${seed} } } }\n` +
+  'routes: [{ model: "*", targets: [{ provider: sim }] }]\n';
+
+test.each([0, 30, 60, 90, 120])('a process that is ended %i ms after a reload began ends', async (ms) => {
+  const sidecar = await spawnSidecar(yaml(1));
+  writeFileSync(sidecar.configPath, yaml(2));
+  sidecar.child.kill('SIGHUP');
+  // What is tried is every moment of a reload, not that any of it is over by then.
+  await new Promise((resolve) => setTimeout(resolve, ms));
+  expect(await sidecar.stop()).toBe(0);
+  expect(sidecar.output()).not.toMatch(/"level":(50|60)|refused/);
+});

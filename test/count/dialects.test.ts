@@ -1,0 +1,96 @@
+/** Prompts are counted alike in whatever dialect a client says them: against a tokenizer, and against OpenAI's chat. */
+import { getEncoding } from 'js-tiktoken';
+import { describe, expect, test } from 'vitest';
+import { countPrompt } from '../../src/count/prompt.ts';
+import { createNotes } from '../../src/dialects/chat.ts';
+import { dialects } from '../../src/dialects/index.ts';
+import type { DialectName } from '../../src/exchange/dialects.ts';
+import type { EndpointName } from '../../src/exchange.ts';
+import { destinationOf } from '../dialects/fixtures.ts';
+
+const tokenizer = getEncoding('o200k_base');
+const tokensOf = (text: string): number => tokenizer.encode(text, [], []).length;
+
+const long =
+  'The ledger says what was delivered; größere Beträge, 客户端, const total = 3.5; nothing else. '.repeat(20);
+const weather = {
+  type: 'object',
+  properties: { city: { type: 'string', description: 'Where, as the user wrote it' } },
+  required: ['city'],
+};
+const call = {
+  id: 'call_1',
+  type: 'function',
+  function: { name: 'get_weather', arguments: '{"city":"Longyearbyen"}' },
+};
+
+/** Requests of OpenAI's chat, with all texts that the model reads. */
+const requests: Readonly<
+  Record<string, { readonly body: Record<string, unknown>; readonly texts: string[] }>
+> = {
+  'one question': { body: { messages: [{ role: 'user', content: 'Why?' }] }, texts: ['user', 'Why?'] },
+  'a long question': { body: { messages: [{ role: 'user', content: long }] }, texts: ['user', long] },
+  'a conversation with a system text': {
+    body: {
+      messages: [
+        { role: 'system', content: long },
+        { role: 'user', content: [{ type: 'text', text: long }] },
+        { role: 'assistant', content: 'A short one.' },
+        { role: 'user', content: long },
+      ],
+    },
+    texts: ['system', long, 'user', long, 'assistant', 'A short one.', 'user', long],
+  },
+  'a tool, its call and its result': {
+    body: {
+      messages: [
+        { role: 'user', content: long },
+        { role: 'assistant', content: null, tool_calls: [call] },
+        { role: 'tool', tool_call_id: 'call_1', content: long },
+      ],
+      tools: [
+        { type: 'function', function: { name: 'get_weather', description: long, parameters: weather } },
+      ],
+    },
+    texts: [
+      ...['user', long, 'assistant', 'get_weather', '{"city":"Longyearbyen"}', 'tool', long],
+      ...['get_weather', long, JSON.stringify(weather)],
+    ],
+  },
+};
+
+/** The endpoint whose body each client dialect sends. */
+const endpoints: Readonly<Partial<Record<DialectName, EndpointName>>> = {
+  openai: 'chat',
+  anthropic: 'messages',
+  responses: 'responses',
+  gemini: 'generate',
+};
+const clients = Object.entries(endpoints) as [DialectName, EndpointName][];
+
+/** The same request as a client of another dialect says it. */
+function saidIn(name: DialectName, body: Record<string, unknown>): unknown {
+  const { chatProvider } = dialects[name];
+  const { chatClient } = dialects.openai;
+  if (chatProvider === null || chatClient === null) throw new Error(`nobody speaks ${name}`);
+  const request = chatClient.readRequest({ model: 'm', ...body }, createNotes());
+  return chatProvider.writeRequest(request, destinationOf(name), createNotes()).body;
+}
+
+describe.each(clients)('%s', (name, endpoint) => {
+  test.each(Object.entries(requests))('%s', (_, { body, texts }) => {
+    const { promptTokens } = countPrompt(endpoint, saidIn(name, body), tokensOf);
+    const truth = texts.reduce((sum, text) => sum + tokensOf(text), 0);
+    const twin = countPrompt('chat', { model: 'm', ...body }, tokensOf).promptTokens;
+    // What forms add is small: less than a tenth, or a few tokens of a short prompt.
+    expect(promptTokens).toBeGreaterThanOrEqual(truth - 2);
+    expect(promptTokens).toBeLessThanOrEqual(truth * 1.1 + 10);
+    expect(Math.abs(promptTokens - twin)).toBeLessThanOrEqual(twin * 0.05 + 4);
+  });
+});
+
+test('a Responses input that is a text alone is a message of the user', () => {
+  const { promptTokens } = countPrompt('responses', { model: 'm', input: 'Why?' }, tokensOf);
+  const chat = countPrompt('chat', { model: 'm', messages: [{ role: 'user', content: 'Why?' }] }, tokensOf);
+  expect(promptTokens).toBe(chat.promptTokens);
+});

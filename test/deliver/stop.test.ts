@@ -1,0 +1,200 @@
+/** A hard budget that ends in the middle of a stream: the client gets its dialect's own end, the provider is let go. */
+import Anthropic from '@anthropic-ai/sdk';
+import { getEncoding } from 'js-tiktoken';
+import OpenAI from 'openai';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { Refusal } from '../../src/base/errors.ts';
+import { type Gate, ownModel, startGate } from '../support/gate.ts';
+import { eventData, testModel, type Wire, wires } from '../support/replies.ts';
+import { answers, type Script } from '../support/upstream.ts';
+
+/** The reply tokens that each stream may have; infinite: what the limiter itself says. */
+const budget = vi.hoisted(() => ({ tokens: Number.POSITIVE_INFINITY }));
+
+vi.mock('../../src/limit/limit.ts', async (original) => {
+  const real = await original<typeof import('../../src/limit/limit.ts')>();
+  const createLimiter: typeof real.createLimiter = (...given) => {
+    const limiter = real.createLimiter(...given);
+    return {
+      ...limiter,
+      admit(...asked) {
+        const permit = limiter.admit(...asked);
+        if (permit instanceof Refusal) return permit;
+        const stream = (tokens: number): 'go' | 'stop' => {
+          if (budget.tokens === Number.POSITIVE_INFINITY) return permit.stream(tokens);
+          return tokens > budget.tokens ? 'stop' : 'go';
+        };
+        return {
+          headers: permit.headers,
+          waitMs: permit.waitMs,
+          stream,
+          release: () => permit.release(),
+          settle: (usage, nanoUsd) => permit.settle(usage, nanoUsd),
+        };
+      },
+    };
+  };
+  return { ...real, createLimiter };
+});
+
+describe.each(wires)('$name', (wire: Wire) => {
+  let gate: Gate;
+  afterEach(() => gate.stop());
+
+  const start = async (tokens: number, ...events: string[]): Promise<void> => {
+    budget.tokens = tokens;
+    gate = await startGate([
+      async (call) => {
+        call.streamHead();
+        call.write(events.join(''));
+        await call.aborted;
+      },
+    ]);
+  };
+  const record = () => gate.sidecar.recordWhere(({ stream }) => stream);
+  const long = wire.text('Words that cost. '.repeat(10));
+
+  test('ends with the length end, and what came is billed', async () => {
+    await start(20, wire.opening, long);
+    const { status, text } = await gate.ask(wire, 'hi', { more: { stream: true } });
+    expect(status).toBe(200);
+    expect(wire.textOf(text)).toBe('Words that cost. '.repeat(10));
+    const ends = eventData(text).slice(-4);
+    if (wire.name === 'openai') {
+      const [chunk, done] = ends.slice(-2);
+      expect(JSON.parse(chunk ?? '')).toMatchObject({
+        id: 'chatcmpl-B9MHDbslfkBeAs8l4bebGdFOJ6PeG',
+        choices: [{ index: 0, delta: {}, finish_reason: 'length' }],
+      });
+      expect(done).toBe('[DONE]');
+    } else {
+      expect(ends.slice(-3).map((event) => JSON.parse(event))).toMatchObject([
+        { type: 'content_block_stop', index: 0 },
+        { type: 'message_delta', delta: { stop_reason: 'max_tokens', stop_sequence: null } },
+        { type: 'message_stop' },
+      ]);
+    }
+    const [call] = gate.upstream.calls;
+    await call?.aborted;
+    expect(await record()).toMatchObject({
+      stopped: true,
+      error: '',
+      abandoned: false,
+      outputTokens: getEncoding('o200k_base').encode(wire.textOf(text)).length,
+      usageKnown: false,
+    });
+    expect(await gate.sidecar.metrics()).toMatch(/sidegate_breaker_state\{target="[oa]\/test-model"\} 0/);
+  });
+
+  test('what is within the budget, or finished before it was seen to be over, is left alone', async () => {
+    budget.tokens = 20;
+    gate = await startGate([
+      answers(wire, 'short'),
+      (call) => {
+        call.streamHead();
+        call.end(wire.opening + long + wire.finish() + wire.usage + wire.end);
+      },
+    ]);
+    for (const _ of ['short', 'long']) {
+      const { text } = await gate.ask(wire, 'hi', {
+        more: { stream: true },
+        headers: { 'cache-control': 'no-store' },
+      });
+      expect(text).not.toMatch(/"(?:length|max_tokens)"/);
+    }
+    expect(gate.sidecar.records().map(({ stopped }) => stopped)).toEqual([false, false]);
+  });
+
+  test('the SDK has an answer that reached its limit', async () => {
+    await start(20, wire.opening, long);
+    const messages = [{ role: 'user' as const, content: 'hi' }];
+    if (wire.name === 'openai') {
+      const client = new OpenAI({ baseURL: `${gate.sidecar.url}/v1`, apiKey: 'k', maxRetries: 0 });
+      const completion = await client.chat.completions
+        .stream({ model: testModel, messages, stream_options: { include_usage: true } })
+        .finalChatCompletion();
+      expect(completion.choices[0]).toMatchObject({
+        finish_reason: 'length',
+        message: { role: 'assistant' },
+      });
+      expect(completion.usage?.completion_tokens).toBeGreaterThan(20);
+      expect(completion.usage?.total_tokens).toBeGreaterThan(completion.usage?.completion_tokens ?? 0);
+    } else {
+      const client = new Anthropic({ baseURL: gate.sidecar.url, apiKey: 'k', maxRetries: 0 });
+      const message = await client.messages
+        .stream({ model: ownModel(wire), messages, max_tokens: 500 })
+        .finalMessage();
+      expect(message.stop_reason).toBe('max_tokens');
+      expect(message.content).toHaveLength(1);
+      expect(message.usage.output_tokens).toBeGreaterThan(20);
+    }
+  });
+
+  test('the block that is open is closed, whichever it is', async () => {
+    const closes = wire.name === 'anthropic' ? wire.finish().split('event: message_delta')[0] : '';
+    await start(
+      20,
+      wire.opening,
+      wire.text('a'),
+      closes ?? '',
+      wire.toolBegins,
+      wire.toolArguments('{"a":"'.padEnd(200, 'x')),
+    );
+    const { text } = await gate.ask(wire, 'hi', { more: { stream: true } });
+    const events = eventData(text);
+    if (wire.name === 'anthropic')
+      expect(JSON.parse(events.at(-3) ?? '')).toEqual({ type: 'content_block_stop', index: 1 });
+    else expect(JSON.parse(events.at(-2) ?? '').choices[0].finish_reason).toBe('length');
+  });
+
+  test('held text comes before the end, and nothing of it is cached', async () => {
+    await start(20, wire.opening, long, wire.text('to [EMAIL_'));
+    const asking = { more: { stream: true } };
+    const { text } = await gate.ask(wire, 'I am ann@example.com', asking);
+    expect(wire.textOf(text)).toMatch(/to \[EMAIL_$/);
+    gate.upstream.answer(answers(wire, 'anew'));
+    expect(wire.textOf((await gate.ask(wire, 'I am ann@example.com', asking)).text)).toBe('anew');
+  });
+
+  test('a limit that is set to stop does so when a stream outgrows its reserve and nothing is left', async () => {
+    budget.tokens = Number.POSITIVE_INFINITY;
+    const limit = { name: 'tokens', unit: 'tokens', capacity: 60, refillPerSecond: 0.0001 } as const;
+    const endless: Script = async (call) => {
+      call.streamHead();
+      call.write(wire.opening + long + long);
+      await call.aborted;
+    };
+    const asking = { more: { stream: true, max_tokens: 50 } };
+    gate = await startGate([endless], { limits: [{ ...limit, onHardEnd: 'stop' }] });
+    expect((await gate.ask(wire, 'hi', asking)).text).toMatch(/"(?:length|max_tokens)"/);
+    expect(await record()).toMatchObject({ stopped: true, error: '' });
+    // What came beyond the limit is billed all the same.
+    expect((await gate.ask(wire, 'hi', asking)).status).toBe(429);
+  });
+
+  test('what is held only while a stream runs is free before its tokens are counted', async () => {
+    budget.tokens = Number.POSITIVE_INFINITY;
+    const once = [{ name: 'once', unit: 'concurrency' as const, capacity: 1 }];
+    // Its letters keep the tokenizer busy for a second or so.
+    const slow = wire.text('漢'.repeat(300_000));
+    const cut: Script = (call) => {
+      call.streamHead();
+      call.write(wire.opening + slow);
+      call.cut();
+    };
+    gate = await startGate([cut, answers(wire, 'next')], { limits: once, attempt: { retriesMax: 0 } });
+    expect((await gate.ask(wire, 'hi', { more: { stream: true } })).text).toContain('stream_cut');
+    expect((await gate.ask(wire, 'hi')).status).toBe(200);
+    expect((await gate.ask(wire, 'hi', { more: { stream: true } })).status).toBe(200);
+  });
+
+  test('a repeat with the same idempotency key gets the same end', async () => {
+    await start(20, wire.opening, long);
+    const asking = { more: { stream: true }, headers: { 'idempotency-key': 'k' } };
+    const first = await gate.ask(wire, 'hi', asking);
+    const second = await gate.ask(wire, 'hi', asking);
+    expect(second.text).toBe(first.text);
+    expect(second.headers['idempotent-replayed']).toBe('true');
+    expect(gate.upstream.calls).toHaveLength(1);
+  });
+});

@@ -1,0 +1,335 @@
+/** The README against the code, in both directions: tables, endpoints, metrics, commands and links. */
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { z } from 'zod';
+import { dataEndpoints } from '../../scripts/endpoints.ts';
+import { publishedSchema, withTables } from '../../scripts/generate.ts';
+import { catalogue } from '../../src/base/errors.ts';
+import { commands, runCli } from '../../src/cli.ts';
+import { nothingBilled } from '../../src/count/usage.ts';
+import { presets } from '../../src/dialects/presets.ts';
+import { dialectNames } from '../../src/exchange/dialects.ts';
+import { noUsage } from '../../src/exchange.ts';
+import { createMetrics } from '../../src/observe/metrics.ts';
+import { createRecord, noCourse } from '../../src/observe/record.ts';
+import { faultNames } from '../../src/simulate/faults.ts';
+import { ask } from '../support/client.ts';
+import { codesIn, firstCodes, readDocument, root } from '../support/readme.ts';
+import { startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
+
+type Schema = z.core.JSONSchema.BaseSchema;
+
+const readme = readDocument('README.md');
+const sorted = (names: Iterable<string>): string[] => [...names].sort();
+
+const adminToken = 'a token of the admin port';
+/** Nothing listens there. */
+const unreached = 'http://127.0.0.1:9';
+const folder = mkdtempSync(join(tmpdir(), 'sidegate-readme-'));
+let sidecar: TestSidecar;
+beforeAll(async () => {
+  sidecar = await startTestSidecar({
+    authenticate: {
+      anonymousTenant: 'test',
+      oidc: [{ id: 'idp', issuer: unreached, audience: ['sidegate'], tenant: 'test', waitMs: 10_000 }],
+    },
+    admin: { token: adminToken },
+    store: { path: join(folder, 'store.db') },
+    limits: [{ name: 'all', capacity: 100, refillPerSecond: 100, softShare: 0.001 }],
+    providers: {
+      sim: { preset: 'simulator', engine: 'vllm' },
+      'sim-anthropic': { preset: 'simulator-anthropic' },
+    },
+    batch: { queueMaxBytes: 1024 },
+    routes: [
+      { model: 'sim', targets: [{ provider: 'sim' }, { provider: 'sim-anthropic' }] },
+      { model: 'other', targets: [{ provider: 'sim' }] },
+    ],
+  });
+});
+afterAll(async () => {
+  await sidecar.stop();
+  rmSync(folder, { recursive: true });
+});
+
+describe('what is generated', () => {
+  test('the tables are as the source has them', () => {
+    expect(readme.text).toBe(withTables(readme.text));
+  });
+
+  test('a table whose markers are gone is not passed over', () => {
+    expect(() => withTables(readme.text.replace('<!-- generated:errors -->', ''))).toThrow(
+      'generated:errors',
+    );
+    expect(() => withTables(readme.text.replace('<!-- /generated:config -->', ''))).toThrow(
+      'generated:config',
+    );
+  });
+
+  test('the JSON Schema is as the source has it', () => {
+    const file = readFileSync(new URL('deploy/sidegate.schema.json', root), 'utf8');
+    expect(file).toBe(`${JSON.stringify(publishedSchema(), null, 2)}\n`);
+  });
+
+  test('the errors are those of the catalogue', () => {
+    expect(sorted(firstCodes(readme.table('code')))).toEqual(sorted(Object.keys(catalogue)));
+  });
+
+  test("the simulator's faults are those it knows", () => {
+    expect(sorted(firstCodes(readme.table('fault')))).toEqual(sorted(faultNames));
+  });
+
+  test('the presets are the known ones', () => {
+    expect(sorted(firstCodes(readme.table('preset')))).toEqual(sorted(Object.keys(presets)));
+  });
+
+  test('every setting has a row, and every row is of a setting', () => {
+    const keys = firstCodes(readme.table('key'));
+    const { settings, sections } = pathsIn(publishedSchema(), '');
+    expect(new Set(keys).size).toBe(keys.length);
+    expect(settings.filter((path) => !keys.includes(path))).toEqual([]);
+    expect(keys.filter((key) => !settings.includes(key) && !sections.includes(key))).toEqual([]);
+  });
+});
+
+/** Every path of a schema: those that hold a value, and those that only hold others. */
+function pathsIn(schema: Schema, path: string): { settings: string[]; sections: string[] } {
+  const parts = (schema.anyOf ?? []).map((part) => part as Schema);
+  const inner = [schema, ...parts].flatMap((part): [string, Schema][] => [
+    ...Object.entries(part.properties ?? {}).map(([name, child]): [string, Schema] => [
+      path === '' ? name : `${path}.${name}`,
+      child as Schema,
+    ]),
+    ...(isSection(part.items) ? [[`${path}[]`, part.items] as [string, Schema]] : []),
+    ...(isSection(part.additionalProperties)
+      ? [[`${path}.*`, part.additionalProperties] as [string, Schema]]
+      : []),
+  ]);
+  // A value that may also be given as a mapping is one setting, explained in its own row.
+  if (inner.length === 0 || parts.length > 0) return { settings: [path], sections: [] };
+  const below = inner.map(([name, child]) => pathsIn(child, name));
+  return {
+    settings: below.flatMap(({ settings }) => settings),
+    sections: [path, ...below.flatMap(({ sections }) => sections)],
+  };
+}
+
+const isSection = (schema: unknown): schema is Schema =>
+  typeof schema === 'object' && schema !== null && 'properties' in schema;
+
+/** An upload that names a model nobody serves. */
+const form = {
+  type: 'multipart/form-data; boundary=b',
+  body: '--b\r\nContent-Disposition: form-data; name="model"\r\n\r\nunknown\r\n--b--\r\n',
+};
+
+describe('endpoints', () => {
+  const rows = readme
+    .table('endpoint')
+    .map(([first = '', dialect = '']) => ({ names: codesIn(first), dialect }));
+  const listed = rows.flatMap(({ names, dialect }) => names.map((name) => [name, dialect] as const));
+
+  test('are those that the data port knows', () => {
+    const known = dataEndpoints.map(([path, { method }]) => `${method} ${path}`);
+    const data = listed.filter(([, dialect]) => dialect !== 'admin port').map(([name]) => name);
+    expect(sorted(data)).toEqual(sorted([...known, 'GET /v1/models', 'GET /v1/models/{id}']));
+  });
+
+  test.each(listed)('%s speaks as is said: %s', async (name, dialect) => {
+    const [method = '', path = ''] = name.split(' ');
+    if (dialect === 'admin port') {
+      const headers = { authorization: `Bearer ${adminToken}` };
+      const { status } = await fetch(sidecar.adminUrl + path.replace('{id}', 'nobody'), { method, headers });
+      // A key must be described, and one that is revoked must be there.
+      expect(status).toBe({ GET: 200, POST: 415, DELETE: 404 }[method]);
+      return;
+    }
+    const [, endpoint] = dataEndpoints.find(([at, each]) => at === path && each.method === method) ?? [];
+    if (endpoint?.name === 'files') {
+      const headers = { 'x-sidegate-provider': 'nobody', 'content-type': form.type };
+      const body = method === 'POST' ? form.body : '';
+      const { text } = await ask(sidecar.url, path.replace('{id}', 'a'), { method, headers, body });
+      expect(JSON.parse(text)).toMatchObject({ error: { code: 'files_provider' } });
+      return expect(dialect).toBe('OpenAI');
+    }
+    // Whatever it answers to nonsense is in its dialect: Anthropic's errors say `"type": "error"`.
+    const speaks = async (headers: Record<string, string>): Promise<string> => {
+      const fields = dialect === 'Gemini' ? '{"contents":[]}' : '{"model":"unknown","messages":[]}';
+      const asForm = endpoint?.passthrough?.takes === 'form';
+      const body = method === 'POST' ? (asForm ? form.body : fields) : undefined;
+      const type = asForm ? { 'content-type': form.type } : {};
+      const { text, status } = await ask(
+        sidecar.url,
+        path.replace('{id}', 'sim').replace('{model}', 'unknown'),
+        { method, headers: { ...headers, ...type }, body },
+      );
+      const reply = JSON.parse(text);
+      const code = reply.error?.details?.[0]?.reason ?? reply.error?.code ?? reply.code;
+      expect(code).toBe(method === 'POST' ? 'model_not_found' : undefined);
+      expect(status).toBe(method === 'POST' ? 404 : 200);
+      if (reply.error?.details !== undefined) return 'Gemini';
+      if (method === 'POST' && reply.error === undefined && reply.type === undefined) return 'Cohere';
+      const isAnthropic = reply.type === 'error' || reply.type === 'model' || 'has_more' in reply;
+      return isAnthropic ? 'Anthropic' : 'OpenAI';
+    };
+    const plain = await speaks({});
+    if (dialect !== 'the one the client speaks') return expect(plain).toBe(dialect);
+    expect([plain, await speaks({ 'anthropic-version': '2023-06-01' })]).toEqual(['OpenAI', 'Anthropic']);
+  });
+
+  test('the admin port has no others', async () => {
+    const { detail } = (await (await fetch(`${sidecar.adminUrl}/`)).json()) as { detail: string };
+    const admin = listed
+      .filter(([, dialect]) => dialect === 'admin port')
+      .map(([name]) => name.split(' ')[1]?.replace('/{id}', '') ?? '');
+    expect(sorted(detail.split(/[\s,.]+/).filter((word) => word.startsWith('/')))).toEqual(
+      sorted(new Set(admin)),
+    );
+  });
+});
+
+describe('metrics', () => {
+  /** What traffic through a simulator doesn't bring about: prices, and replies that state no usage. */
+  async function rare(): Promise<string> {
+    const gauges = {
+      inFlight: () => 0,
+      cacheEntries: () => 0,
+      cacheBytes: () => 0,
+      breakers: () => [],
+      limitScopes: () => 0,
+      batchWaiting: () => 0,
+      batchBytes: () => 0,
+      atWork: () => 0,
+      engines: () => [],
+    };
+    const metrics = createMetrics(gauges);
+    const record = createRecord(
+      { id: '', startedMs: 0, endpoint: { name: '' } },
+      noCourse,
+      { status: 0 },
+      nothingBilled,
+      0,
+    );
+    metrics.record({ ...record, savedNanoUsd: 1 });
+    metrics.charge('', { target: '', usage: { ...noUsage, searchUnits: 1 }, costNanoUsd: 1 });
+    metrics.charge('', { target: '', usage: noUsage, costNanoUsd: null });
+    metrics.count('counted');
+    return metrics.registry.metrics();
+  }
+
+  /** Metric → labels, as a scrape has them. */
+  async function scraped(): Promise<Map<string, Set<string>>> {
+    const found = new Map<string, Set<string>>();
+    let current = '';
+    for (const line of ((await sidecar.metrics()) + (await rare())).split('\n')) {
+      if (line.startsWith('# TYPE ')) current = line.split(' ')[2] ?? '';
+      const labels = found.get(current) ?? new Set();
+      if (current !== '') found.set(current, labels);
+      if (line.startsWith('#') || !line.includes('{')) continue;
+      const inside = line.slice(line.indexOf('{') + 1, line.lastIndexOf('}'));
+      for (const part of inside.split('",')) labels.add(part.slice(0, part.indexOf('=')));
+      // Buckets of a histogram.
+      labels.delete('le');
+    }
+    return found;
+  }
+
+  test('are those of a scrape, with their labels', async () => {
+    const body = { model: 'sim', messages: [{ role: 'user', content: 'Write to alice@example.com' }] };
+    expect((await ask(sidecar.url, '/v1/chat/completions', { body })).status).toBe(200);
+    const batch = { 'x-sidegate-priority': 'batch', 'cache-control': 'no-cache' };
+    expect((await ask(sidecar.url, '/v1/chat/completions', { body, headers: batch })).status).toBe(200);
+    const large = { ...body, user: 'x'.repeat(2000) };
+    expect((await ask(sidecar.url, '/v1/chat/completions', { body: large, headers: batch })).status).toBe(
+      503,
+    );
+    sidecar.sidecar.reloadRefused();
+    const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+    const token = `${part({ alg: 'RS256' })}.${part({ iss: unreached })}.AA`;
+    const refused = await ask(sidecar.url, '/v1/chat/completions', { body, headers: { 'x-api-key': token } });
+    expect(refused.status).toBe(503);
+    const found = await scraped();
+    const rows = readme
+      .table('metric')
+      .flatMap(([names = '', labels = '']) =>
+        codesIn(names).map((name) => [name, sorted(codesIn(labels))] as const),
+      );
+    expect(Object.fromEntries(rows)).toEqual(
+      Object.fromEntries([...found].map(([name, labels]) => [name, sorted(labels)])),
+    );
+  });
+});
+
+describe('commands', () => {
+  const said = [
+    ...readme.codes,
+    ...readme.fences.filter(({ language }) => language === 'sh').flatMap(({ text }) => text.split('\n')),
+  ].map((line) => line.split(/\s+/));
+
+  test('of npm are scripts of the package', () => {
+    const { scripts } = JSON.parse(readFileSync(new URL('package.json', root), 'utf8'));
+    const used = said
+      .filter(([program]) => program === 'npm')
+      .map(([, verb, name]) => (verb === 'run' ? name : verb));
+    expect(used).toContain('start');
+    expect(used).toContain('test');
+    expect(used.filter((name) => !Object.hasOwn(scripts, name ?? ''))).toEqual([]);
+  });
+
+  test('of sidegate are commands, and the help lists every command', async () => {
+    const used = said
+      .filter(([program, name]) => program === 'sidegate' && name)
+      .map(([, name = '']) => name);
+    expect(used).toContain('run');
+    expect(used.filter((name) => !commands.has(name))).toEqual([]);
+    const printed: string[] = [];
+    const shell = {
+      env: {},
+      print: (text: string) => void printed.push(text),
+      printError() {},
+      onSignal() {},
+    };
+    expect(await runCli(['--help'], shell)).toBe(0);
+    const lines = printed
+      .join('')
+      .split('\n')
+      .map((line) => line.trim().split(/[\s|]+/));
+    const listed = lines.filter(([program]) => program === 'sidegate').map((words) => words.slice(1));
+    expect([...commands.keys()].filter((name) => !listed.some((words) => words.includes(name)))).toEqual([]);
+    expect(listed.map(([name = '']) => name).filter((name) => !commands.has(name))).toEqual([]);
+  });
+});
+
+describe.each(['README.md', 'CHANGELOG.md'])('links of %s', (name) => {
+  const relative = readDocument(name).links.filter((target) => !target.includes('://'));
+
+  test('lead somewhere', () => {
+    const broken = relative.filter((target) => {
+      const [path = '', anchor] = target.split('#');
+      if (path !== '' && !existsSync(new URL(path, root))) return true;
+      return anchor !== undefined && !readDocument(path === '' ? name : path).anchors.includes(anchor);
+    });
+    expect(broken).toEqual([]);
+  });
+});
+
+test('the dialect that adding one is shown with is there, and none of its files is left out', () => {
+  const section = readme.text.split('### Adding a provider or a dialect')[1]?.split('\n## ')[0] ?? '';
+  const links = [...section.matchAll(/\]\(([^)]+)\)/g)].map(([, target = '']) => target);
+  const [, name = ''] = /\(test\/fixtures\/([a-z-]+)\)/.exec(section) ?? [];
+  expect(dialectNames).toContain(name);
+  const files = readdirSync(new URL(`src/dialects/${name}`, root)).map(
+    (file) => `src/dialects/${name}/${file}`,
+  );
+  expect(files.filter((file) => !links.includes(file))).toEqual([]);
+  expect(links.filter((file) => !existsSync(new URL(file, root)))).toEqual([]);
+});
+
+test('what the container image is built from is there', () => {
+  const lines = readFileSync(new URL('deploy/Dockerfile.dockerignore', root), 'utf8').split('\n');
+  const kept = lines.filter((line) => line.startsWith('!')).map((line) => line.slice(1));
+  expect(kept).toContain('src');
+  expect(kept.filter((path) => !existsSync(new URL(path, root)))).toEqual([]);
+});

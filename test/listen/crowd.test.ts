@@ -1,0 +1,37 @@
+/** Who is at work: whatever the order in which requests come and go, each is there from its first moment to its last. */
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { endpoints } from '../../src/listen/endpoints.ts';
+import { type Crowd, Incoming } from '../../src/listen/incoming.ts';
+
+const endpoint = endpoints.values().next().value;
+
+test('requests leave in any order, and the last one out is told', () => {
+  fc.assert(
+    fc.property(fc.array(fc.nat({ max: 40 }), { maxLength: 120 }), (steps) => {
+      if (endpoint === undefined) throw new Error('no endpoint');
+      let idle = 0;
+      const crowd: Crowd = { active: [], parked: 0, arriving: 0, onIdle: () => (idle += 1) };
+      const expected = new Set<Incoming>();
+      let emptied = 0;
+      steps.forEach((step, i) => {
+        // Half of the steps let a request in, the others end one of those that are there.
+        if (step % 2 === 0 || expected.size === 0) {
+          const headers = step % 4 === 0 ? { 'x-sidegate-priority': 'batch' } : {};
+          expected.add(new Incoming(String(i), endpoint, '/', headers, 0, crowd));
+        } else {
+          const leaving = [...expected][step % expected.size] as Incoming;
+          leaving.end();
+          expect(new Set(crowd.active)).toEqual(expected);
+          leaving.end();
+          expected.delete(leaving);
+          if (expected.size === 0) emptied += 1;
+        }
+        expect(crowd.active.length).toBe(expected.size);
+        expect(new Set(crowd.active)).toEqual(expected);
+        expect(crowd.parked).toBe([...expected].filter(({ parked }) => parked).length);
+      });
+      expect(idle).toBe(emptied);
+    }),
+  );
+});

@@ -1,0 +1,461 @@
+/** The lane of plain requests: it reads what Node's parser reads and nothing else, and answers as Node's server does. */
+import { once } from 'node:events';
+import { createServer, type IncomingHttpHeaders } from 'node:http';
+import { type AddressInfo, connect, createServer as createSocketServer, type Socket } from 'node:net';
+import { setImmediate as turn } from 'node:timers/promises';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { HeadReader } from '../../src/listen/head.ts';
+import { Connection, type LanePort } from '../../src/listen/lane.ts';
+import { respond } from '../../src/listen/respond.ts';
+import { chainConfig } from '../support/chain.ts';
+import { openSocket, readAll } from '../support/client.ts';
+import { type Wire, wires } from '../support/replies.ts';
+import { startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
+import { answers, startUpstream, type Upstream } from '../support/upstream.ts';
+
+const wire = wires[0] as Wire;
+
+/** A request as Node reads it. */
+interface Read {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+}
+
+/** Node's HTTP server, asked what the first request of some bytes is; null: it refuses them, or waits for more. */
+async function startReader(): Promise<{ read(bytes: Buffer): Promise<Read | null>; close(): void }> {
+  let found: Read | null = null;
+  const server = createServer((req, res) => {
+    const chunks: Buffer[] = [];
+    req.on('data', (chunk: Buffer) => chunks.push(chunk));
+    req.on('end', () => {
+      const { method = '', url = '', headers } = req;
+      found ??= { method, url, headers, body: Buffer.concat(chunks).toString('latin1') };
+      res.end();
+    });
+  });
+  server.on('clientError', (_, socket) => socket.destroy());
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const { port } = server.address() as AddressInfo;
+  return {
+    async read(bytes) {
+      found = null;
+      const socket = connect(port, '127.0.0.1');
+      socket.on('error', () => {});
+      socket.resume().end(bytes);
+      await once(socket, 'close');
+      return found;
+    },
+    close: () => void server.close(),
+  };
+}
+
+const token = fc.stringMatching(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,12}$/);
+const name = fc.oneof(
+  token,
+  fc.constantFrom(
+    'Accept',
+    'user-agent',
+    'X-Api-Key',
+    'te',
+    'Set-Cookie',
+    'Expect',
+    'Upgrade',
+    'constructor',
+    '__proto__',
+  ),
+  fc.constantFrom(
+    'Connection',
+    'connection',
+    'Transfer-Encoding',
+    'Content-Length',
+    'trailer',
+    'bad name',
+    '',
+  ),
+);
+const value = fc.oneof(
+  fc.stringMatching(/^[\x20-\x7e]{0,20}$/),
+  fc.constantFrom(
+    'keep-alive',
+    'close',
+    'Keep-Alive, close',
+    'chunked',
+    '5',
+    '+5',
+    '0x5',
+    'ü',
+    'a\tb',
+    '\x7f',
+    ' padded \t',
+  ),
+);
+const separator = fc.constantFrom(': ', ':', ':\t ', ' : ', ' ');
+const lineEnd = fc.oneof(
+  { weight: 12, arbitrary: fc.constant('\r\n') },
+  fc.constantFrom('\n', '\r', '\r\n '),
+);
+const header = fc.tuple(name, separator, value, lineEnd).map((parts) => parts.join(''));
+const usualHeader = fc
+  .tuple(token, fc.stringMatching(/^[\x21-\x7e]{1,20}$/))
+  .map(([n, v]) => `${n}: ${v}\r\n`);
+const path = fc.oneof(
+  fc.stringMatching(/^\/[\x21-\x7e]{0,20}$/),
+  fc.constantFrom('/v1/chat/completions', '*', 'http://a/b', '/a b', '/ü', ''),
+);
+const requestLine = fc.oneof(
+  { weight: 6, arbitrary: path.map((url) => `POST ${url} HTTP/1.1\r\n`) },
+  fc.constantFrom(
+    'GET / HTTP/1.1\r\n',
+    'POST / HTTP/1.0\r\n',
+    'POST  / HTTP/1.1\r\n',
+    'POST / HTTP/1.1\n',
+    '\r\nPOST / HTTP/1.1\r\n',
+  ),
+);
+/** Requests, most of them plain, with something wrong at one or more places. */
+const request = fc
+  .record({
+    line: requestLine,
+    before: fc.array(fc.oneof({ weight: 8, arbitrary: usualHeader }, header), { maxLength: 6 }),
+    host: fc.constantFrom('host: a\r\n', 'Host: a\r\n', 'host:a\r\n', ''),
+    after: fc.array(fc.oneof({ weight: 8, arbitrary: usualHeader }, header), { maxLength: 3 }),
+    body: fc.stringMatching(/^[\x20-\x7e]{0,40}$/),
+    lengthOff: fc.constantFrom(0, 0, 0, 0, 0, 1, -1),
+    rest: fc.constantFrom('', '', '', 'POST /next HTTP/1.1\r\n', '\r\n'),
+  })
+  .map(({ line, before, host, after, body, lengthOff, rest }) => {
+    const length = `content-length: ${body.length + lengthOff}\r\n`;
+    return Buffer.from(
+      `${line}${before.join('')}${host}${length}${after.join('')}\r\n${body}${rest}`,
+      'latin1',
+    );
+  });
+
+test('what the lane reads Node reads the same way', async () => {
+  const node = await startReader();
+  onTestFinished(node.close);
+  let plain = 0;
+  let left = 0;
+  const property = fc.asyncProperty(request, async (bytes) => {
+    const head = new HeadReader().read(bytes);
+    if (head === null) {
+      left += 1;
+      return;
+    }
+    if (head.bodyEnd > bytes.length) return;
+    plain += 1;
+    const { method, url, headers, bodyStart, bodyEnd } = head;
+    const body = bytes.toString('latin1', bodyStart, bodyEnd);
+    expect({ method, url, headers, body }).toEqual(await node.read(bytes));
+  });
+  await fc.assert(property, { numRuns: 5000 });
+  // Both ways are taken, or nothing was compared.
+  expect(plain).toBeGreaterThan(500);
+  expect(left).toBeGreaterThan(500);
+});
+
+test('a reader that has read other heads reads one as a new reader does', () => {
+  const reader = new HeadReader();
+  fc.assert(
+    fc.property(request, (bytes) => {
+      expect(reader.read(bytes)).toEqual(new HeadReader().read(bytes));
+    }),
+    { numRuns: 5000 },
+  );
+});
+
+test('a head larger than the bound, or with too many headers, is left to Node', () => {
+  const read = (headers: string): unknown =>
+    new HeadReader().read(Buffer.from(`POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n${headers}\r\n`));
+  const many = (count: number): string => Array.from({ length: count }, (_, i) => `h${i}: x\r\n`).join('');
+  expect(read(many(62))).not.toBeNull();
+  expect(read(many(63))).toBeNull();
+  expect(read(`long: ${'x'.repeat(16_000)}\r\n`)).not.toBeNull();
+  expect(read(`long: ${'x'.repeat(17_000)}\r\n`)).toBeNull();
+});
+
+/** A port whose connections never leave the lane. */
+async function startLane(
+  serve: LanePort['serve'],
+  { firstMs = 60_000, idleMs = 60_000 } = {},
+): Promise<{ readonly url: string }> {
+  const lane: LanePort = {
+    connections: new Set(),
+    firstMs,
+    idleMs,
+    closing: false,
+    serve,
+    admits: () => true,
+    leave: (socket) => void socket.destroy(),
+  };
+  const server = createSocketServer({ allowHalfOpen: true }, (socket) => new Connection(socket, lane));
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  onTestFinished(() => {
+    for (const { socket } of lane.connections) socket.destroy();
+    server.close();
+  });
+  const { port } = server.address() as AddressInfo;
+  return { url: `http://127.0.0.1:${port}` };
+}
+
+const plainRequest = 'POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n';
+const times = { keepAliveMs: 60_000, clientTimeoutMs: 50 };
+
+test('a connection that asks nothing is closed, and one that asks nothing more', async () => {
+  const silent = await startLane(() => {}, { firstMs: 20 });
+  expect(await readAll(await openSocket(silent.url))).toBe('');
+
+  const { url } = await startLane(
+    (_head, body, reply) => respond({ kind: 'whole', status: 200, headers: [], body }, reply, times),
+    { idleMs: 20 },
+  );
+  const asked = await openSocket(url);
+  asked.write(plainRequest);
+  expect(await readAll(asked)).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+});
+
+test('a client that never reads the last of a stream is let go', async () => {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const { url } = await startLane((_head, _body, reply) => {
+    // Ends as soon as something waits for the client, but too little for its reading to be waited for.
+    async function* chunks(): AsyncGenerator<Buffer> {
+      while (reply.writableLength === 0) yield Buffer.alloc(16 * 1024, 'x');
+    }
+    reply.on('close', () => resolve(true));
+    void respond({ kind: 'stream', status: 200, headers: [], keepAlive: '', chunks: chunks() }, reply, times);
+  });
+  const socket = await openSocket(url);
+  socket.pause();
+  socket.write(plainRequest);
+  expect(await promise).toBe(true);
+  socket.destroy();
+});
+
+test('a reply without a body says no length', async () => {
+  const { url } = await startLane((_head, body, reply) =>
+    respond({ kind: 'whole', status: 204, headers: ['x-a', 'b'], body }, reply, times),
+  );
+  const socket = await openSocket(url);
+  socket.write(plainRequest.replace('host', 'connection: close\r\nhost'));
+  const text = await readAll(socket);
+  expect(text).toMatch(/^HTTP\/1\.1 204 No Content\r\nx-a: b\r\nDate: /);
+  expect(text.toLowerCase()).not.toMatch(/content-length|transfer-encoding/);
+});
+
+test('a reply that waits for its client keeps its bytes while others are answered', async () => {
+  const filled = Promise.withResolvers<void>();
+  const { url } = await startLane((head, _body, reply) => {
+    if (head.headers['x-slow'] === undefined) {
+      reply.sendWhole(200, ['x-which', 'fast'], Buffer.alloc(2000, 'f'));
+      return;
+    }
+    // The network takes nothing more: what follows has to wait in this process.
+    reply.writeHead(200, []);
+    while (reply.writableLength === 0) reply.write(Buffer.alloc(16 * 1024, 'x'));
+    reply.sendWhole(200, ['x-which', 'slow'], Buffer.alloc(2000, 's'));
+    filled.resolve();
+  });
+  const slow = await openSocket(url);
+  slow.pause();
+  slow.write(plainRequest.replace('host', 'connection: close\r\nx-slow: 1\r\nhost'));
+  await filled.promise;
+  for (let i = 0; i < 3; i++) {
+    const fast = await openSocket(url);
+    fast.write(plainRequest.replace('host', 'connection: close\r\nhost'));
+    expect(await readAll(fast)).toMatch(/^HTTP\/1\.1 200 OK\r\nx-which: fast\r\n(.+\r\n)+\r\nf{2000}$/);
+  }
+  slow.resume();
+  expect(await readAll(slow)).toMatch(/HTTP\/1\.1 200 OK\r\nx-which: slow\r\n(.+\r\n)+\r\ns{2000}$/);
+});
+
+test.each([10, 20_000, 100_000])('a body of %i bytes arrives whole, with its length', async (bytes) => {
+  const { url } = await startLane((_head, _body, reply) =>
+    reply.sendWhole(200, ['x-a', 'b'], Buffer.alloc(bytes, 'é', 'latin1')),
+  );
+  const socket = await openSocket(url);
+  socket.setEncoding('latin1');
+  socket.write(plainRequest.replace('host', 'connection: close\r\nhost'));
+  const text = await readAll(socket);
+  expect(text).toContain(`\r\ncontent-length: ${bytes}\r\n`);
+  expect(text.slice(text.indexOf('\r\n\r\n') + 4) === 'é'.repeat(bytes)).toBe(true);
+});
+
+test('a header that would end early, or say the length twice, is not written', async () => {
+  const { url } = await startLane((_head, _body, reply) => {
+    for (const headers of [
+      ['x-a', 'b\r\nx-c: d'],
+      ['x-a\r\nx-c', 'd'],
+      ['x-a', 'ž'],
+      ['Content-Length', '3'],
+      ['transfer-encoding', 'chunked'],
+    ]) {
+      // Also beside one that could be, and was.
+      const both = ['x-a', 'b', ...headers];
+      expect(() => reply.writeHead(200, headers)).toThrow('cannot be written');
+      expect(() => reply.sendWhole(200, both, Buffer.alloc(0))).toThrow('cannot be written');
+    }
+    reply.destroy();
+  });
+  const socket = await openSocket(url);
+  socket.write(plainRequest);
+  expect(await readAll(socket)).toBe('');
+});
+
+describe('through the sidecar', () => {
+  let upstream: Upstream;
+  let sidecar: TestSidecar;
+  beforeAll(async () => {
+    upstream = await startUpstream(answers(wire, 'An answer'));
+    sidecar = await startTestSidecar(
+      chainConfig(wire, [upstream.baseUrl], { listen: { bodyTimeoutMs: 2000 }, cache: { enabled: true } }),
+    );
+  });
+  afterAll(async () => {
+    await sidecar.stop();
+    await upstream.close();
+  });
+
+  const post = (fields: object = {}, headers = ''): string => {
+    const body = JSON.stringify({ ...wire.request('Hi'), ...fields });
+    return `POST ${wire.path} HTTP/1.1\r\nhost: localhost\r\n${headers}content-length: ${body.length}\r\n\r\n${body}`;
+  };
+
+  /** Reads until this many replies are there. */
+  async function replies(socket: Socket, count: number): Promise<string[]> {
+    let text = '';
+    while (text.split('HTTP/1.1 ').length <= count || !text.endsWith('}')) {
+      const [chunk] = (await once(socket, 'data')) as [Buffer];
+      text += chunk.toString();
+    }
+    return text.split('HTTP/1.1 ').slice(1);
+  }
+
+  /** What doesn't change from one reply to the next. */
+  const lasting = (reply: string): string =>
+    reply.replace(
+      /^(date|x-request-id|request-id|server-timing|cache-status|age|x-sidegate-cost-usd|.*ratelimit.*): .*\r\n/gim,
+      '',
+    );
+
+  test('the same head and body, whichever way a reply goes', async () => {
+    const plain = await openSocket(sidecar.url);
+    // Both replies come out of the cache.
+    plain.write(post());
+    await replies(plain, 1);
+    plain.write(post());
+    const [byLane = ''] = await replies(plain, 1);
+    const other = await openSocket(sidecar.url);
+    other.write(post({}, 'te: trailers\r\n'));
+    const [byNode = ''] = await replies(other, 1);
+    expect(byLane).toMatch(/^200 OK\r\n/);
+    expect(lasting(byLane)).toBe(lasting(byNode));
+    const names = (reply: string): string[] =>
+      [...reply.matchAll(/^([\w-]+): /gm)].map(([, each]) => each ?? '');
+    expect(names(byLane).filter((each) => !/cost/.test(each))).toEqual(
+      names(byNode).filter((each) => !/cost/.test(each)),
+    );
+    plain.destroy();
+    other.destroy();
+  });
+
+  test('a request that comes in two pieces, cut anywhere, is answered the same', async () => {
+    const bytes = post();
+    for (let cut = 1; cut < bytes.length; cut += 1) {
+      const socket = await openSocket(sidecar.url);
+      socket.setNoDelay(true);
+      socket.write(bytes.slice(0, cut));
+      await turn();
+      await turn();
+      socket.write(bytes.slice(cut));
+      const [reply = ''] = await replies(socket, 1);
+      expect(reply, `cut at ${cut}`).toMatch(/^200 OK\r\n/);
+      socket.destroy();
+    }
+  });
+
+  test('requests sent ahead are answered in their order, plain or not', async () => {
+    const socket = await openSocket(sidecar.url);
+    const models = ['Hi', 'none-a', 'none-b', 'none-c'].map((model, i) =>
+      i === 0 ? post() : post({ model }, i === 3 ? 'te: trailers\r\n' : ''),
+    );
+    socket.write(`${models.join('')}\r\n${post({ model: 'none-d' })}`);
+    const got = await replies(socket, 5);
+    expect(got.map((reply) => reply.slice(0, 3))).toEqual(['200', '404', '404', '404', '404']);
+    expect(got.map((reply) => /none-./.exec(reply)?.[0])).toEqual([
+      undefined,
+      'none-a',
+      'none-b',
+      'none-c',
+      'none-d',
+    ]);
+    socket.destroy();
+  });
+
+  test('more than may wait behind a reply is read once it is written', async () => {
+    const socket = await openSocket(sidecar.url);
+    const asked = upstream.calls.length;
+    upstream.answer(() => {});
+    socket.write(post({ temperature: 0.5 }));
+    const call = await upstream.call(asked);
+    const refused = post({ model: 'none', user: 'u'.repeat(1000) });
+    const count = 300;
+    socket.write(refused.repeat(count));
+    answers(wire, 'Late')(call);
+    upstream.answer(answers(wire, 'An answer'));
+    const got = await replies(socket, count + 1);
+    expect(got).toHaveLength(count + 1);
+    expect(got.slice(1).every((reply) => reply.startsWith('404'))).toBe(true);
+    socket.destroy();
+  });
+
+  test('bodies larger than are gathered, in pieces of any size, arrive whole', async () => {
+    const socket = await openSocket(sidecar.url);
+    for (const [round, length] of [70_000, 500, 400_000, 64_000].entries()) {
+      const asked = upstream.calls.length;
+      const user = `${round}${'x'.repeat(length)}`;
+      const bytes = post({ user });
+      for (let at = 0; at < bytes.length; at += 7_919) {
+        socket.write(bytes.slice(at, at + 7_919));
+        await turn();
+      }
+      const call = await upstream.call(asked);
+      expect(call.json.user).toBe(user);
+      const [reply = ''] = await replies(socket, 1);
+      expect(reply).toMatch(/^200 OK\r\n/);
+    }
+    socket.destroy();
+  });
+
+  test('a drain closes idle connections at once, and others with their reply', async () => {
+    const own = await startTestSidecar(
+      chainConfig(wire, [upstream.baseUrl], { listen: { drainMs: 10_000 } }),
+    );
+    const idle = await openSocket(own.url);
+    idle.write(post());
+    await replies(idle, 1);
+    const asked = upstream.calls.length;
+    upstream.answer(() => {});
+    const busy = await openSocket(own.url);
+    const all = readAll(busy);
+    busy.write(post());
+    const call = await upstream.call(asked);
+    const closed = once(idle, 'close');
+    const stopped = own.stop();
+    await closed;
+    answers(wire, 'Late')(call);
+    upstream.answer(answers(wire, 'An answer'));
+    expect(await all).toMatch(/^HTTP\/1\.1 200 OK\r\n.*\r\nConnection: close\r\n.*Late/s);
+    await stopped;
+  });
+
+  test('"connection: close" is obeyed, and said', async () => {
+    const socket = await openSocket(sidecar.url);
+    socket.write(post({}, 'Connection: close\r\n'));
+    const text = await readAll(socket);
+    expect(text).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+    expect(text).toContain('\r\nConnection: close\r\n');
+  });
+});

@@ -1,0 +1,103 @@
+/** The classifier on labelled prompts, and what it costs and saves. */
+import { fileURLToPath } from 'node:url';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { tell } from '../../bench/route/eval.ts';
+import { heldOut, readPrompts } from '../../bench/route/prompts.ts';
+import { score, scoreText } from '../../bench/route/score.ts';
+import { bodyFlags, classify, classifyBit, featureNames, inspect } from '../../src/native.ts';
+import { tiers } from '../../src/upstream/target.ts';
+
+const prompts = readPrompts(fileURLToPath(new URL('../fixtures/route/prompts.jsonl', import.meta.url)));
+const key = Buffer.alloc(32);
+
+/** The tier that a request gets on its way in. */
+function tierOf(body: Buffer | string, endpoint = 0) {
+  const found = inspect(Buffer.from(body), endpoint, classifyBit, key);
+  if ('kind' in found) throw new Error(found.kind);
+  return found;
+}
+const ask = (content: string, more: object = {}): string =>
+  JSON.stringify({ model: 'm', messages: [{ role: 'user', content }], ...more });
+
+describe('labelled prompts', () => {
+  const told = tell(prompts);
+
+  test('there are enough, of all tiers', () => {
+    expect(prompts.length).toBeGreaterThanOrEqual(300);
+    for (const tier of tiers) expect(prompts.filter((each) => each.tier === tier).length).toBeGreaterThan(80);
+    expect(new Set(prompts.map(({ text }) => text)).size).toBe(prompts.length);
+  });
+
+  test('are told apart, also where it was not trained on them', () => {
+    const unseen = score(told.filter((_, index) => heldOut(index)));
+    console.log(`held out from training\n${scoreText(unseen)}\n\nall\n${scoreText(score(told))}`);
+    expect(unseen.accuracy).toBeGreaterThan(0.85);
+    expect(unseen.complexTooLow).toBeLessThan(0.15);
+    expect(unseen.costSaved).toBeGreaterThan(0.4);
+  });
+
+  test('get the same tier on the way in as when they are explained', () => {
+    for (const [index, { body }] of prompts.entries()) {
+      expect(tierOf(body).tier).toBe(tiers[told[index]?.given ?? -1]);
+    }
+  });
+});
+
+describe('a request', () => {
+  test('is only put in a tier where that is asked for', () => {
+    const body = Buffer.from(ask('Prove that there are infinitely many primes.'));
+    expect(inspect(body, 0, 0, key)).toMatchObject({ tier: null });
+    expect(tierOf(body)).toMatchObject({ tier: 'complex' });
+  });
+
+  test('is judged alike in both dialects, and whatever order its fields have', () => {
+    const turn = { role: 'user', content: 'Summarize this article in three bullet points: …' };
+    const system = 'You are a careful editor.';
+    const openai = { model: 'm', messages: [{ role: 'system', content: system }, turn] };
+    const anthropic = {
+      messages: [{ content: turn.content, role: 'user' }],
+      system,
+      model: 'm',
+      max_tokens: 5,
+    };
+    expect(tierOf(JSON.stringify(openai)).tier).toBe('moderate');
+    expect(tierOf(JSON.stringify(anthropic), 2).tier).toBe('moderate');
+    const parts = {
+      ...openai,
+      messages: [{ role: 'user', content: [{ type: 'text', text: turn.content }] }],
+    };
+    expect(tierOf(JSON.stringify(parts)).tier).toBe('moderate');
+  });
+
+  test('says by its shape that it is about code, and by its parts that it brings audio', () => {
+    const code = tierOf(ask('What does this do?\n```js\nconst a = (b) => { return b[0] === c; };\n```'));
+    expect(code.flags & bodyFlags.code).not.toBe(0);
+    expect(tierOf(ask('What does this do?')).flags & bodyFlags.code).toBe(0);
+    const audio = { messages: [{ role: 'user', content: [{ type: 'input_audio', input_audio: {} }] }] };
+    expect(tierOf(JSON.stringify(audio)).flags & bodyFlags.audio).not.toBe(0);
+  });
+
+  test('of any text and nesting has a tier, the same each time', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 5000 }), fc.jsonValue(), (text, more) => {
+        const body = ask(text, {
+          extra: more,
+          system: more,
+          messages: [{ role: 'user', content: text }, more],
+        });
+        const found = classify(Buffer.from(body), 0);
+        if (found === null) return;
+        expect(found.features).toHaveLength(featureNames().length);
+        expect(classify(Buffer.from(body), 0)).toEqual(found);
+        expect(tiers).toContain(tierOf(body).tier);
+      }),
+    );
+  });
+
+  test('with a fault has none', () => {
+    expect(classify(Buffer.from('{'), 0)).toBeNull();
+    expect(classify(Buffer.from([0xff]), 0)).toBeNull();
+    expect(() => classify(Buffer.from('{}'), 9)).toThrow('no such endpoint');
+  });
+});

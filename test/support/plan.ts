@@ -1,0 +1,117 @@
+/** A plan of scripted providers for stage attempt alone: edges and facts as a test wants them, on real sockets. */
+import { onTestFinished } from 'vitest';
+import { attempt } from '../../src/attempt/attempt.ts';
+import type { AttemptDeps, AttemptFailure, AttemptReply } from '../../src/attempt/deps.ts';
+import { Cancellation } from '../../src/base/cancellation.ts';
+import { Refusal } from '../../src/base/errors.ts';
+import { unknownFacts } from '../../src/catalog/facts.ts';
+import { configSchema } from '../../src/config/schema.ts';
+import type { Exchange } from '../../src/exchange.ts';
+import { createScrubPolicy, inspect } from '../../src/inspect/inspect.ts';
+import { endpoints } from '../../src/listen/endpoints.ts';
+import { retryBudget } from '../../src/native.ts';
+import { createHealthBook } from '../../src/upstream/health.ts';
+import { createProvider } from '../../src/upstream/provider.ts';
+import type { FallbackCause, Step } from '../../src/upstream/target.ts';
+import { testModel, type Wire } from './replies.ts';
+import type { ConfigInput } from './sidecar.ts';
+import { type Script, startUpstream } from './upstream.ts';
+
+/** One step of a test's plan. */
+export interface PlannedStep {
+  readonly script: Script;
+  readonly on?: readonly FallbackCause[];
+  readonly group?: number;
+  readonly contextTokens?: number;
+}
+
+/** What came of a request: status and text, or the refusal; and what was tried. */
+export interface Came {
+  readonly status: number;
+  readonly text: string;
+  readonly tried: string;
+}
+
+/** Starts a provider for each step; their names are `s0`, `s1`, … */
+export async function startPlan(
+  wire: Wire,
+  planned: readonly PlannedStep[],
+  settings: ConfigInput['attempt'] = {},
+): Promise<{
+  ask(headers?: Exchange['headers'], more?: Readonly<Record<string, unknown>>): Promise<Came>;
+  calls(): number[];
+}> {
+  const config = configSchema.parse({ attempt: { retriesMax: 0, backoffBaseMs: 0, ...settings } });
+  const clock = (): number => performance.now();
+  const health = createHealthBook(clock);
+  health.begin(config);
+  const upstreams = await Promise.all(planned.map(({ script }) => startUpstream(script)));
+  const providers = upstreams.map(({ baseUrl }, i) =>
+    createProvider(
+      `s${i}`,
+      { dialect: wire.name, baseUrl, credential: 'gateway', headers: {} },
+      config.attempt,
+      null,
+    ),
+  );
+  onTestFinished(async () => {
+    await Promise.all(providers.map(({ pool }) => pool.close()));
+    await Promise.all(upstreams.map((upstream) => upstream.close()));
+  });
+  const steps = providers.map((provider, i): Step => {
+    const { on, group = i, contextTokens = null } = planned[i] ?? {};
+    const label = `${provider.name}/${testModel}`;
+    const facts = { ...unknownFacts, contextTokens };
+    const target = { provider, model: null, label, health: health.target(label), facts };
+    return { target, group, depth: 1, on: on === undefined ? null : new Set(on) };
+  });
+  const deps: AttemptDeps = {
+    policy: config.attempt,
+    clock,
+    wallClock: Date.now,
+    random: Math.random,
+    health,
+    budgetId: retryBudget.open(0.2, 3),
+    hedges: null,
+    estimate: ({ textBytes }) => textBytes,
+    onCall: () => {},
+    onCredential: () => {},
+    onRest: () => {},
+    onBreaker: () => {},
+    onBudgetSpent: () => {},
+    onHedge: () => {},
+  };
+  const endpoint = endpoints.get(wire.path);
+  if (endpoint === undefined) throw new Error(`no endpoint ${wire.path}`);
+  return {
+    calls: () => upstreams.map(({ calls }) => calls.length),
+    async ask(headers = {}, more = {}) {
+      const exchange: Exchange = {
+        id: 'req_test',
+        endpoint,
+        path: wire.path,
+        headers,
+        body: Buffer.from(JSON.stringify(wire.request('Say hello.', more))),
+        cancellation: new Cancellation(),
+        startedMs: clock(),
+        detach: () => {},
+        park: () => {},
+      };
+      const request = inspect(exchange, createScrubPolicy(config.scrub), Buffer.alloc(32));
+      if (request instanceof Refusal) throw new Error(request.text);
+      const plan = { pattern: testModel, steps, chosen: steps.length === 1 };
+      return came(await attempt(plan, exchange, request, clock() + 10_000, deps, clock()));
+    },
+  };
+}
+
+async function came(reply: AttemptReply | AttemptFailure): Promise<Came> {
+  const tried = reply.trail.text;
+  if (reply.kind === 'failed')
+    return { status: reply.refusal.entry.status, text: reply.refusal.message, tried };
+  if (reply.kind === 'whole') return { status: reply.status, text: String(reply.body), tried };
+  const chunks: Buffer[] = [];
+  for (let chunk = await reply.stream.next(); chunk !== null; chunk = await reply.stream.next())
+    chunks.push(chunk);
+  return { status: reply.status, text: Buffer.concat(chunks).toString(), tried: reply.trail.text };
+}

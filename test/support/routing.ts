@@ -1,0 +1,96 @@
+/** Routes over made-up targets: what tests and benchmarks of strategies share. */
+
+import { Refusal } from '../../src/base/errors.ts';
+import { type ModelFacts, unknownFacts } from '../../src/catalog/facts.ts';
+import { configSchema, type RouteConfig } from '../../src/config/schema.ts';
+import type { DialectName } from '../../src/exchange/dialects.ts';
+import type { ModelRequest } from '../../src/exchange.ts';
+import { breaker } from '../../src/native.ts';
+import { createRouteTable, type RouteTable, route } from '../../src/route/route.ts';
+import { breakerSettings } from '../../src/upstream/health.ts';
+import { PeakEwma } from '../../src/upstream/peak-ewma.ts';
+import { createProvider, type Provider } from '../../src/upstream/provider.ts';
+import type { Plan, TargetHealth } from '../../src/upstream/target.ts';
+import { type ExchangeSample, sampleExchange, sampleIdentity, sampleRequest } from './samples.ts';
+
+const { attempt } = configSchema.parse({});
+
+/** A provider that nobody will ask. */
+export function idleProvider(name: string, dialect: DialectName = 'openai'): Provider {
+  const settings = { dialect, baseUrl: 'http://127.0.0.1:9/v1', credential: 'gateway', headers: {} } as const;
+  return createProvider(name, settings, attempt, null);
+}
+
+/** Routes as a configuration has them, defaults filled in. */
+export const routesOf = (routes: readonly unknown[]): RouteConfig[] =>
+  configSchema.parse({ authenticate: { anonymousTenant: 'a' }, routes }).routes;
+
+/** Routing under a test's control. */
+export interface Routing {
+  readonly table: RouteTable;
+  /** The state of a target, by its label. */
+  health(label: string): TargetHealth;
+  /** The breaker of a target opens. */
+  trip(label: string): void;
+  /** Routes a request for a model. */
+  ask(model: string, asking?: Asking): Plan | Refusal;
+  /** The labels of its plan. @throws on a refusal */
+  labels(model: string, asking?: Asking): string[];
+  /** Time and chance of what is asked next. */
+  nowMs: number;
+  random: () => number;
+}
+
+export interface Asking extends Partial<ModelRequest>, Omit<ExchangeSample, 'body'> {
+  readonly user?: string;
+  readonly tenant?: string;
+}
+
+/** @param facts what is known of a model, by its name at the provider */
+export function startRouting(
+  routes: readonly unknown[],
+  providers: readonly Provider[],
+  facts: Readonly<Record<string, Partial<ModelFacts>>> = {},
+): Routing {
+  const kept = new Map<string, TargetHealth>();
+  const health = (label: string): TargetHealth => {
+    const known = kept.get(label);
+    const fresh = known ?? {
+      breakerId: breaker.open(
+        breakerSettings(configSchema.parse({ attempt: { breaker: { failures: 1 } } }).attempt, 1),
+      ),
+      restsUntilMs: 0,
+      inFlight: 0,
+      latency: new PeakEwma(),
+    };
+    kept.set(label, fresh);
+    return fresh;
+  };
+  const routing: Routing = {
+    nowMs: 0,
+    random: () => 0,
+    table: createRouteTable(routesOf(routes), {
+      providers: new Map(providers.map((provider) => [provider.name, provider])),
+      healthOf: health,
+      catalog: { facts: (_, model) => ({ ...unknownFacts, ...facts[model] }) },
+      random: () => routing.random(),
+      tokensOf: (_, bytes) => Math.ceil(bytes / 4),
+    }),
+    health,
+    trip(label) {
+      const { breakerId } = health(label);
+      breaker.report(breakerId, breaker.admit(breakerId, routing.nowMs), 1, 0, routing.nowMs);
+    },
+    ask(model, { user, tenant, endpoint = 'chat', headers = {}, ...request } = {}) {
+      const exchange = sampleExchange({ endpoint, headers });
+      const identity = sampleIdentity({ user: user ?? null, ...(tenant === undefined ? {} : { tenant }) });
+      return route(exchange, identity, sampleRequest({ model, ...request }), routing.table, routing.nowMs);
+    },
+    labels(model, asking) {
+      const plan = routing.ask(model, asking);
+      if (plan instanceof Refusal) throw new Error(plan.message);
+      return plan.steps.map(({ target }) => target.label);
+    },
+  };
+  return routing;
+}

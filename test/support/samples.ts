@@ -1,0 +1,118 @@
+/** Ready-made values of one request, for tests of a single stage: each names only what it is about. */
+
+import { createHash } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
+import { nobody } from '../../src/authenticate/keyring.ts';
+import { Cancellation } from '../../src/base/cancellation.ts';
+import { type ModelFacts, unknownFacts } from '../../src/catalog/facts.ts';
+import type { Endpoint, Exchange, Identity, ModelRequest, StoredReply } from '../../src/exchange.ts';
+import type { Asking } from '../../src/limit/limit.ts';
+import { endpoints } from '../../src/listen/endpoints.ts';
+import type { Plan, Target } from '../../src/upstream/target.ts';
+
+/** The endpoint of a name. */
+export function sampleEndpoint(name: Exclude<Endpoint['name'], 'models'>): Endpoint {
+  const found = [...endpoints.values()].find((endpoint) => endpoint.name === name);
+  if (found === undefined) throw new Error(`no endpoint ${name}`);
+  return found;
+}
+
+/** What a sample exchange is about. */
+export interface ExchangeSample {
+  readonly endpoint?: Exclude<Endpoint['name'], 'models'>;
+  readonly headers?: IncomingHttpHeaders;
+  readonly body?: string;
+}
+
+/** A request as it came. */
+export function sampleExchange({
+  endpoint = 'chat',
+  headers = {},
+  body = '{}',
+}: ExchangeSample = {}): Exchange {
+  return {
+    id: 'req_sample',
+    endpoint: sampleEndpoint(endpoint),
+    path: `/v1${sampleEndpoint(endpoint).upstreamPath}`,
+    headers,
+    body: Buffer.from(body),
+    cancellation: new Cancellation(),
+    startedMs: 0,
+    detach: () => {},
+    park: () => {},
+  };
+}
+
+/** A caller. */
+export function sampleIdentity(part: Partial<Identity> = {}): Identity {
+  return { ...nobody('acme'), ...part };
+}
+
+/** What is known of a body; `text` is its prompt, and decides its digest. */
+export function sampleRequest({
+  text = 'hello',
+  ...part
+}: Partial<ModelRequest> & { text?: string } = {}): ModelRequest {
+  const body = Buffer.from(
+    JSON.stringify({ model: part.model ?? 'm', messages: [{ role: 'user', content: text }] }),
+  );
+  return {
+    body,
+    model: 'm',
+    stream: false,
+    wantsUsage: false,
+    maxTokens: null,
+    flags: 0,
+    tier: null,
+    choices: 1,
+    textBytes: Buffer.byteLength(text),
+    textCharacters: [...text].length,
+    serverTools: false,
+    emails: 0,
+    cards: 0,
+    masked: null,
+    digest: createHash('sha256').update(body).digest('hex'),
+    keyedDigest: '',
+    modelStart: 10,
+    modelEnd: 11,
+    streamOptionsStart: 0,
+    streamOptionsEnd: 0,
+    firstField: 1,
+    ...part,
+  };
+}
+
+/** A plan whose targets have these prices and bounds; only what a limiter looks at is real. */
+export function samplePlan(facts: readonly Partial<ModelFacts>[] = [{}], pattern = 'm'): Plan {
+  const steps = facts.map((known, group) => {
+    const target = { label: `p/${group}`, model: null, facts: { ...unknownFacts, ...known } };
+    return { target: target as unknown as Target, on: null, group, depth: 1 };
+  });
+  const chosen = steps.length === 1;
+  return { pattern, steps, fixed: true, version: '', tier: null, priority: 'interactive', chosen };
+}
+
+/** What a limiter is asked. */
+export function sampleAsking(part: Partial<Asking> = {}): Asking {
+  return {
+    exchange: sampleExchange(),
+    identity: sampleIdentity(),
+    request: sampleRequest(),
+    plan: samplePlan(),
+    deadlineMs: Number.POSITIVE_INFINITY,
+    ...part,
+  };
+}
+
+/** A reply as the stores keep it. */
+export function sampleReply(body: string, part: Partial<StoredReply> = {}): StoredReply {
+  return {
+    status: 200,
+    contentType: 'application/json',
+    body: Buffer.from(body),
+    stream: false,
+    target: 'p/m',
+    costNanoUsd: 0,
+    ...part,
+  };
+}

@@ -1,0 +1,140 @@
+/** Starts sidecars for tests: inside the test process, or as the real program in a process of its own. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import { pino } from 'pino';
+import type { z } from 'zod';
+import { configSchema } from '../../src/config/schema.ts';
+import type { ExchangeRecord } from '../../src/observe/record.ts';
+import { type Sidecar, startSidecar, type World } from '../../src/sidecar.ts';
+
+export type ConfigInput = z.input<typeof configSchema>;
+
+/** A sidecar inside the test process. */
+export interface TestSidecar {
+  readonly sidecar: Sidecar;
+  readonly url: string;
+  readonly adminUrl: string;
+  /** Every log line so far, as text. */
+  logText(): string;
+  records(): ExchangeRecord[];
+  /** The first record, from now or before, that fits. */
+  recordWhere(fits: (record: ExchangeRecord) => boolean): Promise<ExchangeRecord>;
+  metrics(): Promise<string>;
+  stop(): Promise<void>;
+}
+
+/** Starts a sidecar on free ports. @param world clocks and chance */
+export async function startTestSidecar(input: ConfigInput, world: Partial<World> = {}): Promise<TestSidecar> {
+  const lines: string[] = [];
+  const waiting = new Set<() => void>();
+  const sink = new Writable({
+    write(chunk, _encoding, done) {
+      lines.push(
+        ...String(chunk)
+          .split('\n')
+          .filter((line) => line !== ''),
+      );
+      for (const look of waiting) look();
+      done();
+    },
+  });
+  const config = configSchema.parse({
+    authenticate: { anonymousTenant: 'test' },
+    ...input,
+    listen: { port: 0, drainMs: 0, ...input.listen },
+    admin: { port: 0, ...input.admin },
+  });
+  const real: World = { clock: () => performance.now(), wallClock: Date.now, random: Math.random };
+  const sidecar = await startSidecar(config, pino({ base: null }, sink), { ...real, ...world });
+  const records = (): ExchangeRecord[] =>
+    lines
+      .map((line): ExchangeRecord & { requestId?: string } => JSON.parse(line))
+      .filter((r) => r.endpoint !== undefined);
+  return {
+    sidecar,
+    url: sidecar.dataUrl,
+    adminUrl: sidecar.adminUrl,
+    logText: () => lines.join('\n'),
+    records,
+    recordWhere: (fits) =>
+      new Promise((resolve) => {
+        const look = (): void => {
+          const found = records().find(fits);
+          if (found === undefined) return;
+          waiting.delete(look);
+          resolve(found);
+        };
+        waiting.add(look);
+        look();
+      }),
+    metrics: async () => (await fetch(`${sidecar.adminUrl}/metrics`)).text(),
+    stop: () => sidecar.drain(),
+  };
+}
+
+/** The real program in its own process. */
+export interface SidecarProcess {
+  readonly child: ChildProcess;
+  readonly url: string;
+  readonly adminUrl: string;
+  readonly configPath: string;
+  output(): string;
+  /** Resolves with the first output, from now or before, that fits; `from` leaves out what came earlier. */
+  outputMatching(pattern: RegExp, from?: number): Promise<RegExpMatchArray>;
+  /** Settles when the process is over and all its output has been read. */
+  readonly exitCode: Promise<number | null>;
+  stop(): Promise<number | null>;
+}
+
+/** Runs `dist/main.js run` with a YAML text; ports should be 0. Needs a build (`npm test` makes it). */
+export async function spawnSidecar(yaml: string, env: Record<string, string> = {}): Promise<SidecarProcess> {
+  const folder = await mkdtemp(join(tmpdir(), 'sidegate-test-'));
+  const configPath = join(folder, 'sidegate.yaml');
+  await writeFile(configPath, yaml);
+  const main = new URL('../../dist/main.js', import.meta.url).pathname;
+  const child = spawn(process.execPath, [main, 'run', '--config', configPath], {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let text = '';
+  const waiting = new Set<() => void>();
+  const take = (chunk: Buffer): void => {
+    text += chunk;
+    for (const look of waiting) look();
+  };
+  child.stdout.on('data', take);
+  child.stderr.on('data', take);
+  const exitCode = once(child, 'close').then(([code]) => code as number | null);
+  const outputMatching = (pattern: RegExp, from = 0): Promise<RegExpMatchArray> =>
+    new Promise((resolve, reject) => {
+      const look = (): void => {
+        const match = text.slice(from).match(pattern);
+        if (match === null) return;
+        waiting.delete(look);
+        resolve(match);
+      };
+      waiting.add(look);
+      exitCode.then(() => reject(new Error(`the sidecar ended before ${pattern}: ${text}`)));
+      look();
+    });
+  const [, url = '', adminUrl = ''] = await outputMatching(/"data":"([^"]+)","admin":"([^"]+)"/);
+  return {
+    child,
+    url,
+    adminUrl,
+    configPath,
+    output: () => text,
+    outputMatching,
+    exitCode,
+    async stop() {
+      if (child.exitCode === null) child.kill('SIGTERM');
+      const code = await exitCode;
+      await rm(folder, { recursive: true, force: true });
+      return code;
+    },
+  };
+}

@@ -1,0 +1,134 @@
+/**
+ * What the simulator's tests share: a bare HTTP client that sees every chunk and reset, and a clock to
+ * turn by hand.
+ */
+import { type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
+import type { Clock } from '../../src/simulate/exchange.ts';
+import { type Simulator, startSimulator } from '../../src/simulate/server.ts';
+import { simulateSchema } from '../../src/simulate/settings.ts';
+
+/** All of a reply. `status` is 0 where the connection was reset before the headers. */
+export interface Seen {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly chunks: readonly Buffer[];
+  readonly text: string;
+  readonly end: 'clean' | 'reset';
+}
+
+/** Starts a simulator on a free port of the loopback. */
+export function simulator(settings: object = {}, clock?: Clock): Promise<Simulator> {
+  return startSimulator(simulateSchema.parse(settings), '127.0.0.1', 0, clock);
+}
+
+/** Sends a request and gives the response as soon as its headers are there. */
+export function open(
+  url: string,
+  body: unknown,
+  headers: Record<string, string> = {},
+): Promise<{ response: IncomingMessage; leave(): void }> {
+  return new Promise((resolve, reject) => {
+    const sent = request(url, {
+      method: body === undefined ? 'GET' : 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      agent: false,
+    });
+    sent.on('response', (response) => resolve({ response, leave: () => sent.destroy() }));
+    sent.on('error', reject);
+    sent.end(
+      typeof body === 'string' || Buffer.isBuffer(body) || body === undefined ? body : JSON.stringify(body),
+    );
+  });
+}
+
+/** Sends a request and reads the reply to its end, whatever end that is. */
+export async function call(url: string, body: unknown, headers: Record<string, string> = {}): Promise<Seen> {
+  let response: IncomingMessage;
+  try {
+    ({ response } = await open(url, body, headers));
+  } catch {
+    return { status: 0, headers: {}, chunks: [], text: '', end: 'reset' };
+  }
+  const chunks: Buffer[] = [];
+  const end = await new Promise<Seen['end']>((resolve) => {
+    response.on('data', (chunk: Buffer) => chunks.push(chunk));
+    response.on('end', () => resolve('clean'));
+    response.on('error', () => resolve('reset'));
+  });
+  const text = Buffer.concat(chunks).toString();
+  return { status: response.statusCode ?? 0, headers: response.headers, chunks, text, end };
+}
+
+/** An event of a stream; `data` is parsed where it is JSON. */
+export interface Sse {
+  readonly event: string | null;
+  readonly data: unknown;
+}
+
+/** The events of a stream, which must be nothing but events. */
+export function events(text: string): Sse[] {
+  return text
+    .split('\n\n')
+    .filter((block) => block !== '')
+    .map((block) => {
+      const match = /^(?:event: (\w+)\n)?data: (.*)$/.exec(block);
+      if (match === null) throw new Error(`not an event: ${block}`);
+      const raw = match[2] ?? '';
+      return { event: match[1] ?? null, data: raw.startsWith('{') ? JSON.parse(raw) : raw };
+    });
+}
+
+/**
+ * A clock that stands still. `next` waits for the next timer to be set and tells its delay; `fire`
+ * lets it go off.
+ */
+export interface HandClock extends Clock {
+  next(): Promise<number>;
+  fire(): void;
+  /** Resolves when a timer is called off. */
+  cancelled(): Promise<void>;
+}
+
+export function handClock(): HandClock {
+  let nowMs = 0;
+  let pending: { delayMs: number; then: () => void } | null = null;
+  let onSet: ((delayMs: number) => void) | null = null;
+  let onCancel: (() => void) | null = null;
+  let wasCancelled = false;
+  return {
+    nowMs: () => nowMs,
+    wallMs: () => Date.UTC(2026, 0, 1) + nowMs,
+    after(delayMs, then) {
+      const timer = { delayMs, then };
+      pending = timer;
+      onSet?.(delayMs);
+      return () => {
+        if (pending === timer) pending = null;
+        wasCancelled = true;
+        onCancel?.();
+      };
+    },
+    next() {
+      if (pending !== null) return Promise.resolve(pending.delayMs);
+      return new Promise((resolve) => {
+        onSet = (delayMs) => {
+          onSet = null;
+          resolve(delayMs);
+        };
+      });
+    },
+    fire() {
+      const timer = pending;
+      if (timer === null) throw new Error('no timer is set');
+      pending = null;
+      nowMs += timer.delayMs;
+      timer.then();
+    },
+    cancelled: () =>
+      wasCancelled
+        ? Promise.resolve()
+        : new Promise((resolve) => {
+            onCancel = resolve;
+          }),
+  };
+}

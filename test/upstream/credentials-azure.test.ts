@@ -1,0 +1,193 @@
+/** Entra ID's tokens: each way to one, from servers on loopback; renewed from files that change, sent to Azure. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type IncomingHttpHeaders } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { fetchToken } from '../../src/upstream/credentials/azure.ts';
+import { ask } from '../support/client.ts';
+import { openaiWire, testModel } from '../support/replies.ts';
+import { startTestSidecar } from '../support/sidecar.ts';
+import { answers, startUpstream } from '../support/upstream.ts';
+
+interface Asked {
+  readonly url: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: URLSearchParams;
+}
+
+/** A server that gives tokens. @param give status and body for each request, by its number */
+async function tokenServer(
+  give: (index: number) => readonly [status: number, body: unknown],
+): Promise<{ origin: string; asked: Asked[] }> {
+  const asked: Asked[] = [];
+  const server = createServer((req, res) => {
+    let text = '';
+    req.on('data', (chunk) => (text += chunk));
+    req.on('end', () => {
+      asked.push({ url: req.url ?? '', headers: req.headers, body: new URLSearchParams(text) });
+      const [status, body] = give(asked.length - 1);
+      res.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void server.close());
+  return { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked };
+}
+
+const granted = (value: string): [number, unknown] => [
+  200,
+  { access_token: value, token_type: 'Bearer', expires_in: 3600 },
+];
+const scope = 'https://cognitiveservices.azure.com/.default';
+const names = [
+  'AZURE_TENANT_ID',
+  'AZURE_CLIENT_ID',
+  'AZURE_CLIENT_SECRET',
+  'AZURE_FEDERATED_TOKEN_FILE',
+  'AZURE_AUTHORITY_HOST',
+  'AZURE_POD_IDENTITY_AUTHORITY_HOST',
+  'IDENTITY_ENDPOINT',
+  'IDENTITY_HEADER',
+];
+const environment = (values: Readonly<Record<string, string>>): void => {
+  for (const name of names) vi.stubEnv(name, values[name] ?? '');
+};
+beforeEach(() => {
+  environment({});
+  return () => vi.unstubAllEnvs();
+});
+
+async function tokenFile(text: string): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'sidegate-azure-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const path = join(folder, 'token');
+  await writeFile(path, text);
+  return path;
+}
+
+describe('each way to a token', () => {
+  test('workload identity: the assertion is what the file holds at that time', async () => {
+    const { origin, asked } = await tokenServer((index) => granted(`t${index}`));
+    const path = await tokenFile('first.assertion.x\n');
+    environment({
+      AZURE_TENANT_ID: 'my-tenant',
+      AZURE_CLIENT_ID: 'my-client',
+      AZURE_FEDERATED_TOKEN_FILE: path,
+      AZURE_AUTHORITY_HOST: `${origin}/`,
+    });
+    const token = await fetchToken();
+    expect(token.value).toBe('t0');
+    expect(token.expiresMs - Date.now()).toBeGreaterThan(3_500_000);
+    await writeFile(path, 'second.assertion.x');
+    expect((await fetchToken()).value).toBe('t1');
+    expect(asked.map(({ url }) => url)).toEqual(Array(2).fill('/my-tenant/oauth2/v2.0/token'));
+    expect(Object.fromEntries(asked[0]?.body ?? [])).toEqual({
+      grant_type: 'client_credentials',
+      scope,
+      client_id: 'my-client',
+      client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+      client_assertion: 'first.assertion.x',
+    });
+    expect(asked[1]?.body.get('client_assertion')).toBe('second.assertion.x');
+  });
+
+  test('a client secret', async () => {
+    const { origin, asked } = await tokenServer(() => granted('by-secret'));
+    environment({
+      AZURE_TENANT_ID: 'my-tenant',
+      AZURE_CLIENT_ID: 'my-client',
+      AZURE_CLIENT_SECRET: 's3cret~+/=',
+      AZURE_AUTHORITY_HOST: origin,
+    });
+    expect((await fetchToken()).value).toBe('by-secret');
+    expect(Object.fromEntries(asked[0]?.body ?? [])).toEqual({
+      grant_type: 'client_credentials',
+      scope,
+      client_id: 'my-client',
+      client_secret: 's3cret~+/=',
+    });
+  });
+
+  const endS = String(Math.floor(Date.now() / 1000) + 7200);
+
+  test('a managed identity of a virtual machine', async () => {
+    const { origin, asked } = await tokenServer(() => [200, { access_token: 'by-imds', expires_on: endS }]);
+    environment({ AZURE_POD_IDENTITY_AUTHORITY_HOST: origin, AZURE_CLIENT_ID: 'mine' });
+    expect(await fetchToken()).toEqual({ value: 'by-imds', expiresMs: Number(endS) * 1000 });
+    const { url = '', headers } = asked[0] ?? {};
+    const { pathname, searchParams } = new URL(url, origin);
+    expect(pathname).toBe('/metadata/identity/oauth2/token');
+    expect(Object.fromEntries(searchParams)).toEqual({
+      'api-version': '2018-02-01',
+      resource: 'https://cognitiveservices.azure.com',
+      client_id: 'mine',
+    });
+    expect(headers?.metadata).toBe('true');
+  });
+
+  test('a managed identity of App Service', async () => {
+    const { origin, asked } = await tokenServer(() => [200, { access_token: 'by-app', expires_on: endS }]);
+    environment({ IDENTITY_ENDPOINT: `${origin}/msi/token`, IDENTITY_HEADER: 'platform-secret' });
+    expect((await fetchToken()).value).toBe('by-app');
+    const { url = '', headers } = asked[0] ?? {};
+    expect(url).toBe('/msi/token?api-version=2019-08-01&resource=https%3A%2F%2Fcognitiveservices.azure.com');
+    expect(headers?.['x-identity-header']).toBe('platform-secret');
+  });
+
+  test.each([
+    ['a refusal', [400, { error: 'invalid_client', error_description: 'AADSTS700016' }]],
+    ['a failure', [500, {}]],
+    ['no token', [200, { token_type: 'Bearer' }]],
+  ] as const)('%s is a failure, and says nothing of the secret', async (_, answer) => {
+    const { origin } = await tokenServer(() => answer);
+    const secret = 's3cret';
+    environment({
+      AZURE_TENANT_ID: 't',
+      AZURE_CLIENT_ID: 'c',
+      AZURE_CLIENT_SECRET: secret,
+      AZURE_AUTHORITY_HOST: origin,
+    });
+    const failure = await fetchToken().catch((cause: unknown) => cause);
+    expect(failure).toBeInstanceOf(Error);
+    expect(String(failure)).not.toContain(secret);
+    environment({ AZURE_POD_IDENTITY_AUTHORITY_HOST: origin });
+    await expect(fetchToken()).rejects.toThrow('managed identity');
+  });
+});
+
+test('requests get the token; without one they go without, the log says what to look at', async () => {
+  const { origin } = await tokenServer(() => granted('entra-token'));
+  const upstream = await startUpstream(answers(openaiWire, 'From Azure'));
+  const base = upstream.baseUrl.replace(/\/v1$/, '/openai/v1');
+  environment({
+    AZURE_TENANT_ID: 't',
+    AZURE_CLIENT_ID: 'c',
+    AZURE_FEDERATED_TOKEN_FILE: await tokenFile('an.assertion.x'),
+    AZURE_AUTHORITY_HOST: origin,
+  });
+  const config = {
+    cache: { enabled: false },
+    providers: { azure: { preset: 'azure', baseUrl: base, credential: 'azure' as const } },
+    routes: [{ model: testModel, targets: [{ provider: 'azure' }] }],
+  };
+  const sidecar = await startTestSidecar(config);
+  vi.stubEnv('AZURE_FEDERATED_TOKEN_FILE', '/nonexistent/token-file');
+  const lost = await startTestSidecar(config);
+  onTestFinished(async () => {
+    await Promise.all([sidecar.stop(), lost.stop()]);
+    await upstream.close();
+  });
+  const post = (url: string) => ask(url, openaiWire.path, { body: openaiWire.request('Hi') });
+  expect((await post(sidecar.url)).text).toContain('From Azure');
+  expect((await post(lost.url)).status).toBe(200);
+  const [first, second] = upstream.calls;
+  expect([first?.headers.authorization, first?.headers['api-key']]).toEqual([
+    'Bearer entra-token',
+    undefined,
+  ]);
+  expect(second?.headers.authorization).toBeUndefined();
+  expect(lost.logText()).toContain('no token from azure');
+  expect(sidecar.logText()).not.toContain('entra-token');
+});

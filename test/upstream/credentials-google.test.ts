@@ -1,0 +1,135 @@
+/** Google's tokens: fetched before they are needed, replaced before they end, sent to Vertex' paths. */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { keepToken, type Token } from '../../src/upstream/credentials/keeper.ts';
+import { ask } from '../support/client.ts';
+import { geminiWire } from '../support/gemini-wire.ts';
+import { openaiWire, testModel } from '../support/replies.ts';
+import { startTestSidecar } from '../support/sidecar.ts';
+import { answers, startUpstream } from '../support/upstream.ts';
+
+/** Timers and a wall clock that are moved on by hand. */
+function handTime() {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  onTestFinished(() => void vi.useRealTimers());
+  let nowMs = 0;
+  const passed = async (ms: number): Promise<void> => {
+    nowMs += ms;
+    await vi.advanceTimersByTimeAsync(ms);
+  };
+  return { now: () => nowMs, passed };
+}
+
+test('a token is replaced before it ends, kept over failures, and never given after its end', async () => {
+  const { now, passed } = handTime();
+  let given = 0;
+  let fails = false;
+  const failures: unknown[] = [];
+  const fetchToken = async (): Promise<Token> => {
+    if (fails) throw new Error('no network');
+    given += 1;
+    return { value: `t${given}`, expiresMs: now() + 20 * 60_000 };
+  };
+  const keeper = await keepToken(fetchToken, now, (cause) => failures.push(cause));
+  expect(keeper.current()).toBe('t1');
+  await passed(9 * 60_000);
+  expect(keeper.current()).toBe('t1');
+  await passed(60_000);
+  expect(keeper.current()).toBe('t2');
+  fails = true;
+  await passed(11 * 60_000);
+  expect(keeper.current()).toBe('t2');
+  expect(failures.length).toBeGreaterThan(1);
+  await passed(9 * 60_000);
+  expect(keeper.current()).toBeNull();
+  fails = false;
+  await passed(15_000);
+  expect(keeper.current()).toBe('t3');
+  keeper.close();
+  await passed(60 * 60_000);
+  expect(given).toBe(3);
+});
+
+test('a credential whose end is no time is kept, and not asked for without end', async () => {
+  const { now, passed } = handTime();
+  let given = 0;
+  const keeper = await keepToken(
+    async () => ({ value: `t${++given}`, expiresMs: Number.NaN }),
+    now,
+    () => {},
+  );
+  expect(keeper.current()).toBe('t1');
+  await passed(29 * 60_000);
+  expect(given).toBe(1);
+  await passed(60_000);
+  expect(given).toBe(2);
+  keeper.close();
+});
+
+test('a try that hangs is given up, so that the start goes on, and made again; a refused token is asked for anew', async () => {
+  const { now, passed } = handTime();
+  let asked = 0;
+  const failures: unknown[] = [];
+  const starting = keepToken(
+    (): Promise<Token> => {
+      asked += 1;
+      return asked === 1 ? new Promise(() => {}) : Promise.resolve({ value: `t${asked}`, expiresMs: 9e9 });
+    },
+    now,
+    (cause) => failures.push(cause),
+  );
+  await passed(10_000);
+  const keeper = await starting;
+  expect([keeper.current(), failures.length]).toEqual([null, 1]);
+  await passed(15_000);
+  expect(keeper.current()).toBe('t2');
+  // A burst of refusals asks once.
+  keeper.renew();
+  expect(asked).toBe(2);
+  await passed(15_000);
+  keeper.renew();
+  keeper.renew();
+  await passed(0);
+  expect([asked, keeper.current()]).toEqual([3, 't3']);
+  keeper.close();
+  await passed(60_000);
+  keeper.renew();
+  expect(asked).toBe(3);
+});
+
+test('the metadata server gives the token that Vertex gets, on its paths', async () => {
+  const metadata = createServer((req, res) => {
+    const isToken = req.url?.includes('/token') ?? false;
+    res.writeHead(200, {
+      'metadata-flavor': 'Google',
+      'content-type': isToken ? 'application/json' : 'text/plain',
+    });
+    res.end(
+      isToken ? JSON.stringify({ access_token: 'vm-token', expires_in: 3600, token_type: 'Bearer' }) : 'x',
+    );
+  });
+  await new Promise<void>((resolve) => metadata.listen(0, '127.0.0.1', resolve));
+  vi.stubEnv('GCE_METADATA_HOST', `127.0.0.1:${(metadata.address() as AddressInfo).port}`);
+  vi.stubEnv('GOOGLE_APPLICATION_CREDENTIALS', '');
+  vi.stubEnv('HOME', '/nonexistent');
+  const upstream = await startUpstream(answers(geminiWire, 'From Vertex'));
+  const base = upstream.baseUrl.replace(/\/v1$/, '');
+  const project = '/v1/projects/p/locations/europe-west4/publishers/google';
+  const sidecar = await startTestSidecar({
+    providers: { vertex: { preset: 'vertex', baseUrl: base + project, credential: 'google' } },
+    routes: [{ model: testModel, targets: [{ provider: 'vertex', model: 'gemini-2.5-flash' }] }],
+  });
+  onTestFinished(async () => {
+    vi.unstubAllEnvs();
+    await sidecar.stop();
+    await upstream.close();
+    metadata.close();
+  });
+  const reply = await ask(sidecar.url, openaiWire.path, { body: openaiWire.request('Hi') });
+  expect(reply.text).toContain('From Vertex');
+  const [call] = upstream.calls;
+  expect(call?.path).toBe(`${project}/models/gemini-2.5-flash:generateContent`);
+  expect(call?.headers.authorization).toBe('Bearer vm-token');
+  expect(call?.headers['x-goog-api-key']).toBeUndefined();
+});
