@@ -1,8 +1,8 @@
 /** The README's tables of dialects: who speaks what, and what each provider dialect can be told. */
 import { type ChatRequest, createNotes, type Part } from '../src/dialects/chat.ts';
 import { dialects } from '../src/dialects/index.ts';
-import { chatEndpoints } from '../src/dialects/translate.ts';
 import { dialectNames } from '../src/exchange/dialects.ts';
+import { chatEndpoints } from '../src/exchange/endpoint.ts';
 import { dataEndpoints } from './endpoints.ts';
 
 const code = (text: string): string => `\`${text}\``;

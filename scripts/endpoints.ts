@@ -2,7 +2,7 @@
 
 import { fileEndpoints } from '../src/dialects/openai/beside-endpoints.ts';
 import type { DialectName } from '../src/exchange/dialects.ts';
-import type { Endpoint } from '../src/exchange.ts';
+import type { Endpoint } from '../src/exchange/endpoint.ts';
 import { endpoints, modelEndpoints } from '../src/listen/endpoints.ts';
 
 const dialectTitles: Readonly<Partial<Record<DialectName, string>>> = {

@@ -1,17 +1,11 @@
 /** The commands: run, check, explain, keys, demo, simulate, presets, schema. */
+
 import { dirname, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import type { Shell } from './commands/shell.ts';
 import type { Config } from './config/schema.ts';
 import type { LogSink } from './observe/log.ts';
 import type { Sidecar } from './sidecar.ts';
-
-/** What a command may do to the process. */
-export interface Shell {
-  readonly env: Readonly<Record<string, string | undefined>>;
-  print(text: string): void;
-  printError(text: string): void;
-  onSignal(signal: 'SIGTERM' | 'SIGINT' | 'SIGHUP', handler: () => void): void;
-}
 
 const help = `sidegate: an LLM gateway beside your service
 

@@ -1,56 +1,27 @@
 /** The pipeline: one request through the stages, in the order of the README's diagram. */
-
 import { attempt } from './attempt/attempt.ts';
-import { sleep } from './attempt/backoff.ts';
-import type { AttemptDeps } from './attempt/deps.ts';
-import { cancelRefusal } from './attempt/read-answer.ts';
-import { authenticate, credentialDigest, denyEndpoint, denyModel } from './authenticate/authenticate.ts';
-import type { Keyring } from './authenticate/keyring.ts';
+import { authenticate, denyEndpoint, denyModel } from './authenticate/authenticate.ts';
+import { cancelRefusal, sleep } from './base/cancellation.ts';
 import { Refusal } from './base/errors.ts';
-import type { Batch } from './batch/batch.ts';
-import { priorityOf } from './batch/priority.ts';
-import { takeTurn } from './batch/turn.ts';
-import { type Cache, cacheControl } from './cache/cache.ts';
-import type { Config } from './config/schema.ts';
-import type { TokenCounter } from './count/counter.ts';
-import type { Estimator } from './count/estimate.ts';
-import type { Charge } from './count/usage.ts';
+import { type Queued, takeTurn } from './batch/turn.ts';
+import { cacheControl } from './cache/cache.ts';
 import { deliverAnswer, deliverRunning, deliverStored } from './deliver/deliver.ts';
-import type { Exchange, Identity, ModelRequest, Reply } from './exchange.ts';
+import { credentialDigest } from './exchange/credential.ts';
+import type { Exchange } from './exchange/exchange.ts';
+import type { Identity } from './exchange/identity.ts';
+import { priorityOf } from './exchange/priority.ts';
+import type { Reply } from './exchange/reply.ts';
+import type { ModelRequest } from './exchange/request.ts';
 import { inspectPassthrough } from './inspect/beside.ts';
-import { inspect, type ScrubPolicy } from './inspect/inspect.ts';
-import type { Limiter } from './limit/limit.ts';
-import type { ExchangeRecord } from './observe/record.ts';
+import { inspect } from './inspect/inspect.ts';
 import { Passage } from './passage.ts';
-import type { Replay, Seen } from './replay/replay.ts';
+import type { Seen } from './replay/replay.ts';
 import { routeFiles } from './route/files.ts';
-import { type RouteTable, route } from './route/route.ts';
+import { route } from './route/route.ts';
 import { scrub, type Vault } from './scrub/scrub.ts';
+import type { Stages } from './stages.ts';
 import { livingFirst } from './upstream/living.ts';
-import { type Plan, withOwnCredential } from './upstream/target.ts';
-
-/** What the stages work with: state that lives on, and what the current configuration says. */
-export interface Stages {
-  readonly config: Config;
-  readonly keyring: Keyring;
-  readonly policy: ScrubPolicy;
-  readonly digestKey: Buffer;
-  readonly replay: Replay;
-  readonly limiter: Limiter;
-  readonly estimator: Estimator;
-  readonly counter: TokenCounter;
-  readonly cache: Cache;
-  readonly routes: RouteTable;
-  readonly batch: Batch;
-  readonly attempt: AttemptDeps;
-  /** Monotonic ms. */
-  readonly clock: () => number;
-  observe(record: ExchangeRecord): void;
-  /** Told what each billed try used and cost. */
-  charge(tenant: string, charge: Charge): void;
-  /** Told of a defect of the gateway's own. */
-  onBug(requestId: string, cause: unknown): void;
-}
+import { type Plan, type Step, withOwnCredential } from './upstream/target.ts';
 
 /**
  * Takes a request through all stages. Never throws or rejects, and settles whatever it took hold of exactly once.
@@ -103,8 +74,8 @@ function identified(identity: Identity | Refusal, passage: Passage): Reply | Pro
   const { passthrough } = exchange.endpoint;
   const request =
     passthrough === undefined
-      ? inspect(exchange, stages.policy, stages.digestKey, stages.routes.classifies)
-      : inspectPassthrough(exchange, passthrough, stages.policy, stages.digestKey);
+      ? inspect(exchange, stages.policy.bits, stages.digestKey, stages.routes.classifies)
+      : inspectPassthrough(exchange, passthrough, stages.policy.bits, stages.digestKey);
   if (request instanceof Refusal) return passage.refuse(request);
   passage.request = request;
   const nowMs = clock();
@@ -164,7 +135,7 @@ function admitted(routed: Routed, passage: Passage): Reply | Promise<Reply> {
 
   const control = cacheControl(exchange);
   const scope = {
-    policy: stages.policy,
+    policy: stages.policy.name,
     routeVersion: plan.version,
     credential: credentialScope(exchange, plan),
   };
@@ -182,14 +153,16 @@ function admitted(routed: Routed, passage: Passage): Reply | Promise<Reply> {
 
 /** Stages batch and attempt. Never rejects. */
 async function ask(
-  { request, plan, deadlineMs }: Routed,
+  { identity, request, plan, deadlineMs }: Routed,
   vault: Vault | null,
   passage: Passage,
 ): Promise<Reply> {
   const { exchange, stages } = passage;
   try {
     const steps =
-      passage.priority === 'batch' ? await takeTurn(passage, plan, deadlineMs) : livingFirst(plan.steps);
+      passage.priority === 'batch'
+        ? await queued({ exchange, identity, request, plan, deadlineMs }, passage)
+        : livingFirst(plan.steps);
     if (steps instanceof Refusal) return passage.refuse(steps);
     // From here on it is the provider's time, and what came before is the gateway's.
     const nowMs = stages.clock();
@@ -204,6 +177,15 @@ async function ask(
   } catch (cause) {
     return failed(cause, passage);
   }
+}
+
+/** Waits for a batch request's turn. */
+async function queued(waiting: Queued, passage: Passage): Promise<readonly Step[] | Refusal> {
+  const { batch, clock } = passage.stages;
+  const sinceMs = clock();
+  const turn = await takeTurn(batch, waiting);
+  passage.queuedMs = clock() - sinceMs;
+  return turn;
 }
 
 /** The request's own deadline from `x-sidegate-timeout` (ms), within the configured one. */

@@ -2,11 +2,13 @@
 import { authenticate, denyModel } from './authenticate/authenticate.ts';
 import { Refusal } from './base/errors.ts';
 import { dialects } from './dialects/index.ts';
-import type { Exchange, Identity, Reply } from './exchange.ts';
-import type { Stages } from './gateway.ts';
-import { addRequestId } from './listen/respond.ts';
+import { addRequestId } from './dialects/refusal.ts';
+import type { Exchange } from './exchange/exchange.ts';
+import type { Identity } from './exchange/identity.ts';
+import type { Reply } from './exchange/reply.ts';
 import { Passage } from './passage.ts';
 import { findWay, modelNames } from './route/route.ts';
+import type { Stages } from './stages.ts';
 
 /** Answers the list, or one model of it. */
 export function listModels(exchange: Exchange, stages: Stages): Reply | Promise<Reply> {

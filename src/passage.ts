@@ -1,24 +1,20 @@
 /** What one request holds while it is at work, and lets go of exactly once when it is over. */
 import type { Trail } from './attempt/trail.ts';
 import type { ErrorCode, Refusal } from './base/errors.ts';
-import type { Priority } from './batch/priority.ts';
 import type { CacheKey } from './cache/cache.ts';
 import type { Counts } from './count/usage.ts';
 import { type Bill, bill, isStated, learn, nothingBilled } from './count/usage.ts';
-import {
-  countsTokens,
-  type Exchange,
-  type Identity,
-  type ModelRequest,
-  type StoredReply,
-  type WholeReply,
-} from './exchange.ts';
-
-import type { Stages } from './gateway.ts';
+import { refusalReply } from './dialects/refusal.ts';
+import { countsTokens } from './exchange/endpoint.ts';
+import type { Exchange } from './exchange/exchange.ts';
+import type { Identity } from './exchange/identity.ts';
+import type { Priority } from './exchange/priority.ts';
+import type { StoredReply, WholeReply } from './exchange/reply.ts';
+import type { ModelRequest } from './exchange/request.ts';
 import type { Permit } from './limit/permit.ts';
-import { refusalReply } from './listen/respond.ts';
 import { type CacheUse, type Course, createRecord, type Outcome } from './observe/record.ts';
 import type { Claim } from './replay/replay.ts';
+import type { Stages } from './stages.ts';
 import type { Plan } from './upstream/target.ts';
 
 /** A complete reply without what it cost: that is known only where it is settled. */

@@ -1,12 +1,15 @@
 /** Puts the stages together, opens the ports, and takes over new configurations while requests run. */
+
 import { randomBytes } from 'node:crypto';
 import { openAdmin } from './admin/admin.ts';
 import type { AttemptDeps } from './attempt/deps.ts';
-import { createHedges } from './attempt/hedge.ts';
+import { createHedges } from './attempt/hedges.ts';
 import { createCallers } from './authenticate/callers.ts';
 import type { StoredKeys } from './authenticate/stored-keys.ts';
 import { Refusal } from './base/errors.ts';
+import type { Log } from './base/log.ts';
 import { startTrims } from './base/memory.ts';
+import type { World } from './base/world.ts';
 import { createBatch } from './batch/batch.ts';
 import { createCache } from './cache/cache.ts';
 import { createCatalog } from './catalog/catalog.ts';
@@ -14,20 +17,20 @@ import type { Config } from './config/schema.ts';
 import { createTokenCounter } from './count/counter.ts';
 import { createEstimator } from './count/estimate.ts';
 import { nothingBilled } from './count/usage.ts';
-import { handle, type Stages } from './gateway.ts';
-import { createScrubPolicy } from './inspect/inspect.ts';
+import { handle } from './gateway.ts';
 import { createLimiter } from './limit/limit.ts';
 import { createNotices } from './limit/notices.ts';
 import { budgetTables, readBudgets, saveBudgets } from './limit/saved.ts';
 import { type Listener, listen } from './listen/listen.ts';
 import { listModels } from './models.ts';
-import { retryBudget } from './native.ts';
+import { retryBudget } from './native/retries.ts';
 import { logRecord } from './observe/line.ts';
-import type { Log } from './observe/log.ts';
 import { createMetrics } from './observe/metrics.ts';
 import { createRecord, noCourse } from './observe/record.ts';
 import { createReplay } from './replay/replay.ts';
 import { createRouteTable, modelNames } from './route/route.ts';
+import { createScrubPolicy } from './scrub/policy.ts';
+import type { Stages } from './stages.ts';
 import { openStore, type Store } from './store/database.ts';
 import { createHints } from './sync/hints.ts';
 import { createHealthBook } from './upstream/health.ts';
@@ -46,14 +49,6 @@ export interface Sidecar {
   reloadRefused(): void;
   /** Not ready from now on; streams finish until `listen.drainMs`, the rest get an error event; then all is closed. */
   drain(): Promise<void>;
-}
-
-/** Clocks and chance, replaceable in tests. */
-export interface World {
-  /** Monotonic ms. */
-  readonly clock: () => number;
-  readonly wallClock: () => number;
-  readonly random: () => number;
 }
 
 const realWorld: World = { clock: () => performance.now(), wallClock: Date.now, random: Math.random };

@@ -1,7 +1,8 @@
 /** Times who calls: by keys of the configuration, few and many, by a stored key, and by a token that is known. */
 import { hash } from 'node:crypto';
 import { authenticate } from '../../src/authenticate/authenticate.ts';
-import { callerOf, createKeyring, type Keyring, type KeyringParts } from '../../src/authenticate/keyring.ts';
+import { callerOf } from '../../src/authenticate/caller.ts';
+import { createKeyring, type Keyring, type KeyringParts } from '../../src/authenticate/keyring.ts';
 import { keyTables, openStoredKeys } from '../../src/authenticate/stored-keys.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { openStore } from '../../src/store/database.ts';

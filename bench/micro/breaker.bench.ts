@@ -1,7 +1,8 @@
 /** Times a circuit breaker's two calls an attempt, and the retry budget's one a request. */
 
 import { configSchema } from '../../src/config/schema.ts';
-import { breaker, breakerOutcome, retryBudget } from '../../src/native.ts';
+import { breaker, breakerOutcome } from '../../src/native/breaker.ts';
+import { retryBudget } from '../../src/native/retries.ts';
 import { breakerSettings } from '../../src/upstream/health.ts';
 
 export const subject = 'breaker';

@@ -1,5 +1,5 @@
 /** Times what putting a request of 4 KB in a tier adds to `inspect`. */
-import { classifyBit, inspect } from '../../src/native.ts';
+import { classifyBit, inspect } from '../../src/native/inspect.ts';
 
 export const subject = 'classify, 4 KB';
 

@@ -1,6 +1,6 @@
 /** Times `inspect`, the one pass over a request's body, against what JavaScript alone would need. */
 import { createHmac, hash } from 'node:crypto';
-import { inspect, piiBits } from '../../src/native.ts';
+import { inspect, piiBits } from '../../src/native/inspect.ts';
 import { chatBody, personalData } from './samples.ts';
 
 export const subject = 'inspect';

@@ -3,7 +3,7 @@
 import { Refusal } from '../../src/base/errors.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { createEstimator } from '../../src/count/estimate.ts';
-import { noUsage } from '../../src/exchange.ts';
+import { noUsage } from '../../src/exchange/usage.ts';
 import { createLimiter } from '../../src/limit/limit.ts';
 import { sampleAsking, sampleIdentity, samplePlan, sampleRequest } from '../../test/support/samples.ts';
 

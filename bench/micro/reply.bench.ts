@@ -1,5 +1,5 @@
 /** Times `inspectReply`, the look at a whole reply, against `JSON.parse`. */
-import { inspectReply } from '../../src/native.ts';
+import { inspectReply } from '../../src/native/reply.ts';
 import { chatReply } from './samples.ts';
 
 export const subject = 'reply';

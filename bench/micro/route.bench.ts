@@ -1,5 +1,5 @@
 /** Times routing: a model name and a request → a plan, with 20 targets. */
-import { bodyFlags } from '../../src/native.ts';
+import { bodyFlags } from '../../src/native/inspect.ts';
 import { route } from '../../src/route/route.ts';
 import { idleProvider, type Routing, startRouting } from '../../test/support/routing.ts';
 import { sampleExchange, sampleIdentity, sampleRequest } from '../../test/support/samples.ts';

@@ -1,5 +1,5 @@
 /** Times the scanner that follows a provider's event stream, against parsing each event in JavaScript. */
-import { StreamScanner } from '../../src/native.ts';
+import { StreamScanner } from '../../src/native/reply.ts';
 import { streamEvents } from './samples.ts';
 
 export const subject = 'stream';

@@ -1,8 +1,9 @@
 /** Times translation between dialects: a request, and a stream of 200 events, for each pair. */
 import { createNotes, type ReplyContext } from '../../src/dialects/chat.ts';
-import type { ChatClient, ChatProvider, Destination } from '../../src/dialects/dialect.ts';
 import { dialects } from '../../src/dialects/index.ts';
 import { translatedReading } from '../../src/dialects/read-reply.ts';
+import type { ChatClient, ChatProvider } from '../../src/dialects/sides.ts';
+import type { Destination } from '../../src/dialects/wire.ts';
 import { type DialectName, dialectNames } from '../../src/exchange/dialects.ts';
 import { providers } from '../../test/faults/dialect-rows.ts';
 import { chatBody } from './samples.ts';

@@ -1,7 +1,6 @@
 /** Holds the classifier against labelled prompts: `npm run eval:route -- FILE.jsonl`. The last line is JSON. */
 import { fileURLToPath } from 'node:url';
-import { classify } from '../../src/native.ts';
-import { tiers } from '../../src/upstream/target.ts';
+import { classify, tiers } from '../../src/native/classify.ts';
 import { best } from './model.ts';
 import { heldOut, type Prompt, readPrompts } from './prompts.ts';
 import { score, scoreText, type Told } from './score.ts';

@@ -1,6 +1,6 @@
 /** Labelled prompts: lines of `{"messages": […], "tier": "simple|moderate|complex"}`. */
 import { readFileSync } from 'node:fs';
-import { type Tier, tiers } from '../../src/upstream/target.ts';
+import { type Tier, tiers } from '../../src/native/classify.ts';
 
 /** One request, as it would come, and the tier people put it in. */
 export interface Prompt {

@@ -1,7 +1,7 @@
 /** How well tiers were told: the confusion matrix, the cost saved, and the complex prompts sent too low. */
 import { costNanoUsd, type Price } from '../../src/catalog/facts.ts';
+import { type Tier, tiers } from '../../src/native/classify.ts';
 import { replyTypicalTokens } from '../../src/route/tree.ts';
-import { type Tier, tiers } from '../../src/upstream/target.ts';
 
 /** One prompt's labelled and given tier, by their places, and its length. */
 export interface Told {

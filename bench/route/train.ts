@@ -4,8 +4,7 @@
  */
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { classify } from '../../src/native.ts';
-import { tiers } from '../../src/upstream/target.ts';
+import { classify, tiers } from '../../src/native/classify.ts';
 import { best, crossValidate, fit, type Sample, scoresOf, type Weights } from './model.ts';
 import { heldOut, readPrompts } from './prompts.ts';
 import { score, scoreText } from './score.ts';

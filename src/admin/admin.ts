@@ -1,9 +1,8 @@
 /** The admin port: health, readiness and metrics. Errors are problem+json (RFC 9457). */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Registry } from 'prom-client';
-import { createServer } from '../base/node-http.ts';
+import { createServer, urlOf } from '../base/node-http.ts';
 import type { Config } from '../config/schema.ts';
-import { urlOf } from '../listen/listen.ts';
 import { answerKeys, type KeysAdmin } from './keys.ts';
 
 export interface AdminPort {

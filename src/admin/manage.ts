@@ -2,11 +2,11 @@
 import type { z } from 'zod';
 import { type NewKey, newKeySchema } from '../authenticate/settings.ts';
 import { pageMax, type StoredKey, type StoredKeys } from '../authenticate/stored-keys.ts';
-import { createReport } from '../config/check.ts';
 import { checkGrant } from '../config/check-callers.ts';
 import { checkOwnLimits } from '../config/check-limits.ts';
 import { pathText } from '../config/faults.ts';
 import { describeProblems } from '../config/issues.ts';
+import { createReport } from '../config/report.ts';
 
 /** A key that was just made. */
 export interface MadeKey extends ShownKey {

@@ -10,12 +10,14 @@
  * ```
  */
 import type { Cancellation } from '../base/cancellation.ts';
+import { cancelRefusal, sleep } from '../base/cancellation.ts';
 import { Refusal } from '../base/errors.ts';
-import type { UpstreamRequest } from '../dialects/dialect.ts';
 import { dialects } from '../dialects/index.ts';
-import type { Exchange, ModelRequest } from '../exchange.ts';
-import { isProbe, retryBudget } from '../native.ts';
-import { learnLatency } from '../route/latency.ts';
+import type { UpstreamRequest } from '../dialects/wire.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import type { ModelRequest } from '../exchange/request.ts';
+import { isProbe } from '../native/breaker.ts';
+import { retryBudget } from '../native/retries.ts';
 import {
   type Admission,
   admit,
@@ -25,14 +27,16 @@ import {
   isOpen,
 } from '../upstream/admission.ts';
 import type { FallbackCause, Plan, Step, Target } from '../upstream/target.ts';
-import { backoffMs, sleep } from './backoff.ts';
+import type { AttemptFailure, AttemptReply } from './answer.ts';
+import { backoffMs } from './backoff.ts';
 import { call } from './call.ts';
-import type { AttemptDeps, AttemptFailure, AttemptReply } from './deps.ts';
+import type { AttemptDeps } from './deps.ts';
 import { enters, following, onward } from './edges.ts';
 import { type Called, hedged } from './hedge.ts';
 import { type Answered, causeOf, isAnswer, judge } from './judge.ts';
+import { learnLatency } from './learn.ts';
 import { Preparation, type Prepared } from './prepare.ts';
-import { cancelRefusal, followStream } from './read-answer.ts';
+import { followStream } from './read-answer.ts';
 import type { CallResult } from './result.ts';
 import { Trail } from './trail.ts';
 

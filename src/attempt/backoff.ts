@@ -1,5 +1,4 @@
 /** How long to wait before a retry, and the waiting itself. */
-import type { Cancellation } from '../base/cancellation.ts';
 import type { AttemptDeps } from './deps.ts';
 
 /**
@@ -18,17 +17,4 @@ export function backoffMs(
   const jitteredMs = deps.random() * Math.min(backoffMaxMs, backoffBaseMs * 2 ** retry);
   const waitMs = Math.max(jitteredMs, askedMs ?? 0);
   return waitMs > backoffMaxMs || deps.clock() + waitMs >= deadlineMs ? null : waitMs;
-}
-
-/** Waits, or until nobody does any more; false: nobody does. */
-export function sleep(waitMs: number, cancellation: Cancellation): Promise<boolean> {
-  return new Promise((resolve) => {
-    const wake = (): void => {
-      clearTimeout(timer);
-      cancellation.off(wake);
-      resolve(cancellation.reason === null);
-    };
-    const timer = setTimeout(wake, waitMs);
-    cancellation.onCancel(wake);
-  });
 }

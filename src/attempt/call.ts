@@ -5,10 +5,9 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
 import type { Cancellation } from '../base/cancellation.ts';
-import type { UpstreamRequest } from '../dialects/dialect.ts';
-import type { StreamFault } from '../dialects/framer.ts';
-import type { Arrived, ReplyReading, StreamReading } from '../dialects/read-reply.ts';
-import type { Provider } from '../upstream/provider.ts';
+import type { Arrived, ReplyReading, StreamFault, StreamReading } from '../dialects/reading.ts';
+import type { UpstreamRequest } from '../dialects/wire.ts';
+import type { Provider } from '../upstream/target.ts';
 import { Patience } from './patience.ts';
 import type { CallBounds, CallFailure, CallResult, UpstreamStream } from './result.ts';
 import { encodingOf, readWhole, unpack } from './whole.ts';

@@ -1,14 +1,17 @@
 /** What is sent to a target: the request as it came, or translated into the target's dialect. */
-import { presentedKey } from '../authenticate/authenticate.ts';
+
 import { Refusal } from '../base/errors.ts';
-import type { Destination, Dialect, UpstreamRequest } from '../dialects/dialect.ts';
+import type { Dialect } from '../dialects/dialect.ts';
 import { translateEmbeddings } from '../dialects/embeddings.ts';
 import { withoutForeign } from '../dialects/foreign.ts';
 import { dialects } from '../dialects/index.ts';
 import { type ReadRequest, readRequest, type Translated, translate } from '../dialects/translate.ts';
+import type { Destination, UpstreamRequest } from '../dialects/wire.ts';
+import { presentedKey } from '../exchange/credential.ts';
 import type { DialectName } from '../exchange/dialects.ts';
-import type { Exchange, ModelRequest } from '../exchange.ts';
-import { type Inspection, inspect } from '../native.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import type { ModelRequest } from '../exchange/request.ts';
+import { type Inspection, inspect } from '../native/inspect.ts';
 import type { Target } from '../upstream/target.ts';
 
 /** A request made ready for one target. */

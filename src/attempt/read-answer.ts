@@ -1,40 +1,12 @@
 /** Follows a stream that has begun to its end, good or bad, and over a restart if the client asked for that. */
-import type { Cancellation } from '../base/cancellation.ts';
+import { type Cancellation, cancelRefusal } from '../base/cancellation.ts';
 import { Refusal } from '../base/errors.ts';
 import type { Dialect } from '../dialects/dialect.ts';
-import type { KnownTokens } from '../dialects/read-reply.ts';
-import type { ReplyFacts } from '../native.ts';
 import type { CallOutcome } from '../upstream/admission.ts';
 import type { Target } from '../upstream/target.ts';
-import type { AttemptFailure, AttemptReply } from './deps.ts';
+import type { AnswerStream, AttemptFailure, AttemptReply } from './answer.ts';
 import type { CallFailure, UpstreamStream } from './result.ts';
 import type { Trail } from './trail.ts';
-
-/** A stream as it goes on to the client. */
-export interface AnswerStream {
-  /** Null at the end. Never rejects. */
-  next(): Promise<Buffer | null>;
-  /** After the end: why it broke off; null: complete. */
-  readonly refusal: Refusal | null;
-  /** After the end: the client left first. */
-  readonly aborted: boolean;
-  /** It holds two answers, one after the other. */
-  readonly restarted: boolean;
-  /** The last answer's facts so far. */
-  facts(): ReplyFacts;
-  /** UTF-8 bytes of text that came so far, all answers together. */
-  readonly textBytes: number;
-  /** Anthropic: number of the content block that has begun and not ended; -1: none. */
-  readonly openBlock: number;
-  /** Once it was stopped: its end as of a reply that reached its limit of tokens; null: its dialect knows that. */
-  lengthEnd(known: KnownTokens): Buffer | null;
-  /** Ends it here, as a success: what may be used has ended. */
-  stop(): void;
-  /** Nobody reads on: what came is billed, unless it was already. */
-  close(): void;
-  /** Who answered last. */
-  readonly target: Target;
-}
 
 /** What following a stream needs. */
 export interface Following {
@@ -134,9 +106,4 @@ export function followStream(target: Target, stream: UpstreamStream, following: 
       return second === null ? target : second.target;
     },
   };
-}
-
-/** Why a cancelled request ends: the reason's own refusal, or one nobody will read. */
-export function cancelRefusal({ reason }: Cancellation): Refusal {
-  return reason instanceof Refusal ? reason : new Refusal('internal', 'The client left.');
 }

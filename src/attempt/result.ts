@@ -1,6 +1,6 @@
 /** What a call to a provider may come to. */
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Arrived, StreamReading, WholeReading } from '../dialects/read-reply.ts';
+import type { Arrived, StreamReading, WholeReading } from '../dialects/reading.ts';
 
 /** Why a call gave no answer. */
 export type CallFailure =

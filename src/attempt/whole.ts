@@ -2,7 +2,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { promisify } from 'node:util';
 import { brotliDecompress, unzip } from 'node:zlib';
-import type { ReplyReading } from '../dialects/read-reply.ts';
+import type { ReplyReading } from '../dialects/reading.ts';
 import type { CallFailure, CallResult } from './result.ts';
 
 const unzipAsync = promisify(unzip);

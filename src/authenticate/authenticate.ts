@@ -1,33 +1,21 @@
 /** Stage authenticate: a request's headers → who calls. Keys are known by digest only. */
+
 import { hash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { Refusal } from '../base/errors.ts';
-import type { EndpointName, Identity } from '../exchange.ts';
-import { type Caller, defaultUserHeader, type Keyring, nobody } from './keyring.ts';
+import { presentedKey } from '../exchange/credential.ts';
+import type { EndpointName } from '../exchange/endpoint.ts';
+import type { Identity } from '../exchange/identity.ts';
+import { type Caller, defaultUserHeader } from './caller.ts';
+import { type Keyring, nobody } from './keyring.ts';
 import { keyPrefix, tagsMax, userPattern } from './names.ts';
 
 export { createKeyring, type Keyring } from './keyring.ts';
 
 const keyMaxLength = 4096;
+
 /** Tenant of callers that are only observed. */
 const unidentifiedTenant = 'unidentified';
-
-/** The caller's credential as sent; null: none. */
-export function presentedKey(headers: IncomingHttpHeaders): string | null {
-  const sent = headers.authorization;
-  if (sent !== undefined) {
-    const isBearer = sent.slice(0, 7).toLowerCase() === 'bearer ';
-    return isBearer ? sent.slice(7).trim() : sent;
-  }
-  const plain = headers['x-api-key'] ?? headers['x-goog-api-key'];
-  return typeof plain === 'string' && plain !== '' ? plain : null;
-}
-
-/** SHA-256 of the caller's credential as sent, hex, to tell callers apart by; empty: none. */
-export function credentialDigest(headers: IncomingHttpHeaders): string {
-  const key = presentedKey(headers);
-  return key === null ? '' : hash('sha256', key);
-}
 
 /** Decides who calls. A promise only for a token that is seen for the first time; it never rejects. */
 export function authenticate(

@@ -1,13 +1,20 @@
 /** What stage authenticate keeps over reloads: stored keys, and the issuers' public keys. */
-import type { Config } from '../config/schema.ts';
+
 import type { Issuers } from './issuers.ts';
 import { createKeyring, type Keyring } from './keyring.ts';
+import type { AuthenticateSettings } from './settings.ts';
 import type { StoredKeys } from './stored-keys.ts';
 import type { Tokens } from './tokens.ts';
 
+/** The part of a configuration that says who may call. */
+export interface CallersConfig {
+  readonly authenticate: AuthenticateSettings;
+  readonly mode: 'enforce' | 'observe';
+}
+
 export interface Callers {
   /** The keyring of a configuration. Rejects when one of its keys is in the store as well. */
-  keyring(config: Config): Promise<Keyring>;
+  keyring(config: CallersConfig): Promise<Keyring>;
   close(): void;
 }
 
@@ -38,7 +45,7 @@ export function createCallers(stored: StoredKeys | null, world: CallersWorld): C
   };
 
   /** Loaded only where tokens are taken: it brings a library along. */
-  const tokensOf = async ({ authenticate }: Config): Promise<Tokens | null> => {
+  const tokensOf = async ({ authenticate }: CallersConfig): Promise<Tokens | null> => {
     if (authenticate.oidc.length === 0 && issuers === null) return null;
     const { createIssuers } = await import('./issuers.ts');
     const { createTokens } = await import('./tokens.ts');
@@ -64,7 +71,7 @@ export function createCallers(stored: StoredKeys | null, world: CallersWorld): C
 }
 
 /** A key and an id must be one caller's: none may stand both in the configuration and in the store, not even revoked. */
-function refuseSharedKeys({ authenticate }: Config, stored: StoredKeys | null): void {
+function refuseSharedKeys({ authenticate }: CallersConfig, stored: StoredKeys | null): void {
   if (stored === null || stored.list('').length === 0) return;
   const shared = authenticate.keys.find(({ sha256 }) => stored.has(Buffer.from(sha256, 'hex')));
   if (shared !== undefined)

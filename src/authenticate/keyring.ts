@@ -1,21 +1,10 @@
 /** Who is known: the keys of the configuration, those of the store, and tokens. */
-import type { Config } from '../config/schema.ts';
-import type { Identity } from '../exchange.ts';
-import type { KeyConfig } from './settings.ts';
+
+import type { Identity } from '../exchange/identity.ts';
+import { type Caller, callerOf } from './caller.ts';
+import type { AuthenticateSettings, KeyConfig } from './settings.ts';
 import type { StoredKeys } from './stored-keys.ts';
 import type { Tokens } from './tokens.ts';
-
-/** Names the user where nothing else is configured. */
-export const defaultUserHeader = 'x-sidegate-user';
-
-/** Someone a credential stands for. */
-export interface Caller {
-  readonly identity: Identity;
-  /** Request header that may name the user; null: none may. */
-  readonly userHeader: string | null;
-  /** When the credential ends, ms since 1970. */
-  readonly expiresMs: number;
-}
 
 /** A key of the configuration. */
 export interface KnownKey extends Caller {
@@ -44,7 +33,7 @@ export interface KeyringParts {
 }
 
 export function createKeyring(
-  config: Config['authenticate'],
+  config: AuthenticateSettings,
   { stored = null, tokens = null, observe = false, wallClock = Date.now }: KeyringParts = {},
 ): Keyring {
   const tenant = config.anonymousTenant;
@@ -74,25 +63,4 @@ export const nobody = (tenant: string): Identity => ({
 function known(key: KeyConfig): KnownKey {
   const { identity, userHeader, expiresMs } = callerOf(key);
   return { digest: Buffer.from(key.sha256, 'hex'), identity, userHeader, expiresMs };
-}
-
-/** Whom a key or a token's claims describe. */
-export function callerOf(grant: Omit<KeyConfig, 'sha256'>): Caller {
-  const { user, userHeader = defaultUserHeader, expires } = grant;
-  return {
-    identity: {
-      tenant: grant.tenant,
-      team: grant.team ?? null,
-      user: user ?? null,
-      keyId: grant.id,
-      tags: grant.tags,
-      models: grant.models ?? null,
-      endpoints: grant.endpoints ?? null,
-      limits: grant.limits,
-      observed: null,
-      ownCredential: false,
-    },
-    userHeader: user !== undefined || userHeader === 'none' ? null : userHeader.toLowerCase(),
-    expiresMs: expires === undefined ? Number.POSITIVE_INFINITY : Date.parse(expires),
-  };
 }

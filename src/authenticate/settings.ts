@@ -1,8 +1,8 @@
 /** The configuration of stage authenticate: virtual keys, and the issuers whose tokens are taken. */
 import { z } from 'zod';
 import { modelPattern, name } from '../base/settings.ts';
-import { endpointNames } from '../exchange.ts';
-import { keyLimitSchema } from '../limit/settings.ts';
+import { endpointNames } from '../exchange/endpoint.ts';
+import { keyLimitSchema } from '../exchange/key-limit.ts';
 import { tagsMax } from './names.ts';
 
 const models = z
@@ -151,3 +151,6 @@ export const authenticateSchema = z
 export type KeyConfig = z.output<typeof keySchema>;
 export type NewKey = z.output<typeof newKeySchema>;
 export type IssuerConfig = z.output<typeof issuer>;
+
+/** Settings of authentication, checked. */
+export type AuthenticateSettings = z.output<typeof authenticateSchema>;

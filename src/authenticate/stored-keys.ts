@@ -4,7 +4,7 @@
  */
 import { hash, randomBytes } from 'node:crypto';
 import type { Migrations, Store } from '../store/database.ts';
-import { type Caller, callerOf } from './keyring.ts';
+import { type Caller, callerOf } from './caller.ts';
 import { keyPrefix } from './names.ts';
 import { type NewKey, newKeySchema } from './settings.ts';
 

@@ -8,11 +8,10 @@ import {
   type ProtectedHeaderParameters,
 } from 'jose';
 import { type ErrorCode, Refusal } from '../base/errors.ts';
-import type { Config } from '../config/schema.ts';
+import { type Caller, callerOf } from './caller.ts';
 import type { KeySet } from './jwks.ts';
-import { type Caller, callerOf } from './keyring.ts';
 import { tagsMax, userPattern } from './names.ts';
-import type { IssuerConfig } from './settings.ts';
+import type { AuthenticateSettings, IssuerConfig } from './settings.ts';
 
 /** Verified tokens that are remembered; the oldest is forgotten first. */
 const knownMax = 10_000;
@@ -36,7 +35,7 @@ export interface Issuer {
 
 /** @param wallClock ms since 1970 */
 export function createTokens(
-  { tokenMaxBytes }: Config['authenticate'],
+  { tokenMaxBytes }: AuthenticateSettings,
   issuers: readonly Issuer[],
   wallClock: () => number,
 ): Tokens {

@@ -1,5 +1,5 @@
 /** Keeps the process small: what is free goes back to the system, which the C library alone rarely does. */
-import { trimMemory } from '../native.ts';
+import { trimMemory } from '../native/memory.ts';
 
 /** Between two trims. */
 const everyMs = 5000;

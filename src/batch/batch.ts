@@ -3,23 +3,27 @@
  * One turn of the event loop starts one of them at most, so that interactive requests that have arrived meanwhile go
  * first.
  */
-
-import { cancelRefusal } from '../attempt/read-answer.ts';
+import { cancelRefusal } from '../base/cancellation.ts';
 import { Refusal } from '../base/errors.ts';
-import type { Config } from '../config/schema.ts';
-import type { Exchange, Identity, ModelRequest } from '../exchange.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import type { Identity } from '../exchange/identity.ts';
+import type { BatchRefusal, Priority } from '../exchange/priority.ts';
+import type { ModelRequest } from '../exchange/request.ts';
 import { callTokens, type Health } from '../upstream/admission.ts';
 import { livingFirst } from '../upstream/living.ts';
 import type { Plan, Step } from '../upstream/target.ts';
 import { Pace } from './pace.ts';
-import type { Priority } from './priority.ts';
 import { FairQueue, type Queued } from './queue.ts';
+import type { BatchSettings } from './settings.ts';
 import { createRoom, type Room, roomiestFirst } from './targets.ts';
 
-/** Why a batch request was not answered, for the metric. */
-export type BatchRefusal = 'queue_full' | 'deadline' | 'expired' | 'draining' | 'left';
-
 /** The queue and what is at work, over all requests; outlives a reload. */
+/** The part of a configuration that batch requests depend on. */
+export interface BatchConfig {
+  readonly batch: BatchSettings;
+  readonly listen: { readonly inFlightMax: number };
+}
+
 export interface Batch {
   /** Waits for a turn, and gives the steps to try, those with room first; or why there is none. Never rejects. */
   wait(
@@ -33,7 +37,7 @@ export interface Batch {
   begin(): void;
   /** A request that was at work is over. @param workedMs since it began, or had its turn */
   end(priority: Priority, status: number, workedMs: number): void;
-  update(config: Config): void;
+  update(config: BatchConfig): void;
   /** Refuses what waits and what comes: the process ends, and the queue with it. */
   close(): void;
   /** Requests and bytes that wait. */
@@ -63,22 +67,29 @@ interface Waiting extends Queued {
 
 /** How often the whole queue is looked through for requests that can no longer make it, at most. */
 const sweepMs = 1_000;
+
 /** The deadline of one request is met or told within so many ms. */
 const deadlineStepMs = 10;
+
 /** When targets are asked again after none had room. */
 const roomCheckMs = 50;
+
 /** A request is only let in when it would be answered in this share of its time: estimates err. */
 const admitShare = 0.8;
+
 /** What a reply takes, in tokens, for the shares of tenants: nobody knows how long it will be. */
 const replyCost = 256;
+
 const retryMinMs = 1_000;
+
 const retryMaxMs = 600_000;
+
 /** Statuses by which providers say that they have no room. */
 const overloaded = new Set([429, 503, 504, 529]);
 
 /** @param tokensOf estimate of a prompt's tokens */
 export function createBatch(
-  first: Config,
+  first: BatchConfig,
   tokensOf: (model: string, textBytes: number) => number,
   deps: BatchDeps,
 ): Batch {

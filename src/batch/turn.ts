@@ -1,20 +1,26 @@
 /** A batch request's way through its queue. */
 import type { Refusal } from '../base/errors.ts';
-import type { Passage } from '../passage.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import type { Identity } from '../exchange/identity.ts';
+import type { ModelRequest } from '../exchange/request.ts';
 import type { Plan, Step } from '../upstream/target.ts';
+import type { Batch } from './batch.ts';
 
-/** Waits for the request's turn, outside the bound of requests at work. */
-export async function takeTurn(
-  passage: Passage,
-  found: Plan,
-  deadlineMs: number,
-): Promise<readonly Step[] | Refusal> {
-  const { exchange, identity, request, stages } = passage;
-  if (identity === null || request === null) throw new Error('a turn before its request is known');
-  const sinceMs = stages.clock();
+/** A request that waits for its turn. */
+export interface Queued {
+  readonly exchange: Exchange;
+  readonly identity: Identity;
+  readonly request: ModelRequest;
+  readonly plan: Plan;
+  /** Monotonic ms. */
+  readonly deadlineMs: number;
+}
+
+/** Waits for the request's turn. Meanwhile it doesn't count as in flight (`listen.inFlightMax`). */
+export async function takeTurn(batch: Batch, queued: Queued): Promise<readonly Step[] | Refusal> {
+  const { exchange, identity, request, plan, deadlineMs } = queued;
   exchange.park(true);
-  const turn = await stages.batch.wait(exchange, identity, request, found, deadlineMs);
+  const turn = await batch.wait(exchange, identity, request, plan, deadlineMs);
   exchange.park(false);
-  passage.queuedMs = stages.clock() - sinceMs;
   return turn;
 }

@@ -1,9 +1,12 @@
 /** Stage cache: exact answers from memory. The scope denies by default and is part of every key. */
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Config } from '../config/schema.ts';
-import type { Endpoint, Exchange, Identity, ModelRequest, StoredReply } from '../exchange.ts';
-import type { ScrubPolicy } from '../inspect/inspect.ts';
+import type { Endpoint } from '../exchange/endpoint.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import type { Identity } from '../exchange/identity.ts';
+import type { StoredReply } from '../exchange/reply.ts';
+import type { ModelRequest } from '../exchange/request.ts';
 import { createReplyStore, type StoreBounds } from '../store/replies.ts';
+import type { CacheSettings } from './settings.ts';
 
 /** Only `scopedKey` makes one, so nothing can look into the cache without a scope. */
 export type CacheKey = string & { readonly scoped: unique symbol };
@@ -13,14 +16,14 @@ export interface Cache {
   key(exchange: Exchange, identity: Identity, request: ModelRequest, scope: CacheScope): CacheKey | null;
   get(key: CacheKey, nowMs: number): StoredReply | null;
   put(key: CacheKey, reply: StoredReply, nowMs: number): void;
-  update(config: Config['cache']): void;
+  update(config: CacheSettings): void;
   readonly size: number;
   readonly bytes: number;
 }
 
 /** What separates answers besides the request itself. */
 export interface CacheScope {
-  readonly policy: ScrubPolicy;
+  readonly policy: string;
   /** Changes with the route's targets, so that a new configuration answers anew. */
   readonly routeVersion: string;
   /** SHA-256 of the client's own credential where that is what goes upstream, else empty. */
@@ -73,17 +76,17 @@ function scopedKey(
   const { headers, endpoint } = exchange;
   const meaning = meaningOf(headers);
   const who = `${identity.tenant}\0${shareUsers ? '' : (identity.user ?? '')}\0${scope.credential}`;
-  const what = `${endpoint.name}\0${scope.routeVersion}\0${scope.policy.name}\0${meaning}${request.digest}`;
+  const what = `${endpoint.name}\0${scope.routeVersion}\0${scope.policy}\0${meaning}${request.digest}`;
   return `${who}\0${what}` as CacheKey;
 }
 
-const boundsOf = (config: Config['cache']): StoreBounds => ({
+const boundsOf = (config: CacheSettings): StoreBounds => ({
   entriesMax: config.enabled ? config.entriesMax : 0,
   bytesMax: config.bytesMax,
   ttlMs: config.ttlSeconds * 1000,
 });
 
-export function createCache(config: Config['cache']): Cache {
+export function createCache(config: CacheSettings): Cache {
   let { enabled, entryMaxBytes, shareUsers } = config;
   const store = createReplyStore(boundsOf(config));
   return {

@@ -1,9 +1,10 @@
 /** The catalog: what is known of each provider's models, out of the price tables, the families and the configuration. */
-import type { CatalogModelConfig, Config } from '../config/schema.ts';
+
 import { presets } from '../dialects/presets.ts';
 import { type Capability, type ModelFacts, type Price, type TokenPrice, unknownFacts } from './facts.ts';
 import { familyOf } from './families.ts';
 import { type FindRow, openTable, priceOf } from './prices.ts';
+import type { CatalogModelConfig } from './settings.ts';
 
 export interface Catalog {
   /**
@@ -23,7 +24,7 @@ export const nameMaxLength = 256;
  * @param wallMs date of the prices: one that changes later is taken over with the next configuration or start
  */
 export function createCatalog(
-  providers: Config['providers'],
+  providers: Readonly<Record<string, { readonly preset?: string | undefined }>>,
   models: readonly CatalogModelConfig[],
   wallMs: number,
 ): Catalog {

@@ -1,5 +1,5 @@
 /** What is known of a model: what it can do, how much it takes, and what it costs. */
-import type { Usage } from '../exchange.ts';
+import type { Usage } from '../exchange/usage.ts';
 
 /** What a request may need of a model. */
 export const capabilities = [

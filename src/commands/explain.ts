@@ -2,11 +2,11 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { Refusal } from '../base/errors.ts';
-import type { Shell } from '../cli.ts';
 import { formatFaults } from '../config/faults.ts';
 import { loadConfig } from '../config/load.ts';
 import { endpoints, geminiEndpoint } from '../listen/endpoints.ts';
 import { explain, explanationText } from './explanation.ts';
+import type { Shell } from './shell.ts';
 
 /** @param configPath the configuration's path, by what `--config` says */
 export async function explainCommand(

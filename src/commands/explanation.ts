@@ -6,16 +6,18 @@ import { Refusal } from '../base/errors.ts';
 import { createCatalog } from '../catalog/catalog.ts';
 import type { Config } from '../config/schema.ts';
 import { createEstimator } from '../count/estimate.ts';
-import type { Exchange } from '../exchange.ts';
-import { createScrubPolicy, inspect } from '../inspect/inspect.ts';
-import { breaker, classify, featureNames } from '../native.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import { inspect } from '../inspect/inspect.ts';
+import { breaker } from '../native/breaker.ts';
+import { classify, featureNames, type Tier, tiers } from '../native/classify.ts';
 import { capabilityNames } from '../route/ask.ts';
 import { createRouteTable, fillAsk, findWay, route } from '../route/route.ts';
 import { type Leaf, type Node, price, unable } from '../route/tree.ts';
+import { createScrubPolicy } from '../scrub/policy.ts';
 import { breakerSettings } from '../upstream/health.ts';
 import { PeakEwma } from '../upstream/peak-ewma.ts';
-import { createProvider, type Provider } from '../upstream/provider.ts';
-import { type Tier, tiers } from '../upstream/target.ts';
+import { createProvider } from '../upstream/provider.ts';
+import type { Provider } from '../upstream/target.ts';
 
 /** One target of the route. */
 export interface TargetVerdict {
@@ -72,7 +74,7 @@ export function explain(
     detach: () => {},
     park: () => {},
   };
-  const request = inspect(exchange, createScrubPolicy(config.scrub), Buffer.alloc(32), true);
+  const request = inspect(exchange, createScrubPolicy(config.scrub).bits, Buffer.alloc(32), true);
   if (request instanceof Refusal) return request;
   const user = headers['x-sidegate-user'];
   const identity = {

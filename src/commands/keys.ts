@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { type KeyPage, makeKey, showKeys } from '../admin/manage.ts';
 import { keyTables, openStoredKeys } from '../authenticate/stored-keys.ts';
-import type { Shell } from '../cli.ts';
+import type { Shell } from './shell.ts';
 
 const help = `sidegate keys: the keys that are stored, beside those of the configuration
 

@@ -1,8 +1,8 @@
 /** `sidegate simulate`: serves the simulator alone until a signal ends it. */
 import { parseArgs } from 'node:util';
-import type { Shell } from '../cli.ts';
 import { startSimulator } from '../simulate/server.ts';
 import { type SimulateSettings, simulateSchema } from '../simulate/settings.ts';
+import type { Shell } from './shell.ts';
 
 const defaultPort = '4110';
 const host = '127.0.0.1';

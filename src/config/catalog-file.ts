@@ -1,8 +1,10 @@
 /** Reads the catalog's own file: the same entries as `catalog.models`, with the same checks, and places in it. */
+
+import type { CatalogModelConfig } from '../catalog/settings.ts';
+import { catalogFileSchema } from '../catalog/settings.ts';
 import { readConfigText } from './document.ts';
 import { type Finding, type Placed, pathText } from './faults.ts';
 import { describeIssues, type Show, valueAt } from './issues.ts';
-import { type CatalogModelConfig, catalogFileSchema } from './schema.ts';
 
 /** What a catalog file holds. Its text is read as it stands: variables are not filled in. */
 export interface CatalogText {

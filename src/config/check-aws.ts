@@ -2,8 +2,8 @@
 import { defaultRegion, regionOf } from '../dialects/bedrock/region.ts';
 import type { Preset } from '../dialects/presets.ts';
 import type { DialectName } from '../exchange/dialects.ts';
-import { absent, type DraftProvider, once, type Report } from './check.ts';
 import type { Path } from './faults.ts';
+import { absent, type DraftProvider, once, type Report } from './report.ts';
 import { isHeaderSafe } from './syntax.ts';
 
 /** What only Bedrock has, and whether it has all it needs. */

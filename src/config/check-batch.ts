@@ -1,6 +1,7 @@
 /** What the schema can't say of the batch queue and of self-hosted engines. */
-import type { Draft, Report } from './check.ts';
+
 import type { Path } from './faults.ts';
+import type { Draft, Report } from './report.ts';
 import { configSchema } from './schema.ts';
 
 type DraftRoute = NonNullable<NonNullable<Draft['routes']>[number]>;

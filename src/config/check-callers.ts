@@ -1,6 +1,7 @@
 /** What the schema can't say of keys and issuers. */
-import { absent, type Draft, type Report } from './check.ts';
+
 import type { Path } from './faults.ts';
+import { absent, type Draft, type Report } from './report.ts';
 import { baseUrlFault, isPlainRemote } from './syntax.ts';
 
 type DraftKey = NonNullable<NonNullable<NonNullable<Draft['authenticate']>['keys']>[number]>;

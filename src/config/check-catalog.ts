@@ -1,8 +1,8 @@
 /** Checks the catalog's entries, in the configuration or in a file of their own, and the models of routes. */
 import { hasTable } from '../catalog/prices.ts';
 import { presets } from '../dialects/presets.ts';
-import type { Draft, Report } from './check.ts';
 import { didYouMean, type Path, pathText } from './faults.ts';
+import type { Draft, Report } from './report.ts';
 
 type Entry = NonNullable<NonNullable<Draft['catalog']>['models']>[number];
 type Providers = NonNullable<Draft['providers']>;

@@ -1,7 +1,7 @@
 /** What the schema can't say of limits and budgets: that each can be kept, and can let something pass. */
 import { createZone } from '../limit/calendar.ts';
-import { absent, type Draft, once, type Report } from './check.ts';
 import { didYouMean, type Path, pathText } from './faults.ts';
+import { absent, type Draft, once, type Report } from './report.ts';
 
 type DraftLimit = NonNullable<NonNullable<Draft['limits']>[number]>;
 type DraftKeyLimit = NonNullable<NonNullable<NonNullable<DraftKey>['limits']>[number]>;

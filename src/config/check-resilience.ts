@@ -1,6 +1,7 @@
 /** What fits together in the settings of stage attempt: keys, limits of targets, backoff, breakers, and the peers' Redis. */
-import { absent, type Draft, type DraftProvider, type Report } from './check.ts';
+
 import type { Path } from './faults.ts';
+import { absent, type Draft, type DraftProvider, type Report } from './report.ts';
 import { configSchema } from './schema.ts';
 import { isHeaderSafe, redisUrlFault } from './syntax.ts';
 

@@ -1,12 +1,12 @@
 /** What the schema can't say of routes: that they lead somewhere, and that their targets can do what they are for. */
+
+import { tiers } from '../native/classify.ts';
 import { findConfig } from '../route/compile.ts';
-import { stepsMax, tiers } from '../upstream/target.ts';
-
-import { absent, type Draft, faultyAt, once, type Report } from './check.ts';
+import { stepsMax } from '../upstream/target.ts';
 import { checkOverflow } from './check-batch.ts';
-
 import { servedModels, serves } from './check-catalog.ts';
 import { didYouMean, type Path } from './faults.ts';
+import { absent, type Draft, faultyAt, once, type Report } from './report.ts';
 
 type DraftRoute = NonNullable<NonNullable<Draft['routes']>[number]>;
 type DraftTarget = NonNullable<NonNullable<DraftRoute['targets']>[number]>;

@@ -1,5 +1,5 @@
 /** What the schema can't say: that the parts of a configuration fit together. */
-import type { z } from 'zod';
+import { isLoopback } from '../base/node-http.ts';
 import { isPattern, presets } from '../dialects/presets.ts';
 import type { DialectName } from '../exchange/dialects.ts';
 import { checkAws } from './check-aws.ts';
@@ -9,60 +9,28 @@ import { checkCatalog } from './check-catalog.ts';
 import { checkLimits } from './check-limits.ts';
 import { checkKeysOf, checkResilience } from './check-resilience.ts';
 import { checkRoutes } from './check-routes.ts';
-import { didYouMean, type Finding, type Path, pathText } from './faults.ts';
+import { didYouMean, type Finding, type Path } from './faults.ts';
 import type { Show } from './issues.ts';
+import {
+  absent,
+  createReport,
+  type Draft,
+  type DraftProvider,
+  faultyAt,
+  once,
+  type Report,
+} from './report.ts';
 import { configSchema } from './schema.ts';
 import {
   allowedHostFault,
   baseUrlFault,
   headerFault,
-  isLoopback,
   isPlainRemote,
   listenHostFault,
   originFault,
   sameHost,
   socketFault,
 } from './syntax.ts';
-
-/** What the file says, whose types the schema has found right, or undefined. */
-type Sound<T> = T extends readonly (infer Item)[]
-  ? (Sound<Item> | undefined)[]
-  : T extends object
-    ? { [Key in keyof T]?: Sound<T[Key]> | undefined }
-    : T;
-
-/**
- * A configuration as written, without defaults. What has a fault already is there as undefined, which is why
- * a check asks `absent` before it complains that something is missing.
- */
-export type Draft = Sound<z.input<typeof configSchema>>;
-export type DraftProvider = NonNullable<NonNullable<Draft['providers']>[string]>;
-
-/** Nothing stands there, not even something with a fault of its own. */
-export const absent = (holder: object | undefined, key: string): boolean =>
-  holder === undefined || !Object.hasOwn(holder, key);
-
-/** Where a check puts what it finds. */
-export interface Report {
-  fault(path: Path, message: string, at?: 'value' | 'key'): void;
-  warn(path: Path, message: string): void;
-  /** Faults so far. */
-  count(): number;
-  readonly show: Show;
-}
-
-/** Collects what checks find. */
-export function createReport(show: Show): { report: Report; faults: Finding[]; warnings: Finding[] } {
-  const faults: Finding[] = [];
-  const warnings: Finding[] = [];
-  const report: Report = {
-    fault: (path, message, at = 'value') => faults.push({ path, at, message }),
-    warn: (path, message) => warnings.push({ path, at: 'value', message }),
-    count: () => faults.length,
-    show,
-  };
-  return { report, faults, warnings };
-}
 
 /** Every fault and warning between the parts of a draft. */
 export function checkDraft(draft: Draft, show: Show): { faults: Finding[]; warnings: Finding[] } {
@@ -116,17 +84,6 @@ function checkListen(draft: Draft, report: Report): void {
     const fault = origin === undefined ? null : originFault(origin);
     if (fault !== null) report.fault(['listen', 'allowedOrigins', index], fault);
   });
-}
-
-/** Remembers where each value was first, and reports the others. */
-export function once(report: Report, what: string): (value: string | undefined, path: Path) => void {
-  const seen = new Map<string, Path>();
-  return (value, path) => {
-    if (value === undefined) return;
-    const first = seen.get(value);
-    if (first === undefined) seen.set(value, path);
-    else report.fault(path, `${what} stands at ${pathText(first)} already`);
-  };
 }
 
 /** The SHA-256 of nothing: a command that found no key. */
@@ -261,10 +218,6 @@ function checkCredential(path: Path, provider: DraftProvider, draft: Draft, repo
     report.fault(path, `needs a credential: write \`apiKey: ${variable}\`, or ${others}`, 'key');
   }
 }
-
-/** A value with a fault of its own stands there. */
-export const faultyAt = (holder: object, key: string): boolean =>
-  !absent(holder, key) && (holder as Record<string, unknown>)[key] === undefined;
 
 function checkHeaders(path: Path, provider: DraftProvider, report: Report): void {
   const name = once(report, 'this header, in other letters,');

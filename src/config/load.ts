@@ -2,15 +2,17 @@
 import { dirname, resolve } from 'node:path';
 import { isStringOneByteRepresentation } from 'node:v8';
 import type { z } from 'zod';
+import type { CatalogModelConfig } from '../catalog/settings.ts';
 import { catalogPath, readCatalogText } from './catalog-file.ts';
-import { checkDraft, createReport, type Draft } from './check.ts';
+import { checkDraft } from './check.ts';
 import { checkCatalog } from './check-catalog.ts';
 import { type ConfigText, readConfigText } from './document.ts';
 import { type ConfigFault, type Finding, faultsMax, type Path, type Placed, pathText } from './faults.ts';
 import { FileFault, readTextFile } from './files.ts';
 import { interpolate } from './interpolate.ts';
 import { describeIssues, type Show, valueAt } from './issues.ts';
-import { type CatalogModelConfig, type Config, configSchema } from './schema.ts';
+import { createReport, type Draft } from './report.ts';
+import { type Config, configSchema } from './schema.ts';
 
 export { type ConfigFault, formatFaults } from './faults.ts';
 

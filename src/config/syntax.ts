@@ -1,5 +1,7 @@
 /** What hosts, origins, URLs, headers and sockets must look like. Each function gives the fault, or null. */
+
 import { isIP } from 'node:net';
+import { isLoopback } from '../base/node-http.ts';
 import type { DialectName } from '../exchange/dialects.ts';
 
 const hostName =
@@ -9,11 +11,6 @@ const hostName =
 export function listenHostFault(host: string): string | null {
   if (isIP(host) !== 0 || (hostName.test(host) && !/^[\d.]+$/.test(host))) return null;
   return 'must be an IP address or a host name, without port, scheme or brackets';
-}
-
-/** Whether only this machine can reach the address. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 }
 
 /** Whether two listeners on the same port would meet. */
@@ -80,6 +77,7 @@ const connectionHeaders = new Set([
   'transfer-encoding',
   'upgrade',
 ]);
+
 /** Say how the body is encoded, which is not for the configuration to decide. */
 const bodyHeaders = new Set(['accept-encoding', 'content-encoding', 'content-type']);
 

@@ -3,8 +3,8 @@
  * bounded queue, each within a deadline. What doesn't fit or comes too late is left to the estimate.
  */
 import { Worker } from 'node:worker_threads';
-import type { Config } from '../config/schema.ts';
-import type { EndpointName } from '../exchange.ts';
+import type { EndpointName } from '../exchange/endpoint.ts';
+import type { CountSettings } from './settings.ts';
 import type { Counts } from './usage.ts';
 
 /** A reply's text, and how many bytes it had before it was cut to what is kept. */
@@ -28,7 +28,7 @@ export type CountResult = 'counted' | 'queue_full' | 'late' | 'failed';
 export interface TokenCounter {
   /** Calls back exactly once: with the counts, or null where they can't be had in time. */
   count(job: CountJob, done: (counts: Counts | null) => void): void;
-  update(config: Config['count']): void;
+  update(config: CountSettings): void;
   /** Lets what waits be counted for so long; then it is left to the estimate, and the thread ends. */
   close(waitMs: number): Promise<void>;
 }
@@ -51,7 +51,7 @@ const workerUrl = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './w
 
 /** @param onResult told of each count, for metrics */
 export function createTokenCounter(
-  config: Config['count'],
+  config: CountSettings,
   onResult: (result: CountResult) => void,
 ): TokenCounter {
   let { queueMax, deadlineMs } = config;

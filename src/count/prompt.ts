@@ -5,7 +5,7 @@
 
 import { textOf } from '../base/json.ts';
 import type { DialectName } from '../exchange/dialects.ts';
-import { type EndpointName, isEmbedding } from '../exchange.ts';
+import { type EndpointName, isEmbedding } from '../exchange/endpoint.ts';
 import { assumedSize, imageSize, imageTokens } from './image.ts';
 
 /** Tokens of a text. */

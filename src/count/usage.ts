@@ -1,14 +1,20 @@
 /** Stage count: what the tries of a request used, by the provider's word or, where it gives none, by its text. */
-import { costNanoUsd, isPriceOf } from '../catalog/facts.ts';
-import type { Unstated } from '../dialects/openai/beside-endpoints.ts';
-import { type ModelRequest, noUsage, type Usage } from '../exchange.ts';
-import { bodyFlags, type ReplyFacts } from '../native.ts';
-import type { Target } from '../upstream/target.ts';
+import { costNanoUsd, isPriceOf, type ModelFacts } from '../catalog/facts.ts';
+import type { Unstated } from '../exchange/endpoint.ts';
+import type { ModelRequest } from '../exchange/request.ts';
+import { noUsage, type Usage } from '../exchange/usage.ts';
+import { bodyFlags } from '../native/inspect.ts';
+import type { ReplyFacts } from '../native/reply.ts';
 import type { Estimator } from './estimate.ts';
 
 /** A call whose reply had begun: its provider bills the prompt, and what of the reply came. */
 export interface BilledTry {
-  readonly target: Target;
+  /** Who was asked. */
+  readonly target: {
+    /** `provider/model`, from the configuration. */
+    readonly label: string;
+    readonly facts: ModelFacts;
+  };
   readonly facts: ReplyFacts;
   /** The reply came to its own end. */
   readonly complete: boolean;

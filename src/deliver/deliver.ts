@@ -1,13 +1,14 @@
 /** The way out: counts, restores and keeps a reply, and closes the request when its last byte is known. */
-import type { AttemptReply } from '../attempt/deps.ts';
+import type { AttemptReply } from '../attempt/answer.ts';
 import { dollarsText, thousandthsText } from '../base/numbers.ts';
 import type { Bill } from '../count/usage.ts';
 import { createListWriter } from '../dialects/gemini/list.ts';
 import { dialects } from '../dialects/index.ts';
-import { givesBytes } from '../dialects/openai/beside-encode.ts';
+import { addRequestId } from '../dialects/refusal.ts';
 import { translateError } from '../dialects/translate.ts';
-import type { Exchange, Reply, StoredReply } from '../exchange.ts';
-import { addRequestId } from '../listen/respond.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import type { Reply, StoredReply } from '../exchange/reply.ts';
+import { givesBytes } from '../exchange/request.ts';
 import type { KeptReply, Passage } from '../passage.ts';
 import type { Seen } from '../replay/replay.ts';
 import { createRestorer } from '../scrub/restore.ts';

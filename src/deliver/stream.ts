@@ -1,12 +1,13 @@
 /** Streams on their way out: counted, restored and gathered as they pass, and settled when their last byte is known. */
-import type { AttemptReply } from '../attempt/deps.ts';
-import type { AnswerStream } from '../attempt/read-answer.ts';
+import type { AnswerStream, AttemptReply } from '../attempt/answer.ts';
 import type { ErrorCode } from '../base/errors.ts';
 import type { Dialect } from '../dialects/dialect.ts';
 import { createListWriter } from '../dialects/gemini/list.ts';
 import { dialects } from '../dialects/index.ts';
-import { type EndpointName, type Exchange, isEmbedding, type StoredReply } from '../exchange.ts';
-import type { ReplyFacts } from '../native.ts';
+import { type EndpointName, isEmbedding } from '../exchange/endpoint.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import type { StoredReply } from '../exchange/reply.ts';
+import type { ReplyFacts } from '../native/reply.ts';
 import type { Passage } from '../passage.ts';
 import type { Recording } from '../replay/recording.ts';
 import { createRestorer } from '../scrub/restore.ts';

@@ -1,51 +1,17 @@
 /** Embeddings as all dialects understand them: what stands between a client's dialect and a provider's. */
+
 import { isUtf8 } from 'node:buffer';
 import { Refusal } from '../base/errors.ts';
-import { isObject, type Json, parseObject } from '../base/json.ts';
-import type { Exchange, ModelRequest } from '../exchange.ts';
-import { noFacts } from '../native.ts';
-import { createNotes, type Notes } from './chat.ts';
-import { type ChatCall, type Destination, passHeaders } from './dialect.ts';
-import type { ReplyReading } from './read-reply.ts';
+import { isObject, parseObject } from '../base/json.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import type { ModelRequest } from '../exchange/request.ts';
+import { noFacts } from '../native/reply.ts';
+import { createNotes } from './chat.ts';
+import type { EmbedClient, EmbedProvider, EmbedRequest, Vector } from './embed.ts';
+import { passHeaders } from './headers.ts';
+import type { ReplyReading } from './reading.ts';
 import { invalidIn, lostHeaders, type Translated } from './translate.ts';
-
-/** Texts whose vectors are asked for. */
-export interface EmbedRequest {
-  readonly texts: readonly string[];
-  /** How many numbers a vector has; null: the model's own. */
-  readonly dimensions: number | null;
-  /** Vectors are wanted as little-endian 32-bit floats in Base64. */
-  readonly base64: boolean;
-  /** What the vectors are for, in Cohere's words; null: the client didn't say. */
-  readonly purpose: string | null;
-}
-
-/** A vector as it came: its numbers, or their Base64. */
-export type Vector = string | readonly number[];
-
-export interface EmbedReply {
-  /** In the order of the texts. */
-  readonly vectors: readonly Vector[];
-  /** Null: the provider doesn't say. */
-  readonly inputTokens: number | null;
-}
-
-/** A dialect whose clients ask for embeddings. */
-export interface EmbedClient {
-  /** Headers of the dialect's own, which mean nothing elsewhere; named where they are left out. */
-  readonly ownHeaders?: readonly string[];
-  /** Reads a request; what is wrong or has no place goes into the notes. */
-  readRequest(body: Json, notes: Notes): EmbedRequest;
-  writeReply(reply: EmbedReply, asked: EmbedRequest, model: string): Json;
-}
-
-/** A dialect whose providers answer with embeddings. */
-export interface EmbedProvider {
-  /** Writes a request; what can't be said goes into the notes. */
-  writeRequest(request: EmbedRequest, to: Destination, notes: Notes): ChatCall;
-  /** Reads a reply; null: it isn't one. */
-  readReply(body: Json): EmbedReply | null;
-}
+import type { Destination } from './wire.ts';
 
 const none = Buffer.alloc(0);
 

@@ -1,31 +1,8 @@
 /** Cuts a provider's stream into events, however its bytes are split. */
-
 import { parseObject } from '../base/json.ts';
-import { StreamScanner } from '../native.ts';
+import { StreamScanner } from '../native/reply.ts';
 import type { WireEvent } from './chat.ts';
-
-/** Why a stream can't be read on. */
-export type StreamFault =
-  | 'error_event'
-  | 'malformed'
-  | 'event_too_large'
-  /** The provider ended it before the model did: it was at work for too long. */
-  | 'unfinished';
-
-/** Whole events, and their bytes as they came; null: none is whole yet. */
-export interface Frames {
-  readonly raw: Buffer | null;
-  readonly events: readonly WireEvent[];
-}
-
-/** One stream's framer. Splitting its input differently changes nothing in what it gives altogether. */
-export interface Framer {
-  push(chunk: Buffer): Frames;
-  /** The provider's bytes have ended. */
-  finish(): Frames;
-  /** Set once; nothing is given after it. */
-  readonly broken: StreamFault | null;
-}
+import type { Framer, Frames } from './reading.ts';
 
 /** Name of the event that stands for `data: [DONE]`. */
 export const doneEvent = '[DONE]';

@@ -1,6 +1,6 @@
 /** Known providers: a row of data each. A provider of a known dialect is added here and nowhere else. */
 import type { DialectName } from '../exchange/dialects.ts';
-import type { Quirks } from './dialect.ts';
+import type { Quirks } from './wire.ts';
 
 /** What a preset fills in for a provider of the configuration. */
 export interface Preset {

@@ -1,17 +1,15 @@
 /** A request on its way to a provider of another dialect than the client's, and that provider's refusals back. */
 import { Refusal } from '../base/errors.ts';
 import { parseObject } from '../base/json.ts';
-import type { Exchange, ModelRequest } from '../exchange.ts';
+import { chatEndpoints } from '../exchange/endpoint.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import type { ModelRequest } from '../exchange/request.ts';
 import { type ChatRequest, createNotes, type Notes, type ReplyContext } from './chat.ts';
-import {
-  type ChatClient,
-  type ChatProvider,
-  type Destination,
-  type Dialect,
-  passHeaders,
-  type UpstreamRequest,
-} from './dialect.ts';
+import type { Dialect } from './dialect.ts';
+import { passHeaders } from './headers.ts';
 import { translatedReading } from './read-reply.ts';
+import type { ChatClient, ChatProvider } from './sides.ts';
+import type { Destination, UpstreamRequest } from './wire.ts';
 
 /** A request read once, for any number of targets. */
 export interface ReadRequest {
@@ -45,15 +43,6 @@ export function canServe(
   const chat = chatEndpoints.includes(endpoint.name) || endpoint.name === 'models';
   return chat && client.chatClient !== null && provider.chatProvider !== null;
 }
-
-/** Endpoints that any chat provider can answer. */
-export const chatEndpoints: readonly Exchange['endpoint']['name'][] = [
-  'chat',
-  'messages',
-  'responses',
-  'generate',
-  'stream_generate',
-];
 
 /** Reads a client's body; refuses what is the client's own mistake. */
 export function readRequest(client: ChatClient, { body, stream }: ModelRequest): ReadRequest | Refusal {

@@ -2,18 +2,19 @@
 import { createHash, createHmac, hash } from 'node:crypto';
 import { Refusal } from '../base/errors.ts';
 import { type Form, type FormPart, readForm, textOf } from '../base/multipart.ts';
-import { edit } from '../dialects/dialect.ts';
-import { givesBytes } from '../dialects/openai/beside-encode.ts';
-import { isForm, type Passthrough } from '../dialects/openai/beside-endpoints.ts';
-import type { Exchange, ModelRequest } from '../exchange.ts';
-import { bodyFlags, type Inspection, inspect as inspectBytes } from '../native.ts';
-import { encodingFault, explain, modelFault, type ScrubPolicy } from './inspect.ts';
+import { edit } from '../dialects/edit.ts';
+import { isForm } from '../dialects/openai/beside-endpoints.ts';
+import type { Passthrough } from '../exchange/endpoint.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import { givesBytes, type ModelRequest } from '../exchange/request.ts';
+import { bodyFlags, type Inspection, inspect as inspectBytes } from '../native/inspect.ts';
+import { encodingFault, explain, modelFault } from './inspect.ts';
 
 /** Reads a request; refuses what no provider could read either. */
 export function inspectPassthrough(
   exchange: Exchange,
   traits: Passthrough,
-  policy: ScrubPolicy,
+  scrubBits: number,
   digestKey: Buffer,
 ): ModelRequest | Refusal {
   const { headers, body, endpoint } = exchange;
@@ -25,7 +26,7 @@ export function inspectPassthrough(
   if (form instanceof Refusal) return form;
   const said = form === null ? body : factsOf(form, body);
   if (said instanceof Refusal) return said;
-  const found = inspectBytes(said, endpoint.inspectId, policy.bits, digestKey);
+  const found = inspectBytes(said, endpoint.inspectId, scrubBits, digestKey);
   if ('kind' in found) return explain(found, said.length);
   const leaving = form === null ? found.body : masked(form, body, said, found.body);
   const now = form === null || leaving === body ? form : readForm(leaving, type ?? '');

@@ -3,41 +3,27 @@
 import { hash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { Refusal } from '../base/errors.ts';
-import type { Config } from '../config/schema.ts';
 import { readPath } from '../dialects/gemini/path.ts';
-import type { Exchange, ModelRequest } from '../exchange.ts';
-import { type BodyFault, bodyFlags, classifyBit, inspect as inspectBytes, piiBits } from '../native.ts';
-
-/** The scrub policy as bits for the native core, and what is refused instead of masked. */
-export interface ScrubPolicy {
-  readonly bits: number;
-  readonly blockEmail: boolean;
-  readonly blockCard: boolean;
-  /** Names the policy in cache keys. */
-  readonly name: string;
-}
-
-export function createScrubPolicy({ email, card }: Config['scrub']): ScrubPolicy {
-  return {
-    bits: (email === 'off' ? 0 : piiBits.email) | (card === 'off' ? 0 : piiBits.card),
-    blockEmail: email === 'block',
-    blockCard: card === 'block',
-    name: `${email}/${card}`,
-  };
-}
+import type { Exchange } from '../exchange/exchange.ts';
+import type { ModelRequest } from '../exchange/request.ts';
+import { type BodyFault, bodyFlags, classifyBit, inspect as inspectBytes } from '../native/inspect.ts';
 
 const modelMaxLength = 256;
 
-/** Reads a request's body; refuses what no provider could read either. @param classify put it in a tier too */
+/**
+ * Reads a request's body; refuses what no provider could read either.
+ * @param scrubBits kinds of personal data to mask, as bits
+ * @param classify put it in a tier too
+ */
 export function inspect(
   exchange: Exchange,
-  policy: ScrubPolicy,
+  scrubBits: number,
   digestKey: Buffer,
   classify = false,
 ): ModelRequest | Refusal {
   const encoded = encodingFault(exchange.headers);
   if (encoded !== null) return encoded;
-  const bits = classify ? policy.bits | classifyBit : policy.bits;
+  const bits = classify ? scrubBits | classifyBit : scrubBits;
   const found = inspectBytes(exchange.body, exchange.endpoint.inspectId, bits, digestKey);
   if ('kind' in found) return explain(named(found, exchange), exchange.body.length);
   const { modelStart, modelEnd, flags, body } = found;

@@ -1,5 +1,6 @@
 /** Which limits apply to a request: found once for a caller, traffic and route, then remembered. */
-import type { Identity } from '../exchange.ts';
+import type { Identity } from '../exchange/identity.ts';
+import type { KeyLimitConfig } from '../exchange/key-limit.ts';
 import { type Calendar, createCalendar } from './calendar.ts';
 import { isSpentAtOnce } from './cost.ts';
 import {
@@ -12,7 +13,6 @@ import {
   type Rule,
 } from './rule.ts';
 import type { Scope, Scopes } from './scopes.ts';
-import type { KeyLimitConfig } from './settings.ts';
 
 /** The limits of a caller, traffic and route. */
 export interface Applied {

@@ -1,8 +1,10 @@
 /** What a request may cost at most, which is reserved, and what it has cost, which is settled. */
 import { costNanoUsd } from '../catalog/facts.ts';
 import type { Estimator } from '../count/estimate.ts';
-import { chatEndpoints } from '../dialects/translate.ts';
-import type { Endpoint, ModelRequest, Usage } from '../exchange.ts';
+import type { Endpoint } from '../exchange/endpoint.ts';
+import { chatEndpoints } from '../exchange/endpoint.ts';
+import type { ModelRequest } from '../exchange/request.ts';
+import type { Usage } from '../exchange/usage.ts';
 import type { Plan } from '../upstream/target.ts';
 import { type MediaBounds, mediaBounds } from './media.ts';
 import type { Rule } from './rule.ts';

@@ -1,7 +1,7 @@
 /** What limits say to a client: the headers of a reply, and the refusal. */
 import { Refusal } from '../base/errors.ts';
 import { wholeText } from '../base/numbers.ts';
-import { meterAlgorithm } from '../native.ts';
+import { meterAlgorithm } from '../native/meters.ts';
 import { amountText, type Rule } from './rule.ts';
 import type { Scope } from './scopes.ts';
 

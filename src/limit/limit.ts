@@ -1,10 +1,13 @@
 /** Stage limit: asks every limit and budget that applies to a request, all or nothing, in one call to the core. */
 
 import type { Refusal } from '../base/errors.ts';
-import { priorityOf } from '../batch/priority.ts';
 import type { Estimator } from '../count/estimate.ts';
-import type { Exchange, Identity, ModelRequest } from '../exchange.ts';
-import { meter, meterAsk, meterEntry, meterTold } from '../native.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import type { Identity } from '../exchange/identity.ts';
+import type { Traffic } from '../exchange/key-limit.ts';
+import { priorityOf } from '../exchange/priority.ts';
+import type { ModelRequest } from '../exchange/request.ts';
+import { meter, meterAsk, meterEntry, meterTold } from '../native/meters.ts';
 import type { Plan } from '../upstream/target.ts';
 import { type Applied, createFinder, type RuleSet } from './applied.ts';
 import { type Bounds, boundsOf, isSpentAtOnce, noBounds, reserveOf } from './cost.ts';
@@ -13,7 +16,6 @@ import { freePermit, HeldPermit, type Permit, type PermitDeps } from './permit.t
 import { type OnLimitEvent, report } from './report.ts';
 import type { LimitsConfig, Matter, Rule } from './rule.ts';
 import { createScopes, type Scope, type SpentRow, scopesMax } from './scopes.ts';
-import type { Traffic } from './settings.ts';
 
 export interface LimiterDeps {
   readonly estimator: Estimator;

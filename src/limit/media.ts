@@ -1,7 +1,7 @@
 /** Upper bounds of what images and sound take, which limits reserve before anybody knows. */
 
-import type { Passthrough } from '../dialects/openai/beside-endpoints.ts';
-import type { ModelRequest } from '../exchange.ts';
+import type { Passthrough } from '../exchange/endpoint.ts';
+import type { ModelRequest } from '../exchange/request.ts';
 
 export interface MediaBounds {
   /** Beside the prompt's text. */

@@ -1,5 +1,5 @@
 /** Puts what limits tell of into metrics, and what somebody should know into the log. */
-import type { Log } from '../observe/log.ts';
+import type { Log } from '../base/log.ts';
 import type { LimitEvent, OnLimitEvent } from './report.ts';
 
 const texts: Readonly<Partial<Record<LimitEvent, string>>> = {

@@ -1,6 +1,6 @@
 /** A granted request's hold on its meters. */
-import type { Usage } from '../exchange.ts';
-import { meter, meterAsk, meterEntry, meterTold } from '../native.ts';
+import type { Usage } from '../exchange/usage.ts';
+import { meter, meterAsk, meterEntry, meterTold } from '../native/meters.ts';
 import type { Plan } from '../upstream/target.ts';
 import type { Applied } from './applied.ts';
 import { chargeOf, replyNanoUsd } from './cost.ts';

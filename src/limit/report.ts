@@ -1,5 +1,5 @@
 /** What a decision that lets pass has to tell: events, and the headers of the reply. */
-import { meterAlgorithm, meterEntry, meterTold } from '../native.ts';
+import { meterAlgorithm, meterEntry, meterTold } from '../native/meters.ts';
 import type { Applied } from './applied.ts';
 import { addTokenHeaders, countsTokens, rateLimitHeaders } from './headers.ts';
 

@@ -1,17 +1,9 @@
 /** What the configuration says of one limit or budget, made ready for decisions. */
-import type { Config } from '../config/schema.ts';
-import type { Identity } from '../exchange.ts';
-import { meterAlgorithm } from '../native.ts';
+import type { Identity } from '../exchange/identity.ts';
+import type { KeyLimitConfig, Traffic, Unit } from '../exchange/key-limit.ts';
+import { meterAlgorithm } from '../native/meters.ts';
 import type { Calendar } from './calendar.ts';
-import type {
-  BudgetConfig,
-  KeyLimitConfig,
-  LimitConfig,
-  ScopeName,
-  Traffic,
-  Unit,
-  WindowName,
-} from './settings.ts';
+import type { BudgetConfig, LimitConfig, ScopeName, WindowName } from './settings.ts';
 
 /** A limit or budget. Amounts are in the meter's own measure: cost, or nano-dollars. */
 export interface Rule {
@@ -52,7 +44,11 @@ export interface Matter {
 }
 
 /** The part of a configuration that says what may be spent. */
-export type LimitsConfig = Pick<Config, 'mode' | 'limits' | 'budgets'>;
+export interface LimitsConfig {
+  readonly mode: 'enforce' | 'observe';
+  readonly limits: readonly LimitConfig[];
+  readonly budgets: readonly BudgetConfig[];
+}
 
 export type CalendarOf = (window: WindowName, timeZone: string) => Calendar;
 

@@ -1,5 +1,5 @@
 /** The meters in use: one for each place under each rule, within a bound, and the budgets among them kept. */
-import { meter } from '../native.ts';
+import { meter } from '../native/meters.ts';
 import { type Matter, type Place, placesOf, type Rule } from './rule.ts';
 
 /** A meter in use. */

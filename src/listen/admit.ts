@@ -1,12 +1,12 @@
 /** What a request's head alone decides: whether its body is read at all. */
 
 import { Refusal } from '../base/errors.ts';
-import type { Config } from '../config/schema.ts';
 import type { DialectName } from '../exchange/dialects.ts';
-import type { Endpoint } from '../exchange.ts';
+import type { Endpoint } from '../exchange/endpoint.ts';
 import { bodyMaxOf, wrongType } from './body.ts';
 import { endpointAt, type Head, pathOf } from './endpoints.ts';
 import type { Guard } from './guard.ts';
+import type { ListenSettings } from './settings.ts';
 
 /** The endpoint a request is for, or why it isn't served. */
 export function admit(
@@ -14,7 +14,7 @@ export function admit(
   dialect: DialectName,
   guard: Guard,
   inFlight: number,
-  config: Config['listen'],
+  config: ListenSettings,
 ): Endpoint | Refusal {
   const { headers, method } = head;
   const denied = guard(headers) ?? head.fault;

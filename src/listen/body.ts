@@ -1,12 +1,12 @@
 /** Which bodies an endpoint takes, and how large they may be. */
 import type { IncomingHttpHeaders } from 'node:http';
 import { Refusal } from '../base/errors.ts';
-import type { Config } from '../config/schema.ts';
 import { isForm } from '../dialects/openai/beside-endpoints.ts';
-import type { Endpoint } from '../exchange.ts';
+import type { Endpoint } from '../exchange/endpoint.ts';
+import type { ListenSettings } from './settings.ts';
 
 /** Uploads may be larger than what an app writes itself. */
-export const bodyMaxOf = (headers: IncomingHttpHeaders, config: Config['listen']): number =>
+export const bodyMaxOf = (headers: IncomingHttpHeaders, config: ListenSettings): number =>
   isForm(headers['content-type']) ? config.uploadMaxBytes : config.bodyMaxBytes;
 
 /** Null where a body of this media type can be read. */

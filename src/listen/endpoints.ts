@@ -4,7 +4,7 @@ import type { Refusal } from '../base/errors.ts';
 import { asksForEvents, type GeminiMethod, readPath } from '../dialects/gemini/path.ts';
 import { fileEndpoint, passthroughEndpoints } from '../dialects/openai/beside-endpoints.ts';
 import type { DialectName } from '../exchange/dialects.ts';
-import type { Endpoint, EndpointName } from '../exchange.ts';
+import type { Endpoint, EndpointName } from '../exchange/endpoint.ts';
 
 /** A request's head, however it was read. */
 export interface Head {

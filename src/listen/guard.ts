@@ -4,14 +4,14 @@
  */
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { Refusal } from '../base/errors.ts';
-import type { Config } from '../config/schema.ts';
+import type { ListenSettings } from './settings.ts';
 
 /** Null when the request may go on. */
 export type Guard = (headers: IncomingHttpHeaders) => Refusal | null;
 
 const localHosts = ['localhost', '127.0.0.1', '[::1]'];
 
-export function createGuard({ allowedHosts, allowedOrigins, host, socket }: Config['listen']): Guard {
+export function createGuard({ allowedHosts, allowedOrigins, host, socket }: ListenSettings): Guard {
   const own =
     socket === undefined && host !== '0.0.0.0' && host !== '::'
       ? [host.includes(':') ? `[${host}]` : host]

@@ -1,8 +1,9 @@
 /** The requests that are at work: how many, and which. */
 import type { IncomingHttpHeaders } from 'node:http';
 import { Cancellation } from '../base/cancellation.ts';
-import { saysBatch } from '../batch/priority.ts';
-import type { Endpoint, Exchange } from '../exchange.ts';
+import type { Endpoint } from '../exchange/endpoint.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import { saysBatch } from '../exchange/priority.ts';
 
 /** A request from when it is let in until its work is done and its last byte is written, or nobody is there to write to. */
 export class Incoming implements Exchange {

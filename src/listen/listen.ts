@@ -1,14 +1,17 @@
 /** Stage listen: sockets → exchanges. Node's request objects end here; what is wrong with HTTP is answered here. */
+
 import { randomBytes } from 'node:crypto';
 import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { Refusal } from '../base/errors.ts';
-import { createServer, ServerResponse as NodeReply } from '../base/node-http.ts';
-import { saysBatch } from '../batch/priority.ts';
-import type { Config } from '../config/schema.ts';
+import { createServer, ServerResponse as NodeReply, urlOf } from '../base/node-http.ts';
 import { keyInQuery } from '../dialects/gemini/path.ts';
+import { refusalReply } from '../dialects/refusal.ts';
 import type { DialectName } from '../exchange/dialects.ts';
-import type { Endpoint, EndpointName, Exchange, Reply, WholeReply } from '../exchange.ts';
+import type { Endpoint, EndpointName } from '../exchange/endpoint.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import { saysBatch } from '../exchange/priority.ts';
+import type { Reply, WholeReply } from '../exchange/reply.ts';
 import { admit, tooLarge } from './admit.ts';
 import { bodyMaxOf } from './body.ts';
 import { dialectOf, endpointAt, type Head, pathOf } from './endpoints.ts';
@@ -16,10 +19,12 @@ import { createGuard, duplicateHeader } from './guard.ts';
 import type { PlainHead } from './head.ts';
 import { type Crowd, Incoming, noBody } from './incoming.ts';
 import { Connection, type LanePort, type LaneReply } from './lane.ts';
-import { type NodeOutlet, type Outlet, refusalReply, respond, type WholeOutlet } from './respond.ts';
+import { type NodeOutlet, type Outlet, respond, type WholeOutlet } from './respond.ts';
+import type { ListenSettings } from './settings.ts';
 import { answerBrokenHttp, answerSender, headersMaxBytes, isSending } from './unread.ts';
 
 const headersTimeoutMs = 10_000;
+
 /** Idle connections are kept longer than usual clients keep theirs, so that none is closed under a request. */
 const idleConnectionMs = 120_000;
 
@@ -37,11 +42,12 @@ export interface Listener {
   /** Takes no more connections; resolves when the last request is answered. */
   drained(): Promise<void>;
   close(): void;
-  update(config: Config['listen']): void;
+  update(config: ListenSettings): void;
 }
 
 /** Tells the processes of a fleet apart; the rest of an id is a count. */
 const idPrefix = `req_${randomBytes(9).toString('hex')}`;
+
 let idsGiven = 0;
 
 /** A name for a request, unique over processes and restarts; it need not be a secret. */
@@ -73,7 +79,7 @@ interface Arrival {
  * @param onRefused told of what is answered here
  */
 export async function listen(
-  config: Config['listen'],
+  config: ListenSettings,
   handle: (exchange: Exchange) => Reply | Promise<Reply>,
   clock: () => number,
   onRefused: (request: Refused, refusal: Refusal) => void,
@@ -302,7 +308,7 @@ function readBody(req: IncomingMessage, maxBytes: number, done: (body: Buffer | 
 
 const ignore = (): void => {};
 
-function opened(server: Server, { host, port, socket }: Config['listen']): Promise<void> {
+function opened(server: Server, { host, port, socket }: ListenSettings): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen(socket === undefined ? { host, port } : { path: socket }, () => {
@@ -310,14 +316,4 @@ function opened(server: Server, { host, port, socket }: Config['listen']): Promi
       resolve();
     });
   });
-}
-
-/** The address as a base URL. */
-export function urlOf(
-  server: Server,
-  { host, socket }: { readonly host: string; readonly socket?: string | undefined },
-): string {
-  const address = server.address();
-  if (socket !== undefined || address === null || typeof address === 'string') return `unix:${socket ?? ''}`;
-  return `http://${host.includes(':') ? `[${host}]` : host}:${address.port}`;
 }

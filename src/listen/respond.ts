@@ -1,8 +1,5 @@
 /** Writes replies to the client: whole ones at once, streams at the speed the client reads. */
-import type { Refusal } from '../base/errors.ts';
-import { dialects } from '../dialects/index.ts';
-import type { DialectName } from '../exchange/dialects.ts';
-import type { Reply, StreamReply, WholeReply } from '../exchange.ts';
+import type { Reply, StreamReply } from '../exchange/reply.ts';
 
 /** Patience with a client, ms. */
 export interface ClientTimes {
@@ -45,32 +42,6 @@ export interface NodeOutlet extends Outlet {
 
 /** Bodies up to here are sent together with their head, which copies them. */
 export const joinMaxBytes = 64 * 1024;
-
-/** Adds a request's id under the name that is always there, and under the one that the dialect's SDKs read. */
-export function addRequestId(dialect: DialectName, requestId: string, headers: string[]): void {
-  const { requestIdHeader } = dialects[dialect];
-  headers.push('x-request-id', requestId);
-  if (requestIdHeader !== 'x-request-id') headers.push(requestIdHeader, requestId);
-}
-
-/** A refusal in the client's dialect. */
-export function refusalReply(refusal: Refusal, dialect: DialectName, requestId: string): WholeReply {
-  const headers = ['content-type', 'application/json'];
-  addRequestId(dialect, requestId, headers);
-  headers.push(...refusal.headers);
-  if (refusal.retryAfterMs !== null) {
-    const waitMs = Math.max(1, Math.ceil(refusal.retryAfterMs));
-    headers.push('retry-after', String(Math.ceil(waitMs / 1000)), 'retry-after-ms', String(waitMs));
-  } else if (!refusal.entry.retryable && !refusal.headers.includes('x-should-retry')) {
-    headers.push('x-should-retry', 'false');
-  }
-  return {
-    kind: 'whole',
-    status: refusal.entry.status,
-    headers,
-    body: dialects[dialect].errorBody(refusal, requestId),
-  };
-}
 
 /** Writes a reply to its end. A stream is read to its end even when nobody listens, since its end settles it. */
 export function respond(

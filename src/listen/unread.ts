@@ -2,9 +2,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { Refusal } from '../base/errors.ts';
+import { refusalReply } from '../dialects/refusal.ts';
 import type { DialectName } from '../exchange/dialects.ts';
-import type { WholeReply } from '../exchange.ts';
-import { refusalReply } from './respond.ts';
+import type { WholeReply } from '../exchange/reply.ts';
 
 /** What a refused client goes on sending is thrown away for so long, and so much, before its connection is closed. */
 const lingerMs = 1000;

@@ -3,8 +3,8 @@
  * time against pino's 3.3 for the same record.
  */
 import { pino } from 'pino';
+import type { Log } from '../base/log.ts';
 import { dollarsText, thousandthsText, wholeText } from '../base/numbers.ts';
-import type { Log } from './log.ts';
 import type { CacheUse, ExchangeRecord } from './record.ts';
 
 /** Text that stands for itself in JSON. */

@@ -1,18 +1,20 @@
 /** The log: JSON lines on standard output, written in the background. */
-import { type Logger, pino } from 'pino';
-import type { Config } from '../config/schema.ts';
 
-export type Log = Logger;
+import { pino } from 'pino';
+import type { Log } from '../base/log.ts';
+import type { ObserveSettings } from './settings.ts';
 
 /** Bytes gathered before a write; less when the timer below comes first. */
 const gatherMaxBytes = 64 * 1024;
+
 const flushEveryMs = 250;
+
 /** What may wait for a standard output that nobody reads; more is dropped, since the log must not end the process. */
 const waitingMaxBytes = 16 * 1024 * 1024;
 
 export interface LogSink {
   readonly log: Log;
-  setLevel(level: Config['observe']['log']): void;
+  setLevel(level: ObserveSettings['log']): void;
   /** Writes what is gathered, without waiting. */
   flush(): void;
   /** Writes what is gathered, and waits for it; for the way out. */
@@ -20,7 +22,7 @@ export interface LogSink {
 }
 
 /** @param fd file descriptor or path written to */
-export function createLog(level: Config['observe']['log'], fd: number | string = 1): LogSink {
+export function createLog(level: ObserveSettings['log'], fd: number | string = 1): LogSink {
   const destination = pino.destination({
     dest: fd,
     sync: false,

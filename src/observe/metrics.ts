@@ -4,11 +4,12 @@ import Counter from 'prom-client/lib/counter.js';
 import Gauge from 'prom-client/lib/gauge.js';
 import Registry from 'prom-client/lib/registry.js';
 import { catalogue, type ErrorCode } from '../base/errors.ts';
-import type { BatchRefusal } from '../batch/batch.ts';
-import { type Priority, priorities } from '../batch/priority.ts';
 import type { CountResult } from '../count/counter.ts';
 import type { Charge } from '../count/usage.ts';
-import { type Engine, isDown } from '../upstream/engine.ts';
+import type { BatchRefusal } from '../exchange/priority.ts';
+import { type Priority, priorities } from '../exchange/priority.ts';
+import { isDown } from '../upstream/engine.ts';
+import type { Engine } from '../upstream/target.ts';
 import type { ExchangeRecord } from './record.ts';
 import { createDistribution, createTally } from './tally.ts';
 

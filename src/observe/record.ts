@@ -1,10 +1,12 @@
 /** One flat record per request: the line in the log, and the source of every metric. */
-import type { Trail } from '../attempt/trail.ts';
 import type { ErrorCode } from '../base/errors.ts';
-import type { Priority } from '../batch/priority.ts';
 import type { Bill } from '../count/usage.ts';
-import type { Exchange, Identity, ModelRequest } from '../exchange.ts';
-import type { Plan, Tier } from '../upstream/target.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import type { Identity } from '../exchange/identity.ts';
+import type { Priority } from '../exchange/priority.ts';
+import type { ModelRequest } from '../exchange/request.ts';
+import type { Tier } from '../native/classify.ts';
+import type { Plan } from '../upstream/target.ts';
 
 /** How the cache took part. */
 export type CacheUse = 'hit' | 'miss' | 'bypass';
@@ -83,7 +85,8 @@ export interface Course {
   readonly identity: Identity | null;
   readonly request: ModelRequest | null;
   readonly plan: Pick<Plan, 'pattern' | 'tier'> | null;
-  readonly trail: Pick<Trail, 'calls' | 'text'> | null;
+  /** Calls made, and what came of each. */
+  readonly trail: { readonly calls: number; readonly text: string } | null;
   readonly cacheUse: CacheUse;
   readonly priority: Priority;
   readonly queuedMs: number;

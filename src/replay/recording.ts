@@ -1,7 +1,7 @@
 /** A stream while it is gathered for its idempotency key: whoever joins follows it from its first byte. */
 import type { Cancellation } from '../base/cancellation.ts';
 import { Refusal } from '../base/errors.ts';
-import type { StoredReply } from '../exchange.ts';
+import type { StoredReply } from '../exchange/reply.ts';
 
 /** What is known of a stream when it begins. */
 export type StreamHead = Pick<StoredReply, 'status' | 'contentType' | 'target' | 'dropped'>;

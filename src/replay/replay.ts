@@ -2,13 +2,17 @@
  * Stage replay: the same `Idempotency-Key` gives the same reply without a second upstream call.
  * https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
  */
-import { credentialDigest } from '../authenticate/authenticate.ts';
+
 import type { Cancellation } from '../base/cancellation.ts';
 import { Refusal } from '../base/errors.ts';
-import type { Config } from '../config/schema.ts';
-import type { Exchange, Identity, ModelRequest, StoredReply } from '../exchange.ts';
+import { credentialDigest } from '../exchange/credential.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import type { Identity } from '../exchange/identity.ts';
+import type { StoredReply } from '../exchange/reply.ts';
+import type { ModelRequest } from '../exchange/request.ts';
 import { createReplyStore, type StoreBounds } from '../store/replies.ts';
 import { Recording, type Room, type StreamHead } from './recording.ts';
+import type { ReplaySettings } from './settings.ts';
 
 /** The first request with a key: it alone goes upstream. */
 export interface Claim {
@@ -38,7 +42,7 @@ export interface Join {
 
 export interface Replay {
   claim(exchange: Exchange, identity: Identity, request: ModelRequest, nowMs: number): Seen | Join | Refusal;
-  update(config: Config['replay']): void;
+  update(config: ReplaySettings): void;
 }
 
 const keyPattern = /^[\x21-\x7e]{1,255}$/;
@@ -57,13 +61,13 @@ interface Flight {
 const none: Seen = { kind: 'new', claim: null };
 
 /** @param gathering bytes that are taken already */
-const boundsOf = (config: Config['replay'], gathering: number): StoreBounds => ({
+const boundsOf = (config: ReplaySettings, gathering: number): StoreBounds => ({
   entriesMax: config.entriesMax,
   bytesMax: config.bytesMax - gathering,
   ttlMs: config.ttlSeconds * 1000,
 });
 
-export function createReplay(config: Config['replay'], clock: () => number): Replay {
+export function createReplay(config: ReplaySettings, clock: () => number): Replay {
   let current = config;
   let gathering = 0;
   // A reply's note is the fingerprint of the request it answers.

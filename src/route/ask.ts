@@ -2,9 +2,11 @@
 
 import { Refusal } from '../base/errors.ts';
 import { type Capability, capabilities } from '../catalog/facts.ts';
-import { type Exchange, isEmbedding, type ModelRequest } from '../exchange.ts';
-import { bodyFlags } from '../native.ts';
-import { type Tier, tiers } from '../upstream/target.ts';
+import { isEmbedding } from '../exchange/endpoint.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import type { ModelRequest } from '../exchange/request.ts';
+import { type Tier, tiers } from '../native/classify.ts';
+import { bodyFlags } from '../native/inspect.ts';
 
 /** One request's questions. Reused from request to request, since routing never waits. */
 export interface Ask {

@@ -2,10 +2,11 @@
 
 import type { Catalog } from '../catalog/catalog.ts';
 import { unknownFacts } from '../catalog/facts.ts';
-import type { RouteConfig, RouteTargetConfig } from '../config/schema.ts';
-import type { Provider } from '../upstream/provider.ts';
-import { stepsMax, type Target, type TargetHealth, tiers } from '../upstream/target.ts';
+import { tiers } from '../native/classify.ts';
+import type { Provider } from '../upstream/target.ts';
+import { stepsMax, type Target, type TargetHealth } from '../upstream/target.ts';
 import { capabilityBits, stickyHash } from './ask.ts';
+import type { RouteConfig, RouteTargetConfig } from './settings.ts';
 import { strategies } from './strategies.ts';
 import { type Branch, type Edge, type Leaf, type Node, placeOf } from './tree.ts';
 

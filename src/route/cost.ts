@@ -2,7 +2,7 @@
  * Strategy `cost`: the cheapest healthy target of the request's tier that can do the job, then those above it. Targets
  * below it come last, nearest first: an answer from a smaller model is still better than none.
  */
-import { tiers } from '../upstream/target.ts';
+import { tiers } from '../native/classify.ts';
 import { able, type Branch, healthy, price, type Strategy, sortByKey } from './tree.ts';
 
 /** Weights of what is compared before the price, in nano-dollars: a rank is a thousand dollars. */

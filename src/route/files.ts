@@ -2,9 +2,9 @@
 
 import { Refusal } from '../base/errors.ts';
 import { freeFacts } from '../catalog/facts.ts';
-import type { Exchange, Identity } from '../exchange.ts';
-import type { Provider } from '../upstream/provider.ts';
-import type { Plan, TargetHealth } from '../upstream/target.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import type { Identity } from '../exchange/identity.ts';
+import type { Plan, Provider, TargetHealth } from '../upstream/target.ts';
 
 /** The providers that keep files. */
 export interface FileTable {

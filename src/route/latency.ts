@@ -1,12 +1,12 @@
 /** Strategy `latency`: the power of two choices over Peak EWMA, without outliers. */
-import type { CallResult } from '../attempt/result.ts';
-import type { PeakEwma } from '../upstream/peak-ewma.ts';
 import { ejected, healthy, latency as latencyOf, type Strategy, sortByKey } from './tree.ts';
 
 /** A target this many times slower than the fastest one is passed over until its reading has decayed. */
 const outlierFactor = 3;
+
 /** Behind every target that may be chosen; added to the reading, in ms. */
 const ejectedKey = 1e12;
+
 const unhealthyKey = 1e15;
 
 export const latency: Strategy = {
@@ -42,19 +42,3 @@ export const latency: Strategy = {
     return count;
   },
 };
-
-/** Tells a target's reading how its call went. @param begunMs what `begin` was told */
-export function learnLatency(
-  latency: PeakEwma,
-  stream: boolean,
-  begunMs: number,
-  result: CallResult,
-  nowMs: number,
-): void {
-  if (result.kind === 'stream') latency.observe(stream, begunMs, nowMs, 0);
-  else if (result.kind === 'whole')
-    latency.observe(stream, begunMs, nowMs, stream ? 0 : result.facts.outputTokens);
-  else if (result.kind === 'failed' && result.failure === 'cancelled') latency.giveUp(stream, begunMs, nowMs);
-  else if (result.kind === 'failed' || result.status >= 500) latency.fail(stream, begunMs, nowMs);
-  else latency.abandon(stream, begunMs);
-}

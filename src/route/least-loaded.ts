@@ -2,7 +2,9 @@
  * Strategy `least_loaded`: own engines before hosted APIs, the one with the least to do first; hosted APIs before them
  * while every own engine's queue is deep.
  */
-import { type Engine, engineLoad, engineQueue, isDown } from '../upstream/engine.ts';
+
+import { engineLoad, engineQueue, isDown } from '../upstream/engine.ts';
+import type { Engine } from '../upstream/target.ts';
 import { type Node, type Strategy, sortByKey } from './tree.ts';
 
 /** More than any load: whoever is asked later. */

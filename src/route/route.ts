@@ -1,16 +1,20 @@
 /** Stage route: a model name, and what the request needs → the targets that may answer it, in order. */
 
 import { Refusal } from '../base/errors.ts';
-import type { Priority } from '../batch/priority.ts';
 import { nameMaxLength } from '../catalog/catalog.ts';
-import type { RouteConfig } from '../config/schema.ts';
 import { dialects } from '../dialects/index.ts';
 import { canServe } from '../dialects/translate.ts';
-import { type Endpoint, type Exchange, type Identity, isEmbedding, type ModelRequest } from '../exchange.ts';
-import { type Plan, type Step, stepsMax, type Target, type TargetHealth, tiers } from '../upstream/target.ts';
+import { type Endpoint, isEmbedding } from '../exchange/endpoint.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import type { Identity } from '../exchange/identity.ts';
+import type { Priority } from '../exchange/priority.ts';
+import type { ModelRequest } from '../exchange/request.ts';
+import { tiers } from '../native/classify.ts';
+import { type Plan, type Step, stepsMax, type Target, type TargetHealth } from '../upstream/target.ts';
 import { type Ask, capabilityNames, createAsk, neededOf, stickyHash, tierOf } from './ask.ts';
 import { compile, type TargetDeps, targetMaker } from './compile.ts';
 import { createFileTable, type FileTable } from './files.ts';
+import type { RouteConfig } from './settings.ts';
 import { type Branch, isFixed, leavesOf, type Node, selects, unable } from './tree.ts';
 
 /** What routing works with besides the configuration. */

@@ -1,10 +1,11 @@
 /** Every strategy by its name in the configuration. */
-import type { RouteConfig } from '../config/schema.ts';
+
 import { capability } from './capability.ts';
 import { cost } from './cost.ts';
 import { fallback } from './fallback.ts';
 import { latency } from './latency.ts';
 import { leastLoaded } from './least-loaded.ts';
+import type { RouteConfig } from './settings.ts';
 import type { Strategy } from './tree.ts';
 import { weighted } from './weighted.ts';
 

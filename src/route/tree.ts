@@ -1,11 +1,10 @@
 /** A route as a tree of targets, made once from the configuration, and what strategies ask of its nodes. */
-
 import { costNanoUsd, type Price } from '../catalog/facts.ts';
-import type { RouteTargetConfig } from '../config/schema.ts';
-import { breaker, breakerState } from '../native.ts';
-import { allRest } from '../upstream/credential.ts';
-import type { FallbackCause, Step, Target, Tier } from '../upstream/target.ts';
+import type { Tier } from '../native/classify.ts';
+import { healthyTarget } from '../upstream/admission.ts';
+import type { FallbackCause, Step, Target } from '../upstream/target.ts';
 import type { Ask } from './ask.ts';
+import type { RouteTargetConfig } from './settings.ts';
 
 /** How a route's targets are put in order. One file for each, by name in `strategies.ts`. */
 export interface Strategy {
@@ -55,13 +54,6 @@ export type Node = Leaf | Branch;
 
 /** A reply of a length nobody has set, in tokens: what prices are compared by. */
 export const replyTypicalTokens = 500;
-
-/** A target that attempt would ask at once: neither resting nor behind an open breaker. */
-export function healthyTarget(target: Target, nowMs: number): boolean {
-  const { health } = target;
-  if (health.restsUntilMs > nowMs || allRest(target, nowMs)) return false;
-  return breaker.state(health.breakerId, nowMs) !== breakerState.open;
-}
 
 /** Whether any target of a node is healthy. */
 export function healthy(node: Node, ask: Ask): boolean {

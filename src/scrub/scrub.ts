@@ -1,7 +1,7 @@
 /** Stage scrub: decides about the personal data that was found, and restores it in the reply. */
 import { Refusal } from '../base/errors.ts';
-import type { ModelRequest } from '../exchange.ts';
-import type { ScrubPolicy } from '../inspect/inspect.ts';
+import type { ModelRequest } from '../exchange/request.ts';
+import type { ScrubPolicy } from './policy.ts';
 
 /** What restores a reply; null: nothing was masked. */
 export type Vault = ReadonlyMap<string, string>;

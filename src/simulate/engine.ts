@@ -1,5 +1,5 @@
 /** `/health` and `/metrics` as a self-hosted engine has them, with numbers that follow the simulator's real load. */
-import { type EngineName, engineKinds } from '../upstream/engine.ts';
+import { type EngineName, engineKinds } from '../catalog/engines.ts';
 import type { SimulateSettings } from './settings.ts';
 
 type EngineSettings = SimulateSettings['engine'];

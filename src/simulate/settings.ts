@@ -1,8 +1,8 @@
 /** The simulator's settings: every key, its range and default, as users write them in the configuration. */
 import { z } from 'zod';
-import { engineNames } from '../upstream/engine.ts';
+import { engineNames } from '../catalog/engines.ts';
 import { faultNames } from './faults.ts';
-import { ranges, retryHints } from './plan.ts';
+import { ranges, retryHints } from './ranges.ts';
 
 const whole = (key: keyof typeof ranges) => z.int().min(ranges[key][0]).max(ranges[key][1]);
 const fraction = (key: keyof typeof ranges) => z.number().min(ranges[key][0]).max(ranges[key][1]);

@@ -1,6 +1,6 @@
 /** A bounded store of replies in the native core: least recently used out first, each with an end of life. */
-import type { StoredReply } from '../exchange.ts';
-import { type StoreEntry, store } from '../native.ts';
+import type { StoredReply } from '../exchange/reply.ts';
+import { type StoreEntry, store } from '../native/store.ts';
 
 export interface ReplyStore {
   get(key: string, nowMs: number): NotedReply | null;

@@ -3,11 +3,10 @@
  * for evidence and moves probes apart; it opens no breaker and refuses no request by itself.
  */
 import { createHash, randomUUID } from 'node:crypto';
-import { breaker } from '../native.ts';
-import { type Credential, hintLimited } from '../upstream/credential.ts';
+import { breaker } from '../native/breaker.ts';
+import { hintLimited } from '../upstream/credential.ts';
 import type { HealthBook, Subject } from '../upstream/health.ts';
-import type { Provider } from '../upstream/provider.ts';
-import type { Target } from '../upstream/target.ts';
+import type { Credential, Provider, Target } from '../upstream/target.ts';
 import type { Message } from './message.ts';
 import { connectPeers, type Peers } from './peers.ts';
 

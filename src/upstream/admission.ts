@@ -1,14 +1,25 @@
 /** Before and after each call: whether a target may be asked now, with which credential, and what is told of the call's end. */
-
-import type { AttemptDeps } from '../attempt/deps.ts';
-import type { ModelRequest } from '../exchange.ts';
-import { breaker, breakerOutcome, breakerState, isProbe, type ReplyFacts } from '../native.ts';
-import { healthyTarget } from '../route/tree.ts';
-import { type Credential, credentialsRest, takeCredential } from './credential.ts';
+import type { ModelRequest } from '../exchange/request.ts';
+import { breaker, breakerOutcome, breakerState, isProbe } from '../native/breaker.ts';
+import type { ReplyFacts } from '../native/reply.ts';
+import { allRest, credentialsRest, takeCredential } from './credential.ts';
 import { callBegan, callEnded } from './engine.ts';
 import type { HealthBook, Subject } from './health.ts';
 import { haveRoom, type Quota, settleQuotas, takeQuotas } from './quota.ts';
-import type { FallbackCause, Target } from './target.ts';
+import type { Credential, FallbackCause, Target } from './target.ts';
+
+/** What admission works with. */
+export interface AdmissionDeps {
+  /** Monotonic ms. */
+  readonly clock: () => number;
+  readonly health: HealthBook;
+  /** Estimated tokens of a request's prompt. */
+  readonly estimate: (request: ModelRequest) => number;
+  /** Told of each call's end, for metrics. */
+  readonly onCall: (target: Target, outcome: string) => void;
+  /** Told when a breaker opens or closes: the target's, or its provider's. */
+  readonly onBreaker: (subject: Subject, target: Target, open: boolean) => void;
+}
 
 /** What one call holds from before it is sent until its end has been told. */
 export interface Admission {
@@ -39,6 +50,7 @@ const noQuotas: readonly Quota[] = [];
 
 /** Reserved of an own limit for a reply whose request states no limit; what was used is settled afterwards. */
 const replyTokensGuess = 1024;
+
 const replyTokens = ({ maxTokens, choices }: ModelRequest): number =>
   (maxTokens ?? replyTokensGuess) * choices;
 
@@ -47,7 +59,7 @@ export const callTokens = (request: ModelRequest, promptTokens: number): number 
   promptTokens + replyTokens(request);
 
 /** Asks whether a call may be made; what is given has to come to `endCall`, once. */
-export function admit(target: Target, request: ModelRequest, deps: AttemptDeps): Admission | PassedOver {
+export function admit(target: Target, request: ModelRequest, deps: AdmissionDeps): Admission | PassedOver {
   const nowMs = deps.clock();
   const credential = takeCredential(target, nowMs);
   if (credential === null) {
@@ -128,7 +140,7 @@ export function endCall(
   outcome: CallOutcome,
   word: string,
   facts: ReplyFacts | null,
-  deps: AttemptDeps,
+  deps: AdmissionDeps,
   nowMs: number = deps.clock(),
 ): void {
   const { target, quotas, tokens } = admission;
@@ -146,7 +158,7 @@ export function endCall(
  * The first content has come. A probe has said by that what was to be known: were its breaker to wait for the end of a
  * long answer, all others would too. What becomes of the rest is told with a new ticket.
  */
-export function contentCame(admission: Admission, deps: AttemptDeps, nowMs: number): void {
+export function contentCame(admission: Admission, deps: AdmissionDeps, nowMs: number): void {
   admission.ttftMs = nowMs - admission.sentMs;
   if (!isProbe(admission.ticket) && !isProbe(admission.aboveTicket)) return;
   tellBreakers(admission, 'success', nowMs, deps);
@@ -155,10 +167,10 @@ export function contentCame(admission: Admission, deps: AttemptDeps, nowMs: numb
 }
 
 /** Whether a target's breaker refuses calls by now. */
-export const isOpen = ({ health }: Target, deps: AttemptDeps): boolean =>
+export const isOpen = ({ health }: Target, deps: AdmissionDeps): boolean =>
   breaker.state(health.breakerId, deps.clock()) === breakerState.open;
 
-function tellBreakers(admission: Admission, outcome: CallOutcome, nowMs: number, deps: AttemptDeps): void {
+function tellBreakers(admission: Admission, outcome: CallOutcome, nowMs: number, deps: AdmissionDeps): void {
   const { target, aboveId } = admission;
   const { breakerId } = target.health;
   const number = breakerOutcome[outcome];
@@ -171,6 +183,13 @@ function tellBreakers(admission: Admission, outcome: CallOutcome, nowMs: number,
   }
 }
 
-function told(subject: Subject, target: Target, breakerId: number, deps: AttemptDeps): void {
+function told(subject: Subject, target: Target, breakerId: number, deps: AdmissionDeps): void {
   deps.onBreaker(subject, target, breaker.state(breakerId, deps.clock()) !== breakerState.closed);
+}
+
+/** A target that attempt would ask at once: neither resting nor behind an open breaker. */
+export function healthyTarget(target: Target, nowMs: number): boolean {
+  const { health } = target;
+  if (health.restsUntilMs > nowMs || allRest(target, nowMs)) return false;
+  return breaker.state(health.breakerId, nowMs) !== breakerState.open;
 }

@@ -1,34 +1,17 @@
 /** The credentials of a provider: calls take turns, and one that is limited or refused rests. */
+
 import { createHash } from 'node:crypto';
-import type { Provider } from './provider.ts';
-import type { Target } from './target.ts';
-
-/** Never rejects. @param headers all of the request's, flat */
-export type Sign = (path: string, headers: readonly string[], body: Buffer) => Promise<readonly string[]>;
-
-export interface Credential {
-  /** All that is sent with a request besides what the request brings, flat: this credential too. */
-  readonly headers: readonly string[];
-  /** Signs each request with it, and gives all its headers; null: the credential is among them. */
-  readonly sign: Sign | null;
-  /** The provider has refused it; null: nobody can give another. */
-  readonly renew: (() => void) | null;
-  /** Names it to peers that have the same one; says nothing of it. */
-  readonly digest: string;
-  /** Monotonic ms until which it rests after a 401 or 403. */
-  refusedUntilMs: number;
-  /** Target label → monotonic ms until which a 429 lets it rest there. As bounded as the targets are. */
-  readonly limitedUntilMs: Map<string, number>;
-  /** The same by the word of a peer: it is taken last until then. */
-  readonly hintedUntilMs: Map<string, number>;
-}
+import type { Credential, Provider, Target } from './target.ts';
 
 /** A credential that was refused is not tried again for so long. */
 const refusedRestMs = 60_000;
+
 /** A 429 that names no time. */
 const limitedRestMs = 1_000;
+
 /** A spent quota that names no time: money rarely comes back within seconds. */
 const quotaRestMs = 60_000;
+
 /** A provider's word is taken for so long at most. */
 const restMaxMs = 3_600_000;
 

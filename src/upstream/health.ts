@@ -1,8 +1,9 @@
 /** The state of targets and providers over all requests: breakers and own limits. It outlives a reload. */
-import type { Config } from '../config/schema.ts';
-import { type BreakerSettings, breaker } from '../native.ts';
+
+import { type BreakerSettings, breaker } from '../native/breaker.ts';
 import { PeakEwma } from './peak-ewma.ts';
 import { closeQuota, type OwnLimits, openQuota, type Quota } from './quota.ts';
+import type { AttemptSettings, UpstreamConfig } from './settings.ts';
 import type { TargetHealth } from './target.ts';
 
 /** A provider's state over all its targets. */
@@ -17,10 +18,10 @@ export type Subject = 'target' | 'provider';
 
 export interface HealthBook {
   /** Takes over settings; what no `target` asks for until `settle` is let go of then. */
-  begin(config: Config): void;
+  begin(config: UpstreamConfig): void;
   /** The state of a target, made when it is new. @param limits its own */
   target(label: string, limits?: OwnLimits): TargetHealth;
-  settle(config: Config): void;
+  settle(config: UpstreamConfig): void;
   /** Null: the provider has nothing of its own to be asked. */
   provider(name: string): ProviderHealth | null;
   /** A target's own limits. */
@@ -35,7 +36,7 @@ export interface HealthBook {
 const targetsMin = 2;
 
 /** @param targets whose failures it takes to open it */
-export function breakerSettings(attempt: Config['attempt'], targets: number): BreakerSettings {
+export function breakerSettings(attempt: AttemptSettings, targets: number): BreakerSettings {
   const { failures, failureRate, callsMin, windowMs, cooldownMs, cooldownMaxMs } = attempt.breaker;
   return {
     // As much as would open so many of its targets: one failure beside a broken target is no outage.
@@ -58,11 +59,11 @@ export function createHealthBook(clock: () => number): HealthBook {
   const quotas = new Map<string, Quota>();
   /** Targets of the configuration, and their own limits. */
   const asked = new Map<string, OwnLimits | undefined>();
-  let attempt: Config['attempt'] | null = null;
+  let attempt: AttemptSettings | null = null;
   // The longest that any configuration so far lets a batch request wait.
   let queuedMaxMs = 0;
 
-  const settings = (): Config['attempt'] => {
+  const settings = (): AttemptSettings => {
     if (attempt === null) throw new Error('a target before its configuration');
     return attempt;
   };

@@ -1,8 +1,10 @@
 /** Watches one engine in the background: is it alive, and how much has it to do? No request ever waits for it. */
 import * as https from 'node:https';
 import * as http from '../base/node-http.ts';
-import { type Engine, engineKinds, isDown } from './engine.ts';
+import { engineKinds } from '../catalog/engines.ts';
+import { isDown } from './engine.ts';
 import { readGauges } from './metrics-text.ts';
+import type { Engine } from './target.ts';
 
 /** What a probe needs of the world. */
 export interface ProbeDeps {

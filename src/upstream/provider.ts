@@ -1,41 +1,17 @@
 /** A provider as the process knows it: its connections, credentials and where it lives. */
 // The whole package also loads fetch, WebSocket and caches: 14 MB of memory and 50 ms of every start for nothing.
+
 import Pool from 'undici/lib/dispatcher/pool.js';
-import type { Config, ProviderConfig } from '../config/schema.ts';
+import { usualProbe } from '../catalog/engines.ts';
 import { defaultRegion, endpointIn, regionOf } from '../dialects/bedrock/region.ts';
-import type { Dialect, Quirks } from '../dialects/dialect.ts';
 import { dialects } from '../dialects/index.ts';
 import { presets } from '../dialects/presets.ts';
-import { type Credential, createCredential } from './credential.ts';
+import { createCredential } from './credential.ts';
 import type { TokenKeeper } from './credentials/keeper.ts';
 import type { Signer } from './credentials/signer.ts';
-import { createEngine, type Engine, usualProbe } from './engine.ts';
-
-export interface Provider {
-  readonly name: string;
-  readonly dialect: Dialect;
-  readonly baseUrl: string;
-  /** Path part of the base URL, without a trailing slash. */
-  readonly basePath: string;
-  /** What every path ends with, without its `?`; empty: nothing. */
-  readonly query: string;
-  /** The gateway's own, of which calls take turns; one without a secret where there is none. */
-  readonly credentials: readonly Credential[];
-  /** Whose turn it is, as an index that is taken modulo their number. */
-  turn: number;
-  /** The client's own credential is passed on instead. */
-  readonly clientCredential: boolean;
-  readonly quirks: Quirks;
-  /** Tenants that may keep files there; null: all. */
-  readonly files: readonly string[] | null;
-  /** Answers are invented. */
-  readonly simulated: boolean;
-  readonly pool: InstanceType<typeof Pool>;
-  /** What is known of the self-hosted engine behind it; null: hosted by others. */
-  readonly engine: Engine | null;
-  /** The same provider, to be asked with the client's own credential. */
-  withClientCredential(): Provider;
-}
+import { createEngine } from './engine.ts';
+import type { AttemptSettings, ProviderConfig } from './settings.ts';
+import type { Credential, Provider } from './target.ts';
 
 /**
  * @param simulatorUrl base URL of the embedded simulator for providers of its presets
@@ -45,7 +21,7 @@ export interface Provider {
 export function createProvider(
   name: string,
   config: ProviderConfig,
-  policy: Config['attempt'],
+  policy: AttemptSettings,
   simulatorUrl: string | null,
   tokens: TokenKeeper | null = null,
   signers: readonly Signer[] = [],

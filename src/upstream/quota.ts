@@ -1,6 +1,7 @@
 /** What a provider lets us ask for: its own requests and tokens per minute, kept in meters of the native core. */
-import type { ProviderConfig } from '../config/schema.ts';
-import { meter, meterAlgorithm, meterAsk, meterEntry } from '../native.ts';
+
+import { meter, meterAlgorithm, meterAsk, meterEntry } from '../native/meters.ts';
+import type { ProviderConfig } from './settings.ts';
 
 /** Limits as configured; each may be absent. */
 export type OwnLimits = NonNullable<ProviderConfig['limits']>;

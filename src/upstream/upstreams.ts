@@ -1,16 +1,17 @@
 /** The providers of a configuration, each with what goes on in its background: opened, kept over reloads, and closed. */
-import type { Config } from '../config/schema.ts';
-import type { Log } from '../observe/log.ts';
-import type { World } from '../sidecar.ts';
+
+import type { Log } from '../base/log.ts';
+import type { World } from '../base/world.ts';
 import type { TokenKeeper } from './credentials/keeper.ts';
-import { openSigners } from './credentials/signer.ts';
-import type { Engine } from './engine.ts';
-import { createProvider, type Provider } from './provider.ts';
+import { openSigners } from './credentials/open.ts';
+import { createProvider } from './provider.ts';
+import type { ProviderConfig, UpstreamConfig } from './settings.ts';
+import type { Engine, Provider } from './target.ts';
 
 /** The providers that are open. */
 export interface Upstreams {
   /** The providers of a configuration; unchanged ones keep their connections. */
-  update(config: Config): Promise<ReadonlyMap<string, Provider>>;
+  update(config: UpstreamConfig): Promise<ReadonlyMap<string, Provider>>;
   provider(name: string): Provider | undefined;
   simulated(): string[];
   /** Provider → the engine behind it. */
@@ -29,7 +30,7 @@ export function createUpstreams(world: World, log: Log): Upstreams {
   const open = new Map<string, Open>();
   // Requests at work, and those that wait for their turn, still go to what they were routed to.
   const retired = new Set<Open>();
-  const retire = (entry: Open, { attempt, batch }: Config): void => {
+  const retire = (entry: Open, { attempt, batch }: UpstreamConfig): void => {
     entry.stop();
     retired.add(entry);
     const close = (): void => {
@@ -39,7 +40,7 @@ export function createUpstreams(world: World, log: Log): Upstreams {
     setTimeout(close, attempt.totalTimeoutMs + batch.deadlineMs).unref();
   };
 
-  const start = async (name: string, config: Config, made: string): Promise<Open> => {
+  const start = async (name: string, config: UpstreamConfig, made: string): Promise<Open> => {
     const settings = config.providers[name];
     if (settings === undefined) throw new Error(`no provider ${name}`);
     const simulator = await embeddedSimulator(settings);
@@ -103,7 +104,7 @@ export function createUpstreams(world: World, log: Log): Upstreams {
 
 /** Tokens of the machine's own. What gets them is loaded only where the configuration asks for it. */
 async function platformTokens(
-  platform: Config['providers'][string]['credential'],
+  platform: ProviderConfig['credential'],
   provider: string,
   log: Log,
   wallClock: () => number,
@@ -130,7 +131,7 @@ const simulatedPaths: Readonly<Record<string, string>> = {
 
 /** The simulator is loaded only where the configuration names it, so that no typo yields invented answers. */
 async function embeddedSimulator(
-  config: Config['providers'][string],
+  config: ProviderConfig,
 ): Promise<{ url: string; close(): Promise<void> } | null> {
   if (!config.preset?.startsWith('simulator')) return null;
   if (config.baseUrl !== undefined) return null;

@@ -1,7 +1,7 @@
 /** Stage attempt: retries, backoff, breaker, rest after a 429, order of fallback; by passed-in time. */
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { Trail } from '../../src/attempt/trail.ts';
-import type { World } from '../../src/sidecar.ts';
+import type { World } from '../../src/base/world.ts';
 import { chainConfig, labelOf, metricIn } from '../support/chain.ts';
 import { ask, send } from '../support/client.ts';
 import { wires } from '../support/replies.ts';

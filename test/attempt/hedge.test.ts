@@ -1,7 +1,7 @@
 /** Hedged requests: when a second call goes out, who wins, and what becomes of the loser. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createHedges, createQuantile } from '../../src/attempt/hedge.ts';
+import { createHedges, createQuantile } from '../../src/attempt/hedges.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { labelOf, metricIn, startChain } from '../support/chain.ts';
 import { statedUsage, wires } from '../support/replies.ts';

@@ -3,11 +3,12 @@ import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { authenticate, denyModel, matches, presentedKey } from '../../src/authenticate/authenticate.ts';
+import { authenticate, denyModel, matches } from '../../src/authenticate/authenticate.ts';
 import { createKeyring } from '../../src/authenticate/keyring.ts';
 import { Refusal } from '../../src/base/errors.ts';
 import { type Config, configSchema } from '../../src/config/schema.ts';
-import type { Identity } from '../../src/exchange.ts';
+import { presentedKey } from '../../src/exchange/credential.ts';
+import type { Identity } from '../../src/exchange/identity.ts';
 import { sampleIdentity } from '../support/samples.ts';
 
 const secret = 'sk-sidegate-acme-1';

@@ -10,8 +10,9 @@ import {
   createCache,
 } from '../../src/cache/cache.ts';
 import { type Config, configSchema } from '../../src/config/schema.ts';
-import type { Identity, ModelRequest } from '../../src/exchange.ts';
-import { createScrubPolicy } from '../../src/inspect/inspect.ts';
+import type { Identity } from '../../src/exchange/identity.ts';
+import type { ModelRequest } from '../../src/exchange/request.ts';
+import { createScrubPolicy } from '../../src/scrub/policy.ts';
 import { createReplyStore } from '../../src/store/replies.ts';
 import {
   type ExchangeSample,
@@ -33,7 +34,7 @@ interface Asked {
 }
 
 function keyOf(cache: Cache, { exchange, identity, request, scope }: Asked = {}): CacheKey | null {
-  const whole: CacheScope = { policy: masking, routeVersion: 'v1', credential: '', ...scope };
+  const whole: CacheScope = { policy: masking.name, routeVersion: 'v1', credential: '', ...scope };
   return cache.key(sampleExchange(exchange), sampleIdentity(identity), sampleRequest(request), whole);
 }
 
@@ -43,7 +44,7 @@ describe('scope', () => {
     ['user', { identity: { user: 'ann' } }],
     ['body', { request: { text: 'hello ' } }],
     ['model', { request: { model: 'n' } }],
-    ['scrub policy', { scope: { policy: createScrubPolicy({ email: 'off', card: 'mask' }) } }],
+    ['scrub policy', { scope: { policy: createScrubPolicy({ email: 'off', card: 'mask' }).name } }],
     ['route version', { scope: { routeVersion: 'v2' } }],
     ["client's own credential", { scope: { credential: 'c' } }],
     ['endpoint', { exchange: { endpoint: 'messages' } }],

@@ -9,9 +9,10 @@ import { createCatalog, memoMax } from '../../src/catalog/catalog.ts';
 import { costNanoUsd, type Price } from '../../src/catalog/facts.ts';
 import { families, familyOf } from '../../src/catalog/families.ts';
 import { hasTable, openTable, priceOf } from '../../src/catalog/prices.ts';
-import { type CatalogModelConfig, catalogFileSchema, configSchema } from '../../src/config/schema.ts';
+import { type CatalogModelConfig, catalogFileSchema } from '../../src/catalog/settings.ts';
+import { configSchema } from '../../src/config/schema.ts';
 import { presets } from '../../src/dialects/presets.ts';
-import { noUsage } from '../../src/exchange.ts';
+import { noUsage } from '../../src/exchange/usage.ts';
 
 const all = (await waitForUpdate()) ?? [];
 const day = Date.parse('2026-11-23T12:00:00Z');

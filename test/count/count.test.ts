@@ -10,7 +10,7 @@ import { imageSize, imageTokens } from '../../src/count/image.ts';
 import { countPieces } from '../../src/count/pieces.ts';
 import { countPrompt } from '../../src/count/prompt.ts';
 import { type BilledTry, bill, type Counts, learn } from '../../src/count/usage.ts';
-import { inspectReply, noFacts, type ReplyFacts } from '../../src/native.ts';
+import { inspectReply, noFacts, type ReplyFacts } from '../../src/native/reply.ts';
 import type { Target } from '../../src/upstream/target.ts';
 import { sampleRequest } from '../support/samples.ts';
 

@@ -5,7 +5,7 @@ import { countPrompt } from '../../src/count/prompt.ts';
 import { createNotes } from '../../src/dialects/chat.ts';
 import { dialects } from '../../src/dialects/index.ts';
 import type { DialectName } from '../../src/exchange/dialects.ts';
-import type { EndpointName } from '../../src/exchange.ts';
+import type { EndpointName } from '../../src/exchange/endpoint.ts';
 import { destinationOf } from '../dialects/fixtures.ts';
 
 const tokenizer = getEncoding('o200k_base');

@@ -10,9 +10,10 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { familyOf } from '../../src/catalog/families.ts';
 import { createNotes, type ReplyContext } from '../../src/dialects/chat.ts';
-import type { ChatClient, ChatProvider, Destination } from '../../src/dialects/dialect.ts';
 import { dialects } from '../../src/dialects/index.ts';
-import type { ReplyReading } from '../../src/dialects/read-reply.ts';
+import type { ReplyReading } from '../../src/dialects/reading.ts';
+import type { ChatClient, ChatProvider } from '../../src/dialects/sides.ts';
+import type { Destination } from '../../src/dialects/wire.ts';
 import { type DialectName, dialectNames } from '../../src/exchange/dialects.ts';
 
 export const folder = new URL('../fixtures/', import.meta.url).pathname;

@@ -1,9 +1,9 @@
 /** The presets: each row is sound, and a request by it reaches the right path with the right credential. */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { isLoopback } from '../../src/base/node-http.ts';
 import { hasTable } from '../../src/catalog/prices.ts';
 import { demoBanner, demoConfig } from '../../src/commands/demo.ts';
-import { isLoopback } from '../../src/config/syntax.ts';
 import { isPattern, type Preset, presets } from '../../src/dialects/presets.ts';
 import { bedrockWire } from '../support/bedrock-wire.ts';
 import { ask as post } from '../support/client.ts';

@@ -1,8 +1,8 @@
 /** What a provider is known to refuse: it is written as the provider takes it, named as dropped, or not sent there. */
 import { describe, expect, test } from 'vitest';
 import { createNotes } from '../../src/dialects/chat.ts';
-import type { Quirks } from '../../src/dialects/dialect.ts';
 import { dialects } from '../../src/dialects/index.ts';
+import type { Quirks } from '../../src/dialects/wire.ts';
 import type { DialectName } from '../../src/exchange/dialects.ts';
 import { destinationFor } from './fixtures.ts';
 

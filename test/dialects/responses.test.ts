@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { observedReading } from '../../src/dialects/read-reply.ts';
 import { responses } from '../../src/dialects/responses/index.ts';
-import { bodyFlags, inspect } from '../../src/native.ts';
+import { bodyFlags, inspect } from '../../src/native/inspect.ts';
 import { startChain } from '../support/chain.ts';
 import { eventData, lastError, statedUsage } from '../support/replies.ts';
 import { responsesWire as wire } from '../support/responses-wire.ts';

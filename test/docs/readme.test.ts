@@ -11,7 +11,7 @@ import { commands, runCli } from '../../src/cli.ts';
 import { nothingBilled } from '../../src/count/usage.ts';
 import { presets } from '../../src/dialects/presets.ts';
 import { dialectNames } from '../../src/exchange/dialects.ts';
-import { noUsage } from '../../src/exchange.ts';
+import { noUsage } from '../../src/exchange/usage.ts';
 import { createMetrics } from '../../src/observe/metrics.ts';
 import { createRecord, noCourse } from '../../src/observe/record.ts';
 import { faultNames } from '../../src/simulate/faults.ts';

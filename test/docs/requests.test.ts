@@ -2,7 +2,7 @@
 import { type IncomingHttpHeaders, IncomingMessage, Server } from 'node:http';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { HeadReader, type PlainHead } from '../../src/listen/head.ts';
-import { tiers } from '../../src/upstream/target.ts';
+import { tiers } from '../../src/native/classify.ts';
 import { type Chain, startChain } from '../support/chain.ts';
 import { ask } from '../support/client.ts';
 import { geminiWire } from '../support/gemini-wire.ts';

@@ -1,7 +1,7 @@
 /** Each algorithm of the core against its slow twin, over random schedules: the same decisions, waits and levels. */
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
-import { meter, meterAlgorithm } from '../../src/native.ts';
+import { meter, meterAlgorithm } from '../../src/native/meters.ts';
 import {
   heldMs,
   type Reference,

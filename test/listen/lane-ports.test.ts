@@ -4,7 +4,8 @@ import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { expect, onTestFinished, test } from 'vitest';
 import { configSchema } from '../../src/config/schema.ts';
-import type { Exchange, Reply } from '../../src/exchange.ts';
+import type { Exchange } from '../../src/exchange/exchange.ts';
+import type { Reply } from '../../src/exchange/reply.ts';
 import { type Listener, listen } from '../../src/listen/listen.ts';
 import { openSocket, readAll } from '../support/client.ts';
 

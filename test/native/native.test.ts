@@ -4,16 +4,10 @@ import { createRequire } from 'node:module';
 import { describe, expect, test } from 'vitest';
 import type * as Binding from '../../native/binding/index.d.ts';
 import { configSchema } from '../../src/config/schema.ts';
-import {
-  breaker,
-  breakerOutcome,
-  inspect as inspectNamed,
-  inspectReply,
-  isProbe,
-  meter,
-  meterAlgorithm,
-  StreamScanner,
-} from '../../src/native.ts';
+import { breaker, breakerOutcome, isProbe } from '../../src/native/breaker.ts';
+import { inspect as inspectNamed } from '../../src/native/inspect.ts';
+import { meter, meterAlgorithm } from '../../src/native/meters.ts';
+import { inspectReply, StreamScanner } from '../../src/native/reply.ts';
 import { breakerSettings } from '../../src/upstream/health.ts';
 import { generate } from '../support/native-documents.ts';
 import { mutate } from '../support/native-mutate.ts';

@@ -5,8 +5,8 @@ import { describe, expect, test } from 'vitest';
 import { tell } from '../../bench/route/eval.ts';
 import { heldOut, readPrompts } from '../../bench/route/prompts.ts';
 import { score, scoreText } from '../../bench/route/score.ts';
-import { bodyFlags, classify, classifyBit, featureNames, inspect } from '../../src/native.ts';
-import { tiers } from '../../src/upstream/target.ts';
+import { classify, featureNames, tiers } from '../../src/native/classify.ts';
+import { bodyFlags, classifyBit, inspect } from '../../src/native/inspect.ts';
 
 const prompts = readPrompts(fileURLToPath(new URL('../fixtures/route/prompts.jsonl', import.meta.url)));
 const key = Buffer.alloc(32);

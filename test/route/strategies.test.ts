@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Refusal } from '../../src/base/errors.ts';
 import type { Capability } from '../../src/catalog/facts.ts';
-import { bodyFlags } from '../../src/native.ts';
+import { bodyFlags } from '../../src/native/inspect.ts';
 import type { Plan } from '../../src/upstream/target.ts';
 import { idleProvider, type Routing, startRouting } from '../support/routing.ts';
 

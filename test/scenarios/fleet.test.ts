@@ -1,7 +1,7 @@
 /** A fleet of breakers in simulated time: what an outage costs with and without the hints of peers. */
 import { expect, test } from 'vitest';
 import { configSchema } from '../../src/config/schema.ts';
-import { breaker, breakerOutcome, breakerState, isProbe } from '../../src/native.ts';
+import { breaker, breakerOutcome, breakerState, isProbe } from '../../src/native/breaker.ts';
 import { breakerSettings } from '../../src/upstream/health.ts';
 import { seeded } from '../support/native-random.ts';
 import { tableOf } from './load.ts';

@@ -1,7 +1,7 @@
 /** A sidecar with scripted providers behind it: what most tests of faults begin with. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { onTestFinished } from 'vitest';
-import type { World } from '../../src/sidecar.ts';
+import type { World } from '../../src/base/world.ts';
 import { ask, type Incoming, type Sent, send } from './client.ts';
 import { testModel, type Wire } from './replies.ts';
 import {

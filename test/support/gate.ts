@@ -1,5 +1,5 @@
 /** A sidecar before one scripted provider that speaks both dialects; a test may set its clock. */
-import type { World } from '../../src/sidecar.ts';
+import type { World } from '../../src/base/world.ts';
 import { ask, type Incoming, send } from './client.ts';
 import { testModel, type Wire } from './replies.ts';
 import { type ConfigInput, startTestSidecar, type TestSidecar } from './sidecar.ts';

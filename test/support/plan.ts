@@ -1,15 +1,17 @@
 /** A plan of scripted providers for stage attempt alone: edges and facts as a test wants them, on real sockets. */
 import { onTestFinished } from 'vitest';
+import type { AttemptFailure, AttemptReply } from '../../src/attempt/answer.ts';
 import { attempt } from '../../src/attempt/attempt.ts';
-import type { AttemptDeps, AttemptFailure, AttemptReply } from '../../src/attempt/deps.ts';
+import type { AttemptDeps } from '../../src/attempt/deps.ts';
 import { Cancellation } from '../../src/base/cancellation.ts';
 import { Refusal } from '../../src/base/errors.ts';
 import { unknownFacts } from '../../src/catalog/facts.ts';
 import { configSchema } from '../../src/config/schema.ts';
-import type { Exchange } from '../../src/exchange.ts';
-import { createScrubPolicy, inspect } from '../../src/inspect/inspect.ts';
+import type { Exchange } from '../../src/exchange/exchange.ts';
+import { inspect } from '../../src/inspect/inspect.ts';
 import { endpoints } from '../../src/listen/endpoints.ts';
-import { retryBudget } from '../../src/native.ts';
+import { retryBudget } from '../../src/native/retries.ts';
+import { createScrubPolicy } from '../../src/scrub/policy.ts';
 import { createHealthBook } from '../../src/upstream/health.ts';
 import { createProvider } from '../../src/upstream/provider.ts';
 import type { FallbackCause, Step } from '../../src/upstream/target.ts';
@@ -97,7 +99,7 @@ export async function startPlan(
         detach: () => {},
         park: () => {},
       };
-      const request = inspect(exchange, createScrubPolicy(config.scrub), Buffer.alloc(32));
+      const request = inspect(exchange, createScrubPolicy(config.scrub).bits, Buffer.alloc(32));
       if (request instanceof Refusal) throw new Error(request.text);
       const plan = { pattern: testModel, steps, chosen: steps.length === 1 };
       return came(await attempt(plan, exchange, request, clock() + 10_000, deps, clock()));

@@ -2,15 +2,16 @@
 
 import { Refusal } from '../../src/base/errors.ts';
 import { type ModelFacts, unknownFacts } from '../../src/catalog/facts.ts';
-import { configSchema, type RouteConfig } from '../../src/config/schema.ts';
+import { configSchema } from '../../src/config/schema.ts';
 import type { DialectName } from '../../src/exchange/dialects.ts';
-import type { ModelRequest } from '../../src/exchange.ts';
-import { breaker } from '../../src/native.ts';
+import type { ModelRequest } from '../../src/exchange/request.ts';
+import { breaker } from '../../src/native/breaker.ts';
 import { createRouteTable, type RouteTable, route } from '../../src/route/route.ts';
+import type { RouteConfig } from '../../src/route/settings.ts';
 import { breakerSettings } from '../../src/upstream/health.ts';
 import { PeakEwma } from '../../src/upstream/peak-ewma.ts';
-import { createProvider, type Provider } from '../../src/upstream/provider.ts';
-import type { Plan, TargetHealth } from '../../src/upstream/target.ts';
+import { createProvider } from '../../src/upstream/provider.ts';
+import type { Plan, Provider, TargetHealth } from '../../src/upstream/target.ts';
 import { type ExchangeSample, sampleExchange, sampleIdentity, sampleRequest } from './samples.ts';
 
 const { attempt } = configSchema.parse({});

@@ -1,6 +1,7 @@
 /** Self-hosted engines: what is read of them, whom they pass requests to, and what happens when they are down. */
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { type EngineName, engineKinds, engineNames } from '../../src/catalog/engines.ts';
 import { unknownFacts } from '../../src/catalog/facts.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { createAsk } from '../../src/route/ask.ts';
@@ -8,22 +9,13 @@ import { leastLoaded } from '../../src/route/least-loaded.ts';
 import type { Branch } from '../../src/route/tree.ts';
 import { startSimulator } from '../../src/simulate/server.ts';
 import { simulateSchema } from '../../src/simulate/settings.ts';
-import {
-  createEngine,
-  type Engine,
-  type EngineName,
-  engineKinds,
-  engineLoad,
-  engineNames,
-  engineQueue,
-  isDown,
-} from '../../src/upstream/engine.ts';
+import { createEngine, engineLoad, engineQueue, isDown } from '../../src/upstream/engine.ts';
 import { livingFirst } from '../../src/upstream/living.ts';
 import { readGauges } from '../../src/upstream/metrics-text.ts';
 import { PeakEwma } from '../../src/upstream/peak-ewma.ts';
 import { startProbe } from '../../src/upstream/probe.ts';
 import { createProvider } from '../../src/upstream/provider.ts';
-import type { FallbackCause, Step, Target } from '../../src/upstream/target.ts';
+import type { Engine, FallbackCause, Step, Target } from '../../src/upstream/target.ts';
 import { metricIn } from '../support/chain.ts';
 import { ask } from '../support/client.ts';
 import { openaiWire, testModel } from '../support/replies.ts';

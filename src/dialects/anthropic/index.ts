@@ -2,24 +2,20 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Refusal } from '../../base/errors.ts';
 import { isObject, type Json, numberOf } from '../../base/json.ts';
-import type { Endpoint, ModelRequest } from '../../exchange.ts';
+import type { Endpoint } from '../../exchange/endpoint.ts';
+import type { ModelRequest } from '../../exchange/request.ts';
 import {
-  type Destination,
   type Dialect,
   faultKind,
-  headerOf,
-  type LimitState,
   type ProviderFault,
-  passHeaders,
-  renameModel,
-  resetMs,
-  retryAfterMs,
   type StoppedStream,
   type TextSlot,
-  type UpstreamRequest,
 } from '../dialect.ts';
+import { renameModel } from '../edit.ts';
 import { readError } from '../error-text.ts';
+import { headerOf, type LimitState, passHeaders, resetMs, retryAfterMs } from '../headers.ts';
 import { nativeReading } from '../read-reply.ts';
+import type { Destination, UpstreamRequest } from '../wire.ts';
 import { readRequest } from './read-request.ts';
 import { readReply, writeError, writeReply } from './reply.ts';
 import { createReader, createWriter } from './stream.ts';

@@ -2,7 +2,7 @@
 
 import { type Json, listOf } from '../../base/json.ts';
 import { budgetOf, type ChatRequest, type Effort, effortOf, type Notes, noteDropped } from '../chat.ts';
-import type { Destination } from '../dialect.ts';
+import type { Destination } from '../wire.ts';
 import { effortFor, isAdaptive } from './models.ts';
 
 /** The least the provider lets a model think, in tokens. */

@@ -18,7 +18,7 @@ import {
   type TextPart,
   type Tool,
 } from '../chat.ts';
-import type { ChatCall, Destination } from '../dialect.ts';
+import type { ChatCall, Destination } from '../wire.ts';
 import { takesBoth, takesSampling } from './models.ts';
 import { writeSchema } from './schema.ts';
 import { writeThinking } from './thinking.ts';

@@ -2,8 +2,9 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { entryOf, parseObject, textOf } from '../../base/json.ts';
 import type { ProviderError } from '../chat.ts';
-import { type FaultKind, faultKind, headerOf, type ProviderFault, retryAfterMs } from '../dialect.ts';
+import { type FaultKind, faultKind, type ProviderFault } from '../dialect.ts';
 import { readError as readAnyError } from '../error-text.ts';
+import { headerOf, retryAfterMs } from '../headers.ts';
 
 /** A name as `com.amazon.coral#ThrottlingException:http://…` or plain. */
 const plainName = (text: string): string => text.replace(/^.*#/, '').replace(/:.*$/s, '').trim();

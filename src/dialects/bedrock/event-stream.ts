@@ -9,7 +9,7 @@
 import { crc32 } from 'node:zlib';
 import { parseObject } from '../../base/json.ts';
 import type { WireEvent } from '../chat.ts';
-import type { Framer, Frames, StreamFault } from '../framer.ts';
+import type { Framer, Frames, StreamFault } from '../reading.ts';
 
 /** Name of the event that stands for an exception or error of the provider. */
 export const exceptionEvent = ':exception';

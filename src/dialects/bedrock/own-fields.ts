@@ -4,7 +4,7 @@ import { type Json, said } from '../../base/json.ts';
 import { writeThinking } from '../anthropic/thinking.ts';
 import { writeChoice, writeSampling } from '../anthropic/write-request.ts';
 import { type ChatRequest, type Effort, effortOf, type Notes, noteDropped } from '../chat.ts';
-import type { Destination } from '../dialect.ts';
+import type { Destination } from '../wire.ts';
 import { type Family, isThinkingNova } from './models.ts';
 
 export interface OwnFields {

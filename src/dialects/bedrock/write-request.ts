@@ -2,7 +2,7 @@
 
 import { type Json, said } from '../../base/json.ts';
 import { type ChatMessage, type ChatRequest, type Notes, noteCannot, noteDropped } from '../chat.ts';
-import type { ChatCall, Destination } from '../dialect.ts';
+import type { ChatCall, Destination } from '../wire.ts';
 import { createContentWriter, writeMark } from './content.ts';
 import { type Family, familyOf } from './models.ts';
 import { writeOwnFields } from './own-fields.ts';

@@ -2,8 +2,9 @@
 
 import { countOf, isObject, type Json, numberOf, objectOf, said } from '../../base/json.ts';
 import { type Notes, noteCannot } from '../chat.ts';
-import type { ChatCall, Destination } from '../dialect.ts';
-import { type EmbedProvider, type EmbedReply, type EmbedRequest, isVector } from '../embeddings.ts';
+import type { EmbedProvider, EmbedReply, EmbedRequest } from '../embed.ts';
+import { isVector } from '../embeddings.ts';
+import type { ChatCall, Destination } from '../wire.ts';
 
 /** More texts than this are refused. */
 const textsMax = 96;

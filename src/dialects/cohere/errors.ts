@@ -2,7 +2,8 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Refusal } from '../../base/errors.ts';
 import type { Json } from '../../base/json.ts';
-import { faultKind, type ProviderFault, retryAfterMs } from '../dialect.ts';
+import { faultKind, type ProviderFault } from '../dialect.ts';
+import { retryAfterMs } from '../headers.ts';
 
 /** A refusal of the gateway's own, with what the dialect's own errors don't have beside it. */
 export const errorObject = ({ text, code, param }: Refusal, requestId: string): Json => ({

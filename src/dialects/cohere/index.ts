@@ -1,15 +1,13 @@
 /** The Cohere dialect, version 2: chat as providers answer it, rerank and embed as clients call them too. */
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Endpoint, ModelRequest } from '../../exchange.ts';
-import {
-  type Destination,
-  type Dialect,
-  passHeaders,
-  renameModel,
-  type UpstreamRequest,
-} from '../dialect.ts';
+import type { Endpoint } from '../../exchange/endpoint.ts';
+import type { ModelRequest } from '../../exchange/request.ts';
+import type { Dialect } from '../dialect.ts';
+import { renameModel } from '../edit.ts';
 import { readError } from '../error-text.ts';
+import { passHeaders } from '../headers.ts';
 import { nativeReading } from '../read-reply.ts';
+import type { Destination, UpstreamRequest } from '../wire.ts';
 import { embedProvider } from './embeddings.ts';
 import { errorObject, fault } from './errors.ts';
 import { readReply } from './reply.ts';

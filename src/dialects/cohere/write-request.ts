@@ -14,8 +14,8 @@ import {
   type Tool,
   type ToolResultPart,
 } from '../chat.ts';
-import type { ChatCall, Destination } from '../dialect.ts';
 import { toolFailed, writeImageUrl } from '../openai/parts.ts';
+import type { ChatCall, Destination } from '../wire.ts';
 
 /** More stop sequences than this are refused. */
 const stopsMax = 5;

@@ -1,9 +1,9 @@
 /** Gemini's embeddings, asked for by clients of other dialects. https://ai.google.dev/api/embeddings */
 
 import { entryOf, type Json, said } from '../../base/json.ts';
-import type { ChatCall, Destination } from '../dialect.ts';
-import type { EmbedProvider, EmbedReply, EmbedRequest } from '../embeddings.ts';
+import type { EmbedProvider, EmbedReply, EmbedRequest } from '../embed.ts';
 import { isVector } from '../embeddings.ts';
+import type { ChatCall, Destination } from '../wire.ts';
 
 /** What Cohere calls the purposes that both know. */
 const purposes: Readonly<Record<string, string>> = {

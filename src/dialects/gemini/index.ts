@@ -1,17 +1,14 @@
 /** The Gemini dialect: generateContent of AI Studio and Vertex. https://ai.google.dev/api/generate-content */
 import type { IncomingHttpHeaders } from 'node:http';
 import { isObject, type Json, listOf, numberOf, objectOf } from '../../base/json.ts';
-import type { Endpoint, EndpointName, ModelRequest } from '../../exchange.ts';
-import {
-  type Destination,
-  type Dialect,
-  lastEvent,
-  passHeaders,
-  type StoppedStream,
-  type TextSlot,
-  type UpstreamRequest,
-} from '../dialect.ts';
-import { nativeReading, type ReplyReading } from '../read-reply.ts';
+import type { Endpoint, EndpointName } from '../../exchange/endpoint.ts';
+import type { ModelRequest } from '../../exchange/request.ts';
+import type { Dialect, StoppedStream, TextSlot } from '../dialect.ts';
+import { lastEvent } from '../edit.ts';
+import { passHeaders } from '../headers.ts';
+import { nativeReading } from '../read-reply.ts';
+import type { ReplyReading } from '../reading.ts';
+import type { Destination, UpstreamRequest } from '../wire.ts';
 import { embedProvider } from './embeddings.ts';
 import { errorObject, fault, readError, writeError } from './errors.ts';
 import { nameModel } from './name-model.ts';

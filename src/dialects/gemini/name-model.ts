@@ -1,7 +1,7 @@
 /** The model in the bodies of `:countTokens`, `:embedContent` and `:batchEmbedContents`, where the path has it already. */
 
 import { isObject, type Json, listOf, parseObject } from '../../base/json.ts';
-import type { ModelRequest } from '../../exchange.ts';
+import type { ModelRequest } from '../../exchange/request.ts';
 
 /** The body, which names no other model than the path does; the same bytes where it names none or that one. */
 export function nameModel({ body, model: asked }: ModelRequest, model: string): Buffer {

@@ -10,7 +10,7 @@ import {
   noteDropped,
   type ReasoningWish,
 } from '../chat.ts';
-import type { Destination } from '../dialect.ts';
+import type { Destination } from '../wire.ts';
 import { budgetRange, isThird } from './models.ts';
 
 /** Gemini 3's levels; its Pro models know neither the least, nor, but for later ones, the middle. */

@@ -21,7 +21,7 @@ import {
   type ToolChoice,
   type ToolResultPart,
 } from '../chat.ts';
-import type { ChatCall, Destination } from '../dialect.ts';
+import type { ChatCall, Destination } from '../wire.ts';
 import { fetchesUrls, isThird, mixesSchemaAndTools } from './models.ts';
 import { writeSchema } from './schema.ts';
 import { writeThinking } from './thinking.ts';

@@ -1,13 +1,15 @@
 /** What goes to a provider from an endpoint beside chat: the body as it came, but for the model's name. */
+
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Endpoint, ModelRequest } from '../../exchange.ts';
-import { bodyFlags } from '../../native.ts';
-import { type Destination, edit, renameModel, type UpstreamRequest } from '../dialect.ts';
-import type { ReplyReading } from '../read-reply.ts';
-import type { Passthrough } from './beside-endpoints.ts';
+import type { Endpoint, Passthrough } from '../../exchange/endpoint.ts';
+import { isEvents, type ModelRequest } from '../../exchange/request.ts';
+import { edit, renameModel } from '../edit.ts';
+import type { ReplyReading } from '../reading.ts';
+import type { Destination, UpstreamRequest } from '../wire.ts';
 import { bytesReading, jsonReading, textReading, transcriptReading } from './beside-reading.ts';
 
 const speechReading = bytesReading('speech');
+
 const fileReading = bytesReading('file');
 
 /** Writes the request. @param sent headers besides the body's type, flat */
@@ -43,15 +45,6 @@ function readingOf({ gives }: Passthrough, request: ModelRequest): ReplyReading 
       return fileReading;
   }
 }
-
-/** Its stream, if there is one, is of events. */
-const isEvents = ({ flags }: ModelRequest): boolean => (flags & bodyFlags.stream) !== 0;
-
-/** Whether the answer is bytes as they come: no event can be put between them. */
-export const givesBytes = ({ passthrough }: Endpoint, request: ModelRequest | null): boolean =>
-  passthrough !== undefined &&
-  (passthrough.gives === 'file' ||
-    (passthrough.gives === 'speech' && request !== null && !isEvents(request)));
 
 /** The transcript is to be text, not JSON. */
 const isPlain = ({ form, body }: ModelRequest): boolean =>

@@ -2,33 +2,7 @@
  * OpenAI's endpoints beside chat, a row each: images, audio, moderations, reranking and files. They are passed through to
  * providers of the same dialect. https://platform.openai.com/docs/api-reference
  */
-import type { Endpoint, EndpointName } from '../../exchange.ts';
-
-/** What a reply without stated usage is taken for. */
-export type Unstated =
-  /** Its text counts, by estimate, at the model's price. */
-  | 'estimated'
-  /** Its text counts, by estimate, but what it costs hangs on images or sound: nobody knows. */
-  | 'unpriced'
-  /** No tokens are used. */
-  | 'nothing';
-
-/** How an endpoint differs from chat. */
-export interface Passthrough {
-  /** What its body may be. */
-  readonly takes: 'json' | 'form' | 'json_or_form' | 'nothing';
-  /** A transcript is JSON unless the request names another form of it; speech and files are bytes. */
-  readonly gives: 'json' | 'transcript' | 'speech' | 'file';
-  /** Who is asked where the request names no model, as the API has it. `files`: none is ever named. Null: it must be. */
-  readonly model: string | null | 'files';
-  readonly unstated: Unstated;
-  /** The same request has the same answer, so that it may be cached. */
-  readonly cached: boolean;
-  /** Upper bounds of what it uses beside the prompt's text. */
-  readonly reserve: 'images' | 'speech' | 'transcript' | 'nothing';
-  /** Asking twice does twice the work at the provider, and leaves it there. */
-  readonly once: boolean;
-}
+import type { Endpoint, EndpointName, Passthrough } from '../../exchange/endpoint.ts';
 
 /** Number of these endpoints in the native core's `inspect`. */
 const inspectId = 10;
@@ -52,8 +26,11 @@ const images: Passthrough = {
   reserve: 'images',
   once: false,
 };
+
 const speech: Passthrough = { ...images, gives: 'speech', reserve: 'speech' };
+
 const transcript: Passthrough = { ...images, takes: 'form', gives: 'transcript', reserve: 'transcript' };
+
 const judged: Passthrough = {
   takes: 'json',
   gives: 'json',
@@ -63,6 +40,7 @@ const judged: Passthrough = {
   reserve: 'nothing',
   once: false,
 };
+
 const files: Passthrough = {
   takes: 'nothing',
   gives: 'json',

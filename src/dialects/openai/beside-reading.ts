@@ -1,7 +1,6 @@
 /** Reads the replies of endpoints beside chat: bytes pass as they came, and what they say of usage is learned. */
-import { inspectReply, noFacts, type ReplyFacts, StreamScanner } from '../../native.ts';
-import type { StreamFault } from '../framer.ts';
-import type { Arrived, ReplyReading, StreamReading } from '../read-reply.ts';
+import { inspectReply, noFacts, type ReplyFacts, StreamScanner } from '../../native/reply.ts';
+import type { Arrived, ReplyReading, StreamFault, StreamReading } from '../reading.ts';
 
 const none = Buffer.alloc(0);
 const noText = (): Buffer => none;

@@ -2,7 +2,8 @@
 
 import { type Json, numberOf, textOf } from '../../base/json.ts';
 import { type Notes, noteCannot, noteInvalid } from '../chat.ts';
-import { type EmbedClient, type EmbedReply, type EmbedRequest, writeVector } from '../embeddings.ts';
+import type { EmbedClient, EmbedReply, EmbedRequest } from '../embed.ts';
+import { writeVector } from '../embeddings.ts';
 import { noteRest } from '../members.ts';
 
 /** `input_type` is Cohere's; apps that know where they go send it through OpenAI's SDK. */

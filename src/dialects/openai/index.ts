@@ -2,27 +2,20 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Refusal } from '../../base/errors.ts';
 import { isObject, type Json, listOf, numberOf } from '../../base/json.ts';
-import type { Endpoint, ModelRequest } from '../../exchange.ts';
+import type { Endpoint } from '../../exchange/endpoint.ts';
+import type { ModelRequest } from '../../exchange/request.ts';
 import {
-  type Destination,
   type Dialect,
-  durationMs,
-  type Edit,
-  edit,
   faultKind,
-  headerOf,
-  type LimitState,
-  lastEvent,
   type ProviderFault,
-  passHeaders,
-  resetMs,
-  retryAfterMs,
   type StoppedStream,
   type TextSlot,
-  type UpstreamRequest,
 } from '../dialect.ts';
+import { type Edit, edit, lastEvent } from '../edit.ts';
 import { readError } from '../error-text.ts';
+import { durationMs, headerOf, type LimitState, passHeaders, resetMs, retryAfterMs } from '../headers.ts';
 import { nativeReading } from '../read-reply.ts';
+import type { Destination, UpstreamRequest } from '../wire.ts';
 import { encodePassthrough } from './beside-encode.ts';
 import { passthroughEndpoints } from './beside-endpoints.ts';
 import { embedClient } from './embeddings.ts';

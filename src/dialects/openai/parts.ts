@@ -20,7 +20,7 @@ import {
   type TextPart,
   type ToolResultPart,
 } from '../chat.ts';
-import type { Destination } from '../dialect.ts';
+import type { Destination } from '../wire.ts';
 import { readDataUrl, writeDataUrl } from './data-url.ts';
 import { effortFor, isOpenAi, takesSampling } from './models.ts';
 

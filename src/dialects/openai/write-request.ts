@@ -17,7 +17,7 @@ import {
   type Tool,
   type ToolResultPart,
 } from '../chat.ts';
-import type { ChatCall, Destination } from '../dialect.ts';
+import type { ChatCall, Destination } from '../wire.ts';
 import { isOpenAi, takesStop } from './models.ts';
 import {
   takesMarks,

@@ -1,7 +1,7 @@
 /** A prediction as a stream of one event: its JSON, once all of it has come. */
 import { isUtf8 } from 'node:buffer';
 import { parseObject } from '../../base/json.ts';
-import type { Framer, Frames, StreamFault } from '../framer.ts';
+import type { Framer, Frames, StreamFault } from '../reading.ts';
 
 const nothing: Frames = { raw: null, events: [] };
 

@@ -7,8 +7,9 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Refusal } from '../../base/errors.ts';
 import type { Json } from '../../base/json.ts';
-import { type Dialect, faultKind, type ProviderFault, retryAfterMs } from '../dialect.ts';
+import { type Dialect, faultKind, type ProviderFault } from '../dialect.ts';
 import { readError } from '../error-text.ts';
+import { retryAfterMs } from '../headers.ts';
 import { createJsonFramer } from './framer.ts';
 import { createReader, readReply } from './reply.ts';
 import { writeRequest } from './write-request.ts';

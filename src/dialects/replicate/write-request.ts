@@ -11,8 +11,8 @@ import {
   noteInvalid,
   type Part,
 } from '../chat.ts';
-import type { ChatCall, Destination } from '../dialect.ts';
 import { writeImageUrl } from '../openai/parts.ts';
+import type { ChatCall, Destination } from '../wire.ts';
 import { type Inputs, inputsOf, placeOf } from './models.ts';
 
 /** The longest that Replicate holds a request open for its output. */

@@ -2,21 +2,17 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Refusal } from '../../base/errors.ts';
 import { type Json, numberOf, textOf } from '../../base/json.ts';
-import type { Endpoint, ModelRequest } from '../../exchange.ts';
-import {
-  type ChatClient,
-  type ChatProvider,
-  type Destination,
-  type Dialect,
-  passHeaders,
-  renameModel,
-  type TextSlot,
-  type UpstreamRequest,
-} from '../dialect.ts';
+import type { Endpoint } from '../../exchange/endpoint.ts';
+import type { ModelRequest } from '../../exchange/request.ts';
+import type { Dialect, TextSlot } from '../dialect.ts';
+import { renameModel } from '../edit.ts';
 import { readError } from '../error-text.ts';
+import { passHeaders } from '../headers.ts';
 import { openai } from '../openai/index.ts';
 import { writeError } from '../openai/reply.ts';
 import { observedReading } from '../read-reply.ts';
+import type { ChatClient, ChatProvider } from '../sides.ts';
+import type { Destination, UpstreamRequest } from '../wire.ts';
 import { readRequest } from './read-request.ts';
 import { readReply, writeReply } from './reply.ts';
 import { createReader, createWriter } from './stream.ts';

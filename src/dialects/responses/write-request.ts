@@ -14,7 +14,6 @@ import {
   type Part,
   type Tool,
 } from '../chat.ts';
-import type { ChatCall, Destination } from '../dialect.ts';
 import {
   takesMarks,
   toolFailed,
@@ -26,6 +25,7 @@ import {
   writeSchema,
   writeUser,
 } from '../openai/parts.ts';
+import type { ChatCall, Destination } from '../wire.ts';
 import { writeOwn } from './reasoning.ts';
 
 export function writeRequest(request: ChatRequest, to: Destination, notes: Notes): ChatCall {

@@ -5,7 +5,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import type { ClientAuth } from 'oauth4webapi';
-import { isLoopback } from '../../config/syntax.ts';
+import { isLoopback } from '../../base/node-http.ts';
 import type { Token } from './keeper.ts';
 
 const resource = 'https://cognitiveservices.azure.com';

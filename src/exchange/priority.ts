@@ -1,16 +1,23 @@
-/** A request's traffic class: by its header, else by its route. */
+/** The priority class of a request. */
+
 import type { IncomingHttpHeaders } from 'node:http';
 import { Refusal } from '../base/errors.ts';
-import type { Plan } from '../upstream/target.ts';
+
+/** Why a batch request was not answered, for the metric. */
+export type BatchRefusal = 'queue_full' | 'deadline' | 'expired' | 'draining' | 'left';
 
 /** Interactive requests have somebody waiting; batch requests take what is left, until their deadline. */
 export const priorities = ['interactive', 'batch'] as const;
+
 export type Priority = (typeof priorities)[number];
 
 const header = 'x-sidegate-priority';
 
 /** The header goes before the route: only the app knows whether somebody waits. */
-export function priorityOf(headers: IncomingHttpHeaders, plan: Plan): Priority | Refusal {
+export function priorityOf(
+  headers: IncomingHttpHeaders,
+  plan: { readonly priority: Priority },
+): Priority | Refusal {
   const asked = headers[header];
   if (asked === undefined) return plan.priority;
   if (asked === 'batch' || asked === 'interactive') return asked;

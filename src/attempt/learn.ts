@@ -1,0 +1,19 @@
+/** What an answer teaches about how fast its target is. */
+import type { PeakEwma } from '../upstream/peak-ewma.ts';
+import type { CallResult } from './result.ts';
+
+/** Tells a target's reading how its call went. @param begunMs what `begin` was told */
+export function learnLatency(
+  latency: PeakEwma,
+  stream: boolean,
+  begunMs: number,
+  result: CallResult,
+  nowMs: number,
+): void {
+  if (result.kind === 'stream') latency.observe(stream, begunMs, nowMs, 0);
+  else if (result.kind === 'whole')
+    latency.observe(stream, begunMs, nowMs, stream ? 0 : result.facts.outputTokens);
+  else if (result.kind === 'failed' && result.failure === 'cancelled') latency.giveUp(stream, begunMs, nowMs);
+  else if (result.kind === 'failed' || result.status >= 500) latency.fail(stream, begunMs, nowMs);
+  else latency.abandon(stream, begunMs);
+}

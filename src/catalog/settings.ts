@@ -1,0 +1,67 @@
+/** Settings of the catalog: own prices and facts of models. */
+
+import { z } from 'zod';
+import { modelPattern } from '../base/settings.ts';
+import { capabilities } from './facts.ts';
+
+/** A name that is new to the process is compared with each of them. */
+const catalogModelsMax = 2000;
+
+const usdPerMTok = z.number().min(0).max(1e6);
+
+const catalogTokens = z.int().min(1).max(1e9);
+
+const catalogModel = z.strictObject({
+  provider: z
+    .string()
+    .min(1)
+    .default('*')
+    .meta({ description: 'A key of `providers`; * means each of them.' }),
+  model: modelPattern.meta({
+    description:
+      "The provider's model name; a trailing * matches the rest. The first entry that fits counts.",
+  }),
+  inputUsdPerMTok: usdPerMTok
+    .optional()
+    .meta({ description: 'Dollars for a million prompt tokens; 0 where the model costs nothing.' }),
+  outputUsdPerMTok: usdPerMTok.optional().meta({ description: 'The same for reply tokens.' }),
+  cachedInputUsdPerMTok: usdPerMTok
+    .optional()
+    .meta({ description: "The same for prompt tokens read from the provider's cache." }),
+  cacheWriteUsdPerMTok: usdPerMTok
+    .optional()
+    .meta({ description: "The same for prompt tokens written into the provider's cache." }),
+  usdPerSearchUnit: z
+    .number()
+    .min(0)
+    .max(1000)
+    .optional()
+    .meta({ description: 'Dollars for a search unit, by which Cohere bills a rerank.' }),
+  contextTokens: catalogTokens.optional().meta({ description: 'Tokens of prompt and reply together.' }),
+  outputMaxTokens: catalogTokens.optional().meta({ description: 'Longest reply the model gives.' }),
+  capabilities: z
+    .array(z.enum(capabilities))
+    .optional()
+    .meta({ description: `What the model can do, of ${capabilities.join(', ')}.` }),
+});
+
+/** A catalog file: the same entries in a file of their own. */
+export const catalogFileSchema = z.strictObject({ models: z.array(catalogModel).max(catalogModelsMax) });
+
+export const catalog = z
+  .strictObject({
+    file: z
+      .string()
+      .min(1)
+      .optional()
+      .meta({ description: 'YAML file with more `models`, asked after these; read again when it changes.' }),
+    models: z
+      .array(catalogModel)
+      .max(catalogModelsMax)
+      .default([])
+      .meta({ description: 'Your own prices and facts of models, over what Sidegate knows.' }),
+  })
+  .prefault({});
+
+/** One entry of the catalog, checked. */
+export type CatalogModelConfig = z.output<typeof catalogModel>;

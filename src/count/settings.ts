@@ -1,0 +1,19 @@
+/** Settings of the tokenizer. */
+
+import { z } from 'zod';
+import { ms } from '../base/settings.ts';
+
+export const count = z
+  .strictObject({
+    queueMax: z.int().min(1).max(100_000).default(256).meta({
+      description:
+        'Replies without stated usage that may wait for the tokenizer; the rest is estimated from bytes.',
+    }),
+    deadlineMs: ms(10, 60_000)
+      .default(5_000)
+      .meta({ description: 'How long such a reply may wait to be counted; then it is estimated.' }),
+  })
+  .prefault({});
+
+/** Settings of the tokenizer, checked. */
+export type CountSettings = z.output<typeof count>;

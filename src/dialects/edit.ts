@@ -1,0 +1,46 @@
+/** Edits of bodies and events in place. */
+import type { ModelRequest } from '../exchange/request.ts';
+
+/** The data of the last event that is a JSON object; empty when there is none. */
+export function lastEvent(events: Buffer): Readonly<Record<string, unknown>> {
+  for (const block of events
+    .toString('utf8')
+    .split(/\r\n\r\n|\n\n|\r\r/)
+    .reverse()) {
+    const data = block.split(/[\r\n]+/).flatMap((line) => (line.startsWith('data:') ? [line.slice(5)] : []));
+    try {
+      const event: unknown = JSON.parse(data.join('\n'));
+      if (typeof event === 'object' && event !== null) return event as Record<string, unknown>;
+    } catch {
+      // A comment, or the end of the stream.
+    }
+  }
+  return {};
+}
+
+/** An edit of a body: bytes `start`–`end` are replaced by `text`. */
+export interface Edit {
+  readonly start: number;
+  readonly end: number;
+  readonly text: string;
+}
+
+/** Replaces spans of a body. Edits must be ordered and must not overlap; other bytes stay as they are. */
+export function edit(body: Buffer, edits: readonly Edit[]): Buffer {
+  if (edits.length === 0) return body;
+  const parts: Buffer[] = [];
+  let from = 0;
+  for (const { start, end, text } of edits) {
+    parts.push(body.subarray(from, start), Buffer.from(text));
+    from = end;
+  }
+  parts.push(body.subarray(from));
+  return Buffer.concat(parts);
+}
+
+/** A body that asks for the provider's model name; the same bytes where it is the client's. */
+export function renameModel(request: ModelRequest, model: string): Buffer {
+  if (model === request.model) return request.body;
+  const { modelStart, modelEnd, body } = request;
+  return edit(body, [{ start: modelStart - 1, end: modelEnd + 1, text: JSON.stringify(model) }]);
+}

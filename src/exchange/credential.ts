@@ -1,0 +1,20 @@
+/** The credential a request presents, and its digest. */
+import { hash } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
+
+/** The caller's credential as sent; null: none. */
+export function presentedKey(headers: IncomingHttpHeaders): string | null {
+  const sent = headers.authorization;
+  if (sent !== undefined) {
+    const isBearer = sent.slice(0, 7).toLowerCase() === 'bearer ';
+    return isBearer ? sent.slice(7).trim() : sent;
+  }
+  const plain = headers['x-api-key'] ?? headers['x-goog-api-key'];
+  return typeof plain === 'string' && plain !== '' ? plain : null;
+}
+
+/** SHA-256 of the caller's credential as sent, hex, to tell callers apart by; empty: none. */
+export function credentialDigest(headers: IncomingHttpHeaders): string {
+  const key = presentedKey(headers);
+  return key === null ? '' : hash('sha256', key);
+}

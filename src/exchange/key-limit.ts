@@ -1,0 +1,81 @@
+/** A limit that a key carries with it. */
+
+import { z } from 'zod';
+import { name } from '../base/settings.ts';
+
+export const units = [
+  'requests',
+  'tokens',
+  'inputTokens',
+  'outputTokens',
+  'usd',
+  'concurrency',
+  'characters',
+] as const;
+
+export type Unit = (typeof units)[number];
+
+export const algorithmNames = ['token_bucket', 'leaky_bucket', 'sliding_window'] as const;
+
+/** Kinds of requests that may have limits of their own. */
+export const trafficNames = ['streaming', 'plain', 'batch'] as const;
+
+export type Traffic = (typeof trafficNames)[number];
+
+/** Decide and refuse, or decide, report and let pass. */
+export const modeNames = ['enforce', 'observe'] as const;
+
+/** What limits and budgets have in common; `what` names them in descriptions. */
+export const shared = (what: string) => ({
+  traffic: z
+    .enum(trafficNames)
+    .optional()
+    .meta({
+      description: `Only streams, only plain requests, or only batch requests. Unset: ${what}.`,
+    }),
+  softShare: z
+    .number()
+    .gt(0)
+    .max(1)
+    .default(0.8)
+    .meta({ description: 'Share of it that, once used, is told by header, metric and log.' }),
+  mode: z
+    .enum(modeNames)
+    .default('enforce')
+    .meta({ description: '`observe`: decide, report, and let pass.' }),
+  onHardEnd: z.enum(['finish', 'stop']).default('finish').meta({
+    description: 'A stream that needs more than there is: let it finish, or stop it as at its token limit.',
+  }),
+  unpriced: z.enum(['refuse', 'allow']).default('refuse').meta({
+    description: 'Of dollars: a model without a known price is refused, or let pass uncounted and reported.',
+  }),
+});
+
+export const counted = {
+  name: name.meta({ description: 'Named in refusals, headers and metrics.' }),
+  unit: z.enum(units).default('requests').meta({ description: 'What it counts.' }),
+  unitSize: z.int().min(1).max(1_000_000).default(1).meta({
+    description: 'Units of a cost of one, rounded up: `unit: characters` and 500 cost one each 500.',
+  }),
+  algorithm: z
+    .enum(algorithmNames)
+    .default('token_bucket')
+    .meta({ description: 'How it counts: with bursts, smoothed by a queue, or exactly over a window.' }),
+  capacity: z.number().positive().max(1e12).meta({
+    description: 'Largest burst, longest queue, most in a window, or most at once; in cost, or dollars.',
+  }),
+  refillPerSecond: z.number().positive().max(1e12).optional().meta({
+    description: 'Refill of a token bucket, drain of a leaky bucket, per second; needed for both.',
+  }),
+  windowSeconds: z
+    .int()
+    .min(1)
+    .max(31 * 86_400)
+    .optional()
+    .meta({ description: 'Length of a sliding window; needed for it.' }),
+};
+
+/** A limit of one virtual key: like any other, but it is for that key alone. */
+export const keyLimitSchema = z.strictObject({ ...counted, ...shared('all') });
+
+export type KeyLimitConfig = z.output<typeof keyLimitSchema>;

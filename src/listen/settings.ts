@@ -1,0 +1,46 @@
+/** Settings of the data port. */
+
+import { z } from 'zod';
+import { bytes, ms, port } from '../base/settings.ts';
+
+export const listen = z
+  .strictObject({
+    host: z.string().default('127.0.0.1').meta({ description: 'Address of the data port.' }),
+    port: port.default(4100).meta({ description: 'Data port; 0 picks a free one.' }),
+    socket: z.string().optional().meta({ description: 'Unix socket path, instead of host and port.' }),
+    allowedHosts: z
+      .array(z.string())
+      .max(64)
+      .default([])
+      .meta({ description: 'Host names accepted in `Host` besides localhost, 127.0.0.1 and [::1].' }),
+    allowedOrigins: z
+      .array(z.string())
+      .max(64)
+      .default([])
+      .meta({ description: 'Web origins that may call; all others are refused.' }),
+    bodyMaxBytes: bytes(256 * 1024 * 1024)
+      .default(20 * 1024 * 1024)
+      .meta({ description: 'Largest request body.' }),
+    uploadMaxBytes: bytes(1024 ** 3)
+      .default(64 * 1024 * 1024)
+      .meta({ description: 'Largest upload: a form with files.' }),
+    bodyTimeoutMs: ms(10, 600_000).default(30_000).meta({ description: 'Time to receive a whole request.' }),
+    keepAliveMs: ms(10, 600_000)
+      .default(15_000)
+      .meta({ description: 'Silence on a stream after which a comment is sent to the client.' }),
+    clientTimeoutMs: ms(10, 3_600_000)
+      .default(60_000)
+      .meta({ description: 'Time a client may read nothing of its stream before it is given up.' }),
+    connectionsMax: z.int().min(1).max(65_535).default(4096).meta({ description: 'Open connections.' }),
+    inFlightMax: z
+      .int()
+      .min(1)
+      .max(65_535)
+      .default(1024)
+      .meta({ description: 'Requests at work at once; more are refused.' }),
+    drainMs: ms(0, 600_000).default(25_000).meta({ description: 'Time streams get to finish on SIGTERM.' }),
+  })
+  .prefault({});
+
+/** Settings of the data port, checked. */
+export type ListenSettings = z.output<typeof listen>;

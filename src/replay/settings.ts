@@ -1,0 +1,29 @@
+/** Settings of idempotency keys. */
+
+import { z } from 'zod';
+import { bytes } from '../base/settings.ts';
+
+export const replay = z
+  .strictObject({
+    ttlSeconds: z
+      .int()
+      .min(1)
+      .max(604_800)
+      .default(86_400)
+      .meta({ description: 'How long a reply is kept for its `Idempotency-Key`.' }),
+    entriesMax: z.int().min(1).max(1_000_000).default(10_000).meta({ description: 'Replies kept.' }),
+    bytesMax: bytes(4 * 1024 ** 3)
+      .default(64 * 1024 * 1024)
+      .meta({ description: 'Memory for them, and for streams that are gathered to be kept.' }),
+    entryMaxBytes: bytes(256 * 1024 * 1024)
+      .default(4 * 1024 * 1024)
+      .meta({ description: 'Largest reply kept.' }),
+    joinersMax: z.int().min(0).max(1024).default(16).meta({
+      description:
+        'Repeats that may wait for the first request with their key at once; more get 409. 0: all of them.',
+    }),
+  })
+  .prefault({});
+
+/** Settings of idempotency keys, checked. */
+export type ReplaySettings = z.output<typeof replay>;

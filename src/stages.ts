@@ -1,0 +1,37 @@
+/** What the pipeline works with. */
+import type { AttemptDeps } from './attempt/deps.ts';
+import type { Keyring } from './authenticate/keyring.ts';
+import type { Batch } from './batch/batch.ts';
+import type { Cache } from './cache/cache.ts';
+import type { Config } from './config/schema.ts';
+import type { TokenCounter } from './count/counter.ts';
+import type { Estimator } from './count/estimate.ts';
+import type { Charge } from './count/usage.ts';
+import type { Limiter } from './limit/limit.ts';
+import type { ExchangeRecord } from './observe/record.ts';
+import type { Replay } from './replay/replay.ts';
+import type { RouteTable } from './route/route.ts';
+import type { ScrubPolicy } from './scrub/policy.ts';
+
+/** What the stages work with: state that lives on, and what the current configuration says. */
+export interface Stages {
+  readonly config: Config;
+  readonly keyring: Keyring;
+  readonly policy: ScrubPolicy;
+  readonly digestKey: Buffer;
+  readonly replay: Replay;
+  readonly limiter: Limiter;
+  readonly estimator: Estimator;
+  readonly counter: TokenCounter;
+  readonly cache: Cache;
+  readonly routes: RouteTable;
+  readonly batch: Batch;
+  readonly attempt: AttemptDeps;
+  /** Monotonic ms. */
+  readonly clock: () => number;
+  observe(record: ExchangeRecord): void;
+  /** Told what each billed try used and cost. */
+  charge(tenant: string, charge: Charge): void;
+  /** Told of a defect of the gateway's own. */
+  onBug(requestId: string, cause: unknown): void;
+}

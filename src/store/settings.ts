@@ -1,0 +1,17 @@
+/** Settings of the embedded database. */
+
+import { z } from 'zod';
+import { ms } from '../base/settings.ts';
+
+export const store = z
+  .strictObject({
+    path: z
+      .string()
+      .min(1)
+      .optional()
+      .meta({ description: 'SQLite file for what outlives the process; unset: in memory only.' }),
+    flushMs: ms(10, 60_000)
+      .default(1000)
+      .meta({ description: 'How often budgets are written to it; what a crash may forget.' }),
+  })
+  .prefault({});

@@ -1,0 +1,12 @@
+/** Settings of what peers share. */
+import { z } from 'zod';
+
+export const sync = z
+  .strictObject({
+    redis: z
+      .string()
+      .min(1)
+      .optional()
+      .meta({ description: 'URL of a Redis where peers meet, `redis://` or `rediss://`; unset: none.' }),
+  })
+  .prefault({});

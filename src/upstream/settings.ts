@@ -1,0 +1,196 @@
+/** Settings of providers, and of how they are asked. */
+
+import { z } from 'zod';
+import { bytes, modelPattern, ms, name, secret } from '../base/settings.ts';
+import { engineNames, usualProbe } from '../catalog/engines.ts';
+import { dialectNames } from '../exchange/dialects.ts';
+import { simulateSchema } from '../simulate/settings.ts';
+
+/** What a provider lets one account ask for. */
+export const ownLimits = z
+  .strictObject({
+    requestsPerMinute: z
+      .int()
+      .min(1)
+      .max(1e9)
+      .optional()
+      .meta({ description: 'Requests it takes in a minute; without room the next target is asked.' }),
+    tokensPerMinute: z
+      .int()
+      .min(1)
+      .max(1e12)
+      .optional()
+      .meta({ description: 'Tokens of prompts and replies it takes in a minute; the same.' }),
+  })
+  .optional();
+
+export const attempt = z
+  .strictObject({
+    connectTimeoutMs: ms(1, 120_000).default(5_000).meta({ description: 'TCP and TLS connect.' }),
+    firstTokenTimeoutMs: ms(1, 600_000)
+      .default(60_000)
+      .meta({ description: 'To the first content of a stream.' }),
+    idleTimeoutMs: ms(1, 600_000).default(30_000).meta({ description: 'Silence inside a stream.' }),
+    replyTimeoutMs: ms(1, 3_600_000).default(300_000).meta({ description: 'One whole, unstreamed reply.' }),
+    totalTimeoutMs: ms(1, 3_600_000)
+      .default(600_000)
+      .meta({ description: 'The whole request, over all attempts.' }),
+    retriesMax: z.int().min(0).max(10).default(1).meta({ description: 'Retries on the same target.' }),
+    backoffBaseMs: ms(0, 60_000)
+      .default(100)
+      .meta({ description: 'First backoff, doubled each time, full jitter.' }),
+    backoffMaxMs: ms(0, 60_000).default(5_000).meta({ description: 'Largest backoff.' }),
+    replyMaxBytes: bytes(256 * 1024 * 1024)
+      .default(64 * 1024 * 1024)
+      .meta({ description: 'Largest reply, decompressed.' }),
+    eventMaxBytes: bytes(64 * 1024 * 1024)
+      .default(4 * 1024 * 1024)
+      .meta({ description: 'Largest stream event, and what is held back before the first content.' }),
+    connectionsMax: z
+      .int()
+      .min(1)
+      .max(4096)
+      .default(256)
+      .meta({ description: 'Connections to one provider.' }),
+    retryBudget: z
+      .strictObject({
+        ratio: z
+          .number()
+          .min(0)
+          .max(1)
+          .default(0.2)
+          .meta({ description: 'Retries and hedges, as a share of the requests of the last 10 s.' }),
+        minPerSecond: z
+          .number()
+          .min(0)
+          .max(10_000)
+          .default(3)
+          .meta({ description: 'So many a second are allowed in any case.' }),
+      })
+      .prefault({}),
+    hedge: z
+      .strictObject({
+        enabled: z
+          .boolean()
+          .default(false)
+          .meta({ description: 'Ask a second time when the first content is late, and take who is first.' }),
+        delayMs: ms(1, 600_000)
+          .optional()
+          .meta({ description: "How late; unset: the route's own 95th percentile, once it is known." }),
+      })
+      .prefault({}),
+    breaker: z
+      .strictObject({
+        failures: z
+          .int()
+          .min(1)
+          .max(1000)
+          .default(5)
+          .meta({ description: 'Consecutive failures that open it.' }),
+        failureRate: z
+          .number()
+          .min(0.01)
+          .max(1)
+          .default(0.5)
+          .meta({ description: 'Share of failures in the window that opens it.' }),
+        callsMin: z.int().min(0).max(100_000).default(20).meta({
+          description: 'Fewer calls in the window say nothing of their share; 0: never look at it.',
+        }),
+        windowMs: ms(100, 600_000).default(10_000).meta({ description: 'Length of the window.' }),
+        cooldownMs: ms(1, 3_600_000)
+          .default(5_000)
+          .meta({ description: 'Open before a probe; doubled each time the probe fails.' }),
+        cooldownMaxMs: ms(1, 3_600_000).default(60_000).meta({ description: 'Longest cooldown.' }),
+      })
+      .prefault({}),
+  })
+  .prefault({});
+
+/** How a self-hosted engine is watched. */
+const probe = z.strictObject({
+  intervalMs: ms(100, 600_000)
+    .default(usualProbe.intervalMs)
+    .meta({ description: 'Between two probes, ± 20%.' }),
+  timeoutMs: ms(10, 60_000).default(usualProbe.timeoutMs).meta({ description: 'For the answer to a probe.' }),
+  failuresMax: z.int().min(1).max(100).default(usualProbe.failuresMax).meta({
+    description: 'Failed probes in a row after which the engine is passed over while another target lives.',
+  }),
+});
+
+export const provider = z.strictObject({
+  preset: z
+    .string()
+    .optional()
+    .meta({ description: 'A known provider: `sidegate presets` lists them. Gives dialect and base URL.' }),
+  dialect: z.enum(dialectNames).optional().meta({ description: 'Wire dialect; needed without a preset.' }),
+  baseUrl: z.string().optional().meta({
+    description:
+      'URL before `/chat/completions` or `/messages`, with a query if need be; needed without a preset.',
+  }),
+  apiVersion: z
+    .string()
+    .regex(/^[\w.-]{1,64}$/, { error: 'must be a version such as 2024-10-21' })
+    .optional()
+    .meta({ description: "Sent as `api-version` in the query: Azure's deployments need it." }),
+  apiKey: secret.optional().meta({ description: 'Credential sent upstream: `${ENV}` or `file:/path`.' }),
+  apiKeys: z
+    .array(secret)
+    .min(1)
+    .max(64)
+    .optional()
+    .meta({ description: 'More credentials: calls take turns, and one that is limited or refused rests.' }),
+  accessKeys: z
+    .array(
+      z.strictObject({
+        id: secret.meta({ description: 'Access key id: `${ENV}` or `file:/path`.' }),
+        secret: secret.meta({ description: 'Secret access key: the same.' }),
+        sessionToken: secret.optional().meta({ description: 'Session token of keys that end: the same.' }),
+      }),
+    )
+    .min(1)
+    .max(64)
+    .optional()
+    .meta({ description: "AWS access keys that sign Bedrock's requests; calls take turns." }),
+  region: z
+    .string()
+    .regex(/^[a-z0-9-]{1,32}$/, { error: 'must be a region such as eu-central-1' })
+    .optional()
+    .meta({ description: 'AWS region of Bedrock; unset: as the base URL says.' }),
+  credential: z.enum(['gateway', 'client', 'google', 'azure', 'aws']).default('gateway').meta({
+    description:
+      "Whose credential is sent: `apiKey`, the client's own, or the machine's at Google (for Vertex), Azure or AWS (for Bedrock).",
+  }),
+  headers: z
+    .record(z.string(), z.string())
+    .default({})
+    .meta({ description: 'Headers added to each upstream request.' }),
+  limits: ownLimits.meta({ description: 'What the provider as a whole takes; asked before a call.' }),
+  engine: z.enum(engineNames).optional().meta({
+    description:
+      'Self-hosted engine behind it, watched by health probes; `generic`: any other. Unset: hosted.',
+  }),
+  probe: probe.optional(),
+  models: z
+    .array(modelPattern)
+    .min(1)
+    .optional()
+    .meta({ description: 'Models it serves, so that `check` refuses routes to others. Unset: any.' }),
+  files: z.array(name).max(10_000).optional().meta({
+    description: 'Tenants whose files it keeps (`/v1/files`); others are told nothing of it. Unset: all.',
+  }),
+  simulate: simulateSchema.optional().meta({ description: 'Settings of the `simulator` presets.' }),
+});
+
+/** How providers are asked, checked. */
+export type AttemptSettings = z.output<typeof attempt>;
+
+/** One provider, checked. */
+export type ProviderConfig = z.output<typeof provider>;
+
+/** The part of a configuration that upstreams are made of. */
+export interface UpstreamConfig {
+  readonly providers: Readonly<Record<string, ProviderConfig>>;
+  readonly attempt: AttemptSettings;
+  /** How long a batch request may wait before it is sent, in ms. */
+  readonly batch: { readonly deadlineMs: number };
+}
