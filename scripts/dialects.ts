@@ -2,20 +2,19 @@
 import { type ChatRequest, createNotes, type Part } from '../src/dialects/chat.ts';
 import { dialects } from '../src/dialects/index.ts';
 import { dialectNames } from '../src/exchange/dialects.ts';
-import { chatEndpoints } from '../src/exchange/endpoint.ts';
-import { dataEndpoints } from './endpoints.ts';
+import { endpoints } from '../src/exchange/endpoint.ts';
 
 const code = (text: string): string => `\`${text}\``;
 
 /** One row for each dialect. */
 export function dialectRows(): string[][] {
   return dialectNames.map((name) => {
-    const { chatClient, chatProvider, endpoints: own } = dialects[name];
+    const { chatClient, chatProvider } = dialects[name];
     const paths = (chat: boolean): string => {
-      const found = dataEndpoints.filter(
-        ([, endpoint]) => own.includes(endpoint.name) && chatEndpoints.includes(endpoint.name) === chat,
+      const found = endpoints.filter(
+        ({ dialect, kind }) => dialect === name && kind !== 'models' && (kind === 'chat') === chat,
       );
-      return [...new Set(found.map(([path]) => code(path)))].join(', ') || 'none';
+      return [...new Set(found.map(({ path }) => code(path)))].join(', ') || 'none';
     };
     return [
       code(name),

@@ -1,9 +1,7 @@
 /** The README's table of endpoints. */
 
-import { fileEndpoints } from '../src/dialects/openai/beside-endpoints.ts';
 import type { DialectName } from '../src/exchange/dialects.ts';
-import type { Endpoint } from '../src/exchange/endpoint.ts';
-import { endpoints, modelEndpoints } from '../src/listen/endpoints.ts';
+import { type Endpoint, endpoints } from '../src/exchange/endpoint.ts';
 
 const dialectTitles: Readonly<Partial<Record<DialectName, string>>> = {
   openai: 'OpenAI',
@@ -15,17 +13,12 @@ const dialectTitles: Readonly<Partial<Record<DialectName, string>>> = {
 
 const code = (text: string): string => `\`${text}\``;
 
-/** Every endpoint of the data port whose path says which dialect is meant. */
-export const dataEndpoints: readonly (readonly [path: string, endpoint: Endpoint])[] = [
-  ...endpoints,
-  ...fileEndpoints,
-  ...modelEndpoints,
-];
-
 /** One row for each path. */
 export function endpointRows(): string[][] {
   const rows = new Map<string, { methods: string[]; endpoint: Endpoint }>();
-  for (const [path, endpoint] of dataEndpoints) {
+  for (const endpoint of endpoints) {
+    const { path, kind } = endpoint;
+    if (kind === 'models') continue;
     const row = rows.get(path) ?? { methods: [], endpoint };
     row.methods.push(endpoint.method);
     rows.set(path, row);

@@ -12,7 +12,7 @@ import type { Identity } from './exchange/identity.ts';
 import { priorityOf } from './exchange/priority.ts';
 import type { Reply } from './exchange/reply.ts';
 import type { ModelRequest } from './exchange/request.ts';
-import { inspectPassthrough } from './inspect/beside.ts';
+import { inspectAuxiliary } from './inspect/auxiliary.ts';
 import { inspect } from './inspect/inspect.ts';
 import { Passage } from './passage.ts';
 import type { Seen } from './replay/replay.ts';
@@ -71,15 +71,15 @@ function identified(identity: Identity | Refusal, passage: Passage): Reply | Pro
   const barred = denyEndpoint(identity, exchange.endpoint.name);
   if (barred !== null && !passage.letPass(barred)) return passage.refuse(barred);
 
-  const { passthrough } = exchange.endpoint;
+  const { auxiliary } = exchange.endpoint;
   const request =
-    passthrough === undefined
+    auxiliary === undefined
       ? inspect(exchange, stages.policy.bits, stages.digestKey, stages.routes.classifies)
-      : inspectPassthrough(exchange, passthrough, stages.policy.bits, stages.digestKey);
+      : inspectAuxiliary(exchange, auxiliary, stages.policy.bits, stages.digestKey);
   if (request instanceof Refusal) return passage.refuse(request);
   passage.request = request;
   const nowMs = clock();
-  const files = passthrough?.model === 'files';
+  const files = exchange.endpoint.kind === 'files';
   const denied = files ? null : denyModel(identity, request.model);
   if (denied !== null && !passage.letPass(denied)) return passage.refuse(denied);
   const found = files

@@ -5,7 +5,6 @@ import type { CacheKey } from './cache/cache.ts';
 import type { Counts } from './count/usage.ts';
 import { type Bill, bill, isStated, learn, nothingBilled } from './count/usage.ts';
 import { refusalReply } from './dialects/refusal.ts';
-import { countsTokens } from './exchange/endpoint.ts';
 import type { Exchange } from './exchange/exchange.ts';
 import type { Identity } from './exchange/identity.ts';
 import type { Priority } from './exchange/priority.ts';
@@ -119,14 +118,14 @@ export class Passage implements Course {
   #finish(closing: Closing, nowMs: number): Bill {
     const { stages, request, exchange } = this;
     const billed = this.#billed();
-    const { passthrough } = exchange.endpoint;
+    const { auxiliary, dialect, kind } = exchange.endpoint;
     const first =
       request === null || billed.length === 0
         ? nothingBilled
-        : bill(request, billed, stages.estimator, null, passthrough?.unstated);
+        : bill(request, billed, stages.estimator, null, auxiliary?.unstated);
     this.#store(closing, first, nowMs);
     // Texts of chats are what the tokenizer knows.
-    if (request === null || passthrough !== undefined || billed.every(isStated)) {
+    if (request === null || auxiliary !== undefined || billed.every(isStated)) {
       this.#settle(closing, first, null, nowMs);
       return first;
     }
@@ -134,7 +133,7 @@ export class Passage implements Course {
     const unstated = billed.filter((each) => !isStated(each));
     const prompt = unstated.every(({ facts }) => facts.inputTokens > 0) ? null : request.body;
     const replies = unstated.map((each) => ({ text: each.text(), bytes: each.facts.textBytes }));
-    stages.counter.count({ endpoint: exchange.endpoint.name, prompt, replies }, (counts) => {
+    stages.counter.count({ endpoint: { dialect, kind }, prompt, replies }, (counts) => {
       const counted = counts === null ? first : bill(request, billed, stages.estimator, counts);
       this.#settle(closing, counted, counts, nowMs);
     });
@@ -143,7 +142,7 @@ export class Passage implements Course {
 
   /** Counting tokens is free at the provider. */
   #billed(): Trail['billed'] {
-    return countsTokens(this.exchange.endpoint.name) ? noTries : (this.trail?.billed ?? noTries);
+    return this.exchange.endpoint.kind === 'count' ? noTries : (this.trail?.billed ?? noTries);
   }
 
   #store({ keep, cacheable }: Closing, { costNanoUsd }: Bill, nowMs: number): void {
@@ -157,7 +156,7 @@ export class Passage implements Course {
     const { stages, identity, request } = this;
     this.permit?.settle(billed.usage, billed.priced ? billed.costNanoUsd : null);
     // Images and sound would spoil what is known of text.
-    if (request !== null && this.exchange.endpoint.passthrough?.unstated !== 'unpriced')
+    if (request !== null && this.exchange.endpoint.auxiliary?.unstated !== 'unpriced')
       learn(request, this.#billed(), stages.estimator, counts);
     for (const charge of billed.charges) stages.charge(identity?.tenant ?? '', charge);
     stages.observe(createRecord(this.exchange, this, closing, billed, nowMs));

@@ -306,7 +306,7 @@ function answer(way: Walk, index: number, admission: Admission, result: Answered
   // Off unless the client asks for it, since SDKs would join the two texts; never twice with server tools. Beside chat no
   // event could say so.
   const wanted = exchange.headers['x-sidegate-restart'] === 'on-cut';
-  const restarts = wanted && way.repeatable && exchange.endpoint.passthrough === undefined;
+  const restarts = wanted && way.repeatable && exchange.endpoint.auxiliary === undefined;
   const stream = followStream(target, result.stream, {
     dialect: dialects[exchange.endpoint.dialect],
     cancellation: exchange.cancellation,

@@ -79,7 +79,7 @@ export class Preparation {
     const request = this.#request;
     const { chatClient, embedClient, name: clientName } = this.#client;
     const { chatProvider, embedProvider, name } = target.provider.dialect;
-    if (exchange.endpoint.name === 'embeddings' && embedClient !== undefined && embedProvider !== undefined)
+    if (exchange.endpoint.kind === 'embedding' && embedClient !== undefined && embedProvider !== undefined)
       return this.#asTold(translateEmbeddings(request, embedClient, embedProvider, exchange, to), target);
     if (chatClient === null || chatProvider === null) throw new Error(`no way from ${clientName} to ${name}`);
     this.#read ??= readRequest(chatClient, request);
@@ -107,7 +107,7 @@ export class Preparation {
 /** The request as a provider of the client's own dialect may see it: without reasoning that others signed. */
 function ownRequest({ endpoint }: Exchange, request: ModelRequest, name: DialectName): ModelRequest {
   // Beside chat there is no conversation.
-  if (endpoint.passthrough !== undefined) return request;
+  if (endpoint.auxiliary !== undefined) return request;
   const body = withoutForeign(request.body, name);
   if (body === request.body) return request;
   // Its places have moved.

@@ -144,3 +144,9 @@ function readDisposition(value: string): { name: string; file: boolean } | null 
   // Escapes are read in different ways.
   return whole && name !== null && /^[^"\\%]{1,128}$/.test(name) ? { name, file } : null;
 }
+
+/** Whether a body is a form: text fields and files. @param contentType as the header says it */
+export const isForm = (contentType: string | undefined): boolean =>
+  contentType !== undefined &&
+  contentType !== 'application/json' &&
+  /^multipart\/form-data\s*(;|$)/i.test(contentType);

@@ -1,6 +1,5 @@
 /** Stage cache: exact answers from memory. The scope denies by default and is part of every key. */
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Endpoint } from '../exchange/endpoint.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { Identity } from '../exchange/identity.ts';
 import type { StoredReply } from '../exchange/reply.ts';
@@ -43,20 +42,6 @@ function meaningOf(headers: IncomingHttpHeaders): string {
     `${organization ?? ''}\0${project ?? ''}\0${simulate ?? ''}\0`
   );
 }
-const cachedEndpoints: readonly Endpoint['name'][] = [
-  'chat',
-  'responses',
-  'embeddings',
-  'messages',
-  'generate',
-  'stream_generate',
-  'embed_content',
-  'batch_embed_contents',
-  'moderations',
-  'rerank',
-  'embed',
-];
-
 /** What the client's `Cache-Control` says (RFC 9111). */
 export function cacheControl(exchange: Exchange): { readonly read: boolean; readonly write: boolean } {
   const value = exchange.headers['cache-control'];
@@ -91,9 +76,7 @@ export function createCache(config: CacheSettings): Cache {
   const store = createReplyStore(boundsOf(config));
   return {
     key: (exchange, identity, request, scope) =>
-      enabled && cachedEndpoints.includes(exchange.endpoint.name)
-        ? scopedKey(exchange, identity, request, scope, shareUsers)
-        : null,
+      enabled && exchange.endpoint.cached ? scopedKey(exchange, identity, request, scope, shareUsers) : null,
     get: store.get,
     put(key, reply, nowMs) {
       if (reply.body.length <= entryMaxBytes) store.put(key, reply, nowMs);

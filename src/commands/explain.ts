@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { Refusal } from '../base/errors.ts';
 import { formatFaults } from '../config/faults.ts';
 import { loadConfig } from '../config/load.ts';
-import { endpoints, geminiEndpoint } from '../listen/endpoints.ts';
+import { endpointsByPath, geminiEndpoint } from '../listen/endpoints.ts';
 import { explain, explanationText } from './explanation.ts';
 import type { Shell } from './shell.ts';
 
@@ -26,9 +26,9 @@ export async function explainCommand(
   });
   const [file] = positionals;
   const [urlPath = ''] = values.path.split('?');
-  const endpoint = endpoints.get(urlPath) ?? geminiEndpoint(urlPath, values.path);
+  const endpoint = endpointsByPath.get(urlPath) ?? geminiEndpoint(urlPath, values.path);
   if (file === undefined || positionals.length > 1 || endpoint === undefined || endpoint.inspectId < 0) {
-    const paths = [...endpoints].filter(([, { inspectId }]) => inspectId >= 0).map(([path]) => path);
+    const paths = [...endpointsByPath.keys()];
     shell.printError(`Name one file that holds a request's body, and a --path of ${paths.join(', ')}.\n`);
     return 2;
   }

@@ -3,7 +3,7 @@
  * bounded queue, each within a deadline. What doesn't fit or comes too late is left to the estimate.
  */
 import { Worker } from 'node:worker_threads';
-import type { EndpointName } from '../exchange/endpoint.ts';
+import type { Endpoint } from '../exchange/endpoint.ts';
 import type { CountSettings } from './settings.ts';
 import type { Counts } from './usage.ts';
 
@@ -15,7 +15,7 @@ export interface ReplyText {
 
 /** What is to be counted. */
 export interface CountJob {
-  readonly endpoint: EndpointName;
+  readonly endpoint: Pick<Endpoint, 'dialect' | 'kind'>;
   /** The request's body as it left; null: the provider stated its tokens. */
   readonly prompt: Uint8Array | null;
   /** Text of each reply without stated usage. */

@@ -5,7 +5,7 @@
 
 import { textOf } from '../base/json.ts';
 import type { DialectName } from '../exchange/dialects.ts';
-import { type EndpointName, isEmbedding } from '../exchange/endpoint.ts';
+import type { Endpoint } from '../exchange/endpoint.ts';
 import { assumedSize, imageSize, imageTokens } from './image.ts';
 
 /** Tokens of a text. */
@@ -29,18 +29,25 @@ const isObject = (value: unknown): value is Json =>
 const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
 
 /** Counts a request's body. Wrong types in it say nothing, they never fail. */
-export function countPrompt(endpoint: EndpointName, body: unknown, countText: CountText): PromptCount {
+export function countPrompt(
+  { dialect, kind }: Pick<Endpoint, 'dialect' | 'kind'>,
+  body: unknown,
+  countText: CountText,
+): PromptCount {
   if (!isObject(body)) return { promptTokens: 0, imageTokens: 0 };
-  const dialect = endpoint === 'messages' ? 'anthropic' : 'openai';
-  const counter = createCounter(dialect, textOf(body.model) ?? '', countText);
-  if (endpoint === 'embeddings') {
+  const counter = createCounter(
+    dialect === 'anthropic' ? 'anthropic' : 'openai',
+    textOf(body.model) ?? '',
+    countText,
+  );
+  if (kind === 'embedding' && dialect === 'openai') {
     // Texts, or tokens that the client has counted itself.
     const inputs = Array.isArray(body.input) ? body.input : [body.input];
     counter.add(inputs.flat().reduce((sum: number, each) => sum + (typeof each === 'number' ? 1 : 0), 0));
     for (const each of inputs) counter.text(each);
     return counter.result();
   }
-  if (endpoint === 'rerank' || endpoint === 'embed') {
+  if (dialect === 'cohere') {
     counter.text(body.query);
     for (const each of [...listOf(body.documents), ...listOf(body.texts)]) {
       if (typeof each === 'string') counter.text(each);
@@ -49,14 +56,14 @@ export function countPrompt(endpoint: EndpointName, body: unknown, countText: Co
     for (const each of listOf(body.inputs)) if (isObject(each)) counter.content(each.content);
     return counter.result();
   }
-  if (isEmbedding(endpoint)) {
+  if (kind === 'embedding') {
     for (const each of [body, ...listOf(body.requests)])
       if (isObject(each) && isObject(each.content)) counter.content(each.content.parts);
     return counter.result();
   }
   for (const system of [body.system, body.instructions, body.systemInstruction, body.system_instruction])
     counter.content(isObject(system) ? system.parts : system);
-  if (endpoint === 'responses' && typeof body.input === 'string') {
+  if (typeof body.input === 'string') {
     // The user's one message.
     counter.add(messageTokens);
     counter.text('user');

@@ -16,7 +16,6 @@ import { restoreBody, type Vault } from '../scrub/scrub.ts';
 import {
   followRecording,
   isList,
-  isSaid,
   keepAliveOf,
   mayCache,
   passBytes,
@@ -129,8 +128,8 @@ export function deliverAnswer(given: AttemptReply, vault: Vault | null, passage:
   } else {
     const kept: KeptReply = { status, contentType: type, body, stream: false, target: target.label };
     const keep = dropped.dropped === undefined ? kept : { ...kept, ...dropped };
-    const { name, passthrough } = exchange.endpoint;
-    const cacheable = mayCache(facts, isSaid(name) && passthrough?.cached !== true);
+    const { kind } = exchange.endpoint;
+    const cacheable = mayCache(facts, kind === 'chat');
     addCost(passage.close({ status, target: target.label, upstreamMs, keep, cacheable }, nowMs), headers);
   }
   return { kind: 'whole', status, headers, body: vault === null ? body : restoreBody(body, vault) };

@@ -4,7 +4,6 @@ import type { ErrorCode } from '../base/errors.ts';
 import type { Dialect } from '../dialects/dialect.ts';
 import { createListWriter } from '../dialects/gemini/list.ts';
 import { dialects } from '../dialects/index.ts';
-import { type EndpointName, isEmbedding } from '../exchange/endpoint.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { StoredReply } from '../exchange/reply.ts';
 import type { ReplyFacts } from '../native/reply.ts';
@@ -226,11 +225,8 @@ export async function* followRecording(
   }
 }
 
-/** Only complete, successful, plain answers: never tool calls, refusals or truncated text. @param said it has an end */
+/** Only complete, successful, plain answers: never tool calls, refusals or truncated text. @param said a text, which ends for a reason; vectors and scores don't */
 export function mayCache(facts: ReplyFacts, said: boolean): boolean {
   if (facts.error || facts.tool || facts.refused) return false;
   return facts.finish === 'stop' || (!said && facts.finish === 'none');
 }
-
-/** Whether an endpoint's answers are text, which ends for a reason; numbers don't. */
-export const isSaid = (endpoint: EndpointName): boolean => endpoint !== 'rerank' && !isEmbedding(endpoint);

@@ -4,7 +4,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Refusal } from '../base/errors.ts';
 import type { Json } from '../base/json.ts';
 import type { DialectName } from '../exchange/dialects.ts';
-import type { Endpoint, EndpointName } from '../exchange/endpoint.ts';
+import type { Endpoint } from '../exchange/endpoint.ts';
 import type { ModelRequest } from '../exchange/request.ts';
 import type { EmbedClient, EmbedProvider } from './embed.ts';
 import type { ChatClient, ChatProvider } from './sides.ts';
@@ -63,8 +63,6 @@ export interface StoppedStream {
 /** One wire dialect, as the provider speaks it and as the client expects it. */
 export interface Dialect {
   readonly name: DialectName;
-  /** Its own endpoints, which are passed through to providers of the same dialect. */
-  readonly endpoints: readonly EndpointName[];
   /** Its chat endpoints as clients call them; null: clients don't speak it. */
   readonly chatClient: ChatClient | null;
   /** Its chat as providers answer it; null: providers of it don't chat. */

@@ -1,7 +1,6 @@
 /** A request on its way to a provider of another dialect than the client's, and that provider's refusals back. */
 import { Refusal } from '../base/errors.ts';
 import { parseObject } from '../base/json.ts';
-import { chatEndpoints } from '../exchange/endpoint.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { ModelRequest } from '../exchange/request.ts';
 import { type ChatRequest, createNotes, type Notes, type ReplyContext } from './chat.ts';
@@ -33,15 +32,14 @@ export type Translated =
 /** Whether a provider of this dialect can answer an endpoint of that one. */
 export function canServe(
   provider: Dialect,
-  endpoint: Pick<Exchange['endpoint'], 'name' | 'dialect'>,
+  { kind }: Pick<Exchange['endpoint'], 'kind'>,
   client: Dialect,
 ): boolean {
-  if (provider.name === client.name)
-    return endpoint.name === 'models' || provider.endpoints.includes(endpoint.name);
-  if (endpoint.name === 'embeddings')
-    return client.embedClient !== undefined && provider.embedProvider !== undefined;
-  const chat = chatEndpoints.includes(endpoint.name) || endpoint.name === 'models';
-  return chat && client.chatClient !== null && provider.chatProvider !== null;
+  if (provider.name === client.name) return true;
+  if (kind === 'embedding') return client.embedClient !== undefined && provider.embedProvider !== undefined;
+  return (
+    (kind === 'chat' || kind === 'models') && client.chatClient !== null && provider.chatProvider !== null
+  );
 }
 
 /** Reads a client's body; refuses what is the client's own mistake. */

@@ -1,93 +1,199 @@
-/** The endpoints of the data port: what each is and how it differs from chat. */
+/** The endpoints of the data port, a row each: everything that tells one from another stands here. */
 import type { DialectName } from './dialects.ts';
 
-/** What a reply without stated usage is taken for. */
+/** What an endpoint is for. */
+export type EndpointKind =
+  /** Answers in text; any provider that chats can serve it. */
+  | 'chat'
+  /** Answers with vectors, which mean nothing beside those of another model. */
+  | 'embedding'
+  /** Counts a prompt's tokens, which providers do for nothing. */
+  | 'count'
+  /** Puts documents in order. */
+  | 'rerank'
+  /** Judges text. */
+  | 'moderation'
+  /** Makes or reads images and sound. */
+  | 'media'
+  /** Keeps files at the provider. */
+  | 'files'
+  /** Lists models; answered by the gateway itself. */
+  | 'models';
+
+/** How the usage of a reply that states none is settled. */
 export type Unstated =
   /** Its text counts, by estimate, at the model's price. */
   | 'estimated'
-  /** Its text counts, by estimate, but what it costs hangs on images or sound: nobody knows. */
+  /** Its text counts, by estimate; its cost is unknown, since it depends on images or sound. */
   | 'unpriced'
   /** No tokens are used. */
   | 'nothing';
 
-/** How an endpoint differs from chat. */
-export interface Passthrough {
+/** How an auxiliary endpoint (images, audio, moderations, reranking, files) differs from chat. */
+export interface Auxiliary {
   /** What its body may be. */
   readonly takes: 'json' | 'form' | 'json_or_form' | 'nothing';
   /** A transcript is JSON unless the request names another form of it; speech and files are bytes. */
   readonly gives: 'json' | 'transcript' | 'speech' | 'file';
-  /** Who is asked where the request names no model, as the API has it. `files`: none is ever named. Null: it must be. */
+  /** The model asked where the request names none, as the API has it. `files`: none is ever named. Null: it must be. */
   readonly model: string | null | 'files';
   readonly unstated: Unstated;
-  /** The same request has the same answer, so that it may be cached. */
-  readonly cached: boolean;
   /** Upper bounds of what it uses beside the prompt's text. */
   readonly reserve: 'images' | 'speech' | 'transcript' | 'nothing';
-  /** Asking twice does twice the work at the provider, and leaves it there. */
+  /** Asking twice does the work twice at the provider and leaves it there, so it is never repeated. */
   readonly once: boolean;
 }
 
-/** Endpoints that any chat provider can answer. */
-export const chatEndpoints: readonly EndpointName[] = [
-  'chat',
-  'messages',
-  'responses',
-  'generate',
-  'stream_generate',
-];
-
-export const endpointNames = [
-  'chat',
-  'responses',
-  'embeddings',
-  'models',
-  'messages',
-  'count_tokens',
-  'generate',
-  'stream_generate',
-  'embed',
-  'gemini_count_tokens',
-  'embed_content',
-  'batch_embed_contents',
-  'images',
-  'image_edits',
-  'image_variations',
-  'speech',
-  'transcriptions',
-  'translations',
-  'moderations',
-  'rerank',
-  'files',
-] as const;
-
-export type EndpointName = (typeof endpointNames)[number];
-
-/** Whether an endpoint answers with vectors, which mean nothing beside another model's. */
-export const isEmbedding = (endpoint: EndpointName): boolean =>
-  endpoint === 'embeddings' ||
-  endpoint === 'embed' ||
-  endpoint === 'embed_content' ||
-  endpoint === 'batch_embed_contents';
-
-/** Endpoints that count a prompt, which providers do for nothing. */
-export const countsTokens = (name: EndpointName): boolean =>
-  name === 'count_tokens' || name === 'gemini_count_tokens';
-
-/** An endpoint of the data port. */
-export interface Endpoint {
-  readonly name: EndpointName;
-  readonly dialect: DialectName;
-  readonly method: 'GET' | 'POST' | 'DELETE';
-  /** What follows a provider's base URL. */
-  readonly upstreamPath: string;
+/** What is the same for all requests of an endpoint. */
+interface Traits {
+  readonly kind: EndpointKind;
   /** Number of the endpoint in the native core's `inspect`; -1: it takes no body. */
   readonly inspectId: number;
-  /** What the path says beside the model, where dialects don't put it into the body (Gemini); null: the body says it. */
+  /** The same request has the same answer, so replies may be cached. */
+  readonly cached: boolean;
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  /** Left out for chat, embeddings and counts. */
+  readonly auxiliary?: Auxiliary;
+}
+
+/** An endpoint, by its name. */
+export interface EndpointOf<Name extends string> extends Traits {
+  /** As keys and logs name it. Two dialects may have endpoints of one name. */
+  readonly name: Name;
+  readonly dialect: DialectName;
+  /** As a client calls it; `{id}` stands for a file's id, `{model}` for a model. */
+  readonly path: string;
+  /** What follows a provider's base URL. */
+  readonly upstreamPath: string;
+  /** What the path says, where the dialect puts it there and not into the body (Gemini); null: the body says it. */
   readonly inPath: {
+    /** Decoded; null: it can't be. */
+    readonly model: string | null;
     readonly stream: boolean;
     /** The stream is one JSON list, sent in pieces. */
     readonly list: boolean;
   } | null;
-  /** How it differs from chat, where it is one of those that are passed through beside it. */
-  readonly passthrough?: Passthrough;
 }
+
+const chat = (inspectId: number): Traits => ({ kind: 'chat', inspectId, cached: true, method: 'POST' });
+const embedding = (inspectId: number): Traits => ({ ...chat(inspectId), kind: 'embedding' });
+const count = (inspectId: number): Traits => ({ ...chat(inspectId), kind: 'count', cached: false });
+
+const auxiliaryId = 10;
+const plainJson: Auxiliary = {
+  takes: 'json',
+  gives: 'json',
+  model: null,
+  unstated: 'estimated',
+  reserve: 'nothing',
+  once: false,
+};
+const judged = (kind: 'moderation' | 'rerank', differs: Partial<Auxiliary>): Traits => ({
+  kind,
+  inspectId: auxiliaryId,
+  cached: true,
+  method: 'POST',
+  auxiliary: { ...plainJson, ...differs },
+});
+const media = (reserve: 'images' | 'speech' | 'transcript', differs: Partial<Auxiliary>): Traits => ({
+  kind: 'media',
+  inspectId: auxiliaryId,
+  cached: false,
+  method: 'POST',
+  auxiliary: { ...plainJson, unstated: 'unpriced', reserve, ...differs },
+});
+const files = (method: Traits['method'], differs: Partial<Auxiliary> = {}): Traits => ({
+  kind: 'files',
+  inspectId: auxiliaryId,
+  cached: false,
+  method,
+  auxiliary: { ...plainJson, takes: 'nothing', model: 'files', unstated: 'nothing', ...differs },
+});
+const models: Traits = { kind: 'models', inspectId: -1, cached: false, method: 'GET' };
+
+/** Where the paths of APIs begin; what follows is the same at the provider, whose base URL has a beginning of its own. */
+const version = /^\/v\d+/;
+
+const row = <Name extends string>(
+  name: Name,
+  dialect: DialectName,
+  path: string,
+  traits: Traits,
+): EndpointOf<Name> => ({
+  name,
+  dialect,
+  path,
+  upstreamPath: path.replace(version, ''),
+  inPath: null,
+  ...traits,
+});
+
+/** Gemini's paths hold the model, and what follows it names the method. */
+const ofModel = <Name extends string>(name: Name, method: string, traits: Traits): EndpointOf<Name> => ({
+  ...row(name, 'gemini', `/v1beta/models/{model}:${method}`, traits),
+  upstreamPath: `:${method}`,
+});
+
+/** Every endpoint whose path says what is meant. */
+export const endpoints = [
+  // https://platform.openai.com/docs/api-reference
+  row('chat', 'openai', '/v1/chat/completions', chat(0)),
+  row('responses', 'responses', '/v1/responses', chat(5)),
+  row('embeddings', 'openai', '/v1/embeddings', embedding(1)),
+  // The same path in the dialect of whoever asks.
+  row('models', 'openai', '/v1/models', models),
+  row('models', 'openai', '/v1/models/{id}', models),
+  // https://docs.anthropic.com/en/api
+  row('messages', 'anthropic', '/v1/messages', chat(2)),
+  row('count_tokens', 'anthropic', '/v1/messages/count_tokens', count(3)),
+  // https://ai.google.dev/api
+  ofModel('generate', 'generateContent', chat(4)),
+  ofModel('stream_generate', 'streamGenerateContent', chat(4)),
+  // https://docs.cohere.com/reference
+  row('embed', 'cohere', '/v2/embed', embedding(7)),
+  ofModel('gemini_count_tokens', 'countTokens', count(4)),
+  ofModel('embed_content', 'embedContent', embedding(4)),
+  ofModel('batch_embed_contents', 'batchEmbedContents', embedding(4)),
+  row('images', 'openai', '/v1/images/generations', media('images', {})),
+  row('image_edits', 'openai', '/v1/images/edits', media('images', { takes: 'json_or_form' })),
+  row('image_variations', 'openai', '/v1/images/variations', media('images', { takes: 'form' })),
+  row('speech', 'openai', '/v1/audio/speech', media('speech', { gives: 'speech' })),
+  row(
+    'transcriptions',
+    'openai',
+    '/v1/audio/transcriptions',
+    media('transcript', { takes: 'form', gives: 'transcript' }),
+  ),
+  row(
+    'translations',
+    'openai',
+    '/v1/audio/translations',
+    media('transcript', { takes: 'form', gives: 'transcript' }),
+  ),
+  row(
+    'moderations',
+    'openai',
+    '/v1/moderations',
+    // The model that OpenAI's reference names where a request doesn't.
+    judged('moderation', { model: 'omni-moderation-latest', unstated: 'nothing' }),
+  ),
+  row('rerank', 'openai', '/v1/rerank', judged('rerank', {})),
+  row('rerank', 'cohere', '/v2/rerank', { ...chat(6), kind: 'rerank' }),
+  row('files', 'openai', '/v1/files', files('POST', { takes: 'form', once: true })),
+  row('files', 'openai', '/v1/files', files('GET')),
+  row('files', 'openai', '/v1/files/{id}', files('GET')),
+  row('files', 'openai', '/v1/files/{id}', files('DELETE')),
+  row('files', 'openai', '/v1/files/{id}/content', files('GET', { gives: 'file' })),
+] as const;
+
+export type EndpointName = (typeof endpoints)[number]['name'];
+
+/** An endpoint of the data port. */
+export type Endpoint = EndpointOf<EndpointName>;
+
+/** Each name once, in the order of the rows. */
+export const endpointNames = [...new Set(endpoints.map(({ name }) => name))];
+
+/** The list of models, in the dialect of whoever asks for it. */
+export const modelsEndpoint = (dialect: DialectName): Endpoint =>
+  row('models', dialect, '/v1/models', models);

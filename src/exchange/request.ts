@@ -48,7 +48,6 @@ export interface ModelRequest {
 export const isEvents = ({ flags }: ModelRequest): boolean => (flags & bodyFlags.stream) !== 0;
 
 /** Whether the answer is bytes as they come: no event can be put between them. */
-export const givesBytes = ({ passthrough }: Endpoint, request: ModelRequest | null): boolean =>
-  passthrough !== undefined &&
-  (passthrough.gives === 'file' ||
-    (passthrough.gives === 'speech' && request !== null && !isEvents(request)));
+export const givesBytes = ({ auxiliary }: Endpoint, request: ModelRequest | null): boolean =>
+  auxiliary !== undefined &&
+  (auxiliary.gives === 'file' || (auxiliary.gives === 'speech' && request !== null && !isEvents(request)));

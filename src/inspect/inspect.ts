@@ -3,7 +3,6 @@
 import { hash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { Refusal } from '../base/errors.ts';
-import { readPath } from '../dialects/gemini/path.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { ModelRequest } from '../exchange/request.ts';
 import { type BodyFault, bodyFlags, classifyBit, inspect as inspectBytes } from '../native/inspect.ts';
@@ -30,7 +29,7 @@ export function inspect(
   const { inPath } = exchange.endpoint;
   const raw = body.toString('utf8', modelStart, modelEnd);
   const inBody = flags & bodyFlags.modelEscaped ? String(JSON.parse(`"${raw}"`)) : raw;
-  const model = inPath === null ? inBody : (readPath(exchange.path)?.model ?? '');
+  const model = inPath === null ? inBody : (inPath.model ?? '');
   const nameless = modelFault(model);
   if (nameless !== null) return nameless;
   return {

@@ -2,7 +2,6 @@
 import { costNanoUsd } from '../catalog/facts.ts';
 import type { Estimator } from '../count/estimate.ts';
 import type { Endpoint } from '../exchange/endpoint.ts';
-import { chatEndpoints } from '../exchange/endpoint.ts';
 import type { ModelRequest } from '../exchange/request.ts';
 import type { Usage } from '../exchange/usage.ts';
 import type { Plan } from '../upstream/target.ts';
@@ -27,17 +26,17 @@ export const noBounds: Bounds = { promptTokens: 0, replyTokens: 0, characters: 0
 
 /** Bounds the cost of a request. @param dollars whether they are asked for */
 export function boundsOf(
-  endpoint: Pick<Endpoint, 'name' | 'passthrough'>,
+  endpoint: Pick<Endpoint, 'kind' | 'auxiliary'>,
   request: ModelRequest,
   plan: Plan,
   estimator: Estimator,
   dollars: boolean,
 ): Bounds {
   const textTokens = estimator.tokens(request.model, request.textBytes);
-  const { passthrough } = endpoint;
-  const media = passthrough === undefined ? null : mediaBounds(passthrough, request, textTokens);
+  const { auxiliary, kind } = endpoint;
+  const media = auxiliary === undefined ? null : mediaBounds(auxiliary, request, textTokens);
   const promptTokens = textTokens + (media?.inputTokens ?? 0);
-  const replies = chatEndpoints.includes(endpoint.name);
+  const replies = kind === 'chat';
   let replyTokens = 0;
   let nanoUsd: number | null = 0;
   for (const { target } of plan.steps) {

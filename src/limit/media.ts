@@ -1,6 +1,6 @@
 /** Upper bounds of what images and sound take, which limits reserve before anybody knows. */
 
-import type { Passthrough } from '../exchange/endpoint.ts';
+import type { Auxiliary } from '../exchange/endpoint.ts';
 import type { ModelRequest } from '../exchange/request.ts';
 
 export interface MediaBounds {
@@ -25,7 +25,7 @@ const nothing: MediaBounds = { inputTokens: 0, outputTokens: 0, soundMs: 0 };
 
 /** @param promptTokens of the prompt's text */
 export function mediaBounds(
-  { reserve }: Passthrough,
+  { reserve }: Auxiliary,
   { form, choices }: ModelRequest,
   promptTokens: number,
 ): MediaBounds {

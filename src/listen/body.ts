@@ -1,7 +1,7 @@
 /** Which bodies an endpoint takes, and how large they may be. */
 import type { IncomingHttpHeaders } from 'node:http';
 import { Refusal } from '../base/errors.ts';
-import { isForm } from '../dialects/openai/beside-endpoints.ts';
+import { isForm } from '../base/multipart.ts';
 import type { Endpoint } from '../exchange/endpoint.ts';
 import type { ListenSettings } from './settings.ts';
 
@@ -10,9 +10,9 @@ export const bodyMaxOf = (headers: IncomingHttpHeaders, config: ListenSettings):
   isForm(headers['content-type']) ? config.uploadMaxBytes : config.bodyMaxBytes;
 
 /** Null where a body of this media type can be read. */
-export function wrongType({ method, passthrough }: Endpoint, type: string | undefined): Refusal | null {
+export function wrongType({ method, auxiliary }: Endpoint, type: string | undefined): Refusal | null {
   if (method !== 'POST') return null;
-  const takes = passthrough?.takes ?? 'json';
+  const takes = auxiliary?.takes ?? 'json';
   if (takes !== 'json' && isForm(type)) return null;
   const json =
     type === undefined ||

@@ -1,10 +1,9 @@
-/** The endpoints of the data port, and which of them a request's head is for. */
+/** Which endpoint of the data port a request's head is for. */
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Refusal } from '../base/errors.ts';
-import { asksForEvents, type GeminiMethod, readPath } from '../dialects/gemini/path.ts';
-import { fileEndpoint, passthroughEndpoints } from '../dialects/openai/beside-endpoints.ts';
+import { asksForEvents, readPath } from '../dialects/gemini/path.ts';
 import type { DialectName } from '../exchange/dialects.ts';
-import type { Endpoint, EndpointName } from '../exchange/endpoint.ts';
+import { type Endpoint, endpoints, modelsEndpoint } from '../exchange/endpoint.ts';
 
 /** A request's head, however it was read. */
 export interface Head {
@@ -17,63 +16,21 @@ export interface Head {
   readonly fault: Refusal | null;
 }
 
-const post = (
-  name: Endpoint['name'],
-  dialect: DialectName,
-  upstreamPath: string,
-  inspectId: number,
-): Endpoint => ({
-  name,
-  dialect,
-  method: 'POST',
-  upstreamPath,
-  inspectId,
-  inPath: null,
-});
+/** The endpoints that have one path and take a body. */
+export const endpointsByPath: ReadonlyMap<string, Endpoint> = new Map(
+  endpoints.flatMap((endpoint) =>
+    endpoint.path.includes('{') || endpoint.kind === 'files' || endpoint.kind === 'models'
+      ? []
+      : [[endpoint.path, endpoint]],
+  ),
+);
 
-/** The endpoints of the data port that have one path; Gemini's hold the model in theirs. */
-export const endpoints: ReadonlyMap<string, Endpoint> = new Map([
-  ['/v1/chat/completions', post('chat', 'openai', '/chat/completions', 0)],
-  ['/v1/responses', post('responses', 'responses', '/responses', 5)],
-  ['/v1/embeddings', post('embeddings', 'openai', '/embeddings', 1)],
-  ['/v1/messages', post('messages', 'anthropic', '/messages', 2)],
-  ['/v1/messages/count_tokens', post('count_tokens', 'anthropic', '/messages/count_tokens', 3)],
-  ...passthroughEndpoints,
-  ['/v2/rerank', post('rerank', 'cohere', '/rerank', 6)],
-  ['/v2/embed', post('embed', 'cohere', '/embed', 7)],
-]);
-
-/** Of a model in the path; what follows it names the method. */
-const ofModel = (name: EndpointName, method: string, stream = false, list = false): Endpoint => ({
-  ...post(name, 'gemini', `:${method}`, 4),
-  inPath: { stream, list },
-});
-const streamGenerate = ofModel('stream_generate', 'streamGenerateContent', true);
-const streamList = ofModel('stream_generate', 'streamGenerateContent', true, true);
-const byMethod: Readonly<Record<GeminiMethod, Endpoint>> = {
-  generateContent: ofModel('generate', 'generateContent'),
-  streamGenerateContent: streamList,
-  countTokens: ofModel('gemini_count_tokens', 'countTokens'),
-  embedContent: ofModel('embed_content', 'embedContent'),
-  batchEmbedContents: ofModel('batch_embed_contents', 'batchEmbedContents'),
-};
-
-/** The endpoints whose path holds the model. */
-export const modelEndpoints: readonly (readonly [path: string, endpoint: Endpoint])[] = Object.values(
-  byMethod,
-).map((endpoint) => [`/v1beta/models/{model}${endpoint.upstreamPath}`, endpoint]);
+const geminiEndpoints: readonly Endpoint[] = endpoints.filter(({ dialect }) => dialect === 'gemini');
+const fileEndpoints: readonly Endpoint[] = endpoints.filter(({ kind }) => kind === 'files');
 
 const modelsPath = '/v1/models';
 const filesPath = '/v1/files';
 const geminiModelsPath = '/v1beta/models';
-const modelsEndpoint = (dialect: DialectName): Endpoint => ({
-  name: 'models',
-  dialect,
-  method: 'GET',
-  upstreamPath: '/models',
-  inspectId: -1,
-  inPath: null,
-});
 
 /** Of a head; undefined: there is none. */
 export function endpointAt({ url, method }: Head, dialect: DialectName): Endpoint | undefined {
@@ -82,18 +39,35 @@ export function endpointAt({ url, method }: Head, dialect: DialectName): Endpoin
   if (path === modelsPath || path.startsWith(`${modelsPath}/`)) return modelsEndpoint(dialect);
   // Anthropic has files of its own, which are served nowhere.
   if (path.startsWith(filesPath)) return dialect === 'openai' ? fileEndpoint(method, url) : undefined;
-  return endpoints.get(path);
+  return endpointsByPath.get(path);
 }
 
-/** A Gemini endpoint: what is asked for, and of which model, stands in its path. */
+/** A Gemini endpoint: the method and the model are in its path. */
 export function geminiEndpoint(path: string, url: string): Endpoint | undefined {
   const asked = readPath(path);
   if (asked === null)
     return path === geminiModelsPath || path.startsWith(`${geminiModelsPath}/`)
       ? modelsEndpoint('gemini')
       : undefined;
-  const endpoint = byMethod[asked.method];
-  return endpoint === streamList && asksForEvents(url) ? streamGenerate : endpoint;
+  const { method, model } = asked;
+  const endpoint = geminiEndpoints.find(({ upstreamPath }) => upstreamPath === `:${method}`);
+  if (endpoint === undefined) return undefined;
+  const stream = method === 'streamGenerateContent';
+  return { ...endpoint, inPath: { model, stream, list: stream && !asksForEvents(url) } };
+}
+
+const filePath = /^\/v1\/files(?:\/([\w.-]{1,128})(\/content)?)?$/;
+
+/** The endpoint of a request for files, with the file's id and the query in its path; undefined: there is none. */
+function fileEndpoint(method: string, url: string): Endpoint | undefined {
+  const [path = '', query = ''] = url.split('?', 2);
+  const [, id, content] = filePath.exec(path) ?? [];
+  if (!filePath.test(path) || id === '.' || id === '..') return undefined;
+  const pattern = `${filesPath}${id === undefined ? '' : '/{id}'}${content ?? ''}`;
+  const there = fileEndpoints.filter((endpoint) => endpoint.path === pattern);
+  const found = there.find((endpoint) => endpoint.method === method) ?? there[0];
+  if (found === undefined) return undefined;
+  return { ...found, upstreamPath: path.slice('/v1'.length) + (query === '' ? '' : `?${query}`) };
 }
 
 /** Which SDK asks, where the path doesn't say it: Anthropic's always sends its version. */

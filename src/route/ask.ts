@@ -2,7 +2,6 @@
 
 import { Refusal } from '../base/errors.ts';
 import { type Capability, capabilities } from '../catalog/facts.ts';
-import { isEmbedding } from '../exchange/endpoint.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { ModelRequest } from '../exchange/request.ts';
 import { type Tier, tiers } from '../native/classify.ts';
@@ -69,7 +68,7 @@ const found: readonly (readonly [number, number])[] = [
 
 /** Capabilities that a body needs, and those that the app names in `x-sidegate-capabilities`. */
 export function neededOf({ headers, endpoint }: Exchange, { flags }: ModelRequest): number | Refusal {
-  let needs = isEmbedding(endpoint.name) ? capabilityBit('embeddings') : 0;
+  let needs = endpoint.kind === 'embedding' ? capabilityBit('embeddings') : 0;
   for (const [flag, bit] of found) if ((flags & flag) !== 0) needs |= bit;
   const named = headers['x-sidegate-capabilities'];
   if (named === undefined) return needs;

@@ -2,6 +2,7 @@
 
 import { Refusal } from '../base/errors.ts';
 import { freeFacts } from '../catalog/facts.ts';
+import { endpoints } from '../exchange/endpoint.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { Identity } from '../exchange/identity.ts';
 import type { Plan, Provider, TargetHealth } from '../upstream/target.ts';
@@ -20,7 +21,9 @@ export function createFileTable(
 ): FileTable {
   const plans = new Map<Provider, Plan>();
   return {
-    providers: [...all.values()].filter(({ dialect }) => dialect.endpoints.includes('files')),
+    providers: [...all.values()].filter(({ dialect }) =>
+      endpoints.some((endpoint) => endpoint.kind === 'files' && endpoint.dialect === dialect.name),
+    ),
     planOf(provider) {
       const known = plans.get(provider);
       if (known !== undefined) return known;

@@ -4,7 +4,7 @@ import { Refusal } from '../base/errors.ts';
 import { nameMaxLength } from '../catalog/catalog.ts';
 import { dialects } from '../dialects/index.ts';
 import { canServe } from '../dialects/translate.ts';
-import { type Endpoint, isEmbedding } from '../exchange/endpoint.ts';
+import type { Endpoint } from '../exchange/endpoint.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { Identity } from '../exchange/identity.ts';
 import type { Priority } from '../exchange/priority.ts';
@@ -38,7 +38,7 @@ export interface Way {
 }
 
 /** An endpoint as routes tell them apart. */
-type Served = Pick<Endpoint, 'name' | 'dialect'>;
+type Served = Pick<Endpoint, 'kind' | 'dialect'>;
 
 /** A route's ways, one for each endpoint. */
 interface Ways {
@@ -104,7 +104,7 @@ function waysOf(config: RouteConfig, asked: string, routes: readonly RouteConfig
   const build = (endpoint: Served): Way | null => {
     const client = dialects[endpoint.dialect];
     const serves = ({ provider }: Target): boolean => canServe(provider.dialect, endpoint, client);
-    if (!isEmbedding(endpoint.name)) {
+    if (endpoint.kind !== 'embedding') {
       const whole = all !== null && leavesOf(all).every(({ target }) => serves(target));
       return wayOf(config, whole ? all : tree(serves));
     }
@@ -120,9 +120,8 @@ function waysOf(config: RouteConfig, asked: string, routes: readonly RouteConfig
   const built = new Map<string, Way | null>();
   return {
     of(endpoint) {
-      // Two dialects have endpoints of these names.
-      const shared = endpoint.name === 'models' || endpoint.name === 'rerank';
-      const key = shared ? `${endpoint.name} ${endpoint.dialect}` : endpoint.name;
+      // Kind and dialect decide who can serve.
+      const key = `${endpoint.kind} ${endpoint.dialect}`;
       const known = built.get(key);
       if (known !== undefined) return known;
       const way = build(endpoint);

@@ -5,6 +5,16 @@
 import { answer } from './answer.ts';
 import { anthropicBody, anthropicSteps } from './anthropic.ts';
 import { readMessagesRequest } from './anthropic-request.ts';
+import {
+  type Beside,
+  givenImages,
+  readImages,
+  readModeration,
+  readRerank,
+  readSpeech,
+  readTranscript,
+  readVariation,
+} from './auxiliary.ts';
 import { bedrockBody, bedrockSteps } from './bedrock.ts';
 import { readConverse } from './bedrock-request.ts';
 import type { Json } from './check.ts';
@@ -26,16 +36,6 @@ import { readGenerate } from './gemini-request.ts';
 import { modelBody, modelsBody, serves } from './models.ts';
 import { openaiBody, openaiSteps } from './openai.ts';
 import { readChat } from './openai-request.ts';
-import {
-  type Beside,
-  givenImages,
-  readImages,
-  readModeration,
-  readRerank,
-  readSpeech,
-  readTranscript,
-  readVariation,
-} from './passthrough.ts';
 import { type FaultDraw, override, type Plan } from './plan.ts';
 import { predictionBody, readPrediction } from './replicate.ts';
 import { responsesBody, responsesSteps } from './responses.ts';

@@ -12,7 +12,7 @@ import { countPrompt } from '../../src/count/prompt.ts';
 import { type BilledTry, bill, type Counts, learn } from '../../src/count/usage.ts';
 import { inspectReply, noFacts, type ReplyFacts } from '../../src/native/reply.ts';
 import type { Target } from '../../src/upstream/target.ts';
-import { sampleRequest } from '../support/samples.ts';
+import { sampleEndpoint, sampleRequest } from '../support/samples.ts';
 
 const tokenizer = getEncoding('o200k_base');
 const tokensOf = (text: string): number => tokenizer.encode(text, [], []).length;
@@ -159,7 +159,7 @@ describe('tokens of text', () => {
 
 describe('prompts', () => {
   const count = (endpoint: 'chat' | 'messages' | 'embeddings', body: unknown) =>
-    countPrompt(endpoint, body, tokensOf);
+    countPrompt(sampleEndpoint(endpoint), body, tokensOf);
 
   test('OpenAI chat: three tokens around each message and before the reply, names, parts, calls and tools', () => {
     const call = { name: 'get_weather', arguments: '{"city":"Oslo"}' };
@@ -220,7 +220,7 @@ describe('prompts', () => {
       fc.property(fc.jsonValue(), fc.jsonValue(), (messages, system) => {
         for (const endpoint of ['chat', 'messages', 'embeddings'] as const) {
           const { promptTokens } = countPrompt(
-            endpoint,
+            sampleEndpoint(endpoint),
             { messages, system, tools: messages, input: messages },
             (text) => text.length,
           );
@@ -318,7 +318,7 @@ describe('the thread', () => {
     onTestFinished(() => counter.close(0));
     const count = (job: Partial<CountJob>): Promise<Counts | null> =>
       new Promise((resolve) =>
-        counter.count({ endpoint: 'chat', prompt: null, replies: [], ...job }, resolve),
+        counter.count({ endpoint: sampleEndpoint('chat'), prompt: null, replies: [], ...job }, resolve),
       );
     return { counter, results, count };
   }

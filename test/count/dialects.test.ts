@@ -1,4 +1,5 @@
 /** Prompts are counted alike in whatever dialect a client says them: against a tokenizer, and against OpenAI's chat. */
+
 import { getEncoding } from 'js-tiktoken';
 import { describe, expect, test } from 'vitest';
 import { countPrompt } from '../../src/count/prompt.ts';
@@ -7,6 +8,7 @@ import { dialects } from '../../src/dialects/index.ts';
 import type { DialectName } from '../../src/exchange/dialects.ts';
 import type { EndpointName } from '../../src/exchange/endpoint.ts';
 import { destinationOf } from '../dialects/fixtures.ts';
+import { sampleEndpoint } from '../support/samples.ts';
 
 const tokenizer = getEncoding('o200k_base');
 const tokensOf = (text: string): number => tokenizer.encode(text, [], []).length;
@@ -60,13 +62,13 @@ const requests: Readonly<
 };
 
 /** The endpoint whose body each client dialect sends. */
-const endpoints: Readonly<Partial<Record<DialectName, EndpointName>>> = {
+const endpoints: Readonly<Partial<Record<DialectName, Exclude<EndpointName, 'models'>>>> = {
   openai: 'chat',
   anthropic: 'messages',
   responses: 'responses',
   gemini: 'generate',
 };
-const clients = Object.entries(endpoints) as [DialectName, EndpointName][];
+const clients = Object.entries(endpoints) as [DialectName, Exclude<EndpointName, 'models'>][];
 
 /** The same request as a client of another dialect says it. */
 function saidIn(name: DialectName, body: Record<string, unknown>): unknown {
@@ -79,9 +81,9 @@ function saidIn(name: DialectName, body: Record<string, unknown>): unknown {
 
 describe.each(clients)('%s', (name, endpoint) => {
   test.each(Object.entries(requests))('%s', (_, { body, texts }) => {
-    const { promptTokens } = countPrompt(endpoint, saidIn(name, body), tokensOf);
+    const { promptTokens } = countPrompt(sampleEndpoint(endpoint), saidIn(name, body), tokensOf);
     const truth = texts.reduce((sum, text) => sum + tokensOf(text), 0);
-    const twin = countPrompt('chat', { model: 'm', ...body }, tokensOf).promptTokens;
+    const twin = countPrompt(sampleEndpoint('chat'), { model: 'm', ...body }, tokensOf).promptTokens;
     // What forms add is small: less than a tenth, or a few tokens of a short prompt.
     expect(promptTokens).toBeGreaterThanOrEqual(truth - 2);
     expect(promptTokens).toBeLessThanOrEqual(truth * 1.1 + 10);
@@ -90,7 +92,11 @@ describe.each(clients)('%s', (name, endpoint) => {
 });
 
 test('a Responses input that is a text alone is a message of the user', () => {
-  const { promptTokens } = countPrompt('responses', { model: 'm', input: 'Why?' }, tokensOf);
-  const chat = countPrompt('chat', { model: 'm', messages: [{ role: 'user', content: 'Why?' }] }, tokensOf);
+  const { promptTokens } = countPrompt(sampleEndpoint('responses'), { model: 'm', input: 'Why?' }, tokensOf);
+  const chat = countPrompt(
+    sampleEndpoint('chat'),
+    { model: 'm', messages: [{ role: 'user', content: 'Why?' }] },
+    tokensOf,
+  );
   expect(promptTokens).toBe(chat.promptTokens);
 });

@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { z } from 'zod';
-import { dataEndpoints } from '../../scripts/endpoints.ts';
 import { publishedSchema, withTables } from '../../scripts/generate.ts';
 import { catalogue } from '../../src/base/errors.ts';
 import { commands, runCli } from '../../src/cli.ts';
 import { nothingBilled } from '../../src/count/usage.ts';
 import { presets } from '../../src/dialects/presets.ts';
 import { dialectNames } from '../../src/exchange/dialects.ts';
+import { endpoints } from '../../src/exchange/endpoint.ts';
 import { noUsage } from '../../src/exchange/usage.ts';
 import { createMetrics } from '../../src/observe/metrics.ts';
 import { createRecord, noCourse } from '../../src/observe/record.ts';
@@ -126,13 +126,14 @@ const form = {
 };
 
 describe('endpoints', () => {
+  const dataEndpoints = endpoints.filter(({ kind }) => kind !== 'models');
   const rows = readme
     .table('endpoint')
     .map(([first = '', dialect = '']) => ({ names: codesIn(first), dialect }));
   const listed = rows.flatMap(({ names, dialect }) => names.map((name) => [name, dialect] as const));
 
   test('are those that the data port knows', () => {
-    const known = dataEndpoints.map(([path, { method }]) => `${method} ${path}`);
+    const known = dataEndpoints.map(({ path, method }) => `${method} ${path}`);
     const data = listed.filter(([, dialect]) => dialect !== 'admin port').map(([name]) => name);
     expect(sorted(data)).toEqual(sorted([...known, 'GET /v1/models', 'GET /v1/models/{id}']));
   });
@@ -146,7 +147,7 @@ describe('endpoints', () => {
       expect(status).toBe({ GET: 200, POST: 415, DELETE: 404 }[method]);
       return;
     }
-    const [, endpoint] = dataEndpoints.find(([at, each]) => at === path && each.method === method) ?? [];
+    const endpoint = dataEndpoints.find((each) => each.path === path && each.method === method);
     if (endpoint?.name === 'files') {
       const headers = { 'x-sidegate-provider': 'nobody', 'content-type': form.type };
       const body = method === 'POST' ? form.body : '';
@@ -157,7 +158,7 @@ describe('endpoints', () => {
     // Whatever it answers to nonsense is in its dialect: Anthropic's errors say `"type": "error"`.
     const speaks = async (headers: Record<string, string>): Promise<string> => {
       const fields = dialect === 'Gemini' ? '{"contents":[]}' : '{"model":"unknown","messages":[]}';
-      const asForm = endpoint?.passthrough?.takes === 'form';
+      const asForm = endpoint?.auxiliary?.takes === 'form';
       const body = method === 'POST' ? (asForm ? form.body : fields) : undefined;
       const type = asForm ? { 'content-type': form.type } : {};
       const { text, status } = await ask(

@@ -1,10 +1,10 @@
 /** Who is at work: whatever the order in which requests come and go, each is there from its first moment to its last. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { endpoints } from '../../src/listen/endpoints.ts';
+import { endpointsByPath } from '../../src/listen/endpoints.ts';
 import { type Crowd, Incoming } from '../../src/listen/incoming.ts';
 
-const endpoint = endpoints.values().next().value;
+const endpoint = endpointsByPath.values().next().value;
 
 test('requests leave in any order, and the last one out is told', () => {
   fc.assert(

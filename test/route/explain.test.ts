@@ -8,7 +8,7 @@ import { Refusal } from '../../src/base/errors.ts';
 import { runCli } from '../../src/cli.ts';
 import { type Explanation, explain as explainRequest } from '../../src/commands/explanation.ts';
 import { parseConfig } from '../../src/config/load.ts';
-import { endpoints } from '../../src/listen/endpoints.ts';
+import { endpointsByPath } from '../../src/listen/endpoints.ts';
 import { startGate } from '../support/gate.ts';
 import { readDocument } from '../support/readme.ts';
 import { openaiWire } from '../support/replies.ts';
@@ -155,7 +155,7 @@ test('the README’s routes are good, and each of them routes', () => {
   const loaded = parseConfig(text, {}, () => '');
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.faults));
   expect(loaded.warnings).toEqual([]);
-  const endpoint = endpoints.get('/v1/chat/completions');
+  const endpoint = endpointsByPath.get('/v1/chat/completions');
   if (endpoint === undefined) throw new Error('no endpoint');
   const first = (model: string, content: string): string | undefined => {
     const body = Buffer.from(JSON.stringify({ ...ask(content), model }));

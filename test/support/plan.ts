@@ -9,7 +9,7 @@ import { unknownFacts } from '../../src/catalog/facts.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import type { Exchange } from '../../src/exchange/exchange.ts';
 import { inspect } from '../../src/inspect/inspect.ts';
-import { endpoints } from '../../src/listen/endpoints.ts';
+import { endpointsByPath } from '../../src/listen/endpoints.ts';
 import { retryBudget } from '../../src/native/retries.ts';
 import { createScrubPolicy } from '../../src/scrub/policy.ts';
 import { createHealthBook } from '../../src/upstream/health.ts';
@@ -83,7 +83,7 @@ export async function startPlan(
     onBudgetSpent: () => {},
     onHedge: () => {},
   };
-  const endpoint = endpoints.get(wire.path);
+  const endpoint = endpointsByPath.get(wire.path);
   if (endpoint === undefined) throw new Error(`no endpoint ${wire.path}`);
   return {
     calls: () => upstreams.map(({ calls }) => calls.length),

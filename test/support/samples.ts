@@ -5,18 +5,17 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { nobody } from '../../src/authenticate/keyring.ts';
 import { Cancellation } from '../../src/base/cancellation.ts';
 import { type ModelFacts, unknownFacts } from '../../src/catalog/facts.ts';
-import type { Endpoint } from '../../src/exchange/endpoint.ts';
+import { type Endpoint, endpoints } from '../../src/exchange/endpoint.ts';
 import type { Exchange } from '../../src/exchange/exchange.ts';
 import type { Identity } from '../../src/exchange/identity.ts';
 import type { StoredReply } from '../../src/exchange/reply.ts';
 import type { ModelRequest } from '../../src/exchange/request.ts';
 import type { Asking } from '../../src/limit/limit.ts';
-import { endpoints } from '../../src/listen/endpoints.ts';
 import type { Plan, Target } from '../../src/upstream/target.ts';
 
 /** The endpoint of a name. */
 export function sampleEndpoint(name: Exclude<Endpoint['name'], 'models'>): Endpoint {
-  const found = [...endpoints.values()].find((endpoint) => endpoint.name === name);
+  const found = endpoints.find((endpoint) => endpoint.name === name);
   if (found === undefined) throw new Error(`no endpoint ${name}`);
   return found;
 }

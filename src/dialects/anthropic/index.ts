@@ -114,7 +114,6 @@ const modelObject = (id: string): object => ({
 
 export const anthropic: Dialect = {
   name: 'anthropic',
-  endpoints: ['messages', 'count_tokens'],
   chatClient: { readRequest, writeReply, createWriter, writeError, ownHeaders: ['anthropic-beta'] },
   chatProvider: {
     native: 'anthropic',

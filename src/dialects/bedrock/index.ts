@@ -13,7 +13,6 @@ import { writeRequest } from './write-request.ts';
 export const bedrock: Dialect = {
   ...withoutClients,
   name: 'bedrock',
-  endpoints: [],
   chatProvider: {
     native: 'any',
     streamType: 'application/vnd.amazon.eventstream',

@@ -34,7 +34,6 @@ const modelObject = (name: string): object => ({ name, endpoints: ['embed', 'rer
 
 export const cohere: Dialect = {
   name: 'cohere',
-  endpoints: ['rerank', 'embed'],
   chatClient: null,
   chatProvider: {
     native: 'any',

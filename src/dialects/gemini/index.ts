@@ -117,7 +117,6 @@ const modelObject = (name: string): Json => ({
 
 export const gemini: Dialect = {
   name: 'gemini',
-  endpoints: ['generate', 'stream_generate', 'gemini_count_tokens', 'embed_content', 'batch_embed_contents'],
   chatClient: { readRequest, writeReply, createWriter, writeError },
   chatProvider: {
     native: 'gemini',

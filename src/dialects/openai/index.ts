@@ -16,8 +16,7 @@ import { readError } from '../error-text.ts';
 import { durationMs, headerOf, type LimitState, passHeaders, resetMs, retryAfterMs } from '../headers.ts';
 import { nativeReading } from '../read-reply.ts';
 import type { Destination, UpstreamRequest } from '../wire.ts';
-import { encodePassthrough } from './beside-encode.ts';
-import { passthroughEndpoints } from './beside-endpoints.ts';
+import { encodeAuxiliary } from './auxiliary-encode.ts';
 import { embedClient } from './embeddings.ts';
 import { readRequest } from './read-request.ts';
 import { readReply, writeError, writeReply } from './reply.ts';
@@ -61,8 +60,8 @@ function encode(
 ): UpstreamRequest {
   const sent = [...to.headers];
   passHeaders(requestHeaders, headers, sent);
-  const { passthrough } = endpoint;
-  if (passthrough !== undefined) return encodePassthrough(endpoint, passthrough, request, headers, to, sent);
+  const { auxiliary } = endpoint;
+  if (auxiliary !== undefined) return encodeAuxiliary(endpoint, auxiliary, request, headers, to, sent);
   const edits: Edit[] = [];
   if (to.model !== request.model) {
     edits.push({ start: request.modelStart - 1, end: request.modelEnd + 1, text: JSON.stringify(to.model) });
@@ -197,7 +196,6 @@ const modelObject = (id: string): object => ({ id, object: 'model', created: 0, 
 
 export const openai: Dialect = {
   name: 'openai',
-  endpoints: ['chat', 'embeddings', ...passthroughEndpoints.map(([, { name }]) => name), 'files'],
   chatClient: { readRequest, writeReply, createWriter, writeError, ownHeaders: ['openai-beta'] },
   chatProvider: {
     native: 'openai',

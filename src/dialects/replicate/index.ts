@@ -46,7 +46,6 @@ const nothing = Buffer.alloc(0);
 
 export const replicate: Dialect = {
   name: 'replicate',
-  endpoints: [],
   chatClient: null,
   chatProvider: {
     native: 'any',

@@ -70,7 +70,6 @@ function endedChannels(event: Json): string[] {
 export const responses: Dialect = {
   ...openai,
   name: 'responses',
-  endpoints: ['responses'],
   chatClient,
   chatProvider,
   encode,

@@ -1,19 +1,18 @@
 /** What the pipeline must know about a request to an endpoint beside chat: JSON, a form, or no body at all. */
 import { createHash, createHmac, hash } from 'node:crypto';
 import { Refusal } from '../base/errors.ts';
-import { type Form, type FormPart, readForm, textOf } from '../base/multipart.ts';
+import { type Form, type FormPart, isForm, readForm, textOf } from '../base/multipart.ts';
 import { edit } from '../dialects/edit.ts';
-import { isForm } from '../dialects/openai/beside-endpoints.ts';
-import type { Passthrough } from '../exchange/endpoint.ts';
+import type { Auxiliary } from '../exchange/endpoint.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import { givesBytes, type ModelRequest } from '../exchange/request.ts';
 import { bodyFlags, type Inspection, inspect as inspectBytes } from '../native/inspect.ts';
 import { encodingFault, explain, modelFault } from './inspect.ts';
 
 /** Reads a request; refuses what no provider could read either. */
-export function inspectPassthrough(
+export function inspectAuxiliary(
   exchange: Exchange,
-  traits: Passthrough,
+  traits: Auxiliary,
   scrubBits: number,
   digestKey: Buffer,
 ): ModelRequest | Refusal {
@@ -52,7 +51,7 @@ export function inspectPassthrough(
 const ofProvider = (digest: string, { headers }: Exchange): string =>
   hash('sha256', `${headers['x-sidegate-provider'] ?? ''}\0${digest}`, 'buffer').toString('latin1');
 
-function requestOf(found: Inspection, body: Buffer, model: string, traits: Passthrough): ModelRequest {
+function requestOf(found: Inspection, body: Buffer, model: string, traits: Auxiliary): ModelRequest {
   const { choices, textBytes, textCharacters, emails, cards, masked: values, flags } = found;
   return {
     body,
@@ -121,12 +120,7 @@ interface Span {
 const modelPart = ({ parts }: Form): Span =>
   parts.find(({ name }) => name === 'model') ?? { start: 0, end: 0 };
 
-function modelOf(
-  body: Buffer,
-  { start, end }: Span,
-  escaped: boolean,
-  traits: Passthrough,
-): string | Refusal {
+function modelOf(body: Buffer, { start, end }: Span, escaped: boolean, traits: Auxiliary): string | Refusal {
   if (traits.model === 'files') return '';
   if (end === 0 && traits.model !== null) return traits.model;
   const raw = body.toString('utf8', start, end);

@@ -1,21 +1,21 @@
 /** What goes to a provider from an endpoint beside chat: the body as it came, but for the model's name. */
 
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Endpoint, Passthrough } from '../../exchange/endpoint.ts';
+import type { Auxiliary, Endpoint } from '../../exchange/endpoint.ts';
 import { isEvents, type ModelRequest } from '../../exchange/request.ts';
 import { edit, renameModel } from '../edit.ts';
 import type { ReplyReading } from '../reading.ts';
 import type { Destination, UpstreamRequest } from '../wire.ts';
-import { bytesReading, jsonReading, textReading, transcriptReading } from './beside-reading.ts';
+import { bytesReading, jsonReading, textReading, transcriptReading } from './auxiliary-reading.ts';
 
 const speechReading = bytesReading('speech');
 
 const fileReading = bytesReading('file');
 
 /** Writes the request. @param sent headers besides the body's type, flat */
-export function encodePassthrough(
+export function encodeAuxiliary(
   endpoint: Endpoint,
-  traits: Passthrough,
+  traits: Auxiliary,
   request: ModelRequest,
   headers: IncomingHttpHeaders,
   to: Destination,
@@ -33,7 +33,7 @@ export function encodePassthrough(
   };
 }
 
-function readingOf({ gives }: Passthrough, request: ModelRequest): ReplyReading {
+function readingOf({ gives }: Auxiliary, request: ModelRequest): ReplyReading {
   switch (gives) {
     case 'json':
       return jsonReading;
