@@ -23,6 +23,8 @@ export function publishedSchema(): Schema {
   const schema = z.toJSONSchema(configSchema, {
     io: 'input',
     override: ({ jsonSchema }) => {
+      // For the reload alone; editors don't know it.
+      delete jsonSchema.restart;
       if (!['integer', 'number', 'boolean'].includes(String(jsonSchema.type))) return;
       const { description, default: standard, ...value } = jsonSchema;
       for (const key of Object.keys(value)) delete jsonSchema[key];

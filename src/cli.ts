@@ -3,9 +3,10 @@
 import { dirname, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Shell } from './commands/shell.ts';
+import { needingRestart } from './config/changed.ts';
 import type { Config } from './config/schema.ts';
 import type { LogSink } from './observe/log.ts';
-import type { Sidecar } from './sidecar.ts';
+import type { Sidecar } from './sidecar/sidecar.ts';
 
 const help = `sidegate: an LLM gateway beside your service
 
@@ -87,7 +88,7 @@ async function run(args: string[], shell: Shell): Promise<number> {
     import('./config/faults.ts'),
   ]);
   // What serves is loaded meanwhile.
-  const [loaded] = await Promise.all([loadAside(path, shell.env), import('./sidecar.ts')]);
+  const [loaded] = await Promise.all([loadAside(path, shell.env), import('./sidecar/sidecar.ts')]);
   if (!loaded.ok) {
     shell.printError(`${formatFaults(path, loaded.faults)}\n`);
     return 1;
@@ -104,7 +105,9 @@ async function run(args: string[], shell: Shell): Promise<number> {
     let closed = false;
     // A signal and a change of the file often come together.
     const reload = oneAtATime(async () => {
-      const config = closed ? null : await reloadFrom(path, shell, sidecar, sink, () => closed);
+      const config = closed
+        ? null
+        : await reloadFrom(path, loaded.config, shell, sidecar, sink, () => closed);
       if (config !== null && !closed) follow(catalogOf(config));
     });
     shell.onSignal('SIGHUP', reload);
@@ -123,10 +126,12 @@ async function run(args: string[], shell: Shell): Promise<number> {
 
 /**
  * Takes a changed file over, or keeps the old configuration and says every fault of the new one.
+ * @param first the configuration the process was started with
  * @param isOver nobody wants it any more
  */
 async function reloadFrom(
   path: string,
+  first: Config,
   shell: Shell,
   sidecar: Sidecar,
   { log, setLevel }: LogSink,
@@ -141,9 +146,10 @@ async function reloadFrom(
       for (const fault of loaded.faults) log.error(fault, 'configuration refused, the old one stays');
       return null;
     }
-    const fixed = await sidecar.reload(loaded.config);
+    await sidecar.reload(loaded.config);
     setLevel(loaded.config.observe.log);
-    for (const key of fixed) log.warn({ path: key }, 'needs a restart');
+    for (const key of needingRestart(first, loaded.config, loaded.restart))
+      log.warn({ path: key }, 'needs a restart');
     log.info('configuration reloaded');
     return loaded.config;
   } catch (cause) {
@@ -163,7 +169,7 @@ async function serve(
   onReady: (sidecar: Sidecar, sink: LogSink) => Promise<{ close(): void } | null>,
 ): Promise<number> {
   const [{ startSidecar }, { createLog }] = await Promise.all([
-    import('./sidecar.ts'),
+    import('./sidecar/sidecar.ts'),
     import('./observe/log.ts'),
   ]);
   const sink = createLog(config.observe.log);

@@ -158,12 +158,12 @@ export class Passage implements Course {
     // Images and sound would spoil what is known of text.
     if (request !== null && this.exchange.endpoint.auxiliary?.unstated !== 'unpriced')
       learn(request, this.#billed(), stages.estimator, counts);
-    for (const charge of billed.charges) stages.charge(identity?.tenant ?? '', charge);
-    stages.observe(createRecord(this.exchange, this, closing, billed, nowMs));
+    for (const charge of billed.charges) stages.observer.charge(identity?.tenant ?? '', charge);
+    stages.observer.record(createRecord(this.exchange, this, closing, billed, nowMs));
   }
 
   /** Reports a defect of the gateway's own; `cause` may name code but never holds request text. */
   bug(cause: unknown): void {
-    this.stages.onBug(this.exchange.id, cause);
+    this.stages.observer.defect(this.exchange.id, cause);
   }
 }

@@ -6,9 +6,8 @@ import type { Cache } from './cache/cache.ts';
 import type { Config } from './config/schema.ts';
 import type { TokenCounter } from './count/counter.ts';
 import type { Estimator } from './count/estimate.ts';
-import type { Charge } from './count/usage.ts';
 import type { Limiter } from './limit/limit.ts';
-import type { ExchangeRecord } from './observe/record.ts';
+import type { Observer } from './observe/telemetry.ts';
 import type { Replay } from './replay/replay.ts';
 import type { RouteTable } from './route/route.ts';
 import type { ScrubPolicy } from './scrub/policy.ts';
@@ -29,9 +28,5 @@ export interface Stages {
   readonly attempt: AttemptDeps;
   /** Monotonic ms. */
   readonly clock: () => number;
-  observe(record: ExchangeRecord): void;
-  /** Told what each billed try used and cost. */
-  charge(tenant: string, charge: Charge): void;
-  /** Told of a defect of the gateway's own. */
-  onBug(requestId: string, cause: unknown): void;
+  readonly observer: Observer;
 }

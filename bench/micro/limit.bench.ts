@@ -1,6 +1,7 @@
 /** Times a decision over limits before a request, alone and with its settlement after it. */
 
 import { Refusal } from '../../src/base/errors.ts';
+import { silent } from '../../src/base/telemetry.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { createEstimator } from '../../src/count/estimate.ts';
 import { noUsage } from '../../src/exchange/usage.ts';
@@ -32,7 +33,7 @@ export function tasks(): Record<string, () => unknown> {
       estimator: createEstimator(),
       clock: () => nowMs,
       wallClock: () => 1.8e12,
-      onEvent: () => {},
+      telemetry: silent,
     });
     const request = { request: sampleRequest({ maxTokens: 100 }), plan: samplePlan([{ price }]) };
     const asking = sampleAsking(request);

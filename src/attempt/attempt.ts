@@ -197,7 +197,7 @@ async function tryTarget(way: Walk, index: number): Promise<Tried> {
     const waitMs = backoffMs(retries, verdict.askedMs, deadlineMs, deps);
     if (waitMs === null) return cause;
     if (!retryBudget.spend(deps.budgetId, deps.clock())) {
-      deps.onBudgetSpent('retry');
+      deps.telemetry.retryBudgetSpent('retry');
       return cause;
     }
     if (!(await sleep(waitMs, cancellation))) return cause;
@@ -229,7 +229,7 @@ function sendHedged(way: Walk, index: number, admission: Admission, delayMs: num
 /** The alternative beside a step, else the same target again; null: neither may be called. */
 function admitSecond({ plan, request, deps, preparation }: Walk, index: number): Admission | null {
   if (!retryBudget.spend(deps.budgetId, deps.clock())) {
-    deps.onBudgetSpent('hedge');
+    deps.telemetry.retryBudgetSpent('hedge');
     return null;
   }
   const [step, beside] = [plan.steps[index] as Step, plan.steps[index + 1]];

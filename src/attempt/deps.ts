@@ -1,8 +1,8 @@
 /** What stage attempt needs, and what it gives. */
 
+import type { Telemetry } from '../base/telemetry.ts';
 import type { AdmissionDeps } from '../upstream/admission.ts';
 import type { AttemptSettings } from '../upstream/settings.ts';
-import type { Credential, Target } from '../upstream/target.ts';
 import type { Hedges } from './hedges.ts';
 
 /** What one attempt needs besides the request. */
@@ -15,12 +15,5 @@ export interface AttemptDeps extends AdmissionDeps {
   readonly budgetId: number;
   /** Null: no route is hedged. */
   readonly hedges: Hedges | null;
-  /** Told when a credential of the gateway's own is refused; `index`: which of the provider's. */
-  readonly onCredential: (target: Target, status: number, index: number) => void;
-  /** Told when a 429 lets a credential rest at a target. */
-  readonly onRest: (target: Target, credential: Credential, restMs: number) => void;
-  /** Told when the retry budget refuses a call. */
-  readonly onBudgetSpent: (kind: 'retry' | 'hedge') => void;
-  /** Told of a hedge sent, and of one that answered first. */
-  readonly onHedge: (what: 'sent' | 'won') => void;
+  readonly telemetry: Telemetry;
 }

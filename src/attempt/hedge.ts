@@ -50,12 +50,12 @@ export async function hedged(first: Admission, race: Race): Promise<Called> {
   if (typeof early !== 'boolean') return early;
   const second = race.cancellation.reason === null ? race.second() : null;
   if (second === null) return one.result;
-  deps.onHedge('sent');
+  deps.telemetry.hedge('sent');
   const two = run(second, race);
   const called = await Promise.race([one.result, two.result]);
   const other = called.admission === first ? two : one;
   if (isAnswer(called.result)) {
-    if (called.admission === second) deps.onHedge('won');
+    if (called.admission === second) deps.telemetry.hedge('won');
     await lose(other, trail, deps);
     return called;
   }

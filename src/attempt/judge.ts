@@ -107,7 +107,11 @@ function judgeStatus(
       endCall(admission, 'abandoned', word, null, deps);
       if (target.provider.clientCredential) return { next: 'pass', cause: 'outage', askedMs };
       restRefused(credential, deps.clock());
-      deps.onCredential(target, status, target.provider.credentials.indexOf(credential));
+      deps.telemetry.credentialRefused(
+        target.provider.name,
+        status,
+        target.provider.credentials.indexOf(credential),
+      );
       return { next: 'credential', cause: 'outage', askedMs };
     case 'rate_limited':
     case 'quota': {
@@ -115,7 +119,7 @@ function judgeStatus(
       // The client's own credential is nobody else's, so nobody else rests for it.
       if (target.provider.clientCredential) return { next: 'fallback', cause: 'rate_limited', askedMs };
       const restMs = restLimited(credential, target, fault.kind, askedMs, deps.clock());
-      deps.onRest(target, credential, restMs);
+      deps.hints.rest(target, credential, restMs);
       return { next: 'credential', cause: 'rate_limited', askedMs };
     }
     case 'unexpected':

@@ -1,5 +1,6 @@
 /** What stage authenticate keeps over reloads: stored keys, and the issuers' public keys. */
 
+import type { Telemetry } from '../base/telemetry.ts';
 import type { Issuers } from './issuers.ts';
 import { createKeyring, type Keyring } from './keyring.ts';
 import type { AuthenticateSettings } from './settings.ts';
@@ -18,38 +19,26 @@ export interface Callers {
   close(): void;
 }
 
-/** Clocks, chance, and who is told what. */
+/** Clocks, chance, and where reports go. */
 export interface CallersWorld {
   /** Monotonic ms. */
   readonly clock: () => number;
   /** Ms since 1970. */
   readonly wallClock: () => number;
   readonly random: () => number;
-  /** Each fetch of an issuer's public keys. */
-  onRefresh(issuer: string, ok: boolean): void;
-  /** They can't be fetched any more (with the reason), or can again (null). Once for each change. */
-  onIssuer(issuer: string, problem: string | null): void;
+  readonly telemetry: Pick<Telemetry, 'issuerKeys'>;
 }
 
 /** @param stored null: there is no store */
 export function createCallers(stored: StoredKeys | null, world: CallersWorld): Callers {
-  const failing = new Set<string>();
   let issuers: Issuers | null = null;
-
-  const onRefresh = (id: string, problem: string | null): void => {
-    world.onRefresh(id, problem === null);
-    if (problem !== null && !failing.has(id)) {
-      failing.add(id);
-      world.onIssuer(id, problem);
-    } else if (problem === null && failing.delete(id)) world.onIssuer(id, null);
-  };
 
   /** Loaded only where tokens are taken: it brings a library along. */
   const tokensOf = async ({ authenticate }: CallersConfig): Promise<Tokens | null> => {
     if (authenticate.oidc.length === 0 && issuers === null) return null;
     const { createIssuers } = await import('./issuers.ts');
     const { createTokens } = await import('./tokens.ts');
-    issuers ??= createIssuers({ clock: world.clock, random: world.random, onRefresh });
+    issuers ??= createIssuers(world);
     const open = issuers.update(authenticate.oidc);
     return open.length === 0 ? null : createTokens(authenticate, open, world.wallClock);
   };

@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { get as getSecure } from 'node:https';
 import { type CryptoKey, createLocalJWKSet, type JWK, type JWSHeaderParameters } from 'jose';
 import { get as getPlain } from '../base/node-http.ts';
+import type { Telemetry } from '../base/telemetry.ts';
 import type { IssuerConfig } from './settings.ts';
 
 /** The keys of one issuer. */
@@ -15,14 +16,13 @@ export interface KeySet {
   close(): void;
 }
 
-/** Clocks, chance, and who is told of fetches. */
+/** Clocks, chance, and where fetches are reported. */
 export interface KeySetWorld {
   /** Monotonic ms. */
   readonly clock: () => number;
   /** 0 ≤ x < 1, so that a fleet doesn't fetch at once. */
   readonly random: () => number;
-  /** @param problem why a fetch failed; null: it didn't */
-  onRefresh(id: string, problem: string | null): void;
+  readonly telemetry: Pick<Telemetry, 'issuerKeys'>;
 }
 
 const answerMaxBytes = 512 * 1024;
@@ -39,7 +39,7 @@ const publicFields = ['kty', 'kid', 'use', 'alg', 'key_ops', 'n', 'e', 'crv', 'x
 const publicKinds = new Set(['RSA', 'EC', 'OKP']);
 
 /** Begins to fetch at once, and goes on until it is closed. Never keeps the process alive. */
-export function createKeySet(config: IssuerConfig, { clock, random, onRefresh }: KeySetWorld): KeySet {
+export function createKeySet(config: IssuerConfig, { clock, random, telemetry }: KeySetWorld): KeySet {
   type Local = ReturnType<typeof createLocalJWKSet>;
   let local: Local | null = null;
   let underWay: Promise<void> | null = null;
@@ -62,7 +62,7 @@ export function createKeySet(config: IssuerConfig, { clock, random, onRefresh }:
     }
     underWay = null;
     if (closing.signal.aborted) return;
-    onRefresh(config.id, problem);
+    telemetry.issuerKeys(config.id, problem);
     schedule();
   };
   const schedule = (): void => {

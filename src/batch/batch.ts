@@ -5,9 +5,10 @@
  */
 import { cancelRefusal } from '../base/cancellation.ts';
 import { Refusal } from '../base/errors.ts';
+import type { BatchRefusal, Telemetry } from '../base/telemetry.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { Identity } from '../exchange/identity.ts';
-import type { BatchRefusal, Priority } from '../exchange/priority.ts';
+import type { Priority } from '../exchange/priority.ts';
 import type { ModelRequest } from '../exchange/request.ts';
 import { callTokens, type Health } from '../upstream/admission.ts';
 import { livingFirst } from '../upstream/living.ts';
@@ -17,13 +18,13 @@ import { FairQueue, type Queued } from './queue.ts';
 import type { BatchSettings } from './settings.ts';
 import { createRoom, type Room, roomiestFirst } from './targets.ts';
 
-/** The queue and what is at work, over all requests; outlives a reload. */
 /** The part of a configuration that batch requests depend on. */
 export interface BatchConfig {
   readonly batch: BatchSettings;
   readonly listen: { readonly inFlightMax: number };
 }
 
+/** The batch queue and what is in flight, over all requests. It lives on over reloads. */
 export interface Batch {
   /** Waits for a turn, and gives the steps to try, those with room first; or why there is none. Never rejects. */
   wait(
@@ -50,7 +51,7 @@ export interface Batch {
 export interface BatchDeps {
   /** Monotonic ms. */
   readonly clock: () => number;
-  readonly onRefused: (reason: BatchRefusal) => void;
+  readonly telemetry: Pick<Telemetry, 'batchRefused'>;
   /** Breakers and own limits. */
   readonly health: Health;
 }
@@ -106,7 +107,7 @@ export function createBatch(
   let sweptMs = clock();
 
   const refuse = (reason: BatchRefusal, refusal: Refusal): Refusal => {
-    deps.onRefused(reason);
+    deps.telemetry.batchRefused(reason);
     return refusal;
   };
 

@@ -2,7 +2,7 @@
 import type { z } from 'zod';
 import { type Config, configSchema } from '../config/schema.ts';
 import { isPattern, type Preset, presets } from '../dialects/presets.ts';
-import type { Sidecar } from '../sidecar.ts';
+import type { Sidecar } from '../sidecar/sidecar.ts';
 
 const pace = { ttftMs: 150, tokensPerSecond: 80 };
 const simulatedRoutes = [

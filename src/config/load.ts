@@ -12,13 +12,20 @@ import { FileFault, readTextFile } from './files.ts';
 import { interpolate } from './interpolate.ts';
 import { describeIssues, type Show, valueAt } from './issues.ts';
 import { createReport, type Draft } from './report.ts';
+import { restartPaths } from './restart.ts';
 import { type Config, configSchema } from './schema.ts';
 
 export { type ConfigFault, formatFaults } from './faults.ts';
 
 /** What came of loading: settings, or every fault. Warnings are there either way, and refuse nothing. */
 export type ConfigResult =
-  | { ok: true; config: Config; warnings: ConfigFault[] }
+  | {
+      ok: true;
+      config: Config;
+      /** Dotted paths of the settings that a running process can't adopt. */
+      restart: readonly string[];
+      warnings: ConfigFault[];
+    }
   | { ok: false; faults: ConfigFault[]; warnings: ConfigFault[] };
 
 /** Variables that `${NAME}` may name. */
@@ -77,7 +84,7 @@ export function parseConfig(text: string, env: Environment, readFile: ReadFile):
     return { ok: false, faults: [...place(source, found), ...catalog.faults], warnings: warned };
   const config = tidy(parsed.data);
   config.catalog.models.push(...catalog.models);
-  return { ok: true, config, warnings: warned };
+  return { ok: true, config, restart: restartPaths(configSchema), warnings: warned };
 }
 
 interface LoadedCatalog {

@@ -20,8 +20,8 @@ import { attempt, provider } from '../upstream/settings.ts';
 
 const admin = z
   .strictObject({
-    host: z.string().default('127.0.0.1').meta({ description: 'Address of the admin port.' }),
-    port: port.default(4101).meta({ description: 'Admin port; 0 picks a free one.' }),
+    host: z.string().default('127.0.0.1').meta({ description: 'Address of the admin port.', restart: true }),
+    port: port.default(4101).meta({ description: 'Admin port; 0 picks a free one.', restart: true }),
     token: secret
       .min(16, { error: 'must have at least 16 characters' })
       .optional()

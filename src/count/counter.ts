@@ -3,6 +3,7 @@
  * bounded queue, each within a deadline. What doesn't fit or comes too late is left to the estimate.
  */
 import { Worker } from 'node:worker_threads';
+import type { CountResult, Telemetry } from '../base/telemetry.ts';
 import type { Endpoint } from '../exchange/endpoint.ts';
 import type { CountSettings } from './settings.ts';
 import type { Counts } from './usage.ts';
@@ -21,9 +22,6 @@ export interface CountJob {
   /** Text of each reply without stated usage. */
   readonly replies: readonly ReplyText[];
 }
-
-/** What became of a count. */
-export type CountResult = 'counted' | 'queue_full' | 'late' | 'failed';
 
 export interface TokenCounter {
   /** Calls back exactly once: with the counts, or null where they can't be had in time. */
@@ -49,10 +47,9 @@ const sizeOf = ({ prompt, replies }: CountJob): number =>
 /** The file beside this one, compiled or not. */
 const workerUrl = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
 
-/** @param onResult told of each count, for metrics */
 export function createTokenCounter(
   config: CountSettings,
-  onResult: (result: CountResult) => void,
+  telemetry: Pick<Telemetry, 'tokenCount'>,
 ): TokenCounter {
   let { queueMax, deadlineMs } = config;
   let worker: Worker | null = null;
@@ -64,7 +61,7 @@ export function createTokenCounter(
   const finish = (waiting: Waiting, counts: Counts | null, result: CountResult): void => {
     clearTimeout(waiting.timer);
     bytes -= waiting.bytes;
-    onResult(result);
+    telemetry.tokenCount(result);
     waiting.done(counts);
     if (current === null && queue.length === 0) onIdle?.();
   };
@@ -114,7 +111,7 @@ export function createTokenCounter(
     count(job, done) {
       const size = sizeOf(job);
       if (queue.length >= queueMax || bytes + size > queueMaxBytes) {
-        onResult('queue_full');
+        telemetry.tokenCount('queue_full');
         return done(null);
       }
       bytes += size;

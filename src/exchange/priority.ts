@@ -3,9 +3,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { Refusal } from '../base/errors.ts';
 
-/** Why a batch request was not answered, for the metric. */
-export type BatchRefusal = 'queue_full' | 'deadline' | 'expired' | 'draining' | 'left';
-
 /** Interactive requests have somebody waiting; batch requests take what is left, until their deadline. */
 export const priorities = ['interactive', 'batch'] as const;
 

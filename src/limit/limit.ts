@@ -1,11 +1,12 @@
 /** Stage limit: asks every limit and budget that applies to a request, all or nothing, in one call to the core. */
 
 import type { Refusal } from '../base/errors.ts';
+import type { Telemetry } from '../base/telemetry.ts';
 import type { Estimator } from '../count/estimate.ts';
-import type { Exchange } from '../exchange/exchange.ts';
+import type { Endpoint } from '../exchange/endpoint.ts';
 import type { Identity } from '../exchange/identity.ts';
 import type { Traffic } from '../exchange/key-limit.ts';
-import { priorityOf } from '../exchange/priority.ts';
+import type { Priority } from '../exchange/priority.ts';
 import type { ModelRequest } from '../exchange/request.ts';
 import { meter, meterAsk, meterEntry, meterTold } from '../native/meters.ts';
 import type { Plan } from '../upstream/target.ts';
@@ -13,7 +14,7 @@ import { type Applied, createFinder, type RuleSet } from './applied.ts';
 import { type Bounds, boundsOf, isSpentAtOnce, noBounds, reserveOf } from './cost.ts';
 import { refuseBy, refuseUnpriced } from './headers.ts';
 import { freePermit, HeldPermit, type Permit, type PermitDeps } from './permit.ts';
-import { type OnLimitEvent, report } from './report.ts';
+import { report } from './report.ts';
 import type { LimitsConfig, Matter, Rule } from './rule.ts';
 import { createScopes, type Scope, type SpentRow, scopesMax } from './scopes.ts';
 
@@ -23,7 +24,7 @@ export interface LimiterDeps {
   readonly clock: () => number;
   /** Time of day, ms. */
   readonly wallClock: () => number;
-  readonly onEvent: OnLimitEvent;
+  readonly telemetry: Pick<Telemetry, 'limit'>;
   /** What budgets had spent before a restart. */
   readonly saved?: Iterable<SpentRow>;
   /** Meters kept at once. */
@@ -32,10 +33,11 @@ export interface LimiterDeps {
 
 /** One request as the limiter sees it. */
 export interface Asking {
-  readonly exchange: Pick<Exchange, 'headers' | 'endpoint'>;
+  readonly endpoint: Endpoint;
   readonly identity: Identity;
   readonly request: ModelRequest;
   readonly plan: Plan;
+  readonly priority: Priority;
   /** Monotonic ms; nothing waits beyond it. */
   readonly deadlineMs: number;
 }
@@ -59,16 +61,16 @@ const triesMax = 4;
 const { admit: entrySize } = meterEntry;
 
 export function createLimiter(first: LimitsConfig, deps: LimiterDeps): Limiter {
-  const { estimator, onEvent, clock } = deps;
+  const { estimator, telemetry, clock } = deps;
   const table = meter.openTable();
   const scopes = createScopes(table, deps.scopesMax ?? scopesMax, deps.saved ?? [], ({ name }) =>
-    onEvent(name, 'overflow', ''),
+    telemetry.limit(name, 'overflow', ''),
   );
   const finder = createFinder(first, scopes, deps.wallClock);
   const permitDeps: PermitDeps = {
     table,
     clock,
-    onCrossed: ({ rule, place }) => onEvent(rule.name, 'soft', place.label),
+    onCrossed: ({ rule, place }) => telemetry.limit(rule.name, 'soft', place.label),
   };
   // Filled and read within one call.
   let entries = new Float64Array(16 * entrySize);
@@ -78,10 +80,10 @@ export function createLimiter(first: LimitsConfig, deps: LimiterDeps): Limiter {
     const { request, plan, deadlineMs } = asking;
     const { rules } = applied;
     const bounds = rules.sized
-      ? boundsOf(asking.exchange.endpoint, request, plan, estimator, rules.dollars)
+      ? boundsOf(asking.endpoint, request, plan, estimator, rules.dollars)
       : noBounds;
     if (bounds.nanoUsd === null) {
-      const refused = refuseUncounted(applied, onEvent);
+      const refused = refuseUncounted(applied, telemetry);
       if (refused !== null) return refused;
     }
     const count = applied.ids.length;
@@ -90,13 +92,13 @@ export function createLimiter(first: LimitsConfig, deps: LimiterDeps): Limiter {
     const waitMs = meter.admit(table, entries, count, Math.max(0, deadlineMs - nowMs), nowMs);
     if (Number.isNaN(waitMs)) return null;
     if (waitMs < 0) return refuse(applied.scopes[-waitMs - 1] as Scope, -waitMs - 1, bounds, nowMs);
-    const headers = report(applied, entries, waitMs, onEvent);
+    const headers = report(applied, entries, waitMs, telemetry);
     const holds = holdsIn(entries, rules);
     return new HeldPermit(permitDeps, plan, applied, holds, bounds.replyTokens, headers, waitMs);
   };
 
   const refuse = (scope: Scope, at: number, bounds: Bounds, nowMs: number): Refusal => {
-    onEvent(scope.rule.name, 'refused', scope.place.label);
+    telemetry.limit(scope.rule.name, 'refused', scope.place.label);
     const [waitMs, left] = [entries[at * entrySize + 1] as number, entries[at * entrySize + 3] as number];
     return refuseBy(scope, reserveOf(scope.rule, bounds), waitMs, left, nowMs);
   };
@@ -129,8 +131,8 @@ export function createLimiter(first: LimitsConfig, deps: LimiterDeps): Limiter {
   };
 }
 
-function trafficOf({ exchange, request, plan }: Asking): Traffic {
-  if (priorityOf(exchange.headers, plan) === 'batch') return 'batch';
+function trafficOf({ request, priority }: Asking): Traffic {
+  if (priority === 'batch') return 'batch';
   return request.stream ? 'streaming' : 'plain';
 }
 
@@ -166,11 +168,11 @@ function holdsIn(entries: Float64Array, { heldAt }: RuleSet): number[] {
 }
 
 /** Tells that dollars can't be counted, and refuses where a limit doesn't let that pass. */
-function refuseUncounted({ scopes }: Applied, onEvent: OnLimitEvent): Refusal | null {
+function refuseUncounted({ scopes }: Applied, telemetry: Pick<Telemetry, 'limit'>): Refusal | null {
   for (const scope of scopes) {
     const { unit, name, allowsUnpriced, observed } = scope.rule;
     if (unit !== 'usd') continue;
-    onEvent(name, 'unpriced', scope.place.label);
+    telemetry.limit(name, 'unpriced', scope.place.label);
     if (!allowsUnpriced && !observed) return refuseUnpriced(scope);
   }
   return null;

@@ -1,13 +1,8 @@
 /** What a decision that lets pass has to tell: events, and the headers of the reply. */
+import type { Telemetry } from '../base/telemetry.ts';
 import { meterAlgorithm, meterEntry, meterTold } from '../native/meters.ts';
 import type { Applied } from './applied.ts';
 import { addTokenHeaders, countsTokens, rateLimitHeaders } from './headers.ts';
-
-/** What limits tell of, each a label of a metric: none is about a request's text. */
-export type LimitEvent = 'refused' | 'observed' | 'soft' | 'delayed' | 'unpriced' | 'overflow';
-
-/** @param place whom it is about, as in messages */
-export type OnLimitEvent = (limit: string, event: LimitEvent, place: string) => void;
 
 const { admit: entrySize } = meterEntry;
 
@@ -20,7 +15,7 @@ export function report(
   { rules: { rules }, scopes }: Applied,
   entries: Float64Array,
   waitMs: number,
-  onEvent: OnLimitEvent,
+  telemetry: Pick<Telemetry, 'limit'>,
 ): string[] {
   let least = -1;
   let leastTokens = -1;
@@ -46,11 +41,11 @@ export function report(
   const tokenRule = rules[leastTokens];
   const headers = rule === undefined ? [] : rateLimitHeaders(rule, left(least), 0);
   if (tokenRule !== undefined) addTokenHeaders(tokenRule, left(leastTokens), headers);
-  if (told !== 0) reportTold(scopes, entries, headers, onEvent);
+  if (told !== 0) reportTold(scopes, entries, headers, telemetry);
   if (waitMs > 0)
     for (const { rule, place } of scopes)
       if (rule.algorithm === meterAlgorithm.leaky_bucket && !rule.observed)
-        onEvent(rule.name, 'delayed', place.label);
+        telemetry.limit(rule.name, 'delayed', place.label);
   return headers;
 }
 
@@ -59,16 +54,16 @@ function reportTold(
   scopes: Applied['scopes'],
   entries: Float64Array,
   headers: string[],
-  onEvent: OnLimitEvent,
+  telemetry: Pick<Telemetry, 'limit'>,
 ): void {
   const soft: string[] = [];
   const observed: string[] = [];
   scopes.forEach(({ rule: { name }, place }, i) => {
     const told = entries[i * entrySize + 4] as number;
-    if ((told & meterTold.crossed) !== 0) onEvent(name, 'soft', place.label);
+    if ((told & meterTold.crossed) !== 0) telemetry.limit(name, 'soft', place.label);
     if ((told & meterTold.say) !== 0) soft.push(name);
     if ((told & meterTold.wouldRefuse) === 0) return;
-    onEvent(name, 'observed', place.label);
+    telemetry.limit(name, 'observed', place.label);
     observed.push(name);
   });
   if (soft.length > 0) headers.push('x-sidegate-soft-limit', [...new Set(soft)].join(', '));

@@ -1,4 +1,5 @@
 /** Budgets over a restart: what each has spent in its window, written to the store at intervals. */
+import type { Telemetry } from '../base/telemetry.ts';
 import { busyTimeoutMs, loopBusyTimeoutMs, type Migrations, type Store } from '../store/database.ts';
 import type { SpentRow } from './scopes.ts';
 
@@ -44,13 +45,12 @@ export function readBudgets(store: Store, wallMs: number): SpentRow[] {
  * a process that dies forgets only what was granted since, and may count reserves that were never used. From here on
  * no write to the store waits long for another process: what can't be written is written an interval later.
  * @param changed as `Limiter.changed`
- * @param onState told when writing begins to fail, with the reason, and when it works again, with null
  */
 export function saveBudgets(
   store: Store,
   changed: (max: number) => SpentRow[],
   flushMs: number,
-  onState: (reason: string | null) => void,
+  telemetry: Pick<Telemetry, 'budgetsSaved'>,
 ): SavedBudgets {
   store.setBusyTimeout(loopBusyTimeoutMs);
   // Also over a window that begins later: it is of a clock that was ahead, or of a budget that had other windows.
@@ -67,11 +67,11 @@ export function saveBudgets(
         for (const { budget, place, window, nanoUsd } of rows) write.run(budget, place, window, nanoUsd);
       });
     } catch (cause) {
-      if (!failing) onState(cause instanceof Error ? cause.message : String(cause));
+      if (!failing) telemetry.budgetsSaved(cause instanceof Error ? cause.message : String(cause));
       failing = true;
       return false;
     }
-    if (failing) onState(null);
+    if (failing) telemetry.budgetsSaved(null);
     failing = false;
     return true;
   };

@@ -5,9 +5,12 @@ import { bytes, ms, port } from '../base/settings.ts';
 
 export const listen = z
   .strictObject({
-    host: z.string().default('127.0.0.1').meta({ description: 'Address of the data port.' }),
-    port: port.default(4100).meta({ description: 'Data port; 0 picks a free one.' }),
-    socket: z.string().optional().meta({ description: 'Unix socket path, instead of host and port.' }),
+    host: z.string().default('127.0.0.1').meta({ description: 'Address of the data port.', restart: true }),
+    port: port.default(4100).meta({ description: 'Data port; 0 picks a free one.', restart: true }),
+    socket: z
+      .string()
+      .optional()
+      .meta({ description: 'Unix socket path, instead of host and port.', restart: true }),
     allowedHosts: z
       .array(z.string())
       .max(64)
@@ -24,7 +27,9 @@ export const listen = z
     uploadMaxBytes: bytes(1024 ** 3)
       .default(64 * 1024 * 1024)
       .meta({ description: 'Largest upload: a form with files.' }),
-    bodyTimeoutMs: ms(10, 600_000).default(30_000).meta({ description: 'Time to receive a whole request.' }),
+    bodyTimeoutMs: ms(10, 600_000)
+      .default(30_000)
+      .meta({ description: 'Time to receive a whole request.', restart: true }),
     keepAliveMs: ms(10, 600_000)
       .default(15_000)
       .meta({ description: 'Silence on a stream after which a comment is sent to the client.' }),

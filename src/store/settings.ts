@@ -9,9 +9,12 @@ export const store = z
       .string()
       .min(1)
       .optional()
-      .meta({ description: 'SQLite file for what outlives the process; unset: in memory only.' }),
+      .meta({
+        description: 'SQLite file for what outlives the process; unset: in memory only.',
+        restart: true,
+      }),
     flushMs: ms(10, 60_000)
       .default(1000)
-      .meta({ description: 'How often budgets are written to it; what a crash may forget.' }),
+      .meta({ description: 'How often budgets are written to it; what a crash may forget.', restart: true }),
   })
   .prefault({});

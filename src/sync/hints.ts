@@ -3,10 +3,12 @@
  * for evidence and moves probes apart; it opens no breaker and refuses no request by itself.
  */
 import { createHash, randomUUID } from 'node:crypto';
+import type { Telemetry } from '../base/telemetry.ts';
 import { breaker } from '../native/breaker.ts';
 import { hintLimited } from '../upstream/credential.ts';
-import type { HealthBook, Subject } from '../upstream/health.ts';
-import type { Credential, Provider, Target } from '../upstream/target.ts';
+import type { HealthBook } from '../upstream/health.ts';
+import type { PeerHints } from '../upstream/hints.ts';
+import type { Provider, Target } from '../upstream/target.ts';
 import type { Message } from './message.ts';
 import { connectPeers, type Peers } from './peers.ts';
 
@@ -17,13 +19,9 @@ const restMinMs = 1000;
 /** Rests told of, so that not every 429 is a message. */
 const toldMax = 10_000;
 
-export interface Hints {
+export interface Hints extends PeerHints {
   /** Connects to another Redis, or to none. */
   update(url: string | undefined): void;
-  /** A breaker opened or closed here. */
-  breaker(subject: Subject, target: Target, open: boolean): void;
-  /** A credential rests here. */
-  rest(target: Target, credential: Credential, restMs: number): void;
   close(): void;
 }
 
@@ -35,8 +33,7 @@ export interface HintsDeps {
   readonly clock: () => number;
   /** 0 ≤ x < 1, by which probes are moved apart. */
   readonly random: () => number;
-  onState(up: boolean, why: string): void;
-  onHint(what: 'sent' | 'received' | 'dropped'): void;
+  readonly telemetry: Pick<Telemetry, 'peers' | 'hint'>;
 }
 
 export function createHints(deps: HintsDeps): Hints {
@@ -47,7 +44,7 @@ export function createHints(deps: HintsDeps): Hints {
 
   const send = (rest: Omit<Message, 'from' | 'provider' | 'place'>, { provider }: Target): void => {
     if (peers === null) return;
-    deps.onHint('sent');
+    deps.telemetry.hint('sent');
     const { name, baseUrl } = provider;
     peers.publish(JSON.stringify({ from, provider: name, place: placeOf(baseUrl), ...rest }));
   };
@@ -58,7 +55,7 @@ export function createHints(deps: HintsDeps): Hints {
     if (provider === undefined || placeOf(provider.baseUrl) !== got.place) return;
     const breakerId = deps.health.breakerId(got.subject, got.name);
     if (breakerId === null) return;
-    deps.onHint('received');
+    deps.telemetry.hint('received');
     const nowMs = deps.clock();
     if (got.kind !== 'limited') breaker.hint(breakerId, got.kind === 'down', deps.random(), nowMs);
     else hintLimited(provider, got.credential ?? '', got.name, nowMs + (got.restMs ?? 0));
@@ -75,11 +72,10 @@ export function createHints(deps: HintsDeps): Hints {
       url = next;
       close();
       if (next === undefined) return;
-      const { onState } = deps;
       peers = connectPeers(next, channel, deps.random, {
         onMessage: receive,
-        onState,
-        onDropped: () => deps.onHint('dropped'),
+        onState: deps.telemetry.peers,
+        onDropped: () => deps.telemetry.hint('dropped'),
       });
     },
     breaker(subject, target, open) {

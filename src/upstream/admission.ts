@@ -1,10 +1,12 @@
 /** Before and after each call: whether a target may be asked now, with which credential, and what is told of the call's end. */
+import type { Telemetry } from '../base/telemetry.ts';
 import type { ModelRequest } from '../exchange/request.ts';
 import { breaker, breakerOutcome, breakerState, isProbe } from '../native/breaker.ts';
 import type { ReplyFacts } from '../native/reply.ts';
 import { allRest, credentialsRest, takeCredential } from './credential.ts';
 import { callBegan, callEnded } from './engine.ts';
 import type { HealthBook, Subject } from './health.ts';
+import type { PeerHints } from './hints.ts';
 import { haveRoom, type Quota, settleQuotas, takeQuotas } from './quota.ts';
 import type { Credential, FallbackCause, Target } from './target.ts';
 
@@ -15,10 +17,8 @@ export interface AdmissionDeps {
   readonly health: HealthBook;
   /** Estimated tokens of a request's prompt. */
   readonly estimate: (request: ModelRequest) => number;
-  /** Told of each call's end, for metrics. */
-  readonly onCall: (target: Target, outcome: string) => void;
-  /** Told when a breaker opens or closes: the target's, or its provider's. */
-  readonly onBreaker: (subject: Subject, target: Target, open: boolean) => void;
+  readonly telemetry: Pick<Telemetry, 'call' | 'breaker'>;
+  readonly hints: PeerHints;
 }
 
 /** What one call holds from before it is sent until its end has been told. */
@@ -151,7 +151,7 @@ export function endCall(
     const used = facts?.usage ? facts.inputTokens + facts.outputTokens : facts === null ? 0 : tokens;
     settleQuotas(quotas, tokens, used, nowMs);
   }
-  deps.onCall(target, word);
+  deps.telemetry.call(target.label, word);
 }
 
 /**
@@ -184,7 +184,9 @@ function tellBreakers(admission: Admission, outcome: CallOutcome, nowMs: number,
 }
 
 function told(subject: Subject, target: Target, breakerId: number, deps: AdmissionDeps): void {
-  deps.onBreaker(subject, target, breaker.state(breakerId, deps.clock()) !== breakerState.closed);
+  const open = breaker.state(breakerId, deps.clock()) !== breakerState.closed;
+  deps.telemetry.breaker(subject, subject === 'target' ? target.label : target.provider.name, open);
+  deps.hints.breaker(subject, target, open);
 }
 
 /** A target that attempt would ask at once: neither resting nor behind an open breaker. */

@@ -1,8 +1,8 @@
 /** The providers of a configuration, each with what goes on in its background: opened, kept over reloads, and closed. */
 
-import type { Log } from '../base/log.ts';
+import type { Telemetry } from '../base/telemetry.ts';
 import type { World } from '../base/world.ts';
-import type { TokenKeeper } from './credentials/keeper.ts';
+import { nameOf, type TokenKeeper } from './credentials/keeper.ts';
 import { openSigners } from './credentials/open.ts';
 import { createProvider } from './provider.ts';
 import type { ProviderConfig, UpstreamConfig } from './settings.ts';
@@ -19,7 +19,7 @@ export interface Upstreams {
   close(): Promise<void>;
 }
 
-export function createUpstreams(world: World, log: Log): Upstreams {
+export function createUpstreams(world: World, telemetry: Telemetry): Upstreams {
   interface Open {
     readonly made: string;
     readonly provider: Provider;
@@ -45,8 +45,8 @@ export function createUpstreams(world: World, log: Log): Upstreams {
     if (settings === undefined) throw new Error(`no provider ${name}`);
     const simulator = await embeddedSimulator(settings);
     const { wallClock } = world;
-    const tokens = await platformTokens(settings.credential, name, log, wallClock);
-    const signers = await openSigners(name, settings, log, wallClock);
+    const tokens = await platformTokens(settings.credential, name, telemetry, wallClock);
+    const signers = await openSigners(name, settings, telemetry, wallClock);
     const provider = createProvider(name, settings, config.attempt, simulator?.url ?? null, tokens, signers);
     const { engine, baseUrl, credentials } = provider;
     // Loaded only here: it brings HTTPS along.
@@ -55,8 +55,7 @@ export function createUpstreams(world: World, log: Log): Upstreams {
         ? null
         : (await import('./probe.ts')).startProbe(engine, baseUrl, credentials[0]?.headers ?? [], {
             ...world,
-            onChange: (down) =>
-              log.warn({ provider: name, down }, down ? 'the engine fails its probes' : 'the engine is back'),
+            onChange: (down) => telemetry.engine(name, down),
           });
     return {
       made,
@@ -106,7 +105,7 @@ export function createUpstreams(world: World, log: Log): Upstreams {
 async function platformTokens(
   platform: ProviderConfig['credential'],
   provider: string,
-  log: Log,
+  telemetry: Pick<Telemetry, 'platformCredential'>,
   wallClock: () => number,
 ): Promise<TokenKeeper | null> {
   if (platform !== 'google' && platform !== 'azure') return null;
@@ -114,11 +113,7 @@ async function platformTokens(
   const source =
     platform === 'google' ? await import('./credentials/google.ts') : await import('./credentials/azure.ts');
   return keepToken(source.fetchToken, wallClock, (cause) =>
-    // Messages of a key file that can't be read may quote it.
-    log.error(
-      { provider, cause: cause instanceof Error ? cause.name : 'unknown' },
-      `no token from ${platform}: ${source.advice}; asked again in 15 s`,
-    ),
+    telemetry.platformCredential(provider, platform, nameOf(cause), source.advice),
   );
 }
 

@@ -2,6 +2,7 @@
 
 import { afterEach, describe, expect, test } from 'vitest';
 import { createKeyring } from '../../src/authenticate/keyring.ts';
+import { silent } from '../../src/base/telemetry.ts';
 import { createBatch } from '../../src/batch/batch.ts';
 import { type Cache, createCache } from '../../src/cache/cache.ts';
 import { createCatalog } from '../../src/catalog/catalog.ts';
@@ -9,7 +10,7 @@ import { type Config, configSchema } from '../../src/config/schema.ts';
 import { createEstimator } from '../../src/count/estimate.ts';
 import type { Exchange } from '../../src/exchange/exchange.ts';
 import type { Reply } from '../../src/exchange/reply.ts';
-import { handle } from '../../src/gateway.ts';
+import { handle } from '../../src/gateway/gateway.ts';
 import { createLimiter } from '../../src/limit/limit.ts';
 import { retryBudget } from '../../src/native/retries.ts';
 import { createReplay } from '../../src/replay/replay.ts';
@@ -17,6 +18,7 @@ import { createRouteTable } from '../../src/route/route.ts';
 import { createScrubPolicy } from '../../src/scrub/policy.ts';
 import type { Stages } from '../../src/stages.ts';
 import { createHealthBook } from '../../src/upstream/health.ts';
+import { noHints } from '../../src/upstream/hints.ts';
 import { createProvider } from '../../src/upstream/provider.ts';
 import { type Gate, ownModel, startGate } from '../support/gate.ts';
 import { testModel, type Wire, wires } from '../support/replies.ts';
@@ -210,7 +212,7 @@ describe.each(wires)('through the sidecar, $name', (wire) => {
         await readReply(Promise.resolve(handle(exchange(), stages))),
         await readReply(Promise.resolve(handle(exchange(), stages))),
       ];
-      expect(first).toContain(stream ? '..' : address);
+      expect(first).toContain(stream ? '.' : address);
       if (stream)
         expect([wire.textOf(first), wire.textOf(second)]).toEqual(Array(2).fill(`I wrote to ${address}.`));
       else expect(second).toBe(first);
@@ -240,11 +242,11 @@ function stagesFor({ upstream }: Gate, { name: dialect }: Wire, cache: Cache): S
     policy: createScrubPolicy(config.scrub),
     digestKey: Buffer.alloc(32),
     replay: createReplay(config.replay, clock),
-    limiter: createLimiter(config, { estimator, clock, wallClock: Date.now, onEvent: () => {} }),
+    limiter: createLimiter(config, { estimator, clock, wallClock: Date.now, telemetry: silent }),
     estimator,
     counter: { count: (_, done) => done(null), update: () => {}, close: async () => {} },
     cache,
-    batch: createBatch(config, estimator.tokens, { clock, onRefused: () => {}, health }),
+    batch: createBatch(config, estimator.tokens, { clock, telemetry: silent, health }),
     routes: createRouteTable(
       [{ model: testModel, strategy: 'fallback', sticky: 'user', needs: [], targets }],
       {
@@ -264,18 +266,19 @@ function stagesFor({ upstream }: Gate, { name: dialect }: Wire, cache: Cache): S
       budgetId: retryBudget.open(0.2, 3),
       hedges: null,
       estimate: () => 0,
-      onCall: () => {},
-      onCredential: () => {},
-      onRest: () => {},
-      onBreaker: () => {},
-      onBudgetSpent: () => {},
-      onHedge: () => {},
+      telemetry: silent,
+      hints: noHints,
     },
     clock,
-    observe: () => {},
-    charge: () => {},
-    onBug: (_, cause) => {
-      throw cause;
+    observer: {
+      ...silent,
+      record: () => {},
+      charge: () => {},
+      reload: () => {},
+      nameLimits: () => {},
+      defect: (_, cause) => {
+        throw cause;
+      },
     },
   };
 }

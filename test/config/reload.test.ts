@@ -5,9 +5,11 @@ import { writeFileSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
+import { needingRestart } from '../../src/config/changed.ts';
 import { oneAtATime } from '../../src/config/reload.ts';
+import { restartPaths } from '../../src/config/restart.ts';
 import { type Config, configSchema } from '../../src/config/schema.ts';
-import { startSidecar } from '../../src/sidecar.ts';
+import { startSidecar } from '../../src/sidecar/sidecar.ts';
 import { spawnSidecar } from '../support/sidecar.ts';
 
 test('work that is asked for while it goes on is done once more', async () => {
@@ -34,11 +36,27 @@ test('a setting that needs a restart is told until the file says again what the 
       providers: { here: { dialect: 'openai', baseUrl: 'http://127.0.0.1:9/v1' } },
       routes: [{ model: '*', targets: [{ provider: 'here' }] }],
     });
-  const sidecar = await startSidecar(config(0), pino({ level: 'silent' }));
+  const restart = restartPaths(configSchema);
+  expect(restart.toSorted()).toEqual([
+    'admin.host',
+    'admin.port',
+    'listen.bodyTimeoutMs',
+    'listen.host',
+    'listen.port',
+    'listen.socket',
+    'store.flushMs',
+    'store.path',
+  ]);
+  const first = config(0);
+  const sidecar = await startSidecar(first, pino({ level: 'silent' }));
+  const reload = async (next: Config): Promise<string[]> => {
+    await sidecar.reload(next);
+    return needingRestart(first, next, restart);
+  };
   try {
-    expect(await sidecar.reload(config(4321))).toEqual(['listen.port']);
-    expect(await sidecar.reload(config(4321))).toEqual(['listen.port']);
-    expect(await sidecar.reload(config(0))).toEqual([]);
+    expect(await reload(config(4321))).toEqual(['listen.port']);
+    expect(await reload(config(4321))).toEqual(['listen.port']);
+    expect(await reload(config(0))).toEqual([]);
   } finally {
     await sidecar.drain();
   }

@@ -2,9 +2,10 @@
 import fc from 'fast-check';
 import { getEncoding } from 'js-tiktoken';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import type { CountResult } from '../../src/base/telemetry.ts';
 import { costNanoUsd, type Price, unknownFacts } from '../../src/catalog/facts.ts';
 import { configSchema } from '../../src/config/schema.ts';
-import { type CountJob, type CountResult, createTokenCounter } from '../../src/count/counter.ts';
+import { type CountJob, createTokenCounter } from '../../src/count/counter.ts';
 import { createEstimator } from '../../src/count/estimate.ts';
 import { imageSize, imageTokens } from '../../src/count/image.ts';
 import { countPieces } from '../../src/count/pieces.ts';
@@ -314,7 +315,10 @@ describe('the thread', () => {
   /** A counter, and what became of its counts. */
   function start(part: Partial<typeof settings> = {}) {
     const results: CountResult[] = [];
-    const counter = createTokenCounter({ ...settings, ...part }, (result) => results.push(result));
+    const counter = createTokenCounter(
+      { ...settings, ...part },
+      { tokenCount: (result) => void results.push(result) },
+    );
     onTestFinished(() => counter.close(0));
     const count = (job: Partial<CountJob>): Promise<Counts | null> =>
       new Promise((resolve) =>

@@ -1,6 +1,8 @@
 /** Stage limit: all buckets or none, the headers about them, and what a request has cost once it is over. */
+
 import { afterEach, describe, expect, test } from 'vitest';
 import { Refusal } from '../../src/base/errors.ts';
+import { silent } from '../../src/base/telemetry.ts';
 import { type Config, configSchema } from '../../src/config/schema.ts';
 import { createEstimator } from '../../src/count/estimate.ts';
 import type { Identity } from '../../src/exchange/identity.ts';
@@ -24,7 +26,7 @@ function stage(limits: Limit) {
     estimator,
     clock: () => time.nowMs,
     wallClock: () => time.nowMs,
-    onEvent: () => {},
+    telemetry: silent,
   });
   const admit = (request: Partial<ModelRequest> & { text?: string } = {}, identity: Partial<Identity> = {}) =>
     limiter.admit(

@@ -13,7 +13,6 @@ import { type Gate, startGate } from '../support/gate.ts';
 import { openaiWire } from '../support/replies.ts';
 import {
   sampleAsking,
-  sampleExchange,
   sampleIdentity,
   samplePlan,
   sampleRequest,
@@ -54,7 +53,7 @@ function stage(config: ConfigInput, scopesMax?: number) {
     estimator: createEstimator(),
     clock: () => time.nowMs,
     wallClock: () => time.wallMs,
-    onEvent: (limit, event, place) => events.push(`${event} ${limit} ${place}`.trim()),
+    telemetry: { limit: (limit, event, place) => void events.push(`${event} ${limit} ${place}`.trim()) },
     ...(scopesMax === undefined ? {} : { scopesMax }),
   });
   limiters.push(limiter);
@@ -68,7 +67,7 @@ function stage(config: ConfigInput, scopesMax?: number) {
     deadlineMs,
   }: Ask): Asking =>
     sampleAsking({
-      exchange: sampleExchange({ headers: batch === true ? { 'x-sidegate-priority': 'batch' } : {} }),
+      priority: batch === true ? 'batch' : 'interactive',
       identity: sampleIdentity(identity),
       request: sampleRequest({ textBytes: 0, textCharacters: 0, maxTokens: 10, ...request }),
       plan: samplePlan(

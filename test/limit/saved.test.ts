@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
+import { silent } from '../../src/base/telemetry.ts';
 import { budgetTables, readBudgets, saveBudgets } from '../../src/limit/saved.ts';
 import type { SpentRow } from '../../src/limit/scopes.ts';
 import { openStore, type Store } from '../../src/store/database.ts';
@@ -33,7 +34,7 @@ async function open(): Promise<Store> {
 test('the newest of each budget and place is kept, and old windows are forgotten', async () => {
   const store = await open();
   const { rows, changed } = changes();
-  const saved = saveBudgets(store, changed, 60_000, () => {});
+  const saved = saveBudgets(store, changed, 60_000, silent);
   rows.push(
     row('a', 1),
     row('b', 2),
@@ -52,7 +53,7 @@ test('the newest of each budget and place is kept, and old windows are forgotten
 test('a window that begins later than the one that is running is no reason not to write', async () => {
   const store = await open();
   const { rows, changed } = changes();
-  const saved = saveBudgets(store, changed, 60_000, () => {});
+  const saved = saveBudgets(store, changed, 60_000, silent);
   // The clock was ahead, or the budget was one of days and is one of months.
   rows.push(row('a', 1, now + 5 * dayMs), row('b', 2, now + 41 * dayMs), row('c', 3, now + 5 * dayMs));
   expect(saved.flush()).toBe(true);
@@ -66,7 +67,7 @@ test('more rows than fit one transaction are all written, the loop free in betwe
   const store = await open();
   const { rows, changed } = changes();
   for (let i = 0; i < 2_300; i++) rows.push(row(`p${i}`, i));
-  const saved = saveBudgets(store, changed, 10, () => {});
+  const saved = saveBudgets(store, changed, 10, silent);
   while (readBudgets(store, now).length < 2_300) await delay(5);
   saved.close();
 });
@@ -83,7 +84,7 @@ test('what could not be written is written later, and both changes of state are 
       return store.transaction(work);
     },
   };
-  const saved = saveBudgets(broken, changed, 60_000, (reason) => states.push(reason));
+  const saved = saveBudgets(broken, changed, 60_000, { budgetsSaved: (reason) => void states.push(reason) });
   rows.push(row('a', 1), row('b', 1));
   saved.flush();
   rows.push(row('a', 2));
@@ -104,7 +105,7 @@ test('while another process writes nothing waits for it, and what was not writte
   const timeoutMs = (): unknown => store.prepare('PRAGMA busy_timeout').get()?.timeout;
   const { rows, changed } = changes();
   const states: (string | null)[] = [];
-  const saved = saveBudgets(store, changed, 60_000, (reason) => states.push(reason));
+  const saved = saveBudgets(store, changed, 60_000, { budgetsSaved: (reason) => void states.push(reason) });
   const other = new DatabaseSync(path);
   onTestFinished(() => other.close());
   other.exec('BEGIN IMMEDIATE');

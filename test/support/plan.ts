@@ -1,10 +1,12 @@
 /** A plan of scripted providers for stage attempt alone: edges and facts as a test wants them, on real sockets. */
+
 import { onTestFinished } from 'vitest';
 import type { AttemptFailure, AttemptReply } from '../../src/attempt/answer.ts';
 import { attempt } from '../../src/attempt/attempt.ts';
 import type { AttemptDeps } from '../../src/attempt/deps.ts';
 import { Cancellation } from '../../src/base/cancellation.ts';
 import { Refusal } from '../../src/base/errors.ts';
+import { silent } from '../../src/base/telemetry.ts';
 import { unknownFacts } from '../../src/catalog/facts.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import type { Exchange } from '../../src/exchange/exchange.ts';
@@ -13,6 +15,7 @@ import { endpointsByPath } from '../../src/listen/endpoints.ts';
 import { retryBudget } from '../../src/native/retries.ts';
 import { createScrubPolicy } from '../../src/scrub/policy.ts';
 import { createHealthBook } from '../../src/upstream/health.ts';
+import { noHints } from '../../src/upstream/hints.ts';
 import { createProvider } from '../../src/upstream/provider.ts';
 import type { FallbackCause, Step } from '../../src/upstream/target.ts';
 import { testModel, type Wire } from './replies.ts';
@@ -76,12 +79,8 @@ export async function startPlan(
     budgetId: retryBudget.open(0.2, 3),
     hedges: null,
     estimate: ({ textBytes }) => textBytes,
-    onCall: () => {},
-    onCredential: () => {},
-    onRest: () => {},
-    onBreaker: () => {},
-    onBudgetSpent: () => {},
-    onHedge: () => {},
+    telemetry: silent,
+    hints: noHints,
   };
   const endpoint = endpointsByPath.get(wire.path);
   if (endpoint === undefined) throw new Error(`no endpoint ${wire.path}`);

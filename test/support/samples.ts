@@ -98,10 +98,11 @@ export function samplePlan(facts: readonly Partial<ModelFacts>[] = [{}], pattern
 /** What a limiter is asked. */
 export function sampleAsking(part: Partial<Asking> = {}): Asking {
   return {
-    exchange: sampleExchange(),
+    endpoint: sampleEndpoint('chat'),
     identity: sampleIdentity(),
     request: sampleRequest(),
     plan: samplePlan(),
+    priority: 'interactive',
     deadlineMs: Number.POSITIVE_INFINITY,
     ...part,
   };

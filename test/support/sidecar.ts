@@ -10,7 +10,7 @@ import type { z } from 'zod';
 import type { World } from '../../src/base/world.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import type { ExchangeRecord } from '../../src/observe/record.ts';
-import { type Sidecar, startSidecar } from '../../src/sidecar.ts';
+import { type Sidecar, startSidecar } from '../../src/sidecar/sidecar.ts';
 
 export type ConfigInput = z.input<typeof configSchema>;
 

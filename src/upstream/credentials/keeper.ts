@@ -90,3 +90,6 @@ export async function keepToken<T>(
     },
   };
 }
+
+/** What may be reported of an error: messages about a key file that can't be read may quote it. */
+export const nameOf = (cause: unknown): string => (cause instanceof Error ? cause.name : 'unknown');

@@ -1,5 +1,5 @@
 /** Opens the signer that a provider's configuration asks for. */
-import type { Log } from '../../base/log.ts';
+import type { Telemetry } from '../../base/telemetry.ts';
 import type { ProviderConfig } from '../settings.ts';
 import type { Signer } from './signer.ts';
 
@@ -7,12 +7,12 @@ import type { Signer } from './signer.ts';
 export async function openSigners(
   provider: string,
   { credential, accessKeys = [] }: ProviderConfig,
-  log: Log,
+  telemetry: Pick<Telemetry, 'platformCredential'>,
   wallClock: () => number,
 ): Promise<readonly Signer[]> {
   if (credential !== 'aws' && accessKeys.length === 0) return [];
   const { advice, createSigner, fetchKeys, fixedKeys } = await import('./aws.ts');
-  const { keepToken } = await import('./keeper.ts');
+  const { keepToken, nameOf } = await import('./keeper.ts');
   const fixed = accessKeys.map(({ id, secret, sessionToken }) =>
     createSigner(
       id,
@@ -26,10 +26,7 @@ export async function openSigners(
   );
   if (credential !== 'aws') return fixed;
   const keeper = await keepToken(fetchKeys, wallClock, (cause) =>
-    log.error(
-      { provider, cause: cause instanceof Error ? cause.name : 'unknown' },
-      `no keys from AWS: ${advice}; asked again in 15 s`,
-    ),
+    telemetry.platformCredential(provider, 'aws', nameOf(cause), advice),
   );
   return [...fixed, createSigner('aws', keeper, wallClock)];
 }

@@ -1,6 +1,6 @@
-/** Puts what limits tell of into metrics, and what somebody should know into the log. */
+/** Which events of limits are logged: those that somebody should know of, and not the same one every time. */
 import type { Log } from '../base/log.ts';
-import type { LimitEvent, OnLimitEvent } from './report.ts';
+import type { LimitEvent } from '../base/telemetry.ts';
 
 const texts: Readonly<Partial<Record<LimitEvent, string>>> = {
   soft: 'a soft limit was crossed',
@@ -9,28 +9,26 @@ const texts: Readonly<Partial<Record<LimitEvent, string>>> = {
   overflow: 'more scopes than are kept: newcomers share a meter',
 };
 
-/** The same notice is not logged sooner again; metrics count every time. */
+/** The same notice is not logged again sooner. */
 const quietMs = 1000;
 /** Notices remembered for that. */
 const noticesMax = 1000;
 
-/** @param count adds to the metric */
+/** @param clock monotonic ms */
 export function createNotices(
   log: Log,
-  count: (limit: string, event: LimitEvent) => void,
   clock: () => number,
-): OnLimitEvent {
+): (limit: string, event: LimitEvent, scope: string) => void {
   const last = new Map<string, number>();
-  return (limit, event, place) => {
-    count(limit, event);
+  return (limit, event, scope) => {
     const text = texts[event];
     if (text === undefined) return;
     const nowMs = clock();
-    const key = `${limit}\0${event}\0${place}`;
+    const key = `${limit}\0${event}\0${scope}`;
     const beforeMs = last.get(key);
     if (beforeMs !== undefined && nowMs - beforeMs < quietMs) return;
     if (last.size >= noticesMax) last.clear();
     last.set(key, nowMs);
-    log.warn({ limit, event, scope: place }, text);
+    log.warn({ limit, event, scope }, text);
   };
 }

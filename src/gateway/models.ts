@@ -1,28 +1,16 @@
 /** `GET /v1/models`: the models the caller may use in its own dialect, by the routes' names. */
-import { authenticate, denyModel } from './authenticate/authenticate.ts';
-import { Refusal } from './base/errors.ts';
-import { dialects } from './dialects/index.ts';
-import { addRequestId } from './dialects/refusal.ts';
-import type { Exchange } from './exchange/exchange.ts';
-import type { Identity } from './exchange/identity.ts';
-import type { Reply } from './exchange/reply.ts';
-import { Passage } from './passage.ts';
-import { findWay, modelNames } from './route/route.ts';
-import type { Stages } from './stages.ts';
+import { denyModel } from '../authenticate/authenticate.ts';
+import { Refusal } from '../base/errors.ts';
+import { dialects } from '../dialects/index.ts';
+import { addRequestId } from '../dialects/refusal.ts';
+import type { Identity } from '../exchange/identity.ts';
+import type { Reply } from '../exchange/reply.ts';
+import type { Passage } from '../passage.ts';
+import { findWay, modelNames } from '../route/route.ts';
 
 /** Answers the list, or one model of it. */
-export function listModels(exchange: Exchange, stages: Stages): Reply | Promise<Reply> {
-  const passage = new Passage(exchange, stages);
-  const caller = authenticate(exchange.headers, stages.keyring);
-  return caller instanceof Promise
-    ? caller.then((identity) => listFor(identity, passage))
-    : listFor(caller, passage);
-}
-
-function listFor(identity: Identity | Refusal, passage: Passage): Reply {
-  if (identity instanceof Refusal) return passage.refuse(identity);
+export function listModels(identity: Identity, passage: Passage): Reply | Refusal {
   const { exchange, stages } = passage;
-  passage.identity = identity;
   const dialect = dialects[exchange.endpoint.dialect];
   const name = nameIn(exchange.path);
   if (name === null) {
@@ -34,9 +22,9 @@ function listFor(identity: Identity | Refusal, passage: Passage): Reply {
     return answer(passage, dialect.models(names));
   }
   const found = findWay(name, exchange.endpoint, stages.routes);
-  if (found instanceof Refusal) return passage.refuse(found);
+  if (found instanceof Refusal) return found;
   const denied = denyModel(identity, name);
-  return denied === null ? answer(passage, dialect.model(name)) : passage.refuse(denied);
+  return denied ?? answer(passage, dialect.model(name));
 }
 
 function answer(passage: Passage, body: Buffer): Reply {

@@ -1,0 +1,66 @@
+/** The pipeline: one request through the stages, in the order of the picture in docs/internals/architecture.md. */
+import { authenticate } from '../authenticate/authenticate.ts';
+import { Refusal } from '../base/errors.ts';
+import { deliverAnswer } from '../deliver/deliver.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import type { Reply } from '../exchange/reply.ts';
+import { Passage } from '../passage.ts';
+import { scrub } from '../scrub/scrub.ts';
+import type { Stages } from '../stages.ts';
+import { listModels } from './models.ts';
+import { run, type Steps, wait } from './run.ts';
+import { ask, choose, examine, lookUp, repeated, reserve, turn } from './stages.ts';
+
+/**
+ * Takes a request through all stages. Never throws or rejects, and settles whatever it took hold of exactly once. A
+ * reply that waited for nothing, such as a cached one, comes without a promise.
+ */
+export function handle(exchange: Exchange, stages: Stages): Reply | Promise<Reply> {
+  const passage = new Passage(exchange, stages);
+  return run(
+    pipeline(passage),
+    (reply) => (reply instanceof Refusal ? passage.refuse(reply) : reply),
+    (cause) => {
+      passage.bug(cause);
+      return passage.refuse(new Refusal('internal', 'Sidegate failed on this request.'));
+    },
+  );
+}
+
+function* pipeline(passage: Passage): Steps<Reply | Refusal> {
+  const { exchange, stages } = passage;
+
+  const caller = authenticate(exchange.headers, stages.keyring);
+  const identity = caller instanceof Promise ? yield* wait(caller) : caller;
+  if (identity instanceof Refusal) return identity;
+  passage.identity = identity;
+  if (exchange.endpoint.kind === 'models') return listModels(identity, passage);
+
+  const request = examine(identity, passage);
+  if (request instanceof Refusal) return request;
+
+  const work = choose(identity, request, passage);
+  if (work instanceof Refusal) return work;
+
+  const first = repeated(work, passage);
+  const earlier = first instanceof Promise ? yield* wait(first) : first;
+  if (earlier !== null) return earlier;
+
+  const room = reserve(work, passage);
+  const refused = room instanceof Promise ? yield* wait(room) : room;
+  if (refused !== null) return refused;
+
+  const vault = scrub(request, stages.policy);
+  if (vault instanceof Refusal) return vault;
+
+  const stored = lookUp(work, vault, passage);
+  if (stored !== null) return stored;
+
+  const given = turn(work, passage);
+  const steps = given instanceof Promise ? yield* wait(given) : given;
+  if (steps instanceof Refusal) return steps;
+
+  const answer = yield* wait(ask(work, steps, passage));
+  passage.trail = answer.trail;
+  return answer.kind === 'failed' ? answer.refusal : deliverAnswer(answer, vault, passage);
+}

@@ -1,0 +1,187 @@
+/** The joints of the pipeline: what each stage is given, and what the passage keeps of what it gave. */
+import type { AttemptFailure, AttemptReply } from '../attempt/answer.ts';
+import { attempt } from '../attempt/attempt.ts';
+import { denyEndpoint, denyModel } from '../authenticate/authenticate.ts';
+import { cancelRefusal, sleep } from '../base/cancellation.ts';
+import { Refusal } from '../base/errors.ts';
+import { takeTurn } from '../batch/turn.ts';
+import { cacheControl } from '../cache/cache.ts';
+import { deliverRunning, deliverStored } from '../deliver/deliver.ts';
+import { credentialDigest } from '../exchange/credential.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import type { Identity } from '../exchange/identity.ts';
+import { priorityOf } from '../exchange/priority.ts';
+import type { Reply } from '../exchange/reply.ts';
+import type { ModelRequest } from '../exchange/request.ts';
+import { inspectAuxiliary } from '../inspect/auxiliary.ts';
+import { inspect } from '../inspect/inspect.ts';
+import type { Passage } from '../passage.ts';
+import type { Seen } from '../replay/replay.ts';
+import { routeFiles } from '../route/files.ts';
+import { route } from '../route/route.ts';
+import type { Vault } from '../scrub/scrub.ts';
+import { livingFirst } from '../upstream/living.ts';
+import { type Plan, type Step, withOwnCredential } from '../upstream/target.ts';
+
+/** What the stages after `route` work on. */
+export interface Work {
+  readonly identity: Identity;
+  readonly request: ModelRequest;
+  readonly plan: Plan;
+  /** Monotonic ms. */
+  readonly deadlineMs: number;
+  /** Monotonic ms, read anew after each wait. */
+  nowMs: number;
+}
+
+/** Stage inspect, with what the key allows. */
+export function examine(identity: Identity, passage: Passage): ModelRequest | Refusal {
+  const { exchange, stages } = passage;
+  const { auxiliary, kind, name } = exchange.endpoint;
+  const barred = denyEndpoint(identity, name);
+  if (barred !== null && !passage.letPass(barred)) return barred;
+
+  const request =
+    auxiliary === undefined
+      ? inspect(exchange, stages.policy.bits, stages.digestKey, stages.routes.classifies)
+      : inspectAuxiliary(exchange, auxiliary, stages.policy.bits, stages.digestKey);
+  if (request instanceof Refusal) return request;
+  passage.request = request;
+  const denied = kind === 'files' ? null : denyModel(identity, request.model);
+  return denied !== null && !passage.letPass(denied) ? denied : request;
+}
+
+/** Stage route. */
+export function choose(identity: Identity, request: ModelRequest, passage: Passage): Work | Refusal {
+  const { exchange, stages } = passage;
+  const nowMs = stages.clock();
+  const found =
+    exchange.endpoint.kind === 'files'
+      ? routeFiles(exchange, identity, stages.routes.files)
+      : route(exchange, identity, request, stages.routes, nowMs);
+  if (found instanceof Refusal) return found;
+  const plan = identity.ownCredential ? withOwnCredential(found) : found;
+  passage.plan = plan;
+  const priority = priorityOf(exchange.headers, plan);
+  if (priority instanceof Refusal) return priority;
+  passage.priority = priority;
+  const { batch, attempt: limits } = stages.config;
+  const deadlineMs = deadline(exchange, priority === 'batch' ? batch.deadlineMs : limits.totalTimeoutMs);
+  return deadlineMs instanceof Refusal ? deadlineMs : { identity, request, plan, deadlineMs, nowMs };
+}
+
+/** Stage replay: the answer of an earlier request with the same idempotency key; null: there is none. */
+export function repeated(
+  work: Work,
+  passage: Passage,
+): Reply | Refusal | null | Promise<Reply | Refusal | null> {
+  const { exchange, stages } = passage;
+  const { identity, request, deadlineMs, nowMs } = work;
+  const seen = stages.replay.claim(exchange, identity, request, nowMs);
+  if (seen instanceof Refusal || seen.kind !== 'join') return earlierReply(seen, work, passage);
+  return seen.wait(exchange.cancellation, deadlineMs - nowMs).then((then) => {
+    work.nowMs = stages.clock();
+    return earlierReply(then, work, passage);
+  });
+}
+
+function earlierReply(seen: Seen | Refusal, { request }: Work, passage: Passage): Reply | Refusal | null {
+  if (seen instanceof Refusal) return seen;
+  if (seen.kind === 'running') return deliverRunning(seen, request.masked, passage);
+  if (seen.kind === 'stored') return deliverStored(seen.reply, 'replay', request.masked, passage);
+  passage.claim = seen.claim;
+  // Whoever repeats the key wants this answer, even if the first caller has left.
+  if (seen.claim !== null) passage.exchange.detach();
+  return null;
+}
+
+/** Stage limit. Null: there is room. */
+export function reserve(work: Work, passage: Passage): Refusal | null | Promise<Refusal | null> {
+  const { exchange, stages } = passage;
+  const { identity, request, plan, deadlineMs } = work;
+  const permit = stages.limiter.admit(
+    { endpoint: exchange.endpoint, identity, request, plan, priority: passage.priority, deadlineMs },
+    work.nowMs,
+  );
+  if (permit instanceof Refusal) return permit;
+  passage.permit = permit;
+  if (permit.waitMs === 0) return null;
+  return sleep(permit.waitMs, exchange.cancellation).then(() => {
+    work.nowMs = stages.clock();
+    return exchange.cancellation.reason === null ? null : cancelRefusal(exchange.cancellation);
+  });
+}
+
+/** Stage cache. Null: it has no answer. */
+export function lookUp(
+  { identity, request, plan, nowMs }: Work,
+  vault: Vault | null,
+  passage: Passage,
+): Reply | null {
+  const { exchange, stages } = passage;
+  const control = cacheControl(exchange);
+  const key = stages.cache.key(exchange, identity, request, {
+    policy: stages.policy.name,
+    routeVersion: plan.version,
+    credential: credentialScope(exchange, plan),
+  });
+  const asked = key !== null && control.read;
+  const hit = asked ? stages.cache.get(key, nowMs) : null;
+  if (hit !== null) {
+    passage.cacheUse = 'hit';
+    return deliverStored(hit, 'hit', vault, passage);
+  }
+  passage.cacheKey = control.write ? key : null;
+  passage.cacheUse = asked ? 'miss' : 'bypass';
+  return null;
+}
+
+/** Stage batch: the steps to try, at once for an interactive request, in its turn for a batch request. */
+export function turn(
+  work: Work,
+  passage: Passage,
+): readonly Step[] | Refusal | Promise<readonly Step[] | Refusal> {
+  const { identity, request, plan, deadlineMs } = work;
+  if (passage.priority !== 'batch') return livingFirst(plan.steps);
+  const { exchange, stages } = passage;
+  const sinceMs = stages.clock();
+  return takeTurn(stages.batch, { exchange, identity, request, plan, deadlineMs }).then((steps) => {
+    passage.queuedMs = stages.clock() - sinceMs;
+    return steps;
+  });
+}
+
+/** Stage attempt. */
+export function ask(
+  { request, plan: { pattern, chosen }, deadlineMs }: Work,
+  steps: readonly Step[],
+  passage: Passage,
+): Promise<AttemptReply | AttemptFailure> {
+  const { exchange, stages } = passage;
+  // From here on it is the provider's time, and what came before is the gateway's.
+  const nowMs = stages.clock();
+  passage.begin(nowMs);
+  const untilMs = Math.min(deadlineMs, nowMs + stages.config.attempt.totalTimeoutMs);
+  const way = { pattern, steps, chosen };
+  return attempt(way, exchange, request, untilMs, stages.attempt, nowMs);
+}
+
+/** The request's own deadline from `x-sidegate-timeout` (ms), within the configured one. Monotonic ms. */
+function deadline(exchange: Exchange, totalTimeoutMs: number): number | Refusal {
+  const header = exchange.headers['x-sidegate-timeout'];
+  if (header === undefined) return exchange.startedMs + totalTimeoutMs;
+  const asked = typeof header === 'string' && /^\d{1,9}$/.test(header) ? Number(header) : 0;
+  if (asked >= 1) return exchange.startedMs + Math.min(asked, totalTimeoutMs);
+  return new Refusal(
+    'invalid_header',
+    'The header x-sidegate-timeout must be a whole number of milliseconds from 1.',
+    { param: 'x-sidegate-timeout' },
+  );
+}
+
+/** Answers paid for with the client's own credential are nobody else's. */
+function credentialScope(exchange: Exchange, { steps }: Plan): string {
+  for (const { target } of steps)
+    if (target.provider.clientCredential) return credentialDigest(exchange.headers);
+  return '';
+}

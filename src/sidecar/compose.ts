@@ -1,0 +1,183 @@
+/**
+ * Puts the rooms together. Some live on over reloads, since they hold state that requests in flight need: they have an
+ * `update` that adopts a new configuration (reload.ts). What depends on the configuration alone is built anew with
+ * each: keyring, catalog, routes, scrub policy, and what stage attempt works with.
+ */
+import { randomBytes } from 'node:crypto';
+import { createHedges } from '../attempt/hedges.ts';
+import { type Callers, createCallers } from '../authenticate/callers.ts';
+import type { StoredKeys } from '../authenticate/stored-keys.ts';
+import type { Log } from '../base/log.ts';
+import type { World } from '../base/world.ts';
+import { type Batch, createBatch } from '../batch/batch.ts';
+import { type Cache, createCache } from '../cache/cache.ts';
+import { createCatalog } from '../catalog/catalog.ts';
+import type { Config } from '../config/schema.ts';
+import { createTokenCounter, type TokenCounter } from '../count/counter.ts';
+import { createEstimator, type Estimator } from '../count/estimate.ts';
+import { createLimiter, type Limiter } from '../limit/limit.ts';
+import { budgetTables, readBudgets, type SavedBudgets, saveBudgets } from '../limit/saved.ts';
+import { retryBudget } from '../native/retries.ts';
+import { createMetrics, type Metrics } from '../observe/metrics.ts';
+import { createObserver, type Observer } from '../observe/telemetry.ts';
+import { createReplay, type Replay } from '../replay/replay.ts';
+import { createRouteTable } from '../route/route.ts';
+import { createScrubPolicy } from '../scrub/policy.ts';
+import type { Stages } from '../stages.ts';
+import { openStore, type Store } from '../store/database.ts';
+import { createHints, type Hints } from '../sync/hints.ts';
+import { createHealthBook, type HealthBook } from '../upstream/health.ts';
+import { createUpstreams, type Upstreams } from '../upstream/upstreams.ts';
+
+/** What lives as long as the sidecar. */
+export interface Rooms {
+  readonly world: World;
+  readonly metrics: Metrics;
+  readonly observer: Observer;
+  readonly health: HealthBook;
+  /** In the native core. */
+  readonly retryBudgetId: number;
+  readonly estimator: Estimator;
+  readonly counter: TokenCounter;
+  readonly cache: Cache;
+  readonly replay: Replay;
+  readonly upstreams: Upstreams;
+  readonly batch: Batch;
+  readonly limiter: Limiter;
+  readonly hints: Hints;
+  readonly callers: Callers;
+  /** Keys the digests of prompts where the configuration has no key for them. */
+  readonly digestKey: Buffer;
+  /** The embedded database; null: there is none. */
+  readonly kept: Kept | null;
+}
+
+/** What outlives the process. */
+interface Kept {
+  readonly store: Store;
+  readonly keys: StoredKeys;
+  readonly budgets: SavedBudgets;
+}
+
+/** Opens the rooms. Rejects when the store can't be opened. @param inFlight requests in flight, for the metric */
+export async function openRooms(
+  first: Config,
+  log: Log,
+  world: World,
+  inFlight: () => number,
+): Promise<Rooms> {
+  const { clock, random } = world;
+  const opened = await openKept(first.store.path);
+  const metrics = createMetrics({
+    limitScopes: () => limiter.scopes,
+    inFlight,
+    cacheEntries: () => cache.size,
+    cacheBytes: () => cache.bytes,
+    breakers: (subject) => health.states(subject),
+    batchWaiting: () => batch.waiting,
+    batchBytes: () => batch.waitingBytes,
+    atWork: (priority) => batch.atWork(priority),
+    engines: () => upstreams.engines(),
+  });
+  const observer = createObserver(metrics, log, world);
+  const health = createHealthBook(clock);
+  const estimator = createEstimator();
+  const cache = createCache(first.cache);
+  const upstreams = createUpstreams(world, observer);
+  const batch = createBatch(first, estimator.tokens, { clock, telemetry: observer, health });
+  const limiter = createLimiter(first, {
+    ...world,
+    estimator,
+    telemetry: observer,
+    saved: opened === null ? [] : readBudgets(opened.store, world.wallClock()),
+  });
+  const { ratio, minPerSecond } = first.attempt.retryBudget;
+  observer.nameLimits(limitNames(first));
+  return {
+    world,
+    metrics,
+    observer,
+    health,
+    retryBudgetId: retryBudget.open(ratio, minPerSecond),
+    estimator,
+    counter: createTokenCounter(first.count, observer),
+    cache,
+    replay: createReplay(first.replay, clock),
+    upstreams,
+    batch,
+    limiter,
+    hints: createHints({ health, provider: upstreams.provider, clock, random, telemetry: observer }),
+    callers: createCallers(opened?.keys ?? null, { ...world, telemetry: observer }),
+    digestKey: randomBytes(32),
+    kept:
+      opened === null
+        ? null
+        : {
+            ...opened,
+            budgets: saveBudgets(opened.store, limiter.changed, first.store.flushMs, observer),
+          },
+  };
+}
+
+/** The embedded database and the keys in it; null: there is none. */
+async function openKept(path: string | undefined): Promise<Pick<Kept, 'store' | 'keys'> | null> {
+  if (path === undefined) return null;
+  // Loaded only here: they bring the library of schemas along.
+  const { keyTables, openStoredKeys } = await import('../authenticate/stored-keys.ts');
+  const store = await openStore(path, [budgetTables, keyTables]);
+  return { store, keys: openStoredKeys(store) };
+}
+
+/** Names of the limits that the configuration has. */
+export function limitNames({ limits, budgets, authenticate }: Config): ReadonlySet<string> {
+  const ofKeys = authenticate.keys.flatMap((key) => key.limits);
+  return new Set([...limits, ...budgets, ...ofKeys].map(({ name }) => name));
+}
+
+/**
+ * What the pipeline works with under a configuration. Rejects, before anything has changed, when a key of it is in the
+ * store as well; opens the providers that are new.
+ */
+export async function composeStages(config: Config, rooms: Rooms): Promise<Stages> {
+  const { world, health, estimator, hints, observer, upstreams } = rooms;
+  const keyring = await rooms.callers.keyring(config);
+  const providers = await upstreams.update(config);
+  const catalog = createCatalog(config.providers, config.catalog.models, world.wallClock());
+  // The routes ask for the state of their targets; what none asks for is released by `settle`.
+  health.begin(config);
+  const routes = createRouteTable(config.routes, {
+    providers,
+    catalog,
+    healthOf: health.target,
+    random: world.random,
+    tokensOf: estimator.tokens,
+  });
+  health.settle(config);
+  hints.update(config.sync.redis);
+  const { digestKey } = config.observe;
+  return {
+    config,
+    keyring,
+    policy: createScrubPolicy(config.scrub),
+    digestKey: digestKey === undefined ? rooms.digestKey : Buffer.from(digestKey),
+    replay: rooms.replay,
+    limiter: rooms.limiter,
+    estimator,
+    counter: rooms.counter,
+    cache: rooms.cache,
+    routes,
+    batch: rooms.batch,
+    attempt: {
+      ...world,
+      policy: config.attempt,
+      health,
+      budgetId: rooms.retryBudgetId,
+      hedges: createHedges(config),
+      estimate: (request) => estimator.tokens(request.model, request.textBytes),
+      telemetry: observer,
+      hints,
+    },
+    clock: world.clock,
+    observer,
+  };
+}

@@ -1,0 +1,98 @@
+/** A sidecar: opens its rooms and its ports, adopts new configurations while requests run, and drains. */
+import { openAdmin } from '../admin/admin.ts';
+import type { Log } from '../base/log.ts';
+import { startTrims } from '../base/memory.ts';
+import type { World } from '../base/world.ts';
+import type { Config } from '../config/schema.ts';
+import { nothingBilled } from '../count/usage.ts';
+import { handle } from '../gateway/gateway.ts';
+import { type Listener, listen } from '../listen/listen.ts';
+import { createRecord, noCourse } from '../observe/record.ts';
+import { modelNames } from '../route/route.ts';
+import { composeStages, openRooms } from './compose.ts';
+import { drain, release } from './drain.ts';
+import { adopt } from './reload.ts';
+
+/** A running sidecar. */
+export interface Sidecar {
+  readonly dataUrl: string;
+  readonly adminUrl: string;
+  /** Names of the providers whose answers are invented. */
+  readonly simulated: readonly string[];
+  readonly models: readonly string[];
+  /** Adopts a new configuration, but for what needs a restart. Rejects, and keeps the old one, when it can't. */
+  reload(config: Config): Promise<void>;
+  /** A newer configuration was refused. */
+  reloadRefused(): void;
+  /** Not ready from now on; streams finish until `listen.drainMs`, the rest get an error event; then all is closed. */
+  drain(): Promise<void>;
+}
+
+const realWorld: World = { clock: () => performance.now(), wallClock: Date.now, random: Math.random };
+
+/** Starts a sidecar. Rejects when a port or the store can't be opened. */
+export async function startSidecar(first: Config, log: Log, world: World = realWorld): Promise<Sidecar> {
+  const { clock } = world;
+  let listener: Listener | null = null;
+  let ready = false;
+  let reloading: Promise<unknown> = Promise.resolve();
+  const rooms = await openRooms(first, log, world, () => listener?.inFlight ?? 0);
+  const releaseAfter = async (cause: unknown): Promise<never> => {
+    await release(rooms, reloading);
+    throw cause;
+  };
+  let stages = await composeStages(first, rooms).catch(releaseAfter);
+
+  const keys = {
+    token: () => stages.config.admin.token ?? null,
+    keys: rooms.kept?.keys ?? null,
+    configured: (id: string) => {
+      const { keys: fixed, oidc } = stages.config.authenticate;
+      return fixed.some((key) => key.id === id) || oidc.some((issuer) => issuer.id === id);
+    },
+    wallClock: world.wallClock,
+  };
+  const { registry } = rooms.metrics;
+  const admin = await openAdmin(first.admin, { ready: () => ready, registry, keys }).catch(releaseAfter);
+  const open = await listen(
+    first.listen,
+    (exchange) => handle(exchange, stages),
+    clock,
+    (request, { code, entry }) =>
+      rooms.observer.record(
+        createRecord(request, noCourse, { status: entry.status, error: code }, nothingBilled, clock()),
+      ),
+  ).catch((cause: unknown) => {
+    admin.close();
+    return releaseAfter(cause);
+  });
+  listener = open;
+  const trims = startTrims(clock);
+  ready = true;
+
+  return {
+    dataUrl: open.url,
+    adminUrl: admin.url,
+    get simulated() {
+      return rooms.upstreams.simulated();
+    },
+    get models() {
+      return modelNames(stages.routes);
+    },
+    async reload(config) {
+      const composed = composeStages(config, rooms);
+      reloading = composed.catch(() => {});
+      const next = await composed;
+      adopt(config, rooms, open);
+      stages = next;
+      rooms.observer.reload(true);
+    },
+    reloadRefused: () => rooms.observer.reload(false),
+    async drain() {
+      ready = false;
+      await drain(rooms, open, admin, stages.config.listen.drainMs);
+      trims.stop();
+      await release(rooms, reloading);
+    },
+  };
+}
