@@ -49,10 +49,10 @@ const whole = (weight: number): string => String(Math.round(weight * unit));
 const list = (numbers: Iterable<number>): string => [...numbers].map(whole).join(', ');
 const weights = train(samples);
 writeFileSync(
-  new URL('native/core/src/weights.rs', root),
+  new URL('native/core/src/tier/weights.rs', root),
   `//! The classifier's weights by tier and feature. Written by \`npm run train:route\`; not edited by hand.
 
-use crate::classify::{FEATURES, TIERS};
+use crate::tier::features::{FEATURES, TIERS};
 
 /// What each tier's score begins with.
 pub const BIASES: [i32; TIERS] = [${list(weights.map((own) => own[0] ?? 0))}];

@@ -21,7 +21,7 @@ export declare class SseScanner {
    *
    * `regs`: at least 13 registers. 0 has the flags of this call: 1 forward the chunk as it is, 2 forward
    * the returned buffer instead, neither: nothing to forward; 4 an event was completed. The others are
-   * documented at `write_stream` in `native/core/src/registers.rs`.
+   * documented at `write_stream` in `native/core/src/reply/registers.rs`.
    *
    * Throws on an array that is too short.
    */
@@ -86,7 +86,7 @@ export declare function breakerReport(id: number, ticket: number, outcome: numbe
  */
 export declare function breakerSet(id: number, settings: BreakerSettings): void
 
-/** When a breaker opens, and for how long; `Settings` in `native/core/src/breaker.rs` says what is in range. */
+/** When a breaker opens, and for how long; `Settings` in `native/core/src/resilience/breaker.rs` says what is in range. */
 export interface BreakerSettings {
   /** Failures in a row that open it. */
   failures: number
@@ -129,7 +129,7 @@ export declare function featureNames(): Array<string>
  * `scrub`: bits of what is replaced, 1 e-mail addresses, 2 card numbers; 2^24: put it in a tier.
  * `key`: of the HMAC over the body that leaves.
  * `regs`: at least 18 registers, and three for each distinct value that may be found; the layout is
- * documented at `write_inspection` in `native/core/src/registers.rs`.
+ * documented at `write_inspection` in `native/core/src/request/registers.rs`.
  * `digests`: 64 bytes, written only when status (register 0) is 0: SHA-256 of the body, then HMAC-SHA-256 of
  * the SHA-256 of the body that leaves.
  *
@@ -143,7 +143,7 @@ export declare function inspect(body: Uint8Array, endpoint: number, scrub: numbe
  *
  * `dialect`: 0 OpenAI, 1 Anthropic, 2 any other, 3 Gemini, 4 Cohere's rerank and embed, 10 OpenAI's endpoints
  * beside chat.
- * `regs`: at least 12 registers; the layout is documented at `write_reply` in `native/core/src/registers.rs`.
+ * `regs`: at least 12 registers; the layout is documented at `write_reply` in `native/core/src/reply/registers.rs`.
  *
  * Throws on an unknown dialect or an array that is too short.
  */
@@ -160,7 +160,7 @@ export declare function memoryTrim(): void
 /**
  * Decides over a request: takes every entry's cost, or none.
  *
- * `entries`: `count` times five numbers, documented at `Meters::admit` in `native/core/src/meters.rs`. Gives
+ * `entries`: `count` times five numbers, documented at `Meters::admit` in `native/core/src/limits/meters.rs`. Gives
  * the ms after which the request may start; below 0, minus the number of the entry that refuses; NaN when a
  * meter is unknown. Throws when a cost is no number of at least 0, or the array is too short.
  */
@@ -218,7 +218,7 @@ export declare function meterSet(table: number, id: number, capacity: number, ra
 /**
  * Ends reserves with what was really used.
  *
- * `entries`: `count` times four numbers, documented at `Meters::settle` in `native/core/src/meters.rs`. What is
+ * `entries`: `count` times four numbers, documented at `Meters::settle` in `native/core/src/limits/meters.rs`. What is
  * settled after its table was closed changes nothing. Throws when the array is too short.
  */
 export declare function meterSettle(table: number, entries: Float64Array, count: number, nowMs: number): void

@@ -2,8 +2,8 @@
 
 use napi::{Error, Result};
 use napi_derive::napi;
-use sidegate_core::breaker::{Admission, BadSettings, Breaker, Hint, Outcome, Settings};
-use sidegate_core::registry::Registry;
+use sidegate_core::resilience::breaker::{Admission, BadSettings, Breaker, Hint, Outcome, Settings};
+use sidegate_core::shared::registry::Registry;
 
 use crate::invalid;
 
@@ -20,7 +20,7 @@ fn bad_settings(_: BadSettings) -> Error {
 /// Tells a probe's ticket from others, which are below it.
 const PROBE: f64 = 4_294_967_296.0;
 
-/// When a breaker opens, and for how long; `Settings` in `native/core/src/breaker.rs` says what is in range.
+/// When a breaker opens, and for how long; `Settings` in `native/core/src/resilience/breaker.rs` says what is in range.
 #[napi(object)]
 pub struct BreakerSettings {
     /// Failures in a row that open it.

@@ -3,13 +3,15 @@
 use napi::bindgen_prelude::{BufferSlice, Uint8ArraySlice, Uint32ArraySlice};
 use napi::{Env, Result};
 use napi_derive::napi;
-use sidegate_core::classify::{CLASSIFY, FEATURES, SHAPES, scores};
-use sidegate_core::facts::Verdict;
-use sidegate_core::field::Endpoint;
-use sidegate_core::inspect::{features, inspect as look};
-use sidegate_core::lexicon::LEXICON;
-use sidegate_core::pii::Kinds;
-use sidegate_core::registers::{INSPECT_HEAD, values_max, write_inspection};
+use sidegate_core::pii::findings::Kinds;
+use sidegate_core::request::endpoint::Endpoint;
+use sidegate_core::request::facts::Verdict;
+use sidegate_core::request::inspect::CLASSIFY;
+use sidegate_core::request::inspect::{features, inspect as look};
+use sidegate_core::request::registers::{INSPECT_HEAD, values_max, write_inspection};
+use sidegate_core::tier::classify::scores;
+use sidegate_core::tier::features::{FEATURES, SHAPES, TIERS};
+use sidegate_core::tier::lexicon::LEXICON;
 
 use crate::{invalid, require_room};
 
@@ -21,7 +23,7 @@ use crate::{invalid, require_room};
 /// `scrub`: bits of what is replaced, 1 e-mail addresses, 2 card numbers; 2^24: put it in a tier.
 /// `key`: of the HMAC over the body that leaves.
 /// `regs`: at least 18 registers, and three for each distinct value that may be found; the layout is
-/// documented at `write_inspection` in `native/core/src/registers.rs`.
+/// documented at `write_inspection` in `native/core/src/request/registers.rs`.
 /// `digests`: 64 bytes, written only when status (register 0) is 0: SHA-256 of the body, then HMAC-SHA-256 of
 /// the SHA-256 of the body that leaves.
 ///
@@ -66,7 +68,7 @@ pub fn feature_names() -> Vec<String> {
 pub fn classify(body: &[u8], endpoint: u32) -> Result<Vec<i64>> {
     let endpoint = Endpoint::from_number(endpoint).ok_or_else(|| invalid("no such endpoint"))?;
     let Some((_, features)) = features(body, endpoint) else { return Ok(Vec::new()) };
-    let mut all = Vec::with_capacity(FEATURES + 3);
+    let mut all = Vec::with_capacity(FEATURES + TIERS);
     all.extend(features.iter().map(|&feature| i64::from(feature)));
     all.extend(scores(&features));
     Ok(all)

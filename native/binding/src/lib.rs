@@ -5,9 +5,9 @@
 pub mod breaker;
 pub mod inspect;
 pub mod memory;
-pub mod meter;
+pub mod meters;
 pub mod reply;
-pub mod retries;
+pub mod retry_budget;
 pub mod scanner;
 pub mod store;
 

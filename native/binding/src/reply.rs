@@ -3,8 +3,8 @@
 use napi::Result;
 use napi::bindgen_prelude::{Buffer, Uint32ArraySlice};
 use napi_derive::napi;
-use sidegate_core::registers::{REPLY, write_reply};
-use sidegate_core::reply::{self, Dialect, read};
+use sidegate_core::reply::read::{Dialect, read, reply_text as text_of};
+use sidegate_core::reply::registers::{REPLY, write_reply};
 
 use crate::{invalid, require_room};
 
@@ -12,7 +12,7 @@ use crate::{invalid, require_room};
 ///
 /// `dialect`: 0 OpenAI, 1 Anthropic, 2 any other, 3 Gemini, 4 Cohere's rerank and embed, 10 OpenAI's endpoints
 /// beside chat.
-/// `regs`: at least 12 registers; the layout is documented at `write_reply` in `native/core/src/registers.rs`.
+/// `regs`: at least 12 registers; the layout is documented at `write_reply` in `native/core/src/reply/registers.rs`.
 ///
 /// Throws on an unknown dialect or an array that is too short.
 #[napi]
@@ -34,5 +34,5 @@ pub fn inspect_reply(body: &[u8], dialect: u32, mut regs: Uint32ArraySlice) -> R
 #[napi]
 pub fn reply_text(body: &[u8], dialect: u32) -> Result<Buffer> {
     let dialect = Dialect::from_number(dialect).ok_or_else(|| invalid("no such dialect"))?;
-    Ok(reply::reply_text(body, dialect).into())
+    Ok(text_of(body, dialect).into())
 }

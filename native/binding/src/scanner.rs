@@ -3,9 +3,9 @@
 use napi::bindgen_prelude::{Buffer, BufferSlice, Uint32ArraySlice};
 use napi::{Env, Result};
 use napi_derive::napi;
-use sidegate_core::registers::{STREAM, write_stream};
-use sidegate_core::reply::Dialect;
-use sidegate_core::sse::{Output, Scanner};
+use sidegate_core::reply::read::Dialect;
+use sidegate_core::reply::registers::{STREAM, write_stream};
+use sidegate_core::reply::sse::{Output, Scanner};
 
 use crate::{invalid, require_room};
 
@@ -39,7 +39,7 @@ impl SseScanner {
     ///
     /// `regs`: at least 13 registers. 0 has the flags of this call: 1 forward the chunk as it is, 2 forward
     /// the returned buffer instead, neither: nothing to forward; 4 an event was completed. The others are
-    /// documented at `write_stream` in `native/core/src/registers.rs`.
+    /// documented at `write_stream` in `native/core/src/reply/registers.rs`.
     ///
     /// Throws on an array that is too short.
     #[napi]

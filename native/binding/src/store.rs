@@ -3,8 +3,8 @@
 use napi::Result;
 use napi::bindgen_prelude::{Uint8ArraySlice, Uint32ArraySlice};
 use napi_derive::napi;
-use sidegate_core::registry::Registry;
-use sidegate_core::store::{Bounds, Store};
+use sidegate_core::shared::registry::Registry;
+use sidegate_core::shared::store::{Bounds, Store};
 
 use crate::{invalid, require_room};
 

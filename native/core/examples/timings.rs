@@ -3,13 +3,13 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use sidegate_core::digest::{hmac_sha256, sha256};
-use sidegate_core::field::Endpoint;
-use sidegate_core::inspect::inspect;
-use sidegate_core::json::Walker;
-use sidegate_core::pii::Kinds;
-use sidegate_core::reply::{Dialect, read};
-use sidegate_core::sse::Scanner;
+use sidegate_core::json::walker::Walker;
+use sidegate_core::pii::findings::Kinds;
+use sidegate_core::reply::read::{Dialect, read};
+use sidegate_core::reply::sse::Scanner;
+use sidegate_core::request::endpoint::Endpoint;
+use sidegate_core::request::inspect::inspect;
+use sidegate_core::shared::digest::{hmac_sha256, sha256};
 
 /// The fastest of several rounds, in ns a call.
 fn time(name: &str, calls: u32, mut work: impl FnMut()) {

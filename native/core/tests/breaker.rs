@@ -2,7 +2,7 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use sidegate_core::breaker::{Admission, Breaker, Hint, Outcome, Settings, State};
+use sidegate_core::resilience::breaker::{Admission, Breaker, Hint, Outcome, Settings, State};
 
 const SETTINGS: Settings = Settings {
     failures: 3,

@@ -4,8 +4,9 @@
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use serde_json::{Map, Number, Value};
-use sidegate_core::json::{DEPTH_MAX, Fault, Token, Walker};
-use sidegate_core::text::{Decoded, char_count};
+use sidegate_core::json::string::Decoded;
+use sidegate_core::json::walker::{DEPTH_MAX, Fault, Token, Walker};
+use sidegate_core::text::chars::char_count;
 
 fn walk(document: &str) -> Result<(), Fault> {
     let mut walker = Walker::new(document.as_bytes());

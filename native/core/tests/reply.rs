@@ -1,7 +1,8 @@
 //! What replies say, whole ones and the events of streams.
 
-use sidegate_core::registers::{REPLY, write_reply};
-use sidegate_core::reply::{Dialect, Finish, Reading, TEXT_MAX, Usage, error_message, read, reply_text};
+use sidegate_core::reply::read::{Dialect, error_message, read, reply_text};
+use sidegate_core::reply::reading::{Finish, Reading, TEXT_MAX, Usage};
+use sidegate_core::reply::registers::{REPLY, write_reply};
 
 fn openai(document: &str) -> Reading {
     let reading = read(document, Dialect::OpenAi).unwrap();

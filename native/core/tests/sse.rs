@@ -2,9 +2,10 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use sidegate_core::reply::{Dialect, Finish};
-use sidegate_core::sse::{ERROR_TEXT_MAX, Output, Scanner};
-use sidegate_core::stream::{StreamFacts, state};
+use sidegate_core::reply::read::Dialect;
+use sidegate_core::reply::reading::Finish;
+use sidegate_core::reply::sse::{ERROR_TEXT_MAX, Output, Scanner};
+use sidegate_core::reply::stream_facts::{StreamFacts, state};
 
 #[derive(Debug, PartialEq)]
 struct Run {

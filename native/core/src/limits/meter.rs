@@ -1,0 +1,262 @@
+//! One meter of any algorithm, and the mark at which it gives a warning.
+
+use crate::limits::budget::Budget;
+use crate::limits::concurrency::Concurrency;
+use crate::limits::decision::{BadRate, Decision};
+use crate::limits::leaky_bucket::LeakyBucket;
+use crate::limits::sliding_window::SlidingWindow;
+use crate::limits::token_bucket::TokenBucket;
+
+/// How a meter counts. The number is the one that crosses the boundary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Algorithm {
+    /// A [`TokenBucket`]; its rate is the refill per second.
+    TokenBucket = 0,
+    /// A [`LeakyBucket`]; its rate is what runs out per second.
+    LeakyBucket = 1,
+    /// A [`SlidingWindow`]; its rate is its length in ms.
+    SlidingWindow = 2,
+    /// A [`Concurrency`], without a rate.
+    Concurrency = 3,
+    /// A [`Budget`], without a rate.
+    Budget = 4,
+}
+
+impl Algorithm {
+    /// From its number; `None` above 4.
+    pub fn from_number(number: u32) -> Option<Algorithm> {
+        let all = [
+            Algorithm::TokenBucket,
+            Algorithm::LeakyBucket,
+            Algorithm::SlidingWindow,
+            Algorithm::Concurrency,
+            Algorithm::Budget,
+        ];
+        all.get(number as usize).copied()
+    }
+}
+
+/// What a meter is set to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// The largest cost it can hold.
+    pub capacity: f64,
+    /// As the algorithm has it.
+    pub rate: f64,
+    /// Share of the capacity at which it warns, above 0 and at most 1.
+    pub soft_share: f64,
+}
+
+/// The part of a calendar a cost belongs to; only budgets look at it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Span {
+    /// The window's id.
+    pub window: f64,
+    /// Until it ends.
+    pub left_ms: f64,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    TokenBucket(TokenBucket),
+    LeakyBucket(LeakyBucket),
+    SlidingWindow(SlidingWindow),
+    Concurrency(Concurrency),
+    Budget(Budget),
+}
+
+/// A meter with its warning.
+#[derive(Clone, Debug)]
+pub struct Meter {
+    kind: Kind,
+    soft_share: f64,
+    /// Above the soft mark.
+    over: bool,
+    /// No reply has said so yet.
+    unsaid: bool,
+}
+
+impl Meter {
+    /// A meter that nothing was taken from.
+    ///
+    /// # Errors
+    /// As [`BadRate`] says.
+    pub fn new(algorithm: Algorithm, settings: Settings, now_ms: f64) -> Result<Self, BadRate> {
+        let Settings { capacity, rate, soft_share } = settings;
+        let kind = match algorithm {
+            Algorithm::TokenBucket => Kind::TokenBucket(TokenBucket::new(capacity, rate, now_ms)?),
+            Algorithm::LeakyBucket => Kind::LeakyBucket(LeakyBucket::new(capacity, rate, now_ms)?),
+            Algorithm::SlidingWindow => Kind::SlidingWindow(SlidingWindow::new(capacity, rate, now_ms)?),
+            Algorithm::Concurrency => Kind::Concurrency(Concurrency::new(capacity)?),
+            Algorithm::Budget => Kind::Budget(Budget::new(capacity)?),
+        };
+        let soft_share = checked_share(soft_share)?;
+        Ok(Meter { kind, soft_share, over: false, unsaid: false })
+    }
+
+    /// Changes capacity, rate (not the length of a window) and soft mark; the level stays.
+    ///
+    /// # Errors
+    /// As [`BadRate`] says.
+    pub fn set(&mut self, settings: Settings, now_ms: f64) -> Result<(), BadRate> {
+        let Settings { capacity, rate, soft_share } = settings;
+        self.soft_share = checked_share(soft_share)?;
+        match &mut self.kind {
+            Kind::TokenBucket(bucket) => bucket.set(capacity, rate, now_ms),
+            Kind::LeakyBucket(leaky) => leaky.set(capacity, rate, now_ms),
+            Kind::SlidingWindow(window) => window.set(capacity),
+            Kind::Concurrency(concurrency) => concurrency.set(capacity),
+            Kind::Budget(budget) => budget.set(capacity),
+        }
+    }
+
+    /// Whether a cost may go.
+    pub fn ask(&mut self, cost: f64, span: Span, now_ms: f64) -> Decision {
+        match &mut self.kind {
+            Kind::TokenBucket(bucket) => bucket.ask(cost, now_ms),
+            Kind::LeakyBucket(leaky) => leaky.ask(cost, now_ms),
+            Kind::SlidingWindow(window) => window.ask(cost, now_ms),
+            Kind::Concurrency(concurrency) => concurrency.ask(cost),
+            Kind::Budget(budget) => {
+                budget.enter(span.window);
+                budget.ask(cost, span.window, span.left_ms)
+            }
+        }
+    }
+
+    /// Takes a cost; `keep`: it is only reserved, and will be settled. True when this crosses the soft mark.
+    pub fn take(&mut self, cost: f64, keep: bool, span: Span, now_ms: f64) -> bool {
+        // What has fallen below the mark meanwhile may cross it again.
+        self.warn(now_ms);
+        match &mut self.kind {
+            Kind::TokenBucket(bucket) => bucket.take(cost, keep, now_ms),
+            Kind::LeakyBucket(leaky) => leaky.take(cost, keep, now_ms),
+            Kind::SlidingWindow(window) => window.take(cost, keep, now_ms),
+            Kind::Concurrency(concurrency) => concurrency.take(cost),
+            Kind::Budget(budget) => {
+                budget.enter(span.window);
+                budget.take(cost, keep, span.window);
+            }
+        }
+        self.warn(now_ms)
+    }
+
+    /// Ends a reserve that was taken in `window`. True when this crosses the soft mark.
+    pub fn settle(&mut self, reserved: f64, used: f64, window: f64, now_ms: f64) -> bool {
+        match &mut self.kind {
+            Kind::TokenBucket(bucket) => bucket.settle(reserved, used, now_ms),
+            Kind::LeakyBucket(leaky) => leaky.settle(reserved, used, now_ms),
+            Kind::SlidingWindow(window) => window.settle(reserved, used, now_ms),
+            Kind::Concurrency(concurrency) => concurrency.settle(reserved),
+            Kind::Budget(budget) => budget.settle(reserved, used, window),
+        }
+        self.warn(now_ms)
+    }
+
+    /// Whether a crossing of the soft mark is still to be said to a client; it then is.
+    pub fn say(&mut self) -> bool {
+        std::mem::take(&mut self.unsaid)
+    }
+
+    /// What could be taken now.
+    pub fn left(&mut self, now_ms: f64) -> f64 {
+        match &mut self.kind {
+            Kind::TokenBucket(bucket) => bucket.level(now_ms),
+            Kind::LeakyBucket(leaky) => leaky.capacity() - leaky.spent(now_ms),
+            Kind::SlidingWindow(window) => window.left(now_ms),
+            Kind::Concurrency(concurrency) => concurrency.capacity() - concurrency.held(),
+            Kind::Budget(budget) => budget.capacity() - budget.committed(),
+        }
+    }
+
+    /// Nothing would be lost by making it anew.
+    pub fn idle(&mut self, window: f64, now_ms: f64) -> bool {
+        match &mut self.kind {
+            Kind::TokenBucket(bucket) => bucket.idle(now_ms),
+            Kind::LeakyBucket(leaky) => leaky.idle(now_ms),
+            Kind::SlidingWindow(window) => window.idle(now_ms),
+            Kind::Concurrency(concurrency) => concurrency.held() <= 0.0,
+            Kind::Budget(budget) => {
+                budget.enter(window);
+                budget.committed() <= 0.0
+            }
+        }
+    }
+
+    /// The budget behind it, if it is one.
+    pub fn budget(&mut self) -> Option<&mut Budget> {
+        if let Kind::Budget(budget) = &mut self.kind { Some(budget) } else { None }
+    }
+
+    /// Compares what was really used with the soft mark; true when that is a crossing.
+    fn warn(&mut self, now_ms: f64) -> bool {
+        let (used, capacity) = match &mut self.kind {
+            Kind::TokenBucket(bucket) => (bucket.spent(now_ms), bucket.capacity()),
+            Kind::LeakyBucket(leaky) => (leaky.spent(now_ms), leaky.capacity()),
+            Kind::SlidingWindow(window) => (window.spent(now_ms), window.capacity()),
+            Kind::Concurrency(concurrency) => (concurrency.held(), concurrency.capacity()),
+            Kind::Budget(budget) => (budget.spent(), budget.capacity()),
+        };
+        let over = used >= capacity * self.soft_share;
+        let crossed = over && !self.over;
+        self.over = over;
+        self.unsaid = over && (self.unsaid || crossed);
+        crossed
+    }
+}
+
+fn checked_share(share: f64) -> Result<f64, BadRate> {
+    if share > 0.0 && share <= 1.0 { Ok(share) } else { Err(BadRate) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SPAN: Span = Span { window: 1.0, left_ms: 1000.0 };
+
+    fn meter(algorithm: Algorithm) -> Meter {
+        let settings = Settings { capacity: 10.0, rate: 1.0, soft_share: 0.8 };
+        Meter::new(algorithm, settings, 0.0).unwrap()
+    }
+
+    #[test]
+    fn warns_once_for_each_crossing() {
+        let mut bucket = meter(Algorithm::TokenBucket);
+        assert!(!bucket.take(7.0, false, SPAN, 0.0));
+        assert!(bucket.take(1.0, false, SPAN, 0.0));
+        assert!(bucket.say() && !bucket.say());
+        assert!(!bucket.take(1.0, false, SPAN, 0.0));
+        // It falls below the mark while nobody looks, and crosses it again.
+        assert!(!bucket.take(0.0, false, SPAN, 2000.0));
+        assert!(bucket.take(1.0, false, SPAN, 2000.0));
+    }
+
+    #[test]
+    fn what_is_only_reserved_is_no_reason_to_warn_but_for_concurrency() {
+        let mut budget = meter(Algorithm::Budget);
+        assert!(!budget.take(9.0, true, SPAN, 0.0));
+        assert!(budget.settle(9.0, 8.0, 1.0, 0.0));
+        assert!(!budget.take(1.0, false, SPAN, 0.0));
+        assert!(budget.say());
+        assert!(meter(Algorithm::Concurrency).take(8.0, true, SPAN, 0.0));
+    }
+
+    #[test]
+    fn a_new_window_takes_back_what_was_not_said() {
+        let mut budget = meter(Algorithm::Budget);
+        assert!(budget.take(9.0, false, SPAN, 0.0));
+        let next = Span { window: 2.0, left_ms: 1000.0 };
+        assert_eq!(budget.ask(10.0, next, 0.0), Decision::Go(0.0));
+        assert!(!budget.take(1.0, false, next, 0.0));
+        assert!(!budget.say());
+    }
+
+    #[test]
+    fn bad_shares_are_refused() {
+        for bad in [0.0, -1.0, 1.1, f64::NAN] {
+            let settings = Settings { capacity: 1.0, rate: 1.0, soft_share: bad };
+            assert!(Meter::new(Algorithm::TokenBucket, settings, 0.0).is_err());
+        }
+    }
+}

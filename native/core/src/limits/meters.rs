@@ -1,0 +1,395 @@
+//! All meters of the process, and the decision over those that apply to a request: all of them, or none.
+
+use crate::limits::decision::Decision;
+use crate::limits::meter::{Meter, Span};
+
+/// How many meters may be open at once.
+pub const OPEN_MAX: usize = 1 << 20;
+
+/// Numbers of one entry of [`Meters::admit`].
+pub const ENTRY: usize = 5;
+/// Numbers of one entry of [`Meters::settle`].
+pub const SETTLE: usize = 4;
+
+/// Bits of an entry's flags, in.
+pub mod ask {
+    /// It decides and reports, and lets pass.
+    pub const OBSERVED: u32 = 1;
+    /// It is used up at once: nothing is to be settled.
+    pub const SPENT: u32 = 2;
+    /// No reply follows that could say that the soft mark was crossed: a later one does. Not a bit of [`told`].
+    pub const QUIET: u32 = 16;
+}
+
+/// Bits of an entry's flags, out.
+pub mod told {
+    /// This crossed the soft mark.
+    pub const CROSSED: u32 = 1;
+    /// The reply should say that the soft mark was crossed.
+    pub const SAY: u32 = 2;
+    /// It is observed, and would have refused.
+    pub const WOULD_REFUSE: u32 = 4;
+    /// Nothing was taken, so there is nothing to settle.
+    pub const NOT_TAKEN: u32 = 8;
+}
+
+/// Why a decision could not be made. Nothing was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// No meter has the id of this entry: never given out, or closed.
+    Unknown(usize),
+    /// The cost of this entry is no number of at least 0.
+    BadCost(usize),
+}
+
+struct Slot {
+    generation: u32,
+    meter: Option<Meter>,
+    /// Stands in `changed` already, perhaps for a meter that is gone by now.
+    changed: bool,
+}
+
+/// The table. An id names a meter for good: a late caller can't reach another's.
+#[derive(Default)]
+pub struct Meters {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    /// Slots of budgets whose sums have changed since they were last read, each once: nobody may ever read them.
+    changed: Vec<u32>,
+}
+
+impl Meters {
+    /// An empty table.
+    pub const fn new() -> Self {
+        Meters { slots: Vec::new(), free: Vec::new(), changed: Vec::new() }
+    }
+
+    /// Keeps a meter; gives its id, a whole number above 0. `None` while [`OPEN_MAX`] are open.
+    pub fn open(&mut self, meter: Meter) -> Option<f64> {
+        let index = match self.free.pop() {
+            Some(index) => index,
+            None if self.slots.len() >= OPEN_MAX => return None,
+            None => {
+                self.slots.push(Slot { generation: 0, meter: None, changed: false });
+                self.slots.len() as u32 - 1
+            }
+        };
+        let slot = &mut self.slots[index as usize];
+        slot.generation += 1;
+        slot.meter = Some(meter);
+        Some(id_of(slot.generation, index))
+    }
+
+    /// Lets a meter go; false: there was none.
+    pub fn close(&mut self, id: f64) -> bool {
+        let Some(slot) = self.slot(id) else { return false };
+        slot.meter = None;
+        // A slot that has given out all its ids is used no more.
+        if slot.generation < u32::MAX {
+            self.free.push(index_of(id) as u32);
+        }
+        true
+    }
+
+    /// A meter by its id.
+    pub fn get(&mut self, id: f64) -> Option<&mut Meter> {
+        self.slot(id)?.meter.as_mut()
+    }
+
+    /// Decides over a request: takes every entry's cost, or none. An observed entry never refuses; where one
+    /// would have, nothing is taken from any observed meter, as nothing would have been.
+    ///
+    /// An entry is id, cost, the calendar window's id, ms until that ends, and the flags of [`ask`]. Entries
+    /// have different ids. `delay_max_ms`: a start later than that is a refusal too.
+    ///
+    /// Gives the ms after which the request may start, and in each entry, instead of the last two, what is
+    /// left and the flags of [`told`]. For a refusal gives minus the number of the entry that refuses for
+    /// longest, from 1, and instead of its cost the ms to wait, -1 for ever.
+    ///
+    /// # Errors
+    /// As [`Fault`] says.
+    pub fn admit(&mut self, entries: &mut [f64], delay_max_ms: f64, now_ms: f64) -> Result<f64, Fault> {
+        let mut delay_ms = 0.0_f64;
+        let mut would_refuse = false;
+        let mut worst: Option<(usize, f64)> = None;
+        for (number, entry) in entries.chunks_exact_mut(ENTRY).enumerate() {
+            let [id, cost, window, left_ms, flags] = *entry else { continue };
+            let meter = self.get(id).ok_or(Fault::Unknown(number))?;
+            if cost.is_nan() || cost < 0.0 {
+                return Err(Fault::BadCost(number));
+            }
+            let observed = flags as u32 & ask::OBSERVED != 0;
+            let wait_ms = match meter.ask(cost, Span { window, left_ms }, now_ms) {
+                Decision::Go(_) if observed => continue,
+                Decision::Go(ms) if ms <= delay_max_ms => {
+                    delay_ms = delay_ms.max(ms);
+                    continue;
+                }
+                Decision::Go(ms) => ms - delay_max_ms,
+                Decision::Wait(ms) => ms,
+                Decision::Never => f64::INFINITY,
+            };
+            if observed {
+                would_refuse = true;
+                // Bits that an asking entry doesn't have.
+                entry[4] = f64::from(flags as u32 | told::WOULD_REFUSE);
+            } else if worst.is_none_or(|(_, ms)| wait_ms > ms) {
+                worst = Some((number, wait_ms));
+            }
+        }
+        if let Some((number, wait_ms)) = worst {
+            let entry = &mut entries[number * ENTRY..(number + 1) * ENTRY];
+            entry[1] = if wait_ms.is_finite() { wait_ms } else { -1.0 };
+            entry[3] = self.get(entry[0]).map_or(0.0, |meter| meter.left(now_ms));
+            return Ok(-((number + 1) as f64));
+        }
+        for entry in entries.chunks_exact_mut(ENTRY) {
+            self.take(entry, would_refuse, now_ms);
+        }
+        Ok(delay_ms)
+    }
+
+    fn take(&mut self, entry: &mut [f64], would_refuse: bool, now_ms: f64) {
+        let [id, cost, window, left_ms, flags] = *entry else { return };
+        let Some(meter) = self.get(id) else { return };
+        let flags = flags as u32;
+        if would_refuse && flags & ask::OBSERVED != 0 {
+            entry[3] = meter.left(now_ms);
+            entry[4] = f64::from(told::NOT_TAKEN | flags & told::WOULD_REFUSE);
+            return;
+        }
+        let crossed = meter.take(cost, flags & ask::SPENT == 0, Span { window, left_ms }, now_ms);
+        let said = flags & ask::QUIET == 0 && meter.say();
+        entry[3] = meter.left(now_ms);
+        entry[4] = f64::from(u32::from(crossed) * told::CROSSED + u32::from(said) * told::SAY);
+        self.touch(id);
+    }
+
+    /// Ends reserves. An entry is id, what was reserved, what was used, and the calendar window's id; instead
+    /// of the last one it gets 1 when this crossed the soft mark, else 0. Meters that are gone are left out.
+    pub fn settle(&mut self, entries: &mut [f64], now_ms: f64) {
+        for entry in entries.chunks_exact_mut(SETTLE) {
+            let [id, reserved, used, window] = *entry else { continue };
+            let crossed = self.get(id).is_some_and(|meter| meter.settle(reserved, used, window, now_ms));
+            entry[3] = f64::from(u8::from(crossed));
+            self.touch(id);
+        }
+    }
+
+    /// Closes those meters that would be the same if made anew. An entry is id and calendar window; instead
+    /// of the id it gets 1 when the meter is gone, else 0.
+    pub fn sweep(&mut self, entries: &mut [f64], now_ms: f64) {
+        for entry in entries.chunks_exact_mut(2) {
+            let [id, window] = *entry else { continue };
+            let idle = self.get(id).is_none_or(|meter| meter.idle(window, now_ms));
+            if idle {
+                self.close(id);
+            }
+            entry[0] = f64::from(u8::from(idle));
+        }
+    }
+
+    /// Adds what is known to have been spent of a budget in a window; false: there is no such budget.
+    pub fn restore(&mut self, id: f64, window: f64, spent: f64) -> bool {
+        let budget = self.get(id).and_then(Meter::budget);
+        budget.map(|budget| budget.restore(window, spent)).is_some()
+    }
+
+    /// Reads budgets that have changed: id, window, and what is spent or reserved. Gives how many were
+    /// written; fewer than there is room for once no more have changed.
+    pub fn changed(&mut self, out: &mut [f64]) -> usize {
+        let mut written = 0;
+        while written < out.len() / 3 {
+            let Some(index) = self.changed.pop() else { break };
+            let slot = &mut self.slots[index as usize];
+            slot.changed = false;
+            let id = id_of(slot.generation, index);
+            let Some(budget) = slot.meter.as_mut().and_then(Meter::budget) else { continue };
+            // The slot may have changed hands, and its new budget not been asked yet.
+            if budget.entered() {
+                out[written * 3..][..3].copy_from_slice(&[id, budget.window(), budget.committed()]);
+                written += 1;
+            }
+        }
+        written
+    }
+
+    fn slot(&mut self, id: f64) -> Option<&mut Slot> {
+        let slot = self.slots.get_mut(index_of(id))?;
+        (slot.meter.is_some() && id_of(slot.generation, index_of(id) as u32) == id).then_some(slot)
+    }
+
+    fn touch(&mut self, id: f64) {
+        let Some(slot) = self.slot(id) else { return };
+        if slot.changed || slot.meter.as_mut().and_then(Meter::budget).is_none() {
+            return;
+        }
+        slot.changed = true;
+        self.changed.push(index_of(id) as u32);
+    }
+}
+
+/// Whole and exact: 2^32 generations of 2^20 slots are below 2^53.
+fn id_of(generation: u32, index: u32) -> f64 {
+    f64::from(generation) * OPEN_MAX as f64 + f64::from(index)
+}
+
+/// Ids that are no id lead to some slot, whose own id is then another.
+fn index_of(id: f64) -> usize {
+    id as u64 as usize % OPEN_MAX
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::meter::{Algorithm, Settings};
+
+    fn open(meters: &mut Meters, algorithm: Algorithm, capacity: f64) -> f64 {
+        let settings = Settings { capacity, rate: 1.0, soft_share: 0.8 };
+        meters.open(Meter::new(algorithm, settings, 0.0).unwrap()).unwrap()
+    }
+
+    fn entry(id: f64, cost: f64, flags: u32) -> [f64; ENTRY] {
+        [id, cost, 1.0, 60_000.0, f64::from(flags)]
+    }
+
+    #[test]
+    fn takes_all_or_nothing_and_names_the_longest_wait() {
+        let mut meters = Meters::new();
+        let kinds = [Algorithm::TokenBucket, Algorithm::Budget, Algorithm::Concurrency];
+        let ids = kinds.map(|kind| open(&mut meters, kind, 10.0));
+        let mut entries: Vec<f64> = ids.iter().flat_map(|&id| entry(id, 6.0, ask::SPENT)).collect();
+        assert_eq!(meters.admit(&mut entries, 0.0, 0.0), Ok(0.0));
+        assert_eq!([entries[3], entries[8], entries[13]], [4.0; 3]);
+        let mut entries: Vec<f64> = ids.iter().flat_map(|&id| entry(id, 6.0, 0)).collect();
+        assert_eq!(meters.admit(&mut entries, 0.0, 0.0), Ok(-2.0));
+        assert_eq!((entries[6], entries[8]), (60_000.0, 4.0));
+        for id in ids {
+            assert_eq!(meters.get(id).unwrap().left(0.0), 4.0);
+        }
+    }
+
+    #[test]
+    fn an_observed_refusal_takes_nothing_from_the_observed_alone() {
+        let mut meters = Meters::new();
+        let [small, large, enforced] =
+            [1.0, 10.0, 10.0].map(|capacity| open(&mut meters, Algorithm::TokenBucket, capacity));
+        let mut entries =
+            [entry(small, 2.0, ask::OBSERVED), entry(large, 2.0, ask::OBSERVED), entry(enforced, 2.0, 0)]
+                .concat();
+        assert_eq!(meters.admit(&mut entries, 0.0, 0.0), Ok(0.0));
+        let told = [entries[4], entries[9], entries[14]];
+        assert_eq!(told, [12.0, 8.0, 0.0]);
+        let left = [small, large, enforced].map(|id| meters.get(id).unwrap().left(0.0));
+        assert_eq!(left, [1.0, 10.0, 8.0]);
+    }
+
+    #[test]
+    fn a_quiet_entry_leaves_the_saying_to_the_next() {
+        let mut meters = Meters::new();
+        let id = open(&mut meters, Algorithm::TokenBucket, 10.0);
+        let told = [8, 1, 0].map(|cost| {
+            let flags = if cost == 8 { ask::SPENT | ask::QUIET } else { ask::SPENT };
+            let mut entry = entry(id, f64::from(cost), flags);
+            meters.admit(&mut entry, 0.0, 0.0).unwrap();
+            entry[4] as u32
+        });
+        assert_eq!(told, [told::CROSSED, told::SAY, 0]);
+    }
+
+    #[test]
+    fn a_start_that_is_too_late_is_a_refusal() {
+        let mut meters = Meters::new();
+        let id = open(&mut meters, Algorithm::LeakyBucket, 10.0);
+        assert_eq!(meters.admit(&mut entry(id, 5.0, 0), 1000.0, 0.0), Ok(0.0));
+        let mut late = entry(id, 1.0, 0);
+        assert_eq!(meters.admit(&mut late, 4000.0, 0.0), Ok(-1.0));
+        assert_eq!(late[1], 1000.0);
+        assert_eq!(meters.admit(&mut entry(id, 1.0, 0), 5000.0, 0.0), Ok(5000.0));
+    }
+
+    #[test]
+    fn nothing_is_taken_where_an_entry_makes_no_sense() {
+        let mut meters = Meters::new();
+        let id = open(&mut meters, Algorithm::TokenBucket, 10.0);
+        for bad in [f64::NAN, -1.0, f64::NEG_INFINITY] {
+            let mut entries = [entry(id, 1.0, 0), entry(id, bad, 0)].concat();
+            assert_eq!(meters.admit(&mut entries, 0.0, 0.0), Err(Fault::BadCost(1)));
+        }
+        for unknown in [0.0, -1.0, f64::NAN, f64::INFINITY, 7.0, id + 1.0, id + 0.5] {
+            let mut entries = [entry(id, 1.0, 0), entry(unknown, 1.0, 0)].concat();
+            assert_eq!(meters.admit(&mut entries, 0.0, 0.0), Err(Fault::Unknown(1)), "{unknown}");
+        }
+        let mut never = entry(id, f64::INFINITY, 0);
+        assert_eq!(meters.admit(&mut never, 0.0, 0.0), Ok(-1.0));
+        assert_eq!((never[1], never[3]), (-1.0, 10.0));
+    }
+
+    #[test]
+    fn ids_are_never_used_twice_and_so_many_may_be_open() {
+        let mut meters = Meters::new();
+        let first = open(&mut meters, Algorithm::Concurrency, 1.0);
+        assert!(meters.close(first) && !meters.close(first));
+        let second = open(&mut meters, Algorithm::Concurrency, 1.0);
+        assert!(second > first && meters.get(first).is_none());
+        let mut settled = [first, 1.0, 1.0, 0.0];
+        meters.settle(&mut settled, 0.0);
+        let settings = Settings { capacity: 1.0, rate: 1.0, soft_share: 0.8 };
+        let meter = Meter::new(Algorithm::Concurrency, settings, 0.0).unwrap();
+        assert!((1..OPEN_MAX).all(|_| meters.open(meter.clone()).is_some()));
+        assert_eq!(meters.open(meter), None);
+    }
+
+    #[test]
+    fn sweeps_what_is_idle() {
+        let mut meters = Meters::new();
+        let ids = [1.0, 2.0, 3.0].map(|_| open(&mut meters, Algorithm::Budget, 10.0));
+        meters.admit(&mut entry(ids[1], 1.0, 0), 0.0, 0.0).unwrap();
+        let mut entries: Vec<f64> = ids.iter().flat_map(|&id| [id, 1.0]).collect();
+        meters.sweep(&mut entries, 0.0);
+        assert_eq!([entries[0], entries[2], entries[4]], [1.0, 0.0, 1.0]);
+        let mut later = [ids[1], 2.0];
+        meters.sweep(&mut later, 0.0);
+        assert_eq!(later[0], 1.0);
+        assert!(meters.get(ids[1]).is_none());
+    }
+
+    #[test]
+    fn tells_each_change_of_a_budget_once() {
+        let mut meters = Meters::new();
+        let ids = [(); 3].map(|()| open(&mut meters, Algorithm::Budget, 10.0));
+        for id in ids {
+            meters.admit(&mut entry(id, 4.0, 0), 0.0, 0.0).unwrap();
+            meters.admit(&mut entry(id, 1.0, ask::SPENT), 0.0, 0.0).unwrap();
+        }
+        let mut out = [0.0; 6];
+        assert_eq!((meters.changed(&mut out), out[1], out[2]), (2, 1.0, 5.0));
+        assert_eq!(meters.changed(&mut out), 1);
+        assert_eq!(meters.changed(&mut out), 0);
+        meters.settle(&mut [ids[0], 4.0, 2.0, 1.0], 0.0);
+        assert_eq!((meters.changed(&mut out), out[0], out[2]), (1, ids[0], 3.0));
+        assert!(meters.restore(ids[0], 1.0, 6.0));
+        assert_eq!(meters.get(ids[0]).unwrap().left(0.0), 1.0);
+    }
+
+    #[test]
+    fn changes_that_nobody_reads_take_one_place_a_slot() {
+        let mut meters = Meters::new();
+        for _ in 0..1000 {
+            let id = open(&mut meters, Algorithm::Budget, 10.0);
+            meters.admit(&mut entry(id, 4.0, 0), 0.0, 0.0).unwrap();
+            meters.close(id);
+        }
+        assert_eq!(meters.changed.len(), 1);
+        // Nothing is told of a budget before its first window, and all of the last one in the slot.
+        let id = open(&mut meters, Algorithm::Budget, 10.0);
+        let mut out = [0.0; 6];
+        assert_eq!(meters.changed(&mut out), 0);
+        meters.admit(&mut entry(id, 4.0, 0), 0.0, 0.0).unwrap();
+        meters.close(id);
+        let next = open(&mut meters, Algorithm::Budget, 10.0);
+        meters.admit(&mut entry(next, 3.0, 0), 0.0, 0.0).unwrap();
+        assert_eq!((meters.changed(&mut out), &out[..3]), (1, &[next, 1.0, 3.0][..]));
+        assert_eq!(meters.changed(&mut out), 0);
+    }
+}

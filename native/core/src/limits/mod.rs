@@ -1,0 +1,10 @@
+//! Limits and budgets: meters of several algorithms, and the decision over all that apply to a request.
+
+pub mod budget;
+pub mod concurrency;
+pub mod decision;
+pub mod leaky_bucket;
+pub mod meter;
+pub mod meters;
+pub mod sliding_window;
+pub mod token_bucket;

@@ -1,0 +1,171 @@
+//! Reads Anthropic's replies: messages, and the events of their streams.
+
+use crate::json::field_names::Key;
+use crate::json::path::Path;
+use crate::json::walker::Token;
+use crate::reply::reading::{Finish, Reader, Reading, Source};
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Place {
+    #[default]
+    Outside,
+    Root,
+    /// `message_start`'s message.
+    Message,
+    Usage,
+    Delta,
+    Blocks,
+    /// A block of a whole message.
+    Block,
+    /// A block that begins.
+    NewBlock,
+    /// A tool's input in a whole message.
+    Input,
+    Other,
+}
+
+#[derive(Default)]
+pub(crate) struct AnthropicReader {
+    path: Path<Place>,
+    reading: Reading,
+    block: Option<BlockKind>,
+    input_start: usize,
+}
+
+#[derive(Clone, Copy)]
+enum BlockKind {
+    Text,
+    Tool,
+    Other,
+}
+
+impl Reader for AnthropicReader {
+    fn key(&mut self, key: Key) {
+        self.path.set_key(key);
+    }
+
+    fn value(&mut self, token: Token, source: &mut Source<'_>) {
+        let key = self.path.key();
+        let place = self.path.place();
+        match place {
+            Place::Root => self.root(key, token, source),
+            Place::Message => self.stop_reason(key, token, source),
+            Place::Usage if token == Token::Number => self.count(key, source.count()),
+            Place::Delta => self.delta(key, token, source),
+            Place::Block | Place::NewBlock => self.block(key, token, source),
+            _ => {}
+        }
+        match token {
+            Token::ObjectStart => self.enter(child(place, key, false), false, source),
+            Token::ArrayStart => self.enter(child(place, key, true), true, source),
+            _ => {}
+        }
+    }
+
+    fn close(&mut self, source: &mut Source<'_>) {
+        match self.path.leave() {
+            Place::Block | Place::NewBlock => match self.block.take() {
+                Some(BlockKind::Tool) => {
+                    self.reading.tool = true;
+                    self.reading.content = true;
+                }
+                Some(BlockKind::Other) => self.reading.content = true,
+                Some(BlockKind::Text) | None => {}
+            },
+            Place::Input => {
+                let input = self.input_start..source.end();
+                self.reading.add_text(input.len());
+                source.keep_raw(input);
+            }
+            _ => {}
+        }
+    }
+
+    fn reading(self) -> Reading {
+        self.reading
+    }
+}
+
+impl AnthropicReader {
+    fn enter(&mut self, place: Place, array: bool, source: &Source<'_>) {
+        match place {
+            Place::Input => self.input_start = source.start(),
+            Place::Usage => self.reading.usage_seen = true,
+            _ => {}
+        }
+        self.path.enter(place, array);
+    }
+
+    fn root(&mut self, key: Key, token: Token, source: &mut Source<'_>) {
+        match (key, token) {
+            (Key::Error, Token::Null) => {}
+            (Key::Error, _) => self.reading.error = true,
+            (Key::Type, Token::String(text)) => match source.word(text) {
+                "error" => self.reading.error = true,
+                "message_stop" => self.reading.end = true,
+                "content_block_start" | "content_block_delta" => self.reading.block_open = Some(true),
+                "content_block_stop" => self.reading.block_open = Some(false),
+                _ => {}
+            },
+            (Key::Index, Token::Number) => self.reading.index = source.count(),
+            _ => self.stop_reason(key, token, source),
+        }
+    }
+
+    fn stop_reason(&mut self, key: Key, token: Token, source: &mut Source<'_>) {
+        if let (Key::StopReason, Token::String(text)) = (key, token) {
+            let reason = source.word(text);
+            self.reading.refusal |= reason == "refusal";
+            self.reading.finish = Finish::named(reason);
+        }
+    }
+
+    fn count(&mut self, key: Key, count: u32) {
+        let usage = &mut self.reading.usage;
+        match key {
+            Key::InputTokens => usage.input = Some(count),
+            Key::OutputTokens => usage.output = Some(count),
+            Key::CacheReadInputTokens => usage.cached = Some(count),
+            Key::CacheCreationInputTokens => usage.created = Some(count),
+            _ => {}
+        }
+    }
+
+    fn delta(&mut self, key: Key, token: Token, source: &mut Source<'_>) {
+        match (key, token) {
+            (Key::Text | Key::Thinking | Key::PartialJson, Token::String(text)) => {
+                self.reading.say(text, source)
+            }
+            (Key::Signature, Token::String(text)) => self.reading.content |= text.start != text.end,
+            _ => self.stop_reason(key, token, source),
+        }
+    }
+
+    fn block(&mut self, key: Key, token: Token, source: &mut Source<'_>) {
+        match (key, token) {
+            (Key::Type, Token::String(text)) => {
+                self.block = Some(match source.word(text) {
+                    "text" | "thinking" => BlockKind::Text,
+                    name if name.ends_with("tool_use") => BlockKind::Tool,
+                    _ => BlockKind::Other,
+                });
+            }
+            (Key::Text | Key::Thinking, Token::String(text)) => self.reading.say(text, source),
+            _ => {}
+        }
+    }
+}
+
+fn child(place: Place, key: Key, array: bool) -> Place {
+    match (place, key, array) {
+        (Place::Outside, _, false) => Place::Root,
+        (Place::Root, Key::Message, false) => Place::Message,
+        (Place::Root | Place::Message, Key::Usage, false) => Place::Usage,
+        (Place::Root | Place::Message, Key::Content, true) => Place::Blocks,
+        (Place::Root, Key::Delta, false) => Place::Delta,
+        (Place::Root, Key::ContentBlock, false) => Place::NewBlock,
+        (Place::Blocks, _, false) => Place::Block,
+        (Place::Block, Key::Input, false) => Place::Input,
+        _ => Place::Other,
+    }
+}

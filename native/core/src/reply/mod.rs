@@ -1,0 +1,14 @@
+//! What a provider's reply says: a whole one, or an event stream as it passes.
+
+mod anthropic;
+mod any;
+mod beside;
+mod cohere;
+pub mod event;
+mod gemini;
+mod openai;
+pub mod read;
+pub mod reading;
+pub mod registers;
+pub mod sse;
+pub mod stream_facts;

@@ -1,0 +1,117 @@
+//! What a provider's reply says: a whole one, or the data of one event of a stream.
+
+use crate::json::field_names::Key;
+use crate::json::string::Decoded;
+use crate::json::walker::{Fault, Text, Token, Walker};
+use crate::reply::anthropic::AnthropicReader;
+use crate::reply::any::AnyReader;
+use crate::reply::beside::BesideReader;
+use crate::reply::cohere::CohereReader;
+use crate::reply::gemini::GeminiReader;
+use crate::reply::openai::OpenAiReader;
+use crate::reply::reading::{Reading, Source};
+
+/// The form of a reply. The number is the one that crosses the boundary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// Chat completions and embeddings.
+    OpenAi = 0,
+    /// Messages.
+    Anthropic = 1,
+    /// JSON of which only an error at its top is known.
+    Any = 2,
+    /// Gemini's `GenerateContentResponse`, whole or one of a stream.
+    Gemini = 3,
+    /// Cohere's rerank and embed.
+    Cohere = 4,
+    /// OpenAI's endpoints beside chat: images, audio, moderations, reranking.
+    Passthrough = 10,
+}
+
+impl Dialect {
+    /// From its number; `None` if no dialect has it.
+    pub fn from_number(number: u32) -> Option<Dialect> {
+        let all = [
+            Dialect::OpenAi,
+            Dialect::Anthropic,
+            Dialect::Any,
+            Dialect::Gemini,
+            Dialect::Cohere,
+            Dialect::Passthrough,
+        ];
+        all.into_iter().find(|dialect| *dialect as u32 == number)
+    }
+}
+
+/// Reads a document.
+///
+/// # Errors
+/// Where it is not JSON, or nested too deeply.
+pub fn read(document: &str, dialect: Dialect) -> Result<Reading, Fault> {
+    run(document, dialect, None)
+}
+
+/// Reads a document, and adds its reply text to `kept`, decoded, up to [`TEXT_MAX`].
+///
+/// # Errors
+/// As [`read`]; what stood before the fault is kept.
+pub fn read_keeping(document: &str, dialect: Dialect, kept: &mut Vec<u8>) -> Result<Reading, Fault> {
+    run(document, dialect, Some(kept))
+}
+
+/// The reply text of a document that may be cut anywhere, decoded, up to [`TEXT_MAX`].
+pub fn reply_text(body: &[u8], dialect: Dialect) -> Vec<u8> {
+    let valid = std::str::from_utf8(body).map_or_else(|error| error.valid_up_to(), str::len);
+    let document = std::str::from_utf8(&body[..valid]).unwrap_or_default();
+    let mut kept = Vec::new();
+    if read_keeping(document, dialect, &mut kept).is_ok() {
+        return kept;
+    }
+    // A string that was cut is taken up to the cut, without an escape that was cut itself.
+    let tail = document.len().saturating_sub(5);
+    let escape = document.as_bytes()[tail..].iter().rposition(|&byte| byte == b'\\').map(|at| tail + at);
+    let end = escape.filter(|&at| is_cut_escape(&document.as_bytes()[at..])).unwrap_or(document.len());
+    kept.clear();
+    read_keeping(&format!("{}\"", &document[..end]), dialect, &mut kept).ok();
+    kept
+}
+
+fn is_cut_escape(escape: &[u8]) -> bool {
+    escape.len() < 2 || (escape[1] == b'u' && escape.len() < 6)
+}
+
+fn run(document: &str, dialect: Dialect, kept: Option<&mut Vec<u8>>) -> Result<Reading, Fault> {
+    let source = Source::new(document, kept);
+    match dialect {
+        Dialect::OpenAi => source.read(OpenAiReader::default()),
+        Dialect::Anthropic => source.read(AnthropicReader::default()),
+        Dialect::Gemini => source.read(GeminiReader::default()),
+        Dialect::Cohere => source.read(CohereReader::default()),
+        Dialect::Any => source.read(AnyReader::default()),
+        Dialect::Passthrough => source.read(BesideReader::default()),
+    }
+}
+
+/// The message of an error document: `error.message`, or `error` or `message` themselves where they are text.
+pub fn error_message(document: &str) -> Option<String> {
+    let mut walker = Walker::new(document.as_bytes());
+    let mut scratch = Decoded::default();
+    let mut found: [Option<Text>; 2] = [None; 2];
+    let mut in_error = false;
+    let mut key = Key::Other;
+    // What stands before a fault is still worth reading.
+    while let Ok(Some(token)) = walker.next_token() {
+        match (token, walker.depth()) {
+            (Token::Key(text), depth) => {
+                key = Key::of(document, text, &mut scratch);
+                in_error = if depth == 1 { key == Key::Error } else { in_error };
+            }
+            (Token::String(text), 1) if key == Key::Error => found[0] = Some(text),
+            (Token::String(text), 2) if in_error && key == Key::Message => found[0] = Some(text),
+            (Token::String(text), 1) if key == Key::Message => found[1] = Some(text),
+            _ => {}
+        }
+    }
+    let text = found[0].or(found[1])?;
+    Some(scratch.decode(&document[text.start..text.end]).to_owned())
+}

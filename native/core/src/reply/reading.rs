@@ -1,0 +1,222 @@
+//! What can be read of a reply, and what reads it: a dialect's view of a document's tokens.
+
+use crate::json::field_names::Key;
+use crate::json::string::Decoded;
+use crate::json::walker::{Fault, Text, Token, Walker};
+
+/// Why generation ended. The number is the one that crosses the boundary; of several choices the highest
+/// wins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Finish {
+    /// It has not, as far as is known.
+    #[default]
+    None = 0,
+    /// The model was done.
+    Stop = 1,
+    /// A limit of tokens was reached.
+    Length = 2,
+    /// The model calls a tool.
+    Tool = 3,
+    /// A filter stopped it, or the model refused.
+    Filter = 4,
+    /// A reason with no other number.
+    Other = 5,
+}
+
+impl Finish {
+    /// From `finish_reason`, `stop_reason` or `finishReason`.
+    pub fn named(reason: &str) -> Finish {
+        match reason {
+            "stop" | "end_turn" | "stop_sequence" | "STOP" => Finish::Stop,
+            "length" | "max_tokens" | "model_context_window_exceeded" | "MAX_TOKENS" => Finish::Length,
+            "tool_calls" | "function_call" | "tool_use" => Finish::Tool,
+            "content_filter"
+            | "refusal"
+            | "SAFETY"
+            | "RECITATION"
+            | "BLOCKLIST"
+            | "PROHIBITED_CONTENT"
+            | "SPII"
+            | "IMAGE_SAFETY"
+            | "IMAGE_PROHIBITED_CONTENT"
+            | "IMAGE_RECITATION" => Finish::Filter,
+            _ => Finish::Other,
+        }
+    }
+}
+
+/// Token counts as the provider stated them; `None` where it did not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// The prompt's.
+    pub input: Option<u32>,
+    /// The reply's.
+    pub output: Option<u32>,
+    /// Read from the provider's prompt cache.
+    pub cached: Option<u32>,
+    /// Written to it.
+    pub created: Option<u32>,
+    /// Of the prompt, for sound or images.
+    pub media_input: Option<u32>,
+    /// Of the reply, for images.
+    pub media_output: Option<u32>,
+    /// Length of the sound that was heard, in milliseconds.
+    pub sound_ms: Option<u32>,
+}
+
+impl Usage {
+    /// Takes over each count that `later` states.
+    pub fn update(&mut self, later: Usage) {
+        self.input = later.input.or(self.input);
+        self.output = later.output.or(self.output);
+        self.cached = later.cached.or(self.cached);
+        self.created = later.created.or(self.created);
+        self.media_input = later.media_input.or(self.media_input);
+        self.media_output = later.media_output.or(self.media_output);
+        self.sound_ms = later.sound_ms.or(self.sound_ms);
+    }
+}
+
+/// What a document says. Wrong types inside never fail, they just say nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// It is an object.
+    pub object: bool,
+    /// It is an error.
+    pub error: bool,
+    /// Something the client would show or act on.
+    pub content: bool,
+    /// A tool call.
+    pub tool: bool,
+    /// A refusal.
+    pub refusal: bool,
+    /// A usage object.
+    pub usage_seen: bool,
+    /// What it states.
+    pub usage: Usage,
+    /// Searches that are billed, where no tokens are (Cohere).
+    pub searches: Option<u32>,
+    /// Why generation ended.
+    pub finish: Finish,
+    /// Bytes of reply text: content, reasoning, refusals, tool arguments.
+    pub text_bytes: u32,
+    /// `message_stop`.
+    pub end: bool,
+    /// `choices` is an empty array.
+    pub choices_empty: bool,
+    /// A content block is open from here on, or it is closed (Anthropic).
+    pub block_open: Option<bool>,
+    /// Its number.
+    pub index: u32,
+}
+
+impl Reading {
+    /// Text that the client would show.
+    pub(crate) fn say(&mut self, text: Text, source: &mut Source<'_>) {
+        source.keep(text);
+        self.content |= text.start != text.end;
+        self.add_text(text.bytes());
+    }
+
+    pub(crate) fn add_text(&mut self, bytes: usize) {
+        self.text_bytes = self.text_bytes.saturating_add(bytes as u32);
+    }
+}
+
+/// Reply text is kept up to here, in bytes; what is beyond is counted only.
+pub const TEXT_MAX: usize = 1024 * 1024;
+
+/// A dialect's view of a document's tokens.
+pub(crate) trait Reader {
+    /// A member's name.
+    fn key(&mut self, key: Key);
+    /// A value, or the beginning of a container.
+    fn value(&mut self, token: Token, source: &mut Source<'_>);
+    /// The end of a container.
+    fn close(&mut self, source: &mut Source<'_>);
+    /// What was read.
+    fn reading(self) -> Reading;
+}
+
+/// The document behind the tokens.
+pub(crate) struct Source<'d> {
+    document: &'d str,
+    walker: Walker<'d>,
+    scratch: Decoded,
+    kept: Option<&'d mut Vec<u8>>,
+}
+
+/// No finish reason or type that means something is longer, in raw bytes with every character escaped.
+const WORD_MAX: usize = 256;
+
+impl<'d> Source<'d> {
+    /// `kept`: where the reply's text goes, if it is wanted.
+    pub fn new(document: &'d str, kept: Option<&'d mut Vec<u8>>) -> Self {
+        Source { document, walker: Walker::new(document.as_bytes()), scratch: Decoded::default(), kept }
+    }
+
+    /// Shows the document to a reader, token by token.
+    pub fn read(mut self, mut reader: impl Reader) -> Result<Reading, Fault> {
+        let mut first = true;
+        let mut object = false;
+        while let Some(token) = self.walker.next_token()? {
+            object |= std::mem::take(&mut first) && token == Token::ObjectStart;
+            match token {
+                Token::Key(text) => reader.key(Key::of(self.document, text, &mut self.scratch)),
+                Token::ObjectEnd | Token::ArrayEnd => reader.close(&mut self),
+                _ => reader.value(token, &mut self),
+            }
+        }
+        Ok(Reading { object, ..reader.reading() })
+    }
+
+    /// The string as a word to compare; the empty one if it is far too long.
+    pub fn word(&mut self, text: Text) -> &str {
+        let raw = &self.document[text.start..text.end];
+        match text.escaped() {
+            _ if raw.len() > WORD_MAX => "",
+            true => self.scratch.decode(raw),
+            false => raw,
+        }
+    }
+
+    /// Keeps a string of the reply's text, where that is asked for.
+    pub fn keep(&mut self, text: Text) {
+        let Some(kept) = self.kept.as_deref_mut() else { return };
+        let raw = &self.document[text.start..text.end];
+        let decoded = if text.escaped() { self.scratch.decode(raw) } else { raw };
+        let room = TEXT_MAX - kept.len();
+        kept.extend_from_slice(&decoded.as_bytes()[..decoded.floor_char_boundary(room)]);
+    }
+
+    /// The same for a part of the document as it stands.
+    pub fn keep_raw(&mut self, range: std::ops::Range<usize>) {
+        let Some(kept) = self.kept.as_deref_mut() else { return };
+        let raw = &self.document[range];
+        let room = TEXT_MAX - kept.len();
+        kept.extend_from_slice(&raw.as_bytes()[..raw.floor_char_boundary(room)]);
+    }
+
+    /// The number of the last token as a count of tokens: without its fraction, within 32 bits.
+    pub fn count(&self) -> u32 {
+        let number = &self.document[self.walker.start()..self.walker.end()];
+        // A cast to an integer saturates.
+        number.parse::<f64>().map_or(0, |value| value as u32)
+    }
+
+    /// The number of the last token as seconds, in milliseconds, rounded up, within 32 bits.
+    pub fn millis(&self) -> u32 {
+        let number = &self.document[self.walker.start()..self.walker.end()];
+        number.parse::<f64>().map_or(0, |seconds| (seconds * 1000.0).ceil() as u32)
+    }
+
+    /// Where the last token starts.
+    pub fn start(&self) -> usize {
+        self.walker.start()
+    }
+
+    /// Where the last token ends.
+    pub fn end(&self) -> usize {
+        self.walker.end()
+    }
+}

@@ -1,0 +1,70 @@
+//! What is known of a stream so far.
+
+use crate::reply::reading::{Finish, Reading, Usage};
+
+/// Bits of [`StreamFacts::state`].
+pub mod state {
+    /// Content for the client has been seen.
+    pub const CONTENT: u32 = 1;
+    /// A finish reason has been seen.
+    pub const FINISH: u32 = 2;
+    /// `[DONE]` or `message_stop` has been seen. What follows is dropped.
+    pub const END: u32 = 4;
+    /// The provider sent an error. It is dropped, and all that follows.
+    pub const ERROR: u32 = 8;
+    /// Not an event stream, not UTF-8, or data that is not JSON. Dropped, and all that follows.
+    pub const MALFORMED: u32 = 16;
+    /// An event was larger than allowed. Dropped, and all that follows.
+    pub const OVERFLOW: u32 = 32;
+    /// Usage has been seen.
+    pub const USAGE: u32 = 64;
+    /// A tool call has begun.
+    pub const TOOL: u32 = 128;
+    /// The model refused.
+    pub const REFUSAL: u32 = 256;
+}
+
+/// What is known of a stream so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StreamFacts {
+    /// Bits of [`state`].
+    pub state: u32,
+    /// Token counts, the last ones stated.
+    pub usage: Usage,
+    /// Why generation ended.
+    pub finish: Finish,
+    /// Bytes of reply text.
+    pub text_bytes: u32,
+    /// Complete events, without faulty ones.
+    pub events: u32,
+    /// Those of them that were taken out.
+    pub stripped: u32,
+    /// The content block that has begun and not ended (Anthropic).
+    pub open_block: Option<u32>,
+}
+
+impl StreamFacts {
+    /// Adds what one more event says.
+    pub fn add(&mut self, reading: &Reading) {
+        let bits = [
+            (reading.content, state::CONTENT),
+            (reading.finish != Finish::None, state::FINISH),
+            (reading.end, state::END),
+            (reading.usage_seen, state::USAGE),
+            (reading.tool, state::TOOL),
+            (reading.refusal, state::REFUSAL),
+        ];
+        for (seen, bit) in bits {
+            self.state |= if seen { bit } else { 0 };
+        }
+        match reading.block_open {
+            Some(true) => self.open_block = Some(reading.index),
+            Some(false) => self.open_block = None,
+            None => {}
+        }
+        self.usage.update(reading.usage);
+        self.finish = self.finish.max(reading.finish);
+        self.text_bytes = self.text_bytes.saturating_add(reading.text_bytes);
+        self.events = self.events.saturating_add(1);
+    }
+}

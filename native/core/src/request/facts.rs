@@ -1,0 +1,73 @@
+//! What a request's body says, and why it may be refused.
+
+use crate::request::field::Field;
+
+/// Why a body is refused, or that it is not. Offsets are bytes of the original body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may go on.
+    #[default]
+    Fine,
+    /// Not JSON (RFC 8259).
+    Invalid(usize),
+    /// Not UTF-8.
+    NotUtf8(usize),
+    /// Arrays and objects nested more than 256 deep.
+    TooDeep(usize),
+    /// A field that stands twice. Parsers differ on which one wins, so a request could be judged as one thing
+    /// and executed as another.
+    Duplicate(Field, usize),
+    /// JSON, but no object.
+    NotAnObject(usize),
+    /// A field's value has the wrong type.
+    WrongType(Field, usize),
+    /// More distinct personal values than there is room for.
+    TooManyValues(usize),
+}
+
+/// Bits of [`Facts::flags`].
+#[allow(missing_docs)]
+pub mod flag {
+    pub const STREAM: u32 = 1;
+    pub const INCLUDE_USAGE: u32 = 2;
+    pub const TOOLS: u32 = 4;
+    pub const IMAGE: u32 = 8;
+    pub const STRUCTURED: u32 = 16;
+    pub const REASONING: u32 = 32;
+    pub const FILE: u32 = 64;
+    pub const MODEL_ESCAPED: u32 = 128;
+    pub const SERVER_TOOLS: u32 = 256;
+    pub const STREAM_OPTIONS: u32 = 512;
+    pub const AUDIO: u32 = 1 << 26;
+    /// Only where the request was classified.
+    pub const CODE: u32 = 1 << 27;
+    /// Above here, 1 + the tier; 0: the request was not classified.
+    pub const TIER_SHIFT: u32 = 28;
+}
+
+/// What a body says. Offsets are bytes of the original body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Bits of [`flag`].
+    pub flags: u32,
+    /// The model's raw bytes inside the quotes.
+    pub model: Option<(usize, usize)>,
+    /// `max_tokens`.
+    pub max_tokens: Option<u32>,
+    /// `max_completion_tokens`.
+    pub max_completion_tokens: Option<u32>,
+    /// `n`.
+    pub n: Option<u32>,
+    /// Bytes of the decoded prompt text.
+    pub text_bytes: usize,
+    /// Code points of it.
+    pub text_chars: usize,
+    /// Strings of it.
+    pub text_spans: usize,
+    /// The value of `stream_options`, null too.
+    pub stream_options: Option<(usize, usize)>,
+    /// Just after the first `{`.
+    pub insert_at: usize,
+    /// How many top-level members there are.
+    pub fields: usize,
+}

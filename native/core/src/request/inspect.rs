@@ -1,0 +1,88 @@
+//! What the pipeline must know about a request's body, found in one pass over its bytes.
+
+use crate::json::walker::Fault;
+use crate::pii::findings::Kinds;
+use crate::pii::scrub::{Scrubbed, Scrubber};
+use crate::request::endpoint::Endpoint;
+use crate::request::facts::{Facts, Verdict};
+use crate::request::inspector::Inspector;
+use crate::shared::digest::{hmac_sha256, sha256};
+use crate::tier::classify::Gatherer;
+use crate::tier::features::Features;
+
+/// Bit beside those of the kinds of personal data: put the request in a tier.
+pub const CLASSIFY: u32 = 1 << 24;
+
+/// The outcome of [`inspect`].
+#[derive(Default)]
+pub struct Inspection {
+    /// Whether the body may go on. Unless it is `Fine`, the rest is empty.
+    pub verdict: Verdict,
+    /// What the body says.
+    pub facts: Facts,
+    /// The personal data in it, and the body without.
+    pub scrubbed: Scrubbed,
+    /// SHA-256 of the original body, then HMAC-SHA-256 of the SHA-256 of the body that leaves.
+    pub digests: [[u8; 32]; 2],
+}
+
+/// The features that a body's tier is decided by; `None`: it has a fault.
+pub fn features(body: &[u8], endpoint: Endpoint) -> Option<(Facts, Features)> {
+    let body = std::str::from_utf8(body).ok()?;
+    let mut inspector = Inspector::new(body, endpoint, Scrubber::new(body, Kinds::default(), 0));
+    inspector.gatherer = Some(Gatherer::default());
+    inspector.walk().ok()?;
+    let features = inspector.classify()?;
+    (inspector.refusal == Verdict::Fine).then_some((inspector.facts, features))
+}
+
+/// Inspects `body`: checks it, reads what it says, and replaces personal data of the given kinds, of which
+/// there may be at most `values_max` distinct values. `classify`: puts it in a tier too. `key` is for the digest
+/// of the body that leaves.
+pub fn inspect(
+    body: &[u8],
+    endpoint: Endpoint,
+    kinds: Kinds,
+    classify: bool,
+    key: &[u8],
+    values_max: usize,
+) -> Inspection {
+    match examine(body, endpoint, kinds, classify, values_max) {
+        Ok((facts, scrubbed)) => {
+            let plain = sha256(body);
+            // Keyed over the digest: hashing a long body a second time would cost as much as all else together.
+            let leaving = scrubbed.body.as_deref().map_or(plain, sha256);
+            let digests = [plain, hmac_sha256(key, &leaving)];
+            Inspection { verdict: Verdict::Fine, facts, scrubbed, digests }
+        }
+        Err(verdict) => Inspection { verdict, ..Inspection::default() },
+    }
+}
+
+fn examine(
+    body: &[u8],
+    endpoint: Endpoint,
+    kinds: Kinds,
+    classify: bool,
+    values_max: usize,
+) -> Result<(Facts, Scrubbed), Verdict> {
+    if u32::try_from(body.len()).is_err() {
+        return Err(Verdict::Invalid(u32::MAX as usize));
+    }
+    let body = std::str::from_utf8(body).map_err(|error| Verdict::NotUtf8(error.valid_up_to()))?;
+    let mut inspector = Inspector::new(body, endpoint, Scrubber::new(body, kinds, values_max));
+    inspector.gatherer = classify.then(Gatherer::default);
+    inspector.walk().map_err(|fault| match fault {
+        Fault::Grammar(at) => Verdict::Invalid(at),
+        Fault::Depth(at) => Verdict::TooDeep(at),
+    })?;
+    if inspector.refusal != Verdict::Fine {
+        return Err(inspector.refusal);
+    }
+    if let Some(at) = inspector.scrubber.excess() {
+        return Err(Verdict::TooManyValues(at));
+    }
+    inspector.classify();
+    let scrubbed = inspector.scrubber.finish().ok_or(Verdict::TooManyValues(0))?;
+    Ok((inspector.facts, scrubbed))
+}

@@ -1,0 +1,116 @@
+//! What the containers and keys of a request mean.
+
+use crate::json::field_names::Key;
+use crate::request::endpoint::Endpoint;
+
+/// What a container means.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Place {
+    #[default]
+    Outside,
+    Root,
+    Messages,
+    Message,
+    Content,
+    Part,
+    StreamOptions,
+    ResponseFormat,
+    OutputConfig,
+    TextConfig,
+    Thinking,
+    Tools,
+    Tool,
+    /// Gemini's `generationConfig`.
+    Generation,
+    /// Gemini's `inlineData` and `fileData`.
+    Blob,
+    Other,
+}
+
+impl Place {
+    /// What a container inside this one means, by its key.
+    pub fn child(self, endpoint: Endpoint, key: Key, array: bool) -> Place {
+        let chat = endpoint == Endpoint::Chat;
+        let anthropic = endpoint.is_anthropic();
+        let gemini = endpoint == Endpoint::Generate;
+        let responses = endpoint == Endpoint::Responses;
+        match (self, key, array) {
+            (Place::Outside, _, false) => Place::Root,
+            (Place::Root, Key::Contents, true) if gemini => Place::Messages,
+            (Place::Root, Key::Tools, true) if gemini => Place::Tools,
+            (Place::Root, Key::GenerationConfig | Key::GenerationConfigSnake, false) if gemini => {
+                Place::Generation
+            }
+            (Place::Message, Key::Parts, true) if gemini => Place::Content,
+            (
+                Place::Part,
+                Key::InlineData | Key::InlineDataSnake | Key::GeminiFileData | Key::FileData,
+                false,
+            ) if gemini => Place::Blob,
+            (Place::Root, Key::Messages, true) if chat || anthropic => Place::Messages,
+            (Place::Root, Key::Input, true) if responses => Place::Messages,
+            (Place::Root, Key::Inputs, true) if endpoint == Endpoint::Embed => Place::Messages,
+            (Place::Root, Key::Text, false) if responses => Place::TextConfig,
+            (Place::TextConfig, Key::Format, false) => Place::ResponseFormat,
+            (Place::Root, Key::Tools, true) if chat || anthropic || responses => Place::Tools,
+            (Place::Root, Key::Functions, true) if chat => Place::Tools,
+            (Place::Root, Key::StreamOptions, false) if chat => Place::StreamOptions,
+            (Place::Root, Key::ResponseFormat, false) if chat => Place::ResponseFormat,
+            (Place::Root, Key::OutputConfig, false) if anthropic => Place::OutputConfig,
+            (Place::Root, Key::Thinking, false) => Place::Thinking,
+            (Place::Messages, _, false) => Place::Message,
+            (Place::Message | Place::Part, Key::Content, true) => Place::Content,
+            (Place::Content, _, false) => Place::Part,
+            (Place::Tools, _, false) if anthropic || gemini || responses => Place::Tool,
+            _ => Place::Other,
+        }
+    }
+}
+
+/// Whether a top-level field holds prompt text.
+pub(crate) fn is_prompt(endpoint: Endpoint, key: Key) -> bool {
+    matches!(
+        key,
+        Key::Messages
+            | Key::System
+            | Key::Input
+            | Key::Instructions
+            | Key::Prompt
+            | Key::Tools
+            | Key::Contents
+            | Key::SystemInstruction
+            | Key::SystemInstructionSnake
+    ) || endpoint == Endpoint::Generate
+        && matches!(key, Key::Content | Key::Requests | Key::GenerateContentRequest)
+        || endpoint == Endpoint::Passthrough && matches!(key, Key::Query | Key::Documents)
+        || endpoint.is_cohere() && matches!(key, Key::Query | Key::Documents | Key::Texts | Key::Inputs)
+}
+
+/// Whether strings under this key are labels, links and blobs, not text that a model reads as such.
+pub(crate) fn is_label(key: Key) -> bool {
+    matches!(
+        key,
+        Key::Type
+            | Key::Role
+            | Key::Id
+            | Key::ToolCallId
+            | Key::ToolUseId
+            | Key::Name
+            | Key::Data
+            | Key::Url
+            | Key::FileData
+            | Key::FileId
+            | Key::Signature
+            | Key::EncryptedContent
+            | Key::MediaType
+            | Key::MimeType
+            | Key::MimeTypeSnake
+            | Key::FileUri
+            | Key::FileUriSnake
+            | Key::ThoughtSignature
+            | Key::ThoughtSignatureSnake
+            | Key::Detail
+            | Key::Format
+            | Key::CacheControl
+    )
+}

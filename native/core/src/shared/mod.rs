@@ -1,0 +1,7 @@
+//! What several of the other folders need, and what all threads of the process share.
+
+pub mod digest;
+pub mod registers;
+pub mod registry;
+pub(crate) mod steps;
+pub mod store;

@@ -1,0 +1,4 @@
+//! Characters.
+
+pub mod chars;
+pub mod script;

@@ -1,0 +1,7 @@
+//! How much a request asks of a model: features of its text, and the tier they put it in.
+
+pub mod classify;
+pub mod features;
+pub mod lexicon;
+pub mod measure;
+mod weights;
