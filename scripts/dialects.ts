@@ -1,4 +1,4 @@
-/** The README's tables of dialects: who speaks what, and what each provider dialect can be told. */
+/** The tables of dialects: who speaks what, and what each provider dialect can be told. */
 import { type ChatRequest, createNotes, type Part } from '../src/dialects/chat.ts';
 import { dialects } from '../src/dialects/index.ts';
 import { dialectNames } from '../src/exchange/dialects.ts';

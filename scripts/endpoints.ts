@@ -1,4 +1,4 @@
-/** The README's table of endpoints. */
+/** The table of endpoints. */
 
 import type { DialectName } from '../src/exchange/dialects.ts';
 import { type Endpoint, endpoints } from '../src/exchange/endpoint.ts';

@@ -1,4 +1,4 @@
-/** The README's table of faults: how many tests there are of each, for providers of each dialect. */
+/** The table of faults under test: how many tests there are of each, for providers of each dialect. */
 import { clients, faultRows, type Row, rowsOfProvider } from '../test/faults/dialect-rows.ts';
 
 export const faultProviders = Object.keys(rowsOfProvider);

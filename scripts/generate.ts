@@ -1,7 +1,9 @@
-/** Writes what is generated from the source: the published JSON Schema and the README's marked tables. */
+/** Writes what is generated from the source: the published JSON Schema, price tables, and marked parts of documents. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { z } from 'zod';
 import { catalogue } from '../src/base/errors.ts';
+import { help } from '../src/cli.ts';
+import { help as keysHelp } from '../src/commands/keys.ts';
 import { configSchema } from '../src/config/schema.ts';
 import { type Preset, presets } from '../src/dialects/presets.ts';
 import { faults } from '../src/simulate/faults.ts';
@@ -119,7 +121,7 @@ const errorTable = (): string =>
 const sourceText = ({ docs, quoted }: Preset): string =>
   docs.startsWith('https:')
     ? `<${docs}>${quoted ? ' †' : ''}`
-    : docs.replace(/^README\.md(#(.*))$/, '[$2]($1)');
+    : docs.replace(/^docs\/(.*\/(.*)\.md)$/, '[$2](../$1)');
 
 const presetTable = (): string =>
   table(
@@ -156,31 +158,57 @@ const dialectFaultTable = (): string =>
   `Tests, over clients of ${faultClients()}; predictions of Replicate come in one piece, which can't be cut:\n\n` +
   table(['what the provider does', ...faultProviders], dialectFaultRows());
 
-/** What is generated of the README, by the name in its markers. */
-const tables: Readonly<Record<string, () => string>> = {
-  endpoints: endpointTable,
-  config: configTable,
-  errors: errorTable,
-  presets: presetTable,
-  faults: faultTable,
-  dialects: dialectTable,
-  carried: carriedTable,
-  sdks: sdkTable,
-  'dialect-faults': dialectFaultTable,
+const helpText = (): string => `\`\`\`text\n${help.trim()}\n\`\`\`\n\n\`\`\`text\n${keysHelp.trim()}\n\`\`\``;
+
+/** What the README quotes of RESULTS.md: a name of its own, and that of the row. */
+const measured = [
+  ['CPU time of a cache miss, every stage on', 'cache miss', 'µs'],
+  ['CPU time of a cache hit', 'exact-cache hit', 'µs'],
+  ['memory after 100,000 requests', 'after the load', 'MB'],
+] as const;
+
+/** The first row of RESULTS.md with each of those names. @throws when one is gone */
+function measuredTable(): string {
+  const lines = readFileSync(new URL('bench/RESULTS.md', root), 'utf8').split('\n');
+  return table(
+    ['', 'bare proxy', 'Sidegate', 'ratio'],
+    measured.map(([title, name, unit]) => {
+      const row = lines.find((line) => line.startsWith(`| ${name} |`));
+      if (row === undefined) throw new Error(`bench/RESULTS.md has no row "${name}".`);
+      const [, , floor, sidegate, ratio] = row.split('|').map((cell) => cell.trim().replaceAll('*', ''));
+      return [title, `${floor} ${unit}`, `${sidegate} ${unit}`, ratio ?? ''];
+    }),
+  );
+}
+
+/** What is generated of each page, by the name in its markers. */
+export const generated: Readonly<Record<string, Readonly<Record<string, () => string>>>> = {
+  'README.md': { measured: measuredTable },
+  'docs/reference/cli.md': { help: helpText },
+  'docs/reference/configuration.md': { config: configTable },
+  'docs/reference/dialects.md': { dialects: dialectTable, carried: carriedTable, sdks: sdkTable },
+  'docs/reference/endpoints.md': { endpoints: endpointTable },
+  'docs/reference/errors.md': { errors: errorTable },
+  'docs/reference/faults.md': { faults: faultTable, 'dialect-faults': dialectFaultTable },
+  'docs/reference/presets.md': { presets: presetTable },
 };
 
-/** The README with its generated tables as the source has them. @throws when the markers of one are missing */
-export function withTables(readme: string): string {
-  let text = readme;
-  for (const [name, make] of Object.entries(tables)) {
+/**
+ * A page with its generated parts as the source has them.
+ * @param page one of `generated`
+ * @throws when the markers of a part are missing
+ */
+export function withGenerated(page: string, text: string): string {
+  let made = text;
+  for (const [name, make] of Object.entries(generated[page] ?? {})) {
     const [open, close] = [`<!-- generated:${name} -->\n`, `<!-- /generated:${name} -->`];
-    const [before, rest, ...more] = text.split(open);
+    const [before, rest, ...more] = made.split(open);
     const end = rest?.indexOf(close) ?? -1;
     if (before === undefined || rest === undefined || end < 0 || more.length > 0)
-      throw new Error(`README.md must hold ${open.trim()} and ${close} once.`);
-    text = `${before}${open}\n${make()}\n\n${rest.slice(end)}`;
+      throw new Error(`${page} must hold ${open.trim()} and ${close} once.`);
+    made = `${before}${open}\n${make()}\n\n${rest.slice(end)}`;
   }
-  return text;
+  return made;
 }
 
 /** Writes a file only when it would change, so that build tools see no new time on it. */
@@ -195,5 +223,6 @@ if (import.meta.main) {
   const prices = 'src/catalog/prices/';
   await writePrices(new URL(prices, root), (name, text) => write(prices + name, text));
   write('deploy/sidegate.schema.json', `${JSON.stringify(publishedSchema(), null, 2)}\n`);
-  write('README.md', withTables(readFileSync(new URL('README.md', root), 'utf8')));
+  for (const page of Object.keys(generated))
+    write(page, withGenerated(page, readFileSync(new URL(page, root), 'utf8')));
 }

@@ -92,7 +92,7 @@ const hasPython = () =>
   spawnSync('python3', ['-c', 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))']).status ===
   0;
 
-/** An environment of its own for the Python packages that the README's examples are run with. */
+/** An environment of its own for the Python packages that the documents' examples are run with. */
 function preparePython() {
   if (!hasPython()) installOnDebian('python3-venv');
   if (!hasPython()) return;

@@ -1,4 +1,4 @@
-/** The README's table of SDKs: what each was tried with before each provider, from the lists that the tests go through. */
+/** The table of SDKs: what each was tried with before each provider, from the lists that the tests go through. */
 import {
   type CaseName,
   type ClientName,

@@ -8,7 +8,8 @@ import type { Config } from './config/schema.ts';
 import type { LogSink } from './observe/log.ts';
 import type { Sidecar } from './sidecar/sidecar.ts';
 
-const help = `sidegate: an LLM gateway beside your service
+/** What `sidegate --help` prints. */
+export const help = `sidegate: an LLM gateway beside your service
 
   sidegate run [--config FILE]     serve by FILE (else $SIDEGATE_CONFIG, else sidegate.yaml)
   sidegate check [FILE]            check a configuration: exit 0 when it is good, 1 with all faults

@@ -1,4 +1,4 @@
-/** The error catalogue: every error the gateway itself can answer with. The README's table is held against it. */
+/** The error catalogue: every error the gateway itself can answer with. The table in docs/reference/errors.md is made of it. */
 
 /** Who is at fault: the caller, the gateway, or the provider. */
 export type ErrorSource = 'client' | 'gateway' | 'upstream';
@@ -12,7 +12,7 @@ interface Entry {
   readonly openai: string;
   /** `type` in Anthropic's error object. */
   readonly anthropic: string;
-  /** What the user should do; part of every message and of the README. */
+  /** What the user should do; part of every message and of the reference. */
   readonly hint: string;
 }
 
@@ -192,7 +192,7 @@ export const catalogue = {
     retryable: false,
     openai: 'invalid_request_error',
     anthropic: 'not_found_error',
-    hint: 'Use one of the endpoints listed in the README; base URLs end in `/v1` for OpenAI, not for Anthropic.',
+    hint: 'Use one of the endpoints listed in docs/reference/endpoints.md; base URLs end in `/v1` for OpenAI, not for Anthropic.',
   },
   model_not_found: {
     status: 404,

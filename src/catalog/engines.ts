@@ -74,7 +74,7 @@ export const engineKinds: Readonly<Record<EngineName, EngineKind>> = {
     metrics: null,
     docs: 'https://docs.ollama.com/api-reference/get-version',
   },
-  generic: { healthPath: '/v1/models', metrics: null, docs: 'README.md#self-hosted-engines' },
+  generic: { healthPath: '/v1/models', metrics: null, docs: 'docs/guides/self-hosted-engines.md' },
 };
 
 /** How an engine is watched. */

@@ -5,7 +5,8 @@ import { type KeyPage, makeKey, showKeys } from '../admin/manage.ts';
 import { keyTables, openStoredKeys } from '../authenticate/stored-keys.ts';
 import type { Shell } from './shell.ts';
 
-const help = `sidegate keys: the keys that are stored, beside those of the configuration
+/** What `sidegate keys` prints. */
+export const help = `sidegate keys: the keys that are stored, beside those of the configuration
 
   sidegate keys create --id ID --tenant TENANT [--team TEAM] [--user USER | --user-header NAME] [--tag TAG]…
                        [--model PATTERN]… [--endpoint NAME]… [--expires TIME] WHERE

@@ -67,7 +67,7 @@ const simulator = (dialect: DialectName): Preset => ({
   models: [],
   prices: null,
   quirks: {},
-  docs: 'README.md#simulator',
+  docs: 'docs/guides/simulator.md',
   quoted: false,
 });
 

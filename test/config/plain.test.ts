@@ -8,7 +8,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseDocument, stringify } from 'yaml';
 import { readPlainYaml } from '../../src/config/plain-yaml.ts';
-import { root } from '../support/readme.ts';
+import { root } from '../support/documents.ts';
 
 const valuesMax = 100_000;
 

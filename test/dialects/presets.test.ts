@@ -8,8 +8,8 @@ import { isPattern, type Preset, presets } from '../../src/dialects/presets.ts';
 import { bedrockWire } from '../support/bedrock-wire.ts';
 import { ask as post } from '../support/client.ts';
 import { cohereWire } from '../support/cohere-wire.ts';
+import { readDocument } from '../support/documents.ts';
 import { geminiWire } from '../support/gemini-wire.ts';
-import { readDocument } from '../support/readme.ts';
 import { anthropicWire, openaiWire, testModel, type Wire } from '../support/replies.ts';
 import { responsesWire } from '../support/responses-wire.ts';
 import { startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
@@ -43,8 +43,8 @@ describe('every row', () => {
     expect(new Set(places).size).toBe(places.length);
   });
 
-  test('the README shows the row that was added last as it stands in the source', () => {
-    const [row = ''] = readDocument('README.md').fences.flatMap(({ text }) =>
+  test('the page on adding one shows the last row as the source has it', () => {
+    const [row = ''] = readDocument('docs/internals/adding-a-provider.md').fences.flatMap(({ text }) =>
       text.includes("'openai-responses'") ? [text.trim()] : [],
     );
     expect(row).not.toBe('');

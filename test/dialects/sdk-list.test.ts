@@ -1,4 +1,4 @@
-/** The lists that the SDKs' suites and the README's table are made of. */
+/** The lists that the SDKs' suites and the table of SDKs are made of. */
 import { existsSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { dialects } from '../../src/dialects/index.ts';

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterAll } from 'vitest';
-import { root } from '../support/readme.ts';
+import { root } from '../support/documents.ts';
 import type { Asked, Failure, Heard } from './sdk/client.ts';
 import type { ClientOf } from './sdk/list.ts';
 import { type Connect, tryAll } from './sdk/suite.ts';

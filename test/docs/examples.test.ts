@@ -1,4 +1,4 @@
-/** The README's examples, each run as it is printed, against the demo in a process of its own. */
+/** The examples of all documents: each is run as it is printed, or checked where it is a configuration. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
@@ -7,20 +7,24 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parse, stringify } from 'yaml';
+import { parseConfig } from '../../src/config/load.ts';
 import { presets } from '../../src/dialects/presets.ts';
-import { readDocument, root } from '../support/readme.ts';
+import { readDocument, readDocuments, root } from '../support/documents.ts';
 
 const folder = fileURLToPath(root);
 const main = join(folder, 'dist', 'main.js');
 const python = join(folder, '.sidegate', 'venv', 'bin', 'python');
-const { fences } = readDocument('README.md');
+const fences = readDocuments().flatMap((page) => page.fences.map((fence) => ({ ...fence, page: page.name })));
 const textsOf = (language: string): string[] =>
   fences.filter((fence) => fence.language === language).map(({ text }) => text);
-/** Texts with their first lines, to name tests by. */
+/** Texts with their pages and first lines, to name tests by. */
 const named = (language: string): [string, string][] =>
-  textsOf(language).map((text) => [text.split('\n')[0] ?? '', text]);
+  fences
+    .filter((fence) => fence.language === language)
+    .map(({ page, text }) => [`${page}: ${text.split('\n')[0]}`, text]);
 
-/** Where the README says that the demo listens. */
+/** Where documents say that the demo listens. */
 const printedUrl = 'http://127.0.0.1:4100';
 /** And the simulator alone. */
 const printedSimulator = 'http://127.0.0.1:4110';
@@ -125,7 +129,7 @@ let scratch = '';
 beforeAll(async () => {
   // Below the repository, so that the examples find the packages they import.
   await mkdir(join(folder, '.sidegate'), { recursive: true });
-  scratch = await mkdtemp(join(folder, '.sidegate', 'readme-'));
+  scratch = await mkdtemp(join(folder, '.sidegate', 'examples-'));
   const line = shellLines.find((text) => text.startsWith('sidegate simulate')) ?? '';
   const args = line.replace(portOf(printedSimulator), '0').split(' ').slice(1);
   [demo, simulator] = await Promise.all([serve(['demo', '--port', '0']), serve(args)]);
@@ -168,8 +172,10 @@ test('every example is of a kind that is run here', () => {
   expect([...new Set(fences.map(({ language }) => language))].sort()).toEqual([
     '',
     'js',
+    'json',
     'python',
     'sh',
+    'text',
     'yaml',
   ]);
   const programs = new Set(shellLines.map((line) => line.split(' ')[0]));
@@ -180,11 +186,12 @@ describe('curl', () => {
   const lines = shellLines.filter((line) => line.startsWith('curl '));
 
   test.each(lines.filter((line) => line.includes(printedUrl)))('%s', async (line) => {
-    const { choices } = JSON.parse(await curl(here(line)));
+    const [head = '', body = ''] = (await curl(here(line))).split('\r\n\r\n');
+    expect(head).toMatch(/^HTTP\/1.1 200 /);
     // The provider has seen a placeholder; the app gets its own words back.
-    expect(choices[0].message.content).toContain(`${said} "Write to alice@example.com"`);
+    expect(JSON.parse(body).choices[0].message.content).toContain(`${said} "Write to alice@example.com"`);
     await demo.prints('"emails":1');
-    await curl(here(line));
+    expect(await curl(here(line))).toContain('cache-status: sidegate; hit');
     await demo.prints('"cache":"hit"');
   });
 
@@ -228,11 +235,28 @@ describe('Python', () => {
 });
 
 describe('YAML', () => {
-  test.each(named('yaml'))('%s', async (_, text) => {
+  /** Sections that a fragment may leave out, since its page is about others. */
+  const base = {
+    authenticate: { anonymousTenant: 'local' },
+    providers: { openai: { preset: 'openai', apiKey: 'sk-none' } },
+    routes: [{ model: 'gpt-*', targets: [{ provider: 'openai' }] }],
+  };
+  const keys = Object.fromEntries(
+    Object.values(presets).map(({ credentialEnv }) => [credentialEnv ?? '', 'k']),
+  );
+
+  test.each(named('yaml'))('%s', (_, text) => {
+    const whole = stringify({ ...base, ...parse(text) });
+    const { ok, warnings, ...rest } = parseConfig(whole, keys, () => '');
+    expect({ faults: 'faults' in rest ? rest.faults : [], warnings }).toEqual({ faults: [], warnings: [] });
+    expect(ok).toBe(true);
+  });
+
+  test("the README's is good as it stands, by the command", async () => {
+    const [example] = readDocument('README.md').fences.filter(({ language }) => language === 'yaml');
     const file = join(scratch, 'sidegate.yaml');
-    await writeFile(file, text);
-    const keys = Object.values(presets).map(({ credentialEnv }) => [credentialEnv ?? '', 'k']);
-    const good = await run(process.execPath, [main, 'check', file], '', Object.fromEntries(keys));
+    await writeFile(file, example?.text ?? '');
+    const good = await run(process.execPath, [main, 'check', file], '', keys);
     expect(good).toEqual({ code: 0, output: `${file}: good\n`, errors: '' });
   });
 });

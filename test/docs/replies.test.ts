@@ -1,4 +1,4 @@
-/** The README's reply headers and errors against real replies: one for each error code, and each way to answer. */
+/** The reply headers and errors of the reference against real replies: one for each error code, and each way to answer. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,15 +9,15 @@ import { tiers } from '../../src/native/classify.ts';
 import { openStore } from '../../src/store/database.ts';
 import { type Chain, chainConfig, startChain } from '../support/chain.ts';
 import { ask, type Sending } from '../support/client.ts';
+import { codesIn, firstCodes, readDocument } from '../support/documents.ts';
 import { makeSigningKey, type SigningKey, startIssuer, type TestIssuer } from '../support/issuer.ts';
-import { codesIn, firstCodes, readDocument } from '../support/readme.ts';
 import { anthropicWire, openaiWire, testModel, type Wire, wires } from '../support/replies.ts';
 import { type ConfigInput, startTestSidecar } from '../support/sidecar.ts';
 import { answers, hangs, refuses, resets, type Script, startUpstream } from '../support/upstream.ts';
 
 type Answer = Awaited<ReturnType<typeof ask>>;
 
-const readme = readDocument('README.md');
+const headersPage = readDocument('docs/reference/headers.md');
 
 /** Headers that HTTP itself needs; they say nothing of Sidegate's own. */
 const plainHttp = [
@@ -327,7 +327,7 @@ describe.each(wires)('$name', (wire) => {
   });
 });
 
-const rows = readme.table('reply header');
+const rows = headersPage.table('reply header');
 const listed = firstCodes(rows);
 
 /** The statuses that a header's row names. */

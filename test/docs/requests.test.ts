@@ -1,12 +1,12 @@
-/** The README's request headers: each has the effect it says, and the sidecar reads no others. */
+/** The request headers of the reference: each has the effect it says, and the sidecar reads no others. */
 import { type IncomingHttpHeaders, IncomingMessage, Server } from 'node:http';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { HeadReader, type PlainHead } from '../../src/listen/head.ts';
 import { tiers } from '../../src/native/classify.ts';
 import { type Chain, startChain } from '../support/chain.ts';
 import { ask } from '../support/client.ts';
+import { firstCodes, readDocument } from '../support/documents.ts';
 import { geminiWire } from '../support/gemini-wire.ts';
-import { firstCodes, readDocument } from '../support/readme.ts';
 import { anthropicWire, openaiWire, testModel, type Wire, wires } from '../support/replies.ts';
 import { type ConfigInput, startTestSidecar } from '../support/sidecar.ts';
 import { answers, hangs } from '../support/upstream.ts';
@@ -15,7 +15,9 @@ import { answers, hangs } from '../support/upstream.ts';
 const plainHttp = ['content-encoding', 'content-length', 'content-type', 'host', 'origin', 'sec-fetch-site'];
 
 const listed = [
-  ...new Set(firstCodes(readDocument('README.md').table('request header')).map((code) => nameOf(code))),
+  ...new Set(
+    firstCodes(readDocument('docs/reference/headers.md').table('request header')).map((code) => nameOf(code)),
+  ),
 ];
 
 function nameOf(code: string): string {

@@ -1,6 +1,6 @@
 /**
- * The faults that providers of every dialect are tried with, behind clients of every dialect. The README's table is made
- * of these lists, and each suite holds its tests against them.
+ * The faults that providers of every dialect are tried with, behind clients of every dialect. The table in
+ * docs/reference/faults.md is made of these lists, and each suite holds its tests against them.
  */
 import { bedrockWire } from '../support/bedrock-wire.ts';
 import { cohereWire } from '../support/cohere-wire.ts';

@@ -2,41 +2,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { expect, test } from 'vitest';
+import { floors } from '../support/floors.ts';
 
-/** From the ground up. Rooms of one floor are peers, which know nothing of each other. */
-const floors: readonly (readonly string[])[] = [
-  ['native'],
-  ['base'],
-  ['exchange'],
-  ['dialects', 'store'],
-  ['catalog'],
-  ['count', 'simulate'],
-  ['upstream'],
-  [
-    'listen',
-    'authenticate',
-    'inspect',
-    'route',
-    'replay',
-    'limit',
-    'scrub',
-    'cache',
-    'batch',
-    'attempt',
-    'observe',
-    'sync',
-  ],
-  ['config'],
-  ['admin'],
-  ['stages.ts'],
-  ['passage.ts'],
-  ['deliver'],
-  ['gateway'],
-  ['sidecar'],
-  ['commands'],
-  ['cli.ts'],
-  ['main.ts'],
-];
 const floorOf = new Map(floors.flatMap((rooms, floor) => rooms.map((room) => [room, floor] as const)));
 const roomOf = (path: string): string => path.split('/')[0] ?? '';
 const files = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((file) =>

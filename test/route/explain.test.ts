@@ -9,8 +9,8 @@ import { runCli } from '../../src/cli.ts';
 import { type Explanation, explain as explainRequest } from '../../src/commands/explanation.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import { endpointsByPath } from '../../src/listen/endpoints.ts';
+import { readDocument } from '../support/documents.ts';
 import { startGate } from '../support/gate.ts';
-import { readDocument } from '../support/readme.ts';
 import { openaiWire } from '../support/replies.ts';
 import { answers } from '../support/upstream.ts';
 
@@ -149,9 +149,10 @@ describe('explain', () => {
   });
 });
 
-test('the README’s routes are good, and each of them routes', () => {
+test('the guide’s routes are good, and each of them routes', () => {
   const text =
-    readDocument('README.md').fences.find(({ text }) => text.includes('strategy: cost'))?.text ?? '';
+    readDocument('docs/guides/routing.md').fences.find(({ text }) => text.includes('strategy: cost'))?.text ??
+    '';
   const loaded = parseConfig(text, {}, () => '');
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.faults));
   expect(loaded.warnings).toEqual([]);

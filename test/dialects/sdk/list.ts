@@ -1,6 +1,6 @@
 /**
- * What is tried with each SDK before each provider, and what is known not to work. The README's table is made of it, and
- * the suites go through it.
+ * What is tried with each SDK before each provider, and what is known not to work. The table in
+ * docs/reference/dialects.md is made of it, and the suites go through it.
  */
 import type { Stage } from '../simulators.ts';
 

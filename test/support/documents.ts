@@ -1,8 +1,19 @@
-/** Reads a Markdown document as its tests need it: tables, fenced examples, code spans, links, headings. */
-import { readFileSync } from 'node:fs';
+/** Reads the project's Markdown documents as tests need them: tables, fenced examples, code spans, links, headings. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { posix } from 'node:path';
 
 /** The repository's folder. */
 export const root = new URL('../../', import.meta.url);
+
+const isMarkdown = (name: string): boolean => name.endsWith('.md');
+
+/** Every document of the project, by its path from the repository's folder. */
+export const documentNames: readonly string[] = [
+  ...readdirSync(root).filter(isMarkdown),
+  ...readdirSync(new URL('docs', root), { recursive: true, encoding: 'utf8' })
+    .filter(isMarkdown)
+    .map((name) => posix.join('docs', name)),
+].sort();
 
 /** A fenced example. */
 export interface Fence {
@@ -13,7 +24,11 @@ export interface Fence {
 
 /** A document of the repository. */
 export interface Document {
+  /** Path from the repository's folder. */
+  readonly name: string;
   readonly text: string;
+  /** Lines outside of fences. */
+  readonly prose: readonly string[];
   readonly fences: readonly Fence[];
   /** Code spans outside of fences, in order. */
   readonly codes: readonly string[];
@@ -31,7 +46,9 @@ export function readDocument(name: string): Document {
   const { prose, fences } = split(text);
   const tables = tablesIn(prose);
   return {
+    name,
     text,
+    prose,
     fences,
     codes: prose.flatMap(codesIn),
     links: prose.flatMap(linksIn),
@@ -44,6 +61,16 @@ export function readDocument(name: string): Document {
       return rows.slice(1);
     },
   };
+}
+
+/** All of the project's documents. */
+export const readDocuments = (): readonly Document[] => documentNames.map(readDocument);
+
+/** A link's path from the repository's folder, and its anchor; null: it leads out of the repository. */
+export function resolveLink(from: string, target: string): { path: string; anchor: string | null } | null {
+  if (/^[a-z]+:/.test(target)) return null;
+  const [path = '', anchor = null] = target.split('#');
+  return { path: path === '' ? from : posix.join(posix.dirname(from), path), anchor };
 }
 
 /** The code spans of a line or cell. */
@@ -86,7 +113,7 @@ function tablesIn(lines: readonly string[]): string[][][] {
       tables.push(rows);
     }
     const cells = cellsOf(line);
-    if (!cells.every((cell) => cell !== '' && [...cell].every((char) => char === '-'))) rows.push(cells);
+    if (!cells.every((cell) => /^:?-+:?$/.test(cell))) rows.push(cells);
   }
   return tables;
 }

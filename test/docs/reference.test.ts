@@ -1,33 +1,35 @@
-/** The README against the code, in both directions: tables, endpoints, metrics, commands and links. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+/** The reference pages against the code, in both directions: generated parts, endpoints, metrics, lists of names. */
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { z } from 'zod';
-import { publishedSchema, withTables } from '../../scripts/generate.ts';
+import { generated, publishedSchema, withGenerated } from '../../scripts/generate.ts';
 import { catalogue } from '../../src/base/errors.ts';
-import { commands, runCli } from '../../src/cli.ts';
+import { engineKinds } from '../../src/catalog/engines.ts';
+import { configSchema } from '../../src/config/schema.ts';
 import { nothingBilled } from '../../src/count/usage.ts';
 import { presets } from '../../src/dialects/presets.ts';
-import { dialectNames } from '../../src/exchange/dialects.ts';
 import { endpoints } from '../../src/exchange/endpoint.ts';
+import { algorithmNames } from '../../src/exchange/key-limit.ts';
 import { noUsage } from '../../src/exchange/usage.ts';
 import { createMetrics } from '../../src/observe/metrics.ts';
 import { createRecord, noCourse } from '../../src/observe/record.ts';
+import { strategyNames } from '../../src/route/settings.ts';
 import { faultNames } from '../../src/simulate/faults.ts';
+import { fallbackCauses } from '../../src/upstream/target.ts';
 import { ask } from '../support/client.ts';
-import { codesIn, firstCodes, readDocument, root } from '../support/readme.ts';
+import { codesIn, firstCodes, readDocument, readDocuments, root } from '../support/documents.ts';
 import { startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
 
 type Schema = z.core.JSONSchema.BaseSchema;
 
-const readme = readDocument('README.md');
 const sorted = (names: Iterable<string>): string[] => [...names].sort();
 
 const adminToken = 'a token of the admin port';
 /** Nothing listens there. */
 const unreached = 'http://127.0.0.1:9';
-const folder = mkdtempSync(join(tmpdir(), 'sidegate-readme-'));
+const folder = mkdtempSync(join(tmpdir(), 'sidegate-reference-'));
 let sidecar: TestSidecar;
 beforeAll(async () => {
   sidecar = await startTestSidecar({
@@ -54,18 +56,31 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
+/** The names in the first column of a page's table. */
+const namesOf = (page: string, firstHead: string): string[] =>
+  sorted(firstCodes(readDocument(page).table(firstHead)));
+
 describe('what is generated', () => {
-  test('the tables are as the source has them', () => {
-    expect(readme.text).toBe(withTables(readme.text));
+  test.each(Object.keys(generated))('%s is as the source has it', (page) => {
+    const { text } = readDocument(page);
+    expect(text).toBe(withGenerated(page, text));
   });
 
-  test('a table whose markers are gone is not passed over', () => {
-    expect(() => withTables(readme.text.replace('<!-- generated:errors -->', ''))).toThrow(
-      'generated:errors',
+  test('every marker is of a part that is generated', () => {
+    const marked = readDocuments().flatMap(({ name, text }) =>
+      [...text.matchAll(/<!-- generated:([\w-]+) -->/g)].map(([, part]) => `${name} ${part}`),
     );
-    expect(() => withTables(readme.text.replace('<!-- /generated:config -->', ''))).toThrow(
-      'generated:config',
+    const known = Object.entries(generated).flatMap(([page, parts]) =>
+      Object.keys(parts).map((part) => `${page} ${part}`),
     );
+    expect(sorted(marked)).toEqual(sorted(known));
+  });
+
+  test('a part whose markers are gone is not passed over', () => {
+    const page = 'docs/reference/errors.md';
+    const { text } = readDocument(page);
+    for (const marker of ['<!-- generated:errors -->', '<!-- /generated:errors -->'])
+      expect(() => withGenerated(page, text.replace(marker, ''))).toThrow('generated:errors');
   });
 
   test('the JSON Schema is as the source has it', () => {
@@ -74,19 +89,19 @@ describe('what is generated', () => {
   });
 
   test('the errors are those of the catalogue', () => {
-    expect(sorted(firstCodes(readme.table('code')))).toEqual(sorted(Object.keys(catalogue)));
+    expect(namesOf('docs/reference/errors.md', 'code')).toEqual(sorted(Object.keys(catalogue)));
   });
 
   test("the simulator's faults are those it knows", () => {
-    expect(sorted(firstCodes(readme.table('fault')))).toEqual(sorted(faultNames));
+    expect(namesOf('docs/reference/faults.md', 'fault')).toEqual(sorted(faultNames));
   });
 
   test('the presets are the known ones', () => {
-    expect(sorted(firstCodes(readme.table('preset')))).toEqual(sorted(Object.keys(presets)));
+    expect(namesOf('docs/reference/presets.md', 'preset')).toEqual(sorted(Object.keys(presets)));
   });
 
   test('every setting has a row, and every row is of a setting', () => {
-    const keys = firstCodes(readme.table('key'));
+    const keys = firstCodes(readDocument('docs/reference/configuration.md').table('key'));
     const { settings, sections } = pathsIn(publishedSchema(), '');
     expect(new Set(keys).size).toBe(keys.length);
     expect(settings.filter((path) => !keys.includes(path))).toEqual([]);
@@ -127,7 +142,7 @@ const form = {
 
 describe('endpoints', () => {
   const dataEndpoints = endpoints.filter(({ kind }) => kind !== 'models');
-  const rows = readme
+  const rows = readDocument('docs/reference/endpoints.md')
     .table('endpoint')
     .map(([first = '', dialect = '']) => ({ names: codesIn(first), dialect }));
   const listed = rows.flatMap(({ names, dialect }) => names.map((name) => [name, dialect] as const));
@@ -252,7 +267,7 @@ describe('metrics', () => {
     const refused = await ask(sidecar.url, '/v1/chat/completions', { body, headers: { 'x-api-key': token } });
     expect(refused.status).toBe(503);
     const found = await scraped();
-    const rows = readme
+    const rows = readDocument('docs/reference/metrics.md')
       .table('metric')
       .flatMap(([names = '', labels = '']) =>
         codesIn(names).map((name) => [name, sorted(codesIn(labels))] as const),
@@ -263,69 +278,37 @@ describe('metrics', () => {
   });
 });
 
-describe('commands', () => {
-  const said = [
-    ...readme.codes,
-    ...readme.fences.filter(({ language }) => language === 'sh').flatMap(({ text }) => text.split('\n')),
-  ].map((line) => line.split(/\s+/));
-
-  test('of npm are scripts of the package', () => {
-    const { scripts } = JSON.parse(readFileSync(new URL('package.json', root), 'utf8'));
-    const used = said
-      .filter(([program]) => program === 'npm')
-      .map(([, verb, name]) => (verb === 'run' ? name : verb));
-    expect(used).toContain('start');
-    expect(used).toContain('test');
-    expect(used.filter((name) => !Object.hasOwn(scripts, name ?? ''))).toEqual([]);
+describe('lists of names in guides', () => {
+  test('the strategies', () => {
+    expect(namesOf('docs/guides/routing.md', 'strategy')).toEqual(sorted(strategyNames));
   });
 
-  test('of sidegate are commands, and the help lists every command', async () => {
-    const used = said
-      .filter(([program, name]) => program === 'sidegate' && name)
-      .map(([, name = '']) => name);
-    expect(used).toContain('run');
-    expect(used.filter((name) => !commands.has(name))).toEqual([]);
-    const printed: string[] = [];
-    const shell = {
-      env: {},
-      print: (text: string) => void printed.push(text),
-      printError() {},
-      onSignal() {},
-    };
-    expect(await runCli(['--help'], shell)).toBe(0);
-    const lines = printed
-      .join('')
-      .split('\n')
-      .map((line) => line.trim().split(/[\s|]+/));
-    const listed = lines.filter(([program]) => program === 'sidegate').map((words) => words.slice(1));
-    expect([...commands.keys()].filter((name) => !listed.some((words) => words.includes(name)))).toEqual([]);
-    expect(listed.map(([name = '']) => name).filter((name) => !commands.has(name))).toEqual([]);
+  test('what a condition may name', () => {
+    expect(namesOf('docs/guides/routing.md', '`on`')).toEqual(sorted(fallbackCauses));
   });
-});
 
-describe.each(['README.md', 'CHANGELOG.md'])('links of %s', (name) => {
-  const relative = readDocument(name).links.filter((target) => !target.includes('://'));
-
-  test('lead somewhere', () => {
-    const broken = relative.filter((target) => {
-      const [path = '', anchor] = target.split('#');
-      if (path !== '' && !existsSync(new URL(path, root))) return true;
-      return anchor !== undefined && !readDocument(path === '' ? name : path).anchors.includes(anchor);
-    });
-    expect(broken).toEqual([]);
+  test('the algorithms of limits', () => {
+    expect(namesOf('docs/guides/limits-and-budgets.md', '`algorithm`')).toEqual(sorted(algorithmNames));
   });
-});
 
-test('the dialect that adding one is shown with is there, and none of its files is left out', () => {
-  const section = readme.text.split('### Adding a provider or a dialect')[1]?.split('\n## ')[0] ?? '';
-  const links = [...section.matchAll(/\]\(([^)]+)\)/g)].map(([, target = '']) => target);
-  const [, name = ''] = /\(test\/fixtures\/([a-z-]+)\)/.exec(section) ?? [];
-  expect(dialectNames).toContain(name);
-  const files = readdirSync(new URL(`src/dialects/${name}`, root)).map(
-    (file) => `src/dialects/${name}/${file}`,
-  );
-  expect(files.filter((file) => !links.includes(file))).toEqual([]);
-  expect(links.filter((file) => !existsSync(new URL(file, root)))).toEqual([]);
+  test('the kinds of personal data', () => {
+    const rows = readDocument('docs/guides/privacy.md').table('kind');
+    const settings = Object.keys(configSchema.parse({}).scrub).map((kind) => `scrub.${kind}`);
+    expect(sorted(rows.flatMap(([, setting = '']) => codesIn(setting)))).toEqual(sorted(settings));
+  });
+
+  test('the engines, with the paths and figures that are read', () => {
+    const rows = readDocument('docs/guides/self-hosted-engines.md').table('engine');
+    const listed = rows.map(([name = '', health = '', figures = '']) => [
+      codesIn(name)[0],
+      [...codesIn(health), ...codesIn(figures).filter((code) => !code.startsWith('--'))].sort(),
+    ]);
+    const known = Object.entries(engineKinds).map(([name, { healthPath, metrics }]) => [
+      name,
+      [healthPath, ...Object.values(metrics?.names ?? {}).flat()].sort(),
+    ]);
+    expect(Object.fromEntries(listed)).toEqual(Object.fromEntries(known));
+  });
 });
 
 test('what the container image is built from is there', () => {
