@@ -125,7 +125,7 @@ const sourceText = ({ docs, quoted }: Preset): string =>
 
 const presetTable = (): string =>
   table(
-    ['preset', 'dialect', 'base URL', 'credential', 'prices', 'read from'],
+    ['preset', 'dialect', 'base URL', 'credential', 'prices', 'source'],
     Object.entries(presets).map(([name, preset]) => [
       code(name),
       preset.dialect,
@@ -138,7 +138,7 @@ const presetTable = (): string =>
 
 const faultTable = (): string =>
   table(
-    ['fault', 'of a stream', 'of a reply that is not streamed'],
+    ['fault', 'in a stream', 'in a whole reply'],
     Object.entries(faults).map(([name, fault]) => [
       code(name),
       fault.stream,
@@ -147,15 +147,15 @@ const faultTable = (): string =>
   );
 
 const dialectTable = (): string =>
-  table(['dialect', 'its clients chat at', 'its providers chat', 'passed through besides'], dialectRows());
+  table(['dialect', 'clients chat at', 'providers chat', 'also passed through'], dialectRows());
 
-const carriedTable = (): string => table(['said to', ...chatProviders], carriedRows());
+const carriedTable = (): string => table(['feature', ...chatProviders], carriedRows());
 
 const endpointTable = (): string => table(['endpoint', 'dialect', 'name in a key'], endpointRows());
 const sdkTable = (): string => `${table(['client', ...sdkProviders], sdkRows())}\n\n${sdkNotes()}`;
 
 const dialectFaultTable = (): string =>
-  `Tests, over clients of ${faultClients()}; predictions of Replicate come in one piece, which can't be cut:\n\n` +
+  `Number of tests, with clients of ${faultClients()}. Replies of Replicate come in one piece, so they can't be cut.\n\n` +
   table(['what the provider does', ...faultProviders], dialectFaultRows());
 
 const helpText = (): string => `\`\`\`text\n${help.trim()}\n\`\`\`\n\n\`\`\`text\n${keysHelp.trim()}\n\`\`\``;

@@ -11,17 +11,17 @@ import type { Sidecar } from './sidecar/sidecar.ts';
 /** What `sidegate --help` prints. */
 export const help = `sidegate: an LLM gateway beside your service
 
-  sidegate run [--config FILE]     serve by FILE (else $SIDEGATE_CONFIG, else sidegate.yaml)
-  sidegate check [FILE]            check a configuration: exit 0 when it is good, 1 with all faults
+  sidegate run [--config FILE]     serve FILE (or $SIDEGATE_CONFIG, or sidegate.yaml)
+  sidegate check [FILE]            check a configuration: exit code 0 if it is good, otherwise 1 and its faults
   sidegate explain FILE [--config FILE] [--path PATH] [--header NAME:VALUE] [--json]
-                                   how the request in FILE is routed: its tier, and each target's price and verdict
+                                   show how the request in FILE is routed: its tier, and each target's price and verdict
   sidegate keys create | list | revoke
-                                   keys that are stored; \`sidegate keys\` explains
-  sidegate demo [--port N]         serve with the embedded simulator, and with the providers whose keys are set
+                                   make, list or revoke keys while it runs; \`sidegate keys\` explains
+  sidegate demo [--port N]         serve with the built-in simulator and the providers whose keys are set
   sidegate simulate [--port N] [--config FILE]
-                                   only the simulator: all dialects, and faults to test apps with
-  sidegate presets                 the known providers
-  sidegate schema                  the configuration's JSON Schema
+                                   serve only the simulator: all dialects, and faults to test apps with
+  sidegate presets                 list the known providers
+  sidegate schema                  print the configuration's JSON Schema
   sidegate --version | --help | help
 `;
 

@@ -12,14 +12,14 @@ const models = z
   .meta({ description: 'Models it may use; a trailing * matches the rest. Unset: all.' });
 const endpoints = z.array(z.enum(endpointNames)).min(1).optional().meta({
   description:
-    'Endpoints it may use, by name; the list of models always. Unset: all, `files` only where `models` is unset too.',
+    'Endpoints it may use, by name, besides the list of models. Unset: all; `files` only if `models` is unset too.',
 });
 
 /** What a key says of its caller and lets it do. */
 const grant = {
-  tenant: name.meta({ description: 'Whom the calls are counted for.' }),
+  tenant: name.meta({ description: 'Tenant the calls are counted for.' }),
   team: name.optional().meta({ description: 'Team, for attribution.' }),
-  user: name.optional().meta({ description: 'User, for attribution; no header changes it.' }),
+  user: name.optional().meta({ description: 'User, for attribution; no header can change it.' }),
   userHeader: z.string().optional().meta({
     description:
       'Header that may name the user where `user` is unset; `none`: no header may. Unset: `x-sidegate-user`.',
@@ -35,7 +35,7 @@ const grant = {
   expires: z.iso
     .datetime({ offset: true, error: 'must be a time such as 2027-01-31T00:00:00Z' })
     .optional()
-    .meta({ description: 'When it ends, such as `2027-01-31T00:00:00Z`. Unset: never.' }),
+    .meta({ description: 'When it expires, such as `2027-01-31T00:00:00Z`. Unset: never.' }),
 };
 
 const id = name.meta({ description: 'Shown in logs instead of the key.' });
@@ -70,21 +70,21 @@ const algorithms = [
 const claim = z.union([z.string().min(1).max(256), z.array(z.string().min(1).max(256)).min(1).max(8)]);
 
 const issuer = z.strictObject({
-  id: name.meta({ description: "Stands for the key's id in logs and metrics." }),
-  issuer: z.string().meta({ description: '`iss` of its tokens, exactly.' }),
+  id: name.meta({ description: "Takes the place of a key's id in logs and metrics." }),
+  issuer: z.string().meta({ description: '`iss` of its tokens, compared exactly.' }),
   audience: z
     .array(z.string().min(1).max(256))
     .min(1)
     .max(16)
-    .meta({ description: 'A token must be meant for one of these (`aud`).' }),
+    .meta({ description: 'A token must be issued for one of these (`aud`).' }),
   jwksUrl: z.string().optional().meta({
-    description: 'Where its public keys are; unset: as its `/.well-known/openid-configuration` says.',
+    description: 'URL of its public keys; unset: the one in its `/.well-known/openid-configuration`.',
   }),
   algorithms: z
     .array(z.enum(algorithms))
     .min(1)
     .default(['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519'])
-    .meta({ description: 'Signatures that are taken; only with public keys.' }),
+    .meta({ description: 'Signature algorithms that are accepted; only those with public keys.' }),
   type: z
     .string()
     .min(1)
@@ -96,7 +96,7 @@ const issuer = z.strictObject({
     .min(0)
     .max(600)
     .default(30)
-    .meta({ description: 'By how much its clock may differ.' }),
+    .meta({ description: 'How much its clock may differ.' }),
   refreshSeconds: z
     .int()
     .min(1)
@@ -108,17 +108,19 @@ const issuer = z.strictObject({
     .min(100)
     .max(600_000)
     .default(1000)
-    .meta({ description: 'Shortest time between two fetches, however many unknown keys are named.' }),
+    .meta({ description: 'Shortest time between two fetches, however many tokens name unknown keys.' }),
   waitMs: z
     .int()
     .min(0)
     .max(30_000)
     .default(3000)
     .meta({ description: 'How long a token signed with an unknown key may wait for a fetch.' }),
-  tenant: name.optional().meta({ description: 'Tenant of all its tokens; or else `claims.tenant`.' }),
+  tenant: name.optional().meta({ description: 'Tenant of all its tokens; unset: `claims.tenant` names it.' }),
   claims: z
     .strictObject({
-      tenant: claim.optional().meta({ description: 'Claim that names the tenant; a list leads inwards.' }),
+      tenant: claim
+        .optional()
+        .meta({ description: 'Claim that names the tenant; a list is a path into nested claims.' }),
       team: claim.optional().meta({ description: 'Claim that names the team, if it is there.' }),
       user: claim.default('sub').meta({ description: 'Claim that names the user.' }),
       tags: claim.optional().meta({ description: 'Claim with tags: a list, or names separated by spaces.' }),
@@ -138,13 +140,13 @@ export const authenticateSchema = z
       .array(issuer)
       .max(16)
       .default([])
-      .meta({ description: 'Issuers whose access tokens (JWT) are taken as keys.' }),
+      .meta({ description: 'Issuers whose access tokens (JWT) are accepted as keys.' }),
     tokenMaxBytes: z
       .int()
       .min(256)
       .max(15 * 1024)
       .default(8192)
-      .meta({ description: 'Largest token that is looked at.' }),
+      .meta({ description: 'Largest token that is accepted.' }),
   })
   .prefault({});
 

@@ -13,13 +13,13 @@ export const batch = z
       .meta({ description: 'Memory for the bodies that wait.' }),
     deadlineMs: ms(1, 86_400_000)
       .default(3_600_000)
-      .meta({ description: 'Time a batch request has in all; `x-sidegate-timeout` may ask for less.' }),
+      .meta({ description: 'Total time of a batch request; `x-sidegate-timeout` may ask for less.' }),
     concurrencyMax: z.int().min(1).max(4096).default(16).meta({
-      description: 'Batch requests at work at once; fewer while providers have no room.',
+      description: 'Batch requests in flight; fewer while providers have no room.',
     }),
     interactiveShare: z.number().positive().max(1).default(0.25).meta({
       description:
-        'Share of `listen.inFlightMax` interactive requests may take before no batch request starts.',
+        'Share of `listen.inFlightMax` that interactive requests may take before batch requests stop starting.',
     }),
   })
   .prefault({});

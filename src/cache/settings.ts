@@ -5,7 +5,7 @@ import { bytes } from '../base/settings.ts';
 
 export const cache = z
   .strictObject({
-    enabled: z.boolean().default(true).meta({ description: 'Serve identical requests from memory.' }),
+    enabled: z.boolean().default(true).meta({ description: 'Answer identical requests from memory.' }),
     ttlSeconds: z.int().min(1).max(2_592_000).default(3600).meta({ description: 'Life of an entry.' }),
     entriesMax: z.int().min(1).max(10_000_000).default(10_000).meta({ description: 'Entries kept.' }),
     bytesMax: bytes(16 * 1024 ** 3)

@@ -16,14 +16,14 @@ const catalogModel = z.strictObject({
     .string()
     .min(1)
     .default('*')
-    .meta({ description: 'A key of `providers`; * means each of them.' }),
+    .meta({ description: 'A name of `providers`; * means all of them.' }),
   model: modelPattern.meta({
     description:
-      "The provider's model name; a trailing * matches the rest. The first entry that fits counts.",
+      "The provider's model name; a trailing * matches the rest. The first entry that matches counts.",
   }),
   inputUsdPerMTok: usdPerMTok
     .optional()
-    .meta({ description: 'Dollars for a million prompt tokens; 0 where the model costs nothing.' }),
+    .meta({ description: 'Dollars per million prompt tokens; 0 for a free model.' }),
   outputUsdPerMTok: usdPerMTok.optional().meta({ description: 'The same for reply tokens.' }),
   cachedInputUsdPerMTok: usdPerMTok
     .optional()
@@ -36,9 +36,9 @@ const catalogModel = z.strictObject({
     .min(0)
     .max(1000)
     .optional()
-    .meta({ description: 'Dollars for a search unit, by which Cohere bills a rerank.' }),
+    .meta({ description: 'Dollars per search unit, by which Cohere bills reranks.' }),
   contextTokens: catalogTokens.optional().meta({ description: 'Tokens of prompt and reply together.' }),
-  outputMaxTokens: catalogTokens.optional().meta({ description: 'Longest reply the model gives.' }),
+  outputMaxTokens: catalogTokens.optional().meta({ description: 'Longest reply of the model.' }),
   capabilities: z
     .array(z.enum(capabilities))
     .optional()
@@ -50,16 +50,14 @@ export const catalogFileSchema = z.strictObject({ models: z.array(catalogModel).
 
 export const catalog = z
   .strictObject({
-    file: z
-      .string()
-      .min(1)
-      .optional()
-      .meta({ description: 'YAML file with more `models`, asked after these; read again when it changes.' }),
+    file: z.string().min(1).optional().meta({
+      description: 'YAML file with more `models`, which come after these; read again when it changes.',
+    }),
     models: z
       .array(catalogModel)
       .max(catalogModelsMax)
       .default([])
-      .meta({ description: 'Your own prices and facts of models, over what Sidegate knows.' }),
+      .meta({ description: 'Your own prices and facts of models; they override the built-in ones.' }),
   })
   .prefault({});
 

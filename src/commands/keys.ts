@@ -6,7 +6,7 @@ import { keyTables, openStoredKeys } from '../authenticate/stored-keys.ts';
 import type { Shell } from './shell.ts';
 
 /** What `sidegate keys` prints. */
-export const help = `sidegate keys: the keys that are stored, beside those of the configuration
+export const help = `sidegate keys: keys made while Sidegate runs, beside those of the configuration
 
   sidegate keys create --id ID --tenant TENANT [--team TEAM] [--user USER | --user-header NAME] [--tag TAG]…
                        [--model PATTERN]… [--endpoint NAME]… [--expires TIME] WHERE
@@ -14,11 +14,11 @@ export const help = `sidegate keys: the keys that are stored, beside those of th
   sidegate keys revoke ID WHERE
 
   WHERE is one of
-    --admin URL      the admin port of a running sidecar; its token from $SIDEGATE_ADMIN_TOKEN
+    --admin URL      the admin port of a running sidecar; the token comes from $SIDEGATE_ADMIN_TOKEN
     --store FILE     the store's file, whether a sidecar runs on it or not
-    --config FILE    the configuration that names the store (else $SIDEGATE_CONFIG, else sidegate.yaml)
+    --config FILE    the configuration that names the store (or $SIDEGATE_CONFIG, or sidegate.yaml)
 
-  create prints the key, this once. A running sidecar knows of every change with the next request.
+  create prints the key once. A running sidecar follows every change with its next request.
 `;
 
 const options = {

@@ -22,10 +22,9 @@ const admin = z
   .strictObject({
     host: z.string().default('127.0.0.1').meta({ description: 'Address of the admin port.', restart: true }),
     port: port.default(4101).meta({ description: 'Admin port; 0 picks a free one.', restart: true }),
-    token: secret
-      .min(16, { error: 'must have at least 16 characters' })
-      .optional()
-      .meta({ description: 'Secret that opens `/keys`: `${ENV}` or `file:/path`. Unset: nobody may.' }),
+    token: secret.min(16, { error: 'must have at least 16 characters' }).optional().meta({
+      description: 'Secret that opens `/keys`: `${ENV}` or `file:/path`. Unset: `/keys` is closed.',
+    }),
   })
   .prefault({});
 
@@ -39,7 +38,7 @@ export const configSchema = z.strictObject({
   mode: z
     .enum(modeNames)
     .default('enforce')
-    .meta({ description: '`observe`: keys, limits and budgets decide and report, and let everything pass.' }),
+    .meta({ description: '`observe`: keys, limits and budgets decide and report, but let everything pass.' }),
   limits: z
     .array(limitSchema)
     .max(1000)
@@ -49,7 +48,7 @@ export const configSchema = z.strictObject({
     .array(budgetSchema)
     .max(1000)
     .default([])
-    .meta({ description: 'Budgets in dollars over windows of the calendar.' }),
+    .meta({ description: 'Budgets in dollars over calendar windows.' }),
   scrub,
   cache,
   providers: z.record(name, provider).default({}).meta({ description: 'Upstreams, by name.' }),

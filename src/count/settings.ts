@@ -7,11 +7,11 @@ export const count = z
   .strictObject({
     queueMax: z.int().min(1).max(100_000).default(256).meta({
       description:
-        'Replies without stated usage that may wait for the tokenizer; the rest is estimated from bytes.',
+        'Replies without stated usage that may wait for the tokenizer; others are estimated from their bytes.',
     }),
     deadlineMs: ms(10, 60_000)
       .default(5_000)
-      .meta({ description: 'How long such a reply may wait to be counted; then it is estimated.' }),
+      .meta({ description: 'How long such a reply may wait to be counted before it is estimated.' }),
   })
   .prefault({});
 

@@ -38,41 +38,44 @@ export const shared = (what: string) => ({
     .gt(0)
     .max(1)
     .default(0.8)
-    .meta({ description: 'Share of it that, once used, is told by header, metric and log.' }),
+    .meta({ description: 'Share that, once used, is announced by header, metric and log.' }),
   mode: z
     .enum(modeNames)
     .default('enforce')
-    .meta({ description: '`observe`: decide, report, and let pass.' }),
+    .meta({ description: '`observe`: decide and report, but let requests pass.' }),
   onHardEnd: z.enum(['finish', 'stop']).default('finish').meta({
-    description: 'A stream that needs more than there is: let it finish, or stop it as at its token limit.',
+    description: 'When a stream needs more than is left: let it finish, or stop it as its token limit would.',
   }),
   unpriced: z.enum(['refuse', 'allow']).default('refuse').meta({
-    description: 'Of dollars: a model without a known price is refused, or let pass uncounted and reported.',
+    description:
+      'In dollars, for a model without a known price: refuse it, or let it pass uncounted and report it.',
   }),
 });
 
 export const counted = {
-  name: name.meta({ description: 'Named in refusals, headers and metrics.' }),
+  name: name.meta({ description: 'Name in refusals, headers and metrics.' }),
   unit: z.enum(units).default('requests').meta({ description: 'What it counts.' }),
   unitSize: z.int().min(1).max(1_000_000).default(1).meta({
-    description: 'Units of a cost of one, rounded up: `unit: characters` and 500 cost one each 500.',
+    description:
+      'How many units cost 1, rounded up: with `unit: characters` and 500, each 500 characters cost 1.',
   }),
   algorithm: z
     .enum(algorithmNames)
     .default('token_bucket')
-    .meta({ description: 'How it counts: with bursts, smoothed by a queue, or exactly over a window.' }),
+    .meta({ description: 'How it counts: with bursts, at an even pace, or over a moving window.' }),
   capacity: z.number().positive().max(1e12).meta({
-    description: 'Largest burst, longest queue, most in a window, or most at once; in cost, or dollars.',
+    description:
+      'Largest burst, longest queue, most in a window, or most at once; in units of cost, or dollars.',
   }),
   refillPerSecond: z.number().positive().max(1e12).optional().meta({
-    description: 'Refill of a token bucket, drain of a leaky bucket, per second; needed for both.',
+    description: 'Refill of a token bucket or drain of a leaky bucket, per second; required for both.',
   }),
   windowSeconds: z
     .int()
     .min(1)
     .max(31 * 86_400)
     .optional()
-    .meta({ description: 'Length of a sliding window; needed for it.' }),
+    .meta({ description: 'Length of a sliding window; required for it.' }),
 };
 
 /** A limit of one virtual key: like any other, but it is for that key alone. */

@@ -20,21 +20,19 @@ const describedBy = (what: string) => patterns.meta({ description: what });
 const match = z
   .strictObject({
     tenant: describedBy('Tenants, by name or with a trailing *; one or a list. Unset: all.'),
-    team: describedBy('Teams. A * asks that there be one.'),
-    user: describedBy('Users, likewise.'),
-    key: describedBy('Ids of virtual keys, likewise.'),
-    tag: describedBy('Tags, of which the request must have one.'),
+    team: describedBy('Teams; * means any team, but not none.'),
+    user: describedBy('Users, in the same way.'),
+    key: describedBy('Ids of virtual keys, in the same way.'),
+    tag: describedBy('Tags; the request must have one of them.'),
     route: describedBy('Routes, by their `model` as configured.'),
     model: describedBy('Models, as asked for.'),
   })
   .prefault({});
 
 const perAndMatch = {
-  per: z
-    .array(z.enum(scopeNames))
-    .max(scopeNames.length)
-    .default(['tenant'])
-    .meta({ description: 'One of it for each combination of these; an empty list: one for all.' }),
+  per: z.array(z.enum(scopeNames)).max(scopeNames.length).default(['tenant']).meta({
+    description: 'A separate count for each combination of these; an empty list: one count for all.',
+  }),
   match,
 };
 
@@ -43,13 +41,13 @@ export const limitSchema = z.strictObject({ ...counted, ...perAndMatch, ...share
 
 /** Dollars over a window of the calendar. */
 export const budgetSchema = z.strictObject({
-  name: name.meta({ description: 'Named in refusals, headers and metrics.' }),
+  name: name.meta({ description: 'Name in refusals, headers and metrics.' }),
   usd: z.number().positive().max(1e9).meta({ description: 'Dollars in each window.' }),
-  window: z.enum(windowNames).meta({ description: 'Window of the calendar; weeks begin on Monday.' }),
+  window: z.enum(windowNames).meta({ description: 'Calendar window; weeks begin on Monday.' }),
   timeZone: z
     .string()
     .default('UTC')
-    .meta({ description: 'IANA time zone that windows begin in, such as `Europe/Berlin`.' }),
+    .meta({ description: 'IANA time zone of the calendar, such as `Europe/Berlin`.' }),
   ...perAndMatch,
   ...shared('all'),
 });

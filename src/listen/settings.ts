@@ -30,20 +30,22 @@ export const listen = z
     bodyTimeoutMs: ms(10, 600_000)
       .default(30_000)
       .meta({ description: 'Time to receive a whole request.', restart: true }),
-    keepAliveMs: ms(10, 600_000)
-      .default(15_000)
-      .meta({ description: 'Silence on a stream after which a comment is sent to the client.' }),
+    keepAliveMs: ms(10, 600_000).default(15_000).meta({
+      description: "Silence on a stream after which a comment is sent to keep the client's connection open.",
+    }),
     clientTimeoutMs: ms(10, 3_600_000)
       .default(60_000)
-      .meta({ description: 'Time a client may read nothing of its stream before it is given up.' }),
+      .meta({ description: 'Time a client may read nothing of its stream before its connection is closed.' }),
     connectionsMax: z.int().min(1).max(65_535).default(4096).meta({ description: 'Open connections.' }),
     inFlightMax: z
       .int()
       .min(1)
       .max(65_535)
       .default(1024)
-      .meta({ description: 'Requests at work at once; more are refused.' }),
-    drainMs: ms(0, 600_000).default(25_000).meta({ description: 'Time streams get to finish on SIGTERM.' }),
+      .meta({ description: 'Requests in flight; more are refused.' }),
+    drainMs: ms(0, 600_000)
+      .default(25_000)
+      .meta({ description: 'Time requests in flight get to finish on SIGTERM.' }),
   })
   .prefault({});
 

@@ -8,10 +8,10 @@ export const observe = z
     log: z
       .enum(['silent', 'error', 'warn', 'info', 'debug'])
       .default('info')
-      .meta({ description: 'Log level; one `info` line a request.' }),
+      .meta({ description: 'Log level; each request writes one `info` line.' }),
     digestKey: secret.optional().meta({
       description:
-        'Key of the request digests in records; unset: random per start, so digests of two runs differ.',
+        'Key of the request digests in the log; unset: random at each start, so digests of two runs differ.',
     }),
   })
   .prefault({});

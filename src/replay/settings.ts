@@ -14,13 +14,13 @@ export const replay = z
     entriesMax: z.int().min(1).max(1_000_000).default(10_000).meta({ description: 'Replies kept.' }),
     bytesMax: bytes(4 * 1024 ** 3)
       .default(64 * 1024 * 1024)
-      .meta({ description: 'Memory for them, and for streams that are gathered to be kept.' }),
+      .meta({ description: 'Memory for them, and for streams that are being recorded.' }),
     entryMaxBytes: bytes(256 * 1024 * 1024)
       .default(4 * 1024 * 1024)
       .meta({ description: 'Largest reply kept.' }),
     joinersMax: z.int().min(0).max(1024).default(16).meta({
       description:
-        'Repeats that may wait for the first request with their key at once; more get 409. 0: all of them.',
+        'Repeats that may wait for the first request with their key; more get a 409. 0: all of them do.',
     }),
   })
   .prefault({});

@@ -19,33 +19,33 @@ export const strategyNames = [
 ] as const;
 
 const target = z.strictObject({
-  provider: name.optional().meta({ description: 'A key of `providers`; or else `route`.' }),
+  provider: name.optional().meta({ description: 'A name of `providers`; required without `route`.' }),
   model: modelPattern.optional().meta({
     description:
       "The provider's model name; a trailing * is what the route's * stands for. Unset: as asked for.",
   }),
   route: modelPattern
     .optional()
-    .meta({ description: 'Another route, by a model name it serves: its targets, in its own order.' }),
+    .meta({ description: "Another route, by a model name it serves: its targets, in that route's order." }),
   weight: z
     .number()
     .min(0)
     .max(1_000_000)
     .optional()
-    .meta({ description: 'Share under strategy `weighted`, 1 if unset; 0: only when the others fail.' }),
-  tier: z.enum(tiers).optional().meta({ description: 'What it is good for; strategy `cost` needs it.' }),
+    .meta({ description: 'For `weighted`: its share, 1 if unset; 0: only when the others fail.' }),
+  tier: z.enum(tiers).optional().meta({ description: 'Tier it is good for; required by strategy `cost`.' }),
   on: z
     .array(z.enum(fallbackCauses))
     .min(1)
     .max(fallbackCauses.length)
     .optional()
-    .meta({ description: 'Failures before it that lead here, under strategy `fallback`; unset: all.' }),
+    .meta({ description: 'For `fallback`: failures of earlier targets that lead here; unset: all.' }),
   capabilities: z
     .array(z.enum(capabilities))
     .max(capabilities.length)
     .optional()
-    .meta({ description: 'What the model can do; unset: as the catalog says, else anything.' }),
-  limits: ownLimits.meta({ description: 'What the provider takes for this model; asked before a call.' }),
+    .meta({ description: 'What the model can do; unset: what the catalog says, or anything.' }),
+  limits: ownLimits.meta({ description: 'What the provider accepts for this model; checked before a call.' }),
 });
 
 export const route = z.strictObject({
@@ -53,31 +53,31 @@ export const route = z.strictObject({
     description: 'Model name the app asks for; a trailing * matches the rest. The longest match wins.',
   }),
   priority: z.enum(priorities).optional().meta({
-    description: 'Class of requests that name none by `x-sidegate-priority`; unset: `interactive`.',
+    description: 'Priority of requests without `x-sidegate-priority`; unset: `interactive`.',
   }),
   strategy: z.enum(strategyNames).default('fallback').meta({ description: 'How targets are chosen.' }),
   overflow: z
     .strictObject({
       queueDepth: z.int().min(0).max(100_000).meta({
-        description: 'Requests that may wait in each own engine before hosted targets go first.',
+        description: 'Requests that may be queued in each own engine before hosted targets go first.',
       }),
     })
     .optional()
     .meta({
-      description: 'Of `least_loaded`: when hosted targets go before own engines; unset: only as fallback.',
+      description: 'For `least_loaded`: when hosted targets go before own engines; unset: only as fallback.',
     }),
   sticky: z
     .enum(['user', 'tenant', 'request'])
     .default('user')
-    .meta({ description: 'Whose requests strategy `weighted` keeps together.' }),
+    .meta({ description: 'For `weighted`: whose requests always get the same target.' }),
   needs: z
     .array(z.enum(capabilities))
     .max(capabilities.length)
     .default([])
-    .meta({ description: 'What every request to it needs; targets that cannot do that are left out.' }),
-  targets: z.array(target).min(1).max(32).meta({ description: 'Whom to ask; order is preference.' }),
+    .meta({ description: 'Capabilities that every request to it needs; targets without them are left out.' }),
+  targets: z.array(target).min(1).max(32).meta({ description: 'Whom to ask, in order of preference.' }),
   hedge: z.boolean().optional().meta({
-    description: 'Hedge the requests of this route, or not; unset: as `attempt.hedge.enabled` says.',
+    description: "Whether to hedge this route's requests; unset: as in `attempt.hedge.enabled`.",
   }),
 });
 

@@ -11,27 +11,27 @@ const engine = z
   .strictObject({
     kind: z.enum(engineNames).default('vllm').meta({ description: 'Engine whose paths and metrics it has.' }),
     slots: z.int().min(1).max(100_000).default(16).meta({
-      description: 'Requests it says it works on at once; more are said to wait. None is really held back.',
+      description: 'Requests it reports as running; more are reported as waiting. None is really held back.',
     }),
     running: z
       .int()
       .min(0)
       .max(1_000_000)
       .default(0)
-      .meta({ description: 'Said to run besides its real ones.' }),
+      .meta({ description: 'Reported as running in addition to real ones.' }),
     waiting: z
       .int()
       .min(0)
       .max(1_000_000)
       .default(0)
-      .meta({ description: 'Said to wait besides its real ones.' }),
+      .meta({ description: 'Reported as waiting in addition to real ones.' }),
     cacheUse: z
       .number()
       .min(0)
       .max(1)
       .default(0)
-      .meta({ description: 'Share of its cache said to be used when idle.' }),
-    healthy: z.boolean().default(true).meta({ description: 'What its health check says.' }),
+      .meta({ description: 'Share of its cache reported as used when idle.' }),
+    healthy: z.boolean().default(true).meta({ description: 'What its health check reports.' }),
   })
   .prefault({});
 
@@ -66,18 +66,19 @@ export const simulateSchema = z.strictObject({
     .default([])
     .meta({ description: 'Models it serves; others are not found. Empty: any name.' }),
   engine,
-  fault: z.enum(faultNames).optional().meta({ description: 'Fault that befalls requests.' }),
+  fault: z.enum(faultNames).optional().meta({ description: 'Fault that requests meet.' }),
   failureRate: fraction('failureRate')
     .default(1)
     .meta({ description: 'Share of requests that meet `fault`.' }),
   afterTokens: whole('afterTokens')
     .default(3)
     .meta({ description: 'Content events that still arrive before a fault in the middle of a stream.' }),
-  retryAfterMs: whole('retryAfterMs')
-    .optional()
-    .meta({ description: 'What `rate_limited` (1000 if unset) and `overloaded` (none) say to wait.' }),
+  retryAfterMs: whole('retryAfterMs').optional().meta({
+    description: 'Wait announced by `rate_limited` (1000 if unset) and `overloaded` (none if unset).',
+  }),
   retryHint: z.enum(retryHints).default('all').meta({
-    description: 'Which headers say so: `Retry-After`, `retry-after-ms`, the reset headers, all, none.',
+    description:
+      'Which headers announce it: `Retry-After`, `retry-after-ms`, the reset headers, all, or none.',
   }),
   holdMs: whole('holdMs').optional().meta({
     description: 'Silence of faults that wait; unset: 1 s for `slow_headers`, else until the client leaves.',

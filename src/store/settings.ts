@@ -5,16 +5,13 @@ import { ms } from '../base/settings.ts';
 
 export const store = z
   .strictObject({
-    path: z
-      .string()
-      .min(1)
-      .optional()
-      .meta({
-        description: 'SQLite file for what outlives the process; unset: in memory only.',
-        restart: true,
-      }),
-    flushMs: ms(10, 60_000)
-      .default(1000)
-      .meta({ description: 'How often budgets are written to it; what a crash may forget.', restart: true }),
+    path: z.string().min(1).optional().meta({
+      description: 'SQLite file for what survives a restart; unset: in memory only.',
+      restart: true,
+    }),
+    flushMs: ms(10, 60_000).default(1000).meta({
+      description: 'How often budgets are written to it, and how much a crash may lose.',
+      restart: true,
+    }),
   })
   .prefault({});

@@ -3,10 +3,9 @@ import { z } from 'zod';
 
 export const sync = z
   .strictObject({
-    redis: z
-      .string()
-      .min(1)
-      .optional()
-      .meta({ description: 'URL of a Redis where peers meet, `redis://` or `rediss://`; unset: none.' }),
+    redis: z.string().min(1).optional().meta({
+      description:
+        'URL of the Redis through which pods exchange hints, `redis://` or `rediss://`; unset: none.',
+    }),
   })
   .prefault({});

@@ -9,18 +9,15 @@ import { simulateSchema } from '../simulate/settings.ts';
 /** What a provider lets one account ask for. */
 export const ownLimits = z
   .strictObject({
-    requestsPerMinute: z
-      .int()
-      .min(1)
-      .max(1e9)
-      .optional()
-      .meta({ description: 'Requests it takes in a minute; without room the next target is asked.' }),
+    requestsPerMinute: z.int().min(1).max(1e9).optional().meta({
+      description: 'Requests it accepts per minute; when they are used up, the next target is asked.',
+    }),
     tokensPerMinute: z
       .int()
       .min(1)
       .max(1e12)
       .optional()
-      .meta({ description: 'Tokens of prompts and replies it takes in a minute; the same.' }),
+      .meta({ description: 'Tokens of prompts and replies it accepts per minute; the same.' }),
   })
   .optional();
 
@@ -29,12 +26,14 @@ export const attempt = z
     connectTimeoutMs: ms(1, 120_000).default(5_000).meta({ description: 'TCP and TLS connect.' }),
     firstTokenTimeoutMs: ms(1, 600_000)
       .default(60_000)
-      .meta({ description: 'To the first content of a stream.' }),
+      .meta({ description: 'Time to the first content of a stream.' }),
     idleTimeoutMs: ms(1, 600_000).default(30_000).meta({ description: 'Silence inside a stream.' }),
-    replyTimeoutMs: ms(1, 3_600_000).default(300_000).meta({ description: 'One whole, unstreamed reply.' }),
+    replyTimeoutMs: ms(1, 3_600_000)
+      .default(300_000)
+      .meta({ description: 'Time for one whole, unstreamed reply.' }),
     totalTimeoutMs: ms(1, 3_600_000)
       .default(600_000)
-      .meta({ description: 'The whole request, over all attempts.' }),
+      .meta({ description: 'Time for the whole request, all attempts together.' }),
     retriesMax: z.int().min(0).max(10).default(1).meta({ description: 'Retries on the same target.' }),
     backoffBaseMs: ms(0, 60_000)
       .default(100)
@@ -45,7 +44,7 @@ export const attempt = z
       .meta({ description: 'Largest reply, decompressed.' }),
     eventMaxBytes: bytes(64 * 1024 * 1024)
       .default(4 * 1024 * 1024)
-      .meta({ description: 'Largest stream event, and what is held back before the first content.' }),
+      .meta({ description: 'Largest stream event, and most that is held back before the first content.' }),
     connectionsMax: z
       .int()
       .min(1)
@@ -65,18 +64,17 @@ export const attempt = z
           .min(0)
           .max(10_000)
           .default(3)
-          .meta({ description: 'So many a second are allowed in any case.' }),
+          .meta({ description: 'Retries and hedges per second that are always allowed.' }),
       })
       .prefault({}),
     hedge: z
       .strictObject({
-        enabled: z
-          .boolean()
-          .default(false)
-          .meta({ description: 'Ask a second time when the first content is late, and take who is first.' }),
+        enabled: z.boolean().default(false).meta({
+          description: 'Make a second call when the first content is late, and use whichever answers first.',
+        }),
         delayMs: ms(1, 600_000)
           .optional()
-          .meta({ description: "How late; unset: the route's own 95th percentile, once it is known." }),
+          .meta({ description: "How late that is; unset: the route's own 95th percentile, once known." }),
       })
       .prefault({}),
     breaker: z
@@ -94,12 +92,12 @@ export const attempt = z
           .default(0.5)
           .meta({ description: 'Share of failures in the window that opens it.' }),
         callsMin: z.int().min(0).max(100_000).default(20).meta({
-          description: 'Fewer calls in the window say nothing of their share; 0: never look at it.',
+          description: 'Calls in the window needed to judge their share of failures; 0: never judge it.',
         }),
         windowMs: ms(100, 600_000).default(10_000).meta({ description: 'Length of the window.' }),
         cooldownMs: ms(1, 3_600_000)
           .default(5_000)
-          .meta({ description: 'Open before a probe; doubled each time the probe fails.' }),
+          .meta({ description: 'Time it stays open before a probe; doubled each time the probe fails.' }),
         cooldownMaxMs: ms(1, 3_600_000).default(60_000).meta({ description: 'Longest cooldown.' }),
       })
       .prefault({}),
@@ -110,10 +108,11 @@ export const attempt = z
 const probe = z.strictObject({
   intervalMs: ms(100, 600_000)
     .default(usualProbe.intervalMs)
-    .meta({ description: 'Between two probes, ± 20%.' }),
-  timeoutMs: ms(10, 60_000).default(usualProbe.timeoutMs).meta({ description: 'For the answer to a probe.' }),
+    .meta({ description: 'Time between two probes, ± 20%.' }),
+  timeoutMs: ms(10, 60_000).default(usualProbe.timeoutMs).meta({ description: 'Time a probe may take.' }),
   failuresMax: z.int().min(1).max(100).default(usualProbe.failuresMax).meta({
-    description: 'Failed probes in a row after which the engine is passed over while another target lives.',
+    description:
+      'Failed probes in a row after which the engine is passed over while another target is alive.',
   }),
 });
 
@@ -122,49 +121,49 @@ export const provider = z.strictObject({
     .string()
     .optional()
     .meta({ description: 'A known provider: `sidegate presets` lists them. Gives dialect and base URL.' }),
-  dialect: z.enum(dialectNames).optional().meta({ description: 'Wire dialect; needed without a preset.' }),
+  dialect: z
+    .enum(dialectNames)
+    .optional()
+    .meta({ description: 'Dialect it speaks; required without a preset.' }),
   baseUrl: z.string().optional().meta({
     description:
-      'URL before `/chat/completions` or `/messages`, with a query if need be; needed without a preset.',
+      'URL up to `/chat/completions` or `/messages`, with a query if necessary; required without a preset.',
   }),
   apiVersion: z
     .string()
     .regex(/^[\w.-]{1,64}$/, { error: 'must be a version such as 2024-10-21' })
     .optional()
-    .meta({ description: "Sent as `api-version` in the query: Azure's deployments need it." }),
+    .meta({ description: "Sent as `api-version` in the query; required for Azure's deployments." }),
   apiKey: secret.optional().meta({ description: 'Credential sent upstream: `${ENV}` or `file:/path`.' }),
-  apiKeys: z
-    .array(secret)
-    .min(1)
-    .max(64)
-    .optional()
-    .meta({ description: 'More credentials: calls take turns, and one that is limited or refused rests.' }),
+  apiKeys: z.array(secret).min(1).max(64).optional().meta({
+    description: 'More credentials: calls take turns, and one that is limited or refused cools down.',
+  }),
   accessKeys: z
     .array(
       z.strictObject({
         id: secret.meta({ description: 'Access key id: `${ENV}` or `file:/path`.' }),
         secret: secret.meta({ description: 'Secret access key: the same.' }),
-        sessionToken: secret.optional().meta({ description: 'Session token of keys that end: the same.' }),
+        sessionToken: secret.optional().meta({ description: 'Session token of temporary keys: the same.' }),
       }),
     )
     .min(1)
     .max(64)
     .optional()
-    .meta({ description: "AWS access keys that sign Bedrock's requests; calls take turns." }),
+    .meta({ description: 'AWS access keys that sign requests to Bedrock; calls take turns.' }),
   region: z
     .string()
     .regex(/^[a-z0-9-]{1,32}$/, { error: 'must be a region such as eu-central-1' })
     .optional()
-    .meta({ description: 'AWS region of Bedrock; unset: as the base URL says.' }),
+    .meta({ description: 'AWS region of Bedrock; unset: the one in the base URL.' }),
   credential: z.enum(['gateway', 'client', 'google', 'azure', 'aws']).default('gateway').meta({
     description:
-      "Whose credential is sent: `apiKey`, the client's own, or the machine's at Google (for Vertex), Azure or AWS (for Bedrock).",
+      "Which credential is sent: `apiKey`, the client's own, or the machine's at Google (for Vertex), Azure or AWS (for Bedrock).",
   }),
   headers: z
     .record(z.string(), z.string())
     .default({})
     .meta({ description: 'Headers added to each upstream request.' }),
-  limits: ownLimits.meta({ description: 'What the provider as a whole takes; asked before a call.' }),
+  limits: ownLimits.meta({ description: 'What the provider accepts in total; checked before a call.' }),
   engine: z.enum(engineNames).optional().meta({
     description:
       'Self-hosted engine behind it, watched by health probes; `generic`: any other. Unset: hosted.',
@@ -176,7 +175,7 @@ export const provider = z.strictObject({
     .optional()
     .meta({ description: 'Models it serves, so that `check` refuses routes to others. Unset: any.' }),
   files: z.array(name).max(10_000).optional().meta({
-    description: 'Tenants whose files it keeps (`/v1/files`); others are told nothing of it. Unset: all.',
+    description: 'Tenants whose files it keeps (`/v1/files`); hidden from others. Unset: all.',
   }),
   simulate: simulateSchema.optional().meta({ description: 'Settings of the `simulator` presets.' }),
 });

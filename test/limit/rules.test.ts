@@ -11,12 +11,7 @@ import { type Asking, createLimiter, type Limiter } from '../../src/limit/limit.
 import type { Permit } from '../../src/limit/permit.ts';
 import { type Gate, startGate } from '../support/gate.ts';
 import { openaiWire } from '../support/replies.ts';
-import {
-  sampleAsking,
-  sampleIdentity,
-  samplePlan,
-  sampleRequest,
-} from '../support/samples.ts';
+import { sampleAsking, sampleIdentity, samplePlan, sampleRequest } from '../support/samples.ts';
 import type { ConfigInput } from '../support/sidecar.ts';
 import { answers } from '../support/upstream.ts';
 

@@ -66,7 +66,7 @@ const parallel = ['gemini', 'bedrock', 'cohere'].map(
     provider,
     cases: ['JSON by a schema'],
     reason:
-      `asks for one call at a time (\`disable_parallel_tool_use\`), which ${provider} can’t be told; where a route has ` +
+      `asks for one call at a time (\`disable_parallel_tool_use\`), which ${provider} can’t express; where a route has ` +
       'several targets it is left out',
   }),
 );
@@ -84,7 +84,7 @@ export const exceptions: readonly Exception[] = [
       'a stream that breaks off',
     ],
     reason:
-      'predictions are text out of text, in one piece: no tools, no schemas, no streams that could break off',
+      'predictions turn text into text, in one piece: no tools, no schemas, no streams that could break off',
   },
   {
     client: 'ai with @ai-sdk/openai, responses',
