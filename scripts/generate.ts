@@ -84,7 +84,7 @@ function rows(schema: Schema, path: string, required: boolean): string[][] {
     code(path),
     valueText(key, schema),
     defaultText(key, schema, required),
-    schema.description ?? '',
+    [schema.description ?? '', ...(schema.restart === true ? ['Needs a restart.'] : [])].join(' '),
   ];
   const below: string[][] = [];
   for (const [name, child] of Object.entries(schema.properties ?? {})) {

@@ -1,4 +1,4 @@
-/** The pipeline: one request through the stages, in the order of the picture in docs/internals/architecture.md. */
+/** The pipeline: one request through the stages, in the order of the picture in README.md. */
 import { authenticate } from '../authenticate/authenticate.ts';
 import { Refusal } from '../base/errors.ts';
 import { deliverAnswer } from '../deliver/deliver.ts';
