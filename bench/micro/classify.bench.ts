@@ -1,5 +1,6 @@
 /** Times what putting a request of 4 KB in a tier adds to `inspect`. */
-import { classifyBit, inspect } from '../../src/native/inspect.ts';
+import { inspect, nativeEndpoint } from '../../src/native/inspect.ts';
+import { findNothing } from '../../src/native/pii.ts';
 
 export const subject = 'classify, 4 KB';
 
@@ -11,10 +12,12 @@ export function tasks(): Record<string, () => unknown> {
   const english = body(sentence.repeat(49));
   const chinese = body('请比较这两种设计，然后逐步解释你会选择哪一种以及原因。'.repeat(52));
   const key = Buffer.alloc(32);
+  const look = (text: Buffer, classified: boolean): unknown =>
+    inspect(text, nativeEndpoint.Chat, findNothing, classified, key);
   return {
-    'inspect alone': () => inspect(english, 0, 0, key),
-    'with a tier, English': () => inspect(english, 0, classifyBit, key),
-    'inspect alone, Chinese': () => inspect(chinese, 0, 0, key),
-    'with a tier, Chinese': () => inspect(chinese, 0, classifyBit, key),
+    'inspect alone': () => look(english, false),
+    'with a tier, English': () => look(english, true),
+    'inspect alone, Chinese': () => look(chinese, false),
+    'with a tier, Chinese': () => look(chinese, true),
   };
 }

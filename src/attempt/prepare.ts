@@ -12,6 +12,7 @@ import type { DialectName } from '../exchange/dialects.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { ModelRequest } from '../exchange/request.ts';
 import { type Inspection, inspect } from '../native/inspect.ts';
+import { findNothing } from '../native/pii.ts';
 import type { Target } from '../upstream/target.ts';
 
 /** A request made ready for one target. */
@@ -111,7 +112,7 @@ function ownRequest({ endpoint }: Exchange, request: ModelRequest, name: Dialect
   const body = withoutForeign(request.body, name);
   if (body === request.body) return request;
   // Its places have moved.
-  const found = inspect(body, endpoint.inspectId, 0, noKey);
+  const found = inspect(body, endpoint.inspectedAs, findNothing, false, noKey);
   return 'kind' in found ? request : { ...request, ...placesOf(found), body };
 }
 

@@ -27,7 +27,7 @@ export async function explainCommand(
   const [file] = positionals;
   const [urlPath = ''] = values.path.split('?');
   const endpoint = endpointsByPath.get(urlPath) ?? geminiEndpoint(urlPath, values.path);
-  if (file === undefined || positionals.length > 1 || endpoint === undefined || endpoint.inspectId < 0) {
+  if (file === undefined || positionals.length > 1 || endpoint === undefined || endpoint.kind === 'models') {
     const paths = [...endpointsByPath.keys()];
     shell.printError(`Name one file that holds a request's body, and a --path of ${paths.join(', ')}.\n`);
     return 2;

@@ -74,7 +74,7 @@ export function explain(
     detach: () => {},
     park: () => {},
   };
-  const request = inspect(exchange, createScrubPolicy(config.scrub).bits, Buffer.alloc(32), true);
+  const request = inspect(exchange, createScrubPolicy(config.scrub).finder, Buffer.alloc(32), true);
   if (request instanceof Refusal) return request;
   const user = headers['x-sidegate-user'];
   const identity = {
@@ -109,7 +109,7 @@ export function explain(
       verdict: verdictOf(at, unable(leaf, ask)),
     };
   });
-  const found = classify(body, endpoint.inspectId);
+  const found = classify(body, endpoint.inspectedAs);
   const names = featureNames();
   return {
     model: request.model,

@@ -1,4 +1,5 @@
 /** The endpoints of the data port, a row each: everything that tells one from another stands here. */
+import { type NativeEndpoint, nativeEndpoint } from '../native/inspect.ts';
 import type { DialectName } from './dialects.ts';
 
 /** What an endpoint is for. */
@@ -47,8 +48,8 @@ export interface Auxiliary {
 /** What is the same for all requests of an endpoint. */
 interface Traits {
   readonly kind: EndpointKind;
-  /** Number of the endpoint in the native core's `inspect`; -1: it takes no body. */
-  readonly inspectId: number;
+  /** As which the native core inspects its bodies, if it takes any. */
+  readonly inspectedAs: NativeEndpoint;
   /** The same request has the same answer, so replies may be cached. */
   readonly cached: boolean;
   readonly method: 'GET' | 'POST' | 'DELETE';
@@ -75,11 +76,19 @@ export interface EndpointOf<Name extends string> extends Traits {
   } | null;
 }
 
-const chat = (inspectId: number): Traits => ({ kind: 'chat', inspectId, cached: true, method: 'POST' });
-const embedding = (inspectId: number): Traits => ({ ...chat(inspectId), kind: 'embedding' });
-const count = (inspectId: number): Traits => ({ ...chat(inspectId), kind: 'count', cached: false });
+const chat = (inspectedAs: NativeEndpoint): Traits => ({
+  kind: 'chat',
+  inspectedAs,
+  cached: true,
+  method: 'POST',
+});
+const embedding = (inspectedAs: NativeEndpoint): Traits => ({ ...chat(inspectedAs), kind: 'embedding' });
+const count = (inspectedAs: NativeEndpoint): Traits => ({
+  ...chat(inspectedAs),
+  kind: 'count',
+  cached: false,
+});
 
-const auxiliaryId = 10;
 const plainJson: Auxiliary = {
   takes: 'json',
   gives: 'json',
@@ -90,26 +99,31 @@ const plainJson: Auxiliary = {
 };
 const judged = (kind: 'moderation' | 'rerank', differs: Partial<Auxiliary>): Traits => ({
   kind,
-  inspectId: auxiliaryId,
+  inspectedAs: nativeEndpoint.Auxiliary,
   cached: true,
   method: 'POST',
   auxiliary: { ...plainJson, ...differs },
 });
 const media = (reserve: 'images' | 'speech' | 'transcript', differs: Partial<Auxiliary>): Traits => ({
   kind: 'media',
-  inspectId: auxiliaryId,
+  inspectedAs: nativeEndpoint.Auxiliary,
   cached: false,
   method: 'POST',
   auxiliary: { ...plainJson, unstated: 'unpriced', reserve, ...differs },
 });
 const files = (method: Traits['method'], differs: Partial<Auxiliary> = {}): Traits => ({
   kind: 'files',
-  inspectId: auxiliaryId,
+  inspectedAs: nativeEndpoint.Auxiliary,
   cached: false,
   method,
   auxiliary: { ...plainJson, takes: 'nothing', model: 'files', unstated: 'nothing', ...differs },
 });
-const models: Traits = { kind: 'models', inspectId: -1, cached: false, method: 'GET' };
+const models: Traits = {
+  kind: 'models',
+  inspectedAs: nativeEndpoint.Auxiliary,
+  cached: false,
+  method: 'GET',
+};
 
 /** Where the paths of APIs begin; what follows is the same at the provider, whose base URL has a beginning of its own. */
 const version = /^\/v\d+/;
@@ -137,23 +151,23 @@ const ofModel = <Name extends string>(name: Name, method: string, traits: Traits
 /** Every endpoint whose path says what is meant. */
 export const endpoints = [
   // https://platform.openai.com/docs/api-reference
-  row('chat', 'openai', '/v1/chat/completions', chat(0)),
-  row('responses', 'responses', '/v1/responses', chat(5)),
-  row('embeddings', 'openai', '/v1/embeddings', embedding(1)),
+  row('chat', 'openai', '/v1/chat/completions', chat(nativeEndpoint.Chat)),
+  row('responses', 'responses', '/v1/responses', chat(nativeEndpoint.Responses)),
+  row('embeddings', 'openai', '/v1/embeddings', embedding(nativeEndpoint.Embeddings)),
   // The same path in the dialect of whoever asks.
   row('models', 'openai', '/v1/models', models),
   row('models', 'openai', '/v1/models/{id}', models),
   // https://docs.anthropic.com/en/api
-  row('messages', 'anthropic', '/v1/messages', chat(2)),
-  row('count_tokens', 'anthropic', '/v1/messages/count_tokens', count(3)),
+  row('messages', 'anthropic', '/v1/messages', chat(nativeEndpoint.Messages)),
+  row('count_tokens', 'anthropic', '/v1/messages/count_tokens', count(nativeEndpoint.CountTokens)),
   // https://ai.google.dev/api
-  ofModel('generate', 'generateContent', chat(4)),
-  ofModel('stream_generate', 'streamGenerateContent', chat(4)),
+  ofModel('generate', 'generateContent', chat(nativeEndpoint.Generate)),
+  ofModel('stream_generate', 'streamGenerateContent', chat(nativeEndpoint.Generate)),
   // https://docs.cohere.com/reference
-  row('embed', 'cohere', '/v2/embed', embedding(7)),
-  ofModel('gemini_count_tokens', 'countTokens', count(4)),
-  ofModel('embed_content', 'embedContent', embedding(4)),
-  ofModel('batch_embed_contents', 'batchEmbedContents', embedding(4)),
+  row('embed', 'cohere', '/v2/embed', embedding(nativeEndpoint.Embed)),
+  ofModel('gemini_count_tokens', 'countTokens', count(nativeEndpoint.Generate)),
+  ofModel('embed_content', 'embedContent', embedding(nativeEndpoint.Generate)),
+  ofModel('batch_embed_contents', 'batchEmbedContents', embedding(nativeEndpoint.Generate)),
   row('images', 'openai', '/v1/images/generations', media('images', {})),
   row('image_edits', 'openai', '/v1/images/edits', media('images', { takes: 'json_or_form' })),
   row('image_variations', 'openai', '/v1/images/variations', media('images', { takes: 'form' })),
@@ -178,7 +192,7 @@ export const endpoints = [
     judged('moderation', { model: 'omni-moderation-latest', unstated: 'nothing' }),
   ),
   row('rerank', 'openai', '/v1/rerank', judged('rerank', {})),
-  row('rerank', 'cohere', '/v2/rerank', { ...chat(6), kind: 'rerank' }),
+  row('rerank', 'cohere', '/v2/rerank', { ...chat(nativeEndpoint.Rerank), kind: 'rerank' }),
   row('files', 'openai', '/v1/files', files('POST', { takes: 'form', once: true })),
   row('files', 'openai', '/v1/files', files('GET')),
   row('files', 'openai', '/v1/files/{id}', files('GET')),

@@ -2,6 +2,7 @@
 import type { Form } from '../base/multipart.ts';
 import type { Tier } from '../native/classify.ts';
 import { bodyFlags } from '../native/inspect.ts';
+import type { Findings } from '../native/pii.ts';
 import type { Endpoint } from './endpoint.ts';
 
 /** What the pipeline knows about a body, found in one pass over its bytes. */
@@ -21,9 +22,8 @@ export interface ModelRequest {
   readonly textCharacters: number;
   /** Server tools run at the provider: such a request is never repeated. */
   readonly serverTools: boolean;
-  /** Occurrences found, whatever the policy. */
-  readonly emails: number;
-  readonly cards: number;
+  /** How often personal data occurs, by kind, of those that the policy looks for. */
+  readonly findings: Findings;
   /** Placeholder → value, for each value that was masked. */
   readonly masked: ReadonlyMap<string, string> | null;
   /** SHA-256 of the body as it came, hex. */

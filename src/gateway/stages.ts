@@ -43,8 +43,8 @@ export function examine(identity: Identity, passage: Passage): ModelRequest | Re
 
   const request =
     auxiliary === undefined
-      ? inspect(exchange, stages.policy.bits, stages.digestKey, stages.routes.classifies)
-      : inspectAuxiliary(exchange, auxiliary, stages.policy.bits, stages.digestKey);
+      ? inspect(exchange, stages.policy.finder, stages.digestKey, stages.routes.classifies)
+      : inspectAuxiliary(exchange, auxiliary, stages.policy.finder, stages.digestKey);
   if (request instanceof Refusal) return request;
   passage.request = request;
   const denied = kind === 'files' ? null : denyModel(identity, request.model);

@@ -7,13 +7,14 @@ import type { Auxiliary } from '../exchange/endpoint.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import { givesBytes, type ModelRequest } from '../exchange/request.ts';
 import { bodyFlags, type Inspection, inspect as inspectBytes } from '../native/inspect.ts';
+import { noFindings, type PiiFinder } from '../native/pii.ts';
 import { encodingFault, explain, modelFault } from './inspect.ts';
 
 /** Reads a request; refuses what no provider could read either. */
 export function inspectAuxiliary(
   exchange: Exchange,
   traits: Auxiliary,
-  scrubBits: number,
+  finder: PiiFinder,
   digestKey: Buffer,
 ): ModelRequest | Refusal {
   const { headers, body, endpoint } = exchange;
@@ -25,7 +26,7 @@ export function inspectAuxiliary(
   if (form instanceof Refusal) return form;
   const said = form === null ? body : factsOf(form, body);
   if (said instanceof Refusal) return said;
-  const found = inspectBytes(said, endpoint.inspectId, scrubBits, digestKey);
+  const found = inspectBytes(said, endpoint.inspectedAs, finder, false, digestKey);
   if ('kind' in found) return explain(found, said.length);
   const leaving = form === null ? found.body : masked(form, body, said, found.body);
   const now = form === null || leaving === body ? form : readForm(leaving, type ?? '');
@@ -52,7 +53,7 @@ const ofProvider = (digest: string, { headers }: Exchange): string =>
   hash('sha256', `${headers['x-sidegate-provider'] ?? ''}\0${digest}`, 'buffer').toString('latin1');
 
 function requestOf(found: Inspection, body: Buffer, model: string, traits: Auxiliary): ModelRequest {
-  const { choices, textBytes, textCharacters, emails, cards, masked: values, flags } = found;
+  const { choices, textBytes, textCharacters, findings, masked: values, flags } = found;
   return {
     body,
     model,
@@ -64,8 +65,7 @@ function requestOf(found: Inspection, body: Buffer, model: string, traits: Auxil
     textCharacters,
     // What is left at the provider must not be there twice.
     serverTools: traits.once,
-    emails,
-    cards,
+    findings,
     masked: values,
     digest: found.digest,
     keyedDigest: found.keyedDigest,
@@ -97,8 +97,7 @@ function withoutBody(exchange: Exchange, digestKey: Buffer): ModelRequest | Refu
     textBytes: 0,
     textCharacters: 0,
     serverTools: false,
-    emails: 0,
-    cards: 0,
+    findings: noFindings,
     masked: null,
     digest: ofProvider(digest.toString('latin1'), exchange),
     keyedDigest: createHmac('sha256', digestKey).update(digest).digest('hex'),

@@ -5,28 +5,29 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { Refusal } from '../base/errors.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { ModelRequest } from '../exchange/request.ts';
-import { type BodyFault, bodyFlags, classifyBit, inspect as inspectBytes } from '../native/inspect.ts';
+import { type BodyFault, bodyFlags, inspect as inspectBytes } from '../native/inspect.ts';
+import type { PiiFinder } from '../native/pii.ts';
 
 const modelMaxLength = 256;
 
 /**
  * Reads a request's body; refuses what no provider could read either.
- * @param scrubBits kinds of personal data to mask, as bits
+ * @param finder finds the personal data to mask
  * @param classify put it in a tier too
  */
 export function inspect(
   exchange: Exchange,
-  scrubBits: number,
+  finder: PiiFinder,
   digestKey: Buffer,
   classify = false,
 ): ModelRequest | Refusal {
   const encoded = encodingFault(exchange.headers);
   if (encoded !== null) return encoded;
-  const bits = classify ? scrubBits | classifyBit : scrubBits;
-  const found = inspectBytes(exchange.body, exchange.endpoint.inspectId, bits, digestKey);
-  if ('kind' in found) return explain(named(found, exchange), exchange.body.length);
+  const { body: sent, endpoint } = exchange;
+  const found = inspectBytes(sent, endpoint.inspectedAs, finder, classify, digestKey);
+  if ('kind' in found) return explain(named(found, exchange), sent.length);
   const { modelStart, modelEnd, flags, body } = found;
-  const { inPath } = exchange.endpoint;
+  const { inPath } = endpoint;
   const raw = body.toString('utf8', modelStart, modelEnd);
   const inBody = flags & bodyFlags.modelEscaped ? String(JSON.parse(`"${raw}"`)) : raw;
   const model = inPath === null ? inBody : (inPath.model ?? '');
@@ -42,8 +43,7 @@ export function inspect(
     textBytes: found.textBytes,
     textCharacters: found.textCharacters,
     serverTools: (flags & bodyFlags.serverTools) !== 0,
-    emails: found.emails,
-    cards: found.cards,
+    findings: found.findings,
     masked: found.masked,
     // The digest stands for the whole request, the model in the path included.
     digest: inPath === null ? found.digest : hash('sha256', `${model}\0${found.digest}`),

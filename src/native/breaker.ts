@@ -2,10 +2,10 @@
 import type * as Binding from '../../native/binding/index.d.ts';
 import { native } from './load.ts';
 
-/** When a breaker opens, and for how long; see `Settings` in `native/core/src/breaker.rs`. */
+/** When a breaker opens, and for how long; see `Settings` in `native/core/src/resilience/breaker.rs`. */
 export type BreakerSettings = Readonly<Binding.BreakerSettings>;
 
-/** Circuit breakers by id; times are monotonic ms. See `native/core/src/breaker.rs`. */
+/** Circuit breakers by id; times are monotonic ms. See `native/core/src/resilience/breaker.rs`. */
 export const breaker = {
   open: native.breakerOpen,
   set: native.breakerSet,
@@ -19,10 +19,18 @@ export const breaker = {
 };
 
 /** Whether `breaker.admit` gave the ticket of a probe. */
-export const isProbe = (ticket: number): boolean => ticket >= 2 ** 32;
+export const isProbe = (ticket: number): boolean => ticket >= native.BREAKER_PROBE;
 
 /** What `breaker.state` says. */
-export const breakerState = { closed: 0, open: 1, halfOpen: 2 } as const;
+export const breakerState = {
+  closed: native.BreakerState.Closed,
+  open: native.BreakerState.Open,
+  halfOpen: native.BreakerState.HalfOpen,
+} as const;
 
 /** Outcomes for `breaker.report`. */
-export const breakerOutcome = { success: 0, failure: 1, abandoned: 2 } as const;
+export const breakerOutcome = {
+  success: native.BreakerOutcome.Success,
+  failure: native.BreakerOutcome.Failure,
+  abandoned: native.BreakerOutcome.Abandoned,
+} as const;

@@ -1,4 +1,5 @@
 /** Complexity of requests in the native core. */
+import type * as Binding from '../../native/binding/index.d.ts';
 import { native } from './load.ts';
 
 /** Names of the features that requests are put in tiers by. */
@@ -11,8 +12,8 @@ export interface Complexity {
 }
 
 /** Explains what `inspect` decides by the way; null: the body has a fault. */
-export function classify(body: Buffer, inspectId: number): Complexity | null {
-  const all = native.classify(body, inspectId);
+export function classify(body: Buffer, endpoint: Binding.Endpoint): Complexity | null {
+  const all = native.classify(body, endpoint);
   if (all.length === 0) return null;
   return { features: all.slice(0, -tiers.length), scores: all.slice(-tiers.length) };
 }

@@ -1,52 +1,42 @@
 /** Request bodies in the native core: one pass finds what the pipeline must know. */
+import type * as Binding from '../../native/binding/index.d.ts';
 import { type Tier, tiers } from './classify.ts';
 import { native } from './load.ts';
+import { type Findings, noFindings, type PiiFinder, piiKinds } from './pii.ts';
 
-/** Kinds of personal data that can be looked for, as bits. */
-export const piiBits = { email: 1, card: 2 } as const;
+/** The APIs whose requests can be inspected. */
+export const nativeEndpoint = native.Endpoint;
+export type NativeEndpoint = Binding.Endpoint;
 
-const findingsMax = 4096;
-
-const headWords = 18;
-
-const regs = new Uint32Array(headWords + 3 * findingsMax);
-
+const valuesMax = 4096;
+const { INSPECT_HEAD: headSize, VALUE: valueSize, ABSENT: absent } = native.bodySize;
+const regs = new Uint32Array(headSize + valueSize * valuesMax);
 const digests = Buffer.alloc(64);
+const at = native.BodyRegister;
+const status = native.BodyStatus;
 
-const absent = 0xffff_ffff;
-
-const fieldNames = [
-  'model',
-  'messages',
-  'stream',
-  'max_tokens',
-  'max_completion_tokens',
-  'n',
-  'stream_options',
-  'tools',
-  'input',
-  'system',
-  'response_format',
-  'user',
-  'contents',
-  'systemInstruction',
-  'generationConfig',
-  'query',
-  'documents',
-  'texts',
-  'inputs',
-] as const;
+const fieldNames = native.fieldNames();
 
 /** Why a body can't be used. */
 export type BodyFault =
   | { readonly kind: 'json' | 'utf8' | 'depth' | 'object' | 'findings'; readonly offset: number }
   | { readonly kind: 'duplicate' | 'type'; readonly offset: number; readonly field: string };
 
-const faultKinds = ['', 'json', 'utf8', 'depth', 'duplicate', 'object', 'type', 'findings'] as const;
+const faultKinds: Readonly<Record<Exclude<Binding.BodyStatus, Binding.BodyStatus.Fine>, BodyFault['kind']>> =
+  {
+    [status.Invalid]: 'json',
+    [status.NotUtf8]: 'utf8',
+    [status.TooDeep]: 'depth',
+    [status.Duplicate]: 'duplicate',
+    [status.NotAnObject]: 'object',
+    [status.WrongType]: 'type',
+    [status.TooManyValues]: 'findings',
+  };
 
-/** A body's findings; laid out in `native/core/src/registers.rs`. */
+/** What a body says. Offsets are of `body`. */
 export interface Inspection {
   readonly body: Buffer;
+  /** Bits of `bodyFlags`. */
   readonly flags: number;
   readonly tier: Tier | null;
   readonly modelStart: number;
@@ -58,34 +48,32 @@ export interface Inspection {
   readonly streamOptionsStart: number;
   readonly streamOptionsEnd: number;
   readonly firstField: number;
-  readonly emails: number;
-  readonly cards: number;
+  readonly findings: Findings;
   readonly masked: ReadonlyMap<string, string> | null;
   readonly digest: string;
   readonly keyedDigest: string;
 }
 
-/** Added to `scrub`: put the request in a tier. */
-export const classifyBit = 1 << 24;
-
-/** Where `Inspection.flags` has the request's tier, from 1; 0: it wasn't classified. */
-const tierShift = 28;
+const flag = native.bodyFlag;
 
 /** Bits of `Inspection.flags`. */
 export const bodyFlags = {
-  stream: 1,
-  includeUsage: 2,
-  tools: 4,
-  images: 8,
-  schema: 16,
-  reasoning: 32,
-  media: 64,
-  modelEscaped: 128,
-  serverTools: 256,
-  streamOptions: 512,
-  audio: 1 << 26,
-  code: 1 << 27,
-} as const;
+  stream: flag.STREAM,
+  includeUsage: flag.INCLUDE_USAGE,
+  tools: flag.TOOLS,
+  images: flag.IMAGE,
+  schema: flag.STRUCTURED,
+  reasoning: flag.REASONING,
+  media: flag.FILE,
+  modelEscaped: flag.MODEL_ESCAPED,
+  serverTools: flag.SERVER_TOOLS,
+  streamOptions: flag.STREAM_OPTIONS,
+  audio: flag.AUDIO,
+  code: flag.CODE,
+};
+
+/** Where `Inspection.flags` has the request's tier, from 1; 0: it wasn't classified. */
+const tierShift = flag.TIER_SHIFT;
 
 const reg = (index: number): number => regs[index] ?? 0;
 
@@ -95,49 +83,65 @@ function tierOf(flags: number): Tier | null {
 }
 
 function readMasked(original: Buffer): ReadonlyMap<string, string> | null {
-  const count = reg(15);
+  const count = reg(at.Values);
   if (count === 0) return null;
   const masked = new Map<string, string>();
   for (let i = 0; i < count; i++) {
-    const at = headWords + 3 * i;
-    const kind = reg(at) >>> 24 === 1 ? 'EMAIL' : 'CARD';
-    const raw = original.toString('utf8', reg(at + 1), reg(at + 2));
-    masked.set(`[${kind}_${reg(at) & 0xff_ffff}]`, raw.includes('\\') ? String(JSON.parse(`"${raw}"`)) : raw);
+    const from = headSize + valueSize * i;
+    const kind = piiKinds[reg(from) >>> 24]?.placeholder;
+    const raw = original.toString('utf8', reg(from + 1), reg(from + 2));
+    masked.set(
+      `[${kind}_${reg(from) & 0xff_ffff}]`,
+      raw.includes('\\') ? String(JSON.parse(`"${raw}"`)) : raw,
+    );
   }
   return masked;
 }
 
+const readFindings = (): Findings =>
+  reg(at.Values) === 0 ? noFindings : Array.from(regs.subarray(at.Counts, headSize));
+
 /**
  * Looks a request body through in one pass.
- * @param scrub which of `piiBits` are replaced by placeholders, and `classifyBit`
+ * @param finder what is replaced by placeholders
+ * @param classified put it in a tier too
  * @param key key of the HMAC over the body that leaves
  */
-export function inspect(body: Buffer, inspectId: number, scrub: number, key: Buffer): Inspection | BodyFault {
-  const edited = native.inspect(body, inspectId, scrub, key, regs, digests);
-  const status = reg(0);
-  if (status !== 0) {
-    const kind = faultKinds[status] ?? 'json';
-    if (kind === 'duplicate' || kind === 'type')
-      return { kind, offset: reg(1), field: fieldNames[reg(2)] ?? '' };
-    return { kind: kind === '' ? 'json' : kind, offset: reg(1) };
-  }
+export function inspect(
+  body: Buffer,
+  endpoint: NativeEndpoint,
+  finder: PiiFinder,
+  classified: boolean,
+  key: Buffer,
+): Inspection | BodyFault {
+  const edited = native.inspect(body, endpoint, finder, classified, key, regs, digests);
+  if (reg(at.Status) !== status.Fine) return readFault();
+  const flags = reg(at.Flags);
+  const maxTokens = reg(at.TokensMax);
   return {
     body: edited ?? body,
-    modelStart: reg(3),
-    modelEnd: reg(4),
-    flags: reg(5),
-    tier: tierOf(reg(5)),
-    maxTokens: reg(6) === absent ? null : reg(6),
-    choices: reg(7),
-    textBytes: reg(8),
-    textCharacters: reg(9),
-    streamOptionsStart: reg(11),
-    streamOptionsEnd: reg(12),
-    firstField: reg(13),
-    emails: reg(16),
-    cards: reg(17),
+    modelStart: reg(at.ModelStart),
+    modelEnd: reg(at.ModelEnd),
+    flags,
+    tier: tierOf(flags),
+    maxTokens: maxTokens === absent ? null : maxTokens,
+    choices: reg(at.Choices),
+    textBytes: reg(at.TextBytes),
+    textCharacters: reg(at.TextChars),
+    streamOptionsStart: reg(at.StreamOptionsStart),
+    streamOptionsEnd: reg(at.StreamOptionsEnd),
+    firstField: reg(at.FirstField),
+    findings: readFindings(),
     masked: readMasked(body),
     digest: digests.toString('hex', 0, 32),
     keyedDigest: digests.toString('hex', 32, 64),
   };
+}
+
+function readFault(): BodyFault {
+  const kind = faultKinds[reg(at.Status) as keyof typeof faultKinds];
+  const offset = reg(at.FaultAt);
+  return kind === 'duplicate' || kind === 'type'
+    ? { kind, offset, field: fieldNames[reg(at.FaultField)] ?? '' }
+    : { kind, offset };
 }

@@ -1,7 +1,7 @@
 /** Meters of limits and budgets in the native core. */
 import { native } from './load.ts';
 
-/** Meters of limits and budgets, by table and id; times are monotonic ms. See `native/core/src/meters.rs`. */
+/** Meters of limits and budgets, by table and id; times are monotonic ms. See `native/core/src/limits/meters.rs`. */
 export const meter = {
   openTable: native.metersOpen,
   closeTable: native.metersClose,
@@ -18,18 +18,27 @@ export const meter = {
 
 /** Algorithms for `meter.open`. */
 export const meterAlgorithm = {
-  token_bucket: 0,
-  leaky_bucket: 1,
-  sliding_window: 2,
-  concurrency: 3,
-  budget: 4,
+  token_bucket: native.MeterAlgorithm.TokenBucket,
+  leaky_bucket: native.MeterAlgorithm.LeakyBucket,
+  sliding_window: native.MeterAlgorithm.SlidingWindow,
+  concurrency: native.MeterAlgorithm.Concurrency,
+  budget: native.MeterAlgorithm.Budget,
 } as const;
 
 /** Numbers of an entry of `meter.admit` and of `meter.settle`. */
-export const meterEntry = { admit: 5, settle: 4 } as const;
+export const meterEntry = { admit: native.meterSize.ENTRY, settle: native.meterSize.SETTLE };
 
 /** Bits of an entry that asks. */
-export const meterAsk = { observed: 1, spent: 2, quiet: 16 } as const;
+export const meterAsk = {
+  observed: native.meterAsk.OBSERVED,
+  spent: native.meterAsk.SPENT,
+  quiet: native.meterAsk.QUIET,
+};
 
 /** Bits of an entry that was answered. */
-export const meterTold = { crossed: 1, say: 2, wouldRefuse: 4, notTaken: 8 } as const;
+export const meterTold = {
+  crossed: native.meterTold.CROSSED,
+  say: native.meterTold.SAY,
+  wouldRefuse: native.meterTold.WOULD_REFUSE,
+  notTaken: native.meterTold.NOT_TAKEN,
+};

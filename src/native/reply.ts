@@ -15,7 +15,14 @@ export interface MediaUsage {
 /** How a reply ended by its own word. */
 export type Finish = 'none' | 'stop' | 'length' | 'tool' | 'filter' | 'other';
 
-const finishes: readonly Finish[] = ['none', 'stop', 'length', 'tool', 'filter', 'other'];
+const finishes: Readonly<Record<Binding.Finish, Finish>> = {
+  [native.Finish.None]: 'none',
+  [native.Finish.Stop]: 'stop',
+  [native.Finish.Length]: 'length',
+  [native.Finish.Tool]: 'tool',
+  [native.Finish.Filter]: 'filter',
+  [native.Finish.Other]: 'other',
+};
 
 /** What is known of a reply, or of a stream so far. */
 export interface ReplyFacts {
@@ -53,76 +60,84 @@ export const noFacts: ReplyFacts = {
 };
 
 /**
- * What the native core reads. `any`: only whether data are JSON, and no error. `passthrough`: OpenAI's beside chat.
- * `cohere`: its rerank and embed.
+ * What the native core reads. `any`: only whether data are JSON, and no error. `auxiliary`: OpenAI's auxiliary
+ * endpoints. `cohere`: its rerank and embed.
  */
-export type NativeDialect = 'openai' | 'anthropic' | 'any' | 'gemini' | 'cohere' | 'passthrough';
+export type NativeDialect = 'openai' | 'anthropic' | 'any' | 'gemini' | 'cohere' | 'auxiliary';
 
-const dialectIds: Readonly<Record<NativeDialect, number>> = {
-  openai: 0,
-  anthropic: 1,
-  any: 2,
-  gemini: 3,
-  cohere: 4,
-  passthrough: 10,
+const dialects: Readonly<Record<NativeDialect, Binding.Dialect>> = {
+  openai: native.Dialect.OpenAi,
+  anthropic: native.Dialect.Anthropic,
+  any: native.Dialect.Any,
+  gemini: native.Dialect.Gemini,
+  cohere: native.Dialect.Cohere,
+  auxiliary: native.Dialect.Auxiliary,
 };
 
-const out = new Uint32Array(12);
+const size = native.replySize.REGISTERS;
+const at = native.ReplyRegister;
+const state = native.replyState;
+const { PASS: pass } = native.scannerCall;
+const faults = state.ERROR | state.MALFORMED | state.OVERFLOW;
 
-const word = (index: number): number => out[index] ?? 0;
+const out = new Uint32Array(size);
 
 /** Looks a whole reply through; null: it isn't a JSON object. */
 export function inspectReply(body: Buffer, dialect: NativeDialect): ReplyFacts | null {
-  native.inspectReply(body, dialectIds[dialect], out);
-  if (word(0) !== 0) return null;
-  const flags = word(1);
-  const facts: ReplyFacts = {
-    error: (flags & 1) !== 0,
-    tool: (flags & 2) !== 0,
-    refused: (flags & 4) !== 0,
-    usage: (flags & 8) !== 0,
-    inputTokens: inputTokens(dialect, word(2), word(4), word(5)),
-    outputTokens: word(3),
-    cachedInputTokens: word(4),
-    cacheWriteTokens: word(5),
-    finish: finishes[word(6)] ?? 'other',
-    textBytes: word(7),
-    ...(word(11) > 0 ? { searchUnits: word(11) } : {}),
-  };
-  return dialect === 'passthrough' ? { ...facts, media: mediaIn(out, 8) } : facts;
+  native.inspectReply(body, dialects[dialect], out);
+  return ((out[at.State] ?? 0) & state.MALFORMED) !== 0 ? null : factsIn(out, dialect);
 }
 
-const mediaIn = (registers: Uint32Array, at: number): MediaUsage => ({
-  inputTokens: registers[at] ?? 0,
-  outputTokens: registers[at + 1] ?? 0,
-  soundMs: registers[at + 2] ?? 0,
-});
-
-/** Anthropic counts what it read from and wrote to its cache apart from `input_tokens`; OpenAI's count has all. */
-const inputTokens = (dialect: NativeDialect, stated: number, cached: number, written: number): number =>
-  dialect === 'anthropic' ? stated + cached + written : stated;
+function factsIn(registers: Uint32Array, dialect: NativeDialect): ReplyFacts {
+  const word = (index: number): number => registers[index] ?? 0;
+  const bits = word(at.State);
+  const cached = word(at.Cached);
+  const written = word(at.CacheWrite);
+  const searches = word(at.Searches);
+  const facts: ReplyFacts = {
+    error: (bits & faults) !== 0,
+    tool: (bits & state.TOOL) !== 0,
+    refused: (bits & state.REFUSAL) !== 0,
+    usage: (bits & state.USAGE) !== 0,
+    // Anthropic counts what it read from and wrote to its cache apart from `input_tokens`; OpenAI's count has all.
+    inputTokens: word(at.Input) + (dialect === 'anthropic' ? cached + written : 0),
+    outputTokens: word(at.Output),
+    cachedInputTokens: cached,
+    cacheWriteTokens: written,
+    finish: finishes[word(at.Finish) as Binding.Finish],
+    textBytes: word(at.TextBytes),
+    ...(searches > 0 ? { searchUnits: searches } : {}),
+  };
+  if (dialect !== 'auxiliary') return facts;
+  const media = {
+    inputTokens: word(at.MediaInput),
+    outputTokens: word(at.MediaOutput),
+    soundMs: word(at.SoundMs),
+  };
+  return { ...facts, media };
+}
 
 /** The text of a whole reply, decoded, at most 1 MiB of it; `body` may be cut anywhere. */
 export const replyText = (body: Buffer, dialect: NativeDialect): Buffer =>
-  native.replyText(body, dialectIds[dialect]);
+  native.replyText(body, dialects[dialect]);
 
 /** Reads a provider's event stream as it passes: whole events go on unchanged, half ones wait for their rest. */
 export class StreamScanner {
   readonly #native: InstanceType<typeof Binding.SseScanner>;
   readonly #dialect: NativeDialect;
   #state = 0;
-  #facts: Uint32Array = new Uint32Array(13);
+  #facts: Uint32Array = new Uint32Array(size);
 
   /** @param stripUsage take the usage event out, since only the gateway asked for it */
   constructor(dialect: NativeDialect, stripUsage: boolean, eventMaxBytes: number) {
     this.#dialect = dialect;
-    this.#native = new native.SseScanner(dialectIds[dialect], stripUsage, eventMaxBytes);
+    this.#native = new native.SseScanner(dialects[dialect], stripUsage, eventMaxBytes);
   }
 
   /** Gives what may go on to the client: the chunk itself, other bytes, or null for nothing yet. */
   push(chunk: Buffer): Buffer | null {
     const output = this.#native.push(chunk, this.#facts);
-    return this.#after((this.#facts[0] ?? 0) & 1 ? chunk : output);
+    return this.#after((this.#facts[at.Call] ?? 0) & pass ? chunk : output);
   }
 
   /** The provider's bytes have ended. */
@@ -131,36 +146,36 @@ export class StreamScanner {
   }
 
   #after(output: Buffer | null | undefined): Buffer | null {
-    this.#state = this.#facts[1] ?? 0;
+    this.#state = this.#facts[at.State] ?? 0;
     return output ?? null;
   }
 
   /** First content seen: a retry is no longer invisible. */
   get content(): boolean {
-    return (this.#state & 1) !== 0;
+    return (this.#state & state.CONTENT) !== 0;
   }
   get finished(): boolean {
-    return (this.#state & 2) !== 0;
+    return (this.#state & state.FINISH) !== 0;
   }
   get ended(): boolean {
-    return (this.#state & 4) !== 0;
+    return (this.#state & state.END) !== 0;
   }
   /** An error event, data that isn't what the dialect sends, or an event over the bound. */
   get broken(): 'error_event' | 'malformed' | 'event_too_large' | null {
-    if (this.#state & 8) return 'error_event';
-    if (this.#state & 16) return 'malformed';
-    return this.#state & 32 ? 'event_too_large' : null;
+    if (this.#state & state.ERROR) return 'error_event';
+    if (this.#state & state.MALFORMED) return 'malformed';
+    return this.#state & state.OVERFLOW ? 'event_too_large' : null;
   }
   get toolBegun(): boolean {
-    return (this.#state & 128) !== 0;
+    return (this.#state & state.TOOL) !== 0;
   }
   /** An event that is none of the faulty ones has come. */
   get begun(): boolean {
-    return (this.#facts[8] ?? 0) > 0;
+    return (this.#facts[at.Events] ?? 0) > 0;
   }
   /** UTF-8 bytes of reply text so far. */
   get textBytes(): number {
-    return this.#facts[7] ?? 0;
+    return this.#facts[at.TextBytes] ?? 0;
   }
   /** Anthropic: number of the content block that has begun and not ended; -1: none. */
   get openBlock(): number {
@@ -174,19 +189,6 @@ export class StreamScanner {
 
   /** The facts so far. */
   facts(): ReplyFacts {
-    const at = (index: number): number => this.#facts[index] ?? 0;
-    const facts: ReplyFacts = {
-      error: (this.#state & (8 | 16 | 32)) !== 0,
-      tool: this.toolBegun,
-      refused: (this.#state & 256) !== 0,
-      usage: (this.#state & 64) !== 0,
-      inputTokens: inputTokens(this.#dialect, at(2), at(4), at(5)),
-      outputTokens: at(3),
-      cachedInputTokens: at(4),
-      cacheWriteTokens: at(5),
-      finish: finishes[at(6)] ?? 'other',
-      textBytes: at(7),
-    };
-    return this.#dialect === 'passthrough' ? { ...facts, media: mediaIn(this.#facts, 10) } : facts;
+    return factsIn(this.#facts, this.#dialect);
   }
 }

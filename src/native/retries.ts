@@ -1,7 +1,7 @@
 /** Retry budgets in the native core. */
 import { native } from './load.ts';
 
-/** Retry budgets by id; times are monotonic ms. See `native/core/src/retries.rs`. */
+/** Retry budgets by id; times are monotonic ms. See `native/core/src/resilience/retry_budget.rs`. */
 export const retryBudget = {
   open: native.retriesOpen,
   set: native.retriesSet,

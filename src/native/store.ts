@@ -23,7 +23,7 @@ export interface StoreEntry {
   readonly length: number;
 }
 
-/** Bounded stores of bytes by id, kept outside the JavaScript heap. See `native/core/src/store.rs`. */
+/** Bounded stores of bytes by id, kept outside the JavaScript heap. See `native/core/src/shared/store.rs`. */
 export const store = {
   open: native.storeOpen,
   set: native.storeSet,

@@ -5,6 +5,7 @@
 import { pino } from 'pino';
 import type { Log } from '../base/log.ts';
 import { dollarsText, thousandthsText, wholeText } from '../base/numbers.ts';
+import { type Findings, noFindings, piiKinds } from '../native/pii.ts';
 import type { CacheUse, ExchangeRecord } from './record.ts';
 
 /** Text that stands for itself in JSON. */
@@ -76,12 +77,16 @@ const isAlike = (a: ExchangeRecord, b: ExchangeRecord): boolean =>
   a.attempts === b.attempts &&
   a.tried === b.tried;
 
-const usualText = '"abandoned":false,"stopped":false,"emails":0,"cards":0,"digest":"';
+/** How often each kind of personal data occurred. */
+const findingsText = (findings: Findings): string =>
+  piiKinds.map(({ counted }, kind) => `"${counted}":${findings[kind] ?? 0},`).join('');
+
+const usualText = `"abandoned":false,"stopped":false,${findingsText(noFindings)}"digest":"`;
 
 /** What seldom happens. */
-const rareText = ({ abandoned, stopped, emails, cards }: ExchangeRecord): string =>
-  abandoned || stopped || emails > 0 || cards > 0
-    ? `"abandoned":${abandoned},"stopped":${stopped},"emails":${emails},"cards":${cards},"digest":"`
+const rareText = ({ abandoned, stopped, findings }: ExchangeRecord): string =>
+  abandoned || stopped || findings !== noFindings
+    ? `"abandoned":${abandoned},"stopped":${stopped},${findingsText(findings)}"digest":"`
     : usualText;
 
 const beforeDuration = {

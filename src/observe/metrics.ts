@@ -7,6 +7,7 @@ import { catalogue, type ErrorCode } from '../base/errors.ts';
 import type { BatchRefusal, CountResult } from '../base/telemetry.ts';
 import type { Charge } from '../count/usage.ts';
 import { type Priority, priorities } from '../exchange/priority.ts';
+import { noFindings, piiKinds } from '../native/pii.ts';
 import { isDown } from '../upstream/engine.ts';
 import type { Engine } from '../upstream/target.ts';
 import type { ExchangeRecord } from './record.ts';
@@ -204,8 +205,11 @@ export function createMetrics(gauges: Gauges): Metrics {
         for (const code of r.observed.split(',')) if (authCodes.has(code)) refusals.add(1, code, 'passed');
       }
       if (r.savedNanoUsd > 0) saved.add(r.savedNanoUsd / 1e9, tenant, target);
-      if (r.emails > 0) pii.add(r.emails, 'email');
-      if (r.cards > 0) pii.add(r.cards, 'card');
+      if (r.findings !== noFindings)
+        piiKinds.forEach(({ name }, kind) => {
+          const count = r.findings[kind] ?? 0;
+          if (count > 0) pii.add(count, name);
+        });
     },
     charge(tenant, { target, usage, costNanoUsd }) {
       if (usage.inputTokens > 0) tokens.add(usage.inputTokens, tenant, target, 'input');

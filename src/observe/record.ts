@@ -6,6 +6,7 @@ import type { Identity } from '../exchange/identity.ts';
 import type { Priority } from '../exchange/priority.ts';
 import type { ModelRequest } from '../exchange/request.ts';
 import type { Tier } from '../native/classify.ts';
+import { type Findings, noFindings } from '../native/pii.ts';
 import type { Plan } from '../upstream/target.ts';
 
 /** How the cache took part. */
@@ -56,8 +57,8 @@ export interface ExchangeRecord {
   readonly abandoned: boolean;
   /** A budget ended the stream before the model did. */
   readonly stopped: boolean;
-  readonly emails: number;
-  readonly cards: number;
+  /** How often personal data occurred in the request, by kind. */
+  readonly findings: Findings;
   /** HMAC-SHA-256 of the SHA-256 of the scrubbed body, hex. */
   readonly digest: string;
   readonly priority: Priority;
@@ -159,8 +160,7 @@ export function createRecord(
     savedNanoUsd: outcome.savedNanoUsd ?? 0,
     abandoned: outcome.abandoned ?? false,
     stopped: outcome.stopped ?? false,
-    emails: request?.emails ?? 0,
-    cards: request?.cards ?? 0,
+    findings: request?.findings ?? noFindings,
     digest: request?.keyedDigest ?? '',
     priority,
     durationMs: nowMs - exchange.startedMs,

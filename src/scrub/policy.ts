@@ -1,22 +1,23 @@
 /** What is done with each kind of personal data. */
 
-import { piiBits } from '../native/inspect.ts';
+import { PiiFinder, piiKinds } from '../native/pii.ts';
 import type { ScrubSettings } from './settings.ts';
 
-/** The scrub policy as bits for the native core, and what is refused instead of masked. */
+/** What is looked for, and what of it is refused instead of masked. */
 export interface ScrubPolicy {
-  readonly bits: number;
-  readonly blockEmail: boolean;
-  readonly blockCard: boolean;
+  readonly finder: PiiFinder;
+  /** Numbers of the kinds that are refused. */
+  readonly blocked: readonly number[];
   /** Names the policy in cache keys. */
   readonly name: string;
 }
 
-export function createScrubPolicy({ email, card }: ScrubSettings): ScrubPolicy {
+export function createScrubPolicy(settings: ScrubSettings): ScrubPolicy {
+  const modes = piiKinds.map(({ name }) => settings[name] ?? 'off');
+  const sought = piiKinds.filter((_, kind) => modes[kind] !== 'off');
   return {
-    bits: (email === 'off' ? 0 : piiBits.email) | (card === 'off' ? 0 : piiBits.card),
-    blockEmail: email === 'block',
-    blockCard: card === 'block',
-    name: `${email}/${card}`,
+    finder: new PiiFinder(sought.map(({ name }) => name)),
+    blocked: piiKinds.map((_, kind) => kind).filter((kind) => modes[kind] === 'block'),
+    name: modes.join('/'),
   };
 }

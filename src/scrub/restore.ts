@@ -3,6 +3,7 @@
 import { isObject, type Json } from '../base/json.ts';
 import type { Dialect, TextSlot } from '../dialects/dialect.ts';
 import { splitEvents } from '../dialects/framer.ts';
+import { piiKinds } from '../native/pii.ts';
 import { restoreText, type Vault } from './scrub.ts';
 
 interface Held {
@@ -15,14 +16,20 @@ interface Held {
 /** Channels that may hold text back at once; past it text passes unrestored rather than being kept. */
 const channelsMax = 256;
 
+const openings = piiKinds.map(({ placeholder }) => `[${placeholder}_`);
+
+/** Whether `text` is the beginning of a placeholder that isn't over yet. */
+const isOpen = (text: string): boolean =>
+  openings.some(
+    (opening) =>
+      opening.startsWith(text) || (text.startsWith(opening) && /^\d{0,8}$/.test(text.slice(opening.length))),
+  );
+
 /** Where a text's last, unfinished placeholder begins; the text's length if there is none. */
 function unfinished(text: string): number {
   const at = text.lastIndexOf('[');
   if (at < 0) return text.length;
-  const tail = text.slice(at);
-  const open =
-    /^\[(?:EMAIL|CARD)_\d{0,8}$/.test(tail) || '[EMAIL_'.startsWith(tail) || '[CARD_'.startsWith(tail);
-  return open ? at : text.length;
+  return isOpen(text.slice(at)) ? at : text.length;
 }
 
 /** One stream's restorer: whole events in, whole events out. */

@@ -1,6 +1,7 @@
 /** Stage scrub: decides about the personal data that was found, and restores it in the reply. */
 import { Refusal } from '../base/errors.ts';
 import type { ModelRequest } from '../exchange/request.ts';
+import { piiKinds } from '../native/pii.ts';
 import type { ScrubPolicy } from './policy.ts';
 
 /** What restores a reply; null: nothing was masked. */
@@ -8,8 +9,8 @@ export type Vault = ReadonlyMap<string, string>;
 
 /** Refuses by policy, or gives the vault of what was masked. */
 export function scrub(request: ModelRequest, policy: ScrubPolicy): Vault | null | Refusal {
-  if (policy.blockEmail && request.emails > 0) return blocked('an e-mail address');
-  if (policy.blockCard && request.cards > 0) return blocked('a payment card number');
+  for (const kind of policy.blocked)
+    if ((request.findings[kind] ?? 0) > 0) return blocked(piiKinds[kind]?.one ?? '');
   return request.masked;
 }
 
@@ -24,7 +25,10 @@ export function restoreBody(body: Buffer, vault: Vault): Buffer {
   return restored === text ? body : Buffer.from(restored);
 }
 
+const names = piiKinds.map(({ placeholder }) => placeholder).join('|');
+const placeholders = new RegExp(`\\[(?:${names})_\\d{1,8}\\]`, 'g');
+
 /** Placeholder → value. Values hold no character that JSON escapes, so any depth of nesting is safe. */
 export function restoreText(text: string, vault: Vault): string {
-  return text.replace(/\[(?:EMAIL|CARD)_\d{1,8}\]/g, (placeholder) => vault.get(placeholder) ?? placeholder);
+  return text.replace(placeholders, (placeholder) => vault.get(placeholder) ?? placeholder);
 }

@@ -1,16 +1,17 @@
-/** Settings of personal data. */
+/** Settings of personal data: one for each kind the native core knows. */
 import { z } from 'zod';
+import { type PiiKind, piiKinds } from '../native/pii.ts';
 
 const scrubMode = z.enum(['mask', 'block', 'off']);
 
+const setting = ({ several, on }: PiiKind) =>
+  scrubMode
+    .default(on ? 'mask' : 'off')
+    .meta({ description: `${several}: masked and restored, refused, or let through.` });
+
 export const scrub = z
-  .strictObject({
-    email: scrubMode
-      .default('mask')
-      .meta({ description: 'E-mail addresses: masked and restored, refused, or let through.' }),
-    card: scrubMode.default('mask').meta({ description: 'Payment card numbers: the same.' }),
-  })
+  .strictObject(Object.fromEntries(piiKinds.map((kind) => [kind.name, setting(kind)])))
   .prefault({});
 
-/** Settings of personal data, checked. */
+/** Settings of personal data, checked: by the kind's name. */
 export type ScrubSettings = z.output<typeof scrub>;

@@ -6,11 +6,10 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
-import type { ExchangeRecord } from '../../src/observe/record.ts';
 import { ask } from '../support/client.ts';
 import { keyed } from '../support/native-reference.ts';
 import { type Wire, wires } from '../support/replies.ts';
-import { spawnSidecar, startTestSidecar } from '../support/sidecar.ts';
+import { type LoggedRecord, spawnSidecar, startTestSidecar } from '../support/sidecar.ts';
 import { answers, refuses, type Script, startUpstream, type Upstream } from '../support/upstream.ts';
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
@@ -215,7 +214,7 @@ test.each(wires)('the real program does all of it ($name)', async (wire) => {
     .output()
     .split('\n')
     .filter((line) => line.includes('"requestId"'));
-  const records = lines.map((line): ExchangeRecord => JSON.parse(line));
+  const records = lines.map((line): LoggedRecord => JSON.parse(line));
   expect(records).toHaveLength(15);
   expect(records[0]).toMatchObject({ tenant: 'acme', keyId: 'acme-web', emails: 1, status: 200 });
   const hmac = keyed(Buffer.from(digestKey), main.calls[0]?.body ?? Buffer.alloc(0));

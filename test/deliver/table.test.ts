@@ -5,7 +5,6 @@
  */
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { Refusal } from '../../src/base/errors.ts';
-import type { ExchangeRecord } from '../../src/observe/record.ts';
 import { ask, type Sent, send } from '../support/client.ts';
 import { openaiWire, testModel, wires } from '../support/replies.ts';
 import {
@@ -20,7 +19,7 @@ import {
   type Truth,
   ways,
 } from '../support/settle-ways.ts';
-import { startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
+import { type LoggedRecord, startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
 import { answers, refuses, startUpstream, type Upstream } from '../support/upstream.ts';
 
 const ledger = vi.hoisted(() => ({
@@ -124,8 +123,7 @@ describe.each(wires)('$name', (wire) => {
     const given = { 'cache-control': 'no-store', 'x-sidegate-user': user, ...headers };
     return [send(sidecar.url, wire.path, { body, headers: given }), user];
   };
-  const recordOf = (name: string): Promise<ExchangeRecord> =>
-    sidecar.recordWhere(({ user }) => user === name);
+  const recordOf = (name: string): Promise<LoggedRecord> => sidecar.recordWhere(({ user }) => user === name);
 
   /** Permits given and not settled, or settled twice, since the last time. */
   const settledOnce = (): void => {
@@ -139,7 +137,7 @@ describe.each(wires)('$name', (wire) => {
     reserved: number,
     charged: number,
     truth: Truth,
-    record: ExchangeRecord,
+    record: LoggedRecord,
   ): void => {
     const tokens = truth.input + truth.output;
     const off = tokens === 0 ? 0 : (charged - tokens) / tokens;

@@ -2,7 +2,8 @@
 import { describe, expect, test } from 'vitest';
 import { observedReading } from '../../src/dialects/read-reply.ts';
 import { responses } from '../../src/dialects/responses/index.ts';
-import { bodyFlags, inspect } from '../../src/native/inspect.ts';
+import { bodyFlags, inspect, nativeEndpoint } from '../../src/native/inspect.ts';
+import { findNothing } from '../../src/native/pii.ts';
 import { startChain } from '../support/chain.ts';
 import { eventData, lastError, statedUsage } from '../support/replies.ts';
 import { responsesWire as wire } from '../support/responses-wire.ts';
@@ -86,7 +87,13 @@ describe('its bytes', () => {
 
 describe('what is known of a request', () => {
   const look = (body: object): ReturnType<typeof inspect> =>
-    inspect(Buffer.from(JSON.stringify({ model: 'm', input: 'Hi', ...body })), 5, 0, Buffer.alloc(32));
+    inspect(
+      Buffer.from(JSON.stringify({ model: 'm', input: 'Hi', ...body })),
+      nativeEndpoint.Responses,
+      findNothing,
+      false,
+      Buffer.alloc(32),
+    );
   const flagsOf = (body: object): number => {
     const found = look(body);
     return 'kind' in found ? -1 : found.flags;

@@ -30,7 +30,7 @@ interface Run {
 /** Feeds the pieces to a scanner. Register 0 is of each call alone, so it is left out of the facts. */
 function scan(dialect: number, pieces: readonly Uint8Array[]): Run {
   const scanner = new native.SseScanner(dialect, true, eventMaxBytes);
-  const regs = new Uint32Array(13);
+  const regs = new Uint32Array(native.replySize.REGISTERS);
   const output: Uint8Array[] = [];
   const keep = (piece: Uint8Array, given: Buffer | null): void => {
     const flags = regs[0] ?? 0;
@@ -171,13 +171,17 @@ function damagedPart(random: Random, input: Buffer): Buffer {
 const key = Buffer.from('a key');
 const valuesMax = 4;
 const regs = new Uint32Array(18 + 3 * valuesMax + 2);
+const names = ['email', 'card'];
+/** By bits: 1 e-mail addresses, 2 card numbers. */
+const finders = [0, 1, 2, 3].map((bits) => new native.PiiFinder(names.filter((_, i) => bits & (1 << i))));
+const [findNothing, , , findAll] = finders as [Binding.PiiFinder, unknown, unknown, Binding.PiiFinder];
 const digests = new Uint8Array(64);
 
 /** Compares one inspection with the reference; gives its status. */
 function check(body: Buffer, endpoint: number, kinds: number): number {
   regs.fill(0xdead);
   digests.fill(7);
-  const edited = native.inspect(body, endpoint, kinds, key, regs, digests);
+  const edited = native.inspect(body, endpoint, finders[kinds] ?? findNothing, false, key, regs, digests);
   const reg = (index: number): number => regs[index] ?? -1;
   const want = expected(body, endpoint, kinds, valuesMax);
   const status = reg(0);
@@ -204,7 +208,7 @@ function check(body: Buffer, endpoint: number, kinds: number): number {
 
 function checkEdit(body: Buffer, edited: Buffer | null, want: Expected): void {
   const values =
-    want.values?.flatMap(([kind, number, start, end]) => [kind * 2 ** 24 + number, start, end]) ?? [];
+    want.values?.flatMap(([kind, number, start, end]) => [(kind - 1) * 2 ** 24 + number, start, end]) ?? [];
   same([...regs.subarray(18, 18 + values.length)], values);
   same(regs[18 + values.length], 0xdead);
   same(edited ? JSON.stringify(JSON.parse(edited.toString())) : undefined, want.scrubbed);
@@ -260,29 +264,35 @@ describe('inspection', () => {
 
   test('wrong arguments throw', () => {
     const body = Buffer.from('{}');
-    expect(() => native.inspect(body, 8, 0, key, regs, digests)).toThrow('no such endpoint');
-    expect(() => native.inspect(body, 0, 0, key, new Uint32Array(17), digests)).toThrow('too short');
-    expect(() => native.inspect(body, 0, 0, key, regs, new Uint8Array(63))).toThrow('too short');
-    expect(() => native.inspectReply(body, 5, regs)).toThrow('no such dialect');
+    expect(() => native.inspect(body, 99 as never, findNothing, false, key, regs, digests)).toThrow(
+      'Endpoint',
+    );
+    expect(() => native.inspect(body, 0, findNothing, false, key, new Uint32Array(17), digests)).toThrow(
+      'too short',
+    );
+    expect(() => native.inspect(body, 0, findNothing, false, key, regs, new Uint8Array(63))).toThrow(
+      'too short',
+    );
+    expect(() => new native.PiiFinder(['email', 'shoe size'])).toThrow('no such kind');
+    expect(() => native.inspectReply(body, 99 as never, regs)).toThrow('Dialect');
     expect(() => native.inspectReply(body, 0, new Uint32Array(8))).toThrow('too short');
-    expect(() => new native.SseScanner(5, false, 1)).toThrow('no such dialect');
+    expect(() => new native.SseScanner(99 as never, false, 1)).toThrow('Dialect');
     expect(() => new native.SseScanner(0, false, 1).push(body, new Uint32Array(9))).toThrow('too short');
-    expect(() => native.inspect('{}' as never, 0, 0, key, regs, digests)).toThrow();
+    expect(() => native.inspect('{}' as never, 0, findNothing, false, key, regs, digests)).toThrow();
   });
 
   test('the named inspection says the same', () => {
     const text =
       '{"model":"m","n":2,"max_tokens":9,"messages":[{"content":"a\\u0040b.cc 4111111111111111 a@b.cc"}]}';
     const body = Buffer.from(text);
-    const inspection = inspectNamed(body, 0, 3, key);
+    const inspection = inspectNamed(body, 0, findAll, false, key);
     if ('kind' in inspection) throw new Error(inspection.kind);
     expect(inspection.body.toString()).toContain('"[EMAIL_1] [CARD_1] [EMAIL_1]"');
     expect(inspection).toMatchObject({
       maxTokens: 9,
       choices: 2,
       textBytes: 30,
-      emails: 2,
-      cards: 1,
+      findings: [2, 1],
       firstField: 1,
     });
     expect([...(inspection.masked ?? [])]).toEqual([
@@ -290,7 +300,7 @@ describe('inspection', () => {
       ['[CARD_1]', '4111111111111111'],
     ]);
     expect(inspection.keyedDigest).toBe(keyed(key, inspection.body));
-    expect(inspectNamed(Buffer.from('{"n":"x"}'), 0, 0, key)).toEqual({
+    expect(inspectNamed(Buffer.from('{"n":"x"}'), 0, findNothing, false, key)).toEqual({
       kind: 'type',
       offset: 5,
       field: 'n',

@@ -3,12 +3,13 @@ import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import { configSchema } from '../../src/config/schema.ts';
+import { piiKinds } from '../../src/native/pii.ts';
 import { recordLine } from '../../src/observe/line.ts';
 import type { ExchangeRecord } from '../../src/observe/record.ts';
 import { ask, rawExchange } from '../support/client.ts';
 import { type Gate, ownModel, startGate } from '../support/gate.ts';
 import { anthropicWire, openaiWire, statedUsage, testModel, wires } from '../support/replies.ts';
-import { type ConfigInput, startTestSidecar } from '../support/sidecar.ts';
+import { type ConfigInput, type LoggedRecord, startTestSidecar } from '../support/sidecar.ts';
 import { answers, hangs, refuses, resets, type Script } from '../support/upstream.ts';
 
 /** Stands in every prompt, key and reply below, and must stand in nothing that is observed. */
@@ -46,7 +47,7 @@ describe.each(wires)('$name', (wire) => {
   async function expectRecords(
     ...replies: readonly { status: number; headers: Readonly<Record<string, unknown>> }[]
   ) {
-    const found: ExchangeRecord[] = [];
+    const found: LoggedRecord[] = [];
     for (const { status, headers } of replies) {
       const id = headers['x-request-id'];
       const record = await gate.sidecar.recordWhere(({ requestId }) => requestId === id);
@@ -359,8 +360,7 @@ test('the line in the log is the record, whatever its strings hold', () => {
     savedNanoUsd: count,
     abandoned: fc.boolean(),
     stopped: fc.boolean(),
-    emails: count,
-    cards: count,
+    findings: fc.array(count, { minLength: piiKinds.length, maxLength: piiKinds.length }),
     digest: fc.constant('ab'),
     priority: fc.constantFrom('interactive', 'batch'),
     queuedMs: count,
@@ -370,11 +370,13 @@ test('the line in the log is the record, whatever its strings hold', () => {
   });
   const shows = (record: ExchangeRecord, wallMs: number): void => {
     const line = recordLine(record, wallMs);
+    const { findings, ...rest } = record;
     expect(line.indexOf('\n')).toBe(line.length - 1);
     expect(JSON.parse(line)).toEqual({
       level: 30,
       time: wallMs,
-      ...record,
+      ...rest,
+      ...Object.fromEntries(piiKinds.map(({ counted }, kind) => [counted, findings[kind]])),
       costUsd: record.costNanoUsd / 1e9,
     });
   };

@@ -6,14 +6,15 @@ import { tell } from '../../bench/route/eval.ts';
 import { heldOut, readPrompts } from '../../bench/route/prompts.ts';
 import { score, scoreText } from '../../bench/route/score.ts';
 import { classify, featureNames, tiers } from '../../src/native/classify.ts';
-import { bodyFlags, classifyBit, inspect } from '../../src/native/inspect.ts';
+import { bodyFlags, inspect, nativeEndpoint } from '../../src/native/inspect.ts';
+import { findNothing } from '../../src/native/pii.ts';
 
 const prompts = readPrompts(fileURLToPath(new URL('../fixtures/route/prompts.jsonl', import.meta.url)));
 const key = Buffer.alloc(32);
 
 /** The tier that a request gets on its way in. */
-function tierOf(body: Buffer | string, endpoint = 0) {
-  const found = inspect(Buffer.from(body), endpoint, classifyBit, key);
+function tierOf(body: Buffer | string, endpoint = nativeEndpoint.Chat) {
+  const found = inspect(Buffer.from(body), endpoint, findNothing, true, key);
   if ('kind' in found) throw new Error(found.kind);
   return found;
 }
@@ -47,7 +48,7 @@ describe('labelled prompts', () => {
 describe('a request', () => {
   test('is only put in a tier where that is asked for', () => {
     const body = Buffer.from(ask('Prove that there are infinitely many primes.'));
-    expect(inspect(body, 0, 0, key)).toMatchObject({ tier: null });
+    expect(inspect(body, nativeEndpoint.Chat, findNothing, false, key)).toMatchObject({ tier: null });
     expect(tierOf(body)).toMatchObject({ tier: 'complex' });
   });
 
@@ -98,6 +99,6 @@ describe('a request', () => {
   test('with a fault has none', () => {
     expect(classify(Buffer.from('{'), 0)).toBeNull();
     expect(classify(Buffer.from([0xff]), 0)).toBeNull();
-    expect(() => classify(Buffer.from('{}'), 9)).toThrow('no such endpoint');
+    expect(() => classify(Buffer.from('{}'), 99 as never)).toThrow('Endpoint');
   });
 });

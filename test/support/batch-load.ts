@@ -9,12 +9,11 @@ import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { Agent, request } from 'node:http';
 import { fileURLToPath } from 'node:url';
-import type { ExchangeRecord } from '../../src/observe/record.ts';
 import type { Orders, Told } from './batch-clients.ts';
 import { metricIn } from './chain.ts';
 import { ask } from './client.ts';
 import { openaiWire, testModel } from './replies.ts';
-import { spawnSidecar } from './sidecar.ts';
+import { type LoggedRecord, spawnSidecar } from './sidecar.ts';
 import { answers, type Script, startUpstream } from './upstream.ts';
 
 /** How much of it. */
@@ -56,7 +55,7 @@ export interface BatchResult {
   readonly order: readonly number[];
   /** Most batch calls that were at the provider at once. */
   readonly batchAtOnceMax: number;
-  readonly records: readonly ExchangeRecord[];
+  readonly records: readonly LoggedRecord[];
   /** From the first batch request to the last answer. */
   readonly tookMs: number;
   readonly residentBytesMax: number;
@@ -168,11 +167,11 @@ export async function runBatchLoad(load: BatchLoad): Promise<BatchResult> {
   }
 }
 
-const recordsIn = (output: string): ExchangeRecord[] =>
+const recordsIn = (output: string): LoggedRecord[] =>
   output
     .split('\n')
     .filter((line) => line.includes('"requestId"'))
-    .map((line): ExchangeRecord => JSON.parse(line));
+    .map((line): LoggedRecord => JSON.parse(line));
 
 function configText(load: BatchLoad, baseUrl: string, concurrencyMax: number): string {
   const tenants = ['batch-a', 'batch-b', 'shop'];

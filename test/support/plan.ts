@@ -98,7 +98,7 @@ export async function startPlan(
         detach: () => {},
         park: () => {},
       };
-      const request = inspect(exchange, createScrubPolicy(config.scrub).bits, Buffer.alloc(32));
+      const request = inspect(exchange, createScrubPolicy(config.scrub).finder, Buffer.alloc(32));
       if (request instanceof Refusal) throw new Error(request.text);
       const plan = { pattern: testModel, steps, chosen: steps.length === 1 };
       return came(await attempt(plan, exchange, request, clock() + 10_000, deps, clock()));

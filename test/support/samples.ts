@@ -11,6 +11,7 @@ import type { Identity } from '../../src/exchange/identity.ts';
 import type { StoredReply } from '../../src/exchange/reply.ts';
 import type { ModelRequest } from '../../src/exchange/request.ts';
 import type { Asking } from '../../src/limit/limit.ts';
+import { noFindings } from '../../src/native/pii.ts';
 import type { Plan, Target } from '../../src/upstream/target.ts';
 
 /** The endpoint of a name. */
@@ -71,8 +72,7 @@ export function sampleRequest({
     textBytes: Buffer.byteLength(text),
     textCharacters: [...text].length,
     serverTools: false,
-    emails: 0,
-    cards: 0,
+    findings: noFindings,
     masked: null,
     digest: createHash('sha256').update(body).digest('hex'),
     keyedDigest: '',

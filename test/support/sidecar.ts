@@ -14,6 +14,12 @@ import { type Sidecar, startSidecar } from '../../src/sidecar/sidecar.ts';
 
 export type ConfigInput = z.input<typeof configSchema>;
 
+/** A record as its line in the log has it. */
+export type LoggedRecord = Omit<ExchangeRecord, 'findings'> & {
+  readonly emails: number;
+  readonly cards: number;
+};
+
 /** A sidecar inside the test process. */
 export interface TestSidecar {
   readonly sidecar: Sidecar;
@@ -21,9 +27,9 @@ export interface TestSidecar {
   readonly adminUrl: string;
   /** Every log line so far, as text. */
   logText(): string;
-  records(): ExchangeRecord[];
+  records(): LoggedRecord[];
   /** The first record, from now or before, that fits. */
-  recordWhere(fits: (record: ExchangeRecord) => boolean): Promise<ExchangeRecord>;
+  recordWhere(fits: (record: LoggedRecord) => boolean): Promise<LoggedRecord>;
   metrics(): Promise<string>;
   stop(): Promise<void>;
 }
@@ -51,9 +57,9 @@ export async function startTestSidecar(input: ConfigInput, world: Partial<World>
   });
   const real: World = { clock: () => performance.now(), wallClock: Date.now, random: Math.random };
   const sidecar = await startSidecar(config, pino({ base: null }, sink), { ...real, ...world });
-  const records = (): ExchangeRecord[] =>
+  const records = (): LoggedRecord[] =>
     lines
-      .map((line): ExchangeRecord & { requestId?: string } => JSON.parse(line))
+      .map((line): LoggedRecord & { requestId?: string } => JSON.parse(line))
       .filter((r) => r.endpoint !== undefined);
   return {
     sidecar,

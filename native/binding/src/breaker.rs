@@ -2,10 +2,11 @@
 
 use napi::{Error, Result};
 use napi_derive::napi;
-use sidegate_core::resilience::breaker::{Admission, BadSettings, Breaker, Hint, Outcome, Settings};
+use sidegate_core::resilience::breaker::{Admission, BadSettings, Breaker, Hint, Settings};
 use sidegate_core::shared::registry::Registry;
 
 use crate::invalid;
+use crate::numbers::{BreakerOutcome, BreakerState};
 
 static BREAKERS: Registry<Breaker> = Registry::new();
 
@@ -18,7 +19,8 @@ fn bad_settings(_: BadSettings) -> Error {
 }
 
 /// Tells a probe's ticket from others, which are below it.
-const PROBE: f64 = 4_294_967_296.0;
+#[napi]
+pub const BREAKER_PROBE: f64 = 4_294_967_296.0;
 
 /// When a breaker opens, and for how long; `Settings` in `native/core/src/resilience/breaker.rs` says what is in range.
 #[napi(object)]
@@ -73,30 +75,35 @@ pub fn breaker_set(id: u32, settings: BreakerSettings) -> Result<()> {
     with(id, |breaker| breaker.set(settings.into()))?.map_err(bad_settings)
 }
 
-/// Asks to let a call through: at least 0, it may, and this is the ticket for its report (from 2^32: it is the
-/// one probe); below 0, it may not, and a probe may go in so many ms (at least 1).
+/// Asks to let a call through: at least 0, it may, and this is the ticket for its report (from `BREAKER_PROBE`: it is
+/// the one probe); below 0, it may not, and a probe may go in so many ms (at least 1).
 ///
 /// Throws on an unknown id.
 #[napi]
 pub fn breaker_admit(id: u32, now_ms: f64) -> Result<f64> {
     with(id, |breaker| match breaker.admit(now_ms) {
         Admission::Ticket(ticket) => f64::from(ticket),
-        Admission::Probe(ticket) => PROBE + f64::from(ticket),
+        Admission::Probe(ticket) => BREAKER_PROBE + f64::from(ticket),
         Admission::OpenMs(open_ms) => -open_ms,
     })
 }
 
 /// Reports what became of an admitted call. True if the breaker's state changed by it.
 ///
-/// `outcome`: 0 success, 1 failure, 2 abandoned (nothing was learned). Reports of tickets from before the
+/// Reports of tickets from before the
 /// last change of state are ignored. `source`: which of several the call went to.
 /// Throws on an unknown id or outcome.
 #[napi]
-pub fn breaker_report(id: u32, ticket: f64, outcome: u32, source: u32, now_ms: f64) -> Result<bool> {
-    let outcome = Outcome::from_number(outcome).ok_or_else(|| invalid("no such outcome"))?;
+pub fn breaker_report(
+    id: u32,
+    ticket: f64,
+    outcome: BreakerOutcome,
+    source: u32,
+    now_ms: f64,
+) -> Result<bool> {
     // What is below 0 is no ticket, and becomes 0, which is none either.
-    let ticket = if ticket >= PROBE { ticket - PROBE } else { ticket };
-    with(id, |breaker| breaker.report(ticket as u32, outcome, source, now_ms))
+    let ticket = if ticket >= BREAKER_PROBE { ticket - BREAKER_PROBE } else { ticket };
+    with(id, |breaker| breaker.report(ticket as u32, outcome.into(), source, now_ms))
 }
 
 /// Takes a peer's word: `down`, its breaker opened; else its probe succeeded. Neither opens nor closes this one.
@@ -109,12 +116,12 @@ pub fn breaker_hint(id: u32, down: bool, spread: f64, now_ms: f64) -> Result<()>
     with(id, |breaker| breaker.hint(hint, spread, now_ms))
 }
 
-/// 0 closed, 1 open, 2 half-open: the cooldown is over or a probe under way.
+/// The state; half-open: the cooldown is over or a probe under way.
 ///
 /// Throws on an unknown id.
 #[napi]
-pub fn breaker_state(id: u32, now_ms: f64) -> Result<u32> {
-    with(id, |breaker| breaker.state(now_ms) as u32)
+pub fn breaker_state(id: u32, now_ms: f64) -> Result<BreakerState> {
+    with(id, |breaker| breaker.state(now_ms).into())
 }
 
 /// Closes (in the sense of: removes) a breaker.

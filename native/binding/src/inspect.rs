@@ -3,47 +3,97 @@
 use napi::bindgen_prelude::{BufferSlice, Uint8ArraySlice, Uint32ArraySlice};
 use napi::{Env, Result};
 use napi_derive::napi;
-use sidegate_core::pii::findings::Kinds;
-use sidegate_core::request::endpoint::Endpoint;
+use sidegate_core::pii::finder::Finder;
+use sidegate_core::pii::kinds::{KINDS, KindSet};
 use sidegate_core::request::facts::Verdict;
-use sidegate_core::request::inspect::CLASSIFY;
+use sidegate_core::request::field::FIELD_NAMES;
 use sidegate_core::request::inspect::{features, inspect as look};
 use sidegate_core::request::registers::{INSPECT_HEAD, values_max, write_inspection};
 use sidegate_core::tier::classify::scores;
 use sidegate_core::tier::features::{FEATURES, SHAPES, TIERS};
 use sidegate_core::tier::lexicon::LEXICON;
 
+use crate::numbers::Endpoint;
 use crate::{invalid, require_room};
+
+/// A kind of personal data.
+#[napi(object)]
+pub struct PiiKind {
+    /// In the configuration and in metrics.
+    pub name: String,
+    /// The name of its count in log lines.
+    pub counted: String,
+    /// `EMAIL` for placeholders such as `[EMAIL_1]`.
+    pub placeholder: String,
+    /// One of it, within a sentence.
+    pub one: String,
+    /// Several, at a sentence's beginning.
+    pub several: String,
+    /// Masked unless configured otherwise.
+    pub on: bool,
+}
+
+/// All kinds of personal data, by number.
+#[napi]
+pub fn pii_kinds() -> Vec<PiiKind> {
+    let text = String::from;
+    KINDS
+        .iter()
+        .map(|kind| PiiKind {
+            name: text(kind.name),
+            counted: text(kind.counted),
+            placeholder: text(kind.placeholder),
+            one: text(kind.one),
+            several: text(kind.several),
+            on: kind.on,
+        })
+        .collect()
+}
+
+/// Looks for some kinds of personal data. Made once for a configuration.
+#[napi]
+pub struct PiiFinder {
+    finder: Finder,
+}
+
+#[napi]
+impl PiiFinder {
+    /// `kinds`: their names. Throws on one that is no kind's.
+    #[napi(constructor)]
+    pub fn new(kinds: Vec<String>) -> Result<Self> {
+        let kinds = KindSet::named(kinds.iter().map(String::as_str));
+        let kinds = kinds.ok_or_else(|| invalid("no such kind of personal data"))?;
+        Ok(PiiFinder { finder: Finder::new(kinds) })
+    }
+}
 
 /// Looks a request body through in one pass, and replaces personal data by placeholders.
 ///
-/// `endpoint`: 0 OpenAI chat completions, 1 OpenAI embeddings, 2 Anthropic messages, 3 Anthropic
-/// count_tokens, 4 Gemini generateContent, 5 OpenAI responses, 6 Cohere rerank, 7 Cohere embed, 10 OpenAI's
-/// endpoints beside chat.
-/// `scrub`: bits of what is replaced, 1 e-mail addresses, 2 card numbers; 2^24: put it in a tier.
+/// `finder`: what is replaced. `classify`: put it in a tier.
 /// `key`: of the HMAC over the body that leaves.
-/// `regs`: at least 18 registers, and three for each distinct value that may be found; the layout is
-/// documented at `write_inspection` in `native/core/src/request/registers.rs`.
-/// `digests`: 64 bytes, written only when status (register 0) is 0: SHA-256 of the body, then HMAC-SHA-256 of
+/// `regs`: at least `bodySize.INSPECT_HEAD` registers, and `bodySize.VALUE` for each distinct value that may be found;
+/// see `BodyRegister`.
+/// `digests`: 64 bytes, written only when the status is `Fine`: SHA-256 of the body, then HMAC-SHA-256 of
 /// the SHA-256 of the body that leaves.
 ///
 /// Returns the edited body if something was replaced. Throws on an unknown endpoint or arrays that are too
 /// short.
 #[napi]
+#[allow(clippy::too_many_arguments)]
 pub fn inspect<'env>(
     env: &'env Env,
     body: &[u8],
-    endpoint: u32,
-    scrub: u32,
+    endpoint: Endpoint,
+    finder: &PiiFinder,
+    classify: bool,
     key: &[u8],
     mut regs: Uint32ArraySlice,
     mut digests: Uint8ArraySlice,
 ) -> Result<Option<BufferSlice<'env>>> {
-    let endpoint = Endpoint::from_number(endpoint).ok_or_else(|| invalid("no such endpoint"))?;
     require_room(regs.len(), INSPECT_HEAD)?;
     require_room(digests.len(), 64)?;
-    let classify = scrub & CLASSIFY != 0;
-    let inspection = look(body, endpoint, Kinds::from_bits(scrub), classify, key, values_max(regs.len()));
+    let values_max = values_max(regs.len());
+    let inspection = look(body, endpoint.into(), &finder.finder, classify, key, values_max);
     // SAFETY: the body and the key are not looked at any more, so these are the only views even of memory
     // they share.
     write_inspection(&inspection, unsafe { regs.as_mut() });
@@ -56,6 +106,12 @@ pub fn inspect<'env>(
     inspection.scrubbed.body.map(|edited| BufferSlice::from_data(env, edited)).transpose()
 }
 
+/// Names of the fields whose faults are reported, by number.
+#[napi]
+pub fn field_names() -> Vec<&'static str> {
+    FIELD_NAMES.to_vec()
+}
+
 /// Names of the features that requests are put in tiers by, in the order of `classify`.
 #[napi]
 pub fn feature_names() -> Vec<String> {
@@ -65,11 +121,10 @@ pub fn feature_names() -> Vec<String> {
 /// The features of a body, in eighths, and behind them the scores of the tiers simple, moderate and complex; the
 /// greatest decides. Empty: the body has a fault. Throws on an unknown endpoint.
 #[napi]
-pub fn classify(body: &[u8], endpoint: u32) -> Result<Vec<i64>> {
-    let endpoint = Endpoint::from_number(endpoint).ok_or_else(|| invalid("no such endpoint"))?;
-    let Some((_, features)) = features(body, endpoint) else { return Ok(Vec::new()) };
+pub fn classify(body: &[u8], endpoint: Endpoint) -> Vec<i64> {
+    let Some((_, features)) = features(body, endpoint.into()) else { return Vec::new() };
     let mut all = Vec::with_capacity(FEATURES + TIERS);
     all.extend(features.iter().map(|&feature| i64::from(feature)));
     all.extend(scores(&features));
-    Ok(all)
+    all
 }

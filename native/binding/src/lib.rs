@@ -6,6 +6,7 @@ pub mod breaker;
 pub mod inspect;
 pub mod memory;
 pub mod meters;
+pub mod numbers;
 pub mod reply;
 pub mod retry_budget;
 pub mod scanner;

@@ -4,10 +4,11 @@ use napi::bindgen_prelude::Float64ArraySlice;
 use napi::{Error, Result};
 use napi_derive::napi;
 use sidegate_core::limits::decision::BadRate;
-use sidegate_core::limits::meter::{Algorithm, Meter, Settings};
+use sidegate_core::limits::meter::{Meter, Settings};
 use sidegate_core::limits::meters::{ENTRY, Fault, Meters, SETTLE};
 use sidegate_core::shared::registry::Registry;
 
+use crate::numbers::MeterAlgorithm;
 use crate::{invalid, require_room};
 
 static TABLES: Registry<Meters> = Registry::new();
@@ -38,20 +39,18 @@ const UNKNOWN: &str = "no such meter";
 
 /// Opens a meter that nothing was taken from, and gives its id, which is never used again.
 ///
-/// `algorithm`: 0 token bucket, 1 leaky bucket, 2 sliding window, 3 concurrency, 4 budget. `rate`: refill or
-/// drain per second, or the window's ms; else ignored. Throws where a number makes no sense.
+/// `rate`: refill or drain per second, or the window's ms; else ignored. Throws where a number makes no sense.
 #[napi]
 pub fn meter_open(
     table: u32,
-    algorithm: u32,
+    algorithm: MeterAlgorithm,
     capacity: f64,
     rate: f64,
     soft_share: f64,
     now_ms: f64,
 ) -> Result<f64> {
-    let algorithm = Algorithm::from_number(algorithm).ok_or_else(|| invalid("no such algorithm"))?;
     let settings = Settings { capacity, rate, soft_share };
-    let meter = Meter::new(algorithm, settings, now_ms).map_err(bad_rate)?;
+    let meter = Meter::new(algorithm.into(), settings, now_ms).map_err(bad_rate)?;
     with(table, |meters| meters.open(meter))?.ok_or_else(|| invalid("too many meters"))
 }
 

@@ -3,15 +3,21 @@
 use napi::bindgen_prelude::{Buffer, BufferSlice, Uint32ArraySlice};
 use napi::{Env, Result};
 use napi_derive::napi;
-use sidegate_core::reply::read::Dialect;
-use sidegate_core::reply::registers::{STREAM, write_stream};
+use sidegate_core::reply::registers::{REGISTERS, write};
 use sidegate_core::reply::sse::{Output, Scanner};
 
-use crate::{invalid, require_room};
+use crate::numbers::Dialect;
+use crate::require_room;
 
-const PASS: u32 = 1;
-const OUTPUT: u32 = 2;
-const EVENT: u32 = 4;
+/// Bits of what a call did.
+pub mod call {
+    /// Forward the chunk as it is.
+    pub const PASS: u32 = 1;
+    /// Forward the returned buffer instead.
+    pub const OUTPUT: u32 = 2;
+    /// An event was completed.
+    pub const EVENT: u32 = 4;
+}
 
 /// Follows a provider's event stream: whole events go on with their bytes unchanged, incomplete ones are held
 /// back.
@@ -25,21 +31,19 @@ pub struct SseScanner {
 
 #[napi]
 impl SseScanner {
-    /// `dialect`: 0 OpenAI, 1 Anthropic, 2 any other, 3 Gemini, 10 OpenAI's endpoints beside chat. `stripUsage`: OpenAI's final event, which holds only the usage, is
-    /// left out. `maxEventBytes`: how large an event may be.
+    /// `stripUsage`: OpenAI's final event, which holds only the usage, is left out. `maxEventBytes`: how large an
+    /// event may be.
     ///
     /// Throws on an unknown dialect.
     #[napi(constructor)]
-    pub fn new(dialect: u32, strip_usage: bool, max_event_bytes: u32) -> Result<Self> {
-        let dialect = Dialect::from_number(dialect).ok_or_else(|| invalid("no such dialect"))?;
-        Ok(SseScanner { scanner: Scanner::new(dialect, strip_usage, max_event_bytes as usize) })
+    pub fn new(dialect: Dialect, strip_usage: bool, max_event_bytes: u32) -> Self {
+        SseScanner { scanner: Scanner::new(dialect.into(), strip_usage, max_event_bytes as usize) }
     }
 
     /// The next bytes of the stream.
     ///
-    /// `regs`: at least 13 registers. 0 has the flags of this call: 1 forward the chunk as it is, 2 forward
-    /// the returned buffer instead, neither: nothing to forward; 4 an event was completed. The others are
-    /// documented at `write_stream` in `native/core/src/reply/registers.rs`.
+    /// `regs`: at least `replySize.REGISTERS`; see `ReplyRegister`. `Call` has bits of `scannerCall`; neither `PASS` nor
+    /// `OUTPUT`: nothing to forward.
     ///
     /// Throws on an array that is too short.
     #[napi]
@@ -88,21 +92,21 @@ impl SseScanner {
         chunk: Option<&[u8]>,
         mut regs: Uint32ArraySlice,
     ) -> Result<Option<BufferSlice<'env>>> {
-        require_room(regs.len(), STREAM)?;
+        require_room(regs.len(), REGISTERS)?;
         let before = self.scanner.facts().events;
         let output = match chunk {
             Some(chunk) => self.scanner.push(chunk),
             None => self.scanner.finish(),
         };
-        let (mut call, buffer) = match output {
+        let (mut bits, buffer) = match output {
             Output::Nothing => (0, None),
-            Output::Pass => (PASS, None),
-            Output::Bytes(bytes) => (OUTPUT, Some(BufferSlice::copy_from(env, bytes)?)),
+            Output::Pass => (call::PASS, None),
+            Output::Bytes(bytes) => (call::OUTPUT, Some(BufferSlice::copy_from(env, bytes)?)),
         };
         let facts = self.scanner.facts();
-        call |= if facts.events != before { EVENT } else { 0 };
+        bits |= if facts.events != before { call::EVENT } else { 0 };
         // SAFETY: the chunk is not looked at any more, so this is the only view even of memory they share.
-        write_stream(call, facts, unsafe { regs.as_mut() });
+        write(bits, facts, unsafe { regs.as_mut() });
         Ok(buffer)
     }
 }

@@ -4,7 +4,8 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use sidegate_core::json::walker::Walker;
-use sidegate_core::pii::findings::Kinds;
+use sidegate_core::pii::finder::Finder;
+use sidegate_core::pii::kinds::KindSet;
 use sidegate_core::reply::read::{Dialect, read};
 use sidegate_core::reply::sse::Scanner;
 use sidegate_core::request::endpoint::Endpoint;
@@ -46,10 +47,10 @@ fn main() {
         time("hmac", calls, || {
             black_box(hmac_sha256(b"key", black_box(bytes)));
         });
-        for scrub in [0, 3] {
-            time(&format!("inspect, scrub {scrub}"), calls, || {
-                let kinds = Kinds::from_bits(scrub);
-                black_box(inspect(black_box(bytes), Endpoint::Chat, kinds, false, b"key", 4096));
+        for (name, kinds) in [("nothing", KindSet::NONE), ("all", KindSet::ALL)] {
+            let finder = Finder::new(kinds);
+            time(&format!("inspect, scrub {name}"), calls, || {
+                black_box(inspect(black_box(bytes), Endpoint::Chat, &finder, false, b"key", 4096));
             });
         }
     }

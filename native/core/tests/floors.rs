@@ -59,7 +59,14 @@ fn imports() -> BTreeMap<String, BTreeSet<String>> {
         }
         modules
     };
-    names.iter().map(|(name, path)| (name.clone(), used(path))).collect()
+    let inside = |name: &str| {
+        let folder = format!("{name}/");
+        names.iter().map(|(name, _)| name.clone()).filter(move |name| name.starts_with(&folder))
+    };
+    names
+        .iter()
+        .map(|(name, path)| (name.clone(), used(path).into_iter().chain(inside(name)).collect()))
+        .collect()
 }
 
 fn floor(module: &str) -> usize {

@@ -1,16 +1,17 @@
 //! `inspect`, rule by rule. That it agrees with JavaScript on any document is shown on the other side.
 
-use sidegate_core::pii::findings::Kinds;
+use sidegate_core::pii::finder::Finder;
+use sidegate_core::pii::kinds::KindSet;
 use sidegate_core::request::endpoint::Endpoint;
 use sidegate_core::request::facts::{Facts, Verdict, flag};
 use sidegate_core::request::field::Field;
 use sidegate_core::request::inspect::{Inspection, inspect};
-use sidegate_core::request::registers::{ABSENT, INSPECT_HEAD, write_inspection};
+use sidegate_core::request::registers::{ABSENT, INSPECT_HEAD, Register, write_inspection};
 
 const ALL: [Endpoint; 4] = [Endpoint::Chat, Endpoint::Embeddings, Endpoint::Messages, Endpoint::CountTokens];
 
 fn look(body: &str, endpoint: Endpoint) -> Inspection {
-    inspect(body.as_bytes(), endpoint, Kinds::from_bits(3), false, b"key", 100)
+    inspect(body.as_bytes(), endpoint, &Finder::new(KindSet::ALL), false, b"key", 100)
 }
 
 fn facts(body: &str, endpoint: Endpoint) -> Facts {
@@ -110,7 +111,7 @@ fn the_first_fault_counts_but_grammar_before_all() {
     assert_eq!(chat(" 1"), Verdict::NotAnObject(1));
     assert_eq!(chat("\"a@b.cc\" x"), Verdict::Invalid(9));
     assert_eq!(
-        inspect(b"{\"a\":\"\xff\"", Endpoint::Chat, Kinds::default(), false, b"", 0).verdict,
+        inspect(b"{\"a\":\"\xff\"", Endpoint::Chat, &Finder::default(), false, b"", 0).verdict,
         Verdict::NotUtf8(6)
     );
     assert_eq!(
@@ -129,7 +130,7 @@ fn counts_are_clamped_and_the_newer_limit_wins() {
     let limit = |body: &str| {
         let mut registers = [0; INSPECT_HEAD];
         write_inspection(&look(body, Endpoint::Chat), &mut registers);
-        (registers[6], registers[7])
+        (registers[Register::TokensMax as usize], registers[Register::Choices as usize])
     };
     assert_eq!(limit("{}"), (ABSENT, 1));
     assert_eq!(limit(r#"{"max_tokens":null,"max_completion_tokens":null,"n":null}"#), (ABSENT, 1));
@@ -335,7 +336,7 @@ fn texts_to_be_embedded_are_counted_without_the_models_that_stand_beside_them() 
 #[test]
 fn endpoints_beside_chat_tell_their_text_and_whether_they_stream() {
     let facts = |body: &str| {
-        let found = inspect(body.as_bytes(), Endpoint::Passthrough, Kinds::default(), false, b"", 0);
+        let found = inspect(body.as_bytes(), Endpoint::Auxiliary, &Finder::default(), false, b"", 0);
         assert_eq!(found.verdict, Verdict::Fine, "{body}");
         found.facts
     };

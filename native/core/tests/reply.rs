@@ -1,8 +1,9 @@
 //! What replies say, whole ones and the events of streams.
 
+use sidegate_core::reply::facts::{ReplyFacts, state};
 use sidegate_core::reply::read::{Dialect, error_message, read, reply_text};
 use sidegate_core::reply::reading::{Finish, Reading, TEXT_MAX, Usage};
-use sidegate_core::reply::registers::{REPLY, write_reply};
+use sidegate_core::reply::registers::{REGISTERS, Register, write};
 
 fn openai(document: &str) -> Reading {
     let reading = read(document, Dialect::OpenAi).unwrap();
@@ -199,18 +200,28 @@ fn anthropic_events_are_read() {
 #[test]
 fn registers_hold_a_reply() {
     let registers = |document: &str| {
-        let mut registers = [9; REPLY];
+        let mut registers = [9; REGISTERS];
         let reading = read(document, Dialect::OpenAi).ok().filter(|reading| reading.object);
-        write_reply(reading.as_ref(), &mut registers);
+        write(0, &ReplyFacts::of(reading.as_ref()), &mut registers);
+        registers
+    };
+    let state = |state: u32| {
+        let mut registers = [0; REGISTERS];
+        registers[Register::State as usize] = state;
         registers
     };
     for document in ["", "[]", "1", "{", "null", "[{\"error\":1}]"] {
-        assert_eq!(registers(document), [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], "{document}");
+        assert_eq!(registers(document), state(state::MALFORMED), "{document}");
     }
-    assert_eq!(registers("{}"), [0; REPLY]);
+    let mut empty = state(0);
+    empty[Register::Events as usize] = 1;
+    assert_eq!(registers("{}"), empty);
     let document = r#"{"error":1,"choices":[{"finish_reason":"length","message":{"refusal":"abc","tool_calls":[1]}}],
         "usage":{"prompt_tokens":4,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":6}}}"#;
-    assert_eq!(registers(document), [0, 15, 4, 5, 6, 0, 2, 3, 0, 0, 0, 0]);
+    let found = registers(document);
+    let bits = state::ERROR | state::TOOL | state::REFUSAL | state::USAGE;
+    assert_eq!(found[Register::State as usize] & bits, bits);
+    assert_eq!(found[Register::Input as usize..=Register::TextBytes as usize], [4, 5, 6, 0, 2, 3]);
 }
 
 #[test]
@@ -311,7 +322,7 @@ fn gemini_counts_thoughts_with_the_answer() {
 
 #[test]
 fn endpoints_beside_chat_state_their_usage_in_many_ways() {
-    let usage = |document: &str| read(document, Dialect::Passthrough).unwrap().usage;
+    let usage = |document: &str| read(document, Dialect::Auxiliary).unwrap().usage;
     let image = usage(
         r#"{"created":1,"data":[{"b64_json":"AA=="}],"usage":{"input_tokens":50,"output_tokens":60,"total_tokens":110,
         "input_tokens_details":{"text_tokens":10,"image_tokens":40},"output_tokens_details":{"image_tokens":55}}}"#,
@@ -330,7 +341,7 @@ fn endpoints_beside_chat_state_their_usage_in_many_ways() {
 
 #[test]
 fn the_last_event_of_an_endpoint_beside_chat_ends_it() {
-    let reading = |document: &str| read(document, Dialect::Passthrough).unwrap();
+    let reading = |document: &str| read(document, Dialect::Auxiliary).unwrap();
     for last in
         ["image_generation.completed", "image_edit.completed", "transcript.text.done", "speech.audio.done"]
     {

@@ -1,14 +1,19 @@
 //! What leaves in place of a body with personal data in it.
 
-use sidegate_core::pii::findings::Kinds;
+use sidegate_core::pii::finder::Finder;
+use sidegate_core::pii::kinds::{KINDS, KindSet};
 use sidegate_core::request::endpoint::Endpoint;
 use sidegate_core::request::facts::Verdict;
 use sidegate_core::request::inspect::{Inspection, inspect};
-use sidegate_core::request::registers::{INSPECT_HEAD, values_max, write_inspection};
+use sidegate_core::request::registers::{INSPECT_HEAD, Register, values_max, write_inspection};
 use sidegate_core::shared::digest::{hmac_sha256, sha256};
 
+fn all() -> Finder {
+    Finder::new(KindSet::ALL)
+}
+
 fn look(body: &str, endpoint: Endpoint) -> Inspection {
-    inspect(body.as_bytes(), endpoint, Kinds::from_bits(3), false, b"key", 100)
+    inspect(body.as_bytes(), endpoint, &all(), false, b"key", 100)
 }
 
 #[test]
@@ -24,18 +29,23 @@ fn personal_data_is_replaced() {
     );
     let mut registers = [0; INSPECT_HEAD + 3 * 100];
     write_inspection(&inspection, &mut registers);
-    let part = |start: usize| &edited[registers[start] as usize..registers[start + 1] as usize];
-    assert_eq!((part(3), part(11)), ("a@b.cc", r#"{"include_usage":true}"#));
-    assert_eq!((registers[13], registers[15], registers[16], registers[17]), (1, 4, 4, 1));
+    let reg = |register: Register| registers[register as usize];
+    let part = |start: Register| &edited[reg(start) as usize..registers[start as usize + 1] as usize];
+    assert_eq!(
+        (part(Register::ModelStart), part(Register::StreamOptionsStart)),
+        ("a@b.cc", r#"{"include_usage":true}"#)
+    );
+    assert_eq!((reg(Register::FirstField), reg(Register::Values)), (1, 4));
+    assert_eq!(registers[Register::Counts as usize..INSPECT_HEAD], [4, 1]);
     let values: Vec<_> = registers[INSPECT_HEAD..INSPECT_HEAD + 12]
         .chunks(3)
         .map(|three| (three[0] >> 24, three[0] & 0xFF_FFFF, &body[three[1] as usize..three[2] as usize]))
         .collect();
     let expected =
-        [(1, 1, "a@b.cc"), (1, 3, r"c\u0040d.ee"), (2, 1, "4111 1111 1111 1111"), (1, 4, "e@f.gg")];
+        [(0, 1, "a@b.cc"), (0, 3, r"c\u0040d.ee"), (1, 1, "4111 1111 1111 1111"), (0, 4, "e@f.gg")];
     assert_eq!(values, expected);
-    let none = inspect(body.as_bytes(), Endpoint::Chat, Kinds::default(), false, b"key", 100);
-    assert_eq!((none.scrubbed.body, none.scrubbed.emails), (None, 0));
+    let none = inspect(body.as_bytes(), Endpoint::Chat, &Finder::default(), false, b"key", 100);
+    assert_eq!((none.scrubbed.body, none.scrubbed.counts), (None, [0; KINDS.len()]));
 }
 
 #[test]
@@ -75,11 +85,11 @@ fn numbers_in_use_are_passed_over() {
 #[test]
 fn there_is_room_for_so_many_values() {
     let body = r#"{"x":["a@b.cc","a@b.cc","c@d.ee"]}"#;
-    let verdict =
-        |values| inspect(body.as_bytes(), Endpoint::Chat, Kinds::from_bits(3), false, b"", values).verdict;
+    let verdict = |values| inspect(body.as_bytes(), Endpoint::Chat, &all(), false, b"", values).verdict;
     assert_eq!(verdict(2), Verdict::Fine);
     assert_eq!(verdict(1), Verdict::TooManyValues(body.find("c@d").unwrap()));
-    assert_eq!((values_max(18), values_max(20), values_max(21), values_max(0)), (0, 0, 1, 0));
+    assert_eq!(values_max(0), 0);
+    assert_eq!([0, 2, 3, 7].map(|more| values_max(INSPECT_HEAD + more)), [0, 0, 1, 2]);
 }
 
 #[test]
@@ -88,7 +98,7 @@ fn placeholders_in_a_body_cost_nothing() {
     let taken: String = (1..30_000).map(|number| format!("[EMAIL_{number}]")).collect();
     let values: Vec<String> = (0..1000).map(|number| format!("x{number}@b.cc")).collect();
     let body = format!(r#"{{"x":"{taken}","y":"{}"}}"#, values.join(" "));
-    let inspection = inspect(body.as_bytes(), Endpoint::Chat, Kinds::from_bits(3), false, b"", 1000);
+    let inspection = inspect(body.as_bytes(), Endpoint::Chat, &all(), false, b"", 1000);
     assert_eq!(inspection.scrubbed.values[999].number, 30_999);
 }
 

@@ -2,15 +2,15 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use sidegate_core::reply::facts::{ReplyFacts, state};
 use sidegate_core::reply::read::Dialect;
 use sidegate_core::reply::reading::Finish;
 use sidegate_core::reply::sse::{ERROR_TEXT_MAX, Output, Scanner};
-use sidegate_core::reply::stream_facts::{StreamFacts, state};
 
 #[derive(Debug, PartialEq)]
 struct Run {
     output: Vec<u8>,
-    facts: StreamFacts,
+    facts: ReplyFacts,
     error: String,
     kept: String,
 }

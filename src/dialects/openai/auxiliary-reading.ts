@@ -24,7 +24,7 @@ function firstByte(body: Buffer): number | undefined {
 export const jsonReading: ReplyReading = {
   streamType: 'text/event-stream',
   whole(body) {
-    const facts = inspectReply(body, 'passthrough');
+    const facts = inspectReply(body, 'auxiliary');
     return facts === null ? null : { body, facts, text: noText };
   },
   arrived: broken,
@@ -39,7 +39,7 @@ export const textReading: ReplyReading = {
   ...transcriptReading,
   whole(body) {
     // An error is JSON, whatever form was asked for.
-    const facts = firstByte(body) === openBrace ? inspectReply(body, 'passthrough') : null;
+    const facts = firstByte(body) === openBrace ? inspectReply(body, 'auxiliary') : null;
     return { body, facts: facts ?? noFacts, text: noText };
   },
 };
@@ -62,7 +62,7 @@ class EventStream implements StreamReading {
   #over = false;
 
   constructor(maxBytes: number) {
-    this.#scanner = new StreamScanner('passthrough', false, maxBytes);
+    this.#scanner = new StreamScanner('auxiliary', false, maxBytes);
   }
 
   push(chunk: Buffer): Buffer | null {

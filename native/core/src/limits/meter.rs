@@ -7,33 +7,19 @@ use crate::limits::leaky_bucket::LeakyBucket;
 use crate::limits::sliding_window::SlidingWindow;
 use crate::limits::token_bucket::TokenBucket;
 
-/// How a meter counts. The number is the one that crosses the boundary.
+/// How a meter counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Algorithm {
     /// A [`TokenBucket`]; its rate is the refill per second.
-    TokenBucket = 0,
+    TokenBucket,
     /// A [`LeakyBucket`]; its rate is what runs out per second.
-    LeakyBucket = 1,
+    LeakyBucket,
     /// A [`SlidingWindow`]; its rate is its length in ms.
-    SlidingWindow = 2,
+    SlidingWindow,
     /// A [`Concurrency`], without a rate.
-    Concurrency = 3,
+    Concurrency,
     /// A [`Budget`], without a rate.
-    Budget = 4,
-}
-
-impl Algorithm {
-    /// From its number; `None` above 4.
-    pub fn from_number(number: u32) -> Option<Algorithm> {
-        let all = [
-            Algorithm::TokenBucket,
-            Algorithm::LeakyBucket,
-            Algorithm::SlidingWindow,
-            Algorithm::Concurrency,
-            Algorithm::Budget,
-        ];
-        all.get(number as usize).copied()
-    }
+    Budget,
 }
 
 /// What a meter is set to.

@@ -3,15 +3,17 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-use memchr::{memchr, memmem};
+use memchr::{memchr, memchr_iter, memmem};
 
 use crate::json::string::Decoded;
 use crate::json::walker::{Text, Token, Walker};
-use crate::pii::card::has_long_run;
-use crate::pii::findings::{Findings, Kind, Kinds};
+use crate::pii::finder::{Finder, Finding};
+use crate::pii::kinds::{KINDS, KindId, KindSet, PLACEHOLDER_MAX};
 
 /// A number takes the lower 24 bits of a register.
 const NUMBER_MAX: u32 = (1 << 24) - 1;
+/// A number has at most so many digits.
+const DIGITS_MAX: usize = 10;
 /// How every escape of a letter, a digit, an `@` or a bracket begins.
 const ESCAPED_ASCII: &[u8] = b"\\u00";
 
@@ -19,7 +21,7 @@ const ESCAPED_ASCII: &[u8] = b"\\u00";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Value {
     /// What it is.
-    pub kind: Kind,
+    pub kind: KindId,
     /// The placeholder's number, from 1 for each kind.
     pub number: u32,
     /// Where it occurs first: raw bytes in the original body.
@@ -29,14 +31,7 @@ pub struct Value {
 impl Value {
     /// What stands in its place, such as `[EMAIL_1]`.
     pub fn placeholder(&self) -> String {
-        format!("{}{}]", opening(self.kind), self.number)
-    }
-}
-
-fn opening(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Email => "[EMAIL_",
-        Kind::Card => "[CARD_",
+        format!("[{}_{}]", KINDS[usize::from(self.kind)].placeholder, self.number)
     }
 }
 
@@ -53,10 +48,8 @@ pub struct Scrubbed {
     pub body: Option<Vec<u8>>,
     /// The distinct values in the order of their first occurrence.
     pub values: Vec<Value>,
-    /// How often an e-mail address occurs.
-    pub emails: u32,
-    /// How often a card number occurs.
-    pub cards: u32,
+    /// How often a value of each kind occurs.
+    pub counts: [u32; KINDS.len()],
     /// For each edit: its end in the original, and the edited body's growth up to there, in bytes.
     shifts: Vec<(usize, isize)>,
 }
@@ -75,32 +68,32 @@ impl Scrubbed {
 /// Looks through the strings of one body.
 pub struct Scrubber<'b> {
     body: &'b str,
-    kinds: Kinds,
+    finder: &'b Finder,
     values_max: usize,
     values: Vec<Value>,
     /// Decoded text to index in `values`.
-    known: HashMap<(Kind, Box<str>), usize>,
+    known: HashMap<(KindId, Box<str>), usize>,
     edits: Vec<Edit>,
-    emails: u32,
-    cards: u32,
+    counts: [u32; KINDS.len()],
     excess: Option<usize>,
     decoded: Decoded,
+    found: Vec<Finding>,
 }
 
 impl<'b> Scrubber<'b> {
     /// At most `values_max` distinct values may be found in `body`.
-    pub fn new(body: &'b str, kinds: Kinds, values_max: usize) -> Self {
+    pub fn new(body: &'b str, finder: &'b Finder, values_max: usize) -> Self {
         Scrubber {
             body,
-            kinds,
+            finder,
             values_max,
             values: Vec::new(),
             known: HashMap::new(),
             edits: Vec::new(),
-            emails: 0,
-            cards: 0,
+            counts: [0; KINDS.len()],
             excess: None,
             decoded: Decoded::default(),
+            found: Vec::new(),
         }
     }
 
@@ -112,28 +105,37 @@ impl<'b> Scrubber<'b> {
     /// Looks at one string or key. They must come in the order of the document.
     #[inline]
     pub fn look(&mut self, text: Text) {
-        let raw = &self.body[text.start..text.end];
-        if self.kinds.is_empty() || !may_match(raw, text.escaped(), self.kinds) {
+        if self.finder.is_empty() {
             return;
         }
-        if text.escaped() {
-            let mut decoded = std::mem::take(&mut self.decoded);
-            decoded.decode(raw);
-            self.search(decoded.text(), |offset| text.start + decoded.raw_offset(offset));
-            self.decoded = decoded;
-        } else {
-            self.search(raw, |offset| text.start + offset);
+        let raw = &self.body[text.start..text.end];
+        let anchored = self.finder.anchored(raw.as_bytes());
+        if text.escaped() && (!anchored.is_empty() || memmem::find(raw.as_bytes(), ESCAPED_ASCII).is_some()) {
+            self.look_decoded(text);
+        } else if !anchored.is_empty() {
+            self.search(raw, anchored, |offset| text.start + offset);
         }
     }
 
-    fn search(&mut self, decoded: &str, raw_offset: impl Fn(usize) -> usize) {
-        for (kind, range) in Findings::new(decoded, self.kinds) {
+    fn look_decoded(&mut self, text: Text) {
+        let mut decoded = std::mem::take(&mut self.decoded);
+        decoded.decode(&self.body[text.start..text.end]);
+        let anchored = self.finder.anchored(decoded.text().as_bytes());
+        self.search(decoded.text(), anchored, |offset| text.start + decoded.raw_offset(offset));
+        self.decoded = decoded;
+    }
+
+    fn search(&mut self, decoded: &str, kinds: KindSet, raw_offset: impl Fn(usize) -> usize) {
+        let mut found = std::mem::take(&mut self.found);
+        Finder::find(decoded, kinds, &mut found);
+        for Finding { kind, range } in found.drain(..) {
             let raw = raw_offset(range.start)..raw_offset(range.end);
             self.note(kind, &decoded[range], raw);
         }
+        self.found = found;
     }
 
-    fn note(&mut self, kind: Kind, text: &str, raw: Range<usize>) {
+    fn note(&mut self, kind: KindId, text: &str, raw: Range<usize>) {
         let key = (kind, Box::from(text));
         let value = match self.known.get(&key) {
             Some(&value) => value,
@@ -148,10 +150,7 @@ impl<'b> Scrubber<'b> {
             }
         };
         self.edits.push(Edit { raw, value });
-        match kind {
-            Kind::Email => self.emails += 1,
-            Kind::Card => self.cards += 1,
-        }
+        self.counts[usize::from(kind)] += 1;
     }
 
     /// Numbers the values and replaces them. `None` where the numbers of the placeholders run out.
@@ -171,33 +170,32 @@ impl<'b> Scrubber<'b> {
             shifts.push((copied, body.len() as isize - copied as isize));
         }
         body.extend_from_slice(&self.body.as_bytes()[copied..]);
-        let Scrubber { values, emails, cards, .. } = self;
-        Some(Scrubbed { body: Some(body), values, emails, cards, shifts })
+        let Scrubber { values, counts, .. } = self;
+        Some(Scrubbed { body: Some(body), values, counts, shifts })
     }
 
     fn number(&mut self) -> Option<()> {
-        for kind in [Kind::Email, Kind::Card] {
-            let taken = taken_numbers(self.body, kind);
-            let mut number = 0;
-            for value in self.values.iter_mut().filter(|value| value.kind == kind) {
-                number += 1;
-                while taken.contains(&number) {
-                    number += 1;
-                }
-                if number > NUMBER_MAX {
-                    return None;
-                }
-                value.number = number;
+        let taken = taken_numbers(self.body);
+        let mut numbers = [0; KINDS.len()];
+        for value in &mut self.values {
+            let number = &mut numbers[usize::from(value.kind)];
+            *number += 1;
+            while taken.contains(&(value.kind, *number)) {
+                *number += 1;
             }
+            if *number > NUMBER_MAX {
+                return None;
+            }
+            value.number = *number;
         }
         Some(())
     }
 }
 
-/// The numbers whose placeholder the body already holds, escaped or not: restoring them would be ambiguous.
-fn taken_numbers(body: &str, kind: Kind) -> HashSet<u32> {
+/// The kinds and numbers whose placeholder the body already holds, escaped or not: restoring them would be ambiguous.
+fn taken_numbers(body: &str) -> HashSet<(KindId, u32)> {
     let mut taken = HashSet::new();
-    note_numbers(body, kind, &mut taken);
+    note_numbers(body, &mut taken);
     if memmem::find(body.as_bytes(), ESCAPED_ASCII).is_some() {
         let mut walker = Walker::new(body.as_bytes());
         let mut decoded = Decoded::default();
@@ -205,29 +203,25 @@ fn taken_numbers(body: &str, kind: Kind) -> HashSet<u32> {
             if let Token::Key(text) | Token::String(text) = token
                 && text.escaped()
             {
-                note_numbers(decoded.decode(&body[text.start..text.end]), kind, &mut taken);
+                note_numbers(decoded.decode(&body[text.start..text.end]), &mut taken);
             }
         }
     }
     taken
 }
 
-fn note_numbers(text: &str, kind: Kind, taken: &mut HashSet<u32>) {
-    let opening = opening(kind);
-    for at in memmem::find_iter(text.as_bytes(), opening) {
-        let digits = &text[at + opening.len()..];
-        let len = digits.bytes().take(10).take_while(u8::is_ascii_digit).count();
-        if !digits.starts_with('0') && digits.as_bytes().get(len) == Some(&b']') {
-            taken.extend(digits[..len].parse::<u32>());
-        }
-    }
+fn note_numbers(text: &str, taken: &mut HashSet<(KindId, u32)>) {
+    let bytes = text.as_bytes();
+    taken.extend(memchr_iter(b'[', bytes).filter_map(|at| placeholder_at(&bytes[at + 1..])));
 }
 
-/// A cheap look at the raw bytes that is never wrong where it says no.
-#[inline]
-fn may_match(raw: &str, escaped: bool, kinds: Kinds) -> bool {
-    let bytes = raw.as_bytes();
-    kinds.email && memchr(b'@', bytes).is_some()
-        || kinds.card && has_long_run(bytes)
-        || escaped && memmem::find(bytes, ESCAPED_ASCII).is_some()
+/// The kind and number of the placeholder whose bracket `rest` follows, if it is one.
+fn placeholder_at(rest: &[u8]) -> Option<(KindId, u32)> {
+    let within = &rest[..rest.len().min(PLACEHOLDER_MAX + 1 + DIGITS_MAX + 1)];
+    let inside = &within[..memchr(b']', within)?];
+    let (name, digits) = inside.split_at(inside.iter().rposition(|&byte| byte == b'_')?);
+    let kind = KINDS.iter().position(|kind| kind.placeholder.as_bytes() == name)?;
+    let digits = std::str::from_utf8(&digits[1..]).ok()?;
+    let plain = digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');
+    Some((kind as KindId, digits.parse().ok().filter(|_| plain)?))
 }

@@ -2,13 +2,13 @@
 
 mod anthropic;
 mod any;
-mod beside;
+mod auxiliary;
 mod cohere;
 pub mod event;
+pub mod facts;
 mod gemini;
 mod openai;
 pub mod read;
 pub mod reading;
 pub mod registers;
 pub mod sse;
-pub mod stream_facts;

@@ -5,42 +5,27 @@ use crate::json::string::Decoded;
 use crate::json::walker::{Fault, Text, Token, Walker};
 use crate::reply::anthropic::AnthropicReader;
 use crate::reply::any::AnyReader;
-use crate::reply::beside::BesideReader;
+use crate::reply::auxiliary::AuxiliaryReader;
 use crate::reply::cohere::CohereReader;
 use crate::reply::gemini::GeminiReader;
 use crate::reply::openai::OpenAiReader;
 use crate::reply::reading::{Reading, Source};
 
-/// The form of a reply. The number is the one that crosses the boundary.
+/// The form of a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
     /// Chat completions and embeddings.
-    OpenAi = 0,
+    OpenAi,
     /// Messages.
-    Anthropic = 1,
+    Anthropic,
     /// JSON of which only an error at its top is known.
-    Any = 2,
+    Any,
     /// Gemini's `GenerateContentResponse`, whole or one of a stream.
-    Gemini = 3,
+    Gemini,
     /// Cohere's rerank and embed.
-    Cohere = 4,
-    /// OpenAI's endpoints beside chat: images, audio, moderations, reranking.
-    Passthrough = 10,
-}
-
-impl Dialect {
-    /// From its number; `None` if no dialect has it.
-    pub fn from_number(number: u32) -> Option<Dialect> {
-        let all = [
-            Dialect::OpenAi,
-            Dialect::Anthropic,
-            Dialect::Any,
-            Dialect::Gemini,
-            Dialect::Cohere,
-            Dialect::Passthrough,
-        ];
-        all.into_iter().find(|dialect| *dialect as u32 == number)
-    }
+    Cohere,
+    /// OpenAI's auxiliary endpoints: images, audio, moderations, reranking.
+    Auxiliary,
 }
 
 /// Reads a document.
@@ -88,7 +73,7 @@ fn run(document: &str, dialect: Dialect, kept: Option<&mut Vec<u8>>) -> Result<R
         Dialect::Gemini => source.read(GeminiReader::default()),
         Dialect::Cohere => source.read(CohereReader::default()),
         Dialect::Any => source.read(AnyReader::default()),
-        Dialect::Passthrough => source.read(BesideReader::default()),
+        Dialect::Auxiliary => source.read(AuxiliaryReader::default()),
     }
 }
 

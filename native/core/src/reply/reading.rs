@@ -4,23 +4,22 @@ use crate::json::field_names::Key;
 use crate::json::string::Decoded;
 use crate::json::walker::{Fault, Text, Token, Walker};
 
-/// Why generation ended. The number is the one that crosses the boundary; of several choices the highest
-/// wins.
+/// Why generation ended. Of several choices the last one in this order wins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Finish {
     /// It has not, as far as is known.
     #[default]
-    None = 0,
+    None,
     /// The model was done.
-    Stop = 1,
+    Stop,
     /// A limit of tokens was reached.
-    Length = 2,
+    Length,
     /// The model calls a tool.
-    Tool = 3,
+    Tool,
     /// A filter stopped it, or the model refused.
-    Filter = 4,
+    Filter,
     /// A reason with no other number.
-    Other = 5,
+    Other,
 }
 
 impl Finish {

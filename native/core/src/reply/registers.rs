@@ -1,85 +1,65 @@
-//! How a reply or a stream is laid out in the `Uint32Array` that JavaScript reads it from.
+//! How what is known of a reply is laid out in the `Uint32Array` that JavaScript reads it from.
 
-use crate::reply::reading::{Reading, Usage};
-use crate::reply::stream_facts::StreamFacts;
+use crate::reply::facts::ReplyFacts;
+use crate::reply::reading::Usage;
 use crate::shared::registers::put;
 
-/// Registers of a reply.
-pub const REPLY: usize = 12;
-/// Registers of a stream.
-pub const STREAM: usize = 13;
-
-/// Writes what a reply says, or `None` if it is not a JSON object.
-///
-/// ```text
-/// 0 status: 0 read, 1 not a JSON object
-/// 1 flags: 1 error, 2 tool call, 4 refusal, 8 usage
-/// 2 input tokens
-/// 3 output tokens
-/// 4 input tokens read from the provider's cache
-/// 5 input tokens written to it
-/// 6 number of the `Finish`
-/// 7 bytes of reply text
-/// 8 input tokens for sound or images
-/// 9 output tokens for images
-/// 10 sound that was heard, in ms
-/// 11 searches that are billed
-/// ```
-pub fn write_reply(reading: Option<&Reading>, registers: &mut [u32]) {
-    let Some(reading) = reading else {
-        return put(registers, &[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-    };
-    let bits = [(reading.error, 1), (reading.tool, 2), (reading.refusal, 4), (reading.usage_seen, 8)];
-    let flags = bits.iter().map(|&(set, bit)| if set { bit } else { 0 }).sum();
-    let [input, output, cached, created] = tokens(&reading.usage);
-    let [heard, drawn, sound_ms] = media(&reading.usage);
-    let finish = reading.finish as u32;
-    let searches = reading.searches.unwrap_or(0);
-    let text = reading.text_bytes;
-    put(
-        registers,
-        &[0, flags, input, output, cached, created, finish, text, heard, drawn, sound_ms, searches],
-    );
+/// What each register holds. Counts that were not stated are 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Register {
+    /// What the scanner's last call did; 0 for a whole reply.
+    Call,
+    /// Bits of [`crate::reply::facts::state`].
+    State,
+    /// Input tokens.
+    Input,
+    /// Output tokens.
+    Output,
+    /// Input tokens read from the provider's cache.
+    Cached,
+    /// Input tokens written to it.
+    CacheWrite,
+    /// Number of the [`crate::reply::reading::Finish`].
+    Finish,
+    /// Bytes of reply text.
+    TextBytes,
+    /// Events of a stream.
+    Events,
+    /// Those of them that were taken out.
+    Stripped,
+    /// Input tokens for sound or images.
+    MediaInput,
+    /// Output tokens for images.
+    MediaOutput,
+    /// Sound that was heard, in ms.
+    SoundMs,
+    /// Searches that are billed.
+    Searches,
 }
 
-/// Writes what is known of a stream.
-///
-/// ```text
-/// 0      flags of this call, as given
-/// 1      bits of `stream::state`
-/// 2 to 7 as for a reply
-/// 8      events
-/// 9      those of them that were taken out
-/// 10 to 12 as 8 to 10 of a reply
-/// ```
-pub fn write_stream(call: u32, facts: &StreamFacts, registers: &mut [u32]) {
-    let [input, output, cached, created] = tokens(&facts.usage);
-    let [heard, drawn, sound_ms] = media(&facts.usage);
-    let finish = facts.finish as u32;
-    put(
-        registers,
-        &[
-            call,
-            facts.state,
-            input,
-            output,
-            cached,
-            created,
-            finish,
-            facts.text_bytes,
-            facts.events,
-            facts.stripped,
-            heard,
-            drawn,
-            sound_ms,
-        ],
-    );
-}
+/// How many registers there are.
+pub const REGISTERS: usize = Register::Searches as usize + 1;
 
-fn tokens(usage: &Usage) -> [u32; 4] {
-    [usage.input, usage.output, usage.cached, usage.created].map(Option::unwrap_or_default)
-}
-
-fn media(usage: &Usage) -> [u32; 3] {
-    [usage.media_input, usage.media_output, usage.sound_ms].map(Option::unwrap_or_default)
+/// Writes what is known of a reply; `registers` must hold [`REGISTERS`].
+pub fn write(call: u32, facts: &ReplyFacts, registers: &mut [u32]) {
+    let Usage { input, output, cached, created, media_input, media_output, sound_ms } = facts.usage;
+    let stated = |count: Option<u32>| count.unwrap_or_default();
+    // In the order of `Register`.
+    let all: [u32; REGISTERS] = [
+        call,
+        facts.state,
+        stated(input),
+        stated(output),
+        stated(cached),
+        stated(created),
+        facts.finish as u32,
+        facts.text_bytes,
+        facts.events,
+        facts.stripped,
+        stated(media_input),
+        stated(media_output),
+        stated(sound_ms),
+        facts.searches,
+    ];
+    put(registers, &all);
 }

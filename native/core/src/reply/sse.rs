@@ -5,9 +5,9 @@ use std::ops::Range;
 use memchr::memchr2;
 
 use crate::reply::event::{self, Block};
+use crate::reply::facts::{ReplyFacts, state};
 use crate::reply::read::{Dialect, error_message, read_keeping};
 use crate::reply::reading::Reading;
-use crate::reply::stream_facts::{StreamFacts, state};
 
 /// Longest error text, in bytes.
 pub const ERROR_TEXT_MAX: usize = 2048;
@@ -51,7 +51,7 @@ pub struct Scanner {
     /// The same for the blank line that ends a block: its LF shares the block's fate.
     block_cr: Option<Fate>,
     finished: bool,
-    facts: StreamFacts,
+    facts: ReplyFacts,
     text: Vec<u8>,
     fault: Vec<u8>,
     /// The fault goes on to the end of the stream.
@@ -73,7 +73,7 @@ impl Scanner {
             line_cr: false,
             block_cr: None,
             finished: false,
-            facts: StreamFacts::default(),
+            facts: ReplyFacts::default(),
             text: Vec::new(),
             fault: Vec::new(),
             fault_open: false,
@@ -81,7 +81,7 @@ impl Scanner {
     }
 
     /// What is known so far.
-    pub fn facts(&self) -> &StreamFacts {
+    pub fn facts(&self) -> &ReplyFacts {
         &self.facts
     }
 

@@ -4,32 +4,54 @@ use crate::json::field_names::Key;
 use crate::json::walker::Token;
 use crate::request::endpoint::Endpoint;
 
-/// A field whose type is checked and which may stand only once. The number is the one that crosses the
-/// boundary.
+/// A field whose type is checked and which may stand only once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Field {
     #[default]
-    Model = 0,
-    Messages = 1,
-    Stream = 2,
-    MaxTokens = 3,
-    MaxCompletionTokens = 4,
-    N = 5,
-    StreamOptions = 6,
-    Tools = 7,
-    Input = 8,
-    System = 9,
-    ResponseFormat = 10,
-    User = 11,
-    Contents = 12,
-    SystemInstruction = 13,
-    GenerationConfig = 14,
-    Query = 15,
-    Documents = 16,
-    Texts = 17,
-    Inputs = 18,
+    Model,
+    Messages,
+    Stream,
+    MaxTokens,
+    MaxCompletionTokens,
+    N,
+    StreamOptions,
+    Tools,
+    Input,
+    System,
+    ResponseFormat,
+    User,
+    Contents,
+    SystemInstruction,
+    GenerationConfig,
+    Query,
+    Documents,
+    Texts,
+    Inputs,
 }
+
+/// The names of all fields, in the order of their declaration: as messages have them.
+pub const FIELD_NAMES: [&str; Field::Inputs as usize + 1] = [
+    "model",
+    "messages",
+    "stream",
+    "max_tokens",
+    "max_completion_tokens",
+    "n",
+    "stream_options",
+    "tools",
+    "input",
+    "system",
+    "response_format",
+    "user",
+    "contents",
+    "systemInstruction",
+    "generationConfig",
+    "query",
+    "documents",
+    "texts",
+    "inputs",
+];
 
 impl Field {
     /// The field that a top-level key names, if it belongs to the endpoint.
@@ -90,7 +112,7 @@ impl Field {
                         | Field::User
                 )
             }
-            Endpoint::Passthrough => {
+            Endpoint::Auxiliary => {
                 matches!(field, Field::Model | Field::Input | Field::Stream | Field::N | Field::User)
             }
             Endpoint::Messages | Endpoint::CountTokens => matches!(
@@ -136,4 +158,21 @@ pub fn count(number: &str) -> Option<u32> {
     let value: f64 = number.parse().ok()?;
     let valid = value >= 0.0 && value.is_finite() && value.fract() == 0.0;
     valid.then(|| (value as u32).min(COUNT_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_in_the_order_of_the_fields() {
+        let endpoints = [Endpoint::Chat, Endpoint::Messages, Endpoint::Generate, Endpoint::Rerank];
+        let endpoints = endpoints.into_iter().chain([Endpoint::Embed, Endpoint::Embeddings]);
+        let of = |name: &str| {
+            endpoints.clone().find_map(|endpoint| Field::of(endpoint, Key::named(name.as_bytes())))
+        };
+        for (number, name) in FIELD_NAMES.iter().enumerate() {
+            assert_eq!(of(name).map(|field| field as usize), Some(number), "{name}");
+        }
+    }
 }

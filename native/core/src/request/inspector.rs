@@ -164,7 +164,7 @@ impl<'b> Inspector<'b> {
             }
             Key::OutputFormat if self.endpoint.is_anthropic() => self.facts.flags |= flag::STRUCTURED,
             // Speech as events; else its bytes come as they are.
-            Key::StreamFormat if self.endpoint == Endpoint::Passthrough => {
+            Key::StreamFormat if self.endpoint == Endpoint::Auxiliary => {
                 if matches!(token, Token::String(text) if self.spells(text, "sse")) {
                     self.facts.flags |= flag::STREAM;
                 }

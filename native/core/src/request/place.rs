@@ -82,7 +82,7 @@ pub(crate) fn is_prompt(endpoint: Endpoint, key: Key) -> bool {
             | Key::SystemInstructionSnake
     ) || endpoint == Endpoint::Generate
         && matches!(key, Key::Content | Key::Requests | Key::GenerateContentRequest)
-        || endpoint == Endpoint::Passthrough && matches!(key, Key::Query | Key::Documents)
+        || endpoint == Endpoint::Auxiliary && matches!(key, Key::Query | Key::Documents)
         || endpoint.is_cohere() && matches!(key, Key::Query | Key::Documents | Key::Texts | Key::Inputs)
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Offsets and counts are bytes unless said otherwise; what does not fit 32 bits is clamped.
 
+use crate::pii::kinds::KINDS;
 use crate::request::facts::Verdict;
 use crate::request::field::Field;
 use crate::request::inspect::Inspection;
@@ -9,39 +10,81 @@ use crate::shared::registers::{clamp, put};
 
 /// Stands for a token limit that is not set.
 pub const ABSENT: u32 = u32::MAX;
-/// Registers of an inspection before its values, which take three each.
-pub const INSPECT_HEAD: usize = 18;
-/// How many distinct values fit so many registers.
-pub fn values_max(registers: usize) -> usize {
-    registers.saturating_sub(INSPECT_HEAD) / 3
+
+/// What each register holds. After a fault, all but the first three are as for an empty body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Register {
+    /// Number of the [`Status`].
+    Status,
+    /// Offset of the fault in the original body.
+    FaultAt,
+    /// Number of the field that stands twice or has the wrong type.
+    FaultField,
+    /// Start of the model inside its quotes, in the body that leaves; 0 if absent.
+    ModelStart,
+    /// Its end.
+    ModelEnd,
+    /// Bits of [`crate::request::facts::flag`].
+    Flags,
+    /// The token limit, or [`ABSENT`].
+    TokensMax,
+    /// `n`; 1 if absent.
+    Choices,
+    /// UTF-8 bytes of prompt text.
+    TextBytes,
+    /// Code points of it.
+    TextChars,
+    /// Strings of it.
+    TextSpans,
+    /// Start of the value of `stream_options`, null too, in the body that leaves; 0 if absent.
+    StreamOptionsStart,
+    /// Its end.
+    StreamOptionsEnd,
+    /// Where the first top-level member may be put in the body that leaves.
+    FirstField,
+    /// Top-level members.
+    Fields,
+    /// Distinct values of personal data.
+    Values,
+    /// The first of the counts by kind: how often a value of each occurs. Behind them come three registers for each
+    /// distinct value: the number of its kind in the upper 8 bits and its own in the lower 24, then start and end of its
+    /// first occurrence, raw, in the original body.
+    Counts,
 }
 
-/// Writes an inspection; `registers` must hold `INSPECT_HEAD` and three for each value.
-///
-/// ```text
-/// 0      status: 0 fine, 1 not JSON, 2 not UTF-8, 3 nested too deeply, 4 a field twice, 5 not an object,
-///        6 a field of the wrong type, 7 too many values
-/// 1      offset of the fault in the original body
-/// 2      number of the field, for 4 and 6
-/// 3, 4   start and end of the model inside its quotes; 0, 0 if absent
-/// 5      bits of `facts::flag`
-/// 6      token limit, or `ABSENT`
-/// 7      n, 1 if absent
-/// 8      prompt text: UTF-8 bytes
-/// 9      prompt text: code points
-/// 10     prompt text: strings
-/// 11, 12 start and end of the value of stream_options, null too; 0, 0 if absent
-/// 13     offset after the first brace
-/// 14     count of top-level members
-/// 15     distinct values
-/// 16     occurrences of e-mail addresses
-/// 17     occurrences of card numbers
-/// 18 …   for each value: kind (1 e-mail, 2 card) in the upper 8 bits, number in the lower 24;
-///        start and end of its first occurrence, raw, in the original body
-/// ```
-///
-/// 3, 4, 11, 12 and 13 are offsets of the body that leaves. After a fault, all but 0 to 2 are as for an empty
-/// body.
+/// What becomes of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It may go on.
+    Fine,
+    /// Not JSON.
+    Invalid,
+    /// Not UTF-8.
+    NotUtf8,
+    /// Nested too deeply.
+    TooDeep,
+    /// A field stands twice.
+    Duplicate,
+    /// Not an object.
+    NotAnObject,
+    /// A field has the wrong type.
+    WrongType,
+    /// Too many distinct values of personal data.
+    TooManyValues,
+}
+
+/// Registers of an inspection before its values.
+pub const INSPECT_HEAD: usize = COUNTS + KINDS.len();
+const COUNTS: usize = Register::Counts as usize;
+/// Registers of a value.
+pub const VALUE: usize = 3;
+
+/// How many distinct values fit so many registers.
+pub fn values_max(registers: usize) -> usize {
+    registers.saturating_sub(INSPECT_HEAD) / VALUE
+}
+
+/// Writes an inspection; `registers` must hold `INSPECT_HEAD` and `VALUE` for each value.
 pub fn write_inspection(inspection: &Inspection, registers: &mut [u32]) {
     let facts = &inspection.facts;
     let scrubbed = &inspection.scrubbed;
@@ -50,8 +93,9 @@ pub fn write_inspection(inspection: &Inspection, registers: &mut [u32]) {
     let span = |span: Option<(usize, usize)>| span.map_or((0, 0), |(start, end)| (moved(start), moved(end)));
     let model = span(facts.model);
     let stream_options = span(facts.stream_options);
-    let head: [u32; INSPECT_HEAD] = [
-        status,
+    // In the order of `Register`.
+    let head: [u32; COUNTS] = [
+        status as u32,
         clamp(at),
         field,
         model.0,
@@ -67,27 +111,26 @@ pub fn write_inspection(inspection: &Inspection, registers: &mut [u32]) {
         moved(facts.insert_at),
         clamp(facts.fields),
         clamp(scrubbed.values.len()),
-        scrubbed.emails,
-        scrubbed.cards,
     ];
     put(registers, &head);
+    put(registers.get_mut(COUNTS..).unwrap_or_default(), &scrubbed.counts);
     let values = registers.get_mut(INSPECT_HEAD..).unwrap_or_default();
-    for (three, value) in values.chunks_exact_mut(3).zip(&scrubbed.values) {
-        let name = (value.kind as u32) << 24 | value.number;
+    for (three, value) in values.chunks_exact_mut(VALUE).zip(&scrubbed.values) {
+        let name = u32::from(value.kind) << 24 | value.number;
         put(three, &[name, clamp(value.raw.start), clamp(value.raw.end)]);
     }
 }
 
-fn status(verdict: Verdict) -> (u32, usize, u32) {
+fn status(verdict: Verdict) -> (Status, usize, u32) {
     let none = Field::default() as u32;
     match verdict {
-        Verdict::Fine => (0, 0, none),
-        Verdict::Invalid(at) => (1, at, none),
-        Verdict::NotUtf8(at) => (2, at, none),
-        Verdict::TooDeep(at) => (3, at, none),
-        Verdict::Duplicate(field, at) => (4, at, field as u32),
-        Verdict::NotAnObject(at) => (5, at, none),
-        Verdict::WrongType(field, at) => (6, at, field as u32),
-        Verdict::TooManyValues(at) => (7, at, none),
+        Verdict::Fine => (Status::Fine, 0, none),
+        Verdict::Invalid(at) => (Status::Invalid, at, none),
+        Verdict::NotUtf8(at) => (Status::NotUtf8, at, none),
+        Verdict::TooDeep(at) => (Status::TooDeep, at, none),
+        Verdict::Duplicate(field, at) => (Status::Duplicate, at, field as u32),
+        Verdict::NotAnObject(at) => (Status::NotAnObject, at, none),
+        Verdict::WrongType(field, at) => (Status::WrongType, at, field as u32),
+        Verdict::TooManyValues(at) => (Status::TooManyValues, at, none),
     }
 }

@@ -22,33 +22,26 @@ pub enum Admission {
     OpenMs(f64),
 }
 
-/// What came of a call. The number is the one that crosses the boundary.
+/// What came of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The target answered.
-    Success = 0,
+    Success,
     /// It failed.
-    Failure = 1,
+    Failure,
     /// It says nothing of the target: the client left, say.
-    Abandoned = 2,
+    Abandoned,
 }
 
-impl Outcome {
-    /// From its number; `None` above 2.
-    pub fn from_number(number: u32) -> Option<Outcome> {
-        [Outcome::Success, Outcome::Failure, Outcome::Abandoned].get(number as usize).copied()
-    }
-}
-
-/// The states. The number is the one that crosses the boundary.
+/// The states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// Calls go.
-    Closed = 0,
+    Closed,
     /// Calls are refused until the cooldown is over.
-    Open = 1,
+    Open,
     /// The cooldown is over: one probe goes, and decides.
-    HalfOpen = 2,
+    HalfOpen,
 }
 
 /// What a peer found.

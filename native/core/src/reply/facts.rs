@@ -1,8 +1,8 @@
-//! What is known of a stream so far.
+//! What is known of a reply: of a whole one, or of a stream so far.
 
 use crate::reply::reading::{Finish, Reading, Usage};
 
-/// Bits of [`StreamFacts::state`].
+/// Bits of [`ReplyFacts::state`].
 pub mod state {
     /// Content for the client has been seen.
     pub const CONTENT: u32 = 1;
@@ -24,9 +24,9 @@ pub mod state {
     pub const REFUSAL: u32 = 256;
 }
 
-/// What is known of a stream so far.
+/// What is known of a reply: of a whole one, or of a stream so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StreamFacts {
+pub struct ReplyFacts {
     /// Bits of [`state`].
     pub state: u32,
     /// Token counts, the last ones stated.
@@ -35,6 +35,8 @@ pub struct StreamFacts {
     pub finish: Finish,
     /// Bytes of reply text.
     pub text_bytes: u32,
+    /// Searches that are billed, where no tokens are (Cohere).
+    pub searches: u32,
     /// Complete events, without faulty ones.
     pub events: u32,
     /// Those of them that were taken out.
@@ -43,11 +45,22 @@ pub struct StreamFacts {
     pub open_block: Option<u32>,
 }
 
-impl StreamFacts {
+impl ReplyFacts {
+    /// Of a whole reply; `None`: it is no JSON object.
+    pub fn of(reading: Option<&Reading>) -> ReplyFacts {
+        let mut facts = ReplyFacts::default();
+        match reading {
+            Some(reading) => facts.add(reading),
+            None => facts.state = state::MALFORMED,
+        }
+        facts
+    }
+
     /// Adds what one more event says.
     pub fn add(&mut self, reading: &Reading) {
         let bits = [
             (reading.content, state::CONTENT),
+            (reading.error, state::ERROR),
             (reading.finish != Finish::None, state::FINISH),
             (reading.end, state::END),
             (reading.usage_seen, state::USAGE),
@@ -64,6 +77,7 @@ impl StreamFacts {
         }
         self.usage.update(reading.usage);
         self.finish = self.finish.max(reading.finish);
+        self.searches = reading.searches.unwrap_or(self.searches);
         self.text_bytes = self.text_bytes.saturating_add(reading.text_bytes);
         self.events = self.events.saturating_add(1);
     }

@@ -7,8 +7,12 @@ use std::ops::Range;
 
 use memchr::memchr;
 
+use crate::pii::matcher::{Anchor, Matcher};
 use crate::shared::steps::step;
 use crate::text::script::is_unspaced;
+
+/// E-mail addresses.
+pub const MATCHER: Matcher = Matcher { anchor: Anchor::Byte(b'@'), next: next_email };
 
 /// Longest local part, in characters.
 const LOCAL_MAX: usize = 64;
@@ -21,7 +25,7 @@ const ADDRESS_MAX: usize = 254;
 ///
 /// Each `@` is looked around once, up to the next character that no address may hold. As `@` is such a
 /// character, no byte is visited more than twice.
-pub fn next_email(text: &str, from: usize) -> Option<Range<usize>> {
+fn next_email(text: &str, from: usize) -> Option<Range<usize>> {
     let mut search = from;
     while let Some(skip) = memchr(b'@', &text.as_bytes()[search..]) {
         let at = search + skip;

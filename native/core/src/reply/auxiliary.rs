@@ -1,4 +1,4 @@
-//! Reads the replies of OpenAI's endpoints beside chat: images, audio, moderations, reranking.
+//! Reads the replies of OpenAI's auxiliary endpoints: images, audio, moderations, reranking.
 
 use crate::json::field_names::Key;
 use crate::json::path::Path;
@@ -17,14 +17,14 @@ enum Place {
 }
 
 #[derive(Default)]
-pub(crate) struct BesideReader {
+pub(crate) struct AuxiliaryReader {
     path: Path<Place>,
     reading: Reading,
     /// Where nothing else is stated.
     total: Option<u32>,
 }
 
-impl Reader for BesideReader {
+impl Reader for AuxiliaryReader {
     fn key(&mut self, key: Key) {
         self.path.set_key(key);
     }
@@ -61,7 +61,7 @@ impl Reader for BesideReader {
     }
 }
 
-impl BesideReader {
+impl AuxiliaryReader {
     fn root(&mut self, key: Key, token: Token, source: &mut Source<'_>) {
         match (key, token) {
             (Key::Error, Token::Null) => {}
