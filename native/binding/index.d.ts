@@ -246,8 +246,7 @@ export declare function memoryTrim(): void
 /**
  * Decides over a request: takes every entry's cost, or none.
  *
- * `entries`: `count` times five numbers, documented at `Meters::admit` in `native/core/src/limits/meters.rs`. Gives
- * the ms after which the request may start; below 0, minus the number of the entry that refuses; NaN when a
+ * `entries`: `count` of them, each as `MeterAsked`. Gives the ms after which the request may start; below 0, minus the number of the entry that refuses; NaN when a
  * meter is unknown. Throws when a cost is no number of at least 0, or the array is too short.
  */
 export declare function meterAdmit(table: number, entries: Float64Array, count: number, delayMaxMs: number, nowMs: number): number
@@ -261,11 +260,27 @@ export declare enum MeterAlgorithm {
   Budget = 4,
 }
 
+/** The numbers of an entry of `meterAdmit`. */
+export declare enum MeterAsked {
+  Id = 0,
+  Cost = 1,
+  Window = 2,
+  Left = 3,
+  Flags = 4,
+}
+
 /**
- * Reads budgets that have changed since they were last read: id, window, and what is spent or reserved.
+ * Reads budgets that have changed since they were last read, an entry for each as `MeterChanged`.
  * Gives how many were written; fewer than there is room for once no more have changed.
  */
 export declare function meterChanged(table: number, out: Float64Array): number
+
+/** The numbers of an entry of `meterChanged`. */
+export declare enum MeterChanged {
+  Id = 0,
+  Window = 1,
+  Spent = 2,
+}
 
 /**
  * Closes a meter.
@@ -312,10 +327,17 @@ export declare function meterSet(table: number, id: number, capacity: number, ra
 /**
  * Ends reserves with what was really used.
  *
- * `entries`: `count` times four numbers, documented at `Meters::settle` in `native/core/src/limits/meters.rs`. What is
- * settled after its table was closed changes nothing. Throws when the array is too short.
+ * `entries`: `count` of them, each as `MeterSettled`. What is settled after its table was closed changes nothing. Throws when the array is too short.
  */
 export declare function meterSettle(table: number, entries: Float64Array, count: number, nowMs: number): void
+
+/** The numbers of an entry of `meterSettle`. */
+export declare enum MeterSettled {
+  Id = 0,
+  Reserved = 1,
+  Used = 2,
+  Window = 3,
+}
 
 /** Opens an empty table of meters and gives its number, which is never used again. */
 export declare function metersOpen(): number
@@ -323,10 +345,16 @@ export declare function metersOpen(): number
 /**
  * Closes those meters that would be the same if made anew.
  *
- * `entries`: `count` times id and calendar window; instead of the id each gets 1 when its meter is gone, else 0.
+ * `entries`: `count` of them, each as `MeterSwept`.
  * Throws when the array is too short.
  */
 export declare function meterSweep(table: number, entries: Float64Array, count: number, nowMs: number): void
+
+/** The numbers of an entry of `meterSweep`. */
+export declare enum MeterSwept {
+  Id = 0,
+  Window = 1,
+}
 
 /** A kind of personal data. */
 export interface PiiKind {
@@ -481,8 +509,10 @@ export declare namespace meterAsk {
 }
 
 export declare namespace meterSize {
+  export const CHANGED: number
   export const ENTRY: number
   export const SETTLE: number
+  export const SWEEP: number
 }
 
 export declare namespace meterTold {

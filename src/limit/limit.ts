@@ -8,7 +8,7 @@ import type { Identity } from '../exchange/identity.ts';
 import type { Traffic } from '../exchange/key-limit.ts';
 import type { Priority } from '../exchange/priority.ts';
 import type { ModelRequest } from '../exchange/request.ts';
-import { meter, meterAsk, meterEntry, meterTold } from '../native/meters.ts';
+import { AskEntries, meter, meterAsk, meterTold } from '../native/meters.ts';
 import type { Plan } from '../upstream/target.ts';
 import { type Applied, createFinder, type RuleSet } from './applied.ts';
 import { type Bounds, boundsOf, isSpentAtOnce, noBounds, reserveOf } from './cost.ts';
@@ -58,7 +58,6 @@ export interface Limiter {
 
 /** Times the limits of one request are found anew. */
 const triesMax = 4;
-const { admit: entrySize } = meterEntry;
 
 export function createLimiter(first: LimitsConfig, deps: LimiterDeps): Limiter {
   const { estimator, telemetry, clock } = deps;
@@ -73,7 +72,7 @@ export function createLimiter(first: LimitsConfig, deps: LimiterDeps): Limiter {
     onCrossed: ({ rule, place }) => telemetry.limit(rule.name, 'soft', place.label),
   };
   // Filled and read within one call.
-  let entries = new Float64Array(16 * entrySize);
+  const entries = new AskEntries();
 
   /** Null: a meter is gone. */
   const decide = (applied: Applied, asking: Asking, nowMs: number): Permit | Refusal | null => {
@@ -86,10 +85,8 @@ export function createLimiter(first: LimitsConfig, deps: LimiterDeps): Limiter {
       const refused = refuseUncounted(applied, telemetry);
       if (refused !== null) return refused;
     }
-    const count = applied.ids.length;
-    if (entries.length < count * entrySize) entries = new Float64Array(count * entrySize);
     fill(entries, applied, bounds, nowMs);
-    const waitMs = meter.admit(table, entries, count, Math.max(0, deadlineMs - nowMs), nowMs);
+    const waitMs = entries.admit(table, Math.max(0, deadlineMs - nowMs), nowMs);
     if (Number.isNaN(waitMs)) return null;
     if (waitMs < 0) return refuse(applied.scopes[-waitMs - 1] as Scope, -waitMs - 1, bounds, nowMs);
     const headers = report(applied, entries, waitMs, telemetry);
@@ -99,8 +96,7 @@ export function createLimiter(first: LimitsConfig, deps: LimiterDeps): Limiter {
 
   const refuse = (scope: Scope, at: number, bounds: Bounds, nowMs: number): Refusal => {
     telemetry.limit(scope.rule.name, 'refused', scope.place.label);
-    const [waitMs, left] = [entries[at * entrySize + 1] as number, entries[at * entrySize + 3] as number];
-    return refuseBy(scope, reserveOf(scope.rule, bounds), waitMs, left, nowMs);
+    return refuseBy(scope, reserveOf(scope.rule, bounds), entries.waitMs(at), entries.left(at), nowMs);
   };
 
   return {
@@ -137,32 +133,26 @@ function trafficOf({ request, priority }: Asking): Traffic {
 }
 
 /** Writes what is asked of each meter. */
-function fill(
-  entries: Float64Array,
-  { rules: { rules }, ids }: Applied,
-  bounds: Bounds,
-  nowMs: number,
-): void {
+function fill(entries: AskEntries, { rules: { rules }, ids }: Applied, bounds: Bounds, nowMs: number): void {
+  entries.clear();
   for (let i = 0; i < rules.length; i++) {
     const rule = rules[i] as Rule;
     const { calendar } = rule;
-    const at = i * entrySize;
-    entries[at] = ids[i] as number;
-    entries[at + 1] = reserveOf(rule, bounds);
-    entries[at + 2] = calendar === null ? 0 : calendar.window(nowMs);
-    entries[at + 3] = calendar === null ? 0 : calendar.leftMs(nowMs);
-    entries[at + 4] = (rule.observed ? meterAsk.observed : 0) | (isSpentAtOnce(rule) ? meterAsk.spent : 0);
+    const flags = (rule.observed ? meterAsk.observed : 0) | (isSpentAtOnce(rule) ? meterAsk.spent : 0);
+    const window = calendar === null ? 0 : calendar.window(nowMs);
+    const leftMs = calendar === null ? 0 : calendar.leftMs(nowMs);
+    entries.ask(ids[i] as number, reserveOf(rule, bounds), flags, window, leftMs);
   }
 }
 
 /** What is to be settled, as `HeldPermit` takes it. */
-function holdsIn(entries: Float64Array, { heldAt }: RuleSet): number[] {
+function holdsIn(entries: AskEntries, { heldAt }: RuleSet): number[] {
   const holds: number[] = [];
   for (let i = 0; i < heldAt.length; i++) {
-    const at = (heldAt[i] as number) * entrySize;
+    const at = heldAt[i] as number;
     // What is only observed, and would have refused, holds nothing.
-    const taken = ((entries[at + 4] as number) & meterTold.notTaken) === 0;
-    holds.push(taken ? (entries[at] as number) : 0, entries[at + 1] as number, entries[at + 2] as number);
+    const taken = (entries.told(at) & meterTold.notTaken) === 0;
+    holds.push(taken ? entries.id(at) : 0, entries.cost(at), entries.window(at));
   }
   return holds;
 }

@@ -1,6 +1,6 @@
 /** A granted request's hold on its meters. */
 import type { Usage } from '../exchange/usage.ts';
-import { meter, meterAsk, meterEntry, meterTold } from '../native/meters.ts';
+import { AskEntries, meterAsk, meterTold, SettleEntries } from '../native/meters.ts';
 import type { Plan } from '../upstream/target.ts';
 import type { Applied } from './applied.ts';
 import { chargeOf, replyNanoUsd } from './cost.ts';
@@ -40,10 +40,10 @@ export const holdSize = 3;
 
 /** Reply tokens reserved at a time once a stream has outgrown its reserve. */
 const extendTokens = 256;
-const { admit: admitSize, settle: settleSize } = meterEntry;
 const noHolds: readonly number[] = [];
 /** Filled and read within one call. */
-let entries = new Float64Array(16 * settleSize);
+const asks = new AskEntries();
+const ends = new SettleEntries();
 
 export class HeldPermit implements Permit {
   readonly headers: readonly string[];
@@ -89,52 +89,54 @@ export class HeldPermit implements Permit {
   #extend(): boolean {
     const { table, clock, onCrossed } = this.#deps;
     const { scopes, rules } = this.#applied;
-    const asked: number[] = [];
-    const more: number[] = [];
-    rules.held.forEach((rule, i) => {
-      const id = this.#holds[i * holdSize] ?? 0;
+    const extended = rules.held.flatMap((rule, i) => {
       const counted = rule.unit === 'tokens' || rule.unit === 'outputTokens' || rule.unit === 'usd';
-      if (!rule.stops || rule.observed || !counted || id === 0) return;
-      const cost =
-        rule.unit === 'usd'
-          ? replyNanoUsd(this.#plan, extendTokens)
-          : Math.ceil(extendTokens / rule.unitSize);
-      asked.push(i);
-      more.push(id, cost, this.#holds[i * holdSize + 2] ?? 0, 1, meterAsk.quiet);
+      const held = (this.#holds[i * holdSize] ?? 0) !== 0;
+      return rule.stops && !rule.observed && counted && held ? [i] : [];
     });
-    if (asked.length === 0) {
+    if (extended.length === 0) {
       this.#paidTokens = Number.POSITIVE_INFINITY;
       return true;
     }
-    const told = Float64Array.from(more);
-    const answer = meter.admit(table, told, asked.length, Number.MAX_VALUE, clock());
+    const costs = extended.map((i) => this.#extensionOf(rules.held[i] as Rule));
+    asks.clear();
+    extended.forEach((i, n) => {
+      const [id = 0, , window = 0] = this.#holds.slice(i * holdSize);
+      asks.ask(id, costs[n] ?? 0, meterAsk.quiet, window, 1);
+    });
+    const answer = asks.admit(table, Number.MAX_VALUE, clock());
     if (answer < 0) return false;
     // A meter that is gone says NaN: nothing stops the stream, and nothing more is held.
     if (!Number.isNaN(answer)) {
       const holds = [...this.#holds];
-      asked.forEach((i, n) => {
+      extended.forEach((i, n) => {
         const at = i * holdSize + 1;
-        holds[at] = (holds[at] ?? 0) + (more[n * admitSize + 1] ?? 0);
-        if (((told[n * admitSize + 4] ?? 0) & meterTold.crossed) !== 0)
-          onCrossed(scopes[rules.heldAt[i] ?? 0] as Scope);
+        holds[at] = (holds[at] ?? 0) + (costs[n] ?? 0);
+        if ((asks.told(n) & meterTold.crossed) !== 0) onCrossed(scopes[rules.heldAt[i] ?? 0] as Scope);
       });
       this.#holds = holds;
     }
     return true;
   }
 
+  /** What some more of the stream costs, in the rule's unit. */
+  #extensionOf({ unit, unitSize }: Rule): number {
+    return unit === 'usd' ? replyNanoUsd(this.#plan, extendTokens) : Math.ceil(extendTokens / unitSize);
+  }
+
   release(): void {
     const { table, clock } = this.#deps;
-    const ended: number[] = [];
+    const { held } = this.#applied.rules;
     const holds = [...this.#holds];
-    this.#applied.rules.held.forEach(({ unit }, i) => {
+    ends.clear();
+    held.forEach(({ unit }, i) => {
       const [id = 0, reserved = 0, window = 0] = holds.slice(i * holdSize);
       if (unit !== 'concurrency' || id === 0) return;
-      ended.push(id, reserved, 0, window);
+      ends.settle(id, reserved, 0, window);
       holds[i * holdSize] = 0;
     });
     this.#holds = holds;
-    if (ended.length > 0) meter.settle(table, Float64Array.from(ended), ended.length / settleSize, clock());
+    if (ends.length > 0) ends.end(table, clock());
   }
 
   settle(usage: Usage, costNanoUsd: number | null): void {
@@ -144,19 +146,16 @@ export class HeldPermit implements Permit {
     const { table, clock, onCrossed } = this.#deps;
     const { scopes } = this.#applied;
     const { held, heldAt } = this.#applied.rules;
-    if (entries.length < held.length * settleSize) entries = new Float64Array(held.length * settleSize);
+    ends.clear();
     for (let i = 0; i < held.length; i++) {
       const from = i * holdSize;
-      const to = i * settleSize;
       const reserved = holds[from + 1] as number;
-      entries[to] = holds[from] as number;
-      entries[to + 1] = reserved;
-      entries[to + 2] = chargeOf(held[i] as Rule, usage, costNanoUsd) ?? reserved;
-      entries[to + 3] = holds[from + 2] as number;
+      const used = chargeOf(held[i] as Rule, usage, costNanoUsd) ?? reserved;
+      ends.settle(holds[from] as number, reserved, used, holds[from + 2] as number);
     }
-    meter.settle(table, entries, held.length, clock());
+    ends.end(table, clock());
     for (let i = 0; i < held.length; i++)
-      if (entries[i * settleSize + 3] === 1) onCrossed(scopes[heldAt[i] as number] as Scope);
+      if (ends.crossed(i)) onCrossed(scopes[heldAt[i] as number] as Scope);
   }
 }
 

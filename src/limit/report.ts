@@ -1,19 +1,17 @@
 /** What a decision that lets pass has to tell: events, and the headers of the reply. */
 import type { Telemetry } from '../base/telemetry.ts';
-import { meterAlgorithm, meterEntry, meterTold } from '../native/meters.ts';
+import { type AskEntries, meterAlgorithm, meterTold } from '../native/meters.ts';
 import type { Applied } from './applied.ts';
 import { addTokenHeaders, countsTokens, rateLimitHeaders } from './headers.ts';
-
-const { admit: entrySize } = meterEntry;
 
 /**
  * Tells what came of a decision, and gives the reply's headers: how much is left of the limit and of the token limit
  * that are nearest to their end, and the names of limits that warn or would have refused.
- * @param entries as `meter.admit` left them
+ * @param entries as they were decided
  */
 export function report(
   { rules: { rules }, scopes }: Applied,
-  entries: Float64Array,
+  entries: AskEntries,
   waitMs: number,
   telemetry: Pick<Telemetry, 'limit'>,
 ): string[] {
@@ -24,9 +22,9 @@ export function report(
   let told = 0;
   for (let i = 0; i < rules.length; i++) {
     const rule = rules[i] as (typeof rules)[number];
-    told |= entries[i * entrySize + 4] as number;
+    told |= entries.told(i);
     if (rule.unit === 'usd' || rule.observed) continue;
-    const share = (entries[i * entrySize + 3] as number) / rule.capacity;
+    const share = entries.left(i) / rule.capacity;
     if (share < leastShare) {
       least = i;
       leastShare = share;
@@ -36,11 +34,10 @@ export function report(
       leastTokensShare = share;
     }
   }
-  const left = (at: number): number => entries[at * entrySize + 3] as number;
   const rule = rules[least];
   const tokenRule = rules[leastTokens];
-  const headers = rule === undefined ? [] : rateLimitHeaders(rule, left(least), 0);
-  if (tokenRule !== undefined) addTokenHeaders(tokenRule, left(leastTokens), headers);
+  const headers = rule === undefined ? [] : rateLimitHeaders(rule, entries.left(least), 0);
+  if (tokenRule !== undefined) addTokenHeaders(tokenRule, entries.left(leastTokens), headers);
   if (told !== 0) reportTold(scopes, entries, headers, telemetry);
   if (waitMs > 0)
     for (const { rule, place } of scopes)
@@ -52,14 +49,14 @@ export function report(
 /** What happens seldom: a soft limit was crossed, or a limit that is only observed would have refused. */
 function reportTold(
   scopes: Applied['scopes'],
-  entries: Float64Array,
+  entries: AskEntries,
   headers: string[],
   telemetry: Pick<Telemetry, 'limit'>,
 ): void {
   const soft: string[] = [];
   const observed: string[] = [];
   scopes.forEach(({ rule: { name }, place }, i) => {
-    const told = entries[i * entrySize + 4] as number;
+    const told = entries.told(i);
     if ((told & meterTold.crossed) !== 0) telemetry.limit(name, 'soft', place.label);
     if ((told & meterTold.say) !== 0) soft.push(name);
     if ((told & meterTold.wouldRefuse) === 0) return;

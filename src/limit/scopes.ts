@@ -1,5 +1,5 @@
 /** The meters in use: one for each place under each rule, within a bound, and the budgets among them kept. */
-import { meter } from '../native/meters.ts';
+import { changedBudgets, meter, sweepMeters } from '../native/meters.ts';
 import { type Matter, type Place, placesOf, type Rule } from './rule.ts';
 
 /** A meter in use. */
@@ -62,8 +62,6 @@ export function createScopes(
   for (const row of saved) restored.set(`budget\0${row.budget}\0${row.place}`, row);
   // What budgets had spent that were taken out, until that is told.
   const ended = new Map<string, SpentRow>();
-  const swept = new Float64Array(sweepMax * 2);
-  let changes = new Float64Array(0);
   let restsUntilMs = 0;
 
   const forget = (key: string, { id }: Scope): void => {
@@ -108,18 +106,13 @@ export function createScopes(
       if (looked.length === sweepMax) break;
       looked.push(entry);
     }
-    looked.forEach(([, { id, rule }], i) => {
-      swept[2 * i] = id;
-      swept[2 * i + 1] = rule.calendar?.window(nowMs) ?? 0;
-    });
-    meter.sweep(table, swept, looked.length, nowMs);
-    let found = false;
+    const meters = looked.map(([, { id, rule }]) => ({ id, window: rule.calendar?.window(nowMs) ?? 0 }));
+    const gone = sweepMeters(table, meters, nowMs);
     looked.forEach(([key, scope], i) => {
       forget(key, scope);
-      if (swept[2 * i] === 1) found = true;
-      else keepScope(key, scope);
+      if (gone[i] !== true) keepScope(key, scope);
     });
-    return found;
+    return gone.includes(true);
   };
   const keepScope = (key: string, scope: Scope): void => {
     scopes.set(key, scope);
@@ -180,14 +173,10 @@ export function createScopes(
         ended.delete(key);
         if (rows.push(row) === most) return rows;
       }
-      const numbers = (most - rows.length) * 3;
-      if (changes.length !== numbers) changes = new Float64Array(numbers);
-      const count = meter.changed(table, changes);
-      for (let i = 0; i < count; i++) {
-        const [id = 0, window = 0, nanoUsd = 0] = changes.subarray(3 * i, 3 * i + 3);
+      for (const { id, window, spent } of changedBudgets(table, most - rows.length)) {
         const scope = budgets.get(id);
         if (scope !== undefined)
-          rows.push({ budget: scope.rule.name, place: scope.place.key, window, nanoUsd });
+          rows.push({ budget: scope.rule.name, place: scope.place.key, window, nanoUsd: spent });
       }
       return rows;
     },

@@ -1,6 +1,7 @@
 /** The state of targets and providers over all requests: breakers and own limits. It outlives a reload. */
 
 import { type BreakerSettings, breaker } from '../native/breaker.ts';
+import { meter } from '../native/meters.ts';
 import { PeakEwma } from './peak-ewma.ts';
 import { closeQuota, type OwnLimits, openQuota, type Quota } from './quota.ts';
 import type { AttemptSettings, UpstreamConfig } from './settings.ts';
@@ -57,6 +58,8 @@ export function createHealthBook(clock: () => number): HealthBook {
   const targets = new Map<string, TargetHealth>();
   const providers = new Map<string, ProviderHealth>();
   const quotas = new Map<string, Quota>();
+  // Meters of all quotas: a call's are asked together.
+  const table = meter.openTable();
   /** Targets of the configuration, and their own limits. */
   const asked = new Map<string, OwnLimits | undefined>();
   let attempt: AttemptSettings | null = null;
@@ -89,7 +92,7 @@ export function createHealthBook(clock: () => number): HealthBook {
   const renew = (known: Quota | null, limits: OwnLimits | undefined): Quota | null => {
     if (known !== null && JSON.stringify(known.limits) === JSON.stringify(limits)) return known;
     if (known !== null) closeQuota(known);
-    return limits === undefined ? null : openQuota(limits, clock());
+    return limits === undefined ? null : openQuota(table, limits, clock());
   };
 
   return {

@@ -10,6 +10,7 @@ import type { EngineName } from '../../src/catalog/engines.ts';
 import { type Price, unknownFacts } from '../../src/catalog/facts.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { breaker } from '../../src/native/breaker.ts';
+import { meter } from '../../src/native/meters.ts';
 import { breakerSettings } from '../../src/upstream/health.ts';
 import { PeakEwma } from '../../src/upstream/peak-ewma.ts';
 import { createProvider } from '../../src/upstream/provider.ts';
@@ -326,7 +327,7 @@ describe('where it goes', () => {
     const one = step('one', price(1));
     const two = step('two', price(2));
     const above = breaker.open(breakerSettings(attempt, 1));
-    const quota = openQuota({ requestsPerMinute: 2, tokensPerMinute: 1000 }, 0);
+    const quota = openQuota(meter.openTable(), { requestsPerMinute: 2, tokensPerMinute: 1000 }, 0);
     const room = (which: Step, tokens: number, nowMs: number): boolean =>
       cheapestFirst([which], tokens, createRoom(health, nowMs)) !== null;
     const health = {
@@ -357,7 +358,7 @@ describe('where it goes', () => {
 
   test('who finds no room is not overtaken in the same search by one who needs less', () => {
     const one = step('one', price(1));
-    const quota = openQuota({ tokensPerMinute: 1000 }, 0);
+    const quota = openQuota(meter.openTable(), { tokensPerMinute: 1000 }, 0);
     takeQuotas([quota], 500, 0);
     const room = createRoom({ provider: () => null, quota: () => quota }, 0);
     expect([600, 100].map((tokens) => room.has(one.target, tokens))).toEqual([false, false]);

@@ -1,7 +1,7 @@
 /** Each algorithm of the core against its slow twin, over random schedules: the same decisions, waits and levels. */
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
-import { meter, meterAlgorithm } from '../../src/native/meters.ts';
+import { AskEntries, meter, meterAlgorithm, meterAsk, SettleEntries } from '../../src/native/meters.ts';
 import {
   heldMs,
   type Reference,
@@ -74,6 +74,9 @@ interface Hold {
   readonly window: number;
 }
 
+const asks = new AskEntries();
+const ends = new SettleEntries();
+
 /** Runs a schedule over meters asked together, and over their twins. */
 function play(asked: readonly Kind[], steps: readonly Step[]): void {
   const ids = asked.map(({ name, rate }) => meter.open(table, meterAlgorithm[name], capacity, rate, 1, 0));
@@ -88,10 +91,11 @@ function play(asked: readonly Kind[], steps: readonly Step[]): void {
     } else if (each.kind === 'ask') {
       const keep = each.keep || asked.some(({ keeps }) => keeps === true);
       const left = (window() + 1) * windowMs - nowMs;
-      const entries = Float64Array.from(ids.flatMap((id) => [id, each.cost, window(), left, keep ? 0 : 2]));
-      const answer = meter.admit(table, entries, ids.length, Number.MAX_VALUE, nowMs);
+      asks.clear();
+      for (const id of ids) asks.ask(id, each.cost, keep ? 0 : meterAsk.spent, window(), left);
+      const answer = asks.admit(table, Number.MAX_VALUE, nowMs);
       const verdicts = twins.map((twin) => twin.ask(each.cost));
-      compare(answer, entries, verdicts);
+      compare(answer, verdicts);
       if (answer < 0) continue;
       for (const twin of twins) twin.take(each.cost, keep);
       if (keep) holds.push({ cost: each.cost, window: window() });
@@ -101,13 +105,15 @@ function play(asked: readonly Kind[], steps: readonly Step[]): void {
       const at = holds.findIndex(({ cost }) => cost === chosen?.cost);
       const [hold] = at < 0 ? [] : holds.splice(at, 1);
       if (hold === undefined) continue;
-      const entries = Float64Array.from(ids.flatMap((id) => [id, hold.cost, each.used, hold.window]));
-      meter.settle(table, entries, ids.length, nowMs);
+      ends.clear();
+      for (const id of ids) ends.settle(id, hold.cost, each.used, hold.window);
+      ends.end(table, nowMs);
       for (const twin of twins) twin.settle(hold.cost, each.used);
     }
     // A budget looks at the calendar only when it is asked.
-    const looked = ids.flatMap((id) => [id, 0, window(), 1, 2]);
-    meter.admit(table, Float64Array.from(looked), ids.length, Number.MAX_VALUE, nowMs);
+    asks.clear();
+    for (const id of ids) asks.ask(id, 0, meterAsk.spent, window(), 1);
+    asks.admit(table, Number.MAX_VALUE, nowMs);
     const levels = ids.map((id) => meter.left(table, id, nowMs));
     levels.forEach((level, i) => {
       expect(level).toBeCloseTo(twins[i]?.left() ?? Number.NaN, 6);
@@ -117,7 +123,7 @@ function play(asked: readonly Kind[], steps: readonly Step[]): void {
 }
 
 /** Whether the core decided as the twins did, and named the longest wait. */
-function compare(answer: number, entries: Float64Array, verdicts: readonly Verdict[]): void {
+function compare(answer: number, verdicts: readonly Verdict[]): void {
   const waits = verdicts.map((verdict) =>
     'never' in verdict
       ? Number.POSITIVE_INFINITY
@@ -131,7 +137,7 @@ function compare(answer: number, entries: Float64Array, verdicts: readonly Verdi
     return expect(answer).toBeCloseTo(Math.max(...delays), 6);
   }
   expect(answer).toBeLessThan(0);
-  const said = entries[(-answer - 1) * 5 + 1] ?? Number.NaN;
+  const said = asks.waitMs(-answer - 1);
   if (longest === Number.POSITIVE_INFINITY) expect(said).toBe(-1);
   else expect(said).toBeCloseTo(longest, 6);
 }
@@ -161,8 +167,9 @@ test('in no stretch as long as the window more is used than it holds', () => {
       for (const each of steps) {
         if (each.kind === 'pass') nowMs += each.ms;
         if (each.kind !== 'ask') continue;
-        const entry = Float64Array.of(id, each.cost, 0, 0, 2);
-        if (meter.admit(table, entry, 1, 0, nowMs) === 0) uses.push({ atMs: nowMs, cost: each.cost });
+        asks.clear();
+        asks.ask(id, each.cost, meterAsk.spent, 0, 0);
+        if (asks.admit(table, 0, nowMs) === 0) uses.push({ atMs: nowMs, cost: each.cost });
       }
       for (const { atMs: fromMs } of uses) {
         const within = uses.filter(({ atMs }) => atMs >= fromMs && atMs < fromMs + windowMs);

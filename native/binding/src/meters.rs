@@ -4,8 +4,9 @@ use napi::bindgen_prelude::Float64ArraySlice;
 use napi::{Error, Result};
 use napi_derive::napi;
 use sidegate_core::limits::decision::BadRate;
+use sidegate_core::limits::entry::{ENTRY, SETTLE, SWEEP};
 use sidegate_core::limits::meter::{Meter, Settings};
-use sidegate_core::limits::meters::{ENTRY, Fault, Meters, SETTLE};
+use sidegate_core::limits::meters::{Fault, Meters};
 use sidegate_core::shared::registry::Registry;
 
 use crate::numbers::MeterAlgorithm;
@@ -66,8 +67,7 @@ pub fn meter_set(table: u32, id: f64, capacity: f64, rate: f64, soft_share: f64,
 
 /// Decides over a request: takes every entry's cost, or none.
 ///
-/// `entries`: `count` times five numbers, documented at `Meters::admit` in `native/core/src/limits/meters.rs`. Gives
-/// the ms after which the request may start; below 0, minus the number of the entry that refuses; NaN when a
+/// `entries`: `count` of them, each as `MeterAsked`. Gives the ms after which the request may start; below 0, minus the number of the entry that refuses; NaN when a
 /// meter is unknown. Throws when a cost is no number of at least 0, or the array is too short.
 #[napi]
 pub fn meter_admit(
@@ -90,8 +90,7 @@ pub fn meter_admit(
 
 /// Ends reserves with what was really used.
 ///
-/// `entries`: `count` times four numbers, documented at `Meters::settle` in `native/core/src/limits/meters.rs`. What is
-/// settled after its table was closed changes nothing. Throws when the array is too short.
+/// `entries`: `count` of them, each as `MeterSettled`. What is settled after its table was closed changes nothing. Throws when the array is too short.
 #[napi]
 pub fn meter_settle(table: u32, mut entries: Float64ArraySlice, count: u32, now_ms: f64) -> Result<()> {
     let length = count as usize * SETTLE;
@@ -105,11 +104,11 @@ pub fn meter_settle(table: u32, mut entries: Float64ArraySlice, count: u32, now_
 
 /// Closes those meters that would be the same if made anew.
 ///
-/// `entries`: `count` times id and calendar window; instead of the id each gets 1 when its meter is gone, else 0.
+/// `entries`: `count` of them, each as `MeterSwept`.
 /// Throws when the array is too short.
 #[napi]
 pub fn meter_sweep(table: u32, mut entries: Float64ArraySlice, count: u32, now_ms: f64) -> Result<()> {
-    let length = count as usize * 2;
+    let length = count as usize * SWEEP;
     require_room(entries.len(), length)?;
     // SAFETY: this is the only view, and no JavaScript runs until it is gone.
     let entries = unsafe { entries.as_mut() };
@@ -132,7 +131,7 @@ pub fn meter_restore(table: u32, id: f64, window: f64, spent: f64) -> Result<()>
     if with(table, |meters| meters.restore(id, window, spent))? { Ok(()) } else { Err(invalid(UNKNOWN)) }
 }
 
-/// Reads budgets that have changed since they were last read: id, window, and what is spent or reserved.
+/// Reads budgets that have changed since they were last read, an entry for each as `MeterChanged`.
 /// Gives how many were written; fewer than there is room for once no more have changed.
 #[napi]
 pub fn meter_changed(table: u32, mut out: Float64ArraySlice) -> Result<u32> {

@@ -74,6 +74,26 @@ mirror! {
 }
 
 mirror! {
+    "The numbers of an entry of `meterAdmit`."
+    MeterAsked, sidegate_core::limits::entry::Asked { Id, Cost, Window, Left, Flags }
+}
+
+mirror! {
+    "The numbers of an entry of `meterSettle`."
+    MeterSettled, sidegate_core::limits::entry::Settled { Id, Reserved, Used, Window }
+}
+
+mirror! {
+    "The numbers of an entry of `meterSweep`."
+    MeterSwept, sidegate_core::limits::entry::Swept { Id, Window }
+}
+
+mirror! {
+    "The numbers of an entry of `meterChanged`."
+    MeterChanged, sidegate_core::limits::entry::Changed { Id, Window, Spent }
+}
+
+mirror! {
     "What came of a call."
     BreakerOutcome, sidegate_core::resilience::breaker::Outcome { Success, Failure, Abandoned }
 }
@@ -136,10 +156,10 @@ constants!(
 );
 constants!(reply_size, "replySize", sidegate_core::reply::registers { REGISTERS });
 constants!(scanner_call, "scannerCall", crate::scanner::call { PASS, OUTPUT, EVENT });
-constants!(meter_ask, "meterAsk", sidegate_core::limits::meters::ask { OBSERVED, SPENT, QUIET });
+constants!(meter_ask, "meterAsk", sidegate_core::limits::entry::ask { OBSERVED, SPENT, QUIET });
 constants!(
     meter_told,
     "meterTold",
-    sidegate_core::limits::meters::told { CROSSED, SAY, WOULD_REFUSE, NOT_TAKEN }
+    sidegate_core::limits::entry::told { CROSSED, SAY, WOULD_REFUSE, NOT_TAKEN }
 );
-constants!(meter_size, "meterSize", sidegate_core::limits::meters { ENTRY, SETTLE });
+constants!(meter_size, "meterSize", sidegate_core::limits::entry { ENTRY, SETTLE, SWEEP, CHANGED });

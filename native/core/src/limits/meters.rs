@@ -1,37 +1,11 @@
 //! All meters of the process, and the decision over those that apply to a request: all of them, or none.
 
 use crate::limits::decision::Decision;
+use crate::limits::entry::{Asked, CHANGED, ENTRY, SETTLE, SWEEP, Settled, Swept, ask, told};
 use crate::limits::meter::{Meter, Span};
 
 /// How many meters may be open at once.
 pub const OPEN_MAX: usize = 1 << 20;
-
-/// Numbers of one entry of [`Meters::admit`].
-pub const ENTRY: usize = 5;
-/// Numbers of one entry of [`Meters::settle`].
-pub const SETTLE: usize = 4;
-
-/// Bits of an entry's flags, in.
-pub mod ask {
-    /// It decides and reports, and lets pass.
-    pub const OBSERVED: u32 = 1;
-    /// It is used up at once: nothing is to be settled.
-    pub const SPENT: u32 = 2;
-    /// No reply follows that could say that the soft mark was crossed: a later one does. Not a bit of [`told`].
-    pub const QUIET: u32 = 16;
-}
-
-/// Bits of an entry's flags, out.
-pub mod told {
-    /// This crossed the soft mark.
-    pub const CROSSED: u32 = 1;
-    /// The reply should say that the soft mark was crossed.
-    pub const SAY: u32 = 2;
-    /// It is observed, and would have refused.
-    pub const WOULD_REFUSE: u32 = 4;
-    /// Nothing was taken, so there is nothing to settle.
-    pub const NOT_TAKEN: u32 = 8;
-}
 
 /// Why a decision could not be made. Nothing was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,11 +73,10 @@ impl Meters {
     /// Decides over a request: takes every entry's cost, or none. An observed entry never refuses; where one
     /// would have, nothing is taken from any observed meter, as nothing would have been.
     ///
-    /// An entry is id, cost, the calendar window's id, ms until that ends, and the flags of [`ask`]. Entries
-    /// have different ids. `delay_max_ms`: a start later than that is a refusal too.
+    /// An entry is as [`Asked`] says. Entries have different ids. `delay_max_ms`: a start later than that is a refusal too.
     ///
-    /// Gives the ms after which the request may start, and in each entry, instead of the last two, what is
-    /// left and the flags of [`told`]. For a refusal gives minus the number of the entry that refuses for
+    /// Gives the ms after which the request may start, and in each entry what is left and the flags of [`told`]. For a
+    /// refusal gives minus the number of the entry that refuses for
     /// longest, from 1, and instead of its cost the ms to wait, -1 for ever.
     ///
     /// # Errors
@@ -132,15 +105,16 @@ impl Meters {
             if observed {
                 would_refuse = true;
                 // Bits that an asking entry doesn't have.
-                entry[4] = f64::from(flags as u32 | told::WOULD_REFUSE);
+                entry[Asked::Flags as usize] = f64::from(flags as u32 | told::WOULD_REFUSE);
             } else if worst.is_none_or(|(_, ms)| wait_ms > ms) {
                 worst = Some((number, wait_ms));
             }
         }
         if let Some((number, wait_ms)) = worst {
             let entry = &mut entries[number * ENTRY..(number + 1) * ENTRY];
-            entry[1] = if wait_ms.is_finite() { wait_ms } else { -1.0 };
-            entry[3] = self.get(entry[0]).map_or(0.0, |meter| meter.left(now_ms));
+            entry[Asked::Cost as usize] = if wait_ms.is_finite() { wait_ms } else { -1.0 };
+            entry[Asked::Left as usize] =
+                self.get(entry[Asked::Id as usize]).map_or(0.0, |meter| meter.left(now_ms));
             return Ok(-((number + 1) as f64));
         }
         for entry in entries.chunks_exact_mut(ENTRY) {
@@ -154,38 +128,37 @@ impl Meters {
         let Some(meter) = self.get(id) else { return };
         let flags = flags as u32;
         if would_refuse && flags & ask::OBSERVED != 0 {
-            entry[3] = meter.left(now_ms);
-            entry[4] = f64::from(told::NOT_TAKEN | flags & told::WOULD_REFUSE);
+            entry[Asked::Left as usize] = meter.left(now_ms);
+            entry[Asked::Flags as usize] = f64::from(told::NOT_TAKEN | flags & told::WOULD_REFUSE);
             return;
         }
         let crossed = meter.take(cost, flags & ask::SPENT == 0, Span { window, left_ms }, now_ms);
         let said = flags & ask::QUIET == 0 && meter.say();
-        entry[3] = meter.left(now_ms);
-        entry[4] = f64::from(u32::from(crossed) * told::CROSSED + u32::from(said) * told::SAY);
+        entry[Asked::Left as usize] = meter.left(now_ms);
+        entry[Asked::Flags as usize] =
+            f64::from(u32::from(crossed) * told::CROSSED + u32::from(said) * told::SAY);
         self.touch(id);
     }
 
-    /// Ends reserves. An entry is id, what was reserved, what was used, and the calendar window's id; instead
-    /// of the last one it gets 1 when this crossed the soft mark, else 0. Meters that are gone are left out.
+    /// Ends reserves. An entry is as [`Settled`] says. Meters that are gone are left out.
     pub fn settle(&mut self, entries: &mut [f64], now_ms: f64) {
         for entry in entries.chunks_exact_mut(SETTLE) {
             let [id, reserved, used, window] = *entry else { continue };
             let crossed = self.get(id).is_some_and(|meter| meter.settle(reserved, used, window, now_ms));
-            entry[3] = f64::from(u8::from(crossed));
+            entry[Settled::Window as usize] = f64::from(u8::from(crossed));
             self.touch(id);
         }
     }
 
-    /// Closes those meters that would be the same if made anew. An entry is id and calendar window; instead
-    /// of the id it gets 1 when the meter is gone, else 0.
+    /// Closes those meters that would be the same if made anew. An entry is as [`Swept`] says.
     pub fn sweep(&mut self, entries: &mut [f64], now_ms: f64) {
-        for entry in entries.chunks_exact_mut(2) {
+        for entry in entries.chunks_exact_mut(SWEEP) {
             let [id, window] = *entry else { continue };
             let idle = self.get(id).is_none_or(|meter| meter.idle(window, now_ms));
             if idle {
                 self.close(id);
             }
-            entry[0] = f64::from(u8::from(idle));
+            entry[Swept::Id as usize] = f64::from(u8::from(idle));
         }
     }
 
@@ -195,11 +168,10 @@ impl Meters {
         budget.map(|budget| budget.restore(window, spent)).is_some()
     }
 
-    /// Reads budgets that have changed: id, window, and what is spent or reserved. Gives how many were
-    /// written; fewer than there is room for once no more have changed.
+    /// Reads budgets that have changed, an entry for each as [`crate::limits::entry::Changed`] says. Gives how many were written; fewer than there is room for once no more have changed.
     pub fn changed(&mut self, out: &mut [f64]) -> usize {
         let mut written = 0;
-        while written < out.len() / 3 {
+        while written < out.len() / CHANGED {
             let Some(index) = self.changed.pop() else { break };
             let slot = &mut self.slots[index as usize];
             slot.changed = false;
@@ -207,7 +179,11 @@ impl Meters {
             let Some(budget) = slot.meter.as_mut().and_then(Meter::budget) else { continue };
             // The slot may have changed hands, and its new budget not been asked yet.
             if budget.entered() {
-                out[written * 3..][..3].copy_from_slice(&[id, budget.window(), budget.committed()]);
+                out[written * CHANGED..][..CHANGED].copy_from_slice(&[
+                    id,
+                    budget.window(),
+                    budget.committed(),
+                ]);
                 written += 1;
             }
         }

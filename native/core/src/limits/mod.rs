@@ -3,6 +3,7 @@
 pub mod budget;
 pub mod concurrency;
 pub mod decision;
+pub mod entry;
 pub mod leaky_bucket;
 pub mod meter;
 pub mod meters;
