@@ -2,7 +2,7 @@
 import { hash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 
-/** The caller's credential as sent; null: none. */
+/** The caller's credential from `Authorization`, `x-api-key` or `x-goog-api-key`; null: none was sent. */
 export function presentedKey(headers: IncomingHttpHeaders): string | null {
   const sent = headers.authorization;
   if (sent !== undefined) {
@@ -13,7 +13,7 @@ export function presentedKey(headers: IncomingHttpHeaders): string | null {
   return typeof plain === 'string' && plain !== '' ? plain : null;
 }
 
-/** SHA-256 of the caller's credential as sent, hex, to tell callers apart by; empty: none. */
+/** SHA-256 of the caller's credential, hex, to distinguish callers; empty: none was sent. */
 export function credentialDigest(headers: IncomingHttpHeaders): string {
   const key = presentedKey(headers);
   return key === null ? '' : hash('sha256', key);

@@ -1,6 +1,6 @@
 /** The names of the dialects. */
 
-/** A dialect a provider or a client speaks on the wire. */
+/** Every dialect that providers or clients speak. */
 export const dialectNames = [
   'openai',
   'anthropic',
@@ -10,4 +10,5 @@ export const dialectNames = [
   'cohere',
   'replicate',
 ] as const;
+/** The wire format of an API, by name. */
 export type DialectName = (typeof dialectNames)[number];

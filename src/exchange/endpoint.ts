@@ -1,77 +1,77 @@
-/** The endpoints of the data port, a row each: everything that tells one from another stands here. */
+/** The endpoints of the data port, one row each: everything in which they differ is here. */
 import { type NativeEndpoint, nativeEndpoint } from '../native/inspect.ts';
 import type { DialectName } from './dialects.ts';
 
 /** What an endpoint is for. */
 export type EndpointKind =
-  /** Answers in text; any provider that chats can serve it. */
+  /** Generates text; any provider with a chat API can serve it. */
   | 'chat'
-  /** Answers with vectors, which mean nothing beside those of another model. */
+  /** Returns vectors, which can't be compared with those of another model. */
   | 'embedding'
-  /** Counts a prompt's tokens, which providers do for nothing. */
+  /** Counts a prompt's tokens, which providers do free of charge. */
   | 'count'
-  /** Puts documents in order. */
+  /** Ranks documents by relevance. */
   | 'rerank'
-  /** Judges text. */
+  /** Classifies text as harmful or not. */
   | 'moderation'
-  /** Makes or reads images and sound. */
+  /** Generates or reads images and audio. */
   | 'media'
-  /** Keeps files at the provider. */
+  /** Stores files at the provider. */
   | 'files'
   /** Lists models; answered by the gateway itself. */
   | 'models';
 
-/** How the usage of a reply that states none is settled. */
+/** How a reply is billed if it doesn't state its usage. */
 export type Unstated =
-  /** Its text counts, by estimate, at the model's price. */
+  /** Tokens are estimated from its text and billed at the model's price. */
   | 'estimated'
-  /** Its text counts, by estimate; its cost is unknown, since it depends on images or sound. */
+  /** Tokens are estimated from its text; the cost is unknown, since it depends on images or audio. */
   | 'unpriced'
-  /** No tokens are used. */
+  /** It uses no tokens. */
   | 'nothing';
 
 /** How an auxiliary endpoint (images, audio, moderations, reranking, files) differs from chat. */
 export interface Auxiliary {
-  /** What its body may be. */
+  /** What its request body may be. */
   readonly takes: 'json' | 'form' | 'json_or_form' | 'nothing';
-  /** A transcript is JSON unless the request names another form of it; speech and files are bytes. */
+  /** Its reply. A transcript is JSON unless the request names another format; speech and files are bytes. */
   readonly gives: 'json' | 'transcript' | 'speech' | 'file';
-  /** The model asked where the request names none, as the API has it. `files`: none is ever named. Null: it must be. */
+  /** The API's default model, for requests that name none. `files`: requests never name one. Null: they must. */
   readonly model: string | null | 'files';
   readonly unstated: Unstated;
-  /** Upper bounds of what it uses beside the prompt's text. */
+  /** Which upper bound is reserved for what it uses in addition to the prompt's text. */
   readonly reserve: 'images' | 'speech' | 'transcript' | 'nothing';
-  /** Asking twice does the work twice at the provider and leaves it there, so it is never repeated. */
+  /** Not idempotent: a second call would create a second object at the provider, so it is never retried. */
   readonly once: boolean;
 }
 
-/** What is the same for all requests of an endpoint. */
+/** Properties that all requests to an endpoint share. */
 interface Traits {
   readonly kind: EndpointKind;
-  /** As which the native core inspects its bodies, if it takes any. */
+  /** The endpoint as the native core knows it, for inspecting bodies; ignored if it has none. */
   readonly inspectedAs: NativeEndpoint;
-  /** The same request has the same answer, so replies may be cached. */
+  /** Whether replies may be cached. */
   readonly cached: boolean;
   readonly method: 'GET' | 'POST' | 'DELETE';
-  /** Left out for chat, embeddings and counts. */
+  /** Undefined for chat, embeddings and token counts. */
   readonly auxiliary?: Auxiliary;
 }
 
-/** An endpoint, by its name. */
+/** An endpoint with this name. */
 export interface EndpointOf<Name extends string> extends Traits {
-  /** As keys and logs name it. Two dialects may have endpoints of one name. */
+  /** Its name in keys and logs. Two dialects may share a name. */
   readonly name: Name;
   readonly dialect: DialectName;
-  /** As a client calls it; `{id}` stands for a file's id, `{model}` for a model. */
+  /** The path that clients request; `{id}` stands for a file's id, `{model}` for a model. */
   readonly path: string;
-  /** What follows a provider's base URL. */
+  /** The path after a provider's base URL. */
   readonly upstreamPath: string;
-  /** What the path says, where the dialect puts it there and not into the body (Gemini); null: the body says it. */
+  /** What the path specifies, in dialects that don't put it in the body (Gemini); null: the body specifies it. */
   readonly inPath: {
-    /** Decoded; null: it can't be. */
+    /** Decoded; null: it can't be decoded. */
     readonly model: string | null;
     readonly stream: boolean;
-    /** The stream is one JSON list, sent in pieces. */
+    /** The stream is one JSON list, sent element by element. */
     readonly list: boolean;
   } | null;
 }
@@ -125,7 +125,7 @@ const models: Traits = {
   method: 'GET',
 };
 
-/** Where the paths of APIs begin; what follows is the same at the provider, whose base URL has a beginning of its own. */
+/** The version at the start of a client's path, which is replaced by the provider's base URL. */
 const version = /^\/v\d+/;
 
 const row = <Name extends string>(
@@ -142,19 +142,19 @@ const row = <Name extends string>(
   ...traits,
 });
 
-/** Gemini's paths hold the model, and what follows it names the method. */
+/** Gemini's paths contain the model, followed by the method. */
 const ofModel = <Name extends string>(name: Name, method: string, traits: Traits): EndpointOf<Name> => ({
   ...row(name, 'gemini', `/v1beta/models/{model}:${method}`, traits),
   upstreamPath: `:${method}`,
 });
 
-/** Every endpoint whose path says what is meant. */
+/** Every endpoint; a request is matched by method and path. */
 export const endpoints = [
   // https://platform.openai.com/docs/api-reference
   row('chat', 'openai', '/v1/chat/completions', chat(nativeEndpoint.Chat)),
   row('responses', 'responses', '/v1/responses', chat(nativeEndpoint.Responses)),
   row('embeddings', 'openai', '/v1/embeddings', embedding(nativeEndpoint.Embeddings)),
-  // The same path in the dialect of whoever asks.
+  // One path for all dialects: the reply is in the client's.
   row('models', 'openai', '/v1/models', models),
   row('models', 'openai', '/v1/models/{id}', models),
   // https://docs.anthropic.com/en/api
@@ -188,7 +188,7 @@ export const endpoints = [
     'moderations',
     'openai',
     '/v1/moderations',
-    // The model that OpenAI's reference names where a request doesn't.
+    // The default model according to OpenAI's reference.
     judged('moderation', { model: 'omni-moderation-latest', unstated: 'nothing' }),
   ),
   row('rerank', 'openai', '/v1/rerank', judged('rerank', {})),
@@ -200,14 +200,15 @@ export const endpoints = [
   row('files', 'openai', '/v1/files/{id}/content', files('GET', { gives: 'file' })),
 ] as const;
 
+/** The name of an endpoint, as in keys and logs. */
 export type EndpointName = (typeof endpoints)[number]['name'];
 
 /** An endpoint of the data port. */
 export type Endpoint = EndpointOf<EndpointName>;
 
-/** Each name once, in the order of the rows. */
+/** Every name once, in the order of the rows. */
 export const endpointNames = [...new Set(endpoints.map(({ name }) => name))];
 
-/** The list of models, in the dialect of whoever asks for it. */
+/** The endpoint that lists models, for clients of a dialect. */
 export const modelsEndpoint = (dialect: DialectName): Endpoint =>
   row('models', dialect, '/v1/models', models);

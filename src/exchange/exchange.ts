@@ -1,24 +1,24 @@
-/** One request as it was received. */
+/** The contract of one request between the listener and the pipeline. */
 
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Cancellation } from '../base/cancellation.ts';
 import type { Endpoint } from './endpoint.ts';
 
-/** One request as it came, read whole. Node's request objects end before this. */
+/** One request, received completely. Node's own request objects are not used beyond this. */
 export interface Exchange {
   /** Sent as `x-request-id`. */
   readonly id: string;
   readonly endpoint: Endpoint;
-  /** Path without query, as asked for. */
+  /** Path as requested, without the query. */
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
-  /** Cancelled when the client is gone or must be let go. */
+  /** Cancelled when the client disconnects or must be disconnected. */
   readonly cancellation: Cancellation;
-  /** Monotonic, ms. */
+  /** When it arrived, in monotonic ms. */
   readonly startedMs: number;
-  /** Lets the work go on when the client hangs up. */
+  /** From now on the request continues even if the client disconnects. */
   detach(): void;
-  /** While it waits in a queue with a bound of its own it doesn't count as a request at work. */
+  /** A parked request waits in a queue with its own bound, so it doesn't count as in flight. */
   park(parked: boolean): void;
 }

@@ -3,7 +3,7 @@ import type { ErrorCode } from '../base/errors.ts';
 import type { EndpointName } from './endpoint.ts';
 import type { KeyLimitConfig } from './key-limit.ts';
 
-/** Who calls. */
+/** The caller, as authentication established it. */
 export interface Identity {
   readonly tenant: string;
   readonly team: string | null;
@@ -15,10 +15,10 @@ export interface Identity {
   readonly models: readonly string[] | null;
   /** Endpoints the key may use; null: all. */
   readonly endpoints: readonly EndpointName[] | null;
-  /** Why the caller would have been refused if the gateway did not only observe; null: it wouldn't. */
+  /** In observe mode, the error the caller would have been refused with; null: none. */
   readonly observed: ErrorCode | null;
-  /** The caller's credential is a provider's own, and goes there. */
+  /** The caller sent a credential of the provider, which is passed on to it. */
   readonly ownCredential: boolean;
-  /** Limits of the key's own; none where it is left out. */
+  /** Limits set on the key itself; undefined: none. */
   readonly limits?: readonly KeyLimitConfig[];
 }

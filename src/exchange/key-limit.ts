@@ -1,8 +1,9 @@
-/** A limit that a key carries with it. */
+/** Settings that all limits and budgets share, and the limits set on a virtual key. */
 
 import { z } from 'zod';
 import { name } from '../base/settings.ts';
 
+/** What a limit can count. */
 export const units = [
   'requests',
   'tokens',
@@ -13,19 +14,22 @@ export const units = [
   'characters',
 ] as const;
 
+/** What a limit counts. */
 export type Unit = (typeof units)[number];
 
+/** How a limit can count. */
 export const algorithmNames = ['token_bucket', 'leaky_bucket', 'sliding_window'] as const;
 
-/** Kinds of requests that may have limits of their own. */
+/** Kinds of requests that limits can be restricted to. */
 export const trafficNames = ['streaming', 'plain', 'batch'] as const;
 
+/** A kind of request that a limit is restricted to. */
 export type Traffic = (typeof trafficNames)[number];
 
-/** Decide and refuse, or decide, report and let pass. */
+/** Refuse requests over the limit, or only report them. */
 export const modeNames = ['enforce', 'observe'] as const;
 
-/** What limits and budgets have in common; `what` names them in descriptions. */
+/** Settings of every limit and budget. @param what the requests it counts if `traffic` is unset */
 export const shared = (what: string) => ({
   traffic: z
     .enum(trafficNames)
@@ -52,6 +56,7 @@ export const shared = (what: string) => ({
   }),
 });
 
+/** Settings of every limit, but not of budgets. */
 export const counted = {
   name: name.meta({ description: 'Name in refusals, headers and metrics.' }),
   unit: z.enum(units).default('requests').meta({ description: 'What it counts.' }),
@@ -78,7 +83,8 @@ export const counted = {
     .meta({ description: 'Length of a sliding window; required for it.' }),
 };
 
-/** A limit of one virtual key: like any other, but it is for that key alone. */
+/** A limit that applies to one virtual key only. */
 export const keyLimitSchema = z.strictObject({ ...counted, ...shared('all') });
 
+/** A limit set on a virtual key. */
 export type KeyLimitConfig = z.output<typeof keyLimitSchema>;

@@ -3,14 +3,15 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { Refusal } from '../base/errors.ts';
 
-/** Interactive requests have somebody waiting; batch requests take what is left, until their deadline. */
+/** For interactive requests somebody waits; batch requests use the capacity that is left, until their deadline. */
 export const priorities = ['interactive', 'batch'] as const;
 
+/** A priority class. */
 export type Priority = (typeof priorities)[number];
 
 const header = 'x-sidegate-priority';
 
-/** The header goes before the route: only the app knows whether somebody waits. */
+/** The priority of a request: the header's, as only the app knows whether somebody waits; otherwise the route's. */
 export function priorityOf(
   headers: IncomingHttpHeaders,
   plan: { readonly priority: Priority },
@@ -23,5 +24,5 @@ export function priorityOf(
   });
 }
 
-/** Whether the header alone says so, before anything else of the request is known. */
+/** Whether the header asks for batch, for use before the route is known. */
 export const saysBatch = (headers: IncomingHttpHeaders): boolean => headers[header] === 'batch';

@@ -1,8 +1,9 @@
-/** What goes back to the client, and what of it can be stored. */
+/** Replies to clients, and the form in which they are stored. */
 
-/** What goes back to the client. Headers are flat name, value pairs. */
+/** A reply to the client. Headers are flat name, value pairs. */
 export type Reply = WholeReply | StreamReply;
 
+/** A reply that isn't streamed. */
 export interface WholeReply {
   readonly kind: 'whole';
   readonly status: number;
@@ -10,28 +11,32 @@ export interface WholeReply {
   readonly body: Buffer;
 }
 
+/** A streamed reply. */
 export interface StreamReply {
   readonly kind: 'stream';
   readonly status: number;
   readonly headers: readonly string[];
-  /** Written while nothing comes, so that nobody thinks the connection dead; empty: nothing may be. */
+  /** Written in pauses so that proxies don't time out; empty: the format allows no such bytes. */
   readonly keepAlive: string;
-  /** Whole SSE events, or pieces of a list; ends by itself, never throws. */
+  /** Complete SSE events, or elements of a list. Ends normally in every case, never throws. */
   readonly chunks: AsyncIterable<Buffer>;
-  /** After the end: it broke off in a form that can't say so, so the connection must. Left out: it never does. */
+  /**
+   * Once it has ended: whether it was cut in a format that can't express an error, so that the connection must be
+   * reset. Undefined: it never is.
+   */
   readonly isCut?: () => boolean;
 }
 
-/** A reply as it can be kept: before values are restored in it, so that no store holds personal data. */
+/** A reply as it is stored: before masked values are restored, so that no store holds personal data. */
 export interface StoredReply {
   readonly status: number;
   readonly contentType: string;
   readonly body: Buffer;
   readonly stream: boolean;
-  /** `provider/model` that answered. */
+  /** The `provider/model` that answered. */
   readonly target: string;
-  /** Fields that were left out for it; names separated by commas. */
+  /** Names of fields left out of the request to that target, separated by commas. */
   readonly dropped?: string;
-  /** What it cost, so that what its next use saves is known; 0 where the price isn't. */
+  /** What it cost, which is what a cache hit saves; 0 if the price is unknown. */
   readonly costNanoUsd: number;
 }

@@ -5,28 +5,28 @@ import { bodyFlags } from '../native/inspect.ts';
 import type { Findings } from '../native/pii.ts';
 import type { Endpoint } from './endpoint.ts';
 
-/** What the pipeline knows about a body, found in one pass over its bytes. */
+/** The facts about a body, found in one pass over its bytes. */
 export interface ModelRequest {
-  /** The body that may leave the pod: scrubbed where the policy asks for it. */
+  /** The body that may leave the pod: scrubbed if the policy requires it. */
   readonly body: Buffer;
   readonly model: string;
   readonly stream: boolean;
-  /** The client itself asked for usage on the stream. */
+  /** The client asked for usage on the stream. */
   readonly wantsUsage: boolean;
-  /** The request's own limit on reply tokens; null: the model's. */
+  /** The request's limit on reply tokens; null: the model's applies. */
   readonly maxTokens: number | null;
-  /** Replies asked for. */
+  /** Number of replies asked for. */
   readonly choices: number;
   /** UTF-8 bytes and Unicode code points of the prompt's text. */
   readonly textBytes: number;
   readonly textCharacters: number;
-  /** Server tools run at the provider: such a request is never repeated. */
+  /** It uses tools that run at the provider, so it is never retried. */
   readonly serverTools: boolean;
-  /** How often personal data occurs, by kind, of those that the policy looks for. */
+  /** Occurrences of personal data, for each kind that the policy looks for. */
   readonly findings: Findings;
-  /** Placeholder → value, for each value that was masked. */
+  /** Placeholder → masked value; null: nothing was masked. */
   readonly masked: ReadonlyMap<string, string> | null;
-  /** SHA-256 of the body as it came, hex. */
+  /** SHA-256 of the body as received, hex. */
   readonly digest: string;
   /** HMAC-SHA-256 of the SHA-256 of `body`, hex; the only trace of the prompt in a record. */
   readonly keyedDigest: string;
@@ -38,16 +38,16 @@ export interface ModelRequest {
   readonly firstField: number;
   /** Bits of `bodyFlags`. */
   readonly flags: number;
-  /** How much it asks of a model; null: nobody wanted to know. */
+  /** How complex it is; null: not classified, as no route needs it. */
   readonly tier: Tier | null;
-  /** What an upload holds; left out: the body is JSON. */
+  /** The fields of an upload; undefined: the body is JSON. */
   readonly form?: Form;
 }
 
-/** Its stream, if there is one, is of events. */
+/** Whether a request asks for a stream of events. */
 export const isEvents = ({ flags }: ModelRequest): boolean => (flags & bodyFlags.stream) !== 0;
 
-/** Whether the answer is bytes as they come: no event can be put between them. */
+/** Whether the reply is raw bytes, into which no event can be inserted. */
 export const givesBytes = ({ auxiliary }: Endpoint, request: ModelRequest | null): boolean =>
   auxiliary !== undefined &&
   (auxiliary.gives === 'file' || (auxiliary.gives === 'speech' && request !== null && !isEvents(request)));

@@ -1,22 +1,23 @@
 /** Tokens of one reply. */
 import type { MediaUsage } from '../native/reply.ts';
 
-/** Tokens of one reply. `known`: the provider said so; else counted from its text, or estimated from bytes. */
+/** Tokens of one reply. `known`: stated by the provider; otherwise counted from its text, or estimated from bytes. */
 export interface Usage {
-  /** All of the prompt, in both dialects: read from the provider's cache, written to it, and neither. */
+  /** The whole prompt in every dialect, including tokens read from and written to the provider's cache. */
   readonly inputTokens: number;
   readonly outputTokens: number;
-  /** Of the input, read from the provider's cache. */
+  /** Input tokens read from the provider's cache. */
   readonly cachedInputTokens: number;
-  /** Of the input, written to it. */
+  /** Input tokens written to the provider's cache. */
   readonly cacheWriteTokens: number;
   readonly known: boolean;
-  /** Of images and sound, where there are any. */
+  /** Tokens and durations of images and audio, if there are any. */
   readonly media?: MediaUsage;
-  /** What a rerank is billed by; left out: nothing of the kind. */
+  /** Units that a rerank is billed in; undefined: it isn't. */
   readonly searchUnits?: number;
 }
 
+/** Known to have used nothing. */
 export const noUsage: Usage = {
   inputTokens: 0,
   outputTokens: 0,
