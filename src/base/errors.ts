@@ -1,6 +1,6 @@
-/** The error catalogue: every error the gateway itself can answer with. The table in docs/reference/errors.md is made of it. */
+/** The error catalogue: every error the gateway itself can answer with. docs/reference/errors.md is generated from it. */
 
-/** Who is at fault: the caller, the gateway, or the provider. */
+/** Where an error comes from: the caller, the gateway, or the provider. */
 export type ErrorSource = 'client' | 'gateway' | 'upstream';
 
 interface Entry {
@@ -12,7 +12,7 @@ interface Entry {
   readonly openai: string;
   /** `type` in Anthropic's error object. */
   readonly anthropic: string;
-  /** What the user should do; part of every message and of the reference. */
+  /** What the user should do; added to every message and listed in docs/reference/errors.md. */
   readonly hint: string;
 }
 
@@ -26,6 +26,7 @@ const unauthenticated = {
 } as const;
 const upstream = { openai: 'api_error', anthropic: 'api_error' } as const;
 
+/** Every error by its code. */
 export const catalogue = {
   invalid_json: {
     status: 400,
@@ -53,7 +54,7 @@ export const catalogue = {
     source: 'client',
     retryable: false,
     ...invalid,
-    hint: "Take the named field out, or add a target that speaks your SDK's dialect.",
+    hint: "Remove the named field, or add a target that speaks your SDK's dialect.",
   },
   duplicate_field: {
     status: 400,
@@ -74,14 +75,14 @@ export const catalogue = {
     source: 'client',
     retryable: false,
     ...invalid,
-    hint: 'Take the personal data out, or ask for the policy to be changed.',
+    hint: 'Remove the personal data, or ask for the policy to be changed.',
   },
   not_capable: {
     status: 400,
     source: 'client',
     retryable: false,
     ...invalid,
-    hint: 'Ask for another model, or add a target that can do it to the route.',
+    hint: 'Use another model, or add a target with this capability to the route.',
   },
   missing_key: {
     ...unauthenticated,
@@ -101,7 +102,7 @@ export const catalogue = {
   },
   token_malformed: {
     ...unauthenticated,
-    hint: 'Send the access token as the issuer gave it: a signed JWT.',
+    hint: 'Send the access token exactly as issued: a signed JWT.',
   },
   token_oversized: {
     ...unauthenticated,
@@ -113,15 +114,15 @@ export const catalogue = {
   },
   token_algorithm: {
     ...unauthenticated,
-    hint: 'Let the issuer sign with an algorithm listed in `authenticate.oidc[].algorithms`.',
+    hint: 'Configure the issuer to sign with an algorithm listed in `authenticate.oidc[].algorithms`.',
   },
   token_unknown_key: {
     ...unauthenticated,
-    hint: 'Get a new token: the issuer has no such signing key.',
+    hint: 'Get a new token: the issuer does not publish the key that signed this one.',
   },
   token_signature: {
     ...unauthenticated,
-    hint: 'Send the access token as the issuer gave it.',
+    hint: 'Send the access token exactly as issued.',
   },
   token_expired: {
     ...unauthenticated,
@@ -129,7 +130,7 @@ export const catalogue = {
   },
   token_not_yet_valid: {
     ...unauthenticated,
-    hint: 'Wait, or compare the clocks of the issuer and this machine.',
+    hint: 'Wait, or check the clocks of the issuer and of this machine.',
   },
   token_audience: {
     ...unauthenticated,
@@ -137,7 +138,7 @@ export const catalogue = {
   },
   token_claims: {
     ...unauthenticated,
-    hint: 'Let the issuer put the named claim in, or correct `authenticate.oidc[].claims`.',
+    hint: 'Configure the issuer to include the named claim, or correct `authenticate.oidc[].claims`.',
   },
   model_forbidden: {
     status: 403,
@@ -184,7 +185,7 @@ export const catalogue = {
     source: 'client',
     retryable: false,
     ...invalid,
-    hint: 'Name one of them in the header `x-sidegate-provider`, or add a provider of the `openai` dialect that this tenant may keep files at.',
+    hint: 'Name one of them in the header `x-sidegate-provider`, or add a provider of the `openai` dialect that may store files of this tenant.',
   },
   not_found: {
     status: 404,
@@ -200,7 +201,7 @@ export const catalogue = {
     retryable: false,
     openai: 'invalid_request_error',
     anthropic: 'not_found_error',
-    hint: 'Ask for a model that `GET /v1/models` lists, or add a route for it.',
+    hint: 'Use a model listed by `GET /v1/models`, or add a route for it.',
   },
   method_not_allowed: {
     status: 405,
@@ -229,21 +230,21 @@ export const catalogue = {
     retryable: false,
     openai: 'invalid_request_error',
     anthropic: 'request_too_large',
-    hint: 'Send less, or raise `listen.bodyMaxBytes`, for uploads `listen.uploadMaxBytes`.',
+    hint: 'Send a smaller body, or raise `listen.bodyMaxBytes` (for uploads, `listen.uploadMaxBytes`).',
   },
   unsupported_media_type: {
     status: 415,
     source: 'client',
     retryable: false,
     ...invalid,
-    hint: 'Send the body as `application/json`, or as `multipart/form-data` where files are taken, without a content encoding.',
+    hint: 'Send the body as `application/json`, or as `multipart/form-data` where files are accepted, without a content encoding.',
   },
   idempotency_mismatch: {
     status: 422,
     source: 'client',
     retryable: false,
     ...invalid,
-    hint: 'Use a new `Idempotency-Key` for another request.',
+    hint: 'Use a new `Idempotency-Key` for a different request.',
   },
   rate_limited: {
     status: 429,
@@ -259,7 +260,7 @@ export const catalogue = {
     retryable: false,
     openai: 'rate_limit_error',
     anthropic: 'rate_limit_error',
-    hint: 'Send a smaller request, or ask for a higher limit: this one can never pass.',
+    hint: 'Send a smaller request, or ask for a higher limit: waiting does not help.',
   },
   headers_too_large: {
     status: 431,
@@ -273,14 +274,14 @@ export const catalogue = {
     source: 'gateway',
     retryable: true,
     ...upstream,
-    hint: 'Report it with the request id.',
+    hint: 'Report this error with its request id.',
   },
   upstream_failed: {
     status: 502,
     source: 'upstream',
     retryable: true,
     ...upstream,
-    hint: 'Try again later; the log line of this request names each attempt.',
+    hint: 'Try again later; the log line of this request lists each attempt.',
   },
   upstream_credential: {
     status: 502,
@@ -326,7 +327,7 @@ export const catalogue = {
     retryable: true,
     openai: 'api_error',
     anthropic: 'overloaded_error',
-    hint: 'Try again; the log says what the gateway cannot reach: the issuer of tokens, or its key store.',
+    hint: 'Try again; the log says what the gateway cannot reach: the token issuer or its key store.',
   },
   batch_queue_full: {
     status: 503,
@@ -342,36 +343,37 @@ export const catalogue = {
     retryable: true,
     openai: 'api_error',
     anthropic: 'overloaded_error',
-    hint: 'Wait for `Retry-After`, or give it more time by `x-sidegate-timeout`, within `batch.deadlineMs`.',
+    hint: 'Wait for `Retry-After`, or allow more time with `x-sidegate-timeout` (at most `batch.deadlineMs`).',
   },
   batch_expired: {
     status: 504,
     source: 'gateway',
     retryable: true,
     ...upstream,
-    hint: 'Repeat it later, or give it more time by `x-sidegate-timeout`, within `batch.deadlineMs`.',
+    hint: 'Repeat it later, or allow more time with `x-sidegate-timeout` (at most `batch.deadlineMs`).',
   },
   upstream_timeout: {
     status: 504,
     source: 'upstream',
     retryable: true,
     ...upstream,
-    hint: 'Raise the timeout that is named, or add a fallback target.',
+    hint: 'Raise the named timeout, or add a fallback target.',
   },
 } as const satisfies Record<string, Entry>;
 
+/** A code of the catalogue, as sent in error bodies. */
 export type ErrorCode = keyof typeof catalogue;
 
-/** A stage's "no": a value, never thrown. `respond` turns it into the client's dialect. */
+/** A stage's decision not to serve a request: a value, never thrown; `refusalReply` writes it for the client. */
 export class Refusal {
   readonly code: ErrorCode;
-  /** What happened, one sentence, without the hint; never holds prompt, key or reply text. */
+  /** What happened, in one sentence without the hint; never contains text of a prompt, key or reply. */
   readonly message: string;
   /** The request field or header at fault, if there is one. */
   readonly param: string | null;
-  /** When it may pass, in ms; sent as `Retry-After` and `retry-after-ms`. */
+  /** Ms after which a retry may succeed; sent as `Retry-After` and `retry-after-ms`. Null: unknown. */
   readonly retryAfterMs: number | null;
-  /** Headers that belong to this refusal, as flat name, value pairs. */
+  /** Additional headers of the reply, as flat name, value pairs. */
   readonly headers: readonly string[];
 
   constructor(
@@ -391,7 +393,7 @@ export class Refusal {
     return catalogue[this.code];
   }
 
-  /** The sentence a user reads: what happened and what to do. */
+  /** The text a user reads: what happened and what to do. */
   get text(): string {
     return `${this.message} ${this.entry.hint}`;
   }

@@ -1,4 +1,4 @@
-/** The log, as the rooms see it. */
+/** The type of the log that every room writes to. */
 import type { Logger } from 'pino';
 
 export type Log = Logger;

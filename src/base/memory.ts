@@ -1,15 +1,15 @@
-/** Keeps the process small: what is free goes back to the system, which the C library alone rarely does. */
+/** Returns freed memory to the operating system regularly, which the C library rarely does by itself. */
 import { trimMemory } from '../native/memory.ts';
 
-/** Between two trims. */
+/** Shortest time between two trims. */
 const everyMs = 5000;
-/** A trim that takes long, in a process with much memory, makes the next ones rarer: at most 0.1% of the time. */
+/** Trims take at most 0.1% of the time: after a long one, in a process with much memory, the next waits longer. */
 const shareMax = 0.001;
 
 /**
- * Begins to give free memory back, now and then: 10 to 18 MB of 165 after 100,000 requests, in three pairs of processes.
+ * Starts trimming memory regularly. Measured: 10 to 18 MB of 165 after 100,000 requests, in three pairs of processes.
  * @param clock monotonic ms
- * @param trim gives back what is free
+ * @param trim returns free memory to the system
  */
 export function startTrims(clock: () => number, trim: () => void = trimMemory): { stop(): void } {
   let timer = setTimeout(run, everyMs).unref();

@@ -1,9 +1,9 @@
 /**
- * Reads the bodies of uploads where they stand: which fields there are, and where. Nothing is copied but short texts.
+ * Locates the fields of a `multipart/form-data` body in place. Only short texts are copied.
  * https://www.rfc-editor.org/rfc/rfc7578 and https://www.rfc-editor.org/rfc/rfc2046#section-5.1
  *
- * It is stricter than the RFCs, since whoever reads the body next must find the same fields: a form that could be read in
- * two ways is refused.
+ * It is stricter than the RFCs, since the provider must find the same fields when it parses the body: a form that could
+ * be read in two ways is refused.
  */
 import { isUtf8 } from 'node:buffer';
 import { Refusal } from './errors.ts';
@@ -11,15 +11,16 @@ import { Refusal } from './errors.ts';
 /** One field of a form; offsets are bytes of the body. */
 export interface FormPart {
   readonly name: string;
-  /** It has a file name, whatever it holds. */
+  /** It has a file name, whatever its content. */
   readonly file: boolean;
-  /** Of its headers. */
+  /** Where its headers start. */
   readonly headStart: number;
-  /** Of its content. */
+  /** Where its content starts; it ends before `end`. */
   readonly start: number;
   readonly end: number;
 }
 
+/** A form and its fields, in the order of the body. */
 export interface Form {
   readonly boundary: string;
   readonly parts: readonly FormPart[];
@@ -27,13 +28,13 @@ export interface Form {
 
 const partsMax = 256;
 const headMaxBytes = 4096;
-/** Of all texts together. */
+/** Of all text fields together. */
 const textsMaxBytes = 1024 * 1024;
 
 const crlf = Buffer.from('\r\n');
 const headEnd = Buffer.from('\r\n\r\n');
 
-/** Finds the fields of a form. @param contentType with its boundary */
+/** Finds the fields of a form. @param contentType value of the header, with the boundary */
 export function readForm(body: Buffer, contentType: string): Form | Refusal {
   const boundary = boundaryOf(contentType);
   if (boundary === null)
@@ -47,14 +48,16 @@ export function readForm(body: Buffer, contentType: string): Form | Refusal {
     const after = at + delimiter.length;
     if (body.toString('latin1', after, after + 2) === '--') {
       const rest = body.subarray(after + 2);
-      if (rest.length > 0 && !rest.equals(crlf)) return refuse('Something follows the end of the form.');
+      if (rest.length > 0 && !rest.equals(crlf)) return refuse('The form is followed by other bytes.');
       return { boundary, parts };
     }
-    if (!startsAt(body, crlf, after)) return refuse(`No line ends after the boundary at byte ${at}.`);
+    if (!startsAt(body, crlf, after))
+      return refuse(`The boundary at byte ${at} is not followed by a line break.`);
     if (parts.length === partsMax) return refuse(`The form has more than ${partsMax} fields.`);
     const headStart = after + crlf.length;
     const ends = body.subarray(headStart, headStart + headMaxBytes).indexOf(headEnd);
-    if (ends < 0) return refuse(`The headers of the field at byte ${at} have no end.`);
+    if (ends < 0)
+      return refuse(`The headers of the field at byte ${at} have no end within ${headMaxBytes} bytes.`);
     const head = readHead(body.toString('utf8', headStart, headStart + ends));
     if (typeof head === 'string') return refuse(`The field at byte ${at} ${head}.`);
     const start = headStart + ends + headEnd.length;
@@ -62,10 +65,11 @@ export function readForm(body: Buffer, contentType: string): Form | Refusal {
     if (at < 0) return refuse('The form ends before its last boundary.');
     const end = at - crlf.length;
     if (end < start || !startsAt(body, crlf, end))
-      return refuse(`The boundary at byte ${at} does not begin a line.`);
+      return refuse(`The boundary at byte ${at} is not at the start of a line.`);
     if (!head.file) {
       textBytes += end - start;
-      if (textBytes > textsMaxBytes) return refuse(`The form's texts have more than ${textsMaxBytes} bytes.`);
+      if (textBytes > textsMaxBytes)
+        return refuse(`The form's text fields have more than ${textsMaxBytes} bytes.`);
       if (head.encoded || !isUtf8(body.subarray(start, end)))
         return refuse(`The field "${head.name}" is not plain UTF-8 text.`);
     }
@@ -73,11 +77,11 @@ export function readForm(body: Buffer, contentType: string): Form | Refusal {
   }
 }
 
-/** The one text of a name; undefined: there is none. More than one, or a file, is refused. */
+/** The text field with a name; undefined: there is none. Two fields of that name, or a file, are refused. */
 export function textOf(form: Form, name: string, body: Buffer): string | undefined | Refusal {
   const [first, second] = form.parts.filter((part) => part.name === name);
   if (second !== undefined)
-    return new Refusal('duplicate_field', `The field "${name}" is there twice.`, { param: name });
+    return new Refusal('duplicate_field', `The field "${name}" occurs more than once.`, { param: name });
   if (first?.file === true)
     return new Refusal('invalid_field', `The field "${name}" must be text, not a file.`, { param: name });
   return first === undefined ? undefined : body.toString('utf8', first.start, first.end);
@@ -88,7 +92,7 @@ const refuse = (what: string): Refusal => new Refusal('invalid_form', what, { pa
 const startsAt = (body: Buffer, what: Buffer, at: number): boolean =>
   body.subarray(at, at + what.length).equals(what);
 
-/** RFC 2046's characters of a boundary, quoted or not. */
+/** The boundary, quoted or not, of the characters that RFC 2046 allows; null: missing, repeated or invalid. */
 function boundaryOf(contentType: string): string | null {
   const found = [...contentType.matchAll(/;\s*boundary=(?:"([^"]*)"|([^\s;"]*))/gi)];
   const [only] = found;
@@ -100,23 +104,23 @@ function boundaryOf(contentType: string): string | null {
 interface Head {
   readonly name: string;
   readonly file: boolean;
-  /** Its bytes stand for others. */
+  /** Its content has a transfer encoding, such as Base64. */
   readonly encoded: boolean;
 }
 
-/** Reads a field's headers; a text says what is wrong with them. */
+/** Reads a field's headers; a string describes what is wrong with them. */
 function readHead(text: string): Head | string {
   let named: { name: string; file: boolean } | null = null;
   let encoded = false;
   for (const line of text.split('\r\n')) {
     const header = /^([\w!#$%&'*+.^`|~-]+):[ \t]*([^\r\n]*)$/.exec(line);
-    if (header === null) return 'has a header that is none';
+    if (header === null) return 'has a malformed header line';
     const [, key = '', value = ''] = header;
     if (/^content-transfer-encoding$/i.test(key)) encoded = !/^(binary|[78]bit)\s*$/i.test(value);
     if (!/^content-disposition$/i.test(key)) continue;
     if (named !== null) return 'has two Content-Disposition headers';
     const read = readDisposition(value);
-    if (read === null) return 'has a Content-Disposition that can be read in several ways';
+    if (read === null) return 'has an ambiguous Content-Disposition header';
     named = read;
   }
   return named === null ? 'has no Content-Disposition' : { ...named, encoded };
@@ -124,6 +128,7 @@ function readHead(text: string): Head | string {
 
 const parameter = /\s*;\s*([\w-]+\*?)=(?:"((?:[^"\\]|\\.)*)"|([^\s;"]+))/y;
 
+/** Reads a `Content-Disposition`; null: it is not `form-data` with exactly one plain name. */
 function readDisposition(value: string): { name: string; file: boolean } | null {
   const kind = /^form-data(?=\s*(;|$))/i.exec(value);
   if (kind === null) return null;
@@ -141,11 +146,11 @@ function readDisposition(value: string): { name: string; file: boolean } | null 
     else if (/^name\*$/i.test(key)) return null;
   }
   const whole = value.slice(read).trim() === '';
-  // Escapes are read in different ways.
+  // Parsers disagree about escapes in names.
   return whole && name !== null && /^[^"\\%]{1,128}$/.test(name) ? { name, file } : null;
 }
 
-/** Whether a body is a form: text fields and files. @param contentType as the header says it */
+/** Whether a body is a form. @param contentType value of the header */
 export const isForm = (contentType: string | undefined): boolean =>
   contentType !== undefined &&
   contentType !== 'application/json' &&

@@ -2,18 +2,18 @@ import type { Server } from 'node:http';
 import { isIP } from 'node:net';
 
 /**
- * Node's HTTP, of which only the types may be imported elsewhere. An import of `node:http` into a module looks at each
- * of its exports, and one of them loads Node's own fetch and WebSocket when it is looked at: 4 MB and 10 ms of a start.
+ * Node's HTTP module; elsewhere only its types may be imported. Importing `node:http` into an ES module reads each of
+ * its exports, and one of them is a getter that loads Node's fetch and WebSocket: 4 MB and 10 ms at start.
  */
 export const { Agent, createServer, get, request, ServerResponse, STATUS_CODES } =
   process.getBuiltinModule('node:http');
 
-/** Whether only this machine can reach the address. */
+/** Whether an address can be reached from this machine only. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 }
 
-/** The address as a base URL. */
+/** The address a server listens on, as a base URL. */
 export function urlOf(
   server: Server,
   { host, socket }: { readonly host: string; readonly socket?: string | undefined },

@@ -1,4 +1,4 @@
-/** The schemas that settings of many rooms are made of: names, times, sizes, secrets. */
+/** Schemas that the settings of many rooms share: names, times, sizes, ports, secrets. */
 import { z } from 'zod';
 
 /** A name: it appears in headers, logs and metrics. */
@@ -6,16 +6,18 @@ export const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$/, {
   error: 'must be 1–128 letters, digits or . _ : / -, and begin with a letter or digit',
 });
 
-/** A model's name, or the beginning of one before a *. */
+/** A model's name, or a prefix followed by *. */
 export const modelPattern = z
   .string()
   .min(1)
   .max(256)
-  .regex(/^[^*]*\*?$/, { error: 'may hold * only at its end' });
+  .regex(/^[^*]*\*?$/, { error: 'may contain * only at its end' });
 
 /** A time in whole milliseconds. */
 export const ms = (min: number, max: number) => z.int().min(min).max(max);
 /** A size in bytes, at least 1 KiB. */
 export const bytes = (max: number) => z.int().min(1024).max(max);
+/** A TCP port; 0: any free one. */
 export const port = z.int().min(0).max(65_535);
+/** A secret, or where it is read from. */
 export const secret = z.string().min(1).meta({ description: 'A secret: `${ENV}` or `file:/path`.' });

@@ -1,55 +1,58 @@
 /**
- * What the rooms report while they work. A room states a fact; whether it becomes a metric, a log line or both is
- * decided by the implementation in `observe/telemetry.ts`. Every text is from the configuration or from a closed list
- * of this file, so that labels stay bounded; none is of a request.
+ * The events that rooms report. A room states a fact; `observe/telemetry.ts` decides whether it becomes a metric, a log
+ * line or both. Every text comes from the configuration or from a closed list in this file, never from a request, so
+ * that the number of labels stays bounded.
  */
 
-/** What limits and budgets report beside letting pass. */
+/** What limits and budgets report, other than an admitted request. */
 export type LimitEvent = 'refused' | 'observed' | 'soft' | 'delayed' | 'unpriced' | 'overflow';
 
-/** Why a batch request left the queue without a turn. */
+/** Why a batch request was not sent; `left`: its client disconnected. */
 export type BatchRefusal = 'queue_full' | 'deadline' | 'expired' | 'draining' | 'left';
 
-/** What became of counting a reply's tokens. */
+/** The result of counting a reply's tokens in a worker. */
 export type CountResult = 'counted' | 'queue_full' | 'late' | 'failed';
 
-/** A platform that gives machines their own credentials. */
+/** A cloud platform that issues credentials to its machines. */
 export type Platform = 'google' | 'azure' | 'aws';
 
+/** One method for each kind of event. */
 export interface Telemetry {
   /** A call to a provider has ended. @param target `provider/model`, from the configuration */
   call(target: string, outcome: string): void;
-  /** A hedged request was sent, or answered first. */
+  /** A hedging call was sent, or it answered first. */
   hedge(what: 'sent' | 'won'): void;
   /** The retry budget refused a call. */
   retryBudgetSpent(kind: 'retry' | 'hedge'): void;
   /** A circuit breaker opened or closed. @param name the target's label or the provider's name */
   breaker(subject: 'target' | 'provider', name: string, open: boolean): void;
-  /** A provider refused a credential of the gateway's own. @param index which of the provider's */
+  /** A provider refused one of the gateway's credentials. @param index position among the provider's credentials */
   credentialRefused(provider: string, status: number, index: number): void;
-  /** The machine's own credential can't be had. @param cause name of the error @param advice what may help */
+  /** The platform's credential could not be obtained. @param cause name of the error @param advice what may help */
   platformCredential(provider: string, platform: Platform, cause: string, advice: string): void;
-  /** A self-hosted engine fails its probes, or passes them again. */
+  /** A self-hosted engine began to fail its probes, or passes them again. */
   engine(provider: string, down: boolean): void;
   /** An issuer's public keys were fetched (null), or could not be. */
   issuerKeys(issuer: string, problem: string | null): void;
-  /** The Redis where peers meet can be reached, or not. */
+  /** The Redis that connects peers became reachable, or unreachable (with the reason). */
   peers(up: boolean, why: string): void;
-  /** A hint to or from a peer. */
+  /** A hint was sent to peers, received from one, or dropped. */
   hint(what: 'sent' | 'received' | 'dropped'): void;
+  /** A batch request was refused or left the queue unsent. */
   batchRefused(reason: BatchRefusal): void;
-  /** @param limit name of a limit or budget @param scope whom it is about, as in messages */
+  /** A limit or budget did something. @param limit its name @param scope whom it counts for, as in messages */
   limit(limit: string, event: LimitEvent, scope: string): void;
+  /** Counting a reply's tokens has ended. */
   tokenCount(result: CountResult): void;
-  /** Budgets could not be written to the store (with the reason), or can again (null). Once for each change. */
+  /** Budgets could not be written to the store (with the reason), or can be again (null). Once per change. */
   budgetsSaved(problem: string | null): void;
-  /** A defect of the gateway's own. */
+  /** An unexpected exception: a bug in the gateway. */
   defect(requestId: string, cause: unknown): void;
 }
 
 const nothing = (): void => {};
 
-/** Reports nothing: for what works beside a running sidecar. */
+/** Ignores every event: for commands and tests that run without a sidecar. */
 export const silent: Telemetry = {
   call: nothing,
   hedge: nothing,

@@ -40,28 +40,31 @@ test.each([
   expect(read(named('a', 'b') + end, contentType).parts).toHaveLength(1);
 });
 
-/** Each with what the refusal says. */
+/** Body, part of the refusal, and content type of each. */
 const refused: Readonly<Record<string, readonly [body: string, says: string, contentType?: string]>> = {
   'no boundary': [named('a', 'b') + end, 'has no boundary', 'multipart/form-data'],
   'two boundaries': [named('a', 'b') + end, 'has no boundary', 'multipart/form-data; boundary=b; boundary=c'],
-  'a boundary that is none': [end, 'has no boundary', 'multipart/form-data; boundary="b\t"'],
+  'an invalid boundary': [end, 'has no boundary', 'multipart/form-data; boundary="b\t"'],
   empty: ['', 'does not begin'],
   'another boundary': ['--c--', 'does not begin'],
-  'something before it': [`x\r\n${end}`, 'does not begin'],
-  'something behind it': [`${named('a', 'b')}${end}more`, 'follows the end'],
+  'bytes before it': [`x\r\n${end}`, 'does not begin'],
+  'bytes after it': [`${named('a', 'b')}${end}more`, 'followed by other bytes'],
   'cut in a field': [named('a', 'b'), 'before its last boundary'],
   'cut in its headers': ['--b\r\nContent-Disposition: form-data; name="a"\r\n', 'have no end'],
-  'line feeds alone': ['--b\nContent-Disposition: form-data; name="a"\n\nb\n--b--\n', 'No line ends'],
-  'a boundary inside a line': [`${named('a', 'x--b')}${end}`, 'does not begin a line'],
+  'line feeds alone': [
+    '--b\nContent-Disposition: form-data; name="a"\n\nb\n--b--\n',
+    'is not followed by a line break',
+  ],
+  'a boundary inside a line': [`${named('a', 'x--b')}${end}`, 'is not at the start of a line'],
   'a field hidden behind a line feed': [
     `${named('a', 'x\n--b\r\nContent-Disposition: form-data; name="model"\r\n\r\nsecret')}${end}`,
-    'does not begin a line',
+    'is not at the start of a line',
   ],
   'a longer boundary': [
     `--b\r\nContent-Disposition: form-data; name="a"\r\n\r\nx\r\n--bb${end}`,
-    'No line ends',
+    'is not followed by a line break',
   ],
-  'no name': [field('Content-Disposition: form-data', 'b') + end, 'read in several ways'],
+  'no name': [field('Content-Disposition: form-data', 'b') + end, 'ambiguous Content-Disposition'],
   'no disposition': [field('Content-Type: text/plain', 'b') + end, 'has no Content-Disposition'],
   'two dispositions': [
     field('Content-Disposition: form-data; name="a"\r\ncontent-disposition: form-data; name="b"', 'b') + end,
@@ -69,22 +72,34 @@ const refused: Readonly<Record<string, readonly [body: string, says: string, con
   ],
   'two names': [
     field('Content-Disposition: form-data; name="a"; name="b"', 'c') + end,
-    'read in several ways',
+    'ambiguous Content-Disposition',
   ],
-  'an encoded name': [field("Content-Disposition: form-data; name*=UTF-8''model", 'c') + end, 'several ways'],
-  'an escaped name': [field('Content-Disposition: form-data; name="mod\\el"', 'c') + end, 'several ways'],
-  'a name in percent': [field('Content-Disposition: form-data; name="%6dodel"', 'c') + end, 'several ways'],
-  'a folded header': [field('Content-Disposition: form-data;\r\n name="a"', 'c') + end, 'several ways'],
+  'an encoded name': [
+    field("Content-Disposition: form-data; name*=UTF-8''model", 'c') + end,
+    'ambiguous Content-Disposition',
+  ],
+  'an escaped name': [
+    field('Content-Disposition: form-data; name="mod\\el"', 'c') + end,
+    'ambiguous Content-Disposition',
+  ],
+  'a percent-encoded name': [
+    field('Content-Disposition: form-data; name="%6dodel"', 'c') + end,
+    'ambiguous Content-Disposition',
+  ],
+  'a folded header': [
+    field('Content-Disposition: form-data;\r\n name="a"', 'c') + end,
+    'ambiguous Content-Disposition',
+  ],
   'a header without a colon': [
     field('Content-Disposition: form-data; name="a"\r\n more', 'c') + end,
-    'is none',
+    'malformed header line',
   ],
   'text in Base64': [
     field('Content-Disposition: form-data; name="a"\r\nContent-Transfer-Encoding: base64', 'YQ==') + end,
     'not plain UTF-8',
   ],
   'too many fields': [named('a', '').repeat(257) + end, 'more than 256 fields'],
-  'too much text': [named('a', 'x'.repeat(1024 * 1024 + 1)) + end, "The form's texts have more than"],
+  'too much text': [named('a', 'x'.repeat(1024 * 1024 + 1)) + end, "The form's text fields have more than"],
   'endless headers': [field(`x: ${'y'.repeat(5000)}`, '') + end, 'have no end'],
 };
 

@@ -1,10 +1,10 @@
-/** Trims come at their time, rarer when they take long, and end. */
+/** Trims are regular, rarer if they take long, and can be stopped. */
 import { afterEach, expect, it, vi } from 'vitest';
 import { startTrims } from '../../src/base/memory.ts';
 
 afterEach(() => vi.useRealTimers());
 
-/** Trims that each take `tookMs`; gives how many ran within `forMs`. */
+/** Runs trims of `tookMs` each. @returns how many ran within `forMs` */
 function trimsWithin(forMs: number, tookMs: number, stopAfterMs = forMs): number {
   vi.useFakeTimers();
   let nowMs = 0;
@@ -22,16 +22,16 @@ function trimsWithin(forMs: number, tookMs: number, stopAfterMs = forMs): number
   return count;
 }
 
-it('trims every five seconds while that is cheap', () => {
+it('trims every five seconds if that is cheap', () => {
   expect(trimsWithin(60_000, 1)).toBe(12);
 });
 
-it('spends no more than a thousandth of the time', () => {
+it('spends at most a thousandth of the time', () => {
   // One after five seconds, then one every 50 s.
   expect(trimsWithin(60_000, 50)).toBe(2);
 });
 
-it('ends when it is stopped', () => {
+it('can be stopped', () => {
   expect(trimsWithin(60_000, 1, 12_000)).toBe(2);
 });
 
