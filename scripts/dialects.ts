@@ -1,4 +1,4 @@
-/** The tables of dialects: who speaks what, and what each provider dialect can be told. */
+/** The tables of dialects: the sides of each, and the request fields that its providers support. */
 import { type ChatRequest, createNotes, type Part } from '../src/dialects/chat.ts';
 import { dialects } from '../src/dialects/index.ts';
 import { dialectNames } from '../src/exchange/dialects.ts';
@@ -25,7 +25,7 @@ export function dialectRows(): string[][] {
   });
 }
 
-const silent: ChatRequest = {
+const minimal: ChatRequest = {
   names: {} as ChatRequest['names'],
   stream: false,
   messages: [],
@@ -54,7 +54,7 @@ const base64 = (mediaType: string) => ({ kind: 'base64', mediaType, data: 'AAAA'
 const rest = { cache: null, at: 'a' };
 const tool = { name: 'f', description: null, parameters: null, strict: null, cache: null };
 
-/** What a request may say, one thing each. */
+/** Requests with one feature each, by the feature's name. */
 const probes: Readonly<Record<string, Partial<ChatRequest>>> = {
   'system and developer text': {
     messages: [{ role: 'developer', parts: [{ kind: 'text', text: 'a', cache: null }], name: null }],
@@ -92,21 +92,21 @@ const probes: Readonly<Record<string, Partial<ChatRequest>>> = {
   '`metadata`': { metadata: { a: 'b' } },
 };
 
-/** Bedrock tells each maker's models what they take: the table shows Claude. */
+/** On Bedrock, support depends on the model: the table shows Claude. */
 const modelOf = (dialect: string): string => (dialect === 'bedrock' ? 'anthropic.claude-sonnet-4-5' : 'any');
 
-/** Dialects whose providers chat. */
+/** Dialects whose providers offer chat. */
 export const chatProviders = dialectNames.filter((name) => dialects[name].chatProvider !== null);
 
-/** One row for each thing a request may say: what becomes of it at a provider of each dialect. */
+/** One row for each feature: whether providers of each dialect support it. */
 export function carriedRows(): string[][] {
   return Object.entries(probes).map(([name, asked]) => [
     name,
     ...chatProviders.map((dialect) => {
       const notes = createNotes();
       const to = { basePath: '', model: modelOf(dialect), headers: [], outputMaxTokens: null, quirks: {} };
-      dialects[dialect].chatProvider?.writeRequest({ ...silent, ...asked }, to, notes);
-      if (notes.cannot !== null) return 'refused';
+      dialects[dialect].chatProvider?.writeRequest({ ...minimal, ...asked }, to, notes);
+      if (notes.unsupported !== null) return 'refused';
       return notes.dropped.length > 0 ? 'left out' : 'yes';
     }),
   ]);

@@ -1,28 +1,32 @@
-/** Careful looks into JSON that somebody else wrote: what has the wrong type isn't there. */
+/** Reads JSON from outside: a value of the wrong type is treated as absent. */
 
+/** A JSON object of unknown shape. */
 export type Json = { [key: string]: unknown };
 
+/** Whether a value is an object, neither null nor an array. */
 export const isObject = (value: unknown): value is Json =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** The value as an object; an empty one where it is none. */
+/** The value if it is an object; otherwise an empty one. */
 export const objectOf = (value: unknown): Json => (isObject(value) ? value : {});
 
-/** The objects of a list; none where it is no list. */
+/** The objects of a list; empty if the value is not a list. */
 export const listOf = (value: unknown): Json[] => (Array.isArray(value) ? value.filter(isObject) : []);
 
+/** The value if it is a string; otherwise null. */
 export const textOf = (value: unknown): string | null => (typeof value === 'string' ? value : null);
 
+/** The value if it is a finite number; otherwise null. */
 export const numberOf = (value: unknown): number | null =>
   typeof value === 'number' && Number.isFinite(value) ? value : null;
 
-/** A count of tokens; 0 where there is none. */
+/** A count, such as of tokens: a whole number ≥ 0; 0 if the value is not one. */
 export const countOf = (value: unknown): number => {
   const number = numberOf(value);
   return number === null || number < 0 ? 0 : Math.floor(number);
 };
 
-/** Parses an object; null: it is none. */
+/** Parses the text of an object; null: it is not one. */
 export function parseObject(text: string): Json | null {
   try {
     const value: unknown = JSON.parse(text);
@@ -32,8 +36,8 @@ export function parseObject(text: string): Json | null {
   }
 }
 
-/** The object without the members that are null or undefined: what isn't said isn't sent. */
-export function said(members: Json): Json {
+/** A copy of the object without its null and undefined members, so that fields nobody set are not sent. */
+export function withoutNulls(members: Json): Json {
   const kept: Json = {};
   for (const key in members) {
     const value = members[key];
@@ -42,6 +46,6 @@ export function said(members: Json): Json {
   return kept;
 }
 
-/** What a table has under a name that somebody else wrote; not what every object inherits, such as `constructor`. */
+/** The table's own entry under a name from outside; never an inherited property such as `constructor`. */
 export const entryOf = <T>(table: Readonly<Record<string, T>>, name: string): T | undefined =>
   Object.hasOwn(table, name) ? table[name] : undefined;

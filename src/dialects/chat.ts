@@ -1,40 +1,43 @@
 /**
- * Chat as all dialects understand it: what stands between a client's dialect and a provider's.
- * A dialect reads its own wire into these types and writes its own wire from them, so N dialects need N translators.
+ * The neutral form of chat, between a client's dialect and a provider's. Each dialect reads its wire format into these
+ * types and writes it from them, so N dialects need N translators.
  */
 
 import type { Json } from '../base/json.ts';
 import { type DialectName, dialectNames } from '../exchange/dialects.ts';
 
-/** A prompt up to here may be kept in the provider's cache. */
+/** A cache breakpoint: the prompt up to here may be kept in the provider's cache. */
 export interface CacheMark {
-  /** At least so long, in seconds; null: as long as the provider keeps it by itself. */
+  /** Shortest time to keep it, in seconds; null: the provider's default. */
   readonly ttlS: number | null;
 }
 
-/** Where the bytes of an image or document are. */
+/** The content of an image or document, or where to fetch it. */
 export type Source =
   | { readonly kind: 'url'; readonly url: string }
   | { readonly kind: 'base64'; readonly mediaType: string; readonly data: string }
-  /** A document that is plain text. */
+  /** A plain text document. */
   | { readonly kind: 'text'; readonly text: string };
 
+/** Text of a message. */
 export interface TextPart {
   readonly kind: 'text';
   readonly text: string;
   readonly cache: CacheMark | null;
 }
 
+/** An image in a message. */
 export interface ImagePart {
   readonly kind: 'image';
   readonly source: Source;
-  /** How closely it is looked at (OpenAI). */
+  /** The resolution at which the model sees it (OpenAI). */
   readonly detail: string | null;
   readonly cache: CacheMark | null;
-  /** The field it came in, in the client's words; named when a provider can't take it. */
+  /** The client's field that holds it, named in errors if a provider doesn't support it. */
   readonly at: string;
 }
 
+/** A document in a message. */
 export interface DocumentPart {
   readonly kind: 'document';
   readonly source: Source;
@@ -43,6 +46,7 @@ export interface DocumentPart {
   readonly at: string;
 }
 
+/** Audio in a message. */
 export interface AudioPart {
   readonly kind: 'audio';
   readonly mediaType: string;
@@ -51,43 +55,45 @@ export interface AudioPart {
   readonly at: string;
 }
 
-/** What a model thought. Providers that sign it want it back unchanged. */
+/** A model's reasoning. Providers that sign it require it back unchanged. */
 export interface ReasoningPart {
   readonly kind: 'reasoning';
   readonly text: string;
-  /** Proves to the provider that the text is its own; null: unsigned. */
+  /** Proves to the provider that its model wrote the text; null: unsigned. */
   readonly signature: Signature | null;
 }
 
-/** A proof or secret that only one provider dialect can read again. */
+/** A proof or encrypted text that only providers of one dialect can read. */
 export interface Signature {
   readonly by: DialectName;
   readonly value: string;
 }
 
-/** Reasoning that only its provider can read. */
+/** Encrypted reasoning that only its provider can read. */
 export interface RedactedPart {
   readonly kind: 'redacted';
   readonly data: Signature;
 }
 
+/** A model's call of a tool. */
 export interface ToolCallPart {
   readonly kind: 'tool_call';
   readonly id: string;
   readonly name: string;
-  /** JSON text of an object, as the model wrote it; may be faulty or empty in a reply. */
+  /** The JSON text of an object, as the model wrote it; in a reply it may be invalid or empty. */
   readonly arguments: string;
   readonly cache: CacheMark | null;
-  /** Belongs to the call itself (Gemini); null: none. */
+  /** Signature of the call itself (Gemini); null: none. */
   readonly signature: Signature | null;
   readonly at: string;
 }
 
+/** The result of a tool call. */
 export interface ToolResultPart {
   readonly kind: 'tool_result';
   /** Id of the call. */
   readonly callId: string;
-  /** Name of the tool, found by the call's id; null: no call has this id. */
+  /** Name of the tool, looked up by the call's id; null: no call has this id. */
   readonly name: string | null;
   readonly content: readonly (TextPart | ImagePart | DocumentPart)[];
   readonly isError: boolean;
@@ -101,6 +107,7 @@ export interface RefusalPart {
   readonly text: string;
 }
 
+/** Anything that a message can contain. */
 export type Part =
   | TextPart
   | ImagePart
@@ -112,19 +119,20 @@ export type Part =
   | ToolResultPart
   | RefusalPart;
 
-/** `tool_result` parts stand first in a user's message; the other parts as they came. */
+/** A message; in a user's, `tool_result` parts come first, the others in their original order. */
 export interface ChatMessage {
   readonly role: 'system' | 'developer' | 'user' | 'assistant';
   readonly parts: readonly Part[];
   readonly name: string | null;
 }
 
-/** The parts of a message in that order. */
+/** Sorts a message's parts into that order. */
 export function resultsFirst(parts: readonly Part[]): readonly Part[] {
   const results = parts.filter(({ kind }) => kind === 'tool_result');
   return results.length === 0 ? parts : [...results, ...parts.filter(({ kind }) => kind !== 'tool_result')];
 }
 
+/** A tool that the model may call. */
 export interface Tool {
   readonly name: string;
   readonly description: string | null;
@@ -134,11 +142,12 @@ export interface Tool {
   readonly cache: CacheMark | null;
 }
 
+/** Whether and which tools the model must call. */
 export type ToolChoice =
   | { readonly kind: 'auto' | 'none' | 'required' }
   | { readonly kind: 'tool'; readonly name: string };
 
-/** The form the answer must have. */
+/** The format that the answer must have. */
 export type OutputForm =
   | { readonly kind: 'json' }
   | {
@@ -149,20 +158,23 @@ export type OutputForm =
       readonly strict: boolean | null;
     };
 
+/** Every reasoning effort, from least to most. */
 export const efforts = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'] as const;
+/** A reasoning effort. */
 export type Effort = (typeof efforts)[number];
 
-export interface ReasoningWish {
+/** How much the model is to reason. */
+export interface ReasoningSettings {
   readonly effort: Effort | null;
-  /** Tokens the model may think. */
+  /** Most tokens for reasoning. */
   readonly budgetTokens: number | null;
-  /** The model itself decides how much. */
+  /** The model decides how much it reasons. */
   readonly adaptive: boolean;
 }
 
-/** A request as the client meant it. Null: it said nothing about it. */
+/** A client's request in neutral form. Null: the client didn't set it. */
 export interface ChatRequest {
-  /** The client's name of each field, for messages and `x-sidegate-dropped`. */
+  /** The client's name for each field, for errors and `x-sidegate-dropped`. */
   readonly names: Readonly<Record<ChatField, string>>;
   readonly stream: boolean;
   readonly messages: readonly ChatMessage[];
@@ -178,13 +190,13 @@ export interface ChatRequest {
   readonly presencePenalty: number | null;
   readonly seed: number | null;
   readonly output: OutputForm | null;
-  readonly reasoning: ReasoningWish | null;
-  /** Stable name of the end user. */
+  readonly reasoning: ReasoningSettings | null;
+  /** Stable identifier of the end user. */
   readonly user: string | null;
   readonly metadata: Readonly<Record<string, string>> | null;
 }
 
-/** Fields of a request that some dialects have no words for. */
+/** Fields of a request that some dialects don't have. */
 export type ChatField =
   | 'tools'
   | 'toolChoice'
@@ -202,45 +214,49 @@ export type ChatField =
   | 'user'
   | 'metadata';
 
-/** What a translation could not carry; written by whoever reads or writes a request. */
+/** What a translation could not carry over; filled by the readers and writers of requests. */
 export interface Notes {
-  /** The client's own mistake; the first one counts. */
+  /** The client's first mistake; null: none. */
   invalid: { readonly field: string; readonly message: string } | null;
-  /** A field that matters and can't be said: such a target is passed over. */
-  cannot: string | null;
-  /** Advisory fields that were left out. */
+  /** An essential field that the target's dialect can't express, so that the target is skipped; null: none. */
+  unsupported: string | null;
+  /** Non-essential fields that were left out. */
   readonly dropped: string[];
 }
 
+/** Creates empty notes, or a copy of others. */
 export const createNotes = (from?: Notes): Notes =>
   from === undefined
-    ? { invalid: null, cannot: null, dropped: [] }
-    : { invalid: from.invalid, cannot: from.cannot, dropped: [...from.dropped] };
+    ? { invalid: null, unsupported: null, dropped: [] }
+    : { invalid: from.invalid, unsupported: from.unsupported, dropped: [...from.dropped] };
 
+/** Notes a mistake of the client. @param message continues "The field x …" */
 export function noteInvalid(notes: Notes, field: string, message: string): void {
   notes.invalid ??= { field, message };
 }
 
-export function noteCannot(notes: Notes, field: string): void {
-  notes.cannot ??= field;
+/** Notes an essential field that the target's dialect can't express. */
+export function noteUnsupported(notes: Notes, field: string): void {
+  notes.unsupported ??= field;
 }
 
+/** Notes a field that was left out. */
 export function noteDropped(notes: Notes, field: string): void {
   if (!notes.dropped.includes(field)) notes.dropped.push(field);
 }
 
-/** How closely a picture is to be looked at, where that can't be said. */
+/** Notes an image's `detail` as left out, for dialects without it. */
 export function noteDetail({ detail, at }: ImagePart, notes: Notes): void {
   if (detail !== null && detail !== 'auto') noteDropped(notes, `${at}.detail`);
 }
 
-/** Texts of the system and the developer, for dialects where they stand before the conversation and are text only. */
+/** Texts of system and developer messages, for dialects that take them apart from the conversation, as text only. */
 export function systemTexts(messages: readonly ChatMessage[], notes: Notes): TextPart[] {
   return messages.flatMap(({ role, parts }) => {
     if (role !== 'system' && role !== 'developer') return [];
     return parts.flatMap((part): TextPart[] => {
       if (part.kind === 'text') return [part];
-      if ('at' in part) noteCannot(notes, part.at);
+      if ('at' in part) noteUnsupported(notes, part.at);
       return [];
     });
   });
@@ -248,18 +264,19 @@ export function systemTexts(messages: readonly ChatMessage[], notes: Notes): Tex
 
 /** Tokens of one reply. */
 export interface ChatUsage {
-  /** The whole prompt, cached tokens included. */
+  /** The whole prompt, including cached tokens. */
   readonly inputTokens: number;
-  /** Of them, read from the provider's cache. */
+  /** Input tokens read from the provider's cache. */
   readonly cachedInputTokens: number;
-  /** Of them, written to it. */
+  /** Input tokens written to the provider's cache. */
   readonly cacheWriteTokens: number;
-  /** The whole reply, reasoning included. */
+  /** The whole reply, including reasoning. */
   readonly outputTokens: number;
-  /** Of them, reasoning; 0 where the provider doesn't say. */
+  /** Output tokens spent on reasoning; 0 if the provider doesn't report them. */
   readonly reasoningTokens: number;
 }
 
+/** Every reason for which generation ends. */
 export const finishReasons = [
   'stop',
   'stop_sequence',
@@ -269,23 +286,24 @@ export const finishReasons = [
   'refusal',
   'other',
 ] as const;
-/** Why generation ended. A reason nobody knows is `other`, and written as the dialect's plain end. */
+/** Why generation ended. An unknown reason is `other`, which is written as the dialect's normal end. */
 export type FinishReason = (typeof finishReasons)[number];
 
+/** Anything that a reply can contain. */
 export type ReplyPart = TextPart | RefusalPart | ReasoningPart | RedactedPart | ToolCallPart;
 
-/** A whole answer. Empty id or model: the provider didn't say. */
+/** A reply that isn't streamed. Empty id or model: the provider sent none. */
 export interface ChatReply {
   readonly id: string;
   readonly model: string;
   readonly parts: readonly ReplyPart[];
   readonly finish: FinishReason;
-  /** The stop sequence that was met. */
+  /** The stop sequence that ended it. */
   readonly stopSequence: string | null;
   readonly usage: ChatUsage | null;
 }
 
-/** What a block of a streamed answer holds. */
+/** A block of a streamed reply, without the text that follows in deltas. */
 export type Block =
   | { readonly kind: 'text' | 'refusal' | 'reasoning' }
   | { readonly kind: 'redacted'; readonly data: Signature }
@@ -297,12 +315,12 @@ export type Block =
     };
 
 /**
- * A streamed answer: `start`, blocks (`begin`, `delta`s, `signature`, `end`, each with the block's number, counted from 0
- * in order of their beginning), `finish`, `stop`. Calls made at once may grow in turns, so that blocks overlap. `usage` may
- * come anywhere, the last one counts. Blocks that were not ended are ended by `finish`.
+ * An event of a streamed reply. The order is `start`, blocks (`begin`, `delta`s, `signature`, `end`, each with the
+ * block's number, counted from 0 in order of their beginning), `finish`, `stop`. Deltas of parallel calls may
+ * alternate, so blocks may overlap. `usage` may come anywhere; the last one counts. `finish` ends all open blocks.
  */
 export type ChatEvent =
-  /** `createdS`: Unix time in seconds; left out: the provider didn't say. */
+  /** `createdS`: Unix time in seconds; undefined: the provider sent none. */
   | { readonly kind: 'start'; readonly id: string; readonly model: string; readonly createdS?: number }
   | { readonly kind: 'begin'; readonly index: number; readonly block: Block }
   /** Text, reasoning, or a piece of a call's arguments. */
@@ -311,21 +329,21 @@ export type ChatEvent =
   | { readonly kind: 'end'; readonly index: number }
   | { readonly kind: 'finish'; readonly reason: FinishReason; readonly stopSequence: string | null }
   | { readonly kind: 'usage'; readonly usage: ChatUsage }
-  /** The provider's last event: nothing follows. */
+  /** The end of the provider's stream. */
   | { readonly kind: 'stop' }
-  /** What was sent is no answer; `unfinished`: the provider waited no longer for it. */
+  /** The provider sent an error or nonsense; `unfinished`: it gave up waiting for its model. */
   | { readonly kind: 'error'; readonly unfinished?: true };
 
-/** One event of a provider's stream, as the transport cut it. */
+/** One event of a provider's stream, before it is interpreted. */
 export interface WireEvent {
-  /** Its name; empty where it has none. */
+  /** Its name; empty: none. */
   readonly event: string;
   readonly data: Json;
 }
 
-/** Reads one stream of a provider. Unknown events say nothing; missing fields are left out. */
+/** Reads one stream of a provider. Unknown events and missing fields are ignored. */
 export interface ChatStreamReader {
-  /** What one event says. */
+  /** Translates one event into neutral ones. */
   read(event: WireEvent): readonly ChatEvent[];
 }
 
@@ -335,9 +353,9 @@ export interface ChatStreamWriter {
   write(event: ChatEvent): string;
 }
 
-/** What a writer of replies must know besides the reply. */
+/** What a writer needs in addition to the reply. */
 export interface ReplyContext {
-  /** The model as the client named it, where the provider doesn't say. */
+  /** The client's name of the model, used if the provider sends none. */
   readonly model: string;
   readonly requestId: string;
   /** Unix time in seconds. */
@@ -346,30 +364,31 @@ export interface ReplyContext {
   readonly wantsUsage: boolean;
 }
 
-/** A provider's refusal of a request. */
+/** A provider's error response. */
 export interface ProviderError {
   readonly status: number;
   readonly message: string;
   readonly code: string | null;
 }
 
-/** A signature as text for a client of `client`, who gives it back with the conversation. */
+/** A signature as text for clients of the dialect `client`, which send it back with the conversation. */
 export const seal = ({ by, value }: Signature, client: DialectName): string =>
   by === client ? value : `${by}~${value}`;
 
-/** A signature that a client of `client` gave back: its own dialect's where it names no other. */
+/** Reads a signature that a client of the dialect `client` sent back; without a prefix it is of that dialect. */
 export function unseal(text: string, client: DialectName): Signature {
   const named = /^([a-z-]{1,32})~/.exec(text);
   const by = dialectNames.find((name) => name === named?.[1]);
   return by === undefined ? { by: client, value: text } : { by, value: text.slice(by.length + 1) };
 }
 
-/** A budget of reasoning tokens as an effort, and the other way round. */
-export function effortOf({ effort, budgetTokens }: ReasoningWish): Effort | null {
+/** The effort that was asked for, or the one that corresponds to the token budget; null: neither is set. */
+export function effortOf({ effort, budgetTokens }: ReasoningSettings): Effort | null {
   if (effort !== null || budgetTokens === null) return effort;
   return budgetTokens < 4096 ? 'low' : budgetTokens < 16_384 ? 'medium' : 'high';
 }
 
+/** Token budget that corresponds to each reasoning effort. */
 export const budgetOf: Readonly<Record<Effort, number>> = {
   none: 0,
   minimal: 1024,

@@ -1,4 +1,4 @@
-/** The contract of a dialect: pure translation between wire and gateway, no I/O. */
+/** The contract of a dialect: pure translation between wire format and gateway, without I/O. */
 
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Refusal } from '../base/errors.ts';
@@ -12,100 +12,105 @@ import type { Destination, Quirks, UpstreamRequest } from './wire.ts';
 
 export type { DialectName };
 
-/** A place inside an event of a stream where text grows: one string of one choice or content block. */
+/** A string inside a stream's event that continues a text: of one choice or content block. */
 export interface TextSlot {
-  /** Tells it from the other texts of the stream. */
+  /** Identifies the text among those of the stream. */
   readonly channel: string;
   readonly holder: Json;
   readonly field: string;
 }
 
-/** What kind of "no" a provider's status and body mean; decides retry, rest, fallback and breaker. */
+/** The meaning of a provider's error response; decides on retry, cooldown, fallback and breaker. */
 export type FaultKind =
-  /** The request itself is refused (400, 404, 413, 422, …): passed on. */
+  /** The request itself is at fault (400, 404, 413, 422, …): passed on to the client. */
   | 'rejected'
-  /** The prompt is too long for the model: passed on, unless the route has a target for that. */
+  /** The prompt is too long for the model: passed on, unless the route has a fallback for that. */
   | 'context_window'
-  /** The provider's content policy refuses the request: the same. */
+  /** The provider's content policy refuses the request: passed on, unless the route has a fallback for that. */
   | 'content_policy'
-  /** 401 or 403. */
+  /** The credential is refused (401 or 403). */
   | 'credential'
-  /** 429: this target rests, the next one answers. */
+  /** 429: the target cools down, the next one is tried. */
   | 'rate_limited'
-  /** 429 for money or a spent quota: as `rate_limited`, and a retry is useless. */
+  /** A quota or credit balance is used up: like `rate_limited`, but a retry is useless. */
   | 'quota'
   /** 408, 5xx, 529: retried, then the next target. */
   | 'server'
-  /** 3xx, 1xx: never followed. */
+  /** 1xx or 3xx: redirects are never followed. */
   | 'unexpected';
 
+/** What a provider's error response means. */
 export interface ProviderFault {
   readonly kind: FaultKind;
-  /** When the provider says it may be asked again, in ms; null: it doesn't say. */
+  /** Ms after which the provider allows a retry; null: it doesn't say. */
   readonly retryAfterMs: number | null;
 }
 
-/** A stream that is ended before the model does, because what it may use has ended. */
+/** State of a stream that the gateway ends early because a limit or budget is used up. */
 export interface StoppedStream {
   /** The last whole events that were passed on. */
   readonly last: Buffer;
-  /** Number of the content block that has begun and not ended; -1: none. */
+  /** Number of the content block that is still open; -1: none. */
   readonly openBlock: number;
-  /** Replies asked for. */
+  /** Number of replies asked for. */
   readonly choices: number;
   /** The client asked for usage on the stream. */
   readonly wantsUsage: boolean;
-  /** As far as they are known by now. */
+  /** Tokens as far as known. */
   readonly inputTokens: number;
   readonly outputTokens: number;
 }
 
-/** One wire dialect, as the provider speaks it and as the client expects it. */
+/** One dialect, as providers speak it and as clients expect it. */
 export interface Dialect {
   readonly name: DialectName;
-  /** Its chat endpoints as clients call them; null: clients don't speak it. */
+  /** Its chat API as clients use it; null: clients can't use it. */
   readonly chatClient: ChatClient | null;
-  /** Its chat as providers answer it; null: providers of it don't chat. */
+  /** Its chat API as providers offer it; null: its providers have none. */
   readonly chatProvider: ChatProvider | null;
-  /** Its embeddings as clients ask for them, and as providers answer them; left out: only its own go to its own. */
+  /** Its embeddings as clients use them and as providers offer them; undefined: they can't be translated. */
   readonly embedClient?: EmbedClient;
   readonly embedProvider?: EmbedProvider;
-  /** The header that the dialect's SDKs read a request's id from. */
+  /** The header from which the dialect's SDKs read the request id. */
   readonly requestIdHeader: string;
-  /** Whether a provider's header, lower case, is passed back to the client. */
+  /** Whether a response header of a provider, in lower case, is passed on to the client. */
   passesBack(header: string): boolean;
-  /** Headers that carry this credential. */
+  /** Headers with the credential, as flat name, value pairs. */
   credential(apiKey: string, quirks: Quirks): readonly string[];
+  /** Writes a request of the dialect's own clients for a provider of the same dialect. */
   encode(
     endpoint: Endpoint,
     request: ModelRequest,
     headers: IncomingHttpHeaders,
     to: Destination,
   ): UpstreamRequest;
-  /** Reads what a reply that isn't a success means. `body` may be cut or anything at all; `wallMs` dates `Retry-After`. */
+  /**
+   * Interprets an error response. `body` may be truncated or of any form; `wallMs` is the Unix time in ms, for a
+   * `Retry-After` with a date.
+   */
   fault(status: number, headers: IncomingHttpHeaders, body: Buffer, wallMs: number): ProviderFault;
-  /** What completes a stream that has its finish reason but not its last event. */
+  /** The last event, for a stream that had its finish reason but ended without it. */
   readonly streamEnd: Buffer;
-  /** Ends a stream as a reply does that reached its limit of tokens; null: its own readings do. */
+  /** Ends a stream as if it had reached its token limit; null: `StreamReading.lengthEnd` does. */
   readonly lengthEnd: ((stopped: StoppedStream) => Buffer) | null;
-  /** An error as the body of a reply. */
+  /** An error as a response body. */
   errorBody(refusal: Refusal, requestId: string): Buffer;
-  /** An error inside a stream; makes the dialect's SDKs throw. */
+  /** An error as an event of a stream, which makes the dialect's SDKs throw. */
   errorEvent(refusal: Refusal, requestId: string): Buffer;
-  /** Says inside a stream that the answer begins again from scratch. */
+  /** An event that announces that the answer starts again from the beginning. */
   restartEvent(target: string): Buffer;
-  /** Where text grows in an event of its streams, so that masked values are found in it. */
+  /** The strings of an event that continue a text, where placeholders of masked values are restored. */
   textSlots(event: Json): TextSlot[];
-  /** Prefixes of the channels that end with this event. */
+  /** Prefixes of the channels that this event ends. */
   endedChannels(event: Json): string[];
-  /** An event to carry text on its own, made of a copy of `event`: it says nothing besides. */
+  /** A copy of `event` that carries only text, without usage, finish reason or names. */
   carrierOf(event: Json): Json;
-  /** The list of models, or one of them. */
+  /** Bodies of the list of models and of one model. */
   models(names: readonly string[]): Buffer;
   model(name: string): Buffer;
 }
 
-/** The fault kinds that all dialects share. */
+/** The kind of a fault by its status alone, the same in all dialects. */
 export function faultKind(status: number): FaultKind {
   if (status === 401 || status === 403) return 'credential';
   if (status === 429) return 'rate_limited';

@@ -1,7 +1,7 @@
-/** Edits of bodies and events in place. */
+/** Edits of request bodies in place, and the last event of a stream. */
 import type { ModelRequest } from '../exchange/request.ts';
 
-/** The data of the last event that is a JSON object; empty when there is none. */
+/** The data of the last event that is a JSON object; empty: there is none. */
 export function lastEvent(events: Buffer): Readonly<Record<string, unknown>> {
   for (const block of events
     .toString('utf8')
@@ -12,7 +12,7 @@ export function lastEvent(events: Buffer): Readonly<Record<string, unknown>> {
       const event: unknown = JSON.parse(data.join('\n'));
       if (typeof event === 'object' && event !== null) return event as Record<string, unknown>;
     } catch {
-      // A comment, or the end of the stream.
+      // A comment, or `[DONE]`.
     }
   }
   return {};
@@ -25,7 +25,7 @@ export interface Edit {
   readonly text: string;
 }
 
-/** Replaces spans of a body. Edits must be ordered and must not overlap; other bytes stay as they are. */
+/** Replaces spans of a body. Edits must be in order and not overlap; all other bytes are kept. */
 export function edit(body: Buffer, edits: readonly Edit[]): Buffer {
   if (edits.length === 0) return body;
   const parts: Buffer[] = [];
@@ -38,7 +38,7 @@ export function edit(body: Buffer, edits: readonly Edit[]): Buffer {
   return Buffer.concat(parts);
 }
 
-/** A body that asks for the provider's model name; the same bytes where it is the client's. */
+/** The body with the provider's model name; unchanged if the client used the same name. */
 export function renameModel(request: ModelRequest, model: string): Buffer {
   if (model === request.model) return request.body;
   const { modelStart, modelEnd, body } = request;

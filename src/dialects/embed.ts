@@ -1,42 +1,43 @@
-/** Embeddings, whatever the dialect. */
+/** The neutral form of embeddings, and the two sides of a dialect that translate it. */
 import type { Json } from '../base/json.ts';
 import type { Notes } from './chat.ts';
 import type { ChatCall, Destination } from './wire.ts';
 
-/** Texts whose vectors are asked for. */
+/** A request for the vectors of texts. */
 export interface EmbedRequest {
   readonly texts: readonly string[];
-  /** How many numbers a vector has; null: the model's own. */
+  /** Length of a vector; null: the model's default. */
   readonly dimensions: number | null;
-  /** Vectors are wanted as little-endian 32-bit floats in Base64. */
+  /** The client wants vectors as little-endian 32-bit floats in Base64. */
   readonly base64: boolean;
-  /** What the vectors are for, in Cohere's words; null: the client didn't say. */
+  /** What the vectors are for, in Cohere's terms; null: the client didn't say. */
   readonly purpose: string | null;
 }
 
-/** A vector as it came: its numbers, or their Base64. */
+/** A vector as received: its numbers, or their Base64. */
 export type Vector = string | readonly number[];
 
+/** The reply to an `EmbedRequest`. */
 export interface EmbedReply {
   /** In the order of the texts. */
   readonly vectors: readonly Vector[];
-  /** Null: the provider doesn't say. */
+  /** Null: the provider doesn't report them. */
   readonly inputTokens: number | null;
 }
 
-/** A dialect whose clients ask for embeddings. */
+/** The client side of a dialect with embeddings. */
 export interface EmbedClient {
-  /** Headers of the dialect's own, which mean nothing elsewhere; named where they are left out. */
+  /** Headers, lower case, that only this dialect has; reported as dropped when they are left out. */
   readonly ownHeaders?: readonly string[];
-  /** Reads a request; what is wrong or has no place goes into the notes. */
+  /** Reads a request; adds invalid and unsupported fields to the notes. */
   readRequest(body: Json, notes: Notes): EmbedRequest;
   writeReply(reply: EmbedReply, asked: EmbedRequest, model: string): Json;
 }
 
-/** A dialect whose providers answer with embeddings. */
+/** The provider side of a dialect with embeddings. */
 export interface EmbedProvider {
-  /** Writes a request; what can't be said goes into the notes. */
+  /** Writes a request; adds unsupported fields to the notes. */
   writeRequest(request: EmbedRequest, to: Destination, notes: Notes): ChatCall;
-  /** Reads a reply; null: it isn't one. */
+  /** Reads a reply; null: it is invalid. */
   readReply(body: Json): EmbedReply | null;
 }

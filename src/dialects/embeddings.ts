@@ -1,4 +1,4 @@
-/** Embeddings as all dialects understand them: what stands between a client's dialect and a provider's. */
+/** Translates embeddings between a client's dialect and a provider's. */
 
 import { isUtf8 } from 'node:buffer';
 import { Refusal } from '../base/errors.ts';
@@ -15,7 +15,7 @@ import type { Destination } from './wire.ts';
 
 const none = Buffer.alloc(0);
 
-/** A request for embeddings in the provider's dialect. */
+/** Translates a request into the provider's dialect. */
 export function translateEmbeddings(
   request: ModelRequest,
   client: EmbedClient,
@@ -31,7 +31,7 @@ export function translateEmbeddings(
   const { path, body, headers } = provider.writeRequest(asked, to, notes);
   const refusal = invalidIn(notes);
   if (refusal !== null) return { kind: 'invalid', refusal };
-  if (notes.cannot !== null) return { kind: 'cannot', field: notes.cannot };
+  if (notes.unsupported !== null) return { kind: 'cannot', field: notes.unsupported };
   const sent = [...to.headers, ...headers];
   passHeaders(['traceparent', 'tracestate'], exchange.headers, sent);
   const reading = embedReading(client, provider, asked, request.model);
@@ -44,7 +44,7 @@ export function translateEmbeddings(
   };
 }
 
-/** Reads vectors of one dialect and writes them in another; there are no streams of them. */
+/** Translates the reply; embeddings are never streamed. */
 function embedReading(
   client: EmbedClient,
   provider: EmbedProvider,
@@ -58,7 +58,7 @@ function embedReading(
       if (json === null) return null;
       if (isObject(json.error)) return { body: none, facts: { ...noFacts, error: true }, text: () => none };
       const reply = provider.readReply(json);
-      // A vector too few would be another text's.
+      // With a vector missing, the others could belong to other texts.
       if (reply === null || reply.vectors.length !== asked.texts.length) return null;
       const { inputTokens } = reply;
       const facts = { ...noFacts, usage: inputTokens !== null, inputTokens: inputTokens ?? 0 };
@@ -67,12 +67,12 @@ function embedReading(
     },
     arrived: () => null,
     stream() {
-      throw new Error('vectors are not streamed');
+      throw new Error('embeddings are not streamed');
     },
   };
 }
 
-/** A vector as the client wants it. */
+/** A vector in the form the client wants. */
 export function writeVector(vector: Vector, base64: boolean): Vector {
   if (base64 === (typeof vector === 'string')) return vector;
   if (typeof vector === 'string') {

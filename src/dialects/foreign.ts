@@ -1,18 +1,18 @@
 /**
- * Reasoning of one provider in a conversation that goes to another of the client's own dialect: it would be refused there
- * as forged, so it is taken out before the body is passed through.
+ * Removes the reasoning of other providers from a conversation before its body is passed through to a provider of the
+ * client's own dialect, which would refuse it as forged.
  */
 import { isObject, parseObject } from '../base/json.ts';
 import { type DialectName, dialectNames } from '../exchange/dialects.ts';
 
-/** Stands where a client's dialect demands a signature and the provider gave none. */
+/** Placeholder for a signature that the client's dialect requires but the provider did not send. */
 export const unsigned = 'unsigned~';
 
 const tilde = 0x7e;
 const marks = new RegExp(`^(?:${dialectNames.join('|')}|${unsigned.slice(0, -1)})~`);
 const anywhere = new RegExp(`"(?:signature|data|encrypted_content)"\\s*:\\s*"(?:${marks.source.slice(1)})`);
 
-/** The body without what other dialects' providers sealed; the same bytes where there is nothing of it. */
+/** The body without reasoning signed by providers of other dialects; unchanged if there is none. */
 export function withoutForeign(body: Buffer, own: DialectName): Buffer {
   // Signatures are Base64, which has no tilde.
   if (!body.includes(tilde)) return body;
@@ -35,7 +35,7 @@ function keepOwn(list: readonly unknown[], own: DialectName): unknown[] {
       const inner = item[field];
       if (!Array.isArray(inner)) continue;
       const kept = keepOwn(inner, own);
-      // A turn that was nothing but reasoning would be empty, which no dialect takes.
+      // A turn of nothing but reasoning would become empty, which no dialect accepts.
       if (kept.length === 0 && inner.length > 0 && field === 'content') return false;
       item[field] = kept;
     }

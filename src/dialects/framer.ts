@@ -1,15 +1,15 @@
-/** Cuts a provider's stream into events, however its bytes are split. */
+/** Splits a provider's stream into events, regardless of how its bytes arrive. */
 import { parseObject } from '../base/json.ts';
 import { StreamScanner } from '../native/reply.ts';
 import type { WireEvent } from './chat.ts';
 import type { Framer, Frames } from './reading.ts';
 
-/** Name of the event that stands for `data: [DONE]`. */
+/** Name of the event that represents `data: [DONE]`. */
 export const doneEvent = '[DONE]';
 
 const nothing: Frames = { raw: null, events: [] };
 
-/** Server-sent events whose data are JSON objects. */
+/** Creates a framer of server-sent events whose data are JSON objects. @param eventMaxBytes longest event allowed */
 export function createSseFramer(eventMaxBytes: number): Framer {
   const scanner = new StreamScanner('any', false, eventMaxBytes);
   let malformed = false;
@@ -52,7 +52,7 @@ function readEvent(block: string): WireEvent | 'malformed' | null {
   return value === null ? 'malformed' : { event, data: value };
 }
 
-/** Splits whole events, each with its blank line. */
+/** Splits a text of complete events; each keeps its blank line. */
 export function splitEvents(text: string): string[] {
   return text.match(/[\s\S]*?(?:\r\n\r\n|\n\n|\r\r|\n\r\n|\r\n\n|$)/g)?.filter((event) => event !== '') ?? [];
 }

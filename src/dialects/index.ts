@@ -1,4 +1,4 @@
-/** The dialects, by name. A new one is a file beside this and a line here. */
+/** Every dialect by its name. A new one is a folder here and a line below. */
 
 import type { DialectName } from '../exchange/dialects.ts';
 import { anthropic } from './anthropic/index.ts';
@@ -10,6 +10,7 @@ import { openai } from './openai/index.ts';
 import { replicate } from './replicate/index.ts';
 import { responses } from './responses/index.ts';
 
+/** Every dialect by its name. */
 export const dialects: Readonly<Record<DialectName, Dialect>> = {
   openai,
   anthropic,

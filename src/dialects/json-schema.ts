@@ -1,12 +1,12 @@
-/** JSON schemas as trees of schemas, for dialects that take a subset of them. */
+/** Rewrites JSON schemas recursively, for dialects that accept only a subset. */
 import { isObject, type Json } from '../base/json.ts';
 
-/** Members whose values are schemas, and those that hold lists or maps of schemas. */
+/** Members that hold one schema, a list of schemas, or a map of schemas. */
 const single = new Set(['items', 'additionalProperties', 'not', 'contains', 'propertyNames']);
 const lists = new Set(['anyOf', 'oneOf', 'allOf', 'prefixItems']);
 const maps = new Set(['properties', '$defs', 'definitions', 'patternProperties']);
 
-/** A copy of a schema with each schema in it changed by `change`, from the inside out. */
+/** A copy of a schema with `change` applied to every schema in it, innermost first. */
 export function mapSchemas(schema: Json, change: (schema: Json) => Json): Json {
   const inner = (value: unknown): unknown => (isObject(value) ? mapSchemas(value, change) : value);
   const copy: Json = {};

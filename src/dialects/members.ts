@@ -1,42 +1,42 @@
-/** Members of a client's request: lists as they must be, and what the neutral form has no place for. */
+/** Checks members of a client's request: lists of objects, and members that the neutral form lacks. */
 
 import { entryOf, isObject, type Json, listOf } from '../base/json.ts';
-import { type Notes, noteCannot, noteDropped, noteInvalid } from './chat.ts';
+import { type Notes, noteDropped, noteInvalid, noteUnsupported } from './chat.ts';
 
-/** What is meant where nothing is said of it. */
+/** Values that mean the same as leaving the member out. */
 const defaults: Readonly<Record<string, readonly unknown[]>> = {
   service_tier: ['auto', 'default'],
   truncation: ['disabled'],
 };
 
-/** For places where nothing that is unknown matters. */
-export const nothingMatters: ReadonlySet<string> = new Set();
+/** For objects without essential members other than the known ones. */
+export const noneEssential: ReadonlySet<string> = new Set();
 
 /**
- * Notes the members of a request that the neutral form has no place for.
- * @param at what stands before their names, such as `tools[0].`
+ * Notes the members of a request that the neutral form lacks: `essential` as unsupported, others as dropped.
+ * @param at prefix of their names, such as `tools[0].`
  */
 export function noteRest(
   body: Json,
   known: ReadonlySet<string>,
-  matter: ReadonlySet<string>,
+  essential: ReadonlySet<string>,
   notes: Notes,
   at = '',
 ): void {
   for (const field in body) {
     if (known.has(field)) continue;
     const value = body[field];
-    // What says nothing is no loss.
+    // Leaving out an empty value or a default changes nothing.
     if (value === null || value === undefined || value === false) continue;
     if (entryOf(defaults, field)?.includes(value) === true) continue;
     if (Array.isArray(value) ? value.length === 0 : isObject(value) && Object.keys(value).length === 0)
       continue;
-    if (matter.has(field)) noteCannot(notes, at + field);
+    if (essential.has(field)) noteUnsupported(notes, at + field);
     else noteDropped(notes, at + field);
   }
 }
 
-/** The objects of a list; what is none is the client's mistake. */
+/** The objects of a list; notes it as invalid if it is not a list or contains anything else. */
 export function readItems(value: unknown, at: string, notes: Notes): Json[] {
   if (value === null || value === undefined) return [];
   const items: readonly unknown[] = Array.isArray(value) ? value : [];

@@ -1,36 +1,36 @@
-/** Known providers: a row of data each. A provider of a known dialect is added here and nowhere else. */
+/** Known providers, one row each. To add a provider of an existing dialect, add a row here. */
 import type { DialectName } from '../exchange/dialects.ts';
 import type { Quirks } from './wire.ts';
 
-/** What a preset fills in for a provider of the configuration. */
+/** Defaults for a provider in the configuration. */
 export interface Preset {
   readonly dialect: DialectName;
   /**
-   * URL before `/chat/completions` or `/messages`; null: the embedded simulator's own. A word in capitals stands for what
-   * only the user knows, so that the configuration must say it (`isPattern`).
+   * The URL before `/chat/completions` or `/messages`; null: the embedded simulator. A word in capitals is a
+   * placeholder for a value that only the user knows, so the configuration must set the URL (`isPattern`).
    */
   readonly baseUrl: string | null;
   /** Environment variable that usually holds the credential; null: needs none. */
   readonly credentialEnv: string | null;
-  /** Models the demo routes to it by their own names when its credential is in the environment; no two share one. */
+  /** Models that the demo routes to this provider if its credential is in the environment; no two presets overlap. */
   readonly models: readonly string[];
   /**
-   * Table of src/catalog/prices/ with its models; null: no prices are known. Those of `huggingface_…` are what
-   * Hugging Face bills for that provider, which is what the provider itself asks.
+   * Table in src/catalog/prices/ with its models; null: no prices are known. The tables `huggingface_…` contain what
+   * Hugging Face bills for a provider, which equals the provider's own prices.
    */
   readonly prices: string | null;
   readonly quirks: Quirks;
-  /** The provider's documentation page for it. */
+  /** The provider's documentation page from which the row was taken. */
   readonly docs: string;
-  /** The row comes from others who quote that page; else the page itself was read for it. */
+  /** The row was taken from third parties that quote that page, not from the page itself. */
   readonly quoted: boolean;
 }
 
-type Rest = Partial<Pick<Preset, 'models' | 'prices' | 'quirks' | 'quoted'>>;
+type Options = Partial<Pick<Preset, 'models' | 'prices' | 'quirks' | 'quoted'>>;
 
 const hosted =
   (dialect: DialectName) =>
-  (baseUrl: string, credentialEnv: string | null, docs: string, rest: Rest = {}): Preset => ({
+  (baseUrl: string, credentialEnv: string | null, docs: string, options: Options = {}): Preset => ({
     dialect,
     baseUrl,
     credentialEnv,
@@ -38,7 +38,7 @@ const hosted =
     prices: null,
     quirks: {},
     quoted: false,
-    ...rest,
+    ...options,
     docs,
   });
 const openai = hosted('openai');
@@ -48,7 +48,7 @@ const gemini = hosted('gemini');
 const cohere = hosted('cohere');
 const replicate = hosted('replicate');
 
-/** On the same machine, at the port its documentation starts it on. */
+/** A server on the same machine, at the default port of its documentation. */
 const local = (port: number, docs: string, quoted = false): Preset => ({
   dialect: 'openai',
   baseUrl: `http://127.0.0.1:${port}/v1`,
@@ -71,15 +71,16 @@ const simulator = (dialect: DialectName): Preset => ({
   quoted: false,
 });
 
-/** Refuses `stream_options`, and tells usage unasked in the last event of a stream. */
+/** Refuses `stream_options`, and reports usage in the last event of a stream by itself. */
 const noStreamOptions: Quirks = { noStreamOptions: true };
-/** Deployments go by names of their owner's. */
+/** Deployments have names that their owners choose, so they say nothing about the model. */
 const azure: Quirks = { apiKeyHeader: true, completionTokens: true };
-/** Wants the key as `Authorization: Bearer` where Anthropic's dialect has `x-api-key`. */
+/** Expects the key as `Authorization: Bearer`, not as `x-api-key` like Anthropic. */
 const bearer: Quirks = { bearer: true };
-/** Wants what the model thought before its calls of tools back. */
+/** Requires the reasoning that preceded tool calls to be sent back. */
 const reasoningBack: Quirks = { reasoningBack: true };
 
+/** Every preset by its name in the configuration. */
 export const presets: Readonly<Record<string, Preset>> = {
   openai: openai(
     'https://api.openai.com/v1',
@@ -136,7 +137,7 @@ export const presets: Readonly<Record<string, Preset>> = {
     'https://ai.google.dev/gemini-api/docs/openai',
     { prices: 'google' },
   ),
-  // In another region by `region`, or by `baseUrl` through an endpoint of one's own.
+  // Other regions are set by `region`; private endpoints by `baseUrl`.
   bedrock: hosted('bedrock')(
     'https://bedrock-runtime.us-east-1.amazonaws.com',
     'AWS_BEARER_TOKEN_BEDROCK',
@@ -351,5 +352,5 @@ export const presets: Readonly<Record<string, Preset>> = {
   'simulator-replicate': simulator('replicate'),
 };
 
-/** Whether a preset's base URL is only a pattern of the one that the configuration must give. */
+/** Whether a preset's base URL is a pattern, so that the configuration must set the URL. */
 export const isPattern = ({ baseUrl }: Preset): boolean => /\/\/[A-Z]/.test(baseUrl ?? '');

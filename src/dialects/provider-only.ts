@@ -1,4 +1,4 @@
-/** What a dialect that only providers speak says to clients: nothing, since there are none. */
+/** The client side of dialects that only providers speak: empty, since there are no such clients. */
 import type { Dialect } from './dialect.ts';
 
 type ClientSide =
@@ -19,13 +19,13 @@ type ClientSide =
 
 const none = Buffer.alloc(0);
 
-/** The half of a dialect that its clients would need. */
+/** The members of a dialect that only its clients would use. */
 export const withoutClients: Pick<Dialect, ClientSide> = {
   chatClient: null,
   requestIdHeader: 'x-request-id',
   passesBack: (header) => header === 'retry-after' || header === 'retry-after-ms',
   encode() {
-    throw new Error('nothing of this dialect is passed through');
+    throw new Error('no client speaks this dialect');
   },
   streamEnd: none,
   lengthEnd: null,

@@ -1,4 +1,4 @@
-/** How the bytes of a provider's reply become the client's: as they came, or translated. */
+/** Reads a provider's reply, and passes it on unchanged or translated into the client's dialect. */
 
 import { isUtf8 } from 'node:buffer';
 import { type Json, parseObject } from '../base/json.ts';
@@ -35,25 +35,25 @@ import type { ChatClient, ChatProvider } from './sides.ts';
 
 const sseType = 'text/event-stream';
 
-/** Members that an answer of each dialect has one of. */
+/** Members of which every reply of a dialect has at least one. */
 const marks: Readonly<Partial<Record<NativeDialect, readonly string[]>>> = {
   openai: ['choices', 'data', 'object'],
   anthropic: ['content', 'input_tokens'],
   gemini: ['candidates', 'promptFeedback', 'totalTokens', 'embedding', 'embeddings'],
 };
 
-/** Whether a reply that says nothing in its own dialect is an answer of another one. */
+/** Whether a reply that has no content in the expected dialect is a reply of another one. */
 function isForeign(facts: ReplyFacts, body: Buffer, dialect: NativeDialect): boolean {
   const own = marks[dialect];
   if (own === undefined || facts.finish !== 'none' || facts.tool || facts.error) return false;
-  // Vectors end for no reason, and state their usage: they needn't be looked through once more.
+  // Embeddings have no finish reason but do state their usage, so they need not be parsed again.
   if (facts.textBytes > 0 || facts.inputTokens > 0 || facts.outputTokens > 0) return false;
   const json = parseObject(body.toString('utf8'));
   if (json === null || own.some((mark) => Object.hasOwn(json, mark))) return false;
   return Object.values(marks).some((others) => others.some((mark) => Object.hasOwn(json, mark)));
 }
 
-/** Reads what the native core knows; bytes pass as they came. @param stripUsage take OpenAI's usage event out again */
+/** Reads dialects that the native core knows; bytes pass unchanged. @param stripUsage remove OpenAI's usage event */
 export function nativeReading(dialect: NativeDialect, stripUsage: boolean): ReplyReading {
   return {
     streamType: sseType,
@@ -67,7 +67,7 @@ export function nativeReading(dialect: NativeDialect, stripUsage: boolean): Repl
   };
 }
 
-/** What has neither text nor usage is a page of some proxy rather than a reply. */
+/** A body with neither text nor usage is more likely a proxy's error page than a truncated reply. */
 function arrivedOf(body: Buffer, dialect: NativeDialect, facts: ReplyFacts | null): Arrived | null {
   if (facts?.error) return null;
   const text = replyText(body, dialect);
@@ -75,7 +75,7 @@ function arrivedOf(body: Buffer, dialect: NativeDialect, facts: ReplyFacts | nul
   return { facts: facts ?? { ...noFacts, textBytes: text.length }, text: () => text };
 }
 
-/** Reads a dialect that the native core doesn't know; bytes pass as they came. */
+/** Reads a dialect that the native core doesn't know; bytes pass unchanged. */
 export function observedReading(provider: ChatProvider, client: ChatClient): ReplyReading {
   return {
     streamType: provider.streamType,
@@ -122,13 +122,13 @@ function arrivedAcross(body: Buffer, provider: ChatProvider): Arrived | null {
   return text.length === 0 ? null : { facts: { ...noFacts, textBytes: text.length }, text: () => text };
 }
 
-/** The strings of a reply that may be cut anywhere which hold what the model said, by the names they have in all dialects. */
+/** The model's text in a reply that may be truncated anywhere, found by the field names that all dialects share. */
 function cutText(body: string): string {
-  const said = /"(?:text|refusal|arguments)"\s*:\s*"((?:[^"\\]|\\(?:u[0-9a-fA-F]{4}|["\\/bfnrt]))*)/g;
-  return Array.from(body.matchAll(said), ([, raw = '']) => stringOf(raw)).join('');
+  const texts = /"(?:text|refusal|arguments)"\s*:\s*"((?:[^"\\]|\\(?:u[0-9a-fA-F]{4}|["\\/bfnrt]))*)/g;
+  return Array.from(body.matchAll(texts), ([, raw = '']) => stringOf(raw)).join('');
 }
 
-/** Line breaks and the like may stand unescaped in what a careless provider sends. */
+/** Decodes a JSON string; some providers send line breaks and the like unescaped. */
 function stringOf(raw: string): string {
   try {
     return String(JSON.parse(`"${raw}"`));
@@ -144,13 +144,13 @@ function readWhole(body: Buffer, provider: ChatProvider): ChatReply | 'error' | 
   const reply = provider.readReply(json);
   if (reply === null || reply === 'unfinished') return reply;
   const called = reply.parts.some(({ kind }) => kind === 'tool_call');
-  return { ...reply, finish: settled(reply.finish, called) };
+  return { ...reply, finish: correctedReason(reply.finish, called) };
 }
 
 const isError = ({ error, type }: Json): boolean => (error ?? null) !== null || type === 'error';
 
-/** A call is a call, whatever the provider names the end of its answer. */
-const settled = (reason: FinishReason, called: boolean): FinishReason =>
+/** A reply with tool calls ends for them, whatever reason the provider states. */
+const correctedReason = (reason: FinishReason, called: boolean): FinishReason =>
   called && (reason === 'stop' || reason === 'other') ? 'tool_calls' : reason;
 
 const finishes: Readonly<Record<FinishReason, Finish>> = {
@@ -164,11 +164,11 @@ const finishes: Readonly<Record<FinishReason, Finish>> = {
 };
 
 function arrivedReply(reply: ChatReply): Arrived {
-  const text = Buffer.from(reply.parts.map(saidIn).join(''));
+  const text = Buffer.from(reply.parts.map(textOfPart).join(''));
   return { facts: factsOf(reply, text.length), text: () => text.subarray(0, textMaxBytes) };
 }
 
-const saidIn = (part: ChatReply['parts'][number]): string =>
+const textOfPart = (part: ChatReply['parts'][number]): string =>
   part.kind === 'tool_call' ? part.arguments : part.kind === 'redacted' ? '' : part.text;
 
 const factsOf = ({ parts, finish, usage }: ChatReply, textBytes: number): ReplyFacts => ({
@@ -184,16 +184,16 @@ const factsOf = ({ parts, finish, usage }: ChatReply, textBytes: number): ReplyF
   textBytes,
 });
 
-/** Reply text is kept up to here, as in the native core; what is beyond is counted only. */
+/** Reply text is kept up to this size, as in the native core; beyond it, only its length is counted. */
 const textMaxBytes = 1024 * 1024;
 
-/** A block of a stream, and the text it holds so far. */
-interface Heard {
+/** A block of a stream, and its text so far. */
+interface HeldBlock {
   readonly block: Block;
   text: string;
 }
 
-/** Reads a stream event by event, and translates it where a writer is given. */
+/** Reads a stream event by event, and translates it if there is a writer. */
 class ReadStream implements StreamReading {
   content = false;
   finished = false;
@@ -201,7 +201,7 @@ class ReadStream implements StreamReading {
   toolBegun = false;
   begun = false;
   readonly openBlock = -1;
-  #heard: Heard[] = [];
+  #blocks: HeldBlock[] = [];
   #start: ChatEvent & { kind: 'start' } = { kind: 'start', id: '', model: '' };
   #broken: StreamFault | null = null;
   #facts = noFacts;
@@ -223,7 +223,7 @@ class ReadStream implements StreamReading {
   }
 
   get broken(): StreamFault | null {
-    // What follows the last event is nobody's fault.
+    // Whatever follows the last event is ignored.
     return this.ended ? null : (this.#broken ?? this.#framer.broken);
   }
 
@@ -232,8 +232,8 @@ class ReadStream implements StreamReading {
   }
 
   takeText(): Buffer {
-    const text = this.#heard.map((heard) => heard.text).join('');
-    this.#heard = [];
+    const text = this.#blocks.map((held) => held.text).join('');
+    this.#blocks = [];
     return Buffer.from(text).subarray(0, textMaxBytes);
   }
 
@@ -249,16 +249,16 @@ class ReadStream implements StreamReading {
     if (!this.#facts.usage) writer.write({ kind: 'usage', usage });
     const closed = writer.write({ kind: 'finish', reason: 'length', stopSequence: null });
     const last = writer.write({ kind: 'stop' });
-    // What a shadow closes has other names than the items that the client knows.
+    // The shadow's closing events have other item ids than those the client received, so they are not sent.
     return Buffer.from(this.#writer === null ? last : closed + last);
   }
 
-  /** A writer that has written what came, though it passed by. */
+  /** A writer that catches up on a stream that was passed on unchanged, so that it can end it. */
   #shadow(): ChatStreamWriter {
     const { id, model, createdS = 0 } = this.#start;
     const writer = this.#client.createWriter({ model, requestId: id, createdS, wantsUsage: true });
     writer.write(this.#start);
-    for (const [index, { block, text }] of this.#heard.entries()) {
+    for (const [index, { block, text }] of this.#blocks.entries()) {
       writer.write({ kind: 'begin', index, block });
       writer.write({ kind: 'delta', index, text });
     }
@@ -270,25 +270,25 @@ class ReadStream implements StreamReading {
   }
 
   push(chunk: Buffer): Buffer | null {
-    return this.ended ? null : this.#through(this.#framer.push(chunk), '');
+    return this.ended ? null : this.#process(this.#framer.push(chunk), '');
   }
 
   finish(): Buffer | null {
     if (this.ended) return null;
     const { raw, events } = this.#framer.finish();
-    const rest = this.#through({ raw, events }, '');
-    // A finish reason without the last event is complete.
+    const rest = this.#process({ raw, events }, '');
+    // A stream with its finish reason but without its last event is complete.
     if (this.#writer === null || this.ended || !this.finished || this.broken !== null) return rest;
     const end = Buffer.from(this.#take({ kind: 'stop' }));
     return rest === null ? end : Buffer.concat([rest, end]);
   }
 
-  #through({ raw, events }: Frames, before: string): Buffer | null {
+  #process({ raw, events }: Frames, before: string): Buffer | null {
     let text = before;
     for (const event of events) {
-      for (const said of this.#reader.read(event)) {
+      for (const read of this.#reader.read(event)) {
         if (this.ended || this.#broken !== null) break;
-        text += this.#take(said);
+        text += this.#take(read);
       }
       this.begun ||= this.#broken === null;
     }
@@ -296,7 +296,7 @@ class ReadStream implements StreamReading {
     return text === '' ? null : Buffer.from(text);
   }
 
-  /** Learns from an event, and gives it in the client's dialect. */
+  /** Updates the facts from an event, and returns it in the client's dialect. */
   #take(event: ChatEvent): string {
     switch (event.kind) {
       case 'error':
@@ -304,35 +304,39 @@ class ReadStream implements StreamReading {
         return '';
       case 'finish': {
         if (this.finished) return '';
-        const reason = settled(event.reason, this.toolBegun);
+        const reason = correctedReason(event.reason, this.toolBegun);
         this.finished = true;
-        this.#learn({ finish: finishes[reason], refused: this.#facts.refused || reason === 'refusal' });
+        this.#update({ finish: finishes[reason], refused: this.#facts.refused || reason === 'refusal' });
         return this.#write({ ...event, reason });
       }
       case 'stop': {
-        const unsaid = this.finished
+        const finish = this.finished
           ? ''
-          : this.#write({ kind: 'finish', reason: settled('other', this.toolBegun), stopSequence: null });
+          : this.#write({
+              kind: 'finish',
+              reason: correctedReason('other', this.toolBegun),
+              stopSequence: null,
+            });
         this.ended = true;
-        return unsaid + this.#write(event);
+        return finish + this.#write(event);
       }
       case 'usage': {
         const { inputTokens, outputTokens, cachedInputTokens, cacheWriteTokens } = event.usage;
-        this.#learn({ usage: true, inputTokens, outputTokens, cachedInputTokens, cacheWriteTokens });
+        this.#update({ usage: true, inputTokens, outputTokens, cachedInputTokens, cacheWriteTokens });
         break;
       }
       case 'start':
         this.#start = event;
         break;
       case 'begin':
-        this.#heard[event.index] = { block: event.block, text: '' };
+        this.#blocks[event.index] = { block: event.block, text: '' };
         if (event.block.kind === 'tool_call') this.toolBegun = true;
         if (event.block.kind === 'tool_call' || event.block.kind === 'redacted') this.content = true;
-        if (event.block.kind === 'refusal') this.#learn({ refused: true });
+        if (event.block.kind === 'refusal') this.#update({ refused: true });
         break;
       case 'delta':
         if (event.text !== '') this.content = true;
-        this.#hear(event.index, event.text);
+        this.#append(event.index, event.text);
         break;
       case 'signature':
         this.content = true;
@@ -341,13 +345,13 @@ class ReadStream implements StreamReading {
     return this.#write(event);
   }
 
-  #hear(index: number, text: string): void {
-    const heard = this.#heard[index];
-    if (heard !== undefined && this.#facts.textBytes < textMaxBytes) heard.text += text;
-    this.#learn({ textBytes: this.#facts.textBytes + Buffer.byteLength(text) });
+  #append(index: number, text: string): void {
+    const held = this.#blocks[index];
+    if (held !== undefined && this.#facts.textBytes < textMaxBytes) held.text += text;
+    this.#update({ textBytes: this.#facts.textBytes + Buffer.byteLength(text) });
   }
 
-  #learn(facts: Partial<ReplyFacts>): void {
+  #update(facts: Partial<ReplyFacts>): void {
     this.#facts = { ...this.#facts, ...facts };
   }
 

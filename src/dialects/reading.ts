@@ -1,87 +1,90 @@
-/** How replies are read on their way: whole ones, and streams event by event. */
+/** The contract for reading a provider's reply while it is passed on: whole, or as a stream. */
 import type { ReplyFacts } from '../native/reply.ts';
 import type { WireEvent } from './chat.ts';
 
-/** Why a stream can't be read on. */
+/** Why reading a stream failed. */
 export type StreamFault =
   | 'error_event'
   | 'malformed'
   | 'event_too_large'
-  /** The provider ended it before the model did: it was at work for too long. */
+  /** The provider gave up waiting for its model. */
   | 'unfinished';
 
-/** Whole events, and their bytes as they came; null: none is whole yet. */
+/** Complete events, and their original bytes; null: none is complete yet. */
 export interface Frames {
   readonly raw: Buffer | null;
   readonly events: readonly WireEvent[];
 }
 
-/** One stream's framer. Splitting its input differently changes nothing in what it gives altogether. */
+/** Splits one stream into events; how its input is cut into chunks doesn't change them. */
 export interface Framer {
   push(chunk: Buffer): Frames;
   /** The provider's bytes have ended. */
   finish(): Frames;
-  /** Set once; nothing is given after it. */
+  /** Why it failed; no events follow. Null: it has not. */
   readonly broken: StreamFault | null;
 }
 
-/** A whole reply as the client gets it, and what it says. */
+/** A whole reply as the client receives it, and its facts. */
 export interface WholeReading extends Arrived {
   readonly body: Buffer;
 }
 
-/** What a provider bills of a reply, whether it came to its end or not. */
+/** What a provider bills for a reply, complete or truncated. */
 export interface Arrived {
   readonly facts: ReplyFacts;
   /**
-   * The reply's text, decoded when it is asked for, at most 1 MiB of it. It is kept until the reply is settled, so it holds
-   * the reply and nothing of the request: that would nearly double the time of a minor collection.
+   * The first 1 MiB of the reply's text, decoded on demand. The function is kept until the reply is billed, so it must
+   * refer to the reply only: keeping the request too would nearly double the time of a minor collection.
    */
   text(): Buffer;
 }
 
-/** Tokens of a reply that is ended early, as far as they are known. */
+/** Tokens of a reply that is ended early, as far as known. */
 export interface KnownTokens {
   readonly inputTokens: number;
   readonly outputTokens: number;
 }
 
-/** One stream on its way: the provider's bytes in, the client's out. */
+/** Reads one stream: takes the provider's bytes, returns the client's. */
 export interface StreamReading {
-  /** Gives what may go on to the client; null: nothing yet. */
+  /** Returns the bytes to pass on to the client; null: none yet. */
   push(chunk: Buffer): Buffer | null;
   /** The provider's bytes have ended. */
   finish(): Buffer | null;
-  /** First content seen: a retry is no longer invisible. */
+  /** Content was seen: a retry would now be visible to the client. */
   readonly content: boolean;
+  /** The finish reason was seen. */
   readonly finished: boolean;
+  /** The last event was seen. */
   readonly ended: boolean;
   readonly broken: StreamFault | null;
   readonly toolBegun: boolean;
-  /** An event that is none of the faulty ones has come. */
+  /** A valid event was seen. */
   readonly begun: boolean;
   /** UTF-8 bytes of reply text so far. */
   readonly textBytes: number;
-  /** Anthropic: number of the content block that has begun and not ended; -1: none, or `lengthEnd` ends it. */
+  /** Anthropic: number of the content block that is still open; -1: none, or `lengthEnd` ends it. */
   readonly openBlock: number;
   facts(): ReplyFacts;
-  /** The reply's text so far, decoded, at most 1 MiB of it. It is not kept any longer. */
+  /** Returns the first 1 MiB of the reply's text so far, decoded, and releases it. */
   takeText(): Buffer;
-  /** Ends the stream as a reply does that reached its limit of tokens. Left out: the dialect's `lengthEnd` does. */
+  /** Ends the stream as if it had reached its token limit. Undefined: the dialect's `lengthEnd` does. */
   lengthEnd?(known: KnownTokens): Buffer;
 }
 
-/** How the answer to one request is read. */
+/** How the reply to one request is read. */
 export interface ReplyReading {
   /** Media type of a stream, without parameters. */
   readonly streamType: string;
-  /** Whether a reply of this media type is the stream; left out: where it is the stream's. */
+  /** Whether a reply with this content type is the stream; undefined: if its media type is `streamType`. */
   isStream?(contentType: string): boolean;
-  /** Where a stream was asked for a whole reply is an answer too. */
+  /** A whole reply is valid even if a stream was requested. */
   readonly wholeToo?: true;
-  /** Reads a whole reply; null: it isn't one; `unfinished`: it wasn't ready in time. */
+  /** Reads a whole reply; null: it is invalid; `unfinished`: it wasn't ready in time. */
   whole(body: Buffer): WholeReading | 'unfinished' | null;
-  /** What came of a whole reply that may be cut anywhere; null: nothing that is billed. */
+  /** Reads a whole reply that may be truncated anywhere; null: nothing in it is billed. */
   arrived(body: Buffer): Arrived | null;
+  /** Begins to read a stream. @param eventMaxBytes longest event allowed */
   stream(eventMaxBytes: number): StreamReading;
 }

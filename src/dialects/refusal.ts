@@ -1,17 +1,17 @@
-/** A refusal as a reply in the client's dialect. */
+/** Writes a refusal as a reply in the client's dialect. */
 import type { Refusal } from '../base/errors.ts';
 import type { DialectName } from '../exchange/dialects.ts';
 import type { WholeReply } from '../exchange/reply.ts';
 import { dialects } from './index.ts';
 
-/** Adds a request's id under the name that is always there, and under the one that the dialect's SDKs read. */
+/** Adds the request id as `x-request-id` and under the name that the dialect's SDKs read. */
 export function addRequestId(dialect: DialectName, requestId: string, headers: string[]): void {
   const { requestIdHeader } = dialects[dialect];
   headers.push('x-request-id', requestId);
   if (requestIdHeader !== 'x-request-id') headers.push(requestIdHeader, requestId);
 }
 
-/** A refusal in the client's dialect. */
+/** The reply to a refused request, in the client's dialect. */
 export function refusalReply(refusal: Refusal, dialect: DialectName, requestId: string): WholeReply {
   const headers = ['content-type', 'application/json'];
   addRequestId(dialect, requestId, headers);

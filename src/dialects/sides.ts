@@ -1,4 +1,4 @@
-/** The two sides of a dialect that translations are made of: as clients speak it, and as providers do. */
+/** The two sides of a dialect's chat API: as clients use it, and as providers offer it. */
 import type { Json } from '../base/json.ts';
 import type { NativeDialect } from '../native/reply.ts';
 import type {
@@ -13,32 +13,34 @@ import type {
 import type { Framer } from './reading.ts';
 import type { ChatCall, Destination } from './wire.ts';
 
-/** A dialect that clients may speak: requests are read, replies written. */
+/** The client side: reads requests, writes replies. */
 export interface ChatClient {
-  /** Reads a request; what is wrong or has no place goes into the notes. */
+  /** Reads a request; adds invalid and unsupported fields to the notes. */
   readRequest(body: Json, notes: Notes): ChatRequest;
-  /** Null: this dialect has no form for such a reply. */
+  /** Writes a whole reply; null: the dialect can't express it. */
   writeReply(reply: ChatReply, context: ReplyContext): Json | null;
+  /** Creates the writer of one stream. */
   createWriter(context: ReplyContext): ChatStreamWriter;
-  /** A provider's refusal in this dialect's words. */
+  /** Writes a provider's error in this dialect. */
   writeError(error: ProviderError, requestId: string): Json;
-  /** Headers, lower case, that change what a request means; named where no other dialect has them. None where left out. */
+  /** Headers, lower case, that only this dialect has; reported as dropped when they are left out. */
   readonly ownHeaders?: readonly string[];
 }
 
-/** A dialect that providers may speak: requests are written, replies read. */
+/** The provider side: writes requests, reads replies. */
 export interface ChatProvider {
-  /** What the native core knows it as. */
+  /** The native core's name for the dialect. */
   readonly native: NativeDialect;
   /** Media type of its streams, without parameters. */
   readonly streamType: string;
-  /** Writes a request; what can't be said goes into the notes. */
+  /** Writes a request; adds unsupported fields to the notes. */
   writeRequest(request: ChatRequest, to: Destination, notes: Notes): ChatCall;
-  /** Reads a whole reply; null: it isn't one; `unfinished`: it wasn't ready in time. */
+  /** Reads a whole reply; null: it is invalid; `unfinished`: it wasn't ready in time. */
   readReply(body: Json): ChatReply | 'unfinished' | null;
+  /** Creates the reader of one stream. */
   createReader(): ChatStreamReader;
-  /** Cuts a stream into its events; server-sent events where it is null. */
+  /** Creates the framer of one stream; null: it consists of server-sent events. */
   readonly createFramer: ((eventMaxBytes: number) => Framer) | null;
-  /** Reads a refusal; `body` may be anything at all. */
+  /** Reads an error response; `body` may be of any form. */
   readError(status: number, body: Buffer): ProviderError;
 }

@@ -1,4 +1,4 @@
-/** A request on its way to a provider of another dialect than the client's, and that provider's refusals back. */
+/** Translates chat requests into a provider's dialect, and the provider's errors into the client's. */
 import { Refusal } from '../base/errors.ts';
 import { parseObject } from '../base/json.ts';
 import type { Exchange } from '../exchange/exchange.ts';
@@ -10,26 +10,26 @@ import { translatedReading } from './read-reply.ts';
 import type { ChatClient, ChatProvider } from './sides.ts';
 import type { Destination, UpstreamRequest } from './wire.ts';
 
-/** A request read once, for any number of targets. */
+/** A request in neutral form, read once for any number of targets. */
 export interface ReadRequest {
   readonly request: ChatRequest;
   readonly notes: Notes;
 }
 
-/** What goes to the provider, and what was left out of it; or the field that it can't be told. */
+/** The translated request and what was left out of it, or the field that can't be translated. */
 export type Translated =
   | {
       readonly kind: 'sent';
       readonly sent: UpstreamRequest;
       readonly dropped: readonly string[];
-      /** Headers that were left out. SDKs send them unasked, so that nobody is refused for them. */
+      /** Headers that were left out. SDKs send them by default, so no request is refused because of them. */
       readonly lost: readonly string[];
     }
   | { readonly kind: 'cannot'; readonly field: string }
   /** The client's own mistake. */
   | { readonly kind: 'invalid'; readonly refusal: Refusal };
 
-/** Whether a provider of this dialect can answer an endpoint of that one. */
+/** Whether a provider of one dialect can serve a client's endpoint of another. */
 export function canServe(
   provider: Dialect,
   { kind }: Pick<Exchange['endpoint'], 'kind'>,
@@ -42,17 +42,17 @@ export function canServe(
   );
 }
 
-/** Reads a client's body; refuses what is the client's own mistake. */
+/** Reads a client's body; refuses an invalid one. */
 export function readRequest(client: ChatClient, { body, stream }: ModelRequest): ReadRequest | Refusal {
   const json = parseObject(body.toString('utf8'));
   if (json === null) return new Refusal('invalid_json', 'The body is not a JSON object.');
   const notes = createNotes();
-  // Whether it streams is not in every dialect's body.
+  // Not every dialect's body says whether to stream.
   const request = { ...client.readRequest(json, notes), stream };
   return invalidIn(notes) ?? { request, notes };
 }
 
-/** The client's own mistake, if it made one. */
+/** The refusal for the client's mistake, if it made one. */
 export function invalidIn({ invalid }: Notes): Refusal | null {
   if (invalid === null) return null;
   const { field, message } = invalid;
@@ -68,12 +68,12 @@ export function translate(
   to: Destination,
   context: ReplyContext,
 ): Translated {
-  if (before.cannot !== null) return { kind: 'cannot', field: before.cannot };
+  if (before.unsupported !== null) return { kind: 'cannot', field: before.unsupported };
   const notes = createNotes(before);
   const { path, body, headers } = provider.writeRequest(request, to, notes);
   const refusal = invalidIn(notes);
   if (refusal !== null) return { kind: 'invalid', refusal };
-  if (notes.cannot !== null) return { kind: 'cannot', field: notes.cannot };
+  if (notes.unsupported !== null) return { kind: 'cannot', field: notes.unsupported };
   const sent = [...to.headers, ...headers];
   passHeaders(['traceparent', 'tracestate'], exchange.headers, sent);
   const reading = translatedReading(provider, client, context);
@@ -85,13 +85,13 @@ export function translate(
   };
 }
 
-/** Headers of a client's own dialect, which mean nothing in another. */
+/** The request's headers that only the client's dialect has, which are left out. */
 export const lostHeaders = (
   { ownHeaders = [] }: Pick<ChatClient, 'ownHeaders'>,
   { headers }: Exchange,
 ): string[] => ownHeaders.filter((name) => headers[name] !== undefined);
 
-/** A provider's refusal in the client's dialect; its status is kept. */
+/** A provider's error body in the client's dialect; the status stays the same. */
 export function translateError(
   status: number,
   body: Buffer,

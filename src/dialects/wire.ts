@@ -1,56 +1,56 @@
-/** What is sent upstream, and what must be known of where it goes. */
+/** Requests to providers, and what their writers must know about the destination. */
 import type { Json } from '../base/json.ts';
 import type { ReplyReading } from './reading.ts';
 
-/** What is sent upstream. Headers are flat name, value pairs. */
+/** A request to a provider. Headers are flat name, value pairs. */
 export interface UpstreamRequest {
   readonly path: string;
   readonly headers: readonly string[];
   readonly body: Buffer;
-  /** Left out: POST. */
+  /** Undefined: POST. */
   readonly method?: 'GET' | 'DELETE';
-  /** Media type of the body; left out: JSON; null: it has none. */
+  /** Media type of the body; undefined: JSON; null: there is no body. */
   readonly contentType?: string | null;
-  /** How the answer is read on its way to the client. */
+  /** How the reply is read. */
   readonly reading: ReplyReading;
 }
 
-/** Where a provider departs from its dialect; the dialect's own file acts on it. */
+/** Where a provider deviates from its dialect; only the dialect's own files look at it. */
 export interface Quirks {
-  /** Refuses `stream_options`, and tells usage in the last event of a stream without being asked. */
+  /** Refuses `stream_options`, and reports usage in the last event of a stream by itself. */
   readonly noStreamOptions?: true;
-  /** Takes its key as `Authorization: Bearer`, in whatever dialect. */
+  /** Expects its key as `Authorization: Bearer`, whatever its dialect uses. */
   readonly bearer?: true;
-  /** Takes its key as `api-key` (Azure). */
+  /** Expects its key as `api-key` (Azure). */
   readonly apiKeyHeader?: true;
-  /** Its paths name the model, as `/deployments/{model}`, and its requests the version of its API (Azure). */
+  /** Paths contain the model, as `/deployments/{model}`, and requests the API version (Azure). */
   readonly deployments?: true;
-  /** Knows `max_completion_tokens`, whatever its models are called. */
+  /** Accepts `max_completion_tokens` for all models, whatever they are called. */
   readonly completionTokens?: true;
-  /** Refuses calls of tools in a conversation without the `reasoning_content` that came with them. */
+  /** Refuses tool calls in a conversation without the `reasoning_content` that came with them. */
   readonly reasoningBack?: true;
 }
 
-/** What `encode` must know of where a request goes. */
+/** The target of a request, as far as dialects need to know it. */
 export interface Destination {
   /** Path part of the provider's base URL, without a trailing slash. */
   readonly basePath: string;
   /** The provider's model name. */
   readonly model: string;
-  /** Credential headers and the configuration's own, flat. */
+  /** Headers with the credential, and those of the configuration, as flat name, value pairs. */
   readonly headers: readonly string[];
   readonly quirks: Quirks;
   /** The model's largest reply in tokens; null: unknown. */
   readonly outputMaxTokens: number | null;
-  /** Whether the model reasons at all; null or left out: unknown. */
+  /** Whether the model can reason; null or undefined: unknown. */
   readonly reasons?: boolean | null;
 }
 
-/** The part of a request that goes to a provider of another dialect than the client's. */
+/** A translated request, before the destination's path and headers are added. */
 export interface ChatCall {
   /** After the base URL. */
   readonly path: string;
   readonly body: Json;
-  /** Headers of the dialect's own, flat. */
+  /** Headers of the dialect, as flat name, value pairs. */
   readonly headers: readonly string[];
 }

@@ -18,7 +18,7 @@ type Json = Record<string, unknown>;
 function written(
   model: string,
   more: Json,
-): { body: Json; dropped: readonly string[]; cannot: string | null } {
+): { body: Json; dropped: readonly string[]; unsupported: string | null } {
   const { chatClient } = dialects.anthropic;
   const { chatProvider } = bedrock;
   if (chatClient === null || chatProvider === null) throw new Error('no chat');
@@ -28,7 +28,7 @@ function written(
   const to = { basePath: '', model, headers: [], outputMaxTokens: null, quirks: {} };
   const { body } = chatProvider.writeRequest(request, to, notes);
   expect(notes.invalid).toBeNull();
-  return { body: body as Json, dropped: notes.dropped, cannot: notes.cannot };
+  return { body: body as Json, dropped: notes.dropped, unsupported: notes.unsupported };
 }
 
 const claude = 'eu.anthropic.claude-sonnet-4-5-20250929-v1:0';
@@ -128,7 +128,7 @@ describe('tools', () => {
       toolConfig: { tools: [{ toolSpec: { name: 'f' } }] },
       additionalModelRequestFields: { tool_choice: { type: 'none' } },
     });
-    expect(written(llama, later).cannot).toBe('tool_choice');
+    expect(written(llama, later).unsupported).toBe('tool_choice');
   });
 
   test('tools that were called are named where the app names none any more', () => {

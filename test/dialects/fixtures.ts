@@ -124,11 +124,11 @@ export const pairs: readonly Pair[] = dialectNames.flatMap((client) =>
 export function writeAcross({ chatClient, chatProvider, provider }: Pair, body: Buffer): unknown {
   const read = createNotes();
   const request = chatClient.readRequest(JSON.parse(body.toString('utf8')), read);
-  if (read.cannot !== null) return { cannot: read.cannot };
+  if (read.unsupported !== null) return { cannot: read.unsupported };
   const notes = createNotes(read);
   const call = chatProvider.writeRequest(request, destinationOf(provider), notes);
   if (notes.invalid !== null) return { invalid: notes.invalid };
-  if (notes.cannot !== null) return { cannot: notes.cannot };
+  if (notes.unsupported !== null) return { cannot: notes.unsupported };
   return { dropped: notes.dropped, ...call };
 }
 

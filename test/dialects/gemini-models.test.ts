@@ -7,13 +7,16 @@ import { destinationFor } from './fixtures.ts';
 
 type Json = Record<string, unknown>;
 
-function told(model: string, more: Json): { body: Json; dropped: readonly string[]; cannot: string | null } {
+function written(
+  model: string,
+  more: Json,
+): { body: Json; dropped: readonly string[]; unsupported: string | null } {
   const notes = createNotes();
   const messages = [{ role: 'user', content: 'Hi' }];
   const request = dialects.openai.chatClient?.readRequest({ model: 'm', messages, ...more }, notes);
   if (request === undefined) throw new Error('OpenAI has clients');
   const call = dialects.gemini.chatProvider?.writeRequest(request, destinationFor(model), notes);
-  return { body: call?.body ?? {}, dropped: notes.dropped, cannot: notes.cannot };
+  return { body: call?.body ?? {}, dropped: notes.dropped, unsupported: notes.unsupported };
 }
 
 test.each([
@@ -28,13 +31,13 @@ test.each([
   ['gemini-flash-latest', 'low', { includeThoughts: true, thinkingLevel: 'LOW' }],
   ['my-tuned-model', 'low', { includeThoughts: true, thinkingBudget: 2048 }],
 ])('%s thinks %s in its own words', (model, effort, thinkingConfig) => {
-  const { body, dropped } = told(model, { reasoning_effort: effort });
+  const { body, dropped } = written(model, { reasoning_effort: effort });
   expect(body.generationConfig).toEqual({ thinkingConfig });
   expect(dropped).toEqual([]);
 });
 
 test('a model that does not think is not told to', () => {
-  expect(told('gemini-2.0-flash', { reasoning_effort: 'high' })).toMatchObject({
+  expect(written('gemini-2.0-flash', { reasoning_effort: 'high' })).toMatchObject({
     body: expect.not.objectContaining({ generationConfig: expect.anything() }),
     dropped: ['reasoning_effort'],
   });
@@ -43,8 +46,8 @@ test('a model that does not think is not told to', () => {
 test('files by address go to models that fetch them', () => {
   const image = { type: 'image_url', image_url: { url: 'https://example.com/a.png?x=1' } };
   const messages = [{ role: 'user', content: [image] }];
-  expect(told('gemini-2.0-flash', { messages }).cannot).toBe('messages[0].content[0]');
-  expect(JSON.stringify(told('gemini-2.5-flash', { messages }).body)).toContain('"mimeType":"image/png"');
+  expect(written('gemini-2.0-flash', { messages }).unsupported).toBe('messages[0].content[0]');
+  expect(JSON.stringify(written('gemini-2.5-flash', { messages }).body)).toContain('"mimeType":"image/png"');
 });
 
 test('only the third generation is told to skip a missing signature, once for each turn', () => {
@@ -56,7 +59,7 @@ test('only the third generation is told to skip a missing signature, once for ea
     { role: 'tool', tool_call_id: 'b', content: '2' },
   ];
   const skips = (model: string): number =>
-    JSON.stringify(told(model, { messages }).body).split('skip_thought_signature_validator').length - 1;
+    JSON.stringify(written(model, { messages }).body).split('skip_thought_signature_validator').length - 1;
   expect(skips('gemini-3-flash')).toBe(1);
   expect(skips('gemini-2.5-flash')).toBe(0);
 });

@@ -8,7 +8,7 @@ import { destinationFor } from './fixtures.ts';
 type Json = Record<string, unknown>;
 
 /** A request of one dialect as a model of the other gets it. */
-function told(
+function translated(
   from: DialectName,
   to: DialectName,
   model: string,
@@ -28,8 +28,8 @@ function told(
 }
 
 const claude = (model: string, more: Json, limit: number | null = null) =>
-  told('openai', 'anthropic', model, more, limit);
-const gpt = (model: string, more: Json) => told('anthropic', 'openai', model, more);
+  translated('openai', 'anthropic', model, more, limit);
+const gpt = (model: string, more: Json) => translated('anthropic', 'openai', model, more);
 
 describe('Claude', () => {
   test.each([

@@ -62,8 +62,8 @@ describe('calls that grow in turns', () => {
   ];
 
   test('for Anthropic’s clients stand one after the other', () => {
-    const told = streamed('openai', 'anthropic', events);
-    const blocks = told.filter(({ type }) => String(type).startsWith('content_block'));
+    const received = streamed('openai', 'anthropic', events);
+    const blocks = received.filter(({ type }) => String(type).startsWith('content_block'));
     expect(blocks.map(({ type, index }) => `${String(type).slice(14)} ${index}`)).toEqual([
       'start 0',
       'delta 0',
@@ -100,12 +100,12 @@ describe('calls that grow in turns', () => {
   });
 
   test('calls that come one after the other are ended as they come', () => {
-    const told = streamed('openai', 'anthropic', [
+    const received = streamed('openai', 'anthropic', [
       piece(0, '{}', 'one'),
       piece(1, '{}', 'two'),
       chunk({}, 'tool_calls'),
     ]);
-    const types = told.map(({ type, index }) => `${type} ${index ?? ''}`.trim());
+    const types = received.map(({ type, index }) => `${type} ${index ?? ''}`.trim());
     expect(types.indexOf('content_block_stop 0')).toBeLessThan(types.indexOf('content_block_start 1'));
   });
 });
@@ -127,8 +127,8 @@ describe('reasoning', () => {
     ];
     const { reply } = whole('openai', 'anthropic', { choices: [{ message: { content } }] });
     expect(reply.content).toMatchObject([{ thinking: 'Hm.' }, { text: 'Yes.' }]);
-    const told = streamed('openai', 'anthropic', [chunk({ content }), chunk({}, 'stop')]);
-    expect(JSON.stringify(told)).toContain('"thinking":"Hm."');
+    const received = streamed('openai', 'anthropic', [chunk({ content }), chunk({}, 'stop')]);
+    expect(JSON.stringify(received)).toContain('"thinking":"Hm."');
   });
 
   test('summaries beside what is hidden', () => {
@@ -149,13 +149,13 @@ describe('reasoning', () => {
       summary_index,
       delta: text,
     });
-    const told = streamed('responses', 'openai', [
+    const received = streamed('responses', 'openai', [
       delta(0, 'One'),
       delta(0, '.'),
       delta(1, 'Two.'),
       { type: 'response.completed', response: { status: 'completed', output: [] } },
     ]);
-    const text = told.map(
+    const text = received.map(
       ({ choices }) => (choices as { delta?: Json }[])[0]?.delta?.reasoning_content ?? '',
     );
     expect(text.join('')).toBe('One.\n\nTwo.');
@@ -173,11 +173,11 @@ test('a Responses item that comes whole is not lost', () => {
     { type: 'message', content: [{ type: 'output_text', text: 'Yes.' }] },
     { type: 'function_call', call_id: 'call_1', name: 'f', arguments: '{"a":1}' },
   ];
-  const told = streamed('responses', 'anthropic', [
+  const received = streamed('responses', 'anthropic', [
     ...items.map((item, output_index) => ({ type: 'response.output_item.done', output_index, item })),
     { type: 'response.completed', response: { status: 'completed', output: items } },
   ]);
-  const text = JSON.stringify(told);
+  const text = JSON.stringify(received);
   expect(text).toContain('"thinking":"Hm."');
   expect(text).toContain('"signature":"responses~rs_1 x"');
   expect(text).toContain('"text":"Yes."');
@@ -244,6 +244,6 @@ describe('usage', () => {
 test.each([
   [{ detail: [{ loc: ['body', 'n'], msg: 'too many' }] }, 'too many'],
   [{ object: 'error', message: { detail: [{ msg: 'extra inputs' }] } }, 'extra inputs'],
-])('an error that is a list of faults is told: %j', (body, words) => {
+])('an error that is a list of invalid fields is read: %j', (body, words) => {
   expect(readError(422, Buffer.from(JSON.stringify(body))).message).toContain(words);
 });

@@ -16,7 +16,7 @@ const said: Readonly<Partial<Record<DialectName, Json>>> = {
 };
 
 /** A request of one dialect as a model of the other gets it. */
-function told(from: DialectName, to: DialectName, model: string, more: Json, quirks: Quirks = {}) {
+function translated(from: DialectName, to: DialectName, model: string, more: Json, quirks: Quirks = {}) {
   const notes = createNotes();
   const request = dialects[from].chatClient?.readRequest({ model: 'm', ...said[from], ...more }, notes);
   if (request === undefined) throw new Error(`${from} has no clients`);
@@ -39,11 +39,11 @@ describe('Anthropic', () => {
     const config = {
       generationConfig: { thinkingConfig: { includeThoughts: true }, maxOutputTokens: 20_000 },
     };
-    expect(told('gemini', 'anthropic', 'claude-sonnet-4-5', config).body.thinking).toEqual({
+    expect(translated('gemini', 'anthropic', 'claude-sonnet-4-5', config).body.thinking).toEqual({
       type: 'enabled',
       budget_tokens: 8192,
     });
-    expect(told('gemini', 'anthropic', 'claude-opus-4-6', config).body.thinking).toEqual({
+    expect(translated('gemini', 'anthropic', 'claude-opus-4-6', config).body.thinking).toEqual({
       type: 'adaptive',
     });
   });
@@ -55,14 +55,16 @@ describe('Anthropic', () => {
       reasoning_effort: 'low',
       max_tokens: 9000,
     };
-    const { body, dropped } = told('openai', 'anthropic', 'claude-sonnet-4-5', asked);
+    const { body, dropped } = translated('openai', 'anthropic', 'claude-sonnet-4-5', asked);
     expect(body.thinking).toBeUndefined();
     expect(dropped).toEqual(['reasoning_effort']);
-    expect(told('openai', 'anthropic', 'claude-opus-4-6', asked).body.thinking).toEqual({ type: 'adaptive' });
+    expect(translated('openai', 'anthropic', 'claude-opus-4-6', asked).body.thinking).toEqual({
+      type: 'adaptive',
+    });
     const detail = { type: 'reasoning.text', text: 'hm', signature: 'anthropic~c2ln' };
     const [first, called, ...rest] = asked.messages;
     const remembers = { ...asked, messages: [first, { ...called, reasoning_details: [detail] }, ...rest] };
-    expect(told('openai', 'anthropic', 'claude-sonnet-4-5', remembers).body.thinking).toMatchObject({
+    expect(translated('openai', 'anthropic', 'claude-sonnet-4-5', remembers).body.thinking).toMatchObject({
       type: 'enabled',
     });
   });
@@ -73,25 +75,27 @@ describe('Anthropic', () => {
     'us.anthropic.claude-opus-5-v1:0',
     'claude-mythos-preview',
   ])('%s takes no sampling', (model) => {
-    const { body, dropped } = told('openai', 'anthropic', model, { temperature: 0.2, top_p: 0.9 });
+    const { body, dropped } = translated('openai', 'anthropic', model, { temperature: 0.2, top_p: 0.9 });
     expect(body).not.toHaveProperty('temperature');
     expect(dropped).toEqual(['temperature', 'top_p']);
   });
 
   test('efforts are those the model knows', () => {
     const effort = (model: string, reasoning_effort: string) =>
-      told('openai', 'anthropic', model, { reasoning_effort }).body.output_config;
+      translated('openai', 'anthropic', model, { reasoning_effort }).body.output_config;
     expect(effort('claude-opus-4-6', 'xhigh')).toEqual({ effort: 'high' });
     expect(effort('claude-opus-4-7', 'xhigh')).toEqual({ effort: 'xhigh' });
     expect(effort('claude-opus-4-7', 'minimal')).toEqual({ effort: 'low' });
   });
 
   test('stop sequences of white space can’t be said', () => {
-    expect(told('openai', 'anthropic', 'claude-opus-5', { stop: ['END', '\n'] }).cannot).toBe('stop');
+    expect(translated('openai', 'anthropic', 'claude-opus-5', { stop: ['END', '\n'] }).unsupported).toBe(
+      'stop',
+    );
   });
 
   test('ids of calls in other forms are made anew, alike in call and result', () => {
-    const { body } = told('openai', 'anthropic', 'claude-opus-5', {
+    const { body } = translated('openai', 'anthropic', 'claude-opus-5', {
       messages: amidCalls('functions.look:0', 'toolu_01'),
       tools: [look],
     });
@@ -103,7 +107,7 @@ describe('Anthropic', () => {
 
   test('results stand in one message, whatever the app put between them', () => {
     const [user, called, one, other] = amidCalls('a', 'b');
-    const { body } = told('openai', 'anthropic', 'claude-opus-5', {
+    const { body } = translated('openai', 'anthropic', 'claude-opus-5', {
       messages: [user, called, one, { role: 'system', content: 'Be brief.' }, other],
       tools: [look],
     });
@@ -121,7 +125,7 @@ describe('Anthropic', () => {
     });
     const age = { type: 'integer', minimum: 0, description: 'In years.' };
     const tags = { type: 'array', items: { type: 'string' }, minItems: 2 };
-    const { body, dropped } = told(
+    const { body, dropped } = translated(
       'openai',
       'anthropic',
       'claude-opus-5',
@@ -142,7 +146,9 @@ describe('Anthropic', () => {
     });
     expect(dropped).toEqual(['response_format.minimum', 'response_format.minItems']);
     const map = { type: 'object', properties: {}, additionalProperties: { type: 'number' } };
-    expect(told('openai', 'anthropic', 'claude-opus-5', format(map)).cannot).toBe('response_format');
+    expect(translated('openai', 'anthropic', 'claude-opus-5', format(map)).unsupported).toBe(
+      'response_format',
+    );
   });
 
   test('a strict tool is enforced in the provider’s subset, and not where it is open', () => {
@@ -150,10 +156,10 @@ describe('Anthropic', () => {
       tools: [{ type: 'function', function: { name: 'f', parameters, strict: true } }],
     });
     const bounded = { type: 'object', properties: { n: { type: 'integer', maximum: 9 } } };
-    expect(told('openai', 'anthropic', 'claude-opus-5', tool(bounded)).body.tools).toMatchObject([
+    expect(translated('openai', 'anthropic', 'claude-opus-5', tool(bounded)).body.tools).toMatchObject([
       { strict: true, input_schema: { additionalProperties: false } },
     ]);
-    const { body, dropped } = told('openai', 'anthropic', 'claude-opus-5', tool({ type: 'object' }));
+    const { body, dropped } = translated('openai', 'anthropic', 'claude-opus-5', tool({ type: 'object' }));
     expect((body.tools as Json[])[0]).not.toHaveProperty('strict');
     expect(dropped).toEqual(['tools[0].strict']);
   });
@@ -161,14 +167,14 @@ describe('Anthropic', () => {
   test('documents of text in Base64 are text', () => {
     const file = { filename: 'a.csv', file_data: `data:text/csv;base64,${btoa('a,b')}` };
     const messages = [{ role: 'user', content: [{ type: 'file', file }] }];
-    const { body } = told('openai', 'anthropic', 'claude-opus-5', { messages });
+    const { body } = translated('openai', 'anthropic', 'claude-opus-5', { messages });
     expect(JSON.stringify(body.messages)).toContain('"data":"a,b"');
   });
 
   test('how closely to look at a picture is named as dropped', () => {
     const image = { type: 'image_url', image_url: { url: 'https://example.com/a.png', detail: 'high' } };
     const messages = [{ role: 'user', content: [image] }];
-    expect(told('openai', 'anthropic', 'claude-opus-5', { messages }).dropped).toEqual([
+    expect(translated('openai', 'anthropic', 'claude-opus-5', { messages }).dropped).toEqual([
       'messages[0].content[0].detail',
     ]);
   });
@@ -193,11 +199,11 @@ const thoughtful = {
 
 describe('OpenAI’s dialect', () => {
   const gpt = (model: string, more: Json, quirks: Quirks = {}) =>
-    told('anthropic', 'openai', model, more, quirks);
+    translated('anthropic', 'openai', model, more, quirks);
 
   test.each(['gpt-5', 'gpt-5-mini-2025-08-07', 'o3', 'ft:o4-mini:me'])('%s takes no sampling', (model) => {
     for (const to of ['openai', 'responses'] as const) {
-      const { body, dropped } = told('anthropic', to, model, { temperature: 0.5, top_p: 1 });
+      const { body, dropped } = translated('anthropic', to, model, { temperature: 0.5, top_p: 1 });
       expect(body).not.toHaveProperty('temperature');
       expect(body).not.toHaveProperty('top_p');
       expect(dropped).toEqual(['temperature']);
@@ -223,7 +229,7 @@ describe('OpenAI’s dialect', () => {
   ])('%s knows the effort %s as %s', (model, effort, known) => {
     const wish = effort === 'none' ? { thinking: { type: 'disabled' } } : { output_config: { effort } };
     expect(gpt(model, wish).body.reasoning_effort).toBe(known);
-    const { body } = told('anthropic', 'responses', model, wish);
+    const { body } = translated('anthropic', 'responses', model, wish);
     expect(body.reasoning).toEqual({ effort: known });
   });
 
@@ -241,7 +247,7 @@ describe('OpenAI’s dialect', () => {
 
   test('more stop sequences than OpenAI takes, or any where it takes none, can’t be said', () => {
     const stops = (model: string, count: number) =>
-      gpt(model, { stop_sequences: Array.from({ length: count }, (_, index) => `S${index}`) }).cannot;
+      gpt(model, { stop_sequences: Array.from({ length: count }, (_, index) => `S${index}`) }).unsupported;
     expect(stops('gpt-4o', 4)).toBeNull();
     expect(stops('gpt-4o', 5)).toBe('stop_sequences');
     expect(stops('o3', 1)).toBe('stop_sequences');
@@ -251,15 +257,17 @@ describe('OpenAI’s dialect', () => {
   test('a long name of a user is told by its digest', () => {
     const user_id = `user_${'a'.repeat(64)}_account__session_${'b'.repeat(36)}`;
     for (const to of ['openai', 'responses'] as const) {
-      const { body } = told('anthropic', to, 'gpt-5.2', { metadata: { user_id } });
+      const { body } = translated('anthropic', to, 'gpt-5.2', { metadata: { user_id } });
       expect(body.user).toMatch(/^[0-9a-f]{64}$/);
     }
   });
 
   test('metadata belong to what OpenAI stores', () => {
     const metadata = { app: 'a' };
-    expect(told('responses', 'openai', 'gpt-5.2', { metadata })).toMatchObject({ dropped: ['metadata'] });
-    expect(told('responses', 'openai', 'mistral-x', { metadata }).body.metadata).toEqual(metadata);
+    expect(translated('responses', 'openai', 'gpt-5.2', { metadata })).toMatchObject({
+      dropped: ['metadata'],
+    });
+    expect(translated('responses', 'openai', 'mistral-x', { metadata }).body.metadata).toEqual(metadata);
   });
 
   test('only OpenAI knows developers', () => {
@@ -268,7 +276,7 @@ describe('OpenAI’s dialect', () => {
       { role: 'user', content: 'Hi' },
     ];
     const first = (model: string) =>
-      (told('responses', 'openai', model, { input }).body.messages as Json[])[0]?.role;
+      (translated('responses', 'openai', model, { input }).body.messages as Json[])[0]?.role;
     expect(first('gpt-5.2')).toBe('developer');
     expect(first('mistral-large')).toBe('system');
   });
@@ -312,20 +320,22 @@ describe('OpenAI’s dialect', () => {
       },
     };
     for (const to of ['openai', 'responses'] as const)
-      expect(told('gemini', to, 'gpt-5.2', config).cannot).toBe('generationConfig.responseSchema');
-    expect(told('gemini', 'openai', 'llama-3.3', config).cannot).toBeNull();
+      expect(translated('gemini', to, 'gpt-5.2', config).unsupported).toBe('generationConfig.responseSchema');
+    expect(translated('gemini', 'openai', 'llama-3.3', config).unsupported).toBeNull();
   });
 });
 
 describe('Gemini', () => {
   test('more than five stop sequences can’t be said', () => {
     const stop_sequences = ['a', 'b', 'c', 'd', 'e', 'f'];
-    expect(told('anthropic', 'gemini', 'gemini-3-flash', { stop_sequences }).cannot).toBe('stop_sequences');
+    expect(translated('anthropic', 'gemini', 'gemini-3-flash', { stop_sequences }).unsupported).toBe(
+      'stop_sequences',
+    );
   });
 
   test('a schema beside tools goes to the third generation only', () => {
     const more = { tools: [look], response_format: { type: 'json_schema', json_schema: { schema: {} } } };
-    expect(told('openai', 'gemini', 'gemini-2.5-flash', more).cannot).toBe('response_format');
-    expect(told('openai', 'gemini', 'gemini-3-flash', more).cannot).toBeNull();
+    expect(translated('openai', 'gemini', 'gemini-2.5-flash', more).unsupported).toBe('response_format');
+    expect(translated('openai', 'gemini', 'gemini-3-flash', more).unsupported).toBeNull();
   });
 });

@@ -225,7 +225,7 @@ function through(name: DialectName, given: ChatRequest): ChatRequest {
   if (chatClient === null || chatProvider === null) throw new Error(`${name} is not read and written`);
   const notes = createNotes();
   const { body } = chatProvider.writeRequest(given, destinationOf(name), notes);
-  expect(notes).toMatchObject({ cannot: null, invalid: null });
+  expect(notes).toMatchObject({ unsupported: null, invalid: null });
   return chatClient.readRequest(JSON.parse(JSON.stringify(body)), createNotes());
 }
 

@@ -49,7 +49,7 @@ describe('what matters can’t be told', () => {
       'generationConfig.responseMimeType',
     ],
   ])('%s %j', (client, body, field) => {
-    expect(read(client, body).cannot).toBe(field);
+    expect(read(client, body).unsupported).toBe(field);
   });
 });
 
@@ -82,8 +82,8 @@ describe('what advises is named', () => {
       'contents[0].parts[0].mediaResolution',
     ],
   ])('%s %j', (client, body, field) => {
-    const { invalid, cannot, dropped } = read(client, body);
-    expect({ invalid, cannot, dropped }).toEqual({ invalid: null, cannot: null, dropped: [field] });
+    const { invalid, unsupported, dropped } = read(client, body);
+    expect({ invalid, unsupported, dropped }).toEqual({ invalid: null, unsupported: null, dropped: [field] });
   });
 });
 

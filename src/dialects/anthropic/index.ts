@@ -52,23 +52,23 @@ const quotaWords = /credit balance is too low|billing_error|spend limit|spend_li
 const contextWords = /prompt is too long|exceed context limit|exceeds? the context window/;
 const policyWords = /content filtering policy|blocked by (?:our |the )?(?:content|usage) polic/i;
 
-/** A spent credit balance comes as 400 or 403 with words, a spend limit as 429; a prompt that is too long as 400. */
+/** A spent credit balance is a 400 or 403 with a message, a spend limit a 429, a prompt that is too long a 400. */
 function fault(status: number, headers: IncomingHttpHeaders, body: Buffer, wallMs: number): ProviderFault {
   const kind = faultKind(status);
-  const toldMs = retryAfterMs(headers, wallMs);
-  if (status !== 400 && status !== 403 && status !== 429) return { kind, retryAfterMs: toldMs };
+  const waitMs = retryAfterMs(headers, wallMs);
+  if (status !== 400 && status !== 403 && status !== 429) return { kind, retryAfterMs: waitMs };
   const text = body.toString('utf8', 0, 4096);
-  if (quotaWords.test(text)) return { kind: 'quota', retryAfterMs: toldMs };
+  if (quotaWords.test(text)) return { kind: 'quota', retryAfterMs: waitMs };
   if (status === 429) {
     const limits = limitNames.map((name) => limitState(headers, name, wallMs));
-    return { kind, retryAfterMs: toldMs ?? resetMs(limits) };
+    return { kind, retryAfterMs: waitMs ?? resetMs(limits) };
   }
   if (status === 400 && contextWords.test(text)) return { kind: 'context_window', retryAfterMs: null };
   if (status === 400 && policyWords.test(text)) return { kind: 'content_policy', retryAfterMs: null };
-  return { kind, retryAfterMs: toldMs };
+  return { kind, retryAfterMs: waitMs };
 }
 
-/** Each has `-remaining` and `-reset`, a date of RFC 3339. https://docs.anthropic.com/en/api/rate-limits#response-headers */
+/** Headers of each end in `-remaining` and `-reset` (an RFC 3339 date). https://docs.anthropic.com/en/api/rate-limits#response-headers */
 const limitNames = ['requests', 'tokens', 'input-tokens', 'output-tokens'];
 
 function limitState(headers: IncomingHttpHeaders, name: string, wallMs: number): LimitState {
@@ -112,6 +112,7 @@ const modelObject = (id: string): object => ({
   created_at: '1970-01-01T00:00:00Z',
 });
 
+/** The Anthropic dialect. */
 export const anthropic: Dialect = {
   name: 'anthropic',
   chatClient: { readRequest, writeReply, createWriter, writeError, ownHeaders: ['anthropic-beta'] },
@@ -138,7 +139,7 @@ export const anthropic: Dialect = {
   lengthEnd,
   errorBody: (refusal, requestId) => Buffer.from(error(refusal, requestId)),
   errorEvent: (refusal, requestId) => Buffer.from(`event: error\ndata: ${error(refusal, requestId)}\n\n`),
-  // Event names the SDKs don't know are left out by them.
+  // The SDKs ignore events with unknown names.
   restartEvent: (target) =>
     Buffer.from(`event: sidegate_restart\ndata: ${JSON.stringify({ type: 'sidegate_restart', target })}\n\n`),
   textSlots,

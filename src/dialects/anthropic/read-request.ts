@@ -11,12 +11,12 @@ import {
   efforts,
   type ImagePart,
   type Notes,
-  noteCannot,
   noteDropped,
   noteInvalid,
+  noteUnsupported,
   type OutputForm,
   type Part,
-  type ReasoningWish,
+  type ReasoningSettings,
   resultsFirst,
   type Source,
   type TextPart,
@@ -25,7 +25,7 @@ import {
   unseal,
 } from '../chat.ts';
 import { unsigned } from '../foreign.ts';
-import { noteRest, nothingMatters, readItems } from '../members.ts';
+import { noneEssential, noteRest, readItems } from '../members.ts';
 
 const names: Readonly<Record<ChatField, string>> = {
   tools: 'tools',
@@ -63,7 +63,7 @@ const known = new Set([
   'metadata',
   'cache_control',
 ]);
-const matter = new Set(['container', 'mcp_servers', 'context_management']);
+const essential = new Set(['container', 'mcp_servers', 'context_management']);
 const knownOfConfig = new Set(['effort', 'format']);
 const knownOfTools = new Set([
   'type',
@@ -72,12 +72,13 @@ const knownOfTools = new Set([
   'input_schema',
   'strict',
   'cache_control',
-  // How finely arguments are streamed, which changes nothing of what is said; Vercel's `ai` sends it unasked.
+  // How finely arguments are streamed, which doesn't change the reply; Vercel's `ai` always sends it.
   'eager_input_streaming',
 ]);
 
+/** Reads a request into the neutral form. */
 export function readRequest(body: Json, notes: Notes): ChatRequest {
-  noteRest(body, known, matter, notes);
+  noteRest(body, known, essential, notes);
   const choice = objectOf(body.tool_choice);
   const parallel = choice.disable_parallel_tool_use;
   return {
@@ -100,7 +101,7 @@ export function readRequest(body: Json, notes: Notes): ChatRequest {
     frequencyPenalty: null,
     presencePenalty: null,
     seed: null,
-    // The name it had while it was a beta.
+    // `output_format` was its name during the beta.
     output: readOutput(objectOf(body.output_config).format ?? body.output_format, notes),
     reasoning: readReasoning(objectOf(body.thinking), objectOf(body.output_config), notes),
     user: textOf(objectOf(body.metadata).user_id),
@@ -113,7 +114,7 @@ function readMark(value: unknown): CacheMark | null {
   return { ttlS: value.ttl === '1h' ? 3600 : value.ttl === '5m' ? 300 : null };
 }
 
-/** `cache_control` of the request stands for one on its last block. */
+/** `cache_control` of the request means a breakpoint on its last block. */
 function markLast(messages: ChatMessage[], control: unknown): ChatMessage[] {
   const cache = readMark(control);
   const last = messages.at(-1);
@@ -188,7 +189,7 @@ function readBlock(block: Json, at: string, calls: Map<string, string>, notes: N
     case 'tool_result':
       return [readResult(block, at, calls, notes)];
     default:
-      noteCannot(notes, at);
+      noteUnsupported(notes, at);
       return [];
   }
 }
@@ -203,7 +204,7 @@ function readResult(block: Json, at: string, calls: ReadonlyMap<string, string>,
             const place = `${at}.content[${number}]`;
             if (part.type === 'text') return readTexts([part]);
             if (part.type === 'image' || part.type === 'document') return readAttachment(part, place, notes);
-            noteCannot(notes, place);
+            noteUnsupported(notes, place);
             return [];
           },
         );
@@ -221,8 +222,8 @@ function readResult(block: Json, at: string, calls: ReadonlyMap<string, string>,
 function readAttachment(block: Json, at: string, notes: Notes): (ImagePart | DocumentPart)[] {
   const source = readSource(objectOf(block.source));
   if (source === null) {
-    // A file of the provider's own store, or content made of other blocks.
-    noteCannot(notes, at);
+    // A file stored at the provider, or content made of other blocks.
+    noteUnsupported(notes, at);
     return [];
   }
   const cache = readMark(block.cache_control);
@@ -243,12 +244,12 @@ function readSource({ type, url, data, media_type }: Json): Source | null {
 
 function readTools(value: unknown, notes: Notes): Tool[] {
   return readItems(value, names.tools, notes).flatMap((tool, index): Tool[] => {
-    // Tools that run at the provider are nobody else's.
+    // Tools that run at the provider exist nowhere else.
     if ((tool.type ?? 'custom') !== 'custom') {
-      noteCannot(notes, `tools[${index}]`);
+      noteUnsupported(notes, `tools[${index}]`);
       return [];
     }
-    noteRest(tool, knownOfTools, nothingMatters, notes, `tools[${index}].`);
+    noteRest(tool, knownOfTools, noneEssential, notes, `tools[${index}].`);
     return [
       {
         name: textOf(tool.name) ?? '',
@@ -265,7 +266,7 @@ function readChoice({ type, name }: Json, notes: Notes): ToolChoice | null {
   if (type === 'auto' || type === 'none') return { kind: type };
   if (type === 'any') return { kind: 'required' };
   if (type === 'tool' && typeof name === 'string') return { kind: 'tool', name };
-  if ((type ?? null) !== null) noteCannot(notes, names.toolChoice);
+  if ((type ?? null) !== null) noteUnsupported(notes, names.toolChoice);
   return null;
 }
 
@@ -273,14 +274,14 @@ function readOutput(format: unknown, notes: Notes): OutputForm | null {
   if (!isObject(format)) return null;
   if (format.type === 'json_schema' && isObject(format.schema))
     return { kind: 'schema', schema: format.schema, name: null, description: null, strict: null };
-  noteCannot(notes, names.output);
+  noteUnsupported(notes, names.output);
   return null;
 }
 
-function readReasoning(thinking: Json, config: Json, notes: Notes): ReasoningWish | null {
+function readReasoning(thinking: Json, config: Json, notes: Notes): ReasoningSettings | null {
   const effort = efforts.find((name) => name === config.effort) ?? null;
   if (effort === null && (config.effort ?? null) !== null) noteDropped(notes, 'output_config.effort');
-  noteRest(config, knownOfConfig, nothingMatters, notes, 'output_config.');
+  noteRest(config, knownOfConfig, noneEssential, notes, 'output_config.');
   switch (thinking.type) {
     case 'enabled':
       return { effort, budgetTokens: numberOf(thinking.budget_tokens), adaptive: false };

@@ -33,6 +33,7 @@ const reasons: Readonly<Record<string, FinishReason>> = {
   refusal: 'refusal',
 };
 
+/** The neutral finish reason for a `stop_reason`. */
 export const readReason = (reason: unknown): FinishReason =>
   entryOf(reasons, textOf(reason) ?? '') ?? 'other';
 
@@ -46,9 +47,10 @@ const written: Readonly<Record<FinishReason, string>> = {
   other: 'end_turn',
 };
 
+/** The `stop_reason` for a neutral finish reason. */
 export const writeReason = (reason: FinishReason): string => written[reason];
 
-/** What it states; what it leaves out is taken from `before`. Cached tokens come beside the others. */
+/** Reads usage; counts it leaves out are taken from `before`. `input_tokens` excludes cached tokens. */
 export function readUsage(usage: Json, before: ChatUsage | null): ChatUsage {
   const own = (name: string, earlier: number): number =>
     numberOf(usage[name]) === null ? earlier : countOf(usage[name]);
@@ -69,6 +71,7 @@ export function readUsage(usage: Json, before: ChatUsage | null): ChatUsage {
   };
 }
 
+/** Writes usage; `input_tokens` excludes cached tokens. */
 export function writeUsage(usage: ChatUsage | null): Json {
   return {
     input_tokens:
@@ -79,6 +82,7 @@ export function writeUsage(usage: ChatUsage | null): Json {
   };
 }
 
+/** Reads a whole message; null: it is invalid. */
 export function readReply(body: Json): ChatReply | null {
   if (!Array.isArray(body.content)) return null;
   return {
@@ -119,8 +123,9 @@ function readBlock(block: Json): ReplyPart[] {
   }
 }
 
+/** Writes a whole message; null: it contains a tool call with invalid arguments. */
 export function writeReply(reply: ChatReply, { model, requestId }: ReplyContext): Json | null {
-  // A call that was cut off can't be said, nor acted on; one that is faulty in itself is no answer.
+  // A call that was cut off by the token limit is left out; with any other invalid call, the reply is invalid.
   const called = reply.parts.filter((part) => part.kind !== 'tool_call' || readInput(part) !== null);
   if (called.length < reply.parts.length && reply.finish !== 'length') return null;
   const refused = reply.parts.some(({ kind }) => kind === 'refusal');
@@ -136,7 +141,7 @@ export function writeReply(reply: ChatReply, { model, requestId }: ReplyContext)
   };
 }
 
-/** A call's arguments as an object; null: they are none. */
+/** A call's arguments as an object; null: they are invalid. */
 const readInput = ({ arguments: text }: ToolCallPart): Json | null =>
   text.trim() === '' ? {} : parseObject(text);
 
@@ -159,7 +164,7 @@ function writeBlock(part: ReplyPart): Json[] {
   }
 }
 
-/** Calls have no field for a signature of their own: it stands before them, where clients must give it back. */
+/** Calls have no field for a signature: it precedes the call as redacted thinking, which clients must send back. */
 export const writeSignature = (signature: Signature | null): Json[] =>
   signature === null ? [] : [{ type: 'redacted_thinking', data: seal(signature, 'anthropic') }];
 
@@ -174,6 +179,7 @@ const errorTypes: Readonly<Record<number, string>> = {
   529: 'overloaded_error',
 };
 
+/** Writes a provider's error. */
 export function writeError({ status, message }: ProviderError, requestId: string): Json {
   const type = errorTypes[status] ?? (status >= 500 ? 'api_error' : 'invalid_request_error');
   return { type: 'error', error: { type, message }, request_id: requestId };

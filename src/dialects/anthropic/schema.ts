@@ -1,11 +1,11 @@
 /**
- * JSON schemas as Anthropic enforces them: objects are closed, and bounds are told to the model in the description, as
- * the provider's own SDKs tell them. https://platform.claude.com/docs/en/build-with-claude/structured-outputs
+ * JSON schemas in the subset that Anthropic enforces: objects are closed, and bounds are moved into the description
+ * for the model to read, as the provider's own SDKs do. https://platform.claude.com/docs/en/build-with-claude/structured-outputs
  */
 import { isObject, type Json, textOf } from '../../base/json.ts';
 import { mapSchemas } from '../json-schema.ts';
 
-/** Members that a schema with them is refused for. */
+/** Members for which a schema is refused. */
 const bounds = [
   'minimum',
   'maximum',
@@ -21,35 +21,37 @@ const bounds = [
   'maxProperties',
 ];
 
+/** A schema rewritten for Anthropic. */
 export interface EnforcedSchema {
   readonly schema: Json;
-  /** Bounds that are only told, not enforced, by their names. */
+  /** Names of the bounds that are described to the model but not enforced. */
   readonly loosened: readonly string[];
-  /** An object with names of its own choice is in it, which can't be said. */
+  /** It contains an object with arbitrary member names, which Anthropic doesn't support. */
   readonly open: boolean;
 }
 
+/** Rewrites a client's schema. */
 export function writeSchema(given: Json): EnforcedSchema {
   const loosened = new Set<string>();
   let open = false;
   const schema = mapSchemas(given, ({ $schema: _, ...written }) => {
-    const told: Json = {};
+    const described: Json = {};
     for (const name of bounds) {
-      if (written[name] !== undefined) told[name] = written[name];
+      if (written[name] !== undefined) described[name] = written[name];
       delete written[name];
     }
     if (typeof written.minItems === 'number' && written.minItems > 1) {
-      told.minItems = written.minItems;
+      described.minItems = written.minItems;
       written.minItems = 1;
     }
-    if (Object.keys(told).length > 0) {
-      for (const name in told) loosened.add(name);
+    if (Object.keys(described).length > 0) {
+      for (const name in described) loosened.add(name);
       const words = textOf(written.description);
-      written.description = `${words === null ? '' : `${words} `}${JSON.stringify(told)}`;
+      written.description = `${words === null ? '' : `${words} `}${JSON.stringify(described)}`;
     }
     if (isObjects(written)) {
       const { additionalProperties: more, properties } = written;
-      // Closing it leaves the answer within the schema, unless nothing but other names is meant.
+      // An answer of a closed object still fits the schema, unless the schema requires arbitrary names.
       if (
         isObject(more) ||
         written.patternProperties !== undefined ||

@@ -15,9 +15,10 @@ import {
 import { unsigned } from '../foreign.ts';
 import { readReason, readUsage, writeReason, writeSignature, writeUsage } from './reply.ts';
 
+/** Reads one stream of a provider. */
 export function createReader(): ChatStreamReader {
   let usage: ChatUsage | null = null;
-  // Blocks that can't be carried have no number here, so the others move up.
+  // Unknown blocks are skipped, so the following ones get lower numbers.
   const numbers = new Map<number, number>();
 
   const noteUsage = (value: unknown): ChatEvent[] => {
@@ -36,7 +37,7 @@ export function createReader(): ChatStreamReader {
     const events: ChatEvent[] = [{ kind: 'begin', index, block: kind }];
     const text = textOf(block.text) ?? textOf(block.thinking) ?? '';
     if (text !== '') events.push({ kind: 'delta', index, text });
-    // The input of a call comes in pieces, but may come whole.
+    // A call's input usually comes in deltas, but may be complete already.
     if (kind.kind === 'tool_call' && Object.keys(objectOf(block.input)).length > 0)
       events.push({ kind: 'delta', index, text: JSON.stringify(block.input) });
     return events;
@@ -113,21 +114,22 @@ function readBlock(block: Json): Block | null {
 
 const named = (data: Json): string => `event: ${data.type}\ndata: ${JSON.stringify(data)}\n\n`;
 
-/** What is said of one block. */
+/** An event of one block. */
 type BlockEvent = Extract<ChatEvent, { readonly index: number }>;
 
 /** The block that is being written. */
 interface Written {
   readonly index: number;
-  /** Among the client's blocks, which may be more than were read. */
+  /** Number of the client's block; there may be more of them than neutral blocks. */
   readonly number: number;
   readonly kind: Block['kind'];
   signed: boolean;
 }
 
+/** Writes one stream for a client. */
 export function createWriter({ model, requestId }: ReplyContext): ChatStreamWriter {
   let open: Written | null = null;
-  /** What came of other blocks meanwhile: here they stand one after the other. */
+  /** Events of other blocks that came meanwhile; in this dialect blocks don't overlap. */
   const held = new Map<number, BlockEvent[]>();
   let blocks = 0;
   let started = false;
@@ -180,7 +182,7 @@ export function createWriter({ model, requestId }: ReplyContext): ChatStreamWrit
     return change(block, { type: 'text_delta', text });
   };
 
-  /** Ends the block, and says what waited for that. */
+  /** Ends the block, and writes the held events of the next one. */
   const end = (block: Written): string => {
     const text = (block.signed ? '' : sign(block, unsigned)) + stopBlock(block.number);
     open = null;
@@ -212,10 +214,10 @@ export function createWriter({ model, requestId }: ReplyContext): ChatStreamWrit
 
   const stop = (): string => {
     const reason = refused ? 'refusal' : writeReason(finish?.reason ?? 'other');
-    const said = { stop_reason: reason, stop_sequence: finish?.stopSequence ?? null };
+    const delta = { stop_reason: reason, stop_sequence: finish?.stopSequence ?? null };
     return (
       endAll() +
-      named({ type: 'message_delta', delta: said, usage: writeUsage(usage) }) +
+      named({ type: 'message_delta', delta, usage: writeUsage(usage) }) +
       named({ type: 'message_stop' })
     );
   };

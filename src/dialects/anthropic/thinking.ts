@@ -1,15 +1,16 @@
-/** How much Claude is to think. https://platform.claude.com/docs/en/build-with-claude/extended-thinking */
+/** How much Claude thinks. https://platform.claude.com/docs/en/build-with-claude/extended-thinking */
 
 import { type Json, listOf } from '../../base/json.ts';
 import { budgetOf, type ChatRequest, type Effort, effortOf, type Notes, noteDropped } from '../chat.ts';
 import type { Destination } from '../wire.ts';
 import { effortFor, isAdaptive } from './models.ts';
 
-/** The least the provider lets a model think, in tokens. */
+/** The smallest budget the provider accepts. */
 const budgetMinTokens = 1024;
-/** The limit of a reply counts what is thought, so that something of it must be left for the answer. */
+/** `max_tokens` includes thinking, so part of it must be left for the answer. */
 const budgetShareMax = 0.8;
 
+/** The fields that control thinking; null: left out. */
 export interface Thinking {
   readonly thinking: Json | null;
   readonly effort: Effort | null;
@@ -17,7 +18,7 @@ export interface Thinking {
 
 const nothing: Thinking = { thinking: null, effort: null };
 
-/** @param messages the conversation as it is written */
+/** Writes the fields that control thinking. @param messages the conversation as written for the provider */
 export function writeThinking(
   { reasoning, toolChoice, names }: ChatRequest,
   messages: readonly Json[],
@@ -29,23 +30,23 @@ export function writeThinking(
   const effort = effortOf(reasoning);
   if (effort === 'none')
     return reasons === false ? nothing : { thinking: { type: 'disabled' }, effort: null };
-  // A model that thinks may choose its tools itself, and only so; some don't think at all.
+  // Thinking can't be combined with a forced tool choice; some models don't think at all.
   const barred = reasons === false || toolChoice?.kind === 'required' || toolChoice?.kind === 'tool';
   if (!barred && isAdaptive(model))
     return { thinking: { type: 'adaptive' }, effort: effortFor(effort, model) };
   const wanted = reasoning.budgetTokens ?? budgetOf[effort ?? 'medium'];
   const budget = Math.min(wanted, Math.floor(maxTokens * budgetShareMax));
-  if (!barred && budget >= budgetMinTokens && !hasForgotten(messages))
+  if (!barred && budget >= budgetMinTokens && !lacksThinking(messages))
     return { thinking: { type: 'enabled', budget_tokens: budget }, effort: null };
   noteDropped(notes, names.reasoning);
   return nothing;
 }
 
 /**
- * Whether the model is amid calls of tools without what it thought before them: another model made them, or the app's
- * dialect has no place for it. With a budget of thinking that is refused.
+ * Whether the last turn answers tool calls whose thinking is missing: another model made them, or the client's dialect
+ * can't carry it. The provider refuses that together with a thinking budget.
  */
-function hasForgotten(messages: readonly Json[]): boolean {
+function lacksThinking(messages: readonly Json[]): boolean {
   const [before, last] = messages.slice(-2);
   if (!listOf(last?.content).some(({ type }) => type === 'tool_result')) return false;
   const [first] = listOf(before?.content);

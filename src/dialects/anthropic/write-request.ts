@@ -1,6 +1,6 @@
 /** Writes a request for an Anthropic provider. https://docs.anthropic.com/en/api/messages */
 
-import { type Json, parseObject, said } from '../../base/json.ts';
+import { type Json, parseObject, withoutNulls } from '../../base/json.ts';
 import { plainCallId } from '../call-id.ts';
 import {
   type CacheMark,
@@ -9,10 +9,10 @@ import {
   type DocumentPart,
   type ImagePart,
   type Notes,
-  noteCannot,
   noteDetail,
   noteDropped,
   noteInvalid,
+  noteUnsupported,
   type Part,
   systemTexts,
   type TextPart,
@@ -23,9 +23,10 @@ import { takesBoth, takesSampling } from './models.ts';
 import { writeSchema } from './schema.ts';
 import { writeThinking } from './thinking.ts';
 
-/** The dialect demands a limit; this one every model takes. Used where neither client nor catalogue knows one. */
+/** The dialect requires a limit. Every model accepts this one; used if neither client nor catalogue has one. */
 const defaultMaxTokens = 4096;
 
+/** Writes a request from the neutral form. */
 export function writeRequest(request: ChatRequest, to: Destination, notes: Notes): ChatCall {
   const { names } = request;
   for (const field of ['frequencyPenalty', 'presencePenalty', 'seed', 'metadata'] as const) {
@@ -36,8 +37,8 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
   const { thinking, effort } = writeThinking(request, messages, maxTokens, to, notes);
   const format = writeFormat(request, notes);
   const system = systemTexts(request.messages, notes).flatMap(writeText);
-  const config = said({ effort, format });
-  const body = said({
+  const config = withoutNulls({ effort, format });
+  const body = withoutNulls({
     model: to.model,
     max_tokens: maxTokens,
     system: system.length === 0 ? null : system,
@@ -57,7 +58,7 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
   return { path: '/messages', body, headers: ['anthropic-version', '2023-06-01'] };
 }
 
-/** A model that thinks takes no sampling of its own; temperatures end at 1 here. */
+/** Writes sampling parameters: a model that thinks accepts hardly any, and temperatures end at 1. */
 export function writeSampling(
   { temperature, topP, topK, names }: ChatRequest,
   thinks: boolean,
@@ -83,21 +84,22 @@ export function writeSampling(
   return sampling;
 }
 
-/** Sequences of nothing but white space are refused. */
+/** Stop sequences of only white space are refused. */
 function writeStop({ stop, names }: ChatRequest, notes: Notes): readonly string[] | null {
-  if (stop.some((text) => text.trim() === '')) noteCannot(notes, names.stop);
+  if (stop.some((text) => text.trim() === '')) noteUnsupported(notes, names.stop);
   return stop.length === 0 ? null : stop;
 }
 
 function writeFormat({ output, names }: ChatRequest, notes: Notes): Json | null {
   if (output === null) return null;
   const written = output.kind === 'schema' ? writeSchema(output.schema) : null;
-  // JSON of any shape can't be asked for, nor objects that are open.
-  if (written === null || written.open) noteCannot(notes, names.output);
+  // The dialect has neither JSON without a schema nor objects with arbitrary names.
+  if (written === null || written.open) noteUnsupported(notes, names.output);
   else for (const bound of written.loosened) noteDropped(notes, `${names.output}.${bound}`);
   return written === null ? null : { type: 'json_schema', schema: written.schema };
 }
 
+/** Writes `tool_choice`, including whether calls may be parallel; null: left out. */
 export function writeChoice({ toolChoice, parallelToolCalls, tools }: ChatRequest): Json | null {
   const serial = parallelToolCalls === null ? {} : { disable_parallel_tool_use: !parallelToolCalls };
   if (toolChoice === null)
@@ -111,11 +113,11 @@ const empty = { type: 'object', properties: {} };
 
 function writeTool({ name, description, parameters, strict, cache }: Tool, at: string, notes: Notes): Json {
   const given = { ...(parameters === null ? empty : { type: 'object', ...parameters }) };
-  // Only what is strict is enforced, and only in the provider's subset.
+  // Only strict schemas are enforced, and only within the provider's subset.
   const enforced = strict === true ? writeSchema(given) : null;
   const isStrict = enforced?.open === true ? null : strict;
   if (enforced?.open === true) noteDropped(notes, `${at}.strict`);
-  return said({
+  return withoutNulls({
     name,
     description,
     input_schema: enforced === null || enforced.open ? given : enforced.schema,
@@ -128,7 +130,7 @@ const writeMark = (cache: CacheMark | null): Json =>
   cache === null
     ? {}
     : {
-        cache_control: said({
+        cache_control: withoutNulls({
           type: 'ephemeral',
           ttl: cache.ttlS === null ? null : cache.ttlS <= 300 ? '5m' : '1h',
         }),
@@ -140,7 +142,7 @@ function writeMessages(messages: readonly ChatMessage[], notes: Notes): Json[] {
     if (role !== 'user' && role !== 'assistant') continue;
     const content = parts.flatMap((part) => writePart(part, notes));
     const last = written.at(-1);
-    // All results of a turn must stand in one message, whatever stood between them.
+    // All results of a turn must be in one message, even if the client sent them in several.
     const joins = last?.role === role && role === 'user' && last.content.every(isResult);
     if (joins) last.content = [...last.content, ...content];
     else if (content.length > 0) written.push({ role, content });
@@ -150,11 +152,11 @@ function writeMessages(messages: readonly ChatMessage[], notes: Notes): Json[] {
 
 const isResult = ({ type }: Json): boolean => type === 'tool_result';
 
-/** Empty texts are refused there, and say nothing. */
+/** Empty texts are refused, so they are left out. */
 const writeText = ({ text, cache }: TextPart): Json[] =>
   text === '' ? [] : [{ type: 'text', text, ...writeMark(cache) }];
 
-/** Claude's signatures hold wherever it runs. */
+/** Claude's signatures are valid wherever it runs. */
 export const isSignedByClaude = (by: string): boolean => by === 'anthropic' || by === 'bedrock';
 
 function writePart(part: Part, notes: Notes): Json[] {
@@ -167,15 +169,15 @@ function writePart(part: Part, notes: Notes): Json[] {
     case 'document':
       return writeAttachment(part, notes);
     case 'audio':
-      noteCannot(notes, part.at);
+      noteUnsupported(notes, part.at);
       return [];
-    // Without its signature it would be refused; what another provider thought is of no use here.
+    // Unsigned reasoning would be refused; other providers' reasoning can't be verified here.
     case 'reasoning':
       return part.signature !== null && isSignedByClaude(part.signature.by)
         ? [{ type: 'thinking', thinking: part.text, signature: part.signature.value }]
         : [];
     case 'redacted':
-      // Bedrock writes what is hidden in another way.
+      // Bedrock encodes redacted thinking differently.
       return part.data.by === 'anthropic' ? [{ type: 'redacted_thinking', data: part.data.value }] : [];
     case 'tool_call': {
       const input = part.arguments.trim() === '' ? {} : parseObject(part.arguments);
@@ -189,7 +191,7 @@ function writePart(part: Part, notes: Notes): Json[] {
         inner.kind === 'text' ? writeText(inner) : writeAttachment(inner, notes),
       );
       return [
-        said({
+        withoutNulls({
           type: 'tool_result',
           tool_use_id: plainCallId(part.callId),
           content: content.length === 0 ? null : content,
@@ -211,12 +213,13 @@ function writeAttachment(part: ImagePart | DocumentPart, notes: Notes): Json[] {
     if (source.kind === 'url') return [{ type: 'image', source: { type: 'url', url: source.url }, ...mark }];
     if (source.kind === 'base64' && imageTypes.test(source.mediaType))
       return [{ type: 'image', source: writeBase64(source), ...mark }];
-    noteCannot(notes, part.at);
+    noteUnsupported(notes, part.at);
     return [];
   }
   const written = writeDocument(part);
-  if (written !== null) return [said({ type: 'document', source: written, title: part.name, ...mark })];
-  noteCannot(notes, part.at);
+  if (written !== null)
+    return [withoutNulls({ type: 'document', source: written, title: part.name, ...mark })];
+  noteUnsupported(notes, part.at);
   return [];
 }
 
@@ -226,7 +229,7 @@ const writeBase64 = ({ mediaType, data }: { mediaType: string; data: string }): 
   data,
 });
 
-/** PDF in bytes or by URL, and plain text. */
+/** A PDF by its bytes or URL, or plain text; null: any other type. */
 function writeDocument({ source }: DocumentPart): Json | null {
   if (source.kind === 'url') return { type: 'url', url: source.url };
   if (source.kind === 'text') return { type: 'text', media_type: 'text/plain', data: source.text };

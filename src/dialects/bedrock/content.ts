@@ -1,6 +1,6 @@
 /** Writes the parts of messages as Converse's content blocks. https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ContentBlock.html */
 import { hash } from 'node:crypto';
-import { entryOf, type Json, parseObject, said } from '../../base/json.ts';
+import { entryOf, type Json, parseObject, withoutNulls } from '../../base/json.ts';
 import { isSignedByClaude } from '../anthropic/write-request.ts';
 import {
   type AudioPart,
@@ -8,21 +8,21 @@ import {
   type DocumentPart,
   type ImagePart,
   type Notes,
-  noteCannot,
   noteInvalid,
+  noteUnsupported,
   type Part,
   type ReasoningPart,
   type ToolResultPart,
 } from '../chat.ts';
-import { type Family, keepsPrompts } from './models.ts';
+import { cachesPrompts, type Family } from './models.ts';
 
-/** The mark stands behind what it ends; models that keep no prompts refuse it. */
+/** A cache breakpoint follows the content it applies to; models without a prompt cache refuse it. */
 export const writeMark = (cache: CacheMark | null, family: Family): Json[] =>
-  cache === null || !keepsPrompts(family)
+  cache === null || !cachesPrompts(family)
     ? []
     : [
         {
-          cachePoint: said({
+          cachePoint: withoutNulls({
             type: 'default',
             ttl: cache.ttlS === null || cache.ttlS <= 300 ? null : '1h',
           }),
@@ -31,15 +31,16 @@ export const writeMark = (cache: CacheMark | null, family: Family): Json[] =>
 
 const idMaxLength = 64;
 
-/** Ids of calls have a form here; one of another form is replaced, in the call and its result alike. */
+/** The call id if Bedrock accepts it; otherwise a replacement, the same in the call and in its result. */
 export const writeId = (id: string): string =>
   id.length <= idMaxLength && /^[a-zA-Z0-9_-]+$/.test(id) ? id : `call_${hash('sha256', id).slice(0, 32)}`;
 
+/** Writes parts as content blocks. */
 export interface ContentWriter {
   write(part: Part): Json[];
 }
 
-/** Writes the parts of one request: its documents must have different names. */
+/** Creates the writer for one request, within which document names must be unique. */
 export function createContentWriter(family: Family, notes: Notes): ContentWriter {
   const documents = new Set<string>();
 
@@ -50,7 +51,7 @@ export function createContentWriter(family: Family, notes: Notes): ContentWriter
         : part.kind === 'audio'
           ? writeAudio(part)
           : writeDocument(part, documents);
-    if (written === null) noteCannot(notes, part.at);
+    if (written === null) noteUnsupported(notes, part.at);
     return written === null ? [] : [written];
   };
 
@@ -61,12 +62,12 @@ export function createContentWriter(family: Family, notes: Notes): ContentWriter
     const mark = cache ?? content.findLast((inner) => inner.cache !== null)?.cache ?? null;
     return [
       {
-        toolResult: said({
+        toolResult: withoutNulls({
           toolUseId: writeId(callId),
-          // Something must stand there.
+          // The list must not be empty.
           content: written.length === 0 ? [{ json: {} }] : written,
-          // Other models refuse to be told.
-          status: isError && keepsPrompts(family) ? 'error' : null,
+          // Other models refuse the field.
+          status: isError && cachesPrompts(family) ? 'error' : null,
         }),
       },
       ...writeMark(mark, family),
@@ -106,17 +107,17 @@ export function createContentWriter(family: Family, notes: Notes): ContentWriter
   };
 }
 
-/** Blank texts are refused, and say nothing. */
+/** Blank texts are refused, so they are left out. */
 const writeText = (text: string): Json[] => (text.trim() === '' ? [] : [{ text }]);
 
-/** Only what is signed must return, and only to those who signed it. */
+/** Reasoning is sent back only if it is signed, and only to the provider that signed it. */
 function writeReasoning({ text, signature }: ReasoningPart, family: Family): Json[] {
   if (signature === null) return [];
   const own = signature.by === 'bedrock' || (family === 'claude' && isSignedByClaude(signature.by));
   return own ? [{ reasoningContent: { reasoningText: { text, signature: signature.value } } }] : [];
 }
 
-/** Null: it can't be said. Files are never fetched from an address. */
+/** Null: not supported. Bedrock doesn't fetch images from URLs. */
 function writeImage({ source }: ImagePart): Json | null {
   const format =
     source.kind === 'base64' ? /^image\/(png|jpeg|gif|webp)$/.exec(source.mediaType)?.[1] : undefined;
@@ -164,7 +165,7 @@ function writeDocument({ source, name }: DocumentPart, taken: Set<string>): Json
 
 const nameMaxLength = 180;
 
-/** Names have few characters here, and no dot. */
+/** A unique document name of the few characters that Bedrock allows, which exclude dots. */
 function nameOf(given: string | null, taken: Set<string>): string {
   const plain = (given ?? '')
     .replace(/\.[a-z0-9]{1,5}$/i, '')

@@ -1,4 +1,4 @@
-/** Bedrock's refusals. https://docs.aws.amazon.com/bedrock/latest/userguide/troubleshooting-api-error-codes.html */
+/** Bedrock's errors. https://docs.aws.amazon.com/bedrock/latest/userguide/troubleshooting-api-error-codes.html */
 import type { IncomingHttpHeaders } from 'node:http';
 import { entryOf, parseObject, textOf } from '../../base/json.ts';
 import type { ProviderError } from '../chat.ts';
@@ -6,16 +6,17 @@ import { type FaultKind, faultKind, type ProviderFault } from '../dialect.ts';
 import { readError as readAnyError } from '../error-text.ts';
 import { headerOf, retryAfterMs } from '../headers.ts';
 
-/** A name as `com.amazon.coral#ThrottlingException:http://…` or plain. */
+/** The error name in `com.amazon.coral#ThrottlingException:http://…`, or in a plain name. */
 const plainName = (text: string): string => text.replace(/^.*#/, '').replace(/:.*$/s, '').trim();
 
+/** Reads an error body. */
 export function readError(status: number, body: Buffer): ProviderError {
   const error = readAnyError(status, body);
   const type = textOf(parseObject(body.toString('utf8', 0, 64 * 1024))?.__type);
   return type === null ? error : { ...error, code: plainName(type) };
 }
 
-/** Names whose status says something else. */
+/** Meaning of errors whose status is misleading. */
 const kinds: Readonly<Record<string, FaultKind>> = {
   AccessDeniedException: 'credential',
   ExpiredToken: 'credential',
@@ -36,21 +37,22 @@ const kinds: Readonly<Record<string, FaultKind>> = {
   ServiceQuotaExceededException: 'quota',
   InternalServerException: 'server',
   ModelErrorException: 'server',
-  // 429, though it isn't the caller who asked too often.
+  // A 429, although the caller is not over a limit.
   ModelNotReadyException: 'server',
   ModelStreamErrorException: 'server',
   ModelTimeoutException: 'server',
   ServiceUnavailableException: 'server',
 };
 
-/** Each maker's models say it in their own words. */
+/** The wording depends on the model's maker. */
 const contextWords =
   /(?:input|prompt) is too long|too many input tokens|maximum context length|exceeds? (?:the )?(?:context|maximum (?:number of )?(?:input )?tokens)|input length and `?max_tokens`? exceed/i;
 const policyWords = /content filtering policy|content filters?\b/i;
-/** The account has no access to this model, which no other credential of it would have. */
+/** The account has no access to this model, so another credential of it would not help. */
 const modelWords = /access to the model|model access is denied|model use case details/i;
 const dailyWords = /tokens per day|per day\b/i;
 
+/** Interprets an error response. */
 export function fault(
   status: number,
   headers: IncomingHttpHeaders,

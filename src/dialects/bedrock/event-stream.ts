@@ -1,5 +1,5 @@
 /**
- * Cuts Amazon's binary event stream into its events.
+ * Splits Amazon's binary event stream into events.
  * https://docs.aws.amazon.com/transcribe/latest/dg/streaming-setting-up.html#streaming-event-stream
  *
  * ```text
@@ -11,24 +11,25 @@ import { parseObject } from '../../base/json.ts';
 import type { WireEvent } from '../chat.ts';
 import type { Framer, Frames, StreamFault } from '../reading.ts';
 
-/** Name of the event that stands for an exception or error of the provider. */
+/** Name of the event that represents an exception or error of the provider. */
 export const exceptionEvent = ':exception';
 
 const preludeBytes = 12;
 const checksumBytes = 4;
-/** Bytes of a header's value by its type; those of type 6 and 7 begin with their length. */
+/** Size of a header's value in bytes by its type; types 6 and 7 begin with their length. */
 const valueBytes: readonly (number | undefined)[] = [0, 0, 1, 2, 4, 8, undefined, undefined, 8, 16];
 const stringType = 7;
 
+/** Creates the framer of one stream. @param eventMaxBytes longest event allowed */
 export function createFramer(eventMaxBytes: number): Framer {
-  /** Pieces of the event that isn't whole yet. */
+  /** Chunks of the event that is not complete yet. */
   let pieces: Buffer[] = [];
   let held = 0;
-  /** Bytes of it that must be there before there is anything to do. */
+  /** Bytes it must have before parsing can continue. */
   let needed = preludeBytes;
   let broken: StreamFault | null = null;
 
-  /** Reads whole events off the front, and keeps the rest. */
+  /** Reads the complete events, and keeps the remaining bytes. */
   const cut = (events: WireEvent[]): void => {
     const bytes = pieces.length === 1 && pieces[0] !== undefined ? pieces[0] : Buffer.concat(pieces);
     let at = 0;
@@ -69,7 +70,7 @@ export function createFramer(eventMaxBytes: number): Framer {
   };
 }
 
-/** Bytes of the event that begins here, as its sound beginning says; null: it isn't one. */
+/** Length of the event at `at`, from its prelude; null: the prelude is invalid. */
 function lengthAt(bytes: Buffer, at: number): number | null {
   if (crc32(bytes.subarray(at, at + 8)) !== bytes.readUInt32BE(at + 8)) return null;
   const length = bytes.readUInt32BE(at);
@@ -77,7 +78,7 @@ function lengthAt(bytes: Buffer, at: number): number | null {
   return length < preludeBytes + headers + checksumBytes ? null : length;
 }
 
-/** Null: it says nothing. */
+/** Null: nothing to report. */
 function readFrame(frame: Buffer): WireEvent | 'malformed' | null {
   const end = frame.length - checksumBytes;
   if (crc32(frame.subarray(0, end)) !== frame.readUInt32BE(end)) return 'malformed';
@@ -90,7 +91,7 @@ function readFrame(frame: Buffer): WireEvent | 'malformed' | null {
   return data === null ? 'malformed' : { event: headers.get(':event-type') ?? '', data };
 }
 
-/** The headers that are text; null: they aren't headers. */
+/** The string headers; null: they are malformed. */
 function readHeaders(bytes: Buffer): Map<string, string> | null {
   const headers = new Map<string, string>();
   for (let at = 0; at < bytes.length; ) {

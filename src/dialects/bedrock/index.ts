@@ -10,6 +10,7 @@ import { readReply } from './reply.ts';
 import { createReader } from './stream.ts';
 import { writeRequest } from './write-request.ts';
 
+/** The Bedrock dialect. */
 export const bedrock: Dialect = {
   ...withoutClients,
   name: 'bedrock',
@@ -22,7 +23,7 @@ export const bedrock: Dialect = {
     createFramer,
     readError,
   },
-  // Keys of Bedrock's own; others sign each request.
+  // For Bedrock API keys; with other AWS credentials, each request is signed.
   credential: (apiKey) => ['authorization', `Bearer ${apiKey}`],
   fault,
 };

@@ -1,21 +1,23 @@
-/** What models take beyond Converse's own settings, in their makers' words. */
+/** Model-specific fields in addition to Converse's own, in the native format of each model family. */
 
-import { type Json, said } from '../../base/json.ts';
+import { type Json, withoutNulls } from '../../base/json.ts';
 import { writeThinking } from '../anthropic/thinking.ts';
 import { writeChoice, writeSampling } from '../anthropic/write-request.ts';
 import { type ChatRequest, type Effort, effortOf, type Notes, noteDropped } from '../chat.ts';
 import type { Destination } from '../wire.ts';
 import { type Family, isThinkingNova } from './models.ts';
 
+/** Fields of a request that depend on the model. */
 export interface OwnFields {
   readonly maxTokens: number | null;
   readonly temperature: unknown;
   readonly topP: unknown;
-  /** A choice of tools that Converse has no words for; it stands among the fields. */
+  /** A tool choice that Converse doesn't have; also contained in `fields`. Null: Converse's own is used. */
   readonly choice: Json | null;
   readonly fields: Json;
 }
 
+/** Writes the fields that depend on the model. */
 export function writeOwnFields(
   request: ChatRequest,
   to: Destination,
@@ -27,14 +29,14 @@ export function writeOwnFields(
   if (request.parallelToolCalls === false && request.tools.length > 0)
     noteDropped(notes, names.parallelToolCalls);
   if (topK !== null && family !== 'nova') noteDropped(notes, names.topK);
-  const fields = said({
+  const fields = withoutNulls({
     inferenceConfig: topK !== null && family === 'nova' ? { topK } : null,
     ...writeEffort(request, to.model, family, notes),
   });
   return { maxTokens, temperature, topP, choice: null, fields };
 }
 
-/** A limit that every Claude which thinks by a budget takes; the budget counts into it. */
+/** Token limit that every Claude with a thinking budget accepts; the budget is part of it. */
 const thinkingMaxTokens = 32_000;
 
 /** https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages.html */
@@ -50,11 +52,11 @@ function writeClaude(request: ChatRequest, to: Destination, notes: Notes): OwnFi
     temperature,
     topP: top_p,
     choice,
-    fields: said({ thinking, output_config: config, top_k, tool_choice: choice }),
+    fields: withoutNulls({ thinking, output_config: config, top_k, tool_choice: choice }),
   };
 }
 
-/** What Converse has no word for: calls one by one, and none at all. Null: its own words do; both at once are refused. */
+/** Choices that Converse lacks: no parallel calls, and no calls. Null: use Converse's; sending both is refused. */
 function claudeChoice(request: ChatRequest): Json | null {
   const { tools, toolChoice, parallelToolCalls, messages } = request;
   if (tools.length > 0 && toolChoice?.kind !== 'none')
@@ -73,7 +75,7 @@ const levels: Readonly<Record<Effort, 'low' | 'medium' | 'high'>> = {
   max: 'high',
 };
 
-/** Models that aren't known to think are told nothing of it, as they would refuse. */
+/** Reasoning fields; none for models not known to think, which would refuse them. */
 function writeEffort({ reasoning, names }: ChatRequest, model: string, family: Family, notes: Notes): Json {
   if (reasoning === null) return {};
   const effort = effortOf(reasoning);

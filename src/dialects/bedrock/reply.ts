@@ -14,15 +14,15 @@ const reasons: Readonly<Record<string, FinishReason>> = {
   refusal: 'refusal',
 };
 
-/** Reasons nobody knows, and calls that went wrong (`malformed_tool_use`), are `other`. */
+/** The neutral finish reason; unknown ones, and malformed calls (`malformed_tool_use`), are `other`. */
 export const readReason = (reason: unknown): FinishReason =>
   entryOf(reasons, textOf(reason) ?? '') ?? 'other';
 
-/** Told where it was asked for. */
+/** The stop sequence that ended the reply; sent only if the request asked for it. */
 export const readStopSequence = (holder: Json): string | null =>
   textOf(objectOf(holder.additionalModelResponseFields).stop_sequence);
 
-/** What was read from the cache and written to it is counted apart from the prompt. */
+/** Reads usage; Bedrock's `inputTokens` excludes cached tokens. */
 export function readUsage(usage: Json): ChatUsage {
   const cachedInputTokens = countOf(usage.cacheReadInputTokens);
   const cacheWriteTokens = countOf(usage.cacheWriteInputTokens);
@@ -35,11 +35,13 @@ export function readUsage(usage: Json): ChatUsage {
   };
 }
 
+/** A signature of Bedrock; null: there is none. */
 export const signed = (value: unknown): Signature | null => {
   const text = textOf(value) ?? '';
   return text === '' ? null : { by: 'bedrock', value: text };
 };
 
+/** Reads a whole reply; null: it is invalid. */
 export function readReply(body: Json): ChatReply | null {
   const { message } = objectOf(body.output);
   if (!isObject(message) || typeof body.stopReason !== 'string') return null;
@@ -53,13 +55,13 @@ export function readReply(body: Json): ChatReply | null {
   };
 }
 
-/** Blocks of kinds nobody knows say nothing. */
+/** Unknown blocks are ignored. */
 function readBlock(block: Json): ReplyPart[] {
   const text = textOf(block.text);
   if (text !== null) return text === '' ? [] : [{ kind: 'text', text, cache: null }];
   if (isObject(block.toolUse)) return [readCall(block.toolUse)];
   if (isObject(block.reasoningContent)) return readReasoning(block.reasoningContent);
-  // Text with its sources stands in a block of its own.
+  // Text with citations is wrapped in a separate kind of block.
   return listOf(objectOf(block.citationsContent).content).flatMap(readBlock);
 }
 

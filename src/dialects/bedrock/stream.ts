@@ -5,14 +5,15 @@ import type { Block, ChatEvent, ChatStreamReader, WireEvent } from '../chat.ts';
 import { exceptionEvent } from './event-stream.ts';
 import { readReason, readStopSequence, readUsage, signed } from './reply.ts';
 
-/** A block as it is called in the client's stream. */
+/** An open block, with its neutral number. */
 interface Open {
   readonly index: number;
   readonly kind: Block['kind'];
 }
 
+/** Reads one stream of a provider. */
 export function createReader(): ChatStreamReader {
-  /** By the provider's number of the block. */
+  /** Open blocks by the provider's number. */
   const open = new Map<number, Open>();
   let blocks = 0;
 
@@ -30,7 +31,7 @@ export function createReader(): ChatStreamReader {
     return index;
   };
 
-  /** Blocks of text and reasoning begin unannounced. */
+  /** Blocks of text and reasoning have no event for their beginning. */
   const within = (at: number, kind: 'text' | 'reasoning', events: ChatEvent[]): number => {
     const block = open.get(at);
     return block?.kind === kind ? block.index : begin(at, { kind }, events);
@@ -56,7 +57,7 @@ export function createReader(): ChatStreamReader {
     else if (isObject(change.reasoningContent)) reasoning(at, change.reasoningContent, events);
     else if (isObject(change.toolUse)) {
       const block = open.get(at);
-      // Arguments of a call that never began belong to nobody.
+      // Arguments without a preceding call are ignored.
       if (block?.kind === 'tool_call') grow(block.index, textOf(change.toolUse.input) ?? '', events);
     }
   };

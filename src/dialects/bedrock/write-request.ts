@@ -1,23 +1,24 @@
 /** Writes a request for Bedrock's Converse. https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html */
 
-import { type Json, said } from '../../base/json.ts';
-import { type ChatMessage, type ChatRequest, type Notes, noteCannot, noteDropped } from '../chat.ts';
+import { type Json, withoutNulls } from '../../base/json.ts';
+import { type ChatMessage, type ChatRequest, type Notes, noteDropped, noteUnsupported } from '../chat.ts';
 import type { ChatCall, Destination } from '../wire.ts';
 import { createContentWriter, writeMark } from './content.ts';
 import { type Family, familyOf } from './models.ts';
 import { writeOwnFields } from './own-fields.ts';
 
-/** As AWS' SDKs write it: also the slashes and colons of ARNs are escaped. */
+/** Escapes a model id like the AWS SDKs, including the slashes and colons of ARNs. */
 const escapeModel = (model: string): string =>
   encodeURIComponent(model).replace(
     /[!'()*]/g,
     (mark) => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`,
   );
 
-/** What follows a provider's base URL. */
+/** The path after a provider's base URL. */
 export const pathOf = (model: string, stream: boolean): string =>
   `/model/${escapeModel(model)}/${stream ? 'converse-stream' : 'converse'}`;
 
+/** Writes a request from the neutral form. */
 export function writeRequest(request: ChatRequest, to: Destination, notes: Notes): ChatCall {
   const { names, messages } = request;
   for (const field of ['frequencyPenalty', 'presencePenalty', 'seed'] as const) {
@@ -34,7 +35,7 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
           : [],
       ),
     );
-  const body = said({
+  const body = withoutNulls({
     system: filled(system),
     messages: writeMessages(messages, family, notes),
     toolConfig: writeTools(request, family, own.choice !== null, notes),
@@ -46,7 +47,7 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
     }),
     outputConfig: writeFormat(request, notes),
     additionalModelRequestFields: members(own.fields),
-    // Which of them was met is not told unasked.
+    // The stop sequence that ended a reply is reported only on request.
     additionalModelResponseFieldPaths:
       family === 'claude' && request.stop.length > 0 ? ['/stop_sequence'] : null,
     requestMetadata: writeMetadata(request, notes),
@@ -57,11 +58,11 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
 const filled = <T>(list: readonly T[]): readonly T[] | null => (list.length === 0 ? null : list);
 
 function members(fields: Json): Json | null {
-  const kept = said(fields);
+  const kept = withoutNulls(fields);
   return Object.keys(kept).length === 0 ? null : kept;
 }
 
-/** Turns must alternate, and begin with the user's. */
+/** Consecutive messages of one role are joined, since turns must alternate, beginning with the user. */
 function writeMessages(messages: readonly ChatMessage[], family: Family, notes: Notes): Json[] {
   const writer = createContentWriter(family, notes);
   const turns: { readonly role: string; readonly content: Json[] }[] = [];
@@ -76,14 +77,14 @@ function writeMessages(messages: readonly ChatMessage[], family: Family, notes: 
   return turns;
 }
 
-/** A tool as its list names it. */
+/** An entry of the list of tools. */
 const writeTool = (
   name: string,
   description: string | null,
   parameters: Json | null,
   strict: boolean | null,
 ): Json => ({
-  toolSpec: said({
+  toolSpec: withoutNulls({
     name,
     description: description === '' ? null : description,
     inputSchema: {
@@ -94,9 +95,10 @@ const writeTool = (
 });
 
 /**
- * Conversations with calls are refused without tools, so those that were called are named where the app names none.
- * "None" has no word here: then the tools stay away, but for those.
- * @param chosen the choice is told in the model's own words
+ * Writes tools and tool choice. A conversation with calls is refused without tools, so if the client sends none, the
+ * tools that were called are listed. Converse has no choice `none`: the tools are left out instead, unless some were
+ * called.
+ * @param chosen the choice is expressed in the model's own fields
  */
 function writeTools(request: ChatRequest, family: Family, chosen: boolean, notes: Notes): Json | null {
   const { tools, toolChoice, messages, names } = request;
@@ -104,7 +106,7 @@ function writeTools(request: ChatRequest, family: Family, chosen: boolean, notes
     messages.flatMap(({ parts }) => parts.flatMap((part) => (part.kind === 'tool_call' ? [part.name] : []))),
   );
   const none = toolChoice?.kind === 'none';
-  if (none && called.size > 0 && !chosen) noteCannot(notes, names.toolChoice);
+  if (none && called.size > 0 && !chosen) noteUnsupported(notes, names.toolChoice);
   if (called.size === 0 && (none || tools.length === 0)) return null;
   const list =
     tools.length === 0
@@ -113,7 +115,7 @@ function writeTools(request: ChatRequest, family: Family, chosen: boolean, notes
           writeTool(name, description, parameters, strict),
           ...writeMark(cache, family),
         ]);
-  return said({ tools: list, toolChoice: chosen ? null : writeChoice(request) });
+  return withoutNulls({ tools: list, toolChoice: chosen ? null : writeChoice(request) });
 }
 
 function writeChoice({ toolChoice, tools }: ChatRequest): Json | null {
@@ -133,16 +135,16 @@ function writeChoice({ toolChoice, tools }: ChatRequest): Json | null {
 function writeFormat({ output, names }: ChatRequest, notes: Notes): Json | null {
   if (output === null) return null;
   if (output.kind === 'json') {
-    // JSON of any shape can't be asked for.
-    noteCannot(notes, names.output);
+    // The API has no JSON output without a schema.
+    noteUnsupported(notes, names.output);
     return null;
   }
   const { schema, name, description } = output;
-  const jsonSchema = said({ schema: JSON.stringify(schema), name, description });
+  const jsonSchema = withoutNulls({ schema: JSON.stringify(schema), name, description });
   return { textFormat: { type: 'json_schema', structure: { jsonSchema } } };
 }
 
-/** What invocation logs are told apart by. */
+/** Most entries of the metadata that appear in invocation logs. */
 const metadataMax = 16;
 const metadataText = /^[a-zA-Z0-9\s:_@$#=/+,.-]{0,256}$/;
 

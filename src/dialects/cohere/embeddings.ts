@@ -1,7 +1,7 @@
-/** Cohere's embeddings, asked for by clients of other dialects. https://docs.cohere.com/v2/reference/embed */
+/** Cohere's embeddings, for clients of other dialects. https://docs.cohere.com/v2/reference/embed */
 
-import { countOf, isObject, type Json, numberOf, objectOf, said } from '../../base/json.ts';
-import { type Notes, noteCannot } from '../chat.ts';
+import { countOf, isObject, type Json, numberOf, objectOf, withoutNulls } from '../../base/json.ts';
+import { type Notes, noteUnsupported } from '../chat.ts';
 import type { EmbedProvider, EmbedReply, EmbedRequest } from '../embed.ts';
 import { isVector } from '../embeddings.ts';
 import type { ChatCall, Destination } from '../wire.ts';
@@ -9,7 +9,7 @@ import type { ChatCall, Destination } from '../wire.ts';
 /** More texts than this are refused. */
 const textsMax = 96;
 
-/** The API demands to know what vectors are for; most are stored, to be searched. */
+/** The API requires a purpose; most vectors are stored for search. */
 const usualPurpose = 'search_document';
 
 function writeRequest(
@@ -17,8 +17,8 @@ function writeRequest(
   to: Destination,
   notes: Notes,
 ): ChatCall {
-  if (texts.length > textsMax) noteCannot(notes, 'input');
-  const body = said({
+  if (texts.length > textsMax) noteUnsupported(notes, 'input');
+  const body = withoutNulls({
     model: to.model,
     texts,
     input_type: purpose ?? usualPurpose,
@@ -37,4 +37,5 @@ function readReply({ embeddings, meta }: Json): EmbedReply | null {
   return { vectors, inputTokens: numberOf(inputTokens) === null ? null : countOf(inputTokens) };
 }
 
+/** The provider side of Cohere's embeddings. */
 export const embedProvider: EmbedProvider = { writeRequest, readReply };

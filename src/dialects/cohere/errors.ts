@@ -5,7 +5,7 @@ import type { Json } from '../../base/json.ts';
 import { faultKind, type ProviderFault } from '../dialect.ts';
 import { retryAfterMs } from '../headers.ts';
 
-/** A refusal of the gateway's own, with what the dialect's own errors don't have beside it. */
+/** An error of the gateway; Cohere's errors have neither `code` nor `param`. */
 export const errorObject = ({ text, code, param }: Refusal, requestId: string): Json => ({
   id: requestId,
   message: text,
@@ -13,15 +13,15 @@ export const errorObject = ({ text, code, param }: Refusal, requestId: string): 
   ...(param === null ? {} : { param }),
 });
 
-/** Said of trial keys, whose calls of a month are spent; minutes pass by themselves. */
+/** A trial key's monthly limit is used up, or payment is due; limits per minute reset by themselves. */
 const spentWords = /calls? ?(?:\/|per|a) ?month|monthly|billing|payment|credit/i;
 const contextWords =
   /too many tokens(?!: max tokens)|exceeds? the (?:maximum )?(?:context|token)|maximum context/i;
 const policyWords = /blocked (?:input|output|prompt)|toxic/i;
-/** Cohere's own number for a prompt or reply with a token, in the sense of text, from its list of forbidden ones. */
+/** Cohere's status for a prompt or reply that contains a word from its list of forbidden tokens. */
 const deniedStatus = 498;
 
-/** Trial keys are limited by the minute (429) and by the month (429 too); 402 asks for money. */
+/** Interprets an error response. A trial key's limits per minute and per month are both a 429; 402: payment is due. */
 export function fault(
   status: number,
   headers: IncomingHttpHeaders,

@@ -1,4 +1,4 @@
-/** The Cohere dialect, version 2: chat as providers answer it, rerank and embed as clients call them too. */
+/** The Cohere dialect, API version 2: chat for providers only, rerank and embed for clients too. */
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Endpoint } from '../../exchange/endpoint.ts';
 import type { ModelRequest } from '../../exchange/request.ts';
@@ -32,6 +32,7 @@ function encode(
 
 const modelObject = (name: string): object => ({ name, endpoints: ['embed', 'rerank'] });
 
+/** The Cohere dialect. */
 export const cohere: Dialect = {
   name: 'cohere',
   chatClient: null,
@@ -51,7 +52,7 @@ export const cohere: Dialect = {
   credential: (apiKey) => ['authorization', `Bearer ${apiKey}`],
   encode,
   fault,
-  // Nothing that its clients ask for is streamed.
+  // Nothing that its clients can request is streamed.
   streamEnd: Buffer.alloc(0),
   lengthEnd: null,
   errorBody: (refusal, requestId) => Buffer.from(JSON.stringify(errorObject(refusal, requestId))),

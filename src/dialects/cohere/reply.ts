@@ -1,4 +1,4 @@
-/** Cohere's replies: whole ones, and what they share with streams. https://docs.cohere.com/v2/reference/chat */
+/** Reads Cohere's whole replies, and what they share with streams. https://docs.cohere.com/v2/reference/chat */
 
 import {
   countOf,
@@ -20,20 +20,21 @@ const reasons: Readonly<Record<string, FinishReason>> = {
   ERROR_TOXIC: 'content_filter',
 };
 
+/** The neutral finish reason; unknown ones are `other`. */
 export const readReason = (reason: unknown): FinishReason =>
   entryOf(reasons, textOf(reason) ?? '') ?? 'other';
 
-/** Generation that failed or ran out of time ends with a success's status and one of these. */
+/** Whether generation failed or timed out, which is reported with status 200 and one of these reasons. */
 export const hasFailed = (reason: unknown): boolean => reason === 'ERROR' || reason === 'TIMEOUT';
 
-/** What is billed counts; `tokens` has the provider's own preamble too. Null: neither is said. */
+/** Reads billed tokens; `tokens` includes the provider's preamble too. Null: neither is stated. */
 export function readUsage(value: unknown): ChatUsage | null {
   const usage = objectOf(value);
   const { billed_units: billed, tokens } = usage;
   if (!isObject(billed) && !isObject(tokens)) return null;
   const count = (name: string): number => countOf(numberOf(objectOf(billed)[name]) ?? objectOf(tokens)[name]);
   const inputTokens = count('input_tokens');
-  // Of what is cached the preamble comes first.
+  // Cached tokens start with the preamble.
   const preamble = Math.max(0, countOf(objectOf(tokens).input_tokens) - inputTokens);
   return {
     inputTokens,
@@ -44,6 +45,7 @@ export function readUsage(value: unknown): ChatUsage | null {
   };
 }
 
+/** Reads a whole reply; null: it is invalid, or generation failed. */
 export function readReply(body: Json): ChatReply | null {
   if (!isObject(body.message) || hasFailed(body.finish_reason)) return null;
   return {
@@ -58,22 +60,22 @@ export function readReply(body: Json): ChatReply | null {
 
 function readMessage(message: Json): ReplyPart[] {
   const parts: ReplyPart[] = [];
-  const say = (text: unknown): void => {
+  const addText = (text: unknown): void => {
     if (typeof text === 'string' && text !== '') parts.push({ kind: 'text', text, cache: null });
   };
-  if (typeof message.content === 'string') say(message.content);
+  if (typeof message.content === 'string') addText(message.content);
   for (const { type, text, thinking } of listOf(message.content)) {
-    if (type !== 'thinking') say(text);
+    if (type !== 'thinking') addText(text);
     else if (typeof thinking === 'string' && thinking !== '')
       parts.push({ kind: 'reasoning', text: thinking, signature: null });
   }
-  // The model's words before its calls.
-  say(message.tool_plan);
+  // Text that precedes the calls.
+  addText(message.tool_plan);
   for (const call of listOf(message.tool_calls)) {
     const { name, arguments: args } = objectOf(call.function);
     if (typeof name !== 'string') continue;
-    const said = { id: textOf(call.id) ?? '', name, arguments: textOf(args) ?? '' };
-    parts.push({ kind: 'tool_call', ...said, cache: null, signature: null, at: '' });
+    const read = { id: textOf(call.id) ?? '', name, arguments: textOf(args) ?? '' };
+    parts.push({ kind: 'tool_call', ...read, cache: null, signature: null, at: '' });
   }
   return parts;
 }

@@ -1,15 +1,16 @@
-/** Cohere's chat streams. https://docs.cohere.com/v2/docs/streaming */
+/** Reads Cohere's chat streams. https://docs.cohere.com/v2/docs/streaming */
 
 import { type Json, numberOf, objectOf, textOf } from '../../base/json.ts';
 import type { Block, ChatEvent, ChatStreamReader, WireEvent } from '../chat.ts';
 import { doneEvent } from '../framer.ts';
 import { hasFailed, readReason, readUsage } from './reply.ts';
 
+/** Reads one stream of a provider. */
 export function createReader(): ChatStreamReader {
   let blocks = 0;
-  /** The block that grows. Texts and calls are numbered apart here, so their numbers are not taken over. */
+  /** The open block. Cohere numbers texts and calls separately, so its numbers can't be used. */
   let open: { readonly kind: Block['kind']; readonly index: number } | null = null;
-  /** Number of a call → of its block. */
+  /** Number of a call → number of its block. */
   const calls = new Map<number, number>();
 
   const end = (events: ChatEvent[]): void => {
@@ -47,7 +48,7 @@ export function createReader(): ChatStreamReader {
     }
     if (typeof args !== 'string' || args === '') return;
     const index = calls.get(number);
-    // A call whose block is over, or never began, can't grow: an answer with holes is none.
+    // Arguments for a call that has ended or never began: the reply would have gaps, so it is invalid.
     const grows = index !== undefined && open?.index === index;
     events.push(grows ? { kind: 'delta', index, text: args } : { kind: 'error' });
   };
@@ -66,10 +67,10 @@ export function createReader(): ChatStreamReader {
 
   return {
     read({ event, data }: WireEvent) {
-      // Nothing that matters follows the end of the message.
+      // The message has ended already.
       if (event === doneEvent) return [];
       const type = textOf(data.type);
-      // An error has no type: it has the form of a refusal's body.
+      // An error has no type: it looks like the body of an error response.
       if (type === null && typeof data.message === 'string') return [{ kind: 'error' }];
       const events: ChatEvent[] = [];
       const delta = objectOf(data.delta);

@@ -1,6 +1,6 @@
 /** Writes a chat request for Cohere. https://docs.cohere.com/v2/reference/chat */
 
-import { type Json, said } from '../../base/json.ts';
+import { type Json, withoutNulls } from '../../base/json.ts';
 import {
   budgetOf,
   type ChatMessage,
@@ -8,8 +8,8 @@ import {
   type DocumentPart,
   effortOf,
   type Notes,
-  noteCannot,
   noteDropped,
+  noteUnsupported,
   type Part,
   type Tool,
   type ToolResultPart,
@@ -20,21 +20,22 @@ import type { ChatCall, Destination } from '../wire.ts';
 /** More stop sequences than this are refused. */
 const stopsMax = 5;
 const topKMax = 500;
-/** `p` must lie between these; the least of them is as good as none, the greatest as all. */
+/** `p` must be in this range; its ends are practically the same as 0 and 1. */
 const topPRange = { min: 0.01, max: 0.99 };
 
+/** Writes a request from the neutral form. */
 export function writeRequest(request: ChatRequest, to: Destination, notes: Notes): ChatCall {
   const { names, stop, output, topK } = request;
   if (request.user !== null) noteDropped(notes, names.user);
   if (request.metadata !== null) noteDropped(notes, names.metadata);
-  // The model itself decides whether it makes several calls at once.
+  // The API has no such setting: the model decides whether calls are parallel.
   if (request.parallelToolCalls === false && request.tools.length > 0)
     noteDropped(notes, names.parallelToolCalls);
-  if (stop.length > stopsMax) noteCannot(notes, names.stop);
-  // A form of output is taken neither with tools nor with documents; the latter can stand in the text instead.
-  if (output !== null && request.tools.length > 0) noteCannot(notes, names.output);
+  if (stop.length > stopsMax) noteUnsupported(notes, names.stop);
+  // An output format can be combined with neither tools nor documents; documents can be put into the text instead.
+  if (output !== null && request.tools.length > 0) noteUnsupported(notes, names.output);
   const documents = output === null ? request.messages.flatMap(({ parts }) => parts.flatMap(citable)) : [];
-  const body = said({
+  const body = withoutNulls({
     model: to.model,
     messages: request.messages.flatMap((message) => writeMessage(message, output !== null, notes)),
     documents: documents.length === 0 ? null : documents,
@@ -57,7 +58,7 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
   return { path: '/chat', body, headers: [] };
 }
 
-/** Penalties end at 0 and 1 here. */
+/** Penalties range from 0 to 1 here; others are left out. */
 function penalty(
   request: ChatRequest,
   field: 'frequencyPenalty' | 'presencePenalty',
@@ -69,24 +70,24 @@ function penalty(
   return null;
 }
 
-/** A tool that is demanded by its name goes alone: there is no other way to say which one. */
+/** If a certain tool is required, only that one is sent: the API can't name it in the choice. */
 function writeTools({ tools, toolChoice }: ChatRequest): Json {
   if (tools.length === 0) return {};
-  const told = toolChoice?.kind === 'tool' ? tools.filter(({ name }) => name === toolChoice.name) : tools;
+  const sent = toolChoice?.kind === 'tool' ? tools.filter(({ name }) => name === toolChoice.name) : tools;
   const choices = { auto: null, none: 'NONE', required: 'REQUIRED', tool: 'REQUIRED' } as const;
-  return said({
-    tools: told.map(writeTool),
+  return withoutNulls({
+    tools: sent.map(writeTool),
     tool_choice: toolChoice === null ? null : choices[toolChoice.kind],
-    strict_tools: told.every(({ strict }) => strict === true) ? true : null,
+    strict_tools: sent.every(({ strict }) => strict === true) ? true : null,
   });
 }
 
 const writeTool = ({ name, description, parameters }: Tool): Json => ({
   type: 'function',
-  function: said({ name, description, parameters: parameters ?? { type: 'object', properties: {} } }),
+  function: withoutNulls({ name, description, parameters: parameters ?? { type: 'object', properties: {} } }),
 });
 
-/** Models that don't reason refuse every word about it; those of other names are asked. */
+/** Models known not to reason, which refuse reasoning fields; others are sent them. */
 const neverReasons = (model: string): boolean =>
   /^(?:c4ai|command(?:$|-(?:r|light|nightly|a-(?:03|vision|translate))))/.test(model);
 
@@ -99,19 +100,19 @@ function writeThinking({ reasoning, names }: ChatRequest, model: string, notes: 
   }
   if (effort === 'none') return { type: 'disabled' };
   const budget = reasoning.budgetTokens ?? (effort === null ? null : budgetOf[effort]);
-  return said({ type: 'enabled', token_budget: budget });
+  return withoutNulls({ type: 'enabled', token_budget: budget });
 }
 
-/** A document of plain text, which the model may cite. */
+/** A plain text document as one that the model may cite; empty: the part is something else. */
 function citable(part: Part): Json[] {
   if (part.kind !== 'document' || part.source.kind !== 'text') return [];
-  return [{ data: said({ title: part.name, text: part.source.text }) }];
+  return [{ data: withoutNulls({ title: part.name, text: part.source.text }) }];
 }
 
 function writeMessage({ role, parts }: ChatMessage, inline: boolean, notes: Notes): Json[] {
   if (role === 'assistant') return writeAssistant(parts, notes);
   const results = parts.filter((part) => part.kind === 'tool_result');
-  // Results hold text only: what else a tool gave follows in the user's name.
+  // Results can contain text only: other content follows in a message of the user.
   const shown = results.flatMap(({ content }) => content.filter(({ kind }) => kind !== 'text'));
   const content = [...shown, ...parts].flatMap((part) => writePart(part, inline, notes));
   const messages = results.map(writeResult);
@@ -120,7 +121,7 @@ function writeMessage({ role, parts }: ChatMessage, inline: boolean, notes: Note
   return messages;
 }
 
-/** One text alone is written as text. */
+/** A single text is written as a string. */
 function plain(content: Json[]): unknown {
   const [first] = content;
   return content.length === 1 && first?.type === 'text' ? first.text : content;
@@ -134,7 +135,7 @@ function writeResult({ callId, content, isError }: ToolResultPart): Json {
   return { role: 'tool', tool_call_id: callId, content: parts.length === 0 ? '' : plain(parts) };
 }
 
-/** What the model says before its calls is its plan. What it thought stays out: nobody asks for it back. */
+/** Text before calls is the tool plan. Reasoning is left out: the API doesn't require it back. */
 function writeAssistant(parts: readonly Part[], notes: Notes): Json[] {
   const texts: string[] = [];
   const calls: Json[] = [];
@@ -144,17 +145,17 @@ function writeAssistant(parts: readonly Part[], notes: Notes): Json[] {
       const called = { name: part.name, arguments: part.arguments === '' ? '{}' : part.arguments };
       calls.push({ id: part.id, type: 'function', function: called });
     } else if (part.kind === 'image' || part.kind === 'document' || part.kind === 'audio')
-      noteCannot(notes, part.at);
+      noteUnsupported(notes, part.at);
   }
-  const said = texts.filter((text) => text !== '');
+  const written = texts.filter((text) => text !== '');
   if (calls.length > 0) {
-    const plan = said.length === 0 ? {} : { tool_plan: said.join('\n') };
+    const plan = written.length === 0 ? {} : { tool_plan: written.join('\n') };
     return [{ role: 'assistant', tool_calls: calls, ...plan }];
   }
-  return said.length === 0 ? [] : [{ role: 'assistant', content: plain(said.map(writeText)) }];
+  return written.length === 0 ? [] : [{ role: 'assistant', content: plain(written.map(writeText)) }];
 }
 
-/** @param inline documents stand in the text */
+/** @param inline documents are put into the text */
 function writePart(part: Part, inline: boolean, notes: Notes): Json[] {
   switch (part.kind) {
     case 'text':
@@ -163,7 +164,7 @@ function writePart(part: Part, inline: boolean, notes: Notes): Json[] {
     case 'image': {
       const url = writeImageUrl(part);
       if (url === null) break;
-      return [{ type: 'image_url', image_url: said({ url, detail: part.detail }) }];
+      return [{ type: 'image_url', image_url: withoutNulls({ url, detail: part.detail }) }];
     }
     case 'document':
       if (part.source.kind !== 'text') break;
@@ -173,7 +174,7 @@ function writePart(part: Part, inline: boolean, notes: Notes): Json[] {
     default:
       return [];
   }
-  noteCannot(notes, part.at);
+  noteUnsupported(notes, part.at);
   return [];
 }
 

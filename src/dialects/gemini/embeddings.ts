@@ -1,11 +1,11 @@
-/** Gemini's embeddings, asked for by clients of other dialects. https://ai.google.dev/api/embeddings */
+/** Gemini's embeddings, for clients of other dialects. https://ai.google.dev/api/embeddings */
 
-import { entryOf, type Json, said } from '../../base/json.ts';
+import { entryOf, type Json, withoutNulls } from '../../base/json.ts';
 import type { EmbedProvider, EmbedReply, EmbedRequest } from '../embed.ts';
 import { isVector } from '../embeddings.ts';
 import type { ChatCall, Destination } from '../wire.ts';
 
-/** What Cohere calls the purposes that both know. */
+/** Cohere's name → Gemini's, for the purposes that both have. */
 const purposes: Readonly<Record<string, string>> = {
   search_document: 'RETRIEVAL_DOCUMENT',
   search_query: 'RETRIEVAL_QUERY',
@@ -16,7 +16,7 @@ const purposes: Readonly<Record<string, string>> = {
 function writeRequest({ texts, dimensions, purpose }: EmbedRequest, to: Destination): ChatCall {
   const model = encodeURIComponent(to.model);
   const requests = texts.map((text) =>
-    said({
+    withoutNulls({
       model: `models/${to.model}`,
       content: { parts: [{ text }] },
       taskType: purpose === null ? null : entryOf(purposes, purpose),
@@ -26,11 +26,12 @@ function writeRequest({ texts, dimensions, purpose }: EmbedRequest, to: Destinat
   return { path: `/models/${model}:batchEmbedContents`, body: { requests }, headers: [] };
 }
 
-/** It says nothing of tokens. */
+/** The reply doesn't state tokens. */
 function readReply({ embeddings }: Json): EmbedReply | null {
   if (!Array.isArray(embeddings)) return null;
   const vectors = embeddings.map((each: Json | null) => each?.values);
   return vectors.every(isVector) ? { vectors, inputTokens: null } : null;
 }
 
+/** The provider side of Gemini's embeddings. */
 export const embedProvider: EmbedProvider = { writeRequest, readReply };

@@ -25,7 +25,7 @@ const statusOf = (status: number): string =>
 
 const domain = 'sidegate';
 
-/** A refusal of the gateway's own. */
+/** An error of the gateway. */
 export function errorObject(refusal: Refusal, requestId: string): Json {
   const metadata = { requestId, ...(refusal.param === null ? {} : { field: refusal.param }) };
   return {
@@ -40,7 +40,7 @@ export function errorObject(refusal: Refusal, requestId: string): Json {
   };
 }
 
-/** A provider's refusal in this dialect's words. */
+/** Writes a provider's error in this dialect. */
 export function writeError({ status, message, code }: ProviderError, requestId: string): Json {
   const reason = code ?? statusOf(status);
   const metadata = { requestId };
@@ -54,16 +54,17 @@ export function writeError({ status, message, code }: ProviderError, requestId: 
   };
 }
 
-/** Errors of requests for streams may come inside a list. */
+/** The error itself; in reply to a request for a stream it may be inside a list. */
 const unlisted = (body: Buffer): Buffer => {
   const text = body.toString('utf8', 0, 64 * 1024).trim();
   return text.startsWith('[') && text.endsWith(']') ? Buffer.from(text.slice(1, -1)) : body;
 };
 
+/** Reads an error body. */
 export const readError = (status: number, body: Buffer): ProviderError =>
   readAnyError(status, unlisted(body));
 
-/** `RetryInfo` says how long to wait: "34.07s". */
+/** The delay in `RetryInfo`, such as "34.07s", in ms; null: none. */
 function retryDelayMs(details: readonly Json[]): number | null {
   for (const { retryDelay } of details) {
     const seconds = /^(\d+(?:\.\d+)?)s$/.exec(textOf(retryDelay) ?? '')?.[1];
@@ -74,12 +75,12 @@ function retryDelayMs(details: readonly Json[]): number | null {
 
 const spentWords = /PerDay|spend(?:ing)? cap|prepayment credits|BILLING_DISABLED/;
 const contextWords = /input token count.{0,40} exceeds the maximum number of tokens/i;
-/** Prompts are mostly blocked inside a success; these are refused outright. */
+/** Most blocked prompts are reported with status 200; these with an error. */
 const policyWords = /Responsible AI practices|prohibited use policy/i;
 
 /**
- * A limit per day, and money that is spent, are a quota; a wrong key, a prompt that is too long and content policy come
- * as 400.
+ * Interprets an error response. A daily limit or a spent credit balance is a quota; an invalid key, a prompt that is
+ * too long, and content policy are all a 400.
  */
 export function fault(
   status: number,

@@ -22,19 +22,19 @@ const requestHeaders = ['x-goog-api-client', 'x-goog-user-project', 'traceparent
 
 const reading = nativeReading('gemini', false);
 
-/** Reads what is an answer only with this member; of any other the native core would take every object. */
+/** Requires a member in the reply; without this check, the native core would accept every object as a reply. */
 const answersWith = (member: string): ReplyReading => ({
   ...reading,
   whole: (body) => (body.includes(`"${member}"`) || body.includes('"error"') ? reading.whole(body) : null),
 });
-/** How what isn't chat is answered. */
-const beside: Readonly<Partial<Record<EndpointName, ReplyReading>>> = {
+/** How replies of endpoints other than chat are read. */
+const otherReadings: Readonly<Partial<Record<EndpointName, ReplyReading>>> = {
   gemini_count_tokens: answersWith('totalTokens'),
   embed_content: answersWith('embedding'),
   batch_embed_contents: answersWith('embeddings'),
 };
 
-/** The model stands in the path, so the body goes as it came, but for thoughts that others signed. */
+/** The model is in the path, so the body is sent unchanged except for thoughts that other providers signed. */
 function encode(
   endpoint: Endpoint,
   request: ModelRequest,
@@ -43,13 +43,13 @@ function encode(
 ): UpstreamRequest {
   const sent = [...to.headers];
   passHeaders(requestHeaders, headers, sent);
-  const about = beside[endpoint.name];
-  if (about !== undefined)
+  const other = otherReadings[endpoint.name];
+  if (other !== undefined)
     return {
       path: `${to.basePath}/models/${encodeURIComponent(to.model)}${endpoint.upstreamPath}`,
       headers: sent,
       body: nameModel(request, to.model),
-      reading: about,
+      reading: other,
     };
   return {
     path: to.basePath + pathOf(to.model, request.stream),
@@ -80,7 +80,7 @@ function carrierOf(event: Json): Json {
   for (const candidate of listOf(carrier.candidates)) {
     delete candidate.finishReason;
     if (!isObject(candidate.content)) continue;
-    // One text for each channel, without what came beside it.
+    // One text for each channel, without any other parts.
     const seen = new Set<string>();
     candidate.content.parts = partsOf(candidate).flatMap((part): Json[] => {
       const channel = channelOf(candidate, part);
@@ -92,7 +92,7 @@ function carrierOf(event: Json): Json {
   return carrier;
 }
 
-/** The last event has finish reason and usage; parts, since Google's SDK keeps no answer without them. */
+/** The last event has finish reason and usage, and a part, since Google's SDK drops replies without parts. */
 function lengthEnd({ last, choices, inputTokens, outputTokens }: StoppedStream): Buffer {
   const { modelVersion, responseId } = lastEvent(last);
   const candidates = Array.from({ length: choices }, (_, index) => ({
@@ -115,6 +115,7 @@ const modelObject = (name: string): Json => ({
   supportedGenerationMethods: ['generateContent'],
 });
 
+/** The Gemini dialect. */
 export const gemini: Dialect = {
   name: 'gemini',
   chatClient: { readRequest, writeReply, createWriter, writeError },
@@ -134,13 +135,13 @@ export const gemini: Dialect = {
     bearer === true ? ['authorization', `Bearer ${apiKey}`] : ['x-goog-api-key', apiKey],
   encode,
   fault,
-  // A stream is complete with its finish reason: nothing follows.
+  // A stream ends with the event that has the finish reason.
   streamEnd: Buffer.alloc(0),
   lengthEnd,
   errorBody: (refusal, requestId) => Buffer.from(JSON.stringify(errorObject(refusal, requestId))),
   errorEvent: (refusal, requestId) =>
     Buffer.from(`data: ${JSON.stringify(errorObject(refusal, requestId))}\n\n`),
-  // No candidates, as in events that hold only usage.
+  // No candidates, as in events with usage only, which SDKs and apps already handle.
   restartEvent: (target) =>
     Buffer.from(`data: ${JSON.stringify({ sidegate: { restart: true, target } })}\n\n`),
   textSlots,

@@ -1,13 +1,14 @@
-/** Gemini's other form of a stream: the elements of one JSON list, sent as they come. */
+/** Gemini's alternative form of a stream: one JSON list, sent element by element. */
 import { splitEvents } from '../framer.ts';
 
-/** Turns whole server-sent events into the pieces of a list. */
+/** Converts complete server-sent events to elements of a list. */
 export interface ListWriter {
   push(events: Buffer): Buffer;
   /** Ends the list. */
   finish(): Buffer;
 }
 
+/** Creates the writer of one list. */
 export function createListWriter(): ListWriter {
   let begun = false;
   const write = (events: Buffer): string => {

@@ -1,22 +1,22 @@
-/** What differs between Gemini's models. https://ai.google.dev/gemini-api/docs/models */
+/** Differences between Gemini models. https://ai.google.dev/gemini-api/docs/models */
 
 const version = (model: string): number => {
   const found = /gemini-(\d+)(?:\.(\d+))?/.exec(model);
-  // Names without a number, such as `gemini-flash-latest`, are today's.
+  // Names without a number, such as `gemini-flash-latest`, mean the newest.
   if (found === null) return model.includes('gemini') ? 3 : 0;
   return Number(`${found[1]}.${found[2] ?? 0}`);
 };
 
-/** Demands the signatures of its calls back, thinks by levels, and takes pictures in a tool's result. */
-export const isThird = (model: string): boolean => version(model) >= 3;
+/** From Gemini 3 on: requires the signatures of calls back, thinks by levels, accepts images in tool results. */
+export const isGemini3 = (model: string): boolean => version(model) >= 3;
 
-/** Answers by a schema and calls tools in one request. */
-export const mixesSchemaAndTools = (model: string): boolean => version(model) === 0 || isThird(model);
+/** Whether a schema and tools can be combined in one request. */
+export const mixesSchemaAndTools = (model: string): boolean => version(model) === 0 || isGemini3(model);
 
-/** Fetches files by their public addresses. */
+/** Whether the model fetches files from public URLs. */
 export const fetchesUrls = (model: string): boolean => version(model) === 0 || version(model) >= 2.5;
 
-/** The budgets of thinking tokens that a model takes; `off` is what means none, or the least there is. */
+/** The range of thinking budgets, in tokens, that a model accepts; `off`: the budget nearest to not thinking. */
 export function budgetRange(model: string): {
   readonly min: number;
   readonly max: number;

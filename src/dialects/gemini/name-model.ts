@@ -1,13 +1,13 @@
-/** The model in the bodies of `:countTokens`, `:embedContent` and `:batchEmbedContents`, where the path has it already. */
+/** Rewrites the model in bodies of `:countTokens`, `:embedContent` and `:batchEmbedContents`, which repeat it. */
 
 import { isObject, type Json, listOf, parseObject } from '../../base/json.ts';
 import type { ModelRequest } from '../../exchange/request.ts';
 
-/** The body, which names no other model than the path does; the same bytes where it names none or that one. */
+/** The body with the provider's model name; unchanged if it names none or that one. */
 export function nameModel({ body, model: asked }: ModelRequest, model: string): Buffer {
   const text = body.toString('utf8');
   let other = asked !== model && text.includes('"model"');
-  // A quote inside a text is escaped, so that this finds members only.
+  // Quotes inside strings are escaped, so this finds members only.
   for (const [, name] of text.matchAll(/"model"\s*:\s*"((?:[^"\\]|\\.)*)"/g))
     other ||= name !== model && name !== `models/${model}`;
   const json = other ? parseObject(text) : null;

@@ -1,4 +1,4 @@
-/** Gemini's paths: the model and whether the answer streams stand there, not in the body. */
+/** Gemini's paths, which contain the model and whether the reply is streamed. */
 
 const methods = [
   'generateContent',
@@ -7,20 +7,21 @@ const methods = [
   'embedContent',
   'batchEmbedContents',
 ] as const;
+/** The method at the end of a path. */
 export type GeminiMethod = (typeof methods)[number];
 
-/** What a path asks for. */
+/** The parts of a path. */
 export interface GeminiPath {
-  /** As written in the path, decoded; null: the path can't be decoded. */
+  /** Decoded; null: it can't be decoded. */
   readonly model: string | null;
   readonly method: GeminiMethod;
 }
 
-/** AI Studio's paths (`/v1beta/models/…`; newer SDKs say `/v1`) and Vertex', with or without a project. */
+/** Paths of AI Studio (`/v1beta/models/…`, in newer SDKs `/v1`) and of Vertex, with or without a project. */
 const pattern =
   /^\/v1(?:beta1?)?(?:\/projects\/[^/]+\/locations\/[^/]+)?(?:\/publishers\/google)?\/models\/(.+):(\w+)$/;
 
-/** Null: it is no path of a method that is known. */
+/** Reads a path; null: it has no known method. */
 export function readPath(path: string): GeminiPath | null {
   const found = pattern.exec(path);
   const method = methods.find((name) => name === found?.[2]);
@@ -35,10 +36,10 @@ function decoded(text: string): string | null {
   }
 }
 
-/** Whether a query asks for server-sent events; without that, streams are lists in pieces. */
+/** Whether a query asks for server-sent events; otherwise streams are JSON lists. */
 export const asksForEvents = (url: string): boolean => /[?&]alt=sse(?:&|$)/.test(url);
 
-/** The key of a query; null: none. */
+/** The key in a query; null: none. */
 export function keyInQuery(url: string): string | null {
   const value = /[?&]key=([^&]+)/.exec(url)?.[1];
   return value === undefined ? null : decoded(value);

@@ -9,9 +9,9 @@ import {
   type DocumentPart,
   type ImagePart,
   type Notes,
-  noteCannot,
   noteDropped,
   noteInvalid,
+  noteUnsupported,
   type OutputForm,
   type Part,
   resultsFirst,
@@ -21,7 +21,7 @@ import {
   type ToolChoice,
   type ToolResultPart,
 } from '../chat.ts';
-import { noteRest, nothingMatters, readItems } from '../members.ts';
+import { noneEssential, noteRest, readItems } from '../members.ts';
 import { readCall } from './reply.ts';
 import { readSchema } from './schema.ts';
 import { readSignature, readThought } from './signature.ts';
@@ -45,9 +45,9 @@ const names: Readonly<Record<ChatField, string>> = {
   metadata: 'labels',
 };
 
-/** `model` is what some SDKs say again; the path's counts. */
+/** `model` is repeated by some SDKs; the path's counts. */
 const known = new Set(['contents', 'systemInstruction', 'tools', 'toolConfig', 'generationConfig', 'model']);
-const matter = new Set(['cachedContent']);
+const essential = new Set(['cachedContent']);
 const knownConfig = new Set([
   'maxOutputTokens',
   'temperature',
@@ -66,9 +66,9 @@ const knownConfig = new Set([
 ]);
 const knownOfMedia = new Set(['inlineData', 'fileData', 'thought', 'thoughtSignature']);
 const knownOfTools = new Set(['name', 'description', 'parameters', 'parametersJsonSchema']);
-const matterConfig = new Set(['speechConfig', 'imageConfig', 'responseFormat']);
+const essentialConfig = new Set(['speechConfig', 'imageConfig', 'responseFormat']);
 
-/** The API reads `snake_case` members as well; only their names change, never what is under them. */
+/** Renames an object's `snake_case` members, which the API accepts too; their values are not changed. */
 function camel(value: unknown): Json {
   const object = objectOf(value);
   const read: Json = {};
@@ -77,15 +77,16 @@ function camel(value: unknown): Json {
   return read;
 }
 
+/** Reads a request into the neutral form. */
 export function readRequest(given: Json, notes: Notes): ChatRequest {
   const body = camel(given);
   const config = camel(body.generationConfig);
-  noteRest(body, known, matter, notes);
+  noteRest(body, known, essential, notes);
   noteConfig(config, notes);
   const stop = config.stopSequences;
   return {
     names,
-    // The path says so.
+    // Set by the caller, as the path says whether to stream.
     stream: false,
     messages: [...readSystem(body.systemInstruction), ...readContents(body.contents, notes)],
     tools: readTools(body.tools, notes),
@@ -106,13 +107,13 @@ export function readRequest(given: Json, notes: Notes): ChatRequest {
   };
 }
 
-/** Members of `generationConfig` that the neutral form has no place for. */
+/** Notes members of `generationConfig` that the neutral form lacks. */
 function noteConfig(config: Json, notes: Notes): void {
-  noteRest(config, knownConfig, matterConfig, notes, 'generationConfig.');
-  if ((numberOf(config.candidateCount) ?? 1) > 1) noteCannot(notes, 'generationConfig.candidateCount');
+  noteRest(config, knownConfig, essentialConfig, notes, 'generationConfig.');
+  if ((numberOf(config.candidateCount) ?? 1) > 1) noteUnsupported(notes, 'generationConfig.candidateCount');
   const modalities = config.responseModalities;
   if (Array.isArray(modalities) && modalities.some((name) => name !== 'TEXT'))
-    noteCannot(notes, 'generationConfig.responseModalities');
+    noteUnsupported(notes, 'generationConfig.responseModalities');
 }
 
 function readSystem(value: unknown): ChatMessage[] {
@@ -124,7 +125,7 @@ function readSystem(value: unknown): ChatMessage[] {
   return parts.length === 0 ? [] : [{ role: 'system', parts, name: null }];
 }
 
-/** Calls that no result has answered yet, by which results without an id find theirs. */
+/** Calls without a result so far, to which results without an id are matched. */
 type OpenCalls = { id: string; name: string }[];
 
 function readContents(value: unknown, notes: Notes): ChatMessage[] {
@@ -160,17 +161,17 @@ function readPart(
   if (isObject(part.functionResponse)) return [readResult(camel(part.functionResponse), at, calls, notes)];
   const text = textOf(part.text);
   if (text !== null) {
-    const said: Part[] = text === '' ? [] : [{ kind: 'text', text, cache: null }];
-    if (signature !== null) said.push({ kind: 'redacted', data: signature });
-    return said;
+    const read: Part[] = text === '' ? [] : [{ kind: 'text', text, cache: null }];
+    if (signature !== null) read.push({ kind: 'redacted', data: signature });
+    return read;
   }
   const media = readMedia(part, at);
-  noteRest(part, knownOfMedia, nothingMatters, notes, `${at}.`);
-  if (media === null) noteCannot(notes, at);
+  noteRest(part, knownOfMedia, noneEssential, notes, `${at}.`);
+  if (media === null) noteUnsupported(notes, at);
   return media === null ? [] : [media];
 }
 
-/** Bytes inside the request, or a file by its address; null: it is neither. */
+/** Inline bytes, or a file by its URL; null: unsupported. */
 function readMedia(part: Json, at: string): Exclude<Part, { kind: 'text' }> | null {
   const blob = camel(part.inlineData);
   const data = textOf(blob.data);
@@ -179,7 +180,7 @@ function readMedia(part: Json, at: string): Exclude<Part, { kind: 'text' }> | nu
   const mediaType = textOf(blob.mimeType) ?? textOf(file.mimeType) ?? '';
   const name = textOf(blob.displayName) ?? textOf(file.displayName);
   if (data !== null && mediaType.startsWith('audio/')) return { kind: 'audio', mediaType, data, at };
-  // Google's own stores can be read by nobody else.
+  // Files stored at Google can't be read by other providers.
   const isPublic =
     url !== null &&
     /^https?:/.test(url) &&
@@ -199,7 +200,7 @@ function readMedia(part: Json, at: string): Exclude<Part, { kind: 'text' }> | nu
 function readResult(result: Json, at: string, calls: OpenCalls, notes: Notes): ToolResultPart {
   const name = textOf(result.name) ?? '';
   const given = textOf(result.id) ?? '';
-  // Without an id results stand in the order of the calls.
+  // Results without an id are in the order of the calls.
   const found = calls.findIndex((call) => (given === '' ? call.name === name : call.id === given));
   const call = calls[found];
   if (found >= 0) calls.splice(found, 1);
@@ -207,7 +208,7 @@ function readResult(result: Json, at: string, calls: OpenCalls, notes: Notes): T
     const place = `${at}.functionResponse.parts[${number}]`;
     const read = readMedia(camel(part), place);
     if (read?.kind === 'image' || read?.kind === 'document') return [read];
-    noteCannot(notes, place);
+    noteUnsupported(notes, place);
     return [];
   });
   const { text, isError } = readResponse(objectOf(result.response));
@@ -222,7 +223,7 @@ function readResult(result: Json, at: string, calls: OpenCalls, notes: Notes): T
   };
 }
 
-/** `output` and `error` are the documented names of a result that is no object of its own. */
+/** `output` and `error` are the documented members for results that are not objects. */
 function readResponse(response: Json): { readonly text: string; readonly isError: boolean } {
   const [only, more] = Object.keys(response);
   if (only !== undefined && more === undefined && (only === 'output' || only === 'error')) {
@@ -235,12 +236,12 @@ function readResponse(response: Json): { readonly text: string; readonly isError
 function readTools(value: unknown, notes: Notes): Tool[] {
   return readItems(value, names.tools, notes).flatMap((given, index): Tool[] => {
     const { functionDeclarations, ...others } = camel(given);
-    // Tools that run at Google are nobody else's.
-    for (const name in others) if (isObject(others[name])) noteCannot(notes, `tools[${index}].${name}`);
+    // Tools that run at Google exist nowhere else.
+    for (const name in others) if (isObject(others[name])) noteUnsupported(notes, `tools[${index}].${name}`);
     return listOf(functionDeclarations).map((one, number): Tool => {
       const declaration = camel(one);
       const at = `tools[${index}].functionDeclarations[${number}].`;
-      noteRest(declaration, knownOfTools, nothingMatters, notes, at);
+      noteRest(declaration, knownOfTools, noneEssential, notes, at);
       const { parametersJsonSchema: schema, parameters } = declaration;
       return {
         name: textOf(declaration.name) ?? '',
@@ -263,8 +264,8 @@ function readChoice({ functionCallingConfig, retrievalConfig }: Json, notes: Not
       const list = Array.isArray(allowed) ? allowed.filter((name) => typeof name === 'string') : [];
       const [first] = list;
       if (first !== undefined && list.length === 1) return { kind: 'tool', name: first };
-      // One of several, but not of all, can be said nowhere else.
-      if (list.length > 1) noteCannot(notes, 'toolConfig.functionCallingConfig.allowedFunctionNames');
+      // No other dialect can require one of several tools but not of all.
+      if (list.length > 1) noteUnsupported(notes, 'toolConfig.functionCallingConfig.allowedFunctionNames');
       return { kind: 'required' };
     }
     case 'AUTO':
@@ -279,9 +280,9 @@ function readOutput(
   { responseMimeType: type, responseSchema, responseJsonSchema }: Json,
   notes: Notes,
 ): OutputForm | null {
-  // One of several words, and whatever else is neither text nor JSON.
+  // Enums (`text/x.enum`), and anything else that is neither text nor JSON.
   if (![undefined, null, '', 'text/plain', 'application/json'].includes(type as string))
-    noteCannot(notes, 'generationConfig.responseMimeType');
+    noteUnsupported(notes, 'generationConfig.responseMimeType');
   const schema = isObject(responseJsonSchema)
     ? responseJsonSchema
     : isObject(responseSchema)

@@ -1,4 +1,4 @@
-/** Gemini's replies: whole ones, and the parts they share with streams. https://ai.google.dev/api/generate-content */
+/** Gemini's whole replies, and what they share with streams. https://ai.google.dev/api/generate-content */
 
 import {
   countOf,
@@ -27,7 +27,7 @@ const reasons: Readonly<Record<string, FinishReason>> = {
   IMAGE_RECITATION: 'content_filter',
 };
 
-/** Reasons nobody knows, and calls that went wrong (`MALFORMED_FUNCTION_CALL`), are `other`. */
+/** The neutral finish reason; unknown ones, and malformed calls (`MALFORMED_FUNCTION_CALL`), are `other`. */
 export const readReason = (reason: unknown): FinishReason =>
   entryOf(reasons, textOf(reason) ?? '') ?? 'other';
 
@@ -41,9 +41,10 @@ const written: Readonly<Record<FinishReason, string>> = {
   other: 'OTHER',
 };
 
+/** The `finishReason` for a neutral finish reason. */
 export const writeReason = (reason: FinishReason): string => written[reason];
 
-/** Thoughts are counted apart from the answer, and what the provider's own tools read apart from the prompt. */
+/** Reads usage; Gemini counts thoughts separately from the answer, and input of its own tools from the prompt. */
 export function readUsage(usage: Json): ChatUsage {
   const reasoningTokens = countOf(usage.thoughtsTokenCount);
   return {
@@ -55,6 +56,7 @@ export function readUsage(usage: Json): ChatUsage {
   };
 }
 
+/** Writes usage; thoughts are counted separately from the answer. */
 export function writeUsage(usage: ChatUsage | null): Json {
   const { inputTokens = 0, outputTokens = 0, cachedInputTokens = 0, reasoningTokens = 0 } = usage ?? {};
   return {
@@ -66,10 +68,11 @@ export function writeUsage(usage: ChatUsage | null): Json {
   };
 }
 
-/** Whether the prompt itself was refused: there are no candidates then. */
+/** Whether the prompt was refused, in which case there are no candidates. */
 export const isBlocked = (body: Json): boolean =>
   (textOf(objectOf(body.promptFeedback).blockReason) ?? '') !== '';
 
+/** Reads a whole reply; null: it is invalid. */
 export function readReply(body: Json): ChatReply | null {
   const [candidate] = listOf(body.candidates);
   const blocked = isBlocked(body);
@@ -86,19 +89,20 @@ export function readReply(body: Json): ChatReply | null {
   };
 }
 
-/** @param place tells a call without an id from all others */
+/** Reads a part of a reply. @param place distinguishes a call without an id from all others */
 export function readPart(part: Json, place: string): ReplyPart[] {
   const signature = readSignature(part);
   if (isObject(part.functionCall)) return [{ ...readCall(part.functionCall, place), signature }];
   const text = textOf(part.text);
   if (text === null) return [];
   if (part.thought === true) return [{ kind: 'reasoning', text, signature }];
-  const said: ReplyPart[] = text === '' ? [] : [{ kind: 'text', text, cache: null }];
-  // The neutral form of text has no signature: it follows on its own.
-  if (signature !== null) said.push({ kind: 'redacted', data: signature });
-  return said;
+  const read: ReplyPart[] = text === '' ? [] : [{ kind: 'text', text, cache: null }];
+  // Text has no signature in the neutral form: it follows as a separate part.
+  if (signature !== null) read.push({ kind: 'redacted', data: signature });
+  return read;
 }
 
+/** Reads a call. @param place distinguishes a call without an id from all others */
 export function readCall(call: Json, place: string): ToolCallPart {
   const name = textOf(call.name) ?? '';
   const args = JSON.stringify(isObject(call.args) ? call.args : {});
@@ -107,6 +111,7 @@ export function readCall(call: Json, place: string): ToolCallPart {
   return { kind: 'tool_call', id, name, arguments: args, cache: null, signature: null, at: '' };
 }
 
+/** Writes a whole reply. */
 export function writeReply(reply: ChatReply, { model, requestId }: ReplyContext): Json {
   const refused = reply.parts.some(({ kind }) => kind === 'refusal');
   return {
@@ -145,7 +150,7 @@ function writePart(part: ReplyPart): Json[] {
   }
 }
 
-/** Arguments that are no JSON can't be said here; the app finds its required ones missing. */
+/** Writes a call. Arguments that are invalid JSON become an empty object, in which the app misses required ones. */
 export function writeCall({
   id,
   name,

@@ -1,9 +1,9 @@
-/** JSON schemas in Gemini's dialect: `parametersJsonSchema` and `responseJsonSchema`, and its own older form of them. */
+/** JSON schemas in Gemini's dialect: `parametersJsonSchema` and `responseJsonSchema`, and its older own format. */
 import { isObject, type Json } from '../../base/json.ts';
 import { mapSchemas } from '../json-schema.ts';
 
 /**
- * A client's schema as Gemini takes it: the documented subset knows no `const`, no exclusive bounds and no `allOf`.
+ * A client's schema in Gemini's documented subset, which lacks `const`, exclusive bounds and `allOf`.
  * https://ai.google.dev/gemini-api/docs/structured-output
  */
 export const writeSchema = (schema: Json): Json =>
@@ -14,7 +14,7 @@ export const writeSchema = (schema: Json): Json =>
       written.minimum ??= above(exclusiveMinimum, 1, written.type === 'integer');
     if (typeof exclusiveMaximum === 'number')
       written.maximum ??= above(exclusiveMaximum, -1, written.type === 'integer');
-    // One alone is what it says; of several, Gemini may leave them out.
+    // A single schema replaces the `allOf`; several are kept, though Gemini may ignore them.
     if (Array.isArray(allOf)) {
       const [first] = allOf;
       if (allOf.length === 1 && isObject(first)) return { ...first, ...written };
@@ -26,7 +26,7 @@ export const writeSchema = (schema: Json): Json =>
 const above = (bound: number, step: number, whole: boolean): number =>
   whole ? (step > 0 ? Math.floor(bound) + 1 : Math.ceil(bound) - 1) : bound;
 
-/** Gemini's own `Schema` (names of types in capitals, `nullable`, counts as text) as JSON schema. */
+/** Gemini's own `Schema` (type names in capitals, `nullable`, counts as strings) as a JSON schema. */
 export const readSchema = (schema: Json): Json =>
   mapSchemas(schema, ({ nullable, propertyOrdering: _, ...rest }) => {
     const read: Json = rest;

@@ -1,15 +1,15 @@
 /**
- * Signatures in Gemini's dialect. Its own pass unchanged; others travel in the same field, which must be Base64
- * since Google's SDKs decode it.
+ * Signatures in Gemini's dialect. Its own pass unchanged; those of other dialects are put into the same field, as
+ * Base64, since Google's SDKs decode it.
  */
 
 import { isObject, type Json, listOf, parseObject, textOf } from '../../base/json.ts';
 import { type ReasoningPart, type RedactedPart, type Signature, seal, unseal } from '../chat.ts';
 
 const foreign = 'sidegate:';
-/** How it begins in Base64, whatever follows. */
+/** The prefix in Base64; its length is a multiple of 3 bytes, so it doesn't depend on what follows. */
 const foreignBase64 = Buffer.from(foreign).toString('base64');
-/** Marks what its provider hid whole, not only signed. */
+/** Marks reasoning that its provider encrypted, not only signed. */
 const hidden = 'redacted:';
 
 const wrap = (text: string): string => Buffer.from(foreign + text).toString('base64');
@@ -18,13 +18,13 @@ const wrap = (text: string): string => Buffer.from(foreign + text).toString('bas
 export const writeSignature = (signature: Signature): string =>
   signature.by === 'gemini' ? signature.value : wrap(seal(signature, 'gemini'));
 
-/** Reasoning that only its provider can read, as a part of the client's. */
+/** Encrypted reasoning as a part for a client. */
 export const writeRedacted = ({ data }: RedactedPart): Json =>
   data.by === 'gemini'
     ? { text: '', thoughtSignature: data.value }
     : { text: '', thought: true, thoughtSignature: wrap(hidden + seal(data, 'gemini')) };
 
-/** What a client gave back in `thoughtSignature`; null: nothing. */
+/** Reads the `thoughtSignature` that a client sent back; null: none. */
 function unwrap(part: Json): { readonly signature: Signature; readonly redacted: boolean } | null {
   const value = textOf(part.thoughtSignature) ?? textOf(part.thought_signature) ?? '';
   if (value === '') return null;
@@ -35,16 +35,17 @@ function unwrap(part: Json): { readonly signature: Signature; readonly redacted:
   return { signature: unseal(redacted ? inner.slice(hidden.length) : inner, 'gemini'), redacted };
 }
 
+/** The signature that a client sent back with a part; null: none. */
 export const readSignature = (part: Json): Signature | null => unwrap(part)?.signature ?? null;
 
-/** A part of the model's thinking that a client gave back. */
+/** Reads a thought that a client sent back. */
 export function readThought(part: Json): ReasoningPart | RedactedPart {
   const read = unwrap(part);
   if (read?.redacted === true) return { kind: 'redacted', data: read.signature };
   return { kind: 'reasoning', text: textOf(part.text) ?? '', signature: read?.signature ?? null };
 }
 
-/** A body without what other dialects' providers signed, as Gemini would refuse it; the same bytes where it has none. */
+/** The body without parts signed by providers of other dialects, which Gemini would refuse; unchanged if none. */
 export function withoutForeign(body: Buffer): Buffer {
   const json = body.includes(foreignBase64) ? parseObject(body.toString('utf8')) : null;
   if (json === null) return body;
@@ -53,7 +54,7 @@ export function withoutForeign(body: Buffer): Buffer {
   const contents = listOf(json.contents).flatMap((content): Json[] => {
     if (!Array.isArray(content.parts)) return [content];
     const parts = content.parts.filter((part) => !isForeign(part));
-    // A turn that was nothing but thoughts would be empty, which the API refuses.
+    // A turn of nothing but thoughts would become empty, which the API refuses.
     return parts.length === 0 && content.parts.length > 0 ? [] : [{ ...content, parts }];
   });
   return Buffer.from(JSON.stringify({ ...json, contents }));

@@ -1,4 +1,4 @@
-/** Gemini's streams: each event is a response of its own, whose parts go on where the last one's ended. */
+/** Gemini's streams: each event is a complete response, whose parts continue those of the previous one. */
 
 import { isObject, type Json, listOf, numberOf, objectOf, textOf } from '../../base/json.ts';
 import type {
@@ -15,12 +15,13 @@ import type {
 import { isBlocked, readPart, readReason, readUsage, writeCall, writeReason, writeUsage } from './reply.ts';
 import { writeRedacted, writeSignature } from './signature.ts';
 
+/** Reads one stream of a provider. */
 export function createReader(): ChatStreamReader {
   let started = false;
   let id = '';
   let blocks = 0;
   let parts = 0;
-  /** The block that grows: text, or reasoning that is not signed yet. */
+  /** The open block: text, or reasoning that is not signed yet. */
   let open: { readonly kind: Block['kind']; readonly index: number } | null = null;
 
   const end = (events: ChatEvent[]): void => {
@@ -63,7 +64,7 @@ export function createReader(): ChatStreamReader {
         case 'tool_call': {
           const { name, signature } = read;
           const index = begin({ kind: 'tool_call', id: read.id, name, signature }, events);
-          // Arguments come whole.
+          // Arguments are never split.
           events.push({ kind: 'delta', index, text: read.arguments });
           end(events);
           break;
@@ -85,7 +86,7 @@ export function createReader(): ChatStreamReader {
       for (const one of listOf(objectOf(candidate?.content).parts)) part(one, events);
       if (isObject(data.usageMetadata)) events.push({ kind: 'usage', usage: readUsage(data.usageMetadata) });
       const reason = textOf(candidate?.finishReason) ?? '';
-      // Some say it with each event: what follows is a block of its own.
+      // Some servers send it with every event: text that follows begins a new block.
       if (reason !== '') end(events);
       if (reason !== '' && reason !== 'FINISH_REASON_UNSPECIFIED')
         events.push({ kind: 'finish', reason: readReason(reason), stopSequence: null });
@@ -95,13 +96,14 @@ export function createReader(): ChatStreamReader {
   };
 }
 
-/** A block of the client's stream. */
+/** An open block of the client's stream. */
 interface Written {
   readonly block: Block;
-  /** Arguments so far: this dialect has no pieces of them. */
+  /** Arguments so far: this dialect can't send them in pieces. */
   text: string;
 }
 
+/** Writes one stream for a client. */
 export function createWriter(context: ReplyContext): ChatStreamWriter {
   const open = new Map<number, Written>();
   let responseId = context.requestId;
@@ -168,8 +170,8 @@ export function createWriter(context: ReplyContext): ChatStreamWriter {
           reason = refused ? 'refusal' : event.reason;
           return [...open.keys()].map(end).join('');
         case 'stop':
-          // Usage may follow the finish reason elsewhere; here both stand in the last event. A chunk without parts would
-          // make Google's SDK leave the whole answer out of its history.
+          // In other dialects, usage may follow the finish reason; here both are in the last event. A chunk without parts
+          // would make Google's SDK omit the whole reply from its history.
           return chunk(
             [{ text: '' }],
             { finishReason: writeReason(reason) },

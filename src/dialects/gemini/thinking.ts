@@ -1,4 +1,4 @@
-/** How much a Gemini model is to think. https://ai.google.dev/gemini-api/docs/thinking */
+/** How much a Gemini model thinks. https://ai.google.dev/gemini-api/docs/thinking */
 
 import { entryOf, type Json, numberOf, objectOf, textOf } from '../../base/json.ts';
 import {
@@ -8,12 +8,12 @@ import {
   effortOf,
   type Notes,
   noteDropped,
-  type ReasoningWish,
+  type ReasoningSettings,
 } from '../chat.ts';
 import type { Destination } from '../wire.ts';
-import { budgetRange, isThird } from './models.ts';
+import { budgetRange, isGemini3 } from './models.ts';
 
-/** Gemini 3's levels; its Pro models know neither the least, nor, but for later ones, the middle. */
+/** The nearest level of Gemini 3; its Pro models lack `MINIMAL`, and the first one also `MEDIUM`. */
 function levelOf(effort: Effort, model: string): string {
   const pro = model.includes('pro');
   if (effort === 'none' || effort === 'minimal') return pro ? 'LOW' : 'MINIMAL';
@@ -22,7 +22,7 @@ function levelOf(effort: Effort, model: string): string {
   return 'HIGH';
 }
 
-/** `thinkingConfig`; null: nothing is said of it. */
+/** Writes `thinkingConfig`; null: left out. */
 export function writeThinking(
   { reasoning, names }: ChatRequest,
   { model, reasons }: Destination,
@@ -31,13 +31,13 @@ export function writeThinking(
   if (reasoning === null) return null;
   const effort = effortOf(reasoning);
   if (reasons === false) {
-    // Models that don't think refuse every word about it.
+    // Models that don't think refuse the field.
     if (effort !== 'none') noteDropped(notes, names.reasoning);
     return null;
   }
-  // Thoughts are summed up for the client only where it asked for thinking.
+  // Summaries of thoughts are requested only if the client asked for thinking.
   const includeThoughts = effort !== 'none';
-  if (isThird(model))
+  if (isGemini3(model))
     return effort === null ? { includeThoughts } : { includeThoughts, thinkingLevel: levelOf(effort, model) };
   const { min, max, off } = budgetRange(model);
   if (effort === 'none') return { includeThoughts, thinkingBudget: off };
@@ -53,7 +53,7 @@ const levels: Readonly<Record<string, Effort>> = {
 };
 
 /** Reads a client's `thinkingConfig`. */
-export function readThinking(value: unknown): ReasoningWish | null {
+export function readThinking(value: unknown): ReasoningSettings | null {
   const config = objectOf(value);
   const budget = numberOf(config.thinkingBudget) ?? numberOf(config.thinking_budget);
   const level = textOf(config.thinkingLevel) ?? textOf(config.thinking_level) ?? '';

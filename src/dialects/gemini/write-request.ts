@@ -1,6 +1,6 @@
 /** Writes a request for a Gemini provider: AI Studio or Vertex. https://ai.google.dev/api/generate-content */
 
-import { entryOf, type Json, parseObject, said } from '../../base/json.ts';
+import { entryOf, type Json, parseObject, withoutNulls } from '../../base/json.ts';
 import { ownCallId } from '../call-id.ts';
 import {
   type AudioPart,
@@ -9,10 +9,10 @@ import {
   type DocumentPart,
   type ImagePart,
   type Notes,
-  noteCannot,
   noteDetail,
   noteDropped,
   noteInvalid,
+  noteUnsupported,
   type Part,
   type Signature,
   systemTexts,
@@ -22,23 +22,24 @@ import {
   type ToolResultPart,
 } from '../chat.ts';
 import type { ChatCall, Destination } from '../wire.ts';
-import { fetchesUrls, isThird, mixesSchemaAndTools } from './models.ts';
+import { fetchesUrls, isGemini3, mixesSchemaAndTools } from './models.ts';
 import { writeSchema } from './schema.ts';
 import { writeThinking } from './thinking.ts';
 
-/** What follows a provider's base URL. */
+/** The path after a provider's base URL. */
 export const pathOf = (model: string, stream: boolean): string =>
   `/models/${encodeURIComponent(model)}:${stream ? 'streamGenerateContent?alt=sse' : 'generateContent'}`;
 
+/** Writes a request from the neutral form. */
 export function writeRequest(request: ChatRequest, to: Destination, notes: Notes): ChatCall {
   const { names, tools, messages } = request;
   if (request.user !== null) noteDropped(notes, names.user);
   if (request.metadata !== null) noteDropped(notes, names.metadata);
-  // The model itself decides whether it makes several calls at once.
+  // The API has no such setting: the model decides whether calls are parallel.
   if (request.parallelToolCalls === false && tools.length > 0) noteDropped(notes, names.parallelToolCalls);
   const system = systemTexts(messages, notes).flatMap(({ text }) => writeText(text));
   const generationConfig = writeConfig(request, to, notes);
-  const body = said({
+  const body = withoutNulls({
     systemInstruction: system.length === 0 ? null : { parts: system },
     contents: messages.flatMap((message) => writeMessage(message, to.model, notes)),
     tools: tools.length === 0 ? null : [{ functionDeclarations: tools.map(writeTool) }],
@@ -48,15 +49,15 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
   return { path: pathOf(to.model, request.stream), body, headers: [] };
 }
 
-/** The most stop sequences that are taken. */
+/** More stop sequences than this are refused. */
 const stopMax = 5;
 
 function writeConfig(request: ChatRequest, to: Destination, notes: Notes): Json {
   const { output, stop, names } = request;
-  if (stop.length > stopMax) noteCannot(notes, names.stop);
+  if (stop.length > stopMax) noteUnsupported(notes, names.stop);
   if (output !== null && request.tools.length > 0 && !mixesSchemaAndTools(to.model))
-    noteCannot(notes, names.output);
-  return said({
+    noteUnsupported(notes, names.output);
+  return withoutNulls({
     maxOutputTokens: request.maxTokens,
     temperature: request.temperature,
     topP: request.topP,
@@ -72,9 +73,13 @@ function writeConfig(request: ChatRequest, to: Destination, notes: Notes): Json 
 }
 
 const writeTool = ({ name, description, parameters }: Tool): Json =>
-  said({ name, description, parametersJsonSchema: parameters === null ? null : writeSchema(parameters) });
+  withoutNulls({
+    name,
+    description,
+    parametersJsonSchema: parameters === null ? null : writeSchema(parameters),
+  });
 
-/** Arguments that must fit their schemas are asked for by a mode, not by the tool. */
+/** Writes `toolConfig`; strict arguments are requested by a mode for all tools. Null: left out. */
 function writeChoice(choice: ToolChoice | null, tools: readonly Tool[]): Json | null {
   const strict = tools.some((tool) => tool.strict === true);
   const mode = (name: string, more: Json = {}): Json => ({ functionCallingConfig: { mode: name, ...more } });
@@ -97,16 +102,18 @@ function writeMessage({ role, parts }: ChatMessage, model: string, notes: Notes)
   return written.length === 0 ? [] : [{ role: role === 'assistant' ? 'model' : 'user', parts: written }];
 }
 
-/** Empty texts say nothing, and are refused. */
+/** Empty texts are refused, so they are left out. */
 const writeText = (text: string): Json[] => (text === '' ? [] : [{ text }]);
 
 function writeUser(parts: readonly Part[], model: string, notes: Notes): Json[] {
-  const third = isThird(model);
+  const gemini3 = isGemini3(model);
   const results = parts.filter((part) => part.kind === 'tool_result');
-  // Older models take no pictures inside a result: they follow it.
-  const shown = third ? [] : results.flatMap(({ content }) => content.filter(({ kind }) => kind !== 'text'));
+  // Older models don't accept images inside a result, so they follow it.
+  const shown = gemini3
+    ? []
+    : results.flatMap(({ content }) => content.filter(({ kind }) => kind !== 'text'));
   return [
-    ...results.map((result) => writeResult(result, third, model, notes)),
+    ...results.map((result) => writeResult(result, gemini3, model, notes)),
     ...[...shown, ...parts].flatMap((part): Json[] => {
       if (part.kind === 'text' || part.kind === 'refusal') return writeText(part.text);
       const media = part.kind === 'image' || part.kind === 'document' || part.kind === 'audio';
@@ -115,20 +122,20 @@ function writeUser(parts: readonly Part[], model: string, notes: Notes): Json[] 
   ];
 }
 
-/** A tool that gave an object is quoted with it; other text stands under the name the API documents for it. */
+/** Writes a tool's result: a JSON object unchanged, other text in the member that the API documents for it. */
 function writeResult(
   { callId, name, content, isError, at }: ToolResultPart,
-  third: boolean,
+  gemini3: boolean,
   model: string,
   notes: Notes,
 ): Json {
-  if (name === null) noteInvalid(notes, at, 'must answer a call that stands before it');
+  if (name === null) noteInvalid(notes, at, 'must refer to a preceding tool call');
   const text = content.flatMap((part) => (part.kind === 'text' ? [part.text] : [])).join('\n');
   const object = isError ? null : parseObject(text);
-  const media = third ? content.flatMap((part) => (part.kind === 'text' ? [] : [part])) : [];
+  const media = gemini3 ? content.flatMap((part) => (part.kind === 'text' ? [] : [part])) : [];
   const parts = media.flatMap((part) => writeMedia(part, model, notes));
   return {
-    functionResponse: said({
+    functionResponse: withoutNulls({
       id: ownCallId(callId),
       name,
       response: object ?? { [isError ? 'error' : 'output']: text },
@@ -137,13 +144,13 @@ function writeResult(
   };
 }
 
-/** Documented for calls that another model made, which have no signature: the API then doesn't ask for one. */
+/** The documented value for calls made by another model: the API then requires no signature. */
 const skipSignature = 'skip_thought_signature_validator';
 
-/** What the model said. Signatures return to the parts they came with. */
+/** Writes a turn of the model; signatures go back to the parts they came with. */
 function writeAssistant(parts: readonly Part[], model: string, notes: Notes): Json[] {
   const written: Json[] = [];
-  /** A signature that came on its own, for the next part that has none. */
+  /** A signature that came as a separate part, for the next part without one. */
   let loose: string | null = null;
   let called = false;
   for (const part of parts) {
@@ -161,8 +168,9 @@ function writeAssistant(parts: readonly Part[], model: string, notes: Notes): Js
         loose = own(part.data) ?? loose;
         break;
       case 'tool_call': {
-        // Of calls made at once only the first is signed.
-        const signature = own(part.signature) ?? loose ?? (isThird(model) && !called ? skipSignature : null);
+        // Only the first of several parallel calls is signed.
+        const signature =
+          own(part.signature) ?? loose ?? (isGemini3(model) && !called ? skipSignature : null);
         loose = null;
         called = true;
         written.push(...writeCall(part, signature, notes));
@@ -179,22 +187,22 @@ function writeAssistant(parts: readonly Part[], model: string, notes: Notes): Js
   return written;
 }
 
-/** A signature that belongs to no call stands on the last part, as it came. */
+/** Adds a signature that belongs to no call to the last part, where it came from. */
 function sign(written: Json[], thoughtSignature: string): void {
   const last = written.at(-1);
   if (last === undefined || last.thoughtSignature !== undefined) written.push({ text: '', thoughtSignature });
   else last.thoughtSignature = thoughtSignature;
 }
 
-/** Null where another provider signed: it would be refused. */
+/** Gemini's own signature; null: another provider's, which would be refused. */
 const own = (signature: Signature | null): string | null =>
   signature?.by === 'gemini' ? signature.value : null;
 
 function writeCall(part: ToolCallPart, thoughtSignature: string | null, notes: Notes): Json[] {
   const args = part.arguments.trim() === '' ? {} : parseObject(part.arguments);
   if (args === null) noteInvalid(notes, part.at, 'must have arguments that are a JSON object');
-  const functionCall = said({ id: ownCallId(part.id), name: part.name, args });
-  return [said({ functionCall, thoughtSignature })];
+  const functionCall = withoutNulls({ id: ownCallId(part.id), name: part.name, args });
+  return [withoutNulls({ functionCall, thoughtSignature })];
 }
 
 const typesByEnding: Readonly<Record<string, string>> = {
@@ -212,11 +220,11 @@ const typesByEnding: Readonly<Record<string, string>> = {
   csv: 'text/csv',
 };
 
-/** The API wants a file's type beside its address; where its name doesn't tell, the likeliest. */
+/** The API requires the media type of a URL: guessed from its extension, otherwise the likeliest of its kind. */
 function typeOf(url: string, kind: 'image' | 'document'): string {
   const ending = /\.([a-z0-9]{2,4})(?:[?#]|$)/i.exec(url)?.[1]?.toLowerCase() ?? '';
   const type = entryOf(typesByEnding, ending);
-  // A picture is one, whatever its address ends in: the end of a host may look like a file's.
+  // An image is an image whatever its URL ends in: a top-level domain may look like an extension.
   const fits = type?.startsWith('image/') === (kind === 'image');
   return type !== undefined && fits ? type : kind === 'image' ? 'image/jpeg' : 'application/pdf';
 }
@@ -232,6 +240,6 @@ function writeMedia(part: ImagePart | DocumentPart | AudioPart, model: string, n
   }
   if (fetchesUrls(model))
     return [{ fileData: { mimeType: typeOf(source.url, part.kind), fileUri: source.url } }];
-  noteCannot(notes, part.at);
+  noteUnsupported(notes, part.at);
   return [];
 }

@@ -1,4 +1,4 @@
-/** What goes to a provider from an endpoint beside chat: the body as it came, but for the model's name. */
+/** Writes requests of auxiliary endpoints for a provider: the original body with the provider's model name. */
 
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Auxiliary, Endpoint } from '../../exchange/endpoint.ts';
@@ -12,7 +12,7 @@ const speechReading = bytesReading('speech');
 
 const fileReading = bytesReading('file');
 
-/** Writes the request. @param sent headers besides the body's type, flat */
+/** Writes a request. @param sent headers other than `content-type`, as flat name, value pairs */
 export function encodeAuxiliary(
   endpoint: Endpoint,
   traits: Auxiliary,
@@ -46,14 +46,14 @@ function readingOf({ gives }: Auxiliary, request: ModelRequest): ReplyReading {
   }
 }
 
-/** The transcript is to be text, not JSON. */
+/** Whether the client asks for a transcript as text, not as JSON. */
 const isPlain = ({ form, body }: ModelRequest): boolean =>
   form?.parts.some(
     ({ name, start, end }) =>
       name === 'response_format' && ['text', 'srt', 'vtt'].includes(body.toString('latin1', start, end)),
   ) === true;
 
-/** The body with the provider's name of the model. */
+/** The body with the provider's model name. */
 function withModel(request: ModelRequest, model: string): Buffer {
   if (model === request.model) return request.body;
   const { body, form, modelStart, modelEnd, firstField } = request;

@@ -1,26 +1,26 @@
-/** Reads the replies of endpoints beside chat: bytes pass as they came, and what they say of usage is learned. */
+/** Reads replies of auxiliary endpoints: bytes pass unchanged, usage is extracted. */
 import { inspectReply, noFacts, type ReplyFacts, StreamScanner } from '../../native/reply.ts';
 import type { Arrived, ReplyReading, StreamFault, StreamReading } from '../reading.ts';
 
 const none = Buffer.alloc(0);
 const noText = (): Buffer => none;
 
-/** One event may hold an image in Base64. */
+/** An event may contain an image in Base64. */
 const eventMaxBytes = 64 * 1024 * 1024;
 const openBrace = 0x7b;
 
-/** What has come of a reply that broke off: its provider has done the work, but nobody knows what it bills. */
+/** A truncated reply: the provider has done the work, but its usage is unknown. */
 const broken = (body: Buffer): Arrived | null =>
   firstByte(body) === openBrace ? { facts: noFacts, text: noText } : null;
 
-/** First byte that is no white space. */
+/** The first byte other than white space. */
 function firstByte(body: Buffer): number | undefined {
   let at = 0;
   while (at < body.length && (body[at] ?? 0) <= 0x20) at += 1;
   return body[at];
 }
 
-/** JSON, or a stream of events where one was asked for. */
+/** JSON, or a stream of events if one was requested. */
 export const jsonReading: ReplyReading = {
   streamType: 'text/event-stream',
   whole(body) {
@@ -31,20 +31,20 @@ export const jsonReading: ReplyReading = {
   stream: (maxBytes) => new EventStream(Math.max(maxBytes, eventMaxBytes)),
 };
 
-/** Transcripts of models that can't stream come whole, whatever was asked for. */
+/** A transcript; models that can't stream send it whole even if a stream was requested. */
 export const transcriptReading: ReplyReading = { ...jsonReading, wholeToo: true };
 
 /** A transcript as text, SRT or VTT. */
 export const textReading: ReplyReading = {
   ...transcriptReading,
   whole(body) {
-    // An error is JSON, whatever form was asked for.
+    // An error is JSON, whatever format was requested.
     const facts = firstByte(body) === openBrace ? inspectReply(body, 'auxiliary') : null;
     return { body, facts: facts ?? noFacts, text: noText };
   },
 };
 
-/** Bytes: passed on as they come. `kind` speech: JSON is no sound, and neither is silence. */
+/** Raw bytes, passed on unchanged. Speech must be neither JSON nor text, nor empty. */
 export const bytesReading = (kind: 'speech' | 'file'): ReplyReading => ({
   ...jsonReading,
   isStream: (contentType) => kind === 'file' || !/^(application\/json|text\/)/i.test(contentType),
@@ -52,11 +52,11 @@ export const bytesReading = (kind: 'speech' | 'file'): ReplyReading => ({
   stream: () => new ByteStream(kind === 'file'),
 });
 
-/** Events whose last one ends the stream, with `[DONE]` behind it or without. */
+/** A stream of events that ends with a final event, with or without `[DONE]` after it. */
 class EventStream implements StreamReading {
   readonly toolBegun = false;
   readonly openBlock = -1;
-  /** No budget ends such a stream: nothing could say so. */
+  /** Always 0, so that no budget ends the stream early: these APIs have no event for that. */
   readonly textBytes = 0;
   readonly #scanner: StreamScanner;
   #over = false;
@@ -98,7 +98,7 @@ class EventStream implements StreamReading {
   }
 }
 
-/** Bytes that say nothing: their end is where the connection says it is. */
+/** A stream of opaque bytes, which ends where the connection says. */
 class ByteStream implements StreamReading {
   content = false;
   ended = false;

@@ -1,12 +1,12 @@
-/** OpenAI's embeddings, as clients ask for them. https://platform.openai.com/docs/api-reference/embeddings */
+/** OpenAI's embeddings, for clients. https://platform.openai.com/docs/api-reference/embeddings */
 
 import { type Json, numberOf, textOf } from '../../base/json.ts';
-import { type Notes, noteCannot, noteInvalid } from '../chat.ts';
+import { type Notes, noteInvalid, noteUnsupported } from '../chat.ts';
 import type { EmbedClient, EmbedReply, EmbedRequest } from '../embed.ts';
 import { writeVector } from '../embeddings.ts';
 import { noteRest } from '../members.ts';
 
-/** `input_type` is Cohere's; apps that know where they go send it through OpenAI's SDK. */
+/** `input_type` is Cohere's; apps that use Cohere's models send it through OpenAI's SDK. */
 const known = new Set(['model', 'input', 'dimensions', 'encoding_format', 'input_type']);
 const nothing: ReadonlySet<string> = new Set();
 
@@ -15,9 +15,9 @@ function readRequest(body: Json, notes: Notes): EmbedRequest {
   const { input, encoding_format: format } = body;
   const list = Array.isArray(input) ? input : [input];
   const texts = list.filter((text) => typeof text === 'string');
-  // Numbers of tokens mean something to their own model only.
-  if (texts.length < list.length) noteCannot(notes, 'input');
-  if (list.length === 0) noteInvalid(notes, 'input', 'must hold a text');
+  // Token ids are valid for one model only.
+  if (texts.length < list.length) noteUnsupported(notes, 'input');
+  if (list.length === 0) noteInvalid(notes, 'input', 'must contain at least one text');
   return {
     texts,
     dimensions: numberOf(body.dimensions),
@@ -37,4 +37,5 @@ const writeReply = ({ vectors, inputTokens }: EmbedReply, asked: EmbedRequest, m
   usage: { prompt_tokens: inputTokens ?? 0, total_tokens: inputTokens ?? 0 },
 });
 
+/** The client side of OpenAI's embeddings. */
 export const embedClient: EmbedClient = { readRequest, writeReply, ownHeaders: ['openai-beta'] };

@@ -1,4 +1,4 @@
-/** The OpenAI dialect: chat completions, embeddings, and what is passed through beside them. https://platform.openai.com/docs/api-reference */
+/** The OpenAI dialect: chat completions, embeddings, and auxiliary endpoints. https://platform.openai.com/docs/api-reference */
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Refusal } from '../../base/errors.ts';
 import { isObject, type Json, listOf, numberOf } from '../../base/json.ts';
@@ -26,12 +26,12 @@ import { deploymentOf, writeRequest } from './write-request.ts';
 const requestHeaders = ['openai-organization', 'openai-project', 'openai-beta', 'traceparent', 'tracestate'];
 
 const reading = nativeReading('openai', false);
-/** Where the gateway alone asked for usage, it takes the event out again. */
+/** If only the gateway asked for usage, it removes the usage event. */
 const strippedReading = nativeReading('openai', true);
 
 const usageAsked = '"stream_options":{"include_usage":true}';
 
-/** Asks for the usage event where the client did not, keeping its other stream options. */
+/** Asks for the usage event, which the client did not, and keeps the client's other stream options. */
 function askForUsage(request: ModelRequest): Edit {
   const { streamOptionsStart: start, streamOptionsEnd: end, firstField, body } = request;
   if (end === 0) return { start: firstField, end: firstField, text: `${usageAsked},` };
@@ -39,7 +39,7 @@ function askForUsage(request: ModelRequest): Edit {
   return { start, end, text: JSON.stringify({ ...(given as object | null), include_usage: true }) };
 }
 
-/** Takes `stream_options` out with its name and one comma; null: there is none, or its name is escaped. */
+/** Removes `stream_options` with one comma; null: there is none, or its name is written with escapes. */
 function withoutStreamOptions(request: ModelRequest): Edit | null {
   const { streamOptionsStart, streamOptionsEnd: end, body } = request;
   if (end === 0) return null;
@@ -83,20 +83,20 @@ function encode(
 
 const quotaWords =
   /insufficient_quota|credit_balance_exhausted|(?:spend|usage)_limit_exceeded|billing_hard_limit|billing_not_active/;
-/** OpenAI's code; the sentence of it is all that vLLM and others send. */
+/** OpenAI's code, or its message, which is all that vLLM and others send. */
 const contextWords = /context_length_exceeded|maximum context length/i;
 const policyWords = /content_filter|content_policy_violation|ResponsibleAIPolicyViolation/;
 
-/** Tells a spent quota from a rate limit, both 429, and a long prompt and content policy from other refusals. */
+/** Distinguishes a spent quota from a rate limit (both 429), and long prompts and content policy from other errors. */
 function fault(status: number, headers: IncomingHttpHeaders, body: Buffer, wallMs: number): ProviderFault {
   const kind = faultKind(status);
   if (kind === 'rate_limited') {
     const text = body.toString('utf8', 0, 4096);
     const spent = quotaWords.test(text);
-    // A limit that refills says nothing of when money comes back.
+    // The reset of a rate limit says nothing about when the quota is topped up.
     const resets = spent ? null : resetMs([limitState(headers, 'requests'), limitState(headers, 'tokens')]);
-    const askedMs = retryAfterMs(headers, wallMs) ?? resets ?? saidMs(text);
-    return { kind: spent ? 'quota' : kind, retryAfterMs: askedMs };
+    const waitMs = retryAfterMs(headers, wallMs) ?? resets ?? messageWaitMs(text);
+    return { kind: spent ? 'quota' : kind, retryAfterMs: waitMs };
   }
   if (status !== 400 && status !== 413) return { kind, retryAfterMs: retryAfterMs(headers, wallMs) };
   const text = body.toString('utf8', 0, 4096);
@@ -104,15 +104,15 @@ function fault(status: number, headers: IncomingHttpHeaders, body: Buffer, wallM
   return { kind: named, retryAfterMs: null };
 }
 
-/** Azure may send no header but a sentence. */
-function saidMs(text: string): number | null {
+/** Azure may state the delay in the message only. */
+function messageWaitMs(text: string): number | null {
   const seconds = /Please retry after (\d{1,6}) seconds?/.exec(text)?.[1];
   return seconds === undefined ? null : Number(seconds) * 1000;
 }
 
 /**
- * https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers, and Azure's bare seconds, of which 0 stands
- * for a limit it doesn't tell.
+ * https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers, and Azure's plain seconds, where 0 means
+ * unknown.
  */
 function limitState(headers: IncomingHttpHeaders, what: 'requests' | 'tokens'): LimitState {
   const reset = headerOf(headers, `x-ratelimit-reset-${what}`) ?? '';
@@ -133,7 +133,7 @@ function errorObject(refusal: Refusal, requestId: string): object {
   };
 }
 
-/** Chunks of one completion share id, time and model, and SDKs take over the last ones they see. */
+/** Chunks of one completion share id, time and model; SDKs use those of the last chunk. */
 function lengthEnd({ last, choices, wantsUsage, inputTokens, outputTokens }: StoppedStream): Buffer {
   const { id = 'sidegate-stopped', created = 0, model = '' } = lastEvent(last);
   const head = { id, object: 'chat.completion.chunk', created, model };
@@ -194,6 +194,7 @@ function carrierOf(event: Json): Json {
 
 const modelObject = (id: string): object => ({ id, object: 'model', created: 0, owned_by: 'sidegate' });
 
+/** The OpenAI dialect. */
 export const openai: Dialect = {
   name: 'openai',
   chatClient: { readRequest, writeReply, createWriter, writeError, ownHeaders: ['openai-beta'] },
@@ -219,7 +220,7 @@ export const openai: Dialect = {
   errorBody: (refusal, requestId) => Buffer.from(JSON.stringify({ error: errorObject(refusal, requestId) })),
   errorEvent: (refusal, requestId) =>
     Buffer.from(`data: ${JSON.stringify({ error: errorObject(refusal, requestId) })}\n\n`),
-  // An empty `choices` is what SDKs and apps already know from usage events, so nothing trips over it.
+  // SDKs and apps already handle an empty `choices`, as in usage events.
   restartEvent: (target) =>
     Buffer.from(
       `data: ${JSON.stringify({ id: 'sidegate-restart', object: 'chat.completion.chunk', created: 0, model: target, choices: [], sidegate: { restart: true, target } })}\n\n`,

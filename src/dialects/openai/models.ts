@@ -1,10 +1,10 @@
-/** What differs between OpenAI's own models; the dialect's other servers are asked plainly. https://platform.openai.com/docs/models */
+/** Differences between OpenAI's own models; requests to other servers aren't adapted. https://platform.openai.com/docs/models */
 import type { Effort } from '../chat.ts';
 
-/** Its own names, fine-tuned ones included; gpt-oss runs elsewhere. */
+/** Names of OpenAI's models, including fine-tuned ones, but not gpt-oss, which runs elsewhere. */
 const own = /^(?:ft:)?(?:gpt-(?!oss)(\d+)(?:\.(\d+))?|o\d|chatgpt-)/;
 
-/** Made by OpenAI: newer ones refuse `max_tokens`, which other servers know only, and whatever they don't know. */
+/** Whether OpenAI runs the model: newer ones refuse `max_tokens` and unknown fields, which other servers accept. */
 export const isOpenAi = (model: string): boolean => own.test(model);
 
 /** 502 for GPT-5.2; 0 for names without a number, such as o3. */
@@ -13,19 +13,19 @@ function generation(model: string): number {
   return Number(major) * 100 + Number(minor);
 }
 
-/** Reasons whatever it is told: sampling and stop sequences are refused. The o models, and GPT-5 before 5.1. */
+/** Models that always reason (o models, GPT-5 before 5.1), and so refuse sampling and mostly stop sequences. */
 const alwaysReasons = (model: string): boolean =>
   /^(?:ft:)?o\d/.test(model) || (generation(model) === 500 && !model.includes('-chat'));
 
-/** Later ones take sampling while they don't reason. */
+/** Whether a model accepts sampling parameters: later reasoning models do if they don't reason. */
 export const takesSampling = (model: string, effort: Effort | null): boolean =>
   !alwaysReasons(model) && (generation(model) < 501 || effort === null || effort === 'none');
 
-/** Of several a few, and none where o3, o4 or GPT-5 answers. */
+/** Whether a model accepts this many stop sequences: OpenAI's up to 4; o3, o4 and GPT-5 none. */
 export const takesStop = (model: string, count: number): boolean =>
   !isOpenAi(model) || count === 0 || (count <= 4 && !(alwaysReasons(model) && !/^(?:ft:)?o1/.test(model)));
 
-/** The effort next to the wished one that the model knows; other servers get it as it is. */
+/** The nearest effort that the model supports; for other servers, the same. */
 export function effortFor(effort: Effort, model: string): Effort {
   if (!isOpenAi(model)) return effort;
   const known = generation(model);

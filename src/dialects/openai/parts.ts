@@ -1,6 +1,6 @@
-/** What OpenAI's chat dialect and its Responses API have in common: names, marks, files, results, forms of output. */
+/** What OpenAI's chat and Responses APIs share: field names, cache breakpoints, files, results, output formats. */
 import { hash } from 'node:crypto';
-import { isObject, type Json, objectOf, said, textOf } from '../../base/json.ts';
+import { isObject, type Json, objectOf, textOf, withoutNulls } from '../../base/json.ts';
 import { plainCallId } from '../call-id.ts';
 import {
   type CacheMark,
@@ -12,8 +12,8 @@ import {
   efforts,
   type ImagePart,
   type Notes,
-  noteCannot,
   noteDropped,
+  noteUnsupported,
   type OutputForm,
   type Part,
   type Source,
@@ -24,7 +24,7 @@ import type { Destination } from '../wire.ts';
 import { readDataUrl, writeDataUrl } from './data-url.ts';
 import { effortFor, isOpenAi, takesSampling } from './models.ts';
 
-/** OpenAI's own names of fields. */
+/** OpenAI's names for the neutral fields. */
 export const openaiNames: Readonly<Record<ChatField, string>> = {
   tools: 'tools',
   toolChoice: 'tool_choice',
@@ -43,51 +43,51 @@ export const openaiNames: Readonly<Record<ChatField, string>> = {
   metadata: 'metadata',
 };
 
-/** Who asks, and labels of the app's own. */
+/** Reads the end user and the app's metadata. */
 export function readCaller(body: Json): { user: string | null; metadata: Record<string, string> | null } {
-  // What is no text is refused by whoever knows the field; here it is nothing.
-  const told = Object.entries(objectOf(body.metadata)).filter(([, value]) => typeof value === 'string');
+  // A provider that knows the field would refuse other values; here they are ignored.
+  const texts = Object.entries(objectOf(body.metadata)).filter(([, value]) => typeof value === 'string');
   return {
     user: textOf(body.user) ?? textOf(body.safety_identifier),
-    metadata: told.length === 0 ? null : (Object.fromEntries(told) as Record<string, string>),
+    metadata: texts.length === 0 ? null : (Object.fromEntries(texts) as Record<string, string>),
   };
 }
 
-/** `prompt_cache_breakpoint`, and Anthropic's `cache_control`, which apps send through OpenAI's SDK as well. */
+/** Reads `prompt_cache_breakpoint`, or Anthropic's `cache_control`, which apps send through OpenAI's SDK too. */
 export function readMark({ prompt_cache_breakpoint: own, cache_control: other }: Json): CacheMark | null {
   if (isObject(own)) return { ttlS: own.ttl === '12h' ? 43_200 : own.ttl === '30m' ? 1800 : null };
   if (isObject(other)) return { ttlS: other.ttl === '1h' ? 3600 : other.ttl === '5m' ? 300 : null };
   return null;
 }
 
-/** Models that take marks; others keep prompts by themselves, and refuse them. */
+/** Whether a model accepts cache breakpoints; others cache prompts automatically and refuse the field. */
 export const takesMarks = (model: string): boolean => /^gpt-(?:5\.[6-9]|5\.\d\d|[6-9])/.test(model);
 
-/** @param marks whether the model takes them */
+/** Writes a cache breakpoint. @param marks whether the model accepts them */
 export function writeMark(cache: CacheMark | null, marks: boolean): Json {
   if (cache === null || !marks) return {};
   const ttl = cache.ttlS === null || cache.ttlS <= 300 ? null : cache.ttlS <= 1800 ? '30m' : '12h';
-  return { prompt_cache_breakpoint: said({ mode: 'explicit', ttl }) };
+  return { prompt_cache_breakpoint: withoutNulls({ mode: 'explicit', ttl }) };
 }
 
-/** An effort by its name; what nobody knows is named as dropped. */
+/** Reads an effort; an unknown one is noted as dropped. */
 export function readEffort(value: unknown, field: string, notes: Notes): Effort | null {
   const effort = efforts.find((name) => name === value) ?? null;
   if (effort === null && (value ?? null) !== null) noteDropped(notes, field);
   return effort;
 }
 
-/** Null: it holds bytes in a form that nobody reads. */
+/** Reads an image's URL; null: a data URL that isn't Base64. */
 export const readImageUrl = (url: string): Source | null =>
   readDataUrl(url) ?? (url.startsWith('data:') ? null : { kind: 'url', url });
 
-/** Null: text is no picture. */
+/** Writes an image's URL; null: the source is text. */
 export function writeImageUrl({ source }: ImagePart): string | null {
   if (source.kind === 'text') return null;
   return source.kind === 'url' ? source.url : writeDataUrl(source.mediaType, source.data);
 }
 
-/** The bytes of `file_data`; without a media type they are a PDF's. Null: in a form that nobody reads. */
+/** Reads `file_data`, which is a PDF if it has no media type; null: a data URL that isn't Base64. */
 export function readFileData(data: string): Source | null {
   const read = readDataUrl(data);
   if (read === null && data.startsWith('data:')) return null;
@@ -97,7 +97,7 @@ export function readFileData(data: string): Source | null {
     : source;
 }
 
-/** Null: the document is elsewhere, under a URL. */
+/** Writes a document's name and bytes; null: only its URL is known. */
 export function writeFileData({ source, name }: DocumentPart): Json | null {
   if (source.kind === 'url') return null;
   if (source.kind === 'base64')
@@ -106,13 +106,13 @@ export function writeFileData({ source, name }: DocumentPart): Json | null {
   return { filename: name ?? 'document.txt', file_data: writeDataUrl('text/plain', data) };
 }
 
-/** First text of a failed tool's result: there is no field for it. */
+/** First text in the result of a failed tool, as there is no field for failure. */
 export const toolFailed = '[tool error]';
 
 const isShown = (part: Part): part is ToolResultPart['content'][number] =>
   part.kind === 'text' || part.kind === 'image' || part.kind === 'document';
 
-/** A tool's result out of its content; `whole`: all of that could be read. */
+/** Reads a tool's result from its content; `whole`: none of it was left out. */
 export function readToolResult(
   parts: readonly Part[],
   callId: string,
@@ -134,11 +134,11 @@ export function readToolResult(
   return { result, whole: content.length === parts.length };
 }
 
-/** A text that may be none. */
+/** A text as parts; empty: the text is empty. */
 export const plainText = (text: string): TextPart[] =>
   text === '' ? [] : [{ kind: 'text', text, cache: null }];
 
-/** A form of output by its type; undefined: one that nobody else has. */
+/** Reads an output format; null: plain text; undefined: one that no other dialect has. */
 export function readOutput(type: unknown, fields: Json): OutputForm | null | undefined {
   if (type === undefined || type === 'text') return null;
   if (type === 'json_object') return { kind: 'json' };
@@ -153,28 +153,28 @@ export function readOutput(type: unknown, fields: Json): OutputForm | null | und
   };
 }
 
-/** A schema as both write it; they demand a name, and OpenAI itself an object. */
+/** Writes a schema. Both APIs require a name, and OpenAI's own models an object. */
 export function writeSchema(
   { name, description, schema, strict }: OutputForm & { kind: 'schema' },
   model: string,
   field: string,
   notes: Notes,
 ): Json {
-  if (isOpenAi(model) && schema.type !== undefined && schema.type !== 'object') noteCannot(notes, field);
-  return said({ name: name ?? 'answer', description, schema, strict });
+  if (isOpenAi(model) && schema.type !== undefined && schema.type !== 'object') noteUnsupported(notes, field);
+  return withoutNulls({ name: name ?? 'answer', description, schema, strict });
 }
 
-/** The longest name of a user that is taken, in characters. */
+/** Longest user identifier that is accepted, in characters. */
 const userMaxLength = 64;
 
-/** A longer name is told by its digest, which is as stable. */
+/** The user identifier; a longer one is replaced by its digest, which is just as stable. */
 export const writeUser = (user: string | null): string | null =>
   user === null || user.length <= userMaxLength ? user : hash('sha256', user);
 
-/** Other servers want the id back in the form they gave it. */
+/** The call id; servers other than OpenAI's require their own id back unchanged. */
 export const writeCallId = (id: string, model: string): string => (isOpenAi(model) ? plainCallId(id) : id);
 
-/** Models that don't reason refuse every word about it. */
+/** The effort to send; null for models that don't reason, which would refuse it. */
 export function writeEffort(
   { reasoning, names }: ChatRequest,
   { model, reasons }: Destination,
@@ -193,10 +193,10 @@ const sampling = {
   frequencyPenalty: 'frequency_penalty',
   presencePenalty: 'presence_penalty',
 } as const;
-/** What they are where nothing is said of them. */
-const plainly = { temperature: 1, topP: 1, frequencyPenalty: 0, presencePenalty: 0 } as const;
+/** Values if the parameters are left out. */
+const samplingDefaults = { temperature: 1, topP: 1, frequencyPenalty: 0, presencePenalty: 0 } as const;
 
-/** @param effort as it is told the model: while it reasons it takes no sampling */
+/** Writes sampling parameters. @param effort as sent to the model: while it reasons it accepts none */
 export function writeSampling(
   request: ChatRequest,
   model: string,
@@ -209,7 +209,7 @@ export function writeSampling(
     const value = request[field];
     if (value === null) continue;
     if (taken) written[sampling[field]] = value;
-    else if (value !== plainly[field]) noteDropped(notes, request.names[field]);
+    else if (value !== samplingDefaults[field]) noteDropped(notes, request.names[field]);
   }
   return written;
 }

@@ -5,9 +5,9 @@ import {
   type ChatMessage,
   type ChatRequest,
   type Notes,
-  noteCannot,
   noteDropped,
   noteInvalid,
+  noteUnsupported,
   type OutputForm,
   type Part,
   type TextPart,
@@ -55,13 +55,14 @@ const known = new Set([
   'metadata',
   'modalities',
 ]);
-const matter = new Set(['functions', 'function_call', 'web_search_options', 'audio', 'moderation']);
+const essential = new Set(['functions', 'function_call', 'web_search_options', 'audio', 'moderation']);
 
+/** Reads a request into the neutral form. */
 export function readRequest(body: Json, notes: Notes): ChatRequest {
-  noteRest(body, known, matter, notes);
-  if ((numberOf(body.n) ?? 1) > 1) noteCannot(notes, 'n');
+  noteRest(body, known, essential, notes);
+  if ((numberOf(body.n) ?? 1) > 1) noteUnsupported(notes, 'n');
   if (Array.isArray(body.modalities) && body.modalities.some((form) => form !== 'text'))
-    noteCannot(notes, 'modalities');
+    noteUnsupported(notes, 'modalities');
   const effort = readEffort(body.reasoning_effort, openaiNames.reasoning, notes);
   return {
     names: body.max_tokens === undefined ? openaiNames : { ...openaiNames, maxTokens: 'max_tokens' },
@@ -97,7 +98,7 @@ function readMessages(value: unknown, notes: Notes): ChatMessage[] {
   const calls = new Map<string, string>();
   const messages: ChatMessage[] = [];
   let results: ToolResultPart[] = [];
-  // Results of one turn belong together, and to what the user says with them.
+  // Results of one turn are joined with each other and with the user's message that follows.
   const flush = (parts: readonly Part[]): boolean => {
     if (results.length === 0) return false;
     messages.push({ role: 'user', parts: [...results, ...parts], name: null });
@@ -111,7 +112,7 @@ function readMessages(value: unknown, notes: Notes): ChatMessage[] {
       continue;
     }
     const name = textOf(message.name);
-    // Nobody else tells speakers of one side apart.
+    // No other dialect distinguishes speakers of the same role.
     if (name !== null) noteDropped(notes, `${at}.name`);
     const parts = readMessage(message, at, calls, notes);
     switch (message.role) {
@@ -125,7 +126,7 @@ function readMessages(value: unknown, notes: Notes): ChatMessage[] {
         messages.push({ role: message.role, parts, name });
         break;
       case 'function':
-        noteCannot(notes, `${at}.role`);
+        noteUnsupported(notes, `${at}.role`);
         break;
       default:
         noteInvalid(notes, `${at}.role`, 'must be "system", "developer", "user", "assistant" or "tool"');
@@ -138,7 +139,7 @@ function readMessages(value: unknown, notes: Notes): ChatMessage[] {
 function readMessage(message: Json, at: string, calls: Map<string, string>, notes: Notes): Part[] {
   if (message.role !== 'assistant') return readContent(message.content, `${at}.content`, notes);
   for (const field of ['function_call', 'audio']) {
-    if ((message[field] ?? null) !== null) noteCannot(notes, `${at}.${field}`);
+    if ((message[field] ?? null) !== null) noteUnsupported(notes, `${at}.${field}`);
   }
   const parts: Part[] = [...readDetails(message), ...readContent(message.content, `${at}.content`, notes)];
   const refusal = textOf(message.refusal) ?? '';
@@ -155,7 +156,7 @@ function readMessage(message: Json, at: string, calls: Map<string, string>, note
 function readCall(call: Json, at: string, notes: Notes): ToolCallPart | null {
   const { name, arguments: given } = objectOf(call.function);
   if (typeof name !== 'string') {
-    noteCannot(notes, at);
+    noteUnsupported(notes, at);
     return null;
   }
   const id = textOf(call.id) ?? '';
@@ -201,7 +202,7 @@ function readPart(part: Json, at: string, notes: Notes): Part[] {
       return [{ kind: 'audio', mediaType: format === 'mp3' ? 'audio/mpeg' : `audio/${format}`, data, at }];
     }
     case 'file': {
-      // A file by its id is in the provider's own store, where no other can read it.
+      // A file id refers to the provider's own storage, which no other provider can read.
       const { file_data: data, filename } = objectOf(part.file);
       if (typeof data !== 'string') break;
       const source = readFileData(data);
@@ -209,7 +210,7 @@ function readPart(part: Json, at: string, notes: Notes): Part[] {
       return [{ kind: 'document', source, name: textOf(filename), cache, at }];
     }
   }
-  noteCannot(notes, at);
+  noteUnsupported(notes, at);
   return [];
 }
 
@@ -221,7 +222,7 @@ function readResult(
 ): ToolResultPart {
   const parts = readContent(message.content, `${at}.content`, notes);
   const { result, whole } = readToolResult(parts, textOf(message.tool_call_id) ?? '', calls, at);
-  if (!whole) noteCannot(notes, `${at}.content`);
+  if (!whole) noteUnsupported(notes, `${at}.content`);
   return result;
 }
 
@@ -229,7 +230,7 @@ function readTools(value: unknown, notes: Notes): Tool[] {
   return readItems(value, openaiNames.tools, notes).flatMap((tool, index): Tool[] => {
     const { name, description, parameters, strict } = objectOf(tool.function);
     if (tool.type !== 'function' || typeof name !== 'string') {
-      noteCannot(notes, `tools[${index}]`);
+      noteUnsupported(notes, `tools[${index}]`);
       return [];
     }
     return [
@@ -249,12 +250,12 @@ function readChoice(choice: unknown, notes: Notes): ToolChoice | null {
   if (choice === 'auto' || choice === 'none' || choice === 'required') return { kind: choice };
   const { name } = objectOf(objectOf(choice).function);
   if (typeof name === 'string') return { kind: 'tool', name };
-  noteCannot(notes, openaiNames.toolChoice);
+  noteUnsupported(notes, openaiNames.toolChoice);
   return null;
 }
 
 function readFormat({ type, json_schema }: Json, notes: Notes): OutputForm | null {
   const output = readOutput(type, objectOf(json_schema));
-  if (output === undefined) noteCannot(notes, openaiNames.output);
+  if (output === undefined) noteUnsupported(notes, openaiNames.output);
   return output ?? null;
 }

@@ -1,12 +1,12 @@
 /**
- * Reasoning in OpenAI's chat dialect, which has no place of its own for it: `reasoning_content` for its text, as vLLM and
- * DeepSeek write it, and `reasoning_details` for what a provider wants back signed, as OpenRouter writes it.
+ * Reasoning in OpenAI's chat dialect, which has no official field for it: `reasoning_content` for its text, like vLLM
+ * and DeepSeek, and `reasoning_details` for signed reasoning that must be sent back, like OpenRouter.
  */
 
 import { type Json, listOf, objectOf, textOf } from '../../base/json.ts';
 import { type ReasoningPart, type RedactedPart, type Signature, seal, unseal } from '../chat.ts';
 
-/** Reasoning in a message, whole; signed where it came signed. */
+/** Reads the reasoning in a message, with its signatures. */
 export function readDetails(message: Json): (ReasoningPart | RedactedPart)[] {
   const details = listOf(message.reasoning_details).flatMap((detail): (ReasoningPart | RedactedPart)[] => {
     if (detail.type === 'reasoning.encrypted' && typeof detail.data === 'string')
@@ -28,7 +28,7 @@ export function readDetails(message: Json): (ReasoningPart | RedactedPart)[] {
   return text === '' ? [] : [{ kind: 'reasoning', text, signature: null }];
 }
 
-/** Content in parts, of which some are what the model thought (Mistral). */
+/** Reads content in parts, some of which are reasoning (Mistral). */
 export const readContent = (content: unknown): { kind: 'text' | 'reasoning'; text: string }[] =>
   listOf(content).map((part) => {
     if (part.type !== 'thinking') return { kind: 'text', text: textOf(part.text) ?? '' };
@@ -36,7 +36,7 @@ export const readContent = (content: unknown): { kind: 'text' | 'reasoning'; tex
     return { kind: 'reasoning', text: textOf(part.thinking) ?? texts.join('') };
   });
 
-/** One entry of `reasoning_details`; null: there is nothing that must come back. */
+/** Writes an entry of `reasoning_details`; null: unsigned, so it need not be sent back. */
 export function writeDetail(part: ReasoningPart | RedactedPart, index: number): Json | null {
   if (part.kind === 'redacted')
     return {
@@ -58,10 +58,11 @@ export function writeDetail(part: ReasoningPart | RedactedPart, index: number): 
 
 const formatOf = (by: string): string => (by === 'anthropic' ? 'anthropic-claude-v1' : 'unknown');
 
-/** A call's own signature, where Google's endpoint for OpenAI's SDKs puts it; no other provider signs calls. */
+/** A call's signature in the field of Google's OpenAI-compatible endpoint; no other provider signs calls. */
 export const writeExtra = (signature: Signature | null): Json =>
   signature?.by === 'gemini' ? { extra_content: { google: { thought_signature: signature.value } } } : {};
 
+/** Reads a call's signature from that field; null: none. */
 export function readExtra(call: Json): Signature | null {
   const value = textOf(objectOf(objectOf(call.extra_content).google).thought_signature) ?? '';
   return value === '' ? null : { by: 'gemini', value };

@@ -13,6 +13,7 @@ const reasons: Readonly<Record<string, FinishReason>> = {
   content_filter: 'content_filter',
 };
 
+/** The neutral finish reason; unknown ones are `other`. */
 export const readReason = (reason: unknown): FinishReason =>
   entryOf(reasons, textOf(reason) ?? '') ?? 'other';
 
@@ -26,25 +27,28 @@ const written: Readonly<Record<FinishReason, string>> = {
   other: 'stop',
 };
 
+/** The `finish_reason` for a neutral finish reason. */
 export const writeReason = (reason: FinishReason): string => written[reason];
 
+/** Reads usage. */
 export function readUsage(usage: Json): ChatUsage {
   const details = objectOf(usage.prompt_tokens_details);
   const inputTokens = countOf(usage.prompt_tokens);
   const outputTokens = countOf(usage.completion_tokens);
   const reasoningTokens = countOf(objectOf(usage.completion_tokens_details).reasoning_tokens);
-  // xAI counts reasoning beside the completion, and only the total says so.
-  const beside = countOf(usage.total_tokens) === inputTokens + outputTokens + reasoningTokens;
+  // xAI counts reasoning separately from the completion, which only the total reveals.
+  const separate = countOf(usage.total_tokens) === inputTokens + outputTokens + reasoningTokens;
   return {
     inputTokens,
-    // Moonshot has it one level up.
+    // Moonshot puts it one level higher.
     cachedInputTokens: countOf(details.cached_tokens ?? usage.cached_tokens),
     cacheWriteTokens: countOf(details.cache_write_tokens),
-    outputTokens: beside ? outputTokens + reasoningTokens : outputTokens,
+    outputTokens: separate ? outputTokens + reasoningTokens : outputTokens,
     reasoningTokens,
   };
 }
 
+/** Writes usage. */
 export function writeUsage(usage: ChatUsage | null): Json {
   const { inputTokens = 0, outputTokens = 0, cachedInputTokens = 0, cacheWriteTokens = 0 } = usage ?? {};
   return {
@@ -56,6 +60,7 @@ export function writeUsage(usage: ChatUsage | null): Json {
   };
 }
 
+/** Reads a whole reply; null: it is invalid. */
 export function readReply(body: Json): ChatReply | null {
   const [choice] = listOf(body.choices);
   if (choice === undefined || !isObject(choice.message)) return null;
@@ -72,9 +77,9 @@ export function readReply(body: Json): ChatReply | null {
 function readMessage(message: Json, replyId: string): ReplyPart[] {
   const parts: ReplyPart[] = readDetails(message);
   const { content } = message;
-  const said =
+  const read =
     typeof content === 'string' ? [{ kind: 'text', text: content } as const] : readContent(content);
-  for (const { kind, text } of said) {
+  for (const { kind, text } of read) {
     if (text === '') continue;
     parts.push(kind === 'text' ? { kind, text, cache: null } : { kind, text, signature: null });
   }
@@ -97,6 +102,7 @@ function readMessage(message: Json, replyId: string): ReplyPart[] {
   return parts;
 }
 
+/** Writes a whole reply. */
 export function writeReply(reply: ChatReply, { model, requestId, createdS }: ReplyContext): Json {
   return {
     id: reply.id === '' ? requestId : reply.id,
@@ -150,6 +156,7 @@ const errorTypes: Readonly<Record<number, string>> = {
   429: 'rate_limit_error',
 };
 
+/** Writes a provider's error. */
 export function writeError({ status, message, code }: ProviderError, requestId: string): Json {
   const type = errorTypes[status] ?? (status >= 500 ? 'api_error' : 'invalid_request_error');
   return { error: { message, type, param: null, code, request_id: requestId } };

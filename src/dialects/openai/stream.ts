@@ -16,7 +16,7 @@ import { doneEvent } from '../framer.ts';
 import { readContent, readDetails, readExtra, writeDetail, writeExtra } from './reasoning.ts';
 import { readReason, readUsage, writeReason, writeUsage } from './reply.ts';
 
-/** A call as the stream names it, and the block it became. */
+/** A call in the stream, and its block. */
 interface OpenCall {
   readonly index: number;
   readonly id: string;
@@ -25,17 +25,18 @@ interface OpenCall {
   ended: boolean;
 }
 
+/** Reads one stream of a provider. */
 export function createReader(): ChatStreamReader {
   let started = false;
   let replyId = '';
   let blocks = 0;
-  /** The block that grows, no call, and its text where it is reasoning. */
+  /** The open block other than a call, and its text if it is reasoning. */
   let open: { kind: Block['kind']; index: number; thought: string } | null = null;
-  /** By their numbers, and the one that begun last. */
+  /** Calls by their numbers, and the one that began last. */
   const calls = new Map<number, OpenCall>();
   let lastCall: OpenCall | null = null;
 
-  /** Ends what can't grow any more. A call may, until its arguments are whole: some servers send several in turns. */
+  /** Ends open blocks. A call stays open until its arguments are complete: some servers alternate between calls. */
   const endOpen = (events: ChatEvent[]): void => {
     if (open !== null) events.push({ kind: 'end', index: open.index });
     open = null;
@@ -64,7 +65,7 @@ export function createReader(): ChatStreamReader {
       if (part.kind === 'redacted') begin(part, events);
       else if (part.signature === null) grow('reasoning', part.text, events);
       else {
-        // The whole text may have come in pieces before its signature.
+        // The entry with the signature may repeat text that was streamed already.
         if (open?.kind !== 'reasoning' || open.thought !== part.text) grow('reasoning', part.text, events);
         const index = open?.kind === 'reasoning' ? open.index : begin({ kind: 'reasoning' }, events);
         events.push({ kind: 'signature', index, signature: part.signature });
@@ -77,7 +78,7 @@ export function createReader(): ChatStreamReader {
     const number = numberOf(delta.index) ?? Math.max(0, calls.size - 1);
     const given = textOf(delta.id) ?? '';
     let one = calls.get(number);
-    // Some servers give every call the number 0, and tell them apart by their ids.
+    // Some servers give every call the number 0 but different ids.
     if (one === undefined || (given !== '' && given !== one.id && typeof name === 'string')) {
       const named = textOf(name) ?? '';
       const id = given === '' ? makeCallId(`${replyId}.${blocks}`, named, '') : given;
@@ -88,7 +89,7 @@ export function createReader(): ChatStreamReader {
     }
     if (typeof text !== 'string' || text === '') return;
     one.text += text;
-    // A call whose block is over can't grow any more: an answer with holes is none.
+    // Arguments for a call that has ended: the reply would have gaps, so it is invalid.
     events.push(one.ended ? { kind: 'error' } : { kind: 'delta', index: one.index, text });
   };
 
@@ -121,16 +122,17 @@ export function createReader(): ChatStreamReader {
   };
 }
 
-/** A block of the client's stream. */
+/** An open block of the client's stream. */
 interface Written {
   readonly kind: Block['kind'];
-  /** Number of a call among the calls. */
+  /** Number of the call among the calls. */
   readonly call: number;
-  /** Reasoning so far, which is given again with its signature. */
+  /** Reasoning so far, which is repeated with its signature. */
   text: string;
   signature: Signature | null;
 }
 
+/** Writes one stream for a client. */
 export function createWriter(context: ReplyContext): ChatStreamWriter {
   const open = new Map<number, Written>();
   let id = context.requestId;

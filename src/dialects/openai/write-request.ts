@@ -1,6 +1,6 @@
 /** Writes a request for a provider of OpenAI's chat dialect. https://platform.openai.com/docs/api-reference/chat */
 
-import { type Json, said } from '../../base/json.ts';
+import { type Json, withoutNulls } from '../../base/json.ts';
 import {
   type AudioPart,
   type ChatMessage,
@@ -8,8 +8,8 @@ import {
   type DocumentPart,
   type ImagePart,
   type Notes,
-  noteCannot,
   noteDropped,
+  noteUnsupported,
   type OutputForm,
   type Part,
   type Signature,
@@ -33,23 +33,24 @@ import {
 } from './parts.ts';
 import { writeExtra } from './reasoning.ts';
 
-/** OpenAI's newer models refuse `max_tokens`, which other servers know only. */
+/** OpenAI's newer models refuse `max_tokens`; other servers know only that. */
 const knowsCompletionTokens = ({ model, quirks }: Destination): boolean =>
   quirks.completionTokens === true || isOpenAi(model);
 
-/** The part of a path that names the model, where a provider's paths do. */
+/** The part of a path that names the model; empty unless the provider's paths do. */
 export const deploymentOf = ({ quirks, model }: Destination): string =>
   quirks.deployments === true ? `/deployments/${encodeURIComponent(model)}` : '';
 
+/** Writes a request from the neutral form. */
 export function writeRequest(request: ChatRequest, to: Destination, notes: Notes): ChatCall {
   const { names, tools, toolChoice, stop, output } = request;
   if (request.topK !== null) noteDropped(notes, names.topK);
   const marks = takesMarks(to.model);
   const effort = writeEffort(request, to, notes);
-  if (!takesStop(to.model, stop.length)) noteCannot(notes, names.stop);
-  // OpenAI's own are for what it stores, which is nobody else's wish.
+  if (!takesStop(to.model, stop.length)) noteUnsupported(notes, names.stop);
+  // OpenAI accepts metadata only for completions that it stores, which clients of other dialects did not ask for.
   if (request.metadata !== null && isOpenAi(to.model)) noteDropped(notes, names.metadata);
-  const body = said({
+  const body = withoutNulls({
     model: to.model,
     messages: request.messages.flatMap((message) => writeMessage(message, to, marks, notes)),
     tools: tools.length === 0 ? null : tools.map((tool) => writeTool(tool)),
@@ -81,7 +82,7 @@ const writeOutput = (output: OutputForm, model: string, field: string, notes: No
 
 const writeTool = ({ name, description, parameters, strict }: Tool): Json => ({
   type: 'function',
-  function: said({ name, description, parameters, strict }),
+  function: withoutNulls({ name, description, parameters, strict }),
 });
 
 function writeMessage(
@@ -92,17 +93,17 @@ function writeMessage(
 ): Json[] {
   if (role === 'assistant') return writeAssistant(parts, name, to, notes);
   const results = parts.filter((part) => part.kind === 'tool_result');
-  // Results hold text only: what else a tool gave follows in the user's name.
+  // Results can contain text only: other content follows in a message of the user.
   const shown = results.flatMap(({ content }) => content.filter(({ kind }) => kind !== 'text'));
   const content = [...shown, ...parts].flatMap((part) => writePart(part, marks, notes));
   const messages = results.map((result) => writeResult(result, to.model));
-  // Only OpenAI knows developers.
+  // Only OpenAI has the role `developer`.
   const speaker = role === 'developer' && !isOpenAi(to.model) ? 'system' : role;
-  if (content.length > 0) messages.push(said({ role: speaker, content: plain(content), name }));
+  if (content.length > 0) messages.push(withoutNulls({ role: speaker, content: plain(content), name }));
   return messages;
 }
 
-/** One text without more is written as text. */
+/** A single text without a cache breakpoint is written as a string. */
 function plain(content: Json[]): unknown {
   const [first] = content;
   return content.length === 1 && first?.type === 'text' && Object.keys(first).length === 2
@@ -120,7 +121,7 @@ function writeResult({ callId, content, isError }: ToolResultPart, model: string
   };
 }
 
-/** What the model thought stays out, but before calls where the provider wants it back. */
+/** Writes a turn of the model; reasoning is left out, except before calls if the provider requires it back. */
 function writeAssistant(
   parts: readonly Part[],
   name: string | null,
@@ -131,7 +132,7 @@ function writeAssistant(
   const calls: Json[] = [];
   let refusal: string | null = null;
   let thought = '';
-  /** A call's signature that came on its own before it. */
+  /** A call's signature that preceded the call as a separate part. */
   let loose: Signature | null = null;
   for (const part of parts) {
     if (part.kind === 'text') content.push({ type: 'text', text: part.text });
@@ -140,12 +141,12 @@ function writeAssistant(
     else if (part.kind === 'redacted') loose = part.data;
     else if (part.kind === 'tool_call') {
       const called = { name: part.name, arguments: part.arguments === '' ? '{}' : part.arguments };
-      // Only Google's endpoint for this dialect knows the field.
+      // Only Google's OpenAI-compatible endpoint knows the field.
       const signed = model.includes('gemini') ? writeExtra(part.signature ?? loose) : {};
       calls.push({ id: writeCallId(part.id, model), type: 'function', function: called, ...signed });
       loose = null;
     } else if (part.kind === 'image' || part.kind === 'document' || part.kind === 'audio')
-      noteCannot(notes, part.at);
+      noteUnsupported(notes, part.at);
   }
   if (content.length === 0 && calls.length === 0 && refusal === null) return [];
   const wanted = quirks.reasoningBack === true && calls.length > 0 && thought !== '';
@@ -153,7 +154,7 @@ function writeAssistant(
     {
       role: 'assistant',
       content: content.length === 0 ? null : plain(content),
-      ...said({
+      ...withoutNulls({
         refusal,
         reasoning_content: wanted ? thought : null,
         tool_calls: calls.length === 0 ? null : calls,
@@ -171,7 +172,7 @@ function writePart(part: Part, marks: boolean, notes: Notes): Json[] {
     case 'document':
     case 'audio': {
       const written = writeMedia(part);
-      if (written === null) noteCannot(notes, part.at);
+      if (written === null) noteUnsupported(notes, part.at);
       else return [{ ...written, ...(part.kind === 'audio' ? {} : writeMark(part.cache, marks)) }];
       return [];
     }
@@ -193,9 +194,9 @@ function writeMedia(part: ImagePart | DocumentPart | AudioPart): Json | null {
   }
   if (part.kind === 'image') {
     const url = writeImageUrl(part);
-    return url === null ? null : { type: 'image_url', image_url: said({ url, detail: part.detail }) };
+    return url === null ? null : { type: 'image_url', image_url: withoutNulls({ url, detail: part.detail }) };
   }
-  // A document by its URL is taken nowhere in this dialect.
+  // The dialect has no documents by URL.
   const file = writeFileData(part);
   return file === null ? null : { type: 'file', file };
 }

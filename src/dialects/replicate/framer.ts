@@ -1,10 +1,11 @@
-/** A prediction as a stream of one event: its JSON, once all of it has come. */
+/** Frames a prediction as a stream of one event: its JSON, once complete. */
 import { isUtf8 } from 'node:buffer';
 import { parseObject } from '../../base/json.ts';
 import type { Framer, Frames, StreamFault } from '../reading.ts';
 
 const nothing: Frames = { raw: null, events: [] };
 
+/** Creates the framer of one prediction. @param maxBytes largest prediction allowed */
 export function createJsonFramer(maxBytes: number): Framer {
   let chunks: Buffer[] = [];
   let bytes = 0;

@@ -1,8 +1,9 @@
 /**
  * The Replicate dialect: predictions of language models. https://replicate.com/docs/reference/http
  *
- * A chat request is one request that waits for the prediction's end, streamed or not: a stream's own address would be
- * a second request to a host that no configuration names, and says no tokens. Streams come in one piece for it.
+ * A chat request becomes one request that waits for the prediction to finish, streamed or not. Replicate's real streams
+ * would need a second request, to a host that the configuration doesn't name, and don't report tokens. So the client's
+ * stream arrives in one piece.
  */
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Refusal } from '../../base/errors.ts';
@@ -17,13 +18,13 @@ import { writeRequest } from './write-request.ts';
 const contextWords = /(?:maximum )?context (?:length|window)|prompt (?:length|is too long)|too many tokens/i;
 const policyWords = /NSFW|flagged as sensitive|moderation/i;
 
-/** "Your rate limit resets in ~30s." */
+/** The delay in "Your rate limit resets in ~30s.", in ms; null: none. */
 function resetMs(text: string): number | null {
   const seconds = /resets in ~?(\d{1,6})s/.exec(text)?.[1];
   return seconds === undefined ? null : Number(seconds) * 1000;
 }
 
-/** 402 asks for money; inputs that a model doesn't take are 422. */
+/** Interprets an error response: 402 means payment is due, 422 invalid inputs. */
 function fault(status: number, headers: IncomingHttpHeaders, body: Buffer, wallMs: number): ProviderFault {
   const text = body.toString('utf8', 0, 4096);
   const waitMs = retryAfterMs(headers, wallMs);
@@ -44,6 +45,7 @@ const errorObject = ({ entry, code, text }: Refusal, requestId: string): Json =>
 
 const nothing = Buffer.alloc(0);
 
+/** The Replicate dialect. */
 export const replicate: Dialect = {
   name: 'replicate',
   chatClient: null,
@@ -60,10 +62,10 @@ export const replicate: Dialect = {
   passesBack: (header) => header === 'retry-after' || header === 'retry-after-ms',
   credential: (apiKey) => ['authorization', `Bearer ${apiKey}`],
   encode() {
-    throw new Error('nobody calls as a client of Replicate');
+    throw new Error('no client speaks this dialect');
   },
   fault,
-  // No client speaks it.
+  // No client speaks this dialect.
   streamEnd: nothing,
   lengthEnd: null,
   errorBody: (refusal, requestId) => Buffer.from(JSON.stringify(errorObject(refusal, requestId))),

@@ -1,7 +1,7 @@
-/** What the inputs of Replicate's language models are called: each model has a schema of its own. */
+/** Input names of Replicate's language models, each of which has its own schema. */
 import { entryOf } from '../../base/json.ts';
 
-/** Names of a model's inputs; null or left out: it has none for that. */
+/** Names of a model's inputs; null or undefined: it has no such input. */
 export interface Inputs {
   readonly system: string;
   readonly maxTokens: string;
@@ -12,12 +12,12 @@ export interface Inputs {
   readonly presencePenalty?: string;
   readonly seed?: string;
   readonly effort?: string;
-  /** Takes sequences separated by commas. */
+  /** Stop sequences, separated by commas. */
   readonly stop?: string;
   readonly images: { readonly name: string; readonly many: boolean } | null;
 }
 
-/** As Meta's models have them, whom most others follow. https://replicate.com/meta/meta-llama-3-70b-instruct/api */
+/** Names in Meta's models, which most others use too. https://replicate.com/meta/meta-llama-3-70b-instruct/api */
 const common: Inputs = {
   system: 'system_prompt',
   maxTokens: 'max_tokens',
@@ -31,10 +31,10 @@ const common: Inputs = {
   images: null,
 };
 
-/** Models that see and say so in their names take one picture. */
-const seeing: Inputs = { ...common, images: { name: 'image', many: false } };
+/** Vision models, recognized by their names, which accept one image. */
+const vision: Inputs = { ...common, images: { name: 'image', many: false } };
 
-/** By the owner of official models. */
+/** Official models, by their owner. */
 const owners: Readonly<Record<string, Inputs>> = {
   // https://replicate.com/openai/gpt-5/api
   openai: {
@@ -63,17 +63,18 @@ const owners: Readonly<Record<string, Inputs>> = {
   },
 };
 
-/** All names that a limit of tokens goes by, by which a reply that reached it is known. */
+/** All names of the token limit, to find out whether a reply reached it. */
 export const limitNames: readonly string[] = ['max_tokens', 'max_completion_tokens', 'max_output_tokens'];
 
+/** The inputs of a model. */
 export function inputsOf(model: string): Inputs {
   const [owner = ''] = model.split('/', 1);
   const own = entryOf(owners, owner);
-  return own ?? (/llava|vision|-vl\b/.test(model) ? seeing : common);
+  return own ?? (/llava|vision|-vl\b/.test(model) ? vision : common);
 }
 
-/** Where a model's predictions are made, and the version the body must name; null: it is no name of a model. */
-export interface Place {
+/** The path that creates a model's predictions, and the version that the body must contain (null: none). */
+export interface PredictionEndpoint {
   readonly path: string;
   readonly version: string | null;
 }
@@ -81,13 +82,13 @@ export interface Place {
 const namePattern = /^(deployments\/)?([\w.-]+)\/([\w.-]+)(?::([\w.-]+))?$/;
 
 /**
- * `owner/name` is an official model, `owner/name:version` one of the community's, `deployments/owner/name` one's own
- * deployment. https://replicate.com/docs/topics/predictions/create-a-prediction
+ * The endpoint for a model: `owner/name` is an official model, `owner/name:version` a community model,
+ * `deployments/owner/name` a private deployment. Null: the name is invalid. https://replicate.com/docs/topics/predictions/create-a-prediction
  */
-export function placeOf(model: string): Place | null {
+export function endpointOf(model: string): PredictionEndpoint | null {
   const [, deployment, owner, name, version] = namePattern.exec(model) ?? [];
   if (owner === undefined || name === undefined) return null;
-  // Dots alone would leave the path.
+  // Segments of dots would change the path.
   if (/^\.+$/.test(owner) || /^\.+$/.test(name)) return null;
   if (version !== undefined) return deployment === undefined ? { path: '/predictions', version } : null;
   const kind = deployment === undefined ? 'models' : 'deployments';

@@ -1,13 +1,13 @@
-/** Predictions, as Replicate gives them when they are over. https://replicate.com/docs/topics/predictions */
+/** Reads Replicate's finished predictions. https://replicate.com/docs/topics/predictions */
 
 import { countOf, type Json, numberOf, objectOf, textOf } from '../../base/json.ts';
 import type { ChatEvent, ChatReply, ChatStreamReader, ChatUsage } from '../chat.ts';
 import { limitNames } from './models.ts';
 
-/** Still at work when the wait was over, or called off by then. */
+/** Statuses of predictions that were not finished, or canceled, when the wait was over. */
 const unfinished: readonly unknown[] = ['starting', 'processing', 'queued', 'canceled', 'aborted'];
 
-/** Null: it is no prediction, or one that failed. */
+/** Reads a prediction; null: it is invalid or failed. */
 export function readReply(body: Json): ChatReply | 'unfinished' | null {
   if (typeof body.id !== 'string') return null;
   if (unfinished.includes(body.status)) return 'unfinished';
@@ -24,7 +24,7 @@ export function readReply(body: Json): ChatReply | 'unfinished' | null {
   };
 }
 
-/** Language models give a list of pieces, or one text; null: it is neither. */
+/** The text of an output, which is a string or a list of strings; null: neither. */
 function textIn(output: unknown): string | null {
   if (output === null || output === undefined) return '';
   if (typeof output === 'string') return output;
@@ -32,7 +32,7 @@ function textIn(output: unknown): string | null {
   return isText ? output.join('') : null;
 }
 
-/** Of official language models; others say only how long they took. */
+/** Reads usage, which only official language models report; others report only how long they took. */
 function readUsage(metrics: Json): ChatUsage | null {
   const { input_token_count: input, output_token_count: output } = metrics;
   if (numberOf(input) === null && numberOf(output) === null) return null;
@@ -45,7 +45,7 @@ function readUsage(metrics: Json): ChatUsage | null {
   };
 }
 
-/** No reason is given for the end of an output; the input stands beside it. */
+/** Replicate sends no finish reason, but it repeats the input, and so the token limit. */
 function reachedLimit(input: Json, usage: ChatUsage | null): boolean {
   if (usage === null) return false;
   return limitNames.some((name) => {
@@ -54,7 +54,7 @@ function reachedLimit(input: Json, usage: ChatUsage | null): boolean {
   });
 }
 
-/** A stream is the whole prediction in one event. */
+/** Reads a stream, which is the whole prediction in one event. */
 export const createReader = (): ChatStreamReader => ({
   read({ data }) {
     const reply = readReply(data);

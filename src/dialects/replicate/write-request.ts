@@ -1,35 +1,36 @@
 /** Writes a chat request as the input of a prediction. https://replicate.com/docs/reference/http#predictions.create */
 
-import { type Json, said } from '../../base/json.ts';
+import { type Json, withoutNulls } from '../../base/json.ts';
 import {
   type ChatMessage,
   type ChatRequest,
   effortOf,
   type Notes,
-  noteCannot,
   noteDropped,
   noteInvalid,
+  noteUnsupported,
   type Part,
 } from '../chat.ts';
 import { writeImageUrl } from '../openai/parts.ts';
 import type { ChatCall, Destination } from '../wire.ts';
-import { type Inputs, inputsOf, placeOf } from './models.ts';
+import { endpointOf, type Inputs, inputsOf } from './models.ts';
 
-/** The longest that Replicate holds a request open for its output. */
+/** The longest time that Replicate keeps a request open. */
 const waitS = 60;
 
-/** What isn't done by then is called off by Replicate itself, so that nobody pays for what nobody waits for. */
+/** Replicate cancels a prediction that isn't finished by then, so that no unused work is billed. */
 const headers = ['prefer', `wait=${waitS}`, 'cancel-after', `${waitS}s`];
 
+/** Writes a request from the neutral form. */
 export function writeRequest(request: ChatRequest, to: Destination, notes: Notes): ChatCall {
   const inputs = inputsOf(to.model);
-  const place = placeOf(to.model);
-  if (place === null)
+  const endpoint = endpointOf(to.model);
+  if (endpoint === null)
     noteInvalid(notes, 'model', 'must name a model of Replicate: owner/name, or owner/name:version');
-  noteUnsaid(request, notes);
+  noteUnsupportedFields(request, notes);
   const { messages, names } = request;
   const system = messages.filter(({ role }) => role === 'system' || role === 'developer');
-  const input = said({
+  const input = withoutNulls({
     prompt: writePrompt(messages, notes),
     [inputs.system]: system.length === 0 ? null : system.map(({ parts }) => textIn(parts)).join('\n\n'),
     [inputs.maxTokens]: request.maxTokens,
@@ -40,14 +41,14 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
   const effort = request.reasoning === null ? null : effortOf(request.reasoning);
   if (effort !== null && inputs.effort !== undefined) input[inputs.effort] = effort;
   else if (request.reasoning !== null && effort !== 'none') noteDropped(notes, names.reasoning);
-  const body = said({ version: place?.version, input });
-  return { path: place?.path ?? '/predictions', body, headers };
+  const body = withoutNulls({ version: endpoint?.version, input });
+  return { path: endpoint?.path ?? '/predictions', body, headers };
 }
 
-/** A prediction has no place for these. */
-function noteUnsaid({ names, tools, output, user, metadata }: ChatRequest, notes: Notes): void {
-  if (tools.length > 0) noteCannot(notes, names.tools);
-  if (output !== null) noteCannot(notes, names.output);
+/** Notes fields for which predictions have no input. */
+function noteUnsupportedFields({ names, tools, output, user, metadata }: ChatRequest, notes: Notes): void {
+  if (tools.length > 0) noteUnsupported(notes, names.tools);
+  if (output !== null) noteUnsupported(notes, names.output);
   if (user !== null) noteDropped(notes, names.user);
   if (metadata !== null) noteDropped(notes, names.metadata);
 }
@@ -65,11 +66,11 @@ function writeSampling(request: ChatRequest, inputs: Inputs, notes: Notes): Json
   return written;
 }
 
-/** One text for all of them: a sequence with a comma in it can't be said. */
+/** The sequences as one text, separated by commas, so none of them may contain a comma. */
 function writeStop({ stop, names }: ChatRequest, { stop: name }: Inputs, notes: Notes): Json {
   if (stop.length === 0) return {};
   if (name !== undefined && !stop.some((text) => text.includes(','))) return { [name]: stop.join(',') };
-  noteCannot(notes, names.stop);
+  noteUnsupported(notes, names.stop);
   return {};
 }
 
@@ -77,14 +78,14 @@ function writeImages(messages: readonly ChatMessage[], { images }: Inputs, notes
   const parts = messages.flatMap((message) => message.parts.filter((part) => part.kind === 'image'));
   const urls = parts.flatMap((part, index) => {
     const url = images !== null && (images.many || index === 0) ? writeImageUrl(part) : null;
-    if (url === null) noteCannot(notes, part.at);
+    if (url === null) noteUnsupported(notes, part.at);
     return url === null ? [] : [url];
   });
   if (images === null || urls.length === 0) return {};
   return { [images.name]: images.many ? urls : urls[0] };
 }
 
-/** One question stands as it is; of a longer conversation each turn is named, as the models' own pages advise. */
+/** A single question is sent as it is; in a conversation each turn gets a label, as the models' pages advise. */
 function writePrompt(messages: readonly ChatMessage[], notes: Notes): string {
   const turns = messages.filter(({ role }) => role === 'user' || role === 'assistant');
   for (const { parts } of messages) for (const part of parts) notePart(part, notes);
@@ -94,10 +95,10 @@ function writePrompt(messages: readonly ChatMessage[], notes: Notes): string {
   return [...lines, 'Assistant:'].join('\n\n');
 }
 
-/** What can't stand in a prompt's text, pictures aside. */
+/** Notes a part, other than an image, that can't be put into a prompt's text. */
 function notePart(part: Part, notes: Notes): void {
   if (part.kind === 'document' ? part.source.kind !== 'text' : hasNoText.includes(part.kind))
-    noteCannot(notes, 'at' in part ? part.at : '');
+    noteUnsupported(notes, 'at' in part ? part.at : '');
 }
 
 const hasNoText: readonly Part['kind'][] = ['audio', 'tool_call', 'tool_result'];
@@ -107,6 +108,6 @@ function textIn(parts: readonly Part[]): string {
     if (part.kind === 'text' || part.kind === 'refusal') return part.text === '' ? [] : [part.text];
     return part.kind === 'document' && part.source.kind === 'text' ? [part.source.text] : [];
   });
-  // A long text alone is not copied.
+  // A single text, which may be long, is not copied.
   return texts.length === 1 ? (texts[0] ?? '') : texts.join('\n\n');
 }

@@ -50,7 +50,7 @@ function encode(
   return { path: to.basePath + endpoint.upstreamPath, headers: sent, body, reading };
 }
 
-/** Events in which text grows. */
+/** Types of events that continue a text. */
 const growing =
   /^response\.(?:output_text|refusal|function_call_arguments|reasoning_summary_text|reasoning_text)\.delta$/;
 const part = (event: Json): string =>
@@ -67,13 +67,14 @@ function endedChannels(event: Json): string[] {
   return /^response\.(?!output_item|content_part)\w+\.done$/.test(type) ? [part(event)] : [];
 }
 
+/** The dialect of the Responses API. */
 export const responses: Dialect = {
   ...openai,
   name: 'responses',
   chatClient,
   chatProvider,
   encode,
-  // Its streams end with the event that has the finish reason.
+  // A stream ends with the event that has the finish reason.
   streamEnd: Buffer.alloc(0),
   lengthEnd: null,
   errorEvent(refusal: Refusal, requestId: string) {

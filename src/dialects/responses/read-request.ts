@@ -5,9 +5,9 @@ import {
   type ChatMessage,
   type ChatRequest,
   type Notes,
-  noteCannot,
   noteDropped,
   noteInvalid,
+  noteUnsupported,
   type OutputForm,
   type Part,
   type Tool,
@@ -54,8 +54,8 @@ const known = new Set([
   'metadata',
   'include',
 ]);
-/** What only the provider that keeps the conversation can answer. */
-const matter = new Set([
+/** Fields that only the provider that stores the conversation can interpret. */
+const essential = new Set([
   'previous_response_id',
   'conversation',
   'prompt',
@@ -63,11 +63,12 @@ const matter = new Set([
   'context_management',
 ]);
 
+/** Reads a request into the neutral form. */
 export function readRequest(body: Json, notes: Notes): ChatRequest {
-  noteRest(body, known, matter, notes);
+  noteRest(body, known, essential, notes);
   const { format, verbosity } = objectOf(body.text);
   if ((verbosity ?? 'medium') !== 'medium') noteDropped(notes, 'text.verbosity');
-  // Reasoning is given whole in any case.
+  // Encrypted reasoning is always included.
   const included = Array.isArray(body.include) ? body.include : [];
   if (included.some((name) => name !== 'reasoning.encrypted_content')) noteDropped(notes, 'include');
   const effort = readEffort(objectOf(body.reasoning).effort, names.reasoning, notes);
@@ -100,11 +101,11 @@ const readInstructions = (text: unknown): ChatMessage[] =>
 function readInput(input: unknown, notes: Notes): ChatMessage[] {
   if (typeof input === 'string')
     return [{ role: 'user', parts: [{ kind: 'text', text: input, cache: null }], name: null }];
-  if (!Array.isArray(input)) noteInvalid(notes, 'input', 'must be a text or a list of items');
+  if (!Array.isArray(input)) noteInvalid(notes, 'input', 'must be a string or a list of items');
   const items = Array.isArray(input) ? readItems(input, 'input', notes) : [];
   const calls = new Map<string, string>();
   const messages: ChatMessage[] = [];
-  // Items of one side that follow each other are one message, but two of a user stay two.
+  // Consecutive items of the assistant, or results, are joined; two messages of the user stay separate.
   const add = (role: ChatMessage['role'], parts: readonly Part[]): void => {
     const last = messages.at(-1);
     const results = last?.parts.every(({ kind }) => kind === 'tool_result') === true;
@@ -147,7 +148,7 @@ function readInput(input: unknown, notes: Notes): ChatMessage[] {
         add('assistant', readReasoning(item));
         break;
       default:
-        noteCannot(notes, at);
+        noteUnsupported(notes, at);
     }
   }
   return messages;
@@ -170,12 +171,12 @@ function readContent(content: unknown, at: string, notes: Notes): Part[] {
   return readItems(content, at, notes).flatMap((part, index): Part[] => {
     const read = readPart(part, `${at}[${index}]`);
     if (read !== null) return [read];
-    noteCannot(notes, `${at}[${index}]`);
+    noteUnsupported(notes, `${at}[${index}]`);
     return [];
   });
 }
 
-/** Null: it has no form in any other dialect, such as a file by its id. */
+/** Null: no other dialect has such a part, for example a file by its id. */
 function readPart(part: Json, at: string): Part | null {
   const cache = readMark(part);
   switch (part.type) {
@@ -204,7 +205,7 @@ function readPart(part: Json, at: string): Part | null {
 function readTools(value: unknown, notes: Notes): Tool[] {
   return readItems(value, names.tools, notes).flatMap((tool, index): Tool[] => {
     if (tool.type !== 'function' || typeof tool.name !== 'string') {
-      noteCannot(notes, `tools[${index}]`);
+      noteUnsupported(notes, `tools[${index}]`);
       return [];
     }
     return [
@@ -224,12 +225,12 @@ function readChoice(choice: unknown, notes: Notes): ToolChoice | null {
   if (choice === 'auto' || choice === 'none' || choice === 'required') return { kind: choice };
   const { type, name } = objectOf(choice);
   if (type === 'function' && typeof name === 'string') return { kind: 'tool', name };
-  noteCannot(notes, names.toolChoice);
+  noteUnsupported(notes, names.toolChoice);
   return null;
 }
 
 function readFormat(format: Json, notes: Notes): OutputForm | null {
   const output = readOutput(format.type, format);
-  if (output === undefined) noteCannot(notes, names.output);
+  if (output === undefined) noteUnsupported(notes, names.output);
   return output ?? null;
 }

@@ -1,18 +1,18 @@
-/** Reasoning items of the Responses API: summaries, and what only their provider can read again. */
+/** Reasoning items of the Responses API: summaries, and encrypted content that only their provider can read. */
 
 import { type Json, listOf, textOf } from '../../base/json.ts';
 import { type ReasoningPart, type RedactedPart, type Signature, seal, unseal } from '../chat.ts';
 import { unsigned } from '../foreign.ts';
 
-/** Tells hidden reasoning from the proof of shown reasoning: both travel as `encrypted_content`. */
+/** Distinguishes encrypted reasoning from the signature of a summary: both are sent as `encrypted_content`. */
 const hidden = 'redacted:';
 
-/** The item's own id belongs to what is encrypted. */
+/** Reads an item. Its id is kept with the encrypted content, which is valid only together with it. */
 export function readReasoning(item: Json): (ReasoningPart | RedactedPart)[] {
   const texts = [...listOf(item.summary), ...listOf(item.content)].map(({ text }) => textOf(text) ?? '');
   const encrypted = textOf(item.encrypted_content);
-  const said = encrypted !== null && encrypted !== '' && encrypted !== unsigned;
-  const sealed = said ? unseal(encrypted, 'responses') : null;
+  const isSealed = encrypted !== null && encrypted !== '' && encrypted !== unsigned;
+  const sealed = isSealed ? unseal(encrypted, 'responses') : null;
   if (sealed?.value.startsWith(hidden) === true)
     return [{ kind: 'redacted', data: { ...sealed, value: sealed.value.slice(hidden.length) } }];
   const own =
@@ -21,13 +21,14 @@ export function readReasoning(item: Json): (ReasoningPart | RedactedPart)[] {
   return text === '' && own === null ? [] : [{ kind: 'reasoning', text, signature: own }];
 }
 
-/** The `encrypted_content` that carries a signature through a client. */
+/** A signature as `encrypted_content` for a client. */
 export const writeEncrypted = (signature: Signature): string => seal(signature, 'responses');
 
+/** Encrypted reasoning as `encrypted_content` for a client. */
 export const writeHidden = ({ by, value }: Signature): string =>
   seal({ by, value: hidden + value }, 'responses');
 
-/** An item for the provider it came from; null: it is another's, or unproven. */
+/** Writes an item for the provider that it came from; null: another provider's, or unsigned. */
 export function writeOwn({ text, signature }: ReasoningPart): Json | null {
   if (signature?.by !== 'responses') return null;
   const space = signature.value.indexOf(' ');

@@ -1,4 +1,4 @@
-/** Replies of the Responses API. */
+/** Whole replies of the Responses API. */
 
 import { countOf, isObject, type Json, listOf, objectOf, textOf } from '../../base/json.ts';
 import type {
@@ -13,15 +13,16 @@ import type {
 import { unsigned } from '../foreign.ts';
 import { readReasoning, writeEncrypted, writeHidden } from './reasoning.ts';
 
-/** Why a response ended, by its status. */
+/** The neutral finish reason of a response. */
 export function readFinish(response: Json): FinishReason {
   if (response.status === 'completed') return 'stop';
   const { reason } = objectOf(response.incomplete_details);
   if (reason === 'content_filter') return 'content_filter';
-  // One that says no more was cut, as far as anyone can tell: it must not pass for whole.
+  // Incomplete for an unknown reason: treated as cut, since it must not be taken for complete.
   return response.status === 'incomplete' ? 'length' : 'other';
 }
 
+/** Reads usage. */
 export function readUsage(usage: Json): ChatUsage {
   const details = objectOf(usage.input_tokens_details);
   return {
@@ -46,6 +47,7 @@ function writeUsage(usage: ChatUsage): Json {
   };
 }
 
+/** Reads a whole response; null: it is invalid. */
 export function readReply(body: Json): ChatReply | null {
   if (!Array.isArray(body.output)) return null;
   return {
@@ -58,6 +60,7 @@ export function readReply(body: Json): ChatReply | null {
   };
 }
 
+/** Reads an output item; unknown kinds are ignored. */
 export function readItem(item: Json): ReplyPart[] {
   switch (item.type) {
     case 'message':
@@ -85,7 +88,7 @@ export function readItem(item: Json): ReplyPart[] {
   }
 }
 
-/** One part of an answer as an item. @param number its place among the items, which names it */
+/** Writes a part as an output item. @param number its position among the items, part of its id */
 export function writeItem(part: ReplyPart, number: number, { requestId }: ReplyContext): Json {
   const id = (prefix: string): string => `${prefix}_${requestId}_${number}`;
   const status = 'completed';
@@ -112,11 +115,11 @@ export function writeItem(part: ReplyPart, number: number, { requestId }: ReplyC
   }
 }
 
-/** What is known of a response besides its items. */
+/** A response without its items. */
 export interface ResponseHead {
   readonly id: string;
   readonly model: string;
-  /** Null: it is still being made. */
+  /** Null: it is still in progress. */
   readonly finish: FinishReason | null;
   readonly usage: ChatUsage | null;
 }
@@ -127,9 +130,10 @@ const incomplete: Readonly<Partial<Record<FinishReason, string>>> = {
   refusal: 'content_filter',
 };
 
-/** Whether a response that ended so is `response.completed` or `response.incomplete`. */
+/** Whether a response with this finish reason is `response.completed`; otherwise it is `response.incomplete`. */
 export const isComplete = (finish: FinishReason): boolean => incomplete[finish] === undefined;
 
+/** Writes a response with its items. */
 export function writeResponse(head: ResponseHead, output: readonly Json[], context: ReplyContext): Json {
   const reason = head.finish === null ? undefined : incomplete[head.finish];
   const status = head.finish === null ? 'in_progress' : reason === undefined ? 'completed' : 'incomplete';
@@ -153,10 +157,11 @@ export function writeResponse(head: ResponseHead, output: readonly Json[], conte
   };
 }
 
-/** A call's own signature has no field: it stands before the call, as reasoning that clients give back. */
+/** Calls have no field for a signature: it precedes the call as encrypted reasoning, which clients send back. */
 export const proofOf = (signature: Signature | null): RedactedPart[] =>
   signature === null ? [] : [{ kind: 'redacted', data: signature }];
 
+/** Writes a whole response. */
 export const writeReply = (reply: ChatReply, context: ReplyContext): Json =>
   writeResponse(
     reply,

@@ -15,29 +15,31 @@ import type {
 } from '../chat.ts';
 import { isComplete, proofOf, readFinish, readItem, readUsage, writeItem, writeResponse } from './reply.ts';
 
-/** What an item holds, of which a message may hold several. */
+/** Identifies a block within its item; only a message has several. */
 const keyOf = (kind: Block['kind'], place: number): string =>
   kind === 'text' || kind === 'refusal' ? `${kind}${place}` : kind;
 
-type Grows = 'text' | 'refusal' | 'reasoning';
+type TextKind = 'text' | 'refusal' | 'reasoning';
 
-/** What grows in which event. */
-const growing: Readonly<Record<string, Grows>> = {
+/** The kind of text that an event continues, by the event's type. */
+const growing: Readonly<Record<string, TextKind>> = {
   'response.output_text.delta': 'text',
   'response.refusal.delta': 'refusal',
   'response.reasoning_summary_text.delta': 'reasoning',
   'response.reasoning_text.delta': 'reasoning',
 };
 
-/** A block that has begun, by the item and part it is in. */
+/** An open block. */
 interface Open {
   readonly index: number;
   grown: boolean;
-  /** Number of the part of a summary that grows. */
+  /** Number of the summary part that its text continues. */
   part: number;
 }
 
+/** Reads one stream of a provider. */
 export function createReader(): ChatStreamReader {
+  /** Open blocks by item and part. */
   const open = new Map<string, Open>();
   let blocks = 0;
 
@@ -48,11 +50,11 @@ export function createReader(): ChatStreamReader {
     return begun;
   };
 
-  const grow = (key: string, kind: Grows, text: unknown, part: number): ChatEvent[] => {
+  const grow = (key: string, kind: TextKind, text: unknown, part: number): ChatEvent[] => {
     if (typeof text !== 'string' || text === '') return [];
     const events: ChatEvent[] = [];
     const block = open.get(key) ?? begin(key, { kind }, events, part);
-    // Parts of a summary are one text elsewhere.
+    // Other dialects have one text for all parts of a summary.
     const apart = block.part === part ? '' : '\n\n';
     block.grown = true;
     block.part = part;
@@ -66,7 +68,7 @@ export function createReader(): ChatStreamReader {
       events,
     );
 
-  /** Ends what is open of an item; gives what only its end says. */
+  /** Ends an item's open blocks, after what only the finished item contains. */
   const done = (item: Json, number: string): ChatEvent[] => {
     const events: ChatEvent[] = [];
     for (const [place, part] of readItem(item).entries()) {
@@ -75,11 +77,11 @@ export function createReader(): ChatStreamReader {
         continue;
       }
       const key = `${number}.${keyOf(part.kind, place)}`;
-      const said = part.kind === 'tool_call' ? part.arguments : part.text;
+      const text = part.kind === 'tool_call' ? part.arguments : part.text;
       const block =
         open.get(key) ??
         (part.kind === 'tool_call' ? call(key, item, events) : begin(key, { kind: part.kind }, events));
-      if (!block.grown && said !== '') events.push({ kind: 'delta', index: block.index, text: said });
+      if (!block.grown && text !== '') events.push({ kind: 'delta', index: block.index, text });
       if (part.kind === 'reasoning' && part.signature !== null)
         events.push({ kind: 'signature', index: block.index, signature: part.signature });
     }
@@ -142,15 +144,16 @@ export function createReader(): ChatStreamReader {
   };
 }
 
-/** A block of the client's stream. */
+/** An open block of the client's stream. */
 interface Written {
   readonly block: Block;
-  /** Number of its item. */
+  /** Number of its output item. */
   readonly number: number;
   text: string;
   signature: Signature | null;
 }
 
+/** Writes one stream for a client. */
 export function createWriter(context: ReplyContext): ChatStreamWriter {
   const open = new Map<number, Written>();
   const output: Json[] = [];
@@ -179,7 +182,7 @@ export function createWriter(context: ReplyContext): ChatStreamWriter {
   const itemOf = ({ block, number, text, signature }: Written): Json =>
     writeItem(partOf(block, text, signature), number, context);
 
-  /** An item that is whole when it begins. */
+  /** Writes an item without deltas. */
   const whole = (part: ReplyPart): string => {
     const item = writeItem(part, items, context);
     output[items] = item;
@@ -300,7 +303,7 @@ const contentOf = ({ block, text }: Written): Json =>
     ? { type: 'refusal', refusal: text }
     : { type: 'output_text', text, annotations: [], logprobs: [] };
 
-/** The events that end what is inside an item, each with its whole text. */
+/** The events that end the parts of an item, each with the whole text. */
 function endsOf(written: Written): (readonly [type: string, fields: Json])[] {
   const { block, text } = written;
   const part = ['response.content_part.done', { content_index: 0, part: contentOf(written) }] as const;

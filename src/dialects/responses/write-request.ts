@@ -1,6 +1,6 @@
 /** Writes a request for a provider of OpenAI's Responses API. https://platform.openai.com/docs/api-reference/responses */
 
-import { type Json, said } from '../../base/json.ts';
+import { type Json, withoutNulls } from '../../base/json.ts';
 import { plainCallId } from '../call-id.ts';
 import {
   type ChatMessage,
@@ -8,8 +8,8 @@ import {
   type DocumentPart,
   type ImagePart,
   type Notes,
-  noteCannot,
   noteDropped,
+  noteUnsupported,
   type OutputForm,
   type Part,
   type Tool,
@@ -28,15 +28,16 @@ import {
 import type { ChatCall, Destination } from '../wire.ts';
 import { writeOwn } from './reasoning.ts';
 
+/** Writes a request from the neutral form. */
 export function writeRequest(request: ChatRequest, to: Destination, notes: Notes): ChatCall {
   const { names, tools, toolChoice, output } = request;
-  if (request.stop.length > 0) noteCannot(notes, names.stop);
+  if (request.stop.length > 0) noteUnsupported(notes, names.stop);
   for (const field of ['topK', 'frequencyPenalty', 'presencePenalty', 'seed'] as const) {
     if (request[field] !== null) noteDropped(notes, names[field]);
   }
   const effort = writeEffort(request, to, notes);
   const marks = takesMarks(to.model);
-  const body = said({
+  const body = withoutNulls({
     model: to.model,
     input: request.messages.flatMap((message) => writeMessage(message, marks, notes)),
     max_output_tokens: request.maxTokens,
@@ -46,7 +47,7 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
     parallel_tool_calls: tools.length === 0 ? null : request.parallelToolCalls,
     text: output === null ? null : { format: writeOutput(output, to.model, names.output, notes) },
     reasoning: effort === null ? null : { effort },
-    // The conversation is the client's: nothing of it is kept there, so what must come back comes along.
+    // The provider stores nothing of the conversation, so reasoning that must be sent back is requested.
     include: effort === null || effort === 'none' ? null : ['reasoning.encrypted_content'],
     store: false,
     user: writeUser(request.user),
@@ -61,9 +62,9 @@ const writeOutput = (output: OutputForm, model: string, field: string, notes: No
     ? { type: 'json_object' }
     : { type: 'json_schema', ...writeSchema(output, model, field, notes) };
 
-/** Tools are strict there unless they say otherwise. */
+/** Writes a tool; the API's default is strict. */
 const writeTool = ({ name, description, parameters, strict }: Tool): Json => ({
-  ...said({ type: 'function', name, description }),
+  ...withoutNulls({ type: 'function', name, description }),
   parameters: parameters ?? { type: 'object', properties: {} },
   strict: strict ?? false,
 });
@@ -86,7 +87,7 @@ function writeMessage({ role, parts }: ChatMessage, marks: boolean, notes: Notes
   return items;
 }
 
-/** What stands as an item of its own; null: it is content of a message, or nothing. */
+/** Writes a part that is an item; null: it is content of a message, or left out. */
 function writeItem(part: Part, marks: boolean, notes: Notes): Json | null {
   switch (part.kind) {
     case 'reasoning':
@@ -125,11 +126,11 @@ function writeContent(part: Part, role: ChatMessage['role'], marks: boolean, not
     case 'document': {
       const written = writeMedia(part);
       if (written !== null) return [{ ...written, ...writeMark(part.cache, marks) }];
-      noteCannot(notes, part.at);
+      noteUnsupported(notes, part.at);
       return [];
     }
     case 'audio':
-      noteCannot(notes, part.at);
+      noteUnsupported(notes, part.at);
       return [];
     default:
       return [];
