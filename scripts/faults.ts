@@ -10,5 +10,5 @@ export const dialectFaultRows = (): string[][] =>
     ...faultProviders.map((name) => String(rowsOfProvider[name]?.[row] ?? '–')),
   ]);
 
-/** Who is in front. */
+/** The client dialects that the tests use. */
 export const faultClients = (): string => clients.map(({ name }) => `\`${name}\``).join(', ');

@@ -17,7 +17,7 @@ type Schema = z.core.JSONSchema.BaseSchema;
 
 const root = new URL('../', import.meta.url);
 
-/** Numbers and booleans may come from the environment too; an editor must not mark those as wrong. */
+/** Numbers and booleans may also be environment variables, which editors must not mark as errors. */
 const orVariable = { type: 'string', pattern: '^\\$\\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\\}$' } as const;
 
 /** The configuration's JSON Schema, for editors. */
@@ -25,7 +25,7 @@ export function publishedSchema(): Schema {
   const schema = z.toJSONSchema(configSchema, {
     io: 'input',
     override: ({ jsonSchema }) => {
-      // For the reload alone; editors don't know it.
+      // Used by the reload only; editors don't know it.
       delete jsonSchema.restart;
       if (!['integer', 'number', 'boolean'].includes(String(jsonSchema.type))) return;
       const { description, default: standard, ...value } = jsonSchema;
@@ -44,7 +44,7 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }
 
-/** Numbers of bytes as people say them. */
+/** A number as people write it: bytes in KiB, MiB or GiB. */
 function amount(key: string, value: number): string {
   const units = [
     ['GiB', 1024 ** 3],
@@ -73,8 +73,8 @@ function valueText(key: string, schema: Schema): string {
 function defaultText(key: string, schema: Schema, required: boolean): string {
   if (schema.default === undefined) return required ? '**required**' : '–';
   const text = code(JSON.stringify(schema.default));
-  const said = typeof schema.default === 'number' ? amount(key, schema.default) : '';
-  return said.endsWith('B') ? `${text} (${said})` : text;
+  const readable = typeof schema.default === 'number' ? amount(key, schema.default) : '';
+  return readable.endsWith('B') ? `${text} (${readable})` : text;
 }
 
 /** A row for each setting under a schema, in the schema's order. */
@@ -95,7 +95,7 @@ function rows(schema: Schema, path: string, required: boolean): string[][] {
   if (typeof each === 'object' && 'properties' in each) {
     below.push(...rows(each as Schema, path + (schema.type === 'array' ? '[]' : '.*'), false));
   }
-  // A section says nothing that its settings don't.
+  // A section without a description has no row.
   return schema.description === undefined ? below : [own, ...below];
 }
 
@@ -117,7 +117,7 @@ const errorTable = (): string =>
     ]),
   );
 
-/** Where a row was read; † marks those known from others who quote that page. */
+/** The source of a row; † marks those taken from third parties that quote the page. */
 const sourceText = ({ docs, quoted }: Preset): string =>
   docs.startsWith('https:')
     ? `<${docs}>${quoted ? ' †' : ''}`
@@ -160,14 +160,14 @@ const dialectFaultTable = (): string =>
 
 const helpText = (): string => `\`\`\`text\n${help.trim()}\n\`\`\`\n\n\`\`\`text\n${keysHelp.trim()}\n\`\`\``;
 
-/** What the README quotes of RESULTS.md: a name of its own, and that of the row. */
+/** Rows of RESULTS.md that the README quotes: title in the README, name of the row, unit. */
 const measured = [
   ['CPU time of a cache miss, every stage on', 'cache miss', 'µs'],
   ['CPU time of a cache hit', 'exact-cache hit', 'µs'],
   ['memory after 100,000 requests', 'after the load', 'MB'],
 ] as const;
 
-/** The first row of RESULTS.md with each of those names. @throws when one is gone */
+/** The first row of RESULTS.md with each of those names. @throws if one is missing */
 function measuredTable(): string {
   const lines = readFileSync(new URL('bench/RESULTS.md', root), 'utf8').split('\n');
   return table(
@@ -181,7 +181,7 @@ function measuredTable(): string {
   );
 }
 
-/** What is generated of each page, by the name in its markers. */
+/** The generated parts of each page, by the name in their markers. */
 export const generated: Readonly<Record<string, Readonly<Record<string, () => string>>>> = {
   'README.md': { measured: measuredTable },
   'docs/reference/cli.md': { help: helpText },
@@ -194,9 +194,9 @@ export const generated: Readonly<Record<string, Readonly<Record<string, () => st
 };
 
 /**
- * A page with its generated parts as the source has them.
+ * Regenerates the generated parts of a page.
  * @param page one of `generated`
- * @throws when the markers of a part are missing
+ * @throws if the markers of a part are missing
  */
 export function withGenerated(page: string, text: string): string {
   let made = text;
@@ -205,13 +205,13 @@ export function withGenerated(page: string, text: string): string {
     const [before, rest, ...more] = made.split(open);
     const end = rest?.indexOf(close) ?? -1;
     if (before === undefined || rest === undefined || end < 0 || more.length > 0)
-      throw new Error(`${page} must hold ${open.trim()} and ${close} once.`);
+      throw new Error(`${page} must contain ${open.trim()} and ${close} exactly once.`);
     made = `${before}${open}\n${make()}\n\n${rest.slice(end)}`;
   }
   return made;
 }
 
-/** Writes a file only when it would change, so that build tools see no new time on it. */
+/** Writes a file only if it changes, so that build tools don't see a new modification time. */
 function write(name: string, text: string): void {
   const file = new URL(name, root);
   if (existsSync(file) && readFileSync(file, 'utf8') === text) return;

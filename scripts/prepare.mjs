@@ -1,6 +1,6 @@
 /**
- * Prepares what is missing, and nothing else: dependencies, native core, compiled sources, and with --tests the
- * servers that tests talk to. Runs on any Node from 20, before the commands that swap in the repository's own runtime.
+ * Prepares what is missing or out of date: dependencies, native core, compiled sources, and with --tests the servers
+ * that tests use. Runs on any Node from 20, before the commands that use the repository's own runtime.
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -12,9 +12,10 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const bin = join(root, 'node_modules', '.bin');
 const env = { ...process.env, PATH: `${bin}:${process.env.PATH ?? ''}` };
 
+/** A failure that is explained to the user without a stack trace. */
 class Stop extends Error {}
 
-/** Runs a command in the repository, its output shown. */
+/** Runs a command in the repository and shows its output. */
 function run(what, command, args, hint) {
   process.stderr.write(`sidegate: ${what} …\n`);
   const began = Date.now();
@@ -24,7 +25,7 @@ function run(what, command, args, hint) {
   process.stderr.write(`sidegate: ${what}: ${((Date.now() - began) / 1000).toFixed(1)} s\n`);
 }
 
-/** Files below the given paths, in a fixed order, without build output. */
+/** All files below the given paths, in a fixed order, except build output. */
 function filesBelow(paths) {
   const found = [];
   for (const path of paths) {
@@ -50,7 +51,7 @@ const digest = (paths) => {
   return hash.digest('hex');
 };
 
-/** Does a step when its inputs have changed since it was last done, or its output is gone. */
+/** Runs a step if its inputs have changed since its last run, or if an output is missing. */
 function step({ stamp, inputs, outputs, make }) {
   const file = join(root, stamp);
   const now = digest(inputs);
@@ -69,12 +70,12 @@ function checkRuntime() {
   );
 }
 
-/** Installs a package on Debian as root; elsewhere the tests that need it fail, and say how to get it. */
+/** Installs a package if this is Debian and the user is root; otherwise the tests that need it fail and say so. */
 function installOnDebian(name) {
   if (!existsSync('/etc/debian_version') || process.getuid?.() !== 0) return;
   const hint = `Install ${name} by hand.`;
   run('refreshing the package lists', 'apt-get', ['update', '-qq'], hint);
-  // At run level 1 no service is started by the installation.
+  // At run level 1, the installation starts no service.
   env.RUNLEVEL = '1';
   env.DEBIAN_FRONTEND = 'noninteractive';
   const install = ['install', '-y', '-qq', '--no-install-recommends', name];
@@ -87,7 +88,7 @@ function prepareRedis() {
 
 const venv = '.sidegate/venv';
 
-/** What the pinned packages need: Python from 3.11 that can make an environment. */
+/** Whether there is a Python from 3.11 that can create a virtual environment, as the pinned packages need. */
 const hasPython = () =>
   spawnSync('python3', ['-c', 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))']).status ===
   0;
@@ -102,7 +103,7 @@ function preparePython() {
     outputs: [`${venv}/bin/python`],
     make() {
       const hint = 'See the lines above.';
-      run('making a Python environment for the tests', 'python3', ['-m', 'venv', '--clear', venv], hint);
+      run('creating a Python environment for the tests', 'python3', ['-m', 'venv', '--clear', venv], hint);
       const install = ['-m', 'pip', 'install', '--quiet', '--no-input', '--disable-pip-version-check'];
       const pinned = ['--no-deps', '--only-binary=:all:', '-r', 'test/support/requirements.txt'];
       run('installing Python packages for the tests', `${venv}/bin/python`, [...install, ...pinned], hint);
@@ -117,8 +118,8 @@ try {
     stamp: 'node_modules/.sidegate-stamp',
     inputs: ['package-lock.json', 'package.json', 'scripts/runtime/package.json'],
     outputs: ['node_modules/.bin/tsc'],
-    // Not `npm ci`: it refuses where a registry lacks an optional package of some other platform. This keeps to the
-    // lockfile's versions and integrity as well.
+    // Not `npm ci`, which fails if a registry lacks an optional package of another platform. This too uses the
+    // lockfile's versions and integrity hashes.
     make() {
       const install = ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'];
       run('installing dependencies', 'npm', install, 'See the lines above.');

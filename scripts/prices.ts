@@ -1,9 +1,9 @@
-/** Writes the price tables of src/catalog/prices/ out of `@pydantic/genai-prices`, which itself costs 20 MB to load. */
+/** Writes the price tables in src/catalog/prices/ from `@pydantic/genai-prices`, which takes 20 MB when loaded. */
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { type ModelInfo, type Provider, waitForUpdate } from '@pydantic/genai-prices';
 import type { DatedPrices, PriceTable } from '../src/catalog/prices.ts';
 
-/** The prices of what the gateway counts; others, such as those of searches, are left out. */
+/** Prices of what the gateway counts; others, such as of searches, are left out. */
 const kept = [
   'input_mtok',
   'output_mtok',
@@ -39,20 +39,20 @@ const row = (model: ModelInfo): PriceTable['models'][number] => ({
   prices: pricesOf(model),
 });
 
-/** One model a line, so that a new version of the package shows as a diff of prices. */
+/** One model per line, so that a new version of the package is a readable diff of prices. */
 function text({ fallback_model_providers: others, models }: Provider): string {
   const rows = models.map((model) => `    ${JSON.stringify(row(model))}`).join(',\n');
   return `{\n  "fallback": ${JSON.stringify(others ?? [])},\n  "models": [\n${rows}\n  ]\n}\n`;
 }
 
-/** The name and text of each table. @throws when the package holds no data */
+/** Every table by its file name. @throws if the package contains no data */
 export async function priceTables(): Promise<ReadonlyMap<string, string>> {
   const providers = await waitForUpdate();
-  if (providers === null) throw new Error('@pydantic/genai-prices holds no prices');
+  if (providers === null) throw new Error('@pydantic/genai-prices contains no prices');
   return new Map(providers.map((provider) => [`${provider.id}.json`, text(provider)]));
 }
 
-/** Writes every table by `write`, and takes away those of providers that are no more. */
+/** Passes every table to `write`, and deletes tables of providers that no longer exist. */
 export async function writePrices(folder: URL, write: (name: string, text: string) => void): Promise<void> {
   const tables = await priceTables();
   mkdirSync(folder, { recursive: true });

@@ -11,14 +11,14 @@ import {
 } from '../test/dialects/sdk/list.ts';
 import { providersOn, type Stage, stages } from '../test/dialects/simulators.ts';
 
-/** Every provider that some stage has. */
+/** Every provider that at least one stage has. */
 export const sdkProviders = [...new Set(stages.flatMap((stage) => providersOn[stage]))];
 
 /** Cases of a stage. */
 const casesOn = (stage: Stage): CaseName[] =>
   caseNames.filter((name) => cases[name].some((each) => each === stage));
 
-/** How many cases pass, with the numbers of the exceptions; `–`: that stage has no such provider. */
+/** How many cases pass on each stage, with the numbers of the exceptions; `–`: the stage has no such provider. */
 function cell(client: ClientName, provider: string): string {
   const met = new Set<Exception>();
   const counts = stages.map((stage) => {
@@ -38,7 +38,7 @@ function cell(client: ClientName, provider: string): string {
 export const sdkRows = (): string[][] =>
   clientNames.map((client) => [client, ...sdkProviders.map((provider) => cell(client, provider))]);
 
-/** What the numbers count, and what doesn't pass. */
+/** The legend, and the list of exceptions. */
 export function sdkNotes(): string {
   const [all, some] = stages.map((stage) => casesOn(stage).length);
   const tried = caseNames
