@@ -1,4 +1,4 @@
-/** Whatever a client or a provider sends: a reading, a refusal or a fault, never a crash, however it is cut. */
+/** Whatever a client or a provider sends is read, refused or a fault, never a crash, however it is split. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createNotes } from '../../src/dialects/chat.ts';
@@ -20,7 +20,7 @@ function placesIn(value: unknown, found: [Json, string][] = []): [Json, string][
   return found;
 }
 
-/** Names that every object inherits: a table that is asked without care has them. */
+/** Names that every object inherits, and that a careless lookup in a table would find. */
 const inherited = ['constructor', 'toString', 'valueOf', 'hasOwnProperty'];
 const anyValue: fc.Arbitrary<unknown> = fc.oneof(
   { weight: 8, arbitrary: fc.jsonValue({ maxDepth: 2 }) },
@@ -28,7 +28,7 @@ const anyValue: fc.Arbitrary<unknown> = fc.oneof(
   fc.constantFrom(...inherited).map((name) => ({ [name]: 'x' })),
 );
 
-/** A sample with some of its members replaced by anything at all, or taken out. */
+/** A sample with some of its members replaced by arbitrary values, or removed. */
 const mutated = (samples: readonly Buffer[]): fc.Arbitrary<string> =>
   fc
     .tuple(
@@ -122,7 +122,7 @@ describe.each(pairs)('$client to $provider', ({ client, provider, chatClient, ch
     );
   });
 
-  test('any stream, cut anywhere', () => {
+  test('any stream, split anywhere', () => {
     const binary = provider === 'bedrock';
     const samples = [...samplesOf(provider, 'streams')].flatMap(([name, sample]) =>
       (binary ? name === 'corrupt' : sample.includes('\r')) ? [] : [sample],
@@ -141,7 +141,7 @@ describe.each(pairs)('$client to $provider', ({ client, provider, chatClient, ch
 describe.each(dialectNames.filter((name) => dialects[name].chatProvider !== null))('%s observed', (name) => {
   const { chatProvider, chatClient } = dialects[name];
 
-  test('a stream passes as it came, as far as it is sound', () => {
+  test('a stream passes unchanged as far as it is valid', () => {
     if (chatProvider === null || chatClient === null) return;
     const reading = observedReading(chatProvider, chatClient);
     for (const [sample, bytes] of samplesOf(name, 'streams')) {

@@ -1,4 +1,4 @@
-/** Bedrock by itself: what each maker's models are told, what its refusals mean, and its event stream against Amazon's codec. */
+/** The Bedrock dialect: requests for each family of models, meaning of errors, and the event stream against Amazon's codec. */
 import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -14,7 +14,7 @@ import { event, exception, frame, framesOf } from '../support/bedrock-wire.ts';
 
 type Json = Record<string, unknown>;
 
-/** An Anthropic client's request as it goes to a model of Bedrock. */
+/** An Anthropic client's request, written for a model on Bedrock. */
 function written(
   model: string,
   more: Json,
@@ -38,9 +38,9 @@ const oss = 'openai.gpt-oss-120b-1:0';
 const llama = 'meta.llama3-3-70b-instruct-v1:0';
 const ownOf = (body: Json): unknown => body.additionalModelRequestFields;
 
-describe('what a maker’s models take beyond Converse', () => {
+describe('model-specific fields in addition to Converse', () => {
   const thinks = { thinking: { type: 'enabled', budget_tokens: 2048 } };
-  test('thinking, in each maker’s words', () => {
+  test('thinking, in each family’s own fields', () => {
     expect(ownOf(written(claude, thinks).body)).toEqual(thinks);
     expect(ownOf(written(newest, thinks).body)).toEqual({
       thinking: { type: 'adaptive' },
@@ -55,7 +55,7 @@ describe('what a maker’s models take beyond Converse', () => {
     expect(written(llama, { thinking: { type: 'disabled' } }).dropped).toEqual([]);
   });
 
-  test('a limit stands beside a budget of thinking that the app named none for', () => {
+  test('a thinking budget comes with a token limit even if the app set none', () => {
     const { chatClient } = dialects.openai;
     const notes = createNotes();
     const request = chatClient?.readRequest(
@@ -77,7 +77,7 @@ describe('what a maker’s models take beyond Converse', () => {
     expect(written(llama, { top_k: 5 }).dropped).toEqual(['top_k']);
   });
 
-  test('cache points only where prompts are kept', () => {
+  test('cache points only for models with a prompt cache', () => {
     const system = [{ type: 'text', text: 'Rules.', cache_control: { type: 'ephemeral' } }];
     const point = { cachePoint: { type: 'default' } };
     expect(written(claude, { system }).body.system).toEqual([{ text: 'Rules.' }, point]);
@@ -85,7 +85,7 @@ describe('what a maker’s models take beyond Converse', () => {
     expect(written(llama, { system }).body.system).toEqual([{ text: 'Rules.' }]);
   });
 
-  test('only its own signatures and Claude’s return', () => {
+  test('only its own signatures and Claude’s are sent back', () => {
     const turn = (signature: string): Json => ({
       messages: [
         { role: 'user', content: 'Hi' },
@@ -119,7 +119,7 @@ const called = [
 ];
 
 describe('tools', () => {
-  test('"none" keeps them away, but for conversations with calls, which need them', () => {
+  test('"none" leaves them out, except in conversations with calls, which need them', () => {
     const none = { tools, tool_choice: { type: 'none' } };
     expect(written(llama, none).body.toolConfig).toBeUndefined();
     expect(written(claude, none).body.toolConfig).toBeUndefined();
@@ -131,19 +131,19 @@ describe('tools', () => {
     expect(written(llama, later).unsupported).toBe('tool_choice');
   });
 
-  test('tools that were called are named where the app names none any more', () => {
+  test('tools that were called are listed if the app no longer sends any', () => {
     expect(written(llama, { messages: called }).body.toolConfig).toEqual({
       tools: [{ toolSpec: { name: 'f', inputSchema: { json: { type: 'object', properties: {} } } } }],
     });
   });
 
-  test('Claude is told that they are not to be called again', () => {
+  test('Claude is sent that they must not be called again', () => {
     const { body } = written(claude, { messages: called });
     expect(body.toolConfig).toHaveProperty('tools');
     expect(ownOf(body)).toEqual({ tool_choice: { type: 'none' } });
   });
 
-  test('one call at a time is told to Claude with the whole choice, and to nobody else', () => {
+  test('parallel calls are turned off for Claude, with the whole choice, and for no other model', () => {
     const serial = { tools, tool_choice: { type: 'any', disable_parallel_tool_use: true } };
     const { body } = written(claude, serial);
     expect(body.toolConfig).not.toHaveProperty('toolChoice');
@@ -154,7 +154,7 @@ describe('tools', () => {
     });
   });
 
-  test('ids of another form are replaced alike in call and result; an empty result says something', () => {
+  test('invalid ids are replaced in call and result alike; an empty result gets content', () => {
     const { messages } = written(claude, { tools, messages: called }).body;
     const [, assistant, user] = messages as [Json, { content: [{ toolUse: Json }] }, Json];
     const id = assistant.content[0].toolUse.toolUseId;
@@ -163,7 +163,7 @@ describe('tools', () => {
   });
 });
 
-test('turns alternate, blank texts are left out, and documents have names of their own', () => {
+test('turns alternate, blank texts are left out, and document names are unique', () => {
   const file = (title: string | null): Json => ({
     type: 'document',
     source: { type: 'base64', media_type: 'application/pdf', data: 'AAAA' },
@@ -184,7 +184,7 @@ test('turns alternate, blank texts are left out, and documents have names of the
   expect(names).toEqual(['Q3 - final-report-v2', 'document', 'document (2)']);
 });
 
-test('what the invocation log is told', () => {
+test('metadata for the invocation log', () => {
   const { chatClient } = dialects.openai;
   const tell = (more: Json) => {
     const notes = createNotes();
@@ -298,7 +298,7 @@ describe('the event stream', () => {
     return { events, broken: framer.broken };
   };
 
-  test('headers of every type stand beside those that are read', () => {
+  test('headers of every type are skipped', () => {
     // One of each: truth, untruth, 8 to 64 bits, bytes, text, time, UUID.
     const odd = Buffer.concat([
       Buffer.from([1, 97, 0, 1, 98, 1, 1, 99, 2, 7, 1, 100, 3, 0, 7, 1, 101, 4, 0, 0, 0, 7]),
@@ -317,7 +317,7 @@ describe('the event stream', () => {
     expect(read(patched)).toMatchObject({ events: [{ event: 'messageStop' }], broken: null });
   });
 
-  test('it reads what Amazon’s codec writes, however it is cut, and the simulator writes what that reads', () => {
+  test('it reads what Amazon’s codec writes, however it is split, and the codec reads what the simulator writes', () => {
     const headers = fc.dictionary(fc.stringMatching(/^[a-z:-]{1,12}$/), fc.string({ maxLength: 20 }), {
       maxKeys: 4,
     });
@@ -354,7 +354,7 @@ describe('the event stream', () => {
     );
   });
 
-  test('one bit that is not as it was sent breaks it', () => {
+  test('one flipped bit is detected', () => {
     const bytes = event('contentBlockDelta', { contentBlockIndex: 0, delta: { text: 'Hello' } });
     for (let bit = 0; bit < bytes.length * 8; bit++) {
       const changed = Buffer.from(bytes);
@@ -363,7 +363,7 @@ describe('the event stream', () => {
     }
   });
 
-  test('an event over the bound is not waited for', () => {
+  test('an event over the limit is refused at once', () => {
     const bytes = event('contentBlockDelta', { delta: { text: 'x'.repeat(5000) } });
     expect(read(bytes.subarray(0, 12), 4096)).toEqual({ events: [], broken: 'event_too_large' });
     const small = event('messageStart', { role: 'assistant' });
@@ -371,7 +371,7 @@ describe('the event stream', () => {
     expect([both.events.length, both.broken]).toEqual([1, 'event_too_large']);
   });
 
-  test('sound frames with unsound insides', () => {
+  test('valid frames with invalid contents', () => {
     const typed = { ':message-type': 'event', ':event-type': 'x' };
     for (const payload of ['[1]', '{"a":', 'null', '7'])
       expect(read(frame(typed, payload)).broken).toBe('malformed');
@@ -389,7 +389,7 @@ describe('the event stream', () => {
   });
 });
 
-/** Makes both checksums right again. */
+/** Corrects both checksums. */
 function seal(message: Buffer): void {
   message.writeUInt32BE(crc32(message.subarray(0, 8)), 8);
   const end = message.length - 4;

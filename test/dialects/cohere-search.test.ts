@@ -1,4 +1,4 @@
-/** Rerank and embed: passed through to Cohere's own, and paid for as it bills them. */
+/** Rerank and embed: passed through to Cohere, and priced as Cohere bills them. */
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { ask } from '../support/client.ts';
 import { cohereWire } from '../support/cohere-wire.ts';
@@ -64,7 +64,7 @@ const kinds = [
 ] as const;
 
 describe.each(kinds)('$name', ({ name, path, body, reply }) => {
-  test('passes byte for byte, both ways, and a repeat is answered from the cache', async () => {
+  test('passes byte for byte in both directions, and a repetition is a cache hit', async () => {
     const { url, upstreams, recordWhere } = await start([gives(reply)]);
     const sent = JSON.stringify({ ...body, x_unknown: [1.5] }, null, 1);
     for (const use of ['miss', 'hit']) {
@@ -81,7 +81,7 @@ describe.each(kinds)('$name', ({ name, path, body, reply }) => {
     expect(call?.headers.authorization).toBe('Bearer provider-key');
   });
 
-  test("asks for the target's model, and changes nothing else", async () => {
+  test("sends the target's model name, and changes nothing else", async () => {
     const { url, upstreams } = await start([gives(reply)], {
       routes: [{ model: testModel, targets: [{ provider: 'p0', model: 'own-model' }] }],
     });
@@ -95,7 +95,7 @@ describe.each(kinds)('$name', ({ name, path, body, reply }) => {
     ['no JSON', gives('<html>')],
     ['a 500', gives({ message: 'oops' }, 500)],
     ['a reset', (call: Parameters<Script>[0]) => call.reset()],
-  ])('%s falls back, else it is a 5xx in Cohere’s form', async (_, script) => {
+  ])('%s falls back; without a fallback it is a 5xx in Cohere’s format', async (_, script) => {
     const { url } = await start([script, gives(reply)]);
     expect((await ask(url, path, { body })).text).toBe(JSON.stringify(reply));
     const alone = await start([script]);
@@ -108,7 +108,7 @@ describe.each(kinds)('$name', ({ name, path, body, reply }) => {
     });
   });
 
-  test('a refusal passes as it came, and a wrong field is named', async () => {
+  test('an error passes unchanged, and an invalid field is named', async () => {
     const { url, upstreams } = await start([gives({ id: 'x', message: 'invalid request: no' }, 400)]);
     const refused = await ask(url, path, { body });
     expect([refused.status, refused.text]).toEqual([400, '{"id":"x","message":"invalid request: no"}']);
@@ -121,7 +121,7 @@ describe.each(kinds)('$name', ({ name, path, body, reply }) => {
     expect(upstreams[0]?.calls).toHaveLength(1);
   });
 
-  test('limits hold it, and keys may leave it out', async () => {
+  test('limits apply to it, and keys may exclude it', async () => {
     const limits = [{ name: 'few', capacity: 1, refillPerSecond: 0.001 }];
     const { url } = await start([gives(reply)], { limits, cache: { enabled: false } });
     expect((await ask(url, path, { body })).status).toBe(200);
@@ -130,7 +130,7 @@ describe.each(kinds)('$name', ({ name, path, body, reply }) => {
     expect(JSON.parse(over.text)).toMatchObject({ code: 'rate_limited' });
   });
 
-  test('personal data is masked on its way out', async () => {
+  test('personal data is masked in the request', async () => {
     const { url, upstreams } = await start([gives(reply)]);
     const hidden =
       name === 'rerank'
@@ -140,7 +140,7 @@ describe.each(kinds)('$name', ({ name, path, body, reply }) => {
     expect(upstreams[0]?.calls[0]?.body.toString()).not.toContain('ann@example.com');
   });
 
-  test('chat is not asked of it by another path, nor this of other dialects', async () => {
+  test('the path can’t be used for chat, nor for providers of other dialects', async () => {
     const { url } = await start([gives(reply)]);
     expect((await ask(url, '/v2/chat', { body: cohereWire.request('Hi') })).status).toBe(404);
     const openai = await startUpstream(answers(cohereWire, 'Hi'));
@@ -162,7 +162,7 @@ describe('what it costs', () => {
     catalog: { models: [{ provider: 'p0', model: testModel, ...fact }] },
   });
 
-  test('a rerank in search units, which are in record and metrics; its tokens are counted', async () => {
+  test('a rerank is priced in search units, which are in record and metrics; its tokens are counted', async () => {
     const sidecar = await start([gives(reranked)], priced({ usdPerSearchUnit: 0.002 }));
     await ask(sidecar.url, '/v2/rerank', { body: rerank });
     const record = await sidecar.recordWhere(({ endpoint }) => endpoint === 'rerank');
@@ -173,7 +173,7 @@ describe('what it costs', () => {
     expect(metrics).toMatch(/sidegate_cost_usd_total\{[^}]*\} 0\.006\n/);
   });
 
-  test('an embed in the tokens that are billed', async () => {
+  test('an embed is priced by billed tokens', async () => {
     const sidecar = await start(
       [gives(embedded)],
       priced({ inputUsdPerMTok: 0.12, outputUsdPerMTok: 0, capabilities: ['embeddings'] }),
@@ -184,7 +184,7 @@ describe('what it costs', () => {
     expect(record).toMatchObject({ inputTokens: 7, outputTokens: 0, usageKnown: true, searchUnits: 0 });
   });
 
-  test('an embed without usage is counted by its texts', async () => {
+  test('tokens of an embed without usage are counted from its texts', async () => {
     const { meta: _, ...silent } = embedded;
     const sidecar = await start([gives(silent)]);
     await ask(sidecar.url, '/v2/embed', { body: { ...embed, texts: ['one two three', 'four'] } });

@@ -7,7 +7,7 @@ import { openaiWire, testModel } from '../support/replies.ts';
 import { type ConfigInput, startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
 import { type Script, startUpstream, type Upstream } from '../support/upstream.ts';
 
-describe('the openai SDK before a simulated Cohere', () => {
+describe('the openai SDK with a simulated Cohere', () => {
   let sidecar: TestSidecar;
   let client: OpenAI;
   beforeAll(async () => {
@@ -19,7 +19,7 @@ describe('the openai SDK before a simulated Cohere', () => {
   });
   afterAll(() => sidecar.stop());
 
-  test('the same vectors, in the form it asks for by itself and as numbers', async () => {
+  test('the same vectors, in the SDK’s default format and as numbers', async () => {
     const input = ['a cat', 'a dog', 'a cat'];
     const packed = await client.embeddings.create({ model: 'm', input, dimensions: 256 });
     const plain = await client.embeddings.create({
@@ -43,14 +43,14 @@ describe('the openai SDK before a simulated Cohere', () => {
     expect(record).toMatchObject({ inputTokens: 6, usageKnown: true, target: 'cohere/embed-v4.0' });
   });
 
-  test('a repeat comes from the cache', async () => {
+  test('a repetition is a cache hit', async () => {
     const asked = { model: 'm', input: 'once' };
     const first = await client.embeddings.create(asked);
     expect(await client.embeddings.create(asked)).toEqual(first);
     await sidecar.recordWhere(({ endpoint, cache }) => endpoint === 'embeddings' && cache === 'hit');
   });
 
-  test('what it can not be told is named', async () => {
+  test('an unsupported field is named', async () => {
     const error = { name: 'Error', status: 400, param: 'input' };
     await expect(client.embeddings.create({ model: 'm', input: [1, 2, 3] })).rejects.toMatchObject(error);
     const many = Array.from({ length: 97 }, (_, n) => `text ${n}`);
@@ -66,7 +66,7 @@ describe('the openai SDK before a simulated Cohere', () => {
     ['server_error', 503],
     ['wrong_dialect', 502],
     ['malformed_json', 502],
-  ])('%s is %i in OpenAI’s form', async (fault, status) => {
+  ])('%s is %i in OpenAI’s format', async (fault, status) => {
     const alone = await startTestSidecar({
       providers: { cohere: { preset: 'simulator-cohere' } },
       routes: [{ model: 'm', targets: [{ provider: 'cohere' }] }],
@@ -114,7 +114,7 @@ const vectors = [
   [1, 0],
 ];
 
-test('Cohere is told what the vectors are for', async () => {
+test('Cohere is sent the purpose of the vectors', async () => {
   const { sidecar, upstreams } = await before([['cohere', gives({ embeddings: { float: vectors } })]]);
   for (const type of [undefined, 'search_query'])
     await ask(sidecar.url, '/v1/embeddings', { body: { ...body, input_type: type } });
@@ -126,7 +126,7 @@ test('Cohere is told what the vectors are for', async () => {
   );
 });
 
-test('Gemini answers too; its tokens are counted, since it says none', async () => {
+test('Gemini answers too; its tokens are counted, since it reports none', async () => {
   const { sidecar, upstreams } = await before([
     ['gemini', gives({ embeddings: vectors.map((values) => ({ values })) })],
   ]);
@@ -155,7 +155,7 @@ test.each([
   ['no vectors', { embeddings: null }],
   ['an error', { error: { message: 'no' } }],
   ['a list', []],
-])('%s is no answer: the next provider of the same model', async (_, wrong) => {
+])('%s is invalid: the next provider of the same model is asked', async (_, wrong) => {
   const own = { object: 'list', data: [{ object: 'embedding', index: 0, embedding: [1] }], usage: {} };
   const { sidecar, upstreams } = await before([
     ['cohere', gives(wrong)],
@@ -168,7 +168,7 @@ test.each([
   expect((await ask(alone.sidecar.url, '/v1/embeddings', { body })).status).toBe(502);
 });
 
-test('what is left out on a route is named', async () => {
+test('a field left out on a route is named', async () => {
   const good = gives({ embeddings: { float: vectors } });
   const { sidecar } = await before([
     ['cohere', good],

@@ -1,4 +1,4 @@
-/** What the refusals of Cohere and Replicate mean: rest, money, a prompt that is too long, a policy, or the app's own. */
+/** Meaning of Cohere's and Replicate's errors: rate limit, quota, long prompt, content policy, or an invalid request. */
 import { describe, expect, test } from 'vitest';
 import { dialects } from '../../src/dialects/index.ts';
 import { samplesOf } from './fixtures.ts';
@@ -21,7 +21,7 @@ describe('cohere', () => {
       'context_window',
     ],
     [400, 'too many tokens: size limit exceeded by 11326 tokens.', 'context_window'],
-    // The reply's own limit is no matter of the prompt's length.
+    // The limit of the reply has nothing to do with the prompt's length.
     [400, 'too many tokens: max tokens must be less than or equal to 4096, received 8192.', 'rejected'],
     [400, 'invalid request: safety_mode must be one of CONTEXTUAL, STRICT, OFF', 'rejected'],
     [400, 'blocked input: please adjust your prompt and try again', 'content_policy'],
@@ -32,7 +32,7 @@ describe('cohere', () => {
     expect(kindOf(status, message)).toBe(kind);
   });
 
-  test('the samples: a long prompt, and a minute that passes by itself', () => {
+  test('the samples: a long prompt, and a limit per minute', () => {
     const kinds = [...samplesOf('cohere', 'errors')].map(
       ([status, body]) => dialects.cohere.fault(Number(status), {}, body, 0).kind,
     );
@@ -56,7 +56,7 @@ describe('replicate', () => {
     expect(faultOf(status, detail).kind).toBe(kind);
   });
 
-  test('how long to wait, by header or by its text', () => {
+  test('how long to wait, from a header or from the text', () => {
     expect(faultOf(429, 'Your rate limit resets in ~30s.').retryAfterMs).toBe(30_000);
     expect(faultOf(429, 'Your rate limit resets in ~30s.', { 'retry-after': '5' }).retryAfterMs).toBe(5000);
     expect(faultOf(429, 'Slow down.').retryAfterMs).toBeNull();

@@ -21,7 +21,7 @@ export const folder = new URL('../fixtures/', import.meta.url).pathname;
 export const kinds = ['requests', 'replies', 'streams', 'errors'] as const;
 export type Kind = (typeof kinds)[number];
 
-/** What every dialect has a sample of, or says in `absent.json` why it has none. */
+/** Cases of which every dialect has a sample, or in `absent.json` a reason for having none. */
 export const cases: Readonly<Record<Kind, readonly string[]>> = {
   requests: [
     'text',
@@ -59,7 +59,7 @@ export const cases: Readonly<Record<Kind, readonly string[]>> = {
   errors: ['400'],
 };
 
-/** Model that stands for each dialect in snapshots: its name decides about some words. */
+/** The model of each dialect in snapshots; some fields depend on its name. */
 const models: Readonly<Partial<Record<DialectName, string>>> = {
   openai: 'gpt-5.2',
   anthropic: 'claude-sonnet-4-5',
@@ -69,7 +69,7 @@ const models: Readonly<Partial<Record<DialectName, string>>> = {
   bedrock: 'us.anthropic.claude-sonnet-4-5-20250929-v1:0',
 };
 
-/** Where a request for this model goes, with what the catalog knows of it. */
+/** The destination of requests for a model, with its facts from the catalog. */
 export const destinationFor = (model: string, more: Partial<Destination> = {}): Destination => ({
   basePath: '',
   model,
@@ -96,7 +96,7 @@ export function samplesOf(name: DialectName, kind: Kind): Map<string, Buffer> {
   return new Map(files.map((file) => [file.replace(/\.\w+$/, ''), readFileSync(`${at}/${file}`)]));
 }
 
-/** Cases a dialect has no words for, with the reasons. */
+/** Cases that a dialect can't express, with the reasons. */
 export function absentIn(name: DialectName): Readonly<Partial<Record<Kind, Record<string, string>>>> {
   const at = `${folder}${name}/absent.json`;
   return existsSync(at) ? JSON.parse(readFileSync(at, 'utf8')) : {};
@@ -120,7 +120,7 @@ export const pairs: readonly Pair[] = dialectNames.flatMap((client) =>
   }),
 );
 
-/** A request of one dialect written in another, with what happened to its fields. */
+/** Translates a request, and reports dropped and unsupported fields. */
 export function writeAcross({ chatClient, chatProvider, provider }: Pair, body: Buffer): unknown {
   const read = createNotes();
   const request = chatClient.readRequest(JSON.parse(body.toString('utf8')), read);
@@ -132,7 +132,7 @@ export function writeAcross({ chatClient, chatProvider, provider }: Pair, body: 
   return { dropped: notes.dropped, ...call };
 }
 
-/** What a stream becomes that arrives in these chunks. */
+/** Translates a stream that arrives in these chunks. */
 export function deliverStream(
   reading: ReplyReading,
   chunks: Iterable<Buffer>,

@@ -1,4 +1,4 @@
-/** A provider that answers whole in another dialect than the configured one: no answer, so the next target is asked. */
+/** A whole reply in another dialect than the configured one is invalid, so the next target is asked. */
 import { expect, test } from 'vitest';
 import { ask } from '../support/client.ts';
 import { startTestSidecar } from '../support/sidecar.ts';

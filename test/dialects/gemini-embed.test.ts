@@ -1,4 +1,4 @@
-/** Gemini's counts and vectors: passed through to providers of that dialect, with the model's name kept right, and counted. */
+/** Gemini's token counts and embeddings: passed through with the model's name corrected, and counted. */
 import { GoogleGenAI } from '@google/genai';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { ask } from '../support/client.ts';
@@ -7,7 +7,7 @@ import { type Script, startUpstream, type Upstream } from '../support/upstream.t
 
 const contents = ['The first text', 'A second, longer text'];
 
-describe('the official SDK before the simulator', () => {
+describe('the official SDK with the simulator', () => {
   let sidecar: TestSidecar;
   let client: GoogleGenAI;
   beforeAll(async () => {
@@ -19,7 +19,7 @@ describe('the official SDK before the simulator', () => {
   });
   afterAll(() => sidecar.stop());
 
-  test('counts tokens, which costs nothing', async () => {
+  test('counts tokens, free of charge', async () => {
     const { totalTokens } = await client.models.countTokens({
       model: 'alias',
       contents: 'How many are these?',
@@ -29,7 +29,7 @@ describe('the official SDK before the simulator', () => {
     expect(record).toMatchObject({ status: 200, target: 'google/gemini-embedding-001', inputTokens: 0 });
   });
 
-  test('gives a vector for each text, and bills the prompt', async () => {
+  test('returns a vector for each text, and bills the prompt', async () => {
     const { embeddings } = await client.models.embedContent({
       model: 'alias',
       contents,
@@ -98,7 +98,7 @@ const batch = (model: string, text = 'Hi'): object => ({
   requests: [{ model: `models/${model}`, content: { parts: [{ text }] } }],
 });
 
-test('bytes pass as they came where they name the right model', async () => {
+test('bytes pass unchanged if they name the right model', async () => {
   const { own, google } = await before(vectors());
   const sent =
     '{ "requests":[{"model": "models/same","content":{"parts":[{"text":"\\"model\\": \\"x\\" é"}]},"new":1.0}]}';
@@ -124,13 +124,13 @@ test.each([
     { generateContentRequest: { model: 'models/real', contents: [] } },
   ],
   ['countTokens', { contents: [{ parts: [{ text: 'Hi' }] }] }, { contents: [{ parts: [{ text: 'Hi' }] }] }],
-])('%s: a body names the model that is asked: %j', async (method, body, sent) => {
+])('%s: a body names the target’s model: %j', async (method, body, sent) => {
   const { own, google } = await before(vectors({ totalTokens: 1, embedding: {} }));
   expect((await ask(own.url, at('alias', method), { body })).status).toBe(200);
   expect([google.calls[0]?.path, google.calls[0]?.json]).toEqual([`/v1/models/real:${method}`, sent]);
 });
 
-test('usage is what the provider says, else counted from the texts alone', async () => {
+test('usage is what the provider states, otherwise counted from the texts alone', async () => {
   const { own, google } = await before(vectors({ usageMetadata: { promptTokenCount: 7 } }));
   await ask(own.url, at('same'), { body: batch('same') });
   const stated = await own.recordWhere(({ inputTokens }) => inputTokens === 7);
@@ -141,13 +141,13 @@ test('usage is what the provider says, else counted from the texts alone', async
   expect(counted).toMatchObject({ inputTokens: 4, outputTokens: 0 });
 });
 
-test('personal data is masked in what is embedded', async () => {
+test('personal data is masked in embedded texts', async () => {
   const { own, google } = await before(vectors());
   await ask(own.url, at('same'), { body: batch('same', 'Write to ann.smith@example.com') });
   expect(google.calls[0]?.body.toString()).toContain('Write to [EMAIL_1]');
 });
 
-test('vectors of one model are never answered by another', async () => {
+test('a request for one model’s vectors never goes to another model', async () => {
   const { own, google } = await before((call) => call.whole(500, json, '{}'));
   expect((await ask(own.url, at('two'), { body: batch('two') })).status).toBeGreaterThanOrEqual(502);
   expect(google.calls.map(({ path }) => path)).toEqual(['/v1/models/one:batchEmbedContents']);
@@ -166,7 +166,7 @@ test.each([
   expect([status, JSON.parse(text).error.details[0].reason]).toEqual([502, 'upstream_failed']);
 });
 
-test('a route without a provider of the dialect, and a method nobody knows, are refused', async () => {
+test('a route without a provider of the dialect, and an unknown method, are refused', async () => {
   const { own } = await before(vectors());
   expect((await ask(own.url, at('elsewhere'), { body: batch('elsewhere') })).status).toBe(404);
   expect((await ask(own.url, at('same', 'toString'), { body: {} })).status).toBe(405);

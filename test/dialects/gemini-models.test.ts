@@ -1,4 +1,4 @@
-/** Words of Gemini's dialect that depend on the model, and schemas as it takes them. */
+/** Fields of Gemini's dialect that depend on the model, and schemas in its subset. */
 import { describe, expect, test } from 'vitest';
 import { createNotes } from '../../src/dialects/chat.ts';
 import { readSchema, writeSchema } from '../../src/dialects/gemini/schema.ts';
@@ -30,27 +30,27 @@ test.each([
   ['gemini-2.5-flash', 'high', { includeThoughts: true, thinkingBudget: 24_576 }],
   ['gemini-flash-latest', 'low', { includeThoughts: true, thinkingLevel: 'LOW' }],
   ['my-tuned-model', 'low', { includeThoughts: true, thinkingBudget: 2048 }],
-])('%s thinks %s in its own words', (model, effort, thinkingConfig) => {
+])('%s with effort %s has its own thinkingConfig', (model, effort, thinkingConfig) => {
   const { body, dropped } = written(model, { reasoning_effort: effort });
   expect(body.generationConfig).toEqual({ thinkingConfig });
   expect(dropped).toEqual([]);
 });
 
-test('a model that does not think is not told to', () => {
+test('a model that does not think is sent no thinkingConfig', () => {
   expect(written('gemini-2.0-flash', { reasoning_effort: 'high' })).toMatchObject({
     body: expect.not.objectContaining({ generationConfig: expect.anything() }),
     dropped: ['reasoning_effort'],
   });
 });
 
-test('files by address go to models that fetch them', () => {
+test('files by URL go to models that fetch them', () => {
   const image = { type: 'image_url', image_url: { url: 'https://example.com/a.png?x=1' } };
   const messages = [{ role: 'user', content: [image] }];
   expect(written('gemini-2.0-flash', { messages }).unsupported).toBe('messages[0].content[0]');
   expect(JSON.stringify(written('gemini-2.5-flash', { messages }).body)).toContain('"mimeType":"image/png"');
 });
 
-test('only the third generation is told to skip a missing signature, once for each turn', () => {
+test('only Gemini 3 is told to skip a missing signature, once per turn', () => {
   const call = (id: string) => ({ id, type: 'function', function: { name: 'f', arguments: '{}' } });
   const messages = [
     { role: 'user', content: 'Hi' },
@@ -65,7 +65,7 @@ test('only the third generation is told to skip a missing signature, once for ea
 });
 
 describe('schemas', () => {
-  test('what Gemini has no words for is said in those it has', () => {
+  test('keywords that Gemini lacks are replaced by those it has', () => {
     expect(
       writeSchema({
         $schema: 'https://json-schema.org/draft/2020-12/schema',
@@ -92,7 +92,7 @@ describe('schemas', () => {
     });
   });
 
-  test("Gemini's own form becomes JSON schema", () => {
+  test("Gemini's own format becomes a JSON schema", () => {
     expect(
       readSchema({
         type: 'OBJECT',

@@ -1,4 +1,4 @@
-/** Google's SDK before simulated providers of every dialect, and what only Gemini's dialect has. */
+/** Google's SDK with simulated providers of every dialect, and what only Gemini's dialect has. */
 import Anthropic from '@anthropic-ai/sdk';
 import { ApiError, type FunctionDeclaration, GoogleGenAI } from '@google/genai';
 import OpenAI from 'openai';
@@ -64,7 +64,7 @@ describe.each(providers)('Google SDK to %s', (provider) => {
     expect((await chat.sendMessage({ message: 'And again' })).text).toContain('And again');
   });
 
-  test('a limit of tokens', async () => {
+  test('a token limit', async () => {
     const config = { maxOutputTokens: 5 };
     const reply = await genai.models.generateContent({ model, contents: 'Hello', config });
     expect(reply.candidates?.[0]?.finishReason).toBe('MAX_TOKENS');
@@ -127,7 +127,7 @@ describe.each(providers)('Google SDK to %s', (provider) => {
     });
   });
 
-  test('a stream that breaks off', async () => {
+  test('a stream that is cut', async () => {
     const config = { httpOptions: { headers: { 'x-simulate': 'fault=cut_stream' } } };
     const stream = await genai.models.generateContentStream({ model, contents: 'Hello', config });
     const read = async (): Promise<void> => {
@@ -137,7 +137,7 @@ describe.each(providers)('Google SDK to %s', (provider) => {
   });
 });
 
-describe('signatures of calls come back to Gemini', () => {
+describe('signatures of calls are sent back to Gemini', () => {
   const model = 'signed';
   const user = [{ role: 'user' as const, content: 'Weather?' }];
 
@@ -194,7 +194,7 @@ describe('signatures of calls come back to Gemini', () => {
   });
 });
 
-/** A sidecar before one provider under the test's control. */
+/** A sidecar with one provider under the test's control. */
 async function before(
   script: Script,
   dialect: 'gemini' | 'openai' = 'gemini',
@@ -230,8 +230,8 @@ const pathTo = (model: string, method = 'generateContent'): string => `/v1beta/m
 const body = (text: string): unknown => geminiWire.request(text);
 const key = { 'x-goog-api-key': 'app-key' };
 
-describe('the own dialect', () => {
-  test('bytes pass as they came, to the model and the method of the path', async () => {
+describe('passed through', () => {
+  test('bytes pass unchanged, to the model and the method of the path', async () => {
     const { url, upstream } = await before(answers(geminiWire, 'Grüße'));
     const sent = '{ "contents":[{"parts":[{"text":"Hi é"}]}], "futureField": [1.0] }';
     const whole = await ask(url, pathTo('alias'), { body: sent, headers: key });
@@ -249,7 +249,7 @@ describe('the own dialect', () => {
     ]);
   });
 
-  test('without alt=sse a stream is one list, from the cache as well, errors included', async () => {
+  test('without alt=sse a stream is one list, from the cache too, including errors', async () => {
     const { url, upstream } = await before(answers(geminiWire, 'One ', 'two'));
     for (const status of ['fwd=uri-miss', 'hit']) {
       const reply = await ask(url, pathTo(testModel, 'streamGenerateContent'), {
@@ -278,7 +278,7 @@ describe('the own dialect', () => {
     expect(list[1].error).toMatchObject({ code: 502, details: [{ reason: 'stream_cut' }] });
   });
 
-  test('the cache and idempotency keys know the model and the method of the path', async () => {
+  test('the cache and idempotency keys distinguish the model and the method of the path', async () => {
     const { url, upstream } = await before(answers(geminiWire, 'x'));
     const send = (path: string, more = {}) =>
       ask(url, path, { body: body('Hi'), headers: { ...key, ...more } });
@@ -293,7 +293,7 @@ describe('the own dialect', () => {
     expect((await send(pathTo('other'), { 'idempotency-key': 'k' })).status).toBe(422);
   });
 
-  test('personal data is masked on the way out and restored on the way back', async () => {
+  test('personal data is masked in the request and restored in the reply', async () => {
     const address = 'ann.smith@example.com';
     const { url, upstream } = await before(
       answers(geminiWire, 'to [EMA', 'IL_1] and [EMAIL_1', '].'),
@@ -329,7 +329,7 @@ describe('keys', () => {
     expect(own.logText()).not.toContain('app-key');
   });
 
-  test('none or a wrong one is 401 in the words of the dialect, and is never logged', async () => {
+  test('a missing or wrong one is a 401 in the dialect, and is never logged', async () => {
     const { url, own } = await before(answers(geminiWire, 'x'));
     const missing = await ask(url, pathTo(testModel), { body: body('Hi') });
     expect(missing.status).toBe(401);
@@ -344,7 +344,7 @@ describe('keys', () => {
   });
 });
 
-test('RetryInfo in a 429 says when the target may be asked again', async () => {
+test('RetryInfo in a 429 determines the cooldown of the target', async () => {
   const details = [{ '@type': 'type.googleapis.com/google.rpc.RetryInfo', retryDelay: '7.2s' }];
   const error = { code: 429, message: 'Later.', status: 'RESOURCE_EXHAUSTED', details };
   const headers = { 'content-type': 'application/json' };

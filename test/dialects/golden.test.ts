@@ -18,13 +18,13 @@ import {
 
 const pretty = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
 
-describe('the table of dialect and case', () => {
+describe('every dialect and case', () => {
   const has = (name: (typeof dialectNames)[number], kind: Kind): boolean =>
     kind === 'requests' ? dialects[name].chatClient !== null : dialects[name].chatProvider !== null;
 
   for (const name of dialectNames) {
     for (const kind of kinds.filter((each) => has(name, each))) {
-      test(`${name}: ${kind} has every case, or says why not`, () => {
+      test(`${name}: ${kind} has every case, or a reason for its absence`, () => {
         const samples = samplesOf(name, kind);
         const absent = absentIn(name)[kind] ?? {};
         const missing = cases[kind].filter((one) => !samples.has(one) && absent[one] === undefined);

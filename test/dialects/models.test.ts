@@ -1,4 +1,4 @@
-/** Words of a dialect that depend on the model: each generation takes others. */
+/** Fields of a dialect that depend on the model. */
 import { describe, expect, test } from 'vitest';
 import { createNotes } from '../../src/dialects/chat.ts';
 import { dialects } from '../../src/dialects/index.ts';
@@ -7,7 +7,7 @@ import { destinationFor } from './fixtures.ts';
 
 type Json = Record<string, unknown>;
 
-/** A request of one dialect as a model of the other gets it. */
+/** A request of one dialect, written for a model of another. */
 function translated(
   from: DialectName,
   to: DialectName,
@@ -38,14 +38,14 @@ describe('Claude', () => {
     ['claude-opus-4-6', { type: 'adaptive' }, { effort: 'medium' }],
     ['claude-sonnet-5', { type: 'adaptive' }, { effort: 'medium' }],
     ['claude-opus-5-20270101', { type: 'adaptive' }, { effort: 'medium' }],
-  ])('%s thinks in its own words', (model, thinking, config) => {
+  ])('%s thinks by its own fields', (model, thinking, config) => {
     const { body, dropped } = claude(model, { reasoning_effort: 'medium', max_tokens: 20_000 });
     expect(body.thinking).toEqual(thinking);
     expect(body.output_config).toEqual(config);
     expect(dropped).toEqual([]);
   });
 
-  test('thinks within its limit of tokens, or not at all', () => {
+  test('thinks within its token limit, or not at all', () => {
     const asked = { reasoning_effort: 'high' };
     expect(claude('claude-sonnet-4-5', { ...asked, max_tokens: 3000 }).body.thinking).toEqual({
       type: 'enabled',
@@ -56,7 +56,7 @@ describe('Claude', () => {
     expect(dropped).toEqual(['reasoning_effort']);
   });
 
-  test('does not think where a tool is demanded', () => {
+  test('does not think if a tool is required', () => {
     const tools = [{ type: 'function', function: { name: 'f' } }];
     const { body, dropped } = claude('claude-opus-4-6', {
       reasoning_effort: 'low',
@@ -67,13 +67,13 @@ describe('Claude', () => {
     expect(dropped).toEqual(['reasoning_effort']);
   });
 
-  test('has a limit of tokens in any case: the app’s, the model’s, or a small one', () => {
+  test('always has a token limit: the app’s, the model’s, or a small one', () => {
     expect(claude('claude-x', { max_tokens: 7 }, 9000).body.max_tokens).toBe(7);
     expect(claude('claude-x', {}, 9000).body.max_tokens).toBe(9000);
     expect(claude('claude-x', {}).body.max_tokens).toBe(4096);
   });
 
-  test('takes temperatures up to 1, one kind of sampling, and none while it thinks', () => {
+  test('accepts temperatures up to 1, one sampling parameter, and none while it thinks', () => {
     expect(claude('claude-sonnet-4-5', { temperature: 1.5 }).dropped).toEqual(['temperature']);
     expect(claude('claude-sonnet-4-5', { temperature: 0.5, top_p: 0.5 }).dropped).toEqual(['top_p']);
     expect(claude('claude-3-haiku', { temperature: 0.5, top_p: 0.5 }).dropped).toEqual([]);
@@ -99,7 +99,7 @@ describe('OpenAI’s dialect', () => {
     expect(gpt(model, { max_tokens: 7 }).body).toMatchObject({ [name]: 7 });
   });
 
-  test('models that never reason are told nothing of it', () => {
+  test('models that never reason are sent no reasoning fields', () => {
     const thinking = { type: 'enabled', budget_tokens: 2000 };
     expect(gpt('gpt-4o', { thinking })).toMatchObject({ dropped: ['thinking'] });
     expect(gpt('gpt-4o', { thinking: { type: 'disabled' } }).dropped).toEqual([]);
@@ -109,7 +109,7 @@ describe('OpenAI’s dialect', () => {
     );
   });
 
-  test('marks go to models that take them', () => {
+  test('cache breakpoints go to models that accept them', () => {
     const system = [{ type: 'text', text: 'Rules.', cache_control: { type: 'ephemeral', ttl: '1h' } }];
     const first = (model: string): unknown => (gpt(model, { system }).body.messages as Json[])[0]?.content;
     expect(first('gpt-5.2')).toBe('Rules.');

@@ -1,4 +1,4 @@
-/** Answers in forms that providers were seen to give, beside the ones in the fixtures: nothing of them may be lost. */
+/** Unusual replies that providers were seen to send, in addition to the fixtures: nothing of them may be lost. */
 import { describe, expect, test } from 'vitest';
 import { createNotes } from '../../src/dialects/chat.ts';
 import { readError } from '../../src/dialects/error-text.ts';
@@ -16,7 +16,7 @@ function readingOf(from: DialectName, to: DialectName) {
   return translatedReading(chatProvider, chatClient, context);
 }
 
-/** The client's events of a provider's stream. */
+/** The client's events for a provider's stream. */
 function streamed(from: DialectName, to: DialectName, events: readonly Json[]): Json[] {
   const end = from === 'openai' ? 'data: [DONE]\n\n' : '';
   const name = (event: Json) => (typeof event.type === 'string' ? `event: ${event.type}\n` : '');
@@ -51,7 +51,7 @@ const piece = (index: number, text: string, name?: string): Json =>
     ],
   });
 
-describe('calls that grow in turns', () => {
+describe('deltas of parallel calls that alternate', () => {
   const events = [
     piece(0, '{"a":', 'one'),
     piece(1, '{"b":', 'two'),
@@ -61,7 +61,7 @@ describe('calls that grow in turns', () => {
     chunk({}, 'tool_calls'),
   ];
 
-  test('for Anthropic’s clients stand one after the other', () => {
+  test('become consecutive blocks for Anthropic’s clients', () => {
     const received = streamed('openai', 'anthropic', events);
     const blocks = received.filter(({ type }) => String(type).startsWith('content_block'));
     expect(blocks.map(({ type, index }) => `${String(type).slice(14)} ${index}`)).toEqual([
@@ -87,7 +87,7 @@ describe('calls that grow in turns', () => {
     expect([text(0), text(1), text(2)]).toEqual(['{"a":1}', '{"b":2}', 'Calling.']);
   });
 
-  test('for the others keep their numbers', () => {
+  test('keep their numbers for other clients', () => {
     const gemini = streamed('openai', 'gemini', events);
     expect(JSON.stringify(gemini)).toContain('"name":"one","args":{"a":1}');
     expect(JSON.stringify(gemini)).toContain('"name":"two","args":{"b":2}');
@@ -99,7 +99,7 @@ describe('calls that grow in turns', () => {
     ]);
   });
 
-  test('calls that come one after the other are ended as they come', () => {
+  test('consecutive calls end one by one', () => {
     const received = streamed('openai', 'anthropic', [
       piece(0, '{}', 'one'),
       piece(1, '{}', 'two'),
@@ -110,7 +110,7 @@ describe('calls that grow in turns', () => {
   });
 });
 
-test('calls without an id get one, and each its own', () => {
+test('calls without an id get different ones', () => {
   const call = { index: 0, type: 'function', function: { name: 'f', arguments: '{}' } };
   const message = { role: 'assistant', content: null, tool_calls: [call, call] };
   const { reply } = whole('openai', 'anthropic', { id: 'c1', choices: [{ message }] });
@@ -120,7 +120,7 @@ test('calls without an id get one, and each its own', () => {
 });
 
 describe('reasoning', () => {
-  test('as Mistral gives it, in the content', () => {
+  test('inside the content, as in Mistral’s replies', () => {
     const content = [
       { type: 'thinking', thinking: [{ type: 'text', text: 'Hm.' }] },
       { type: 'text', text: 'Yes.' },
@@ -131,7 +131,7 @@ describe('reasoning', () => {
     expect(JSON.stringify(received)).toContain('"thinking":"Hm."');
   });
 
-  test('summaries beside what is hidden', () => {
+  test('summaries together with encrypted reasoning', () => {
     const reasoning_details = [
       { type: 'reasoning.summary', summary: 'In short.' },
       { type: 'reasoning.encrypted', data: 'abc' },
@@ -142,7 +142,7 @@ describe('reasoning', () => {
     expect(reply.content).toMatchObject([{ thinking: 'In short.' }, { type: 'redacted_thinking' }, {}]);
   });
 
-  test('parts of a summary keep their distance', () => {
+  test('parts of a summary are separated', () => {
     const delta = (summary_index: number, text: string) => ({
       type: 'response.reasoning_summary_text.delta',
       output_index: 0,
@@ -162,7 +162,7 @@ describe('reasoning', () => {
   });
 });
 
-test('a Responses item that comes whole is not lost', () => {
+test('a Responses item without deltas is not lost', () => {
   const items = [
     {
       type: 'reasoning',
@@ -224,7 +224,7 @@ describe('usage', () => {
   const facts = (usage: Json) =>
     whole('openai', 'anthropic', { choices: [{ message: { content: 'Hi' } }], usage }).facts;
 
-  test('reasoning that is counted beside the completion is part of the reply (xAI)', () => {
+  test('reasoning counted separately from the completion is part of the reply (xAI)', () => {
     const usage = { prompt_tokens: 32, completion_tokens: 9, total_tokens: 135 };
     const completion_tokens_details = { reasoning_tokens: 94 };
     expect(facts({ ...usage, completion_tokens_details })).toMatchObject({ outputTokens: 103 });
@@ -233,7 +233,7 @@ describe('usage', () => {
     });
   });
 
-  test('cached tokens one level up count (Moonshot), and never make the rest negative', () => {
+  test('cached tokens one level higher count (Moonshot), and never make the others negative', () => {
     const usage = { prompt_tokens: 5, completion_tokens: 1, cached_tokens: 7 };
     expect(facts(usage)).toMatchObject({ inputTokens: 5, cachedInputTokens: 7 });
     const { reply } = whole('openai', 'anthropic', { choices: [{ message: { content: 'Hi' } }], usage });

@@ -1,4 +1,4 @@
-/** The presets: each row is sound, and a request by it reaches the right path with the right credential. */
+/** The presets: each row is valid, and its requests reach the right path with the right credential. */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isLoopback } from '../../src/base/node-http.ts';
@@ -36,7 +36,7 @@ describe('every row', () => {
     if (prices !== null) expect(hasTable(prices)).toBe(true);
   });
 
-  test('no two are the same place in the same dialect, but for what shares a port of this machine', () => {
+  test('no two have the same URL and dialect, except for servers that share a local port', () => {
     const places = real.flatMap(([, { dialect, baseUrl }]) =>
       isLoopback(new URL(baseUrl).hostname) ? [] : [`${dialect} ${baseUrl}`],
     );
@@ -52,7 +52,7 @@ describe('every row', () => {
     expect(source).toContain(row);
   });
 
-  test('no model of the demo belongs to two', () => {
+  test('no model of the demo belongs to two presets', () => {
     const models = rows.flatMap(([, preset]) => preset.models);
     expect(new Set(models).size).toBe(models.length);
     for (const model of models) {
@@ -203,7 +203,7 @@ describe('a provider without stream_options', () => {
       `{"model":"m","stream":true,${messages},"stream_options":null}`,
       `{"model":"m","stream":true,${messages}}`,
     ],
-  ])('%s, and is counted all the same', async (_, body, sent) => {
+  ])('%s, and is counted anyway', async (_, body, sent) => {
     const reply = await post(sidecar.url, '/v1/chat/completions', { body });
     expect(reply.status).toBe(200);
     expect(openaiWire.textOf(reply.text)).toBe('ok');
@@ -237,7 +237,7 @@ describe('the demo', () => {
       ]);
   });
 
-  test('serves Azure where its endpoint is in the environment, and nowhere else', () => {
+  test('serves Azure only if its endpoint is in the environment', () => {
     const { AZURE_OPENAI_ENDPOINT: _, ...unplaced } = keys;
     expect(demoConfig(unplaced).providers).not.toHaveProperty('azure');
     expect(demoConfig(keys).providers.azure?.baseUrl).toBe('https://my-resource.openai.azure.com/openai/v1');
@@ -248,7 +248,7 @@ describe('the demo', () => {
     ]);
   });
 
-  test('names each key once that is not set', () => {
+  test('names each missing key once', () => {
     const text = banner({ OPENAI_API_KEY: 'k' });
     const words = text.split(/\s+/);
     for (const key of new Set(rows.flatMap(([, { credentialEnv }]) => credentialEnv ?? [])))

@@ -1,4 +1,4 @@
-/** A conversation whose turns were answered by providers of different dialects: what they signed stays theirs. */
+/** Conversations with turns by providers of different dialects: signatures go only to the provider that made them. */
 import { describe, expect, test } from 'vitest';
 import { unsigned, withoutForeign } from '../../src/dialects/foreign.ts';
 import { startChain } from '../support/chain.ts';
@@ -8,8 +8,8 @@ import { answers } from '../support/upstream.ts';
 const think = (signature: string) => ({ type: 'thinking', thinking: 'Hm.', signature });
 const text = { type: 'text', text: 'Hi ~' };
 
-describe('a body of the own dialect', () => {
-  test('loses what others signed, and nothing else', async () => {
+describe('a body that is passed through', () => {
+  test('loses what other providers signed, and nothing else', async () => {
     const content = [think('own=='), think('responses~rs_1 a'), think(unsigned), text];
     const hidden = { type: 'redacted_thinking', data: 'gemini-like~x' };
     const messages = [
@@ -27,7 +27,7 @@ describe('a body of the own dialect', () => {
     });
   });
 
-  test('keeps its bytes where there is nothing foreign', () => {
+  test('is unchanged if there is nothing foreign', () => {
     const bodies = [
       { messages: [{ role: 'user', content: 'signature: "openai~x"' }] },
       { messages: [{ role: 'assistant', content: [think('anthropic~own')] }] },

@@ -1,4 +1,4 @@
-/** What a provider is known to refuse: it is written as the provider takes it, named as dropped, or not sent there. */
+/** What providers are known to refuse is written as they accept it, named as dropped, or not sent to them. */
 import { describe, expect, test } from 'vitest';
 import { createNotes } from '../../src/dialects/chat.ts';
 import { dialects } from '../../src/dialects/index.ts';
@@ -15,7 +15,7 @@ const said: Readonly<Partial<Record<DialectName, Json>>> = {
   gemini: { contents: [{ role: 'user', parts: [{ text: 'Hi' }] }] },
 };
 
-/** A request of one dialect as a model of the other gets it. */
+/** A request of one dialect, written for a model of another. */
 function translated(from: DialectName, to: DialectName, model: string, more: Json, quirks: Quirks = {}) {
   const notes = createNotes();
   const request = dialects[from].chatClient?.readRequest({ model: 'm', ...said[from], ...more }, notes);
@@ -27,7 +27,7 @@ function translated(from: DialectName, to: DialectName, model: string, more: Jso
 
 const call = (id: string) => ({ id, type: 'function', function: { name: 'look', arguments: '{}' } });
 const look = { type: 'function', function: { name: 'look' } };
-/** A conversation of OpenAI's amid calls of tools. */
+/** An OpenAI conversation that ends with a tool's result. */
 const amidCalls = (...ids: string[]) => [
   { role: 'user', content: 'Hi' },
   { role: 'assistant', content: null, tool_calls: ids.map(call) },
@@ -35,7 +35,7 @@ const amidCalls = (...ids: string[]) => [
 ];
 
 describe('Anthropic', () => {
-  test('a model that takes budgets is never told to decide itself', () => {
+  test('a model with thinking budgets is never sent "adaptive"', () => {
     const config = {
       generationConfig: { thinkingConfig: { includeThoughts: true }, maxOutputTokens: 20_000 },
     };
@@ -48,7 +48,7 @@ describe('Anthropic', () => {
     });
   });
 
-  test('with a budget a model that forgot what it thought before its calls does not think', () => {
+  test('with a budget, a model does not think if the thinking before its calls is missing', () => {
     const asked = {
       messages: amidCalls('call_1'),
       tools: [look],
@@ -74,13 +74,13 @@ describe('Anthropic', () => {
     'claude-opus-4.8',
     'us.anthropic.claude-opus-5-v1:0',
     'claude-mythos-preview',
-  ])('%s takes no sampling', (model) => {
+  ])('%s accepts no sampling parameters', (model) => {
     const { body, dropped } = translated('openai', 'anthropic', model, { temperature: 0.2, top_p: 0.9 });
     expect(body).not.toHaveProperty('temperature');
     expect(dropped).toEqual(['temperature', 'top_p']);
   });
 
-  test('efforts are those the model knows', () => {
+  test('efforts are those the model supports', () => {
     const effort = (model: string, reasoning_effort: string) =>
       translated('openai', 'anthropic', model, { reasoning_effort }).body.output_config;
     expect(effort('claude-opus-4-6', 'xhigh')).toEqual({ effort: 'high' });
@@ -88,13 +88,13 @@ describe('Anthropic', () => {
     expect(effort('claude-opus-4-7', 'minimal')).toEqual({ effort: 'low' });
   });
 
-  test('stop sequences of white space can’t be said', () => {
+  test('stop sequences of white space are unsupported', () => {
     expect(translated('openai', 'anthropic', 'claude-opus-5', { stop: ['END', '\n'] }).unsupported).toBe(
       'stop',
     );
   });
 
-  test('ids of calls in other forms are made anew, alike in call and result', () => {
+  test('invalid ids of calls are replaced in call and result alike', () => {
     const { body } = translated('openai', 'anthropic', 'claude-opus-5', {
       messages: amidCalls('functions.look:0', 'toolu_01'),
       tools: [look],
@@ -105,7 +105,7 @@ describe('Anthropic', () => {
     expect(answered?.content.map(({ tool_use_id }) => tool_use_id)).toEqual(ids);
   });
 
-  test('results stand in one message, whatever the app put between them', () => {
+  test('results are in one message, even if the app sent them in several', () => {
     const [user, called, one, other] = amidCalls('a', 'b');
     const { body } = translated('openai', 'anthropic', 'claude-opus-5', {
       messages: [user, called, one, { role: 'system', content: 'Be brief.' }, other],
@@ -119,7 +119,7 @@ describe('Anthropic', () => {
     expect(body.system).toEqual([{ type: 'text', text: 'Be brief.' }]);
   });
 
-  test('a schema is closed, and its bounds are told and named', () => {
+  test('a schema is closed, and its bounds are described and named as dropped', () => {
     const format = (schema: Json) => ({
       response_format: { type: 'json_schema', json_schema: { name: 'a', schema } },
     });
@@ -151,7 +151,7 @@ describe('Anthropic', () => {
     );
   });
 
-  test('a strict tool is enforced in the provider’s subset, and not where it is open', () => {
+  test('a strict tool is enforced in the provider’s subset, unless its schema is open', () => {
     const tool = (parameters: Json) => ({
       tools: [{ type: 'function', function: { name: 'f', parameters, strict: true } }],
     });
@@ -171,7 +171,7 @@ describe('Anthropic', () => {
     expect(JSON.stringify(body.messages)).toContain('"data":"a,b"');
   });
 
-  test('how closely to look at a picture is named as dropped', () => {
+  test('the detail of an image is named as dropped', () => {
     const image = { type: 'image_url', image_url: { url: 'https://example.com/a.png', detail: 'high' } };
     const messages = [{ role: 'user', content: [image] }];
     expect(translated('openai', 'anthropic', 'claude-opus-5', { messages }).dropped).toEqual([
@@ -210,7 +210,7 @@ describe('OpenAI’s dialect', () => {
     }
   });
 
-  test('later ones take it while they don’t reason, others always', () => {
+  test('later ones accept them if they don’t reason, others always', () => {
     const thinking = { type: 'enabled', budget_tokens: 2000 };
     expect(gpt('gpt-5.2', { temperature: 0.5 }).body).toMatchObject({ temperature: 0.5 });
     expect(gpt('gpt-5.2', { temperature: 0.5, thinking }).dropped).toEqual(['temperature']);
@@ -226,7 +226,7 @@ describe('OpenAI’s dialect', () => {
     ['gpt-5.2', 'max', 'xhigh'],
     ['gpt-5.6', 'max', 'max'],
     ['gpt-oss-120b', 'low', 'low'],
-  ])('%s knows the effort %s as %s', (model, effort, known) => {
+  ])('%s maps the effort %s to %s', (model, effort, known) => {
     const wish = effort === 'none' ? { thinking: { type: 'disabled' } } : { output_config: { effort } };
     expect(gpt(model, wish).body.reasoning_effort).toBe(known);
     const { body } = translated('anthropic', 'responses', model, wish);
@@ -239,13 +239,13 @@ describe('OpenAI’s dialect', () => {
     ['mistral-large-latest', false],
     ['gpt-5.2', true],
     ['some-model', true],
-  ])('whether %s reasons at all the catalog knows', (model, reasons) => {
+  ])('the catalog knows whether %s reasons', (model, reasons) => {
     const { body, dropped } = gpt(model, { output_config: { effort: 'low' } });
     expect(body.reasoning_effort).toBe(reasons ? 'low' : undefined);
     expect(dropped).toEqual(reasons ? [] : ['thinking']);
   });
 
-  test('more stop sequences than OpenAI takes, or any where it takes none, can’t be said', () => {
+  test('more stop sequences than OpenAI accepts are unsupported', () => {
     const stops = (model: string, count: number) =>
       gpt(model, { stop_sequences: Array.from({ length: count }, (_, index) => `S${index}`) }).unsupported;
     expect(stops('gpt-4o', 4)).toBeNull();
@@ -254,7 +254,7 @@ describe('OpenAI’s dialect', () => {
     expect(stops('llama-3.3', 9)).toBeNull();
   });
 
-  test('a long name of a user is told by its digest', () => {
+  test('a long user identifier is replaced by its digest', () => {
     const user_id = `user_${'a'.repeat(64)}_account__session_${'b'.repeat(36)}`;
     for (const to of ['openai', 'responses'] as const) {
       const { body } = translated('anthropic', to, 'gpt-5.2', { metadata: { user_id } });
@@ -262,7 +262,7 @@ describe('OpenAI’s dialect', () => {
     }
   });
 
-  test('metadata belong to what OpenAI stores', () => {
+  test('metadata is dropped for OpenAI, which accepts it only for stored completions', () => {
     const metadata = { app: 'a' };
     expect(translated('responses', 'openai', 'gpt-5.2', { metadata })).toMatchObject({
       dropped: ['metadata'],
@@ -270,7 +270,7 @@ describe('OpenAI’s dialect', () => {
     expect(translated('responses', 'openai', 'mistral-x', { metadata }).body.metadata).toEqual(metadata);
   });
 
-  test('only OpenAI knows developers', () => {
+  test('only OpenAI has the role "developer"', () => {
     const input = [
       { role: 'developer', content: 'Be brief.' },
       { role: 'user', content: 'Hi' },
@@ -281,7 +281,7 @@ describe('OpenAI’s dialect', () => {
     expect(first('mistral-large')).toBe('system');
   });
 
-  test('a turn that was nothing but thinking is left out', () => {
+  test('a turn of nothing but thinking is left out', () => {
     const messages = [
       { role: 'user', content: 'Hi' },
       { role: 'assistant', content: [{ type: 'thinking', thinking: 'hm', signature: 'unsigned~' }] },
@@ -290,7 +290,7 @@ describe('OpenAI’s dialect', () => {
     expect(gpt('gpt-5.2', { messages }).body.messages).toHaveLength(2);
   });
 
-  test('what was thought before calls goes back to providers that want it', () => {
+  test('reasoning before calls is sent back to providers that require it', () => {
     const assistant = (model: string, quirks: Quirks) =>
       (gpt(model, thoughtful, quirks).body.messages as Json[])[1];
     expect(assistant('kimi-k2.5', { reasoningBack: true })).toMatchObject({
@@ -300,7 +300,7 @@ describe('OpenAI’s dialect', () => {
     expect(assistant('gpt-5.2', {})).not.toHaveProperty('reasoning_content');
   });
 
-  test('Google’s endpoint for it gets its signature back, nobody else does', () => {
+  test('Google’s OpenAI-compatible endpoint gets its signature back, others do not', () => {
     const calls = (model: string): Json | undefined => {
       const [, assistant] = gpt(model, thoughtful).body.messages as { tool_calls?: Json[] }[];
       return assistant?.tool_calls?.[0];
@@ -312,7 +312,7 @@ describe('OpenAI’s dialect', () => {
     expect(calls('gpt-5.2')?.id).toMatch(/^call_[0-9a-f]{24}$/);
   });
 
-  test('OpenAI answers by schemas of objects only', () => {
+  test('OpenAI supports schemas of objects only', () => {
     const config = {
       generationConfig: {
         responseMimeType: 'application/json',
@@ -326,14 +326,14 @@ describe('OpenAI’s dialect', () => {
 });
 
 describe('Gemini', () => {
-  test('more than five stop sequences can’t be said', () => {
+  test('more than five stop sequences are unsupported', () => {
     const stop_sequences = ['a', 'b', 'c', 'd', 'e', 'f'];
     expect(translated('anthropic', 'gemini', 'gemini-3-flash', { stop_sequences }).unsupported).toBe(
       'stop_sequences',
     );
   });
 
-  test('a schema beside tools goes to the third generation only', () => {
+  test('a schema together with tools goes to Gemini 3 only', () => {
     const more = { tools: [look], response_format: { type: 'json_schema', json_schema: { schema: {} } } };
     expect(translated('openai', 'gemini', 'gemini-2.5-flash', more).unsupported).toBe('response_format');
     expect(translated('openai', 'gemini', 'gemini-3-flash', more).unsupported).toBeNull();

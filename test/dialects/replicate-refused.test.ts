@@ -1,4 +1,4 @@
-/** What Replicate's predictions can't be told, and how a conversation goes to them. */
+/** What Replicate's predictions don't support, and how a conversation becomes a prompt. */
 import OpenAI from 'openai';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
@@ -30,7 +30,7 @@ test('tools and schemas are refused, and the field is named', async () => {
   );
 });
 
-test('a reply that breaks off is none, streamed or not', async () => {
+test('a truncated reply is invalid, streamed or not', async () => {
   const headers = { 'x-simulate': 'fault=cut_stream' };
   for (const stream of [false, true]) {
     const asked = openai.chat.completions.create({ model, messages: user('Hi'), stream }, { headers });
@@ -38,7 +38,7 @@ test('a reply that breaks off is none, streamed or not', async () => {
   }
 });
 
-test('a longer conversation goes as one text', async () => {
+test('a longer conversation is sent as one text', async () => {
   const reply = await openai.chat.completions.create({
     model,
     messages: [

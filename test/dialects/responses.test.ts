@@ -11,7 +11,7 @@ import { streamBySdk } from '../support/sdk.ts';
 import { answers, type Script } from '../support/upstream.ts';
 
 describe('its bytes', () => {
-  test('pass as they came, there and back, and its usage is counted', async () => {
+  test('pass unchanged in both directions, and usage is counted', async () => {
     const chain = await startChain(wire, [[answers(wire, 'Grüße, ', '日本')]]);
     const odd = { previous_response_id: 'resp_0', x_unknown: [1.5], tools: [{ type: 'web_search' }] };
     const whole = await chain.ask(odd);
@@ -36,7 +36,7 @@ describe('its bytes', () => {
     expect(await (await chain.stream()).all()).toBe(bytes.toString());
   });
 
-  test('a stream that is stopped at its limit ends as the response that began', () => {
+  test('a stream that is stopped at a limit ends the response that began', () => {
     const { chatProvider, chatClient } = responses;
     if (chatProvider === null || chatClient === null) throw new Error('it has both sides');
     const stream = observedReading(chatProvider, chatClient).stream(65_536);
@@ -99,7 +99,7 @@ describe('what is known of a request', () => {
     return 'kind' in found ? -1 : found.flags;
   };
 
-  test('its limit, its text and what it needs', () => {
+  test('its token limit, its text and the capabilities it needs', () => {
     expect(look({ max_output_tokens: 77, instructions: 'Be brief.' })).toMatchObject({
       maxTokens: 77,
       textCharacters: 11,

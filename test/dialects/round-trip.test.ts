@@ -1,4 +1,4 @@
-/** Round trips: what a client means is still there after it was written in another dialect and read again. */
+/** Round trips: a request keeps its meaning when it is written in another dialect and read again. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
@@ -12,12 +12,12 @@ import { dialects } from '../../src/dialects/index.ts';
 import { type DialectName, dialectNames } from '../../src/exchange/dialects.ts';
 import { destinationOf } from './fixtures.ts';
 
-/** Dialects that can be read and written on the way there. */
+/** Dialects whose requests can be both read and written. */
 const both = dialectNames.filter(
   (name) => dialects[name].chatClient !== null && dialects[name].chatProvider !== null,
 );
 
-/** What a dialect has no words for, so that a round trip through it loses it. Each is noted, or stands for nothing there. */
+/** What a dialect lacks, so that a round trip loses it. Each loss is noted, or has no meaning there. */
 const lost: Readonly<Partial<Record<DialectName, (request: ChatRequest) => ChatRequest>>> = {
   openai: (request) => ({ ...request, topK: null }),
   responses: (request) => ({
@@ -54,13 +54,13 @@ const lost: Readonly<Partial<Record<DialectName, (request: ChatRequest) => ChatR
   }),
 };
 
-/** What a dialect can't be told at all, and is therefore not asked to carry. */
+/** What a dialect doesn't support, and so is not tested. */
 const untellable: Readonly<Partial<Record<DialectName, (request: ChatRequest) => ChatRequest>>> = {
   responses: (request) => ({ ...request, stop: [] }),
   anthropic: (request) => ({ ...request, stop: request.stop.filter((words) => words.trim() !== '') }),
 };
 
-/** Gemini's own API takes no names of files, and joins the texts of a tool's result. */
+/** Gemini's API has no file names, and joins the texts of a tool's result. */
 const nameless = (message: ChatMessage): ChatMessage => ({
   ...message,
   parts: message.parts.map((part): Part => {
@@ -158,7 +158,7 @@ const turn = fc
   });
 
 const optional = <T>(values: fc.Arbitrary<T>): fc.Arbitrary<T | null> => fc.option(values, { nil: null });
-/** Closed, as every provider can enforce it. */
+/** A closed schema, which every provider can enforce. */
 const schema = fc.constantFrom(
   { type: 'object', properties: { a: { type: 'string' } }, additionalProperties: false },
   { type: 'object', properties: {}, additionalProperties: false },
@@ -229,7 +229,7 @@ function through(name: DialectName, given: ChatRequest): ChatRequest {
   return chatClient.readRequest(JSON.parse(JSON.stringify(body)), createNotes());
 }
 
-/** Without what only says where a thing stood in a body, and with one form for what may be said in several. */
+/** Without positions in the body, and with one form for what can be expressed in several. */
 const plain = (given: ChatRequest): unknown =>
   JSON.parse(
     JSON.stringify(
@@ -241,16 +241,16 @@ const plain = (given: ChatRequest): unknown =>
       },
       (key, value) => {
         // Where a dialect demands a name for a schema, one without any is called so.
-        // So does a file; where names aren't said at all, there is none.
+        // So does a file; dialects without names have none.
         if (key === 'at' || (key === 'name' && [null, 'answer', 'document.pdf'].includes(value)))
           return undefined;
-        // A tool that isn't said to be strict isn't; a picture is looked at as the model likes.
+        // Without `strict` a tool is not strict; without `detail` the model chooses.
         return (key === 'strict' && value === false) || (key === 'detail' && value === 'auto') ? null : value;
       },
     ),
   );
 
-/** Messages of one role that follow each other say the same as one. */
+/** Consecutive messages of one role mean the same as one. */
 function mergeTurns(messages: readonly ChatMessage[]): ChatMessage[] {
   const merged: ChatMessage[] = [];
   for (const message of messages) {
@@ -264,7 +264,7 @@ function mergeTurns(messages: readonly ChatMessage[]): ChatMessage[] {
 describe.each(both.flatMap((a) => both.filter((b) => b !== a).map((b) => ({ a, b }))))(
   '$a → $b → $a',
   ({ a, b }) => {
-    test('keeps what both have words for', () => {
+    test('keeps what both dialects support', () => {
       fc.assert(
         fc.property(request, (given) => {
           const tellable = [a, b].reduce((asked, name) => untellable[name]?.(asked) ?? asked, given);

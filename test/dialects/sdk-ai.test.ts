@@ -1,4 +1,4 @@
-/** Vercel's `ai` with its providers for OpenAI and Anthropic, before every provider. */
+/** Vercel's `ai` with its providers for OpenAI and Anthropic, with every provider. */
 import { createAnthropic } from '@ai-sdk/anthropic';
 import { createOpenAI } from '@ai-sdk/openai';
 import {

@@ -1,4 +1,4 @@
-/** Anthropic's SDK before every provider. */
+/** Anthropic's SDK with every provider. */
 import Anthropic from '@anthropic-ai/sdk';
 import { type Asked, failureOf, type Heard, type SdkClient } from './sdk/client.ts';
 import { tryAll } from './sdk/suite.ts';

@@ -1,4 +1,4 @@
-/** Google's SDK before every provider. */
+/** Google's SDK with every provider. */
 import {
   ApiError,
   type Content,

@@ -12,7 +12,7 @@ test('every suite is there', () => {
   expect(files.filter((name) => !existsSync(new URL(name, import.meta.url)))).toEqual([]);
 });
 
-test('every dialect whose providers chat is tried', () => {
+test('every dialect whose providers offer chat is tested', () => {
   const tried = [
     ...Object.values(simulators).map((preset) => presets[preset]?.dialect),
     ...Object.values(mocked).map(({ dialect }) => dialect),
@@ -21,7 +21,7 @@ test('every dialect whose providers chat is tried', () => {
   expect(chats.filter((name) => !tried.includes(name))).toEqual([]);
 });
 
-test('every exception is met', () => {
+test('every exception occurs', () => {
   const met = new Set(
     clientNames.flatMap((client) =>
       stages.flatMap((stage) =>

@@ -1,4 +1,4 @@
-/** OpenAI's SDK before every provider: chat completions, and the Responses API. */
+/** OpenAI's SDK with every provider: chat completions, and the Responses API. */
 import OpenAI from 'openai';
 import { type Asked, failureOf, type Heard, type SdkClient } from './sdk/client.ts';
 import { tryAll } from './sdk/suite.ts';

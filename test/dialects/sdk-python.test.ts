@@ -1,4 +1,4 @@
-/** Python's SDKs of OpenAI and Anthropic before every provider: one process of Python answers all questions. */
+/** Python's SDKs of OpenAI and Anthropic with every provider, in one Python process for all tests. */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -23,7 +23,7 @@ type Came = { readonly id: number } & (
   | { readonly failure: Failure }
 );
 
-/** What the SDK threw over there. */
+/** What the SDK threw in that process. */
 class PythonError extends Error {
   readonly failure: Failure;
   constructor(failure: Failure) {

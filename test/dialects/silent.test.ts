@@ -1,4 +1,4 @@
-/** Nothing of a request vanishes silently: it is refused, or named as dropped. */
+/** No part of a request is lost silently: it is refused, or named as dropped. */
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createNotes } from '../../src/dialects/chat.ts';
 import { dialects } from '../../src/dialects/index.ts';
@@ -18,7 +18,7 @@ function read(client: DialectName, body: Json) {
 const user = (content: unknown, more: Json = {}) => ({ messages: [{ role: 'user', content, ...more }] });
 const image = (url: string) => user([{ type: 'image_url', image_url: { url } }]);
 
-describe('what is no list of objects is the client’s mistake, with its place', () => {
+describe('anything but a list of objects is the client’s mistake, and is located', () => {
   test.each<[DialectName, Json, string]>([
     ['openai', { messages: [null] }, 'messages[0]'],
     ['openai', user({ type: 'text', text: 'Hi' }), 'messages[0].content'],
@@ -35,7 +35,7 @@ describe('what is no list of objects is the client’s mistake, with its place',
   });
 });
 
-describe('what matters can’t be told', () => {
+describe('essential fields are unsupported', () => {
   test.each<[DialectName, Json, string]>([
     ['openai', image('data:image/svg+xml,<svg/>'), 'messages[0].content[0]'],
     ['anthropic', { ...user('Hi'), tool_choice: { type: 'some' } }, 'tool_choice'],
@@ -53,7 +53,7 @@ describe('what matters can’t be told', () => {
   });
 });
 
-describe('what advises is named', () => {
+describe('other fields are named as dropped', () => {
   test.each<[DialectName, Json, string]>([
     ['openai', { ...user('Hi'), reasoning_effort: 'default' }, 'reasoning_effort'],
     ['openai', user('Hi', { name: 'Ann' }), 'messages[0].name'],
@@ -87,23 +87,23 @@ describe('what advises is named', () => {
   });
 });
 
-test('what is meant in any case is no loss', () => {
+test('defaults are no loss', () => {
   const body = { input: 'Hi', truncation: 'disabled', service_tier: 'auto', text: { verbosity: 'medium' } };
   expect(read('responses', body).dropped).toEqual([]);
 });
 
-test('output_format is read as the form of output it is', () => {
+test('output_format is read as the output format', () => {
   const schema = { type: 'object' };
   const { request } = read('anthropic', { ...user('Hi'), output_format: { type: 'json_schema', schema } });
   expect(request?.output).toMatchObject({ kind: 'schema', schema });
 });
 
-test('a picture’s type is said as providers know it', () => {
+test('an image’s media type is corrected', () => {
   const { request } = read('openai', image('data:image/JPG;base64,AAAA'));
   expect(request?.messages[0]?.parts[0]).toMatchObject({ source: { mediaType: 'image/jpeg' } });
 });
 
-test('a header that changes what a request means is named, and nobody is refused for it', async () => {
+test('a header that only one dialect has is named as dropped, but never refused', async () => {
   const upstream = await startUpstream(answers(openaiWire, 'Hello'));
   const sidecar = await startTestSidecar({
     providers: { p: { dialect: 'openai', baseUrl: upstream.baseUrl } },

@@ -1,7 +1,7 @@
-/** The providers that the official SDKs are tried before. A new one is a line in the tables it can stand in. */
+/** The providers that the official SDKs are tested with. A new one is a line in each table that applies. */
 import type { DialectName } from '../../src/exchange/dialects.ts';
 
-/** Presets that answer by themselves, one for each provider that chats. */
+/** Presets of the simulator, one for each dialect with chat. */
 export const simulators = {
   openai: 'simulator',
   anthropic: 'simulator-anthropic',
@@ -13,7 +13,7 @@ export const simulators = {
 } as const;
 export type Simulated = keyof typeof simulators;
 
-/** The model a provider is asked for, where any name won't do. */
+/** The model to request from a provider that doesn't accept any name. */
 export const modelOf: Readonly<Record<string, string>> = { 'simulator-replicate': 'openai/gpt-4o' };
 
 /** Providers whose streams come in one piece. */
@@ -36,7 +36,7 @@ export const mocked = {
 } as const satisfies Readonly<Record<string, Mocked>>;
 export type MockedName = keyof typeof mocked;
 
-/** Where an SDK is tried: before the own simulator, and before a mock that others wrote. */
+/** Where an SDK is tested: with Sidegate's simulator, and with a third-party mock. */
 export const stages = ['simulator', 'mock'] as const;
 export type Stage = (typeof stages)[number];
 

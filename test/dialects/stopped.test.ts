@@ -1,4 +1,4 @@
-/** A stream that the gateway ends because a limit is used up: its length end in each client's dialect, from each provider's. */
+/** A stream that the gateway ends because a limit is used up: how it ends, for each client and provider dialect. */
 import { getEncoding } from 'js-tiktoken';
 import { describe, expect, test } from 'vitest';
 import { clients, providers } from '../faults/dialect-rows.ts';
@@ -7,14 +7,14 @@ import { eventData, lastError, streamHeaders } from '../support/replies.ts';
 import { streamBySdk } from '../support/sdk.ts';
 import type { Script } from '../support/upstream.ts';
 
-/** How a dialect says in its last events that the limit of tokens was met. */
+/** How a dialect's last events state that the token limit was reached. */
 const lengthEnds: Readonly<Record<string, readonly string[]>> = {
   openai: ['"finish_reason":"length"', '[DONE]'],
   anthropic: ['"stop_reason":"max_tokens"', '"message_stop"'],
   responses: ['"response.incomplete"', '"max_output_tokens"'],
   gemini: ['"finishReason":"MAX_TOKENS"'],
 };
-/** How an app names the most tokens it wants: so many are reserved, which the provider does not keep to. */
+/** How an app sets its token limit, which is reserved but which the provider does not obey. */
 const bounds: Readonly<Record<string, (tokens: number) => Record<string, unknown>>> = {
   openai: (tokens) => ({ max_completion_tokens: tokens }),
   anthropic: (tokens) => ({ max_tokens: tokens }),
@@ -22,7 +22,7 @@ const bounds: Readonly<Record<string, (tokens: number) => Record<string, unknown
   gemini: (tokens) => ({ generationConfig: { maxOutputTokens: tokens } }),
 };
 
-/** More than is reserved where an app names no bound (4096 tokens). */
+/** More than is reserved if an app sets no limit (4096 tokens). */
 const words = 'Words that cost. '.repeat(1200);
 const wordTokens = getEncoding('o200k_base').encode(words).length;
 const limit = {

@@ -1,4 +1,4 @@
-/** What a target can't be told: refused where the client chose it, dropped and named or passed over on a route. */
+/** Unsupported fields: refused for a single target; on a route, dropped and named, or the target is skipped. */
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { ask } from '../support/client.ts';
 import { anthropicWire, openaiWire, testModel, type Wire } from '../support/replies.ts';
@@ -42,7 +42,7 @@ const ok = (wire: Wire): readonly [Wire, Script] => [wire, answers(wire, `from $
 const send = (url: string, wire: Wire, more: Record<string, unknown>) =>
   ask(url, wire.path, { body: wire.request('Hi', more) });
 
-/** A field of each client that other dialects have no words for, and one that matters. */
+/** Two fields of each client that other dialects lack: an advisory and an essential one. */
 const odd = [
   { client: openai, other: anthropic, advisory: { seed: 7 }, name: 'seed', matters: { n: 2 }, field: 'n' },
   {
@@ -59,7 +59,7 @@ describe.each(odd)('$client.name', ({ client, other, advisory, name, matters, fi
   test.each([
     ['advisory', advisory, name],
     ['that matters', matters, field],
-  ])('one target: a field %s is 400 that names it, and nobody is asked', async (_, more, param) => {
+  ])('one target: a field %s is a 400 that names it, and no provider is asked', async (_, more, param) => {
     const { url, upstreams } = await startRoute([ok(other)]);
     const reply = await send(url, client, more);
     expect(reply.status).toBe(400);
@@ -70,7 +70,7 @@ describe.each(odd)('$client.name', ({ client, other, advisory, name, matters, fi
     expect(upstreams[0]?.calls).toHaveLength(0);
   });
 
-  test('a route: an advisory field is left out and named, from the cache as well', async () => {
+  test('a route: an advisory field is left out and named, for cache hits too', async () => {
     const { url, upstreams } = await startRoute([ok(other), ok(client)]);
     for (const status of ['fwd=uri-miss', 'hit']) {
       const reply = await send(url, client, advisory);
@@ -83,7 +83,7 @@ describe.each(odd)('$client.name', ({ client, other, advisory, name, matters, fi
     expect(streamed.headers['x-sidegate-dropped']).toBe(name);
   });
 
-  test('a route: a field that matters passes the target over', async () => {
+  test('a route: a target that lacks an essential field is skipped', async () => {
     const { url, upstreams, tried } = await startRoute([ok(other), ok(client)]);
     const reply = await send(url, client, matters);
     expect(reply.text).toContain(`from ${client.name}`);
@@ -92,7 +92,7 @@ describe.each(odd)('$client.name', ({ client, other, advisory, name, matters, fi
     expect(tried()).toBe(`p0/${testModel}: unsupported_field, p1/${testModel}: ok`);
   });
 
-  test('a route: nobody can be told it: 400, unless somebody was asked', async () => {
+  test('a route: no target supports it: a 400, unless one was asked already', async () => {
     const nobody = await startRoute([ok(other), ok(other)]);
     const reply = await send(nobody.url, client, matters);
     expect(reply.status).toBe(400);
@@ -101,14 +101,14 @@ describe.each(odd)('$client.name', ({ client, other, advisory, name, matters, fi
     expect((await send(asked.url, client, matters)).status).toBe(503);
   });
 
-  test('the own dialect passes every field, byte for byte', async () => {
+  test('a provider of the same dialect gets every field, byte for byte', async () => {
     const { url, upstreams } = await startRoute([ok(client)]);
     const body = JSON.stringify(client.request('Hi', { ...advisory, ...matters, x_unknown: [1.0] }));
     expect((await ask(url, client.path, { body })).headers['x-sidegate-dropped']).toBeUndefined();
     expect(upstreams[0]?.calls[0]?.body.toString()).toBe(body);
   });
 
-  test('a request that no dialect could mean is 400 as well', async () => {
+  test('an invalid request is a 400 too', async () => {
     const { url, upstreams } = await startRoute([ok(other)]);
     for (const messages of [7, [{ role: 'nobody', content: 'Hi' }]]) {
       const reply = await send(url, client, { messages });
@@ -118,7 +118,7 @@ describe.each(odd)('$client.name', ({ client, other, advisory, name, matters, fi
     expect(upstreams[0]?.calls).toHaveLength(0);
   });
 
-  test('personal data is masked on the way out and restored in the client’s dialect', async () => {
+  test('personal data is masked in the request and restored in the client’s dialect', async () => {
     const address = 'ann.smith@example.com';
     const echo = answers(other, 'to [EMA', 'IL_1] and [EMAIL_1', '].');
     const { url, upstreams } = await startRoute([[other, echo]]);

@@ -1,4 +1,4 @@
-/** Targets that can't be told a request, on routes with edges and hedges across dialects. */
+/** Targets that don't support a request, on routes with edges and hedges across dialects. */
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { clients, providers } from '../faults/dialect-rows.ts';
 import { ask } from '../support/client.ts';
@@ -58,18 +58,18 @@ const openai = openaiWire;
 const anthropic = anthropicWire;
 const good = (speaks: Wire): Place => ({ speaks, script: answers(speaks, `from ${speaks.name}`) });
 const label = (index: number): string => `p${index}/${testModel}`;
-/** Anthropic can't be told of several choices. */
+/** Anthropic doesn't support several choices. */
 const body = openai.request('Hi', { n: 2 });
 
 describe('edges', () => {
-  test('a first target that can’t be told is as if it weren’t there: the edge after it is no hindrance', async () => {
+  test('an unsupported first target is skipped, whatever the cause of the edge after it', async () => {
     const { url, records } = await start([good(anthropic), { ...good(openai), on: ['outage'] }]);
     const { status, text } = await ask(url, openai.path, { body });
     expect([status, text.includes('from openai')]).toEqual([200, true]);
     expect(records()[0]?.tried).toBe(`${label(0)}: unsupported_field, ${label(1)}: ok`);
   });
 
-  test('what led to a target that can’t be told leads on, by the edges behind it', async () => {
+  test('the cause that leads to an unsupported target continues along the edges after it', async () => {
     const { url, records } = await start([
       { speaks: openai, script: resets },
       { ...good(anthropic), on: ['outage'] },
@@ -81,7 +81,7 @@ describe('edges', () => {
     expect(records()[0]?.tried).toBe(`${label(0)}: reset, ${label(1)}: unsupported_field, ${label(3)}: ok`);
   });
 
-  test('where no edge behind it takes the failure, that failure is the answer, not what can’t be told', async () => {
+  test('if no edge after it accepts the failure, that failure is the reply, not the unsupported field', async () => {
     const busy = refuses(openai.error(429, 'Later.'));
     const { url, upstreams } = await start([
       { speaks: openai, script: busy },
@@ -121,7 +121,7 @@ describe('hedges', () => {
     );
   }
 
-  test('an alternative that can’t be told is not asked beside: the same target is', async () => {
+  test('an unsupported alternative is not used for hedging: the same target is', async () => {
     let calls = 0;
     const late: Script = (call) => (calls++ === 0 ? hangs(call) : answers(openai, 'again')(call));
     const { url, upstreams, records } = await start(
