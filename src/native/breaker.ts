@@ -9,19 +9,20 @@ export type BreakerSettings = Readonly<Binding.BreakerSettings>;
 export const breaker = {
   open: native.breakerOpen,
   set: native.breakerSet,
-  /** A ticket (≥ 0; a probe's from 2^32), or minus the ms until a probe may go. */
+  /** Asks to make a call: a ticket (≥ 0; for a probe, see `isProbe`), or minus the ms until a probe is allowed. */
   admit: native.breakerAdmit,
-  /** True: the state changed. */
+  /** Reports a call's outcome by its ticket; true: the breaker's state changed. */
   report: native.breakerReport,
+  /** Takes a peer's hint that its breaker opened, or that its probe succeeded. */
   hint: native.breakerHint,
   state: native.breakerState,
   close: native.breakerClose,
 };
 
-/** Whether `breaker.admit` gave the ticket of a probe. */
+/** Whether a ticket of `breaker.admit` is a probe's. */
 export const isProbe = (ticket: number): boolean => ticket >= native.BREAKER_PROBE;
 
-/** What `breaker.state` says. */
+/** Results of `breaker.state`. */
 export const breakerState = {
   closed: native.BreakerState.Closed,
   open: native.BreakerState.Open,

@@ -1,4 +1,4 @@
-/** Request bodies in the native core: one pass finds what the pipeline must know. */
+/** Inspection of request bodies in the native core: one pass finds everything the pipeline needs. */
 import type * as Binding from '../../native/binding/index.d.ts';
 import { type Tier, tiers } from './classify.ts';
 import { native } from './load.ts';
@@ -6,6 +6,7 @@ import { type Findings, noFindings, type PiiFinder, piiKinds } from './pii.ts';
 
 /** The APIs whose requests can be inspected. */
 export const nativeEndpoint = native.Endpoint;
+/** One of these APIs. */
 export type NativeEndpoint = Binding.Endpoint;
 
 const valuesMax = 4096;
@@ -17,7 +18,7 @@ const status = native.BodyStatus;
 
 const fieldNames = native.fieldNames();
 
-/** Why a body can't be used. */
+/** Why a body is invalid. Offsets are bytes of the body. */
 export type BodyFault =
   | { readonly kind: 'json' | 'utf8' | 'depth' | 'object' | 'findings'; readonly offset: number }
   | { readonly kind: 'duplicate' | 'type'; readonly offset: number; readonly field: string };
@@ -33,7 +34,7 @@ const faultKinds: Readonly<Record<Exclude<Binding.BodyStatus, Binding.BodyStatus
     [status.TooManyValues]: 'findings',
   };
 
-/** What a body says. Offsets are of `body`. */
+/** The facts about a body, as in `ModelRequest`. Offsets are bytes of `body`. */
 export interface Inspection {
   readonly body: Buffer;
   /** Bits of `bodyFlags`. */
@@ -72,7 +73,7 @@ export const bodyFlags = {
   code: flag.CODE,
 };
 
-/** Where `Inspection.flags` has the request's tier, from 1; 0: it wasn't classified. */
+/** Position of the tier in `Inspection.flags`, counted from 1; 0: not classified. */
 const tierShift = flag.TIER_SHIFT;
 
 const reg = (index: number): number => regs[index] ?? 0;
@@ -102,10 +103,10 @@ const readFindings = (): Findings =>
   reg(at.Values) === 0 ? noFindings : Array.from(regs.subarray(at.Counts, headSize));
 
 /**
- * Looks a request body through in one pass.
- * @param finder what is replaced by placeholders
- * @param classified put it in a tier too
- * @param key key of the HMAC over the body that leaves
+ * Inspects a request body in one pass.
+ * @param finder finds the values that are replaced by placeholders
+ * @param classified whether to classify it too
+ * @param key key of the HMAC over the resulting body
  */
 export function inspect(
   body: Buffer,

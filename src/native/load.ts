@@ -3,6 +3,7 @@
 import { createRequire } from 'node:module';
 import type * as Binding from '../../native/binding/index.d.ts';
 
+/** @throws if there is no build for this platform */
 function load(): typeof Binding {
   const libc = process.platform === 'linux' ? '-gnu' : process.platform === 'win32' ? '-msvc' : '';
   const file = `../../native/binding/sidegate-native.${process.platform}-${process.arch}${libc}.node`;
@@ -18,4 +19,5 @@ function load(): typeof Binding {
   }
 }
 
+/** The native core's binding. */
 export const native = load();

@@ -1,5 +1,5 @@
 /** Memory of the native allocator. */
 import { native } from './load.ts';
 
-/** Gives free pages of the C library's allocator back to the system, where it keeps them; about 1 ms. */
+/** Returns free pages that the C library's allocator keeps to the operating system; takes about 1 ms. */
 export const trimMemory = native.memoryTrim;

@@ -21,14 +21,20 @@ export const meterAlgorithm = {
   budget: native.MeterAlgorithm.Budget,
 } as const;
 
-/** Bits of an entry that asks. */
+/**
+ * Flags of an entry passed to `meter.admit`. `observed`: report only, never refuse; `spent`: used up at once, so it is
+ * never settled; `quiet`: no reply follows that could announce the crossed soft limit.
+ */
 export const meterAsk = {
   observed: native.meterAsk.OBSERVED,
   spent: native.meterAsk.SPENT,
   quiet: native.meterAsk.QUIET,
 };
 
-/** Bits of an entry that was answered. */
+/**
+ * Flags of an entry returned by `meter.admit`. `crossed`: this request crossed the soft limit; `say`: its reply should
+ * announce that; `wouldRefuse`: observed, would have been refused; `notTaken`: nothing reserved, so nothing to settle.
+ */
 export const meterTold = {
   crossed: native.meterTold.CROSSED,
   say: native.meterTold.SAY,

@@ -1,22 +1,22 @@
-/** Kinds of personal data: rows of the native core (`native/core/src/pii/kinds.rs`), from which everything else is said. */
+/** Kinds of personal data, defined by rows of the native core (`native/core/src/pii/kinds.rs`). */
 import type * as Binding from '../../native/binding/index.d.ts';
 import { native } from './load.ts';
 
 /** A kind of personal data. */
 export type PiiKind = Readonly<Binding.PiiKind>;
 
-/** All kinds, by number. */
+/** All kinds, indexed by their number. */
 export const piiKinds: readonly PiiKind[] = native.piiKinds();
 
-/** Looks for some kinds; made of their names, once for a configuration. */
+/** Looks for some kinds; created from their names, once per configuration. */
 export type PiiFinder = Binding.PiiFinder;
 export const { PiiFinder } = native;
 
-/** Looks for nothing. */
+/** A finder without kinds. */
 export const findNothing = new PiiFinder([]);
 
-/** How often values of each kind occur, by the kind's number. */
+/** How many values of each kind occur, indexed by the kind's number. */
 export type Findings = readonly number[];
 
-/** Nothing was found. It is always this very list. */
+/** Nothing was found; always this object, so it may be compared by identity. */
 export const noFindings: Findings = piiKinds.map(() => 0);

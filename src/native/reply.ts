@@ -1,18 +1,18 @@
-/** Replies in the native core: whole ones and streams. */
+/** Inspection of replies in the native core, whole and streamed. */
 import type * as Binding from '../../native/binding/index.d.ts';
 import { native } from './load.ts';
 
-/** What a reply says of images and sound. */
+/** What a reply states about images and audio. */
 export interface MediaUsage {
-  /** Of the input tokens. */
+  /** Input tokens of images and audio. */
   readonly inputTokens: number;
-  /** Of the output tokens. */
+  /** Output tokens of images and audio. */
   readonly outputTokens: number;
-  /** Length of the sound that was heard, where that is what is billed. */
+  /** Duration of the audio input, if that is what is billed. */
   readonly soundMs: number;
 }
 
-/** How a reply ended by its own word. */
+/** The finish reason that a reply states. */
 export type Finish = 'none' | 'stop' | 'length' | 'tool' | 'filter' | 'other';
 
 const finishes: Readonly<Record<Binding.Finish, Finish>> = {
@@ -24,24 +24,24 @@ const finishes: Readonly<Record<Binding.Finish, Finish>> = {
   [native.Finish.Other]: 'other',
 };
 
-/** What is known of a reply, or of a stream so far. */
+/** What is known about a reply, or about a stream so far. */
 export interface ReplyFacts {
   readonly error: boolean;
   readonly tool: boolean;
   readonly refused: boolean;
   /** The provider stated its usage. */
   readonly usage: boolean;
-  /** All of the prompt, in both dialects. */
+  /** The whole prompt in every dialect, including cached tokens. */
   readonly inputTokens: number;
   readonly outputTokens: number;
-  /** Of the input, read from the provider's cache, and written to it. */
+  /** Input tokens read from the provider's cache, and written to it. */
   readonly cachedInputTokens: number;
   readonly cacheWriteTokens: number;
   readonly finish: Finish;
   readonly textBytes: number;
-  /** Images and sound, at endpoints beside chat. */
+  /** Images and audio, for auxiliary endpoints. */
   readonly media?: MediaUsage;
-  /** What Cohere bills of a rerank instead of tokens; left out: nothing of the kind. */
+  /** Units in which Cohere bills a rerank; undefined: none. */
   readonly searchUnits?: number;
 }
 
@@ -60,8 +60,8 @@ export const noFacts: ReplyFacts = {
 };
 
 /**
- * What the native core reads. `any`: only whether data are JSON, and no error. `auxiliary`: OpenAI's auxiliary
- * endpoints. `cohere`: its rerank and embed.
+ * Dialects that the native core reads. `any`: it checks only that data are JSON and not an error; `auxiliary`:
+ * OpenAI's auxiliary endpoints; `cohere`: rerank and embed.
  */
 export type NativeDialect = 'openai' | 'anthropic' | 'any' | 'gemini' | 'cohere' | 'auxiliary';
 
@@ -82,7 +82,7 @@ const faults = state.ERROR | state.MALFORMED | state.OVERFLOW;
 
 const out = new Uint32Array(size);
 
-/** Looks a whole reply through; null: it isn't a JSON object. */
+/** Inspects a whole reply; null: it isn't a JSON object. */
 export function inspectReply(body: Buffer, dialect: NativeDialect): ReplyFacts | null {
   native.inspectReply(body, dialects[dialect], out);
   return ((out[at.State] ?? 0) & state.MALFORMED) !== 0 ? null : factsIn(out, dialect);
@@ -99,7 +99,7 @@ function factsIn(registers: Uint32Array, dialect: NativeDialect): ReplyFacts {
     tool: (bits & state.TOOL) !== 0,
     refused: (bits & state.REFUSAL) !== 0,
     usage: (bits & state.USAGE) !== 0,
-    // Anthropic counts what it read from and wrote to its cache apart from `input_tokens`; OpenAI's count has all.
+    // Anthropic's `input_tokens` excludes cached tokens; the others include them.
     inputTokens: word(at.Input) + (dialect === 'anthropic' ? cached + written : 0),
     outputTokens: word(at.Output),
     cachedInputTokens: cached,
@@ -117,24 +117,27 @@ function factsIn(registers: Uint32Array, dialect: NativeDialect): ReplyFacts {
   return { ...facts, media };
 }
 
-/** The text of a whole reply, decoded, at most 1 MiB of it; `body` may be cut anywhere. */
+/** The first 1 MiB of a whole reply's text, decoded; `body` may be truncated anywhere. */
 export const replyText = (body: Buffer, dialect: NativeDialect): Buffer =>
   native.replyText(body, dialects[dialect]);
 
-/** Reads a provider's event stream as it passes: whole events go on unchanged, half ones wait for their rest. */
+/** Inspects a provider's event stream: complete events are passed on unchanged, incomplete ones held back. */
 export class StreamScanner {
   readonly #native: InstanceType<typeof Binding.SseScanner>;
   readonly #dialect: NativeDialect;
   #state = 0;
   #facts: Uint32Array = new Uint32Array(size);
 
-  /** @param stripUsage take the usage event out, since only the gateway asked for it */
+  /**
+   * @param stripUsage remove the usage event, since only the gateway asked for it
+   * @param eventMaxBytes longest event allowed
+   */
   constructor(dialect: NativeDialect, stripUsage: boolean, eventMaxBytes: number) {
     this.#dialect = dialect;
     this.#native = new native.SseScanner(dialects[dialect], stripUsage, eventMaxBytes);
   }
 
-  /** Gives what may go on to the client: the chunk itself, other bytes, or null for nothing yet. */
+  /** Returns the bytes to pass on to the client: the chunk itself, others, or null (none yet). */
   push(chunk: Buffer): Buffer | null {
     const output = this.#native.push(chunk, this.#facts);
     return this.#after((this.#facts[at.Call] ?? 0) & pass ? chunk : output);
@@ -150,26 +153,29 @@ export class StreamScanner {
     return output ?? null;
   }
 
-  /** First content seen: a retry is no longer invisible. */
+  /** Content was seen: a retry would now be visible to the client. */
   get content(): boolean {
     return (this.#state & state.CONTENT) !== 0;
   }
+  /** The finish reason was seen. */
   get finished(): boolean {
     return (this.#state & state.FINISH) !== 0;
   }
+  /** The last event was seen. */
   get ended(): boolean {
     return (this.#state & state.END) !== 0;
   }
-  /** An error event, data that isn't what the dialect sends, or an event over the bound. */
+  /** The stream is invalid: an error event, data that the dialect doesn't have, or an event that is too long. */
   get broken(): 'error_event' | 'malformed' | 'event_too_large' | null {
     if (this.#state & state.ERROR) return 'error_event';
     if (this.#state & state.MALFORMED) return 'malformed';
     return this.#state & state.OVERFLOW ? 'event_too_large' : null;
   }
+  /** A tool call has begun. */
   get toolBegun(): boolean {
     return (this.#state & state.TOOL) !== 0;
   }
-  /** An event that is none of the faulty ones has come. */
+  /** A valid event was seen. */
   get begun(): boolean {
     return (this.#facts[at.Events] ?? 0) > 0;
   }
@@ -177,12 +183,12 @@ export class StreamScanner {
   get textBytes(): number {
     return this.#facts[at.TextBytes] ?? 0;
   }
-  /** Anthropic: number of the content block that has begun and not ended; -1: none. */
+  /** Anthropic: number of the content block that is still open; -1: none. */
   get openBlock(): number {
     return this.#native.openBlock();
   }
 
-  /** The reply's text so far, decoded, at most 1 MiB of it. It is not kept any longer. */
+  /** Returns the first 1 MiB of the reply's text so far, decoded, and releases it. */
   takeText(): Buffer {
     return this.#native.takeText();
   }

@@ -1,40 +1,40 @@
-/** Bounded stores of bytes in the native core. */
+/** Bounded key-value stores in the native core. */
 import { native } from './load.ts';
 
-/** Entries up to here are copied out by one call. */
+/** Entries up to this size are copied out by one call. */
 const storeScratch = Buffer.allocUnsafeSlow(64 * 1024);
 
 const storeLengths = new Uint32Array(2);
 
-/** Strings that go to the core by the byte: handed over as strings they would be measured and copied once more. */
+/** Keys are passed to the core as bytes: as strings they would be measured and copied once more. */
 let keyScratch = Buffer.allocUnsafeSlow(4 * 1024);
 
-/** Writes a key into `keyScratch`; gives its length in bytes. */
+/** Writes a key into `keyScratch`. @returns its length in bytes */
 function writeKey(key: string): number {
   if (key.length * 3 > keyScratch.length) keyScratch = Buffer.allocUnsafeSlow(key.length * 3);
   return keyScratch.write(key);
 }
 
-/** An entry of a store, good until the next one is read. */
+/** An entry of a store, valid until the next one is read. */
 export interface StoreEntry {
   readonly bytes: Buffer;
   readonly headLength: number;
-  /** Of head and body. */
+  /** Length of head and body together. */
   readonly length: number;
 }
 
-/** Bounded stores of bytes by id, kept outside the JavaScript heap. See `native/core/src/shared/store.rs`. */
+/** Bounded key-value stores by id, outside the JavaScript heap; times are monotonic ms. See `native/core/src/shared/store.rs`. */
 export const store = {
   open: native.storeOpen,
   set: native.storeSet,
   size: native.storeSize,
   bytes: native.storeBytes,
-  /** @param head its first `headLength` bytes are kept */
+  /** Stores an entry. @param head only its first `headLength` bytes are stored */
   put(id: number, key: string, head: Buffer, headLength: number, body: Buffer, nowMs: number): void {
     const keyLength = writeKey(key);
     native.storePut(id, keyScratch, keyLength, head, headLength, body, nowMs);
   },
-  /** Null: the key has no entry. */
+  /** Reads an entry; null: the key has none. */
   get(id: number, key: string, nowMs: number): StoreEntry | null {
     const keyLength = writeKey(key);
     if (!native.storeGet(id, keyScratch, keyLength, nowMs, storeLengths, storeScratch)) return null;

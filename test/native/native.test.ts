@@ -1,4 +1,4 @@
-/** The native core against JavaScript: its scanner wherever a stream is split, its inspection on any body. */
+/** The native core compared with JavaScript: its scanner wherever a stream is split, its inspection on any body. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { describe, expect, test } from 'vitest';
@@ -101,7 +101,7 @@ describe('event streams', () => {
     expect(names.sort()).toEqual(Object.keys(streams).sort());
   });
 
-  test.each(names)('%s is the same wherever it is split', (name) => {
+  test.each(names)('%s has the same result wherever it is split', (name) => {
     const input = readFileSync(new URL(`${name}.txt`, fixtures));
     const dialect = name.startsWith('openai') ? 0 : 1;
     const whole = scan(dialect, [input]);
@@ -117,7 +117,7 @@ describe('event streams', () => {
     expect(scan(dialect, bytes)).toEqual(whole);
   });
 
-  test('splitting fixtures that follow each other changes nothing either', () => {
+  test('splitting concatenated fixtures changes nothing either', () => {
     const random = seeded(7);
     const inputs = names.map((name) => readFileSync(new URL(`${name}.txt`, fixtures)));
     for (let round = 0; round < 300; round++) {
@@ -134,7 +134,7 @@ describe('event streams', () => {
     }
   });
 
-  test('the named scanner says the same', () => {
+  test('the TypeScript façade of the scanner agrees', () => {
     const input = readFileSync(new URL('openai-usage.txt', fixtures));
     const scanner = new StreamScanner('openai', true, eventMaxBytes);
     const output = Buffer.concat([
@@ -264,7 +264,7 @@ describe('inspection', () => {
     expect(Math.min(found.emails, found.cards)).toBeGreaterThan(rounds / 10);
   });
 
-  test('wrong arguments throw', () => {
+  test('invalid arguments throw', () => {
     const body = Buffer.from('{}');
     expect(() => native.inspect(body, 99 as never, findNothing, false, key, regs, digests)).toThrow(
       'Endpoint',
@@ -283,7 +283,7 @@ describe('inspection', () => {
     expect(() => native.inspect('{}' as never, 0, findNothing, false, key, regs, digests)).toThrow();
   });
 
-  test('the named inspection says the same', () => {
+  test('the TypeScript façade of the inspection agrees', () => {
     const text =
       '{"model":"m","n":2,"max_tokens":9,"messages":[{"content":"a\\u0040b.cc 4111111111111111 a@b.cc"}]}';
     const body = Buffer.from(text);
@@ -310,7 +310,7 @@ describe('inspection', () => {
   });
 });
 
-test('replies are read by either dialect', () => {
+test('replies are read in both dialects', () => {
   const openai = {
     choices: [{ finish_reason: 'length', message: { content: 'hé' } }],
     usage: { prompt_tokens: 3 },
@@ -324,8 +324,8 @@ test('replies are read by either dialect', () => {
     expect(inspectReply(Buffer.from(body, 'latin1'), 'openai')).toBe(null);
 });
 
-describe('what threads share', () => {
-  test('a meter reserves and settles, all of a request’s or none', () => {
+describe('tables shared by threads', () => {
+  test('meters reserve all of a request’s entries or none, and settle them', () => {
     const table = meter.openTable();
     const bucket = meter.open(table, meterAlgorithm.token_bucket, 100, 10, 0.8, 0);
     const gauge = meter.open(table, meterAlgorithm.concurrency, 1, 0, 1, 0);
