@@ -1,4 +1,4 @@
-/** Meters of limits and budgets in the native core, and the entries by which several are asked at once. */
+/** Meters of limits and budgets in the native core, and typed lists of entries to ask several of them in one call. */
 import { native } from './load.ts';
 
 /** Meters by table and id; times are monotonic ms. See `native/core/src/limits/meters.rs`. */
@@ -22,7 +22,7 @@ export const meterAlgorithm = {
 } as const;
 
 /**
- * Flags of an entry passed to `meter.admit`. `observed`: report only, never refuse; `spent`: used up at once, so it is
+ * Flags of an entry passed to `AskEntries.ask`. `observed`: report only, never refuse; `spent`: used up at once, so it is
  * never settled; `quiet`: no reply follows that could announce the crossed soft limit.
  */
 export const meterAsk = {
@@ -32,7 +32,7 @@ export const meterAsk = {
 };
 
 /**
- * Flags of an entry returned by `meter.admit`. `crossed`: this request crossed the soft limit; `say`: its reply should
+ * Flags returned by `AskEntries.told`. `crossed`: this request crossed the soft limit; `say`: its reply should
  * announce that; `wouldRefuse`: observed, would have been refused; `notTaken`: nothing reserved, so nothing to settle.
  */
 export const meterTold = {
@@ -48,8 +48,8 @@ const settled = native.MeterSettled;
 const swept = native.MeterSwept;
 const changed = native.MeterChanged;
 
-/** Entries that a list has room for at first. */
-const roomAtFirst = 16;
+/** Initial capacity of a list, in entries. */
+const initialCapacity = 16;
 
 function grown(numbers: Float64Array): Float64Array {
   const more = new Float64Array(2 * numbers.length);
@@ -57,20 +57,21 @@ function grown(numbers: Float64Array): Float64Array {
   return more;
 }
 
-/** What a request asks of meters: filled, decided and read within one call, and used again for the next. */
+/** What one request asks of several meters. Filled, decided and read synchronously, then reused for the next request. */
 export class AskEntries {
-  #numbers: Float64Array = new Float64Array(roomAtFirst * askSize);
+  #numbers: Float64Array = new Float64Array(initialCapacity * askSize);
   #length = 0;
 
-  /** Takes all entries out. */
+  /** Removes all entries. */
   clear(): void {
     this.#length = 0;
   }
 
   /**
-   * Adds an entry. No two are of one meter.
+   * Adds an entry; at most one for each meter.
    * @param flags bits of `meterAsk`
-   * @param window the calendar window's id, and the ms until it ends; 0 where there is none
+   * @param window id of the calendar window; 0: none
+   * @param leftMs ms until that window ends; 0: none
    */
   ask(id: number, cost: number, flags: number, window: number, leftMs: number): void {
     const at = this.#length++ * askSize;
@@ -84,43 +85,47 @@ export class AskEntries {
   }
 
   /**
-   * Takes every entry's cost, or none: gives the ms after which the request may start; below 0, minus the number, from
-   * 1, of the entry that refuses; NaN when a meter is gone.
-   * @param delayMaxMs a later start is a refusal too
+   * Reserves the cost of every entry, or of none.
+   * @param delayMaxMs a longer delay is a refusal
+   * @returns the ms after which the request may start; if negative, minus the number (from 1) of the entry that refuses;
+   * NaN if a meter no longer exists
    */
   admit(table: number, delayMaxMs: number, nowMs: number): number {
     return native.meterAdmit(table, this.#numbers, this.#length, delayMaxMs, nowMs);
   }
 
+  /** Id of an entry's meter. */
   id(i: number): number {
     return this.#numbers[i * askSize + asked.Id] as number;
   }
+  /** Cost of an entry, unless it refuses. */
   cost(i: number): number {
     return this.#numbers[i * askSize + asked.Cost] as number;
   }
+  /** Calendar window of an entry; 0: none. */
   window(i: number): number {
     return this.#numbers[i * askSize + asked.Window] as number;
   }
-  /** Of the entry that refuses: ms to wait; -1: for ever. */
+  /** Of the entry that refuses: ms until a retry may succeed; -1: never. */
   waitMs(i: number): number {
     return this.#numbers[i * askSize + asked.Cost] as number;
   }
-  /** What is left of the meter, once it was decided. */
+  /** After the decision: what is left of the entry's meter. */
   left(i: number): number {
     return this.#numbers[i * askSize + asked.Left] as number;
   }
-  /** Bits of `meterTold`, once it was decided and not refused. */
+  /** After a decision other than a refusal: bits of `meterTold`. */
   told(i: number): number {
     return this.#numbers[i * askSize + asked.Flags] as number;
   }
 }
 
-/** Reserves that end: filled, settled and read within one call, and used again for the next. */
+/** Reservations to settle. Filled, settled and read synchronously, then reused. */
 export class SettleEntries {
-  #numbers: Float64Array = new Float64Array(roomAtFirst * settleSize);
+  #numbers: Float64Array = new Float64Array(initialCapacity * settleSize);
   #length = 0;
 
-  /** Takes all entries out. */
+  /** Removes all entries. */
   clear(): void {
     this.#length = 0;
   }
@@ -132,8 +137,8 @@ export class SettleEntries {
 
   /**
    * Adds an entry.
-   * @param id of the meter; 0: nothing was reserved
-   * @param window the calendar window's id that the reserve was taken in; 0 where there is none
+   * @param id the meter's; 0: nothing was reserved
+   * @param window id of the calendar window of the reservation; 0: none
    */
   settle(id: number, reserved: number, used: number, window: number): void {
     const at = this.#length++ * settleSize;
@@ -145,20 +150,21 @@ export class SettleEntries {
     numbers[at + settled.Window] = window;
   }
 
-  /** Ends the reserves; those of meters that are gone change nothing. */
+  /** Replaces the reserved amounts with those used; entries of meters that no longer exist are ignored. */
   end(table: number, nowMs: number): void {
     native.meterSettle(table, this.#numbers, this.#length, nowMs);
   }
 
-  /** Whether the end of a reserve crossed the soft mark. */
+  /** Whether settling the entry crossed the soft limit. */
   crossed(i: number): boolean {
     return this.#numbers[i * settleSize + settled.Window] === 1;
   }
 }
 
 /**
- * Closes those meters that would be the same if made anew; gives for each whether it is gone.
- * @param meters ids, and calendar windows; 0 where there is none
+ * Closes the meters whose state equals that of a new one.
+ * @param meters ids and calendar windows (0: none)
+ * @returns for each meter, whether it was closed
  */
 export function sweepMeters(
   table: number,
@@ -174,16 +180,16 @@ export function sweepMeters(
   return meters.map((_, i) => numbers[i * sweepSize + swept.Id] === 1);
 }
 
-/** A budget whose sum has changed. */
+/** A budget whose amount has changed. */
 export interface ChangedBudget {
   readonly id: number;
-  /** The calendar window it is in. */
+  /** Id of its current calendar window. */
   readonly window: number;
-  /** What is spent or reserved in it. */
+  /** What is spent or reserved in that window. */
   readonly spent: number;
 }
 
-/** Budgets that have changed since they were last read, each once; fewer than `max` once there are no more. */
+/** Budgets that have changed since they were last read, each once; fewer than `max` if there are no more. */
 export function changedBudgets(table: number, max: number): ChangedBudget[] {
   const numbers = new Float64Array(max * changedSize);
   const count = native.meterChanged(table, numbers);
