@@ -1,6 +1,11 @@
-/** Clocks and randomness, passed in so that tests can replace them. */
+/** What a sidecar takes from the world around it: clocks, randomness and threads, replaceable in tests. */
+import type { EventEmitter } from 'node:events';
+import { Worker } from 'node:worker_threads';
 
-/** The sources of time and randomness. */
+/** A worker thread, as far as it is used here. */
+export type Thread = Pick<Worker, 'postMessage' | 'terminate' | 'unref'> & EventEmitter;
+
+/** Clocks, randomness and threads. */
 export interface World {
   /** Monotonic ms. */
   readonly clock: () => number;
@@ -8,4 +13,14 @@ export interface World {
   readonly wallClock: () => number;
   /** A number from 0 up to, but not including, 1. */
   readonly random: () => number;
+  /** Starts a worker thread. */
+  readonly startThread: (script: URL) => Thread;
 }
+
+/** The world as it is. */
+export const realWorld: World = {
+  clock: () => performance.now(),
+  wallClock: Date.now,
+  random: Math.random,
+  startThread: (script) => new Worker(script),
+};

@@ -2,8 +2,8 @@
  * Counts the tokens of texts off the requests' path: in one worker thread, started when it is first needed, from a
  * bounded queue, each within a deadline. What doesn't fit or comes too late is left to the estimate.
  */
-import { Worker } from 'node:worker_threads';
 import type { CountResult, Telemetry } from '../base/telemetry.ts';
+import type { Thread, World } from '../base/world.ts';
 import type { Endpoint } from '../exchange/endpoint.ts';
 import type { CountSettings } from './settings.ts';
 import type { Counts } from './usage.ts';
@@ -47,12 +47,14 @@ const sizeOf = ({ prompt, replies }: CountJob): number =>
 /** The file beside this one, compiled or not. */
 const workerUrl = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
 
+/** @param start starts the thread */
 export function createTokenCounter(
   config: CountSettings,
   telemetry: Pick<Telemetry, 'tokenCount'>,
+  start: World['startThread'],
 ): TokenCounter {
   let { queueMax, deadlineMs } = config;
-  let worker: Worker | null = null;
+  let worker: Thread | null = null;
   let current: Waiting | null = null;
   let bytes = 0;
   let onIdle: (() => void) | null = null;
@@ -76,8 +78,8 @@ export function createTokenCounter(
     next();
   };
 
-  const start = (): Worker => {
-    const started = new Worker(workerUrl);
+  const open = (): Thread => {
+    const started = start(workerUrl);
     started.unref();
     started.on('message', (counts: Counts) => {
       if (started !== worker || current === null) return;
@@ -96,7 +98,7 @@ export function createTokenCounter(
     const waiting = current === null ? queue.shift() : undefined;
     if (waiting === undefined) return;
     current = waiting;
-    worker ??= start();
+    worker ??= open();
     worker.postMessage(waiting.job);
   };
 

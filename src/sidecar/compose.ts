@@ -100,7 +100,7 @@ export async function openRooms(
     health,
     retryBudgetId: retryBudget.open(ratio, minPerSecond),
     estimator,
-    counter: createTokenCounter(first.count, observer),
+    counter: createTokenCounter(first.count, observer, world.startThread),
     cache,
     replay: createReplay(first.replay, clock),
     upstreams,

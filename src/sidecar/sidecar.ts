@@ -2,7 +2,7 @@
 import { openAdmin } from '../admin/admin.ts';
 import type { Log } from '../base/log.ts';
 import { startTrims } from '../base/memory.ts';
-import type { World } from '../base/world.ts';
+import { realWorld, type World } from '../base/world.ts';
 import type { Config } from '../config/schema.ts';
 import { nothingBilled } from '../count/usage.ts';
 import { handle } from '../gateway/gateway.ts';
@@ -27,8 +27,6 @@ export interface Sidecar {
   /** Not ready from now on; streams finish until `listen.drainMs`, the rest get an error event; then all is closed. */
   drain(): Promise<void>;
 }
-
-const realWorld: World = { clock: () => performance.now(), wallClock: Date.now, random: Math.random };
 
 /** Starts a sidecar. Rejects when a port or the store can't be opened. */
 export async function startSidecar(first: Config, log: Log, world: World = realWorld): Promise<Sidecar> {

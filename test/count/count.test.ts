@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { getEncoding } from 'js-tiktoken';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { CountResult } from '../../src/base/telemetry.ts';
+import { realWorld } from '../../src/base/world.ts';
 import { costNanoUsd, type Price, unknownFacts } from '../../src/catalog/facts.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { type CountJob, createTokenCounter } from '../../src/count/counter.ts';
@@ -318,6 +319,7 @@ describe('the thread', () => {
     const counter = createTokenCounter(
       { ...settings, ...part },
       { tokenCount: (result) => void results.push(result) },
+      realWorld.startThread,
     );
     onTestFinished(() => counter.close(0));
     const count = (job: Partial<CountJob>): Promise<Counts | null> =>

@@ -7,10 +7,11 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { pino } from 'pino';
 import type { z } from 'zod';
-import type { World } from '../../src/base/world.ts';
+import { realWorld, type World } from '../../src/base/world.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import type { ExchangeRecord } from '../../src/observe/record.ts';
 import { type Sidecar, startSidecar } from '../../src/sidecar/sidecar.ts';
+import { sharedThread } from './shared-thread.ts';
 
 export type ConfigInput = z.input<typeof configSchema>;
 
@@ -34,7 +35,7 @@ export interface TestSidecar {
   stop(): Promise<void>;
 }
 
-/** Starts a sidecar on free ports. @param world clocks and chance */
+/** Starts a sidecar on free ports. @param world clocks, chance and threads */
 export async function startTestSidecar(input: ConfigInput, world: Partial<World> = {}): Promise<TestSidecar> {
   const lines: string[] = [];
   const waiting = new Set<() => void>();
@@ -55,8 +56,8 @@ export async function startTestSidecar(input: ConfigInput, world: Partial<World>
     listen: { port: 0, drainMs: 0, ...input.listen },
     admin: { port: 0, ...input.admin },
   });
-  const real: World = { clock: () => performance.now(), wallClock: Date.now, random: Math.random };
-  const sidecar = await startSidecar(config, pino({ base: null }, sink), { ...real, ...world });
+  const shared = { ...realWorld, startThread: sharedThread };
+  const sidecar = await startSidecar(config, pino({ base: null }, sink), { ...shared, ...world });
   const records = (): LoggedRecord[] =>
     lines
       .map((line): LoggedRecord & { requestId?: string } => JSON.parse(line))
