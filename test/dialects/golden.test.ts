@@ -1,4 +1,5 @@
 /** Golden translations: each sample request written for each provider, and each provider's answers for each client. */
+import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { dialects } from '../../src/dialects/index.ts';
 import { translatedReading } from '../../src/dialects/read-reply.ts';
@@ -62,8 +63,9 @@ describe.each(pairs)('$client to $provider', (pair) => {
     );
     for (let at = 1; at < body.length; at++) {
       const halves = deliverStream(reading, [body.subarray(0, at), body.subarray(at)]);
-      if (halves.text !== text) expect({ at, text: halves.text }).toEqual({ at, text });
-      expect(halves.facts).toEqual(facts);
+      // An `expect` takes as long as the translation: only what differs is worth one.
+      if (halves.text !== text || !isDeepStrictEqual(halves.facts, facts))
+        expect({ at, ...halves }).toEqual({ at, text, facts });
     }
     const bytes = deliverStream(
       reading,

@@ -53,6 +53,8 @@ export async function startTestSidecar(input: ConfigInput, world: Partial<World>
   const config = configSchema.parse({
     authenticate: { anonymousTenant: 'test' },
     ...input,
+    // The thread that counts takes seconds to start on a busy machine.
+    count: { deadlineMs: 60_000, ...input.count },
     listen: { port: 0, drainMs: 0, ...input.listen },
     admin: { port: 0, ...input.admin },
   });
