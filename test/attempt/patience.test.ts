@@ -1,88 +1,151 @@
-/** The timeout that gives back what the process itself lost. Stalls are real: the loop is blocked. */
-import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, onTestFinished, test } from 'vitest';
+/**
+ * The timeout that gives back what the process itself lost. The event loop is turned by hand, so that nothing depends on
+ * how busy the machine is; `test/faults/stall.test.ts` has real stalls.
+ */
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Patience } from '../../src/attempt/patience.ts';
 
-const clock = (): number => performance.now();
-
-/** Blocks the event loop. */
-function stall(ms: number): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+interface Timer {
+  dueMs: number;
+  refresh(): void;
 }
 
+/** Node's event loop: timers that are due, then what has arrived, then immediates. Time passes only where a test says so. */
+function createLoop() {
+  let nowMs = 1000;
+  const timers = new Map<Timer, () => void>();
+  const immediates = new Map<object, () => void>();
+  const runAll = (due: Map<object, () => void>): void => {
+    for (const [key, run] of [...due]) if (due.delete(key)) run();
+  };
+
+  /** One turn; all timers that are due fire, however late. */
+  const turn = (arrives: () => void = () => {}): void => {
+    for (const [timer, run] of [...timers]) if (timer.dueMs <= nowMs && timers.delete(timer)) run();
+    arrives();
+    runAll(immediates);
+  };
+
+  return {
+    clock: () => nowMs,
+    setTimeout(run: (argument: unknown) => void, ms: number, argument: unknown): Timer {
+      const timer: Timer = {
+        dueMs: nowMs + ms,
+        refresh() {
+          timer.dueMs = nowMs + ms;
+          timers.set(timer, call);
+        },
+      };
+      const call = (): void => run(argument);
+      timers.set(timer, call);
+      return timer;
+    },
+    clearTimeout: (timer: Timer) => void timers.delete(timer),
+    setImmediate(run: () => void): object {
+      const key = {};
+      immediates.set(key, run);
+      return key;
+    },
+    clearImmediate: (key: object) => void immediates.delete(key),
+    /** Time passes while the loop turns freely. */
+    pass(ms: number): void {
+      for (let i = 0; i < ms; i++) {
+        nowMs++;
+        turn();
+      }
+    },
+    /** The loop stands still, then turns once. @param arrives what had come meanwhile */
+    stall(ms: number, arrives?: () => void): void {
+      nowMs += ms;
+      turn(arrives);
+    },
+  };
+}
+
+let loop: ReturnType<typeof createLoop>;
+beforeEach(() => {
+  loop = createLoop();
+  for (const name of ['setTimeout', 'clearTimeout', 'setImmediate', 'clearImmediate'] as const)
+    vi.stubGlobal(name, loop[name]);
+});
+afterEach(() => {
+  vi.unstubAllGlobals();
+});
+
 interface Watched {
-  refresh(): void;
-  cancel(): void;
-  readonly late: Promise<number>;
+  readonly patience: Patience;
   fired(): boolean;
 }
 
 function watched(waitMs: number): Watched {
-  const { promise, resolve } = Promise.withResolvers<number>();
-  let fired = false;
-  const sinceMs = clock();
-  const patience = new Patience(
-    waitMs,
-    () => {
-      fired = true;
-      resolve(clock() - sinceMs);
-    },
-    clock,
-  );
-  onTestFinished(() => patience.cancel());
+  let times = 0;
+  const patience = new Patience(waitMs, () => times++, loop.clock);
   return {
-    refresh: () => patience.refresh(),
-    cancel: () => patience.cancel(),
-    late: promise,
-    fired: () => fired,
+    patience,
+    fired() {
+      expect(times).toBeLessThanOrEqual(1);
+      return times === 1;
+    },
   };
 }
 
-test('silence for the whole time is late', async () => {
-  const lateMs = await watched(20).late;
-  expect(lateMs).toBeGreaterThanOrEqual(19);
-  expect(lateMs).toBeLessThan(70);
+test('silence for the whole time is late', () => {
+  const { fired } = watched(20);
+  loop.pass(19);
+  expect(fired()).toBe(false);
+  loop.pass(1);
+  expect(fired()).toBe(true);
+  loop.pass(100);
+  expect(fired()).toBe(true);
 });
 
-test('refreshed in time it never is', async () => {
-  const patience = watched(40);
+test('refreshed in time it never is', () => {
+  const { patience, fired } = watched(40);
   for (let i = 0; i < 6; i++) {
-    await sleep(15);
+    loop.pass(39);
     patience.refresh();
   }
-  expect(patience.fired()).toBe(false);
+  loop.pass(39);
+  expect(fired()).toBe(false);
 });
 
-test('the time of a stall is given back', async () => {
-  const patience = watched(100);
-  stall(250);
-  await sleep(50);
-  expect(patience.fired()).toBe(false);
+test('the time of a stall is given back', () => {
+  const { fired } = watched(100);
+  loop.stall(250);
   // Late by 150 ms, of which no more than the whole time is given back.
-  expect(await patience.late).toBeGreaterThanOrEqual(340);
+  loop.pass(99);
+  expect(fired()).toBe(false);
+  loop.pass(1);
+  expect(fired()).toBe(true);
 });
 
-test('what was there when a stall ended counts, though timers run before sockets are read', async () => {
-  const patience = watched(30);
-  stall(60);
-  setImmediate(() => patience.refresh());
-  await sleep(10);
-  expect(patience.fired()).toBe(false);
+test('what was there when a stall ended counts, though timers run before sockets are read', () => {
+  const { patience, fired } = watched(30);
+  loop.stall(60, () => patience.refresh());
+  loop.pass(29);
+  expect(fired()).toBe(false);
+  loop.pass(1);
+  expect(fired()).toBe(true);
 });
 
-test('after a stall a refresh gives the whole time again, not only what was given back', async () => {
-  const patience = watched(200);
-  stall(260);
-  await sleep(10);
+test('after a stall a refresh gives the whole time again, not only what was given back', () => {
+  const { patience, fired } = watched(200);
+  loop.stall(260);
+  loop.pass(10);
   patience.refresh();
-  await sleep(120);
-  expect(patience.fired()).toBe(false);
+  loop.pass(199);
+  expect(fired()).toBe(false);
+  loop.pass(1);
+  expect(fired()).toBe(true);
 });
 
-test('cancelled it is silent, also between lateness and its verdict', async () => {
-  const patience = watched(10);
-  stall(15);
-  setImmediate(() => patience.cancel());
-  await sleep(30);
-  expect(patience.fired()).toBe(false);
+test('cancelled it is silent, also between lateness and its verdict', () => {
+  const { patience, fired } = watched(10);
+  loop.stall(15, () => patience.cancel());
+  loop.pass(30);
+  expect(fired()).toBe(false);
+  const waiting = watched(10);
+  waiting.patience.cancel();
+  loop.pass(30);
+  expect(waiting.fired()).toBe(false);
 });
