@@ -10,6 +10,7 @@ import {
   refuses,
   resets,
   type Script,
+  silenceMs,
   startUpstream,
   type Upstream,
 } from '../support/upstream.ts';
@@ -80,7 +81,7 @@ authenticate: { anonymousTenant: test }
 cache: { enabled: false }
 attempt:
   retriesMax: 0
-  replyTimeoutMs: 60
+  replyTimeoutMs: ${silenceMs}
   breaker: { failures: 1, cooldownMs: 60000 }
 providers:
 ${provider('good', good)}

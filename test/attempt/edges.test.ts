@@ -5,7 +5,7 @@ import { enters, following } from '../../src/attempt/edges.ts';
 import { type FallbackCause, fallbackCauses, type Step } from '../../src/upstream/target.ts';
 import { startPlan } from '../support/plan.ts';
 import { wires } from '../support/replies.ts';
-import { answers, hangs, refuses, resets, type Script } from '../support/upstream.ts';
+import { answers, hangs, refuses, resets, type Script, silenceMs } from '../support/upstream.ts';
 
 describe.each(wires)('$name', (wire) => {
   const good = answers(wire, 'good');
@@ -41,7 +41,7 @@ describe.each(wires)('$name', (wire) => {
       const plan = await startPlan(
         wire,
         [{ script }, { script: good, on: others }, { script: good, on: [cause] }, { script: good }],
-        { replyTimeoutMs: 40 },
+        { replyTimeoutMs: silenceMs },
       );
       expect((await plan.ask()).status).toBe(200);
       expect(plan.calls()).toEqual([1, 0, 1, 0]);
@@ -50,7 +50,9 @@ describe.each(wires)('$name', (wire) => {
 
   test.each(failures)('%s ends where no edge asks for it', async (_, cause, script) => {
     const others = fallbackCauses.filter((other) => other !== cause);
-    const plan = await startPlan(wire, [{ script }, { script: good, on: others }], { replyTimeoutMs: 40 });
+    const plan = await startPlan(wire, [{ script }, { script: good, on: others }], {
+      replyTimeoutMs: silenceMs,
+    });
     const { status, text } = await plan.ask();
     expect(status).toBeGreaterThanOrEqual(400);
     if (cause === 'context_window' || cause === 'content_policy')

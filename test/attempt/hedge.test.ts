@@ -6,7 +6,7 @@ import { configSchema } from '../../src/config/schema.ts';
 import { labelOf, metricIn, startChain } from '../support/chain.ts';
 import { statedUsage, wires } from '../support/replies.ts';
 import type { ConfigInput } from '../support/sidecar.ts';
-import { answers, hangs, refuses, type Script } from '../support/upstream.ts';
+import { answers, hangs, refuses, type Script, silenceMs } from '../support/upstream.ts';
 
 const hedge = { enabled: true, delayMs: 20 };
 
@@ -87,7 +87,9 @@ describe.each(wires)('$name', (wire) => {
   });
 
   test('when both fail the next target answers', async () => {
-    const chain = await start([[hangs, refuses(wire.error(500, 'x'))], [good]], { firstTokenTimeoutMs: 60 });
+    const chain = await start([[hangs, refuses(wire.error(500, 'x'))], [good]], {
+      firstTokenTimeoutMs: silenceMs,
+    });
     const { headers } = await chain.ask({ stream: true });
     expect(headers['x-sidegate-target']).toBe(labelOf(1));
     expect(chain.first.calls).toHaveLength(2);

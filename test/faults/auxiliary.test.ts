@@ -3,7 +3,7 @@ import OpenAI from 'openai';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { ask, send } from '../support/client.ts';
 import { type ConfigInput, startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
-import { hangs, resets, type Script, startUpstream, type Upstream } from '../support/upstream.ts';
+import { hangs, resets, type Script, silenceMs, startUpstream, type Upstream } from '../support/upstream.ts';
 
 const json = { 'content-type': 'application/json' };
 const form = {
@@ -110,7 +110,7 @@ describe.each(each)('%s', (name, kind) => {
   });
 
   test('row 5: no answer in time, then the next target; nobody left, 504', async () => {
-    const times = { replyTimeoutMs: 50, firstTokenTimeoutMs: 50 };
+    const times = { replyTimeoutMs: silenceMs, firstTokenTimeoutMs: silenceMs };
     const { url, first } = await start([hangs], [good(kind)], times);
     const reply = await ask(url, kind.path, kind.sending);
     expect([reply.status, reply.headers['x-sidegate-target']]).toEqual([200, 'second/m']);

@@ -6,7 +6,7 @@ import type { Incoming } from '../support/client.ts';
 import { eventData, lastError, streamHeaders } from '../support/replies.ts';
 import { streamBySdk } from '../support/sdk.ts';
 import type { ConfigInput } from '../support/sidecar.ts';
-import { answers, type Call, hangs, refuses, resets, type Script } from '../support/upstream.ts';
+import { answers, type Call, hangs, refuses, resets, type Script, silenceMs } from '../support/upstream.ts';
 import { clients, providers, rowsNamed, rowsOfPair } from './dialect-rows.ts';
 
 const pairs = clients.flatMap((client) =>
@@ -175,12 +175,13 @@ describe.each(pairs)('$name', ({ client, provider }) => {
       streamHead(call);
       call.write(provider.opening);
     };
-    for (const silent of [hangs, opened]) {
-      const chain = await start([[silent], [good]], { attempt: { firstTokenTimeoutMs: 40 } });
+    const passes = async (silent: Script): Promise<void> => {
+      const chain = await start([[silent], [good]], { attempt: { firstTokenTimeoutMs: silenceMs } });
       expect(client.textOf(await (await chain.stream()).all())).toBe('Good');
       const { tried } = await chain.recordWhere(() => true);
       expect(tried).toContain('first_token_timeout');
-    }
+    };
+    await Promise.all([hangs, opened].map(passes));
   });
 
   test('row 6: a stall ends by the idle timeout, with comments meanwhile', async () => {

@@ -34,7 +34,7 @@ const recordsIn = (output: string): Record<string, unknown>[] =>
 
 describe.each(wires)('$name', (wire) => {
   test('row 20: SIGTERM: not ready at once, streams finish, the rest get an error event, nothing is lost', async () => {
-    const drainMs = 500;
+    const drainMs = 2000;
     const chain = await spawnChain(wire, [[]], { listen: { drainMs } });
     const finishing = await begin(chain, 0);
     const hanging = await begin(chain, 1);
@@ -62,7 +62,7 @@ describe.each(wires)('$name', (wire) => {
     expect(cut).not.toContain(eventData(wire.end)[0]);
     await hanging.call.aborted;
     expect(await chain.exitCode).toBe(0);
-    expect(performance.now() - sinceMs).toBeLessThan(drainMs + 2000);
+    expect(performance.now() - sinceMs).toBeLessThan(drainMs + 10_000);
     const records = recordsIn(chain.output());
     expect(records).toHaveLength(3);
     expect(records.map(({ error }) => error).sort()).toEqual(['', '', 'draining']);
@@ -109,7 +109,7 @@ describe.each(wires)('$name', (wire) => {
     const sinceMs = performance.now();
     chain.child.kill('SIGTERM');
     expect(await chain.exitCode).toBe(0);
-    expect(performance.now() - sinceMs).toBeLessThan(3000);
+    expect(performance.now() - sinceMs).toBeLessThan(15_000);
     await Promise.all([call.closed, next.closed, halfReply, idleReply]);
     expect(await flooding).toBeLessThan(10_000);
     expect(recordsIn(chain.output()).filter(({ stream }) => stream)).toHaveLength(2);

@@ -6,7 +6,7 @@ import { geminiWire } from '../support/gemini-wire.ts';
 import { eventData, lastError, statedUsage, testModel, type Wire, wires } from '../support/replies.ts';
 import { responsesWire } from '../support/responses-wire.ts';
 import type { ConfigInput } from '../support/sidecar.ts';
-import { hangs, resets, type Script } from '../support/upstream.ts';
+import { hangs, resets, type Script, silenceMs } from '../support/upstream.ts';
 import { rowsNamed, rowsOfPrediction } from './dialect-rows.ts';
 
 const clients: readonly Wire[] = [...wires, responsesWire, geminiWire];
@@ -136,7 +136,7 @@ describe.each(clients)('$name to predictions', (client) => {
     });
 
     test(`row 5: no answer in time: the next target (${kind})`, async () => {
-      const attempt = { firstTokenTimeoutMs: 40, replyTimeoutMs: 40 };
+      const attempt = { firstTokenTimeoutMs: silenceMs, replyTimeoutMs: silenceMs };
       const chain = await start(client, [[hangs], [good]], { attempt });
       expect((await chain.ask({ stream })).text).toContain('Good');
     });

@@ -8,11 +8,17 @@ import type { Script } from '../support/upstream.ts';
 
 const preload = { NODE_OPTIONS: `--import=${new URL('../support/stall.ts', import.meta.url).href}` };
 
-/** Every upstream timer is far shorter than the stall. */
-const timers = { firstTokenTimeoutMs: 400, idleTimeoutMs: 400, replyTimeoutMs: 400, connectTimeoutMs: 400 };
+/** Every upstream timer is half as long as the stall. */
+const timerMs = 1000;
+const timers = {
+  firstTokenTimeoutMs: timerMs,
+  idleTimeoutMs: timerMs,
+  replyTimeoutMs: timerMs,
+  connectTimeoutMs: timerMs,
+};
 
 const start = (wire: Wire, more: ConfigInput = {}, scripts: Script[] = []): Promise<ProcessChain> =>
-  spawnChain(wire, [scripts], { ...more, attempt: timers }, preload);
+  spawnChain(wire, [scripts], { attempt: timers, ...more }, preload);
 
 /** Makes the program stand still; resolves once it does. */
 async function stall(chain: ProcessChain): Promise<void> {
@@ -64,17 +70,16 @@ describe.each(wires)('$name', (wire) => {
   });
 
   test('row 23: afterwards load is shed, not queued without end', async () => {
-    const chain = await start(wire, { listen: { inFlightMax: 4 } });
+    // The provider may hold what it has for as long as it likes.
+    const chain = await start(wire, { listen: { inFlightMax: 4 }, attempt: {} });
     await stall(chain);
     const sent = Array.from({ length: 40 }, () => chain.send());
     await chain.outputMatching(/stall ends/);
-    const sinceMs = performance.now();
     // While four are held by the provider, all others have their answer.
     await new Promise<void>((resolve) => {
       let left = 36;
       for (const { reply } of sent) void reply.then(() => --left === 0 && resolve());
     });
-    expect(performance.now() - sinceMs).toBeLessThan(1000);
     await chain.first.call(3);
     expect(chain.first.calls).toHaveLength(4);
     for (const call of chain.first.calls) {
