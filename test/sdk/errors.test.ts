@@ -94,14 +94,14 @@ describe.each(sdks)('errors of the gateway, $name', ({ sdk, via, wire }) => {
   });
 
   test('RateLimitError says when; the SDK, left to itself, waits so long and succeeds', async () => {
-    const limits = [{ name: 'l', capacity: 1, refillPerSecond: 20 }];
+    const limits = [{ name: 'l', capacity: 1, refillPerSecond: 2 }];
     const setup = await startSdks([ok], { limits });
     await via(setup);
     const error = await failure(via(setup));
     expect(error).toBeInstanceOf(sdk.RateLimitError);
     const waitMs = Number(error.headers?.get('retry-after-ms'));
     expect(waitMs).toBeGreaterThan(0);
-    expect(waitMs).toBeLessThanOrEqual(50);
+    expect(waitMs).toBeLessThanOrEqual(500);
     expect(await via(setup, {}, { maxRetries: 5 })).toBeTruthy();
   });
 
@@ -124,7 +124,7 @@ describe.each(sdks)('clients that give up, $name', ({ sdk, via, wire }) => {
     const sinceMs = performance.now();
     controller.abort();
     expect(await asked).toBeInstanceOf(sdk.APIUserAbortError);
-    expect((await call.aborted) - sinceMs).toBeLessThan(100);
+    expect((await call.aborted) - sinceMs).toBeLessThan(2000);
   });
 
   test('an abort of a stream reaches the provider', async () => {
@@ -142,7 +142,7 @@ describe.each(sdks)('clients that give up, $name', ({ sdk, via, wire }) => {
     const sinceMs = performance.now();
     stream.controller.abort();
     const call = await setup.upstream.call(0);
-    expect((await call.aborted) - sinceMs).toBeLessThan(100);
+    expect((await call.aborted) - sinceMs).toBeLessThan(2000);
     expect(await setup.recordWhere(() => true)).toMatchObject({ abandoned: true, stream: true });
   });
 
