@@ -1,4 +1,4 @@
-/** What an attempt comes back with: an answer, or why there is none. */
+/** The result of an attempt: an answer, or why there is none. */
 
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Refusal } from '../base/errors.ts';
@@ -14,11 +14,11 @@ interface Answer {
   readonly trail: Trail;
   /** When the first call was sent, monotonic ms. */
   readonly begunMs: number;
-  /** Fields that the target's dialect has no words for, left out of what it was sent. */
+  /** Fields dropped from the request because the target's dialect has no equivalent. */
   readonly dropped: readonly string[];
 }
 
-/** A reply to pass on. `facts` null: the provider's own refusal. */
+/** A reply to pass on. `facts` null: it is a refusal by the provider. */
 export type AttemptReply =
   | (Answer & { readonly kind: 'whole'; readonly body: Buffer; readonly facts: ReplyFacts | null })
   | (Answer & { readonly kind: 'stream'; readonly stream: AnswerStream });
@@ -30,28 +30,28 @@ export interface AttemptFailure {
   readonly trail: Trail;
 }
 
-/** A stream as it goes on to the client. */
+/** A stream as it is passed on to the client. */
 export interface AnswerStream {
-  /** Null at the end. Never rejects. */
+  /** The next bytes; null at the end. Never rejects. */
   next(): Promise<Buffer | null>;
-  /** After the end: why it broke off; null: complete. */
+  /** After the end: why it was cut off; null: it is complete. */
   readonly refusal: Refusal | null;
   /** After the end: the client left first. */
   readonly aborted: boolean;
-  /** It holds two answers, one after the other. */
+  /** It contains two answers, one after the other. */
   readonly restarted: boolean;
-  /** The last answer's facts so far. */
+  /** Facts of the last answer so far. */
   facts(): ReplyFacts;
-  /** UTF-8 bytes of text that came so far, all answers together. */
+  /** UTF-8 bytes of text received so far, over all answers. */
   readonly textBytes: number;
-  /** Anthropic: number of the content block that has begun and not ended; -1: none. */
+  /** Anthropic: index of the content block that has begun and not ended; -1: none. */
   readonly openBlock: number;
-  /** Once it was stopped: its end as of a reply that reached its limit of tokens; null: its dialect knows that. */
+  /** After `stop`: the end of a reply that reached its token limit; null: the client's dialect writes it itself. */
   lengthEnd(known: KnownTokens): Buffer | null;
-  /** Ends it here, as a success: what may be used has ended. */
+  /** Ends it here, as a success: the client's limit or budget is used up. */
   stop(): void;
-  /** Nobody reads on: what came is billed, unless it was already. */
+  /** Nobody reads any further: bills what has arrived, unless that is done already. */
   close(): void;
-  /** Who answered last. */
+  /** The target that answered last. */
   readonly target: Target;
 }

@@ -1,12 +1,12 @@
 /**
- * Stage attempt: a plan of targets → one reply. The only owner of retries, timeouts, breakers and fallback.
+ * Stage attempt: a plan of targets → one reply. Retries, timeouts, breakers and fallback are decided only here.
  *
  * ```text
  * walk: step ─▶ try ──────────────▶ answer
- *         ▲      │ ▲ retry: backoff, in the budget; or another credential, at once
+ *         ▲      │ ▲ retry: after a backoff, within the retry budget; or at once with another credential
  *         │      ▼ │
  *         └──── judge ─▶ the provider's refusal is the answer
- *     next step, if its edge takes the cause
+ *     next step, if its edge accepts the cause
  * ```
  */
 import type { Cancellation } from '../base/cancellation.ts';
@@ -19,13 +19,13 @@ import type { ModelRequest } from '../exchange/request.ts';
 import { isProbe } from '../native/breaker.ts';
 import { retryBudget } from '../native/retries.ts';
 import {
-  type Admission,
-  admit,
+  beginCall,
   type CallOutcome,
   contentCame,
   endCall,
   isOpen,
-} from '../upstream/admission.ts';
+  type OpenCall,
+} from '../upstream/open-call.ts';
 import type { FallbackCause, Plan, Step, Target } from '../upstream/target.ts';
 import type { AttemptFailure, AttemptReply } from './answer.ts';
 import { backoffMs } from './backoff.ts';
@@ -40,41 +40,42 @@ import { followStream } from './read-answer.ts';
 import type { CallResult } from './result.ts';
 import { Trail } from './trail.ts';
 
-/** The targets in the order they are to be asked, and the route they are of. */
-export type Way = Pick<Plan, 'pattern' | 'steps' | 'chosen'>;
+/** The part of a plan that an attempt needs: the targets in order, and their route. */
+export type AttemptPlan = Pick<Plan, 'pattern' | 'steps' | 'chosen'>;
 
-/** One request on its way along its plan. */
-interface Walk {
-  readonly plan: Way;
+/** State of one request while it walks its plan. */
+interface WalkState {
+  readonly plan: AttemptPlan;
   readonly exchange: Exchange;
   readonly request: ModelRequest;
   readonly deadlineMs: number;
   readonly deps: AttemptDeps;
   readonly trail: Trail;
   readonly begunMs: number;
-  /** Gives what a target is sent. */
+  /** Prepares what each target is sent. */
   readonly preparation: Preparation;
-  /** A call may be made again: no tool runs at the provider, or the app has made it safe by an idempotency key. */
+  /** Calls may be repeated: no tool runs at the provider, or the app made that safe with an idempotency key. */
   readonly repeatable: boolean;
-  /** A provider's own refusal, which says more than a sentence of ours when nobody answers. */
-  word: { readonly reply: AttemptReply; readonly always: boolean } | null;
-  /** A target may be passed over because the prompt seems too long for it. */
+  /** A provider's refusal, which says more than an error of ours if no target answers. */
+  providerRefusal: { readonly reply: AttemptReply; readonly always: boolean } | null;
+  /** Targets may be skipped because the prompt seems too long for them. */
   estimates: boolean;
-  /** First step that was passed over for that; -1: none. */
-  tooLong: number;
-  /** Why a target was passed over that can't be told the request; the first one. */
-  untold: Refusal | null;
+  /** First step skipped for that; -1: none. */
+  firstTooLong: number;
+  /** Why the first target skipped for a field that its dialect can't express was skipped. */
+  unsupported: Refusal | null;
 }
 
-/** What trying one target came to: an answer, or why there is none; null: it can't be told the request. */
+/** The result of trying one target: an answer, or why there is none; null: its dialect can't express the request. */
 type Tried = AttemptReply | FallbackCause | null;
 
 /**
- * Asks the targets of a plan in order until one answers. Never rejects; ends within the deadline.
+ * Tries the targets of a plan in order until one answers. Never rejects; ends within the deadline.
+ * @param deadlineMs monotonic ms
  * @param nowMs monotonic ms
  */
 export function attempt(
-  plan: Way,
+  plan: AttemptPlan,
   exchange: Exchange,
   request: ModelRequest,
   deadlineMs: number,
@@ -82,7 +83,7 @@ export function attempt(
   nowMs: number,
 ): Promise<AttemptReply | AttemptFailure> {
   retryBudget.request(deps.budgetId, nowMs);
-  const way: Walk = {
+  const state: WalkState = {
     plan,
     exchange,
     request,
@@ -92,106 +93,108 @@ export function attempt(
     begunMs: nowMs,
     preparation: new Preparation(exchange, request, plan.chosen, deps.wallClock),
     repeatable: !request.serverTools || exchange.headers['idempotency-key'] !== undefined,
-    word: null,
+    providerRefusal: null,
     estimates: true,
-    tooLong: -1,
-    untold: null,
+    firstTooLong: -1,
+    unsupported: null,
   };
-  return walk(way, 0);
+  return walk(state, 0);
 }
 
-/** Goes along the steps from one of them. */
-async function walk(way: Walk, from: number): Promise<AttemptReply | AttemptFailure> {
-  const { plan, exchange, deps, trail } = way;
+/** Tries the steps from index `from` on. */
+async function walk(state: WalkState, from: number): Promise<AttemptReply | AttemptFailure> {
+  const { plan, exchange, deps, trail } = state;
   const { steps } = plan;
   const { cancellation } = exchange;
-  // Why the alternatives of the group that is asked gave no answer.
+  // Why the alternatives tried in the current group gave no answer.
   let causes: FallbackCause[] | null = null;
   // Why that group was entered.
-  let led: FallbackCause[] | null = null;
+  let entryCauses: FallbackCause[] | null = null;
   let reached = from;
   for (let index = from; index >= 0 && index < steps.length; ) {
     const step = steps[index] as Step;
     reached = index;
-    const tried = isTooLong(way, index) ? 'context_window' : await tryTarget(way, index);
+    const tried = isTooLong(state, index) ? 'context_window' : await tryTarget(state, index);
     if (tried === null) {
-      // As if it weren't there: what led here leads on.
-      const why = causes ?? led;
+      // Skip it as if it weren't in the plan: the next step is entered for the same causes.
+      const why = causes ?? entryCauses;
       index = why === null ? index + 1 : onward(steps, index, why);
       continue;
     }
     if (typeof tried !== 'string') return tried;
     if (cancellation.reason !== null) return { kind: 'failed', refusal: cancelRefusal(cancellation), trail };
-    if (trail.calls > 0 && (deps.clock() >= way.deadlineMs || !way.repeatable)) break;
+    if (trail.calls > 0 && (deps.clock() >= state.deadlineMs || !state.repeatable)) break;
     if (causes === null) causes = [tried];
     else causes.push(tried);
     index = onward(steps, index, causes);
     if (index < 0 || steps[index]?.group === step.group) continue;
-    led = causes;
+    entryCauses = causes;
     causes = null;
   }
-  const { word, tooLong } = way;
-  if (word !== null && (word.always || trail.lastWas('rate_limited', 'quota'))) return word.reply;
-  // Nobody was asked but for the estimate: then the provider has the last word on what is too long.
-  if (way.estimates && tooLong >= 0 && trail.calls === 0) {
-    way.estimates = false;
-    return walk(way, tooLong);
+  const { providerRefusal, firstTooLong } = state;
+  if (providerRefusal !== null && (providerRefusal.always || trail.lastWas('rate_limited', 'quota')))
+    return providerRefusal.reply;
+  // Only the estimate kept targets from being called: let the provider decide whether the prompt is too long.
+  if (state.estimates && firstTooLong >= 0 && trail.calls === 0) {
+    state.estimates = false;
+    return walk(state, firstTooLong);
   }
-  if (way.untold !== null && trail.calls === 0) return { kind: 'failed', refusal: way.untold, trail };
+  if (state.unsupported !== null && trail.calls === 0)
+    return { kind: 'failed', refusal: state.unsupported, trail };
   const notAsked = steps.slice(reached + 1).flatMap(({ on, target }) => (on === null ? [] : [target.label]));
   return { kind: 'failed', refusal: trail.refusal(notAsked), trail };
 }
 
-/** Whether a prompt is, by estimate, too long for a target, and the plan has a step for that. */
-function isTooLong(way: Walk, index: number): boolean {
-  const { plan, request, deps, trail } = way;
+/** Whether the estimate says that the prompt is too long for a target, and the plan has a step for that case. */
+function isTooLong(state: WalkState, index: number): boolean {
+  const { plan, request, deps, trail } = state;
   const target = plan.steps[index]?.target;
   const most = target?.facts.contextTokens ?? null;
-  if (target === undefined || most === null || !way.estimates) return false;
+  if (target === undefined || most === null || !state.estimates) return false;
   if (enters(plan.steps, index, 'context_window') < 0) return false;
   if (deps.estimate(request) + (request.maxTokens ?? 0) <= most) return false;
-  if (way.tooLong < 0) way.tooLong = index;
+  if (state.firstTooLong < 0) state.firstTooLong = index;
   trail.skip(target.label, 'context_window', Number.POSITIVE_INFINITY);
   return true;
 }
 
-/** Calls one target, again where that makes sense. */
-async function tryTarget(way: Walk, index: number): Promise<Tried> {
-  const { exchange, deps, trail, deadlineMs } = way;
+/** Calls one target, and retries where that makes sense. */
+async function tryTarget(state: WalkState, index: number): Promise<Tried> {
+  const { exchange, deps, trail, deadlineMs } = state;
   const { cancellation } = exchange;
-  const { target } = way.plan.steps[index] as Step;
-  const prepared = way.preparation.for(target);
+  const { target } = state.plan.steps[index] as Step;
+  const prepared = state.preparation.for(target);
   if (prepared instanceof Refusal) {
-    way.untold ??= prepared;
+    state.unsupported ??= prepared;
     trail.skip(target.label, prepared.code, Number.POSITIVE_INFINITY);
     return null;
   }
-  // A request with server tools acts at the provider: doing it twice is worse than failing.
-  const retriesMax = way.repeatable ? deps.policy.retriesMax : 0;
+  // A request with server tools has effects at the provider: repeating it is worse than failing.
+  const retriesMax = state.repeatable ? deps.policy.retriesMax : 0;
   let othersLeft = target.provider.credentials.length - 1;
   let cause: FallbackCause | null = null;
   for (let retries = 0; ; ) {
-    const admission = admit(target, way.request, deps);
-    if ('reason' in admission) {
-      trail.skip(target.label, admission.reason, admission.waitMs);
-      return cause ?? admission.cause;
+    const openCall = beginCall(target, state.request, deps);
+    if ('reason' in openCall) {
+      trail.skip(target.label, openCall.reason, openCall.waitMs);
+      return cause ?? openCall.cause;
     }
-    const delayMs = hedgeDelayMs(way, admission);
-    const called = delayMs === null ? null : await sendHedged(way, index, admission, delayMs);
-    const made = called?.admission ?? admission;
-    const result = called?.result ?? (await send(way, admission, cancellation));
-    if (isAnswer(result)) return answer(way, index, made, result);
+    const delayMs = hedgeDelayMs(state, openCall);
+    const called = delayMs === null ? null : await sendHedged(state, index, openCall, delayMs);
+    const made = called?.openCall ?? openCall;
+    const result = called?.result ?? (await send(state, openCall, cancellation));
+    if (isAnswer(result)) return answer(state, index, made, result);
     const verdict = judge(made, result, deps, trail);
     cause = verdict.cause;
     if (result.kind === 'status') {
-      const reply = passOn(way, made.target, result);
-      const named = verdict.next === 'named' && enters(way.plan.steps, index, cause) >= 0;
+      const reply = passOn(state, made.target, result);
+      const named = verdict.next === 'named' && enters(state.plan.steps, index, cause) >= 0;
       if (verdict.next === 'pass' || (verdict.next === 'named' && !named)) return reply;
-      if (named || (cause === 'rate_limited' && way.word?.always !== true))
-        way.word = { reply, always: named };
+      if (named || (cause === 'rate_limited' && state.providerRefusal?.always !== true))
+        state.providerRefusal = { reply, always: named };
     }
-    if (cancellation.reason !== null || deps.clock() >= deadlineMs || !way.repeatable) return cause;
-    // Counted, since one that is told to come back at once would be asked without end.
+    if (cancellation.reason !== null || deps.clock() >= deadlineMs || !state.repeatable) return cause;
+    // Counted, since a credential that may be retried at once would be tried without end.
     if (verdict.next === 'credential' && othersLeft-- > 0) continue;
     if (verdict.next !== 'retry' || retries === retriesMax || isOpen(target, deps)) return cause;
     const waitMs = backoffMs(retries, verdict.askedMs, deadlineMs, deps);
@@ -205,51 +208,51 @@ async function tryTarget(way: Walk, index: number): Promise<Tried> {
   }
 }
 
-/** Ms without content after which a second call goes out; null: none does. Never beside a probe, and never twice. */
+/** Ms without content after which a second call is sent; null: none is. Never alongside a probe, and only once. */
 function hedgeDelayMs(
-  { plan, request, deadlineMs, deps, trail, repeatable }: Walk,
-  admission: Admission,
+  { plan, request, deadlineMs, deps, trail, repeatable }: WalkState,
+  openCall: OpenCall,
 ): number | null {
-  if (deps.hedges === null || !repeatable || trail.calls > 0 || isProbe(admission.ticket)) return null;
+  if (deps.hedges === null || !repeatable || trail.calls > 0 || isProbe(openCall.ticket)) return null;
   const delayMs = deps.hedges.delayMs(plan.pattern, request.stream);
-  return delayMs === null || admission.sentMs + delayMs >= deadlineMs ? null : delayMs;
+  return delayMs === null || openCall.sentMs + delayMs >= deadlineMs ? null : delayMs;
 }
 
-function sendHedged(way: Walk, index: number, admission: Admission, delayMs: number): Promise<Called> {
-  return hedged(admission, {
+function sendHedged(state: WalkState, index: number, openCall: OpenCall, delayMs: number): Promise<Called> {
+  return hedged(openCall, {
     delayMs,
-    cancellation: way.exchange.cancellation,
-    trail: way.trail,
-    deps: way.deps,
-    start: (one, own) => send(way, one, own),
-    second: () => admitSecond(way, index),
+    cancellation: state.exchange.cancellation,
+    trail: state.trail,
+    deps: state.deps,
+    start: (one, own) => send(state, one, own),
+    second: () => beginSecond(state, index),
   });
 }
 
-/** The alternative beside a step, else the same target again; null: neither may be called. */
-function admitSecond({ plan, request, deps, preparation }: Walk, index: number): Admission | null {
+/** Begins a call to the next alternative of a step, else to the same target again; null: neither may be called. */
+function beginSecond({ plan, request, deps, preparation }: WalkState, index: number): OpenCall | null {
   if (!retryBudget.spend(deps.budgetId, deps.clock())) {
     deps.telemetry.retryBudgetSpent('hedge');
     return null;
   }
-  const [step, beside] = [plan.steps[index] as Step, plan.steps[index + 1]];
-  const told = beside?.group === step.group && !(preparation.for(beside.target) instanceof Refusal);
-  const other = told ? admit(beside.target, request, deps) : null;
+  const [step, next] = [plan.steps[index] as Step, plan.steps[index + 1]];
+  const usable = next?.group === step.group && !(preparation.for(next.target) instanceof Refusal);
+  const other = usable ? beginCall(next.target, request, deps) : null;
   if (other !== null && !('reason' in other)) return other;
-  const again = admit(step.target, request, deps);
+  const again = beginCall(step.target, request, deps);
   return 'reason' in again ? null : again;
 }
 
-/** Sends one call, whose speed the target's health learns. */
-function send(way: Walk, admission: Admission, cancellation: Cancellation): Promise<CallResult> {
-  const { request, deps } = way;
-  const { target, credential, sentMs } = admission;
+/** Sends one call and records its latency. */
+function send(state: WalkState, openCall: OpenCall, cancellation: Cancellation): Promise<CallResult> {
+  const { request, deps } = state;
+  const { target, credential, sentMs } = openCall;
   const { stream } = request;
   const { latency } = target.health;
   latency.begin(stream, sentMs);
-  const { sent } = preparedFor(way, target);
+  const { sent } = preparedFor(state, target);
   const headers = headersOf(credential.headers, sent);
-  const remainingMs = Math.max(1, Math.ceil(way.deadlineMs - sentMs));
+  const remainingMs = Math.max(1, Math.ceil(state.deadlineMs - sentMs));
   const learn = (result: CallResult): void => learnLatency(latency, stream, sentMs, result, deps.clock());
   const { provider } = target;
   if (credential.sign === null)
@@ -257,7 +260,7 @@ function send(way: Walk, admission: Admission, cancellation: Cancellation): Prom
   return credential.sign(sent.path, headers, sent.body).then(
     (signed) => call(provider, sent, signed, stream, deps.policy, remainingMs, cancellation, learn),
     (): CallResult => {
-      // What can't be signed was never sent; whoever holds the call's place must be told all the same.
+      // What can't be signed was never sent, but the latency record must end all the same.
       const result = { kind: 'failed', failure: 'connect', arrived: null } as const;
       learn(result);
       return result;
@@ -265,7 +268,7 @@ function send(way: Walk, admission: Admission, cancellation: Cancellation): Prom
   );
 }
 
-/** All headers of a call. A credential's say that the body is JSON. */
+/** All headers of a call. The credential's headers say that the body is JSON, so another content type replaces that. */
 function headersOf(own: readonly string[], { headers, contentType }: UpstreamRequest): string[] {
   if (contentType === undefined) return [...own, ...headers];
   const typed = contentType === null ? [] : ['content-type', contentType];
@@ -274,51 +277,55 @@ function headersOf(own: readonly string[], { headers, contentType }: UpstreamReq
   return [...typed, ...headers];
 }
 
-/** What goes to a target that can be told the request. */
-function preparedFor({ preparation }: Walk, target: Target): Prepared {
+/** What is sent to a target whose dialect can express the request. */
+function preparedFor({ preparation }: WalkState, target: Target): Prepared {
   const prepared = preparation.for(target);
-  if (prepared instanceof Refusal) throw new Error(`${target.label} was asked what it can't be told`);
+  if (prepared instanceof Refusal) throw new Error(`${target.label} was sent a request it can't express`);
   return prepared;
 }
 
-/** The provider's refusal, as it is. */
-function passOn(way: Walk, target: Target, result: Extract<CallResult, { kind: 'status' }>): AttemptReply {
-  const { trail, begunMs } = way;
-  const { dropped } = preparedFor(way, target);
+/** Passes the provider's refusal on unchanged. */
+function passOn(
+  state: WalkState,
+  target: Target,
+  result: Extract<CallResult, { kind: 'status' }>,
+): AttemptReply {
+  const { trail, begunMs } = state;
+  const { dropped } = preparedFor(state, target);
   return { ...result, kind: 'whole', facts: null, target, trail, begunMs, dropped };
 }
 
-/** What goes on to the client. */
-function answer(way: Walk, index: number, admission: Admission, result: Answered): AttemptReply {
-  const { plan, exchange, request, deps, trail, begunMs } = way;
-  const { target } = admission;
-  const { dropped } = preparedFor(way, target);
+/** Turns a target's answer into the reply for the client. */
+function answer(state: WalkState, index: number, openCall: OpenCall, result: Answered): AttemptReply {
+  const { plan, exchange, request, deps, trail, begunMs } = state;
+  const { target } = openCall;
+  const { dropped } = preparedFor(state, target);
   const nowMs = deps.clock();
   trail.add(target.label, 'ok');
-  contentCame(admission, deps, nowMs);
-  deps.hedges?.observe(plan.pattern, request.stream, admission.ttftMs ?? 0);
+  contentCame(openCall, deps, nowMs);
+  deps.hedges?.observe(plan.pattern, request.stream, openCall.ttftMs ?? 0);
   if (result.kind === 'whole') {
     const { status, headers, body, facts, text } = result;
     trail.bill({ target, facts, complete: true, text });
-    endCall(admission, 'success', 'ok', facts, deps, nowMs);
+    endCall(openCall, 'success', 'ok', facts, deps, nowMs);
     return { kind: 'whole', status, headers, body, facts, target, trail, begunMs, dropped };
   }
-  // Off unless the client asks for it, since SDKs would join the two texts; never twice with server tools. Beside chat no
-  // event could say so.
+  // Off unless the client asks for it, since SDKs would join the two texts; never with server tools, which must not run
+  // twice. Endpoints other than chat have no event that could announce it.
   const wanted = exchange.headers['x-sidegate-restart'] === 'on-cut';
-  const restarts = wanted && way.repeatable && exchange.endpoint.auxiliary === undefined;
+  const restarts = wanted && state.repeatable && exchange.endpoint.auxiliary === undefined;
   const stream = followStream(target, result.stream, {
     dialect: dialects[exchange.endpoint.dialect],
     cancellation: exchange.cancellation,
     trail,
-    end: (outcome: CallOutcome, word) =>
-      endCall(admission, outcome, word, result.stream.scanner.facts(), deps),
+    end: (outcome: CallOutcome, label) =>
+      endCall(openCall, outcome, label, result.stream.scanner.facts(), deps),
     idempotent: exchange.headers['idempotency-key'] !== undefined,
     restart: !restarts
       ? null
       : (failure) => {
           const next = following(plan.steps, index, [causeOf(failure)]);
-          return next < 0 ? null : walk(way, next);
+          return next < 0 ? null : walk(state, next);
         },
   });
   return { ...result, stream, target, trail, begunMs, dropped };

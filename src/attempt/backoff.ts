@@ -1,11 +1,12 @@
-/** How long to wait before a retry, and the waiting itself. */
+/** How long to wait before a retry. */
 import type { AttemptDeps } from './deps.ts';
 
 /**
- * Ms to wait: capped exponential with full jitter, or as long as the provider says if that is more; null: too long for
- * the largest backoff or the request's deadline. https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
- * @param retry from 0
- * @param askedMs what the provider says; null: nothing
+ * Ms to wait: capped exponential with full jitter, or as long as the provider asks if that is longer; null: longer than
+ * the longest backoff or the request's deadline. https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
+ * @param retry number of the retry, from 0
+ * @param askedMs how long the provider asks to wait; null: it doesn't say
+ * @param deadlineMs monotonic ms
  */
 export function backoffMs(
   retry: number,

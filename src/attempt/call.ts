@@ -1,6 +1,6 @@
 /**
- * One call to one provider: sends, holds the head back until the first content, and then hands the stream over.
- * It decides nothing about retries; it says what came.
+ * One call to one provider: sends it, holds the head back until the first content, then hands the stream over. It only
+ * reports the result and decides nothing about retries.
  */
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
@@ -12,25 +12,25 @@ import { Patience } from './patience.ts';
 import type { CallBounds, CallFailure, CallResult, UpstreamStream } from './result.ts';
 import { encodingOf, readWhole, unpack } from './whole.ts';
 
-/** Bytes of a stream kept for a slow client before its provider is paused. */
+/** Bytes of a stream buffered for a slow client before its provider is paused. */
 const queueMaxBytes = 64 * 1024;
-/** How long a connection may stay open after a stream's last event before it is given up. */
+/** How long a connection may stay open after a stream's last event before it is aborted. */
 const lingerMs = 1000;
-/** A last event that ends in CR may have its LF on the way. */
+/** If the last event ends in CR, its LF may still be on the way. */
 const carriageReturn = 13;
 const tornEndMs = 20;
 const jsonType = 'application/json';
 /** Bytes of an error reply that are read. */
 const errorMaxBytes = 1024 * 1024;
 
-/** Real time: it measures this process's own stalls, whatever clock decisions are made by. */
+/** Real time, since it measures this process's own stalls; decisions use the clock that is passed in. */
 const clock = (): number => performance.now();
 
 /**
- * Sends one request. Resolves once there is something to decide on; never rejects.
- * @param headers all of them, flat
- * @param remainingMs what is left of the request's own time
- * @param onResult told of the result as soon as it is there
+ * Sends one request. Resolves with a whole reply, the beginning of a stream or a failure; never rejects.
+ * @param headers all of the call's, flat
+ * @param remainingMs ms until the request's deadline
+ * @param onResult called with the result as soon as it is known
  */
 export function call(
   provider: Provider,
@@ -50,7 +50,7 @@ export function call(
   });
 }
 
-/** What a stream's own fault is for the call. */
+/** Fault found in a stream → failure of the call. */
 const failures: Readonly<Record<StreamFault, CallFailure>> = {
   error_event: 'error_in_body',
   malformed: 'malformed',
@@ -120,7 +120,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
     this.#controller?.abort(new Error('stopped'));
   }
 
-  // undici's handler: what the provider does.
+  // undici's handler: events from the provider.
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
@@ -134,13 +134,13 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
     const { streamType } = this.#reading;
     const type = String(headers['content-type'] ?? '');
     const isStream = this.#reading.isStream?.(type) ?? type.startsWith(streamType);
-    // Where streams come in one piece, their type is that of whole replies.
+    // A dialect whose streams come in one piece uses the content type of whole replies for them.
     const isPiece = !this.#wantsStream && streamType === jsonType;
     if (status >= 300 || !isStream || isPiece) {
       this.#phase = 'whole';
       return;
     }
-    // Asked for as identity: anything else could not be looked into while it flows.
+    // `identity` was requested: a compressed stream can't be inspected as it arrives.
     if (!this.#wantsStream || encodingOf(headers) !== null) return this.#fail('malformed');
     this.#phase = 'holding';
     this.#scanner = this.#reading.stream(this.#bounds.eventMaxBytes);
@@ -184,7 +184,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
     if (encoding === null) return this.#judgeWhole(body);
     unpack(body, encoding, this.#bounds.replyMaxBytes).then(
       (plain) => this.#judgeWhole(plain),
-      // What can't be unpacked is no answer, but still the refusal its status says.
+      // A body that can't be decompressed is no answer, but an error status still is a refusal.
       () => (this.#status >= 300 ? this.#judgeWhole(Buffer.alloc(0)) : this.#fail('malformed')),
     );
   }
@@ -216,7 +216,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
     this.#linger = setTimeout(() => this.#leave(), tornEndMs);
   }
 
-  /** Nothing follows the last event, whatever the connection does. */
+  /** Ends the stream after its last event, even if the connection stays open. */
   #leave(): void {
     this.#linger = setTimeout(
       () => this.#controller?.abort(new Error('open after its last event')),
@@ -244,7 +244,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
     this.#bytes += chunk.length;
     if (this.#phase === 'flowing' && this.#bytes > queueMaxBytes && !this.#paused) {
       this.#paused = true;
-      // A client that reads slowly is no fault of the provider's.
+      // A slow client is not the provider's fault.
       this.#timer.cancel();
       this.#controller?.pause();
     }
@@ -304,12 +304,12 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
     const arrived = begun ? null : this.#arrived();
     this.failure = failure;
     this.#close();
-    // A failed connection says so itself; any other has to be told that nobody waits.
+    // A failed connection has ended already; any other must be aborted.
     if (failure !== 'reset' && failure !== 'connect') this.#controller?.abort(new Error(failure));
     if (!begun) this.#give({ kind: 'failed', failure, arrived });
   }
 
-  /** A provider that has begun to answer has read the prompt. */
+  /** What arrived of an answer, if any: a provider that has begun to answer has read, and bills, the prompt. */
   #arrived(): Arrived | null {
     const scanner = this.#scanner;
     if (scanner !== null) {

@@ -1,19 +1,20 @@
-/** What stage attempt needs, and what it gives. */
+/** What stage attempt needs. */
 
 import type { Telemetry } from '../base/telemetry.ts';
-import type { AdmissionDeps } from '../upstream/admission.ts';
+import type { CallDeps } from '../upstream/open-call.ts';
 import type { AttemptSettings } from '../upstream/settings.ts';
 import type { Hedges } from './hedges.ts';
 
 /** What one attempt needs besides the request. */
-export interface AttemptDeps extends AdmissionDeps {
+export interface AttemptDeps extends CallDeps {
   readonly policy: AttemptSettings;
+  /** Unix ms. */
   readonly wallClock: () => number;
   /** 0 ≤ x < 1, for jitter. */
   readonly random: () => number;
-  /** Retry budget in the native core. */
+  /** Id of the retry budget in the native core. */
   readonly budgetId: number;
-  /** Null: no route is hedged. */
+  /** Null: no route uses hedging. */
   readonly hedges: Hedges | null;
   readonly telemetry: Telemetry;
 }

@@ -1,13 +1,13 @@
 /** The edges of a plan: which step follows on which cause. */
 import type { FallbackCause, Step } from '../upstream/target.ts';
 
-/** A refusal of the request itself, which another target may not share: it falls back only where an edge names it. */
+/** Whether a cause is a refusal of the request itself, which another target may not share: only edges naming it match. */
 const isNamedOnly = (cause: FallbackCause): boolean =>
   cause === 'context_window' || cause === 'content_policy';
 
 /**
- * The step after one that gave no answer: its next alternative, else the first of the next group whose edge takes one
- * of the causes. Groups whose edges don't are passed over with all their alternatives. -1: none follows.
+ * Index of the step after one that gave no answer: its next alternative, else the first step of the next group whose
+ * edge accepts one of the causes. Other groups are skipped with all their alternatives. -1: none follows.
  */
 export function following(steps: readonly Step[], index: number, causes: readonly FallbackCause[]): number {
   const group = steps[index]?.group;
@@ -19,7 +19,7 @@ export function following(steps: readonly Step[], index: number, causes: readonl
   return -1;
 }
 
-/** The step whose edge names a cause, in a later group; -1: none does. */
+/** Index of the first step in a later group whose edge names the cause; -1: none. */
 export function enters(steps: readonly Step[], index: number, cause: FallbackCause): number {
   for (let at = lastOf(steps, index) + 1; at < steps.length; ) {
     const on = steps[at]?.on ?? null;
@@ -29,7 +29,7 @@ export function enters(steps: readonly Step[], index: number, cause: FallbackCau
   return -1;
 }
 
-/** The step after a group's tries, the last of which decides whether an edge must name its cause. -1: none follows. */
+/** Index of the step after failed tries in a group; the last cause decides whether an edge must name it. -1: none. */
 export function onward(steps: readonly Step[], index: number, causes: readonly FallbackCause[]): number {
   const last = causes.at(-1);
   return last !== undefined && isNamedOnly(last)
@@ -40,18 +40,18 @@ export function onward(steps: readonly Step[], index: number, causes: readonly F
 const takes = ({ on }: Step, causes: readonly FallbackCause[]): boolean =>
   on === null || causes.some((cause) => on.has(cause) || (cause === 'breaker_open' && opens(on)));
 
-/** What opens a breaker: an edge that takes one of these takes what the breaker spares the client, too. */
+/** Whether an edge accepts a failure that opens breakers: then it accepts an open breaker too. */
 const opens = (on: ReadonlySet<FallbackCause>): boolean =>
   on.has('server') || on.has('timeout') || on.has('outage');
 
-/** The last alternative of a step's group. */
+/** Index of the last alternative in a step's group. */
 function lastOf(steps: readonly Step[], index: number): number {
   let last = index;
   while (last + 1 < steps.length && steps[last + 1]?.group === steps[index]?.group) last++;
   return last;
 }
 
-/** The last step behind the edge of a step: its alternatives, and the later links of chains nested in it. */
+/** Index of the last step behind a step's edge: its alternatives, and later links of chains nested in it. */
 function lastUnder(steps: readonly Step[], index: number): number {
   const head = steps[index];
   if (head === undefined) return index;

@@ -1,10 +1,10 @@
 /**
- * Hedged requests: when the first content is late, a second call goes out, and the first of the two to answer is taken
- * (Dean and Barroso, "The Tail at Scale", 2013). Here is when one is due, and the race.
+ * Hedged requests: when the first content is late, a second call is sent, and the first answer of the two is used
+ * (Dean and Barroso, "The Tail at Scale", 2013). This file runs the race; `hedges.ts` says when it starts.
  */
 import { Cancellation, sleep } from '../base/cancellation.ts';
 import type { BilledTry } from '../count/usage.ts';
-import { type Admission, endCall } from '../upstream/admission.ts';
+import { endCall, type OpenCall } from '../upstream/open-call.ts';
 import type { Target } from '../upstream/target.ts';
 import type { AttemptDeps } from './deps.ts';
 import { type Answered, isAnswer, isRefused, judge } from './judge.ts';
@@ -13,35 +13,36 @@ import type { Trail } from './trail.ts';
 
 type Failed = Extract<CallResult, { kind: 'failed' }>;
 
-/** A call and what came of it. */
+/** A call and its result. */
 export interface Called {
-  readonly admission: Admission;
+  readonly openCall: OpenCall;
   readonly result: CallResult;
 }
 
-/** What a race needs. */
+/** What a race between two calls needs. */
 export interface Race {
+  /** Time without content before the second call. */
   readonly delayMs: number;
   readonly cancellation: Cancellation;
   /** Sends a call. */
-  start(admission: Admission, cancellation: Cancellation): Promise<CallResult>;
-  /** Admission for the second call; null: it may not be made. */
-  second(): Admission | null;
+  start(openCall: OpenCall, cancellation: Cancellation): Promise<CallResult>;
+  /** Begins the second call; null: it may not be made. */
+  second(): OpenCall | null;
   readonly trail: Trail;
   readonly deps: AttemptDeps;
 }
 
 interface Runner {
-  readonly admission: Admission;
+  readonly openCall: OpenCall;
   readonly cancellation: Cancellation;
   readonly result: Promise<Called>;
 }
 
 /**
- * Sends a call, and a second one if the first is late. Gives the first answer, or the last miss; whatever came of the
- * other call has been told.
+ * Sends a call, and a second one if the first is late. Returns the first answer, or else the last failure; the other
+ * call's end has been reported.
  */
-export async function hedged(first: Admission, race: Race): Promise<Called> {
+export async function hedged(first: OpenCall, race: Race): Promise<Called> {
   const { deps, trail } = race;
   const one = run(first, race);
   const waiting = new Cancellation();
@@ -53,48 +54,48 @@ export async function hedged(first: Admission, race: Race): Promise<Called> {
   deps.telemetry.hedge('sent');
   const two = run(second, race);
   const called = await Promise.race([one.result, two.result]);
-  const other = called.admission === first ? two : one;
+  const other = called.openCall === first ? two : one;
   if (isAnswer(called.result)) {
-    if (called.admission === second) deps.telemetry.hedge('won');
-    await lose(other, trail, deps);
+    if (called.openCall === second) deps.telemetry.hedge('won');
+    await abandon(other, trail, deps);
     return called;
   }
-  // What one refuses for the request's own sake, the other would refuse as well.
-  if (isRefused(called.admission.target, called.result, deps)) {
-    await lose(other, trail, deps);
+  // A refusal of the request itself would come from the other call as well.
+  if (isRefused(called.openCall.target, called.result, deps)) {
+    await abandon(other, trail, deps);
     return called;
   }
-  // One that failed leaves the other to go on; when the client has left, both end.
-  judge(called.admission, called.result, deps, trail);
+  // If one fails, the other goes on; if the client has left, both end.
+  judge(called.openCall, called.result, deps, trail);
   return other.result;
 }
 
-/** Sends a call that can be given up alone. */
-function run(admission: Admission, { start, cancellation }: Race): Runner {
+/** Sends a call that can be cancelled separately. */
+function run(openCall: OpenCall, { start, cancellation }: Race): Runner {
   const own = new Cancellation();
   cancellation.onCancel(() => own.cancel(cancellation.reason ?? 'hedged'));
   if (cancellation.reason !== null) own.cancel(cancellation.reason);
-  const result = start(admission, own).then((result) => ({ admission, result }));
-  return { admission, cancellation: own, result };
+  const result = start(openCall, own).then((result) => ({ openCall, result }));
+  return { openCall, cancellation: own, result };
 }
 
-/** Gives the slower call up, and accounts for what it used. */
-async function lose(runner: Runner, trail: Trail, deps: AttemptDeps): Promise<void> {
+/** Cancels the slower call, and accounts for what it used. */
+async function abandon(runner: Runner, trail: Trail, deps: AttemptDeps): Promise<void> {
   runner.cancellation.cancel('hedged');
-  const { admission, result } = await runner.result;
-  // It may have failed by itself before it was given up.
+  const { openCall, result } = await runner.result;
+  // It may have failed by itself before it was cancelled.
   if (result.kind === 'status' || (result.kind === 'failed' && result.failure !== 'cancelled')) {
-    judge(admission, result, deps, trail);
+    judge(openCall, result, deps, trail);
     return;
   }
-  const { target } = admission;
+  const { target } = openCall;
   const billed = billedOf(target, result);
   trail.add(target.label, 'hedge_lost');
   if (billed !== null) trail.bill(billed);
-  endCall(admission, 'abandoned', 'hedge_lost', billed?.facts ?? null, deps);
+  endCall(openCall, 'abandoned', 'hedge_lost', billed?.facts ?? null, deps);
 }
 
-/** What the provider bills of an answer that nobody gets; null: nothing had come. */
+/** What the provider bills for a discarded answer; null: nothing had arrived. */
 function billedOf(target: Target, result: Answered | Failed): BilledTry | null {
   switch (result.kind) {
     case 'stream': {

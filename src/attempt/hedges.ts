@@ -1,25 +1,26 @@
-/** When a hedged request is sent: how long each kind of request usually takes, learned per route. */
+/** When a second, hedged call is sent: learns per route how long the first content usually takes. */
 
-/** The part of a configuration that says which routes are hedged, and when. */
+/** The part of a configuration that says which routes use hedging, and after what delay. */
 export interface HedgeConfig {
   readonly attempt: {
     readonly hedge: {
       readonly enabled: boolean;
-      /** Unset: learned. */
+      /** Ms; unset: learned. */
       readonly delayMs?: number | undefined;
     };
   };
   readonly routes: readonly { readonly model: string; readonly hedge?: boolean | undefined }[];
 }
 
+/** The hedging delays of all routes. */
 export interface Hedges {
-  /** Ms without content after which a request of this route is hedged; null: not wanted, or not known yet. */
+  /** Ms without content after which a request of this route is hedged; null: hedging is off, or not known yet. */
   delayMs(pattern: string, stream: boolean): number | null;
-  /** Learns how long the first content took; whole replies are their own first content. */
+  /** Learns how long the first content took, for whole replies the reply. */
   observe(pattern: string, stream: boolean, ms: number): void;
 }
 
-/** Hedging as configured, by route; null: no route wants it. */
+/** Hedging as configured, by route; null: no route uses it. */
 export function createHedges(config: HedgeConfig): Hedges | null {
   const { enabled, delayMs } = config.attempt.hedge;
   const wanted = config.routes.filter(({ hedge }) => hedge ?? enabled);
@@ -39,15 +40,15 @@ export function createHedges(config: HedgeConfig): Hedges | null {
   };
 }
 
-/** Bounds of the classes grow by the fourth root of 2: the estimate is at most 19% too high, from 1 ms to 18 minutes. */
+/** Class bounds grow by the fourth root of 2: the estimate is at most 19% too high, from 1 ms to 18 minutes. */
 const classesMax = 80;
 
 const classesPerDoubling = 4;
 
-/** Fewer observations say nothing of a 95th percentile. */
+/** Fewer observations say nothing about a 95th percentile. */
 const observationsMin = 20;
 
-/** Then all counts are halved, so that what was long ago weighs less and less. */
+/** At this total all counts are halved, so that old observations weigh less and less. */
 const observationsMax = 1000;
 
 /** A streaming estimate of a 95th percentile in bounded memory. */

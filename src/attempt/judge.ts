@@ -1,22 +1,23 @@
-/** What a call that gave no answer means: for its target, and for how the request goes on. */
+/** What a failed call means: for its target's health, and for how the request continues. */
 
-import { type Admission, endCall } from '../upstream/admission.ts';
-import { restLimited, restRefused } from '../upstream/credential.ts';
+import { coolDownLimited, coolDownRefused } from '../upstream/credential.ts';
+import { endCall, type OpenCall } from '../upstream/open-call.ts';
 import type { FallbackCause, Target } from '../upstream/target.ts';
 import type { AttemptDeps } from './deps.ts';
 import type { CallFailure, CallResult } from './result.ts';
 import type { Trail } from './trail.ts';
 
-/** A call's result that is no answer. */
+/** The result of a call that gave no answer. */
 export type Miss = Exclude<CallResult, { kind: 'whole' | 'stream' }>;
 
-/** A call's result that goes on to the client. */
+/** The result of a call that answered. */
 export type Answered = Extract<CallResult, { kind: 'whole' | 'stream' }>;
 
+/** Whether a call answered: its reply goes to the client. */
 export const isAnswer = (result: CallResult): result is Answered =>
   result.kind === 'whole' || result.kind === 'stream';
 
-/** How to go on. */
+/** How the request continues. */
 export type Next =
   /** The same target again, after a backoff. */
   | 'retry'
@@ -24,11 +25,12 @@ export type Next =
   | 'credential'
   /** The next target. */
   | 'fallback'
-  /** A target that asks for this cause by name; else the refusal is the answer. */
+  /** The next target whose edge names this cause; if there is none, the refusal is the answer. */
   | 'named'
   /** The provider's refusal is the answer. */
   | 'pass';
 
+/** How the request continues after a failed call, and why. */
 export interface Verdict {
   readonly next: Next;
   readonly cause: FallbackCause;
@@ -51,25 +53,26 @@ const causes: Readonly<Record<CallFailure, FallbackCause>> = {
   cancelled: 'server',
 };
 
+/** The cause by which edges know a failure. */
 export const causeOf = (failure: CallFailure): FallbackCause => causes[failure];
 
-/** Tells of a call that gave no answer, lets credentials rest, and says how to go on. */
-export function judge(admission: Admission, miss: Miss, deps: AttemptDeps, trail: Trail): Verdict {
-  const { target } = admission;
+/** Reports a failed call, starts cooldowns of credentials, and decides how the request continues. */
+export function judge(openCall: OpenCall, miss: Miss, deps: AttemptDeps, trail: Trail): Verdict {
+  const { target } = openCall;
   if (miss.kind === 'failed') {
     const { failure } = miss;
     trail.add(target.label, failure);
     if (miss.arrived !== null) trail.bill({ target, complete: false, ...miss.arrived });
     const facts = miss.arrived?.facts ?? null;
-    endCall(admission, failure === 'cancelled' ? 'abandoned' : 'failure', failure, facts, deps);
+    endCall(openCall, failure === 'cancelled' ? 'abandoned' : 'failure', failure, facts, deps);
     const cause = causes[failure];
-    // A slow provider is not made faster by asking it again.
+    // Asking a slow provider again doesn't make it faster.
     return { next: cause === 'timeout' ? 'fallback' : 'retry', cause, askedMs: null };
   }
-  return judgeStatus(admission, miss, deps, trail);
+  return judgeStatus(openCall, miss, deps, trail);
 }
 
-/** Whether a provider refuses the request for its own sake, so that another call would fare no better. */
+/** Whether a provider refuses the request itself, so that another call to it would be refused too. */
 export function isRefused(target: Target, result: CallResult, deps: AttemptDeps): boolean {
   if (result.kind !== 'status') return false;
   const { kind } = target.provider.dialect.fault(
@@ -82,31 +85,31 @@ export function isRefused(target: Target, result: CallResult, deps: AttemptDeps)
 }
 
 function judgeStatus(
-  admission: Admission,
+  openCall: OpenCall,
   { status, headers, body }: Extract<Miss, { kind: 'status' }>,
   deps: AttemptDeps,
   trail: Trail,
 ): Verdict {
-  const { target, credential } = admission;
+  const { target, credential } = openCall;
   const fault = target.provider.dialect.fault(status, headers, body, deps.wallClock());
   const askedMs = fault.retryAfterMs;
-  const word = String(status);
+  const label = String(status);
   trail.add(
     target.label,
     fault.kind === 'server' || fault.kind === 'unexpected' ? `status ${status}` : fault.kind,
   );
   switch (fault.kind) {
     case 'rejected':
-      endCall(admission, 'success', word, null, deps);
+      endCall(openCall, 'success', label, null, deps);
       return { next: 'pass', cause: 'server', askedMs };
     case 'context_window':
     case 'content_policy':
-      endCall(admission, 'success', word, null, deps);
+      endCall(openCall, 'success', label, null, deps);
       return { next: 'named', cause: fault.kind, askedMs };
     case 'credential':
-      endCall(admission, 'abandoned', word, null, deps);
+      endCall(openCall, 'abandoned', label, null, deps);
       if (target.provider.clientCredential) return { next: 'pass', cause: 'outage', askedMs };
-      restRefused(credential, deps.clock());
+      coolDownRefused(credential, deps.clock());
       deps.telemetry.credentialRefused(
         target.provider.name,
         status,
@@ -115,18 +118,18 @@ function judgeStatus(
       return { next: 'credential', cause: 'outage', askedMs };
     case 'rate_limited':
     case 'quota': {
-      endCall(admission, 'abandoned', word, null, deps);
-      // The client's own credential is nobody else's, so nobody else rests for it.
+      endCall(openCall, 'abandoned', label, null, deps);
+      // A client's own credential is shared with no other client, so it has no cooldown.
       if (target.provider.clientCredential) return { next: 'fallback', cause: 'rate_limited', askedMs };
-      const restMs = restLimited(credential, target, fault.kind, askedMs, deps.clock());
-      deps.hints.rest(target, credential, restMs);
+      const cooldownMs = coolDownLimited(credential, target, fault.kind, askedMs, deps.clock());
+      deps.hints.rest(target, credential, cooldownMs);
       return { next: 'credential', cause: 'rate_limited', askedMs };
     }
     case 'unexpected':
-      endCall(admission, 'failure', word, null, deps);
+      endCall(openCall, 'failure', label, null, deps);
       return { next: 'fallback', cause: 'server', askedMs };
     case 'server':
-      endCall(admission, 'failure', word, null, deps);
+      endCall(openCall, 'failure', label, null, deps);
       return { next: 'retry', cause: 'server', askedMs };
   }
 }

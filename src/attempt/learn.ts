@@ -1,8 +1,8 @@
-/** What an answer teaches about how fast its target is. */
+/** Records the latency of calls. */
 import type { PeakEwma } from '../upstream/peak-ewma.ts';
 import type { CallResult } from './result.ts';
 
-/** Tells a target's reading how its call went. @param begunMs what `begin` was told */
+/** Records a call's result in its target's latency. @param begunMs the time passed to `begin` */
 export function learnLatency(
   latency: PeakEwma,
   stream: boolean,

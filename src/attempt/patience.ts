@@ -1,14 +1,14 @@
 /**
- * A timeout that does not blame others for this process's own stalls: while the event loop stands still, what has
- * arrived lies unread and what should be sent is not, so that time is given back.
+ * A timeout that doesn't blame others for this process's own stalls: while the event loop is blocked, nothing is read or
+ * sent, so the timeout is extended by that time.
  */
 
-/** A timer that fires so much late, in ms, tells of a stall rather than of rounding. */
+/** A timer that fires this much late, in ms, indicates a stall rather than rounding. */
 const stallMs = 50;
 
 const check = (patience: Patience): void => patience.check();
 
-/** Calls back once after some time without `refresh`. A class, since each call to a provider makes one. */
+/** Calls back once after `waitMs` without `refresh`. A class, since each call to a provider makes one. */
 export class Patience {
   readonly #waitMs: number;
   readonly #onLate: () => void;
@@ -26,7 +26,7 @@ export class Patience {
     this.#timer = setTimeout(check, waitMs, this);
   }
 
-  /** Something came: waits anew. */
+  /** Something arrived: restarts the wait. */
   refresh(): void {
     this.#dueMs = this.#clock() + this.#waitMs;
     if (this.#verdict === null) this.#timer.refresh();
@@ -37,19 +37,19 @@ export class Patience {
     }
   }
 
-  /** Ends it; nothing is called back any more. */
+  /** Ends the wait without calling back. */
   cancel(): void {
     clearTimeout(this.#timer);
     if (this.#verdict !== null) clearImmediate(this.#verdict);
   }
 
-  /** The timer's. */
+  /** Called by the timer only. */
   check(): void {
     const lateMs = this.#clock() - this.#dueMs;
-    // After a stall the timer is a shorter one, and `refresh` winds up the same.
+    // `refresh` reuses the timer, which is a shorter one after a stall.
     if (lateMs < -1) return this.#again(-lateMs);
     if (lateMs > stallMs) return this.#again(Math.min(lateMs, this.#waitMs));
-    // Timers run before sockets are read: what has come by now counts.
+    // Timers run before sockets are read: what has arrived by now must still count.
     this.#verdict = setImmediate(this.#onLate);
   }
 

@@ -1,4 +1,4 @@
-/** What is sent to a target: the request as it came, or translated into the target's dialect. */
+/** Prepares what is sent to a target: the request as received, or translated into the target's dialect. */
 
 import { Refusal } from '../base/errors.ts';
 import type { Dialect } from '../dialects/dialect.ts';
@@ -15,31 +15,31 @@ import { type Inspection, inspect } from '../native/inspect.ts';
 import { findNothing } from '../native/pii.ts';
 import type { Target } from '../upstream/target.ts';
 
-/** A request made ready for one target. */
+/** A request prepared for one target. */
 export interface Prepared {
   readonly sent: UpstreamRequest;
-  /** Advisory fields and headers that the target's dialect has no words for. */
+  /** Advisory fields and headers that the target's dialect has no equivalent for. */
   readonly dropped: readonly string[];
 }
 
 const none: readonly string[] = [];
 
-/** Gives what targets are sent, their credentials aside. A class, since each request makes one. */
+/** Prepares a request for each target, except for credentials. A class, since each request makes one. */
 export class Preparation {
   readonly #exchange: Exchange;
   readonly #request: ModelRequest;
   readonly #chosen: boolean;
   readonly #wallClock: () => number;
   readonly #client: Dialect;
-  // Read at the first target that needs it, and once for all of them.
+  // Parsed once, when the first target needs it.
   #read: ReadRequest | Refusal | null = null;
   #own: ModelRequest | null = null;
-  // Made once for a target, however often that is called in a row.
+  // The last target's, which may be called several times in a row.
   #target: Target | null = null;
   #prepared: Prepared | Refusal | null = null;
 
   /**
-   * @param chosen the client chose the one target itself, so that nothing may be left out
+   * @param chosen the client chose the only target itself, so no field may be dropped
    * @param wallClock Unix ms, for replies that carry a time
    */
   constructor(exchange: Exchange, request: ModelRequest, chosen: boolean, wallClock: () => number) {
@@ -50,7 +50,7 @@ export class Preparation {
     this.#client = dialects[exchange.endpoint.dialect];
   }
 
-  /** What is sent to a target, or a refusal that names the field it can't be told. */
+  /** What is sent to a target, or a refusal that names a field its dialect has no equivalent for. */
   for(target: Target): Prepared | Refusal {
     if (this.#target === target && this.#prepared !== null) return this.#prepared;
     const prepared = this.#withQuery(target, this.#written(target));
@@ -81,8 +81,9 @@ export class Preparation {
     const { chatClient, embedClient, name: clientName } = this.#client;
     const { chatProvider, embedProvider, name } = target.provider.dialect;
     if (exchange.endpoint.kind === 'embedding' && embedClient !== undefined && embedProvider !== undefined)
-      return this.#asTold(translateEmbeddings(request, embedClient, embedProvider, exchange, to), target);
-    if (chatClient === null || chatProvider === null) throw new Error(`no way from ${clientName} to ${name}`);
+      return this.#checked(translateEmbeddings(request, embedClient, embedProvider, exchange, to), target);
+    if (chatClient === null || chatProvider === null)
+      throw new Error(`no translation from ${clientName} to ${name}`);
     this.#read ??= readRequest(chatClient, request);
     if (this.#read instanceof Refusal) return this.#read;
     const translated = translate(this.#read, chatClient, chatProvider, exchange, to, {
@@ -91,10 +92,10 @@ export class Preparation {
       createdS: Math.floor(this.#wallClock() / 1000),
       wantsUsage: request.wantsUsage,
     });
-    return this.#asTold(translated, target);
+    return this.#checked(translated, target);
   }
 
-  #asTold(translated: Translated, target: Target): Prepared | Refusal {
+  #checked(translated: Translated, target: Target): Prepared | Refusal {
     if (translated.kind === 'invalid') return translated.refusal;
     if (translated.kind === 'cannot') return unsupported(translated.field, target);
     const { sent, dropped, lost } = translated;
@@ -105,21 +106,21 @@ export class Preparation {
   }
 }
 
-/** The request as a provider of the client's own dialect may see it: without reasoning that others signed. */
+/** The request for a provider of the client's dialect: without reasoning blocks that other providers signed. */
 function ownRequest({ endpoint }: Exchange, request: ModelRequest, name: DialectName): ModelRequest {
-  // Beside chat there is no conversation.
+  // Only chat has a conversation.
   if (endpoint.auxiliary !== undefined) return request;
   const body = withoutForeign(request.body, name);
   if (body === request.body) return request;
-  // Its places have moved.
+  // The offsets of its fields have changed.
   const found = inspect(body, endpoint.inspectedAs, findNothing, false, noKey);
-  return 'kind' in found ? request : { ...request, ...placesOf(found), body };
+  return 'kind' in found ? request : { ...request, ...offsetsOf(found), body };
 }
 
-/** Nobody sees the digest of this second look. */
+/** Key for the digest of this second inspection, which is never used. */
 const noKey = Buffer.alloc(32);
 
-const placesOf = (found: Inspection): Partial<ModelRequest> => ({
+const offsetsOf = (found: Inspection): Partial<ModelRequest> => ({
   modelStart: found.modelStart,
   modelEnd: found.modelEnd,
   streamOptionsStart: found.streamOptionsStart,
@@ -152,6 +153,6 @@ function destinationOf(
 const unsupported = (field: string, { label, provider }: Target): Refusal =>
   new Refusal(
     'unsupported_field',
-    `The field "${field}" can't be told to ${label}, which speaks ${provider.dialect.name}.`,
+    `The field "${field}" has no equivalent in the dialect ${provider.dialect.name} of ${label}.`,
     { param: field },
   );

@@ -1,27 +1,28 @@
-/** Follows a stream that has begun to its end, good or bad, and over a restart if the client asked for that. */
+/** Reads a stream to its end, and through a restart at another target if the client asked for that. */
 import { type Cancellation, cancelRefusal } from '../base/cancellation.ts';
 import { Refusal } from '../base/errors.ts';
 import type { Dialect } from '../dialects/dialect.ts';
-import type { CallOutcome } from '../upstream/admission.ts';
+import type { CallOutcome } from '../upstream/open-call.ts';
 import type { Target } from '../upstream/target.ts';
 import type { AnswerStream, AttemptFailure, AttemptReply } from './answer.ts';
 import type { CallFailure, UpstreamStream } from './result.ts';
 import type { Trail } from './trail.ts';
 
-/** What following a stream needs. */
+/** What reading a stream needs. */
 export interface Following {
-  /** The client's. */
+  /** The client's dialect. */
   readonly dialect: Dialect;
   readonly cancellation: Cancellation;
   readonly trail: Trail;
-  /** Tells everyone how it ended; once. */
-  end(outcome: CallOutcome, word: string): void;
-  /** The app sent an idempotency key: it is prepared for a tool call that comes twice. */
+  /** Reports how the call ended; called once. */
+  end(outcome: CallOutcome, label: string): void;
+  /** The app sent an idempotency key, so it is prepared for a repeated tool call. */
   readonly idempotent: boolean;
-  /** Asks the targets that are left, if there are any; null: not wanted. */
+  /** Tries the remaining targets, returning null if there are none; null: restarts are off. */
   readonly restart: ((failure: CallFailure) => Promise<AttemptReply | AttemptFailure> | null) | null;
 }
 
+/** The stream of an answer as the client gets it. */
 export function followStream(target: Target, stream: UpstreamStream, following: Following): AnswerStream {
   const { cancellation, trail } = following;
   const { scanner } = stream;
@@ -39,7 +40,7 @@ export function followStream(target: Target, stream: UpstreamStream, following: 
   const cut = async (failure: CallFailure): Promise<Buffer | null> => {
     trail.cut(failure);
     refusal = new Refusal('stream_cut', `The stream from ${target.label} broke off (${failure}).`);
-    // Once a tool call has begun the app may have acted on it.
+    // Once a tool call has begun, the app may have acted on it.
     if (following.restart === null || (scanner.toolBegun && !following.idempotent)) return null;
     const again = await following.restart(failure);
     if (again === null) return null;

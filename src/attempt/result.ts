@@ -1,4 +1,4 @@
-/** What a call to a provider may come to. */
+/** The results that a call to a provider may have. */
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Arrived, StreamReading, WholeReading } from '../dialects/reading.ts';
 
@@ -14,18 +14,19 @@ export type CallFailure =
   | 'too_large'
   | 'error_in_body'
   | 'ended_early'
-  /** The provider itself waited no longer for its model. */
+  /** The provider gave up waiting for its model. */
   | 'unfinished'
   | 'cancelled';
 
+/** The result of one call. */
 export type CallResult =
   | {
       readonly kind: 'failed';
       readonly failure: CallFailure;
-      /** What had come by then and will be billed; null: nothing. */
+      /** What had arrived by then and will be billed; null: nothing. */
       readonly arrived: Arrived | null;
     }
-  /** Anything but a success, body as it came. */
+  /** Any status but success, with its body unchanged. */
   | {
       readonly kind: 'status';
       readonly status: number;
@@ -46,19 +47,19 @@ export type CallResult =
 
 /** A stream that has begun. */
 export interface UpstreamStream {
-  /** Whole events, until null: the end, good or bad. Never rejects. */
+  /** Whole events; null at the end, complete or not. Never rejects. */
   next(): Promise<Buffer | null>;
-  /** After the end: why it broke off; null: it was complete. */
+  /** After the end: why it was cut off; null: it is complete. */
   readonly failure: CallFailure | null;
-  /** After the end: finish reason seen, last event missing. */
+  /** After the end: the finish reason came, but the last event is missing. */
   readonly lacksEnd: boolean;
-  /** What is known of it so far. */
+  /** Facts of the stream so far. */
   readonly scanner: StreamReading;
-  /** Ends it here: the provider is told that nobody listens, and no failure is seen in it. */
+  /** Ends it here by aborting the call, without counting a failure. */
   stop(): void;
 }
 
-/** Bounds of one call; all in ms or bytes. */
+/** Bounds of one call, in ms or bytes. */
 export interface CallBounds {
   readonly firstTokenTimeoutMs: number;
   readonly replyTimeoutMs: number;

@@ -1,4 +1,4 @@
-/** What was tried for one request, and the one clear error that is made of it when nothing answered. */
+/** The record of what was tried for one request, and the error made from it when no target answered. */
 
 import { Refusal } from '../base/errors.ts';
 import type { BilledTry } from '../count/usage.ts';
@@ -6,12 +6,12 @@ import type { BilledTry } from '../count/usage.ts';
 const timeouts = ['first_token_timeout', 'reply_timeout', 'idle_timeout', 'deadline', 'unfinished'];
 const badAnswers = ['malformed', 'too_large', 'error_in_body', 'ended_early'];
 
-/** What set the time behind an outcome, to be named in the message. */
+/** Outcome → the setting behind the timeout, for the message. */
 const timeoutKeys: Readonly<Record<string, string>> = {
   first_token_timeout: 'attempt.firstTokenTimeoutMs',
   reply_timeout: 'attempt.replyTimeoutMs',
   deadline: 'attempt.totalTimeoutMs or x-sidegate-timeout',
-  unfinished: 'the provider waited no longer for its model',
+  unfinished: 'the provider gave up waiting for its model',
 };
 
 const noRetry = ['x-should-retry', 'false'];
@@ -22,38 +22,38 @@ interface TrailStep {
   readonly called: boolean;
 }
 
-/** A class, since a request makes one: methods cost nothing there, closures would. */
+/** What was tried for one request, in order. A class, since each request makes one and closures would cost more. */
 export class Trail {
   readonly #steps: TrailStep[] = [];
   readonly #billed: BilledTry[] = [];
   #calls = 0;
   #waitMs = Number.POSITIVE_INFINITY;
 
-  /** A call to a target and what came of it. */
+  /** Records a call to a target and its outcome. */
   add(label: string, outcome: string): void {
     this.#calls += 1;
     this.#steps.push({ label, outcome, called: true });
   }
 
-  /** The stream of the last call broke off after all. */
+  /** Corrects the last call's outcome: its stream was cut off. */
   cut(outcome: string): void {
     const last = this.#steps.at(-1);
     if (last !== undefined) last.outcome = outcome;
   }
 
-  /** A target passed over without a call, and when it may be asked again. */
+  /** Records a target skipped without a call. @param waitMs until it may be called again; Infinity: never */
   skip(label: string, reason: string, waitMs: number): void {
     this.#waitMs = Math.min(this.#waitMs, waitMs);
-    // After a failed call its own outcome says more than the breaker it opened.
+    // A failed call's outcome says more than the breaker it opened.
     if (this.#steps.at(-1)?.label !== label) this.#steps.push({ label, outcome: reason, called: false });
   }
 
-  /** A call that its provider bills, good or bad: whatever began to answer. */
+  /** Records a call that its provider bills: any that began to answer. */
   bill(each: BilledTry): void {
     this.#billed.push(each);
   }
 
-  /** Those, in order. */
+  /** The calls that providers bill, in order. */
   get billed(): readonly BilledTry[] {
     return this.#billed;
   }
@@ -63,33 +63,31 @@ export class Trail {
     return this.#calls;
   }
 
-  /** `target: outcome` each, in order; bounded by chain and retries. */
+  /** `target: outcome` of each step, in order; bounded by the plan's steps and retries. */
   get text(): string {
     const [first] = this.#steps;
     if (first !== undefined && this.#steps.length === 1) return `${first.label}: ${first.outcome}`;
     return this.#steps.map(({ label, outcome }) => `${label}: ${outcome}`).join(', ');
   }
 
-  /** Whether it ended so; a target that can't be told the request is as if it weren't there. */
+  /** Whether the last step had one of these outcomes; targets skipped for an unsupported field don't count. */
   lastWas(...outcomes: readonly string[]): boolean {
     const last = this.#steps.findLast(({ outcome }) => outcome !== 'unsupported_field');
     return outcomes.includes(last?.outcome ?? '');
   }
 
-  /** The error for a request that nobody answered. @param notAsked targets that no condition led to */
+  /** The error for a request that no target answered. @param notAsked targets that no condition led to */
   refusal(notAsked: readonly string[]): Refusal {
     const steps = this.#steps;
     const all = (outcomes: readonly string[]): boolean =>
       steps.every(({ outcome }) => outcomes.includes(outcome));
     const rest =
-      notAsked.length === 0 ? '' : ` Not asked, as no condition (\`on\`) led there: ${notAsked.join(', ')}.`;
+      notAsked.length === 0 ? '' : ` Not tried, as no condition (\`on\`) led there: ${notAsked.join(', ')}.`;
     const tried = `Tried ${this.text}.${rest}`;
     if (all(['credential'])) {
-      return new Refusal(
-        'upstream_credential',
-        `The provider refused the gateway's own credential. ${tried}`,
-        { headers: noRetry },
-      );
+      return new Refusal('upstream_credential', `The provider refused the gateway's credential. ${tried}`, {
+        headers: noRetry,
+      });
     }
     if (all(timeouts)) {
       const key = timeoutKeys[steps.at(-1)?.outcome ?? ''] ?? 'attempt.idleTimeoutMs';

@@ -1,4 +1,4 @@
-/** Whole replies: unpacked and read for what they are. */
+/** Decompresses and reads whole replies. */
 import type { IncomingHttpHeaders } from 'node:http';
 import { promisify } from 'node:util';
 import { brotliDecompress, unzip } from 'node:zlib';
@@ -8,13 +8,13 @@ import type { CallFailure, CallResult } from './result.ts';
 const unzipAsync = promisify(unzip);
 const brotliAsync = promisify(brotliDecompress);
 
-/** How a reply is packed; null: it isn't. */
+/** A reply's content encoding; null: none. */
 export const encodingOf = (headers: IncomingHttpHeaders): string | null => {
   const encoding = headers['content-encoding'];
   return encoding === undefined || encoding === '' || encoding === 'identity' ? null : encoding;
 };
 
-/** Bounded: a reply that unpacks to more than `maxBytes` is refused while it unpacks. */
+/** Decompresses a reply. Rejects as soon as there are more than `maxBytes`, and for unknown encodings. */
 export function unpack(body: Buffer, encoding: string, maxBytes: number): Promise<Buffer> {
   const options = { maxOutputLength: maxBytes };
   if (encoding === 'gzip' || encoding === 'deflate') return unzipAsync(body, options);
@@ -22,7 +22,7 @@ export function unpack(body: Buffer, encoding: string, maxBytes: number): Promis
   return Promise.reject(new Error('unknown content encoding'));
 }
 
-/** What a whole reply is: an answer, a refusal, or why it is neither. */
+/** Classifies a whole reply: an answer, a refusal, or why it is neither. */
 export function readWhole(
   status: number,
   headers: IncomingHttpHeaders,
@@ -35,8 +35,8 @@ export function readWhole(
   if (read === null) return 'malformed';
   if (read === 'unfinished') return read;
   if (read.facts.error) return 'error_in_body';
-  // A stream was asked for, and this is no stream: the client's SDK could not read it.
+  // A stream was requested and this isn't one, so the client's SDK couldn't read it.
   if (wantsStream && reading.wholeToo !== true) return 'malformed';
-  const { body: told, facts, text } = read;
-  return { kind: 'whole', status, headers, body: told, facts, text };
+  const { body: clientBody, facts, text } = read;
+  return { kind: 'whole', status, headers, body: clientBody, facts, text };
 }

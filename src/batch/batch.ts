@@ -1,7 +1,6 @@
 /**
- * Stage batch: requests that can wait do so here, in memory, until there is room that no interactive request wants.
- * One turn of the event loop starts one of them at most, so that interactive requests that have arrived meanwhile go
- * first.
+ * Stage batch: batch requests wait here, in memory, until there is capacity that no interactive request needs. At most
+ * one is started per turn of the event loop, so that interactive requests that have arrived meanwhile go first.
  */
 import { cancelRefusal } from '../base/cancellation.ts';
 import { Refusal } from '../base/errors.ts';
@@ -10,8 +9,8 @@ import type { Exchange } from '../exchange/exchange.ts';
 import type { Identity } from '../exchange/identity.ts';
 import type { Priority } from '../exchange/priority.ts';
 import type { ModelRequest } from '../exchange/request.ts';
-import { callTokens, type Health } from '../upstream/admission.ts';
 import { livingFirst } from '../upstream/living.ts';
+import { callTokens, type Health } from '../upstream/open-call.ts';
 import type { Plan, Step } from '../upstream/target.ts';
 import { Pace } from './pace.ts';
 import { FairQueue, type Queued } from './queue.ts';
@@ -24,9 +23,9 @@ export interface BatchConfig {
   readonly listen: { readonly inFlightMax: number };
 }
 
-/** The batch queue and what is in flight, over all requests. It lives on over reloads. */
+/** The batch queue and the counts of requests in flight. Kept over reloads. */
 export interface Batch {
-  /** Waits for a turn, and gives the steps to try, those with room first; or why there is none. Never rejects. */
+  /** Waits for the request's turn; resolves with the steps to try, those with room first, or a refusal. Never rejects. */
   wait(
     exchange: Exchange,
     identity: Identity,
@@ -34,53 +33,56 @@ export interface Batch {
     plan: Plan,
     deadlineMs: number,
   ): Promise<readonly Step[] | Refusal>;
-  /** An interactive request is at work from now on. */
+  /** Counts an interactive request as in flight. */
   begin(): void;
-  /** A request that was at work is over. @param workedMs since it began, or had its turn */
-  end(priority: Priority, status: number, workedMs: number): void;
+  /** A request in flight has ended. @param inFlightMs ms since it began, or since its turn */
+  end(priority: Priority, status: number, inFlightMs: number): void;
+  /** Adopts a new configuration. */
   update(config: BatchConfig): void;
-  /** Refuses what waits and what comes: the process ends, and the queue with it. */
+  /** Refuses all waiting and all new batch requests: the process ends, and the queue with it. */
   close(): void;
-  /** Requests and bytes that wait. */
+  /** Waiting requests, and the bytes of their bodies. */
   readonly waiting: number;
   readonly waitingBytes: number;
+  /** Requests in flight. */
   atWork(priority: Priority): number;
 }
 
-/** What the stage needs of the world. */
+/** What the stage needs. */
 export interface BatchDeps {
   /** Monotonic ms. */
   readonly clock: () => number;
   readonly telemetry: Pick<Telemetry, 'batchRefused'>;
-  /** Breakers and own limits. */
+  /** Breakers and upstream limits. */
   readonly health: Health;
 }
 
 interface Waiting extends Queued {
   readonly plan: Plan;
-  /** That a call reserves of own limits. */
+  /** Tokens that a call reserves in upstream limits. */
   readonly tokens: number;
-  /** Answers the waiting request, and lets go of it. */
+  /** Resolves the waiting request, and releases it. */
   settle: (turn: readonly Step[] | Refusal) => void;
-  /** Where it may go, found when its turn came up. */
+  /** Its steps, found when its turn came; null until then. */
   turn: readonly Step[] | null;
 }
 
-/** How often the whole queue is looked through for requests that can no longer make it, at most. */
+/** Shortest time between two searches of the whole queue for requests that can no longer meet their deadline. */
 const sweepMs = 1_000;
 
-/** The deadline of one request is met or told within so many ms. */
+/** Tolerance in ms within which an expired deadline is noticed. */
 const deadlineStepMs = 10;
 
-/** When targets are asked again after none had room. */
+/** How soon targets are checked again after none had room. */
 const roomCheckMs = 50;
 
-/** A request is only let in when it would be answered in this share of its time: estimates err. */
-const admitShare = 0.8;
+/** A request is only queued if it should be answered within this share of its time, since estimates err. */
+const timeShareMax = 0.8;
 
-/** What a reply takes, in tokens, for the shares of tenants: nobody knows how long it will be. */
+/** Tokens assumed for a reply in the shares of tenants, since its length isn't known. */
 const replyCost = 256;
 
+/** Bounds of `retry-after`. */
 const retryMinMs = 1_000;
 
 const retryMaxMs = 600_000;
@@ -88,7 +90,7 @@ const retryMaxMs = 600_000;
 /** Statuses by which providers say that they have no room. */
 const overloaded = new Set([429, 503, 504, 529]);
 
-/** @param tokensOf estimate of a prompt's tokens */
+/** @param tokensOf estimates a prompt's tokens */
 export function createBatch(
   first: BatchConfig,
   tokensOf: (model: string, textBytes: number) => number,
@@ -111,7 +113,7 @@ export function createBatch(
     return refusal;
   };
 
-  /** Whether interactive traffic and the bound leave room for one more. */
+  /** Whether interactive traffic and the concurrency limit leave room for one more. */
   const open = (): boolean =>
     running < pace.limit && interactive < config.batch.interactiveShare * config.listen.inFlightMax;
 
@@ -121,7 +123,7 @@ export function createBatch(
     return entry.turn !== null;
   };
 
-  /** Starts one request, and looks again in the next turn of the loop. */
+  /** Starts one request, and continues in the next turn of the event loop. */
   const startOne = (): void => {
     starting = false;
     if (queue.size === 0 || !open()) return;
@@ -165,7 +167,7 @@ export function createBatch(
     watch(queue.nextDeadlineMs);
   };
 
-  /** Refuses what is past its deadline, or can't be answered before it any more. */
+  /** Refuses requests that are past their deadline or can no longer be answered before it. */
   const sweep = (nowMs: number): void => {
     sweptMs = nowMs;
     const { tenants } = queue;
@@ -178,20 +180,20 @@ export function createBatch(
     });
   };
 
-  /** Sets the timer for a deadline, and for the next look at all of them. */
+  /** Sets the timer for a deadline and for the next sweep. */
   const watch = (deadlineMs: number): void => {
     if (queue.size > 0) wakeIn(Math.max(deadlineStepMs, Math.min(sweepMs, deadlineMs - clock())));
   };
 
-  /** Why a request isn't let in; null: it is. */
-  const admit = (entry: Waiting, nowMs: number): Refusal | null => {
+  /** Why a request can't join the queue; null: it can. */
+  const refusalFor = (entry: Waiting, nowMs: number): Refusal | null => {
     const { queueMax, queueMaxBytes } = config.batch;
     if (closed) return refuse('draining', lost());
     if (queue.size >= queueMax || queue.bytes + entry.bytes > queueMaxBytes) {
       const what =
         queue.size >= queueMax
-          ? `${queue.size} batch requests wait already`
-          : `The batch requests that wait hold ${queue.bytes} bytes already`;
+          ? `${queue.size} batch requests are waiting already`
+          : `The waiting batch requests hold ${queue.bytes} bytes already`;
       const retryAfterMs = retryAfter(pace.perMs === null ? 0 : 1 / pace.perMs);
       return refuse('queue_full', new Refusal('batch_queue_full', `${what}.`, { retryAfterMs }));
     }
@@ -199,7 +201,7 @@ export function createBatch(
     const others = queue.tenants + (rank === 0 ? 1 : 0);
     const needsMs = pace.answeredInMs(Math.min(queue.size, (rank + 1) * Math.max(1, others) - 1));
     const leftMs = entry.deadlineMs - nowMs;
-    if (needsMs === null || needsMs <= leftMs * admitShare) return null;
+    if (needsMs === null || needsMs <= leftMs * timeShareMax) return null;
     return refuse('deadline', tooLate(needsMs, leftMs));
   };
 
@@ -223,13 +225,14 @@ export function createBatch(
           tokens: callTokens(request, promptTokens),
           turn: null,
           settle(turn) {
-            // A gap in the queue must hold no body.
+            // A removed entry must not keep its request body alive.
             entry.settle = settled;
             cancellation.off(leave);
             resolve(turn);
           },
         };
-        const refusal = cancellation.reason === null ? admit(entry, clock()) : cancelRefusal(cancellation);
+        const refusal =
+          cancellation.reason === null ? refusalFor(entry, clock()) : cancelRefusal(cancellation);
         if (refusal !== null) return resolve(refusal);
         cancellation.onCancel(leave);
         if (queue.size === 0) pace.observe(clock(), running, false);
@@ -241,13 +244,13 @@ export function createBatch(
     begin() {
       interactive += 1;
     },
-    end(priority, status, workedMs) {
+    end(priority, status, inFlightMs) {
       if (priority === 'interactive') interactive -= 1;
       else {
         const nowMs = clock();
         pace.observe(nowMs, running, queue.size > 0);
         running -= 1;
-        pace.ended(nowMs, workedMs, overloaded.has(status) ? 'overloaded' : status < 400 ? 'ok' : 'other');
+        pace.ended(nowMs, inFlightMs, overloaded.has(status) ? 'overloaded' : status < 400 ? 'ok' : 'other');
       }
       startSoon();
     },
@@ -283,16 +286,19 @@ const seconds = (ms: number): string => `${(Math.max(0, ms) / 1000).toFixed(1)} 
 const tooLate = (needsMs: number, leftMs: number): Refusal =>
   new Refusal(
     'batch_deadline',
-    `This batch request would be answered in about ${seconds(needsMs)}, and ${seconds(leftMs)} are left to it.`,
+    `This batch request needs about ${seconds(needsMs)}, but its deadline is in ${seconds(leftMs)}.`,
     { retryAfterMs: retryAfter(needsMs - leftMs) },
   );
 
 const expired = (): Refusal =>
-  new Refusal('batch_expired', 'The deadline of this batch request came while it waited for its turn.');
+  new Refusal(
+    'batch_expired',
+    'The deadline of this batch request passed while it was waiting for its turn.',
+  );
 
 const lost = (): Refusal =>
   new Refusal(
     'draining',
-    'Sidegate is shutting down, and its batch queue, which is in memory, with it: no provider has seen this request.',
+    'Sidegate is shutting down, and its batch queue is in memory only: this request was not sent to any provider.',
     { retryAfterMs: retryMinMs },
   );

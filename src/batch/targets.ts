@@ -1,51 +1,52 @@
-/** Where a batch request goes: to targets that have room now, of a plain chain to the cheapest. */
-import { type Health, wouldAdmit } from '../upstream/admission.ts';
+/** The choice of targets for a batch request: those with room first; in a fixed chain, the cheapest of them. */
+
 import { engineQueue, isDown, isFresh } from '../upstream/engine.ts';
+import { couldBegin, type Health } from '../upstream/open-call.ts';
 import type { Plan, Step, Target, TargetHealth } from '../upstream/target.ts';
 
-/** An engine's cache that is fuller than this has no room for work that can wait. */
+/** An engine whose cache is fuller than this has no room for batch requests. */
 const cacheUseMax = 0.9;
 
-/** Whether targets have room, asked in one search for a request that may start. */
+/** Whether targets have room, during one search for a request that may start. */
 export interface Room {
   has(target: Target, tokens: number): boolean;
 }
 
 /**
- * A target in which one request finds no room has none for those that come after it in the same search either: a request
- * of many tokens would else wait for ever behind small ones, and many that wait for one target cost one question.
+ * A target without room for one request counts as full for the rest of the search. Otherwise a request of many tokens
+ * would wait forever behind small ones; and many requests for one target cost a single check.
  */
 export function createRoom(health: Health, nowMs: number): Room {
   const full = new Set<TargetHealth>();
   return {
     has(target, tokens) {
       if (full.has(target.health)) return false;
-      const room = wouldAdmit(target, tokens, health, nowMs) && engineHasRoom(target, nowMs);
+      const room = couldBegin(target, tokens, health, nowMs) && engineHasRoom(target, nowMs);
       if (!room) full.add(target.health);
       return room;
     },
   };
 }
 
-/** Whether an own engine could take one more now without anybody else waiting for it. */
+/** Whether a self-hosted engine could take one more request now without making others wait. */
 function engineHasRoom({ provider: { engine } }: Target, nowMs: number): boolean {
   if (engine === null) return true;
   if (isDown(engine)) return false;
   return !isFresh(engine, nowMs) || (engineQueue(engine, nowMs) === 0 && engine.cacheUse < cacheUseMax);
 }
 
-/** An own engine costs the same whether it works or not; what a price isn't known of goes last. */
+/** Key to order by price: a self-hosted engine costs the same busy or idle, so 0; unknown prices come last. */
 function priceOf({ provider, facts: { price } }: Target): number {
   if (price !== null) return price.input + price.output;
   return provider.engine === null ? Number.POSITIVE_INFINITY : 0;
 }
 
 /**
- * A plan's steps with those that have room first; null: none has. Of a fixed plan the cheapest goes first; what a strategy
- * has chosen, a tier or an arm of an experiment, keeps its order, since the answer is kept under that choice. Steps behind
- * a condition stay where they are, since the condition asks for what comes before them.
- * @param steps of the plan, as far as they live
- * @param tokens that a call reserves of own limits
+ * A plan's steps, those with room first; null: none has room. In a fixed plan the cheapest comes first. What a strategy
+ * chose (a tier, an arm of an experiment) keeps its order, since the answer is cached under that choice. Steps behind a
+ * condition stay in place, since the condition refers to what comes before them.
+ * @param steps the plan's steps, those of engines that are down last
+ * @param tokens tokens that a call reserves in upstream limits
  */
 export function roomiestFirst(
   steps: readonly Step[],
@@ -63,7 +64,7 @@ export function roomiestFirst(
   return [...ordered, ...steps.slice(free.length)];
 }
 
-/** Equal ones as they stand. */
+/** Sorted by price; the sort is stable. */
 const byPrice = (steps: readonly Step[]): Step[] =>
   steps
     .map((step) => ({ step, price: priceOf(step.target) }))

@@ -1,10 +1,11 @@
-/** The kinds of self-hosted engines, a row each. */
+/** The kinds of self-hosted engines, one row each. */
 
 export const engineNames = ['vllm', 'sglang', 'tgi', 'llamacpp', 'ollama', 'generic'] as const;
 
+/** One of these kinds. */
 export type EngineName = (typeof engineNames)[number];
 
-/** What an engine counts, by the names of its metrics; of several names the first that is there counts. */
+/** Names of an engine's metrics; of several names the first one present is used. */
 interface EngineMetrics {
   readonly waiting: readonly string[];
   readonly running: readonly string[];
@@ -12,15 +13,16 @@ interface EngineMetrics {
   readonly cacheUse: readonly string[];
 }
 
-/** One kind of engine, as data. Paths are of the server, not of its `/v1`. */
+/** One kind of engine. Paths start at the server's root, not at `/v1`. */
 export interface EngineKind {
   readonly healthPath: string;
-  /** Null: the engine counts nothing that could be read. */
+  /** Null: the engine has no readable metrics. */
   readonly metrics: { readonly path: string; readonly names: EngineMetrics } | null;
-  /** Where this was read. */
+  /** Source. */
   readonly docs: string;
 }
 
+/** All kinds of engines. */
 export const engineKinds: Readonly<Record<EngineName, EngineKind>> = {
   vllm: {
     healthPath: '/health',
@@ -29,7 +31,7 @@ export const engineKinds: Readonly<Record<EngineName, EngineKind>> = {
       names: {
         waiting: ['vllm:num_requests_waiting'],
         running: ['vllm:num_requests_running'],
-        // The second is what versions before 0.10 call it.
+        // The second is its name before version 0.10.
         cacheUse: ['vllm:kv_cache_usage_perc', 'vllm:gpu_cache_usage_perc'],
       },
     },
@@ -77,14 +79,14 @@ export const engineKinds: Readonly<Record<EngineName, EngineKind>> = {
   generic: { healthPath: '/v1/models', metrics: null, docs: 'docs/guides/self-hosted-engines.md' },
 };
 
-/** How an engine is watched. */
+/** How an engine is probed. */
 export interface ProbeSettings {
   /** Between two probes, ms. */
   readonly intervalMs: number;
   readonly timeoutMs: number;
-  /** Failures in a row that make it down. */
+  /** Consecutive failures after which the engine is down. */
   readonly failuresMax: number;
 }
 
-/** Where the configuration says nothing. */
-export const usualProbe: ProbeSettings = { intervalMs: 2000, timeoutMs: 1000, failuresMax: 2 };
+/** Used where the configuration doesn't set them. */
+export const defaultProbe: ProbeSettings = { intervalMs: 2000, timeoutMs: 1000, failuresMax: 2 };

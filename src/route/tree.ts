@@ -1,58 +1,62 @@
-/** A route as a tree of targets, made once from the configuration, and what strategies ask of its nodes. */
+/** A route as a tree of targets, built from the configuration, and what strategies ask about its nodes. */
 import { costNanoUsd, type Price } from '../catalog/facts.ts';
 import type { Tier } from '../native/classify.ts';
-import { healthyTarget } from '../upstream/admission.ts';
+import { healthyTarget } from '../upstream/open-call.ts';
 import type { FallbackCause, Step, Target } from '../upstream/target.ts';
 import type { Ask } from './ask.ts';
 import type { RouteTargetConfig } from './settings.ts';
 
-/** How a route's targets are put in order. One file for each, by name in `strategies.ts`. */
+/** How a route's targets are ordered. One file per strategy, listed in `strategies.ts`. */
 export interface Strategy {
-  /** The order never depends on the request or on health. */
+  /** The order depends neither on the request nor on health. */
   readonly fixed: boolean;
-  /** Targets that can't do what the request needs are left out, in nested routes too. */
+  /** Targets that can't serve what the request needs are skipped, in nested routes too. */
   readonly selects: boolean;
-  /** Puts places of `branch.children` into `branch.order`, best first; gives how many may be asked. */
+  /** Writes indices of `branch.children` into `branch.order`, best first; returns how many may be tried. */
   readonly arrange: (branch: Branch, ask: Ask) => number;
 }
 
-interface Place {
-  /** Under `weighted`. */
+/** Settings of one target of a route. */
+interface NodeSettings {
+  /** Share under `weighted`. */
   readonly weight: number;
-  /** Place in `tiers`, under `cost`; -1: none is set. */
+  /** Index in `tiers`, for `cost`; -1: not set. */
   readonly tier: number;
-  /** Of the target's name, to draw by. */
+  /** Hash of the target's name, for the draw of `weighted`. */
   readonly salt: number;
 }
 
-export interface Leaf extends Place {
+/** A node that is a single target. */
+export interface Leaf extends NodeSettings {
   readonly kind: 'leaf';
   readonly target: Target;
-  /** Bits of what it can do. */
+  /** Its capabilities, as bits. */
   readonly able: number;
-  /** As the first one that an edge of a chain leads to. */
+  /** Its step where it is the first that an edge of a chain leads to. */
   readonly entry: Step;
-  /** As an alternative to others. */
+  /** Its step where it is an alternative to others. */
   readonly other: Step;
-  /** Number of this target in the tree: one that stands there twice is asked once. */
+  /** Number of this target in the tree: one that occurs twice is tried once. */
   readonly slot: number;
 }
 
-export interface Branch extends Place {
+/** A node that is a route, with its targets in order. */
+export interface Branch extends NodeSettings {
   readonly kind: 'branch';
   readonly strategy: Strategy;
   readonly sticky: 'user' | 'tenant' | 'request';
-  /** Of `least_loaded`: requests that may wait in each own engine before hosted targets go first; null: never. */
+  /** For `least_loaded`: requests that may queue in each engine before hosted targets come first; null: never. */
   readonly overflowDepth: number | null;
   readonly children: readonly Node[];
-  /** Where a strategy leaves its result, and room for what it sorts by. */
+  /** A strategy's result, and scratch space for its sort keys. */
   readonly order: Uint8Array;
   readonly keys: Float64Array;
 }
 
+/** A node of a route's tree. */
 export type Node = Leaf | Branch;
 
-/** A reply of a length nobody has set, in tokens: what prices are compared by. */
+/** Tokens assumed for a reply without a limit, where prices are compared. */
 export const replyTypicalTokens = 500;
 
 /** Whether any target of a node is healthy. */
@@ -62,14 +66,14 @@ export function healthy(node: Node, ask: Ask): boolean {
   return false;
 }
 
-/** Whether any target of a node can do what the request needs. What is unknown of a model counts as able. */
+/** Whether any target of a node can serve the request. What isn't known of a model counts as supported. */
 export function able(node: Node, ask: Ask): boolean {
   if (node.kind === 'leaf') return unable(node, ask) === null;
   for (const child of node.children) if (able(child, ask)) return true;
   return false;
 }
 
-/** Why a target can't take a request; null: it can. */
+/** Why a target can't serve a request; null: it can. */
 export function unable(
   { able, target: { facts } }: Leaf,
   ask: Ask,
@@ -80,7 +84,7 @@ export function unable(
   return outputMaxTokens !== null && ask.replyMaxTokens > outputMaxTokens ? 'output' : null;
 }
 
-/** What the request would cost at a node's cheapest able target, nano-dollars; Infinity: unknown. */
+/** Estimated cost of the request at a node's cheapest capable target, nano-dollars; Infinity: unknown. */
 export function price(node: Node, ask: Ask): number {
   if (node.kind === 'leaf') {
     if (node.target.facts.price === null || unable(node, ask) !== null) return Number.POSITIVE_INFINITY;
@@ -91,10 +95,10 @@ export function price(node: Node, ask: Ask): number {
   return least;
 }
 
-/** Reused from target to target, since prices are asked for often. */
+/** Reused for each target, since prices are computed often. */
 const usage = { inputTokens: 0, outputTokens: 0, cachedInputTokens: 0, cacheWriteTokens: 0, known: false };
 
-/** The request's estimate at a price, nano-dollars. */
+/** The request's estimated cost at a price, nano-dollars. */
 function priceAt(price: Price, { promptTokens, replyMaxTokens }: Ask): number {
   usage.inputTokens = promptTokens;
   usage.outputTokens =
@@ -102,7 +106,7 @@ function priceAt(price: Price, { promptTokens, replyMaxTokens }: Ask): number {
   return costNanoUsd(price, usage);
 }
 
-/** What strategy `latency` compares: the speed of a node's fastest healthy target. */
+/** What strategy `latency` compares: the reading of a node's fastest healthy target, in ms or ms per token. */
 export function latency(node: Node, ask: Ask): number {
   if (node.kind === 'leaf') return node.target.health.latency.cost(ask.stream, ask.nowMs);
   let least = Number.POSITIVE_INFINITY;
@@ -112,46 +116,46 @@ export function latency(node: Node, ask: Ask): number {
   return least;
 }
 
-/** Whether all targets of a node have been put out for failing. */
+/** Whether all targets of a node are ejected for consecutive failures. */
 export function ejected(node: Node, ask: Ask): boolean {
   if (node.kind === 'leaf') return node.target.health.latency.ejected(ask.nowMs);
   for (const child of node.children) if (!ejected(child, ask)) return false;
   return true;
 }
 
-/** Sorts the first `count` places of a branch by their keys, equal ones as they stand. */
+/** Sorts the first `count` entries of a branch's order by their keys; the sort is stable. */
 export function sortByKey({ order, keys }: Branch, count: number): void {
   for (let i = 1; i < count; i++) {
-    const place = order[i] ?? 0;
-    const key = keys[place] ?? 0;
+    const index = order[i] ?? 0;
+    const key = keys[index] ?? 0;
     let at = i;
     for (; at > 0 && (keys[order[at - 1] ?? 0] ?? 0) > key; at--) order[at] = order[at - 1] ?? 0;
-    order[at] = place;
+    order[at] = index;
   }
 }
 
-/** Whether a request could change the order of a node. */
+/** Whether a node's order is the same for every request. */
 export const isFixed = (node: Node): boolean =>
   node.kind === 'leaf' || (node.strategy.fixed && node.children.every(isFixed));
 
-/** Whether a node's order needs what the request needs and costs. */
+/** Whether a node's order depends on what the request needs and costs. */
 export const selects = (node: Node): boolean =>
   node.kind === 'branch' && (node.strategy.selects || node.children.some(selects));
 
-/** All targets of a node, in the configuration's order. */
+/** All targets of a node, in configured order. */
 export const leavesOf = (node: Node): Leaf[] =>
   node.kind === 'leaf' ? [node] : node.children.flatMap(leavesOf);
 
-/** Where a target stands in its chain. */
+/** A target's position in its chain: see `Step`. */
 export interface Edge {
   readonly group: number;
   readonly on: ReadonlySet<FallbackCause> | null;
   readonly depth: number;
 }
 
-/** What a place of the configuration says besides whom it names. */
-export const placeOf = (
+/** A configured target's settings. @param salt hash of its name */
+export const nodeSettings = (
   { weight, tier }: Pick<RouteTargetConfig, 'weight' | 'tier'>,
   salt: number,
   tiers: readonly Tier[],
-): Place => ({ weight: weight ?? 1, tier: tier === undefined ? -1 : tiers.indexOf(tier), salt });
+): NodeSettings => ({ weight: weight ?? 1, tier: tier === undefined ? -1 : tiers.indexOf(tier), salt });

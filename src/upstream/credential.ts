@@ -1,21 +1,21 @@
-/** The credentials of a provider: calls take turns, and one that is limited or refused rests. */
+/** The credentials of a provider: calls use them in turn, and one that is rate-limited or refused cools down. */
 
 import { createHash } from 'node:crypto';
 import type { Credential, Provider, Target } from './target.ts';
 
-/** A credential that was refused is not tried again for so long. */
-const refusedRestMs = 60_000;
+/** Cooldown of a credential that the provider refused. */
+const refusedCooldownMs = 60_000;
 
-/** A 429 that names no time. */
-const limitedRestMs = 1_000;
+/** Cooldown after a 429 that names no time. */
+const limitedCooldownMs = 1_000;
 
-/** A spent quota that names no time: money rarely comes back within seconds. */
-const quotaRestMs = 60_000;
+/** Cooldown after an exhausted quota that names no time: money rarely comes back within seconds. */
+const quotaCooldownMs = 60_000;
 
-/** A provider's word is taken for so long at most. */
-const restMaxMs = 3_600_000;
+/** Longest cooldown that a provider may ask for. */
+const cooldownMaxMs = 3_600_000;
 
-/** @param key empty: there is none */
+/** A credential, usable at once. @param key the secret its digest is made of; empty: none. @param headers flat */
 export function createCredential(key: string, headers: readonly string[]): Credential {
   return {
     headers,
@@ -28,21 +28,21 @@ export function createCredential(key: string, headers: readonly string[]): Crede
   };
 }
 
-/** Monotonic ms until which a credential rests at a target; in the past: it doesn't. */
-const restsUntilMs = (credential: Credential, label: string): number =>
+/** When a credential's cooldown at a target ends, monotonic ms; in the past: it isn't cooling down. */
+const cooldownUntilMs = (credential: Credential, label: string): number =>
   Math.max(credential.refusedUntilMs, credential.limitedUntilMs.get(label) ?? 0);
 
-/** The credential whose turn it is among those that don't rest; null: all do. */
+/** The next credential in turn that isn't cooling down, those named by peers last; null: all are cooling down. */
 export function takeCredential({ provider, label }: Target, nowMs: number): Credential | null {
   const { credentials } = provider;
   const [only] = credentials;
   if (only === undefined) return null;
-  if (credentials.length === 1) return restsUntilMs(only, label) > nowMs ? null : only;
+  if (credentials.length === 1) return cooldownUntilMs(only, label) > nowMs ? null : only;
   let hinted: Credential | null = null;
   for (let i = 0; i < credentials.length; i++) {
     const at = (provider.turn + i) % credentials.length;
     const credential = credentials[at];
-    if (credential === undefined || restsUntilMs(credential, label) > nowMs) continue;
+    if (credential === undefined || cooldownUntilMs(credential, label) > nowMs) continue;
     if ((credential.hintedUntilMs.get(label) ?? 0) > nowMs) {
       hinted ??= credential;
       continue;
@@ -53,46 +53,49 @@ export function takeCredential({ provider, label }: Target, nowMs: number): Cred
   return hinted;
 }
 
-/** Whether no credential of a target can be taken now. */
-export const allRest = ({ provider, label }: Target, nowMs: number): boolean =>
-  provider.credentials.every((credential) => restsUntilMs(credential, label) > nowMs);
+/** Whether all credentials of a target are cooling down. */
+export const allCoolingDown = ({ provider, label }: Target, nowMs: number): boolean =>
+  provider.credentials.every((credential) => cooldownUntilMs(credential, label) > nowMs);
 
-/** Why no credential of a target can be taken, and for how many ms. */
-export function credentialsRest(
+/** Why no credential of a target is usable, and for how many ms. */
+export function cooldownOf(
   { provider, label }: Target,
   nowMs: number,
-): { reason: 'credential' | 'resting'; waitMs: number } {
+): { reason: 'credential' | 'cooling_down'; waitMs: number } {
   const { credentials } = provider;
-  const waitMs = Math.min(...credentials.map((credential) => restsUntilMs(credential, label))) - nowMs;
+  const waitMs = Math.min(...credentials.map((credential) => cooldownUntilMs(credential, label))) - nowMs;
   const refused = credentials.every(({ refusedUntilMs }) => refusedUntilMs > nowMs);
-  return { reason: refused ? 'credential' : 'resting', waitMs };
+  return { reason: refused ? 'credential' : 'cooling_down', waitMs };
 }
 
-/** Lets a credential rest everywhere, since the provider refused it. */
-export function restRefused(credential: Credential, nowMs: number): void {
-  credential.refusedUntilMs = nowMs + refusedRestMs;
+/** Starts a credential's cooldown at all targets, after the provider refused it. */
+export function coolDownRefused(credential: Credential, nowMs: number): void {
+  credential.refusedUntilMs = nowMs + refusedCooldownMs;
   credential.renew?.();
 }
 
 /**
- * Lets a credential rest at one target after a 429; gives the rest in ms.
- * @param askedMs what the provider says; null: nothing
+ * Starts a credential's cooldown at one target after a 429; returns its length in ms.
+ * @param askedMs how long the provider asks to wait; null: it doesn't say
  */
-export function restLimited(
+export function coolDownLimited(
   credential: Credential,
   target: Target,
   kind: 'rate_limited' | 'quota',
   askedMs: number | null,
   nowMs: number,
 ): number {
-  const restMs = Math.min(restMaxMs, askedMs ?? (kind === 'quota' ? quotaRestMs : limitedRestMs));
-  credential.limitedUntilMs.set(target.label, nowMs + restMs);
+  const cooldownMs = Math.min(
+    cooldownMaxMs,
+    askedMs ?? (kind === 'quota' ? quotaCooldownMs : limitedCooldownMs),
+  );
+  credential.limitedUntilMs.set(target.label, nowMs + cooldownMs);
   const { provider, label, health } = target;
-  health.restsUntilMs = Math.min(...provider.credentials.map((each) => restsUntilMs(each, label)));
-  return restMs;
+  health.restsUntilMs = Math.min(...provider.credentials.map((each) => cooldownUntilMs(each, label)));
+  return cooldownMs;
 }
 
-/** Takes a peer's word that a credential is limited at a target. */
+/** Notes a peer's report that a credential is rate-limited at a target until `untilMs`, monotonic ms. */
 export function hintLimited(provider: Provider, digest: string, label: string, untilMs: number): void {
   const credential = provider.credentials.find((each) => each.digest === digest);
   credential?.hintedUntilMs.set(label, untilMs);

@@ -1,8 +1,8 @@
-/** Self-hosted engines: what each kind offers to be watched by, and what was last seen of one. */
+/** The load of self-hosted engines, from their last report and this process's own calls. */
 import type { EngineName, ProbeSettings } from '../catalog/engines.ts';
 import type { Engine, Target } from './target.ts';
 
-/** An engine of which nothing is known yet: taken for alive. */
+/** An engine not probed yet, presumed up. */
 export function createEngine(kind: EngineName, probe: ProbeSettings): Engine {
   return {
     kind,
@@ -17,38 +17,38 @@ export function createEngine(kind: EngineName, probe: ProbeSettings): Engine {
   };
 }
 
-/** Its health probe has failed so often that it is passed over while another target lives. */
+/** Whether so many health probes failed in a row that the engine is skipped while another target is up. */
 export const isDown = (engine: Engine): boolean => engine.failures >= engine.probe.failuresMax;
 
-/** Its numbers are believed for three probes, so that one that is lost changes nothing. */
+/** A report is valid for three probes, so that one lost probe changes nothing. */
 const staleProbes = 3;
 
-/** Its own numbers are young enough to go by. */
+/** Whether the engine's last report is recent enough to use. */
 export const isFresh = ({ seenMs, probe }: Engine, nowMs: number): boolean =>
   nowMs - seenMs <= staleProbes * (probe.intervalMs + probe.timeoutMs);
 
-/** Calls of this process that began since its numbers were read, less those that ended. */
+/** Calls of this process begun since the last report, less those that ended. */
 const sinceSeen = (engine: Engine): number => engine.inFlight - engine.inFlightSeen;
 
-/** Requests it has, by its own numbers where they are fresh, with what was sent since; else by our calls under way. */
+/** Requests in the engine: by its last report plus what was sent since if that is fresh, else our calls in flight. */
 export function engineLoad(engine: Engine, nowMs: number): number {
   if (!isFresh(engine, nowMs)) return engine.inFlight;
   return Math.max(0, engine.waiting + engine.running + sinceSeen(engine));
 }
 
-/** Requests that wait inside it. What was sent since it said so waits too, if anything did. */
+/** Requests queued inside the engine. If its last report showed a queue, all sent since counts as queued. */
 export function engineQueue(engine: Engine, nowMs: number): number {
   if (!isFresh(engine, nowMs)) return engine.inFlight;
   return engine.waiting === 0 ? 0 : Math.max(0, engine.waiting + sinceSeen(engine));
 }
 
-/** A call goes out; `callEnded` follows exactly once. */
+/** Counts a call as in flight; `callEnded` must follow exactly once. */
 export function callBegan({ provider: { engine }, health }: Target): void {
   health.inFlight += 1;
   if (engine !== null) engine.inFlight += 1;
 }
 
-/** A call is over, its stream included. */
+/** Counts a call as ended, its stream included. */
 export function callEnded({ provider: { engine }, health }: Target): void {
   health.inFlight -= 1;
   if (engine !== null) engine.inFlight -= 1;

@@ -1,4 +1,4 @@
-/** The state of targets and providers over all requests: breakers and own limits. It outlives a reload. */
+/** The state of targets and providers across requests: breakers and upstream limits. Kept over reloads. */
 
 import { type BreakerSettings, breaker } from '../native/breaker.ts';
 import { meter } from '../native/meters.ts';
@@ -7,25 +7,27 @@ import { closeQuota, type OwnLimits, openQuota, type Quota } from './quota.ts';
 import type { AttemptSettings, UpstreamConfig } from './settings.ts';
 import type { TargetHealth } from './target.ts';
 
-/** A provider's state over all its targets. */
+/** A provider's state across its targets. */
 export interface ProviderHealth {
-  /** Breaker above those of the targets; null where there is one target only. */
+  /** Breaker of the provider as a whole; null: it has a single target. */
   readonly breakerId: number | null;
   readonly quota: Quota | null;
 }
 
-/** Whose breaker: a target's, by label, or a provider's, by name. */
+/** Whose breaker: a target's, identified by label, or a provider's, by name. */
 export type Subject = 'target' | 'provider';
 
+/** The state of all targets and providers. An update calls `begin`, then `target` for each target, then `settle`. */
 export interface HealthBook {
-  /** Takes over settings; what no `target` asks for until `settle` is let go of then. */
+  /** Adopts settings. Targets not requested by `target` until `settle` are released then. */
   begin(config: UpstreamConfig): void;
-  /** The state of a target, made when it is new. @param limits its own */
+  /** The state of a target, created if it is new. @param limits its upstream limits */
   target(label: string, limits?: OwnLimits): TargetHealth;
+  /** Ends an update: opens and closes breakers and upstream limits as the configuration now needs. */
   settle(config: UpstreamConfig): void;
-  /** Null: the provider has nothing of its own to be asked. */
+  /** Null: the provider has neither a breaker nor upstream limits. */
   provider(name: string): ProviderHealth | null;
-  /** A target's own limits. */
+  /** A target's upstream limits; null: it has none. */
   quota(label: string): Quota | null;
   /** Id of a breaker; null: there is none. */
   breakerId(subject: Subject, name: string): number | null;
@@ -33,17 +35,17 @@ export interface HealthBook {
   states(subject: Subject): (readonly [string, number])[];
 }
 
-/** From so many targets failures must come before they are the provider's. */
+/** Failures must come from this many targets before they count against the provider. */
 const targetsMin = 2;
 
-/** @param targets whose failures it takes to open it */
+/** Settings of one breaker. @param targets how many targets must fail to open it; 1: a target's own breaker */
 export function breakerSettings(attempt: AttemptSettings, targets: number): BreakerSettings {
   const { failures, failureRate, callsMin, windowMs, cooldownMs, cooldownMaxMs } = attempt.breaker;
   return {
-    // As much as would open so many of its targets: one failure beside a broken target is no outage.
+    // As many as would open all those targets' breakers: one failure next to a broken target is no outage.
     failures: failures * targets,
     rate: failureRate,
-    // Over several targets the share says little: one with much traffic would stand for all.
+    // Across several targets the share means little: one target with much traffic would decide it.
     callsMin: targets > 1 ? 0 : callsMin,
     windowMs,
     cooldownMs,
@@ -54,6 +56,7 @@ export function breakerSettings(attempt: AttemptSettings, targets: number): Brea
   };
 }
 
+/** @param clock monotonic ms */
 export function createHealthBook(clock: () => number): HealthBook {
   const targets = new Map<string, TargetHealth>();
   const providers = new Map<string, ProviderHealth>();
@@ -63,7 +66,7 @@ export function createHealthBook(clock: () => number): HealthBook {
   /** Targets of the configuration, and their own limits. */
   const asked = new Map<string, OwnLimits | undefined>();
   let attempt: AttemptSettings | null = null;
-  // The longest that any configuration so far lets a batch request wait.
+  // The longest wait that any configuration so far allows a batch request.
   let queuedMaxMs = 0;
 
   const settings = (): AttemptSettings => {
@@ -75,7 +78,7 @@ export function createHealthBook(clock: () => number): HealthBook {
     const known = providers.get(name);
     const knownId = known?.breakerId ?? null;
     const several = targetCount >= targetsMin;
-    if (knownId !== null && !several) later(() => breaker.close(knownId));
+    if (knownId !== null && !several) closeLater(() => breaker.close(knownId));
     const quota = renew(known?.quota ?? null, limits);
     if (!several && quota === null) return void providers.delete(name);
     const set = breakerSettings(settings(), targetsMin);
@@ -84,11 +87,11 @@ export function createHealthBook(clock: () => number): HealthBook {
     providers.set(name, { breakerId, quota });
   };
 
-  /** Requests at work may still report to what is no more, and batch requests that wait may still ask it. */
-  const later = (close: () => void): void =>
+  /** Requests in flight may still report to a removed breaker, and waiting batch requests may still read it. */
+  const closeLater = (close: () => void): void =>
     void setTimeout(close, settings().totalTimeoutMs + queuedMaxMs).unref();
 
-  /** Keeps buckets whose limits are as they were; others begin full. */
+  /** Keeps buckets whose limits are unchanged; others start full. */
   const renew = (known: Quota | null, limits: OwnLimits | undefined): Quota | null => {
     if (known !== null && JSON.stringify(known.limits) === JSON.stringify(limits)) return known;
     if (known !== null) closeQuota(known);
@@ -119,7 +122,7 @@ export function createHealthBook(clock: () => number): HealthBook {
       for (const [label, { breakerId }] of targets) {
         if (asked.has(label)) continue;
         targets.delete(label);
-        later(() => breaker.close(breakerId));
+        closeLater(() => breaker.close(breakerId));
       }
       const names = Object.keys(config.providers);
       for (const name of names) {
@@ -129,7 +132,7 @@ export function createHealthBook(clock: () => number): HealthBook {
       for (const [name, { breakerId, quota }] of providers) {
         if (name in config.providers) continue;
         providers.delete(name);
-        if (breakerId !== null) later(() => breaker.close(breakerId));
+        if (breakerId !== null) closeLater(() => breaker.close(breakerId));
         if (quota !== null) closeQuota(quota);
       }
       for (const label of new Set([...quotas.keys(), ...asked.keys()])) {
@@ -150,7 +153,7 @@ export function createHealthBook(clock: () => number): HealthBook {
   };
 }
 
-/** The name a label begins with: the longest, since names may hold slashes. */
+/** The provider's name that a label begins with: the longest match, since names may contain slashes. */
 function providerOf(label: string, names: readonly string[]): string | undefined {
   const fitting = names.filter((name) => label.startsWith(`${name}/`));
   return fitting.sort((a, b) => b.length - a.length)[0];

@@ -1,12 +1,13 @@
-/** What a sidecar tells its peers of providers. Implemented by `sync/hints.ts`. */
+/** The interface for telling peer sidecars about the state of providers. Implemented by `sync/hints.ts`. */
 import type { Subject } from './health.ts';
 import type { Credential, Target } from './target.ts';
 
+/** Announces what this sidecar has learned about providers. */
 export interface PeerHints {
   /** A breaker opened or closed here: the target's, or its provider's. */
   breaker(subject: Subject, target: Target, open: boolean): void;
-  /** A 429 keeps a credential from being used at a target. */
-  rest(target: Target, credential: Credential, restMs: number): void;
+  /** A credential is cooling down at a target after a 429, for `cooldownMs` ms. */
+  rest(target: Target, credential: Credential, cooldownMs: number): void;
 }
 
 /** For a sidecar without peers. */

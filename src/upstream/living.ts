@@ -1,16 +1,16 @@
-/** Passes over engines whose health probe fails, while another target lives. */
+/** Moves engines whose health probe fails behind all targets that are up. */
 
 import { isDown } from './engine.ts';
 import type { Step } from './target.ts';
 
-/** Groups of engines that are down, behind all others. */
+/** Added to the group numbers of engines that are down, so that they come after all others. */
 const lastGroups = 1_000_000;
 
 const down = ({ target: { provider } }: Step): boolean => provider.engine !== null && isDown(provider.engine);
 
 /**
- * The steps with those of engines that are down behind all others, as a last resort: a probe may be wrong. Where the
- * next step is only for causes other than an outage, the step stays. The same array when there is nothing to change.
+ * The steps, with engines that are down moved to the end as a last resort: a probe may be wrong. A step stays in place
+ * if the next one is only entered for causes other than an outage. Returns the same array if nothing changes.
  */
 export function livingFirst(steps: readonly Step[]): readonly Step[] {
   if (!steps.some(down)) return steps;
@@ -18,7 +18,7 @@ export function livingFirst(steps: readonly Step[]): readonly Step[] {
   const last: Step[] = [];
   for (const [index, step] of steps.entries()) {
     const passable = steps.slice(index + 1).some((next) => !down(next) && leadsOn(step, next));
-    // The edge into a group stands at its first step, whichever that is then.
+    // The edge into a group is held by the group's first step, whichever that is after the move.
     const { on } = steps.find(({ group }) => group === step.group) ?? step;
     const into = (placed: readonly Step[], group: number): Step =>
       placed.at(-1)?.group === group ? { ...step, group } : { ...step, on, group };
@@ -28,6 +28,6 @@ export function livingFirst(steps: readonly Step[]): readonly Step[] {
   return last.length === 0 ? steps : [...living, ...last];
 }
 
-/** Whether an outage of one step may lead to another. */
+/** Whether an outage of one step may lead to another step. */
 const leadsOn = (from: Step, to: Step): boolean =>
   from.group === to.group || to.on === null || to.on.has('outage');

@@ -1,17 +1,17 @@
 /**
- * Reads a few named gauges from the Prometheus text format. Tolerant: a line that can't be read is passed over, since
- * an engine's metrics are of any version and size.
+ * Reads a few named gauges from the Prometheus text format. Tolerant: unreadable lines are skipped, since an engine's
+ * metrics may be of any version and size.
  */
 
-/** Lines looked at; a page of more is read as far as this. */
+/** Lines read of a page; the rest is ignored. */
 const linesMax = 20_000;
 
 const newline = 10;
 const hash = 35;
 
 /**
- * The sum of all series of each name (an engine has one for each of its replicas); a name that isn't there is absent.
- * @param most for these names the largest series counts instead of the sum: shares can't be added
+ * For each name, the sum of its series (an engine has one per replica); names not found are absent.
+ * @param most names for which the largest series is taken instead of the sum: shares can't be added
  */
 export function readGauges(
   text: Buffer,
@@ -38,7 +38,7 @@ function readLine(
   const end = line.search(/[{ \t]/);
   const name = end < 0 ? '' : line.slice(0, end);
   if (!names.has(name)) return;
-  // A label's value may hold any character, so the labels end at the last brace.
+  // A label's value may contain any character, so the labels end at the last brace.
   const labelsEnd = line.lastIndexOf('}') + 1;
   const value = Number.parseFloat(line.slice(Math.max(end, labelsEnd)).trim());
   if (!Number.isFinite(value) || value < 0) return;

@@ -1,48 +1,48 @@
 /**
- * How fast a target answers now: a Peak EWMA (a rise counts at once, a fall only in time), of the time to first token
- * for streams and of the time per output token else. What still waits counts too, so that a target that has become
- * slow is left before its first slow answer is in.
+ * How fast a target answers now: a Peak EWMA (it rises at once and falls gradually) of the time to first token for
+ * streams, otherwise of the time per output token. Calls still waiting count too, so that traffic leaves a target that
+ * has become slow before its first slow answer arrives.
  */
 
-/** A reading loses its weight by 1/e in this time. */
+/** Time in which a reading's weight decays to 1/e. */
 const decayMs = 10_000;
-/** Shorter replies are mostly overhead, and would look slow by the token. */
+/** Shorter replies are mostly overhead, and would look slow per token. */
 const tokensMin = 16;
-/** Failures in a row that put a target out, and for how long: doubled each time, up to the most. */
+/** Consecutive failures that eject a target, and for how long: doubled each time, up to the maximum. */
 const failuresMax = 3;
 const ejectionMs = 5_000;
 const ejectionMaxMs = 60_000;
 
-/** State for one kind of call. */
+/** State of one kind of call. */
 interface Reading {
   /** 0: nothing seen yet. */
   cost: number;
   seenMs: number;
   waiting: number;
-  /** Sum of when those began. */
+  /** Sum of the start times of the waiting calls. */
   begunMs: number;
 }
 
 const unread = (): Reading => ({ cost: 0, seenMs: 0, waiting: 0, begunMs: 0 });
 
-/** One target's speed. All times are monotonic ms. Each `begin` is followed by one of the other three. */
+/** One target's speed. Times are monotonic ms. Each `begin` is followed by one of the other four calls. */
 export class PeakEwma {
   readonly #streams = unread();
   readonly #wholes = unread();
-  /** Output tokens of a whole reply, on average; 0: none are counted. */
+  /** Average output tokens of a whole reply; 0: none counted yet. */
   #tokens = 0;
   #failures = 0;
   #ejections = 0;
   #ejectedUntilMs = 0;
 
-  /** A call goes out. */
+  /** A call was sent. */
   begin(stream: boolean, nowMs: number): void {
     const reading = stream ? this.#streams : this.#wholes;
     reading.waiting += 1;
     reading.begunMs += nowMs;
   }
 
-  /** The first token of a stream, or a whole reply, has come. @param outputTokens 0: unknown, or a stream */
+  /** The first token of a stream, or a whole reply, has arrived. @param outputTokens 0: unknown, or a stream */
   observe(stream: boolean, begunMs: number, nowMs: number, outputTokens: number): void {
     const reading = this.#end(stream, begunMs);
     if (outputTokens > 0) {
@@ -54,7 +54,7 @@ export class PeakEwma {
     this.#ejections = 0;
   }
 
-  /** The call failed; what it took is a lower bound of what an answer would have taken. */
+  /** The call failed; the time it took is a lower bound of the time an answer would have taken. */
   fail(stream: boolean, begunMs: number, nowMs: number): void {
     const reading = this.#end(stream, begunMs);
     const least = (nowMs - begunMs) / this.#divisor(stream);
@@ -66,29 +66,29 @@ export class PeakEwma {
     this.#failures = 0;
   }
 
-  /** The call ended in a way that says nothing of speed: a refusal. */
+  /** The call ended in a way that says nothing about speed: a refusal. */
   abandon(stream: boolean, begunMs: number): void {
     this.#end(stream, begunMs);
   }
 
-  /** Nobody waited any longer: a lost hedge, or the client left. What it took is a lower bound, and no failure. */
+  /** The call was cancelled: it lost to a hedge, or the client left. Its time is a lower bound, and it is no failure. */
   giveUp(stream: boolean, begunMs: number, nowMs: number): void {
     const reading = this.#end(stream, begunMs);
     const least = (nowMs - begunMs) / this.#divisor(stream);
     if (least > reading.cost) take(reading, least, nowMs);
   }
 
-  /** Put out for failing several times in a row. */
+  /** Whether the target is ejected for consecutive failures. */
   ejected(nowMs: number): boolean {
     return this.#ejectedUntilMs > nowMs;
   }
 
-  /** What an answer costs in ms (or ms a token), 0 while nothing is known: such a target is tried first. */
+  /** Expected time of an answer in ms (or ms per token); 0 while unknown, so that such a target is tried first. */
   cost(stream: boolean, nowMs: number): number {
     const { cost, seenMs, waiting, begunMs } = stream ? this.#streams : this.#wholes;
-    // Idle targets are forgiven in time, and tried by one request, whose answer decides for the others.
+    // An idle target's cost decays until one request tries it; its answer decides for the others.
     if (waiting === 0) return cost === 0 ? 0 : cost * Math.exp((seenMs - nowMs) / decayMs);
-    // Of calls that take L, those at work are L/2 old on average; a few of them say less than many.
+    // Of calls that take L, those in flight are L/2 old on average; a few of them say less than many.
     const latency = ((2 * waiting) / (waiting + 1)) * (nowMs - begunMs / waiting);
     return Math.max(cost, latency / this.#divisor(stream));
   }

@@ -1,4 +1,4 @@
-/** Watches one engine in the background: is it alive, and how much has it to do? No request ever waits for it. */
+/** Probes one engine in the background for its health and load. No request ever waits for it. */
 import * as https from 'node:https';
 import * as http from '../base/node-http.ts';
 import { engineKinds } from '../catalog/engines.ts';
@@ -6,32 +6,32 @@ import { isDown } from './engine.ts';
 import { readGauges } from './metrics-text.ts';
 import type { Engine } from './target.ts';
 
-/** What a probe needs of the world. */
+/** What a probe needs of its environment. */
 export interface ProbeDeps {
   /** Monotonic ms. */
   readonly clock: () => number;
   /** 0 ≤ x < 1, for jitter. */
   readonly random: () => number;
-  /** Told when an engine goes down, and when it is back. */
+  /** Called when the engine goes down and when it is back up. */
   readonly onChange: (down: boolean) => void;
 }
 
-/** Bytes read of one reply; more is a failure, since gauges would be missing. */
+/** Bytes read of one reply; a larger one is a failure, since gauges would be missing. */
 const replyMaxBytes = 4 * 1024 * 1024;
-/** Share by which each wait varies, so that many sidecars don't ask at once. */
+/** Share by which each interval varies, so that many sidecars don't probe at once. */
 const jitter = 0.2;
 
 /** A probe that runs until it is stopped. */
 export interface Probe {
-  /** Probes once more; resolves when that is over. For tests, and for the first look. */
+  /** Probes once more; resolves when that is done. For tests. */
   now(): Promise<void>;
   stop(): void;
 }
 
 /**
- * Begins to watch an engine.
- * @param baseUrl the provider's; its `/v1` is left out
- * @param headers the provider's, flat: its credential, where the engine asks for one
+ * Starts probing an engine.
+ * @param baseUrl the provider's; a trailing `/v1` is removed
+ * @param headers the provider's, flat, with its credential if the engine requires one
  */
 export function startProbe(
   engine: Engine,
@@ -42,7 +42,7 @@ export function startProbe(
   const { origin, pathname, protocol } = new URL(baseUrl);
   const root = pathname.replace(/\/+$/, '').replace(/\/v1$/, '');
   const kind = engineKinds[engine.kind];
-  // A connection of its own: where all the provider's are at work, that is no bad health.
+  // A separate connection: that all of the provider's are busy is no sign of bad health.
   const web = protocol === 'https:' ? https : http;
   const agent = new web.Agent({ keepAlive: true, maxSockets: 1 });
   const named: Record<string, string> = {};
@@ -71,7 +71,7 @@ export function startProbe(
   const look = async (): Promise<void> => {
     const health = await get(kind.healthPath);
     if (stopped) return;
-    // Whoever answers lives, even if it says that there is no such path: only 5xx and silence are bad health.
+    // Any answer means that it is up, even "no such path": only 5xx and silence are bad health.
     const alive = health !== null && health.status < 500;
     const wasDown = isDown(engine);
     engine.failures = alive ? 0 : Math.min(engine.probe.failuresMax, engine.failures + 1);
@@ -89,7 +89,7 @@ export function startProbe(
     const first = (names: readonly string[]): number | undefined =>
       names.map((name) => values.get(name)).find((value) => value !== undefined);
     const [queued, working] = [first(waiting), first(running)];
-    // Without these it is some other page: our own count of calls says more.
+    // Without these gauges it is some other page: our own count of calls says more.
     if (queued === undefined || working === undefined) return;
     engine.waiting = queued;
     engine.running = working;

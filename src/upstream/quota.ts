@@ -1,9 +1,9 @@
-/** What a provider lets us ask for: its own requests and tokens per minute, kept in meters of the native core. */
+/** Upstream limits: a provider's requests and tokens per minute, as meters of the native core. */
 
 import { AskEntries, meter, meterAlgorithm, meterAsk, SettleEntries } from '../native/meters.ts';
 import type { ProviderConfig } from './settings.ts';
 
-/** Limits as configured; each may be absent. */
+/** Upstream limits as configured; each may be absent. */
 export type OwnLimits = NonNullable<ProviderConfig['limits']>;
 
 /** Token buckets of one provider or target; null: that limit is not set. */
@@ -41,7 +41,7 @@ export function closeQuota({ table, requestsId, tokensId }: Quota): void {
   if (tokensId !== null) meter.close(table, tokensId);
 }
 
-/** Takes a request, and reserves its tokens, of all quotas or of none; 0, or the ms to wait until there may be room. */
+/** Takes a request and reserves its tokens, in all quotas or none; returns 0, or the ms until there may be room. */
 export function takeQuotas(quotas: readonly Quota[], tokens: number, nowMs: number): number {
   asks.clear();
   for (const quota of quotas) {
@@ -53,7 +53,7 @@ export function takeQuotas(quotas: readonly Quota[], tokens: number, nowMs: numb
   return answer < 0 ? asks.waitMs(-answer - 1) : 0;
 }
 
-/** Whether `takeQuotas` would take it all now; takes nothing. */
+/** Whether `takeQuotas` would succeed now; takes nothing. */
 export function haveRoom(quotas: readonly Quota[], tokens: number, nowMs: number): boolean {
   // As much may be missing by rounding as the meter forgives.
   const has = (table: number, id: number | null, cost: number): boolean =>
@@ -64,7 +64,7 @@ export function haveRoom(quotas: readonly Quota[], tokens: number, nowMs: number
   );
 }
 
-/** Ends the reserves of tokens with what was used. */
+/** Replaces reserved tokens by those actually used. */
 export function settleQuotas(quotas: readonly Quota[], tokens: number, used: number, nowMs: number): void {
   ends.clear();
   for (const quota of quotas)

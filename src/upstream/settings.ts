@@ -1,12 +1,12 @@
-/** Settings of providers, and of how they are asked. */
+/** Settings of providers and of calls to them. */
 
 import { z } from 'zod';
 import { bytes, modelPattern, ms, name, secret } from '../base/settings.ts';
-import { engineNames, usualProbe } from '../catalog/engines.ts';
+import { defaultProbe, engineNames } from '../catalog/engines.ts';
 import { dialectNames } from '../exchange/dialects.ts';
 import { simulateSchema } from '../simulate/settings.ts';
 
-/** What a provider lets one account ask for. */
+/** Upstream limits: what a provider allows one account. */
 export const ownLimits = z
   .strictObject({
     requestsPerMinute: z.int().min(1).max(1e9).optional().meta({
@@ -21,6 +21,7 @@ export const ownLimits = z
   })
   .optional();
 
+/** Timeouts, retries, hedging and breakers of calls to providers. */
 export const attempt = z
   .strictObject({
     connectTimeoutMs: ms(1, 120_000).default(5_000).meta({ description: 'TCP and TLS connect.' }),
@@ -37,8 +38,8 @@ export const attempt = z
     retriesMax: z.int().min(0).max(10).default(1).meta({ description: 'Retries on the same target.' }),
     backoffBaseMs: ms(0, 60_000)
       .default(100)
-      .meta({ description: 'First backoff, doubled each time, full jitter.' }),
-    backoffMaxMs: ms(0, 60_000).default(5_000).meta({ description: 'Largest backoff.' }),
+      .meta({ description: 'First backoff, doubled each time, with full jitter.' }),
+    backoffMaxMs: ms(0, 60_000).default(5_000).meta({ description: 'Longest backoff.' }),
     replyMaxBytes: bytes(256 * 1024 * 1024)
       .default(64 * 1024 * 1024)
       .meta({ description: 'Largest reply, decompressed.' }),
@@ -90,7 +91,7 @@ export const attempt = z
           .min(0.01)
           .max(1)
           .default(0.5)
-          .meta({ description: 'Share of failures in the window that opens it.' }),
+          .meta({ description: 'Share of failed calls in the window that opens it.' }),
         callsMin: z.int().min(0).max(100_000).default(20).meta({
           description: 'Calls in the window needed to judge their share of failures; 0: never judge it.',
         }),
@@ -104,18 +105,19 @@ export const attempt = z
   })
   .prefault({});
 
-/** How a self-hosted engine is watched. */
+/** How a self-hosted engine is probed. */
 const probe = z.strictObject({
   intervalMs: ms(100, 600_000)
-    .default(usualProbe.intervalMs)
+    .default(defaultProbe.intervalMs)
     .meta({ description: 'Time between two probes, ± 20%.' }),
-  timeoutMs: ms(10, 60_000).default(usualProbe.timeoutMs).meta({ description: 'Time a probe may take.' }),
-  failuresMax: z.int().min(1).max(100).default(usualProbe.failuresMax).meta({
+  timeoutMs: ms(10, 60_000).default(defaultProbe.timeoutMs).meta({ description: 'Time a probe may take.' }),
+  failuresMax: z.int().min(1).max(100).default(defaultProbe.failuresMax).meta({
     description:
       'Failed probes in a row after which the engine is passed over while another target is alive.',
   }),
 });
 
+/** One provider. */
 export const provider = z.strictObject({
   preset: z
     .string()
@@ -166,27 +168,27 @@ export const provider = z.strictObject({
   limits: ownLimits.meta({ description: 'What the provider accepts in total; checked before a call.' }),
   engine: z.enum(engineNames).optional().meta({
     description:
-      'Self-hosted engine behind it, watched by health probes; `generic`: any other. Unset: hosted.',
+      'Self-hosted engine behind it, watched by health probes; `generic`: any other. Unset: a hosted API.',
   }),
   probe: probe.optional(),
   models: z
     .array(modelPattern)
     .min(1)
     .optional()
-    .meta({ description: 'Models it serves, so that `check` refuses routes to others. Unset: any.' }),
+    .meta({ description: 'Models it serves; `check` rejects routes to others. Unset: any.' }),
   files: z.array(name).max(10_000).optional().meta({
     description: 'Tenants whose files it keeps (`/v1/files`); hidden from others. Unset: all.',
   }),
   simulate: simulateSchema.optional().meta({ description: 'Settings of the `simulator` presets.' }),
 });
 
-/** How providers are asked, checked. */
+/** Settings of calls to providers, validated. */
 export type AttemptSettings = z.output<typeof attempt>;
 
-/** One provider, checked. */
+/** One provider, validated. */
 export type ProviderConfig = z.output<typeof provider>;
 
-/** The part of a configuration that upstreams are made of. */
+/** The part of a configuration that upstreams depend on. */
 export interface UpstreamConfig {
   readonly providers: Readonly<Record<string, ProviderConfig>>;
   readonly attempt: AttemptSettings;

@@ -1,4 +1,4 @@
-/** What stage route hands to stage attempt: whom to ask, in which order, and on what condition. */
+/** The contract between route and attempt: a plan's targets, their order and conditions, and their providers. */
 
 import type Pool from 'undici/lib/dispatcher/pool.js';
 import type { EngineName, ProbeSettings } from '../catalog/engines.ts';
@@ -9,10 +9,10 @@ import type { Priority } from '../exchange/priority.ts';
 import type { Tier } from '../native/classify.ts';
 import type { PeakEwma } from './peak-ewma.ts';
 
-/** One place a request may go to. */
+/** One model at one provider that a request may be sent to. */
 export interface Target {
   readonly provider: Provider;
-  /** The provider's model name; null: the one asked for. A trailing * stands for what the route's * does. */
+  /** The provider's model name; null: as requested. A trailing * is replaced by what the route's * matched. */
   readonly model: string | null;
   /** `provider/model`, from the configuration alone, so that metrics stay bounded. */
   readonly label: string;
@@ -20,19 +20,19 @@ export interface Target {
   readonly facts: ModelFacts;
 }
 
-/** A target's state over all requests; outlives a reload. */
+/** A target's state across requests; kept over reloads. */
 export interface TargetHealth {
   /** Circuit breaker in the native core. */
   readonly breakerId: number;
-  /** Monotonic ms until which a 429 lets it rest. */
+  /** After a 429: not called until then (monotonic ms). */
   restsUntilMs: number;
-  /** Calls under way. */
+  /** Calls in flight. */
   inFlight: number;
-  /** How fast it answers; told by `attempt`, asked by strategy `latency`. */
+  /** How fast it answers; written by `attempt`, read by strategy `latency`. */
   readonly latency: PeakEwma;
 }
 
-/** Why the step before gave no answer. */
+/** Why a step gave no answer: the conditions that a route's `on` may name. */
 export const fallbackCauses = [
   'timeout',
   'server',
@@ -43,39 +43,40 @@ export const fallbackCauses = [
   'breaker_open',
 ] as const;
 
+/** One of these causes. */
 export type FallbackCause = (typeof fallbackCauses)[number];
 
-/** One entry of a plan. */
+/** One entry of a plan: a target, and what leads to it. */
 export interface Step {
   readonly target: Target;
-  /** Causes that lead into this step's group from the one before; null: every failure does. */
+  /** Causes that lead from the previous group into this step's; null: every failure does. */
   readonly on: ReadonlySet<FallbackCause> | null;
-  /** Alternatives of one group follow each other on every failure; `on` is asked only where the group changes. */
+  /** Alternatives of one group follow each other on every failure; `on` is checked only between groups. */
   readonly group: number;
-  /** How many chains lie around its edge; a step passed over takes the deeper ones behind it along. */
+  /** How many chains its edge is nested in; when a step is skipped, the deeper steps after it are skipped too. */
   readonly depth: number;
 }
 
-/** Whom to ask for one request. */
+/** The targets to try for one request, in order. */
 export interface Plan {
   /** The configured name or pattern of the route. */
   readonly pattern: string;
   readonly steps: readonly Step[];
-  /** A chain as configured: no strategy has chosen who comes first, so a batch request may go by price. */
+  /** A chain in configured order: no strategy chose the first target, so a batch request may order them by price. */
   readonly fixed: boolean;
-  /** Changes with the targets, and with what was chosen among them; part of the cache's scope. */
+  /** Changes with the targets and with the choice among them; part of the cache's key. */
   readonly version: string;
-  /** The tier that strategy `cost` chose by; null: no such strategy took part. */
+  /** The tier that strategy `cost` chose by; null: that strategy wasn't used. */
   readonly tier: Tier | null;
-  /** Class of the requests that name none. */
+  /** Priority of requests that name none. */
   readonly priority: Priority;
-  /** The route has one target: the app has chosen it, so nothing of the request may be left out for it. */
+  /** The route has one target, so the app chose it, and no field of the request may be dropped for it. */
   readonly chosen: boolean;
 }
 
 /**
- * The plan for a caller who has a provider's own credential. It goes to the provider that is asked first, whose it must
- * be; the others, to whom it would be a stranger's secret, are asked with the gateway's.
+ * The plan for a caller who brings a provider credential. It is sent to the plan's first provider only, whose it must
+ * be; the others, which must not see it, are called with the gateway's.
  */
 export function withOwnCredential(plan: Plan): Plan {
   const first = plan.steps[0]?.target.provider;
@@ -87,68 +88,71 @@ export function withOwnCredential(plan: Plan): Plan {
   return { ...plan, steps };
 }
 
-/** Steps a route may come to with all routes nested in it. `sidegate check` refuses more. */
+/** Most steps of a route, including nested routes. `sidegate check` rejects more. */
 export const stepsMax = 64;
 
-/** Never rejects. @param headers all of the request's, flat */
+/** Signs a request and returns its headers, flat. Never rejects. @param headers all of the request's, flat */
 export type Sign = (path: string, headers: readonly string[], body: Buffer) => Promise<readonly string[]>;
 
+/** One credential at a provider. */
 export interface Credential {
-  /** All that is sent with a request besides what the request brings, flat: this credential too. */
+  /** Headers added to a request's own, flat: this credential among them. */
   readonly headers: readonly string[];
-  /** Signs each request with it, and gives all its headers; null: the credential is among them. */
+  /** Signs each request with this credential; null: the credential is sent as a header. */
   readonly sign: Sign | null;
-  /** The provider has refused it; null: nobody can give another. */
+  /** Fetches another after the provider refused it; null: it is fixed. */
   readonly renew: (() => void) | null;
-  /** Names it to peers that have the same one; says nothing of it. */
+  /** Identifies it to peers that share it, without revealing it. */
   readonly digest: string;
-  /** Monotonic ms until which it rests after a 401 or 403. */
+  /** End of its cooldown after a 401 or 403, monotonic ms. */
   refusedUntilMs: number;
-  /** Target label → monotonic ms until which a 429 lets it rest there. As bounded as the targets are. */
+  /** Target label → end of its cooldown there after a 429, monotonic ms. Bounded by the number of targets. */
   readonly limitedUntilMs: Map<string, number>;
-  /** The same by the word of a peer: it is taken last until then. */
+  /** The same as reported by peers: until then it is used last. */
   readonly hintedUntilMs: Map<string, number>;
 }
 
-/** What is known of one engine. Written by its probe and by the calls that go to it; read by the choice of targets. */
+/** State of one engine. Written by its probe and by the calls to it; read when targets are chosen. */
 export interface Engine {
   readonly kind: EngineName;
   readonly probe: ProbeSettings;
-  /** Probes that failed in a row. */
+  /** Consecutive failed probes. */
   failures: number;
-  /** Requests in its own queue, and at work, by its own word. */
+  /** Requests queued and running in the engine, as it last reported. */
   waiting: number;
   running: number;
+  /** Share of its KV cache in use, 0–1. */
   cacheUse: number;
-  /** When it last said so, monotonic ms; -Infinity: never. */
+  /** When it last reported, monotonic ms; -Infinity: never. */
   seenMs: number;
-  /** Calls of this process that are under way, now and when the numbers were read. */
+  /** Calls of this process in flight, now and at the last report. */
   inFlight: number;
   inFlightSeen: number;
 }
 
+/** One provider: its address, credentials, connections and engine. */
 export interface Provider {
   readonly name: string;
   readonly dialect: Dialect;
   readonly baseUrl: string;
   /** Path part of the base URL, without a trailing slash. */
   readonly basePath: string;
-  /** What every path ends with, without its `?`; empty: nothing. */
+  /** Query added to every path, without its `?`; empty: none. */
   readonly query: string;
-  /** The gateway's own, of which calls take turns; one without a secret where there is none. */
+  /** The gateway's credentials, used in turn; a single one without a secret if there are none. */
   readonly credentials: readonly Credential[];
-  /** Whose turn it is, as an index that is taken modulo their number. */
+  /** Index of the credential to use next, modulo their number. */
   turn: number;
-  /** The client's own credential is passed on instead. */
+  /** The client's credential is passed on instead. */
   readonly clientCredential: boolean;
   readonly quirks: Quirks;
-  /** Tenants that may keep files there; null: all. */
+  /** Tenants that may use its files; null: all. */
   readonly files: readonly string[] | null;
-  /** Answers are invented. */
+  /** Its answers come from the simulator. */
   readonly simulated: boolean;
   readonly pool: InstanceType<typeof Pool>;
-  /** What is known of the self-hosted engine behind it; null: hosted by others. */
+  /** State of the self-hosted engine behind it; null: a hosted API. */
   readonly engine: Engine | null;
-  /** The same provider, to be asked with the client's own credential. */
+  /** The same provider, called with the client's credential. */
   withClientCredential(): Provider;
 }

@@ -1,4 +1,4 @@
-/** The providers of a configuration, each with what goes on in its background: opened, kept over reloads, and closed. */
+/** Opens the providers of a configuration with their background work, keeps unchanged ones over reloads, closes them. */
 
 import type { Telemetry } from '../base/telemetry.ts';
 import type { World } from '../base/world.ts';
@@ -8,27 +8,29 @@ import { createProvider } from './provider.ts';
 import type { ProviderConfig, UpstreamConfig } from './settings.ts';
 import type { Engine, Provider } from './target.ts';
 
-/** The providers that are open. */
+/** The open providers. */
 export interface Upstreams {
-  /** The providers of a configuration; unchanged ones keep their connections. */
+  /** Adopts a configuration and returns its providers; unchanged ones keep their connections. */
   update(config: UpstreamConfig): Promise<ReadonlyMap<string, Provider>>;
   provider(name: string): Provider | undefined;
+  /** Names of the providers whose answers come from the simulator. */
   simulated(): string[];
-  /** Provider → the engine behind it. */
+  /** Provider name and its engine, for each provider that has one. */
   engines(): (readonly [string, Engine])[];
   close(): Promise<void>;
 }
 
+/** No providers until the first `update`. */
 export function createUpstreams(world: World, telemetry: Telemetry): Upstreams {
   interface Open {
     readonly made: string;
     readonly provider: Provider;
-    /** Ends what goes on in the background; requests are served. */
+    /** Ends its background work; requests are still served. */
     stop(): void;
     close(): Promise<void>;
   }
   const open = new Map<string, Open>();
-  // Requests at work, and those that wait for their turn, still go to what they were routed to.
+  // Requests in flight, and those waiting in the batch queue, still go to the provider they were routed to.
   const retired = new Set<Open>();
   const retire = (entry: Open, { attempt, batch }: UpstreamConfig): void => {
     entry.stop();
@@ -49,7 +51,7 @@ export function createUpstreams(world: World, telemetry: Telemetry): Upstreams {
     const signers = await openSigners(name, settings, telemetry, wallClock);
     const provider = createProvider(name, settings, config.attempt, simulator?.url ?? null, tokens, signers);
     const { engine, baseUrl, credentials } = provider;
-    // Loaded only here: it brings HTTPS along.
+    // Loaded only if needed, since it loads HTTPS.
     const probe =
       engine === null
         ? null
@@ -101,7 +103,7 @@ export function createUpstreams(world: World, telemetry: Telemetry): Upstreams {
   };
 }
 
-/** Tokens of the machine's own. What gets them is loaded only where the configuration asks for it. */
+/** Tokens of the machine's identity; null: not used, and the libraries for them are not loaded. */
 async function platformTokens(
   platform: ProviderConfig['credential'],
   provider: string,
@@ -117,14 +119,14 @@ async function platformTokens(
   );
 }
 
-/** Where the simulator's dialects live; others under `/v1`. */
+/** Base paths of the simulator's dialects; others are under `/v1`. */
 const simulatedPaths: Readonly<Record<string, string>> = {
   'simulator-gemini': '/v1beta',
   'simulator-bedrock': '',
   'simulator-cohere': '/v2',
 };
 
-/** The simulator is loaded only where the configuration names it, so that no typo yields invented answers. */
+/** Starts the simulator, only if the configuration names it, so that no typo yields invented answers. */
 async function embeddedSimulator(
   config: ProviderConfig,
 ): Promise<{ url: string; close(): Promise<void> } | null> {

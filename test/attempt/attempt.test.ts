@@ -329,7 +329,9 @@ describe.each(wires)('$name', (wire) => {
       const reply = await chain.ask();
       expect(reply.status).toBe(503);
       expect(reply.headers['retry-after-ms']).toBe('4000');
-      expect(wire.errorOf(reply.text)?.message).toContain(`${labelOf(0)}: resting, ${labelOf(1)}: resting`);
+      expect(wire.errorOf(reply.text)?.message).toContain(
+        `${labelOf(0)}: cooling_down, ${labelOf(1)}: cooling_down`,
+      );
       expect(chain.calls()).toEqual([1, 1]);
     });
 
@@ -362,11 +364,11 @@ describe.each(wires)('$name', (wire) => {
 describe('trail', () => {
   test('a skipped target counts as no call, and the shortest wait is told', () => {
     const trail = new Trail();
-    trail.skip('a/x', 'resting', 9_000);
+    trail.skip('a/x', 'cooling_down', 9_000);
     trail.skip('b/x', 'breaker_open', 4_000);
     expect(trail.calls).toBe(0);
     expect(trail.refusal([])).toMatchObject({ code: 'targets_down', retryAfterMs: 4_000 });
-    expect(trail.text).toBe('a/x: resting, b/x: breaker_open');
+    expect(trail.text).toBe('a/x: cooling_down, b/x: breaker_open');
   });
 
   test.each([

@@ -290,25 +290,25 @@ describe('where it goes', () => {
   });
 
   test('what rests, is open, down or busy comes after what has room; none with room: it waits', () => {
-    const [resting, open, down, busy, full, free] = [
-      step('resting', price(1)),
+    const [coolingDown, open, down, busy, full, free] = [
+      step('cooling', price(1)),
       step('open', price(1)),
       step('down', null, 'ollama'),
       step('busy', null, 'vllm'),
       step('full', null, 'vllm'),
       step('free', price(99)),
     ] as const;
-    resting.target.health.restsUntilMs = 100;
+    coolingDown.target.health.restsUntilMs = 100;
     const ticket = breaker.admit(open.target.health.breakerId, 0);
     breaker.report(open.target.health.breakerId, ticket, 1, 0, 0);
     Object.assign(down.target.provider.engine ?? {}, { failures: 9 });
     Object.assign(busy.target.provider.engine ?? {}, { seenMs: 0, waiting: 1 });
     Object.assign(full.target.provider.engine ?? {}, { seenMs: 0, cacheUse: 0.95 });
-    const all = [resting, open, down, busy, full];
+    const all = [coolingDown, open, down, busy, full];
     expect(cheapestFirst(all, 0, createRoom(alone, 0))).toBeNull();
     expect(names(cheapestFirst([...all, free], 0, createRoom(alone, 0)))?.[0]).toBe('free');
     // After its rest it has room again; numbers that are too old are not believed.
-    expect(names(cheapestFirst(all, 0, createRoom(alone, 150)))?.[0]).toBe('resting');
+    expect(names(cheapestFirst(all, 0, createRoom(alone, 150)))?.[0]).toBe('cooling');
     expect(names(cheapestFirst([busy], 0, createRoom(alone, 60_000)))).toEqual(['busy']);
   });
 

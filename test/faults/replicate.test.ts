@@ -130,7 +130,7 @@ describe.each(clients)('$name to predictions', (client) => {
         const reply = await alone.ask({ stream });
         expect(reply.status).toBe(504);
         expect(client.errorOf(reply.text)).toMatchObject({ code: 'upstream_timeout' });
-        expect(reply.text).toContain('waited no longer');
+        expect(reply.text).toContain('gave up waiting');
         expect(alone.first.calls).toHaveLength(1);
       }
     });

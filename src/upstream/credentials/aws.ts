@@ -1,28 +1,29 @@
 /**
- * Signs requests to Amazon Bedrock by Signature Version 4, with access keys of the configuration or those the platform
- * gives: environment, shared files, web identity (IRSA), container and EKS Pod Identity, instance.
+ * Signs requests to Amazon Bedrock with Signature Version 4, using access keys from the configuration or from the
+ * platform: environment, shared files, web identity (IRSA), container and EKS Pod Identity, instance.
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
  */
 import { createHmac, createSecretKey, hash, type KeyObject } from 'node:crypto';
 import { SignatureV4 } from '@smithy/signature-v4';
-import type { Keeper, Kept } from './keeper.ts';
+import type { Expiring, Keeper } from './keeper.ts';
 import type { Signer } from './signer.ts';
 
+/** AWS access keys. */
 export interface AwsKeys {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
-  /** Of keys that end. */
+  /** Only of temporary keys. */
   readonly sessionToken?: string;
 }
 
-/** What to look at when there are none. */
+/** What to check when there are no keys. */
 export const advice =
   'check AWS_ACCESS_KEY_ID, AWS_PROFILE, AWS_WEB_IDENTITY_TOKEN_FILE, AWS_CONTAINER_CREDENTIALS_FULL_URI or the instance';
 
-/** Asks for the keys that the machine has now. Loads Amazon's libraries for it, which are large. */
-export async function fetchKeys(): Promise<Kept<AwsKeys>> {
+/** Gets the machine's current keys. Loads Amazon's libraries, which are large. */
+export async function fetchKeys(): Promise<Expiring<AwsKeys>> {
   const { defaultProvider } = await import('@aws-sdk/credential-provider-node');
-  // A new one each time, which reads its files anew.
+  // A new provider each time, so that it reads its files again.
   const { accessKeyId, secretAccessKey, sessionToken, expiration } = await defaultProvider({
     ignoreCache: true,
   })();
@@ -32,14 +33,14 @@ export async function fetchKeys(): Promise<Kept<AwsKeys>> {
   };
 }
 
-/** Keys of the configuration. */
+/** Keys from the configuration, which never change. */
 export const fixedKeys = (keys: AwsKeys): Keeper<AwsKeys> => ({
   current: () => keys,
   renew() {},
   close() {},
 });
 
-/** What the library hashes with: its own is written in JavaScript, and takes many times as long. */
+/** The hash that the library uses: its default is written in JavaScript and takes many times as long. */
 class Sha256 {
   readonly #key: KeyObject | null;
   #bytes: Uint8Array = Buffer.alloc(0);
@@ -66,7 +67,7 @@ class Sha256 {
   }
 }
 
-/** The library keeps a day's signing keys, and gives the same object each time: its key is made once. */
+/** The library caches a day's signing keys and passes the same object each time, so its key object is made once. */
 const keys = new WeakMap<object, KeyObject>();
 
 function keyOf(secret: string | ArrayBuffer | ArrayBufferView): KeyObject {
@@ -82,7 +83,7 @@ function keyOf(secret: string | ArrayBuffer | ArrayBufferView): KeyObject {
   return key;
 }
 
-/** @param name tells these keys from others */
+/** @param name identifies these keys among others */
 export function createSigner(name: string, keeper: Keeper<AwsKeys>, wallClock: () => number): Signer {
   const signature = new SignatureV4({
     service: 'bedrock',
@@ -94,7 +95,7 @@ export function createSigner(name: string, keeper: Keeper<AwsKeys>, wallClock: (
   return {
     name,
     async sign(host, region, path, headers, body) {
-      // Without keys the provider refuses the call, which lets its credential rest.
+      // Without keys the provider refuses the call, and the credential cools down.
       if (keeper.current() === null) return headers;
       const query = path.indexOf('?');
       const request = {
@@ -121,7 +122,7 @@ export function createSigner(name: string, keeper: Keeper<AwsKeys>, wallClock: (
   };
 }
 
-/** Those that must be signed; others may be changed on their way. */
+/** The headers that must be signed; proxies may change the others. */
 function signedHeaders(host: string, headers: readonly string[]): Record<string, string> {
   const signed: Record<string, string> = { host };
   for (let at = 0; at < headers.length; at += 2) {

@@ -1,5 +1,5 @@
 /**
- * Tokens of Microsoft Entra ID for Azure OpenAI, by the environment that the platform sets, in the order of Azure's own
+ * Microsoft Entra ID tokens for Azure OpenAI, from the environment that the platform sets, in the order of Azure's
  * libraries: a client secret, a workload identity (AKS), or a managed identity (App Service, virtual machines).
  * https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
  */
@@ -9,14 +9,14 @@ import { isLoopback } from '../../base/node-http.ts';
 import type { Token } from './keeper.ts';
 
 const resource = 'https://cognitiveservices.azure.com';
-/** Nothing but the start of the process waits so long. */
+/** Only the start of the process waits for this. */
 const timeoutMs = 5_000;
 
-/** What to look at when there is none. */
+/** What to check when no token is obtained. */
 export const advice =
   'check AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_FEDERATED_TOKEN_FILE or AZURE_CLIENT_SECRET, or the managed identity';
 
-/** Asks for a token with whatever credentials the machine has now. */
+/** Requests a token with the credentials the machine has now. Rejects when there is none. */
 export function fetchToken(): Promise<Token> {
   const { env } = process;
   const { AZURE_TENANT_ID: tenant, AZURE_CLIENT_ID: client } = env;
@@ -30,7 +30,7 @@ export function fetchToken(): Promise<Token> {
   return askMachine(env);
 }
 
-/** The platform renews the file, so it is read each time. */
+/** A client assertion read from a file; each time, since the platform renews the file. */
 const assertion =
   (client: string, file: string): ClientAuth =>
   async (_as, _client, body) => {
@@ -39,7 +39,7 @@ const assertion =
     body.set('client_assertion', (await readFile(file, 'utf8')).trim());
   };
 
-/** Grants of Entra ID. The library for it is loaded only here. */
+/** Requests a token by a client credentials grant. Its library is loaded only here. */
 async function grant(tenant: string, client: string, auth: ClientAuth): Promise<Token> {
   const oauth = await import('oauth4webapi');
   const authority = process.env.AZURE_AUTHORITY_HOST || 'https://login.microsoftonline.com';
@@ -59,7 +59,7 @@ async function grant(tenant: string, client: string, auth: ClientAuth): Promise<
   return { value: granted.access_token, expiresMs: Date.now() + (granted.expires_in ?? 0) * 1000 };
 }
 
-/** A managed identity: the endpoint of App Service and Container Apps where there is one, else of the virtual machine. */
+/** Token of a managed identity: from the endpoint that App Service or Container Apps set, else the virtual machine's. */
 async function askMachine(env: NodeJS.ProcessEnv): Promise<Token> {
   const { IDENTITY_ENDPOINT: endpoint, IDENTITY_HEADER: header = '' } = env;
   const host = env.AZURE_POD_IDENTITY_AUTHORITY_HOST || 'http://169.254.169.254';

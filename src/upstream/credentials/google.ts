@@ -3,13 +3,13 @@ import { everyMs, type Token } from './keeper.ts';
 
 const scope = 'https://www.googleapis.com/auth/cloud-platform';
 
-/** What to look at when there is none. */
+/** What to check when no token is obtained. */
 export const advice = 'check GOOGLE_APPLICATION_CREDENTIALS or the metadata server';
 
-/** Asks for a token with whatever credentials the machine has now. Loads Google's library, which is large. */
+/** Requests a token with the machine's credentials. Loads Google's library, which is large. Rejects if there are none. */
 export async function fetchToken(): Promise<Token> {
   const { GoogleAuth } = await import('google-auth-library');
-  // A new one each time, since it keeps the key file it read first.
+  // A new client each time, since a client keeps the key file it first read.
   const client = await new GoogleAuth({ scopes: scope }).getClient();
   const { token } = await client.getAccessToken();
   if (typeof token !== 'string' || token === '') throw new Error('Google gave no access token');

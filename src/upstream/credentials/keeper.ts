@@ -1,37 +1,38 @@
 /**
- * Credentials that are fetched ahead of need, so that no request ever waits for one: the machine's own at the platform it
- * runs on.
+ * Platform credentials (of the machine Sidegate runs on), fetched before they are needed so that no request ever waits
+ * for one.
  */
 
-/** A credential, and when it ends in Unix ms. */
-export interface Kept<T> {
+/** A credential and when it expires, in Unix ms. */
+export interface Expiring<T> {
   readonly value: T;
   readonly expiresMs: number;
 }
 
-/** One provider's credential, kept fresh. */
+/** Keeps one provider's credential fresh. */
 export interface Keeper<T> {
-  /** Null: none was given yet, or the last one is over. */
+  /** Null: none has been obtained yet, or the last one has expired. */
   current(): T | null;
-  /** It was refused: asks for another now, unless it was asked for a moment ago. */
+  /** The provider refused it: fetches another now, unless the last try was less than 15 s ago. */
   renew(): void;
   close(): void;
 }
 
 /** A bearer token. */
-export type Token = Kept<string>;
+export type Token = Expiring<string>;
+/** Keeps a bearer token fresh. */
 export type TokenKeeper = Keeper<string>;
 
-/** A credential is replaced so long before its end. */
+/** How long before its expiry a credential is replaced. */
 const aheadMs = 10 * 60_000;
-/** Between tries when none is given. */
+/** Time between failed tries. */
 const retryMs = 15_000;
-/** A try that hangs is given up, since the start of the process waits for the first one. */
+/** A try that hangs is abandoned after this, since the start of the process waits for the first one. */
 const tryMs = 10_000;
-/** Credentials are asked for again at least this often, so that a changed key file is taken over. */
+/** Credentials are fetched at least this often, so that a changed key file is noticed. */
 export const everyMs = 30 * 60_000;
 
-function inTime<T>(work: Promise<T>): Promise<T> {
+function withTimeout<T>(work: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error(`no answer within ${tryMs} ms`)), tryMs);
     work.then(resolve, reject).finally(() => clearTimeout(timer));
@@ -39,16 +40,17 @@ function inTime<T>(work: Promise<T>): Promise<T> {
 }
 
 /**
- * Keeps a credential fresh until it is closed. Resolves with the first try, good or bad; never rejects.
- * @param onFailure told of each try that gave none
+ * Keeps a credential fresh until it is closed. Resolves after the first try, successful or not; never rejects.
+ * @param wallClock Unix ms
+ * @param onFailure called for each failed try
  */
 export async function keepToken<T>(
-  fetchToken: () => Promise<Kept<T>>,
+  fetchToken: () => Promise<Expiring<T>>,
   wallClock: () => number,
   onFailure: (cause: unknown) => void,
 ): Promise<Keeper<T>> {
-  let kept: Kept<T> | null = null;
-  /** Null while it is asked for. */
+  let kept: Expiring<T> | null = null;
+  /** Null while a fetch is in progress. */
   let timer: NodeJS.Timeout | null = null;
   let triedMs = 0;
   let closed = false;
@@ -57,12 +59,12 @@ export async function keepToken<T>(
     let nextMs = retryMs;
     triedMs = wallClock();
     try {
-      const { value, expiresMs } = await inTime(fetchToken());
-      // An end that can't be read, as of AWS_CREDENTIAL_EXPIRATION: the provider says when it has come.
+      const { value, expiresMs } = await withTimeout(fetchToken());
+      // An unreadable expiry, such as of AWS_CREDENTIAL_EXPIRATION: the provider will refuse it once it has expired.
       kept = { value, expiresMs: Number.isNaN(expiresMs) ? Number.POSITIVE_INFINITY : expiresMs };
       nextMs = Math.min(everyMs, Math.max(retryMs, kept.expiresMs - wallClock() - aheadMs));
     } catch (cause) {
-      // The old one serves until it ends.
+      // The old credential serves until it expires.
       onFailure(cause);
     }
     if (closed) return;
@@ -91,5 +93,5 @@ export async function keepToken<T>(
   };
 }
 
-/** What may be reported of an error: messages about a key file that can't be read may quote it. */
+/** The part of an error that is safe to report: a message about an unreadable key file may quote the file. */
 export const nameOf = (cause: unknown): string => (cause instanceof Error ? cause.name : 'unknown');

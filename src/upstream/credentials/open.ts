@@ -3,7 +3,7 @@ import type { Telemetry } from '../../base/telemetry.ts';
 import type { ProviderConfig } from '../settings.ts';
 import type { Signer } from './signer.ts';
 
-/** What signs requests to Bedrock, and its library, are loaded only where the configuration has keys for it. */
+/** The signers of a provider with AWS credentials; none for others, which don't load the AWS libraries either. */
 export async function openSigners(
   provider: string,
   { credential, accessKeys = [] }: ProviderConfig,

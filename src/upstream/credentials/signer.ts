@@ -1,12 +1,12 @@
-/** What a credential does that is not sent but signs each request. */
+/** The interface of credentials that aren't sent but sign each request. */
 
 /** Signs the requests of one provider with one credential. */
 export interface Signer {
-  /** Names the credential to peers that have the same one; says nothing of it. */
+  /** Identifies the credential to peers that share it, without revealing it. */
   readonly name: string;
   /**
-   * Gives all headers of a request, signed; as they came while there is no credential. Never rejects.
-   * @param host as in the request's `Host`
+   * All headers of a request with its signature; unchanged while there is no credential. Never rejects.
+   * @param host value of the request's `Host` header
    * @param headers flat
    */
   sign(
@@ -16,7 +16,7 @@ export interface Signer {
     headers: readonly string[],
     body: Buffer,
   ): Promise<readonly string[]>;
-  /** The provider has refused it. */
+  /** The provider refused the credential: fetches another. */
   renew(): void;
   close(): void;
 }
