@@ -1,4 +1,4 @@
-/** What the strategies know of the request that is being routed. */
+/** The properties of a request that strategies decide by. */
 
 import { Refusal } from '../base/errors.ts';
 import { type Capability, capabilities } from '../catalog/facts.ts';
@@ -7,30 +7,31 @@ import type { ModelRequest } from '../exchange/request.ts';
 import { type Tier, tiers } from '../native/classify.ts';
 import { bodyFlags } from '../native/inspect.ts';
 
-/** One request's questions. Reused from request to request, since routing never waits. */
+/** Properties of the request being routed. One object is reused for all requests, since routing is synchronous. */
 export interface Ask {
+  /** Monotonic ms. */
   nowMs: number;
   stream: boolean;
-  /** Bits of `capabilities`, by their places. */
+  /** Capabilities it needs, as bits by their index in `capabilities`. */
   needs: number;
-  /** Place in `tiers`. */
+  /** Index in `tiers`. */
   tier: number;
-  /** The prompt's tokens, estimated. */
+  /** Estimated tokens of the prompt. */
   promptTokens: number;
-  /** Tokens that the reply may take: the request's own limit; 0: it has none. */
+  /** The request's limit of reply tokens; 0: it sets none. */
   replyMaxTokens: number;
-  /** Hashes, for those whom `weighted` keeps together; -1: no user is known. */
+  /** Hashes by which `weighted` keeps requests together; user -1: unknown. */
   tenant: number;
   user: number;
-  /** 0 ≤ x < 1. */
+  /** Random number, 0 ≤ x < 1. */
   random: () => number;
-  /** Folds what was chosen, where answers may differ by it. */
+  /** Hash of the choices made, where answers may differ by them; 0: none. */
   variant: number;
-  /** A strategy went by the tier. */
+  /** Whether a strategy used the tier. */
   tierUsed: boolean;
 }
 
-/** A fresh set of questions. */
+/** An empty object for `route` to fill. @param random 0 ≤ x < 1 */
 export const createAsk = (random: () => number): Ask => ({
   nowMs: 0,
   stream: false,
@@ -48,7 +49,7 @@ export const createAsk = (random: () => number): Ask => ({
 /** The bit of a capability. */
 export const capabilityBit = (capability: Capability): number => 1 << capabilities.indexOf(capability);
 
-/** All bits of a set; null, unknown, is taken for able. */
+/** All bits of a set; null (unknown) counts as having every capability. */
 export const capabilityBits = (known: ReadonlySet<Capability> | null): number =>
   known === null ? -1 : [...known].reduce((bits, each) => bits | capabilityBit(each), 0);
 
@@ -56,7 +57,7 @@ export const capabilityBits = (known: ReadonlySet<Capability> | null): number =>
 export const capabilityNames = (bits: number): Capability[] =>
   capabilities.filter((each) => (bits & capabilityBit(each)) !== 0);
 
-/** What of a body asks for which capability. */
+/** Flag of the inspected body → capability it requires. */
 const found: readonly (readonly [number, number])[] = [
   [bodyFlags.images, capabilityBit('vision')],
   [bodyFlags.tools, capabilityBit('tools')],
@@ -66,7 +67,7 @@ const found: readonly (readonly [number, number])[] = [
   [bodyFlags.code, capabilityBit('code')],
 ];
 
-/** Capabilities that a body needs, and those that the app names in `x-sidegate-capabilities`. */
+/** Capabilities that the body requires, plus those that the app names in `x-sidegate-capabilities`. */
 export function neededOf({ headers, endpoint }: Exchange, { flags }: ModelRequest): number | Refusal {
   let needs = endpoint.kind === 'embedding' ? capabilityBit('embeddings') : 0;
   for (const [flag, bit] of found) if ((flags & flag) !== 0) needs |= bit;
@@ -77,7 +78,7 @@ export function neededOf({ headers, endpoint }: Exchange, { flags }: ModelReques
     if (known === undefined) {
       return new Refusal(
         'invalid_header',
-        `The header x-sidegate-capabilities may hold ${capabilities.join(', ')}, separated by commas.`,
+        `The header x-sidegate-capabilities may contain ${capabilities.join(', ')}, separated by commas.`,
         { param: 'x-sidegate-capabilities' },
       );
     }
@@ -86,7 +87,7 @@ export function neededOf({ headers, endpoint }: Exchange, { flags }: ModelReques
   return needs;
 }
 
-/** The tier that the app names in `x-sidegate-tier`, else the one its body was put in. */
+/** The tier that the app names in `x-sidegate-tier`, else the one the body was classified as. */
 export function tierOf({ headers }: Exchange, request: ModelRequest): number | Refusal {
   const named = headers['x-sidegate-tier'];
   if (named === undefined) return request.tier === null ? 0 : tiers.indexOf(request.tier);
@@ -97,7 +98,7 @@ export function tierOf({ headers }: Exchange, request: ModelRequest): number | R
   });
 }
 
-/** FNV-1a over UTF-16 units, mixed at the end, 32 bits. */
+/** 32-bit hash for sticky routing: FNV-1a over UTF-16 units, with a final mix. */
 export function stickyHash(...texts: readonly string[]): number {
   let hash = 0x811c9dc5;
   for (const text of texts) {
@@ -107,7 +108,7 @@ export function stickyHash(...texts: readonly string[]): number {
   return mix(hash);
 }
 
-/** MurmurHash3's finalizer: each bit of the input moves half of the output's. */
+/** MurmurHash3's finalizer: each input bit flips half of the output bits on average. */
 export function mix(hash: number): number {
   let h = hash;
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);

@@ -1,4 +1,4 @@
-/** Strategy `capability`: in the order of the configuration, without those that can't do what the request needs. */
+/** Strategy `capability`: configured order, without targets that lack a capability the request needs. */
 import { able, healthy, type Strategy, sortByKey } from './tree.ts';
 
 export const capability: Strategy = {
@@ -7,11 +7,11 @@ export const capability: Strategy = {
   arrange(branch, ask) {
     const { order, keys, children } = branch;
     let count = 0;
-    for (let place = 0; place < children.length; place++) {
-      const child = children[place];
+    for (let index = 0; index < children.length; index++) {
+      const child = children[index];
       if (child === undefined || !able(child, ask)) continue;
-      keys[place] = healthy(child, ask) ? 0 : 1;
-      order[count++] = place;
+      keys[index] = healthy(child, ask) ? 0 : 1;
+      order[count++] = index;
     }
     sortByKey(branch, count);
     ask.variant = Math.imul(ask.variant ^ (ask.needs + 1), 0x01000193);

@@ -1,4 +1,4 @@
-/** Turns the configuration's routes into trees of targets: names resolved, routes nested in place, all bounded. */
+/** Compiles configured routes into trees of targets: names resolved, nested routes inlined, sizes bounded. */
 
 import type { Catalog } from '../catalog/catalog.ts';
 import { unknownFacts } from '../catalog/facts.ts';
@@ -8,31 +8,31 @@ import { stepsMax, type Target, type TargetHealth } from '../upstream/target.ts'
 import { capabilityBits, stickyHash } from './ask.ts';
 import type { RouteConfig, RouteTargetConfig } from './settings.ts';
 import { strategies } from './strategies.ts';
-import { type Branch, type Edge, type Leaf, type Node, placeOf } from './tree.ts';
+import { type Branch, type Edge, type Leaf, type Node, nodeSettings } from './tree.ts';
 
-/** What a route's targets are made with. */
+/** What is needed to make a route's targets. */
 export interface TargetDeps {
   readonly providers: ReadonlyMap<string, Provider>;
-  /** The state kept for a label. */
+  /** State of the target with a label. */
   readonly healthOf: (label: string, limits?: RouteTargetConfig['limits']) => TargetHealth;
-  /** What is known of the targets' models. */
+  /** Facts of the targets' models. */
   readonly catalog: Catalog;
 }
 
-/** Makes the targets of one route; each is made once, however often its tree is built. */
+/** Makes a target of one route, once even if several trees are built; null: its provider is unknown. */
 export type MakeTarget = (as: RouteTargetConfig, name: Name) => Target | null;
 
-/** A model name on its way through routes. */
+/** A model name as it is resolved through nested routes. */
 interface Name {
-  /** What the app asks for, or a pattern where nobody has asked yet; where a route is nested, that one's name. */
+  /** The requested model, or the pattern while none is requested; in a nested route, that route's name. */
   readonly asked: string;
-  /** `asked` is the app's own word, which goes to a provider as it came. */
+  /** `asked` is the app's own model name, which is passed to a provider unchanged. */
   readonly own: boolean;
   /** Name or pattern of the route. */
   readonly pattern: string;
 }
 
-/** Finds the route that serves a model name: the exact name, else the longest pattern. */
+/** Finds the route for a model name: by exact name, else by the longest matching pattern. */
 export function findConfig<T extends { readonly model: string }>(
   routes: readonly T[],
   name: string,
@@ -46,7 +46,7 @@ export function findConfig<T extends { readonly model: string }>(
   return best;
 }
 
-/** Makes targets, and keeps them. */
+/** Returns a function that makes targets and remembers them. */
 export function targetMaker({ providers, healthOf, catalog }: TargetDeps): MakeTarget {
   const made = new Map<string, Target>();
   return (as, { asked, own, pattern }) => {
@@ -67,7 +67,7 @@ export function targetMaker({ providers, healthOf, catalog }: TargetDeps): MakeT
   };
 }
 
-/** A target's model name, its * filled in with what the route's stands for. */
+/** A target's model name, with its * replaced by what the route's * matched. */
 function filled(model: string, asked: string, pattern: string): string {
   const prefix = pattern.slice(0, -1);
   if (!model.endsWith('*') || !pattern.endsWith('*') || !asked.startsWith(prefix)) return model;
@@ -75,8 +75,8 @@ function filled(model: string, asked: string, pattern: string): string {
 }
 
 /**
- * Builds the tree of a route for a model name, with the targets that `serves` lets through; null: none.
- * @param asked what the app asks for; a pattern where that isn't known yet
+ * Builds the tree of a route for a model name, with the targets that `serves` accepts; null: there are none.
+ * @param asked the requested model; the route's pattern while it isn't known
  */
 export function compile(
   route: RouteConfig,
@@ -89,11 +89,11 @@ export function compile(
   const slots = new Map<string, number>();
   let leaves = 0;
   let groups = 0;
-  /** Of all routes on the way to a target. */
+  /** Capabilities required by all routes around the current target. */
   let needs = 0;
 
   const branch = (config: RouteConfig, name: Name, edge: Edge, as: RouteTargetConfig): Branch | null => {
-    // `check` refuses cycles; nothing here depends on its having been asked.
+    // `check` rejects cycles, but this must not depend on it.
     if (open.has(config)) return null;
     open.add(config);
     const outer = needs;
@@ -110,7 +110,7 @@ export function compile(
     if (children.length === 0) return null;
     return {
       kind: 'branch',
-      ...placeOf(as, stickyHash(config.model), tiers),
+      ...nodeSettings(as, stickyHash(config.model), tiers),
       strategy,
       sticky: config.sticky,
       overflowDepth: config.overflow?.queueDepth ?? null,
@@ -141,7 +141,7 @@ export function compile(
     slots.set(key, slot);
     return {
       kind: 'leaf',
-      ...placeOf(as, stickyHash(target.label), tiers),
+      ...nodeSettings(as, stickyHash(target.label), tiers),
       target,
       able,
       entry: { target, ...edge },

@@ -1,14 +1,14 @@
 /**
- * Strategy `cost`: the cheapest healthy target of the request's tier that can do the job, then those above it. Targets
- * below it come last, nearest first: an answer from a smaller model is still better than none.
+ * Strategy `cost`: the cheapest healthy, capable target of the request's tier, then those of higher tiers. Lower tiers
+ * come last, nearest first: an answer from a smaller model is better than none.
  */
 import { tiers } from '../native/classify.ts';
 import { able, type Branch, healthy, price, type Strategy, sortByKey } from './tree.ts';
 
-/** Weights of what is compared before the price, in nano-dollars: a rank is a thousand dollars. */
+/** Added for what is compared before the price, in nano-dollars: one tier rank counts as a thousand dollars. */
 const rankKey = 1e12;
 const unhealthyKey = 1e13;
-/** A price nobody knows is behind those that are known. */
+/** Key of an unknown price, above all known ones. */
 const unknownKey = 1e11;
 
 export const cost: Strategy = {
@@ -18,12 +18,12 @@ export const cost: Strategy = {
     const { order, keys, children } = branch;
     ask.tierUsed = true;
     let count = 0;
-    for (let place = 0; place < children.length; place++) {
-      const child = children[place];
+    for (let index = 0; index < children.length; index++) {
+      const child = children[index];
       if (child === undefined || !able(child, ask)) continue;
       const well = healthy(child, ask) ? 0 : unhealthyKey;
-      keys[place] = well + tierRank(child.tier, ask.tier) * rankKey + Math.min(price(child, ask), unknownKey);
-      order[count++] = place;
+      keys[index] = well + tierRank(child.tier, ask.tier) * rankKey + Math.min(price(child, ask), unknownKey);
+      order[count++] = index;
     }
     sortByKey(branch, count);
     ask.variant = Math.imul(ask.variant ^ (ask.tier + 1) ^ (ask.needs << 8), 0x01000193);
@@ -31,6 +31,6 @@ export const cost: Strategy = {
   },
 };
 
-/** 0 for the tier itself, rising for those above, then for those below. */
+/** Rank of a tier: 0 for the wanted one, then higher tiers ascending, then lower tiers descending. */
 export const tierRank = (tier: number, wanted: number): number =>
   tier >= wanted ? tier - wanted : tiers.length + wanted - tier;

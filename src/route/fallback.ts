@@ -1,4 +1,4 @@
-/** Strategy `fallback`: in the order of the configuration, each on the failures its edge names. */
+/** Strategy `fallback`: configured order, each target for the failures its `on` names. */
 import type { Strategy } from './tree.ts';
 
 export const fallback: Strategy = {

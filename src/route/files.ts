@@ -1,4 +1,4 @@
-/** Files name no model, so no route: which provider is asked for them, and by whom. */
+/** Routing of the files endpoints, whose requests name no model: which provider to ask, and which tenants may. */
 
 import { Refusal } from '../base/errors.ts';
 import { freeFacts } from '../catalog/facts.ts';
@@ -10,11 +10,11 @@ import type { Plan, Provider, TargetHealth } from '../upstream/target.ts';
 /** The providers that keep files. */
 export interface FileTable {
   readonly providers: readonly Provider[];
-  /** The plan that asks a provider; made when it is first asked. */
+  /** The plan with only this provider. */
   planOf(provider: Provider): Plan;
 }
 
-/** @param healthOf the state kept for a label */
+/** @param healthOf state of the target with a label */
 export function createFileTable(
   all: ReadonlyMap<string, Provider>,
   healthOf: (label: string) => TargetHealth,
@@ -44,7 +44,7 @@ export function createFileTable(
   };
 }
 
-/** The provider that `x-sidegate-provider` names, else the only one that keeps this tenant's files. */
+/** The plan for the provider that `x-sidegate-provider` names, else for the only one whose files this tenant may use. */
 export function routeFiles(
   { headers }: Exchange,
   { tenant }: Identity,

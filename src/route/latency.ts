@@ -1,10 +1,10 @@
-/** Strategy `latency`: the power of two choices over Peak EWMA, without outliers. */
+/** Strategy `latency`: power of two choices by Peak EWMA, without outliers. */
 import { ejected, healthy, latency as latencyOf, type Strategy, sortByKey } from './tree.ts';
 
-/** A target this many times slower than the fastest one is passed over until its reading has decayed. */
+/** A target this many times slower than the fastest one is skipped until its reading has decayed. */
 const outlierFactor = 3;
 
-/** Behind every target that may be chosen; added to the reading, in ms. */
+/** Added to the reading, in ms, to sort ejected targets behind all others. */
 const ejectedKey = 1e12;
 
 const unhealthyKey = 1e15;
@@ -16,15 +16,15 @@ export const latency: Strategy = {
     const { order, keys, children } = branch;
     const count = children.length;
     let up = 0;
-    for (let place = 0; place < count; place++) {
-      const child = children[place];
+    for (let index = 0; index < count; index++) {
+      const child = children[index];
       if (child === undefined) continue;
       const well = healthy(child, ask);
       const out = ejected(child, ask);
       if (well && !out) up += 1;
       const reading = Math.min(latencyOf(child, ask), ejectedKey - 1);
-      keys[place] = reading + (out ? ejectedKey : 0) + (well ? 0 : unhealthyKey);
-      order[place] = place;
+      keys[index] = reading + (out ? ejectedKey : 0) + (well ? 0 : unhealthyKey);
+      order[index] = index;
     }
     sortByKey(branch, count);
     let choices = up;
@@ -34,11 +34,11 @@ export const latency: Strategy = {
     if (choices < 2) return count;
     const first = Math.floor(ask.random() * choices);
     const second = Math.floor(ask.random() * (choices - 1));
-    // They are sorted: of two, the one before is the faster.
+    // They are sorted, so of two the earlier one is faster.
     const winner = Math.min(first, second < first ? second : second + 1);
-    const place = order[winner] ?? 0;
+    const index = order[winner] ?? 0;
     order.copyWithin(1, 0, winner);
-    order[0] = place;
+    order[0] = index;
     return count;
   },
 };

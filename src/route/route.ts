@@ -1,4 +1,4 @@
-/** Stage route: a model name, and what the request needs → the targets that may answer it, in order. */
+/** Stage route: a model name and what the request needs → the targets that may answer, in order. */
 
 import { Refusal } from '../base/errors.ts';
 import { nameMaxLength } from '../catalog/catalog.ts';
@@ -17,67 +17,68 @@ import { createFileTable, type FileTable } from './files.ts';
 import type { RouteConfig } from './settings.ts';
 import { type Branch, isFixed, leavesOf, type Node, selects, unable } from './tree.ts';
 
-/** What routing works with besides the configuration. */
+/** What routing needs besides the configuration. */
 export interface RouteDeps extends TargetDeps {
-  /** 0 ≤ x < 1. */
+  /** Random number, 0 ≤ x < 1. */
   readonly random: () => number;
-  /** Tokens of a prompt of so many bytes, for a model name as asked for. */
+  /** Estimated tokens of a prompt of `bytes` bytes, for the requested model. */
   readonly tokensOf: (model: string, bytes: number) => number;
 }
 
-/** One route for one kind of request. */
-export interface Way {
+/** One route compiled for one endpoint. */
+export interface EndpointRoute {
   readonly pattern: string;
   readonly root: Branch;
   readonly version: string;
   readonly priority: Priority;
-  /** The plan of a route whose order never changes. */
+  /** The plan, if the order never changes; null: it depends on the request or on health. */
   readonly fixed: Plan | null;
-  /** It has one target, which the app has chosen with its name. */
+  /** The route has one target, which the app chose by the model name. */
   readonly chosen: boolean;
 }
 
-/** An endpoint as routes tell them apart. */
+/** The part of an endpoint that decides which targets can serve it. */
 type Served = Pick<Endpoint, 'kind' | 'dialect'>;
 
-/** A route's ways, one for each endpoint. */
-interface Ways {
-  /** Null: it has no target for that endpoint. */
-  of(endpoint: Served): Way | null;
-  /** What its first target speaks; null: it has none. */
+/** One route, compiled per endpoint when first used. */
+interface CompiledRoute {
+  /** Null: the route has no target for that endpoint. */
+  of(endpoint: Served): EndpointRoute | null;
+  /** Dialect of its first target; null: it has no target. */
   readonly speaks: string | null;
-  /** It goes by what a request needs. */
+  /** The choice depends on what the request needs. */
   readonly selects: boolean;
 }
 
-/** A pattern's ways: what is known of its targets' models shows only when one is asked for. */
-interface OpenWays {
+/** A route with a pattern: compiled per requested model, since the facts of its targets' models depend on it. */
+interface PatternRoute {
   readonly prefix: string;
-  readonly make: (asked: string) => Ways;
-  /** By the model asked for. */
-  readonly closed: Map<string, Ways>;
+  readonly make: (asked: string) => CompiledRoute;
+  /** Requested model → its route. */
+  readonly byModel: Map<string, CompiledRoute>;
 }
 
-/** Models remembered for a pattern; apps choose the names, so the oldest make room. */
-const closedMax = 1000;
+/** Models remembered per pattern; apps choose the names, so the oldest are evicted. */
+const modelsMax = 1000;
 
+/** All routes of a configuration, ready for requests. */
 export interface RouteTable {
-  readonly exact: ReadonlyMap<string, Ways>;
+  readonly exact: ReadonlyMap<string, CompiledRoute>;
   /** Patterns with a trailing *, longest first. */
-  readonly patterns: readonly OpenWays[];
-  /** Some route asks what a request needs, so `inspect` has to find it out. */
+  readonly patterns: readonly PatternRoute[];
+  /** Some route depends on what a request needs, so stage inspect must classify the body. */
   readonly classifies: boolean;
   readonly tokensOf: RouteDeps['tokensOf'];
   readonly ask: Ask;
   readonly files: FileTable;
 }
 
-/** Makes everything about routes that doesn't depend on a request. */
+/** Prepares all that doesn't depend on a request. */
 export function createRouteTable(routes: readonly RouteConfig[], deps: RouteDeps): RouteTable {
-  const exact = new Map<string, Ways>();
-  const patterns: OpenWays[] = [];
+  const exact = new Map<string, CompiledRoute>();
+  const patterns: PatternRoute[] = [];
   let classifies = false;
-  // Targets of patterns are made anew for each name, but their state never is.
+  // Targets of patterns are made anew for each model name, but share their state.
   const kept = new Map<string, TargetHealth>();
   const healthOf: TargetDeps['healthOf'] = (label, limits) => {
     const health = kept.get(label) ?? deps.healthOf(label, limits);
@@ -85,73 +86,81 @@ export function createRouteTable(routes: readonly RouteConfig[], deps: RouteDeps
     return health;
   };
   for (const config of routes) {
-    const make = (asked: string): Ways => waysOf(config, asked, routes, { ...deps, healthOf });
-    const ways = make(config.model);
-    classifies ||= ways.selects;
-    if (!config.model.endsWith('*')) exact.set(config.model, ways);
-    else patterns.push({ prefix: config.model.slice(0, -1), make, closed: new Map() });
+    const make = (asked: string): CompiledRoute => compileRoute(config, asked, routes, { ...deps, healthOf });
+    const compiled = make(config.model);
+    classifies ||= compiled.selects;
+    if (!config.model.endsWith('*')) exact.set(config.model, compiled);
+    else patterns.push({ prefix: config.model.slice(0, -1), make, byModel: new Map() });
   }
   patterns.sort((a, b) => b.prefix.length - a.prefix.length);
   const files = createFileTable(deps.providers, healthOf);
   return { exact, patterns, classifies, tokensOf: deps.tokensOf, ask: createAsk(deps.random), files };
 }
 
-function waysOf(config: RouteConfig, asked: string, routes: readonly RouteConfig[], deps: TargetDeps): Ways {
+function compileRoute(
+  config: RouteConfig,
+  asked: string,
+  routes: readonly RouteConfig[],
+  deps: TargetDeps,
+): CompiledRoute {
   const make = targetMaker(deps);
   const tree = (serves: (target: Target) => boolean): Branch | null =>
     compile(config, asked, routes, serves, make);
   const all = tree(() => true);
-  const build = (endpoint: Served): Way | null => {
+  const build = (endpoint: Served): EndpointRoute | null => {
     const client = dialects[endpoint.dialect];
     const serves = ({ provider }: Target): boolean => canServe(provider.dialect, endpoint, client);
     if (endpoint.kind !== 'embedding') {
       const whole = all !== null && leavesOf(all).every(({ target }) => serves(target));
-      return wayOf(config, whole ? all : tree(serves));
+      return endpointRoute(config, whole ? all : tree(serves));
     }
-    // Vectors of one model mean nothing to another: whoever would be asked first decides which model it is.
+    // Embeddings of different models can't be mixed: the first target's model is used.
     const able = tree(serves);
     const model = able === null ? null : leavesOf(able)[0]?.target.model;
-    return wayOf(
+    return endpointRoute(
       config,
       tree((target) => serves(target) && target.model === model),
     );
   };
-  // Most routes are asked for one endpoint only.
-  const built = new Map<string, Way | null>();
+  // Filled when first used: most routes serve one endpoint only.
+  const built = new Map<string, EndpointRoute | null>();
   return {
     of(endpoint) {
-      // Kind and dialect decide who can serve.
+      // Kind and dialect decide which targets can serve.
       const key = `${endpoint.kind} ${endpoint.dialect}`;
       const known = built.get(key);
       if (known !== undefined) return known;
-      const way = build(endpoint);
-      built.set(key, way);
-      return way;
+      const found = build(endpoint);
+      built.set(key, found);
+      return found;
     },
     speaks: all === null ? null : (leavesOf(all)[0]?.target.provider.dialect.name ?? null),
     selects: all !== null && selects(all),
   };
 }
 
-/** The ways of a pattern for one model name. */
-function close({ make, closed }: OpenWays, model: string): Ways {
-  const known = closed.get(model);
+/** A pattern's route for one model name. */
+function forModel({ make, byModel }: PatternRoute, model: string): CompiledRoute {
+  const known = byModel.get(model);
   if (known !== undefined) return known;
   const made = make(model);
   if (model.length > nameMaxLength) return made;
-  if (closed.size >= closedMax) closed.delete(closed.keys().next().value ?? '');
-  closed.set(model, made);
+  if (byModel.size >= modelsMax) byModel.delete(byModel.keys().next().value ?? '');
+  byModel.set(model, made);
   return made;
 }
 
-function waysFor(model: string, { exact, patterns }: RouteTable): Ways | undefined {
-  const ways = exact.get(model);
-  if (ways !== undefined) return ways;
-  const open = patterns.find(({ prefix }) => model.startsWith(prefix));
-  return open === undefined ? undefined : close(open, model);
+function routeFor(model: string, { exact, patterns }: RouteTable): CompiledRoute | undefined {
+  const compiled = exact.get(model);
+  if (compiled !== undefined) return compiled;
+  const pattern = patterns.find(({ prefix }) => model.startsWith(prefix));
+  return pattern === undefined ? undefined : forModel(pattern, model);
 }
 
-function wayOf({ model: pattern, priority = 'interactive' }: RouteConfig, root: Branch | null): Way | null {
+function endpointRoute(
+  { model: pattern, priority = 'interactive' }: RouteConfig,
+  root: Branch | null,
+): EndpointRoute | null {
   if (root === null) return null;
   const version = versionOf(root);
   const chosen = leavesOf(root).length === 1;
@@ -175,7 +184,7 @@ function wayOf({ model: pattern, priority = 'interactive' }: RouteConfig, root: 
   return { pattern, root, version, priority, fixed, chosen };
 }
 
-/** The targets, where they live, and how they are chosen. */
+/** Text that changes with the targets, their base URLs and how they are chosen. */
 function versionOf(node: Node): string {
   if (node.kind === 'leaf') return `${node.target.label}@${node.target.provider.baseUrl}`;
   const children = node.children.map(versionOf).join(' ');
@@ -183,24 +192,24 @@ function versionOf(node: Node): string {
   return `(${node.children.map(({ tier }) => tier).join()}: ${children})`;
 }
 
-/** Finds the way for a model and an endpoint. */
-export function findWay(model: string, endpoint: Served, table: RouteTable): Way | Refusal {
-  const ways = waysFor(model, table);
-  if (ways === undefined) {
+/** Finds the route for a model and an endpoint. */
+export function findWay(model: string, endpoint: Served, table: RouteTable): EndpointRoute | Refusal {
+  const compiled = routeFor(model, table);
+  if (compiled === undefined) {
     return new Refusal('model_not_found', `No route serves the model "${model.slice(0, 128)}".`, {
       param: 'model',
     });
   }
-  const way = ways.of(endpoint);
-  if (way !== null) return way;
+  const found = compiled.of(endpoint);
+  if (found !== null) return found;
   return new Refusal(
     'model_not_found',
-    `The model "${model.slice(0, 128)}" is served in the ${ways.speaks} dialect only, which has nothing for this endpoint.`,
+    `The model "${model.slice(0, 128)}" is only served in the ${compiled.speaks} dialect, which doesn't support this endpoint.`,
     { param: 'model' },
   );
 }
 
-/** Decides whom to ask for one request, in which order. */
+/** Decides which targets to try for one request, in which order. @param nowMs monotonic ms */
 export function route(
   exchange: Exchange,
   identity: Identity,
@@ -208,21 +217,21 @@ export function route(
   table: RouteTable,
   nowMs: number,
 ): Plan | Refusal {
-  const way = findWay(request.model, exchange.endpoint, table);
-  if (way instanceof Refusal) return way;
-  if (way.fixed !== null) return way.fixed;
+  const found = findWay(request.model, exchange.endpoint, table);
+  if (found instanceof Refusal) return found;
+  if (found.fixed !== null) return found.fixed;
   const { ask } = table;
   const refusal = fillAsk(ask, exchange, identity, request, table, nowMs);
   if (refusal !== null) return refusal;
-  const steps = collect(way.root, ask);
-  if (steps.length === 0) return notCapable(way, ask);
-  const version = ask.variant === 0 ? way.version : `${way.version} #${ask.variant >>> 0}`;
+  const steps = collect(found.root, ask);
+  if (steps.length === 0) return notCapable(found, ask);
+  const version = ask.variant === 0 ? found.version : `${found.version} #${ask.variant >>> 0}`;
   const tier = ask.tierUsed ? (tiers[ask.tier] ?? null) : null;
-  const { pattern, priority, chosen } = way;
+  const { pattern, priority, chosen } = found;
   return { pattern, steps, fixed: false, version, tier, priority, chosen };
 }
 
-/** Finds out what strategies ask of a request; a refusal is of a header. */
+/** Fills `ask` for one request; returns a refusal if a header is invalid. */
 export function fillAsk(
   ask: Ask,
   exchange: Exchange,
@@ -248,7 +257,7 @@ export function fillAsk(
   return null;
 }
 
-/** In which plan a slot was used last; a number a plan saves clearing it. */
+/** Slot → stamp of the plan that last used it; a new stamp for each plan saves clearing this. */
 const stamps = new Uint32Array(stepsMax);
 let stamp = 0;
 
@@ -261,9 +270,9 @@ function collect(root: Branch, ask: Ask): Step[] {
 }
 
 /**
- * Appends a node's steps; says whether there were any.
- * @param entry it is what an edge of a chain leads to
- * @param select leave out what can't do what the request needs
+ * Appends a node's steps; returns whether there were any.
+ * @param entry the node is what an edge of a chain leads to
+ * @param select skip targets that can't serve what the request needs
  */
 function emit(node: Node, ask: Ask, entry: boolean, select: boolean, steps: Step[]): boolean {
   if (node.kind === 'leaf') {
@@ -279,22 +288,22 @@ function emit(node: Node, ask: Ask, entry: boolean, select: boolean, steps: Step
   for (let i = 0; i < count; i++) {
     const child = children[order[i] ?? 0];
     if (child === undefined) continue;
-    // Later links of a chain have an edge of their own; alternatives share the one that led to them all.
+    // Later links of a chain have their own edge; alternatives share one.
     const first = strategy.fixed ? i > 0 || entry : entry && !any;
     if (emit(child, ask, first, selecting, steps)) any = true;
   }
   return any;
 }
 
-function notCapable({ pattern }: Way, ask: Ask): Refusal {
+function notCapable({ pattern }: EndpointRoute, ask: Ask): Refusal {
   const needs = capabilityNames(ask.needs);
   const what = needs.length === 0 ? 'its length' : `${needs.join(', ')} and its length`;
-  return new Refusal('not_capable', `No target of the route "${pattern}" can take a request with ${what}.`, {
+  return new Refusal('not_capable', `No target of the route "${pattern}" supports a request with ${what}.`, {
     param: 'model',
   });
 }
 
-/** The model names a client may be shown: patterns stand for names unknown here. */
+/** The model names to list for clients; those that patterns match aren't known. */
 export function modelNames(table: RouteTable): string[] {
   return [...table.exact.keys()];
 }

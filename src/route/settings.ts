@@ -22,7 +22,7 @@ const target = z.strictObject({
   provider: name.optional().meta({ description: 'A name of `providers`; required without `route`.' }),
   model: modelPattern.optional().meta({
     description:
-      "The provider's model name; a trailing * is what the route's * stands for. Unset: as asked for.",
+      "The provider's model name; a trailing * is replaced by what the route's * matched. Unset: as requested.",
   }),
   route: modelPattern
     .optional()
@@ -48,9 +48,10 @@ const target = z.strictObject({
   limits: ownLimits.meta({ description: 'What the provider accepts for this model; checked before a call.' }),
 });
 
+/** One route. */
 export const route = z.strictObject({
   model: modelPattern.meta({
-    description: 'Model name the app asks for; a trailing * matches the rest. The longest match wins.',
+    description: 'Model name that the app requests; a trailing * matches the rest. The longest match wins.',
   }),
   priority: z.enum(priorities).optional().meta({
     description: 'Priority of requests without `x-sidegate-priority`; unset: `interactive`.',
@@ -81,8 +82,8 @@ export const route = z.strictObject({
   }),
 });
 
-/** One route, checked. */
+/** One route, validated. */
 export type RouteConfig = z.output<typeof route>;
 
-/** One target of a route, checked. */
+/** One target of a route, validated. */
 export type RouteTargetConfig = RouteConfig['targets'][number];

@@ -1,4 +1,4 @@
-/** Every strategy by its name in the configuration. */
+/** All strategies, by their names in the configuration. */
 
 import { capability } from './capability.ts';
 import { cost } from './cost.ts';

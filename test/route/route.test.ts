@@ -178,7 +178,7 @@ describe('which targets', () => {
     const first = found('m', routes);
     for (let i = 0; i < 1000; i++) found(`m${i}`, routes);
     expect(found('m', routes)).not.toBe(first);
-    expect(routes.patterns[0]?.closed.size).toBe(1000);
+    expect(routes.patterns[0]?.byModel.size).toBe(1000);
     const long = found('x'.repeat(257), routes);
     expect(found('x'.repeat(257), routes)).not.toBe(long);
   });
