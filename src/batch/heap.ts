@@ -1,11 +1,13 @@
-/** A binary heap: the item with the smallest key first. Keys must not change while an item is in it. */
+/** A binary heap that returns the item with the smallest key first. An item's key must not change while it is inside. */
 
+/** A binary heap. */
 export interface Heap<T> {
   push(item: T): void;
-  /** The item with the smallest key; undefined: empty. */
+  /** Removes the item with the smallest key; undefined: the heap is empty. */
   pop(): T | undefined;
 }
 
+/** An empty heap. */
 export function createHeap<T>(keyOf: (item: T) => number): Heap<T> {
   const items: T[] = [];
   const before = (a: number, b: number): boolean => keyOf(items[a] as T) < keyOf(items[b] as T);

@@ -1,54 +1,56 @@
 /**
- * The order of the batch queue: tenants get equal shares of the work, and of one tenant's requests the most urgent goes
- * first. Shares are kept by start-time fair queueing (Goyal, Vin and Cheng, SIGCOMM 1996): each tenant has a tag that
- * grows with the cost of what it was given, and the smallest tag goes next.
+ * The order of the batch queue: tenants get equal shares, and within a tenant the earliest deadline goes first. The
+ * shares follow start-time fair queueing (Goyal, Vin and Cheng, SIGCOMM 1996): each tenant has a tag that grows with
+ * the cost of its started requests, and the tenant with the smallest tag is next.
  */
 import { createHeap } from './heap.ts';
 
 /** A request in the queue. */
 export interface Queued {
   readonly tenant: string;
-  /** What it takes of an engine, in tokens; at least 1. */
+  /** Work it causes, in tokens; at least 1. */
   readonly cost: number;
-  /** Memory it holds. */
+  /** Bytes of memory it holds. */
   readonly bytes: number;
   /** Monotonic ms. */
   readonly deadlineMs: number;
-  /** The queue's own mark: false once it is out. */
+  /** Set by the queue: whether it is in it. */
   waiting: boolean;
 }
 
 interface Tenant<T extends Queued> {
   readonly name: string;
-  /** By deadline, those of one deadline by arrival. Entries that left early stay as gaps until there are many. */
+  /** By deadline, then by arrival. Entries removed early stay as gaps until there are many. */
   entries: T[];
-  /** What stands before it has been taken. */
+  /** Index of the first entry; those before it were taken. */
   head: number;
+  /** Entries that are no gaps. */
   live: number;
   tag: number;
 }
 
-/** Tenants that are passed over in one search because nothing of theirs can start. */
+/** Tenants skipped in one search because none of their requests can start. */
 const passedOverMax = 64;
-/** Requests of one tenant that are looked at in one search before it is passed over. */
+/** Requests of one tenant tried in one search before it is skipped. */
 const looksMax = 64;
-/** Gaps, as a share of what waits, from which on they are cleared away. */
+/** Share of gaps among waiting entries above which they are removed. */
 const gapShareMax = 1 / 8;
 
+/** A queue that is fair to tenants. */
 export class FairQueue<T extends Queued> {
   size = 0;
   bytes = 0;
-  /** Tenants with something to take. */
+  /** Tenants with waiting requests. */
   tenants = 0;
   readonly #tenants = new Map<string, Tenant<T>>();
   readonly #order = createHeap<Tenant<T>>(({ tag }) => tag);
-  /** Tag of what was taken last: nobody who comes anew starts below it, so idle time earns nothing. */
+  /** Tag of the last request taken. New tenants start at it, so that idle time earns no credit. */
   #virtual = 0;
 
-  /** O(1) when deadlines come in order, else O(log n) and a move of memory. */
+  /** Adds a request. O(1) if deadlines arrive in order, otherwise O(log n) plus moving array entries. */
   add(entry: T): void {
     const tenant = this.#tenants.get(entry.tenant) ?? this.#create(entry.tenant);
-    const at = place(tenant, entry.deadlineMs);
+    const at = indexFor(tenant, entry.deadlineMs);
     if (at === tenant.entries.length) tenant.entries.push(entry);
     else tenant.entries.splice(at, 0, entry);
     entry.waiting = true;
@@ -58,15 +60,15 @@ export class FairQueue<T extends Queued> {
     this.bytes += entry.bytes;
   }
 
-  /** How many of a tenant's own requests would go before one of this deadline; gaps count, so at most an eighth too many. */
+  /** Number of a tenant's requests before one with this deadline; at most an eighth too high, since gaps count. */
   rank(name: string, deadlineMs: number): number {
     const tenant = this.#tenants.get(name);
-    return tenant === undefined ? 0 : place(tenant, deadlineMs) - tenant.head;
+    return tenant === undefined ? 0 : indexFor(tenant, deadlineMs) - tenant.head;
   }
 
   /**
-   * The request whose turn it is, of those that `fits` lets start now; null: none. A request that can't start holds up
-   * those behind it only where so many of its tenant can't. O(log tenants) when the first one may start.
+   * Takes the next request that `fits` allows to start now; null: none. A request that can't start only delays those
+   * behind it if `looksMax` of its tenant can't. O(log tenants) if the first one may start.
    */
   take(fits: (entry: T) => boolean): T | null {
     const passed: Tenant<T>[] = [];
@@ -75,7 +77,7 @@ export class FairQueue<T extends Queued> {
       const tenant = this.#order.pop();
       if (tenant === undefined) break;
       if (firstOf(tenant) === undefined) {
-        // Its tag is no longer ahead of the others: nothing is left to remember.
+        // Its tag is the smallest, no longer ahead of the others, so it need not be remembered.
         this.#tenants.delete(tenant.name);
         continue;
       }
@@ -90,25 +92,25 @@ export class FairQueue<T extends Queued> {
       this.#leave(tenant, taken);
     }
     for (const tenant of passed) {
-      // Time in which it could not be served is no credit against the others.
+      // Time in which its requests could not start earns no credit.
       tenant.tag = Math.max(tenant.tag, this.#virtual);
       this.#order.push(tenant);
     }
     return taken;
   }
 
-  /** Takes a request out before its turn; nothing happens when it is out already. O(1), amortised. */
+  /** Removes a request before its turn, if it is still waiting. Amortised O(1). */
   remove(entry: T): void {
     if (!entry.waiting) return;
     const tenant = this.#tenants.get(entry.tenant);
     if (tenant !== undefined) this.#leave(tenant, entry);
   }
 
-  /** Goes over all requests in order, and takes out those for which `drop` says so. `rank`: of its tenant's, from 0. */
+  /** Visits all requests in order, and removes those for which `drop` returns true. `rank`: within its tenant, from 0. */
   sweep(drop: (entry: T, rank: number) => boolean): void {
     for (const tenant of this.#tenants.values()) {
       let rank = 0;
-      // What is taken out is a gap until the end of the walk: `entries` must not change under it.
+      // Removed entries stay as gaps until the end of the loop: `entries` must not change during it.
       const out: T[] = [];
       for (let at = tenant.head; at < tenant.entries.length; at++) {
         const entry = tenant.entries[at];
@@ -120,7 +122,7 @@ export class FairQueue<T extends Queued> {
     }
   }
 
-  /** The next deadline of all; Infinity: nothing waits. O(tenants). */
+  /** The earliest deadline, monotonic ms; Infinity: the queue is empty. O(tenants). */
   get nextDeadlineMs(): number {
     let next = Number.POSITIVE_INFINITY;
     for (const tenant of this.#tenants.values()) {
@@ -152,8 +154,8 @@ export class FairQueue<T extends Queued> {
   }
 }
 
-/** Where an entry of this deadline belongs: after all that are due no later. */
-function place<T extends Queued>({ entries, head }: Tenant<T>, deadlineMs: number): number {
+/** Index for an entry with this deadline: after all that are due no later. */
+function indexFor<T extends Queued>({ entries, head }: Tenant<T>, deadlineMs: number): number {
   let low = head;
   let high = entries.length;
   while (low < high) {
@@ -164,7 +166,7 @@ function place<T extends Queued>({ entries, head }: Tenant<T>, deadlineMs: numbe
   return low;
 }
 
-/** The first that still waits; moves `head` over the gaps before it. */
+/** The first waiting entry; moves `head` past the gaps before it. */
 function firstOf<T extends Queued>(tenant: Tenant<T>): T | undefined {
   while (tenant.head < tenant.entries.length) {
     const entry = tenant.entries[tenant.head];
@@ -174,7 +176,7 @@ function firstOf<T extends Queued>(tenant: Tenant<T>): T | undefined {
   return undefined;
 }
 
-/** The most urgent that `fits`, of the first `looksMax` that wait; null: none of them. */
+/** The first that `fits` among the first `looksMax` waiting entries; null: none does. */
 function firstFitting<T extends Queued>({ entries, head }: Tenant<T>, fits: (entry: T) => boolean): T | null {
   let looks = 0;
   for (let at = head; at < entries.length && looks < looksMax; at++) {

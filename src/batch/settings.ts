@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { bytes, ms } from '../base/settings.ts';
 
+/** The batch queue. */
 export const batch = z
   .strictObject({
     queueMax: z.int().min(1).max(1_000_000).default(1024).meta({
@@ -10,7 +11,7 @@ export const batch = z
     }),
     queueMaxBytes: bytes(16 * 1024 ** 3)
       .default(256 * 1024 * 1024)
-      .meta({ description: 'Memory for the bodies that wait.' }),
+      .meta({ description: 'Memory for the bodies of waiting requests.' }),
     deadlineMs: ms(1, 86_400_000)
       .default(3_600_000)
       .meta({ description: 'Total time of a batch request; `x-sidegate-timeout` may ask for less.' }),
@@ -24,5 +25,5 @@ export const batch = z
   })
   .prefault({});
 
-/** Settings of batch requests, checked. */
+/** Settings of batch requests, validated. */
 export type BatchSettings = z.output<typeof batch>;

@@ -1,4 +1,4 @@
-/** A batch request's way through its queue. */
+/** Passes one batch request through the queue. */
 import type { Refusal } from '../base/errors.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { Identity } from '../exchange/identity.ts';
@@ -6,8 +6,8 @@ import type { ModelRequest } from '../exchange/request.ts';
 import type { Plan, Step } from '../upstream/target.ts';
 import type { Batch } from './batch.ts';
 
-/** A request that waits for its turn. */
-export interface Queued {
+/** A batch request to be queued. */
+export interface BatchRequest {
   readonly exchange: Exchange;
   readonly identity: Identity;
   readonly request: ModelRequest;
@@ -16,8 +16,8 @@ export interface Queued {
   readonly deadlineMs: number;
 }
 
-/** Waits for the request's turn. Meanwhile it doesn't count as in flight (`listen.inFlightMax`). */
-export async function takeTurn(batch: Batch, queued: Queued): Promise<readonly Step[] | Refusal> {
+/** Waits for the request's turn. Meanwhile it doesn't count as in flight (`listen.inFlightMax`). Never rejects. */
+export async function takeTurn(batch: Batch, queued: BatchRequest): Promise<readonly Step[] | Refusal> {
   const { exchange, identity, request, plan, deadlineMs } = queued;
   exchange.park(true);
   const turn = await batch.wait(exchange, identity, request, plan, deadlineMs);
