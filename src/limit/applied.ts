@@ -1,4 +1,4 @@
-/** Which limits apply to a request: found once for a caller, traffic and route, then remembered. */
+/** Which limits apply to a request: resolved once per caller, traffic and route, then remembered. */
 import type { Identity } from '../exchange/identity.ts';
 import type { KeyLimitConfig } from '../exchange/key-limit.ts';
 import { type Calendar, createCalendar } from './calendar.ts';
@@ -14,48 +14,49 @@ import {
 } from './rule.ts';
 import type { Scope, Scopes } from './scopes.ts';
 
-/** The limits of a caller, traffic and route. */
+/** The limits that apply to a caller, traffic and route. */
 export interface Applied {
   readonly rules: RuleSet;
-  /** Ids of their meters, apart since a decision looks at no more of them. */
+  /** Ids of their meters, in a separate array since a decision needs nothing else. */
   readonly ids: readonly number[];
   readonly scopes: readonly Scope[];
 }
 
-/** Rules that apply together; one for all callers that have the same. */
+/** Rules that apply together; shared by all callers with the same rules. */
 export interface RuleSet {
   readonly rules: readonly Rule[];
-  /** Those with something to settle, and where they stand among all. */
+  /** The rules that are settled after the reply, and their indices in `rules`. */
   readonly held: readonly Rule[];
   readonly heldAt: readonly number[];
-  /** One counts dollars. */
+  /** Whether any rule counts dollars. */
   readonly dollars: boolean;
-  /** One hangs on the request's size. */
+  /** Whether any rule depends on the request's size. */
   readonly sized: boolean;
 }
 
+/** Finds the limits of requests. */
 export interface Finder {
   /** Null: no limit applies. */
   find(matter: Matter, nowMs: number): Applied | null;
-  /** Forgets what `find` gave for a request, since a meter of it is gone. */
+  /** Forgets what `find` returned for a request, since one of its meters has been closed. */
   forget(matter: Matter): void;
-  /** Takes over a new configuration. */
+  /** Adopts a new configuration. */
   update(config: LimitsConfig, nowMs: number): void;
 }
 
-/** Callers remembered, different sets, and sets of all callers together; what was forgotten is found again. */
+/** Most callers, rule sets, and combinations of all callers remembered; forgotten ones are resolved again. */
 const callersMax = 10_000;
 const setsMax = 1000;
-const placesMax = 100_000;
+const combinationsMax = 100_000;
 
 const none: readonly KeyLimitConfig[] = [];
 
-/** A part of a caller's name in which nothing is told from every text. */
+/** One part of a caller's key, encoded so that a missing value equals no text. */
 const part = (text: string | null): string => (text === null ? '' : `=${text}`);
 
-/** The sets of a caller; the last one used is looked at first. */
+/** The resolved limits of a caller; the last ones used are checked first. */
 interface Sets {
-  /** Of the caller's own key. */
+  /** Limits of the caller's own key. */
   readonly limits: readonly KeyLimitConfig[];
   traffic: Matter['traffic'];
   route: string;
@@ -64,7 +65,7 @@ interface Sets {
   readonly others: Map<string, Applied | null>;
 }
 
-/** @param wallClock time of day, ms */
+/** @param wallClock Unix ms */
 export function createFinder(first: LimitsConfig, scopes: Scopes, wallClock: () => number): Finder {
   const calendarOf = keepCalendars(wallClock);
   let config = first;
@@ -72,16 +73,16 @@ export function createFinder(first: LimitsConfig, scopes: Scopes, wallClock: () 
   let byModel = rules.some(({ match }) => match.model !== undefined);
   let keyRules = new WeakMap<KeyLimitConfig, Rule>();
   const ruleSets = new Map<string, RuleSet>();
-  // A caller is most often one object from request to request; else it is found by its parts.
+  // Most often a caller is the same object in all its requests; otherwise it is found by its parts.
   let byIdentity = new WeakMap<Identity, Sets>();
   const byCaller = new Map<string, Sets>();
-  // Never less than what all callers' sets come to.
-  let places = 0;
+  // Upper bound of the combinations remembered for all callers.
+  let combinations = 0;
 
   const forgetAll = (): void => {
     byIdentity = new WeakMap();
     byCaller.clear();
-    places = 0;
+    combinations = 0;
   };
 
   const setsOf = (identity: Identity): Sets => {
@@ -92,7 +93,7 @@ export function createFinder(first: LimitsConfig, scopes: Scopes, wallClock: () 
     const caller = tags.length === 0 ? who : who + tags.join('\0');
     const limits = identity.limits ?? none;
     const found = byCaller.get(caller);
-    // Two keys of one id, as a reload or another process may bring about, have each their own limits.
+    // A reload or another process may lead to two keys with the same id, each with its own limits.
     const known =
       found?.limits === limits || (found?.limits.length === 0 && limits.length === 0) ? found : undefined;
     const sets: Sets = known ?? {
@@ -104,7 +105,7 @@ export function createFinder(first: LimitsConfig, scopes: Scopes, wallClock: () 
       others: new Map(),
     };
     if (known === undefined) {
-      // The one that was found first is found again should it still be there.
+      // The oldest is evicted; it is resolved again if it still sends requests.
       if (byCaller.size >= callersMax) byCaller.delete(byCaller.keys().next().value ?? '');
       byCaller.set(caller, sets);
     }
@@ -132,7 +133,7 @@ export function createFinder(first: LimitsConfig, scopes: Scopes, wallClock: () 
     return { rules: set, ids: found.map(({ id }) => id), scopes: found };
   };
 
-  const placeOf = ({ traffic, route, model }: Matter): string =>
+  const combinationOf = ({ traffic, route, model }: Matter): string =>
     `${traffic}\0${route}\0${byModel ? model : ''}`;
 
   return {
@@ -142,13 +143,13 @@ export function createFinder(first: LimitsConfig, scopes: Scopes, wallClock: () 
       const { traffic, route, model } = matter;
       if (sets.last !== null && sets.traffic === traffic && sets.route === route)
         if (!byModel || sets.model === model) return sets.last;
-      const place = placeOf(matter);
-      let applied = sets.others.get(place);
+      const combination = combinationOf(matter);
+      let applied = sets.others.get(combination);
       if (applied === undefined) {
         applied = resolve(matter, nowMs);
-        if (places >= placesMax) forgetAll();
-        places += 1;
-        sets.others.set(place, applied);
+        if (combinations >= combinationsMax) forgetAll();
+        combinations += 1;
+        sets.others.set(combination, applied);
       }
       sets.traffic = traffic;
       sets.route = route;
@@ -159,7 +160,7 @@ export function createFinder(first: LimitsConfig, scopes: Scopes, wallClock: () 
     forget(matter) {
       const sets = setsOf(matter.identity);
       sets.last = null;
-      sets.others.delete(placeOf(matter));
+      sets.others.delete(combinationOf(matter));
     },
     update(next, nowMs) {
       config = next;
@@ -184,7 +185,7 @@ function ruleSetOf(rules: readonly Rule[]): RuleSet {
   };
 }
 
-/** One calendar for a window and zone, kept over reloads: a new one would ask the time of day again. */
+/** One calendar per window and time zone, kept over reloads: a new one would read the time of day again. */
 function keepCalendars(wallClock: () => number): CalendarOf {
   const calendars = new Map<string, Calendar>();
   return (window, timeZone) => {

@@ -1,26 +1,27 @@
-/** Windows of the calendar in a time zone: hours, days, weeks and months, named by the moment they begin. */
+/** Calendar windows in a time zone: hours, days, weeks and months, identified by the time at which they begin. */
 import type { WindowName } from './settings.ts';
 
-/** The window that is running. Its clock is the monotonic one, so that a jump of the time of day ends nothing. */
+/** The current window. It follows the monotonic clock, so that a jump of the time of day doesn't end a window. */
 export interface Calendar {
-  /** The window's id: when it began, ms since 1970. */
+  /** The window's id: when it began, Unix ms. @param nowMs monotonic ms */
   window(nowMs: number): number;
-  /** Until it ends; at least 1. */
+  /** Ms until it ends; at least 1. @param nowMs monotonic ms */
   leftMs(nowMs: number): number;
-  /** When it ends, by the time of day, ms since 1970. */
+  /** When it ends, Unix ms. */
   readonly endsAt: number;
-  /** Goes on to a window that was already running before a restart, if it is this one or the next. */
+  /** Continues a window that had begun before a restart, if it is the current one or the next. */
   resume(window: number, nowMs: number): void;
 }
 
-/** The time of day is not asked again sooner, should it stand before the end of a window that is over. */
+/** Shortest time before the time of day is read again, if it is still before the end of a window that has ended. */
 const askAgainMs = 1000;
 
 /**
- * A window ends when as much monotonic time has passed as it had left when it was entered; only then the time of day
- * is asked again. So a clock that is set an hour ahead and back opens nothing early, and a window that was left is
- * never entered again. (On a machine that was asleep the window ends later by that.)
- * @param wallClock time of day, ms since 1970
+ * A window ends once the time it had left when it was entered has passed on the monotonic clock; only then is the time
+ * of day read again. So setting the clock an hour ahead and back opens no window early, and a window that has ended is
+ * never entered again. (If the machine sleeps, the window ends later by that time.)
+ * @param wallClock Unix ms
+ * @throws RangeError for an unknown time zone
  */
 export function createCalendar(kind: WindowName, timeZone: string, wallClock: () => number): Calendar {
   const zone = createZone(timeZone);
@@ -58,7 +59,7 @@ export function createCalendar(kind: WindowName, timeZone: string, wallClock: ()
   };
 }
 
-/** A moment as the people of a time zone write it. Months from 1. */
+/** A local date and minute in a time zone. Months start at 1. */
 interface LocalTime {
   readonly year: number;
   readonly month: number;
@@ -68,7 +69,7 @@ interface LocalTime {
 
 type Zone = (ms: number) => LocalTime;
 
-/** @throws RangeError for a zone that is unknown here */
+/** Converts Unix ms to local time. @throws RangeError for an unknown time zone */
 export function createZone(timeZone: string): Zone {
   const format = new Intl.DateTimeFormat('en-US', {
     timeZone,
@@ -91,15 +92,16 @@ export function createZone(timeZone: string): Zone {
 const dayMs = 86_400_000;
 const hourMs = 3_600_000;
 const minuteMs = 60_000;
-/** Further than any zone is from UTC, change of summer time included. */
+/** More than any time zone's offset from UTC, daylight saving time included. */
 const offsetMaxMs = 16 * hourMs;
 
-/** Number of a local date, from 1970-01-01 as 0. */
+/** Days from 1970-01-01 to a local date. */
 const dayNumber = ({ year, month, day }: Omit<LocalTime, 'minute'>): number =>
   Math.floor(Date.UTC(year, month - 1, day) / dayMs);
 
 /**
- * When the window around a moment begins, or the one `ahead` of it.
+ * When the window that contains a time begins, or the window after it; Unix ms.
+ * @param ms Unix ms
  * @param ahead 0: this window; 1: the next
  */
 export function windowStart(kind: WindowName, zone: Zone, ms: number, ahead: 0 | 1): number {
@@ -112,7 +114,7 @@ export function windowStart(kind: WindowName, zone: Zone, ms: number, ahead: 0 |
   return dayStart(zone, dayNumber({ year: local.year, month: local.month + ahead, day: 1 }));
 }
 
-/** The first moment of a local date, also where the clocks leave midnight out: found by halving. */
+/** When a local date begins, found by bisection, which also works where daylight saving time skips midnight. Unix ms. */
 function dayStart(zone: Zone, day: number): number {
   let before = day * dayMs - offsetMaxMs;
   let from = day * dayMs + offsetMaxMs;

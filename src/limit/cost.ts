@@ -1,4 +1,4 @@
-/** What a request may cost at most, which is reserved, and what it has cost, which is settled. */
+/** The most a request may cost, which is reserved, and what it did cost, which is settled. */
 import { costNanoUsd } from '../catalog/facts.ts';
 import type { Estimator } from '../count/estimate.ts';
 import type { Endpoint } from '../exchange/endpoint.ts';
@@ -8,23 +8,23 @@ import type { Plan } from '../upstream/target.ts';
 import { type MediaBounds, mediaBounds } from './media.ts';
 import type { Rule } from './rule.ts';
 
-/** Reply tokens reserved where neither the request nor the model states a limit. */
+/** Reply tokens reserved if neither the request nor the model has a limit. */
 const replyTokensDefault = 4096;
 
 /** Upper bounds of one request over all targets that may answer it. */
 export interface Bounds {
   readonly promptTokens: number;
-  /** Of all choices together. */
+  /** Over all choices. */
   readonly replyTokens: number;
   readonly characters: number;
-  /** Of the dearest target; null: one of them has no known price. */
+  /** At the most expensive target; null: one of them has no known price. */
   readonly nanoUsd: number | null;
 }
 
-/** Where nothing hangs on a request's size. */
+/** For requests whose size no limit depends on. */
 export const noBounds: Bounds = { promptTokens: 0, replyTokens: 0, characters: 0, nanoUsd: 0 };
 
-/** Bounds the cost of a request. @param dollars whether they are asked for */
+/** Upper bounds of a request. @param dollars whether to compute its cost; false: `nanoUsd` is 0 */
 export function boundsOf(
   endpoint: Pick<Endpoint, 'kind' | 'auxiliary'>,
   request: ModelRequest,
@@ -52,7 +52,7 @@ export function boundsOf(
   return { promptTokens, replyTokens, characters: request.textCharacters, nanoUsd };
 }
 
-/** Nano-dollars of so many more reply tokens, of the dearest target. */
+/** Nano-dollars of `outputTokens` reply tokens at the most expensive target. */
 export function replyNanoUsd(plan: Plan, outputTokens: number): number {
   let most = 0;
   for (const { target } of plan.steps)
@@ -70,7 +70,7 @@ const usageOf = (inputTokens: number, outputTokens: number, media: MediaBounds |
   ...(media === null ? {} : { media }),
 });
 
-/** What a rule reserves of a request, in its meter's measure. What is counted at all costs one at least. */
+/** What a rule reserves for a request, in its meter's unit; at least 1 for what every request has. */
 export function reserveOf({ unit, unitSize }: Rule, bounds: Bounds): number {
   switch (unit) {
     case 'requests':
@@ -89,7 +89,7 @@ export function reserveOf({ unit, unitSize }: Rule, bounds: Bounds): number {
   }
 }
 
-/** What a rule charges for a reply, in its meter's measure; null: it can't be known, so all that was reserved. */
+/** What a rule charges for a reply, in its meter's unit; null: unknown, so the whole reservation is charged. */
 export function chargeOf(rule: Rule, usage: Usage, nanoUsd: number | null): number | null {
   const { unit, unitSize } = rule;
   switch (unit) {
@@ -101,7 +101,7 @@ export function chargeOf(rule: Rule, usage: Usage, nanoUsd: number | null): numb
       return Math.ceil(usage.outputTokens / unitSize);
     case 'usd':
       return nanoUsd ?? (rule.allowsUnpriced ? 0 : null);
-    // Known on the way in, or held and let go.
+    // Charged before the call, or held only while the request is in flight.
     case 'requests':
     case 'characters':
     case 'concurrency':
@@ -109,5 +109,5 @@ export function chargeOf(rule: Rule, usage: Usage, nanoUsd: number | null): numb
   }
 }
 
-/** Spent on the way in: nothing of it hangs on the reply, so that it refills while that is under way. */
+/** Whether a rule's cost is known before the call: then it is spent at once, and refills during the reply. */
 export const isSpentAtOnce = ({ unit }: Rule): boolean => unit === 'requests' || unit === 'characters';

@@ -1,14 +1,14 @@
-/** What limits say to a client: the headers of a reply, and the refusal. */
+/** What clients learn of limits: the headers of a reply, and the refusal. */
 import { Refusal } from '../base/errors.ts';
 import { wholeText } from '../base/numbers.ts';
 import { meterAlgorithm } from '../native/meters.ts';
 import { amountText, type Rule } from './rule.ts';
 import type { Scope } from './scopes.ts';
 
-/** A rule's policy never changes while it is configured. */
+/** Cached policies, since a rule's policy never changes. */
 const policies = new WeakMap<Rule, string>();
 
-/** Seconds in which what is used comes back; null: that is no matter of time. */
+/** Seconds until used capacity is available again; null: that doesn't depend on time. */
 function windowSeconds({ algorithm, capacity, rate }: Rule): number | null {
   if (algorithm === meterAlgorithm.concurrency || algorithm === meterAlgorithm.budget) return null;
   return algorithm === meterAlgorithm.sliding_window ? rate / 1000 : Math.max(1, Math.ceil(capacity / rate));
@@ -24,14 +24,14 @@ function policyOf(rule: Rule): string {
   return policy;
 }
 
-/** An amount as a whole number, of dollars where those are counted. */
+/** An amount as a whole number, in dollars for rules that count dollars. */
 const whole = ({ unit }: Rule, amount: number): number =>
   Math.max(0, Math.floor(unit === 'usd' ? amount / 1e9 : amount));
 
 /**
- * RateLimit-Policy and RateLimit, draft-ietf-httpapi-ratelimit-headers.
- * @param left what could be taken now
- * @param waitMs 0: not to be said
+ * The headers RateLimit-Policy and RateLimit, draft-ietf-httpapi-ratelimit-headers.
+ * @param left capacity available now
+ * @param waitMs ms until there is room; 0: omitted
  */
 export function rateLimitHeaders(rule: Rule, left: number, waitMs: number): string[] {
   const wait = waitMs > 0 ? `;t=${Math.ceil(waitMs / 1000)}` : '';
@@ -43,10 +43,11 @@ export function rateLimitHeaders(rule: Rule, left: number, waitMs: number): stri
   ];
 }
 
+/** Whether a rule counts tokens. */
 export const countsTokens = ({ unit }: Rule): boolean =>
   unit === 'tokens' || unit === 'inputTokens' || unit === 'outputTokens';
 
-/** Adds the headers OpenAI's clients know: limit, what remains, and when all of it will be there again. */
+/** Adds the headers that OpenAI's clients know: the limit, what remains, and when it will be full again. */
 export function addTokenHeaders(rule: Rule, left: number, headers: string[]): void {
   const { capacity, unitSize, algorithm, rate } = rule;
   const seconds =
@@ -63,12 +64,15 @@ export function addTokenHeaders(rule: Rule, left: number, headers: string[]): vo
   );
 }
 
-/** A client that is told to wait for longer had better ask no more by itself. */
+/** A client that would have to wait longer than this should not retry by itself. */
 const patienceMs = 60_000;
 
 /**
- * @param waitMs until the cost would have room; below 0: never
- * @param left what could be taken now
+ * The refusal of a request by a limit or dollar budget.
+ * @param cost in the meter's unit
+ * @param waitMs ms until there is room for the cost; below 0: never
+ * @param left capacity available now
+ * @param nowMs monotonic ms
  */
 export function refuseBy(
   { rule, place }: Scope,
@@ -78,16 +82,16 @@ export function refuseBy(
   nowMs: number,
 ): Refusal {
   const kind = rule.algorithm === meterAlgorithm.budget ? 'budget' : 'limit';
-  const scope = `${kind} "${rule.name}"${place.label === '' ? '' : ` of ${place.label}`} (${rule.said})`;
+  const scope = `${kind} "${rule.name}"${place.label === '' ? '' : ` of ${place.label}`} (${rule.terms})`;
   const asked = amountText(rule.unit, cost);
   const headers = rateLimitHeaders(rule, left, Math.max(0, waitMs));
   if (countsTokens(rule)) addTokenHeaders(rule, left, headers);
   if (waitMs < 0 || waitMs > patienceMs) headers.push('x-should-retry', 'false');
   if (waitMs < 0) {
-    const message = `The request may cost ${asked}, more than the ${scope} can ever hold.`;
+    const message = `The request may cost ${asked}, which is more than the ${scope} ever allows.`;
     return new Refusal('request_too_costly', message, { headers });
   }
-  const message = `The ${scope} has no room for a cost of ${asked}; it frees ${freesText(rule, waitMs, nowMs)}.`;
+  const message = `The ${scope} has no room for a cost of ${asked}; there will be room ${freesText(rule, waitMs, nowMs)}.`;
   return new Refusal('rate_limited', message, { retryAfterMs: waitMs, headers });
 }
 
@@ -95,14 +99,15 @@ function freesText({ unit, calendar }: Rule, waitMs: number, nowMs: number): str
   if (unit === 'concurrency') return 'when another request ends';
   const inText = `in ${(Math.ceil(waitMs / 100) / 10).toFixed(1)} s`;
   if (calendar === null) return inText;
-  // A wait that ends sooner is for what requests at work have reserved.
-  if (waitMs < calendar.leftMs(nowMs)) return 'when requests at work end';
+  // A shorter wait is for what requests in flight have reserved.
+  if (waitMs < calendar.leftMs(nowMs)) return 'when requests in flight end';
   return `${inText}, at ${new Date(calendar.endsAt).toISOString()}`;
 }
 
+/** The refusal of a request whose cost in dollars can't be bounded. */
 export function refuseUnpriced({ rule, place }: Scope): Refusal {
   const message =
     `The ${rule.algorithm === meterAlgorithm.budget ? 'budget' : 'limit'} "${rule.name}" of ${place.label} ` +
-    'counts dollars, and a target of this model has no known price.';
+    'counts dollars, but a target of this model has no known price.';
   return new Refusal('model_unpriced', message, { param: 'model', headers: ['x-should-retry', 'false'] });
 }

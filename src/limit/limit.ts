@@ -1,4 +1,4 @@
-/** Stage limit: asks every limit and budget that applies to a request, all or nothing, in one call to the core. */
+/** Stage limit: checks all limits and dollar budgets of a request, all or nothing, in one call to the native core. */
 
 import type { Refusal } from '../base/errors.ts';
 import type { Telemetry } from '../base/telemetry.ts';
@@ -18,16 +18,17 @@ import { report } from './report.ts';
 import type { LimitsConfig, Matter, Rule } from './rule.ts';
 import { createScopes, type Scope, type SpentRow, scopesMax } from './scopes.ts';
 
+/** What the limiter needs. */
 export interface LimiterDeps {
   readonly estimator: Estimator;
   /** Monotonic ms. */
   readonly clock: () => number;
-  /** Time of day, ms. */
+  /** Unix ms. */
   readonly wallClock: () => number;
   readonly telemetry: Pick<Telemetry, 'limit'>;
-  /** What budgets had spent before a restart. */
+  /** What dollar budgets had spent before a restart. */
   readonly saved?: Iterable<SpentRow>;
-  /** Meters kept at once. */
+  /** Most meters kept. */
   readonly scopesMax?: number;
 }
 
@@ -38,25 +39,25 @@ export interface Asking {
   readonly request: ModelRequest;
   readonly plan: Plan;
   readonly priority: Priority;
-  /** Monotonic ms; nothing waits beyond it. */
+  /** Monotonic ms; a request never waits longer. */
   readonly deadlineMs: number;
 }
 
 export interface Limiter {
   admit(asking: Asking, nowMs: number): Permit | Refusal;
   /**
-   * Takes over a new configuration; meters of limits that count as before keep their level, and budgets that come back
-   * within their window go on.
+   * Adopts a new configuration. Meters of limits that count as before keep their level, and a dollar budget that is
+   * removed and added again within its window continues.
    */
   update(config: LimitsConfig): void;
   /** Meters in use. */
   readonly scopes: number;
-  /** Budgets that have changed since they were last asked for; fewer than `max` once there are no more. */
+  /** Dollar budgets changed since the last call; fewer than `max` if there are no more. */
   changed(max: number): SpentRow[];
   close(): void;
 }
 
-/** Times the limits of one request are found anew. */
+/** How often the limits of one request are resolved, at most. */
 const triesMax = 4;
 
 export function createLimiter(first: LimitsConfig, deps: LimiterDeps): Limiter {
@@ -74,7 +75,7 @@ export function createLimiter(first: LimitsConfig, deps: LimiterDeps): Limiter {
   // Filled and read within one call.
   const entries = new AskEntries();
 
-  /** Null: a meter is gone. */
+  /** The decision on a request; null: one of its meters has been closed. */
   const decide = (applied: Applied, asking: Asking, nowMs: number): Permit | Refusal | null => {
     const { request, plan, deadlineMs } = asking;
     const { rules } = applied;
@@ -113,7 +114,7 @@ export function createLimiter(first: LimitsConfig, deps: LimiterDeps): Limiter {
         if (applied === null) return freePermit;
         const decided = decide(applied, asking, nowMs);
         if (decided !== null) return decided;
-        // An idle meter was closed to make room, perhaps for another of this very request.
+        // An idle meter was closed to make room, perhaps for another meter of this request.
         finder.forget(matter);
       }
       throw new Error('meters are closed as they are opened');
@@ -157,7 +158,7 @@ function holdsIn(entries: AskEntries, { heldAt }: RuleSet): number[] {
   return holds;
 }
 
-/** Tells that dollars can't be counted, and refuses where a limit doesn't let that pass. */
+/** Reports that dollars can't be counted; returns a refusal if a limit doesn't allow that. */
 function refuseUncounted({ scopes }: Applied, telemetry: Pick<Telemetry, 'limit'>): Refusal | null {
   for (const scope of scopes) {
     const { unit, name, allowsUnpriced, observed } = scope.rule;

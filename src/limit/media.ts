@@ -1,29 +1,30 @@
-/** Upper bounds of what images and sound take, which limits reserve before anybody knows. */
+/** Upper bounds of the tokens and seconds of images and audio, which limits reserve before the call. */
 
 import type { Auxiliary } from '../exchange/endpoint.ts';
 import type { ModelRequest } from '../exchange/request.ts';
 
+/** Upper bounds of one request's media. */
 export interface MediaBounds {
-  /** Beside the prompt's text. */
+  /** In addition to the prompt's text. */
   readonly inputTokens: number;
   readonly outputTokens: number;
   readonly soundMs: number;
 }
 
-/** The largest image at high quality, drawn or looked at closely: https://platform.openai.com/docs/guides/image-generation */
+/** The largest image at high quality, generated or read: https://platform.openai.com/docs/guides/image-generation */
 const imageTokens = 6240;
-/** Speech has about 150 words a minute, which are 200 tokens of text, and 1,250 of sound at the price that OpenAI quotes. */
+/** Speech has about 150 words a minute: 200 tokens of text, and 1,250 of audio at the price that OpenAI quotes. */
 const soundTokensPerText = 6.25;
 /** Context and reply of gpt-4o-transcribe: https://platform.openai.com/docs/models/gpt-4o-transcribe */
 const heardTokensMax = 16_000;
 const transcriptTokensMax = 2000;
 const heardTokensPerSecond = 10;
-/** Speech can hardly be packed tighter than into 16 kbit/s. */
+/** Speech is rarely compressed below 16 kbit/s. */
 const soundBytesPerSecond = 2000;
 
 const nothing: MediaBounds = { inputTokens: 0, outputTokens: 0, soundMs: 0 };
 
-/** @param promptTokens of the prompt's text */
+/** Upper bounds of a request's media. @param promptTokens tokens of the prompt's text */
 export function mediaBounds(
   { reserve }: Auxiliary,
   { form, choices }: ModelRequest,

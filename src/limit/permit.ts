@@ -1,4 +1,4 @@
-/** A granted request's hold on its meters. */
+/** Permits: what a granted request holds of its limits until it is settled. */
 import type { Usage } from '../exchange/usage.ts';
 import { AskEntries, meterAsk, meterTold, SettleEntries } from '../native/meters.ts';
 import type { Plan } from '../upstream/target.ts';
@@ -7,22 +7,23 @@ import { chargeOf, replyNanoUsd } from './cost.ts';
 import type { Rule } from './rule.ts';
 import type { Scope } from './scopes.ts';
 
+/** A granted request's holds. */
 export interface Permit {
-  /** Headers of the reply about limits, flat. */
+  /** Headers about limits for the reply, flat. */
   readonly headers: readonly string[];
-  /** The request starts so much later, since a leaky bucket smooths; 0: at once. */
+  /** How long a leaky bucket delays the request, ms; 0: not at all. */
   readonly waitMs: number;
   /**
-   * Whether a stream may go on, which is asked as it grows: 'stop' when it has outgrown its reserve, the rest of a
-   * limit or budget is used up, and that is set to stop. Costs a comparison until the reserve is used up.
-   * @param outputTokens so far, all choices together
+   * Whether a stream may continue, asked as it grows. 'stop' if it has exceeded its reservation and a limit or dollar
+   * budget that is set to stop streams is used up. A single comparison until the reservation is used up.
+   * @param outputTokens so far, over all choices
    */
   stream(outputTokens: number): 'go' | 'stop';
-  /** The work is over: frees what is held only as long as it goes on. `settle` follows, perhaps later. */
+  /** The request is no longer in flight: releases its concurrency. `settle` follows, perhaps later. */
   release(): void;
   /**
-   * Ends the hold with what was really used; later calls do nothing.
-   * @param costNanoUsd what the reply costs; null: its model has no known price
+   * Replaces reservations by what was actually used; later calls do nothing.
+   * @param costNanoUsd cost of the reply; null: its model has no known price
    */
   settle(usage: Usage, costNanoUsd: number | null): void;
 }
@@ -32,32 +33,34 @@ export interface PermitDeps {
   readonly table: number;
   /** Monotonic ms. */
   readonly clock: () => number;
+  /** Called when a soft limit is crossed. */
   onCrossed(scope: Scope): void;
 }
 
-/** Numbers of a hold: the meter's id, what is reserved, and the calendar's window. */
+/** Numbers per hold: the meter's id, what is reserved, and the calendar window. */
 export const holdSize = 3;
 
-/** Reply tokens reserved at a time once a stream has outgrown its reserve. */
+/** Reply tokens reserved at a time once a stream has exceeded its reservation. */
 const extendTokens = 256;
 const noHolds: readonly number[] = [];
 /** Filled and read within one call. */
 const asks = new AskEntries();
 const ends = new SettleEntries();
 
+/** The permit of a request that limits apply to. */
 export class HeldPermit implements Permit {
   readonly headers: readonly string[];
   readonly waitMs: number;
   readonly #deps: PermitDeps;
   readonly #plan: Plan;
   readonly #applied: Applied;
-  /** A hold for each rule with something to settle. */
+  /** `holdSize` numbers for each rule that is settled. */
   #holds: readonly number[];
-  /** Reply tokens that are paid for. */
+  /** Reply tokens reserved so far. */
   #paidTokens: number;
 
   /**
-   * @param holds one for each rule with something to settle, `holdSize` numbers; id 0: nothing is held
+   * @param holds `holdSize` numbers for each rule that is settled; id 0: nothing is held
    */
   constructor(
     deps: PermitDeps,
@@ -85,7 +88,7 @@ export class HeldPermit implements Permit {
     return 'go';
   }
 
-  /** Reserves some more where a limit would stop the stream; false: there is no more. */
+  /** Reserves more tokens in limits that may stop the stream; false: one of them is used up. */
   #extend(): boolean {
     const { table, clock, onCrossed } = this.#deps;
     const { scopes, rules } = this.#applied;
@@ -106,7 +109,7 @@ export class HeldPermit implements Permit {
     });
     const answer = asks.admit(table, Number.MAX_VALUE, clock());
     if (answer < 0) return false;
-    // A meter that is gone says NaN: nothing stops the stream, and nothing more is held.
+    // NaN: a meter has been closed, so nothing stops the stream and nothing more is held.
     if (!Number.isNaN(answer)) {
       const holds = [...this.#holds];
       extended.forEach((i, n) => {
@@ -159,7 +162,7 @@ export class HeldPermit implements Permit {
   }
 }
 
-/** Where no limit applies. */
+/** The permit of a request that no limit applies to. */
 export const freePermit: Permit = {
   headers: [],
   waitMs: 0,

@@ -1,4 +1,4 @@
-/** What a decision that lets pass has to tell: events, and the headers of the reply. */
+/** What follows from a decision that allows a request: events, and the headers of the reply. */
 import type { Telemetry } from '../base/telemetry.ts';
 import { type AskEntries, meterAlgorithm, meterTold } from '../native/meters.ts';
 import type { Applied } from './applied.ts';
@@ -46,7 +46,7 @@ export function report(
   return headers;
 }
 
-/** What happens seldom: a soft limit was crossed, or a limit that is only observed would have refused. */
+/** Rare events: a soft limit was crossed, or a limit that is only observed would have refused. */
 function reportTold(
   scopes: Applied['scopes'],
   entries: AskEntries,

@@ -1,40 +1,41 @@
-/** What the configuration says of one limit or budget, made ready for decisions. */
+/** Rules: configured limits and dollar budgets, prepared for decisions. */
 import type { Identity } from '../exchange/identity.ts';
 import type { KeyLimitConfig, Traffic, Unit } from '../exchange/key-limit.ts';
 import { meterAlgorithm } from '../native/meters.ts';
 import type { Calendar } from './calendar.ts';
 import type { BudgetConfig, LimitConfig, ScopeName, WindowName } from './settings.ts';
 
-/** A limit or budget. Amounts are in the meter's own measure: cost, or nano-dollars. */
+/** A limit or dollar budget. Amounts are in the meter's unit: the configured unit, or nano-dollars. */
 export interface Rule {
-  /** Tells it from every other; a limit of a key has its own for each key. */
+  /** Unique; a limit of virtual keys has one for each key. */
   readonly id: string;
   readonly name: string;
   readonly unit: Unit;
   readonly unitSize: number;
   readonly algorithm: number;
   readonly capacity: number;
-  /** Refill or drain per second, or the window's ms; 0: it has none. */
+  /** Refill or drain per second, or the window's length in ms; 0: none. */
   readonly rate: number;
   readonly softShare: number;
   readonly per: readonly ScopeName[];
-  /** By the names of what is matched; a missing one matches all. */
+  /** Patterns by the name of the property they match; a missing one matches all. */
   readonly match: Readonly<Partial<Record<MatchName, readonly string[]>>>;
   readonly traffic: Traffic | null;
   readonly observed: boolean;
   readonly stops: boolean;
   readonly allowsUnpriced: boolean;
-  /** Of a budget. */
+  /** Of a dollar budget; null: a limit. */
   readonly calendar: Calendar | null;
-  /** Capacity and pace as a message says them: `100, refilled at 10/s`. */
-  readonly said: string;
-  /** Meters are kept over a change of the rule that leaves this the same. */
+  /** Capacity and rate for messages: `100, refilled at 10/s`. */
+  readonly terms: string;
+  /** Meters are kept when a changed rule has the same shape. */
   readonly shape: string;
 }
 
+/** A property of a request that a rule may match. */
 export type MatchName = ScopeName | 'model';
 
-/** What a request is matched by. */
+/** The properties by which rules match a request. */
 export interface Matter {
   readonly identity: Identity;
   /** The route's name or pattern as configured. */
@@ -43,38 +44,39 @@ export interface Matter {
   readonly traffic: Traffic;
 }
 
-/** The part of a configuration that says what may be spent. */
+/** The part of a configuration with limits and dollar budgets. */
 export interface LimitsConfig {
   readonly mode: 'enforce' | 'observe';
   readonly limits: readonly LimitConfig[];
   readonly budgets: readonly BudgetConfig[];
 }
 
+/** The calendar kept for a window and time zone. */
 export type CalendarOf = (window: WindowName, timeZone: string) => Calendar;
 
 const nanoPerUsd = 1e9;
-/** Whole nano-dollars, which a decimal fraction may miss by a hair. */
+/** Whole nano-dollars, rounded since decimal fractions are inexact; at least 1. */
 const nanoOf = (usd: number): number => Math.max(1, Math.round(usd * nanoPerUsd));
 
-/** All rules of a configuration but those of keys. @param calendarOf the calendar kept for a window and time zone */
+/** All rules of a configuration except those of virtual keys. */
 export function createRules({ mode, limits, budgets }: LimitsConfig, calendarOf: CalendarOf): Rule[] {
-  const gate = mode === 'observe';
+  const observeAll = mode === 'observe';
   return [
-    ...limits.map((limit) => limitRule(limit, limit, `limit\0${limit.name}`, gate)),
-    ...budgets.map((budget) => budgetRule(budget, gate, calendarOf)),
+    ...limits.map((limit) => limitRule(limit, limit, `limit\0${limit.name}`, observeAll)),
+    ...budgets.map((budget) => budgetRule(budget, observeAll, calendarOf)),
   ];
 }
 
-/** A limit that one key carries. @param gateObserves the whole gateway lets pass */
-export function keyRule(limit: KeyLimitConfig, keyId: string, gateObserves: boolean): Rule {
-  return limitRule(limit, { per: ['key'], match: {} }, `key\0${keyId}\0${limit.name}`, gateObserves);
+/** The rule for a limit of one virtual key. @param observeAll the whole gateway only observes limits */
+export function keyRule(limit: KeyLimitConfig, keyId: string, observeAll: boolean): Rule {
+  return limitRule(limit, { per: ['key'], match: {} }, `key\0${keyId}\0${limit.name}`, observeAll);
 }
 
 function limitRule(
   limit: KeyLimitConfig,
   { per, match }: Pick<LimitConfig, 'per' | 'match'>,
   id: string,
-  gateObserves: boolean,
+  observeAll: boolean,
 ): Rule {
   const { name, unit, unitSize, refillPerSecond, windowSeconds } = limit;
   const algorithm = unit === 'concurrency' ? 'concurrency' : limit.algorithm;
@@ -101,14 +103,14 @@ function limitRule(
     algorithm: meterAlgorithm[algorithm],
     capacity,
     rate,
-    ...common(limit, { per, match }, gateObserves),
+    ...common(limit, { per, match }, observeAll),
     calendar: null,
-    said: `${amountText(unit, capacity)}${comma} ${pace}`,
+    terms: `${amountText(unit, capacity)}${comma} ${pace}`,
     shape: JSON.stringify([algorithm, unit, unitSize, per, algorithm === 'sliding_window' ? rate : 0]),
   };
 }
 
-function budgetRule(budget: BudgetConfig, gateObserves: boolean, calendarOf: CalendarOf): Rule {
+function budgetRule(budget: BudgetConfig, observeAll: boolean, calendarOf: CalendarOf): Rule {
   const { name, usd, window, timeZone, per } = budget;
   return {
     id: `budget\0${name}`,
@@ -118,9 +120,9 @@ function budgetRule(budget: BudgetConfig, gateObserves: boolean, calendarOf: Cal
     algorithm: meterAlgorithm.budget,
     capacity: nanoOf(usd),
     rate: 0,
-    ...common(budget, budget, gateObserves),
+    ...common(budget, budget, observeAll),
     calendar: calendarOf(window, timeZone),
-    said: `${amountText('usd', nanoOf(usd))} ${window === 'hour' ? 'an' : 'a'} ${window}`,
+    terms: `${amountText('usd', nanoOf(usd))} ${window === 'hour' ? 'an' : 'a'} ${window}`,
     shape: JSON.stringify(['budget', window, timeZone, per]),
   };
 }
@@ -128,7 +130,7 @@ function budgetRule(budget: BudgetConfig, gateObserves: boolean, calendarOf: Cal
 function common(
   config: KeyLimitConfig | BudgetConfig,
   { per, match }: Pick<LimitConfig, 'per' | 'match'>,
-  gateObserves: boolean,
+  observeAll: boolean,
 ) {
   const lists: Partial<Record<MatchName, readonly string[]>> = {};
   for (const [key, value] of Object.entries(match))
@@ -138,20 +140,20 @@ function common(
     per,
     match: lists,
     traffic: config.traffic ?? null,
-    observed: gateObserves || config.mode === 'observe',
+    observed: observeAll || config.mode === 'observe',
     stops: config.onHardEnd === 'stop',
     allowsUnpriced: config.unpriced === 'allow',
   };
 }
 
-/** An amount as a message says it: dollars, or a number. */
+/** An amount for messages: in dollars, or a number. */
 export function amountText(unit: Unit, amount: number): string {
   if (unit !== 'usd') return String(amount);
   const usd = amount / nanoPerUsd;
   return `$${usd >= 0.01 || usd === 0 ? Number(usd.toFixed(2)) : Number(usd.toPrecision(2))}`;
 }
 
-/** Whether a rule is about a request. */
+/** Whether a rule applies to a request. */
 export function applies({ match, traffic }: Rule, matter: Matter): boolean {
   if (traffic !== null && traffic !== matter.traffic) return false;
   for (const name in match) {
@@ -162,7 +164,7 @@ export function applies({ match, traffic }: Rule, matter: Matter): boolean {
   return true;
 }
 
-/** A `*` alone asks that there be a value. */
+/** Whether a property matches a pattern. A `*` alone matches any value that is present. */
 function fits(pattern: string, name: MatchName, matter: Matter): boolean {
   const prefix = pattern.endsWith('*') ? pattern.slice(0, -1) : null;
   const one = (value: string | null): boolean =>
@@ -183,17 +185,17 @@ function fits(pattern: string, name: MatchName, matter: Matter): boolean {
   }
 }
 
-/** One meter's place: the values it is kept for, as its key in the tables and as people read it. */
-export interface Place {
+/** The values a meter is kept for, as a key for tables and as a label for people. */
+export interface MeterValues {
   readonly key: string;
   readonly label: string;
 }
 
 /**
- * The places of a request under a rule: one, or one for each tag. A value that is missing is a value of its own, so
- * that nobody gets around a limit by leaving a header out.
+ * The meters of a request under a rule: one, or one for each tag. A missing value counts as a value, so that nobody can
+ * evade a limit by omitting a header.
  */
-export function placesOf(rule: Rule, matter: Matter): Place[] {
+export function meterValuesOf(rule: Rule, matter: Matter): MeterValues[] {
   const byTag = rule.per.includes('tag');
   const tags: readonly (string | null)[] =
     byTag && matter.identity.tags.length > 0 ? [...new Set(matter.identity.tags)] : [null];

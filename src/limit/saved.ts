@@ -1,4 +1,4 @@
-/** Budgets over a restart: what each has spent in its window, written to the store at intervals. */
+/** Dollar budgets over a restart: what each has spent in its window, written to the database at intervals. */
 import type { Telemetry } from '../base/telemetry.ts';
 import { busyTimeoutMs, loopBusyTimeoutMs, type Migrations, type Store } from '../store/database.ts';
 import type { SpentRow } from './scopes.ts';
@@ -14,19 +14,20 @@ export const budgetTables: Migrations = {
   ],
 };
 
+/** Writes dollar budgets at intervals. */
 export interface SavedBudgets {
-  /** Writes what has changed; false: not all of it could be. Blocks for some µs a row. */
+  /** Writes what has changed; false: not everything could be written. Blocks for a few µs per row. */
   flush(): boolean;
-  /** Ends the interval and writes what has changed, for which it waits longer. */
+  /** Stops the interval and writes what has changed, waiting longer for other processes. */
   close(): void;
 }
 
-/** Rows in one transaction: it blocks for a millisecond or two. */
+/** Rows in one transaction, which blocks for a millisecond or two. */
 const rowsMax = 500;
-/** Windows that began longer ago are over, whatever their kind; one that begins later yet is of a clock that was wrong. */
+/** Windows that began longer ago have ended, whatever their kind; one further ahead comes from a wrong clock. */
 const keptMs = 40 * 86_400_000;
 
-/** What budgets had spent. @param wallMs time of day, ms */
+/** What dollar budgets had spent; deletes outdated rows. @param wallMs Unix ms */
 export function readBudgets(store: Store, wallMs: number): SpentRow[] {
   store.prepare('DELETE FROM budgets WHERE window < ? OR window > ?').run(wallMs - keptMs, wallMs + keptMs);
   return store
@@ -41,10 +42,10 @@ export function readBudgets(store: Store, wallMs: number): SpentRow[] {
 }
 
 /**
- * Writes budgets at intervals, off the path of requests. What is written is what was spent and what is reserved, so
- * a process that dies forgets only what was granted since, and may count reserves that were never used. From here on
- * no write to the store waits long for another process: what can't be written is written an interval later.
- * @param changed as `Limiter.changed`
+ * Writes dollar budgets at intervals, off the request path. Both spent and reserved amounts are written, so a crash
+ * loses only what was granted since, and may count reservations that were never used. From here on no write to the
+ * database waits long for another process: a failed write is retried one interval later.
+ * @param changed `Limiter.changed`
  */
 export function saveBudgets(
   store: Store,
@@ -53,11 +54,11 @@ export function saveBudgets(
   telemetry: Pick<Telemetry, 'budgetsSaved'>,
 ): SavedBudgets {
   store.setBusyTimeout(loopBusyTimeoutMs);
-  // Also over a window that begins later: it is of a clock that was ahead, or of a budget that had other windows.
+  // Also replaces a later window: it comes from a clock that was ahead, or from other windows of the same budget.
   const write = store.prepare(
     'INSERT OR REPLACE INTO budgets (budget, place, window, nano_usd) VALUES (?, ?, ?, ?)',
   );
-  // Rows that could not be written: one a budget and place, so no more than there are meters.
+  // Rows not written yet: one per budget and meter, so no more than there are meters.
   const waiting = new Map<string, SpentRow>();
   let failing = false;
 

@@ -6,14 +6,14 @@ import { type Matter, type Place, placesOf, type Rule } from './rule.ts';
 export interface Scope {
   readonly id: number;
   readonly rule: Rule;
-  readonly place: Place;
+  readonly place: MeterValues;
 }
 
-/** What was spent of a budget in a window: the row that survives a restart. */
+/** What was spent of a dollar budget in a window: the row that survives a restart. */
 export interface SpentRow {
   /** The budget's name. */
   readonly budget: string;
-  /** `Place.key`. */
+  /** `key` of the meter's values. */
   readonly place: string;
   /** Id of the window. */
   readonly window: number;
@@ -21,33 +21,38 @@ export interface SpentRow {
   readonly nanoUsd: number;
 }
 
+/** The meters of all rules. */
 export interface Scopes {
   readonly size: number;
-  /** The meters of a request under a rule, opened where there are none. */
+  /** The meters of a request under a rule, opened if needed. */
   of(rule: Rule, matter: Matter, nowMs: number): Scope[];
   /**
-   * Lets go of the meters of rules that are no more, or count otherwise. A budget that is no more goes on where it was
-   * should it come back within its window.
-   * @param shapes of the rules that are, by id
+   * Closes the meters of rules that were removed or changed their shape. A removed dollar budget continues where it was
+   * if it is added again within its window.
+   * @param shapes rule id → shape, of the current rules
    */
   keep(shapes: ReadonlyMap<string, string>, nowMs: number): void;
-  /** Up to `max` rows of budgets that have changed since they were last asked for. */
+  /** Up to `max` rows of dollar budgets that have changed since the last call. */
   changed(max: number): SpentRow[];
 }
 
-/** Meters kept at once, for users come from headers: beyond it newcomers share one meter a limit. */
+/** Most meters kept. User names come from headers, so beyond this bound new values share one meter per limit. */
 export const scopesMax = 100_000;
-/** Meters looked at in one sweep for those that are idle. */
+/** Meters checked for idleness in one sweep. */
 const sweepMax = 1000;
-/** After a sweep that found nothing none is made for so long. */
-const sweepRestMs = 100;
+/** Shortest time to the next sweep after one that found no idle meter. */
+const sweepPauseMs = 100;
 
-const overflowPlace: Place = { key: '\0overflow', label: 'all beyond the number of scopes kept' };
+const overflowPlace: MeterValues = {
+  key: '\0overflow',
+  label: 'all values beyond the maximum number of meters',
+};
 
 /**
- * @param table of `meter.openTable`
- * @param saved rows from before a restart; each is taken over when its meter is first opened
- * @param onOverflow told of the rule whose newcomer shares a meter
+ * @param table id from `meter.openTable`
+ * @param max most meters kept
+ * @param saved rows from before a restart; each is used when its meter is first opened
+ * @param onOverflow called with the rule when a new value has to share a meter
  */
 export function createScopes(
   table: number,
@@ -55,12 +60,12 @@ export function createScopes(
   saved: Iterable<SpentRow>,
   onOverflow: (rule: Rule) => void,
 ): Scopes {
-  // In the order of their last sweep.
+  // In the order of their last sweep, oldest first.
   const scopes = new Map<string, Scope>();
   const budgets = new Map<number, Scope>();
   const restored = new Map<string, SpentRow>();
   for (const row of saved) restored.set(`budget\0${row.budget}\0${row.place}`, row);
-  // What budgets had spent that were taken out, until that is told.
+  // What removed dollar budgets had spent, until it is reported by `changed`.
   const ended = new Map<string, SpentRow>();
   let restsUntilMs = 0;
 
@@ -69,7 +74,7 @@ export function createScopes(
     budgets.delete(id);
   };
 
-  const open = (rule: Rule, place: Place, key: string, nowMs: number): Scope => {
+  const open = (rule: Rule, place: MeterValues, key: string, nowMs: number): Scope => {
     const { algorithm, capacity, rate, softShare, calendar } = rule;
     const id = meter.open(table, algorithm, capacity, rate, softShare, nowMs);
     const scope = { id, rule, place };
@@ -85,11 +90,11 @@ export function createScopes(
     return scope;
   };
 
-  /** Keeps what a budget has spent in its window, before its meter is closed. */
+  /** Remembers what a dollar budget has spent in its window, before its meter is closed. */
   const remember = (key: string, { id, rule, place }: Scope, nowMs: number): void => {
     if (rule.calendar === null) return;
     const window = rule.calendar.window(nowMs);
-    // Has it enter the window, in which nobody may have asked it yet.
+    // Moves the meter into the current window, even if no request has yet.
     meter.restore(table, id, window, 0);
     const nanoUsd = rule.capacity - meter.left(table, id, nowMs);
     if (nanoUsd <= 0) return;
@@ -99,7 +104,7 @@ export function createScopes(
     }
   };
 
-  /** Closes idle meters among those that were looked at longest ago; false: there are none. */
+  /** Closes idle meters among those checked longest ago; false: there are none. */
   const sweep = (nowMs: number): boolean => {
     const looked: (readonly [string, Scope])[] = [];
     for (const entry of scopes) {
@@ -121,13 +126,13 @@ export function createScopes(
 
   const roomFor = (nowMs: number): boolean => {
     if (scopes.size < max) return true;
-    if (nowMs < restsUntilMs) return false;
+    if (nowMs < noSweepUntilMs) return false;
     if (sweep(nowMs)) return true;
-    restsUntilMs = nowMs + sweepRestMs;
+    noSweepUntilMs = nowMs + sweepPauseMs;
     return false;
   };
 
-  const at = (rule: Rule, place: Place, nowMs: number): Scope => {
+  const at = (rule: Rule, place: MeterValues, nowMs: number): Scope => {
     const key = `${rule.id}\0${place.key}`;
     const known = scopes.get(key);
     if (known?.rule === rule) return known;
@@ -153,8 +158,8 @@ export function createScopes(
       return scopes.size;
     },
     of(rule, matter, nowMs) {
-      const found = placesOf(rule, matter).map((place) => at(rule, place, nowMs));
-      // Tags beyond the bound share one meter, which is asked once.
+      const found = meterValuesOf(rule, matter).map((place) => at(rule, place, nowMs));
+      // Tags beyond the bound share one meter, which is checked once.
       return found.length === 1 ? found : [...new Set(found)];
     },
     keep(shapes, nowMs) {
@@ -168,7 +173,7 @@ export function createScopes(
     },
     changed(most) {
       const rows: SpentRow[] = [];
-      // First, since a meter may have gone on from one.
+      // These come first, since a meter may have continued from one of them.
       for (const [key, row] of ended) {
         ended.delete(key);
         if (rows.push(row) === most) return rows;

@@ -1,14 +1,16 @@
-/** The settings of limits and budgets: part of the configuration's schema. */
+/** Settings of limits and dollar budgets. */
 
 import { z } from 'zod';
 import { modelPattern, name } from '../base/settings.ts';
 import { counted, shared } from '../exchange/key-limit.ts';
 
-/** What a meter may be kept for each of. */
+/** Properties of requests for whose values meters may be kept. */
 export const scopeNames = ['key', 'user', 'team', 'tenant', 'route', 'tag'] as const;
 
+/** One of these properties. */
 export type ScopeName = (typeof scopeNames)[number];
 
+/** Calendar windows of dollar budgets. */
 export const windowNames = ['hour', 'day', 'week', 'month'] as const;
 
 export type WindowName = (typeof windowNames)[number];
@@ -36,10 +38,10 @@ const perAndMatch = {
   match,
 };
 
-/** One limit. What a field needs of the others is checked in `config/check-limits.ts`. */
+/** One limit. Dependencies between its fields are checked in `config/check-limits.ts`. */
 export const limitSchema = z.strictObject({ ...counted, ...perAndMatch, ...shared('all') });
 
-/** Dollars over a window of the calendar. */
+/** One dollar budget: dollars per calendar window. */
 export const budgetSchema = z.strictObject({
   name: name.meta({ description: 'Name in refusals, headers and metrics.' }),
   usd: z.number().positive().max(1e9).meta({ description: 'Dollars in each window.' }),
@@ -52,6 +54,8 @@ export const budgetSchema = z.strictObject({
   ...shared('all'),
 });
 
+/** One limit, validated. */
 export type LimitConfig = z.output<typeof limitSchema>;
 
+/** One dollar budget, validated. */
 export type BudgetConfig = z.output<typeof budgetSchema>;

@@ -251,7 +251,7 @@ describe('dollars', () => {
     const permits = [granted(admit(ask)), granted(admit(ask)), granted(admit(ask))];
     const held = refused(admit(ask));
     expect(held.message).toContain('budget "b" of tenant "acme" ($0.00003 a day)');
-    expect(held.message).toMatch(/; it frees when requests at work end\.$/);
+    expect(held.message).toMatch(/; there will be room when requests in flight end\.$/);
     expect([held.retryAfterMs, header(held.headers, 'x-should-retry')]).toEqual([1000, undefined]);
     permits[0]?.settle(used(0, 10), 10);
     permits[1]?.settle(used(0, 10), 9_990);

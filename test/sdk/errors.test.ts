@@ -51,7 +51,7 @@ describe.each(sdks)('errors of the gateway, $name', ({ sdk, via, wire }) => {
     ['NotFoundError', 'No route serves the model', [ok], {}, { model: 'nope' }, {}],
     [
       'RateLimitError',
-      'can ever hold',
+      'ever allows',
       [ok],
       { limits: [{ name: 'l', unit: 'tokens', capacity: 1, refillPerSecond: 1 }] },
       {},
