@@ -1,4 +1,4 @@
-/** The catalog: what is known of each provider's models, out of the price tables, the families and the configuration. */
+/** The catalog: facts of each provider's models, from the price tables, the model families and the configuration. */
 
 import { presets } from '../dialects/presets.ts';
 import { type Capability, type ModelFacts, type Price, type TokenPrice, unknownFacts } from './facts.ts';
@@ -6,22 +6,23 @@ import { familyOf } from './families.ts';
 import { type FindRow, openTable, priceOf } from './prices.ts';
 import type { CatalogModelConfig } from './settings.ts';
 
+/** Looks up facts of models. */
 export interface Catalog {
   /**
-   * Facts of a provider's model. A name seen before costs one look into a map; a new one some 50 µs.
-   * @param provider a name of the configuration
+   * Facts of a provider's model. A known name costs one look-up in a map; a new one about 50 µs.
+   * @param provider its name in the configuration
    */
   facts(provider: string, model: string): ModelFacts;
 }
 
-/** Names that are remembered; apps choose them, so the oldest make room. */
+/** Model names remembered; apps choose them, so the oldest are evicted. */
 export const memoMax = 2000;
-/** Longer names, which no model has, are neither looked up nor remembered. */
+/** Longest model name looked up and remembered; no model has a longer one. */
 export const nameMaxLength = 256;
 
 /**
- * Opens the tables that these providers need, and no others.
- * @param wallMs date of the prices: one that changes later is taken over with the next configuration or start
+ * Opens only the price tables that these providers need.
+ * @param wallMs date of the prices, Unix ms; later price changes take effect with the next reload or start
  */
 export function createCatalog(
   providers: Readonly<Record<string, { readonly preset?: string | undefined }>>,
@@ -74,7 +75,7 @@ function fits(entry: CatalogModelConfig, provider: string, model: string): boole
   return entry.model.endsWith('*') ? model.startsWith(entry.model.slice(0, -1)) : model === entry.model;
 }
 
-/** The configuration wins, field by field. */
+/** Overrides facts by the configuration's, field by field. */
 function override(known: ModelFacts, own: CatalogModelConfig | undefined): ModelFacts {
   if (own === undefined) return known;
   const capabilities: ReadonlySet<Capability> | null =
@@ -87,7 +88,7 @@ function override(known: ModelFacts, own: CatalogModelConfig | undefined): Model
   };
 }
 
-/** A price needs those of input and output; a cached token whose price nobody gave costs as much as any other. */
+/** A price needs both input and output; cached tokens without a price cost as much as others. */
 function overridePrice(known: Price | null, own: CatalogModelConfig): Price | null {
   const nano = (usdPerMTok: number | undefined): number | undefined =>
     usdPerMTok === undefined ? undefined : usdPerMTok * 1000;
@@ -96,7 +97,7 @@ function overridePrice(known: Price | null, own: CatalogModelConfig): Price | nu
   const { usdPerSearchUnit } = own;
   const search = usdPerSearchUnit === undefined ? {} : { search: usdPerSearchUnit * 1e9 };
   if (known === null) {
-    // What is billed by its searches has no tokens to pay for.
+    // A model billed per search unit doesn't bill tokens.
     const least = usdPerSearchUnit === undefined ? undefined : 0;
     const [prompt, reply] = [input ?? least, output ?? least];
     if (prompt === undefined || reply === undefined) return null;

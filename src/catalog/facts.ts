@@ -1,7 +1,7 @@
-/** What is known of a model: what it can do, how much it takes, and what it costs. */
+/** Facts of a model: its capabilities, its limits of tokens and its prices. */
 import type { Usage } from '../exchange/usage.ts';
 
-/** What a request may need of a model. */
+/** Capabilities that a request may need. */
 export const capabilities = [
   'vision',
   'tools',
@@ -11,9 +11,10 @@ export const capabilities = [
   'embeddings',
   'audio',
 ] as const;
+/** One of these capabilities. */
 export type Capability = (typeof capabilities)[number];
 
-/** Nano-dollars a token, fractions allowed: a dollar for a million tokens is 1000. */
+/** Nano-dollars per token, fractions allowed: a dollar per million tokens is 1000. */
 export interface TokenPrice {
   readonly input: number;
   /** Read from the provider's prompt cache. */
@@ -23,22 +24,22 @@ export interface TokenPrice {
   readonly output: number;
 }
 
-/** What a reply costs. */
+/** Prices of a model. */
 export interface Price extends TokenPrice {
-  /** Prices of long prompts, longest first: they count for all tokens of a request whose prompt has more. */
+  /** Prices for long prompts, longest first: they apply to all tokens of a request whose prompt exceeds `aboveTokens`. */
   readonly tiers?: readonly ({ readonly aboveTokens: number } & TokenPrice)[];
-  /** Nano-dollars for each request, beside its tokens. */
+  /** Nano-dollars per request, in addition to its tokens. */
   readonly request?: number;
-  /** Nano-dollars a token of images or sound in the prompt, and of images in the reply; left out: as any other. */
+  /** Nano-dollars per token of images or audio in the prompt, and of images in the reply; absent: as text. */
   readonly mediaInput?: number;
   readonly mediaOutput?: number;
-  /** Nano-dollars for a second of sound that is heard; tokens cost nothing then. */
+  /** Nano-dollars per second of audio input; tokens then cost nothing. */
   readonly soundSecond?: number;
-  /** Nano-dollars for each search unit of a rerank. */
+  /** Nano-dollars per search unit of a rerank. */
   readonly search?: number;
 }
 
-/** Facts of one model at one provider. Null: unknown, which is never taken for nothing. */
+/** Facts of one model at one provider. Null: unknown, which never means zero or none. */
 export interface ModelFacts {
   readonly price: Price | null;
   /** Tokens of prompt and reply together. */
@@ -47,6 +48,7 @@ export interface ModelFacts {
   readonly capabilities: ReadonlySet<Capability> | null;
 }
 
+/** Nothing is known of the model. */
 export const unknownFacts: ModelFacts = {
   price: null,
   contextTokens: null,
@@ -54,13 +56,13 @@ export const unknownFacts: ModelFacts = {
   capabilities: null,
 };
 
-/** It costs nothing, whatever is asked. */
+/** Every request is free of charge. */
 export const freeFacts: ModelFacts = {
   ...unknownFacts,
   price: { input: 0, cachedInput: 0, cacheWrite: 0, output: 0 },
 };
 
-/** Cost of one reply in whole nano-dollars, rounded up. `inputTokens` includes the cached and the written ones. */
+/** Cost of one reply in whole nano-dollars, rounded up. `inputTokens` includes tokens read from and written to caches. */
 export function costNanoUsd(price: Price, usage: Usage): number {
   const { inputTokens } = usage;
   const cached = Math.min(usage.cachedInputTokens, inputTokens);
@@ -69,13 +71,13 @@ export function costNanoUsd(price: Price, usage: Usage): number {
   const each: TokenPrice = price.tiers?.find(({ aboveTokens }) => inputTokens > aboveTokens) ?? price;
   const input = plain * each.input + cached * each.cachedInput + written * each.cacheWrite;
   const media = usage.media === undefined ? 0 : mediaNanoUsd(price, each, plain, usage);
-  const beside = (price.request ?? 0) + (usage.searchUnits ?? 0) * (price.search ?? 0);
-  const cost = input + media + usage.outputTokens * each.output + beside;
-  // A sum of decimal fractions may miss a whole number by a hair, which must not cost a nano-dollar more.
+  const extra = (price.request ?? 0) + (usage.searchUnits ?? 0) * (price.search ?? 0);
+  const cost = input + media + usage.outputTokens * each.output + extra;
+  // Rounding errors of decimal fractions must not add a nano-dollar.
   return Math.ceil(cost * (1 - 2 * Number.EPSILON));
 }
 
-/** What images and sound cost more than so many tokens of text. */
+/** What images and audio cost in addition to the price of the same number of text tokens. */
 function mediaNanoUsd(price: Price, each: TokenPrice, plain: number, { media, outputTokens }: Usage): number {
   if (media === undefined) return 0;
   const heard = Math.min(media.inputTokens, plain) * ((price.mediaInput ?? each.input) - each.input);
@@ -84,7 +86,7 @@ function mediaNanoUsd(price: Price, each: TokenPrice, plain: number, { media, ou
   return heard + drawn + (media.soundMs / 1000) * (price.soundSecond ?? 0);
 }
 
-/** Whether a price is of what was used: a minute of sound says nothing about tokens, nor tokens about a minute. */
+/** Whether a price applies to what was used: a price per second says nothing about tokens, and vice versa. */
 export const isPriceOf = (price: Price, { media, inputTokens, outputTokens }: Usage): boolean => {
   const sound = (media?.soundMs ?? 0) > 0;
   const tokens = inputTokens > 0 || outputTokens > 0;

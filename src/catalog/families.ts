@@ -1,17 +1,17 @@
 /**
- * What families of models can do, by the beginning of their names: a small table, with the maker's page that each row
- * can be checked against. A model that none of them begins is unknown, until the configuration's `catalog` says more.
+ * Capabilities of model families, by prefix of the model's name: a small table, with the vendor's page to check each
+ * row against. A model without a matching prefix is unknown, unless the configuration's `catalog` describes it.
  */
 import type { Capability } from './facts.ts';
 
 /** What the models of a family have in common. */
 export interface Family {
   readonly prefixes: readonly string[];
-  /** `code`: its maker offers it for programming. `schema`: replies by a JSON Schema. */
+  /** `code`: its vendor offers it for programming. `schema`: it can follow a JSON Schema. */
   readonly capabilities: readonly Capability[];
-  /** Longest reply, in tokens; null: unknown. */
+  /** Longest reply in tokens; null: unknown. */
   readonly outputMaxTokens: number | null;
-  /** The maker's page on it. */
+  /** The vendor's page on it. */
   readonly docs: string;
 }
 
@@ -42,7 +42,7 @@ const family = (
   ...prefixes: string[]
 ): Family => ({ prefixes, capabilities, outputMaxTokens, docs });
 
-/** The first family with a fitting prefix counts, so narrower ones stand above. Dots of names are dashes here. */
+/** The first family with a matching prefix is used, so narrower ones come first. Dots in names are dashes here. */
 export const families: readonly Family[] = [
   family(gpt, embeds, null, 'text-embedding-'),
   family(
@@ -134,11 +134,11 @@ export const families: readonly Family[] = [
   family(sonar, ['vision', 'schema'], null, 'sonar'),
 ];
 
-/** Owners that platforms put before a name: `us.anthropic.claude-…`. */
+/** Region and vendor prefixes that platforms add to a name: `us.anthropic.claude-…`. */
 const owner =
   /^(?:(?:us|us-gov|eu|apac|jp|au|ca|global)\.)?(?:amazon|anthropic|cohere|deepseek|meta|mistral|openai|qwen)\./;
 
-/** The family of a model's name, with or without an owner before it; null: none is known. */
+/** The family of a model, with or without such a prefix; null: unknown. */
 export function familyOf(model: string): Family | null {
   const last = model.slice(model.lastIndexOf('/') + 1).toLowerCase();
   const name = last.replace(owner, '').replaceAll('.', '-');

@@ -1,11 +1,11 @@
 /**
- * Finds a model's price and context window in the tables of src/catalog/prices/, by the match rules they bring.
- * `npm run generate` makes them from `@pydantic/genai-prices` (MIT): https://github.com/pydantic/genai-prices
+ * Finds a model's price and context window in the tables of src/catalog/prices/, by the match rules in them.
+ * `npm run generate` makes the tables from `@pydantic/genai-prices` (MIT): https://github.com/pydantic/genai-prices
  */
 import { existsSync, readFileSync } from 'node:fs';
 import type { Price } from './facts.ts';
 
-/** How a table's row finds its models. Names are compared without case, but by a regular expression as they are. */
+/** Which models a table's row is for. Names are compared ignoring case, except by regular expressions. */
 export type MatchRule =
   | { readonly or: readonly MatchRule[] }
   | { readonly and: readonly MatchRule[] }
@@ -15,31 +15,31 @@ export type MatchRule =
   | { readonly contains: string }
   | { readonly regex: string };
 
-/** Dollars for a million tokens; in tiers, the last one whose `start` the prompt's tokens exceed counts for all. */
+/** Dollars per million tokens. With tiers, the last one whose `start` the prompt's tokens exceed applies to all tokens. */
 type Rate = number | { readonly base: number; readonly tiers: readonly { start: number; price: number }[] };
 
-/** Prices of a model as its table has them, and when they hold: the last row that does counts. */
+/** Prices of a model as in its table, and when they apply: the last row that applies is used. */
 export interface DatedPrices {
   /** First day, `YYYY-MM-DD`, UTC. */
   readonly from?: string;
-  /** Holds for some hours of each day. */
+  /** Applies during some hours of each day. */
   readonly daily?: true;
   readonly input_mtok?: Rate;
   readonly output_mtok?: Rate;
   readonly cache_read_mtok?: Rate;
   readonly cache_write_mtok?: Rate;
-  /** Dollars for a thousand requests. */
+  /** Dollars per thousand requests. */
   readonly requests_kcount?: number;
   readonly input_audio_mtok?: Rate;
   readonly input_image_mtok?: Rate;
   readonly output_image_mtok?: Rate;
-  /** Dollars for an hour of sound. */
+  /** Dollars per hour of audio. */
   readonly audio_hours?: number;
 }
 
 /** One provider's table. */
 export interface PriceTable {
-  /** Tables that are asked next. */
+  /** Names of tables to search next. */
   readonly fallback: readonly string[];
   readonly models: readonly {
     readonly id: string;
@@ -51,12 +51,12 @@ export interface PriceTable {
 
 type Row = PriceTable['models'][number];
 
-/** Finds the row of a model's name; undefined: the table doesn't know it. */
+/** Finds the row of a model; undefined: the table has none. */
 export type FindRow = (model: string) => Row | undefined;
 
 /**
  * Reads a provider's table and those it falls back to. @param id the provider's name in `@pydantic/genai-prices`
- * @throws when there is no such table: presets name them, and a test holds that each is there
+ * @throws when there is no such table: presets name them, and a test checks that each exists
  */
 export function openTable(id: string): FindRow {
   const own = read(id);
@@ -92,7 +92,7 @@ function matches(rule: MatchRule, name: string): boolean {
   return new RegExp(rule.regex).test(name);
 }
 
-/** `-20250805` as `-2025-08-05`: names are dated either way. */
+/** Changes `-20250805` to `-2025-08-05`: names may be dated either way. */
 function dashedDate(name: string): string {
   return name.replace(/-(20\d{2})(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?=-|:|$)/g, (as, year, month, day) => {
     const date = `${year}-${month}-${day}`;
@@ -102,8 +102,8 @@ function dashedDate(name: string): string {
 }
 
 /**
- * A row's price at a date; null where it has none for tokens. Of prices that change by the hour the dearest counts,
- * so that no budget is overspent by calling at another time.
+ * A row's price at a date; null: it has none for tokens. Of prices that change by the hour the highest is used, so that
+ * no dollar budget is overspent by calling at another time.
  */
 export function priceOf(row: Row, wallMs: number): Price | null {
   let best: Price | null = null;
@@ -119,7 +119,7 @@ export function priceOf(row: Row, wallMs: number): Price | null {
 
 function toPrice(dated: DatedPrices, id: string): Price | null {
   const { input_mtok: input, output_mtok: output, requests_kcount: requests } = dated;
-  // No price at all is what unpriced rows have, and also those that cost nothing, whose names say so.
+  // Rows without prices are unpriced, or free of charge if their name says so.
   if (input === undefined) {
     const { audio_hours: hour } = dated;
     if (hour !== undefined) return { ...free, soundSecond: (hour * 1e9) / 3600 };
@@ -147,7 +147,7 @@ function toPrice(dated: DatedPrices, id: string): Price | null {
   };
 }
 
-/** What images and sound cost, where that differs from text. */
+/** Prices of images and audio, where they differ from text. */
 function mediaOf({
   input_audio_mtok,
   input_image_mtok,
@@ -160,12 +160,12 @@ function mediaOf({
   };
 }
 
-/** OpenAI's row of its moderation models: https://platform.openai.com/docs/guides/moderation */
+/** OpenAI's row of moderation models, which are free: https://platform.openai.com/docs/guides/moderation */
 const freeOfCharge = 'moderation';
 
 const free: Price = { input: 0, cachedInput: 0, cacheWrite: 0, output: 0 };
 
-/** Dollars for a million tokens are a thousandth of a nano-dollar a token. */
+/** Converts dollars per million tokens to nano-dollars per token. */
 function nanoUsd(rate: Rate, inputTokens: number): number {
   if (typeof rate === 'number') return rate * 1000;
   const sorted = rate.tiers.toSorted((a, b) => a.start - b.start);

@@ -1,10 +1,10 @@
-/** Settings of the catalog: own prices and facts of models. */
+/** Settings of the catalog: configured prices and facts of models. */
 
 import { z } from 'zod';
 import { modelPattern } from '../base/settings.ts';
 import { capabilities } from './facts.ts';
 
-/** A name that is new to the process is compared with each of them. */
+/** Bounded, since a model name that is new to the process is compared with each of them. */
 const catalogModelsMax = 2000;
 
 const usdPerMTok = z.number().min(0).max(1e6);
@@ -27,10 +27,10 @@ const catalogModel = z.strictObject({
   outputUsdPerMTok: usdPerMTok.optional().meta({ description: 'The same for reply tokens.' }),
   cachedInputUsdPerMTok: usdPerMTok
     .optional()
-    .meta({ description: "The same for prompt tokens read from the provider's cache." }),
+    .meta({ description: "Likewise for prompt tokens read from the provider's cache." }),
   cacheWriteUsdPerMTok: usdPerMTok
     .optional()
-    .meta({ description: "The same for prompt tokens written into the provider's cache." }),
+    .meta({ description: "Likewise for prompt tokens written to the provider's cache." }),
   usdPerSearchUnit: z
     .number()
     .min(0)
@@ -42,12 +42,13 @@ const catalogModel = z.strictObject({
   capabilities: z
     .array(z.enum(capabilities))
     .optional()
-    .meta({ description: `What the model can do, of ${capabilities.join(', ')}.` }),
+    .meta({ description: `What the model can do: any of ${capabilities.join(', ')}.` }),
 });
 
-/** A catalog file: the same entries in a file of their own. */
+/** A catalog file: the same entries in a separate file. */
 export const catalogFileSchema = z.strictObject({ models: z.array(catalogModel).max(catalogModelsMax) });
 
+/** The catalog. */
 export const catalog = z
   .strictObject({
     file: z.string().min(1).optional().meta({
@@ -61,5 +62,5 @@ export const catalog = z
   })
   .prefault({});
 
-/** One entry of the catalog, checked. */
+/** One entry of the catalog, validated. */
 export type CatalogModelConfig = z.output<typeof catalogModel>;

@@ -1,6 +1,6 @@
 /**
- * Counts the tokens of texts off the requests' path: in one worker thread, started when it is first needed, from a
- * bounded queue, each within a deadline. What doesn't fit or comes too late is left to the estimate.
+ * Counts tokens of texts off the request path: in one worker thread, started when first needed, from a bounded queue,
+ * each job within a deadline. Jobs that don't fit or are late are left to the estimate.
  */
 import type { CountResult, Telemetry } from '../base/telemetry.ts';
 import type { Thread, World } from '../base/world.ts';
@@ -8,30 +8,32 @@ import type { Endpoint } from '../exchange/endpoint.ts';
 import type { CountSettings } from './settings.ts';
 import type { Counts } from './usage.ts';
 
-/** A reply's text, and how many bytes it had before it was cut to what is kept. */
+/** A reply's text, and its bytes before it was truncated to what is kept. */
 export interface ReplyText {
   readonly text: Uint8Array;
   readonly bytes: number;
 }
 
-/** What is to be counted. */
+/** Texts to count. */
 export interface CountJob {
   readonly endpoint: Pick<Endpoint, 'dialect' | 'kind'>;
-  /** The request's body as it left; null: the provider stated its tokens. */
+  /** The request's body as sent; null: the provider stated its tokens. */
   readonly prompt: Uint8Array | null;
   /** Text of each reply without stated usage. */
   readonly replies: readonly ReplyText[];
 }
 
+/** Counts tokens in the background. */
 export interface TokenCounter {
-  /** Calls back exactly once: with the counts, or null where they can't be had in time. */
+  /** Calls back exactly once: with the counts, or null if they aren't ready in time. */
   count(job: CountJob, done: (counts: Counts | null) => void): void;
+  /** Adopts new settings. */
   update(config: CountSettings): void;
-  /** Lets what waits be counted for so long; then it is left to the estimate, and the thread ends. */
+  /** Counts waiting jobs for up to `waitMs`; leaves the rest to the estimate, and ends the thread. */
   close(waitMs: number): Promise<void>;
 }
 
-/** Bytes that may wait to be counted, all together. */
+/** Total bytes that may wait to be counted. */
 const queueMaxBytes = 64 * 1024 * 1024;
 
 interface Waiting {
@@ -44,10 +46,13 @@ interface Waiting {
 const sizeOf = ({ prompt, replies }: CountJob): number =>
   replies.reduce((sum, { text }) => sum + text.length, prompt?.length ?? 0);
 
-/** The file beside this one, compiled or not. */
+/** The worker's file next to this one, compiled or not. */
 const workerUrl = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
 
-/** @param start starts the thread */
+/**
+ * A counter without a thread, which is started for the first job.
+ * @param start starts the thread
+ */
 export function createTokenCounter(
   config: CountSettings,
   telemetry: Pick<Telemetry, 'tokenCount'>,
@@ -68,7 +73,7 @@ export function createTokenCounter(
     if (current === null && queue.length === 0) onIdle?.();
   };
 
-  /** The thread is lost, or given up: the job at work is what it stumbled over. */
+  /** The thread crashed or is abandoned: fails its current job, which caused that. */
   const drop = (result: CountResult): void => {
     void worker?.terminate();
     worker = null;
@@ -103,7 +108,7 @@ export function createTokenCounter(
   };
 
   const late = (waiting: Waiting): void => {
-    // A text that takes so long would hold up all others.
+    // A text that takes this long would delay all others.
     if (waiting === current) return drop('late');
     queue.splice(queue.indexOf(waiting), 1);
     finish(waiting, null, 'late');

@@ -1,12 +1,13 @@
-/** What an image takes, by the rules the providers publish, and its size, read from its first bytes. */
+/** Tokens of an image, by the rules that providers publish, and its size, read from its first bytes. */
 import type { DialectName } from '../exchange/dialects.ts';
 
+/** Pixels. */
 export interface ImageSize {
   readonly width: number;
   readonly height: number;
 }
 
-/** An image behind a URL is never fetched, so its size is taken to be this. */
+/** Size assumed for an image behind a URL, which is never fetched. */
 export const assumedSize: ImageSize = { width: 1024, height: 1024 };
 
 /** https://docs.claude.com/en/docs/build-with-claude/vision: larger images are scaled down to these bounds. */
@@ -21,7 +22,7 @@ const tileRules: readonly (readonly [model: RegExp, base: number, tile: number])
   [/^gpt-5/, 70, 140],
 ];
 const [tileBase, tileTokens] = [85, 170];
-/** The same page: patches of 32 pixels, weighted. */
+/** Same page: patches of 32 pixels, weighted. */
 const patchRules: readonly (readonly [model: RegExp, weight: number])[] = [
   [/^(?:gpt-4\.1-mini|gpt-5-mini)/, 1.62],
   [/^(?:gpt-4\.1-nano|gpt-5-nano)/, 2.46],
@@ -47,25 +48,25 @@ export function imageTokens(
   return lowDetail ? base : base + tile * tiles(width, height);
 }
 
-/** Fitted into 2048 × 2048, then the shorter side down to 768, then tiles of 512 × 512. */
+/** Number of tiles: scaled to fit 2048 × 2048, then the shorter side down to 768, then tiles of 512 × 512. */
 function tiles(width: number, height: number): number {
   const fit = Math.min(1, 2048 / Math.max(width, height));
   const scale = fit * Math.min(1, 768 / (Math.min(width, height) * fit));
   return Math.ceil((width * scale) / 512) * Math.ceil((height * scale) / 512);
 }
 
-/** Scaled down, if need be, until a whole number of patches fits one side and the bound holds. */
+/** Number of patches: if there are too many, scaled down until a whole number fits one side and the bound holds. */
 function patches(width: number, height: number): number {
   const all = Math.ceil(width / 32) * Math.ceil(height / 32);
   if (all <= patchesMax) return all;
   const scale = Math.sqrt((32 * 32 * patchesMax) / (width * height));
   const [across, down] = [(width * scale) / 32, (height * scale) / 32];
   const fit = Math.min(Math.floor(across) / across, Math.floor(down) / down);
-  // Floating-point dust must not add a row.
+  // Rounding errors must not add a row.
   return Math.ceil(across * fit - 1e-9) * Math.ceil(down * fit - 1e-9);
 }
 
-/** Width and height in pixels of a PNG, JPEG, GIF or WebP; null: it is none, or was cut too early. */
+/** Size of a PNG, JPEG, GIF or WebP; null: another format, or too few bytes. */
 export function imageSize(bytes: Buffer): ImageSize | null {
   if (bytes.length < 30) return null;
   if (bytes.readUInt32BE(0) === 0x8950_4e47) return size(bytes.readUInt32BE(16), bytes.readUInt32BE(20));
@@ -95,7 +96,7 @@ function jpegSize(bytes: Buffer): ImageSize | null {
     const marker = bytes[at + 1] ?? 0;
     const frame = marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
     if (frame) return size(bytes.readUInt16BE(at + 7), bytes.readUInt16BE(at + 5));
-    // A fill byte may stand before a marker.
+    // A fill byte may precede a marker.
     at += marker === 0xff ? 1 : 2 + bytes.readUInt16BE(at + 2);
   }
   return null;

@@ -1,11 +1,11 @@
-/** Cuts text for a tokenizer whose time grows with the square of a long run's length. */
+/** Splits text for a tokenizer whose time grows with the square of the length of an unbroken run. */
 
-/** UTF-16 units of a piece: a run of one letter takes a millisecond then, not half a minute. */
+/** UTF-16 units of a piece: a run of one letter then takes a millisecond instead of half a minute. */
 const pieceMax = 1024;
-/** A space is looked for in so much of a piece's end: tokens begin with theirs, so a cut before it changes nothing. */
+/** Units at a piece's end searched for a space: tokens begin with their space, so splitting before it changes nothing. */
 const lookBackMax = 256;
 
-/** Adds up what `count` says of the pieces of a text. Without spaces a cut may add a token each. */
+/** Sum of `count` over the pieces of a text. Each split may add a token if there are no spaces. */
 export function countPieces(text: string, count: (piece: string) => number): number {
   let tokens = 0;
   for (let from = 0; from < text.length; ) {
@@ -20,7 +20,7 @@ function cutOf(text: string, from: number): number {
   const end = from + pieceMax;
   if (end >= text.length) return text.length;
   for (let at = end; at > end - lookBackMax; at--) {
-    // One space between two words; inside a run of them the tokens would be others.
+    // A single space between two words; inside a run of spaces the tokens would change.
     if (text[at] === ' ' && text[at - 1] !== ' ' && text[at + 1] !== ' ') return at;
   }
   const unit = text.charCodeAt(end);

@@ -1,6 +1,6 @@
 /**
- * What a prompt takes in tokens, for providers that don't say: its text by a tokenizer, its images by the providers'
- * rules, and what the form around them takes. Runs in the worker thread.
+ * Tokens of a prompt, for providers that don't state them: its text by a tokenizer, its images by the providers' rules,
+ * plus the overhead of the message format. Runs in the worker thread.
  */
 
 import { textOf } from '../base/json.ts';
@@ -8,19 +8,20 @@ import type { DialectName } from '../exchange/dialects.ts';
 import type { Endpoint } from '../exchange/endpoint.ts';
 import { assumedSize, imageSize, imageTokens } from './image.ts';
 
-/** Tokens of a text. */
+/** Counts the tokens of a text. */
 export type CountText = (text: string) => number;
 
+/** Tokens of a prompt. */
 export interface PromptCount {
   readonly promptTokens: number;
-  /** Of that, for images. */
+  /** How many of them are for images. */
   readonly imageTokens: number;
 }
 
-/** Around each message, and before the reply; https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken */
+/** Overhead of each message and of the reply; https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken */
 const messageTokens = 3;
 const replyStartTokens = 3;
-/** Characters of base64 in which the header of an image is looked for. */
+/** Characters of base64 searched for the header of an image. */
 const imageHeadMax = 256 * 1024;
 
 type Json = Readonly<Record<string, unknown>>;
@@ -28,7 +29,7 @@ const isObject = (value: unknown): value is Json =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
 
-/** Counts a request's body. Wrong types in it say nothing, they never fail. */
+/** Counts the tokens of a request's parsed body. Never throws: values of unexpected types are ignored. */
 export function countPrompt(
   { dialect, kind }: Pick<Endpoint, 'dialect' | 'kind'>,
   body: unknown,
@@ -41,7 +42,7 @@ export function countPrompt(
     countText,
   );
   if (kind === 'embedding' && dialect === 'openai') {
-    // Texts, or tokens that the client has counted itself.
+    // Texts, or arrays of token ids.
     const inputs = Array.isArray(body.input) ? body.input : [body.input];
     counter.add(inputs.flat().reduce((sum: number, each) => sum + (typeof each === 'number' ? 1 : 0), 0));
     for (const each of inputs) counter.text(each);
@@ -64,7 +65,7 @@ export function countPrompt(
   for (const system of [body.system, body.instructions, body.systemInstruction, body.system_instruction])
     counter.content(isObject(system) ? system.parts : system);
   if (typeof body.input === 'string') {
-    // The user's one message.
+    // A single user message.
     counter.add(messageTokens);
     counter.text('user');
     counter.text(body.input);
@@ -114,7 +115,7 @@ function createCounter(dialect: DialectName, model: string, countText: CountText
         // Gemini's calls and their results.
         counter.json(part.functionCall);
         counter.json(part.functionResponse);
-        // A tool's result holds parts of its own.
+        // A tool's result contains parts.
         counter.content(part.content);
         const image = imageOf(part);
         if (image !== null) images += imageTokens(dialect, model, image.size, image.lowDetail);
@@ -140,7 +141,7 @@ function imageOf(part: Json): { size: typeof assumedSize; lowDetail: boolean } |
   return { size: sizeOf(part.source.data), lowDetail: false };
 }
 
-/** What a data URL holds; undefined: it is none. */
+/** The base64 data of a data URL; undefined: it isn't one. */
 const base64In = (url: unknown): string | undefined =>
   typeof url === 'string' && /^data:[^,]*;base64,/.test(url) ? url.split(',', 2)[1] : undefined;
 

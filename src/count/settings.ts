@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { ms } from '../base/settings.ts';
 
+/** The tokenizer. */
 export const count = z
   .strictObject({
     queueMax: z.int().min(1).max(100_000).default(256).meta({
@@ -15,5 +16,5 @@ export const count = z
   })
   .prefault({});
 
-/** Settings of the tokenizer, checked. */
+/** Settings of the tokenizer, validated. */
 export type CountSettings = z.output<typeof count>;

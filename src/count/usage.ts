@@ -1,4 +1,4 @@
-/** Stage count: what the tries of a request used, by the provider's word or, where it gives none, by its text. */
+/** Stage count: the usage and cost of a request's tries, as stated by the provider or otherwise counted from text. */
 import { costNanoUsd, isPriceOf, type ModelFacts } from '../catalog/facts.ts';
 import type { Unstated } from '../exchange/endpoint.ts';
 import type { ModelRequest } from '../exchange/request.ts';
@@ -7,31 +7,31 @@ import { bodyFlags } from '../native/inspect.ts';
 import type { ReplyFacts } from '../native/reply.ts';
 import type { Estimator } from './estimate.ts';
 
-/** A call whose reply had begun: its provider bills the prompt, and what of the reply came. */
+/** A call whose reply had begun: its provider bills the prompt and the part of the reply that it sent. */
 export interface BilledTry {
-  /** Who was asked. */
+  /** The target that was called. */
   readonly target: {
     /** `provider/model`, from the configuration. */
     readonly label: string;
     readonly facts: ModelFacts;
   };
   readonly facts: ReplyFacts;
-  /** The reply came to its own end. */
+  /** The reply wasn't cut off. */
   readonly complete: boolean;
-  /** What came of its text, decoded. Asked for once at most, and only where the provider stated no usage. */
+  /** The text that arrived, decoded. Called at most once, and only if the provider stated no usage. */
   text(): Buffer;
 }
 
-/** What a tokenizer found. */
+/** Tokens counted by a tokenizer. */
 export interface Counts {
   readonly promptTokens: number;
-  /** Of that, for images: they say nothing about the tokens of text. */
+  /** How many of them are for images, which say nothing about the tokens of text. */
   readonly imageTokens: number;
-  /** Of the replies of the tries without stated usage, in order. */
+  /** For each try without stated usage, in order. */
   readonly replyTokens: readonly number[];
 }
 
-/** What one try used and cost. */
+/** Usage and cost of one try. */
 export interface Charge {
   /** `provider/model`. */
   readonly target: string;
@@ -40,19 +40,20 @@ export interface Charge {
   readonly costNanoUsd: number | null;
 }
 
-/** What a request used and cost, all its tries together. */
+/** Usage and cost of a request, over all its tries. */
 export interface Bill {
   readonly charges: readonly Charge[];
   readonly usage: Usage;
-  /** Of those tries that have a price. */
+  /** Sum over the tries that have a price. */
   readonly costNanoUsd: number;
-  /** Every try has one. */
+  /** Every try has a price. */
   readonly priced: boolean;
 }
 
+/** The bill of a request without billed tries. */
 export const nothingBilled: Bill = { charges: [], usage: noUsage, costNanoUsd: 0, priced: true };
 
-/** The provider said what it used, and nothing came after that. */
+/** Whether the provider stated the usage of the whole try. */
 export function isStated({ facts, complete }: BilledTry): boolean {
   const { inputTokens, outputTokens, media } = facts;
   const stated = facts.usage && (inputTokens > 0 || outputTokens > 0 || (media?.soundMs ?? 0) > 0);
@@ -60,9 +61,9 @@ export function isStated({ facts, complete }: BilledTry): boolean {
 }
 
 /**
- * Adds the tries up.
- * @param counts null: what no provider stated is estimated from bytes
- * @param unstatedAs what such a reply is taken for
+ * Adds up the tries.
+ * @param counts null: usage that isn't stated is estimated from bytes
+ * @param unstatedAs how a reply without stated usage is billed
  */
 export function bill(
   request: ModelRequest,
@@ -138,9 +139,9 @@ const sum = (a: Usage, b: Usage): Usage => ({
     : { searchUnits: (a.searchUnits ?? 0) + (b.searchUnits ?? 0) }),
 });
 
-const besideText = bodyFlags.images | bodyFlags.media | bodyFlags.audio | bodyFlags.tools;
+const nonTextFlags = bodyFlags.images | bodyFlags.media | bodyFlags.audio | bodyFlags.tools;
 
-/** Lets the estimator learn what a prompt really took. */
+/** Teaches the estimator the actual tokens of a prompt. */
 export function learn(
   request: ModelRequest,
   tries: readonly BilledTry[],
@@ -148,8 +149,8 @@ export function learn(
   counts: Counts | null,
 ): void {
   const stated = tries.find(isStated);
-  // Images and tools cost tokens beside the text, and what is learned is the text's share.
-  if (stated !== undefined && (request.flags & besideText) !== 0) return;
+  // Images and tools cost tokens in addition to the text, but only the text's tokens may be learned.
+  if (stated !== undefined && (request.flags & nonTextFlags) !== 0) return;
   if (stated !== undefined) estimator.learn(request.model, request.textBytes, stated.facts.inputTokens);
   else if (counts !== null)
     estimator.learn(request.model, request.textBytes, counts.promptTokens - counts.imageTokens);

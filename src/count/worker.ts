@@ -1,4 +1,4 @@
-/** The worker thread that counts tokens: texts come in, numbers go out, and nothing is kept. */
+/** The worker thread that counts tokens; it keeps no texts. */
 import { parentPort } from 'node:worker_threads';
 import { countTokens } from 'gpt-tokenizer/encoding/o200k_base';
 import type { CountJob, ReplyText } from './counter.ts';
@@ -6,12 +6,12 @@ import { countPieces } from './pieces.ts';
 import { countPrompt } from './prompt.ts';
 import type { Counts } from './usage.ts';
 
-/** What the vocabulary names as special is plain text here. */
+/** Special tokens of the vocabulary are treated as plain text. */
 const asText = { disallowedSpecial: new Set<string>() };
 const countText = (text: string): number => countPieces(text, (piece) => countTokens(piece, asText));
 const decoder = new TextDecoder();
 
-/** What was cut off a very long text is taken to be like the rest. */
+/** Tokens of a reply; those of a truncated text are extrapolated. */
 function countReply({ text, bytes }: ReplyText): number {
   const tokens = countText(decoder.decode(text));
   return bytes > text.length && text.length > 0 ? Math.ceil((tokens * bytes) / text.length) : tokens;

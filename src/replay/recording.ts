@@ -1,4 +1,4 @@
-/** A stream while it is gathered for its idempotency key: whoever joins follows it from its first byte. */
+/** A stream being recorded for its idempotency key; repeated requests follow it from its first byte. */
 import type { Cancellation } from '../base/cancellation.ts';
 import { Refusal } from '../base/errors.ts';
 import type { StoredReply } from '../exchange/reply.ts';
@@ -6,59 +6,61 @@ import type { StoredReply } from '../exchange/reply.ts';
 /** What is known of a stream when it begins. */
 export type StreamHead = Pick<StoredReply, 'status' | 'contentType' | 'target' | 'dropped'>;
 
-/** Memory that all recordings share with the replies that are kept. */
-export interface Room {
-  /** False: there is none left for so many bytes more in a recording that holds `held`. */
+/** The memory that all recordings share with stored replies. */
+export interface RecordingMemory {
+  /** Takes `bytes` for a recording that already holds `held` bytes; false: there isn't enough. */
   take(bytes: number, held: number): boolean;
+  /** Returns bytes. */
   give(bytes: number): void;
 }
 
 /** What a follower gets at the end of a stream. */
 export interface Followed {
-  /** Why it broke off; null: it was complete. */
+  /** Why it was cut off; null: it is complete. */
   readonly refusal: Refusal | null;
   readonly costNanoUsd: number;
 }
 
+/** One stream, recorded while it is sent to the first client. */
 export class Recording {
   readonly head: StreamHead;
-  readonly #room: Room;
+  readonly #memory: RecordingMemory;
   #chunks: Buffer[] = [];
   #bytes = 0;
   #end: Followed | null = null;
   #overflowed = false;
   #waiting: (() => void)[] = [];
 
-  constructor(head: StreamHead, room: Room) {
+  constructor(head: StreamHead, memory: RecordingMemory) {
     this.head = head;
-    this.#room = room;
+    this.#memory = memory;
   }
 
-  /** The first request's stream has grown. */
+  /** Appends a chunk of the first request's stream. */
   push(chunk: Buffer): void {
     if (this.#end !== null) return;
-    if (this.#room.take(chunk.length, this.#bytes)) {
+    if (this.#memory.take(chunk.length, this.#bytes)) {
       this.#bytes += chunk.length;
       this.#chunks.push(chunk);
       return this.#wake();
     }
     this.#overflowed = true;
-    const words = 'The reply to the first request with this Idempotency-Key is too large to be shared.';
-    this.#finish({ refusal: new Refusal('stream_cut', words), costNanoUsd: 0 });
+    const message = 'The reply to the first request with this Idempotency-Key is too large to be shared.';
+    this.#finish({ refusal: new Refusal('stream_cut', message), costNanoUsd: 0 });
     this.#release();
   }
 
-  /** All of it; null: it was too large to be gathered. */
+  /** The whole stream; null: it was too large to be recorded. */
   body(): Buffer | null {
     return this.#overflowed ? null : Buffer.concat(this.#chunks);
   }
 
-  /** It can't be followed from its first byte any more. */
+  /** It was too large, so it can't be followed from its first byte any more. */
   get overflowed(): boolean {
     return this.#overflowed;
   }
 
-  /** The first request is over. @param kept its reply, null when it broke off */
+  /** The first request has ended. @param kept its reply; null: it broke off */
   end(kept: StoredReply | null): void {
     if (this.#end !== null) return;
     const cut = new Refusal(
@@ -66,12 +68,12 @@ export class Recording {
       'The stream of the first request with this Idempotency-Key broke off.',
     );
     this.#finish({ refusal: kept === null ? cut : null, costNanoUsd: kept?.costNanoUsd ?? 0 });
-    // Those who follow have their own hold on the chunks until they are through.
-    this.#room.give(this.#bytes);
+    // Followers keep the chunks alive until they have sent them.
+    this.#memory.give(this.#bytes);
     this.#bytes = 0;
   }
 
-  /** The bytes from the first one on, as they come. Ends early, as its return value says, when nobody listens. */
+  /** All chunks from the first one, as they arrive. Ends early when cancelled; the return value says so. */
   async *follow(cancellation: Cancellation): AsyncGenerator<Buffer, Followed> {
     for (let at = 0; ; ) {
       const chunk = this.#chunks[at];
@@ -88,6 +90,7 @@ export class Recording {
     }
   }
 
+  /** Resolves with the next chunk, at the end of the stream, or when cancelled. */
   #news(cancellation: Cancellation): Promise<void> {
     return new Promise((resolve) => {
       const done = (): void => {
@@ -107,7 +110,7 @@ export class Recording {
   }
 
   #release(): void {
-    this.#room.give(this.#bytes);
+    this.#memory.give(this.#bytes);
     this.#bytes = 0;
     this.#chunks = [];
   }

@@ -1,5 +1,5 @@
 /**
- * Stage replay: the same `Idempotency-Key` gives the same reply without a second upstream call.
+ * Stage replay: repeating an `Idempotency-Key` returns the same reply without a second upstream call.
  * https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
  */
 
@@ -11,82 +11,87 @@ import type { Identity } from '../exchange/identity.ts';
 import type { StoredReply } from '../exchange/reply.ts';
 import type { ModelRequest } from '../exchange/request.ts';
 import { createReplyStore, type StoreBounds } from '../store/replies.ts';
-import { Recording, type Room, type StreamHead } from './recording.ts';
+import { Recording, type RecordingMemory, type StreamHead } from './recording.ts';
 import type { ReplaySettings } from './settings.ts';
 
-/** The first request with a key: it alone goes upstream. */
+/** Held by the first request with a key, the only one that goes upstream. */
 export interface Claim {
-  /** Its reply begins as a stream: those who wait, and those who come, follow what is pushed into this. */
+  /** Its reply begins as a stream: waiting and later requests follow what is pushed into this recording. */
   stream(head: StreamHead): Recording;
   /**
-   * Exactly once: with the reply to keep, or null for one that failed and isn't pinned. Then the one that has waited
-   * longest goes upstream itself, and the others wait for that one.
+   * Call exactly once, with the reply to store, or null if it failed and must not be stored. Then the request that has
+   * waited longest goes upstream itself, and the others wait for that one.
    */
   finish(reply: StoredReply | null): void;
 }
 
-/** What a request with a key is to do. */
+/** How a request continues. */
 export type Seen =
-  /** To be asked for; with a claim if there is a key. */
+  /** It goes upstream; with a claim if it has a key. */
   | { readonly kind: 'new'; readonly claim: Claim | null }
+  /** The reply to the first request is stored. */
   | { readonly kind: 'stored'; readonly reply: StoredReply }
-  /** The first request's reply is on its way. `left` must be called when it isn't followed any more. */
+  /** The reply to the first request is streaming. `left` must be called when this request stops following it. */
   | { readonly kind: 'running'; readonly recording: Recording; left(): void };
 
-/** The first request with this key is still without a reply. */
+/** The first request with this key has no reply yet. */
 export interface Join {
   readonly kind: 'join';
-  /** Waits for it. The first is not touched by it when this one is cancelled or late. */
+  /** Waits for the reply, at most `waitMs`. If this request is cancelled or late, the first one isn't affected. */
   wait(cancellation: Cancellation, waitMs: number): Promise<Seen | Refusal>;
 }
 
+/** The idempotency keys seen and their replies. */
 export interface Replay {
+  /** Looks up a request's key, and claims it for the first request. @param nowMs monotonic ms */
   claim(exchange: Exchange, identity: Identity, request: ModelRequest, nowMs: number): Seen | Join | Refusal;
+  /** Adopts new settings. */
   update(config: ReplaySettings): void;
 }
 
 const keyPattern = /^[\x21-\x7e]{1,255}$/;
-/** A guess at when the first request will be done. */
+/** Guess of when the first request will have ended. */
 const retryAfterMs = 1000;
-/** A key whose first request is at work. */
+/** A key whose first request is in flight. */
 interface Flight {
   readonly fingerprint: string;
-  /** Those who wait, in order. */
+  /** Requests waiting for a reply, in order. */
   readonly waiting: Set<(seen: Seen) => void>;
   recording: Recording | null;
-  /** Requests that wait or follow. */
+  /** Requests waiting or following a stream. */
   joiners: number;
 }
 
 const none: Seen = { kind: 'new', claim: null };
 
-/** @param gathering bytes that are taken already */
-const boundsOf = (config: ReplaySettings, gathering: number): StoreBounds => ({
+/** @param recordedBytes bytes taken by recordings */
+const boundsOf = (config: ReplaySettings, recordedBytes: number): StoreBounds => ({
   entriesMax: config.entriesMax,
-  bytesMax: config.bytesMax - gathering,
+  bytesMax: config.bytesMax - recordedBytes,
   ttlMs: config.ttlSeconds * 1000,
 });
 
+/** @param clock monotonic ms */
 export function createReplay(config: ReplaySettings, clock: () => number): Replay {
   let current = config;
-  let gathering = 0;
-  // A reply's note is the fingerprint of the request it answers.
+  let recordedBytes = 0;
+  // The note of a stored reply is the fingerprint of the request it answers.
   const store = createReplyStore(boundsOf(config, 0));
   // Bounded by the requests in flight.
   const inFlight = new Map<string, Flight>();
 
-  /** What is gathered goes before what is kept. */
-  const makeRoom = (): void => store.resize(boundsOf(current, gathering));
-  const room: Room = {
+  /** Evicts stored replies to make room for recordings, which take precedence. */
+  const makeRoom = (): void => store.resize(boundsOf(current, recordedBytes));
+  const memory: RecordingMemory = {
     take(bytes, held) {
       if (held + bytes > current.entryMaxBytes) return false;
-      if (gathering + bytes > current.bytesMax) return false;
-      gathering += bytes;
-      if (gathering + store.bytes > current.bytesMax) makeRoom();
+      if (recordedBytes + bytes > current.bytesMax) return false;
+      recordedBytes += bytes;
+      if (recordedBytes + store.bytes > current.bytesMax) makeRoom();
       return true;
     },
     give(bytes) {
-      gathering -= bytes;
+      recordedBytes -= bytes;
     },
   };
 
@@ -100,7 +105,7 @@ export function createReplay(config: ReplaySettings, clock: () => number): Repla
 
   const claimOf = (scope: string, flight: Flight): Claim => ({
     stream(head) {
-      const recording = new Recording(head, room);
+      const recording = new Recording(head, memory);
       flight.recording = recording;
       const waiting = [...flight.waiting];
       flight.waiting.clear();
@@ -161,10 +166,10 @@ export function createReplay(config: ReplaySettings, clock: () => number): Repla
       const header = exchange.headers['idempotency-key'];
       if (header === undefined) return none;
       if (typeof header !== 'string' || !keyPattern.test(header)) return wrongKey();
-      // Callers of the anonymous tenant may have credentials of their own at a provider.
+      // Callers of the anonymous tenant may bring their own provider credentials.
       const caller = identity.keyId ?? credentialDigest(exchange.headers);
       const scope = `${identity.tenant}\0${caller}\0${identity.user ?? ''}\0${header}`;
-      // Two dialects have an endpoint of one name.
+      // Different dialects may have endpoints of the same name.
       const { dialect, name } = exchange.endpoint;
       const fingerprint = `${dialect}\0${name}\0${request.digest}`;
       const pinned = store.get(scope, nowMs);
@@ -192,7 +197,7 @@ const wrongKey = (): Refusal =>
   );
 
 const mismatch = (): Refusal =>
-  new Refusal('idempotency_mismatch', 'This Idempotency-Key came with another request before.', {
+  new Refusal('idempotency_mismatch', 'This Idempotency-Key was used with a different request before.', {
     param: 'idempotency-key',
   });
 

@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { bytes } from '../base/settings.ts';
 
+/** Idempotency keys and their stored replies. */
 export const replay = z
   .strictObject({
     ttlSeconds: z
@@ -25,5 +26,5 @@ export const replay = z
   })
   .prefault({});
 
-/** Settings of idempotency keys, checked. */
+/** Settings of idempotency keys, validated. */
 export type ReplaySettings = z.output<typeof replay>;

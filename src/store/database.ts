@@ -1,40 +1,41 @@
-/** The embedded store: one SQLite file for what must outlive the process, opened once and shared by its users. */
+/** The embedded database: one SQLite file for what must outlive the process, opened once and shared by its users. */
 import { chmodSync, existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 
-/** An open store. Its calls block, so they belong off the request's path. */
+/** An open database. Its calls block, so they belong off the request path. */
 export interface Store {
-  /** Null: in memory only, gone with the process. */
+  /** Null: in memory only, lost with the process. */
   readonly path: string | null;
+  /** @throws for invalid SQL */
   prepare(sql: string): StatementSync;
-  /** All of `work`'s writes, or none of them when it throws. Must not be nested. */
+  /** Commits all writes of `work`, or none if it throws. Must not be nested. */
   transaction<T>(work: () => T): T;
-  /** How long a write waits from now on for another process to finish its own, before it throws; see `isBusy`. */
+  /** Sets how long a write waits for another process's write before it throws; see `isBusy`. */
   setBusyTimeout(timeoutMs: number): void;
   close(): void;
 }
 
-/** Tables of one user of the store: the n-th step leads from version n to n + 1, and is never edited later. */
+/** Tables of one user of the database: step n migrates from version n to n + 1, and is never edited later. */
 export interface Migrations {
   readonly part: string;
   readonly steps: readonly string[];
 }
 
-/** How long a write waits for another process, such as `sidegate keys`, where nothing else waits with it. */
+/** How long a write waits for another process, such as `sidegate keys`, when no request is waiting. */
 export const busyTimeoutMs = 1000;
-/** How long it waits beside requests: the wait blocks them all. */
+/** How long a write waits while requests are served: the wait blocks them all. */
 export const loopBusyTimeoutMs = 5;
-/** SQLITE_BUSY, the low byte of its extended codes. */
+/** SQLITE_BUSY: the low byte of an error code. */
 const busyCode = 5;
 
 /**
- * Opens a store and brings its tables up to date.
- * @param path the file, made if it is missing, readable by its owner alone; null: in memory
- * @throws when the file can't be opened, is no store, or was written by a newer version
+ * Opens the database and migrates its tables.
+ * @param path the file, created if missing, readable by its owner only; null: in memory
+ * @throws when the file can't be opened, is no SQLite database, or was written by a newer version
  */
 export async function openStore(path: string | null, parts: readonly Migrations[]): Promise<Store> {
-  // Loaded here, since most sidecars keep nothing.
+  // Loaded here, since most sidecars store nothing.
   const sqlite = await import('node:sqlite');
   const fresh = path !== null && !existsSync(path);
   let database: DatabaseSync;
@@ -90,7 +91,7 @@ function migrate(database: DatabaseSync, store: Store, parts: readonly Migration
   });
 }
 
-/** Whether a write failed since another process was at its own for longer than it waits: it may be tried again. */
+/** Whether a write failed because another process's write took longer than the timeout: it may be retried. */
 export function isBusy(cause: unknown): boolean {
   if (!(cause instanceof Error) || !('errcode' in cause)) return false;
   return typeof cause.errcode === 'number' && (cause.errcode & 0xff) === busyCode;

@@ -1,27 +1,33 @@
-/** A bounded store of replies in the native core: least recently used out first, each with an end of life. */
+/** A bounded in-memory store of replies in the native core: evicts the least recently used, and expires each reply. */
 import type { StoredReply } from '../exchange/reply.ts';
 import { type StoreEntry, store } from '../native/store.ts';
 
+/** Replies by key. */
 export interface ReplyStore {
+  /** Null: not stored, or expired. @param nowMs monotonic ms */
   get(key: string, nowMs: number): NotedReply | null;
-  /** @param note the owner's own, given back with the reply */
+  /** Stores a copy; not if its headers are too large. @param note any text, returned with the reply */
   put(key: string, reply: StoredReply, nowMs: number, note?: string): void;
+  /** Changes the bounds, evicting as needed. */
   resize(bounds: StoreBounds): void;
   readonly size: number;
   readonly bytes: number;
 }
 
+/** A stored reply and its note. */
 export interface NotedReply extends StoredReply {
   readonly note: string;
 }
 
+/** Bounds of a store. */
 export interface StoreBounds {
-  /** 0: keeps nothing. */
+  /** 0: stores nothing. */
   readonly entriesMax: number;
   readonly bytesMax: number;
   readonly ttlMs: number;
 }
 
+/** An empty store. */
 export function createReplyStore(bounds: StoreBounds): ReplyStore {
   const id = store.open(bounds.entriesMax, bounds.bytesMax, bounds.ttlMs);
   return {
@@ -43,15 +49,15 @@ export function createReplyStore(bounds: StoreBounds): ReplyStore {
   };
 }
 
-// What an entry's head holds: the numbers, as they lie in memory, then the texts one after the other. JSON would cost
-// more than all the rest of a look-up.
+// An entry's head: the numbers in their binary form, then the texts concatenated. JSON would cost more than the whole
+// rest of a look-up.
 const numbers = new Float64Array(6);
 const numbersBytes = Buffer.from(numbers.buffer);
 const numbersLength = numbersBytes.length;
-/** Texts beyond it are no header's any more: such a reply is not kept. */
+/** No sensible header is larger: such a reply is not stored. */
 const head = Buffer.allocUnsafeSlow(64 * 1024);
 
-/** Fills `head`; gives its length, 0 if it has no room. */
+/** Fills `head`; returns its length, 0 if the texts don't fit. */
 function writeHead(reply: StoredReply, note: string): number {
   const { contentType, target, dropped = '' } = reply;
   const text = contentType + target + dropped + note;

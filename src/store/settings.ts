@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { ms } from '../base/settings.ts';
 
+/** The embedded database. */
 export const store = z
   .strictObject({
     path: z.string().min(1).optional().meta({
