@@ -15,7 +15,7 @@ export type MatchRule =
   | { readonly contains: string }
   | { readonly regex: string };
 
-/** Dollars per million tokens. With tiers, the last one whose `start` the prompt's tokens exceed applies to all tokens. */
+/** Dollars per million tokens. Of tiers, the last whose `start` the prompt's tokens exceed applies to all tokens. */
 type Rate = number | { readonly base: number; readonly tiers: readonly { start: number; price: number }[] };
 
 /** Prices of a model as in its table, and when they apply: the last row that applies is used. */

@@ -24,7 +24,7 @@ const catalogModel = z.strictObject({
   inputUsdPerMTok: usdPerMTok
     .optional()
     .meta({ description: 'Dollars per million prompt tokens; 0 for a free model.' }),
-  outputUsdPerMTok: usdPerMTok.optional().meta({ description: 'The same for reply tokens.' }),
+  outputUsdPerMTok: usdPerMTok.optional().meta({ description: 'Likewise for reply tokens.' }),
   cachedInputUsdPerMTok: usdPerMTok
     .optional()
     .meta({ description: "Likewise for prompt tokens read from the provider's cache." }),
