@@ -1,4 +1,4 @@
-/** Stage attempt: retries, backoff, breaker, rest after a 429, order of fallback; by passed-in time. */
+/** Stage attempt: retries, backoff, breaker, cooldown after a 429, order of fallback; with a passed-in clock. */
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { Trail } from '../../src/attempt/trail.ts';
 import type { World } from '../../src/base/world.ts';
@@ -62,7 +62,7 @@ describe.each(wires)('$name', (wire) => {
       expect(reply.headers['x-sidegate-attempts']).toBe(String(2 * retriesMax + 3));
     });
 
-    test('a retry that works ends them', async () => {
+    test('a successful retry ends them', async () => {
       const chain = await start([[fails, resets, good], [good]], { retriesMax: 5 });
       expect((await chain.ask()).headers['x-sidegate-attempts']).toBe('3');
       expect(chain.calls()).toEqual([3, 0]);
@@ -87,7 +87,7 @@ describe.each(wires)('$name', (wire) => {
       await elsewhere.close();
     });
 
-    test('a request with server tools is tried once, whatever comes of it', async () => {
+    test('a request with server tools is tried only once', async () => {
       const chain = await start([[fails], [good]], { retriesMax: 3 });
       const tools =
         wire.name === 'openai'
@@ -107,7 +107,7 @@ describe.each(wires)('$name', (wire) => {
     const retries = { retriesMax: 4 };
     const fourFailures = [[fails, fails, fails, fails, good]];
 
-    test('is a random part of its bound: none at all for the least', async () => {
+    test('is a random share of its bound, down to zero', async () => {
       let drawn = 0;
       const random = (): number => {
         drawn += 1;
@@ -129,7 +129,7 @@ describe.each(wires)('$name', (wire) => {
       expect(performance.now() - sinceMs).toBeGreaterThanOrEqual(290);
     });
 
-    test('is never over the largest', async () => {
+    test('never exceeds the longest backoff', async () => {
       const longest = { backoffBaseMs: 60_000, backoffMaxMs: 10 };
       const chain = await start(fourFailures, { ...retries, ...longest }, { random: () => 0.99 });
       const sinceMs = performance.now();
@@ -139,7 +139,7 @@ describe.each(wires)('$name', (wire) => {
       expect(tookMs).toBeLessThan(5_000);
     });
 
-    test('a provider that says when is not asked before', async () => {
+    test('a provider that states a time is not called before it', async () => {
       const busy = refuses(wire.error(503, 'busy'), { 'retry-after': '0.03' });
       const chain = await start([[busy, good]], { retriesMax: 1, backoffMaxMs: 1000 }, { random: () => 0 });
       const sinceMs = performance.now();
@@ -147,14 +147,14 @@ describe.each(wires)('$name', (wire) => {
       expect(performance.now() - sinceMs).toBeGreaterThanOrEqual(28);
     });
 
-    test('one that says too late is left for the next target at once', async () => {
+    test('if a provider states too long a time, the next target is tried at once', async () => {
       const busy = refuses(wire.error(503, 'busy'), { 'retry-after': '3600' });
       const chain = await start([[busy], [good]], { retriesMax: 3 });
       expect((await chain.ask()).headers['x-sidegate-target']).toBe(labelOf(1));
       expect(chain.calls()).toEqual([1, 1]);
     });
 
-    test('nothing waits past the deadline of the request', async () => {
+    test('never lasts beyond the deadline of the request', async () => {
       const chain = await start(
         [[fails], [good]],
         { retriesMax: 3, backoffBaseMs: 30_000, backoffMaxMs: 60_000 },
@@ -166,7 +166,7 @@ describe.each(wires)('$name', (wire) => {
       expect(chain.calls()).toEqual([1, 1]);
     });
 
-    test('a client that leaves meanwhile ends it', async () => {
+    test('ends when the client leaves', async () => {
       const chain = await start(
         [[fails, good]],
         { retriesMax: 1, backoffBaseMs: 60_000, backoffMaxMs: 60_000 },
@@ -185,7 +185,7 @@ describe.each(wires)('$name', (wire) => {
   describe('breaker', () => {
     const breaker = { failures: 3, cooldownMs: 30_000 };
 
-    test('opens after so many failures, half-opens after its time, closes by one success', async () => {
+    test('opens after the set number of failures, half-opens after its cooldown, closes on one success', async () => {
       const chain = await start([[fails, fails, fails, good]], { breaker });
       for (let i = 0; i < 3; i++) expect((await chain.ask()).status).toBe(503);
       expect(await chain.breaker()).toBe(1);
@@ -220,7 +220,7 @@ describe.each(wires)('$name', (wire) => {
       }
     });
 
-    test('opens by the share of failures, though never so many came in a row', async () => {
+    test('opens by the share of failures, without as many consecutive ones', async () => {
       const chain = await start([[fails, good]], { breaker: { ...breaker, callsMin: 10, failureRate: 0.5 } });
       for (let i = 0; i < 10; i++) {
         chain.upstreams[0]?.answer(i % 2 === 0 ? good : fails);
@@ -230,7 +230,7 @@ describe.each(wires)('$name', (wire) => {
       expect(chain.calls()).toEqual([10]);
     });
 
-    test('one probe at a time; the others go on to the next target', async () => {
+    test('one probe at a time; other requests continue to the next target', async () => {
       const chain = await start([[fails, fails, fails], [good]], { breaker });
       for (let i = 0; i < 3; i++) await chain.ask();
       chain.upstreams[0]?.answer(() => {});
@@ -244,7 +244,7 @@ describe.each(wires)('$name', (wire) => {
       expect(await chain.breaker()).toBe(0);
     });
 
-    test('a probe whose client leaves says nothing: the next one probes', async () => {
+    test('a probe whose client leaves doesn’t count: the next request probes', async () => {
       const chain = await start([[fails, fails, fails, () => {}, good]], { breaker });
       for (let i = 0; i < 3; i++) await chain.ask();
       chain.time.nowMs = 30_000;
@@ -256,7 +256,7 @@ describe.each(wires)('$name', (wire) => {
       expect((await chain.ask()).status).toBe(200);
     });
 
-    test('any answer that shows the provider works sets its count back', async () => {
+    test('any answer that shows that the provider works resets its count', async () => {
       const rejects = refuses(wire.error(400, 'no'));
       const chain = await start([[fails, fails, good, fails, fails, rejects, fails, fails, good]], {
         breaker,
@@ -266,7 +266,7 @@ describe.each(wires)('$name', (wire) => {
       expect(await chain.breaker()).toBe(0);
     });
 
-    test('429 and refused credentials are no failures of it', async () => {
+    test('429 and refused credentials don’t count as failures', async () => {
       const chain = await start([[limitedFor({ 'retry-after-ms': '0' })]], { breaker: { failures: 1 } });
       for (let i = 0; i < 3; i++) await chain.ask();
       expect(await chain.breaker()).toBe(0);
@@ -276,7 +276,7 @@ describe.each(wires)('$name', (wire) => {
       expect(await refusing.breaker()).toBe(0);
     });
 
-    test('a clock that goes back opens and closes nothing', async () => {
+    test('a clock that is set back opens and closes nothing', async () => {
       const chain = await start([[fails, fails, fails, good]], { breaker });
       chain.time.nowMs = 100_000;
       for (let i = 0; i < 3; i++) await chain.ask();
@@ -305,7 +305,7 @@ describe.each(wires)('$name', (wire) => {
       expect((await chain.ask()).headers['x-sidegate-target']).toBe(labelOf(0));
     });
 
-    test('without another target the provider’s own reply is passed on, with a time to return', async () => {
+    test('without another target the provider’s reply is passed on, with a retry-after', async () => {
       for (const headers of [{ 'retry-after': '7' }, {}]) {
         const chain = await start([[limitedFor(headers)]], { retriesMax: 3 });
         const reply = await chain.ask();
@@ -319,7 +319,7 @@ describe.each(wires)('$name', (wire) => {
       }
     });
 
-    test('while all rest, the client hears when the first is back', async () => {
+    test('while all are cooling down, retry-after says when the first is back', async () => {
       const chain = await start([
         [limitedFor({ 'retry-after': '20' })],
         [limitedFor({ 'retry-after': '5' })],
@@ -335,7 +335,7 @@ describe.each(wires)('$name', (wire) => {
       expect(chain.calls()).toEqual([1, 1]);
     });
 
-    test('a spent quota is told from a rate limit', async () => {
+    test('an exhausted quota is distinguished from a rate limit', async () => {
       const spent =
         wire.name === 'openai'
           ? '{"error":{"message":"No quota","type":"insufficient_quota","code":"insufficient_quota"}}'
@@ -352,7 +352,7 @@ describe.each(wires)('$name', (wire) => {
     });
   });
 
-  test('fallback keeps to the order of the configuration, whatever failed before', async () => {
+  test('fallback keeps the configured order, whatever failed before', async () => {
     const chain = await start([[fails], [limitedFor({ 'retry-after': '60' })], [good]]);
     for (let i = 0; i < 3; i++) expect((await chain.ask()).headers['x-sidegate-target']).toBe(labelOf(2));
     expect(chain.calls()).toEqual([3, 1, 3]);
@@ -362,7 +362,7 @@ describe.each(wires)('$name', (wire) => {
 });
 
 describe('trail', () => {
-  test('a skipped target counts as no call, and the shortest wait is told', () => {
+  test('a skipped target doesn’t count as a call, and the shortest wait is reported', () => {
     const trail = new Trail();
     trail.skip('a/x', 'cooling_down', 9_000);
     trail.skip('b/x', 'breaker_open', 4_000);

@@ -50,7 +50,7 @@ describe.each(wires)('$name', (wire) => {
     };
   }
 
-  test('failures over several targets are the provider’s: all of it is passed over, and one probe closes it', async () => {
+  test('failures of several targets count against the provider: it is skipped as a whole, and one probe closes its breaker', async () => {
     const { doing, post, many, provider, state, time, sidecar } = await start();
     Object.assign(doing, { a: fails, b: fails, c: fails });
     for (const model of ['a', 'a', 'a', 'b', 'b']) await post(model);
@@ -68,7 +68,7 @@ describe.each(wires)('$name', (wire) => {
     expect(await provider()).toBe(0);
   });
 
-  test('one target’s failures are its own, however many', async () => {
+  test('failures of one target don’t count against the provider, however many', async () => {
     const { doing, post, provider, state, time } = await start();
     doing.a = fails;
     for (let i = 0; i < 30; i++) {
@@ -80,7 +80,7 @@ describe.each(wires)('$name', (wire) => {
     expect(await state('a')).not.toBe(0);
   });
 
-  test('a probe that brings content closes at once, though its stream goes on for long', async () => {
+  test('a probe closes the breaker at its first content, even if its stream goes on', async () => {
     const { doing, many, sidecar, body, post, state, time } = await start();
     doing.a = fails;
     for (let i = 0; i < 3; i++) await post('a');

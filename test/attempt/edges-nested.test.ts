@@ -1,4 +1,4 @@
-/** Conditions of edges that lead to a chain of its own: whoever isn't let in by them asks none of it. */
+/** Conditions of edges that lead to a nested chain: if the condition isn't met, none of the chain is tried. */
 import { expect, test } from 'vitest';
 import { enters, following } from '../../src/attempt/edges.ts';
 import { Refusal } from '../../src/base/errors.ts';

@@ -1,4 +1,4 @@
-/** Edges of a fallback chain, from `on:` in YAML to who answers: the whole program, on real sockets. */
+/** Edges of a fallback chain, from `on:` in YAML to the target that answers: the whole program, on real sockets. */
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type FallbackCause, fallbackCauses } from '../../src/upstream/target.ts';
 import { ask } from '../support/client.ts';
@@ -17,7 +17,7 @@ import {
 
 const json = { 'content-type': 'application/json' };
 
-/** What the provider that is asked first does, by cause. */
+/** What the first provider does, by cause. */
 const failuresOf = (wire: Wire): Record<FallbackCause, Script> => {
   const refused = (type: string, code: string, message: string): Script => {
     const body =
@@ -45,11 +45,11 @@ const failuresOf = (wire: Wire): Record<FallbackCause, Script> => {
   };
 };
 
-/** An edge for what opens breakers takes an open one too. */
+/** An edge for failures that open breakers accepts an open breaker too. */
 const alsoTake = (other: FallbackCause, cause: FallbackCause): boolean =>
   cause === 'breaker_open' && (other === 'server' || other === 'timeout' || other === 'outage');
 
-/** A provider of its own for each cause, so that no breaker above them has a say. */
+/** A separate provider for each cause, so that no provider's breaker interferes. */
 const configText = (wire: Wire, bad: Upstream, good: Upstream): string => {
   const provider = (name: string, { baseUrl }: Upstream): string =>
     `  ${name}: { dialect: ${wire.name}, baseUrl: "${baseUrl}", apiKey: provider-key }`;

@@ -60,7 +60,7 @@ describe.each(wires)('$name', (wire) => {
     expect(plan.calls()).toEqual([1, 0]);
   });
 
-  test('an open breaker has a cause of its own', async () => {
+  test('an open breaker is a separate cause', async () => {
     const plan = await startPlan(
       wire,
       [{ script: refuses(wire.error(500, 'x')) }, { script: good, on: ['breaker_open'] }],
@@ -106,7 +106,7 @@ describe.each(wires)('$name', (wire) => {
     expect(down.calls()).toEqual([1, 1]);
   });
 
-  test('row 27: an estimate says so too, before the call; if nobody else can be asked the provider decides', async () => {
+  test('row 27: an estimate skips the target before the call; if no other can be tried, the provider decides', async () => {
     const plan = await startPlan(wire, [
       { script: good, contextTokens: 5 },
       { script: good, on: ['context_window'], contextTokens: 100_000 },
@@ -128,7 +128,7 @@ describe.each(wires)('$name', (wire) => {
     expect(open.calls()).toEqual([1, 1]);
   });
 
-  test('a cut stream restarts where its edge leads', async () => {
+  test('a cut stream restarts at the target its edge leads to', async () => {
     const cuts: Script = async (call) => {
       call.streamHead();
       call.write(wire.opening + wire.text('Half'));
@@ -144,7 +144,7 @@ describe.each(wires)('$name', (wire) => {
     expect(plan.calls()).toEqual([1, 0, 1]);
   });
 
-  test('nothing in a request can choose where it goes', async () => {
+  test('nothing in a request can choose its target', async () => {
     const plan = await startPlan(wire, [{ script: good }, { script: good }]);
     const headers = {
       host: 'evil.example',
@@ -175,7 +175,7 @@ describe('edges', () => {
     });
   const anyCauses = fc.subarray([...fallbackCauses], { minLength: 1 });
 
-  test('lead forward, and over no group but those whose edge takes none of the causes', () => {
+  test('lead forward, and skip only groups whose edge accepts none of the causes', () => {
     fc.assert(
       fc.property(anySteps, anyCauses, fc.nat(), (steps, causes, seed) => {
         const from = seed % steps.length;

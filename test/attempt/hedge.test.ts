@@ -1,4 +1,4 @@
-/** Hedged requests: when a second call goes out, who wins, and what becomes of the loser. */
+/** Hedged requests: when a second call is sent, which one wins, and what happens to the other. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createHedges, createQuantile } from '../../src/attempt/hedges.ts';
@@ -31,7 +31,7 @@ describe.each(wires)('$name', (wire) => {
   for (const stream of [true, false]) {
     const kind = stream ? 'stream' : 'whole reply';
 
-    test(`a late first content is hedged on the same target, and the first answer is taken (${kind})`, async () => {
+    test(`a late first content is hedged on the same target, and the first answer is used (${kind})`, async () => {
       const chain = await start([[hangs, good]]);
       const { status, text, headers } = await chain.ask({ stream });
       expect([status, text.includes('Good')]).toEqual([200, true]);
@@ -42,7 +42,7 @@ describe.each(wires)('$name', (wire) => {
       expect(await chain.breaker()).toBe('closed');
     });
 
-    test(`an answer in time is not (${kind})`, async () => {
+    test(`an answer in time is not hedged (${kind})`, async () => {
       const chain = await start([[good]], { hedge: { enabled: true, delayMs: 10_000 } });
       expect((await chain.ask({ stream })).status).toBe(200);
       expect(chain.first.calls).toHaveLength(1);
@@ -60,7 +60,7 @@ describe.each(wires)('$name', (wire) => {
     });
   }
 
-  test('the loser is paid for as far as is known, and says nothing of its target', async () => {
+  test('the loser is billed as far as known, and doesn’t count against its target', async () => {
     const chain = await start([[opens, good]]);
     expect((await chain.ask({ stream: true })).status).toBe(200);
     const record = await chain.recordWhere(({ status }) => status === 200);
@@ -70,7 +70,7 @@ describe.each(wires)('$name', (wire) => {
     expect(await chain.breaker()).toBe('closed');
   });
 
-  test('one that fails leaves the other to go on', async () => {
+  test('if one fails, the other continues', async () => {
     for (const order of [0, 1]) {
       const chain = await start([[hangs]], { breaker: { failures: 9 } });
       const sent = chain.send({ stream: true });
@@ -96,7 +96,7 @@ describe.each(wires)('$name', (wire) => {
     expect(chain.records()[0]?.attempts).toBe(3);
   });
 
-  test('a client that leaves ends both', async () => {
+  test('if the client leaves, both end', async () => {
     const chain = await start([[hangs]]);
     const sent = chain.send({ stream: true });
     const calls = [await chain.first.call(0), await chain.first.call(1)];
@@ -149,7 +149,7 @@ describe('the delay', () => {
   const hedgesOf = (input: ConfigInput) => createHedges(configSchema.parse(input));
   const targets = [{ provider: 'p' }];
 
-  test('is nobody’s unless a route or all of them want it', () => {
+  test('is only set where hedging is on, for a route or for all', () => {
     expect(hedgesOf({ routes: [{ model: 'a', targets }] })).toBeNull();
     const one = hedgesOf({
       routes: [
@@ -201,7 +201,7 @@ describe('the delay', () => {
     );
   });
 
-  test('follows what is new, and forgets what is old', () => {
+  test('follows new observations, and forgets old ones', () => {
     const quantile = createQuantile();
     for (let i = 0; i < 5000; i++) quantile.add(10);
     for (let i = 0; i < 3000; i++) quantile.add(1000);

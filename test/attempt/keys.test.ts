@@ -1,4 +1,4 @@
-/** Several credentials of one provider: they take turns, and one that is limited or refused rests. */
+/** Several credentials of one provider: used in turn, and one that is rate-limited or refused cools down. */
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { ask } from '../support/client.ts';
 import { type Wire, wires } from '../support/replies.ts';
@@ -51,14 +51,14 @@ describe.each(wires)('$name', (wire) => {
     return { time, sidecar, post };
   }
 
-  test('calls take turns', async () => {
+  test('calls use the credentials in turn', async () => {
     const { post } = await start({});
     const keys: string[] = [];
     for (let i = 0; i < 6; i++) keys.push(...(await post()).keys);
     expect(keys).toEqual(['key-a', 'key-b', 'key-c', 'key-a', 'key-b', 'key-c']);
   });
 
-  test('one that is limited rests for that model, and the next one is asked at once', async () => {
+  test('a rate-limited one cools down for that model, and the next one is used at once', async () => {
     const onlyFixed: Script = (call) => (call.json.model === 'fixed' ? limited(call) : good(call));
     const { post, time, sidecar } = await start({ 'key-a': onlyFixed });
     expect(await post('fixed')).toMatchObject({
@@ -79,7 +79,7 @@ describe.each(wires)('$name', (wire) => {
     expect(await sidecar.metrics()).toContain('sidegate_breaker_state{target="many/fixed"} 0');
   });
 
-  test('one that is refused rests for all models and is reported, without the key', async () => {
+  test('a refused one cools down for all models and is reported, without the key', async () => {
     const { post, sidecar } = await start({ 'key-b': refused });
     await post('fixed');
     expect(await post('fixed')).toMatchObject({ status: 200, keys: ['key-b', 'key-c'] });
@@ -93,7 +93,7 @@ describe.each(wires)('$name', (wire) => {
     expect(sidecar.logText() + (await sidecar.metrics())).not.toContain('key-b');
   });
 
-  test('while all rest the target is passed over, until the first is back', async () => {
+  test('while all are cooling down the target is skipped, until the first is back', async () => {
     const soon = refuses(wire.error(429, 'x'), { 'retry-after': '2' });
     const { post, time } = await start({ 'key-a': limited, 'key-b': soon, 'key-c': refused });
     expect(await post('fixed')).toMatchObject({ keys: ['key-a', 'key-b', 'key-c'], target: 'spare/fixed' });
@@ -104,13 +104,13 @@ describe.each(wires)('$name', (wire) => {
     expect((await post('fixed')).keys).toEqual(['key-b']);
   });
 
-  test('keys that are to come back at once are asked once each', async () => {
+  test('keys that may be retried at once are tried once each', async () => {
     const now = refuses(wire.error(429, 'x'), { 'retry-after-ms': '0' });
     const { post } = await start({ 'key-a': now, 'key-b': now, 'key-c': now });
     expect(await post()).toMatchObject({ keys: ['key-a', 'key-b', 'key-c'], target: 'spare/*' });
   });
 
-  test('their turns are no retries: neither counted nor waited for', async () => {
+  test('switching keys is no retry: neither counted nor delayed', async () => {
     const attempt = {
       retriesMax: 0,
       retryBudget: { ratio: 0, minPerSecond: 0 },

@@ -1,4 +1,4 @@
-/** A provider's and a target's own limits: asked before a call, settled with what was used. */
+/** Upstream limits of providers and targets: checked before a call, settled with what was used. */
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { configSchema } from '../../src/config/schema.ts';
 import { ask } from '../support/client.ts';
@@ -55,7 +55,7 @@ describe.each(wires)('$name', (wire) => {
     return { time, sidecar, answered, reload };
   }
 
-  test('requests of a target: the next one is asked while there is no room', async () => {
+  test('requests of a target: the next target is tried while there is no room', async () => {
     const { time, sidecar, answered } = await start({ target: { requestsPerMinute: 3 } });
     expect(await answered(5)).toBe('ooo' + 'ss');
     expect(sidecar.records().at(-1)?.tried).toBe('own/one: own_limit, spare/one: ok');
@@ -64,7 +64,7 @@ describe.each(wires)('$name', (wire) => {
     expect(await answered(2)).toBe('os');
   });
 
-  test('requests of a provider hold over all of its targets', async () => {
+  test('requests of a provider are limited across all of its targets', async () => {
     const { answered } = await start({
       provider: { requestsPerMinute: 3 },
       target: { requestsPerMinute: 2 },
@@ -91,12 +91,12 @@ describe.each(wires)('$name', (wire) => {
     expect(await answered(1, 'one', { max_tokens: used })).toBe('o');
   });
 
-  test('tokens of calls that failed are given back', async () => {
+  test('tokens of failed calls are returned', async () => {
     const { answered } = await start({ target: { tokensPerMinute: 5000 } }, refuses(wire.error(500, 'x')));
     expect(await answered(3)).toBe('sss');
   });
 
-  test('without another target the client hears when there is room', async () => {
+  test('without another target, retry-after says when there is room', async () => {
     const { sidecar, time } = await start({ provider: { requestsPerMinute: 1 } });
     time.nowMs = 1;
     await sidecar.sidecar.reload(
@@ -116,7 +116,7 @@ describe.each(wires)('$name', (wire) => {
     expect(wire.errorOf(text)?.message).toContain('own/one: own_limit');
   });
 
-  test('a reload that leaves them alone keeps what was taken', async () => {
+  test('a reload that doesn’t change them keeps what was taken', async () => {
     const { answered, reload } = await start({ target: { requestsPerMinute: 2 } });
     expect(await answered(2)).toBe('oo');
     await reload({ target: { requestsPerMinute: 2 } });

@@ -15,7 +15,7 @@ const start = (more: ConfigInput = {}): Promise<Chain> => startChain(openaiWire,
 
 const userOf = ({ json }: Call): unknown => json.user;
 
-/** Resolves once so many requests wait. */
+/** Resolves once `count` requests wait. */
 async function waiting(chain: Pick<Chain, 'metrics'>, count: number): Promise<void> {
   while (metricIn(await chain.metrics(), 'sidegate_batch_waiting') !== count)
     await new Promise((resolve) => setImmediate(resolve));
@@ -98,7 +98,7 @@ describe('who goes first', () => {
     for (const reply of [...now, ...many]) expect((await reply).status).toBe(200);
   });
 
-  test('those that are still being read have a bound of their own, and leave the others theirs', async () => {
+  test('requests still being read have a separate bound, and don’t use that of the others', async () => {
     const chain = await startChain(openaiWire, [[good]], { listen: { inFlightMax: 2 } });
     // Heads whose bodies don't come.
     const headers = { ...batch, 'content-length': '10000' };
@@ -114,7 +114,7 @@ describe('who goes first', () => {
     expect((await chain.ask({}, batch)).status).toBe(200);
   });
 
-  test('tenants take turns, and of one tenant the nearest deadline', async () => {
+  test('tenants take turns, and within a tenant the earliest deadline goes first', async () => {
     const keys = ['a', 'b'].map((tenant) => ({
       id: tenant,
       sha256: createHash('sha256').update(`sk-${tenant}`).digest('hex'),
@@ -148,7 +148,7 @@ describe('who goes first', () => {
 });
 
 describe('the bounds', () => {
-  test('a full queue refuses with a time, and a body that would not fit', async () => {
+  test('a full queue refuses with a retry-after, and so does one without memory for the body', async () => {
     const chain = await start({ batch: { concurrencyMax: 1, queueMax: 2, queueMaxBytes: 4096 } });
     const replies = [chain.ask({}, batch)];
     await chain.first.call(0);
@@ -167,7 +167,7 @@ describe('the bounds', () => {
     expect(metricIn(await chain.metrics(), 'sidegate_batch_waiting_bytes')).toBe(0);
   });
 
-  test('a client that hangs up is taken out, and its permit is settled', async () => {
+  test('the request of a client that hangs up is removed, and its permit is settled', async () => {
     const chain = await start({
       batch: { concurrencyMax: 1 },
       limits: [{ name: 'tokens', unit: 'tokens', capacity: 100_000, refillPerSecond: 0.001 }],
@@ -208,7 +208,7 @@ describe('the bounds', () => {
 });
 
 describe('deadlines', () => {
-  test('what can’t be answered in time is refused at once, with a time; what can goes on', async () => {
+  test('a request that can’t be answered in time is refused at once, with a retry-after; others continue', async () => {
     const chain = await startChain(openaiWire, [[(call) => setTimeout(() => good(call), 60)]]);
     expect((await chain.ask({}, batch)).status).toBe(200);
     const late = await chain.ask({}, { ...batch, 'x-sidegate-timeout': '50' });
@@ -219,7 +219,7 @@ describe('deadlines', () => {
     expect(chain.records().find(({ error }) => error === 'batch_deadline')?.attempts).toBe(0);
   });
 
-  test('what waits until its deadline gets 504 then, and no provider sees it', async () => {
+  test('a request that waits until its deadline gets 504, and no provider sees it', async () => {
     const chain = await start({ batch: { concurrencyMax: 1 } });
     const first = chain.ask({}, batch);
     await chain.first.call(0);
@@ -231,7 +231,7 @@ describe('deadlines', () => {
     expect(chain.first.calls).toHaveLength(1);
   });
 
-  test('when the queue turns out too slow, those at its end are told before their deadline', async () => {
+  test('when the queue turns out too slow, the last requests are refused before their deadline', async () => {
     const time = { nowMs: 1_000_000 };
     const upstream = await startUpstream();
     onTestFinished(() => upstream.close());
@@ -258,7 +258,7 @@ describe('deadlines', () => {
 });
 
 describe('the end of the process', () => {
-  test('what waits gets a 503 that says so at once; what is at work finishes', async () => {
+  test('waiting requests get a 503 at once; those in flight finish', async () => {
     const upstream = await startUpstream();
     onTestFinished(() => upstream.close());
     const sidecar = await startTestSidecar({
@@ -283,7 +283,7 @@ describe('the end of the process', () => {
 });
 
 describe('providers without room', () => {
-  test('a target that rests is waited for, not asked', async () => {
+  test('a target that is cooling down is waited for, not called', async () => {
     const chain = await start();
     chain.first.answer(
       refuses({ ...openaiWire.error(429, 'Later.'), headers: { 'retry-after-ms': '1000' } }),
@@ -297,7 +297,7 @@ describe('providers without room', () => {
     expect(chain.first.calls).toHaveLength(2);
   });
 
-  test('a provider’s own limit paces the queue', async () => {
+  test('an upstream limit paces the queue', async () => {
     let aheadMs = 0;
     const world = { clock: () => performance.now() + aheadMs };
     const upstream = await startUpstream(good);
@@ -320,7 +320,7 @@ describe('providers without room', () => {
     for (const reply of replies) expect((await reply).status).toBe(200);
   });
 
-  test('while a probe is under way the others wait for what it says', async () => {
+  test('while a probe is in flight, other requests wait for its result', async () => {
     let aheadMs = 0;
     const chain = await startChain(openaiWire, [[]], {}, { clock: () => performance.now() + aheadMs });
     const broken = chain.ask();
@@ -337,7 +337,7 @@ describe('providers without room', () => {
     for (const reply of replies) expect((await reply).status).toBe(200);
   });
 
-  test('a model without room holds up no other', async () => {
+  test('a model without room doesn’t block others', async () => {
     const upstreams = [
       await startUpstream(refuses(openaiWire.error(500, 'Broken.'))),
       await startUpstream(good),
@@ -389,7 +389,7 @@ test('a request stays with the arm it was routed to, though another is cheaper',
   expect(await targetOf('fallback')).toBe('second/cheap');
 });
 
-test('a reload changes the bounds under what waits', async () => {
+test('a reload changes the bounds while requests wait', async () => {
   const upstream = await startUpstream();
   onTestFinished(() => upstream.close());
   const { configSchema } = await import('../../src/config/schema.ts');

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { quantile, reportOf, runBatchLoad, sharesByTenth } from '../support/batch-load.ts';
 
-test('500 batch requests of two tenants beside interactive traffic', async () => {
+test('500 batch requests of two tenants alongside interactive traffic', async () => {
   const result = await runBatchLoad({
     patient: 480,
     urgent: 20,

@@ -1,4 +1,4 @@
-/** The batch queue's parts, by passed-in time: its order, its pace, and where its requests go. */
+/** The batch queue's parts, with a passed-in clock: its order, its pace, and the choice of targets. */
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -32,14 +32,14 @@ const entry = (tenant: string, deadlineMs: number, cost = 1, name = ''): Entry =
 
 const any = (): boolean => true;
 
-/** Everything the queue gives, in order. */
+/** All requests of the queue, in the order it returns them. */
 function drained(queue: FairQueue<Entry>): Entry[] {
   const all: Entry[] = [];
   for (let next = queue.take(any); next !== null; next = queue.take(any)) all.push(next);
   return all;
 }
 
-test('the heap gives its items by key', () => {
+test('the heap returns its items by key', () => {
   fc.assert(
     fc.property(fc.array(fc.integer()), (numbers) => {
       const heap = createHeap<number>((item) => item);
@@ -52,7 +52,7 @@ test('the heap gives its items by key', () => {
 });
 
 describe('the order', () => {
-  test('of one tenant: the nearest deadline, then the first to come', () => {
+  test('within a tenant: the earliest deadline, then the first to arrive', () => {
     const queue = new FairQueue<Entry>();
     for (const [name, deadlineMs] of [
       ['late', 30],
@@ -76,7 +76,7 @@ describe('the order', () => {
     expect([of('many'), of('few'), of('large')]).toEqual([20, 20, 4]);
   });
 
-  test('who comes back for each turn doesn’t starve the others', () => {
+  test('a tenant that rejoins for each turn doesn’t starve the others', () => {
     const queue = new FairQueue<Entry>();
     for (let i = 0; i < 100; i++) queue.add(entry('steady', 1, 5));
     let back = 0;
@@ -88,7 +88,7 @@ describe('the order', () => {
     expect(back).toBeLessThanOrEqual(55);
   });
 
-  test('who can’t start now is passed over, and has no credit for it later', () => {
+  test('a tenant that can’t start now is skipped, and earns no credit', () => {
     const queue = new FairQueue<Entry>();
     for (let i = 0; i < 50; i++) for (const tenant of ['a', 'b']) queue.add(entry(tenant, 1));
     const onlyB = ({ tenant }: Entry): boolean => tenant === 'b';
@@ -99,7 +99,7 @@ describe('the order', () => {
     expect(queue.size).toBe(60);
   });
 
-  test('one that can’t start holds up nobody behind it, however many have left in between', () => {
+  test('a request that can’t start doesn’t block those behind it, however many were removed in between', () => {
     const queue = new FairQueue<Entry>();
     for (let i = 0; i < 63; i++) queue.add(entry('a', 1, 1, 'blocked'));
     for (let i = 0; i < 500; i++) queue.add(entry('a', 2 + i));
@@ -109,7 +109,7 @@ describe('the order', () => {
     expect(drained(queue)).toHaveLength(63);
   });
 
-  test('a search ends after 64 of a tenant, and goes on with the next one', () => {
+  test('a search tries 64 requests of a tenant, then the next tenant', () => {
     const queue = new FairQueue<Entry>();
     for (let i = 0; i < 1000; i++) queue.add(entry('a', i, 1, 'blocked'));
     queue.add(entry('b', 5000));
@@ -121,7 +121,7 @@ describe('the order', () => {
     expect([taken?.tenant, looks]).toEqual(['b', 65]);
   });
 
-  test('whatever comes, leaves and is swept: nothing is lost, given twice or miscounted', () => {
+  test('under random additions, removals and sweeps nothing is lost, returned twice or miscounted', () => {
     const action = fc.oneof(
       fc.record({
         do: fc.constant('add' as const),
@@ -173,7 +173,7 @@ describe('the order', () => {
     );
   });
 
-  test('leaving costs little, however many wait', () => {
+  test('removing is cheap, however many wait', () => {
     // Counted by elements moved, since time depends on the machine: all leave, last one first.
     const queue = new FairQueue<Entry>();
     const entries = Array.from({ length: 20_000 }, (_, i) => entry('a', i));
@@ -200,7 +200,7 @@ describe('the pace', () => {
     expect([pace.limit, pace.serviceMs, pace.perMs, pace.answeredInMs(5)]).toEqual([8, null, null, null]);
   });
 
-  test('so many at once, each so long: the queue drains at that quotient', () => {
+  test('the queue drains at concurrency divided by time in flight', () => {
     const pace = new Pace(10, 0);
     for (let i = 0; i < 50; i++) pace.ended(i, 200, 'ok');
     expect(pace.serviceMs).toBeCloseTo(200);
@@ -235,7 +235,7 @@ describe('the pace', () => {
   });
 });
 
-describe('where it goes', () => {
+describe('the choice of targets', () => {
   const { attempt } = configSchema.parse({});
   /** Nothing is asked of a target but itself. */
   const alone = { provider: () => null, quota: () => null };
@@ -279,7 +279,7 @@ describe('where it goes', () => {
     output: dollars,
   });
 
-  test('the cheapest first: own engines, then by price, then those without one', () => {
+  test('the cheapest first: self-hosted engines, then by price, then those without one', () => {
     const steps = [
       step('unknown', null),
       step('dear', price(9)),
@@ -289,7 +289,7 @@ describe('where it goes', () => {
     expect(names(cheapestFirst(steps, 0, createRoom(alone, 0)))).toEqual(['own', 'cheap', 'dear', 'unknown']);
   });
 
-  test('what rests, is open, down or busy comes after what has room; none with room: it waits', () => {
+  test('targets cooling down, open, down or busy come after those with room; if none has room, the request waits', () => {
     const [coolingDown, open, down, busy, full, free] = [
       step('cooling', price(1)),
       step('open', price(1)),
@@ -312,7 +312,7 @@ describe('where it goes', () => {
     expect(names(cheapestFirst([busy], 0, createRoom(alone, 60_000)))).toEqual(['busy']);
   });
 
-  test('what a strategy has chosen stays first while it has room, whatever the others cost', () => {
+  test('what a strategy chose stays first while it has room, whatever the others cost', () => {
     const steps = [step('chosen', price(9)), step('cheap', price(1)), step('middle', price(5))];
     const first = steps[0]?.target.health;
     const ordered = (nowMs: number) =>
@@ -323,7 +323,7 @@ describe('where it goes', () => {
     expect(ordered(100)).toEqual(['chosen', 'cheap', 'middle']);
   });
 
-  test('own limits, a probe under way and the provider’s breaker leave no room', () => {
+  test('upstream limits, a probe in flight and the provider’s breaker leave no room', () => {
     const one = step('one', price(1));
     const two = step('two', price(2));
     const above = breaker.open(breakerSettings(attempt, 1));
@@ -356,7 +356,7 @@ describe('where it goes', () => {
     }
   });
 
-  test('who finds no room is not overtaken in the same search by one who needs less', () => {
+  test('a request without room is not overtaken in the same search by a smaller one', () => {
     const one = step('one', price(1));
     const quota = openQuota(meter.openTable(), { tokensPerMinute: 1000 }, 0);
     takeQuotas([quota], 500, 0);
@@ -364,7 +364,7 @@ describe('where it goes', () => {
     expect([600, 100].map((tokens) => room.has(one.target, tokens))).toEqual([false, false]);
   });
 
-  test('a step behind a condition stays behind what it is a condition of', () => {
+  test('a step behind a condition stays behind the steps it refers to', () => {
     const steps = [
       step('dear', price(9)),
       step('cheap', price(5)),

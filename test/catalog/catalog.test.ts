@@ -25,7 +25,7 @@ const entries = (...models: z.input<typeof catalogFileSchema>['models']): Catalo
 const catalogOf = (names: string[], models: CatalogModelConfig[] = []) =>
   createCatalog(providersOf(...names), models, day);
 
-/** A name that each row is found by, as far as one can be told from its rule. */
+/** A name that finds each row, if one can be derived from its rule. */
 function nameOf(match: Provider['models'][number]['match']): string | null {
   if ('or' in match) return match.or.map(nameOf).find((name) => name !== null) ?? null;
   if ('equals' in match) return match.equals;
@@ -42,7 +42,7 @@ const names: [provider: string, model: string][] = all.flatMap(({ id, models }) 
 );
 
 describe('the tables', () => {
-  test('are those that the package holds', async () => {
+  test('are those of the package', async () => {
     for (const [name, text] of await priceTables()) {
       const file = readFileSync(new URL(`../../src/catalog/prices/${name}`, import.meta.url), 'utf8');
       expect(file === text, `${name}: run npm run generate`).toBe(true);
@@ -54,7 +54,7 @@ describe('the tables', () => {
       if (prices !== null) expect([name, hasTable(prices)]).toEqual([name, true]);
   });
 
-  test('find the same row as the package for every model of every provider, and for names nobody has', () => {
+  test('find the same row as the package for every model of every provider, and for unknown names', () => {
     expect(names.length).toBeGreaterThan(2500);
     const tables = new Map(all.map(({ id }) => [id, openTable(id)]));
     const strange = [
@@ -128,7 +128,7 @@ describe('the tables', () => {
     expect(compared.size).toBeGreaterThan(1000);
   });
 
-  test('a price that changes by the hour is the dearest of the day, never less than what is billed', () => {
+  test('a price that changes by the hour is the highest of the day, never less than what is billed', () => {
     const table = openTable('deepseek');
     const hourly = ['deepseek-chat', 'deepseek-reasoner', 'deepseek-v4-flash', 'deepseek-v4-pro'];
     for (const model of hourly) {
@@ -149,7 +149,7 @@ describe('the tables', () => {
     }
   });
 
-  test('a price that changes on a day is the one of the date that is passed in', () => {
+  test('a price that changes on a day is that of the passed-in date', () => {
     const row = openTable('openai')('o3');
     const at = (date: string): Price | null => (row === undefined ? null : priceOf(row, Date.parse(date)));
     expect(at('2025-06-09')?.input).toBe(10_000);
@@ -210,7 +210,7 @@ describe('the catalog', () => {
     expect(facts.capabilities).toEqual(new Set(['vision', 'tools', 'schema', 'code']));
   });
 
-  test('takes nothing unknown for nothing', () => {
+  test('never treats unknown as zero', () => {
     const catalog = catalogOf(['openai', 'vllm']);
     const nothing = { price: null, contextTokens: null, outputMaxTokens: null, capabilities: null };
     expect(catalog.facts('openai', 'no-such-model')).toEqual(nothing);
@@ -218,7 +218,7 @@ describe('the catalog', () => {
     expect(catalog.facts('nobody', 'gpt-4o')).toMatchObject({ price: null, contextTokens: null });
   });
 
-  test('lets the configuration win field by field, by its first entry that fits', () => {
+  test('is overridden by the configuration field by field, by its first matching entry', () => {
     const models = entries(
       { provider: 'openai', model: 'gpt-4o-mini', outputUsdPerMTok: 0.3, contextTokens: 64_000 },
       { model: 'gpt-4o*', outputUsdPerMTok: 9 },
@@ -238,12 +238,12 @@ describe('the catalog', () => {
     });
   });
 
-  test('has no price from half of one', () => {
+  test('needs input and output for a price', () => {
     const catalog = catalogOf(['vllm'], entries({ model: 'a', inputUsdPerMTok: 1 }));
     expect(catalog.facts('vllm', 'a').price).toBe(null);
   });
 
-  test('puts an own price into every tier', () => {
+  test('applies a configured price to every tier', () => {
     const catalog = catalogOf(['openai'], entries({ model: 'gpt-5.5', inputUsdPerMTok: 1 }));
     const { price } = catalog.facts('openai', 'gpt-5.5');
     expect([price?.input, price?.tiers?.[0]?.input, price?.tiers?.[0]?.output]).toEqual([1000, 1000, 45_000]);

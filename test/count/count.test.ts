@@ -1,4 +1,4 @@
-/** Stage count: what no provider states is counted by a tokenizer, off the requests' path, within bounds. */
+/** Stage count: usage that no provider states is counted by a tokenizer, off the request path, within bounds. */
 import fc from 'fast-check';
 import { getEncoding } from 'js-tiktoken';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -46,7 +46,7 @@ describe('dollars', () => {
     expect(costNanoUsd(price, usage)).toBe(0);
   });
 
-  test('more cached than there is of input never makes the price negative', () => {
+  test('more cached tokens than input never make the price negative', () => {
     const any = fc.nat(1e9);
     fc.assert(
       fc.property(any, any, any, any, (inputTokens, outputTokens, cachedInputTokens, cacheWriteTokens) => {
@@ -62,7 +62,7 @@ describe('dollars', () => {
     );
   });
 
-  test('both dialects state input the same way: with what was cached and written in it', () => {
+  test('both dialects state input the same way: including tokens read from and written to caches', () => {
     const openai = `{"choices":[],"usage":{"prompt_tokens":100,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":60}}}`;
     const anthropic = `{"content":[],"usage":{"input_tokens":10,"output_tokens":5,"cache_read_input_tokens":60,"cache_creation_input_tokens":30}}`;
     const same = { inputTokens: 100, outputTokens: 5, cachedInputTokens: 60 };
@@ -73,7 +73,7 @@ describe('dollars', () => {
     });
   });
 
-  test('every try counts, each at its own price, and one without a price is seen', () => {
+  test('every try counts, each at its own price, and one without a price is noticed', () => {
     const facts = { usage: true, inputTokens: 10, outputTokens: 2, finish: 'stop' } as const;
     const dear = { ...price, input: 9000 };
     const tries = [billed(facts), billed(facts, { target: target(dear) })];
@@ -94,7 +94,7 @@ describe('dollars', () => {
 describe('usage', () => {
   const request = sampleRequest({ text: 'x'.repeat(1000) });
 
-  test('what was stated at the start of a stream that is cut is kept, the rest is counted', () => {
+  test('usage stated at the start of a stream that is cut is kept, the rest is counted', () => {
     const cut = billed(
       { usage: true, inputTokens: 25, outputTokens: 1, textBytes: 400 },
       { complete: false },
@@ -109,7 +109,7 @@ describe('usage', () => {
     });
   });
 
-  test('stated after the finish reason is the last word, even when the end is missing', () => {
+  test('usage stated after the finish reason is final, even if the end is missing', () => {
     const facts = { usage: true, inputTokens: 25, outputTokens: 15, finish: 'stop', textBytes: 400 } as const;
     expect(bill(request, [billed(facts, { complete: false })], createEstimator(), null).usage).toMatchObject({
       outputTokens: 15,
@@ -125,7 +125,7 @@ describe('usage', () => {
 });
 
 describe('tokens of text', () => {
-  test('pieces count as the whole does, but for a token at a cut without a space', () => {
+  test('pieces count as much as the whole, except for a token per split without a space', () => {
     const word = fc.oneof(
       fc.lorem({ maxCount: 3 }),
       fc.string({ unit: 'binary', maxLength: 12 }),
@@ -217,7 +217,7 @@ describe('prompts', () => {
     expect(count('embeddings', { input: [[1, 2], [3]] }).promptTokens).toBe(3);
   });
 
-  test('no body is too strange to be counted', () => {
+  test('any body can be counted', () => {
     fc.assert(
       fc.property(fc.jsonValue(), fc.jsonValue(), (messages, system) => {
         for (const endpoint of ['chat', 'messages', 'embeddings'] as const) {
@@ -344,13 +344,13 @@ describe('the thread', () => {
     expect(results).toEqual(['counted']);
   });
 
-  test('a text that was cut counts as if it went on like that', async () => {
+  test('a truncated text is extrapolated', async () => {
     const { count } = start();
     const counts = await count({ replies: [{ text: Buffer.from('word '.repeat(100)), bytes: 1000 }] });
     expect(counts?.replyTokens).toEqual([tokensOf('word '.repeat(100)) * 2]);
   });
 
-  test('over the bound of the queue the estimate has to do', async () => {
+  test('beyond the bound of the queue the estimate is used', async () => {
     const { count, results } = start({ queueMax: 1 });
     const answers = await Promise.all([1, 2, 3].map(() => count({ replies: [reply(text)] })));
     // One at work, one in the queue.
@@ -364,7 +364,7 @@ describe('the thread', () => {
     expect(results).toEqual(['queue_full']);
   });
 
-  test('what it stumbles over fails alone', async () => {
+  test('a job that crashes it fails alone', async () => {
     const { count, results } = start();
     const [broken, whole] = await Promise.all([
       count({ prompt: Buffer.from('{"messages":') }),
@@ -375,7 +375,7 @@ describe('the thread', () => {
     expect(results).toEqual(['failed', 'counted']);
   });
 
-  test('what takes too long is given up, and the next are counted', async () => {
+  test('a job that takes too long is abandoned, and the next ones are counted', async () => {
     const { counter, count, results } = start({ deadlineMs: 10 });
     expect(await count({ replies: [reply('漢'.repeat(1_000_000))] })).toBeNull();
     counter.update(patient);
@@ -383,7 +383,7 @@ describe('the thread', () => {
     expect(results).toEqual(['late', 'counted']);
   });
 
-  test('closing leaves nobody without an answer', async () => {
+  test('closing answers every waiting job', async () => {
     const { counter, count, results } = start();
     const waiting = [1, 2].map(() => count({ replies: [reply('漢'.repeat(1_000_000))] }));
     await counter.close(0);

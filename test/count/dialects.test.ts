@@ -1,4 +1,4 @@
-/** Prompts are counted alike in whatever dialect a client says them: against a tokenizer, and against OpenAI's chat. */
+/** Prompts are counted alike in every client dialect: against a tokenizer, and against OpenAI's chat. */
 
 import { getEncoding } from 'js-tiktoken';
 import { describe, expect, test } from 'vitest';
@@ -70,7 +70,7 @@ const endpoints: Readonly<Partial<Record<DialectName, Exclude<EndpointName, 'mod
 };
 const clients = Object.entries(endpoints) as [DialectName, Exclude<EndpointName, 'models'>][];
 
-/** The same request as a client of another dialect says it. */
+/** The same request in another client dialect. */
 function saidIn(name: DialectName, body: Record<string, unknown>): unknown {
   const { chatProvider } = dialects[name];
   const { chatClient } = dialects.openai;
@@ -91,7 +91,7 @@ describe.each(clients)('%s', (name, endpoint) => {
   });
 });
 
-test('a Responses input that is a text alone is a message of the user', () => {
+test('a Responses input that is a text is a user message', () => {
   const { promptTokens } = countPrompt(sampleEndpoint('responses'), { model: 'm', input: 'Why?' }, tokensOf);
   const chat = countPrompt(
     sampleEndpoint('chat'),

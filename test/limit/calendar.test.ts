@@ -1,4 +1,4 @@
-/** Windows of the calendar: when they begin in any time zone, and that no clock opens one early or twice. */
+/** Calendar windows: when they begin in any time zone, and that no clock opens one early or twice. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createCalendar, createZone, windowStart } from '../../src/limit/calendar.ts';
@@ -62,14 +62,14 @@ describe('windows begin', () => {
   });
 });
 
-/** Clocks that are set apart from each other. */
+/** Clocks that are set independently. */
 function clocks(wall: string) {
   const time = { nowMs: 5_000, aheadMs: at(wall) - 5_000 };
   return { time, wallClock: () => time.nowMs + time.aheadMs };
 }
 
-describe('a running window', () => {
-  test('goes on to the next when it is over', () => {
+describe('the current window', () => {
+  test('is followed by the next when it ends', () => {
     const { time, wallClock } = clocks('2026-11-23T10:30:00Z');
     const calendar = createCalendar('hour', 'UTC', wallClock);
     expect(calendar.window(time.nowMs)).toBe(at('2026-11-23T10:00:00Z'));
@@ -81,7 +81,7 @@ describe('a running window', () => {
     expect(calendar.endsAt).toBe(at('2026-11-23T12:00:00Z'));
   });
 
-  test('ends by elapsed time, wherever the clock is set, and none is entered twice', () => {
+  test('ends after elapsed time, however the clock is set, and none is entered twice', () => {
     const jump = fc.record({
       passMs: fc.integer({ min: 0, max: 2 * hourMs }),
       toMs: fc.integer({ min: -hourMs, max: hourMs }),
@@ -108,7 +108,7 @@ describe('a running window', () => {
     );
   });
 
-  test('is the one before the restart where the clock was set back meanwhile, but not one of far ahead', () => {
+  test('is the one from before the restart if the clock was set back meanwhile, but not one far ahead', () => {
     const { time, wallClock } = clocks('2026-11-23T10:59:00Z');
     const calendar = createCalendar('hour', 'UTC', wallClock);
     calendar.resume(at('2026-11-23T15:00:00Z'), time.nowMs);

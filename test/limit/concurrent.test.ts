@@ -32,7 +32,7 @@ const messages = [{ role: 'user', content: prompt }];
 const usage = { prompt_tokens: promptTokens, completion_tokens: replyTokens };
 const anthropicUsage = { input_tokens: promptTokens, output_tokens: replyTokens };
 
-/** A whole reply or a stream that states what was reserved. */
+/** A whole reply or a stream whose usage equals the reservation. */
 const speaks =
   (wire: Wire, whole: object, stated: string) =>
   (call: Call): void => {
@@ -102,10 +102,10 @@ const endpoints: readonly Endpoint[] = [
   },
 ];
 
-/** Dollars for a million tokens; what ten requests cost is a whole number of nano-dollars. */
+/** Dollars per million tokens; ten requests cost a whole number of nano-dollars. */
 const usdPerMTok = { inputUsdPerMTok: 3, outputUsdPerMTok: 15 };
 
-/** A limit of each kind that pays for `paid` requests of so many tokens. */
+/** A limit of each kind that allows `paid` requests of the given tokens. */
 function limitsFor(output: number): Readonly<Record<string, ConfigInput>> {
   const tokens = promptTokens + output;
   const usd = (promptTokens * 3 + output * 15) / 1e6;
@@ -153,7 +153,7 @@ async function start(limits: ConfigInput, path: string, answer: (call: Call) => 
 
 const agent = new Agent({ keepAlive: true, maxSockets: 100 });
 
-/** Sends a request, reads its reply to the end, and gives the status. */
+/** Sends a request, reads its reply to the end, and returns the status. */
 function ask(url: string, path: string, body: object): Promise<number> {
   return new Promise((resolve, reject) => {
     const sent = httpRequest(

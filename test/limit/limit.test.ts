@@ -1,4 +1,4 @@
-/** Stage limit: all buckets or none, the headers about them, and what a request has cost once it is over. */
+/** Stage limit: all buckets or none, the headers about them, and the cost of a request once it has ended. */
 
 import { afterEach, describe, expect, test } from 'vitest';
 import { Refusal } from '../../src/base/errors.ts';
@@ -18,7 +18,7 @@ import { answers, refuses, resets, type Script } from '../support/upstream.ts';
 type Limit = Parameters<typeof configSchema.parse>[0];
 const settings = (limits: Limit): Config => configSchema.parse({ limits });
 
-/** A limiter with a clock that stands still until it is set. */
+/** A limiter with a clock that is set by hand. */
 function stage(limits: Limit) {
   const time = { nowMs: 0 };
   const estimator = createEstimator();
@@ -46,7 +46,7 @@ function refused(result: Permit | Refusal): Refusal {
   return result;
 }
 
-/** What `'x'.repeat(1000)` takes in o200k. */
+/** Tokens of `'x'.repeat(1000)` in o200k. */
 const xTokens = 125;
 
 const header = (headers: readonly string[], name: string): string | undefined =>
@@ -62,7 +62,7 @@ const usage = (inputTokens: number, outputTokens: number): Usage => ({
 describe('one bucket', () => {
   const requests = [{ name: 'rpm', capacity: 3, refillPerSecond: 2 }];
 
-  test('a burst up to its capacity, then one for each refill', () => {
+  test('a burst up to its capacity, then one request per refill', () => {
     const { admit, time } = stage(requests);
     for (let i = 0; i < 3; i++) granted(admit());
     expect(refused(admit()).retryAfterMs).toBe(500);
@@ -73,14 +73,14 @@ describe('one bucket', () => {
     refused(admit());
   });
 
-  test('what is known beforehand refills while its reply is under way', () => {
+  test('a cost known before the call refills while its reply is in progress', () => {
     const { admit, time } = stage([{ name: 'c', unit: 'characters', capacity: 10, refillPerSecond: 10 }]);
     granted(admit({ textCharacters: 10 }));
     time.nowMs = 1_000;
     granted(admit({ textCharacters: 10 }));
   });
 
-  test('tenants have one each, and a limit of one tenant is no one else’s', () => {
+  test('each tenant has its own, and a limit of one tenant doesn’t affect others', () => {
     const { admit } = stage([
       { name: 'each', capacity: 1, refillPerSecond: 1 },
       { name: 'only-beta', match: { tenant: 'beta' }, capacity: 1, refillPerSecond: 1 },
@@ -118,7 +118,7 @@ describe('one bucket', () => {
 });
 
 describe('headers', () => {
-  test('say the policy, what remains, and when it frees', () => {
+  test('state the policy, what remains, and when there is room', () => {
     const { admit } = stage([{ name: 'rpm', capacity: 2, refillPerSecond: 0.1 }]);
     expect(granted(admit()).headers).toEqual([
       'ratelimit-policy',
@@ -132,11 +132,11 @@ describe('headers', () => {
     expect(retryAfterMs).toBe(10_000);
   });
 
-  test('without a limit there are none', () => {
+  test('are absent without a limit', () => {
     expect(granted(stage([]).admit()).headers).toEqual([]);
   });
 
-  test('what can never pass is refused without a time to come back, and is not retried', () => {
+  test('a request that can never pass is refused without retry-after, and not retried', () => {
     const { admit } = stage([{ name: 'c', unit: 'characters', capacity: 10, refillPerSecond: 1 }]);
     const refusal = refused(admit({ textCharacters: 11 }));
     expect(refusal.code).toBe('request_too_costly');
@@ -178,7 +178,7 @@ describe('tokens', () => {
   const tokens = [{ name: 't', unit: 'tokens', capacity: 1000, refillPerSecond: 0.001 }];
   const left = (permit: Permit): string => (header(permit.headers, 'ratelimit') ?? '').replace(/.*r=/, '');
 
-  test('prompt by estimate and reply by its bound are reserved', () => {
+  test('the estimated prompt and the bound of the reply are reserved', () => {
     const { admit, estimator } = stage(tokens);
     const promptTokens = estimator.tokens('m', 100);
     expect(promptTokens).toBeGreaterThan(20);
@@ -186,12 +186,12 @@ describe('tokens', () => {
     expect(left(permit)).toBe(String(1000 - promptTokens - 2 * 50));
   });
 
-  test('without a bound of its own a reply reserves the default', () => {
+  test('a reply without a bound reserves the default', () => {
     const { admit } = stage([{ ...tokens[0], capacity: 10_000 }]);
     expect(left(granted(admit({ textBytes: 0 })))).toBe(String(10_000 - 4096));
   });
 
-  test('what was really used is what it costs, less or more than reserved', () => {
+  test('the actual usage is charged, less or more than reserved', () => {
     const { admit } = stage(tokens);
     granted(admit({ textBytes: 0, maxTokens: 900 })).settle(usage(10, 20), 0);
     const second = granted(admit({ textBytes: 0, maxTokens: 100 }));
@@ -200,7 +200,7 @@ describe('tokens', () => {
     expect(left(granted(admit({ textBytes: 0, maxTokens: 1 })))).toBe(String(1000 - 30 - 800 - 1));
   });
 
-  test('nothing used costs nothing', () => {
+  test('no usage costs nothing', () => {
     const { admit } = stage(tokens);
     granted(admit({ textBytes: 0, maxTokens: 900 })).settle(usage(0, 0), 0);
     expect(left(granted(admit({ textBytes: 0, maxTokens: 1000 })))).toBe('0');
@@ -317,7 +317,7 @@ describe.each(wires)('settled on every way out, $name', (wire) => {
     expect(await spent()).toBe(used);
   });
 
-  test('a stream that is cut costs what had come', async () => {
+  test('a stream that is cut costs what had arrived', async () => {
     await start((call) => {
       call.streamHead();
       call.write(wire.opening + wire.text('x'.repeat(1000)));
@@ -332,7 +332,7 @@ describe.each(wires)('settled on every way out, $name', (wire) => {
     expect(record.outputTokens).toBe(xTokens);
   });
 
-  test('a client that leaves costs what had come', async () => {
+  test('if the client leaves, what had arrived is charged', async () => {
     await start(async (call) => {
       call.streamHead();
       call.write(wire.opening + wire.text('x'.repeat(1000)));
@@ -347,7 +347,7 @@ describe.each(wires)('settled on every way out, $name', (wire) => {
     expect(record.outputTokens).toBe(xTokens);
   });
 
-  test('personal data that is refused costs nothing', async () => {
+  test('a request refused for personal data costs nothing', async () => {
     gate = await startGate([answers(wire, 'x')], { limits, scrub: { email: 'block' } }, { clock: () => 0 });
     const blocked = await gate.ask(wire, 'ann@example.com', { more: { max_tokens: 100 } });
     expect(blocked.status).toBe(400);

@@ -1,4 +1,4 @@
-/** Each algorithm of the core against its slow twin, over random schedules: the same decisions, waits and levels. */
+/** Each algorithm of the core against a slow reference, over random schedules: the same decisions, waits and levels. */
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import { AskEntries, meter, meterAlgorithm, meterAsk, SettleEntries } from '../../src/native/meters.ts';
@@ -142,7 +142,7 @@ function compare(answer: number, verdicts: readonly Verdict[]): void {
   else expect(said).toBeCloseTo(longest, 6);
 }
 
-describe('the core decides as its slow twin', () => {
+describe('the core decides as the slow reference', () => {
   test.each(kinds)('$name', (kind) => {
     fc.assert(
       fc.property(schedule, (steps) => play([kind], steps)),
@@ -158,7 +158,7 @@ describe('the core decides as its slow twin', () => {
   });
 });
 
-test('in no stretch as long as the window more is used than it holds', () => {
+test('no more than the capacity is used in any interval as long as the window', () => {
   fc.assert(
     fc.property(schedule, (steps) => {
       const id = meter.open(table, meterAlgorithm.sliding_window, capacity, windowMs, 1, 0);

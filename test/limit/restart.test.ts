@@ -1,4 +1,4 @@
-/** Budgets over the end of the process: told to end, or killed. */
+/** Dollar budgets over the end of the process: terminated or killed. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { openaiWire as wire } from '../support/replies.ts';
 import { type SidecarProcess, spawnSidecar } from '../support/sidecar.ts';
 import { type Script, startUpstream, type Upstream } from '../support/upstream.ts';
 
-/** Each reply costs 1,000 of its 10,000 nano-dollars; a request reserves as much. */
+/** Each reply costs 1,000 of the budget's 10,000 nano-dollars; a request reserves as much. */
 const replyTokens = 1000;
 const budgetNanoUsd = 10_000;
 
@@ -69,7 +69,7 @@ async function passing(sidecar: SidecarProcess): Promise<number> {
   for (let count = 0; ; count++) if ((await send(sidecar)) !== 200) return count;
 }
 
-/** Waits until the store holds so much. */
+/** Waits until the database holds this amount. */
 async function stored(path: string, nanoUsd: number): Promise<void> {
   const database = new DatabaseSync(path, { readOnly: true, timeout: 1000 });
   const row = database.prepare('SELECT nano_usd FROM budgets');
@@ -85,7 +85,7 @@ async function kill(sidecar: SidecarProcess): Promise<void> {
   await sidecar.exitCode;
 }
 
-test('a process that is told to end forgets nothing, however long the interval', async () => {
+test('a process that is terminated forgets nothing, however long the interval', async () => {
   const { start } = await setup();
   const first = await start(60_000);
   for (let i = 0; i < 7; i++) expect(await send(first)).toBe(200);
@@ -106,7 +106,7 @@ test('a process that is killed forgets nothing that was written', async () => {
   expect(await passing(await start(10))).toBe(0);
 });
 
-test('it forgets at most what was admitted since the last write', async () => {
+test('it forgets at most what was granted since the last write', async () => {
   const { start, storePath } = await setup();
   const first = await start(10);
   for (let i = 0; i < 4; i++) expect(await send(first)).toBe(200);
@@ -120,7 +120,7 @@ test('it forgets at most what was admitted since the last write', async () => {
   expect(await passing(await start(60_000))).toBe(6);
 });
 
-test('what was at work when it was killed counts as its reserve', async () => {
+test('requests in flight when it was killed count as reserved', async () => {
   const { start, storePath, upstream } = await setup();
   const first = await start(10);
   expect(await send(first)).toBe(200);

@@ -1,4 +1,4 @@
-/** Which limits apply to whom, what they tell, and what they do at their ends. */
+/** Which limits apply to whom, what they report, and what happens when they are used up. */
 import { afterEach, describe, expect, test } from 'vitest';
 import { Refusal } from '../../src/base/errors.ts';
 import type { Price } from '../../src/catalog/facts.ts';
@@ -147,7 +147,7 @@ describe('per: one meter for each', () => {
     expect([says(first), says(same), says(other)]).toEqual(['ok', 'l', name === 'all' ? 'l' : 'ok']);
   });
 
-  test('a value that looks like two is none of them, and one that is missing is no empty one', () => {
+  test('a value that looks like two is neither of them, and a missing one differs from an empty one', () => {
     const { says } = stage(one(['team', 'user']));
     const people: Partial<Identity>[] = [
       { team: 'a', user: 'b' },
@@ -168,7 +168,7 @@ describe('per: one meter for each', () => {
   });
 });
 
-describe('match: whom and what it is about', () => {
+describe('match: which requests a limit is for', () => {
   const matching = (match: object, more: object = {}): ConfigInput =>
     ({ limits: [{ name: 'l', capacity: 1, per: [], match, ...slow, ...more }] }) as ConfigInput;
   /** Two like this: the second is refused where the limit is about them. */
@@ -214,7 +214,7 @@ describe('match: whom and what it is about', () => {
 });
 
 describe('limits of a key', () => {
-  test('are for that key alone, beside the others', () => {
+  test('apply to that key only, in addition to the others', () => {
     const limits = [{ name: 'own', capacity: 2, ...slow }];
     const config = configSchema.parse({
       authenticate: { keys: [{ id: 'k', sha256: 'a'.repeat(64), tenant: 'acme', limits }] },
@@ -244,7 +244,7 @@ describe('dollars', () => {
     ({ budgets: [{ name: 'b', usd, window: 'day', ...more }] }) as ConfigInput;
   const request = { maxTokens: 10 };
 
-  test('the dearest target is reserved, and what it cost is charged', () => {
+  test('the price of the most expensive target is reserved, and the actual cost is charged', () => {
     const { admit } = stage(budget(30_000e-9));
     const cheap = { ...price, output: 1 };
     const ask = { request, prices: [cheap, price, cheap] };
@@ -264,7 +264,7 @@ describe('dollars', () => {
     expect([spent.retryAfterMs, header(spent.headers, 'x-should-retry')]).toEqual([14 * 3_600_000, 'false']);
   });
 
-  test('the model’s own bound counts where it is lower, or the request has none', () => {
+  test('the model’s bound is used if it is lower, or if the request has none', () => {
     const { admit } = stage(budget(20_000e-9));
     granted(admit({ request: { maxTokens: null }, outputMaxTokens: 10 }));
     granted(admit({ request: { maxTokens: 1_000_000 }, outputMaxTokens: 10 }));
@@ -272,7 +272,7 @@ describe('dollars', () => {
     expect(refused(admit({ request: { maxTokens: null } })).code).toBe('request_too_costly');
   });
 
-  test('a model without a price is refused by name, or let pass and reported', () => {
+  test('a model without a price is refused by name, or allowed and reported', () => {
     const strict = stage(budget(1));
     const refusal = refused(strict.admit({ prices: [price, null] }));
     expect(refusal.code).toBe('model_unpriced');
@@ -294,7 +294,7 @@ describe('dollars', () => {
     expect([says(), says()]).toEqual(['ok', 'b']);
   });
 
-  test('a window that ends opens the next, and what began before is not charged to it', () => {
+  test('when a window ends the next begins, and earlier requests are not charged to it', () => {
     const { admit, says, time } = stage(budget(10_000e-9, { window: 'hour' }));
     const begun = granted(admit());
     expect(says()).toBe('b');
@@ -317,7 +317,7 @@ describe('tokens of one kind', () => {
     expect(left).toBe(30 - input - output - (unit === 'outputTokens' ? 10 : 1));
   });
 
-  test('headers that OpenAI’s clients know, of the limit nearest to its end', () => {
+  test('headers that OpenAI’s clients know, for the limit closest to exhaustion', () => {
     const { admit } = stage({
       limits: [
         { name: 'wide', unit: 'tokens', capacity: 1000, refillPerSecond: 1 },
@@ -341,7 +341,7 @@ describe('tokens of one kind', () => {
 });
 
 describe('soft limits', () => {
-  test('tell each crossing once, by event and header, and again after falling below', () => {
+  test('report each crossing once, by event and header, and again after falling below', () => {
     const { admit, events, time } = stage({ limits: [{ name: 'l', capacity: 10, refillPerSecond: 1 }] });
     const soft = (): (string | undefined)[] =>
       [1, 2, 3, 4, 5].map(() => header(granted(admit()).headers, 'x-sidegate-soft-limit'));
@@ -353,7 +353,7 @@ describe('soft limits', () => {
     expect(events).toHaveLength(2);
   });
 
-  test('what a settlement crosses is told at once, and said to the next client', () => {
+  test('a crossing by a settlement is reported at once, and to the next client', () => {
     const { admit, events } = stage({
       limits: [{ name: 'l', unit: 'outputTokens', capacity: 100, softShare: 0.5, ...slow }],
     });
@@ -369,7 +369,7 @@ describe('soft limits', () => {
 describe('observe', () => {
   const observed = { name: 'seen', capacity: 1, mode: 'observe' as const, ...slow };
 
-  test('decides, reports, and lets pass', () => {
+  test('decides, reports, and allows', () => {
     const { admit, events } = stage({ limits: [observed] });
     expect(header(granted(admit()).headers, 'x-sidegate-observed-limit')).toBeUndefined();
     const passed = granted(admit());
@@ -384,7 +384,7 @@ describe('observe', () => {
     expect([says(), says(), says()]).toEqual(['ok', 'ok', 'real']);
   });
 
-  test('the whole gateway: all-or-nothing as it would be enforced', () => {
+  test('the whole gateway: all or nothing, as if enforced', () => {
     const limits = [
       { name: 'one', capacity: 1, ...slow },
       { name: 'two', capacity: 2, ...slow },
@@ -397,12 +397,12 @@ describe('observe', () => {
   });
 });
 
-describe('streams that outgrow their reserve', () => {
+describe('streams that exceed their reservation', () => {
   const ending = (onHardEnd: 'finish' | 'stop') => ({
     limits: [{ name: 'l', unit: 'outputTokens' as const, capacity: 600, onHardEnd, ...slow }],
   });
 
-  test('stop where no more can be reserved, if the limit says so', () => {
+  test('stop when no more can be reserved, if the limit is set to', () => {
     const { admit } = stage(ending('stop'));
     const permit = granted(admit({ request: { maxTokens: 100, stream: true } }));
     expect([permit.stream(1), permit.stream(100), permit.stream(101), permit.stream(356)]).toEqual(
@@ -414,7 +414,7 @@ describe('streams that outgrow their reserve', () => {
     expect(header(granted(admit()).headers, 'x-ratelimit-remaining-tokens')).toBe(String(600 - 357 - 10));
   });
 
-  test('leave it to the next reply to say that the soft limit was crossed', () => {
+  test('report a crossed soft limit with the next reply', () => {
     const { admit, events } = stage({
       limits: [
         { name: 'l', unit: 'outputTokens', capacity: 2000, softShare: 0.3, onHardEnd: 'stop', ...slow },
@@ -428,7 +428,7 @@ describe('streams that outgrow their reserve', () => {
     expect(said).toEqual(['l', undefined]);
   });
 
-  test('finish otherwise, and owe', () => {
+  test('otherwise finish, with a debt', () => {
     const { admit, says } = stage(ending('finish'));
     const permit = granted(admit({ request: { maxTokens: 100, stream: true } }));
     expect(permit.stream(100_000)).toBe('go');
@@ -436,7 +436,7 @@ describe('streams that outgrow their reserve', () => {
     expect(says()).toBe('l');
   });
 
-  test('of a budget in dollars', () => {
+  test('with a dollar budget', () => {
     const { admit } = stage({
       budgets: [{ name: 'b', usd: 300_000e-9, window: 'day', onHardEnd: 'stop' }],
     });
@@ -449,7 +449,7 @@ describe('the leaky bucket', () => {
   const smooth = (capacity: number) =>
     ({ limits: [{ name: 'l', capacity, refillPerSecond: 2, algorithm: 'leaky_bucket' }] }) as ConfigInput;
 
-  test('gives start times, within the deadline', () => {
+  test('assigns start times, within the deadline', () => {
     const { admit, events } = stage(smooth(3));
     expect([1, 2, 3].map(() => granted(admit()).waitMs)).toEqual([0, 500, 1000]);
     expect(refused(admit()).retryAfterMs).toBe(500);
@@ -468,7 +468,7 @@ describe('bounds', () => {
   };
   const as = (user: number): Ask => ({ identity: { user: `u${user}` } });
 
-  test('idle meters make room for newcomers', () => {
+  test('idle meters are closed to make room for new ones', () => {
     const { says, time, limiter, events } = stage(perUser, 100);
     for (let round = 0; round < 5; round++) {
       for (let user = 0; user < 100; user++) expect(says(as(round * 100 + user))).toBe('ok');
@@ -480,7 +480,7 @@ describe('bounds', () => {
     expect([says(as(0)), says(as(0)), says(as(0))]).toEqual(['ok', 'ok', 'l']);
   });
 
-  test('where none is idle newcomers share one, and nobody who is known loses theirs', () => {
+  test('if none is idle, new values share one meter, and known ones keep theirs', () => {
     const { says, limiter, events } = stage(perUser, 10);
     for (let user = 0; user < 10; user++) expect([says(as(user)), says(as(user))]).toEqual(['ok', 'ok']);
     expect([says(as(10)), says(as(11)), says(as(12))]).toEqual(['ok', 'ok', 'l']);
@@ -491,7 +491,7 @@ describe('bounds', () => {
 });
 
 describe('a change of the configuration', () => {
-  test('keeps the level where a limit counts as before, and begins anew where it doesn’t', () => {
+  test('keeps the level where a limit counts as before, and starts anew where it doesn’t', () => {
     const limit = { name: 'l', capacity: 2, ...slow };
     const { says, limiter } = stage({ limits: [limit] });
     expect([says(), says(), says()]).toEqual(['ok', 'ok', 'l']);
@@ -504,7 +504,7 @@ describe('a change of the configuration', () => {
     expect(limiter.scopes).toBe(1);
   });
 
-  test('a budget that is taken out goes on where it was if it comes back in its window', () => {
+  test('a removed budget continues where it was if it is added again within its window', () => {
     const budget = { name: 'b', usd: 30_000e-9, window: 'hour' };
     const [without, within] = [configSchema.parse({}), configSchema.parse({ budgets: [budget] })];
     const { admit, says, limiter, time } = stage({ budgets: [budget] } as ConfigInput);
@@ -530,7 +530,7 @@ describe('a change of the configuration', () => {
     expect([says(), says(), says(), says()]).toEqual(['ok', 'ok', 'ok', 'b']);
   });
 
-  test('what is at work over it is settled where its meter stayed', () => {
+  test('requests in flight during it are settled if their meter was kept', () => {
     const limit = { name: 'l', unit: 'concurrency' as const, capacity: 1 };
     const { admit, says, limiter } = stage({ limits: [limit] });
     const [kept, gone] = [granted(admit()), 'l'];
@@ -545,10 +545,10 @@ describe('a change of the configuration', () => {
   });
 });
 
-test('concurrency is free again once the work is over, even before it is settled', () => {
+test('concurrency is released when the request ends, even before it is settled', () => {
   const { admit, says } = stage({ limits: [{ name: 'l', unit: 'concurrency', capacity: 1 }] });
   const permit = granted(admit());
-  expect(refused(admit()).message).toContain('frees when another request ends');
+  expect(refused(admit()).message).toContain('there will be room when another request ends');
   permit.release();
   permit.release();
   const second = granted(admit());
@@ -568,7 +568,7 @@ describe('on sockets', () => {
     while (!(await gate.sidecar.metrics()).includes(text));
   };
 
-  test('a smoothed request waits its turn, and one whose client leaves gives its place back', async () => {
+  test('a delayed request waits its turn, and is refunded if its client leaves', async () => {
     gate = await startGate([answers(wire, 'fine')], {
       cache: { enabled: false },
       limits: [{ name: 'l', capacity: 3, refillPerSecond: 20, algorithm: 'leaky_bucket' }],
@@ -582,7 +582,7 @@ describe('on sockets', () => {
     );
   });
 
-  test('one that is drained or left while it waits never reaches the provider', async () => {
+  test('a request that is drained or cancelled while it waits never reaches the provider', async () => {
     gate = await startGate([answers(wire, 'fine')], {
       cache: { enabled: false },
       limits: [{ name: 'l', capacity: 3, refillPerSecond: 0.01, algorithm: 'leaky_bucket' }],
@@ -607,7 +607,7 @@ describe('on sockets', () => {
     expect(gate.upstream.calls).toHaveLength(1);
   });
 
-  test('what limits tell is in the log and the metrics, without anything of the request', async () => {
+  test('reports of limits are in the log and the metrics, without any content of the request', async () => {
     gate = await startGate([answers(wire, 'fine')], {
       cache: { enabled: false },
       limits: [{ name: 'l', capacity: 1, refillPerSecond: 0.001, mode: 'observe' }],

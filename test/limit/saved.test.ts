@@ -1,4 +1,4 @@
-/** Budgets in the store: what is written and when, what is read again, and what a failing disk does. */
+/** Dollar budgets in the database: what is written and when, what is read again, and what a failing disk does. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,7 +19,7 @@ const row = (place: string, nanoUsd: number, window = now): SpentRow => ({
   nanoUsd,
 });
 
-/** Gives rows out as a limiter does: once, and no more than asked for. */
+/** Returns rows as a limiter does: once, and at most `max`. */
 function changes() {
   const rows: SpentRow[] = [];
   return { rows, changed: (max: number): SpentRow[] => rows.splice(0, max) };
@@ -31,7 +31,7 @@ async function open(): Promise<Store> {
   return store;
 }
 
-test('the newest of each budget and place is kept, and old windows are forgotten', async () => {
+test('the newest row of each budget and meter is kept, and old windows are forgotten', async () => {
   const store = await open();
   const { rows, changed } = changes();
   const saved = saveBudgets(store, changed, 60_000, silent);
@@ -50,7 +50,7 @@ test('the newest of each budget and place is kept, and old windows are forgotten
   ]);
 });
 
-test('a window that begins later than the one that is running is no reason not to write', async () => {
+test('a saved window later than the current one doesn’t prevent writing', async () => {
   const store = await open();
   const { rows, changed } = changes();
   const saved = saveBudgets(store, changed, 60_000, silent);
@@ -63,7 +63,7 @@ test('a window that begins later than the one that is running is no reason not t
   expect(readBudgets(store, now)).toEqual([row('a', 4), row('c', 3, now + 5 * dayMs)]);
 });
 
-test('more rows than fit one transaction are all written, the loop free in between', async () => {
+test('more rows than fit in one transaction are all written, with the event loop free in between', async () => {
   const store = await open();
   const { rows, changed } = changes();
   for (let i = 0; i < 2_300; i++) rows.push(row(`p${i}`, i));
@@ -72,7 +72,7 @@ test('more rows than fit one transaction are all written, the loop free in betwe
   saved.close();
 });
 
-test('what could not be written is written later, and both changes of state are told once', async () => {
+test('failed writes are retried later, and both changes of state are reported once', async () => {
   const store = await open();
   const { rows, changed } = changes();
   let failing = true;
@@ -96,7 +96,7 @@ test('what could not be written is written later, and both changes of state are 
   expect(readBudgets(store, now)).toEqual([row('a', 2), row('b', 1)]);
 });
 
-test('while another process writes nothing waits for it, and what was not written is written next', async () => {
+test('nothing waits for another process that writes, and failed writes are retried next', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'sidegate-saved-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   const path = join(folder, 'store.db');

@@ -29,7 +29,7 @@ interface Asked {
   readonly endpoint?: NonNullable<ExchangeSample['endpoint']>;
 }
 
-/** A replay stage with a clock that stands still until it is set. */
+/** A replay stage with a clock that is set by hand. */
 function stage(config: Config['replay'] = settings()) {
   const time = { nowMs: 0 };
   const replay: Replay = createReplay(config, () => time.nowMs);
@@ -72,7 +72,7 @@ describe('claims', () => {
     expect(seen).toEqual({ kind: 'new', claim: null });
   });
 
-  test('the first goes on; while it runs the second waits; then it gets the same reply', async () => {
+  test('the first continues; the second waits for it and gets the same reply', async () => {
     const { ask } = stage();
     const claim = claimOf(ask());
     const waiting = joinOf(ask()).wait(new Cancellation(), 60_000);
@@ -81,7 +81,7 @@ describe('claims', () => {
     expect(storedOf(ask())?.body.toString()).toBe('the answer');
   });
 
-  test('another body, or another endpoint, under the key is refused: in flight and afterwards', () => {
+  test('another body or endpoint with the same key is refused, in flight and afterwards', () => {
     const { ask } = stage();
     const claim = claimOf(ask());
     expect(codeOf(ask({ text: 'other' }))).toBe('idempotency_mismatch');
@@ -92,7 +92,7 @@ describe('claims', () => {
     expect(codeOf(ask())).toBe('stored');
   });
 
-  test('a failure is not pinned: the next with the key goes on, with any body', () => {
+  test('a failure is not stored: the next request with the key continues, with any body', () => {
     const { ask } = stage();
     claimOf(ask()).finish(null);
     claimOf(ask({ text: 'other' })).finish(null);
@@ -109,7 +109,7 @@ describe('claims', () => {
     expect(codeOf(ask({ identity }))).toBe('new');
   });
 
-  test('two callers of the anonymous tenant with credentials of their own never meet', () => {
+  test('two callers of the anonymous tenant with different credentials never share replies', () => {
     const { ask } = stage();
     claimOf(ask({ credential: 'Bearer a' })).finish(sampleReply('private'));
     expect(codeOf(ask({ credential: 'Bearer b' }))).toBe('new');
@@ -131,7 +131,7 @@ describe('claims', () => {
 });
 
 describe('bounds', () => {
-  test('a reply is kept for its time to live from its end, by the clock it is given', () => {
+  test('a reply is stored for its time to live from its end, by the passed-in clock', () => {
     const { ask, time } = stage(settings({ ttlSeconds: 10 }));
     const claim = claimOf(ask());
     time.nowMs = 5_000;
@@ -149,7 +149,7 @@ describe('bounds', () => {
     expect(codeOf(ask())).toBe('join');
   });
 
-  test('the oldest replies go first, and a reply over the memory is not kept', () => {
+  test('the oldest replies are evicted first, and a reply larger than the memory is not stored', () => {
     const { ask, replay } = stage(settings({ entriesMax: 2 }));
     for (const key of ['a', 'b', 'c']) claimOf(ask({ key })).finish(sampleReply(key));
     expect(['a', 'b', 'c'].map((key) => codeOf(ask({ key })))).toEqual(['new', 'stored', 'stored']);
@@ -162,7 +162,7 @@ describe('bounds', () => {
 describe('memory', () => {
   const head = { status: 200, contentType: 'text/event-stream', target: 'p/m' };
 
-  test('what is gathered and what is kept share the bound: the kept go first, and then no more is gathered', () => {
+  test('recordings and stored replies share the bound: stored replies are evicted first, then recording stops', () => {
     const { ask } = stage(settings({ bytesMax: 16_384, entryMaxBytes: 8192 }));
     for (const key of ['a', 'b']) claimOf(ask({ key })).finish(sampleReply('x'.repeat(5000)));
     const streams = ['c', 'd'].map((key) => claimOf(ask({ key })).stream(head));
@@ -180,7 +180,7 @@ describe('memory', () => {
     expect(again.body()).toHaveLength(1024);
   });
 
-  test('no reply is gathered beyond the bound of one', () => {
+  test('no reply is recorded beyond the bound of one', () => {
     const { ask } = stage(settings({ entryMaxBytes: 2048 }));
     const stream = claimOf(ask()).stream(head);
     stream.push(Buffer.alloc(2048));
@@ -215,7 +215,7 @@ describe.each(wires)('through the sidecar, $name', (wire) => {
     ]);
   });
 
-  test('without a key, or with another, each goes on', async () => {
+  test('without a key, or with different keys, each continues', async () => {
     gate = await startGate([answers(wire, 'ok')], { cache });
     await gate.ask(wire, 'hi', { headers });
     await gate.ask(wire, 'hi');
@@ -223,7 +223,7 @@ describe.each(wires)('through the sidecar, $name', (wire) => {
     expect(gate.upstream.calls).toHaveLength(3);
   });
 
-  test('where none may join, the second gets 409 with Retry-After; afterwards the answer', async () => {
+  test('if none may wait, the second gets 409 with Retry-After, and later the answer', async () => {
     gate = await startGate([], { cache, replay: { joinersMax: 0 } });
     const first = gate.ask(wire, 'hi', { headers });
     const call = await gate.upstream.call(0);
@@ -238,7 +238,7 @@ describe.each(wires)('through the sidecar, $name', (wire) => {
     expect(gate.upstream.calls).toHaveLength(1);
   });
 
-  test('another body under the key gets 422', async () => {
+  test('another body with the same key gets 422', async () => {
     gate = await startGate([answers(wire, 'ok')], { cache });
     await gate.ask(wire, 'hi', { headers });
     const other = await gate.ask(wire, 'hi!', { headers });
@@ -278,7 +278,7 @@ describe.each(wires)('through the sidecar, $name', (wire) => {
     expect((await gate.ask(wire, 'hi', { headers })).status).toBe(200);
   });
 
-  test('the answer is finished and kept when its client leaves', async () => {
+  test('the answer is completed and stored when its client leaves', async () => {
     gate = await startGate([], { cache, replay: { joinersMax: 0 } });
     const reply = gate.stream(wire, 'hi', { headers });
     const call = await gate.upstream.call(0);
@@ -296,7 +296,7 @@ describe.each(wires)('through the sidecar, $name', (wire) => {
     expect(gate.upstream.calls).toHaveLength(1);
   });
 
-  test('what is kept is masked, and whoever asks gets the values', async () => {
+  test('the stored reply is masked, and each caller gets the values back', async () => {
     gate = await startGate([answers(wire, 'to [EMA', 'IL_1]')], { cache });
     const first = await gate.ask(wire, 'I am ann@example.com', streaming);
     const second = await gate.ask(wire, 'I am ann@example.com', streaming);
@@ -305,7 +305,7 @@ describe.each(wires)('through the sidecar, $name', (wire) => {
     expect(second.headers['idempotent-replayed']).toBe('true');
   });
 
-  test('a stream over the memory for replies is passed on, but not kept', async () => {
+  test('a stream larger than the memory for replies is passed on, but not stored', async () => {
     gate = await startGate([answers(wire, 'x'.repeat(2000))], { cache, replay: { bytesMax: 1024 } });
     await gate.ask(wire, 'hi', streaming);
     const second = await gate.ask(wire, 'hi', streaming);
@@ -314,7 +314,7 @@ describe.each(wires)('through the sidecar, $name', (wire) => {
   });
 });
 
-/** Begins a stream and breaks it off. */
+/** Begins a stream and cuts it off. */
 function cutsAfter(events: string): Script {
   return (call) => {
     call.streamHead();

@@ -1,4 +1,4 @@
-/** Routes that lead nowhere, in a circle, or to targets that can't do their work: refused, each with its place. */
+/** Routes that lead nowhere, in a circle, or to targets that can't serve them: rejected, each with its path. */
 import { describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { parseConfig } from '../../src/config/load.ts';
@@ -154,7 +154,7 @@ describe('faults', () => {
     expect(faults).toEqual([['routes[0].targets', expect.stringContaining(`more than ${stepsMax} targets`)]]);
   });
 
-  test('however routes are woven into each other, checking ends', () => {
+  test('however routes are nested, checking ends', () => {
     const names = Array.from({ length: 30 }, (_, i) => `r${i}`);
     const routes = names.map((model) => ({
       model,
@@ -173,7 +173,7 @@ describe('warnings', () => {
     expect(warnings).toEqual([['routes[0].targets', expect.stringMatching(/never leaves the provider "p"/)]]);
   });
 
-  test('nor is one whose nested route stays there', () => {
+  test('neither is one whose nested route stays with its provider', () => {
     const { warnings } = check(
       { model: 'a', targets: [p('x'), { route: 'b' }] },
       { model: 'b', strategy: 'weighted', targets: [p('y'), p('z')] },
@@ -187,7 +187,7 @@ describe('warnings', () => {
   });
 });
 
-test('everything at once is good', () => {
+test('a configuration with everything is valid', () => {
   const result = check(
     {
       model: 'chain',

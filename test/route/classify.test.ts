@@ -12,7 +12,7 @@ import { findNothing } from '../../src/native/pii.ts';
 const prompts = readPrompts(fileURLToPath(new URL('../fixtures/route/prompts.jsonl', import.meta.url)));
 const key = Buffer.alloc(32);
 
-/** The tier that a request gets on its way in. */
+/** The tier that stage inspect gives a request. */
 function tierOf(body: Buffer | string, endpoint = nativeEndpoint.Chat) {
   const found = inspect(Buffer.from(body), endpoint, findNothing, true, key);
   if ('kind' in found) throw new Error(found.kind);
@@ -30,7 +30,7 @@ describe('labelled prompts', () => {
     expect(new Set(prompts.map(({ text }) => text)).size).toBe(prompts.length);
   });
 
-  test('are told apart, also where it was not trained on them', () => {
+  test('are classified, including prompts it was not trained on', () => {
     const unseen = score(told.filter((_, index) => heldOut(index)));
     console.log(`held out from training\n${scoreText(unseen)}\n\nall\n${scoreText(score(told))}`);
     expect(unseen.accuracy).toBeGreaterThan(0.85);
@@ -38,7 +38,7 @@ describe('labelled prompts', () => {
     expect(unseen.costSaved).toBeGreaterThan(0.4);
   });
 
-  test('get the same tier on the way in as when they are explained', () => {
+  test('get the same tier when inspected as when explained', () => {
     for (const [index, { body }] of prompts.entries()) {
       expect(tierOf(body).tier).toBe(tiers[told[index]?.given ?? -1]);
     }
@@ -46,13 +46,13 @@ describe('labelled prompts', () => {
 });
 
 describe('a request', () => {
-  test('is only put in a tier where that is asked for', () => {
+  test('is only classified where a route needs it', () => {
     const body = Buffer.from(ask('Prove that there are infinitely many primes.'));
     expect(inspect(body, nativeEndpoint.Chat, findNothing, false, key)).toMatchObject({ tier: null });
     expect(tierOf(body)).toMatchObject({ tier: 'complex' });
   });
 
-  test('is judged alike in both dialects, and whatever order its fields have', () => {
+  test('is classified alike in both dialects and with any order of fields', () => {
     const turn = { role: 'user', content: 'Summarize this article in three bullet points: …' };
     const system = 'You are a careful editor.';
     const openai = { model: 'm', messages: [{ role: 'system', content: system }, turn] };
@@ -71,7 +71,7 @@ describe('a request', () => {
     expect(tierOf(JSON.stringify(parts)).tier).toBe('moderate');
   });
 
-  test('says by its shape that it is about code, and by its parts that it brings audio', () => {
+  test('is recognised as code by its shape, and as audio by its parts', () => {
     const code = tierOf(ask('What does this do?\n```js\nconst a = (b) => { return b[0] === c; };\n```'));
     expect(code.flags & bodyFlags.code).not.toBe(0);
     expect(tierOf(ask('What does this do?')).flags & bodyFlags.code).toBe(0);
@@ -96,7 +96,7 @@ describe('a request', () => {
     );
   });
 
-  test('with a fault has none', () => {
+  test('with a fault has no tier', () => {
     expect(classify(Buffer.from('{'), 0)).toBeNull();
     expect(classify(Buffer.from([0xff]), 0)).toBeNull();
     expect(() => classify(Buffer.from('{}'), 99 as never)).toThrow('Endpoint');

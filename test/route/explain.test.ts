@@ -85,7 +85,7 @@ describe('explain', () => {
     expect(out).not.toContain('sk-very-secret');
   });
 
-  test('as JSON: prices by the catalog, and why a target is left out', async () => {
+  test('as JSON: prices from the catalog, and why a target is skipped', async () => {
     const tools = [{ type: 'function', function: { name: 'x', parameters: {} } }];
     const { out } = await explain(ask('What is the capital of Peru?', { tools, max_tokens: 100 }), '--json');
     const found = JSON.parse(out) as Explanation;
@@ -138,7 +138,7 @@ describe('explain', () => {
     expect(await explain(body, '--path', '/v1beta/models/best:tuneModel')).toMatchObject({ code: 2 });
   });
 
-  test('what can’t be explained says why', async () => {
+  test('what can’t be explained is refused with a reason', async () => {
     expect(await explain('{')).toMatchObject({ code: 1, err: expect.stringContaining('JSON') });
     expect(await explain({ ...ask('Hi'), model: 'none' })).toMatchObject({
       code: 1,
@@ -177,7 +177,7 @@ test('the guide’s routes are good, and each of them routes', () => {
 });
 
 describe('through the sidecar', () => {
-  test('record and headers say which route and tier it was, also from the cache', async () => {
+  test('record and headers state route and tier, also from the cache', async () => {
     const tiered = (['simple', 'moderate', 'complex'] as const).map((tier) => ({
       provider: 'o',
       model: tier,

@@ -1,4 +1,4 @@
-/** Strategy latency in passed-in time: three targets, of which the best one degrades. */
+/** Strategy latency with a passed-in clock: three targets, of which the best one degrades. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Refusal } from '../../src/base/errors.ts';
@@ -15,12 +15,12 @@ interface Run {
 
 const perSecond = 100;
 const halfMs = 10_000;
-/** When the degraded target should have been left. */
+/** When traffic should have left the degraded target. */
 const settledMs = halfMs + 5_000;
 const degradedMs = 2_000;
 const usualMs: Readonly<Record<string, number>> = { 'p/a': 50, 'p/b': 100, 'p/c': 400 };
 
-/** @param choose whom to ask at a time */
+/** @param choose the target to call at a time */
 function simulate(routing: Routing, stream: boolean, choose: (index: number) => string): Run {
   const run: Run = { times: [], after: [] };
   const due: { readonly atMs: number; readonly end: () => void }[] = [];
@@ -98,7 +98,7 @@ describe('a target that degrades', () => {
 });
 
 describe('the choice', () => {
-  test('never falls on an outlier or one that is down while another is there', () => {
+  test('never falls on an outlier or a target that is down while there is another', () => {
     const routing = start();
     for (const [label, tookMs] of [
       ['p/a', 100],
@@ -115,7 +115,7 @@ describe('the choice', () => {
     for (let i = 0; i < 50; i++) expect(routing.labels('m')).toEqual(['p/b', 'p/c', 'p/a']);
   });
 
-  test('failing several times in a row puts a target out for a while', () => {
+  test('consecutive failures eject a target for a while', () => {
     const routing = start();
     const { latency } = routing.health('p/a');
     for (let i = 0; i < 3; i++) {
@@ -128,7 +128,7 @@ describe('the choice', () => {
     expect(latency.ejected(10_000)).toBe(false);
   });
 
-  test('every target stands in the plan once, whatever the readings', () => {
+  test('every target is in the plan once, whatever the readings', () => {
     const reading = fc.option(fc.nat(100_000), { nil: null });
     fc.assert(
       fc.property(
@@ -174,7 +174,7 @@ describe('a reading', () => {
     expect(ewma.cost(true, 90_000)).toBeGreaterThan(90);
   });
 
-  test('rises while nothing comes, before the first answer is in', () => {
+  test('rises while nothing arrives, before the first answer', () => {
     const ewma = new PeakEwma();
     for (let i = 0; i < 10; i++) ewma.begin(false, 0);
     expect(ewma.cost(false, 500)).toBeCloseTo(909.1, 1);
@@ -182,7 +182,7 @@ describe('a reading', () => {
     expect(ewma.cost(false, 500)).toBe(0);
   });
 
-  test('of whole replies goes by the token, so that long answers do not look slow', () => {
+  test('of whole replies is per token, so that long answers don’t look slow', () => {
     const [short, long] = [new PeakEwma(), new PeakEwma()];
     short.begin(false, 0);
     short.observe(false, 0, 1000, 50);

@@ -93,14 +93,14 @@ describe('which route', () => {
     );
   });
 
-  test('no route is 404 that names the model, cut to a length', () => {
+  test('an unknown model is a 404 that names it, truncated', () => {
     const refusal = findWay('m'.repeat(1000), sampleEndpoint('chat'), table([chain('gpt-*', 'o1')]));
     expect(refusal).toMatchObject({ code: 'model_not_found', param: 'model' });
     expect(refusal instanceof Refusal && refusal.message.length).toBeLessThan(200);
     expect(findWay('constructor', sampleEndpoint('chat'), table([]))).toBeInstanceOf(Refusal);
   });
 
-  test('shown are the exact names, since a pattern stands for unknown ones', () => {
+  test('only exact names are listed, since patterns match unknown ones', () => {
     expect(modelNames(table([chain('b', 'o1'), chain('a-*', 'o1'), chain('a', 'o1')]))).toEqual(['b', 'a']);
   });
 });
@@ -119,25 +119,25 @@ describe('which targets', () => {
     expect(labels(found('m', routes, 'messages'))).toEqual(all);
   });
 
-  test('what only one dialect has goes to its targets', () => {
+  test('an endpoint that only one dialect has goes to its targets', () => {
     const routes = table([chain('m', 'a1', 'o1', 'a1/other', 'o2')]);
     expect(labels(found('m', routes, 'embeddings'))).toEqual(['o1/m', 'o2/m']);
     expect(labels(found('m', routes, 'count_tokens'))).toEqual(['a1/m', 'a1/other']);
   });
 
-  test('no target that has the endpoint is 404 that says which dialect there is', () => {
+  test('a route without a target for the endpoint is a 404 that names its dialect', () => {
     const refusal = findWay('m', sampleEndpoint('count_tokens'), table([chain('m', 'o1')]));
     expect(refusal).toMatchObject({ code: 'model_not_found' });
-    expect(refusal instanceof Refusal && refusal.message).toContain('openai dialect only');
+    expect(refusal instanceof Refusal && refusal.message).toContain('only served in the openai dialect');
   });
 
-  test('labels come from the configuration alone, whatever is asked for', () => {
+  test('labels come from the configuration only, whatever is requested', () => {
     const routes = table([chain('gpt-*', 'o1', 'o2/gpt-4o')]);
     for (const model of ['gpt-a', 'gpt-b'])
       expect(labels(found(model, routes))).toEqual(['o1/gpt-*', 'o2/gpt-4o']);
   });
 
-  test('what the * of a route stands for is filled into a target that ends in one', () => {
+  test('what the * of a route matches replaces the * of a target', () => {
     const routes = table([chain('o1/*', 'o1/*'), chain('fast-*', 'o1/llama-*', 'o2/x', 'o2')]);
     const models = (model: string) => found(model, routes).steps.map(({ target }) => target.model);
     expect(models('o1/owner/m')).toEqual(['owner/m']);
@@ -146,7 +146,7 @@ describe('which targets', () => {
     expect(labels(found('fast-8b', routes))).toEqual(['o1/llama-*', 'o2/x', 'o2/fast-*']);
   });
 
-  test('targets know their model, also where only the request names it', () => {
+  test('targets know the facts of their model, also if only the request names it', () => {
     const asked: string[] = [];
     const catalog: Catalog = {
       facts: (name, model) => {
@@ -173,7 +173,7 @@ describe('which targets', () => {
     expect(found('gpt-4o', routes)).toBe(found('gpt-4o', routes));
   });
 
-  test('names of models that apps make up are forgotten again', () => {
+  test('model names that apps make up are forgotten again', () => {
     const routes = table([chain('*', 'o1')]);
     const first = found('m', routes);
     for (let i = 0; i < 1000; i++) found(`m${i}`, routes);
@@ -209,7 +209,7 @@ describe('which targets', () => {
 describe('version', () => {
   const version = (...names: string[]): string => found('m', table([chain('m', ...names)])).version;
 
-  test('changes with targets, their order, their models and where they live', () => {
+  test('changes with targets, their order, their models and their base URLs', () => {
     const elsewhere = new Map([['o1', provider('o1', 'openai', 'http://127.0.0.1:10/v1')]]);
     const versions = [
       version('o1'),

@@ -1,4 +1,4 @@
-/** Strategies: whom a request is sent to, and who follows. */
+/** Strategies: which target a request is sent to, and which follow. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Refusal } from '../../src/base/errors.ts';
@@ -22,12 +22,12 @@ function planOf(routing: Routing, asking?: Parameters<Routing['ask']>[1]): Plan 
 }
 
 describe('fallback', () => {
-  test('gives the same plan again, without making anything', () => {
+  test('returns the same plan object each time', () => {
     const routing = start({ targets: [p('x'), p('y')] });
     expect(planOf(routing)).toBe(planOf(routing));
   });
 
-  test('an edge has its causes, and a group of its own', () => {
+  test('an edge has its causes, and starts a group', () => {
     const routing = start({ targets: [p('x'), p('y', { on: ['timeout', 'server'] }), p('z')] });
     expect(planOf(routing).steps.map(({ on, group }) => [on === null ? null : [...on], group])).toEqual([
       [null, 0],
@@ -36,7 +36,7 @@ describe('fallback', () => {
     ]);
   });
 
-  test('alternatives that an edge leads to share it, and only the first one asks for the cause', () => {
+  test('alternatives share the edge that leads to them, and only the first one has its causes', () => {
     const routing = start({ targets: [p('x'), { route: 'pool', on: ['outage'] }, p('last')] }, {}, [
       { model: 'pool', strategy: 'weighted', sticky: 'request', targets: [p('y'), p('z')] },
     ]);
@@ -50,7 +50,7 @@ describe('fallback', () => {
 });
 
 describe('nested routes', () => {
-  test('are put in place, in their own order, and ask for their own model', () => {
+  test('are inlined in their own order, with their own model', () => {
     const routing = start({ targets: [p('x'), { route: 'inner' }, { route: 'deep-one' }] }, {}, [
       { model: 'inner', targets: [{ provider: 'q' }, p('y')] },
       { model: 'deep-*', targets: [{ provider: 'q' }] },
@@ -58,7 +58,7 @@ describe('nested routes', () => {
     expect(routing.labels('m')).toEqual(['p/x', 'q/inner', 'p/y', 'q/deep-one']);
   });
 
-  test('a pattern stands for whatever is asked for', () => {
+  test('a pattern passes the requested model on', () => {
     const routing = startRouting(
       [
         { model: 'm*', targets: [{ route: 'deep-*' }] },
@@ -70,14 +70,14 @@ describe('nested routes', () => {
     expect(plan).toMatchObject({ steps: [{ target: { model: null, label: 'q/deep-*' } }] });
   });
 
-  test('a target that stands there twice is asked once', () => {
+  test('a target that occurs twice is tried once', () => {
     const routing = start({ targets: [p('x'), { route: 'inner' }] }, {}, [
       { model: 'inner', targets: [p('y'), p('x')] },
     ]);
     expect(routing.labels('m')).toEqual(['p/x', 'p/y']);
   });
 
-  test('whatever is nested in whatever, every target comes once, and cycles end', () => {
+  test('with any nesting every target occurs once, and cycles end', () => {
     const names = ['m', 'b', 'c'];
     const strategies = fc.constantFrom('fallback', 'weighted', 'latency', 'capability');
     const targets = fc.array(
@@ -109,7 +109,7 @@ describe('nested routes', () => {
 describe('weighted', () => {
   const canary = { strategy: 'weighted', targets: [p('old', { weight: 9 }), p('new', { weight: 1 })] };
 
-  test('a user stays where they are, in shares by weight', () => {
+  test('a user stays on one target, in shares by weight', () => {
     const routing = start(canary);
     let moved = 0;
     for (let i = 0; i < 4000; i++) {
@@ -140,7 +140,7 @@ describe('weighted', () => {
     expect(new Set(firsts).size).toBe(2);
   });
 
-  test('without a user each request is drawn; by tenant none is', () => {
+  test('without a user each request is drawn separately; sticky by tenant it is not', () => {
     const drawn = start({ strategy: 'weighted', targets: [p('x'), p('y')] });
     const kept = start({ strategy: 'weighted', sticky: 'tenant', targets: [p('x'), p('y')] });
     const seen = { drawn: new Set<string | undefined>(), kept: new Set<string | undefined>() };
@@ -154,14 +154,14 @@ describe('weighted', () => {
     expect(seen.kept.size).toBe(1);
   });
 
-  test('weight 0 is asked only when the others are down', () => {
+  test('weight 0 is tried only when the others are down', () => {
     const routing = start({ strategy: 'weighted', targets: [p('x'), p('spare', { weight: 0 })] });
     for (let i = 0; i < 50; i++) expect(routing.labels('m', { user: `u${i}` })).toEqual(['p/x', 'p/spare']);
     routing.trip('p/x');
     expect(routing.labels('m', { user: 'u' })).toEqual(['p/spare', 'p/x']);
   });
 
-  test('answers of two arms are never one another’s', () => {
+  test('two arms never share cached answers', () => {
     const routing = start({ strategy: 'weighted', targets: [p('x'), p('y')] });
     const versions = new Map<string | undefined, Set<string>>();
     for (let i = 0; i < 50; i++) {
@@ -199,7 +199,7 @@ describe('capability', () => {
     expect(routing.labels('m', { flags })).toEqual(expected);
   });
 
-  test('a prompt that is too long, or asks for too much, goes to whoever takes it', () => {
+  test('a prompt that is too long, or wants too long a reply, goes to a target that supports it', () => {
     expect(routing.labels('m', { textBytes: 4004 })).toEqual(['p/text', 'p/tool', 'p/all']);
     expect(routing.labels('m', { textBytes: 3800, maxTokens: 60 })).not.toContain('p/unknown');
     expect(routing.labels('m', { maxTokens: 101 })).not.toContain('p/unknown');
@@ -212,20 +212,20 @@ describe('capability', () => {
     expect(wrong).toMatchObject({ code: 'invalid_header', param: 'x-sidegate-capabilities' });
   });
 
-  test('nobody able is 400 that says what is needed', () => {
+  test('no capable target is a 400 that says what is needed', () => {
     const narrow = start({ strategy: 'capability', targets: [p('text', able())] });
     const refusal = narrow.ask('m', { flags: bodyFlags.images });
     expect(refusal).toMatchObject({ code: 'not_capable' });
     expect(refusal instanceof Refusal && refusal.message).toContain('vision');
   });
 
-  test('those that are down come last', () => {
+  test('targets that are down come last', () => {
     routing.trip('p/text');
     expect(routing.labels('m')).toEqual(['p/tool', 'p/all', 'p/unknown', 'p/text']);
     routing.nowMs += 5000;
   });
 
-  test('what every request needs is asked for once and for all', () => {
+  test('targets without what a route needs are excluded up front', () => {
     const vision = start({ needs: ['vision'], targets: [p('text', able()), p('all', able('vision'))] });
     expect(vision.labels('m')).toEqual(['p/all']);
   });
@@ -257,7 +257,7 @@ describe('cost', () => {
     expect(planOf(routing, { tier }).tier).toBe(tier);
   });
 
-  test('the app may name the tier, and answers of two tiers are kept apart', () => {
+  test('the app may name the tier, and answers of two tiers are cached separately', () => {
     const routing = start(tiered, facts);
     const headers = { 'x-sidegate-tier': 'complex' };
     expect(planOf(routing, { tier: 'simple', headers })).toMatchObject({ tier: 'complex' });
@@ -268,7 +268,7 @@ describe('cost', () => {
     });
   });
 
-  test('whoever is down or can’t do it is passed over', () => {
+  test('targets that are down or not capable are skipped', () => {
     const routing = start(tiered, { ...facts, nano: { ...price(100), contextTokens: 10 } });
     expect(routing.labels('m', { tier: 'simple', textBytes: 400 })[0]).toBe('p/mini');
     routing.trip('p/mini');
@@ -280,7 +280,7 @@ describe('cost', () => {
     ]);
   });
 
-  test('what is cheapest depends on how long prompt and reply are', () => {
+  test('the cheapest target depends on the lengths of prompt and reply', () => {
     const targets = [
       p('in', { tier: 'simple' }),
       p('out', { tier: 'simple' }),
@@ -300,7 +300,7 @@ describe('cost', () => {
 });
 
 describe('embeddings', () => {
-  test('never go from one model to another, whatever the strategy', () => {
+  test('never switch models, whatever the strategy', () => {
     for (const strategy of ['fallback', 'weighted', 'latency', 'capability']) {
       const routing = startRouting(
         [{ model: 'm', strategy, targets: [p('e1'), { provider: 'q', model: 'e1' }, p('e2')] }],

@@ -1,4 +1,4 @@
-/** The embedded store: what it keeps, what it refuses to open, and that a failed transaction leaves nothing. */
+/** The embedded database: what it keeps, what it refuses to open, and that a failed transaction leaves nothing. */
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ function folder(): string {
   return made;
 }
 
-test('what was written is there again, in a file for its owner alone, and tables grow with the version', async () => {
+test('written rows are there after a restart, in a file only its owner can read, and tables are migrated', async () => {
   const path = join(folder(), 'deep', 'store.db');
   const first = await openStore(path, [things]);
   first.prepare('INSERT INTO things VALUES (?)').run('a');
@@ -40,7 +40,7 @@ test('a transaction that fails leaves nothing', async () => {
   store.close();
 });
 
-test('a file that is no store, or a path that is no file, is refused with its name', async () => {
+test('a file that is no database, or a path that is no file, is refused with its name', async () => {
   const path = join(folder(), 'text');
   writeFileSync(path, 'no database '.repeat(100));
   await expect(openStore(path, [things])).rejects.toThrow(/text can't be opened: .*not a database/);

@@ -1,4 +1,4 @@
-/** Azure OpenAI: its paths, keys, versions and faults, before the simulator's Azure and before scripted replies. */
+/** Azure OpenAI: its paths, keys, versions and faults, against the simulator's Azure and against scripted replies. */
 import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
@@ -13,7 +13,7 @@ import { answers, refuses, type Script, startUpstream, type Upstream } from '../
 
 const apiVersion = '2024-10-21';
 
-describe('the official SDKs before the simulated Azure', () => {
+describe('the official SDKs against the simulated Azure', () => {
   let azure: Simulator;
   let sidecar: TestSidecar;
   let openai: OpenAI;
@@ -69,7 +69,7 @@ describe('the official SDKs before the simulated Azure', () => {
     expect(data).toHaveLength(2);
   });
 
-  test('what the content filter found reaches an app of the same dialect', async () => {
+  test('content filter results reach an app of the same dialect', async () => {
     const model = 'v1/my-own-name';
     const whole = await openai.chat.completions.create({ model, messages });
     expect(whole).toHaveProperty('prompt_filter_results');
@@ -80,7 +80,7 @@ describe('the official SDKs before the simulated Azure', () => {
   });
 });
 
-/** A sidecar before a scripted Azure, with a spare target that takes what content policy refuses. */
+/** A sidecar in front of a scripted Azure, with a spare target for what content policy refuses. */
 async function before(
   more: ConfigInput['providers'] & object,
   ...scripts: Script[]
@@ -154,7 +154,7 @@ test.each([
   expect(azure.calls[1]?.json).toMatchObject({ max_completion_tokens: 50 });
 });
 
-test('a query joins the one that a path has', async () => {
+test('a query is added to one that a path already has', async () => {
   const gemini = { dialect: 'gemini' as const, baseUrl: '/v1beta?tenant=a' };
   const { url, azure } = await before({ azure: gemini }, (call) => call.whole(404, {}, ''));
   await ask(url, openaiWire.path, { body: openaiWire.request('Hi', { stream: true }) });
@@ -162,7 +162,7 @@ test('a query joins the one that a path has', async () => {
 });
 
 const json = { 'content-type': 'application/json' };
-/** As Azure answers a prompt that its filter refuses. */
+/** Azure's reply to a prompt that its filter refuses. */
 const filtered = {
   error: {
     message:
@@ -179,7 +179,7 @@ const filtered = {
 };
 
 describe('faults', () => {
-  test('row 26: a filtered prompt is passed on as it is, and in the words of another dialect', async () => {
+  test('row 26: the refusal of a filtered prompt is passed on unchanged, or translated into another dialect', async () => {
     const refusal = refuses({ status: 400, headers: json, body: JSON.stringify(filtered) });
     const { url, own } = await before({ azure: { preset: 'azure' } }, refusal);
     const reply = await chat(url);
@@ -191,13 +191,13 @@ describe('faults', () => {
     expect(await own.metrics()).toMatch(/sidegate_breaker_state\{target="azure\/my gpt"\} 0/);
   });
 
-  test('row 26: on a route with an edge for content policy the next target answers', async () => {
+  test('row 26: with an edge for content policy the next target answers', async () => {
     const refusal = refuses({ status: 400, headers: json, body: JSON.stringify(filtered) });
     const { url } = await before({ azure: { preset: 'azure' } }, refusal);
     expect((await chat(url, { model: 'safe' })).text).toContain('From the spare');
   });
 
-  test('a reply that is filtered half way ends as filtered, and is not stored', async () => {
+  test('a reply filtered midway ends as filtered, and is not stored', async () => {
     const chunk = (choices: object[], more: object = {}): string =>
       `data: ${JSON.stringify({ id: '', object: '', created: 0, model: '', choices, ...more })}\n\n`;
     const stopped: Script = (call) => {
@@ -221,7 +221,7 @@ describe('faults', () => {
     expect(azure.calls).toHaveLength(2);
   });
 
-  test('row 4: annotations that a late filter sends after the finish reason do no harm', async () => {
+  test('row 4: annotations of a late filter after the finish reason do no harm', async () => {
     const late = JSON.stringify({
       id: '',
       object: '',
@@ -268,7 +268,7 @@ describe('faults', () => {
     expect(openaiDialect.fault(429, headers, body, 0)).toEqual({ kind: 'rate_limited', retryAfterMs });
   });
 
-  test('row 26: of several keys, one that Azure refuses rests, and the next answers', async () => {
+  test('row 26: of several keys, one that Azure refuses cools down, and the next answers', async () => {
     const denied = {
       error: { code: '401', message: 'Access denied due to invalid subscription key or wrong API endpoint.' },
     };

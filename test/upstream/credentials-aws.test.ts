@@ -1,4 +1,4 @@
-/** Keys of AWS: every request is signed over the bytes that are sent, with keys that were fetched before. */
+/** AWS keys: every request is signed over the bytes sent, with keys fetched beforehand. */
 import { createHash } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage } from 'node:http';
@@ -101,7 +101,7 @@ describe('a signer', () => {
   });
 });
 
-/** A sidecar before one provider of Bedrock's dialect. */
+/** A sidecar in front of one provider with Bedrock's dialect. */
 async function start(
   settings: NonNullable<ConfigInput['providers']>[string],
   ...scripts: Script[]
@@ -137,7 +137,7 @@ function signedBy(call: Call | undefined, secretOf: (id: string) => string): str
 const good = answers(bedrockWire, 'Bonjour');
 const region = 'eu-west-3';
 
-test('access keys of the configuration sign whole requests and streams, and take turns', async () => {
+test('configured access keys sign whole requests and streams, in turn', async () => {
   const accessKeys = [
     { id: 'AKIDONE', secret: 'secret-AKIDONE' },
     { id: 'AKIDTWO', secret: 'secret-AKIDTWO', sessionToken: 'session' },
@@ -157,7 +157,7 @@ test('access keys of the configuration sign whole requests and streams, and take
   expect(sidecar.logText()).not.toMatch(/secret-AKID|"session"/);
 });
 
-test('a retry is signed anew; a refused key rests, and the other one answers', async () => {
+test('a retry is signed again; a refused key cools down, and the other one answers', async () => {
   const accessKeys = ['AKIDONE', 'AKIDTWO'].map((id) => ({ id, secret: `secret-${id}` }));
   const refusal = refuses(bedrockWire.error(403, 'The security token included in the request is invalid.'));
   const { sidecar, upstream } = await start(
@@ -172,7 +172,7 @@ test('a retry is signed anew; a refused key rests, and the other one answers', a
   expect(ids).toEqual(['AKIDONE', 'AKIDTWO', 'AKIDONE']);
 });
 
-test('a key of Bedrock’s own is a bearer token', async () => {
+test('a Bedrock API key is sent as a bearer token', async () => {
   const { sidecar, upstream } = await start({ apiKey: 'bedrock-api-key', region }, good);
   expect((await ask(sidecar.url, openaiWire.path, { body: openaiWire.request('Hi') })).status).toBe(200);
   expect(upstream.calls[0]?.headers.authorization).toBe('Bearer bedrock-api-key');
@@ -219,7 +219,7 @@ const keysAs = (n: number, endMs: number): string =>
     Expiration: new Date(endMs).toISOString(),
   });
 
-test('a container’s endpoint (ECS, EKS Pod Identity) gives the keys; no request waits, and a refused one is renewed', async () => {
+test('a container’s endpoint (ECS, EKS Pod Identity) provides the keys; no request waits, and a refused key is renewed', async () => {
   const token = await startFile('token', 'pod-token');
   const endpoint = await startEndpoint((request, _, count) =>
     request.headers.authorization === 'pod-token'
@@ -298,7 +298,7 @@ test('a web identity (IRSA) is exchanged at the security token service', async (
   expect(given[0]?.get('RoleArn')).toBe('arn:aws:iam::123456789012:role/model-caller');
 });
 
-test('shared files are read again each time, and the environment goes before them', async () => {
+test('shared files are read again each time, and the environment takes precedence', async () => {
   const profile = (n: number): string =>
     `[default]\naws_access_key_id = AKID${n}\naws_secret_access_key = s${n}\n`;
   const file = await startFile('credentials', profile(1));
@@ -315,7 +315,7 @@ test('shared files are read again each time, and the environment goes before the
   });
 });
 
-test('no keys at all: the sidecar starts, says so, and the provider’s refusal is 502', async () => {
+test('without keys the sidecar starts and logs it, and the provider’s refusal becomes 502', async () => {
   vi.stubEnv('AWS_SHARED_CREDENTIALS_FILE', '/nonexistent/credentials');
   vi.stubEnv('AWS_CONFIG_FILE', '/nonexistent/config');
   const refusal = refuses(bedrockWire.error(403, 'Missing Authentication Token'));

@@ -1,4 +1,4 @@
-/** Entra ID's tokens: each way to one, from servers on loopback; renewed from files that change, sent to Azure. */
+/** Entra ID tokens: each way to get one, from servers on loopback; renewed from changing files, sent to Azure. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -67,8 +67,8 @@ async function tokenFile(text: string): Promise<string> {
   return path;
 }
 
-describe('each way to a token', () => {
-  test('workload identity: the assertion is what the file holds at that time', async () => {
+describe('each way to get a token', () => {
+  test('workload identity: the assertion is the file’s content at that time', async () => {
     const { origin, asked } = await tokenServer((index) => granted(`t${index}`));
     const path = await tokenFile('first.assertion.x\n');
     environment({
@@ -157,7 +157,7 @@ describe('each way to a token', () => {
   });
 });
 
-test('requests get the token; without one they go without, the log says what to look at', async () => {
+test('requests carry the token; without one they are sent without, and the log says what to check', async () => {
   const { origin } = await tokenServer(() => granted('entra-token'));
   const upstream = await startUpstream(answers(openaiWire, 'From Azure'));
   const base = upstream.baseUrl.replace(/\/v1$/, '/openai/v1');

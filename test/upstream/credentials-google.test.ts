@@ -1,4 +1,4 @@
-/** Google's tokens: fetched before they are needed, replaced before they end, sent to Vertex' paths. */
+/** Google's tokens: fetched before they are needed, replaced before they expire, sent to Vertex's paths. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, onTestFinished, test, vi } from 'vitest';
@@ -9,7 +9,7 @@ import { openaiWire, testModel } from '../support/replies.ts';
 import { startTestSidecar } from '../support/sidecar.ts';
 import { answers, startUpstream } from '../support/upstream.ts';
 
-/** Timers and a wall clock that are moved on by hand. */
+/** Timers and a wall clock that are advanced by hand. */
 function handTime() {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   onTestFinished(() => void vi.useRealTimers());
@@ -21,7 +21,7 @@ function handTime() {
   return { now: () => nowMs, passed };
 }
 
-test('a token is replaced before it ends, kept over failures, and never given after its end', async () => {
+test('a token is replaced before it expires, kept over failures, and never used after its expiry', async () => {
   const { now, passed } = handTime();
   let given = 0;
   let fails = false;
@@ -51,7 +51,7 @@ test('a token is replaced before it ends, kept over failures, and never given af
   expect(given).toBe(3);
 });
 
-test('a credential whose end is no time is kept, and not asked for without end', async () => {
+test('a credential with an invalid expiry is kept, and not fetched in a loop', async () => {
   const { now, passed } = handTime();
   let given = 0;
   const keeper = await keepToken(
@@ -67,7 +67,7 @@ test('a credential whose end is no time is kept, and not asked for without end',
   keeper.close();
 });
 
-test('a try that hangs is given up, so that the start goes on, and made again; a refused token is asked for anew', async () => {
+test('a try that hangs is abandoned so that the start continues, then repeated; a refused token is fetched again', async () => {
   const { now, passed } = handTime();
   let asked = 0;
   const failures: unknown[] = [];
@@ -98,7 +98,7 @@ test('a try that hangs is given up, so that the start goes on, and made again; a
   expect(asked).toBe(3);
 });
 
-test('the metadata server gives the token that Vertex gets, on its paths', async () => {
+test('the token of the metadata server is sent to Vertex, on its paths', async () => {
   const metadata = createServer((req, res) => {
     const isToken = req.url?.includes('/token') ?? false;
     res.writeHead(200, {

@@ -1,4 +1,4 @@
-/** Self-hosted engines: what is read of them, whom they pass requests to, and what happens when they are down. */
+/** Self-hosted engines: reading their metrics, routing by their load, and what happens when they are down. */
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { type EngineName, engineKinds, engineNames } from '../../src/catalog/engines.ts';
@@ -47,18 +47,18 @@ describe("an engine's metrics", () => {
     });
   });
 
-  test('of a share the largest counts', () => {
+  test('for a share the largest series is used', () => {
     const names = new Set(['use']);
     expect(readGauges(Buffer.from('use{e="0"} 0.2\nuse{e="1"} 0.9\nuse{e="2"} 0.5'), names, names)).toEqual(
       new Map([['use', 0.9]]),
     );
   });
 
-  test('what is no number, or below zero, is passed over', () => {
+  test('values that are not numbers, or negative, are skipped', () => {
     expect(read('a NaN\nb +Inf\nc -1\nd\ne{\nf} 1\ng{x="1"}', ...'abcdefg')).toEqual({});
   });
 
-  test('no text makes it fail', () => {
+  test('no text makes the reader fail', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 500 }), fc.string(), (bytes, text) => {
         readGauges(
@@ -117,14 +117,14 @@ describe('probes', () => {
     expect(server.calls[0]?.headers.authorization).toBe('Bearer k');
   });
 
-  test('the paths are of the server, not of its /v1', async () => {
+  test('paths start at the root of the server, not at /v1', async () => {
     const server = await engineServer({ '/llama/health': 200 });
     const { look } = watch('vllm', server.baseUrl.replace('/v1', '/llama/v1/'));
     await look();
     expect(server.calls[0]?.path).toBe('/llama/health');
   });
 
-  test('older vLLM names its cache otherwise', async () => {
+  test('the older name of vLLM’s cache metric is read too', async () => {
     const text = 'vllm:num_requests_waiting 1\nvllm:num_requests_running 2\nvllm:gpu_cache_usage_perc 0.5\n';
     const server = await engineServer({ '/health': 200, '/metrics': text });
     const { engine, look } = watch('vllm', server.baseUrl);
@@ -132,7 +132,7 @@ describe('probes', () => {
     expect(engine).toMatchObject({ waiting: 1, running: 2, cacheUse: 0.5 });
   });
 
-  test('a page without the numbers says nothing', async () => {
+  test('a page without the gauges changes nothing', async () => {
     const server = await engineServer({ '/health': 200, '/metrics': 'vllm:num_requests_waiting 1\n<html>' });
     const { engine, look } = watch('vllm', server.baseUrl);
     await look();
@@ -140,7 +140,7 @@ describe('probes', () => {
     expect(isDown(engine)).toBe(false);
   });
 
-  test('two failures make it down, one answer brings it back; each is told once', async () => {
+  test('two failures take it down, one answer brings it back; each change is reported once', async () => {
     const pages: Record<string, number | string> = { '/health': 503 };
     const server = await engineServer(pages);
     const { engine, changes, look } = watch('vllm', server.baseUrl);
@@ -153,7 +153,7 @@ describe('probes', () => {
     expect(changes).toEqual([true, false]);
   });
 
-  test('silence, a reset, no server and an endless page are failures or nothing, and never more', async () => {
+  test('silence, a reset, no server and an endless page do no harm beyond a failure', async () => {
     const silent = await engineServer({ '/health': 0 });
     const none = await engineServer({});
     await none.close();
@@ -205,7 +205,7 @@ describe('least_loaded', () => {
     return [...places.subarray(0, count)].map((place) => targets[place]?.label ?? '');
   };
 
-  test('goes by what waits and runs, then by the cache, then by the configuration', () => {
+  test('orders by waiting and running requests, then by cache use, then by configuration', () => {
     const targets = [
       target('busy', 'vllm', { seenMs: 0, running: 9 }),
       target('waits', 'vllm', { seenMs: 0, running: 1, waiting: 9 }),
@@ -216,7 +216,7 @@ describe('least_loaded', () => {
     expect(order(targets)).toEqual(['free', 'same', 'full', 'busy', 'waits']);
   });
 
-  test('counts what was sent since the numbers were read, so that they are not all sent to one', () => {
+  test('counts requests sent since the last report, so that not all go to one engine', () => {
     const engine = target('a', 'vllm', { seenMs: 0, running: 2, inFlight: 7, inFlightSeen: 2 }).provider
       .engine;
     expect(engine && [engineLoad(engine, 0), engineQueue(engine, 0)]).toEqual([7, 0]);
@@ -227,7 +227,7 @@ describe('least_loaded', () => {
     expect(order([a, b])).toEqual(['b', 'a']);
   });
 
-  test('goes by calls under way where there are no numbers, or they are old', () => {
+  test('orders by calls in flight where there is no recent report', () => {
     const [old, none] = [
       target('old', 'vllm', { seenMs: 0, running: 0, inFlight: 5 }),
       target('none', 'ollama', { inFlight: 2 }),
@@ -236,7 +236,7 @@ describe('least_loaded', () => {
     expect(order([none, old], null, 0)).toEqual(['none', 'old']);
   });
 
-  test('hosted targets are the fallback, and go first while every own queue is deep', () => {
+  test('hosted targets are the fallback, and come first while the queue of every engine is deep', () => {
     const hosted = [target('openai', null, { inFlight: 5 }), target('azure', null)];
     const deep = target('deep', 'vllm', { seenMs: 0, waiting: 9 });
     const edge = target('edge', 'vllm', { seenMs: 0, waiting: 8 });
@@ -248,7 +248,7 @@ describe('least_loaded', () => {
     expect(order(hosted, 8)).toEqual(['azure', 'openai']);
   });
 
-  test('gives each target once, whatever their state', () => {
+  test('returns each target once, whatever their state', () => {
     const state = fc.record({
       seenMs: fc.constantFrom(Number.NEGATIVE_INFINITY, 0),
       waiting: fc.nat(20),
@@ -277,7 +277,7 @@ describe('an engine that is down', () => {
   });
   const labels = (steps: readonly Step[]): string[] => livingFirst(steps).map((each) => each.target.label);
 
-  test('comes last while another lives', () => {
+  test('comes last while another target is up', () => {
     expect(labels([step('down', 2, 0), step('up', 0, 1), step('next', 1, 2)])).toEqual([
       'up',
       'next',
@@ -289,7 +289,7 @@ describe('an engine that is down', () => {
     expect(livingFirst(all)).toBe(all);
   });
 
-  test('stays where the next is not for an outage', () => {
+  test('stays in place if the next target is not entered for an outage', () => {
     expect(labels([step('down', 2, 0), step('larger', 0, 1, ['context_window'])])).toEqual([
       'down',
       'larger',
@@ -335,7 +335,7 @@ describe('through the sidecar', () => {
     `vllm:num_requests_waiting ${waiting}\nvllm:num_requests_running 4\nvllm:kv_cache_usage_perc 0.5\n`;
   const local = answers(openaiWire, 'from here');
 
-  test('overflows to the hosted target while the queue is deep, and comes back', async () => {
+  test('requests overflow to the hosted target while the queue is deep, and then return', async () => {
     const pages = { '/health': 200, '/metrics': metricsText(20) };
     const route = { strategy: 'least_loaded', overflow: { queueDepth: 8 } };
     const { until, send } = await start(pages, local, route);
@@ -346,7 +346,7 @@ describe('through the sidecar', () => {
     expect((await send()).text).toContain('from here');
   });
 
-  test('one whose health probe fails is passed over, and asked when it is the last that lives', async () => {
+  test('an engine whose health probe fails is skipped, but called as a last resort', async () => {
     const pages = { '/health': 500 };
     const resets: Script = (call) => call.reset();
     const { until, send, host, sidecar } = await start(pages, local);
@@ -371,7 +371,7 @@ describe('through the sidecar', () => {
     expect((await waiting).status).toBe(200);
   });
 
-  test('calls under way are counted until their end, streamed or not, answered or not', async () => {
+  test('calls in flight are counted until their end, streamed or not, answered or not', async () => {
     const { send, sidecar, own } = await start({ '/health': 200 }, hangs);
     const replies = [send(), send()];
     const posts = () => own.calls.filter(({ method }) => method === 'POST');
@@ -411,7 +411,7 @@ describe('the simulator', () => {
     if (metrics !== null) expect(engine).toMatchObject({ running: 3, waiting: 2, cacheUse });
   });
 
-  test('its numbers follow its load', async () => {
+  test('its metrics follow its load', async () => {
     const url = await simulated({ slots: 2 }, 60_000);
     const calls = new AbortController();
     for (let i = 0; i < 3; i++)
@@ -437,7 +437,7 @@ describe('the simulator', () => {
     while ((await numbers())['vllm:num_requests_running'] !== 0) await new Promise(setImmediate);
   });
 
-  test('may be unwell', async () => {
+  test('can be set to unhealthy', async () => {
     const url = await simulated({ healthy: false });
     expect((await fetch(`${url}/health`)).status).toBe(503);
   });
