@@ -43,7 +43,9 @@ export interface Asking {
   readonly deadlineMs: number;
 }
 
+/** All limits and dollar budgets of a configuration. */
 export interface Limiter {
+  /** Grants or refuses a request. @param nowMs monotonic ms */
   admit(asking: Asking, nowMs: number): Permit | Refusal;
   /**
    * Adopts a new configuration. Meters of limits that count as before keep their level, and a dollar budget that is
@@ -60,6 +62,7 @@ export interface Limiter {
 /** How often the limits of one request are resolved, at most. */
 const triesMax = 4;
 
+/** A limiter; its meters are opened as requests need them. */
 export function createLimiter(first: LimitsConfig, deps: LimiterDeps): Limiter {
   const { estimator, telemetry, clock } = deps;
   const table = meter.openTable();
@@ -72,7 +75,7 @@ export function createLimiter(first: LimitsConfig, deps: LimiterDeps): Limiter {
     clock,
     onCrossed: ({ rule, place }) => telemetry.limit(rule.name, 'soft', place.label),
   };
-  // Filled and read within one call.
+  // Scratch space, used within one call only.
   const entries = new AskEntries();
 
   /** The decision on a request; null: one of its meters has been closed. */
@@ -133,7 +136,7 @@ function trafficOf({ request, priority }: Asking): Traffic {
   return request.stream ? 'streaming' : 'plain';
 }
 
-/** Writes what is asked of each meter. */
+/** Writes the entry of each meter. */
 function fill(entries: AskEntries, { rules: { rules }, ids }: Applied, bounds: Bounds, nowMs: number): void {
   entries.clear();
   for (let i = 0; i < rules.length; i++) {
@@ -146,12 +149,12 @@ function fill(entries: AskEntries, { rules: { rules }, ids }: Applied, bounds: B
   }
 }
 
-/** What is to be settled, as `HeldPermit` takes it. */
+/** The holds to settle, in the form that `HeldPermit` takes. */
 function holdsIn(entries: AskEntries, { heldAt }: RuleSet): number[] {
   const holds: number[] = [];
   for (let i = 0; i < heldAt.length; i++) {
     const at = heldAt[i] as number;
-    // What is only observed, and would have refused, holds nothing.
+    // A limit that is only observed and would have refused holds nothing.
     const taken = (entries.told(at) & meterTold.notTaken) === 0;
     holds.push(taken ? entries.id(at) : 0, entries.cost(at), entries.window(at));
   }

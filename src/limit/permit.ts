@@ -43,7 +43,7 @@ export const holdSize = 3;
 /** Reply tokens reserved at a time once a stream has exceeded its reservation. */
 const extendTokens = 256;
 const noHolds: readonly number[] = [];
-/** Filled and read within one call. */
+/** Scratch space, used within one call only. */
 const asks = new AskEntries();
 const ends = new SettleEntries();
 
@@ -122,7 +122,7 @@ export class HeldPermit implements Permit {
     return true;
   }
 
-  /** What some more of the stream costs, in the rule's unit. */
+  /** Cost of `extendTokens` more reply tokens, in the rule's unit. */
   #extensionOf({ unit, unitSize }: Rule): number {
     return unit === 'usd' ? replyNanoUsd(this.#plan, extendTokens) : Math.ceil(extendTokens / unitSize);
   }

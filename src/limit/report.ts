@@ -5,9 +5,9 @@ import type { Applied } from './applied.ts';
 import { addTokenHeaders, countsTokens, rateLimitHeaders } from './headers.ts';
 
 /**
- * Tells what came of a decision, and gives the reply's headers: how much is left of the limit and of the token limit
- * that are nearest to their end, and the names of limits that warn or would have refused.
- * @param entries as they were decided
+ * Reports a decision's events, and returns the reply's headers: what is left of the limit and of the token limit closest
+ * to exhaustion, and the names of limits that warn or would have refused.
+ * @param entries the entries after the decision
  */
 export function report(
   { rules: { rules }, scopes }: Applied,

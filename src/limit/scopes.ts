@@ -1,6 +1,6 @@
-/** The meters in use: one for each place under each rule, within a bound, and the budgets among them kept. */
+/** The meters in use: one per rule and combination of values, bounded; dollar budgets are remembered for restarts. */
 import { changedBudgets, meter, sweepMeters } from '../native/meters.ts';
-import { type Matter, type Place, placesOf, type Rule } from './rule.ts';
+import { type Matter, type MeterValues, meterValuesOf, type Rule } from './rule.ts';
 
 /** A meter in use. */
 export interface Scope {
@@ -67,7 +67,7 @@ export function createScopes(
   for (const row of saved) restored.set(`budget\0${row.budget}\0${row.place}`, row);
   // What removed dollar budgets had spent, until it is reported by `changed`.
   const ended = new Map<string, SpentRow>();
-  let restsUntilMs = 0;
+  let noSweepUntilMs = 0;
 
   const forget = (key: string, { id }: Scope): void => {
     scopes.delete(key);

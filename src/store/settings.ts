@@ -11,7 +11,7 @@ export const store = z
       restart: true,
     }),
     flushMs: ms(10, 60_000).default(1000).meta({
-      description: 'How often budgets are written to it, and how much a crash may lose.',
+      description: 'How often dollar budgets are written to it, and how much a crash may lose.',
       restart: true,
     }),
   })

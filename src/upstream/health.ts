@@ -61,9 +61,9 @@ export function createHealthBook(clock: () => number): HealthBook {
   const targets = new Map<string, TargetHealth>();
   const providers = new Map<string, ProviderHealth>();
   const quotas = new Map<string, Quota>();
-  // Meters of all quotas: a call's are asked together.
+  // The meters of all quotas are in one table, so that those of a call are checked together.
   const table = meter.openTable();
-  /** Targets of the configuration, and their own limits. */
+  /** Targets of the configuration, and their upstream limits. */
   const asked = new Map<string, OwnLimits | undefined>();
   let attempt: AttemptSettings | null = null;
   // The longest wait that any configuration so far allows a batch request.

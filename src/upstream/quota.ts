@@ -8,20 +8,21 @@ export type OwnLimits = NonNullable<ProviderConfig['limits']>;
 
 /** Token buckets of one provider or target; null: that limit is not set. */
 export interface Quota {
-  /** The table of its meters; quotas that are asked together share one. */
+  /** The table of its meters; quotas that are checked together share one. */
   readonly table: number;
   readonly limits: OwnLimits;
   readonly requestsId: number | null;
   readonly tokensId: number | null;
 }
 
-/** Filled and read within one call. */
+/** Scratch space, used within one call only. */
 const asks = new AskEntries();
 const ends = new SettleEntries();
 
 /**
- * Opens full buckets, a minute's worth each. Calls that end after theirs is closed settle nothing.
- * @param table of `meter.openTable`
+ * Opens full buckets, each with one minute's worth. A call that ends after its bucket is closed settles nothing.
+ * @param table id from `meter.openTable`
+ * @param nowMs monotonic ms
  */
 export function openQuota(table: number, limits: OwnLimits, nowMs: number): Quota {
   const open = (perMinute: number | undefined): number | null =>
@@ -36,6 +37,7 @@ export function openQuota(table: number, limits: OwnLimits, nowMs: number): Quot
   };
 }
 
+/** Closes the buckets. */
 export function closeQuota({ table, requestsId, tokensId }: Quota): void {
   if (requestsId !== null) meter.close(table, requestsId);
   if (tokensId !== null) meter.close(table, tokensId);
@@ -45,7 +47,7 @@ export function closeQuota({ table, requestsId, tokensId }: Quota): void {
 export function takeQuotas(quotas: readonly Quota[], tokens: number, nowMs: number): number {
   asks.clear();
   for (const quota of quotas) {
-    // A request that is made is spent, and refills from now on.
+    // A request is spent when it is made, and refills from now on.
     if (quota.requestsId !== null) asks.ask(quota.requestsId, 1, meterAsk.spent, 0, 0);
     if (quota.tokensId !== null) asks.ask(quota.tokensId, reserved(quota, tokens), 0, 0, 0);
   }
@@ -55,7 +57,7 @@ export function takeQuotas(quotas: readonly Quota[], tokens: number, nowMs: numb
 
 /** Whether `takeQuotas` would succeed now; takes nothing. */
 export function haveRoom(quotas: readonly Quota[], tokens: number, nowMs: number): boolean {
-  // As much may be missing by rounding as the meter forgives.
+  // The same tolerance for rounding as the meter's.
   const has = (table: number, id: number | null, cost: number): boolean =>
     id === null || meter.left(table, id, nowMs) >= cost * (1 - 1e-9);
   return quotas.every(
@@ -72,8 +74,8 @@ export function settleQuotas(quotas: readonly Quota[], tokens: number, used: num
   if (ends.length > 0) ends.end(tableOf(quotas), nowMs);
 }
 
-/** They share one; where there is no quota, nothing is asked of any. */
+/** The table that the quotas share; any number if there is no quota, since then it isn't used. */
 const tableOf = ([first]: readonly Quota[]): number => first?.table ?? 0;
 
-/** A reserve never asks for more than the bucket holds: a request larger than that goes when the bucket is full. */
+/** Never more than the bucket holds: a larger request is allowed when the bucket is full. */
 const reserved = ({ limits }: Quota, tokens: number): number => Math.min(tokens, limits.tokensPerMinute ?? 0);
