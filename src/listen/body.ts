@@ -1,15 +1,15 @@
-/** Which bodies an endpoint takes, and how large they may be. */
+/** Which request bodies an endpoint accepts, and how large they may be. */
 import type { IncomingHttpHeaders } from 'node:http';
 import { Refusal } from '../base/errors.ts';
 import { isForm } from '../base/multipart.ts';
 import type { Endpoint } from '../exchange/endpoint.ts';
 import type { ListenSettings } from './settings.ts';
 
-/** Uploads may be larger than what an app writes itself. */
+/** Largest body of a request, in bytes. Uploads may be larger than other bodies. */
 export const bodyMaxOf = (headers: IncomingHttpHeaders, config: ListenSettings): number =>
   isForm(headers['content-type']) ? config.uploadMaxBytes : config.bodyMaxBytes;
 
-/** Null where a body of this media type can be read. */
+/** The refusal of a body whose media type the endpoint doesn't accept; null: it does. */
 export function wrongType({ method, auxiliary }: Endpoint, type: string | undefined): Refusal | null {
   if (method !== 'POST') return null;
   const takes = auxiliary?.takes ?? 'json';

@@ -1,22 +1,22 @@
-/** Which endpoint of the data port a request's head is for. */
+/** Finds the endpoint of the data port that a request's head asks for. */
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Refusal } from '../base/errors.ts';
 import { asksForEvents, readPath } from '../dialects/gemini/path.ts';
 import type { DialectName } from '../exchange/dialects.ts';
 import { type Endpoint, endpoints, modelsEndpoint } from '../exchange/endpoint.ts';
 
-/** A request's head, however it was read. */
+/** A request's head, read by the lane or by Node. */
 export interface Head {
   readonly method: string;
   /** Path and query. */
   readonly url: string;
-  /** Names in lower case. */
+  /** Names in lowercase. */
   readonly headers: IncomingHttpHeaders;
-  /** What is wrong with it already; null: nothing. */
+  /** A fault found while reading it; null: none. */
   readonly fault: Refusal | null;
 }
 
-/** The endpoints that have one path and take a body. */
+/** Endpoints with a fixed path that take a body, by path. */
 export const endpointsByPath: ReadonlyMap<string, Endpoint> = new Map(
   endpoints.flatMap((endpoint) =>
     endpoint.path.includes('{') || endpoint.kind === 'files' || endpoint.kind === 'models'
@@ -32,17 +32,17 @@ const modelsPath = '/v1/models';
 const filesPath = '/v1/files';
 const geminiModelsPath = '/v1beta/models';
 
-/** Of a head; undefined: there is none. */
+/** The endpoint of a head; undefined: there is none. */
 export function endpointAt({ url, method }: Head, dialect: DialectName): Endpoint | undefined {
   const path = pathOf(url);
   if (dialect === 'gemini') return geminiEndpoint(path, url);
   if (path === modelsPath || path.startsWith(`${modelsPath}/`)) return modelsEndpoint(dialect);
-  // Anthropic has files of its own, which are served nowhere.
+  // Anthropic's own files API is not served.
   if (path.startsWith(filesPath)) return dialect === 'openai' ? fileEndpoint(method, url) : undefined;
   return endpointsByPath.get(path);
 }
 
-/** A Gemini endpoint: the method and the model are in its path. */
+/** A Gemini endpoint: method and model are in its path. */
 export function geminiEndpoint(path: string, url: string): Endpoint | undefined {
   const asked = readPath(path);
   if (asked === null)
@@ -58,7 +58,7 @@ export function geminiEndpoint(path: string, url: string): Endpoint | undefined 
 
 const filePath = /^\/v1\/files(?:\/([\w.-]{1,128})(\/content)?)?$/;
 
-/** The endpoint of a request for files, with the file's id and the query in its path; undefined: there is none. */
+/** The endpoint of a files request, its upstream path completed by file id and query; undefined: there is none. */
 function fileEndpoint(method: string, url: string): Endpoint | undefined {
   const [path = '', query = ''] = url.split('?', 2);
   const [, id, content] = filePath.exec(path) ?? [];
@@ -70,9 +70,9 @@ function fileEndpoint(method: string, url: string): Endpoint | undefined {
   return { ...found, upstreamPath: path.slice('/v1'.length) + (query === '' ? '' : `?${query}`) };
 }
 
-/** Which SDK asks, where the path doesn't say it: Anthropic's always sends its version. */
+/** The dialect of a request, by its path or, if that is ambiguous, by the version header Anthropic's SDK always sends. */
 export function dialectOf({ url, headers }: Head): DialectName {
-  // Only Gemini's paths have a colon.
+  // Only Gemini paths contain a colon.
   if (url.startsWith('/v1beta/') || (url.includes(':') && readPath(pathOf(url)) !== null)) return 'gemini';
   if (url.startsWith('/v2/')) return 'cohere';
   if (headers['anthropic-version'] !== undefined) return 'anthropic';
@@ -80,7 +80,7 @@ export function dialectOf({ url, headers }: Head): DialectName {
   return url.startsWith('/v1/responses') ? 'responses' : 'openai';
 }
 
-/** Without the query. */
+/** The path of a URL, without its query. */
 export function pathOf(url: string): string {
   const query = url.indexOf('?');
   return query < 0 ? url : url.slice(0, query);

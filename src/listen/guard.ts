@@ -1,16 +1,17 @@
 /**
- * Who may talk to the data port at all. Keys from the environment let any page in a browser spend, so a foreign
- * `Origin` and an unknown `Host` (DNS rebinding) are refused before anything else.
+ * Decides which origins and hosts may use the data port. With provider keys in the environment, any web page could
+ * spend money, so a foreign `Origin` and an unknown `Host` (DNS rebinding) are refused before anything else.
  */
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { Refusal } from '../base/errors.ts';
 import type { ListenSettings } from './settings.ts';
 
-/** Null when the request may go on. */
+/** Checks a request's headers; null: the request may proceed. */
 export type Guard = (headers: IncomingHttpHeaders) => Refusal | null;
 
 const localHosts = ['localhost', '127.0.0.1', '[::1]'];
 
+/** Creates the guard for the configured hosts and origins. */
 export function createGuard({ allowedHosts, allowedOrigins, host, socket }: ListenSettings): Guard {
   const own =
     socket === undefined && host !== '0.0.0.0' && host !== '::'
@@ -18,7 +19,7 @@ export function createGuard({ allowedHosts, allowedOrigins, host, socket }: List
       : [];
   const hosts = new Set([...localHosts, ...own, ...allowedHosts.map((name) => name.toLowerCase())]);
   const origins = new Set(allowedOrigins);
-  // As it was written last and let pass: a client always writes it the same way.
+  // The last accepted Host header as the client wrote it: a client always writes it the same way.
   let passed: string | null = null;
   return (headers) => {
     if (headers.host !== undefined && headers.host === passed) return denyOrigin(headers);
@@ -35,13 +36,13 @@ export function createGuard({ allowedHosts, allowedOrigins, host, socket }: List
   function denyOrigin(headers: IncomingHttpHeaders): Refusal | null {
     const { origin } = headers;
     if (origin !== undefined ? !origins.has(origin) : headers['sec-fetch-site'] === 'cross-site') {
-      return new Refusal('origin_refused', 'Web pages of this origin may not call.');
+      return new Refusal('origin_refused', 'Web pages of this origin may not call the gateway.');
     }
     return null;
   }
 }
 
-/** Headers that decide something here; two of one would let each reader pick another. */
+/** Headers that decide something here. With two of one, each reader might pick a different one. */
 const single = new Set([
   'authorization',
   'cache-control',
@@ -53,16 +54,16 @@ const single = new Set([
   'x-api-key',
 ]);
 
-/** Refuses a deciding header that is sent twice: Node would keep the first or join them silently. */
+/** Refuses a request that sends such a header twice: Node would silently keep the first or join them. */
 export function duplicateHeader(req: IncomingMessage): Refusal | null {
   const { rawHeaders } = req;
-  // The common case, without looking at a name: as many distinct names as headers.
+  // Fast path for the common case: as many distinct names as headers.
   if (Object.keys(req.headers).length * 2 === rawHeaders.length) return null;
   const seen = new Set<string>();
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = (rawHeaders[i] ?? '').toLowerCase();
     if (seen.has(name) && (single.has(name) || name.startsWith('x-sidegate-'))) {
-      return new Refusal('invalid_header', `The header ${name} is there twice.`, { param: name });
+      return new Refusal('invalid_header', `The header ${name} is sent twice.`, { param: name });
     }
     seen.add(name);
   }

@@ -1,22 +1,22 @@
 /**
- * Reads the head of a plain request: what nearly every client sends. It takes less than HTTP/1.1 allows (RFC 9112) and
- * never more than Node's parser: whatever is unusual is left to that one.
+ * Reads the head of a plain request, which is what nearly every client sends. It accepts less than HTTP/1.1 allows
+ * (RFC 9112), and nothing that Node's parser would refuse: anything unusual is left to that parser.
  */
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Head } from './endpoints.ts';
 import { headersMaxBytes } from './unread.ts';
 
-/** A head, and where its body lies. */
+/** A head, and where its body is in the bytes read. */
 export interface PlainHead extends Head {
   readonly bodyStart: number;
   readonly bodyEnd: number;
-  /** The client asks nothing more on this connection. */
+  /** The client sends no further request on this connection. */
   readonly last: boolean;
 }
 
-/** More headers are unusual. */
+/** A request with more headers is unusual. */
 const headersMax = 64;
-/** Longer paths are not kept beyond their request. */
+/** Longer URLs are not kept after their request. */
 const rememberedMax = 256;
 const [tab, lineFeed, carriageReturn, space, colon] = [9, 10, 13, 32, 58];
 const lower = 'abcdefghijklmnopqrstuvwxyz';
@@ -27,15 +27,15 @@ const tableOf = (characters: string): Uint8Array => {
   for (const character of characters) table[character.charCodeAt(0)] = 1;
   return table;
 };
-/** What a header's name is made of (RFC 9110, section 5.6.2). */
+/** Characters of a header's name (RFC 9110, section 5.6.2). */
 const inName = tableOf(`${letters}!#$%&'*+-.^_\`|~`);
-/** What paths and queries are mostly made of. */
+/** Characters that paths and queries commonly consist of. */
 const inUrl = tableOf(`${letters}-._~:/?@!$&'()*+,;=%`);
 
 const method = Buffer.from('POST ');
 const version = Buffer.from(' HTTP/1.1\r\n');
 
-/** Headers that change how a request is read, or are read as a list. */
+/** Headers that change how a request is read, or that Node turns into a list. */
 const unusual = new Set([
   'expect',
   'proxy-connection',
@@ -45,32 +45,32 @@ const unusual = new Set([
   'transfer-encoding',
   'upgrade',
 ]);
-/** Headers whose values nobody keeps beyond the request: these may be cut out of the head without a copy. */
-const passing =
+/** Headers whose values nobody keeps after the request: they may be sliced from the head without a copy. */
+const transient =
   /^(connection|content-(type|length)|accept(-.*)?|user-agent|authorization|x-api-key|x-stainless-.*)$/;
 
-/** A header's name as one client writes it. */
+/** A header's name, as written by the client and in lowercase. */
 interface Name {
   readonly written: string;
   readonly name: string;
-  readonly passing: boolean;
+  readonly transient: boolean;
 }
 
-/** Where each header's name and value lie, start and end of both; behind them, where the body begins. */
-const places = new Int32Array(headersMax * 4 + 1);
+/** Start and end of each header's name and value; the last element is where the body begins. */
+const offsets = new Int32Array(headersMax * 4 + 1);
 
 const startsWith = (bytes: Buffer, at: number, start: Buffer): boolean => {
   for (let i = 0; i < start.length; i++) if (bytes[at + i] !== start[i]) return false;
   return true;
 };
 
-/** Reads the heads of one connection. A client writes its headers in the same order each time: the names are kept. */
+/** Reads the heads of one connection. A client writes its headers in the same order each time, so names are kept. */
 export class HeadReader {
   readonly #names: Name[] = [];
-  /** As it was last, where it is short and without a query, which may hold a key: the hash of this one is known. */
+  /** The last URL, if it is short and has no query (which may hold a key). Reused because its hash is already known. */
   #url = '';
 
-  /** Null: the bytes don't begin with the whole head of a plain request. */
+  /** Null: the bytes don't begin with the complete head of a plain request. */
   read(bytes: Buffer): PlainHead | null {
     if (!startsWith(bytes, 0, method)) return null;
     const urlStart = method.length;
@@ -82,11 +82,11 @@ export class HeadReader {
     const start = at + version.length;
     const count = findHeaders(bytes, start);
     if (count <= 0) return null;
-    const bodyStart = places[headersMax * 4] as number;
+    const bodyStart = offsets[headersMax * 4] as number;
     const text = bytes.toString('latin1', 0, bodyStart);
     let url = this.#url;
     if (url.length !== urlEnd - urlStart || !text.startsWith(url, urlStart)) {
-      // A copy, as below: a model named in the path is kept.
+      // A copy, as below: the model in a path is kept after the request.
       url = bytes.toString('latin1', urlStart, urlEnd);
       this.#url = url.length <= rememberedMax && !url.includes('?') ? url : '';
     }
@@ -106,24 +106,24 @@ export class HeadReader {
     };
   }
 
-  /** Null: one of them is unusual, or there twice. */
+  /** Null: one of them is unusual, or occurs twice. */
   #headers(bytes: Buffer, text: string, count: number): IncomingHttpHeaders | null {
     const headers: IncomingHttpHeaders = {};
     for (let i = 0; i < count; i++) {
-      const nameStart = places[i * 4] as number;
-      const nameEnd = places[i * 4 + 1] as number;
-      const valueStart = places[i * 4 + 2] as number;
-      const valueEnd = places[i * 4 + 3] as number;
+      const nameStart = offsets[i * 4] as number;
+      const nameEnd = offsets[i * 4 + 1] as number;
+      const valueStart = offsets[i * 4 + 2] as number;
+      const valueEnd = offsets[i * 4 + 3] as number;
       let known = this.#names[i];
       if (known?.written.length !== nameEnd - nameStart || !text.startsWith(known.written, nameStart)) {
         known = nameOf(bytes.toString('latin1', nameStart, nameEnd));
         this.#names[i] = known;
       }
       const { name } = known;
-      // What an object has by itself counts as unusual too.
+      // A header named like an inherited property (`constructor`) is unusual too.
       if (headers[name] !== undefined || unusual.has(name)) return null;
-      // A piece of the head would keep all of it, the credential too, as long as the value is kept.
-      headers[name] = known.passing
+      // A slice would keep the whole head in memory, credential included, as long as the value is kept.
+      headers[name] = known.transient
         ? text.slice(valueStart, valueEnd)
         : bytes.toString('latin1', valueStart, valueEnd);
     }
@@ -133,16 +133,16 @@ export class HeadReader {
 
 function nameOf(written: string): Name {
   const name = written.toLowerCase();
-  return { written, name, passing: passing.test(name) };
+  return { written, name, transient: transient.test(name) };
 }
 
-/** Finds the headers up to the empty line, and notes their places; their number, 0: they can't be read here. */
+/** Finds the headers up to the empty line and fills `offsets`. Returns their number; 0: they can't be read here. */
 function findHeaders(bytes: Buffer, start: number): number {
   const end = Math.min(bytes.length, headersMaxBytes);
   let at = start;
   for (let count = 0; count <= headersMax; count++) {
     if (bytes[at] === carriageReturn) {
-      places[headersMax * 4] = at + 2;
+      offsets[headersMax * 4] = at + 2;
       return bytes[at + 1] === lineFeed && at + 2 <= end ? count : 0;
     }
     if (count === headersMax) return 0;
@@ -162,16 +162,16 @@ function findHeaders(bytes: Buffer, start: number): number {
     let valueEnd = at;
     while (valueEnd > valueStart && (bytes[valueEnd - 1] === space || bytes[valueEnd - 1] === tab))
       valueEnd -= 1;
-    places[count * 4] = nameStart;
-    places[count * 4 + 1] = nameEnd;
-    places[count * 4 + 2] = valueStart;
-    places[count * 4 + 3] = valueEnd;
+    offsets[count * 4] = nameStart;
+    offsets[count * 4 + 1] = nameEnd;
+    offsets[count * 4 + 2] = valueStart;
+    offsets[count * 4 + 3] = valueEnd;
     at += 2;
   }
   return 0;
 }
 
-/** Length of the body; -1: the request isn't plain. */
+/** Length of the body in bytes; -1: the request isn't plain. */
 function plainLength({ host, 'content-length': length }: IncomingHttpHeaders): number {
   return host !== undefined && length !== undefined && /^\d{1,9}$/.test(length) ? Number(length) : -1;
 }

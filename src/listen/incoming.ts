@@ -1,11 +1,11 @@
-/** The requests that are at work: how many, and which. */
+/** The requests in flight: which ones, and how many. */
 import type { IncomingHttpHeaders } from 'node:http';
 import { Cancellation } from '../base/cancellation.ts';
 import type { Endpoint } from '../exchange/endpoint.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import { saysBatch } from '../exchange/priority.ts';
 
-/** A request from when it is let in until its work is done and its last byte is written, or nobody is there to write to. */
+/** A request, from its acceptance until its work is done and its reply is written or the client is gone. */
 export class Incoming implements Exchange {
   readonly id: string;
   readonly endpoint: Endpoint;
@@ -15,17 +15,17 @@ export class Incoming implements Exchange {
   readonly cancellation = new Cancellation();
   body: Buffer = noBody;
   detached = false;
-  /** It waits in a queue with a bound of its own. */
+  /** It waits in the batch queue, which has its own limit. */
   parked = false;
-  /** It says that it can wait, and hasn't come as far as that queue. */
+  /** A batch request that hasn't reached the queue yet. */
   arriving = false;
   /** Its body is being read. */
   reading = true;
-  /** Of its work and its connection, what isn't over yet. */
+  /** How many of its work and its connection aren't done yet: 0–2. */
   open = 2;
   readonly #crowd: Crowd;
-  /** Its place among those at work. */
-  #place: number;
+  /** Index in `Crowd.active`. */
+  #index: number;
 
   constructor(
     id: string,
@@ -41,8 +41,8 @@ export class Incoming implements Exchange {
     this.headers = headers;
     this.startedMs = startedMs;
     this.#crowd = crowd;
-    this.#place = crowd.active.push(this) - 1;
-    // Thousands that can wait must not keep out those that can't, not even while they are being read.
+    this.#index = crowd.active.push(this) - 1;
+    // Thousands of batch requests must not keep out interactive ones, not even while they are being read.
     if (!saysBatch(headers)) return;
     this.park(true);
     this.arriving = true;
@@ -61,14 +61,14 @@ export class Incoming implements Exchange {
     this.parked = parked;
   }
 
-  /** Its body was read. */
+  /** Takes the body once it is read. */
   receive(body: Buffer): void {
     this.reading = false;
     this.body = body;
   }
 
-  /** Its connection is done with it. @param written the whole reply was; else nobody is there to write to */
-  left(written: boolean): void {
+  /** Called when its connection is done with it. @param written the whole reply was sent; otherwise the client is gone */
+  connectionDone(written: boolean): void {
     if (!written && !this.detached) this.cancellation.cancel('client_gone');
     this.end();
     if (!this.reading) return;
@@ -76,35 +76,39 @@ export class Incoming implements Exchange {
     this.end();
   }
 
-  /** Its work is done, or its connection; called once for each. */
+  /** Called once when its work is done, and once when its connection is done. */
   end(): void {
     this.open -= 1;
     if (this.open > 0) return;
     this.park(false);
-    this.#leave();
+    this.#remove();
   }
 
-  /** The last one takes its place. */
-  #leave(): void {
+  /** Moves the last request of the list to the index of this one. */
+  #remove(): void {
     const { active, onIdle } = this.#crowd;
     const last = active.pop() as Incoming;
-    last.#place = this.#place;
-    if (last !== this) active[this.#place] = last;
+    last.#index = this.#index;
+    if (last !== this) active[this.#index] = last;
     if (active.length === 0) onIdle?.();
   }
 }
 
+/** The body of a request that has none. */
 export const noBody = Buffer.alloc(0);
 
-/** All requests of the data port. */
+/** All requests in flight on the data port. */
 export interface Crowd {
   /**
-   * In no order. Not a set: V8 builds a set's table anew every few dozen changes, and the old one points to the new. Once
-   * one of them is in the old generation, each holds the next, with the requests that were at work then, until a major
-   * collection: 14 to 60 MB more after 100,000 requests, in five pairs of processes.
+   * In no order. Not a `Set`: V8 rebuilds a set's table every few dozen changes, and the old table points to the new one.
+   * Once one of them is in the old generation, each keeps the next alive, with the requests in flight at the time, until
+   * a major collection: 14 to 60 MB more after 100,000 requests, measured in five pairs of processes.
    */
   readonly active: Incoming[];
+  /** Requests in the batch queue, or on the way there. */
   parked: number;
+  /** Batch requests on the way to the queue. */
   arriving: number;
+  /** Called when the last request is done. */
   onIdle: (() => void) | null;
 }

@@ -1,22 +1,22 @@
-/** Writes the heads of replies in the lane, as Node does. */
+/** Writes the heads of the lane's replies, as Node does. */
 import { STATUS_CODES } from '../base/node-http.ts';
 
-/** What a head says of its connection. */
+/** What a head says about its connection. */
 export interface KeptConnection {
-  /** It ends with this reply. */
+  /** The connection ends after this reply. */
   readonly closing: boolean;
-  /** Or is closed after it. */
+  /** Otherwise it is closed after being idle for this time. */
   readonly idleMs: number;
 }
 
-/** Such a reply has no body, nor a length (RFC 9110, section 8.6). */
+/** Whether replies of a status have neither body nor length (RFC 9110, section 8.6). */
 export const isBodyless = (status: number): boolean => status === 204 || status === 304;
 
 const okLine = 'HTTP/1.1 200 OK\r\n';
 
 /**
- * A head with its empty line. Throws where a header can't be written.
- * @param framing the line that says where the body ends; empty: there is none
+ * A head with its closing empty line. Throws if a header can't be written.
+ * @param framing the header line that says where the body ends; empty: there is no body
  */
 export function headText(
   status: number,
@@ -30,25 +30,25 @@ export function headText(
   return `${head}${framing}${commonLines(connection)}\r\n`;
 }
 
-/** The header that was last at a place, as it was written. */
+/** The last header at one position, as it was written. */
 interface Line {
   readonly name: string;
   value: string;
   text: string;
 }
 
-/** Most replies have the same headers in the same order, and half of them with the same values. */
+/** By position. Most replies have the same headers in the same order, half of them with the same values. */
 const lines: Line[] = [];
 const linesMax = 64;
 
-/** What a header's value can't hold (RFC 9110, section 5.5), and what its name is made of. */
+/** Characters a header's value can't contain (RFC 9110, section 5.5), and those its name consists of. */
 const badValue = /[^\t\x20-\x7e\x80-\xff]/;
 const goodName = /^[\w!#$%&'*+.^`|~-]+$/;
-/** What says where the body ends is said once, by the framing: two would be read in two ways. */
+/** Only the framing says where the body ends: two such headers would be read differently by different readers. */
 const framingName = /^(content-length|transfer-encoding)$/i;
 
-function headerLine(place: number, name: string, value: string): string {
-  const last = lines[place];
+function headerLine(position: number, name: string, value: string): string {
+  const last = lines[position];
   const same = last !== undefined && last.name === name;
   if (same && last.value === value) return last.text;
   if (badValue.test(value) || !(same || isName(name)))
@@ -57,7 +57,7 @@ function headerLine(place: number, name: string, value: string): string {
   if (same) {
     last.value = value;
     last.text = text;
-  } else if (place < linesMax) lines[place] = { name, value, text };
+  } else if (position < linesMax) lines[position] = { name, value, text };
   return text;
 }
 
@@ -66,7 +66,7 @@ const isName = (name: string): boolean => goodName.test(name) && !framingName.te
 let dateSecond = 0;
 let dateLine = '';
 
-/** Date and connection. */
+/** The `Date` and `Connection` lines. */
 function commonLines({ closing, idleMs }: KeptConnection): string {
   const second = Math.floor(Date.now() / 1000);
   if (second !== dateSecond) {

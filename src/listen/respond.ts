@@ -1,49 +1,49 @@
-/** Writes replies to the client: whole ones at once, streams at the speed the client reads. */
+/** Writes replies to the client: whole replies at once, streams at the speed the client reads. */
 import type { Reply, StreamReply } from '../exchange/reply.ts';
 
-/** Patience with a client, ms. */
+/** Timeouts for a client, ms. */
 export interface ClientTimes {
-  /** Silence after which a stream gets a comment. */
+  /** Silence on a stream after which a comment is sent. */
   readonly keepAliveMs: number;
-  /** Time without a read after which a client is given up. */
+  /** Time without a read after which a client is disconnected. */
   readonly clientTimeoutMs: number;
 }
 
-/** Where a reply is written: one of Node's, or of a connection that is read without Node's HTTP server. */
+/** Where a reply is written: a response of Node's HTTP server, or a reply of the lane. */
 export interface Outlet {
   readonly destroyed: boolean;
   readonly writableLength: number;
   readonly writableNeedDrain: boolean;
-  /** Throws where a header can't be written. */
+  /** Throws if a header can't be written. */
   writeHead(status: number, headers: string[]): unknown;
   flushHeaders(): void;
-  /** False: the client has to read on first. */
+  /** False: wait for `drain` before writing more. */
   write(chunk: Buffer): boolean;
   end(): unknown;
-  /** Calls back when the client has read nothing for so long. */
+  /** Calls back when the client has read nothing for `timeoutMs`. */
   setTimeout(timeoutMs: number, onTimeout: () => void): unknown;
   destroy(): unknown;
   on(event: 'drain' | 'close', listener: () => void): unknown;
   off(event: 'drain' | 'close', listener: () => void): unknown;
 }
 
-/** One that writes a whole reply by itself. */
+/** An outlet that writes a whole reply in one call. */
 export interface WholeOutlet extends Outlet {
-  /** Throws where a header can't be written. */
+  /** Throws if a header can't be written. */
   sendWhole(status: number, headers: readonly string[], body: Buffer): void;
 }
 
-/** One of Node's. */
+/** A response of Node's HTTP server. */
 export interface NodeOutlet extends Outlet {
   end(): unknown;
-  /** @param text a whole body's bytes, a character each */
+  /** @param text the body's bytes, one character each */
   end(text: string, encoding: 'latin1'): unknown;
 }
 
-/** Bodies up to here are sent together with their head, which copies them. */
+/** Bodies up to this size are copied, to be sent in one write with their head. */
 export const joinMaxBytes = 64 * 1024;
 
-/** Writes a reply to its end. A stream is read to its end even when nobody listens, since its end settles it. */
+/** Writes a reply. A stream is read to its end even after the client is gone, since its end settles the request. */
 export function respond(
   reply: Reply,
   res: NodeOutlet | WholeOutlet,
@@ -55,7 +55,7 @@ export function respond(
   if ('sendWhole' in res) res.sendWhole(status, headers, body);
   else {
     res.writeHead(status, [...headers, 'content-length', String(body.length)]);
-    // A string is joined to the head, and both go in one write; Latin-1 keeps every byte what it is.
+    // Node sends a string and the head in one write; Latin-1 preserves every byte.
     if (body.length <= joinMaxBytes) res.end(body.toString('latin1'), 'latin1');
     else {
       res.write(body);
@@ -65,7 +65,7 @@ export function respond(
   awaitClient(res, times);
 }
 
-/** What the network doesn't take of an ended reply waits for the client, but not without end. */
+/** Limits how long the unsent rest of a finished reply waits for the client. */
 function awaitClient(res: Outlet, { clientTimeoutMs }: ClientTimes): void {
   if (res.writableLength > 0) res.setTimeout(clientTimeoutMs, () => res.destroy());
 }
@@ -76,7 +76,7 @@ async function respondStream(reply: StreamReply, res: Outlet, times: ClientTimes
       res.writeHead(reply.status, [...reply.headers]);
       res.flushHeaders();
     } catch {
-      // A head that Node refuses to write. The stream still has to come to its end, which settles it.
+      // Node refuses to write this head. The stream must still be read to its end, which settles the request.
       res.destroy();
     }
   }
@@ -100,7 +100,7 @@ async function respondStream(reply: StreamReply, res: Outlet, times: ClientTimes
   }
 }
 
-/** The client has read on, or is gone; one that reads nothing for `timeoutMs` is let go. */
+/** Resolves when the client has read, or is gone. Disconnects a client that reads nothing for `timeoutMs`. */
 function drained(res: Outlet, timeoutMs: number): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => res.destroy(), timeoutMs);

@@ -1,4 +1,4 @@
-/** Answers clients whose request can't be read to its end: it is too large, too slow, or no HTTP. */
+/** Answers clients whose request can't be read completely: it is too large, too slow, or not HTTP. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { Refusal } from '../base/errors.ts';
@@ -6,24 +6,24 @@ import { refusalReply } from '../dialects/refusal.ts';
 import type { DialectName } from '../exchange/dialects.ts';
 import type { WholeReply } from '../exchange/reply.ts';
 
-/** What a refused client goes on sending is thrown away for so long, and so much, before its connection is closed. */
+/** How long, and up to how many bytes, a refused client's data is discarded before its connection is closed. */
 const lingerMs = 1000;
 const lingerMaxBytes = 64 * 1024 * 1024;
 
-/** Part of the body may still be on its way. */
+/** Whether part of the body may still be on its way. */
 export const isSending = (req: IncomingMessage): boolean =>
   !req.complete &&
   (req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length'] ?? 0) > 0);
 
 /**
- * Answers while the client still sends, then closes. Closing at once would reset the connection, and most clients
+ * Answers while the client is still sending, then closes. Closing at once would reset the connection, and most clients
  * would never see the answer.
  */
 export function answerSender(reply: WholeReply, req: IncomingMessage, res: ServerResponse): void {
   const length = String(reply.body.length);
   res.writeHead(reply.status, [...reply.headers, 'content-length', length, 'connection', 'close']);
   res.write(reply.body);
-  // One that asks before it sends doesn't send.
+  // A client that sent `Expect: 100-continue` hasn't sent its body.
   if (req.headers.expect !== undefined) return void res.end();
   let bytes = 0;
   const timer = setTimeout(() => res.end(), lingerMs);
@@ -35,7 +35,7 @@ export function answerSender(reply: WholeReply, req: IncomingMessage, res: Serve
   });
 }
 
-/** Header bytes that are read. */
+/** Largest head of a request, in bytes. */
 export const headersMaxBytes = 16 * 1024;
 
 const brokenHttp: Readonly<Record<string, Refusal>> = {
@@ -48,8 +48,8 @@ const brokenHttp: Readonly<Record<string, Refusal>> = {
 const notHttp = new Refusal('invalid_header', 'The request is not valid HTTP/1.1.');
 
 /**
- * Answers what Node's parser refuses, below any request; null: nobody is there, or a reply is under way.
- * @param last the connection's last request
+ * Answers bytes that Node's parser refuses. Returns the refusal; null: the client is gone, or a reply is being sent.
+ * @param last the reply to the connection's last request
  */
 export function answerBrokenHttp(
   error: Error & { code?: string },
@@ -58,7 +58,7 @@ export function answerBrokenHttp(
   dialect: DialectName,
   id: string,
 ): Refusal | null {
-  // Inside a reply, or after one that came before the whole request, no other may begin.
+  // No second reply may begin inside a reply, or after one that was sent before its request was complete.
   const replied = last?.headersSent === true && !(last.writableFinished && last.req.complete);
   if (!socket.writable || error.code === 'ECONNRESET' || replied) {
     socket.destroy();
@@ -70,7 +70,7 @@ export function answerBrokenHttp(
   for (let i = 0; i + 1 < reply.headers.length; i += 2)
     head += `${reply.headers[i]}: ${reply.headers[i + 1]}\r\n`;
   socket.end(`${head}\r\n${reply.body.toString()}`);
-  // A client that keeps its side open is not waited for.
+  // Don't wait for a client that keeps its side open.
   setTimeout(() => socket.destroy(), lingerMs).unref();
   return refusal;
 }

@@ -39,7 +39,7 @@ export interface Metrics {
   count(result: CountResult): void;
   call(target: string, outcome: string): void;
   /** The retry budget refused a call. */
-  budgetSpent(kind: 'retry' | 'hedge'): void;
+  retryBudgetSpent(kind: 'retry' | 'hedge'): void;
   hedge(what: 'sent' | 'won'): void;
   /** Peers can be reached, or not. */
   peers(up: boolean): void;
@@ -88,27 +88,7 @@ export function createMetrics(gauges: Gauges): Metrics {
     'endpoint',
     overheadBuckets,
   );
-  const tokens = createTally(registry, 'sidegate_tokens_total', 'Tokens used.', [
-    'tenant',
-    'target',
-    'direction',
-  ]);
-  const searches = createTally(
-    registry,
-    'sidegate_search_units_total',
-    'Search units that reranks were billed by.',
-    ['tenant', 'target'],
-  );
-  const cost = createTally(registry, 'sidegate_cost_usd_total', 'Dollars spent, where the price is known.', [
-    'tenant',
-    'target',
-  ]);
-  const unpriced = createTally(
-    registry,
-    'sidegate_unpriced_requests_total',
-    'Replies whose cost is unknown, since their model has no price.',
-    ['target'],
-  );
+  const charge = createUsageMetrics(registry);
   const saved = createTally(
     registry,
     'sidegate_saved_usd_total',
@@ -121,31 +101,7 @@ export function createMetrics(gauges: Gauges): Metrics {
     'Replies without stated usage, by what became of counting their tokens.',
     ['result'],
   );
-  const calls = createTally(
-    registry,
-    'sidegate_upstream_calls_total',
-    'Calls to providers, by what came of them.',
-    ['target', 'outcome'],
-  );
-  const spent = createTally(
-    registry,
-    'sidegate_retry_budget_refused_total',
-    'Retries and hedges that were not made, since the retry budget was used up.',
-    ['kind'],
-  );
-  const hedges = createTally(registry, 'sidegate_hedges_total', 'Hedges, and those that answered first.', [
-    'outcome',
-  ]);
-  const hints = createTally(registry, 'sidegate_peer_hints_total', 'Hints to and from peers.', ['outcome']);
-  const peersUp = new Gauge({
-    name: 'sidegate_peers_up',
-    help: '1: the Redis where peers meet answers; 0: it does not, or there is none.',
-    registers,
-  });
-  // Series that are there from the start can be alerted on.
-  for (const kind of ['retry', 'hedge']) spent.add(0, kind);
-  for (const outcome of ['sent', 'won']) hedges.add(0, outcome);
-  for (const outcome of ['sent', 'received', 'dropped']) hints.add(0, outcome);
+  const upstream = createUpstreamMetrics(registry);
   const limits = createTally(
     registry,
     'sidegate_limit_events_total',
@@ -211,19 +167,9 @@ export function createMetrics(gauges: Gauges): Metrics {
           if (count > 0) pii.add(count, name);
         });
     },
-    charge(tenant, { target, usage, costNanoUsd }) {
-      if (usage.inputTokens > 0) tokens.add(usage.inputTokens, tenant, target, 'input');
-      if (usage.outputTokens > 0) tokens.add(usage.outputTokens, tenant, target, 'output');
-      if (usage.searchUnits !== undefined) searches.add(usage.searchUnits, tenant, target);
-      if (costNanoUsd === null) unpriced.add(1, target);
-      else if (costNanoUsd > 0) cost.add(costNanoUsd / 1e9, tenant, target);
-    },
+    charge,
     count: (result) => counts.add(1, result),
-    call: (target, outcome) => calls.add(1, target, outcome),
-    budgetSpent: (kind) => spent.add(1, kind),
-    hedge: (what) => hedges.add(1, what),
-    peers: (up) => peersUp.set(up ? 1 : 0),
-    hint: (what) => hints.add(1, what),
+    ...upstream,
     batchRefused: (reason) => batchRefused.add(1, reason),
     jwks: (issuer, ok) => jwks.add(1, issuer, ok ? 'ok' : 'failed'),
     limit: (limit, event) => limits.add(1, limit, event),
@@ -231,6 +177,76 @@ export function createMetrics(gauges: Gauges): Metrics {
       reloads.inc({ result: ok ? 'ok' : 'refused' });
       reloadOk.set(ok ? 1 : 0);
     },
+  };
+}
+
+/** What is counted about tokens and costs. */
+function createUsageMetrics(registry: Registry): Metrics['charge'] {
+  const tokens = createTally(registry, 'sidegate_tokens_total', 'Tokens used.', [
+    'tenant',
+    'target',
+    'direction',
+  ]);
+  const searches = createTally(
+    registry,
+    'sidegate_search_units_total',
+    'Search units that reranks were billed by.',
+    ['tenant', 'target'],
+  );
+  const cost = createTally(registry, 'sidegate_cost_usd_total', 'Dollars spent, where the price is known.', [
+    'tenant',
+    'target',
+  ]);
+  const unpriced = createTally(
+    registry,
+    'sidegate_unpriced_requests_total',
+    'Replies whose cost is unknown, since their model has no price.',
+    ['target'],
+  );
+  return (tenant, { target, usage, costNanoUsd }) => {
+    if (usage.inputTokens > 0) tokens.add(usage.inputTokens, tenant, target, 'input');
+    if (usage.outputTokens > 0) tokens.add(usage.outputTokens, tenant, target, 'output');
+    if (usage.searchUnits !== undefined) searches.add(usage.searchUnits, tenant, target);
+    if (costNanoUsd === null) unpriced.add(1, target);
+    else if (costNanoUsd > 0) cost.add(costNanoUsd / 1e9, tenant, target);
+  };
+}
+
+/** What is counted about calls to providers, and about peers. */
+function createUpstreamMetrics(
+  registry: Registry,
+): Pick<Metrics, 'call' | 'retryBudgetSpent' | 'hedge' | 'peers' | 'hint'> {
+  const calls = createTally(
+    registry,
+    'sidegate_upstream_calls_total',
+    'Calls to providers, by what came of them.',
+    ['target', 'outcome'],
+  );
+  const spent = createTally(
+    registry,
+    'sidegate_retry_budget_refused_total',
+    'Retries and hedges that were not made, since the retry budget was used up.',
+    ['kind'],
+  );
+  const hedges = createTally(registry, 'sidegate_hedges_total', 'Hedges, and those that answered first.', [
+    'outcome',
+  ]);
+  const hints = createTally(registry, 'sidegate_peer_hints_total', 'Hints to and from peers.', ['outcome']);
+  const peersUp = new Gauge({
+    name: 'sidegate_peers_up',
+    help: '1: the Redis where peers meet answers; 0: it does not, or there is none.',
+    registers: [registry],
+  });
+  // Series that are there from the start can be alerted on.
+  for (const kind of ['retry', 'hedge']) spent.add(0, kind);
+  for (const outcome of ['sent', 'won']) hedges.add(0, outcome);
+  for (const outcome of ['sent', 'received', 'dropped']) hints.add(0, outcome);
+  return {
+    call: (target, outcome) => calls.add(1, target, outcome),
+    retryBudgetSpent: (kind) => spent.add(1, kind),
+    hedge: (what) => hedges.add(1, what),
+    peers: (up) => peersUp.set(up ? 1 : 0),
+    hint: (what) => hints.add(1, what),
   };
 }
 

@@ -42,7 +42,7 @@ export function createObserver(
     },
     call: metrics.call,
     hedge: metrics.hedge,
-    retryBudgetSpent: metrics.budgetSpent,
+    retryBudgetSpent: metrics.retryBudgetSpent,
     breaker(subject, name, open) {
       if (open) log.warn({ [subject]: name }, 'its circuit breaker opened');
       else log.info({ [subject]: name }, 'its circuit breaker closed');

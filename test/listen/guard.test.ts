@@ -123,7 +123,7 @@ describe('on the wire', () => {
   ])('%s sent twice is refused by name', async (name, first, second) => {
     const answer = await raw(['host: localhost', `${name}: ${first}`, `${name.toUpperCase()}: ${second}`]);
     expect(answer).toMatch(/^HTTP\/1.1 400 /);
-    expect(answer).toContain(`The header ${name} is there twice.`);
+    expect(answer).toContain(`The header ${name} is sent twice.`);
   });
 
   test('a header that decides nothing may be there twice', async () => {

@@ -188,8 +188,8 @@ async function startLane(
     idleMs,
     closing: false,
     serve,
-    admits: () => true,
-    leave: (socket) => void socket.destroy(),
+    accepts: () => true,
+    handOver: (socket) => void socket.destroy(),
   };
   const server = createSocketServer({ allowHalfOpen: true }, (socket) => new Connection(socket, lane));
   await once(server.listen(0, '127.0.0.1'), 'listening');

@@ -1,4 +1,4 @@
-/** The ways out of a request that the table of settlements goes through, and what the provider really sent in each. */
+/** The ways in which a request can end that the table of settlements tests, with what the provider really sent in each. */
 import { getEncoding } from 'js-tiktoken';
 import type { ExchangeRecord } from '../../src/observe/record.ts';
 import type { Sent } from './client.ts';
@@ -104,8 +104,8 @@ const sees =
   };
 export const last = half.at(-1) ?? '';
 
-/** Every way that one request to a provider can go. */
-export const ways = (wire: Wire): readonly Way[] => [
+/** Requests that the provider answers or refuses as a whole, or never answers. */
+const uncutWays = (wire: Wire): readonly Way[] => [
   ...[true, false].map(
     (stream): Way => ({
       name: 'success, stated',
@@ -166,6 +166,10 @@ export const ways = (wire: Wire): readonly Way[] => [
       record: { error: 'upstream_timeout' },
     },
   ]),
+];
+
+/** Replies that end before their end: cut by the provider, left by the client, or timed out. */
+const cutWays = (wire: Wire): readonly Way[] => [
   {
     name: 'cut',
     stream: true,
@@ -235,6 +239,10 @@ export const ways = (wire: Wire): readonly Way[] => [
     truth: (_, call) => counted(call, half.join('')),
     record: { error: 'stream_cut' },
   },
+];
+
+/** Requests that a second provider answers, after the first one broke off. */
+const secondWays = (wire: Wire): readonly Way[] => [
   {
     name: 'fallback before content',
     stream: true,
@@ -269,6 +277,13 @@ export const ways = (wire: Wire): readonly Way[] => [
     truth: (_, call) => plus(counted(call, half.join('')), stated),
     record: { status: 200, attempts: 2 },
   },
+];
+
+/** Every way in which one request to a provider can end. */
+export const ways = (wire: Wire): readonly Way[] => [
+  ...uncutWays(wire),
+  ...cutWays(wire),
+  ...secondWays(wire),
 ];
 
 const plus = (a: Truth, b: Truth): Truth => ({

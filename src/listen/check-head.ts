@@ -1,4 +1,4 @@
-/** What a request's head alone decides: whether its body is read at all. */
+/** Decides from a request's head alone whether its body is read. */
 
 import { Refusal } from '../base/errors.ts';
 import type { DialectName } from '../exchange/dialects.ts';
@@ -8,8 +8,11 @@ import { endpointAt, type Head, pathOf } from './endpoints.ts';
 import type { Guard } from './guard.ts';
 import type { ListenSettings } from './settings.ts';
 
-/** The endpoint a request is for, or why it isn't served. */
-export function admit(
+/**
+ * The endpoint a request is for, or why the request is refused.
+ * @param inFlight requests that count towards `inFlightMax`
+ */
+export function checkHead(
   head: Head,
   dialect: DialectName,
   guard: Guard,
@@ -30,13 +33,13 @@ export function admit(
     });
   }
   if (inFlight >= config.inFlightMax) {
-    return new Refusal('overloaded', `${inFlight} requests are at work already.`, { retryAfterMs: 1000 });
+    return new Refusal('overloaded', `${inFlight} requests are already in flight.`, { retryAfterMs: 1000 });
   }
   const bodyMaxBytes = bodyMaxOf(headers, config);
   if (Number(headers['content-length'] ?? 0) > bodyMaxBytes) return tooLarge(bodyMaxBytes);
   return wrongType(endpoint, headers['content-type']) ?? endpoint;
 }
 
-/** A body over the bound. */
+/** The refusal of a body over the limit. */
 export const tooLarge = (maxBytes: number): Refusal =>
   new Refusal('body_too_large', `The body is larger than ${maxBytes} bytes.`);
