@@ -1,4 +1,4 @@
-/** Stage authenticate: a request's headers → who calls. Keys are known by digest only. */
+/** Stage authenticate: finds the caller from a request's headers. Keys are known by their digest only. */
 
 import { hash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
@@ -12,12 +12,13 @@ import { keyPrefix, tagsMax, userPattern } from './names.ts';
 
 export { createKeyring, type Keyring } from './keyring.ts';
 
+/** Longest credential that is digested, unless it is a token. */
 const keyMaxLength = 4096;
 
-/** Tenant of callers that are only observed. */
+/** Tenant of unidentified callers in observe mode. */
 const unidentifiedTenant = 'unidentified';
 
-/** Decides who calls. A promise only for a token that is seen for the first time; it never rejects. */
+/** Identifies the caller. Returns a promise only for a token seen for the first time; it never rejects. */
 export function authenticate(
   headers: IncomingHttpHeaders,
   keyring: Keyring,
@@ -28,6 +29,7 @@ export function authenticate(
     : conclude(found, headers, keyring);
 }
 
+/** Checks the credential's end, and applies the headers or the observe mode. */
 function conclude(
   found: Caller | Refusal,
   headers: IncomingHttpHeaders,
@@ -36,20 +38,20 @@ function conclude(
   if (!(found instanceof Refusal)) {
     if (found.expiresMs === Number.POSITIVE_INFINITY || keyring.wallClock() < found.expiresMs)
       return withHeaders(found.identity, found.userHeader, headers);
-    return pass(new Refusal('key_expired', 'The key has expired.'), headers, keyring);
+    return passOrRefuse(new Refusal('key_expired', 'The key has expired.'), headers, keyring);
   }
-  return pass(found, headers, keyring);
+  return passOrRefuse(found, headers, keyring);
 }
 
-/** The identity a caller gets that nothing is known of, or the refusal. */
-function pass(refusal: Refusal, headers: IncomingHttpHeaders, keyring: Keyring): Identity | Refusal {
+/** The identity of a caller whose credential was refused, if it may pass anyway; otherwise the refusal. */
+function passOrRefuse(refusal: Refusal, headers: IncomingHttpHeaders, keyring: Keyring): Identity | Refusal {
   const { anonymous, observe } = keyring;
   const { code } = refusal;
   const open = anonymous !== null && (code === 'missing_key' || code === 'wrong_key');
   if (!open && !observe) return refusal;
   const identity = anonymous ?? nobody(unidentifiedTenant);
   if (!observe) return withHeaders(identity, defaultUserHeader, headers);
-  // Only what can be no key of ours may leave for a provider.
+  // Only a credential that can't be one of our keys may be sent to a provider.
   const ownCredential = code === 'wrong_key' && presentedKey(headers)?.startsWith(keyPrefix) === false;
   return withHeaders(
     { ...identity, observed: open ? null : code, ownCredential },
@@ -58,7 +60,7 @@ function pass(refusal: Refusal, headers: IncomingHttpHeaders, keyring: Keyring):
   );
 }
 
-/** Finds out whom the credential stands for. */
+/** Finds the caller that the credential belongs to. */
 function identify(
   headers: IncomingHttpHeaders,
   keyring: Keyring,
@@ -75,7 +77,8 @@ function identify(
   if (presented.length > keyMaxLength) {
     if (tokens?.isToken(presented) !== true) return unknownKey();
   } else if (byDigest.size === 0 && stored === null && tokens === null) return unknownKey();
-  // The look-up's time depends on digest bits alone, which say nothing of the key; what decides is constant-time.
+  // The lookup's timing depends on digest bits only, which reveal nothing of the key; the decisive comparison
+  // is constant-time.
   const hex = hash('sha256', presented);
   const key = byDigest.get(hex);
   if (key !== undefined) {
@@ -86,10 +89,10 @@ function identify(
   return stored === null ? unknownKey() : findStored(Buffer.from(hex, 'hex'), keyring);
 }
 
-/** Written and compared within one call. Node gives a digest as text four times as fast as in a buffer of its own. */
+/** Written and compared within one call. Node returns a digest as text four times faster than as a new buffer. */
 const presentedDigest = Buffer.alloc(32);
 
-const unknownKey = (): Refusal => new Refusal('wrong_key', 'The key is not known here.');
+const unknownKey = (): Refusal => new Refusal('wrong_key', 'The key is unknown.');
 
 function findStored(digest: Buffer, { stored }: Keyring): Caller | Refusal {
   try {
@@ -101,7 +104,7 @@ function findStored(digest: Buffer, { stored }: Keyring): Caller | Refusal {
   }
 }
 
-/** Adds what the app says of its user and tags, where the key doesn't say it already. */
+/** Adds the user and tags from the request's headers. A user set by the key wins. */
 function withHeaders(
   identity: Identity,
   userHeader: string | null,
@@ -128,7 +131,7 @@ function withHeaders(
 const invalidHeader = (name: string, want: string): Refusal =>
   new Refusal('invalid_header', `The header ${name} must be ${want}.`, { param: name });
 
-/** Null when the caller may use the model. */
+/** The refusal of a model the caller may not use; null: it may. */
 export function denyModel(identity: Identity, model: string): Refusal | null {
   if (identity.models === null || identity.models.some((pattern) => matches(pattern, model))) return null;
   return new Refusal('model_forbidden', `This key may not use the model "${model.slice(0, 128)}".`, {
@@ -136,17 +139,20 @@ export function denyModel(identity: Identity, model: string): Refusal | null {
   });
 }
 
-/** Null when the caller may use the endpoint. */
+/** The refusal of an endpoint the caller may not use; null: it may. */
 export function denyEndpoint(identity: Identity, endpoint: EndpointName): Refusal | null {
-  // A key for some models says nothing of files, which hold whatever others put there.
+  // A list of models doesn't cover files, which may contain anything that others uploaded.
   if (endpoint === 'files' && identity.endpoints === null && identity.models !== null)
-    return new Refusal('endpoint_forbidden', 'This key is for models; it must name the endpoint "files".');
+    return new Refusal(
+      'endpoint_forbidden',
+      'This key is restricted to models and does not list the endpoint "files".',
+    );
   if (identity.endpoints === null || endpoint === 'models' || identity.endpoints.includes(endpoint))
     return null;
   return new Refusal('endpoint_forbidden', `This key may not use the endpoint "${endpoint}".`);
 }
 
-/** Whether a model name fits an exact name or a pattern with a trailing *. */
+/** Whether a model matches an exact name or a pattern with a trailing *. */
 export function matches(pattern: string, model: string): boolean {
   return pattern.endsWith('*') ? model.startsWith(pattern.slice(0, -1)) : pattern === model;
 }

@@ -1,20 +1,20 @@
-/** A caller as the configuration or a stored key describes it. */
+/** A caller, as described by the configuration, a stored key or a token. */
 import type { Identity } from '../exchange/identity.ts';
 import type { KeyConfig } from './settings.ts';
 
-/** Names the user where nothing else is configured. */
+/** Header that names the user if none is configured. */
 export const defaultUserHeader = 'x-sidegate-user';
 
-/** Someone a credential stands for. */
+/** The owner of a credential. */
 export interface Caller {
   readonly identity: Identity;
   /** Request header that may name the user; null: none may. */
   readonly userHeader: string | null;
-  /** When the credential ends, ms since 1970. */
+  /** When the credential expires, ms since 1970; infinite: never. */
   readonly expiresMs: number;
 }
 
-/** Whom a key or a token's claims describe. */
+/** The caller described by a key or by a token's claims. */
 export function callerOf(grant: Omit<KeyConfig, 'sha256'>): Caller {
   const { user, userHeader = defaultUserHeader, expires } = grant;
   return {

@@ -1,4 +1,4 @@
-/** What stage authenticate keeps over reloads: stored keys, and the issuers' public keys. */
+/** What stage authenticate keeps across reloads: stored keys and the issuers' public keys. */
 
 import type { Telemetry } from '../base/telemetry.ts';
 import type { Issuers } from './issuers.ts';
@@ -7,24 +7,27 @@ import type { AuthenticateSettings } from './settings.ts';
 import type { StoredKeys } from './stored-keys.ts';
 import type { Tokens } from './tokens.ts';
 
-/** The part of a configuration that says who may call. */
+/** The part of a configuration that decides who may call. */
 export interface CallersConfig {
   readonly authenticate: AuthenticateSettings;
   readonly mode: 'enforce' | 'observe';
 }
 
+/** Makes the keyrings of successive configurations. */
 export interface Callers {
-  /** The keyring of a configuration. Rejects when one of its keys is in the store as well. */
+  /** The keyring of a configuration. Rejects if one of its keys is also in the store. */
   keyring(config: CallersConfig): Promise<Keyring>;
+  /** Stops fetching public keys. */
   close(): void;
 }
 
-/** Clocks, chance, and where reports go. */
+/** Clocks, randomness, and where reports go. */
 export interface CallersWorld {
   /** Monotonic ms. */
   readonly clock: () => number;
   /** Ms since 1970. */
   readonly wallClock: () => number;
+  /** 0 ≤ x < 1. */
   readonly random: () => number;
   readonly telemetry: Pick<Telemetry, 'issuerKeys'>;
 }
@@ -33,7 +36,7 @@ export interface CallersWorld {
 export function createCallers(stored: StoredKeys | null, world: CallersWorld): Callers {
   let issuers: Issuers | null = null;
 
-  /** Loaded only where tokens are taken: it brings a library along. */
+  /** Loads the code for tokens only if an issuer is configured, since it loads a library. */
   const tokensOf = async ({ authenticate }: CallersConfig): Promise<Tokens | null> => {
     if (authenticate.oidc.length === 0 && issuers === null) return null;
     const { createIssuers } = await import('./issuers.ts');
@@ -59,12 +62,15 @@ export function createCallers(stored: StoredKeys | null, world: CallersWorld): C
   };
 }
 
-/** A key and an id must be one caller's: none may stand both in the configuration and in the store, not even revoked. */
+/**
+ * Throws if a key or an id is both in the configuration and in the store, even revoked: each must belong to
+ * one caller.
+ */
 function refuseSharedKeys({ authenticate }: CallersConfig, stored: StoredKeys | null): void {
   if (stored === null || stored.list('').length === 0) return;
   const shared = authenticate.keys.find(({ sha256 }) => stored.has(Buffer.from(sha256, 'hex')));
   if (shared !== undefined)
-    throw new Error(`the key ${shared.id} is in the store already: take it out of the configuration`);
+    throw new Error(`the key ${shared.id} is already in the store: remove it from the configuration`);
   const named = [...authenticate.keys, ...authenticate.oidc].find(({ id }) => stored.hasId(id));
   if (named !== undefined)
     throw new Error(

@@ -1,4 +1,7 @@
-/** The public keys of one issuer: fetched in the background before they are needed, and kept while it is down. */
+/**
+ * The public keys of one issuer: fetched in the background before they are needed, and kept while the issuer
+ * is down.
+ */
 import type { IncomingMessage } from 'node:http';
 import { get as getSecure } from 'node:https';
 import { type CryptoKey, createLocalJWKSet, type JWK, type JWSHeaderParameters } from 'jose';
@@ -9,18 +12,19 @@ import type { IssuerConfig } from './settings.ts';
 /** The keys of one issuer. */
 export interface KeySet {
   /**
-   * The key a token was signed with. Waits for a fetch, bounded, when it isn't there.
-   * `unknown`: the issuer has no such key; `unavailable`: nothing could ever be fetched.
+   * The key a token was signed with. If it isn't known yet, waits for a fetch, at most `waitMs`.
+   * `unknown`: the issuer has no such key; `unavailable`: no fetch has succeeded yet.
    */
   find(header: JWSHeaderParameters): Promise<CryptoKey | 'unknown' | 'unavailable'>;
+  /** Stops fetching. */
   close(): void;
 }
 
-/** Clocks, chance, and where fetches are reported. */
+/** Clocks, randomness, and where fetches are reported. */
 export interface KeySetWorld {
   /** Monotonic ms. */
   readonly clock: () => number;
-  /** 0 ≤ x < 1, so that a fleet doesn't fetch at once. */
+  /** 0 ≤ x < 1; spreads the fetches of a fleet. */
   readonly random: () => number;
   readonly telemetry: Pick<Telemetry, 'issuerKeys'>;
 }
@@ -28,17 +32,17 @@ export interface KeySetWorld {
 const answerMaxBytes = 512 * 1024;
 const fetchTimeoutMs = 5000;
 const keysMax = 100;
-/** Tokens that may wait for a fetch; more are told at once that their key is unknown. */
+/** Tokens that may wait for a fetch; for more than that the key counts as unknown at once. */
 const waitingMax = 1024;
-/** After a failed fetch the next one comes sooner than usual, at first. */
+/** After failed fetches: first and longest delay until the next one. */
 const retryBaseMs = 1000;
 const retryMaxMs = 60_000;
 
-/** What is taken over of a key: only what is public. */
+/** Fields of a key that are kept: only public ones. */
 const publicFields = ['kty', 'kid', 'use', 'alg', 'key_ops', 'n', 'e', 'crv', 'x', 'y'] as const;
 const publicKinds = new Set(['RSA', 'EC', 'OKP']);
 
-/** Begins to fetch at once, and goes on until it is closed. Never keeps the process alive. */
+/** Fetches at once, and repeatedly until closed. Never keeps the process alive. */
 export function createKeySet(config: IssuerConfig, { clock, random, telemetry }: KeySetWorld): KeySet {
   type Local = ReturnType<typeof createLocalJWKSet>;
   let local: Local | null = null;
@@ -77,7 +81,7 @@ export function createKeySet(config: IssuerConfig, { clock, random, telemetry }:
     underWay ??= begin();
     return underWay;
   };
-  /** A fetch that begins after now, and not before the cooldown is over. All who ask meanwhile share it. */
+  /** A fetch that begins after now and after the cooldown. Concurrent callers share it. */
   const refreshAnew = (): Promise<void> => {
     next ??= (async () => {
       await underWay;
@@ -92,7 +96,7 @@ export function createKeySet(config: IssuerConfig, { clock, random, telemetry }:
     try {
       return local === null ? null : await local(header);
     } catch {
-      // There is none, several fit a token that names none, or it is no key that can be used.
+      // No key matches, several match a token that names none, or the key is unusable.
       return null;
     }
   };
@@ -106,7 +110,7 @@ export function createKeySet(config: IssuerConfig, { clock, random, telemetry }:
       if (waiting >= waitingMax || config.waitMs === 0 || closing.signal.aborted) return missing();
       waiting++;
       try {
-        // A fetch that began before this token came may have read the keys too early, but often has not.
+        // A fetch that began before this token arrived may still bring its key, though it may have read too early.
         const late = Symbol('late');
         const deadline = wait(config.waitMs, late);
         if (underWay !== null && (await Promise.race([underWay, deadline.over])) !== late) {
@@ -126,7 +130,7 @@ export function createKeySet(config: IssuerConfig, { clock, random, telemetry }:
   };
 }
 
-/** A promise that comes after `ms`, or never when it is cancelled first. */
+/** A promise that resolves after `ms`, or never if it is cancelled first. */
 function wait<T>(ms: number, value: T): { over: Promise<T>; cancel<R>(result: R): R } {
   let timer: NodeJS.Timeout | undefined;
   const over = new Promise<T>((resolve) => {
@@ -141,11 +145,11 @@ function wait<T>(ms: number, value: T): { over: Promise<T>; cancel<R>(result: R)
   };
 }
 
-/** Fetches the public keys, by way of the issuer's metadata where no URL is configured. @throws with a reason */
+/** Fetches the public keys, from the URL in the issuer's metadata if none is configured. @throws with a reason */
 async function fetchKeys(config: IssuerConfig, closing: AbortSignal): Promise<JWK[]> {
   let url = config.jwksUrl;
   if (url === undefined) {
-    // OpenID Connect Discovery 1.0, section 4: the metadata must name the issuer it was asked of.
+    // OpenID Connect Discovery 1.0, section 4: the metadata must name the issuer it was requested from.
     const where = `${config.issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
     const { issuer, jwks_uri } = (await fetchJson(where, closing)) as Record<string, unknown>;
     if (issuer !== config.issuer) throw new Error('its metadata names another issuer');
@@ -154,17 +158,20 @@ async function fetchKeys(config: IssuerConfig, closing: AbortSignal): Promise<JW
     url = jwks_uri;
   }
   const { keys } = (await fetchJson(url, closing)) as Record<string, unknown>;
-  if (!Array.isArray(keys)) throw new Error('its answer holds no list of keys');
+  if (!Array.isArray(keys)) throw new Error('its response contains no list of keys');
   const usable = keys.slice(0, keysMax).flatMap((key): JWK[] => {
     if (typeof key !== 'object' || key === null || !publicKinds.has(key.kty)) return [];
     const given = key as Record<string, unknown>;
     return [Object.fromEntries(publicFields.flatMap((f) => (f in given ? [[f, given[f]]] : []))) as JWK];
   });
-  if (usable.length === 0) throw new Error('its answer holds no public key');
+  if (usable.length === 0) throw new Error('its response contains no public key');
   return usable;
 }
 
-/** One JSON object, within bounds; redirects are not followed. @throws with a reason that holds nothing of the answer */
+/**
+ * Fetches one JSON object of limited size; follows no redirects.
+ * @throws with a reason that quotes nothing of the response
+ */
 function fetchJson(url: string, closing: AbortSignal): Promise<object> {
   return new Promise((resolve, reject) => {
     const get = url.startsWith('https:') ? getSecure : getPlain;
@@ -182,7 +189,7 @@ function fetchJson(url: string, closing: AbortSignal): Promise<object> {
         bytes += chunk.length;
         chunks.push(chunk);
         if (bytes > answerMaxBytes)
-          request.destroy(new Error(`its answer is larger than ${answerMaxBytes} bytes`));
+          request.destroy(new Error(`its response is larger than ${answerMaxBytes} bytes`));
       });
       answer.on('error', reject);
       answer.on('end', () => {
@@ -190,9 +197,9 @@ function fetchJson(url: string, closing: AbortSignal): Promise<object> {
           const value: unknown = JSON.parse(Buffer.concat(chunks).toString());
           if (typeof value === 'object' && value !== null) return resolve(value);
         } catch {
-          // Said below.
+          // Reported below.
         }
-        reject(new Error('its answer is no JSON object'));
+        reject(new Error('its response is not a JSON object'));
       });
     });
     request.on('error', (cause: Error & { code?: string }) =>

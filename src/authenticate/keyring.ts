@@ -1,4 +1,4 @@
-/** Who is known: the keys of the configuration, those of the store, and tokens. */
+/** The keyring: the known callers, by keys of the configuration, stored keys and tokens. */
 
 import type { Identity } from '../exchange/identity.ts';
 import { type Caller, callerOf } from './caller.ts';
@@ -11,20 +11,21 @@ export interface KnownKey extends Caller {
   readonly digest: Buffer;
 }
 
-/** The keys of one configuration, and where others are found. */
+/** The keys of one configuration, and where to look for others. */
 export interface Keyring {
+  /** By the SHA-256 of the key, hex. */
   readonly byDigest: ReadonlyMap<string, KnownKey>;
   readonly stored: StoredKeys | null;
   readonly tokens: Tokens | null;
-  /** Whom calls without a known key are counted for; null: they are refused. */
+  /** Identity of calls without a known key; null: they are refused. */
   readonly anonymous: Identity | null;
-  /** Report whom the rules refuse, and let pass. */
+  /** Refusals are only reported, and the request passes. */
   readonly observe: boolean;
   /** Ms since 1970. */
   readonly wallClock: () => number;
 }
 
-/** What a keyring is made of besides the configuration. */
+/** The parts of a keyring that aren't in the configuration. */
 export interface KeyringParts {
   readonly stored?: StoredKeys | null;
   readonly tokens?: Tokens | null;
@@ -32,6 +33,7 @@ export interface KeyringParts {
   readonly wallClock?: () => number;
 }
 
+/** Creates the keyring of a configuration. */
 export function createKeyring(
   config: AuthenticateSettings,
   { stored = null, tokens = null, observe = false, wallClock = Date.now }: KeyringParts = {},

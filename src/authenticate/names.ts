@@ -1,10 +1,10 @@
-/** What keys, users and tags look like. */
+/** The forms of keys, users and tags. */
 
-/** Begins every key that is made here, so that scanners for leaked secrets can find one. */
+/** Prefix of every key created here, so that scanners for leaked secrets can find it. */
 export const keyPrefix = 'sg-';
 
-/** Tags a key, a token or a request may have. */
+/** Most tags of a key, a token or a request. */
 export const tagsMax = 16;
 
-/** A user as a header or a claim may name one. */
+/** A user or tag as named by a header or claim. */
 export const userPattern = /^[\w.:@/+-]{1,128}$/;

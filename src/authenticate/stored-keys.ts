@@ -1,6 +1,6 @@
 /**
- * Keys that were made while the gateway runs, in the embedded store. Each is looked up there at each use (4 µs, by
- * primary key), so that one revoked by another process stops at once, and nothing has to be told to anybody.
+ * Keys created at run time, in the embedded database. Each use looks the key up there (4 µs, by primary key), so a key
+ * revoked by another process stops working at once without any notification.
  */
 import { hash, randomBytes } from 'node:crypto';
 import type { Migrations, Store } from '../store/database.ts';
@@ -8,7 +8,7 @@ import { type Caller, callerOf } from './caller.ts';
 import { keyPrefix } from './names.ts';
 import { type NewKey, newKeySchema } from './settings.ts';
 
-/** The tables of stored keys. */
+/** The database tables of stored keys. */
 export const keyTables: Migrations = {
   part: 'keys',
   steps: [
@@ -23,37 +23,40 @@ export const keyTables: Migrations = {
 };
 
 const keyRandomBytes = 32;
-/** Keys that may be stored, revoked ones included. */
+/** Most keys stored, revoked ones included. */
 const storedMax = 1_000_000;
-/** Keys of one page of the list. */
+/** Most keys on one page of the list. */
 export const pageMax = 1000;
-/** Callers that are kept as they were read; each is held against the store at each use. */
+/** Most parsed callers kept in memory; each use still reads the key's row. */
 const readMax = 10_000;
 
-/** A stored key as it may be shown: all but the key. */
+/** A stored key, without the key itself. */
 export interface StoredKey {
   readonly id: string;
   readonly grant: NewKey;
+  /** Ms since 1970. */
   readonly createdMs: number;
-  /** Null: it is in use. */
+  /** Ms since 1970; null: it isn't revoked. */
   readonly revokedMs: number | null;
 }
 
+/** The keys in the embedded database. */
 export interface StoredKeys {
-  /** Whose key has this digest; null: nobody's. @throws when the store can't be read */
+  /** The caller whose key has this digest; null: there is none. @throws if the database can't be read */
   find(digest: Buffer): Caller | 'revoked' | null;
-  /** Makes a key; the only time it can be seen. Null: the id is taken. */
+  /** Creates a key and returns it, which is the only time it can be seen. Null: the id is taken. */
   create(grant: NewKey, nowMs: number): string | null;
-  /** A page of keys by id, those after `after`. */
+  /** A page of keys, ordered by id, beginning after the id `after`. */
   list(after: string): StoredKey[];
   /** False: there is no such key. */
   revoke(id: string, nowMs: number): boolean;
+  /** Whether a key of this digest is stored, revoked or not. */
   has(digest: Buffer): boolean;
   /** Whether a key of this id is stored, revoked or not. */
   hasId(id: string): boolean;
 }
 
-/** @param random gives so many random bytes */
+/** Opens the stored keys of a database. @param random returns that number of random bytes */
 export function openStoredKeys(store: Store, random: (bytes: number) => Buffer = randomBytes): StoredKeys {
   const select = store.prepare('SELECT body, revoked_ms FROM key WHERE digest = ?');
   const selectId = store.prepare('SELECT 1 FROM key WHERE id = ?');
@@ -83,7 +86,8 @@ export function openStoredKeys(store: Store, random: (bytes: number) => Buffer =
     create(grant, nowMs) {
       const key = keyPrefix + random(keyRandomBytes).toString('base64url');
       return store.transaction(() => {
-        if (Number(count.get()?.n) >= storedMax) throw new Error(`more than ${storedMax} keys are stored`);
+        if (Number(count.get()?.n) >= storedMax)
+          throw new Error(`the store is full: it holds ${storedMax} keys`);
         const { changes } = insert.run(hash('sha256', key, 'buffer'), grant.id, JSON.stringify(grant), nowMs);
         return changes === 1 ? key : null;
       });

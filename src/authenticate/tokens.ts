@@ -1,4 +1,7 @@
-/** Access tokens (JWT, RFC 7519 and 8725): checked once by signature and claims, then known by their digest. */
+/**
+ * Access tokens (JWT, RFC 7519 and 8725): signature and claims are verified once, then the token is known by
+ * its digest.
+ */
 import {
   decodeJwt,
   decodeProtectedHeader,
@@ -13,17 +16,18 @@ import type { KeySet } from './jwks.ts';
 import { tagsMax, userPattern } from './names.ts';
 import type { AuthenticateSettings, IssuerConfig } from './settings.ts';
 
-/** Verified tokens that are remembered; the oldest is forgotten first. */
+/** Most verified tokens remembered; the oldest is dropped first. */
 const knownMax = 10_000;
-/** Longest time until a token is checked anew: its key may have been withdrawn meanwhile. */
+/** Longest time until a token is verified again, since its key may have been withdrawn. */
 const knownMaxMs = 900_000;
 
 /** The tokens of one configuration. */
 export interface Tokens {
-  /** Whether a credential is meant as a token. */
+  /** Whether a credential has the form of a token. */
   isToken(presented: string): boolean;
-  /** The caller of a token that has been verified and is still valid; null: ask `verify`. */
+  /** The caller of a token that was verified and is still valid; null: call `verify`. @param digest SHA-256, hex */
   known(digest: string): Caller | null;
+  /** Verifies a token. The promise never rejects. */
   verify(presented: string, digest: string): Refusal | Promise<Caller | Refusal>;
 }
 
@@ -33,7 +37,7 @@ export interface Issuer {
   readonly keys: KeySet;
 }
 
-/** @param wallClock ms since 1970 */
+/** Accepts the tokens of these issuers. @param wallClock ms since 1970 */
 export function createTokens(
   { tokenMaxBytes }: AuthenticateSettings,
   issuers: readonly Issuer[],
@@ -41,7 +45,7 @@ export function createTokens(
 ): Tokens {
   const byIssuer = new Map(issuers.map((issuer) => [issuer.config.issuer, issuer]));
   const known = new Map<string, { readonly caller: Caller; readonly untilMs: number }>();
-  // Many requests often come with the same new token; bounded by the requests at work.
+  // Concurrent requests with the same new token share one check. Bounded by the number of requests in flight.
   const underWay = new Map<string, Promise<Caller | Refusal>>();
 
   const check = async (token: string, digest: string, issuer: Issuer, header: ProtectedHeaderParameters) => {
@@ -64,7 +68,8 @@ export function createTokens(
   };
 
   return {
-    // A JSON object, with or without space in it, begins so in base64url. Other credentials have dots too.
+    // The base64url of a JSON object begins like this, with or without white space. Other credentials may
+    // contain dots too.
     isToken: (presented) => presented.startsWith('eyJ') || /^e[wy][\w-]*\.[\w-]+\.[\w-]*$/.test(presented),
 
     known(digest) {
@@ -77,7 +82,7 @@ export function createTokens(
 
     verify(token, digest) {
       if (token.length > tokenMaxBytes)
-        return refuse('token_oversized', `The token has more than ${tokenMaxBytes} bytes.`);
+        return refuse('token_oversized', `The token is larger than ${tokenMaxBytes} bytes.`);
       const parts = read(token);
       if (parts === null) return refuse('token_malformed', 'The token is not a signed JWT.');
       const { header, payload } = parts;
@@ -101,9 +106,9 @@ export function createTokens(
 
 const refuse = (code: ErrorCode, message: string): Refusal => new Refusal(code, message);
 
-/** What a token says of itself, nothing of it believed yet; null: it is no signed JWT. */
+/** Header and claims of a token, not yet verified; null: it isn't a signed JWT. */
 function read(token: string): { header: ProtectedHeaderParameters; payload: JWTPayload } | null {
-  // An empty signature is read, so that `alg: none` is refused by name.
+  // An empty signature is allowed here, so that `alg: none` is refused by name.
   if (!/^[\w-]+\.[\w-]+\.[\w-]*$/.test(token)) return null;
   try {
     return { header: decodeProtectedHeader(token), payload: decodeJwt(token) };
@@ -112,7 +117,7 @@ function read(token: string): { header: ProtectedHeaderParameters; payload: JWTP
   }
 }
 
-/** The claims, once signature, issuer, audience, type and times are right. */
+/** The claims, if signature, issuer, audience, type and times are valid. */
 async function verified(
   token: string,
   key: Awaited<ReturnType<KeySet['find']>> & object,
@@ -134,7 +139,7 @@ async function verified(
     if (cause instanceof errors.JWTExpired) return refuse('token_expired', 'The token has expired (`exp`).');
     if (cause instanceof errors.JWTClaimValidationFailed) return claimRefusal(cause.claim);
     if (cause instanceof errors.JWSSignatureVerificationFailed)
-      return refuse('token_signature', "The token's signature does not fit.");
+      return refuse('token_signature', "The token's signature is invalid.");
     return refuse('token_malformed', 'The token is not a valid JWT.');
   }
 }
@@ -148,11 +153,11 @@ function claimRefusal(claim: string): Refusal {
     case 'nbf':
       return refuse('token_not_yet_valid', 'The token is not valid yet (`nbf`).');
     default:
-      return refuse('token_claims', `The token's \`${claim}\` is missing or not as it must be.`);
+      return refuse('token_claims', `The token's claim \`${claim}\` is missing or invalid.`);
   }
 }
 
-/** Whom the claims name. */
+/** The caller that the claims name. */
 function callerIn(payload: JWTPayload, config: IssuerConfig): Caller | Refusal {
   const { id, claims, models, endpoints } = config;
   const tenant = config.tenant ?? nameAt(payload, claims.tenant ?? []);
@@ -163,7 +168,7 @@ function callerIn(payload: JWTPayload, config: IssuerConfig): Caller | Refusal {
   if (team === undefined) return noName('team');
   if (user === undefined) return noName('user');
   if (tags === null) return noName('tags');
-  // A header names no user: a token is one caller's.
+  // A token belongs to one caller, so no header may name the user.
   const userHeader = 'none';
   return callerOf({
     id,
@@ -179,7 +184,7 @@ function callerIn(payload: JWTPayload, config: IssuerConfig): Caller | Refusal {
 }
 
 const noName = (what: string): Refusal =>
-  refuse('token_claims', `The claim configured for \`${what}\` is missing, or no name that can be used.`);
+  refuse('token_claims', `The claim configured for \`${what}\` is missing or not a valid name.`);
 
 function valueAt(payload: JWTPayload, path: string | readonly string[]): unknown {
   let value: unknown = payload;
@@ -190,14 +195,14 @@ function valueAt(payload: JWTPayload, path: string | readonly string[]): unknown
   return value;
 }
 
-/** Null: not there; undefined: not a name. */
+/** The name in a claim; null: missing; undefined: not a name. */
 function nameAt(payload: JWTPayload, path: string | readonly string[]): string | null | undefined {
   const value = path.length === 0 ? null : valueAt(payload, path);
   if (value === null) return null;
   return typeof value === 'string' && userPattern.test(value) ? value : undefined;
 }
 
-/** Null: they aren't tags, or too many. */
+/** The tags in a claim; null: not a list of tags, or too many. */
 function tagsAt(payload: JWTPayload, path: string | readonly string[]): string[] | null {
   const value = valueAt(payload, path) ?? [];
   const tags: unknown = typeof value === 'string' ? value.split(' ').filter((tag) => tag !== '') : value;

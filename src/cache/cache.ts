@@ -1,4 +1,7 @@
-/** Stage cache: exact answers from memory. The scope denies by default and is part of every key. */
+/**
+ * Stage cache: answers identical requests from memory. Every key includes a scope, and nothing is shared
+ * across scopes.
+ */
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { Identity } from '../exchange/identity.ts';
@@ -7,29 +10,36 @@ import type { ModelRequest } from '../exchange/request.ts';
 import { createReplyStore, type StoreBounds } from '../store/replies.ts';
 import type { CacheSettings } from './settings.ts';
 
-/** Only `scopedKey` makes one, so nothing can look into the cache without a scope. */
+/** Only `scopedKey` makes one, so nothing can read the cache without a scope. */
 export type CacheKey = string & { readonly scoped: unique symbol };
 
+/** The cache of replies. */
 export interface Cache {
   /** Null: this request neither reads nor writes the cache. */
   key(exchange: Exchange, identity: Identity, request: ModelRequest, scope: CacheScope): CacheKey | null;
+  /** The stored reply; null: there is none. @param nowMs monotonic ms */
   get(key: CacheKey, nowMs: number): StoredReply | null;
+  /** Stores a reply, unless it is too large. @param nowMs monotonic ms */
   put(key: CacheKey, reply: StoredReply, nowMs: number): void;
+  /** Adopts new settings. */
   update(config: CacheSettings): void;
+  /** Entries. */
   readonly size: number;
+  /** Memory of the entries. */
   readonly bytes: number;
 }
 
-/** What separates answers besides the request itself. */
+/** What separates cached replies besides caller and request. */
 export interface CacheScope {
+  /** Name of the scrub policy. */
   readonly policy: string;
-  /** Changes with the route's targets, so that a new configuration answers anew. */
+  /** Changes with the route's targets, so that replies of an older configuration aren't served. */
   readonly routeVersion: string;
-  /** SHA-256 of the client's own credential where that is what goes upstream, else empty. */
+  /** SHA-256 of the client's own credential if that is sent upstream, otherwise empty. */
   readonly credential: string;
 }
 
-/** Client headers that change what a provider answers; one name each, since V8 is slow at names it can't foresee. */
+/** Client headers that change a provider's answer. Each is named, since V8 is slow at computed property names. */
 function meaningOf(headers: IncomingHttpHeaders): string {
   const anthropicBeta = headers['anthropic-beta'];
   const anthropicVersion = headers['anthropic-version'];
@@ -42,7 +52,7 @@ function meaningOf(headers: IncomingHttpHeaders): string {
     `${organization ?? ''}\0${project ?? ''}\0${simulate ?? ''}\0`
   );
 }
-/** What the client's `Cache-Control` says (RFC 9111). */
+/** What the client's `Cache-Control` header allows (RFC 9111). */
 export function cacheControl(exchange: Exchange): { readonly read: boolean; readonly write: boolean } {
   const value = exchange.headers['cache-control'];
   if (value === undefined) return { read: true, write: true };
@@ -50,7 +60,7 @@ export function cacheControl(exchange: Exchange): { readonly read: boolean; read
   return { read: !noStore && !/\bno-cache\b/i.test(value), write: !noStore };
 }
 
-/** The body's digest covers every field; the rest is whatever stands outside the body and matters. */
+/** The body's digest covers all of its fields; the rest of the key is what matters outside the body. */
 function scopedKey(
   exchange: Exchange,
   identity: Identity,
@@ -71,6 +81,7 @@ const boundsOf = (config: CacheSettings): StoreBounds => ({
   ttlMs: config.ttlSeconds * 1000,
 });
 
+/** Creates an empty cache. */
 export function createCache(config: CacheSettings): Cache {
   let { enabled, entryMaxBytes, shareUsers } = config;
   const store = createReplyStore(boundsOf(config));

@@ -1,4 +1,4 @@
-/** What the pipeline must know about a request to an endpoint beside chat: JSON, a form, or no body at all. */
+/** What the pipeline must know about a request to an auxiliary endpoint: JSON, a form, or no body. */
 import { createHash, createHmac, hash } from 'node:crypto';
 import { Refusal } from '../base/errors.ts';
 import { type Form, type FormPart, isForm, readForm, textOf } from '../base/multipart.ts';
@@ -10,7 +10,7 @@ import { bodyFlags, type Inspection, inspect as inspectBytes } from '../native/i
 import { noFindings, type PiiFinder } from '../native/pii.ts';
 import { encodingFault, explain, modelFault } from './inspect.ts';
 
-/** Reads a request; refuses what no provider could read either. */
+/** Reads a request. Refuses one that no provider could read either. */
 export function inspectAuxiliary(
   exchange: Exchange,
   traits: Auxiliary,
@@ -24,11 +24,11 @@ export function inspectAuxiliary(
   const type = headers['content-type'];
   const form = type !== undefined && isForm(type) ? readForm(body, type) : null;
   if (form instanceof Refusal) return form;
-  const said = form === null ? body : factsOf(form, body);
-  if (said instanceof Refusal) return said;
-  const found = inspectBytes(said, endpoint.inspectedAs, finder, false, digestKey);
-  if ('kind' in found) return explain(found, said.length);
-  const leaving = form === null ? found.body : masked(form, body, said, found.body);
+  const json = form === null ? body : factsOf(form, body);
+  if (json instanceof Refusal) return json;
+  const found = inspectBytes(json, endpoint.inspectedAs, finder, false, digestKey);
+  if ('kind' in found) return explain(found, json.length);
+  const leaving = form === null ? found.body : masked(form, body, json, found.body);
   const now = form === null || leaving === body ? form : readForm(leaving, type ?? '');
   if (now instanceof Refusal) return now;
   const at = now === null ? { start: found.modelStart, end: found.modelEnd } : modelPart(now);
@@ -48,7 +48,7 @@ export function inspectAuxiliary(
     : { ...placed, stream };
 }
 
-/** The same words to another provider are another request. */
+/** The digest with the chosen provider in it: the same body sent to another provider is another request. */
 const ofProvider = (digest: string, { headers }: Exchange): string =>
   hash('sha256', `${headers['x-sidegate-provider'] ?? ''}\0${digest}`, 'buffer').toString('latin1');
 
@@ -63,7 +63,7 @@ function requestOf(found: Inspection, body: Buffer, model: string, traits: Auxil
     choices,
     textBytes,
     textCharacters,
-    // What is left at the provider must not be there twice.
+    // Requests that leave something at the provider must not be sent twice.
     serverTools: traits.once,
     findings,
     masked: values,
@@ -79,7 +79,7 @@ function requestOf(found: Inspection, body: Buffer, model: string, traits: Auxil
   };
 }
 
-/** A request that is all in its method and path. */
+/** A request that consists of its method and path. */
 function withoutBody(exchange: Exchange, digestKey: Buffer): ModelRequest | Refusal {
   const { endpoint, body } = exchange;
   if (body.length > 0)
@@ -128,8 +128,8 @@ function modelOf(body: Buffer, { start, end }: Span, escaped: boolean, traits: A
 }
 
 /**
- * What a form says, as JSON that is inspected like any other body: its texts, and a digest for all that isn't text. The
- * boundary, which SDKs invent anew each time, is no part of it, so that a repeated request is known again.
+ * The content of a form, as JSON that is inspected like any other body: its texts, and a digest of everything else. It
+ * leaves out the boundary, which SDKs generate anew each time, so that a repeated request has the same digest.
  */
 function factsOf(form: Form, body: Buffer): Buffer | Refusal {
   const model = textOf(form, 'model', body);
@@ -146,20 +146,20 @@ function factsOf(form: Form, body: Buffer): Buffer | Refusal {
     ...(count === undefined ? {} : { n: numberOf(String(count)) }),
     input: texts(prompts),
     fields: texts(others),
-    // Under this name nothing is looked for in it.
+    // Fields of this name aren't searched for personal data.
     signature: digestOf(form, body),
   };
   return Buffer.from(JSON.stringify(facts));
 }
 
-/** A form has no types; what is neither is left as it is, and refused as of the wrong type. */
+/** A form has no types. Any other text stays text, and is refused as having the wrong type. */
 const truthOf = (text: string): boolean | string =>
   /^(true|1)$/i.test(text) ? true : /^(false|0)$/i.test(text) ? false : text;
 const numberOf = (text: string): number | string => (/^\d{1,9}$/.test(text) ? Number(text) : text);
 
 const decisive = new Set(['model', 'stream', 'n']);
 
-/** Texts a model reads, and the others. */
+/** The text parts: prompts, which a model reads, and the others. */
 function textsOf({ parts }: Form): { readonly prompts: FormPart[]; readonly others: FormPart[] } {
   const texts = parts.filter(({ file, name }) => !file && !decisive.has(name));
   return {
@@ -178,7 +178,7 @@ function digestOf({ parts }: Form, body: Buffer): string {
   return digest.digest('hex');
 }
 
-/** The form with its texts as the policy lets them go; the same bytes where nothing was masked. */
+/** The form with its texts masked by policy; the same bytes if nothing was masked. */
 function masked(form: Form, body: Buffer, before: Buffer, after: Buffer): Buffer {
   if (after === before) return body;
   const { input, fields } = JSON.parse(after.toString('utf8')) as { input: string[]; fields: string[] };

@@ -1,4 +1,4 @@
-/** What the pipeline must know about a body, found in one pass; personal data is masked in the same pass. */
+/** Stage inspect: finds what the pipeline must know about a body, and masks personal data, in one pass. */
 
 import { hash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
@@ -11,9 +11,10 @@ import type { PiiFinder } from '../native/pii.ts';
 const modelMaxLength = 256;
 
 /**
- * Reads a request's body; refuses what no provider could read either.
+ * Reads a request's body. Refuses one that no provider could read either.
  * @param finder finds the personal data to mask
- * @param classify put it in a tier too
+ * @param classify also find the request's tier
+ * @param digestKey key of the digest that goes into records
  */
 export function inspect(
   exchange: Exchange,
@@ -45,7 +46,7 @@ export function inspect(
     serverTools: (flags & bodyFlags.serverTools) !== 0,
     findings: found.findings,
     masked: found.masked,
-    // The digest stands for the whole request, the model in the path included.
+    // The digest covers the whole request, including a model in the path.
     digest: inPath === null ? found.digest : hash('sha256', `${model}\0${found.digest}`),
     keyedDigest: found.keyedDigest,
     modelStart,
@@ -58,7 +59,7 @@ export function inspect(
   };
 }
 
-/** Null unless the body is packed: nothing could be found in it. */
+/** The refusal of a compressed body, in which nothing could be found; null: it isn't compressed. */
 export function encodingFault(headers: IncomingHttpHeaders): Refusal | null {
   const encoding = headers['content-encoding'];
   if (encoding === undefined || encoding === 'identity') return null;
@@ -68,7 +69,7 @@ export function encodingFault(headers: IncomingHttpHeaders): Refusal | null {
   );
 }
 
-/** Null where a model's name can be one. */
+/** The refusal of an invalid model name; null: it is valid. */
 export const modelFault = (model: string): Refusal | null =>
   model !== '' && model.length <= modelMaxLength
     ? null
@@ -76,17 +77,17 @@ export const modelFault = (model: string): Refusal | null =>
         param: 'model',
       });
 
-/** The Responses API has its own name for the limit of tokens. */
+/** Names the token limit as the Responses API does. */
 const named = (fault: BodyFault, { endpoint }: Exchange): BodyFault =>
   endpoint.name === 'responses' && 'field' in fault && fault.field === 'max_tokens'
     ? { ...fault, field: 'max_output_tokens' }
     : fault;
 
-/** Says what is wrong with a body. @param length of it, in bytes */
+/** The refusal that explains a fault of a body. @param length of the body, in bytes */
 export function explain(fault: BodyFault, length: number): Refusal {
   switch (fault.kind) {
     case 'duplicate':
-      return new Refusal('duplicate_field', `The field "${fault.field}" is there twice.`, {
+      return new Refusal('duplicate_field', `The field "${fault.field}" is sent twice.`, {
         param: fault.field,
       });
     case 'type':
@@ -94,13 +95,13 @@ export function explain(fault: BodyFault, length: number): Refusal {
         param: fault.field,
       });
     case 'utf8':
-      return new Refusal('invalid_json', `The body isn't UTF-8 at byte ${fault.offset}.`);
+      return new Refusal('invalid_json', `The body is not valid UTF-8 at byte ${fault.offset}.`);
     case 'depth':
       return new Refusal('invalid_json', `The body is nested too deeply at byte ${fault.offset}.`);
     case 'object':
       return new Refusal('invalid_json', 'The body is not a JSON object.');
     case 'findings':
-      return new Refusal('pii_blocked', 'The body holds more personal data than can be masked.');
+      return new Refusal('pii_blocked', 'The body contains more personal data than can be masked.');
     default:
       return new Refusal(
         'invalid_json',

@@ -1,14 +1,14 @@
-/** What is done with each kind of personal data. */
+/** The scrub policy: what is done with each kind of personal data. */
 
 import { PiiFinder, piiKinds } from '../native/pii.ts';
 import type { ScrubSettings } from './settings.ts';
 
-/** What is looked for, and what of it is refused instead of masked. */
+/** Which personal data is searched for, and which of it is refused instead of masked. */
 export interface ScrubPolicy {
   readonly finder: PiiFinder;
   /** Numbers of the kinds that are refused. */
   readonly blocked: readonly number[];
-  /** Names the policy in cache keys. */
+  /** Identifies the policy in cache keys. */
   readonly name: string;
 }
 

@@ -1,4 +1,4 @@
-/** Restores masked values inside an event stream, where a placeholder may be split over any number of events. */
+/** Restores masked values in an event stream, where a placeholder may be split across any number of events. */
 
 import { isObject, type Json } from '../base/json.ts';
 import type { Dialect, TextSlot } from '../dialects/dialect.ts';
@@ -6,26 +6,27 @@ import { splitEvents } from '../dialects/framer.ts';
 import { piiKinds } from '../native/pii.ts';
 import { restoreText, type Vault } from './scrub.ts';
 
+/** Text held back because it may end in an unfinished placeholder. */
 interface Held {
   text: string;
-  /** An event of this channel, to carry the text when the channel ends first. */
+  /** An event of this channel, to send the text in if the channel ends first. */
   readonly carrier: Json;
   readonly eventLine: string;
 }
 
-/** Channels that may hold text back at once; past it text passes unrestored rather than being kept. */
+/** Most channels that hold text back at once; beyond this, text passes unrestored rather than being kept. */
 const channelsMax = 256;
 
 const openings = piiKinds.map(({ placeholder }) => `[${placeholder}_`);
 
-/** Whether `text` is the beginning of a placeholder that isn't over yet. */
+/** Whether `text` is the beginning of a placeholder that isn't complete yet. */
 const isOpen = (text: string): boolean =>
   openings.some(
     (opening) =>
       opening.startsWith(text) || (text.startsWith(opening) && /^\d{0,8}$/.test(text.slice(opening.length))),
   );
 
-/** Where a text's last, unfinished placeholder begins; the text's length if there is none. */
+/** Offset of an unfinished placeholder at a text's end; the text's length if there is none. */
 function unfinished(text: string): number {
   const at = text.lastIndexOf('[');
   if (at < 0) return text.length;
@@ -35,10 +36,11 @@ function unfinished(text: string): number {
 /** One stream's restorer: whole events in, whole events out. */
 export interface Restorer {
   push(chunk: Buffer): Buffer;
-  /** What was still held when the stream ended. */
+  /** The text still held back when the stream ended. */
   finish(): Buffer;
 }
 
+/** Creates the restorer of one stream. @param dialect of the stream's events */
 export function createRestorer(dialect: Dialect, vault: Vault): Restorer {
   const held = new Map<string, Held>();
 
@@ -92,7 +94,7 @@ export function createRestorer(dialect: Dialect, vault: Vault): Restorer {
       changed = restore(slot, event, eventLine, last) || changed;
     }
     const before = ended.map(release).join('');
-    // Strings that come whole, such as citations, are restored where they stand.
+    // Strings that arrive in one piece, such as citations, are restored in place.
     return before + restoreText(changed ? `${eventLine}data: ${JSON.stringify(event)}\n\n` : block, vault);
   };
 

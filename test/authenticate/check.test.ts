@@ -51,21 +51,27 @@ describe('a fault', () => {
     [{ oidc: [] }, 'authenticate: nobody may call'],
     [
       { keys: [{ ...key, user: 'ann', userHeader: 'x-user' }] },
-      'authenticate.keys[0].userHeader: has no use',
+      'authenticate.keys[0].userHeader: has no effect',
     ],
-    [{ keys: [{ ...key, userHeader: 'authorization' }] }, 'authenticate.keys[0].userHeader: is not a header'],
+    [
+      { keys: [{ ...key, userHeader: 'authorization' }] },
+      'authenticate.keys[0].userHeader: cannot be used to name a user',
+    ],
     [
       { keys: [{ ...key, userHeader: 'x-sidegate-tags' }] },
-      'authenticate.keys[0].userHeader: is not a header',
+      'authenticate.keys[0].userHeader: cannot be used to name a user',
     ],
-    [{ keys: [{ ...key, userHeader: 'a b' }] }, 'authenticate.keys[0].userHeader: is not a header'],
+    [
+      { keys: [{ ...key, userHeader: 'a b' }] },
+      'authenticate.keys[0].userHeader: cannot be used to name a user',
+    ],
     [{ keys: [{ ...key, expires: 'tomorrow' }] }, 'authenticate.keys[0].expires: must be a time such as'],
     [
       { keys: [{ ...key, endpoints: ['chats'] }] },
       'authenticate.keys[0].endpoints[0]: "chats" is not one of',
     ],
     [{ oidc: [tenantless] }, 'authenticate.oidc[0]: needs a tenant'],
-    [{ oidc: [{ ...issuer, claims: { tenant: 'a' } }] }, 'authenticate.oidc[0]: needs one of'],
+    [{ oidc: [{ ...issuer, claims: { tenant: 'a' } }] }, 'authenticate.oidc[0]: has both'],
     [{ oidc: [{ ...issuer, issuer: 'idp.example' }] }, 'authenticate.oidc[0].issuer: must be a URL'],
     [{ oidc: [{ ...issuer, jwksUrl: 'ftp://idp.example' }] }, 'authenticate.oidc[0].jwksUrl: must be a URL'],
     [{ oidc: [{ ...issuer, audience: [] }] }, 'authenticate.oidc[0].audience: must have at least 1'],
@@ -77,12 +83,12 @@ describe('a fault', () => {
       { oidc: [{ ...issuer, algorithms: ['HS256'] }] },
       'authenticate.oidc[0].algorithms[0]: "HS256" is not one of',
     ],
-    [{ oidc: [issuer, { ...issuer, id: 'b' }] }, 'authenticate.oidc[1].issuer: is there twice'],
+    [{ oidc: [issuer, { ...issuer, id: 'b' }] }, 'authenticate.oidc[1].issuer: is listed twice'],
     [
       { keys: [key], oidc: [{ ...issuer, id: 'a' }] },
-      'authenticate.oidc[0].id: this id stands at authenticate.keys[0].id',
+      'authenticate.oidc[0].id: duplicate of the id at authenticate.keys[0].id',
     ],
-    [{ keys: [key, { ...key, id: 'b' }] }, 'authenticate.keys[1].sha256: this key stands at'],
+    [{ keys: [key, { ...key, id: 'b' }] }, 'authenticate.keys[1].sha256: duplicate of the key at'],
   ])('%j', (authenticate, fault) => {
     expect(checked(authenticate).faults).toEqual([expect.stringContaining(fault)]);
   });
@@ -93,12 +99,12 @@ describe('a fault', () => {
   });
 });
 
-test('a warning of a key that has ended, and of public keys fetched without TLS', () => {
+test('a warning of a key that has expired, and of public keys fetched without TLS', () => {
   const ended = checked({ keys: [{ ...key, expires: '2020-01-01T00:00:00Z' }] });
-  expect(ended.warnings).toEqual(['authenticate.keys[0].expires: has passed: the key is refused']);
+  expect(ended.warnings).toEqual(['authenticate.keys[0].expires: is in the past: the key is refused']);
   const plain = checked({ oidc: [{ ...issuer, issuer: 'http://idp.internal' }] });
   expect(plain.warnings).toEqual([
-    expect.stringContaining('authenticate.oidc[0].issuer: the keys that tokens'),
+    expect.stringContaining('authenticate.oidc[0].issuer: the keys that verify tokens'),
   ]);
   const fetched = { ...issuer, issuer: 'http://idp.internal', jwksUrl: 'https://idp.internal/keys' };
   expect(checked({ oidc: [fetched] }).warnings).toEqual([]);
