@@ -4,24 +4,29 @@ import { pino } from 'pino';
 import type { Log } from '../base/log.ts';
 import type { ObserveSettings } from './settings.ts';
 
-/** Bytes gathered before a write; less when the timer below comes first. */
+/** Size of the buffer that lines are collected in before a write. */
 const gatherMaxBytes = 64 * 1024;
 
+/** Interval at which a partly filled buffer is written. */
 const flushEveryMs = 250;
 
-/** What may wait for a standard output that nobody reads; more is dropped, since the log must not end the process. */
+/**
+ * Most bytes that wait for a standard output that nobody reads; more are dropped, since the log must not end
+ * the process.
+ */
 const waitingMaxBytes = 16 * 1024 * 1024;
 
+/** The open log. */
 export interface LogSink {
   readonly log: Log;
   setLevel(level: ObserveSettings['log']): void;
-  /** Writes what is gathered, without waiting. */
+  /** Starts writing what is buffered, without waiting for it. */
   flush(): void;
-  /** Writes what is gathered, and waits for it; for the way out. */
+  /** Writes what is buffered and waits for it; for the end of the process. */
   close(): void;
 }
 
-/** @param fd file descriptor or path written to */
+/** Opens the log. @param fd file descriptor or path to write to */
 export function createLog(level: ObserveSettings['log'], fd: number | string = 1): LogSink {
   const destination = pino.destination({
     dest: fd,
@@ -29,8 +34,8 @@ export function createLog(level: ObserveSettings['log'], fd: number | string = 1
     maxLength: waitingMaxBytes,
     contentMode: 'buffer',
   });
-  // A full disk or a closed pipe must not end the process, nor keep it from ending: what can't be written waits, beyond
-  // the bound it is dropped, and the last words are left unsaid, as writing them would be tried for ever.
+  // A full disk or a closed pipe must neither end the process nor keep it from ending. What can't be written waits, is
+  // dropped beyond the limit, and isn't flushed at the end, since pino would retry for ever.
   const flushSync = destination.flushSync.bind(destination);
   destination.on('error', () => {
     destination.flushSync = () => {};
@@ -38,10 +43,10 @@ export function createLog(level: ObserveSettings['log'], fd: number | string = 1
   destination.on('write', () => {
     destination.flushSync = flushSync;
   });
-  // In a buffer destination's mode this is what it takes, whatever its type says.
+  // In buffer mode it takes a Buffer, although its type says string.
   const pass = (bytes: Buffer): unknown => destination.write(bytes as unknown as string);
-  // Gathered here, since pino's destination measures all it holds again for each line, and as bytes, since a string
-  // of joined lines would be copied twice more on its way out.
+  // Lines are buffered here, since pino's destination would measure everything it holds again for each line; and as
+  // bytes, since a string of joined lines would be copied twice more.
   let gathered = Buffer.allocUnsafeSlow(gatherMaxBytes);
   let length = 0;
   const flush = (): void => {
@@ -51,7 +56,7 @@ export function createLog(level: ObserveSettings['log'], fd: number | string = 1
     length = 0;
   };
   const write = (line: string): void => {
-    // No character takes more than three bytes for each of its units.
+    // A UTF-16 code unit takes at most three bytes in UTF-8.
     const mostBytes = line.length * 3;
     if (length + mostBytes > gatherMaxBytes) flush();
     if (mostBytes > gatherMaxBytes) pass(Buffer.from(line));

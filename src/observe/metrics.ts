@@ -1,5 +1,5 @@
 /** The metrics, for Prometheus. Every label value comes from the configuration or a closed list. */
-// Alone: all of prom-client would load its push gateway, OpenTelemetry's interface and Node's cluster with it.
+// Imported file by file: all of prom-client would also load its push gateway, OpenTelemetry's API and Node's cluster.
 import Counter from 'prom-client/lib/counter.js';
 import Gauge from 'prom-client/lib/gauge.js';
 import Registry from 'prom-client/lib/registry.js';
@@ -13,7 +13,7 @@ import type { Engine } from '../upstream/target.ts';
 import type { ExchangeRecord } from './record.ts';
 import { createDistribution, createTally } from './tally.ts';
 
-/** Values read when Prometheus asks. */
+/** Values read when Prometheus scrapes. */
 export interface Gauges {
   inFlight(): number;
   cacheEntries(): number;
@@ -21,48 +21,57 @@ export interface Gauges {
   limitScopes(): number;
   /** Target label or provider name → 0 closed, 1 open, 2 half-open. */
   breakers(subject: 'target' | 'provider'): Iterable<readonly [string, number]>;
-  /** Requests that wait in the batch queue, and the bytes of their bodies. */
+  /** Requests waiting in the batch queue, and the bytes of their bodies. */
   batchWaiting(): number;
   batchBytes(): number;
-  /** Requests whose providers are being asked. */
-  atWork(priority: Priority): number;
-  /** Provider → the self-hosted engine behind it. */
+  /** Requests being processed by providers. */
+  upstreamInFlight(priority: Priority): number;
+  /** By provider: the self-hosted engine behind it. */
   engines(): Iterable<readonly [string, Engine]>;
 }
 
+/** The metrics of a sidecar: each method counts one event. */
 export interface Metrics {
   readonly registry: Registry;
+  /** A request is finished. */
   record(record: ExchangeRecord): void;
-  /** What one try of a tenant's request used and cost. */
+  /** Usage and cost of one call for a tenant's request. */
   charge(tenant: string, charge: Charge): void;
-  /** What became of a count of tokens. */
+  /** A reply's tokens were counted, or could not be. */
   count(result: CountResult): void;
+  /** A call to a provider has ended. @param target `provider/model`, from the configuration */
   call(target: string, outcome: string): void;
   /** The retry budget refused a call. */
   retryBudgetSpent(kind: 'retry' | 'hedge'): void;
+  /** A hedged request was sent, or answered first. */
   hedge(what: 'sent' | 'won'): void;
-  /** Peers can be reached, or not. */
+  /** Redis, through which peers communicate, became reachable or unreachable. */
   peers(up: boolean): void;
+  /** A hint to or from a peer. */
   hint(what: 'sent' | 'received' | 'dropped'): void;
+  /** A batch request left the queue without being processed. */
   batchRefused(reason: BatchRefusal): void;
-  /** @param limit name of a limit or budget */
+  /** A limit or budget did more than let a request pass. @param limit its name */
   limit(limit: string, event: string): void;
+  /** A new configuration was adopted, or refused. */
   reload(ok: boolean): void;
   /** An issuer's public keys were fetched, or could not be. */
   jwks(issuer: string, ok: boolean): void;
 }
 
-/** What stage authenticate refuses with. */
+/** Error codes of stage authenticate. */
 const authCodes: ReadonlySet<string> = new Set(
   (Object.keys(catalogue) as ErrorCode[]).filter(
     (code) =>
       catalogue[code].status === 401 || /^(?:model_forbidden|endpoint_forbidden|callers_unknown)$/.test(code),
   ),
 );
+/** Bounds of histogram buckets, in seconds. */
 const durationBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
 const queuedBuckets = [0.01, 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600];
 const overheadBuckets = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1];
 
+/** Creates the metrics of a sidecar, in a registry of their own. */
 export function createMetrics(gauges: Gauges): Metrics {
   const registry = new Registry();
   const registers = [registry];
@@ -77,14 +86,14 @@ export function createMetrics(gauges: Gauges): Metrics {
   const duration = createDistribution(
     registry,
     'sidegate_request_duration_seconds',
-    'From the first byte in to the last byte out.',
+    'Time from the first byte received to the last byte sent.',
     'endpoint',
     durationBuckets,
   );
   const overhead = createDistribution(
     registry,
     'sidegate_overhead_seconds',
-    'Of a whole reply, the time not spent waiting for a provider.',
+    'Time of non-streamed requests not spent waiting for a provider or in the batch queue.',
     'endpoint',
     overheadBuckets,
   );
@@ -92,20 +101,20 @@ export function createMetrics(gauges: Gauges): Metrics {
   const saved = createTally(
     registry,
     'sidegate_saved_usd_total',
-    'Dollars that replies from the cache or for an idempotency key would have cost again.',
+    'Dollars saved by answering from the cache or for a repeated idempotency key.',
     ['tenant', 'target'],
   );
   const counts = createTally(
     registry,
     'sidegate_token_counts_total',
-    'Replies without stated usage, by what became of counting their tokens.',
+    'Replies without usage from the provider, by the outcome of counting their tokens.',
     ['result'],
   );
   const upstream = createUpstreamMetrics(registry);
   const limits = createTally(
     registry,
     'sidegate_limit_events_total',
-    'What limits and budgets did, beside letting pass.',
+    'What limits and budgets did, other than letting requests pass.',
     ['limit', 'event'],
   );
   const pii = createTally(registry, 'sidegate_pii_findings_total', 'Personal data found in requests.', [
@@ -114,20 +123,20 @@ export function createMetrics(gauges: Gauges): Metrics {
   const queued = createDistribution(
     registry,
     'sidegate_batch_queued_seconds',
-    'Time batch requests waited for their turn.',
+    'Time batch requests waited in the queue.',
     'endpoint',
     queuedBuckets,
   );
   const batchRefused = createTally(
     registry,
     'sidegate_batch_refused_total',
-    'Batch requests that left the queue without a turn, by why.',
+    'Batch requests that left the queue unprocessed, by reason.',
     ['reason'],
   );
   const refusals = createTally(
     registry,
     'sidegate_auth_refusals_total',
-    'Callers refused, or only reported where the gateway observes.',
+    'Callers refused, or let pass in observe mode.',
     ['reason', 'outcome'],
   );
   const jwks = createTally(registry, 'sidegate_jwks_refreshes_total', "Fetches of issuers' public keys.", [
@@ -142,7 +151,7 @@ export function createMetrics(gauges: Gauges): Metrics {
   });
   const reloadOk = new Gauge({
     name: 'sidegate_config_last_reload_successful',
-    help: '1: the configuration in use is the newest one; 0: a newer one was refused.',
+    help: '1: the newest configuration is in use; 0: a newer one was refused.',
     registers,
   });
   reloadOk.set(1);
@@ -190,17 +199,19 @@ function createUsageMetrics(registry: Registry): Metrics['charge'] {
   const searches = createTally(
     registry,
     'sidegate_search_units_total',
-    'Search units that reranks were billed by.',
+    'Search units that reranks were billed for.',
     ['tenant', 'target'],
   );
-  const cost = createTally(registry, 'sidegate_cost_usd_total', 'Dollars spent, where the price is known.', [
-    'tenant',
-    'target',
-  ]);
+  const cost = createTally(
+    registry,
+    'sidegate_cost_usd_total',
+    'Dollars spent, as far as prices are known.',
+    ['tenant', 'target'],
+  );
   const unpriced = createTally(
     registry,
     'sidegate_unpriced_requests_total',
-    'Replies whose cost is unknown, since their model has no price.',
+    'Replies whose cost is unknown because their model has no price.',
     ['target'],
   );
   return (tenant, { target, usage, costNanoUsd }) => {
@@ -216,28 +227,31 @@ function createUsageMetrics(registry: Registry): Metrics['charge'] {
 function createUpstreamMetrics(
   registry: Registry,
 ): Pick<Metrics, 'call' | 'retryBudgetSpent' | 'hedge' | 'peers' | 'hint'> {
-  const calls = createTally(
-    registry,
-    'sidegate_upstream_calls_total',
-    'Calls to providers, by what came of them.',
-    ['target', 'outcome'],
-  );
+  const calls = createTally(registry, 'sidegate_upstream_calls_total', 'Calls to providers, by outcome.', [
+    'target',
+    'outcome',
+  ]);
   const spent = createTally(
     registry,
     'sidegate_retry_budget_refused_total',
-    'Retries and hedges that were not made, since the retry budget was used up.',
+    'Retries and hedges that were not sent because the retry budget was used up.',
     ['kind'],
   );
-  const hedges = createTally(registry, 'sidegate_hedges_total', 'Hedges, and those that answered first.', [
+  const hedges = createTally(
+    registry,
+    'sidegate_hedges_total',
+    'Hedges sent, and hedges that answered first.',
+    ['outcome'],
+  );
+  const hints = createTally(registry, 'sidegate_peer_hints_total', 'Hints sent to and received from peers.', [
     'outcome',
   ]);
-  const hints = createTally(registry, 'sidegate_peer_hints_total', 'Hints to and from peers.', ['outcome']);
   const peersUp = new Gauge({
     name: 'sidegate_peers_up',
-    help: '1: the Redis where peers meet answers; 0: it does not, or there is none.',
+    help: '1: Redis, through which peers communicate, answers; 0: it does not, or none is configured.',
     registers: [registry],
   });
-  // Series that are there from the start can be alerted on.
+  // Series must exist from the start to be usable in alerts.
   for (const kind of ['retry', 'hedge']) spent.add(0, kind);
   for (const outcome of ['sent', 'won']) hedges.add(0, outcome);
   for (const outcome of ['sent', 'received', 'dropped']) hints.add(0, outcome);
@@ -261,20 +275,20 @@ function collectGauges(gauges: Gauges, registers: Registry[]): void {
       },
     });
   };
-  gauge('sidegate_requests_in_flight', 'Requests at work.', gauges.inFlight);
-  gauge('sidegate_cache_entries', 'Entries of the cache.', gauges.cacheEntries);
-  gauge('sidegate_cache_bytes', 'Memory of the cache.', gauges.cacheBytes);
+  gauge('sidegate_requests_in_flight', 'Requests in flight.', gauges.inFlight);
+  gauge('sidegate_cache_entries', 'Entries in the cache.', gauges.cacheEntries);
+  gauge('sidegate_cache_bytes', 'Memory used by cache entries.', gauges.cacheBytes);
   gauge('sidegate_limit_scopes', 'Meters of limits and budgets in use.', gauges.limitScopes);
   gauge('sidegate_resident_memory_bytes', 'Resident memory of the process.', () => process.memoryUsage.rss());
   gauge('sidegate_batch_waiting', 'Requests in the batch queue.', gauges.batchWaiting);
   gauge('sidegate_batch_waiting_bytes', 'Bytes of the bodies in the batch queue.', gauges.batchBytes);
   new Gauge({
     name: 'sidegate_upstream_in_flight',
-    help: 'Requests whose providers are being asked, by traffic class.',
+    help: 'Requests being processed by providers, by traffic class.',
     labelNames: ['priority'],
     registers,
     collect() {
-      for (const priority of priorities) this.set({ priority }, gauges.atWork(priority));
+      for (const priority of priorities) this.set({ priority }, gauges.upstreamInFlight(priority));
     },
   });
   collectEngines(gauges, registers);
@@ -292,7 +306,7 @@ function collectGauges(gauges: Gauges, registers: Registry[]): void {
   }
 }
 
-/** What the probes of self-hosted engines have seen. */
+/** The latest probe results of self-hosted engines. */
 function collectEngines(gauges: Gauges, registers: Registry[]): void {
   const labelled = (name: string, help: string, read: (engine: Engine) => number): void => {
     new Gauge({
@@ -306,8 +320,22 @@ function collectEngines(gauges: Gauges, registers: Registry[]): void {
       },
     });
   };
-  labelled('sidegate_engine_up', '0: its health probe fails.', (engine) => (isDown(engine) ? 0 : 1));
-  labelled('sidegate_engine_waiting', 'Requests in its own queue, by its word.', ({ waiting }) => waiting);
-  labelled('sidegate_engine_running', 'Requests it works on, by its word.', ({ running }) => running);
-  labelled('sidegate_engine_cache_use', 'Share of its KV cache in use.', ({ cacheUse }) => cacheUse);
+  labelled('sidegate_engine_up', '1: the engine passes its health probe; 0: it fails.', (engine) =>
+    isDown(engine) ? 0 : 1,
+  );
+  labelled(
+    'sidegate_engine_waiting',
+    'Requests queued inside the engine, as it reports.',
+    ({ waiting }) => waiting,
+  );
+  labelled(
+    'sidegate_engine_running',
+    'Requests the engine is processing, as it reports.',
+    ({ running }) => running,
+  );
+  labelled(
+    'sidegate_engine_cache_use',
+    'Share of the KV cache in use, as the engine reports.',
+    ({ cacheUse }) => cacheUse,
+  );
 }

@@ -1,20 +1,20 @@
-/** Which events of limits are logged: those that somebody should know of, and not the same one every time. */
+/** Decides which events of limits are logged: those that need attention, and repeated ones rarely. */
 import type { Log } from '../base/log.ts';
 import type { LimitEvent } from '../base/telemetry.ts';
 
 const texts: Readonly<Partial<Record<LimitEvent, string>>> = {
   soft: 'a soft limit was crossed',
   observed: 'a limit in observe mode would have refused',
-  unpriced: 'a limit in dollars met a model without a known price',
-  overflow: 'more scopes than are kept: newcomers share a meter',
+  unpriced: 'a limit in dollars applies to a model without a known price',
+  overflow: 'too many scopes: new ones share one meter',
 };
 
-/** The same notice is not logged again sooner. */
+/** Shortest time between two identical notices. */
 const quietMs = 1000;
-/** Notices remembered for that. */
+/** Most notices remembered for that. */
 const noticesMax = 1000;
 
-/** @param clock monotonic ms */
+/** Creates the function that logs events of limits. @param clock monotonic ms */
 export function createNotices(
   log: Log,
   clock: () => number,

@@ -1,4 +1,4 @@
-/** Types of the parts of prom-client that are used; see `metrics.ts` for why they are imported alone. */
+/** Types of the files of prom-client that are imported one by one; `metrics.ts` says why. */
 declare module 'prom-client/lib/counter.js' {
   import { Counter } from 'prom-client';
   export default Counter;

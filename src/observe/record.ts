@@ -1,4 +1,4 @@
-/** One flat record per request: the line in the log, and the source of every metric. */
+/** One flat record per request: its line in the log, and the source of most metrics. */
 import type { ErrorCode } from '../base/errors.ts';
 import type { Bill } from '../count/usage.ts';
 import type { Exchange } from '../exchange/exchange.ts';
@@ -9,10 +9,10 @@ import type { Tier } from '../native/classify.ts';
 import { type Findings, noFindings } from '../native/pii.ts';
 import type { Plan } from '../upstream/target.ts';
 
-/** How the cache took part. */
+/** What the cache did for a request. */
 export type CacheUse = 'hit' | 'miss' | 'bypass';
 
-/** Flat strings and numbers only; never prompt, key or reply text. */
+/** Record of a finished request. Only flat values; never text of prompts, keys or replies. */
 export interface ExchangeRecord {
   readonly requestId: string;
   readonly endpoint: string;
@@ -21,9 +21,9 @@ export interface ExchangeRecord {
   readonly user: string;
   readonly keyId: string;
   readonly tags: string;
-  /** As asked for; empty where it isn't a plain name. */
+  /** As requested; empty if it isn't a plain name. */
   readonly model: string;
-  /** Name or pattern of the route, and the tier it chose by; empty: none. */
+  /** Name or pattern of the route, and the tier it was chosen for; empty: none. */
   readonly route: string;
   readonly tier: Tier | '';
   /** `provider/model` that answered, from the configuration. */
@@ -31,29 +31,29 @@ export interface ExchangeRecord {
   readonly status: number;
   /** Error code of the catalogue, or empty. */
   readonly error: ErrorCode | '';
-  /** Codes of refusals that were only reported (`mode: observe`), separated by commas. */
+  /** Codes of refusals that were only reported (`mode: observe`), comma-separated. */
   readonly observed: string;
   readonly stream: boolean;
   readonly cache: CacheUse;
   readonly replayed: boolean;
-  /** Calls made upstream, and what came of each. */
+  /** Number of calls to providers, and the outcome of each. */
   readonly attempts: number;
   readonly tried: string;
   readonly inputTokens: number;
   readonly outputTokens: number;
   readonly cachedInputTokens: number;
   readonly cacheWriteTokens: number;
-  /** Of a rerank; 0 for all else. */
+  /** Only reranks have any. */
   readonly searchUnits: number;
-  /** False: tokens are counted or estimated, since the provider didn't state them. */
+  /** False: the provider didn't report its usage, so tokens are counted or estimated. */
   readonly usageKnown: boolean;
-  /** Whole nano-dollars, all tries together; of those that have a price. */
+  /** Whole nano-dollars, over all calls whose price is known. */
   readonly costNanoUsd: number;
-  /** False: some of the tokens have no price, so the cost is more than is said. */
+  /** False: some calls have no known price, so the true cost is higher. */
   readonly priced: boolean;
-  /** What the same reply cost when it was made, where a stored one took its place. */
+  /** Original cost of a stored reply that was served again, nano-dollars. */
   readonly savedNanoUsd: number;
-  /** The client left before the end. */
+  /** The client disconnected before the end. */
   readonly abandoned: boolean;
   /** A budget ended the stream before the model did. */
   readonly stopped: boolean;
@@ -63,9 +63,9 @@ export interface ExchangeRecord {
   readonly digest: string;
   readonly priority: Priority;
   readonly durationMs: number;
-  /** Of that, in the batch queue. */
+  /** Part of it spent in the batch queue. */
   readonly queuedMs: number;
-  /** Of that, in the provider's hands until its reply began. */
+  /** Part of it spent waiting for the provider's reply to begin. */
   readonly upstreamMs: number;
 }
 
@@ -81,21 +81,21 @@ export interface Outcome {
   readonly upstreamMs?: number;
 }
 
-/** What became known of a request on its way through the stages. */
+/** What the stages found out about a request. */
 export interface Course {
   readonly identity: Identity | null;
   readonly request: ModelRequest | null;
   readonly plan: Pick<Plan, 'pattern' | 'tier'> | null;
-  /** Calls made, and what came of each. */
+  /** Calls to providers, and the outcome of each. */
   readonly trail: { readonly calls: number; readonly text: string } | null;
   readonly cacheUse: CacheUse;
   readonly priority: Priority;
   readonly queuedMs: number;
-  /** As `ExchangeRecord.observed`. */
+  /** As in `ExchangeRecord`. */
   readonly observed: string;
 }
 
-/** Of a request that came to no stage. */
+/** For a request that reached no stage. */
 export const noCourse: Course = {
   identity: null,
   request: null,
@@ -110,7 +110,7 @@ export const noCourse: Course = {
 let lastTags: readonly string[] = [];
 let lastTagsText = '';
 
-/** A key has one list of tags for all its requests. */
+/** Tags as one text. Reused, since all requests of a key share one list. */
 function tagsText(tags: readonly string[]): string {
   if (tags === lastTags) return lastTagsText;
   lastTags = tags;
@@ -120,7 +120,7 @@ function tagsText(tags: readonly string[]): string {
 
 const plainName = /^[\w.:@/-]{1,128}$/;
 
-/** Builds the record of a request that is over. */
+/** Builds the record of a finished request. @param nowMs monotonic ms */
 export function createRecord(
   exchange: Pick<Exchange, 'id' | 'startedMs'> & { readonly endpoint: { readonly name: string } },
   { identity, request, plan, trail, cacheUse, priority, queuedMs, observed }: Course,

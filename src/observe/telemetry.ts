@@ -1,4 +1,4 @@
-/** What becomes of a report: a metric, a log line, or both. */
+/** The observer: turns each reported event into a metric, a log line, or both. */
 import type { Log } from '../base/log.ts';
 import type { Telemetry } from '../base/telemetry.ts';
 import type { Charge } from '../count/usage.ts';
@@ -7,21 +7,22 @@ import type { Metrics } from './metrics.ts';
 import { createNotices } from './notices.ts';
 import type { ExchangeRecord } from './record.ts';
 
-/** Telemetry, and what only the pipeline and the process report. */
+/** Telemetry, plus the events that only the pipeline and the process report. */
 export interface Observer extends Telemetry {
-  /** A request is over. */
+  /** A request is finished. */
   record(record: ExchangeRecord): void;
-  /** What one billed call of a tenant's request used and cost. */
+  /** Usage and cost of one billed call for a tenant's request. */
   charge(tenant: string, charge: Charge): void;
-  /** A new configuration is in use, or was refused. */
+  /** A new configuration was adopted, or refused. */
   reload(ok: boolean): void;
-  /** Limits that may be named in metrics: those of the configuration. Others are stored keys'. */
+  /** Sets the limits that metrics may name: those of the configuration. All others belong to stored keys. */
   nameLimits(names: ReadonlySet<string>): void;
 }
 
-/** Limits of stored keys are named over the admin port; labels must come from the configuration. */
+/** Label for all limits of stored keys: their names aren't from the configuration, as label values must be. */
 const storedKeyLimit = 'stored-key';
 
+/** Creates the observer. `clock`: monotonic ms; `wallClock`: ms since 1970. */
 export function createObserver(
   metrics: Metrics,
   log: Log,
@@ -44,30 +45,36 @@ export function createObserver(
     hedge: metrics.hedge,
     retryBudgetSpent: metrics.retryBudgetSpent,
     breaker(subject, name, open) {
-      if (open) log.warn({ [subject]: name }, 'its circuit breaker opened');
-      else log.info({ [subject]: name }, 'its circuit breaker closed');
+      if (open) log.warn({ [subject]: name }, 'circuit breaker opened');
+      else log.info({ [subject]: name }, 'circuit breaker closed');
     },
     credentialRefused: (provider, status, apiKey) =>
-      log.error({ provider, status, apiKey }, 'the provider refused its apiKey; it rests for a minute'),
+      log.error(
+        { provider, status, apiKey },
+        'the provider refused this apiKey; it is not used for a minute',
+      ),
     platformCredential: (provider, platform, cause, advice) =>
       log.error(
         { provider, cause },
-        `no ${platform === 'aws' ? 'keys from AWS' : `token from ${platform}`}: ${advice}; asked again in 15 s`,
+        `could not get ${platform === 'aws' ? 'keys from AWS' : `a token from ${platform}`}: ${advice}; trying again in 15 s`,
       ),
     engine: (provider, down) =>
-      log.warn({ provider, down }, down ? 'the engine fails its probes' : 'the engine is back'),
+      log.warn(
+        { provider, down },
+        down ? 'the engine fails its probes' : 'the engine passes its probes again',
+      ),
     issuerKeys(issuer, problem) {
       metrics.jwks(issuer, problem === null);
       if (problem !== null && !failingIssuers.has(issuer)) {
         failingIssuers.add(issuer);
-        log.warn({ issuer, problem }, "the issuer's keys cannot be fetched; known ones stay in use");
+        log.warn({ issuer, problem }, "the issuer's keys cannot be fetched; known keys stay in use");
       } else if (problem === null && failingIssuers.delete(issuer))
-        log.info({ issuer }, "the issuer's keys are here again");
+        log.info({ issuer }, "the issuer's keys can be fetched again");
     },
     peers(up, why) {
       metrics.peers(up);
       if (up) log.info('peers can be reached over Redis');
-      else log.warn({ why }, 'peers cannot be reached over Redis; every request is served as before');
+      else log.warn({ why }, 'peers cannot be reached over Redis; requests are served as before');
     },
     hint: metrics.hint,
     batchRefused: metrics.batchRefused,
@@ -78,8 +85,8 @@ export function createObserver(
     tokenCount: metrics.count,
     budgetsSaved: (problem) =>
       problem === null
-        ? log.info('budgets are written to the store again')
-        : log.error({ reason: problem }, 'budgets could not be written to the store; it is tried again'),
+        ? log.info('budgets are saved to the store again')
+        : log.error({ reason: problem }, 'budgets could not be saved to the store; trying again'),
     defect: (requestId, cause) =>
       log.error({ requestId, stack: cause instanceof Error ? cause.stack : '' }, 'defect'),
   };

@@ -1,7 +1,7 @@
 /**
- * Puts the rooms together. Some live on over reloads, since they hold state that requests in flight need: they have an
- * `update` that adopts a new configuration (reload.ts). What depends on the configuration alone is built anew with
- * each: keyring, catalog, routes, scrub policy, and what stage attempt works with.
+ * Puts the rooms together. Some survive reloads, since they hold state that requests in flight need: they have an
+ * `update` that adopts a new configuration (reload.ts). Anything that depends on the configuration alone is rebuilt for
+ * each one: keyring, catalog, routes, scrub policy, and what stage attempt works with.
  */
 import { randomBytes } from 'node:crypto';
 import { createHedges } from '../attempt/hedges.ts';
@@ -29,13 +29,13 @@ import { createHints, type Hints } from '../sync/hints.ts';
 import { createHealthBook, type HealthBook } from '../upstream/health.ts';
 import { createUpstreams, type Upstreams } from '../upstream/upstreams.ts';
 
-/** What lives as long as the sidecar. */
+/** The parts that live as long as the sidecar. */
 export interface Rooms {
   readonly world: World;
   readonly metrics: Metrics;
   readonly observer: Observer;
   readonly health: HealthBook;
-  /** In the native core. */
+  /** Id of the retry budget in the native core. */
   readonly retryBudgetId: number;
   readonly estimator: Estimator;
   readonly counter: TokenCounter;
@@ -46,20 +46,23 @@ export interface Rooms {
   readonly limiter: Limiter;
   readonly hints: Hints;
   readonly callers: Callers;
-  /** Keys the digests of prompts where the configuration has no key for them. */
+  /** Key of the request digests if the configuration has none. */
   readonly digestKey: Buffer;
   /** The embedded database; null: there is none. */
   readonly kept: Kept | null;
 }
 
-/** What outlives the process. */
+/** State that outlives the process. */
 interface Kept {
   readonly store: Store;
   readonly keys: StoredKeys;
   readonly budgets: SavedBudgets;
 }
 
-/** Opens the rooms. Rejects when the store can't be opened. @param inFlight requests in flight, for the metric */
+/**
+ * Opens the rooms. Rejects if the store can't be opened.
+ * @param inFlight number of requests in flight, for the metric
+ */
 export async function openRooms(
   first: Config,
   log: Log,
@@ -76,7 +79,7 @@ export async function openRooms(
     breakers: (subject) => health.states(subject),
     batchWaiting: () => batch.waiting,
     batchBytes: () => batch.waitingBytes,
-    atWork: (priority) => batch.atWork(priority),
+    upstreamInFlight: (priority) => batch.atWork(priority),
     engines: () => upstreams.engines(),
   });
   const observer = createObserver(metrics, log, world);
@@ -122,28 +125,28 @@ export async function openRooms(
 /** The embedded database and the keys in it; null: there is none. */
 async function openKept(path: string | undefined): Promise<Pick<Kept, 'store' | 'keys'> | null> {
   if (path === undefined) return null;
-  // Loaded only here: they bring the library of schemas along.
+  // Loaded only if needed, since it loads the schema library.
   const { keyTables, openStoredKeys } = await import('../authenticate/stored-keys.ts');
   const store = await openStore(path, [budgetTables, keyTables]);
   return { store, keys: openStoredKeys(store) };
 }
 
-/** Names of the limits that the configuration has. */
+/** Names of all limits and budgets in the configuration. */
 export function limitNames({ limits, budgets, authenticate }: Config): ReadonlySet<string> {
   const ofKeys = authenticate.keys.flatMap((key) => key.limits);
   return new Set([...limits, ...budgets, ...ofKeys].map(({ name }) => name));
 }
 
 /**
- * What the pipeline works with under a configuration. Rejects, before anything has changed, when a key of it is in the
- * store as well; opens the providers that are new.
+ * Builds what the pipeline works with under a configuration, and opens new providers. Rejects, before anything has
+ * changed, if one of the configuration's keys is also in the store.
  */
 export async function composeStages(config: Config, rooms: Rooms): Promise<Stages> {
   const { world, health, estimator, hints, observer, upstreams } = rooms;
   const keyring = await rooms.callers.keyring(config);
   const providers = await upstreams.update(config);
   const catalog = createCatalog(config.providers, config.catalog.models, world.wallClock());
-  // The routes ask for the state of their targets; what none asks for is released by `settle`.
+  // The routes request the state of their targets; `settle` releases the state that no route requested.
   health.begin(config);
   const routes = createRouteTable(config.routes, {
     providers,

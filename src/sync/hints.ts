@@ -1,6 +1,6 @@
 /**
- * Hints between peers: whose breaker opened or closed, and which credential is limited where. A hint shortens the wait
- * for evidence and moves probes apart; it opens no breaker and refuses no request by itself.
+ * Hints between peers: which breakers opened or closed, and which credentials are rate limited at which target. After a
+ * hint a breaker needs less evidence to open, and probes are spread; a hint alone opens no breaker and refuses nothing.
  */
 import { createHash, randomUUID } from 'node:crypto';
 import type { Telemetry } from '../base/telemetry.ts';
@@ -12,47 +12,51 @@ import type { Provider, Target } from '../upstream/target.ts';
 import type { Message } from './message.ts';
 import { connectPeers, type Peers } from './peers.ts';
 
-/** Version of the messages, so that peers of another one are not misread. */
+/** Redis channel. Its number is the version of the messages, so that peers with another version aren't misread. */
 const channel = 'sidegate:hints:1';
-/** Shorter rests are over before a peer could make use of them. */
-const restMinMs = 1000;
-/** Rests told of, so that not every 429 is a message. */
-const toldMax = 10_000;
+/** Shorter cooldowns would be over before a peer could use the hint. */
+const cooldownMinMs = 1000;
+/** Most cooldowns remembered as sent, so that not every 429 becomes a message. */
+const sentMax = 10_000;
 
+/** Sends hints to peers, and applies theirs. */
 export interface Hints extends PeerHints {
-  /** Connects to another Redis, or to none. */
+  /** Connects to another Redis; undefined: to none. */
   update(url: string | undefined): void;
   close(): void;
 }
 
-/** What hints need. */
+/** What hints depend on. */
 export interface HintsDeps {
   readonly health: HealthBook;
+  /** The provider of this name; undefined: there is none. */
   provider(name: string): Provider | undefined;
   /** Monotonic ms. */
   readonly clock: () => number;
-  /** 0 ≤ x < 1, by which probes are moved apart. */
+  /** 0 ≤ x < 1; spreads probes. */
   readonly random: () => number;
   readonly telemetry: Pick<Telemetry, 'peers' | 'hint'>;
 }
 
+/** Creates the hints, not connected yet. */
 export function createHints(deps: HintsDeps): Hints {
   const from = randomUUID();
-  const told = new Map<string, number>();
+  // When the last cooldown sent ends, by credential and target; monotonic ms.
+  const sent = new Map<string, number>();
   let url: string | undefined;
   let peers: Peers | null = null;
 
-  const send = (rest: Omit<Message, 'from' | 'provider' | 'place'>, { provider }: Target): void => {
+  const send = (message: Omit<Message, 'from' | 'provider' | 'place'>, { provider }: Target): void => {
     if (peers === null) return;
     deps.telemetry.hint('sent');
     const { name, baseUrl } = provider;
-    peers.publish(JSON.stringify({ from, provider: name, place: placeOf(baseUrl), ...rest }));
+    peers.publish(JSON.stringify({ from, provider: name, place: addressDigest(baseUrl), ...message }));
   };
 
   const receive = (got: Message): void => {
     if (got.from === from) return;
     const provider = deps.provider(got.provider);
-    if (provider === undefined || placeOf(provider.baseUrl) !== got.place) return;
+    if (provider === undefined || addressDigest(provider.baseUrl) !== got.place) return;
     const breakerId = deps.health.breakerId(got.subject, got.name);
     if (breakerId === null) return;
     deps.telemetry.hint('received');
@@ -83,17 +87,19 @@ export function createHints(deps: HintsDeps): Hints {
       send({ kind: open ? 'down' : 'up', subject, name }, target);
     },
     rest(target, { digest }, restMs) {
-      if (peers === null || restMs < restMinMs) return;
+      if (peers === null || restMs < cooldownMinMs) return;
       const key = `${digest} ${target.label}`;
       const nowMs = deps.clock();
-      // What is known to the peers for as long as this need not be told again.
-      if ((told.get(key) ?? 0) >= nowMs + restMs - restMinMs) return;
-      if (told.size >= toldMax) told.clear();
-      told.set(key, nowMs + restMs);
+      // Peers already know of a cooldown that ends about as late.
+      if ((sent.get(key) ?? 0) >= nowMs + restMs - cooldownMinMs) return;
+      if (sent.size >= sentMax) sent.clear();
+      sent.set(key, nowMs + restMs);
       send({ kind: 'limited', subject: 'target', name: target.label, credential: digest, restMs }, target);
     },
     close,
   };
 }
 
-const placeOf = (baseUrl: string): string => createHash('sha256').update(baseUrl).digest('hex').slice(0, 16);
+/** Identifies a provider's address without revealing it. */
+const addressDigest = (baseUrl: string): string =>
+  createHash('sha256').update(baseUrl).digest('hex').slice(0, 16);

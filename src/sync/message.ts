@@ -1,26 +1,28 @@
-/** What peers tell each other: the form of a message, and the reading of one that came. */
+/** The messages between peers: their schema, and how a received one is read. */
 import { z } from 'zod';
 
-/** Longest rest that is told of. */
-const restMaxMs = 3_600_000;
+/** Longest cooldown in a message. */
+const cooldownMaxMs = 3_600_000;
 
 const message = z.strictObject({
-  /** Of the process that sent it. */
+  /** Id of the sending process. */
   from: z.string().max(64),
   kind: z.enum(['down', 'up', 'limited']),
   subject: z.enum(['target', 'provider']),
-  /** Label or name. */
+  /** The target's label or the provider's name. */
   name: z.string().max(1024),
   provider: z.string().max(256),
-  /** Digest of the provider's address: the same name may mean another place elsewhere. */
+  /** Digest of the provider's address: in another process the same name may mean another address. */
   place: z.string().max(64),
-  /** Digest of the credential that is limited. */
+  /** Digest of the rate-limited credential. */
   credential: z.string().max(64).optional(),
-  restMs: z.number().min(0).max(restMaxMs).optional(),
+  /** How long the credential isn't used at the target. */
+  restMs: z.number().min(0).max(cooldownMaxMs).optional(),
 });
+/** A message between peers. */
 export type Message = z.output<typeof message>;
 
-/** A message as it should be; null: it is none of ours. */
+/** Reads a message; null: it is invalid. */
 export function readMessage(text: string): Message | null {
   try {
     return message.parse(JSON.parse(text));

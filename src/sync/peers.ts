@@ -1,30 +1,35 @@
 /**
- * The way to peers: messages over a Redis channel, out of band. Nobody waits for it: what can't be sent at once is
- * dropped, and whether Redis is there, slow, hung or gone is a state that is told when it changes.
+ * The connection to peers: messages over a Redis channel, out of band. No request waits for it: a message that can't be
+ * sent at once is dropped, and changes of Redis's reachability are reported.
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Redis, RedisOptions } from 'ioredis';
 import type { Message } from './message.ts';
 
-/** What a connection to peers tells. */
+/** Callbacks of a connection to peers. */
 export interface PeersEvents {
   onMessage(message: Message): void;
-  /** Once it is known, and when it changes. `why`: a short reason, never a credential. */
+  /**
+   * Redis is reachable or not: called once this is known, and at each change. `why`: a short reason, never a
+   * credential.
+   */
   onState(up: boolean, why: string): void;
+  /** A message could not be sent. */
   onDropped(): void;
 }
 
+/** An open connection to peers. */
 export interface Peers {
-  /** Sends if Redis answers and few are on their way; else drops. */
+  /** Sends a message if Redis answers and not too many are pending; otherwise drops it. */
   publish(text: string): void;
   close(): void;
 }
 
-/** Messages on their way to Redis. */
+/** Most messages sent to Redis and not confirmed yet. */
 const pendingMax = 1000;
-/** Longer ones are not ours. */
+/** Longer messages are ignored. */
 const messageMaxLength = 2048;
-/** A hung Redis is known after this and a ping. */
+/** Timeout of a command: a hung Redis is noticed within this time and the ping interval. */
 const answerTimeoutMs = 1000;
 const pingEveryMs = 1000;
 const reconnectMaxMs = 10_000;
@@ -42,7 +47,7 @@ const options = {
 
 /**
  * Connects in the background, and again whenever the connection is lost.
- * @param random 0 ≤ x < 1, so that peers don't come back all at once
+ * @param random 0 ≤ x < 1; spreads the reconnections of peers
  */
 export function connectPeers(url: string, channel: string, random: () => number, events: PeersEvents): Peers {
   let clients: { readonly out: Redis; readonly into: Redis } | null = null;
@@ -58,7 +63,7 @@ export function connectPeers(url: string, channel: string, random: () => number,
   };
 
   const connect = async (): Promise<void> => {
-    // Loaded only where it is configured: both take megabytes.
+    // Loaded only if configured: both take megabytes.
     const [{ Redis: Client }, { readMessage }] = await Promise.all([
       import('ioredis'),
       import('./message.ts'),
@@ -76,7 +81,7 @@ export function connectPeers(url: string, channel: string, random: () => number,
       client.on('close', () => state(false, 'the connection is lost'));
     }
     into.on('ready', () => {
-      // One that hears nothing is worth as little as one that is gone.
+      // A connection that can't subscribe is useless: reconnect.
       into.subscribe(channel).catch(() => {
         if (!closed) into.disconnect(true);
       });
@@ -90,7 +95,7 @@ export function connectPeers(url: string, channel: string, random: () => number,
     await beat();
   };
 
-  /** Asks both connections whether they live, from time to time. */
+  /** Pings both connections, again and again. */
   const beat = async (): Promise<void> => {
     if (clients === null || closed) return;
     const { out, into } = clients;
@@ -98,13 +103,13 @@ export function connectPeers(url: string, channel: string, random: () => number,
     const alive = answers.every(({ status }) => status === 'fulfilled');
     state(alive, alive ? '' : 'it does not answer');
     for (const [index, client] of [out, into].entries()) {
-      // A connection that hangs is given up: the other end may be gone without a word.
+      // Reconnect a hung connection: the other end may have vanished without closing it.
       if (answers[index]?.status === 'rejected' && client.status === 'ready') client.disconnect(true);
     }
     if (!closed) timer = setTimeout(() => void beat(), pingEveryMs).unref();
   };
 
-  // Whatever is wrong with it: it must not end the process.
+  // Whatever fails here must not end the process.
   void connect().catch(() => state(false, 'it cannot be used'));
 
   return {

@@ -61,7 +61,7 @@ describe.each(wires)('$name', (wire) => {
     expect((await post('c')).headers['x-sidegate-target']).toBe('spare/c');
     expect(many.calls).toHaveLength(before);
     expect(sidecar.records().at(-1)?.tried).toBe('many/c: provider_down, spare/c: ok');
-    expect(sidecar.logText()).toContain('"provider":"many","msg":"its circuit breaker opened"');
+    expect(sidecar.logText()).toContain('"provider":"many","msg":"circuit breaker opened"');
     Object.assign(doing, { a: good, b: good, c: good });
     time.nowMs = 1000;
     expect((await post('c')).headers['x-sidegate-target']).toBe('many/c');

@@ -217,7 +217,7 @@ describe('metrics', () => {
       limitScopes: () => 0,
       batchWaiting: () => 0,
       batchBytes: () => 0,
-      atWork: () => 0,
+      upstreamInFlight: () => 0,
       engines: () => [],
     };
     const metrics = createMetrics(gauges);
