@@ -1,4 +1,7 @@
-/** Reads the catalog's own file: the same entries as `catalog.models`, with the same checks, and places in it. */
+/**
+ * Reads a catalog file: the same entries as `catalog.models`, with the same checks, and faults located in
+ * that file.
+ */
 
 import type { CatalogModelConfig } from '../catalog/settings.ts';
 import { catalogFileSchema } from '../catalog/settings.ts';
@@ -6,15 +9,15 @@ import { readConfigText } from './document.ts';
 import { type Finding, type Placed, pathText } from './faults.ts';
 import { describeIssues, type Show, valueAt } from './issues.ts';
 
-/** What a catalog file holds. Its text is read as it stands: variables are not filled in. */
+/** The content of a catalog file. Variables in it are not filled in. */
 export interface CatalogText {
-  /** Empty when there are faults. */
+  /** Empty if there are faults. */
   readonly models: readonly CatalogModelConfig[];
   readonly findings: readonly Finding[];
   readonly locate: Placed;
 }
 
-/** Reads a catalog's text. Never throws. */
+/** Reads the text of a catalog file. Never throws. */
 export function readCatalogText(text: string, show: Show): CatalogText {
   const { value, findings, locate } = readConfigText(text, (each) => each);
   if (value === undefined) return { models: [], findings, locate };
@@ -30,7 +33,7 @@ export function readCatalogText(text: string, show: Show): CatalogText {
   return { models: [], findings: [...findings, ...more], locate };
 }
 
-/** The file's path as the configuration has it. */
+/** The path of the catalog file as written in the configuration; null: none. */
 export function catalogPath(root: unknown): string | null {
   const path = valueAt(root, ['catalog', 'file']);
   return typeof path === 'string' && path !== '' ? path : null;

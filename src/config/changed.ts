@@ -1,4 +1,4 @@
-/** What of a new configuration a running process can't adopt. */
+/** Finds the changes of a new configuration that a running process can't adopt. */
 
 const valueAt = (config: unknown, path: string): unknown =>
   path.split('.').reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], config);

@@ -1,4 +1,4 @@
-/** What the schema can't say of the batch queue and of self-hosted engines. */
+/** Checks of the batch queue and of self-hosted engines that the schema can't express. */
 
 import type { Path } from './faults.ts';
 import type { Draft, Report } from './report.ts';
@@ -6,7 +6,7 @@ import { configSchema } from './schema.ts';
 
 type DraftRoute = NonNullable<NonNullable<Draft['routes']>[number]>;
 
-/** A queue that connections can't fill, and settings that have no use where they stand. */
+/** Checks that the queue leaves connections to others, and finds settings without effect. */
 export function checkBatch(draft: Draft, report: Report): void {
   const defaults = configSchema.parse({});
   const { queueMax } = { ...defaults.batch, ...draft.batch };
@@ -15,8 +15,8 @@ export function checkBatch(draft: Draft, report: Report): void {
     const place = draft.batch?.queueMax === undefined ? ['listen', 'connectionsMax'] : ['batch', 'queueMax'];
     report.warn(
       place,
-      `each request that waits holds a connection: ${queueMax} that wait leave nothing of ${connectionsMax} ` +
-        'connections (listen.connectionsMax) to others',
+      `each waiting request holds a connection: ${queueMax} waiting requests can use up all ${connectionsMax} ` +
+        'connections (listen.connectionsMax)',
     );
   }
   const providers = draft.providers ?? {};
@@ -24,7 +24,7 @@ export function checkBatch(draft: Draft, report: Report): void {
     if (provider?.probe === undefined || Object.hasOwn(provider, 'engine')) continue;
     report.fault(
       ['providers', name, 'probe'],
-      'has no use without `engine`: name the engine to probe',
+      'has no effect without `engine`: name the engine to probe',
       'key',
     );
   }
@@ -32,12 +32,12 @@ export function checkBatch(draft: Draft, report: Report): void {
     if (route?.overflow === undefined) return;
     const path = ['routes', index, 'overflow'];
     if ((route.strategy ?? 'fallback') !== 'least_loaded') {
-      report.fault(path, 'has no use without `strategy: least_loaded`', 'key');
+      report.fault(path, 'has no effect without `strategy: least_loaded`', 'key');
     }
   });
 }
 
-/** Where an overflow leads from and to. @param leaves what the route comes to, in order */
+/** Checks that an overflow has both self-hosted and hosted targets. @param leaves the route's targets, in order */
 export function checkOverflow(
   { overflow, strategy, path }: Pick<DraftRoute, 'overflow' | 'strategy'> & { readonly path: Path },
   leaves: readonly { readonly provider: string; readonly at: Path }[],
@@ -45,14 +45,15 @@ export function checkOverflow(
   report: Report,
 ): void {
   if (overflow === undefined || strategy !== 'least_loaded') return;
-  // A nested route counts as what it asks first.
+  // A nested route counts as its first target.
   const first = leaves.filter(({ at }, index) => at !== leaves[index - 1]?.at);
   const named = first.map(({ provider }) => draft.providers?.[provider]);
-  // Targets that don't exist are a fault of their own.
+  // Missing providers are reported elsewhere.
   if (named.length === 0 || named.includes(undefined)) return;
   const isOwn = named.map((provider) => provider !== undefined && Object.hasOwn(provider, 'engine'));
   const at = [...path, 'overflow'];
   if (!isOwn.includes(true))
-    report.fault(at, 'no target is an own engine: give its provider an `engine`', 'key');
-  else if (!isOwn.includes(false)) report.fault(at, 'no target is hosted: there is nowhere to go', 'key');
+    report.fault(at, 'no target is a self-hosted engine: set `engine` at its provider', 'key');
+  else if (!isOwn.includes(false))
+    report.fault(at, 'all targets are self-hosted engines: add a hosted target to overflow to', 'key');
 }

@@ -1,4 +1,4 @@
-/** What the schema can't say of keys and issuers. */
+/** Checks of keys and issuers that the schema can't express. */
 
 import type { Path } from './faults.ts';
 import { absent, type Draft, type Report } from './report.ts';
@@ -6,10 +6,10 @@ import { baseUrlFault, isPlainRemote } from './syntax.ts';
 
 type DraftKey = NonNullable<NonNullable<NonNullable<Draft['authenticate']>['keys']>[number]>;
 
-/** Headers that say something else already. */
-const taken = /^(authorization|x-api-key|cookie|host|origin|content-.*|x-sidegate-(?!user$).*)$/;
+/** Headers that have another meaning already. */
+const reserved = /^(authorization|x-api-key|cookie|host|origin|content-.*|x-sidegate-(?!user$).*)$/;
 
-/** What a key says of its user, and when it ends. */
+/** Checks a key's user header and its expiry. @param nowMs ms since 1970 */
 export function checkGrant(
   key: DraftKey | undefined,
   path: Path,
@@ -19,20 +19,21 @@ export function checkGrant(
   const fault = userHeaderFault(key?.user, key?.userHeader);
   if (fault !== null) report.fault([...path, 'userHeader'], fault);
   if (key?.expires !== undefined && Date.parse(key.expires) <= nowMs)
-    report.warn([...path, 'expires'], 'has passed: the key is refused');
+    report.warn([...path, 'expires'], 'is in the past: the key is refused');
 }
 
-/** What is wrong with the header that may name a key's user; null: nothing. */
+/** The fault of the header that may name a key's user; null: none. */
 function userHeaderFault(user: string | undefined, userHeader: string | undefined): string | null {
   if (userHeader === undefined) return null;
-  if (user !== undefined && userHeader !== 'none') return 'has no use beside `user`: take one of them out';
-  const usable = /^[\w!#$%&'*+.^`|~-]{1,128}$/.test(userHeader) && !taken.test(userHeader.toLowerCase());
-  return usable ? null : 'is not a header that may name a user';
+  if (user !== undefined && userHeader !== 'none')
+    return 'has no effect together with `user`: remove one of them';
+  const usable = /^[\w!#$%&'*+.^`|~-]{1,128}$/.test(userHeader) && !reserved.test(userHeader.toLowerCase());
+  return usable ? null : 'cannot be used to name a user: choose another header';
 }
 
 /**
- * Issuers: where they are, that each is there once, and that a tenant can be found.
- * @param id reports an id that is there twice, among keys too
+ * Checks the issuers: their URLs, that none is listed twice, and that each has a tenant.
+ * @param id reports duplicate ids, across keys and issuers
  */
 export function checkIssuers(
   draft: Draft,
@@ -50,10 +51,10 @@ export function checkIssuers(
       const fault = baseUrlFault(url);
       if (fault !== null) report.fault([...path, field], fault);
       else if (isPlainRemote(url) && (field === 'jwksUrl' || absent(issuer, 'jwksUrl')))
-        report.warn([...path, field], 'the keys that tokens are checked with travel unprotected: use https');
+        report.warn([...path, field], 'the keys that verify tokens are fetched without TLS: use https');
     }
     if (issuer.issuer !== undefined && seen.has(issuer.issuer)) {
-      const message = 'is there twice: one entry can have several audiences';
+      const message = 'is listed twice: use one entry with several audiences';
       report.fault([...path, 'issuer'], message);
     }
     seen.add(issuer.issuer ?? '');
@@ -61,8 +62,8 @@ export function checkIssuers(
     const fixed = !absent(issuer, 'tenant');
     if (byClaim === fixed) {
       const message = byClaim
-        ? 'needs one of `tenant` and `claims.tenant`, not both'
-        : 'needs a tenant: `tenant` for all its tokens, or the name of a claim as `claims.tenant`';
+        ? 'has both `tenant` and `claims.tenant`: remove one of them'
+        : "needs a tenant: `tenant` for all its tokens, or a claim's name as `claims.tenant`";
       report.fault(path, message, 'key');
     }
   });

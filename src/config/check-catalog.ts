@@ -1,4 +1,4 @@
-/** Checks the catalog's entries, in the configuration or in a file of their own, and the models of routes. */
+/** Checks the catalog's entries, in the configuration or in the catalog file, and matches models with providers. */
 import { hasTable } from '../catalog/prices.ts';
 import { presets } from '../dialects/presets.ts';
 import { didYouMean, type Path, pathText } from './faults.ts';
@@ -7,7 +7,7 @@ import type { Draft, Report } from './report.ts';
 type Entry = NonNullable<NonNullable<Draft['catalog']>['models']>[number];
 type Providers = NonNullable<Draft['providers']>;
 
-/** @param path of the list. @param providers as written; undefined: faulty themselves */
+/** Checks a list of entries. @param path of the list @param providers as written; undefined: invalid */
 export function checkCatalog(
   path: Path,
   entries: readonly Entry[],
@@ -27,12 +27,11 @@ export function checkCatalog(
     if (model === undefined) return;
     const first = seen.get(JSON.stringify([provider, model]));
     const wider = wide.find((each) => covers(each, provider, model));
-    if (first !== undefined)
-      report.fault([...at, 'model'], `this model stands at ${pathText(first)} already`);
+    if (first !== undefined) report.fault([...at, 'model'], `duplicate of the model at ${pathText(first)}`);
     else if (wider !== undefined)
       report.warn(
         [...at, 'model'],
-        `never counts: ${pathText(wider.at)} fits the same models and stands before it`,
+        `has no effect: ${pathText(wider.at)} comes first and matches the same models`,
       );
     seen.set(JSON.stringify([provider, model]), at);
     if (model.endsWith('*')) wide.push({ provider, prefix: model.slice(0, -1), at });
@@ -43,21 +42,22 @@ export function checkCatalog(
 const covers = (wide: { provider: string; prefix: string }, provider: string, model: string): boolean =>
   (wide.provider === '*' || wide.provider === provider) && model.replace(/\*$/, '').startsWith(wide.prefix);
 
-/** Half a price where the tables have no other half is none. */
+/** Checks one entry's facts. Half a price is no price if the built-in tables don't have the other half. */
 function checkPrice(at: Path, entry: object, providers: Providers | undefined, report: Report): void {
   const { provider = '*' } = entry as { provider?: string };
   const given = Object.keys(entry).filter((key) => key !== 'provider' && key !== 'model');
-  if (given.length === 0) report.fault(at, 'says nothing of the model: give a price or another fact', 'key');
+  if (given.length === 0)
+    report.fault(at, 'has no facts about the model: add a price or another fact', 'key');
   const missing = ['inputUsdPerMTok', 'outputUsdPerMTok'].filter((key) => !given.includes(key));
   const prices = given.some((key) => key.endsWith('UsdPerMTok'));
   const preset = providers?.[provider]?.preset;
   const table = preset !== undefined && Object.hasOwn(presets, preset) ? presets[preset]?.prices : null;
   const known = provider === '*' || (table !== null && table !== undefined && hasTable(table));
   if (!prices || missing.length === 0 || known) return;
-  report.warn(at, `is no price without ${missing.map((key) => `\`${key}\``).join(' and ')}`);
+  report.warn(at, `the price is incomplete: add ${missing.map((key) => `\`${key}\``).join(' and ')}`);
 }
 
-/** The models a provider has, where the configuration names them; undefined: any. */
+/** The models that the configuration lists for a provider; undefined: any. */
 export function servedModels(provider: NonNullable<Providers[string]>): readonly string[] | undefined {
   const served = provider.models ?? provider.simulate?.models;
   return served === undefined || served.length === 0
@@ -65,7 +65,7 @@ export function servedModels(provider: NonNullable<Providers[string]>): readonly
     : served.filter((model) => model !== undefined);
 }
 
-/** Whether a list of models, some with a trailing *, has what a route or target names. */
+/** Whether a list of models, some with a trailing *, includes the model or pattern of a route or target. */
 export function serves(served: readonly string[], asked: string): boolean {
   const open = asked.endsWith('*');
   const prefix = asked.replace(/\*$/, '');

@@ -1,4 +1,4 @@
-/** What the schema can't say of limits and budgets: that each can be kept, and can let something pass. */
+/** Checks of limits and budgets that the schema can't express: complete, free of contradictions, and effective. */
 import { createZone } from '../limit/calendar.ts';
 import { didYouMean, type Path, pathText } from './faults.ts';
 import { absent, type Draft, once, type Report } from './report.ts';
@@ -8,9 +8,10 @@ type DraftKeyLimit = NonNullable<NonNullable<NonNullable<DraftKey>['limits']>[nu
 type DraftKey = NonNullable<NonNullable<Draft['authenticate']>['keys']>[number];
 type DraftMatch = DraftLimit['match'];
 
+/** Checks all limits and budgets, those of keys included. */
 export function checkLimits(draft: Draft, report: Report): void {
-  const name = once(report, 'this name');
-  const known = callers(draft);
+  const name = once(report, 'name');
+  const known = knownNames(draft);
   draft.limits?.forEach((limit, index) => {
     const path = ['limits', index];
     name(limit?.name, [...path, 'name']);
@@ -32,20 +33,20 @@ export function checkLimits(draft: Draft, report: Report): void {
   });
   checkDominated(draft, report);
   if ((draft.budgets?.length ?? 0) > 0 && absent(draft.store, 'path')) {
-    report.warn(['budgets'], 'without `store.path` a restart forgets what was spent');
+    report.warn(['budgets'], 'without `store.path`, a restart resets what was spent');
   }
 }
 
-/** The limits that a key has of its own. */
+/** Checks the limits of one key. */
 export function checkOwnLimits(limits: NonNullable<DraftKey>['limits'], path: Path, report: Report): void {
-  const own = once(report, 'this name');
+  const own = once(report, 'name');
   limits?.forEach((limit, position) => {
     own(limit?.name, [...path, position, 'name']);
     if (limit !== undefined) checkCounting(limit, [...path, position], report);
   });
 }
 
-/** That a limit has what its algorithm needs, and nothing that contradicts it. */
+/** Checks that a limit has what its algorithm needs, and nothing that contradicts it. */
 function checkCounting(limit: DraftLimit | DraftKeyLimit, path: Path, report: Report): void {
   const unit = limit.unit ?? 'requests';
   const faulty = (key: string): boolean => !absent(limit, key) && Reflect.get(limit, key) === undefined;
@@ -54,8 +55,7 @@ function checkCounting(limit: DraftLimit | DraftKeyLimit, path: Path, report: Re
     limit[key] !== undefined;
   if (unit === 'concurrency') {
     for (const key of ['algorithm', 'refillPerSecond', 'windowSeconds', 'unitSize'] as const)
-      if (has(key))
-        report.fault([...path, key], 'has no meaning for `unit: concurrency`: take it out', 'key');
+      if (has(key)) report.fault([...path, key], 'has no meaning for `unit: concurrency`: remove it', 'key');
   } else {
     const algorithm = limit.algorithm ?? 'token_bucket';
     const [needed, other] =
@@ -65,18 +65,18 @@ function checkCounting(limit: DraftLimit | DraftKeyLimit, path: Path, report: Re
     if (absent(limit, needed))
       report.fault(path, `needs \`${needed}\` for \`algorithm: ${algorithm}\``, 'key');
     if (has(other))
-      report.fault([...path, other], `has no meaning for \`algorithm: ${algorithm}\`: take it out`, 'key');
+      report.fault([...path, other], `has no meaning for \`algorithm: ${algorithm}\`: remove it`, 'key');
   }
   if (unit === 'usd' && has('unitSize'))
-    report.fault([...path, 'unitSize'], 'has no meaning for `unit: usd`: take it out', 'key');
+    report.fault([...path, 'unitSize'], 'has no meaning for `unit: usd`: remove it', 'key');
   if (unit !== 'usd' && !absent(limit, 'unpriced'))
-    report.fault([...path, 'unpriced'], 'has a meaning for `unit: usd` only: take it out', 'key');
+    report.fault([...path, 'unpriced'], 'applies to `unit: usd` only: remove it', 'key');
   if (unit !== 'usd' && limit.capacity !== undefined && limit.capacity < 1)
-    report.fault([...path, 'capacity'], 'nothing can ever pass: a request costs at least 1');
+    report.fault([...path, 'capacity'], 'no request could ever pass: each costs at least 1');
 }
 
 function checkPer(per: DraftLimit['per'], path: Path, report: Report): void {
-  const scope = once(report, 'this');
+  const scope = once(report, 'value');
   per?.forEach((name, index) => {
     scope(name, [...path, 'per', index]);
   });
@@ -93,18 +93,18 @@ function checkZone(timeZone: string | undefined, path: Path, report: Report): vo
   }
 }
 
-/** A limit's bound. Of one name there is a fault already. */
+/** The bound that a limit or budget sets. */
 interface Bound {
   readonly path: Path;
   readonly name: string | undefined;
   readonly amount: number;
-  /** Of a bucket: its rate, where more is looser. Of a window: minus its length. */
+  /** A bucket's refill rate, or minus a window's length: higher is looser. */
   readonly pace: number;
 }
 
 const windowOrder = ['hour', 'day', 'week', 'month'] as const;
 
-/** That no limit is without effect, since another for the same requests refuses first whatever comes. */
+/** Finds limits without effect, because another one for the same requests is at least as strict. */
 function checkDominated(draft: Draft, report: Report): void {
   const groups = new Map<string, Bound[]>();
   const add = (what: readonly unknown[], bound: Bound): void => {
@@ -129,7 +129,7 @@ function checkDominated(draft: Draft, report: Report): void {
       pace: -windowOrder.indexOf(budget.window),
     };
     const what = ['budget', timeZone, per, match, traffic];
-    // A week may be in two months, so neither holds the other.
+    // A week can span two months, so neither window contains the other.
     if (budget.window !== 'month') add([...what, 'week'], bound);
     if (budget.window !== 'week') add([...what, 'month'], bound);
   });
@@ -138,31 +138,33 @@ function checkDominated(draft: Draft, report: Report): void {
     for (const loose of bounds) {
       if (reported.has(loose.path)) continue;
       const tight = bounds.find(
+        // Duplicate names are reported elsewhere.
         (other) => other.name !== loose.name && other.amount <= loose.amount && other.pace <= loose.pace,
       );
-      // Of two that are the same the later one is at fault.
+      // Of two equal ones, the later is reported.
       const same = tight?.amount === loose.amount && tight.pace === loose.pace;
       if (tight === undefined || (same && bounds.indexOf(tight) > bounds.indexOf(loose))) continue;
       reported.add(loose.path);
       report.fault(
         loose.path,
-        `never decides: ${pathText(tight.path)} allows no more to the same requests`,
+        `has no effect: ${pathText(tight.path)} is at least as strict for the same requests`,
         'key',
       );
     }
   }
 }
 
-interface Callers {
-  /** Others may come, with stored keys or tokens. */
+/** The names that `match` may refer to. */
+interface KnownNames {
+  /** Callers with stored keys or tokens may have further names. */
   readonly open: boolean;
   readonly tenant: ReadonlySet<string>;
   readonly key: ReadonlySet<string>;
   readonly route: ReadonlySet<string>;
 }
 
-/** Names that the configuration knows; what else may come, such as users, is known to nobody. */
-function callers(draft: Draft): Callers {
+/** The names in the configuration. Others, such as users, are known at run time only. */
+function knownNames(draft: Draft): KnownNames {
   const { keys = [], anonymousTenant = '' } = draft.authenticate ?? {};
   return {
     open: (draft.authenticate?.oidc?.length ?? 0) > 0 || draft.store?.path !== undefined,
@@ -178,13 +180,13 @@ const unknowns = {
   route: 'there is no route for the model',
 } as const;
 
-function checkMatch(match: DraftMatch, known: Callers, path: Path, report: Report): void {
+function checkMatch(match: DraftMatch, known: KnownNames, path: Path, report: Report): void {
   for (const kind of ['tenant', 'key', 'route'] as const) {
     const given = match?.[kind];
     if (given === undefined || (known.open && kind !== 'route')) continue;
     const patterns = Array.isArray(given) ? given : [given];
     patterns.forEach((pattern, index) => {
-      // A route's own name may end in *; that of anything else is a pattern then.
+      // A route's name may end in *; elsewhere a trailing * makes a pattern.
       if (typeof pattern !== 'string' || known[kind].has(pattern) || pattern.endsWith('*')) return;
       const at = Array.isArray(given) ? [...path, 'match', kind, index] : [...path, 'match', kind];
       report.warn(at, `${unknowns[kind]} ${report.show(pattern)}${didYouMean(pattern, known[kind])}`);

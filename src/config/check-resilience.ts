@@ -1,11 +1,11 @@
-/** What fits together in the settings of stage attempt: keys, limits of targets, backoff, breakers, and the peers' Redis. */
+/** Checks across the settings of stage attempt: keys, limits of targets, backoff, breakers, and the peers' Redis. */
 
 import type { Path } from './faults.ts';
 import { absent, type Draft, type DraftProvider, type Report } from './report.ts';
 import { configSchema } from './schema.ts';
 import { isHeaderSafe, redisUrlFault } from './syntax.ts';
 
-/** Settings that are out of order or out of place, besides a provider's own. */
+/** Checks these settings, except those inside providers. */
 export function checkResilience(draft: Draft, report: Report): void {
   const defaults = configSchema.parse({}).attempt;
   const { backoffBaseMs, backoffMaxMs } = { ...defaults, ...draft.attempt };
@@ -25,7 +25,7 @@ export function checkResilience(draft: Draft, report: Report): void {
   checkTargetLimits(draft, report);
 }
 
-/** A target that stands in several routes is one target, so its limits must be the same, wherever they stand. */
+/** Checks that a target has the same limits in every route: it is one target, whatever route it is in. */
 function checkTargetLimits(draft: Draft, report: Report): void {
   const seen = new Map<string, string>();
   draft.routes?.forEach((route, index) => {
@@ -36,21 +36,22 @@ function checkTargetLimits(draft: Draft, report: Report): void {
       const text = `${requestsPerMinute}/${tokensPerMinute}`;
       const path = ['routes', index, 'targets', position, 'limits'];
       const before = seen.get(label) ?? text;
-      if (before !== text) report.fault(path, `${report.show(label)} has other limits in a route before`);
+      if (before !== text)
+        report.fault(path, `${report.show(label)} has different limits in an earlier route: make them equal`);
       seen.set(label, before);
     });
   });
 }
 
-/** The credentials of one provider; no message repeats any of them. */
+/** Checks the credentials of one provider. No message quotes any of them. */
 export function checkKeysOf(path: Path, { apiKey, apiKeys }: DraftProvider, report: Report): void {
   const seen = new Set<string>();
   const check = (key: string | undefined, at: Path): void => {
     if (key === undefined) return;
     if (!isHeaderSafe(key)) {
-      report.fault(at, 'holds a space, line break or other character no header can carry');
+      report.fault(at, 'contains a space, line break or other character that a header cannot carry');
     } else if (seen.has(key)) {
-      report.fault(at, 'is the same credential as one before');
+      report.fault(at, 'is a duplicate of an earlier credential');
     }
     seen.add(key);
   };

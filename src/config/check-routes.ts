@@ -1,4 +1,4 @@
-/** What the schema can't say of routes: that they lead somewhere, and that their targets can do what they are for. */
+/** Checks of routes that the schema can't express: they lead to targets, and these can serve the route's requests. */
 
 import { tiers } from '../native/classify.ts';
 import { findConfig } from '../route/compile.ts';
@@ -10,10 +10,10 @@ import { absent, type Draft, faultyAt, once, type Report } from './report.ts';
 
 type DraftRoute = NonNullable<NonNullable<Draft['routes']>[number]>;
 type DraftTarget = NonNullable<NonNullable<DraftRoute['targets']>[number]>;
-/** A route whose name is sound, and where it stands. */
+/** A route with a valid name, and its path. */
 type Named = DraftRoute & { readonly model: string; readonly path: Path };
 
-/** Every fault and warning of the routes. */
+/** Checks all routes. */
 export function checkRoutes(draft: Draft, report: Report): void {
   const sectionFaulty = !absent(draft, 'routes') && draft.routes === undefined;
   if ((draft.routes?.length ?? 0) === 0 && !sectionFaulty) {
@@ -21,7 +21,7 @@ export function checkRoutes(draft: Draft, report: Report): void {
       'no model is served: add a route, such as `{ model: "gpt-*", targets: [{ provider: openai }] }`';
     report.fault(['routes'], message, 'key');
   }
-  const model = once(report, 'a route for this model');
+  const model = once(report, 'route for this model');
   const named: Named[] = [];
   draft.routes?.forEach((route, index) => {
     const path = ['routes', index];
@@ -37,7 +37,7 @@ export function checkRoutes(draft: Draft, report: Report): void {
     const known = report.count();
     checkTargets(route, path, draft, named, report);
     checkStrategy(route, path, report);
-    // What a route comes to is only worth a word when its parts are sound.
+    // The targets a route leads to can only be judged if its parts are valid.
     if (circular || report.count() > known || route.model === undefined) return;
     checkLeaves({ ...route, model: route.model, path }, named, draft, report);
   });
@@ -50,12 +50,12 @@ function checkTargets(
   named: readonly Named[],
   report: Report,
 ): void {
-  const seen = once(report, 'this target');
+  const seen = once(report, 'target');
   route.targets?.forEach((target, position) => {
     if (target === undefined) return;
     const at = [...path, 'targets', position];
     const both = !absent(target, 'provider') && !absent(target, 'route');
-    if (both) report.fault([...at, 'route'], 'stands beside `provider`: a target is one or the other', 'key');
+    if (both) report.fault([...at, 'route'], 'cannot be combined with `provider`: remove one of them', 'key');
     if (absent(target, 'provider') && absent(target, 'route')) {
       report.fault(at, 'needs a `provider`, or the name of another `route`', 'key');
     }
@@ -67,7 +67,7 @@ function checkTargets(
   });
 }
 
-/** @param places of the target and its route */
+/** Checks a target that names a provider. `at` and `routeAt` are the paths of the target and its route. */
 function checkProvider(
   name: string,
   { model }: DraftTarget,
@@ -84,10 +84,10 @@ function checkProvider(
     return;
   }
   if (model?.endsWith('*') === true && route.model?.endsWith('*') === false) {
-    const message = "may end in * only where the route's model does: it stands for the same text";
+    const message = "may end in * only if the route's model does: the * stands for the same text";
     report.fault([...at, 'model'], message);
   }
-  // A provider that says what it serves must have what it is asked for.
+  // If the provider's models are listed, they must include the one requested.
   const served = servedModels(providers[name] ?? {});
   const asked = model ?? route.model;
   if (served === undefined || asked === undefined || serves(served, asked)) return;
@@ -98,7 +98,11 @@ function checkProvider(
 function checkNested(target: DraftTarget, at: Path, named: readonly Named[], report: Report): void {
   for (const key of ['model', 'capabilities'] as const) {
     if (absent(target, key)) continue;
-    report.fault([...at, key], `has no use beside \`route\`: that route's own targets say it`, 'key');
+    report.fault(
+      [...at, key],
+      `has no effect together with \`route\`: set it at the targets of that route`,
+      'key',
+    );
   }
   const name = target.route ?? '';
   if (findConfig(named, name) !== undefined) return;
@@ -109,8 +113,8 @@ function checkNested(target: DraftTarget, at: Path, named: readonly Named[], rep
   report.fault([...at, 'route'], `there is no route for ${report.show(name)}${guess}`);
 }
 
-/** Which settings of a target which strategy reads. */
-const readers = { weight: 'weighted', tier: 'cost', on: 'fallback' } as const;
+/** Settings of a target that only one strategy uses. */
+const usedBy = { weight: 'weighted', tier: 'cost', on: 'fallback' } as const;
 
 function checkStrategy(route: DraftRoute, path: Path, report: Report): void {
   if (faultyAt(route, 'strategy') || route.targets === undefined) return;
@@ -118,27 +122,27 @@ function checkStrategy(route: DraftRoute, path: Path, report: Report): void {
   const targets = route.targets;
   targets.forEach((target, position) => {
     const at = [...path, 'targets', position];
-    for (const [key, reader] of Object.entries(readers)) {
-      if (target === undefined || absent(target, key) || strategy === reader) continue;
+    for (const [key, user] of Object.entries(usedBy)) {
+      if (target === undefined || absent(target, key) || strategy === user) continue;
       report.fault(
         [...at, key],
-        `is read by strategy \`${reader}\` only, and this is \`${strategy}\``,
+        `is used by strategy \`${user}\` only, and this route has \`${strategy}\``,
         'key',
       );
     }
   });
   if (!absent(targets[0], 'on') && strategy === 'fallback') {
-    report.fault([...path, 'targets', 0, 'on'], 'has nothing before it to fail: take it out', 'key');
+    report.fault([...path, 'targets', 0, 'on'], 'has no effect at the first target: remove it', 'key');
   }
   if (!absent(route, 'sticky') && strategy !== 'weighted') {
     report.fault(
       [...path, 'sticky'],
-      `is read by strategy \`weighted\` only, and this is \`${strategy}\``,
+      `is used by strategy \`weighted\` only, and this route has \`${strategy}\``,
       'key',
     );
   }
   if (strategy === 'weighted' && targets.every((target) => target?.weight === 0)) {
-    report.fault([...path, 'targets'], 'the weights sum to 0: nobody would ever be asked');
+    report.fault([...path, 'targets'], 'the weights sum to 0: no target would ever be chosen');
   }
   if (strategy === 'cost') checkTiers(targets, path, report);
 }
@@ -151,11 +155,11 @@ function checkTiers(targets: NonNullable<DraftRoute['targets']>, path: Path, rep
   if (targets.some((target) => target === undefined || target.tier === undefined)) return;
   for (const tier of tiers) {
     if (targets.some((target) => target?.tier === tier)) continue;
-    report.fault([...path, 'targets'], `no target is of the tier ${tier}: give it one`);
+    report.fault([...path, 'targets'], `no target has the tier ${tier}: add one`);
   }
 }
 
-/** A target that asks a provider, with the model name it would ask for; null: whatever the app asks for. */
+/** A target with a provider. `model` is the one it would request; null: the one the client requests. */
 interface Leaf {
   readonly provider: string;
   readonly model: string | null;
@@ -163,7 +167,7 @@ interface Leaf {
   readonly at: Path;
 }
 
-/** What a route comes to, as `compile` would; at most one more than it would take. */
+/** The targets a route leads to, as `compile` would find them; at most one more than it accepts. */
 function leavesOf(
   route: Named,
   asked: string | null,
@@ -195,7 +199,7 @@ function checkLeaves(route: Named, named: readonly Named[], draft: Draft, report
   if (leaves.length > stepsMax) {
     report.fault(
       [...path, 'targets'],
-      `comes to more than ${stepsMax} targets with the routes in it: take some out`,
+      `leads to more than ${stepsMax} targets, including those of nested routes: remove some`,
     );
     return;
   }
@@ -207,14 +211,14 @@ function checkLeaves(route: Named, named: readonly Named[], draft: Draft, report
     const only = report.show(leaves[0]?.provider);
     report.warn(
       [...path, 'targets'],
-      `never leaves the provider ${only}: when that is down, this is no fallback`,
+      `all targets are at the provider ${only}: if it is down, there is no fallback`,
     );
   }
 }
 
 const looksEmbedding = (name: string | null): boolean => name !== null && /embed/i.test(name);
 
-/** Vectors of one model mean nothing beside another's. */
+/** Reports targets with different embedding models, whose vectors can't be compared. */
 function checkEmbeddings(route: Named, leaves: readonly Leaf[], report: Report): void {
   const embeds = ({ model, capabilities }: Leaf): boolean =>
     capabilities?.includes('embeddings') ?? looksEmbedding(model ?? route.model);
@@ -223,23 +227,23 @@ function checkEmbeddings(route: Named, leaves: readonly Leaf[], report: Report):
   for (const leaf of leaves) {
     if (!embeds(leaf) || leaf.model === first.model) continue;
     const other = report.show(first.model ?? route.model);
-    const message = `is another embedding model than ${other}: their vectors can't be compared, so neither can stand in`;
+    const message = `is a different embedding model than ${other}: their vectors can't be compared, so it is no fallback`;
     report.fault(leaf.at, message);
   }
 }
 
-/** What all requests need, and no target is able to do. */
+/** Reports capabilities that the route needs and no target has. */
 function checkAble(route: Named, leaves: readonly Leaf[], report: Report): void {
   if (leaves.length === 0) return;
   for (const need of route.needs ?? []) {
     if (need === undefined) continue;
     if (leaves.some(({ capabilities }) => capabilities === null || capabilities.includes(need))) continue;
-    const message = `none of the targets can serve ${report.show(route.model)}: no \`capabilities\` name ${need}`;
+    const message = `no target can serve ${report.show(route.model)}: none lists ${need} in its \`capabilities\``;
     report.fault([...route.path, 'targets'], message);
   }
 }
 
-/** A fault at each target by which a route comes back to itself. */
+/** Reports each target through which a route leads back to itself. */
 function checkCycles(named: readonly Named[], report: Report): void {
   const done = new Set<Named>();
   const open: Named[] = [];
@@ -254,8 +258,8 @@ function checkCycles(named: readonly Named[], report: Report): void {
         visit(next);
         continue;
       }
-      const way = [...open.slice(from), next].map(({ model }) => report.show(model)).join(' → ');
-      report.fault([...route.path, 'targets', position, 'route'], `leads in a circle: ${way}`);
+      const cycle = [...open.slice(from), next].map(({ model }) => report.show(model)).join(' → ');
+      report.fault([...route.path, 'targets', position, 'route'], `leads in a circle: ${cycle}`);
     }
     open.pop();
     done.add(route);

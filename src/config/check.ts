@@ -1,4 +1,4 @@
-/** What the schema can't say: that the parts of a configuration fit together. */
+/** Checks that the parts of a configuration fit together, which the schema can't express. */
 import { isLoopback } from '../base/node-http.ts';
 import { isPattern, presets } from '../dialects/presets.ts';
 import type { DialectName } from '../exchange/dialects.ts';
@@ -32,7 +32,7 @@ import {
   socketFault,
 } from './syntax.ts';
 
-/** Every fault and warning between the parts of a draft. */
+/** Finds all faults and warnings across the parts of a draft. */
 export function checkDraft(draft: Draft, show: Show): { faults: Finding[]; warnings: Finding[] } {
   const { report, faults, warnings } = createReport(show);
   checkListen(draft, report);
@@ -86,23 +86,23 @@ function checkListen(draft: Draft, report: Report): void {
   });
 }
 
-/** The SHA-256 of nothing: a command that found no key. */
+/** The SHA-256 of empty input, as from a command that found no key. */
 const emptyDigest = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 
 function checkKeys(draft: Draft, report: Report): void {
   const { authenticate } = draft;
   const none = (list: 'keys' | 'oidc') => absent(authenticate, list) || authenticate?.[list]?.length === 0;
-  // Keys may also be made while the gateway runs.
+  // Keys may also be created at run time, in the store.
   const keyless = none('keys') && none('oidc') && draft.store?.path === undefined;
   const sectionFaulty = !absent(draft, 'authenticate') && authenticate === undefined;
   const open = !absent(authenticate, 'anonymousTenant') || draft.mode === 'observe';
   if (keyless && !open && !sectionFaulty) {
     const message =
-      'nobody may call: list `authenticate.keys`, or serve without a key by `authenticate.anonymousTenant`';
+      'nobody may call: list `authenticate.keys`, or allow calls without a key by `authenticate.anonymousTenant`';
     report.fault(['authenticate'], message, 'key');
   }
-  const id = once(report, 'this id');
-  const digest = once(report, 'this key');
+  const id = once(report, 'id');
+  const digest = once(report, 'key');
   authenticate?.keys?.forEach((key, index) => {
     const path = ['authenticate', 'keys', index];
     id(key?.id, [...path, 'id']);
@@ -117,8 +117,7 @@ function checkProviders(draft: Draft, report: Report): void {
   const providers = Object.entries(draft.providers ?? {});
   const sectionFaulty = !absent(draft, 'providers') && draft.providers === undefined;
   if (providers.length === 0 && !sectionFaulty) {
-    const message =
-      'nothing to serve: name at least one provider, such as `openai: { preset: openai, apiKey: … }`';
+    const message = 'there is no provider: add at least one, such as `openai: { preset: openai, apiKey: … }`';
     report.fault(['providers'], message, 'key');
   }
   for (const [name, provider] of providers) {
@@ -136,11 +135,11 @@ const presetOf = (provider: DraftProvider) => {
   return preset !== undefined && Object.hasOwn(presets, preset) ? presets[preset] : undefined;
 };
 
-/** The dialect a provider speaks; undefined where that is a fault reported elsewhere. */
+/** The dialect of a provider; undefined: invalid, which is reported elsewhere. */
 const dialectOf = (provider: DraftProvider): DialectName | undefined =>
   provider.dialect ?? presetOf(provider)?.dialect;
 
-/** Where a provider is and what it speaks. */
+/** Checks a provider's preset, address and dialect. */
 function checkOrigin(path: Path, provider: DraftProvider, report: Report): void {
   const { preset: name, baseUrl, dialect } = provider;
   const preset = presetOf(provider);
@@ -156,38 +155,41 @@ function checkOrigin(path: Path, provider: DraftProvider, report: Report): void 
     }
   }
   if (preset !== undefined && dialect !== undefined && dialect !== preset.dialect) {
-    report.fault([...path, 'dialect'], `the preset ${report.show(name)} speaks ${preset.dialect}`);
+    report.fault(
+      [...path, 'dialect'],
+      `does not match the preset ${report.show(name)}, whose dialect is ${preset.dialect}`,
+    );
   }
   const simulator = preset !== undefined && preset.baseUrl === null;
   if (baseUrl !== undefined) {
-    const fault = simulator ? 'the simulator is inside this process: take it out' : baseUrlFault(baseUrl);
+    const fault = simulator ? 'the simulator runs inside this process: remove it' : baseUrlFault(baseUrl);
     if (fault !== null) report.fault([...path, 'baseUrl'], fault);
     else if (isPlainRemote(baseUrl) && (hasKey(provider) || provider.credential === 'client')) {
-      report.warn([...path, 'baseUrl'], 'the credential travels unencrypted: use https');
+      report.warn([...path, 'baseUrl'], 'the credential is sent unencrypted: use https');
     }
   }
   const version = provider.apiVersion !== undefined || /[?&]api-version=/.test(baseUrl ?? '');
   if (preset !== undefined && isPattern(preset) && absent(provider, 'baseUrl'))
-    report.fault(path, `needs \`baseUrl\`: ${preset.baseUrl} with a name of your own`, 'key');
+    report.fault(path, `needs \`baseUrl\`: ${preset.baseUrl} with the name of your resource`, 'key');
   if (preset?.quirks.deployments === true && !version && !faultyAt(provider, 'apiVersion'))
     report.fault(path, 'needs `apiVersion`, such as "2024-10-21"', 'key');
   const presetFaulty = !absent(provider, 'preset') && preset === undefined;
   if (provider.simulate !== undefined && !simulator && !presetFaulty) {
-    report.fault([...path, 'simulate'], 'only a `preset: simulator` has these settings', 'key');
+    report.fault([...path, 'simulate'], 'applies to `preset: simulator` only', 'key');
   }
 }
 
 const hasKey = ({ apiKey, apiKeys }: DraftProvider): boolean =>
   apiKey !== undefined || (apiKeys?.length ?? 0) > 0;
 
-/** Only a dialect that has files can keep them. */
+/** Checks that the provider's dialect has files. */
 function checkFiles(path: Path, provider: DraftProvider, report: Report): void {
   const dialect = dialectOf(provider);
   if (provider.files === undefined || dialect === undefined || dialect === 'openai') return;
-  report.fault(path, `providers of the ${dialect} dialect keep no files: take it out`);
+  report.fault(path, `providers of the ${dialect} dialect have no files: remove it`);
 }
 
-/** Whose credential a provider gets, and that there is one. */
+/** Checks that a provider has exactly one source of credentials. */
 function checkCredential(path: Path, provider: DraftProvider, draft: Draft, report: Report): void {
   const preset = presetOf(provider);
   const given = (['apiKey', 'apiKeys'] as const).filter((key) => !absent(provider, key));
@@ -195,16 +197,17 @@ function checkCredential(path: Path, provider: DraftProvider, draft: Draft, repo
   checkKeysOf(path, provider, report);
   if (provider.credential === 'client') {
     for (const key of given)
-      report.fault([...path, key], 'has no use beside `credential: client`: take one of them out');
+      report.fault([...path, key], 'has no effect together with `credential: client`: remove one of them');
     if ((draft.authenticate?.keys?.length ?? 0) > 0) {
-      const message = "cannot be `client` beside `authenticate.keys`: the app's one header cannot carry both";
+      const message =
+        "cannot be `client` together with `authenticate.keys`: the app's one header cannot carry both credentials";
       report.fault([...path, 'credential'], message);
     }
   } else if (provider.credential === 'google' || provider.credential === 'azure') {
     for (const key of given)
       report.fault(
         [...path, key],
-        `has no use beside \`credential: ${provider.credential}\`: take one of them out`,
+        `has no effect together with \`credential: ${provider.credential}\`: remove one of them`,
       );
   } else if (
     keyless &&
@@ -215,12 +218,12 @@ function checkCredential(path: Path, provider: DraftProvider, draft: Draft, repo
   ) {
     const variable = `\${${preset.credentialEnv}}`;
     const others = preset.dialect === 'bedrock' ? '`credential: aws`' : '`credential: client`';
-    report.fault(path, `needs a credential: write \`apiKey: ${variable}\`, or ${others}`, 'key');
+    report.fault(path, `needs a credential: set \`apiKey: ${variable}\`, or ${others}`, 'key');
   }
 }
 
 function checkHeaders(path: Path, provider: DraftProvider, report: Report): void {
-  const name = once(report, 'this header, in other letters,');
+  const name = once(report, 'header', ' (header names are case-insensitive)');
   for (const [header, value] of Object.entries(provider.headers ?? {})) {
     const fault = headerFault(header, value ?? 'unknown', dialectOf(provider));
     if (fault !== null) report.fault([...path, header], fault, 'key');

@@ -1,66 +1,70 @@
-/** Reads YAML text into plain values, and finds the place of a value again when a fault must be shown. */
+/** Reads YAML text into plain values, and locates a value in the text when a fault must be shown. */
 import { type Document, isAlias, isCollection, isMap, isScalar, isSeq, parseDocument } from 'yaml';
 import type { Finding, Path, Placed } from './faults.ts';
 import { readPlainYaml } from './plain-yaml.ts';
 
-/** Values a file may hold, aliases counted each time they are used: stops "billion laughs". */
+/** Most values in a file, counting an alias's values at each use: prevents "billion laughs". */
 const nodesMax = 2_000_000;
 const depthMax = 64;
 
-/** Looks at a text value: gives what stands for it, or the fault. */
+/** Takes a text value and returns its replacement or its fault. */
 export type TextReader = (text: string, path: Path) => string | Finding;
 
+/** A text that was read. */
 export interface ConfigText {
-  /** The plain value; undefined where the text isn't YAML that can be read on. */
+  /** The plain value; undefined: the text isn't readable YAML. */
   readonly value: unknown;
   readonly findings: readonly Finding[];
   readonly locate: Placed;
 }
 
-/** What the parser's codes mean. Its own messages may quote the text, and so a secret: they are not shown. */
+/**
+ * Messages by the parser's error code. The parser's own messages may quote the text, hence secrets, so they
+ * aren't shown.
+ */
 const syntax: Readonly<Record<string, string>> = {
   BAD_ALIAS: 'this alias is malformed',
   BAD_DQ_ESCAPE: 'unknown escape in double quotes: write \\\\ for a backslash, or use single quotes',
   BAD_INDENT: 'the indentation does not fit, or a closing bracket is missing',
   BAD_SCALAR_START: 'a value that begins with this character must be put in quotes',
-  BLOCK_AS_IMPLICIT_KEY: 'a second "key:" stands on this line: start a new line, or put the value in quotes',
-  BLOCK_IN_FLOW: 'indented lines cannot stand inside [ ] or { }',
+  BLOCK_AS_IMPLICIT_KEY: 'this line has a second "key:": start a new line, or put the value in quotes',
+  BLOCK_IN_FLOW: 'indented blocks are not allowed inside [ ] or { }',
   KEY_OVER_1024_CHARS: 'this key is too long, or a quote is not closed',
   MISSING_CHAR: 'a quote, bracket, comma or space is missing here',
   MULTILINE_IMPLICIT_KEY: 'this line has no "key: value": a colon must be followed by a space',
-  MULTIPLE_DOCS: 'there is more than one document: take out the "---"',
+  MULTIPLE_DOCS: 'there is more than one document: remove the "---"',
   NON_STRING_KEY: 'a key must be plain text',
   RESOURCE_EXHAUSTION: 'this is nested too deeply',
-  TAB_AS_INDENT: 'tabs cannot indent: use spaces',
+  TAB_AS_INDENT: 'tabs cannot be used for indentation: use spaces',
   TAG_RESOLVE_FAILED: 'tags such as !name are not supported',
   UNEXPECTED_TOKEN: 'this is not expected here: a quote or bracket may be missing',
 };
 
-/** Codes that leave the rest of the file readable. */
+/** Codes of errors after which the rest of the file is readable. */
 const readable = new Set(['NON_STRING_KEY', 'TAG_RESOLVE_FAILED', 'MULTIPLE_DOCS']);
 
 const controls = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)/;
 
-/** Reads a text; its findings are those of YAML itself and of `read`, which sees each text value. */
+/** Reads a text. Findings are those of YAML itself and of `read`, which gets each text value. */
 export function readConfigText(source: string, read: TextReader): ConfigText {
   const text = source.startsWith('\ufeff') ? source.slice(1) : source;
   const control = controls.exec(text);
   if (control !== null) {
-    const message = `the file holds a control character (${JSON.stringify(control[0])}): take it out`;
+    const message = `the file contains a control character (${JSON.stringify(control[0])}): remove it`;
     return { value: undefined, findings: [{ path: [], at: control.index, message }], locate: locator(text) };
   }
   const value = readPlainYaml(text, nodesMax);
   if (value === undefined || !fillIn(value, read)) return readWithPlaces(text, read);
   let places: ConfigText['locate'] | null = null;
   const locate: ConfigText['locate'] = (finding) => {
-    // Only a fault or a warning has to be found again, and only then is the text worth parsing for it.
+    // The full parse is done only for the first fault or warning that must be located.
     places ??= readWithPlaces(text, (written) => written).locate;
     return places(finding);
   };
   return { value, findings: [], locate };
 }
 
-/** Hands each text value to the reader, and puts what stands for it in its place; false: one has a fault. */
+/** Replaces each text value by what the reader returns; false: one has a fault. */
 function fillIn(root: unknown, read: TextReader): boolean {
   const path: (string | number)[] = [];
   const visit = (value: unknown): unknown => {
@@ -82,14 +86,14 @@ function fillIn(root: unknown, read: TextReader): boolean {
   return visit(root) !== undefined;
 }
 
-/** The full parser: anything YAML may be, every fault, and where each value stands. */
+/** Reads with the full parser: all of YAML, every fault, and the place of each value. */
 function readWithPlaces(text: string, read: TextReader): ConfigText {
   const doc = parseDocument(text, {
     prettyErrors: false,
     schema: 'core',
     resolveKnownTags: false,
     stringKeys: true,
-    // Compares all pairs of keys; the reader below does it in one pass, and knows the path.
+    // The parser would compare all pairs of keys; `collection` finds duplicates in one pass, and knows the path.
     uniqueKeys: false,
     // `silent` would also let a second document pass.
     logLevel: 'error',
@@ -98,19 +102,19 @@ function readWithPlaces(text: string, read: TextReader): ConfigText {
   const lines = new Set<number>();
   const locate = locator(text, doc);
   for (const { code, pos } of [...doc.errors, ...doc.warnings]) {
-    // Between brackets the one after the $ begins a map, and nothing after that is what it looks like.
+    // Inside brackets, the { after the $ begins a map, and the rest is misread.
     if (text.startsWith('${', pos[0] - 1)) {
       const message = 'between { } or [ ], a value with ${…} must be in quotes';
       return { value: undefined, findings: [...findings, { path: [], at: pos[0] - 1, message }], locate };
     }
     const finding: Finding = { path: [], at: pos[0], message: syntax[code] ?? 'this is not valid YAML' };
     const { line } = locate(finding);
-    // One slip makes the parser complain several times.
+    // One mistake makes the parser report several errors.
     if (!lines.has(line)) findings.push(finding);
     lines.add(line);
   }
   if (doc.directives?.yaml.explicit === true && doc.directives.yaml.version !== '1.2') {
-    findings.push({ path: [], at: 0, message: 'only YAML 1.2 is supported: take out the %YAML line' });
+    findings.push({ path: [], at: 0, message: 'only YAML 1.2 is supported: remove the %YAML line' });
     return { value: undefined, findings, locate };
   }
   if (!doc.errors.every(({ code }) => readable.has(code))) return { value: undefined, findings, locate };
@@ -121,7 +125,7 @@ function readWithPlaces(text: string, read: TextReader): ConfigText {
 interface Reading {
   readonly findings: Finding[];
   readonly read: TextReader;
-  /** What each anchor so far stands for, and how many values that is. */
+  /** The value of each anchor so far, and how many values it contains. */
   readonly anchors: Map<string, { value: unknown; size: number }>;
   nodes: number;
 }
@@ -134,13 +138,15 @@ function plain(node: unknown, path: (string | number)[], reading: Reading): unkn
   };
   if (isAlias(node)) {
     const found = reading.anchors.get(node.source);
-    if (found === undefined) return refuse('this alias has no anchor before it');
+    if (found === undefined) return refuse('this alias refers to no earlier anchor');
     reading.nodes += found.size;
-    return reading.nodes > nodesMax ? refuse('the aliases of this file expand to too much') : found.value;
+    return reading.nodes > nodesMax
+      ? refuse('the aliases of this file expand to too many values')
+      : found.value;
   }
   if (path.length > depthMax) return refuse('this is nested too deeply');
   if (reading.nodes > nodesMax) {
-    return reading.nodes === nodesMax + 1 ? refuse('the file holds too many values') : null;
+    return reading.nodes === nodesMax + 1 ? refuse('the file has too many values') : null;
   }
   const value = isCollection(node) ? collection(node, path, reading) : scalar(node, path, reading);
   if ((isScalar(node) || isCollection(node)) && node.anchor !== undefined) {
@@ -181,7 +187,7 @@ function collection(node: unknown, path: (string | number)[], reading: Reading):
 
 function keyFault(key: string, value: object): string | null {
   if (key === '<<') return 'merge keys are not supported: repeat the settings, or alias a whole value';
-  // Assigned to, it would set the object's prototype.
+  // Assigning to it would set the object's prototype.
   if (key === '__proto__') return 'this name cannot be used';
   return Object.hasOwn(value, key) ? 'is given twice' : null;
 }
@@ -190,7 +196,10 @@ function startOf(node: unknown): number | null {
   return isScalar(node) || isCollection(node) || isAlias(node) ? (node.range?.[0] ?? null) : null;
 }
 
-/** Finds places; the table of lines is made at the first question, so a good file never pays for it. */
+/**
+ * Creates the function that locates findings. The table of lines is built at its first call, so a valid file
+ * never needs it.
+ */
 function locator(text: string, doc?: Document.Parsed): ConfigText['locate'] {
   let starts: number[] | null = null;
   return ({ path, at }) => {
@@ -206,7 +215,7 @@ function locator(text: string, doc?: Document.Parsed): ConfigText['locate'] {
   };
 }
 
-/** Where a path's value begins, its key where the value spans lines or is missing, or its nearest parent. */
+/** Offset of a path's value, of its key if the value spans lines or is missing, or of its nearest parent. */
 function offsetOf(doc: Document.Parsed, path: Path, part: 'value' | 'key'): number {
   let node: unknown = doc.contents;
   let key: unknown = null;

@@ -1,22 +1,23 @@
-/** Faults of a configuration: where they are, how they read, and what was probably meant. */
+/** Faults of a configuration: their places, their text, and suggestions for misspelt names. */
 
 /** A fault or warning, with its place in the file. */
 export interface ConfigFault {
-  /** As in `routes[0].targets[1].provider`; empty: the file as a whole. */
+  /** Such as `routes[0].targets[1].provider`; empty: the file as a whole. */
   readonly path: string;
-  /** From 1; null where the file could not be read at all. */
+  /** From 1; null if the file could not be read at all. */
   readonly line: number | null;
   /** From 1, in UTF-16 code units. */
   readonly column: number | null;
-  /** One sentence for people; never holds the value of a secret. */
+  /** One sentence for people; never contains the value of a secret. */
   readonly message: string;
-  /** The file it is in, where that is not the configuration itself. */
+  /** The file it is in, if that isn't the configuration itself. */
   readonly file?: string;
 }
 
+/** Keys and indices that lead to a value. */
 export type Path = readonly (string | number)[];
 
-/** A fault before its line is known. */
+/** A fault or warning whose line isn't known yet. */
 export interface Finding {
   readonly path: Path;
   /** What to point at: the value, its key, or an offset into the text. */
@@ -27,12 +28,12 @@ export interface Finding {
 /** Finds the line and column, both from 1, of what a finding points at. */
 export type Placed = (finding: Finding) => { line: number; column: number };
 
-/** Faults that are listed one by one; more are only counted. */
+/** Most faults listed one by one; further ones are only counted. */
 export const faultsMax = 1000;
 
 const plainName = /^[A-Za-z_][\w-]*$/;
 
-/** Writes a path as people do: `providers["a.b"].headers`. */
+/** A path as text: `providers["a.b"].headers`. */
 export function pathText(path: Path): string {
   let text = '';
   for (const step of path) {
@@ -43,7 +44,7 @@ export function pathText(path: Path): string {
   return text;
 }
 
-/** Lists faults for people, a line each: `sidegate.yaml:12:5 routes[0].model: …`. */
+/** Faults as text for people, one per line: `sidegate.yaml:12:5 routes[0].model: …`. */
 export function formatFaults(origin: string, faults: readonly ConfigFault[]): string {
   return faults
     .map(({ path, line, column, message, file = origin }) => {
@@ -55,7 +56,7 @@ export function formatFaults(origin: string, faults: readonly ConfigFault[]): st
 
 const wordMaxLength = 64;
 
-/** Says `; did you mean "x"?` for the candidate that is only a slip of the keyboard away, else nothing. */
+/** The text `; did you mean "x"?` for the closest candidate, if it is only a typo away; otherwise empty. */
 export function didYouMean(word: string, candidates: Iterable<string>): string {
   if (word.length > wordMaxLength) return '';
   let best: string | null = null;
@@ -68,7 +69,7 @@ export function didYouMean(word: string, candidates: Iterable<string>): string {
   return best === null ? '' : `; did you mean ${JSON.stringify(best)}?`;
 }
 
-/** Letters to insert, delete, replace or swap with their neighbour to make one word the other. */
+/** Edit distance: letters to insert, delete, replace or swap with their neighbour to turn one word into the other. */
 function editDistance(a: string, b: string): number {
   let before: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, j) => j);

@@ -1,25 +1,25 @@
-/** Reads small text files: the configuration and the secrets it names. */
+/** Reads small text files: the configuration, and the files it names. */
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 
-/** Why a file could not be read; says so without naming what is in it. */
+/** Why a file could not be read. The message contains nothing of the file. */
 export class FileFault extends Error {}
 
 const reasons: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file',
   ENOTDIR: 'there is no such file',
-  EACCES: 'it may not be read',
-  EPERM: 'it may not be read',
-  ELOOP: 'its symbolic links run in a circle',
+  EACCES: 'permission to read it is denied',
+  EPERM: 'permission to read it is denied',
+  ELOOP: 'its symbolic links form a circle',
 };
 
-/** The whole file as text. Throws a `FileFault`: it is missing, no file, over the bound or not UTF-8. */
+/** The whole file as text. Throws a `FileFault` if it is missing, unreadable, not a file, too large or not UTF-8. */
 export function readTextFile(path: string, maxBytes: number): string {
   let file: number | null = null;
   try {
-    // A pipe that nobody writes to would be waited for without end.
+    // Without O_NONBLOCK, opening a pipe that nobody writes to would block for ever.
     file = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
     if (!fstatSync(file).isFile()) throw new FileFault('it is not a file');
-    // Read up to the bound rather than the size that was told: the file may grow meanwhile.
+    // Read up to the limit rather than up to the file's size: the file may be growing.
     const chunks: Buffer[] = [];
     for (let total = 0; ; ) {
       const chunk = Buffer.allocUnsafe(64 * 1024);

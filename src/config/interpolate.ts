@@ -1,21 +1,21 @@
-/** Fills `${NAME}` in from the environment, in single text values, so that no secret can add YAML. */
+/** Fills in `${NAME}` from the environment, in single text values, so that no secret can inject YAML. */
 
-/** The text with its variables filled in, or what is wrong with it. */
+/** The text with its variables filled in, or its fault. */
 export type Interpolated = { ok: true; text: string } | { ok: false; message: string };
 
-/** `$${`, `${NAME}`, `${NAME:-default}`, or a `${` that is none of them. */
+/** `$${`, `${NAME}`, `${NAME:-default}`, or a malformed `${`. */
 const reference = /\$\$\{|\$\{(?:([A-Za-z_]\w*)(?::-([^}]*))?\})?/g;
 
 /**
- * Fills in `${NAME}`, and `${NAME:-default}` where the variable is unset or empty; `$${` stands for `${`.
- * A variable without a default that is unset is an error that names it.
+ * Fills in `${NAME}` and `${NAME:-default}`; the default applies if the variable is unset or empty. `$${` is an escaped
+ * `${`. An unset variable without a default is an error that names it.
  */
 export function interpolate(text: string, env: Readonly<Record<string, string | undefined>>): Interpolated {
   const faults: string[] = [];
   const filled = text.replace(reference, (whole, name?: string, fallback?: string) => {
     if (whole === '$${') return '${';
     if (name === undefined) {
-      faults.push('after "${" must come NAME} or NAME:-default}; write "$${" for a plain "${"');
+      faults.push('"${" must be followed by NAME} or NAME:-default}; write "$${" for a literal "${"');
       return '';
     }
     // The environment may be a plain object, which inherits names such as `constructor`.

@@ -1,9 +1,9 @@
-/** Turns what the schema says of a value into findings that tell people what to write. */
+/** Turns the schema's issues into findings that tell people what to write. */
 import { z } from 'zod';
 import { didYouMean, type Finding, type Path, pathText } from './faults.ts';
 import { configSchema } from './schema.ts';
 
-/** A value as it may be shown: quoted, cut, and never what came from the environment. */
+/** A value as text for people: quoted, shortened, and without anything from the environment. */
 export type Show = (value: unknown) => string;
 
 const nouns: Readonly<Record<string, string>> = {
@@ -17,7 +17,7 @@ const nouns: Readonly<Record<string, string>> = {
 };
 const noun = (type: string): string => nouns[type] ?? type;
 
-/** The findings of all issues; `root` is the value they were found in, by `schema`. */
+/** The findings of the issues that `schema` found in the value `root`. */
 export function describeIssues(
   issues: readonly z.core.$ZodIssue[],
   root: unknown,
@@ -34,7 +34,7 @@ export function describeIssues(
       return [{ path, at: 'key', message: `the name ${issue.issues[0]?.message ?? 'is not valid'}` }];
     }
     if (issue.code === 'invalid_union') {
-      // The branch that is of the value's kind says what is wrong; if there is none, what the kinds are.
+      // Use the issues of the branch that has the value's type; if there is none, name the allowed types.
       const near = issue.errors.find(
         (errors) => !errors.some((error) => error.path.length === 0 && error.code === 'invalid_type'),
       );
@@ -45,7 +45,10 @@ export function describeIssues(
   });
 }
 
-/** What is wrong with a value that is no configuration, such as the body of a request; its own text isn't repeated. */
+/**
+ * The issues of a value that isn't a configuration, such as a request's body, as one text that doesn't quote
+ * the value.
+ */
 export function describeProblems(error: z.ZodError, root: unknown): string {
   return error.issues
     .map((issue) => {
@@ -84,7 +87,7 @@ function describe(issue: z.core.$ZodIssue, value: unknown, show: Show): string {
 
 function wrongType(expected: string, value: unknown): string {
   if (value === undefined) return 'is missing';
-  if (value === null) return 'has no value: give it one, or take the line out';
+  if (value === null) return 'has no value: set one, or remove the line';
   const is = Array.isArray(value) ? 'array' : typeof value;
   const finite = typeof value !== 'number' || Number.isFinite(value);
   const found = finite ? noun(is) : 'an infinite or undefined number';
@@ -106,7 +109,7 @@ const knownListMax = 16;
 function unknownKey(key: string, known: readonly string[]): string {
   const guess = didYouMean(key, known);
   if (guess !== '') return `there is no such setting${guess}`;
-  const list = known.length <= knownListMax ? `; here there are ${known.join(', ')}` : '';
+  const list = known.length <= knownListMax ? `; the settings here are ${known.join(', ')}` : '';
   return `there is no such setting${known.length === 0 ? '' : list}`;
 }
 
@@ -117,7 +120,7 @@ interface SchemaNode {
   readonly anyOf?: readonly SchemaNode[];
 }
 
-/** The keys the schema knows at a path. Only asked for when there is a fault. */
+/** The keys that the schema has at a path. Costly, so only used for faults. */
 function knownKeys(path: Path, schema: z.ZodType): string[] {
   let node: SchemaNode | undefined = z.toJSONSchema(schema, { io: 'input' }) as SchemaNode;
   for (const step of path) {
@@ -130,7 +133,7 @@ function knownKeys(path: Path, schema: z.ZodType): string[] {
   return Object.keys((branch ?? node)?.properties ?? {});
 }
 
-/** What stands at a path; undefined: nothing. */
+/** The value at a path; undefined: there is none. */
 export function valueAt(root: unknown, path: Path): unknown {
   let value = root;
   for (const step of path) {

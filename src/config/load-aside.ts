@@ -1,27 +1,27 @@
 /**
- * Loads a configuration beside the process's own work, in a thread that ends with it: what takes a large file a second
- * holds up no request, and the libraries that read and check take no memory afterwards, 15 MB where nothing else needs
- * them (a store, peers and the simulator do).
+ * Loads a configuration in a separate thread that ends afterwards. So a large file, which takes a second, delays no
+ * request, and the libraries that read and check it take no memory afterwards: 15 MB, unless something else needs them
+ * (a store, peers or the simulator).
  */
 import { Worker } from 'node:worker_threads';
 import type { ConfigResult, Environment } from './load.ts';
 
-/** What the thread is told. */
+/** What the thread gets. */
 export interface LoadOrder {
   readonly path: string;
   readonly env: Environment;
 }
 
-/** The file beside this one, compiled or not. */
+/** The thread's file next to this one, compiled or not. */
 const workerUrl = new URL(
   import.meta.url.endsWith('.ts') ? './load-worker.ts' : './load-worker.js',
   import.meta.url,
 );
 
-/** A file system that hangs must not keep later changes from being read. */
+/** Longest time for loading: a hung file system must not block later reloads. */
 const loadMaxMs = 60_000;
 
-/** As `loadConfig`. Rejects when it takes longer than `maxMs`, or the thread is lost. */
+/** Like `loadConfig`. Rejects if it takes longer than `maxMs` or the thread fails. */
 export function loadAside(path: string, env: Environment, maxMs = loadMaxMs): Promise<ConfigResult> {
   const worker = startWorker({ path, env: { ...env } });
   if (worker === null) return loadHere(path, env);
@@ -40,7 +40,7 @@ export function loadAside(path: string, env: Environment, maxMs = loadMaxMs): Pr
   });
 }
 
-/** Null: there is no thread to be had, as under Node's permission model or a bound on processes. */
+/** Null: no thread can be started, for example under Node's permission model or a process limit. */
 function startWorker(order: LoadOrder): Worker | null {
   try {
     return new Worker(workerUrl, { workerData: order });

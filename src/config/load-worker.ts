@@ -1,9 +1,9 @@
-/** The thread that loads a configuration; what came of it is all that it leaves. */
+/** The thread that loads a configuration and posts the result. */
 import * as module from 'node:module';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { LoadOrder } from './load-aside.ts';
 
-// Each thread has to ask for it: half of its work would be to compile.
+// Must be enabled in each thread: compiling would be half of its work.
 module.enableCompileCache?.();
 const { loadConfig } = await import('./load.ts');
 

@@ -1,4 +1,4 @@
-/** Loads a configuration: text to checked settings, or all of its faults at once, each with its place. */
+/** Loads a configuration: turns its text into checked settings, or into all of its faults with their places. */
 import { dirname, resolve } from 'node:path';
 import { isStringOneByteRepresentation } from 'node:v8';
 import type { z } from 'zod';
@@ -17,7 +17,7 @@ import { type Config, configSchema } from './schema.ts';
 
 export { type ConfigFault, formatFaults } from './faults.ts';
 
-/** What came of loading: settings, or every fault. Warnings are there either way, and refuse nothing. */
+/** The result of loading: the settings, or every fault. Warnings come in both cases and refuse nothing. */
 export type ConfigResult =
   | {
       ok: true;
@@ -31,7 +31,7 @@ export type ConfigResult =
 /** Variables that `${NAME}` may name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Gives the text of a file the configuration names, of at most so many bytes. Throws a `FileFault` or anything. */
+/** Returns the text of a file of at most `maxBytes`. May throw a `FileFault` or anything else. */
 type ReadFile = (path: string, maxBytes: number) => string;
 
 /** Largest configuration file; 100,000 keys fit. */
@@ -41,7 +41,10 @@ const catalogMaxBytes = 4 * 1024 * 1024;
 /** Largest file that `file:` may name. */
 const secretMaxBytes = 64 * 1024;
 
-/** Loads a file. Paths after `file:` are relative to its folder. A file that can't be read is a fault too. */
+/**
+ * Loads a configuration file. Paths in it are relative to its folder. An unreadable file is a fault too.
+ * Never throws.
+ */
 export function loadConfig(path: string, env: Environment): ConfigResult {
   let text: string;
   try {
@@ -54,8 +57,9 @@ export function loadConfig(path: string, env: Environment): ConfigResult {
 }
 
 /**
- * Checks a configuration's text. `env` fills in `${NAME}`; `readFile` gives the text of a file named by
- * `file:` and may throw. Never throws itself.
+ * Checks the text of a configuration. Never throws.
+ * @param env values for `${NAME}`
+ * @param readFile reads a file that the configuration names; may throw
  */
 export function parseConfig(text: string, env: Environment, readFile: ReadFile): ConfigResult {
   const filled = new Filled(env);
@@ -63,7 +67,8 @@ export function parseConfig(text: string, env: Environment, readFile: ReadFile):
   const found = [...source.findings];
   if (source.value === undefined) return faulty(source, found, []);
   if (source.value === null) {
-    const message = 'the file is empty: it needs `providers`, `routes`, and keys or a tenant to serve';
+    const message =
+      'the file is empty: it needs `providers`, `routes`, and `authenticate.keys` or `authenticate.anonymousTenant`';
     return faulty(source, [...found, { path: [], at: 'value', message }], []);
   }
   found.push(...readSecrets(source.value, readFile));
@@ -71,10 +76,10 @@ export function parseConfig(text: string, env: Environment, readFile: ReadFile):
   if (!parsed.success) {
     const known = new Set(found.map(({ path }) => pathText(path)));
     const more = describeIssues(parsed.error.issues, source.value, filled.show);
-    // A value that could not be filled in is reported once.
+    // Don't report a value again that could not be filled in.
     found.push(...more.filter(({ path }) => path.length === 0 || !known.has(pathText(path))));
   }
-  const draft = soundPart(source.value, found);
+  const draft = validPart(source.value, found);
   const { faults, warnings } = draft === null ? { faults: [], warnings: [] } : checkDraft(draft, filled.show);
   found.push(...faults);
   const catalog = loadCatalog(catalogPath(source.value), draft, filled.show, readFile);
@@ -82,21 +87,21 @@ export function parseConfig(text: string, env: Environment, readFile: ReadFile):
   const warned = [...place(source, warnings), ...catalog.warnings];
   if (found.length > 0 || catalog.faults.length > 0 || !parsed.success)
     return { ok: false, faults: [...place(source, found), ...catalog.faults], warnings: warned };
-  const config = tidy(parsed.data);
+  const config = normalize(parsed.data);
   config.catalog.models.push(...catalog.models);
   return { ok: true, config, restart: restartPaths(configSchema), warnings: warned };
 }
 
 interface LoadedCatalog {
   readonly models: readonly CatalogModelConfig[];
-  /** Of the file, with its name. */
+  /** Faults in the catalog file, with its name. */
   readonly faults: readonly ConfigFault[];
   readonly warnings: readonly ConfigFault[];
-  /** Of the configuration: that the file can't be read. */
+  /** The configuration's fault if the catalog file can't be read. */
   readonly unread: readonly Finding[];
 }
 
-/** Reads the catalog's own file, if there is one. */
+/** Reads the catalog file, if one is configured. */
 function loadCatalog(
   file: string | null,
   draft: Draft | null,
@@ -119,8 +124,8 @@ function loadCatalog(
 }
 
 /**
- * A copy that takes a byte for each character. One character beyond Latin-1 in a file, be it in a comment, makes every
- * longer piece cut from it take two, and with it each header and log line that the piece is put into.
+ * A copy that takes one byte per character. A single character beyond Latin-1 in the file, even in a comment, makes V8
+ * store every longer slice of it with two bytes per character, and with it each header and log line built from a slice.
  */
 function compact(text: string): string {
   if (isStringOneByteRepresentation(text)) return text;
@@ -128,12 +133,12 @@ function compact(text: string): string {
   return bytes.length === text.length ? bytes.toString('latin1') : text;
 }
 
-/** The text values that were filled in from the environment. */
+/** Fills in text values from the environment, and remembers which. */
 class Filled {
   readonly #env: Environment;
-  /** Paths of whole or part variables: there, text may stand for a number. */
+  /** Paths of values with variables: there, text is accepted for a number or boolean. */
   readonly #paths = new Set<string>();
-  /** What was filled in, and how the file has it. */
+  /** By text after filling in: the text in the file. */
   readonly #texts = new Map<string, string>();
 
   constructor(env: Environment) {
@@ -153,14 +158,14 @@ class Filled {
     return this.#paths.has(pathText(path));
   }
 
-  /** A value for people to see: in quotes, cut, and as the file has it. */
+  /** A value as text for people: quoted, shortened, and as written in the file. */
   readonly show: Show = (value) => {
     const text = typeof value === 'string' ? (this.#texts.get(value) ?? value) : String(value);
     return JSON.stringify(text.length > 64 ? `${text.slice(0, 64)}…` : text);
   };
 }
 
-/** Replaces `file:` in the fields that hold secrets. */
+/** Replaces `file:` values by the files' content, in the settings that hold secrets. */
 function readSecrets(root: unknown, readFile: ReadFile): Finding[] {
   const providers = valueAt(root, ['providers']);
   const names = typeof providers === 'object' && providers !== null ? Object.keys(providers) : [];
@@ -184,7 +189,7 @@ function readSecrets(root: unknown, readFile: ReadFile): Finding[] {
   return paths.flatMap((path): Finding[] => {
     const holder = valueAt(root, path.slice(0, -1));
     const value = valueAt(root, path);
-    // An alias makes two providers share one object.
+    // Two providers share one object if one is an alias of the other.
     if (typeof value !== 'string' || !value.startsWith('file:')) return [];
     const read = done.get(holder) ?? new Set();
     if (read.has(path.at(-1))) return [];
@@ -201,7 +206,7 @@ function readSecrets(root: unknown, readFile: ReadFile): Finding[] {
 
 const reason = (error: unknown): string => (error instanceof FileFault ? error.message : 'it cannot be read');
 
-/** Asks the schema; text from the environment may stand for a number or boolean where one is wanted. */
+/** Validates by the schema. Text from the environment is converted if a number or boolean is expected. */
 function validate(root: unknown, filled: Filled): z.ZodSafeParseResult<Config> {
   const first = configSchema.safeParse(root);
   let changed = false;
@@ -224,17 +229,17 @@ function setAt(root: unknown, path: Path, value: unknown): void {
 }
 
 /**
- * What can still be checked when something is wrong: faulty values become undefined, so that what is left has
- * the types of the schema; null when the whole file is wrong. Defaults stay out, since they have no place.
+ * The valid part of a configuration, for further checks: faulty values become undefined, so that the rest has the
+ * types of the schema. Null: the whole file is faulty. Defaults are left out, since they have no place in the file.
  */
-function soundPart(root: unknown, found: readonly Finding[]): Draft | null {
+function validPart(root: unknown, found: readonly Finding[]): Draft | null {
   if (typeof root !== 'object' || root === null || Array.isArray(root)) return null;
   for (const { path } of found) setAt(root, path, undefined);
   return root as Draft;
 }
 
-/** Writes values as the stages expect them. */
-function tidy(config: Config): Config {
+/** Brings values into the form that the stages expect. */
+function normalize(config: Config): Config {
   for (const provider of Object.values(config.providers)) {
     if (provider.baseUrl !== undefined) provider.baseUrl = provider.baseUrl.replace(/\/+$/, '');
   }
@@ -247,7 +252,7 @@ function faulty(source: ConfigText, found: readonly Finding[], warnings: readonl
   return { ok: false, faults: place(source, found), warnings: place(source, warnings) };
 }
 
-/** Gives findings their lines, in the order of the file. */
+/** Adds line and column to findings, and sorts them by place. */
 function place(source: { readonly locate: Placed }, found: readonly Finding[]): ConfigFault[] {
   const placed = found.slice(0, faultsMax).map((finding) => ({
     path: pathText(finding.path),
@@ -257,5 +262,5 @@ function place(source: { readonly locate: Placed }, found: readonly Finding[]): 
   placed.sort((a, b) => a.line - b.line || a.column - b.column);
   const left = found.length - placed.length;
   if (left === 0) return placed;
-  return [...placed, { path: '', line: null, column: null, message: `and ${left} more` }];
+  return [...placed, { path: '', line: null, column: null, message: `and ${left} more faults` }];
 }

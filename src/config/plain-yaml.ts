@@ -1,26 +1,26 @@
 /**
- * Reads the plain part of YAML that most configurations keep to, an order of magnitude faster and smaller than a
- * parser that remembers places: 10,000 keys in a tenth of a second. Whatever is unusual or wrong is left to that
- * parser, so this one never has to explain itself.
+ * A fast reader for the plain subset of YAML that most configurations use. It takes a tenth of the time and memory of a
+ * parser that remembers places: 10,000 keys in 0.1 s. Anything unusual or wrong is left to that parser, so this one
+ * reports no errors.
  */
 
-/** Stands for "this is for the full parser". */
+/** Thrown to leave a text to the full parser. */
 const unusual = Symbol('unusual YAML');
 
 interface Reader {
   readonly text: string;
-  /** The current line: where it begins, its indentation, its content's bounds. `from` < 0: the text is over. */
+  /** Where the next line begins, and the current line's indentation and bounds. `from` < 0: the text has ended. */
   next: number;
   indent: number;
   from: number;
   to: number;
-  /** Values still allowed, so that a huge file ends where the full parser would end it. */
+  /** Values still allowed; at 0 the text is left to the full parser, which reports it. */
   left: number;
 }
 
 const depthMax = 60;
 
-/** Names that are not text, by YAML's core schema. */
+/** Plain scalars that aren't text in YAML's core schema, and keys with a special meaning. */
 const special = /^(?:~|null|Null|NULL|true|True|TRUE|false|False|FALSE|<<|__proto__)$/;
 const keyAt = /(?:[A-Za-z_][\w./-]*|"[^"\\\n]*"|'[^'\n]*') *:(?=[ \n]|$)/y;
 const doubleQuoted = /"(?:[^"\\\n]|\\.)*"/y;
@@ -30,12 +30,12 @@ const flowSpace = /(?:[ \n]|(?<=[ \n])#[^\n]*)*/y;
 const indicators = new Set('-?:,[]{}#&*!|>\'"%@`');
 const looksNumeric = /^[-+]?(?:\.\d+|\d+(?:\.\d*)?)(?:e[-+]?\d+)?$|^[-+]?\.(?:inf|nan)$|^0[ox]/i;
 const plainNumber = /^-?(?:0|[1-9]\d{0,14})(?:\.\d{1,12})?$/;
-/** Tabs, carriage returns, and what other parsers may take for the end of a line. */
+/** Tabs, carriage returns, and characters that other parsers may treat as line breaks. */
 const oddCharacters = /[\t\r\x85\u2028\u2029\ufeff]/;
 
 /**
- * The value of a YAML text; undefined where it isn't plain enough, or faulty.
- * @param valuesMax most values it may hold
+ * The value of a YAML text; undefined: not plain, or faulty.
+ * @param valuesMax most values it may contain
  */
 export function readPlainYaml(text: string, valuesMax: number): unknown {
   if (oddCharacters.test(text)) return undefined;
@@ -56,7 +56,7 @@ function giveUp(): never {
   throw unusual;
 }
 
-/** Goes to the next line that holds more than space or a comment. */
+/** Goes to the next line that isn't blank or a comment. */
 function advance(reader: Reader): void {
   const { text } = reader;
   while (reader.next < text.length) {
@@ -93,7 +93,7 @@ function block(reader: Reader, depth: number): unknown {
   return keyEnd(reader, reader.from) > 0 ? mapping(reader, depth) : giveUp();
 }
 
-/** Where the key at an offset ends, after its colon; 0: there is none. */
+/** Offset after the colon of the key at an offset; 0: there is no key. */
 function keyEnd({ text }: Reader, from: number): number {
   keyAt.lastIndex = from;
   return keyAt.test(text) ? keyAt.lastIndex : 0;
@@ -131,7 +131,7 @@ function list(reader: Reader, depth: number): unknown[] {
     const opens =
       from < reader.to && ((text[from] === '-' && text[from + 1] === ' ') || keyEnd(reader, from) > 0);
     if (opens) {
-      // A collection on the dash's own line is indented by where it stands.
+      // A collection on the same line as the dash is indented by its column.
       reader.indent += from - reader.from;
       reader.from = from;
       value.push(block(reader, depth + 1));
@@ -148,7 +148,7 @@ function afterIndicator(reader: Reader, at: number, indent: number, depth: numbe
   while (from < to && text.charCodeAt(from) === 32) from++;
   if (from >= to || (text[from] === '#' && from > at)) {
     advance(reader);
-    // A list may stand as far left as the key it belongs to.
+    // A list may be indented no further than its key.
     const below = reader.indent > indent || (ofKey && reader.indent === indent && isDash(reader));
     if (below) return block(reader, depth + 1);
     count(reader);
@@ -160,7 +160,7 @@ function afterIndicator(reader: Reader, at: number, indent: number, depth: numbe
   return value;
 }
 
-/** A value that begins and ends on one line, a comment after it left out. */
+/** A value on a single line, without the comment after it. */
 function onLine(reader: Reader, from: number, to: number, depth: number): unknown {
   const { text } = reader;
   const first = text[from] ?? '';
@@ -168,7 +168,7 @@ function onLine(reader: Reader, from: number, to: number, depth: number): unknow
     const cursor = { at: from };
     const value = flow(reader, cursor, depth + 1);
     const rest = text.slice(cursor.at, to);
-    // A value that runs over the line's end is for the full parser.
+    // A value that spans lines is left to the full parser.
     if (cursor.at > to || !/^(?: +#.*| *)$/.test(rest)) giveUp();
     return value;
   }
@@ -182,7 +182,7 @@ function onLine(reader: Reader, from: number, to: number, depth: number): unknow
   return scalar(written);
 }
 
-/** What a plain scalar stands for, by YAML's core schema. */
+/** The value of a plain scalar, by YAML's core schema. */
 function scalar(written: string): unknown {
   if (special.test(written)) {
     if (written === '<<' || written === '__proto__') return written;
@@ -192,7 +192,7 @@ function scalar(written: string): unknown {
   return plainNumber.test(written) ? Number(written) : giveUp();
 }
 
-/** The text as one flow collection, as JSON is. */
+/** Reads the whole text as one flow collection, such as JSON. */
 function wholeFlow(reader: Reader): unknown {
   const cursor = { at: reader.from };
   const value = flow(reader, cursor, 1);
@@ -220,7 +220,7 @@ function flow(reader: Reader, cursor: Cursor, depth: number): unknown {
   if (first === '{') return flowMapping(reader, cursor, depth);
   if (first === '"' || first === "'") return quoted(reader, cursor);
   const written = take(reader, cursor, flowPlain);
-  // Only where nothing more can belong to it.
+  // It must be followed by the end of the element.
   if (!/^[ \n]*[,\]}]/.test(reader.text.slice(cursor.at, cursor.at + 80))) giveUp();
   return scalar(written);
 }
@@ -244,7 +244,7 @@ function quoted(reader: Reader, cursor: Cursor): string {
   }
 }
 
-/** After a member of a flow collection: whether another may follow. */
+/** Reads what follows an element of a flow collection. Whether another element may follow. */
 function more(reader: Reader, cursor: Cursor, close: string): boolean {
   skipSpace(reader, cursor);
   const char = reader.text[cursor.at];

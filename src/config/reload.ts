@@ -1,22 +1,23 @@
-/** Watches a configuration file, through editors that rename it and Kubernetes, which swaps a link. */
+/** Watches a configuration file, even if an editor renames it or Kubernetes swaps a symbolic link. */
 import { type FSWatcher, statSync, unwatchFile, watch, watchFile } from 'node:fs';
 import { basename, dirname } from 'node:path';
 
-/** Silence after the last event before the change is told: a save is several events. */
+/** Silence after the last event before a change is reported: saving a file causes several events. */
 const quietMs = 100;
-/** Longest wait while events go on. */
+/** Longest delay of a report while events keep coming. */
 const waitMaxMs = 1000;
-/** Second look, for what events miss: a file behind a link, a folder that was replaced, a network mount. */
+/** Polling interval, for changes without events: a file behind a link, a replaced folder, a network mount. */
 const pollMs = 5000;
 
-/** A watch; `close` ends it, and nothing is told afterwards. */
+/** A running watch. */
 export interface ConfigWatch {
+  /** Ends the watch; nothing is reported afterwards. */
   close(): void;
 }
 
 /**
- * Calls `onChange` after the file has changed and can be found. Its folder is watched, not the file, so that
- * it may be replaced or be missing for a moment. Never keeps the process alive, and never throws.
+ * Calls `onChange` after the file has changed and exists. Watches its folder rather than the file, so that it may be
+ * replaced or be missing for a moment. Never keeps the process alive, and never throws.
  */
 export function watchConfig(path: string, onChange: () => void): ConfigWatch {
   const name = basename(path);
@@ -29,13 +30,13 @@ export function watchConfig(path: string, onChange: () => void): ConfigWatch {
   const settle = (): void => {
     timer = null;
     const now = fingerprint(path);
-    // Missing: its return is an event too.
+    // If it is missing, its return causes another event.
     if (now === null || (now === seen && !touched)) return;
     seen = now;
     touched = false;
     onChange();
   };
-  const stir = (): void => {
+  const schedule = (): void => {
     if (closed) return;
     const nowMs = performance.now();
     if (timer === null) firstMs = nowMs;
@@ -45,22 +46,22 @@ export function watchConfig(path: string, onChange: () => void): ConfigWatch {
   };
 
   const watcher = watchFolder(dirname(path), (file) => {
-    // Its own name counts even if the fingerprint is the same: two writes can share a tick of the clock.
+    // An event with its name counts even if the fingerprint is the same: two writes can have the same timestamp.
     if (file === name) touched = true;
-    stir();
+    schedule();
   });
-  watchFile(path, { persistent: false, interval: pollMs }, stir);
+  watchFile(path, { persistent: false, interval: pollMs }, schedule);
   return {
     close() {
       closed = true;
       if (timer !== null) clearTimeout(timer);
       watcher?.close();
-      unwatchFile(path, stir);
+      unwatchFile(path, schedule);
     },
   };
 }
 
-/** Watches one file after the other: whichever was named last, none after null. */
+/** Watches one file at a time: the one passed last; null: none. */
 export function followFile(onChange: () => void): (path: string | null) => void {
   let followed: string | null = null;
   let watch: ConfigWatch | null = null;
@@ -72,7 +73,9 @@ export function followFile(onChange: () => void): (path: string | null) => void 
   };
 }
 
-/** Calls `work` when it is asked to, one at a time: however often that is meanwhile, once more. It must not reject. */
+/**
+ * Wraps `work` so that it runs one at a time. Calls during a run cause exactly one more run. It must not reject.
+ */
 export function oneAtATime(work: () => Promise<void>): () => void {
   let asked = false;
   let running = false;
@@ -90,7 +93,7 @@ export function oneAtATime(work: () => Promise<void>): () => void {
   };
 }
 
-/** Events of a folder; null where the system gives none, as when it has no watch left: polling remains. */
+/** Watches a folder; null: the system provides no events, for example when it is out of watches. Polling remains. */
 function watchFolder(folder: string, onEvent: (file: string | null) => void): FSWatcher | null {
   try {
     const watcher = watch(folder, { persistent: false }, (_event, file) => onEvent(file));
@@ -101,7 +104,7 @@ function watchFolder(folder: string, onEvent: (file: string | null) => void): FS
   }
 }
 
-/** What changes with the file behind a path, links followed; null: not there. */
+/** A text that changes with the file at a path, links followed; null: there is no file. */
 function fingerprint(path: string): string | null {
   const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
   return stat === undefined ? null : `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}`;

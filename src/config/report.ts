@@ -1,11 +1,11 @@
-/** Collects the faults that the checks find, and what they may rely on. */
+/** What the checks work with: the draft they read, and the report they write to. */
 
 import type { z } from 'zod';
 import { type Finding, type Path, pathText } from './faults.ts';
 import type { Show } from './issues.ts';
 import type { configSchema } from './schema.ts';
 
-/** What the file says, whose types the schema has found right, or undefined. */
+/** A value whose type the schema has validated; undefined if it is faulty. */
 type Sound<T> = T extends readonly (infer Item)[]
   ? (Sound<Item> | undefined)[]
   : T extends object
@@ -13,27 +13,28 @@ type Sound<T> = T extends readonly (infer Item)[]
     : T;
 
 /**
- * A configuration as written, without defaults. What has a fault already is there as undefined, which is why
- * a check asks `absent` before it complains that something is missing.
+ * A configuration as written, without defaults. A setting that already has a fault is present as undefined, so a check
+ * must use `absent` before it reports something as missing.
  */
 export type Draft = Sound<z.input<typeof configSchema>>;
 
+/** A provider as written. */
 export type DraftProvider = NonNullable<NonNullable<Draft['providers']>[string]>;
 
-/** Nothing stands there, not even something with a fault of its own. */
+/** Whether a setting isn't written at all, not even with a fault. */
 export const absent = (holder: object | undefined, key: string): boolean =>
   holder === undefined || !Object.hasOwn(holder, key);
 
-/** Where a check puts what it finds. */
+/** Takes what a check finds. */
 export interface Report {
   fault(path: Path, message: string, at?: 'value' | 'key'): void;
   warn(path: Path, message: string): void;
-  /** Faults so far. */
+  /** Number of faults so far. */
   count(): number;
   readonly show: Show;
 }
 
-/** Collects what checks find. */
+/** Creates a report, and the lists it fills. */
 export function createReport(show: Show): { report: Report; faults: Finding[]; warnings: Finding[] } {
   const faults: Finding[] = [];
   const warnings: Finding[] = [];
@@ -46,17 +47,25 @@ export function createReport(show: Show): { report: Report; faults: Finding[]; w
   return { report, faults, warnings };
 }
 
-/** Remembers where each value was first, and reports the others. */
-export function once(report: Report, what: string): (value: string | undefined, path: Path) => void {
+/**
+ * Creates a function that reports repeated values.
+ * @param what the kind of value, as in "duplicate of the WHAT at …"
+ * @param why added to the message
+ */
+export function once(
+  report: Report,
+  what: string,
+  why = '',
+): (value: string | undefined, path: Path) => void {
   const seen = new Map<string, Path>();
   return (value, path) => {
     if (value === undefined) return;
     const first = seen.get(value);
     if (first === undefined) seen.set(value, path);
-    else report.fault(path, `${what} stands at ${pathText(first)} already`);
+    else report.fault(path, `duplicate of the ${what} at ${pathText(first)}${why}`);
   };
 }
 
-/** A value with a fault of its own stands there. */
+/** Whether a setting is written and has a fault. */
 export const faultyAt = (holder: object, key: string): boolean =>
   !absent(holder, key) && (holder as Record<string, unknown>)[key] === undefined;

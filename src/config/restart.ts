@@ -1,12 +1,12 @@
-/** Settings that only a restart changes: those that say `restart: true` of themselves in the schema. */
+/** Finds the settings that need a restart: those with `restart: true` in the schema's metadata. */
 import type { z } from 'zod';
 
-/** What a setting may say of itself. */
+/** A setting's metadata. */
 interface Meta {
   readonly restart?: boolean;
 }
 
-/** What a schema that wraps another, or has members, says of them. */
+/** The part of a schema's definition that leads to inner schemas. */
 interface Def {
   readonly innerType?: z.ZodType;
   readonly shape?: Readonly<Record<string, z.ZodType>>;

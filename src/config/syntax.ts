@@ -1,4 +1,4 @@
-/** What hosts, origins, URLs, headers and sockets must look like. Each function gives the fault, or null. */
+/** Syntax of hosts, origins, URLs, headers and socket paths. Each check returns the fault, or null if there is none. */
 
 import { isIP } from 'node:net';
 import { isLoopback } from '../base/node-http.ts';
@@ -7,20 +7,20 @@ import type { DialectName } from '../exchange/dialects.ts';
 const hostName =
   /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$/i;
 
-/** An address to listen on. */
+/** Checks an address to listen on. */
 export function listenHostFault(host: string): string | null {
   if (isIP(host) !== 0 || (hostName.test(host) && !/^[\d.]+$/.test(host))) return null;
   return 'must be an IP address or a host name, without port, scheme or brackets';
 }
 
-/** Whether two listeners on the same port would meet. */
+/** Whether two listeners on the same port would conflict. */
 export function sameHost(a: string, b: string): boolean {
   const everywhere = (host: string) => host === '0.0.0.0' || host === '::';
   const plain = (host: string) => (host === 'localhost' ? '127.0.0.1' : host.toLowerCase());
   return everywhere(a) || everywhere(b) || plain(a) === plain(b);
 }
 
-/** A name to accept in `Host`. */
+/** Checks a name to accept in the `Host` header. */
 export function allowedHostFault(host: string): string | null {
   if (hostName.test(host) || /^\[.*\]$/.test(host)) {
     if (!host.startsWith('[') || isIP(host.slice(1, -1)) === 6) return null;
@@ -28,7 +28,7 @@ export function allowedHostFault(host: string): string | null {
   return 'must be a host name or address, without scheme, port, path or *; IPv6 in brackets';
 }
 
-/** An origin as browsers send it. */
+/** Checks an origin: it must be as browsers send it. */
 export function originFault(origin: string): string | null {
   const url = URL.canParse(origin) ? new URL(origin) : null;
   const web = url !== null && (url.protocol === 'https:' || url.protocol === 'http:');
@@ -36,19 +36,20 @@ export function originFault(origin: string): string | null {
   return 'must be a web origin such as https://app.example: scheme and host, the port if unusual, no path';
 }
 
-/** A provider's base URL. Its text is never repeated: it may hold a credential. */
+/** Checks a provider's base URL. The fault never quotes it, since it may contain a credential. */
 export function baseUrlFault(text: string): string | null {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:') || /\s/.test(text)) {
     return 'must be a URL that begins with https:// or http://';
   }
-  if (url.username !== '' || url.password !== '') return 'must hold no credentials: use `apiKey`';
+  if (url.username !== '' || url.password !== '') return 'must contain no credentials: use `apiKey`';
   if (text.includes('#')) return 'must have no fragment';
-  if (/[?&](?:[^=&]*(?:key|token|secret|sig))=/i.test(text)) return 'must hold no credentials: use `apiKey`';
+  if (/[?&](?:[^=&]*(?:key|token|secret|sig))=/i.test(text))
+    return 'must contain no credentials: use `apiKey`';
   return null;
 }
 
-/** Where peers meet. Its text is never repeated: it may hold a password. */
+/** Checks the URL of a Redis. The fault never quotes it, since it may contain a password. */
 export function redisUrlFault(text: string): string | null {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url !== null && (url.protocol === 'redis:' || url.protocol === 'rediss:') && url.hostname !== '')
@@ -56,13 +57,13 @@ export function redisUrlFault(text: string): string | null {
   return 'must be a URL such as redis://redis.internal:6379';
 }
 
-/** Whether the credential would travel unencrypted to another machine. */
+/** Whether a credential would be sent unencrypted to another machine. */
 export function isPlainRemote(baseUrl: string): boolean {
   const url = new URL(baseUrl);
   return url.protocol === 'http:' && !isLoopback(url.hostname.replace(/^\[(.*)\]$/, '$1'));
 }
 
-/** Belong to one connection, not to the request, or are made by the HTTP client. */
+/** Headers that belong to the connection rather than the request, or that the HTTP client sets. */
 const connectionHeaders = new Set([
   'connection',
   'content-length',
@@ -78,10 +79,10 @@ const connectionHeaders = new Set([
   'upgrade',
 ]);
 
-/** Say how the body is encoded, which is not for the configuration to decide. */
+/** Headers that describe the body's encoding, which the configuration can't decide. */
 const bodyHeaders = new Set(['accept-encoding', 'content-encoding', 'content-type']);
 
-/** A header added to each request to a provider. */
+/** Checks a header to add to each request to a provider. */
 export function headerFault(name: string, value: string, dialect: DialectName | undefined): string | null {
   const lower = name.toLowerCase();
   if (!/^[!#$%&'*+.^_`|~0-9a-z-]{1,128}$/.test(lower)) return 'is not a header name';
@@ -94,20 +95,21 @@ export function headerFault(name: string, value: string, dialect: DialectName | 
   ) {
     return 'carries the credential: use `apiKey`';
   }
-  if (dialect === 'anthropic' && lower === 'anthropic-version') return "is the client's to set";
+  if (dialect === 'anthropic' && lower === 'anthropic-version') return 'is set by the client';
   if (value.length > 8192) return 'has a value of more than 8192 characters';
-  // Refused in any place, since a line break would begin another header.
+  // A line break would begin another header.
   return /^[\x21-\x7e]([\t\x20-\x7e]*[\x21-\x7e])?$/.test(value)
     ? null
-    : 'has a value that is empty, begins or ends with a space, or holds characters no header can carry';
+    : 'has a value that is empty, begins or ends with a space, or contains characters that a header cannot carry';
 }
 
-/** Whether a secret can travel in a header. */
+/** Whether a secret can be sent in a header. */
 export const isHeaderSafe = (secret: string): boolean => /^[\x21-\x7e]+$/.test(secret);
 
-/** The kernel's bound on a socket's path, less its final NUL. */
+/** The kernel's limit on a socket's path, without the final NUL. */
 const socketPathMaxBytes = 107;
 
+/** Checks the path of a Unix socket. */
 export function socketFault(path: string): string | null {
   if (path === '' || path.endsWith('/')) return 'must be the path of a socket';
   return Buffer.byteLength(path) > socketPathMaxBytes

@@ -58,22 +58,30 @@ describe('a fault', () => {
   test.each([
     [{ preset: 'bedrock' }, 'providers.p', /apiKey: \$\{AWS_BEARER_TOKEN_BEDROCK\}.*`credential: aws`/],
     [{ preset: 'bedrock', credential: 'aws', apiKey: 'k' }, 'providers.p.apiKey', /`credential: aws`/],
-    [{ preset: 'bedrock', accessKeys: [keys], apiKeys: ['k'] }, 'providers.p.apiKeys', /beside `accessKeys`/],
+    [
+      { preset: 'bedrock', accessKeys: [keys], apiKeys: ['k'] },
+      'providers.p.apiKeys',
+      /together with `accessKeys`/,
+    ],
     [{ preset: 'bedrock', credential: 'client', accessKeys: [keys] }, 'providers.p.accessKeys', /client/],
     [{ preset: 'bedrock', credential: 'google' }, 'providers.p.credential', /cannot be `google`/],
-    [{ preset: 'bedrock', accessKeys: [keys, keys] }, 'providers.p.accessKeys[1].id', /already/],
+    [
+      { preset: 'bedrock', accessKeys: [keys, keys] },
+      'providers.p.accessKeys[1].id',
+      /duplicate of the access key/,
+    ],
     [
       { preset: 'bedrock', accessKeys: [{ ...keys, id: 'a b' }] },
       'providers.p.accessKeys[0].id',
-      /no header/,
+      /a header cannot carry/,
     ],
     [{ preset: 'bedrock', accessKeys: [{ id: 'a' }] }, 'providers.p.accessKeys[0].secret', /missing/],
     [{ preset: 'bedrock', apiKey: 'k', region: 'Paris!' }, 'providers.p.region', /such as eu-central-1/],
     [{ ...own, credential: 'aws' }, 'providers.p', /needs `region`/],
     [{ ...own, accessKeys: [keys] }, 'providers.p', /needs `region`/],
-    [{ preset: 'openai', credential: 'aws' }, 'providers.p.credential', /only providers of dialect bedrock/],
-    [{ preset: 'openai', apiKey: 'k', region: 'eu-west-1' }, 'providers.p.region', /no use/],
-    [{ preset: 'openai', apiKey: 'k', accessKeys: [keys] }, 'providers.p.accessKeys', /no use/],
+    [{ preset: 'openai', credential: 'aws' }, 'providers.p.credential', /providers of dialect bedrock only/],
+    [{ preset: 'openai', apiKey: 'k', region: 'eu-west-1' }, 'providers.p.region', /no effect/],
+    [{ preset: 'openai', apiKey: 'k', accessKeys: [keys] }, 'providers.p.accessKeys', /no effect/],
   ])('%j', (provider, place, words) => {
     const result = load(provider);
     const faults = result.ok ? [] : result.faults;

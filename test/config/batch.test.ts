@@ -25,21 +25,21 @@ const least = { strategy: 'least_loaded', overflow };
 
 describe('refused', () => {
   test.each([
-    ['an overflow of another strategy', { overflow }, {}, /^routes\[0\]\.overflow: has no use without/],
+    ['an overflow of another strategy', { overflow }, {}, /^routes\[0\]\.overflow: has no effect without/],
     [
       'no own engine',
       { ...least, targets: targets('other') },
       {},
-      /^routes\[0\]\.overflow: no target is an own/,
+      /^routes\[0\]\.overflow: no target is a self-hosted engine/,
     ],
     [
       'no hosted target',
       { ...least, targets: targets('vllm') },
       {},
-      /^routes\[0\]\.overflow: no target is hosted/,
+      /^routes\[0\]\.overflow: all targets are self-hosted/,
     ],
     ['an unknown engine', {}, { x: { ...own, engine: 'vlm' } }, /^providers\.x\.engine: .*vllm/],
-    ['a probe of nothing', {}, { x: { ...own, probe: {} } }, /^providers\.x\.probe: has no use without/],
+    ['a probe of nothing', {}, { x: { ...own, probe: {} } }, /^providers\.x\.probe: has no effect without/],
     ['an unknown class', { priority: 'night' }, {}, /^routes\[0\]\.priority: .*batch/],
     ['an unknown strategy', { strategy: 'best' }, {}, /^routes\[0\]\.strategy: .*least_loaded/],
     [
@@ -54,7 +54,7 @@ describe('refused', () => {
   });
 
   test.each([
-    ['own', ['vllm', 'other'], /no target is hosted/],
+    ['own', ['vllm', 'other'], /all targets are self-hosted/],
     ['hosted', ['other', 'vllm'], null],
   ])('an overflow whose other target is a route that asks %s first', (_, nested, fault) => {
     const routes = [
@@ -79,7 +79,7 @@ describe('refused', () => {
 describe('warned of', () => {
   test('a queue that takes every connection', () => {
     expect(check({ batch: { queueMax: 4096 } }, {}).warnings).toEqual([
-      expect.stringMatching(/^batch\.queueMax: each request that waits holds a connection/),
+      expect.stringMatching(/^batch\.queueMax: each waiting request holds a connection/),
     ]);
     expect(check({ listen: { connectionsMax: 500 } }, {}).warnings).toEqual([
       expect.stringMatching(/^listen\.connectionsMax: each/),

@@ -52,7 +52,7 @@ describe('an entry', () => {
     [{ model: 'm', contextTokens: 0 }, 'contextTokens', /at least 1/],
     [{ model: 'm', capabilities: ['sight'] }, 'capabilities[0]', /not one of vision/],
     [{ model: 'm', inputUsdPerMtok: 1 }, 'inputUsdPerMtok', /did you mean "inputUsdPerMTok"/],
-    [{ model: 'm' }, '', /says nothing of the model/],
+    [{ model: 'm' }, '', /has no facts about the model/],
   ])('%j', (entry, place, words) => {
     const inConfig = faultsOf(load({ models: [entry] }));
     const dot = place === '' ? '' : `.${place}`;
@@ -63,13 +63,13 @@ describe('an entry', () => {
     expect(inFile[0]).toMatch(words);
   });
 
-  test('that stands there twice, or never counts', () => {
+  test('that is listed twice, or has no effect', () => {
     const models = [
       { provider: 'own', model: 'a', ...price },
       { provider: 'own', model: 'a', ...price },
     ];
     expect(faultsOf(load({ models }))).toEqual([
-      '|catalog.models[1].model: this model stands at catalog.models[0] already',
+      '|catalog.models[1].model: duplicate of the model at catalog.models[0]',
     ]);
     const covered = load({
       models: [
@@ -78,12 +78,16 @@ describe('an entry', () => {
       ],
     });
     expect(faultsOf(covered)).toEqual([]);
-    expect(warningsOf(covered)[0]).toMatch(/models\[1\]\.model: never counts: catalog\.models\[0\] fits/);
+    expect(warningsOf(covered)[0]).toMatch(
+      /models\[1\]\.model: has no effect: catalog\.models\[0\] comes first/,
+    );
   });
 
   test('with half a price is warned of where no table has the other half', () => {
     const half = (provider: string) => load({ models: [{ provider, model: 'm', inputUsdPerMTok: 1 }] });
-    expect(warningsOf(half('own'))).toEqual(['|catalog.models[0]: is no price without `outputUsdPerMTok`']);
+    expect(warningsOf(half('own'))).toEqual([
+      '|catalog.models[0]: the price is incomplete: add `outputUsdPerMTok`',
+    ]);
     expect(warningsOf(half('openai'))).toEqual([]);
   });
 });
@@ -104,7 +108,7 @@ describe('the file', () => {
     const result = load({ file: 'prices.yaml' }, text);
     expect(result.ok ? '' : formatFaults('sidegate.yaml', result.faults)).toBe(
       'prices.yaml:4:22 models[0].inputUsdPerMTok: must be a number, not text\n' +
-        'prices.yaml:5:5 models[0].prise: there is no such setting; here there are provider, model, inputUsdPerMTok, ' +
+        'prices.yaml:5:5 models[0].prise: there is no such setting; the settings here are provider, model, inputUsdPerMTok, ' +
         'outputUsdPerMTok, cachedInputUsdPerMTok, cacheWriteUsdPerMTok, usdPerSearchUnit, contextTokens, outputMaxTokens, capabilities',
     );
   });
@@ -118,7 +122,7 @@ describe('the file', () => {
       'with another key',
       'models: []\nfile: x\n',
       'prices.yaml|file',
-      /no such setting; here there are models/,
+      /no such setting; the settings here are models/,
     ],
   ])('%s', (_, text, place, words) => {
     const faults = faultsOf(load({ file: 'prices.yaml' }, text));
@@ -155,7 +159,7 @@ describe('a model that no provider has', () => {
     ['x', 'own', 'gpt', 'routes[0].targets[0].model', /the provider has no model "gpt"/],
     ['mistral*', 'own', undefined, 'routes[0].model', /no model "mistral\*"/],
     ['sim-2', 'sim', undefined, 'routes[0].model', /did you mean "sim-1"/],
-    ['x', 'openai', 'gpt-*', 'routes[0].targets[0].model', /only where the route's model does/],
+    ['x', 'openai', 'gpt-*', 'routes[0].targets[0].model', /only if the route's model does/],
   ])('%s at %s as %s is refused', (model, provider, own, place, words) => {
     const faults = routed(model, provider, own);
     expect(faults.map((text) => text.split(':')[0])).toEqual([`|${place}`]);

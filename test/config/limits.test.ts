@@ -30,7 +30,7 @@ describe('a limit that is refused', () => {
     ['a negative capacity', { capacity: -5 }, /^limits\[0\]\.capacity: must be more than 0/],
     ['a rate of 0', { refillPerSecond: 0 }, /^limits\[0\]\.refillPerSecond: must be more than 0/],
     ['a negative rate', { refillPerSecond: -1 }, /^limits\[0\]\.refillPerSecond: must be more than 0/],
-    ['a capacity below one', { capacity: 0.5 }, /^limits\[0\]\.capacity: nothing can ever pass/],
+    ['a capacity below one', { capacity: 0.5 }, /^limits\[0\]\.capacity: no request could ever pass/],
     [
       'no rate',
       { refillPerSecond: undefined },
@@ -71,7 +71,7 @@ describe('a limit that is refused', () => {
     [
       'prices where none are counted',
       { unpriced: 'allow' },
-      /^limits\[0\]\.unpriced: has a meaning for `unit: usd` only/,
+      /^limits\[0\]\.unpriced: applies to `unit: usd` only/,
     ],
     [
       'an unknown unit',
@@ -87,7 +87,7 @@ describe('a limit that is refused', () => {
     [
       'a scope twice',
       { per: ['user', 'user'] },
-      /^limits\[0\]\.per\[1\]: this stands at limits\[0\]\.per\[0\]/,
+      /^limits\[0\]\.per\[1\]: duplicate of the value at limits\[0\]\.per\[0\]/,
     ],
     [
       'a star in the middle',
@@ -105,7 +105,7 @@ describe('a limit that is refused', () => {
   test('one of a key, by its place', () => {
     const keys = [{ ...base.authenticate.keys[0], limits: [limit, { ...limit, windowSeconds: 5 }] }];
     expect(faultsOf({ authenticate: { keys } })).toEqual([
-      expect.stringMatching(/^authenticate\.keys\[0\]\.limits\[1\]\.name: this name stands at/),
+      expect.stringMatching(/^authenticate\.keys\[0\]\.limits\[1\]\.name: duplicate of the name at/),
       expect.stringMatching(/^authenticate\.keys\[0\]\.limits\[1\]\.windowSeconds: has no meaning/),
     ]);
   });
@@ -133,7 +133,7 @@ describe('a budget that is refused', () => {
 
   test('one with the name of a limit', () => {
     expect(faultsOf({ limits: [limit], budgets: [{ ...budget, name: 'l' }] })).toEqual([
-      'budgets[0].name: this name stands at limits[0].name already',
+      'budgets[0].name: duplicate of the name at limits[0].name',
     ]);
   });
 });
@@ -180,7 +180,8 @@ describe('limits that contradict each other', () => {
   ])('%s', (_, more, paths) => {
     const faults = faultsOf(more);
     expect(faults.map((fault) => fault.split(': ')[0])).toEqual(paths);
-    for (const fault of faults) expect(fault).toMatch(/never decides: (limits|budgets)\[\d\] allows no more/);
+    for (const fault of faults)
+      expect(fault).toMatch(/has no effect: (limits|budgets)\[\d\] is at least as strict/);
   });
 });
 
@@ -204,7 +205,7 @@ describe('a warning', () => {
     [
       'a budget in memory only',
       { budgets: [budget], store: {} },
-      /^budgets: without `store\.path` a restart forgets/,
+      /^budgets: without `store\.path`, a restart resets/,
     ],
   ])('%s', (_, more, warning) => {
     expect(faultsOf(more)).toEqual([]);

@@ -58,14 +58,14 @@ describe('faults', () => {
       'both',
       [{ model: 'a', targets: [{ ...p('x'), route: 'good' }] }, good],
       'routes[0].targets[0].route',
-      /one or the other/,
+      /cannot be combined with `provider`/,
     ],
     ['neither', [{ model: 'a', targets: [{ model: 'x' }] }], 'routes[0].targets[0]', /needs a `provider`/],
     [
       'a model beside a route',
       [{ model: 'a', targets: [{ route: 'good', model: 'x' }] }, good],
       'routes[0].targets[0].model',
-      /no use/,
+      /no effect/,
     ],
     [
       'weights of 0',
@@ -84,7 +84,7 @@ describe('faults', () => {
       'a condition before anything failed',
       [{ model: 'a', targets: [p('x', { on: ['timeout'] }), q('y')] }],
       'routes[0].targets[0].on',
-      /nothing before/,
+      /no effect at the first target/,
     ],
     [
       'a condition among alternatives',
@@ -96,7 +96,7 @@ describe('faults', () => {
       'a tier without a target',
       [{ model: 'a', strategy: 'cost', targets: [p('x', { tier: 'simple' }), q('y', { tier: 'complex' })] }],
       'routes[0].targets',
-      /no target is of the tier moderate/,
+      /no target has the tier moderate/,
     ],
     [
       'a target without a tier',
@@ -114,13 +114,13 @@ describe('faults', () => {
         },
       ],
       'routes[0].targets',
-      /none of the targets can serve "a".*vision/,
+      /no target can serve "a".*vision/,
     ],
     [
       'another embedding model',
       [{ model: 'a', targets: [p('text-embedding-3-small'), q('text-embedding-3-large')] }],
       'routes[0].targets[1]',
-      /another embedding model/,
+      /a different embedding model/,
     ],
     [
       'another embedding model by its capabilities, in a nested route',
@@ -129,13 +129,13 @@ describe('faults', () => {
         { model: 'b', targets: [q('f', { capabilities: ['embeddings'] })] },
       ],
       'routes[0].targets[1]',
-      /another embedding model/,
+      /a different embedding model/,
     ],
     [
       'the same target twice',
       [{ model: 'a', targets: [p('x'), p('x')] }],
       'routes[0].targets[1]',
-      /stands at/,
+      /duplicate of the target at/,
     ],
     ['no such strategy', [{ ...good, strategy: 'cheapest' }], 'routes[0].strategy', /not one of fallback/],
   ])('%s', (_, routes, path, message) => {
@@ -170,7 +170,9 @@ describe('warnings', () => {
   test('a chain that never leaves its provider is no fallback', () => {
     const { faults, warnings } = check({ model: 'a', targets: [p('x'), p('y')] });
     expect(faults).toEqual([]);
-    expect(warnings).toEqual([['routes[0].targets', expect.stringMatching(/never leaves the provider "p"/)]]);
+    expect(warnings).toEqual([
+      ['routes[0].targets', expect.stringMatching(/all targets are at the provider "p"/)],
+    ]);
   });
 
   test('neither is one whose nested route stays with its provider', () => {
@@ -178,7 +180,7 @@ describe('warnings', () => {
       { model: 'a', targets: [p('x'), { route: 'b' }] },
       { model: 'b', strategy: 'weighted', targets: [p('y'), p('z')] },
     );
-    expect(warnings).toEqual([['routes[0].targets', expect.stringMatching(/never leaves/)]]);
+    expect(warnings).toEqual([['routes[0].targets', expect.stringMatching(/all targets are at/)]]);
   });
 
   test('one target, or two providers, are fine', () => {

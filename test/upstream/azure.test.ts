@@ -290,7 +290,7 @@ describe('faults', () => {
 test.each([
   [
     { preset: 'azure', apiKey: 'k' },
-    'needs `baseUrl`: https://RESOURCE.openai.azure.com/openai/v1 with a name of your own',
+    'needs `baseUrl`: https://RESOURCE.openai.azure.com/openai/v1 with the name of your resource',
   ],
   [
     { preset: 'azure-deployments', baseUrl: 'https://x.openai.azure.com/openai', apiKey: 'k' },
@@ -298,7 +298,7 @@ test.each([
   ],
   [
     { preset: 'azure', baseUrl: 'https://x.openai.azure.com/openai/v1?api-key=abc', apiKey: 'k' },
-    'must hold no credentials: use `apiKey`',
+    'must contain no credentials: use `apiKey`',
   ],
   [
     {
@@ -307,7 +307,7 @@ test.each([
       apiKey: 'k',
       credential: 'azure' as const,
     },
-    'has no use beside `credential: azure`: take one of them out',
+    'has no effect together with `credential: azure`: remove one of them',
   ],
   [
     { preset: 'azure-deployments', baseUrl: 'https://x.openai.azure.com/openai?api-version=1', apiKey: 'k' },
