@@ -1,4 +1,4 @@
-/** The commands: run, check, explain, keys, demo, simulate, presets, schema. */
+/** The command line: run, check, explain, keys, demo, simulate, presets, schema. */
 
 import { dirname, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -12,11 +12,11 @@ import type { Sidecar } from './sidecar/sidecar.ts';
 export const help = `sidegate: an LLM gateway beside your service
 
   sidegate run [--config FILE]     serve FILE (or $SIDEGATE_CONFIG, or sidegate.yaml)
-  sidegate check [FILE]            check a configuration: exit code 0 if it is good, otherwise 1 and its faults
+  sidegate check [FILE]            check a configuration: exit code 0 if it is valid, otherwise 1 and its faults
   sidegate explain FILE [--config FILE] [--path PATH] [--header NAME:VALUE] [--json]
                                    show how the request in FILE is routed: its tier, and each target's price and verdict
   sidegate keys create | list | revoke
-                                   make, list or revoke keys while it runs; \`sidegate keys\` explains
+                                   create, list or revoke stored keys; \`sidegate keys\` explains
   sidegate demo [--port N]         serve with the built-in simulator and the providers whose keys are set
   sidegate simulate [--port N] [--config FILE]
                                    serve only the simulator: all dialects, and faults to test apps with
@@ -27,7 +27,7 @@ export const help = `sidegate: an LLM gateway beside your service
 
 type Command = (args: string[], shell: Shell) => Promise<number>;
 
-/** Every command by its name; the help lists each. */
+/** The commands by name; the help lists each. */
 export const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['run', run],
   ['check', check],
@@ -48,7 +48,7 @@ export const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['help', usage],
 ]);
 
-/** Runs a command; gives the exit code. Resolves when the command is over. */
+/** Runs a command. Resolves with the exit code when it has finished. */
 export async function runCli(args: readonly string[], shell: Shell): Promise<number> {
   const [name, ...rest] = args;
   if (name === undefined) {
@@ -75,7 +75,7 @@ function explain(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause);
   if (!('code' in cause) || cause.code !== 'EADDRINUSE') return cause.message;
   const where = 'port' in cause ? `port ${cause.port}` : 'the socket';
-  return `${where} is in use already: end what listens there, or choose another in the configuration (the demo: --port).`;
+  return `${where} is already in use: stop the process that listens there, or choose another in the configuration (demo: --port).`;
 }
 
 const configPath = (given: string | undefined, shell: Shell): string =>
@@ -88,7 +88,7 @@ async function run(args: string[], shell: Shell): Promise<number> {
     import('./config/load-aside.ts'),
     import('./config/faults.ts'),
   ]);
-  // What serves is loaded meanwhile.
+  // The sidecar's code is loaded while the configuration is read.
   const [loaded] = await Promise.all([loadAside(path, shell.env), import('./sidecar/sidecar.ts')]);
   if (!loaded.ok) {
     shell.printError(`${formatFaults(path, loaded.faults)}\n`);
@@ -104,7 +104,7 @@ async function run(args: string[], shell: Shell): Promise<number> {
     const catalogOf = ({ catalog: { file } }: Config): string | null =>
       file === undefined ? null : resolve(dirname(path), file);
     let closed = false;
-    // A signal and a change of the file often come together.
+    // A signal and a change of the file often come together, so runs are combined.
     const reload = oneAtATime(async () => {
       const config = closed
         ? null
@@ -126,9 +126,9 @@ async function run(args: string[], shell: Shell): Promise<number> {
 }
 
 /**
- * Takes a changed file over, or keeps the old configuration and says every fault of the new one.
+ * Adopts a changed file, or keeps the old configuration and logs every fault of the new one.
  * @param first the configuration the process was started with
- * @param isOver nobody wants it any more
+ * @param isOver the process is shutting down
  */
 async function reloadFrom(
   path: string,
@@ -144,26 +144,26 @@ async function reloadFrom(
     if (isOver()) return null;
     if (!loaded.ok) {
       sidecar.reloadRefused();
-      for (const fault of loaded.faults) log.error(fault, 'configuration refused, the old one stays');
+      for (const fault of loaded.faults) log.error(fault, 'configuration refused; the old one stays in use');
       return null;
     }
     await sidecar.reload(loaded.config);
     setLevel(loaded.config.observe.log);
     for (const key of needingRestart(first, loaded.config, loaded.restart))
-      log.warn({ path: key }, 'needs a restart');
+      log.warn({ path: key }, 'this change needs a restart');
     log.info('configuration reloaded');
     return loaded.config;
   } catch (cause) {
     sidecar.reloadRefused();
     log.error(
       { reason: cause instanceof Error ? cause.message : '' },
-      'configuration refused, the old one stays',
+      'configuration refused; the old one stays in use',
     );
     return null;
   }
 }
 
-/** Serves until a signal ends it. */
+/** Serves until SIGTERM or SIGINT. */
 async function serve(
   config: Config,
   shell: Shell,
@@ -196,7 +196,7 @@ async function check(args: string[], shell: Shell): Promise<number> {
   if (loaded.warnings.length > 0)
     shell.printError(`warning: ${formatFaults(path, loaded.warnings).replaceAll('\n', '\nwarning: ')}\n`);
   if (loaded.ok) {
-    shell.print(`${path}: good\n`);
+    shell.print(`${path}: valid\n`);
     return 0;
   }
   shell.printError(`${formatFaults(path, loaded.faults)}\n`);

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-/** The only file that touches the process: arguments, signals, exit codes. */
-// Compiled code is kept between starts where the platform lets it.
+/** The entry point, and the only file that touches the process: arguments, signals, exit code. */
+// Compiled code is cached between starts if the platform allows it.
 import * as module from 'node:module';
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
@@ -9,7 +9,7 @@ if (major < 22 || (major === 22 && minor < 19)) {
   process.exit(1);
 }
 module.enableCompileCache?.();
-// Loaded only now, since an older Node could not read it.
+// Imported only now, since an older Node could not parse it.
 const { runCli } = await import('./cli.ts');
 
 const exitCode = await runCli(process.argv.slice(2), {

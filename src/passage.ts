@@ -1,4 +1,4 @@
-/** What one request holds while it is at work, and lets go of exactly once when it is over. */
+/** What one request holds while it is in flight, and releases exactly once when it is finished. */
 import type { Trail } from './attempt/trail.ts';
 import type { ErrorCode, Refusal } from './base/errors.ts';
 import type { CacheKey } from './cache/cache.ts';
@@ -16,25 +16,26 @@ import type { Claim } from './replay/replay.ts';
 import type { Stages } from './stages.ts';
 import type { Plan } from './upstream/target.ts';
 
-/** A complete reply without what it cost: that is known only where it is settled. */
+/** A complete reply without its cost, which is known only when the request is settled. */
 export type KeptReply = Omit<StoredReply, 'costNanoUsd'>;
 
-/** One that was stored before has its cost already. */
+/** Whether a reply was stored before, and so has its cost. */
 const isPriced = (reply: KeptReply | StoredReply): reply is StoredReply => 'costNanoUsd' in reply;
 
-/** How a request ended, and what of its reply may be kept. */
+/** How a request ended, and what may be stored of its reply. */
 export interface Closing extends Outcome {
-  /** A complete reply, for the idempotency key. */
+  /** A complete reply, to be stored for the idempotency key. */
   readonly keep?: KeptReply | StoredReply | null;
-  /** It may answer others as well. */
+  /** The reply may also be stored in the cache. */
   readonly cacheable?: boolean;
 }
 
 const noTries: Trail['billed'] = [];
 
-/** Recorded for a client that left before it had a reply; nginx' number, since HTTP has none. */
+/** Recorded for a client that disconnected before its reply. HTTP has no such status; nginx uses this one. */
 const clientGoneStatus = 499;
 
+/** The state of one request on its way through the stages. */
 export class Passage implements Course {
   identity: Identity | null = null;
   request: ModelRequest | null = null;
@@ -46,43 +47,43 @@ export class Passage implements Course {
   trail: Trail | null = null;
   priority: Priority = 'interactive';
   queuedMs = 0;
-  /** Refusals that were only reported. */
-  #letPass: ErrorCode[] | null = null;
+  /** Codes of refusals that were only reported. */
+  #observed: ErrorCode[] | null = null;
   readonly exchange: Exchange;
   readonly stages: Stages;
   #closed = false;
-  /** Since when it is at work; null: it isn't yet. */
-  #atWorkMs: number | null = null;
+  /** When providers began to be asked, monotonic ms; null: not yet. */
+  #begunMs: number | null = null;
 
   constructor(exchange: Exchange, stages: Stages) {
     this.exchange = exchange;
     this.stages = stages;
   }
 
-  /** It is at work from now on: providers are asked. */
+  /** Providers are being asked from now on. @param nowMs monotonic ms */
   begin(nowMs: number): void {
-    this.#atWorkMs = nowMs;
+    this.#begunMs = nowMs;
     if (this.priority === 'interactive') this.stages.batch.begin();
   }
 
-  /** Whether a refusal is only to be reported, since the gateway observes. */
-  letPass(refusal: Refusal): boolean {
+  /** In observe mode, notes the refusal and returns true: the request passes. */
+  observes(refusal: Refusal): boolean {
     if (this.stages.config.mode !== 'observe') return false;
-    this.#letPass ??= [];
-    this.#letPass.push(refusal.code);
+    this.#observed ??= [];
+    this.#observed.push(refusal.code);
     return true;
   }
 
-  /** What would have been refused if the gateway did not only observe: codes, separated by commas. */
+  /** Codes of the refusals that observe mode only reported, comma-separated. */
   get observed(): string {
     const first = this.identity?.observed ?? null;
-    if (first === null && this.#letPass === null) return '';
-    return [...(first === null ? [] : [first]), ...(this.#letPass ?? [])].join(',');
+    if (first === null && this.#observed === null) return '';
+    return [...(first === null ? [] : [first]), ...(this.#observed ?? [])].join(',');
   }
 
-  /** Ends the request with a refusal. */
+  /** Closes the request with a refusal, and makes its reply. */
   refuse(refusal: Refusal): WholeReply {
-    // When the client has left first nobody reads the refusal, and nobody is at fault.
+    // If the client disconnected first, nobody reads the refusal, and it counts as no error.
     const abandoned = this.exchange.cancellation.reason === 'client_gone';
     this.close(
       abandoned
@@ -93,22 +94,22 @@ export class Passage implements Course {
   }
 
   /**
-   * Answers the idempotency key, stores, settles the permit and records; later calls do nothing. Where a provider
-   * stated no usage, permit and record wait for the tokenizer, within `count.deadlineMs`; what the request held only
-   * while it was at work is free at once.
+   * Stores the reply for the idempotency key and the cache, settles the permit, and writes the record. Later calls do
+   * nothing. If a provider reported no usage, permit and record wait for the tokenizer, at most `count.deadlineMs`;
+   * what the request held only while in flight is released at once.
    * @param nowMs monotonic ms
-   * @returns what the request cost, as far as it is known by now
+   * @returns the request's usage and cost, as far as known now
    */
   close(closing: Closing, nowMs: number = this.stages.clock()): Bill {
     if (this.#closed) return nothingBilled;
     this.#closed = true;
     const { stages } = this;
-    if (this.#atWorkMs !== null) stages.batch.end(this.priority, closing.status, nowMs - this.#atWorkMs);
+    if (this.#begunMs !== null) stages.batch.end(this.priority, closing.status, nowMs - this.#begunMs);
     try {
       return this.#finish(closing, nowMs);
     } catch (cause) {
-      // Whatever went wrong, nothing may stay held.
-      this.bug(cause);
+      // Whatever went wrong, everything must be released.
+      this.reportDefect(cause);
       this.claim?.finish(null);
       this.permit?.settle(nothingBilled.usage, null);
       return nothingBilled;
@@ -124,7 +125,7 @@ export class Passage implements Course {
         ? nothingBilled
         : bill(request, billed, stages.estimator, null, auxiliary?.unstated);
     this.#store(closing, first, nowMs);
-    // Texts of chats are what the tokenizer knows.
+    // The tokenizer only counts texts of chats.
     if (request === null || auxiliary !== undefined || billed.every(isStated)) {
       this.#settle(closing, first, null, nowMs);
       return first;
@@ -140,7 +141,7 @@ export class Passage implements Course {
     return first;
   }
 
-  /** Counting tokens is free at the provider. */
+  /** The billed calls; none for requests that count tokens, which providers answer for free. */
   #billed(): Trail['billed'] {
     return this.exchange.endpoint.kind === 'count' ? noTries : (this.trail?.billed ?? noTries);
   }
@@ -155,15 +156,15 @@ export class Passage implements Course {
   #settle(closing: Closing, billed: Bill, counts: Counts | null, nowMs: number): void {
     const { stages, identity, request } = this;
     this.permit?.settle(billed.usage, billed.priced ? billed.costNanoUsd : null);
-    // Images and sound would spoil what is known of text.
+    // Images and sound would distort what is learned about text.
     if (request !== null && this.exchange.endpoint.auxiliary?.unstated !== 'unpriced')
       learn(request, this.#billed(), stages.estimator, counts);
     for (const charge of billed.charges) stages.observer.charge(identity?.tenant ?? '', charge);
     stages.observer.record(createRecord(this.exchange, this, closing, billed, nowMs));
   }
 
-  /** Reports a defect of the gateway's own; `cause` may name code but never holds request text. */
-  bug(cause: unknown): void {
+  /** Reports a defect of the gateway. `cause` may contain names from the code, but never text of a request. */
+  reportDefect(cause: unknown): void {
     this.stages.observer.defect(this.exchange.id, cause);
   }
 }

@@ -1,4 +1,4 @@
-/** What the pipeline works with. */
+/** The type of everything that the pipeline works with. */
 import type { AttemptDeps } from './attempt/deps.ts';
 import type { Keyring } from './authenticate/keyring.ts';
 import type { Batch } from './batch/batch.ts';
@@ -12,7 +12,7 @@ import type { Replay } from './replay/replay.ts';
 import type { RouteTable } from './route/route.ts';
 import type { ScrubPolicy } from './scrub/policy.ts';
 
-/** What the stages work with: state that lives on, and what the current configuration says. */
+/** What the stages work with: long-lived state, and what was built from the current configuration. */
 export interface Stages {
   readonly config: Config;
   readonly keyring: Keyring;

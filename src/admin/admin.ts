@@ -1,16 +1,18 @@
-/** The admin port: health, readiness and metrics. Errors are problem+json (RFC 9457). */
+/** The admin port: health, readiness, metrics and stored keys. Errors are problem+json (RFC 9457). */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Registry } from 'prom-client';
 import { createServer, urlOf } from '../base/node-http.ts';
 import type { Config } from '../config/schema.ts';
 import { answerKeys, type KeysAdmin } from './keys.ts';
 
+/** The open admin port. */
 export interface AdminPort {
   readonly url: string;
+  /** Closes the port and its connections. */
   close(): void;
 }
 
-/** What the admin port shows. */
+/** What the admin port gives access to. */
 export interface AdminView {
   /** False while draining. */
   ready(): boolean;
@@ -18,7 +20,7 @@ export interface AdminView {
   readonly keys: KeysAdmin;
 }
 
-/** Opens the admin port. */
+/** Opens the admin port. Rejects if the address can't be listened on. */
 export async function openAdmin(config: Config['admin'], view: AdminView): Promise<AdminPort> {
   const server = createServer({ requestTimeout: 5_000, headersTimeout: 5_000 }, (req, res) => {
     answer(req, res, view).catch(() =>
@@ -77,7 +79,7 @@ function problem(
   headers: object = {},
 ): void {
   if (res.headersSent) return void res.destroy();
-  // A body that was refused may still be on its way; this port's clients can open another connection.
+  // The rest of a refused body may still be on its way; this port's clients can open a new connection.
   if (!res.req.complete) res.setHeader('connection', 'close');
   res.writeHead(status, { 'content-type': 'application/problem+json', ...headers });
   res.end(JSON.stringify({ type: 'about:blank', title, status, detail }));

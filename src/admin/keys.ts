@@ -1,10 +1,10 @@
-/** `/keys` of the admin port: makes, lists and revokes stored keys, for whoever has the admin token. */
+/** `/keys` of the admin port: creates, lists and revokes stored keys, for clients that have the admin token. */
 import { hash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { StoredKeys } from '../authenticate/stored-keys.ts';
 import { isBusy } from '../store/database.ts';
 
-/** What `/keys` works with; asked for at each request, since a reload may change it. */
+/** What `/keys` depends on. Read at each request, since a reload may change it. */
 export interface KeysAdmin {
   /** Null: `admin.token` is not set. */
   token(): string | null;
@@ -12,10 +12,11 @@ export interface KeysAdmin {
   readonly keys: StoredKeys | null;
   /** Whether the configuration has a key of this id. */
   configured(id: string): boolean;
+  /** Ms since 1970. */
   readonly wallClock: () => number;
 }
 
-/** An answer; `problem`: of RFC 9457. */
+/** A reply of `/keys`; `problem` is the title of a problem by RFC 9457. */
 export type AdminAnswer =
   | { readonly status: number; readonly body: object | null }
   | { readonly status: number; readonly problem: string; readonly detail: string; readonly headers?: object };
@@ -35,7 +36,7 @@ export async function answerKeys(req: IncomingMessage, path: string, admin: Keys
     return await answer(req, path, admin);
   } catch (cause) {
     if (!isBusy(cause)) throw cause;
-    const detail = 'Another process is writing to the store, and nothing was changed: try again.';
+    const detail = 'Another process is writing to the store. Nothing was changed; try again.';
     return problem(503, 'Store busy', detail, { 'retry-after': '1' });
   }
 }
@@ -64,13 +65,13 @@ async function answer(req: IncomingMessage, path: string, admin: KeysAdmin): Pro
   return revoke(path.slice('/keys/'.length), keys, admin);
 }
 
-/** Compares digests, so that neither the time taken nor the length tells anything. */
+/** Compares digests, so that the time taken reveals neither token nor length. */
 function isToken(authorization: string | undefined, token: string): boolean {
   const sent = /^bearer +(.*)$/i.exec(authorization ?? '')?.[1] ?? '';
   return timingSafeEqual(hash('sha256', sent, 'buffer'), hash('sha256', token, 'buffer'));
 }
 
-/** Loaded only where keys are stored: it brings the checks of the configuration along. */
+/** Loaded only if keys are stored, since it loads the checks of the configuration. */
 const manage = () => import('./manage.ts');
 
 async function list(req: IncomingMessage, keys: StoredKeys): Promise<AdminAnswer> {
@@ -103,15 +104,15 @@ function revoke(written: string, keys: StoredKeys, admin: KeysAdmin): AdminAnswe
   try {
     id = decodeURIComponent(written);
   } catch {
-    return problem(404, 'Not found', 'This is no id.');
+    return problem(404, 'Not found', 'This is not a valid id.');
   }
   if (keys.revoke(id, admin.wallClock())) return { status: 204, body: null };
   return admin.configured(id)
-    ? problem(409, 'In the configuration', 'This key stands in the configuration: take it out there.')
-    : problem(404, 'Not found', 'There is no stored key of this id.');
+    ? problem(409, 'In the configuration', 'This key is in the configuration: remove it there.')
+    : problem(404, 'Not found', 'There is no stored key with this id.');
 }
 
-/** The body as text; null: it is over the bound. The server's request timeout bounds the time. */
+/** The body as text; null: it is too large. The server's request timeout limits the time. */
 function readBody(req: IncomingMessage): Promise<string | null> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
@@ -123,6 +124,6 @@ function readBody(req: IncomingMessage): Promise<string | null> {
     });
     req.on('end', () => resolve(Buffer.concat(chunks).toString()));
     req.on('error', reject);
-    req.on('close', () => reject(new Error('the client left')));
+    req.on('close', () => reject(new Error('the client disconnected')));
   });
 }

@@ -1,4 +1,4 @@
-/** The demo: all stages on, the simulator answering, real providers where their keys are in the environment. */
+/** `sidegate demo`: all stages on, with the simulator and the real providers whose keys are in the environment. */
 import type { z } from 'zod';
 import { type Config, configSchema } from '../config/schema.ts';
 import { isPattern, type Preset, presets } from '../dialects/presets.ts';
@@ -12,7 +12,10 @@ const simulatedRoutes = [
   { model: 'sim-gemini', targets: [{ provider: 'simulator-gemini' }] },
 ];
 
-/** Its own models by their names, and any model it has by `provider/model`, so that no two providers clash. */
+/**
+ * Routes of a real provider: its listed models by name, and any model as `provider/model`, so that names
+ * don't clash.
+ */
 function realRoutes(
   name: string,
   models: readonly string[],
@@ -23,24 +26,24 @@ function realRoutes(
 
 type Env = Readonly<Record<string, string | undefined>>;
 
-/** Where a preset's provider is; null: unknown. Azure's endpoint is in the variable that its own libraries read. */
-function placeOf(preset: Preset, env: Env): { baseUrl?: string } | null {
+/** Base URL of a preset's provider; null: unknown. Azure's is in the environment variable that its libraries read. */
+function addressOf(preset: Preset, env: Env): { baseUrl?: string } | null {
   if (!isPattern(preset)) return {};
   const { AZURE_OPENAI_ENDPOINT: endpoint = '' } = env;
   if (!URL.canParse(endpoint) || preset.quirks.deployments === true) return null;
   return { baseUrl: new URL(endpoint).origin + new URL(preset.baseUrl ?? '').pathname };
 }
 
-/** The demo's configuration. @throws when the port isn't one */
+/** The demo's configuration. @throws if the port is invalid */
 export function demoConfig(env: Env, port?: string): Config {
   const real = Object.entries(presets).filter(
     ([, preset]) =>
-      preset.credentialEnv !== null && env[preset.credentialEnv] && placeOf(preset, env) !== null,
+      preset.credentialEnv !== null && env[preset.credentialEnv] && addressOf(preset, env) !== null,
   );
   const providers = Object.fromEntries(
     real.map(([name, preset]) => [
       name,
-      { preset: name, apiKey: env[preset.credentialEnv ?? ''], ...placeOf(preset, env) },
+      { preset: name, apiKey: env[preset.credentialEnv ?? ''], ...addressOf(preset, env) },
     ]),
   );
   const parsed = configSchema.safeParse({
@@ -61,7 +64,7 @@ export function demoConfig(env: Env, port?: string): Config {
   return parsed.data;
 }
 
-/** What the demo prints when it is ready. */
+/** The text that the demo prints when it is ready. */
 export function demoBanner(config: Config, { dataUrl, adminUrl, simulated }: Sidecar): string {
   const models = new Map<string, string[]>();
   for (const { model, targets } of config.routes) {
@@ -78,7 +81,7 @@ export function demoBanner(config: Config, { dataUrl, adminUrl, simulated }: Sid
   const hint =
     off.length === 0
       ? ''
-      : `\n  Set any of these to switch its real provider on (\`sidegate presets\` says whose they are)\n${inLines(off)}\n`;
+      : `\n  Set any of these variables to add its real provider (listed by \`sidegate presets\`)\n${inLines(off)}\n`;
   return `
   Sidegate ${dataUrl}  (OpenAI SDKs: base URL ${dataUrl}/v1, Anthropic SDKs: ${dataUrl})
   Admin    ${adminUrl}/metrics  /healthz  /readyz
@@ -94,7 +97,7 @@ ${hint}
 
 const lineMaxLength = 100;
 
-/** Words in lines of at most 100 characters, indented. */
+/** Breaks words into indented lines of at most 100 characters. */
 function inLines(words: readonly string[]): string {
   const lines: string[] = [];
   for (const word of words) {

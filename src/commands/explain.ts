@@ -1,4 +1,4 @@
-/** The command `sidegate explain request.json`. */
+/** `sidegate explain`: reads a request from a file, and prints how it is routed. */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { Refusal } from '../base/errors.ts';
@@ -8,7 +8,10 @@ import { endpointsByPath, geminiEndpoint } from '../listen/endpoints.ts';
 import { explain, explanationText } from './explanation.ts';
 import type { Shell } from './shell.ts';
 
-/** @param configPath the configuration's path, by what `--config` says */
+/**
+ * Runs `sidegate explain`; returns the exit code.
+ * @param configPath the configuration's path, from the value of `--config`
+ */
 export async function explainCommand(
   args: string[],
   shell: Shell,
@@ -29,7 +32,7 @@ export async function explainCommand(
   const endpoint = endpointsByPath.get(urlPath) ?? geminiEndpoint(urlPath, values.path);
   if (file === undefined || positionals.length > 1 || endpoint === undefined || endpoint.kind === 'models') {
     const paths = [...endpointsByPath.keys()];
-    shell.printError(`Name one file that holds a request's body, and a --path of ${paths.join(', ')}.\n`);
+    shell.printError(`Pass one file with a request's body, and --path with one of ${paths.join(', ')}.\n`);
     return 2;
   }
   const path = configPath(values.config);

@@ -1,4 +1,4 @@
-/** `sidegate explain`: what a request would be routed by, and every target's price and verdict, without starting. */
+/** Explains how a request would be routed: its tier, and every target's price and verdict. Starts no sidecar. */
 
 import { nobody } from '../authenticate/keyring.ts';
 import { Cancellation } from '../base/cancellation.ts';
@@ -23,9 +23,9 @@ import type { Provider } from '../upstream/target.ts';
 export interface TargetVerdict {
   readonly target: string;
   readonly tier: Tier | null;
-  /** Of this request, by its estimate; null: unknown. */
+  /** Estimated cost of this request; null: unknown. */
   readonly costUsd: number | null;
-  /** From 1, the order it would be asked in; null: it is left out. */
+  /** Position in the order of attempts, from 1; null: it is left out. */
   readonly order: number | null;
   readonly verdict: string;
 }
@@ -34,9 +34,9 @@ export interface TargetVerdict {
 export interface Explanation {
   readonly model: string;
   readonly route: string;
-  /** The tier it is routed by, whoever chose it; null: the route has no strategy `cost`. */
+  /** The tier it is routed by, from classifier or header; null: the route doesn't use tiers. */
   readonly tier: Tier | null;
-  /** What the classifier says of it, whatever the route. */
+  /** The classifier's tier, whatever the route. */
   readonly classified: Tier | null;
   readonly scores: Readonly<Record<Tier, number>> | null;
   readonly needs: readonly string[];
@@ -47,20 +47,23 @@ export interface Explanation {
   readonly targets: readonly TargetVerdict[];
 }
 
-/** A request as a file has it. */
-export interface Asked {
+/** The request to explain. */
+export interface RequestFile {
   readonly body: Buffer;
   readonly endpoint: Exchange['endpoint'];
   /** Path without query. */
   readonly path: string;
-  /** As of the request, in lower case. */
+  /** Names in lowercase. */
   readonly headers: Exchange['headers'];
 }
 
-/** Explains one request by a configuration. Health and speed are those of a fresh start. @param wallMs date of prices */
+/**
+ * Explains one request under a configuration, with the health and latency of a fresh start.
+ * @param wallMs date of the prices, ms since 1970
+ */
 export function explain(
   config: Config,
-  { body, endpoint, path, headers }: Asked,
+  { body, endpoint, path, headers }: RequestFile,
   wallMs: number,
 ): Explanation | Refusal {
   const exchange: Exchange = {
@@ -81,7 +84,7 @@ export function explain(
     ...nobody(config.authenticate.anonymousTenant ?? ''),
     user: typeof user === 'string' ? user : null,
   };
-  // One that never fails stands for all.
+  // One closed breaker serves every target: nothing is called here.
   const closed = breaker.open(breakerSettings(config.attempt, 1));
   const table = createRouteTable(config.routes, {
     providers: idleProviders(config),
@@ -95,7 +98,7 @@ export function explain(
   const plan = route(exchange, identity, request, table, 0);
   if (plan instanceof Refusal && plan.code !== 'not_capable') return plan;
   const { ask } = table;
-  // A fixed plan asks nothing of the request, but whoever reads this does.
+  // A fixed plan doesn't need this, but the explanation does.
   if (way.fixed !== null) fillAsk(ask, exchange, identity, request, table, 0);
   const steps = plan instanceof Refusal ? [] : plan.steps.map(({ target }) => target);
   const targets = tieredLeaves(way.root, -1).map(({ leaf, tier }): TargetVerdict => {
@@ -129,7 +132,7 @@ export function explain(
   };
 }
 
-/** All targets of a node, with the tier that they or the nearest route around them are for. */
+/** All targets of a node, each with its tier or that of the nearest enclosing route. */
 function tieredLeaves(node: Node, outer: number): { leaf: Leaf; tier: number }[] {
   const tier = node.tier < 0 ? outer : node.tier;
   if (node.kind === 'leaf') return [{ leaf: node, tier }];
@@ -137,7 +140,7 @@ function tieredLeaves(node: Node, outer: number): { leaf: Leaf; tier: number }[]
 }
 
 const scoresOf = (scores: readonly number[]): Record<Tier, number> => {
-  // In the units of the logistic regression they were trained by; only their differences mean something.
+  // In units of the logistic regression that trained them; only their differences are meaningful.
   const unit = 65_536;
   const [simple = 0, moderate = 0, complex = 0] = scores.map(
     (score) => Math.round((100 * score) / unit) / 100,
@@ -147,17 +150,17 @@ const scoresOf = (scores: readonly number[]): Record<Tier, number> => {
 
 function verdictOf(at: number, reason: ReturnType<typeof unable>): string {
   const asked =
-    at === 0 ? 'chosen' : at > 0 ? `asked when those before fail` : 'left out: the same target stands before';
+    at === 0 ? 'chosen' : at > 0 ? 'tried if those before fail' : 'left out: the same target comes before';
   if (reason === null) return asked;
   const why = {
     capability: 'it lacks what the request needs',
     context: 'the prompt and reply exceed its context',
     output: 'the reply may exceed its output limit',
   }[reason];
-  return at < 0 ? `left out: ${why}` : `${asked}, though ${why}: this route does not look`;
+  return at < 0 ? `left out: ${why}` : `${asked}, although ${why}: this route does not check that`;
 }
 
-/** Providers that nobody asks; a simulator has no port yet. */
+/** The providers, which are never called; a simulator has no port here. */
 function idleProviders(config: Config): ReadonlyMap<string, Provider> {
   return new Map(
     Object.entries(config.providers).map(([name, settings]) => [
@@ -169,7 +172,7 @@ function idleProviders(config: Config): ReadonlyMap<string, Provider> {
 
 const dollars = (usd: number | null): string => (usd === null ? 'unknown' : `$${usd.toFixed(6)}`);
 
-/** An explanation for people. */
+/** An explanation as text for people. */
 export function explanationText(it: Explanation): string {
   const { scores } = it;
   const rows = it.targets.map(({ target, tier, costUsd, order, verdict }) =>
@@ -184,7 +187,7 @@ export function explanationText(it: Explanation): string {
   const features = Object.entries(it.features).map(([name, value]) => `${name} ${value}`);
   return [
     `model     ${it.model}, served by the route ${it.route}`,
-    `tier      ${it.tier ?? 'none: the route does not go by it'}${it.classified === it.tier ? '' : ` (classified as ${it.classified ?? 'nothing'})`}`,
+    `tier      ${it.tier ?? 'none: the route does not use tiers'}${it.classified === it.tier ? '' : ` (classified as ${it.classified ?? 'nothing'})`}`,
     `scores    ${scores === null ? '-' : tiers.map((tier) => `${tier} ${scores[tier]}`).join(', ')}`,
     `needs     ${it.needs.length === 0 ? 'nothing special' : it.needs.join(', ')}`,
     `tokens    about ${it.promptTokens} in the prompt, ${it.maxTokens === null ? 'no limit' : `at most ${it.maxTokens}`} in the reply`,

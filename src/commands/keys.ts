@@ -1,4 +1,4 @@
-/** `sidegate keys`: makes, lists and revokes stored keys, in the store's file or at a running sidecar's admin port. */
+/** `sidegate keys`: creates, lists and revokes stored keys, in the store's file or over a sidecar's admin port. */
 import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { type KeyPage, makeKey, showKeys } from '../admin/manage.ts';
@@ -6,7 +6,7 @@ import { keyTables, openStoredKeys } from '../authenticate/stored-keys.ts';
 import type { Shell } from './shell.ts';
 
 /** What `sidegate keys` prints. */
-export const help = `sidegate keys: keys made while Sidegate runs, beside those of the configuration
+export const help = `sidegate keys: manages stored keys, which exist in addition to those of the configuration
 
   sidegate keys create --id ID --tenant TENANT [--team TEAM] [--user USER | --user-header NAME] [--tag TAG]…
                        [--model PATTERN]… [--endpoint NAME]… [--expires TIME] WHERE
@@ -15,10 +15,10 @@ export const help = `sidegate keys: keys made while Sidegate runs, beside those 
 
   WHERE is one of
     --admin URL      the admin port of a running sidecar; the token comes from $SIDEGATE_ADMIN_TOKEN
-    --store FILE     the store's file, whether a sidecar runs on it or not
+    --store FILE     the store's file, whether a sidecar is using it or not
     --config FILE    the configuration that names the store (or $SIDEGATE_CONFIG, or sidegate.yaml)
 
-  create prints the key once. A running sidecar follows every change with its next request.
+  create prints the key, which is never shown again. A running sidecar applies each change from its next request on.
 `;
 
 const options = {
@@ -39,15 +39,15 @@ const options = {
 type Values = ReturnType<typeof parse>['values'];
 const parse = (args: string[]) => parseArgs({ args, options, allowPositionals: true });
 
-/** Where keys are kept, whichever way they are reached. Failures are errors that say what to do. */
-interface Place {
+/** Access to stored keys, in a file or over the admin port. Rejects with errors that say what to do. */
+interface KeyAccess {
   create(input: object): Promise<string>;
   list(after: string): Promise<KeyPage>;
   revoke(id: string): Promise<void>;
   close(): void;
 }
 
-/** Runs `sidegate keys`; gives the exit code. */
+/** Runs `sidegate keys`; returns the exit code. */
 export async function keys(args: string[], shell: Shell): Promise<number> {
   const { values, positionals } = parse(args);
   const [action, id, ...rest] = positionals;
@@ -57,18 +57,18 @@ export async function keys(args: string[], shell: Shell): Promise<number> {
     shell.printError(help);
     return 2;
   }
-  const place = values.admin === undefined ? await inFile(values, shell) : atAdmin(values.admin, shell);
+  const access = values.admin === undefined ? await inFile(values, shell) : atAdmin(values.admin, shell);
   try {
-    if (action === 'create') shell.print(`${await place.create(grantOf(values))}\n`);
-    else if (action === 'revoke') await place.revoke(id ?? '');
-    else await printAll(place, shell);
+    if (action === 'create') shell.print(`${await access.create(grantOf(values))}\n`);
+    else if (action === 'revoke') await access.revoke(id ?? '');
+    else await printAll(access, shell);
     return 0;
   } finally {
-    place.close();
+    access.close();
   }
 }
 
-/** The key that the options describe; what is not given is left out. */
+/** The key that the options describe; missing options are left out. */
 function grantOf(values: Values): object {
   const { id, tenant, team, user, 'user-header': userHeader, tag: tags, expires } = values;
   const { model: models, endpoint: endpoints } = values;
@@ -76,16 +76,16 @@ function grantOf(values: Values): object {
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }
 
-async function printAll(place: Place, shell: Shell): Promise<void> {
+async function printAll(access: KeyAccess, shell: Shell): Promise<void> {
   for (let after: string | null = ''; after !== null; ) {
-    const page = await place.list(after);
+    const page = await access.list(after);
     for (const key of page.keys) shell.print(`${JSON.stringify(key)}\n`);
     after = page.next;
   }
 }
 
-/** The store's file. A sidecar that runs on it looks keys up there at each use, so nobody has to be told. */
-async function inFile(values: Values, shell: Shell): Promise<Place> {
+/** Keys in the store's file. A sidecar that uses it looks keys up at each use, so it needs no notification. */
+async function inFile(values: Values, shell: Shell): Promise<KeyAccess> {
   let path = values.store;
   let ids: ReadonlySet<string> = new Set();
   if (path === undefined) {
@@ -94,14 +94,14 @@ async function inFile(values: Values, shell: Shell): Promise<Place> {
     const loaded = loadConfig(file, shell.env);
     if (!loaded.ok)
       throw new Error(
-        `the configuration is refused; name the store by --store FILE instead.\n${formatFaults(file, loaded.faults)}`,
+        `the configuration has faults; fix them, or pass the store's file by --store FILE.\n${formatFaults(file, loaded.faults)}`,
       );
     path = loaded.config.store.path;
     if (path === undefined) throw new Error(`${file} names no store: set store.path.`);
     const { keys: fixed, oidc } = loaded.config.authenticate;
     ids = new Set([...fixed, ...oidc].map((entry) => entry.id));
   } else if (!existsSync(path)) {
-    throw new Error(`there is no store ${path}: a sidecar makes it when it starts with this store.path.`);
+    throw new Error(`there is no store ${path}: a sidecar creates it when it starts with this store.path.`);
   }
   const { openStore } = await import('../store/database.ts');
   const store = await openStore(path, [keyTables]);
@@ -114,7 +114,7 @@ async function inFile(values: Values, shell: Shell): Promise<Place> {
     },
     list: async (after) => showKeys(stored, after),
     async revoke(id) {
-      if (!stored.revoke(id, Date.now())) throw new Error(`there is no stored key of the id ${id}.`);
+      if (!stored.revoke(id, Date.now())) throw new Error(`there is no stored key with the id ${id}.`);
     },
     close: () => store.close(),
   };
@@ -122,8 +122,8 @@ async function inFile(values: Values, shell: Shell): Promise<Place> {
 
 const adminTimeoutMs = 10_000;
 
-/** A running sidecar. */
-function atAdmin(url: string, shell: Shell): Place {
+/** Keys of a running sidecar, over its admin port. */
+function atAdmin(url: string, shell: Shell): KeyAccess {
   const token = shell.env.SIDEGATE_ADMIN_TOKEN ?? '';
   if (token === '') throw new Error('set SIDEGATE_ADMIN_TOKEN to the admin token of that sidecar.');
   if (!/^https?:\/\//.test(url) || !URL.canParse(url))
@@ -150,11 +150,11 @@ function atAdmin(url: string, shell: Shell): Place {
   };
 }
 
-/** What a problem of RFC 9457 says. */
+/** The detail of a problem document (RFC 9457). */
 function detailOf(text: string): string {
   try {
     return String((JSON.parse(text) as { detail?: unknown }).detail);
   } catch {
-    return 'it does not say why.';
+    return 'no reason was given.';
   }
 }

@@ -1,6 +1,6 @@
-/** What a command needs of the process that runs it. */
+/** The type of a command's access to the process that runs it. */
 
-/** What a command may do to the process. */
+/** A command's access to the process: environment, output, signals. */
 export interface Shell {
   readonly env: Readonly<Record<string, string | undefined>>;
   print(text: string): void;

@@ -1,4 +1,4 @@
-/** `sidegate simulate`: serves the simulator alone until a signal ends it. */
+/** `sidegate simulate`: serves only the simulator, until SIGTERM or SIGINT. */
 import { parseArgs } from 'node:util';
 import { startSimulator } from '../simulate/server.ts';
 import { type SimulateSettings, simulateSchema } from '../simulate/settings.ts';
@@ -15,10 +15,10 @@ async function readSettings(path: string | undefined): Promise<SimulateSettings>
   const faults = result.error.issues.map(
     (issue) => `  ${issue.path.join('.') || 'the file'}: ${issue.message}`,
   );
-  throw new Error(`${path} holds no settings of a simulator:\n${faults.join('\n')}`);
+  throw new Error(`${path} has invalid settings of the simulator:\n${faults.join('\n')}`);
 }
 
-/** Runs the command with what follows its name: `--port N` and `--config FILE`, a YAML file of settings. */
+/** Runs the command; returns the exit code. @param args `--port N` and `--config FILE`, a YAML file of settings */
 export async function simulate(args: string[], shell: Shell): Promise<number> {
   const { values } = parseArgs({
     args,

@@ -1,4 +1,4 @@
-/** The way out: counts, restores and keeps a reply, and closes the request when its last byte is known. */
+/** Delivers replies: restores masked values, adds headers, stores the reply, and closes the request at its end. */
 import type { AttemptReply } from '../attempt/answer.ts';
 import { dollarsText, thousandthsText } from '../base/numbers.ts';
 import type { Bill } from '../count/usage.ts';
@@ -29,7 +29,7 @@ const noneDropped: { readonly dropped?: string } = {};
 
 type WholeAnswer = Extract<AttemptReply, { kind: 'whole' }>;
 
-/** Answers from the cache or for an idempotency key: no provider is asked, nothing is charged but the request. */
+/** Answers from the cache or for a repeated idempotency key. No provider is asked, and only the request is charged. */
 export function deliverStored(
   stored: StoredReply,
   from: 'hit' | 'replay',
@@ -67,7 +67,7 @@ export function deliverStored(
   return { kind: 'whole', status: stored.status, headers, body };
 }
 
-/** Answers with the stream that the first request with the same idempotency key is being given. */
+/** Answers with the running stream of the first request with the same idempotency key. */
 export function deliverRunning(
   { recording, left }: Seen & { readonly kind: 'running' },
   vault: Vault | null,
@@ -88,18 +88,22 @@ export function deliverRunning(
   return { kind: 'stream', status, headers, keepAlive: keepAliveOf(exchange), chunks };
 }
 
-/** Passes a provider's reply on. */
+/** Delivers a provider's reply. */
 export function deliverAnswer(given: AttemptReply, vault: Vault | null, passage: Passage): Reply {
   const { exchange, stages } = passage;
   const across = given.target.provider.dialect.name !== exchange.endpoint.dialect;
-  // Other APIs have other numbers for a success.
+  // Other dialects may use other status codes for success.
   const answer = across && given.status > 200 && given.status < 300 ? { ...given, status: 200 } : given;
   const nowMs = stages.clock();
   const upstreamMs = nowMs - answer.begunMs;
-  const told = across ? undefined : answer.headers['content-type'];
+  const givenType = across ? undefined : answer.headers['content-type'];
   const bytes = answer.kind === 'stream' && givesBytes(exchange.endpoint, passage.request);
   const streamed = isList(exchange) ? jsonType : streamType;
-  const type = bytes ? (told ?? bytesType) : answer.kind === 'stream' ? streamed : (told ?? jsonType);
+  const type = bytes
+    ? (givenType ?? bytesType)
+    : answer.kind === 'stream'
+      ? streamed
+      : (givenType ?? jsonType);
   const headers = replyHeaders(passage, type, answer.target.label, cacheStatus(passage));
   const dropped = answer.dropped.length === 0 ? noneDropped : { dropped: answer.dropped.join(', ') };
   addDropped(dropped.dropped, headers);
@@ -135,7 +139,7 @@ export function deliverAnswer(given: AttemptReply, vault: Vault | null, passage:
   return { kind: 'whole', status, headers, body: vault === null ? body : restoreBody(body, vault) };
 }
 
-/** A provider's refusal in the client's words. */
+/** A provider's error in the client's dialect. */
 function translatedError({ target, status, body }: WholeAnswer, { endpoint, id }: Exchange): Buffer {
   const { chatProvider } = target.provider.dialect;
   const { chatClient } = dialects[endpoint.dialect];
@@ -155,19 +159,19 @@ function replyHeaders(passage: Passage, contentType: string, target: string, cac
   return headers;
 }
 
-/** Names what a reply's request lost on its way. */
+/** Names the fields that were dropped from the request, since the target has no equivalent. */
 function addDropped(dropped: string | undefined, headers: string[]): void {
   if (dropped !== undefined) headers.push('x-sidegate-dropped', headerText(dropped));
 }
 
-/** A label as a header can carry it: models may be named in any script. */
+/** A label in a form that a header can carry: model names may be in any script. */
 const headerText = (label: string): string =>
   /^[\x20-\x7e]*$/.test(label) ? label : encodeURI(label.toWellFormed());
 
 const cacheStatus = (passage: Passage): string =>
   passage.cacheUse === 'miss' ? 'sidegate; fwd=uri-miss' : 'sidegate; fwd=bypass';
 
-/** Server-Timing: what the gateway took, and what the provider took until its reply began, in ms. */
+/** `Server-Timing`: time in the gateway, in the queue, and until the provider's reply began, in ms. */
 function serverTiming(passage: Passage, upstreamMs: number, nowMs: number): string {
   const totalMs = nowMs - passage.exchange.startedMs;
   const { queuedMs } = passage;
@@ -176,7 +180,7 @@ function serverTiming(passage: Passage, upstreamMs: number, nowMs: number): stri
   return `sidegate;dur=${ownMs}, ${queue}upstream;dur=${thousandthsText(upstreamMs)}`;
 }
 
-/** Those of the provider's headers that say something to the client; its own request id takes the place of ours. */
+/** Passes on the provider's headers that matter to the client. The provider's request id replaces ours. */
 function addProviderHeaders(
   { target, headers: given }: AttemptReply,
   across: boolean,
@@ -192,7 +196,7 @@ function addProviderHeaders(
   }
 }
 
-/** A provider may send one of the two, or none; clients get both. */
+/** Adds `retry-after` and `retry-after-ms` if the provider didn't send them; clients get both. */
 function addRetryAfter({ target, headers: given }: AttemptReply, nowMs: number, headers: string[]): void {
   const waitMs = Math.max(1, Math.ceil(target.health.restsUntilMs - nowMs));
   if (given['retry-after'] === undefined) headers.push('retry-after', String(Math.ceil(waitMs / 1000)));
@@ -201,7 +205,7 @@ function addRetryAfter({ target, headers: given }: AttemptReply, nowMs: number, 
 
 const freeText = dollarsText(0);
 
-/** What a reply cost, where that is certain: stated by the provider, and priced. */
+/** Adds a reply's cost if it is certain: the provider reported its usage, and the price is known. */
 function addCost({ usage, costNanoUsd, priced }: Bill, headers: string[]): void {
   if (priced && usage.known) headers.push('x-sidegate-cost-usd', dollarsText(costNanoUsd));
 }

@@ -1,4 +1,7 @@
-/** Streams on their way out: counted, restored and gathered as they pass, and settled when their last byte is known. */
+/**
+ * Delivers streams: restores masked values and collects the stream while it passes, and closes the request at
+ * its end.
+ */
 import type { AnswerStream, AttemptReply } from '../attempt/answer.ts';
 import type { ErrorCode } from '../base/errors.ts';
 import type { Dialect } from '../dialects/dialect.ts';
@@ -12,26 +15,27 @@ import type { Recording } from '../replay/recording.ts';
 import { createRestorer } from '../scrub/restore.ts';
 import type { Vault } from '../scrub/scrub.ts';
 
+/** Content type of event streams. */
 export const streamType = 'text/event-stream; charset=utf-8';
 const keepAliveComment = ': keep-alive\n\n';
-/** White space, which a list may hold anywhere between its elements. */
+/** White space, allowed between the elements of a JSON list. */
 const keepAliveSpace = '\n';
 
-/** Whether a stream goes out as one list. */
+/** Whether a stream is sent as one JSON list. */
 export const isList = ({ endpoint }: Exchange): boolean => endpoint.inPath?.list === true;
 
-/** What a stream's silence is filled with. */
+/** What is sent to keep a silent stream alive. */
 export const keepAliveOf = (exchange: Exchange): string =>
   isList(exchange) ? keepAliveSpace : keepAliveComment;
 
-/** Where a stream is gathered to be kept. */
+/** Collects a stream to be stored. */
 interface Collector {
   push(chunk: Buffer): void;
-  /** Null: it grew over the bound. */
+  /** The whole stream; null: it was too large. */
   body(): Buffer | null;
 }
 
-/** Passes a provider's stream on. Ends by itself, never throws; ended early, it settles what came. */
+/** Delivers a provider's event stream. Never throws. Closes the request at its end, even if it is ended early. */
 export async function* passStream(
   answer: AttemptReply & { readonly kind: 'stream' },
   dropped: Pick<StoredReply, 'dropped'>,
@@ -42,8 +46,8 @@ export async function* passStream(
   const { stream, status } = answer;
   const { exchange } = passage;
   const dialect = dialects[exchange.endpoint.dialect];
-  const kept = gather(answer, dropped, passage);
-  const out = createOut(exchange, dialect, vault);
+  const kept = collect(answer, dropped, passage);
+  const out = createOutput(exchange, dialect, vault);
   let stopped = false;
   try {
     for (let chunk = await stream.next(); chunk !== null; chunk = await stream.next()) {
@@ -78,8 +82,9 @@ export async function* passStream(
 }
 
 /**
- * Passes bytes on that are no events: nothing can be put between them, so that one that breaks off is told by the
- * connection alone. Ends by itself, never throws.
+ * Delivers a stream of bytes rather than events. No error event can be added, so the client only learns from the closed
+ * connection that the stream broke off. Never throws, and closes the request at its end.
+ * @param cut set if the stream breaks off
  */
 export async function* passBytes(
   answer: AttemptReply & { readonly kind: 'stream' },
@@ -112,19 +117,19 @@ export async function* passBytes(
   }
 }
 
-/** Whether bytes broke off before their end. */
+/** Whether a stream of bytes broke off before its end. */
 export interface Cut {
   yes: boolean;
 }
 
-/** Whole events on their last way: restored, and in the form that the client asked for. */
-interface Out {
+/** Last step of a stream: values restored, events in the client's form. */
+interface Output {
   push(events: Buffer): Buffer;
-  /** What was held back, then the stream's own last words. */
+  /** Text held back so far, then the last events of the stream. */
   finish(last: Buffer | null): Buffer;
 }
 
-function createOut(exchange: Exchange, dialect: Dialect, vault: Vault | null): Out {
+function createOutput(exchange: Exchange, dialect: Dialect, vault: Vault | null): Output {
   const restorer = vault === null ? null : createRestorer(dialect, vault);
   const list = isList(exchange) ? createListWriter() : null;
   const form = (events: Buffer): Buffer => (list === null ? events : list.push(events));
@@ -140,8 +145,8 @@ function createOut(exchange: Exchange, dialect: Dialect, vault: Vault | null): O
   };
 }
 
-/** What is kept for later must not outgrow what the stores take. */
-function gather(
+/** Collects a stream for the idempotency key or the cache, up to the size that these accept. */
+function collect(
   { status, target }: AttemptReply,
   dropped: Pick<StoredReply, 'dropped'>,
   passage: Passage,
@@ -165,14 +170,14 @@ function collector(maxBytes: number): Collector {
   };
 }
 
-/** A budget has ended, and the reply hasn't. */
+/** Whether a budget is used up before the reply has ended. */
 function mustStop(stream: AnswerStream, { permit, request, stages }: Passage): boolean {
   if (permit === null || request === null) return false;
   const tokens = stages.estimator.tokens(request.model, stream.textBytes);
   return permit.stream(tokens) === 'stop' && stream.facts().finish === 'none';
 }
 
-/** The end that the dialect knows for a reply that reached its limit of tokens. */
+/** The events that end a reply at its token limit, in the client's dialect. */
 function lengthEnd(
   stream: AnswerStream,
   last: Buffer,
@@ -193,7 +198,11 @@ function lengthEnd(
   return dialect.lengthEnd?.(stopped) ?? Buffer.alloc(0);
 }
 
-/** Follows the first request's stream, with values of one's own restored. @param cut given for bytes that are no events */
+/**
+ * Delivers the running stream of the first request, with the values of this request restored.
+ * @param left called at the end
+ * @param cut for a stream of bytes, null for events; set if the stream breaks off
+ */
 export async function* followRecording(
   recording: Recording,
   vault: Vault | null,
@@ -203,7 +212,7 @@ export async function* followRecording(
 ): AsyncGenerator<Buffer> {
   const { exchange } = passage;
   const dialect = dialects[exchange.endpoint.dialect];
-  const out = createOut(exchange, dialect, vault);
+  const out = createOutput(exchange, dialect, vault);
   const { status, target } = recording.head;
   const following = recording.follow(exchange.cancellation);
   let error: ErrorCode | '' = '';
@@ -215,8 +224,8 @@ export async function* followRecording(
     savedNanoUsd = step.value.costNanoUsd;
     if (refusal !== null) error = refusal.code;
     if (cut !== null) cut.yes = refusal !== null;
-    const said = refusal === null || cut !== null ? null : dialect.errorEvent(refusal, exchange.id);
-    const rest = out.finish(said);
+    const last = refusal === null || cut !== null ? null : dialect.errorEvent(refusal, exchange.id);
+    const rest = out.finish(last);
     if (rest.length > 0) yield rest;
   } finally {
     left();
@@ -225,8 +234,11 @@ export async function* followRecording(
   }
 }
 
-/** Only complete, successful, plain answers: never tool calls, refusals or truncated text. @param said a text, which ends for a reason; vectors and scores don't */
-export function mayCache(facts: ReplyFacts, said: boolean): boolean {
+/**
+ * Whether a reply may be cached: only complete, successful answers, never tool calls, refusals or truncated text.
+ * @param isText the reply is text, which ends with a finish reason; vectors and scores have none
+ */
+export function mayCache(facts: ReplyFacts, isText: boolean): boolean {
   if (facts.error || facts.tool || facts.refused) return false;
-  return facts.finish === 'stop' || (!said && facts.finish === 'none');
+  return facts.finish === 'stop' || (!isText && facts.finish === 'none');
 }

@@ -1,4 +1,4 @@
-/** The pipeline: one request through the stages, in the order of the picture in README.md. */
+/** The pipeline: takes one request through the stages, in the order of the diagram in README.md. */
 import { authenticate } from '../authenticate/authenticate.ts';
 import { Refusal } from '../base/errors.ts';
 import { deliverAnswer } from '../deliver/deliver.ts';
@@ -9,11 +9,11 @@ import { scrub } from '../scrub/scrub.ts';
 import type { Stages } from '../stages.ts';
 import { listModels } from './models.ts';
 import { run, type Steps, wait } from './run.ts';
-import { ask, choose, examine, lookUp, repeated, reserve, turn } from './stages.ts';
+import { ask, awaitTurn, choose, examine, lookUp, repeated, reserve } from './stages.ts';
 
 /**
- * Takes a request through all stages. Never throws or rejects, and settles whatever it took hold of exactly once. A
- * reply that waited for nothing, such as a cached one, comes without a promise.
+ * Takes a request through all stages. Never throws or rejects, and settles whatever it acquired exactly once. Returns a
+ * promise only if the request had to wait; a cached reply, for example, is returned directly.
  */
 export function handle(exchange: Exchange, stages: Stages): Reply | Promise<Reply> {
   const passage = new Passage(exchange, stages);
@@ -21,7 +21,7 @@ export function handle(exchange: Exchange, stages: Stages): Reply | Promise<Repl
     pipeline(passage),
     (reply) => (reply instanceof Refusal ? passage.refuse(reply) : reply),
     (cause) => {
-      passage.bug(cause);
+      passage.reportDefect(cause);
       return passage.refuse(new Refusal('internal', 'Sidegate failed on this request.'));
     },
   );
@@ -46,8 +46,8 @@ function* pipeline(passage: Passage): Steps<Reply | Refusal> {
   const earlier = first instanceof Promise ? yield* wait(first) : first;
   if (earlier !== null) return earlier;
 
-  const room = reserve(work, passage);
-  const refused = room instanceof Promise ? yield* wait(room) : room;
+  const reserved = reserve(work, passage);
+  const refused = reserved instanceof Promise ? yield* wait(reserved) : reserved;
   if (refused !== null) return refused;
 
   const vault = scrub(request, stages.policy);
@@ -56,8 +56,8 @@ function* pipeline(passage: Passage): Steps<Reply | Refusal> {
   const stored = lookUp(work, vault, passage);
   if (stored !== null) return stored;
 
-  const given = turn(work, passage);
-  const steps = given instanceof Promise ? yield* wait(given) : given;
+  const queued = awaitTurn(work, passage);
+  const steps = queued instanceof Promise ? yield* wait(queued) : queued;
   if (steps instanceof Refusal) return steps;
 
   const answer = yield* wait(ask(work, steps, passage));

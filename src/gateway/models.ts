@@ -1,4 +1,4 @@
-/** `GET /v1/models`: the models the caller may use in its own dialect, by the routes' names. */
+/** `GET /v1/models`: lists the models that the caller may use in its dialect, by the routes' names. */
 import { denyModel } from '../authenticate/authenticate.ts';
 import { Refusal } from '../base/errors.ts';
 import { dialects } from '../dialects/index.ts';
@@ -8,16 +8,16 @@ import type { Reply } from '../exchange/reply.ts';
 import type { Passage } from '../passage.ts';
 import { findWay, modelNames } from '../route/route.ts';
 
-/** Answers the list, or one model of it. */
+/** Answers with the list, or with one model of it. */
 export function listModels(identity: Identity, passage: Passage): Reply | Refusal {
   const { exchange, stages } = passage;
   const dialect = dialects[exchange.endpoint.dialect];
   const name = nameIn(exchange.path);
   if (name === null) {
-    const speaks = (model: string): boolean =>
+    const isServed = (model: string): boolean =>
       !(findWay(model, exchange.endpoint, stages.routes) instanceof Refusal);
     const names = modelNames(stages.routes).filter(
-      (model) => speaks(model) && denyModel(identity, model) === null,
+      (model) => isServed(model) && denyModel(identity, model) === null,
     );
     return answer(passage, dialect.models(names));
   }
@@ -35,7 +35,7 @@ function answer(passage: Passage, body: Buffer): Reply {
   return { kind: 'whole', status: 200, headers, body };
 }
 
-/** The name after `/v1/models/` or `/v1beta/models/`, null for the list. */
+/** The name after `/v1/models/` or `/v1beta/models/`; null: the list is requested. */
 function nameIn(path: string): string | null {
   const name = path.replace(/^\/v1(?:beta)?\/models/, '').replace(/^\/+|\/+$/g, '');
   try {

@@ -1,21 +1,21 @@
 /**
- * Runs the pipeline. Most requests wait for nothing before their provider is asked, and one answered from the cache
- * waits for nothing at all: without a promise such a reply saves microtasks. A generator reads like an async function,
- * and waits only where there is something to wait for.
+ * Runs the pipeline. Most requests wait for nothing before their provider is asked, and a request answered from the
+ * cache waits for nothing at all; returning such a reply without a promise saves microtasks. A generator reads like an
+ * async function, but waits only if there is something to wait for.
  */
 
-/** A computation that may wait on the way to its value. */
+/** A computation that may wait for promises before it returns its value. */
 export type Steps<T> = Generator<Promise<unknown>, T, unknown>;
 
-/** Waits for a promise inside of steps: `yield* wait(promise)`. Throws what it rejects with. */
+/** Waits for a promise inside a computation: `yield* wait(promise)`. Throws what it rejects with. */
 export function* wait<T>(promise: Promise<T>): Steps<T> {
   return (yield promise) as T;
 }
 
 /**
- * Runs steps to their end. Never throws or rejects, as long as `failed` doesn't throw.
- * @param done makes the result of what the steps returned
- * @param failed makes the result of what they, or `done`, threw
+ * Runs a computation to its end. Never throws or rejects, as long as `failed` doesn't throw.
+ * @param done makes the result from what the computation returned
+ * @param failed makes the result from what the computation or `done` threw
  */
 export function run<T, R>(
   steps: Steps<T>,
@@ -24,13 +24,13 @@ export function run<T, R>(
 ): R | Promise<R> {
   try {
     const first = steps.next();
-    return first.done === true ? done(first.value) : goOn(steps, first.value, done, failed);
+    return first.done === true ? done(first.value) : resume(steps, first.value, done, failed);
   } catch (cause) {
     return failed(cause);
   }
 }
 
-async function goOn<T, R>(
+async function resume<T, R>(
   steps: Steps<T>,
   waitedFor: Promise<unknown>,
   done: (value: T) => R,

@@ -1,4 +1,4 @@
-/** The joints of the pipeline: what each stage is given, and what the passage keeps of what it gave. */
+/** Connects the stages to the pipeline: passes each stage its arguments, and stores its results in the passage. */
 import type { AttemptFailure, AttemptReply } from '../attempt/answer.ts';
 import { attempt } from '../attempt/attempt.ts';
 import { denyEndpoint, denyModel } from '../authenticate/authenticate.ts';
@@ -23,23 +23,23 @@ import type { Vault } from '../scrub/scrub.ts';
 import { livingFirst } from '../upstream/living.ts';
 import { type Plan, type Step, withOwnCredential } from '../upstream/target.ts';
 
-/** What the stages after `route` work on. */
+/** The request as the stages after `route` see it. */
 export interface Work {
   readonly identity: Identity;
   readonly request: ModelRequest;
   readonly plan: Plan;
   /** Monotonic ms. */
   readonly deadlineMs: number;
-  /** Monotonic ms, read anew after each wait. */
+  /** Monotonic ms, updated after each wait. */
   nowMs: number;
 }
 
-/** Stage inspect, with what the key allows. */
+/** Stage inspect, and the check of what the key allows. */
 export function examine(identity: Identity, passage: Passage): ModelRequest | Refusal {
   const { exchange, stages } = passage;
   const { auxiliary, kind, name } = exchange.endpoint;
-  const barred = denyEndpoint(identity, name);
-  if (barred !== null && !passage.letPass(barred)) return barred;
+  const deniedEndpoint = denyEndpoint(identity, name);
+  if (deniedEndpoint !== null && !passage.observes(deniedEndpoint)) return deniedEndpoint;
 
   const request =
     auxiliary === undefined
@@ -47,11 +47,11 @@ export function examine(identity: Identity, passage: Passage): ModelRequest | Re
       : inspectAuxiliary(exchange, auxiliary, stages.policy.finder, stages.digestKey);
   if (request instanceof Refusal) return request;
   passage.request = request;
-  const denied = kind === 'files' ? null : denyModel(identity, request.model);
-  return denied !== null && !passage.letPass(denied) ? denied : request;
+  const deniedModel = kind === 'files' ? null : denyModel(identity, request.model);
+  return deniedModel !== null && !passage.observes(deniedModel) ? deniedModel : request;
 }
 
-/** Stage route. */
+/** Stage route: the plan, priority and deadline of a request. */
 export function choose(identity: Identity, request: ModelRequest, passage: Passage): Work | Refusal {
   const { exchange, stages } = passage;
   const nowMs = stages.clock();
@@ -70,7 +70,7 @@ export function choose(identity: Identity, request: ModelRequest, passage: Passa
   return deadlineMs instanceof Refusal ? deadlineMs : { identity, request, plan, deadlineMs, nowMs };
 }
 
-/** Stage replay: the answer of an earlier request with the same idempotency key; null: there is none. */
+/** Stage replay: the reply of an earlier request with the same idempotency key; null: there is none. */
 export function repeated(
   work: Work,
   passage: Passage,
@@ -79,9 +79,9 @@ export function repeated(
   const { identity, request, deadlineMs, nowMs } = work;
   const seen = stages.replay.claim(exchange, identity, request, nowMs);
   if (seen instanceof Refusal || seen.kind !== 'join') return earlierReply(seen, work, passage);
-  return seen.wait(exchange.cancellation, deadlineMs - nowMs).then((then) => {
+  return seen.wait(exchange.cancellation, deadlineMs - nowMs).then((later) => {
     work.nowMs = stages.clock();
-    return earlierReply(then, work, passage);
+    return earlierReply(later, work, passage);
   });
 }
 
@@ -90,12 +90,12 @@ function earlierReply(seen: Seen | Refusal, { request }: Work, passage: Passage)
   if (seen.kind === 'running') return deliverRunning(seen, request.masked, passage);
   if (seen.kind === 'stored') return deliverStored(seen.reply, 'replay', request.masked, passage);
   passage.claim = seen.claim;
-  // Whoever repeats the key wants this answer, even if the first caller has left.
+  // Later requests with the same key want this reply, even if the first client has disconnected.
   if (seen.claim !== null) passage.exchange.detach();
   return null;
 }
 
-/** Stage limit. Null: there is room. */
+/** Stage limit: reserves the request's cost; null: reserved. */
 export function reserve(work: Work, passage: Passage): Refusal | null | Promise<Refusal | null> {
   const { exchange, stages } = passage;
   const { identity, request, plan, deadlineMs } = work;
@@ -112,7 +112,7 @@ export function reserve(work: Work, passage: Passage): Refusal | null | Promise<
   });
 }
 
-/** Stage cache. Null: it has no answer. */
+/** Stage cache; null: it has no reply. */
 export function lookUp(
   { identity, request, plan, nowMs }: Work,
   vault: Vault | null,
@@ -136,8 +136,8 @@ export function lookUp(
   return null;
 }
 
-/** Stage batch: the steps to try, at once for an interactive request, in its turn for a batch request. */
-export function turn(
+/** Stage batch: the targets to try. Interactive requests get them at once, batch requests when it is their turn. */
+export function awaitTurn(
   work: Work,
   passage: Passage,
 ): readonly Step[] | Refusal | Promise<readonly Step[] | Refusal> {
@@ -151,19 +151,18 @@ export function turn(
   });
 }
 
-/** Stage attempt. */
+/** Stage attempt: asks the targets one after the other. */
 export function ask(
   { request, plan: { pattern, chosen }, deadlineMs }: Work,
   steps: readonly Step[],
   passage: Passage,
 ): Promise<AttemptReply | AttemptFailure> {
   const { exchange, stages } = passage;
-  // From here on it is the provider's time, and what came before is the gateway's.
+  // Time from here on counts as the provider's, time before as the gateway's.
   const nowMs = stages.clock();
   passage.begin(nowMs);
   const untilMs = Math.min(deadlineMs, nowMs + stages.config.attempt.totalTimeoutMs);
-  const way = { pattern, steps, chosen };
-  return attempt(way, exchange, request, untilMs, stages.attempt, nowMs);
+  return attempt({ pattern, steps, chosen }, exchange, request, untilMs, stages.attempt, nowMs);
 }
 
 /** The request's own deadline from `x-sidegate-timeout` (ms), within the configured one. Monotonic ms. */
@@ -174,12 +173,12 @@ function deadline(exchange: Exchange, totalTimeoutMs: number): number | Refusal 
   if (asked >= 1) return exchange.startedMs + Math.min(asked, totalTimeoutMs);
   return new Refusal(
     'invalid_header',
-    'The header x-sidegate-timeout must be a whole number of milliseconds from 1.',
+    'The header x-sidegate-timeout must be a whole number of milliseconds, at least 1.',
     { param: 'x-sidegate-timeout' },
   );
 }
 
-/** Answers paid for with the client's own credential are nobody else's. */
+/** Digest of the client's own credential, if a target uses it: such replies aren't shared. Otherwise empty. */
 function credentialScope(exchange: Exchange, { steps }: Plan): string {
   for (const { target } of steps)
     if (target.provider.clientCredential) return credentialDigest(exchange.headers);

@@ -70,7 +70,10 @@ function fileEndpoint(method: string, url: string): Endpoint | undefined {
   return { ...found, upstreamPath: path.slice('/v1'.length) + (query === '' ? '' : `?${query}`) };
 }
 
-/** The dialect of a request, by its path or, if that is ambiguous, by the version header Anthropic's SDK always sends. */
+/**
+ * The dialect of a request, by its path or, if that is ambiguous, by the version header Anthropic's SDK
+ * always sends.
+ */
 export function dialectOf({ url, headers }: Head): DialectName {
   // Only Gemini paths contain a colon.
   if (url.startsWith('/v1beta/') || (url.includes(':') && readPath(pathOf(url)) !== null)) return 'gemini';

@@ -67,7 +67,10 @@ export class Incoming implements Exchange {
     this.body = body;
   }
 
-  /** Called when its connection is done with it. @param written the whole reply was sent; otherwise the client is gone */
+  /**
+   * Called when its connection is done with it.
+   * @param written the whole reply was sent; otherwise the client is gone
+   */
   connectionDone(written: boolean): void {
     if (!written && !this.detached) this.cancellation.cancel('client_gone');
     this.end();
@@ -100,9 +103,9 @@ export const noBody = Buffer.alloc(0);
 /** All requests in flight on the data port. */
 export interface Crowd {
   /**
-   * In no order. Not a `Set`: V8 rebuilds a set's table every few dozen changes, and the old table points to the new one.
-   * Once one of them is in the old generation, each keeps the next alive, with the requests in flight at the time, until
-   * a major collection: 14 to 60 MB more after 100,000 requests, measured in five pairs of processes.
+   * In no order. Not a `Set`: V8 rebuilds a set's table every few dozen changes, and the old table points to the new
+   * one. Once one of them is in the old generation, each keeps the next alive, with the requests in flight at the time,
+   * until a major collection: 14 to 60 MB more after 100,000 requests, measured in five pairs of processes.
    */
   readonly active: Incoming[];
   /** Requests in the batch queue, or on the way there. */

@@ -1,16 +1,16 @@
-/** How a sidecar ends: requests in flight finish, then everything is released. */
+/** Shuts a sidecar down: requests in flight finish, then everything is released. */
 import type { AdminPort } from '../admin/admin.ts';
 import { Refusal } from '../base/errors.ts';
 import type { Listener } from '../listen/listen.ts';
 import { retryBudget } from '../native/retries.ts';
 import type { Rooms } from './compose.ts';
 
-/** What clients get to read the end of their stream in once the drain is over. */
-const lastWordsMs = 1000;
+/** Time that clients get to read the end of their stream after the drain. */
+const lastReadMs = 1000;
 
 /**
  * Refuses new requests, lets those in flight finish for `drainMs`, ends the rest with an error, and closes both ports.
- * A client that doesn't read or send to its end holds nobody up.
+ * A client that stops reading or sending delays nothing beyond that.
  */
 export async function drain(
   rooms: Rooms,
@@ -22,10 +22,10 @@ export async function drain(
   listener.refuseNew(refusal);
   rooms.batch.close();
   const abort = setTimeout(() => listener.abortAll(refusal), drainMs);
-  const close = setTimeout(() => listener.close(), drainMs + lastWordsMs);
+  const close = setTimeout(() => listener.close(), drainMs + lastReadMs);
   await listener.drained();
-  // The last requests are settled by what was counted as well.
-  await rooms.counter.close(lastWordsMs);
+  // The last requests may wait for their tokens to be counted before they are settled.
+  await rooms.counter.close(lastReadMs);
   clearTimeout(abort);
   clearTimeout(close);
   listener.close();
@@ -34,7 +34,7 @@ export async function drain(
 
 /**
  * Releases what the rooms hold.
- * @param reloading a reload that may be opening providers, and would keep the process alive
+ * @param reloading a running reload: it may be opening providers, which would keep the process alive
  */
 export async function release(rooms: Rooms, reloading: Promise<unknown>): Promise<void> {
   await reloading;

@@ -1,13 +1,13 @@
-/** How a running sidecar adopts a new configuration. */
+/** Adopts a new configuration in a running sidecar. */
 import type { Config } from '../config/schema.ts';
 import type { Listener } from '../listen/listen.ts';
 import { retryBudget } from '../native/retries.ts';
 import { limitNames, type Rooms } from './compose.ts';
 
 /**
- * Has the rooms that live on adopt a configuration. It comes after `composeStages`, which may reject: a configuration
- * that is refused changes no limit. It ends before the new stages are put in place, in the same turn of the event loop,
- * so that no request meets old stages and new limits. Among themselves the rooms are in no order.
+ * Makes the long-lived rooms adopt a configuration. Must be called after `composeStages`, which may reject, so that a
+ * refused configuration changes no limit; and in the same turn of the event loop in which the new stages are put in
+ * place, so that no request sees old stages with new limits. The order of the rooms doesn't matter.
  */
 export function adopt(config: Config, rooms: Rooms, listener: Listener): void {
   const { ratio, minPerSecond } = config.attempt.retryBudget;

@@ -1,4 +1,4 @@
-/** A sidecar: opens its rooms and its ports, adopts new configurations while requests run, and drains. */
+/** The sidecar: opens rooms and ports, adopts new configurations while requests are in flight, and drains. */
 import { openAdmin } from '../admin/admin.ts';
 import type { Log } from '../base/log.ts';
 import { startTrims } from '../base/memory.ts';
@@ -17,14 +17,15 @@ import { adopt } from './reload.ts';
 export interface Sidecar {
   readonly dataUrl: string;
   readonly adminUrl: string;
-  /** Names of the providers whose answers are invented. */
+  /** Names of the simulated providers, whose answers are invented. */
   readonly simulated: readonly string[];
+  /** Names of the routes. */
   readonly models: readonly string[];
-  /** Adopts a new configuration, but for what needs a restart. Rejects, and keeps the old one, when it can't. */
+  /** Adopts a new configuration, except settings that need a restart. If it can't, rejects and keeps the old one. */
   reload(config: Config): Promise<void>;
-  /** A newer configuration was refused. */
+  /** Reports that a newer configuration was refused. */
   reloadRefused(): void;
-  /** Not ready from now on; streams finish until `listen.drainMs`, the rest get an error event; then all is closed. */
+  /** Shuts down: not ready any more, streams finish within `listen.drainMs`, the rest get an error event. */
   drain(): Promise<void>;
 }
 
