@@ -7,7 +7,7 @@ import { presentedKey } from '../exchange/credential.ts';
 import type { EndpointName } from '../exchange/endpoint.ts';
 import type { Identity } from '../exchange/identity.ts';
 import { type Caller, defaultUserHeader } from './caller.ts';
-import { type Keyring, nobody } from './keyring.ts';
+import { anonymousIdentity, type Keyring } from './keyring.ts';
 import { keyPrefix, tagsMax, userPattern } from './names.ts';
 
 export { createKeyring, type Keyring } from './keyring.ts';
@@ -49,7 +49,7 @@ function passOrRefuse(refusal: Refusal, headers: IncomingHttpHeaders, keyring: K
   const { code } = refusal;
   const open = anonymous !== null && (code === 'missing_key' || code === 'wrong_key');
   if (!open && !observe) return refusal;
-  const identity = anonymous ?? nobody(unidentifiedTenant);
+  const identity = anonymous ?? anonymousIdentity(unidentifiedTenant);
   if (!observe) return withHeaders(identity, defaultUserHeader, headers);
   // Only a credential that can't be one of our keys may be sent to a provider.
   const ownCredential = code === 'wrong_key' && presentedKey(headers)?.startsWith(keyPrefix) === false;

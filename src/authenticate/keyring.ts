@@ -43,14 +43,14 @@ export function createKeyring(
     byDigest: new Map(config.keys.map((key) => [key.sha256, known(key)])),
     stored,
     tokens,
-    anonymous: tenant === undefined ? null : nobody(tenant),
+    anonymous: tenant === undefined ? null : anonymousIdentity(tenant),
     observe,
     wallClock,
   };
 }
 
-/** A caller without a key. */
-export const nobody = (tenant: string): Identity => ({
+/** The identity of a caller without a known key. */
+export const anonymousIdentity = (tenant: string): Identity => ({
   tenant,
   team: null,
   user: null,

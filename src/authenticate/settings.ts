@@ -1,4 +1,4 @@
-/** The configuration of stage authenticate: virtual keys, and the issuers whose tokens are taken. */
+/** Settings of stage authenticate: virtual keys, and the issuers whose tokens are accepted. */
 import { z } from 'zod';
 import { modelPattern, name } from '../base/settings.ts';
 import { endpointNames } from '../exchange/endpoint.ts';
@@ -9,20 +9,20 @@ const models = z
   .array(modelPattern)
   .min(1)
   .optional()
-  .meta({ description: 'Models it may use; a trailing * matches the rest. Unset: all.' });
+  .meta({ description: 'Models the caller may use; a trailing * matches any ending. Unset: all.' });
 const endpoints = z.array(z.enum(endpointNames)).min(1).optional().meta({
   description:
-    'Endpoints it may use, by name, besides the list of models. Unset: all; `files` only if `models` is unset too.',
+    'Endpoints it may use, by name; listing models is always allowed. Unset: all, `files` only if `models` is unset.',
 });
 
-/** What a key says of its caller and lets it do. */
+/** Who the caller is, and what it may do. */
 const grant = {
-  tenant: name.meta({ description: 'Tenant the calls are counted for.' }),
+  tenant: name.meta({ description: 'Tenant that the calls are attributed to.' }),
   team: name.optional().meta({ description: 'Team, for attribution.' }),
   user: name.optional().meta({ description: 'User, for attribution; no header can change it.' }),
   userHeader: z.string().optional().meta({
     description:
-      'Header that may name the user where `user` is unset; `none`: no header may. Unset: `x-sidegate-user`.',
+      'Header that may name the user if `user` is unset; `none`: no header may. Unset: `x-sidegate-user`.',
   }),
   tags: z.array(name).max(tagsMax).default([]).meta({ description: 'Tags, for attribution.' }),
   models,
@@ -31,11 +31,11 @@ const grant = {
     .array(keyLimitSchema)
     .max(64)
     .default([])
-    .meta({ description: 'Limits of this key alone, as under `limits`.' }),
+    .meta({ description: 'Limits of this key alone, in the form of `limits`.' }),
   expires: z.iso
     .datetime({ offset: true, error: 'must be a time such as 2027-01-31T00:00:00Z' })
     .optional()
-    .meta({ description: 'When it expires, such as `2027-01-31T00:00:00Z`. Unset: never.' }),
+    .meta({ description: 'When the key expires, such as `2027-01-31T00:00:00Z`. Unset: never.' }),
 };
 
 const id = name.meta({ description: 'Shown in logs instead of the key.' });
@@ -44,15 +44,18 @@ const keySchema = z.strictObject({
   id,
   sha256: z
     .string()
-    .regex(/^[0-9a-f]{64}$/, { error: 'must be the SHA-256 of the key in 64 lower-case hex digits' })
-    .meta({ description: 'SHA-256 of the key, hex. `printf %s KEY | sha256sum` makes it.' }),
+    .regex(/^[0-9a-f]{64}$/, { error: 'must be the SHA-256 of the key in 64 lowercase hex digits' })
+    .meta({ description: 'SHA-256 of the key, hex: the output of `printf %s KEY | sha256sum`.' }),
   ...grant,
 });
 
-/** A key to be made: all of the above but its digest. */
+/** Schema of a key to be created: all of the above except the digest. */
 export const newKeySchema = keySchema.omit({ sha256: true });
 
-/** Signatures that are checked with a public key: with no others, a public key can't be used to forge one. */
+/**
+ * Signature algorithms, all with public keys. Allowing no others keeps a public key from being used to forge
+ * a token.
+ */
 const algorithms = [
   'RS256',
   'RS384',
@@ -70,13 +73,13 @@ const algorithms = [
 const claim = z.union([z.string().min(1).max(256), z.array(z.string().min(1).max(256)).min(1).max(8)]);
 
 const issuer = z.strictObject({
-  id: name.meta({ description: "Takes the place of a key's id in logs and metrics." }),
+  id: name.meta({ description: "Id of the issuer, shown in logs and metrics in place of a key's id." }),
   issuer: z.string().meta({ description: '`iss` of its tokens, compared exactly.' }),
   audience: z
     .array(z.string().min(1).max(256))
     .min(1)
     .max(16)
-    .meta({ description: 'A token must be issued for one of these (`aud`).' }),
+    .meta({ description: 'Audiences (`aud`) of which a token must name at least one.' }),
   jwksUrl: z.string().optional().meta({
     description: 'URL of its public keys; unset: the one in its `/.well-known/openid-configuration`.',
   }),
@@ -96,13 +99,13 @@ const issuer = z.strictObject({
     .min(0)
     .max(600)
     .default(30)
-    .meta({ description: 'How much its clock may differ.' }),
+    .meta({ description: 'Difference allowed between its clock and ours.' }),
   refreshSeconds: z
     .int()
     .min(1)
     .max(86_400)
     .default(300)
-    .meta({ description: 'How often its public keys are fetched, in the background.' }),
+    .meta({ description: 'Interval at which its public keys are fetched in the background.' }),
   cooldownMs: z
     .int()
     .min(100)
@@ -114,14 +117,14 @@ const issuer = z.strictObject({
     .min(0)
     .max(30_000)
     .default(3000)
-    .meta({ description: 'How long a token signed with an unknown key may wait for a fetch.' }),
+    .meta({ description: 'Longest time that a token signed with an unknown key waits for a fetch.' }),
   tenant: name.optional().meta({ description: 'Tenant of all its tokens; unset: `claims.tenant` names it.' }),
   claims: z
     .strictObject({
       tenant: claim
         .optional()
         .meta({ description: 'Claim that names the tenant; a list is a path into nested claims.' }),
-      team: claim.optional().meta({ description: 'Claim that names the team, if it is there.' }),
+      team: claim.optional().meta({ description: 'Claim that names the team, if the token has it.' }),
       user: claim.default('sub').meta({ description: 'Claim that names the user.' }),
       tags: claim.optional().meta({ description: 'Claim with tags: a list, or names separated by spaces.' }),
     })
@@ -130,6 +133,7 @@ const issuer = z.strictObject({
   endpoints,
 });
 
+/** Schema of stage authenticate's settings. */
 export const authenticateSchema = z
   .strictObject({
     anonymousTenant: name
@@ -150,9 +154,12 @@ export const authenticateSchema = z
   })
   .prefault({});
 
+/** A virtual key of the configuration. */
 export type KeyConfig = z.output<typeof keySchema>;
+/** A key to be created. */
 export type NewKey = z.output<typeof newKeySchema>;
+/** An issuer of the configuration. */
 export type IssuerConfig = z.output<typeof issuer>;
 
-/** Settings of authentication, checked. */
+/** Stage authenticate's settings, checked. */
 export type AuthenticateSettings = z.output<typeof authenticateSchema>;

@@ -1,6 +1,6 @@
 /** Explains how a request would be routed: its tier, and every target's price and verdict. Starts no sidecar. */
 
-import { nobody } from '../authenticate/keyring.ts';
+import { anonymousIdentity } from '../authenticate/keyring.ts';
 import { Cancellation } from '../base/cancellation.ts';
 import { Refusal } from '../base/errors.ts';
 import { createCatalog } from '../catalog/catalog.ts';
@@ -81,7 +81,7 @@ export function explain(
   if (request instanceof Refusal) return request;
   const user = headers['x-sidegate-user'];
   const identity = {
-    ...nobody(config.authenticate.anonymousTenant ?? ''),
+    ...anonymousIdentity(config.authenticate.anonymousTenant ?? ''),
     user: typeof user === 'string' ? user : null,
   };
   // One closed breaker serves every target: nothing is called here.

@@ -1,4 +1,4 @@
-/** The configuration's schema: every key, its type, range and default. Its JSON Schema is published. */
+/** The configuration's schema: every key with its type, range and default. It is published as JSON Schema. */
 
 import { z } from 'zod';
 import { authenticateSchema } from '../authenticate/settings.ts';
@@ -23,7 +23,7 @@ const admin = z
     host: z.string().default('127.0.0.1').meta({ description: 'Address of the admin port.', restart: true }),
     port: port.default(4101).meta({ description: 'Admin port; 0 picks a free one.', restart: true }),
     token: secret.min(16, { error: 'must have at least 16 characters' }).optional().meta({
-      description: 'Secret that opens `/keys`: `${ENV}` or `file:/path`. Unset: `/keys` is closed.',
+      description: 'Secret that gives access to `/keys`: `${ENV}` or `file:/path`. Unset: no access.',
     }),
   })
   .prefault({});
@@ -35,15 +35,15 @@ export const configSchema = z.strictObject({
   authenticate: authenticateSchema,
   replay,
   count,
-  mode: z
-    .enum(modeNames)
-    .default('enforce')
-    .meta({ description: '`observe`: keys, limits and budgets decide and report, but let everything pass.' }),
+  mode: z.enum(modeNames).default('enforce').meta({
+    description:
+      '`observe`: keys, limits and budgets only report what they would refuse, and let everything pass.',
+  }),
   limits: z
     .array(limitSchema)
     .max(1000)
     .default([])
-    .meta({ description: 'Limits; a request must pass all that match it.' }),
+    .meta({ description: 'Limits. A request must pass all limits that match it.' }),
   budgets: z
     .array(budgetSchema)
     .max(1000)
@@ -51,8 +51,12 @@ export const configSchema = z.strictObject({
     .meta({ description: 'Budgets in dollars over calendar windows.' }),
   scrub,
   cache,
-  providers: z.record(name, provider).default({}).meta({ description: 'Upstreams, by name.' }),
-  routes: z.array(route).max(10_000).default([]).meta({ description: 'What each model name is served by.' }),
+  providers: z.record(name, provider).default({}).meta({ description: 'Providers, by name.' }),
+  routes: z
+    .array(route)
+    .max(10_000)
+    .default([])
+    .meta({ description: 'Routes: which targets serve which model name.' }),
   catalog,
   attempt,
   sync,

@@ -23,8 +23,8 @@ export class Incoming implements Exchange {
   reading = true;
   /** How many of its work and its connection aren't done yet: 0–2. */
   open = 2;
-  readonly #crowd: Crowd;
-  /** Index in `Crowd.active`. */
+  readonly #requests: ActiveRequests;
+  /** Index in `ActiveRequests.active`. */
   #index: number;
 
   constructor(
@@ -33,20 +33,20 @@ export class Incoming implements Exchange {
     path: string,
     headers: IncomingHttpHeaders,
     startedMs: number,
-    crowd: Crowd,
+    requests: ActiveRequests,
   ) {
     this.id = id;
     this.endpoint = endpoint;
     this.path = path;
     this.headers = headers;
     this.startedMs = startedMs;
-    this.#crowd = crowd;
-    this.#index = crowd.active.push(this) - 1;
+    this.#requests = requests;
+    this.#index = requests.active.push(this) - 1;
     // Thousands of batch requests must not keep out interactive ones, not even while they are being read.
     if (!saysBatch(headers)) return;
     this.park(true);
     this.arriving = true;
-    crowd.arriving += 1;
+    requests.arriving += 1;
   }
 
   detach(): void {
@@ -54,10 +54,10 @@ export class Incoming implements Exchange {
   }
 
   park(parked: boolean): void {
-    const crowd = this.#crowd;
-    if (this.arriving) crowd.arriving -= 1;
+    const requests = this.#requests;
+    if (this.arriving) requests.arriving -= 1;
     this.arriving = false;
-    if (this.parked !== parked) crowd.parked += parked ? 1 : -1;
+    if (this.parked !== parked) requests.parked += parked ? 1 : -1;
     this.parked = parked;
   }
 
@@ -89,7 +89,7 @@ export class Incoming implements Exchange {
 
   /** Moves the last request of the list to the index of this one. */
   #remove(): void {
-    const { active, onIdle } = this.#crowd;
+    const { active, onIdle } = this.#requests;
     const last = active.pop() as Incoming;
     last.#index = this.#index;
     if (last !== this) active[this.#index] = last;
@@ -101,7 +101,7 @@ export class Incoming implements Exchange {
 export const noBody = Buffer.alloc(0);
 
 /** All requests in flight on the data port. */
-export interface Crowd {
+export interface ActiveRequests {
   /**
    * In no order. Not a `Set`: V8 rebuilds a set's table every few dozen changes, and the old table points to the new
    * one. Once one of them is in the old generation, each keeps the next alive, with the requests in flight at the time,

@@ -11,7 +11,7 @@ import type { WholeReply } from '../exchange/reply.ts';
 import { checkHead } from './check-head.ts';
 import { dialectOf, endpointAt, type Head, pathOf } from './endpoints.ts';
 import { createGuard } from './guard.ts';
-import { type Crowd, Incoming } from './incoming.ts';
+import { type ActiveRequests, Incoming } from './incoming.ts';
 import type { ListenSettings } from './settings.ts';
 
 /** Distinguishes the processes of a fleet; the rest of an id is a counter. */
@@ -69,7 +69,7 @@ export interface Intake {
  */
 export function createIntake(
   config: ListenSettings,
-  crowd: Crowd,
+  requests: ActiveRequests,
   clock: () => number,
   onRefused: (request: Refused, refusal: Refusal) => void,
 ): Intake {
@@ -78,7 +78,7 @@ export function createIntake(
   let refusesAll: Refusal | null = null;
 
   const check = (head: Head, dialect: DialectName): Endpoint | Refusal => {
-    const inFlight = saysBatch(head.headers) ? crowd.arriving : crowd.active.length - crowd.parked;
+    const inFlight = saysBatch(head.headers) ? requests.arriving : requests.active.length - requests.parked;
     return refusesAll ?? checkHead(head, dialect, guard, inFlight, current);
   };
 
@@ -91,7 +91,7 @@ export function createIntake(
       const endpoint = check(head, dialect);
       if (endpoint instanceof Refusal) return endpoint;
       const headers = dialect === 'gemini' ? withQueryKey(head) : head.headers;
-      return new Incoming(id, endpoint, pathOf(head.url), headers, startedMs, crowd);
+      return new Incoming(id, endpoint, pathOf(head.url), headers, startedMs, requests);
     },
     accepts: (head) => !(check(head, dialectOf(head)) instanceof Refusal),
     refuse({ head, dialect, id, startedMs }, refusal) {

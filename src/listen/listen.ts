@@ -13,7 +13,7 @@ import { tooLarge } from './check-head.ts';
 import { dialectOf, type Head } from './endpoints.ts';
 import { duplicateHeader } from './guard.ts';
 import type { PlainHead } from './head.ts';
-import { type Crowd, noBody } from './incoming.ts';
+import { type ActiveRequests, noBody } from './incoming.ts';
 import { createIntake, noEndpoint, type Refused, requestId } from './intake.ts';
 import { Connection, type LanePort, type LaneReply } from './lane.ts';
 import { respond } from './respond.ts';
@@ -58,9 +58,9 @@ export async function listen(
   onRefused: (request: Refused, refusal: Refusal) => void,
 ): Promise<Listener> {
   let current = config;
-  const crowd: Crowd = { active: [], parked: 0, arriving: 0, onIdle: null };
-  const { active } = crowd;
-  const intake = createIntake(config, crowd, clock, onRefused);
+  const requests: ActiveRequests = { active: [], parked: 0, arriving: 0, onIdle: null };
+  const { active } = requests;
+  const intake = createIntake(config, requests, clock, onRefused);
   // The latest reply on each connection of Node's server, for errors below the level of a request.
   const lastReply = new WeakMap<Socket, ServerResponse>();
 
@@ -144,7 +144,7 @@ export async function listen(
       server.closeIdleConnections();
       lane.closing = true;
       for (const { idle, socket } of lane.connections) if (idle) socket.destroy();
-      if (active.length > 0) await new Promise<void>((resolve) => (crowd.onIdle = resolve));
+      if (active.length > 0) await new Promise<void>((resolve) => (requests.onIdle = resolve));
     },
     close() {
       server.close();

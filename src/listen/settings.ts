@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { bytes, ms, port } from '../base/settings.ts';
 
+/** Schema of the data port's settings. */
 export const listen = z
   .strictObject({
     host: z.string().default('127.0.0.1').meta({ description: 'Address of the data port.', restart: true }),
@@ -10,17 +11,15 @@ export const listen = z
     socket: z
       .string()
       .optional()
-      .meta({ description: 'Unix socket path, instead of host and port.', restart: true }),
-    allowedHosts: z
-      .array(z.string())
-      .max(64)
-      .default([])
-      .meta({ description: 'Host names accepted in `Host` besides localhost, 127.0.0.1 and [::1].' }),
+      .meta({ description: 'Path of a Unix socket to listen on, instead of host and port.', restart: true }),
+    allowedHosts: z.array(z.string()).max(64).default([]).meta({
+      description: 'Host names accepted in the `Host` header, besides localhost, 127.0.0.1 and [::1].',
+    }),
     allowedOrigins: z
       .array(z.string())
       .max(64)
       .default([])
-      .meta({ description: 'Web origins that may call; all others are refused.' }),
+      .meta({ description: 'Web origins whose pages may call; all others are refused.' }),
     bodyMaxBytes: bytes(256 * 1024 * 1024)
       .default(20 * 1024 * 1024)
       .meta({ description: 'Largest request body.' }),
@@ -29,25 +28,25 @@ export const listen = z
       .meta({ description: 'Largest upload: a form with files.' }),
     bodyTimeoutMs: ms(10, 600_000)
       .default(30_000)
-      .meta({ description: 'Time to receive a whole request.', restart: true }),
+      .meta({ description: 'Time within which a whole request must arrive.', restart: true }),
     keepAliveMs: ms(10, 600_000).default(15_000).meta({
       description: "Silence on a stream after which a comment is sent to keep the client's connection open.",
     }),
     clientTimeoutMs: ms(10, 3_600_000)
       .default(60_000)
-      .meta({ description: 'Time a client may read nothing of its stream before its connection is closed.' }),
-    connectionsMax: z.int().min(1).max(65_535).default(4096).meta({ description: 'Open connections.' }),
+      .meta({ description: 'Time after which a client that reads nothing of its reply is disconnected.' }),
+    connectionsMax: z.int().min(1).max(65_535).default(4096).meta({ description: 'Most open connections.' }),
     inFlightMax: z
       .int()
       .min(1)
       .max(65_535)
       .default(1024)
-      .meta({ description: 'Requests in flight; more are refused.' }),
+      .meta({ description: 'Most requests in flight; more are refused.' }),
     drainMs: ms(0, 600_000)
       .default(25_000)
       .meta({ description: 'Time requests in flight get to finish on SIGTERM.' }),
   })
   .prefault({});
 
-/** Settings of the data port, checked. */
+/** The data port's settings, checked. */
 export type ListenSettings = z.output<typeof listen>;

@@ -1,8 +1,9 @@
-/** Settings of the log and of records. */
+/** Settings of stage observe: the log and the records. */
 
 import { z } from 'zod';
 import { secret } from '../base/settings.ts';
 
+/** Schema of stage observe's settings. */
 export const observe = z
   .strictObject({
     log: z
@@ -16,5 +17,5 @@ export const observe = z
   })
   .prefault({});
 
-/** Settings of log and records, checked. */
+/** Stage observe's settings, checked. */
 export type ObserveSettings = z.output<typeof observe>;

@@ -12,6 +12,7 @@ export interface ScrubPolicy {
   readonly name: string;
 }
 
+/** Creates the policy of a configuration. */
 export function createScrubPolicy(settings: ScrubSettings): ScrubPolicy {
   const modes = piiKinds.map(({ name }) => settings[name] ?? 'off');
   const sought = piiKinds.filter((_, kind) => modes[kind] !== 'off');

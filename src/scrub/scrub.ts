@@ -15,7 +15,7 @@ export function scrub(request: ModelRequest, policy: ScrubPolicy): Vault | null 
 }
 
 const blocked = (what: string): Refusal =>
-  new Refusal('pii_blocked', `The request holds ${what}, which may not leave.`);
+  new Refusal('pii_blocked', `The request contains ${what}, which the policy does not let through.`);
 
 /** Restores the masked values in a JSON text, even inside strings that contain JSON. */
 export function restoreBody(body: Buffer, vault: Vault): Buffer {

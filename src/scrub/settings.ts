@@ -1,4 +1,4 @@
-/** Settings of personal data: one for each kind the native core knows. */
+/** Settings of stage scrub: what happens to each kind of personal data that the native core knows. */
 import { z } from 'zod';
 import { type PiiKind, piiKinds } from '../native/pii.ts';
 
@@ -9,6 +9,7 @@ const setting = ({ several, on }: PiiKind) =>
     .default(on ? 'mask' : 'off')
     .meta({ description: `${several}: masked and restored, refused, or let through.` });
 
+/** Schema of stage scrub's settings. */
 export const scrub = z
   .strictObject(Object.fromEntries(piiKinds.map((kind) => [kind.name, setting(kind)])))
   .prefault({});

@@ -1,6 +1,7 @@
-/** Settings of what peers share. */
+/** Settings of stage sync: what peers share. */
 import { z } from 'zod';
 
+/** Schema of stage sync's settings. */
 export const sync = z
   .strictObject({
     redis: z.string().min(1).optional().meta({

@@ -64,7 +64,7 @@ describe('keys', () => {
     });
   });
 
-  test('without a key: 401 that says so, or the anonymous tenant', () => {
+  test('without a key: a 401 that says so, or the anonymous tenant', () => {
     expect(refused({})).toBe('missing_key');
     expect(refused({ 'x-api-key': '' })).toBe('missing_key');
     expect(as({}, open)).toEqual(sampleIdentity({ tenant: 'local' }));
@@ -78,7 +78,7 @@ describe('keys', () => {
     expect(as({ authorization: 'Bearer other' }, open).keyId).toBeNull();
   });
 
-  test('a key of senseless length is not even digested', () => {
+  test('a key that is much too long is not even digested', () => {
     const long = 'k'.repeat(4097);
     const keyring = createKeyring(settings({ keys: [{ id: 'long', sha256: sha256(long), tenant: 'acme' }] }));
     expect(refused({ 'x-api-key': long }, keyring)).toBe('wrong_key');
@@ -102,15 +102,15 @@ describe('keys', () => {
     expect(JSON.stringify([...closed.byDigest])).not.toContain(secret);
   });
 
-  test('presentedKey gives the credential as sent', () => {
+  test('presentedKey returns the credential as sent', () => {
     expect(presentedKey({ authorization: 'Bearer abc' })).toBe('abc');
     expect(presentedKey({ 'x-api-key': 'abc' })).toBe('abc');
     expect(presentedKey({})).toBeNull();
   });
 });
 
-describe('what the app says of its user and tags', () => {
-  test('fills in what the key leaves open', () => {
+describe('user and tags from headers', () => {
+  test('fill in what the key leaves open', () => {
     const { user, tags } = as({
       'x-api-key': secret,
       'x-sidegate-user': 'ann@x',
@@ -120,11 +120,11 @@ describe('what the app says of its user and tags', () => {
     expect(tags).toEqual(['prod', 'a', 'b:c']);
   });
 
-  test("never overrides the key's user", () => {
+  test("never override the key's user", () => {
     expect(as({ 'x-api-key': 'sk-beta', 'x-sidegate-user': 'ann' }).user).toBe('fixed');
   });
 
-  test('holds for the anonymous tenant too', () => {
+  test('apply to the anonymous tenant too', () => {
     expect(as({ 'x-sidegate-user': 'ann' }, open)).toEqual(sampleIdentity({ tenant: 'local', user: 'ann' }));
   });
 

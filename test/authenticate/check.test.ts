@@ -20,7 +20,7 @@ function checked(authenticate: object, more: object = {}): { faults: string[]; w
   return { faults: result.ok ? [] : lines(result.faults), warnings: lines(result.warnings) };
 }
 
-describe('good', () => {
+describe('a valid configuration', () => {
   test.each([
     ['an issuer alone', { oidc: [issuer] }, {}],
     [

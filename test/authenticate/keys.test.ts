@@ -86,7 +86,7 @@ async function cli(args: string[], env: Record<string, string> = {}) {
 }
 
 describe('the admin port', () => {
-  test('while another process writes a change is refused at once, and may be tried again', async () => {
+  test('while another process writes, a change is refused at once and can be retried', async () => {
     const sidecar = await start();
     const grant = { id: 'web', tenant: 'acme' };
     const { key } = (await admin(sidecar, 'POST', '/keys', grant)).json;
@@ -106,7 +106,7 @@ describe('the admin port', () => {
     expect((await admin(sidecar, 'DELETE', '/keys/web')).status).toBe(204);
   });
 
-  test('makes a key that works at once, and is never shown or stored again', async () => {
+  test('creates a key that works at once, and is never shown or stored in clear', async () => {
     const sidecar = await start();
     const grant = {
       id: 'web',
@@ -195,7 +195,7 @@ describe('the admin port', () => {
       expect(json.detail).toContain(part);
   });
 
-  test('bounds a key by limits of its own', async () => {
+  test('limits a key by its own limits', async () => {
     const sidecar = await start();
     const limit = { name: 'few', capacity: 1, refillPerSecond: 0.001 };
     const grant = { id: 'web', tenant: 'acme', limits: [limit] };
@@ -207,7 +207,7 @@ describe('the admin port', () => {
     expect(json.detail).toContain('limits[0]: needs `refillPerSecond`');
   });
 
-  test('takes an id once', async () => {
+  test('accepts an id once', async () => {
     const sidecar = await start();
     const grant = { id: 'web', tenant: 'acme' };
     const both = await Promise.all([1, 2].map(() => admin(sidecar, 'POST', '/keys', grant)));
@@ -229,7 +229,7 @@ describe('the admin port', () => {
 });
 
 describe('sidegate keys', () => {
-  test('makes and revokes keys of running processes through their file, with effect at the next request', async () => {
+  test("creates and revokes keys in the store's file, with effect at a running process's next request", async () => {
     const [one, two] = [await start(), await start()];
     const made = await cli(['create', '--id', 'web', '--tenant', 'acme', '--user', 'ann', '--store', path]);
     expect(made).toMatchObject({ code: 0, errors: '' });
@@ -279,7 +279,7 @@ describe('sidegate keys', () => {
   });
 });
 
-test('a key that stands in the configuration and in the store is refused, at the start and by a reload', async () => {
+test('a key that is both in the configuration and in the store is refused, at start and at reload', async () => {
   const sidecar = await start();
   const { key } = (await admin(sidecar, 'POST', '/keys', { id: 'web', tenant: 'acme' })).json;
   await admin(sidecar, 'DELETE', '/keys/web');
@@ -289,7 +289,7 @@ test('a key that stands in the configuration and in the store is refused, at the
   await expect(startTestSidecar(twice)).rejects.toThrow('the key again');
 });
 
-test('a key ends at its time, stored or configured', async () => {
+test('a key expires at its time, stored or configured', async () => {
   let wallMs = Date.parse('2026-06-01T00:00:00Z');
   const expires = '2026-06-01T02:00:00+01:00';
   const keys = [{ ...fixed, sha256: sha256('k'), expires }];
@@ -302,7 +302,7 @@ test('a key ends at its time, stored or configured', async () => {
   expect([await call(sidecar, key), await call(sidecar, 'k')]).toEqual(['key_expired', 'key_expired']);
 });
 
-test('an expired or revoked key is refused where any caller may come without one', async () => {
+test('an expired or revoked key is refused even if calls without a key are allowed', async () => {
   const keys = [{ ...fixed, sha256: sha256('k'), expires: '2020-01-01T00:00:00Z' }];
   const sidecar = await start({ authenticate: { keys, anonymousTenant: 'local' } });
   const { key } = (await admin(sidecar, 'POST', '/keys', { id: 'web', tenant: 'acme' })).json;
@@ -314,7 +314,7 @@ test('an expired or revoked key is refused where any caller may come without one
   ]);
 });
 
-test('a key says which endpoints it opens and which header names its user', async () => {
+test('a key defines which endpoints it may use and which header names its user', async () => {
   const keys = [
     { ...fixed, id: 'embed', sha256: sha256('embed'), endpoints: ['embeddings' as const] },
     { ...fixed, id: 'own', sha256: sha256('own'), userHeader: 'X-My-User' },
@@ -336,7 +336,7 @@ test('a key says which endpoints it opens and which header names its user', asyn
   expect(await call(sidecar, 'own', { 'x-my-user': 'a b' })).toBe('invalid_header');
 });
 
-test('a store that cannot be read: 503, and configured keys go on', async () => {
+test('if the store cannot be read: 503, and configured keys still work', async () => {
   const sidecar = await start();
   const { key } = (await admin(sidecar, 'POST', '/keys', { id: 'web', tenant: 'acme' })).json;
   const { DatabaseSync } = await import('node:sqlite');

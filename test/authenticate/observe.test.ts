@@ -9,7 +9,7 @@ import { answers, startUpstream, type Upstream } from '../support/upstream.ts';
 const sha256 = createHash('sha256').update('a key of the configuration').digest('hex');
 const fixed = { id: 'fixed', sha256, tenant: 'acme' };
 
-describe('a gateway that observes', () => {
+describe('observe mode', () => {
   async function observing(
     more: ConfigInput = {},
   ): Promise<{ sidecar: TestSidecar; up: Upstream; next: Upstream }> {
@@ -51,14 +51,14 @@ describe('a gateway that observes', () => {
     expect(sidecar.logText()).not.toContain('sk-of-the-app');
   });
 
-  test('never sends it to another provider than the first', async () => {
+  test('sends it to no provider but the first', async () => {
     const { sidecar, up, next } = await observing();
     up.answer((call) => call.reset());
     expect((await say(sidecar, { authorization: 'Bearer sk-of-the-app' })).status).toBe(200);
     expect(sent(next)).toBe('Bearer key-of-the-second');
   });
 
-  test('sends its own key for callers with a key of ours, known or not, and for those without', async () => {
+  test("uses the gateway's key for callers with a Sidegate key, known or not, and for those without", async () => {
     const { sidecar, up } = await observing();
     const cases = [
       ['a key of the configuration', undefined],
@@ -72,7 +72,7 @@ describe('a gateway that observes', () => {
     }
   });
 
-  test("passes the provider's refusal of that key on, and keeps its own in use", async () => {
+  test("passes on the provider's refusal of that key, and keeps using the gateway's own", async () => {
     const { sidecar, up } = await observing();
     up.answer((call) =>
       call.whole(401, { 'content-type': 'application/json' }, '{"error":{"message":"who?"}}'),
@@ -83,13 +83,13 @@ describe('a gateway that observes', () => {
     expect(sent(up)).toBe('Bearer key-of-the-gateway');
   });
 
-  test('keeps answers that were paid for with one key from the others', async () => {
+  test('does not share answers paid for with one key with others', async () => {
     const { sidecar, up } = await observing({ cache: { enabled: true } });
     for (const key of ['sk-one', 'sk-two', 'sk-one']) await say(sidecar, { authorization: `Bearer ${key}` });
     expect(up.calls.map(({ headers }) => headers.authorization)).toEqual(['Bearer sk-one', 'Bearer sk-two']);
   });
 
-  test('lets every rule of a key pass', async () => {
+  test('lets requests pass every rule of a key', async () => {
     const keys = [
       { ...fixed, models: ['other'], endpoints: ['embeddings' as const], expires: '2099-01-01T00:00:00Z' },
     ];

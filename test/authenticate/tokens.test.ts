@@ -61,7 +61,7 @@ const right = (): JWTPayload => ({
 });
 
 describe('a token', () => {
-  test('that is right passes, and its claims name the caller', async () => {
+  test('that is valid passes, and its claims name the caller', async () => {
     const { status, id } = await call(await issuer.token(key));
     expect(status).toBe(200);
     const record = await sidecar.recordWhere(({ requestId }) => requestId === id);
@@ -164,7 +164,7 @@ describe('a token', () => {
     expect((await call(await issuer.token(key, { nbf: inSeconds(10) }))).status).toBe(200);
   });
 
-  test('that is no token is a wrong key', async () => {
+  test('that is not a token is a wrong key', async () => {
     expect((await call('sk-other')).code).toBe('wrong_key');
   });
 });
@@ -183,7 +183,7 @@ test('a verified token is known until it expires, not longer', async () => {
   expect((await call(token, own)).code).toBe('token_expired');
 });
 
-test('claims lead inwards, tags are read, models and endpoints bound, a type is demanded', async () => {
+test('nested claims, tags, lists of models and endpoints, and a required type', async () => {
   const entry = issuer.entry({
     claims: { tenant: ['org', 'name'], team: 'groups.team', user: 'email', tags: 'scope' },
     models: ['other'],
@@ -203,7 +203,7 @@ test('claims lead inwards, tags are read, models and endpoints bound, a type is 
 });
 
 describe('keys', () => {
-  test('that are new are fetched when they are first named; many tokens share one fetch', async () => {
+  test('that are new are fetched when a token first names them; many tokens share one fetch', async () => {
     const idp = await startIssuer(key);
     onTestFinished(() => idp.stop());
     const own = await startTestSidecar(serving({ oidc: [idp.entry({ cooldownMs: 100 })] }));
@@ -222,7 +222,7 @@ describe('keys', () => {
     expect((await call(await idp.token(key, { jti: 'new' }), own)).code).toBe('token_unknown_key');
   });
 
-  test('nobody has make no more fetches than the cooldown lets', async () => {
+  test("that don't exist cause no more fetches than the cooldown allows", async () => {
     const idp = await startIssuer(key);
     onTestFinished(() => idp.stop());
     const own = await startTestSidecar(serving({ oidc: [idp.entry({ cooldownMs: 600_000, waitMs: 50 })] }));
@@ -266,7 +266,7 @@ describe('keys', () => {
     expect(own.logText().match(/keys cannot be fetched/g)).toHaveLength(1);
   });
 
-  test('that could never be fetched: 503, and the rest of the gateway is ready', async () => {
+  test('that could never be fetched: 503, and the gateway is ready otherwise', async () => {
     const idp = await startIssuer(key);
     onTestFinished(() => idp.stop());
     idp.status = 500;
@@ -276,7 +276,7 @@ describe('keys', () => {
     expect((await fetch(`${own.adminUrl}/readyz`)).status).toBe(200);
   });
 
-  test('that are secret, private or nonsense are not taken over', async () => {
+  test('that are secret, private or invalid are not used', async () => {
     const idp = await startIssuer(key);
     onTestFinished(() => idp.stop());
     const secret = Buffer.from('a secret that is shared by both').toString('base64url');
@@ -293,7 +293,7 @@ describe('keys', () => {
     expect((await call(await idp.token(key), own)).status).toBe(200);
   });
 
-  test('of an issuer that is taken out by a reload are forgotten, with its tokens', async () => {
+  test('of an issuer removed by a reload are dropped, with its tokens', async () => {
     const idp = await startIssuer(key);
     onTestFinished(() => idp.stop());
     const input = serving({ oidc: [idp.entry()] });

@@ -61,7 +61,7 @@ describe('scope', () => {
     expect(other).not.toBe(key);
   });
 
-  test('the same request has the same key, whatever it says that means nothing', () => {
+  test('the same request has the same key, whatever irrelevant headers it has', () => {
     const cache = createCache(settings());
     const headers: IncomingHttpHeaders = {
       'user-agent': 'a',
@@ -73,13 +73,13 @@ describe('scope', () => {
     expect(keyOf(cache, { identity: { team: 't', keyId: 'k', tags: ['x'] } })).toBe(keyOf(cache));
   });
 
-  test('users of a tenant share only where that is switched on', () => {
+  test('users of a tenant share entries only if that is enabled', () => {
     const shared = createCache(settings({ shareUsers: true }));
     expect(keyOf(shared, { identity: { user: 'ann' } })).toBe(keyOf(shared, { identity: { user: 'bob' } }));
     expect(keyOf(shared, { identity: { tenant: 'beta' } })).not.toBe(keyOf(shared));
   });
 
-  test('no two scopes run into each other', () => {
+  test('no two scopes have the same key', () => {
     const cache = createCache(settings());
     // No header or configured name can hold a NUL.
     const word = fc.string({ maxLength: 3 }).map((text) => text.replaceAll('\0', ''));
@@ -138,7 +138,7 @@ describe('bounds', () => {
     return key;
   };
 
-  test('an entry lives for its time to live, to the millisecond, by the clock it is given', () => {
+  test('an entry expires after its time to live, to the millisecond of the given clock', () => {
     const cache = createCache(settings({ ttlSeconds: 10 }));
     const key = put(cache, 'a', 'answer', 1_000);
     expect(cache.get(key, 10_999)?.body.toString()).toBe('answer');
@@ -147,14 +147,14 @@ describe('bounds', () => {
     expect(cache.bytes).toBe(0);
   });
 
-  test('a hit does not lengthen its life', () => {
+  test('a hit does not extend it', () => {
     const cache = createCache(settings({ ttlSeconds: 10 }));
     const key = put(cache, 'a', 'answer', 0);
     cache.get(key, 9_999);
     expect(cache.get(key, 10_000)).toBeNull();
   });
 
-  test('the entry used longest ago goes first', () => {
+  test('the least recently used entry is dropped first', () => {
     const cache = createCache(settings({ entriesMax: 2 }));
     const [a, b] = [put(cache, 'a', '1', 0), put(cache, 'b', '2', 0)];
     cache.get(a, 0);
@@ -163,7 +163,7 @@ describe('bounds', () => {
     expect(cache.size).toBe(2);
   });
 
-  test('memory stays under its bound whatever is put in', () => {
+  test('memory stays within its limit whatever is stored', () => {
     const bytesMax = 8192;
     const cache = createCache(settings({ bytesMax, entryMaxBytes: 4096 }));
     fc.assert(
@@ -180,13 +180,13 @@ describe('bounds', () => {
     expect(cache.size).toBeGreaterThan(0);
   });
 
-  test('a reply over the size of an entry is not kept', () => {
+  test('a reply larger than an entry may be is not stored', () => {
     const cache = createCache(settings({ entryMaxBytes: 1024 }));
     expect(cache.get(put(cache, 'a', 'x'.repeat(1025), 0), 0)).toBeNull();
     expect(cache.get(put(cache, 'a', 'x'.repeat(1024), 0), 0)).not.toBeNull();
   });
 
-  test('putting a key again counts it once', () => {
+  test('storing a key again counts it once', () => {
     const cache = createCache(settings());
     put(cache, 'a', 'x'.repeat(1000), 0);
     const before = cache.bytes;
@@ -194,7 +194,7 @@ describe('bounds', () => {
     expect([cache.size, cache.bytes]).toEqual([1, before]);
   });
 
-  test('a new configuration shrinks it at once, and switching it off empties it', () => {
+  test('a new configuration shrinks it at once, and disabling it empties it', () => {
     const cache = createCache(settings());
     const keys = ['a', 'b', 'c'].map((text) => put(cache, text, text, 0));
     cache.update(settings({ entriesMax: 1 }));
@@ -203,7 +203,7 @@ describe('bounds', () => {
     expect([cache.size, cache.bytes]).toEqual([0, 0]);
   });
 
-  test('a store without room for a reply keeps nothing of it, not even the one before', () => {
+  test('a store without room for a reply drops it, and the earlier one of the same key', () => {
     const store = createReplyStore({ entriesMax: 10, bytesMax: 1024, ttlMs: 1000 });
     store.put('k', sampleReply('small'), 0);
     store.put('k', sampleReply('x'.repeat(1024)), 0);

@@ -30,7 +30,7 @@ describe.each(wires)('through the sidecar, $name', (wire) => {
   afterEach(() => gate.stop());
   const streaming = { more: { stream: true } };
 
-  test('the second asking of the same is a hit: same bytes, no call to the provider', async () => {
+  test('a repeated request is a hit: same bytes, no call to the provider', async () => {
     gate = await startGate([answers(wire, 'fine')]);
     const [first, second] = [await gate.ask(wire, 'hi'), await gate.ask(wire, 'hi')];
     expect(first.headers['cache-status']).toBe('sidegate; fwd=uri-miss');
@@ -67,7 +67,7 @@ describe.each(wires)('through the sidecar, $name', (wire) => {
   const asked = async (headers: Readonly<Record<string, string>>): Promise<unknown> =>
     (await gate.ask(wire, 'hi', { headers })).headers['cache-status'];
 
-  test('other users and other betas get their own', async () => {
+  test('other users and other beta headers get their own entries', async () => {
     gate = await startGate([answers(wire, 'fine')]);
     await asked({ 'x-sidegate-user': 'ann', 'anthropic-beta': 'b1' });
     expect(await asked({ 'x-sidegate-user': 'bob', 'anthropic-beta': 'b1' })).toBe('sidegate; fwd=uri-miss');
@@ -86,7 +86,7 @@ describe.each(wires)('through the sidecar, $name', (wire) => {
     await upstream.close();
   });
 
-  test('no-cache asks anew and stores, no-store does neither', async () => {
+  test('no-cache asks again and stores, no-store does neither', async () => {
     gate = await startGate([answers(wire, 'old'), answers(wire, 'new'), answers(wire, 'unseen')]);
     await asked({});
     expect(await asked({ 'cache-control': 'no-cache' })).toBe('sidegate; fwd=bypass');
@@ -96,7 +96,7 @@ describe.each(wires)('through the sidecar, $name', (wire) => {
     expect(text).toContain('new');
   });
 
-  test('an entry ends with its time to live', async () => {
+  test('an entry expires after its time to live', async () => {
     let nowMs = 0;
     gate = await startGate([answers(wire, 'fine')], { cache: { ttlSeconds: 60 } }, { clock: () => nowMs });
     await asked({});
@@ -106,7 +106,7 @@ describe.each(wires)('through the sidecar, $name', (wire) => {
     expect(await asked({})).toBe('sidegate; fwd=uri-miss');
   });
 
-  test('a reload that routes elsewhere answers anew, one without changes does not', async () => {
+  test('after a reload that routes elsewhere a request is a miss, after one without changes a hit', async () => {
     gate = await startGate([answers(wire, 'fine')]);
     const other = await startUpstream(answers(wire, 'other'));
     await asked({});
@@ -181,13 +181,13 @@ describe.each(wires)('through the sidecar, $name', (wire) => {
     expect(gate.upstream.calls).toHaveLength(2);
   });
 
-  test('a stream over the size of an entry is not kept', async () => {
+  test('a stream larger than an entry may be is not stored', async () => {
     gate = await startGate([answers(wire, 'x'.repeat(2000))], { cache: { entryMaxBytes: 1024 } });
     await gate.ask(wire, 'hi', streaming);
     expect((await gate.ask(wire, 'hi', streaming)).headers['cache-status']).toBe('sidegate; fwd=uri-miss');
   });
 
-  test('an entry holds no personal data, and a hit gives its reader the values back', async () => {
+  test("an entry contains no personal data, and a hit restores its reader's values", async () => {
     gate = await startGate([]);
     const kept: { key: string; body: string }[] = [];
     const cache = createCache(configSchema.parse({}).cache);

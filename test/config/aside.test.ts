@@ -47,7 +47,7 @@ test.each([
 
 const main = new URL('../../dist/main.js', import.meta.url).pathname;
 
-test('a pipe that nobody writes to is no file, and is not waited for', () => {
+test('a pipe that nobody writes to is refused without waiting', () => {
   const path = join(folder, 'pipe.yaml');
   spawnSync('mkfifo', [path]);
   const { status, stderr } = spawnSync(process.execPath, [main, 'run', '--config', path], {
@@ -57,11 +57,11 @@ test('a pipe that nobody writes to is no file, and is not waited for', () => {
   expect(status).toBe(1);
 });
 
-test('one that takes too long is given up', async () => {
+test('loading that takes too long is aborted', async () => {
   await expect(loadAside(example, env, 1)).rejects.toThrow('was not read within 0.001 s');
 });
 
-test('where no thread may be started it is loaded in place', () => {
+test('if no thread can be started, it is loaded in the main thread', () => {
   const path = file('here.yaml', 'routes: 7\n');
   const allowed = ['--permission', '--allow-fs-read=*', '--allow-fs-write=*', '--allow-addons'];
   const { status, stderr } = spawnSync(process.execPath, [...allowed, main, 'run', '--config', path]);
@@ -69,7 +69,7 @@ test('where no thread may be started it is loaded in place', () => {
   expect(status).toBe(1);
 });
 
-test('a character beyond Latin-1 widens no other text on its way over', async () => {
+test('a character beyond Latin-1 makes no other text two bytes wide', async () => {
   const path = file(
     'wide.yaml',
     '# …\nauthenticate: { anonymousTenant: acme }\nproviders: { sim: { preset: simulator } }\n' +

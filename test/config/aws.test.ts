@@ -28,7 +28,7 @@ function load(provider: unknown, env: Record<string, string> = {}): ReturnType<t
 const keys = { id: 'AKIDONE', secret: 's1' };
 const own = { dialect: 'bedrock', baseUrl: 'https://models.internal' };
 
-describe('what is taken', () => {
+describe('what is accepted', () => {
   test.each([
     ['a key of its own', { preset: 'bedrock', apiKey: 'k' }],
     ['the machine’s keys', { preset: 'bedrock', credential: 'aws' }],

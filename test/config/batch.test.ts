@@ -64,20 +64,20 @@ describe('refused', () => {
     expect(check({ routes }, {}).faults).toEqual(fault === null ? [] : [expect.stringMatching(fault)]);
   });
 
-  test('a share that lets nothing start', () => {
+  test('a share that allows no request', () => {
     expect(check({ batch: { interactiveShare: 0 } }, {}).faults).toEqual([
       expect.stringMatching(/^batch\.interactiveShare: /),
     ]);
   });
 
-  test('a fault elsewhere brings no second one', () => {
+  test('a fault elsewhere causes no second one', () => {
     const { faults } = check({}, { ...least, targets: targets('vlm', 'vllm') });
     expect(faults).toEqual([expect.stringMatching(/no provider "vlm"/)]);
   });
 });
 
-describe('warned of', () => {
-  test('a queue that takes every connection', () => {
+describe('a warning', () => {
+  test('a queue that can use up all connections', () => {
     expect(check({ batch: { queueMax: 4096 } }, {}).warnings).toEqual([
       expect.stringMatching(/^batch\.queueMax: each waiting request holds a connection/),
     ]);
@@ -88,7 +88,7 @@ describe('warned of', () => {
   });
 });
 
-test('the vLLM example is right', () => {
+test('the vLLM example is valid', () => {
   const path = fileURLToPath(new URL('../../deploy/vllm.example.yaml', import.meta.url));
   const result = loadConfig(path, { OPENAI_API_KEY: 'k' });
   expect(result.ok ? [] : result.faults).toEqual([]);

@@ -83,7 +83,7 @@ describe('an entry', () => {
     );
   });
 
-  test('with half a price is warned of where no table has the other half', () => {
+  test('with half a price is warned about if no table has the other half', () => {
     const half = (provider: string) => load({ models: [{ provider, model: 'm', inputUsdPerMTok: 1 }] });
     expect(warningsOf(half('own'))).toEqual([
       '|catalog.models[0]: the price is incomplete: add `outputUsdPerMTok`',
@@ -103,7 +103,7 @@ describe('the file', () => {
     expect(result.ok && result.config.catalog.models.map(({ model }) => model)).toEqual(['first', 'second']);
   });
 
-  test('has its own name, lines and columns in faults', () => {
+  test('is named in its faults, with line and column', () => {
     const text = 'models:\n  - provider: openai\n    model: m\n    inputUsdPerMTok: dear\n    prise: 1\n';
     const result = load({ file: 'prices.yaml' }, text);
     expect(result.ok ? '' : formatFaults('sidegate.yaml', result.faults)).toBe(
@@ -168,7 +168,7 @@ describe('a model that no provider has', () => {
 });
 
 describe('while it runs', () => {
-  test('a changed file is taken over, and a bad one refused with its place', async () => {
+  test("a changed file is adopted, and a faulty one refused with the fault's place", async () => {
     const prices = join(folder, 'prices.yaml');
     writeFileSync(prices, stringify({ models: [{ model: 'a', ...price }] }));
     const sidecar: SidecarProcess = await spawnSidecar(

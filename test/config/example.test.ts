@@ -74,7 +74,7 @@ describe.each(wires)('$name, by passed-in time', (wire) => {
   const good = answers(wire, 'fine');
   const broken = refuses(wire.error(500, 'broken'));
 
-  test('one per 500 characters, of a bucket of 100', async () => {
+  test('one per 500 characters, from a bucket of 100', async () => {
     const { send } = await start(good);
     const levels: number[] = [];
     for (const length of [1, 500, 501, 10_000])

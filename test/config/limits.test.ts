@@ -102,7 +102,7 @@ describe('a limit that is refused', () => {
     expect(faultsOf({ limits: [{ ...limit, ...change }] })).toEqual([expect.stringMatching(fault)]);
   });
 
-  test('one of a key, by its place', () => {
+  test('one of a key, with its path', () => {
     const keys = [{ ...base.authenticate.keys[0], limits: [limit, { ...limit, windowSeconds: 5 }] }];
     expect(faultsOf({ authenticate: { keys } })).toEqual([
       expect.stringMatching(/^authenticate\.keys\[0\]\.limits\[1\]\.name: duplicate of the name at/),
@@ -212,7 +212,7 @@ describe('a warning', () => {
     expect(warningsOf(more)).toEqual([expect.stringMatching(warning)]);
   });
 
-  test('none for what is known, or a pattern', () => {
+  test('none for known names and patterns', () => {
     const match = { tenant: 'ac*', key: 'web', route: 'sim-*', user: 'anybody', tag: 'any', team: '*' };
     expect(warningsOf({ limits: [{ ...limit, match }], budgets: [budget] })).toEqual([]);
   });

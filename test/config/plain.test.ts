@@ -103,7 +103,7 @@ const { tree } = fc.letrec<{ tree: unknown }>((tie) => ({
 }));
 
 describe('the fast reader', () => {
-  test('gives what the full parser gives, for anything that can be written', () => {
+  test('returns what the full parser returns, for any value', () => {
     let read = 0;
     fc.assert(
       fc.property(
@@ -120,7 +120,7 @@ describe('the fast reader', () => {
     expect(read).toBeGreaterThan(100);
   });
 
-  test('gives what the full parser gives, or nothing, for damaged text', () => {
+  test('returns what the full parser returns, or nothing, for damaged text', () => {
     const example = readFileSync(new URL('deploy/sidegate.example.yaml', root), 'utf8')
       .split('\n')
       .filter((line) => !line.trimStart().startsWith('#'))
@@ -206,7 +206,7 @@ describe('the fast reader', () => {
     expect(readPlainYaml(text, valuesMax)).toBeUndefined();
   });
 
-  test('reads the example, and stops at the bound', () => {
+  test('reads the example, and stops at the limit', () => {
     const text = readFileSync(new URL('deploy/sidegate.example.yaml', root), 'utf8');
     expect(agree(text)).toBe(true);
     expect(readPlainYaml('[a, b, c]', 3)).toBeUndefined();

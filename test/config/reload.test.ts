@@ -12,7 +12,7 @@ import { type Config, configSchema } from '../../src/config/schema.ts';
 import { startSidecar } from '../../src/sidecar/sidecar.ts';
 import { spawnSidecar } from '../support/sidecar.ts';
 
-test('work that is asked for while it goes on is done once more', async () => {
+test('work requested while it is running is done once more', async () => {
   const ends: (() => void)[] = [];
   const ask = oneAtATime(() => new Promise((resolve) => ends.push(resolve)));
   ask();
@@ -28,7 +28,7 @@ test('work that is asked for while it goes on is done once more', async () => {
   expect(ends).toHaveLength(3);
 });
 
-test('a setting that needs a restart is told until the file says again what the process goes by', async () => {
+test('a changed setting that needs a restart is logged until the file has the value in use again', async () => {
   const config = (port: number): Config =>
     configSchema.parse({
       listen: { port },

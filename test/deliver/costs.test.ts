@@ -15,7 +15,7 @@ const nanoUsd = statedUsage.inputTokens * price.input + statedUsage.outputTokens
 describe.each(wires)('$name', (wire: Wire) => {
   const labels = { tenant: 'test', target: labelOf(0) };
 
-  test('the header, the line and the metrics agree; a hit costs nothing and says what it saved', async () => {
+  test('header, log line and metrics agree; a hit costs nothing and reports what it saved', async () => {
     const chain = await startChain(wire, [[answers(wire, 'ok')]], { cache: { enabled: true }, catalog });
     const first = await chain.ask();
     expect(Number(first.headers['x-sidegate-cost-usd'])).toBe(nanoUsd / 1e9);
@@ -38,7 +38,7 @@ describe.each(wires)('$name', (wire: Wire) => {
     expect(metricIn(text, 'sidegate_unpriced_requests_total', { target: labelOf(0) })).toBeNull();
   });
 
-  test('a model without a price is seen to have none', async () => {
+  test('a model without a price is reported as unpriced', async () => {
     const chain = await startChain(wire, [[answers(wire, 'ok')]]);
     expect((await chain.ask()).headers['x-sidegate-cost-usd']).toBeUndefined();
     expect(chain.records()[0]).toMatchObject({ costNanoUsd: 0, priced: false });
@@ -47,7 +47,7 @@ describe.each(wires)('$name', (wire: Wire) => {
     expect(metricIn(text, 'sidegate_cost_usd_total')).toBeNull();
   });
 
-  test('what a first target used before its fallback answered is its own', async () => {
+  test('what the first target used before its fallback answered is billed to the first', async () => {
     const chain = await startChain(
       wire,
       [
@@ -75,7 +75,7 @@ describe.each(wires)('$name', (wire: Wire) => {
     );
   });
 
-  test('the header waits for no tokenizer: where the provider states nothing there is none', async () => {
+  test('the header does not wait for the tokenizer: without usage from the provider there is no header', async () => {
     const chain = await startChain(wire, [[(call) => call.whole(200, json, silent(wire.whole('ok')))]], {
       catalog,
     });
@@ -88,7 +88,7 @@ describe.each(wires)('$name', (wire: Wire) => {
   });
 });
 
-test('the program in its own process counts as well', async () => {
+test('the sidecar as a separate process counts as well', async () => {
   const [wire] = wires;
   if (wire === undefined) throw new Error('no dialect');
   const text = 'Twelve tokens of text, or so they say. ';

@@ -54,7 +54,7 @@ describe.each(wires)('$name', (wire: Wire) => {
   const record = () => gate.sidecar.recordWhere(({ stream }) => stream);
   const long = wire.text('Words that cost. '.repeat(10));
 
-  test('ends with the length end, and what came is billed', async () => {
+  test("ends with the dialect's length end, and what arrived is billed", async () => {
     await start(20, wire.opening, long);
     const { status, text } = await gate.ask(wire, 'hi', { more: { stream: true } });
     expect(status).toBe(200);
@@ -86,7 +86,7 @@ describe.each(wires)('$name', (wire: Wire) => {
     expect(await gate.sidecar.metrics()).toMatch(/sidegate_breaker_state\{target="[oa]\/test-model"\} 0/);
   });
 
-  test('what is within the budget, or finished before it was seen to be over, is left alone', async () => {
+  test('a reply within the budget, or finished before the budget was used up, is not stopped', async () => {
     budget.tokens = 20;
     gate = await startGate([
       answers(wire, 'short'),
@@ -105,7 +105,7 @@ describe.each(wires)('$name', (wire: Wire) => {
     expect(gate.sidecar.records().map(({ stopped }) => stopped)).toEqual([false, false]);
   });
 
-  test('the SDK has an answer that reached its limit', async () => {
+  test('the SDK sees an answer that reached its token limit', async () => {
     await start(20, wire.opening, long);
     const messages = [{ role: 'user' as const, content: 'hi' }];
     if (wire.name === 'openai') {
@@ -130,7 +130,7 @@ describe.each(wires)('$name', (wire: Wire) => {
     }
   });
 
-  test('the block that is open is closed, whichever it is', async () => {
+  test('the open block is closed, of whatever kind', async () => {
     const closes = wire.name === 'anthropic' ? wire.finish().split('event: message_delta')[0] : '';
     await start(
       20,
@@ -147,7 +147,7 @@ describe.each(wires)('$name', (wire: Wire) => {
     else expect(JSON.parse(events.at(-2) ?? '').choices[0].finish_reason).toBe('length');
   });
 
-  test('held text comes before the end, and nothing of it is cached', async () => {
+  test('text held back is sent before the end, and nothing is cached', async () => {
     await start(20, wire.opening, long, wire.text('to [EMAIL_'));
     const asking = { more: { stream: true } };
     const { text } = await gate.ask(wire, 'I am ann@example.com', asking);
@@ -156,7 +156,7 @@ describe.each(wires)('$name', (wire: Wire) => {
     expect(wire.textOf((await gate.ask(wire, 'I am ann@example.com', asking)).text)).toBe('anew');
   });
 
-  test('a limit that is set to stop does so when a stream outgrows its reserve and nothing is left', async () => {
+  test('a limit set to stop ends a stream that outgrows its reservation when nothing is left', async () => {
     budget.tokens = Number.POSITIVE_INFINITY;
     const limit = { name: 'tokens', unit: 'tokens', capacity: 60, refillPerSecond: 0.0001 } as const;
     const endless: Script = async (call) => {
@@ -172,7 +172,7 @@ describe.each(wires)('$name', (wire: Wire) => {
     expect((await gate.ask(wire, 'hi', asking)).status).toBe(429);
   });
 
-  test('what is held only while a stream runs is free before its tokens are counted', async () => {
+  test('what is held only while a stream runs is released before its tokens are counted', async () => {
     budget.tokens = Number.POSITIVE_INFINITY;
     const once = [{ name: 'once', unit: 'concurrency' as const, capacity: 1 }];
     // Its letters keep the tokenizer busy for a second or so.
@@ -188,7 +188,7 @@ describe.each(wires)('$name', (wire: Wire) => {
     expect((await gate.ask(wire, 'hi', { more: { stream: true } })).status).toBe(200);
   });
 
-  test('a repeat with the same idempotency key gets the same end', async () => {
+  test('a repeated idempotency key gets the same end', async () => {
     await start(20, wire.opening, long);
     const asking = { more: { stream: true }, headers: { 'idempotency-key': 'k' } };
     const first = await gate.ask(wire, 'hi', asking);

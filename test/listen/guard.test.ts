@@ -38,7 +38,7 @@ describe('Host', () => {
     expect(verdict({})).toBe('host_refused');
   });
 
-  test('names of the configuration are served, and so is the address listened on', () => {
+  test('configured host names are accepted, and so is the address listened on', () => {
     expect(verdict({ host: 'gate.internal:80' }, { allowedHosts: ['Gate.internal'] })).toBe('served');
     expect(verdict({ host: '10.0.0.7:4100' }, { host: '10.0.0.7' })).toBe('served');
     expect(verdict({ host: '0.0.0.0:4100' }, { host: '0.0.0.0' })).toBe('host_refused');
@@ -48,7 +48,7 @@ describe('Host', () => {
 describe('Origin', () => {
   const host = 'localhost:4100';
 
-  test('a page may call only from an origin of the configuration', () => {
+  test('a page may only call from a configured origin', () => {
     expect(verdict({ host, origin: 'https://app.example' })).toBe('origin_refused');
     expect(verdict({ host, origin: 'http://localhost:3000' })).toBe('origin_refused');
     expect(verdict({ host, origin: 'null' })).toBe('origin_refused');
@@ -92,7 +92,7 @@ describe('on the wire', () => {
       );
     });
 
-  test('a foreign Host gets 403 that says what to do', async () => {
+  test('a foreign Host gets a 403 that says what to do', async () => {
     const answer = await raw(['host: evil.example']);
     expect(answer).toMatch(/^HTTP\/1.1 403 /);
     expect(answer).toContain('listen.allowedHosts');
@@ -126,7 +126,7 @@ describe('on the wire', () => {
     expect(answer).toContain(`The header ${name} is sent twice.`);
   });
 
-  test('a header that decides nothing may be there twice', async () => {
+  test('a header that decides nothing may be sent twice', async () => {
     const answer = await raw(['host: localhost', 'x-other: a', 'x-other: b', 'accept: a', 'accept: b']);
     expect(answer).toMatch(/^HTTP\/1.1 400 /);
     expect(answer).not.toContain('twice');

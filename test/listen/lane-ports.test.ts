@@ -32,7 +32,7 @@ const path = '/v1/chat/completions';
 const post = (body: string, headers = ''): string =>
   `POST ${path} HTTP/1.1\r\nhost: localhost\r\n${headers}content-length: ${body.length}\r\n\r\n${body}`;
 
-test('nothing is read behind the last request of a connection', async () => {
+test('nothing is read after the last request of a connection', async () => {
   const bodies: string[] = [];
   const port = await startPort(({ body }) => {
     bodies.push(body.toString());
@@ -91,7 +91,7 @@ test.each([
   }
 });
 
-test('requests of any kind and size, cut anywhere, are answered in order with what they said', async () => {
+test('requests of any kind and size, split anywhere, are answered in order, each with its own content', async () => {
   const port = await startPort(async ({ body }) => {
     if (body.length % 3 === 0) await turn();
     return whole(digest(body.toString()));

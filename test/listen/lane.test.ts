@@ -134,7 +134,7 @@ const request = fc
     );
   });
 
-test('what the lane reads Node reads the same way', async () => {
+test("what the lane accepts, Node's parser reads the same way", async () => {
   const node = await startReader();
   onTestFinished(node.close);
   let plain = 0;
@@ -157,7 +157,7 @@ test('what the lane reads Node reads the same way', async () => {
   expect(left).toBeGreaterThan(500);
 });
 
-test('a reader that has read other heads reads one as a new reader does', () => {
+test('a used reader reads a head like a new one', () => {
   const reader = new HeadReader();
   fc.assert(
     fc.property(request, (bytes) => {
@@ -167,7 +167,7 @@ test('a reader that has read other heads reads one as a new reader does', () => 
   );
 });
 
-test('a head larger than the bound, or with too many headers, is left to Node', () => {
+test('a head that is too large or has too many headers is left to Node', () => {
   const read = (headers: string): unknown =>
     new HeadReader().read(Buffer.from(`POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n${headers}\r\n`));
   const many = (count: number): string => Array.from({ length: count }, (_, i) => `h${i}: x\r\n`).join('');
@@ -204,7 +204,7 @@ async function startLane(
 const plainRequest = 'POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n';
 const times = { keepAliveMs: 60_000, clientTimeoutMs: 50 };
 
-test('a connection that asks nothing is closed, and one that asks nothing more', async () => {
+test('a connection is closed if it sends no request, or no further one', async () => {
   const silent = await startLane(() => {}, { firstMs: 20 });
   expect(await readAll(await openSocket(silent.url))).toBe('');
 
@@ -217,7 +217,7 @@ test('a connection that asks nothing is closed, and one that asks nothing more',
   expect(await readAll(asked)).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
 });
 
-test('a client that never reads the last of a stream is let go', async () => {
+test('a client that never reads the end of a stream is disconnected', async () => {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const { url } = await startLane((_head, _body, reply) => {
     // Ends as soon as something waits for the client, but too little for its reading to be waited for.
@@ -234,7 +234,7 @@ test('a client that never reads the last of a stream is let go', async () => {
   socket.destroy();
 });
 
-test('a reply without a body says no length', async () => {
+test('a reply without a body has no length', async () => {
   const { url } = await startLane((_head, body, reply) =>
     respond({ kind: 'whole', status: 204, headers: ['x-a', 'b'], body }, reply, times),
   );
@@ -245,7 +245,7 @@ test('a reply without a body says no length', async () => {
   expect(text.toLowerCase()).not.toMatch(/content-length|transfer-encoding/);
 });
 
-test('a reply that waits for its client keeps its bytes while others are answered', async () => {
+test('a reply that waits for its client keeps its bytes while others are written', async () => {
   const filled = Promise.withResolvers<void>();
   const { url } = await startLane((head, _body, reply) => {
     if (head.headers['x-slow'] === undefined) {
@@ -283,7 +283,7 @@ test.each([10, 20_000, 100_000])('a body of %i bytes arrives whole, with its len
   expect(text.slice(text.indexOf('\r\n\r\n') + 4) === 'é'.repeat(bytes)).toBe(true);
 });
 
-test('a header that would end early, or say the length twice, is not written', async () => {
+test('a header with a line break or a second length is not written', async () => {
   const { url } = await startLane((_head, _body, reply) => {
     for (const headers of [
       ['x-a', 'b\r\nx-c: d'],
@@ -340,7 +340,7 @@ describe('through the sidecar', () => {
       '',
     );
 
-  test('the same head and body, whichever way a reply goes', async () => {
+  test('head and body of a reply are the same through the lane and through Node', async () => {
     const plain = await openSocket(sidecar.url);
     // Both replies come out of the cache.
     plain.write(post());
@@ -361,7 +361,7 @@ describe('through the sidecar', () => {
     other.destroy();
   });
 
-  test('a request that comes in two pieces, cut anywhere, is answered the same', async () => {
+  test('a request that arrives in two pieces, split anywhere, gets the same reply', async () => {
     const bytes = post();
     for (let cut = 1; cut < bytes.length; cut += 1) {
       const socket = await openSocket(sidecar.url);
@@ -376,7 +376,7 @@ describe('through the sidecar', () => {
     }
   });
 
-  test('requests sent ahead are answered in their order, plain or not', async () => {
+  test('pipelined requests are answered in order, plain or not', async () => {
     const socket = await openSocket(sidecar.url);
     const models = ['Hi', 'none-a', 'none-b', 'none-c'].map((model, i) =>
       i === 0 ? post() : post({ model }, i === 3 ? 'te: trailers\r\n' : ''),
@@ -394,7 +394,7 @@ describe('through the sidecar', () => {
     socket.destroy();
   });
 
-  test('more than may wait behind a reply is read once it is written', async () => {
+  test('bytes beyond the limit during a reply are read once it is written', async () => {
     const socket = await openSocket(sidecar.url);
     const asked = upstream.calls.length;
     upstream.answer(() => {});
@@ -411,7 +411,7 @@ describe('through the sidecar', () => {
     socket.destroy();
   });
 
-  test('bodies larger than are gathered, in pieces of any size, arrive whole', async () => {
+  test('bodies larger than the lane collects arrive whole, in pieces of any size', async () => {
     const socket = await openSocket(sidecar.url);
     for (const [round, length] of [70_000, 500, 400_000, 64_000].entries()) {
       const asked = upstream.calls.length;
@@ -429,7 +429,7 @@ describe('through the sidecar', () => {
     socket.destroy();
   });
 
-  test('a drain closes idle connections at once, and others with their reply', async () => {
+  test('a drain closes idle connections at once, and others after their reply', async () => {
     const own = await startTestSidecar(
       chainConfig(wire, [upstream.baseUrl], { listen: { drainMs: 10_000 } }),
     );
@@ -451,7 +451,7 @@ describe('through the sidecar', () => {
     await stopped;
   });
 
-  test('"connection: close" is obeyed, and said', async () => {
+  test('"connection: close" is obeyed, and sent in the reply', async () => {
     const socket = await openSocket(sidecar.url);
     socket.write(post({}, 'Connection: close\r\n'));
     const text = await readAll(socket);

@@ -83,7 +83,7 @@ describe.each(wires)('$name', (wire) => {
     expect((await good()).status).toBe(200);
   });
 
-  test('the same shape, whatever is wrong with HTTP itself', async () => {
+  test('errors of HTTP itself have the same form as others', async () => {
     const start = `POST ${wire.path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer ${appKey}\r\n`;
     const broken: readonly (readonly [name: string, status: number, ...pieces: (string | Buffer)[]])[] = [
       ['garbage', 400, '\x00\x01\x02garbage\r\n\r\n'],
@@ -107,7 +107,7 @@ describe.each(wires)('$name', (wire) => {
     expect((await good()).status).toBe(200);
   });
 
-  test('a host twice, or none', async () => {
+  test('two Host headers, or none', async () => {
     const rest = `authorization: Bearer ${appKey}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`;
     const twice = await rawExchange(
       sidecar.url,
@@ -128,7 +128,7 @@ describe.each(wires)('$name', (wire) => {
     expect(fromApp.status).toBe(200);
   });
 
-  test('a request that comes too slowly: 408 in the dialect, whether its head or its body is missing', async () => {
+  test('a request that arrives too slowly gets a 408 in its dialect, whether head or body is missing', async () => {
     const head = `POST ${wire.path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer ${appKey}\r\n`;
     const noBody = await rawExchange(sidecar.url, `${head}content-length: 50\r\n\r\n`);
     const half = await rawExchange(sidecar.url, `${head}content-length: 50\r\n\r\n{"model":`);
@@ -168,7 +168,7 @@ describe.each(wires)('$name', (wire) => {
     await call.closed;
   });
 
-  test('a client that sends garbage and keeps its side open is not waited for', async () => {
+  test('a client that sends garbage and keeps its side open is disconnected', async () => {
     const own = await startTestSidecar(
       chainConfig(wire, [upstream.baseUrl], { listen: { connectionsMax: 1 } }),
     );
@@ -187,7 +187,7 @@ describe.each(wires)('$name', (wire) => {
     await own.stop();
   });
 
-  test('a model named beyond Latin is served', async () => {
+  test('a model with a non-Latin name is served', async () => {
     const chain = await startChain(wire, [[answers(wire, 'Served')]], {
       routes: [{ model: '模型', targets: [{ provider: 'first' }] }],
     });
@@ -200,7 +200,7 @@ describe.each(wires)('$name', (wire) => {
   });
 });
 
-test('more requests than may be at work are refused, each in its dialect', async () => {
+test('requests beyond inFlightMax are refused, each in its dialect', async () => {
   for (const wire of wires) {
     const upstream = await startUpstream();
     const sidecar = await startTestSidecar(

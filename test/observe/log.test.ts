@@ -14,7 +14,7 @@ const program = `
   }, 100);
 `;
 
-test('a disk that is full neither ends the process nor keeps it from ending', async () => {
+test('a full disk neither ends the process nor keeps it from ending', async () => {
   const told = await new Promise<string>((resolve) => {
     const args = ['--input-type=module', '--eval', program, '/dev/full'];
     execFile(process.execPath, args, { timeout: 20_000 }, (error, stdout) =>

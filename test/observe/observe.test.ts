@@ -104,7 +104,7 @@ describe.each(wires)('$name', (wire) => {
     expect(replay).toMatchObject({ replayed: true, attempts: 0, outputTokens: 0 });
   });
 
-  test('what the gateway refuses', async () => {
+  test('requests that the gateway refuses', async () => {
     await start([good], {
       limits: [{ name: 'l', capacity: 2, refillPerSecond: 0.001 }],
       scrub: { card: 'block' },
@@ -144,7 +144,7 @@ describe.each(wires)('$name', (wire) => {
     expect(records.at(-2)).toMatchObject({ tenant: 'acme', cards: 1 });
   });
 
-  test('what comes of providers', async () => {
+  test('outcomes of providers', async () => {
     const rejects = refuses(wire.error(400, `${secret} is wrong`));
     const broken: Script = (call) => call.whole(200, { 'content-type': 'application/json' }, `{"${secret}`);
     const cuts: Script = (call) => {
@@ -174,7 +174,7 @@ describe.each(wires)('$name', (wire) => {
     expect(records.at(-1)?.outputTokens).toBeGreaterThan(0);
   });
 
-  test('clients that leave', async () => {
+  test('clients that disconnect', async () => {
     await start([
       hangs,
       (call) => {
@@ -201,7 +201,7 @@ describe.each(wires)('$name', (wire) => {
     expect(gate.sidecar.logText()).not.toContain('zq');
   });
 
-  test('what never became a request of an endpoint', async () => {
+  test('requests that reached no endpoint', async () => {
     await start([good], { listen: { bodyMaxBytes: 1024 } });
     const { url } = gate.sidecar;
     const replies = [
@@ -310,7 +310,7 @@ describe('metrics', () => {
     expect(text).toContain('sidegate_requests_in_flight 0');
   });
 
-  test('a model name that is no plain name is not logged', async () => {
+  test("a model name that isn't plain is not logged", async () => {
     const gate = await startGate([answers(anthropicWire, 'ok')]);
     onTestFinished(() => gate.stop());
     await fc.assert(
@@ -326,7 +326,7 @@ describe('metrics', () => {
   });
 });
 
-test('the line in the log is the record, whatever its strings hold', () => {
+test('the log line contains the record, whatever its strings contain', () => {
   const text = fc.string({ unit: 'binary' });
   const count = fc.nat();
   const records: fc.Arbitrary<ExchangeRecord> = fc.record({

@@ -17,7 +17,7 @@ const vault: Vault = new Map([
 ]);
 
 describe('a whole reply', () => {
-  test('has its values back, wherever a placeholder stands and however deep', () => {
+  test('has its values restored, wherever a placeholder is and however deep', () => {
     const inner = JSON.stringify({ to: '[EMAIL_1]', cards: ['[CARD_1]'] });
     const reply = {
       text: 'café 😀 [EMAIL_1], [EMAIL_12] and [EMAIL_2]',
@@ -30,7 +30,7 @@ describe('a whole reply', () => {
     expect(JSON.parse(JSON.parse(restored.twice).inner).to).toBe('ann@example.com');
   });
 
-  test('without a placeholder it is the very same bytes', () => {
+  test('without a placeholder stays the same bytes', () => {
     for (const text of ['{"a":1}', '{"a":[1,"[EMAIL_9] [EMAIL_] [email_1] [EMAIL_1 ] [EMAIL_01]"]}']) {
       const body = Buffer.from(text);
       expect(restoreBody(body, vault)).toBe(body);
@@ -213,7 +213,7 @@ describe('a stream', () => {
     );
   });
 
-  test('nothing of a text comes after its end', () => {
+  test('no text comes after its end event', () => {
     const [content, , tool] = openaiChannels;
     if (content === undefined || tool === undefined) throw new Error('no channel');
     const events = restored('openai', [
@@ -228,7 +228,7 @@ describe('a stream', () => {
     expect(events.map(tool.read).join('')).toBe('[CAR');
   });
 
-  test('text that was held is not said with a name, an id or tokens a second time', () => {
+  test('an event with held text repeats no name, id or usage', () => {
     const call = {
       index: 0,
       id: 'call_1',
@@ -250,7 +250,7 @@ describe('a stream', () => {
     ).toBe('{"to":"[EMA');
   });
 
-  test('what holds no bracket passes as the very same bytes, comments and odd line ends included', () => {
+  test('a stream without brackets passes as the same bytes, including comments and odd line ends', () => {
     const stream =
       ': hello\n\ndata: {"choices": [ ], "x" : 1}\r\n\r\n' +
       'id: 7\ndata: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\ndata: [DONE]\n\n';
@@ -258,7 +258,7 @@ describe('a stream', () => {
     expect(restorer.push(Buffer.from(stream)).toString() + restorer.finish().toString()).toBe(stream);
   });
 
-  test('strings that come whole are restored too', () => {
+  test('strings that arrive in one piece are restored too', () => {
     const citation = { type: 'char_location', cited_text: 'write to [EMAIL_1]' };
     const [event] = restored('anthropic', [
       named({ type: 'content_block_delta', index: 0, delta: { type: 'citations_delta', citation } }),
@@ -266,7 +266,7 @@ describe('a stream', () => {
     expect(event?.delta).toMatchObject({ citation: { cited_text: 'write to ann@example.com' } });
   });
 
-  test('texts beyond the bound pass unrestored rather than being kept without end', () => {
+  test('texts beyond the limit pass unrestored rather than being kept', () => {
     const restorer = createRestorer(dialects.openai, vault);
     let out = '';
     for (let index = 0; index < 1000; index++)
@@ -302,7 +302,7 @@ describe.each(wires)('through the sidecar, $name', (wire) => {
     expect(gate.sidecar.records()[0]).toMatchObject({ emails: 3, cards: 1 });
   });
 
-  test('all of the body is masked but the model: system text, tool results, metadata, escapes', async () => {
+  test('all of the body except the model is masked: system text, tool results, metadata, escapes', async () => {
     gate = await startGate([answers(wire, 'ok')]);
     const body = JSON.stringify(
       wire.request('hi', {
@@ -321,7 +321,7 @@ describe.each(wires)('through the sidecar, $name', (wire) => {
     expect(sent.match(/\[EMAIL_1\]/g)).toHaveLength(5);
   });
 
-  test('a number that the body already uses is left to it', async () => {
+  test('a placeholder number that the body already uses is skipped', async () => {
     gate = await startGate([echo]);
     const own = `[EMAIL_1] means ${address} and [EMAIL_3] means nobody, bob@example.com`;
     const reply = await gate.ask(wire, own);
@@ -331,7 +331,7 @@ describe.each(wires)('through the sidecar, $name', (wire) => {
     expect(reply.text).toContain(own);
   });
 
-  test('placeholders nobody made pass', async () => {
+  test("placeholders that the gateway didn't create pass unchanged", async () => {
     gate = await startGate([answers(wire, 'see [EMAIL_7] and [CARD_1]')]);
     expect((await gate.ask(wire, `I am ${address}`)).text).toContain('see [EMAIL_7] and [CARD_1]');
   });
@@ -354,7 +354,7 @@ describe.each(wires)('through the sidecar, $name', (wire) => {
     expect(JSON.parse(events.map(channel.read).join(''))).toEqual({ to: address, cc: 'bob@example.com' });
   });
 
-  test('by policy it is refused, without saying what was found, or let through', async () => {
+  test('by policy it is refused, without quoting what was found, or let through', async () => {
     gate = await startGate([echo], { scrub: { email: 'block', card: 'off' } });
     const blocked = await gate.ask(wire, prompt);
     expect(blocked.status).toBe(400);
@@ -366,7 +366,7 @@ describe.each(wires)('through the sidecar, $name', (wire) => {
     expect(passed.text).toContain(card);
   });
 
-  test('a prompt asked back the way it came is masked the same way again', async () => {
+  test('a prompt that repeats an earlier reply is masked the same way again', async () => {
     gate = await startGate([echo]);
     const first = wire.textOf((await gate.ask(wire, prompt, { more: { stream: true } })).text);
     await gate.ask(wire, first, { headers: { 'cache-control': 'no-store' } });

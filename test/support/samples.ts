@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
-import { nobody } from '../../src/authenticate/keyring.ts';
+import { anonymousIdentity } from '../../src/authenticate/keyring.ts';
 import { Cancellation } from '../../src/base/cancellation.ts';
 import { type ModelFacts, unknownFacts } from '../../src/catalog/facts.ts';
 import { type Endpoint, endpoints } from '../../src/exchange/endpoint.ts';
@@ -49,7 +49,7 @@ export function sampleExchange({
 
 /** A caller. */
 export function sampleIdentity(part: Partial<Identity> = {}): Identity {
-  return { ...nobody('acme'), ...part };
+  return { ...anonymousIdentity('acme'), ...part };
 }
 
 /** What is known of a body; `text` is its prompt, and decides its digest. */

@@ -74,7 +74,7 @@ describe('hints', () => {
     expect(await state(b)).toBe(1);
   });
 
-  test('where a provider of the same name is another place, it means nothing', async () => {
+  test('a hint about a provider with the same name but another address is ignored', async () => {
     const redis = await redisFor();
     const [own, other, spare] = [await upstreamFor(fails), await upstreamFor(fails), await upstreamFor(good)];
     const pods = [
@@ -91,7 +91,7 @@ describe('hints', () => {
     expect(await state(elsewhere)).toBe(0);
   });
 
-  test('a key that is limited at a peer is taken last, and taken all the same', async () => {
+  test('a key that is rate limited at a peer is used last, but still used', async () => {
     const redis = await redisFor();
     const limitsA: Script = (call) =>
       call.headers.authorization === 'Bearer key-a'
@@ -117,7 +117,7 @@ describe('hints', () => {
     expect(own.calls.at(-1)?.headers.authorization).toBe('Bearer key-a');
   });
 
-  test('what is none of ours is passed over', async () => {
+  test('foreign messages are ignored', async () => {
     const redis = await redisFor();
     const [own, spare] = [await upstreamFor(good), await upstreamFor(good)];
     const a = await pod(redis.url, own, spare);
@@ -163,7 +163,7 @@ describe('row 17: Redis', () => {
     return longestMs;
   }
 
-  test('absent: every request is served, and one line says so', async () => {
+  test('absent: every request is served, and one log line says so', async () => {
     const redis = await startRedis();
     await redis.stop();
     const [own, spare] = [await upstreamFor(fails), await upstreamFor(good)];
@@ -176,7 +176,7 @@ describe('row 17: Redis', () => {
     expect([linesOf(a), await isUp(a)]).toEqual([[true], false]);
   });
 
-  test('hung, and back: nobody waits, and each change is one line', async () => {
+  test('hung, and back: no request waits, and each change is one log line', async () => {
     const redis = await redisFor();
     const [own, spare] = [await upstreamFor(good), await upstreamFor(good)];
     const a = await pod(redis.url, own, spare);
@@ -202,7 +202,7 @@ describe('row 17: Redis', () => {
     expect(linesOf(a)).toEqual([false, true]);
   });
 
-  test('hung: what is sent is bounded, and the rest is dropped at once', async () => {
+  test('hung: pending messages are limited, and others dropped at once', async () => {
     const redis = await redisFor();
     const seen = { up: false, dropped: 0 };
     const peers = connectPeers(redis.url, 'test', Math.random, {

@@ -11,7 +11,7 @@ async function ask(socket: Socket, command: string): Promise<string> {
   return String(answer).split('\r\n')[0] ?? '';
 }
 
-test('starts, answers, keeps nothing on disk, and is gone after stop', async () => {
+test('starts, answers, stores nothing on disk, and has ended after stop', async () => {
   const redis = await startRedis();
   const socket = connect(redis.port, '127.0.0.1');
   expect(redis.url).toBe(`redis://127.0.0.1:${redis.port}`);
@@ -28,7 +28,7 @@ test('starts, answers, keeps nothing on disk, and is gone after stop', async () 
   expect(error?.code).toBe('ECONNREFUSED');
 });
 
-test('two at once do not meet', async () => {
+test('two at once do not share data', async () => {
   const [a, b] = await Promise.all([startRedis(), startRedis()]);
   const [toA, toB] = [connect(a.port, '127.0.0.1'), connect(b.port, '127.0.0.1')];
   expect(await ask(toA, 'SET who a')).toBe('+OK');
@@ -44,6 +44,6 @@ test('says how to get a missing program', async () => {
   );
 });
 
-test('gives the output of a program that ends at once', async () => {
+test('reports the output of a program that ends at once', async () => {
   await expect(startRedis('false')).rejects.toThrow('ended before it was ready');
 });

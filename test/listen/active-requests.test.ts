@@ -1,35 +1,35 @@
-/** Who is at work: whatever the order in which requests come and go, each is there from its first moment to its last. */
+/** The list of requests in flight: in whatever order requests come and go, each is in it from its start to its end. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { endpointsByPath } from '../../src/listen/endpoints.ts';
-import { type Crowd, Incoming } from '../../src/listen/incoming.ts';
+import { type ActiveRequests, Incoming } from '../../src/listen/incoming.ts';
 
 const endpoint = endpointsByPath.values().next().value;
 
-test('requests leave in any order, and the last one out is told', () => {
+test('requests end in any order, and the end of the last one is reported', () => {
   fc.assert(
     fc.property(fc.array(fc.nat({ max: 40 }), { maxLength: 120 }), (steps) => {
       if (endpoint === undefined) throw new Error('no endpoint');
       let idle = 0;
-      const crowd: Crowd = { active: [], parked: 0, arriving: 0, onIdle: () => (idle += 1) };
+      const requests: ActiveRequests = { active: [], parked: 0, arriving: 0, onIdle: () => (idle += 1) };
       const expected = new Set<Incoming>();
       let emptied = 0;
       steps.forEach((step, i) => {
         // Half of the steps let a request in, the others end one of those that are there.
         if (step % 2 === 0 || expected.size === 0) {
           const headers = step % 4 === 0 ? { 'x-sidegate-priority': 'batch' } : {};
-          expected.add(new Incoming(String(i), endpoint, '/', headers, 0, crowd));
+          expected.add(new Incoming(String(i), endpoint, '/', headers, 0, requests));
         } else {
           const leaving = [...expected][step % expected.size] as Incoming;
           leaving.end();
-          expect(new Set(crowd.active)).toEqual(expected);
+          expect(new Set(requests.active)).toEqual(expected);
           leaving.end();
           expected.delete(leaving);
           if (expected.size === 0) emptied += 1;
         }
-        expect(crowd.active.length).toBe(expected.size);
-        expect(new Set(crowd.active)).toEqual(expected);
-        expect(crowd.parked).toBe([...expected].filter(({ parked }) => parked).length);
+        expect(requests.active.length).toBe(expected.size);
+        expect(new Set(requests.active)).toEqual(expected);
+        expect(requests.parked).toBe([...expected].filter(({ parked }) => parked).length);
       });
       expect(idle).toBe(emptied);
     }),
