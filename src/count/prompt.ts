@@ -3,7 +3,7 @@
  * plus the overhead of the message format. Runs in the worker thread.
  */
 
-import { textOf } from '../base/json.ts';
+import { isObject, type Json, textOf } from '../base/json.ts';
 import type { DialectName } from '../exchange/dialects.ts';
 import type { Endpoint } from '../exchange/endpoint.ts';
 import { assumedSize, imageSize, imageTokens } from './image.ts';
@@ -24,10 +24,8 @@ const replyStartTokens = 3;
 /** Characters of base64 searched for the header of an image. */
 const imageHeadMax = 256 * 1024;
 
-type Json = Readonly<Record<string, unknown>>;
-const isObject = (value: unknown): value is Json =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
+/** A list's items, whatever they are; none if it isn't a list. */
+const itemsOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
 
 /** Counts the tokens of a request's parsed body. Never throws: values of unexpected types are ignored. */
 export function countPrompt(
@@ -50,15 +48,15 @@ export function countPrompt(
   }
   if (dialect === 'cohere') {
     counter.text(body.query);
-    for (const each of [...listOf(body.documents), ...listOf(body.texts)]) {
+    for (const each of [...itemsOf(body.documents), ...itemsOf(body.texts)]) {
       if (typeof each === 'string') counter.text(each);
       else counter.json(each);
     }
-    for (const each of listOf(body.inputs)) if (isObject(each)) counter.content(each.content);
+    for (const each of itemsOf(body.inputs)) if (isObject(each)) counter.content(each.content);
     return counter.result();
   }
   if (kind === 'embedding') {
-    for (const each of [body, ...listOf(body.requests)])
+    for (const each of [body, ...itemsOf(body.requests)])
       if (isObject(each) && isObject(each.content)) counter.content(each.content.parts);
     return counter.result();
   }
@@ -70,16 +68,16 @@ export function countPrompt(
     counter.text('user');
     counter.text(body.input);
   }
-  for (const message of listOf(body.messages ?? body.input ?? body.contents)) {
+  for (const message of itemsOf(body.messages ?? body.input ?? body.contents)) {
     if (!isObject(message)) continue;
     counter.add(messageTokens);
     counter.text(message.role);
     counter.text(message.name);
     counter.content(message.content ?? message.parts ?? message.output);
     counter.text(message.arguments);
-    for (const call of listOf(message.tool_calls)) if (isObject(call)) counter.json(call.function);
+    for (const call of itemsOf(message.tool_calls)) if (isObject(call)) counter.json(call.function);
   }
-  for (const tool of listOf(body.tools)) counter.json(isObject(tool) ? (tool.function ?? tool) : tool);
+  for (const tool of itemsOf(body.tools)) counter.json(isObject(tool) ? (tool.function ?? tool) : tool);
   counter.add(replyStartTokens);
   return counter.result();
 }
@@ -107,7 +105,7 @@ function createCounter(dialect: DialectName, model: string, countText: CountText
     },
     content(value) {
       counter.text(value);
-      for (const part of listOf(value)) {
+      for (const part of itemsOf(value)) {
         if (!isObject(part)) continue;
         counter.text(part.text);
         counter.text(part.thinking);

@@ -1,10 +1,7 @@
-/**
- * Decides what the simulated model says: thinking, text, tool calls or JSON, cut to the length that is
- * allowed.
- */
+/** Decides what the simulated model answers (thinking, text, tool calls or JSON), cut to the allowed length. */
 import type { Answer, Asked, Attachment, Call, Tool } from './exchange.ts';
-import type { Plan } from './plan.ts';
 import { between, generator, hash, identifier, mix, type Random } from './random.ts';
+import type { Scenario } from './scenario.ts';
 import { schemaValue } from './schema-value.ts';
 import { fill, gist, mentions, tokens } from './text.ts';
 
@@ -21,14 +18,14 @@ function attached(attachments: readonly Attachment[]): string {
   return list.length === 0 ? '' : ` It came with ${list.join(' and ')}.`;
 }
 
-/** Most tokens of filler in a reply, over all its choices. */
+/** Limit on the filler of a reply, in tokens, summed over all its choices. */
 const fillerMax = 100_000;
 
-/** The sentences that show what was understood, before the filler. */
+/** The opening sentences, which show what was understood; the filler follows. */
 function opening(asked: Asked): string {
-  const said = gist(asked.question);
-  const to = said === '' ? ' a message without text' : `: "${said}"`;
-  const repeated = mentions(asked.question).filter((word) => !said.includes(word));
+  const quoted = gist(asked.question);
+  const to = quoted === '' ? ' a message without text' : `: "${quoted}"`;
+  const repeated = mentions(asked.question).filter((word) => !quoted.includes(word));
   const also = repeated.length === 0 ? '' : ` It also names ${repeated.join(', ')}.`;
   const result = asked.toolResult === null ? '' : ` The tool answered: "${gist(asked.toolResult)}".`;
   return `This is a simulated answer from Sidegate to${to}.${also}${attached(asked.attachments)}${result}`;
@@ -39,13 +36,13 @@ function isNamed(tool: Tool, question: string): boolean {
   return question.includes(name) || question.includes(name.replaceAll(/[_-]/g, ' '));
 }
 
-/** The tools to call: the one demanded, or those the user's text names. */
+/** The tools to call: the one required by name, otherwise those that the user's text mentions. */
 function toolsToCall(asked: Asked): readonly Tool[] {
   const { toolChoice } = asked;
   if (asked.tools.length === 0 || toolChoice === 'none') return [];
   if (typeof toolChoice === 'object')
     return asked.tools.filter((tool) => tool.name === toolChoice.name).slice(0, 1);
-  // A result has just come back: calling again would never end.
+  // A tool's result has just arrived: calling again would never end.
   if (toolChoice === 'auto' && asked.toolResult !== null) return [];
   const question = asked.question.slice(0, 65_536).toLowerCase();
   const named = asked.tools.filter((tool) => isNamed(tool, question));
@@ -78,7 +75,7 @@ function makeThinking(asked: Asked, random: Random): string[] {
   return fill(tokens(start), between(random, 30, 50), random);
 }
 
-/** Where the earliest stop sequence begins, and which it is. */
+/** Where the earliest stop sequence begins, and which one it is; null if the text has none. */
 function firstStop(text: string, stops: readonly string[]): { at: number; sequence: string } | null {
   let first: { at: number; sequence: string } | null = null;
   for (const sequence of stops) {
@@ -88,7 +85,7 @@ function firstStop(text: string, stops: readonly string[]): { at: number; sequen
   return first;
 }
 
-function makeOne(asked: Asked, plan: Plan, random: Random): Answer {
+function makeOne(asked: Asked, scenario: Scenario, random: Random): Answer {
   let left = asked.outputMax;
   let cut = false;
   const take = (pieces: readonly string[]): readonly string[] => {
@@ -109,7 +106,7 @@ function makeOne(asked: Asked, plan: Plan, random: Random): Answer {
   let sequence: string | null = null;
   const calls: Call[] = [];
   if (tools.length > 0) {
-    // These models say what they do before a call they chose themselves.
+    // These models announce a call that they chose themselves.
     const plans = asked.dialect === 'anthropic' || asked.dialect === 'cohere';
     if (plans && asked.toolChoice === 'auto') text = take(tokens('I will use a tool for that.'));
     for (const tool of tools) {
@@ -119,7 +116,7 @@ function makeOne(asked: Asked, plan: Plan, random: Random): Answer {
       calls.push({ ...call, pieces: take(call.pieces) });
     }
   } else {
-    const wanted = plan.replyTokens;
+    const wanted = scenario.replyTokens;
     const drawn = typeof wanted === 'number' ? wanted : between(random, wanted.min, wanted.max);
     const length = Math.min(drawn, Math.ceil(fillerMax / asked.choices));
     const whole = asked.json
@@ -135,19 +132,19 @@ function makeOne(asked: Asked, plan: Plan, random: Random): Answer {
   return { thinking, text, calls, finish, sequence, outputTokens };
 }
 
-/** The answers to a request, one for each choice, and the reply's identifier. */
+/** The answers to a request, one per choice, and the reply's identifier. */
 export function answer(
   asked: Asked,
-  plan: Plan,
+  scenario: Scenario,
 ): { readonly id: string; readonly answers: readonly Answer[] } {
-  const start = asked.key ^ mix(plan.seed);
+  const start = asked.key ^ mix(scenario.seed);
   const id = identifier(generator(start ^ 0x1d), '', 24);
   const answers: Answer[] = [];
-  for (let n = 0; n < asked.choices; n++) answers.push(makeOne(asked, plan, generator(mix(start + n))));
+  for (let n = 0; n < asked.choices; n++) answers.push(makeOne(asked, scenario, generator(mix(start + n))));
   return { id, answers };
 }
 
-/** Signs thinking, so that a later request can be checked to bring it back unchanged. Not a secret. */
+/** Signs thinking, so that a later request can be checked for returning it unchanged. Not a secret. */
 export function sign(thinking: string): string {
   const random = generator(hash(thinking, 0x51));
   return Buffer.from(Array.from({ length: 96 }, () => Math.floor(random() * 256))).toString('base64');

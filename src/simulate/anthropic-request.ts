@@ -1,11 +1,11 @@
-/** Reads an Anthropic messages request as the API does: refuses what the API refuses. */
+/** Reads an Anthropic messages request and refuses what the API refuses. */
+
+import { isObject, type Json } from '../base/json.ts';
 import { sign } from './answer.ts';
 import {
   attachmentTokens,
   base64Bytes,
   booleanField,
-  isObject,
-  type Json,
   numberField,
   type Tally,
   tallyMessage,
@@ -14,11 +14,11 @@ import {
 } from './check.ts';
 import { invalid } from './errors.ts';
 import type { Asked, Attachment, Tool } from './exchange.ts';
-import { takeLine } from './plan.ts';
 import { hash } from './random.ts';
+import { takeLine } from './scenario.ts';
 
 const thinkingLeast = 1024;
-/** Thinking that the model chooses the length of may use this much. */
+/** Limit on thinking whose length the model chooses, in tokens. */
 const adaptiveMax = 4096;
 const toolName = /^[a-zA-Z0-9_-]{1,128}$/;
 
@@ -32,7 +32,7 @@ function text(value: unknown, path: string): string {
   return value;
 }
 
-interface Said {
+interface ParsedContent {
   text: string;
   attachments: Attachment[];
   toolResult: string | null;
@@ -40,7 +40,7 @@ interface Said {
   resultIds: string[];
 }
 
-function nothingSaid(): Said {
+function noContent(): ParsedContent {
   return { text: '', attachments: [], toolResult: null, toolUseIds: new Set(), resultIds: [] };
 }
 
@@ -55,20 +55,20 @@ function attachment(block: Json, path: string): Attachment {
 function readThinking(block: Json, path: string, tally: Tally): void {
   const thinking = text(block.thinking, `${path}.thinking`);
   const signature = text(block.signature, `${path}.signature`);
-  // Thinking that was not shown comes back empty, and its signature can't be checked.
+  // Thinking that wasn't shown comes back empty, and its signature can't be checked.
   if (thinking !== '' && signature !== sign(thinking))
     invalid(`${path}: Invalid \`signature\` in \`thinking\` block`);
   tallyText(tally, thinking);
 }
 
-function readBlock(block: unknown, path: string, said: Said, tally: Tally): void {
+function readBlock(block: unknown, path: string, parsed: ParsedContent, tally: Tally): void {
   if (!isObject(block)) wrongType('anthropic', path, 'a valid dictionary', block);
   switch (block.type) {
     case 'text': {
       const part = text(block.text, `${path}.text`);
       if (part === '') invalid(`${path}: text content blocks must be non-empty`);
       tallyText(tally, part);
-      said.text += said.text === '' ? part : `\n${part}`;
+      parsed.text += parsed.text === '' ? part : `\n${part}`;
       return;
     }
     case 'image':
@@ -76,49 +76,49 @@ function readBlock(block: unknown, path: string, said: Said, tally: Tally): void
       const file = attachment(block, path);
       tally.tokens += attachmentTokens;
       tally.key = hash(`${file.noun} ${file.bytes}`, tally.key);
-      said.attachments.push(file);
+      parsed.attachments.push(file);
       return;
     }
     case 'tool_use':
-      said.toolUseIds.add(text(block.id, `${path}.id`));
+      parsed.toolUseIds.add(text(block.id, `${path}.id`));
       tallyText(tally, `${text(block.name, `${path}.name`)} ${JSON.stringify(block.input ?? {})}`);
       return;
     case 'tool_result': {
-      said.resultIds.push(text(block.tool_use_id, `${path}.tool_use_id`));
-      const inner = nothingSaid();
+      parsed.resultIds.push(text(block.tool_use_id, `${path}.tool_use_id`));
+      const inner = noContent();
       readContent(block.content ?? '', `${path}.content`, inner, tally);
-      said.toolResult = inner.text;
-      said.attachments.push(...inner.attachments);
+      parsed.toolResult = inner.text;
+      parsed.attachments.push(...inner.attachments);
       return;
     }
     case 'thinking':
       readThinking(block, path, tally);
       return;
     default:
-      // Blocks of server tools and the like count, but nothing is made of them.
+      // Blocks of server tools and the like are counted but otherwise ignored.
       if (typeof block.type !== 'string') invalid(`${path}.type: Field required`);
       tallyText(tally, JSON.stringify(block));
   }
 }
 
-function readContent(content: unknown, path: string, said: Said, tally: Tally): void {
+function readContent(content: unknown, path: string, parsed: ParsedContent, tally: Tally): void {
   required(content, path);
   if (typeof content === 'string') {
     tallyText(tally, content);
-    said.text = content;
+    parsed.text = content;
     return;
   }
   if (!Array.isArray(content)) wrongType('anthropic', path, 'a valid list', content);
-  for (const [n, block] of content.entries()) readBlock(block, `${path}.${n}`, said, tally);
+  for (const [n, block] of content.entries()) readBlock(block, `${path}.${n}`, parsed, tally);
 }
 
-function readMessages(body: Json, tally: Tally): Said {
+function readMessages(body: Json, tally: Tally): ParsedContent {
   const { messages } = body;
   required(messages, 'messages');
   if (!Array.isArray(messages)) wrongType('anthropic', 'messages', 'a valid list', messages);
   if (messages.length === 0) invalid('messages: at least one message is required');
-  let last = nothingSaid();
-  let before = nothingSaid();
+  let last = noContent();
+  let before = noContent();
   for (const [n, message] of messages.entries()) {
     const path = `messages.${n}`;
     if (!isObject(message)) wrongType('anthropic', path, 'a valid dictionary', message);
@@ -128,24 +128,24 @@ function readMessages(body: Json, tally: Tally): Said {
     }
     if (n === 0 && role === 'assistant') invalid('messages: first message must use the "user" role');
     tallyMessage(tally, role);
-    const said = nothingSaid();
-    readContent(message.content, `${path}.content`, said, tally);
-    for (const id of said.resultIds) {
+    const parsed = noContent();
+    readContent(message.content, `${path}.content`, parsed, tally);
+    for (const id of parsed.resultIds) {
       if (before.toolUseIds.has(id)) continue;
       const what = `unexpected \`tool_use_id\` found in \`tool_result\` blocks: ${id}.`;
       invalid(
         `${path}.content: ${what} Each \`tool_result\` must have its \`tool_use\` in the previous message.`,
       );
     }
-    const unanswered = [...before.toolUseIds].filter((id) => !said.resultIds.includes(id));
+    const unanswered = [...before.toolUseIds].filter((id) => !parsed.resultIds.includes(id));
     if (unanswered.length > 0) {
       const what = `\`tool_use\` ids were found without \`tool_result\` blocks immediately after`;
       invalid(`${path}: ${what}: ${unanswered.join(', ')}.`);
     }
-    before = said;
-    // A message that brings results has no question of its own; the one before it stands.
+    before = parsed;
+    // A message that only brings tool results asks nothing; the previous question still counts.
     if (role === 'user')
-      last = said.text === '' && said.resultIds.length > 0 ? { ...said, text: last.text } : said;
+      last = parsed.text === '' && parsed.resultIds.length > 0 ? { ...parsed, text: last.text } : parsed;
     if (role === 'assistant') last = { ...last, toolResult: null };
   }
   return last;
@@ -158,7 +158,7 @@ function readTools(body: Json, tally: Tally): Tool[] {
   const read: Tool[] = [];
   for (const [n, tool] of tools.entries()) {
     if (!isObject(tool)) wrongType('anthropic', `tools.${n}`, 'a valid dictionary', tool);
-    // Tools of Anthropic's own are offered but never called.
+    // Anthropic's server tools are offered but never called.
     if (typeof tool.type === 'string' && tool.type !== 'custom') continue;
     const name = text(tool.name, `tools.${n}.custom.name`);
     if (!toolName.test(name))
@@ -231,7 +231,7 @@ function readStops(body: Json): string[] {
   return stops;
 }
 
-/** The model's name; refused when absent, as the API does. */
+/** The model's name; refused if missing, as the API does. */
 export function modelOf(body: Json): string {
   const model = text(body.model, 'model');
   if (model === '') invalid('model: String should have at least 1 character');
@@ -239,7 +239,7 @@ export function modelOf(body: Json): string {
 }
 
 /**
- * Reads the body of `POST /v1/messages`, or of `/v1/messages/count_tokens`, where `max_tokens` is not needed.
+ * Reads the body of `POST /v1/messages`, or of `/v1/messages/count_tokens`, where `max_tokens` is optional.
  * Throws a `Rejection` where the API would refuse.
  */
 export function readMessagesRequest(body: Json, counting: boolean): Asked {
@@ -250,12 +250,12 @@ export function readMessagesRequest(body: Json, counting: boolean): Asked {
   numberField('anthropic', body, 'temperature', { min: 0, max: 1, whole: false }, 1);
   const tally: Tally = { tokens: 3, key: hash(model) };
   if (body.system !== undefined && body.system !== null)
-    readContent(body.system, 'system', nothingSaid(), tally);
-  const said = readMessages(body, tally);
+    readContent(body.system, 'system', noContent(), tally);
+  const parsed = readMessages(body, tally);
   const tools = readTools(body, tally);
   const { choice, parallel } = readToolChoice(body, tools);
   const thinking = readThinkingMode(body, outputMax, choice);
-  const line = takeLine(said.text);
+  const line = takeLine(parsed.text);
   return {
     dialect: 'anthropic',
     model,
@@ -263,10 +263,10 @@ export function readMessagesRequest(body: Json, counting: boolean): Asked {
     choices: 1,
     outputMax,
     stops: readStops(body),
-    question: line?.rest ?? said.text,
+    question: line?.rest ?? parsed.text,
     line: line?.pairs ?? null,
-    toolResult: said.toolResult,
-    attachments: said.attachments,
+    toolResult: parsed.toolResult,
+    attachments: parsed.attachments,
     tools,
     toolChoice: choice,
     parallel,

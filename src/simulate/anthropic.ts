@@ -1,8 +1,8 @@
-/** Spells replies as Anthropic's messages API does, whole or as a stream. */
+/** Writes replies in the form of Anthropic's messages API, whole or as a stream. */
 import { sign } from './answer.ts';
 import { type Answer, type Call, noAnswer, type Reply, type Step } from './exchange.ts';
 
-/** Claude's reasons, which Amazon has taken over. */
+/** Claude's stop reasons, which Bedrock uses too. */
 export const stopReasons = {
   stop: 'end_turn',
   sequence: 'stop_sequence',
@@ -24,7 +24,7 @@ function outputUsage(answer: Answer): object {
   return { output_tokens: answer.outputTokens, ...details };
 }
 
-/** The arguments of a call. */
+/** The arguments of a call; empty if they were cut off. */
 export function input(call: Call): unknown {
   try {
     return JSON.parse(call.pieces.join(''));
@@ -78,7 +78,7 @@ function block(steps: Step[], index: number, start: Step['kind'], first: object)
     kind: start,
     text: event('content_block_start', `,"index":${index},"content_block":${json}`),
   });
-  // The API sends its ping after the first block has begun.
+  // The API sends its ping after the first block has started.
   if (index === 0) steps.push({ kind: 'open', text: ping });
 }
 
@@ -93,7 +93,7 @@ function stop(steps: Step[], index: number): void {
   steps.push({ kind: 'close', text: event('content_block_stop', `,"index":${index}`) });
 }
 
-/** The events of a streamed reply, in the order the API documents. */
+/** The events of a streamed reply, in the documented order. */
 export function anthropicSteps(reply: Reply): Step[] {
   const answer = reply.answers[0] ?? noAnswer;
   const first = Math.min(1, answer.outputTokens);

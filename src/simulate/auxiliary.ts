@@ -1,26 +1,27 @@
-/** Answers OpenAI's endpoints beside chat: images, audio, moderations and reranking, the same for the same request. */
+/** Answers OpenAI's auxiliary endpoints: images, audio, moderations, reranking. Same request, same answer. */
 import { crc32, deflateSync } from 'node:zlib';
-import { booleanField, isObject, type Json, numberField, shown, wrongType } from './check.ts';
+import { isObject, type Json } from '../base/json.ts';
+import { booleanField, numberField, shown, wrongType } from './check.ts';
 import { embed } from './embeddings.ts';
 import { invalid } from './errors.ts';
 import { createdSeconds, type Step } from './exchange.ts';
 import { isUpload, type Upload } from './form.ts';
 import { modelOf } from './openai-request.ts';
-import type { Plan } from './plan.ts';
 import { generator, hash } from './random.ts';
+import type { Scenario } from './scenario.ts';
 import { countTokens } from './text.ts';
 
-/** What an endpoint answers: a body of a media type, JSON where it is left out, or the events of a stream. */
-export interface Told {
+/** A reply: a body of the given media type (JSON by default), or the events of a stream. */
+export interface AuxiliaryReply {
   readonly body: string | Buffer | readonly Step[];
   readonly contentType?: string;
   readonly outputTokens: number;
 }
 
-/** A request that was read. */
-export interface Beside {
+/** A checked request, which knows how to answer itself. */
+export interface Auxiliary {
   readonly model: string;
-  answer(plan: Plan, withUsage: boolean): Told;
+  answer(scenario: Scenario, withUsage: boolean): AuxiliaryReply;
 }
 
 function text(body: Json, name: string): string {
@@ -44,7 +45,10 @@ function uploads(body: Json, name: string): Upload[] {
   return found;
 }
 
-const json = (value: object, outputTokens = 0): Told => ({ body: JSON.stringify(value), outputTokens });
+const json = (value: object, outputTokens = 0): AuxiliaryReply => ({
+  body: JSON.stringify(value),
+  outputTokens,
+});
 
 const event = (kind: Step['kind'], data: { readonly type: string }): Step => ({
   kind,
@@ -64,7 +68,7 @@ function chunk(type: string, data: Buffer): Buffer {
 
 const side = 8;
 
-/** A PNG of one colour, in Base64. */
+/** A PNG of one colour, in base64. */
 export function image(seed: number): string {
   const header = Buffer.from([0, 0, 0, side, 0, 0, 0, side, 8, 2, 0, 0, 0]);
   const random = generator(seed);
@@ -80,8 +84,8 @@ export function image(seed: number): string {
 const drawn = { auto: 1056, low: 272, medium: 1056, high: 4160 };
 const looked = 65;
 
-/** Reads a request for images. @param kind names its events */
-export function readImages(body: Json, kind: 'image_generation' | 'image_edit', given: number): Beside {
+/** Reads a request for images. @param kind prefix of its event types @param given images in the request */
+export function readImages(body: Json, kind: 'image_generation' | 'image_edit', given: number): Auxiliary {
   const model = modelOf(body);
   const prompt = text(body, 'prompt');
   const n = numberField('openai', body, 'n', { min: 1, max: 10, whole: true }, 1);
@@ -90,8 +94,8 @@ export function readImages(body: Json, kind: 'image_generation' | 'image_edit', 
   const stream = booleanField('openai', body, 'stream');
   return {
     model,
-    answer: (plan, withUsage) =>
-      drawImages({ kind, prompt, n, quality, partial, stream, given }, plan, withUsage),
+    answer: (scenario, withUsage) =>
+      drawImages({ kind, prompt, n, quality, partial, stream, given }, scenario, withUsage),
   };
 }
 
@@ -108,9 +112,9 @@ interface Drawing {
 
 function drawImages(
   { kind, prompt, n, quality, partial, stream, given }: Drawing,
-  plan: Plan,
+  scenario: Scenario,
   withUsage: boolean,
-): Told {
+): AuxiliaryReply {
   const [words, seen, output] = [countTokens(prompt), given * looked, n * drawn[quality]];
   const stated = {
     input_tokens: words + seen,
@@ -120,7 +124,7 @@ function drawImages(
     output_tokens_details: { text_tokens: 0, image_tokens: output },
   };
   const usage = withUsage ? { usage: stated } : {};
-  const seed = hash(prompt, plan.seed);
+  const seed = hash(prompt, scenario.seed);
   const about = { created_at: createdSeconds, size: '1024x1024', quality, background: 'opaque' };
   const rest = { ...about, output_format: 'png' };
   if (!stream) {
@@ -140,14 +144,14 @@ function drawImages(
   return { body: [...steps, event('close', last)], outputTokens: output };
 }
 
-/** Images that came as files of a form, or in JSON. */
+/** Number of images in the request, as files of a form or in JSON. */
 export function givenImages(body: Json): number {
   if (Array.isArray(body.images)) return body.images.length;
   return uploads(body, 'image').length;
 }
 
-/** A variation: an image for an image. */
-export function readVariation(body: Json): Beside {
+/** Reads a request for variations of an image. */
+export function readVariation(body: Json): Auxiliary {
   uploads(body, 'image');
   return readImages({ ...body, prompt: '' }, 'image_edit', 1);
 }
@@ -164,7 +168,7 @@ const sounds = {
 } as const;
 const sampleRate = 8000;
 
-/** A second of noise for each three words; a file of its own only as WAV. */
+/** One second of noise per three words. Only WAV is a playable file. */
 function sound(input: string, format: keyof typeof sounds, seed: number): Buffer {
   const random = generator(hash(input, seed));
   const samples = Buffer.alloc(Math.max(1, Math.ceil(countTokens(input) / 3)) * sampleRate);
@@ -189,7 +193,7 @@ function sound(input: string, format: keyof typeof sounds, seed: number): Buffer
 const deltaBytes = 12_000;
 
 /** Reads a request for speech. */
-export function readSpeech(body: Json): Beside {
+export function readSpeech(body: Json): Auxiliary {
   const model = modelOf(body);
   const input = text(body, 'input');
   text(body, 'voice');
@@ -197,8 +201,8 @@ export function readSpeech(body: Json): Beside {
   const events = choice(body, 'stream_format', ['audio', 'sse']) === 'sse';
   return {
     model,
-    answer(plan, withUsage) {
-      const bytes = sound(input, format, plan.seed);
+    answer(scenario, withUsage) {
+      const bytes = sound(input, format, scenario.seed);
       const words = countTokens(input);
       const output = 6 * words;
       if (!events) return { body: bytes, contentType: sounds[format], outputTokens: output };
@@ -217,29 +221,29 @@ export function readSpeech(body: Json): Beside {
 const forms = ['json', 'verbose_json', 'diarized_json', 'text', 'srt', 'vtt'] as const;
 const soundBytesPerSecond = 2000;
 
-/** Reads a request for a transcript, or for one in English. */
-export function readTranscript(body: Json): Beside {
+/** Reads a request for a transcription or a translation into English. */
+export function readTranscript(body: Json): Auxiliary {
   const model = modelOf(body);
   const [file] = uploads(body, 'file');
   const form = choice(body, 'response_format', forms);
-  // As the API has it: that model can't stream.
+  // As with the API, that model can't stream.
   const stream = booleanField('openai', body, 'stream') && model !== 'whisper-1';
   const bytes = file?.bytes.length ?? 0;
-  const said = `A simulated transcript of ${file?.name ?? 'nothing'}, which has ${bytes} bytes.`;
+  const text = `A simulated transcript of ${file?.name ?? 'nothing'}, which has ${bytes} bytes.`;
   const seconds = Math.max(1, Math.ceil(bytes / soundBytesPerSecond));
   return {
     model,
-    answer: (_, withUsage) => transcript(said, { form, stream, seconds, model }, withUsage),
+    answer: (_, withUsage) => transcript(text, { form, stream, seconds, model }, withUsage),
   };
 }
 
 function transcript(
-  said: string,
+  text: string,
   asked: { form: (typeof forms)[number]; stream: boolean; seconds: number; model: string },
   withUsage: boolean,
-): Told {
+): AuxiliaryReply {
   const { form, stream, seconds, model } = asked;
-  const output = countTokens(said);
+  const output = countTokens(text);
   const heard = seconds * 10;
   const tokens = {
     type: 'tokens',
@@ -251,48 +255,48 @@ function transcript(
   const stated = model.startsWith('whisper') ? { type: 'duration', seconds } : tokens;
   const usage = withUsage ? { usage: stated } : {};
   if (stream) {
-    const deltas = said
+    const deltas = text
       .split(/(?<= )/)
       .map((delta) => event('content', { type: 'transcript.text.delta', delta } as { type: string }));
-    const last = { type: 'transcript.text.done', text: said, ...usage };
+    const last = { type: 'transcript.text.done', text: text, ...usage };
     return { body: [...deltas, event('close', last)], outputTokens: output };
   }
   const until = (mark: string): string =>
     `00:00:00${mark}000 --> 00:00:${String(seconds % 60).padStart(2, '0')}${mark}000`;
-  const plain = (body: string): Told => ({
+  const plain = (body: string): AuxiliaryReply => ({
     body,
     contentType: 'text/plain; charset=utf-8',
     outputTokens: output,
   });
   switch (form) {
     case 'text':
-      return plain(`${said}\n`);
+      return plain(`${text}\n`);
     case 'srt':
-      return plain(`1\n${until(',')}\n${said}\n\n`);
+      return plain(`1\n${until(',')}\n${text}\n\n`);
     case 'vtt':
-      return plain(`WEBVTT\n\n${until('.')}\n${said}\n\n`);
+      return plain(`WEBVTT\n\n${until('.')}\n${text}\n\n`);
     case 'verbose_json': {
-      const segment = { id: 0, seek: 0, start: 0, end: seconds, text: said, tokens: [], temperature: 0 };
+      const segment = { id: 0, seek: 0, start: 0, end: seconds, text: text, tokens: [], temperature: 0 };
       return json({
         task: 'transcribe',
         language: 'english',
         duration: seconds,
-        text: said,
+        text: text,
         segments: [segment],
         ...usage,
       });
     }
     default:
-      return json({ text: said, ...usage }, output);
+      return json({ text: text, ...usage }, output);
   }
 }
 
-// Judgements.
+// Moderation and reranking.
 
 const suspicious = { violence: /\b(kill|attack|murder)/i, hate: /\bhate/i, harassment: /\b(stupid|idiot)/i };
 
-/** Reads a request to moderate. */
-export function readModeration(body: Json): Beside {
+/** Reads a moderation request. */
+export function readModeration(body: Json): Auxiliary {
   const model = body.model === undefined ? 'omni-moderation-latest' : modelOf(body);
   const { input } = body;
   if (input === undefined || input === null)
@@ -311,8 +315,8 @@ export function readModeration(body: Json): Beside {
 const partText = (part: unknown): string =>
   isObject(part) && typeof part.text === 'string' ? part.text : '';
 
-function judge(said: string): object {
-  const found = Object.entries(suspicious).map(([name, words]) => [name, words.test(said)] as const);
+function judge(text: string): object {
+  const found = Object.entries(suspicious).map(([name, words]) => [name, words.test(text)] as const);
   return {
     flagged: found.some(([, is]) => is),
     categories: Object.fromEntries(found),
@@ -323,8 +327,8 @@ function judge(said: string): object {
 
 const dimensions = 256;
 
-/** Reads a request to rank documents: the nearer to the query in words, the higher. */
-export function readRerank(body: Json): Beside {
+/** Reads a rerank request: the more words a document shares with the query, the higher it ranks. */
+export function readRerank(body: Json): Auxiliary {
   const model = modelOf(body);
   const query = text(body, 'query');
   const { documents } = body;
@@ -335,10 +339,10 @@ export function readRerank(body: Json): Beside {
   const top = numberField('openai', body, 'top_n', range, texts.length);
   return {
     model,
-    answer(plan, withUsage) {
-      const asked = embed(query, plan.seed, dimensions);
+    answer(scenario, withUsage) {
+      const asked = embed(query, scenario.seed, dimensions);
       const near = (one: string): number =>
-        embed(one, plan.seed, dimensions).reduce((sum, value, at) => sum + value * (asked[at] ?? 0), 0);
+        embed(one, scenario.seed, dimensions).reduce((sum, value, at) => sum + value * (asked[at] ?? 0), 0);
       const results = texts
         .map((one, index) => ({ index, relevance_score: near(one), document: { text: one } }))
         .sort((a, b) => b.relevance_score - a.relevance_score || a.index - b.index)

@@ -1,27 +1,20 @@
-/** Reads a request for Bedrock's Converse as the API does: refuses what the API refuses. */
+/** Reads a Bedrock Converse request and refuses what the API refuses. */
+
+import { isObject, type Json } from '../base/json.ts';
 import { sign } from './answer.ts';
-import {
-  attachmentTokens,
-  base64Bytes,
-  isObject,
-  type Json,
-  numberField,
-  type Tally,
-  tallyMessage,
-  tallyText,
-} from './check.ts';
+import { attachmentTokens, base64Bytes, numberField, type Tally, tallyMessage, tallyText } from './check.ts';
 import { invalid } from './errors.ts';
 import type { Asked, Attachment, Tool } from './exchange.ts';
-import { takeLine } from './plan.ts';
 import { hash } from './random.ts';
+import { takeLine } from './scenario.ts';
 
-/** Thinking that the model chooses the length of may use this much. */
+/** Limit on thinking whose length the model chooses, in tokens. */
 const adaptiveMax = 4096;
 const idPattern = /^[a-zA-Z0-9_.:-]{1,64}$/;
 const namePattern = /^[a-zA-Z0-9_-]{1,64}$/;
 const filePattern = /^(?!.*\s\s)[a-zA-Z0-9\s()[\]-]{1,200}$/;
 
-interface Said {
+interface ParsedContent {
   text: string;
   attachments: Attachment[];
   toolResult: string | null;
@@ -29,7 +22,13 @@ interface Said {
   results: string[];
 }
 
-const nothing = (): Said => ({ text: '', attachments: [], toolResult: null, calls: [], results: [] });
+const nothing = (): ParsedContent => ({
+  text: '',
+  attachments: [],
+  toolResult: null,
+  calls: [],
+  results: [],
+});
 
 const objectAt = (value: unknown, path: string): Json =>
   isObject(value) ? value : invalid(`1 validation error detected: Value at '${path}' must be an object.`);
@@ -50,13 +49,19 @@ function matching(value: unknown, pattern: RegExp, path: string): string {
   return String(value);
 }
 
-/** What one request must have only once. */
+/** State of the whole request; document names must be unique in it. */
 interface Whole {
   readonly tally: Tally;
   readonly files: Set<string>;
 }
 
-function attach(kind: string, value: unknown, path: string, said: Said, { tally, files }: Whole): void {
+function attach(
+  kind: string,
+  value: unknown,
+  path: string,
+  parsed: ParsedContent,
+  { tally, files }: Whole,
+): void {
   const { format, name, source } = objectAt(value, path);
   if (typeof format !== 'string') invalid(`The format field at ${path} is blank.`);
   if (kind === 'document') {
@@ -69,10 +74,10 @@ function attach(kind: string, value: unknown, path: string, said: Said, { tally,
   const size = typeof bytes === 'string' ? base64Bytes(bytes) : null;
   tally.tokens += attachmentTokens;
   tally.key = hash(`${noun} ${size}`, tally.key);
-  said.attachments.push({ noun, bytes: size });
+  parsed.attachments.push({ noun, bytes: size });
 }
 
-function readBlock(value: unknown, path: string, said: Said, whole: Whole): void {
+function readBlock(value: unknown, path: string, parsed: ParsedContent, whole: Whole): void {
   const block = objectAt(value, path);
   const [kind = '', more] = Object.keys(block);
   if (more !== undefined)
@@ -84,17 +89,17 @@ function readBlock(value: unknown, path: string, said: Said, whole: Whole): void
     case 'text': {
       const text = textAt(block.text, path);
       tallyText(tally, text);
-      said.text += said.text === '' ? text : `\n${text}`;
+      parsed.text += parsed.text === '' ? text : `\n${text}`;
       return;
     }
     case 'image':
     case 'document':
     case 'audio':
-      attach(kind, block[kind], path, said, whole);
+      attach(kind, block[kind], path, parsed, whole);
       return;
     case 'toolUse': {
       const { toolUseId, name, input } = objectAt(block.toolUse, path);
-      said.calls.push(matching(toolUseId, idPattern, `${path}.toolUse.toolUseId`));
+      parsed.calls.push(matching(toolUseId, idPattern, `${path}.toolUse.toolUseId`));
       tallyText(
         tally,
         `${matching(name, namePattern, `${path}.toolUse.name`)} ${JSON.stringify(objectAt(input, path))}`,
@@ -103,14 +108,14 @@ function readBlock(value: unknown, path: string, said: Said, whole: Whole): void
     }
     case 'toolResult': {
       const { toolUseId, content } = objectAt(block.toolResult, path);
-      said.results.push(matching(toolUseId, idPattern, `${path}.toolResult.toolUseId`));
+      parsed.results.push(matching(toolUseId, idPattern, `${path}.toolResult.toolUseId`));
       const inner = nothing();
       for (const [n, one] of listAt(content, `${path}.toolResult.content`).entries()) {
         if (isObject(one) && 'json' in one) tallyText(tally, JSON.stringify(one.json));
         else readBlock(one, `${path}.toolResult.content.${n}`, inner, whole);
       }
-      said.toolResult = inner.text;
-      said.attachments.push(...inner.attachments);
+      parsed.toolResult = inner.text;
+      parsed.attachments.push(...inner.attachments);
       return;
     }
     case 'reasoningContent': {
@@ -128,7 +133,7 @@ function readBlock(value: unknown, path: string, said: Said, whole: Whole): void
   }
 }
 
-function readMessages(body: Json, tally: Tally): Said & { readonly calledAtAll: boolean } {
+function readMessages(body: Json, tally: Tally): ParsedContent & { readonly calledAtAll: boolean } {
   const messages = listAt(body.messages ?? [], 'messages');
   if (messages.length === 0) invalid('The messages field is required: provide at least one message.');
   const files = new Set<string>();
@@ -146,21 +151,21 @@ function readMessages(body: Json, tally: Tally): Said & { readonly calledAtAll: 
           : 'A conversation must alternate between user and assistant roles. Make sure the conversation alternates between user and assistant roles and try again.',
       );
     tallyMessage(tally, expected);
-    const said = nothing();
+    const parsed = nothing();
     const blocks = listAt(content, `${path}.content`);
     if (blocks.length === 0) invalid(`The content field in the Message object at ${path} is empty.`);
     for (const [m, block] of blocks.entries())
-      readBlock(block, `${path}.content.${m}`, said, { tally, files });
-    const missing = before.calls.filter((id) => !said.results.includes(id));
+      readBlock(block, `${path}.content.${m}`, parsed, { tally, files });
+    const missing = before.calls.filter((id) => !parsed.results.includes(id));
     if (missing.length > 0)
       invalid(`Expected toolResult blocks at ${path}.content for the following Ids: ${missing.join(', ')}`);
-    if (said.results.some((id) => !before.calls.includes(id)))
+    if (parsed.results.some((id) => !before.calls.includes(id)))
       invalid('The number of toolResult blocks exceeds the number of toolUse blocks of previous turn.');
-    calledAtAll ||= said.calls.length > 0;
-    before = said;
-    // Results have no question of their own; the one before them stands.
+    calledAtAll ||= parsed.calls.length > 0;
+    before = parsed;
+    // A message that only brings tool results asks nothing; the previous question still counts.
     if (expected === 'user')
-      last = said.text === '' && said.results.length > 0 ? { ...said, text: last.text } : said;
+      last = parsed.text === '' && parsed.results.length > 0 ? { ...parsed, text: last.text } : parsed;
     else last = { ...last, toolResult: null };
   }
   return { ...last, calledAtAll };
@@ -183,7 +188,7 @@ function readTools(config: Json, tally: Tally): Tool[] {
   return tools;
 }
 
-/** In Converse's words, or in Claude's own. */
+/** The tool choice, in Converse's form or in Claude's. @param own Claude's `tool_choice` */
 function readChoice(config: Json, own: unknown, tools: readonly Tool[]): Asked['toolChoice'] {
   if (config.toolChoice !== undefined && own !== undefined)
     invalid('The additional field tool_choice conflicts with toolConfig.toolChoice.');
@@ -226,7 +231,7 @@ function readFormat(config: unknown): Asked['json'] {
   }
 }
 
-/** Members that the API doesn't have are refused by it. */
+/** Fields of the API; it refuses all others. */
 const known = new Set([
   'messages',
   'system',
@@ -250,9 +255,9 @@ export function readConverse(body: Json, model: string, stream: boolean): Asked 
   const tally: Tally = { tokens: 3, key: hash(model) };
   for (const [n, block] of listAt(body.system ?? [], 'system').entries())
     readBlock(block, `system.${n}`, nothing(), { tally, files: new Set() });
-  const said = readMessages(body, tally);
+  const parsed = readMessages(body, tally);
   const config = body.toolConfig === undefined ? null : objectAt(body.toolConfig, 'toolConfig');
-  if (config === null && said.calledAtAll)
+  if (config === null && parsed.calledAtAll)
     invalid('The toolConfig field must be defined when using toolUse and toolResult content blocks.');
   const tools = config === null ? [] : readTools(config, tally);
   const inference = objectAt(body.inferenceConfig ?? {}, 'inferenceConfig');
@@ -262,7 +267,7 @@ export function readConverse(body: Json, model: string, stream: boolean): Asked 
   const stops = listAt(inference.stopSequences ?? [], 'inferenceConfig.stopSequences');
   const own = objectAt(body.additionalModelRequestFields ?? {}, 'additionalModelRequestFields');
   const choice = readChoice(config ?? {}, own.tool_choice, tools);
-  const line = takeLine(said.text);
+  const line = takeLine(parsed.text);
   const thinkingMax = readThinking(own.thinking, outputMax);
   return {
     dialect: 'bedrock',
@@ -271,10 +276,10 @@ export function readConverse(body: Json, model: string, stream: boolean): Asked 
     choices: 1,
     outputMax,
     stops: stops.filter((one) => typeof one === 'string'),
-    question: line?.rest ?? said.text,
+    question: line?.rest ?? parsed.text,
     line: line?.pairs ?? null,
-    toolResult: said.toolResult,
-    attachments: said.attachments,
+    toolResult: parsed.toolResult,
+    attachments: parsed.attachments,
     tools,
     toolChoice: choice,
     parallel: !isObject(own.tool_choice) || own.tool_choice.disable_parallel_tool_use !== true,

@@ -1,4 +1,4 @@
-/** Spells replies as Bedrock's Converse does, whole or as its event stream. */
+/** Writes replies in the form of Bedrock's Converse, whole or as its event stream. */
 import { sign } from './answer.ts';
 import { input, stopReasons } from './anthropic.ts';
 import { eventMessage } from './event-stream.ts';
@@ -35,11 +35,11 @@ export function bedrockBody(reply: Reply): string {
   });
 }
 
-/** An event of the stream; its JSON is as it stands, sound or not. */
+/** An event of the stream. The JSON is written as it is, even if malformed. */
 export const bedrockEvent = (type: string, json: string): string =>
   eventMessage({ ':event-type': type, ':content-type': 'application/json', ':message-type': 'event' }, json);
 
-/** An error in the middle of the stream. */
+/** An error in the middle of a stream. */
 export const bedrockException = (json: string): string =>
   eventMessage(
     {

@@ -1,14 +1,9 @@
-/** Checks of JSON fields that both dialects share; each throws the 400 that names the field. */
+/** Checks of JSON fields shared by the dialects; each throws the 400 that names the field. */
+import type { Json } from '../base/json.ts';
 import { invalid } from './errors.ts';
 import type { Dialect } from './exchange.ts';
 import { hash } from './random.ts';
 import { countTokens } from './text.ts';
-
-export type Json = Readonly<Record<string, unknown>>;
-
-export function isObject(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
 
 function kind(value: unknown): string {
   if (value === null) return 'null';
@@ -16,12 +11,12 @@ function kind(value: unknown): string {
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }
 
-/** A value as an error message may show it: short, and safe with objects that can't be made text. */
+/** A value for an error message: at most 64 characters, safe for any type. */
 export function shown(value: unknown): string {
   return (typeof value === 'string' ? value : (JSON.stringify(value) ?? 'undefined')).slice(0, 64);
 }
 
-/** Refuses a value of the wrong type, in the dialect's words. */
+/** Refuses a value of the wrong type, in the dialect's wording. */
 export function wrongType(dialect: Dialect, path: string, expected: string, value: unknown): never {
   if (dialect === 'anthropic') invalid(`${path}: Input should be ${expected}`);
   invalid(
@@ -31,7 +26,7 @@ export function wrongType(dialect: Dialect, path: string, expected: string, valu
   );
 }
 
-/** A number of the request within a range; the fallback where it is absent or null. */
+/** A number of the request, checked against a range; the fallback if it is missing or null. */
 export function numberField(
   dialect: Dialect,
   body: Json,
@@ -59,7 +54,7 @@ export function numberField(
   );
 }
 
-/** A boolean of the request; absent and null are false. */
+/** A boolean of the request; false if it is missing or null. */
 export function booleanField(dialect: Dialect, body: Json, name: string): boolean {
   const value = body[name];
   if (value === undefined || value === null) return false;
@@ -68,11 +63,11 @@ export function booleanField(dialect: Dialect, body: Json, name: string): boolea
   return value;
 }
 
-/** Tokens an attachment costs, whatever its size. */
+/** Tokens counted for an attachment, whatever its size. */
 export const attachmentTokens = 85;
 const messageTokens = 3;
 
-/** Counts the tokens of a request and hashes what is said, while its messages are walked. */
+/** Running token count of a request and hash of its content, updated while its messages are read. */
 export interface Tally {
   tokens: number;
   key: number;
@@ -84,13 +79,13 @@ export function tallyText(tally: Tally, text: string): void {
   tally.key = hash(text, tally.key);
 }
 
-/** Adds the fixed cost of a message, and its role. */
+/** Adds the fixed tokens of a message, and its role. */
 export function tallyMessage(tally: Tally, role: string): void {
   tally.tokens += messageTokens;
   tally.key = hash(role, tally.key);
 }
 
-/** Size in bytes of base64 text. */
+/** Size of decoded base64 text, in bytes. */
 export function base64Bytes(text: string): number {
   const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0;
   return Math.max(0, Math.floor((text.length * 3) / 4) - padding);

@@ -1,17 +1,18 @@
-/** Reads a Cohere chat request (v2) as the API does: refuses what the API refuses. */
-import { isObject, type Json, numberField, type Tally, tallyText, wrongType } from './check.ts';
+/** Reads a Cohere chat request (v2) and refuses what the API refuses. */
+import { isObject, type Json } from '../base/json.ts';
+import { numberField, type Tally, tallyText, wrongType } from './check.ts';
 import { invalid } from './errors.ts';
 import type { Asked, Tool } from './exchange.ts';
 import { modelOf, readMessages, readTools } from './openai-request.ts';
-import { takeLine } from './plan.ts';
 import { hash } from './random.ts';
+import { takeLine } from './scenario.ts';
 
 const stopsMax = 5;
-/** Thinking that is given no budget may use this much. */
+/** Limit on thinking without a budget, in tokens. */
 const thinkingMax = 4096;
 const unit = { min: 0, max: 1, whole: false };
 
-/** Forms of output, which exclude tools and documents. */
+/** The output format, which can't be combined with tools or documents. */
 function readFormat(body: Json, tools: readonly Tool[]): Asked['json'] {
   const { response_format: format, documents } = body;
   if (!isObject(format) || format.type === 'text') return null;
@@ -42,7 +43,7 @@ function readStops(body: Json): string[] {
 export function readCohereChat(body: Json): Asked {
   const model = modelOf(body);
   const tally: Tally = { tokens: 3, key: hash(model) };
-  const said = readMessages(body, tally);
+  const parsed = readMessages(body, tally);
   const tools = readTools(body, tally);
   const { documents } = body;
   if (Array.isArray(documents)) tallyText(tally, JSON.stringify(documents));
@@ -51,7 +52,7 @@ export function readCohereChat(body: Json): Asked {
   for (const name of ['frequency_penalty', 'presence_penalty']) numberField('cohere', body, name, unit, 0);
   const range = { min: 1, max: Number.MAX_SAFE_INTEGER, whole: true };
   const thinking = isObject(body.thinking) && body.thinking.type === 'enabled' ? body.thinking : null;
-  const line = takeLine(said.text);
+  const line = takeLine(parsed.text);
   return {
     dialect: 'cohere',
     model,
@@ -59,10 +60,10 @@ export function readCohereChat(body: Json): Asked {
     choices: 1,
     outputMax: numberField('cohere', body, 'max_tokens', range, Number.POSITIVE_INFINITY),
     stops: readStops(body),
-    question: line?.rest ?? said.text,
+    question: line?.rest ?? parsed.text,
     line: line?.pairs ?? null,
-    toolResult: said.toolResult,
-    attachments: said.attachments,
+    toolResult: parsed.toolResult,
+    attachments: parsed.attachments,
     tools,
     toolChoice: readChoice(body, tools),
     parallel: true,

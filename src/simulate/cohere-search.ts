@@ -1,5 +1,6 @@
 /** Answers Cohere's `POST /v2/rerank` and `POST /v2/embed`, by the words that texts share. */
-import { isObject, type Json, numberField, shown, wrongType } from './check.ts';
+import { isObject, type Json } from '../base/json.ts';
+import { numberField, shown, wrongType } from './check.ts';
 import { embed } from './embeddings.ts';
 import { invalid } from './errors.ts';
 import { modelOf } from './openai-request.ts';
@@ -7,7 +8,7 @@ import { countTokens } from './text.ts';
 
 const documentsMax = 1000;
 const textsMax = 96;
-/** Documents that one search unit pays for. */
+/** Documents covered by one search unit. */
 const unitDocuments = 100;
 const scoreDimensions = 512;
 const inputTypes = ['search_document', 'search_query', 'classification', 'clustering', 'image'];
@@ -36,7 +37,7 @@ export function readRerank(body: Json): SearchReply {
   if (documents.length > documentsMax)
     invalid(`invalid request: number of documents exceeds limit of ${documentsMax}`);
   const texts = documents.map((each: unknown, n) =>
-    // Of a document with fields, what is in them.
+    // A document with fields is ranked by the text of all its fields.
     isObject(each) ? Object.values(each).join('\n') : textOf(each, `documents[${n}]`),
   );
   const range = { min: 1, max: Number.MAX_SAFE_INTEGER, whole: true };
@@ -57,7 +58,7 @@ export function readRerank(body: Json): SearchReply {
   };
 }
 
-/** The texts of an embed request; of `inputs` what is text in them. */
+/** The texts of an embed request; from `inputs`, only their text parts. */
 function readTexts(body: Json): string[] {
   if (Array.isArray(body.texts)) return body.texts.map((each, n) => textOf(each, `texts[${n}]`));
   if (Array.isArray(body.images)) return body.images.map((each, n) => textOf(each, `images[${n}]`));
@@ -70,7 +71,7 @@ function readTexts(body: Json): string[] {
   });
 }
 
-/** A unit vector in one of the API's types of numbers. */
+/** A unit vector, encoded in one of the API's number types. */
 function spell(vector: Float32Array, type: string): unknown {
   const bits = (): number[] => {
     const bytes: number[] = [];

@@ -1,4 +1,4 @@
-/** Spells replies as Cohere's chat API (v2) does, whole or as a stream. */
+/** Writes replies in the form of Cohere's chat API (v2), whole or as a stream. */
 import { type Answer, type Call, noAnswer, type Reply, type Step } from './exchange.ts';
 
 const finishReasons = {
@@ -8,7 +8,7 @@ const finishReasons = {
   tools: 'TOOL_CALL',
 } as const;
 
-/** Tokens that the API itself puts before a prompt, which nobody is billed for. */
+/** Tokens that the API puts before each prompt and doesn't bill. */
 const preambleTokens = 487;
 
 function usage(reply: Reply, answer: Answer): object {
@@ -26,7 +26,7 @@ const toolCall = (call: Call): object => ({
   function: { name: call.name, arguments: call.pieces.join('') },
 });
 
-/** The body of a reply that is not streamed. What is said before calls is their plan. */
+/** The body of a reply that is not streamed. Text before tool calls is the tool plan. */
 export function cohereBody(reply: Reply): string {
   const answer = reply.answers[0] ?? noAnswer;
   const calls = answer.calls.length > 0;
@@ -51,7 +51,7 @@ export function cohereBody(reply: Reply): string {
 const event = (type: string, rest: object): string =>
   `event: ${type}\ndata: ${JSON.stringify({ type, ...rest })}\n\n`;
 
-/** The events of a streamed reply. Texts and calls are numbered apart. */
+/** The events of a streamed reply. Texts and calls are numbered separately. */
 export function cohereSteps(reply: Reply): Step[] {
   const answer = reply.answers[0] ?? noAnswer;
   const steps: Step[] = [];
@@ -87,6 +87,6 @@ export function cohereSteps(reply: Reply): Step[] {
   return steps;
 }
 
-/** An error in the middle of a stream: the message ends by it. */
+/** An error in the middle of a stream, which ends the message. */
 export const cohereErrorEvent = (error: string): string =>
   event('message-end', { delta: { finish_reason: 'ERROR', error } });

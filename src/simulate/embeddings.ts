@@ -1,8 +1,6 @@
-/**
- * Answers `POST /v1/embeddings`: unit vectors made from the words, so that texts that share words are
- * near.
- */
-import { type Json, numberField, shown, wrongType } from './check.ts';
+/** Answers `POST /v1/embeddings`: unit vectors made from words, so that texts that share words are close. */
+import type { Json } from '../base/json.ts';
+import { numberField, shown, wrongType } from './check.ts';
 import { invalid } from './errors.ts';
 import { modelOf } from './openai-request.ts';
 import { generator, hash } from './random.ts';
@@ -11,7 +9,7 @@ import { countTokens } from './text.ts';
 const inputsMax = 2048;
 const dimensionsMax = 4096;
 const placesPerWord = 12;
-/** Pairs of words weigh less than words, but keep "a before b" apart from "b before a". */
+/** Word pairs weigh less than words, but tell "a before b" from "b before a". */
 const pairWeight = 0.4;
 
 function defaultDimensions(model: string): number {
@@ -37,7 +35,7 @@ export function embed(text: string, seed: number, dimensions: number): Float32Ar
   }
   let square = 0;
   for (const value of vector) square += value * value;
-  // Words may cancel each other out in few dimensions; the vector must have a length all the same.
+  // In few dimensions words may cancel out; a unit vector is needed anyway.
   if (square === 0) {
     vector[0] = 1;
     return vector;
@@ -51,7 +49,7 @@ function isTokenList(value: unknown): value is number[] {
   return Array.isArray(value) && value.length > 0 && value.every((one) => Number.isInteger(one));
 }
 
-/** The inputs as texts; a list of token numbers is taken as a text of those numbers. */
+/** The inputs as texts; a list of token numbers becomes a text of those numbers. */
 function readInputs(body: Json): { readonly texts: string[]; readonly tokens: number } {
   const { input } = body;
   if (input === undefined || input === null) {
@@ -81,7 +79,7 @@ function readInputs(body: Json): { readonly texts: string[]; readonly tokens: nu
   return { texts, tokens };
 }
 
-/** An embeddings request, checked. */
+/** A checked embeddings request. */
 export interface EmbeddingsAsked {
   readonly model: string;
   readonly texts: readonly string[];

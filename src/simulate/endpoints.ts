@@ -1,12 +1,11 @@
-/**
- * What each endpoint answers: from a request's JSON to the body of the reply, under a plan and a
- * fault. No I/O.
- */
+/** The endpoints: each turns a request's JSON into the body of a reply, under a scenario and a fault. No I/O. */
+
+import type { Json } from '../base/json.ts';
 import { answer } from './answer.ts';
 import { anthropicBody, anthropicSteps } from './anthropic.ts';
 import { readMessagesRequest } from './anthropic-request.ts';
 import {
-  type Beside,
+  type Auxiliary,
   givenImages,
   readImages,
   readModeration,
@@ -17,7 +16,6 @@ import {
 } from './auxiliary.ts';
 import { bedrockBody, bedrockSteps } from './bedrock.ts';
 import { readConverse } from './bedrock-request.ts';
-import type { Json } from './check.ts';
 import { cohereBody, cohereSteps } from './cohere.ts';
 import { readCohereChat } from './cohere-request.ts';
 import {
@@ -36,42 +34,42 @@ import { readGenerate } from './gemini-request.ts';
 import { modelBody, modelsBody, serves } from './models.ts';
 import { openaiBody, openaiSteps } from './openai.ts';
 import { readChat } from './openai-request.ts';
-import { type FaultDraw, override, type Plan } from './plan.ts';
 import { predictionBody, readPrediction } from './replicate.ts';
 import { responsesBody, responsesSteps } from './responses.ts';
 import { readResponses } from './responses-request.ts';
+import { type FaultDraw, override, type Scenario } from './scenario.ts';
 import type { Wire } from './script.ts';
 
 /** A request as the endpoints see it. */
 export interface Inquiry {
   readonly dialect: Dialect;
-  /** Without its query. */
+  /** Without the query. */
   readonly path: string;
   readonly query: string;
   readonly shelf: Shelf;
-  /** The header `x-simulate`. */
+  /** Value of the header `x-simulate`. */
   readonly simulate: string | null;
-  /** Models that are served; empty: any. */
+  /** Models served; empty: any. */
   readonly models: readonly string[];
-  readonly base: Plan;
+  readonly base: Scenario;
   readonly draw: FaultDraw;
 }
 
-/** The answer to an inquiry, not yet on the wire. */
+/** The answer to an inquiry, before it goes on the wire. */
 export interface Outcome {
-  readonly plan: Plan;
+  readonly scenario: Scenario;
   readonly fault: FaultName | null;
   readonly body: Wire['body'];
-  /** Of a stream; left out: `utf8`. */
+  /** Encoding of a stream; `utf8` by default. */
   readonly encoding?: Wire['encoding'];
-  /** Left out: JSON. */
+  /** JSON by default. */
   readonly contentType?: string;
   readonly outputTokens: number;
 }
 
 /**
- * Throws a `Rejection` where the API would refuse. `raw` is the body's text, which tells repeated
- * requests.
+ * Handles one request. Throws a `Rejection` if the API would refuse it. @param raw text of the body, which
+ * identifies repeated requests
  */
 export type Endpoint = (inquiry: Inquiry, body: Json, raw: string) => Outcome;
 
@@ -80,22 +78,22 @@ export function reject(error: ErrorReply): never {
   throw new Rejection(error);
 }
 
-function planOf(inquiry: Inquiry, line: string | null): Plan {
-  let plan = inquiry.base;
+function scenarioOf(inquiry: Inquiry, line: string | null): Scenario {
+  let scenario = inquiry.base;
   const sources = [
     ['The line `simulate:` of the last user message', line],
     ['The header `x-simulate`', inquiry.simulate],
   ] as const;
   for (const [where, text] of sources) {
     if (text === null) continue;
-    const changed = override(plan, text);
+    const changed = override(scenario, text);
     if (typeof changed === 'string') {
       const message = `${where} can't be read: ${changed}`;
       reject({ status: 400, type: 'invalid_request_error', message, param: 'x-simulate' });
     }
-    plan = changed;
+    scenario = changed;
   }
-  return plan;
+  return scenario;
 }
 
 function checkModel(inquiry: Inquiry, model: string): void {
@@ -114,7 +112,7 @@ const spellings = {
 const otherThan = (dialect: Dialect): 'openai' | 'anthropic' =>
   dialect === 'openai' ? 'anthropic' : 'openai';
 
-/** How one dialect writes its answers. */
+/** How a dialect writes its answers. */
 interface Spelling {
   body(reply: Reply): string;
   steps(reply: Reply): Step[];
@@ -122,12 +120,12 @@ interface Spelling {
 
 function chat(inquiry: Inquiry, asked: Asked, raw: string, own: Spelling): Outcome {
   checkModel(inquiry, asked.model);
-  const plan = planOf(inquiry, asked.line);
-  if (plan.contextTokens > 0 && asked.inputTokens > plan.contextTokens) {
-    reject(promptTooLong(inquiry.dialect, asked.inputTokens, plan.contextTokens));
+  const scenario = scenarioOf(inquiry, asked.line);
+  if (scenario.contextTokens > 0 && asked.inputTokens > scenario.contextTokens) {
+    reject(promptTooLong(inquiry.dialect, asked.inputTokens, scenario.contextTokens));
   }
-  const fault = inquiry.draw(plan, raw);
-  const { id, answers } = answer(asked, plan);
+  const fault = inquiry.draw(scenario, raw);
+  const { id, answers } = answer(asked, scenario);
   const filtered = isAzure(inquiry.path);
   const reply = { asked, id, answers, withUsage: fault !== 'missing_usage', filtered };
   const wrong = fault === 'wrong_dialect';
@@ -135,7 +133,7 @@ function chat(inquiry: Inquiry, asked: Asked, raw: string, own: Spelling): Outco
   const spelled = wrong ? spellings[otherThan(asked.dialect)] : own;
   const outputTokens = answers.reduce((sum, one) => sum + one.outputTokens, 0);
   return {
-    plan,
+    scenario,
     fault,
     body: asked.stream ? spelled.steps(reply) : spelled.body(reply),
     encoding: asked.stream && dialect === 'bedrock' ? 'latin1' : 'utf8',
@@ -146,11 +144,11 @@ function chat(inquiry: Inquiry, asked: Asked, raw: string, own: Spelling): Outco
 function embeddings(inquiry: Inquiry, body: Json, raw: string): Outcome {
   const asked = readEmbeddings(body);
   checkModel(inquiry, asked.model);
-  const plan = planOf(inquiry, null);
-  const fault = inquiry.draw(plan, raw);
-  const text = embeddingsBody(asked, plan.seed, fault !== 'missing_usage');
+  const scenario = scenarioOf(inquiry, null);
+  const fault = inquiry.draw(scenario, raw);
+  const text = embeddingsBody(asked, scenario.seed, fault !== 'missing_usage');
   return {
-    plan,
+    scenario,
     fault,
     body: fault === 'wrong_dialect' ? '{"type":"message","content":[]}' : text,
     encoding: 'utf8',
@@ -160,26 +158,26 @@ function embeddings(inquiry: Inquiry, body: Json, raw: string): Outcome {
 
 function search(inquiry: Inquiry, asked: SearchReply, raw: string): Outcome {
   checkModel(inquiry, asked.model);
-  const plan = planOf(inquiry, null);
-  const fault = inquiry.draw(plan, raw);
-  const text = asked.body(plan.seed, fault !== 'missing_usage');
+  const scenario = scenarioOf(inquiry, null);
+  const fault = inquiry.draw(scenario, raw);
+  const text = asked.body(scenario.seed, fault !== 'missing_usage');
   const body = fault === 'wrong_dialect' ? '{"type":"message","content":[]}' : text;
-  return { plan, fault, body, encoding: 'utf8', outputTokens: 0 };
+  return { scenario, fault, body, encoding: 'utf8', outputTokens: 0 };
 }
 
 function predict(inquiry: Inquiry, body: Json, model: string, raw: string): Outcome {
   const { asked, input } = readPrediction(body, model);
-  // A prediction is never streamed by the request that makes it.
+  // A prediction is never streamed in the response that creates it.
   return chat(inquiry, asked, raw, { body: (reply) => predictionBody(reply, input), steps: () => [] });
 }
 
 function countTokens(inquiry: Inquiry, asking: Json, raw: string): Outcome {
   const asked = readMessagesRequest(asking, true);
   checkModel(inquiry, asked.model);
-  const plan = planOf(inquiry, asked.line);
-  const fault = inquiry.draw(plan, raw);
+  const scenario = scenarioOf(inquiry, asked.line);
+  const fault = inquiry.draw(scenario, raw);
   const body = JSON.stringify({ input_tokens: asked.inputTokens });
-  return { plan, fault, body, outputTokens: 0 };
+  return { scenario, fault, body, outputTokens: 0 };
 }
 
 function decodeId(text: string): string {
@@ -192,48 +190,59 @@ function decodeId(text: string): string {
 
 /** Answers `GET /v1/models` and `GET /v1/models/{id}`. */
 export function models(inquiry: Inquiry): Outcome {
-  const plan = planOf(inquiry, null);
-  const fault = inquiry.draw(plan, inquiry.path);
-  const done = (body: string): Outcome => ({ plan, fault, body, outputTokens: 0 });
+  const scenario = scenarioOf(inquiry, null);
+  const fault = inquiry.draw(scenario, inquiry.path);
+  const done = (body: string): Outcome => ({ scenario, fault, body, outputTokens: 0 });
   if (inquiry.path === '/v1/models') return done(modelsBody(inquiry.dialect, inquiry.models));
   const id = decodeId(inquiry.path.slice('/v1/models/'.length));
   checkModel(inquiry, id);
   return done(modelBody(inquiry.dialect, id));
 }
 
-/** An endpoint beside chat. */
-const beside =
-  (read: (body: Json) => Beside): Endpoint =>
+/** Makes an auxiliary endpoint. */
+const auxiliary =
+  (read: (body: Json) => Auxiliary): Endpoint =>
   (inquiry, body, raw) => {
     const asked = read(body);
     checkModel(inquiry, asked.model);
-    const plan = planOf(inquiry, null);
-    const fault = inquiry.draw(plan, raw);
-    const told = asked.answer(plan, fault !== 'missing_usage');
-    if (fault === 'wrong_dialect') return { plan, fault, body: '{"type":"message"}', outputTokens: 0 };
-    return { plan, fault, ...told };
+    const scenario = scenarioOf(inquiry, null);
+    const fault = inquiry.draw(scenario, raw);
+    const reply = asked.answer(scenario, fault !== 'missing_usage');
+    if (fault === 'wrong_dialect') return { scenario, fault, body: '{"type":"message"}', outputTokens: 0 };
+    return { scenario, fault, ...reply };
   };
 
-/** Answers requests for files but uploads; null: there is nothing at this path, or not for this method. */
+/** Answers requests for files, except uploads; null: no such path, or not with this method. */
 export function files(inquiry: Inquiry, method: string): Outcome | null {
   const [, id = '', content] = /^\/v1\/files(?:\/([^/]+)(\/content)?)?$/.exec(inquiry.path) ?? [];
   const { shelf, query } = inquiry;
-  const plan = planOf(inquiry, null);
-  const fault = inquiry.draw(plan, `${method} ${inquiry.path}`);
-  const done = (value: object): Outcome => ({ plan, fault, body: JSON.stringify(value), outputTokens: 0 });
+  const scenario = scenarioOf(inquiry, null);
+  const fault = inquiry.draw(scenario, `${method} ${inquiry.path}`);
+  const done = (value: object): Outcome => ({
+    scenario,
+    fault,
+    body: JSON.stringify(value),
+    outputTokens: 0,
+  });
   if (method === 'DELETE' && id !== '' && content === undefined) return done(shelf.remove(id));
   if (method !== 'GET') return null;
   if (id === '') return done(shelf.list(new URLSearchParams(query)));
   if (content === undefined) return done(shelf.get(id));
-  return { plan, fault, body: shelf.content(id), contentType: 'application/octet-stream', outputTokens: 0 };
+  return {
+    scenario,
+    fault,
+    body: shelf.content(id),
+    contentType: 'application/octet-stream',
+    outputTokens: 0,
+  };
 }
 
 function upload(inquiry: Inquiry, body: Json, raw: string): Outcome {
-  const plan = planOf(inquiry, null);
-  const fault = inquiry.draw(plan, raw);
-  // What is refused or lost is not kept.
+  const scenario = scenarioOf(inquiry, null);
+  const fault = inquiry.draw(scenario, raw);
+  // A refused or lost upload is not kept.
   const kept = fault === null ? inquiry.shelf.add(body) : {};
-  return { plan, fault, body: JSON.stringify(kept), outputTokens: 0 };
+  return { scenario, fault, body: JSON.stringify(kept), outputTokens: 0 };
 }
 
 interface Post {
@@ -241,7 +250,7 @@ interface Post {
   readonly run: Endpoint;
 }
 
-/** The endpoints that take a body, by path; Gemini's and Bedrock's hold the model in theirs. */
+/** The endpoints that take a body, by path. Paths with a model in them (Gemini, Bedrock) are not listed. */
 export const posts: Readonly<Record<string, Post>> = {
   '/v1/chat/completions': {
     dialect: 'openai',
@@ -259,18 +268,18 @@ export const posts: Readonly<Record<string, Post>> = {
   '/v1/messages/count_tokens': { dialect: 'anthropic', run: countTokens },
   '/v1/images/generations': {
     dialect: 'openai',
-    run: beside((body) => readImages(body, 'image_generation', 0)),
+    run: auxiliary((body) => readImages(body, 'image_generation', 0)),
   },
   '/v1/images/edits': {
     dialect: 'openai',
-    run: beside((body) => readImages(body, 'image_edit', givenImages(body))),
+    run: auxiliary((body) => readImages(body, 'image_edit', givenImages(body))),
   },
-  '/v1/images/variations': { dialect: 'openai', run: beside(readVariation) },
-  '/v1/audio/speech': { dialect: 'openai', run: beside(readSpeech) },
-  '/v1/audio/transcriptions': { dialect: 'openai', run: beside(readTranscript) },
-  '/v1/audio/translations': { dialect: 'openai', run: beside(readTranscript) },
-  '/v1/moderations': { dialect: 'openai', run: beside(readModeration) },
-  '/v1/rerank': { dialect: 'openai', run: beside(readRerank) },
+  '/v1/images/variations': { dialect: 'openai', run: auxiliary(readVariation) },
+  '/v1/audio/speech': { dialect: 'openai', run: auxiliary(readSpeech) },
+  '/v1/audio/transcriptions': { dialect: 'openai', run: auxiliary(readTranscript) },
+  '/v1/audio/translations': { dialect: 'openai', run: auxiliary(readTranscript) },
+  '/v1/moderations': { dialect: 'openai', run: auxiliary(readModeration) },
+  '/v1/rerank': { dialect: 'openai', run: auxiliary(readRerank) },
   '/v1/files': { dialect: 'openai', run: upload },
   '/v2/chat': {
     dialect: 'cohere',
@@ -292,11 +301,11 @@ export const posts: Readonly<Record<string, Post>> = {
 
 const modelPath = /^\/v1(?:beta)?\/models\/(.+):(\w+)$/;
 
-/** Azure's paths: those of its v1 API, and those that name a deployment. */
+/** Azure's paths: its v1 API, and deployments. */
 const isAzure = (path: string): boolean => path.startsWith('/openai/');
 const deploymentPath = /^\/openai\/deployments\/([^/]+)(\/.+)$/;
 
-/** A path of Azure's, whose body needn't name the model: the path does. */
+/** The endpoint of an Azure deployment: the path names the model, so the body needn't. */
 function deploymentAt(path: string): Post | undefined {
   const [, name, rest] = deploymentPath.exec(path) ?? [];
   const post = name === undefined ? undefined : postAt(`/v1${rest}`);
@@ -308,7 +317,7 @@ function deploymentAt(path: string): Post | undefined {
 const predictionPath = /^\/v1\/(?:models|deployments)\/([^/]+\/[^/]+)\/predictions$/;
 const conversePath = /^\/model\/([^/]+)\/(converse|converse-stream)$/;
 
-/** The endpoint of a path that takes a body. */
+/** The endpoint for a POST to this path; undefined if there is none. */
 export function postAt(path: string): Post | undefined {
   if (path.startsWith('/openai/v1/')) return postAt(path.slice('/openai'.length));
   if (isAzure(path)) return deploymentAt(path);
@@ -334,7 +343,7 @@ export function postAt(path: string): Post | undefined {
 
 type Method = (inquiry: Inquiry, body: Json, raw: string, model: string) => Outcome;
 
-/** Gemini's methods of a model. */
+/** Gemini's methods of a model, by the name after the colon. */
 const methods: Readonly<Record<string, Method>> = {
   generateContent: (inquiry, body, raw, model) =>
     chat(inquiry, readGenerate(body, model, false), raw, spellings.gemini),
@@ -352,7 +361,7 @@ const methods: Readonly<Record<string, Method>> = {
   },
 };
 
-/** What isn't chat: one JSON object, made from what was read. */
+/** Answers with one JSON object where no chat is involved. */
 function about(
   inquiry: Inquiry,
   raw: string,
@@ -360,9 +369,11 @@ function about(
   write: (seed: number, withUsage: boolean) => string,
 ): Outcome {
   checkModel(inquiry, model);
-  const plan = planOf(inquiry, null);
-  const fault = inquiry.draw(plan, raw);
+  const scenario = scenarioOf(inquiry, null);
+  const fault = inquiry.draw(scenario, raw);
   const body =
-    fault === 'wrong_dialect' ? '{"object":"list","data":[]}' : write(plan.seed, fault !== 'missing_usage');
-  return { plan, fault, body, outputTokens: 0 };
+    fault === 'wrong_dialect'
+      ? '{"object":"list","data":[]}'
+      : write(scenario.seed, fault !== 'missing_usage');
+  return { scenario, fault, body, outputTokens: 0 };
 }

@@ -1,17 +1,17 @@
-/** `/health` and `/metrics` as a self-hosted engine has them, with numbers that follow the simulator's real load. */
+/** `/health` and `/metrics` of a self-hosted engine, with numbers that follow the simulator's real load. */
 import { type EngineName, engineKinds } from '../catalog/engines.ts';
 import type { SimulateSettings } from './settings.ts';
 
 type EngineSettings = SimulateSettings['engine'];
 
-/** A page of an engine's own; null: it has none of this path. */
+/** A page of the engine. */
 export interface EnginePage {
   readonly status: number;
   readonly contentType: string;
   readonly body: string;
 }
 
-/** @param inFlight requests the simulator is answering */
+/** The engine's page at a path; null if it has none. @param inFlight requests the simulator is answering */
 export function enginePage(path: string, settings: EngineSettings, inFlight: number): EnginePage | null {
   const kind = engineKinds[settings.kind];
   if (path === kind.healthPath && path !== '/v1/models') {
@@ -25,7 +25,7 @@ export function enginePage(path: string, settings: EngineSettings, inFlight: num
   };
 }
 
-/** As many as there are slots are at work, the others wait; the cache fills with the work. */
+/** Up to `slots` requests run, the others wait; cache use grows with the requests that run. */
 function metricsText({ kind, slots, running, waiting, cacheUse }: EngineSettings, inFlight: number): string {
   const working = Math.min(inFlight, slots);
   const used = Math.min(1, cacheUse + ((1 - cacheUse) * working) / slots);

@@ -1,27 +1,27 @@
-/** The simulator's error replies, in each dialect's own shape, and those that faults ask for by name. */
+/** The simulator's error replies in each dialect's form, including those that are requested as faults. */
 import type { Dialect } from './exchange.ts';
 import type { FaultName } from './faults.ts';
-import type { Plan } from './plan.ts';
+import type { Scenario } from './scenario.ts';
 
-/** An error reply before it is spelled in a dialect. */
+/** An error reply before it is written in a dialect. */
 export interface ErrorReply {
   readonly status: number;
   readonly type: string;
   readonly message: string;
-  /** Field at fault and machine-readable code: OpenAI's shape only. */
+  /** Field at fault and machine-readable code; OpenAI only. */
   readonly param?: string | null;
   readonly code?: string | null;
-  /** `error.innererror`: Azure's shape only. */
+  /** `error.innererror`; Azure only. */
   readonly inner?: object;
-  /** `error.details`: Anthropic's shape only. */
+  /** `error.details`; Anthropic only. */
   readonly details?: Readonly<Record<string, string>>;
-  /** What Gemini's `RetryInfo` says, in ms. */
+  /** Value of Gemini's `RetryInfo`, in ms. */
   readonly waitMs?: number;
-  /** Header names and values in turn. */
+  /** Header names and values, alternating. */
   readonly headers?: readonly string[];
 }
 
-/** Thrown by the request checks and caught where a request is handled; becomes the reply it holds. */
+/** Thrown by the request checks, caught by the server, which sends the reply it holds. */
 export class Rejection extends Error {
   readonly reply: ErrorReply;
 
@@ -31,7 +31,7 @@ export class Rejection extends Error {
   }
 }
 
-/** Throws the 400 both dialects answer a wrong field with. */
+/** Throws the 400 for an invalid field. */
 export function invalid(message: string, param: string | null = null, code: string | null = null): never {
   throw new Rejection({ status: 400, type: 'invalid_request_error', message, param, code });
 }
@@ -57,16 +57,16 @@ function geminiError({ status, type, message, waitMs }: ErrorReply): string {
   return JSON.stringify({ error: { code, message, status: name, ...more } });
 }
 
-/** Problem details (RFC 9457); a limit says when it resets in its text alone. */
+/** Problem details (RFC 9457); when a rate limit resets is only in the text. */
 function replicateError({ status, type, message, waitMs }: ErrorReply): string {
   const resets = waitMs === undefined ? '' : ` Your rate limit resets in ~${Math.ceil(waitMs / 1000)}s.`;
-  // A prediction that failed is made all the same.
+  // A failed prediction is created like any other.
   if (status === 200)
     return JSON.stringify({ id: 'simulated', status: 'failed', output: null, error: message });
   return JSON.stringify({ title: type, detail: message + resets, status });
 }
 
-/** Amazon's names of what went wrong, by status. */
+/** AWS error types by status. */
 const amazonTypes: Readonly<Record<number, string>> = {
   401: 'UnrecognizedClientException',
   403: 'AccessDeniedException',
@@ -76,14 +76,14 @@ const amazonTypes: Readonly<Record<number, string>> = {
   503: 'ServiceUnavailableException',
 };
 
-/** Headers of an error's own, in turn; Amazon names there what went wrong. */
+/** An error's headers, names and values alternating; Bedrock names the error type there. */
 export function errorHeaders(dialect: Dialect, { status, headers = [] }: ErrorReply): readonly string[] {
   if (dialect !== 'bedrock' || status < 400) return headers;
   const type = amazonTypes[status] ?? (status >= 500 ? 'InternalServerException' : 'ValidationException');
   return [...headers, 'x-amzn-errortype', type];
 }
 
-/** The JSON of an error, as the dialect's API writes it. */
+/** The JSON of an error in the dialect's form. */
 export function errorBody(dialect: Dialect, error: ErrorReply, requestId: string): string {
   const { type, message } = error;
   if (dialect === 'gemini') return geminiError(error);
@@ -99,7 +99,7 @@ export function errorBody(dialect: Dialect, error: ErrorReply, requestId: string
   return JSON.stringify({ type: 'error', error: { ...details, type, message }, request_id: requestId });
 }
 
-/** A duration as OpenAI's reset headers write it: 17ms, 8.64s, 6m0s. */
+/** A duration in the form of OpenAI's reset headers: 17ms, 8.64s, 6m0s. */
 export function duration(ms: number): string {
   if (ms < 1000) return `${Math.ceil(ms)}ms`;
   const seconds = ms / 1000;
@@ -107,11 +107,11 @@ export function duration(ms: number): string {
   return `${Math.floor(seconds / 60)}m${Number((seconds % 60).toFixed(3))}s`;
 }
 
-/** Dialects without headers for a limit's state. */
+/** Dialects without rate limit headers. */
 const saysInBody: readonly Dialect[] = ['gemini', 'bedrock', 'cohere', 'replicate'];
 
-function waitHeaders(dialect: Dialect, plan: Plan, waitMs: number, wallMs: number): string[] {
-  const hint = plan.retryHint;
+function waitHeaders(dialect: Dialect, scenario: Scenario, waitMs: number, wallMs: number): string[] {
+  const hint = scenario.retryHint;
   const headers: string[] = [];
   if (hint === 'all' || hint === 'seconds') headers.push('retry-after', String(Math.ceil(waitMs / 1000)));
   if (hint === 'all' || hint === 'ms') headers.push('retry-after-ms', String(waitMs));
@@ -226,7 +226,7 @@ const table: Partial<Record<FaultName, { readonly openai: Spelling; readonly ant
   },
 };
 
-/** What is spent and does not come back by itself. */
+/** Errors for credit or quota that is used up and doesn't come back by waiting. */
 const spent: Readonly<Record<'cohere' | 'replicate', Spelling>> = {
   cohere: {
     status: 429,
@@ -240,14 +240,14 @@ const spent: Readonly<Record<'cohere' | 'replicate', Spelling>> = {
   },
 };
 
-/** Amazon's word for a spent quota. */
+/** Bedrock's error for an exhausted quota. */
 const daily: Spelling = {
   status: 429,
   type: request,
   message: 'Too many tokens per day, please wait before trying again (simulated).',
 };
 
-/** A model that is not served, as each API says it. */
+/** The error for a model that is not served, in each API's wording. */
 export function modelNotFound(dialect: Dialect, model: string): ErrorReply {
   if (dialect === 'anthropic') return { status: 404, type: 'not_found_error', message: `model: ${model}` };
   if (dialect === 'gemini') {
@@ -270,7 +270,7 @@ export function modelNotFound(dialect: Dialect, model: string): ErrorReply {
   return { status: 404, type: request, message, code: 'model_not_found' };
 }
 
-/** A prompt longer than the context window. Counts in tokens. */
+/** The error for a prompt longer than the context window. Both counts are in tokens. */
 export function promptTooLong(dialect: Dialect, inputTokens: number, contextTokens: number): ErrorReply {
   if (dialect === 'anthropic') {
     const message = `prompt is too long: ${inputTokens} tokens > ${contextTokens} maximum`;
@@ -292,7 +292,7 @@ export function promptTooLong(dialect: Dialect, inputTokens: number, contextToke
   return { status: 400, type: request, message, param: 'messages', code: 'context_length_exceeded' };
 }
 
-/** A prompt that is refused by content policy; OpenAI's dialects have Azure's words. */
+/** The error for a prompt refused by content policy; OpenAI's dialects use Azure's wording. */
 function policyRefused(dialect: Dialect): ErrorReply {
   if (dialect === 'anthropic')
     return { status: 400, type: request, message: 'Output blocked by content filtering policy (simulated)' };
@@ -304,7 +304,7 @@ function policyRefused(dialect: Dialect): ErrorReply {
   if (dialect === 'cohere')
     return { status: 498, type: request, message: 'The request contains a deny-listed token (simulated).' };
   if (dialect === 'replicate') {
-    // Models judge while they run: the prediction is made, and fails.
+    // Replicate's models check while they run: the prediction is created, then fails.
     const message = 'The input or output was flagged as sensitive. Please try again (simulated). (E005)';
     return { status: 200, type: request, message };
   }
@@ -320,32 +320,32 @@ function policyRefused(dialect: Dialect): ErrorReply {
   };
 }
 
-/** The error reply a fault asks for; null for faults that are not error replies with a JSON body. */
+/** The error reply for a fault; null for faults that are not error replies with a JSON body. */
 export function faultReply(
   fault: FaultName,
   dialect: Dialect,
-  plan: Plan,
+  scenario: Scenario,
   wallMs: number,
 ): ErrorReply | null {
   if (fault === 'not_found') return modelNotFound(dialect, 'simulated');
   if (fault === 'content_policy') return policyRefused(dialect);
   if (fault === 'context_window') {
-    const contextTokens = plan.contextTokens || 8192;
+    const contextTokens = scenario.contextTokens || 8192;
     return promptTooLong(dialect, contextTokens + 808, contextTokens);
   }
   if (fault === 'quota_exhausted' && (dialect === 'cohere' || dialect === 'replicate')) return spent[dialect];
-  // The statuses of the others are OpenAI's.
+  // All other dialects use OpenAI's statuses.
   const plain = table[fault]?.[dialect === 'anthropic' ? dialect : 'openai'];
   const spelling = fault === 'quota_exhausted' && dialect === 'bedrock' ? daily : plain;
   if (spelling === undefined) return null;
-  const waitMs = plan.retryAfterMs ?? (fault === 'rate_limited' ? 1000 : null);
+  const waitMs = scenario.retryAfterMs ?? (fault === 'rate_limited' ? 1000 : null);
   const waits = fault === 'rate_limited' || fault === 'overloaded';
   return waits && waitMs !== null
-    ? { ...spelling, waitMs, headers: waitHeaders(dialect, plan, waitMs, wallMs) }
+    ? { ...spelling, waitMs, headers: waitHeaders(dialect, scenario, waitMs, wallMs) }
     : spelling;
 }
 
-/** The error that stands in a body or a stream that began well: an overload, in both dialects. */
+/** The error inside a reply that started with 200: an overload. */
 export function midwayError(dialect: Dialect): ErrorReply {
   return dialect !== 'anthropic'
     ? { status: 200, type: 'server_error', message: 'The server had an error while answering (simulated).' }

@@ -1,9 +1,9 @@
-/** Writes messages of Amazon's binary event stream, as text of one character a byte. */
+/** Writes messages of the AWS binary event stream, as latin1 text. */
 import { crc32 } from 'node:zlib';
 
 const textType = 7;
 
-/** The message's bytes as latin1. @param headers at most 255 bytes each name */
+/** The bytes of a message, as latin1 text. @param headers names of at most 255 bytes */
 export function eventMessage(headers: Readonly<Record<string, string>>, payload: string): string {
   const parts: Buffer[] = [];
   for (const [name, value] of Object.entries(headers)) {

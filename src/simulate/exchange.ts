@@ -1,58 +1,57 @@
-/**
- * The types between a dialect's request and its reply: what was asked, what is answered, how it is
- * streamed.
- */
+/** Types between a dialect's request and its reply: what was asked, what is answered, how it is streamed. */
 
+/** API whose requests and replies the simulator speaks. */
 export type Dialect = 'openai' | 'anthropic' | 'gemini' | 'bedrock' | 'responses' | 'cohere' | 'replicate';
 
-/** A file that came with the last message. `bytes` is null where only an address or id was given. */
+/** A file in the last message. `bytes` is null if only a URL or id was given. */
 export interface Attachment {
   readonly noun: 'an image' | 'a document' | 'a sound';
   readonly bytes: number | null;
 }
 
+/** A tool that the model may call. */
 export interface Tool {
   readonly name: string;
-  /** JSON Schema of the arguments, as it came. */
+  /** JSON Schema of the arguments, as received. */
   readonly schema: unknown;
 }
 
-/** A checked chat request, without its dialect's spelling. */
+/** A checked chat request, independent of its dialect. */
 export interface Asked {
   readonly dialect: Dialect;
   readonly model: string;
   readonly stream: boolean;
-  /** How many answers (`n`). */
+  /** Number of answers (`n`). */
   readonly choices: number;
-  /** Most tokens of each answer; Infinity where none is given. */
+  /** Limit on each answer, in tokens; Infinity if none is given. */
   readonly outputMax: number;
   readonly stops: readonly string[];
   /** Text of the last user message, without its `simulate:` line. */
   readonly question: string;
-  /** Pairs of that line; null without one. */
+  /** The pairs of that line; null without one. */
   readonly line: string | null;
-  /** What the tools answered, if the last message brings that. */
+  /** Text of the tools' results, if the last message brings any. */
   readonly toolResult: string | null;
   readonly attachments: readonly Attachment[];
   readonly tools: readonly Tool[];
   readonly toolChoice: 'auto' | 'none' | 'required' | { readonly name: string };
   /** Whether several tools may be called at once. */
   readonly parallel: boolean;
-  /** A JSON answer is asked for; `schema` is null where any object will do. */
+  /** Set if a JSON answer is requested; `schema` is null if any object will do. */
   readonly json: { readonly schema: unknown } | null;
-  /** Most tokens of thinking; 0: none is asked for. */
+  /** Limit on thinking, in tokens; 0: none is requested. */
   readonly thinkingMax: number;
-  /** Whether the thinking is shown, or its signature alone. */
+  /** Whether the thinking itself is shown, or only its signature. */
   readonly thinkingShown: boolean;
-  /** Whether it comes sealed, to be given back (Responses); left out: no. */
+  /** Whether it comes encrypted, to be sent back later (Responses); false by default. */
   readonly thinkingSealed?: boolean;
   readonly includeUsage: boolean;
   readonly inputTokens: number;
-  /** Hash of what was said, the start of everything that is chosen for the answer. */
+  /** Hash of the content; seeds every choice made for the answer. */
   readonly key: number;
 }
 
-/** A tool call of an answer. The arguments are JSON, cut into the pieces that are streamed. */
+/** A tool call in an answer. The arguments are JSON, cut into the pieces that are streamed. */
 export interface Call {
   readonly id: string;
   readonly name: string;
@@ -65,12 +64,12 @@ export interface Answer {
   readonly text: readonly string[];
   readonly calls: readonly Call[];
   readonly finish: 'stop' | 'length' | 'tools' | 'sequence';
-  /** The stop sequence that ended it. */
+  /** The stop sequence that ended it; null if none did. */
   readonly sequence: string | null;
   readonly outputTokens: number;
 }
 
-/** What a reply without any answer says. */
+/** Stands in for the answer of a reply that has none. */
 export const noAnswer: Answer = {
   thinking: [],
   text: [],
@@ -80,32 +79,32 @@ export const noAnswer: Answer = {
   outputTokens: 0,
 };
 
-/** A chat reply before it is spelled in a dialect. */
+/** A chat reply before it is written in a dialect. */
 export interface Reply {
   readonly asked: Asked;
   readonly id: string;
   readonly answers: readonly Answer[];
-  /** False: the reply says nothing of its tokens (`missing_usage`). */
+  /** False: the reply doesn't report its tokens (`missing_usage`). */
   readonly withUsage: boolean;
-  /** With what the content filter found, as Azure tells it; left out: without. */
+  /** Whether Azure's content filter results are included; false by default. */
   readonly filtered?: boolean;
 }
 
-/** One event of a stream, ready to be written in the encoding of its dialect. Only `content` is paced and counted by `afterTokens`. */
+/** One event of a stream, encoded for its dialect. Only `content` is paced and counted by `afterTokens`. */
 export interface Step {
   readonly kind: 'open' | 'content' | 'close' | 'last';
   readonly text: string;
 }
 
-/** Time as the simulator sees it, so that tests can bring their own. */
+/** The simulator's clock; tests pass their own. */
 export interface Clock {
-  /** Milliseconds that never run backwards. */
+  /** Monotonic milliseconds. */
   nowMs(): number;
-  /** Wall clock, milliseconds since 1970. */
+  /** Wall clock, ms since 1970. */
   wallMs(): number;
-  /** Runs `then` after `delayMs`; the function returned calls it off. */
+  /** Runs `then` after `delayMs`; the returned function cancels it. */
   after(delayMs: number, then: () => void): () => void;
 }
 
-/** Replies are the same for the same request, down to this time of creation: 2025-01-01, in seconds. */
+/** Creation time of every reply, as replies to the same request must be identical: 2025-01-01, in seconds. */
 export const createdSeconds = 1_735_689_600;

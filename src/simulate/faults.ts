@@ -1,18 +1,19 @@
-/** Every fault the simulator can act out, by name: what it does, and which row of FAULTS.md it exercises. */
+/** Every fault the simulator can produce, by name: what it does, and which row of FAULTS.md it exercises. */
 
-/** How a fault is made: an error reply, another content, or the way the bytes are sent. */
+/** How a fault is produced: as an error reply, as different content, or by how the bytes are sent. */
 export type FaultKind = 'error' | 'content' | 'wire';
 
 interface FaultEntry {
   readonly kind: FaultKind;
-  /** Row of FAULTS.md whose outcome a gateway owes its client. */
+  /** Row of FAULTS.md that says what the gateway must then send its client. */
   readonly row: number;
   /** What happens to a stream; `k` is `afterTokens`. */
   readonly stream: string;
-  /** What happens to a reply that is not streamed, where that differs. */
+  /** What happens to a reply that is not streamed, if different. */
   readonly whole?: string;
 }
 
+/** The table of faults. */
 export const faults = {
   reset_before_headers: { kind: 'wire', row: 1, stream: 'the connection is reset before the headers' },
   reset_after_headers: {
@@ -110,12 +111,13 @@ export const faults = {
   missing_usage: { kind: 'content', row: 11, stream: 'a complete answer without token usage' },
 } as const satisfies Record<string, FaultEntry>;
 
+/** Name of a fault. */
 export type FaultName = keyof typeof faults;
 
-/** All names, in the table's order. */
+/** All names, in the order of the table. */
 export const faultNames = Object.keys(faults) as [FaultName, ...FaultName[]];
 
-/** Whether the text is the name of a fault. */
+/** Whether the text names a fault. */
 export function isFault(name: string): name is FaultName {
   return Object.hasOwn(faults, name);
 }

@@ -1,5 +1,5 @@
-/** The simulator's files: kept in memory while it runs, the oldest first out. */
-import type { Json } from './check.ts';
+/** The simulator's uploaded files: kept in memory, the oldest dropped first. */
+import type { Json } from '../base/json.ts';
 import { invalid, Rejection } from './errors.ts';
 import { createdSeconds } from './exchange.ts';
 import { isUpload, type Upload } from './form.ts';
@@ -12,7 +12,7 @@ interface Kept extends Upload {
   readonly purpose: string;
 }
 
-/** Where one simulator keeps its files. */
+/** The files of one simulator. `get`, `remove` and `content` throw a 404 `Rejection` for an unknown id. */
 export interface Shelf {
   add(body: Json): object;
   list(query: URLSearchParams): object;
@@ -31,6 +31,7 @@ const shown = ({ id, name, bytes, purpose }: Kept): object => ({
   status: 'processed',
 });
 
+/** An empty shelf of at most 1000 files and 256 MiB. */
 export function createShelf(): Shelf {
   const kept = new Map<string, Kept>();
   let count = 0;
@@ -53,7 +54,7 @@ export function createShelf(): Shelf {
       if (!isUpload(file)) return invalid("'file' is a required property", 'file');
       if (typeof purpose !== 'string') return invalid("'purpose' is a required property", 'purpose');
       const id = `file-sim${String(++count).padStart(8, '0')}`;
-      // A copy: what came holds the whole form.
+      // Copied, as the bytes received are a view of the whole form.
       const made = { id, purpose, name: file.name, bytes: Buffer.from(file.bytes) };
       kept.set(id, made);
       size += made.bytes.length;

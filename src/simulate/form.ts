@@ -1,6 +1,7 @@
-/** Reads the simulator's uploads: text fields by name, a list where a name comes again, and files. */
+/** Reads multipart forms: fields by name (a list if a name is repeated), and files. */
+
+import type { Json } from '../base/json.ts';
 import { readForm } from '../base/multipart.ts';
-import type { Json } from './check.ts';
 import { invalid } from './errors.ts';
 
 /** An uploaded file. */
@@ -9,10 +10,11 @@ export interface Upload {
   readonly bytes: Buffer;
 }
 
+/** Whether a field's value is a file. */
 export const isUpload = (value: unknown): value is Upload =>
   typeof value === 'object' && value !== null && 'bytes' in value && Buffer.isBuffer(value.bytes);
 
-/** The fields of a form; numbers and booleans as such. Throws a `Rejection` where the form can't be read. */
+/** The fields of a form, numbers and booleans converted. Throws a `Rejection` if the form is malformed. */
 export function formFields(body: Buffer, contentType: string): Json {
   const form = readForm(body, contentType);
   if (!('parts' in form)) return invalid(`Could not parse the multipart form. ${form.message}`);

@@ -1,5 +1,6 @@
-/** Gemini's `:countTokens`, `:embedContent` and `:batchEmbedContents`: requests read, replies spelled. */
-import { isObject, type Json, numberField } from './check.ts';
+/** Gemini's `:countTokens`, `:embedContent` and `:batchEmbedContents`: reads requests, writes replies. */
+import { isObject, type Json } from '../base/json.ts';
+import { numberField } from './check.ts';
 import { embed } from './embeddings.ts';
 import { invalid } from './errors.ts';
 import { readGenerate } from './gemini-request.ts';
@@ -8,13 +9,13 @@ import { countTokens } from './text.ts';
 const batchMax = 100;
 const dimensionsDefault = 3072;
 
-/** A text to be embedded. */
+/** A text to embed. */
 export interface EmbedAsked {
   readonly text: string;
   readonly dimensions: number;
 }
 
-/** Reads the body of `:countTokens`; gives the tokens. Throws a `Rejection` where the API would refuse. */
+/** Reads the body of `:countTokens`; returns the tokens. Throws a `Rejection` if the API would refuse. */
 export function readCount(body: Json, model: string): number {
   const { generateContentRequest: inner } = body;
   if (inner === undefined) return readGenerate(body, model, false).inputTokens;
@@ -23,10 +24,11 @@ export function readCount(body: Json, model: string): number {
   return readGenerate(inner, model, false).inputTokens;
 }
 
+/** The reply to `:countTokens`. */
 export const tokensBody = (totalTokens: number): string =>
   JSON.stringify({ totalTokens, promptTokensDetails: [{ modality: 'TEXT', tokenCount: totalTokens }] });
 
-/** Reads one request for a vector. @param at where it stands in a batch; empty: it is alone */
+/** Reads one embed request. @param at its path in a batch; empty if it isn't in one */
 export function readEmbed(body: Json, model: string, at: string): EmbedAsked {
   if (at !== '' && body.model === undefined) invalid(`* ${at}model: model is required.`);
   if (body.model !== undefined && body.model !== `models/${model}`)
@@ -39,6 +41,7 @@ export function readEmbed(body: Json, model: string, at: string): EmbedAsked {
   return { text, dimensions: numberField('gemini', body, 'outputDimensionality', range, dimensionsDefault) };
 }
 
+/** Reads the body of `:batchEmbedContents`. Throws a `Rejection` if the API would refuse. */
 export function readBatch(body: Json, model: string): EmbedAsked[] {
   const { requests } = body;
   if (!Array.isArray(requests) || requests.length === 0)
@@ -59,11 +62,13 @@ const vectorOf = ({ text, dimensions }: EmbedAsked, seed: number): object => ({
   values: Array.from(embed(text, seed, dimensions), (value) => Math.round(value * 1e7) / 1e7),
 });
 
+/** The reply to `:embedContent`. */
 export const embeddingBody = (asked: readonly EmbedAsked[], seed: number, withUsage: boolean): string => {
   const [embedding] = asked.map((one) => vectorOf(one, seed));
   return JSON.stringify({ embedding, ...usageOf(asked, withUsage) });
 };
 
+/** The reply to `:batchEmbedContents`. */
 export const batchBody = (asked: readonly EmbedAsked[], seed: number, withUsage: boolean): string =>
   JSON.stringify({
     embeddings: asked.map((one) => vectorOf(one, seed)),

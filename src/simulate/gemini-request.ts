@@ -1,25 +1,17 @@
-/** Reads a Gemini generateContent request as the API does: refuses what the API refuses. */
-import {
-  attachmentTokens,
-  base64Bytes,
-  isObject,
-  type Json,
-  numberField,
-  type Tally,
-  tallyMessage,
-  tallyText,
-} from './check.ts';
+/** Reads a Gemini generateContent request and refuses what the API refuses. */
+import { isObject, type Json } from '../base/json.ts';
+import { attachmentTokens, base64Bytes, numberField, type Tally, tallyMessage, tallyText } from './check.ts';
 import { invalid } from './errors.ts';
 import type { Asked, Attachment, Tool } from './exchange.ts';
 import { signCall } from './gemini.ts';
-import { takeLine } from './plan.ts';
 import { hash } from './random.ts';
+import { takeLine } from './scenario.ts';
 
-/** Thinking that the model chooses the length of may use this much. */
+/** Limit on thinking whose length the model chooses, in tokens. */
 const thinkingMax = 4096;
 const candidatesMax = 8;
 
-interface Said {
+interface ParsedContent {
   text: string;
   attachments: Attachment[];
   toolResult: string | null;
@@ -32,7 +24,7 @@ const objectAt = (value: unknown, path: string): Json =>
 const listAt = (value: unknown, path: string): readonly unknown[] =>
   Array.isArray(value) ? value : invalid(`Invalid value at '${path}' (repeated field expected).`);
 
-/** Members that the API's own schema doesn't have are refused by it. */
+/** Fields of the API's schema; it refuses all others. */
 const partFields = new Set([
   'text',
   'thought',
@@ -46,7 +38,7 @@ const partFields = new Set([
   'codeExecutionResult',
 ]);
 
-function readPart(part: Json, path: string, said: Said, tally: Tally, strict: boolean): void {
+function readPart(part: Json, path: string, parsed: ParsedContent, tally: Tally, strict: boolean): void {
   for (const name in part) {
     if (!partFields.has(name))
       invalid(`Invalid JSON payload received. Unknown name "${name}" at '${path}': Cannot find field.`);
@@ -54,7 +46,7 @@ function readPart(part: Json, path: string, said: Said, tally: Tally, strict: bo
   if (typeof part.text === 'string') {
     tallyText(tally, part.text);
     if (part.thought !== true && part.text !== '')
-      said.text += said.text === '' ? part.text : `\n${part.text}`;
+      parsed.text += parsed.text === '' ? part.text : `\n${part.text}`;
     return;
   }
   if (isObject(part.inlineData) || isObject(part.fileData)) {
@@ -69,15 +61,15 @@ function readPart(part: Json, path: string, said: Said, tally: Tally, strict: bo
     const bytes = typeof file.data === 'string' ? base64Bytes(file.data) : null;
     tally.tokens += attachmentTokens;
     tally.key = hash(`${noun} ${bytes}`, tally.key);
-    said.attachments.push({ noun, bytes });
+    parsed.attachments.push({ noun, bytes });
     return;
   }
   if (isObject(part.functionCall)) {
     const { name, args } = part.functionCall;
     if (typeof name !== 'string' || name === '')
       invalid(`* ${path}.functionCall.name: Name cannot be empty.`);
-    checkSignature(String(name), args ?? {}, part.thoughtSignature, said.calls === 0 && strict);
-    said.calls += 1;
+    checkSignature(String(name), args ?? {}, part.thoughtSignature, parsed.calls === 0 && strict);
+    parsed.calls += 1;
     tallyText(tally, `${name} ${JSON.stringify(args ?? {})}`);
     return;
   }
@@ -88,8 +80,8 @@ function readPart(part: Json, path: string, said: Said, tally: Tally, strict: bo
     const result = objectAt(response, `${path}.functionResponse.response`);
     const text = typeof result.output === 'string' ? result.output : JSON.stringify(result);
     tallyText(tally, text);
-    said.toolResult = text;
-    said.results += 1;
+    parsed.toolResult = text;
+    parsed.results += 1;
     return;
   }
   invalid(`* ${path}.data: required oneof field 'data' must have one initialized field`);
@@ -104,10 +96,10 @@ function checkSignature(name: string, args: unknown, signature: unknown, needed:
     invalid('Invalid thought signature.');
 }
 
-function readContents(body: Json, tally: Tally, strict: boolean): Said {
+function readContents(body: Json, tally: Tally, strict: boolean): ParsedContent {
   const contents = listAt(body.contents ?? invalid('* contents: contents is not specified'), 'contents');
   if (contents.length === 0) invalid('* contents: contents is not specified');
-  const nothing: Said = { text: '', attachments: [], toolResult: null, calls: 0, results: 0 };
+  const nothing: ParsedContent = { text: '', attachments: [], toolResult: null, calls: 0, results: 0 };
   let last = nothing;
   let callsBefore = 0;
   for (const [n, one] of contents.entries()) {
@@ -116,20 +108,21 @@ function readContents(body: Json, tally: Tally, strict: boolean): Said {
     if (role !== 'user' && role !== 'model' && role !== 'function')
       invalid('Please use a valid role: user, model.');
     tallyMessage(tally, String(role));
-    const said: Said = { ...nothing, attachments: [] };
+    const parsed: ParsedContent = { ...nothing, attachments: [] };
     const parts = listAt(content.parts, `contents[${n}].parts`);
     if (parts.length === 0) invalid(`* contents[${n}].parts: contents.parts must not be empty.`);
     for (const [m, part] of parts.entries()) {
       const path = `contents[${n}].parts[${m}]`;
-      readPart(objectAt(part, path), path, said, tally, strict);
+      readPart(objectAt(part, path), path, parsed, tally, strict);
     }
-    if (said.results > 0 && said.results !== callsBefore)
+    if (parsed.results > 0 && parsed.results !== callsBefore)
       invalid(
         'Please ensure that the number of function response parts is equal to the number of function call parts of the function call turn.',
       );
-    callsBefore = said.calls;
-    // Results have no question of their own; the one before them stands.
-    if (role !== 'model') last = said.text === '' && said.results > 0 ? { ...said, text: last.text } : said;
+    callsBefore = parsed.calls;
+    // A message that only brings tool results asks nothing; the previous question still counts.
+    if (role !== 'model')
+      last = parsed.text === '' && parsed.results > 0 ? { ...parsed, text: last.text } : parsed;
     else last = { ...last, toolResult: null };
   }
   return last;
@@ -170,8 +163,8 @@ export function readGenerate(body: Json, model: string, stream: boolean): Asked 
   const config =
     body.generationConfig === undefined ? {} : objectAt(body.generationConfig, 'generationConfig');
   if (body.systemInstruction !== undefined) tallyText(tally, JSON.stringify(body.systemInstruction));
-  // From the third generation on, calls must bring their signatures back.
-  const said = readContents(body, tally, /gemini-[3-9]/.test(model));
+  // Since the third generation, calls must be sent back with their signatures.
+  const parsed = readContents(body, tally, /gemini-[3-9]/.test(model));
   const tools = readTools(body, tally);
   const whole = { min: 1, max: Number.MAX_SAFE_INTEGER, whole: true };
   const stops = listAt(config.stopSequences ?? [], 'generationConfig.stopSequences');
@@ -179,7 +172,7 @@ export function readGenerate(body: Json, model: string, stream: boolean): Asked 
   const thinking = isObject(config.thinkingConfig) ? config.thinkingConfig : null;
   const thinks = thinking !== null && thinking.thinkingBudget !== 0;
   const schema = config.responseJsonSchema ?? config.responseSchema;
-  const line = takeLine(said.text);
+  const line = takeLine(parsed.text);
   return {
     dialect: 'gemini',
     model,
@@ -187,10 +180,10 @@ export function readGenerate(body: Json, model: string, stream: boolean): Asked 
     choices: numberField('gemini', config, 'candidateCount', { ...whole, max: candidatesMax }, 1),
     outputMax: numberField('gemini', config, 'maxOutputTokens', whole, Number.POSITIVE_INFINITY),
     stops: stops.filter((stop) => typeof stop === 'string'),
-    question: line?.rest ?? said.text,
+    question: line?.rest ?? parsed.text,
     line: line?.pairs ?? null,
-    toolResult: said.toolResult,
-    attachments: said.attachments,
+    toolResult: parsed.toolResult,
+    attachments: parsed.attachments,
     tools,
     toolChoice: readChoice(body, tools),
     parallel: true,

@@ -1,4 +1,4 @@
-/** Spells replies as Gemini's generateContent does, whole or as a stream. */
+/** Writes replies in the form of Gemini's generateContent, whole or as a stream. */
 import { sign } from './answer.ts';
 import type { Answer, Call, Reply, Step } from './exchange.ts';
 
@@ -24,10 +24,10 @@ function args(call: Call): unknown {
   }
 }
 
-/** What a call is signed over, so that a later request can be checked to bring the signature back. */
+/** The signature of a call, so that a later request can be checked for returning it. */
 export const signCall = (name: string, given: unknown): string => sign(`${name} ${JSON.stringify(given)}`);
 
-/** Calls come without an id, as older models send them; the first of them is signed. */
+/** Calls have no id, as with older models; only the first is signed. */
 const callPart = (call: Call, index: number): object => {
   const given = args(call);
   const signed = index === 0 ? { thoughtSignature: signCall(call.name, given) } : {};
@@ -58,7 +58,7 @@ export function geminiBody(reply: Reply): string {
   return JSON.stringify({ candidates, ...tail(reply) });
 }
 
-/** The events of a streamed reply: each a response of its own, the last with the finish reason. */
+/** The events of a streamed reply: each is a whole response, the last has the finish reason. */
 export function geminiSteps(reply: Reply): Step[] {
   const steps: Step[] = [];
   const push = (kind: Step['kind'], candidate: object): void => {

@@ -1,10 +1,10 @@
-/** Answers `GET /v1/models` and `GET /v1/models/{id}` in either dialect. */
+/** Answers `GET /v1/models` and `GET /v1/models/{id}`, in OpenAI's or Anthropic's form. */
 import { createdSeconds, type Dialect } from './exchange.ts';
 
-/** What the list holds when the settings name no models, and any name is served. */
+/** Models listed when the settings name none, which means that any name is served. */
 const examples = ['simulated-large', 'simulated-small', 'simulated-embedding'];
 
-/** Whether a model is served: any, or one of those named in the settings. */
+/** Whether a model is served. @param models those of the settings; empty: any */
 export function serves(models: readonly string[], model: string): boolean {
   return models.length === 0 || models.includes(model);
 }
@@ -21,7 +21,7 @@ export function modelBody(dialect: Dialect, id: string): string {
   return JSON.stringify(describe(dialect, id));
 }
 
-/** The body of the list; Anthropic's is one page that holds everything. */
+/** The body of the list; Anthropic's is a single page. */
 export function modelsBody(dialect: Dialect, models: readonly string[]): string {
   const ids = models.length === 0 ? examples : models;
   const data = ids.map((id) => describe(dialect, id));

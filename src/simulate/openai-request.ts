@@ -1,13 +1,9 @@
-/**
- * Reads an OpenAI chat request as the API does: refuses what the API refuses, ignores what has no
- * effect here.
- */
+/** Reads an OpenAI chat request: refuses what the API refuses, ignores what has no effect here. */
+import { isObject, type Json } from '../base/json.ts';
 import {
   attachmentTokens,
   base64Bytes,
   booleanField,
-  isObject,
-  type Json,
   numberField,
   shown,
   type Tally,
@@ -17,8 +13,8 @@ import {
 } from './check.ts';
 import { invalid } from './errors.ts';
 import type { Asked, Attachment, Tool } from './exchange.ts';
-import { takeLine } from './plan.ts';
 import { hash } from './random.ts';
+import { takeLine } from './scenario.ts';
 
 const roles = ['system', 'assistant', 'user', 'function', 'tool', 'developer'];
 const choicesMax = 128;
@@ -26,7 +22,7 @@ const stopsMax = 4;
 const toolsMax = 128;
 const toolName = /^[a-zA-Z0-9_-]{1,64}$/;
 
-/** The model's name; refused when absent, as the API does. */
+/** The model's name; refused if missing, as the API does. */
 export function modelOf(body: Json): string {
   const { model } = body;
   if (model === undefined || model === null || model === '') invalid('you must provide a model parameter');
@@ -55,19 +51,19 @@ function attachment(part: Json): Attachment | null {
   return { noun: 'a document', bytes: data === '' ? null : base64Bytes(data.slice(data.indexOf(',') + 1)) };
 }
 
-interface Said {
+interface ParsedContent {
   text: string;
   attachments: Attachment[];
 }
 
-/** Text and attachments of a message's content; counts the tokens on the way. */
-function readContent(content: unknown, path: string, tally: Tally): Said {
-  const said: Said = { text: '', attachments: [] };
-  if (content === undefined || content === null) return said;
+/** Text and attachments of a message's content; adds to the tally. */
+function readContent(content: unknown, path: string, tally: Tally): ParsedContent {
+  const parsed: ParsedContent = { text: '', attachments: [] };
+  if (content === undefined || content === null) return parsed;
   if (typeof content === 'string') {
     tallyText(tally, content);
-    said.text = content;
-    return said;
+    parsed.text = content;
+    return parsed;
   }
   if (!Array.isArray(content)) wrongType('openai', path, 'one of a string or array of objects', content);
   for (const [n, part] of content.entries()) {
@@ -76,7 +72,7 @@ function readContent(content: unknown, path: string, tally: Tally): Said {
       const text = part[part.type];
       if (typeof text !== 'string') wrongType('openai', `${path}[${n}].${part.type}`, 'a string', text);
       tallyText(tally, text);
-      said.text += said.text === '' ? text : `\n${text}`;
+      parsed.text += parsed.text === '' ? text : `\n${text}`;
       continue;
     }
     const file = attachment(part);
@@ -90,16 +86,16 @@ function readContent(content: unknown, path: string, tally: Tally): Said {
     }
     tally.tokens += attachmentTokens;
     tally.key = hash(`${file.noun} ${file.bytes}`, tally.key);
-    said.attachments.push(file);
+    parsed.attachments.push(file);
   }
-  return said;
+  return parsed;
 }
 
-interface Conversation extends Said {
+interface Conversation extends ParsedContent {
   toolResult: string | null;
 }
 
-/** The messages of a chat, whose last user's is the question; Cohere's have the same form. */
+/** The messages of a chat; the last user message is the question. Cohere's have the same form. */
 export function readMessages(body: Json, tally: Tally): Conversation {
   const { messages } = body;
   if (messages === undefined || messages === null) missing('messages');
@@ -111,7 +107,7 @@ export function readMessages(body: Json, tally: Tally): Conversation {
       'empty_array',
     );
   }
-  let last: Said = { text: '', attachments: [] };
+  let last: ParsedContent = { text: '', attachments: [] };
   let toolResult: string | null = null;
   const callIds = new Set<unknown>();
   for (const [n, message] of messages.entries()) {
@@ -128,7 +124,7 @@ export function readMessages(body: Json, tally: Tally): Conversation {
       );
     }
     tallyMessage(tally, role);
-    const said = readContent(content, `${path}.content`, tally);
+    const parsed = readContent(content, `${path}.content`, tally);
     const calls = Array.isArray(message.tool_calls) ? message.tool_calls : [];
     for (const call of calls) {
       if (isObject(call)) callIds.add(call.id);
@@ -141,12 +137,13 @@ export function readMessages(body: Json, tally: Tally): Conversation {
       const what = "messages with role 'tool' must be a response to a preceding message with 'tool_calls'.";
       invalid(`Invalid parameter: ${what}`, `${path}.role`);
     }
-    toolResult = role === 'tool' || role === 'function' ? said.text : null;
-    if (role === 'user') last = said;
+    toolResult = role === 'tool' || role === 'function' ? parsed.text : null;
+    if (role === 'user') last = parsed;
   }
   return { ...last, toolResult };
 }
 
+/** The function tools of a request. Throws a `Rejection` if the API would refuse. */
 export function readTools(body: Json, tally: Tally): Tool[] {
   const { tools } = body;
   if (tools === undefined || tools === null) return [];
@@ -160,7 +157,7 @@ export function readTools(body: Json, tally: Tally): Tool[] {
   const read: Tool[] = [];
   for (const [n, tool] of tools.entries()) {
     if (!isObject(tool)) wrongType('openai', `tools[${n}]`, 'an object', tool);
-    // Tools of other types are offered but never called.
+    // Tools of other types are accepted but never called.
     if (tool.type !== 'function') continue;
     if (!isObject(tool.function)) missing(`tools[${n}].function`);
     const { name, parameters } = tool.function;
@@ -252,14 +249,14 @@ function readStreamOptions(body: Json, stream: boolean): boolean {
 export function readChat(body: Json): Asked {
   const model = modelOf(body);
   const tally: Tally = { tokens: messageOverhead, key: hash(model) };
-  const said = readMessages(body, tally);
+  const parsed = readMessages(body, tally);
   const tools = readTools(body, tally);
   const stream = booleanField('openai', body, 'stream');
   const range = { min: 1, max: Number.MAX_SAFE_INTEGER, whole: true };
   const legacyMax = numberField('openai', body, 'max_tokens', range, Number.POSITIVE_INFINITY);
   numberField('openai', body, 'temperature', { min: 0, max: 2, whole: false }, 1);
   numberField('openai', body, 'top_p', { min: 0, max: 1, whole: false }, 1);
-  const line = takeLine(said.text);
+  const line = takeLine(parsed.text);
   return {
     dialect: 'openai',
     model,
@@ -267,10 +264,10 @@ export function readChat(body: Json): Asked {
     choices: numberField('openai', body, 'n', { min: 1, max: choicesMax, whole: true }, 1),
     outputMax: numberField('openai', body, 'max_completion_tokens', range, legacyMax),
     stops: readStops(body),
-    question: line?.rest ?? said.text,
+    question: line?.rest ?? parsed.text,
     line: line?.pairs ?? null,
-    toolResult: said.toolResult,
-    attachments: said.attachments,
+    toolResult: parsed.toolResult,
+    attachments: parsed.attachments,
     tools,
     toolChoice: readToolChoice(body, tools),
     parallel: body.parallel_tool_calls !== false,

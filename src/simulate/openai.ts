@@ -1,4 +1,4 @@
-/** Spells replies as OpenAI's chat completions API does, whole or as a stream. */
+/** Writes replies in the form of OpenAI's chat completions API, whole or as a stream. */
 import { type Answer, type Call, createdSeconds, type Reply, type Step } from './exchange.ts';
 
 const finishReasons = { stop: 'stop', sequence: 'stop', length: 'length', tools: 'tool_calls' } as const;
@@ -31,7 +31,7 @@ function message(answer: Answer): object {
 }
 
 const safe = { filtered: false, severity: 'safe' };
-/** What Azure's content filter says of a prompt that may pass. */
+/** Azure's content filter results for an accepted prompt. */
 const promptResults = {
   prompt_filter_results: [
     {
@@ -89,7 +89,7 @@ function deltas(answer: Answer): Delta[] {
   return list;
 }
 
-/** The events of a streamed reply. Answers take turns, a token each. */
+/** The events of a streamed reply. Several answers are interleaved, one token each in turn. */
 export function openaiSteps(reply: Reply): Step[] {
   const { asked, answers } = reply;
   const model = JSON.stringify(asked.model);

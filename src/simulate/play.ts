@@ -1,7 +1,4 @@
-/**
- * Plays a script on a response: writes as fast as the client reads, waits by the clock, stops when the
- * client leaves.
- */
+/** Plays a script on a response: writes as fast as the client reads, waits by the clock, stops if the client leaves. */
 import type { ServerResponse } from 'node:http';
 import type { Clock } from './exchange.ts';
 import type { Action } from './script.ts';
@@ -16,10 +13,10 @@ export const systemClock: Clock = {
   },
 };
 
-/** A wait shorter than this is caught up by the next one, as timers are no finer. */
+/** Shorter waits are added to the next one, as timers are no finer. */
 const timerLeastMs = 1;
 
-/** Plays the whole script, or as much of it as the client stays for. */
+/** Plays the whole script, or until the client leaves. */
 export function play(response: ServerResponse, actions: Iterator<Action>, clock: Clock): void {
   let cancel: (() => void) | null = null;
   let dueMs = clock.nowMs();
@@ -53,8 +50,8 @@ export function play(response: ServerResponse, actions: Iterator<Action>, clock:
           return;
         }
         case 'settle':
-          // After a stall of this process the timer comes before a client inside it has read:
-          // two more turns let it.
+          // If this process stalled, the timer fires before a client in the same process has read:
+          // two more turns of the event loop give it time.
           cancel = clock.after(action.ms, () => setImmediate(() => setImmediate(run)));
           return;
         case 'end':

@@ -1,9 +1,6 @@
-/**
- * Determinism for the simulator: a text hash and a small generator, so that the same request gets the
- * same answer.
- */
+/** Determinism for the simulator: a text hash and a small generator, so that equal requests get equal answers. */
 
-/** A source of numbers in [0, 1), the same sequence for the same start. */
+/** A source of numbers in [0, 1); equal seeds give equal sequences. */
 export type Random = () => number;
 
 /** Mixes a 32-bit number so that neighbours end up far apart (the finaliser of MurmurHash3). */

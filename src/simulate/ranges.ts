@@ -1,11 +1,12 @@
-/** Ranges of what a simulated provider may be told to do. */
+/** Ranges of the simulator's settings and per-request overrides. */
 
-/** Which hints a 429 carries: all of them, one kind, or none. */
+/** Which retry hints a 429 carries: all, one kind, or none. */
 export const retryHints = ['all', 'seconds', 'ms', 'reset', 'none'] as const;
 
+/** One of `retryHints`. */
 export type RetryHint = (typeof retryHints)[number];
 
-/** Lowest and highest value of every number that can be set, in the settings or per request. */
+/** Lowest and highest value of every numeric setting. */
 export const ranges = {
   seed: [0, 4_294_967_295],
   ttftMs: [0, 600_000],

@@ -1,14 +1,15 @@
-/** Reads and answers Replicate's predictions of language models: whole, as they are once they are over. */
-import { isObject, type Json, numberField, type Tally, tallyMessage, tallyText } from './check.ts';
+/** Reads and answers Replicate's predictions of language models: whole, in their final state. */
+import { isObject, type Json } from '../base/json.ts';
+import { numberField, type Tally, tallyMessage, tallyText } from './check.ts';
 import { invalid } from './errors.ts';
 import { type Asked, createdSeconds, type Reply } from './exchange.ts';
-import { takeLine } from './plan.ts';
 import { hash } from './random.ts';
+import { takeLine } from './scenario.ts';
 
 const host = 'https://api.replicate.com/v1/predictions';
 const limits = ['max_tokens', 'max_completion_tokens', 'max_output_tokens'];
 
-/** A prediction's request, and the input that stands in its reply again. */
+/** A prediction request, and its input, which the reply repeats. */
 export interface Prediction {
   readonly asked: Asked;
   readonly input: Json;
@@ -27,10 +28,10 @@ function attachments(input: Json): Asked['attachments'] {
   );
 }
 
-/** Bytes in a data URL, which is Base64. */
+/** Size of a data URL's base64 content, in bytes. */
 const dataBytes = (url: string): number => Buffer.from(url.slice(url.indexOf(',') + 1), 'base64').length;
 
-/** Reads the body of a prediction of `model`. Throws a `Rejection` where the API would refuse. */
+/** Reads the body of a prediction of `model`. Throws a `Rejection` if the API would refuse. */
 export function readPrediction(body: Json, model: string): Prediction {
   const { input } = body;
   if (!isObject(input)) invalid('- input: input is required');
@@ -42,7 +43,7 @@ export function readPrediction(body: Json, model: string): Prediction {
     if (typeof text === 'string') tallyText(tally, text);
   const range = { min: 1, max: Number.MAX_SAFE_INTEGER, whole: true };
   const most = limits.map((name) => numberField('replicate', input, name, range, Number.POSITIVE_INFINITY));
-  // Of a longer conversation the last turn of the user's.
+  // Of a longer conversation only the last user turn.
   const last = prompt.split(/(?:^|\n\n)User: /).at(-1) ?? prompt;
   const question = last.replace(/\n\nAssistant:$/, '');
   const line = takeLine(question);
@@ -70,7 +71,7 @@ export function readPrediction(body: Json, model: string): Prediction {
   return { asked, input };
 }
 
-/** The body of the reply: the output comes in the pieces that a stream of it would have. */
+/** The body of the reply; the output is the list of pieces that a stream would have. */
 export function predictionBody(reply: Reply, input: Json): string {
   const [answer] = reply.answers;
   const id = reply.id.toLowerCase();

@@ -1,14 +1,11 @@
-/**
- * Reads a request of OpenAI's Responses API as the API does: refuses what the API refuses, ignores what has no effect
- * here.
- */
+/** Reads a request of OpenAI's Responses API: refuses what the API refuses, ignores what has no effect here. */
+
+import { isObject, type Json } from '../base/json.ts';
 import { sign } from './answer.ts';
 import {
   attachmentTokens,
   base64Bytes,
   booleanField,
-  isObject,
-  type Json,
   numberField,
   shown,
   type Tally,
@@ -19,8 +16,8 @@ import {
 import { invalid } from './errors.ts';
 import type { Asked, Attachment, Tool } from './exchange.ts';
 import { modelOf } from './openai-request.ts';
-import { takeLine } from './plan.ts';
 import { hash } from './random.ts';
+import { takeLine } from './scenario.ts';
 
 const messageOverhead = 3;
 const outputMin = 16;
@@ -28,7 +25,7 @@ const thinkingMax = 4096;
 const toolsMax = 128;
 const toolName = /^[a-zA-Z0-9_-]{1,64}$/;
 const roles = ['system', 'developer', 'user', 'assistant'];
-/** Parameters of the chat API, which this one doesn't know. */
+/** Parameters of the chat API that this one doesn't have. */
 const foreign = [
   'messages',
   'max_tokens',
@@ -39,12 +36,12 @@ const foreign = [
   'reasoning_effort',
 ];
 
-interface Said {
+interface ParsedContent {
   text: string;
   attachments: Attachment[];
 }
 
-interface Conversation extends Said {
+interface Conversation extends ParsedContent {
   toolResult: string | null;
 }
 
@@ -60,12 +57,12 @@ function attachment(part: Json): Attachment | null {
   return part.type === 'input_file' ? { noun: 'a document', bytes: bytesOf(part.file_data) } : null;
 }
 
-/** Text and attachments of a content; counts the tokens on the way. */
-function readContent(content: unknown, path: string, assistant: boolean, tally: Tally): Said {
-  const said: Said = { text: '', attachments: [] };
+/** Text and attachments of a message's content; adds to the tally. */
+function readContent(content: unknown, path: string, assistant: boolean, tally: Tally): ParsedContent {
+  const parsed: ParsedContent = { text: '', attachments: [] };
   if (typeof content === 'string') {
     tallyText(tally, content);
-    return { ...said, text: content };
+    return { ...parsed, text: content };
   }
   if (!Array.isArray(content)) wrongType('openai', path, 'one of a string or array of objects', content);
   for (const [n, part] of content.entries()) {
@@ -75,7 +72,7 @@ function readContent(content: unknown, path: string, assistant: boolean, tally: 
     if (file !== null) {
       tally.tokens += attachmentTokens;
       tally.key = hash(`${file.noun} ${file.bytes}`, tally.key);
-      said.attachments.push(file);
+      parsed.attachments.push(file);
       continue;
     }
     const texts = assistant ? ['output_text', 'refusal'] : ['input_text'];
@@ -89,12 +86,12 @@ function readContent(content: unknown, path: string, assistant: boolean, tally: 
     const text = part[field];
     if (typeof text !== 'string') wrongType('openai', `${at}.${field}`, 'a string', text);
     tallyText(tally, text);
-    said.text += said.text === '' ? text : `\n${text}`;
+    parsed.text += parsed.text === '' ? text : `\n${text}`;
   }
-  return said;
+  return parsed;
 }
 
-/** Reasoning that comes back must be what was given. */
+/** Reasoning that is sent back must be unchanged. */
 function checkReasoning({ id, encrypted_content: sealed }: Json): void {
   if (sealed === undefined || sealed === null)
     invalid(
@@ -118,7 +115,7 @@ function readInput(body: Json, tally: Tally): Conversation {
     return { ...readContent(input, 'input', false, tally), toolResult: null };
   }
   if (!Array.isArray(input)) wrongType('openai', 'input', 'one of a string or array of items', input);
-  let last: Said = { text: '', attachments: [] };
+  let last: ParsedContent = { text: '', attachments: [] };
   let toolResult: string | null = null;
   const callIds = new Set<unknown>();
   for (const [n, item] of input.entries()) {
@@ -130,8 +127,8 @@ function readInput(body: Json, tally: Tally): Conversation {
         if (!roles.includes(String(role)))
           unknownValue(role, `${path}.role`, "'assistant', 'system', 'developer', and 'user'");
         tallyMessage(tally, String(role));
-        const said = readContent(item.content, `${path}.content`, role === 'assistant', tally);
-        if (role === 'user') last = said;
+        const parsed = readContent(item.content, `${path}.content`, role === 'assistant', tally);
+        if (role === 'user') last = parsed;
         toolResult = null;
         break;
       }
@@ -176,7 +173,7 @@ function readTools(body: Json, tally: Tally): Tool[] {
   const read: Tool[] = [];
   for (const [n, tool] of tools.entries()) {
     if (!isObject(tool)) wrongType('openai', `tools[${n}]`, 'an object', tool);
-    // Tools of other types are offered but never called.
+    // Tools of other types are accepted but never called.
     if (tool.type !== 'function') continue;
     const { name, parameters } = tool;
     if (typeof name !== 'string') missing(`tools[${n}].name`);
@@ -233,7 +230,7 @@ export function readResponses(body: Json): Asked {
     );
   const tally: Tally = { tokens: messageOverhead, key: hash(model) };
   if (typeof body.instructions === 'string') tallyText(tally, body.instructions);
-  const said = readInput(body, tally);
+  const parsed = readInput(body, tally);
   const tools = readTools(body, tally);
   const whole = { min: outputMin, max: Number.MAX_SAFE_INTEGER, whole: true };
   numberField('openai', body, 'temperature', { min: 0, max: 2, whole: false }, 1);
@@ -241,7 +238,7 @@ export function readResponses(body: Json): Asked {
   const { effort, summary } = isObject(body.reasoning) ? body.reasoning : {};
   const thinks = typeof effort === 'string' && effort !== 'none';
   const included = Array.isArray(body.include) ? body.include : [];
-  const line = takeLine(said.text);
+  const line = takeLine(parsed.text);
   return {
     dialect: 'responses',
     model,
@@ -249,10 +246,10 @@ export function readResponses(body: Json): Asked {
     choices: 1,
     outputMax: numberField('openai', body, 'max_output_tokens', whole, Number.POSITIVE_INFINITY),
     stops: [],
-    question: line?.rest ?? said.text,
+    question: line?.rest ?? parsed.text,
     line: line?.pairs ?? null,
-    toolResult: said.toolResult,
-    attachments: said.attachments,
+    toolResult: parsed.toolResult,
+    attachments: parsed.attachments,
     tools,
     toolChoice: readChoice(body, tools),
     parallel: body.parallel_tool_calls !== false,

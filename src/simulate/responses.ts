@@ -1,4 +1,4 @@
-/** Spells replies as OpenAI's Responses API does, whole or as a stream. */
+/** Writes replies in the form of OpenAI's Responses API, whole or as a stream. */
 import { sign } from './answer.ts';
 import { type Answer, type Call, createdSeconds, type Reply, type Step } from './exchange.ts';
 
@@ -14,7 +14,7 @@ function usage({ asked }: Reply, answer: Answer): object {
   };
 }
 
-/** The items of an answer, with the pieces that each streams. */
+/** An output item of an answer, with the pieces it is streamed in. */
 interface Part {
   readonly item: Item;
   readonly pieces: readonly string[];
@@ -50,7 +50,7 @@ function partsOf({ asked, id }: Reply, answer: Answer): Part[] {
   return parts;
 }
 
-/** @param answer null: it is still being made */
+/** The response object. @param answer null while it is being generated */
 function response(reply: Reply, answer: Answer | null, output: readonly Item[]): object {
   const { asked, id } = reply;
   const cut = answer?.finish === 'length';
@@ -112,7 +112,7 @@ export function responsesSteps(reply: Reply): Step[] {
   return steps;
 }
 
-/** @param between what an event without content counts as at this place */
+/** Writes the events of one item. @param between kind of an event without content at this point */
 function pushPart(
   { item, pieces, call }: Part,
   index: number,

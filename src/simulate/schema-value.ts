@@ -1,12 +1,9 @@
-/**
- * Makes a JSON value that a JSON Schema accepts, the same one each time, for tool arguments and JSON
- * answers.
- */
+/** Makes a JSON value that a JSON Schema accepts, deterministically, for tool arguments and JSON answers. */
 import { between, type Random } from './random.ts';
 
 type Schema = Readonly<Record<string, unknown>>;
 
-/** From this depth on only what is required is made, so that a schema that contains itself ends. */
+/** Below this depth only required properties are made, so that a recursive schema ends. */
 const depthMax = 6;
 const hardDepthMax = 24;
 const valuesMax = 2000;
@@ -14,7 +11,7 @@ const valuesMax = 2000;
 interface Maker {
   readonly root: unknown;
   readonly random: Random;
-  /** An e-mail address or placeholder of the user's message, for properties that ask for one. */
+  /** An e-mail address or placeholder of the user's message, for properties that need one. */
   readonly mail: string | null;
   made: number;
 }
@@ -27,7 +24,7 @@ function number(value: unknown): number | null {
   return typeof value === 'number' && Number.isFinite(value) ? value : null;
 }
 
-/** Follows `#/a/b` references inside the document; others are taken as "anything". */
+/** Follows `#/a/b` references inside the document; other references accept anything. */
 function resolve(maker: Maker, schema: Schema): Schema {
   let at: Schema = schema;
   for (let hops = 0; hops < 16 && typeof at.$ref === 'string'; hops++) {
@@ -43,7 +40,7 @@ function resolve(maker: Maker, schema: Schema): Schema {
   return at;
 }
 
-/** Joins the parts of `allOf` into one schema. */
+/** Merges the parts of `allOf` into one schema. */
 function flatten(maker: Maker, given: Schema, hops = 0): Schema {
   const schema = resolve(maker, given);
   if (!Array.isArray(schema.allOf) || hops > 8 || ++maker.made > valuesMax) return schema;
@@ -61,7 +58,7 @@ function flatten(maker: Maker, given: Schema, hops = 0): Schema {
   return joined;
 }
 
-/** Of several accepted schemas the first; deep down one that doesn't refer on, if there is one. */
+/** The first of several alternatives; deep down, one that leads no deeper, if there is one. */
 function choose(maker: Maker, schemas: readonly unknown[], depth: number): unknown {
   if (depth < depthMax) return schemas[0];
   const plain = schemas.find((one) => isSchema(one) && one.$ref === undefined && one.type !== 'object');
@@ -194,8 +191,9 @@ function make(maker: Maker, given: unknown, name: string, depth: number): unknow
 }
 
 /**
- * A value for `schema`. Everything but `pattern`, `not`, `if` and references to other documents is obeyed.
- * `mail` goes into properties that ask for an e-mail address.
+ * A value that `schema` accepts. All keywords are respected except `pattern`, `not`, `if` and references to other
+ * documents.
+ * @param mail used for properties that need an e-mail address
  */
 export function schemaValue(schema: unknown, random: Random, mail: string | null): unknown {
   return make({ root: schema, random, mail, made: 0 }, schema, '', 0);

@@ -5,10 +5,10 @@ import { cohereErrorEvent } from './cohere.ts';
 import { errorBody, midwayError } from './errors.ts';
 import type { Dialect, Step } from './exchange.ts';
 import type { FaultName } from './faults.ts';
-import type { Plan } from './plan.ts';
 import { generator, mix, type Random } from './random.ts';
+import type { Scenario } from './scenario.ts';
 
-/** One act of a script. `settle` lets the client read what was sent; `reset` closes with a TCP reset. */
+/** One step of a script. `settle` gives the client time to read; `reset` closes with a TCP reset. */
 export type Action =
   | { readonly do: 'head'; readonly status: number; readonly headers: readonly string[] }
   | { readonly do: 'write'; readonly bytes: string | Buffer }
@@ -22,42 +22,44 @@ export interface Wire {
   readonly dialect: Dialect;
   readonly requestId: string;
   readonly status: number;
-  /** Without `content-length`. */
+  /** Without `content-length`. Names and values alternate. */
   readonly headers: readonly string[];
   readonly body: string | Buffer | readonly Step[];
-  /** Of a stream: `latin1` where its text stands for bytes. */
+  /** Encoding of a stream; `latin1` if its text represents bytes. */
   readonly encoding: 'utf8' | 'latin1';
-  /** Tokens of all answers, for the time a whole body takes. */
+  /** Tokens of all answers, which determine how long a whole body takes. */
   readonly outputTokens: number;
 }
 
-/** A fault that hangs ends after this time at most, when the client hasn't left before. */
+/** Longest time a fault hangs if the client doesn't leave before, in ms. */
 export const hangMaxMs = 600_000;
 const slowHeadersMs = 1000;
-/** Between the last bytes and a reset: what the client hasn't read by then, the reset may discard. */
+/** Between the last bytes and a reset, which may discard what the client hasn't read. */
 const settleMs = 20;
 
 const end: Action = { do: 'end' };
 const reset: Action = { do: 'reset' };
 const settle: Action = { do: 'settle', ms: settleMs };
 
-/** Whether a body is the events of a stream. */
+/** Whether a body is a stream of events. */
 export const isSteps = (body: Wire['body']): body is readonly Step[] => Array.isArray(body);
 
-/** Whether the reply goes out at once, as one write, without a script. */
-export function isImmediate(wire: Wire, plan: Plan, fault: FaultName | null): boolean {
+/** Whether the reply is sent at once, in one write, without a script. */
+export function isImmediate(wire: Wire, scenario: Scenario, fault: FaultName | null): boolean {
   if (fault !== null) return false;
-  if (isSteps(wire.body)) return plan.ttftMs === 0 && plan.tokensPerSecond === 0;
-  return plan.delayMs === null ? plan.ttftMs === 0 && plan.tokensPerSecond === 0 : plan.delayMs === 0;
+  if (isSteps(wire.body)) return scenario.ttftMs === 0 && scenario.tokensPerSecond === 0;
+  return scenario.delayMs === null
+    ? scenario.ttftMs === 0 && scenario.tokensPerSecond === 0
+    : scenario.delayMs === 0;
 }
 
-/** The status line and headers of a whole body. */
+/** The status line and headers of a whole body, with its length. */
 export function wholeHead(wire: Wire, body: string | Buffer): Action & { do: 'head' } {
   const headers = [...wire.headers, 'content-length', String(Buffer.byteLength(body))];
   return { do: 'head', status: wire.status, headers };
 }
 
-/** The status line and headers where the length isn't told. */
+/** The status line and headers without a length. @param more further names and values, alternating */
 export function openHead(wire: Wire, ...more: string[]): Action & { do: 'head' } {
   return { do: 'head', status: wire.status, headers: [...wire.headers, ...more] };
 }
@@ -73,45 +75,42 @@ export function joined(steps: readonly Step[]): string {
 const bytesOf = ({ encoding }: Wire, text: string | Buffer): string | Buffer =>
   encoding === 'utf8' || typeof text !== 'string' ? text : Buffer.from(text, encoding);
 
-function wait(ms: number, plan: Plan, random: Random): Action {
-  return { do: 'wait', ms: plan.jitter === 0 ? ms : ms * (1 + plan.jitter * (2 * random() - 1)) };
+function wait(ms: number, scenario: Scenario, random: Random): Action {
+  return { do: 'wait', ms: scenario.jitter === 0 ? ms : ms * (1 + scenario.jitter * (2 * random() - 1)) };
 }
 
-/** Silence: for `holdMs`, after which the reply goes on, or until the client leaves. */
-function* hold(plan: Plan): Generator<Action, boolean> {
-  yield { do: 'wait', ms: plan.holdMs ?? hangMaxMs };
-  if (plan.holdMs === null) yield reset;
-  return plan.holdMs !== null;
+/** Silence: for `holdMs`, then returns true; or until the client leaves or `hangMaxMs`, then resets. */
+function* hold(scenario: Scenario): Generator<Action, boolean> {
+  yield { do: 'wait', ms: scenario.holdMs ?? hangMaxMs };
+  if (scenario.holdMs === null) yield reset;
+  return scenario.holdMs !== null;
 }
 
-/** Writes events at their pace; `begun` says that content went out before. */
+/** Writes events at their pace. @param begun whether content was sent before */
 function* paced(
   wire: Wire,
   steps: readonly Step[],
-  plan: Plan,
+  scenario: Scenario,
   random: Random,
   begun = false,
 ): Generator<Action> {
-  const gapMs = plan.tokensPerSecond === 0 ? 0 : 1000 / plan.tokensPerSecond;
+  const gapMs = scenario.tokensPerSecond === 0 ? 0 : 1000 / scenario.tokensPerSecond;
   let isFirst = !begun;
   let together = '';
   for (const step of steps) {
-    const ms = step.kind !== 'content' ? 0 : isFirst ? plan.ttftMs : gapMs;
+    const ms = step.kind !== 'content' ? 0 : isFirst ? scenario.ttftMs : gapMs;
     if (step.kind === 'content') isFirst = false;
     if (ms > 0) {
       if (together !== '') yield { do: 'write', bytes: bytesOf(wire, together) };
       together = '';
-      yield wait(ms, plan, random);
+      yield wait(ms, scenario, random);
     }
     together += step.text;
   }
   if (together !== '') yield { do: 'write', bytes: bytesOf(wire, together) };
 }
 
-/**
- * Where the stream stands after `count` content events, before the next; after all content if there
- * are fewer.
- */
+/** Index of the event that follows `count` content events; after all content if there is less. */
 export function cutAfter(steps: readonly Step[], count: number): number {
   let left = count;
   let lastContent = -1;
@@ -129,20 +128,25 @@ export function cutAfter(steps: readonly Step[], count: number): number {
     : lastContent + 1;
 }
 
-/** Neither a field of SSE nor UTF-8, and no end of line. */
+/** Bytes that are neither an SSE field nor UTF-8, without an end of line. */
 const garbage = Buffer.from('event data {"choices"\ndata: {"id":"\xff\xfe\xc3\x28\x00', 'latin1');
 
 let bombMember: Buffer | null = null;
 
-/** A gzip file may have many members; one of 1 MB is packed once and sent again and again. */
+/** A gzip file may have many members: one of 1 MiB is compressed once and sent repeatedly. */
 function* bomb(sizeMb: number): Generator<Action> {
   bombMember ??= gzipSync(Buffer.alloc(1024 * 1024, ' '));
   for (let sent = 0; sent < sizeMb; sent++) yield { do: 'write', bytes: bombMember };
 }
 
-function* compressed(wire: Wire, text: string | Buffer, fault: FaultName, plan: Plan): Generator<Action> {
+function* compressed(
+  wire: Wire,
+  text: string | Buffer,
+  fault: FaultName,
+  scenario: Scenario,
+): Generator<Action> {
   yield openHead(wire, 'content-encoding', 'gzip');
-  if (fault === 'gzip_bomb') yield* bomb(plan.sizeMb);
+  if (fault === 'gzip_bomb') yield* bomb(scenario.sizeMb);
   else {
     const packed = gzipSync(bytesOf(wire, text));
     yield { do: 'write', bytes: packed.subarray(0, packed.length >> 1) };
@@ -179,57 +183,57 @@ function brokenEvent({ dialect }: Wire, whole: Step | undefined): string {
 function* streamScript(
   wire: Wire,
   steps: readonly Step[],
-  plan: Plan,
+  scenario: Scenario,
   fault: FaultName | null,
   random: Random,
 ): Generator<Action> {
   const opened = fault === 'reset_after_headers' || fault === 'no_first_token';
-  const cut = cutAfter(steps, opened ? 0 : plan.afterTokens);
+  const cut = cutAfter(steps, opened ? 0 : scenario.afterTokens);
   const before = steps.slice(0, cut);
   const rest = steps.slice(cut);
   const begun = before.some((step) => step.kind === 'content');
-  if (fault === 'slow_headers') yield { do: 'wait', ms: plan.holdMs ?? slowHeadersMs };
+  if (fault === 'slow_headers') yield { do: 'wait', ms: scenario.holdMs ?? slowHeadersMs };
   yield openHead(wire);
   switch (fault) {
     case 'reset_after_headers':
     case 'cut_stream':
-      yield* paced(wire, before, plan, random);
+      yield* paced(wire, before, scenario, random);
       yield settle;
       yield reset;
       return;
     case 'end_early':
-      yield* paced(wire, before, plan, random);
+      yield* paced(wire, before, scenario, random);
       break;
     case 'finish_without_done':
       yield* paced(
         wire,
         steps.filter((step) => step.kind !== 'last'),
-        plan,
+        scenario,
         random,
       );
       break;
     case 'no_first_token':
     case 'stall':
-      yield* paced(wire, before, plan, random);
-      if (!(yield* hold(plan))) return;
-      yield* paced(wire, rest, plan, random, true);
+      yield* paced(wire, before, scenario, random);
+      if (!(yield* hold(scenario))) return;
+      yield* paced(wire, rest, scenario, random, true);
       break;
     case 'error_event':
     case 'raw_json_in_stream':
-      yield* paced(wire, before, plan, random);
+      yield* paced(wire, before, scenario, random);
       yield { do: 'write', bytes: bytesOf(wire, midwayEvent(wire, fault)) };
       break;
     case 'malformed_json':
-      yield* paced(wire, before, plan, random);
+      yield* paced(wire, before, scenario, random);
       yield { do: 'write', bytes: bytesOf(wire, brokenEvent(wire, rest[0])) };
-      yield* paced(wire, rest.slice(1), plan, random, begun);
+      yield* paced(wire, rest.slice(1), scenario, random, begun);
       break;
     case 'malformed_sse':
-      yield* paced(wire, before, plan, random);
+      yield* paced(wire, before, scenario, random);
       yield { do: 'write', bytes: garbage };
       break;
     default:
-      yield* paced(wire, steps, plan, random);
+      yield* paced(wire, steps, scenario, random);
   }
   yield end;
 }
@@ -237,13 +241,13 @@ function* streamScript(
 function* wholeScript(
   wire: Wire,
   body: string | Buffer,
-  plan: Plan,
+  scenario: Scenario,
   fault: FaultName | null,
   random: Random,
 ): Generator<Action> {
-  const gapMs = plan.tokensPerSecond === 0 ? 0 : 1000 / plan.tokensPerSecond;
-  const ms = plan.delayMs ?? plan.ttftMs + gapMs * Math.max(0, wire.outputTokens - 1);
-  if (ms > 0) yield wait(ms, plan, random);
+  const gapMs = scenario.tokensPerSecond === 0 ? 0 : 1000 / scenario.tokensPerSecond;
+  const ms = scenario.delayMs ?? scenario.ttftMs + gapMs * Math.max(0, wire.outputTokens - 1);
+  if (ms > 0) yield wait(ms, scenario, random);
   const bytes = typeof body === 'string' ? Buffer.from(body) : body;
   const half = bytes.subarray(0, bytes.length >> 1);
   switch (fault) {
@@ -261,13 +265,13 @@ function* wholeScript(
       return;
     case 'no_first_token':
     case 'slow_headers':
-      if (fault === 'slow_headers') yield { do: 'wait', ms: plan.holdMs ?? slowHeadersMs };
-      else if (!(yield* hold(plan))) return;
+      if (fault === 'slow_headers') yield { do: 'wait', ms: scenario.holdMs ?? slowHeadersMs };
+      else if (!(yield* hold(scenario))) return;
       break;
     case 'stall':
       yield wholeHead(wire, body);
       yield { do: 'write', bytes: half };
-      if (!(yield* hold(plan))) return;
+      if (!(yield* hold(scenario))) return;
       yield { do: 'write', bytes: bytes.subarray(half.length) };
       yield end;
       return;
@@ -289,8 +293,8 @@ function* whole(wire: Wire, body: string | Buffer): Generator<Action> {
   yield end;
 }
 
-/** The script of a reply under a plan and a fault of kind `wire`, or none. */
-export function* script(wire: Wire, plan: Plan, fault: FaultName | null): Generator<Action> {
+/** The script of a reply. @param fault of kind `wire`, or null */
+export function* script(wire: Wire, scenario: Scenario, fault: FaultName | null): Generator<Action> {
   const { body } = wire;
   if (fault === 'reset_before_headers') {
     yield reset;
@@ -299,10 +303,10 @@ export function* script(wire: Wire, plan: Plan, fault: FaultName | null): Genera
   if (fault === 'gzip_bomb' || fault === 'truncated_gzip' || fault === 'split_everywhere') {
     const text = isSteps(body) ? joined(body) : body;
     if (fault === 'split_everywhere') yield* byteByByte(wire, text);
-    else yield* compressed(wire, text, fault, plan);
+    else yield* compressed(wire, text, fault, scenario);
     return;
   }
-  const random = generator(mix(plan.seed) ^ wire.outputTokens);
-  if (isSteps(body)) yield* streamScript(wire, body, plan, fault, random);
-  else yield* wholeScript(wire, body, plan, fault, random);
+  const random = generator(mix(scenario.seed) ^ wire.outputTokens);
+  if (isSteps(body)) yield* streamScript(wire, body, scenario, fault, random);
+  else yield* wholeScript(wire, body, scenario, fault, random);
 }

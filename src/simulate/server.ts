@@ -1,12 +1,12 @@
 /**
- * The simulator's server: one port, all dialects, no model behind it. Gemini's is under /v1beta, Cohere's under /v2,
- * Bedrock's under /model, the others under /v1.
+ * The simulator's server: one port, all dialects, no model behind it. Gemini's API is under /v1beta, Cohere's under
+ * /v2, Bedrock's under /model, the others under /v1.
  */
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { isObject, type Json } from '../base/json.ts';
 import { createServer } from '../base/node-http.ts';
-import { isObject, type Json } from './check.ts';
 import { files, type Inquiry, models, type Outcome, postAt, posts, reject } from './endpoints.ts';
 import { enginePage } from './engine.ts';
 import { type ErrorReply, errorBody, errorHeaders, faultReply, midwayError, Rejection } from './errors.ts';
@@ -14,12 +14,12 @@ import type { Clock, Dialect } from './exchange.ts';
 import { type FaultName, faults } from './faults.ts';
 import { createShelf } from './files.ts';
 import { formFields } from './form.ts';
-import { basePlan, faultDraw, type Plan } from './plan.ts';
 import { play, systemClock } from './play.ts';
+import { baseScenario, faultDraw, type Scenario } from './scenario.ts';
 import { isImmediate, isSteps, joined, openHead, script, type Wire, wholeHead } from './script.ts';
 import type { SimulateSettings } from './settings.ts';
 
-/** Largest request body. */
+/** Largest request body accepted, in bytes. */
 export const bodyMaxBytes = 64 * 1024 * 1024;
 const connectionsMax = 16_384;
 const keepAliveMs = 65_000;
@@ -33,7 +33,7 @@ export interface Simulator {
   close(): Promise<void>;
 }
 
-/** One request under way. */
+/** One request in flight. */
 interface Call {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
@@ -69,9 +69,9 @@ function wireOf(
   };
 }
 
-function send(call: Call, wire: Wire, plan: Plan, fault: FaultName | null): void {
-  if (!isImmediate(wire, plan, fault)) {
-    play(call.response, script(wire, plan, fault), call.clock);
+function send(call: Call, wire: Wire, scenario: Scenario, fault: FaultName | null): void {
+  if (!isImmediate(wire, scenario, fault)) {
+    play(call.response, script(wire, scenario, fault), call.clock);
     return;
   }
   const { body } = wire;
@@ -85,39 +85,43 @@ const json = ['content-type', 'application/json'];
 const frames = ['content-type', 'application/vnd.amazon.eventstream'];
 const sse = ['content-type', 'text/event-stream; charset=utf-8', 'cache-control', 'no-cache'];
 
-function sendError(call: Call, error: ErrorReply, plan: Plan | null): void {
+function sendError(call: Call, error: ErrorReply, scenario: Scenario | null): void {
   const body = errorBody(call.inquiry.dialect, error, call.requestId);
   const wire = wireOf(call, error.status, [...json, ...errorHeaders(call.inquiry.dialect, error)], body, 0);
-  // An error takes no time to think: only a delay that is asked for holds it back.
-  send(call, wire, { ...call.inquiry.base, delayMs: plan?.delayMs ?? 0 }, null);
+  // An error needs no generation time: only an explicit delay holds it back.
+  send(call, wire, { ...call.inquiry.base, delayMs: scenario?.delayMs ?? 0 }, null);
 }
 
 function sendOutcome(
   call: Call,
-  { plan, fault, body, encoding = 'utf8', contentType, outputTokens }: Outcome,
+  { scenario, fault, body, encoding = 'utf8', contentType, outputTokens }: Outcome,
 ): void {
   const kind = fault === null ? null : faults[fault].kind;
   if (fault === 'redirect') {
     send(
       call,
       wireOf(call, 302, ['location', '/v1/redirected'], '', 0),
-      { ...plan, delayMs: plan.delayMs ?? 0 },
+      { ...scenario, delayMs: scenario.delayMs ?? 0 },
       null,
     );
   } else if (fault !== null && kind === 'error') {
     const { dialect } = call.inquiry;
-    sendError(call, faultReply(fault, dialect, plan, call.clock.wallMs()) ?? midwayError(dialect), plan);
+    sendError(
+      call,
+      faultReply(fault, dialect, scenario, call.clock.wallMs()) ?? midwayError(dialect),
+      scenario,
+    );
   } else {
     const plain = contentType === undefined ? json : ['content-type', contentType];
     const stream = call.inquiry.dialect === 'bedrock' ? frames : sse;
-    // What Replicate makes is a prediction.
+    // Replicate creates a prediction.
     const status = call.inquiry.dialect === 'replicate' ? 201 : 200;
     const wire = wireOf(call, status, isSteps(body) ? stream : plain, body, outputTokens, encoding);
-    send(call, wire, plan, kind === 'wire' ? fault : null);
+    send(call, wire, scenario, kind === 'wire' ? fault : null);
   }
 }
 
-/** Runs an endpoint; what it throws becomes an error reply, and the process lives. */
+/** Runs an endpoint; whatever it throws becomes an error reply. */
 function attempt(call: Call, run: () => Outcome): void {
   try {
     sendOutcome(call, run());
@@ -153,7 +157,7 @@ function refuseSize(call: Call): void {
   sendError(call, { status: 413, type, message, headers: ['connection', 'close'] }, null);
 }
 
-/** Reads the body within its limit, then goes on. A client that leaves meanwhile is forgotten. */
+/** Reads the body up to the size limit, then calls `then`; never if the client leaves before. */
 function readBody(call: Call, then: (bytes: Buffer) => void): void {
   const { request } = call;
   if (Number(request.headers['content-length'] ?? 0) > bodyMaxBytes) {
@@ -232,7 +236,7 @@ function handle(call: Call): void {
   else attempt(call, () => models(inquiry));
 }
 
-/** Whose a path is that no endpoint has. */
+/** The dialect of a path that no endpoint has. */
 function dialectAt(path: string, guessed: Dialect): Dialect {
   if (path.startsWith('/v2/')) return 'cohere';
   return path.startsWith('/v1beta/') ? 'gemini' : guessed;
@@ -243,7 +247,7 @@ function listener(
   clock: Clock,
 ): (request: IncomingMessage, response: ServerResponse) => void {
   const shelf = createShelf();
-  const shared = { models: settings.models, base: basePlan(settings), draw: faultDraw(), shelf };
+  const shared = { models: settings.models, base: baseScenario(settings), draw: faultDraw(), shelf };
   let count = 0;
   let inFlight = 0;
   return (request, response) => {
@@ -272,8 +276,9 @@ function listener(
 }
 
 /**
- * Starts a simulator. `port` 0 takes a free one. Rejects when it can't listen.
- * `clock` is for tests; everything that takes time goes by it.
+ * Starts a simulator; rejects if it can't listen.
+ * @param port 0: a free one
+ * @param clock all timing depends on it; tests pass their own
  */
 export function startSimulator(
   settings: SimulateSettings,

@@ -1,4 +1,4 @@
-/** The simulator's settings: every key, its range and default, as users write them in the configuration. */
+/** The simulator's settings: every key with its range and default, as users write them in the configuration. */
 import { z } from 'zod';
 import { engineNames } from '../catalog/engines.ts';
 import { faultNames } from './faults.ts';
@@ -81,9 +81,10 @@ export const simulateSchema = z.strictObject({
       'Which headers announce it: `Retry-After`, `retry-after-ms`, the reset headers, all, or none.',
   }),
   holdMs: whole('holdMs').optional().meta({
-    description: 'Silence of faults that wait; unset: 1 s for `slow_headers`, else until the client leaves.',
+    description:
+      'Silence of faults that wait; unset: 1 s for `slow_headers`, otherwise until the client leaves.',
   }),
 });
 
-/** Checked settings, defaults filled in. `simulateSchema.parse({})` gives the defaults. */
+/** Checked settings with defaults filled in; `simulateSchema.parse({})` gives all defaults. */
 export type SimulateSettings = z.output<typeof simulateSchema>;

@@ -1,7 +1,4 @@
-/**
- * The simulator's words: counting and cutting tokens, finding what a message mentions, and pleasant
- * filler.
- */
+/** The simulator's text: counts and cuts tokens, finds what a message mentions, and supplies filler. */
 import { between, type Random } from './random.ts';
 
 const tokenCharsMax = 6;
@@ -10,21 +7,21 @@ function isSpace(code: number): boolean {
   return code <= 32 && (code === 32 || (code >= 9 && code <= 13));
 }
 
-/** End of the token that starts at `from`: the white space before a word and up to six characters of it. */
+/** End of the token that starts at `from`: white space before a word and up to six of its characters. */
 function tokenEnd(text: string, from: number): number {
   let at = from;
   while (at < text.length && isSpace(text.charCodeAt(at))) at++;
   const end = Math.min(text.length, at + tokenCharsMax);
   while (at < end && !isSpace(text.charCodeAt(at))) at++;
-  // A character outside the basic plane is two units, which must stay together.
+  // A character outside the basic plane is two code units, which must stay together.
   if (at < text.length && (text.charCodeAt(at) & 0xfc00) === 0xdc00) at++;
   return at;
 }
 
-/** Tokens of a text, by the simulator's own simple measure (about 1.3 a word): as many as `tokens` gives. */
+/** Tokens of a text by the simulator's simple measure (about 1.3 per word): the length of `tokens(text)`. */
 export function countTokens(text: string): number {
   let count = 0;
-  // Characters of the word so far; at the most, the next one begins a token.
+  // Characters of the current word; at the maximum, the next one starts a token.
   let run = tokenCharsMax;
   let space = true;
   for (let at = 0; at < text.length; at++) {
@@ -43,7 +40,7 @@ export function countTokens(text: string): number {
   return space && text.length > 0 ? count + 1 : count;
 }
 
-/** The text as its tokens; joined they are the text again. */
+/** The text cut into tokens; joined they give the text again. */
 export function tokens(text: string): string[] {
   const pieces: string[] = [];
   for (let at = 0; at < text.length; ) {
@@ -56,7 +53,7 @@ export function tokens(text: string): string[] {
 
 const scannedCharsMax = 4096;
 const mentionsMax = 8;
-// Repeats are bounded, so that no input makes a match slow; each pattern is tried only where its sign occurs.
+// Repeats are bounded, so that no input makes a match slow; each pattern is tried only if its sign occurs.
 const patterns: readonly { readonly signs: readonly string[]; readonly pattern: RegExp }[] = [
   { signs: ['@'], pattern: /[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,4}/g },
   {
@@ -66,10 +63,7 @@ const patterns: readonly { readonly signs: readonly string[]; readonly pattern: 
   { signs: [''], pattern: /\b\d(?:[ -]?\d){12,18}\b/g },
 ];
 
-/**
- * E-mail addresses, placeholders such as [EMAIL_1] or <PERSON_2>, card-like numbers: those at the
- * beginning of a text.
- */
+/** E-mail addresses, placeholders such as [EMAIL_1] or <PERSON_2>, and card-like numbers at the beginning of a text. */
 export function mentions(text: string): string[] {
   const scanned = text.slice(0, scannedCharsMax);
   const found = new Set<string>();
@@ -93,7 +87,7 @@ export function gist(text: string): string {
     .trim();
   if (flat.length <= gistCharsMax) return flat;
   const space = flat.lastIndexOf(' ', gistCharsMax);
-  // Not the character …: one beyond Latin-1 makes the whole reply several times slower to encode.
+  // Not the character …: a single one beyond Latin-1 makes the whole reply several times slower to encode.
   return `${flat.slice(0, space > gistCharsMax / 2 ? space : gistCharsMax)}...`;
 }
 
@@ -123,7 +117,7 @@ const sentences = [
   'What comes after this sentence would be just as simulated as what came before.',
 ].map((sentence) => tokens(` ${sentence}`));
 
-/** Sentences of one token up to twelve, so that a text of any length ends with a whole sentence. */
+/** Sentences of one to twelve tokens, so that a text of any length ends with a whole sentence. */
 const closings = new Map(
   [
     'Done.',
@@ -145,7 +139,7 @@ const closings = new Map(
 );
 const closingMax = 12;
 
-/** Adds filler to `pieces` until there are `length`; if there are more already, cuts them. */
+/** Adds filler to `pieces` up to `length` tokens; cuts them if there are more already. */
 export function fill(pieces: string[], length: number, random: Random): string[] {
   if (pieces.length > length) {
     pieces.length = length;
@@ -153,7 +147,7 @@ export function fill(pieces: string[], length: number, random: Random): string[]
     if (!/[.!?]"?$/.test(last)) pieces[length - 1] = `${last.replace(/[,;:]$/, '')}.`;
     return pieces;
   }
-  // The number of sentences is a prime, so any step visits all of them before one returns.
+  // The number of sentences is prime, so any step visits all of them before one repeats.
   let next = between(random, 0, sentences.length - 1);
   const step = between(random, 1, sentences.length - 1);
   while (pieces.length < length) {

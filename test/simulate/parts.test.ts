@@ -7,24 +7,24 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { Json } from '../../src/base/json.ts';
 import { simulate } from '../../src/commands/simulate.ts';
 import { answer } from '../../src/simulate/answer.ts';
 import { anthropicBody, anthropicSteps } from '../../src/simulate/anthropic.ts';
 import { readMessagesRequest } from '../../src/simulate/anthropic-request.ts';
-import type { Json } from '../../src/simulate/check.ts';
 import { embeddingsBody, readEmbeddings } from '../../src/simulate/embeddings.ts';
 import { Rejection } from '../../src/simulate/errors.ts';
 import type { Asked } from '../../src/simulate/exchange.ts';
 import { openaiBody, openaiSteps } from '../../src/simulate/openai.ts';
 import { readChat } from '../../src/simulate/openai-request.ts';
-import { basePlan, faultDraw, override, takeLine } from '../../src/simulate/plan.ts';
 import { generator } from '../../src/simulate/random.ts';
+import { baseScenario, faultDraw, override, takeLine } from '../../src/simulate/scenario.ts';
 import { schemaValue } from '../../src/simulate/schema-value.ts';
 import { simulateSchema } from '../../src/simulate/settings.ts';
 import { countTokens, fill, gist, mentions, tokens } from '../../src/simulate/text.ts';
 
 describe('plans', () => {
-  const base = basePlan(simulateSchema.parse({ fault: 'server_error', failureRate: 0.25 }));
+  const base = baseScenario(simulateSchema.parse({ fault: 'server_error', failureRate: 0.25 }));
 
   test('are changed by pairs, and say what is wrong with one', () => {
     expect(override(base, 'ttftMs=50, tokensPerSecond=12.5;seed=7 replyTokens=3-9')).toMatchObject({
@@ -197,9 +197,9 @@ describe('requests of any kind', () => {
     return Object.keys(holder).flatMap((key) => [{ holder, key }, ...places(holder[key])]);
   }
 
-  const plan = basePlan(simulateSchema.parse({}));
+  const scenario = baseScenario(simulateSchema.parse({}));
   function spell(asked: Asked): void {
-    const reply = { asked, ...answer(asked, plan), withUsage: true };
+    const reply = { asked, ...answer(asked, scenario), withUsage: true };
     for (const text of [openaiBody(reply), anthropicBody(reply)]) JSON.parse(text);
     const steps = [...openaiSteps(reply), ...anthropicSteps(reply)];
     for (const { text } of steps) expect(text.endsWith('\n\n')).toBe(true);

@@ -1,19 +1,16 @@
-/**
- * What is to happen to one request: the settings, changed by `x-simulate` or a `simulate:` line in the
- * message.
- */
+/** The scenario of one request: the settings, overridden by `x-simulate` or a `simulate:` line in the message. */
 import { type FaultName, faultNames, isFault } from './faults.ts';
 import { generator, hash, mix } from './random.ts';
 import { type RetryHint, ranges, retryHints } from './ranges.ts';
 import type { SimulateSettings } from './settings.ts';
 
-/** One request's settings, everything decided but the fault's turn (`drawFault`). */
-export interface Plan {
+/** How one request is treated, except whether the fault really strikes (`FaultDraw`). */
+export interface Scenario {
   readonly seed: number;
   readonly ttftMs: number;
   readonly tokensPerSecond: number;
   readonly jitter: number;
-  /** Before the headers of an answer that is not streamed; null: as long as its stream would take. */
+  /** Time before the headers of a reply that is not streamed; null: as long as its stream would take. */
   readonly delayMs: number | null;
   readonly replyTokens: number | { readonly min: number; readonly max: number };
   readonly contextTokens: number;
@@ -23,14 +20,14 @@ export interface Plan {
   readonly retryAfterMs: number | null;
   readonly retryHint: RetryHint;
   readonly holdMs: number | null;
-  /** How often the very same request meets the fault before it is answered; null: always. */
+  /** How often an identical request meets the fault before it is answered; null: always. */
   readonly times: number | null;
-  /** Unpacked size of `gzip_bomb`. */
+  /** Uncompressed size of `gzip_bomb`, in MiB. */
   readonly sizeMb: number;
 }
 
-/** The plan of a request that asks for nothing special. */
-export function basePlan(settings: SimulateSettings): Plan {
+/** The scenario of a request without overrides. */
+export function baseScenario(settings: SimulateSettings): Scenario {
   return {
     seed: settings.seed,
     ttftMs: settings.ttftMs,
@@ -50,7 +47,7 @@ export function basePlan(settings: SimulateSettings): Plan {
   };
 }
 
-type Overrides = { -readonly [key in keyof Plan]?: Plan[key] };
+type Overrides = { -readonly [key in keyof Scenario]?: Scenario[key] };
 
 const keys = [...Object.keys(ranges), 'fault', 'retryHint'].join(', ');
 
@@ -97,10 +94,10 @@ function assign(to: Overrides, name: string, text: string): string | null {
 }
 
 /**
- * Applies `key=value` pairs, separated by commas, semicolons or spaces, over a plan.
- * Gives a sentence that says what is wrong when a pair is malformed, unknown, out of range or repeated.
+ * Applies `key=value` pairs, separated by commas, semicolons or spaces, to a scenario.
+ * Returns an error sentence if a pair is malformed, unknown, out of range or repeated.
  */
-export function override(plan: Plan, text: string): Plan | string {
+export function override(scenario: Scenario, text: string): Scenario | string {
   const changes: Overrides = {};
   const seen = new Set<string>();
   for (const pair of text.split(/[\s,;]+/)) {
@@ -114,21 +111,21 @@ export function override(plan: Plan, text: string): Plan | string {
     const fault = assign(changes, name, pair.slice(equals + 1));
     if (fault !== null) return fault;
   }
-  // With a fault that waits, a delay can only mean its wait.
+  // With a fault that waits, a delay can only mean how long it waits.
   const waits =
     changes.fault === 'slow_headers' || changes.fault === 'stall' || changes.fault === 'no_first_token';
   if (waits && changes.delayMs !== undefined && changes.holdMs === undefined) {
     changes.holdMs = changes.delayMs === null || changes.delayMs === 0 ? null : changes.delayMs;
     delete changes.delayMs;
   }
-  // A fault that is asked for by name happens, whatever share the settings give theirs.
+  // A fault requested by name always strikes, whatever rate the settings give theirs.
   if (changes.fault !== undefined && changes.failureRate === undefined) changes.failureRate = 1;
-  return { ...plan, ...changes };
+  return { ...scenario, ...changes };
 }
 
 const line = /^[ \t]*simulate:[ \t]*([A-Za-z]+=.*)$/m;
 
-/** Takes a line `simulate: key=value, …` out of a message; null where there is none. */
+/** Removes a line `simulate: key=value, …` from a message; null if there is none. */
 export function takeLine(text: string): { readonly pairs: string; readonly rest: string } | null {
   if (!text.includes('simulate:')) return null;
   const found = line.exec(text);
@@ -139,24 +136,22 @@ export function takeLine(text: string): { readonly pairs: string; readonly rest:
 
 const repeatsMax = 1024;
 
-/** Decides whether a request, known by its text, meets the fault of its plan. */
-export type FaultDraw = (plan: Plan, request: string) => FaultName | null;
+/** Decides whether the fault of a scenario strikes a request. @param request its text, which identifies repeats */
+export type FaultDraw = (scenario: Scenario, request: string) => FaultName | null;
 
-/**
- * Decides whose turn it is to fail: by the number of the request, and by how often the same one came
- * (`times`).
- */
+/** Draws faults by the ordinal number of the request (`failureRate`) and the repeats of its text (`times`). */
 export function faultDraw(): FaultDraw {
   let ordinal = 0;
   const repeats = new Map<string, number>();
-  return (plan, request) => {
+  return (scenario, request) => {
     ordinal++;
-    if (plan.fault === null) return null;
-    if (plan.failureRate < 1) {
-      if (generator(mix(plan.seed) ^ Math.imul(ordinal, 0x9e3779b1))() >= plan.failureRate) return null;
+    if (scenario.fault === null) return null;
+    if (scenario.failureRate < 1) {
+      if (generator(mix(scenario.seed) ^ Math.imul(ordinal, 0x9e3779b1))() >= scenario.failureRate)
+        return null;
     }
-    if (plan.times === null) return plan.fault;
-    const key = `${plan.fault}:${hash(request, 1)}:${hash(request, 2)}:${request.length}`;
+    if (scenario.times === null) return scenario.fault;
+    const key = `${scenario.fault}:${hash(request, 1)}:${hash(request, 2)}:${request.length}`;
     const before = repeats.get(key) ?? 0;
     repeats.delete(key);
     repeats.set(key, before + 1);
@@ -164,6 +159,6 @@ export function faultDraw(): FaultDraw {
       if (repeats.size <= repeatsMax) break;
       repeats.delete(oldest);
     }
-    return before < plan.times ? plan.fault : null;
+    return before < scenario.times ? scenario.fault : null;
   };
 }
