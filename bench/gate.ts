@@ -1,4 +1,4 @@
-/** The gate: what must hold on every change, judged by ratios to the floor, never by absolute times. */
+/** The benchmark gate: what must hold for every change, judged by ratios to the floor, never by absolute times. */
 import {
   connectionsFull,
   type LoadOptions,
@@ -13,17 +13,18 @@ import {
 } from './load/run.ts';
 import { type Comparison, compare } from './load/stats.ts';
 
-/** Ratios to the floor that are aimed for; RESULTS.md judges by them. */
+/** Target ratios to the floor; RESULTS.md is judged by them. */
 export const goals = { miss: 2.0, hit: 1.0, memory: 1.3 } as const;
 /**
- * What no change may fall behind: the goals. A miss, which is 1.5 in a calm hour, has room for noise besides: whatever
- * else works on the machine's caches costs the larger program more, in one hour 1.4 times as much. They only go down.
+ * Ratios that no change may exceed: the targets, with extra room for a miss. On a quiet machine a miss is at 1.5, but
+ * other load on the CPU's caches costs the larger program more; 1.4 times as much was measured once. Limits may only
+ * be lowered.
  */
 export const limits = { ...goals, miss: 2.2 } as const;
-/** From exec to ready; the one absolute, judged by the median of five starts. */
+/** Time from exec to ready. The only absolute limit; judged by the median of five starts. */
 export const readyMaxMs = 500;
 
-/** Short rounds, many of them: the machine's drift is slow, so a pair close together sees the same machine. */
+/** Many short rounds: the machine drifts slowly, so two rounds close together see the same conditions. */
 export const gateOptions: LoadOptions = {
   rounds: 15,
   roundMs: 400,
@@ -42,7 +43,7 @@ interface Check {
   readonly name: string;
   readonly limit: number;
   measure(): Promise<Comparison>;
-  /** The same with more rounds, for a second opinion. */
+  /** The same with more rounds, to confirm a failure. */
   repeat(): Promise<Comparison>;
 }
 
@@ -52,7 +53,7 @@ function checks(rig: Rig, pair: Pair): Check[] {
   const { rounds } = rig.options;
   return [
     {
-      // First: it leaves both processes warm.
+      // First, as it leaves both processes warm.
       name: `memory after ${rig.options.rssRequests} requests`,
       limit: limits.memory,
       measure: async () => compare((await measureMemory(rig, pair)).slice(1)),
@@ -73,7 +74,7 @@ function checks(rig: Rig, pair: Pair): Check[] {
   ];
 }
 
-/** Runs the gate; gives the sentences of what failed, none when all held. */
+/** Runs the gate; returns a sentence per failure, none if everything holds. */
 export async function runGate(options: LoadOptions, say: (line: string) => void): Promise<string[]> {
   return withRig(options, say, async (rig) => {
     const failures: string[] = [];

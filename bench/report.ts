@@ -1,4 +1,4 @@
-/** Writes RESULTS.md from what was measured. */
+/** Renders RESULTS.md from the measurements. */
 import { readFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { dialectNames } from '../src/exchange/dialects.ts';
@@ -17,15 +17,16 @@ import type { Comparison } from './load/stats.ts';
 import type { MicroRow } from './micro/run.ts';
 import { requestTask, streamTask, subject as translate } from './micro/translate.bench.ts';
 
-/** All that a full run measures; what was not asked for is absent. */
+/** Everything a full run measures; what was not requested is absent. */
 export interface Results {
   readonly load?: LoadResults;
   readonly micro?: readonly MicroRow[];
 }
 
+/** Results of the load tests. */
 export interface LoadResults {
   readonly cpu: CpuResults;
-  /** The floor against itself. */
+  /** The floor compared with itself. */
   readonly noise: Comparison;
   readonly latency: readonly LatencyRow[];
   readonly memory: Memory;
@@ -74,7 +75,7 @@ function cpuTable({ cpu, noise }: LoadResults): string {
   if (cpu.miss) rows.push(judged('cache miss', cpu.miss, goals.miss));
   if (cpu.hit) rows.push(judged('exact-cache hit', cpu.hit, goals.hit));
   if (cpu.stream) rows.push(judged(`a stream of ${streamEvents} events`, cpu.stream));
-  rows.push(judged('the floor against itself (what the method scatters)', noise));
+  rows.push(judged('the floor against itself (scatter of the method)', noise));
   return table(comparisonHead('µs'), rows);
 }
 
@@ -98,10 +99,10 @@ function latencyTable(rows: readonly LatencyRow[]): string {
   );
 }
 
-/** Most that a request of 100 KB may take. */
+/** Limit for translating a request of 100 KB. */
 const requestMaxNs = 1e6;
 
-/** Medians of translation, by client and provider. */
+/** Median translation times, by client and provider. */
 function translationSection(rows: readonly MicroRow[]): string {
   const medians = new Map(rows.map(({ task, medianNs }) => [task, medianNs]));
   const micros = (task: string): string => {
@@ -122,9 +123,9 @@ function translationSection(rows: readonly MicroRow[]): string {
   );
   return `## Translation
 
-µs, medians, for each pair of client and provider: a request from its bytes to those for the provider (at most
-${fixed(requestMaxNs / 1000)} for 100 KB), and a reply of 200 events back. Most of a request's time is what the runtime
-takes for UTF-8 and JSON.
+Median µs for each pair of client and provider: a request, from the client's bytes to the provider's (at most
+${fixed(requestMaxNs / 1000)} for 100 KB), and a reply of 200 events back. Most of a request's time is spent by the
+runtime on UTF-8 and JSON.
 
 ${table(['', 'request of 1 KB', 'request of 100 KB', 'stream of 200 events'], pairs)}
 `;
@@ -164,25 +165,25 @@ function loadSection(load: LoadResults, options: LoadOptions): string {
   const ready = start.sidegate <= readyMaxMs ? 'holds' : 'FAILS';
   return `## CPU time
 
-User and system time of the whole process, all its threads, for one request at ${connectionsFull} connections with a
-prompt of 1 KB. Rounds of ${options.roundMs} ms in turn (A B, B A, …); the ratio is the median of the ratios of each pair.
+User and system time of all threads of the process per request, at ${connectionsFull} connections with a
+prompt of 1 KB. Rounds of ${options.roundMs} ms alternate (A B, B A, …); the ratio is the median over the pairs' ratios.
 
 ${cpuTable(load)}
 
-The floor answers a hit from the upstream, as it does everything: the limit says that a hit costs less than no gateway at
-all that still asks the model. Events of a stream come ${streamTickMs} ms apart, each in a write of its own.
+The floor has no cache, so it always asks the upstream: the limit for a hit says that answering it costs less than passing
+the request on. Events of a stream come ${streamTickMs} ms apart, each in its own write.
 
 ## Latency
 
-µs, closed loop; in brackets what the way adds to asking the upstream directly. At ${connectionsFull} connections the
-server's one core is the bottleneck, so latency there is mostly queueing; a stream's load leaves room.
+µs, closed loop; in brackets the time added to asking the upstream directly. At ${connectionsFull} connections the
+server's one core is the bottleneck, so latency there is mostly queueing; the streaming load doesn't saturate it.
 
 ${latencyTable(load.latency)}
 
 ## Memory
 
-RSS in MB of fresh processes: ten seconds after they were ready, and after ${options.rssRequests} cache misses at ${connectionsFull}
-connections. Sidegate's cache is as full then as its configuration lets it be.
+RSS in MB of fresh processes: ten seconds after they became ready, and after ${options.rssRequests} cache misses at ${connectionsFull}
+connections. By then Sidegate's cache is as full as its configuration allows.
 
 ${table(comparisonHead('MB'), [judged('idle', memory.idle), judged('after the load', memory.loaded, goals.memory)])}
 
@@ -197,21 +198,21 @@ ${table(
 `;
 }
 
-/** The page. `options`: those of the load tests. */
+/** The whole page. @param options those of the load tests */
 export function renderResults({ load, micro }: Results, options: LoadOptions): string {
   const pinned = pinning
     ? 'The server under test has one core to itself (`taskset`); upstream and clients share the others.'
-    : 'Nothing is pinned: this machine has one core, or no `taskset`.';
+    : 'Nothing is pinned, as this machine has one core or no `taskset`.';
   return `# Benchmarks
 
 Generated by \`npm run bench\`; don't edit. ${new Date().toISOString().slice(0, 10)}, ${machine()}.
 Node ${process.versions.node}, undici ${versionOf('undici')}, pino ${versionOf('pino')}, prom-client ${versionOf('prom-client')}.
 
 The *floor* is the leanest proxy one can write on the same runtime, \`load/floor.ts\`: \`node:http\` and undici's
-\`dispatch\`, the body buffered, the reply passed through, nothing read and nothing decided. Sidegate is compiled and runs
-with every stage on: the key is checked, replay asked, a token bucket reserved and settled, e-mail addresses and card
-numbers looked for, the exact cache asked and filled, two targets routed behind breakers, one log line a request written
-to a file, metrics counted. Both run with the same flags: \`${options.heapFlags.join(' ')}\`. ${pinned}
+\`dispatch\`. It buffers the body, passes the reply through, parses nothing and decides nothing. Sidegate is compiled and
+runs with every stage on: it checks the key, asks replay, reserves and settles a token bucket, searches for e-mail
+addresses and card numbers, asks and fills the exact cache, routes over two targets behind breakers, writes one log line
+per request to a file, and counts metrics. Both run with the same flags: \`${options.heapFlags.join(' ')}\`. ${pinned}
 
 ${load ? loadSection(load, options) : ''}
 ${micro ? `## Micro\n\n${microTable(micro.filter(({ subject }) => subject !== translate))}\n` : ''}

@@ -1,4 +1,4 @@
-/** `npm run bench`: measures everything and writes RESULTS.md; with `--gate` only judges the ratios, exit code 1 if one fails. */
+/** `npm run bench`: measures everything and writes RESULTS.md. With `--gate` it only judges the ratios; exit code 1 if one fails. */
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { gateOptions, runGate } from './gate.ts';
@@ -75,7 +75,7 @@ function optionsFrom(base: LoadOptions): LoadOptions {
   };
 }
 
-/** Every load test. One pair of processes serves memory, CPU and latency in turn, so that all are measured warm. */
+/** Runs all load tests. One pair of processes serves memory, CPU and latency in turn, so all are measured warm. */
 function runLoad(options: LoadOptions): Promise<LoadResults> {
   return withRig(options, say, async (rig) => {
     const start = await measureStart(rig);

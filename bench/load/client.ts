@@ -1,11 +1,11 @@
 /** The load generator: a closed loop over raw keep-alive sockets. */
 import { connect, type Socket } from 'node:net';
 
-/** One run. It ends after `requests` replies or `durationMs`, whichever comes first. */
+/** What one run does. It ends after `requests` replies or `durationMs`, whichever comes first. */
 export interface LoadOrder {
   port: number;
   connections: number;
-  /** `miss`: each prompt is new; `hit`: all are the same; `stream`: new prompts, answered by SSE. */
+  /** `miss`: each prompt is new; `hit`: all are the same; `stream`: new prompts, answered as SSE. */
   mode: 'miss' | 'hit' | 'stream';
   requestsMax: number;
   durationMs: number;
@@ -13,11 +13,11 @@ export interface LoadOrder {
   key: string;
 }
 
-/** What a run saw. Latencies in µs; `first` is the time to the first token of a stream (0 without). */
+/** Result of a run. Latencies in µs; `first` is the time to a stream's first token (0 without streams). */
 export interface LoadReport {
   requests: number;
   errors: number;
-  /** Status line of the first reply that was not a 200, or the socket's error. */
+  /** Status line of the first reply other than 200, or the socket's error. */
   firstError: string;
   elapsedMs: number;
   p50Us: number;
@@ -27,11 +27,11 @@ export interface LoadReport {
   firstP99Us: number;
 }
 
-/** Latencies kept for the percentiles; later ones are counted, not kept. */
+/** Latencies kept for the percentiles; later ones are only counted. */
 const samplesMax = 1_000_000;
 const promptBytes = 1024;
 const counterDigits = 12;
-/** The connections of a run with streams begin spread over this, about the life of a stream. */
+/** The connections of a streaming run start spread over this time, about the duration of a stream. */
 const streamSpreadMs = 400;
 const latencies = new Float32Array(samplesMax);
 const firsts = new Float32Array(samplesMax);
@@ -39,7 +39,7 @@ const endOfChunks = Buffer.from('0\r\n\r\n');
 const firstToken = '"content":"tok 0';
 let counter = 0;
 
-/** Request bytes and the offset of the counter in them that makes each prompt new. */
+/** The request's bytes, and the offset in them of the counter that makes each prompt new. */
 function requestBytes(order: LoadOrder): [Buffer, number] {
   const mark = '#'.repeat(counterDigits);
   const words = `Question ${mark}: what does the sidecar do with this prompt, which says nothing at all? `;
@@ -67,7 +67,7 @@ function percentile(sorted: Float32Array, share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
 }
 
-/** Runs one order to its end. Never rejects: faults are counted in the report. */
+/** Executes one order. Never rejects: errors are counted in the report. */
 export function run(order: LoadOrder): Promise<LoadReport> {
   const { promise, resolve } = Promise.withResolvers<LoadReport>();
   const start = performance.now();
@@ -100,7 +100,7 @@ export function run(order: LoadOrder): Promise<LoadReport> {
   function converse(): void {
     const [request, counterAt] = requestBytes(order);
     const buffer = Buffer.allocUnsafeSlow(64 * 1024);
-    /** Bytes of the body still to come; -1: no head yet; -2: chunked, ends with its last five bytes. */
+    /** Body bytes still to come; -1: no head yet; -2: chunked, which ends with its last five bytes. */
     let remaining = -1;
     let head = '';
     let tail = Buffer.alloc(0);
@@ -133,7 +133,7 @@ export function run(order: LoadOrder): Promise<LoadReport> {
       next();
     }
 
-    /** Reads the head; returns the offset of the body in `data`, or -1 while it is incomplete. */
+    /** Reads the head; returns the offset of the body in `data`, or -1 if it is incomplete. */
     function readHead(data: Buffer): number {
       const before = head.length;
       head += data.toString('latin1');
@@ -191,7 +191,7 @@ export function run(order: LoadOrder): Promise<LoadReport> {
   }
 
   for (let i = 0; i < order.connections; i++) {
-    // Streams all last equally long: begun at once, they would begin at once again and again, and queue for it.
+    // All streams take equally long: started together, they would restart together forever and queue for it.
     if (order.mode === 'stream') setTimeout(converse, (i * streamSpreadMs) / order.connections);
     else converse();
   }

@@ -1,6 +1,6 @@
-/** What the load consists of, as the upstream sends it and the report says it. */
+/** Constants of the load, shared by the upstream that sends it and the report that describes it. */
 
-/** Events of a streamed reply that carry text; the role, finish, usage and end events come on top. */
+/** Text events of a streamed reply; the role, finish, usage and end events come in addition. */
 export const streamEvents = 200;
-/** Pause between two events of a stream. Real models take 5–50 ms; this keeps a round short. */
+/** Pause between two events of a stream, in ms. Real models take 5–50; this keeps a round short. */
 export const streamTickMs = 2;

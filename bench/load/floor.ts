@@ -1,11 +1,11 @@
 /**
  * The floor: the leanest proxy this runtime allows with `node:http` and undici's `dispatch`. It buffers the body and
- * passes the reply through, streams too; it reads no JSON and decides nothing. Sidegate is measured against it.
+ * passes the reply through, streams too; it parses no JSON and decides nothing. Sidegate is measured against it.
  *
- * It must stay as fast as can be, since a slow floor flatters. Tried, as CPU time a request against this file at 32
- * connections (rounds in pairs; two copies of one file differ by ±4% on a shared machine):
+ * It must stay as fast as possible, since a slow floor flatters. What was tried, as CPU time per request compared with
+ * this file at 32 connections (rounds in pairs; two copies of one file differ by ±4% on a shared machine):
  * - head and body of a reply in one string, hence one plain write instead of a gathered one: 2–10% less. Kept.
- * - undici Clients on a stack of our own instead of a Pool: 4–6% less. Kept. A queue instead of a stack: 6% more.
+ * - undici Clients on a stack instead of a Pool: 4–6% less. Kept. A queue instead of a stack: 6% more.
  * - no idle timer on the client's sockets (`keepAliveTimeout: 0`): 3% less. Kept. undici's timers off: within the noise.
  *   Kept.
  * - undici's Agent, `sendDate: false`, no header filter at all, headers as an object, reading with `readable`, no
@@ -21,11 +21,11 @@ import Client from 'undici/lib/dispatcher/client.js';
 const { createServer } = process.getBuiltinModule('node:http');
 const [upstreamPort, port] = process.argv.slice(2);
 const origin = `http://127.0.0.1:${upstreamPort}`;
-/** Idle upstream connections, last used first. Never more than the clients' own connections, which are bounded. */
+/** Idle upstream connections, last used first. Never more than the clients' connections, whose number is bounded. */
 const idle: InstanceType<typeof Client>[] = [];
 const connectionsMax = 4096;
 
-/** Passes one reply on to the client. A class, since three closures a request cost more. */
+/** Passes one reply on to the client. A class, since three closures per request cost more. */
 class Passage implements Dispatcher.DispatchHandler {
   readonly #client: InstanceType<typeof Client>;
   readonly #response: ServerResponse;
@@ -55,7 +55,7 @@ class Passage implements Dispatcher.DispatchHandler {
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (chunk.length === this.#contentLength) {
-      // As a string it leaves in one write together with the head.
+      // As a string it is written together with the head.
       this.#response.end(chunk.toString('latin1'), 'latin1');
       this.#ended = true;
     } else if (!this.#response.write(chunk)) {

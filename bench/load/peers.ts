@@ -1,20 +1,20 @@
 /**
- * Both ends of a load test in one process: the clients and the model provider, told what to do over IPC.
+ * Both ends of a load test in one process, the clients and the model provider, controlled over IPC.
  *
- * While an order runs it never sleeps. The kernel bills the waking of a sleeper to whoever sends to it, so with sleepy
- * peers the server under test pays for how little they have to do: a cache hit, which leaves the provider idle, would
- * cost several µs more than the same work done among busy peers. Two processes that never sleep would fight for the
- * one core that is left to them; hence one process.
+ * While an order runs, this process never sleeps. The kernel charges the cost of waking a process to the one that sends
+ * to it, so idle peers would inflate the CPU time of the server under test: a cache hit, which leaves the provider idle,
+ * would cost several µs more than with busy peers. Two processes that never sleep would compete for the only core left
+ * to them; hence one process.
  */
 import { type LoadOrder, run } from './client.ts';
 import { openUpstream, requestsAnswered } from './upstream.ts';
 
-/** What the parent may ask: a run, or how many requests the provider has answered. */
+/** An order from the parent: a run, or `count` for the number of requests the provider has answered. */
 export type PeersOrder = LoadOrder | 'count';
 
 let running = false;
 
-/** One turn of the event loop after the other, each with a look at the sockets that doesn't wait. */
+/** Runs one turn of the event loop after the other; each polls the sockets without waiting. */
 function stayAwake(): void {
   if (running) setImmediate(stayAwake);
 }

@@ -1,4 +1,4 @@
-/** The processes of a load test: starting, pinning, measuring and ending them. Linux only, since it reads /proc. */
+/** The processes of a load test: starts, pins, measures and stops them. Linux only, since it reads /proc. */
 import { type ChildProcess, execFileSync, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -20,7 +20,7 @@ import type { PeersOrder } from './peers.ts';
 
 const repository = fileURLToPath(new URL('../../', import.meta.url));
 const work = `${repository}.sidegate/bench/`;
-/** Heap flags of the floor and of Sidegate alike; `--heap` replaces them. */
+/** Heap flags of both the floor and Sidegate; `--heap` replaces them. */
 export const defaultHeapFlags = ['--max-semi-space-size=8'];
 /** The virtual key the clients send. */
 export const benchKey = 'sk-sidegate-bench-0000000000000000';
@@ -32,7 +32,7 @@ export interface Server {
   readonly name: 'floor' | 'sidegate';
   readonly port: number;
   readonly pid: number;
-  /** From exec to the first 200 of `/readyz`; for the floor, to the first accepted connection. */
+  /** Time from exec to the first 200 of `/readyz`; for the floor, to the first accepted connection. */
   readonly readyMs: number;
   /** CPU time of all its threads so far, user and system, in µs. */
   cpuUs(): number;
@@ -47,9 +47,9 @@ export interface Server {
 export interface ServerOptions {
   readonly upstreamPort: number;
   readonly heapFlags: readonly string[];
-  /** Pinned to the first core; else left where the system puts it. */
+  /** Whether it is pinned to the first core; otherwise the system schedules it. */
   readonly pinned: boolean;
-  /** More flags for the runtime, such as `--cpu-prof`. */
+  /** Additional flags for the runtime, such as `--cpu-prof`. */
   readonly nodeFlags?: readonly string[];
 }
 
@@ -63,7 +63,7 @@ function canPin(): boolean {
   }
 }
 
-/** The server has a core of its own where there are two and `taskset`. */
+/** Whether the server gets its own core, which takes two cores and `taskset`. */
 export const pinning = canPin();
 const serverCore = '0';
 const otherCores = availableParallelism() > 2 ? `1-${availableParallelism() - 1}` : '1';
@@ -73,7 +73,7 @@ function command(cores: string, pinned: boolean, args: readonly string[]): [stri
   return [process.execPath, [...args]];
 }
 
-/** The clients and the provider, in one process beside the server under test. */
+/** The clients and the provider, together in one process separate from the server under test. */
 export interface Peers {
   /** The provider's port. */
   readonly upstreamPort: number;
@@ -111,7 +111,7 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-/** One look at `/readyz`; false while nothing answers or it isn't ready. */
+/** Requests `/readyz` once; false if nothing answers or it isn't ready. */
 function isReady(port: number, path: string): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const request = get({ host: '127.0.0.1', port, path, agent: false }, (response) => {
@@ -131,7 +131,7 @@ async function untilReady(child: ChildProcess, name: string, probe: () => Promis
   }
 }
 
-/** The kernel's count in ns where it keeps one, else in ticks of 10 ms. Threads that have ended are not in it. */
+/** CPU time from the kernel's count in ns if there is one, otherwise in ticks of 10 ms. Ended threads are missing. */
 function cpuUs(pid: number): number {
   let ns = 0;
   for (const thread of readdirSync(`/proc/${pid}/task`)) {
@@ -172,7 +172,7 @@ function measured(
   };
 }
 
-/** Compiles the floor as the product is compiled: types stripped at run time would cost it 20–40 MB. */
+/** Compiles the floor like the product, as stripping types at run time would cost it 20–40 MB. */
 export function compileFloor(): void {
   execFileSync(`${repository}node_modules/.bin/tsc`, ['-p', `${repository}bench/tsconfig.floor.json`], {
     stdio: 'inherit',
@@ -204,7 +204,7 @@ export async function startFloor(options: ServerOptions): Promise<Server> {
   return measured(child, { name: 'floor', port, readyMs: performance.now() - start }, null, []);
 }
 
-/** Starts the built Sidegate on `sidegate.yaml`, its log written to a file. */
+/** Starts the built Sidegate with `sidegate.yaml`; its log goes to a file. */
 export async function startSidegate(options: ServerOptions): Promise<Server> {
   mkdirSync(work, { recursive: true });
   const [port, adminPort] = [await freePort(), await freePort()];

@@ -17,60 +17,61 @@ export interface LoadOptions {
   /** Pairs of rounds for CPU time. */
   readonly rounds: number;
   readonly roundMs: number;
-  /** Pairs of rounds for latencies; 0 leaves them out. */
+  /** Pairs of rounds for latencies; 0 skips them. */
   readonly latencyRounds: number;
-  /** Requests before memory is read. */
+  /** Requests sent before memory is read. */
   readonly rssRequests: number;
-  /** Fresh pairs of processes for memory. */
+  /** Number of fresh process pairs for memory. */
   readonly rssRuns: number;
   readonly starts: number;
   readonly heapFlags: readonly string[];
-  /** More runtime flags for Sidegate alone, such as `--cpu-prof`. */
+  /** Additional runtime flags for Sidegate only, such as `--cpu-prof`. */
   readonly sidegateFlags: readonly string[];
-  /** The floor stands in for Sidegate too, which shows what the method itself scatters. */
+  /** Runs the floor in place of Sidegate, which shows the scatter of the method itself. */
   readonly self: boolean;
 }
 
-/** Latencies in µs of one way to the model. */
+/** Latencies in µs over one path to the model. */
 export interface Latency {
   readonly p50Us: number;
   readonly p99Us: number;
 }
 
-/** Latencies of the same load by three ways. */
+/** Latencies of the same load over three paths. */
 export interface LatencyRow {
   readonly mode: LoadOrder['mode'];
   readonly connections: number;
-  /** Of a stream: to its first token; else to the reply's last byte. */
+  /** Of a stream: to its first token; otherwise to the reply's last byte. */
   readonly direct: Latency;
   readonly floor: Latency;
   readonly sidegate: Latency;
 }
 
-/** CPU time a request (of a stream: a stream), in µs. */
+/** CPU time per request (or per stream), in µs. */
 export type CpuResults = Partial<Record<LoadOrder['mode'], Comparison>>;
 
+/** Connections of a full load. */
 export const connectionsFull = 32;
 const orderMs = 120_000;
 const settleMs = 1000;
-/** What a start takes for itself, such as the thread that reads the configuration, is back with the system by then. */
+/** By then, in ms, memory used only for starting (such as the thread that reads the configuration) has been returned. */
 const startedMs = 10_000;
 const unlimited = 10_000_000;
 
-/** What the measurements share. */
+/** What all measurements share. */
 export interface Rig {
   readonly peers: Peers;
   readonly options: LoadOptions;
   readonly say: (line: string) => void;
 }
 
-/** Two servers, started alike. */
+/** Two servers, started the same way. */
 export interface Pair {
   readonly floor: Server;
   readonly sidegate: Server;
 }
 
-/** Starts what the tests need besides the servers; `use` gets it, and all of it ends with it. */
+/** Starts everything besides the servers, calls `use`, then stops it. */
 export async function withRig<T>(
   options: LoadOptions,
   say: Rig['say'],
@@ -92,7 +93,7 @@ async function start(rig: Rig, which: keyof Pair, pinned: boolean): Promise<Serv
   return startSidegate({ ...common, nodeFlags: sidegateFlags });
 }
 
-/** Starts a fresh pair, pinned to one core, for `use`. */
+/** Starts a fresh pair, pinned to one core, calls `use`, then stops it. */
 export async function withPair<T>(rig: Rig, use: (pair: Pair) => Promise<T>): Promise<T> {
   const floor = await start(rig, 'floor', true);
   try {
@@ -107,7 +108,7 @@ export async function withPair<T>(rig: Rig, use: (pair: Pair) => Promise<T>): Pr
   }
 }
 
-/** Runs an order that must succeed to the last request: a benchmark of refusals is worth nothing. */
+/** Runs an order in which every request must succeed: a benchmark of refusals would be worthless. */
 async function load(rig: Rig, order: Omit<LoadOrder, 'key'>): Promise<LoadReport> {
   const report = await rig.peers.load(order);
   if (report.errors > 0 || report.requests === 0) {
@@ -118,7 +119,7 @@ async function load(rig: Rig, order: Omit<LoadOrder, 'key'>): Promise<LoadReport
 
 type Load = Pick<LoadOrder, 'mode' | 'connections'>;
 
-/** One round on one server: CPU time a request. */
+/** One round on one server: its CPU time per request. */
 async function cpuRound(rig: Rig, server: Server, { mode, connections }: Load): Promise<number> {
   const before = await rig.peers.requests();
   const cpuBefore = server.cpuUs();
@@ -133,7 +134,7 @@ async function cpuRound(rig: Rig, server: Server, { mode, connections }: Load): 
   const reached = (await rig.peers.requests()) - before;
   const cached = mode === 'hit' && server.name === 'sidegate';
   const expected = cached ? 0 : report.requests;
-  // The first request of all is a miss, and up to one a connection may be under way when it comes back.
+  // The very first request is a miss, and up to one per connection may be in flight until its reply is stored.
   if (Math.abs(reached - expected) > (cached ? connections : 0)) {
     throw new Error(
       `${server.name}: ${reached} of ${report.requests} requests reached the upstream (${mode})`,
@@ -143,7 +144,7 @@ async function cpuRound(rig: Rig, server: Server, { mode, connections }: Load): 
   return used / report.requests;
 }
 
-/** CPU time a request, in pairs of rounds: A B, B A, A B, …, so that a drift of the machine hits both alike. */
+/** CPU time per request, in pairs of rounds: A B, B A, A B, …, so that drift of the machine affects both equally. */
 export async function measureCpu(rig: Rig, pair: Pair, what: Load, rounds: number): Promise<Comparison> {
   const { floor, sidegate } = pair;
   const pairs: [number, number][] = [];
@@ -166,7 +167,7 @@ export async function measureCpu(rig: Rig, pair: Pair, what: Load, rounds: numbe
   return result;
 }
 
-/** Latencies by three ways in turn; the median over the rounds of each round's percentiles. */
+/** Latencies over three paths in turn: for each percentile, the median over all rounds. */
 export async function measureLatency(rig: Rig, pair: Pair, what: Load): Promise<LatencyRow> {
   const ways = {
     direct: { port: rig.peers.upstreamPort, seen: [] as LoadReport[] },
@@ -192,13 +193,13 @@ export async function measureLatency(rig: Rig, pair: Pair, what: Load): Promise<
   return row;
 }
 
-/** Memory in MB some seconds after the processes were ready, and after the load. */
+/** Memory in MB, some seconds after the processes became ready and after the load. */
 export interface Memory {
   readonly idle: Comparison;
   readonly loaded: Comparison;
 }
 
-/** One fresh pair's memory: some seconds after it was ready, and after many cache misses. Leaves both warm. */
+/** Memory of one fresh pair: some seconds after it became ready, and after many cache misses. Leaves both warm. */
 export async function measureMemory(rig: Rig, { floor, sidegate }: Pair): Promise<[number, number][]> {
   await sleep(startedMs);
   const idle: [number, number] = [floor.rssMb(), sidegate.rssMb()];
@@ -213,7 +214,7 @@ export async function measureMemory(rig: Rig, { floor, sidegate }: Pair): Promis
   return [idle, loaded];
 }
 
-/** Memory over fresh pairs of processes. */
+/** Memory over several fresh pairs of processes. */
 export async function measureMemoryRuns(rig: Rig, runs: number): Promise<Memory> {
   const idles: [number, number][] = [];
   const loadeds: [number, number][] = [];
@@ -227,7 +228,7 @@ export async function measureMemoryRuns(rig: Rig, runs: number): Promise<Memory>
   return { idle: compare(idles), loaded: compare(loadeds) };
 }
 
-/** From exec to ready, in ms; not pinned, since a service isn't either. */
+/** Time from exec to ready, in ms; not pinned, since a service isn't either. */
 export async function measureStart(rig: Rig): Promise<Comparison> {
   const pairs: [number, number][] = [];
   for (let i = 0; i < rig.options.starts; i++) {

@@ -1,6 +1,6 @@
-/** The little statistics the load tests need. */
+/** The statistics that the load tests need. */
 
-/** The value below which `share` (0–1) of them lie; NaN of none. */
+/** The value below which `share` (0–1) of the values lie; NaN if there are none. */
 export function quantile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   const at = (sorted.length - 1) * share;
@@ -9,9 +9,10 @@ export function quantile(values: readonly number[], share: number): number {
   return low + (high - low) * (at - Math.floor(at));
 }
 
+/** The median; NaN of no values. */
 export const median = (values: readonly number[]): number => quantile(values, 0.5);
 
-/** Two things measured in pairs: their medians, and the median and quartiles of the ratio of each pair. */
+/** Two servers measured in pairs of rounds: the median of each, and the median and quartiles of the pairs' ratios. */
 export interface Comparison {
   readonly floor: number;
   readonly sidegate: number;
@@ -21,7 +22,7 @@ export interface Comparison {
   readonly rounds: number;
 }
 
-/** Compares pairs of `[floor, sidegate]`. The ratio is taken within each pair, since the machine drifts between them. */
+/** Compares pairs of `[floor, sidegate]`. The ratio is taken within each pair, as the machine drifts between pairs. */
 export function compare(pairs: readonly (readonly [number, number])[]): Comparison {
   const ratios = pairs.map(([floor, sidegate]) => sidegate / floor);
   return {

@@ -1,9 +1,9 @@
-/** The model provider of the load tests: a raw socket server, so cheap that its own work hides nothing. */
+/** The model provider of the load tests: a raw socket server, so cheap that it doesn't distort the measurement. */
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { streamEvents, streamTickMs } from './facts.ts';
 
-/** Head or body of a request beyond this closes the connection. */
+/** A request with a head or body larger than this closes the connection. */
 const requestMaxBytes = 1024 * 1024;
 
 const replyText =
@@ -73,7 +73,7 @@ const end = Buffer.from('e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n');
 const streamTail = Buffer.concat([finish, end]);
 const streamTailUsage = Buffer.concat([finish, usage, end]);
 
-/** Streams under way, advanced together by one timer: the socket, events sent, and its last bytes. */
+/** A stream in flight: its socket, events sent, and last bytes. One timer advances all streams. */
 interface Stream {
   socket: Socket;
   sent: number;
@@ -111,7 +111,7 @@ function answer(socket: Socket, request: Buffer, bodyAt: number): void {
   ticker ??= setInterval(tick, streamTickMs);
 }
 
-/** Length of the request's head and of the whole request; zeros while the head is incomplete. */
+/** Length of the request's head and of the whole request; zeros if the head is incomplete. */
 function measure(data: Buffer): [bodyAt: number, total: number] {
   const headEnd = data.indexOf('\r\n\r\n');
   if (headEnd < 0) return [0, 0];
@@ -150,7 +150,7 @@ const server = createServer({ noDelay: true }, (socket) => {
   });
 });
 
-/** Opens the provider on a free port of loopback; gives the port. */
+/** Opens the provider on a free loopback port; returns the port. */
 export async function openUpstream(): Promise<number> {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -158,5 +158,5 @@ export async function openUpstream(): Promise<number> {
   return typeof address === 'object' ? (address?.port ?? 0) : 0;
 }
 
-/** Requests answered so far: this is how a cache hit is told from a miss. */
+/** Requests answered so far, which tells cache hits from misses. */
 export const requestsAnswered = (): number => requests;

@@ -1,4 +1,4 @@
-/** Times who calls: by keys of the configuration, few and many, by a stored key, and by a token that is known. */
+/** Times authentication: by few and many configured keys, by a stored key, and by a known token. */
 import { hash } from 'node:crypto';
 import { authenticate } from '../../src/authenticate/authenticate.ts';
 import { callerOf } from '../../src/authenticate/caller.ts';
@@ -7,6 +7,7 @@ import { keyTables, openStoredKeys } from '../../src/authenticate/stored-keys.ts
 import { configSchema } from '../../src/config/schema.ts';
 import { openStore } from '../../src/store/database.ts';
 
+/** Name of this group in the report. */
 export const subject = 'authenticate';
 
 function keyringOf(count: number, parts: KeyringParts = {}): Keyring {
@@ -18,13 +19,14 @@ function keyringOf(count: number, parts: KeyringParts = {}): Keyring {
   return createKeyring(configSchema.parse({ authenticate: { keys } }).authenticate, parts);
 }
 
-/** Asks with one key after the other; many of them also show what the processor's caches no longer hold. */
+/** Authenticates with each key in turn; with many keys this includes misses of the processor's caches. */
 function asking(keyring: Keyring, keys: readonly string[]): () => unknown {
   const headers = keys.map((key) => ({ authorization: `Bearer ${key}` }));
   let at = 0;
   return () => authenticate(headers[at++ % headers.length] ?? {}, keyring);
 }
 
+/** The tasks to time. */
 export async function tasks(): Promise<Record<string, () => unknown>> {
   const named = (count: number): string[] => Array.from({ length: count }, (_, i) => `sk-sidegate-${i}`);
   const plain = { tenant: 't', tags: [], limits: [] };

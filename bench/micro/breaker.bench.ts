@@ -1,12 +1,14 @@
-/** Times a circuit breaker's two calls an attempt, and the retry budget's one a request. */
+/** Times the two circuit breaker calls of an attempt, and the retry budget's call per request. */
 
 import { configSchema } from '../../src/config/schema.ts';
 import { breaker, breakerOutcome } from '../../src/native/breaker.ts';
 import { retryBudget } from '../../src/native/retries.ts';
 import { breakerSettings } from '../../src/upstream/health.ts';
 
+/** Name of this group in the report. */
 export const subject = 'breaker';
 
+/** The tasks to time. */
 export function tasks(): Record<string, () => unknown> {
   const id = breaker.open(breakerSettings(configSchema.parse({}).attempt, 1));
   const budgetId = retryBudget.open(0.2, 3);

@@ -1,11 +1,13 @@
-/** Times what putting a request of 4 KB in a tier adds to `inspect`. */
+/** Times how much classifying a request of 4 KB into a tier adds to `inspect`. */
 import { inspect, nativeEndpoint } from '../../src/native/inspect.ts';
 import { findNothing } from '../../src/native/pii.ts';
 
+/** Name of this group in the report. */
 export const subject = 'classify, 4 KB';
 
 const sentence = 'Compare both designs, then explain step by step which one you would choose and why. ';
 
+/** The tasks to time. */
 export function tasks(): Record<string, () => unknown> {
   const body = (text: string): Buffer =>
     Buffer.from(JSON.stringify({ model: 'm', messages: [{ role: 'user', content: text }] }));

@@ -1,16 +1,17 @@
-/** Times `inspect`, the one pass over a request's body, against what JavaScript alone would need. */
+/** Times `inspect`, the single pass over a request's body, compared with what JavaScript alone would need. */
 import { createHmac, hash } from 'node:crypto';
 import { inspect, nativeEndpoint } from '../../src/native/inspect.ts';
 import { PiiFinder, piiKinds } from '../../src/native/pii.ts';
 import { chatBody, personalData } from './samples.ts';
 
+/** Name of this group in the report. */
 export const subject = 'inspect';
 
 const key = Buffer.alloc(32, 7);
 const finder = new PiiFinder(piiKinds.map(({ name }) => name));
 const look = (body: Buffer): unknown => inspect(body, nativeEndpoint.Chat, finder, false, key);
 
-/** What `JSON.parse` costs from the bytes, and with the two digests that `inspect` makes as well. */
+/** The same work in JavaScript: `JSON.parse` of the bytes, alone and with the two digests that `inspect` makes too. */
 function twins(body: Buffer): { parse: () => unknown; digested: () => unknown } {
   const parse = (): unknown => JSON.parse(body.toString());
   return {
@@ -25,6 +26,7 @@ function twins(body: Buffer): { parse: () => unknown; digested: () => unknown } 
   };
 }
 
+/** The tasks to time. */
 export function tasks(): Record<string, () => unknown> {
   const small = chatBody(1024);
   const personal = chatBody(1024, personalData);

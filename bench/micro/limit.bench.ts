@@ -1,4 +1,4 @@
-/** Times a decision over limits before a request, alone and with its settlement after it. */
+/** Times the limit decision before a request, alone and with the settlement after it. */
 
 import { Refusal } from '../../src/base/errors.ts';
 import { silent } from '../../src/base/telemetry.ts';
@@ -8,10 +8,11 @@ import { noUsage } from '../../src/exchange/usage.ts';
 import { createLimiter } from '../../src/limit/limit.ts';
 import { sampleAsking, sampleIdentity, samplePlan, sampleRequest } from '../../test/support/samples.ts';
 
+/** Name of this group in the report. */
 export const subject = 'limits';
 
 const plenty = { capacity: 1e12, refillPerSecond: 1e9 };
-/** Ten that apply to every request: each algorithm, each unit, and a budget. */
+/** Ten limits that apply to every request: each algorithm, each unit, and a budget. */
 const ten = [
   { name: 'r', ...plenty },
   { name: 'r-user', per: ['tenant', 'user'], ...plenty },
@@ -26,6 +27,7 @@ const ten = [
 
 const price = { input: 150, cachedInput: 75, cacheWrite: 150, output: 600 };
 
+/** The tasks to time. */
 export function tasks(): Record<string, () => unknown> {
   const decision = (limits: unknown, budgets: unknown, users: number, settles: boolean) => {
     let nowMs = 0;

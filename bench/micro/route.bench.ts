@@ -1,14 +1,16 @@
-/** Times routing: a model name and a request → a plan, with 20 targets. */
+/** Times routing, from a model name and a request to a plan, with 20 targets. */
 import { bodyFlags } from '../../src/native/inspect.ts';
 import { route } from '../../src/route/route.ts';
 import { idleProvider, type Routing, startRouting } from '../../test/support/routing.ts';
 import { sampleExchange, sampleIdentity, sampleRequest } from '../../test/support/samples.ts';
 
+/** Name of this group in the report. */
 export const subject = 'route, 20 targets';
 
 const targetsMax = 20;
 const tiers = ['simple', 'moderate', 'complex'] as const;
 
+/** The tasks to time. */
 export function tasks(): Record<string, () => unknown> {
   const providers = [idleProvider('p')];
   const models = Array.from({ length: targetsMax }, (_, i) => `m${i}`);

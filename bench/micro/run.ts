@@ -1,32 +1,32 @@
-/** Runs the micro benchmarks: every `*.bench.ts` beside this file, timed by tinybench. */
+/** Runs the micro benchmarks: every `*.bench.ts` in this folder, timed by tinybench. */
 import { readdirSync } from 'node:fs';
 import { Bench } from 'tinybench';
 
 type Tasks = Record<string, () => unknown>;
 
-/** A file of benchmarks: what it times, and its tasks by name. */
+/** A benchmark file: the name of its group, and its tasks by name. */
 export interface Subject {
   readonly subject: string;
-  /** Builds the tasks; each runs many times and must leave things as it found them. */
+  /** Builds the tasks; each runs many times, so it must leave no state behind. */
   readonly tasks: () => Readonly<Tasks> | Promise<Readonly<Tasks>>;
 }
 
-/** One task's time a call, in ns. */
+/** Time per call of one task, in ns. */
 export interface MicroRow {
   readonly subject: string;
   readonly task: string;
   readonly medianNs: number;
   readonly p99Ns: number;
-  /** The median's spread: half the 95% confidence interval of the mean, in percent. */
+  /** Spread of the median: half the 95% confidence interval of the mean, in percent. */
   readonly marginPercent: number;
 }
 
-/** Short tasks run in batches of about this long: a clock reading costs as much as some of them. */
+/** Duration of a batch of short tasks, in ms: reading the clock costs as much as some of them. */
 const batchMs = 0.1;
 const batchMax = 10_000;
 const trialMs = 20;
 
-/** Calls of `task` that make up a batch, found by running it for a while, which warms it up too. */
+/** Number of calls of `task` per batch, found by running it for a while, which also warms it up. */
 function batchOf(task: () => unknown): number {
   const start = performance.now();
   let calls = 0;
@@ -37,7 +37,7 @@ function batchOf(task: () => unknown): number {
   return Math.min(batchMax, Math.max(1, Math.round((calls / trialMs) * batchMs)));
 }
 
-/** Times every task for `timeMs`. */
+/** Times every task for `timeMs`, and returns a row for each. */
 export async function runMicro(timeMs: number, say: (line: string) => void): Promise<MicroRow[]> {
   const rows: MicroRow[] = [];
   const files = readdirSync(new URL('', import.meta.url)).filter((name) => name.endsWith('.bench.ts'));

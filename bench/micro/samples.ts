@@ -1,9 +1,9 @@
-/** Requests and streams as the benchmarks use them. */
+/** Sample requests and streams for the benchmarks. */
 
 const sentence =
   'The sidecar reads what it must know of a prompt in one pass over its bytes, “quotes” included. ';
 
-/** A chat request of about so many bytes, in ten messages. */
+/** A chat request of about `bytes` bytes, in ten messages. */
 export function chatBody(bytes: number, extra = ''): Buffer {
   const share = Math.max(1, Math.floor((bytes - 350) / 10));
   const text = sentence.repeat(Math.ceil(share / sentence.length)).slice(0, share);
@@ -14,7 +14,7 @@ export function chatBody(bytes: number, extra = ''): Buffer {
   return Buffer.from(JSON.stringify({ model: 'bench-model', messages, temperature: 0.2, max_tokens: 256 }));
 }
 
-/** An e-mail address and a card number, as a prompt may hold them. */
+/** An e-mail address and a card number, as a prompt may contain them. */
 export const personalData = ' Write to alice.example@acme.test, the card is 4111 1111 1111 1111.';
 
 /** A reply of 1 KB with its usage. */
@@ -35,7 +35,7 @@ export const chatReply = Buffer.from(
   }),
 );
 
-/** A stream of 200 text events, then finish, usage and end: one Buffer an event. */
+/** A stream of 200 text events, then finish, usage and end; one Buffer per event. */
 export const streamEvents: readonly Buffer[] = [
   ...Array.from({ length: 200 }, () => chunk({ choices: [choice({ content: 'tok en ' }, null)] })),
   chunk({ choices: [choice({}, 'stop')] }),

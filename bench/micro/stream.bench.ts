@@ -1,7 +1,8 @@
-/** Times the scanner that follows a provider's event stream, against parsing each event in JavaScript. */
+/** Times the scanner that follows a provider's event stream, compared with parsing each event in JavaScript. */
 import { StreamScanner } from '../../src/native/reply.ts';
 import { streamEvents } from './samples.ts';
 
+/** Name of this group in the report. */
 export const subject = 'stream';
 
 const eventMaxBytes = 1024 * 1024;
@@ -13,7 +14,7 @@ function scan(chunks: readonly Buffer[], stripUsage: boolean): StreamScanner {
   return scanner;
 }
 
-/** What JavaScript would do at the least: split lines, parse each event. */
+/** The least JavaScript would have to do: split lines, parse each event. */
 function parse(chunks: readonly Buffer[]): number {
   let events = 0;
   for (const chunk of chunks) {
@@ -32,6 +33,7 @@ function recut(chunks: readonly Buffer[], bytes: number): Buffer[] {
   );
 }
 
+/** The tasks to time. */
 export function tasks(): Record<string, () => unknown> {
   const cut = recut(streamEvents, 4096);
   if (!scan(streamEvents, true).ended || !scan(cut, true).ended) throw new Error('the scanner saw no end');

@@ -1,4 +1,4 @@
-/** Times translation between dialects: a request, and a stream of 200 events, for each pair. */
+/** Times translation between dialects: a request and a stream of 200 events, for each pair. */
 import { createNotes, type ReplyContext } from '../../src/dialects/chat.ts';
 import { dialects } from '../../src/dialects/index.ts';
 import { translatedReading } from '../../src/dialects/read-reply.ts';
@@ -8,11 +8,13 @@ import { type DialectName, dialectNames } from '../../src/exchange/dialects.ts';
 import { providers } from '../../test/faults/dialect-rows.ts';
 import { chatBody } from './samples.ts';
 
+/** Name of this group in the report. */
 export const subject = 'translate';
 
-/** Names of the tasks of a pair. */
+/** Name of the task that translates a request of `kib` KiB. */
 export const requestTask = (client: string, provider: string, kib: number): string =>
   `request of ${kib} KB, ${client} to ${provider}`;
+/** Name of the task that translates a stream. */
 export const streamTask = (client: string, provider: string): string =>
   `stream of 200 events, ${provider} to ${client}`;
 
@@ -25,27 +27,28 @@ const to: Destination = {
 };
 const context: ReplyContext = { model: 'm', requestId: 'req_1', createdS: 1, wantsUsage: true };
 
-/** All that happens to a body on its way to another dialect. */
+/** Everything that happens to a request's body when it is translated. */
 function translate(client: ChatClient, provider: ChatProvider, body: Buffer): Buffer {
   const notes = createNotes();
   const request = client.readRequest(JSON.parse(body.toString('utf8')), notes);
   return Buffer.from(JSON.stringify(provider.writeRequest(request, to, notes).body));
 }
 
-/** The OpenAI samples in another dialect, made by translation. */
+/** The OpenAI sample in another dialect, made by translation. */
 function requestIn(client: ChatClient, own: ChatProvider | null, bytes: number): Buffer {
   const { chatClient: openai } = dialects.openai;
   if (openai === null || own === null || openai === client) return chatBody(bytes);
   return translate(openai, own, chatBody(bytes));
 }
 
-/** A stream of 200 pieces of text as providers of a dialect send it: one Buffer an event; null: they send none. */
+/** A stream of 200 text pieces as the dialect's providers send it, one Buffer per event; null if they can't. */
 function streamOf(provider: DialectName): readonly Buffer[] | null {
   const wire = providers.find(({ name }) => name === provider);
   const pieces = Array.from({ length: 200 }, () => 'tok en ');
   return wire === undefined ? null : wire.stream(...pieces).map((event) => Buffer.from(event));
 }
 
+/** The tasks to time. */
 export function tasks(): Record<string, () => unknown> {
   const found: Record<string, () => unknown> = {};
   for (const client of dialectNames) {
@@ -63,7 +66,7 @@ export function tasks(): Record<string, () => unknown> {
       found[streamTask(client, provider)] = () => {
         const stream = reading.stream(1 << 20);
         for (const event of events) stream.push(event);
-        // Where no event is the last one, the end of the bytes is.
+        // Without a last event, the stream ends with its bytes.
         stream.finish();
         if (!stream.ended) throw new Error(`the stream of ${provider} did not end`);
       };

@@ -1,15 +1,15 @@
-/** Holds the classifier against labelled prompts: `npm run eval:route -- FILE.jsonl`. The last line is JSON. */
+/** Evaluates the classifier on labelled prompts: `npm run eval:route -- FILE.jsonl`. The last line is JSON. */
 import { fileURLToPath } from 'node:url';
 import { classify, tiers } from '../../src/native/classify.ts';
 import { best } from './model.ts';
 import { heldOut, type Prompt, readPrompts } from './prompts.ts';
-import { score, scoreText, type Told } from './score.ts';
+import { type Classified, score, scoreText } from './score.ts';
 
-/** Of `inspect`: OpenAI's chat completions. */
+/** Id of OpenAI's chat completions for `inspect`. */
 const chatId = 0;
 
-/** What tier each prompt is given. @throws on a body that isn't a request */
-export const tell = (prompts: readonly Prompt[]): Told[] =>
+/** Classifies each prompt. @throws on a body that isn't a request */
+export const classifyAll = (prompts: readonly Prompt[]): Classified[] =>
   prompts.map(({ body, tier, text }) => {
     const found = classify(body, chatId);
     if (found === null) throw new Error(`not a request: ${text.slice(0, 80)}`);
@@ -18,14 +18,14 @@ export const tell = (prompts: readonly Prompt[]): Told[] =>
 
 function main(path: string | undefined): void {
   const own = fileURLToPath(new URL('../../test/fixtures/route/prompts.jsonl', import.meta.url));
-  const told = tell(readPrompts(path ?? own));
+  const classified = classifyAll(readPrompts(path ?? own));
   if (path === undefined) {
     console.log(
-      `Without the lines it was trained on:\n${scoreText(score(told.filter((_, i) => heldOut(i))))}\n`,
+      `Without the lines it was trained on:\n${scoreText(score(classified.filter((_, i) => heldOut(i))))}\n`,
     );
     console.log(`All lines of ${own}:`);
   }
-  const all = score(told);
+  const all = score(classified);
   console.log(scoreText(all));
   console.log(JSON.stringify({ tiers, ...all }));
 }

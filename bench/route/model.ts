@@ -1,8 +1,9 @@
-/** A softmax regression with L2, fitted by gradient descent: the same data give the same weights. */
+/** A softmax regression with L2, fitted by gradient descent; the same data give the same weights. */
 
-/** Weights by class: the bias first, then one for each feature. */
+/** Weights by class: the bias first, then one per feature. */
 export type Weights = readonly Float64Array[];
 
+/** A labelled sample: its features and its class. */
 export interface Sample {
   readonly features: readonly number[];
   readonly label: number;
@@ -26,17 +27,17 @@ function scaleOf(samples: readonly Sample[], size: number): Scale {
       deviation[i] = at(deviation, i) + (x - at(mean, i)) ** 2 / samples.length;
     });
   }
-  // A feature that hardly ever varies must not weigh much once it does.
+  // A feature that hardly varies in training must not weigh much when it does.
   return { mean, deviation: deviation.map((each) => Math.max(1, Math.sqrt(each))) };
 }
 
 const at = (array: ArrayLike<number>, index: number): number => array[index] ?? 0;
 
-/** Scores of the classes for features. */
+/** The classes' scores for the given features. */
 export const scoresOf = (weights: Weights, features: readonly number[]): number[] =>
   weights.map((own) => features.reduce((sum, x, i) => sum + x * at(own, i + 1), at(own, 0)));
 
-/** The class with the greatest score, of equal ones the last. */
+/** The class with the highest score; of equal ones, the last. */
 export const best = (scores: readonly number[]): number =>
   scores.reduce((most, score, index) => (score >= (scores[most] ?? 0) ? index : most), 0);
 
@@ -59,7 +60,7 @@ export function fit(samples: readonly Sample[], classes: number, l2: number, rou
       const top = Math.max(...scores);
       const powers = scores.map((score) => Math.exp(score - top));
       const total = powers.reduce((a, b) => a + b, 0);
-      // Classes count alike, however many samples each has.
+      // Each class counts the same, however many samples it has.
       const share = 1 / (classes * at(counts, label));
       powers.forEach((power, c) => {
         const error = (power / total - (c === label ? 1 : 0)) * share;
@@ -90,7 +91,7 @@ export function fit(samples: readonly Sample[], classes: number, l2: number, rou
   });
 }
 
-/** Classes given to samples by models that haven't seen them. */
+/** Predicts the class of every sample by a model that wasn't trained on it. */
 export function crossValidate(
   samples: readonly Sample[],
   folds: number,

@@ -2,14 +2,14 @@
 import { readFileSync } from 'node:fs';
 import { type Tier, tiers } from '../../src/native/classify.ts';
 
-/** One request, as it would come, and the tier people put it in. */
+/** A request as a client would send it, and the tier people assigned. */
 export interface Prompt {
   readonly body: Buffer;
   readonly tier: Tier;
   readonly text: string;
 }
 
-/** Reads a file of lines. @throws when one isn't what it should be, naming it */
+/** Reads a file of such lines. @throws if a line is invalid, naming it */
 export function readPrompts(path: string): Prompt[] {
   const lines = readFileSync(path, 'utf8').split('\n');
   return lines.flatMap((line, index): Prompt[] => {
@@ -29,5 +29,5 @@ export function readPrompts(path: string): Prompt[] {
   });
 }
 
-/** Every fourth line of the labelled set is kept from training. */
+/** Every fourth line of the labelled set is excluded from training. */
 export const heldOut = (index: number): boolean => index % 4 === 3;

@@ -1,36 +1,37 @@
-/** How well tiers were told: the confusion matrix, the cost saved, and the complex prompts sent too low. */
+/** Scores the classifier: confusion matrix, cost saved, and complex prompts classified too low. */
 import { costNanoUsd, type Price } from '../../src/catalog/facts.ts';
 import { type Tier, tiers } from '../../src/native/classify.ts';
 import { replyTypicalTokens } from '../../src/route/tree.ts';
 
-/** One prompt's labelled and given tier, by their places, and its length. */
-export interface Told {
+/** One prompt: index of its labelled and of its predicted tier, and its length. */
+export interface Classified {
   readonly label: number;
   readonly given: number;
   readonly bytes: number;
 }
 
-/** What a model of each tier costs, nano-dollars a token: list prices of GPT-4o mini, o4-mini and GPT-4o. */
+/** Price of a model of each tier, nano-dollars per token: list prices of GPT-4o mini, o4-mini and GPT-4o. */
 export const tierPrices: Readonly<Record<Tier, Price>> = {
   simple: { input: 150, cacheWrite: 150, cachedInput: 75, output: 600 },
   moderate: { input: 1100, cacheWrite: 1100, cachedInput: 275, output: 4400 },
   complex: { input: 2500, cacheWrite: 2500, cachedInput: 1250, output: 10_000 },
 };
 
+/** Scores over a set of prompts; shares are 0–1. */
 export interface Score {
   readonly prompts: number;
-  /** Rows: labels; columns: what was given. */
+  /** Rows: labels; columns: predictions. */
   readonly matrix: readonly (readonly number[])[];
   readonly accuracy: number;
-  /** Of what all prompts would cost at the complex tier. */
+  /** As a share of the cost with all prompts at the complex tier. */
   readonly costSaved: number;
-  /** The same by the labels: what a faultless classifier would save. */
+  /** The same for a perfect classifier. */
   readonly costSavedIdeal: number;
-  /** Of complex prompts, those given another tier. */
+  /** Share of complex prompts predicted to be of a lower tier. */
   readonly complexTooLow: number;
 }
 
-/** About four bytes a token, as a new route would estimate. */
+/** About four bytes per token, as a new route would estimate. */
 const tokensPerByte = 0.28;
 
 function costAt(bytes: number, tier: number): number {
@@ -44,12 +45,16 @@ function costAt(bytes: number, tier: number): number {
   return costNanoUsd(tierPrices[tiers[tier] ?? 'complex'], usage);
 }
 
-/** Sums up; shares of nothing are 0. */
-export function score(all: readonly Told[]): Score {
+/** Computes the scores; shares of nothing are 0. */
+export function score(all: readonly Classified[]): Score {
   const matrix = tiers.map((_, label) =>
-    tiers.map((_, given) => all.filter((told) => told.label === label && told.given === given).length),
+    tiers.map(
+      (_, given) =>
+        all.filter((classified) => classified.label === label && classified.given === given).length,
+    ),
   );
-  const total = (of: (told: Told) => number): number => all.reduce((sum, told) => sum + of(told), 0);
+  const total = (of: (classified: Classified) => number): number =>
+    all.reduce((sum, classified) => sum + of(classified), 0);
   const most = total(({ bytes }) => costAt(bytes, 2));
   const share = (part: number, whole: number): number => (whole === 0 ? 0 : part / whole);
   const complex = all.filter(({ label }) => label === 2);
@@ -65,14 +70,14 @@ export function score(all: readonly Told[]): Score {
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)}%`;
 
-/** For people: the matrix with its labels, and the shares. */
+/** The scores as text: the matrix with its labels, and the shares. */
 export function scoreText({ prompts, matrix, accuracy, ...rest }: Score): string {
   const line = (head: string, cells: readonly (string | number)[]): string =>
     head.padEnd(22) + cells.map((cell) => String(cell).padStart(10)).join('');
   return [
     line('labelled \\ given', tiers),
     ...matrix.map((row, label) => line(tiers[label] ?? '', row)),
-    `${prompts} prompts, ${percent(accuracy)} as labelled; complex ones sent too low: ${percent(rest.complexTooLow)}`,
+    `${prompts} prompts, ${percent(accuracy)} as labelled; complex ones classified too low: ${percent(rest.complexTooLow)}`,
     `cost saved against always-complex: ${percent(rest.costSaved)} (with every label right: ${percent(rest.costSavedIdeal)})`,
   ].join('\n');
 }

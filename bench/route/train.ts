@@ -1,6 +1,6 @@
 /**
- * Trains the classifier's weights on the labelled prompts, without those held out, and writes them as a table of the
- * native core: `npm run train:route`, then `npm run build:native`.
+ * Trains the classifier's weights on the labelled prompts, without those held out, and writes them as a Rust table for
+ * the native core: `npm run train:route`, then `npm run build:native`.
  */
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -11,11 +11,11 @@ import { score, scoreText } from './score.ts';
 
 const root = new URL('../../', import.meta.url);
 const folds = 6;
-/** Found by cross-validation, together with the lean below. */
+/** Found by cross-validation, together with `lean` below. */
 const l2 = 0.1;
-/** Added to the complex tier's score: a complex prompt sent too low costs more than a simple one sent too high. */
+/** Added to the complex tier's score, as a complex prompt classified too low costs more than a simple one too high. */
 const lean = 0.3;
-/** Weights are whole numbers in units of one part of this. */
+/** Weights are integers in units of 1/65,536. */
 const unit = 65_536;
 
 function train(samples: readonly Sample[]): Weights {
@@ -38,12 +38,12 @@ const given = crossValidate(samples, folds, (part) => {
   const weights = train(part);
   return (features) => best(scoresOf(weights, features));
 });
-const told = samples.map(({ label }, i) => ({
+const classified = samples.map(({ label }, i) => ({
   label,
   given: given[i] ?? 0,
   bytes: prompts[i]?.body.length ?? 0,
 }));
-console.log(`${folds}-fold cross-validation:\n${scoreText(score(told))}`);
+console.log(`${folds}-fold cross-validation:\n${scoreText(score(classified))}`);
 
 const whole = (weight: number): string => String(Math.round(weight * unit));
 const list = (numbers: Iterable<number>): string => [...numbers].map(whole).join(', ');

@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { tell } from '../../bench/route/eval.ts';
+import { classifyAll } from '../../bench/route/eval.ts';
 import { heldOut, readPrompts } from '../../bench/route/prompts.ts';
 import { score, scoreText } from '../../bench/route/score.ts';
 import { classify, featureNames, tiers } from '../../src/native/classify.ts';
@@ -22,7 +22,7 @@ const ask = (content: string, more: object = {}): string =>
   JSON.stringify({ model: 'm', messages: [{ role: 'user', content }], ...more });
 
 describe('labelled prompts', () => {
-  const told = tell(prompts);
+  const told = classifyAll(prompts);
 
   test('there are enough, of all tiers', () => {
     expect(prompts.length).toBeGreaterThanOrEqual(300);
