@@ -5,7 +5,7 @@ use crate::json::walker::Text;
 
 macro_rules! keys {
     ($($key:ident = $name:literal),+ $(,)?) => {
-        /// A member's name, as far as it means something here.
+        /// A member's name, if it is known here.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         #[repr(u8)]
         pub enum Key {
@@ -172,8 +172,7 @@ keys! {
     CacheCreationInputTokens = b"cache_creation_input_tokens",
 }
 
-/// For every length: the part of the table that holds names of it. Requires the table to be ordered by
-/// length.
+/// For every length, the part of the table with names of that length. The table must be ordered by length.
 const RANGES: [(u8, u8); NAME_MAX + 1] = {
     let mut ranges = [(0, 0); NAME_MAX + 1];
     let mut at = 0;
@@ -190,9 +189,9 @@ const RANGES: [(u8, u8); NAME_MAX + 1] = {
 };
 
 impl Key {
-    /// The key that a string or member name of `body` spells, escapes or not.
+    /// The key written by a string or member name of `body`, with or without escapes.
     pub fn of(body: &str, text: Text, scratch: &mut Decoded) -> Key {
-        // An escape takes at most six bytes for one byte of a known name, none of which leaves ASCII.
+        // An escape takes at most six bytes for one byte of a known name, as those are all ASCII.
         if text.end - text.start > 6 * NAME_MAX {
             return Key::Other;
         }

@@ -1,4 +1,4 @@
-//! JSON documents: their tokens, their strings, the names of their members.
+//! JSON documents: their tokens, strings and member names.
 
 pub mod field_names;
 pub mod path;

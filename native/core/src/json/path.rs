@@ -1,4 +1,4 @@
-//! Where in a document a walk stands: the open containers, and the key of the value at hand.
+//! The position of a walk in a document: the open containers, and the key of the current value.
 
 use crate::json::field_names::Key;
 use crate::json::walker::DEPTH_MAX;
@@ -6,12 +6,12 @@ use crate::json::walker::DEPTH_MAX;
 #[derive(Clone, Copy, Default)]
 struct Frame<P> {
     place: P,
-    /// The key under which the container stands.
+    /// The key of the container in its parent.
     key: Key,
     array: bool,
 }
 
-/// The open containers, each with what it means to the reader (`P`). Outside the document the place is the
+/// The open containers, each with its meaning to the reader (`P`). Outside the document the meaning is the
 /// default.
 pub struct Path<P> {
     frames: [Frame<P>; DEPTH_MAX + 1],
@@ -26,30 +26,30 @@ impl<P: Copy + Default> Default for Path<P> {
 }
 
 impl<P: Copy + Default> Path<P> {
-    /// What the innermost open container means.
+    /// The meaning of the innermost open container.
     pub fn place(&self) -> P {
         self.frames[self.depth].place
     }
 
-    /// The key of the value at hand: its own, or that of the array it is in.
+    /// The key of the current value: its own, or that of the array it is in.
     pub fn key(&self) -> Key {
         let frame = &self.frames[self.depth];
         if frame.array { frame.key } else { self.key }
     }
 
-    /// A member's name was read.
+    /// Records a member's name.
     pub fn set_key(&mut self, key: Key) {
         self.key = key;
     }
 
-    /// A container opens. The walker sees to it that there are never more than `DEPTH_MAX`.
+    /// Enters a container. The walker ensures that there are never more than `DEPTH_MAX`.
     pub fn enter(&mut self, place: P, array: bool) {
         let key = self.key();
         self.depth += 1;
         self.frames[self.depth] = Frame { place, key, array };
     }
 
-    /// The innermost container closes; says what it meant.
+    /// Leaves the innermost container; returns its meaning.
     pub fn leave(&mut self) -> P {
         let place = self.place();
         self.depth = self.depth.saturating_sub(1);

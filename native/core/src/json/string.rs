@@ -1,12 +1,12 @@
-//! The text behind a JSON string: escapes decoded, with the way back to the raw bytes.
+//! Decodes JSON strings, and maps offsets in the decoded text back to the raw bytes.
 
 use memchr::memchr;
 
-/// A decoded string. Reused from string to string to keep its memory.
+/// A decoded string. Reused for many strings to keep its memory.
 #[derive(Default)]
 pub struct Decoded {
     text: String,
-    /// After each escape: (offset in `text`, offset in the raw bytes), both rising.
+    /// After each escape: (offset in `text`, offset in the raw bytes), both ascending.
     marks: Vec<(usize, usize)>,
 }
 
@@ -45,8 +45,7 @@ impl Decoded {
     }
 }
 
-/// The character that an escape stands for, and the escape's length in bytes (a surrogate pair is one of
-/// twelve).
+/// The character an escape encodes, and the escape's length in bytes (12 for a surrogate pair).
 fn unescape(escape: &[u8]) -> (char, usize) {
     let byte = |at: usize| escape.get(at).copied().unwrap_or(0);
     let simple = match byte(1) {

@@ -4,10 +4,10 @@
 //! surrogates are legal, a byte order mark is not, nor are trailing commas, comments or a second value. The
 //! input must already be known to be UTF-8.
 
-/// How many arrays and objects may be open at once.
+/// Maximum number of nested arrays and objects.
 pub const DEPTH_MAX: usize = 256;
 
-/// A string or key: where its raw bytes lie between the quotes, and what its escapes are worth.
+/// A string or key: where its raw bytes are between the quotes, and how much shorter it is decoded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Text {
     /// Byte offset just after the opening quote.
@@ -55,7 +55,7 @@ pub enum Token {
     Null,
 }
 
-/// Why a document was refused, and the byte offset where that became certain.
+/// Why a document was refused, and the byte offset where that was detected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Not JSON.
@@ -81,7 +81,7 @@ pub struct Walker<'a> {
     start: usize,
     expect: Expect,
     depth: usize,
-    /// A bit for every open container: set for an object, clear for an array.
+    /// One bit per open container: set for an object, clear for an array.
     objects: [u64; DEPTH_MAX / 64],
 }
 
@@ -101,7 +101,7 @@ impl<'a> Walker<'a> {
         self.at
     }
 
-    /// How many containers are open.
+    /// Number of open containers.
     pub fn depth(&self) -> usize {
         self.depth
     }
@@ -130,8 +130,7 @@ impl<'a> Walker<'a> {
         }
     }
 
-    /// Skips whitespace and peeks. The end reads as NUL, which is legal nowhere, so it needs no case of its
-    /// own.
+    /// Skips whitespace and peeks. The end reads as NUL, which is legal nowhere, so it needs no special case.
     #[inline]
     fn skip_whitespace(&mut self) -> u8 {
         loop {
@@ -283,8 +282,8 @@ impl<'a> Walker<'a> {
     }
 
     /// Reads one escape. `high_end` is where the last escaped high surrogate ended: a low one that begins
-    /// there completes a pair, which is one character of four bytes, where the halves were counted as
-    /// three each.
+    /// there completes a pair, which is one character of four bytes, whereas each half alone was counted as
+    /// three.
     fn escape(&mut self, text: &mut Text, high_end: &mut usize) -> Result<(), Fault> {
         let start = self.at;
         self.at += 1;
@@ -326,8 +325,8 @@ impl<'a> Walker<'a> {
     }
 }
 
-/// How many leading bytes are neither a quote, nor a backslash, nor a control character. Long runs go in
-/// blocks that the compiler vectorises, the rest eight bytes at a time.
+/// Number of leading bytes that are neither a quote, nor a backslash, nor a control character. Long runs are
+/// checked in blocks that the compiler vectorises, the rest eight bytes at a time.
 #[inline]
 fn plain_len(bytes: &[u8]) -> usize {
     let special = |byte: u8| (byte == b'"') | (byte == b'\\') | (byte < 0x20);
@@ -343,8 +342,8 @@ fn plain_len(bytes: &[u8]) -> usize {
     len + bytes[len..].iter().take_while(|&&byte| !special(byte)).count()
 }
 
-/// Sets the highest bit of each byte that ends a plain run. Beyond the first such byte, borrows may set bits
-/// wrongly.
+/// Sets the highest bit of each byte that ends a plain run. Above the first such byte, borrows may set wrong
+/// bits.
 #[inline]
 fn special_bytes(word: u64) -> u64 {
     const ONES: u64 = u64::MAX / 255;

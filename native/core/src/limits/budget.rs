@@ -1,9 +1,9 @@
-//! A budget: so much in each window of the calendar. Windows have ids that rise; the caller knows the calendar.
+//! A budget: a capacity per calendar window. Window ids rise; the caller knows the calendar.
 
 use crate::limits::decision::{BadRate, Decision, HELD_MS, good, sane, wait};
 
-/// At most `capacity` in each window. A window that was left is never entered again, so that a clock that is
-/// set back opens nothing twice.
+/// At most `capacity` in each window. A window that was left is never entered again, so that setting a clock
+/// back grants nothing twice.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Budget {
     capacity: f64,
@@ -16,7 +16,7 @@ impl Budget {
     /// A budget before its first window.
     ///
     /// # Errors
-    /// As [`BadRate`] says.
+    /// [`BadRate`] if a setting is invalid.
     pub fn new(capacity: f64) -> Result<Self, BadRate> {
         if !good(capacity) {
             return Err(BadRate);
@@ -33,14 +33,14 @@ impl Budget {
         Ok(())
     }
 
-    /// Enters a window if it is a later one. What is still reserved belongs to the window it began in.
+    /// Enters a window if it is a later one. Open reserves stay with the window they were taken in.
     pub fn enter(&mut self, window: f64) {
         if window > self.window {
             *self = Budget { capacity: self.capacity, window, spent: 0.0, reserved: 0.0 };
         }
     }
 
-    /// Adds what is known to have been spent in a window, if it is not over.
+    /// Adds known spending to a window, unless that is over.
     pub fn restore(&mut self, window: f64, spent: f64) {
         self.enter(window);
         if window == self.window {
@@ -49,8 +49,8 @@ impl Budget {
         }
     }
 
-    /// Whether a cost fits a window, which ends in `left_ms`. One that is over costs nothing any more. Where only
-    /// reserves stand in the way room may come long before the window ends.
+    /// Whether a cost fits a window, which ends in `left_ms`. A window that is over costs nothing. If only
+    /// reserves stand in the way, there may be room long before the window ends.
     pub fn ask(&self, cost: f64, window: f64, left_ms: f64) -> Decision {
         if window < self.window {
             Decision::Go(0.0)
@@ -65,7 +65,7 @@ impl Budget {
         }
     }
 
-    /// Takes a cost in a window; `keep`: it is only reserved, and will be settled.
+    /// Takes a cost in a window. `keep`: it is only reserved, and will be settled.
     pub fn take(&mut self, cost: f64, keep: bool, window: f64) {
         if window != self.window {
             return;
@@ -77,7 +77,7 @@ impl Budget {
         }
     }
 
-    /// Ends a reserve that was taken in `window`. One of a window that is over changes nothing any more.
+    /// Ends a reserve taken in `window`. If that window is over, nothing changes.
     pub fn settle(&mut self, reserved: f64, used: f64, window: f64) {
         if window != self.window {
             return;
@@ -87,27 +87,27 @@ impl Budget {
         self.spent = (self.spent + used).min(f64::MAX / 4.0);
     }
 
-    /// What was spent in the window, without what is reserved.
+    /// Spending in the window, without reserves.
     pub fn spent(&self) -> f64 {
         self.spent
     }
 
-    /// What was spent and what is reserved: all that may turn out to be gone.
+    /// Spending plus reserves: everything that may turn out to be spent.
     pub fn committed(&self) -> f64 {
         self.spent + self.reserved
     }
 
-    /// The window it is in.
+    /// The current window.
     pub fn window(&self) -> f64 {
         self.window
     }
 
-    /// Whether it is in a window yet.
+    /// Whether it has entered a window.
     pub fn entered(&self) -> bool {
         self.window > f64::MIN
     }
 
-    /// What a window holds.
+    /// The capacity of a window.
     pub fn capacity(&self) -> f64 {
         self.capacity
     }

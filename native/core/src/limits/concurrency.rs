@@ -1,4 +1,4 @@
-//! Concurrency: how much is at work at once.
+//! Concurrency: how much is in flight at once.
 
 use crate::limits::decision::{BadRate, Decision, HELD_MS, good, sane};
 
@@ -13,7 +13,7 @@ impl Concurrency {
     /// A limit of which nothing is held.
     ///
     /// # Errors
-    /// As [`BadRate`] says.
+    /// [`BadRate`] if a setting is invalid.
     pub fn new(capacity: f64) -> Result<Self, BadRate> {
         if good(capacity) { Ok(Concurrency { capacity, held: 0.0 }) } else { Err(BadRate) }
     }
@@ -43,7 +43,7 @@ impl Concurrency {
         self.held += cost;
     }
 
-    /// Lets go of what was held.
+    /// Releases what was held.
     pub fn settle(&mut self, held: f64) {
         let (held, _) = sane(held, 0.0);
         self.held -= held.min(self.held);

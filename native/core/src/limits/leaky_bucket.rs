@@ -1,16 +1,17 @@
-//! A leaky bucket as a queue: it lets costs out at an even rate, and holds so much that waits.
+//! A leaky bucket as a queue: it releases costs at an even rate and holds a limited amount of waiting cost.
 
 use crate::limits::decision::{BadRate, Decision, good, later, sane, wait};
 
-/// Rounding may not turn away who waited exactly as long as told: this part of the capacity may be missing.
+/// Rounding must not refuse a client that waited exactly as told: this share of the capacity may be missing.
 const SLACK: f64 = 1e-9;
 
-/// A queue of `capacity` that empties at `per_second`. A request starts when all before it has run out.
+/// A queue of `capacity` that empties at `per_second`. A request starts when everything before it has run
+/// out.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LeakyBucket {
     capacity: f64,
     per_second: f64,
-    /// When what is queued has run out.
+    /// When everything queued has run out.
     empty_ms: f64,
     reserved: f64,
     now_ms: f64,
@@ -20,7 +21,7 @@ impl LeakyBucket {
     /// An empty queue. Times are monotonic ms.
     ///
     /// # Errors
-    /// As [`BadRate`] says.
+    /// [`BadRate`] if a setting is invalid.
     pub fn new(capacity: f64, per_second: f64, now_ms: f64) -> Result<Self, BadRate> {
         if !good(capacity) || !good(per_second) || !now_ms.is_finite() {
             return Err(BadRate);
@@ -28,7 +29,7 @@ impl LeakyBucket {
         Ok(LeakyBucket { capacity, per_second, empty_ms: now_ms, reserved: 0.0, now_ms })
     }
 
-    /// Changes capacity and rate; what is queued stays, and runs out at the new rate.
+    /// Changes capacity and rate; what is queued stays and runs out at the new rate.
     ///
     /// # Errors
     /// As for [`LeakyBucket::new`].
@@ -56,15 +57,15 @@ impl LeakyBucket {
         wait(self.duration_ms(over))
     }
 
-    /// Queues a cost; `keep`: it will be settled.
+    /// Queues a cost. `keep`: it will be settled.
     pub fn take(&mut self, cost: f64, keep: bool, now_ms: f64) {
         self.now_ms = later(self.now_ms, now_ms);
         self.empty_ms = self.empty_ms.max(self.now_ms) + self.duration_ms(cost);
         self.reserved += if keep { cost } else { 0.0 };
     }
 
-    /// Ends a reserve: what was not used leaves the queue, what was used beyond it is added. Those who have a
-    /// start time keep it.
+    /// Ends a reserve: what was not used leaves the queue, what was used beyond it is added. Start times
+    /// already given stay as they are.
     pub fn settle(&mut self, reserved: f64, used: f64, now_ms: f64) {
         let (reserved, used) = sane(reserved, used);
         let given = reserved.min(self.reserved);
@@ -74,13 +75,13 @@ impl LeakyBucket {
         self.empty_ms = self.now_ms + self.duration_ms(left).min(f64::MAX / 4.0);
     }
 
-    /// What is queued.
+    /// Cost that is queued.
     pub fn spent(&mut self, now_ms: f64) -> f64 {
         self.now_ms = later(self.now_ms, now_ms);
         (self.empty_ms - self.now_ms).max(0.0) / 1000.0 * self.per_second
     }
 
-    /// Nothing is queued, and nothing will be settled.
+    /// Whether nothing is queued and no settlement is outstanding.
     pub fn idle(&mut self, now_ms: f64) -> bool {
         self.reserved <= 0.0 && self.spent(now_ms) <= 0.0
     }

@@ -1,4 +1,4 @@
-//! One meter of any algorithm, and the mark at which it gives a warning.
+//! One meter of any algorithm, and the soft mark at which it warns.
 
 use crate::limits::budget::Budget;
 use crate::limits::concurrency::Concurrency;
@@ -12,7 +12,7 @@ use crate::limits::token_bucket::TokenBucket;
 pub enum Algorithm {
     /// A [`TokenBucket`]; its rate is the refill per second.
     TokenBucket,
-    /// A [`LeakyBucket`]; its rate is what runs out per second.
+    /// A [`LeakyBucket`]; its rate is the outflow per second.
     LeakyBucket,
     /// A [`SlidingWindow`]; its rate is its length in ms.
     SlidingWindow,
@@ -27,18 +27,18 @@ pub enum Algorithm {
 pub struct Settings {
     /// The largest cost it can hold.
     pub capacity: f64,
-    /// As the algorithm has it.
+    /// Its meaning depends on the algorithm.
     pub rate: f64,
     /// Share of the capacity at which it warns, above 0 and at most 1.
     pub soft_share: f64,
 }
 
-/// The part of a calendar a cost belongs to; only budgets look at it.
+/// The calendar window a cost belongs to; only budgets use it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Span {
     /// The window's id.
     pub window: f64,
-    /// Until it ends.
+    /// Ms until it ends.
     pub left_ms: f64,
 }
 
@@ -51,22 +51,22 @@ enum Kind {
     Budget(Budget),
 }
 
-/// A meter with its warning.
+/// A meter with its soft mark.
 #[derive(Clone, Debug)]
 pub struct Meter {
     kind: Kind,
     soft_share: f64,
-    /// Above the soft mark.
+    /// Whether the level is above the soft mark.
     over: bool,
-    /// No reply has said so yet.
+    /// Whether no reply has reported that yet.
     unsaid: bool,
 }
 
 impl Meter {
-    /// A meter that nothing was taken from.
+    /// A meter from which nothing has been taken.
     ///
     /// # Errors
-    /// As [`BadRate`] says.
+    /// [`BadRate`] if a setting is invalid.
     pub fn new(algorithm: Algorithm, settings: Settings, now_ms: f64) -> Result<Self, BadRate> {
         let Settings { capacity, rate, soft_share } = settings;
         let kind = match algorithm {
@@ -80,10 +80,10 @@ impl Meter {
         Ok(Meter { kind, soft_share, over: false, unsaid: false })
     }
 
-    /// Changes capacity, rate (not the length of a window) and soft mark; the level stays.
+    /// Changes capacity, rate (except the length of a window) and soft mark; the level stays.
     ///
     /// # Errors
-    /// As [`BadRate`] says.
+    /// [`BadRate`] if a setting is invalid.
     pub fn set(&mut self, settings: Settings, now_ms: f64) -> Result<(), BadRate> {
         let Settings { capacity, rate, soft_share } = settings;
         self.soft_share = checked_share(soft_share)?;
@@ -96,7 +96,7 @@ impl Meter {
         }
     }
 
-    /// Whether a cost may go.
+    /// Whether a cost fits.
     pub fn ask(&mut self, cost: f64, span: Span, now_ms: f64) -> Decision {
         match &mut self.kind {
             Kind::TokenBucket(bucket) => bucket.ask(cost, now_ms),
@@ -110,9 +110,9 @@ impl Meter {
         }
     }
 
-    /// Takes a cost; `keep`: it is only reserved, and will be settled. True when this crosses the soft mark.
+    /// Takes a cost. `keep`: it is only reserved, and will be settled. True if this crosses the soft mark.
     pub fn take(&mut self, cost: f64, keep: bool, span: Span, now_ms: f64) -> bool {
-        // What has fallen below the mark meanwhile may cross it again.
+        // The level may have fallen below the mark meanwhile, so it can cross it again.
         self.warn(now_ms);
         match &mut self.kind {
             Kind::TokenBucket(bucket) => bucket.take(cost, keep, now_ms),
@@ -127,7 +127,7 @@ impl Meter {
         self.warn(now_ms)
     }
 
-    /// Ends a reserve that was taken in `window`. True when this crosses the soft mark.
+    /// Ends a reserve taken in `window`. True if this crosses the soft mark.
     pub fn settle(&mut self, reserved: f64, used: f64, window: f64, now_ms: f64) -> bool {
         match &mut self.kind {
             Kind::TokenBucket(bucket) => bucket.settle(reserved, used, now_ms),
@@ -139,7 +139,7 @@ impl Meter {
         self.warn(now_ms)
     }
 
-    /// Whether a crossing of the soft mark is still to be said to a client; it then is.
+    /// Whether a crossing of the soft mark is still to be reported to a client; it then counts as reported.
     pub fn say(&mut self) -> bool {
         std::mem::take(&mut self.unsaid)
     }
@@ -155,7 +155,7 @@ impl Meter {
         }
     }
 
-    /// Nothing would be lost by making it anew.
+    /// Whether the meter equals a new one, so that nothing is lost by closing it.
     pub fn idle(&mut self, window: f64, now_ms: f64) -> bool {
         match &mut self.kind {
             Kind::TokenBucket(bucket) => bucket.idle(now_ms),
@@ -169,12 +169,12 @@ impl Meter {
         }
     }
 
-    /// The budget behind it, if it is one.
+    /// The budget inside, if it is one.
     pub fn budget(&mut self) -> Option<&mut Budget> {
         if let Kind::Budget(budget) = &mut self.kind { Some(budget) } else { None }
     }
 
-    /// Compares what was really used with the soft mark; true when that is a crossing.
+    /// Compares the actual use with the soft mark; true if it was crossed.
     fn warn(&mut self, now_ms: f64) -> bool {
         let (used, capacity) = match &mut self.kind {
             Kind::TokenBucket(bucket) => (bucket.spent(now_ms), bucket.capacity()),
@@ -213,7 +213,7 @@ mod tests {
         assert!(bucket.take(1.0, false, SPAN, 0.0));
         assert!(bucket.say() && !bucket.say());
         assert!(!bucket.take(1.0, false, SPAN, 0.0));
-        // It falls below the mark while nobody looks, and crosses it again.
+        // It falls below the mark unobserved, and crosses it again.
         assert!(!bucket.take(0.0, false, SPAN, 2000.0));
         assert!(bucket.take(1.0, false, SPAN, 2000.0));
     }

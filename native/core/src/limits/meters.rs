@@ -1,34 +1,35 @@
-//! All meters of the process, and the decision over those that apply to a request: all of them, or none.
+//! All meters of the process, and the decision over those that apply to a request: it passes all of them, or
+//! none is charged.
 
 use crate::limits::decision::Decision;
 use crate::limits::entry::{Asked, CHANGED, ENTRY, SETTLE, SWEEP, Settled, Swept, ask, told};
 use crate::limits::meter::{Meter, Span};
 
-/// How many meters may be open at once.
+/// Maximum number of open meters.
 pub const OPEN_MAX: usize = 1 << 20;
 
 /// Why a decision could not be made. Nothing was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// No meter has the id of this entry: never given out, or closed.
+    /// This entry's id has no meter: it was never issued, or is closed.
     Unknown(usize),
-    /// The cost of this entry is no number of at least 0.
+    /// This entry's cost is not a number of at least 0.
     BadCost(usize),
 }
 
 struct Slot {
     generation: u32,
     meter: Option<Meter>,
-    /// Stands in `changed` already, perhaps for a meter that is gone by now.
+    /// Already listed in `changed`, perhaps for a meter that has been closed since.
     changed: bool,
 }
 
-/// The table. An id names a meter for good: a late caller can't reach another's.
+/// The table. An id is never reused, so a late caller can't reach another meter.
 #[derive(Default)]
 pub struct Meters {
     slots: Vec<Slot>,
     free: Vec<u32>,
-    /// Slots of budgets whose sums have changed since they were last read, each once: nobody may ever read them.
+    /// Slots of budgets whose sums changed since they were last read, each once, as they may never be read.
     changed: Vec<u32>,
 }
 
@@ -38,7 +39,7 @@ impl Meters {
         Meters { slots: Vec::new(), free: Vec::new(), changed: Vec::new() }
     }
 
-    /// Keeps a meter; gives its id, a whole number above 0. `None` while [`OPEN_MAX`] are open.
+    /// Adds a meter; returns its id, a whole number above 0. `None` while [`OPEN_MAX`] are open.
     pub fn open(&mut self, meter: Meter) -> Option<f64> {
         let index = match self.free.pop() {
             Some(index) => index,
@@ -54,24 +55,24 @@ impl Meters {
         Some(id_of(slot.generation, index))
     }
 
-    /// Lets a meter go; false: there was none.
+    /// Closes a meter; false if there was none.
     pub fn close(&mut self, id: f64) -> bool {
         let Some(slot) = self.slot(id) else { return false };
         slot.meter = None;
-        // A slot that has given out all its ids is used no more.
+        // A slot that has issued all its ids is not reused.
         if slot.generation < u32::MAX {
             self.free.push(index_of(id) as u32);
         }
         true
     }
 
-    /// A meter by its id.
+    /// The meter with this id.
     pub fn get(&mut self, id: f64) -> Option<&mut Meter> {
         self.slot(id)?.meter.as_mut()
     }
 
-    /// Decides over a request: takes every entry's cost, or none. An observed entry never refuses; where one
-    /// would have, nothing is taken from any observed meter, as nothing would have been.
+    /// Decides on a request: takes every entry's cost, or none. An observed entry never refuses; where one
+    /// would have, nothing is taken from any observed meter, as if it had refused.
     ///
     /// An entry is as [`Asked`] says. Entries have different ids. `delay_max_ms`: a start later than that is a refusal too.
     ///
@@ -80,7 +81,7 @@ impl Meters {
     /// longest, from 1, and instead of its cost the ms to wait, -1 for ever.
     ///
     /// # Errors
-    /// As [`Fault`] says.
+    /// See [`Fault`].
     pub fn admit(&mut self, entries: &mut [f64], delay_max_ms: f64, now_ms: f64) -> Result<f64, Fault> {
         let mut delay_ms = 0.0_f64;
         let mut would_refuse = false;
@@ -162,7 +163,7 @@ impl Meters {
         }
     }
 
-    /// Adds what is known to have been spent of a budget in a window; false: there is no such budget.
+    /// Adds known spending to a budget in a window; false if there is no such budget.
     pub fn restore(&mut self, id: f64, window: f64, spent: f64) -> bool {
         let budget = self.get(id).and_then(Meter::budget);
         budget.map(|budget| budget.restore(window, spent)).is_some()
@@ -177,7 +178,7 @@ impl Meters {
             slot.changed = false;
             let id = id_of(slot.generation, index);
             let Some(budget) = slot.meter.as_mut().and_then(Meter::budget) else { continue };
-            // The slot may have changed hands, and its new budget not been asked yet.
+            // The slot may belong to a new budget by now, which has no window yet.
             if budget.entered() {
                 out[written * CHANGED..][..CHANGED].copy_from_slice(&[
                     id,
@@ -205,12 +206,12 @@ impl Meters {
     }
 }
 
-/// Whole and exact: 2^32 generations of 2^20 slots are below 2^53.
+/// An integer, and exact: 2^32 generations of 2^20 slots are below 2^53.
 fn id_of(generation: u32, index: u32) -> f64 {
     f64::from(generation) * OPEN_MAX as f64 + f64::from(index)
 }
 
-/// Ids that are no id lead to some slot, whose own id is then another.
+/// An invalid id leads to some slot, whose own id then differs.
 fn index_of(id: f64) -> usize {
     id as u64 as usize % OPEN_MAX
 }
@@ -357,7 +358,7 @@ mod tests {
             meters.close(id);
         }
         assert_eq!(meters.changed.len(), 1);
-        // Nothing is told of a budget before its first window, and all of the last one in the slot.
+        // A budget isn't reported before its first window, and the slot's previous one is gone.
         let id = open(&mut meters, Algorithm::Budget, 10.0);
         let mut out = [0.0; 6];
         assert_eq!(meters.changed(&mut out), 0);

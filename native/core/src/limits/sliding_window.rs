@@ -1,21 +1,21 @@
-//! A sliding window: never more than so much in any stretch of a given length.
+//! A sliding window: never more than its capacity in any period of the window's length.
 
 use crate::limits::decision::{BadRate, Decision, HELD_MS, good, later, sane, wait};
 
-/// Parts a window is counted in. What was used counts from its moment on for one window and at most one part
-/// more, so the bound holds for every stretch of time as long as the window, at any offset.
+/// Parts into which a window is divided. Use counts for one window and at most one part longer, so the bound
+/// holds for every period of the window's length, at any offset.
 pub const PARTS: usize = 60;
 
 const SLOTS: usize = PARTS + 1;
 
-/// At most `capacity` in any stretch of the window's length. Memory is fixed, whatever the traffic.
+/// At most `capacity` in any period of the window's length. Memory is fixed, whatever the traffic.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SlidingWindow {
     capacity: f64,
     part_ms: f64,
-    /// Used in each part, by the part's number modulo their count.
+    /// Use in each part, indexed by the part's number modulo their count.
     slots: Box<[f64; SLOTS]>,
-    /// Number of the part that `now_ms` is in.
+    /// Number of the part that contains `now_ms`.
     head: i64,
     sum: f64,
     reserved: f64,
@@ -26,7 +26,7 @@ impl SlidingWindow {
     /// An empty window of `window_ms`. Times are monotonic ms.
     ///
     /// # Errors
-    /// As [`BadRate`] says.
+    /// [`BadRate`] if a setting is invalid.
     pub fn new(capacity: f64, window_ms: f64, now_ms: f64) -> Result<Self, BadRate> {
         if !good(capacity) || !good(window_ms) || !now_ms.is_finite() {
             return Err(BadRate);
@@ -69,7 +69,7 @@ impl SlidingWindow {
         Decision::Wait(HELD_MS)
     }
 
-    /// Takes a cost; `keep`: it is only reserved, and will be settled.
+    /// Takes a cost. `keep`: it is only reserved, and will be settled.
     pub fn take(&mut self, cost: f64, keep: bool, now_ms: f64) {
         self.advance(now_ms);
         if keep {
@@ -87,7 +87,7 @@ impl SlidingWindow {
         self.add(used);
     }
 
-    /// What was used in the window, without what is reserved.
+    /// Use in the window, without reserves.
     pub fn spent(&mut self, now_ms: f64) -> f64 {
         self.advance(now_ms);
         self.sum
@@ -98,7 +98,7 @@ impl SlidingWindow {
         self.capacity - self.spent(now_ms) - self.reserved
     }
 
-    /// Nothing was used in the window, and nothing will be settled.
+    /// Whether nothing was used in the window and no settlement is outstanding.
     pub fn idle(&mut self, now_ms: f64) -> bool {
         self.spent(now_ms) <= 0.0 && self.reserved <= 0.0
     }
@@ -125,7 +125,7 @@ impl SlidingWindow {
             self.slots[slot(part)] = 0.0;
         }
         self.head = head;
-        // Summed anew, since differences of floats would gather.
+        // Summed anew, as rounding errors of differences would accumulate.
         self.sum = self.slots.iter().sum();
     }
 }

@@ -1,9 +1,9 @@
-//! A token bucket that reserves on the way in and settles on the way out.
+//! A token bucket that reserves before a request and settles after it.
 
 use crate::limits::decision::{BadRate, Decision, HELD_MS, good, later, sane, wait};
 
-/// A bucket of `capacity`, refilled at `per_second`. What is reserved is neither in it nor refilled, so that
-/// giving a reserve back never lifts it above its capacity.
+/// A bucket of `capacity`, refilled at `per_second`. A reserve is taken out and not refilled, so that
+/// returning it never lifts the level above the capacity.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TokenBucket {
     capacity: f64,
@@ -13,7 +13,7 @@ pub struct TokenBucket {
     at_ms: f64,
 }
 
-/// Rounding may not turn away who waited exactly as long as told: this part of the capacity may be missing.
+/// Rounding must not refuse a client that waited exactly as told: this share of the capacity may be missing.
 const SLACK: f64 = 1e-9;
 
 impl TokenBucket {
@@ -37,7 +37,7 @@ impl TokenBucket {
         Ok(())
     }
 
-    /// Whether a cost is there.
+    /// Whether the bucket holds a cost.
     pub fn ask(&mut self, cost: f64, now_ms: f64) -> Decision {
         self.refill(now_ms);
         if cost > self.capacity {
@@ -48,19 +48,19 @@ impl TokenBucket {
             return Decision::Go(0.0);
         }
         let refilled_ms = missing / self.per_second * 1000.0;
-        // Refill goes no further than what is reserved leaves: the rest comes when that is settled.
+        // Refill stops at the capacity minus reserves: the rest becomes available when they are settled.
         let held = cost > self.room() + self.capacity * SLACK;
         wait(if held { refilled_ms.max(HELD_MS) } else { refilled_ms })
     }
 
-    /// Takes a cost; `keep`: it is only reserved, and will be settled.
+    /// Takes a cost. `keep`: it is only reserved, and will be settled.
     pub fn take(&mut self, cost: f64, keep: bool, now_ms: f64) {
         self.refill(now_ms);
         self.level -= cost;
         self.reserved += if keep { cost } else { 0.0 };
     }
 
-    /// Ends a reserve with what was really used: the rest goes back, more is owed, below zero if need be.
+    /// Ends a reserve with the actual use: the rest is returned, any excess taken, below zero if need be.
     pub fn settle(&mut self, reserved: f64, used: f64, now_ms: f64) {
         let (reserved, used) = sane(reserved, used);
         self.refill(now_ms);
@@ -69,18 +69,18 @@ impl TokenBucket {
         self.level = (self.level + given - used).clamp(f64::MIN, self.room());
     }
 
-    /// What could be taken now; below zero when more was used than reserved.
+    /// What could be taken now; below zero if more was used than reserved.
     pub fn level(&mut self, now_ms: f64) -> f64 {
         self.refill(now_ms);
         self.level
     }
 
-    /// What has been used and not been refilled, without what is reserved.
+    /// What has been used and not yet refilled, without reserves.
     pub fn spent(&mut self, now_ms: f64) -> f64 {
         self.capacity - self.reserved - self.level(now_ms)
     }
 
-    /// Full, and nothing will be settled.
+    /// Whether it is full and no settlement is outstanding.
     pub fn idle(&mut self, now_ms: f64) -> bool {
         self.reserved <= 0.0 && self.level(now_ms) >= self.capacity
     }
@@ -98,8 +98,8 @@ impl TokenBucket {
         }
     }
 
-    /// How high the level may rise: not below 0 where the capacity was set below what is reserved, as that is
-    /// no debt.
+    /// Highest level refill may reach: not below 0 where the capacity was set below what is reserved, as that
+    /// is no debt.
     fn room(&self) -> f64 {
         (self.capacity - self.reserved).max(0.0)
     }
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Reserves a cost if it is there.
+    /// Reserves a cost if it fits.
     fn take(bucket: &mut TokenBucket, cost: f64, now_ms: f64) -> Decision {
         let answer = bucket.ask(cost, now_ms);
         if answer == Decision::Go(0.0) {
@@ -224,7 +224,7 @@ mod tests {
     }
 
     proptest! {
-        /// In any stretch of time no more is used than the capacity and what was refilled, whatever the schedule.
+        /// In any period, use never exceeds the capacity plus what was refilled, whatever the schedule.
         #[test]
         fn admits_at_most_burst_and_refill(steps in prop::collection::vec((0u32..2_000, 0u32..80, any::<bool>()), 1..200)) {
             let mut bucket = bucket();

@@ -10,14 +10,14 @@ enum Place {
     #[default]
     Outside,
     Root,
-    /// `message_start`'s message.
+    /// The message of `message_start`.
     Message,
     Usage,
     Delta,
     Blocks,
     /// A block of a whole message.
     Block,
-    /// A block that begins.
+    /// A block that starts.
     NewBlock,
     /// A tool's input in a whole message.
     Input,

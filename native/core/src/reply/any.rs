@@ -1,10 +1,10 @@
-//! Reads a document of which only an error at its top is known.
+//! Reads a document of an unknown form, of which only an error at the top is recognised.
 
 use crate::json::field_names::Key;
 use crate::json::walker::Token;
 use crate::reply::reading::{Reader, Reading, Source};
 
-/// Looks for an error at the top of a document, and for nothing else.
+/// Looks only for an error at the top of a document.
 #[derive(Default)]
 pub(crate) struct AnyReader {
     depth: usize,

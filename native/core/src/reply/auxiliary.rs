@@ -20,7 +20,7 @@ enum Place {
 pub(crate) struct AuxiliaryReader {
     path: Path<Place>,
     reading: Reading,
-    /// Where nothing else is stated.
+    /// Used if nothing more specific is stated.
     total: Option<u32>,
 }
 
@@ -67,14 +67,15 @@ impl AuxiliaryReader {
             (Key::Error, Token::Null) => {}
             (Key::Error, _) => self.reading.error = true,
             (Key::Usage, Token::ObjectStart) => self.reading.usage_seen = true,
-            // The last event of each: `image_generation.completed`, `transcript.text.done`, `speech.audio.done`.
+            // The last event of each stream: `image_generation.completed`, `transcript.text.done`,
+            // `speech.audio.done`.
             (Key::Type, Token::String(text)) => {
                 let word = source.word(text);
                 if word.ends_with(".completed") || word.ends_with(".done") {
                     self.reading.finish = Finish::Stop;
                 }
             }
-            // A transcript's pieces; the whole of it, which is said again at the end, is not counted twice.
+            // The pieces of a transcript; the whole text, repeated at the end, is not counted again.
             (Key::Delta, Token::String(text)) => {
                 source.keep(text);
                 self.reading.text_bytes = self.reading.text_bytes.saturating_add(text.bytes() as u32);
@@ -104,7 +105,7 @@ fn child(place: Place, key: Key) -> Place {
     match (place, key) {
         (Place::Outside, _) => Place::Root,
         (Place::Root, Key::Usage) => Place::Usage,
-        // The API itself spells it in two ways.
+        // The API itself uses two spellings.
         (Place::Usage, Key::InputTokensDetails | Key::InputTokenDetails | Key::PromptTokensDetails) => {
             Place::InputDetails
         }

@@ -1,4 +1,4 @@
-//! Reads Cohere's whole replies to rerank and embed requests: what they bill.
+//! Reads Cohere's replies to rerank and embed requests, mainly what they bill.
 
 use crate::json::field_names::Key;
 use crate::json::path::Path;
@@ -12,7 +12,7 @@ enum Place {
     Root,
     Meta,
     Billed,
-    /// What the model saw, which counts where nothing says what is billed.
+    /// Tokens the model saw, which count if the reply doesn't say what is billed.
     Tokens,
     Other,
 }
@@ -21,7 +21,7 @@ enum Place {
 pub(crate) struct CohereReader {
     path: Path<Place>,
     reading: Reading,
-    /// Results or embeddings are there.
+    /// Whether results or embeddings were seen.
     answer: bool,
     seen: Option<u32>,
 }
@@ -57,7 +57,7 @@ impl Reader for CohereReader {
         let mut reading = self.reading;
         reading.usage.input = reading.usage.input.or(self.seen);
         reading.usage_seen = reading.usage.input.is_some() || reading.searches.is_some();
-        // An error has the status of one, or else no other sign than this.
+        // An error has an error status, or otherwise only the missing answer as a sign.
         reading.error = !self.answer;
         reading
     }

@@ -2,16 +2,16 @@
 
 use memchr::{memchr, memchr2};
 
-/// What a block of lines says.
+/// Contents of a block of lines.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Block<'a> {
-    /// The value of its last `event` line, or nothing.
+    /// The value of its last `event` line; empty without one.
     pub event: &'a [u8],
     /// The values of its `data` lines, joined by LF; `None` if it has none.
     pub data: Option<&'a [u8]>,
 }
 
-/// Parses a block of lines, ended by LF, CR LF or CR. `joined` is needed where data has several lines.
+/// Parses a block of lines, which end with LF, CR LF or CR. `joined` is used if the data has several lines.
 pub fn parse<'a>(block: &'a [u8], joined: &'a mut Vec<u8>) -> Block<'a> {
     let mut event: &[u8] = b"";
     let mut data: Option<&[u8]> = None;
@@ -34,13 +34,13 @@ pub fn parse<'a>(block: &'a [u8], joined: &'a mut Vec<u8>) -> Block<'a> {
             }
             _ => {}
         }
-        // The LF of a CR LF makes an empty line here, which has no field.
+        // The LF of a CR LF gives an empty line here, which has no field.
         rest = rest.get(end + 1..).unwrap_or_default();
     }
     Block { event, data: if several { Some(joined) } else { data } }
 }
 
-/// A line's name and value. A comment's name is empty.
+/// A line's field name and value. A comment has an empty name.
 fn field(line: &[u8]) -> (&[u8], &[u8]) {
     match memchr(b':', line) {
         Some(colon) => {

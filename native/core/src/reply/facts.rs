@@ -8,17 +8,17 @@ pub mod state {
     pub const CONTENT: u32 = 1;
     /// A finish reason has been seen.
     pub const FINISH: u32 = 2;
-    /// `[DONE]` or `message_stop` has been seen. What follows is dropped.
+    /// `[DONE]` or `message_stop` has been seen. Whatever follows is dropped.
     pub const END: u32 = 4;
-    /// The provider sent an error. It is dropped, and all that follows.
+    /// The provider sent an error. It is dropped, with everything after it.
     pub const ERROR: u32 = 8;
-    /// Not an event stream, not UTF-8, or data that is not JSON. Dropped, and all that follows.
+    /// Not an event stream, not UTF-8, or data that is not JSON. It is dropped, with everything after it.
     pub const MALFORMED: u32 = 16;
-    /// An event was larger than allowed. Dropped, and all that follows.
+    /// An event exceeded the size limit. It is dropped, with everything after it.
     pub const OVERFLOW: u32 = 32;
     /// Usage has been seen.
     pub const USAGE: u32 = 64;
-    /// A tool call has begun.
+    /// A tool call has started.
     pub const TOOL: u32 = 128;
     /// The model refused.
     pub const REFUSAL: u32 = 256;
@@ -29,7 +29,7 @@ pub mod state {
 pub struct ReplyFacts {
     /// Bits of [`state`].
     pub state: u32,
-    /// Token counts, the last ones stated.
+    /// The token counts stated last.
     pub usage: Usage,
     /// Why generation ended.
     pub finish: Finish,
@@ -37,11 +37,11 @@ pub struct ReplyFacts {
     pub text_bytes: u32,
     /// Searches that are billed, where no tokens are (Cohere).
     pub searches: u32,
-    /// Complete events, without faulty ones.
+    /// Complete events, not counting faulty ones.
     pub events: u32,
-    /// Those of them that were taken out.
+    /// How many of them were removed.
     pub stripped: u32,
-    /// The content block that has begun and not ended (Anthropic).
+    /// The content block that has started and not ended (Anthropic).
     pub open_block: Option<u32>,
 }
 
@@ -56,7 +56,7 @@ impl ReplyFacts {
         facts
     }
 
-    /// Adds what one more event says.
+    /// Adds the facts of one more event.
     pub fn add(&mut self, reading: &Reading) {
         let bits = [
             (reading.content, state::CONTENT),

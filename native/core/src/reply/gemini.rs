@@ -28,10 +28,10 @@ pub(crate) struct GeminiReader {
     path: Path<Place>,
     reading: Reading,
     args_start: usize,
-    /// Tokens of the answer itself and of thinking, which the API counts apart.
+    /// Tokens of the answer itself and of thinking, which the API counts separately.
     answer: Option<u32>,
     thoughts: Option<u32>,
-    /// Tokens of the prompt, and of what the provider's own tools put into it.
+    /// Tokens of the prompt, and of what the provider's own tools added to it.
     prompt: Option<u32>,
     tool_prompt: Option<u32>,
 }
@@ -51,7 +51,7 @@ impl Reader for GeminiReader {
             (Place::Candidate, Token::String(text)) if key == Key::GeminiFinishReason => {
                 self.finish(Finish::named(source.word(text)));
             }
-            // A prompt that was blocked has no candidates, and no finish reason but this.
+            // A blocked prompt has no candidates and no other finish reason.
             (Place::Feedback, Token::String(_)) if key == Key::BlockReason => self.finish(Finish::Filter),
             (Place::Part, _) => self.part(key, token, source),
             _ => {}
@@ -118,7 +118,7 @@ impl GeminiReader {
                 self.reading.tool = true;
                 self.reading.content = true;
             }
-            // Pictures, and what the provider's own tools did.
+            // Images, and results of the provider's own tools.
             (Key::InlineData | Key::ExecutableCode | Key::CodeExecutionResult, Token::ObjectStart) => {
                 self.reading.content = true;
             }

@@ -1,4 +1,4 @@
-//! What a provider's reply says: a whole one, or an event stream as it passes.
+//! Reads a provider's replies: whole ones, and event streams in passing.
 
 mod anthropic;
 mod any;

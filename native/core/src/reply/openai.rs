@@ -16,7 +16,7 @@ enum Place {
     Choice,
     /// A choice's `message` or `delta`.
     Reply,
-    /// Content as parts, as some providers write thinking.
+    /// Content as parts, which some providers use for thinking.
     Parts,
     Part,
     ToolCalls,
@@ -71,7 +71,7 @@ impl Reader for OpenAiReader {
     fn reading(self) -> Reading {
         let mut reading = self.reading;
         let Usage { input, output, .. } = reading.usage;
-        // xAI counts reasoning beside the completion, and only the total says so.
+        // xAI doesn't count reasoning as part of the completion, and only the total includes it.
         let beside = output.unwrap_or_default().saturating_add(self.reasoning);
         if self.reasoning > 0 && self.total == Some(input.unwrap_or_default().saturating_add(beside)) {
             reading.usage.output = Some(beside);
@@ -96,7 +96,7 @@ impl OpenAiReader {
         match (place, key) {
             (Place::Usage, Key::PromptTokens) => usage.input = Some(count),
             (Place::Usage, Key::CompletionTokens) => usage.output = Some(count),
-            // Moonshot has it one level up.
+            // Moonshot puts it one level up.
             (Place::UsageDetails | Place::Usage, Key::CachedTokens) => usage.cached = Some(count),
             (Place::UsageDetails, Key::CacheWriteTokens) => usage.created = Some(count),
             (Place::UsageDetails, Key::ReasoningTokens) => self.reasoning = count,
@@ -111,7 +111,7 @@ impl OpenAiReader {
                 let finish = Finish::named(source.word(text));
                 self.reading.finish = self.reading.finish.max(finish);
             }
-            // The text completions of old.
+            // The legacy text completions.
             Key::Text => self.reading.say(text, source),
             _ => {}
         }

@@ -1,4 +1,4 @@
-//! What a provider's reply says: a whole one, or the data of one event of a stream.
+//! Reads a provider's reply: a whole one, or the data of one event of a stream.
 
 use crate::json::field_names::Key;
 use crate::json::string::Decoded;
@@ -18,9 +18,9 @@ pub enum Dialect {
     OpenAi,
     /// Messages.
     Anthropic,
-    /// JSON of which only an error at its top is known.
+    /// JSON of an unknown form: only an error at the top is recognised.
     Any,
-    /// Gemini's `GenerateContentResponse`, whole or one of a stream.
+    /// Gemini's `GenerateContentResponse`, whole or a chunk of a stream.
     Gemini,
     /// Cohere's rerank and embed.
     Cohere,
@@ -31,7 +31,7 @@ pub enum Dialect {
 /// Reads a document.
 ///
 /// # Errors
-/// Where it is not JSON, or nested too deeply.
+/// If it is not JSON, or nested too deeply.
 pub fn read(document: &str, dialect: Dialect) -> Result<Reading, Fault> {
     run(document, dialect, None)
 }
@@ -39,12 +39,12 @@ pub fn read(document: &str, dialect: Dialect) -> Result<Reading, Fault> {
 /// Reads a document, and adds its reply text to `kept`, decoded, up to [`TEXT_MAX`].
 ///
 /// # Errors
-/// As [`read`]; what stood before the fault is kept.
+/// As for [`read`]; text before the fault is kept.
 pub fn read_keeping(document: &str, dialect: Dialect, kept: &mut Vec<u8>) -> Result<Reading, Fault> {
     run(document, dialect, Some(kept))
 }
 
-/// The reply text of a document that may be cut anywhere, decoded, up to [`TEXT_MAX`].
+/// The reply text of a document that may be truncated anywhere, decoded, up to [`TEXT_MAX`].
 pub fn reply_text(body: &[u8], dialect: Dialect) -> Vec<u8> {
     let valid = std::str::from_utf8(body).map_or_else(|error| error.valid_up_to(), str::len);
     let document = std::str::from_utf8(&body[..valid]).unwrap_or_default();
@@ -52,7 +52,7 @@ pub fn reply_text(body: &[u8], dialect: Dialect) -> Vec<u8> {
     if read_keeping(document, dialect, &mut kept).is_ok() {
         return kept;
     }
-    // A string that was cut is taken up to the cut, without an escape that was cut itself.
+    // A truncated string is taken up to its end, without an escape that was itself truncated.
     let tail = document.len().saturating_sub(5);
     let escape = document.as_bytes()[tail..].iter().rposition(|&byte| byte == b'\\').map(|at| tail + at);
     let end = escape.filter(|&at| is_cut_escape(&document.as_bytes()[at..])).unwrap_or(document.len());
@@ -77,14 +77,14 @@ fn run(document: &str, dialect: Dialect, kept: Option<&mut Vec<u8>>) -> Result<R
     }
 }
 
-/// The message of an error document: `error.message`, or `error` or `message` themselves where they are text.
+/// The message of an error document: `error.message`, or `error` or `message` if they are text.
 pub fn error_message(document: &str) -> Option<String> {
     let mut walker = Walker::new(document.as_bytes());
     let mut scratch = Decoded::default();
     let mut found: [Option<Text>; 2] = [None; 2];
     let mut in_error = false;
     let mut key = Key::Other;
-    // What stands before a fault is still worth reading.
+    // What comes before a fault is still worth reading.
     while let Ok(Some(token)) = walker.next_token() {
         match (token, walker.depth()) {
             (Token::Key(text), depth) => {

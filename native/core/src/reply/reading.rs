@@ -1,4 +1,4 @@
-//! What can be read of a reply, and what reads it: a dialect's view of a document's tokens.
+//! What can be read from a reply, and the trait that reads it: a dialect's view of a document's tokens.
 
 use crate::json::field_names::Key;
 use crate::json::string::Decoded;
@@ -7,10 +7,10 @@ use crate::json::walker::{Fault, Text, Token, Walker};
 /// Why generation ended. Of several choices the last one in this order wins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Finish {
-    /// It has not, as far as is known.
+    /// It has not ended, as far as is known.
     #[default]
     None,
-    /// The model was done.
+    /// The model finished.
     Stop,
     /// A limit of tokens was reached.
     Length,
@@ -44,27 +44,27 @@ impl Finish {
     }
 }
 
-/// Token counts as the provider stated them; `None` where it did not.
+/// Token counts as stated by the provider; `None` where it stated none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// The prompt's.
+    /// Tokens of the prompt.
     pub input: Option<u32>,
-    /// The reply's.
+    /// Tokens of the reply.
     pub output: Option<u32>,
     /// Read from the provider's prompt cache.
     pub cached: Option<u32>,
-    /// Written to it.
+    /// Written to that cache.
     pub created: Option<u32>,
-    /// Of the prompt, for sound or images.
+    /// Of the prompt's: audio or images.
     pub media_input: Option<u32>,
-    /// Of the reply, for images.
+    /// Of the reply's: images.
     pub media_output: Option<u32>,
-    /// Length of the sound that was heard, in milliseconds.
+    /// Length of the transcribed audio, in ms.
     pub sound_ms: Option<u32>,
 }
 
 impl Usage {
-    /// Takes over each count that `later` states.
+    /// Replaces each count that `later` states.
     pub fn update(&mut self, later: Usage) {
         self.input = later.input.or(self.input);
         self.output = later.output.or(self.output);
@@ -76,41 +76,41 @@ impl Usage {
     }
 }
 
-/// What a document says. Wrong types inside never fail, they just say nothing.
+/// What a document says. Values of the wrong type never fail; they are ignored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
-    /// It is an object.
+    /// Whether it is an object.
     pub object: bool,
-    /// It is an error.
+    /// Whether it is an error.
     pub error: bool,
-    /// Something the client would show or act on.
+    /// Whether it has something the client would show or act on.
     pub content: bool,
-    /// A tool call.
+    /// Whether it has a tool call.
     pub tool: bool,
-    /// A refusal.
+    /// Whether it has a refusal.
     pub refusal: bool,
-    /// A usage object.
+    /// Whether it has a usage object.
     pub usage_seen: bool,
-    /// What it states.
+    /// Counts stated there.
     pub usage: Usage,
-    /// Searches that are billed, where no tokens are (Cohere).
+    /// Billed searches, for models that are not billed by token (Cohere).
     pub searches: Option<u32>,
     /// Why generation ended.
     pub finish: Finish,
     /// Bytes of reply text: content, reasoning, refusals, tool arguments.
     pub text_bytes: u32,
-    /// `message_stop`.
+    /// Whether it is `message_stop`.
     pub end: bool,
-    /// `choices` is an empty array.
+    /// Whether `choices` is an empty array.
     pub choices_empty: bool,
-    /// A content block is open from here on, or it is closed (Anthropic).
+    /// Whether a content block opens or closes here (Anthropic).
     pub block_open: Option<bool>,
     /// Its number.
     pub index: u32,
 }
 
 impl Reading {
-    /// Text that the client would show.
+    /// Adds text that the client would show.
     pub(crate) fn say(&mut self, text: Text, source: &mut Source<'_>) {
         source.keep(text);
         self.content |= text.start != text.end;
@@ -122,16 +122,16 @@ impl Reading {
     }
 }
 
-/// Reply text is kept up to here, in bytes; what is beyond is counted only.
+/// Longest reply text kept, in bytes; the rest is only counted.
 pub const TEXT_MAX: usize = 1024 * 1024;
 
 /// A dialect's view of a document's tokens.
 pub(crate) trait Reader {
-    /// A member's name.
+    /// Called with a member's name.
     fn key(&mut self, key: Key);
-    /// A value, or the beginning of a container.
+    /// Called with a value, or the start of a container.
     fn value(&mut self, token: Token, source: &mut Source<'_>);
-    /// The end of a container.
+    /// Called at the end of a container.
     fn close(&mut self, source: &mut Source<'_>);
     /// What was read.
     fn reading(self) -> Reading;
@@ -145,11 +145,11 @@ pub(crate) struct Source<'d> {
     kept: Option<&'d mut Vec<u8>>,
 }
 
-/// No finish reason or type that means something is longer, in raw bytes with every character escaped.
+/// No known finish reason or type is longer, in raw bytes with every character escaped.
 const WORD_MAX: usize = 256;
 
 impl<'d> Source<'d> {
-    /// `kept`: where the reply's text goes, if it is wanted.
+    /// `kept`: receives the reply's text, if wanted.
     pub fn new(document: &'d str, kept: Option<&'d mut Vec<u8>>) -> Self {
         Source { document, walker: Walker::new(document.as_bytes()), scratch: Decoded::default(), kept }
     }
@@ -169,7 +169,7 @@ impl<'d> Source<'d> {
         Ok(Reading { object, ..reader.reading() })
     }
 
-    /// The string as a word to compare; the empty one if it is far too long.
+    /// The string as a word to compare; empty if it is far too long.
     pub fn word(&mut self, text: Text) -> &str {
         let raw = &self.document[text.start..text.end];
         match text.escaped() {
@@ -179,7 +179,7 @@ impl<'d> Source<'d> {
         }
     }
 
-    /// Keeps a string of the reply's text, where that is asked for.
+    /// Keeps a string of the reply's text, if it is wanted.
     pub fn keep(&mut self, text: Text) {
         let Some(kept) = self.kept.as_deref_mut() else { return };
         let raw = &self.document[text.start..text.end];
@@ -188,7 +188,7 @@ impl<'d> Source<'d> {
         kept.extend_from_slice(&decoded.as_bytes()[..decoded.floor_char_boundary(room)]);
     }
 
-    /// The same for a part of the document as it stands.
+    /// The same for a raw part of the document.
     pub fn keep_raw(&mut self, range: std::ops::Range<usize>) {
         let Some(kept) = self.kept.as_deref_mut() else { return };
         let raw = &self.document[range];
@@ -196,14 +196,14 @@ impl<'d> Source<'d> {
         kept.extend_from_slice(&raw.as_bytes()[..raw.floor_char_boundary(room)]);
     }
 
-    /// The number of the last token as a count of tokens: without its fraction, within 32 bits.
+    /// The last token's number as a count of tokens: without its fraction, clamped to 32 bits.
     pub fn count(&self) -> u32 {
         let number = &self.document[self.walker.start()..self.walker.end()];
         // A cast to an integer saturates.
         number.parse::<f64>().map_or(0, |value| value as u32)
     }
 
-    /// The number of the last token as seconds, in milliseconds, rounded up, within 32 bits.
+    /// The last token's number of seconds, in ms, rounded up, clamped to 32 bits.
     pub fn millis(&self) -> u32 {
         let number = &self.document[self.walker.start()..self.walker.end()];
         number.parse::<f64>().map_or(0, |seconds| (seconds * 1000.0).ceil() as u32)

@@ -11,11 +11,11 @@ use crate::reply::reading::Reading;
 
 /// Longest error text, in bytes.
 pub const ERROR_TEXT_MAX: usize = 2048;
-/// How much of the faulty data is kept to find the error's message in, in bytes.
+/// Bytes of faulty data kept, in which the error's message is looked for.
 const FAULT_MAX: usize = 16 * 1024;
 const BOM: [u8; 3] = [0xEF, 0xBB, 0xBF];
 
-/// What may go on to the client.
+/// What may be forwarded to the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Output<'a> {
     /// Nothing yet.
@@ -26,40 +26,40 @@ pub enum Output<'a> {
     Bytes(&'a [u8]),
 }
 
-/// What becomes of a block of lines.
+/// What happens to a block of lines.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Forward,
     Drop,
 }
 
-/// Forwards whole events and holds an incomplete one back. Splitting the input differently changes neither
+/// Forwards whole events and holds back an incomplete one. Splitting the input differently changes neither
 /// the concatenated output nor the final facts.
 pub struct Scanner {
     dialect: Dialect,
     strip_usage: bool,
     event_max: usize,
-    /// The beginning of an event whose rest has not come.
+    /// The beginning of an event whose end has not arrived.
     held: Vec<u8>,
     out: Vec<u8>,
     joined: Vec<u8>,
-    /// How much of a byte order mark has been read; `BOM.len() + 1` once its place is over.
+    /// Bytes of a byte order mark read so far; `BOM.len() + 1` once the stream has got past it.
     bom: usize,
     line_start: bool,
-    /// The last line ended with a CR that was the last byte: an LF that follows belongs to it.
+    /// The last line ended with a CR at the end of a chunk: an LF that follows belongs to it.
     line_cr: bool,
-    /// The same for the blank line that ends a block: its LF shares the block's fate.
+    /// The same for the blank line that ends a block: its LF is treated like the block.
     block_cr: Option<Fate>,
     finished: bool,
     facts: ReplyFacts,
     text: Vec<u8>,
     fault: Vec<u8>,
-    /// The fault goes on to the end of the stream.
+    /// Whether the faulty data extends to the end of the stream.
     fault_open: bool,
 }
 
 impl Scanner {
-    /// `strip_usage` takes OpenAI's final usage event out. No event may have more than `event_max` bytes.
+    /// `strip_usage` removes OpenAI's final usage event. No event may have more than `event_max` bytes.
     pub fn new(dialect: Dialect, strip_usage: bool, event_max: usize) -> Self {
         Scanner {
             dialect,
@@ -80,17 +80,18 @@ impl Scanner {
         }
     }
 
-    /// What is known so far.
+    /// The facts so far.
     pub fn facts(&self) -> &ReplyFacts {
         &self.facts
     }
 
-    /// The reply's text so far, decoded, up to [`crate::reply::read::TEXT_MAX`]; it is not kept any longer.
+    /// The reply's text so far, decoded, up to [`crate::reply::read::TEXT_MAX`]; the scanner no longer keeps
+    /// it.
     pub fn take_text(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.text)
     }
 
-    /// The provider's error message, or the faulty data itself, after an error or malformed data: at most
+    /// The provider's error message, or the faulty data itself, after an error or malformed data; at most
     /// [`ERROR_TEXT_MAX`] bytes.
     pub fn error_text(&self) -> String {
         let document = String::from_utf8_lossy(&self.fault);
@@ -112,8 +113,8 @@ impl Scanner {
         self.output(chunk, sent)
     }
 
-    /// The stream has ended. A last event that lacks its blank line is taken as complete, and is completed,
-    /// since clients must ignore it otherwise.
+    /// Call this at the end of the stream. A last event without its blank line is treated as complete, and is
+    /// completed, since clients must otherwise ignore it.
     pub fn finish(&mut self) -> Output<'_> {
         self.out.clear();
         self.fault_open = false;
@@ -142,8 +143,8 @@ impl Scanner {
             || self.facts.state & (state::END | state::ERROR | state::MALFORMED | state::OVERFLOW) != 0
     }
 
-    /// Deals with what only the first bytes of a chunk can be: part of a byte order mark, or the LF of a line
-    /// whose CR ended the chunk before. Gives the offset after it.
+    /// Handles what only the first bytes of a chunk can be: part of a byte order mark, or the LF of a line
+    /// whose CR ended the previous chunk. Returns the offset after it.
     fn begin(&mut self, chunk: &[u8], sent: &mut Range<usize>) -> usize {
         let mut at = 0;
         while self.bom < BOM.len() && at < chunk.len() {
@@ -205,15 +206,14 @@ impl Scanner {
         self.hold(&chunk[block..]);
     }
 
-    /// Whether a line that begins at `offset` of its block may be one of an event stream. `rest` begins with
+    /// Whether a line that begins at `offset` of its block may belong to an event stream. `rest` begins with
     /// it.
     fn check_line(&mut self, offset: usize, rest: &[u8]) -> bool {
         if offset >= self.event_max {
             self.poison(state::OVERFLOW);
             return false;
         }
-        // JSON or a page of HTML instead of a field: the provider, or a proxy before it, fell out of the
-        // stream.
+        // JSON or an HTML page instead of a field: the provider, or a proxy before it, broke off the stream.
         if matches!(rest[0], b'{' | b'[' | b'<') {
             self.poison(state::MALFORMED);
             self.fault_open = true;
@@ -223,8 +223,8 @@ impl Scanner {
         true
     }
 
-    /// A block is complete: what is held and `range` of the chunk, and `lf` more bytes that only end its
-    /// line.
+    /// Handles a complete block: the bytes held back, `range` of the chunk, and `lf` more bytes that only end
+    /// its line.
     fn complete(&mut self, chunk: &[u8], range: Range<usize>, lf: usize, sent: &mut Range<usize>) -> Fate {
         let forwarded = range.start..range.end + lf;
         if self.held.len() + range.len() > self.event_max {
@@ -238,7 +238,7 @@ impl Scanner {
             }
             return fate;
         }
-        // Only the first block of a chunk can have a part that was held, so nothing is sent before it.
+        // Only the first block of a chunk can have a part that was held back, so nothing is sent before it.
         let mut block = std::mem::take(&mut self.held);
         block.extend_from_slice(&chunk[range]);
         let fate = self.settle(&block);
@@ -251,7 +251,7 @@ impl Scanner {
         fate
     }
 
-    /// Adds a range of the chunk to what is sent. Neighbours are joined, so that a chunk without need of
+    /// Adds a range of the chunk to what is sent. Adjacent ranges are joined, so that a chunk that needs no
     /// change is never copied.
     fn send(&mut self, chunk: &[u8], range: Range<usize>, sent: &mut Range<usize>) {
         if sent.end == range.start && sent.start != sent.end {
@@ -295,12 +295,12 @@ impl Scanner {
         }
     }
 
-    /// Reads a complete block and says what becomes of it.
+    /// Reads a complete block and decides what happens to it.
     fn settle(&mut self, block: &[u8]) -> Fate {
         let mut joined = std::mem::take(&mut self.joined);
         let fate = match event::parse(block, &mut joined) {
             Block { event: b"error", data } => self.fail(state::ERROR, data.unwrap_or_default()),
-            // Comments and fields without data are no event.
+            // Comments and fields without data are not events.
             Block { data: None, .. } => Fate::Forward,
             Block { data: Some(data), .. } => self.data(data),
         };
@@ -335,7 +335,7 @@ impl Scanner {
         }
     }
 
-    /// Text whose tokens the provider has stated by the end need not be counted.
+    /// Drops text that need not be counted because the provider has stated its tokens.
     fn forget_counted(&mut self) {
         if self.facts.state & state::END != 0 && self.facts.usage.output.is_some_and(|tokens| tokens > 0) {
             self.text = Vec::new();

@@ -6,19 +6,19 @@
 //!    └───────────────────────────── the probe succeeds ──────────────────────────┘
 //! ```
 //!
-//! Peers may hint what they found. A hint shortens the wait for evidence and moves probes apart; it opens and
-//! closes nothing by itself.
+//! Peers may send hints about what they found. A hint lowers the evidence needed to open and spreads probes
+//! over time; alone it opens and closes nothing.
 
 use crate::resilience::outcomes::Outcomes;
 
-/// What the breaker says to a call.
+/// The breaker's decision about a call.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Admission {
-    /// Go; the ticket, which is never 0, belongs to the report.
+    /// The call may go; its report must carry this ticket, which is never 0.
     Ticket(u32),
-    /// Go, alone: the outcome decides. The ticket is as above.
+    /// The call may go as the only one: its outcome decides. The ticket is as above.
     Probe(u32),
-    /// Open for so many ms more, at least 1.
+    /// Open for this many more ms, at least 1.
     OpenMs(f64),
 }
 
@@ -29,52 +29,52 @@ pub enum Outcome {
     Success,
     /// It failed.
     Failure,
-    /// It says nothing of the target: the client left, say.
+    /// The outcome says nothing about the target, for example because the client left.
     Abandoned,
 }
 
 /// The states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// Calls go.
+    /// Calls may go.
     Closed,
     /// Calls are refused until the cooldown is over.
     Open,
-    /// The cooldown is over: one probe goes, and decides.
+    /// The cooldown is over: one probe may go, and decides.
     HalfOpen,
 }
 
-/// What a peer found.
+/// What a peer reports about the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hint {
-    /// Its breaker opened.
+    /// The peer's breaker opened.
     Down,
-    /// Its probe succeeded.
+    /// The peer's probe succeeded.
     Up,
 }
 
-/// When it opens, and for how long.
+/// When the breaker opens, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
-    /// So many failures in a row open it; at least 1.
+    /// Consecutive failures that open it; at least 1.
     pub failures: u32,
-    /// So do failures of this share of the calls in the window; above 0, at most 1.
+    /// Failures as a share of the calls in the window that open it too; above 0, at most 1.
     pub rate: f64,
-    /// Fewer calls in the window say nothing about their share; 0: the share is not looked at.
+    /// With fewer calls in the window the share is ignored; 0: it is always ignored.
     pub calls_min: u32,
     /// Length of the window; above 0.
     pub window_ms: f64,
-    /// How long it stays open at first; doubled each time it opens again.
+    /// How long it stays open at first, doubled each time it opens again.
     pub cooldown_ms: f64,
-    /// How long at most; at least `cooldown_ms`.
+    /// Longest time it stays open; at least `cooldown_ms`.
     pub cooldown_max_ms: f64,
-    /// A probe that has not reported for so long is given up.
+    /// A probe that has not reported after this time is given up.
     pub probe_max_ms: f64,
-    /// Failures have to come from so many sources, since any of them last succeeded; 1 to 64.
+    /// Failures must come from this many sources that haven't succeeded since; 1 to 64.
     pub sources_min: u32,
 }
 
-/// The settings are not as their fields say.
+/// A setting is outside the range documented at its field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadSettings;
 
@@ -101,44 +101,44 @@ enum Inner {
         failures: u32,
         since_ms: f64,
     },
-    /// `until_ms`: when a probe may go; `latest_ms`: how far hints may put that off.
+    /// `until_ms`: when a probe may go; `latest_ms`: the latest time hints may postpone it to.
     Open {
         until_ms: f64,
         latest_ms: f64,
     },
-    /// `given_up_ms`: when the probe under way is given up; none is under way without it.
+    /// `given_up_ms`: when the probe in flight is given up; `None` if there is none.
     HalfOpen {
         given_up_ms: Option<f64>,
     },
 }
 
-/// Opens by what calls report. Times are monotonic ms.
+/// Opens and closes depending on the outcomes of calls. Times are monotonic ms.
 #[derive(Clone, Copy, Debug)]
 pub struct Breaker {
     settings: Settings,
     inner: Inner,
-    /// Counts changes of state and probes: a report from before the last one says nothing of now.
+    /// Counts state changes and probes: a report from an earlier generation says nothing about the present.
     generation: u32,
-    /// How often it opened without having been closed for a whole cooldown in between.
+    /// How often it opened without staying closed for a whole cooldown in between.
     reopened: u32,
-    /// Bit of each source that failed and did not succeed since.
+    /// Bit for each source that has failed and not succeeded since.
     failing: u64,
     window: Outcomes,
-    /// Until then one failure is enough to open it: a peer's word.
+    /// Until then one failure opens it, because a peer reported the target down.
     suspect_until_ms: f64,
-    /// The latest time heard of.
+    /// The latest time seen.
     now_ms: f64,
 }
 
 const SUCCESS: usize = 0;
 const FAILURE: usize = 1;
-/// After a peer's probe succeeded the others follow within this part of a cooldown.
+/// After a peer's probe succeeded, the others follow within this share of a cooldown.
 const FOLLOW: f64 = 0.1;
 
 impl Breaker {
     /// A closed breaker.
     ///
-    /// # Errors
+    /// [`BadSettings`] if a setting is out of range.
     /// As [`BadSettings`] says.
     pub fn new(settings: Settings) -> Result<Self, BadSettings> {
         let settings = settings.check()?;
@@ -154,10 +154,10 @@ impl Breaker {
         })
     }
 
-    /// Changes the settings; the state stays, and a cooldown that runs. Failures already counted open it with
-    /// the next one, not now.
+    /// Changes the settings; the state stays, and so does a running cooldown. Failures already counted can
+    /// open it with the next one, not now.
     ///
-    /// # Errors
+    /// [`BadSettings`] if a setting is out of range.
     /// As for [`Breaker::new`].
     pub fn set(&mut self, settings: Settings) -> Result<(), BadSettings> {
         let settings = settings.check()?;
@@ -183,8 +183,8 @@ impl Breaker {
         Admission::Probe(self.generation)
     }
 
-    /// Takes the outcome of an admitted call; true when the state changed. `source`: which of several it came
-    /// from, modulo 64.
+    /// Records the outcome of an admitted call; true if the state changed. `source`: which of several sources
+    /// it came from, modulo 64.
     pub fn report(&mut self, ticket: u32, outcome: Outcome, source: u32, now_ms: f64) -> bool {
         self.advance(now_ms);
         if ticket != self.generation {
@@ -219,7 +219,7 @@ impl Breaker {
                 self.reopened = self.reopened.saturating_add(1);
                 self.open()
             }
-            // The probe said nothing, so the next call may be one.
+            // The probe said nothing about the target, so the next call may be one.
             (Inner::HalfOpen { .. }, Outcome::Abandoned) => {
                 self.change(Inner::HalfOpen { given_up_ms: None });
                 false
@@ -228,8 +228,8 @@ impl Breaker {
         }
     }
 
-    /// Takes a peer's word. `spread`, from 0 to 1: a random number, different for each peer, by which their
-    /// probes are moved apart.
+    /// Records a peer's hint. `spread`, from 0 to 1: a random number, different for each peer, that spreads
+    /// their probes over time.
     pub fn hint(&mut self, hint: Hint, spread: f64, now_ms: f64) {
         self.advance(now_ms);
         let spread = if spread.is_finite() { spread.clamp(0.0, 1.0) } else { 1.0 };
@@ -237,11 +237,13 @@ impl Breaker {
         match (&mut self.inner, hint) {
             (Inner::Closed { .. }, Hint::Down) => self.suspect_until_ms = self.now_ms + cooldown_ms,
             (Inner::Closed { .. }, Hint::Up) => self.suspect_until_ms = f64::MIN,
-            // The peer's failure is as fresh as one of its own would be: it need not look itself so soon.
+            // The peer's failure is as recent as one of this breaker's probes would be, so its probe can
+            // wait.
             (Inner::Open { until_ms, latest_ms }, Hint::Down) => {
                 *until_ms = (self.now_ms + cooldown_ms * (1.0 + spread) / 2.0).min(*latest_ms);
             }
-            // Later hints leave it there: the earliest of many random times would be now, for all peers alike.
+            // Later hints leave it there: the earliest of many random times would be now, for all peers
+            // alike.
             (Inner::Open { until_ms, .. }, Hint::Up) if *until_ms > self.now_ms + cooldown_ms * FOLLOW => {
                 *until_ms = self.now_ms + cooldown_ms * FOLLOW * spread;
             }
@@ -249,7 +251,7 @@ impl Breaker {
         }
     }
 
-    /// The state at a time: half-open as soon as the cooldown is over.
+    /// The state now: half-open as soon as the cooldown is over.
     pub fn state(&mut self, now_ms: f64) -> State {
         self.advance(now_ms);
         match self.inner {
@@ -259,7 +261,7 @@ impl Breaker {
         }
     }
 
-    /// Whether the failures so far open it.
+    /// Whether the failures so far open the breaker.
     fn enough(&mut self, failures: u32) -> bool {
         let Settings { failures: most, rate, calls_min, sources_min, .. } = self.settings;
         if self.failing.count_ones() < sources_min {
@@ -275,21 +277,21 @@ impl Breaker {
         good + bad >= u64::from(calls_min) && bad as f64 >= rate * (good + bad) as f64
     }
 
-    /// Doubled each time it opened again, up to its bound.
+    /// The cooldown, doubled each time it opened again, up to the maximum.
     fn cooldown_ms(&self) -> f64 {
         let Settings { cooldown_ms, cooldown_max_ms, .. } = self.settings;
-        // 2^31 times anything but 0 is beyond all bounds that are set.
+        // 2^31 times anything above 0 exceeds every maximum that is set.
         (cooldown_ms * f64::from(1u32 << self.reopened.min(31))).min(cooldown_max_ms)
     }
 
     fn open(&mut self) -> bool {
         let until_ms = self.now_ms + self.cooldown_ms();
-        // Whatever peers say, it looks itself after twice the largest cooldown.
+        // Whatever peers report, a probe goes after twice the longest cooldown.
         let latest_ms = self.now_ms + 2.0 * self.settings.cooldown_max_ms;
         self.change(Inner::Open { until_ms, latest_ms })
     }
 
-    /// A clock that runs backwards, or gives no number, stands still.
+    /// A clock that runs backwards or returns NaN is treated as standing still.
     fn advance(&mut self, now_ms: f64) {
         if now_ms.is_finite() {
             self.now_ms = self.now_ms.max(now_ms);

@@ -1,4 +1,4 @@
-//! What keeps an outage small: circuit breakers and retry budgets.
+//! Circuit breakers and retry budgets, which keep an outage small.
 
 pub mod breaker;
 mod outcomes;

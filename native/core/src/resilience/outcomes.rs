@@ -1,6 +1,6 @@
-//! Two counts over the last stretch of time, kept in slices so that old ones fall out.
+//! Two counts over a sliding window, kept in slices so that old events drop out.
 
-/// Slices of a window: what is counted is exact to one of them.
+/// Slices of a window; counts are exact to one slice.
 pub const SLICES: usize = 10;
 
 /// Counts of two kinds of event over the last `SLICES` slices. Times are monotonic ms.
@@ -13,7 +13,7 @@ pub struct Outcomes {
 }
 
 impl Outcomes {
-    /// An empty window of so many ms, which must be finite and above 0.
+    /// An empty window of `window_ms`, which must be finite and above 0.
     pub fn new(window_ms: f64) -> Self {
         Outcomes { slice_ms: window_ms / SLICES as f64, newest: f64::MIN, counts: [[0; 2]; SLICES] }
     }
@@ -26,7 +26,7 @@ impl Outcomes {
         *count = count.saturating_add(1);
     }
 
-    /// The counts of both kinds.
+    /// The counts of both kinds, in the window that ends now.
     pub fn sums(&mut self, now_ms: f64) -> [u64; 2] {
         self.roll(now_ms);
         self.counts
@@ -39,7 +39,7 @@ impl Outcomes {
         self.counts = [[0; 2]; SLICES];
     }
 
-    /// Makes the slice of now the first one. A clock that stands or runs backwards is no time.
+    /// Makes the current slice the newest. A clock that runs backwards is treated as standing still.
     fn roll(&mut self, now_ms: f64) {
         let slice = (now_ms / self.slice_ms).floor();
         if !(slice.is_finite() && slice > self.newest) {
@@ -73,7 +73,7 @@ mod tests {
     }
 
     proptest! {
-        /// It counts what came in the slices that are left, like one that remembers every event.
+        /// It counts the events of the remaining slices, like a reference that remembers every event.
         #[test]
         fn counts_like_a_list(steps in prop::collection::vec((0u32..150, 0usize..2), 1..200)) {
             let mut window = Outcomes::new(1000.0);

@@ -1,9 +1,9 @@
-//! A retry budget: calls beyond the first are a bounded share of the requests, so that no outage is made worse
-//! by retries. The idea is Finagle's `RetryBudget`.
+//! A retry budget: calls beyond the first are a bounded share of the requests, so that retries don't make an
+//! outage worse. The idea is Finagle's `RetryBudget`.
 
 use crate::resilience::outcomes::Outcomes;
 
-/// The stretch of time that is looked at.
+/// Length of the sliding window.
 pub const WINDOW_MS: f64 = 10_000.0;
 
 /// `ratio` or `min_per_second` was not a finite number of at least 0.
@@ -25,7 +25,7 @@ impl RetryBudget {
     /// Extra calls may be `ratio` of the requests, or `min_per_second` if that is more.
     ///
     /// # Errors
-    /// As [`BadBudget`] says.
+    /// [`BadBudget`] if a number is invalid.
     pub fn new(ratio: f64, min_per_second: f64) -> Result<Self, BadBudget> {
         let mut budget = RetryBudget { ratio: 0.0, min_per_second: 0.0, window: Outcomes::new(WINDOW_MS) };
         budget.set(ratio, min_per_second)?;
@@ -35,7 +35,7 @@ impl RetryBudget {
     /// Changes the numbers; what was counted stays.
     ///
     /// # Errors
-    /// As [`BadBudget`] says.
+    /// [`BadBudget`] if a number is invalid.
     pub fn set(&mut self, ratio: f64, min_per_second: f64) -> Result<(), BadBudget> {
         let good = |number: f64| number.is_finite() && number >= 0.0;
         if !good(ratio) || !good(min_per_second) {
@@ -51,7 +51,7 @@ impl RetryBudget {
         self.window.add(REQUEST, now_ms);
     }
 
-    /// Takes one extra call from the budget; false: it is used up.
+    /// Takes one extra call from the budget; false if it is used up.
     pub fn spend(&mut self, now_ms: f64) -> bool {
         let [requests, extra] = self.window.sums(now_ms);
         let allowed = (self.ratio * requests as f64).max(self.min_per_second * WINDOW_MS / 1000.0);
@@ -93,7 +93,7 @@ mod tests {
     }
 
     proptest! {
-        /// In no window are there more extra calls than the bound allows.
+        /// No window has more extra calls than the bound allows.
         #[test]
         fn never_over_its_bound(steps in prop::collection::vec((0u32..400, any::<bool>()), 1..400)) {
             let mut budget = RetryBudget::new(0.2, 1.0).unwrap();

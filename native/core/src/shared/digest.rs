@@ -10,8 +10,8 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
 
 /// HMAC-SHA-256 (RFC 2104). The key may have any length.
 pub fn hmac_sha256(key: &[u8], bytes: &[u8]) -> [u8; 32] {
-    // HMAC takes keys of any length, so the error cannot occur; were it to, an empty key is still a defined
-    // digest.
+    // HMAC takes keys of any length, so the error cannot occur; if it did, an empty key would still give a
+    // defined digest.
     let mut mac = match Hmac::<Sha256>::new_from_slice(key) {
         Ok(mac) => mac,
         Err(_) => return sha256(bytes),

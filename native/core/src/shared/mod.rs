@@ -1,4 +1,4 @@
-//! What several of the other folders need, and what all threads of the process share.
+//! What several other folders need, and what all threads of the process share.
 
 pub mod digest;
 pub mod registers;

@@ -1,14 +1,14 @@
-//! Values shared by all threads of the process and named by integer ids.
+//! Values shared by all threads of the process, accessed by integer ids.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A process-wide table. Ids are never used twice, so a late caller can't reach another's value.
+/// A process-wide table. Ids are never reused, so a late caller can't reach another's value.
 pub struct Registry<T> {
     inner: Mutex<Option<Table<T>>>,
 }
 
-/// How many values may be open at once.
+/// Maximum number of open values.
 pub const OPEN_MAX: usize = 1 << 20;
 
 struct Table<T> {
@@ -16,7 +16,7 @@ struct Table<T> {
     values: HashMap<u32, T>,
 }
 
-/// No value has this id: never given out, or closed.
+/// No value has this id: it was never issued, or is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unknown(pub u32);
 
@@ -26,8 +26,8 @@ impl<T> Registry<T> {
         Registry { inner: Mutex::new(None) }
     }
 
-    /// Keeps a value; gives its id, from 1. `None` while [`OPEN_MAX`] are open, and once all 2^32 - 1 ids
-    /// have been given out.
+    /// Adds a value; returns its id, from 1. `None` while [`OPEN_MAX`] are open, and once all 2^32 - 1 ids
+    /// have been issued.
     pub fn open(&self, value: T) -> Option<u32> {
         let mut guard = self.lock();
         let table = guard.get_or_insert_with(|| Table { next: 1, values: HashMap::new() });
@@ -40,17 +40,17 @@ impl<T> Registry<T> {
         Some(id)
     }
 
-    /// Works on one value, alone.
+    /// Runs `work` on one value, under the lock.
     pub fn with<R>(&self, id: u32, work: impl FnOnce(&mut T) -> R) -> Result<R, Unknown> {
         self.lock().as_mut().and_then(|table| table.values.get_mut(&id)).map(work).ok_or(Unknown(id))
     }
 
-    /// Lets a value go.
+    /// Closes a value.
     pub fn close(&self, id: u32) -> Result<(), Unknown> {
         self.lock().as_mut().and_then(|table| table.values.remove(&id)).map(drop).ok_or(Unknown(id))
     }
 
-    /// A thread that panicked while holding the lock leaves numbers that are still numbers.
+    /// A poisoned lock is used anyway: after a panic the values are still valid numbers.
     fn lock(&self) -> MutexGuard<'_, Option<Table<T>>> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }

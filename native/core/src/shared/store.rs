@@ -1,25 +1,26 @@
-//! A bounded store of bytes by key: the least recently used goes first, and each has an end of life.
+//! A bounded store of bytes by key: the least recently used entry is evicted first, and every entry expires.
 //!
-//! Outside the JavaScript heap an entry that goes gives its memory back at once, and a collector has nothing to move.
+//! Outside the JavaScript heap, an evicted entry returns its memory at once, and no garbage collector has to
+//! move it.
 
 use lru::LruCache;
 use sha2::{Digest, Sha256};
 
-/// What a store may hold.
+/// Limits of a store.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bounds {
-    /// Entries; 0 keeps nothing.
+    /// Number of entries; 0 keeps nothing.
     pub entries_max: usize,
-    /// Bytes of all entries, [`ENTRY_OVERHEAD`] each included.
+    /// Bytes of all entries, including [`ENTRY_OVERHEAD`] for each.
     pub bytes_max: u64,
-    /// Life of an entry from when it is put, in ms.
+    /// Lifetime of an entry after it is put, in ms.
     pub ttl_ms: f64,
 }
 
-/// What an entry costs besides its own bytes: digest, links, table slot, allocation.
+/// Memory of an entry besides its bytes: digest, links, table slot, allocation.
 pub const ENTRY_OVERHEAD: u64 = 128;
 
-/// One kept value: a head for the owner's notes, and a body.
+/// A stored value: a head for the owner's metadata, and a body.
 #[derive(Debug)]
 pub struct Entry {
     bytes: Box<[u8]>,
@@ -28,7 +29,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// The owner's notes.
+    /// The owner's metadata.
     pub fn head(&self) -> &[u8] {
         &self.bytes[..self.head_length]
     }
@@ -48,7 +49,7 @@ impl Entry {
     }
 }
 
-/// The store. Keys of any length are known by their SHA-256.
+/// The store. Keys have any length and are identified by their SHA-256.
 #[derive(Debug)]
 pub struct Store {
     entries: LruCache<[u8; 32], Entry>,
@@ -62,7 +63,7 @@ impl Store {
         Store { entries: LruCache::unbounded(), bytes: 0, bounds }
     }
 
-    /// The entry of a key, which is the most recently used from now on. One whose life is over is dropped.
+    /// The entry of a key, which becomes the most recently used. An expired one is removed.
     pub fn get(&mut self, key: &[u8], now_ms: f64) -> Option<&Entry> {
         let digest = digest(key);
         if self.entries.peek(&digest)?.expires_ms <= now_ms {
@@ -72,7 +73,8 @@ impl Store {
         self.entries.get(&digest)
     }
 
-    /// Keeps a value in place of what the key had; the longest unused make room. One that never fits is not kept.
+    /// Stores a value, replacing the key's old one and evicting the least recently used. One that can never
+    /// fit is not stored.
     pub fn put(&mut self, key: &[u8], head: &[u8], body: &[u8], now_ms: f64) {
         let digest = digest(key);
         self.remove(&digest);
@@ -90,23 +92,24 @@ impl Store {
         self.fit();
     }
 
-    /// Takes over new bounds; the longest unused entries that no longer fit go. Lives that have begun stay as they are.
+    /// Adopts new limits, evicting the least recently used entries that no longer fit. Lifetimes already set
+    /// stay.
     pub fn set(&mut self, bounds: Bounds) {
         self.bounds = bounds;
         self.fit();
     }
 
-    /// Entries held.
+    /// Number of entries.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether nothing is held.
+    /// Whether there are no entries.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Bytes held, overhead included.
+    /// Bytes stored, overhead included.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -180,7 +183,7 @@ mod tests {
     }
 
     proptest! {
-        /// Against a list that is searched from end to end.
+        /// Compared with a list that is searched linearly.
         #[test]
         fn does_as_a_plain_list_would(
             steps in prop::collection::vec((0u8..12, 0usize..300, 0u8..3, 0u32..400), 1..200),

@@ -1,9 +1,9 @@
 //! Counts code points.
 
-/// How many code points `text`, which is UTF-8, has.
+/// Number of code points of `text`, which must be UTF-8.
 pub fn char_count(text: &[u8]) -> usize {
-    // A byte that does not continue a sequence starts a code point. Counted in bytes first, so that it
-    // vectorises.
+    // A byte that does not continue a sequence starts a code point. Counted in bytes first, so that it is
+    // vectorised.
     let starts = |part: &[u8]| part.iter().map(|&byte| u8::from(byte as i8 >= -0x40)).sum::<u8>();
     text.chunks(255).map(|part| usize::from(starts(part))).sum()
 }

@@ -1,4 +1,4 @@
-//! Characters.
+//! Characters: counting them, and the scripts they belong to.
 
 pub mod chars;
 pub mod script;

@@ -1,7 +1,7 @@
-//! Which letters belong to scripts that are written without spaces between words.
+//! Which letters belong to scripts written without spaces between words.
 
-/// Whether `c` is of a script whose words touch what stands beside them (Thai to Khmer, Chinese, Japanese,
-/// and Korean, whose particles do): there, a letter beside an address or number is no part of it.
+/// Whether `c` is of a script whose words touch their neighbours (Thai to Khmer, Chinese, Japanese, and
+/// Korean, whose particles do): there, a letter next to an address or number is not part of it.
 pub fn is_unspaced(c: char) -> bool {
     matches!(c,
         '\u{0E00}'..='\u{0EFF}' // Thai, Lao

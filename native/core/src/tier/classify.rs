@@ -1,6 +1,7 @@
-//! How much a request asks of a model: features of its text, and the tier that a linear model puts it in.
+//! How demanding a request is for a model: features of its text, and the tier a linear model assigns.
 //!
-//! Deterministic: integers only. Its time has a bound, since only the ends of long texts are looked at for words.
+//! Deterministic: integers only. Its time is bounded, since only the ends of long texts are searched for
+//! words.
 
 use crate::json::field_names::Key;
 use crate::json::walker::Text;
@@ -8,10 +9,10 @@ use crate::tier::features::{Asked, Features, TIERS};
 use crate::tier::measure::Measure;
 use crate::tier::weights::{BIASES, WEIGHTS};
 
-/// Strings kept of one message; later ones take the place of the last.
+/// Strings kept per message; later ones replace the last.
 pub const SPANS_MAX: usize = 16;
 
-/// Who says a message.
+/// Author of a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Role {
     /// The user, or a tool.
@@ -23,7 +24,7 @@ pub enum Role {
     System,
 }
 
-/// Gathers where a conversation's texts are, while the body is walked.
+/// Records where a conversation's texts are while the body is walked.
 #[derive(Default)]
 pub struct Gatherer {
     current: Vec<Text>,
@@ -35,7 +36,7 @@ pub struct Gatherer {
 }
 
 impl Gatherer {
-    /// A string of prompt text under this member of the body.
+    /// Adds a string of prompt text found under this member of the body.
     pub fn text(&mut self, root: Key, text: Text) {
         match root {
             Key::Messages | Key::Contents | Key::Input => push(&mut self.current, text),
@@ -46,7 +47,7 @@ impl Gatherer {
         }
     }
 
-    /// The role of the message at hand, which may stand before or after its text.
+    /// Sets the role of the current message, which may come before or after its text.
     pub fn role(&mut self, name: &str) {
         self.role = match name {
             "assistant" | "model" => Role::Assistant,
@@ -55,7 +56,7 @@ impl Gatherer {
         };
     }
 
-    /// The message at hand is over.
+    /// Ends the current message.
     pub fn end_message(&mut self) {
         let texts = std::mem::take(&mut self.current);
         match std::mem::take(&mut self.role) {
@@ -66,10 +67,10 @@ impl Gatherer {
         self.messages += 1;
     }
 
-    /// The features of what was gathered, and of what else the request asks for.
+    /// The features of the recorded texts and of what else the request asks for.
     pub fn features(&self, body: &str, asked: &Asked) -> Features {
         let mut measure = Measure::default();
-        // An input that is one string is no message that ends.
+        // An input that is a single string is not a message, so it never ends.
         let last = if self.current.is_empty() { &self.last } else { &self.current };
         let last = measure.ends(body, last);
         let earlier = measure.head(body, &self.earlier, 4);
@@ -85,7 +86,7 @@ fn push(texts: &mut Vec<Text>, text: Text) {
     texts.push(text);
 }
 
-/// Puts features in a tier: 0 simple, 1 moderate, 2 complex. Equal scores: the higher one.
+/// The tier of the features: 0 simple, 1 moderate, 2 complex. Of equal scores the higher tier wins.
 pub fn tier(features: &Features) -> usize {
     let scores = scores(features);
     (0..TIERS).max_by_key(|&tier| scores[tier]).unwrap_or(TIERS - 1)
@@ -102,7 +103,7 @@ pub fn scores(features: &Features) -> [i64; TIERS] {
     scores
 }
 
-/// Whether the text holds code, by its shape.
+/// Whether the text contains code, judged by its shape.
 pub fn is_code(features: &Features) -> bool {
     features[11] > 0 || features[10] > 8 * 6
 }

@@ -1,8 +1,8 @@
-//! What a request's tier is decided by.
+//! The features that decide a request's tier.
 
 use crate::tier::lexicon::LEXICON;
 
-/// Features that are no words; those of [`LEXICON`] follow.
+/// Features other than words; those of [`LEXICON`] follow.
 pub const SHAPES: [&str; 22] = [
     "lastLength",
     "promptLength",
@@ -27,7 +27,7 @@ pub const SHAPES: [&str; 22] = [
     "maxTokens",
     "kinds",
 ];
-/// How many features there are.
+/// Number of features.
 pub const FEATURES: usize = SHAPES.len() + LEXICON.len();
 /// Tiers: simple, moderate, complex.
 pub const TIERS: usize = 3;
@@ -35,19 +35,19 @@ pub const TIERS: usize = 3;
 /// A request's features, in eighths.
 pub type Features = [i32; FEATURES];
 
-/// What a request asks for beside its text.
+/// What a request asks for besides its text.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Asked {
     /// Bytes of all prompt text.
     pub text_bytes: usize,
-    /// Tokens the reply may have at most; 0: no limit is set.
+    /// Limit on the reply, in tokens; 0: none is set.
     pub tokens_max: usize,
-    /// Tools are offered.
+    /// Whether tools are offered.
     pub tools: bool,
-    /// The reply has to be of a given form.
+    /// Whether a format is set for the reply.
     pub structured: bool,
-    /// Images are to be looked at.
+    /// Whether it contains images.
     pub images: bool,
-    /// Reasoning is switched on.
+    /// Whether reasoning is switched on.
     pub reasoning: bool,
 }

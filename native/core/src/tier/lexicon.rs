@@ -1,9 +1,9 @@
-//! The words by which a request's complexity is judged, in several languages, and the trie that finds them.
+//! The words that indicate a request's complexity, in several languages, and the trie that finds them.
 
 use std::sync::OnceLock;
 
-/// Kinds of words, each a feature of its own. `|` parts entries; `*` at the end: any ending; without: whole words.
-/// Lower case, words parted by single spaces.
+/// Categories of words, each its own feature. `|` separates entries; a final `*` accepts any ending,
+/// otherwise whole words are matched. Lower case, words separated by single spaces.
 pub const LEXICON: [(&str, &str); 26] = [
     (
         "greeting",
@@ -111,24 +111,24 @@ pub const LEXICON: [(&str, &str); 26] = [
     ),
 ];
 
-/// One entry's place in the trie; siblings are linked.
+/// A node of the trie; siblings are linked.
 #[derive(Clone, Copy, Default)]
 struct Node {
     byte: u8,
-    /// Category from 1 of an entry that ends here: as a whole word, and as a stem.
+    /// Category (from 1) of an entry that ends here: as a whole word, and as a stem.
     whole: u8,
     stem: u8,
     child: u16,
     sibling: u16,
 }
 
-/// All entries, found byte by byte.
+/// The trie of all entries, searched byte by byte.
 pub struct Trie {
     nodes: Vec<Node>,
     roots: [u16; 256],
 }
 
-/// The trie of [`LEXICON`], made at its first use.
+/// The trie of [`LEXICON`], built at first use.
 pub fn trie() -> &'static Trie {
     static TRIE: OnceLock<Trie> = OnceLock::new();
     TRIE.get_or_init(Trie::new)
@@ -154,7 +154,7 @@ impl Trie {
                 Some(known) => known,
                 None => {
                     let new = self.nodes.len();
-                    // The lexicon is a constant, and a test holds it to what fits.
+                    // The lexicon is a constant, and a test ensures that it fits.
                     let Ok(link) = u16::try_from(new) else { return };
                     self.nodes.push(Node { byte, sibling: first, ..Node::default() });
                     if depth == 0 {
@@ -184,8 +184,8 @@ impl Trie {
         None
     }
 
-    /// The category, from 0, of the longest entry that `text` begins with. `open`: words have no ends to look for,
-    /// as in Chinese.
+    /// The category, from 0, of the longest entry that `text` begins with. `open`: no word boundary is needed
+    /// at its end, as in Chinese.
     pub fn longest(&self, text: &[u8], open: bool) -> Option<usize> {
         let mut best = 0;
         let mut at = self.find(self.roots[usize::from(*text.first()?)], *text.first()?);
@@ -206,7 +206,7 @@ impl Trie {
     }
 }
 
-/// Whether a byte goes on with a word: letters, digits, and all of UTF-8 beyond ASCII.
+/// Whether a byte continues a word: letters, digits, and all of UTF-8 beyond ASCII.
 pub fn in_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte >= 0x80
 }

@@ -1,16 +1,16 @@
-//! Reads a conversation's text once and counts what the features of its complexity are made of.
+//! Reads a conversation's text once and counts what its features are computed from.
 
 use crate::json::walker::Text;
 use crate::tier::features::{Asked, FEATURES, Features, SHAPES};
 use crate::tier::lexicon::{LEXICON, in_word, trie};
 
-/// What is read of the last message of the user, at its beginning and its end.
+/// Bytes read of the last user message, at its beginning and at its end.
 const HEAD_MAX: usize = 1280;
 const TAIL_MAX: usize = 768;
-/// What is read of the user's message before it, and of the system's.
+/// Bytes read of the previous user message, and of the system message.
 const ASIDE_MAX: usize = 512;
 
-/// What a text looks like.
+/// The shape of a text.
 #[derive(Clone, Copy, Default)]
 struct Shape {
     words: usize,
@@ -26,7 +26,7 @@ struct Shape {
     commas: usize,
 }
 
-/// Reads normalised text and counts what the features are made of.
+/// Reads normalised text and counts what the features are computed from.
 #[derive(Default)]
 pub struct Measure {
     text: Vec<u8>,
@@ -35,7 +35,7 @@ pub struct Measure {
 }
 
 impl Measure {
-    /// Reads the beginning and the end of a message; gives its length.
+    /// Reads the beginning and the end of a message; returns its length.
     pub fn ends(&mut self, body: &str, texts: &[Text]) -> usize {
         let mut room = HEAD_MAX;
         for (index, text) in texts.iter().enumerate() {
@@ -50,7 +50,7 @@ impl Measure {
         texts.iter().map(|text| text.end - text.start).sum()
     }
 
-    /// Reads the beginning of texts, with so many eighths of the weight; gives their length.
+    /// Reads the beginning of texts, weighted with `weight` eighths; returns their length.
     pub fn head(&mut self, body: &str, texts: &[Text], weight: i32) -> usize {
         let mut room = ASIDE_MAX;
         for text in texts {
@@ -58,7 +58,7 @@ impl Measure {
             let head = floor(raw, room);
             let shape = self.shape;
             self.read(&raw[..head], weight);
-            // Words count wherever they stand, the text's shape only in the last message.
+            // Words count wherever they are, the text's shape only in the last message.
             self.shape = shape;
             room -= head;
         }
@@ -95,7 +95,7 @@ impl Measure {
                 b'{' | b'}' | b'<' | b'>' | b'=' | b'_' | b'[' | b']' | b'(' | b')' => self.shape.code += 1,
                 b'`' => self.shape.fences += usize::from(text[at..].starts_with(b"```")),
                 b'^' | b'+' | b'*' | b'\\' => self.shape.math += 1,
-                // Of a character in three bytes, the first two bytes say which block it is of.
+                // In a three-byte character the first two bytes determine its block.
                 0xe2 => self.shape.math += usize::from(matches!(text.get(at + 1), Some(0x86..=0x8b))),
                 0xe3 if text[at..].starts_with("。".as_bytes()) => self.shape.sentences += 1,
                 0xe3 if text[at..].starts_with("、".as_bytes()) => self.shape.commas += 1,
@@ -113,11 +113,11 @@ impl Measure {
             line_start = byte == b'\n';
             before = byte;
         }
-        // Characters of a language without spaces: two of them make a word.
+        // Characters of a language without spaces: two of them count as a word.
         self.shape.words += text.iter().filter(|&byte| (0xe3..=0xed).contains(byte)).count() / 2;
     }
 
-    /// The features, with how many messages there are, and how long the texts were.
+    /// Computes the features, from the counts, the number of messages and the lengths of the texts.
     pub fn finish(self, asked: &Asked, [messages, last, earlier, system]: [usize; 4]) -> Features {
         let flag = |set: bool| i32::from(set) * 8;
         let kinds = self.counts.iter().filter(|&&count| count > 0).count();
@@ -149,14 +149,14 @@ impl Measure {
         let mut features = [0; FEATURES];
         features[..SHAPES.len()].copy_from_slice(&shapes);
         for (feature, count) in features[SHAPES.len()..].iter_mut().zip(self.counts) {
-            // A word said again says less.
+            // Repetitions of a word weigh less.
             *feature = if count <= 8 { count } else { 8 + (count - 8).min(24) / 2 };
         }
         features
     }
 }
 
-/// The last place at or before `at` where a character begins.
+/// The last character boundary at or before `at`.
 fn floor(text: &str, at: usize) -> usize {
     let mut at = at.min(text.len());
     while !text.is_char_boundary(at) {
@@ -165,7 +165,7 @@ fn floor(text: &str, at: usize) -> usize {
     at
 }
 
-/// Eighths of 1 + log2, by eight straight pieces between powers of two; 0 for 0.
+/// 1 + log2 in eighths, interpolated linearly between powers of two; 0 for 0.
 pub fn log(count: usize) -> i32 {
     if count == 0 {
         return 0;
@@ -175,7 +175,7 @@ pub fn log(count: usize) -> i32 {
     i32::try_from(8 * (1 + power as usize) + rest).unwrap_or_default()
 }
 
-/// Lower case, runs of spaces as one, JSON's escapes as what they stand for. Half an escape at an end is no fault.
+/// Lower case, runs of spaces as one, JSON escapes decoded. Half an escape at an end is accepted.
 fn normalise(raw: &str, out: &mut Vec<u8>) {
     out.clear();
     let mut chars = raw.chars();

@@ -1,4 +1,4 @@
-//! How much a request asks of a model: features of its text, and the tier they put it in.
+//! How demanding a request is for a model: features of its text, and the tier they put it in.
 
 pub mod classify;
 pub mod features;
