@@ -22,7 +22,7 @@ fn ticket(breaker: &mut Breaker, now_ms: f64) -> u32 {
     }
 }
 
-fn told(breaker: &mut Breaker, outcome: Outcome, now_ms: f64) -> bool {
+fn reports_change(breaker: &mut Breaker, outcome: Outcome, now_ms: f64) -> bool {
     let ticket = ticket(breaker, now_ms);
     breaker.report(ticket, outcome, 0, now_ms)
 }
@@ -30,7 +30,7 @@ fn told(breaker: &mut Breaker, outcome: Outcome, now_ms: f64) -> bool {
 fn opened_by(settings: Settings) -> Breaker {
     let mut breaker = Breaker::new(settings).unwrap();
     for _ in 0..settings.failures {
-        told(&mut breaker, Outcome::Failure, 0.0);
+        reports_change(&mut breaker, Outcome::Failure, 0.0);
     }
     breaker
 }
@@ -44,10 +44,10 @@ fn opens_after_failures_in_a_row_only() {
     let mut breaker = Breaker::new(settings(3, 30_000.0)).unwrap();
     for outcome in [Outcome::Failure, Outcome::Failure, Outcome::Success, Outcome::Failure, Outcome::Failure]
     {
-        assert!(!told(&mut breaker, outcome, 0.0));
+        assert!(!reports_change(&mut breaker, outcome, 0.0));
     }
     assert_eq!(breaker.state(0.0), State::Closed);
-    assert!(told(&mut breaker, Outcome::Failure, 0.0));
+    assert!(reports_change(&mut breaker, Outcome::Failure, 0.0));
     assert_eq!(breaker.state(0.0), State::Open);
     assert_eq!(breaker.admit(10_000.0), Admission::OpenMs(20_000.0));
 }
@@ -58,19 +58,19 @@ fn opens_by_the_share_of_failures_once_there_are_enough_calls() {
     let mut breaker = Breaker::new(by_rate).unwrap();
     for i in 0..8 {
         let outcome = if i % 2 == 0 { Outcome::Failure } else { Outcome::Success };
-        assert!(!told(&mut breaker, outcome, 0.0));
+        assert!(!reports_change(&mut breaker, outcome, 0.0));
     }
-    assert!(!told(&mut breaker, Outcome::Failure, 0.0), "nine calls are too few");
-    assert!(told(&mut breaker, Outcome::Failure, 0.0), "six of ten");
+    assert!(!reports_change(&mut breaker, Outcome::Failure, 0.0), "nine calls are too few");
+    assert!(reports_change(&mut breaker, Outcome::Failure, 0.0), "six of ten");
     let mut breaker = Breaker::new(by_rate).unwrap();
     for i in 0..100 {
         let outcome = if i % 5 > 2 { Outcome::Failure } else { Outcome::Success };
-        assert!(!told(&mut breaker, outcome, f64::from(i)), "two of five");
+        assert!(!reports_change(&mut breaker, outcome, f64::from(i)), "two of five");
     }
     for i in 0..9 {
-        assert!(!told(&mut breaker, Outcome::Failure, 20_000.0), "{i}: the old ones are forgotten");
+        assert!(!reports_change(&mut breaker, Outcome::Failure, 20_000.0), "{i}: the old ones are forgotten");
     }
-    assert!(told(&mut breaker, Outcome::Failure, 20_000.0));
+    assert!(reports_change(&mut breaker, Outcome::Failure, 20_000.0));
 }
 
 #[test]
@@ -91,19 +91,19 @@ fn its_cooldown_grows_to_a_bound_and_starts_anew_after_good_days() {
     let mut breaker = opened_by(Settings { cooldown_max_ms: 100_000.0, ..settings(3, 30_000.0) });
     let mut now_ms = 30_000.0;
     for cooldown_ms in [60_000.0, 100_000.0, 100_000.0] {
-        assert!(told(&mut breaker, Outcome::Failure, now_ms));
+        assert!(reports_change(&mut breaker, Outcome::Failure, now_ms));
         assert_eq!(breaker.admit(now_ms), Admission::OpenMs(cooldown_ms));
         now_ms += cooldown_ms;
     }
-    assert!(told(&mut breaker, Outcome::Success, now_ms));
+    assert!(reports_change(&mut breaker, Outcome::Success, now_ms));
     for _ in 0..3 {
-        told(&mut breaker, Outcome::Failure, now_ms + 50_000.0);
+        reports_change(&mut breaker, Outcome::Failure, now_ms + 50_000.0);
     }
     assert_eq!(breaker.admit(now_ms + 50_000.0), Admission::OpenMs(100_000.0), "it only flapped");
     now_ms += 150_000.0;
-    assert!(told(&mut breaker, Outcome::Success, now_ms));
+    assert!(reports_change(&mut breaker, Outcome::Success, now_ms));
     for _ in 0..3 {
-        told(&mut breaker, Outcome::Failure, now_ms + 100_000.0);
+        reports_change(&mut breaker, Outcome::Failure, now_ms + 100_000.0);
     }
     assert_eq!(breaker.admit(now_ms + 100_000.0), Admission::OpenMs(30_000.0));
 }
@@ -186,7 +186,7 @@ fn settings_change_and_the_state_stays() {
     let mut breaker = opened();
     assert_eq!(breaker.set(settings(1, 40_000.0)), Ok(()));
     assert_eq!(breaker.admit(20_000.0), Admission::OpenMs(10_000.0), "the cooldown that runs stays");
-    assert!(told(&mut breaker, Outcome::Failure, 30_000.0));
+    assert!(reports_change(&mut breaker, Outcome::Failure, 30_000.0));
     assert_eq!(breaker.admit(30_000.0), Admission::OpenMs(40_000.0));
     let mut breaker = Breaker::new(settings(3, 0.0)).unwrap();
     let old = ticket(&mut breaker, 0.0);
@@ -202,14 +202,14 @@ fn a_hint_makes_one_failure_enough_and_opens_nothing() {
     let mut breaker = Breaker::new(settings(3, 30_000.0)).unwrap();
     breaker.hint(Hint::Down, 0.5, 0.0);
     assert_eq!(breaker.state(0.0), State::Closed);
-    assert!(!told(&mut breaker, Outcome::Success, 0.0));
-    assert!(told(&mut breaker, Outcome::Failure, 29_999.0));
+    assert!(!reports_change(&mut breaker, Outcome::Success, 0.0));
+    assert!(reports_change(&mut breaker, Outcome::Failure, 29_999.0));
     let mut breaker = Breaker::new(settings(3, 30_000.0)).unwrap();
     breaker.hint(Hint::Down, 0.5, 0.0);
-    assert!(!told(&mut breaker, Outcome::Failure, 30_000.0), "it is forgotten");
+    assert!(!reports_change(&mut breaker, Outcome::Failure, 30_000.0), "it is forgotten");
     breaker.hint(Hint::Down, 0.5, 30_000.0);
     breaker.hint(Hint::Up, 0.5, 30_001.0);
-    assert!(!told(&mut breaker, Outcome::Failure, 30_002.0), "it was taken back");
+    assert!(!reports_change(&mut breaker, Outcome::Failure, 30_002.0), "it was taken back");
 }
 
 #[test]

@@ -59,7 +59,7 @@ pub struct Meter {
     /// Whether the level is above the soft mark.
     over: bool,
     /// Whether no reply has reported that yet.
-    unsaid: bool,
+    unreported: bool,
 }
 
 impl Meter {
@@ -77,7 +77,7 @@ impl Meter {
             Algorithm::Budget => Kind::Budget(Budget::new(capacity)?),
         };
         let soft_share = checked_share(soft_share)?;
-        Ok(Meter { kind, soft_share, over: false, unsaid: false })
+        Ok(Meter { kind, soft_share, over: false, unreported: false })
     }
 
     /// Changes capacity, rate (except the length of a window) and soft mark; the level stays.
@@ -140,8 +140,8 @@ impl Meter {
     }
 
     /// Whether a crossing of the soft mark is still to be reported to a client; it then counts as reported.
-    pub fn say(&mut self) -> bool {
-        std::mem::take(&mut self.unsaid)
+    pub fn take_warning(&mut self) -> bool {
+        std::mem::take(&mut self.unreported)
     }
 
     /// What could be taken now.
@@ -186,7 +186,7 @@ impl Meter {
         let over = used >= capacity * self.soft_share;
         let crossed = over && !self.over;
         self.over = over;
-        self.unsaid = over && (self.unsaid || crossed);
+        self.unreported = over && (self.unreported || crossed);
         crossed
     }
 }
@@ -211,7 +211,7 @@ mod tests {
         let mut bucket = meter(Algorithm::TokenBucket);
         assert!(!bucket.take(7.0, false, SPAN, 0.0));
         assert!(bucket.take(1.0, false, SPAN, 0.0));
-        assert!(bucket.say() && !bucket.say());
+        assert!(bucket.take_warning() && !bucket.take_warning());
         assert!(!bucket.take(1.0, false, SPAN, 0.0));
         // It falls below the mark unobserved, and crosses it again.
         assert!(!bucket.take(0.0, false, SPAN, 2000.0));
@@ -224,7 +224,7 @@ mod tests {
         assert!(!budget.take(9.0, true, SPAN, 0.0));
         assert!(budget.settle(9.0, 8.0, 1.0, 0.0));
         assert!(!budget.take(1.0, false, SPAN, 0.0));
-        assert!(budget.say());
+        assert!(budget.take_warning());
         assert!(meter(Algorithm::Concurrency).take(8.0, true, SPAN, 0.0));
     }
 
@@ -235,7 +235,7 @@ mod tests {
         let next = Span { window: 2.0, left_ms: 1000.0 };
         assert_eq!(budget.ask(10.0, next, 0.0), Decision::Go(0.0));
         assert!(!budget.take(1.0, false, next, 0.0));
-        assert!(!budget.say());
+        assert!(!budget.take_warning());
     }
 
     #[test]

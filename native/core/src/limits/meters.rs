@@ -134,10 +134,10 @@ impl Meters {
             return;
         }
         let crossed = meter.take(cost, flags & ask::SPENT == 0, Span { window, left_ms }, now_ms);
-        let said = flags & ask::QUIET == 0 && meter.say();
+        let reported = flags & ask::QUIET == 0 && meter.take_warning();
         entry[Asked::Left as usize] = meter.left(now_ms);
         entry[Asked::Flags as usize] =
-            f64::from(u32::from(crossed) * told::CROSSED + u32::from(said) * told::SAY);
+            f64::from(u32::from(crossed) * told::CROSSED + u32::from(reported) * told::SAY);
         self.touch(id);
     }
 
@@ -255,8 +255,8 @@ mod tests {
             [entry(small, 2.0, ask::OBSERVED), entry(large, 2.0, ask::OBSERVED), entry(enforced, 2.0, 0)]
                 .concat();
         assert_eq!(meters.admit(&mut entries, 0.0, 0.0), Ok(0.0));
-        let told = [entries[4], entries[9], entries[14]];
-        assert_eq!(told, [12.0, 8.0, 0.0]);
+        let outcomes = [entries[4], entries[9], entries[14]];
+        assert_eq!(outcomes, [12.0, 8.0, 0.0]);
         let left = [small, large, enforced].map(|id| meters.get(id).unwrap().left(0.0));
         assert_eq!(left, [1.0, 10.0, 8.0]);
     }
@@ -265,13 +265,13 @@ mod tests {
     fn a_quiet_entry_leaves_the_saying_to_the_next() {
         let mut meters = Meters::new();
         let id = open(&mut meters, Algorithm::TokenBucket, 10.0);
-        let told = [8, 1, 0].map(|cost| {
+        let outcomes = [8, 1, 0].map(|cost| {
             let flags = if cost == 8 { ask::SPENT | ask::QUIET } else { ask::SPENT };
             let mut entry = entry(id, f64::from(cost), flags);
             meters.admit(&mut entry, 0.0, 0.0).unwrap();
             entry[4] as u32
         });
-        assert_eq!(told, [told::CROSSED, told::SAY, 0]);
+        assert_eq!(outcomes, [told::CROSSED, told::SAY, 0]);
     }
 
     #[test]

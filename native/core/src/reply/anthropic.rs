@@ -134,7 +134,7 @@ impl AnthropicReader {
     fn delta(&mut self, key: Key, token: Token, source: &mut Source<'_>) {
         match (key, token) {
             (Key::Text | Key::Thinking | Key::PartialJson, Token::String(text)) => {
-                self.reading.say(text, source)
+                self.reading.show(text, source)
             }
             (Key::Signature, Token::String(text)) => self.reading.content |= text.start != text.end,
             _ => self.stop_reason(key, token, source),
@@ -150,7 +150,7 @@ impl AnthropicReader {
                     _ => BlockKind::Other,
                 });
             }
-            (Key::Text | Key::Thinking, Token::String(text)) => self.reading.say(text, source),
+            (Key::Text | Key::Thinking, Token::String(text)) => self.reading.show(text, source),
             _ => {}
         }
     }

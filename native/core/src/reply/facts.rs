@@ -1,4 +1,4 @@
-//! What is known of a reply: of a whole one, or of a stream so far.
+//! The facts known of a reply: a whole one, or a stream so far.
 
 use crate::reply::reading::{Finish, Reading, Usage};
 
@@ -24,7 +24,7 @@ pub mod state {
     pub const REFUSAL: u32 = 256;
 }
 
-/// What is known of a reply: of a whole one, or of a stream so far.
+/// The facts known of a reply: a whole one, or a stream so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReplyFacts {
     /// Bits of [`state`].
@@ -35,7 +35,7 @@ pub struct ReplyFacts {
     pub finish: Finish,
     /// Bytes of reply text.
     pub text_bytes: u32,
-    /// Searches that are billed, where no tokens are (Cohere).
+    /// Billed searches, for models that are not billed by token (Cohere).
     pub searches: u32,
     /// Complete events, not counting faulty ones.
     pub events: u32,
@@ -46,7 +46,7 @@ pub struct ReplyFacts {
 }
 
 impl ReplyFacts {
-    /// Of a whole reply; `None`: it is no JSON object.
+    /// The facts of a whole reply; `None` stands for anything but a JSON object.
     pub fn of(reading: Option<&Reading>) -> ReplyFacts {
         let mut facts = ReplyFacts::default();
         match reading {

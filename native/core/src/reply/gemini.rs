@@ -110,7 +110,7 @@ impl GeminiReader {
 
     fn part(&mut self, key: Key, token: Token, source: &mut Source<'_>) {
         match (key, token) {
-            (Key::Text, Token::String(text)) => self.reading.say(text, source),
+            (Key::Text, Token::String(text)) => self.reading.show(text, source),
             (Key::ThoughtSignature, Token::String(Text { start, end, .. })) => {
                 self.reading.content |= start != end;
             }

@@ -49,11 +49,11 @@ impl Reader for OpenAiReader {
             (Place::Choice, Token::String(text)) => self.choice(key, text, source),
             (Place::Reply, _) => self.reply(key, token, source),
             (Place::Part, Token::String(text)) if matches!(key, Key::Text | Key::Thinking) => {
-                self.reading.say(text, source);
+                self.reading.show(text, source);
             }
             (Place::ToolCalls, _) => self.call(),
             (Place::Function, Token::String(text)) if matches!(key, Key::Arguments | Key::Input) => {
-                self.reading.say(text, source);
+                self.reading.show(text, source);
             }
             _ => {}
         }
@@ -112,7 +112,7 @@ impl OpenAiReader {
                 self.reading.finish = self.reading.finish.max(finish);
             }
             // The legacy text completions.
-            Key::Text => self.reading.say(text, source),
+            Key::Text => self.reading.show(text, source),
             _ => {}
         }
     }
@@ -120,11 +120,11 @@ impl OpenAiReader {
     fn reply(&mut self, key: Key, token: Token, source: &mut Source<'_>) {
         match (key, token) {
             (Key::Content | Key::Reasoning | Key::ReasoningContent, Token::String(text)) => {
-                self.reading.say(text, source);
+                self.reading.show(text, source);
             }
             (Key::Refusal, Token::String(text)) => {
                 self.reading.refusal |= text.start != text.end;
-                self.reading.say(text, source);
+                self.reading.show(text, source);
             }
             (Key::FunctionCall, Token::ObjectStart) => self.call(),
             (Key::Audio, Token::ObjectStart) => self.reading.content = true,

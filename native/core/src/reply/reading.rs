@@ -111,7 +111,7 @@ pub struct Reading {
 
 impl Reading {
     /// Adds text that the client would show.
-    pub(crate) fn say(&mut self, text: Text, source: &mut Source<'_>) {
+    pub(crate) fn show(&mut self, text: Text, source: &mut Source<'_>) {
         source.keep(text);
         self.content |= text.start != text.end;
         self.add_text(text.bytes());

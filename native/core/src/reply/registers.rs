@@ -1,4 +1,4 @@
-//! How what is known of a reply is laid out in the `Uint32Array` that JavaScript reads it from.
+//! Layout of a reply's facts in the `Uint32Array` that JavaScript reads.
 
 use crate::reply::facts::ReplyFacts;
 use crate::reply::reading::Usage;
@@ -40,7 +40,7 @@ pub enum Register {
 /// How many registers there are.
 pub const REGISTERS: usize = Register::Searches as usize + 1;
 
-/// Writes what is known of a reply; `registers` must hold [`REGISTERS`].
+/// Writes the facts of a reply; `registers` must hold [`REGISTERS`].
 pub fn write(call: u32, facts: &ReplyFacts, registers: &mut [u32]) {
     let Usage { input, output, cached, created, media_input, media_output, sound_ms } = facts.usage;
     let stated = |count: Option<u32>| count.unwrap_or_default();

@@ -139,7 +139,7 @@ impl Breaker {
     /// A closed breaker.
     ///
     /// [`BadSettings`] if a setting is out of range.
-    /// As [`BadSettings`] says.
+    /// [`BadSettings`] if a setting is out of range.
     pub fn new(settings: Settings) -> Result<Self, BadSettings> {
         let settings = settings.check()?;
         Ok(Breaker {
