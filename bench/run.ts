@@ -1,4 +1,7 @@
-/** `npm run bench`: measures everything and writes RESULTS.md. With `--gate` it only judges the ratios; exit code 1 if one fails. */
+/**
+ * `npm run bench`: measures everything and writes RESULTS.md. With `--gate` it only judges the ratios; exit code 1 if
+ * one fails.
+ */
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { gateOptions, runGate } from './gate.ts';

@@ -6,7 +6,8 @@
  * this file at 32 connections (rounds in pairs; two copies of one file differ by ±4% on a shared machine):
  * - head and body of a reply in one string, hence one plain write instead of a gathered one: 2–10% less. Kept.
  * - undici Clients on a stack instead of a Pool: 4–6% less. Kept. A queue instead of a stack: 6% more.
- * - no idle timer on the client's sockets (`keepAliveTimeout: 0`): 3% less. Kept. undici's timers off: within the noise.
+ * - no idle timer on the client's sockets (`keepAliveTimeout: 0`): 3% less. Kept. undici's timers off: within the
+ * noise.
  *   Kept.
  * - undici's Agent, `sendDate: false`, no header filter at all, headers as an object, reading with `readable`, no
  *   request timeouts, a larger `highWaterMark`: all within the noise.

@@ -2,9 +2,9 @@
  * Both ends of a load test in one process, the clients and the model provider, controlled over IPC.
  *
  * While an order runs, this process never sleeps. The kernel charges the cost of waking a process to the one that sends
- * to it, so idle peers would inflate the CPU time of the server under test: a cache hit, which leaves the provider idle,
- * would cost several µs more than with busy peers. Two processes that never sleep would compete for the only core left
- * to them; hence one process.
+ * to it, so idle peers would inflate the CPU time of the server under test: a cache hit, which leaves the provider
+ * idle, would cost several µs more than with busy peers. Two processes that never sleep would compete for the only core
+ * left to them; hence one process.
  */
 import { type LoadOrder, run } from './client.ts';
 import { openUpstream, requestsAnswered } from './upstream.ts';

@@ -54,7 +54,9 @@ export type CpuResults = Partial<Record<LoadOrder['mode'], Comparison>>;
 export const connectionsFull = 32;
 const orderMs = 120_000;
 const settleMs = 1000;
-/** By then, in ms, memory used only for starting (such as the thread that reads the configuration) has been returned. */
+/**
+ * By then, in ms, memory used only for starting (such as the thread that reads the configuration) has been returned.
+ */
 const startedMs = 10_000;
 const unlimited = 10_000_000;
 

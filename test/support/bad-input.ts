@@ -1,13 +1,13 @@
-/** Requests with one thing wrong each, and the error each must get. */
+/** Requests with one mistake each, and the error each must get. */
 import { gzipSync } from 'node:zlib';
 import type { ErrorCode } from '../../src/base/errors.ts';
 import type { Sending } from './client.ts';
 import { testModel } from './replies.ts';
 
-/** The bound these requests are made for. */
+/** The body limit these requests are made for, in bytes. */
 export const bodyMaxBytes = 256 * 1024;
 
-/** One thing done wrong. */
+/** One mistake. */
 export interface Wrong {
   readonly name: string;
   readonly code: ErrorCode;
@@ -18,13 +18,13 @@ export interface Wrong {
   /** Added to the request's body. */
   readonly fields?: Readonly<Record<string, unknown>>;
   readonly headers?: Readonly<Record<string, string | readonly string[]>>;
-  /** Stands in the error's message. */
+  /** Must occur in the error's message. */
   readonly says?: string;
 }
 
 const long = 'x'.repeat(300);
 
-/** Bodies no provider should see. */
+/** Bodies that no provider should get. */
 const badBodies: readonly Wrong[] = [
   { name: 'malformed JSON', code: 'invalid_json', body: '{"model": "test-model", ', says: 'at byte' },
   { name: 'two documents', code: 'invalid_json', body: '{} {}' },
@@ -186,5 +186,5 @@ const badHeads: readonly Wrong[] = [
   ),
 ];
 
-/** All of them. Each is sent with a good key unless it says otherwise. */
+/** All of them. Each is sent with a valid key unless it sets its own. */
 export const badInput: readonly Wrong[] = [...badBodies, ...badHeads];

@@ -1,6 +1,6 @@
 /**
- * A load generator in a process of its own: opens one connection for each batch request, as clients do, and tells what
- * came of each. Run by `test/support/batch-load.ts` with its orders as JSON in the first argument.
+ * A load generator in its own process: opens one connection per batch request, as clients do, and reports the outcome
+ * of each. Run by `test/support/batch-load.ts` with its orders as JSON in the first argument.
  */
 import { request } from 'node:http';
 
@@ -8,21 +8,21 @@ import { request } from 'node:http';
 export interface Orders {
   readonly url: string;
   readonly path: string;
-  /** Keys of the tenants; requests are dealt out to them in turn. */
+  /** Keys of the tenants; requests use them in turn. */
   readonly keys: readonly string[];
-  /** Requests without a deadline of their own. */
+  /** Number of requests without a deadline. */
   readonly patient: number;
-  /** Requests that follow, one every `urgentEveryMs`, with these deadlines in turn, ms. */
+  /** Number of requests that follow, one every `urgentEveryMs`, with these deadlines in turn, ms. */
   readonly urgent: number;
   readonly urgentEveryMs: number;
   readonly deadlinesMs: readonly number[];
   readonly model: string;
 }
 
-/** What came of one request. */
-export interface Told {
+/** Outcome of one request. */
+export interface Outcome {
   readonly tenant: number;
-  /** Its own deadline, ms; 0: none. */
+  /** The request's deadline, ms; 0: none. */
   readonly deadlineMs: number;
   /** 0: the connection broke. */
   readonly status: number;
@@ -30,10 +30,10 @@ export interface Told {
   readonly code: string;
 }
 
-/** Requests whose connections are being opened at once. */
+/** Limit on connections being opened at once. */
 const openingMax = 100;
 
-function send(orders: Orders, index: number, deadlineMs: number, sent: () => void): Promise<Told> {
+function send(orders: Orders, index: number, deadlineMs: number, sent: () => void): Promise<Outcome> {
   const tenant = index % orders.keys.length;
   const beganMs = performance.now();
   const body = JSON.stringify({
@@ -73,7 +73,7 @@ function send(orders: Orders, index: number, deadlineMs: number, sent: () => voi
 }
 
 async function run(orders: Orders): Promise<void> {
-  const all: Promise<Told>[] = [];
+  const all: Promise<Outcome>[] = [];
   let opening = 0;
   let free: (() => void) | null = null;
   for (let index = 0; index < orders.patient; index++) {

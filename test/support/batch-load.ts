@@ -1,59 +1,61 @@
 /**
- * Batch requests by the thousand beside interactive traffic, on real sockets. The sidecar, the batch clients, and the
- * provider with the interactive client are a process each, so that none has more than one end of the waiting connections.
- * A second sidecar without batch requests gets every other interactive request, so that whatever else the machine does
- * is in both numbers.
+ * Thousands of batch requests in addition to interactive traffic, on real sockets. The sidecar, the batch clients, and
+ * the provider with the interactive client are one process each, so that none holds both ends of the waiting
+ * connections. Every other interactive request goes to a second sidecar without batch requests, so that other load on
+ * the machine affects both numbers.
  */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { Agent, request } from 'node:http';
 import { fileURLToPath } from 'node:url';
-import type { Orders, Told } from './batch-clients.ts';
+import type { Orders, Outcome } from './batch-clients.ts';
 import { metricIn } from './chain.ts';
 import { ask } from './client.ts';
 import { openaiWire, testModel } from './replies.ts';
 import { type LoggedRecord, spawnSidecar } from './sidecar.ts';
 import { answers, type Script, startUpstream } from './upstream.ts';
 
-/** How much of it. */
+/** Size of the load. */
 export interface BatchLoad {
   readonly patient: number;
   readonly urgent: number;
   readonly urgentEveryMs: number;
   readonly deadlinesMs: readonly number[];
   readonly concurrencyMax: number;
-  /** How long the provider takes. */
+  /** Time the provider takes for a request. */
   readonly serviceMs: number;
-  /** Interactive traffic alone, before and after. */
+  /** Duration of interactive traffic alone, before and after. */
   readonly quietMs: number;
 }
 
 /** Interactive latencies of one phase, ms. */
 export interface Phase {
   readonly tookMs: number[];
-  /** Of that, in the gateway. */
+  /** Of these, time spent in the gateway. */
   readonly ownMs: number[];
 }
 
-export interface Beside {
+/** Interactive latencies of the same moments, with and without batch requests in the sidecar. */
+export interface Paired {
   readonly batch: Phase;
   readonly none: Phase;
 }
 
+/** What the load measured. */
 export interface BatchResult {
   /** Before and after the batch requests. */
   readonly quiet: Phase;
-  /** While they come, and while the full queue is drained: beside them, and in a sidecar that has none. */
-  readonly filling: Beside;
-  readonly draining: Beside;
+  /** While they arrive, and while the full queue is drained. */
+  readonly filling: Paired;
+  readonly draining: Paired;
   readonly interactiveFailed: number;
-  readonly told: readonly Told[];
-  /** Most requests that waited at once, as the metric says. */
+  readonly told: readonly Outcome[];
+  /** Most requests waiting at once, according to the metric. */
   readonly waitingMax: number;
   /** Tenants of the calls that reached the provider, in order. */
   readonly order: readonly number[];
-  /** Most batch calls that were at the provider at once. */
+  /** Most batch calls in flight at the provider at once. */
   readonly batchAtOnceMax: number;
   readonly records: readonly LoggedRecord[];
   /** From the first batch request to the last answer. */
@@ -64,13 +66,13 @@ export interface BatchResult {
 const interactiveEveryMs = 10;
 const keys = ['sk-tenant-0', 'sk-tenant-1', 'sk-interactive'];
 
-/** The value below which this share of them lies. */
+/** The value below which `share` (0–1) of the values lie. */
 export function quantile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN;
 }
 
-/** Each tenth of the drain: how many of it were the first tenant's, as a share of an even split; 1 is even. */
+/** For each tenth of the drain: the first tenant's requests, relative to an even split (1). */
 export function sharesByTenth(order: readonly number[]): number[] {
   return Array.from({ length: 10 }, (_, tenth) => {
     const part = order.slice(
@@ -81,6 +83,7 @@ export function sharesByTenth(order: readonly number[]): number[] {
   });
 }
 
+/** Runs the load; takes as long as the provider needs to answer it all. */
 export async function runBatchLoad(load: BatchLoad): Promise<BatchResult> {
   const order: number[] = [];
   let atOnce = 0;
@@ -105,7 +108,7 @@ export async function runBatchLoad(load: BatchLoad): Promise<BatchResult> {
   const twin = await spawnSidecar(full);
   const interactive = startInteractive(sidecar.url, twin.url);
   try {
-    // How long an answer takes is known from the first: deadlines can be judged from the beginning.
+    // The duration of an answer is known from the first one on, so deadlines can be judged from the start.
     await ask(sidecar.url, openaiWire.path, {
       headers: { authorization: `Bearer ${keys[0]}`, 'x-sidegate-priority': 'batch' },
       body: openaiWire.request('The first of all.'),
@@ -192,7 +195,7 @@ function configText(load: BatchLoad, baseUrl: string, concurrencyMax: number): s
   });
 }
 
-/** One request every 10 ms, to each sidecar in turn, on connections that are kept. */
+/** Sends one request every 10 ms, to each sidecar in turn, on persistent connections. */
 function startInteractive(...urls: readonly string[]) {
   const agent = new Agent({ keepAlive: true });
   let phases = urls.map((): Phase => ({ tookMs: [], ownMs: [] }));
@@ -237,7 +240,7 @@ function startInteractive(...urls: readonly string[]) {
   }, interactiveEveryMs);
   return {
     spend: (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms)),
-    /** Ends a phase, and gives it for each sidecar. */
+    /** Ends a phase; returns its latencies for each sidecar. */
     next(): Phase[] {
       const ended = phases;
       phases = urls.map(() => ({ tookMs: [], ownMs: [] }));
@@ -252,8 +255,8 @@ function startInteractive(...urls: readonly string[]) {
   };
 }
 
-/** @param onFilled told once all that can wait have been sent */
-function runClients(orders: Orders, onFilled: () => Promise<void>): Promise<readonly Told[]> {
+/** @param onFilled called once all requests without deadline have been sent */
+function runClients(orders: Orders, onFilled: () => Promise<void>): Promise<readonly Outcome[]> {
   const program = fileURLToPath(new URL('batch-clients.ts', import.meta.url));
   const child = spawn(process.execPath, [program, JSON.stringify(orders)], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -274,11 +277,11 @@ function runClients(orders: Orders, onFilled: () => Promise<void>): Promise<read
   });
 }
 
-/** Interactive p95 beside batch requests, against the same moments through a sidecar without any. */
-export const p95Ratio = ({ batch, none }: Beside): number =>
+/** Interactive p95 with batch requests, relative to the same moments through a sidecar without any. */
+export const p95Ratio = ({ batch, none }: Paired): number =>
   quantile(batch.tookMs, 0.95) / quantile(none.tookMs, 0.95);
 
-/** The result in lines for people. */
+/** The result as lines of text. */
 export function reportOf(result: BatchResult): string[] {
   const { quiet, filling, draining, told, order } = result;
   const ms = (value: number): string => `${value.toFixed(2)} ms`;

@@ -15,7 +15,7 @@ export function frame(headers: Readonly<Record<string, string>>, payload: string
   return Buffer.from(codec.encode({ headers: Object.fromEntries(typed), body: Buffer.from(payload) }));
 }
 
-/** An event of ConverseStream. Amazon pads each of them, so that its size tells little. */
+/** An event of ConverseStream. Amazon pads each event, to hide its size. */
 export const event = (name: string, data: Json): Buffer =>
   frame(
     { ':event-type': name, ':content-type': 'application/json', ':message-type': 'event' },
@@ -47,7 +47,7 @@ const types: Readonly<Record<number, string>> = {
   503: 'ServiceUnavailableException',
 };
 
-/** Bedrock on the wire, as providers speak it; no client does. */
+/** Bedrock on the wire. Only providers speak it, no client. */
 export const bedrockWire: ProviderWire = {
   name: 'bedrock',
   streamType: 'application/vnd.amazon.eventstream',

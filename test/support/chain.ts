@@ -1,4 +1,4 @@
-/** A sidecar with scripted providers behind it: what most tests of faults begin with. */
+/** A sidecar with scripted providers behind it, which most tests of faults start with. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { onTestFinished } from 'vitest';
 import type { World } from '../../src/base/world.ts';
@@ -13,7 +13,7 @@ import {
 } from './sidecar.ts';
 import { type Script, startUpstream, type Upstream } from './upstream.ts';
 
-/** Names of the providers, in the order they are asked. */
+/** Names of the providers, in the order they are tried. */
 const names = ['first', 'second', 'third'] as const;
 
 /** The label of a provider's target in records and metrics. */
@@ -24,15 +24,15 @@ type More = Readonly<Record<string, unknown>>;
 /** The providers behind a sidecar, and requests through it. */
 interface Providers {
   readonly wire: Wire;
-  /** The provider that is asked first. */
+  /** The provider tried first. */
   readonly first: Upstream;
-  /** The next one; the first again where there is no other. */
+  /** The next one; the first again if there is no other. */
   readonly second: Upstream;
   /** Sends a request; `more` adds fields to its body. */
   send(more?: More, headers?: Readonly<Record<string, string>>): Sent;
-  /** Sends a request for a stream, and gives its beginning. */
+  /** Sends a streaming request; resolves when its reply starts. */
   stream(more?: More, headers?: Readonly<Record<string, string>>): Promise<Incoming>;
-  /** Sends a request, and gives the whole reply. */
+  /** Sends a request; resolves with the whole reply. */
   ask(more?: More, headers?: Readonly<Record<string, string>>): ReturnType<typeof ask>;
 }
 
@@ -42,7 +42,7 @@ export interface Chain extends Providers, TestSidecar {
   breaker(index?: number): Promise<'closed' | 'open' | 'half-open'>;
 }
 
-/** Settings that keep tests quick: nothing is cached, a retry comes at once, and one failure opens a breaker. */
+/** Settings that keep tests quick: nothing is cached, retries are immediate, and one failure opens a breaker. */
 export function chainConfig(
   speaks: Pick<Wire, 'name'>,
   baseUrls: readonly string[],
@@ -62,9 +62,9 @@ export function chainConfig(
 }
 
 /**
- * Starts providers with their scripts and a sidecar before them; all of it ends with the test.
- * @param wire what the client speaks
- * @param speaks what the providers speak
+ * Starts scripted providers and a sidecar in front of them; everything stops when the test ends.
+ * @param wire the client's dialect
+ * @param speaks the providers' dialect
  */
 export async function startChain(
   wire: Wire,
@@ -88,15 +88,15 @@ export async function startChain(
 
 /** The program in its own process, with providers behind it. */
 export interface ProcessChain extends Providers, SidecarProcess {
-  /** What its configuration file held at first. */
+  /** Initial text of its configuration file. */
   readonly configText: string;
-  /** Puts another text into the file. */
+  /** Replaces the text of that file. */
   rewrite(text: string): Promise<void>;
-  /** The most memory it ever had resident. */
+  /** Peak resident memory. */
   peakBytes(): Promise<number>;
 }
 
-/** Starts providers with their scripts and the program before them; all of it ends with the test. */
+/** Starts scripted providers and the program in front of them; everything stops when the test ends. */
 export async function spawnChain(
   wire: Wire,
   scripts: readonly (readonly Script[])[],
@@ -132,7 +132,7 @@ export async function spawnChain(
 
 async function startUpstreams(scripts: readonly (readonly Script[])[]): Promise<Upstream[]> {
   const upstreams = await Promise.all(scripts.map((own) => startUpstream(...own)));
-  // Runs after the sidecar's own end, since the last that was asked for comes first.
+  // Runs after the sidecar has stopped, since hooks run in reverse order.
   onTestFinished(async () => void (await Promise.all(upstreams.map((upstream) => upstream.close()))));
   return upstreams;
 }
@@ -142,7 +142,7 @@ const urlsOf = (upstreams: readonly Upstream[]): string[] => upstreams.map(({ ba
 function providersOf(wire: Wire, upstreams: readonly Upstream[], url: string): Providers {
   const [first, second = first] = upstreams;
   if (first === undefined || second === undefined) throw new Error('a chain needs a provider');
-  // Where the path asks for a stream, the body doesn't.
+  // In dialects whose path asks for a stream, the body doesn't.
   const path = (fields: More): string =>
     fields.stream === true ? (wire.streamPath ?? wire.path) : wire.path;
   const body = ({ stream, ...fields }: More): unknown =>
@@ -161,7 +161,7 @@ function providersOf(wire: Wire, upstreams: readonly Upstream[], url: string): P
   };
 }
 
-/** A metric's value in Prometheus' text; null: it isn't there. */
+/** A metric's value in Prometheus text; null if it is missing. */
 export function metricIn(
   text: string,
   name: string,

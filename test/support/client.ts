@@ -1,30 +1,30 @@
-/** A client that keeps hold of its socket: it can wait for a piece of text, stop reading, or hang up. */
+/** A client that controls its socket: it can wait for a piece of text, stop reading, or hang up. */
 import { once } from 'node:events';
 import { type ClientRequest, type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 
-/** A reply on its way in. */
+/** A reply being received. */
 export interface Incoming {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
-  /** What came so far. */
+  /** What has arrived so far. */
   readonly text: string;
   readonly bytes: number;
-  /** Resolves once this piece has come; rejects when the reply is over without it. */
+  /** Resolves once this piece has arrived; rejects if the reply ends without it. */
   sees(piece: string): Promise<void>;
-  /** The whole reply; rejects when the connection breaks. */
+  /** The whole reply; rejects if the connection breaks. */
   all(): Promise<string>;
-  /** Reads no further. */
+  /** Stops reading. */
   pause(): void;
   resume(): void;
-  /** Closes the connection; gives the monotonic ms of it. */
+  /** Closes the connection; returns the monotonic time in ms. */
   hangUp(): number;
 }
 
 /** A request that has been sent. */
 export interface Sent {
   readonly reply: Promise<Incoming>;
-  /** Closes the connection, whether a reply has begun or not; gives the monotonic ms of it. */
+  /** Closes the connection, whether a reply has started or not; returns the monotonic time in ms. */
   hangUp(): number;
 }
 
@@ -32,16 +32,16 @@ export interface Sent {
 export interface Sending {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string | readonly string[]>>;
-  /** Sent as it is when it is text or bytes, else as JSON. */
+  /** Sent unchanged if it is text or bytes, otherwise as JSON. */
   readonly body?: unknown;
-  /** Don't keep what comes, only count it. */
+  /** Only count the received bytes, don't keep them. */
   readonly discard?: boolean;
 }
 
-/** Makes every request one that is left to Node's HTTP server. */
+/** Makes every request unusual, so that Node's HTTP server handles it instead of the lane. */
 const unusual = process.env.SIDEGATE_TEST_UNUSUAL === '1' ? { te: 'trailers' } : {};
 
-/** Sends a request on a connection of its own. */
+/** Sends a request on its own connection. */
 export function send(
   url: string,
   path: string,
@@ -69,7 +69,7 @@ export function send(
   return { reply, hangUp: () => hangUp(req) };
 }
 
-/** Sends a request and gives the whole reply. */
+/** Sends a request; resolves with the whole reply. */
 export async function ask(
   url: string,
   path: string,
@@ -140,7 +140,7 @@ function incoming(res: IncomingMessage, req: ClientRequest, discard: boolean): I
   };
 }
 
-/** Puts bytes on a connection as they are, and gives all that comes back until the peer closes it. */
+/** Writes raw bytes to a connection; resolves with everything received until the peer closes it. */
 export async function rawExchange(url: string, ...pieces: (string | Buffer)[]): Promise<string> {
   const socket = await openSocket(url);
   for (const piece of pieces) socket.write(piece);
@@ -155,7 +155,7 @@ export async function openSocket(url: string): Promise<Socket> {
   return socket;
 }
 
-/** Resolves when the socket takes bytes again, or is closed. */
+/** Resolves when the socket accepts bytes again, or is closed. */
 export function writable(socket: Socket): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {
@@ -168,7 +168,7 @@ export function writable(socket: Socket): Promise<void> {
   });
 }
 
-/** Everything a socket gives until it closes; a reset counts as a close. */
+/** Everything received from a socket until it closes; a reset counts as a close. */
 export async function readAll(socket: Socket): Promise<string> {
   let text = '';
   socket.on('data', (chunk) => {

@@ -1,4 +1,4 @@
-/** Correct replies of Cohere's chat, event by event. Only providers speak it: no client sends it a chat. */
+/** Correct replies of Cohere's chat, event by event. Only providers speak it: no client sends a chat in it. */
 import { eventData, statedUsage, testModel, type Wire } from './replies.ts';
 
 type Json = Record<string, unknown>;
@@ -13,7 +13,7 @@ const usage = {
 const reasons = { stop: 'COMPLETE', length: 'MAX_TOKENS', tool: 'TOOL_CALL' } as const;
 const call = { id: 'get_weather_1', type: 'function', function: { name: 'get_weather', arguments: '' } };
 
-/** Cohere on the wire. The end of the message has its finish reason and its usage. */
+/** Cohere on the wire. The message's end has its finish reason and its usage. */
 export const cohereWire: Wire = {
   name: 'cohere',
   path: '/v2/chat',

@@ -1,4 +1,6 @@
-/** The floors of `src`: the order in which folders may import each other. docs/internals/architecture.md explains them. */
+/**
+ * The floors of `src`: the order in which folders may import each other. docs/internals/architecture.md explains them.
+ */
 
 /** From the ground up. Rooms of one floor are peers, which know nothing of each other. */
 export const floors: readonly (readonly string[])[] = [

@@ -1,11 +1,11 @@
-/** A sidecar before one scripted provider that speaks both dialects; a test may set its clock. */
+/** A sidecar in front of one scripted provider that speaks both dialects; tests may set its clock. */
 import type { World } from '../../src/base/world.ts';
 import { ask, type Incoming, send } from './client.ts';
 import { testModel, type Wire } from './replies.ts';
 import { type ConfigInput, startTestSidecar, type TestSidecar } from './sidecar.ts';
 import { type Script, startUpstream, type Upstream } from './upstream.ts';
 
-/** What a test's call adds to the usual one: fields of the body, and headers. */
+/** What a call adds to the default one: fields of the body, and headers. */
 export interface Asking {
   readonly more?: Readonly<Record<string, unknown>>;
   readonly headers?: Readonly<Record<string, string>>;
@@ -15,11 +15,11 @@ export interface Asking {
 export interface Gate {
   readonly sidecar: TestSidecar;
   readonly upstream: Upstream;
-  /** Asks with a prompt, and reads the answer to its end. */
+  /** Sends a prompt; resolves with the whole reply. */
   ask(wire: Wire, prompt: string, asking?: Asking): ReturnType<typeof ask>;
-  /** Asks for a stream, and gives its beginning. */
+  /** Sends a prompt for a stream; resolves when its reply starts. */
   stream(wire: Wire, prompt: string, asking?: Asking): Promise<Incoming>;
-  /** Sends a body as it is to a path. */
+  /** Sends a raw body to a path. */
   post(
     path: string,
     body: string | Buffer,
@@ -28,13 +28,13 @@ export interface Gate {
   stop(): Promise<void>;
 }
 
-/** Model that the Anthropic provider answers. */
+/** Model served by the Anthropic provider. */
 const claude = 'test-claude';
 
-/** The model to ask a gate for, so that a provider of the wire's own dialect answers. */
+/** The model to request from a gate so that a provider of the wire's own dialect answers. */
 export const ownModel = (wire: Wire): string => (wire.name === 'anthropic' ? claude : testModel);
 
-/** Starts both. Retries wait for nothing unless the configuration says so. */
+/** Starts both. Retries are immediate unless the configuration says otherwise. */
 export async function startGate(
   scripts: readonly Script[],
   input: ConfigInput = {},
@@ -54,7 +54,7 @@ export async function startGate(
     },
     world,
   );
-  // Each dialect meets a provider of its own.
+  // Each dialect has its own provider.
   const body = (wire: Wire, prompt: string, more: Readonly<Record<string, unknown>>): unknown =>
     wire.request(prompt, input.routes === undefined ? { model: ownModel(wire), ...more } : more);
   return {

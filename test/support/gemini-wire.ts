@@ -25,7 +25,7 @@ const statuses: Readonly<Record<number, string>> = {
   503: 'UNAVAILABLE',
 };
 
-/** The gateway's own errors name their kind as `reason`; Google's statuses take the place of types. */
+/** The gateway's own errors have their code as `reason`, and Google's status in place of a type. */
 function errorIn(json: string): { type: string; code: string; message: string } | null {
   try {
     const { error } = JSON.parse(json);
@@ -37,7 +37,7 @@ function errorIn(json: string): { type: string; code: string; message: string } 
   }
 }
 
-/** Gemini on the wire. The model and the wish for a stream stand in the path; the finish reason ends a stream. */
+/** Gemini on the wire. The path has the model and asks for a stream; the finish reason ends a stream. */
 export const geminiWire: Wire = {
   name: 'gemini',
   path: `/v1beta/models/${testModel}:generateContent`,

@@ -1,4 +1,4 @@
-/** An issuer of access tokens on a real socket, whose keys and moods a test decides. */
+/** An issuer of access tokens on a real socket, whose keys and failures the test controls. */
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -19,24 +19,25 @@ export async function makeSigningKey(kid: string, alg = 'RS256'): Promise<Signin
   return { kid, alg, privateKey, publicJwk: { ...(await exportJWK(publicKey)), kid, alg, use: 'sig' } };
 }
 
+/** Audience of its tokens. */
 export const audience = 'sidegate';
 
 /** The issuer. */
 export interface TestIssuer {
   readonly url: string;
-  /** What its JWKS endpoint lists. */
+  /** Keys listed by its JWKS endpoint. */
   keys: JWK[];
-  /** Status of its answers instead of 200. */
+  /** Status of its answers; anything but 200 is a failure. */
   status: number;
   /** JWKS fetches so far. */
   readonly fetches: number;
-  /** Resolves when there have been so many. */
+  /** Resolves once there have been `count` fetches. */
   fetched(count: number): Promise<void>;
-  /** The entry of `authenticate.oidc` for it, with changes. */
+  /** Its entry of `authenticate.oidc`, with changes. */
   entry(
     more?: Record<string, unknown>,
   ): NonNullable<NonNullable<ConfigInput['authenticate']>['oidc']>[number];
-  /** A token that is right unless the claims or the header say otherwise; `undefined` takes a claim out. */
+  /** A valid token, except for changed claims or header fields; `undefined` removes a claim. */
   token(key: SigningKey, claims?: Record<string, unknown>, header?: Record<string, unknown>): Promise<string>;
   stop(): Promise<void>;
 }

@@ -1,10 +1,11 @@
-/** Slow, obvious twins of the core's meters: whole numbers, every millisecond by itself, every event remembered. */
+/** Slow, obvious references for the core's meters: integers, every millisecond separately, every event remembered. */
 
-/** What a meter says: go after so many ms, wait so many ms (null: nobody knows), or never. */
+/** A meter's decision: go after some ms, wait some ms (null: unknown how long), or never. */
 export type Verdict = { readonly go: number } | { readonly waitMs: number | null } | { readonly never: true };
 
+/** A reference meter. */
 export interface Reference {
-  /** Time goes on by whole ms. */
+  /** Advances time by whole ms. */
   pass(ms: number): void;
   ask(cost: number): Verdict;
   take(cost: number, keep: boolean): void;
@@ -13,12 +14,12 @@ export interface Reference {
   left(): number;
 }
 
-/** Until a reserve is settled nobody knows when; who waits for that asks again after so long. */
+/** Until a reserve is settled its end is unknown; a client that waits for it retries after this time. */
 export const heldMs = 1000;
 
 const never: Verdict = { never: true };
 
-/** Refilled by `perMs` each ms, up to what is not reserved. */
+/** Refilled by `perMs` each ms, up to the capacity minus reserves. */
 export function slowBucket(capacity: number, perMs: number): Reference {
   let level = capacity;
   let reserved = 0;
@@ -30,7 +31,7 @@ export function slowBucket(capacity: number, perMs: number): Reference {
     ask(cost) {
       if (cost > capacity) return never;
       if (cost <= level) return { go: 0 };
-      // Refill never gives what is reserved: that comes at a time nobody knows.
+      // Refill never replaces a reserve: that is returned at an unknown time.
       const leastMs = cost > capacity - reserved ? heldMs : 0;
       return { waitMs: Math.max(leastMs, (cost - level) / perMs) };
     },
@@ -68,7 +69,7 @@ export function slowLeaky(capacity: number, perMs: number): Reference {
   };
 }
 
-/** Every use with its moment; each counts until the 61st part after its own begins. */
+/** Records every use with its time; each counts until the 61st part after its own begins. */
 export function slowWindow(
   capacity: number,
   windowMs: number,
@@ -105,7 +106,7 @@ export function slowWindow(
   };
 }
 
-/** Everything that is held, one by one. */
+/** Records everything held, one by one. */
 export function slowGauge(capacity: number): Reference {
   const held: number[] = [];
   const sum = (): number => held.reduce((a, b) => a + b, 0);
@@ -125,7 +126,7 @@ export function slowGauge(capacity: number): Reference {
   };
 }
 
-/** A sum for each window of `windowMs`; holds remember theirs. */
+/** One sum per window of `windowMs`; reserves remember their window. */
 export function slowBudget(capacity: number, windowMs: number): Reference {
   const spent = new Map<number, number>();
   const holds: { window: number; reserved: number }[] = [];
@@ -150,7 +151,7 @@ export function slowBudget(capacity: number, windowMs: number): Reference {
       else spend(window(), cost);
     },
     settle(reserved, used) {
-      // The oldest hold of this size: those who settle do so in that order.
+      // The oldest reserve of this size, as settlements come in that order.
       const at = holds.findIndex((hold) => hold.reserved === reserved);
       const [hold] = holds.splice(at, 1);
       if (hold !== undefined) spend(hold.window, used);

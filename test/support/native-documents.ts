@@ -1,4 +1,4 @@
-/** Request bodies by the thousand, with all that may stand in one, in good order and otherwise. */
+/** Generates thousands of request bodies with everything that may occur in one, valid or not. */
 import type { Random } from './native-random.ts';
 
 const words = [
@@ -197,7 +197,7 @@ const shorts: Readonly<Record<string, string>> = {
   '\t': '\\t',
 };
 
-/** Writes a string with or without need of escapes; a fifth of all strings has many. */
+/** Writes a string, with escapes only as needed or with more; a fifth of all strings has many. */
 function writeText(random: Random, text: string): string {
   const often = random.once(5) ? 4 : 400;
   let out = '"';
@@ -279,7 +279,7 @@ const good: Readonly<Record<string, (random: Random) => string>> = {
   user: text,
 };
 
-/** A body: most of the time a request in good order, else some of everything. */
+/** A body: usually a valid request, otherwise random contents. */
 export function generate(random: Random): string {
   if (random.once(60)) return nest(random);
   if (random.once(20)) return random.pick(spaces) + any(random, 0);
@@ -294,7 +294,7 @@ export function generate(random: Random): string {
   return `${random.pick(spaces)}{${random.pick(spaces)}${members.join(',')}}${random.pick(spaces)}`;
 }
 
-/** A value in about as many containers as are allowed. */
+/** A value nested about as deep as is allowed. */
 function nest(random: Random): string {
   const depth = 250 + random.below(10);
   const opened = Array.from({ length: depth - 1 }, () => random.pick(['[', '{"a":']));

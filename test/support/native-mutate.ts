@@ -54,7 +54,7 @@ const broken = [[0xff], [0xc0, 0x80], [0xe4], [0xed, 0xa0, 0x80], [0xf5, 0x80, 0
   (bytes) => Buffer.from(bytes),
 );
 
-/** Damages a body at the level of bytes, in one to three places. */
+/** Damages a body at byte level, in one to three places. */
 export function mutate(random: Random, body: Buffer): Buffer {
   let out = body;
   for (let i = random.below(3); i >= 0; i--) {

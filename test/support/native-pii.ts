@@ -1,13 +1,13 @@
-/** The slow and obvious way to find e-mail addresses and card numbers: try every beginning with every end. */
+/** The slow and obvious way to find e-mail addresses and card numbers: try every start with every end. */
 
-/** A character of decoded text, and where its raw bytes lie. */
+/** A character of decoded text, and the position of its raw bytes. */
 export interface Char {
   readonly c: string;
   readonly start: number;
   readonly end: number;
 }
 
-/** A finding: from the character `from` up to, not including, `to`. */
+/** A finding: from the character `from` up to, but not including, `to`. */
 export interface Finding {
   readonly kind: 'EMAIL' | 'CARD';
   readonly from: number;

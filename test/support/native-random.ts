@@ -1,14 +1,15 @@
-/** Random numbers that are the same each time. */
+/** Reproducible random numbers. */
 
 /** Random numbers from a seed (mulberry32). */
 export interface Random {
-  /** An integer from 0 up to, not including, `bound`. */
+  /** An integer from 0 up to, but not including, `bound`. */
   below(bound: number): number;
-  /** True once in `times`. */
+  /** True with probability 1/`times`. */
   once(times: number): boolean;
   pick<T>(items: readonly T[]): T;
 }
 
+/** The generator of a seed. */
 export function seeded(seed: number): Random {
   let state = seed >>> 0;
   const next = (): number => {

@@ -1,9 +1,9 @@
-/** What `inspect` must say of a body, found the slow and obvious way: by asking the parsed tree. */
+/** The expected result of `inspect` for a body, computed the slow and obvious way from the parsed tree. */
 import { createHash, createHmac } from 'node:crypto';
 import { findPii } from './native-pii.ts';
 import { type Node, parse } from './native-tree.ts';
 
-/** The registers and the rest that `inspect` gives; after a fault only `status`, `offset` and `field`. */
+/** The registers and other results of `inspect`; after a fault only `status`, `offset` and `field`. */
 export interface Expected {
   readonly status: number;
   readonly offset: number;
@@ -56,7 +56,7 @@ function hasType(name: string, node: Node): boolean {
   return node.type !== 'number' || (Number.isInteger(number) && number >= 0);
 }
 
-/** The first field that stands twice or has the wrong type. */
+/** The first field that is repeated or has the wrong type. */
 function fault(root: Node, endpoint: number): Expected | null {
   if (root.type !== 'object') return { status: 5, offset: root.start, field: 0 };
   const seen = new Set<string>();
@@ -80,7 +80,7 @@ const labels = new Set(
   ).split(' '),
 );
 
-/** Every string below a node, with its own key, or the key of the array it is in. */
+/** Every string below a node, with its key, or the key of the array it is in. */
 function strings(node: Node, key: string): { readonly node: Node; readonly key: string }[] {
   if (node.type === 'string') return [{ node, key }];
   return [
@@ -106,7 +106,7 @@ function searched(node: Node, key: string, level: number): Node[] {
 
 function lookup(node: Node | undefined, ...names: readonly string[]): Node | undefined {
   let found = node;
-  // As JSON.parse: of several, the last one.
+  // Like JSON.parse: of repeated keys, the last one counts.
   for (const name of names) found = found?.members.findLast(({ key }) => key.text === name)?.value;
   return found;
 }
@@ -115,7 +115,7 @@ const given = (node: Node | undefined): boolean => node !== undefined && node.ty
 const isText = (node: Node | undefined, ...words: readonly string[]): boolean =>
   node?.type === 'string' && words.includes(node.text);
 
-/** All values of a key, as it may stand twice where it isn't checked. */
+/** All values of a key, which may be repeated where that isn't checked. */
 const all = (node: Node, name: string): Node[] =>
   node.members.filter(({ key }) => key.text === name).map(({ value }) => value);
 
@@ -178,7 +178,7 @@ function limit(root: Node, endpoint: number, ...names: readonly string[]): numbe
   return undefined;
 }
 
-/** A value found: how it is reported, and where it first stands. */
+/** A value found: how it is reported, and where it occurs first. */
 interface Value {
   readonly kind: 'EMAIL' | 'CARD';
   readonly number: number;
@@ -220,14 +220,14 @@ function scrub(
   return { values: [...values.values()], edits, occurrences };
 }
 
-/** Every text of a document, keys too, in no order. */
+/** Every text of a document, including keys, in no particular order. */
 const allTexts = (node: Node): string[] => [
   node.text,
   ...node.items.flatMap(allTexts),
   ...node.members.flatMap(({ key, value }) => [key.text, ...allTexts(value)]),
 ];
 
-/** The value of a node as JSON.parse would give it, with the edits made. */
+/** The value of a node as JSON.parse would return it, with the edits applied. */
 function toValue(node: Node, edits: readonly Edit[]): unknown {
   const text = ({ start, end, chars }: Node): string => {
     let result = '';
@@ -250,7 +250,7 @@ function toValue(node: Node, edits: readonly Edit[]): unknown {
   return result;
 }
 
-/** What `inspect` must say. `valuesMax`: how many distinct values there is room for. */
+/** The expected result of `inspect`. `valuesMax`: how many distinct values there is room for. */
 export function expect(body: Buffer, endpoint: number, kinds: number, valuesMax: number): Expected {
   const fails = (run: () => unknown): boolean => {
     try {

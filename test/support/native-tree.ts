@@ -1,7 +1,7 @@
-/** A JSON body as a tree that knows where everything stands, parsed the slow and obvious way. */
+/** A JSON body as a tree with the position of every value, parsed the slow and obvious way. */
 import type { Char } from './native-pii.ts';
 
-/** A parsed value. Offsets are bytes of the body, the quotes of strings included. */
+/** A parsed value. Offsets are bytes of the body, including the quotes of strings. */
 export interface Node {
   readonly type: 'object' | 'array' | 'string' | 'number' | 'boolean' | 'null';
   readonly start: number;
@@ -14,7 +14,7 @@ export interface Node {
 
 const shorts: Readonly<Record<string, string>> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' };
 
-/** Parses a body that JSON.parse has accepted. */
+/** Parses a body that JSON.parse accepts. */
 export function parse(body: Buffer): Node {
   let at = 0;
   const space = (): void => {

@@ -1,4 +1,4 @@
-/** What the tests use of oidc-provider, which brings no types. */
+/** Types for what the tests use of oidc-provider, which has none. */
 declare module 'oidc-provider' {
   import type { IncomingMessage, ServerResponse } from 'node:http';
 

@@ -1,4 +1,4 @@
-/** A plan of scripted providers for stage attempt alone: edges and facts as a test wants them, on real sockets. */
+/** A plan of scripted providers for stage attempt alone, on real sockets; the test sets its edges and facts. */
 
 import { onTestFinished } from 'vitest';
 import type { AttemptFailure, AttemptReply } from '../../src/attempt/answer.ts';
@@ -30,14 +30,14 @@ export interface PlannedStep {
   readonly contextTokens?: number;
 }
 
-/** What came of a request: status and text, or the refusal; and what was tried. */
+/** Result of a request: status and text, or the refusal; and what was tried. */
 export interface Came {
   readonly status: number;
   readonly text: string;
   readonly tried: string;
 }
 
-/** Starts a provider for each step; their names are `s0`, `s1`, … */
+/** Starts one provider per step, named `s0`, `s1`, … */
 export async function startPlan(
   wire: Wire,
   planned: readonly PlannedStep[],

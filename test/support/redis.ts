@@ -1,4 +1,4 @@
-/** Starts a real `redis-server` of its own for a test, on a free port, keeping nothing on disk. */
+/** Starts a real `redis-server` for a test, on a free port, without persistence. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -11,19 +11,19 @@ export interface RedisProcess {
   /** `redis://127.0.0.1:<port>` */
   readonly url: string;
   readonly port: number;
-  /** Stops it in its tracks, as a machine that hangs: connections stay, and nothing is answered. */
+  /** Suspends the process, like a machine that hangs: connections stay open, and nothing is answered. */
   pause(): void;
   resume(): void;
-  /** Ends it, and removes what it left behind. May be called twice. */
+  /** Stops it and removes its files. May be called twice. */
   stop(): Promise<void>;
 }
 
 const readyTimeoutMs = 10_000;
-/** A free port may be taken between finding it and starting the server. */
+/** A free port may be taken by someone else before the server starts. */
 const triesMax = 5;
 const outputMaxLength = 16 * 1024;
 
-/** Starts Redis. Rejects with what to do if it is missing, or with its output if it doesn't start. */
+/** Starts Redis. Rejects with instructions if it is not installed, or with its output if it doesn't start. */
 export async function startRedis(program = 'redis-server'): Promise<RedisProcess> {
   for (let tried = 1; ; tried++) {
     const port = await freePort();
@@ -35,7 +35,7 @@ export async function startRedis(program = 'redis-server'): Promise<RedisProcess
   }
 }
 
-/** The server once it answers, or its output if it ended before. */
+/** The server once it answers, or its output if it ended before that. */
 async function start(program: string, port: number): Promise<RedisProcess | string> {
   const folder = await mkdtemp(join(tmpdir(), 'sidegate-redis-'));
   const settings = [
@@ -85,7 +85,7 @@ async function start(program: string, port: number): Promise<RedisProcess | stri
   };
 }
 
-/** Null once the server takes connections; its output if it ended first. */
+/** Null once the server accepts connections; its output if it ended before that. */
 function untilReady(child: ChildProcess): Promise<string | null> {
   return new Promise((resolve, reject) => {
     let output = '';
@@ -97,7 +97,7 @@ function untilReady(child: ChildProcess): Promise<string | null> {
       settle();
     };
     const take = (chunk: Buffer): void => {
-      // Read to its end, so that the server never waits for its log.
+      // Keep reading, so that the server never blocks on writing its log.
       output = (output + chunk).slice(-outputMaxLength);
       if (output.includes('Ready to accept connections')) finish(() => resolve(null));
     };

@@ -1,7 +1,7 @@
-/** Correct replies of providers in both dialects, event by event, and what a test needs to read them again. */
+/** Correct replies of providers in both dialects, event by event, and helpers to read them back. */
 import type { DialectName } from '../../src/exchange/dialects.ts';
 
-/** Tokens that the ready-made replies state. */
+/** Token counts in the ready-made replies. */
 export const statedUsage = { inputTokens: 25, outputTokens: 15 } as const;
 
 /** An error reply as the provider really sends it. */
@@ -15,38 +15,38 @@ export interface ErrorReply {
 export interface Wire {
   readonly name: DialectName;
   readonly path: string;
-  /** Its path for streams, where the body doesn't ask for one. */
+  /** Path for streams, in dialects whose body doesn't ask for one. */
   readonly streamPath?: string;
-  /** A request body for `testModel`; `more` adds fields or replaces them. */
+  /** A request body for `testModel`; `more` adds or replaces fields. */
   request(prompt: string, more?: Readonly<Record<string, unknown>>): Record<string, unknown>;
-  /** What comes before the first content: a role; a message, an empty block and a ping. */
+  /** What precedes the first content: a role; a message, an empty block and a ping. */
   readonly opening: string;
   text(text: string): string;
   thinking(text: string): string;
-  /** A tool call begins; its arguments follow in parts. */
+  /** The start of a tool call; its arguments follow in parts. */
   readonly toolBegins: string;
   toolArguments(part: string): string;
-  /** Finish reason, with usage where the dialect states it there. */
+  /** Finish reason, with usage if the dialect has it there. */
   finish(reason?: 'stop' | 'length' | 'tool'): string;
-  /** The usage event of a stream that was asked for it; empty where `finish` has it already. */
+  /** The usage event of a stream that was requested with it; empty if `finish` has it already. */
   readonly usage: string;
   /** The last event. */
   readonly end: string;
   /** An error in the middle of a stream. */
   errorEvent(message: string): string;
-  /** A whole stream around these texts, as events. */
+  /** A whole stream with these texts, as events. */
   stream(...texts: string[]): string[];
   whole(text: string): string;
   error(status: number, message: string): ErrorReply;
-  /** All text of an event stream, as a client joins it. */
+  /** All text of an event stream, joined as a client would. */
   textOf(stream: string): string;
-  /** Type and code of the error in a body or in the data of an event; null: there is none. */
+  /** Type, code and message of the error in a body or in the data of an event; null if there is none. */
   errorOf(json: string): { readonly type: string; readonly code: string; readonly message: string } | null;
 }
 
-/** What a provider of a dialect sends; a dialect whose streams are no text has no more than this. */
+/** What a provider of a dialect sends. Dialects whose streams are not text have no more than this. */
 export interface ProviderWire extends Pick<Wire, 'name' | 'whole' | 'error'> {
-  /** Media type of its streams; server-sent events where it is left out. */
+  /** Media type of its streams; server-sent events by default. */
   readonly streamType?: string;
   readonly opening: string | Buffer;
   text(text: string): string | Buffer;
@@ -55,10 +55,11 @@ export interface ProviderWire extends Pick<Wire, 'name' | 'whole' | 'error'> {
   stream(...texts: string[]): (string | Buffer)[];
 }
 
-/** The head of its streams. */
+/** Headers of its streams. */
 export const streamHeaders = ({ streamType }: ProviderWire): Readonly<Record<string, string>> =>
   streamType === undefined ? {} : { 'content-type': streamType };
 
+/** Model of the ready-made requests and replies. */
 export const testModel = 'test-model';
 
 type Json = Record<string, unknown>;
@@ -74,7 +75,7 @@ export function eventData(stream: string): string[] {
     .map((lines) => lines.map((line) => line.slice(6)).join('\n'));
 }
 
-/** The last event of a stream that says that something went wrong; null: none does. */
+/** The error in the last event of a stream that has one; null if none has. */
 export function lastError(wire: Wire, stream: string): ReturnType<Wire['errorOf']> {
   return wire.errorOf(eventData(stream).at(-1) ?? '');
 }
@@ -257,5 +258,5 @@ export const anthropicWire: Wire = {
   errorOf: errorIn,
 };
 
-/** Dialects that clients and providers speak, for tests that hold in each. */
+/** Dialects of both clients and providers, for tests that must hold in each. */
 export const wires: readonly Wire[] = [openaiWire, anthropicWire];

@@ -31,7 +31,7 @@ const message = (text: string): Json => ({
   content: [{ type: 'output_text', text, annotations: [] }],
 });
 
-/** The Responses API on the wire. Its last event is the one with the finish reason. */
+/** The Responses API on the wire. Its last event has the finish reason. */
 export const responsesWire: Wire = {
   ...openaiWire,
   name: 'responses',

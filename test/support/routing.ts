@@ -1,4 +1,4 @@
-/** Routes over made-up targets: what tests and benchmarks of strategies share. */
+/** Routes over made-up targets, shared by the tests and benchmarks of strategies. */
 
 import { Refusal } from '../../src/base/errors.ts';
 import { type ModelFacts, unknownFacts } from '../../src/catalog/facts.ts';
@@ -16,32 +16,33 @@ import { type ExchangeSample, sampleExchange, sampleIdentity, sampleRequest } fr
 
 const { attempt } = configSchema.parse({});
 
-/** A provider that nobody will ask. */
+/** A provider that is never called. */
 export function idleProvider(name: string, dialect: DialectName = 'openai'): Provider {
   const settings = { dialect, baseUrl: 'http://127.0.0.1:9/v1', credential: 'gateway', headers: {} } as const;
   return createProvider(name, settings, attempt, null);
 }
 
-/** Routes as a configuration has them, defaults filled in. */
+/** Routes as in a configuration, with defaults filled in. */
 export const routesOf = (routes: readonly unknown[]): RouteConfig[] =>
   configSchema.parse({ authenticate: { anonymousTenant: 'a' }, routes }).routes;
 
-/** Routing under a test's control. */
+/** Routing controlled by a test. */
 export interface Routing {
   readonly table: RouteTable;
   /** The state of a target, by its label. */
   health(label: string): TargetHealth;
-  /** The breaker of a target opens. */
+  /** Opens the breaker of a target. */
   trip(label: string): void;
   /** Routes a request for a model. */
   ask(model: string, asking?: Asking): Plan | Refusal;
-  /** The labels of its plan. @throws on a refusal */
+  /** The labels of the resulting plan. @throws on a refusal */
   labels(model: string, asking?: Asking): string[];
-  /** Time and chance of what is asked next. */
+  /** Clock used by the next request. */
   nowMs: number;
   random: () => number;
 }
 
+/** What a request asks of routing. */
 export interface Asking extends Partial<ModelRequest>, Omit<ExchangeSample, 'body'> {
   readonly user?: string;
   readonly tenant?: string;

@@ -1,4 +1,4 @@
-/** Ready-made values of one request, for tests of a single stage: each names only what it is about. */
+/** Sample values of one request, for tests of a single stage: each test names only the fields it is about. */
 
 import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
@@ -14,21 +14,21 @@ import type { Asking } from '../../src/limit/limit.ts';
 import { noFindings } from '../../src/native/pii.ts';
 import type { Plan, Target } from '../../src/upstream/target.ts';
 
-/** The endpoint of a name. */
+/** The endpoint with this name. */
 export function sampleEndpoint(name: Exclude<Endpoint['name'], 'models'>): Endpoint {
   const found = endpoints.find((endpoint) => endpoint.name === name);
   if (found === undefined) throw new Error(`no endpoint ${name}`);
   return found;
 }
 
-/** What a sample exchange is about. */
+/** The fields of a sample exchange that a test may set. */
 export interface ExchangeSample {
   readonly endpoint?: Exclude<Endpoint['name'], 'models'>;
   readonly headers?: IncomingHttpHeaders;
   readonly body?: string;
 }
 
-/** A request as it came. */
+/** A request as received. */
 export function sampleExchange({
   endpoint = 'chat',
   headers = {},
@@ -47,12 +47,12 @@ export function sampleExchange({
   };
 }
 
-/** A caller. */
+/** A sample caller. */
 export function sampleIdentity(part: Partial<Identity> = {}): Identity {
   return { ...anonymousIdentity('acme'), ...part };
 }
 
-/** What is known of a body; `text` is its prompt, and decides its digest. */
+/** The facts of a body; `text` is its prompt, which determines its digest. */
 export function sampleRequest({
   text = 'hello',
   ...part
@@ -85,7 +85,7 @@ export function sampleRequest({
   };
 }
 
-/** A plan whose targets have these prices and bounds; only what a limiter looks at is real. */
+/** A plan whose targets have these prices and limits; only what a limiter reads is real. */
 export function samplePlan(facts: readonly Partial<ModelFacts>[] = [{}], pattern = 'm'): Plan {
   const steps = facts.map((known, group) => {
     const target = { label: `p/${group}`, model: null, facts: { ...unknownFacts, ...known } };
@@ -95,7 +95,7 @@ export function samplePlan(facts: readonly Partial<ModelFacts>[] = [{}], pattern
   return { pattern, steps, fixed: true, version: '', tier: null, priority: 'interactive', chosen };
 }
 
-/** What a limiter is asked. */
+/** Arguments of a limiter's decision. */
 export function sampleAsking(part: Partial<Asking> = {}): Asking {
   return {
     endpoint: sampleEndpoint('chat'),
@@ -108,7 +108,7 @@ export function sampleAsking(part: Partial<Asking> = {}): Asking {
   };
 }
 
-/** A reply as the stores keep it. */
+/** A reply in the form the stores keep. */
 export function sampleReply(body: string, part: Partial<StoredReply> = {}): StoredReply {
   return {
     status: 200,

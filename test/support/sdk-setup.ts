@@ -1,4 +1,4 @@
-/** Both official SDKs before a sidecar before a scripted provider. */
+/** Both official SDKs in front of a sidecar in front of a scripted provider. */
 import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
 import { onTestFinished } from 'vitest';
@@ -6,7 +6,7 @@ import { testModel } from './replies.ts';
 import { type ConfigInput, startTestSidecar, type TestSidecar } from './sidecar.ts';
 import { type Script, startUpstream, type Upstream } from './upstream.ts';
 
-/** Both SDKs before a sidecar before a provider, and both SDKs straight at the provider. */
+/** Both SDKs through a sidecar, and both SDKs directly at the provider. */
 export interface SdkSetup {
   readonly upstream: Upstream;
   readonly records: TestSidecar['records'];
@@ -16,11 +16,11 @@ export interface SdkSetup {
   readonly straight: { readonly openai: OpenAI; readonly anthropic: Anthropic };
 }
 
-/** Starts all of it; it ends with the test. Nothing is cached or retried unless `more` says so. */
+/** Starts all of it until the test ends. Nothing is cached or retried unless `more` says so. */
 export async function startSdks(scripts: readonly Script[], more: ConfigInput = {}): Promise<SdkSetup> {
   const upstream = await startUpstream(...scripts);
   const { baseUrl } = upstream;
-  // One for each dialect, so that every request meets a provider of its own.
+  // One per dialect, so that every request reaches a provider of its own dialect.
   const start = (provider: string): Promise<TestSidecar> =>
     startTestSidecar({
       providers: {

@@ -4,10 +4,10 @@ import { GoogleGenAI } from '@google/genai';
 import OpenAI from 'openai';
 import { testModel, type Wire } from './replies.ts';
 
-/** What an app has in its hands after a call. */
+/** What an app gets from a call. */
 export interface SdkOutcome {
   readonly text: string;
-  /** Null: the SDK saw nothing wrong. */
+  /** Null if the SDK reported no error. */
   readonly error: (Error & { readonly status?: number | undefined }) | null;
 }
 
@@ -18,14 +18,14 @@ const paramsOf = (content = 'Say hello.') => ({
 
 /** How an app uses its SDK. */
 export interface SdkUse {
-  /** The SDK's own retries; none unless given. */
+  /** The SDK's own retries; none by default. */
   readonly retriesMax?: number;
   readonly prompt?: string;
-  /** Told of each piece of text. */
+  /** Called with each piece of text. */
   readonly onText?: (text: string) => void;
 }
 
-/** Asks for a stream through the dialect's SDK. */
+/** Requests a stream through the dialect's SDK. */
 export async function streamBySdk(wire: Wire, url: string, use: SdkUse = {}): Promise<SdkOutcome> {
   const { retriesMax = 0, onText, prompt } = use;
   const params = paramsOf(prompt);
@@ -69,7 +69,7 @@ export async function streamBySdk(wire: Wire, url: string, use: SdkUse = {}): Pr
   }
 }
 
-/** Asks for a whole reply through the dialect's SDK. */
+/** Requests a whole reply through the dialect's SDK. */
 export async function askBySdk(wire: Wire, url: string, use: SdkUse = {}): Promise<SdkOutcome> {
   const { retriesMax = 0, prompt } = use;
   const params = paramsOf(prompt);
@@ -89,7 +89,7 @@ export async function askBySdk(wire: Wire, url: string, use: SdkUse = {}): Promi
   }
 }
 
-/** Has no retries of its own unless it is told to. */
+/** It has no retries unless configured. */
 const geminiClient = (url: string): GoogleGenAI =>
   new GoogleGenAI({ apiKey: 'app-key', httpOptions: { baseUrl: url } });
 

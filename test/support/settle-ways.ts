@@ -14,6 +14,7 @@ const sentences = [
   'const total = rows.reduce((sum, { cents }) => sum + cents, 0); // never floats\n',
   '客户端断开连接之后，仍然需要结算已经收到的内容。 ',
 ];
+/** The prompt of every request. */
 export const prompt = sentences.join('').repeat(4);
 /** What providers send, in pieces as models do. */
 export const pieces = (sentences
@@ -21,16 +22,19 @@ export const pieces = (sentences
   .repeat(3)
   .match(/[\s\S]{1,7}/g) ?? []) as readonly string[];
 const text = pieces.join('');
+/** The first half of the pieces. */
 export const half = pieces.slice(0, Math.ceil(pieces.length / 2));
 
-/** The provider's tokens: of the prompt it got by its published rule, and of the text it sent. */
+/** The provider's tokens: of the prompt it received, by its published rule, and of the text it sent. */
 export interface Truth {
   readonly input: number;
   readonly output: number;
-  /** It stated them: then no token may be missing. */
+  /** Whether the provider stated them: then every token must be accounted for. */
   readonly exact: boolean;
 }
+/** No tokens. */
 export const nothing: Truth = { input: 0, output: 0, exact: true };
+/** The tokens that the ready-made replies state. */
 export const stated: Truth = {
   input: statedUsage.inputTokens,
   output: statedUsage.outputTokens,
@@ -43,7 +47,7 @@ function promptTruth(call: Call): number {
   return messages.reduce((sum, { role, content }) => sum + 3 + tokensOf(role) + tokensOf(content), 3);
 }
 
-/** Takes every usage out of a reply. */
+/** Removes every usage from a reply. */
 export const silent = (reply: string): string =>
   reply.replaceAll(/,"usage":(?:\{(?:[^{}]|\{[^{}]*\})*\}|null)/g, '').replaceAll(/"choices":\[\],?/g, '');
 
@@ -55,27 +59,29 @@ export interface Way {
   readonly stream: boolean;
   /** What the first provider does once the reservation has been read. */
   readonly first: (call: Call) => unknown;
-  /** What the next one does. */
+  /** What the next provider does. */
   readonly second?: Script;
   /** What the client does meanwhile. */
   readonly client?: (sent: Sent, roundTrip: () => Promise<unknown>) => Promise<unknown>;
   readonly headers?: Readonly<Record<string, string>>;
   truth(wire: Wire, call: Call): Truth;
-  /** What the record says besides. */
+  /** Other expected fields of the record. */
   readonly record?: Partial<ExchangeRecord>;
 }
 
+/** Starts a stream and sends these texts. */
 export const opens = (call: Call, wire: Wire, unstated: boolean, texts: readonly string[]): void => {
   call.streamHead();
   call.write((unstated ? silent : String)(wire.opening));
   for (const each of texts) call.write(wire.text(each));
 };
-/** What is known of a prompt whose reply began: Anthropic says it at the start. */
+/** Tokens of a reply that has started: Anthropic states the prompt's at the start. */
 const begun = (wire: Wire, call: Call, output: number): Truth => ({
   input: wire.name === 'anthropic' ? statedUsage.inputTokens : promptTruth(call),
   output: wire.name === 'anthropic' ? Math.max(1, output) : output,
   exact: output === 0 && wire.name === 'anthropic',
 });
+/** Tokens that must be counted, since the provider didn't state them. */
 export const counted = (call: Call, output: string): Truth => ({
   input: promptTruth(call),
   output: tokensOf(output),
@@ -102,6 +108,7 @@ const sees =
     await (await sent.reply).sees(JSON.stringify(piece).slice(1, -1));
     sent.hangUp();
   };
+/** The last piece of that half. */
 export const last = half.at(-1) ?? '';
 
 /** Requests that the provider answers or refuses as a whole, or never answers. */
@@ -205,7 +212,7 @@ const cutWays = (wire: Wire): readonly Way[] => [
     stream: true,
     first: (call) => opens(call, wire, false, []),
     client: async (sent, roundTrip) => {
-      // The head is held back, so nothing is to be seen here; but a request that came later has been answered.
+      // The head is held back, so nothing is visible here; but a later request has been answered.
       await roundTrip();
       sent.hangUp();
     },

@@ -1,4 +1,4 @@
-/** Starts sidecars for tests: inside the test process, or as the real program in a process of its own. */
+/** Starts sidecars for tests: inside the test process, or as the real program in its own process. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -13,6 +13,7 @@ import type { ExchangeRecord } from '../../src/observe/record.ts';
 import { type Sidecar, startSidecar } from '../../src/sidecar/sidecar.ts';
 import { sharedThread } from './shared-thread.ts';
 
+/** A configuration before defaults are filled in. */
 export type ConfigInput = z.input<typeof configSchema>;
 
 /** A record as its line in the log has it. */
@@ -26,10 +27,10 @@ export interface TestSidecar {
   readonly sidecar: Sidecar;
   readonly url: string;
   readonly adminUrl: string;
-  /** Every log line so far, as text. */
+  /** All log lines so far, as text. */
   logText(): string;
   records(): LoggedRecord[];
-  /** The first record, from now or before, that fits. */
+  /** The first record that fits, past or future. */
   recordWhere(fits: (record: LoggedRecord) => boolean): Promise<LoggedRecord>;
   metrics(): Promise<string>;
   stop(): Promise<void>;
@@ -93,9 +94,9 @@ export interface SidecarProcess {
   readonly adminUrl: string;
   readonly configPath: string;
   output(): string;
-  /** Resolves with the first output, from now or before, that fits; `from` leaves out what came earlier. */
+  /** Resolves with the first output that matches, past or future; `from` skips earlier output. */
   outputMatching(pattern: RegExp, from?: number): Promise<RegExpMatchArray>;
-  /** Settles when the process is over and all its output has been read. */
+  /** Settles when the process has ended and all its output has been read. */
   readonly exitCode: Promise<number | null>;
   stop(): Promise<number | null>;
 }

@@ -1,7 +1,7 @@
-/** Signature Version 4 written down a second time from its description, to hold signed requests against. */
+/** A second implementation of Signature Version 4, from its specification, to check signed requests. */
 import { createHash, createHmac } from 'node:crypto';
 
-/** A request as it came, and what it is said to be signed with. */
+/** A request as received, and its claimed signing parameters. */
 export interface SignedRequest {
   readonly method: string;
   /** As on the request line. */
@@ -30,7 +30,7 @@ export function partsOf(authorization: string): {
   return { credential: credential.split('/'), signed: signed.split(';'), signature };
 }
 
-/** What the signature must be. @param scope date, region, service and `aws4_request` */
+/** The expected signature. @param scope date, region, service and `aws4_request` */
 export function signatureOf(
   request: SignedRequest,
   scope: readonly string[],
@@ -40,7 +40,7 @@ export function signatureOf(
   const [path = '/', query = ''] = target.split('?');
   const canonical = [
     method,
-    // Every service but S3 escapes a second time what stands in the path.
+    // All services except S3 escape the path a second time.
     path.split('/').map(escaped).join('/'),
     query.split('&').sort().join('&'),
     ...signed.map((name) => `${name}:${(headers[name] ?? '').trim().replace(/ +/g, ' ')}`),

@@ -1,13 +1,10 @@
-/**
- * What the simulator's tests share: a bare HTTP client that sees every chunk and reset, and a clock to
- * turn by hand.
- */
+/** Helpers of the simulator's tests: a bare HTTP client that sees every chunk and reset, and a manual clock. */
 import { type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
 import type { Clock } from '../../src/simulate/exchange.ts';
 import { type Simulator, startSimulator } from '../../src/simulate/server.ts';
 import { simulateSchema } from '../../src/simulate/settings.ts';
 
-/** All of a reply. `status` is 0 where the connection was reset before the headers. */
+/** A complete reply. `status` is 0 if the connection was reset before the headers. */
 export interface Seen {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
@@ -16,12 +13,12 @@ export interface Seen {
   readonly end: 'clean' | 'reset';
 }
 
-/** Starts a simulator on a free port of the loopback. */
+/** Starts a simulator on a free loopback port. */
 export function simulator(settings: object = {}, clock?: Clock): Promise<Simulator> {
   return startSimulator(simulateSchema.parse(settings), '127.0.0.1', 0, clock);
 }
 
-/** Sends a request and gives the response as soon as its headers are there. */
+/** Sends a request; resolves with the response once its headers have arrived. */
 export function open(
   url: string,
   body: unknown,
@@ -41,7 +38,7 @@ export function open(
   });
 }
 
-/** Sends a request and reads the reply to its end, whatever end that is. */
+/** Sends a request; resolves when the reply ends, however it ends. */
 export async function call(url: string, body: unknown, headers: Record<string, string> = {}): Promise<Seen> {
   let response: IncomingMessage;
   try {
@@ -59,13 +56,13 @@ export async function call(url: string, body: unknown, headers: Record<string, s
   return { status: response.statusCode ?? 0, headers: response.headers, chunks, text, end };
 }
 
-/** An event of a stream; `data` is parsed where it is JSON. */
+/** An event of a stream; `data` is parsed if it is JSON. */
 export interface Sse {
   readonly event: string | null;
   readonly data: unknown;
 }
 
-/** The events of a stream, which must be nothing but events. */
+/** The events of a stream, which must consist of events only. */
 export function events(text: string): Sse[] {
   return text
     .split('\n\n')
@@ -78,17 +75,15 @@ export function events(text: string): Sse[] {
     });
 }
 
-/**
- * A clock that stands still. `next` waits for the next timer to be set and tells its delay; `fire`
- * lets it go off.
- */
+/** A clock that only advances by hand. `next` waits for the next timer to be set; `fire` runs it. */
 export interface HandClock extends Clock {
   next(): Promise<number>;
   fire(): void;
-  /** Resolves when a timer is called off. */
+  /** Resolves when a timer is cancelled. */
   cancelled(): Promise<void>;
 }
 
+/** A manual clock at time 0. */
 export function handClock(): HandClock {
   let nowMs = 0;
   let pending: { delayMs: number; then: () => void } | null = null;

@@ -1,10 +1,10 @@
 /**
- * Loaded by tests into a sidecar's process before its program (`--import`): on SIGUSR2 the event loop stands still
- * for two seconds, as it would under a long garbage collection or on a machine that was paused.
+ * Loaded by tests into a sidecar's process before its program (`--import`): on SIGUSR2 it blocks the event loop for
+ * two seconds, like a long garbage collection or a paused machine.
  */
 import { writeSync } from 'node:fs';
 
-/** How long the loop stands still. */
+/** How long the loop is blocked, in ms. */
 export const stallMs = 2000;
 
 process.on('SIGUSR2', () => {

@@ -1,6 +1,6 @@
 /**
- * A provider under a test's control, on real sockets: it sends what it is told, when it is told, and remembers what
- * came. Nothing in it waits for time to pass.
+ * A provider controlled by a test, on real sockets: it sends what the test tells it, when told, and records what it
+ * receives. It never waits for time to pass.
  */
 import { once } from 'node:events';
 import {
@@ -14,7 +14,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import { type ErrorReply, type ProviderWire, streamHeaders } from './replies.ts';
 
-/** One request that reached the provider, and the hand on its reply. */
+/** One request that reached the provider, with control over its reply. */
 export interface Call {
   /** From 0, in order of arrival at this provider. */
   readonly index: number;
@@ -22,29 +22,29 @@ export interface Call {
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
-  /** The body as JSON. */
+  /** The body parsed as JSON. */
   readonly json: Record<string, unknown>;
   /** Number of the connection it came on, from 0. */
   readonly connection: number;
-  /** Monotonic ms at which the peer closed before the reply had ended; never settles otherwise. */
+  /** Monotonic ms at which the peer closed the connection before the reply ended; never settles otherwise. */
   readonly aborted: Promise<number>;
-  /** The connection is gone, whoever closed it. */
+  /** Settles when the connection is gone, whoever closed it. */
   readonly closed: Promise<void>;
-  /** Bytes of the reply that the peer's side of the network has taken. */
+  /** Bytes of the reply accepted by the network so far. */
   readonly sentBytes: number;
   /** Sends status and headers. */
   head(status: number, headers?: Readonly<Record<string, string | readonly string[]>>): void;
   /** Sends the head of an event stream. */
   streamHead(headers?: Readonly<Record<string, string>>): void;
-  /** Sends bytes as one chunk of the transfer coding; false: the network takes no more for now. */
+  /** Sends bytes as one chunk of the transfer coding; false if the network accepts no more for now. */
   write(bytes: string | Buffer): boolean;
-  /** Sends bytes cut at these offsets, each piece as a chunk and a packet of its own. */
+  /** Sends bytes cut at these offsets, each piece as its own chunk and packet. */
   writeSplit(bytes: Buffer, at: readonly number[]): Promise<void>;
-  /** Sends one chunk after the other for as long as the network takes them; gives the number sent. */
+  /** Sends chunks for as long as the network accepts them; returns the number sent. */
   flood(chunk: Buffer, chunksMax: number): Promise<number>;
-  /** Puts bytes on the socket as they are, without HTTP around them. */
+  /** Writes raw bytes to the socket, without HTTP framing. */
   raw(bytes: string | Buffer): void;
-  /** Ends the reply as HTTP wants it. */
+  /** Ends the reply properly. */
   end(bytes?: string | Buffer): void;
   /** Sends a whole reply with its length. */
   whole(status: number, headers: Readonly<Record<string, string>>, body: string | Buffer): void;
@@ -54,7 +54,7 @@ export interface Call {
   cut(): void;
 }
 
-/** What a provider does with a request it gets. */
+/** What a provider does with a request. */
 export type Script = (call: Call) => unknown;
 
 /** A running provider. */
@@ -65,14 +65,14 @@ export interface Upstream {
   readonly calls: readonly Call[];
   /** Connections so far. */
   readonly connections: number;
-  /** The request with this number, from now or before; its body has been read. */
+  /** The request with this number, past or future; its body has been read. */
   call(index: number): Promise<Call>;
-  /** Answers requests from now on: the n-th by the n-th script, later ones by the last. */
+  /** Answers requests from now on: the n-th with the n-th script, later ones with the last. */
   answer(...scripts: Script[]): void;
   close(): Promise<void>;
 }
 
-/** Starts a provider. @param scripts what it does with its requests; without any, tests answer each `call` themselves */
+/** Starts a provider. @param scripts how it answers; without any, tests answer each `call` themselves */
 export async function startUpstream(...scripts: Script[]): Promise<Upstream> {
   const calls: Call[] = [];
   const waiting = new Set<() => void>();
@@ -84,7 +84,7 @@ export async function startUpstream(...scripts: Script[]): Promise<Upstream> {
   const server = createServer({ requestTimeout: 0 }, async (req, res) => {
     res.on('error', () => {});
     const body = await bodyOf(req);
-    // A peer that leaves while it sends never becomes a call.
+    // A peer that leaves before its body has arrived never becomes a call.
     if (body === null) return;
     const call = createCall(calls.length, connections.get(req.socket) ?? -1, body, req, res);
     calls.push(call);
@@ -130,7 +130,7 @@ export async function startUpstream(...scripts: Script[]): Promise<Upstream> {
   };
 }
 
-/** All bytes of a request; null: the peer left before it had sent them. */
+/** All bytes of a request's body; null if the peer left before sending them. */
 function bodyOf(req: IncomingMessage): Promise<Buffer | null> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
@@ -161,7 +161,7 @@ function createCall(
     });
   });
   let closing: Promise<void> | null = null;
-  // Listens only where it is asked for: a kept connection carries many calls.
+  // Listens only if asked for, as a persistent connection carries many calls.
   const closed = (): Promise<void> => {
     closing ??= new Promise((resolve) => {
       socket.once('close', () => resolve());
@@ -203,7 +203,7 @@ function createCall(
       let from = 0;
       for (const to of [...at, bytes.length]) {
         if (to > from) res.write(bytes.subarray(from, to));
-        // One turn of the loop: the piece is on its way before the next one is written.
+        // Wait one turn of the event loop, so that this piece is sent before the next is written.
         await turn();
         from = to;
       }
@@ -238,7 +238,7 @@ function createCall(
 
 // Scripts for whole conversations.
 
-/** Answers well, as a stream where one was asked for. */
+/** Answers correctly, as a stream if one was requested. */
 export function answers(wire: ProviderWire, ...texts: string[]): Script {
   return (call) => {
     if (call.json.stream !== true && !/:streamGenerateContent|\/converse-stream$/.test(call.path))
@@ -257,7 +257,7 @@ export function refuses(
   return (call) => call.whole(status, { ...headers, ...more }, body);
 }
 
-/** Resets the connection before it says anything. */
+/** Resets the connection before sending anything. */
 export const resets: Script = (call) => call.reset();
 
 /**
