@@ -1,7 +1,8 @@
 /** The traffic class `batch` through the sidecar, on real sockets. */
 import { createHash } from 'node:crypto';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { type Chain, chainConfig, metricIn, startChain } from '../support/chain.ts';
+import { batch, good, refused, start, userOf, waiting } from '../support/batch-chain.ts';
+import { chainConfig, metricIn, startChain } from '../support/chain.ts';
 import { send as sendTo } from '../support/client.ts';
 import { openaiWire, testModel, wires } from '../support/replies.ts';
 import { type ConfigInput, startTestSidecar } from '../support/sidecar.ts';

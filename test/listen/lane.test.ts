@@ -1,11 +1,8 @@
-/** The lane of plain requests: it reads what Node's parser reads and nothing else, and answers as Node's server does. */
+/** The lane of plain requests: it answers as Node's server does, and closes what asks nothing or never reads. */
 import { once } from 'node:events';
-import { createServer, type IncomingHttpHeaders } from 'node:http';
-import { type AddressInfo, connect, createServer as createSocketServer, type Socket } from 'node:net';
+import { type AddressInfo, createServer as createSocketServer, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
-import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { HeadReader } from '../../src/listen/head.ts';
 import { Connection, type LanePort } from '../../src/listen/lane.ts';
 import { respond } from '../../src/listen/respond.ts';
 import { chainConfig } from '../support/chain.ts';

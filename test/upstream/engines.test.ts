@@ -1,23 +1,20 @@
 /** Self-hosted engines: reading their metrics, routing by their load, and what happens when they are down. */
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { type EngineName, engineKinds, engineNames } from '../../src/catalog/engines.ts';
+import type { EngineName } from '../../src/catalog/engines.ts';
 import { unknownFacts } from '../../src/catalog/facts.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { createAsk } from '../../src/route/ask.ts';
 import { leastLoaded } from '../../src/route/least-loaded.ts';
 import type { Branch } from '../../src/route/tree.ts';
-import { startSimulator } from '../../src/simulate/server.ts';
-import { simulateSchema } from '../../src/simulate/settings.ts';
-import { createEngine, engineLoad, engineQueue, isDown } from '../../src/upstream/engine.ts';
+import { engineLoad, engineQueue } from '../../src/upstream/engine.ts';
 import { livingFirst } from '../../src/upstream/living.ts';
-import { readGauges } from '../../src/upstream/metrics-text.ts';
 import { PeakEwma } from '../../src/upstream/peak-ewma.ts';
-import { startProbe } from '../../src/upstream/probe.ts';
 import { createProvider } from '../../src/upstream/provider.ts';
 import type { Engine, FallbackCause, Step, Target } from '../../src/upstream/target.ts';
 import { metricIn } from '../support/chain.ts';
 import { ask } from '../support/client.ts';
+import { engineServer } from '../support/engine.ts';
 import { openaiWire, testModel } from '../support/replies.ts';
 import { startTestSidecar } from '../support/sidecar.ts';
 import { answers, hangs, type Script, startUpstream, type Upstream } from '../support/upstream.ts';
@@ -177,7 +174,6 @@ describe('probes', () => {
 });
 
 const { attempt } = configSchema.parse({});
-
 function target(name: string, kind: EngineName | null, state: Partial<Engine> = {}): Target {
   const provider = createProvider(
     name,

@@ -1,0 +1,115 @@
+/** The batch queue where providers have no room: cooldowns, limits, probes, and the arms of an experiment. */
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { batch, good, start, waiting } from '../support/batch-chain.ts';
+import { chainConfig, startChain } from '../support/chain.ts';
+import { send as sendTo } from '../support/client.ts';
+import { openaiWire } from '../support/replies.ts';
+import { type ConfigInput, startTestSidecar } from '../support/sidecar.ts';
+import { refuses, startUpstream } from '../support/upstream.ts';
+
+describe('providers without room', () => {
+  test('a target that rests is waited for, not asked', async () => {
+    const chain = await start();
+    chain.first.answer(
+      refuses({ ...openaiWire.error(429, 'Later.'), headers: { 'retry-after-ms': '1000' } }),
+      good,
+    );
+    expect((await chain.ask({}, batch)).status).toBe(429);
+    const sinceMs = performance.now();
+    const reply = await chain.ask({}, batch);
+    expect(reply.status).toBe(200);
+    expect(performance.now() - sinceMs).toBeGreaterThan(200);
+    expect(chain.first.calls).toHaveLength(2);
+  });
+
+  test('a provider’s own limit paces the queue', async () => {
+    let aheadMs = 0;
+    const world = { clock: () => performance.now() + aheadMs };
+    const upstream = await startUpstream(good);
+    onTestFinished(() => upstream.close());
+    const config = chainConfig(openaiWire, [upstream.baseUrl]);
+    const first = { ...config.providers?.first, limits: { requestsPerMinute: 5 } };
+    const sidecar = await startTestSidecar({ ...config, providers: { first } } as ConfigInput, world);
+    onTestFinished(() => sidecar.stop());
+    const body = openaiWire.request('Hi');
+    const replies = Array.from(
+      { length: 12 },
+      () => sendTo(sidecar.url, openaiWire.path, { body, headers: batch }).reply,
+    );
+    for (const calls of [5, 10, 12]) {
+      await upstream.call(calls - 1);
+      await waiting(sidecar, 12 - calls);
+      expect(upstream.calls).toHaveLength(calls);
+      aheadMs += 60_000;
+    }
+    for (const reply of replies) expect((await reply).status).toBe(200);
+  });
+
+  test('while a probe is under way the others wait for what it says', async () => {
+    let aheadMs = 0;
+    const chain = await startChain(openaiWire, [[]], {}, { clock: () => performance.now() + aheadMs });
+    const broken = chain.ask();
+    refuses(openaiWire.error(500, 'Broken.'))(await chain.first.call(0));
+    await broken;
+    expect(await chain.breaker()).toBe('open');
+    aheadMs += 600_000;
+    const replies = Array.from({ length: 6 }, () => chain.ask({}, batch));
+    const probe = await chain.first.call(1);
+    await waiting(chain, 5);
+    expect(chain.first.calls).toHaveLength(2);
+    chain.first.answer(good);
+    good(probe);
+    for (const reply of replies) expect((await reply).status).toBe(200);
+  });
+
+  test('a model without room holds up no other', async () => {
+    const upstreams = [
+      await startUpstream(refuses(openaiWire.error(500, 'Broken.'))),
+      await startUpstream(good),
+    ];
+    onTestFinished(async () => void (await Promise.all(upstreams.map((upstream) => upstream.close()))));
+    const config = chainConfig(
+      openaiWire,
+      upstreams.map(({ baseUrl }) => baseUrl),
+    );
+    const sidecar = await startTestSidecar({
+      ...config,
+      routes: [
+        { model: 'broken', targets: [{ provider: 'first' }] },
+        { model: 'well', targets: [{ provider: 'second' }] },
+      ],
+    });
+    onTestFinished(() => sidecar.stop());
+    const send = (model: string, headers = {}) =>
+      sendTo(sidecar.url, openaiWire.path, { body: openaiWire.request('Hi', { model }), headers });
+    await (await send('broken').reply).all();
+    const stuck = send('broken', batch);
+    stuck.reply.catch(() => {});
+    await waiting(sidecar, 1);
+    expect((await send('well', batch).reply).status).toBe(200);
+    stuck.hangUp();
+  });
+});
+
+test('a request stays with the arm it was routed to, though another is cheaper', async () => {
+  const chain = await startChain(openaiWire, [[good], [good]], {
+    catalog: {
+      models: [
+        { model: 'dear', inputUsdPerMTok: 9, outputUsdPerMTok: 9 },
+        { model: 'cheap', inputUsdPerMTok: 1, outputUsdPerMTok: 1 },
+      ],
+    },
+    routes: (['weighted', 'fallback'] as const).map((strategy) => ({
+      model: strategy,
+      strategy,
+      targets: [
+        { provider: 'first', model: 'dear', ...(strategy === 'weighted' && { weight: 1 }) },
+        { provider: 'second', model: 'cheap', ...(strategy === 'weighted' && { weight: 0 }) },
+      ],
+    })),
+  });
+  const targetOf = async (model: string) =>
+    String((await chain.ask({ model }, batch)).headers['x-sidegate-target']);
+  expect(await targetOf('weighted')).toBe('first/dear');
+  expect(await targetOf('fallback')).toBe('second/cheap');
+});
