@@ -1,4 +1,4 @@
-/** The simulator's endpoints beside chat: the same answer for the same request, what it refuses, and its faults. */
+/** The simulator's auxiliary endpoints: same request, same answer; what they refuse, and their faults. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Simulator } from '../../src/simulate/server.ts';
 import { call, simulator } from '../support/simulate-client.ts';
@@ -15,7 +15,7 @@ const field = (name: string, value: string, more = ''): string =>
 const sound = field('file', 'sound', '; filename="a.mp3"');
 const formOf = (...fields: string[]): string => `${fields.join('')}--b--\r\n`;
 
-/** A good request for each endpoint. */
+/** A valid request for each endpoint. */
 const good: Readonly<Record<string, readonly [body: unknown, headers?: Record<string, string>]>> = {
   '/v1/images/generations': [{ model: 'm', prompt: 'a' }],
   '/v1/images/edits': [
@@ -41,7 +41,7 @@ describe.each(Object.keys(good))('%s', (path) => {
     expect(Buffer.concat(first.chunks)).toEqual(Buffer.concat(second.chunks));
   });
 
-  test('acts out faults', async () => {
+  test('produces faults', async () => {
     const whole = await ask();
     expect((await ask('fault=server_error')).status).toBe(500);
     expect((await ask('fault=rate_limited')).status).toBe(429);
@@ -75,7 +75,7 @@ test.each([
   expect((await call(`${running.url}/v1/audio/transcriptions`, body, type)).status).toBe(status);
 });
 
-test('files that are not there, and what is done with none', async () => {
+test('unknown files, and invalid methods and uploads', async () => {
   for (const path of ['/v1/files/file-1', '/v1/files/file-1/content'])
     expect((await call(running.url + path, undefined)).status).toBe(404);
   expect((await call(`${running.url}/v1/files/file-1`, {})).status).toBe(405);

@@ -1,4 +1,4 @@
-/** The simulator as Bedrock: its answers and every fault on the wire, what it refuses, and what clients get to see of it. */
+/** The simulator as Bedrock: its answers and every fault on the wire, what it refuses, and what clients see of it. */
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createFramer } from '../../src/dialects/bedrock/event-stream.ts';
@@ -13,7 +13,7 @@ import { call, type Seen, simulator } from '../support/simulate-client.ts';
 
 let sim: Simulator;
 let sidecar: TestSidecar;
-/** Moved on before each fault, so that nothing rests for the one before. */
+/** Advanced before each fault, so that no target is still cooling down from the previous one. */
 let laterMs = 0;
 beforeAll(async () => {
   sim = await simulator();
@@ -41,7 +41,7 @@ function ask(stream: boolean, simulate?: string, body: unknown = hello): Promise
 
 const bytesOf = ({ chunks }: Seen): Buffer => Buffer.concat(chunks);
 
-/** The events of a stream as far as it is sound, and what ended the reading. */
+/** The events of a stream up to the first error, and that error. */
 function eventsOf(seen: Seen) {
   const framer = createFramer(1024 * 1024);
   const { events } = framer.push(bytesOf(seen));
@@ -106,7 +106,7 @@ describe('faults', () => {
     }
   });
 
-  test('a 429 says how long to wait, where it is asked to', async () => {
+  test('a 429 says how long to wait, if it is set', async () => {
     expect((await ask(false, 'fault=rate_limited, retryAfterMs=1500')).headers).toMatchObject({
       'retry-after': '2',
       'retry-after-ms': '1500',
@@ -127,7 +127,7 @@ describe('faults', () => {
     expect([opened.end, contents(opened)]).toEqual(['reset', 0]);
   });
 
-  test('streams that hold what they must not', async () => {
+  test('streams with invalid contents', async () => {
     const { events, contents } = await cut('error_event');
     expect([contents, events.at(-1)?.event]).toEqual([2, ':exception']);
     for (const name of ['raw_json_in_stream', 'malformed_sse', 'malformed_json'] as const)
@@ -232,7 +232,7 @@ test.each([
   expect(JSON.parse(reply).message).toMatch(words);
 });
 
-/** Faults that a client doesn't see, since the answer is whole all the same; silences are short here. */
+/** Faults that a client doesn't see, since the answer is complete anyway; silences are short here. */
 const harmless: readonly FaultName[] = [
   'no_first_token',
   'stall',
@@ -241,7 +241,7 @@ const harmless: readonly FaultName[] = [
   'missing_usage',
   'slow_headers',
 ];
-describe.each(faultNames)('an app of OpenAI’s before the fault %s', (name) => {
+describe.each(faultNames)('an app that uses OpenAI’s API, with the fault %s', (name) => {
   test.each([false, true])('streamed: %s', async (stream) => {
     laterMs += 3_600_000;
     const headers = { 'x-simulate': `fault=${name}, holdMs=5, sizeMb=64, retryHint=none` };

@@ -1,4 +1,4 @@
-/** The simulator as Cohere and as Replicate: what it answers, what it refuses, and each of its faults through a sidecar. */
+/** The simulator as Cohere and as Replicate: what it answers, what it refuses, and each fault through a sidecar. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type FaultName, faultNames } from '../../src/simulate/faults.ts';
 import type { Simulator } from '../../src/simulate/server.ts';
@@ -23,7 +23,7 @@ const tool = { type: 'function', function: { name: 'get_weather', parameters: { 
 describe('cohere', () => {
   const chat = (more: object = {}) => post('/v2/chat', cohereWire.request('Hello there', { ...more }));
 
-  test('a stream says what the whole reply says', async () => {
+  test('a stream has the same contents as the whole reply', async () => {
     const { reply } = await chat();
     expect(reply.message.content[0].text).toContain('Hello there');
     expect(reply).toMatchObject({ finish_reason: 'COMPLETE' });
@@ -34,7 +34,7 @@ describe('cohere', () => {
     expect(last).toMatchObject({ type: 'message-end', delta: { usage: reply.usage } });
   });
 
-  test('calls come with a plan, where the model chose them', async () => {
+  test('tool calls come with a plan if the model chose them', async () => {
     const { reply } = await chat({
       messages: [{ role: 'user', content: 'get_weather, please' }],
       tools: [tool],
@@ -62,7 +62,7 @@ describe('cohere', () => {
     expect(Object.keys(reply)).toEqual(['id', 'message']);
   });
 
-  test('a rerank puts first what shares words with the query', async () => {
+  test('a rerank puts documents first that share words with the query', async () => {
     const documents = ['Apples are red.', 'The cat sat on the mat.', { text: 'Where the cat sat' }];
     const { reply } = await post('/v2/rerank', {
       model: 'm',
@@ -76,7 +76,7 @@ describe('cohere', () => {
     expect((await post('/v2/rerank', { model: 'm', query: 'q', documents: [] })).status).toBe(400);
   });
 
-  test('an embed has each type that is asked for', async () => {
+  test('an embed has every requested type', async () => {
     const asked = { model: 'm', input_type: 'search_query', output_dimension: 256 };
     const types = ['float', 'int8', 'uint8', 'binary', 'ubinary', 'base64'];
     const { reply } = await post('/v2/embed', {
@@ -100,7 +100,7 @@ describe('replicate', () => {
     ['/v1/models/meta/llama/predictions', {}, 'meta/llama'],
     ['/v1/deployments/acme/app/predictions', {}, 'acme/app'],
     ['/v1/predictions', { version: 'abc' }, 'abc'],
-  ])('%s gives a prediction that is over', async (path, more, model) => {
+  ])('%s returns a finished prediction', async (path, more, model) => {
     const input = { prompt: 'User: First\n\nAssistant: One\n\nUser: Second\n\nAssistant:', max_tokens: 9 };
     const { status, reply } = await post(path, { ...more, input });
     expect(status).toBe(201);
@@ -112,13 +112,13 @@ describe('replicate', () => {
     expect(whole.reply.output.join('')).not.toContain('First');
   });
 
-  test('what it refuses is a problem', async () => {
+  test('refusals are problem details', async () => {
     const { status, reply } = await post('/v1/models/meta/llama/predictions', { input: {} });
     expect([status, Object.keys(reply)]).toEqual([400, ['title', 'detail', 'status']]);
   });
 });
 
-/** What a client gets of a fault that isn't in the list below: an answer, as if there were none. */
+/** What a client gets for a fault that isn't in the list below: an answer, as if there were no fault. */
 const harmless = 200;
 const outcomes: Readonly<Partial<Record<FaultName, number>>> = {
   reset_before_headers: 503,
@@ -150,7 +150,7 @@ const outcomes: Readonly<Partial<Record<FaultName, number>>> = {
   wrong_dialect: 502,
 };
 
-/** It asks for money by 402; a prompt that a model flags is a prediction that failed. */
+/** It answers 402 when credit is used up; a prompt flagged by a model is a failed prediction. */
 const ofReplicate: typeof outcomes = { quota_exhausted: 402, content_policy: 502 };
 
 const messages = [{ role: 'user', content: 'Hello' }];
@@ -167,7 +167,7 @@ describe.each(Object.keys(requests))('%s through a sidecar', (name) => {
   const [provider = ''] = name.split(',');
 
   test.each(faultNames)('%s', async (fault) => {
-    // One of its own for each: breakers open, and credentials rest.
+    // A new sidecar for each, since breakers open and credentials cool down.
     const sidecar = await startTestSidecar({
       providers: { p: { preset: `simulator-${provider}`, apiKey: 'k' } },
       routes: [{ model: 'm', targets: [{ provider: 'p', model: 'meta/llama' }] }],

@@ -36,7 +36,7 @@ function ask(dialect: Dialect, stream: boolean, simulate?: string): Promise<Seen
   );
 }
 
-/** How many content events a stream holds, whole or not. */
+/** Number of content events in a stream, complete or not. */
 function contents(text: string): number {
   return (text.match(/"delta":\{"content":"[^"]/g) ?? []).length + (text.match(/"text_delta"/g) ?? []).length;
 }
@@ -303,12 +303,12 @@ describe.each(dialects)('%s', (dialect) => {
   });
 });
 
-test('every fault has a test, and stays within its kind', () => {
+test('every fault has a test and is of its declared kind', () => {
   expect([...covered].sort()).toEqual([...faultNames].sort());
   for (const name of faultNames) expect(faults[name].row).toBeGreaterThan(0);
 });
 
-test('a fault by a line of the message works like the header, and other endpoints fail too', async () => {
+test('a fault set by a line of the message works like the header, and other endpoints fail too', async () => {
   const content = 'Hello\nsimulate: fault=overloaded';
   const lined = await call(`${sim.url}/v1/chat/completions`, {
     model: 'm',

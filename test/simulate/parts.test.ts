@@ -19,10 +19,10 @@ import { baseScenario, faultDraw, override, takeLine } from '../../src/simulate/
 import { simulateSchema } from '../../src/simulate/settings.ts';
 import { countTokens, fill, gist, mentions, tokens } from '../../src/simulate/text.ts';
 
-describe('plans', () => {
+describe('scenarios', () => {
   const base = baseScenario(simulateSchema.parse({ fault: 'server_error', failureRate: 0.25 }));
 
-  test('are changed by pairs, and say what is wrong with one', () => {
+  test('are changed by pairs; an invalid pair is explained', () => {
     expect(override(base, 'ttftMs=50, tokensPerSecond=12.5;seed=7 replyTokens=3-9')).toMatchObject({
       ttftMs: 50,
       tokensPerSecond: 12.5,
@@ -50,7 +50,7 @@ describe('plans', () => {
     for (const text of wrong) expect(override(base, text), text).toBeTypeOf('string');
   });
 
-  test('come from a line of the message only where it reads like one', () => {
+  test('come from a line of the message only if it has their form', () => {
     expect(takeLine('Hi\nsimulate: fault=stall, holdMs=9\nBye')).toEqual({
       pairs: 'fault=stall, holdMs=9',
       rest: 'Hi\nBye',
@@ -115,7 +115,7 @@ describe('the command', () => {
     return { wiring, seen, started, stop: () => stop?.() };
   }
 
-  test('serves until a signal, by the settings of a file', async () => {
+  test('serves until a signal, with the settings of a file', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'sidegate-'));
     const file = join(folder, 'simulate.yaml');
     writeFileSync(file, 'models: [only-this]\nreplyTokens: {min: 5, max: 9}\n');
@@ -135,7 +135,7 @@ describe('the command', () => {
     rmSync(folder, { recursive: true });
   });
 
-  test('refuses a port that is none', async () => {
+  test('refuses an invalid port', async () => {
     const { wiring, seen } = shell();
     expect(await simulate(['--port', '99999'], wiring)).toBe(2);
     expect(seen.errors).toContain('0 to 65535');
@@ -186,7 +186,7 @@ describe('requests of any kind', () => {
   };
   const embeddings = { model: 'm', input: ['a', 'b'], dimensions: 8, encoding_format: 'base64' };
 
-  /** All places of a document, as the objects that hold them. */
+  /** Every member of a document, as its object and key. */
   function places(value: unknown): { holder: Record<string, unknown>; key: string }[] {
     if (typeof value !== 'object' || value === null) return [];
     const holder = value as Record<string, unknown>;
@@ -236,8 +236,8 @@ describe('requests of any kind', () => {
   });
 });
 
-describe('words', () => {
-  test('tokens join to the text again, and are as many as are counted', () => {
+describe('text', () => {
+  test('tokens join to the text again, and their number is the one counted', () => {
     const text = fc.string({
       unit: fc.constantFrom('a', 'bc', ' ', '\n', '😀', 'é', '漢', '"'),
       maxLength: 60,
@@ -251,7 +251,7 @@ describe('words', () => {
     );
   });
 
-  test('filler has the length asked for and ends with a whole sentence', () => {
+  test('filler has the requested length and ends with a whole sentence', () => {
     for (let length = 20; length < 300; length++) {
       const pieces = fill(tokens('To begin with.'), length, generator(length));
       expect(pieces).toHaveLength(length);

@@ -1,4 +1,4 @@
-/** The simulator's Responses API: every fault on the wire, and what the API takes and refuses. */
+/** The simulator's Responses API: every fault on the wire, and what the API accepts and refuses. */
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { faultNames, faults } from '../../src/simulate/faults.ts';
@@ -67,7 +67,7 @@ describe('faults', () => {
   });
 });
 
-test('events are numbered from 0, and the last one holds the whole answer', async () => {
+test('events are numbered from 0, and the last one has the whole answer', async () => {
   const { text } = await ask(null, { stream: true });
   const events = eventsOf(text);
   expect(events.map(({ sequence_number }) => sequence_number)).toEqual(events.map((_, index) => index));
@@ -76,7 +76,7 @@ test('events are numbered from 0, and the last one holds the whole answer', asyn
   expect(deltas(text)).toBe(64);
 });
 
-test('reasoning comes sealed, streams its summary, and must come back as it was', async () => {
+test('reasoning is encrypted, streams its summary, and must be sent back unchanged', async () => {
   const asked = {
     model,
     input: 'Think about it',
@@ -99,7 +99,7 @@ test('reasoning comes sealed, streams its summary, and must come back as it was'
   await expect(again({ type: 'reasoning', id: thought.id, summary: [] })).rejects.toThrow('not found');
 });
 
-test('several tools are called at once, and the answer knows their results', async () => {
+test('several tools are called at once, and the answer uses their results', async () => {
   const parameters = { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] };
   const tools = ['get_weather', 'get_time'].map((name) => ({
     type: 'function' as const,

@@ -54,7 +54,7 @@ describe('values by schema', () => {
     items: unknown;
   }
 
-  /** Holds a value against the keywords the schemas above use. */
+  /** Checks a value against the keywords used by the schemas above. */
   function check(value: unknown, given: unknown): void {
     if (given === undefined) return;
     const one = given as Spec;

@@ -1,4 +1,4 @@
-/** The official SDKs, unmodified, against the simulator: everything they can ask of it, in both dialects. */
+/** The official SDKs, unmodified, against the simulator: every kind of request, in both dialects. */
 import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -44,7 +44,7 @@ describe('openai', () => {
     expect(request_id).toMatch(/^req_sim_/);
   });
 
-  test('streams the same text, with the usage when it is asked for', async () => {
+  test('streams the same text, with usage if requested', async () => {
     const whole = await openai.chat.completions.create({ model, messages: ask('Hello') });
     const stream = openai.chat.completions.stream({
       model,
@@ -88,7 +88,7 @@ describe('openai', () => {
     expect(after.choices[0]?.message.content).toContain('The tool answered: "Sunny, 21 degrees."');
   });
 
-  test('calls one tool when told to, and the one it is told', async () => {
+  test('calls a tool if one is required, and the named one if a name is given', async () => {
     const tools = ['first', 'second'].map((name) => ({ type: 'function' as const, function: { name } }));
     const named = { type: 'function' as const, function: { name: 'second' } };
     const pick = async (choice: OpenAI.ChatCompletionToolChoiceOption, text = 'Hi') => {
@@ -139,7 +139,7 @@ describe('openai', () => {
 
   test('embeds texts as unit vectors, in both encodings', async () => {
     const input = ['a small boat crosses the bay', 'a small boat leaves the bay', 'tax law of 1911'];
-    // Without an encoding the SDK asks for base64 and decodes it.
+    // Without an encoding the SDK requests base64 and decodes it.
     const vectors = (await openai.embeddings.create({ model: 'e', input })).data.map((one) => one.embedding);
     const float = await openai.embeddings.create({
       model: 'e',
@@ -255,7 +255,7 @@ describe('anthropic', () => {
     expect(forced.content.map((block) => block.type)).toEqual(['tool_use']);
   });
 
-  test('thinks, signs its thinking, and takes it back unchanged only', async () => {
+  test('thinks, signs its thinking, and accepts it back only unchanged', async () => {
     const request = {
       ...base,
       messages: ask('Why?'),

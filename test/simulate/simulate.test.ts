@@ -1,7 +1,4 @@
-/**
- * The simulator's answers, checks and pacing: deterministic, within limits, on the wire as the APIs
- * document it.
- */
+/** The simulator's answers and pacing: deterministic, within limits, in the documented form of the APIs. */
 import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Simulator } from '../../src/simulate/server.ts';
@@ -41,7 +38,7 @@ describe('answers', () => {
     expect(other.headers['x-request-id']).not.toBe(first.headers['x-request-id']);
   });
 
-  test('have every documented field, and no other', async () => {
+  test('have exactly the documented fields', async () => {
     expect(JSON.parse((await chat({ max_tokens: 2 })).text)).toEqual({
       id: expect.stringMatching(/^chatcmpl-\w{24}$/),
       object: 'chat.completion',
@@ -88,7 +85,7 @@ describe('answers', () => {
     });
   });
 
-  test('give every choice its own text, and count all of them', async () => {
+  test('have a different text for every choice, and count all of them', async () => {
     const { choices, usage } = await whole({ n: 3 });
     expect(new Set(choices.map((choice) => choice.message.content)).size).toBe(3);
     expect(usage.completion_tokens).toBe(3 * 64);
@@ -128,7 +125,7 @@ describe('answers', () => {
     expect(new Set(lengths).size).toBeGreaterThan(1);
   });
 
-  test('repeat what a gateway has to restore, in text and in tool arguments', async () => {
+  test('repeat what a gateway must restore, in text and in tool arguments', async () => {
     const named = 'Mail [EMAIL_1] and bob@example.org, card 4111 1111 1111 1111.';
     const content = `${'Some words first. '.repeat(20)} ${named}`;
     const { choices } = await whole({ messages: [{ role: 'user', content }] });
@@ -144,7 +141,7 @@ describe('answers', () => {
     expect(JSON.stringify(tool.choices[0]?.message.tool_calls)).toContain('[EMAIL_1]');
   });
 
-  test('come as a free JSON object when json_object asks for it', async () => {
+  test('are any JSON object if json_object is requested', async () => {
     const body = {
       response_format: { type: 'json_object' },
       messages: [{ role: 'user', content: 'As JSON, please' }],
@@ -237,7 +234,7 @@ describe('streams', () => {
 });
 
 describe('pace', () => {
-  test('follows ttftMs and tokensPerSecond by the clock', async () => {
+  test('depends on ttftMs and tokensPerSecond', async () => {
     const clock = handClock();
     const slow = await simulator({ ttftMs: 500, tokensPerSecond: 10 }, clock);
     const { response } = await open(`${slow.url}/v1/messages`, {
@@ -264,7 +261,7 @@ describe('pace', () => {
     await slow.close();
   });
 
-  test('makes a whole answer wait as long as its stream takes, or delayMs', async () => {
+  test('delays a whole answer as long as its stream would take, or by delayMs', async () => {
     const clock = handClock();
     const slow = await simulator({ ttftMs: 500, tokensPerSecond: 10 }, clock);
     const usual = chat({ max_tokens: 5 }, {}, slow);
@@ -295,7 +292,7 @@ describe('pace', () => {
 });
 
 describe('faults by share and by count', () => {
-  test('fail a request only as often as `times` says', async () => {
+  test('fail a request only `times` times', async () => {
     const once = { 'x-simulate': 'fault=overloaded, times=2' };
     const statuses: number[] = [];
     for (let n = 0; n < 4; n++) statuses.push((await chat({ model: 'again' }, once)).status);
@@ -304,12 +301,12 @@ describe('faults by share and by count', () => {
   });
 });
 
-test('lives on when clients leave at any moment', async () => {
+test('survives clients that leave at any moment', async () => {
   const faults = ['none', 'split_everywhere', 'stall', 'gzip_bomb', 'no_first_token'];
   for (const fault of faults) {
     const headers = { 'x-simulate': `fault=${fault}, replyTokens=500` };
     const body = { model: 'm', max_tokens: 1000, stream: fault !== 'gzip_bomb', messages: hello };
-    // Silence without headers is left before a response, everything else at its first byte.
+    // With silent headers the client leaves before a response, otherwise at its first byte.
     const { response, leave } = await open(`${sim.url}/v1/messages`, body, headers);
     response.on('error', () => {});
     await new Promise((resolve) => response.once('data', resolve));
