@@ -8,7 +8,7 @@ import { type ConfigInput, startTestSidecar } from '../support/sidecar.ts';
 import { refuses, startUpstream } from '../support/upstream.ts';
 
 describe('providers without room', () => {
-  test('a target that rests is waited for, not asked', async () => {
+  test('a target that is cooling down is waited for, not called', async () => {
     const chain = await start();
     chain.first.answer(
       refuses({ ...openaiWire.error(429, 'Later.'), headers: { 'retry-after-ms': '1000' } }),
@@ -22,7 +22,7 @@ describe('providers without room', () => {
     expect(chain.first.calls).toHaveLength(2);
   });
 
-  test('a provider’s own limit paces the queue', async () => {
+  test('an upstream limit paces the queue', async () => {
     let aheadMs = 0;
     const world = { clock: () => performance.now() + aheadMs };
     const upstream = await startUpstream(good);
@@ -45,7 +45,7 @@ describe('providers without room', () => {
     for (const reply of replies) expect((await reply).status).toBe(200);
   });
 
-  test('while a probe is under way the others wait for what it says', async () => {
+  test('while a probe is in flight, other requests wait for its result', async () => {
     let aheadMs = 0;
     const chain = await startChain(openaiWire, [[]], {}, { clock: () => performance.now() + aheadMs });
     const broken = chain.ask();
@@ -62,7 +62,7 @@ describe('providers without room', () => {
     for (const reply of replies) expect((await reply).status).toBe(200);
   });
 
-  test('a model without room holds up no other', async () => {
+  test('a model without room doesn’t block others', async () => {
     const upstreams = [
       await startUpstream(refuses(openaiWire.error(500, 'Broken.'))),
       await startUpstream(good),

@@ -5,25 +5,8 @@ import { batch, good, refused, start, userOf, waiting } from '../support/batch-c
 import { chainConfig, metricIn, startChain } from '../support/chain.ts';
 import { send as sendTo } from '../support/client.ts';
 import { openaiWire, testModel, wires } from '../support/replies.ts';
-import { type ConfigInput, startTestSidecar } from '../support/sidecar.ts';
-import { answers, type Call, refuses, startUpstream } from '../support/upstream.ts';
-
-const batch = { 'x-sidegate-priority': 'batch' };
-const good = answers(openaiWire, 'Done.');
-
-/** A chain whose provider answers when the test says so. */
-const start = (more: ConfigInput = {}): Promise<Chain> => startChain(openaiWire, [[]], more);
-
-const userOf = ({ json }: Call): unknown => json.user;
-
-/** Resolves once `count` requests wait. */
-async function waiting(chain: Pick<Chain, 'metrics'>, count: number): Promise<void> {
-  while (metricIn(await chain.metrics(), 'sidegate_batch_waiting') !== count)
-    await new Promise((resolve) => setImmediate(resolve));
-}
-
-const refused = async (chain: Chain, reason: string): Promise<number | null> =>
-  metricIn(await chain.metrics(), 'sidegate_batch_refused_total', { reason });
+import { startTestSidecar } from '../support/sidecar.ts';
+import { answers, startUpstream } from '../support/upstream.ts';
 
 describe('which class', () => {
   test.each(wires)('$name: the header’s, else the route’s', async (wire) => {
@@ -281,113 +264,6 @@ describe('the end of the process', () => {
     expect((await first).status).toBe(200);
     await stopped;
   });
-});
-
-describe('providers without room', () => {
-  test('a target that is cooling down is waited for, not called', async () => {
-    const chain = await start();
-    chain.first.answer(
-      refuses({ ...openaiWire.error(429, 'Later.'), headers: { 'retry-after-ms': '1000' } }),
-      good,
-    );
-    expect((await chain.ask({}, batch)).status).toBe(429);
-    const sinceMs = performance.now();
-    const reply = await chain.ask({}, batch);
-    expect(reply.status).toBe(200);
-    expect(performance.now() - sinceMs).toBeGreaterThan(200);
-    expect(chain.first.calls).toHaveLength(2);
-  });
-
-  test('an upstream limit paces the queue', async () => {
-    let aheadMs = 0;
-    const world = { clock: () => performance.now() + aheadMs };
-    const upstream = await startUpstream(good);
-    onTestFinished(() => upstream.close());
-    const config = chainConfig(openaiWire, [upstream.baseUrl]);
-    const first = { ...config.providers?.first, limits: { requestsPerMinute: 5 } };
-    const sidecar = await startTestSidecar({ ...config, providers: { first } } as ConfigInput, world);
-    onTestFinished(() => sidecar.stop());
-    const body = openaiWire.request('Hi');
-    const replies = Array.from(
-      { length: 12 },
-      () => sendTo(sidecar.url, openaiWire.path, { body, headers: batch }).reply,
-    );
-    for (const calls of [5, 10, 12]) {
-      await upstream.call(calls - 1);
-      await waiting(sidecar, 12 - calls);
-      expect(upstream.calls).toHaveLength(calls);
-      aheadMs += 60_000;
-    }
-    for (const reply of replies) expect((await reply).status).toBe(200);
-  });
-
-  test('while a probe is in flight, other requests wait for its result', async () => {
-    let aheadMs = 0;
-    const chain = await startChain(openaiWire, [[]], {}, { clock: () => performance.now() + aheadMs });
-    const broken = chain.ask();
-    refuses(openaiWire.error(500, 'Broken.'))(await chain.first.call(0));
-    await broken;
-    expect(await chain.breaker()).toBe('open');
-    aheadMs += 600_000;
-    const replies = Array.from({ length: 6 }, () => chain.ask({}, batch));
-    const probe = await chain.first.call(1);
-    await waiting(chain, 5);
-    expect(chain.first.calls).toHaveLength(2);
-    chain.first.answer(good);
-    good(probe);
-    for (const reply of replies) expect((await reply).status).toBe(200);
-  });
-
-  test('a model without room doesn’t block others', async () => {
-    const upstreams = [
-      await startUpstream(refuses(openaiWire.error(500, 'Broken.'))),
-      await startUpstream(good),
-    ];
-    onTestFinished(async () => void (await Promise.all(upstreams.map((upstream) => upstream.close()))));
-    const config = chainConfig(
-      openaiWire,
-      upstreams.map(({ baseUrl }) => baseUrl),
-    );
-    const sidecar = await startTestSidecar({
-      ...config,
-      routes: [
-        { model: 'broken', targets: [{ provider: 'first' }] },
-        { model: 'well', targets: [{ provider: 'second' }] },
-      ],
-    });
-    onTestFinished(() => sidecar.stop());
-    const send = (model: string, headers = {}) =>
-      sendTo(sidecar.url, openaiWire.path, { body: openaiWire.request('Hi', { model }), headers });
-    await (await send('broken').reply).all();
-    const stuck = send('broken', batch);
-    stuck.reply.catch(() => {});
-    await waiting(sidecar, 1);
-    expect((await send('well', batch).reply).status).toBe(200);
-    stuck.hangUp();
-  });
-});
-
-test('a request stays with the arm it was routed to, though another is cheaper', async () => {
-  const chain = await startChain(openaiWire, [[good], [good]], {
-    catalog: {
-      models: [
-        { model: 'dear', inputUsdPerMTok: 9, outputUsdPerMTok: 9 },
-        { model: 'cheap', inputUsdPerMTok: 1, outputUsdPerMTok: 1 },
-      ],
-    },
-    routes: (['weighted', 'fallback'] as const).map((strategy) => ({
-      model: strategy,
-      strategy,
-      targets: [
-        { provider: 'first', model: 'dear', ...(strategy === 'weighted' && { weight: 1 }) },
-        { provider: 'second', model: 'cheap', ...(strategy === 'weighted' && { weight: 0 }) },
-      ],
-    })),
-  });
-  const targetOf = async (model: string) =>
-    String((await chain.ask({ model }, batch)).headers['x-sidegate-target']);
-  expect(await targetOf('weighted')).toBe('first/dear');
-  expect(await targetOf('fallback')).toBe('second/cheap');
 });
 
 test('a reload changes the bounds while requests wait', async () => {

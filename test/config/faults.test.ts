@@ -10,10 +10,10 @@ import { changed, digest, listed, load, secretText, valid } from '../support/con
 const faultTable: [string, unknown, string, RegExp][] = [
   // What the schema says.
   ['listen.prt', 1, 'listen.prt', /no such setting; did you mean "port"/],
-  ['listen.quux', 1, 'listen.quux', /no such setting; here there are host, port/],
+  ['listen.quux', 1, 'listen.quux', /no such setting; the settings here are host, port/],
   ['routs', [], 'routs', /did you mean "routes"/],
   ['providers.own.modle', 'x', 'providers.own.modle', /no such setting/],
-  ['providers.anthropic.files', ['a'], 'providers.anthropic.files', /keep no files: take it out/],
+  ['providers.anthropic.files', ['a'], 'providers.anthropic.files', /have no files: remove it/],
   ['routes.0.targets.1.providr', 'x', 'routes[0].targets[1].providr', /did you mean "provider"/],
   ['listen.port', 70000, 'listen.port', /at most 65535/],
   ['listen.port', -1, 'listen.port', /at least 0/],
@@ -29,7 +29,7 @@ const faultTable: [string, unknown, string, RegExp][] = [
   ['limits.0.name', undefined, 'limits[0].name', /is missing/],
   ['limits.0.match', { tenant: '' }, 'limits[0].match.tenant', /must not be empty/],
   ['scrub.email', 'maks', 'scrub.email', /"maks" is not one of mask, block, off; did you mean "mask"/],
-  ['authenticate.keys.0.sha256', 'ABC', 'authenticate.keys[0].sha256', /64 lower-case hex digits/],
+  ['authenticate.keys.0.sha256', 'ABC', 'authenticate.keys[0].sha256', /64 lowercase hex digits/],
   ['authenticate.keys.0.models', ['a*b'], 'authenticate.keys[0].models[0]', /only at its end/],
   ['providers.a b', { preset: 'simulator' }, 'providers["a b"]', /the name must be 1–128 letters/],
   ['providers.own.headers', { a: 1 }, 'providers.own.headers.a', /must be text/],
@@ -55,22 +55,22 @@ const faultTable: [string, unknown, string, RegExp][] = [
     'providers.sim.simulate',
     { replyTokens: { min: 1, max: 2, x: 1 } },
     'providers.sim.simulate.replyTokens.x',
-    /here there are min, max/,
+    /the settings here are min, max/,
   ],
   // Variables and secrets.
   ['providers.own.apiKey', '${UNSET_KEY}', 'providers.own.apiKey', /variable UNSET_KEY is not set/],
   ['providers.own.apiKey', '${__proto__}', 'providers.own.apiKey', /variable __proto__ is not set/],
   ['providers.own.baseUrl', 'http://${UNSET}/${KEY}', 'providers.own.baseUrl', /variable UNSET is not set/],
   ['listen.port', '${UNSET}', 'listen.port', /variable UNSET is not set/],
-  ['providers.own.apiKey', '${BAD', 'providers.own.apiKey', /after "\$\{" must come NAME/],
+  ['providers.own.apiKey', '${BAD', 'providers.own.apiKey', /"\$\{" must be followed by NAME/],
   ['providers.own.apiKey', '${EMPTY}', 'providers.own.apiKey', /must not be empty/],
-  ['providers.own.apiKey', '${ODD}', 'providers.own.apiKey', /no header can carry/],
+  ['providers.own.apiKey', '${ODD}', 'providers.own.apiKey', /a header cannot carry/],
   ['providers.own.apiKey', 'file:/run/none', 'providers.own.apiKey', /the file it names cannot be used/],
   ['providers.own.apiKey', 'file:/run/empty', 'providers.own.apiKey', /the file it names is empty/],
   ['observe.digestKey', 'file:/run/empty', 'observe.digestKey', /the file it names is empty/],
   // How the parts fit.
-  ['providers', {}, 'providers', /nothing to serve/],
-  ['providers', undefined, 'providers', /nothing to serve/],
+  ['providers', {}, 'providers', /there is no provider/],
+  ['providers', undefined, 'providers', /there is no provider/],
   ['routes', [], 'routes', /no model is served/],
   ['routes', undefined, 'routes', /no model is served/],
   ['providers.own', { preset: 'opnai' }, 'providers.own.preset', /no preset "opnai"; did you mean "openai"/],
@@ -87,11 +87,16 @@ const faultTable: [string, unknown, string, RegExp][] = [
   ['providers.own.baseUrl', 'http://u:p@x.example', 'providers.own.baseUrl', /no credentials/],
   ['providers.own.baseUrl', 'http://x.example/v1?api-key=1', 'providers.own.baseUrl', /no credentials/],
   ['providers.own.baseUrl', 'http://x.example/v1#', 'providers.own.baseUrl', /no fragment/],
-  ['providers.own.simulate', {}, 'providers.own.simulate', /only a `preset: simulator`/],
+  ['providers.own.simulate', {}, 'providers.own.simulate', /applies to `preset: simulator` only/],
   ['providers.sim.baseUrl', 'http://x.example', 'providers.sim.baseUrl', /inside this process/],
-  ['providers.openai.dialect', 'anthropic', 'providers.openai.dialect', /the preset "openai" speaks openai/],
-  ['providers.openai.apiKey', undefined, 'providers.openai', /write `apiKey: \$\{OPENAI_API_KEY\}`/],
-  ['providers.own.credential', 'client', 'providers.own.credential', /beside `authenticate.keys`/],
+  [
+    'providers.openai.dialect',
+    'anthropic',
+    'providers.openai.dialect',
+    /does not match the preset "openai", whose dialect is openai/,
+  ],
+  ['providers.openai.apiKey', undefined, 'providers.openai', /set `apiKey: \$\{OPENAI_API_KEY\}`/],
+  ['providers.own.credential', 'client', 'providers.own.credential', /together with `authenticate.keys`/],
   ['providers.own.headers', { Authorization: 'x' }, 'providers.own.headers.Authorization', /use `apiKey`/],
   ['providers.own.headers', { Host: 'x' }, 'providers.own.headers.Host', /belongs to the connection/],
   ['providers.own.headers', { 'content-length': '1' }, 'providers.own.headers.content-length', /connection/],
@@ -108,9 +113,14 @@ const faultTable: [string, unknown, string, RegExp][] = [
     /set by the gateway/,
   ],
   ['providers.own.headers', { 'a b': 'x' }, 'providers.own.headers["a b"]', /not a header name/],
-  ['providers.own.headers', { a: 'x\ny: z' }, 'providers.own.headers.a', /no header can carry/],
-  ['providers.own.headers', { a: '${ODD}' }, 'providers.own.headers.a', /no header can carry/],
-  ['providers.own.headers', { A: 'x', a: 'y' }, 'providers.own.headers.a', /own\.headers\.A already/],
+  ['providers.own.headers', { a: 'x\ny: z' }, 'providers.own.headers.a', /a header cannot carry/],
+  ['providers.own.headers', { a: '${ODD}' }, 'providers.own.headers.a', /a header cannot carry/],
+  [
+    'providers.own.headers',
+    { A: 'x', a: 'y' },
+    'providers.own.headers.a',
+    /duplicate of the header at providers\.own\.headers\.A/,
+  ],
   ['providers.anthropic.headers', { 'x-api-key': 'x' }, 'providers.anthropic.headers.x-api-key', /`apiKey`/],
   [
     'routes.0.targets.1.provider',
@@ -123,33 +133,43 @@ const faultTable: [string, unknown, string, RegExp][] = [
     'routes.1.model',
     'gpt-*',
     'routes[1].model',
-    /a route for this model stands at routes\[0\]\.model already/,
+    /duplicate of the route for this model at routes\[0\]\.model/,
   ],
   [
     'routes.0.targets.1',
     { provider: 'openai' },
     'routes[0].targets[1]',
-    /stands at routes\[0\]\.targets\[0\] already/,
+    /duplicate of the target at routes\[0\]\.targets\[0\]/,
   ],
-  ['authenticate.keys.1.id', 'a', 'authenticate.keys[1].id', /this id stands at authenticate\.keys\[0\]\.id/],
-  ['authenticate.keys.1.sha256', digest('a'), 'authenticate.keys[1].sha256', /this key stands at/],
+  [
+    'authenticate.keys.1.id',
+    'a',
+    'authenticate.keys[1].id',
+    /duplicate of the id at authenticate\.keys\[0\]\.id/,
+  ],
+  ['authenticate.keys.1.sha256', digest('a'), 'authenticate.keys[1].sha256', /duplicate of the key at/],
   ['authenticate.keys.1.sha256', digest(''), 'authenticate.keys[1].sha256', /digest of an empty key/],
   [
     'authenticate',
     undefined,
     'authenticate',
-    /list `authenticate.keys`, or serve without a key by `authenticate.anonymousTenant`/,
+    /list `authenticate.keys`, or allow calls without a key by `authenticate.anonymousTenant`/,
   ],
   ['authenticate.keys', [], 'authenticate', /nobody may call/],
-  ['limits.1', valid.limits[0], 'limits[1].name', /this name stands at limits\[0\]\.name/],
+  ['limits.1', valid.limits[0], 'limits[1].name', /duplicate of the name at limits\[0\]\.name/],
   ['attempt.backoffBaseMs', 6000, 'attempt.backoffBaseMs', /6000 is more than backoffMaxMs, 5000/],
   ['attempt.backoffMaxMs', 50, 'attempt.backoffMaxMs', /100 is more than backoffMaxMs, 50/],
   ['attempt.breaker', { cooldownMs: 70_000 }, 'attempt.breaker.cooldownMs', /more than cooldownMaxMs, 60000/],
   ['attempt.breaker', { cooldownMaxMs: 4_000 }, 'attempt.breaker.cooldownMaxMs', /5000 is more than/],
   ['sync.redis', 'http://redis:6379', 'sync.redis', /redis:\/\/redis\.internal:6379/],
   ['sync.redis', 'redis:', 'sync.redis', /must be a URL/],
-  ['providers.openai.apiKeys', ['${KEY}'], 'providers.openai.apiKeys[0]', /same credential as one before/],
-  ['providers.own.apiKeys', ['a', '${ODD}'], 'providers.own.apiKeys[1]', /no header can carry/],
+  [
+    'providers.openai.apiKeys',
+    ['${KEY}'],
+    'providers.openai.apiKeys[0]',
+    /duplicate of an earlier credential/,
+  ],
+  ['providers.own.apiKeys', ['a', '${ODD}'], 'providers.own.apiKeys[1]', /a header cannot carry/],
   ['providers.own.apiKeys', ['file:/run/empty'], 'providers.own.apiKeys[0]', /is empty/],
   [
     'routes',
@@ -158,7 +178,7 @@ const faultTable: [string, unknown, string, RegExp][] = [
       targets: [{ provider: 'own', model: 'm', limits: { requestsPerMinute } }],
     })),
     'routes[1].targets[0].limits',
-    /"own\/m" has other limits in a route before/,
+    /"own\/m" has different limits in an earlier route/,
   ],
   ['admin.port', 4100, 'admin.port', /cannot share port 4100/],
   ['listen.port', 4101, 'listen.port', /cannot share port 4101/],
@@ -188,7 +208,7 @@ describe('a fault', () => {
   it.each<[string, string, number, number, RegExp]>([
     ['a key given twice', 'listen: { port: 1 }\nlisten: { port: 2 }\n', 2, 1, /^listen: is given twice/],
     ['a key given twice in braces', 'listen: { port: 1, port: 2 }\n', 1, 20, /^listen\.port: is given twice/],
-    ['a tab', 'listen:\n\tport: 1\n', 2, 1, /tabs cannot indent/],
+    ['a tab', 'listen:\n\tport: 1\n', 2, 1, /tabs cannot be used for indentation/],
     ['an open quote', 'listen:\n  host: "x\n', 3, 1, /quote/],
     ['an open brace', 'listen: { port: 1\n', 2, 1, /bracket/],
     ['an unmatched bracket', `listen:\n  host: ${secretText}]\n  port: ]\n`, 3, 9, /not expected here/],
@@ -198,8 +218,8 @@ describe('a fault', () => {
     ['YAML 1.1', '%YAML 1.1\n---\nlisten: {}\n', 1, 1, /only YAML 1\.2/],
     ['a tag', 'observe:\n  log: !env INFO\n', 2, 8, /tags such as/],
     ['a merge key', 'listen: &a { port: 1 }\nadmin:\n  <<: *a\n', 3, 3, /^admin\["<<"\]: merge keys/],
-    ['an unknown alias', 'listen: *none\n', 1, 9, /^listen: this alias has no anchor/],
-    ['an alias of itself', 'listen: &a [*a]\n', 1, 13, /no anchor/],
+    ['an unknown alias', 'listen: *none\n', 1, 9, /^listen: this alias refers to no earlier anchor/],
+    ['an alias of itself', 'listen: &a [*a]\n', 1, 13, /no earlier anchor/],
     ['a list as a key', '? [a]\n: 1\n', 1, 3, /a key must be plain text/],
     [
       '__proto__',
@@ -266,10 +286,10 @@ describe('a fault', () => {
     ].join('\n');
     const result = load(text);
     expect(formatFaults('sidegate.yaml', result.ok ? [] : result.faults).split('\n')).toEqual([
-      'sidegate.yaml:1:1 authenticate: nobody may call: list `authenticate.keys`, or serve without a key by `authenticate.anonymousTenant`',
+      'sidegate.yaml:1:1 authenticate: nobody may call: list `authenticate.keys`, or allow calls without a key by `authenticate.anonymousTenant`',
       'sidegate.yaml:1:17 listen.port: must be a number, not text',
       'sidegate.yaml:1:20 listen.prt: there is no such setting; did you mean "port"?',
-      'sidegate.yaml:6:13 limits[1].name: this name stands at limits[0].name already',
+      'sidegate.yaml:6:13 limits[1].name: duplicate of the name at limits[0].name',
       'sidegate.yaml:6:26 limits[1].capacity: must be more than 0',
       'sidegate.yaml:8:21 providers.openai.preset: there is no preset "opnai"; did you mean "openai"?',
       'sidegate.yaml:8:36 providers.openai.apiKey: the environment variable NONE is not set',
@@ -288,7 +308,7 @@ describe('a fault', () => {
       );
     expect(listed(anonymous('gateway'))).toEqual([]);
     expect(listed(anonymous('client'))).toEqual([
-      'providers.openai.apiKey: has no use beside `credential: client`: take one of them out',
+      'providers.openai.apiKey: has no effect together with `credential: client`: remove one of them',
     ]);
   });
 
@@ -302,7 +322,7 @@ describe('a fault', () => {
     const result = load(`x: 1\n${Array.from({ length: 1500 }, (_, i) => `unknown${i}: 1`).join('\n')}`);
     const faults = result.ok ? [] : result.faults;
     expect(faults).toHaveLength(1001);
-    expect(faults.at(-1)?.message).toBe('and 504 more');
+    expect(faults.at(-1)?.message).toBe('and 504 more faults');
   });
 
   it('never becomes an exception, whatever is done to the text', () => {

@@ -1,4 +1,4 @@
-/** What limits charge: dollars, tokens of one kind, soft limits, and streams that outgrow their reserve. */
+/** What limits charge: dollars, tokens of one kind, soft limits, and streams that exceed their reservation. */
 import { describe, expect, test } from 'vitest';
 import { granted, header, price, refused, slow, stage, used } from '../support/limit-stage.ts';
 import type { ConfigInput } from '../support/sidecar.ts';
@@ -8,14 +8,14 @@ describe('dollars', () => {
     ({ budgets: [{ name: 'b', usd, window: 'day', ...more }] }) as ConfigInput;
   const request = { maxTokens: 10 };
 
-  test('the dearest target is reserved, and what it cost is charged', () => {
+  test('the price of the most expensive target is reserved, and the actual cost is charged', () => {
     const { admit } = stage(budget(30_000e-9));
     const cheap = { ...price, output: 1 };
     const ask = { request, prices: [cheap, price, cheap] };
     const permits = [granted(admit(ask)), granted(admit(ask)), granted(admit(ask))];
     const held = refused(admit(ask));
     expect(held.message).toContain('budget "b" of tenant "acme" ($0.00003 a day)');
-    expect(held.message).toMatch(/; it frees when requests at work end\.$/);
+    expect(held.message).toMatch(/; there will be room when requests in flight end\.$/);
     expect([held.retryAfterMs, header(held.headers, 'x-should-retry')]).toEqual([1000, undefined]);
     permits[0]?.settle(used(0, 10), 10);
     permits[1]?.settle(used(0, 10), 9_990);
@@ -28,7 +28,7 @@ describe('dollars', () => {
     expect([spent.retryAfterMs, header(spent.headers, 'x-should-retry')]).toEqual([14 * 3_600_000, 'false']);
   });
 
-  test('the model’s own bound counts where it is lower, or the request has none', () => {
+  test('the model’s bound is used if it is lower, or if the request has none', () => {
     const { admit } = stage(budget(20_000e-9));
     granted(admit({ request: { maxTokens: null }, outputMaxTokens: 10 }));
     granted(admit({ request: { maxTokens: 1_000_000 }, outputMaxTokens: 10 }));
@@ -36,7 +36,7 @@ describe('dollars', () => {
     expect(refused(admit({ request: { maxTokens: null } })).code).toBe('request_too_costly');
   });
 
-  test('a model without a price is refused by name, or let pass and reported', () => {
+  test('a model without a price is refused by name, or allowed and reported', () => {
     const strict = stage(budget(1));
     const refusal = refused(strict.admit({ prices: [price, null] }));
     expect(refusal.code).toBe('model_unpriced');
@@ -58,7 +58,7 @@ describe('dollars', () => {
     expect([says(), says()]).toEqual(['ok', 'b']);
   });
 
-  test('a window that ends opens the next, and what began before is not charged to it', () => {
+  test('when a window ends the next begins, and earlier requests are not charged to it', () => {
     const { admit, says, time } = stage(budget(10_000e-9, { window: 'hour' }));
     const begun = granted(admit());
     expect(says()).toBe('b');
@@ -81,7 +81,7 @@ describe('tokens of one kind', () => {
     expect(left).toBe(30 - input - output - (unit === 'outputTokens' ? 10 : 1));
   });
 
-  test('headers that OpenAI’s clients know, of the limit nearest to its end', () => {
+  test('headers that OpenAI’s clients know, for the limit closest to exhaustion', () => {
     const { admit } = stage({
       limits: [
         { name: 'wide', unit: 'tokens', capacity: 1000, refillPerSecond: 1 },
@@ -105,7 +105,7 @@ describe('tokens of one kind', () => {
 });
 
 describe('soft limits', () => {
-  test('tell each crossing once, by event and header, and again after falling below', () => {
+  test('report each crossing once, by event and header, and again after falling below', () => {
     const { admit, events, time } = stage({ limits: [{ name: 'l', capacity: 10, refillPerSecond: 1 }] });
     const soft = (): (string | undefined)[] =>
       [1, 2, 3, 4, 5].map(() => header(granted(admit()).headers, 'x-sidegate-soft-limit'));
@@ -117,7 +117,7 @@ describe('soft limits', () => {
     expect(events).toHaveLength(2);
   });
 
-  test('what a settlement crosses is told at once, and said to the next client', () => {
+  test('a crossing by a settlement is reported at once, and to the next client', () => {
     const { admit, events } = stage({
       limits: [{ name: 'l', unit: 'outputTokens', capacity: 100, softShare: 0.5, ...slow }],
     });
@@ -130,12 +130,12 @@ describe('soft limits', () => {
   });
 });
 
-describe('streams that outgrow their reserve', () => {
+describe('streams that exceed their reservation', () => {
   const ending = (onHardEnd: 'finish' | 'stop') => ({
     limits: [{ name: 'l', unit: 'outputTokens' as const, capacity: 600, onHardEnd, ...slow }],
   });
 
-  test('stop where no more can be reserved, if the limit says so', () => {
+  test('stop when no more can be reserved, if the limit is set to', () => {
     const { admit } = stage(ending('stop'));
     const permit = granted(admit({ request: { maxTokens: 100, stream: true } }));
     expect([permit.stream(1), permit.stream(100), permit.stream(101), permit.stream(356)]).toEqual(
@@ -147,7 +147,7 @@ describe('streams that outgrow their reserve', () => {
     expect(header(granted(admit()).headers, 'x-ratelimit-remaining-tokens')).toBe(String(600 - 357 - 10));
   });
 
-  test('leave it to the next reply to say that the soft limit was crossed', () => {
+  test('report a crossed soft limit with the next reply', () => {
     const { admit, events } = stage({
       limits: [
         { name: 'l', unit: 'outputTokens', capacity: 2000, softShare: 0.3, onHardEnd: 'stop', ...slow },
@@ -161,7 +161,7 @@ describe('streams that outgrow their reserve', () => {
     expect(said).toEqual(['l', undefined]);
   });
 
-  test('finish otherwise, and owe', () => {
+  test('otherwise finish, with a debt', () => {
     const { admit, says } = stage(ending('finish'));
     const permit = granted(admit({ request: { maxTokens: 100, stream: true } }));
     expect(permit.stream(100_000)).toBe('go');
@@ -169,7 +169,7 @@ describe('streams that outgrow their reserve', () => {
     expect(says()).toBe('l');
   });
 
-  test('of a budget in dollars', () => {
+  test('with a dollar budget', () => {
     const { admit } = stage({
       budgets: [{ name: 'b', usd: 300_000e-9, window: 'day', onHardEnd: 'stop' }],
     });

@@ -13,7 +13,7 @@ describe('on sockets', () => {
     while (!(await gate.sidecar.metrics()).includes(text));
   };
 
-  test('a smoothed request waits its turn, and one whose client leaves gives its place back', async () => {
+  test('a delayed request waits its turn, and is refunded if its client leaves', async () => {
     gate = await startGate([answers(wire, 'fine')], {
       cache: { enabled: false },
       limits: [{ name: 'l', capacity: 3, refillPerSecond: 20, algorithm: 'leaky_bucket' }],
@@ -27,7 +27,7 @@ describe('on sockets', () => {
     );
   });
 
-  test('one that is drained or left while it waits never reaches the provider', async () => {
+  test('a request that is drained or cancelled while it waits never reaches the provider', async () => {
     gate = await startGate([answers(wire, 'fine')], {
       cache: { enabled: false },
       limits: [{ name: 'l', capacity: 3, refillPerSecond: 0.01, algorithm: 'leaky_bucket' }],
@@ -52,7 +52,7 @@ describe('on sockets', () => {
     expect(gate.upstream.calls).toHaveLength(1);
   });
 
-  test('what limits tell is in the log and the metrics, without anything of the request', async () => {
+  test('reports of limits are in the log and the metrics, without any content of the request', async () => {
     gate = await startGate([answers(wire, 'fine')], {
       cache: { enabled: false },
       limits: [{ name: 'l', capacity: 1, refillPerSecond: 0.001, mode: 'observe' }],

@@ -130,7 +130,7 @@ const request = fc
     );
   });
 
-test('what the lane reads Node reads the same way', async () => {
+test("what the lane accepts, Node's parser reads the same way", async () => {
   const node = await startReader();
   onTestFinished(node.close);
   let plain = 0;
@@ -153,7 +153,7 @@ test('what the lane reads Node reads the same way', async () => {
   expect(left).toBeGreaterThan(500);
 });
 
-test('a reader that has read other heads reads one as a new reader does', () => {
+test('a used reader reads a head like a new one', () => {
   const reader = new HeadReader();
   fc.assert(
     fc.property(request, (bytes) => {
@@ -163,7 +163,7 @@ test('a reader that has read other heads reads one as a new reader does', () => 
   );
 });
 
-test('a head larger than the bound, or with too many headers, is left to Node', () => {
+test('a head that is too large or has too many headers is left to Node', () => {
   const read = (headers: string): unknown =>
     new HeadReader().read(Buffer.from(`POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n${headers}\r\n`));
   const many = (count: number): string => Array.from({ length: count }, (_, i) => `h${i}: x\r\n`).join('');

@@ -2,7 +2,7 @@
 import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bodyMaxBytes, type Simulator } from '../../src/simulate/server.ts';
-import { call, simulator } from '../support/simulate-client.ts';
+import { call, callsTo, hello, simulator } from '../support/simulate-client.ts';
 
 let sim: Simulator;
 
@@ -12,12 +12,7 @@ beforeAll(async () => {
 
 afterAll(() => sim.close());
 
-const hello = [{ role: 'user', content: 'Hello' }];
-const chat = (body: object, headers?: Record<string, string>, to = sim) =>
-  call(`${to.url}/v1/chat/completions`, { model: 'm', messages: hello, ...body }, headers);
-
-const message = (body: object, headers?: Record<string, string>, to = sim) =>
-  call(`${to.url}/v1/messages`, { model: 'm', max_tokens: 1000, messages: hello, ...body }, headers);
+const { chat, message } = callsTo(() => sim);
 
 describe('checks', () => {
   const openai: [string, unknown, RegExp][] = [

@@ -3,7 +3,7 @@ import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Simulator } from '../../src/simulate/server.ts';
 import { countTokens } from '../../src/simulate/text.ts';
-import { call, events, handClock, open, simulator } from '../support/simulate-client.ts';
+import { callsTo, events, handClock, hello, open, simulator } from '../support/simulate-client.ts';
 
 let sim: Simulator;
 
@@ -13,12 +13,7 @@ beforeAll(async () => {
 
 afterAll(() => sim.close());
 
-const hello = [{ role: 'user', content: 'Hello' }];
-const chat = (body: object, headers?: Record<string, string>, to = sim) =>
-  call(`${to.url}/v1/chat/completions`, { model: 'm', messages: hello, ...body }, headers);
-
-const message = (body: object, headers?: Record<string, string>, to = sim) =>
-  call(`${to.url}/v1/messages`, { model: 'm', max_tokens: 1000, messages: hello, ...body }, headers);
+const { chat, message } = callsTo(() => sim);
 
 interface Whole {
   choices: { message: { content: string; tool_calls?: unknown[] }; finish_reason: string }[];

@@ -56,6 +56,17 @@ export async function call(url: string, body: unknown, headers: Record<string, s
   return { status: response.statusCode ?? 0, headers: response.headers, chunks, text, end };
 }
 
+/** Messages of the default request. */
+export const hello = [{ role: 'user', content: 'Hello' }];
+
+/** Calls of both chat APIs with a default request. @param sim the simulator called unless `to` is given */
+export const callsTo = (sim: () => Simulator) => ({
+  chat: (body: object, headers?: Record<string, string>, to = sim()) =>
+    call(`${to.url}/v1/chat/completions`, { model: 'm', messages: hello, ...body }, headers),
+  message: (body: object, headers?: Record<string, string>, to = sim()) =>
+    call(`${to.url}/v1/messages`, { model: 'm', max_tokens: 1000, messages: hello, ...body }, headers),
+});
+
 /** An event of a stream; `data` is parsed if it is JSON. */
 export interface Sse {
   readonly event: string | null;

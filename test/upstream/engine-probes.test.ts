@@ -34,18 +34,18 @@ describe("an engine's metrics", () => {
     });
   });
 
-  test('of a share the largest counts', () => {
+  test('for a share the largest series is used', () => {
     const names = new Set(['use']);
     expect(readGauges(Buffer.from('use{e="0"} 0.2\nuse{e="1"} 0.9\nuse{e="2"} 0.5'), names, names)).toEqual(
       new Map([['use', 0.9]]),
     );
   });
 
-  test('what is no number, or below zero, is passed over', () => {
+  test('values that are not numbers, or negative, are skipped', () => {
     expect(read('a NaN\nb +Inf\nc -1\nd\ne{\nf} 1\ng{x="1"}', ...'abcdefg')).toEqual({});
   });
 
-  test('no text makes it fail', () => {
+  test('no text makes the reader fail', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 500 }), fc.string(), (bytes, text) => {
         readGauges(
@@ -92,14 +92,14 @@ describe('probes', () => {
     expect(server.calls[0]?.headers.authorization).toBe('Bearer k');
   });
 
-  test('the paths are of the server, not of its /v1', async () => {
+  test('paths start at the root of the server, not at /v1', async () => {
     const server = await engineServer({ '/llama/health': 200 });
     const { look } = watch('vllm', server.baseUrl.replace('/v1', '/llama/v1/'));
     await look();
     expect(server.calls[0]?.path).toBe('/llama/health');
   });
 
-  test('older vLLM names its cache otherwise', async () => {
+  test('the older name of vLLM’s cache metric is read too', async () => {
     const text = 'vllm:num_requests_waiting 1\nvllm:num_requests_running 2\nvllm:gpu_cache_usage_perc 0.5\n';
     const server = await engineServer({ '/health': 200, '/metrics': text });
     const { engine, look } = watch('vllm', server.baseUrl);
@@ -107,7 +107,7 @@ describe('probes', () => {
     expect(engine).toMatchObject({ waiting: 1, running: 2, cacheUse: 0.5 });
   });
 
-  test('a page without the numbers says nothing', async () => {
+  test('a page without the gauges changes nothing', async () => {
     const server = await engineServer({ '/health': 200, '/metrics': 'vllm:num_requests_waiting 1\n<html>' });
     const { engine, look } = watch('vllm', server.baseUrl);
     await look();
@@ -115,7 +115,7 @@ describe('probes', () => {
     expect(isDown(engine)).toBe(false);
   });
 
-  test('two failures make it down, one answer brings it back; each is told once', async () => {
+  test('two failures take it down, one answer brings it back; each change is reported once', async () => {
     const pages: Record<string, number | string> = { '/health': 503 };
     const server = await engineServer(pages);
     const { engine, changes, look } = watch('vllm', server.baseUrl);
@@ -128,7 +128,7 @@ describe('probes', () => {
     expect(changes).toEqual([true, false]);
   });
 
-  test('silence, a reset, no server and an endless page are failures or nothing, and never more', async () => {
+  test('silence, a reset, no server and an endless page do no harm beyond a failure', async () => {
     const silent = await engineServer({ '/health': 0 });
     const none = await engineServer({});
     await none.close();
@@ -175,7 +175,7 @@ describe('the simulator', () => {
     if (metrics !== null) expect(engine).toMatchObject({ running: 3, waiting: 2, cacheUse });
   });
 
-  test('its numbers follow its load', async () => {
+  test('its metrics follow its load', async () => {
     const url = await simulated({ slots: 2 }, 60_000);
     const calls = new AbortController();
     for (let i = 0; i < 3; i++)
@@ -201,7 +201,7 @@ describe('the simulator', () => {
     while ((await numbers())['vllm:num_requests_running'] !== 0) await new Promise(setImmediate);
   });
 
-  test('may be unwell', async () => {
+  test('can be set to unhealthy', async () => {
     const url = await simulated({ healthy: false });
     expect((await fetch(`${url}/health`)).status).toBe(503);
   });
