@@ -1,0 +1,81 @@
+/** The log line of a request: it contains the record, whatever its strings contain. */
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { piiKinds } from '../../src/native/pii.ts';
+import { recordLine } from '../../src/observe/line.ts';
+import type { ExchangeRecord } from '../../src/observe/record.ts';
+
+test('the log line contains the record, whatever its strings contain', () => {
+  const text = fc.string({ unit: 'binary' });
+  const count = fc.nat();
+  const records: fc.Arbitrary<ExchangeRecord> = fc.record({
+    requestId: fc.constant('req_1'),
+    endpoint: fc.constant('chat'),
+    tenant: text,
+    team: text,
+    user: text,
+    keyId: text,
+    tags: text,
+    model: text,
+    route: text,
+    tier: fc.constantFrom('', 'complex' as const),
+    target: text,
+    status: count,
+    error: fc.constantFrom('', 'internal' as const),
+    observed: fc.constantFrom('', 'wrong_key,model_forbidden'),
+    stream: fc.boolean(),
+    cache: fc.constantFrom('hit', 'miss', 'bypass'),
+    replayed: fc.boolean(),
+    attempts: count,
+    tried: text,
+    inputTokens: count,
+    outputTokens: count,
+    cachedInputTokens: count,
+    cacheWriteTokens: count,
+    searchUnits: count,
+    usageKnown: fc.boolean(),
+    costNanoUsd: count,
+    priced: fc.boolean(),
+    savedNanoUsd: count,
+    abandoned: fc.boolean(),
+    stopped: fc.boolean(),
+    findings: fc.array(count, { minLength: piiKinds.length, maxLength: piiKinds.length }),
+    digest: fc.constant('ab'),
+    priority: fc.constantFrom('interactive', 'batch'),
+    queuedMs: count,
+    // A line tells µs.
+    durationMs: count.map((us) => us / 1000),
+    upstreamMs: count,
+  });
+  const shows = (record: ExchangeRecord, wallMs: number): void => {
+    const line = recordLine(record, wallMs);
+    const { findings, ...rest } = record;
+    expect(line.indexOf('\n')).toBe(line.length - 1);
+    expect(JSON.parse(line)).toEqual({
+      level: 30,
+      time: wallMs,
+      ...rest,
+      ...Object.fromEntries(piiKinds.map(({ counted }, kind) => [counted, findings[kind]])),
+      costUsd: record.costNanoUsd / 1e9,
+    });
+  };
+  fc.assert(fc.property(records, count, shows));
+  // Times are told to the µs.
+  fc.assert(
+    fc.property(records, fc.double({ noNaN: true, min: 0, max: 1e9 }), (record, ms) => {
+      const told = JSON.parse(recordLine({ ...record, durationMs: ms, queuedMs: ms, upstreamMs: ms }, 0));
+      for (const each of [told.durationMs, told.queuedMs, told.upstreamMs])
+        expect(Math.abs(each - ms)).toBeLessThanOrEqual(0.0005 + ms * 1e-15);
+    }),
+  );
+  // What a line has in common with the one before is remembered: each field by itself makes a difference.
+  fc.assert(
+    fc.property(records, records, count, (record, other, wallMs) => {
+      for (const name of Object.keys(record)) {
+        for (const each of [record, record, { ...record, [name]: other[name as keyof ExchangeRecord] }])
+          shows(each, wallMs);
+      }
+    }),
+    { numRuns: 20 },
+  );
+});
