@@ -92,7 +92,7 @@ describe('a limit that is refused', () => {
     [
       'a star in the middle',
       { match: { user: 'a*b' } },
-      /^limits\[0\]\.match\.user: may hold \* only at its end/,
+      /^limits\[0\]\.match\.user: may contain \* only at its end/,
     ],
     ['a list with a number', { match: { user: ['a', 5] } }, /^limits\[0\]\.match\.user\[1\]: must be text/],
     ['an unknown match', { match: { usr: 'a' } }, /^limits\[0\]\.match\.usr: .*did you mean "user"/],

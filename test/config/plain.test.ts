@@ -234,7 +234,7 @@ test('a configuration with 10,000 keys is checked in less than a second of CPU t
     const args = ['--input-type=module', '--eval', script, path];
     const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
     expect(stderr).toBe('');
-    expect(stdout).toContain('good');
+    expect(stdout).toContain(': valid');
     const cpuMs = Number(/cpu ([\d.]+)/.exec(stdout)?.[1]);
     expect(cpuMs).toBeGreaterThan(0);
     expect(cpuMs).toBeLessThan(1000);
