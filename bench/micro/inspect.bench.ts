@@ -1,14 +1,14 @@
 /** Times `inspect`, the single pass over a request's body, compared with what JavaScript alone would need. */
 import { createHmac, hash } from 'node:crypto';
 import { inspect, nativeEndpoint } from '../../src/native/inspect.ts';
-import { PiiFinder, piiKinds } from '../../src/native/pii.ts';
+import { finderOf, piiKinds } from '../../src/native/pii.ts';
 import { chatBody, personalData } from './samples.ts';
 
 /** Name of this group in the report. */
 export const subject = 'inspect';
 
 const key = Buffer.alloc(32, 7);
-const finder = new PiiFinder(piiKinds.map(({ name }) => name));
+const finder = finderOf(piiKinds.map(({ name }) => name));
 const look = (body: Buffer): unknown => inspect(body, nativeEndpoint.Chat, finder, false, key);
 
 /** The same work in JavaScript: `JSON.parse` of the bytes, alone and with the two digests that `inspect` makes too. */

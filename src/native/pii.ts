@@ -8,12 +8,14 @@ export type PiiKind = Readonly<Binding.PiiKind>;
 /** All kinds, indexed by their number. */
 export const piiKinds: readonly PiiKind[] = native.piiKinds();
 
-/** Looks for some kinds; created from their names, once per configuration. */
-export type PiiFinder = Binding.PiiFinder;
-export const { PiiFinder } = native;
+/** Number of a finder, which looks for a set of kinds. It needs no closing: the same set always has the same finder. */
+export type PiiFinder = number;
+
+/** The finder of these kinds. @param kinds their names; throws on an unknown one */
+export const finderOf = (kinds: readonly string[]): PiiFinder => native.piiFinder([...kinds]);
 
 /** A finder without kinds. */
-export const findNothing = new PiiFinder([]);
+export const findNothing = finderOf([]);
 
 /** How many values of each kind occur, indexed by the kind's number. */
 export type Findings = readonly number[];

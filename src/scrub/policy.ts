@@ -1,6 +1,6 @@
 /** The scrub policy: what is done with each kind of personal data. */
 
-import { PiiFinder, piiKinds } from '../native/pii.ts';
+import { finderOf, type PiiFinder, piiKinds } from '../native/pii.ts';
 import type { ScrubSettings } from './settings.ts';
 
 /** Which personal data is searched for, and which of it is refused instead of masked. */
@@ -17,7 +17,7 @@ export function createScrubPolicy(settings: ScrubSettings): ScrubPolicy {
   const modes = piiKinds.map(({ name }) => settings[name] ?? 'off');
   const sought = piiKinds.filter((_, kind) => modes[kind] !== 'off');
   return {
-    finder: new PiiFinder(sought.map(({ name }) => name)),
+    finder: finderOf(sought.map(({ name }) => name)),
     blocked: piiKinds.map((_, kind) => kind).filter((kind) => modes[kind] === 'block'),
     name: modes.join('/'),
   };

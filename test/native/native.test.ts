@@ -175,8 +175,8 @@ const head = native.bodySize.INSPECT_HEAD;
 const regs = new Uint32Array(head + 3 * valuesMax + 2);
 const names = ['email', 'card'];
 /** By bits: 1 e-mail addresses, 2 card numbers. */
-const finders = [0, 1, 2, 3].map((bits) => new native.PiiFinder(names.filter((_, i) => bits & (1 << i))));
-const [findNothing, , , findAll] = finders as [Binding.PiiFinder, unknown, unknown, Binding.PiiFinder];
+const finders = [0, 1, 2, 3].map((bits) => native.piiFinder(names.filter((_, i) => bits & (1 << i))));
+const [findNothing, , , findAll] = finders as [number, number, number, number];
 const digests = new Uint8Array(64);
 
 /** Compares one inspection with the reference; gives its status. */
@@ -275,7 +275,8 @@ describe('inspection', () => {
     expect(() => native.inspect(body, 0, findNothing, false, key, regs, new Uint8Array(63))).toThrow(
       'too short',
     );
-    expect(() => new native.PiiFinder(['email', 'shoe size'])).toThrow('no such kind');
+    expect(() => native.piiFinder(['email', 'shoe size'])).toThrow('no such kind');
+    expect(() => native.inspect(body, 0, 9999, false, key, regs, digests)).toThrow('no such finder');
     expect(() => native.inspectReply(body, 99 as never, regs)).toThrow('Dialect');
     expect(() => native.inspectReply(body, 0, new Uint32Array(8))).toThrow('too short');
     expect(() => new native.SseScanner(99 as never, false, 1)).toThrow('Dialect');

@@ -3,8 +3,6 @@
 use napi::bindgen_prelude::{BufferSlice, Uint8ArraySlice, Uint32ArraySlice};
 use napi::{Env, Result};
 use napi_derive::napi;
-use sidegate_core::pii::finder::Finder;
-use sidegate_core::pii::kinds::{KINDS, KindSet};
 use sidegate_core::request::facts::Verdict;
 use sidegate_core::request::field::FIELD_NAMES;
 use sidegate_core::request::inspect::{features, inspect as look};
@@ -14,86 +12,37 @@ use sidegate_core::tier::features::{FEATURES, SHAPES, TIERS};
 use sidegate_core::tier::lexicon::LEXICON;
 
 use crate::numbers::Endpoint;
-use crate::{invalid, require_room};
-
-/// A kind of personal data.
-#[napi(object)]
-pub struct PiiKind {
-    /// In the configuration and in metrics.
-    pub name: String,
-    /// The name of its count in log lines.
-    pub counted: String,
-    /// `EMAIL` for placeholders such as `[EMAIL_1]`.
-    pub placeholder: String,
-    /// One of it, within a sentence.
-    pub one: String,
-    /// Several, at a sentence's beginning.
-    pub several: String,
-    /// Masked unless configured otherwise.
-    pub on: bool,
-}
-
-/// All kinds of personal data, by number.
-#[napi]
-pub fn pii_kinds() -> Vec<PiiKind> {
-    let text = String::from;
-    KINDS
-        .iter()
-        .map(|kind| PiiKind {
-            name: text(kind.name),
-            counted: text(kind.counted),
-            placeholder: text(kind.placeholder),
-            one: text(kind.one),
-            several: text(kind.several),
-            on: kind.on,
-        })
-        .collect()
-}
-
-/// Looks for some kinds of personal data. Made once for a configuration.
-#[napi]
-pub struct PiiFinder {
-    finder: Finder,
-}
-
-#[napi]
-impl PiiFinder {
-    /// `kinds`: their names. Throws on one that is no kind's.
-    #[napi(constructor)]
-    pub fn new(kinds: Vec<String>) -> Result<Self> {
-        let kinds = KindSet::named(kinds.iter().map(String::as_str));
-        let kinds = kinds.ok_or_else(|| invalid("no such kind of personal data"))?;
-        Ok(PiiFinder { finder: Finder::new(kinds) })
-    }
-}
+use crate::pii::finder as finder_of;
+use crate::require_room;
 
 /// Looks a request body through in one pass, and replaces personal data by placeholders.
 ///
-/// `finder`: what is replaced. `classify`: put it in a tier.
+/// `finder`: of `piiFinder`; what it finds is replaced. `classify`: put it in a tier.
 /// `key`: of the HMAC over the body that leaves.
 /// `regs`: at least `bodySize.INSPECT_HEAD` registers, and `bodySize.VALUE` for each distinct value that may be found;
 /// see `BodyRegister`.
 /// `digests`: 64 bytes, written only when the status is `Fine`: SHA-256 of the body, then HMAC-SHA-256 of
 /// the SHA-256 of the body that leaves.
 ///
-/// Returns the edited body if something was replaced. Throws on an unknown endpoint or arrays that are too
-/// short.
+/// Returns the edited body if something was replaced. Throws on an unknown endpoint or finder, or arrays that are
+/// too short.
 #[napi]
 #[allow(clippy::too_many_arguments)]
 pub fn inspect<'env>(
     env: &'env Env,
     body: &[u8],
     endpoint: Endpoint,
-    finder: &PiiFinder,
+    finder: u32,
     classify: bool,
     key: &[u8],
     mut regs: Uint32ArraySlice,
     mut digests: Uint8ArraySlice,
 ) -> Result<Option<BufferSlice<'env>>> {
+    let finder = finder_of(finder)?;
     require_room(regs.len(), INSPECT_HEAD)?;
     require_room(digests.len(), 64)?;
     let values_max = values_max(regs.len());
-    let inspection = look(body, endpoint.into(), &finder.finder, classify, key, values_max);
+    let inspection = look(body, endpoint.into(), finder, classify, key, values_max);
     // SAFETY: the body and the key are not looked at any more, so these are the only views even of memory
     // they share.
     write_inspection(&inspection, unsafe { regs.as_mut() });

@@ -7,6 +7,7 @@ pub mod inspect;
 pub mod memory;
 pub mod meters;
 pub mod numbers;
+pub mod pii;
 pub mod reply;
 pub mod retry_budget;
 pub mod scanner;
