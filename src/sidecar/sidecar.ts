@@ -29,7 +29,7 @@ export interface Sidecar {
   drain(): Promise<void>;
 }
 
-/** Starts a sidecar. Rejects when a port or the store can't be opened. */
+/** Starts a sidecar. Rejects if a port or the store can't be opened. */
 export async function startSidecar(first: Config, log: Log, world: World = realWorld): Promise<Sidecar> {
   const { clock } = world;
   let listener: Listener | null = null;
