@@ -1,6 +1,6 @@
 //! How entries are laid out in the `Float64Array` that JavaScript asks and tells meters by.
 
-/// The numbers of an entry of [`crate::limits::meters::Meters::admit`].
+/// The numbers of an entry of `Meters::admit`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
     /// Of the meter.
@@ -15,7 +15,7 @@ pub enum Asked {
     Flags,
 }
 
-/// The numbers of an entry of [`crate::limits::meters::Meters::settle`].
+/// The numbers of an entry of `Meters::settle`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settled {
     /// Of the meter.
@@ -28,7 +28,7 @@ pub enum Settled {
     Window,
 }
 
-/// The numbers of an entry of [`crate::limits::meters::Meters::sweep`].
+/// The numbers of an entry of `Meters::sweep`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Swept {
     /// Of the meter; afterwards 1 if it is gone, else 0.
@@ -37,7 +37,7 @@ pub enum Swept {
     Window,
 }
 
-/// The numbers of an entry of [`crate::limits::meters::Meters::changed`].
+/// The numbers of an entry of `Meters::changed`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Changed {
     /// Of the budget.
@@ -48,13 +48,13 @@ pub enum Changed {
     Spent,
 }
 
-/// Numbers of one entry of [`crate::limits::meters::Meters::admit`].
+/// Numbers of one entry of `Meters::admit`.
 pub const ENTRY: usize = Asked::Flags as usize + 1;
-/// Numbers of one entry of [`crate::limits::meters::Meters::settle`].
+/// Numbers of one entry of `Meters::settle`.
 pub const SETTLE: usize = Settled::Window as usize + 1;
-/// Numbers of one entry of [`crate::limits::meters::Meters::sweep`].
+/// Numbers of one entry of `Meters::sweep`.
 pub const SWEEP: usize = Swept::Window as usize + 1;
-/// Numbers of one entry of [`crate::limits::meters::Meters::changed`].
+/// Numbers of one entry of `Meters::changed`.
 pub const CHANGED: usize = Changed::Spent as usize + 1;
 
 /// Bits of an entry's flags, in.

@@ -131,7 +131,8 @@ mod tests {
 
     #[test]
     fn sets_are_made_of_names() {
-        assert_eq!(KindSet::named(["card", "email"]), Some(KindSet::ALL));
+        assert_eq!(KindSet::named(KINDS.iter().map(|kind| kind.name)), Some(KindSet::ALL));
+        assert_eq!(KindSet::named(["card", "email"]), KindSet::named(["email", "card"]));
         assert_eq!(KindSet::named(["card"]).unwrap().ids().collect::<Vec<_>>(), [1]);
         assert_eq!(KindSet::named([]), Some(KindSet::NONE));
         assert_eq!(KindSet::named(["email", "shoe size"]), None);
