@@ -47,13 +47,13 @@ export class Passage implements Course {
   trail: Trail | null = null;
   priority: Priority = 'interactive';
   queuedMs = 0;
+  /** When providers began to be asked, monotonic ms; null: not yet. */
+  begunMs: number | null = null;
   /** Codes of refusals that were only reported. */
   #observed: ErrorCode[] | null = null;
   readonly exchange: Exchange;
   readonly stages: Stages;
   #closed = false;
-  /** When providers began to be asked, monotonic ms; null: not yet. */
-  #begunMs: number | null = null;
 
   constructor(exchange: Exchange, stages: Stages) {
     this.exchange = exchange;
@@ -62,7 +62,7 @@ export class Passage implements Course {
 
   /** Providers are being asked from now on. @param nowMs monotonic ms */
   begin(nowMs: number): void {
-    this.#begunMs = nowMs;
+    this.begunMs = nowMs;
     if (this.priority === 'interactive') this.stages.batch.begin();
   }
 
@@ -104,7 +104,7 @@ export class Passage implements Course {
     if (this.#closed) return nothingBilled;
     this.#closed = true;
     const { stages } = this;
-    if (this.#begunMs !== null) stages.batch.end(this.priority, closing.status, nowMs - this.#begunMs);
+    if (this.begunMs !== null) stages.batch.end(this.priority, closing.status, nowMs - this.begunMs);
     try {
       return this.#finish(closing, nowMs);
     } catch (cause) {

@@ -154,7 +154,7 @@ function isTooLong(state: WalkState, index: number): boolean {
   if (enters(plan.steps, index, 'context_window') < 0) return false;
   if (deps.estimate(request) + (request.maxTokens ?? 0) <= most) return false;
   if (state.firstTooLong < 0) state.firstTooLong = index;
-  trail.skip(target.label, 'context_window', Number.POSITIVE_INFINITY);
+  trail.skip(target.label, 'context_window', 'context_window', Number.POSITIVE_INFINITY, deps.clock());
   return true;
 }
 
@@ -166,7 +166,7 @@ async function tryTarget(state: WalkState, index: number): Promise<Tried> {
   const prepared = state.preparation.for(target);
   if (prepared instanceof Refusal) {
     state.unsupported ??= prepared;
-    trail.skip(target.label, prepared.code, Number.POSITIVE_INFINITY);
+    trail.skip(target.label, prepared.code, '', Number.POSITIVE_INFINITY, deps.clock());
     return null;
   }
   // A request with server tools has effects at the provider: repeating it is worse than failing.
@@ -176,7 +176,7 @@ async function tryTarget(state: WalkState, index: number): Promise<Tried> {
   for (let retries = 0; ; ) {
     const openCall = beginCall(target, state.request, deps);
     if ('reason' in openCall) {
-      trail.skip(target.label, openCall.reason, openCall.waitMs);
+      trail.skip(target.label, openCall.reason, openCall.cause, openCall.waitMs, deps.clock());
       return cause ?? openCall.cause;
     }
     const delayMs = hedgeDelayMs(state, openCall);
@@ -301,8 +301,8 @@ function answer(state: WalkState, index: number, openCall: OpenCall, result: Ans
   const { target } = openCall;
   const { dropped } = preparedFor(state, target);
   const nowMs = deps.clock();
-  trail.add(target.label, 'ok');
   contentCame(openCall, deps, nowMs);
+  trail.add(openCall, 'ok', '', result, nowMs);
   deps.hedges?.observe(plan.pattern, request.stream, openCall.ttftMs ?? 0);
   if (result.kind === 'whole') {
     const { status, headers, body, facts, text } = result;
@@ -318,8 +318,11 @@ function answer(state: WalkState, index: number, openCall: OpenCall, result: Ans
     dialect: dialects[exchange.endpoint.dialect],
     cancellation: exchange.cancellation,
     trail,
-    end: (outcome: CallOutcome, label) =>
-      endCall(openCall, outcome, label, result.stream.scanner.facts(), deps),
+    end: (outcome: CallOutcome, label) => {
+      const endMs = deps.clock();
+      trail.end(endMs);
+      endCall(openCall, outcome, label, result.stream.scanner.facts(), deps, endMs);
+    },
     idempotent: exchange.headers['idempotency-key'] !== undefined,
     restart: !restarts
       ? null

@@ -90,9 +90,10 @@ async function abandon(runner: Runner, trail: Trail, deps: AttemptDeps): Promise
   }
   const { target } = openCall;
   const billed = billedOf(target, result);
-  trail.add(target.label, 'hedge_lost');
+  const nowMs = deps.clock();
+  trail.add(openCall, 'hedge_lost', '', result.kind === 'failed' ? null : result, nowMs);
   if (billed !== null) trail.bill(billed);
-  endCall(openCall, 'abandoned', 'hedge_lost', billed?.facts ?? null, deps);
+  endCall(openCall, 'abandoned', 'hedge_lost', billed?.facts ?? null, deps, nowMs);
 }
 
 /** What the provider bills for a discarded answer; null: nothing had arrived. */

@@ -1,9 +1,11 @@
 /** What a failed call means: for its target's health, and for how the request continues. */
 
+import type { FaultKind } from '../dialects/dialect.ts';
 import { coolDownLimited, coolDownRefused } from '../upstream/credential.ts';
 import { endCall, type OpenCall } from '../upstream/open-call.ts';
 import type { FallbackCause, Target } from '../upstream/target.ts';
 import type { AttemptDeps } from './deps.ts';
+import { errorNote } from './error-note.ts';
 import type { CallFailure, CallResult } from './result.ts';
 import type { Trail } from './trail.ts';
 
@@ -53,6 +55,17 @@ const causes: Readonly<Record<CallFailure, FallbackCause>> = {
   cancelled: 'server',
 };
 
+const statusCauses: Readonly<Record<FaultKind, FallbackCause>> = {
+  rejected: 'server',
+  context_window: 'context_window',
+  content_policy: 'content_policy',
+  credential: 'outage',
+  rate_limited: 'rate_limited',
+  quota: 'rate_limited',
+  unexpected: 'server',
+  server: 'server',
+};
+
 /** The cause by which edges know a failure. */
 export const causeOf = (failure: CallFailure): FallbackCause => causes[failure];
 
@@ -61,11 +74,12 @@ export function judge(openCall: OpenCall, miss: Miss, deps: AttemptDeps, trail: 
   const { target } = openCall;
   if (miss.kind === 'failed') {
     const { failure } = miss;
-    trail.add(target.label, failure);
     if (miss.arrived !== null) trail.bill({ target, complete: false, ...miss.arrived });
     const facts = miss.arrived?.facts ?? null;
-    endCall(openCall, failure === 'cancelled' ? 'abandoned' : 'failure', failure, facts, deps);
+    const nowMs = deps.clock();
     const cause = causes[failure];
+    trail.add(openCall, failure, cause, null, nowMs);
+    endCall(openCall, failure === 'cancelled' ? 'abandoned' : 'failure', failure, facts, deps, nowMs);
     // Asking a slow provider again doesn't make it faster.
     return { next: cause === 'timeout' ? 'fallback' : 'retry', cause, askedMs: null };
   }
@@ -86,50 +100,50 @@ export function isRefused(target: Target, result: CallResult, deps: AttemptDeps)
 
 function judgeStatus(
   openCall: OpenCall,
-  { status, headers, body }: Extract<Miss, { kind: 'status' }>,
+  miss: Extract<Miss, { kind: 'status' }>,
   deps: AttemptDeps,
   trail: Trail,
 ): Verdict {
   const { target, credential } = openCall;
+  const { status, headers, body } = miss;
   const fault = target.provider.dialect.fault(status, headers, body, deps.wallClock());
   const askedMs = fault.retryAfterMs;
   const label = String(status);
-  trail.add(
-    target.label,
-    fault.kind === 'server' || fault.kind === 'unexpected' ? `status ${status}` : fault.kind,
-  );
+  const said = fault.kind === 'server' || fault.kind === 'unexpected' ? `status ${status}` : fault.kind;
+  const cause = statusCauses[fault.kind];
+  trail.add(openCall, said, cause, miss, deps.clock(), errorNote(status, body));
   switch (fault.kind) {
     case 'rejected':
       endCall(openCall, 'success', label, null, deps);
-      return { next: 'pass', cause: 'server', askedMs };
+      return { next: 'pass', cause, askedMs };
     case 'context_window':
     case 'content_policy':
       endCall(openCall, 'success', label, null, deps);
-      return { next: 'named', cause: fault.kind, askedMs };
+      return { next: 'named', cause, askedMs };
     case 'credential':
       endCall(openCall, 'abandoned', label, null, deps);
-      if (target.provider.clientCredential) return { next: 'pass', cause: 'outage', askedMs };
+      if (target.provider.clientCredential) return { next: 'pass', cause, askedMs };
       coolDownRefused(credential, deps.clock());
       deps.telemetry.credentialRefused(
         target.provider.name,
         status,
         target.provider.credentials.indexOf(credential),
       );
-      return { next: 'credential', cause: 'outage', askedMs };
+      return { next: 'credential', cause, askedMs };
     case 'rate_limited':
     case 'quota': {
       endCall(openCall, 'abandoned', label, null, deps);
       // A client's own credential is shared with no other client, so it has no cooldown.
-      if (target.provider.clientCredential) return { next: 'fallback', cause: 'rate_limited', askedMs };
+      if (target.provider.clientCredential) return { next: 'fallback', cause, askedMs };
       const cooldownMs = coolDownLimited(credential, target, fault.kind, askedMs, deps.clock());
       deps.hints.rest(target, credential, cooldownMs);
-      return { next: 'credential', cause: 'rate_limited', askedMs };
+      return { next: 'credential', cause, askedMs };
     }
     case 'unexpected':
       endCall(openCall, 'failure', label, null, deps);
-      return { next: 'fallback', cause: 'server', askedMs };
+      return { next: 'fallback', cause, askedMs };
     case 'server':
       endCall(openCall, 'failure', label, null, deps);
-      return { next: 'retry', cause: 'server', askedMs };
+      return { next: 'retry', cause, askedMs };
   }
 }

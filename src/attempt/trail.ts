@@ -1,7 +1,10 @@
 /** The record of what was tried for one request, and the error made from it when no target answered. */
-
+import type { IncomingHttpHeaders } from 'node:http';
 import { Refusal } from '../base/errors.ts';
 import type { BilledTry } from '../count/usage.ts';
+import type { AttemptStep } from '../exchange/attempt-step.ts';
+import type { OpenCall } from '../upstream/open-call.ts';
+import type { FallbackCause } from '../upstream/target.ts';
 
 const timeouts = ['first_token_timeout', 'reply_timeout', 'idle_timeout', 'deadline', 'unfinished'];
 const badAnswers = ['malformed', 'too_large', 'error_in_body', 'ended_early'];
@@ -14,38 +17,89 @@ const timeoutKeys: Readonly<Record<string, string>> = {
   unfinished: 'the provider gave up waiting for its model',
 };
 
+/** A provider's id of a call that is longer isn't kept. */
+const idMaxLength = 128;
+
 const noRetry = ['x-should-retry', 'false'];
 
-interface TrailStep {
-  readonly label: string;
-  outcome: string;
-  readonly called: boolean;
+/** What a step shows of a provider's reply. */
+export interface Replied {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
 }
 
 /** What was tried for one request, in order. A class, since each request makes one and closures would cost more. */
 export class Trail {
-  readonly #steps: TrailStep[] = [];
+  readonly steps: AttemptStep[] = [];
   readonly #billed: BilledTry[] = [];
   #calls = 0;
   #waitMs = Number.POSITIVE_INFINITY;
 
-  /** Records a call to a target and its outcome. */
-  add(label: string, outcome: string): void {
+  /**
+   * Records a call and its outcome.
+   * @param cause what edges know the failure by; empty: it answered
+   * @param reply null: none came
+   * @param error from `errorNote`
+   */
+  add(
+    { target, sentMs, ttftMs, model }: OpenCall,
+    outcome: string,
+    cause: FallbackCause | '',
+    reply: Replied | null,
+    nowMs: number,
+    error = '',
+  ): void {
     this.#calls += 1;
-    this.#steps.push({ label, outcome, called: true });
+    const id = reply?.headers[target.provider.dialect.requestIdHeader];
+    this.steps.push({
+      target: target.label,
+      model,
+      outcome,
+      cause,
+      called: true,
+      sentMs,
+      durationMs: nowMs - sentMs,
+      ttftMs: ttftMs ?? -1,
+      status: reply?.status ?? 0,
+      providerRequestId: typeof id === 'string' && id.length <= idMaxLength ? id : '',
+      error,
+    });
+  }
+
+  /** The last call's stream has ended. @param nowMs monotonic ms */
+  end(nowMs: number): void {
+    const last = this.steps.at(-1);
+    if (last !== undefined) last.durationMs = nowMs - last.sentMs;
   }
 
   /** Corrects the last call's outcome: its stream was cut off. */
   cut(outcome: string): void {
-    const last = this.#steps.at(-1);
+    const last = this.steps.at(-1);
     if (last !== undefined) last.outcome = outcome;
   }
 
-  /** Records a target skipped without a call. @param waitMs until it may be called again; Infinity: never */
-  skip(label: string, reason: string, waitMs: number): void {
+  /**
+   * Records a target skipped without a call.
+   * @param waitMs until it may be called again; Infinity: never
+   * @param nowMs monotonic ms
+   */
+  skip(label: string, reason: string, cause: FallbackCause | '', waitMs: number, nowMs: number): void {
     this.#waitMs = Math.min(this.#waitMs, waitMs);
     // A failed call's outcome says more than the breaker it opened.
-    if (this.#steps.at(-1)?.label !== label) this.#steps.push({ label, outcome: reason, called: false });
+    if (this.steps.at(-1)?.target === label) return;
+    this.steps.push({
+      target: label,
+      model: '',
+      outcome: reason,
+      cause,
+      called: false,
+      sentMs: nowMs,
+      durationMs: 0,
+      ttftMs: -1,
+      status: 0,
+      providerRequestId: '',
+      error: '',
+    });
   }
 
   /** Records a call that its provider bills: any that began to answer. */
@@ -65,20 +119,20 @@ export class Trail {
 
   /** `target: outcome` of each step, in order; bounded by the plan's steps and retries. */
   get text(): string {
-    const [first] = this.#steps;
-    if (first !== undefined && this.#steps.length === 1) return `${first.label}: ${first.outcome}`;
-    return this.#steps.map(({ label, outcome }) => `${label}: ${outcome}`).join(', ');
+    const [first] = this.steps;
+    if (first !== undefined && this.steps.length === 1) return `${first.target}: ${first.outcome}`;
+    return this.steps.map(({ target, outcome }) => `${target}: ${outcome}`).join(', ');
   }
 
   /** Whether the last step had one of these outcomes; targets skipped for an unsupported field don't count. */
   lastWas(...outcomes: readonly string[]): boolean {
-    const last = this.#steps.findLast(({ outcome }) => outcome !== 'unsupported_field');
+    const last = this.steps.findLast(({ outcome }) => outcome !== 'unsupported_field');
     return outcomes.includes(last?.outcome ?? '');
   }
 
   /** The error for a request that no target answered. @param notAsked targets that no condition led to */
   refusal(notAsked: readonly string[]): Refusal {
-    const steps = this.#steps;
+    const { steps } = this;
     const all = (outcomes: readonly string[]): boolean =>
       steps.every(({ outcome }) => outcomes.includes(outcome));
     const rest =

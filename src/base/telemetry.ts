@@ -18,8 +18,13 @@ export type Platform = 'google' | 'azure' | 'aws';
 
 /** One method for each kind of event. */
 export interface Telemetry {
-  /** A call to a provider has ended. @param target `provider/model`, from the configuration */
-  call(target: string, outcome: string): void;
+  /**
+   * A call to a provider has ended.
+   * @param target `provider/model`, from the configuration
+   * @param durationMs from sending it to the end of its reply
+   * @param ttftMs until the first content, or the whole reply; null: none came
+   */
+  call(target: string, outcome: string, durationMs: number, ttftMs: number | null): void;
   /** A hedging call was sent, or it answered first. */
   hedge(what: 'sent' | 'won'): void;
   /** The retry budget refused a call. */

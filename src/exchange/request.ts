@@ -44,6 +44,18 @@ export interface ModelRequest {
   readonly form?: Form;
 }
 
+const plainName = /^[\w.:@/-]{1,128}$/;
+let lastModel = '';
+let lastPlain = '';
+
+/** A model name as records may show it: a client can send any text as one. Empty: it isn't a plain name. */
+export function plainModel(model: string): string {
+  if (model === lastModel) return lastPlain;
+  lastModel = model;
+  lastPlain = plainName.test(model) ? model : '';
+  return lastPlain;
+}
+
 /** Whether a request asks for a stream of events. */
 export const isEvents = ({ flags }: ModelRequest): boolean => (flags & bodyFlags.stream) !== 0;
 

@@ -25,6 +25,8 @@ export interface Applied {
 /** Rules that apply together; shared by all callers with the same rules. */
 export interface RuleSet {
   readonly rules: readonly Rule[];
+  /** Their names, each once. */
+  readonly names: readonly string[];
   /** The rules that are settled after the reply, and their indices in `rules`. */
   readonly held: readonly Rule[];
   readonly heldAt: readonly number[];
@@ -178,6 +180,7 @@ function ruleSetOf(rules: readonly Rule[]): RuleSet {
   const heldAt = rules.flatMap((rule, i) => (isSpentAtOnce(rule) ? [] : [i]));
   return {
     rules,
+    names: [...new Set(rules.map(({ name }) => name))],
     held: heldAt.flatMap((i) => rules[i] ?? []),
     heldAt,
     dollars: rules.some(({ unit }) => unit === 'usd'),

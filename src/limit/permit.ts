@@ -13,6 +13,8 @@ export interface Permit {
   readonly headers: readonly string[];
   /** How long a leaky bucket delays the request, ms; 0: not at all. */
   readonly waitMs: number;
+  /** Names of the limits and budgets that the request is counted in. */
+  readonly limits: readonly string[];
   /**
    * Whether a stream may continue, asked as it grows. 'stop' if it has exceeded its reservation and a limit or dollar
    * budget that is set to stop streams is used up. A single comparison until the reservation is used up.
@@ -78,6 +80,10 @@ export class HeldPermit implements Permit {
     this.#paidTokens = replyTokens;
     this.headers = headers;
     this.waitMs = waitMs;
+  }
+
+  get limits(): readonly string[] {
+    return this.#applied.rules.names;
   }
 
   stream(outputTokens: number): 'go' | 'stop' {
@@ -166,6 +172,7 @@ export class HeldPermit implements Permit {
 export const freePermit: Permit = {
   headers: [],
   waitMs: 0,
+  limits: [],
   stream: () => 'go',
   release: () => {},
   settle: () => {},

@@ -102,10 +102,17 @@ const beforeDuration = {
 };
 
 /** Time spent outside the gateway; zero for stored answers. */
-const elsewhereText = ({ queuedMs, upstreamMs }: ExchangeRecord): string =>
+const elsewhereText = ({ queuedMs, upstreamMs, ttftMs }: ExchangeRecord): string =>
   queuedMs === 0 && upstreamMs === 0
-    ? ',"queuedMs":0,"upstreamMs":0}\n'
-    : `,"queuedMs":${queuedMs === 0 ? '0' : thousandthsText(queuedMs)},"upstreamMs":${thousandthsText(upstreamMs)}}\n`;
+    ? ',"queuedMs":0,"upstreamMs":0,"ttftMs":0'
+    : `,"queuedMs":${queuedMs === 0 ? '0' : thousandthsText(queuedMs)},"upstreamMs":${thousandthsText(upstreamMs)}` +
+      `,"ttftMs":${thousandthsText(ttftMs)}`;
+
+/** The ids that the client gave; both are plain. */
+const givenIdsText = ({ traceId, clientRequestId }: ExchangeRecord): string =>
+  traceId === '' && clientRequestId === ''
+    ? ',"traceId":"","clientRequestId":""}\n'
+    : `,"traceId":"${traceId}","clientRequestId":"${clientRequestId}"}\n`;
 
 const unusedText =
   '"inputTokens":0,"outputTokens":0,"cachedInputTokens":0,"cacheWriteTokens":0,"searchUnits":0,' +
@@ -141,7 +148,8 @@ export function recordLine(r: ExchangeRecord, wallMs: number): string {
   return (
     `{"level":30,"time":${wallText(wallMs)},"requestId":"${r.requestId}",${courseText(r)}${usageText(r)}` +
     `"savedNanoUsd":${wholeText(r.savedNanoUsd)},${rareText(r)}${r.digest}${beforeDuration[r.priority]}${thousandthsText(r.durationMs)}` +
-    elsewhereText(r)
+    elsewhereText(r) +
+    givenIdsText(r)
   );
 }
 

@@ -40,7 +40,7 @@ export interface Metrics {
   /** A reply's tokens were counted, or could not be. */
   count(result: CountResult): void;
   /** A call to a provider has ended. @param target `provider/model`, from the configuration */
-  call(target: string, outcome: string): void;
+  call(target: string, outcome: string, durationMs: number, ttftMs: number | null): void;
   /** The retry budget refused a call. */
   retryBudgetSpent(kind: 'retry' | 'hedge'): void;
   /** A hedged request was sent, or answered first. */

@@ -1,10 +1,12 @@
-/** One flat record per request: its line in the log, and the source of most metrics. */
+/** One record per request: its line in the log, its row in the ledger, and the source of most metrics. */
+import type { IncomingHttpHeaders } from 'node:http';
 import type { ErrorCode } from '../base/errors.ts';
-import type { Bill } from '../count/usage.ts';
+import type { Bill, Charge } from '../count/usage.ts';
+import { type AttemptStep, noSteps } from '../exchange/attempt-step.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { Identity } from '../exchange/identity.ts';
 import type { Priority } from '../exchange/priority.ts';
-import type { ModelRequest } from '../exchange/request.ts';
+import { type ModelRequest, plainModel } from '../exchange/request.ts';
 import type { Tier } from '../native/classify.ts';
 import { type Findings, noFindings } from '../native/pii.ts';
 import type { Plan } from '../upstream/target.ts';
@@ -12,7 +14,7 @@ import type { Plan } from '../upstream/target.ts';
 /** What the cache did for a request. */
 export type CacheUse = 'hit' | 'miss' | 'bypass';
 
-/** Record of a finished request. Only flat values; never text of prompts, keys or replies. */
+/** Record of a finished request; never text of prompts, keys or replies. Its line in the log has the flat values. */
 export interface ExchangeRecord {
   readonly requestId: string;
   readonly endpoint: string;
@@ -67,6 +69,30 @@ export interface ExchangeRecord {
   readonly queuedMs: number;
   /** Part of it spent waiting for the provider's reply to begin. */
   readonly upstreamMs: number;
+  /** From arrival until the reply began; 0: no provider answered. */
+  readonly ttftMs: number;
+  /** Trace and parent span of the request's `traceparent` (W3C), hex; empty: it has none. */
+  readonly traceId: string;
+  readonly parentSpanId: string;
+  /** The client's own id of the request; empty: it sent none. */
+  readonly clientRequestId: string;
+  /** When it arrived, monotonic ms. */
+  readonly startedMs: number;
+  /** What was tried, in order. */
+  readonly steps: readonly AttemptStep[];
+  /** Usage and cost of each billed call. */
+  readonly charges: readonly Charge[];
+  /** Names of the limits and budgets that the request was counted in. */
+  readonly limits: readonly string[];
+}
+
+/** The members of a record that its line in the log doesn't have. */
+export type BesideTheLine = 'findings' | 'parentSpanId' | 'startedMs' | 'steps' | 'charges' | 'limits';
+
+/** What is recorded of a request as it arrived; one that was refused early has no headers. */
+export interface Received extends Pick<Exchange, 'id' | 'startedMs'> {
+  readonly headers?: IncomingHttpHeaders;
+  readonly endpoint: { readonly name: string };
 }
 
 /** How a request ended. */
@@ -87,10 +113,18 @@ export interface Course {
   readonly request: ModelRequest | null;
   readonly plan: Pick<Plan, 'pattern' | 'tier'> | null;
   /** Calls to providers, and the outcome of each. */
-  readonly trail: { readonly calls: number; readonly text: string } | null;
+  readonly trail: {
+    readonly calls: number;
+    readonly text: string;
+    readonly steps: readonly AttemptStep[];
+  } | null;
+  /** What limits granted; null: it didn't come that far. */
+  readonly permit: { readonly limits: readonly string[] } | null;
   readonly cacheUse: CacheUse;
   readonly priority: Priority;
   readonly queuedMs: number;
+  /** When providers began to be asked, monotonic ms; null: none was. */
+  readonly begunMs: number | null;
   /** As in `ExchangeRecord`. */
   readonly observed: string;
 }
@@ -101,9 +135,11 @@ export const noCourse: Course = {
   request: null,
   plan: null,
   trail: null,
+  permit: null,
   cacheUse: 'bypass',
   priority: 'interactive',
   queuedMs: 0,
+  begunMs: null,
   observed: '',
 };
 
@@ -118,17 +154,32 @@ function tagsText(tags: readonly string[]): string {
   return lastTagsText;
 }
 
-const plainName = /^[\w.:@/-]{1,128}$/;
+const noHeaders: IncomingHttpHeaders = {};
+const noLimits: readonly string[] = [];
+
+/** `version-traceid-parentid-flags` of W3C Trace Context; ids of only zeros are invalid. */
+const traceParent = /^[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(?:-|$)/;
+/** An id that a client may give its request: nothing that could be a text. */
+const plainId = /^[\w.:@/-]{1,128}$/;
+
+/** The client's own id: OpenAI's header, or the usual one of proxies. */
+function clientIdOf(headers: IncomingHttpHeaders): string {
+  const id = headers['x-client-request-id'] ?? headers['x-request-id'];
+  return typeof id === 'string' && plainId.test(id) ? id : '';
+}
 
 /** Builds the record of a finished request. @param nowMs monotonic ms */
 export function createRecord(
-  exchange: Pick<Exchange, 'id' | 'startedMs'> & { readonly endpoint: { readonly name: string } },
-  { identity, request, plan, trail, cacheUse, priority, queuedMs, observed }: Course,
+  exchange: Received,
+  { identity, request, plan, trail, permit, cacheUse, priority, queuedMs, begunMs, observed }: Course,
   outcome: Outcome,
-  { usage, costNanoUsd, priced }: Bill,
+  { usage, costNanoUsd, priced, charges }: Bill,
   nowMs: number,
 ): ExchangeRecord {
-  const model = request?.model ?? '';
+  const { headers = noHeaders } = exchange;
+  const { traceparent } = headers;
+  const { upstreamMs = 0 } = outcome;
+  const trace = typeof traceparent === 'string' ? traceParent.exec(traceparent) : null;
   return {
     requestId: exchange.id,
     endpoint: exchange.endpoint.name,
@@ -137,7 +188,7 @@ export function createRecord(
     user: identity?.user ?? '',
     keyId: identity?.keyId ?? '',
     tags: identity === null ? '' : tagsText(identity.tags),
-    model: plainName.test(model) ? model : '',
+    model: plainModel(request?.model ?? ''),
     route: plan?.pattern ?? '',
     tier: plan?.tier ?? '',
     target: outcome.target ?? '',
@@ -165,6 +216,14 @@ export function createRecord(
     priority,
     durationMs: nowMs - exchange.startedMs,
     queuedMs,
-    upstreamMs: outcome.upstreamMs ?? 0,
+    upstreamMs,
+    ttftMs: upstreamMs === 0 || begunMs === null ? 0 : begunMs - exchange.startedMs + upstreamMs,
+    traceId: trace?.[1] ?? '',
+    parentSpanId: trace?.[2] ?? '',
+    clientRequestId: clientIdOf(headers),
+    startedMs: exchange.startedMs,
+    steps: trail?.steps ?? noSteps,
+    charges,
+    limits: permit?.limits ?? noLimits,
   };
 }

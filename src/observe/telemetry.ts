@@ -5,10 +5,13 @@ import type { Charge } from '../count/usage.ts';
 import { logRecord } from './line.ts';
 import type { Metrics } from './metrics.ts';
 import { createNotices } from './notices.ts';
+import type { Recent } from './recent.ts';
 import type { ExchangeRecord } from './record.ts';
 
 /** Telemetry, plus the events that only the pipeline and the process report. */
 export interface Observer extends Telemetry {
+  /** The last records. */
+  readonly recent: Recent;
   /** A request is finished. */
   record(record: ExchangeRecord): void;
   /** Usage and cost of one billed call for a tenant's request. */
@@ -25,6 +28,7 @@ const storedKeyLimit = 'stored-key';
 /** Creates the observer. `clock`: monotonic ms; `wallClock`: ms since 1970. */
 export function createObserver(
   metrics: Metrics,
+  recent: Recent,
   log: Log,
   world: { readonly clock: () => number; readonly wallClock: () => number },
 ): Observer {
@@ -32,9 +36,12 @@ export function createObserver(
   const failingIssuers = new Set<string>();
   let limitNames: ReadonlySet<string> = new Set();
   return {
+    recent,
     record(record) {
+      const wallMs = world.wallClock();
       metrics.record(record);
-      logRecord(log, record, world.wallClock());
+      recent.add(record, wallMs);
+      logRecord(log, record, wallMs);
     },
     charge: metrics.charge,
     reload: metrics.reload,

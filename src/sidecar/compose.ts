@@ -19,6 +19,7 @@ import { createLimiter, type Limiter } from '../limit/limit.ts';
 import { budgetTables, readBudgets, type SavedBudgets, saveBudgets } from '../limit/saved.ts';
 import { retryBudget } from '../native/retries.ts';
 import { createMetrics, type Metrics } from '../observe/metrics.ts';
+import { createRecent } from '../observe/recent.ts';
 import { createObserver, type Observer } from '../observe/telemetry.ts';
 import { createReplay, type Replay } from '../replay/replay.ts';
 import { createRouteTable } from '../route/route.ts';
@@ -82,7 +83,7 @@ export async function openRooms(
     upstreamInFlight: (priority) => batch.atWork(priority),
     engines: () => upstreams.engines(),
   });
-  const observer = createObserver(metrics, log, world);
+  const observer = createObserver(metrics, createRecent(first.observe.recent), log, world);
   const health = createHealthBook(clock);
   const estimator = createEstimator();
   const cache = createCache(first.cache);

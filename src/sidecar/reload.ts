@@ -13,6 +13,7 @@ export function adopt(config: Config, rooms: Rooms, listener: Listener): void {
   const { ratio, minPerSecond } = config.attempt.retryBudget;
   retryBudget.set(rooms.retryBudgetId, ratio, minPerSecond);
   rooms.observer.nameLimits(limitNames(config));
+  rooms.observer.recent.resize(config.observe.recent);
   rooms.limiter.update(config);
   rooms.cache.update(config.cache);
   rooms.replay.update(config.replay);

@@ -1,6 +1,6 @@
 /** The two ends of a call: may the target be called now and with which credential; then report how the call ended. */
 import type { Telemetry } from '../base/telemetry.ts';
-import type { ModelRequest } from '../exchange/request.ts';
+import { type ModelRequest, plainModel } from '../exchange/request.ts';
 import { breaker, breakerOutcome, breakerState, isProbe } from '../native/breaker.ts';
 import type { ReplyFacts } from '../native/reply.ts';
 import { allCoolingDown, cooldownOf, takeCredential } from './credential.ts';
@@ -33,6 +33,8 @@ export interface OpenCall {
   /** Upstream limits of the target and of its provider, and the tokens reserved in each. */
   readonly quotas: readonly Quota[];
   readonly tokens: number;
+  /** The model name that is sent; empty: it isn't a plain one. */
+  readonly model: string;
   /** Monotonic ms. */
   readonly sentMs: number;
   /** Time to the first content, in ms; for a whole reply, to the reply. Null: none came. */
@@ -80,6 +82,7 @@ export function beginCall(target: Target, request: ModelRequest, deps: CallDeps)
     providerTicket,
     quotas,
     tokens: quotas.length === 0 ? 0 : callTokens(request, deps.estimate(request)),
+    model: plainModel(target.model ?? request.model),
     sentMs: nowMs,
     ttftMs: null,
   };
@@ -151,7 +154,7 @@ export function endCall(
     const used = facts?.usage ? facts.inputTokens + facts.outputTokens : facts === null ? 0 : tokens;
     settleQuotas(quotas, tokens, used, nowMs);
   }
-  deps.telemetry.call(target.label, label);
+  deps.telemetry.call(target.label, label, nowMs - openCall.sentMs, openCall.ttftMs);
 }
 
 /**

@@ -2,6 +2,7 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { Trail } from '../../src/attempt/trail.ts';
 import type { World } from '../../src/base/world.ts';
+import type { OpenCall } from '../../src/upstream/open-call.ts';
 import { chainConfig, labelOf, metricIn } from '../support/chain.ts';
 import { ask, send } from '../support/client.ts';
 import { wires } from '../support/replies.ts';
@@ -364,8 +365,8 @@ describe.each(wires)('$name', (wire) => {
 describe('trail', () => {
   test('a skipped target doesn’t count as a call, and the shortest wait is reported', () => {
     const trail = new Trail();
-    trail.skip('a/x', 'cooling_down', 9_000);
-    trail.skip('b/x', 'breaker_open', 4_000);
+    trail.skip('a/x', 'cooling_down', 'rate_limited', 9_000, 0);
+    trail.skip('b/x', 'breaker_open', 'breaker_open', 4_000, 0);
     expect(trail.calls).toBe(0);
     expect(trail.refusal([])).toMatchObject({ code: 'targets_down', retryAfterMs: 4_000 });
     expect(trail.text).toBe('a/x: cooling_down, b/x: breaker_open');
@@ -378,7 +379,8 @@ describe('trail', () => {
     ['upstream_credential', ['credential']],
   ])('%s is made of %j', (code, outcomes) => {
     const trail = new Trail();
-    for (const outcome of outcomes) trail.add('a/x', outcome);
+    const openCall = { target: { label: 'a/x' }, sentMs: 0, ttftMs: null, model: 'x' } as unknown as OpenCall;
+    for (const outcome of outcomes) trail.add(openCall, outcome, 'server', null, 0);
     expect(trail.refusal([]).code).toBe(code);
     expect(trail.refusal([]).message).toContain(`Tried a/x: ${outcomes[0]}`);
   });

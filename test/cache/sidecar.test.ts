@@ -13,6 +13,7 @@ import type { Reply } from '../../src/exchange/reply.ts';
 import { handle } from '../../src/gateway/gateway.ts';
 import { createLimiter } from '../../src/limit/limit.ts';
 import { retryBudget } from '../../src/native/retries.ts';
+import { createRecent } from '../../src/observe/recent.ts';
 import { createReplay } from '../../src/replay/replay.ts';
 import { createRouteTable } from '../../src/route/route.ts';
 import { createScrubPolicy } from '../../src/scrub/policy.ts';
@@ -272,6 +273,7 @@ function stagesFor({ upstream }: Gate, { name: dialect }: Wire, cache: Cache): S
     clock,
     observer: {
       ...silent,
+      recent: createRecent(0),
       record: () => {},
       charge: () => {},
       reload: () => {},

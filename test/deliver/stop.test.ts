@@ -26,6 +26,7 @@ vi.mock('../../src/limit/limit.ts', async (original) => {
         };
         return {
           headers: permit.headers,
+          limits: permit.limits,
           waitMs: permit.waitMs,
           stream,
           release: () => permit.release(),

@@ -40,6 +40,7 @@ vi.mock('../../src/limit/limit.ts', async (original) => {
         ledger.admitted += 1;
         return {
           headers: permit.headers,
+          limits: permit.limits,
           waitMs: permit.waitMs,
           stream: (tokens) => permit.stream(tokens),
           release: () => permit.release(),

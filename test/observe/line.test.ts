@@ -46,10 +46,19 @@ test('the log line contains the record, whatever its strings contain', () => {
     // A line tells µs.
     durationMs: count.map((us) => us / 1000),
     upstreamMs: count,
+    // A stored answer has neither.
+    ttftMs: fc.constant(0),
+    traceId: fc.constantFrom('', 'ab'.repeat(16)),
+    clientRequestId: fc.constantFrom('', 'app-1'),
+    parentSpanId: fc.constant(''),
+    startedMs: count,
+    steps: fc.constant([]),
+    charges: fc.constant([]),
+    limits: fc.constant([]),
   });
   const shows = (record: ExchangeRecord, wallMs: number): void => {
     const line = recordLine(record, wallMs);
-    const { findings, ...rest } = record;
+    const { findings, parentSpanId: _, startedMs: _s, steps: _t, charges: _c, limits: _l, ...rest } = record;
     expect(line.indexOf('\n')).toBe(line.length - 1);
     expect(JSON.parse(line)).toEqual({
       level: 30,

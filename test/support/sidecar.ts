@@ -9,7 +9,7 @@ import { pino } from 'pino';
 import type { z } from 'zod';
 import { realWorld, type World } from '../../src/base/world.ts';
 import { configSchema } from '../../src/config/schema.ts';
-import type { ExchangeRecord } from '../../src/observe/record.ts';
+import type { BesideTheLine, ExchangeRecord } from '../../src/observe/record.ts';
 import { type Sidecar, startSidecar } from '../../src/sidecar/sidecar.ts';
 import { sharedThread } from './shared-thread.ts';
 
@@ -17,7 +17,7 @@ import { sharedThread } from './shared-thread.ts';
 export type ConfigInput = z.input<typeof configSchema>;
 
 /** A record as its line in the log has it. */
-export type LoggedRecord = Omit<ExchangeRecord, 'findings'> & {
+export type LoggedRecord = Omit<ExchangeRecord, BesideTheLine> & {
   readonly emails: number;
   readonly cards: number;
 };
