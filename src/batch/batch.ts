@@ -12,6 +12,7 @@ import type { ModelRequest } from '../exchange/request.ts';
 import { livingFirst } from '../upstream/living.ts';
 import { callTokens, type Health } from '../upstream/open-call.ts';
 import type { Plan, Step } from '../upstream/target.ts';
+import { Alarm } from './alarm.ts';
 import { Pace } from './pace.ts';
 import { FairQueue, type Queued } from './queue.ts';
 import type { BatchSettings } from './settings.ts';
@@ -104,24 +105,13 @@ export function createBatch(
   let running = 0;
   let closed = false;
   let starting = false;
-  let timer: NodeJS.Timeout | null = null;
-  let timerMs = 0;
   let sweptMs = clock();
 
-  const refuse = (reason: BatchRefusal, refusal: Refusal): Refusal => {
-    deps.telemetry.batchRefused(reason);
-    return refusal;
-  };
+  const refuse = reporter(deps.telemetry);
 
   /** Whether interactive traffic and the concurrency limit leave room for one more. */
   const open = (): boolean =>
     running < pace.limit && interactive < config.batch.interactiveShare * config.listen.inFlightMax;
-
-  const isDue = (entry: Waiting, room: Room): boolean => {
-    const { plan, tokens } = entry;
-    entry.turn = roomiestFirst(livingFirst(plan.steps), plan, tokens, room);
-    return entry.turn !== null;
-  };
 
   /** Starts one request, and continues in the next turn of the event loop. */
   const startOne = (): void => {
@@ -130,7 +120,7 @@ export function createBatch(
     const nowMs = clock();
     const room = createRoom(deps.health, nowMs);
     const entry = queue.take((each) => isDue(each, room));
-    if (entry === null) return wakeIn(roomCheckMs);
+    if (entry === null) return alarm.setWithin(roomCheckMs);
     const leftMs = entry.deadlineMs - nowMs;
     if (leftMs <= 0) entry.settle(refuse('expired', expired()));
     else if (leftMs < (pace.serviceMs ?? 0))
@@ -149,23 +139,13 @@ export function createBatch(
     setImmediate(startOne);
   };
 
-  const wakeIn = (waitMs: number): void => {
-    const atMs = clock() + waitMs;
-    if (timer !== null && timerMs <= atMs) return;
-    if (timer !== null) clearTimeout(timer);
-    timerMs = atMs;
-    timer = setTimeout(wake, waitMs);
-    timer.unref();
-  };
-
-  const wake = (): void => {
-    timer = null;
+  const alarm = new Alarm(clock, () => {
     const nowMs = clock();
     pace.observe(nowMs, running, queue.size > 0);
     if (nowMs - sweptMs >= sweepMs || queue.nextDeadlineMs <= nowMs) sweep(nowMs);
     startSoon();
     watch(queue.nextDeadlineMs);
-  };
+  });
 
   /** Refuses requests that are past their deadline or can no longer be answered before it. */
   const sweep = (nowMs: number): void => {
@@ -182,21 +162,15 @@ export function createBatch(
 
   /** Sets the timer for a deadline and for the next sweep. */
   const watch = (deadlineMs: number): void => {
-    if (queue.size > 0) wakeIn(Math.max(deadlineStepMs, Math.min(sweepMs, deadlineMs - clock())));
+    if (queue.size > 0) alarm.setWithin(Math.max(deadlineStepMs, Math.min(sweepMs, deadlineMs - clock())));
   };
 
   /** Why a request can't join the queue; null: it can. */
   const refusalFor = (entry: Waiting, nowMs: number): Refusal | null => {
     const { queueMax, queueMaxBytes } = config.batch;
     if (closed) return refuse('draining', lost());
-    if (queue.size >= queueMax || queue.bytes + entry.bytes > queueMaxBytes) {
-      const what =
-        queue.size >= queueMax
-          ? `${queue.size} batch requests are waiting already`
-          : `The waiting batch requests hold ${queue.bytes} bytes already`;
-      const retryAfterMs = retryAfter(pace.perMs === null ? 0 : 1 / pace.perMs);
-      return refuse('queue_full', new Refusal('batch_queue_full', `${what}.`, { retryAfterMs }));
-    }
+    if (queue.size >= queueMax || queue.bytes + entry.bytes > queueMaxBytes)
+      return refuse('queue_full', full(queue, queueMax, pace));
     const rank = queue.rank(entry.tenant, entry.deadlineMs);
     const others = queue.tenants + (rank === 0 ? 1 : 0);
     const needsMs = pace.answeredInMs(Math.min(queue.size, (rank + 1) * Math.max(1, others) - 1));
@@ -215,22 +189,10 @@ export function createBatch(
           entry.settle(refuse('left', cancelRefusal(cancellation)));
         };
         const promptTokens = tokensOf(request.model, request.textBytes);
-        const entry: Waiting = {
-          tenant: identity.tenant,
-          cost: replyCost + promptTokens,
-          bytes: request.body.length,
-          deadlineMs,
-          waiting: false,
-          plan,
-          tokens: callTokens(request, promptTokens),
-          turn: null,
-          settle(turn) {
-            // A removed entry must not keep its request body alive.
-            entry.settle = settled;
-            cancellation.off(leave);
-            resolve(turn);
-          },
-        };
+        const entry = entryOf(identity, request, plan, deadlineMs, promptTokens, (turn) => {
+          cancellation.off(leave);
+          resolve(turn);
+        });
         const refusal =
           cancellation.reason === null ? refusalFor(entry, clock()) : cancelRefusal(cancellation);
         if (refusal !== null) return resolve(refusal);
@@ -265,7 +227,7 @@ export function createBatch(
         entry.settle(refuse('draining', lost()));
         return true;
       });
-      if (timer !== null) clearTimeout(timer);
+      alarm.clear();
     },
     get waiting() {
       return queue.size;
@@ -277,7 +239,49 @@ export function createBatch(
   };
 }
 
+/** Reports a refusal, and returns it. */
+const reporter =
+  (telemetry: BatchDeps['telemetry']) =>
+  (reason: BatchRefusal, refusal: Refusal): Refusal => {
+    telemetry.batchRefused(reason);
+    return refusal;
+  };
+
 const settled = (): void => {};
+
+/** Whether some target of a request has room; remembers which. */
+function isDue(entry: Waiting, room: Room): boolean {
+  const { plan, tokens } = entry;
+  entry.turn = roomiestFirst(livingFirst(plan.steps), plan, tokens, room);
+  return entry.turn !== null;
+}
+
+/** A request for the queue. @param done called with its turn, once */
+function entryOf(
+  { tenant }: Identity,
+  request: ModelRequest,
+  plan: Plan,
+  deadlineMs: number,
+  promptTokens: number,
+  done: (turn: readonly Step[] | Refusal) => void,
+): Waiting {
+  const entry: Waiting = {
+    tenant,
+    cost: replyCost + promptTokens,
+    bytes: request.body.length,
+    deadlineMs,
+    waiting: false,
+    plan,
+    tokens: callTokens(request, promptTokens),
+    turn: null,
+    settle(turn) {
+      // A removed entry must not keep its request body alive.
+      entry.settle = settled;
+      done(turn);
+    },
+  };
+  return entry;
+}
 
 const retryAfter = (ms: number): number => Math.min(retryMaxMs, Math.max(retryMinMs, ms));
 
@@ -289,6 +293,16 @@ const tooLate = (needsMs: number, leftMs: number): Refusal =>
     `This batch request needs about ${seconds(needsMs)}, but its deadline is in ${seconds(leftMs)}.`,
     { retryAfterMs: retryAfter(needsMs - leftMs) },
   );
+
+function full({ size, bytes }: FairQueue<Waiting>, queueMax: number, { perMs }: Pace): Refusal {
+  const what =
+    size >= queueMax
+      ? `${size} batch requests are waiting already`
+      : `The waiting batch requests hold ${bytes} bytes already`;
+  return new Refusal('batch_queue_full', `${what}.`, {
+    retryAfterMs: retryAfter(perMs === null ? 0 : 1 / perMs),
+  });
+}
 
 const expired = (): Refusal =>
   new Refusal(

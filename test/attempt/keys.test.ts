@@ -87,7 +87,7 @@ describe.each(wires)('$name', (wire) => {
     const lines = sidecar
       .logText()
       .split('\n')
-      .filter((line) => line.includes('refused its apiKey'));
+      .filter((line) => line.includes('refused this apiKey'));
     expect(lines).toHaveLength(1);
     expect(JSON.parse(lines[0] ?? '')).toMatchObject({ provider: 'many', status: 401, apiKey: 1 });
     expect(sidecar.logText() + (await sidecar.metrics())).not.toContain('key-b');

@@ -74,6 +74,13 @@ async function callsOfTwo(wire: Wire, headers: Record<string, string>): Promise<
   return chain.first.calls.length;
 }
 
+/** The header's value is in the log line of its request. */
+async function loggedAs(header: string): Promise<void> {
+  const chain = await chainOf(openaiWire);
+  await chain.ask({}, { [header]: 'from-the-app' });
+  await chain.recordWhere(({ clientRequestId }) => clientRequestId === 'from-the-app');
+}
+
 /** SHA-256 of "k". */
 const sha256 = '8254c329a92850f6d539dd376f4816ee2764517da5e0235514af433164480d7a';
 const keys: ConfigInput = { authenticate: { keys: [{ id: 'key-1', sha256, tenant: 'acme' }] } };
@@ -214,6 +221,8 @@ const effects: Readonly<Record<string, () => Promise<void>>> = {
     await chain.ask({}, faulty);
     expect(chain.first.calls[0]?.headers).not.toHaveProperty('x-simulate');
   },
+  'x-client-request-id': () => loggedAs('x-client-request-id'),
+  'x-request-id': () => loggedAs('x-request-id'),
   traceparent: passedToBoth('traceparent'),
   tracestate: passedToBoth('tracestate'),
   'openai-organization': passedTo(openaiWire, 'openai-organization'),

@@ -42,7 +42,7 @@ describe.each(sdks)('errors of the gateway, $name', ({ sdk, via, wire }) => {
     ['BadRequestError', 'x-sidegate-timeout', [ok], {}, {}, { 'x-sidegate-timeout': 'soon' }],
     [
       'AuthenticationError',
-      'key is not known',
+      'The key is unknown',
       [ok],
       { authenticate: { ...authenticate, anonymousTenant: undefined } },
       {},
