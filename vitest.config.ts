@@ -12,7 +12,7 @@ export default defineConfig({
     // For what hangs: a machine that is busy with other work takes several times as long as a quiet one.
     testTimeout: 120_000,
     hookTimeout: 120_000,
-    maxWorkers: 2,
+    maxWorkers: 3,
     projects: [
       // Patterns are each project's own: those of this file would be added to them.
       {
