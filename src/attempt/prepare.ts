@@ -98,11 +98,11 @@ export class Preparation {
   #checked(translated: Translated, target: Target): Prepared | Refusal {
     if (translated.kind === 'invalid') return translated.refusal;
     if (translated.kind === 'cannot') return unsupported(translated.field, target);
-    const { sent, dropped, lost } = translated;
+    const { sent, dropped, droppedMore, lost } = translated;
     const [first] = dropped;
-    return this.#chosen && first !== undefined
-      ? unsupported(first, target)
-      : { sent, dropped: lost.length === 0 ? dropped : [...dropped, ...lost] };
+    if (this.#chosen && first !== undefined) return unsupported(first, target);
+    const more = droppedMore === 0 ? none : [`and ${droppedMore} more`];
+    return { sent, dropped: [...dropped, ...lost, ...more] };
   }
 }
 

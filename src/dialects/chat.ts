@@ -220,30 +220,44 @@ export interface Notes {
   invalid: { readonly field: string; readonly message: string } | null;
   /** An essential field that the target's dialect can't express, so that the target is skipped; null: none. */
   unsupported: string | null;
-  /** Non-essential fields that were left out. */
+  /** Non-essential fields that were left out: the first `droppedMax` of them. */
   readonly dropped: string[];
+  /** How many more were left out. */
+  droppedMore: number;
 }
+
+/** Most names of left out fields that are kept, since a client can make up any number of fields. */
+const droppedMax = 12;
+/** Longest name of a field that is kept, in UTF-16 units: all of them fit in the head of a reply, in any script. */
+const nameMaxLength = 64;
 
 /** Creates empty notes, or a copy of others. */
 export const createNotes = (from?: Notes): Notes =>
   from === undefined
-    ? { invalid: null, unsupported: null, dropped: [] }
-    : { invalid: from.invalid, unsupported: from.unsupported, dropped: [...from.dropped] };
+    ? { invalid: null, unsupported: null, dropped: [], droppedMore: 0 }
+    : { ...from, dropped: [...from.dropped] };
 
 /** Notes a mistake of the client. @param message continues "The field x …" */
 export function noteInvalid(notes: Notes, field: string, message: string): void {
-  notes.invalid ??= { field, message };
+  notes.invalid ??= { field: cutName(field), message };
 }
 
 /** Notes an essential field that the target's dialect can't express. */
 export function noteUnsupported(notes: Notes, field: string): void {
-  notes.unsupported ??= field;
+  notes.unsupported ??= cutName(field);
 }
 
 /** Notes a field that was left out. */
 export function noteDropped(notes: Notes, field: string): void {
-  if (!notes.dropped.includes(field)) notes.dropped.push(field);
+  const name = cutName(field);
+  if (notes.dropped.includes(name)) return;
+  if (notes.dropped.length < droppedMax) notes.dropped.push(name);
+  else notes.droppedMore += 1;
 }
+
+/** A name as it is told: clients make up names of any length. */
+const cutName = (name: string): string =>
+  name.length <= nameMaxLength ? name : `${name.slice(0, nameMaxLength - 3)}...`;
 
 /** Notes an image's `detail` as left out, for dialects without it. */
 export function noteDetail({ detail, at }: ImagePart, notes: Notes): void {

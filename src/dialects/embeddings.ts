@@ -40,6 +40,7 @@ export function translateEmbeddings(
     kind: 'sent',
     sent: { path: to.basePath + path, headers: sent, body: written, reading },
     dropped: notes.dropped,
+    droppedMore: notes.droppedMore,
     lost: lostHeaders(client, exchange),
   };
 }

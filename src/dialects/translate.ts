@@ -22,6 +22,8 @@ export type Translated =
       readonly kind: 'sent';
       readonly sent: UpstreamRequest;
       readonly dropped: readonly string[];
+      /** How many more fields were left out. */
+      readonly droppedMore: number;
       /** Headers that were left out. SDKs send them by default, so no request is refused because of them. */
       readonly lost: readonly string[];
     }
@@ -81,6 +83,7 @@ export function translate(
     kind: 'sent',
     sent: { path: to.basePath + path, headers: sent, body: Buffer.from(JSON.stringify(body)), reading },
     dropped: notes.dropped,
+    droppedMore: notes.droppedMore,
     lost: lostHeaders(client, exchange),
   };
 }

@@ -65,7 +65,7 @@ describe('replicate', () => {
 
 describe('the models of Replicate', () => {
   const pathOf = (model: string): unknown => {
-    const notes = { invalid: null, unsupported: null, dropped: [] };
+    const notes = { invalid: null, unsupported: null, dropped: [], droppedMore: 0 };
     const to = { basePath: '', model, headers: [], quirks: {}, outputMaxTokens: null };
     const { chatProvider } = dialects.replicate;
     const { chatClient } = dialects.openai;

@@ -9,6 +9,7 @@ import {
   type ToolCallPart,
 } from '../../src/dialects/chat.ts';
 import { dialects } from '../../src/dialects/index.ts';
+import { openaiNames } from '../../src/dialects/openai/parts.ts';
 import { type DialectName, dialectNames } from '../../src/exchange/dialects.ts';
 import { destinationOf } from './fixtures.ts';
 
@@ -194,7 +195,7 @@ const request = fc
       given.system.length === 0 ? [] : [{ role: 'system', parts: given.system, name: null }];
     const toolChoice = choice === 'tool' ? named : choice === null ? null : { kind: choice };
     return {
-      names: {} as ChatRequest['names'],
+      names: openaiNames,
       stream: false,
       messages: [...system, ...given.turns.flat()],
       tools: given.tools,

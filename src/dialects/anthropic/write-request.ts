@@ -137,15 +137,21 @@ const writeMark = (cache: CacheMark | null): Json =>
       };
 
 function writeMessages(messages: readonly ChatMessage[], notes: Notes): Json[] {
-  const written: { role: string; content: Json[] }[] = [];
+  const written: { readonly role: string; readonly content: Json[] }[] = [];
+  /** Whether the last message consists of results only. */
+  let results = false;
   for (const { role, parts } of messages) {
     if (role !== 'user' && role !== 'assistant') continue;
     const content = parts.flatMap((part) => writePart(part, notes));
     const last = written.at(-1);
     // All results of a turn must be in one message, even if the client sent them in several.
-    const joins = last?.role === role && role === 'user' && last.content.every(isResult);
-    if (joins) last.content = [...last.content, ...content];
-    else if (content.length > 0) written.push({ role, content });
+    if (last?.role === role && role === 'user' && results)
+      for (const part of content) last.content.push(part);
+    else if (content.length > 0) {
+      written.push({ role, content });
+      results = true;
+    }
+    results &&= content.every(isResult);
   }
   return written;
 }

@@ -42,7 +42,7 @@ export interface ContentWriter {
 
 /** Creates the writer for one request, within which document names must be unique. */
 export function createContentWriter(family: Family, notes: Notes): ContentWriter {
-  const documents = new Set<string>();
+  const documents: TakenNames = { names: new Set(), next: new Map() };
 
   const attachment = (part: ImagePart | DocumentPart | AudioPart): Json[] => {
     const written =
@@ -155,7 +155,7 @@ const documentFormats: Readonly<Record<string, string>> = {
   'text/markdown': 'md',
 };
 
-function writeDocument({ source, name }: DocumentPart, taken: Set<string>): Json | null {
+function writeDocument({ source, name }: DocumentPart, taken: TakenNames): Json | null {
   if (source.kind === 'url') return null;
   const format = source.kind === 'text' ? 'txt' : entryOf(documentFormats, source.mediaType);
   if (format === undefined) return null;
@@ -165,8 +165,15 @@ function writeDocument({ source, name }: DocumentPart, taken: Set<string>): Json
 
 const nameMaxLength = 180;
 
+/** The names of a request's documents so far. */
+interface TakenNames {
+  readonly names: Set<string>;
+  /** The number to try next for a name that is taken. */
+  readonly next: Map<string, number>;
+}
+
 /** A unique document name of the few characters that Bedrock allows, which exclude dots. */
-function nameOf(given: string | null, taken: Set<string>): string {
+function nameOf(given: string | null, { names, next }: TakenNames): string {
   const plain = (given ?? '')
     .replace(/\.[a-z0-9]{1,5}$/i, '')
     .replace(/[^a-z0-9\s()[\]-]/gi, '-')
@@ -175,7 +182,11 @@ function nameOf(given: string | null, taken: Set<string>): string {
     .slice(0, nameMaxLength);
   const base = plain === '' ? 'document' : plain;
   let name = base;
-  for (let number = 2; taken.has(name); number++) name = `${base} (${number})`;
-  taken.add(name);
+  if (names.has(base)) {
+    let number = next.get(base) ?? 2;
+    for (; names.has(name); number++) name = `${base} (${number})`;
+    next.set(base, number);
+  }
+  names.add(name);
   return name;
 }

@@ -71,8 +71,9 @@ function writeMessages(messages: readonly ChatMessage[], family: Family, notes: 
     const content = parts.flatMap(writer.write);
     if (content.length === 0) continue;
     const last = turns.at(-1);
-    if (last?.role === role) last.content.push(...content);
-    else turns.push({ role, content });
+    if (last?.role !== role) turns.push({ role, content });
+    // One by one: as arguments of one call, very many blocks would overflow the stack.
+    else for (const block of content) last.content.push(block);
   }
   return turns;
 }

@@ -22,6 +22,7 @@ import {
   type ToolResultPart,
 } from '../chat.ts';
 import { noneEssential, noteRest, readItems } from '../members.ts';
+import { createOpenCalls, type OpenCalls } from './open-calls.ts';
 import { readCall } from './reply.ts';
 import { readSchema } from './schema.ts';
 import { readSignature, readThought } from './signature.ts';
@@ -125,12 +126,9 @@ function readSystem(value: unknown): ChatMessage[] {
   return parts.length === 0 ? [] : [{ role: 'system', parts, name: null }];
 }
 
-/** Calls without a result so far, to which results without an id are matched. */
-type OpenCalls = { id: string; name: string }[];
-
 function readContents(value: unknown, notes: Notes): ChatMessage[] {
   if (!Array.isArray(value)) noteInvalid(notes, 'contents', 'must be a list of contents');
-  const calls: OpenCalls = [];
+  const calls = createOpenCalls();
   const items = Array.isArray(value) ? readItems(value, 'contents', notes) : [];
   return items.map((content, index) => {
     const at = `contents[${index}]`;
@@ -155,7 +153,7 @@ function readPart(
   const signature = readSignature(part);
   if (isObject(part.functionCall)) {
     const call: ToolCallPart = { ...readCall(part.functionCall, at), signature, at };
-    calls.push({ id: call.id, name: call.name });
+    calls.add(call);
     return [call];
   }
   if (isObject(part.functionResponse)) return [readResult(camel(part.functionResponse), at, calls, notes)];
@@ -200,10 +198,7 @@ function readMedia(part: Json, at: string): Exclude<Part, { kind: 'text' }> | nu
 function readResult(result: Json, at: string, calls: OpenCalls, notes: Notes): ToolResultPart {
   const name = textOf(result.name) ?? '';
   const given = textOf(result.id) ?? '';
-  // Results without an id are in the order of the calls.
-  const found = calls.findIndex((call) => (given === '' ? call.name === name : call.id === given));
-  const call = calls[found];
-  if (found >= 0) calls.splice(found, 1);
+  const call = given === '' ? calls.takeNamed(name) : calls.take(given);
   const media = listOf(result.parts).flatMap((part, number): (ImagePart | DocumentPart)[] => {
     const place = `${at}.functionResponse.parts[${number}]`;
     const read = readMedia(camel(part), place);

@@ -105,14 +105,19 @@ function readInput(input: unknown, notes: Notes): ChatMessage[] {
   const items = Array.isArray(input) ? readItems(input, 'input', notes) : [];
   const calls = new Map<string, string>();
   const messages: ChatMessage[] = [];
+  /** The parts of the last message, and whether all of them are results. */
+  let open: Part[] = [];
+  let results = false;
   // Consecutive items of the assistant, or results, are joined; two messages of the user stay separate.
   const add = (role: ChatMessage['role'], parts: readonly Part[]): void => {
-    const last = messages.at(-1);
-    const results = last?.parts.every(({ kind }) => kind === 'tool_result') === true;
-    const joined = last?.role === role && (role === 'assistant' || (role === 'user' && results));
-    if (last !== undefined && joined)
-      messages[messages.length - 1] = { ...last, parts: [...last.parts, ...parts] };
-    else messages.push({ role, parts, name: null });
+    const joined = messages.at(-1)?.role === role && (role === 'assistant' || (role === 'user' && results));
+    if (!joined) {
+      open = [];
+      results = true;
+      messages.push({ role, parts: open, name: null });
+    }
+    for (const part of parts) open.push(part);
+    results &&= parts.every(({ kind }) => kind === 'tool_result');
   };
   for (const [index, item] of items.entries()) {
     const at = `input[${index}]`;

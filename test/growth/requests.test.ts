@@ -1,0 +1,62 @@
+/** Work grows linearly with a request's length: every shape of body, read and written for every dialect of providers. */
+import { describe, expect, test } from 'vitest';
+import { createNotes } from '../../src/dialects/chat.ts';
+import { withoutForeign } from '../../src/dialects/foreign.ts';
+import { withoutForeign as withoutForeignParts } from '../../src/dialects/gemini/signature.ts';
+import { dialects } from '../../src/dialects/index.ts';
+import { endpoints } from '../../src/exchange/endpoint.ts';
+import { inspect } from '../../src/native/inspect.ts';
+import { findNothing } from '../../src/native/pii.ts';
+import { growth } from './growth.ts';
+import { shapes } from './shapes.ts';
+
+/** How the chat endpoint of a dialect is inspected. */
+const inspectedAs = (name: string) =>
+  endpoints.find(({ dialect, kind }) => dialect === name && kind === 'chat')?.inspectedAs ?? 0;
+const providers = Object.values(dialects).flatMap(({ name, chatProvider }) =>
+  chatProvider === null ? [] : [{ name, chatProvider }],
+);
+const models: Readonly<Record<string, string>> = {
+  anthropic: 'claude-opus-4',
+  bedrock: 'anthropic.claude-opus-4',
+  gemini: 'gemini-2.5-pro',
+  replicate: 'meta/llama',
+};
+
+describe.each(shapes)('$name', ({ dialect, body }) => {
+  const client = dialects[dialect].chatClient;
+  if (client === null) throw new Error(`nobody speaks ${dialect}`);
+
+  test.each(providers)('translated for $name', ({ name, chatProvider }) => {
+    const to = {
+      basePath: '',
+      model: models[name] ?? 'some-model',
+      headers: [],
+      quirks: {},
+      outputMaxTokens: null,
+    };
+    const perByte = growth(
+      (n) => JSON.stringify(body(n)),
+      (text) => {
+        const notes = createNotes();
+        const request = client.readRequest(JSON.parse(text), notes);
+        const { body: written } = chatProvider.writeRequest(request, to, notes);
+        expect(notes.dropped.join(', ').length).toBeLessThan(4096);
+        return JSON.stringify(written).length;
+      },
+    );
+    expect(perByte).toBeLessThan(6);
+  });
+
+  test('inspected, and freed of foreign reasoning', () => {
+    const as = dialects[dialect].name;
+    const perByte = growth(
+      (n) => Buffer.from(JSON.stringify(body(n))),
+      (bytes) => {
+        inspect(bytes, inspectedAs(dialect), findNothing, false, Buffer.alloc(32));
+        return withoutForeign(bytes, as).length + withoutForeignParts(bytes).length;
+      },
+    );
+    expect(perByte).toBeLessThan(6);
+  });
+});

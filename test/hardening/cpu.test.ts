@@ -1,0 +1,85 @@
+/** One request that is large or made to be slow doesn't hold up others, and what is told of it is short. */
+import { expect, onTestFinished, test } from 'vitest';
+import { ask, openSocket } from '../support/client.ts';
+import { startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
+import { startUpstream } from '../support/upstream.ts';
+
+const provider = (baseUrl: string) => ({ dialect: 'gemini' as const, baseUrl, apiKey: 'provider-key' });
+
+/** A sidecar in front of a Gemini provider. */
+async function startGemini(): Promise<TestSidecar> {
+  const upstream = await startUpstream((call) =>
+    call.whole(
+      200,
+      { 'content-type': 'application/json' },
+      '{"candidates":[{"content":{"role":"model","parts":[{"text":"Hi"}]},"finishReason":"STOP"}]}',
+    ),
+  );
+  const sidecar = await startTestSidecar({
+    cache: { enabled: false },
+    providers: Object.fromEntries(['first', 'second'].map((name) => [name, provider(upstream.baseUrl)])),
+    // With a single target no field may be left out.
+    routes: [{ model: 'gem-x', targets: [{ provider: 'first' }, { provider: 'second' }] }],
+    listen: { bodyMaxBytes: 64 * 1024 * 1024 },
+  });
+  onTestFinished(async () => {
+    await sidecar.stop();
+    await upstream.close();
+  });
+  return sidecar;
+}
+
+const cpuMs = (): number => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+};
+
+test('80,000 made up fields take no longer than their bytes, and a few of them are told', async () => {
+  const { url } = await startGemini();
+  const fields = Object.fromEntries(Array.from({ length: 80_000 }, (_, i) => [`k${i}`, 1]));
+  const body = { model: 'gem-x', ...fields, messages: [{ role: 'user', content: 'Hi' }] };
+  const before = cpuMs();
+  const reply = await ask(url, '/v1/chat/completions', { body });
+  // 11 s when each name was looked up in the list of the others.
+  expect(cpuMs() - before).toBeLessThan(3000);
+  expect(reply.status).toBe(200);
+  expect(reply.headers['x-sidegate-dropped']).toBe(
+    `${Array.from({ length: 12 }, (_, i) => `k${i}`).join(', ')}, and 79988 more`,
+  );
+});
+
+test('names of any length and script leave room in the head of the reply', async () => {
+  const { url } = await startGemini();
+  const fields = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`${'模'.repeat(1000)}${i}`, 1]));
+  const socket = await openSocket(url);
+  const body = JSON.stringify({ model: 'gem-x', ...fields, messages: [{ role: 'user', content: 'Hi' }] });
+  const bytes = Buffer.byteLength(body);
+  socket.write(
+    `POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: ${bytes}\r\n\r\n${body}`,
+  );
+  let text = '';
+  for await (const chunk of socket) text += chunk;
+  expect(text).toMatch(/^HTTP\/1\.1 200 /);
+  expect(text.indexOf('\r\n\r\n')).toBeLessThan(8 * 1024);
+});
+
+test('20,000 calls without a result, then results of others, are matched in linear time', async () => {
+  const { url } = await startGemini();
+  const count = 20_000;
+  const calls = Array.from({ length: count }, (_, i) => ({
+    functionCall: { id: `a${i}`, name: 'f', args: {} },
+  }));
+  const results = Array.from({ length: count }, (_, i) => ({
+    functionResponse: { id: `b${i}`, name: 'f', response: {} },
+  }));
+  const body = {
+    contents: [
+      { role: 'model', parts: calls },
+      { role: 'user', parts: results },
+    ],
+  };
+  const before = cpuMs();
+  const reply = await ask(url, '/v1beta/models/gem-x:generateContent', { body });
+  expect(cpuMs() - before).toBeLessThan(3000);
+  expect(reply.status).toBe(200);
+});
