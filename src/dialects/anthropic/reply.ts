@@ -149,7 +149,8 @@ function writeBlock(part: ReplyPart): Json[] {
   switch (part.kind) {
     case 'text':
     case 'refusal':
-      return part.text === '' ? [] : [{ type: 'text', text: part.text, citations: null }];
+      // Without `citations`: Anthropic leaves the member out where there are none, and strict clients refuse null.
+      return part.text === '' ? [] : [{ type: 'text', text: part.text }];
     case 'reasoning': {
       const signature = part.signature === null ? unsigned : seal(part.signature, 'anthropic');
       return [{ type: 'thinking', thinking: part.text, signature }];
