@@ -3,6 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { z } from 'zod';
 import { catalogue } from '../src/base/errors.ts';
 import { help } from '../src/cli.ts';
+import { help as costsHelp } from '../src/commands/costs.ts';
 import { help as keysHelp } from '../src/commands/keys.ts';
 import { configSchema } from '../src/config/schema.ts';
 import { type Preset, presets } from '../src/dialects/presets.ts';
@@ -158,7 +159,8 @@ const dialectFaultTable = (): string =>
   `Number of tests, with clients of ${faultClients()}. Replies of Replicate come in one piece, so they can't be cut.\n\n` +
   table(['what the provider does', ...faultProviders], dialectFaultRows());
 
-const helpText = (): string => `\`\`\`text\n${help.trim()}\n\`\`\`\n\n\`\`\`text\n${keysHelp.trim()}\n\`\`\``;
+const helpText = (): string =>
+  [help, keysHelp, costsHelp].map((text) => `\`\`\`text\n${text.trim()}\n\`\`\``).join('\n\n');
 
 /** Rows of RESULTS.md that the README quotes: title in the README, name of the row, unit. */
 const measured = [

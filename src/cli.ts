@@ -1,4 +1,4 @@
-/** The command line: run, check, explain, keys, demo, simulate, presets, schema. */
+/** The command line: run, check, explain, keys, costs, demo, simulate, presets, schema. */
 
 import { dirname, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -17,6 +17,8 @@ export const help = `sidegate: an LLM gateway beside your service
                                    show how the request in FILE is routed: its tier, and each target's price and verdict
   sidegate keys create | list | revoke
                                    create, list or revoke stored keys; \`sidegate keys\` explains
+  sidegate costs [--by NAME] [--since TIME]
+                                   who spent what, from the ledger; \`sidegate costs --help\` explains
   sidegate demo [--port N]         serve with the built-in simulator and the providers whose keys are set
   sidegate simulate [--port N] [--config FILE]
                                    serve only the simulator: all dialects, and faults to test apps with
@@ -39,6 +41,7 @@ export const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
       ),
   ],
   ['keys', async (args, shell) => (await import('./commands/keys.ts')).keys(args, shell)],
+  ['costs', async (args, shell) => (await import('./commands/costs.ts')).costs(args, shell)],
   ['demo', demo],
   ['simulate', async (args, shell) => (await import('./commands/simulate.ts')).simulate(args, shell)],
   ['presets', presets],
@@ -48,6 +51,9 @@ export const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['help', usage],
 ]);
 
+/** Commands that answer `--help` themselves; the others print the list of commands. */
+const explained: ReadonlySet<string> = new Set(['costs']);
+
 /** Runs a command. Resolves with the exit code when it has finished. */
 export async function runCli(args: readonly string[], shell: Shell): Promise<number> {
   const [name, ...rest] = args;
@@ -55,7 +61,8 @@ export async function runCli(args: readonly string[], shell: Shell): Promise<num
     shell.printError(help);
     return 2;
   }
-  const command = commands.has(name) && rest.includes('--help') ? usage : commands.get(name);
+  const command =
+    commands.has(name) && !explained.has(name) && rest.includes('--help') ? usage : commands.get(name);
   if (command === undefined) {
     shell.printError(`There is no command ${JSON.stringify(name)}.\n\n${help}`);
     return 2;

@@ -12,6 +12,12 @@ module.enableCompileCache?.();
 // Imported only now, since an older Node could not parse it.
 const { runCli } = await import('./cli.ts');
 
+// As in `sidegate costs | head`: whoever reads has enough.
+process.stdout.on('error', (cause) => {
+  if ('code' in cause && cause.code === 'EPIPE') process.exit(0);
+  throw cause;
+});
+
 const exitCode = await runCli(process.argv.slice(2), {
   env: process.env,
   print: (text) => void process.stdout.write(text),

@@ -1,7 +1,26 @@
 /** Settings of stage observe: the log and the records. */
 
 import { z } from 'zod';
-import { secret } from '../base/settings.ts';
+import { bytes, secret } from '../base/settings.ts';
+
+const ledger = z
+  .strictObject({
+    path: z.string().min(1).optional().meta({
+      description: 'SQLite file with a row for each request, for `sidegate costs`; unset: none is kept.',
+      restart: true,
+    }),
+    keepDays: z.int().min(1).max(3650).default(90).meta({ description: 'Older rows are deleted.' }),
+    maxBytes: bytes(1024 ** 4)
+      .default(1024 ** 3)
+      .meta({ description: 'Beyond this size, the oldest rows are deleted.' }),
+    waitingMax: z
+      .int()
+      .min(1000)
+      .max(1_000_000)
+      .default(20_000)
+      .meta({ description: 'Most rows that wait in memory for a file that cannot be written.' }),
+  })
+  .prefault({});
 
 /** Schema of stage observe's settings. */
 export const observe = z
@@ -16,6 +35,7 @@ export const observe = z
       .max(10_000)
       .default(500)
       .meta({ description: 'How many of the last requests are kept in memory for the dashboard.' }),
+    ledger,
     digestKey: secret.optional().meta({
       description:
         'Key of the request digests in the log; unset: random at each start, so digests of two runs differ.',

@@ -2,6 +2,7 @@
 import type { Log } from '../base/log.ts';
 import type { Telemetry } from '../base/telemetry.ts';
 import type { Charge } from '../count/usage.ts';
+import type { Ledger } from './ledger/ledger.ts';
 import { logRecord } from './line.ts';
 import type { Metrics } from './metrics.ts';
 import { createNotices } from './notices.ts';
@@ -29,6 +30,7 @@ const storedKeyLimit = 'stored-key';
 export function createObserver(
   metrics: Metrics,
   recent: Recent,
+  ledger: Pick<Ledger, 'add'> | null,
   log: Log,
   world: { readonly clock: () => number; readonly wallClock: () => number },
 ): Observer {
@@ -41,6 +43,7 @@ export function createObserver(
       const wallMs = world.wallClock();
       metrics.record(record);
       recent.add(record, wallMs);
+      ledger?.add(record, wallMs);
       logRecord(log, record, wallMs);
     },
     charge: metrics.charge,

@@ -18,6 +18,7 @@ import { createEstimator, type Estimator } from '../count/estimate.ts';
 import { createLimiter, type Limiter } from '../limit/limit.ts';
 import { budgetTables, readBudgets, type SavedBudgets, saveBudgets } from '../limit/saved.ts';
 import { retryBudget } from '../native/retries.ts';
+import { createLedger, type Ledger } from '../observe/ledger/ledger.ts';
 import { createMetrics, type Metrics } from '../observe/metrics.ts';
 import { createRecent } from '../observe/recent.ts';
 import { createObserver, type Observer } from '../observe/telemetry.ts';
@@ -35,6 +36,8 @@ export interface Rooms {
   readonly world: World;
   readonly metrics: Metrics;
   readonly observer: Observer;
+  /** Null: none is kept. */
+  readonly ledger: Ledger | null;
   readonly health: HealthBook;
   /** Id of the retry budget in the native core. */
   readonly retryBudgetId: number;
@@ -83,7 +86,8 @@ export async function openRooms(
     upstreamInFlight: (priority) => batch.atWork(priority),
     engines: () => upstreams.engines(),
   });
-  const observer = createObserver(metrics, createRecent(first.observe.recent), log, world);
+  const ledger = openLedger(first.observe.ledger, world, log);
+  const observer = createObserver(metrics, createRecent(first.observe.recent), ledger, log, world);
   const health = createHealthBook(clock);
   const estimator = createEstimator();
   const cache = createCache(first.cache);
@@ -101,6 +105,7 @@ export async function openRooms(
     world,
     metrics,
     observer,
+    ledger,
     health,
     retryBudgetId: retryBudget.open(ratio, minPerSecond),
     estimator,
@@ -121,6 +126,22 @@ export async function openRooms(
             budgets: saveBudgets(opened.store, limiter.changed, first.store.flushMs, observer),
           },
   };
+}
+
+/** The ledger of a configuration; null: it names no file. */
+function openLedger(
+  { path, ...settings }: Config['observe']['ledger'],
+  world: World,
+  log: Log,
+): Ledger | null {
+  if (path === undefined) return null;
+  return createLedger(path, settings, {
+    ...world,
+    onProblem: (problem) =>
+      problem === null
+        ? log.info({ path }, 'the ledger can be written again')
+        : log.error({ path, reason: problem }, 'the ledger cannot be written; its rows wait in memory'),
+  });
 }
 
 /** The embedded database and the keys in it; null: there is none. */

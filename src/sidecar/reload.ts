@@ -14,6 +14,7 @@ export function adopt(config: Config, rooms: Rooms, listener: Listener): void {
   retryBudget.set(rooms.retryBudgetId, ratio, minPerSecond);
   rooms.observer.nameLimits(limitNames(config));
   rooms.observer.recent.resize(config.observe.recent);
+  rooms.ledger?.update(config.observe.ledger);
   rooms.limiter.update(config);
   rooms.cache.update(config.cache);
   rooms.replay.update(config.replay);

@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { publishedSchema } from '../../scripts/generate.ts';
 import { catalogue } from '../../src/base/errors.ts';
 import { commands, help } from '../../src/cli.ts';
+import { help as costsHelp } from '../../src/commands/costs.ts';
 import { help as keysHelp } from '../../src/commands/keys.ts';
 import { nothingBilled } from '../../src/count/usage.ts';
 import { dialectNames } from '../../src/exchange/dialects.ts';
@@ -195,7 +196,7 @@ describe('commands', () => {
     expect(names.filter((name) => !commands.has(name))).toEqual([]);
     const options = used.flat().filter((word) => word.startsWith('--'));
     expect(options).toContain('--config');
-    expect(options.filter((option) => !`${help}${keysHelp}`.includes(`${option} `))).toEqual([]);
+    expect(options.filter((option) => !`${help}${keysHelp}${costsHelp}`.includes(`${option} `))).toEqual([]);
   });
 
   test('are all in the help, and the help has no others', () => {

@@ -1,0 +1,97 @@
+/** The columns of the ledger. A row of a table here is a column: read from the record, written, and exported by name. */
+import { piiKinds } from '../../native/pii.ts';
+import type { ExchangeRecord } from '../record.ts';
+
+/** A column and how it is read from a record. */
+export interface Column<T> {
+  readonly name: string;
+  /** @param endedMs when the request ended, ms since 1970 */
+  readonly of: (record: ExchangeRecord, endedMs: number) => T;
+}
+
+const wholeUs = (ms: number): number => Math.round(ms * 1000);
+
+/** `email:2,card:1`: kinds of personal data that were found, never the text. */
+const findingsText = ({ findings }: ExchangeRecord): string =>
+  piiKinds
+    .flatMap(({ name }, kind) => ((findings[kind] ?? 0) > 0 ? [`${name}:${findings[kind]}`] : []))
+    .join();
+
+/** Columns of text. The first is what makes a row unique. */
+export const textColumns: readonly Column<string>[] = [
+  { name: 'request_id', of: (r) => r.requestId },
+  { name: 'trace_id', of: (r) => r.traceId },
+  { name: 'client_request_id', of: (r) => r.clientRequestId },
+  { name: 'endpoint', of: (r) => r.endpoint },
+  { name: 'tenant', of: (r) => r.tenant },
+  { name: 'team', of: (r) => r.team },
+  { name: 'user', of: (r) => r.user },
+  { name: 'key_id', of: (r) => r.keyId },
+  { name: 'tags', of: (r) => r.tags },
+  { name: 'requested_model', of: (r) => r.model },
+  { name: 'route', of: (r) => r.route },
+  { name: 'tier', of: (r) => r.tier },
+  { name: 'target', of: (r) => r.target },
+  { name: 'error', of: (r) => r.error },
+  { name: 'cache', of: (r) => r.cache },
+  { name: 'priority', of: (r) => r.priority },
+  { name: 'limits', of: (r) => (r.limits.length === 0 ? '' : r.limits.join()) },
+  { name: 'personal_data', of: (r) => findingsText(r) },
+];
+
+/** Columns of whole numbers: money in nano-dollars, times in µs unless their names say otherwise. */
+export const numberColumns: readonly Column<number>[] = [
+  { name: 'ended_ms', of: (_, endedMs) => endedMs },
+  { name: 'status', of: (r) => r.status },
+  { name: 'stream', of: (r) => Number(r.stream) },
+  { name: 'replayed', of: (r) => Number(r.replayed) },
+  { name: 'abandoned', of: (r) => Number(r.abandoned) },
+  { name: 'stopped', of: (r) => Number(r.stopped) },
+  { name: 'duration_us', of: (r) => wholeUs(r.durationMs) },
+  { name: 'queued_us', of: (r) => wholeUs(r.queuedMs) },
+  { name: 'upstream_us', of: (r) => wholeUs(r.upstreamMs) },
+  { name: 'ttft_us', of: (r) => wholeUs(r.ttftMs) },
+  { name: 'calls', of: (r) => r.attempts },
+  { name: 'input_tokens', of: (r) => r.inputTokens },
+  { name: 'output_tokens', of: (r) => r.outputTokens },
+  { name: 'cached_input_tokens', of: (r) => r.cachedInputTokens },
+  { name: 'cache_write_tokens', of: (r) => r.cacheWriteTokens },
+  { name: 'search_units', of: (r) => r.searchUnits },
+  { name: 'usage_known', of: (r) => Number(r.usageKnown) },
+  { name: 'cost_nano_usd', of: (r) => r.costNanoUsd },
+  { name: 'priced', of: (r) => Number(r.priced) },
+  { name: 'saved_nano_usd', of: (r) => r.savedNanoUsd },
+];
+
+/** All columns in the order they are written and exported. */
+export const columnNames: readonly string[] = [...textColumns, ...numberColumns].map(({ name }) => name);
+
+/** Steps of `ledger`'s tables; see `Migrations`. */
+export const ledgerTables = {
+  part: 'ledger',
+  steps: [
+    `CREATE TABLE request (
+       id INTEGER PRIMARY KEY,
+       ${textColumns.map(({ name }) => `"${name}" TEXT NOT NULL`).join(', ')},
+       ${numberColumns.map(({ name }) => `${name} INTEGER NOT NULL`).join(', ')},
+       split INTEGER NOT NULL,
+       steps TEXT NOT NULL
+     ) STRICT;
+     CREATE UNIQUE INDEX request_by_id ON request (request_id);
+     CREATE INDEX request_by_time ON request (ended_ms);
+     CREATE INDEX request_by_trace ON request (trace_id) WHERE trace_id != '';
+     CREATE INDEX request_by_client ON request (client_request_id) WHERE client_request_id != '';
+     CREATE TABLE charge (
+       request INTEGER NOT NULL REFERENCES request (id) ON DELETE CASCADE,
+       position INTEGER NOT NULL,
+       target TEXT NOT NULL,
+       input_tokens INTEGER NOT NULL,
+       output_tokens INTEGER NOT NULL,
+       cached_input_tokens INTEGER NOT NULL,
+       cache_write_tokens INTEGER NOT NULL,
+       cost_nano_usd INTEGER NOT NULL,
+       priced INTEGER NOT NULL,
+       PRIMARY KEY (request, position)
+     ) STRICT, WITHOUT ROWID;`,
+  ],
+} as const;
