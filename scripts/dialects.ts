@@ -26,7 +26,8 @@ export function dialectRows(): string[][] {
 }
 
 const minimal: ChatRequest = {
-  names: {} as ChatRequest['names'],
+  // What a client calls its fields doesn't matter here.
+  names: new Proxy({} as ChatRequest['names'], { get: (_, name) => String(name) }),
   stream: false,
   messages: [],
   tools: [],
