@@ -1,4 +1,4 @@
-/** The command line: run, check, explain, keys, costs, demo, simulate, presets, schema. */
+/** The command line: run, check, explain, keys, costs, limits, demo, simulate, presets, schema. */
 
 import { dirname, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -19,6 +19,8 @@ export const help = `sidegate: an LLM gateway beside your service
                                    create, list or revoke stored keys; \`sidegate keys\` explains
   sidegate costs [--by NAME] [--since TIME]
                                    who spent what, from the ledger; \`sidegate costs --help\` explains
+  sidegate limits [--admin URL] [--json]
+                                   show what is used, left and leased of each limit and budget of a running sidecar
   sidegate demo [--port N]         serve with the built-in simulator and the providers whose keys are set
   sidegate simulate [--port N] [--config FILE]
                                    serve only the simulator: all dialects, and faults to test apps with
@@ -42,6 +44,7 @@ export const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
   ],
   ['keys', async (args, shell) => (await import('./commands/keys.ts')).keys(args, shell)],
   ['costs', async (args, shell) => (await import('./commands/costs.ts')).costs(args, shell)],
+  ['limits', async (args, shell) => (await import('./commands/limits.ts')).limits(args, shell)],
   ['demo', demo],
   ['simulate', async (args, shell) => (await import('./commands/simulate.ts')).simulate(args, shell)],
   ['presets', presets],

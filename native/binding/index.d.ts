@@ -229,6 +229,54 @@ export declare function inspect(body: Uint8Array, endpoint: Endpoint, finder: nu
  */
 export declare function inspectReply(body: Uint8Array, dialect: Dialect, regs: Uint32Array): void
 
+/** Whether a cost is so large that the limit can't be sliced for it, so that Redis is to be asked. */
+export declare function leaseAsks(table: number, id: number, cost: number): boolean
+
+/** Has a meter go on at its share until its next grant, since Redis has something else under its key. */
+export declare function leaseDetach(table: number, id: number): void
+
+/**
+ * Has pods share the limit of a meter that nothing was taken from.
+ *
+ * `share`: this process' part of it while Redis is gone; `equal`: an equal part; both above 0 and at most 1.
+ * `advance`: what it may admit before the first grant. Throws on an unknown id, and where a number makes no
+ * sense.
+ */
+export declare function leaseOpen(table: number, id: number, share: number, equal: number, advance: number, nowMs: number): void
+
+/**
+ * What one lease has to report, with a cost that waits for the answer; false: there is no such lease.
+ *
+ * Throws when the array is too short.
+ */
+export declare function leaseReport(table: number, id: number, cost: number, out: Float64Array, horizonMs: number, nowMs: number): boolean
+
+/** Redis is gone, or is back. Throws, as all that follows, on an unknown table. */
+export declare function leasesAlone(table: number, alone: boolean): void
+
+/**
+ * Adopts answers of Redis: `count` times thirteen numbers, documented at `Meters::grant`.
+ *
+ * Throws when the array is too short.
+ */
+export declare function leasesGrant(table: number, entries: Float64Array, count: number, nowMs: number): void
+
+/**
+ * Reads what leases have to report, those that waited longest first. Gives how many were written.
+ *
+ * `out`: entries of ten numbers, documented at `Meters::report` in `native/core/src/limits/leases.rs`.
+ */
+export declare function leasesReport(table: number, out: Float64Array, horizonMs: number, nowMs: number): number
+
+/** Whether a lease would rather report before its turn, since this was last asked. */
+export declare function leasesUrgent(table: number): boolean
+
+/**
+ * Reads what people see of a lease: used by all, left, held here, held by all, frees at; false: there is no such
+ * lease. Throws when the array is too short.
+ */
+export declare function leaseView(table: number, id: number, out: Float64Array, nowMs: number): boolean
+
 /**
  * Gives the allocator's free pages back to the system, in all its arenas; elsewhere than with glibc it does nothing.
  *
@@ -501,6 +549,12 @@ export declare namespace bodySize {
   export const ABSENT: number
   export const INSPECT_HEAD: number
   export const VALUE: number
+}
+
+export declare namespace leaseSize {
+  export const GRANT: number
+  export const REPORT: number
+  export const VIEW: number
 }
 
 export declare namespace meterAsk {

@@ -4,6 +4,7 @@ import type { Registry } from 'prom-client';
 import { createServer, urlOf } from '../base/node-http.ts';
 import type { Config } from '../config/schema.ts';
 import { answerKeys, type KeysAdmin } from './keys.ts';
+import { answerLimits, type LimitsAdmin } from './limits.ts';
 
 /** The open admin port. */
 export interface AdminPort {
@@ -18,6 +19,7 @@ export interface AdminView {
   ready(): boolean;
   readonly registry: Registry;
   readonly keys: KeysAdmin;
+  readonly limits: LimitsAdmin;
 }
 
 /** Opens the admin port. Rejects if the address can't be listened on. */
@@ -46,8 +48,9 @@ async function answer(req: IncomingMessage, res: ServerResponse, view: AdminView
   if (req.headers.origin !== undefined || req.headers['sec-fetch-site'] === 'cross-site') {
     return problem(res, 403, 'Origin refused', 'Web pages may not read the admin port.');
   }
-  if (path === '/keys' || path?.startsWith('/keys/') === true) {
-    const reply = await answerKeys(req, path, view.keys);
+  const ofKeys = path === '/keys' || path?.startsWith('/keys/') === true;
+  if (ofKeys || path === '/limits') {
+    const reply = ofKeys ? await answerKeys(req, path ?? '', view.keys) : answerLimits(req, view.limits);
     if ('problem' in reply) return problem(res, reply.status, reply.problem, reply.detail, reply.headers);
     res.writeHead(reply.status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
     res.end(reply.body === null ? undefined : JSON.stringify(reply.body));
@@ -63,7 +66,7 @@ async function answer(req: IncomingMessage, res: ServerResponse, view: AdminView
     res.end(text);
     return;
   }
-  problem(res, 404, 'Not found', 'The admin port serves /healthz, /readyz, /metrics and /keys.');
+  problem(res, 404, 'Not found', 'The admin port serves /healthz, /readyz, /metrics, /keys and /limits.');
 }
 
 function plain(res: ServerResponse, status: number, text: string): void {

@@ -42,17 +42,8 @@ export async function answerKeys(req: IncomingMessage, path: string, admin: Keys
 }
 
 async function answer(req: IncomingMessage, path: string, admin: KeysAdmin): Promise<AdminAnswer> {
-  const token = admin.token();
-  if (token === null)
-    return problem(
-      403,
-      'Keys are switched off',
-      'Set admin.token to a secret, and send it as a bearer token.',
-    );
-  if (!isToken(req.headers.authorization, token)) {
-    const detail = 'Send the admin token as "Authorization: Bearer".';
-    return problem(401, 'Wrong token', detail, { 'www-authenticate': 'Bearer' });
-  }
+  const refused = refuseStranger(req, admin.token(), 'Keys are switched off');
+  if (refused !== null) return refused;
   const { keys } = admin;
   if (keys === null)
     return problem(409, 'No store', 'Set store.path to a file, so that keys survive a restart.');
@@ -63,6 +54,18 @@ async function answer(req: IncomingMessage, path: string, admin: KeysAdmin): Pro
   }
   if (req.method !== 'DELETE') return problem(405, 'Method not allowed', 'Use DELETE.', { allow: 'DELETE' });
   return revoke(path.slice('/keys/'.length), keys, admin);
+}
+
+/**
+ * Refuses requests without the admin token; null: it is there.
+ * @param token null: none is configured
+ * @param off title of the refusal when none is
+ */
+export function refuseStranger(req: IncomingMessage, token: string | null, off: string): AdminAnswer | null {
+  if (token === null) return problem(403, off, 'Set admin.token to a secret, and send it as a bearer token.');
+  if (isToken(req.headers.authorization, token)) return null;
+  const detail = 'Send the admin token as "Authorization: Bearer".';
+  return problem(401, 'Wrong token', detail, { 'www-authenticate': 'Bearer' });
 }
 
 /** Compares digests, so that the time taken reveals neither token nor length. */

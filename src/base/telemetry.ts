@@ -43,6 +43,12 @@ export interface Telemetry {
   peers(up: boolean, why: string): void;
   /** A hint was sent to peers, received from one, or dropped. */
   hint(what: 'sent' | 'received' | 'dropped'): void;
+  /** Shared limits are leased over Redis (true), or this pod uses its share of each. Once per change. */
+  leases(up: boolean, why: string): void;
+  /** A call to Redis for leases has ended. */
+  leaseCall(outcome: 'answered' | 'failed'): void;
+  /** The Redis key of a shared limit holds something else, so this pod uses its share of that limit. */
+  leaseForeign(): void;
   /** A batch request was refused or left the queue unsent. */
   batchRefused(reason: BatchRefusal): void;
   /** A limit or budget did something. @param limit its name @param scope whom it counts for, as in messages */
@@ -69,6 +75,9 @@ export const silent: Telemetry = {
   issuerKeys: nothing,
   peers: nothing,
   hint: nothing,
+  leases: nothing,
+  leaseCall: nothing,
+  leaseForeign: nothing,
   batchRefused: nothing,
   limit: nothing,
   tokenCount: nothing,

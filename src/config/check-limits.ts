@@ -32,6 +32,7 @@ export function checkLimits(draft: Draft, report: Report): void {
     checkOwnLimits(key?.limits, ['authenticate', 'keys', index, 'limits'], report);
   });
   checkDominated(draft, report);
+  checkSharing(draft, report);
   if ((draft.budgets?.length ?? 0) > 0 && absent(draft.store, 'path')) {
     report.warn(['budgets'], 'without `store.path`, a restart resets what was spent');
   }
@@ -193,3 +194,54 @@ function checkMatch(match: DraftMatch, known: KnownNames, path: Path, report: Re
     });
   }
 }
+
+/** Leases last this long, and are renewed this often: `src/sync/leases.ts`. */
+const leaseSeconds = 3;
+/** A limit can be sliced for requests of which a pod's fair part holds this many. */
+const fewRequests = 4;
+
+/** Whom limits count for: all pods together, or each for itself, and whether leases can slice them. */
+function checkSharing(draft: Draft, report: Report): void {
+  const shares = !absent(draft.sync, 'redis');
+  const pods = draft.sync?.podsExpected ?? 1;
+  const all = [
+    ...(draft.limits ?? []).map((limit, i) => ({ limit, path: ['limits', i] })),
+    ...(draft.budgets ?? []).map((limit, i) => ({ limit, path: ['budgets', i] })),
+  ];
+  for (const { limit, path } of all) {
+    if (limit === undefined) continue;
+    if (limit.scope === 'shared' && !shares)
+      report.fault([...path, 'scope'], '`shared` needs `sync.redis`, through which pods share limits');
+    if (!shares || limit.scope === 'pod' || !('capacity' in limit)) continue;
+    const { unit = 'requests', algorithm, windowSeconds, capacity } = limit;
+    if (algorithm === 'sliding_window' && windowSeconds !== undefined && windowSeconds <= leaseSeconds)
+      report.warn(
+        [...path, 'windowSeconds'],
+        `is no longer than a lease (${leaseSeconds} s): up to a tenth of the limit may count in the next window`,
+      );
+    if (unit === 'requests' && capacity !== undefined && capacity < fewRequests * pods)
+      report.warn(
+        [...path, 'capacity'],
+        `is too small to slice for ${pods} pods: each request waits up to 10 ms for Redis, then this pod's share decides`,
+      );
+    if (
+      (unit === 'tokens' || unit === 'outputTokens') &&
+      capacity !== undefined &&
+      capacity < replyTokensDefault
+    )
+      report.warn(
+        [...path, 'capacity'],
+        `is less than one request may reserve (${replyTokensDefault} tokens unless it asks for fewer): such requests are refused`,
+      );
+  }
+  const unsaid = all.filter(({ limit }) => limit !== undefined && limit.scope === undefined);
+  const [first] = unsaid;
+  if (!shares && first !== undefined)
+    report.warn(
+      first.path.slice(0, 1),
+      'count in each pod by itself: with N pods, N times as much. Set `sync.redis` to share them, or `scope: pod` if that is meant',
+    );
+}
+
+/** Tokens reserved for a reply whose request states no limit: `src/limit/cost.ts`. */
+const replyTokensDefault = 4096;

@@ -183,6 +183,7 @@ function readSecrets(root: unknown, readFile: ReadFile): Finding[] {
     ['observe', 'digestKey'],
     ['admin', 'token'],
     ['sync', 'redis'],
+    ['sync', 'ca'],
     ...names.flatMap((name) => [['providers', name, 'apiKey'], ...more(name)]),
   ];
   const done = new Map<unknown, Set<unknown>>();

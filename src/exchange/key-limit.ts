@@ -26,6 +26,9 @@ export const trafficNames = ['streaming', 'plain', 'batch'] as const;
 /** A kind of request that a limit is restricted to. */
 export type Traffic = (typeof trafficNames)[number];
 
+/** Whom a limit counts for: all pods together, or each by itself. */
+export const sharingNames = ['shared', 'pod'] as const;
+
 /** Refuse requests over the limit, or only report them. */
 export const modeNames = ['enforce', 'observe'] as const;
 
@@ -37,6 +40,10 @@ export const shared = (what: string) => ({
     .meta({
       description: `Only streams, only plain requests, or only batch requests. Unset: ${what}.`,
     }),
+  scope: z.enum(sharingNames).optional().meta({
+    description:
+      '`shared`: all pods together have this much; `pod`: each pod has. Unset: `shared` if `sync.redis` is set.',
+  }),
   softShare: z
     .number()
     .gt(0)

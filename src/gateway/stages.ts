@@ -15,6 +15,7 @@ import type { Reply } from '../exchange/reply.ts';
 import type { ModelRequest } from '../exchange/request.ts';
 import { inspectAuxiliary } from '../inspect/auxiliary.ts';
 import { inspect } from '../inspect/inspect.ts';
+import type { Permit } from '../limit/permit.ts';
 import type { Passage } from '../passage.ts';
 import type { Seen } from '../replay/replay.ts';
 import { routeFiles } from '../route/files.ts';
@@ -99,11 +100,27 @@ function earlierReply(seen: Seen | Refusal, { request }: Work, passage: Passage)
 export function reserve(work: Work, passage: Passage): Refusal | null | Promise<Refusal | null> {
   const { exchange, stages } = passage;
   const { identity, request, plan, deadlineMs } = work;
-  const permit = stages.limiter.admit(
-    { endpoint: exchange.endpoint, identity, request, plan, priority: passage.priority, deadlineMs },
-    work.nowMs,
-  );
-  if (permit instanceof Refusal) return permit;
+  const asking = {
+    endpoint: exchange.endpoint,
+    identity,
+    request,
+    plan,
+    priority: passage.priority,
+    deadlineMs,
+  };
+  const decided = stages.limiter.admit(asking, work.nowMs);
+  if (!(decided instanceof Refusal)) return hold(decided, work, passage);
+  const asked = stages.limiter.ask(asking, decided);
+  if (asked === null) return decided;
+  return asked.then((then) => {
+    work.nowMs = stages.clock();
+    return then instanceof Refusal ? then : hold(then, work, passage);
+  });
+}
+
+/** Keeps a permit, and waits for the request's turn. */
+function hold(permit: Permit, work: Work, passage: Passage): null | Promise<Refusal | null> {
+  const { exchange, stages } = passage;
   passage.permit = permit;
   if (permit.waitMs === 0) return null;
   return sleep(permit.waitMs, exchange.cancellation).then(() => {

@@ -11,6 +11,7 @@ import {
   type LimitsConfig,
   type Matter,
   type Rule,
+  wholeOf,
 } from './rule.ts';
 import type { Scope, Scopes } from './scopes.ts';
 
@@ -116,7 +117,7 @@ export function createFinder(first: LimitsConfig, scopes: Scopes, wallClock: () 
   };
 
   const ruleOfKey = (limit: KeyLimitConfig, keyId: string): Rule => {
-    const known = keyRules.get(limit) ?? keyRule(limit, keyId, config.mode === 'observe');
+    const known = keyRules.get(limit) ?? keyRule(limit, keyId, wholeOf(config));
     keyRules.set(limit, known);
     return known;
   };

@@ -1,11 +1,12 @@
 /** Stage limit: checks all limits and dollar budgets of a request, all or nothing, in one call to the native core. */
 
-import type { Refusal } from '../base/errors.ts';
+import { Refusal } from '../base/errors.ts';
 import type { Telemetry } from '../base/telemetry.ts';
 import type { Estimator } from '../count/estimate.ts';
 import type { Endpoint } from '../exchange/endpoint.ts';
 import type { Identity } from '../exchange/identity.ts';
 import type { Traffic } from '../exchange/key-limit.ts';
+import { type LeaseBook, type Leases, noLeases } from '../exchange/lease.ts';
 import type { Priority } from '../exchange/priority.ts';
 import type { ModelRequest } from '../exchange/request.ts';
 import { AskEntries, meter, meterAsk, meterTold } from '../native/meters.ts';
@@ -17,6 +18,8 @@ import { freePermit, HeldPermit, type Permit, type PermitDeps } from './permit.t
 import { report } from './report.ts';
 import type { LimitsConfig, Matter, Rule } from './rule.ts';
 import { createScopes, type Scope, type SpentRow, scopesMax } from './scopes.ts';
+import { createSharedMeters } from './shared.ts';
+import { type BudgetGauge, budgetGauges, type LimitView, viewMax, viewOf } from './view.ts';
 
 /** What the limiter needs. */
 export interface LimiterDeps {
@@ -30,6 +33,8 @@ export interface LimiterDeps {
   readonly saved?: Iterable<SpentRow>;
   /** Most meters kept. */
   readonly scopesMax?: number;
+  /** Asked where a shared limit is too small to be sliced. */
+  readonly leases?: Leases;
 }
 
 /** One request as the limiter sees it. */
@@ -47,6 +52,17 @@ export interface Asking {
 export interface Limiter {
   /** Grants or refuses a request. @param nowMs monotonic ms */
   admit(asking: Asking, nowMs: number): Permit | Refusal;
+  /**
+   * Asks Redis whether a refusal of `admit` stands, where the limit is too small to be sliced. It waits up to
+   * `askTimeoutMs` for each such limit; after that this pod's fair share decides. Null: the refusal stands.
+   */
+  ask(asking: Asking, refusal: Refusal): Promise<Permit | Refusal> | null;
+  /** What people see of the meters in use, up to `viewMax`. */
+  view(): LimitView[];
+  /** Gauges of dollar budgets. */
+  budgets(): BudgetGauge[];
+  /** The limits that pods share. */
+  readonly book: LeaseBook;
   /**
    * Adopts a new configuration. Meters of limits that count as before keep their level, and a dollar budget that is
    * removed and added again within its window continues.
@@ -66,9 +82,13 @@ const triesMax = 4;
 export function createLimiter(first: LimitsConfig, deps: LimiterDeps): Limiter {
   const { estimator, telemetry, clock } = deps;
   const table = meter.openTable();
-  const scopes = createScopes(table, deps.scopesMax ?? scopesMax, deps.saved ?? [], ({ name }) =>
+  const leases = deps.leases ?? noLeases;
+  const shared = createSharedMeters(table, first.sync.podsExpected);
+  const scopes = createScopes(table, deps.scopesMax ?? scopesMax, deps.saved ?? [], shared, ({ name }) =>
     telemetry.limit(name, 'overflow', ''),
   );
+  // Refusals that Redis may lift, and the meter to ask for.
+  const liftable = new WeakMap<Refusal, { readonly scope: Scope; readonly cost: number }>();
   const finder = createFinder(first, scopes, deps.wallClock);
   const permitDeps: PermitDeps = {
     table,
@@ -99,29 +119,65 @@ export function createLimiter(first: LimitsConfig, deps: LimiterDeps): Limiter {
   };
 
   const refuse = (scope: Scope, at: number, bounds: Bounds, nowMs: number): Refusal => {
-    telemetry.limit(scope.rule.name, 'refused', scope.place.label);
-    return refuseBy(scope, reserveOf(scope.rule, bounds), entries.waitMs(at), entries.left(at), nowMs);
+    const waitMs = entries.waitMs(at);
+    const cost = reserveOf(scope.rule, bounds);
+    const refusal = refuseBy(scope, cost, waitMs, entries.left(at), nowMs);
+    if (scope.rule.shared && waitMs >= 0 && shared.asks(scope.id, cost))
+      liftable.set(refusal, { scope, cost });
+    else telemetry.limit(scope.rule.name, 'refused', scope.place.label);
+    return refusal;
+  };
+
+  const admit = (asking: Asking, nowMs: number): Permit | Refusal => {
+    const { identity, plan, request } = asking;
+    const matter: Matter = {
+      identity,
+      route: plan.pattern,
+      model: request.model,
+      traffic: trafficOf(asking),
+    };
+    for (let tries = 0; tries < triesMax; tries++) {
+      const applied = finder.find(matter, nowMs);
+      if (applied === null) return freePermit;
+      const decided = decide(applied, asking, nowMs);
+      if (decided !== null) return decided;
+      // An idle meter was closed to make room, perhaps for another meter of this request.
+      finder.forget(matter);
+    }
+    throw new Error('meters are closed as they are opened');
+  };
+
+  /** Asks for each limit that refuses and can be asked for, once. */
+  const lift = async (asking: Asking, refusal: Refusal): Promise<Permit | Refusal> => {
+    let decided: Permit | Refusal = refusal;
+    let asked: Scope | null = null;
+    for (;;) {
+      const about = decided instanceof Refusal ? liftable.get(decided) : undefined;
+      if (about === undefined) return decided;
+      if (about.scope === asked) {
+        telemetry.limit(asked.rule.name, 'refused', asked.place.label);
+        return decided;
+      }
+      asked = about.scope;
+      const answered = await leases.ask(asked.id, about.cost);
+      const again = (): Permit | Refusal => admit(asking, clock());
+      decided = answered ? again() : shared.byShare(again);
+    }
   };
 
   return {
-    admit(asking, nowMs) {
-      const { identity, plan, request } = asking;
-      const matter: Matter = {
-        identity,
-        route: plan.pattern,
-        model: request.model,
-        traffic: trafficOf(asking),
-      };
-      for (let tries = 0; tries < triesMax; tries++) {
-        const applied = finder.find(matter, nowMs);
-        if (applied === null) return freePermit;
-        const decided = decide(applied, asking, nowMs);
-        if (decided !== null) return decided;
-        // An idle meter was closed to make room, perhaps for another meter of this request.
-        finder.forget(matter);
+    admit,
+    ask: (asking, refusal) => (liftable.has(refusal) ? lift(asking, refusal) : null),
+    book: shared,
+    view() {
+      const views: LimitView[] = [];
+      for (const scope of scopes.all()) {
+        views.push(viewOf(table, scope, clock(), deps.wallClock()));
+        if (views.length === viewMax) break;
       }
-      throw new Error('meters are closed as they are opened');
+      return views;
     },
+    budgets: () => budgetGauges(table, scopes.all(), clock()),
     update: (config) => finder.update(config, clock()),
     get scopes() {
       return scopes.size;

@@ -24,6 +24,8 @@ export interface Rule {
   readonly observed: boolean;
   readonly stops: boolean;
   readonly allowsUnpriced: boolean;
+  /** Whether all pods together have the capacity. */
+  readonly shared: boolean;
   /** Of a dollar budget; null: a limit. */
   readonly calendar: Calendar | null;
   /** Capacity and rate for messages: `100, refilled at 10/s`. */
@@ -49,7 +51,22 @@ export interface LimitsConfig {
   readonly mode: 'enforce' | 'observe';
   readonly limits: readonly LimitConfig[];
   readonly budgets: readonly BudgetConfig[];
+  readonly sync: { readonly redis?: string | undefined; readonly podsExpected: number };
 }
+
+/** What all rules of a configuration depend on. */
+export interface Whole {
+  /** Whether the whole gateway only observes limits. */
+  readonly observes: boolean;
+  /** Whether pods can share limits. */
+  readonly meets: boolean;
+}
+
+/** What all rules of a configuration depend on. */
+export const wholeOf = ({ mode, sync }: LimitsConfig): Whole => ({
+  observes: mode === 'observe',
+  meets: sync.redis !== undefined,
+});
 
 /** The calendar kept for a window and time zone. */
 export type CalendarOf = (window: WindowName, timeZone: string) => Calendar;
@@ -59,24 +76,24 @@ const nanoPerUsd = 1e9;
 const nanoOf = (usd: number): number => Math.max(1, Math.round(usd * nanoPerUsd));
 
 /** All rules of a configuration except those of virtual keys. */
-export function createRules({ mode, limits, budgets }: LimitsConfig, calendarOf: CalendarOf): Rule[] {
-  const observeAll = mode === 'observe';
+export function createRules(config: LimitsConfig, calendarOf: CalendarOf): Rule[] {
+  const whole = wholeOf(config);
   return [
-    ...limits.map((limit) => limitRule(limit, limit, `limit\0${limit.name}`, observeAll)),
-    ...budgets.map((budget) => budgetRule(budget, observeAll, calendarOf)),
+    ...config.limits.map((limit) => limitRule(limit, limit, `limit\0${limit.name}`, whole)),
+    ...config.budgets.map((budget) => budgetRule(budget, whole, calendarOf)),
   ];
 }
 
-/** The rule for a limit of one virtual key. @param observeAll the whole gateway only observes limits */
-export function keyRule(limit: KeyLimitConfig, keyId: string, observeAll: boolean): Rule {
-  return limitRule(limit, { per: ['key'], match: {} }, `key\0${keyId}\0${limit.name}`, observeAll);
+/** The rule for a limit of one virtual key. */
+export function keyRule(limit: KeyLimitConfig, keyId: string, whole: Whole): Rule {
+  return limitRule(limit, { per: ['key'], match: {} }, `key\0${keyId}\0${limit.name}`, whole);
 }
 
 function limitRule(
   limit: KeyLimitConfig,
   { per, match }: Pick<LimitConfig, 'per' | 'match'>,
   id: string,
-  observeAll: boolean,
+  whole: Whole,
 ): Rule {
   const { name, unit, unitSize, refillPerSecond, windowSeconds } = limit;
   const algorithm = unit === 'concurrency' ? 'concurrency' : limit.algorithm;
@@ -103,14 +120,21 @@ function limitRule(
     algorithm: meterAlgorithm[algorithm],
     capacity,
     rate,
-    ...common(limit, { per, match }, observeAll),
+    ...common(limit, { per, match }, whole),
     calendar: null,
     terms: `${amountText(unit, capacity)}${comma} ${pace}`,
-    shape: JSON.stringify([algorithm, unit, unitSize, per, algorithm === 'sliding_window' ? rate : 0]),
+    shape: JSON.stringify([
+      algorithm,
+      unit,
+      unitSize,
+      per,
+      algorithm === 'sliding_window' ? rate : 0,
+      isShared(limit, whole),
+    ]),
   };
 }
 
-function budgetRule(budget: BudgetConfig, observeAll: boolean, calendarOf: CalendarOf): Rule {
+function budgetRule(budget: BudgetConfig, whole: Whole, calendarOf: CalendarOf): Rule {
   const { name, usd, window, timeZone, per } = budget;
   return {
     id: `budget\0${name}`,
@@ -120,17 +144,20 @@ function budgetRule(budget: BudgetConfig, observeAll: boolean, calendarOf: Calen
     algorithm: meterAlgorithm.budget,
     capacity: nanoOf(usd),
     rate: 0,
-    ...common(budget, budget, observeAll),
+    ...common(budget, budget, whole),
     calendar: calendarOf(window, timeZone),
     terms: `${amountText('usd', nanoOf(usd))} ${window === 'hour' ? 'an' : 'a'} ${window}`,
-    shape: JSON.stringify(['budget', window, timeZone, per]),
+    shape: JSON.stringify(['budget', window, timeZone, per, isShared(budget, whole)]),
   };
 }
+
+const isShared = ({ scope }: KeyLimitConfig | BudgetConfig, { meets }: Whole): boolean =>
+  meets && scope !== 'pod';
 
 function common(
   config: KeyLimitConfig | BudgetConfig,
   { per, match }: Pick<LimitConfig, 'per' | 'match'>,
-  observeAll: boolean,
+  whole: Whole,
 ) {
   const lists: Partial<Record<MatchName, readonly string[]>> = {};
   for (const [key, value] of Object.entries(match))
@@ -140,7 +167,8 @@ function common(
     per,
     match: lists,
     traffic: config.traffic ?? null,
-    observed: observeAll || config.mode === 'observe',
+    observed: whole.observes || config.mode === 'observe',
+    shared: isShared(config, whole),
     stops: config.onHardEnd === 'stop',
     allowsUnpriced: config.unpriced === 'allow',
   };

@@ -1,6 +1,7 @@
 /** The meters in use: one per rule and combination of values, bounded; dollar budgets are remembered for restarts. */
 import { changedBudgets, meter, sweepMeters } from '../native/meters.ts';
 import { type Matter, type MeterValues, meterValuesOf, type Rule } from './rule.ts';
+import type { SharedMeters } from './shared.ts';
 
 /** A meter in use. */
 export interface Scope {
@@ -24,6 +25,8 @@ export interface SpentRow {
 /** The meters of all rules. */
 export interface Scopes {
   readonly size: number;
+  /** All meters, those opened or checked longest ago first. */
+  all(): Iterable<Scope>;
   /** The meters of a request under a rule, opened if needed. */
   of(rule: Rule, matter: Matter, nowMs: number): Scope[];
   /**
@@ -52,12 +55,14 @@ const overflowPlace: MeterValues = {
  * @param table id from `meter.openTable`
  * @param max most meters kept
  * @param saved rows from before a restart; each is used when its meter is first opened
+ * @param shared keeps the leases of meters that pods share
  * @param onOverflow called with the rule when a new value has to share a meter
  */
 export function createScopes(
   table: number,
   max: number,
   saved: Iterable<SpentRow>,
+  shared: SharedMeters,
   onOverflow: (rule: Rule) => void,
 ): Scopes {
   // In the order of their last sweep, oldest first.
@@ -72,6 +77,7 @@ export function createScopes(
   const forget = (key: string, { id }: Scope): void => {
     scopes.delete(key);
     budgets.delete(id);
+    shared.closed(id);
   };
 
   const open = (rule: Rule, place: MeterValues, key: string, nowMs: number): Scope => {
@@ -79,6 +85,7 @@ export function createScopes(
     const id = meter.open(table, algorithm, capacity, rate, softShare, nowMs);
     const scope = { id, rule, place };
     scopes.set(key, scope);
+    if (rule.shared) shared.open(scope, nowMs);
     if (calendar === null) return scope;
     budgets.set(id, scope);
     const row = restored.get(key);
@@ -96,7 +103,7 @@ export function createScopes(
     const window = rule.calendar.window(nowMs);
     // Moves the meter into the current window, even if no request has yet.
     meter.restore(table, id, window, 0);
-    const nanoUsd = rule.capacity - meter.left(table, id, nowMs);
+    const nanoUsd = rule.shared ? shared.spent(id, nowMs) : rule.capacity - meter.left(table, id, nowMs);
     if (nanoUsd <= 0) return;
     for (const rows of [restored, ended]) {
       if (rows.size >= max) rows.delete(rows.keys().next().value ?? '');
@@ -121,6 +128,7 @@ export function createScopes(
   };
   const keepScope = (key: string, scope: Scope): void => {
     scopes.set(key, scope);
+    if (scope.rule.shared) shared.keep(scope);
     if (scope.rule.calendar !== null) budgets.set(scope.id, scope);
   };
 
@@ -157,6 +165,7 @@ export function createScopes(
     get size() {
       return scopes.size;
     },
+    all: () => scopes.values(),
     of(rule, matter, nowMs) {
       const found = meterValuesOf(rule, matter).map((place) => at(rule, place, nowMs));
       // Tags beyond the bound share one meter, which is checked once.

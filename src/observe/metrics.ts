@@ -19,6 +19,13 @@ export interface Gauges {
   cacheEntries(): number;
   cacheBytes(): number;
   limitScopes(): number;
+  /** Dollar budgets and whose they are. */
+  budgets(): Iterable<{
+    readonly budget: string;
+    readonly scope: string;
+    readonly limitUsd: number;
+    readonly spentUsd: number;
+  }>;
   /** Target label or provider name → 0 closed, 1 open, 2 half-open. */
   breakers(subject: 'target' | 'provider'): Iterable<readonly [string, number]>;
   /** Requests waiting in the batch queue, and the bytes of their bodies. */
@@ -49,6 +56,9 @@ export interface Metrics {
   peers(up: boolean): void;
   /** A hint to or from a peer. */
   hint(what: 'sent' | 'received' | 'dropped'): void;
+  /** Shared limits are leased over Redis, or this pod uses its share of each. */
+  leases(up: boolean): void;
+  leaseCall(outcome: 'answered' | 'failed'): void;
   /** A batch request left the queue without being processed. */
   batchRefused(reason: BatchRefusal): void;
   /** A limit or budget did more than let a request pass. @param limit its name */
@@ -226,7 +236,7 @@ function createUsageMetrics(registry: Registry): Metrics['charge'] {
 /** What is counted about calls to providers, and about peers. */
 function createUpstreamMetrics(
   registry: Registry,
-): Pick<Metrics, 'call' | 'retryBudgetSpent' | 'hedge' | 'peers' | 'hint'> {
+): Pick<Metrics, 'call' | 'retryBudgetSpent' | 'hedge' | 'peers' | 'hint' | 'leases' | 'leaseCall'> {
   const calls = createTally(registry, 'sidegate_upstream_calls_total', 'Calls to providers, by outcome.', [
     'target',
     'outcome',
@@ -255,12 +265,23 @@ function createUpstreamMetrics(
   for (const kind of ['retry', 'hedge']) spent.add(0, kind);
   for (const outcome of ['sent', 'won']) hedges.add(0, outcome);
   for (const outcome of ['sent', 'received', 'dropped']) hints.add(0, outcome);
+  const leaseCalls = createTally(registry, 'sidegate_lease_calls_total', 'Calls to Redis for leases.', [
+    'outcome',
+  ]);
+  for (const outcome of ['answered', 'failed']) leaseCalls.add(0, outcome);
+  const leasesUp = new Gauge({
+    name: 'sidegate_leases_up',
+    help: '1: limits are shared over Redis; 0: this pod uses its share of each, or shares none.',
+    registers: [registry],
+  });
   return {
     call: (target, outcome) => calls.add(1, target, outcome),
     retryBudgetSpent: (kind) => spent.add(1, kind),
     hedge: (what) => hedges.add(1, what),
     peers: (up) => peersUp.set(up ? 1 : 0),
     hint: (what) => hints.add(1, what),
+    leases: (up) => leasesUp.set(up ? 1 : 0),
+    leaseCall: (outcome) => leaseCalls.add(1, outcome),
   };
 }
 
@@ -292,6 +313,20 @@ function collectGauges(gauges: Gauges, registers: Registry[]): void {
     },
   });
   collectEngines(gauges, registers);
+  const budgetGauge = (name: string, help: string, read: 'limitUsd' | 'spentUsd'): void => {
+    new Gauge({
+      name,
+      help,
+      labelNames: ['budget', 'scope'],
+      registers,
+      collect() {
+        this.reset();
+        for (const { budget, scope, ...usd } of gauges.budgets()) this.set({ budget, scope }, usd[read]);
+      },
+    });
+  };
+  budgetGauge('sidegate_budget_limit_usd', 'Dollars that a budget has in its window.', 'limitUsd');
+  budgetGauge('sidegate_budget_spent_usd', 'Dollars spent of a budget in its window.', 'spentUsd');
   for (const subject of ['target', 'provider'] as const) {
     new Gauge({
       name: subject === 'target' ? 'sidegate_breaker_state' : 'sidegate_provider_breaker_state',

@@ -87,6 +87,15 @@ export function createObserver(
       else log.warn({ why }, 'peers cannot be reached over Redis; requests are served as before');
     },
     hint: metrics.hint,
+    leases(up, why) {
+      metrics.leases(up);
+      if (up) log.info('shared limits are leased');
+      else
+        log.warn({ why }, 'shared limits cannot be leased from Redis; this pod goes on at its share of each');
+    },
+    leaseCall: metrics.leaseCall,
+    leaseForeign: () =>
+      log.error('a key of a shared limit in Redis holds something else; this pod goes on at its share of it'),
     batchRefused: metrics.batchRefused,
     limit(limit, event, scope) {
       metrics.limit(limitNames.has(limit) ? limit : storedKeyLimit, event);

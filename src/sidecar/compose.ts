@@ -28,6 +28,7 @@ import { createScrubPolicy } from '../scrub/policy.ts';
 import type { Stages } from '../stages.ts';
 import { openStore, type Store } from '../store/database.ts';
 import { createHints, type Hints } from '../sync/hints.ts';
+import { createLeases, type LeaseSync } from '../sync/leases.ts';
 import { createHealthBook, type HealthBook } from '../upstream/health.ts';
 import { createUpstreams, type Upstreams } from '../upstream/upstreams.ts';
 
@@ -49,6 +50,7 @@ export interface Rooms {
   readonly batch: Batch;
   readonly limiter: Limiter;
   readonly hints: Hints;
+  readonly leases: LeaseSync;
   readonly callers: Callers;
   /** Key of the request digests if the configuration has none. */
   readonly digestKey: Buffer;
@@ -77,6 +79,7 @@ export async function openRooms(
   const opened = await openKept(first.store.path);
   const metrics = createMetrics({
     limitScopes: () => limiter.scopes,
+    budgets: () => limiter.budgets(),
     inFlight,
     cacheEntries: () => cache.size,
     cacheBytes: () => cache.bytes,
@@ -98,7 +101,9 @@ export async function openRooms(
     estimator,
     telemetry: observer,
     saved: opened === null ? [] : readBudgets(opened.store, world.wallClock()),
+    leases: { ask: (id, cost) => leases.ask(id, cost) },
   });
+  const leases = createLeases({ book: limiter.book, clock, random, telemetry: observer });
   const { ratio, minPerSecond } = first.attempt.retryBudget;
   observer.nameLimits(limitNames(first));
   return {
@@ -115,6 +120,7 @@ export async function openRooms(
     upstreams,
     batch,
     limiter,
+    leases,
     hints: createHints({ health, provider: upstreams.provider, clock, random, telemetry: observer }),
     callers: createCallers(opened?.keys ?? null, { ...world, telemetry: observer }),
     digestKey: randomBytes(32),
@@ -179,6 +185,7 @@ export async function composeStages(config: Config, rooms: Rooms): Promise<Stage
   });
   health.settle(config);
   hints.update(config.sync.redis);
+  rooms.leases.update(config.sync);
   const { digestKey } = config.observe;
   return {
     config,

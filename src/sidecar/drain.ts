@@ -39,6 +39,7 @@ export async function drain(
 export async function release(rooms: Rooms, reloading: Promise<unknown>): Promise<void> {
   await reloading;
   rooms.hints.close();
+  await rooms.leases.close();
   retryBudget.close(rooms.retryBudgetId);
   // An open simulator would keep the process alive.
   await rooms.upstreams.close();

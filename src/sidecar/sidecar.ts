@@ -51,8 +51,15 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
     },
     wallClock: world.wallClock,
   };
+  const limits = {
+    token: keys.token,
+    view: rooms.limiter.view,
+    leased: () => (stages.config.sync.redis === undefined ? null : rooms.leases.up),
+  };
   const { registry } = rooms.metrics;
-  const admin = await openAdmin(first.admin, { ready: () => ready, registry, keys }).catch(releaseAfter);
+  const admin = await openAdmin(first.admin, { ready: () => ready, registry, keys, limits }).catch(
+    releaseAfter,
+  );
   const open = await listen(
     first.listen,
     (exchange) => handle(exchange, stages),

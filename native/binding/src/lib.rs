@@ -4,6 +4,7 @@
 
 pub mod breaker;
 pub mod inspect;
+pub mod leases;
 pub mod memory;
 pub mod meters;
 pub mod numbers;

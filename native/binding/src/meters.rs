@@ -14,7 +14,7 @@ use crate::{invalid, require_room};
 
 static TABLES: Registry<Meters> = Registry::new();
 
-fn with<T>(table: u32, work: impl FnOnce(&mut Meters) -> T) -> Result<T> {
+pub(crate) fn with<T>(table: u32, work: impl FnOnce(&mut Meters) -> T) -> Result<T> {
     TABLES.with(table, work).map_err(|_| invalid("no such table of meters"))
 }
 
@@ -32,11 +32,11 @@ pub fn meters_close(table: u32) -> Result<()> {
     TABLES.close(table).map_err(|_| invalid("no such table of meters"))
 }
 
-fn bad_rate(_: BadRate) -> Error {
+pub(crate) fn bad_rate(_: BadRate) -> Error {
     invalid("capacity and rate must be finite and above 0, the soft share above 0 and at most 1")
 }
 
-const UNKNOWN: &str = "no such meter";
+pub(crate) const UNKNOWN: &str = "no such meter";
 
 /// Opens a meter that nothing was taken from, and gives its id, which is never used again.
 ///
@@ -120,7 +120,7 @@ pub fn meter_sweep(table: u32, mut entries: Float64ArraySlice, count: u32, now_m
 /// Throws on an unknown id.
 #[napi]
 pub fn meter_left(table: u32, id: f64, now_ms: f64) -> Result<f64> {
-    with(table, |meters| meters.get(id).map(|meter| meter.left(now_ms)))?.ok_or_else(|| invalid(UNKNOWN))
+    with(table, |meters| meters.left(id, now_ms))?.ok_or_else(|| invalid(UNKNOWN))
 }
 
 /// Adds what is known to have been spent of a budget in a window that is not over.

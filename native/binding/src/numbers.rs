@@ -163,3 +163,4 @@ constants!(
     sidegate_core::limits::entry::told { CROSSED, SAY, WOULD_REFUSE, NOT_TAKEN }
 );
 constants!(meter_size, "meterSize", sidegate_core::limits::entry { ENTRY, SETTLE, SWEEP, CHANGED });
+constants!(lease_size, "leaseSize", sidegate_core::limits::leases { REPORT, GRANT, VIEW });

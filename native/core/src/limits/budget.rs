@@ -49,6 +49,11 @@ impl Budget {
         }
     }
 
+    /// Leaves `left` to be taken in the window it is in.
+    pub fn confine(&mut self, left: f64) {
+        self.spent = (self.capacity - self.reserved - left).max(0.0);
+    }
+
     /// Whether a cost fits a window, which ends in `left_ms`. A window that is over costs nothing. If only
     /// reserves stand in the way, there may be room long before the window ends.
     pub fn ask(&self, cost: f64, window: f64, left_ms: f64) -> Decision {

@@ -1,24 +1,21 @@
 //! One meter of any algorithm, and the soft mark at which it warns.
 
-use crate::limits::budget::Budget;
-use crate::limits::concurrency::Concurrency;
 use crate::limits::decision::{BadRate, Decision};
-use crate::limits::leaky_bucket::LeakyBucket;
-use crate::limits::sliding_window::SlidingWindow;
-use crate::limits::token_bucket::TokenBucket;
+use crate::limits::kind::Kind;
+use crate::limits::lease::{Grant, Lease, Terms};
 
 /// How a meter counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Algorithm {
-    /// A [`TokenBucket`]; its rate is the refill per second.
+    /// A [`crate::limits::token_bucket::TokenBucket`]; its rate is the refill per second.
     TokenBucket,
-    /// A [`LeakyBucket`]; its rate is the outflow per second.
+    /// A [`crate::limits::leaky_bucket::LeakyBucket`]; its rate is the outflow per second.
     LeakyBucket,
-    /// A [`SlidingWindow`]; its rate is its length in ms.
+    /// A [`crate::limits::sliding_window::SlidingWindow`]; its rate is its length in ms.
     SlidingWindow,
-    /// A [`Concurrency`], without a rate.
+    /// A [`crate::limits::concurrency::Concurrency`], without a rate.
     Concurrency,
-    /// A [`Budget`], without a rate.
+    /// A [`crate::limits::budget::Budget`], without a rate.
     Budget,
 }
 
@@ -42,24 +39,17 @@ pub struct Span {
     pub left_ms: f64,
 }
 
-#[derive(Clone, Debug)]
-enum Kind {
-    TokenBucket(TokenBucket),
-    LeakyBucket(LeakyBucket),
-    SlidingWindow(SlidingWindow),
-    Concurrency(Concurrency),
-    Budget(Budget),
-}
-
 /// A meter with its soft mark.
 #[derive(Clone, Debug)]
 pub struct Meter {
     kind: Kind,
-    soft_share: f64,
+    settings: Settings,
     /// Whether the level is above the soft mark.
     over: bool,
     /// Whether no reply has reported that yet.
     unreported: bool,
+    /// Where pods share the limit: this decides while Redis answers, and the kind, at the pod's share, else.
+    lease: Option<Box<Lease>>,
 }
 
 impl Meter {
@@ -68,16 +58,25 @@ impl Meter {
     /// # Errors
     /// [`BadRate`] if a setting is invalid.
     pub fn new(algorithm: Algorithm, settings: Settings, now_ms: f64) -> Result<Self, BadRate> {
-        let Settings { capacity, rate, soft_share } = settings;
-        let kind = match algorithm {
-            Algorithm::TokenBucket => Kind::TokenBucket(TokenBucket::new(capacity, rate, now_ms)?),
-            Algorithm::LeakyBucket => Kind::LeakyBucket(LeakyBucket::new(capacity, rate, now_ms)?),
-            Algorithm::SlidingWindow => Kind::SlidingWindow(SlidingWindow::new(capacity, rate, now_ms)?),
-            Algorithm::Concurrency => Kind::Concurrency(Concurrency::new(capacity)?),
-            Algorithm::Budget => Kind::Budget(Budget::new(capacity)?),
-        };
-        let soft_share = checked_share(soft_share)?;
-        Ok(Meter { kind, soft_share, over: false, unreported: false })
+        let kind = Kind::new(algorithm, settings, now_ms)?;
+        checked_share(settings.soft_share)?;
+        Ok(Meter { kind, settings, over: false, unreported: false, lease: None })
+    }
+
+    /// Has pods share the limit. `share`: this one's part while Redis is gone; `equal`: an equal part, both above
+    /// 0 and at most 1; `advance`: as in [`Terms`].
+    ///
+    /// # Errors
+    /// [`BadRate`] if a setting is invalid.
+    pub fn share(&mut self, share: f64, equal: f64, advance: f64, now_ms: f64) -> Result<(), BadRate> {
+        checked_share(equal)?;
+        let Settings { capacity, rate, .. } = self.settings;
+        self.kind.set(capacity * checked_share(share)?, rate * share, now_ms)?;
+        let supply = self.kind.supply(self.settings);
+        let paced = matches!(self.kind, Kind::LeakyBucket(_));
+        let terms = Terms { capacity, supply, share, fair: capacity * equal, advance, paced };
+        self.lease = Some(Box::new(Lease::new(terms, now_ms)));
+        Ok(())
     }
 
     /// Changes capacity, rate (except the length of a window) and soft mark; the level stays.
@@ -85,56 +84,65 @@ impl Meter {
     /// # Errors
     /// [`BadRate`] if a setting is invalid.
     pub fn set(&mut self, settings: Settings, now_ms: f64) -> Result<(), BadRate> {
-        let Settings { capacity, rate, soft_share } = settings;
-        self.soft_share = checked_share(soft_share)?;
-        match &mut self.kind {
-            Kind::TokenBucket(bucket) => bucket.set(capacity, rate, now_ms),
-            Kind::LeakyBucket(leaky) => leaky.set(capacity, rate, now_ms),
-            Kind::SlidingWindow(window) => window.set(capacity),
-            Kind::Concurrency(concurrency) => concurrency.set(capacity),
-            Kind::Budget(budget) => budget.set(capacity),
+        checked_share(settings.soft_share)?;
+        let share = self.lease.as_ref().map_or(1.0, |lease| lease.terms().share);
+        self.kind.set(settings.capacity * share, settings.rate * share, now_ms)?;
+        self.settings = settings;
+        if let Some(lease) = &mut self.lease {
+            lease.set(settings.capacity, self.kind.supply(settings));
         }
+        Ok(())
     }
 
-    /// Whether a cost fits.
-    pub fn ask(&mut self, cost: f64, span: Span, now_ms: f64) -> Decision {
-        match &mut self.kind {
-            Kind::TokenBucket(bucket) => bucket.ask(cost, now_ms),
-            Kind::LeakyBucket(leaky) => leaky.ask(cost, now_ms),
-            Kind::SlidingWindow(window) => window.ask(cost, now_ms),
-            Kind::Concurrency(concurrency) => concurrency.ask(cost),
-            Kind::Budget(budget) => {
-                budget.enter(span.window);
-                budget.ask(cost, span.window, span.left_ms)
+    /// Whether a cost fits. `alone`: Redis is gone, which only matters to what pods share.
+    pub fn ask(&mut self, cost: f64, span: Span, alone: bool, now_ms: f64) -> Decision {
+        let Some(lease) = &mut self.lease else { return self.kind.ask(cost, span, now_ms) };
+        let budget = matches!(self.kind, Kind::Budget(_));
+        if budget {
+            if span.window < lease.window() {
+                return Decision::Go(0.0);
             }
+            lease.enter(span.window);
         }
+        if !alone && !lease.detached && !lease.terms().paced {
+            return lease.ask(cost, budget.then_some(span.left_ms), now_ms);
+        }
+        lease.asked(cost, now_ms);
+        if cost > lease.terms().capacity {
+            return Decision::Never;
+        }
+        if lease.in_contact && !lease.terms().paced {
+            lease.in_contact = false;
+            // It enters its window first, which would undo what is confined.
+            self.kind.ask(0.0, span, now_ms);
+            self.kind.confine(lease.allotment(now_ms), now_ms);
+        }
+        // A cost above the share goes once all of that is there, and leaves a debt.
+        self.kind.ask(cost.min(self.kind.capacity()), span, now_ms)
     }
 
     /// Takes a cost. `keep`: it is only reserved, and will be settled. True if this crosses the soft mark.
     pub fn take(&mut self, cost: f64, keep: bool, span: Span, now_ms: f64) -> bool {
         // The level may have fallen below the mark meanwhile, so it can cross it again.
         self.warn(now_ms);
-        match &mut self.kind {
-            Kind::TokenBucket(bucket) => bucket.take(cost, keep, now_ms),
-            Kind::LeakyBucket(leaky) => leaky.take(cost, keep, now_ms),
-            Kind::SlidingWindow(window) => window.take(cost, keep, now_ms),
-            Kind::Concurrency(concurrency) => concurrency.take(cost),
-            Kind::Budget(budget) => {
-                budget.enter(span.window);
-                budget.take(cost, keep, span.window);
-            }
+        self.kind.take(cost, keep, span, now_ms);
+        if let Some(lease) = &mut self.lease
+            && (span.window == lease.window() || !matches!(self.kind, Kind::Budget(_)))
+        {
+            lease.take(cost, keep, now_ms);
         }
         self.warn(now_ms)
     }
 
     /// Ends a reserve taken in `window`. True if this crosses the soft mark.
     pub fn settle(&mut self, reserved: f64, used: f64, window: f64, now_ms: f64) -> bool {
-        match &mut self.kind {
-            Kind::TokenBucket(bucket) => bucket.settle(reserved, used, now_ms),
-            Kind::LeakyBucket(leaky) => leaky.settle(reserved, used, now_ms),
-            Kind::SlidingWindow(window) => window.settle(reserved, used, now_ms),
-            Kind::Concurrency(concurrency) => concurrency.settle(reserved),
-            Kind::Budget(budget) => budget.settle(reserved, used, window),
+        self.kind.settle(reserved, used, window, now_ms);
+        if let Some(lease) = &mut self.lease {
+            match self.kind {
+                Kind::Budget(_) if window != lease.window() => {}
+                Kind::Concurrency(_) => lease.settle(reserved, 0.0),
+                _ => lease.settle(reserved, used),
+            }
         }
         self.warn(now_ms)
     }
@@ -144,46 +152,82 @@ impl Meter {
         std::mem::take(&mut self.unreported)
     }
 
-    /// What could be taken now.
-    pub fn left(&mut self, now_ms: f64) -> f64 {
-        match &mut self.kind {
-            Kind::TokenBucket(bucket) => bucket.level(now_ms),
-            Kind::LeakyBucket(leaky) => leaky.capacity() - leaky.spent(now_ms),
-            Kind::SlidingWindow(window) => window.left(now_ms),
-            Kind::Concurrency(concurrency) => concurrency.capacity() - concurrency.held(),
-            Kind::Budget(budget) => budget.capacity() - budget.committed(),
+    /// What could be taken now. `alone`: as for [`Meter::ask`].
+    pub fn left(&mut self, alone: bool, now_ms: f64) -> f64 {
+        match &self.lease {
+            Some(lease) if !alone && !lease.detached && !lease.terms().paced => lease.left(now_ms),
+            _ => self.kind.left(now_ms),
         }
     }
 
     /// Whether the meter equals a new one, so that nothing is lost by closing it.
     pub fn idle(&mut self, window: f64, now_ms: f64) -> bool {
-        match &mut self.kind {
-            Kind::TokenBucket(bucket) => bucket.idle(now_ms),
-            Kind::LeakyBucket(leaky) => leaky.idle(now_ms),
-            Kind::SlidingWindow(window) => window.idle(now_ms),
-            Kind::Concurrency(concurrency) => concurrency.held() <= 0.0,
-            Kind::Budget(budget) => {
-                budget.enter(window);
-                budget.committed() <= 0.0
+        if let Some(lease) = &mut self.lease {
+            let budget = matches!(self.kind, Kind::Budget(_));
+            if budget {
+                lease.enter(window);
             }
+            if !lease.idle() || budget && lease.committed() > 0.0 {
+                return false;
+            }
+        }
+        self.kind.idle(window, now_ms) || self.lease.is_some()
+    }
+
+    /// Of a budget: the window it is in, and what is spent or reserved there. `None` before its first window.
+    pub fn budget(&self) -> Option<(f64, f64)> {
+        let Kind::Budget(budget) = &self.kind else { return None };
+        match &self.lease {
+            Some(lease) => budget.entered().then(|| (lease.window(), lease.committed())),
+            None => budget.entered().then(|| (budget.window(), budget.committed())),
         }
     }
 
-    /// The budget inside, if it is one.
-    pub fn budget(&mut self) -> Option<&mut Budget> {
-        if let Kind::Budget(budget) = &mut self.kind { Some(budget) } else { None }
+    /// Whether it is a budget.
+    pub fn is_budget(&self) -> bool {
+        matches!(self.kind, Kind::Budget(_))
+    }
+
+    /// Adds what is known to have been spent of a budget in a window; false: it is none.
+    pub fn restore(&mut self, window: f64, spent: f64) -> bool {
+        let Kind::Budget(budget) = &mut self.kind else { return false };
+        match &mut self.lease {
+            Some(lease) => {
+                budget.enter(window);
+                lease.restore(window, spent);
+            }
+            None => budget.restore(window, spent),
+        }
+        true
+    }
+
+    /// The lease, where pods share the limit.
+    pub fn lease(&mut self) -> Option<&mut Lease> {
+        self.lease.as_deref_mut()
+    }
+
+    /// Adopts an answer of Redis, as [`Lease::grant`].
+    pub fn grant(&mut self, grant: Grant, wanted: f64, now_ms: f64) {
+        let Some(lease) = &mut self.lease else { return };
+        let before = lease.terms().share;
+        lease.grant(grant, wanted, now_ms);
+        let Terms { share, capacity, .. } = lease.terms();
+        // Small changes are not worth it: what is left is confined anyway when Redis goes.
+        if (share - before).abs() > before * 0.02 {
+            let _ = self.kind.set(capacity * share, self.settings.rate * share, now_ms);
+        }
     }
 
     /// Compares the actual use with the soft mark; true if it was crossed.
     fn warn(&mut self, now_ms: f64) -> bool {
-        let (used, capacity) = match &mut self.kind {
-            Kind::TokenBucket(bucket) => (bucket.spent(now_ms), bucket.capacity()),
-            Kind::LeakyBucket(leaky) => (leaky.spent(now_ms), leaky.capacity()),
-            Kind::SlidingWindow(window) => (window.spent(now_ms), window.capacity()),
-            Kind::Concurrency(concurrency) => (concurrency.held(), concurrency.capacity()),
-            Kind::Budget(budget) => (budget.spent(), budget.capacity()),
+        let used = match &self.lease {
+            Some(lease) if matches!(self.kind, Kind::Concurrency(_)) => lease.spent().max(lease.committed()),
+            Some(lease) if !lease.terms().paced => lease.spent(),
+            _ => self.kind.spent(now_ms),
         };
-        let over = used >= capacity * self.soft_share;
+        let shared = self.lease.as_ref().is_some_and(|lease| !lease.terms().paced);
+        let capacity = if shared { self.settings.capacity } else { self.kind.capacity() };
+        let over = used >= capacity * self.settings.soft_share;
         let crossed = over && !self.over;
         self.over = over;
         self.unreported = over && (self.unreported || crossed);
@@ -233,7 +277,7 @@ mod tests {
         let mut budget = meter(Algorithm::Budget);
         assert!(budget.take(9.0, false, SPAN, 0.0));
         let next = Span { window: 2.0, left_ms: 1000.0 };
-        assert_eq!(budget.ask(10.0, next, 0.0), Decision::Go(0.0));
+        assert_eq!(budget.ask(10.0, next, false, 0.0), Decision::Go(0.0));
         assert!(!budget.take(1.0, false, next, 0.0));
         assert!(!budget.take_warning());
     }

@@ -17,9 +17,9 @@ pub enum Fault {
     BadCost(usize),
 }
 
-struct Slot {
-    generation: u32,
-    meter: Option<Meter>,
+pub(crate) struct Slot {
+    pub(crate) generation: u32,
+    pub(crate) meter: Option<Meter>,
     /// Already listed in `changed`, perhaps for a meter that has been closed since.
     changed: bool,
 }
@@ -27,16 +27,29 @@ struct Slot {
 /// The table. An id is never reused, so a late caller can't reach another meter.
 #[derive(Default)]
 pub struct Meters {
-    slots: Vec<Slot>,
+    pub(crate) slots: Vec<Slot>,
     free: Vec<u32>,
     /// Slots of budgets whose sums changed since they were last read, each once, as they may never be read.
     changed: Vec<u32>,
+    /// Whether Redis is unreachable, so that each pod uses its own share of shared limits.
+    pub(crate) alone: bool,
+    /// Slots of leases that have something to report, each once.
+    pub(crate) listed: Vec<u32>,
+    /// Whether a lease should report ahead of its turn.
+    pub(crate) urgent: bool,
 }
 
 impl Meters {
     /// An empty table.
     pub const fn new() -> Self {
-        Meters { slots: Vec::new(), free: Vec::new(), changed: Vec::new() }
+        Meters {
+            slots: Vec::new(),
+            free: Vec::new(),
+            changed: Vec::new(),
+            alone: false,
+            listed: Vec::new(),
+            urgent: false,
+        }
     }
 
     /// Adds a meter; returns its id, a whole number above 0. `None` while [`OPEN_MAX`] are open.
@@ -71,6 +84,12 @@ impl Meters {
         self.slot(id)?.meter.as_mut()
     }
 
+    /// What could be taken from a meter now. `None` if there is no such meter.
+    pub fn left(&mut self, id: f64, now_ms: f64) -> Option<f64> {
+        let alone = self.alone;
+        Some(self.get(id)?.left(alone, now_ms))
+    }
+
     /// Decides on a request: takes every entry's cost, or none. An observed entry never refuses; where one
     /// would have, nothing is taken from any observed meter, as if it had refused.
     ///
@@ -86,6 +105,7 @@ impl Meters {
         let mut delay_ms = 0.0_f64;
         let mut would_refuse = false;
         let mut worst: Option<(usize, f64)> = None;
+        let alone = self.alone;
         for (number, entry) in entries.chunks_exact_mut(ENTRY).enumerate() {
             let [id, cost, window, left_ms, flags] = *entry else { continue };
             let meter = self.get(id).ok_or(Fault::Unknown(number))?;
@@ -93,7 +113,7 @@ impl Meters {
                 return Err(Fault::BadCost(number));
             }
             let observed = flags as u32 & ask::OBSERVED != 0;
-            let wait_ms = match meter.ask(cost, Span { window, left_ms }, now_ms) {
+            let wait_ms = match meter.ask(cost, Span { window, left_ms }, alone, now_ms) {
                 Decision::Go(_) if observed => continue,
                 Decision::Go(ms) if ms <= delay_max_ms => {
                     delay_ms = delay_ms.max(ms);
@@ -115,7 +135,8 @@ impl Meters {
             let entry = &mut entries[number * ENTRY..(number + 1) * ENTRY];
             entry[Asked::Cost as usize] = if wait_ms.is_finite() { wait_ms } else { -1.0 };
             entry[Asked::Left as usize] =
-                self.get(entry[Asked::Id as usize]).map_or(0.0, |meter| meter.left(now_ms));
+                self.get(entry[Asked::Id as usize]).map_or(0.0, |meter| meter.left(alone, now_ms));
+            self.list(entry[Asked::Id as usize]);
             return Ok(-((number + 1) as f64));
         }
         for entry in entries.chunks_exact_mut(ENTRY) {
@@ -126,16 +147,17 @@ impl Meters {
 
     fn take(&mut self, entry: &mut [f64], would_refuse: bool, now_ms: f64) {
         let [id, cost, window, left_ms, flags] = *entry else { return };
+        let alone = self.alone;
         let Some(meter) = self.get(id) else { return };
         let flags = flags as u32;
         if would_refuse && flags & ask::OBSERVED != 0 {
-            entry[Asked::Left as usize] = meter.left(now_ms);
+            entry[Asked::Left as usize] = meter.left(alone, now_ms);
             entry[Asked::Flags as usize] = f64::from(told::NOT_TAKEN | flags & told::WOULD_REFUSE);
             return;
         }
         let crossed = meter.take(cost, flags & ask::SPENT == 0, Span { window, left_ms }, now_ms);
         let reported = flags & ask::QUIET == 0 && meter.take_warning();
-        entry[Asked::Left as usize] = meter.left(now_ms);
+        entry[Asked::Left as usize] = meter.left(alone, now_ms);
         entry[Asked::Flags as usize] =
             f64::from(u32::from(crossed) * told::CROSSED + u32::from(reported) * told::SAY);
         self.touch(id);
@@ -165,8 +187,9 @@ impl Meters {
 
     /// Adds known spending to a budget in a window; false if there is no such budget.
     pub fn restore(&mut self, id: f64, window: f64, spent: f64) -> bool {
-        let budget = self.get(id).and_then(Meter::budget);
-        budget.map(|budget| budget.restore(window, spent)).is_some()
+        let restored = self.get(id).is_some_and(|meter| meter.restore(window, spent));
+        self.list(id);
+        restored
     }
 
     /// Reads budgets that have changed, an entry for each as [`crate::limits::entry::Changed`] says. Gives how many were written; fewer than there is room for once no more have changed.
@@ -177,28 +200,24 @@ impl Meters {
             let slot = &mut self.slots[index as usize];
             slot.changed = false;
             let id = id_of(slot.generation, index);
-            let Some(budget) = slot.meter.as_mut().and_then(Meter::budget) else { continue };
             // The slot may belong to a new budget by now, which has no window yet.
-            if budget.entered() {
-                out[written * CHANGED..][..CHANGED].copy_from_slice(&[
-                    id,
-                    budget.window(),
-                    budget.committed(),
-                ]);
-                written += 1;
-            }
+            let Some((window, committed)) = slot.meter.as_ref().and_then(Meter::budget) else { continue };
+            out[written * CHANGED..][..CHANGED].copy_from_slice(&[id, window, committed]);
+            written += 1;
         }
         written
     }
 
-    fn slot(&mut self, id: f64) -> Option<&mut Slot> {
+    pub(crate) fn slot(&mut self, id: f64) -> Option<&mut Slot> {
         let slot = self.slots.get_mut(index_of(id))?;
         (slot.meter.is_some() && id_of(slot.generation, index_of(id) as u32) == id).then_some(slot)
     }
 
-    fn touch(&mut self, id: f64) {
+    /// Notes that a meter has changed: for the store if it is a budget, for Redis if pods share it.
+    pub(crate) fn touch(&mut self, id: f64) {
+        self.list(id);
         let Some(slot) = self.slot(id) else { return };
-        if slot.changed || slot.meter.as_mut().and_then(Meter::budget).is_none() {
+        if slot.changed || !slot.meter.as_ref().is_some_and(Meter::is_budget) {
             return;
         }
         slot.changed = true;
@@ -207,12 +226,12 @@ impl Meters {
 }
 
 /// An integer, and exact: 2^32 generations of 2^20 slots are below 2^53.
-fn id_of(generation: u32, index: u32) -> f64 {
+pub(crate) fn id_of(generation: u32, index: u32) -> f64 {
     f64::from(generation) * OPEN_MAX as f64 + f64::from(index)
 }
 
 /// An invalid id leads to some slot, whose own id then differs.
-fn index_of(id: f64) -> usize {
+pub(crate) fn index_of(id: f64) -> usize {
     id as u64 as usize % OPEN_MAX
 }
 
@@ -242,7 +261,7 @@ mod tests {
         assert_eq!(meters.admit(&mut entries, 0.0, 0.0), Ok(-2.0));
         assert_eq!((entries[6], entries[8]), (60_000.0, 4.0));
         for id in ids {
-            assert_eq!(meters.get(id).unwrap().left(0.0), 4.0);
+            assert_eq!(meters.get(id).unwrap().left(false, 0.0), 4.0);
         }
     }
 
@@ -257,7 +276,7 @@ mod tests {
         assert_eq!(meters.admit(&mut entries, 0.0, 0.0), Ok(0.0));
         let outcomes = [entries[4], entries[9], entries[14]];
         assert_eq!(outcomes, [12.0, 8.0, 0.0]);
-        let left = [small, large, enforced].map(|id| meters.get(id).unwrap().left(0.0));
+        let left = [small, large, enforced].map(|id| meters.get(id).unwrap().left(false, 0.0));
         assert_eq!(left, [1.0, 10.0, 8.0]);
     }
 
@@ -346,7 +365,7 @@ mod tests {
         meters.settle(&mut [ids[0], 4.0, 2.0, 1.0], 0.0);
         assert_eq!((meters.changed(&mut out), out[0], out[2]), (1, ids[0], 3.0));
         assert!(meters.restore(ids[0], 1.0, 6.0));
-        assert_eq!(meters.get(ids[0]).unwrap().left(0.0), 1.0);
+        assert_eq!(meters.get(ids[0]).unwrap().left(false, 0.0), 1.0);
     }
 
     #[test]

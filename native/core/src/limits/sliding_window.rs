@@ -98,6 +98,14 @@ impl SlidingWindow {
         self.capacity - self.spent(now_ms) - self.reserved
     }
 
+    /// Leaves no more than `left` to be taken now, as if the rest had just been used.
+    pub fn confine(&mut self, left: f64, now_ms: f64) {
+        let over = self.left(now_ms) - left;
+        if over > 0.0 {
+            self.add(over);
+        }
+    }
+
     /// Whether nothing was used in the window and no settlement is outstanding.
     pub fn idle(&mut self, now_ms: f64) -> bool {
         self.spent(now_ms) <= 0.0 && self.reserved <= 0.0

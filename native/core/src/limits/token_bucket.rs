@@ -75,6 +75,12 @@ impl TokenBucket {
         self.level
     }
 
+    /// Leaves no more than `left` to be taken now.
+    pub fn confine(&mut self, left: f64, now_ms: f64) {
+        self.refill(now_ms);
+        self.level = left.min(self.room());
+    }
+
     /// What has been used and not yet refilled, without reserves.
     pub fn spent(&mut self, now_ms: f64) -> f64 {
         self.capacity - self.reserved - self.level(now_ms)

@@ -1,0 +1,435 @@
+//! A pod's half of a limit that pods share: what it may admit on its lease, and what it reports to Redis.
+//!
+//! The other half is `src/sync/lease.lua`. `docs/internals/leases.md` has the algorithm and its bound.
+
+use crate::limits::decision::{Decision, HELD_MS, sane, wait};
+
+/// A limit can be sliced for requests of which a pod's fair part holds at least this many.
+const FEW: f64 = 4.0;
+/// A pod that asked for nothing in this time gives its lease back.
+const IDLE_MS: f64 = 3000.0;
+/// Rates are averaged over about this time.
+const AVERAGE_MS: f64 = 2000.0;
+/// The largest cost of late is forgotten over about this time: a lease always holds one such request.
+const LARGEST_MS: f64 = 60_000.0;
+/// Where the limit has room, the next grant should be here by then.
+const SOON_MS: f64 = 100.0;
+
+/// What a lease is for. Amounts are in the meter's measure.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Terms {
+    /// The limit of all pods together.
+    pub capacity: f64,
+    /// What all pods get back per second: refill, or capacity over length of a window; 0: nothing.
+    pub supply: f64,
+    /// Part of the limit this pod goes on with when Redis is gone, above 0 and at most 1.
+    pub share: f64,
+    /// What an equal part of the limit comes to.
+    pub fair: f64,
+    /// What may be admitted before the first grant is here, and is debited with the next report.
+    pub advance: f64,
+    /// Whether it is decided at the pod's share without a lease: leaky buckets.
+    pub paced: bool,
+}
+
+/// What a pod tells Redis of a limit. Sums count from the lease's beginning, so that a report that is lost, or
+/// arrives twice, changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Report {
+    /// The window of the calendar it is about; 0: none.
+    pub window: f64,
+    /// All that was used.
+    pub used: f64,
+    /// The part of it that Redis has confirmed.
+    pub acked: f64,
+    /// Reserved by requests in flight.
+    pub reserved: f64,
+    /// What the pod keeps of its lease, with what is reserved; it has given up the rest.
+    pub keep: f64,
+    /// What it would like to hold.
+    pub want: f64,
+    /// Used per second, and what would be used by requests that were refused.
+    pub demand: f64,
+    /// The largest cost asked for lately.
+    pub largest: f64,
+    /// What all pods had used, as far as this one knows: what Redis forgot is refilled from it.
+    pub known: f64,
+}
+
+/// What Redis answers to a report.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Grant {
+    /// The report's window and sum.
+    pub window: f64,
+    /// `used` of the report this answers.
+    pub used: f64,
+    /// What may be reserved and used beyond that.
+    pub hold: f64,
+    /// When it expires, in monotonic ms.
+    pub until_ms: f64,
+    /// What is neither used nor held by a pod.
+    pub pool: f64,
+    /// What all pods have used.
+    pub shared_used: f64,
+    /// What all pods hold.
+    pub leased: f64,
+    /// When more becomes free, in monotonic ms; 0: unknown.
+    pub frees_ms: f64,
+    /// As in [`Terms`].
+    pub share: f64,
+    /// As in [`Terms`].
+    pub fair: f64,
+    /// As in [`Terms`].
+    pub advance: f64,
+}
+
+/// What was asked for since the last report, and its averages.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Demand {
+    taken: f64,
+    refused: f64,
+    settled: f64,
+    settled_used: f64,
+    largest_new: f64,
+    largest: f64,
+    taken_rate: f64,
+    refused_rate: f64,
+    used_rate: f64,
+    /// Used of what is reserved, on average.
+    used_part: f64,
+    /// How much of the averages is measured: they begin at 0.
+    measured: f64,
+    reported_ms: f64,
+    asked_ms: f64,
+}
+
+/// A pod's lease of one limit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lease {
+    terms: Terms,
+    window: f64,
+    hold: f64,
+    until_ms: f64,
+    reserved: f64,
+    used: f64,
+    acked: f64,
+    pool: f64,
+    shared_used: f64,
+    leased: f64,
+    told_ms: f64,
+    frees_ms: f64,
+    demand: Demand,
+    /// Nothing was admitted without Redis since the last grant.
+    pub in_contact: bool,
+    /// Redis has something else under its key, so that it goes on at its share.
+    pub detached: bool,
+    /// Is in the list of leases to report.
+    pub listed: bool,
+    /// Asked for a report ahead of time.
+    pub urgent: bool,
+    /// The last grant was less than wanted: asking again soon is of no use.
+    dry: bool,
+}
+
+impl Lease {
+    /// A lease that nothing was granted to.
+    pub fn new(terms: Terms, now_ms: f64) -> Self {
+        let demand = Demand { used_part: 1.0, reported_ms: now_ms, asked_ms: f64::MIN, ..Demand::default() };
+        Lease {
+            terms,
+            window: 0.0,
+            hold: 0.0,
+            until_ms: f64::MIN,
+            reserved: 0.0,
+            used: 0.0,
+            acked: 0.0,
+            pool: terms.capacity,
+            shared_used: 0.0,
+            leased: 0.0,
+            told_ms: now_ms,
+            frees_ms: 0.0,
+            demand,
+            in_contact: true,
+            detached: false,
+            listed: false,
+            urgent: false,
+            dry: false,
+        }
+    }
+
+    /// The terms it has now.
+    pub fn terms(&self) -> Terms {
+        self.terms
+    }
+
+    /// Changes the limit; what is held stays.
+    pub fn set(&mut self, capacity: f64, supply: f64) {
+        self.pool += capacity - self.terms.capacity;
+        self.terms.fair *= capacity / self.terms.capacity;
+        self.terms.advance *= capacity / self.terms.capacity;
+        self.terms.capacity = capacity;
+        self.terms.supply = supply;
+    }
+
+    /// Enters a window of the calendar if it is a later one: what is held was of the one before.
+    pub fn enter(&mut self, window: f64) {
+        if window > self.window {
+            let before = self.clone();
+            *self = Lease::new(self.terms, before.demand.reported_ms);
+            self.window = window;
+            self.demand = Demand { settled: 0.0, settled_used: 0.0, ..before.demand };
+            (self.listed, self.urgent, self.detached) = (before.listed, before.urgent, before.detached);
+        }
+    }
+
+    /// The window it is in; 0: none.
+    pub fn window(&self) -> f64 {
+        self.window
+    }
+
+    /// Whether a cost is there; what is refused counts as demand. `left_ms`: until the window ends, of a budget.
+    pub fn ask(&mut self, cost: f64, left_ms: Option<f64>, now_ms: f64) -> Decision {
+        self.asked(cost, now_ms);
+        if cost > self.terms.capacity {
+            return Decision::Never;
+        }
+        let credit = self.credit(now_ms).max(self.ahead(cost, now_ms));
+        if cost <= credit + self.terms.capacity * 1e-9 {
+            return Decision::Go(0.0);
+        }
+        self.demand.refused += cost;
+        self.urgent |= !self.dry;
+        let missing = cost - credit.max(0.0) - self.pool.max(0.0);
+        if missing <= 0.0 {
+            return Decision::Wait(SOON_MS);
+        }
+        if let Some(left_ms) = left_ms {
+            let spent = self.shared_used + self.unreported();
+            return if spent + cost <= self.terms.capacity { Decision::Wait(HELD_MS) } else { wait(left_ms) };
+        }
+        if self.frees_ms > now_ms {
+            return wait(self.frees_ms - now_ms);
+        }
+        if self.terms.supply > 0.0 {
+            return wait((missing / self.terms.supply * 1000.0).max(SOON_MS));
+        }
+        Decision::Wait(HELD_MS)
+    }
+
+    /// Notes a cost that somebody else decides on.
+    pub fn asked(&mut self, cost: f64, now_ms: f64) {
+        if self.demand.measured == 0.0 && !self.listed {
+            // Nothing was asked for lately: averages begin here.
+            self.demand = Demand {
+                used_part: self.demand.used_part,
+                largest: self.demand.largest,
+                reported_ms: now_ms,
+                ..Demand::default()
+            };
+        }
+        self.demand.asked_ms = now_ms;
+        if cost.is_finite() {
+            self.demand.largest_new = self.demand.largest_new.max(cost);
+        }
+    }
+
+    /// Takes a cost; `keep`: it is only reserved, and will be settled.
+    pub fn take(&mut self, cost: f64, keep: bool, now_ms: f64) {
+        self.demand.taken += cost;
+        if keep {
+            self.reserved += cost;
+        } else {
+            self.used += cost;
+            self.demand.settled += cost;
+            self.demand.settled_used += cost;
+        }
+        self.urgent |= !self.dry && self.credit(now_ms) < self.hold / 2.0;
+    }
+
+    /// Ends a reserve with what was really used.
+    pub fn settle(&mut self, reserved: f64, used: f64) {
+        let (reserved, used) = sane(reserved, used);
+        self.reserved = (self.reserved - reserved).max(0.0);
+        self.used = (self.used + used).min(f64::MAX / 4.0);
+        self.demand.settled += reserved;
+        self.demand.settled_used += used;
+    }
+
+    /// What may be admitted now: of the lease while it lasts, or of the advance before there is one.
+    pub fn credit(&self, now_ms: f64) -> f64 {
+        let granted = if self.until_ms == f64::MIN { self.advance(now_ms) } else { self.granted(now_ms) };
+        granted - self.reserved - self.unreported()
+    }
+
+    fn granted(&self, now_ms: f64) -> f64 {
+        if now_ms < self.until_ms { self.hold } else { 0.0 }
+    }
+
+    /// Never more than what should be left by now.
+    fn advance(&self, now_ms: f64) -> f64 {
+        if self.sliceable(self.demand.largest) { self.terms.advance.min(self.expected(now_ms)) } else { 0.0 }
+    }
+
+    /// What was left when Redis last said so, and what has come back since.
+    fn expected(&self, now_ms: f64) -> f64 {
+        self.pool.max(0.0) + self.terms.supply * (now_ms - self.told_ms).max(0.0) / 1000.0
+    }
+
+    /// What one request may take though no grant for it is here yet: where nothing else is outstanding.
+    fn ahead(&self, cost: f64, now_ms: f64) -> f64 {
+        let first = self.reserved <= 0.0 && self.unreported() <= 0.0 && self.until_ms == f64::MIN;
+        if first && self.sliceable(cost) { self.terms.fair.min(self.expected(now_ms)) } else { 0.0 }
+    }
+
+    /// Whether a pod's fair part of the limit holds a few requests of a cost.
+    pub fn sliceable(&self, cost: f64) -> bool {
+        cost * FEW <= self.terms.fair
+    }
+
+    /// What could be admitted now, by this pod or any other.
+    pub fn left(&self, now_ms: f64) -> f64 {
+        self.pool.max(0.0) + self.credit(now_ms)
+    }
+
+    /// What all pods have used, as far as this one knows.
+    pub fn spent(&self) -> f64 {
+        self.shared_used + self.unreported()
+    }
+
+    /// As [`Lease::spent`], with what is reserved here.
+    pub fn committed(&self) -> f64 {
+        self.spent() + self.reserved
+    }
+
+    /// What all pods hold together, as last told.
+    pub fn leased(&self) -> f64 {
+        self.leased
+    }
+
+    /// What this pod holds: granted, not used yet.
+    pub fn held(&self, now_ms: f64) -> f64 {
+        (self.granted(now_ms) - self.unreported()).max(self.reserved)
+    }
+
+    /// When more becomes free, in monotonic ms; 0: unknown.
+    pub fn frees_ms(&self, now_ms: f64) -> f64 {
+        if self.frees_ms > now_ms { self.frees_ms } else { 0.0 }
+    }
+
+    /// What the pod goes on with when Redis is gone: its credit, and its share of what was left.
+    pub fn allotment(&self, now_ms: f64) -> f64 {
+        (self.granted(now_ms) - self.reserved - self.unreported()).max(0.0)
+            + self.terms.share * self.pool.max(0.0)
+    }
+
+    /// Nothing is held, nothing is to be reported.
+    pub fn idle(&self) -> bool {
+        self.reserved <= 0.0 && self.unreported() <= 0.0 && self.hold <= 0.0 && !self.listed
+    }
+
+    /// Adds what is known to have been used in a window of the calendar.
+    pub fn restore(&mut self, window: f64, spent: f64) {
+        self.enter(window);
+        if window == self.window && spent.is_finite() && spent > self.shared_used {
+            self.shared_used = spent;
+            self.pool = (self.terms.capacity - spent).max(0.0);
+        }
+    }
+
+    /// What to tell Redis. From here on the pod admits no more than it says it keeps, until the answer is here.
+    /// `ask`: a cost that waits for the answer. `horizon_ms`: for how long the lease should last.
+    pub fn report(&mut self, ask: f64, horizon_ms: f64, now_ms: f64) -> Report {
+        self.average(now_ms);
+        let demand = &self.demand;
+        let idle = now_ms - demand.asked_ms > IDLE_MS || self.terms.paced;
+        let measured = demand.measured.max(f64::MIN_POSITIVE);
+        let ahead = (demand.taken_rate + demand.refused_rate) / measured * horizon_ms / 1000.0;
+        let spare = if ask > 0.0 {
+            ask
+        } else if idle || horizon_ms <= 0.0 || !self.sliceable(demand.largest) {
+            0.0
+        } else {
+            ahead.max(demand.largest.ceil())
+        };
+        let credit = self.granted(now_ms) - self.reserved - self.unreported();
+        let keep = self.reserved + credit.clamp(0.0, spare);
+        self.hold = keep + self.unreported();
+        self.urgent = false;
+        let decayed = self.terms.supply * (now_ms - self.told_ms).max(0.0) / 1000.0;
+        let paced_used = if self.terms.paced { self.acked } else { self.used };
+        Report {
+            window: self.window,
+            used: paced_used,
+            acked: self.acked,
+            reserved: self.reserved,
+            keep: if self.terms.paced { 0.0 } else { keep },
+            want: if self.terms.paced { 0.0 } else { self.reserved + spare },
+            demand: (demand.used_rate + demand.refused_rate * demand.used_part) / measured,
+            largest: demand.largest,
+            known: (self.shared_used - decayed).max(0.0),
+        }
+    }
+
+    /// Adopts an answer of Redis; one of a window that is over changes nothing.
+    pub fn grant(&mut self, grant: Grant, wanted: f64, now_ms: f64) {
+        if grant.window != self.window {
+            return;
+        }
+        self.acked = grant.used;
+        self.hold = grant.hold;
+        self.until_ms = grant.until_ms;
+        self.pool = grant.pool;
+        self.shared_used = grant.shared_used;
+        self.leased = grant.leased;
+        self.frees_ms = grant.frees_ms;
+        self.told_ms = now_ms;
+        self.terms.share = grant.share;
+        self.terms.fair = grant.fair;
+        self.terms.advance = grant.advance;
+        self.dry = grant.pool < wanted - grant.hold;
+        self.in_contact = true;
+        self.detached = false;
+    }
+
+    /// Whether there is nothing left to report.
+    pub fn at_rest(&self, now_ms: f64) -> bool {
+        let idle = now_ms - self.demand.asked_ms > IDLE_MS;
+        idle && self.reserved <= 0.0
+            && self.unreported() <= 0.0
+            && (self.hold <= 0.0 || now_ms >= self.until_ms)
+    }
+
+    /// Forgets an expired grant once it is at rest.
+    pub fn rest(&mut self) {
+        (self.hold, self.until_ms) = (0.0, f64::MIN);
+        self.demand.measured = 0.0;
+    }
+
+    fn unreported(&self) -> f64 {
+        self.used - self.acked
+    }
+
+    fn average(&mut self, now_ms: f64) {
+        let demand = &mut self.demand;
+        let passed_ms = now_ms - demand.reported_ms;
+        if passed_ms < 1.0 {
+            demand.largest = demand.largest.max(demand.largest_new);
+            return;
+        }
+        let old = (-passed_ms / AVERAGE_MS).exp();
+        let rate = |before: f64, sum: f64| before * old + sum / passed_ms * 1000.0 * (1.0 - old);
+        demand.measured = demand.measured * old + (1.0 - old);
+        demand.taken_rate = rate(demand.taken_rate, demand.taken);
+        demand.refused_rate = rate(demand.refused_rate, demand.refused);
+        demand.used_rate = rate(demand.used_rate, demand.settled_used);
+        if demand.settled > 0.0 {
+            let part = (demand.settled_used / demand.settled).min(1.0);
+            demand.used_part = demand.used_part * old + part * (1.0 - old);
+        }
+        // The largest of late: what was larger is forgotten by and by.
+        demand.largest = demand.largest_new.max(demand.largest * (-passed_ms / LARGEST_MS).exp());
+        demand.largest_new = 0.0;
+        (demand.taken, demand.refused, demand.settled, demand.settled_used) = (0.0, 0.0, 0.0, 0.0);
+        demand.reported_ms = now_ms;
+    }
+}

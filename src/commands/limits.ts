@@ -1,0 +1,59 @@
+/** `sidegate limits`: shows what is used, left and leased of each limit and budget of a running sidecar. */
+import { parseArgs } from 'node:util';
+import type { LimitView } from '../limit/view.ts';
+import type { Shell } from './shell.ts';
+
+const options = { admin: { type: 'string' }, json: { type: 'boolean', default: false } } as const;
+const adminDefault = 'http://127.0.0.1:4101';
+
+/** Runs `sidegate limits`; returns the exit code. */
+export async function limits(args: string[], shell: Shell): Promise<number> {
+  const { values } = parseArgs({ args, options });
+  const url = new URL('/limits', values.admin ?? adminDefault);
+  const token = shell.env.SIDEGATE_ADMIN_TOKEN;
+  if (token === undefined || token === '')
+    throw new Error('Set SIDEGATE_ADMIN_TOKEN to the `admin.token` of the sidecar.');
+  const reply = await fetch(url, { headers: { authorization: `Bearer ${token}` } }).catch(
+    (cause: unknown) => {
+      throw new Error(`No sidecar answers at ${url.origin}: give its admin port as --admin URL.`, { cause });
+    },
+  );
+  const body = (await reply.json()) as { detail?: string; leased: boolean | null; limits: LimitView[] };
+  if (!reply.ok) throw new Error(body.detail ?? `${url} answered ${reply.status}.`);
+  shell.print(values.json ? `${JSON.stringify(body, null, 2)}\n` : tableOf(body.leased, body.limits));
+  return 0;
+}
+
+function tableOf(leased: boolean | null, views: readonly LimitView[]): string {
+  const state =
+    leased === null
+      ? 'No Redis is configured: each pod counts for itself.'
+      : leased
+        ? 'Shared limits are leased over Redis; their figures are those of all pods.'
+        : 'Redis does not answer: this pod uses its share of each shared limit.';
+  const amount = ({ unit }: LimitView, value: number | null): string =>
+    value === null ? '-' : unit === 'usd' ? `$${value.toFixed(2)}` : String(Math.round(value * 10) / 10);
+  const rows = views.map((view) => [
+    view.limit,
+    view.scope === '' ? '(all)' : view.scope,
+    view.counts,
+    amount(view, view.capacity),
+    amount(view, view.used),
+    amount(view, view.left),
+    amount(view, view.leasedHere),
+    amount(view, view.leasedAll),
+    view.freesAt ?? '-',
+  ]);
+  const all = [
+    ['LIMIT', 'SCOPE', 'COUNTS', 'CAPACITY', 'USED', 'LEFT', 'LEASED HERE', 'LEASED IN ALL', 'FREES AT'],
+    ...rows,
+  ];
+  const widths = (all[0] ?? []).map((_, column) => Math.max(...all.map((row) => (row[column] ?? '').length)));
+  const lines = all.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+  return `${state}\n\n${lines.join('\n')}\n`;
+}

@@ -1,0 +1,196 @@
+/** A call of the lease script: reports of meters packed for Redis, and its answers unpacked into grants. */
+import { createHash } from 'node:crypto';
+import type { LeaseBook } from '../exchange/lease.ts';
+import { leaseEntry, reportAt } from '../native/leases.ts';
+
+/** Version of what is kept in Redis: another one has other keys, so that both can share a Redis. */
+export const schemaVersion = 1;
+
+/** Limits in one call: it takes Redis a few milliseconds. */
+export const itemsMax = 500;
+
+const headSize = 3;
+const itemSize = 14;
+const answerHeadSize = 3;
+const answerSize = 9;
+
+/** How long leases last, and how often they are renewed. */
+export interface LeaseTimes {
+  readonly leaseMs: number;
+  readonly tickMs: number;
+}
+
+/** One call, ready to be sent. */
+export interface LeaseCall {
+  readonly shard: number;
+  readonly keys: readonly string[];
+  readonly blob: Buffer;
+  /** The reports it is made of, by number. */
+  readonly reports: readonly number[];
+}
+
+/** A meter's grant is of this state of it in Redis: another one means that Redis lost it. */
+export type Births = Map<string, number>;
+
+/** Births remembered: without one, Redis is not told what it may have forgotten. */
+const birthsMax = 200_000;
+
+/** The slot of a cluster that keeps a limit: keys with the same tag are in one slot. */
+export function shardOf(name: string, shards: number): number {
+  return shards === 1 ? 0 : createHash('sha256').update(name).digest().readUInt16BE(0) % shards;
+}
+
+const keyOf = (prefix: string, shard: number, name: string): string =>
+  `${prefix}:${schemaVersion}:{${shard}}:${name}`;
+
+/**
+ * Packs reports into calls, one for each shard and `itemsMax` limits.
+ * @param passedMs since this pod's last call was answered; below 0: never
+ */
+export function packCalls(
+  book: LeaseBook,
+  reports: Float64Array,
+  count: number,
+  options: LeaseTimes & {
+    readonly prefix: string;
+    readonly shards: number;
+    readonly births: Births;
+    passedMs(shard: number): number;
+  },
+): LeaseCall[] {
+  const { prefix, shards, births, leaseMs, tickMs } = options;
+  const byShard = new Map<number, { names: string[]; items: number[][]; reports: number[] }[]>();
+  for (let i = 0; i < count; i++) {
+    const at = i * leaseEntry.report;
+    const number = (field: keyof typeof reportAt): number => reports[at + reportAt[field]] as number;
+    const meter = book.meter(number('id'), number('window'));
+    if (meter === null) continue;
+    const shard = shardOf(meter.name, shards);
+    const groups = byShard.get(shard) ?? [];
+    byShard.set(shard, groups);
+    let group = groups.at(-1);
+    if (group === undefined || group.names.length >= itemsMax) {
+      group = { names: [], items: [], reports: [] };
+      groups.push(group);
+    }
+    group.names.push(meter.name);
+    group.reports.push(i);
+    group.items.push([
+      meter.algorithm,
+      meter.capacity,
+      meter.rate,
+      meter.ttlMs,
+      number('id'),
+      number('used'),
+      number('acked'),
+      number('reserved'),
+      number('keep'),
+      number('want'),
+      number('demand'),
+      number('largest'),
+      number('known'),
+      births.get(meter.name) ?? 0,
+    ]);
+  }
+  // Without anything to report it still says that it is there.
+  if (!byShard.has(0)) byShard.set(0, [{ names: [], items: [], reports: [] }]);
+  const calls: LeaseCall[] = [];
+  for (const [shard, groups] of byShard) {
+    for (const { names, items, reports: of } of groups) {
+      const numbers = new Float64Array(headSize + items.length * itemSize);
+      numbers.set([options.passedMs(shard), leaseMs, tickMs]);
+      items.forEach((item, i) => {
+        numbers.set(item, headSize + i * itemSize);
+      });
+      calls.push({
+        shard,
+        keys: ['clock', 'pods', ...names.map((name) => `m:${name}`)].map((name) =>
+          keyOf(prefix, shard, name),
+        ),
+        blob: Buffer.from(numbers.buffer),
+        reports: of,
+      });
+    }
+  }
+  return calls;
+}
+
+/** What Redis said beside the grants. */
+export interface LeaseAnswer {
+  /** Pods that call, this one included. */
+  readonly pods: number;
+  /** Redis' time of day, ms. */
+  readonly wallMs: number;
+  /** Keys that hold something else: their limits go on at this pod's share. */
+  readonly foreign: readonly string[];
+}
+
+/**
+ * Unpacks an answer, and has the book adopt its grants. Null: it is no answer to this call.
+ * @param sentMs when the call was sent, monotonic: leases expire counted from then
+ */
+export function adoptAnswer(
+  book: LeaseBook,
+  reports: Float64Array,
+  call: LeaseCall,
+  answer: unknown,
+  births: Births,
+  times: LeaseTimes,
+  sentMs: number,
+  nowMs: number,
+): LeaseAnswer | null {
+  const count = call.reports.length;
+  if (!Buffer.isBuffer(answer) || answer.length !== (answerHeadSize + count * answerSize) * 8) return null;
+  const number = (index: number): number => answer.readDoubleLE(index * 8);
+  const pods = Math.max(1, number(2));
+  const grants = new Float64Array(count * leaseEntry.grant);
+  const foreign: string[] = [];
+  let written = 0;
+  call.reports.forEach((report, i) => {
+    const [status, hold, pool, used, leased, frees, share, podsThere, born] = Array.from(
+      { length: answerSize },
+      (_, n) => number(answerHeadSize + i * answerSize + n),
+    ) as [number, number, number, number, number, number, number, number, number];
+    const at = report * leaseEntry.report;
+    const window = reports[at + reportAt.window] as number;
+    const id = reports[at + reportAt.id] as number;
+    const meter = book.meter(id, window);
+    if (meter === null) return;
+    if (status !== 0) {
+      foreign.push(meter.name);
+      book.detach(id);
+      return;
+    }
+    if (births.size >= birthsMax) births.clear();
+    births.set(meter.name, born);
+    const fair = meter.capacity / podsThere;
+    const wanted = reports[at + reportAt.want] as number;
+    const untilMs = sentMs + times.leaseMs;
+    const freesMs = frees > 0 ? nowMs + frees : 0;
+    const confirmed = reports[at + reportAt.used] as number;
+    grants.set(
+      [
+        id,
+        window,
+        confirmed,
+        hold,
+        untilMs,
+        pool,
+        used,
+        leased,
+        freesMs,
+        share,
+        fair,
+        fair * advancePart,
+        wanted,
+      ],
+      written * leaseEntry.grant,
+    );
+    written += 1;
+  });
+  book.grant(grants, written, nowMs);
+  return { pods, wallMs: number(0), foreign };
+}
+
+/** Part of a pod's fair share that it may admit before its first grant of a limit is here. */
+export const advancePart = 0.1;
