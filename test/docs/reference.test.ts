@@ -215,6 +215,7 @@ describe('metrics', () => {
       cacheBytes: () => 0,
       breakers: () => [],
       limitScopes: () => 0,
+    budgets: () => [],
       batchWaiting: () => 0,
       batchBytes: () => 0,
       upstreamInFlight: () => 0,

@@ -2,7 +2,8 @@
 
 use crate::limits::decision::{BadRate, Decision};
 use crate::limits::kind::Kind;
-use crate::limits::lease::{Grant, Lease, Terms};
+use crate::limits::lease::Lease;
+use crate::limits::lease_terms::{Grant, Terms};
 
 /// How a meter counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ pub mod entry;
 pub mod kind;
 pub mod leaky_bucket;
 pub mod lease;
+pub mod lease_terms;
 pub mod leases;
 pub mod meter;
 pub mod meters;
