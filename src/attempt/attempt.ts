@@ -41,7 +41,7 @@ import type { CallResult } from './result.ts';
 import { Trail } from './trail.ts';
 
 /** The part of a plan that an attempt needs: the targets in order, and their route. */
-export type AttemptPlan = Pick<Plan, 'pattern' | 'steps' | 'chosen'>;
+export type AttemptPlan = Pick<Plan, 'pattern' | 'steps' | 'drops'>;
 
 /** State of one request while it walks its plan. */
 interface WalkState {
@@ -91,7 +91,7 @@ export function attempt(
     deps,
     trail: new Trail(),
     begunMs: nowMs,
-    preparation: new Preparation(exchange, request, plan.chosen, deps.wallClock),
+    preparation: new Preparation(exchange, request, plan.drops, deps.wallClock),
     repeatable: !request.serverTools || exchange.headers['idempotency-key'] !== undefined,
     providerRefusal: null,
     estimates: true,

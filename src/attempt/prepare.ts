@@ -28,7 +28,7 @@ const none: readonly string[] = [];
 export class Preparation {
   readonly #exchange: Exchange;
   readonly #request: ModelRequest;
-  readonly #chosen: boolean;
+  readonly #drops: boolean;
   readonly #wallClock: () => number;
   readonly #client: Dialect;
   // Parsed once, when the first target needs it.
@@ -39,13 +39,13 @@ export class Preparation {
   #prepared: Prepared | Refusal | null = null;
 
   /**
-   * @param chosen the client chose the only target itself, so no field may be dropped
+   * @param drops essential fields that a target's dialect can't express are left out, instead of refused
    * @param wallClock Unix ms, for replies that carry a time
    */
-  constructor(exchange: Exchange, request: ModelRequest, chosen: boolean, wallClock: () => number) {
+  constructor(exchange: Exchange, request: ModelRequest, drops: boolean, wallClock: () => number) {
     this.#exchange = exchange;
     this.#request = request;
-    this.#chosen = chosen;
+    this.#drops = drops;
     this.#wallClock = wallClock;
     this.#client = dialects[exchange.endpoint.dialect];
   }
@@ -84,7 +84,7 @@ export class Preparation {
       return this.#checked(translateEmbeddings(request, embedClient, embedProvider, exchange, to), target);
     if (chatClient === null || chatProvider === null)
       throw new Error(`no translation from ${clientName} to ${name}`);
-    this.#read ??= readRequest(chatClient, request);
+    this.#read ??= readRequest(chatClient, request, this.#drops);
     if (this.#read instanceof Refusal) return this.#read;
     const translated = translate(this.#read, chatClient, chatProvider, exchange, to, {
       model: request.model,
@@ -99,8 +99,6 @@ export class Preparation {
     if (translated.kind === 'invalid') return translated.refusal;
     if (translated.kind === 'cannot') return unsupported(translated.field, target);
     const { sent, dropped, droppedMore, lost } = translated;
-    const [first] = dropped;
-    if (this.#chosen && first !== undefined) return unsupported(first, target);
     const more = droppedMore === 0 ? none : [`and ${droppedMore} more`];
     return { sent, dropped: [...dropped, ...lost, ...more] };
   }

@@ -220,6 +220,8 @@ export interface Notes {
   invalid: { readonly field: string; readonly message: string } | null;
   /** An essential field that the target's dialect can't express, so that the target is skipped; null: none. */
   unsupported: string | null;
+  /** Essential fields are left out too, as the route's setting `unsupported` says. */
+  readonly drops: boolean;
   /** Non-essential fields that were left out: the first `droppedMax` of them. */
   readonly dropped: string[];
   /** How many more were left out. */
@@ -231,11 +233,17 @@ const droppedMax = 12;
 /** Longest name of a field that is kept, in UTF-16 units: all of them fit in the head of a reply, in any script. */
 const nameMaxLength = 64;
 
-/** Creates empty notes, or a copy of others. */
-export const createNotes = (from?: Notes): Notes =>
-  from === undefined
-    ? { invalid: null, unsupported: null, dropped: [], droppedMore: 0 }
-    : { ...from, dropped: [...from.dropped] };
+/** Creates empty notes. @param drops leave out essential fields too */
+export const createNotes = (drops = false): Notes => ({
+  invalid: null,
+  unsupported: null,
+  drops,
+  dropped: [],
+  droppedMore: 0,
+});
+
+/** Copies notes, to add to them what one of several targets can't express. */
+export const copyNotes = (from: Notes): Notes => ({ ...from, dropped: [...from.dropped] });
 
 /** Notes a mistake of the client. @param message continues "The field x …" */
 export function noteInvalid(notes: Notes, field: string, message: string): void {
@@ -244,7 +252,8 @@ export function noteInvalid(notes: Notes, field: string, message: string): void 
 
 /** Notes an essential field that the target's dialect can't express. */
 export function noteUnsupported(notes: Notes, field: string): void {
-  notes.unsupported ??= cutName(field);
+  if (notes.drops) noteDropped(notes, field);
+  else notes.unsupported ??= cutName(field);
 }
 
 /** Notes a field that was left out. */

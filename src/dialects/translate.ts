@@ -3,7 +3,7 @@ import { Refusal } from '../base/errors.ts';
 import { parseObject } from '../base/json.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { ModelRequest } from '../exchange/request.ts';
-import { type ChatRequest, createNotes, type Notes, type ReplyContext } from './chat.ts';
+import { type ChatRequest, copyNotes, createNotes, type Notes, type ReplyContext } from './chat.ts';
 import type { Dialect } from './dialect.ts';
 import { passHeaders } from './headers.ts';
 import { translatedReading } from './read-reply.ts';
@@ -44,11 +44,15 @@ export function canServe(
   );
 }
 
-/** Reads a client's body; refuses an invalid one. */
-export function readRequest(client: ChatClient, { body, stream }: ModelRequest): ReadRequest | Refusal {
+/** Reads a client's body; refuses an invalid one. @param drops leave out essential fields that no dialect shares */
+export function readRequest(
+  client: ChatClient,
+  { body, stream }: ModelRequest,
+  drops: boolean,
+): ReadRequest | Refusal {
   const json = parseObject(body.toString('utf8'));
   if (json === null) return new Refusal('invalid_json', 'The body is not a JSON object.');
-  const notes = createNotes();
+  const notes = createNotes(drops);
   // Not every dialect's body says whether to stream.
   const request = { ...client.readRequest(json, notes), stream };
   return invalidIn(notes) ?? { request, notes };
@@ -71,7 +75,7 @@ export function translate(
   context: ReplyContext,
 ): Translated {
   if (before.unsupported !== null) return { kind: 'cannot', field: before.unsupported };
-  const notes = createNotes(before);
+  const notes = copyNotes(before);
   const { path, body, headers } = provider.writeRequest(request, to, notes);
   const refusal = invalidIn(notes);
   if (refusal !== null) return { kind: 'invalid', refusal };

@@ -170,7 +170,7 @@ export function awaitTurn(
 
 /** Stage attempt: asks the targets one after the other. */
 export function ask(
-  { request, plan: { pattern, chosen }, deadlineMs }: Work,
+  { request, plan: { pattern, drops }, deadlineMs }: Work,
   steps: readonly Step[],
   passage: Passage,
 ): Promise<AttemptReply | AttemptFailure> {
@@ -179,7 +179,7 @@ export function ask(
   const nowMs = stages.clock();
   passage.begin(nowMs);
   const untilMs = Math.min(deadlineMs, nowMs + stages.config.attempt.totalTimeoutMs);
-  return attempt({ pattern, steps, chosen }, exchange, request, untilMs, stages.attempt, nowMs);
+  return attempt({ pattern, steps, drops }, exchange, request, untilMs, stages.attempt, nowMs);
 }
 
 /** The request's own deadline from `x-sidegate-timeout` (ms), within the configured one. Monotonic ms. */

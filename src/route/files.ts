@@ -36,7 +36,7 @@ export function createFileTable(
         version: `${label}@${provider.baseUrl}`,
         tier: null,
         priority: 'interactive',
-        chosen: true,
+        drops: false,
       };
       plans.set(provider, plan);
       return plan;

@@ -33,8 +33,8 @@ export interface EndpointRoute {
   readonly priority: Priority;
   /** The plan, if the order never changes; null: it depends on the request or on health. */
   readonly fixed: Plan | null;
-  /** The route has one target, which the app chose by the model name. */
-  readonly chosen: boolean;
+  /** Essential fields that a target's dialect can't express are left out, instead of refused. */
+  readonly drops: boolean;
 }
 
 /** The part of an endpoint that decides which targets can serve it. */
@@ -158,12 +158,12 @@ function routeFor(model: string, { exact, patterns }: RouteTable): CompiledRoute
 }
 
 function endpointRoute(
-  { model: pattern, priority = 'interactive' }: RouteConfig,
+  { model: pattern, priority = 'interactive', unsupported }: RouteConfig,
   root: Branch | null,
 ): EndpointRoute | null {
   if (root === null) return null;
   const version = versionOf(root);
-  const chosen = leavesOf(root).length === 1;
+  const drops = unsupported === 'drop';
   const plain = (steps: Step[]): Plan => ({
     pattern,
     steps,
@@ -171,7 +171,7 @@ function endpointRoute(
     version,
     tier: null,
     priority,
-    chosen,
+    drops,
   });
   const fixed = isFixed(root)
     ? plain(
@@ -181,7 +181,7 @@ function endpointRoute(
         ),
       )
     : null;
-  return { pattern, root, version, priority, fixed, chosen };
+  return { pattern, root, version, priority, fixed, drops };
 }
 
 /** Text that changes with the targets, their base URLs and how they are chosen. */
@@ -227,8 +227,8 @@ export function route(
   if (steps.length === 0) return notCapable(found, ask);
   const version = ask.variant === 0 ? found.version : `${found.version} #${ask.variant >>> 0}`;
   const tier = ask.tierUsed ? (tiers[ask.tier] ?? null) : null;
-  const { pattern, priority, chosen } = found;
-  return { pattern, steps, fixed: false, version, tier, priority, chosen };
+  const { pattern, priority, drops } = found;
+  return { pattern, steps, fixed: false, version, tier, priority, drops };
 }
 
 /** Fills `ask` for one request; returns a refusal if a header is invalid. */

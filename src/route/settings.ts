@@ -77,6 +77,10 @@ export const route = z.strictObject({
     .default([])
     .meta({ description: 'Capabilities that every request to it needs; targets without them are left out.' }),
   targets: z.array(target).min(1).max(32).meta({ description: 'Whom to ask, in order of preference.' }),
+  unsupported: z.enum(['refuse', 'drop']).default('refuse').meta({
+    description:
+      "A field that changes the answer and that a target's dialect can't express: the target is skipped and, if none is left, the request refused; or the field is left out and named.",
+  }),
   hedge: z.boolean().optional().meta({
     description: "Whether to hedge this route's requests; unset: as in `attempt.hedge.enabled`.",
   }),

@@ -70,8 +70,8 @@ export interface Plan {
   readonly tier: Tier | null;
   /** Priority of requests that name none. */
   readonly priority: Priority;
-  /** The route has one target, so the app chose it, and no field of the request may be dropped for it. */
-  readonly chosen: boolean;
+  /** Essential fields that a target's dialect can't express are left out, instead of refused. */
+  readonly drops: boolean;
 }
 
 /**

@@ -249,7 +249,7 @@ function stagesFor({ upstream }: Gate, { name: dialect }: Wire, cache: Cache): S
     cache,
     batch: createBatch(config, estimator.tokens, { clock, telemetry: silent, health }),
     routes: createRouteTable(
-      [{ model: testModel, strategy: 'fallback', sticky: 'user', needs: [], targets }],
+      [{ model: testModel, strategy: 'fallback', sticky: 'user', needs: [], unsupported: 'refuse', targets }],
       {
         providers,
         catalog: createCatalog({}, [], 0),

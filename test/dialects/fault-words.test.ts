@@ -1,5 +1,6 @@
 /** Meaning of Cohere's and Replicate's errors: rate limit, quota, long prompt, content policy, or an invalid request. */
 import { describe, expect, test } from 'vitest';
+import { createNotes } from '../../src/dialects/chat.ts';
 import { dialects } from '../../src/dialects/index.ts';
 import { samplesOf } from './fixtures.ts';
 
@@ -65,7 +66,7 @@ describe('replicate', () => {
 
 describe('the models of Replicate', () => {
   const pathOf = (model: string): unknown => {
-    const notes = { invalid: null, unsupported: null, dropped: [], droppedMore: 0 };
+    const notes = createNotes();
     const to = { basePath: '', model, headers: [], quirks: {}, outputMaxTokens: null };
     const { chatProvider } = dialects.replicate;
     const { chatClient } = dialects.openai;

@@ -9,7 +9,7 @@
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { familyOf } from '../../src/catalog/families.ts';
-import { createNotes, type ReplyContext } from '../../src/dialects/chat.ts';
+import { copyNotes, createNotes, type ReplyContext } from '../../src/dialects/chat.ts';
 import { dialects } from '../../src/dialects/index.ts';
 import type { ReplyReading } from '../../src/dialects/reading.ts';
 import type { ChatClient, ChatProvider } from '../../src/dialects/sides.ts';
@@ -125,7 +125,7 @@ export function writeAcross({ chatClient, chatProvider, provider }: Pair, body: 
   const read = createNotes();
   const request = chatClient.readRequest(JSON.parse(body.toString('utf8')), read);
   if (read.unsupported !== null) return { cannot: read.unsupported };
-  const notes = createNotes(read);
+  const notes = copyNotes(read);
   const call = chatProvider.writeRequest(request, destinationOf(provider), notes);
   if (notes.invalid !== null) return { invalid: notes.invalid };
   if (notes.unsupported !== null) return { cannot: notes.unsupported };

@@ -1,4 +1,4 @@
-/** Unsupported fields: refused for a single target; on a route, dropped and named, or the target is skipped. */
+/** Fields the other dialect lacks: advisory ones are left out and named; others refuse, unless the route drops them. */
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { ask } from '../support/client.ts';
 import { anthropicWire, openaiWire, testModel, type Wire } from '../support/replies.ts';
@@ -15,6 +15,7 @@ interface Setup {
 async function startRoute(
   targets: readonly (readonly [wire: Wire, script: Script])[],
   more: ConfigInput = {},
+  unsupported: 'refuse' | 'drop' = 'refuse',
 ): Promise<Setup> {
   const upstreams = await Promise.all(targets.map(([, script]) => startUpstream(script)));
   const providers = Object.fromEntries(
@@ -25,7 +26,9 @@ async function startRoute(
   );
   const sidecar = await startTestSidecar({
     providers,
-    routes: [{ model: testModel, targets: Object.keys(providers).map((provider) => ({ provider })) }],
+    routes: [
+      { model: testModel, targets: Object.keys(providers).map((provider) => ({ provider })), unsupported },
+    ],
     ...more,
     attempt: { retriesMax: 0, backoffBaseMs: 0 },
   });
@@ -56,18 +59,30 @@ const odd = [
 ];
 
 describe.each(odd)('$client.name', ({ client, other, advisory, name, matters, field }) => {
-  test.each([
-    ['advisory', advisory, name],
-    ['that matters', matters, field],
-  ])('one target: a field %s is a 400 that names it, and no provider is asked', async (_, more, param) => {
+  test('one target: a field that matters is a 400 that names it, and no provider is asked', async () => {
     const { url, upstreams } = await startRoute([ok(other)]);
-    const reply = await send(url, client, more);
+    const reply = await send(url, client, matters);
     expect(reply.status).toBe(400);
     expect(client.errorOf(reply.text)).toMatchObject({ code: 'unsupported_field' });
-    expect(JSON.parse(reply.text).error).toMatchObject({ param });
-    expect(reply.text).toContain(param);
+    expect(JSON.parse(reply.text).error).toMatchObject({ param: field });
+    expect(reply.text).toContain(field);
     expect(reply.headers['x-should-retry']).toBe('false');
     expect(upstreams[0]?.calls).toHaveLength(0);
+  });
+
+  test('one target: an advisory field is left out and named', async () => {
+    const { url, upstreams } = await startRoute([ok(other)]);
+    const reply = await send(url, client, advisory);
+    expect([reply.status, reply.headers['x-sidegate-dropped']]).toEqual([200, name]);
+    expect(upstreams[0]?.calls[0]?.json).not.toHaveProperty(name);
+  });
+
+  test('unsupported: drop: a field that matters is left out and named too', async () => {
+    const { url, upstreams } = await startRoute([ok(other)], {}, 'drop');
+    const reply = await send(url, client, { ...advisory, ...matters });
+    expect(reply.status).toBe(200);
+    expect(String(reply.headers['x-sidegate-dropped']).split(/, ?/).sort()).toEqual([name, field].sort());
+    expect(upstreams[0]?.calls[0]?.json).not.toHaveProperty(field.replace(/\[.*/, ''));
   });
 
   test('a route: an advisory field is left out and named, for cache hits too', async () => {

@@ -105,7 +105,8 @@ const ways: Readonly<Record<ErrorCode, (wire: Wire) => Promise<Answer>>> = {
   unsupported_field(wire) {
     const other = wire.name === 'openai' ? 'anthropic' : 'openai';
     const providers = { first: { dialect: other, baseUrl: 'http://127.0.0.1:9/v1' } } as const;
-    return send(wire, { body: wire.request('Hi', { top_k: 5, seed: 5 }) }, { providers });
+    const fields = { n: 2, container: 'c' };
+    return send(wire, { body: wire.request('Hi', fields) }, { providers });
   },
   invalid_header: (wire) => send(wire, { headers: { 'x-sidegate-timeout': 'soon' } }),
   pii_blocked: (wire) =>

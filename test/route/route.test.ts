@@ -40,6 +40,7 @@ const chain = (model: string, ...names: string[]): RouteConfig => ({
   strategy: 'fallback',
   sticky: 'user',
   needs: [],
+  unsupported: 'refuse',
   targets: names.map((name) => {
     const [target = '', as] = name.split('/');
     return { provider: target, model: as };

@@ -100,7 +100,7 @@ export async function startPlan(
       };
       const request = inspect(exchange, createScrubPolicy(config.scrub).finder, Buffer.alloc(32));
       if (request instanceof Refusal) throw new Error(request.text);
-      const plan = { pattern: testModel, steps, chosen: steps.length === 1 };
+      const plan = { pattern: testModel, steps, drops: false };
       return came(await attempt(plan, exchange, request, clock() + 10_000, deps, clock()));
     },
   };

@@ -91,8 +91,7 @@ export function samplePlan(facts: readonly Partial<ModelFacts>[] = [{}], pattern
     const target = { label: `p/${group}`, model: null, facts: { ...unknownFacts, ...known } };
     return { target: target as unknown as Target, on: null, group, depth: 1 };
   });
-  const chosen = steps.length === 1;
-  return { pattern, steps, fixed: true, version: '', tier: null, priority: 'interactive', chosen };
+  return { pattern, steps, fixed: true, version: '', tier: null, priority: 'interactive', drops: false };
 }
 
 /** Arguments of a limiter's decision. */

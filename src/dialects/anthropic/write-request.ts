@@ -86,8 +86,9 @@ export function writeSampling(
 
 /** Stop sequences of only white space are refused. */
 function writeStop({ stop, names }: ChatRequest, notes: Notes): readonly string[] | null {
-  if (stop.some((text) => text.trim() === '')) noteUnsupported(notes, names.stop);
-  return stop.length === 0 ? null : stop;
+  const shown = stop.filter((text) => text.trim() !== '');
+  if (shown.length < stop.length) noteUnsupported(notes, names.stop);
+  return shown.length === 0 ? null : shown;
 }
 
 function writeFormat({ output, names }: ChatRequest, notes: Notes): Json | null {
@@ -96,7 +97,7 @@ function writeFormat({ output, names }: ChatRequest, notes: Notes): Json | null 
   // The dialect has neither JSON without a schema nor objects with arbitrary names.
   if (written === null || written.open) noteUnsupported(notes, names.output);
   else for (const bound of written.loosened) noteDropped(notes, `${names.output}.${bound}`);
-  return written === null ? null : { type: 'json_schema', schema: written.schema };
+  return written === null || written.open ? null : { type: 'json_schema', schema: written.schema };
 }
 
 /** Writes `tool_choice`, including whether calls may be parallel; null: left out. */

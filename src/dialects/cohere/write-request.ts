@@ -14,6 +14,7 @@ import {
   type Tool,
   type ToolResultPart,
 } from '../chat.ts';
+import { fit } from '../fit.ts';
 import { toolFailed, writeImageUrl } from '../openai/parts.ts';
 import type { ChatCall, Destination } from '../wire.ts';
 
@@ -24,16 +25,15 @@ const topKMax = 500;
 const topPRange = { min: 0.01, max: 0.99 };
 
 /** Writes a request from the neutral form. */
-export function writeRequest(request: ChatRequest, to: Destination, notes: Notes): ChatCall {
+export function writeRequest(asked: ChatRequest, to: Destination, notes: Notes): ChatCall {
+  // An output format can be combined with neither tools nor documents; documents can be put into the text instead.
+  const request = fit(asked, { stopMax: stopsMax, outputWithTools: false }, notes);
   const { names, stop, output, topK } = request;
   if (request.user !== null) noteDropped(notes, names.user);
   if (request.metadata !== null) noteDropped(notes, names.metadata);
   // The API has no such setting: the model decides whether calls are parallel.
   if (request.parallelToolCalls === false && request.tools.length > 0)
     noteDropped(notes, names.parallelToolCalls);
-  if (stop.length > stopsMax) noteUnsupported(notes, names.stop);
-  // An output format can be combined with neither tools nor documents; documents can be put into the text instead.
-  if (output !== null && request.tools.length > 0) noteUnsupported(notes, names.output);
   const documents = output === null ? request.messages.flatMap(({ parts }) => parts.flatMap(citable)) : [];
   const body = withoutNulls({
     model: to.model,

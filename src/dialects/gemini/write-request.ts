@@ -21,17 +21,22 @@ import {
   type ToolChoice,
   type ToolResultPart,
 } from '../chat.ts';
+import { fit } from '../fit.ts';
 import type { ChatCall, Destination } from '../wire.ts';
 import { fetchesUrls, isGemini3, mixesSchemaAndTools } from './models.ts';
 import { writeSchema } from './schema.ts';
 import { writeThinking } from './thinking.ts';
+
+/** More stop sequences than this are refused. */
+const stopMax = 5;
 
 /** The path after a provider's base URL. */
 export const pathOf = (model: string, stream: boolean): string =>
   `/models/${encodeURIComponent(model)}:${stream ? 'streamGenerateContent?alt=sse' : 'generateContent'}`;
 
 /** Writes a request from the neutral form. */
-export function writeRequest(request: ChatRequest, to: Destination, notes: Notes): ChatCall {
+export function writeRequest(asked: ChatRequest, to: Destination, notes: Notes): ChatCall {
+  const request = fit(asked, { stopMax, outputWithTools: mixesSchemaAndTools(to.model) }, notes);
   const { names, tools, messages } = request;
   if (request.user !== null) noteDropped(notes, names.user);
   if (request.metadata !== null) noteDropped(notes, names.metadata);
@@ -49,14 +54,8 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
   return { path: pathOf(to.model, request.stream), body, headers: [] };
 }
 
-/** More stop sequences than this are refused. */
-const stopMax = 5;
-
 function writeConfig(request: ChatRequest, to: Destination, notes: Notes): Json {
-  const { output, stop, names } = request;
-  if (stop.length > stopMax) noteUnsupported(notes, names.stop);
-  if (output !== null && request.tools.length > 0 && !mixesSchemaAndTools(to.model))
-    noteUnsupported(notes, names.output);
+  const { output, stop } = request;
   return withoutNulls({
     maxOutputTokens: request.maxTokens,
     temperature: request.temperature,

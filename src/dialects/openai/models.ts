@@ -21,9 +21,11 @@ const alwaysReasons = (model: string): boolean =>
 export const takesSampling = (model: string, effort: Effort | null): boolean =>
   !alwaysReasons(model) && (generation(model) < 501 || effort === null || effort === 'none');
 
-/** Whether a model accepts this many stop sequences: OpenAI's up to 4; o3, o4 and GPT-5 none. */
-export const takesStop = (model: string, count: number): boolean =>
-  !isOpenAi(model) || count === 0 || (count <= 4 && !(alwaysReasons(model) && !/^(?:ft:)?o1/.test(model)));
+/** The most stop sequences that a model accepts: OpenAI's 4; o3, o4 and GPT-5 none; other servers any number. */
+export function stopMax(model: string): number {
+  if (!isOpenAi(model)) return Number.POSITIVE_INFINITY;
+  return alwaysReasons(model) && !/^(?:ft:)?o1/.test(model) ? 0 : 4;
+}
 
 /** The nearest effort that the model supports; for other servers, the same. */
 export function effortFor(effort: Effort, model: string): Effort {

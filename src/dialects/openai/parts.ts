@@ -153,14 +153,17 @@ export function readOutput(type: unknown, fields: Json): OutputForm | null | und
   };
 }
 
-/** Writes a schema. Both APIs require a name, and OpenAI's own models an object. */
+/** Writes a schema; null: the model refuses it. Both APIs require a name, and OpenAI's own models an object. */
 export function writeSchema(
   { name, description, schema, strict }: OutputForm & { kind: 'schema' },
   model: string,
   field: string,
   notes: Notes,
-): Json {
-  if (isOpenAi(model) && schema.type !== undefined && schema.type !== 'object') noteUnsupported(notes, field);
+): Json | null {
+  if (isOpenAi(model) && schema.type !== undefined && schema.type !== 'object') {
+    noteUnsupported(notes, field);
+    return null;
+  }
   return withoutNulls({ name: name ?? 'answer', description, schema, strict });
 }
 

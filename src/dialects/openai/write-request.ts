@@ -17,8 +17,9 @@ import {
   type Tool,
   type ToolResultPart,
 } from '../chat.ts';
+import { fit } from '../fit.ts';
 import type { ChatCall, Destination } from '../wire.ts';
-import { isOpenAi, takesStop } from './models.ts';
+import { isOpenAi, stopMax } from './models.ts';
 import {
   takesMarks,
   toolFailed,
@@ -42,12 +43,12 @@ export const deploymentOf = ({ quirks, model }: Destination): string =>
   quirks.deployments === true ? `/deployments/${encodeURIComponent(model)}` : '';
 
 /** Writes a request from the neutral form. */
-export function writeRequest(request: ChatRequest, to: Destination, notes: Notes): ChatCall {
+export function writeRequest(asked: ChatRequest, to: Destination, notes: Notes): ChatCall {
+  const request = fit(asked, { stopMax: stopMax(to.model), outputWithTools: true }, notes);
   const { names, tools, toolChoice, stop, output } = request;
   if (request.topK !== null) noteDropped(notes, names.topK);
   const marks = takesMarks(to.model);
   const effort = writeEffort(request, to, notes);
-  if (!takesStop(to.model, stop.length)) noteUnsupported(notes, names.stop);
   // OpenAI accepts metadata only for completions that it stores, which clients of other dialects did not ask for.
   if (request.metadata !== null && isOpenAi(to.model)) noteDropped(notes, names.metadata);
   const body = withoutNulls({
@@ -75,10 +76,11 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
   return { path: `${deploymentOf(to)}/chat/completions`, body, headers: [] };
 }
 
-const writeOutput = (output: OutputForm, model: string, field: string, notes: Notes): Json =>
-  output.kind === 'json'
-    ? { type: 'json_object' }
-    : { type: 'json_schema', json_schema: writeSchema(output, model, field, notes) };
+function writeOutput(output: OutputForm, model: string, field: string, notes: Notes): Json | null {
+  if (output.kind === 'json') return { type: 'json_object' };
+  const schema = writeSchema(output, model, field, notes);
+  return schema === null ? null : { type: 'json_schema', json_schema: schema };
+}
 
 const writeTool = ({ name, description, parameters, strict }: Tool): Json => ({
   type: 'function',

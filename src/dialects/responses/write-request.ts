@@ -45,7 +45,7 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
     tools: tools.length === 0 ? null : tools.map(writeTool),
     tool_choice: toolChoice?.kind === 'tool' ? { type: 'function', name: toolChoice.name } : toolChoice?.kind,
     parallel_tool_calls: tools.length === 0 ? null : request.parallelToolCalls,
-    text: output === null ? null : { format: writeOutput(output, to.model, names.output, notes) },
+    text: output === null ? null : writeOutput(output, to.model, names.output, notes),
     reasoning: effort === null ? null : { effort },
     // The provider stores nothing of the conversation, so reasoning that must be sent back is requested.
     include: effort === null || effort === 'none' ? null : ['reasoning.encrypted_content'],
@@ -57,10 +57,11 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
   return { path: '/responses', body, headers: [] };
 }
 
-const writeOutput = (output: OutputForm, model: string, field: string, notes: Notes): Json =>
-  output.kind === 'json'
-    ? { type: 'json_object' }
-    : { type: 'json_schema', ...writeSchema(output, model, field, notes) };
+function writeOutput(output: OutputForm, model: string, field: string, notes: Notes): Json | null {
+  if (output.kind === 'json') return { format: { type: 'json_object' } };
+  const schema = writeSchema(output, model, field, notes);
+  return schema === null ? null : { format: { type: 'json_schema', ...schema } };
+}
 
 /** Writes a tool; the API's default is strict. */
 const writeTool = ({ name, description, parameters, strict }: Tool): Json => ({
