@@ -1,5 +1,6 @@
 /** Times translation between dialects: a request and a stream of 200 events, for each pair. */
-import { createNotes, type ReplyContext } from '../../src/dialects/chat.ts';
+import { createNotes } from '../../src/dialects/chat.ts';
+import type { ReplyContext } from '../../src/dialects/chat-reply.ts';
 import { dialects } from '../../src/dialects/index.ts';
 import { translatedReading } from '../../src/dialects/read-reply.ts';
 import type { ChatClient, ChatProvider } from '../../src/dialects/sides.ts';

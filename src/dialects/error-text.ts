@@ -1,7 +1,7 @@
 /** Reads a provider's error body, in whatever form. */
 
 import { isObject, type Json, objectOf, parseObject, textOf } from '../base/json.ts';
-import type { ProviderError } from './chat.ts';
+import type { ProviderError } from './chat-reply.ts';
 
 /** Longer messages are cut, in characters. */
 const messageMaxLength = 4096;

@@ -1,7 +1,7 @@
 /** Splits a provider's stream into events, regardless of how its bytes arrive. */
 import { parseObject } from '../base/json.ts';
 import { StreamScanner } from '../native/reply.ts';
-import type { WireEvent } from './chat.ts';
+import type { WireEvent } from './chat-reply.ts';
 import type { Framer, Frames } from './reading.ts';
 
 /** Name of the event that represents `data: [DONE]`. */

@@ -19,7 +19,7 @@ import type {
   ChatStreamWriter,
   FinishReason,
   ReplyContext,
-} from './chat.ts';
+} from './chat-reply.ts';
 import { createSseFramer } from './framer.ts';
 import type {
   Arrived,

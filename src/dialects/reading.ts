@@ -1,6 +1,6 @@
 /** The contract for reading a provider's reply while it is passed on: whole, or as a stream. */
 import type { ReplyFacts } from '../native/reply.ts';
-import type { WireEvent } from './chat.ts';
+import type { WireEvent } from './chat-reply.ts';
 
 /** Why reading a stream failed. */
 export type StreamFault =

@@ -1,15 +1,14 @@
 /** The two sides of a dialect's chat API: as clients use it, and as providers offer it. */
 import type { Json } from '../base/json.ts';
 import type { NativeDialect } from '../native/reply.ts';
+import type { ChatRequest, Notes } from './chat.ts';
 import type {
   ChatReply,
-  ChatRequest,
   ChatStreamReader,
   ChatStreamWriter,
-  Notes,
   ProviderError,
   ReplyContext,
-} from './chat.ts';
+} from './chat-reply.ts';
 import type { Framer } from './reading.ts';
 import type { ChatCall, Destination } from './wire.ts';
 

@@ -1,5 +1,6 @@
 /** Helpers for tests of faults that were seen in the field: requests and replies translated between two dialects. */
-import { createNotes, type ReplyContext } from '../../src/dialects/chat.ts';
+import { createNotes } from '../../src/dialects/chat.ts';
+import type { ReplyContext } from '../../src/dialects/chat-reply.ts';
 import { dialects } from '../../src/dialects/index.ts';
 import { translatedReading } from '../../src/dialects/read-reply.ts';
 import type { Destination } from '../../src/dialects/wire.ts';

@@ -9,7 +9,8 @@
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { familyOf } from '../../src/catalog/families.ts';
-import { copyNotes, createNotes, type ReplyContext } from '../../src/dialects/chat.ts';
+import { copyNotes, createNotes } from '../../src/dialects/chat.ts';
+import type { ReplyContext } from '../../src/dialects/chat-reply.ts';
 import { dialects } from '../../src/dialects/index.ts';
 import type { ReplyReading } from '../../src/dialects/reading.ts';
 import type { ChatClient, ChatProvider } from '../../src/dialects/sides.ts';

@@ -11,17 +11,15 @@ import {
   parseObject,
   textOf,
 } from '../../base/json.ts';
-import {
-  type ChatReply,
-  type ChatUsage,
-  type FinishReason,
-  type ProviderError,
-  type ReplyContext,
-  type ReplyPart,
-  type Signature,
-  seal,
-  type ToolCallPart,
-} from '../chat.ts';
+import { type Signature, seal, type ToolCallPart } from '../chat.ts';
+import type {
+  ChatReply,
+  ChatUsage,
+  FinishReason,
+  ProviderError,
+  ReplyContext,
+  ReplyPart,
+} from '../chat-reply.ts';
 import { unsigned } from '../foreign.ts';
 
 const reasons: Readonly<Record<string, FinishReason>> = {

@@ -1,17 +1,17 @@
 /** Anthropic's streams: read from a provider, written for a client. https://docs.anthropic.com/en/docs/build-with-claude/streaming */
 
 import { isObject, type Json, numberOf, objectOf, textOf } from '../../base/json.ts';
-import {
-  type Block,
-  type ChatEvent,
-  type ChatStreamReader,
-  type ChatStreamWriter,
-  type ChatUsage,
-  type FinishReason,
-  type ReplyContext,
-  seal,
-  type WireEvent,
-} from '../chat.ts';
+import { seal } from '../chat.ts';
+import type {
+  Block,
+  ChatEvent,
+  ChatStreamReader,
+  ChatStreamWriter,
+  ChatUsage,
+  FinishReason,
+  ReplyContext,
+  WireEvent,
+} from '../chat-reply.ts';
 import { unsigned } from '../foreign.ts';
 import { readReason, readUsage, writeReason, writeSignature, writeUsage } from './reply.ts';
 

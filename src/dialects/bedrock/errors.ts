@@ -1,7 +1,7 @@
 /** Bedrock's errors. https://docs.aws.amazon.com/bedrock/latest/userguide/troubleshooting-api-error-codes.html */
 import type { IncomingHttpHeaders } from 'node:http';
 import { entryOf, parseObject, textOf } from '../../base/json.ts';
-import type { ProviderError } from '../chat.ts';
+import type { ProviderError } from '../chat-reply.ts';
 import { type FaultKind, faultKind, type ProviderFault } from '../dialect.ts';
 import { readError as readAnyError } from '../error-text.ts';
 import { headerOf, retryAfterMs } from '../headers.ts';

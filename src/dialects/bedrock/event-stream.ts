@@ -8,7 +8,7 @@
  */
 import { crc32 } from 'node:zlib';
 import { parseObject } from '../../base/json.ts';
-import type { WireEvent } from '../chat.ts';
+import type { WireEvent } from '../chat-reply.ts';
 import type { Framer, Frames, StreamFault } from '../reading.ts';
 
 /** Name of the event that represents an exception or error of the provider. */

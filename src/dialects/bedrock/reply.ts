@@ -1,7 +1,8 @@
 /** Reads Converse's replies. https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html */
 
 import { countOf, entryOf, isObject, type Json, listOf, objectOf, textOf } from '../../base/json.ts';
-import type { ChatReply, ChatUsage, FinishReason, ReplyPart, Signature } from '../chat.ts';
+import type { Signature } from '../chat.ts';
+import type { ChatReply, ChatUsage, FinishReason, ReplyPart } from '../chat-reply.ts';
 
 const reasons: Readonly<Record<string, FinishReason>> = {
   end_turn: 'stop',

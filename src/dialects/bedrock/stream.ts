@@ -1,7 +1,7 @@
 /** Reads ConverseStream's events. https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html */
 
 import { isObject, type Json, numberOf, objectOf, textOf } from '../../base/json.ts';
-import type { Block, ChatEvent, ChatStreamReader, WireEvent } from '../chat.ts';
+import type { Block, ChatEvent, ChatStreamReader, WireEvent } from '../chat-reply.ts';
 import { exceptionEvent } from './event-stream.ts';
 import { readReason, readStopSequence, readUsage, signed } from './reply.ts';
 

@@ -10,7 +10,7 @@ import {
   objectOf,
   textOf,
 } from '../../base/json.ts';
-import type { ChatReply, ChatUsage, FinishReason, ReplyPart } from '../chat.ts';
+import type { ChatReply, ChatUsage, FinishReason, ReplyPart } from '../chat-reply.ts';
 
 const reasons: Readonly<Record<string, FinishReason>> = {
   COMPLETE: 'stop',

@@ -1,7 +1,7 @@
 /** Reads Cohere's chat streams. https://docs.cohere.com/v2/docs/streaming */
 
 import { type Json, numberOf, objectOf, textOf } from '../../base/json.ts';
-import type { Block, ChatEvent, ChatStreamReader, WireEvent } from '../chat.ts';
+import type { Block, ChatEvent, ChatStreamReader, WireEvent } from '../chat-reply.ts';
 import { doneEvent } from '../framer.ts';
 import { hasFailed, readReason, readUsage } from './reply.ts';
 

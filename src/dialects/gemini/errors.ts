@@ -2,7 +2,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Refusal } from '../../base/errors.ts';
 import { type Json, listOf, objectOf, parseObject, textOf } from '../../base/json.ts';
-import type { ProviderError } from '../chat.ts';
+import type { ProviderError } from '../chat-reply.ts';
 import { faultKind, type ProviderFault } from '../dialect.ts';
 import { readError as readAnyError } from '../error-text.ts';
 import { retryAfterMs } from '../headers.ts';

@@ -11,7 +11,8 @@ import {
   textOf,
 } from '../../base/json.ts';
 import { makeCallId, ownCallId } from '../call-id.ts';
-import type { ChatReply, ChatUsage, FinishReason, ReplyContext, ReplyPart, ToolCallPart } from '../chat.ts';
+import type { ToolCallPart } from '../chat.ts';
+import type { ChatReply, ChatUsage, FinishReason, ReplyContext, ReplyPart } from '../chat-reply.ts';
 import { readSignature, writeRedacted, writeSignature } from './signature.ts';
 
 const reasons: Readonly<Record<string, FinishReason>> = {

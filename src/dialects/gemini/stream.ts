@@ -1,6 +1,7 @@
 /** Gemini's streams: each event is a complete response, whose parts continue those of the previous one. */
 
 import { isObject, type Json, listOf, numberOf, objectOf, textOf } from '../../base/json.ts';
+import type { Signature } from '../chat.ts';
 import type {
   Block,
   ChatEvent,
@@ -9,9 +10,8 @@ import type {
   ChatUsage,
   FinishReason,
   ReplyContext,
-  Signature,
   WireEvent,
-} from '../chat.ts';
+} from '../chat-reply.ts';
 import { isBlocked, readPart, readReason, readUsage, writeCall, writeReason, writeUsage } from './reply.ts';
 import { writeRedacted, writeSignature } from './signature.ts';
 

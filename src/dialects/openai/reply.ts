@@ -2,7 +2,14 @@
 
 import { countOf, entryOf, isObject, type Json, listOf, objectOf, textOf } from '../../base/json.ts';
 import { makeCallId } from '../call-id.ts';
-import type { ChatReply, ChatUsage, FinishReason, ProviderError, ReplyContext, ReplyPart } from '../chat.ts';
+import type {
+  ChatReply,
+  ChatUsage,
+  FinishReason,
+  ProviderError,
+  ReplyContext,
+  ReplyPart,
+} from '../chat-reply.ts';
 import { readContent, readDetails, readExtra, writeDetail, writeExtra } from './reasoning.ts';
 
 const reasons: Readonly<Record<string, FinishReason>> = {

@@ -2,6 +2,7 @@
 
 import { isObject, type Json, listOf, numberOf, objectOf, parseObject, textOf } from '../../base/json.ts';
 import { makeCallId } from '../call-id.ts';
+import type { Signature } from '../chat.ts';
 import type {
   Block,
   ChatEvent,
@@ -9,9 +10,8 @@ import type {
   ChatStreamWriter,
   ChatUsage,
   ReplyContext,
-  Signature,
   WireEvent,
-} from '../chat.ts';
+} from '../chat-reply.ts';
 import { doneEvent } from '../framer.ts';
 import { readContent, readDetails, readExtra, writeDetail, writeExtra } from './reasoning.ts';
 import { readReason, readUsage, writeReason, writeUsage } from './reply.ts';

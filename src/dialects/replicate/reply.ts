@@ -1,7 +1,7 @@
 /** Reads Replicate's finished predictions. https://replicate.com/docs/topics/predictions */
 
 import { countOf, type Json, numberOf, objectOf, textOf } from '../../base/json.ts';
-import type { ChatEvent, ChatReply, ChatStreamReader, ChatUsage } from '../chat.ts';
+import type { ChatEvent, ChatReply, ChatStreamReader, ChatUsage } from '../chat-reply.ts';
 import { limitNames } from './models.ts';
 
 /** Statuses of predictions that were not finished, or canceled, when the wait was over. */

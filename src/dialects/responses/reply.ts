@@ -1,15 +1,8 @@
 /** Whole replies of the Responses API. */
 
 import { countOf, isObject, type Json, listOf, objectOf, textOf } from '../../base/json.ts';
-import type {
-  ChatReply,
-  ChatUsage,
-  FinishReason,
-  RedactedPart,
-  ReplyContext,
-  ReplyPart,
-  Signature,
-} from '../chat.ts';
+import type { RedactedPart, Signature } from '../chat.ts';
+import type { ChatReply, ChatUsage, FinishReason, ReplyContext, ReplyPart } from '../chat-reply.ts';
 import { unsigned } from '../foreign.ts';
 import { readReasoning, writeEncrypted, writeHidden } from './reasoning.ts';
 

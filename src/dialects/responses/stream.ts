@@ -1,6 +1,7 @@
 /** Streams of the Responses API: read from a provider, written for a client. */
 
 import { countOf, entryOf, isObject, type Json, numberOf, objectOf, textOf } from '../../base/json.ts';
+import type { Signature } from '../chat.ts';
 import type {
   Block,
   ChatEvent,
@@ -10,9 +11,8 @@ import type {
   FinishReason,
   ReplyContext,
   ReplyPart,
-  Signature,
   WireEvent,
-} from '../chat.ts';
+} from '../chat-reply.ts';
 import { isComplete, proofOf, readFinish, readItem, readUsage, writeItem, writeResponse } from './reply.ts';
 
 /** Identifies a block within its item; only a message has several. */
