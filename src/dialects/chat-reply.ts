@@ -1,7 +1,15 @@
 /** A reply in neutral form, whole and as a stream of events, and what reads and writes it. */
 
 import type { Json } from '../base/json.ts';
-import type { ReasoningPart, RedactedPart, RefusalPart, Signature, TextPart, ToolCallPart } from './chat.ts';
+import type {
+  ReasoningPart,
+  RedactedPart,
+  RefusalPart,
+  Signature,
+  TextPart,
+  ToolCallPart,
+  ToolOrigin,
+} from './chat.ts';
 
 /** Tokens of one reply. */
 export interface ChatUsage {
@@ -103,6 +111,8 @@ export interface ReplyContext {
   readonly createdS: number;
   /** The client wants usage on its stream (OpenAI's `stream_options`). */
   readonly wantsUsage: boolean;
+  /** Tools that are no plain functions for the client, by their names in neutral form; undefined: none. */
+  readonly origins?: ReadonlyMap<string, ToolOrigin> | undefined;
 }
 
 /** A provider's error response. */

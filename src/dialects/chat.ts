@@ -140,6 +140,17 @@ export interface Tool {
   readonly parameters: Json | null;
   readonly strict: boolean | null;
   readonly cache: CacheMark | null;
+  /** How the client declared it; undefined: as a function of this name. */
+  readonly origin?: ToolOrigin;
+}
+
+/** What a tool is for the client, if that isn't a plain function. */
+export interface ToolOrigin {
+  readonly name: string;
+  /** The namespace that contains it; null: none. */
+  readonly namespace: string | null;
+  /** Its input is text: the function's only argument, `input`. */
+  readonly custom: boolean;
 }
 
 /** Whether and which tools the model must call. */

@@ -9,6 +9,7 @@ import type { Dialect } from './dialect.ts';
 import { passHeaders } from './headers.ts';
 import { translatedReading } from './read-reply.ts';
 import type { ChatClient, ChatProvider } from './sides.ts';
+import { originsOf } from './tool-kinds.ts';
 import type { Destination, UpstreamRequest } from './wire.ts';
 
 /** A request in neutral form, read once for any number of targets. */
@@ -83,7 +84,7 @@ export function translate(
   if (notes.unsupported !== null) return { kind: 'cannot', field: notes.unsupported };
   const sent = [...to.headers, ...headers];
   passHeaders(['traceparent', 'tracestate'], exchange.headers, sent);
-  const reading = translatedReading(provider, client, context);
+  const reading = translatedReading(provider, client, { ...context, origins: originsOf(request) });
   return {
     kind: 'sent',
     sent: { path: to.basePath + path, headers: sent, body: Buffer.from(JSON.stringify(body)), reading },

@@ -242,7 +242,7 @@ describe('OpenAI’s dialect', () => {
   ])('the catalog knows whether %s reasons', (model, reasons) => {
     const { body, dropped } = gpt(model, { output_config: { effort: 'low' } });
     expect(body.reasoning_effort).toBe(reasons ? 'low' : undefined);
-    expect(dropped).toEqual(reasons ? [] : ['thinking']);
+    expect(dropped).toEqual(reasons ? [] : ['output_config.effort']);
   });
 
   test('more stop sequences than OpenAI accepts are unsupported', () => {

@@ -26,6 +26,7 @@ import {
 } from '../chat.ts';
 import { unsigned } from '../foreign.ts';
 import { noneEssential, noteRest, readItems } from '../members.ts';
+import { noteHosted } from '../tool-kinds.ts';
 
 const names: Readonly<Record<ChatField, string>> = {
   tools: 'tools',
@@ -62,8 +63,9 @@ const known = new Set([
   'output_format',
   'metadata',
   'cache_control',
+  'context_management',
 ]);
-const essential = new Set(['container', 'mcp_servers', 'context_management']);
+const essential = new Set(['container', 'mcp_servers']);
 const knownOfConfig = new Set(['effort', 'format']);
 const knownOfTools = new Set([
   'type',
@@ -79,16 +81,18 @@ const knownOfTools = new Set([
 /** Reads a request into the neutral form. */
 export function readRequest(body: Json, notes: Notes): ChatRequest {
   noteRest(body, known, essential, notes);
+  noteContext(body.context_management, notes);
   const choice = objectOf(body.tool_choice);
   const parallel = choice.disable_parallel_tool_use;
   return {
-    names,
+    // The field to change, if thinking is a matter of effort only.
+    names: body.thinking === undefined ? { ...names, reasoning: 'output_config.effort' } : names,
     stream: body.stream === true,
     messages: markLast(
       [...readSystem(body.system), ...readMessages(body.messages, notes)],
       body.cache_control,
     ),
-    tools: readTools(body.tools, notes),
+    tools: readTools(body.tools, choice, notes),
     toolChoice: readChoice(choice, notes),
     parallelToolCalls: typeof parallel === 'boolean' ? !parallel : null,
     stop: Array.isArray(body.stop_sequences)
@@ -242,11 +246,22 @@ function readSource({ type, url, data, media_type }: Json): Source | null {
     : null;
 }
 
-function readTools(value: unknown, notes: Notes): Tool[] {
-  return readItems(value, names.tools, notes).flatMap((tool, index): Tool[] => {
-    // Tools that run at the provider exist nowhere else.
-    if ((tool.type ?? 'custom') !== 'custom') {
-      noteUnsupported(notes, `tools[${index}]`);
+/** Edits of the context before the model sees it. Thinking of earlier turns is no loss; results of tools are one. */
+function noteContext(value: unknown, notes: Notes): void {
+  if (!isObject(value)) return;
+  const matters = listOf(value.edits).some(({ type }) => !/^clear_thinking_/.test(textOf(type) ?? ''));
+  if (matters) noteUnsupported(notes, 'context_management');
+  else noteDropped(notes, 'context_management');
+}
+
+function readTools(value: unknown, { type: choice }: Json, notes: Notes): Tool[] {
+  const hosted: string[] = [];
+  const tools = readItems(value, names.tools, notes).flatMap((tool, index): Tool[] => {
+    const type = textOf(tool.type) ?? 'custom';
+    if (type !== 'custom') {
+      // All tools are told at once, so none needs to be searched for.
+      if (/^tool_search_tool_/.test(type)) noteDropped(notes, `tools[${index}]`);
+      else hosted.push(`tools[${index}]`);
       return [];
     }
     noteRest(tool, knownOfTools, noneEssential, notes, `tools[${index}].`);
@@ -260,6 +275,9 @@ function readTools(value: unknown, notes: Notes): Tool[] {
       },
     ];
   });
+  const forced = choice === 'any' || choice === 'tool';
+  noteHosted(hosted, { functions: tools.length, forced }, notes);
+  return tools;
 }
 
 function readChoice({ type, name }: Json, notes: Notes): ToolChoice | null {

@@ -23,6 +23,7 @@ import {
 } from '../chat.ts';
 import { noneEssential, noteRest, readItems } from '../members.ts';
 import { createOpenCalls, type OpenCalls } from './open-calls.ts';
+import { noteHosted } from '../tool-kinds.ts';
 import { readCall } from './reply.ts';
 import { readSchema } from './schema.ts';
 import { readSignature, readThought } from './signature.ts';
@@ -90,7 +91,7 @@ export function readRequest(given: Json, notes: Notes): ChatRequest {
     // Set by the caller, as the path says whether to stream.
     stream: false,
     messages: [...readSystem(body.systemInstruction), ...readContents(body.contents, notes)],
-    tools: readTools(body.tools, notes),
+    tools: readTools(body.tools, objectOf(body.toolConfig), notes),
     toolChoice: readChoice(camel(body.toolConfig), notes),
     parallelToolCalls: null,
     stop: Array.isArray(stop) ? stop.filter((text) => typeof text === 'string') : [],
@@ -228,11 +229,11 @@ function readResponse(response: Json): { readonly text: string; readonly isError
   return { text: JSON.stringify(response), isError: false };
 }
 
-function readTools(value: unknown, notes: Notes): Tool[] {
-  return readItems(value, names.tools, notes).flatMap((given, index): Tool[] => {
+function readTools(value: unknown, { functionCallingConfig }: Json, notes: Notes): Tool[] {
+  const hosted: string[] = [];
+  const tools = readItems(value, names.tools, notes).flatMap((given, index): Tool[] => {
     const { functionDeclarations, ...others } = camel(given);
-    // Tools that run at Google exist nowhere else.
-    for (const name in others) if (isObject(others[name])) noteUnsupported(notes, `tools[${index}].${name}`);
+    for (const name in others) if (isObject(others[name])) hosted.push(`tools[${index}].${name}`);
     return listOf(functionDeclarations).map((one, number): Tool => {
       const declaration = camel(one);
       const at = `tools[${index}].functionDeclarations[${number}].`;
@@ -247,6 +248,10 @@ function readTools(value: unknown, notes: Notes): Tool[] {
       };
     });
   });
+  // Choices are about functions only.
+  const forced = camel(functionCallingConfig).mode === 'ANY';
+  noteHosted(hosted, { functions: tools.length, forced }, notes);
+  return tools;
 }
 
 function readChoice({ functionCallingConfig, retrievalConfig }: Json, notes: Notes): ToolChoice | null {

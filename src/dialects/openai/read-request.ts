@@ -17,6 +17,7 @@ import {
   type ToolResultPart,
 } from '../chat.ts';
 import { noteRest, readItems } from '../members.ts';
+import { customArguments, customTool } from '../tool-kinds.ts';
 import {
   openaiNames,
   plainText,
@@ -154,7 +155,10 @@ function readMessage(message: Json, at: string, calls: Map<string, string>, note
 }
 
 function readCall(call: Json, at: string, notes: Notes): ToolCallPart | null {
-  const { name, arguments: given } = objectOf(call.function);
+  const custom = objectOf(call.custom);
+  const { name, arguments: given } = isObject(call.custom)
+    ? { name: custom.name, arguments: customArguments(textOf(custom.input) ?? '') }
+    : objectOf(call.function);
   if (typeof name !== 'string') {
     noteUnsupported(notes, at);
     return null;
@@ -228,6 +232,7 @@ function readResult(
 
 function readTools(value: unknown, notes: Notes): Tool[] {
   return readItems(value, openaiNames.tools, notes).flatMap((tool, index): Tool[] => {
+    if (tool.type === 'custom') return [customTool(objectOf(tool.custom), `tools[${index}].custom`, notes)];
     const { name, description, parameters, strict } = objectOf(tool.function);
     if (tool.type !== 'function' || typeof name !== 'string') {
       noteUnsupported(notes, `tools[${index}]`);
@@ -248,7 +253,7 @@ function readTools(value: unknown, notes: Notes): Tool[] {
 function readChoice(choice: unknown, notes: Notes): ToolChoice | null {
   if (choice === null || choice === undefined) return null;
   if (choice === 'auto' || choice === 'none' || choice === 'required') return { kind: choice };
-  const { name } = objectOf(objectOf(choice).function);
+  const { name } = objectOf(objectOf(choice).function ?? objectOf(choice).custom);
   if (typeof name === 'string') return { kind: 'tool', name };
   noteUnsupported(notes, openaiNames.toolChoice);
   return null;

@@ -10,6 +10,7 @@ import type {
   ReplyContext,
   ReplyPart,
 } from '../chat-reply.ts';
+import { customInput } from '../tool-kinds.ts';
 import { readContent, readDetails, readExtra, writeDetail, writeExtra } from './reasoning.ts';
 
 const reasons: Readonly<Record<string, FinishReason>> = {
@@ -110,7 +111,7 @@ function readMessage(message: Json, replyId: string): ReplyPart[] {
 }
 
 /** Writes a whole reply. */
-export function writeReply(reply: ChatReply, { model, requestId, createdS }: ReplyContext): Json {
+export function writeReply(reply: ChatReply, { model, requestId, createdS, origins }: ReplyContext): Json {
   return {
     id: reply.id === '' ? requestId : reply.id,
     object: 'chat.completion',
@@ -119,7 +120,7 @@ export function writeReply(reply: ChatReply, { model, requestId, createdS }: Rep
     choices: [
       {
         index: 0,
-        message: writeMessage(reply.parts),
+        message: writeMessage(reply.parts, origins),
         logprobs: null,
         finish_reason: writeReason(reply.finish),
       },
@@ -128,7 +129,7 @@ export function writeReply(reply: ChatReply, { model, requestId, createdS }: Rep
   };
 }
 
-function writeMessage(parts: readonly ReplyPart[]): Json {
+function writeMessage(parts: readonly ReplyPart[], origins: ReplyContext['origins']): Json {
   let content: string | null = null;
   let refusal: string | null = null;
   let reasoning = '';
@@ -140,8 +141,7 @@ function writeMessage(parts: readonly ReplyPart[]): Json {
     else if (part.kind === 'tool_call')
       calls.push({
         id: part.id,
-        type: 'function',
-        function: { name: part.name, arguments: part.arguments },
+        ...writeCalled(part.name, part.arguments, origins),
         ...writeExtra(part.signature),
       });
     else {
@@ -155,6 +155,13 @@ function writeMessage(parts: readonly ReplyPart[]): Json {
   if (details.length > 0) message.reasoning_details = details;
   if (calls.length > 0) message.tool_calls = calls;
   return message;
+}
+
+/** The members of a call that depend on what the tool is for the client. */
+export function writeCalled(name: string, args: string, origins: ReplyContext['origins']): Json {
+  return origins?.get(name)?.custom === true
+    ? { type: 'custom', custom: { name, input: customInput(args) } }
+    : { type: 'function', function: { name, arguments: args } };
 }
 
 const errorTypes: Readonly<Record<number, string>> = {

@@ -13,8 +13,9 @@ import type {
   WireEvent,
 } from '../chat-reply.ts';
 import { doneEvent } from '../framer.ts';
+import { customInput } from '../tool-kinds.ts';
 import { readContent, readDetails, readExtra, writeDetail, writeExtra } from './reasoning.ts';
-import { readReason, readUsage, writeReason, writeUsage } from './reply.ts';
+import { readReason, readUsage, writeCalled, writeReason, writeUsage } from './reply.ts';
 
 /** A call in the stream, and its block. */
 interface OpenCall {
@@ -127,7 +128,9 @@ interface Written {
   readonly kind: Block['kind'];
   /** Number of the call among the calls. */
   readonly call: number;
-  /** Reasoning so far, which is repeated with its signature. */
+  /** The call is of a tool whose input is text. */
+  readonly custom: boolean;
+  /** Reasoning so far, which is repeated with its signature, or a custom tool's arguments. */
   text: string;
   signature: Signature | null;
 }
@@ -157,7 +160,8 @@ export function createWriter(context: ReplyContext): ChatStreamWriter {
   };
 
   const begin = (index: number, block: Block): string => {
-    const written = { kind: block.kind, call: calls, text: '', signature: null };
+    const custom = block.kind === 'tool_call' && context.origins?.get(block.name)?.custom === true;
+    const written = { kind: block.kind, call: calls, custom, text: '', signature: null };
     open.set(index, written);
     if (block.kind === 'redacted') {
       const detail = writeDetail(block, details++);
@@ -165,8 +169,7 @@ export function createWriter(context: ReplyContext): ChatStreamWriter {
     }
     if (block.kind !== 'tool_call') return '';
     calls += 1;
-    const called = { name: block.name, arguments: '' };
-    const call = { index: written.call, id: block.id, type: 'function', function: called };
+    const call = { index: written.call, id: block.id, ...writeCalled(block.name, '', context.origins) };
     return delta({ tool_calls: [{ ...call, ...writeExtra(block.signature) }] });
   };
 
@@ -181,6 +184,9 @@ export function createWriter(context: ReplyContext): ChatStreamWriter {
         block.text += text;
         return delta({ reasoning_content: text });
       case 'tool_call':
+        // The text inside a custom tool's arguments is known only when they are complete.
+        if (block.custom) block.text += text;
+        if (block.custom) return '';
         return delta({ tool_calls: [{ index: block.call, function: { arguments: text } }] });
       default:
         return '';
@@ -190,6 +196,8 @@ export function createWriter(context: ReplyContext): ChatStreamWriter {
   const end = (index: number): string => {
     const block = open.get(index);
     open.delete(index);
+    if (block?.custom === true)
+      return delta({ tool_calls: [{ index: block.call, custom: { input: customInput(block.text) } }] });
     if (block?.kind !== 'reasoning' || block.signature === null) return '';
     const { text, signature } = block;
     return delta({ reasoning_details: [writeDetail({ kind: 'reasoning', text, signature }, details++)] });

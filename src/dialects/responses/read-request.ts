@@ -26,6 +26,7 @@ import {
   readOutput,
   readToolResult,
 } from '../openai/parts.ts';
+import { customArguments, customTool, flatName, noteHosted } from '../tool-kinds.ts';
 import { readReasoning } from './reasoning.ts';
 
 const names = {
@@ -76,7 +77,7 @@ export function readRequest(body: Json, notes: Notes): ChatRequest {
     names,
     stream: body.stream === true,
     messages: [...readInstructions(body.instructions), ...readInput(body.input, notes)],
-    tools: readTools(body.tools, notes),
+    tools: readTools(body.tools, body.tool_choice, notes),
     toolChoice: readChoice(body.tool_choice, notes),
     parallelToolCalls: typeof body.parallel_tool_calls === 'boolean' ? body.parallel_tool_calls : null,
     stop: [],
@@ -129,10 +130,13 @@ function readInput(input: unknown, notes: Notes): ChatMessage[] {
         else add(role, readContent(item.content, `${at}.content`, notes));
         break;
       }
+      case 'custom_tool_call':
       case 'function_call': {
-        const [id, name] = [textOf(item.call_id) ?? '', textOf(item.name) ?? ''];
+        const id = textOf(item.call_id) ?? '';
+        const name = flatName(textOf(item.namespace), textOf(item.name) ?? '');
         calls.set(id, name);
-        const text = textOf(item.arguments) ?? '';
+        const custom = item.type === 'custom_tool_call';
+        const text = custom ? customArguments(textOf(item.input) ?? '') : (textOf(item.arguments) ?? '');
         add('assistant', [
           {
             kind: 'tool_call',
@@ -146,11 +150,16 @@ function readInput(input: unknown, notes: Notes): ChatMessage[] {
         ]);
         break;
       }
+      case 'custom_tool_call_output':
       case 'function_call_output':
         add('user', [readResult(item, at, calls, notes)]);
         break;
       case 'reasoning':
         add('assistant', readReasoning(item));
+        break;
+      case 'web_search_call':
+        // What was found is in the answer that follows.
+        noteDropped(notes, at);
         break;
       default:
         noteUnsupported(notes, at);
@@ -207,29 +216,45 @@ function readPart(part: Json, at: string): Part | null {
   }
 }
 
-function readTools(value: unknown, notes: Notes): Tool[] {
-  return readItems(value, names.tools, notes).flatMap((tool, index): Tool[] => {
-    if (tool.type !== 'function' || typeof tool.name !== 'string') {
-      noteUnsupported(notes, `tools[${index}]`);
+function readTools(value: unknown, choice: unknown, notes: Notes): Tool[] {
+  const hosted: string[] = [];
+  const read = (tool: Json, at: string, namespace: string | null): Tool[] => {
+    if (tool.type === 'namespace' && namespace === null) {
+      const inner = `${at}.tools`;
+      return readItems(tool.tools, inner, notes).flatMap((each, number) =>
+        read(each, `${inner}[${number}]`, textOf(tool.name) ?? ''),
+      );
+    }
+    if ((tool.type !== 'function' && tool.type !== 'custom') || typeof tool.name !== 'string') {
+      hosted.push(at);
       return [];
     }
-    return [
-      {
-        name: tool.name,
-        description: textOf(tool.description),
-        parameters: isObject(tool.parameters) ? tool.parameters : null,
-        strict: typeof tool.strict === 'boolean' ? tool.strict : null,
-        cache: null,
-      },
-    ];
-  });
+    const made = tool.type === 'custom' ? customTool(tool, at, notes) : readFunction(tool);
+    if (namespace === null) return [made];
+    const origin = { name: tool.name, namespace, custom: tool.type === 'custom' };
+    return [{ ...made, name: flatName(namespace, tool.name), origin }];
+  };
+  const items = readItems(value, names.tools, notes);
+  const tools = items.flatMap((tool, index) => read(tool, `tools[${index}]`, null));
+  const forced = choice === 'required' || isObject(choice);
+  noteHosted(hosted, { functions: tools.length, forced }, notes);
+  return tools;
 }
+
+const readFunction = (tool: Json): Tool => ({
+  name: textOf(tool.name) ?? '',
+  description: textOf(tool.description),
+  parameters: isObject(tool.parameters) ? tool.parameters : null,
+  strict: typeof tool.strict === 'boolean' ? tool.strict : null,
+  cache: null,
+});
 
 function readChoice(choice: unknown, notes: Notes): ToolChoice | null {
   if (choice === null || choice === undefined) return null;
   if (choice === 'auto' || choice === 'none' || choice === 'required') return { kind: choice };
-  const { type, name } = objectOf(choice);
-  if (type === 'function' && typeof name === 'string') return { kind: 'tool', name };
+  const { type, name, namespace } = objectOf(choice);
+  if ((type === 'function' || type === 'custom') && typeof name === 'string')
+    return { kind: 'tool', name: flatName(textOf(namespace), name) };
   noteUnsupported(notes, names.toolChoice);
   return null;
 }

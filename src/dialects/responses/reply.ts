@@ -4,6 +4,7 @@ import { countOf, isObject, type Json, listOf, objectOf, textOf } from '../../ba
 import type { RedactedPart, Signature } from '../chat.ts';
 import type { ChatReply, ChatUsage, FinishReason, ReplyContext, ReplyPart } from '../chat-reply.ts';
 import { unsigned } from '../foreign.ts';
+import { customInput } from '../tool-kinds.ts';
 import { readReasoning, writeEncrypted, writeHidden } from './reasoning.ts';
 
 /** The neutral finish reason of a response. */
@@ -82,7 +83,7 @@ export function readItem(item: Json): ReplyPart[] {
 }
 
 /** Writes a part as an output item. @param number its position among the items, part of its id */
-export function writeItem(part: ReplyPart, number: number, { requestId }: ReplyContext): Json {
+export function writeItem(part: ReplyPart, number: number, { requestId, origins }: ReplyContext): Json {
   const id = (prefix: string): string => `${prefix}_${requestId}_${number}`;
   const status = 'completed';
   switch (part.kind) {
@@ -102,8 +103,22 @@ export function writeItem(part: ReplyPart, number: number, { requestId }: ReplyC
     case 'redacted':
       return { id: id('rs'), type: 'reasoning', summary: [], encrypted_content: writeHidden(part.data) };
     case 'tool_call': {
-      const { id: callId, name, arguments: text } = part;
-      return { id: id('fc'), type: 'function_call', status, call_id: callId, name, arguments: text };
+      const { id: callId, arguments: text } = part;
+      const plain = { name: part.name, namespace: null, custom: false };
+      const { name, namespace, custom } = origins?.get(part.name) ?? plain;
+      const within = namespace === null ? {} : { namespace };
+      if (!custom)
+        return {
+          id: id('fc'),
+          type: 'function_call',
+          status,
+          call_id: callId,
+          name,
+          ...within,
+          arguments: text,
+        };
+      const input = customInput(text);
+      return { id: id('ctc'), type: 'custom_tool_call', status, call_id: callId, name, ...within, input };
     }
   }
 }

@@ -13,6 +13,7 @@ import type {
   ReplyPart,
   WireEvent,
 } from '../chat-reply.ts';
+import { customInput } from '../tool-kinds.ts';
 import { isComplete, proofOf, readFinish, readItem, readUsage, writeItem, writeResponse } from './reply.ts';
 
 /** Identifies a block within its item; only a message has several. */
@@ -179,6 +180,9 @@ export function createWriter(context: ReplyContext): ChatStreamWriter {
     );
   };
 
+  const isCustom = (block: Block): boolean =>
+    block.kind === 'tool_call' && context.origins?.get(block.name)?.custom === true;
+
   const itemOf = ({ block, number, text, signature }: Written): Json =>
     writeItem(partOf(block, text, signature), number, context);
 
@@ -224,7 +228,10 @@ export function createWriter(context: ReplyContext): ChatStreamWriter {
       case 'refusal':
         return send('response.refusal.delta', { ...at, content_index: 0, delta: text });
       case 'tool_call':
-        return send('response.function_call_arguments.delta', { ...at, delta: text });
+        // The text inside a custom tool's arguments is known only when they are complete.
+        return isCustom(written.block)
+          ? ''
+          : send('response.function_call_arguments.delta', { ...at, delta: text });
       case 'reasoning': {
         const part = { type: 'summary_text', text: '' };
         return (
@@ -245,7 +252,9 @@ export function createWriter(context: ReplyContext): ChatStreamWriter {
     const item = itemOf(written);
     output[number] = item;
     const at = { item_id: item.id, output_index: number };
-    const ends = endsOf(written).map(([type, fields]) => send(type, { ...at, ...fields }));
+    const ends = endsOf(written, isCustom(written.block)).map(([type, fields]) =>
+      send(type, { ...at, ...fields }),
+    );
     return ends.join('') + send('response.output_item.done', { output_index: number, item });
   };
 
@@ -304,7 +313,7 @@ const contentOf = ({ block, text }: Written): Json =>
     : { type: 'output_text', text, annotations: [], logprobs: [] };
 
 /** The events that end the parts of an item, each with the whole text. */
-function endsOf(written: Written): (readonly [type: string, fields: Json])[] {
+function endsOf(written: Written, custom: boolean): (readonly [type: string, fields: Json])[] {
   const { block, text } = written;
   const part = ['response.content_part.done', { content_index: 0, part: contentOf(written) }] as const;
   switch (block.kind) {
@@ -312,8 +321,14 @@ function endsOf(written: Written): (readonly [type: string, fields: Json])[] {
       return [['response.output_text.done', { content_index: 0, text, logprobs: [] }], part];
     case 'refusal':
       return [['response.refusal.done', { content_index: 0, refusal: text }], part];
-    case 'tool_call':
-      return [['response.function_call_arguments.done', { name: block.name, arguments: text }]];
+    case 'tool_call': {
+      if (!custom) return [['response.function_call_arguments.done', { name: block.name, arguments: text }]];
+      const input = customInput(text);
+      return [
+        ['response.custom_tool_call_input.delta', { delta: input }],
+        ['response.custom_tool_call_input.done', { input }],
+      ];
+    }
     case 'reasoning': {
       const summary = { summary_index: 0, part: { type: 'summary_text', text } };
       if (text === '') return [];

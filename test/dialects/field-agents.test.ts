@@ -1,0 +1,152 @@
+/** What agents send unasked, to providers of every other dialect. The names are the numbers of the reports. */
+import { describe, expect, test } from 'vitest';
+import { type Json, streamed, translated, whole } from './field.ts';
+
+const foreign = ['openai', 'responses', 'gemini', 'bedrock', 'cohere'] as const;
+const toChat = ['anthropic', 'gemini', 'bedrock', 'cohere', 'openai'] as const;
+
+describe('Claude Code', () => {
+  const tool = { name: 'Bash', input_schema: { type: 'object', properties: {} } };
+  const asked = {
+    metadata: { user_id: '{"session_id":"s"}' },
+    context_management: { edits: [{ type: 'clear_thinking_20251015', keep: 'all' }] },
+    tools: [
+      tool,
+      { ...tool, name: 'Later', defer_loading: true },
+      { type: 'tool_search_tool_regex_20251119' },
+    ],
+  };
+
+  test.each(foreign)('C5, A26, A27: what it sends unasked refuses nothing at %s, and is named', (to) => {
+    const { unsupported, dropped, body } = translated('anthropic', to, 'some-model', asked);
+    expect(unsupported).toBeNull();
+    expect(dropped).toContain('context_management');
+    expect(dropped).toContain('tools[1].defer_loading');
+    expect(dropped).toContain('tools[2]');
+    expect(JSON.stringify(body.tools ?? body.toolConfig)).toContain('Later');
+  });
+
+  test('C5: edits that take something away still matter', () => {
+    const edits = [{ type: 'clear_tool_uses_20250919' }];
+    expect(translated('anthropic', 'openai', 'm', { context_management: { edits } }).unsupported).toBe(
+      'context_management',
+    );
+  });
+
+  test('C5: an effort that a model lacks is told by its own name', () => {
+    const output_config = { effort: 'high' };
+    expect(translated('anthropic', 'openai', 'gpt-4o', { output_config }).dropped).toEqual([
+      'output_config.effort',
+    ]);
+  });
+});
+
+describe('Codex', () => {
+  const parameters = { type: 'object', properties: {} };
+  const grammar = { type: 'grammar', syntax: 'lark', definition: 'start: "a"' };
+  const tools = [
+    { type: 'function', name: 'exec_command', parameters },
+    { type: 'namespace', name: 'agents', tools: [{ type: 'function', name: 'spawn', parameters }] },
+    { type: 'custom', name: 'apply_patch', description: 'Patches.', format: grammar },
+    { type: 'web_search', external_web_access: false },
+  ];
+  const asked = {
+    tools,
+    tool_choice: 'auto',
+    prompt_cache_key: 'k',
+    client_metadata: { a: 'b' },
+    store: false,
+    include: ['reasoning.encrypted_content'],
+  };
+  const names = ['exec_command', 'agents__spawn', 'apply_patch'];
+  const origins = new Map([
+    ['agents__spawn', { name: 'spawn', namespace: 'agents', custom: false }],
+    ['apply_patch', { name: 'apply_patch', namespace: null, custom: true }],
+  ]);
+
+  test.each(toChat)('C6, A28: what it sends unasked refuses nothing at %s, and is named', (to) => {
+    const { unsupported, dropped, body } = translated('responses', to, 'some-model', asked);
+    expect(unsupported).toBeNull();
+    expect(dropped).toEqual(
+      expect.arrayContaining(['prompt_cache_key', 'client_metadata', 'tools[2].format', 'tools[3]']),
+    );
+    const told = JSON.stringify(body.tools ?? body.toolConfig);
+    for (const name of names) expect(told).toContain(`"${name}"`);
+    expect(told).toContain('start: \\"a\\"');
+  });
+
+  test('C6: a hosted tool that is alone or forced still matters', () => {
+    const alone = { tools: [tools[3]] };
+    const forced = { tools, tool_choice: 'required' };
+    expect(translated('responses', 'anthropic', 'm', alone).unsupported).toBe('tools[0]');
+    expect(translated('responses', 'anthropic', 'm', forced).unsupported).toBe('tools[3]');
+  });
+
+  test('C6, A28: calls in the conversation are told as calls of the functions', () => {
+    const input = [
+      { role: 'user', content: 'Hi' },
+      { type: 'function_call', call_id: 'c1', namespace: 'agents', name: 'spawn', arguments: '{}' },
+      { type: 'custom_tool_call', call_id: 'c2', name: 'apply_patch', input: 'a\nb' },
+      { type: 'function_call_output', call_id: 'c1', output: 'ok' },
+      { type: 'custom_tool_call_output', call_id: 'c2', output: 'done' },
+    ];
+    const { body, unsupported } = translated('responses', 'anthropic', 'm', { ...asked, input });
+    expect(unsupported).toBeNull();
+    expect((body.messages as Json[]).slice(1)).toMatchObject([
+      {
+        content: [
+          { id: 'c1', name: 'agents__spawn' },
+          { id: 'c2', name: 'apply_patch', input: { input: 'a\nb' } },
+        ],
+      },
+      { content: [{ tool_use_id: 'c1' }, { tool_use_id: 'c2' }] },
+    ]);
+  });
+
+  const called = (name: string, input: Json) => ({ type: 'tool_use', id: `c_${name}`, name, input });
+  const calls = [called('agents__spawn', {}), called('apply_patch', { input: 'a\nb' })];
+  const given = [
+    { type: 'function_call', namespace: 'agents', name: 'spawn', arguments: '{}' },
+    { type: 'custom_tool_call', name: 'apply_patch', input: 'a\nb' },
+  ];
+
+  test('C6, A28: calls are given back as the client knows the tools', () => {
+    const reply = { content: calls, stop_reason: 'tool_use' };
+    expect(whole('anthropic', 'responses', reply, { origins })?.output).toMatchObject(given);
+    const { choices } = whole('anthropic', 'openai', reply, { origins }) as { choices: Json[] };
+    expect(choices[0]?.message).toMatchObject({
+      tool_calls: [{ type: 'function' }, { type: 'custom', custom: { name: 'apply_patch', input: 'a\nb' } }],
+    });
+  });
+
+  const events = [
+    { type: 'message_start', message: { id: 'm', model: 'm' } },
+    ...calls.flatMap((call, index) => [
+      { type: 'content_block_start', index, content_block: { ...call, input: {} } },
+      {
+        type: 'content_block_delta',
+        index,
+        delta: { type: 'input_json_delta', partial_json: JSON.stringify(call.input) },
+      },
+      { type: 'content_block_stop', index },
+    ]),
+    { type: 'message_delta', delta: { stop_reason: 'tool_use' } },
+    { type: 'message_stop' },
+  ];
+
+  test('C6, A28: streamed calls too', () => {
+    const { received } = streamed('anthropic', 'responses', events, { origins });
+    expect((received.at(-1)?.response as Json | undefined)?.output).toMatchObject(given);
+    const input = received.find(({ type }) => type === 'response.custom_tool_call_input.done');
+    expect(input).toMatchObject({ input: 'a\nb', output_index: 1 });
+    const chat = JSON.stringify(streamed('anthropic', 'openai', events, { origins }).received);
+    expect(chat).toContain('"custom":{"input":"a\\nb"}');
+  });
+});
+
+test('C13: one forced call needs no flag against parallel ones', () => {
+  const tools = [{ name: 'f', input_schema: { type: 'object' } }];
+  const tool_choice = { type: 'tool', name: 'f', disable_parallel_tool_use: true };
+  for (const to of ['gemini', 'bedrock', 'cohere'] as const)
+    expect(translated('anthropic', to, 'm', { tools, tool_choice }).unsupported).toBeNull();
+});
