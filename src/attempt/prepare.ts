@@ -33,7 +33,7 @@ export class Preparation {
   readonly #client: Dialect;
   // Parsed once, when the first target needs it.
   #read: ReadRequest | Refusal | null = null;
-  #own: ModelRequest | null = null;
+  readonly #own = new Map<boolean, OwnRequest>();
   // The last target's, which may be called several times in a row.
   #target: Target | null = null;
   #prepared: Prepared | Refusal | null = null;
@@ -64,8 +64,13 @@ export class Preparation {
     const { dialect } = target.provider;
     if (dialect.name !== this.#client.name) return this.#across(target, to);
     const { endpoint, headers } = this.#exchange;
-    this.#own ??= ownRequest(this.#exchange, this.#request, dialect.name);
-    return { sent: dialect.encode(endpoint, this.#own, headers, to), dropped: none };
+    const isClaude = dialect.name === 'anthropic' || to.model.includes('claude');
+    let own = this.#own.get(isClaude);
+    if (own === undefined) {
+      own = ownRequest(this.#exchange, this.#request, dialect.name, isClaude);
+      this.#own.set(isClaude, own);
+    }
+    return { sent: dialect.encode(endpoint, own.request, headers, to), dropped: own.dropped };
   }
 
   #withQuery({ provider: { query } }: Target, prepared: Prepared | Refusal): Prepared | Refusal {
@@ -104,15 +109,28 @@ export class Preparation {
   }
 }
 
+/** A request as passed to a provider of the client's own dialect, and what was left out of it. */
+interface OwnRequest {
+  readonly request: ModelRequest;
+  readonly dropped: readonly string[];
+}
+
 /** The request for a provider of the client's dialect: without reasoning blocks that other providers signed. */
-function ownRequest({ endpoint }: Exchange, request: ModelRequest, name: DialectName): ModelRequest {
+function ownRequest(
+  { endpoint }: Exchange,
+  request: ModelRequest,
+  name: DialectName,
+  isClaude: boolean,
+): OwnRequest {
   // Only chat has a conversation.
-  if (endpoint.auxiliary !== undefined) return request;
-  const body = withoutForeign(request.body, name);
-  if (body === request.body) return request;
+  if (endpoint.auxiliary !== undefined) return { request, dropped: none };
+  const { body, dropped } = withoutForeign(request.body, name, isClaude);
+  if (body === request.body) return { request, dropped };
   // The offsets of its fields have changed.
   const found = inspect(body, endpoint.inspectedAs, findNothing, false, noKey);
-  return 'kind' in found ? request : { ...request, ...offsetsOf(found), body };
+  return 'kind' in found
+    ? { request, dropped: none }
+    : { request: { ...request, ...offsetsOf(found), body }, dropped };
 }
 
 /** Key for the digest of this second inspection, which is never used. */

@@ -2,7 +2,7 @@
  * Removes the reasoning of other providers from a conversation before its body is passed through to a provider of the
  * client's own dialect, which would refuse it as forged.
  */
-import { isObject, parseObject } from '../base/json.ts';
+import { isObject, type Json, listOf, objectOf, parseObject, textOf } from '../base/json.ts';
 import { type DialectName, dialectNames } from '../exchange/dialects.ts';
 
 /** Placeholder for a signature that the client's dialect requires but the provider did not send. */
@@ -11,30 +11,45 @@ export const unsigned = 'unsigned~';
 const tilde = 0x7e;
 const marks = new RegExp(`^(?:${dialectNames.join('|')}|${unsigned.slice(0, -1)})~`);
 const anywhere = new RegExp(`"(?:signature|data|encrypted_content)"\\s*:\\s*"(?:${marks.source.slice(1)})`);
+/** Claude's signature of a text, which is valid wherever Claude runs. */
+const claudes = /^(?:anthropic|bedrock)~/;
 
-/** The body without reasoning signed by providers of other dialects; unchanged if there is none. */
-export function withoutForeign(body: Buffer, own: DialectName): Buffer {
-  // Signatures are Base64, which has no tilde.
-  if (!body.includes(tilde)) return body;
-  const text = body.toString('utf8');
-  const json = anywhere.test(text) ? parseObject(text) : null;
-  if (json === null) return body;
-  for (const field of ['messages', 'input']) {
-    const list = json[field];
-    if (Array.isArray(list)) json[field] = keepOwn(list, own);
-  }
-  return Buffer.from(JSON.stringify(json));
+/** A body without foreign reasoning, and what else had to be left out because of that. */
+export interface OwnBody {
+  readonly body: Buffer;
+  readonly dropped: readonly string[];
 }
 
-function keepOwn(list: readonly unknown[], own: DialectName): unknown[] {
+const nothing: readonly string[] = [];
+
+/**
+ * The body without reasoning signed by providers of other dialects; unchanged if there is none.
+ * @param isClaude it goes to a Claude, so signatures of Claude elsewhere stay
+ */
+export function withoutForeign(body: Buffer, own: DialectName, isClaude: boolean): OwnBody {
+  // Signatures are Base64, which has no tilde.
+  if (!body.includes(tilde)) return { body, dropped: nothing };
+  const text = body.toString('utf8');
+  const json = anywhere.test(text) ? parseObject(text) : null;
+  if (json === null) return { body, dropped: nothing };
+  for (const field of ['messages', 'input']) {
+    const list = json[field];
+    if (Array.isArray(list)) json[field] = keepOwn(list, own, isClaude);
+  }
+  const dropped = own === 'anthropic' ? withoutBudget(json) : nothing;
+  return { body: Buffer.from(JSON.stringify(json)), dropped };
+}
+
+function keepOwn(list: readonly unknown[], own: DialectName, isClaude: boolean): unknown[] {
   return list.filter((item) => {
     if (!isObject(item)) return true;
+    if (isClaude && typeof item.signature === 'string') item.signature = item.signature.replace(claudes, '');
     if ([item.signature, item.data, item.encrypted_content].some((seal) => isForeign(seal, own)))
       return false;
     for (const field of ['content', 'reasoning_details']) {
       const inner = item[field];
       if (!Array.isArray(inner)) continue;
-      const kept = keepOwn(inner, own);
+      const kept = keepOwn(inner, own, isClaude);
       // A turn of nothing but reasoning would become empty, which no dialect accepts.
       if (kept.length === 0 && inner.length > 0 && field === 'content') return false;
       item[field] = kept;
@@ -45,3 +60,25 @@ function keepOwn(list: readonly unknown[], own: DialectName): unknown[] {
 
 const isForeign = (seal: unknown, own: DialectName): boolean =>
   typeof seal === 'string' && marks.test(seal) && !seal.startsWith(`${own}~`);
+
+/**
+ * Asks for no thinking if the calls that the last message answers have lost theirs: Anthropic refuses a budget then.
+ * Edits of thinking are refused without it, so they go too. Returns the names of what was left out.
+ */
+function withoutBudget(json: Json): readonly string[] {
+  if (objectOf(json.thinking).type !== 'enabled') return nothing;
+  const messages = listOf(json.messages);
+  const at = messages.findLastIndex(({ role }) => role === 'assistant');
+  const answers = messages
+    .slice(at + 1)
+    .some(({ content }) => listOf(content).some(({ type }) => type === 'tool_result'));
+  const [first] = listOf(messages[at]?.content);
+  if (!answers || first?.type === 'thinking' || first?.type === 'redacted_thinking') return nothing;
+  delete json.thinking;
+  const edits = listOf(objectOf(json.context_management).edits);
+  const kept = edits.filter(({ type }) => !/^clear_thinking_/.test(textOf(type) ?? ''));
+  if (kept.length === edits.length) return ['thinking'];
+  if (kept.length > 0) json.context_management = { ...objectOf(json.context_management), edits: kept };
+  else delete json.context_management;
+  return ['thinking', 'context_management'];
+}

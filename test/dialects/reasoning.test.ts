@@ -34,10 +34,10 @@ describe('a body that is passed through', () => {
       { messages: 7 },
     ];
     for (const body of bodies.map((each) => Buffer.from(JSON.stringify(each)))) {
-      expect(withoutForeign(body, 'anthropic').equals(body)).toBe(true);
+      expect(withoutForeign(body, 'anthropic', false).body.equals(body)).toBe(true);
     }
     const plain = Buffer.from('{"a":1}');
-    expect(withoutForeign(plain, 'openai')).toBe(plain);
+    expect(withoutForeign(plain, 'openai', false).body).toBe(plain);
   });
 
   test('is still edited in the right places', async () => {

@@ -1,7 +1,16 @@
 /** How much Claude thinks. https://platform.claude.com/docs/en/build-with-claude/extended-thinking */
 
-import { type Json, listOf } from '../../base/json.ts';
-import { budgetOf, type ChatRequest, type Effort, effortOf, type Notes, noteDropped } from '../chat.ts';
+import type { Json } from '../../base/json.ts';
+import {
+  budgetOf,
+  type ChatMessage,
+  type ChatRequest,
+  type Effort,
+  effortOf,
+  type Notes,
+  noteDropped,
+  type Part,
+} from '../chat.ts';
 import type { Destination } from '../wire.ts';
 import { effortFor, isAdaptive } from './models.ts';
 
@@ -18,10 +27,10 @@ export interface Thinking {
 
 const nothing: Thinking = { thinking: null, effort: null };
 
-/** Writes the fields that control thinking. @param messages the conversation as written for the provider */
+/** Writes the fields that control thinking. @param takes whether the provider takes a thought of the conversation */
 export function writeThinking(
-  { reasoning, toolChoice, names }: ChatRequest,
-  messages: readonly Json[],
+  { reasoning, toolChoice, names, messages }: ChatRequest,
+  takes: (part: Part) => boolean,
   maxTokens: number,
   { model, reasons }: Destination,
   notes: Notes,
@@ -36,7 +45,7 @@ export function writeThinking(
     return { thinking: { type: 'adaptive' }, effort: effortFor(effort, model) };
   const wanted = reasoning.budgetTokens ?? budgetOf[effort ?? 'medium'];
   const budget = Math.min(wanted, Math.floor(maxTokens * budgetShareMax));
-  if (!barred && budget >= budgetMinTokens && !lacksThinking(messages))
+  if (!barred && budget >= budgetMinTokens && !lacksThinking(messages, takes))
     return { thinking: { type: 'enabled', budget_tokens: budget }, effort: null };
   noteDropped(notes, names.reasoning);
   return nothing;
@@ -46,9 +55,12 @@ export function writeThinking(
  * Whether the last turn answers tool calls whose thinking is missing: another model made them, or the client's dialect
  * can't carry it. The provider refuses that together with a thinking budget.
  */
-function lacksThinking(messages: readonly Json[]): boolean {
-  const [before, last] = messages.slice(-2);
-  if (!listOf(last?.content).some(({ type }) => type === 'tool_result')) return false;
-  const [first] = listOf(before?.content);
-  return first?.type !== 'thinking' && first?.type !== 'redacted_thinking';
+function lacksThinking(messages: readonly ChatMessage[], takes: (part: Part) => boolean): boolean {
+  const turns = messages.filter(({ role }) => role === 'user' || role === 'assistant');
+  const at = turns.findLastIndex(({ role }) => role === 'assistant');
+  const answers = turns.slice(at + 1).some(({ parts }) => parts.some(({ kind }) => kind === 'tool_result'));
+  if (!answers) return false;
+  const isThought = ({ kind }: Part): boolean => kind === 'reasoning' || kind === 'redacted';
+  const first = turns[at]?.parts.find((part) => !isThought(part) || takes(part));
+  return first === undefined || !isThought(first);
 }

@@ -34,7 +34,7 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
   }
   const maxTokens = request.maxTokens ?? to.outputMaxTokens ?? defaultMaxTokens;
   const messages = writeMessages(request.messages, notes);
-  const { thinking, effort } = writeThinking(request, messages, maxTokens, to, notes);
+  const { thinking, effort } = writeThinking(request, takesThought, maxTokens, to, notes);
   const format = writeFormat(request, notes);
   const system = systemTexts(request.messages, notes).flatMap(writeText);
   const config = withoutNulls({ effort, format });
@@ -166,6 +166,13 @@ const writeText = ({ text, cache }: TextPart): Json[] =>
 /** Claude's signatures are valid wherever it runs. */
 export const isSignedByClaude = (by: string): boolean => by === 'anthropic' || by === 'bedrock';
 
+/** Whether a thought can be given back. Unsigned ones are refused, and other providers' can't be verified here. */
+function takesThought(part: Part): boolean {
+  if (part.kind === 'reasoning') return part.signature !== null && isSignedByClaude(part.signature.by);
+  // Bedrock encodes redacted thinking differently.
+  return part.kind === 'redacted' && part.data.by === 'anthropic';
+}
+
 function writePart(part: Part, notes: Notes): Json[] {
   switch (part.kind) {
     case 'text':
@@ -178,14 +185,12 @@ function writePart(part: Part, notes: Notes): Json[] {
     case 'audio':
       noteUnsupported(notes, part.at);
       return [];
-    // Unsigned reasoning would be refused; other providers' reasoning can't be verified here.
     case 'reasoning':
-      return part.signature !== null && isSignedByClaude(part.signature.by)
-        ? [{ type: 'thinking', thinking: part.text, signature: part.signature.value }]
+      return takesThought(part)
+        ? [{ type: 'thinking', thinking: part.text, signature: part.signature?.value }]
         : [];
     case 'redacted':
-      // Bedrock encodes redacted thinking differently.
-      return part.data.by === 'anthropic' ? [{ type: 'redacted_thinking', data: part.data.value }] : [];
+      return takesThought(part) ? [{ type: 'redacted_thinking', data: part.data.value }] : [];
     case 'tool_call': {
       const input = part.arguments.trim() === '' ? {} : parseObject(part.arguments);
       if (input === null) noteInvalid(notes, part.at, 'must have arguments that are a JSON object');

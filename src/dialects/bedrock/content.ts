@@ -12,6 +12,7 @@ import {
   noteUnsupported,
   type Part,
   type ReasoningPart,
+  type Signature,
   type ToolResultPart,
 } from '../chat.ts';
 import { cachesPrompts, type Family } from './models.ts';
@@ -112,9 +113,18 @@ const writeText = (text: string): Json[] => (text.trim() === '' ? [] : [{ text }
 
 /** Reasoning is sent back only if it is signed, and only to the provider that signed it. */
 function writeReasoning({ text, signature }: ReasoningPart, family: Family): Json[] {
-  if (signature === null) return [];
-  const own = signature.by === 'bedrock' || (family === 'claude' && isSignedByClaude(signature.by));
-  return own ? [{ reasoningContent: { reasoningText: { text, signature: signature.value } } }] : [];
+  return signature !== null && isOwn(signature, family)
+    ? [{ reasoningContent: { reasoningText: { text, signature: signature.value } } }]
+    : [];
+}
+
+const isOwn = ({ by }: Signature, family: Family): boolean =>
+  by === 'bedrock' || (family === 'claude' && isSignedByClaude(by));
+
+/** Whether a thought can be given back to a model of this family. */
+export function takesThought(part: Part, family: Family): boolean {
+  if (part.kind === 'reasoning') return part.signature !== null && isOwn(part.signature, family);
+  return part.kind === 'redacted' && part.data.by === 'bedrock';
 }
 
 /** Null: not supported. Bedrock doesn't fetch images from URLs. */

@@ -5,6 +5,7 @@ import { writeThinking } from '../anthropic/thinking.ts';
 import { writeChoice, writeSampling } from '../anthropic/write-request.ts';
 import { type ChatRequest, type Effort, effortOf, type Notes, noteDropped } from '../chat.ts';
 import type { Destination } from '../wire.ts';
+import { takesThought } from './content.ts';
 import { type Family, isThinkingNova } from './models.ts';
 
 /** Fields of a request that depend on the model. */
@@ -42,7 +43,13 @@ const thinkingMaxTokens = 32_000;
 /** https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages.html */
 function writeClaude(request: ChatRequest, to: Destination, notes: Notes): OwnFields {
   const room = request.maxTokens ?? to.outputMaxTokens ?? thinkingMaxTokens;
-  const { thinking, effort } = writeThinking(request, [], room, to, notes);
+  const { thinking, effort } = writeThinking(
+    request,
+    (part) => takesThought(part, 'claude'),
+    room,
+    to,
+    notes,
+  );
   const thinks = thinking !== null && thinking.type !== 'disabled';
   const { temperature, top_p, top_k } = writeSampling(request, thinks, to.model, notes);
   const choice = claudeChoice(request);
