@@ -21,7 +21,7 @@ export type Unit = (typeof units)[number];
 export const algorithmNames = ['token_bucket', 'leaky_bucket', 'sliding_window'] as const;
 
 /** Kinds of requests that limits can be restricted to. */
-export const trafficNames = ['streaming', 'plain', 'batch'] as const;
+const trafficNames = ['streaming', 'plain', 'batch'] as const;
 
 /** A kind of request that a limit is restricted to. */
 export type Traffic = (typeof trafficNames)[number];

@@ -40,7 +40,7 @@ export interface PermitDeps {
 }
 
 /** Numbers per hold: the meter's id, what is reserved, and the calendar window. */
-export const holdSize = 3;
+const holdSize = 3;
 
 /** Reply tokens reserved at a time once a stream has exceeded its reservation. */
 const extendTokens = 256;

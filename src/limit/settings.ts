@@ -5,7 +5,7 @@ import { modelPattern, name } from '../base/settings.ts';
 import { counted, shared } from '../exchange/key-limit.ts';
 
 /** Properties of requests for whose values meters may be kept. */
-export const scopeNames = ['key', 'user', 'team', 'tenant', 'route', 'tag'] as const;
+const scopeNames = ['key', 'user', 'team', 'tenant', 'route', 'tag'] as const;
 
 /** One of these properties. */
 export type ScopeName = (typeof scopeNames)[number];

@@ -47,7 +47,7 @@ export const createAsk = (random: () => number): Ask => ({
 });
 
 /** The bit of a capability. */
-export const capabilityBit = (capability: Capability): number => 1 << capabilities.indexOf(capability);
+const capabilityBit = (capability: Capability): number => 1 << capabilities.indexOf(capability);
 
 /** All bits of a set; null (unknown) counts as having every capability. */
 export const capabilityBits = (known: ReadonlySet<Capability> | null): number =>

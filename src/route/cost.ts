@@ -32,5 +32,5 @@ export const cost: Strategy = {
 };
 
 /** Rank of a tier: 0 for the wanted one, then higher tiers ascending, then lower tiers descending. */
-export const tierRank = (tier: number, wanted: number): number =>
+const tierRank = (tier: number, wanted: number): number =>
   tier >= wanted ? tier - wanted : tiers.length + wanted - tier;

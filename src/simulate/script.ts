@@ -32,7 +32,7 @@ export interface Wire {
 }
 
 /** Longest time a fault hangs if the client doesn't leave before, in ms. */
-export const hangMaxMs = 600_000;
+const hangMaxMs = 600_000;
 const slowHeadersMs = 1000;
 /** Between the last bytes and a reset, which may discard what the client hasn't read. */
 const settleMs = 20;
@@ -111,7 +111,7 @@ function* paced(
 }
 
 /** Index of the event that follows `count` content events; after all content if there is less. */
-export function cutAfter(steps: readonly Step[], count: number): number {
+function cutAfter(steps: readonly Step[], count: number): number {
   let left = count;
   let lastContent = -1;
   for (const [at, step] of steps.entries()) {

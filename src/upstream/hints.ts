@@ -9,6 +9,3 @@ export interface PeerHints {
   /** A credential is cooling down at a target after a 429, for `cooldownMs` ms. */
   rest(target: Target, credential: Credential, cooldownMs: number): void;
 }
-
-/** For a sidecar without peers. */
-export const noHints: PeerHints = { breaker: () => {}, rest: () => {} };

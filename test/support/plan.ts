@@ -15,12 +15,15 @@ import { endpointsByPath } from '../../src/listen/endpoints.ts';
 import { retryBudget } from '../../src/native/retries.ts';
 import { createScrubPolicy } from '../../src/scrub/policy.ts';
 import { createHealthBook } from '../../src/upstream/health.ts';
-import { noHints } from '../../src/upstream/hints.ts';
+import type { PeerHints } from '../../src/upstream/hints.ts';
 import { createProvider } from '../../src/upstream/provider.ts';
 import type { FallbackCause, Step } from '../../src/upstream/target.ts';
 import { testModel, type Wire } from './replies.ts';
 import type { ConfigInput } from './sidecar.ts';
 import { type Script, startUpstream } from './upstream.ts';
+
+/** Tells no peers. */
+export const noHints: PeerHints = { breaker: () => {}, rest: () => {} };
 
 /** One step of a test's plan. */
 export interface PlannedStep {

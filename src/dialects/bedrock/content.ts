@@ -33,7 +33,7 @@ export const writeMark = (cache: CacheMark | null, family: Family): Json[] =>
 const idMaxLength = 64;
 
 /** The call id if Bedrock accepts it; otherwise a replacement, the same in the call and in its result. */
-export const writeId = (id: string): string =>
+const writeId = (id: string): string =>
   id.length <= idMaxLength && /^[a-zA-Z0-9_-]+$/.test(id) ? id : `call_${hash('sha256', id).slice(0, 32)}`;
 
 /** Writes parts as content blocks. */
