@@ -24,6 +24,12 @@ const replyStartTokens = 3;
 /** Characters of base64 searched for the header of an image. */
 const imageHeadMax = 256 * 1024;
 
+/** Where a conversation is, in dialects that don't call it `messages`. */
+const conversationIn: Readonly<Partial<Record<DialectName, string>>> = {
+  responses: 'input',
+  gemini: 'contents',
+};
+
 /** A list's items, whatever they are; none if it isn't a list. */
 const itemsOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
 
@@ -62,13 +68,14 @@ export function countPrompt(
   }
   for (const system of [body.system, body.instructions, body.systemInstruction, body.system_instruction])
     counter.content(isObject(system) ? system.parts : system);
-  if (typeof body.input === 'string') {
+  const conversation = body[conversationIn[dialect] ?? 'messages'];
+  if (typeof conversation === 'string') {
     // A single user message.
     counter.add(messageTokens);
     counter.text('user');
-    counter.text(body.input);
+    counter.text(conversation);
   }
-  for (const message of itemsOf(body.messages ?? body.input ?? body.contents)) {
+  for (const message of itemsOf(conversation)) {
     if (!isObject(message)) continue;
     counter.add(messageTokens);
     counter.text(message.role);

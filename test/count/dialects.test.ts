@@ -100,3 +100,17 @@ test('a Responses input that is a text is a user message', () => {
   );
   expect(promptTokens).toBe(chat.promptTokens);
 });
+
+test.each([
+  ['chat', { input: long, contents: [] }, requests['a long question']?.body],
+  ['responses', { messages: [], contents: [] }, { input: long }],
+  ['generate', { messages: [], input: '' }, { contents: [{ role: 'user', parts: [{ text: long }] }] }],
+] as const)(
+  '%s: a field that holds the conversation in another dialect counts nothing',
+  (name, stray, body) => {
+    const tokens = (more: object): number =>
+      countPrompt(sampleEndpoint(name), { model: 'm', ...body, ...more }, tokensOf).promptTokens;
+    expect(tokens({})).toBeGreaterThan(tokensOf(long));
+    expect(tokens(stray)).toBe(tokens({}));
+  },
+);
