@@ -9,8 +9,8 @@ const roomOf = (path: string): string => path.split('/')[0] ?? '';
 const files = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((file) =>
   file.endsWith('.ts'),
 );
-// Both `from '…'` and `import('…')`, which may stand on a line of its own.
-const imported = /(?:from\s|import\()\s*'(\.[^']+\.ts)'/g;
+// `from '…'`, `import '…'` and `import('…')`, whose path may stand on a line of its own.
+const imported = /\b(?:from|import)[\s(]+'(\.[^']+\.ts)'/g;
 
 interface Arrow {
   readonly from: string;
@@ -62,6 +62,17 @@ function circles(all: readonly Arrow[]): string[] {
 test('the arrows are found', () => {
   expect(arrows.length).toBeGreaterThan(files.length);
   expect(arrows).toContainEqual({ from: 'main.ts', to: 'cli.ts' });
+});
+
+test('every form of an import is found', () => {
+  const text =
+    "import { a } from './a.ts';\nimport './b.ts';\nawait import(\n  './c.ts'\n);\nexport * from './d.ts';";
+  expect([...text.matchAll(imported)].map(([, target]) => target)).toEqual([
+    './a.ts',
+    './b.ts',
+    './c.ts',
+    './d.ts',
+  ]);
 });
 
 test('every room has a floor, and every floor its rooms', () => {
