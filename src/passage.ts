@@ -125,7 +125,7 @@ export class Passage implements Course {
         ? nothingBilled
         : bill(request, billed, stages.estimator, null, auxiliary?.unstated);
     this.#store(closing, first, nowMs);
-    // The tokenizer only counts texts of chats.
+    // The tokenizer can't read the bodies of auxiliary endpoints.
     if (request === null || auxiliary !== undefined || billed.every(isStated)) {
       this.#settle(closing, first, null, nowMs);
       return first;

@@ -1,7 +1,7 @@
 /**
  * The events that rooms report. A room states a fact; `observe/telemetry.ts` decides whether it becomes a metric, a log
- * line or both. Every text comes from the configuration or from a closed list in this file, never from a request, so
- * that the number of labels stays bounded.
+ * line or both. A text that becomes a label comes from the configuration or from a closed list, so that the number of
+ * labels stays bounded. Other texts (`scope`, `problem`, `why`, `cause`) may only go to the log.
  */
 
 /** What limits and budgets report, other than an admitted request. */

@@ -7,7 +7,7 @@
 /** A computation that may wait for promises before it returns its value. */
 export type Steps<T> = Generator<Promise<unknown>, T, unknown>;
 
-/** Waits for a promise inside a computation: `yield* wait(promise)`. Throws what it rejects with. */
+/** Waits for a promise inside a computation: `yield* wait(promise)`. If it rejects, the computation ends there. */
 export function* wait<T>(promise: Promise<T>): Steps<T> {
   return (yield promise) as T;
 }
@@ -15,7 +15,7 @@ export function* wait<T>(promise: Promise<T>): Steps<T> {
 /**
  * Runs a computation to its end. Never throws or rejects, as long as `failed` doesn't throw.
  * @param done makes the result from what the computation returned
- * @param failed makes the result from what the computation or `done` threw
+ * @param failed makes the result from what the computation or `done` threw, or what a promise rejected with
  */
 export function run<T, R>(
   steps: Steps<T>,
