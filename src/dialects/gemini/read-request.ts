@@ -22,8 +22,8 @@ import {
   type ToolResultPart,
 } from '../chat.ts';
 import { noneEssential, noteRest, readItems } from '../members.ts';
-import { createOpenCalls, type OpenCalls } from './open-calls.ts';
 import { noteHosted } from '../tool-kinds.ts';
+import { createOpenCalls, type OpenCalls } from './open-calls.ts';
 import { readCall } from './reply.ts';
 import { readSchema } from './schema.ts';
 import { readSignature, readThought } from './signature.ts';
