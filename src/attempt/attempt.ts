@@ -214,7 +214,7 @@ function hedgeDelayMs(
   openCall: OpenCall,
 ): number | null {
   if (deps.hedges === null || !repeatable || trail.calls > 0 || isProbe(openCall.ticket)) return null;
-  const delayMs = deps.hedges.delayMs(plan.pattern, request.stream);
+  const delayMs = deps.hedges.delayMs(plan.pattern, openCall.target.health, request.stream);
   return delayMs === null || openCall.sentMs + delayMs >= deadlineMs ? null : delayMs;
 }
 
@@ -303,7 +303,7 @@ function answer(state: WalkState, index: number, openCall: OpenCall, result: Ans
   const nowMs = deps.clock();
   contentCame(openCall, deps, nowMs);
   trail.add(openCall, 'ok', '', result, nowMs);
-  deps.hedges?.observe(plan.pattern, request.stream, openCall.ttftMs ?? 0);
+  deps.hedges?.observe(plan.pattern, target.health, request.stream, openCall.ttftMs ?? 0);
   if (result.kind === 'whole') {
     const { status, headers, body, facts, text } = result;
     trail.bill({ target, facts, complete: true, text });

@@ -12,12 +12,12 @@ export interface HedgeConfig {
   readonly routes: readonly { readonly model: string; readonly hedge?: boolean | undefined }[];
 }
 
-/** The hedging delays of all routes. */
+/** The hedging delays of all routes. A pattern's are learned for each model, by the state of its target. */
 export interface Hedges {
   /** Ms without content after which a request of this route is hedged; null: hedging is off, or not known yet. */
-  delayMs(pattern: string, stream: boolean): number | null;
+  delayMs(pattern: string, model: object, stream: boolean): number | null;
   /** Learns how long the first content took, for whole replies the reply. */
-  observe(pattern: string, stream: boolean, ms: number): void;
+  observe(pattern: string, model: object, stream: boolean, ms: number): void;
 }
 
 /** Hedging as configured, by route; null: no route uses it. */
@@ -27,15 +27,27 @@ export function createHedges(config: HedgeConfig): Hedges | null {
   if (wanted.length === 0) return null;
   const made = () => ({ stream: createQuantile(), whole: createQuantile() });
   const routes = new Map(wanted.map(({ model }) => [model, made()]));
+  // No longer than the states of the models, which are bounded.
+  const models = new WeakMap<object, ReturnType<typeof made>>();
+  const latencies = (pattern: string, model: object): ReturnType<typeof made> | undefined => {
+    const route = routes.get(pattern);
+    if (route === undefined || !pattern.endsWith('*')) return route;
+    let own = models.get(model);
+    if (own === undefined) {
+      own = made();
+      models.set(model, own);
+    }
+    return own;
+  };
   return {
-    delayMs(pattern, stream) {
-      const route = routes.get(pattern);
-      if (route === undefined) return null;
-      return delayMs ?? (stream ? route.stream : route.whole).p95();
+    delayMs(pattern, model, stream) {
+      const known = latencies(pattern, model);
+      if (known === undefined) return null;
+      return delayMs ?? (stream ? known.stream : known.whole).p95();
     },
-    observe(pattern, stream, ms) {
-      const route = routes.get(pattern);
-      if (route !== undefined) (stream ? route.stream : route.whole).add(ms);
+    observe(pattern, model, stream, ms) {
+      const known = latencies(pattern, model);
+      if (known !== undefined) (stream ? known.stream : known.whole).add(ms);
     },
   };
 }

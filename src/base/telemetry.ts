@@ -1,7 +1,8 @@
 /**
  * The events that rooms report. A room states a fact; `observe/telemetry.ts` decides whether it becomes a metric, a log
  * line or both. A text that becomes a label comes from the configuration or from a closed list, so that the number of
- * labels stays bounded. Other texts (`scope`, `problem`, `why`, `cause`) may only go to the log.
+ * labels stays bounded; only targets may be models that requests name, within a bound. Other texts (`scope`, `problem`,
+ * `why`, `cause`) may only go to the log.
  */
 
 /** What limits and budgets report, other than an admitted request. */
@@ -20,11 +21,12 @@ export type Platform = 'google' | 'azure' | 'aws';
 export interface Telemetry {
   /**
    * A call to a provider has ended.
-   * @param target `provider/model`, from the configuration
+   * @param target `provider/model`
    * @param durationMs from sending it to the end of its reply
    * @param ttftMs until the first content, or the whole reply; null: none came
+   * @param made only the request names it
    */
-  call(target: string, outcome: string, durationMs: number, ttftMs: number | null): void;
+  call(target: string, outcome: string, durationMs: number, ttftMs: number | null, made: boolean): void;
   /** A hedging call was sent, or it answered first. */
   hedge(what: 'sent' | 'won'): void;
   /** The retry budget refused a call. */

@@ -1,4 +1,4 @@
-/** The metrics, for Prometheus. Every label value comes from the configuration or a closed list. */
+/** The metrics, for Prometheus. Label values come from the configuration or a closed list; names of targets are bounded. */
 // Imported file by file: all of prom-client would also load its push gateway, OpenTelemetry's API and Node's cluster.
 import Counter from 'prom-client/lib/counter.js';
 import Gauge from 'prom-client/lib/gauge.js';
@@ -12,6 +12,7 @@ import { isDown } from '../upstream/engine.ts';
 import type { Engine } from '../upstream/target.ts';
 import type { ExchangeRecord } from './record.ts';
 import { createDistribution, createTally } from './tally.ts';
+import { createTargetNames, type TargetNames } from './target-names.ts';
 
 /** Values read when Prometheus scrapes. */
 export interface Gauges {
@@ -26,8 +27,8 @@ export interface Gauges {
     readonly limitUsd: number;
     readonly spentUsd: number;
   }>;
-  /** Target label or provider name → 0 closed, 1 open, 2 half-open. */
-  breakers(subject: 'target' | 'provider'): Iterable<readonly [string, number]>;
+  /** Target label or provider name → 0 closed, 1 open, 2 half-open; and whether the configuration names it. */
+  breakers(subject: 'target' | 'provider'): Iterable<readonly [string, number, boolean]>;
   /** Requests waiting in the batch queue, and the bytes of their bodies. */
   batchWaiting(): number;
   batchBytes(): number;
@@ -46,8 +47,8 @@ export interface Metrics {
   charge(tenant: string, charge: Charge): void;
   /** A reply's tokens were counted, or could not be. */
   count(result: CountResult): void;
-  /** A call to a provider has ended. @param target `provider/model`, from the configuration */
-  call(target: string, outcome: string, durationMs: number, ttftMs: number | null): void;
+  /** A call to a provider has ended. @param target `provider/model` @param made only the request names it */
+  call(target: string, outcome: string, durationMs: number, ttftMs: number | null, made: boolean): void;
   /** The retry budget refused a call. */
   retryBudgetSpent(kind: 'retry' | 'hedge'): void;
   /** A hedged request was sent, or answered first. */
@@ -107,7 +108,8 @@ export function createMetrics(gauges: Gauges): Metrics {
     'endpoint',
     overheadBuckets,
   );
-  const charge = createUsageMetrics(registry);
+  const names = createTargetNames();
+  const charge = createUsageMetrics(registry, names);
   const saved = createTally(
     registry,
     'sidegate_saved_usd_total',
@@ -120,7 +122,7 @@ export function createMetrics(gauges: Gauges): Metrics {
     'Replies without usage from the provider, by the outcome of counting their tokens.',
     ['result'],
   );
-  const upstream = createUpstreamMetrics(registry);
+  const upstream = createUpstreamMetrics(registry, names);
   const limits = createTally(
     registry,
     'sidegate_limit_events_total',
@@ -165,12 +167,13 @@ export function createMetrics(gauges: Gauges): Metrics {
     registers,
   });
   reloadOk.set(1);
-  collectGauges(gauges, registers);
+  collectGauges(gauges, names, registers);
 
   return {
     registry,
     record(r) {
-      const { endpoint, tenant, target } = r;
+      const { endpoint, tenant } = r;
+      const target = names.of(r.target);
       requests.add(1, endpoint, tenant, target, String(r.status), r.error, r.cache);
       duration.observe(endpoint, r.durationMs / 1000);
       if (!r.stream) overhead.observe(endpoint, Math.max(0, r.durationMs - r.upstreamMs - r.queuedMs) / 1000);
@@ -200,7 +203,7 @@ export function createMetrics(gauges: Gauges): Metrics {
 }
 
 /** What is counted about tokens and costs. */
-function createUsageMetrics(registry: Registry): Metrics['charge'] {
+function createUsageMetrics(registry: Registry, names: TargetNames): Metrics['charge'] {
   const tokens = createTally(registry, 'sidegate_tokens_total', 'Tokens used.', [
     'tenant',
     'target',
@@ -224,7 +227,8 @@ function createUsageMetrics(registry: Registry): Metrics['charge'] {
     'Replies whose cost is unknown because their model has no price.',
     ['target'],
   );
-  return (tenant, { target, usage, costNanoUsd }) => {
+  return (tenant, { target: label, usage, costNanoUsd }) => {
+    const target = names.of(label);
     if (usage.inputTokens > 0) tokens.add(usage.inputTokens, tenant, target, 'input');
     if (usage.outputTokens > 0) tokens.add(usage.outputTokens, tenant, target, 'output');
     if (usage.searchUnits !== undefined) searches.add(usage.searchUnits, tenant, target);
@@ -236,6 +240,7 @@ function createUsageMetrics(registry: Registry): Metrics['charge'] {
 /** What is counted about calls to providers, and about peers. */
 function createUpstreamMetrics(
   registry: Registry,
+  names: TargetNames,
 ): Pick<Metrics, 'call' | 'retryBudgetSpent' | 'hedge' | 'peers' | 'hint' | 'leases' | 'leaseCall'> {
   const calls = createTally(registry, 'sidegate_upstream_calls_total', 'Calls to providers, by outcome.', [
     'target',
@@ -275,7 +280,8 @@ function createUpstreamMetrics(
     registers: [registry],
   });
   return {
-    call: (target, outcome) => calls.add(1, target, outcome),
+    call: (target, outcome, _durationMs, _ttftMs, made) =>
+      calls.add(1, names.called(target, outcome, made), outcome),
     retryBudgetSpent: (kind) => spent.add(1, kind),
     hedge: (what) => hedges.add(1, what),
     peers: (up) => peersUp.set(up ? 1 : 0),
@@ -285,7 +291,7 @@ function createUpstreamMetrics(
   };
 }
 
-function collectGauges(gauges: Gauges, registers: Registry[]): void {
+function collectGauges(gauges: Gauges, names: TargetNames, registers: Registry[]): void {
   const gauge = (name: string, help: string, read: () => number): void => {
     new Gauge({
       name,
@@ -335,7 +341,8 @@ function collectGauges(gauges: Gauges, registers: Registry[]): void {
       registers,
       collect() {
         this.reset();
-        for (const [name, state] of gauges.breakers(subject)) this.set({ [subject]: name }, state);
+        for (const [name, state, configured] of gauges.breakers(subject))
+          if (configured || names.of(name) === name) this.set({ [subject]: name }, state);
       },
     });
   }

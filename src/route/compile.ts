@@ -1,6 +1,6 @@
 /** Compiles configured routes into trees of targets: names resolved, nested routes inlined, sizes bounded. */
 
-import type { Catalog } from '../catalog/catalog.ts';
+import { type Catalog, nameMaxLength } from '../catalog/catalog.ts';
 import { unknownFacts } from '../catalog/facts.ts';
 import { tiers } from '../native/classify.ts';
 import type { Provider } from '../upstream/target.ts';
@@ -13,8 +13,11 @@ import { type Branch, type Edge, type Leaf, type Node, nodeSettings } from './tr
 /** What is needed to make a route's targets. */
 export interface TargetDeps {
   readonly providers: ReadonlyMap<string, Provider>;
-  /** State of the target with a label. */
-  readonly healthOf: (label: string, limits?: RouteTargetConfig['limits']) => TargetHealth;
+  /**
+   * State of the target with a label.
+   * @param pattern for a model that only the request names: the label as configured
+   */
+  readonly healthOf: (label: string, limits?: RouteTargetConfig['limits'], pattern?: string) => TargetHealth;
   /** Facts of the targets' models. */
   readonly catalog: Catalog;
 }
@@ -53,19 +56,33 @@ export function targetMaker({ providers, healthOf, catalog }: TargetDeps): MakeT
     const provider = providers.get(as.provider ?? '');
     if (provider === undefined) return null;
     const model = as.model === undefined ? (own ? null : asked) : filled(as.model, asked, pattern);
-    const label = `${provider.name}/${as.model ?? (own ? pattern : asked)}`;
-    const key = JSON.stringify([label, model, as.capabilities]);
+    const configured = configuredLabel(as, { asked, own, pattern });
+    const name = model ?? asked;
+    const isConfigured = configured === `${provider.name}/${name}`;
+    const label = isConfigured ? configured : `${provider.name}/${printable(name)}`;
+    const key = JSON.stringify([configured, model, as.capabilities]);
     const before = made.get(key);
     if (before !== undefined) return before;
-    const name = model ?? asked;
     const known = name.endsWith('*') ? unknownFacts : catalog.facts(provider.name, name);
     const { capabilities } = as;
     const facts = capabilities === undefined ? known : { ...known, capabilities: new Set(capabilities) };
-    const target = { provider, model, label, health: healthOf(label, as.limits), facts };
+    const health = isConfigured ? healthOf(label, as.limits) : healthOf(label, as.limits, configured);
+    const target = { provider, model, label, health, facts };
     made.set(key, target);
     return target;
   };
 }
+
+/** A target's `provider/model` as configured: with the * of a pattern. */
+const configuredLabel = (as: RouteTargetConfig, { asked, own, pattern }: Name): string =>
+  `${as.provider}/${as.model ?? (own ? pattern : asked)}`;
+
+/** A model name as it may stand in a header: other characters percent-encoded as UTF-8, and cut. */
+const printable = (name: string): string =>
+  name
+    .slice(0, nameMaxLength)
+    .toWellFormed()
+    .replace(/[^ -~]/gu, encodeURIComponent);
 
 /** A target's model name, with its * replaced by what the route's * matched. */
 function filled(model: string, asked: string, pattern: string): string {
@@ -141,7 +158,7 @@ export function compile(
     slots.set(key, slot);
     return {
       kind: 'leaf',
-      ...nodeSettings(as, stickyHash(target.label), tiers),
+      ...nodeSettings(as, stickyHash(configuredLabel(as, name)), tiers),
       target,
       able,
       entry: { target, ...edge },

@@ -78,9 +78,10 @@ export function createRouteTable(routes: readonly RouteConfig[], deps: RouteDeps
   const exact = new Map<string, CompiledRoute>();
   const patterns: PatternRoute[] = [];
   let classifies = false;
-  // Targets of patterns are made anew for each model name, but share their state.
+  // Targets are made anew for each model name of a pattern, but what the configuration names is asked for once.
   const kept = new Map<string, TargetHealth>();
-  const healthOf: TargetDeps['healthOf'] = (label, limits) => {
+  const healthOf: TargetDeps['healthOf'] = (label, limits, pattern) => {
+    if (pattern !== undefined) return deps.healthOf(label, limits, pattern);
     const health = kept.get(label) ?? deps.healthOf(label, limits);
     kept.set(label, health);
     return health;

@@ -89,7 +89,7 @@ export function coolDownLimited(
     cooldownMaxMs,
     askedMs ?? (kind === 'quota' ? quotaCooldownMs : limitedCooldownMs),
   );
-  credential.limitedUntilMs.set(target.label, nowMs + cooldownMs);
+  remember(credential.limitedUntilMs, target.label, nowMs + cooldownMs);
   const { provider, label, health } = target;
   health.restsUntilMs = Math.min(...provider.credentials.map((each) => cooldownUntilMs(each, label)));
   return cooldownMs;
@@ -98,5 +98,15 @@ export function coolDownLimited(
 /** Notes a peer's report that a credential is rate-limited at a target until `untilMs`, monotonic ms. */
 export function hintLimited(provider: Provider, digest: string, label: string, untilMs: number): void {
   const credential = provider.credentials.find((each) => each.digest === digest);
-  credential?.hintedUntilMs.set(label, untilMs);
+  if (credential !== undefined) remember(credential.hintedUntilMs, label, untilMs);
+}
+
+/** Most targets whose cooldowns a credential keeps: apps name the models of patterns. */
+const labelsMax = 1000;
+
+/** Sets a target's time; beyond `labelsMax` targets, the one set longest ago is forgotten. */
+function remember(times: Map<string, number>, label: string, untilMs: number): void {
+  times.delete(label);
+  if (times.size >= labelsMax) times.delete(times.keys().next().value ?? '');
+  times.set(label, untilMs);
 }

@@ -2,6 +2,7 @@
 
 import { type BreakerSettings, breaker } from '../native/breaker.ts';
 import { meter } from '../native/meters.ts';
+import { createModelStates } from './models.ts';
 import { PeakEwma } from './peak-ewma.ts';
 import { closeQuota, type OwnLimits, openQuota, type Quota } from './quota.ts';
 import type { AttemptSettings, UpstreamConfig } from './settings.ts';
@@ -21,18 +22,24 @@ export type Subject = 'target' | 'provider';
 export interface HealthBook {
   /** Adopts settings. Targets not requested by `target` until `settle` are released then. */
   begin(config: UpstreamConfig): void;
-  /** The state of a target, created if it is new. @param limits its upstream limits */
-  target(label: string, limits?: OwnLimits): TargetHealth;
+  /**
+   * The state of a target, created if it is new.
+   * @param limits its upstream limits
+   * @param pattern for a model that only a request names: the label as configured
+   */
+  target(label: string, limits?: OwnLimits, pattern?: string): TargetHealth;
+  /** The breaker of a target; a model of a pattern gets one with its first call. */
+  open(health: TargetHealth): number;
   /** Ends an update: opens and closes breakers and upstream limits as the configuration now needs. */
   settle(config: UpstreamConfig): void;
   /** Null: the provider has neither a breaker nor upstream limits. */
   provider(name: string): ProviderHealth | null;
-  /** A target's upstream limits; null: it has none. */
+  /** A configured target's upstream limits; null: it has none. */
   quota(label: string): Quota | null;
   /** Id of a breaker; null: there is none. */
   breakerId(subject: Subject, name: string): number | null;
-  /** Label or name → 0 closed, 1 open, 2 half-open. */
-  states(subject: Subject): (readonly [string, number])[];
+  /** Label or name → 0 closed, 1 open, 2 half-open; and whether it is of the configuration, not of a request. */
+  states(subject: Subject): (readonly [name: string, state: number, configured: boolean])[];
 }
 
 /** Failures must come from this many targets before they count against the provider. */
@@ -98,25 +105,35 @@ export function createHealthBook(clock: () => number): HealthBook {
     return limits === undefined ? null : openQuota(table, limits, clock());
   };
 
+  const models = createModelStates({ settings: () => breakerSettings(settings(), 1), renew, clock });
+
+  const configured = (label: string, limits: OwnLimits | undefined): TargetHealth => {
+    asked.set(label, limits ?? asked.get(label));
+    const set = breakerSettings(settings(), 1);
+    const known = targets.get(label);
+    if (known !== undefined) {
+      breaker.set(known.breakerId, set);
+      return known;
+    }
+    const made = { breakerId: breaker.open(set), restsUntilMs: 0, inFlight: 0, latency: new PeakEwma() };
+    targets.set(label, made);
+    return made;
+  };
+
   return {
     begin(config) {
       attempt = config.attempt;
+      models.update();
       queuedMaxMs = Math.max(queuedMaxMs, config.batch.deadlineMs);
       asked.clear();
     },
 
-    target(label, limits) {
-      asked.set(label, limits ?? asked.get(label));
-      const set = breakerSettings(settings(), 1);
-      const known = targets.get(label);
-      if (known !== undefined) {
-        breaker.set(known.breakerId, set);
-        return known;
-      }
-      const made = { breakerId: breaker.open(set), restsUntilMs: 0, inFlight: 0, latency: new PeakEwma() };
-      targets.set(label, made);
-      return made;
+    target(label, limits, pattern) {
+      if (pattern === undefined) return configured(label, limits);
+      // A route may name the same model.
+      return targets.get(label) ?? models.of(label, limits, targets.get(pattern)?.breakerId ?? 0);
     },
+    open: models.open,
 
     settle(config) {
       for (const [label, { breakerId }] of targets) {
@@ -145,11 +162,18 @@ export function createHealthBook(clock: () => number): HealthBook {
     provider: (name) => providers.get(name) ?? null,
     quota: (label) => quotas.get(label) ?? null,
     breakerId: (subject, name) =>
-      (subject === 'target' ? targets.get(name)?.breakerId : providers.get(name)?.breakerId) ?? null,
-    states: (subject) =>
-      [...(subject === 'target' ? targets : providers)].flatMap(([name, { breakerId }]) =>
-        breakerId === null ? [] : [[name, breaker.state(breakerId, clock())] as const],
-      ),
+      subject === 'provider'
+        ? (providers.get(name)?.breakerId ?? null)
+        : (targets.get(name)?.breakerId ?? models.breakerId(name)),
+    states(subject) {
+      const own = [...(subject === 'target' ? targets : providers)].flatMap(([name, { breakerId }]) =>
+        // Calls go to the models of a pattern, so its own breaker never opens.
+        breakerId === null || name.endsWith('*')
+          ? []
+          : [[name, breaker.state(breakerId, clock()), true] as const],
+      );
+      return subject === 'target' ? [...own, ...models.states()] : own;
+    },
   };
 }
 

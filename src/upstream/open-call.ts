@@ -8,7 +8,7 @@ import { callBegan, callEnded } from './engine.ts';
 import type { HealthBook, Subject } from './health.ts';
 import type { PeerHints } from './hints.ts';
 import { haveRoom, type Quota, settleQuotas, takeQuotas } from './quota.ts';
-import type { Credential, FallbackCause, Target } from './target.ts';
+import type { Credential, FallbackCause, Target, TargetHealth } from './target.ts';
 
 /** What beginning and ending a call needs. */
 export interface CallDeps {
@@ -68,12 +68,13 @@ export function beginCall(target: Target, request: ModelRequest, deps: CallDeps)
     const { reason, waitMs } = cooldownOf(target, nowMs);
     return { reason, waitMs, cause: reason === 'cooling_down' ? 'rate_limited' : 'outage' };
   }
-  const ticket = breaker.admit(target.health.breakerId, nowMs);
+  const breakerId = target.health.breakerId || deps.health.open(target.health);
+  const ticket = breaker.admit(breakerId, nowMs);
   if (ticket < 0) return { reason: 'breaker_open', waitMs: -ticket, cause: 'breaker_open' };
   const provider = deps.health.provider(target.provider.name);
   const providerBreakerId = provider?.breakerId ?? null;
   const providerTicket = providerBreakerId === null ? 0 : breaker.admit(providerBreakerId, nowMs);
-  const quotas = quotasOf(deps.health.quota(target.label), provider?.quota ?? null);
+  const quotas = quotasOf(ownQuota(target, deps.health), provider?.quota ?? null);
   const openCall: OpenCall = {
     target,
     credential,
@@ -109,7 +110,7 @@ export function couldBegin(target: Target, tokens: number, health: Health, nowMs
   const provider = health.provider(target.provider.name);
   const providerBreakerId = provider?.breakerId ?? null;
   if (providerBreakerId !== null && !wouldAllow(providerBreakerId, nowMs)) return false;
-  return haveRoom(quotasOf(health.quota(target.label), provider?.quota ?? null), tokens, nowMs);
+  return haveRoom(quotasOf(ownQuota(target, health), provider?.quota ?? null), tokens, nowMs);
 }
 
 /** The part of the health book that is read before a call. */
@@ -117,6 +118,7 @@ export type Health = Pick<HealthBook, 'provider' | 'quota'>;
 
 /** Whether a breaker would allow a call. Its state alone doesn't say whether a probe is in flight. */
 function wouldAllow(breakerId: number, nowMs: number): boolean {
+  if (breakerId === 0) return true;
   const state = breaker.state(breakerId, nowMs);
   if (state !== breakerState.halfOpen) return state === breakerState.closed;
   const ticket = breaker.admit(breakerId, nowMs);
@@ -124,6 +126,9 @@ function wouldAllow(breakerId: number, nowMs: number): boolean {
   breaker.report(breakerId, ticket, breakerOutcome.abandoned, 0, nowMs);
   return true;
 }
+
+const ownQuota = ({ label, health: { model } }: Target, health: Health): Quota | null =>
+  model === undefined ? health.quota(label) : model.quota;
 
 function quotasOf(own: Quota | null, ofProvider: Quota | null): readonly Quota[] {
   if (own === null) return ofProvider === null ? noQuotas : [ofProvider];
@@ -154,7 +159,8 @@ export function endCall(
     const used = facts?.usage ? facts.inputTokens + facts.outputTokens : facts === null ? 0 : tokens;
     settleQuotas(quotas, tokens, used, nowMs);
   }
-  deps.telemetry.call(target.label, label, nowMs - openCall.sentMs, openCall.ttftMs);
+  const made = target.health.model !== undefined;
+  deps.telemetry.call(target.label, label, nowMs - openCall.sentMs, openCall.ttftMs, made);
 }
 
 /**
@@ -171,8 +177,10 @@ export function contentCame(openCall: OpenCall, deps: CallDeps, nowMs: number): 
 }
 
 /** Whether a target's breaker is open now. */
-export const isOpen = ({ health }: Target, deps: CallDeps): boolean =>
-  breaker.state(health.breakerId, deps.clock()) === breakerState.open;
+export const isOpen = ({ health }: Target, deps: CallDeps): boolean => isOpenAt(health, deps.clock());
+
+const isOpenAt = ({ breakerId }: TargetHealth, nowMs: number): boolean =>
+  breakerId !== 0 && breaker.state(breakerId, nowMs) === breakerState.open;
 
 function reportToBreakers(openCall: OpenCall, outcome: CallOutcome, nowMs: number, deps: CallDeps): void {
   const { target, providerBreakerId } = openCall;
@@ -182,9 +190,10 @@ function reportToBreakers(openCall: OpenCall, outcome: CallOutcome, nowMs: numbe
     reportBreaker('target', target, breakerId, deps);
   }
   // The provider's breaker tells its targets apart by the ids of their breakers.
+  const source = target.health.model?.sourceId ?? breakerId;
   if (
     providerBreakerId !== null &&
-    breaker.report(providerBreakerId, openCall.providerTicket, number, breakerId, nowMs)
+    breaker.report(providerBreakerId, openCall.providerTicket, number, source, nowMs)
   ) {
     reportBreaker('provider', target, providerBreakerId, deps);
   }
@@ -200,5 +209,5 @@ function reportBreaker(subject: Subject, target: Target, breakerId: number, deps
 export function healthyTarget(target: Target, nowMs: number): boolean {
   const { health } = target;
   if (health.restsUntilMs > nowMs || allCoolingDown(target, nowMs)) return false;
-  return breaker.state(health.breakerId, nowMs) !== breakerState.open;
+  return !isOpenAt(health, nowMs);
 }

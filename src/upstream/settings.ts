@@ -73,9 +73,10 @@ export const attempt = z
         enabled: z.boolean().default(false).meta({
           description: 'Make a second call when the first content is late, and use whichever answers first.',
         }),
-        delayMs: ms(1, 600_000)
-          .optional()
-          .meta({ description: "How late that is; unset: the route's own 95th percentile, once known." }),
+        delayMs: ms(1, 600_000).optional().meta({
+          description:
+            'How late that is; unset: the 95th percentile of the route, for a pattern of each model, once known.',
+        }),
       })
       .prefault({}),
     breaker: z

@@ -8,13 +8,14 @@ import type { Quirks } from '../dialects/wire.ts';
 import type { Priority } from '../exchange/priority.ts';
 import type { Tier } from '../native/classify.ts';
 import type { PeakEwma } from './peak-ewma.ts';
+import type { OwnLimits, Quota } from './quota.ts';
 
 /** One model at one provider that a request may be sent to. */
 export interface Target {
   readonly provider: Provider;
   /** The provider's model name; null: as requested. A trailing * is replaced by what the route's * matched. */
   readonly model: string | null;
-  /** `provider/model`, from the configuration alone, so that metrics stay bounded. */
+  /** `provider/model`, as it is called: the * of a pattern is filled in. Printable ASCII. */
   readonly label: string;
   readonly health: TargetHealth;
   readonly facts: ModelFacts;
@@ -22,14 +23,25 @@ export interface Target {
 
 /** A target's state across requests; kept over reloads. */
 export interface TargetHealth {
-  /** Circuit breaker in the native core. */
-  readonly breakerId: number;
+  /** Circuit breaker in the native core; 0: a model of a pattern that wasn't called yet, so it has none. */
+  breakerId: number;
   /** After a 429: not called until then (monotonic ms). */
   restsUntilMs: number;
   /** Calls in flight. */
   inFlight: number;
   /** How fast it answers; written by `attempt`, read by strategy `latency`. */
   readonly latency: PeakEwma;
+  /** For a model that only requests name; undefined: the configuration names it. */
+  readonly model?: PatternModel;
+}
+
+/** What is kept of a model that only requests name, behind a pattern. */
+export interface PatternModel {
+  readonly label: string;
+  /** What its failures count as at the provider's breaker: all models of a pattern are one source. */
+  readonly sourceId: number;
+  limits: OwnLimits | undefined;
+  quota: Quota | null;
 }
 
 /** Why a step gave no answer: the conditions that a route's `on` may name. */
@@ -106,7 +118,7 @@ export interface Credential {
   readonly digest: string;
   /** End of its cooldown after a 401 or 403, monotonic ms. */
   refusedUntilMs: number;
-  /** Target label → end of its cooldown there after a 429, monotonic ms. Bounded by the number of targets. */
+  /** Target label → end of its cooldown there after a 429, monotonic ms. Bounded. */
   readonly limitedUntilMs: Map<string, number>;
   /** The same as reported by peers: until then it is used last. */
   readonly hintedUntilMs: Map<string, number>;

@@ -148,6 +148,7 @@ describe.each(wires)('$name', (wire) => {
 describe('the delay', () => {
   const hedgesOf = (input: ConfigInput) => createHedges(configSchema.parse(input));
   const targets = [{ provider: 'p' }];
+  const model = {};
 
   test('is only set where hedging is on, for a route or for all', () => {
     expect(hedgesOf({ routes: [{ model: 'a', targets }] })).toBeNull();
@@ -158,7 +159,7 @@ describe('the delay', () => {
       ],
       attempt: { hedge: { delayMs: 5 } },
     });
-    expect([one?.delayMs('a', true), one?.delayMs('b', true)]).toEqual([5, null]);
+    expect([one?.delayMs('a', model, true), one?.delayMs('b', model, true)]).toEqual([5, null]);
     const others = hedgesOf({
       routes: [
         { model: 'a', targets, hedge: false },
@@ -166,7 +167,7 @@ describe('the delay', () => {
       ],
       attempt: { hedge },
     });
-    expect([others?.delayMs('a', true), others?.delayMs('b', true)]).toEqual([null, 20]);
+    expect([others?.delayMs('a', model, true), others?.delayMs('b', model, true)]).toEqual([null, 20]);
   });
 
   test('is learned by route and by kind of reply, once there is enough to learn from', () => {
@@ -177,11 +178,23 @@ describe('the delay', () => {
       ],
       attempt: { hedge: { enabled: true } },
     });
-    for (let i = 0; i < 19; i++) all?.observe('a', true, 100);
-    expect(all?.delayMs('a', true)).toBeNull();
-    all?.observe('a', true, 100);
-    expect(all?.delayMs('a', true)).toBeCloseTo(100, -1.5);
-    expect([all?.delayMs('a', false), all?.delayMs('b', true)]).toEqual([null, null]);
+    for (let i = 0; i < 19; i++) all?.observe('a', model, true, 100);
+    expect(all?.delayMs('a', model, true)).toBeNull();
+    all?.observe('a', model, true, 100);
+    expect(all?.delayMs('a', model, true)).toBeCloseTo(100, -1.5);
+    expect([all?.delayMs('a', model, false), all?.delayMs('b', model, true)]).toEqual([null, null]);
+  });
+
+  test('is learned for each model of a pattern', () => {
+    const other = {};
+    const all = hedgesOf({ routes: [{ model: '*', targets }], attempt: { hedge: { enabled: true } } });
+    for (let i = 0; i < 20; i++) {
+      all?.observe('*', model, true, 100);
+      all?.observe('*', other, true, 5_000);
+    }
+    expect(all?.delayMs('*', model, true)).toBeCloseTo(100, -1.5);
+    expect(all?.delayMs('*', other, true)).toBeGreaterThan(4_999);
+    expect(all?.delayMs('*', {}, true)).toBeNull();
   });
 
   test('is the 95th percentile, never too low and at most a fifth too high', () => {

@@ -132,10 +132,12 @@ describe('which targets', () => {
     expect(refusal instanceof Refusal && refusal.message).toContain('only served in the openai dialect');
   });
 
-  test('labels come from the configuration only, whatever is requested', () => {
+  test('labels name the model that is called, in characters that a header may have', () => {
     const routes = table([chain('gpt-*', 'o1', 'o2/gpt-4o')]);
     for (const model of ['gpt-a', 'gpt-b'])
-      expect(labels(found(model, routes))).toEqual(['o1/gpt-*', 'o2/gpt-4o']);
+      expect(labels(found(model, routes))).toEqual([`o1/${model}`, 'o2/gpt-4o']);
+    expect(labels(found('gpt-ä\r\n\ud800', routes))[0]).toBe('o1/gpt-%C3%A4%0D%0A%EF%BF%BD');
+    expect(labels(found(`gpt-${'x'.repeat(1000)}`, routes))[0]).toHaveLength(3 + 256);
   });
 
   test('what the * of a route matches replaces the * of a target', () => {
@@ -144,7 +146,7 @@ describe('which targets', () => {
     expect(models('o1/owner/m')).toEqual(['owner/m']);
     expect(models('o1/')).toEqual(['']);
     expect(models('fast-8b')).toEqual(['llama-8b', 'x', null]);
-    expect(labels(found('fast-8b', routes))).toEqual(['o1/llama-*', 'o2/x', 'o2/fast-*']);
+    expect(labels(found('fast-8b', routes))).toEqual(['o1/llama-8b', 'o2/x', 'o2/fast-8b']);
   });
 
   test('targets know the facts of their model, also if only the request names it', () => {

@@ -67,7 +67,7 @@ describe('nested routes', () => {
       providers,
     );
     const plan = routing.ask('mine');
-    expect(plan).toMatchObject({ steps: [{ target: { model: null, label: 'q/deep-*' } }] });
+    expect(plan).toMatchObject({ steps: [{ target: { model: null, label: 'q/mine' } }] });
   });
 
   test('a target that occurs twice is tried once', () => {
