@@ -29,6 +29,14 @@ export function authenticate(
     : conclude(found, headers, keyring);
 }
 
+/** Whether a caller would be identified. Returns a promise only for a token seen for the first time. */
+export function admits(headers: IncomingHttpHeaders, keyring: Keyring): boolean | Promise<boolean> {
+  const found = authenticate(headers, keyring);
+  return found instanceof Promise
+    ? found.then((identity) => !(identity instanceof Refusal))
+    : !(found instanceof Refusal);
+}
+
 /** Checks the credential's end, and applies the headers or the observe mode. */
 function conclude(
   found: Caller | Refusal,

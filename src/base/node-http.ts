@@ -13,6 +13,12 @@ export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 }
 
+const hostPattern = /^(\[[0-9a-f:.]{2,45}\]|[\w.~!$&'()*+,;=%-]*)(?::\d*)?$/i;
+
+/** The name or address in a `Host` header, in lowercase and without the port; null: it is neither (RFC 9110, 7.2). */
+export const hostName = (header: string): string | null =>
+  hostPattern.exec(header)?.[1]?.toLowerCase() ?? null;
+
 /** The address a server listens on, as a base URL. */
 export function urlOf(
   server: Server,

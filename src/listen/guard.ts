@@ -4,6 +4,7 @@
  */
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { Refusal } from '../base/errors.ts';
+import { hostName } from '../base/node-http.ts';
 import type { ListenSettings } from './settings.ts';
 
 /** Checks a request's headers; null: the request may proceed. */
@@ -23,7 +24,11 @@ export function createGuard({ allowedHosts, allowedOrigins, host, socket }: List
   let passed: string | null = null;
   return (headers) => {
     if (headers.host !== undefined && headers.host === passed) return denyOrigin(headers);
-    const name = (headers.host ?? '').replace(/:\d+$/, '').toLowerCase();
+    const name = hostName(headers.host ?? '');
+    if (name === null)
+      return new Refusal('invalid_header', 'The Host header is neither a name nor an address.', {
+        param: 'host',
+      });
     if (!hosts.has(name))
       return new Refusal(
         'host_refused',
@@ -52,6 +57,7 @@ const single = new Set([
   'idempotency-key',
   'origin',
   'x-api-key',
+  'x-goog-api-key',
 ]);
 
 /** Refuses a request that sends such a header twice: Node would silently keep the first or join them. */

@@ -23,6 +23,8 @@ export class Incoming implements Exchange {
   reading = true;
   /** How many of its work and its connection aren't done yet: 0–2. */
   open = 2;
+  /** Bytes of its body that are held. */
+  bodyBytes = 0;
   readonly #requests: ActiveRequests;
   /** Index in `ActiveRequests.active`. */
   #index: number;
@@ -57,14 +59,31 @@ export class Incoming implements Exchange {
     const requests = this.#requests;
     if (this.arriving) requests.arriving -= 1;
     this.arriving = false;
-    if (this.parked !== parked) requests.parked += parked ? 1 : -1;
+    if (this.parked !== parked) {
+      requests.parked += parked ? 1 : -1;
+      requests.bodyBytes += parked ? -this.bodyBytes : this.bodyBytes;
+    }
     this.parked = parked;
+  }
+
+  /** Counts bytes of the body that arrive; false: there is no room for them. A single body always has room. */
+  hold(bytes: number): boolean {
+    const requests = this.#requests;
+    const others = requests.bodyBytes - (this.parked ? 0 : this.bodyBytes);
+    if (others > 0 && requests.bodyBytes + bytes > requests.bodyMaxBytes) return false;
+    this.bodyBytes += bytes;
+    if (!this.parked) requests.bodyBytes += bytes;
+    return true;
   }
 
   /** Takes the body once it is read. */
   receive(body: Buffer): void {
     this.reading = false;
     this.body = body;
+    const more = body.length - this.bodyBytes;
+    if (more === 0) return;
+    this.bodyBytes += more;
+    if (!this.parked) this.#requests.bodyBytes += more;
   }
 
   /**
@@ -84,6 +103,7 @@ export class Incoming implements Exchange {
     this.open -= 1;
     if (this.open > 0) return;
     this.park(false);
+    this.#requests.bodyBytes -= this.bodyBytes;
     this.#remove();
   }
 
@@ -112,6 +132,10 @@ export interface ActiveRequests {
   parked: number;
   /** Batch requests on the way to the queue. */
   arriving: number;
+  /** Bytes of all bodies, but for those in the batch queue, which has its own limit. */
+  bodyBytes: number;
+  /** Most bytes of all bodies together. */
+  bodyMaxBytes: number;
   /** Called when the last request is done. */
   onIdle: (() => void) | null;
 }

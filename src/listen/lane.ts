@@ -15,7 +15,7 @@ export interface LanePort {
   readonly connections: Set<Connection>;
   /** Idle connections are closed after this time. */
   readonly idleMs: number;
-  /** The same for new connections that haven't sent a request yet. */
+  /** The same for new connections that haven't sent a request yet, and after a refusal. */
   readonly firstMs: number;
   /** The port is closing: each connection ends after its current reply. */
   closing: boolean;
@@ -51,7 +51,8 @@ export class Connection {
   #reply: LaneReply | null = null;
   /** Bytes that arrived while a reply was being written. */
   #waiting: Buffer | null = null;
-  #asked = false;
+  /** How long it may be idle, ms. */
+  #idleMs: number;
   /** The client sends no further request. */
   #last = false;
 
@@ -59,6 +60,7 @@ export class Connection {
     this.socket = socket;
     this.#port = port;
     port.connections.add(this);
+    this.#idleMs = port.firstMs;
     socket.setTimeout(port.firstMs);
     socket.on('data', this.#onData);
     socket.on('end', this.#onEnd);
@@ -75,7 +77,15 @@ export class Connection {
 
   /** How long it may stay idle, ms. */
   get idleMs(): number {
-    return this.#port.idleMs;
+    return this.#idleMs;
+  }
+
+  /** Called before a reply is written: a refused client doesn't hold a connection for long. */
+  answered(status: number): void {
+    const idleMs = status < 400 ? this.#port.idleMs : this.#port.firstMs;
+    if (idleMs === this.#idleMs) return;
+    this.#idleMs = idleMs;
+    this.socket.setTimeout(idleMs);
   }
 
   /** It ends after the current reply. */
@@ -103,7 +113,7 @@ export class Connection {
     reply.request?.connectionDone(written);
     if (!written) return;
     if (this.closing) return this.#close();
-    if (reply.onTimeout !== null) this.socket.setTimeout(this.idleMs);
+    if (reply.onTimeout !== null) this.socket.setTimeout(this.#idleMs);
     const waiting = this.#waiting;
     if (waiting === null) return;
     this.#waiting = null;
@@ -121,9 +131,7 @@ export class Connection {
     if (this.#partial !== null) return this.#gather(chunk, this.#partial);
     if (this.#reply === null) return this.#take(chunk);
     this.#waiting = this.#waiting === null ? chunk : Buffer.concat([this.#waiting, chunk]);
-    // These bytes can't start a request: the client is out of sync and would misread any reply.
-    if (!/^[\r\nA-Z]/.test(this.#waiting.toString('latin1', 0, 1))) this.socket.destroy();
-    else if (this.#waiting.length > waitingMaxBytes) this.socket.pause();
+    if (this.#waiting.length > waitingMaxBytes) this.socket.pause();
   };
 
   #take(bytes: Buffer): void {
@@ -146,8 +154,6 @@ export class Connection {
   }
 
   #serve(head: PlainHead, bytes: Buffer): void {
-    if (!this.#asked) this.socket.setTimeout(this.idleMs);
-    this.#asked = true;
     if (head.bodyEnd < bytes.length) this.#waiting = bytes.subarray(head.bodyEnd);
     this.#last = head.last;
     this.#reply = new LaneReply(this);
@@ -226,6 +232,7 @@ export class LaneReply implements WholeOutlet {
 
   /** Writes the head of a stream. Throws if a header can't be written. */
   writeHead(status: number, headers: readonly string[]): void {
+    this.#connection.answered(status);
     this.#bodyless = isBodyless(status);
     const framing = this.#bodyless ? '' : 'Transfer-Encoding: chunked\r\n';
     this.#head = headText(status, headers, framing, this.#connection);
@@ -233,6 +240,7 @@ export class LaneReply implements WholeOutlet {
 
   sendWhole(status: number, headers: readonly string[], body: Buffer): void {
     const { socket, over } = this.#connection;
+    this.#connection.answered(status);
     const bodyless = isBodyless(status);
     const framing = bodyless ? '' : `content-length: ${body.length}\r\n`;
     const head = headText(status, headers, framing, this.#connection);

@@ -2,24 +2,21 @@
  * Stage listen: from sockets to exchanges. No later stage sees Node's request objects, and errors at the level of HTTP
  * are answered here.
  */
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { Refusal } from '../base/errors.ts';
 import { createServer, ServerResponse as NodeReply, urlOf } from '../base/node-http.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { Reply } from '../exchange/reply.ts';
-import { bodyMaxOf } from './body.ts';
-import { tooLarge } from './check-head.ts';
-import { dialectOf, type Head } from './endpoints.ts';
-import { duplicateHeader } from './guard.ts';
+import { createByNode } from './by-node.ts';
 import type { PlainHead } from './head.ts';
-import { type ActiveRequests, noBody } from './incoming.ts';
-import { createIntake, noEndpoint, type Refused, requestId } from './intake.ts';
+import type { ActiveRequests } from './incoming.ts';
+import { createIntake, type Refused } from './intake.ts';
 import { Connection, type LanePort, type LaneReply } from './lane.ts';
 import { respond } from './respond.ts';
 import { createRunner, type Send } from './run.ts';
 import type { ListenSettings } from './settings.ts';
-import { answerBrokenHttp, answerSender, headersMaxBytes, isSending } from './unread.ts';
+import { headersMaxBytes } from './unread.ts';
 
 const headersTimeoutMs = 10_000;
 
@@ -49,25 +46,33 @@ export interface Listener {
  * Opens the data port. Rejects when the address can't be listened on.
  * @param handle the pipeline; if it throws or rejects, the connection is closed without a reply
  * @param clock monotonic ms
+ * @param admits whether the credential in a head is good: otherwise `handle` refuses it, and gets no body
  * @param onRefused called for each request that is refused here, before the pipeline
  */
 export async function listen(
   config: ListenSettings,
   handle: (exchange: Exchange) => Reply | Promise<Reply>,
+  admits: (headers: IncomingHttpHeaders) => boolean | Promise<boolean>,
   clock: () => number,
   onRefused: (request: Refused, refusal: Refusal) => void,
 ): Promise<Listener> {
   let current = config;
-  const requests: ActiveRequests = { active: [], parked: 0, arriving: 0, onIdle: null };
+  const requests: ActiveRequests = {
+    active: [],
+    parked: 0,
+    arriving: 0,
+    bodyBytes: 0,
+    bodyMaxBytes: config.bodiesMaxBytes,
+    onIdle: null,
+  };
   const { active } = requests;
   const intake = createIntake(config, requests, clock, onRefused);
-  // The latest reply on each connection of Node's server, for errors below the level of a request.
-  const lastReply = new WeakMap<Socket, ServerResponse>();
 
   const send: Send = (reply, to) => {
+    if (!(to instanceof NodeReply)) return respond(reply, to, current);
     // Connections of the lane send `Connection: close` by themselves.
-    if (lane.closing && to instanceof NodeReply) to.shouldKeepAlive = false;
-    return respond(reply, to, current);
+    if (lane.closing) to.shouldKeepAlive = false;
+    return byNode.answer(reply, to);
   };
   const run = createRunner(handle, send);
 
@@ -80,30 +85,16 @@ export async function listen(
     run(incoming, reply);
   };
 
-  const serve = (req: IncomingMessage, res: ServerResponse): void => {
-    lastReply.set(req.socket, res);
-    const arrival = intake.arrive(headOf(req));
-    const refuse = (refusal: Refusal): void => {
-      if (res.headersSent || res.destroyed) return;
-      const reply = intake.refuse(arrival, refusal);
-      if (isSending(req)) answerSender(reply, req, res);
-      else void send(reply, res);
-    };
-    const incoming = intake.accept(arrival);
-    if (incoming instanceof Refusal) return refuse(incoming);
-    res.on('close', () => incoming.connectionDone(res.writableFinished));
-    readBody(req, bodyMaxOf(req.headers, current), (body) => {
-      if (!incoming.reading) return;
-      if (body instanceof Refusal) {
-        refuse(body);
-        incoming.receive(noBody);
-        return incoming.end();
-      }
-      incoming.receive(body);
-      run(incoming, res);
-    });
-  };
-
+  const byNode = createByNode({
+    intake,
+    config: () => current,
+    clock,
+    refusedIdleMs: headersTimeoutMs,
+    admits,
+    run,
+    respond: (reply, to) => respond(reply, to, current),
+    onRefused,
+  });
   const server = createServer(
     {
       maxHeaderSize: headersMaxBytes,
@@ -113,21 +104,18 @@ export async function listen(
       keepAliveTimeout: idleConnectionMs,
       noDelay: true,
     },
-    serve,
+    (req, res) => byNode.take(req, res, false),
   );
-  server.maxConnections = config.connectionsMax;
-  server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => {
-    if (Number(req.headers['content-length'] ?? 0) <= bodyMaxOf(req.headers, current)) res.writeContinue();
-    serve(req, res);
+  server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => byNode.take(req, res, true));
+  server.on('clientError', (error: Error, socket: Socket) => byNode.fail(error, socket));
+  const lane = createLane(server, byNode.isIdle, () => current.connectionsMax, {
+    serve: servePlain,
+    accepts: (head) => {
+      // A body that nobody will read isn't gathered. A token that has to be verified first takes the other way.
+      const room = active.length === 0 || requests.bodyBytes + head.bodyEnd <= requests.bodyMaxBytes;
+      return room && intake.accepts(head) && admits(head.headers) === true;
+    },
   });
-  server.on('clientError', (error: Error & { code?: string }, socket: Socket) => {
-    const id = requestId();
-    const last = lastReply.get(socket);
-    const dialect = last === undefined ? 'openai' : dialectOf(headOf(last.req));
-    const refusal = answerBrokenHttp(error, socket, last, dialect, id);
-    if (refusal !== null) onRefused({ id, endpoint: noEndpoint, startedMs: clock() }, refusal);
-  });
-  const lane = createLane(server, { serve: servePlain, accepts: intake.accepts });
   await opened(server, config);
 
   return {
@@ -153,23 +141,26 @@ export async function listen(
     },
     update(next) {
       current = next;
+      requests.bodyMaxBytes = next.bodiesMaxBytes;
       intake.update(next);
-      server.maxConnections = next.connectionsMax;
     },
   };
 }
 
-const headOf = (req: IncomingMessage): Head => ({
-  method: req.method ?? '',
-  url: req.url ?? '/',
-  headers: req.headers,
-  fault: duplicateHeader(req),
-});
-
-/** Starts each connection in the lane of plain requests. Node's server still owns the port, its limits and timeouts. */
-function createLane(server: Server, port: Pick<LanePort, 'serve' | 'accepts'>): LanePort {
+/**
+ * Starts each connection in the lane of plain requests. Node's server still owns the port and its timeouts.
+ * @param isIdle whether a connection of Node's server waits for nothing
+ */
+function createLane(
+  server: Server,
+  isIdle: (socket: Socket) => boolean,
+  connectionsMax: () => number,
+  port: Pick<LanePort, 'serve' | 'accepts'>,
+): LanePort {
   const node = server.listeners('connection') as ((socket: Socket) => void)[];
   server.removeAllListeners('connection');
+  /** Connections that left the lane. */
+  const others = new Set<Socket>();
   const lane: LanePort = {
     connections: new Set(),
     idleMs: idleConnectionMs,
@@ -177,10 +168,32 @@ function createLane(server: Server, port: Pick<LanePort, 'serve' | 'accepts'>): 
     closing: false,
     ...port,
     handOver(socket) {
+      others.add(socket);
+      socket.on('close', () => others.delete(socket));
       for (const listener of node) listener.call(server, socket);
     },
   };
-  server.on('connection', (socket: Socket) => new Connection(socket, lane));
+  /** Clients that ask nothing don't keep others out: the one that has been here longest leaves. */
+  const makeRoom = (): boolean => {
+    // Taken from the lists now: their `close` comes later than the next client.
+    for (const connection of lane.connections) {
+      if (!connection.idle) continue;
+      lane.connections.delete(connection);
+      connection.socket.destroy();
+      return true;
+    }
+    for (const socket of others) {
+      if (!isIdle(socket)) continue;
+      others.delete(socket);
+      socket.destroy();
+      return true;
+    }
+    return false;
+  };
+  server.on('connection', (socket: Socket) => {
+    if (lane.connections.size + others.size >= connectionsMax() && !makeRoom()) return void socket.destroy();
+    new Connection(socket, lane);
+  });
   const slowChecks = setInterval(() => {
     for (const connection of lane.connections) connection.checkSlow();
   }, slowCheckEveryMs);
@@ -188,30 +201,6 @@ function createLane(server: Server, port: Pick<LanePort, 'serve' | 'accepts'>): 
   server.on('close', () => clearInterval(slowChecks));
   return lane;
 }
-
-/** Reads a body of at most `maxBytes`. Calls `done` once, or never if the client disconnects first. */
-function readBody(req: IncomingMessage, maxBytes: number, done: (body: Buffer | Refusal) => void): void {
-  // Most bodies come in one piece.
-  let first: Buffer | null = null;
-  let chunks: Buffer[] | null = null;
-  let bytes = 0;
-  req.on('data', (chunk: Buffer) => {
-    bytes += chunk.length;
-    if (bytes > maxBytes) {
-      req.removeAllListeners('data');
-      first = null;
-      chunks = null;
-      done(tooLarge(maxBytes));
-    } else if (first === null) first = chunk;
-    else if (chunks === null) chunks = [first, chunk];
-    else chunks.push(chunk);
-  });
-  req.on('end', () => done(chunks === null ? (first ?? noBody) : Buffer.concat(chunks)));
-  // A broken connection also emits `close`; without a listener the error would end the process.
-  req.on('error', ignore);
-}
-
-const ignore = (): void => {};
 
 function opened(server: Server, { host, port, socket }: ListenSettings): Promise<void> {
   return new Promise((resolve, reject) => {

@@ -26,6 +26,12 @@ export const listen = z
     uploadMaxBytes: bytes(1024 ** 3)
       .default(64 * 1024 * 1024)
       .meta({ description: 'Largest upload: a form with files.' }),
+    bodiesMaxBytes: bytes(16 * 1024 ** 3)
+      .default(256 * 1024 * 1024)
+      .meta({
+        description:
+          'Memory for the bodies of all requests in flight, without those in the batch queue; more are refused. A single body may be larger.',
+      }),
     bodyTimeoutMs: ms(10, 600_000)
       .default(30_000)
       .meta({ description: 'Time within which a whole request must arrive.', restart: true }),

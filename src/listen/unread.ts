@@ -15,6 +15,15 @@ export const isSending = (req: IncomingMessage): boolean =>
   !req.complete &&
   (req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length'] ?? 0) > 0);
 
+/** Largest body that is read to its end, and discarded, so that its connection can be kept. */
+const discardedMaxBytes = 64 * 1024;
+
+/** Whether the rest of a request's body is on its way and short: the connection can be kept after an early reply. */
+export const sendsOn = ({ headers }: IncomingMessage): boolean =>
+  headers['transfer-encoding'] === undefined &&
+  headers.expect === undefined &&
+  Number(headers['content-length'] ?? 0) <= discardedMaxBytes;
+
 /**
  * Answers while the client is still sending, then closes. Closing at once would reset the connection, and most clients
  * would never see the answer.
@@ -23,8 +32,8 @@ export function answerSender(reply: WholeReply, req: IncomingMessage, res: Serve
   const length = String(reply.body.length);
   res.writeHead(reply.status, [...reply.headers, 'content-length', length, 'connection', 'close']);
   res.write(reply.body);
-  // A client that sent `Expect: 100-continue` hasn't sent its body.
-  if (req.headers.expect !== undefined) return void res.end();
+  // A client that waits for `100 Continue` hasn't sent its body.
+  if (req.complete || req.headers.expect !== undefined) return void res.end();
   let bytes = 0;
   const timer = setTimeout(() => res.end(), lingerMs);
   res.once('close', () => clearTimeout(timer));

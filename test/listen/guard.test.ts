@@ -27,12 +27,16 @@ describe('Host', () => {
     'evil.example:4100',
     '127.0.0.1.evil.example',
     '127.0.0.2',
-    'localhost:4100:80',
-    'localhost:evil',
-    '::1',
   ])('%j is refused', (host) => {
     expect(verdict({ host })).toBe('host_refused');
   });
+
+  test.each(['localhost:4100:80', 'localhost:evil', '::1', 'a b', 'localhost/x', '[::1', 'me@localhost'])(
+    '%j is no host',
+    (host) => {
+      expect(verdict({ host })).toBe('invalid_header');
+    },
+  );
 
   test('a missing Host is refused', () => {
     expect(verdict({})).toBe('host_refused');

@@ -17,6 +17,7 @@ async function startPort(handle: Handle): Promise<Listener> {
   const port = await listen(
     config,
     handle,
+    () => true,
     () => performance.now(),
     () => {},
   );

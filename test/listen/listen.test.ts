@@ -162,10 +162,14 @@ describe.each(wires)('$name', (wire) => {
       });
     });
     socket.write('\x00\x01garbage\r\n\r\n');
+    for (const event of wire.stream(' again').slice(1)) call.write(event);
+    call.end();
     const text = await all;
     upstream.answer(answers(wire, 'Still here'));
-    expect(text.match(/HTTP\/1\.1/g)).toHaveLength(1);
-    await call.closed;
+    const [, first = '', second = ''] = text.split('HTTP/1.1 ');
+    expect(first).toContain(' again');
+    expect(first).toMatch(/\r\n0\r\n\r\n$/);
+    expect(second).toMatch(/^400 /);
   });
 
   test('a client that sends garbage and keeps its side open is disconnected', async () => {

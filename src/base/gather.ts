@@ -1,0 +1,59 @@
+/** Gathers bytes that arrive in pieces into one buffer. */
+
+const firstBytes = 16 * 1024;
+
+/**
+ * A buffer that grows as bytes arrive, up to a bound. Its memory is proportional to what has arrived, not to what was
+ * announced, there is no second copy at the end, and it can be given back at once, without waiting for the collector.
+ */
+export class Gather {
+  #bytes: Buffer = none;
+  #length = 0;
+  readonly #expected: number;
+
+  /** @param expectedBytes the whole length if it is known; otherwise the most it can be */
+  constructor(expectedBytes: number) {
+    this.#expected = expectedBytes;
+  }
+
+  /** Bytes gathered so far. */
+  get length(): number {
+    return this.#length;
+  }
+
+  push(chunk: Buffer): void {
+    const length = this.#length + chunk.length;
+    if (length > this.#bytes.length) {
+      // Doubled: each byte is copied twice at most, on average.
+      const wanted = Math.max(length, Math.min(this.#expected, Math.max(firstBytes, this.#bytes.length * 2)));
+      const grown = Buffer.allocUnsafeSlow(wanted);
+      this.#bytes.copy(grown, 0, 0, this.#length);
+      release(this.#bytes);
+      this.#bytes = grown;
+    }
+    chunk.copy(this.#bytes, this.#length);
+    this.#length = length;
+  }
+
+  /** All bytes, which are the caller's from now on. */
+  take(): Buffer {
+    const bytes = this.#bytes.subarray(0, this.#length);
+    this.#bytes = none;
+    this.#length = 0;
+    return bytes;
+  }
+
+  /** Gives the memory back to the system. */
+  free(): void {
+    release(this.#bytes);
+    this.#bytes = none;
+    this.#length = 0;
+  }
+}
+
+const none = Buffer.alloc(0);
+
+/** Frees a buffer's memory now: nobody else has seen it. */
+function release(bytes: Buffer): void {
+  if (bytes.length > 0) (bytes.buffer as ArrayBuffer).transfer(0);
+}

@@ -1,0 +1,107 @@
+/**
+ * The requests of one connection of Node's server, answered one at a time and in order, as in the lane. That server
+ * reads ahead: without this, a later request would run beside an earlier one, write into its reply, or be served after
+ * a reply that ended the connection (RFC 9112, section 9.6).
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+
+/** A request that has its turn. */
+export interface Turn {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  /** The client waits for `100 Continue` before it sends the body. */
+  readonly expects: boolean;
+}
+
+/** Requests that may wait on one connection before it is paused. What was read by then waits too. */
+const waitingMax = 16;
+
+/** The turns of one connection. */
+export class Turns {
+  readonly #socket: Socket;
+  readonly #serve: (turn: Turn, turns: Turns) => void;
+  readonly #onFault: (error: Error, last: ServerResponse | undefined) => void;
+  readonly #waiting: Turn[] = [];
+  #current: Turn | null = null;
+  /** The latest request, for the dialect of an error below the level of requests. */
+  #last: Turn | null = null;
+  #closing = false;
+  /** What stands behind the requests received so far can't be read. */
+  #fault: Error | null = null;
+
+  /**
+   * @param serve answers a request whose turn it is
+   * @param onFault answers bytes that are no request, in place of the reply `last`, or behind all (undefined)
+   */
+  constructor(
+    socket: Socket,
+    serve: (turn: Turn, turns: Turns) => void,
+    onFault: (error: Error, last: ServerResponse | undefined) => void,
+  ) {
+    this.#socket = socket;
+    this.#serve = serve;
+    this.#onFault = onFault;
+  }
+
+  /** Every request received so far is answered. */
+  get idle(): boolean {
+    return this.#current === null;
+  }
+
+  /** The latest request, answered or not; undefined: there was none. */
+  get latest(): IncomingMessage | undefined {
+    return this.#last?.req;
+  }
+
+  /** Takes the next request of the connection. */
+  add(turn: Turn): void {
+    if (this.#closing) return;
+    this.#last = turn;
+    // Node drops what stands behind such a request, so the bytes that follow may begin anywhere.
+    if (turn.req.headers.upgrade !== undefined) this.#closing = true;
+    if (this.#current === null) return this.#start(turn);
+    this.#waiting.push(turn);
+    if (this.#waiting.length === waitingMax) this.#socket.pause();
+  }
+
+  /** Ends the connection after the current reply: nothing further is read. */
+  close(): void {
+    this.#closing = true;
+    this.#waiting.length = 0;
+    const res = this.#current?.res;
+    if (res !== undefined && !res.headersSent) res.shouldKeepAlive = false;
+  }
+
+  /** Bytes that Node's parser refuses, or a request that takes too long. It is answered behind earlier replies. */
+  fail(error: Error & { code?: string }): void {
+    if (this.#fault !== null) return;
+    const [current, last] = [this.#current, this.#waiting.at(-1) ?? this.#current];
+    if (current === null || last === null || error.code === 'ECONNRESET')
+      return this.#onFault(error, undefined);
+    this.#closing = true;
+    // The fault is in the request that is being read, or behind all of them.
+    if (last === current && !last.req.complete) return this.#onFault(error, last.res);
+    if (!last.req.complete) this.#waiting.pop();
+    this.#fault = error;
+  }
+
+  #start(turn: Turn): void {
+    this.#current = turn;
+    if (this.#closing && this.#waiting.length === 0 && this.#fault === null) turn.res.shouldKeepAlive = false;
+    turn.res.on('close', this.#next);
+    this.#serve(turn, this);
+  }
+
+  readonly #next = (): void => {
+    this.#current = null;
+    if (this.#socket.destroyed || this.#socket.writableEnded) {
+      this.#waiting.length = 0;
+      return;
+    }
+    const next = this.#waiting.shift();
+    if (this.#waiting.length === waitingMax - 1) this.#socket.resume();
+    if (next !== undefined) this.#start(next);
+    else if (this.#fault !== null) this.#onFault(this.#fault, undefined);
+  };
+}
