@@ -1,7 +1,8 @@
 /** The admin port: health, readiness, metrics and stored keys. Errors are problem+json (RFC 9457). */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { isIP, type Socket } from 'node:net';
 import type { Registry } from 'prom-client';
-import { createServer, urlOf } from '../base/node-http.ts';
+import { createServer, hostName, urlOf } from '../base/node-http.ts';
 import type { Config } from '../config/schema.ts';
 import { answerKeys, type KeysAdmin } from './keys.ts';
 import { answerLimits, type LimitsAdmin } from './limits.ts';
@@ -24,12 +25,32 @@ export interface AdminView {
 
 /** Opens the admin port. Rejects if the address can't be listened on. */
 export async function openAdmin(config: Config['admin'], view: AdminView): Promise<AdminPort> {
-  const server = createServer({ requestTimeout: 5_000, headersTimeout: 5_000 }, (req, res) => {
+  const isOurs = hostCheck(config);
+  const server = createServer({ ...times, connectionsCheckingInterval: 1000 }, (req, res) => {
+    busy.add(req.socket);
+    res.on('close', () => busy.delete(req.socket));
+    if (!isOurs(req.headers.host))
+      return problem(res, 403, 'Host refused', 'Call localhost, or add the name to admin.allowedHosts.');
     answer(req, res, view).catch(() =>
       problem(res, 500, 'Internal error', 'The request could not be answered.'),
     );
   });
-  server.maxConnections = 64;
+  const open = new Set<Socket>();
+  const busy = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    // Clients that ask nothing don't keep out the next probe: the one that has been here longest leaves.
+    if (open.size >= connectionsMax) {
+      const silent = [...open].find((one) => !busy.has(one));
+      if (silent === undefined) return void socket.destroy();
+      open.delete(silent);
+      silent.destroy();
+    }
+    open.add(socket);
+    socket.on('close', () => {
+      open.delete(socket);
+      busy.delete(socket);
+    });
+  });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(config.port, config.host, resolve);
@@ -40,6 +61,22 @@ export async function openAdmin(config: Config['admin'], view: AdminView): Promi
       server.close();
       server.closeAllConnections();
     },
+  };
+}
+
+const connectionsMax = 64;
+const times = { requestTimeout: 5_000, headersTimeout: 5_000 };
+
+/**
+ * Whether a `Host` is one of this port's. A web page reaches it under a name that its owner lets point here (DNS
+ * rebinding), never under an address. Clients older than HTTP/1.1, such as some probes, send none.
+ */
+function hostCheck({ host, allowedHosts }: Config['admin']): (header: string | undefined) => boolean {
+  const names = new Set(['localhost', host.toLowerCase(), ...allowedHosts.map((name) => name.toLowerCase())]);
+  return (header) => {
+    if (header === undefined) return true;
+    const name = hostName(header);
+    return name !== null && (names.has(name) || isIP(name.replace(/^\[(.*)\]$/, '$1')) !== 0);
   };
 }
 

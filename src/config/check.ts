@@ -76,10 +76,15 @@ function checkListen(draft: Draft, report: Report): void {
       report.fault(place, `listen and admin cannot share port ${port}`);
     }
   }
-  listen.allowedHosts?.forEach((host, index) => {
-    const fault = host === undefined ? null : allowedHostFault(host);
-    if (fault !== null) report.fault(['listen', 'allowedHosts', index], fault);
-  });
+  for (const [room, hosts] of [
+    ['listen', listen.allowedHosts] as const,
+    ['admin', admin.allowedHosts] as const,
+  ]) {
+    hosts?.forEach((host, index) => {
+      const fault = host === undefined ? null : allowedHostFault(host);
+      if (fault !== null) report.fault([room, 'allowedHosts', index], fault);
+    });
+  }
   listen.allowedOrigins?.forEach((origin, index) => {
     const fault = origin === undefined ? null : originFault(origin);
     if (fault !== null) report.fault(['listen', 'allowedOrigins', index], fault);

@@ -22,6 +22,11 @@ const admin = z
   .strictObject({
     host: z.string().default('127.0.0.1').meta({ description: 'Address of the admin port.', restart: true }),
     port: port.default(4101).meta({ description: 'Admin port; 0 picks a free one.', restart: true }),
+    allowedHosts: z.array(z.string()).max(64).default([]).meta({
+      description:
+        'Host names accepted in the `Host` header, besides localhost and addresses, which no DNS name can stand for.',
+      restart: true,
+    }),
     token: secret.min(16, { error: 'must have at least 16 characters' }).optional().meta({
       description: 'Secret that gives access to `/keys`: `${ENV}` or `file:/path`. Unset: no access.',
     }),
