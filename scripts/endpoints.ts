@@ -33,5 +33,6 @@ export function endpointRows(): string[][] {
     ['`GET /v1/models`, `GET /v1/models/{id}`', 'the one the client speaks', 'always allowed'],
     ['`GET /healthz`, `GET /readyz`, `GET /metrics`', 'admin port', '–'],
     ['`GET /keys`, `POST /keys`, `DELETE /keys/{id}`', 'admin port', '–'],
+    ['`GET /limits`', 'admin port', '–'],
   ];
 }
