@@ -38,12 +38,14 @@ test('a changed setting that needs a restart is logged until the file has the va
     });
   const restart = restartPaths(configSchema);
   expect(restart.toSorted()).toEqual([
+    'admin.allowedHosts',
     'admin.host',
     'admin.port',
     'listen.bodyTimeoutMs',
     'listen.host',
     'listen.port',
     'listen.socket',
+    'observe.ledger.path',
     'store.flushMs',
     'store.path',
   ]);
@@ -60,6 +62,13 @@ test('a changed setting that needs a restart is logged until the file has the va
   } finally {
     await sidecar.drain();
   }
+});
+
+test('a list that needs a restart is changed by its values alone', () => {
+  const allowing = (host: string): unknown => ({ admin: { allowedHosts: [host] } });
+  const restart = ['admin.allowedHosts'];
+  expect(needingRestart(allowing('a'), allowing('a'), restart)).toEqual([]);
+  expect(needingRestart(allowing('a'), allowing('b'), restart)).toEqual(restart);
 });
 
 test('the demo that `npm start` began ends with it', async () => {
