@@ -11,14 +11,23 @@ test('requests end in any order, and the end of the last one is reported', () =>
     fc.property(fc.array(fc.nat({ max: 40 }), { maxLength: 120 }), (steps) => {
       if (endpoint === undefined) throw new Error('no endpoint');
       let idle = 0;
-      const requests: ActiveRequests = { active: [], parked: 0, arriving: 0, onIdle: () => (idle += 1) };
+      const requests: ActiveRequests = {
+        active: [],
+        parked: 0,
+        arriving: 0,
+        bodyBytes: 0,
+        bodyMaxBytes: 500,
+        onIdle: () => (idle += 1),
+      };
       const expected = new Set<Incoming>();
       let emptied = 0;
       steps.forEach((step, i) => {
         // Half of the steps let a request in, the others end one of those that are there.
         if (step % 2 === 0 || expected.size === 0) {
           const headers = step % 4 === 0 ? { 'x-sidegate-priority': 'batch' } : {};
-          expected.add(new Incoming(String(i), endpoint, '/', headers, 0, requests));
+          const incoming = new Incoming(String(i), endpoint, '/', headers, 0, requests);
+          expected.add(incoming);
+          if (incoming.hold(step)) incoming.receive(Buffer.alloc(step % 3 === 0 ? step : 0));
         } else {
           const leaving = [...expected][step % expected.size] as Incoming;
           leaving.end();
@@ -28,6 +37,9 @@ test('requests end in any order, and the end of the last one is reported', () =>
           if (expected.size === 0) emptied += 1;
         }
         expect(requests.active.length).toBe(expected.size);
+        const counted = [...expected].filter(({ parked }) => !parked);
+        expect(requests.bodyBytes).toBe(counted.reduce((sum, { bodyBytes }) => sum + bodyBytes, 0));
+        expect(requests.bodyBytes).toBeLessThanOrEqual(requests.bodyMaxBytes);
         expect(new Set(requests.active)).toEqual(expected);
         expect(requests.parked).toBe([...expected].filter(({ parked }) => parked).length);
       });
