@@ -28,7 +28,8 @@ const admin = z
       restart: true,
     }),
     token: secret.min(16, { error: 'must have at least 16 characters' }).optional().meta({
-      description: 'Secret that gives access to `/keys`: `${ENV}` or `file:/path`. Unset: no access.',
+      description:
+        'Secret that gives access to `/keys` and `/limits`: `${ENV}` or `file:/path`. Unset: no access.',
     }),
   })
   .prefault({});

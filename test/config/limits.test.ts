@@ -8,6 +8,7 @@ const base = {
   providers: { sim: { preset: 'simulator' } },
   routes: [{ model: 'sim-*', targets: [{ provider: 'sim' }] }],
   store: { path: '/tmp/store.db' },
+  sync: { redis: 'redis://redis.internal' },
 };
 const load = (more: object): ConfigResult =>
   parseConfig(stringify({ ...base, ...more }), {}, () => {
@@ -182,6 +183,38 @@ describe('limits that contradict each other', () => {
     expect(faults.map((fault) => fault.split(': ')[0])).toEqual(paths);
     for (const fault of faults)
       expect(fault).toMatch(/has no effect: (limits|budgets)\[\d\] is at least as strict/);
+  });
+});
+
+describe('sharing', () => {
+  const alone = { sync: {} };
+  test.each<[string, object, RegExp[]]>([
+    ['limits without Redis', { ...alone, limits: [limit] }, [/^limits: count in each pod by itself/]],
+    ['limits that are meant so', { ...alone, limits: [{ ...limit, scope: 'pod' }] }, []],
+    ['a budget without Redis', { ...alone, budgets: [budget] }, [/^budgets: count in each pod by itself/]],
+    [
+      'a limit too small to slice',
+      { sync: { redis: 'redis://r', podsExpected: 8 }, limits: [{ ...limit, capacity: 30 }] },
+      [/capacity: is too small to slice for 8 pods/],
+    ],
+    [
+      'a window shorter than a lease',
+      { limits: [{ name: 'w', capacity: 10, algorithm: 'sliding_window', windowSeconds: 2 }] },
+      [/windowSeconds: is no longer than a lease/],
+    ],
+    [
+      'less than one reserve',
+      { limits: [{ ...limit, unit: 'tokens', capacity: 1000 }] },
+      [/capacity: is less than one request may reserve/],
+    ],
+  ])('%s', (_, more, warnings) => {
+    expect(warningsOf(more)).toEqual(warnings.map((text) => expect.stringMatching(text)));
+  });
+
+  test('a shared limit needs Redis', () => {
+    expect(faultsOf({ ...alone, limits: [{ ...limit, scope: 'shared' }] })).toEqual([
+      expect.stringMatching(/scope: `shared` needs `sync.redis`/),
+    ]);
   });
 });
 

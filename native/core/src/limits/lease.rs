@@ -3,37 +3,81 @@
 //! The other half is `src/sync/lease.lua`. `docs/internals/leases.md` has the algorithm and its bound.
 
 use crate::limits::decision::{Decision, HELD_MS, sane, wait};
-use crate::limits::lease_terms::{Grant, Report, Terms};
+use crate::limits::demand::Demand;
 
 /// A limit can be sliced for requests of which a pod's fair part holds at least this many.
 const FEW: f64 = 4.0;
 /// A pod that asked for nothing in this time gives its lease back.
 const IDLE_MS: f64 = 3000.0;
-/// Rates are averaged over about this time.
-const AVERAGE_MS: f64 = 2000.0;
-/// The largest cost of late is forgotten over about this time: a lease always holds one such request.
-const LARGEST_MS: f64 = 60_000.0;
 /// Where the limit has room, the next grant should be here by then.
 const SOON_MS: f64 = 100.0;
 
-/// What was asked for since the last report, and its averages.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Demand {
-    taken: f64,
-    refused: f64,
-    settled: f64,
-    settled_used: f64,
-    largest_new: f64,
-    largest: f64,
-    taken_rate: f64,
-    refused_rate: f64,
-    used_rate: f64,
-    /// Used of what is reserved, on average.
-    used_part: f64,
-    /// How much of the averages is measured: they begin at 0.
-    measured: f64,
-    reported_ms: f64,
-    asked_ms: f64,
+/// What a lease is for. Amounts are in the meter's measure.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Terms {
+    /// The limit of all pods together.
+    pub capacity: f64,
+    /// What all pods get back per second: refill, or capacity over length of a window; 0: nothing.
+    pub supply: f64,
+    /// Part of the limit this pod goes on with when Redis is gone, above 0 and at most 1.
+    pub share: f64,
+    /// What an equal part of the limit comes to.
+    pub fair: f64,
+    /// What may be admitted before the first grant is here, and is debited with the next report.
+    pub advance: f64,
+    /// Whether it is decided at the pod's share without a lease: leaky buckets.
+    pub paced: bool,
+}
+
+/// What a pod tells Redis of a limit. Sums count from the lease's beginning, so that a report that is lost, or
+/// arrives twice, changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Report {
+    /// The window of the calendar it is about; 0: none.
+    pub window: f64,
+    /// All that was used.
+    pub used: f64,
+    /// The part of it that Redis has confirmed.
+    pub acked: f64,
+    /// Reserved by requests in flight.
+    pub reserved: f64,
+    /// What the pod keeps of its lease, with what is reserved; it has given up the rest.
+    pub keep: f64,
+    /// What it would like to hold.
+    pub want: f64,
+    /// Used per second, and what would be used by requests that were refused.
+    pub demand: f64,
+    /// The largest cost asked for lately.
+    pub largest: f64,
+    /// What all pods had used, as far as this one knows: what Redis forgot is refilled from it.
+    pub known: f64,
+}
+
+/// What Redis answers to a report.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Grant {
+    /// The report's window and sum.
+    pub window: f64,
+    /// `used` of the report this answers.
+    pub used: f64,
+    /// What may be reserved and used beyond that.
+    pub hold: f64,
+    /// When it expires, in monotonic ms.
+    pub until_ms: f64,
+    /// What is neither used nor held by a pod.
+    pub pool: f64,
+    /// What all pods have used.
+    pub shared_used: f64,
+    /// What all pods hold.
+    pub leased: f64,
+    /// When more becomes free, in monotonic ms; 0: unknown.
+    pub frees_ms: f64,
+    /// As in [`Terms`].
+    pub share: f64,
+    /// As in [`Terms`].
+    pub fair: f64,
+    /// As in [`Terms`].
+    pub advance: f64,
 }
 
 /// A pod's lease of one limit.
@@ -272,7 +316,7 @@ impl Lease {
     /// What to tell Redis. From here on the pod admits no more than it says it keeps, until the answer is here.
     /// `ask`: a cost that waits for the answer. `horizon_ms`: for how long the lease should last.
     pub fn report(&mut self, ask: f64, horizon_ms: f64, now_ms: f64) -> Report {
-        self.average(now_ms);
+        self.demand.average(now_ms);
         let demand = &self.demand;
         let idle = now_ms - demand.asked_ms > IDLE_MS || self.terms.paced;
         let measured = demand.measured.max(f64::MIN_POSITIVE);
@@ -340,29 +384,5 @@ impl Lease {
 
     fn unreported(&self) -> f64 {
         self.used - self.acked
-    }
-
-    fn average(&mut self, now_ms: f64) {
-        let demand = &mut self.demand;
-        let passed_ms = now_ms - demand.reported_ms;
-        if passed_ms < 1.0 {
-            demand.largest = demand.largest.max(demand.largest_new);
-            return;
-        }
-        let old = (-passed_ms / AVERAGE_MS).exp();
-        let rate = |before: f64, sum: f64| before * old + sum / passed_ms * 1000.0 * (1.0 - old);
-        demand.measured = demand.measured * old + (1.0 - old);
-        demand.taken_rate = rate(demand.taken_rate, demand.taken);
-        demand.refused_rate = rate(demand.refused_rate, demand.refused);
-        demand.used_rate = rate(demand.used_rate, demand.settled_used);
-        if demand.settled > 0.0 {
-            let part = (demand.settled_used / demand.settled).min(1.0);
-            demand.used_part = demand.used_part * old + part * (1.0 - old);
-        }
-        // The largest of late: what was larger is forgotten by and by.
-        demand.largest = demand.largest_new.max(demand.largest * (-passed_ms / LARGEST_MS).exp());
-        demand.largest_new = 0.0;
-        (demand.taken, demand.refused, demand.settled, demand.settled_used) = (0.0, 0.0, 0.0, 0.0);
-        demand.reported_ms = now_ms;
     }
 }

@@ -1,7 +1,6 @@
 //! The leases of a table of meters: what they report to Redis, and what they are granted.
 
-use crate::limits::lease::Lease;
-use crate::limits::lease_terms::{Grant, Report};
+use crate::limits::lease::{Grant, Lease, Report};
 use crate::limits::meters::{Meters, id_of, index_of};
 
 /// Numbers of one entry of [`Meters::report`].

@@ -2,8 +2,7 @@
 
 use crate::limits::decision::{BadRate, Decision};
 use crate::limits::kind::Kind;
-use crate::limits::lease::Lease;
-use crate::limits::lease_terms::{Grant, Terms};
+use crate::limits::lease::{Grant, Lease, Terms};
 
 /// How a meter counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
