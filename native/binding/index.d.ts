@@ -486,6 +486,102 @@ export declare function retriesSet(id: number, ratio: number, minPerSecond: numb
 export declare function retriesSpend(id: number, nowMs: number): boolean
 
 /**
+ * Bytes held, an overhead for each entry included, without the token table.
+ *
+ * Throws on an unknown id.
+ */
+export declare function searchBytes(id: number): number
+
+/**
+ * Closes an index and gives its memory back.
+ *
+ * Throws on an unknown id.
+ */
+export declare function searchClose(id: number): void
+
+/**
+ * Decides on two questions, which stand one after the other in `bytes`: `out` gets score, verdict and reason, as for
+ * `searchFind`.
+ *
+ * Throws on lengths beyond the array's end, and unless `out` has three registers.
+ */
+export declare function searchDecide(bytes: Uint8Array, cachedLength: number, askedLength: number, out: Float64Array): void
+
+/**
+ * Embeds a text, the first `length` bytes of `bytes`: `out` gets 256 numbers, whose vector has length 1. False: it
+ * has no word that the table knows.
+ *
+ * Throws on a length beyond the array's end, and unless `out` has room for 256.
+ */
+export declare function searchEmbed(bytes: Uint8Array, length: number, out: Float32Array): boolean
+
+/**
+ * Embeds a question, looks for stored ones of its scope and decides on each, in one call. `bytes` and `vector` as for
+ * `searchInsert`. `out` gets five registers for each of at most 16 candidates, as many as it has room for, the surest
+ * first: entry, similarity, score, verdict (0 same, 1 unsure, 2 different), reason (`searchReasons`).
+ *
+ * Returns how many there are. Throws on an unknown id, and on lengths beyond the array's end.
+ */
+export declare function searchFind(id: number, bytes: Uint8Array, scopeLength: number, textLength: number, out: Float64Array, vector?: Float32Array | undefined | null): number
+
+/**
+ * Stores a question under the caller's number for its reply. `bytes`: the scope, then the question. `vector`: of
+ * another embedder, else the built-in one is asked. False, and nothing stored: see `Index::insert`.
+ *
+ * Throws on an unknown id, on lengths beyond the array's end, and unless `entry` is a safe integer from 0.
+ */
+export declare function searchInsert(id: number, entry: number, bytes: Uint8Array, scopeLength: number, textLength: number, vector?: Float32Array | undefined | null): boolean
+
+/**
+ * Opens an empty index and gives its id, which is never used again. `dimensions`: of its vectors, 256 for those of
+ * the built-in table.
+ *
+ * Throws unless `bytesMax` is at least 0 and `dimensions` are from 1 to 4096.
+ */
+export declare function searchOpen(bytesMax: number, dimensions: number): number
+
+/** Names of what decides, by the numbers of `searchFind` and `searchDecide`. */
+export declare function searchReasons(): Array<string>
+
+/**
+ * Drops an entry; false if there was none.
+ *
+ * Throws on an unknown id, and unless `entry` is a safe integer from 0.
+ */
+export declare function searchRemove(id: number, entry: number): boolean
+
+/**
+ * Drops all entries of a scope, the first `scopeLength` bytes of `bytes`; says how many there were.
+ *
+ * Throws on an unknown id, and on a length beyond the array's end.
+ */
+export declare function searchRemoveScope(id: number, bytes: Uint8Array, scopeLength: number): number
+
+/**
+ * Changes an index's bound; the longest unused entries that no longer fit go.
+ *
+ * Throws on an unknown id, and unless `bytesMax` is at least 0.
+ */
+export declare function searchSet(id: number, bytesMax: number): void
+
+/**
+ * Entries held.
+ *
+ * Throws on an unknown id.
+ */
+export declare function searchSize(id: number): number
+
+/** Bytes of the token table and of its index, which is built by the first text that is embedded. */
+export declare function searchTableBytes(): number
+
+/**
+ * The question stored under a number; null if there is none.
+ *
+ * Throws on an unknown id, and unless `entry` is a safe integer from 0.
+ */
+export declare function searchText(id: number, entry: number): string | null
+
+/**
  * Bytes held, an overhead for each entry included.
  *
  * Throws on an unknown id.

@@ -12,6 +12,7 @@ pub mod pii;
 pub mod reply;
 pub mod retry_budget;
 pub mod scanner;
+pub mod search;
 pub mod store;
 
 use napi::{Error, Result, Status};

@@ -9,6 +9,7 @@
 //! request                          what a request's body says
 //! pii       tier      reply        personal data; complexity; what a reply says
 //! json      limits    resilience   documents; meters; breakers and retry budgets
+//! search                           the semantic cache: which stored question asks the same
 //! text      shared                 characters; what several of the others need
 //! ```
 #![forbid(unsafe_code)]
@@ -20,6 +21,7 @@ pub mod pii;
 pub mod reply;
 pub mod request;
 pub mod resilience;
+pub mod search;
 pub mod shared;
 pub mod text;
 pub mod tier;

@@ -1,0 +1,334 @@
+//! The semantic cache's index: questions by scope, bounded by bytes, the longest unused going first.
+//!
+//! A scope is matched exactly. Replies are kept elsewhere; an entry is the caller's number for one.
+
+use std::collections::HashMap;
+
+use lru::LruCache;
+
+use crate::search::decide::{Decision, Question, Verdict, decide};
+use crate::search::flat::{Flat, Row, Scratch};
+use crate::search::vector::Vector;
+use crate::shared::digest::sha256;
+
+/// Longer questions are neither stored nor looked up.
+pub const TEXT_CHARS_MAX: usize = 512;
+/// Vectors may have so many dimensions at most.
+pub const DIMENSIONS_MAX: usize = 4096;
+/// So many candidates are decided on at most.
+pub const CANDIDATES_MAX: usize = 16;
+/// Candidates less alike than this aren't looked at: none of them was ever decided to be the same.
+const SIMILARITY_MIN: f32 = 0.4;
+/// What an entry costs besides vector and text: its row, its links, its slot in tables.
+const ENTRY_OVERHEAD: usize = 144;
+/// What a scope costs besides its entries.
+const SCOPE_OVERHEAD: usize = 256;
+
+/// A stored question that may ask the same, and what was decided on it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Candidate {
+    /// The caller's number for it.
+    pub entry: u64,
+    /// How near its vector lies: the cosine, -1 to 1.
+    pub similarity: f32,
+    /// Whether it asks the same.
+    pub decision: Decision,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    scope: u32,
+    row: u32,
+}
+
+#[derive(Debug)]
+struct Scope {
+    key: [u8; 32],
+    flat: Flat,
+}
+
+/// The index.
+#[derive(Debug)]
+pub struct Index {
+    dimensions: usize,
+    by_key: HashMap<[u8; 32], u32>,
+    scopes: Vec<Option<Scope>>,
+    free: Vec<u32>,
+    places: LruCache<u64, Place>,
+    bytes: usize,
+    bytes_max: usize,
+    scratch: Scratch,
+}
+
+impl Index {
+    /// An empty index of vectors with so many dimensions, from 1 to [`DIMENSIONS_MAX`].
+    pub fn new(bytes_max: usize, dimensions: usize) -> Index {
+        Index {
+            dimensions: dimensions.clamp(1, DIMENSIONS_MAX),
+            by_key: HashMap::new(),
+            scopes: Vec::new(),
+            free: Vec::new(),
+            places: LruCache::unbounded(),
+            bytes: 0,
+            bytes_max,
+            scratch: Scratch::default(),
+        }
+    }
+
+    /// Changes the bound; the longest unused entries that no longer fit go.
+    pub fn set(&mut self, bytes_max: usize) {
+        self.bytes_max = bytes_max;
+        self.fit();
+    }
+
+    /// Entries held.
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Whether nothing is held.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// Bytes held, overhead included, without the token table.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Stores a question under the caller's number, in place of what had that number. False, and nothing stored: its
+    /// vector has other dimensions, its text is empty or too long, or it never fits.
+    pub fn insert(&mut self, scope: &[u8], entry: u64, text: &str, vector: &Vector) -> bool {
+        self.remove(entry);
+        let key = sha256(scope);
+        let known = self.by_key.get(&key).copied();
+        let cost = self.cost(text) + if known.is_none() { SCOPE_OVERHEAD } else { 0 };
+        let sound = vector.parts.len() == self.dimensions && is_askable(text);
+        if !sound || self.cost(text) + SCOPE_OVERHEAD > self.bytes_max {
+            return false;
+        }
+        let slot = known.unwrap_or_else(|| self.open(key));
+        if let Some(Some(scope)) = self.scopes.get_mut(slot as usize) {
+            let row = scope.flat.len() as u32;
+            scope.flat.push(vector, Row { entry, text: text.into() });
+            self.places.put(entry, Place { scope: slot, row });
+            self.bytes += cost;
+        }
+        self.fit();
+        true
+    }
+
+    /// The most alike stored questions of a scope, the surest first, and what is decided on each. The first one, if it
+    /// asks the same, counts as used.
+    pub fn find(&mut self, scope: &[u8], text: &str, vector: &Vector, count: usize) -> Vec<Candidate> {
+        let slot = self.by_key.get(&sha256(scope)).copied();
+        let Some(Some(scope)) = slot.and_then(|slot| self.scopes.get(slot as usize)) else {
+            return Vec::new();
+        };
+        if !is_askable(text) {
+            return Vec::new();
+        }
+        let asked = Question::read(text);
+        let near = scope.flat.nearest(vector, count.min(CANDIDATES_MAX), &mut self.scratch);
+        let alike = near.iter().filter(|near| near.similarity >= SIMILARITY_MIN);
+        let mut found: Vec<Candidate> = alike
+            .map(|near| {
+                let row = scope.flat.row(near.row);
+                let decision = decide(&Question::read(&row.text), &asked);
+                Candidate { entry: row.entry, similarity: near.similarity, decision }
+            })
+            .collect();
+        found.sort_by(|a, b| {
+            let (x, y) = (&a.decision, &b.decision);
+            x.verdict
+                .cmp(&y.verdict)
+                .then(y.score.total_cmp(&x.score))
+                .then(b.similarity.total_cmp(&a.similarity))
+        });
+        if let Some(first) = found.first().filter(|first| first.decision.verdict == Verdict::Same) {
+            self.places.promote(&first.entry);
+        }
+        found
+    }
+
+    /// The question stored under a number.
+    pub fn text(&self, entry: u64) -> Option<&str> {
+        let place = self.places.peek(&entry)?;
+        let scope = self.scopes.get(place.scope as usize)?.as_ref()?;
+        Some(&scope.flat.row(place.row as usize).text)
+    }
+
+    /// Drops an entry; false if there was none.
+    pub fn remove(&mut self, entry: u64) -> bool {
+        let Some(place) = self.places.pop(&entry) else { return false };
+        self.take(place);
+        true
+    }
+
+    /// Drops all of a scope; says how many there were.
+    pub fn remove_scope(&mut self, scope: &[u8]) -> usize {
+        let Some(&slot) = self.by_key.get(&sha256(scope)) else { return 0 };
+        let mut count = 0;
+        while let Some(Some(scope)) = self.scopes.get(slot as usize) {
+            let entry = scope.flat.row(scope.flat.len() - 1).entry;
+            if !self.remove(entry) {
+                break;
+            }
+            count += 1;
+        }
+        count
+    }
+
+    fn cost(&self, text: &str) -> usize {
+        self.dimensions + 8 * self.dimensions.div_ceil(64) + text.len() + ENTRY_OVERHEAD
+    }
+
+    fn open(&mut self, key: [u8; 32]) -> u32 {
+        let scope = Some(Scope { key, flat: Flat::new(self.dimensions) });
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.scopes[slot as usize] = scope;
+                slot
+            }
+            None => {
+                self.scopes.push(scope);
+                self.scopes.len() as u32 - 1
+            }
+        };
+        self.by_key.insert(key, slot);
+        slot
+    }
+
+    /// Takes a row out, and closes its scope if it was the last.
+    fn take(&mut self, place: Place) {
+        let Some(Some(scope)) = self.scopes.get_mut(place.scope as usize) else { return };
+        let Some((row, moved)) = scope.flat.remove(place.row as usize) else { return };
+        let (key, last) = (scope.key, scope.flat.is_empty());
+        self.bytes -= self.cost(&row.text);
+        if let Some(other) = moved.and_then(|entry| self.places.peek_mut(&entry)) {
+            other.row = place.row;
+        }
+        if last {
+            self.bytes -= SCOPE_OVERHEAD;
+            self.by_key.remove(&key);
+            self.scopes[place.scope as usize] = None;
+            self.free.push(place.scope);
+        }
+    }
+
+    fn fit(&mut self) {
+        while self.bytes > self.bytes_max {
+            let Some((_, place)) = self.places.pop_lru() else { break };
+            self.take(place);
+        }
+    }
+}
+
+/// Whether a text may be stored and looked up.
+pub fn is_askable(text: &str) -> bool {
+    // A character has at most four bytes, so most texts needn't be counted.
+    let short = text.len() <= TEXT_CHARS_MAX || text.chars().count() <= TEXT_CHARS_MAX;
+    short && !text.trim().is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::search::table::DIMENSIONS;
+    use proptest::prelude::*;
+
+    fn insert(index: &mut Index, scope: &str, entry: u64, text: &str) -> bool {
+        index.insert(scope.as_bytes(), entry, text, &Vector::of_text(text).unwrap())
+    }
+
+    fn find(index: &mut Index, scope: &str, text: &str) -> Vec<u64> {
+        let found = index.find(scope.as_bytes(), text, &Vector::of_text(text).unwrap(), 4);
+        found.iter().map(|candidate| candidate.entry).collect()
+    }
+
+    #[test]
+    fn a_scope_sees_only_its_own() {
+        let mut index = Index::new(1 << 20, DIMENSIONS);
+        let text = "How do I reset my password?";
+        assert!(insert(&mut index, "a", 1, text));
+        assert_eq!(find(&mut index, "a", text), [1]);
+        assert_eq!(find(&mut index, "b", text), [0; 0]);
+        assert_eq!(index.text(1), Some(text));
+        assert!(index.remove(1) && !index.remove(1));
+        assert_eq!((index.text(1), index.bytes(), index.is_empty()), (None, 0, true));
+    }
+
+    #[test]
+    fn a_number_is_given_anew() {
+        let mut index = Index::new(1 << 20, DIMENSIONS);
+        insert(&mut index, "a", 1, "one");
+        insert(&mut index, "b", 1, "two");
+        assert_eq!((index.len(), index.text(1)), (1, Some("two")));
+        assert_eq!(find(&mut index, "a", "one"), [0; 0]);
+    }
+
+    #[test]
+    fn what_cannot_be_kept_is_not() {
+        let mut index = Index::new(1000, DIMENSIONS);
+        let vector = Vector::of_text("word").unwrap();
+        for text in ["", "  \n", &"word ".repeat(103)] {
+            assert!(!index.insert(b"a", 1, text, &vector));
+            assert!(index.find(b"a", text, &vector, 4).is_empty());
+        }
+        assert!(!index.insert(b"a", 1, "word", &Vector::from_numbers(&[1.0; 64]).unwrap()));
+        assert!(index.insert(b"a", 1, "word", &vector));
+        assert!(!index.insert(b"a", 2, &"word ".repeat(102), &vector), "never fits");
+        assert_eq!(index.len(), 1);
+        index.set(0);
+        assert_eq!((index.len(), index.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn the_longest_unused_goes_first() {
+        let mut index = Index::new(0, DIMENSIONS);
+        index.set(3 * 450 + 256);
+        let texts = ["alpha", "bravo", "delta", "gamma"];
+        (0..3).for_each(|at| assert!(insert(&mut index, "a", at, texts[at as usize])));
+        assert_eq!((index.len(), find(&mut index, "a", "alpha")[0]), (3, 0));
+        insert(&mut index, "a", 3, texts[3]);
+        assert_eq!([0, 1, 2, 3].map(|entry| index.text(entry).is_some()), [true, false, true, true]);
+    }
+
+    proptest! {
+        /// Against a list that is searched from end to end.
+        #[test]
+        fn holds_what_a_plain_list_would(steps in prop::collection::vec((0u8..4, 0u64..40, 0u8..4), 1..300)) {
+            let mut index = Index::new(1 << 30, DIMENSIONS);
+            let mut list: Vec<(u8, u64)> = Vec::new();
+            for (action, entry, scope) in steps {
+                let name = [scope];
+                let at = list.iter().position(|known| known.1 == entry);
+                match action {
+                    0 => {
+                        prop_assert_eq!(index.remove(entry), at.is_some());
+                        at.map(|at| list.remove(at));
+                    }
+                    1 if entry == 0 => {
+                        let before = list.len();
+                        list.retain(|known| known.0 != scope);
+                        prop_assert_eq!(index.remove_scope(&name), before - list.len());
+                    }
+                    _ => {
+                        at.map(|at| list.remove(at));
+                        let text = format!("number {entry}");
+                        index.insert(&name, entry, &text, &Vector::of_text(&text).unwrap());
+                        list.push((scope, entry));
+                    }
+                }
+                prop_assert_eq!(index.len(), list.len());
+                for &(_, entry) in &list {
+                    let text = format!("number {entry}");
+                    prop_assert_eq!(index.text(entry), Some(&*text));
+                }
+            }
+            list.iter().for_each(|known| assert!(index.remove(known.1)));
+            prop_assert_eq!(index.bytes(), 0);
+            prop_assert!(index.by_key.is_empty());
+        }
+    }
+}
