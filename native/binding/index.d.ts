@@ -515,6 +515,9 @@ export declare function searchDecide(bytes: Uint8Array, cachedLength: number, as
  */
 export declare function searchEmbed(bytes: Uint8Array, length: number, out: Float32Array): boolean
 
+/** Names of the features that the model judges a pair by. */
+export declare function searchFeatureNames(): Array<string>
+
 /**
  * Embeds a question, looks for stored ones of its scope and decides on each, in one call. `bytes` and `vector` as for
  * `searchInsert`. `out` gets five registers for each of at most 16 candidates, as many as it has room for, the surest
@@ -556,6 +559,14 @@ export declare function searchRemove(id: number, entry: number): boolean
  * Throws on an unknown id, and on a length beyond the array's end.
  */
 export declare function searchRemoveScope(id: number, bytes: Uint8Array, scopeLength: number): number
+
+/**
+ * What the model is trained on: of two questions, which stand one after the other in `bytes`, the features, the number
+ * of the first's tokens, and the tokens of both. Empty: the pair is decided without the model.
+ *
+ * Throws on lengths beyond the array's end.
+ */
+export declare function searchSample(bytes: Uint8Array, cachedLength: number, askedLength: number): Array<number>
 
 /**
  * Changes an index's bound; the longest unused entries that no longer fit go.

@@ -146,3 +146,22 @@ export function embed(text: string, out: Float32Array): boolean {
   writeTwo(text, '');
   return native.searchEmbed(scratch, lengths[0], out);
 }
+
+/** Names of the features that the model judges a pair by. */
+export const features: readonly string[] = native.searchFeatureNames();
+
+/** What the model is trained on: the features of a pair, and the tokens of both sides. */
+export interface Sample {
+  readonly features: readonly number[];
+  readonly tokens: readonly [readonly number[], readonly number[]];
+}
+
+/** Reads a pair as the model does; null: it is decided without the model. */
+export function sample(cached: string, asked: string): Sample | null {
+  writeTwo(cached, asked);
+  const all = native.searchSample(scratch, lengths[0], lengths[1]);
+  if (all.length === 0) return null;
+  const head = features.length + 1;
+  const end = head + (all[features.length] ?? 0);
+  return { features: all.slice(0, features.length), tokens: [all.slice(head, end), all.slice(end)] };
+}

@@ -3,7 +3,8 @@
 use napi::Result;
 use napi::bindgen_prelude::{Float32ArraySlice, Float64ArraySlice};
 use napi_derive::napi;
-use sidegate_core::search::decide::{Decision, Question, REASONS, decide};
+use sidegate_core::search::decide::{Decision, REASONS, Side, decide, decide_exactly, features_of};
+use sidegate_core::search::features::names;
 use sidegate_core::search::index::{CANDIDATES_MAX, Candidate, DIMENSIONS_MAX, Index};
 use sidegate_core::search::table::{DIMENSIONS, table};
 use sidegate_core::search::vector::Vector;
@@ -134,7 +135,7 @@ pub fn search_find(
 fn write_decision(decision: &Decision, registers: &mut [f64]) {
     registers[0] = f64::from(decision.score);
     registers[1] = f64::from(decision.verdict as u8);
-    registers[2] = f64::from(decision.reason as u8);
+    registers[2] = decision.reason.number() as f64;
 }
 
 /// Drops an entry; false if there was none.
@@ -217,7 +218,7 @@ pub fn search_decide(
     require_room(out.len(), 3)?;
     let (cached, asked) = two(bytes, cached_length, asked_length)?;
     let cached = std::str::from_utf8(cached).unwrap_or("");
-    let decision = decide(&Question::read(cached), &Question::read(asked));
+    let decision = decide(&Side::read(cached), &Side::read(asked));
     // SAFETY: `bytes` isn't looked at any more, so this is the only view even of memory they share.
     write_decision(&decision, unsafe { out.as_mut() });
     Ok(())
@@ -227,4 +228,28 @@ pub fn search_decide(
 #[napi]
 pub fn search_reasons() -> Vec<String> {
     REASONS.iter().map(|name| String::from(*name)).collect()
+}
+
+/// Names of the features that the model judges a pair by.
+#[napi]
+pub fn search_feature_names() -> Vec<String> {
+    names()
+}
+
+/// What the model is trained on: of two questions, which stand one after the other in `bytes`, the features, the number
+/// of the first's tokens, and the tokens of both. Empty: the pair is decided without the model.
+///
+/// Throws on lengths beyond the array's end.
+#[napi]
+pub fn search_sample(bytes: &[u8], cached_length: u32, asked_length: u32) -> Result<Vec<f64>> {
+    let (cached, asked) = two(bytes, cached_length, asked_length)?;
+    let (cached, asked) = (Side::read(std::str::from_utf8(cached).unwrap_or("")), Side::read(asked));
+    if decide_exactly(&cached, &asked).is_some() {
+        return Ok(Vec::new());
+    }
+    let mut sample: Vec<f64> =
+        features_of(&cached, &asked).iter().map(|&feature| f64::from(feature)).collect();
+    sample.push(cached.tokens().len() as f64);
+    sample.extend(cached.tokens().iter().chain(asked.tokens()).map(|&piece| f64::from(piece)));
+    Ok(sample)
 }

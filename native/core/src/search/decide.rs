@@ -1,7 +1,12 @@
 //! Whether two questions ask the same.
 
-use crate::search::kernel::dot;
-use crate::search::vector::Vector;
+use std::cell::OnceCell;
+
+use crate::search::facts::Conflict;
+use crate::search::features::{FEATURES, features};
+use crate::search::model::{Model, model};
+use crate::search::network::Seen;
+use crate::search::question::Question;
 
 /// What was decided, the surest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,8 +24,33 @@ pub enum Verdict {
 pub enum Reason {
     /// The model's score.
     Model,
-    /// The same words.
+    /// The same words, apart from courtesy.
     Equal,
+    /// One is too long to be compared.
+    Long,
+    /// They are in a language that the model doesn't know.
+    Foreign,
+    /// They must not be the same.
+    Conflict(Conflict),
+}
+
+/// Names of the reasons, by [`Reason::number`].
+pub const REASONS: [&str; 12] = [
+    "model", "equal", "long", "foreign", "number", "unit", "currency", "date", "code", "quote", "form",
+    "language",
+];
+
+impl Reason {
+    /// Its place in [`REASONS`].
+    pub fn number(self) -> usize {
+        match self {
+            Reason::Model => 0,
+            Reason::Equal => 1,
+            Reason::Long => 2,
+            Reason::Foreign => 3,
+            Reason::Conflict(conflict) => 4 + conflict as usize,
+        }
+    }
 }
 
 /// A verdict and what it rests on.
@@ -30,32 +60,125 @@ pub struct Decision {
     pub verdict: Verdict,
     /// What decided.
     pub reason: Reason,
-    /// How likely they ask the same, as the model has it: 0 to 1.
+    /// How likely they ask the same, as the model has it: 0 to 1; 0 where it wasn't asked and they differ.
     pub score: f32,
 }
 
-/// A question, read for comparisons.
+/// A question that is to be compared, perhaps with several.
 #[derive(Debug)]
-pub struct Question {
-    vector: Option<Vector>,
+pub struct Side {
+    question: Question,
+    /// What the model sees of it, once it was asked.
+    seen: OnceCell<Seen>,
 }
 
-impl Question {
+impl Side {
     /// Reads a text.
-    pub fn read(text: &str) -> Question {
-        Question { vector: Vector::of_text(text) }
+    pub fn read(text: &str) -> Side {
+        Side { question: Question::read(text), seen: OnceCell::new() }
+    }
+
+    /// Its tokens.
+    pub fn tokens(&self) -> &[u16] {
+        &self.question.pieces
+    }
+
+    fn seen(&self, model: &Model) -> &Seen {
+        self.seen.get_or_init(|| model.see(&self.question.pieces))
     }
 }
 
-/// Decides whether a stored question's answer serves one that is asked. The order doesn't matter.
-pub fn decide(cached: &Question, asked: &Question) -> Decision {
-    let score = match (&cached.vector, &asked.vector) {
-        (Some(a), Some(b)) => dot(&a.parts, &b.parts) as f32 * a.scale * b.scale,
-        _ => 0.0,
-    };
-    let verdict = if score >= 0.97 { Verdict::Same } else { Verdict::Different };
-    Decision { verdict, reason: Reason::Model, score }
+/// What can be said without the model, if anything.
+pub fn decide_exactly(cached: &Side, asked: &Side) -> Option<Decision> {
+    let (cached, asked) = (&cached.question, &asked.question);
+    let different = |reason| Some(Decision { verdict: Verdict::Different, reason, score: 0.0 });
+    if let Some(conflict) = cached.facts.conflict(&asked.facts) {
+        return different(Reason::Conflict(conflict));
+    }
+    if cached.long || asked.long {
+        return different(Reason::Long);
+    }
+    if is_equal(cached, asked) {
+        return Some(Decision { verdict: Verdict::Same, reason: Reason::Equal, score: 1.0 });
+    }
+    if cached.facts.language != 0 { different(Reason::Foreign) } else { None }
 }
 
-/// Names of the reasons, in their order.
-pub const REASONS: [&str; 2] = ["model", "equal"];
+/// What the model judges a pair by.
+pub fn features_of(cached: &Side, asked: &Side) -> [f32; FEATURES] {
+    features(&cached.question, &asked.question)
+}
+
+/// Decides whether a stored question's answer serves one that is asked. The order doesn't matter.
+pub fn decide(cached: &Side, asked: &Side) -> Decision {
+    if let Some(decision) = decide_exactly(cached, asked) {
+        return decision;
+    }
+    let Some(model) = model() else {
+        return Decision { verdict: Verdict::Different, reason: Reason::Model, score: 0.0 };
+    };
+    let score = model.score(&features_of(cached, asked), || [cached.seen(model), asked.seen(model)]);
+    let [same, unsure] = model.thresholds();
+    let verdict = match score {
+        score if score >= same => Verdict::Same,
+        score if score >= unsure => Verdict::Unsure,
+        _ => Verdict::Different,
+    };
+    Decision { verdict, reason: Reason::Model, score: 1.0 / (1.0 + (-score).exp()) }
+}
+
+/// Words that say nothing but that the asker is polite.
+const COURTESY: [&str; 6] = ["please", "thanks", "thank", "hi", "hello", "hey"];
+
+fn is_equal(a: &Question, b: &Question) -> bool {
+    fn words(question: &Question) -> impl Iterator<Item = &str> {
+        question.words.iter().map(|word| word.text.as_str()).filter(|word| !COURTESY.contains(word))
+    }
+    words(a).next().is_some() && words(a).eq(words(b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn of(a: &str, b: &str) -> Decision {
+        decide(&Side::read(a), &Side::read(b))
+    }
+
+    #[test]
+    fn the_plain_cases_are_right() {
+        for (a, b, verdict) in [
+            ("How do I reset my password?", "how do i reset my password", Verdict::Same),
+            ("How do I reset my password?", "Hi, how do I reset my password please?", Verdict::Same),
+            ("Track order 48213", "Track order 48231", Verdict::Different),
+            (
+                "Wie kann ich mein Passwort \u{E4}ndern?",
+                "Wie kann ich mein Passwort l\u{F6}schen?",
+                Verdict::Different,
+            ),
+            ("", "", Verdict::Different),
+            ("?", "!", Verdict::Different),
+        ] {
+            assert_eq!(of(a, b).verdict, verdict, "{a} | {b}");
+        }
+        let long = "word ".repeat(70);
+        assert_eq!(of(&long, &long).reason, Reason::Long);
+    }
+
+    #[test]
+    fn reasons_have_names() {
+        let conflict = of("Track order 48213", "Track order 48231").reason;
+        assert_eq!(REASONS[conflict.number()], "number");
+        assert_eq!(REASONS[Reason::Conflict(Conflict::Language).number()], "language");
+        assert_eq!(REASONS[Reason::Foreign.number()], "foreign");
+    }
+
+    proptest! {
+        /// Any text can be compared with any other, and which is stored makes no difference.
+        #[test]
+        fn the_order_does_not_matter(a in "\\PC{0,80}", b in "\\PC{0,80}") {
+            prop_assert_eq!(of(&a, &b), of(&b, &a));
+        }
+    }
+}

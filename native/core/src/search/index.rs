@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use lru::LruCache;
 
-use crate::search::decide::{Decision, Question, Verdict, decide};
+use crate::search::decide::{Decision, Side, Verdict, decide};
 use crate::search::flat::{Flat, Row, Scratch};
 use crate::search::vector::Vector;
 use crate::shared::digest::sha256;
@@ -128,13 +128,13 @@ impl Index {
         if !is_askable(text) {
             return Vec::new();
         }
-        let asked = Question::read(text);
+        let asked = Side::read(text);
         let near = scope.flat.nearest(vector, count.min(CANDIDATES_MAX), &mut self.scratch);
         let alike = near.iter().filter(|near| near.similarity >= SIMILARITY_MIN);
         let mut found: Vec<Candidate> = alike
             .map(|near| {
                 let row = scope.flat.row(near.row);
-                let decision = decide(&Question::read(&row.text), &asked);
+                let decision = decide(&Side::read(&row.text), &asked);
                 Candidate { entry: row.entry, similarity: near.similarity, decision }
             })
             .collect();

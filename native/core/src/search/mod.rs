@@ -1,9 +1,20 @@
 //! The semantic cache: which stored question asks the same as a new one.
 
+pub mod align;
+pub mod asks;
+pub mod bytes;
 pub mod decide;
+pub mod facts;
+pub mod features;
 pub mod flat;
 pub mod index;
 pub mod kernel;
+pub mod lexicon;
+pub mod model;
+pub mod network;
+pub mod phrases;
+pub mod question;
 pub mod spelling;
 pub mod table;
+pub mod trees;
 pub mod vector;

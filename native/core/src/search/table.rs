@@ -98,6 +98,11 @@ impl Table {
         }
     }
 
+    /// Whether a number is an entry's.
+    pub fn has(&self, id: u16) -> bool {
+        usize::from(id) < self.scales.len()
+    }
+
     /// The entry that is this whole word.
     pub fn whole(&self, word: &str) -> Option<u16> {
         self.find(false, word.as_bytes())

@@ -1,0 +1,131 @@
+/**
+ * Judges the semantic cache on pairs: `npm run eval:cache -- FILE.jsonl`, a line a pair, `{"cached": …, "asked": …,
+ * "same": true}`, each side a question or a list of chat messages.
+ *
+ * Each pair's cached side is stored and its asked side looked up. The last line is JSON: how many pairs there are, how
+ * many of each kind were served, and the curve of both over the least score that is served.
+ */
+import { readFileSync } from 'node:fs';
+import { search } from '../../src/native/search.ts';
+
+interface Message {
+  readonly role: string;
+  readonly content: unknown;
+}
+
+interface Line {
+  readonly cached: string | readonly Message[];
+  readonly asked: string | readonly Message[];
+  readonly same: boolean;
+}
+
+/** A pair judged: what the plain cosine says, and the score at which it is served, 0 where it never is. */
+interface Judged {
+  readonly same: boolean;
+  readonly served: boolean;
+  readonly score: number;
+  readonly similarity: number;
+}
+
+/** All but the last user's text, which must be equal, and that text. */
+function split(side: Line['cached']): { readonly scope: string; readonly text: string } {
+  if (typeof side === 'string') return { scope: '', text: side };
+  const last = side.at(-1);
+  const text = last?.role === 'user' && typeof last.content === 'string' ? last.content : '';
+  return { scope: JSON.stringify(text === '' ? side : side.slice(0, -1)), text };
+}
+
+function judge(index: number, { cached, asked, same }: Line, at: number): Judged {
+  const [left, right] = [split(cached), split(asked)];
+  const equal = left.scope === right.scope && left.text === right.text;
+  search.insert(index, `${at}\n${left.scope}`, at, left.text);
+  const found = search.find(index, `${at}\n${right.scope}`, right.text);
+  search.remove(index, at);
+  if (equal) return { same, served: true, score: 1, similarity: 1 };
+  const { verdict = 'different', score = 0, similarity = 0 } = found ?? {};
+  return { same, served: verdict === 'same', score, similarity };
+}
+
+/** The upper 95% bound of a share, by Clopper and Pearson: the share at which so few would be seen in 2.5% of cases. */
+function upperBound(hits: number, total: number): number {
+  if (total === 0 || hits >= total) return 1;
+  const logAtMost = (share: number): number => {
+    let [term, sum] = [total * Math.log1p(-share), 0];
+    const first = term;
+    for (let k = 0; k <= hits; k++) {
+      sum += Math.exp(term - first);
+      term += Math.log((total - k) / (k + 1)) + Math.log(share) - Math.log1p(-share);
+    }
+    return first + Math.log(sum);
+  };
+  let [low, high] = [hits / total, 1 - 1e-12];
+  for (let i = 0; i < 60; i++) {
+    const middle = (low + high) / 2;
+    if (middle > 0 && logAtMost(middle) < Math.log(0.025)) high = middle;
+    else low = middle;
+  }
+  return high;
+}
+
+function readLines(file: string): Line[] {
+  const lines = readFileSync(file, 'utf8').split('\n');
+  return lines.flatMap((line, at) => {
+    if (line.trim() === '') return [];
+    const where = `${file}, line ${at + 1}`;
+    let pair: Partial<Line> | null;
+    try {
+      pair = JSON.parse(line) as Partial<Line> | null;
+    } catch {
+      throw new Error(`${where}: not JSON`);
+    }
+    const isSide = (side: unknown): boolean => typeof side === 'string' || Array.isArray(side);
+    if (!isSide(pair?.cached) || !isSide(pair?.asked) || typeof pair?.same !== 'boolean') {
+      throw new Error(
+        `${where}: needs "cached" and "asked", texts or lists of messages, and "same", true or false`,
+      );
+    }
+    return [pair as Line];
+  });
+}
+
+const [file, ...rest] = process.argv.slice(2);
+if (file === undefined || rest.length > 0) {
+  console.error('usage: npm run eval:cache -- FILE.jsonl');
+  process.exit(2);
+}
+
+const index = search.open(64 * 1024 * 1024);
+const judged = readLines(file).map((line, at) => judge(index, line, at));
+const [same, different] = [true, false].map((kind) => judged.filter((pair) => pair.same === kind));
+const count = (pairs: readonly Judged[] = [], served: (pair: Judged) => boolean): number =>
+  pairs.filter(served).length;
+const percent = (part: number, of = 0): string => `${((100 * part) / Math.max(of, 1)).toFixed(1)}%`;
+
+function say(name: string, served: (pair: Judged) => boolean): void {
+  const [hits, traps] = [count(same, served), count(different, served)];
+  const bound = different?.length ? percent(upperBound(traps, different.length), 1) : 'unknown';
+  console.log(
+    `${name.padEnd(14)} served ${percent(hits, same?.length)} of those that ask the same, ` +
+      `${percent(traps, different?.length)} of the others (95%: at most ${bound})`,
+  );
+}
+
+say('as configured', (pair) => pair.served);
+for (const least of [0.97, 0.95, 0.9]) say(`cosine ${least}`, (pair) => pair.similarity >= least);
+
+const steps = [0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.995];
+const curve = steps.map((score) => ({
+  score,
+  hits_on_same: count(same, (pair) => pair.score >= score),
+  hits_on_different: count(different, (pair) => pair.score >= score),
+}));
+console.log(
+  JSON.stringify({
+    pairs: judged.length,
+    same: same?.length,
+    different: different?.length,
+    hits_on_same: count(same, (pair) => pair.served),
+    hits_on_different: count(different, (pair) => pair.served),
+    curve,
+  }),
+);

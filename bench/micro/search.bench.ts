@@ -1,0 +1,57 @@
+/** Times the semantic cache's index on real questions: embedding, searching among many, deciding, storing. */
+import { decide, dimensions, embed, search } from '../../src/native/search.ts';
+import { choose, fill, readFamilies } from '../cache/groups.ts';
+import { seeded } from '../cache/random.ts';
+
+export const subject = 'semantic cache';
+
+/** Different questions of the groups, as many as are asked for. */
+function questions(count: number): string[] {
+  const random = seeded(3);
+  const lines = readFamilies().flatMap((family) => family.lines.map((line) => ({ family, line })));
+  const found = new Set<string>();
+  for (let tries = 0; found.size < count; tries++) {
+    const { family, line } = random.pick(lines);
+    const text = fill(random.pick(line), choose(family, line, random), random);
+    // The groups' own texts run out; beyond them questions get a name.
+    found.add(tries < count ? text : `${text} This is about ${random.below(1e6)}.`);
+  }
+  return [...found];
+}
+
+function filled(texts: readonly string[]): number {
+  const id = search.open(1024 ** 3);
+  texts.forEach((text, entry) => {
+    search.insert(id, 'scope', entry, text);
+  });
+  return id;
+}
+
+/** Goes round a list. */
+function round<T>(list: readonly T[]): () => T {
+  let at = 0;
+  return () => {
+    at = (at + 1) % list.length;
+    return list[at] as T;
+  };
+}
+
+export function tasks(): Record<string, () => unknown> {
+  const all = questions(101_000);
+  const asked = all.slice(100_000);
+  const [small, large] = [filled(all.slice(0, 10_000)), filled(all.slice(0, 100_000))];
+  const [next, other, third] = [round(asked), round(asked), round(asked)];
+  const out = new Float32Array(dimensions);
+  const full = search.open(search.bytes(small));
+  all.slice(0, 10_000).forEach((text, entry) => {
+    search.insert(full, 'scope', entry, text);
+  });
+  let entry = 20_000;
+  return {
+    embed: () => embed(next(), out),
+    decide: () => decide(next(), other()),
+    'find, 10,000 entries': () => search.find(small, 'scope', next()),
+    'find, 100,000 entries': () => search.find(large, 'scope', next()),
+    'insert and evict': () => search.insert(full, 'scope', entry++, third()),
+  };
+}

@@ -1,0 +1,398 @@
+//! What a pair of questions is judged by. The same whichever comes first.
+
+use std::collections::BTreeSet;
+
+use crate::search::align::{Alignment, Link, are_opposite};
+use crate::search::asks::{KIND_COUNT, asks, names as kind_names};
+use crate::search::kernel::dot;
+use crate::search::lexicon::lexicon;
+use crate::search::phrases::{
+    CAN, FUTURE, MUST, NEGATION, OTHERS, PAST, RELATION, SCOPE, SELF, TIME, TROUBLE,
+};
+use crate::search::question::{Question, Word};
+use crate::search::table::{DIMENSIONS, table};
+use crate::search::vector::{Vector, sum};
+
+/// Names of the features, in their order; behind them come those of what only one of both asks for.
+const OWN_NAMES: [&str; OWN] = [
+    "similarity",
+    "core similarity",
+    "alone, more",
+    "alone, fewer",
+    "alone weight, more",
+    "alone weight, less",
+    "alone share, more",
+    "alone share, less",
+    "heaviest alone, more",
+    "heaviest alone, less",
+    "alone nearest",
+    "alone farthest",
+    "alone mean",
+    "same",
+    "synonyms",
+    "typos",
+    "alike",
+    "same weight",
+    "least alike",
+    "opposites",
+    "opposites anywhere",
+    "siblings",
+    "names alone, more",
+    "names alone, fewer",
+    "unknown alone, more",
+    "unknown alone, fewer",
+    "names linked",
+    "negations",
+    "negation parity",
+    "time",
+    "scope, more",
+    "scope, fewer",
+    "relations, more",
+    "relations, fewer",
+    "can",
+    "must",
+    "trouble",
+    "self",
+    "others",
+    "past",
+    "future",
+    "relation of links",
+    "order",
+    "words shared",
+    "letters shared",
+    "length",
+    "shorter length",
+    "content, more",
+    "content, fewer",
+    "sentences",
+    "first word",
+    "spelled numbers",
+    "equal content",
+    "verbless",
+    "covered, more",
+    "covered, less",
+    "rest similarity",
+    "rest, shorter",
+    "asked by both",
+    "asked by one, more",
+    "asked by one, fewer",
+    "asked by both nothing",
+];
+
+const OWN: usize = 62;
+
+/// How many features there are.
+pub const FEATURES: usize = OWN + KIND_COUNT;
+
+/// Names of the features, in their order.
+pub fn names() -> Vec<String> {
+    let asked = kind_names().map(|kind| format!("one asks {kind}"));
+    OWN_NAMES.iter().map(|name| String::from(*name)).chain(asked).collect()
+}
+
+/// Words of a class, by their base forms.
+fn of_class(question: &Question, class: u16) -> BTreeSet<&str> {
+    question.words.iter().filter(|word| word.classes & class != 0).map(|word| word.text.as_str()).collect()
+}
+
+/// How many words of a class each question has that the other lacks, the more first.
+fn class_differs(a: &Question, b: &Question, class: u16) -> (f32, f32) {
+    let (x, y) = (of_class(a, class), of_class(b, class));
+    ordered(x.difference(&y).count() as f32, y.difference(&x).count() as f32)
+}
+
+fn has_class(question: &Question, class: u16) -> bool {
+    question.words.iter().any(|word| word.classes & class != 0)
+}
+
+fn ordered(a: f32, b: f32) -> (f32, f32) {
+    if a >= b { (a, b) } else { (b, a) }
+}
+
+fn flag(is: bool) -> f32 {
+    f32::from(u8::from(is))
+}
+
+/// The features of a pair.
+pub fn features(a: &Question, b: &Question) -> [f32; FEATURES] {
+    // Alignment is greedy; a fixed order makes it the same both ways.
+    let (a, b) = if a.pieces <= b.pieces { (a, b) } else { (b, a) };
+    let alignment = Alignment::of(a, b);
+    let mut all = Vec::with_capacity(FEATURES);
+    all.extend(likeness(a, b, &alignment));
+    all.extend(alone(&alignment));
+    all.extend(links(&alignment));
+    all.extend(opposites(a, b, &alignment));
+    all.extend(of_names(&alignment));
+    all.extend(classes(a, b));
+    all.extend(order(&alignment));
+    all.extend(shape(a, b, &alignment));
+    all.extend(covered(&alignment));
+    all.extend(rest(a, b));
+    let (x, y) = (asks(a), asks(b));
+    let (more, fewer) = ordered((x & !y).count_ones() as f32, (y & !x).count_ones() as f32);
+    all.extend([(x & y).count_ones() as f32, more, fewer, flag(x & y == 0)]);
+    all.extend((0..KIND_COUNT).map(|at| flag((x ^ y) >> at & 1 == 1)));
+    let mut features = [0.0; FEATURES];
+    features.iter_mut().zip(all).for_each(|(feature, value)| *feature = value);
+    features
+}
+
+fn likeness(a: &Question, b: &Question, alignment: &Alignment) -> [f32; 2] {
+    let whole = match (&a.vector, &b.vector) {
+        (Some(x), Some(y)) => dot(&x.parts, &y.parts) as f32 * x.scale * y.scale,
+        _ => 0.0,
+    };
+    [whole, core(alignment)]
+}
+
+/// Cosine of the weighted sums of the content words' directions.
+fn core(alignment: &Alignment) -> f32 {
+    let sides = [0, 1].map(|side| {
+        let mut sum = [0f32; DIMENSIONS];
+        for word in &alignment.sides[side] {
+            let Some(vector) = &word.vector else { continue };
+            for (sum, &part) in sum.iter_mut().zip(&vector.parts) {
+                *sum += f32::from(part) * vector.scale * word.weight;
+            }
+        }
+        Vector::from_numbers(&sum)
+    });
+    match &sides {
+        [Some(x), Some(y)] => dot(&x.parts, &y.parts) as f32 * x.scale * y.scale,
+        _ => 0.0,
+    }
+}
+
+fn weight<'a>(words: impl Iterator<Item = &'a &'a Word>) -> f32 {
+    words.map(|word| word.weight).sum()
+}
+
+/// Words without a partner: how many, how heavy, how far from all others.
+fn alone(alignment: &Alignment) -> [f32; 11] {
+    let side = |side: usize| {
+        let alone = &alignment.alone[side];
+        let words = || alone.iter().map(|(at, _)| &alignment.sides[side][*at]);
+        let all = weight(alignment.sides[side].iter()).max(0.01);
+        let heaviest = words().map(|word| word.weight).fold(0.0, f32::max);
+        let weight = weight(words());
+        [alone.len() as f32, weight, weight / all, heaviest]
+    };
+    let (x, y) = (side(0), side(1));
+    let mut out = [0.0; 11];
+    for at in 0..4 {
+        (out[2 * at], out[2 * at + 1]) = ordered(x[at], y[at]);
+    }
+    let near: Vec<f32> = alignment.alone.iter().flatten().map(|(_, near)| *near).collect();
+    let count = near.len().max(1) as f32;
+    out[8] = near.iter().copied().fold(0.0, f32::max);
+    out[9] = near.iter().copied().fold(1.0, f32::min);
+    out[10] = if near.is_empty() { 1.0 } else { near.iter().sum::<f32>() / count };
+    out
+}
+
+fn links(alignment: &Alignment) -> [f32; 6] {
+    let of = |kind: Link| alignment.links.iter().filter(move |link| link.2 == kind);
+    let weights = |kind: Link| of(kind).map(|link| alignment.sides[0][link.0].weight).sum::<f32>();
+    let all = weight(alignment.sides[0].iter()).max(weight(alignment.sides[1].iter())).max(0.01);
+    let least = of(Link::Like).map(|link| link.3).fold(1.0, f32::min);
+    [
+        of(Link::Same).count() as f32,
+        of(Link::Synonym).count() as f32,
+        of(Link::Typo).count() as f32,
+        of(Link::Like).count() as f32,
+        weights(Link::Same) / all,
+        least,
+    ]
+}
+
+/// Opposites among words without a partner, among all words, and words of a kind.
+fn opposites(a: &Question, b: &Question, alignment: &Alignment) -> [f32; 3] {
+    let mut among_alone = 0.0;
+    let mut siblings = 0.0;
+    let is_sibling = |x: &Word, y: &Word| {
+        x.base.zip(y.base).is_some_and(|(x, y)| lexicon().are_siblings(x, y) && !lexicon().are_synonyms(x, y))
+    };
+    for (x, _) in &alignment.alone[0] {
+        for (y, _) in &alignment.alone[1] {
+            let (x, y) = (alignment.sides[0][*x], alignment.sides[1][*y]);
+            among_alone += flag(are_opposite(x, y));
+            siblings += flag(is_sibling(x, y));
+        }
+    }
+    for link in alignment.links.iter().filter(|link| link.2 == Link::Like) {
+        siblings += flag(is_sibling(alignment.sides[0][link.0], alignment.sides[1][link.1]));
+    }
+    let lacks = |word: &Word, other: &Question| !other.words.iter().any(|theirs| theirs.is(word));
+    let mut anywhere = 0.0;
+    for x in a.words.iter().filter(|word| lacks(word, b)) {
+        anywhere += b.words.iter().filter(|y| lacks(y, a) && are_opposite(x, y)).count() as f32;
+    }
+    [among_alone, anywhere, siblings]
+}
+
+/// Names and words that no vocabulary has: without a partner, and linked to others by likeness alone.
+fn of_names(alignment: &Alignment) -> [f32; 5] {
+    let count = |side: usize, is: fn(&Word) -> bool| {
+        let words = alignment.alone[side].iter().map(|(at, _)| alignment.sides[side][*at]);
+        words.filter(|word| is(word)).count() as f32
+    };
+    let (more, fewer) = ordered(count(0, |word| word.name), count(1, |word| word.name));
+    let unknown = |word: &Word| word.base.is_none();
+    let (unknown_more, unknown_fewer) = ordered(count(0, unknown), count(1, unknown));
+    let linked = alignment.links.iter().filter(|link| {
+        link.2 == Link::Like && (alignment.sides[0][link.0].name || alignment.sides[1][link.1].name)
+    });
+    [more, fewer, unknown_more, unknown_fewer, linked.count() as f32]
+}
+
+fn classes(a: &Question, b: &Question) -> [f32; 14] {
+    let negations = |question: &Question| question.words.iter().filter(|w| w.classes & NEGATION != 0).count();
+    let (x, y) = (negations(a), negations(b));
+    let (time, _) = class_differs(a, b, TIME);
+    let (scope, scope_fewer) = class_differs(a, b, SCOPE);
+    let (relations, relations_fewer) = class_differs(a, b, RELATION);
+    let xor = |class: u16| flag(has_class(a, class) != has_class(b, class));
+    [
+        x.abs_diff(y) as f32,
+        flag(x % 2 != y % 2),
+        time,
+        scope,
+        scope_fewer,
+        relations,
+        relations_fewer,
+        xor(CAN),
+        xor(MUST),
+        xor(TROUBLE),
+        xor(SELF),
+        xor(OTHERS),
+        xor(PAST),
+        xor(FUTURE),
+    ]
+}
+
+/// Linked words that stand in other relations, and links that cross.
+fn order(alignment: &Alignment) -> [f32; 2] {
+    let pairs: Vec<(usize, usize)> = alignment.links.iter().map(|link| (link.0, link.1)).collect();
+    let relation = pairs.iter().filter(|(x, y)| {
+        let (x, y) = (alignment.sides[0][*x].relation, alignment.sides[1][*y].relation);
+        x != 0 && y != 0 && x != y
+    });
+    let crossed = |x: &(usize, usize)| pairs.iter().filter(|y| (x.0 < y.0) != (x.1 < y.1) && x != *y).count();
+    let possible = (pairs.len() * pairs.len().saturating_sub(1)).max(1);
+    [relation.count() as f32, pairs.iter().map(crossed).sum::<usize>() as f32 / possible as f32]
+}
+
+fn shape(a: &Question, b: &Question, alignment: &Alignment) -> [f32; 11] {
+    let bases = |question: &Question| -> BTreeSet<(Option<u16>, String)> {
+        let key =
+            |word: &Word| (word.base, if word.base.is_some() { String::new() } else { word.text.clone() });
+        question.words.iter().map(key).collect()
+    };
+    let (x, y) = (bases(a), bases(b));
+    let shared = x.intersection(&y).count() as f32 / x.union(&y).count().max(1) as f32;
+    let letters = |question: &Question| -> BTreeSet<[u8; 3]> {
+        let text: Vec<u8> = question.words.iter().flat_map(|word| word.text.bytes().chain([b' '])).collect();
+        text.windows(3).map(|three| [three[0], three[1], three[2]]).collect()
+    };
+    let (s, t) = (letters(a), letters(b));
+    let trigrams = s.intersection(&t).count() as f32 / s.union(&t).count().max(1) as f32;
+    let (long, short) = ordered(a.words.len() as f32, b.words.len() as f32);
+    let (more, fewer) = ordered(alignment.sides[0].len() as f32, alignment.sides[1].len() as f32);
+    let first = match alignment.sides.each_ref().map(|side| side.first()) {
+        [Some(_), Some(_)] => alignment.likeness(0, 0),
+        _ => 0.0,
+    };
+    let spelled = flag(a.facts.spelled != b.facts.spelled);
+    let none_alone = alignment.alone.iter().all(Vec::is_empty);
+    let equal = none_alone && alignment.links.iter().all(|link| link.2 == Link::Same);
+    let frames = a.words.len() + b.words.len() - alignment.sides[0].len() - alignment.sides[1].len();
+    [
+        shared,
+        trigrams,
+        short / long.max(1.0),
+        short,
+        more,
+        fewer,
+        a.sentences.abs_diff(b.sentences) as f32,
+        first,
+        spelled,
+        flag(equal),
+        frames as f32,
+    ]
+}
+
+/// The share of each side's weight that has a partner, words of mere likeness counting by it.
+fn covered(alignment: &Alignment) -> [f32; 2] {
+    let share = |side: usize| {
+        let of = |link: &(usize, usize, Link, f32)| if side == 0 { link.0 } else { link.1 };
+        let worth = |link: &(usize, usize, Link, f32)| if link.2 == Link::Like { link.3 } else { 1.0 };
+        let linked: f32 =
+            alignment.links.iter().map(|link| alignment.sides[side][of(link)].weight * worth(link)).sum();
+        linked / weight(alignment.sides[side].iter()).max(0.01)
+    };
+    let (more, less) = ordered(share(0), share(1));
+    [more, less]
+}
+
+/// How alike the questions are without the words that both have, and how many words are left to the one with fewer.
+fn rest(a: &Question, b: &Question) -> [f32; 2] {
+    let left = |own: &Question, other: &Question| {
+        let mut pieces = Vec::new();
+        let alone = own.words.iter().filter(|word| !other.words.iter().any(|theirs| theirs.is(word)));
+        let count = alone.filter(|word| table().pieces(&word.text, &mut pieces)).count();
+        (Vector::from_numbers(&sum(&pieces)), count)
+    };
+    let ((x, first), (y, second)) = (left(a, b), left(b, a));
+    let similarity = match (x, y) {
+        (Some(x), Some(y)) => dot(&x.parts, &y.parts) as f32 * x.scale * y.scale,
+        (None, None) => 1.0,
+        _ => -1.0,
+    };
+    [similarity, first.min(second) as f32]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn of(a: &str, b: &str) -> [f32; FEATURES] {
+        features(&Question::read(a), &Question::read(b))
+    }
+
+    fn named(all: &[f32; FEATURES], name: &str) -> f32 {
+        all[names().iter().position(|known| *known == name).unwrap()]
+    }
+
+    #[test]
+    fn differences_are_seen() {
+        for (name, a, b) in [
+            ("negation parity", "is it safe", "is it not safe"),
+            ("opposites anywhere", "enable alerts", "disable alerts"),
+            ("siblings", "is the red one left", "is the blue one left"),
+            ("names alone, more", "ship to Germany", "ship to France"),
+            ("relation of links", "a train from Paris to Lyon", "a train from Lyon to Paris"),
+            ("time", "weather today", "weather tomorrow"),
+            ("scope, more", "the first train", "the last train"),
+            ("one asks why", "why is it blue", "when is it blue"),
+        ] {
+            assert!(named(&of(a, b), name) > 0.0, "{name}: {a} | {b}");
+            assert_eq!(named(&of(a, a), name), 0.0, "{name}");
+        }
+        assert_eq!(named(&of("reset my password", "password reset please"), "equal content"), 1.0);
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_the_pair_does_not_matter(
+            a in prop::collection::vec("(how|not|from|cat|dog|Paris|pay|payment|2|zzz|all)", 0..9),
+            b in prop::collection::vec("(how|no|to|cat|cats|Lyon|pay|refund|two|zzx|any)", 0..9),
+        ) {
+            let (x, y) = (of(&a.join(" "), &b.join(" ")), of(&b.join(" "), &a.join(" ")));
+            for (name, (x, y)) in names().iter().zip(x.iter().zip(&y)) {
+                prop_assert!(x.is_finite() && x == y, "{} {} {}", name, x, y);
+            }
+        }
+    }
+}

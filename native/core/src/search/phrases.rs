@@ -1,0 +1,217 @@
+//! Words with a part to play in questions, and phrases that stand for one word.
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+/// Carries no content: articles, pronouns, auxiliaries.
+pub const STOP: u16 = 1;
+/// Belongs to how a question is put, not to what it asks: "tell", "way", "please".
+pub const FRAME: u16 = 1 << 1;
+/// Denies.
+pub const NEGATION: u16 = 1 << 2;
+/// Says when.
+pub const TIME: u16 = 1 << 3;
+/// Says of how much of a thing, or which of several, is spoken: "all", "only", "first".
+pub const SCOPE: u16 = 1 << 4;
+/// Relates what follows to the rest: "from", "without", "before".
+pub const RELATION: u16 = 1 << 5;
+/// Asks for permission or possibility.
+pub const CAN: u16 = 1 << 6;
+/// Asks for duty.
+pub const MUST: u16 = 1 << 7;
+/// Says that something is not as it should be.
+pub const TROUBLE: u16 = 1 << 8;
+/// Speaks of the asker.
+pub const SELF: u16 = 1 << 9;
+/// Speaks of others.
+pub const OTHERS: u16 = 1 << 10;
+/// Speaks of what has been.
+pub const PAST: u16 = 1 << 11;
+/// Speaks of what will be.
+pub const FUTURE: u16 = 1 << 12;
+
+/// Classes by words. A word of several stands in each.
+const CLASSES: [(u16, &str); 13] = [
+    (
+        STOP,
+        "a an the of to in on for at by is are be am was were been do does did done i me my mine we us our you \
+         your it its he she they them their his her this that these those there here and or so would could \
+         can may might will shall should must has have had having with as from if than then how what which who \
+         whom whose when where why into about s t ve d m ll re not no im whats hows any some just too also own \
+         myself yourself itself being let got get go going ones one re up out hi hey",
+    ),
+    (
+        FRAME,
+        "please tell show explain know help way ways step steps procedure process instruction instructions \
+         like want need wish possible possibility thanks thank hello hi hey dear question wondering wonder \
+         trying try understand find learn guide tip tips best right easiest good proper correct could anyone \
+         anybody someone option able allowed permitted supposed go works work kindly quick quickly sorry bother \
+         curious idea mean looking look see hear info information detail details actually really currently \
+         exactly basically say call called thing things something anything else example method describe ok \
+         okay well now regarding concerning cheers team support hope appreciate appreciated give provide take \
+         happen happens make",
+    ),
+    (
+        NEGATION,
+        "not no never none nobody nothing neither nor without cannot unable hardly nowhere non except unless",
+    ),
+    (
+        TIME,
+        "today tomorrow yesterday now tonight currently week month year day morning evening night afternoon noon \
+         midnight weekend weekday daily weekly monthly yearly annual annually hourly hour minute summer winter \
+         spring autumn fall season semester term decade century early late earlier later soon ago already yet \
+         still always sometimes often once twice temporarily permanently forever until since",
+    ),
+    (
+        SCOPE,
+        "all only every each any some most least more less first last next previous other another same both \
+         either single multiple several many few entire whole half maximum minimum max min total average \
+         highest lowest largest smallest biggest longest shortest cheapest fastest slowest newest oldest \
+         latest earliest best worst extra additional new old own second third main local remote public \
+         private free paid used personal shared current former future past again just even except including",
+    ),
+    (
+        RELATION,
+        "before after with without from to into between under over above below inside outside since until \
+         till during against except for by per as than via at in on off up down out across behind beyond \
+         among instead",
+    ),
+    (CAN, "can may could possible allowed permitted able possibility permit allow okay might"),
+    (
+        MUST,
+        "must should need required mandatory obliged necessary have has require compulsory supposed ought",
+    ),
+    (
+        TROUBLE,
+        "fail fails failed failing failure error errors problem problems issue issues broken break wrong \
+         stuck declined rejected denied refused blocked crash crashes down missing lost invalid trouble bug \
+         unable cannot not won",
+    ),
+    (SELF, "i me my mine myself we us our ours"),
+    (
+        OTHERS,
+        "you your he she they them their his her someone somebody anyone anybody else another other others \
+         friend colleague child children kid kids wife husband son daughter mother father boss guest",
+    ),
+    (PAST, "was were did had been ago yesterday previous last former"),
+    (FUTURE, "will shall going tomorrow next future upcoming soon"),
+];
+
+/// Phrases that stand for one word, longer ones before those they begin with.
+const PHRASES: &[(&str, &str)] = &[
+    ("get rid of", "remove"),
+    ("in place of", "instead"),
+    ("turn on", "enable"),
+    ("switch on", "enable"),
+    ("turn off", "disable"),
+    ("switch off", "disable"),
+    ("shut down", "stop"),
+    ("call off", "cancel"),
+    ("send back", "return"),
+    ("give back", "return"),
+    ("bring back", "return"),
+    ("sign up", "register"),
+    ("sign in", "login"),
+    ("log in", "login"),
+    ("log on", "login"),
+    ("log into", "login"),
+    ("sign into", "login"),
+    ("sign out", "logout"),
+    ("log out", "logout"),
+    ("log off", "logout"),
+    ("sign off", "logout"),
+    ("set up", "setup"),
+    ("money back", "refund"),
+    ("paid back", "refund"),
+    ("pay back", "repay"),
+    ("pay off", "repay"),
+    ("take back", "undo"),
+    ("out of stock", "soldout"),
+    ("sold out", "soldout"),
+    ("in stock", "available"),
+    ("free of charge", "free"),
+    ("at no charge", "free"),
+    ("for free", "free"),
+    ("no charge", "free"),
+    ("credit card", "creditcard"),
+    ("debit card", "debitcard"),
+    ("gift card", "giftcard"),
+    ("gift voucher", "giftcard"),
+    ("check in", "checkin"),
+    ("check out", "checkout"),
+    ("two factor", "2fa"),
+    ("two step", "2fa"),
+    ("second factor", "2fa"),
+    ("tax return", "taxes"),
+    ("give up", "cancel"),
+    ("no longer", "not"),
+    ("any more", "not"),
+    ("at the same time", "simultaneous"),
+    ("at once", "simultaneous"),
+    ("as well", "also"),
+    ("instead of", "instead"),
+    ("a lot of", "many"),
+    ("come from", "origin"),
+    ("look after", "care"),
+    ("put off", "postpone"),
+    ("find out", "find"),
+    ("pick up", "collect"),
+    ("fill up", "fill"),
+    ("due date", "deadline"),
+    ("phone number", "number"),
+    ("by mistake", "mistake"),
+    ("by accident", "mistake"),
+    ("on my own", "myself"),
+    ("side effects", "sideeffect"),
+    ("side effect", "sideeffect"),
+];
+
+/// Both tables by the word that an entry is, or begins with.
+fn known() -> &'static HashMap<&'static str, (u16, Vec<usize>)> {
+    static KNOWN: OnceLock<HashMap<&str, (u16, Vec<usize>)>> = OnceLock::new();
+    KNOWN.get_or_init(|| {
+        let mut all: HashMap<&str, (u16, Vec<usize>)> = HashMap::new();
+        for (class, words) in CLASSES {
+            words.split_whitespace().for_each(|word| all.entry(word).or_default().0 |= class);
+        }
+        for (at, (phrase, _)) in PHRASES.iter().enumerate() {
+            all.entry(phrase.split(' ').next().unwrap_or("")).or_default().1.push(at);
+        }
+        all
+    })
+}
+
+/// Classes of a word, or'ed together.
+pub fn classes(word: &str) -> u16 {
+    known().get(word).map_or(0, |(classes, _)| *classes)
+}
+
+/// How many of the words make a phrase, and the word it stands for.
+pub fn phrase(words: &[&str]) -> Option<(usize, &'static str)> {
+    let begins = &known().get(words.first()?)?.1;
+    begins.iter().find_map(|&at| {
+        let (phrase, stands_for) = PHRASES[at];
+        let count = phrase.split(' ').count();
+        let fits = words.len() >= count && phrase.split(' ').zip(words).all(|(a, b)| a == *b);
+        fits.then_some((count, stands_for))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_have_classes() {
+        assert_eq!(classes("the"), STOP);
+        assert_eq!(classes("not"), STOP | NEGATION | TROUBLE);
+        assert_eq!(classes("house"), 0);
+    }
+
+    #[test]
+    fn phrases_are_found_where_they_begin() {
+        assert_eq!(phrase(&["get", "rid", "of", "it"]), Some((3, "remove")));
+        assert_eq!(phrase(&["turn", "off"]), Some((2, "disable")));
+        assert_eq!(phrase(&["turn"]), None);
+    }
+}

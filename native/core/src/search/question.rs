@@ -1,0 +1,364 @@
+//! A question, read for comparisons: its words with what is known of each, and the facts in it.
+
+use crate::search::facts::{Facts, currency, currency_name, hash, unit};
+use crate::search::lexicon::lexicon;
+use crate::search::phrases::{FRAME, RELATION, STOP, classes, phrase};
+use crate::search::spelling::{each_word, push_folded};
+use crate::search::table::table;
+use crate::search::vector::{Vector, sum};
+
+/// Questions with more words are told apart by nothing but equality.
+pub const WORDS_MAX: usize = 64;
+
+/// One word.
+#[derive(Clone, Debug)]
+pub struct Word {
+    /// In small letters, without accents.
+    pub text: String,
+    /// Its base form, if it is an entry of the token table.
+    pub base: Option<u16>,
+    /// What part it plays: see `phrases`.
+    pub classes: u16,
+    /// How much it says: rare words say more.
+    pub weight: f32,
+    /// Whether it has a digit.
+    pub digits: bool,
+    /// Whether it is a name: by its capital, or because it is nothing else.
+    pub name: bool,
+    /// The relation it stands in: a hash of the last one before it, 0 for none.
+    pub relation: u32,
+    /// Its meaning.
+    pub vector: Option<Vector>,
+}
+
+impl Word {
+    /// Whether it is part of what is asked, not of how.
+    pub fn is_content(&self) -> bool {
+        self.classes & (STOP | FRAME) == 0 || self.digits
+    }
+
+    /// The same word, whatever its form.
+    pub fn is(&self, other: &Word) -> bool {
+        self.text == other.text || self.base.is_some() && self.base == other.base
+    }
+}
+
+/// A question.
+#[derive(Debug)]
+pub struct Question {
+    /// All its words.
+    pub words: Vec<Word>,
+    /// What must be shared exactly.
+    pub facts: Facts,
+    /// Its tokens, for the model that reads them.
+    pub pieces: Vec<u16>,
+    /// Its vector.
+    pub vector: Option<Vector>,
+    /// Its sentences.
+    pub sentences: usize,
+    /// Whether it has more words than are compared.
+    pub long: bool,
+}
+
+/// A word as it stands in the text.
+struct Raw {
+    text: String,
+    capital: bool,
+}
+
+impl Question {
+    /// Reads a text.
+    pub fn read(text: &str) -> Question {
+        let mut facts = Facts::default();
+        let mut raw: Vec<Raw> = Vec::new();
+        note_quotes(text, &mut facts);
+        let mut begins = true;
+        for chunk in text.split_whitespace() {
+            read_chunk(chunk, begins, &mut raw, &mut facts);
+            begins = chunk.ends_with(['.', '!', '?', ':']);
+        }
+        let long = raw.len() > WORDS_MAX;
+        raw.truncate(WORDS_MAX);
+        let texts: Vec<&str> = raw.iter().map(|word| word.text.as_str()).collect();
+        units(&texts, &mut facts);
+        let letters = text.chars().filter(|c| c.is_alphabetic()).count();
+        let foreign = text.chars().filter(|c| c.is_alphabetic() && *c > '\u{24F}').count();
+        texts.iter().for_each(|word| facts.word(word));
+        facts.finish(&texts, foreign, letters);
+        let mut pieces = Vec::new();
+        each_word(text, |word| {
+            table().pieces(word, &mut pieces);
+        });
+        let vector = Vector::from_numbers(&sum(&pieces));
+        let sentences = text.split(['.', '!', '?']).filter(|part| part.contains(char::is_alphabetic)).count();
+        Question { words: related(&raw), facts, pieces, vector, sentences, long }
+    }
+
+    /// Words of what is asked.
+    pub fn content(&self) -> impl Iterator<Item = &Word> {
+        self.words.iter().filter(|word| word.is_content())
+    }
+}
+
+/// Notes what stands between quotation marks or backticks.
+fn note_quotes(text: &str, facts: &mut Facts) {
+    for (open, close) in [('"', '"'), ('\u{201C}', '\u{201D}'), ('\u{AB}', '\u{BB}'), ('`', '`')] {
+        let mut rest = text;
+        while let Some((_, after)) = rest.split_once(open) {
+            let Some((quoted, next)) = after.split_once(close) else { break };
+            if open == '`' {
+                facts.literal(quoted.trim());
+            } else {
+                facts.quote(quoted.trim().trim_end_matches(['.', ',', '?', '!']).to_lowercase().as_str());
+            }
+            rest = next;
+        }
+    }
+}
+
+/// Reads what stands between two spaces.
+fn read_chunk(chunk: &str, begins: bool, raw: &mut Vec<Raw>, facts: &mut Facts) {
+    let outer = |c: char| !c.is_alphanumeric() && !"$€£¥₹#%+`-".contains(c);
+    let whole = chunk.trim_matches(outer);
+    if is_literal(whole) {
+        facts.literal(whole);
+        raw.push(Raw { text: whole.to_lowercase(), capital: false });
+        return;
+    }
+    if whole.contains(|c: char| c.is_ascii_digit()) && !is_compound(whole) {
+        read_number(whole, raw, facts);
+        return;
+    }
+    // What stands before an apostrophe, and what behind.
+    let keep = |c: char| c.is_alphanumeric() || "+#'\u{2019}$€£¥₹%".contains(c);
+    let mut first = begins;
+    for part in whole.split(|c| !keep(c)).filter(|part| !part.is_empty()) {
+        if part.contains(|c: char| c.is_ascii_digit()) {
+            read_number(part, raw, facts);
+        } else {
+            let mut letters = part.chars();
+            let upper = letters.next().is_some_and(char::is_uppercase);
+            let lower = letters.any(char::is_lowercase);
+            read_word(part, upper && lower && !first, raw);
+        }
+        first = false;
+    }
+}
+
+/// A number bound to words by hyphens: 30-day.
+fn is_compound(text: &str) -> bool {
+    let mut parts = text.split('-');
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    let letters = |part: &str| part.len() > 2 && part.chars().all(char::is_alphabetic);
+    text.contains('-') && (parts.clone().all(|part| digits(part) || letters(part)) && parts.any(letters))
+}
+
+/// Addresses, code, flags, names of files.
+fn is_literal(text: &str) -> bool {
+    let inner = |mark: &str| text.find(mark).is_some_and(|at| at > 0 && at + mark.len() < text.len());
+    let flag = text.len() > 3 && text.starts_with("--") && text[2..].starts_with(|c: char| c.is_alphabetic());
+    let file = text.rsplit_once('.').is_some_and(|(name, end)| {
+        (1..=4).contains(&end.len())
+            && end.starts_with(|c: char| c.is_ascii_lowercase())
+            && end.bytes().all(|b| b.is_ascii_alphanumeric())
+            && name.len() > 1
+            && name.bytes().any(|b| b.is_ascii_alphabetic())
+    });
+    let camel =
+        text.bytes().zip(text.bytes().skip(1)).any(|(a, b)| a.is_ascii_lowercase() && b.is_ascii_uppercase());
+    let call = text.ends_with("()");
+    flag || file
+        || call
+        || inner("://")
+        || inner("_")
+        || inner("::")
+        || inner("@") && inner(".")
+        || camel && text.starts_with(|c: char| c.is_ascii_lowercase()) && text.len() > 6
+}
+
+/// Reads digits with what is bound to them: a currency's sign, a unit, the rest of an id.
+fn read_number(text: &str, raw: &mut Vec<Raw>, facts: &mut Facts) {
+    let folded: String = text.trim_start_matches('#').to_lowercase();
+    if folded == "2fa" {
+        raw.push(Raw { text: folded, capital: false });
+        return;
+    }
+    let sign_end = folded.find(|c: char| c.is_alphanumeric()).unwrap_or(0);
+    let (sign, rest) = folded.split_at(sign_end);
+    let money = currency(sign);
+    let rest = rest.trim_end_matches(['\u{2019}', '\'', '-', '+', '#']);
+    let end = rest.find(|c: char| !c.is_ascii_digit() && !".,:/".contains(c)).unwrap_or(rest.len());
+    let (digits, tail) = rest.split_at(end);
+    let tail_money = currency(tail);
+    let bound = (!digits.is_empty() && !tail.is_empty()).then(|| unit(tail)).flatten();
+    if let Some(name) = money.or(tail_money).and_then(currency_name) {
+        raw.push(Raw { text: name.to_owned(), capital: false });
+    }
+    let known = bound.is_some() || tail_money.is_some() || tail.is_empty();
+    let value = if known { digits.trim_end_matches(['.', ',', ':', '/']) } else { rest };
+    let before = raw.last().map_or("", |word| word.text.as_str());
+    facts.number(value, before, bound);
+    raw.push(Raw { text: value.to_owned(), capital: false });
+}
+
+/// Adds a word, contractions taken apart.
+fn read_word(part: &str, capital: bool, raw: &mut Vec<Raw>) {
+    let mut text = String::with_capacity(part.len());
+    part.chars().for_each(|c| push_folded(if c == '\u{2019}' { '\'' } else { c }, &mut text));
+    let mut add = |word: &str| {
+        if !word.is_empty() {
+            raw.push(Raw { text: word.to_owned(), capital });
+        }
+    };
+    let Some((left, right)) = text.split_once('\'') else { return add(&text) };
+    match (left, right) {
+        ("can", "t") => ["can", "not"].into_iter().for_each(&mut add),
+        ("won", "t") => ["will", "not"].into_iter().for_each(&mut add),
+        (_, "t") if left.ends_with('n') => [&left[..left.len() - 1], "not"].into_iter().for_each(&mut add),
+        ("what" | "where" | "who" | "how" | "that" | "it" | "there" | "when" | "here", "s") => {
+            [left, "is"].into_iter().for_each(&mut add);
+        }
+        (_, "s" | "") => add(left),
+        (_, "d") => [left, "would"].into_iter().for_each(&mut add),
+        (_, "ll") => [left, "will"].into_iter().for_each(&mut add),
+        (_, "m") => [left, "am"].into_iter().for_each(&mut add),
+        (_, "re") => [left, "are"].into_iter().for_each(&mut add),
+        (_, "ve") => [left, "have"].into_iter().for_each(&mut add),
+        _ => [left, right].into_iter().for_each(&mut add),
+    }
+}
+
+/// Gives numbers the units that stand behind them.
+fn units(words: &[&str], facts: &mut Facts) {
+    for two in words.windows(2) {
+        if two[0].starts_with(|c: char| c.is_ascii_digit())
+            && !two[1].starts_with(|c: char| c.is_ascii_digit())
+        {
+            facts.number(two[0], "", unit(two[1]));
+        }
+    }
+}
+
+/// Puts phrases together and adds what is known of each word.
+fn related(raw: &[Raw]) -> Vec<Word> {
+    let texts: Vec<&str> = raw.iter().map(|word| word.text.as_str()).collect();
+    let mut words = Vec::with_capacity(raw.len());
+    let (mut at, mut relation) = (0, 0);
+    while at < raw.len() {
+        let (count, text) = phrase(&texts[at..]).unwrap_or((1, texts[at]));
+        let word = known(text, raw[at].capital && count == 1, relation);
+        if word.classes & RELATION != 0 {
+            relation = hash(text) as u32;
+        } else if word.is_content() {
+            relation = 0;
+        }
+        words.push(word);
+        at += count;
+    }
+    words
+}
+
+fn known(text: &str, capital: bool, relation: u32) -> Word {
+    let entry = table().whole(text);
+    let base = lexicon().word(text).map(|word| lexicon().base(word));
+    let digits = text.bytes().any(|b| b.is_ascii_digit());
+    let mut pieces = Vec::new();
+    let classes = classes(text);
+    let content = classes & (STOP | FRAME) == 0 || digits;
+    if content && !digits {
+        match base.filter(|&base| table().has(base)) {
+            Some(base) => pieces.push(base),
+            None => drop(table().pieces(text, &mut pieces)),
+        }
+    }
+    // The vocabulary is sorted by frequency; words it lacks are rarer than any it has.
+    let weight = entry.map_or(1.0, |entry| (f32::from(entry) / 1000.0 + 1.0).log2() / 5.0);
+    let name = capital || base.is_some_and(|base| lexicon().is_name(base));
+    let vector = if pieces.is_empty() { None } else { Vector::from_numbers(&sum(&pieces)) };
+    Word { text: text.to_owned(), base, classes, weight, digits, name, relation, vector }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::search::facts::Conflict;
+
+    fn conflict(a: &str, b: &str) -> Option<Conflict> {
+        Question::read(a).facts.conflict(&Question::read(b).facts)
+    }
+
+    #[test]
+    fn exact_things_must_be_shared() {
+        use Conflict::*;
+        for (a, b, expected) in [
+            ("Track order 48213", "Track order 48231", Some(Number)),
+            ("Track order #48213", "track order 48213?", None),
+            ("a loan of 1,000 euros", "a loan of €1000", None),
+            ("a loan of $1000", "a loan of €1000", Some(Currency)),
+            ("convert dollars to euros", "convert euros to dollars", Some(Currency)),
+            ("two bags", "2 bags", None),
+            ("two bags", "3 bags", Some(Number)),
+            ("Is 5 kg allowed?", "Is 5 lb allowed?", Some(Unit)),
+            ("Is 5kg allowed?", "5 kilos allowed?", None),
+            ("open at 7 am?", "open at 7 pm?", Some(Unit)),
+            ("Python 3.11 support", "Python 3.12 support", Some(Number)),
+            ("open on Monday", "open on Tuesday", Some(Date)),
+            ("return within 30 days", "30-day return", None),
+            ("is HIST 230 given in fall 2010", "in fall 2010, is HIST 230 given", None),
+            ("open from 8 to 5", "open from 5 to 8", Some(Number)),
+            ("how do I return", "how do I return within 30 days", Some(Number)),
+            ("what does `ls -l` do", "what does `ls -a` do", Some(Code)),
+            ("fix main.py", "fix util.py", Some(Code)),
+            ("open https://a.example/x", "open https://a.example/y", Some(Code)),
+            ("translate \"good day\"", "translate \"good night\"", Some(Quote)),
+            ("explain it in Spanish", "explain it in French", Some(Form)),
+            ("What is DNS? Answer in one sentence.", "What is DNS?", Some(Form)),
+            ("wie kann ich mein passwort ändern", "how can i change my password", Some(Language)),
+            ("重置密码", "reset password", Some(Language)),
+            ("turn on 2FA", "enable two-factor authentication", None),
+        ] {
+            assert_eq!(conflict(a, b), expected, "{a} | {b}");
+            assert_eq!(conflict(b, a), expected, "{b} | {a}");
+        }
+    }
+
+    #[test]
+    fn words_are_brought_to_one_form() {
+        let content = |text: &str| -> Vec<String> {
+            Question::read(text).content().map(|word| word.text.clone()).collect()
+        };
+        assert_eq!(content("How do I turn off my notifications?"), ["disable", "notifications"]);
+        assert_eq!(content("I can\u{2019}t sign in, please help"), ["login"]);
+        assert_eq!(content("Is Café René's open?"), ["cafe", "rene", "open"]);
+    }
+
+    #[test]
+    fn no_text_is_too_odd() {
+        for text in [
+            "",
+            "'",
+            "''t",
+            "$",
+            "#",
+            "`",
+            "\"",
+            "--",
+            "1",
+            "$1",
+            "1'",
+            "@.",
+            "\u{1F9FF}",
+            "a\u{301}",
+            "%%",
+            "£€",
+        ] {
+            let question = Question::read(text);
+            assert!(question.words.len() <= WORDS_MAX && question.facts.conflict(&question.facts).is_none());
+        }
+        assert!(Question::read(&"word ".repeat(70)).long);
+        // Each word of the vocabulary in a form that has another base.
+        for word in ["disabled", "deactivates", "refunds"] {
+            assert!(Question::read(word).words[0].base.is_some());
+        }
+    }
+}
