@@ -43,12 +43,13 @@ export function readForm(body: Buffer, contentType: string): Form | Refusal {
   const parts: FormPart[] = [];
   let textBytes = 0;
   let at = body.indexOf(delimiter);
-  if (at !== 0) return refuse('The form does not begin with its boundary.');
+  // A preamble ends with a line break.
+  if (at < 0 || !isBlank(body, 0, at) || (at > 0 && !startsAt(body, crlf, at - crlf.length)))
+    return refuse('The form does not begin with its boundary.');
   for (;;) {
     const after = at + delimiter.length;
     if (body.toString('latin1', after, after + 2) === '--') {
-      const rest = body.subarray(after + 2);
-      if (rest.length > 0 && !rest.equals(crlf)) return refuse('The form is followed by other bytes.');
+      if (!isBlank(body, after + 2, body.length)) return refuse('The form is followed by other bytes.');
       return { boundary, parts };
     }
     if (!startsAt(body, crlf, after))
@@ -88,6 +89,16 @@ export function textOf(form: Form, name: string, body: Buffer): string | undefin
 }
 
 const refuse = (what: string): Refusal => new Refusal('invalid_form', what, { param: 'body' });
+
+/** Most bytes of a preamble or epilogue. */
+const blankMaxBytes = 1024;
+
+/**
+ * Whether bytes are nothing but white space. Parsers skip what surrounds a form, and SDKs put line breaks there; text
+ * could hide there from everybody but a lenient parser.
+ */
+const isBlank = (body: Buffer, start: number, end: number): boolean =>
+  end - start <= blankMaxBytes && /^[ \t\r\n]*$/.test(body.toString('latin1', start, end));
 
 const startsAt = (body: Buffer, what: Buffer, at: number): boolean =>
   body.subarray(at, at + what.length).equals(what);

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Refusal } from '../../src/base/errors.ts';
 import { type Form, readForm, textOf } from '../../src/base/multipart.ts';
+import { formFields } from '../../src/simulate/form.ts';
 
 const type = 'multipart/form-data; boundary=b';
 const field = (head: string, content: string): string => `--b\r\n${head}\r\n\r\n${content}\r\n`;
@@ -40,6 +41,18 @@ test.each([
   expect(read(named('a', 'b') + end, contentType).parts).toHaveLength(1);
 });
 
+test.each([
+  ['C1: line breaks after it (openai-node 4, Faraday)', `${named('a', 'b')}--b--\r\n\r\n`],
+  ['C1: a line break before it', `\r\n${named('a', 'b')}${end}`],
+  ['C1: none after it', `${named('a', 'b')}--b--`],
+  ['C1: blank lines around it', ` \r\n\r\n${named('a', 'b')}--b--\r\n \t\r\n`],
+])('%s are no part of the form', (_, text) => {
+  const body = Buffer.from(text);
+  expect(textOf(read(body), 'a', body)).toBe('b');
+  // The simulator reads it by a parser of its own.
+  expect(formFields(body, type)).toEqual({ a: 'b' });
+});
+
 /** Body, part of the refusal, and content type of each. */
 const refused: Readonly<Record<string, readonly [body: string, says: string, contentType?: string]>> = {
   'no boundary': [named('a', 'b') + end, 'has no boundary', 'multipart/form-data'],
@@ -48,6 +61,8 @@ const refused: Readonly<Record<string, readonly [body: string, says: string, con
   empty: ['', 'does not begin'],
   'another boundary': ['--c--', 'does not begin'],
   'bytes before it': [`x\r\n${end}`, 'does not begin'],
+  'a preamble that ends inside a line': [` ${end}`, 'does not begin'],
+  'an endless epilogue': [`${named('a', 'b')}${end}${'\r\n'.repeat(600)}`, 'followed by other bytes'],
   'bytes after it': [`${named('a', 'b')}${end}more`, 'followed by other bytes'],
   'cut in a field': [named('a', 'b'), 'before its last boundary'],
   'cut in its headers': ['--b\r\nContent-Disposition: form-data; name="a"\r\n', 'have no end'],
