@@ -5,8 +5,9 @@ use napi::{Error, Result};
 use napi_derive::napi;
 use sidegate_core::limits::decision::BadRate;
 use sidegate_core::limits::entry::{ENTRY, SETTLE, SWEEP};
-use sidegate_core::limits::meter::{Meter, Settings};
+use sidegate_core::limits::meter::Meter;
 use sidegate_core::limits::meters::{Fault, Meters};
+use sidegate_core::limits::settings::Settings;
 use sidegate_core::shared::registry::Registry;
 
 use crate::numbers::MeterAlgorithm;

@@ -68,7 +68,7 @@ mirror! {
 
 mirror! {
     "How a meter counts."
-    MeterAlgorithm, sidegate_core::limits::meter::Algorithm {
+    MeterAlgorithm, sidegate_core::limits::settings::Algorithm {
         TokenBucket, LeakyBucket, SlidingWindow, Concurrency, Budget,
     }
 }

@@ -4,7 +4,7 @@ use crate::limits::budget::Budget;
 use crate::limits::concurrency::Concurrency;
 use crate::limits::decision::{BadRate, Decision};
 use crate::limits::leaky_bucket::LeakyBucket;
-use crate::limits::meter::{Algorithm, Settings, Span};
+use crate::limits::settings::{Algorithm, Settings, Span};
 use crate::limits::sliding_window::SlidingWindow;
 use crate::limits::token_bucket::TokenBucket;
 

@@ -3,41 +3,7 @@
 use crate::limits::decision::{BadRate, Decision};
 use crate::limits::kind::Kind;
 use crate::limits::lease::{Grant, Lease, Terms};
-
-/// How a meter counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Algorithm {
-    /// A [`crate::limits::token_bucket::TokenBucket`]; its rate is the refill per second.
-    TokenBucket,
-    /// A [`crate::limits::leaky_bucket::LeakyBucket`]; its rate is the outflow per second.
-    LeakyBucket,
-    /// A [`crate::limits::sliding_window::SlidingWindow`]; its rate is its length in ms.
-    SlidingWindow,
-    /// A [`crate::limits::concurrency::Concurrency`], without a rate.
-    Concurrency,
-    /// A [`crate::limits::budget::Budget`], without a rate.
-    Budget,
-}
-
-/// What a meter is set to.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Settings {
-    /// The largest cost it can hold.
-    pub capacity: f64,
-    /// Its meaning depends on the algorithm.
-    pub rate: f64,
-    /// Share of the capacity at which it warns, above 0 and at most 1.
-    pub soft_share: f64,
-}
-
-/// The calendar window a cost belongs to; only budgets use it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Span {
-    /// The window's id.
-    pub window: f64,
-    /// Ms until it ends.
-    pub left_ms: f64,
-}
+use crate::limits::settings::{Algorithm, Settings, Span};
 
 /// A meter with its soft mark.
 #[derive(Clone, Debug)]

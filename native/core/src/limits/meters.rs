@@ -3,7 +3,8 @@
 
 use crate::limits::decision::Decision;
 use crate::limits::entry::{Asked, CHANGED, ENTRY, SETTLE, SWEEP, Settled, Swept, ask, told};
-use crate::limits::meter::{Meter, Span};
+use crate::limits::meter::Meter;
+use crate::limits::settings::Span;
 
 /// Maximum number of open meters.
 pub const OPEN_MAX: usize = 1 << 20;
@@ -238,7 +239,7 @@ pub(crate) fn index_of(id: f64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::meter::{Algorithm, Settings};
+    use crate::limits::settings::{Algorithm, Settings};
 
     fn open(meters: &mut Meters, algorithm: Algorithm, capacity: f64) -> f64 {
         let settings = Settings { capacity, rate: 1.0, soft_share: 0.8 };

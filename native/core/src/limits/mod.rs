@@ -3,13 +3,14 @@
 pub mod budget;
 pub mod concurrency;
 pub mod decision;
-pub mod entry;
 pub(crate) mod demand;
+pub mod entry;
 pub mod kind;
 pub mod leaky_bucket;
 pub mod lease;
 pub mod leases;
 pub mod meter;
 pub mod meters;
+pub mod settings;
 pub mod sliding_window;
 pub mod token_bucket;

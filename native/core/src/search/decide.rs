@@ -30,14 +30,16 @@ pub enum Reason {
     Long,
     /// They are in a language that the model doesn't know.
     Foreign,
+    /// One has no words to compare.
+    Empty,
     /// They must not be the same.
     Conflict(Conflict),
 }
 
 /// Names of the reasons, by [`Reason::number`].
-pub const REASONS: [&str; 12] = [
-    "model", "equal", "long", "foreign", "number", "unit", "currency", "date", "code", "quote", "form",
-    "language",
+pub const REASONS: [&str; 13] = [
+    "model", "equal", "long", "foreign", "empty", "number", "unit", "currency", "date", "code", "quote",
+    "form", "language",
 ];
 
 impl Reason {
@@ -48,7 +50,8 @@ impl Reason {
             Reason::Equal => 1,
             Reason::Long => 2,
             Reason::Foreign => 3,
-            Reason::Conflict(conflict) => 4 + conflict as usize,
+            Reason::Empty => 4,
+            Reason::Conflict(conflict) => 5 + conflict as usize,
         }
     }
 }
@@ -97,6 +100,9 @@ pub fn decide_exactly(cached: &Side, asked: &Side) -> Option<Decision> {
     }
     if cached.long || asked.long {
         return different(Reason::Long);
+    }
+    if cached.words.is_empty() || asked.words.is_empty() {
+        return different(Reason::Empty);
     }
     if is_equal(cached, asked) {
         return Some(Decision { verdict: Verdict::Same, reason: Reason::Equal, score: 1.0 });
