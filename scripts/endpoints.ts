@@ -31,7 +31,7 @@ export function endpointRows(): string[][] {
   return [
     ...data,
     ['`GET /v1/models`, `GET /v1/models/{id}`', 'the one the client speaks', 'always allowed'],
-    ['`GET /healthz`, `GET /readyz`, `GET /metrics`', 'admin port', '–'],
+    ['`GET /`, `GET /healthz`, `GET /readyz`, `GET /metrics`', 'admin port', '–'],
     ['`GET /keys`, `POST /keys`, `DELETE /keys/{id}`', 'admin port', '–'],
     ['`GET /limits`', 'admin port', '–'],
   ];

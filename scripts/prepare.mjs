@@ -4,7 +4,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -82,8 +82,16 @@ function installOnDebian(name) {
   run(`installing ${name} for the tests`, 'apt-get', install, hint);
 }
 
-function prepareRedis() {
-  if (spawnSync('redis-server', ['--version']).status !== 0) installOnDebian('redis-server');
+/** Programs that tests start, and the Debian packages they are in. */
+const testPrograms = [
+  ['redis-server', 'redis-server'],
+  ['chromium', 'chromium'],
+  ['promtool', 'prometheus'],
+];
+
+function preparePrograms() {
+  for (const [program, name] of testPrograms)
+    if (spawnSync(program, ['--version']).error !== undefined) installOnDebian(name);
 }
 
 const venv = '.sidegate/venv';
@@ -140,15 +148,19 @@ try {
   });
   step({
     stamp: 'dist/.stamp',
-    inputs: ['src', 'tsconfig.json', 'tsconfig.build.json', 'native/binding/index.d.ts'],
-    outputs: ['dist/main.js'],
-    make() {
-      rmSync(join(root, 'dist'), { recursive: true, force: true });
-      run('compiling', 'tsc', ['-p', 'tsconfig.build.json'], 'See the lines above.');
-    },
+    inputs: [
+      'src',
+      'scripts/build.mjs',
+      'tsconfig.json',
+      'tsconfig.build.json',
+      'tsconfig.dashboard.json',
+      'native/binding/index.d.ts',
+    ],
+    outputs: ['dist/main.js', 'dist/admin/dashboard/index.html'],
+    make: () => run('compiling', 'node', ['scripts/build.mjs'], 'See the lines above.'),
   });
   if (process.argv.includes('--tests')) {
-    prepareRedis();
+    preparePrograms();
     preparePython();
   }
 } catch (cause) {

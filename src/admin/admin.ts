@@ -1,10 +1,11 @@
-/** The admin port: health, readiness, metrics and stored keys. Errors are problem+json (RFC 9457). */
+/** The admin port: health, readiness, metrics, stored keys and the dashboard. Errors are problem+json (RFC 9457). */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isIP, type Socket } from 'node:net';
 import type { Registry } from 'prom-client';
 import { createServer, hostName, urlOf } from '../base/node-http.ts';
 import type { Config } from '../config/schema.ts';
-import { answerKeys, type KeysAdmin } from './keys.ts';
+import { createDashboard, type Dashboard, type DashboardView } from './dashboard.ts';
+import { answerKeys, isToken, type KeysAdmin } from './keys.ts';
 import { answerLimits, type LimitsAdmin } from './limits.ts';
 
 /** The open admin port. */
@@ -21,17 +22,27 @@ export interface AdminView {
   readonly registry: Registry;
   readonly keys: KeysAdmin;
   readonly limits: LimitsAdmin;
+  readonly dashboard: Omit<DashboardView, 'token' | 'isAdmin'>;
 }
 
 /** Opens the admin port. Rejects if the address can't be listened on. */
 export async function openAdmin(config: Config['admin'], view: AdminView): Promise<AdminPort> {
+  const { token } = view.keys;
+  const dashboard = createDashboard({
+    ...view.dashboard,
+    token,
+    isAdmin(req) {
+      const known = token();
+      return known !== null && isToken(req.headers.authorization, known);
+    },
+  });
   const isOurs = hostCheck(config);
   const server = createServer({ ...times, connectionsCheckingInterval: 1000 }, (req, res) => {
     busy.add(req.socket);
     res.on('close', () => busy.delete(req.socket));
     if (!isOurs(req.headers.host))
       return problem(res, 403, 'Host refused', 'Call localhost, or add the name to admin.allowedHosts.');
-    answer(req, res, view).catch(() =>
+    answer(req, res, view, dashboard).catch(() =>
       problem(res, 500, 'Internal error', 'The request could not be answered.'),
     );
   });
@@ -58,6 +69,7 @@ export async function openAdmin(config: Config['admin'], view: AdminView): Promi
   return {
     url: urlOf(server, config),
     close() {
+      dashboard.close();
       server.close();
       server.closeAllConnections();
     },
@@ -80,19 +92,25 @@ function hostCheck({ host, allowedHosts }: Config['admin']): (header: string | u
   };
 }
 
-async function answer(req: IncomingMessage, res: ServerResponse, view: AdminView): Promise<void> {
-  const path = (req.url ?? '/').split('?')[0];
-  if (req.headers.origin !== undefined || req.headers['sec-fetch-site'] === 'cross-site') {
+async function answer(
+  req: IncomingMessage,
+  res: ServerResponse,
+  view: AdminView,
+  dashboard: Dashboard,
+): Promise<void> {
+  const path = (req.url ?? '/').split('?')[0] ?? '/';
+  if (isForeign(req)) {
     return problem(res, 403, 'Origin refused', 'Web pages may not read the admin port.');
   }
-  const ofKeys = path === '/keys' || path?.startsWith('/keys/') === true;
+  const ofKeys = path === '/keys' || path.startsWith('/keys/');
   if (ofKeys || path === '/limits') {
-    const reply = ofKeys ? await answerKeys(req, path ?? '', view.keys) : answerLimits(req, view.limits);
+    const reply = ofKeys ? await answerKeys(req, path, view.keys) : answerLimits(req, view.limits);
     if ('problem' in reply) return problem(res, reply.status, reply.problem, reply.detail, reply.headers);
     res.writeHead(reply.status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
     res.end(reply.body === null ? undefined : JSON.stringify(reply.body));
     return;
   }
+  if (await dashboard.answer(req, res, path)) return;
   if (req.method !== 'GET' && req.method !== 'HEAD')
     return problem(res, 405, 'Method not allowed', 'Use GET.');
   if (path === '/healthz') return plain(res, 200, 'ok\n');
@@ -103,7 +121,13 @@ async function answer(req: IncomingMessage, res: ServerResponse, view: AdminView
     res.end(text);
     return;
   }
-  problem(res, 404, 'Not found', 'The admin port serves /healthz, /readyz, /metrics, /keys and /limits.');
+  problem(res, 404, 'Not found', 'The admin port serves /, /healthz, /readyz, /metrics, /keys and /limits.');
+}
+
+/** Whether a request comes from a page of another origin. The dashboard's own page sends its origin with a POST. */
+function isForeign({ headers: { origin, host, 'sec-fetch-site': site } }: IncomingMessage): boolean {
+  if (origin === undefined) return site === 'cross-site';
+  return origin !== `http://${host}`;
 }
 
 function plain(res: ServerResponse, status: number, text: string): void {

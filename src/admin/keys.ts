@@ -69,7 +69,7 @@ export function refuseStranger(req: IncomingMessage, token: string | null, off: 
 }
 
 /** Compares digests, so that the time taken reveals neither token nor length. */
-function isToken(authorization: string | undefined, token: string): boolean {
+export function isToken(authorization: string | undefined, token: string): boolean {
   const sent = /^bearer +(.*)$/i.exec(authorization ?? '')?.[1] ?? '';
   return timingSafeEqual(hash('sha256', sent, 'buffer'), hash('sha256', token, 'buffer'));
 }

@@ -1,4 +1,5 @@
 /** `sidegate demo`: all stages on, with the simulator and the real providers whose keys are in the environment. */
+import { randomBytes } from 'node:crypto';
 import type { z } from 'zod';
 import { type Config, configSchema } from '../config/schema.ts';
 import { isPattern, type Preset, presets } from '../dialects/presets.ts';
@@ -48,7 +49,11 @@ export function demoConfig(env: Env, port?: string): Config {
   );
   const parsed = configSchema.safeParse({
     listen: port === undefined ? {} : { port: Number(port) },
-    admin: port === undefined ? {} : { port: port === '0' ? 0 : Number(port) + 1 },
+    admin: {
+      // New at each start: it only lets this machine's dashboard send requests.
+      token: randomBytes(18).toString('base64url'),
+      ...(port === undefined ? {} : { port: port === '0' ? 0 : Number(port) + 1 }),
+    },
     authenticate: { anonymousTenant: 'demo' },
     limits: [{ name: 'demo-requests', capacity: 100, refillPerSecond: 10 }],
     providers: {
@@ -83,6 +88,8 @@ export function demoBanner(config: Config, { dataUrl, adminUrl, simulated }: Sid
       ? ''
       : `\n  Set any of these variables to add its real provider (listed by \`sidegate presets\`)\n${inLines(off)}\n`;
   return `
+  Dashboard ${adminUrl}/#token=${config.admin.token}
+
   Sidegate ${dataUrl}  (OpenAI SDKs: base URL ${dataUrl}/v1, Anthropic SDKs: ${dataUrl})
   Admin    ${adminUrl}/metrics  /healthz  /readyz
 

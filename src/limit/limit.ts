@@ -19,6 +19,7 @@ import { report } from './report.ts';
 import type { LimitsConfig, Matter, Rule } from './rule.ts';
 import { createScopes, type Scope, type SpentRow, scopesMax } from './scopes.ts';
 import { createSharedMeters } from './shared.ts';
+import { type LimitUse, usageOf } from './usage.ts';
 import { type BudgetGauge, budgetGauges, type LimitView, viewMax, viewOf } from './view.ts';
 
 /** What the limiter needs. */
@@ -68,6 +69,8 @@ export interface Limiter {
    * removed and added again within its window continues.
    */
   update(config: LimitsConfig): void;
+  /** How far the fullest meters are used up; for people, not for requests. */
+  usage(max: number): LimitUse[];
   /** Meters in use. */
   readonly scopes: number;
   /** Dollar budgets changed since the last call; fewer than `max` if there are no more. */
@@ -179,6 +182,7 @@ export function createLimiter(first: LimitsConfig, deps: LimiterDeps): Limiter {
     },
     budgets: () => budgetGauges(table, scopes.all(), clock()),
     update: (config) => finder.update(config, clock()),
+    usage: (max) => usageOf(table, scopes.all(), max, clock()),
     get scopes() {
       return scopes.size;
     },

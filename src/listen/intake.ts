@@ -10,6 +10,7 @@ import { saysBatch } from '../exchange/priority.ts';
 import type { WholeReply } from '../exchange/reply.ts';
 import { checkHead } from './check-head.ts';
 import { dialectOf, endpointAt, type Head, pathOf } from './endpoints.ts';
+import { frontPage, isBrowser } from './front-page.ts';
 import { createGuard } from './guard.ts';
 import { type ActiveRequests, Incoming } from './incoming.ts';
 import type { ListenSettings } from './settings.ts';
@@ -66,12 +67,14 @@ export interface Intake {
  * Creates the intake of a port.
  * @param clock monotonic ms
  * @param onRefused called for each request that is refused here, before the pipeline
+ * @param adminUrl URL of the admin port, for browsers; empty: unknown
  */
 export function createIntake(
   config: ListenSettings,
   requests: ActiveRequests,
   clock: () => number,
   onRefused: (request: Refused, refusal: Refusal) => void,
+  adminUrl: string,
 ): Intake {
   let current = config;
   let guard = createGuard(config);
@@ -95,6 +98,7 @@ export function createIntake(
     },
     accepts: (head) => !(check(head, dialectOf(head)) instanceof Refusal),
     refuse({ head, dialect, id, startedMs }, refusal) {
+      if (refusal.code === 'not_found' && isBrowser(head)) return frontPage(adminUrl);
       onRefused({ id, endpoint: endpointAt(head, dialect) ?? noEndpoint, startedMs }, refusal);
       return refusalReply(refusal, dialect, id);
     },

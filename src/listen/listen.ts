@@ -48,6 +48,7 @@ export interface Listener {
  * @param clock monotonic ms
  * @param admits whether the credential in a head is good: otherwise `handle` refuses it, and gets no body
  * @param onRefused called for each request that is refused here, before the pipeline
+ * @param adminUrl URL of the admin port, for browsers; empty: unknown
  */
 export async function listen(
   config: ListenSettings,
@@ -55,6 +56,7 @@ export async function listen(
   admits: (headers: IncomingHttpHeaders) => boolean | Promise<boolean>,
   clock: () => number,
   onRefused: (request: Refused, refusal: Refusal) => void,
+  adminUrl = '',
 ): Promise<Listener> {
   let current = config;
   const requests: ActiveRequests = {
@@ -66,7 +68,7 @@ export async function listen(
     onIdle: null,
   };
   const { active } = requests;
-  const intake = createIntake(config, requests, clock, onRefused);
+  const intake = createIntake(config, requests, clock, onRefused, adminUrl);
 
   const send: Send = (reply, to) => {
     if (!(to instanceof NodeReply)) return respond(reply, to, current);

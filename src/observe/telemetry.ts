@@ -8,11 +8,14 @@ import type { Metrics } from './metrics.ts';
 import { createNotices } from './notices.ts';
 import type { Recent } from './recent.ts';
 import type { ExchangeRecord } from './record.ts';
+import { createSpend, type Spend } from './spend.ts';
 
 /** Telemetry, plus the events that only the pipeline and the process report. */
 export interface Observer extends Telemetry {
   /** The last records. */
   readonly recent: Recent;
+  /** What was used and spent since the start. */
+  readonly spend: Spend;
   /** A request is finished. */
   record(record: ExchangeRecord): void;
   /** Usage and cost of one billed call for a tenant's request. */
@@ -35,14 +38,17 @@ export function createObserver(
   world: { readonly clock: () => number; readonly wallClock: () => number },
 ): Observer {
   const notice = createNotices(log, world.clock);
+  const spend = createSpend();
   const failingIssuers = new Set<string>();
   let limitNames: ReadonlySet<string> = new Set();
   return {
     recent,
+    spend,
     record(record) {
       const wallMs = world.wallClock();
       metrics.record(record);
       recent.add(record, wallMs);
+      spend.add(record);
       ledger?.add(record, wallMs);
       logRecord(log, record, wallMs);
     },

@@ -13,6 +13,7 @@ import { modelNames } from '../route/route.ts';
 import { composeStages, openRooms } from './compose.ts';
 import { drain, release } from './drain.ts';
 import { adopt } from './reload.ts';
+import { viewOf } from './view.ts';
 
 /** A running sidecar. */
 export interface Sidecar {
@@ -58,9 +59,13 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
     leased: () => (stages.config.sync.redis === undefined ? null : rooms.leases.up),
   };
   const { registry } = rooms.metrics;
-  const admin = await openAdmin(first.admin, { ready: () => ready, registry, keys, limits }).catch(
-    releaseAfter,
-  );
+  const dashboard = viewOf(rooms, {
+    config: () => stages.config,
+    dataUrl: () => listener?.url ?? '',
+    inFlight: () => listener?.inFlight ?? 0,
+  });
+  const view = { ready: () => ready, registry, keys, limits, dashboard };
+  const admin = await openAdmin(first.admin, view).catch(releaseAfter);
   const open = await listen(
     first.listen,
     (exchange) => handle(exchange, stages),
@@ -70,6 +75,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
       rooms.observer.record(
         createRecord(request, noCourse, { status: entry.status, error: code }, nothingBilled, clock()),
       ),
+    admin.url,
   ).catch((cause: unknown) => {
     admin.close();
     return releaseAfter(cause);

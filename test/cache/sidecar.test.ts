@@ -14,6 +14,7 @@ import { handle } from '../../src/gateway/gateway.ts';
 import { createLimiter } from '../../src/limit/limit.ts';
 import { retryBudget } from '../../src/native/retries.ts';
 import { createRecent } from '../../src/observe/recent.ts';
+import { createSpend } from '../../src/observe/spend.ts';
 import { createReplay } from '../../src/replay/replay.ts';
 import { createRouteTable } from '../../src/route/route.ts';
 import { createScrubPolicy } from '../../src/scrub/policy.ts';
@@ -274,6 +275,7 @@ function stagesFor({ upstream }: Gate, { name: dialect }: Wire, cache: Cache): S
     observer: {
       ...silent,
       recent: createRecent(0),
+      spend: createSpend(),
       record: () => {},
       charge: () => {},
       reload: () => {},

@@ -112,7 +112,8 @@ async function serve(args: readonly string[]): Promise<Service> {
   // The end of the line to try.
   await prints("}'\n\n");
   return {
-    url: printed().match(/http:\/\/127\.0\.0\.1:\d+/)?.[0] ?? '',
+    // The demo names its dashboard first.
+    url: printed().match(/^(?! *Dashboard).*?(http:\/\/127\.0\.0\.1:\d+)/m)?.[1] ?? '',
     banner: printed(),
     prints,
     async stop() {

@@ -196,7 +196,7 @@ describe('endpoints', () => {
   });
 
   test('the admin port has no others', async () => {
-    const { detail } = (await (await fetch(`${sidecar.adminUrl}/`)).json()) as { detail: string };
+    const { detail } = (await (await fetch(`${sidecar.adminUrl}/none`)).json()) as { detail: string };
     const admin = listed
       .filter(([, dialect]) => dialect === 'admin port')
       .map(([name]) => name.split(' ')[1]?.replace('/{id}', '') ?? '');

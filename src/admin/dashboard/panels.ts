@@ -1,0 +1,373 @@
+/** The views besides requests: overview, targets, limits, costs and configuration. */
+import { ask, type LimitUse, type SpendRow, type Story, state, type TargetView } from './data.ts';
+import { bar, type Content, card, el, table } from './dom.ts';
+import { clock, count, ms, percent, quantile, size, span, usd } from './format.ts';
+import { plot } from './plot.ts';
+import { outcome } from './requests.ts';
+
+const bucketMs = 5000;
+const bucketsMax = 60;
+
+const sorted = (values: readonly number[]): number[] => values.toSorted((a, b) => a - b);
+const failed = ({ status, error }: Story): boolean => status >= 400 || error !== '';
+
+/** Requests by time: one list for each of the last buckets. */
+function buckets(nowMs: number): { times: number[]; lists: Story[][] } {
+  const last = Math.floor(nowMs / bucketMs);
+  const times = Array.from({ length: bucketsMax }, (_, i) => (last - bucketsMax + 1 + i) * bucketMs);
+  const lists = times.map((): Story[] => []);
+  for (const story of state.requests)
+    lists[Math.floor(story.endedMs / bucketMs) - (last - bucketsMax + 1)]?.push(story);
+  return { times, lists };
+}
+
+/** Percentile of something over each list; null: there is nothing. */
+const lineOf = (lists: readonly Story[][], of: (story: Story) => number, share: number): (number | null)[] =>
+  lists.map((list) => {
+    const values = sorted(list.map(of).filter((value) => value > 0));
+    return values.length === 0 ? null : quantile(values, share);
+  });
+
+function percentilePlot(
+  title: string,
+  lists: readonly Story[][],
+  times: readonly number[],
+  of: (story: Story) => number,
+) {
+  return plot({
+    title,
+    times,
+    format: ms,
+    series: [
+      { label: 'p50', colour: 'one', values: lineOf(lists, of, 0.5) },
+      { label: 'p95', colour: 'two', values: lineOf(lists, of, 0.95) },
+      { label: 'p99', colour: 'three', values: lineOf(lists, of, 0.99) },
+    ],
+  });
+}
+
+/** The first view. @param open shows a request */
+export function overviewView(open: (id: string) => void): HTMLElement {
+  const { overview } = state;
+  if (overview === null) return el('p', { class: 'empty' }, 'Waiting for the first figures …');
+  const { times, lists } = buckets(overview.nowMs);
+  const recent = lists.slice(-12).flat();
+  // Less than a minute, if it began less than a minute ago.
+  const sinceMs = overview.nowMs - (state.requests[0]?.endedMs ?? 0);
+  const seconds = Math.max(1, Math.min(12 * bucketMs, sinceMs) / 1000);
+  const durations = sorted(recent.map(({ durationMs }) => durationMs));
+  const firsts = sorted(recent.map(({ ttftMs }) => ttftMs).filter((value) => value > 0));
+  const total = (of: (row: SpendRow) => number): number =>
+    overview.spend.reduce((sum, row) => sum + of(row), 0);
+  const requests = total((row) => row.requests);
+  const tile = (value: string, label: string): HTMLElement =>
+    el('div', { class: 'tile' }, el('b', {}, value), el('span', {}, label));
+  return el(
+    'div',
+    { class: 'grid' },
+    el(
+      'div',
+      { class: 'tiles' },
+      tile(count(recent.length / seconds), 'requests a second, last minute'),
+      tile(
+        recent.length === 0 ? '–' : percent(recent.filter(failed).length / recent.length),
+        'failed, last minute',
+      ),
+      tile(ms(quantile(durations, 0.5)), `latency p50, p99 ${ms(quantile(durations, 0.99))}`),
+      tile(ms(quantile(firsts, 0.5)), `first token p50, p99 ${ms(quantile(firsts, 0.99))}`),
+      tile(usd(total((row) => row.costNanoUsd)), `spent, ${count(requests)} requests since the start`),
+      tile(
+        usd(total((row) => row.savedNanoUsd)),
+        `saved by ${count(total((row) => row.hits))} stored replies`,
+      ),
+      tile(
+        count(overview.numbers.inFlight),
+        `in flight, ${count(overview.numbers.batchWaiting)} batch waiting`,
+      ),
+    ),
+    card(
+      'Latency',
+      'by percentile',
+      'half',
+      percentilePlot('Latency', lists, times, ({ durationMs }) => durationMs),
+    ),
+    card(
+      'Time to first token',
+      'streams and whole replies',
+      'half',
+      percentilePlot('Time to first token', lists, times, ({ ttftMs }) => ttftMs),
+    ),
+    card(
+      'Requests',
+      'a second',
+      'half',
+      plot({
+        title: 'Requests a second',
+        times,
+        format: count,
+        series: [
+          { label: 'all', colour: 'one', values: lists.map((list) => (list.length * 1000) / bucketMs) },
+          {
+            label: 'from the cache',
+            colour: 'four',
+            values: lists.map(
+              (list) =>
+                (list.filter(({ cache, replayed }) => cache === 'hit' || replayed).length * 1000) / bucketMs,
+            ),
+          },
+          {
+            label: 'failed',
+            colour: 'three',
+            values: lists.map((list) => (list.filter(failed).length * 1000) / bucketMs),
+          },
+        ],
+      }),
+    ),
+    card(
+      'Tokens',
+      'a second',
+      'half',
+      plot({
+        title: 'Tokens a second',
+        times,
+        format: count,
+        series: [
+          {
+            label: 'input',
+            colour: 'one',
+            values: lists.map(
+              (list) => (list.reduce((sum, { inputTokens }) => sum + inputTokens, 0) * 1000) / bucketMs,
+            ),
+          },
+          {
+            label: 'output',
+            colour: 'two',
+            values: lists.map(
+              (list) => (list.reduce((sum, { outputTokens }) => sum + outputTokens, 0) * 1000) / bucketMs,
+            ),
+          },
+        ],
+      }),
+    ),
+    card(
+      'Costs by team',
+      'since the start',
+      'half',
+      spendTable('team', ({ tenant, team }) => [tenant, team].filter(Boolean).join(' / '), 6),
+    ),
+    card(
+      'Costs by model',
+      'since the start',
+      'half',
+      spendTable('model', ({ target }) => target, 6),
+    ),
+    card('Limits and budgets', 'the fullest', 'half', limitTable(overview.limits.slice(0, 6))),
+    card('Last requests', '', 'half', lastRequests(open)),
+    card('Targets', '', '', routeMap(overview.targets)),
+  );
+}
+
+function lastRequests(open: (id: string) => void): HTMLElement {
+  const rows = state.requests.slice(-8).reverse();
+  if (rows.length === 0)
+    return el('p', { class: 'empty' }, 'No requests yet. Send one, or try the playground.');
+  return table(
+    'Last requests',
+    ['Time', 'Status', 'Model', '#Time taken', '#Cost'],
+    rows.map((story) => [
+      el(
+        'button',
+        { type: 'button', class: 'link mono', click: () => open(story.requestId) },
+        clock(story.endedMs),
+      ),
+      outcome(story),
+      story.model,
+      ms(story.durationMs),
+      usd(story.costNanoUsd),
+    ]),
+  );
+}
+
+type Sums = Omit<SpendRow, 'tenant' | 'team' | 'keyId' | 'target'>;
+
+function spendTable(what: string, nameOf: (row: SpendRow) => string, max: number): HTMLElement {
+  const groups = new Map<string, Sums>();
+  for (const row of state.overview?.spend ?? []) {
+    const name = nameOf(row);
+    const known = groups.get(name);
+    if (known === undefined) groups.set(name, { ...row });
+    else
+      for (const key of Object.keys(known) as (keyof Sums)[])
+        if (typeof known[key] === 'number') known[key] += row[key];
+  }
+  const rows = [...groups]
+    .sort(([, a], [, b]) => b.costNanoUsd - a.costNanoUsd || b.requests - a.requests)
+    .slice(0, max);
+  if (rows.length === 0) return el('p', { class: 'empty' }, 'Nothing spent yet.');
+  const most = Math.max(...rows.map(([, { costNanoUsd }]) => costNanoUsd), 1);
+  const columns: readonly (readonly [string, (row: Sums) => string])[] = [
+    ['#Cost', (row) => usd(row.costNanoUsd)],
+    ['#Saved', (row) => usd(row.savedNanoUsd)],
+    ['#Tokens in', (row) => count(row.inputTokens)],
+    ['#Out', (row) => count(row.outputTokens)],
+    ['#Requests', (row) => count(row.requests)],
+    ['#Cached tokens', (row) => count(row.cachedInputTokens)],
+    ['#Hits', (row) => count(row.hits)],
+    ['#Failed', (row) => count(row.failed)],
+  ];
+  // A half card has room for the first ones.
+  const shown = max > 6 ? columns : columns.slice(0, 5);
+  return table(
+    `Costs by ${what}`,
+    [what, 'Share', ...shown.map(([title]) => title)],
+    rows.map(([name, row]) => [
+      name || '(none)',
+      // Only a comparison: nothing is full.
+      bar((row.costNanoUsd / most) * 0.79, `${name}: ${usd(row.costNanoUsd)}`),
+      ...shown.map(([, of]) => of(row)),
+    ]),
+  );
+}
+
+/** Costs by every dimension that is counted in memory. */
+export function costsView(): HTMLElement {
+  const { ledger = null } = state.overview ?? {};
+  const note =
+    ledger === null
+      ? 'No ledger is kept: set observe.ledger.path, and sidegate costs looks back for months.'
+      : `Ledger: ${count(ledger.written)} rows written since the start, ${ledger.waiting} waiting, ${ledger.dropped} dropped. For longer spans: sidegate costs.`;
+  return el(
+    'div',
+    { class: 'grid' },
+    card(
+      'By team',
+      'since the start',
+      '',
+      spendTable('team', ({ tenant, team }) => [tenant, team].filter(Boolean).join(' / '), 50),
+    ),
+    card(
+      'By model',
+      '',
+      '',
+      spendTable('model', ({ target }) => target, 50),
+    ),
+    card(
+      'By key',
+      '',
+      '',
+      spendTable('key', ({ keyId }) => keyId, 50),
+    ),
+    card('Ledger', '', '', el('p', { class: 'soft' }, note)),
+  );
+}
+
+const amount = (unit: string, value: number): string => (unit === 'usd' ? usd(value) : count(value));
+
+function limitTable(limits: readonly LimitUse[]): HTMLElement {
+  if (limits.length === 0) return el('p', { class: 'empty' }, 'No limit or budget has been used yet.');
+  return table(
+    'Limits and budgets',
+    ['Limit', 'For', 'Share', '#Used', '#Left', 'Ends'],
+    limits.map((limit) => [
+      limit.name,
+      limit.scope || 'all',
+      bar(
+        limit.used / limit.limit,
+        `${limit.name} ${limit.scope}: ${percent(limit.used / limit.limit)} used`,
+      ),
+      `${amount(limit.unit, limit.used)} of ${amount(limit.unit, limit.limit)} ${limit.unit === 'usd' ? '' : limit.unit}`,
+      amount(limit.unit, limit.remaining),
+      limit.endsMs === 0 ? '' : `in ${span((limit.endsMs - (state.overview?.nowMs ?? 0)) / 1000)}`,
+    ]),
+  );
+}
+
+/** All limits and budgets as bars. */
+export const limitsView = (): HTMLElement =>
+  el(
+    'div',
+    { class: 'grid' },
+    card('Limits and budgets', 'the fullest first', '', limitTable(state.overview?.limits ?? [])),
+  );
+
+const breakerKinds = { closed: 'good', open: 'bad', 'half-open': 'warn' } as const;
+
+function targetBox(target: TargetView): HTMLElement {
+  const recent = state.requests
+    .slice(-500)
+    .flatMap(({ steps }) => steps.filter((step) => step.target === target.label && step.called));
+  const firsts = sorted(recent.map(({ ttftMs }) => ttftMs).filter((value) => value >= 0));
+  const bad = recent.filter(({ outcome: end }) => end !== 'ok' && end !== 'hedge_lost').length;
+  const line = (...parts: Content[]): HTMLElement => el('div', { class: 'soft' }, ...parts);
+  return el(
+    'div',
+    { class: `target ${target.breaker}` },
+    el('b', {}, target.label),
+    ' ',
+    el('span', { class: `badge ${breakerKinds[target.breaker]}` }, `breaker ${target.breaker}`),
+    line(`first token p50 ${ms(quantile(firsts, 0.5))}, p99 ${ms(quantile(firsts, 0.99))}`),
+    line(`${count(target.inFlight)} in flight, ${bad} of the last ${recent.length} calls failed`),
+    target.keysResting === 0
+      ? null
+      : el('div', { class: 'warn' }, `${target.keysResting} of ${target.keys} keys rest`),
+    target.engine === null ? null : line(`engine ${target.engine}`),
+    target.simulated ? line('simulated: answers are invented') : null,
+  );
+}
+
+function routeMap(targets: readonly TargetView[]): HTMLElement {
+  const routes = new Map<string, TargetView[]>();
+  for (const target of targets)
+    for (const route of target.routes.length === 0 ? ['(no route)'] : target.routes)
+      routes.set(route, [...(routes.get(route) ?? []), target]);
+  if (routes.size === 0) return el('p', { class: 'empty' }, 'No routes are configured.');
+  return el(
+    'div',
+    { class: 'routes' },
+    ...[...routes].map(([route, list]) =>
+      el(
+        'div',
+        { class: 'route' },
+        el('div', {}, el('b', {}, route), ' ', el('span', { class: 'soft' }, '→')),
+        el('div', {}, ...list.map(targetBox)),
+      ),
+    ),
+  );
+}
+
+/** Targets on a map of routes, and the process. */
+export function targetsView(): HTMLElement {
+  const { overview } = state;
+  if (overview === null) return el('p', { class: 'empty' }, 'Waiting for the first figures …');
+  const { numbers } = overview;
+  return el(
+    'div',
+    { class: 'grid' },
+    card('Routes and targets', '', '', routeMap(overview.targets)),
+    card(
+      'Process',
+      '',
+      '',
+      el(
+        'p',
+        { class: 'soft' },
+        `Up for ${span(numbers.upSeconds)}, ${size(numbers.rssBytes)} of memory, ${count(numbers.cacheEntries)} cached replies in ${size(numbers.cacheBytes)}, mode ${overview.mode}, data port ${overview.dataUrl}.`,
+      ),
+    ),
+  );
+}
+
+/** The configuration in force. */
+export async function configView(): Promise<HTMLElement> {
+  const config = await ask<unknown>('/api/config');
+  return el(
+    'div',
+    { class: 'grid' },
+    card(
+      'Configuration in force',
+      'defaults filled in, secrets hidden',
+      '',
+      el('pre', { tabindex: 0 }, JSON.stringify(config, null, 2)),
+    ),
+  );
+}

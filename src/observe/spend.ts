@@ -1,0 +1,88 @@
+/** What was used and spent since the start, by tenant, team, key and target: bounded sums for the dashboard. */
+import type { ExchangeRecord } from './record.ts';
+
+/** Sums of one tenant, team, key and target. */
+export interface SpendRow {
+  readonly tenant: string;
+  readonly team: string;
+  readonly keyId: string;
+  /** `provider/model`; empty: requests that no target answered. */
+  readonly target: string;
+  requests: number;
+  failed: number;
+  hits: number;
+  inputTokens: number;
+  outputTokens: number;
+  cachedInputTokens: number;
+  cacheWriteTokens: number;
+  costNanoUsd: number;
+  savedNanoUsd: number;
+}
+
+/** The sums of a sidecar. */
+export interface Spend {
+  add(record: ExchangeRecord): void;
+  rows(): Iterable<SpendRow>;
+}
+
+/** Most rows. Teams of access tokens aren't in the configuration, so beyond it new ones share a row. */
+export const spendRowsMax = 2000;
+/** Team and key of the shared row. */
+const other = '(other)';
+
+/** @param max most rows, besides one shared row for each tenant and target of the configuration */
+export function createSpend(max = spendRowsMax): Spend {
+  const rows = new Map<string, SpendRow>();
+  let last: SpendRow | null = null;
+
+  const rowOf = (tenant: string, team: string, keyId: string, target: string): SpendRow => {
+    if (last !== null && last.target === target && last.team === team)
+      if (last.keyId === keyId && last.tenant === tenant) return last;
+    const key = `${tenant}\0${team}\0${keyId}\0${target}`;
+    const known = rows.get(key);
+    if (known !== undefined) {
+      last = known;
+      return known;
+    }
+    if (rows.size >= max && keyId !== other) return rowOf(other, other, other, '');
+    const row: SpendRow = {
+      tenant,
+      team,
+      keyId,
+      target,
+      requests: 0,
+      failed: 0,
+      hits: 0,
+      inputTokens: 0,
+      outputTokens: 0,
+      cachedInputTokens: 0,
+      cacheWriteTokens: 0,
+      costNanoUsd: 0,
+      savedNanoUsd: 0,
+    };
+    rows.set(key, row);
+    last = row;
+    return row;
+  };
+
+  return {
+    add(record) {
+      const { tenant, team, keyId, target } = record;
+      const row = rowOf(tenant, team, keyId, target);
+      row.requests += 1;
+      if (record.status >= 400 || record.error !== '') row.failed += 1;
+      if (record.cache === 'hit' || record.replayed) row.hits += 1;
+      row.savedNanoUsd += record.savedNanoUsd;
+      for (const charge of record.charges) {
+        const { usage } = charge;
+        const billed = charge.target === target ? row : rowOf(tenant, team, keyId, charge.target);
+        billed.inputTokens += usage.inputTokens;
+        billed.outputTokens += usage.outputTokens;
+        billed.cachedInputTokens += usage.cachedInputTokens;
+        billed.cacheWriteTokens += usage.cacheWriteTokens;
+        billed.costNanoUsd += charge.costNanoUsd ?? 0;
+      }
+    },
+    rows: () => rows.values(),
+  };
+}

@@ -1,0 +1,131 @@
+/** The story of a request: what each stage decided and how long it took, from its record. */
+import { catalogue, type ErrorCode } from '../base/errors.ts';
+import { piiKinds } from '../native/pii.ts';
+import type { RecentRecord } from './recent.ts';
+import type { ExchangeRecord } from './record.ts';
+
+/** The stages in the order of the pipeline. */
+export const stageNames = [
+  'listen',
+  'authenticate',
+  'inspect',
+  'route',
+  'replay',
+  'limit',
+  'scrub',
+  'cache',
+  'batch',
+  'attempt',
+  'deliver',
+] as const;
+
+/** A stage's name. */
+export type StageName = (typeof stageNames)[number];
+
+/** What a stage did. Times are ms since the request arrived. */
+export interface StageStory {
+  readonly stage: StageName;
+  /** In words; never text of the request. */
+  readonly verdict: string;
+  /** `ok`: it went on; `end`: it answered; `refused`: it refused. */
+  readonly kind: 'ok' | 'end' | 'refused';
+  readonly atMs: number;
+  readonly ms: number;
+}
+
+/** A record with its story, as JSON for the dashboard. */
+export type Story = Omit<ExchangeRecord, 'findings' | 'steps' | 'startedMs'> & {
+  readonly number: number;
+  /** Ms since 1970. */
+  readonly endedMs: number;
+  readonly findings: Readonly<Record<string, number>>;
+  readonly steps: readonly (ExchangeRecord['steps'][number] & { readonly atMs: number })[];
+  readonly stages: readonly StageStory[];
+  /** What to do about its error; empty: it has none. */
+  readonly hint: string;
+};
+
+/** The stage that a code comes from; codes that aren't here come from `listen`. */
+const stageOf: readonly (readonly [StageName, RegExp])[] = [
+  ['authenticate', /^(missing_key|wrong_key|key_|token_|model_forbidden|endpoint_forbidden|callers_unknown)/],
+  ['inspect', /^(invalid_json|invalid_form|invalid_field|duplicate_field)/],
+  ['route', /^(model_not_found|not_capable|files_provider|invalid_header)/],
+  ['replay', /^idempotency_/],
+  ['limit', /^(rate_limited|request_too_costly|model_unpriced)/],
+  ['scrub', /^pii_blocked/],
+  ['batch', /^batch_/],
+  ['attempt', /^(upstream_|targets_down|unsupported_field)/],
+  ['deliver', /^stream_cut/],
+];
+
+const refusedBy = (code: ErrorCode): StageName =>
+  stageOf.find(([, codes]) => codes.test(code))?.[0] ?? 'listen';
+
+/** Found personal data by kind. */
+const found = ({ findings }: ExchangeRecord): Record<string, number> =>
+  Object.fromEntries(
+    piiKinds.flatMap(({ name }, kind) => {
+      const times = findings[kind] ?? 0;
+      return times > 0 ? [[name, times] as const] : [];
+    }),
+  );
+
+/** What each stage says when it lets a request pass. */
+const passing: Readonly<Record<StageName, (r: ExchangeRecord) => string>> = {
+  listen: (r) => r.endpoint,
+  authenticate: (r) =>
+    [r.tenant, r.team, r.user, r.keyId].filter((name) => name !== '').join(' / ') || 'no caller',
+  inspect: (r) => [r.model, r.stream ? 'stream' : 'whole reply'].filter((name) => name !== '').join(', '),
+  route: (r) => [r.route, r.tier].filter((name) => name !== '').join(', tier ') || 'none',
+  replay: (r) => (r.replayed ? 'reply of an earlier request' : 'first of its kind, or no key'),
+  limit: (r) => (r.limits.length === 0 ? 'no limit applies' : `counted in ${r.limits.join(', ')}`),
+  scrub: (r) => {
+    const kinds = Object.entries(found(r)).map(([kind, count]) => `${count} ${kind}`);
+    return kinds.length === 0 ? 'nothing found' : `found ${kinds.join(', ')}`;
+  },
+  cache: (r) => r.cache,
+  batch: (r) => (r.priority === 'batch' ? 'waited for its turn' : 'interactive'),
+  attempt: (r) => r.tried || 'no provider was asked',
+  deliver: (r) => (r.abandoned ? 'the client left' : r.stopped ? 'ended by a limit' : `status ${r.status}`),
+};
+
+/** The stages a request went through. */
+export function stagesOf(record: ExchangeRecord): StageStory[] {
+  const { error, replayed, cache, steps, durationMs, queuedMs, startedMs } = record;
+  const firstMs = steps.length === 0 ? durationMs : Math.max(0, (steps[0]?.sentMs ?? 0) - startedMs);
+  const replyMs = record.ttftMs > 0 ? record.ttftMs : durationMs;
+  const times: Readonly<Partial<Record<StageName, readonly [number, number]>>> = {
+    batch: [firstMs - queuedMs, queuedMs],
+    attempt: [firstMs, Math.max(0, replyMs - firstMs)],
+    deliver: [replyMs, Math.max(0, durationMs - replyMs)],
+  };
+  const refusing = error === '' ? null : refusedBy(error);
+  const ending: StageName = replayed ? 'replay' : cache === 'hit' ? 'cache' : 'deliver';
+  const story: StageStory[] = [];
+  for (const stage of stageNames) {
+    const [atMs, ms] = times[stage] ?? [0, 0];
+    if (stage === refusing) {
+      story.push({ stage, verdict: error, kind: 'refused', atMs, ms });
+      // A stream that broke off was delivered all the same.
+      return story;
+    }
+    const kind = stage === ending ? 'end' : 'ok';
+    story.push({ stage, verdict: passing[stage](record), kind, atMs, ms });
+    if (kind === 'end' || (stage === 'listen' && record.endpoint === 'none')) return story;
+  }
+  return story;
+}
+
+/** The story of a record. */
+export function storyOf({ number, endedMs, record }: RecentRecord): Story {
+  const { findings: _, steps, startedMs, ...rest } = record;
+  return {
+    ...rest,
+    number,
+    endedMs,
+    findings: found(record),
+    steps: steps.map((step) => ({ ...step, atMs: step.sentMs - startedMs })),
+    stages: stagesOf(record),
+    hint: record.error === '' ? '' : catalogue[record.error].hint,
+  };
+}

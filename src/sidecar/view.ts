@@ -1,0 +1,69 @@
+/** What the dashboard sees of the rooms. Read only while somebody looks. */
+import type { DashboardView, TargetView } from '../admin/dashboard.ts';
+import type { Config } from '../config/schema.ts';
+import { isDown } from '../upstream/engine.ts';
+import type { Rooms } from './compose.ts';
+
+/** What changes with a reload or belongs to the ports. */
+interface Around {
+  config(): Config;
+  dataUrl(): string;
+  inFlight(): number;
+}
+
+const breakers = ['closed', 'open', 'half-open'] as const;
+
+/** The view of a sidecar's rooms. */
+export function viewOf(rooms: Rooms, around: Around): Omit<DashboardView, 'token' | 'isAdmin'> {
+  const { observer, limiter, cache, batch, ledger } = rooms;
+  return {
+    config: around.config,
+    dataUrl: around.dataUrl,
+    recent: observer.recent,
+    spend: observer.spend,
+    targets: () => targetsOf(rooms, around.config()),
+    limits: (max) => limiter.usage(max),
+    ledger: () => ledger?.state ?? null,
+    numbers: () => ({
+      inFlight: around.inFlight(),
+      cacheEntries: cache.size,
+      cacheBytes: cache.bytes,
+      batchWaiting: batch.waiting,
+      rssBytes: process.memoryUsage.rss(),
+      upSeconds: process.uptime(),
+    }),
+  };
+}
+
+/** All targets with the routes they belong to. */
+function targetsOf({ health, upstreams, world }: Rooms, config: Config): TargetView[] {
+  const nowMs = world.clock();
+  const routesOf = new Map<string, string[]>();
+  for (const { model, targets } of config.routes)
+    for (const target of targets) {
+      if (target.provider === undefined) continue;
+      const label = `${target.provider}/${target.model ?? model}`;
+      routesOf.set(label, [...(routesOf.get(label) ?? []), model]);
+    }
+  const engines = new Map(upstreams.engines());
+  return health.states('target').map(([label, state]) => {
+    const name = label.slice(0, label.indexOf('/'));
+    const provider = upstreams.provider(name);
+    const credentials = provider?.credentials ?? [];
+    const engine = engines.get(name);
+    const resting = credentials.filter(
+      ({ refusedUntilMs, limitedUntilMs }) =>
+        Math.max(refusedUntilMs, limitedUntilMs.get(label) ?? 0) > nowMs,
+    );
+    return {
+      label,
+      routes: routesOf.get(label) ?? [],
+      breaker: breakers[state] ?? 'closed',
+      inFlight: health.target(label).inFlight,
+      keys: credentials.length,
+      keysResting: resting.length,
+      simulated: provider?.simulated ?? false,
+      engine: engine === undefined ? null : isDown(engine) ? 'down' : 'up',
+    };
+  });
+}
