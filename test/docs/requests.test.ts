@@ -12,7 +12,16 @@ import { type ConfigInput, startTestSidecar } from '../support/sidecar.ts';
 import { answers, hangs } from '../support/upstream.ts';
 
 /** What HTTP and the guard against web pages need, besides what the table says. */
-const plainHttp = ['content-encoding', 'content-length', 'content-type', 'host', 'origin', 'sec-fetch-site'];
+const plainHttp = [
+  'content-encoding',
+  'content-length',
+  'content-type',
+  'host',
+  'origin',
+  'sec-fetch-site',
+  'transfer-encoding',
+  'upgrade',
+];
 
 const listed = [
   ...new Set(

@@ -45,7 +45,7 @@ describe('text', () => {
     expect(data).toMatchObject({ id: 'msg_x', stop_reason: 'end_turn' });
     expect(data.usage).toMatchObject({ input_tokens: 9, output_tokens: 4 });
     expect(request_id).toMatch(/^req_/);
-    expect(response.headers.get('x-sidegate-target')).toBe('mock/claude-*');
+    expect(response.headers.get('x-sidegate-target')).toBe('mock/claude-test');
     const id = response.headers.get('x-request-id');
     const record = await sidecar.recordWhere(({ requestId }) => requestId === id);
     expect(record).toMatchObject({ endpoint: 'messages', inputTokens: 9, outputTokens: 4, usageKnown: true });

@@ -44,7 +44,7 @@ export const valid = {
       { id: 'b', sha256: digest('b'), tenant: 'beta' },
     ],
   },
-  limits: [{ name: 'all', capacity: 10, refillPerSecond: 1 }],
+  limits: [{ name: 'all', capacity: 10, refillPerSecond: 1, scope: 'pod' }],
   providers: {
     openai: { preset: 'openai', apiKey: '${KEY}' },
     anthropic: { preset: 'anthropic', apiKey: 'file:/run/key' },

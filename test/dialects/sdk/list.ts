@@ -59,20 +59,7 @@ export interface Exception {
   readonly reason: string;
 }
 
-/** Providers that can't be told to make one call at a time; of Bedrock, for other models than Claude. */
-const parallel = ['gemini', 'bedrock', 'cohere'].map(
-  (provider): Exception => ({
-    client: 'ai with @ai-sdk/anthropic',
-    provider,
-    cases: ['JSON by a schema'],
-    reason:
-      `asks for one call at a time (\`disable_parallel_tool_use\`), which ${provider} can’t express; where a route has ` +
-      'several targets it is left out',
-  }),
-);
-
 export const exceptions: readonly Exception[] = [
-  ...parallel,
   {
     provider: 'replicate',
     cases: [
