@@ -1,5 +1,6 @@
 /** The playground: sends one request of the dashboard's page to the data port, and its reply back as it comes. */
-import { type IncomingMessage, request, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { request } from '../base/node-http.ts';
 
 const bodyMaxBytes = 1024 * 1024;
 /** Endpoints that the playground may send to. */

@@ -201,7 +201,7 @@ test('pages of other origins and names read nothing', async () => {
     ask(sidecar.adminUrl, '/api/requests', { method: 'GET', headers });
   expect((await get({ origin: 'https://evil.example' })).status).toBe(403);
   expect((await get({ 'sec-fetch-site': 'cross-site' })).status).toBe(403);
-  expect((await get({ host: 'rebound.example' })).status).toBe(404);
+  expect((await get({ host: 'rebound.example' })).status).toBe(403);
   expect((await get({ host: 'localhost:4101' })).status).toBe(200);
 });
 

@@ -81,8 +81,8 @@ test('the demo that `npm start` began ends with it', async () => {
   const url = await new Promise<string>((resolve) => {
     npm.stdout.on('data', (chunk: Buffer) => {
       text += chunk;
-      const found = /http:\/\/127\.0\.0\.1:(\d+)/.exec(text);
-      if (found !== null) resolve(found[0]);
+      const found = /Sidegate (http:\/\/127\.0\.0\.1:\d+)/.exec(text)?.[1];
+      if (found !== undefined) resolve(found);
     });
   });
   expect((await fetch(`${url}/v1/models`)).status).toBe(200);
