@@ -1,7 +1,8 @@
 /**
  * A process that records simulated requests in a ledger until it is killed or done. What each request really used is
  * written to a file before the record is made: the provider's own count, which the ledger is compared with.
- * Arguments: the ledger, the provider's file, the file of commits, the first request's number, and how many.
+ * Arguments: the ledger, the provider's file, the file of commits, the first request's number, how many, and the request
+ * with which the process kills itself: some are committed by then, and this one can't be; left out: none.
  */
 import { openSync, writeSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
@@ -10,7 +11,8 @@ import type { Charge } from '../../src/count/usage.ts';
 import { createLedger } from '../../src/observe/ledger/ledger.ts';
 import { createRecord, noCourse } from '../../src/observe/record.ts';
 
-const [path = '', truthPath = '', commitsPath = '', first = '0', count = '0'] = process.argv.slice(2);
+const [path = '', truthPath = '', commitsPath = '', first = '0', count = '0', lastOne = ''] =
+  process.argv.slice(2);
 const truth = openSync(truthPath, 'a');
 const commits = openSync(commitsPath, 'a');
 
@@ -73,7 +75,13 @@ for (let i = Number(first); i < Number(first) + Number(count); i++) {
     },
     1,
   );
+  const isLast = lastOne !== '' && i === Number(lastOne);
+  if (isLast) {
+    while (ledger.state.written === 0) await setImmediate();
+    writeSync(commits, `${Number(first) + ledger.state.written}\n`);
+  }
   ledger.add(record, Date.now());
+  if (isLast) process.kill(process.pid, 'SIGKILL');
   if (i % 50 === 0) {
     writeSync(commits, `${Number(first) + ledger.state.written}\n`);
     await setImmediate();
