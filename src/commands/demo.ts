@@ -55,6 +55,7 @@ export function demoConfig(env: Env, port?: string): Config {
       ...(port === undefined ? {} : { port: port === '0' ? 0 : Number(port) + 1 }),
     },
     authenticate: { anonymousTenant: 'demo' },
+    observe: { recent: 500 },
     limits: [{ name: 'demo-requests', capacity: 100, refillPerSecond: 10 }],
     providers: {
       simulator: { preset: 'simulator', simulate: pace },

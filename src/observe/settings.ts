@@ -29,12 +29,10 @@ export const observe = z
       .enum(['silent', 'error', 'warn', 'info', 'debug'])
       .default('info')
       .meta({ description: 'Log level; each request writes one `info` line.' }),
-    recent: z
-      .int()
-      .min(0)
-      .max(10_000)
-      .default(500)
-      .meta({ description: 'How many of the last requests are kept in memory for the dashboard.' }),
+    recent: z.int().min(0).max(10_000).default(0).meta({
+      description:
+        'How many of the last requests are kept in memory for the dashboard; 0: none, which keeps the process small.',
+    }),
     ledger,
     digestKey: secret.optional().meta({
       description:

@@ -26,6 +26,7 @@ beforeAll(async () => {
   upstream = await startUpstream(answers(openaiWire, 'hello'));
   const broken = await startUpstream(refuses(openaiWire.error(500, 'out of order')));
   sidecar = await startTestSidecar({
+    observe: { recent: 500 },
     admin: { token },
     authenticate: {
       anonymousTenant: 'guests',
