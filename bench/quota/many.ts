@@ -4,9 +4,10 @@
  */
 import { readFileSync } from 'node:fs';
 import { Redis } from 'ioredis';
+import { algorithms } from '../../src/exchange/algorithm.ts';
 import { createSharedMeters } from '../../src/limit/shared.ts';
 import { leaseEntry } from '../../src/native/leases.ts';
-import { AskEntries, meter, meterAlgorithm, meterAsk } from '../../src/native/meters.ts';
+import { AskEntries, meter, meterAsk } from '../../src/native/meters.ts';
 import { adoptAnswer, type Births, packCalls } from '../../src/sync/lease-call.ts';
 import { leaseScript } from '../../src/sync/lease-script.ts';
 import { startRedis } from './processes.ts';
@@ -51,16 +52,17 @@ export async function runMany(podCount: number, limitCount: number, seconds: num
     shared.alone(false);
     shared.pods(podCount);
     const ids = Array.from({ length: limitCount }, (__, limit) => {
-      const id = meter.open(table, meterAlgorithm.token_bucket, capacity, refill, 1, 0);
+      const id = meter.open(table, algorithms.token_bucket.meter, capacity, refill, 1, 0);
       const rule = {
         id: `${limit}`,
         name: `limit-${limit}`,
         shape: '',
-        algorithm: meterAlgorithm.token_bucket,
+        algorithm: algorithms.token_bucket,
+        calendar: null,
         capacity,
         rate: refill,
       };
-      shared.open({ id, rule, place: { key: '', label: '' } } as never, 0);
+      shared.open({ id, rule, place: { key: '', label: '' } }, 0);
       return id;
     });
     return { number, table, shared, ids, births: new Map() as Births, answeredMs: -1 };

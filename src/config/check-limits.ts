@@ -1,4 +1,5 @@
 /** Checks of limits and budgets that the schema can't express: complete, free of contradictions, and effective. */
+import { algorithms } from '../exchange/algorithm.ts';
 import { createZone } from '../limit/calendar.ts';
 import { didYouMean, type Path, pathText } from './faults.ts';
 import { absent, type Draft, once, type Report } from './report.ts';
@@ -59,14 +60,14 @@ function checkCounting(limit: DraftLimit | DraftKeyLimit, path: Path, report: Re
       if (has(key)) report.fault([...path, key], 'has no meaning for `unit: concurrency`: remove it', 'key');
   } else {
     const algorithm = limit.algorithm ?? 'token_bucket';
-    const [needed, other] =
-      algorithm === 'sliding_window'
-        ? (['windowSeconds', 'refillPerSecond'] as const)
-        : (['refillPerSecond', 'windowSeconds'] as const);
-    if (absent(limit, needed))
-      report.fault(path, `needs \`${needed}\` for \`algorithm: ${algorithm}\``, 'key');
-    if (has(other))
-      report.fault([...path, other], `has no meaning for \`algorithm: ${algorithm}\`: remove it`, 'key');
+    const { rateFrom } = algorithms[algorithm];
+    for (const key of ['refillPerSecond', 'windowSeconds'] as const) {
+      if (key === rateFrom) {
+        if (absent(limit, key)) report.fault(path, `needs \`${key}\` for \`algorithm: ${algorithm}\``, 'key');
+      } else if (has(key)) {
+        report.fault([...path, key], `has no meaning for \`algorithm: ${algorithm}\`: remove it`, 'key');
+      }
+    }
   }
   if (unit === 'usd' && has('unitSize'))
     report.fault([...path, 'unitSize'], 'has no meaning for `unit: usd`: remove it', 'key');
@@ -115,7 +116,7 @@ function checkDominated(draft: Draft, report: Report): void {
   draft.limits?.forEach((limit, index) => {
     if (limit?.capacity === undefined || limit.mode === 'observe') return;
     const { unit = 'requests', unitSize = 1, algorithm = 'token_bucket', per, match = {}, traffic } = limit;
-    const windowed = algorithm === 'sliding_window';
+    const windowed = algorithms[algorithm].rateFrom === 'windowSeconds';
     const pace = windowed ? -(limit.windowSeconds ?? 0) : (limit.refillPerSecond ?? 0);
     const what = [unit, unitSize, algorithm, per ?? ['tenant'], match, traffic];
     add(what, { path: ['limits', index], name: limit.name, amount: limit.capacity, pace });
@@ -213,8 +214,8 @@ function checkSharing(draft: Draft, report: Report): void {
     if (limit.scope === 'shared' && !shares)
       report.fault([...path, 'scope'], '`shared` needs `sync.redis`, through which pods share limits');
     if (!shares || limit.scope === 'pod' || !('capacity' in limit)) continue;
-    const { unit = 'requests', algorithm, windowSeconds, capacity } = limit;
-    if (algorithm === 'sliding_window' && windowSeconds !== undefined && windowSeconds <= leaseSeconds)
+    const { unit = 'requests', windowSeconds, capacity } = limit;
+    if (windowSeconds !== undefined && windowSeconds <= leaseSeconds)
       report.warn(
         [...path, 'windowSeconds'],
         `is no longer than a lease (${leaseSeconds} s): up to a tenth of the limit may count in the next window`,

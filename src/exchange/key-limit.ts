@@ -2,6 +2,7 @@
 
 import { z } from 'zod';
 import { name } from '../base/settings.ts';
+import { algorithmNames, algorithmsText } from './algorithm.ts';
 
 /** What a limit can count. */
 export const units = [
@@ -16,9 +17,6 @@ export const units = [
 
 /** What a limit counts. */
 export type Unit = (typeof units)[number];
-
-/** How a limit can count. */
-export const algorithmNames = ['token_bucket', 'leaky_bucket', 'sliding_window'] as const;
 
 /** Kinds of requests that limits can be restricted to. */
 const trafficNames = ['streaming', 'plain', 'batch'] as const;
@@ -71,10 +69,7 @@ export const counted = {
     description:
       'How many units cost 1, rounded up: with `unit: characters` and 500, each 500 characters cost 1.',
   }),
-  algorithm: z
-    .enum(algorithmNames)
-    .default('token_bucket')
-    .meta({ description: 'How it counts: with bursts, at an even pace, or over a moving window.' }),
+  algorithm: z.enum(algorithmNames).default('token_bucket').meta({ description: algorithmsText }),
   capacity: z.number().positive().max(1e12).meta({
     description:
       'Largest burst, longest queue, most in a window, or most at once; in units of cost, or dollars.',

@@ -3,12 +3,13 @@
  * the sidecar joins them.
  */
 
+import type { MeterAlgorithm } from '../native/meters.ts';
+
 /** A shared limit, as all pods know it. */
 export interface SharedMeter {
   /** Names it among all limits of all pods, without saying whose it is. */
   readonly name: string;
-  /** A number of `meterAlgorithm`. */
-  readonly algorithm: number;
+  readonly algorithm: MeterAlgorithm;
   /** Of all pods together, in the meter's measure. */
   readonly capacity: number;
   /** Refill or drain per second, or the length of a window in ms; 0: none. */

@@ -1,25 +1,20 @@
 /** What clients learn of limits: the headers of a reply, and the refusal. */
 import { Refusal } from '../base/errors.ts';
 import { wholeText } from '../base/numbers.ts';
-import { meterAlgorithm } from '../native/meters.ts';
+import { secondsFor } from '../exchange/algorithm.ts';
 import { amountText, type Rule } from './rule.ts';
 import type { Scope } from './scopes.ts';
 
 /** Cached policies, since a rule's policy never changes. */
 const policies = new WeakMap<Rule, string>();
 
-/** Seconds until used capacity is available again; null: that doesn't depend on time. */
-function windowSeconds({ algorithm, capacity, rate }: Rule): number | null {
-  if (algorithm === meterAlgorithm.concurrency || algorithm === meterAlgorithm.budget) return null;
-  return algorithm === meterAlgorithm.sliding_window ? rate / 1000 : Math.max(1, Math.ceil(capacity / rate));
-}
-
 function policyOf(rule: Rule): string {
   const known = policies.get(rule);
   if (known !== undefined) return known;
-  const seconds = windowSeconds(rule);
-  const unit = rule.algorithm === meterAlgorithm.concurrency ? ';qu="concurrent-requests"' : '';
-  const policy = `"${rule.name}";q=${whole(rule, rule.capacity)}${seconds === null ? '' : `;w=${seconds}`}${unit}`;
+  const seconds = secondsFor(rule.algorithm, rule.capacity, rule.rate);
+  const window = seconds === null ? '' : `;w=${Math.max(1, Math.ceil(seconds))}`;
+  const unit = rule.unit === 'concurrency' ? ';qu="concurrent-requests"' : '';
+  const policy = `"${rule.name}";q=${whole(rule, rule.capacity)}${window}${unit}`;
   policies.set(rule, policy);
   return policy;
 }
@@ -50,10 +45,7 @@ export const countsTokens = ({ unit }: Rule): boolean =>
 /** Adds the headers that OpenAI's clients know: the limit, what remains, and when it will be full again. */
 export function addTokenHeaders(rule: Rule, left: number, headers: string[]): void {
   const { capacity, unitSize, algorithm, rate } = rule;
-  const seconds =
-    algorithm === meterAlgorithm.sliding_window
-      ? rate / 1000
-      : Math.ceil(Math.max(0, capacity - left) / rate);
+  const seconds = Math.ceil(secondsFor(algorithm, Math.max(0, capacity - left), rate) ?? 0);
   headers.push(
     'x-ratelimit-limit-tokens',
     wholeText(Math.floor(capacity * unitSize)),
@@ -63,6 +55,9 @@ export function addTokenHeaders(rule: Rule, left: number, headers: string[]): vo
     `${seconds}s`,
   );
 }
+
+/** What people call a rule. */
+export const kindOf = ({ calendar }: Rule): 'budget' | 'limit' => (calendar === null ? 'limit' : 'budget');
 
 /** A client that would have to wait longer than this should not retry by itself. */
 const patienceMs = 60_000;
@@ -81,8 +76,7 @@ export function refuseBy(
   left: number,
   nowMs: number,
 ): Refusal {
-  const kind = rule.algorithm === meterAlgorithm.budget ? 'budget' : 'limit';
-  const scope = `${kind} "${rule.name}"${place.label === '' ? '' : ` of ${place.label}`} (${rule.terms})`;
+  const scope = `${kindOf(rule)} "${rule.name}"${place.label === '' ? '' : ` of ${place.label}`} (${rule.terms})`;
   const asked = amountText(rule.unit, cost);
   const headers = rateLimitHeaders(rule, left, Math.max(0, waitMs));
   if (countsTokens(rule)) addTokenHeaders(rule, left, headers);
@@ -107,7 +101,7 @@ function freesText({ unit, calendar }: Rule, waitMs: number, nowMs: number): str
 /** The refusal of a request whose cost in dollars can't be bounded. */
 export function refuseUnpriced({ rule, place }: Scope): Refusal {
   const message =
-    `The ${rule.algorithm === meterAlgorithm.budget ? 'budget' : 'limit'} "${rule.name}" of ${place.label} ` +
+    `The ${kindOf(rule)} "${rule.name}" of ${place.label} ` +
     'counts dollars, but a target of this model has no known price.';
   return new Refusal('model_unpriced', message, { param: 'model', headers: ['x-should-retry', 'false'] });
 }

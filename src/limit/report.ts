@@ -1,6 +1,6 @@
 /** What follows from a decision that allows a request: events, and the headers of the reply. */
 import type { Telemetry } from '../base/telemetry.ts';
-import { type AskEntries, meterAlgorithm, meterTold } from '../native/meters.ts';
+import { type AskEntries, meterTold } from '../native/meters.ts';
 import type { Applied } from './applied.ts';
 import { addTokenHeaders, countsTokens, rateLimitHeaders } from './headers.ts';
 
@@ -41,8 +41,7 @@ export function report(
   if (told !== 0) reportTold(scopes, entries, headers, telemetry);
   if (waitMs > 0)
     for (const { rule, place } of scopes)
-      if (rule.algorithm === meterAlgorithm.leaky_bucket && !rule.observed)
-        telemetry.limit(rule.name, 'delayed', place.label);
+      if (rule.algorithm.delays && !rule.observed) telemetry.limit(rule.name, 'delayed', place.label);
   return headers;
 }
 

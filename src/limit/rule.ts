@@ -1,7 +1,7 @@
 /** Rules: configured limits and dollar budgets, prepared for decisions. */
+import { type Algorithm, algorithms, rateOf } from '../exchange/algorithm.ts';
 import type { Identity } from '../exchange/identity.ts';
 import type { KeyLimitConfig, Traffic, Unit } from '../exchange/key-limit.ts';
-import { meterAlgorithm } from '../native/meters.ts';
 import type { Calendar } from './calendar.ts';
 import type { BudgetConfig, LimitConfig, ScopeName, WindowName } from './settings.ts';
 
@@ -12,7 +12,7 @@ export interface Rule {
   readonly name: string;
   readonly unit: Unit;
   readonly unitSize: number;
-  readonly algorithm: number;
+  readonly algorithm: Algorithm;
   readonly capacity: number;
   /** Refill or drain per second, or the window's length in ms; 0: none. */
   readonly rate: number;
@@ -95,42 +95,24 @@ function limitRule(
   id: string,
   whole: Whole,
 ): Rule {
-  const { name, unit, unitSize, refillPerSecond, windowSeconds } = limit;
+  const { name, unit, unitSize } = limit;
   const algorithm = unit === 'concurrency' ? 'concurrency' : limit.algorithm;
-  const measure = unit === 'usd' ? nanoPerUsd : 1;
-  const rate =
-    algorithm === 'concurrency'
-      ? 0
-      : algorithm === 'sliding_window'
-        ? (windowSeconds ?? 0) * 1000
-        : (refillPerSecond ?? 0) * measure;
-  const pace =
-    algorithm === 'concurrency'
-      ? 'at once'
-      : algorithm === 'sliding_window'
-        ? `in ${windowSeconds} s`
-        : `${algorithm === 'leaky_bucket' ? 'drained' : 'refilled'} at ${amountText(unit, rate)}/s`;
+  const row: Algorithm = algorithms[algorithm];
+  const windowed = row.rateFrom === 'windowSeconds';
+  const rate = rateOf(row, limit) * (unit === 'usd' && !windowed ? nanoPerUsd : 1);
   const capacity = unit === 'usd' ? nanoOf(limit.capacity) : limit.capacity;
-  const comma = algorithm === 'token_bucket' || algorithm === 'leaky_bucket' ? ',' : '';
   return {
     id,
     name,
     unit,
     unitSize: unit === 'usd' || unit === 'concurrency' ? 1 : unitSize,
-    algorithm: meterAlgorithm[algorithm],
+    algorithm: row,
     capacity,
     rate,
     ...common(limit, { per, match }, whole),
     calendar: null,
-    terms: `${amountText(unit, capacity)}${comma} ${pace}`,
-    shape: JSON.stringify([
-      algorithm,
-      unit,
-      unitSize,
-      per,
-      algorithm === 'sliding_window' ? rate : 0,
-      isShared(limit, whole),
-    ]),
+    terms: `${amountText(unit, capacity)}${paceText(row, unit, rate)}`,
+    shape: JSON.stringify([algorithm, unit, unitSize, per, windowed ? rate : 0, isShared(limit, whole)]),
   };
 }
 
@@ -141,7 +123,7 @@ function budgetRule(budget: BudgetConfig, whole: Whole, calendarOf: CalendarOf):
     name,
     unit: 'usd',
     unitSize: 1,
-    algorithm: meterAlgorithm.budget,
+    algorithm: algorithms.budget,
     capacity: nanoOf(usd),
     rate: 0,
     ...common(budget, budget, whole),
@@ -172,6 +154,12 @@ function common(
     stops: config.onHardEnd === 'stop',
     allowsUnpriced: config.unpriced === 'allow',
   };
+}
+
+function paceText({ rateFrom, pace }: Algorithm, unit: Unit, rate: number): string {
+  if (rateFrom === null) return ` ${pace}`;
+  if (rateFrom === 'windowSeconds') return ` ${pace} ${rate / 1000} s`;
+  return `, ${pace} ${amountText(unit, rate)}/s`;
 }
 
 /** An amount for messages: in dollars, or a number. */

@@ -82,7 +82,7 @@ export function createScopes(
 
   const open = (rule: Rule, place: MeterValues, key: string, nowMs: number): Scope => {
     const { algorithm, capacity, rate, softShare, calendar } = rule;
-    const id = meter.open(table, algorithm, capacity, rate, softShare, nowMs);
+    const id = meter.open(table, algorithm.meter, capacity, rate, softShare, nowMs);
     const scope = { id, rule, place };
     scopes.set(key, scope);
     if (rule.shared) shared.open(scope, nowMs);

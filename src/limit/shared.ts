@@ -1,14 +1,14 @@
 /** The limits that pods share, as `sync` knows them: which meters have leases, and under which name each is kept. */
 import { createHash } from 'node:crypto';
+import { secondsFor } from '../exchange/algorithm.ts';
 import type { LeaseBook, SharedMeter } from '../exchange/lease.ts';
 import { lease, leaseEntry } from '../native/leases.ts';
-import { meterAlgorithm } from '../native/meters.ts';
 import type { MeterValues, Rule } from './rule.ts';
 
 /** A meter in use, as `Scope` of scopes.ts. */
 interface Scope {
   readonly id: number;
-  readonly rule: Rule;
+  readonly rule: Pick<Rule, 'id' | 'name' | 'shape' | 'algorithm' | 'capacity' | 'rate' | 'calendar'>;
   readonly place: MeterValues;
 }
 
@@ -96,19 +96,13 @@ interface Named {
 
 /** The name holds a digest, since users come from headers; the limit's own name is there for people who look. */
 function meterOf({ rule, place }: Scope, window: number): SharedMeter {
-  const { name, algorithm, capacity, rate } = rule;
+  const { name, algorithm, capacity, rate, calendar } = rule;
   const digest = createHash('sha256')
     .update(JSON.stringify([rule.id, rule.shape, place.key]))
     .digest('base64url')
     .slice(0, 22);
-  const inWindow = algorithm === meterAlgorithm.budget ? `:${window}` : '';
-  const fullMs =
-    algorithm === meterAlgorithm.sliding_window ? rate : (capacity / Math.max(rate, 1e-9)) * 1000;
-  const ttlMs =
-    algorithm === meterAlgorithm.budget
-      ? ttlMaxMs
-      : algorithm === meterAlgorithm.concurrency
-        ? ttlMinMs
-        : Math.min(ttlMaxMs, Math.max(ttlMinMs, 2 * fullMs));
-  return { name: `${name}:${digest}${inWindow}`, algorithm, capacity, rate, ttlMs };
+  const inWindow = calendar === null ? '' : `:${window}`;
+  const fullMs = (secondsFor(algorithm, capacity, rate) ?? 0) * 1000;
+  const ttlMs = calendar === null ? Math.min(ttlMaxMs, Math.max(ttlMinMs, 2 * fullMs)) : ttlMaxMs;
+  return { name: `${name}:${digest}${inWindow}`, algorithm: algorithm.meter, capacity, rate, ttlMs };
 }

@@ -1,7 +1,8 @@
 /** What people see of limits and budgets: how much is used, left and leased, and when more becomes free. */
 import type { Unit } from '../exchange/key-limit.ts';
 import { lease, leaseEntry } from '../native/leases.ts';
-import { meter, meterAlgorithm } from '../native/meters.ts';
+import { meter } from '../native/meters.ts';
+import { kindOf } from './headers.ts';
 import type { Scope } from './scopes.ts';
 
 /** One meter of a limit or budget. Amounts are in its unit; dollars as dollars. */
@@ -42,7 +43,6 @@ const seen = new Float64Array(leaseEntry.view);
 /** @param wallMs Unix ms now, from which times are counted */
 export function viewOf(table: number, { id, rule, place }: Scope, nowMs: number, wallMs: number): LimitView {
   const measure = rule.unit === 'usd' ? 1e9 : 1;
-  const isBudget = rule.algorithm === meterAlgorithm.budget;
   // Has a budget enter its window, which no request may have done yet.
   if (rule.calendar !== null) meter.restore(table, id, rule.calendar.window(nowMs), 0);
   const shared = rule.shared && lease.view(table, id, seen, nowMs);
@@ -53,7 +53,7 @@ export function viewOf(table: number, { id, rule, place }: Scope, nowMs: number,
   const freesMs = rule.calendar === null ? frees - nowMs : rule.calendar.leftMs(nowMs);
   return {
     limit: rule.name,
-    kind: isBudget ? 'budget' : 'limit',
+    kind: kindOf(rule),
     unit: rule.unit,
     scope: place.label,
     counts: rule.shared ? 'shared' : 'pod',

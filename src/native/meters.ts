@@ -12,14 +12,10 @@ export const meter = {
   close: native.meterClose,
 };
 
-/** Algorithms for `meter.open`. */
-export const meterAlgorithm = {
-  token_bucket: native.MeterAlgorithm.TokenBucket,
-  leaky_bucket: native.MeterAlgorithm.LeakyBucket,
-  sliding_window: native.MeterAlgorithm.SlidingWindow,
-  concurrency: native.MeterAlgorithm.Concurrency,
-  budget: native.MeterAlgorithm.Budget,
-} as const;
+/** Algorithms for `meter.open`; `src/exchange/algorithm.ts` says what each is to the rest. */
+export const MeterAlgorithm = native.MeterAlgorithm;
+/** One of them. */
+export type MeterAlgorithm = (typeof MeterAlgorithm)[keyof typeof MeterAlgorithm];
 
 /**
  * Flags of an entry passed to `AskEntries.ask`. `observed`: report only, never refuse; `spent`: used up at once, so it is

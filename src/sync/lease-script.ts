@@ -1,5 +1,7 @@
 /** The script that grants leases inside of Redis, atomically, for many limits of one pod in one call. */
 
+import { MeterAlgorithm as of } from '../native/meters.ts';
+
 /** Lua, as Redis 7 and Valkey run it. See docs/internals/leases.md. */
 export const leaseScript = `-- Grants leases of shared limits: Redis' half of docs/internals/leases.md, one call for many limits of one pod.
 --
@@ -39,7 +41,13 @@ local pods = redis.call('ZCARD', KEYS[2])
 
 local STATE, ENTRY = '<ddddddddddddd', '<ddddddd'
 local STATE_BYTES, ENTRY_BYTES = 104, 56
-local BUCKET, LEAKY, WINDOW, CONCURRENCY, BUDGET = 0, 1, 2, 3, 4
+local BUCKET, LEAKY, WINDOW, CONCURRENCY, BUDGET = ${[
+  of.TokenBucket,
+  of.LeakyBucket,
+  of.SlidingWindow,
+  of.Concurrency,
+  of.Budget,
+].join(', ')}
 
 -- Parts of a sliding window: number and amount, oldest first.
 local function readParts(text, from, first)

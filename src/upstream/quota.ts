@@ -1,6 +1,6 @@
 /** Upstream limits: a provider's requests and tokens per minute, as meters of the native core. */
 
-import { AskEntries, meter, meterAlgorithm, meterAsk, SettleEntries } from '../native/meters.ts';
+import { AskEntries, MeterAlgorithm, meter, meterAsk, SettleEntries } from '../native/meters.ts';
 import type { ProviderConfig } from './settings.ts';
 
 /** Upstream limits as configured; each may be absent. */
@@ -28,7 +28,7 @@ export function openQuota(table: number, limits: OwnLimits, nowMs: number): Quot
   const open = (perMinute: number | undefined): number | null =>
     perMinute === undefined
       ? null
-      : meter.open(table, meterAlgorithm.token_bucket, perMinute, perMinute / 60, 1, nowMs);
+      : meter.open(table, MeterAlgorithm.TokenBucket, perMinute, perMinute / 60, 1, nowMs);
   return {
     table,
     limits,

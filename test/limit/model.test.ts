@@ -1,7 +1,8 @@
 /** Each algorithm of the core against a slow reference, over random schedules: the same decisions, waits and levels. */
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
-import { AskEntries, meter, meterAlgorithm, meterAsk, SettleEntries } from '../../src/native/meters.ts';
+import { type AlgorithmName, algorithms } from '../../src/exchange/algorithm.ts';
+import { AskEntries, MeterAlgorithm, meter, meterAsk, SettleEntries } from '../../src/native/meters.ts';
 import {
   heldMs,
   type Reference,
@@ -22,7 +23,7 @@ const perMs = 2;
 const windowMs = 600;
 
 interface Kind {
-  readonly name: keyof typeof meterAlgorithm;
+  readonly name: AlgorithmName;
   readonly rate: number;
   readonly slow: () => Reference;
   /** Its amounts are held, never spent at once. */
@@ -79,7 +80,7 @@ const ends = new SettleEntries();
 
 /** Runs a schedule over meters asked together, and over their twins. */
 function play(asked: readonly Kind[], steps: readonly Step[]): void {
-  const ids = asked.map(({ name, rate }) => meter.open(table, meterAlgorithm[name], capacity, rate, 1, 0));
+  const ids = asked.map(({ name, rate }) => meter.open(table, algorithms[name].meter, capacity, rate, 1, 0));
   const twins = asked.map(({ slow }) => slow());
   const holds: Hold[] = [];
   let nowMs = 0;
@@ -161,7 +162,7 @@ describe('the core decides as the slow reference', () => {
 test('no more than the capacity is used in any interval as long as the window', () => {
   fc.assert(
     fc.property(schedule, (steps) => {
-      const id = meter.open(table, meterAlgorithm.sliding_window, capacity, windowMs, 1, 0);
+      const id = meter.open(table, MeterAlgorithm.SlidingWindow, capacity, windowMs, 1, 0);
       const uses: { atMs: number; cost: number }[] = [];
       let nowMs = 0;
       for (const each of steps) {

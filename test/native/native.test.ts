@@ -6,7 +6,7 @@ import type * as Binding from '../../native/binding/index.d.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { breaker, breakerOutcome, isProbe } from '../../src/native/breaker.ts';
 import { inspect as inspectNamed } from '../../src/native/inspect.ts';
-import { AskEntries, meter, meterAlgorithm, SettleEntries } from '../../src/native/meters.ts';
+import { AskEntries, MeterAlgorithm, meter, SettleEntries } from '../../src/native/meters.ts';
 import { inspectReply, StreamScanner } from '../../src/native/reply.ts';
 import { breakerSettings } from '../../src/upstream/health.ts';
 import { generate } from '../support/native-documents.ts';
@@ -328,8 +328,8 @@ test('replies are read in both dialects', () => {
 describe('tables shared by threads', () => {
   test('meters reserve all of a request’s entries or none, and settle them', () => {
     const table = meter.openTable();
-    const bucket = meter.open(table, meterAlgorithm.token_bucket, 100, 10, 0.8, 0);
-    const gauge = meter.open(table, meterAlgorithm.concurrency, 1, 0, 1, 0);
+    const bucket = meter.open(table, MeterAlgorithm.TokenBucket, 100, 10, 0.8, 0);
+    const gauge = meter.open(table, MeterAlgorithm.Concurrency, 1, 0, 1, 0);
     const asks = new AskEntries();
     const ends = new SettleEntries();
     const ask = (cost: number): number => {
@@ -353,9 +353,9 @@ describe('tables shared by threads', () => {
     meter.close(table, bucket);
     expect(ask(1)).toBe(Number.NaN);
     expect(() => meter.left(table, bucket, 0)).toThrow('no such meter');
-    expect(() => meter.open(table, meterAlgorithm.token_bucket, 0, 1, 0.8, 0)).toThrow();
-    expect(() => meter.open(table, meterAlgorithm.token_bucket, 1, Number.NaN, 0.8, 0)).toThrow();
-    expect(() => meter.open(table, meterAlgorithm.budget, 1, 1, 2, 0)).toThrow();
+    expect(() => meter.open(table, MeterAlgorithm.TokenBucket, 0, 1, 0.8, 0)).toThrow();
+    expect(() => meter.open(table, MeterAlgorithm.TokenBucket, 1, Number.NaN, 0.8, 0)).toThrow();
+    expect(() => meter.open(table, MeterAlgorithm.Budget, 1, 1, 2, 0)).toThrow();
     expect(() => native.meterAdmit(table, new Float64Array(4), 1, 0, 0)).toThrow('too short');
     asks.clear();
     asks.ask(gauge, -1, 0, 0, 0);

@@ -3,9 +3,10 @@
  * that thousands of schedules run side by side. One counter that drains at the limit's rate is the model.
  */
 import type { Redis } from 'ioredis';
+import { algorithms } from '../../src/exchange/algorithm.ts';
 import { createSharedMeters, type SharedMeters } from '../../src/limit/shared.ts';
 import { leaseEntry } from '../../src/native/leases.ts';
-import { AskEntries, meter, meterAlgorithm, SettleEntries } from '../../src/native/meters.ts';
+import { AskEntries, meter, SettleEntries } from '../../src/native/meters.ts';
 import { adoptAnswer, type Births, type LeaseCall, packCalls } from '../../src/sync/lease-call.ts';
 import { leaseScript } from '../../src/sync/lease-script.ts';
 
@@ -128,6 +129,9 @@ const settles = new SettleEntries();
 
 const kinds = ['token_bucket', 'sliding_window', 'budget', 'concurrency'] as const;
 
+/** What all its limits have in common. */
+const named = { id: 'r', name: 'r', shape: '', calendar: null };
+
 /** Starts a schedule. @param seed which one */
 export function startSchedule(seed: number, faults: Faults): Schedule {
   const random = seeded(seed);
@@ -154,9 +158,9 @@ export function startSchedule(seed: number, faults: Faults): Schedule {
   const open = (): Pod => {
     const table = meter.openTable();
     const shared = createSharedMeters(table, podCount);
-    const id = meter.open(table, meterAlgorithm[kind], capacity, rate, 1, nowMs);
-    const rule = { id: 'r', name: 'r', shape: '', algorithm: meterAlgorithm[kind], capacity, rate };
-    shared.open({ id, rule, place: { key: '', label: '' } } as never, nowMs);
+    const id = meter.open(table, algorithms[kind].meter, capacity, rate, 1, nowMs);
+    const rule = { ...named, algorithm: algorithms[kind], capacity, rate };
+    shared.open({ id, rule, place: { key: '', label: '' } }, nowMs);
     // A pod that Redis never answered begins with its share: here each is in contact, or has an outage of its own.
     shared.alone(false);
     shared.pods(podCount);

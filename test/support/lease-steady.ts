@@ -1,14 +1,15 @@
 /** Pods with steady demand for one shared limit, in virtual time: what each gets of it, and how often Redis is called. */
 import type { Redis } from 'ioredis';
+import type { Algorithm } from '../../src/exchange/algorithm.ts';
 import { createSharedMeters } from '../../src/limit/shared.ts';
 import { leaseEntry } from '../../src/native/leases.ts';
-import { AskEntries, meter, type meterAlgorithm } from '../../src/native/meters.ts';
+import { AskEntries, meter } from '../../src/native/meters.ts';
 import { adoptAnswer, type Births, packCalls } from '../../src/sync/lease-call.ts';
 import { seeded, timedScript } from './lease-model.ts';
 
 /** What is asked for. */
 export interface Steady {
-  readonly algorithm: (typeof meterAlgorithm)[keyof typeof meterAlgorithm];
+  readonly algorithm: Algorithm;
   readonly capacity: number;
   readonly rate: number;
   /** Requests per second of each pod, of cost 1, spent at once. */
@@ -39,9 +40,9 @@ export async function runSteady(redis: Redis, steady: Steady, seed = 1): Promise
   const pods = demand.map((perSecond, i) => {
     const table = meter.openTable();
     const shared = createSharedMeters(table, demand.length);
-    const id = meter.open(table, algorithm, capacity, rate, 1, 0);
-    const rule = { id: 'r', name: 'r', shape: '', algorithm, capacity, rate };
-    shared.open({ id, rule, place: { key: '', label: '' } } as never, 0);
+    const id = meter.open(table, algorithm.meter, capacity, rate, 1, 0);
+    const rule = { id: 'r', name: 'r', shape: '', algorithm, capacity, rate, calendar: null };
+    shared.open({ id, rule, place: { key: '', label: '' } }, 0);
     shared.alone(false);
     shared.pods(demand.length);
     const phaseMs = Math.floor((random() * tickMs) / stepMs) * stepMs;

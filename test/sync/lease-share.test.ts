@@ -1,7 +1,7 @@
 /** What pods get of a shared limit at steady demand: nearly all of it, and fairly. */
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { meterAlgorithm } from '../../src/native/meters.ts';
+import { algorithms } from '../../src/exchange/algorithm.ts';
 import { type Outcome, runSteady, type Steady } from '../support/lease-steady.ts';
 import { type RedisProcess, startRedis } from '../support/redis.ts';
 
@@ -17,7 +17,7 @@ afterAll(async () => {
 });
 
 const skewed = [100, 40, 20, 10, 8, 6, 4, 2];
-const bucket = { algorithm: meterAlgorithm.token_bucket, demand: skewed, seconds: 60 };
+const bucket = { algorithm: algorithms.token_bucket, demand: skewed, seconds: 60 };
 const sum = (numbers: readonly number[]): number => numbers.reduce((all, n) => all + n, 0);
 
 /** Parts of max-min fairness. */
@@ -45,7 +45,7 @@ describe('at steady demand of 50 to 1', () => {
     ['twice the limit', { ...bucket, capacity: 200, rate: 95 }, 200 + 60 * 95, 0.97, 0.9],
     [
       'a window of 30 s, twice the limit',
-      { ...bucket, algorithm: meterAlgorithm.sliding_window, capacity: 2850, rate: 30_000, seconds: 120 },
+      { ...bucket, algorithm: algorithms.sliding_window, capacity: 2850, rate: 30_000, seconds: 120 },
       2850 * 4,
       0.9,
       0.5,

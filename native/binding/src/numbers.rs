@@ -68,7 +68,7 @@ mirror! {
 
 mirror! {
     "How a meter counts."
-    MeterAlgorithm, sidegate_core::limits::settings::Algorithm {
+    MeterAlgorithm, sidegate_core::limits::kind::Algorithm {
         TokenBucket, LeakyBucket, SlidingWindow, Concurrency, Budget,
     }
 }

@@ -4,9 +4,24 @@ use crate::limits::budget::Budget;
 use crate::limits::concurrency::Concurrency;
 use crate::limits::decision::{BadRate, Decision};
 use crate::limits::leaky_bucket::LeakyBucket;
-use crate::limits::settings::{Algorithm, Settings, Span};
+use crate::limits::settings::{Settings, Span};
 use crate::limits::sliding_window::SlidingWindow;
 use crate::limits::token_bucket::TokenBucket;
+
+/// How a meter counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Algorithm {
+    /// A token bucket; its rate is the refill per second.
+    TokenBucket,
+    /// A leaky bucket; its rate is the outflow per second.
+    LeakyBucket,
+    /// A sliding window; its rate is its length in ms.
+    SlidingWindow,
+    /// A number in flight, without a rate.
+    Concurrency,
+    /// A dollar budget, without a rate.
+    Budget,
+}
 
 /// The state of a meter, by algorithm.
 #[derive(Clone, Debug)]
@@ -143,6 +158,21 @@ impl Kind {
             // They hold what is in flight, not what was spent.
             Kind::LeakyBucket(_) | Kind::Concurrency(_) => {}
         }
+    }
+
+    /// Whether it spreads requests evenly, so that each pod paces its own part.
+    pub fn paced(&self) -> bool {
+        matches!(self, Kind::LeakyBucket(_))
+    }
+
+    /// Whether it counts what is in flight, so that an ended request leaves nothing behind.
+    pub fn in_flight(&self) -> bool {
+        matches!(self, Kind::Concurrency(_))
+    }
+
+    /// Whether it counts by windows of the calendar.
+    pub fn is_budget(&self) -> bool {
+        matches!(self, Kind::Budget(_))
     }
 
     /// What comes back per second; 0: nothing.

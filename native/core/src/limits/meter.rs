@@ -1,9 +1,9 @@
 //! One meter of any algorithm, and the soft mark at which it warns.
 
 use crate::limits::decision::{BadRate, Decision};
-use crate::limits::kind::Kind;
+use crate::limits::kind::{Algorithm, Kind};
 use crate::limits::lease::{Grant, Lease, Terms};
-use crate::limits::settings::{Algorithm, Settings, Span};
+use crate::limits::settings::{Settings, Span};
 
 /// A meter with its soft mark.
 #[derive(Clone, Debug)]
@@ -39,7 +39,7 @@ impl Meter {
         let Settings { capacity, rate, .. } = self.settings;
         self.kind.set(capacity * checked_share(share)?, rate * share, now_ms)?;
         let supply = self.kind.supply(self.settings);
-        let paced = matches!(self.kind, Kind::LeakyBucket(_));
+        let paced = self.kind.paced();
         let terms = Terms { capacity, supply, share, fair: capacity * equal, advance, paced };
         self.lease = Some(Box::new(Lease::new(terms, now_ms)));
         Ok(())
@@ -63,7 +63,7 @@ impl Meter {
     /// Whether a cost fits. `alone`: Redis is gone, which only matters to what pods share.
     pub fn ask(&mut self, cost: f64, span: Span, alone: bool, now_ms: f64) -> Decision {
         let Some(lease) = &mut self.lease else { return self.kind.ask(cost, span, now_ms) };
-        let budget = matches!(self.kind, Kind::Budget(_));
+        let budget = self.kind.is_budget();
         if budget {
             if span.window < lease.window() {
                 return Decision::Go(0.0);
@@ -93,7 +93,7 @@ impl Meter {
         self.warn(now_ms);
         self.kind.take(cost, keep, span, now_ms);
         if let Some(lease) = &mut self.lease
-            && (span.window == lease.window() || !matches!(self.kind, Kind::Budget(_)))
+            && (span.window == lease.window() || !self.kind.is_budget())
         {
             lease.take(cost, keep, now_ms);
         }
@@ -104,10 +104,8 @@ impl Meter {
     pub fn settle(&mut self, reserved: f64, used: f64, window: f64, now_ms: f64) -> bool {
         self.kind.settle(reserved, used, window, now_ms);
         if let Some(lease) = &mut self.lease {
-            match self.kind {
-                Kind::Budget(_) if window != lease.window() => {}
-                Kind::Concurrency(_) => lease.settle(reserved, 0.0),
-                _ => lease.settle(reserved, used),
+            if !self.kind.is_budget() || window == lease.window() {
+                lease.settle(reserved, if self.kind.in_flight() { 0.0 } else { used });
             }
         }
         self.warn(now_ms)
@@ -129,7 +127,7 @@ impl Meter {
     /// Whether the meter equals a new one, so that nothing is lost by closing it.
     pub fn idle(&mut self, window: f64, now_ms: f64) -> bool {
         if let Some(lease) = &mut self.lease {
-            let budget = matches!(self.kind, Kind::Budget(_));
+            let budget = self.kind.is_budget();
             if budget {
                 lease.enter(window);
             }
@@ -151,7 +149,7 @@ impl Meter {
 
     /// Whether it is a budget.
     pub fn is_budget(&self) -> bool {
-        matches!(self.kind, Kind::Budget(_))
+        self.kind.is_budget()
     }
 
     /// Adds what is known to have been spent of a budget in a window; false: it is none.
@@ -187,7 +185,7 @@ impl Meter {
     /// Compares the actual use with the soft mark; true if it was crossed.
     fn warn(&mut self, now_ms: f64) -> bool {
         let used = match &self.lease {
-            Some(lease) if matches!(self.kind, Kind::Concurrency(_)) => lease.spent().max(lease.committed()),
+            Some(lease) if self.kind.in_flight() => lease.spent().max(lease.committed()),
             Some(lease) if !lease.terms().paced => lease.spent(),
             _ => self.kind.spent(now_ms),
         };

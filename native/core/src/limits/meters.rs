@@ -239,7 +239,8 @@ pub(crate) fn index_of(id: f64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::settings::{Algorithm, Settings};
+    use crate::limits::kind::Algorithm;
+    use crate::limits::settings::Settings;
 
     fn open(meters: &mut Meters, algorithm: Algorithm, capacity: f64) -> f64 {
         let settings = Settings { capacity, rate: 1.0, soft_share: 0.8 };

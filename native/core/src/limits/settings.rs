@@ -1,20 +1,5 @@
 //! What a meter is set to.
 
-/// How a meter counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Algorithm {
-    /// A token bucket; its rate is the refill per second.
-    TokenBucket,
-    /// A leaky bucket; its rate is the outflow per second.
-    LeakyBucket,
-    /// A sliding window; its rate is its length in ms.
-    SlidingWindow,
-    /// A number in flight, without a rate.
-    Concurrency,
-    /// A dollar budget, without a rate.
-    Budget,
-}
-
 /// What a meter is set to.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
