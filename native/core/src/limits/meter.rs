@@ -103,10 +103,10 @@ impl Meter {
     /// Ends a reserve taken in `window`. True if this crosses the soft mark.
     pub fn settle(&mut self, reserved: f64, used: f64, window: f64, now_ms: f64) -> bool {
         self.kind.settle(reserved, used, window, now_ms);
-        if let Some(lease) = &mut self.lease {
-            if !self.kind.is_budget() || window == lease.window() {
-                lease.settle(reserved, if self.kind.in_flight() { 0.0 } else { used });
-            }
+        if let Some(lease) = &mut self.lease
+            && (!self.kind.is_budget() || window == lease.window())
+        {
+            lease.settle(reserved, if self.kind.in_flight() { 0.0 } else { used });
         }
         self.warn(now_ms)
     }
