@@ -13,9 +13,7 @@ let upstream: Upstream;
 let sidecar: TestSidecar;
 beforeAll(async () => {
   upstream = await startUpstream(answers(wire, 'An answer'));
-  sidecar = await startTestSidecar(
-    chainConfig(wire, [upstream.baseUrl], { listen: { bodyTimeoutMs: 2000, inFlightMax: 8 } }),
-  );
+  sidecar = await startTestSidecar(chainConfig(wire, [upstream.baseUrl], { listen: { inFlightMax: 8 } }));
 });
 afterAll(async () => {
   await sidecar.stop();
@@ -31,7 +29,7 @@ function post(headers = '', content = body(), path: string = wire.path): string 
 }
 
 /** For what hangs: longer than anything here takes. */
-const patienceMs = 8000;
+const patienceMs = 60_000;
 
 /** Everything that is received until the connection closes, or until there are `count` final replies. */
 async function receive(socket: Socket, count: number): Promise<{ replies: RawReply[]; rest: string }> {

@@ -145,9 +145,7 @@ describe('through the sidecar', () => {
   let sidecar: TestSidecar;
   beforeAll(async () => {
     upstream = await startUpstream(answers(wire, 'An answer'));
-    sidecar = await startTestSidecar(
-      chainConfig(wire, [upstream.baseUrl], { listen: { bodyTimeoutMs: 2000 }, cache: { enabled: true } }),
-    );
+    sidecar = await startTestSidecar(chainConfig(wire, [upstream.baseUrl], { cache: { enabled: true } }));
   });
   afterAll(async () => {
     await sidecar.stop();

@@ -16,7 +16,6 @@ const sha256 = (key: string): string => createHash('sha256').update(key).digest(
 
 const listen = {
   bodyMaxBytes,
-  bodyTimeoutMs: 100,
   allowedHosts: ['gate.internal'],
   allowedOrigins: ['https://app.test'],
 };
@@ -129,16 +128,22 @@ describe.each(wires)('$name', (wire) => {
   });
 
   test('a request that arrives too slowly gets a 408 in its dialect, whether head or body is missing', async () => {
+    const hasty = await startTestSidecar(
+      chainConfig(wire, [upstream.baseUrl], { listen: { bodyTimeoutMs: 100 }, authenticate }),
+    );
     const head = `POST ${wire.path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer ${appKey}\r\n`;
-    const noBody = await rawExchange(sidecar.url, `${head}content-length: 50\r\n\r\n`);
-    const half = await rawExchange(sidecar.url, `${head}content-length: 50\r\n\r\n{"model":`);
+    const [noHead, noBody, half] = await Promise.all([
+      rawExchange(hasty.url, head),
+      rawExchange(hasty.url, `${head}content-length: 50\r\n\r\n`),
+      rawExchange(hasty.url, `${head}content-length: 50\r\n\r\n{"model":`),
+    ]);
+    await hasty.stop();
     for (const reply of [noBody, half]) {
       expect(reply).toMatch(/^HTTP\/1.1 408 /);
       const [headers = '', body = ''] = reply.split('\r\n\r\n');
       const id = /\r\nx-request-id: (\S+)/.exec(headers)?.[1] ?? '';
       expectRefusal('body_timeout', 408, { 'content-type': 'application/json', 'x-request-id': id }, body);
     }
-    const noHead = await rawExchange(sidecar.url, head);
     expect(noHead).toMatch(/^HTTP\/1.1 408 /);
   });
 

@@ -35,7 +35,7 @@ export async function start(
       { model: 'same', targets: [{ provider: 'first' }] },
       { model: 'omni-moderation-latest', targets: [{ provider: 'first', model: 'judge' }] },
     ],
-    attempt: { backoffBaseMs: 0, retriesMax: 1, replyTimeoutMs: 2000, firstTokenTimeoutMs: 2000 },
+    attempt: { backoffBaseMs: 0, retriesMax: 1 },
     ...more,
   });
   onTestFinished(async () => {
