@@ -256,9 +256,10 @@ function send(state: WalkState, openCall: OpenCall, cancellation: Cancellation):
   const learn = (result: CallResult): void => learnLatency(latency, stream, sentMs, result, deps.clock());
   const { provider } = target;
   if (credential.sign === null)
-    return call(provider, sent, headers, stream, deps.policy, remainingMs, cancellation, learn);
+    return call(provider, sent, headers, stream, deps.policy, remainingMs, cancellation, deps.clock, learn);
   return credential.sign(sent.path, headers, sent.body).then(
-    (signed) => call(provider, sent, signed, stream, deps.policy, remainingMs, cancellation, learn),
+    (signed) =>
+      call(provider, sent, signed, stream, deps.policy, remainingMs, cancellation, deps.clock, learn),
     (): CallResult => {
       // What can't be signed was never sent, but the latency record must end all the same.
       const result = { kind: 'failed', failure: 'connect', arrived: null } as const;

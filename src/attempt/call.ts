@@ -23,13 +23,11 @@ const jsonType = 'application/json';
 /** Bytes of an error reply that are read. */
 const errorMaxBytes = 1024 * 1024;
 
-/** Real time, since it measures this process's own stalls; decisions use the clock that is passed in. */
-const clock = (): number => performance.now();
-
 /**
  * Sends one request. Resolves with a whole reply, the beginning of a stream or a failure; never rejects.
  * @param headers all of the call's, flat
  * @param remainingMs ms until the request's deadline
+ * @param clock monotonic ms
  * @param onResult called with the result as soon as it is known
  */
 export function call(
@@ -40,10 +38,20 @@ export function call(
   bounds: CallBounds,
   remainingMs: number,
   cancellation: Cancellation,
+  clock: () => number,
   onResult: (result: CallResult) => void,
 ): Promise<CallResult> {
   return new Promise((resolve) => {
-    const call = new UpstreamCall(reading, wantsStream, bounds, remainingMs, cancellation, onResult, resolve);
+    const call = new UpstreamCall(
+      reading,
+      wantsStream,
+      bounds,
+      remainingMs,
+      cancellation,
+      clock,
+      onResult,
+      resolve,
+    );
     const all = headers as string[];
     if (method === undefined) provider.pool.dispatch({ path, method: 'POST', headers: all, body }, call);
     else provider.pool.dispatch({ path, method, headers: all, body: null }, call);
@@ -68,10 +76,11 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
   readonly #bounds: CallBounds;
   readonly #remainingMs: number;
   readonly #cancellation: Cancellation;
+  readonly #clock: () => number;
   readonly #onResult: (result: CallResult) => void;
   readonly #resolve: (result: CallResult) => void;
   readonly #onCancel = (): void => this.#fail('cancelled');
-  readonly #sentMs = clock();
+  readonly #sentMs: number;
   #phase: Phase = 'waiting';
   #controller: Dispatcher.DispatchController | null = null;
   #status = 0;
@@ -91,6 +100,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
     bounds: CallBounds,
     remainingMs: number,
     cancellation: Cancellation,
+    clock: () => number,
     onResult: (result: CallResult) => void,
     resolve: (result: CallResult) => void,
   ) {
@@ -99,6 +109,8 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
     this.#bounds = bounds;
     this.#remainingMs = remainingMs;
     this.#cancellation = cancellation;
+    this.#clock = clock;
+    this.#sentMs = clock();
     this.#onResult = onResult;
     this.#resolve = resolve;
     const waitMs = wantsStream ? bounds.firstTokenTimeoutMs : bounds.replyTimeoutMs;
@@ -229,8 +241,8 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
     this.#phase = 'flowing';
     this.#timer.cancel();
     this.#timer = this.#idle();
-    const leftMs = Math.max(1, this.#remainingMs - (clock() - this.#sentMs));
-    this.#deadline = new Patience(leftMs, () => this.#fail('deadline'), clock);
+    const leftMs = Math.max(1, this.#remainingMs - (this.#clock() - this.#sentMs));
+    this.#deadline = new Patience(leftMs, () => this.#fail('deadline'), this.#clock);
     this.#give({ kind: 'stream', status: this.#status, headers: this.#headers, stream: this });
   }
 
@@ -273,7 +285,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
   }
 
   #idle(): Patience {
-    return new Patience(this.#bounds.idleTimeoutMs, () => this.#fail('idle_timeout'), clock);
+    return new Patience(this.#bounds.idleTimeoutMs, () => this.#fail('idle_timeout'), this.#clock);
   }
 
   #finishStream(): void {

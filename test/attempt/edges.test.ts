@@ -5,10 +5,12 @@ import { enters, following } from '../../src/attempt/edges.ts';
 import { type FallbackCause, fallbackCauses, type Step } from '../../src/upstream/target.ts';
 import { startPlan } from '../support/plan.ts';
 import { wires } from '../support/replies.ts';
-import { answers, hangs, refuses, resets, type Script, silenceMs } from '../support/upstream.ts';
+import { silenceMs, standingTime } from '../support/time.ts';
+import { answers, refuses, resets, type Script } from '../support/upstream.ts';
 
 describe.each(wires)('$name', (wire) => {
   const good = answers(wire, 'good');
+  const time = standingTime();
   const json = { 'content-type': 'application/json' };
   const tooLong =
     wire.name === 'openai'
@@ -24,7 +26,7 @@ describe.each(wires)('$name', (wire) => {
       call.whole(status, json, body);
 
   const failures: [string, FallbackCause, Script][] = [
-    ['no answer in time', 'timeout', hangs],
+    ['no answer in time', 'timeout', time.silent],
     ['a 500', 'server', refuses(wire.error(500, 'x'))],
     ['an answer that is none', 'server', says(200, 'not JSON')],
     ['a 429', 'rate_limited', refuses(wire.error(429, 'x'))],
@@ -42,6 +44,7 @@ describe.each(wires)('$name', (wire) => {
         wire,
         [{ script }, { script: good, on: others }, { script: good, on: [cause] }, { script: good }],
         { replyTimeoutMs: silenceMs },
+        time.world,
       );
       expect((await plan.ask()).status).toBe(200);
       expect(plan.calls()).toEqual([1, 0, 1, 0]);
@@ -50,9 +53,8 @@ describe.each(wires)('$name', (wire) => {
 
   test.each(failures)('%s ends where no edge asks for it', async (_, cause, script) => {
     const others = fallbackCauses.filter((other) => other !== cause);
-    const plan = await startPlan(wire, [{ script }, { script: good, on: others }], {
-      replyTimeoutMs: silenceMs,
-    });
+    const steps = [{ script }, { script: good, on: others }];
+    const plan = await startPlan(wire, steps, { replyTimeoutMs: silenceMs }, time.world);
     const { status, text } = await plan.ask();
     expect(status).toBeGreaterThanOrEqual(400);
     if (cause === 'context_window' || cause === 'content_policy')

@@ -2,11 +2,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createHedges, createQuantile } from '../../src/attempt/hedges.ts';
+import type { World } from '../../src/base/world.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { labelOf, metricIn, startChain } from '../support/chain.ts';
 import { statedUsage, wires } from '../support/replies.ts';
 import type { ConfigInput } from '../support/sidecar.ts';
-import { answers, hangs, refuses, type Script, silenceMs } from '../support/upstream.ts';
+import { silenceMs, standingTime } from '../support/time.ts';
+import { answers, hangs, refuses, type Script } from '../support/upstream.ts';
 
 const hedge = { enabled: true, delayMs: 20 };
 
@@ -21,8 +23,11 @@ describe.each(wires)('$name', (wire) => {
     wire.name === 'openai'
       ? { web_search_options: {} }
       : { tools: [{ type: 'web_search_20250305', name: 'web_search' }] };
-  const start = (scripts: readonly (readonly Script[])[], attempt: ConfigInput['attempt'] = {}) =>
-    startChain(wire, scripts, { attempt: { hedge, breaker: { failures: 1 }, ...attempt } });
+  const start = (
+    scripts: readonly (readonly Script[])[],
+    attempt: ConfigInput['attempt'] = {},
+    world: Partial<World> = {},
+  ) => startChain(wire, scripts, { attempt: { hedge, breaker: { failures: 1 }, ...attempt } }, world);
   const hedges = async (chain: { metrics(): Promise<string> }) => {
     const text = await chain.metrics();
     return ['sent', 'won'].map((outcome) => metricIn(text, 'sidegate_hedges_total', { outcome }));
@@ -43,7 +48,7 @@ describe.each(wires)('$name', (wire) => {
     });
 
     test(`an answer in time is not hedged (${kind})`, async () => {
-      const chain = await start([[good]], { hedge: { enabled: true, delayMs: 10_000 } });
+      const chain = await start([[good]], { hedge: { enabled: true, delayMs: 60_000 } });
       expect((await chain.ask({ stream })).status).toBe(200);
       expect(chain.first.calls).toHaveLength(1);
       expect(await hedges(chain)).toEqual([0, 0]);
@@ -87,9 +92,15 @@ describe.each(wires)('$name', (wire) => {
   });
 
   test('when both fail the next target answers', async () => {
-    const chain = await start([[hangs, refuses(wire.error(500, 'x'))], [good]], {
-      firstTokenTimeoutMs: silenceMs,
-    });
+    const time = standingTime();
+    const both: Script[] = [
+      hangs,
+      (call) => {
+        refuses(wire.error(500, 'x'))(call);
+        time.pass(silenceMs);
+      },
+    ];
+    const chain = await start([both, [good]], { firstTokenTimeoutMs: silenceMs }, time.world);
     const { headers } = await chain.ask({ stream: true });
     expect(headers['x-sidegate-target']).toBe(labelOf(1));
     expect(chain.first.calls).toHaveLength(2);
@@ -135,11 +146,16 @@ describe.each(wires)('$name', (wire) => {
   });
 
   test('never a retry: the same request is hedged once', async () => {
-    const chain = await start([[refuses(wire.error(500, 'x')), hangs, good]], {
-      retriesMax: 1,
-      replyTimeoutMs: 60,
-      breaker: { failures: 9 },
-    });
+    // Long enough for the refusal to come first.
+    const delayMs = 400;
+    const time = standingTime();
+    const late: Script = () => setTimeout(() => time.pass(silenceMs), 2 * delayMs);
+    const attempt = { retriesMax: 1, replyTimeoutMs: silenceMs, breaker: { failures: 9 } };
+    const chain = await start(
+      [[refuses(wire.error(500, 'x')), late, good]],
+      { ...attempt, hedge: { enabled: true, delayMs } },
+      time.world,
+    );
     expect((await chain.ask()).status).toBe(503);
     expect(chain.first.calls).toHaveLength(2);
   });

@@ -1,9 +1,11 @@
 /** FAULTS.md rows 1, 5, 7, 9, 11, 12, 15 and 16 at the endpoints beside chat: JSON, transcripts, bytes and events. */
 import OpenAI from 'openai';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import type { World } from '../../src/base/world.ts';
 import { ask, send } from '../support/client.ts';
 import { type ConfigInput, startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
-import { hangs, resets, type Script, silenceMs, startUpstream, type Upstream } from '../support/upstream.ts';
+import { silenceMs, standingTime } from '../support/time.ts';
+import { hangs, resets, type Script, startUpstream, type Upstream } from '../support/upstream.ts';
 
 const json = { 'content-type': 'application/json' };
 const form = {
@@ -60,18 +62,19 @@ async function start(
   first: readonly Script[],
   second: readonly Script[] | null,
   attempt: ConfigInput['attempt'] = {},
+  world: Partial<World> = {},
 ): Promise<TestSidecar & { readonly first: Upstream; readonly second: Upstream }> {
   const [one, two] = await Promise.all([startUpstream(...first), startUpstream(...(second ?? [hangs]))]);
-  const sidecar = await startTestSidecar({
+  const targets = [{ provider: 'first' }, ...(second === null ? [] : [{ provider: 'second' }])];
+  const config = {
     providers: {
-      first: { dialect: 'openai', baseUrl: one.baseUrl },
-      second: { dialect: 'openai', baseUrl: two.baseUrl },
+      first: { dialect: 'openai' as const, baseUrl: one.baseUrl },
+      second: { dialect: 'openai' as const, baseUrl: two.baseUrl },
     },
-    routes: [
-      { model: 'm', targets: [{ provider: 'first' }, ...(second === null ? [] : [{ provider: 'second' }])] },
-    ],
+    routes: [{ model: 'm', targets }],
     attempt: { backoffBaseMs: 0, retriesMax: 1, ...attempt },
-  });
+  };
+  const sidecar = await startTestSidecar(config, world);
   onTestFinished(async () => {
     await sidecar.stop();
     await Promise.all([one.close(), two.close()]);
@@ -110,8 +113,9 @@ describe.each(each)('%s', (name, kind) => {
   });
 
   test('row 5: no answer in time, then the next target; nobody left, 504', async () => {
+    const time = standingTime();
     const times = { replyTimeoutMs: silenceMs, firstTokenTimeoutMs: silenceMs };
-    const { url, first } = await start([hangs], [good(kind)], times);
+    const { url, first } = await start([time.silent], [good(kind)], times, time.world);
     const reply = await ask(url, kind.path, kind.sending);
     expect([reply.status, reply.headers['x-sidegate-target']]).toEqual([200, 'second/m']);
     await (await first.call(0)).closed;

@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { labelOf, startChain } from '../support/chain.ts';
 import { lastError, wires } from '../support/replies.ts';
 import { askBySdk, streamBySdk } from '../support/sdk.ts';
-import { answers, hangs, resets, silenceMs } from '../support/upstream.ts';
+import { silenceMs, standingTime } from '../support/time.ts';
+import { answers, hangs, resets } from '../support/upstream.ts';
 
 describe.each(wires)('$name', (wire) => {
   for (const stream of [true, false]) {
@@ -103,12 +104,14 @@ describe.each(wires)('$name', (wire) => {
   });
 
   test('row 5: no first token in time: the call is given up and the next target answers', async () => {
+    const time = standingTime();
     const attempt = { firstTokenTimeoutMs: silenceMs };
-    const chain = await startChain(wire, [[], [answers(wire, 'Quick')]], { attempt });
+    const chain = await startChain(wire, [[], [answers(wire, 'Quick')]], { attempt }, time.world);
     const sent = chain.send({ stream: true });
     const call = await chain.first.call(0);
     call.streamHead();
     call.write(wire.opening);
+    time.pass(silenceMs);
     const reply = await sent.reply;
     expect(wire.textOf(await reply.all())).toBe('Quick');
     expect(reply.headers['x-sidegate-target']).toBe(labelOf(1));
@@ -131,13 +134,14 @@ describe.each(wires)('$name', (wire) => {
   });
 
   test('row 5: a whole reply that does not come in time goes to the next target', async () => {
-    const chain = await startChain(wire, [[], [answers(wire, 'Quick')]], {
-      attempt: { replyTimeoutMs: silenceMs },
-    });
+    const time = standingTime();
+    const attempt = { replyTimeoutMs: silenceMs };
+    const chain = await startChain(wire, [[], [answers(wire, 'Quick')]], { attempt }, time.world);
     const sent = chain.send();
     const call = await chain.first.call(0);
     call.head(200, { 'content-type': 'application/json', 'content-length': '4000' });
     call.write('{"id":');
+    time.pass(silenceMs);
     const reply = await sent.reply;
     expect(await reply.all()).toContain('Quick');
     await call.aborted;
@@ -145,31 +149,36 @@ describe.each(wires)('$name', (wire) => {
 
   test("row 5: the client's own deadline counts over all targets", async () => {
     // Two targets would take longer together.
+    const time = standingTime();
     const attempt = { firstTokenTimeoutMs: 2 * silenceMs };
-    const chain = await startChain(wire, [[hangs], [hangs]], { attempt });
-    const deadline = { 'x-sidegate-timeout': String(3 * silenceMs) };
-    const { status, text } = await chain.ask({ stream: true }, deadline);
+    const chain = await startChain(wire, [[hangs], [hangs]], { attempt }, time.world);
+    const asked = chain.ask({ stream: true }, { 'x-sidegate-timeout': String(3 * silenceMs) });
+    await chain.first.call(0);
+    time.pass(2 * silenceMs);
+    await chain.second.call(0);
+    time.pass(silenceMs);
+    const { status, text } = await asked;
     expect(status).toBe(504);
     expect(text).toContain('x-sidegate-timeout');
     expect(chain.second.calls).toHaveLength(1);
   });
 
   test("row 5: the client's own deadline holds for a stream that has begun, first token included", async () => {
-    const chain = await startChain(wire, [[]]);
-    // Its first content comes late: all that is left is much less than the whole.
-    const deadlineMs = 1000;
-    const sinceMs = performance.now();
+    const time = standingTime();
+    const deadlineMs = 4 * silenceMs;
+    const chain = await startChain(wire, [[]], { listen: { keepAliveMs: 10 } }, time.world);
     const coming = chain.stream({}, { 'x-sidegate-timeout': String(deadlineMs) });
     const call = await chain.first.call(0);
     call.streamHead();
-    await new Promise((resolve) => setTimeout(resolve, deadlineMs / 2));
+    // Its first content comes late: from then on it doesn't have the whole time again.
+    time.pass(3 * silenceMs);
     call.write(wire.opening + wire.text('Hello'));
-    const saidMs = performance.now();
-    const text = await (await coming).all();
-    expect(lastError(wire, text)?.message).toContain('deadline');
-    expect(performance.now() - sinceMs).toBeGreaterThanOrEqual(deadlineMs - 5);
-    // From its first content on it doesn't have the whole time again.
-    expect(performance.now() - saidMs).toBeLessThan(deadlineMs);
+    const reply = await coming;
+    await reply.sees('Hello');
+    // In real time all of it is over by now, many times.
+    await reply.sees(': keep-alive\n\n'.repeat(10));
+    time.pass(silenceMs);
+    expect(lastError(wire, await reply.all())?.message).toContain('deadline');
     await call.aborted;
   });
 

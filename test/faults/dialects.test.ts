@@ -1,12 +1,14 @@
 /** The faults of a provider of each dialect, behind clients of each: a table of client, provider and row. */
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
+import type { World } from '../../src/base/world.ts';
 import { type Chain, labelOf, startChain } from '../support/chain.ts';
 import type { Incoming } from '../support/client.ts';
 import { eventData, lastError, streamHeaders } from '../support/replies.ts';
 import { streamBySdk } from '../support/sdk.ts';
 import type { ConfigInput } from '../support/sidecar.ts';
-import { answers, type Call, hangs, refuses, resets, type Script, silenceMs } from '../support/upstream.ts';
+import { silenceMs, standingTime } from '../support/time.ts';
+import { answers, type Call, refuses, resets, type Script } from '../support/upstream.ts';
 import { clients, providers, rowsNamed, rowsOfPair } from './dialect-rows.ts';
 
 const pairs = clients.flatMap((client) =>
@@ -53,8 +55,11 @@ describe.each(pairs)('$name', ({ client, provider }) => {
       for (const event of events) call.write(event);
       call.end();
     };
-  const start = (scripts: readonly (readonly Script[])[], more: ConfigInput = {}): Promise<Chain> =>
-    startChain(client, scripts, more, {}, provider);
+  const start = (
+    scripts: readonly (readonly Script[])[],
+    more: ConfigInput = {},
+    world: Partial<World> = {},
+  ): Promise<Chain> => startChain(client, scripts, more, world, provider);
   const good = answers(provider, 'Good');
 
   /** A stream of which the client has seen `Hello`. */
@@ -171,23 +176,31 @@ describe.each(pairs)('$name', ({ client, provider }) => {
   });
 
   test('row 5: no first token in time: the next target', async () => {
-    const opened: Script = (call) => {
+    const opens: Script = (call) => {
       streamHead(call);
       call.write(provider.opening);
     };
-    const passes = async (silent: Script): Promise<void> => {
-      const chain = await start([[silent], [good]], { attempt: { firstTokenTimeoutMs: silenceMs } });
+    for (const begins of [() => {}, opens]) {
+      const time = standingTime();
+      const silent: Script = (call) => {
+        begins(call);
+        time.pass(silenceMs);
+      };
+      const attempt = { firstTokenTimeoutMs: silenceMs };
+      const chain = await start([[silent], [good]], { attempt }, time.world);
       expect(client.textOf(await (await chain.stream()).all())).toBe('Good');
       const { tried } = await chain.recordWhere(() => true);
       expect(tried).toContain('first_token_timeout');
-    };
-    await Promise.all([hangs, opened].map(passes));
+    }
   });
 
   test('row 6: a stall ends by the idle timeout, with comments meanwhile', async () => {
-    const chain = await start([[]], { attempt: { idleTimeoutMs: 150 }, listen: { keepAliveMs: 20 } });
+    const time = standingTime();
+    const settings = { attempt: { idleTimeoutMs: silenceMs }, listen: { keepAliveMs: 10 } };
+    const chain = await start([[]], settings, time.world);
     const { reply } = await begun(chain);
     await reply.sees(': keep-alive\n\n: keep-alive\n\n');
+    time.pass(silenceMs);
     const text = await reply.all();
     expectCut(text.replaceAll(': keep-alive\n\n', ''), 'idle_timeout');
   });

@@ -5,7 +5,8 @@
 import { expect, test } from 'vitest';
 import { labelOf, startChain } from '../support/chain.ts';
 import { openaiWire as wire } from '../support/replies.ts';
-import { answers, hangs, refuses, type Script, silenceMs } from '../support/upstream.ts';
+import { silenceMs, standingTime } from '../support/time.ts';
+import { answers, hangs, refuses, type Script } from '../support/upstream.ts';
 
 const stepMs = 50;
 /** Requests that are sent together in each step, until all have their end: 200 in a second. */
@@ -16,19 +17,29 @@ const cooldownMaxMs = 4 * cooldownMs;
 
 test.each([
   ['server errors', refuses(wire.error(500, 'Broken')), 10_000],
-  ['timeouts', hangs, 2 * silenceMs],
+  ['timeouts', hangs, silenceMs],
 ])('an outage by %s fails no client, and multiplies nothing', async (_, bad, firstTokenTimeoutMs) => {
-  const time = { nowMs: 0 };
+  const time = standingTime();
   // Whatever chance has to say about waiting: at once.
-  const world = { clock: () => time.nowMs, random: () => 0 };
+  const world = { ...time.world, random: () => 0 };
   let healthy = true;
   let inFlight = 0;
   let inFlightMax = 0;
+  /** Of the requests of a step, those under way, and those of them that wait for nothing but a timeout. */
+  const load = { underWay: 0, hanging: 0 };
+  const timeOut = (): void => {
+    if (load.hanging === 0 || load.hanging < load.underWay) return;
+    load.hanging = 0;
+    time.pass(silenceMs);
+  };
   const good = answers(wire, 'Good');
   const primary: Script = (call) => {
     inFlightMax = Math.max(inFlightMax, ++inFlight);
     void call.aborted.then(() => inFlight--);
-    if (!healthy && bad === hangs) return;
+    if (!healthy && bad === hangs) {
+      load.hanging++;
+      return timeOut();
+    }
     inFlight--;
     return (healthy ? good : bad)(call);
   };
@@ -43,9 +54,16 @@ test.each([
   let requests = 0;
   /** One step of load; gives how many were answered by the first target. */
   const step = async (): Promise<number> => {
-    time.nowMs += stepMs;
+    time.pass(stepMs);
     requests += together;
-    const replies = await Promise.all(Array.from({ length: together }, () => chain.ask({ stream: true })));
+    load.underWay = together;
+    const ask = async () => {
+      const reply = await chain.ask({ stream: true });
+      load.underWay--;
+      timeOut();
+      return reply;
+    };
+    const replies = await Promise.all(Array.from({ length: together }, ask));
     for (const { status, text } of replies) expect([status, wire.textOf(text)]).toEqual([200, 'Good']);
     return replies.filter(({ headers }) => headers['x-sidegate-target'] === labelOf(0)).length;
   };

@@ -1,12 +1,14 @@
 /** The faults of a provider whose answers are predictions: whole ones, streamed to clients in one piece. */
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
+import type { World } from '../../src/base/world.ts';
 import { type Chain, startChain } from '../support/chain.ts';
 import { geminiWire } from '../support/gemini-wire.ts';
 import { eventData, lastError, statedUsage, testModel, type Wire, wires } from '../support/replies.ts';
 import { responsesWire } from '../support/responses-wire.ts';
 import type { ConfigInput } from '../support/sidecar.ts';
-import { hangs, resets, type Script, silenceMs } from '../support/upstream.ts';
+import { silenceMs, standingTime } from '../support/time.ts';
+import { resets, type Script } from '../support/upstream.ts';
 import { rowsNamed, rowsOfPrediction } from './dialect-rows.ts';
 
 const clients: readonly Wire[] = [...wires, responsesWire, geminiWire];
@@ -47,12 +49,13 @@ function start(
   client: Wire,
   scripts: readonly (readonly Script[])[],
   more: ConfigInput = {},
+  world: Partial<World> = {},
 ): Promise<Chain> {
   const targets = ['first', 'second']
     .slice(0, scripts.length)
     .map((provider) => ({ provider, model: 'meta/llama' }));
   const routes = [{ model: testModel, targets }];
-  return startChain(client, scripts, { routes, ...more }, {}, { name: 'replicate' });
+  return startChain(client, scripts, { routes, ...more }, world, { name: 'replicate' });
 }
 
 describe.each(clients)('$name to predictions', (client) => {
@@ -136,8 +139,9 @@ describe.each(clients)('$name to predictions', (client) => {
     });
 
     test(`row 5: no answer in time: the next target (${kind})`, async () => {
+      const time = standingTime();
       const attempt = { firstTokenTimeoutMs: silenceMs, replyTimeoutMs: silenceMs };
-      const chain = await start(client, [[hangs], [good]], { attempt });
+      const chain = await start(client, [[time.silent], [good]], { attempt }, time.world);
       expect((await chain.ask({ stream })).text).toContain('Good');
     });
 

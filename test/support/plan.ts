@@ -7,6 +7,7 @@ import type { AttemptDeps } from '../../src/attempt/deps.ts';
 import { Cancellation } from '../../src/base/cancellation.ts';
 import { Refusal } from '../../src/base/errors.ts';
 import { silent } from '../../src/base/telemetry.ts';
+import { realWorld, type World } from '../../src/base/world.ts';
 import { unknownFacts } from '../../src/catalog/facts.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import type { Exchange } from '../../src/exchange/exchange.ts';
@@ -45,12 +46,12 @@ export async function startPlan(
   wire: Wire,
   planned: readonly PlannedStep[],
   settings: ConfigInput['attempt'] = {},
+  { clock }: Pick<World, 'clock'> = realWorld,
 ): Promise<{
   ask(headers?: Exchange['headers'], more?: Readonly<Record<string, unknown>>): Promise<Came>;
   calls(): number[];
 }> {
   const config = configSchema.parse({ attempt: { retriesMax: 0, backoffBaseMs: 0, ...settings } });
-  const clock = (): number => performance.now();
   const health = createHealthBook(clock);
   health.begin(config);
   const upstreams = await Promise.all(planned.map(({ script }) => startUpstream(script)));

@@ -260,11 +260,5 @@ export function refuses(
 /** Resets the connection before sending anything. */
 export const resets: Script = (call) => call.reset();
 
-/**
- * A timeout, in ms, for providers that keep silent where the next one is to answer within the same time: it has to be
- * enough for one that answers at once on a busy machine.
- */
-export const silenceMs = 300;
-
 /** Never answers. */
 export const hangs: Script = () => {};
