@@ -8,6 +8,7 @@ import { help as keysHelp } from '../src/commands/keys.ts';
 import { configSchema } from '../src/config/schema.ts';
 import { type Preset, presets } from '../src/dialects/presets.ts';
 import { faults } from '../src/simulate/faults.ts';
+import { grafanaFile, rulesFile } from './alerts.ts';
 import { carriedRows, chatProviders, dialectRows } from './dialects.ts';
 import { endpointRows } from './endpoints.ts';
 import { dialectFaultRows, faultClients, faultProviders } from './faults.ts';
@@ -225,6 +226,8 @@ if (import.meta.main) {
   const prices = 'src/catalog/prices/';
   await writePrices(new URL(prices, root), (name, text) => write(prices + name, text));
   write('deploy/sidegate.schema.json', `${JSON.stringify(publishedSchema(), null, 2)}\n`);
+  write('deploy/prometheus-rules.yaml', rulesFile());
+  write('deploy/grafana-dashboard.json', grafanaFile());
   for (const page of Object.keys(generated))
     write(page, withGenerated(page, readFileSync(new URL(page, root), 'utf8')));
 }

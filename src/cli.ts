@@ -2,6 +2,7 @@
 
 import { dirname, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { realWorld } from './base/world.ts';
 import type { Shell } from './commands/shell.ts';
 import { needingRestart } from './config/changed.ts';
 import type { Config } from './config/schema.ts';
@@ -183,8 +184,8 @@ async function serve(
     import('./sidecar/sidecar.ts'),
     import('./observe/log.ts'),
   ]);
-  const sink = createLog(config.observe.log);
-  const sidecar = await startSidecar(config, sink.log);
+  const sink = createLog(config.observe.log, 1, config.observe.logTime === 'iso');
+  const sidecar = await startSidecar(config, sink.log, { ...realWorld, terminal: shell.terminal });
   const watcher = await onReady(sidecar, sink);
   await new Promise<void>((resolve) => {
     shell.onSignal('SIGTERM', resolve);

@@ -22,6 +22,7 @@ const exitCode = await runCli(process.argv.slice(2), {
   env: process.env,
   print: (text) => void process.stdout.write(text),
   printError: (text) => void process.stderr.write(text),
+  terminal: process.stdout.isTTY === true,
   onSignal: (signal, handler) => void process.on(signal, handler),
 });
 process.exitCode = exitCode;

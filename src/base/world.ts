@@ -15,6 +15,8 @@ export interface World {
   readonly random: () => number;
   /** Starts a worker thread. */
   readonly startThread: (script: URL) => Thread;
+  /** Whether people read the log at a terminal. */
+  readonly terminal: boolean;
 }
 
 /** The world as it is. */
@@ -23,4 +25,5 @@ export const realWorld: World = {
   wallClock: Date.now,
   random: Math.random,
   startThread: (script) => new Worker(script),
+  terminal: false,
 };

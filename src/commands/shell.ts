@@ -5,5 +5,7 @@ export interface Shell {
   readonly env: Readonly<Record<string, string | undefined>>;
   print(text: string): void;
   printError(text: string): void;
+  /** Whether people read its output at a terminal. */
+  readonly terminal: boolean;
   onSignal(signal: 'SIGTERM' | 'SIGINT' | 'SIGHUP', handler: () => void): void;
 }

@@ -7,6 +7,7 @@ import type { Log } from '../base/log.ts';
 import { dollarsText, thousandthsText, wholeText } from '../base/numbers.ts';
 import { type Findings, noFindings, piiKinds } from '../native/pii.ts';
 import type { CacheUse, ExchangeRecord } from './record.ts';
+import { terminalLine } from './terminal.ts';
 
 /** Text that needs no escapes in JSON. */
 const plain = /^[ !#-[\]-~]*$/;
@@ -132,21 +133,37 @@ const usageText = (r: ExchangeRecord): string =>
       `"searchUnits":${r.searchUnits},"usageKnown":${r.usageKnown},"costNanoUsd":${wholeText(r.costNanoUsd)},` +
       `"costUsd":${dollarsText(r.costNanoUsd)},"priced":${r.priced},`;
 
-let lastWallMs = 0;
-let lastWallText = '0';
+let lastWallMs = Number.NaN;
+let lastWallText = '';
+let lastIso = false;
 
 /** The time of day, reused within one ms: a busy process has several requests in it. */
-function wallText(wallMs: number): string {
-  if (wallMs === lastWallMs) return lastWallText;
+function wallText(wallMs: number, iso: boolean): string {
+  if (wallMs === lastWallMs && iso === lastIso) return lastWallText;
+  lastIso = iso;
   lastWallMs = wallMs;
-  lastWallText = wholeText(wallMs);
+  lastWallText = iso ? `"${new Date(wallMs).toISOString()}"` : wholeText(wallMs);
   return lastWallText;
 }
 
-/** The JSON line of a record. @param wallMs whole ms since 1970 */
-export function recordLine(r: ExchangeRecord, wallMs: number): string {
+/** How lines are written. */
+export interface LineForm {
+  /** Times as RFC 3339 instead of ms since 1970. */
+  readonly iso: boolean;
+  /** For people at a terminal instead of programs. */
+  readonly terminal: boolean;
+}
+
+/** Level of a record: the gateway or a provider failed, the request was refused, or all is well. */
+export const levelOf = ({ status, error }: ExchangeRecord): 50 | 40 | 30 =>
+  status >= 500 || error === 'stream_cut' ? 50 : status >= 400 || error !== '' ? 40 : 30;
+
+const levelNames = { 50: 'error', 40: 'warn', 30: 'info' } as const;
+
+/** The JSON line of a record. @param wallMs whole ms since 1970 @param iso its time as RFC 3339 */
+export function recordLine(r: ExchangeRecord, wallMs: number, iso = false): string {
   return (
-    `{"level":30,"time":${wallText(wallMs)},"requestId":"${r.requestId}",${courseText(r)}${usageText(r)}` +
+    `{"level":${levelOf(r)},"time":${wallText(wallMs, iso)},"requestId":"${r.requestId}",${courseText(r)}${usageText(r)}` +
     `"savedNanoUsd":${wholeText(r.savedNanoUsd)},${rareText(r)}${r.digest}${beforeDuration[r.priority]}${thousandthsText(r.durationMs)}` +
     elsewhereText(r) +
     givenIdsText(r)
@@ -158,9 +175,9 @@ interface WithStream {
   readonly [pino.symbols.streamSym]: { write(line: string): void };
 }
 
-/** Writes a record to the log's stream. @param wallMs whole ms since 1970 */
-export function logRecord(log: Log, record: ExchangeRecord, wallMs: number): void {
-  if (!log.isLevelEnabled('info')) return;
+/** Writes a record to the stream of the log. @param wallMs whole ms since 1970 */
+export function logRecord(log: Log, record: ExchangeRecord, wallMs: number, form: LineForm): void {
+  if (!log.isLevelEnabled(levelNames[levelOf(record)])) return;
   const { [pino.symbols.streamSym]: stream } = log as Log & WithStream;
-  stream.write(recordLine(record, wallMs));
+  stream.write(form.terminal ? terminalLine(record, wallMs) : recordLine(record, wallMs, form.iso));
 }

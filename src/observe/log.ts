@@ -26,8 +26,8 @@ export interface LogSink {
   close(): void;
 }
 
-/** Opens the log. @param fd file descriptor or path to write to */
-export function createLog(level: ObserveSettings['log'], fd: number | string = 1): LogSink {
+/** Opens the log. @param fd file descriptor or path to write to @param iso times as RFC 3339 */
+export function createLog(level: ObserveSettings['log'], fd: number | string = 1, iso = false): LogSink {
   const destination = pino.destination({
     dest: fd,
     sync: false,
@@ -62,7 +62,8 @@ export function createLog(level: ObserveSettings['log'], fd: number | string = 1
     if (mostBytes > gatherMaxBytes) pass(Buffer.from(line));
     else length += gathered.write(line, length);
   };
-  const log = pino({ level, base: null }, { write });
+  const timestamp = iso ? pino.stdTimeFunctions.isoTime : true;
+  const log = pino({ level, base: null, timestamp }, { write });
   const timer = setInterval(flush, flushEveryMs);
   timer.unref();
   return {

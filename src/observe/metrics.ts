@@ -8,14 +8,15 @@ import type { BatchRefusal, CountResult } from '../base/telemetry.ts';
 import type { Charge } from '../count/usage.ts';
 import { type Priority, priorities } from '../exchange/priority.ts';
 import { noFindings, piiKinds } from '../native/pii.ts';
-import { isDown } from '../upstream/engine.ts';
 import type { Engine } from '../upstream/target.ts';
+import { collectEngines } from './engine-metrics.ts';
 import type { ExchangeRecord } from './record.ts';
+import { registerState, type StateGauges } from './state-metrics.ts';
 import { createDistribution, createTally } from './tally.ts';
 import { createTargetNames, type TargetNames } from './target-names.ts';
 
 /** Values read when Prometheus scrapes. */
-export interface Gauges {
+export interface Gauges extends StateGauges {
   inFlight(): number;
   cacheEntries(): number;
   cacheBytes(): number;
@@ -168,6 +169,7 @@ export function createMetrics(gauges: Gauges): Metrics {
   });
   reloadOk.set(1);
   collectGauges(gauges, names, registers);
+  registerState(registry, gauges);
 
   return {
     registry,
@@ -227,8 +229,16 @@ function createUsageMetrics(registry: Registry, names: TargetNames): Metrics['ch
     'Replies whose cost is unknown because their model has no price.',
     ['target'],
   );
+  const cached = createTally(
+    registry,
+    'sidegate_cached_tokens_total',
+    "Input tokens read from and written to providers' caches.",
+    ['tenant', 'target', 'kind'],
+  );
   return (tenant, { target: label, usage, costNanoUsd }) => {
     const target = names.of(label);
+    if (usage.cachedInputTokens > 0) cached.add(usage.cachedInputTokens, tenant, target, 'read');
+    if (usage.cacheWriteTokens > 0) cached.add(usage.cacheWriteTokens, tenant, target, 'write');
     if (usage.inputTokens > 0) tokens.add(usage.inputTokens, tenant, target, 'input');
     if (usage.outputTokens > 0) tokens.add(usage.outputTokens, tenant, target, 'output');
     if (usage.searchUnits !== undefined) searches.add(usage.searchUnits, tenant, target);
@@ -246,6 +256,20 @@ function createUpstreamMetrics(
     'target',
     'outcome',
   ]);
+  const duration = createDistribution(
+    registry,
+    'sidegate_upstream_duration_seconds',
+    'Time from sending a call to a provider to the end of its reply.',
+    'target',
+    durationBuckets,
+  );
+  const firstToken = createDistribution(
+    registry,
+    'sidegate_time_to_first_token_seconds',
+    'Time from sending a call to a provider to the first content of its reply.',
+    'target',
+    durationBuckets,
+  );
   const spent = createTally(
     registry,
     'sidegate_retry_budget_refused_total',
@@ -280,8 +304,12 @@ function createUpstreamMetrics(
     registers: [registry],
   });
   return {
-    call: (target, outcome, _durationMs, _ttftMs, made) =>
-      calls.add(1, names.called(target, outcome, made), outcome),
+    call(label, outcome, durationMs, ttftMs, made) {
+      const target = names.called(label, outcome, made);
+      calls.add(1, target, outcome);
+      duration.observe(target, durationMs / 1000);
+      if (ttftMs !== null) firstToken.observe(target, ttftMs / 1000);
+    },
     retryBudgetSpent: (kind) => spent.add(1, kind),
     hedge: (what) => hedges.add(1, what),
     peers: (up) => peersUp.set(up ? 1 : 0),
@@ -346,38 +374,4 @@ function collectGauges(gauges: Gauges, names: TargetNames, registers: Registry[]
       },
     });
   }
-}
-
-/** The latest probe results of self-hosted engines. */
-function collectEngines(gauges: Gauges, registers: Registry[]): void {
-  const labelled = (name: string, help: string, read: (engine: Engine) => number): void => {
-    new Gauge({
-      name,
-      help,
-      labelNames: ['provider'],
-      registers,
-      collect() {
-        this.reset();
-        for (const [provider, engine] of gauges.engines()) this.set({ provider }, read(engine));
-      },
-    });
-  };
-  labelled('sidegate_engine_up', '1: the engine passes its health probe; 0: it fails.', (engine) =>
-    isDown(engine) ? 0 : 1,
-  );
-  labelled(
-    'sidegate_engine_waiting',
-    'Requests queued inside the engine, as it reports.',
-    ({ waiting }) => waiting,
-  );
-  labelled(
-    'sidegate_engine_running',
-    'Requests the engine is processing, as it reports.',
-    ({ running }) => running,
-  );
-  labelled(
-    'sidegate_engine_cache_use',
-    'Share of the KV cache in use, as the engine reports.',
-    ({ cacheUse }) => cacheUse,
-  );
 }

@@ -74,6 +74,8 @@ export interface ExchangeRecord {
   /** Trace and parent span of the request's `traceparent` (W3C), hex; empty: it has none. */
   readonly traceId: string;
   readonly parentSpanId: string;
+  /** Whoever began the trace records it. */
+  readonly traceSampled: boolean;
   /** The client's own id of the request; empty: it sent none. */
   readonly clientRequestId: string;
   /** When it arrived, monotonic ms. */
@@ -158,7 +160,7 @@ const noHeaders: IncomingHttpHeaders = {};
 const noLimits: readonly string[] = [];
 
 /** `version-traceid-parentid-flags` of W3C Trace Context; ids of only zeros are invalid. */
-const traceParent = /^[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(?:-|$)/;
+const traceParent = /^[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]([0-9a-f])(?:-|$)/;
 /** An id that a client may give its request: nothing that could be a text. */
 const plainId = /^[\w.:@/-]{1,128}$/;
 
@@ -220,6 +222,8 @@ export function createRecord(
     ttftMs: upstreamMs === 0 || begunMs === null ? 0 : begunMs - exchange.startedMs + upstreamMs,
     traceId: trace?.[1] ?? '',
     parentSpanId: trace?.[2] ?? '',
+    // The lowest bit of the flags.
+    traceSampled: (Number.parseInt(trace?.[3] ?? '0', 16) & 1) === 1,
     clientRequestId: clientIdOf(headers),
     startedMs: exchange.startedMs,
     steps: trail?.steps ?? noSteps,

@@ -25,15 +25,23 @@ const ledger = z
 /** Schema of stage observe's settings. */
 export const observe = z
   .strictObject({
-    log: z
-      .enum(['silent', 'error', 'warn', 'info', 'debug'])
-      .default('info')
-      .meta({ description: 'Log level; each request writes one `info` line.' }),
+    log: z.enum(['silent', 'error', 'warn', 'info', 'debug']).default('info').meta({
+      description:
+        'Log level. A request is one line: `info`, `warn` if it was refused, `error` if it failed.',
+    }),
     recent: z.int().min(0).max(10_000).default(0).meta({
       description:
         'How many of the last requests are kept in memory for the dashboard; 0: none, which keeps the process small.',
     }),
+    spendMetrics: z.boolean().default(false).meta({
+      description:
+        'Metrics of dollars and tokens by tenant, team, key and target, at most 2000 series of each.',
+    }),
     ledger,
+    logTime: z
+      .enum(['epoch', 'iso'])
+      .default('epoch')
+      .meta({ description: 'Times in the log: ms since 1970, or RFC 3339.', restart: true }),
     digestKey: secret.optional().meta({
       description:
         'Key of the request digests in the log; unset: random at each start, so digests of two runs differ.',

@@ -2,13 +2,18 @@
 import type { Log } from '../base/log.ts';
 import type { Telemetry } from '../base/telemetry.ts';
 import type { Charge } from '../count/usage.ts';
-import type { Ledger } from './ledger/ledger.ts';
-import { logRecord } from './line.ts';
+
+import { type LineForm, logRecord } from './line.ts';
 import type { Metrics } from './metrics.ts';
 import { createNotices } from './notices.ts';
 import type { Recent } from './recent.ts';
 import type { ExchangeRecord } from './record.ts';
-import { createSpend, type Spend } from './spend.ts';
+import type { Spend } from './spend.ts';
+
+/** Takes every record: the ledger, for example. @param endedMs ms since 1970 */
+export interface Follower {
+  add(record: ExchangeRecord, endedMs: number): void;
+}
 
 /** Telemetry, plus the events that only the pipeline and the process report. */
 export interface Observer extends Telemetry {
@@ -27,18 +32,21 @@ export interface Observer extends Telemetry {
 }
 
 /** Label for all limits of stored keys: their names aren't from the configuration, as label values must be. */
-const storedKeyLimit = 'stored-key';
+export const storedKeyLimit = 'stored-key';
 
 /** Creates the observer. `clock`: monotonic ms; `wallClock`: ms since 1970. */
 export function createObserver(
   metrics: Metrics,
-  recent: Recent,
-  ledger: Pick<Ledger, 'add'> | null,
+  {
+    recent,
+    spend,
+    all,
+  }: { readonly recent: Recent; readonly spend: Spend; readonly all: readonly Follower[] },
   log: Log,
+  form: LineForm,
   world: { readonly clock: () => number; readonly wallClock: () => number },
 ): Observer {
   const notice = createNotices(log, world.clock);
-  const spend = createSpend();
   const failingIssuers = new Set<string>();
   let limitNames: ReadonlySet<string> = new Set();
   return {
@@ -47,10 +55,8 @@ export function createObserver(
     record(record) {
       const wallMs = world.wallClock();
       metrics.record(record);
-      recent.add(record, wallMs);
-      spend.add(record);
-      ledger?.add(record, wallMs);
-      logRecord(log, record, wallMs);
+      for (const follower of all) follower.add(record, wallMs);
+      logRecord(log, record, wallMs, form);
     },
     charge: metrics.charge,
     reload: metrics.reload,

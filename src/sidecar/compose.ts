@@ -17,11 +17,11 @@ import { createTokenCounter, type TokenCounter } from '../count/counter.ts';
 import { createEstimator, type Estimator } from '../count/estimate.ts';
 import { createLimiter, type Limiter } from '../limit/limit.ts';
 import { budgetTables, readBudgets, type SavedBudgets, saveBudgets } from '../limit/saved.ts';
+import type { LimitUse } from '../limit/usage.ts';
 import { retryBudget } from '../native/retries.ts';
-import { createLedger, type Ledger } from '../observe/ledger/ledger.ts';
 import { createMetrics, type Metrics } from '../observe/metrics.ts';
-import { createRecent } from '../observe/recent.ts';
-import { createObserver, type Observer } from '../observe/telemetry.ts';
+import type { FullestMeter } from '../observe/state-metrics.ts';
+import { createObserver, type Observer, storedKeyLimit } from '../observe/telemetry.ts';
 import { createReplay, type Replay } from '../replay/replay.ts';
 import { createRouteTable } from '../route/route.ts';
 import { createScrubPolicy } from '../scrub/policy.ts';
@@ -31,14 +31,17 @@ import { createHints, type Hints } from '../sync/hints.ts';
 import { createLeases, type LeaseSync } from '../sync/leases.ts';
 import { createHealthBook, type HealthBook } from '../upstream/health.ts';
 import { createUpstreams, type Upstreams } from '../upstream/upstreams.ts';
+import { type Followers, openFollowers } from './followers.ts';
 
 /** The parts that live as long as the sidecar. */
 export interface Rooms {
   readonly world: World;
   readonly metrics: Metrics;
   readonly observer: Observer;
-  /** Null: none is kept. */
-  readonly ledger: Ledger | null;
+  /** What takes every record. */
+  readonly followers: Followers;
+  /** What metrics depend on; written by a reload. */
+  readonly settings: { spendMetrics: boolean; limitNames: ReadonlySet<string> };
   readonly health: HealthBook;
   /** Id of the retry budget in the native core. */
   readonly retryBudgetId: number;
@@ -77,6 +80,8 @@ export async function openRooms(
 ): Promise<Rooms> {
   const { clock, random } = world;
   const opened = await openKept(first.store.path);
+  const followers = openFollowers(first, log, world);
+  const settings = { spendMetrics: first.observe.spendMetrics, limitNames: limitNames(first) };
   const metrics = createMetrics({
     limitScopes: () => limiter.scopes,
     budgets: () => limiter.budgets(),
@@ -88,9 +93,14 @@ export async function openRooms(
     batchBytes: () => batch.waitingBytes,
     upstreamInFlight: (priority) => batch.atWork(priority),
     engines: () => upstreams.engines(),
+    limits: () => fullest(limiter.usage(limitsMax), settings.limitNames),
+    restingKeys: () => upstreams.restingKeys(clock()),
+    ledger: () => followers.ledger?.state ?? null,
+    spend: followers.spend,
+    showsSpend: () => settings.spendMetrics,
   });
-  const ledger = openLedger(first.observe.ledger, world, log);
-  const observer = createObserver(metrics, createRecent(first.observe.recent), ledger, log, world);
+  const form = { iso: first.observe.logTime === 'iso', terminal: world.terminal };
+  const observer = createObserver(metrics, followers, log, form, world);
   const health = createHealthBook(clock);
   const estimator = createEstimator();
   const cache = createCache(first.cache);
@@ -105,12 +115,13 @@ export async function openRooms(
   });
   const leases = createLeases({ book: limiter.book, clock, random, telemetry: observer });
   const { ratio, minPerSecond } = first.attempt.retryBudget;
-  observer.nameLimits(limitNames(first));
+  observer.nameLimits(settings.limitNames);
   return {
     world,
     metrics,
     observer,
-    ledger,
+    followers,
+    settings,
     health,
     retryBudgetId: retryBudget.open(ratio, minPerSecond),
     estimator,
@@ -134,20 +145,17 @@ export async function openRooms(
   };
 }
 
-/** The ledger of a configuration; null: it names no file. */
-function openLedger(
-  { path, ...settings }: Config['observe']['ledger'],
-  world: World,
-  log: Log,
-): Ledger | null {
-  if (path === undefined) return null;
-  return createLedger(path, settings, {
-    ...world,
-    onProblem: (problem) =>
-      problem === null
-        ? log.info({ path }, 'the ledger can be written again')
-        : log.error({ path, reason: problem }, 'the ledger cannot be written; its rows wait in memory'),
-  });
+/** Meters whose fullest ones are shown. */
+const limitsMax = 1000;
+
+/** The first meter of each name: they come fullest first. Limits of stored keys share a name, as label values must. */
+function fullest(uses: readonly LimitUse[], names: ReadonlySet<string>): Iterable<FullestMeter> {
+  const found = new Map<string, FullestMeter>();
+  for (const { name, unit, limit, used } of uses) {
+    const shown = names.has(name) ? name : storedKeyLimit;
+    if (!found.has(shown)) found.set(shown, { limit: shown, unit, capacity: limit, used });
+  }
+  return found.values();
 }
 
 /** The embedded database and the keys in it; null: there is none. */

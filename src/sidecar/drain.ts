@@ -44,7 +44,7 @@ export async function release(rooms: Rooms, reloading: Promise<unknown>): Promis
   // An open simulator would keep the process alive.
   await rooms.upstreams.close();
   rooms.callers.close();
-  await rooms.ledger?.close(lastReadMs);
+  await rooms.followers.close(lastReadMs);
   rooms.kept?.budgets.close();
   rooms.kept?.store.close();
   rooms.limiter.close();

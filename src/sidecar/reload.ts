@@ -12,9 +12,11 @@ import { limitNames, type Rooms } from './compose.ts';
 export function adopt(config: Config, rooms: Rooms, listener: Listener): void {
   const { ratio, minPerSecond } = config.attempt.retryBudget;
   retryBudget.set(rooms.retryBudgetId, ratio, minPerSecond);
-  rooms.observer.nameLimits(limitNames(config));
+  rooms.settings.spendMetrics = config.observe.spendMetrics;
+  rooms.settings.limitNames = limitNames(config);
+  rooms.observer.nameLimits(rooms.settings.limitNames);
   rooms.observer.recent.resize(config.observe.recent);
-  rooms.ledger?.update(config.observe.ledger);
+  rooms.followers.ledger?.update(config.observe.ledger);
   rooms.limiter.update(config);
   rooms.cache.update(config.cache);
   rooms.replay.update(config.replay);

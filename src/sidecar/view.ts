@@ -15,7 +15,7 @@ const breakers = ['closed', 'open', 'half-open'] as const;
 
 /** The view of a sidecar's rooms. */
 export function viewOf(rooms: Rooms, around: Around): Omit<DashboardView, 'token' | 'isAdmin'> {
-  const { observer, limiter, cache, batch, ledger } = rooms;
+  const { observer, limiter, cache, batch, followers } = rooms;
   return {
     config: around.config,
     dataUrl: around.dataUrl,
@@ -23,7 +23,7 @@ export function viewOf(rooms: Rooms, around: Around): Omit<DashboardView, 'token
     spend: observer.spend,
     targets: () => targetsOf(rooms, around.config()),
     limits: (max) => limiter.usage(max),
-    ledger: () => ledger?.state ?? null,
+    ledger: () => followers.ledger?.state ?? null,
     numbers: () => ({
       inFlight: around.inFlight(),
       cacheEntries: cache.size,

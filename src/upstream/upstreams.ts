@@ -17,6 +17,8 @@ export interface Upstreams {
   simulated(): string[];
   /** Provider name and its engine, for each provider that has one. */
   engines(): (readonly [string, Engine])[];
+  /** By provider: how many of its keys are cooling down. @param nowMs monotonic ms */
+  restingKeys(nowMs: number): (readonly [string, number])[];
   close(): Promise<void>;
 }
 
@@ -97,6 +99,14 @@ export function createUpstreams(world: World, telemetry: Telemetry): Upstreams {
       [...open.values()].flatMap(({ provider: { name, engine } }) =>
         engine === null ? [] : [[name, engine] as const],
       ),
+    restingKeys: (nowMs) =>
+      [...open.values()].map(({ provider: { name, credentials } }) => [
+        name,
+        credentials.filter(
+          ({ refusedUntilMs, limitedUntilMs }) =>
+            Math.max(refusedUntilMs, ...limitedUntilMs.values()) > nowMs,
+        ).length,
+      ]),
     async close() {
       await Promise.all([...open.values(), ...retired].map((entry) => entry.close()));
     },

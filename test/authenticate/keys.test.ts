@@ -80,6 +80,7 @@ async function cli(args: string[], env: Record<string, string> = {}) {
     env,
     print: (text) => void printed.push(text),
     printError: (text) => void errors.push(text),
+    terminal: false,
     onSignal() {},
   });
   return { code, output: printed.join('').trim(), errors: errors.join('') };

@@ -15,6 +15,7 @@ import { endpoints } from '../../src/exchange/endpoint.ts';
 import { noUsage } from '../../src/exchange/usage.ts';
 import { createMetrics } from '../../src/observe/metrics.ts';
 import { createRecord, noCourse } from '../../src/observe/record.ts';
+import { createSpend } from '../../src/observe/spend.ts';
 import { strategyNames } from '../../src/route/settings.ts';
 import { faultNames } from '../../src/simulate/faults.ts';
 import { fallbackCauses } from '../../src/upstream/target.ts';
@@ -209,6 +210,7 @@ describe('endpoints', () => {
 describe('metrics', () => {
   /** What traffic through a simulator doesn't bring about: prices, and replies that state no usage. */
   async function rare(): Promise<string> {
+    const spend = createSpend();
     const gauges = {
       inFlight: () => 0,
       cacheEntries: () => 0,
@@ -220,6 +222,11 @@ describe('metrics', () => {
       batchBytes: () => 0,
       upstreamInFlight: () => 0,
       engines: () => [],
+      limits: () => [{ limit: 'l', unit: 'usd', capacity: 1, used: 0 }],
+      restingKeys: () => [['p', 1] as const],
+      ledger: () => null,
+      spend,
+      showsSpend: () => true,
     };
     const metrics = createMetrics(gauges);
     const record = createRecord(
@@ -229,6 +236,9 @@ describe('metrics', () => {
       nothingBilled,
       0,
     );
+    const usage = { ...noUsage, inputTokens: 1, cachedInputTokens: 1 };
+    spend.add({ ...record, charges: [{ target: 'p/m', usage, costNanoUsd: 1 }] });
+    metrics.charge('', { target: '', usage, costNanoUsd: 1 });
     metrics.record({ ...record, savedNanoUsd: 1 });
     metrics.charge('', { target: '', usage: { ...noUsage, searchUnits: 1 }, costNanoUsd: 1 });
     metrics.charge('', { target: '', usage: noUsage, costNanoUsd: null });

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { piiKinds } from '../../src/native/pii.ts';
-import { recordLine } from '../../src/observe/line.ts';
+import { levelOf, recordLine } from '../../src/observe/line.ts';
 import type { ExchangeRecord } from '../../src/observe/record.ts';
 
 test('the log line contains the record, whatever its strings contain', () => {
@@ -51,6 +51,7 @@ test('the log line contains the record, whatever its strings contain', () => {
     traceId: fc.constantFrom('', 'ab'.repeat(16)),
     clientRequestId: fc.constantFrom('', 'app-1'),
     parentSpanId: fc.constant(''),
+    traceSampled: fc.constant(false),
     startedMs: count,
     steps: fc.constant([]),
     charges: fc.constant([]),
@@ -58,10 +59,19 @@ test('the log line contains the record, whatever its strings contain', () => {
   });
   const shows = (record: ExchangeRecord, wallMs: number): void => {
     const line = recordLine(record, wallMs);
-    const { findings, parentSpanId: _, startedMs: _s, steps: _t, charges: _c, limits: _l, ...rest } = record;
+    const {
+      findings,
+      parentSpanId: _,
+      traceSampled: _u,
+      startedMs: _s,
+      steps: _t,
+      charges: _c,
+      limits: _l,
+      ...rest
+    } = record;
     expect(line.indexOf('\n')).toBe(line.length - 1);
     expect(JSON.parse(line)).toEqual({
-      level: 30,
+      level: levelOf(record),
       time: wallMs,
       ...rest,
       ...Object.fromEntries(piiKinds.map(({ counted }, kind) => [counted, findings[kind]])),

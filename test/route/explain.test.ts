@@ -63,6 +63,7 @@ async function explain(
     printError(text) {
       said.err += text;
     },
+    terminal: false,
     onSignal: () => {},
   });
   return { code, ...said };

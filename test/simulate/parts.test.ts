@@ -108,6 +108,7 @@ describe('the command', () => {
       printError: (text: string) => {
         seen.errors += text;
       },
+      terminal: false,
       onSignal: (_: string, handler: () => void) => {
         stop = handler;
       },

@@ -1,0 +1,51 @@
+/** What Prometheus gets: metrics, rules and the Grafana dashboard, checked by its own tool and against a scrape. */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { expect, onTestFinished, test } from 'vitest';
+import { alerts, grafanaFile, panels, rulesFile } from '../../scripts/alerts.ts';
+import { readDocument, root } from '../support/documents.ts';
+import { startGate } from '../support/gate.ts';
+import { openaiWire } from '../support/replies.ts';
+import { answers } from '../support/upstream.ts';
+
+const rulesPath = new URL('deploy/prometheus-rules.yaml', root);
+const grafanaPath = new URL('deploy/grafana-dashboard.json', root);
+
+test('promtool finds no fault in a scrape', async () => {
+  const gate = await startGate([answers(openaiWire, 'ok')], {
+    limits: [{ name: 'l', capacity: 10, refillPerSecond: 1 }],
+    observe: { spendMetrics: true },
+  });
+  onTestFinished(() => gate.stop());
+  await gate.ask(openaiWire, 'hi ann@example.com');
+  const { status, stderr, stdout } = spawnSync('promtool', ['check', 'metrics'], {
+    input: await gate.sidecar.metrics(),
+    encoding: 'utf8',
+  });
+  expect(`${stdout}${stderr}`).toBe('');
+  expect(status).toBe(0);
+});
+
+test('promtool accepts the rules, and both files are as generated', () => {
+  const told = execFileSync('promtool', ['check', 'rules', rulesPath.pathname], { encoding: 'utf8' });
+  expect(told).toContain(`SUCCESS: ${alerts.length} rules found`);
+  expect(readFileSync(rulesPath, 'utf8')).toBe(rulesFile());
+  expect(readFileSync(grafanaPath, 'utf8')).toBe(grafanaFile());
+});
+
+test('alerts and panels name only metrics of the reference, and the runbook every alert', () => {
+  const known = new Set(
+    readDocument('docs/reference/metrics.md')
+      .table('metric')
+      .flatMap(([names = '']) => [...names.matchAll(/`(\w+)`/g)].map(([, name = '']) => name)),
+  );
+  const used = [
+    ...alerts.map(({ expr }) => expr),
+    ...panels.flatMap(({ queries }) => queries.map(([expr]) => expr)),
+  ]
+    .flatMap((expr) => expr.match(/sidegate_\w+/g) ?? [])
+    .map((name) => name.replace(/_bucket$/, ''));
+  expect(used.filter((name) => !known.has(name))).toEqual([]);
+  const { anchors } = readDocument('docs/guides/runbook.md');
+  expect(alerts.filter(({ name }) => !anchors.includes(name.toLowerCase()))).toEqual([]);
+});
