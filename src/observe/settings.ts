@@ -1,7 +1,7 @@
 /** Settings of stage observe: the log and the records. */
 
 import { z } from 'zod';
-import { bytes, secret } from '../base/settings.ts';
+import { bytes, ms, secret } from '../base/settings.ts';
 
 const ledger = z
   .strictObject({
@@ -22,6 +22,49 @@ const ledger = z
   })
   .prefault({});
 
+const otlp = z
+  .strictObject({
+    endpoint: z
+      .url({ protocol: /^https?$/ })
+      .optional()
+      .meta({
+        description:
+          'URL of an OTLP/HTTP receiver, such as http://collector:4318; unset: nothing is exported.',
+        restart: true,
+      }),
+    protocol: z
+      .enum(['http/protobuf', 'http/json'])
+      .default('http/protobuf')
+      .meta({ description: 'Encoding of what is exported.', restart: true }),
+    headers: z.record(z.string(), secret).default({}).meta({
+      description: 'Headers of exports, such as a credential.',
+      restart: true,
+    }),
+    signals: z
+      .array(z.enum(['traces', 'metrics']))
+      .min(1)
+      .default(['traces', 'metrics'])
+      .meta({ description: 'What is exported.', restart: true }),
+    serviceName: z.string().min(1).max(255).default('sidegate').meta({
+      description: '`service.name` of what is exported.',
+      restart: true,
+    }),
+    ratio: z.number().min(0).max(1).default(1).meta({
+      description: 'Share of traces that are recorded, where the request brings no trace of its own.',
+      restart: true,
+    }),
+    tracesPerSecond: z.int().min(1).max(10_000).default(100).meta({
+      description:
+        'Most requests recorded as traces in one second, and as many more that failed; the rest are in the metrics only.',
+      restart: true,
+    }),
+    metricsEveryMs: ms(1000, 3_600_000).default(60_000).meta({
+      description: 'How often metrics are exported.',
+      restart: true,
+    }),
+  })
+  .prefault({});
+
 /** Schema of stage observe's settings. */
 export const observe = z
   .strictObject({
@@ -38,6 +81,7 @@ export const observe = z
         'Metrics of dollars and tokens by tenant, team, key and target, at most 2000 series of each.',
     }),
     ledger,
+    otlp,
     logTime: z
       .enum(['epoch', 'iso'])
       .default('epoch')
@@ -51,3 +95,6 @@ export const observe = z
 
 /** Stage observe's settings, checked. */
 export type ObserveSettings = z.output<typeof observe>;
+
+/** Settings of OpenTelemetry's export, with a receiver. */
+export type OtlpSettings = ObserveSettings['otlp'] & { readonly endpoint: string };

@@ -4,6 +4,7 @@ import type { Registry } from 'prom-client';
 import Counter from 'prom-client/lib/counter.js';
 import Gauge from 'prom-client/lib/gauge.js';
 import type { LedgerState } from './ledger/ledger.ts';
+import type { SinkState } from './sink-state.ts';
 import type { Spend } from './spend.ts';
 
 /** How far the fullest meter of a limit or budget is used up. Dollars are nano-dollars. */
@@ -22,6 +23,8 @@ export interface StateGauges {
   restingKeys(): Iterable<readonly [string, number]>;
   /** Null: none is kept. */
   ledger(): LedgerState | null;
+  /** By name: what takes records besides the ledger. */
+  sinks(): Iterable<readonly [string, SinkState]>;
   readonly spend: Pick<Spend, 'rows'>;
   /** Whether spending is shown by tenant, team and key. */
   showsSpend(): boolean;
@@ -35,6 +38,7 @@ const nanoPerUsd = 1e9;
 export function registerState(registry: Registry, gauges: StateGauges): void {
   registerLimits(registry, gauges);
   registerLedger(registry, gauges);
+  registerSinks(registry, gauges);
   registerSpend(registry, gauges);
   registerLoop(registry);
   new Gauge({
@@ -101,6 +105,36 @@ function registerLedger(registry: Registry, gauges: StateGauges): void {
   };
   gauge('sidegate_ledger_waiting', 'Rows that wait to be written.', ({ waiting }) => waiting);
   gauge('sidegate_ledger_lag_seconds', 'Age of the oldest row that waits.', ({ lagMs }) => lagMs / 1000);
+}
+
+function registerSinks(registry: Registry, gauges: StateGauges): void {
+  new Counter({
+    name: 'sidegate_sink_records_total',
+    help: 'Records that a sink took, and that were dropped because too many waited for it.',
+    labelNames: ['sink', 'result'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [sink, { sent, dropped }] of gauges.sinks()) {
+        this.inc({ sink, result: 'sent' }, sent);
+        this.inc({ sink, result: 'dropped' }, dropped);
+      }
+    },
+  });
+  const gauge = (name: string, help: string, of: (state: SinkState) => number): void => {
+    new Gauge({
+      name,
+      help,
+      labelNames: ['sink'],
+      registers: [registry],
+      collect() {
+        this.reset();
+        for (const [sink, state] of gauges.sinks()) this.set({ sink }, of(state));
+      },
+    });
+  };
+  gauge('sidegate_sink_waiting', 'Records that wait for a sink.', ({ waiting }) => waiting);
+  gauge('sidegate_sink_lag_seconds', 'Age of the oldest record that waits.', ({ lagMs }) => lagMs / 1000);
 }
 
 function registerSpend(registry: Registry, { spend, showsSpend }: StateGauges): void {

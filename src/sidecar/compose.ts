@@ -80,7 +80,10 @@ export async function openRooms(
 ): Promise<Rooms> {
   const { clock, random } = world;
   const opened = await openKept(first.store.path);
-  const followers = openFollowers(first, log, world);
+  const followers = await openFollowers(first, log, world, (target) => {
+    const provider = upstreams.provider(target.slice(0, target.indexOf('/')));
+    return provider === undefined ? null : { dialect: provider.dialect.name, baseUrl: provider.baseUrl };
+  });
   const settings = { spendMetrics: first.observe.spendMetrics, limitNames: limitNames(first) };
   const metrics = createMetrics({
     limitScopes: () => limiter.scopes,
@@ -96,6 +99,7 @@ export async function openRooms(
     limits: () => fullest(limiter.usage(limitsMax), settings.limitNames),
     restingKeys: () => upstreams.restingKeys(clock()),
     ledger: () => followers.ledger?.state ?? null,
+    sinks: () => followers.sinks(),
     spend: followers.spend,
     showsSpend: () => settings.spendMetrics,
   });

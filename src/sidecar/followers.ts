@@ -1,9 +1,12 @@
-/** What takes every record: the last requests, sums and the ledger. */
+/** What takes every record: the last requests, sums, the ledger, and OpenTelemetry where it is configured. */
 import type { Log } from '../base/log.ts';
 import type { World } from '../base/world.ts';
 import type { Config } from '../config/schema.ts';
 import { createLedger, type Ledger } from '../observe/ledger/ledger.ts';
+import type { CalledAt } from '../observe/otlp/conventions.ts';
+import type { Otlp } from '../observe/otlp/otlp.ts';
 import { createRecent, type Recent } from '../observe/recent.ts';
+import type { SinkState } from '../observe/sink-state.ts';
 import { createSpend, type Spend } from '../observe/spend.ts';
 import type { Follower } from '../observe/telemetry.ts';
 
@@ -13,23 +16,32 @@ export interface Followers {
   readonly spend: Spend;
   /** Null: none is kept. */
   readonly ledger: Ledger | null;
+  /** By name: how sinks besides the ledger are doing. */
+  sinks(): (readonly [string, SinkState])[];
   readonly all: readonly Follower[];
   /** Writes and exports what waits, each for at most `waitMs`. */
   close(waitMs: number): Promise<void>;
 }
 
-/** Opens them. */
-export function openFollowers({ observe }: Config, log: Log, world: World): Followers {
+/** Opens them. @param at where a target is called; null: unknown */
+export async function openFollowers(
+  { observe }: Config,
+  log: Log,
+  world: World,
+  at: (target: string) => CalledAt | null,
+): Promise<Followers> {
   const recent = createRecent(observe.recent);
   const spend = createSpend();
   const ledger = openLedger(observe.ledger, world, log);
+  const otlp = await openOtlp(observe.otlp, log, world, at);
   return {
     recent,
     spend,
     ledger,
-    all: [recent, spend, ledger].filter((each) => each !== null),
+    sinks: () => (otlp === null ? [] : [['otlp', otlp.state]]),
+    all: [recent, spend, ledger, otlp].filter((each) => each !== null),
     async close(waitMs) {
-      await ledger?.close(waitMs);
+      await Promise.all([ledger?.close(waitMs), otlp?.close(waitMs)]);
     },
   };
 }
@@ -48,4 +60,31 @@ function openLedger(
         ? log.info({ path }, 'the ledger can be written again')
         : log.error({ path, reason: problem }, 'the ledger cannot be written; its rows wait in memory'),
   });
+}
+
+/** The exporter of a configuration; null: it names no receiver. */
+async function openOtlp(
+  settings: Config['observe']['otlp'],
+  log: Log,
+  world: World,
+  at: (target: string) => CalledAt | null,
+): Promise<Otlp | null> {
+  const { endpoint } = settings;
+  if (endpoint === undefined) return null;
+  // Loaded only if needed, since the SDK takes several MB.
+  const { openOtlp: open } = await import('../observe/otlp/otlp.ts');
+  return open(
+    { ...settings, endpoint },
+    {
+      at,
+      wallClock: world.wallClock,
+      onProblem: (problem) =>
+        problem === null
+          ? log.info({ receiver: new URL(endpoint).host }, 'OpenTelemetry data can be exported again')
+          : log.error(
+              { receiver: new URL(endpoint).host, reason: problem },
+              'OpenTelemetry data cannot be exported; requests wait in memory',
+            ),
+    },
+  );
 }

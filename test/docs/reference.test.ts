@@ -225,6 +225,7 @@ describe('metrics', () => {
       limits: () => [{ limit: 'l', unit: 'usd', capacity: 1, used: 0 }],
       restingKeys: () => [['p', 1] as const],
       ledger: () => null,
+      sinks: () => [['otlp', { sent: 1, dropped: 0, waiting: 0, lagMs: 0 }] as const],
       spend,
       showsSpend: () => true,
     };

@@ -1,0 +1,218 @@
+/**
+ * OpenTelemetry: spans and metrics by its conventions for generative AI, exported over OTLP with the official SDK.
+ * Loaded only where it is configured. A request adds its numbers to the metrics and its record to a list; spans are
+ * made later, in batches. When the receiver can't be reached, records wait up to a bound, then the oldest are dropped
+ * and counted.
+ */
+import { DiagLogLevel, diag } from '@opentelemetry/api';
+import { resourceFromAttributes } from '@opentelemetry/resources';
+import {
+  MeterProvider,
+  PeriodicExportingMetricReader,
+  type PushMetricExporter,
+} from '@opentelemetry/sdk-metrics';
+import {
+  ParentBasedSampler,
+  type ReadableSpan,
+  type SpanExporter,
+  TraceIdRatioBasedSampler,
+  TracerProvider,
+} from '@opentelemetry/sdk-trace';
+import type { ExchangeRecord } from '../record.ts';
+import type { OtlpSettings } from '../settings.ts';
+import type { SinkState } from '../sink-state.ts';
+import { type CalledAt, createNames } from './conventions.ts';
+import { createMeasures } from './measures.ts';
+import { createSpanWriter } from './spans.ts';
+
+/** The exporter of a sidecar. */
+export interface Otlp {
+  /** @param endedMs ms since 1970 */
+  add(record: ExchangeRecord, endedMs: number): void;
+  /** Of requests whose spans are exported. Dropped are those too many in one second, too. */
+  readonly state: SinkState;
+  /** Exports what waits, for at most `waitMs`. */
+  close(waitMs: number): Promise<void>;
+}
+
+/** What the exporter needs. */
+export interface OtlpDeps {
+  /** Where a target is called; null: unknown. @param target `provider/model` */
+  at(target: string): CalledAt | null;
+  /** Nothing can be exported (with the reason), or it can again (null). Once per change. */
+  onProblem(problem: string | null): void;
+  /** Ms since 1970. */
+  wallClock(): number;
+}
+
+/** Most requests that wait. */
+const waitingMax = 5000;
+/** Requests whose spans are exported together. */
+const batchMax = 200;
+const gatherMs = 500;
+/** Pause after an export that failed; the exporter itself has tried several times by then. */
+const retryMs = 5000;
+const timeoutMs = 10_000;
+
+/** Opens the exporter. */
+export async function openOtlp(settings: OtlpSettings, deps: OtlpDeps): Promise<Otlp> {
+  const { serviceName, ratio, metricsEveryMs, tracesPerSecond, signals } = settings;
+  const [traced, measured] = [signals.includes('traces'), signals.includes('metrics')];
+  const exporters = await exportersOf(settings);
+  diag.setLogger(quietLogger, { logLevel: DiagLogLevel.NONE, suppressOverrideMessage: true });
+  const resource = resourceFromAttributes({ 'service.name': serviceName });
+  const namesOf = createNames(deps.at);
+  const measures = createMeasures(namesOf, deps.wallClock);
+  const reader = () =>
+    new PeriodicExportingMetricReader({
+      exporter: exporters.metrics,
+      exportIntervalMillis: metricsEveryMs,
+      exportTimeoutMillis: Math.min(metricsEveryMs, timeoutMs),
+      metricProducers: [measures.producer(resource)],
+    });
+  const meters = new MeterProvider({ resource, readers: measured ? [reader()] : [] });
+  let ended: ReadableSpan[] = [];
+  const traces = new TracerProvider({
+    resource,
+    sampler: new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(ratio) }),
+    spanProcessors: [
+      {
+        onStart() {},
+        onEnd: (span) => void ended.push(span),
+        forceFlush: async () => {},
+        shutdown: () => exporters.traces.shutdown(),
+      },
+    ],
+  });
+  const write = createSpanWriter(traces.getTracer('sidegate'), namesOf);
+
+  let waiting: { readonly record: ExchangeRecord; readonly endedMs: number }[] = [];
+  let inFlight = 0;
+  let timer: NodeJS.Timeout | null = null;
+  let sent = 0;
+  let dropped = 0;
+  let failing = false;
+  let onEmpty: (() => void) | null = null;
+  // Failed requests have a share of each second of their own: they are what traces are looked at for.
+  let secondMs = 0;
+  const taken = { failed: 0, other: 0 };
+
+  const isTooMany = ({ status, error }: ExchangeRecord, endedMs: number): boolean => {
+    if (endedMs - secondMs >= 1000 || endedMs < secondMs) {
+      secondMs = endedMs;
+      taken.failed = 0;
+      taken.other = 0;
+    }
+    const kind = status >= 500 || error !== '' ? 'failed' : 'other';
+    taken[kind] += 1;
+    return taken[kind] > tracesPerSecond;
+  };
+
+  const exported = (spans: ReadableSpan[]): Promise<string | null> =>
+    new Promise((resolve) => {
+      if (spans.length === 0) return resolve(null);
+      exporters.traces.export(spans, ({ code, error }) =>
+        resolve(code === 0 ? null : (error?.message ?? 'refused')),
+      );
+    });
+
+  async function flush(): Promise<void> {
+    timer = null;
+    if (inFlight > 0) return;
+    const batch = waiting.slice(0, batchMax);
+    waiting = waiting.slice(batch.length);
+    inFlight = batch.length;
+    for (const { record, endedMs } of batch) write(record, endedMs);
+    const spans = ended;
+    ended = [];
+    const problem = await exported(spans);
+    inFlight = 0;
+    if ((problem !== null) !== failing) deps.onProblem(problem);
+    failing = problem !== null;
+    if (problem === null) sent += batch.length;
+    else {
+      waiting = [...batch, ...waiting];
+      trim();
+    }
+    if (waiting.length > 0) timer = setTimeout(flush, failing ? retryMs : 0).unref();
+    else onEmpty?.();
+  }
+
+  function trim(): void {
+    const tooMany = waiting.length - waitingMax;
+    if (tooMany <= 0) return;
+    dropped += tooMany;
+    waiting = waiting.slice(tooMany);
+  }
+
+  return {
+    add(record, endedMs) {
+      if (measured) measures.add(record);
+      if (!traced) return;
+      if (isTooMany(record, endedMs)) {
+        dropped += 1;
+        return;
+      }
+      waiting.push({ record, endedMs });
+      // Not at each record: dropping one of many copies the rest.
+      if (waiting.length >= waitingMax * 1.1) trim();
+      if (timer === null && inFlight === 0) timer = setTimeout(flush, gatherMs).unref();
+    },
+    get state() {
+      const oldest = waiting[0];
+      const lagMs = oldest === undefined ? 0 : Math.max(0, deps.wallClock() - oldest.endedMs);
+      return { sent, dropped, waiting: waiting.length + inFlight, lagMs };
+    },
+    async close(waitMs) {
+      const late = new Promise<void>((resolve) => setTimeout(resolve, waitMs).unref());
+      if (timer !== null) clearTimeout(timer);
+      const written = new Promise<void>((resolve) => {
+        if (waiting.length === 0 && inFlight === 0) return resolve();
+        onEmpty = resolve;
+        void flush();
+      });
+      const shut = written.then(() => Promise.allSettled([meters.shutdown(), traces.shutdown()]));
+      await Promise.race([shut, late]);
+      if (timer !== null) clearTimeout(timer);
+      dropped += waiting.length;
+      waiting = [];
+      diag.disable();
+    },
+  };
+}
+
+const nothing = (): void => {};
+const quietLogger = { error: nothing, warn: nothing, info: nothing, debug: nothing, verbose: nothing };
+
+/** The SDK's exporters of a protocol; only those of the one that is configured are loaded. */
+async function exportersOf({
+  protocol,
+  endpoint,
+  headers,
+}: OtlpSettings): Promise<{ traces: SpanExporter; metrics: PushMetricExporter }> {
+  const base = endpoint.replace(/\/+$/, '');
+  const options = (signal: string) => ({
+    url: `${base}/v1/${signal}`,
+    headers,
+    timeoutMillis: timeoutMs,
+    concurrencyLimit: 2,
+  });
+  if (protocol === 'http/json') {
+    const [{ OTLPTraceExporter }, { OTLPMetricExporter }] = await Promise.all([
+      import('@opentelemetry/exporter-trace-otlp-http'),
+      import('@opentelemetry/exporter-metrics-otlp-http'),
+    ]);
+    return {
+      traces: new OTLPTraceExporter(options('traces')),
+      metrics: new OTLPMetricExporter(options('metrics')),
+    };
+  }
+  const [{ OTLPTraceExporter }, { OTLPMetricExporter }] = await Promise.all([
+    import('@opentelemetry/exporter-trace-otlp-proto'),
+    import('@opentelemetry/exporter-metrics-otlp-proto'),
+  ]);
+  return {
+    traces: new OTLPTraceExporter(options('traces')),
+    metrics: new OTLPMetricExporter(options('metrics')),
+  };
+}
