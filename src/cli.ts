@@ -195,7 +195,7 @@ async function serve(
   watcher?.close();
   await sidecar.drain();
   sink.log.info('stopped');
-  sink.close();
+  await sink.close();
   return 0;
 }
 

@@ -16,26 +16,32 @@ const flushEveryMs = 250;
  */
 const waitingMaxBytes = 16 * 1024 * 1024;
 
+/** How long the end may take. */
+const closeMs = 3000;
+
 /** The open log. */
 export interface LogSink {
   readonly log: Log;
   setLevel(level: ObserveSettings['log']): void;
   /** Starts writing what is buffered, without waiting for it. */
   flush(): void;
-  /** Writes what is buffered and waits for it; for the end of the process. */
-  close(): void;
+  /** Writes what is buffered and waits for it, for at most a few seconds; for the end of the process. */
+  close(): Promise<void>;
 }
 
 /** Opens the log. @param fd file descriptor or path to write to @param iso times as RFC 3339 */
 export function createLog(level: ObserveSettings['log'], fd: number | string = 1, iso = false): LogSink {
+  let closed = false;
   const destination = pino.destination({
     dest: fd,
     sync: false,
+    // A pipe that nobody reads is tried again, but not after the end.
+    retryEAGAIN: () => !closed,
     maxLength: waitingMaxBytes,
     contentMode: 'buffer',
   });
   // A full disk or a closed pipe must neither end the process nor keep it from ending. What can't be written waits, is
-  // dropped beyond the limit, and isn't flushed at the end, since pino would retry for ever.
+  // dropped beyond the limit, and isn't flushed at an exit, since pino would retry for ever.
   const flushSync = destination.flushSync.bind(destination);
   destination.on('error', () => {
     destination.flushSync = () => {};
@@ -72,14 +78,21 @@ export function createLog(level: ObserveSettings['log'], fd: number | string = 1
       log.level = next;
     },
     flush,
-    close() {
+    async close() {
       clearInterval(timer);
-      try {
-        flush();
-        destination.flushSync();
-      } catch {
-        // A closed pipe: nobody reads the rest.
-      }
+      flush();
+      // Not written synchronously: that would overtake a write in flight.
+      await new Promise<void>((resolve) => {
+        const end = (): void => {
+          clearTimeout(late);
+          resolve();
+        };
+        const late = setTimeout(end, closeMs);
+        destination.once('close', end);
+        destination.once('error', end);
+        destination.end();
+      });
+      closed = true;
     },
   };
 }
