@@ -7,6 +7,7 @@ import type { Dispatcher } from 'undici';
 import type { Cancellation } from '../base/cancellation.ts';
 import type { Arrived, ReplyReading, StreamFault, StreamReading } from '../dialects/reading.ts';
 import type { UpstreamRequest } from '../dialects/wire.ts';
+import { addressCode } from '../upstream/addresses.ts';
 import type { Provider } from '../upstream/target.ts';
 import { Patience } from './patience.ts';
 import type { CallBounds, CallFailure, CallResult, UpstreamStream } from './result.ts';
@@ -65,6 +66,20 @@ const failures: Readonly<Record<StreamFault, CallFailure>> = {
   event_too_large: 'too_large',
   unfinished: 'unfinished',
 };
+
+/** Code or name of a connection's error → failure of the call. Any other: reset. */
+const faults: Readonly<Record<string, CallFailure>> = {
+  UND_ERR_CONNECT_TIMEOUT: 'connect',
+  ECONNREFUSED: 'connect',
+  ENOTFOUND: 'connect',
+  [addressCode]: 'address_refused',
+  UND_ERR_HEADERS_OVERFLOW: 'malformed',
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'malformed',
+  HTTPParserError: 'malformed',
+};
+
+/** Statuses that are no answer to these requests: without content, and parts of it (RFC 9110, 15.3.6 and 15.3.7). */
+const isNoAnswer = (status: number): boolean => status === 205 || status === 206;
 
 type Phase = 'waiting' | 'whole' | 'holding' | 'flowing' | 'done';
 
@@ -143,6 +158,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
     if (this.#phase !== 'waiting' || status < 200) return;
     this.#status = status;
     this.#headers = headers;
+    if (isNoAnswer(status)) return this.#fail('malformed');
     const { streamType } = this.#reading;
     const type = String(headers['content-type'] ?? '');
     const isStream = this.#reading.isStream?.(type) ?? type.startsWith(streamType);
@@ -175,9 +191,8 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
 
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
     if (this.#linger !== null) clearTimeout(this.#linger);
-    const code = 'code' in error ? error.code : '';
-    const connect = code === 'UND_ERR_CONNECT_TIMEOUT' || code === 'ECONNREFUSED' || code === 'ENOTFOUND';
-    this.#fail(connect ? 'connect' : 'reset');
+    const code = 'code' in error ? String(error.code) : '';
+    this.#fail(faults[code] ?? faults[error.name] ?? 'reset');
   }
 
   // Whole replies.

@@ -43,6 +43,7 @@ export interface Verdict {
 const causes: Readonly<Record<CallFailure, FallbackCause>> = {
   connect: 'outage',
   reset: 'outage',
+  address_refused: 'outage',
   first_token_timeout: 'timeout',
   reply_timeout: 'timeout',
   idle_timeout: 'timeout',
@@ -81,7 +82,9 @@ export function judge(openCall: OpenCall, miss: Miss, deps: AttemptDeps, trail: 
     trail.add(openCall, failure, cause, null, nowMs);
     endCall(openCall, failure === 'cancelled' ? 'abandoned' : 'failure', failure, facts, deps, nowMs);
     // Asking a slow provider again doesn't make it faster.
-    return { next: cause === 'timeout' ? 'fallback' : 'retry', cause, askedMs: null };
+    // Nor has it another address the next time.
+    const again = cause !== 'timeout' && failure !== 'address_refused';
+    return { next: again ? 'retry' : 'fallback', cause, askedMs: null };
   }
   return judgeStatus(openCall, miss, deps, trail);
 }

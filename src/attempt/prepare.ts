@@ -24,6 +24,8 @@ export interface Prepared {
 
 const none: readonly string[] = [];
 
+const badModel = 'The field "model" must not name "." or ".." at the provider.';
+
 /** Prepares a request for each target, except for credentials. A class, since each request makes one. */
 export class Preparation {
   readonly #exchange: Exchange;
@@ -61,6 +63,8 @@ export class Preparation {
 
   #written(target: Target): Prepared | Refusal {
     const to = destinationOf(target, this.#exchange, this.#request);
+    // A path of dots would leave the provider's base path.
+    if (/^\.{1,2}$/.test(to.model)) return new Refusal('invalid_field', badModel, { param: 'model' });
     const { dialect } = target.provider;
     if (dialect.name !== this.#client.name) return this.#across(target, to);
     const { endpoint, headers } = this.#exchange;

@@ -6,6 +6,8 @@ import type { Arrived, StreamReading, WholeReading } from '../dialects/reading.t
 export type CallFailure =
   | 'connect'
   | 'reset'
+  /** Its address is not one of a provider. */
+  | 'address_refused'
   | 'first_token_timeout'
   | 'reply_timeout'
   | 'idle_timeout'

@@ -71,7 +71,7 @@ export function encodingFault(headers: IncomingHttpHeaders): Refusal | null {
 
 /** The refusal of an invalid model name; null: it is valid. */
 export const modelFault = (model: string): Refusal | null =>
-  model !== '' && model.length <= modelMaxLength
+  model !== '' && model.length <= modelMaxLength && model.isWellFormed()
     ? null
     : new Refusal('invalid_field', `The field "model" must be a name of 1–${modelMaxLength} characters.`, {
         param: 'model',

@@ -6,6 +6,8 @@ import { defaultProbe } from '../catalog/engines.ts';
 import { defaultRegion, endpointIn, regionOf } from '../dialects/bedrock/region.ts';
 import { dialects } from '../dialects/index.ts';
 import { presets } from '../dialects/presets.ts';
+import { createAddressCheck } from './addresses.ts';
+import { createConnector, passOverContinue } from './connect.ts';
 import { createCredential } from './credential.ts';
 import type { TokenKeeper } from './credentials/keeper.ts';
 import type { Signer } from './credentials/signer.ts';
@@ -60,7 +62,7 @@ export function createProvider(
     pool: new Pool(origin, {
       connections: policy.connectionsMax,
       pipelining: 1,
-      connect: { timeout: policy.connectTimeoutMs },
+      connect: createConnector(policy.connectTimeoutMs, createAddressCheck(config.allowedAddresses ?? [])),
       // `attempt` owns all timeouts.
       headersTimeout: 0,
       bodyTimeout: 0,
@@ -69,6 +71,7 @@ export function createProvider(
     engine: config.engine === undefined ? null : createEngine(config.engine, config.probe ?? defaultProbe),
     withClientCredential: () => asClient,
   };
+  passOverContinue(provider.pool);
   const asClient: Provider = {
     ...provider,
     credentials: [createCredential('', headers)],

@@ -5,6 +5,7 @@ import { bytes, modelPattern, ms, name, secret } from '../base/settings.ts';
 import { defaultProbe, engineNames } from '../catalog/engines.ts';
 import { dialectNames } from '../exchange/dialects.ts';
 import { simulateSchema } from '../simulate/settings.ts';
+import { isAddressOrBlock } from './addresses.ts';
 
 /** Upstream limits: what a provider allows one account. */
 export const ownLimits = z
@@ -132,6 +133,16 @@ export const provider = z.strictObject({
     description:
       'URL up to `/chat/completions` or `/messages`, with a query if necessary; required without a preset.',
   }),
+  allowedAddresses: z
+    .array(
+      z.string().refine(isAddressOrBlock, { error: 'must be an address or a block such as 100.64.0.0/10' }),
+    )
+    .max(64)
+    .optional()
+    .meta({
+      description:
+        'Addresses it may have although they are link-local, shared (100.64.0.0/10) or of a metadata service.',
+    }),
   apiVersion: z
     .string()
     .regex(/^[\w.-]{1,64}$/, { error: 'must be a version such as 2024-10-21' })

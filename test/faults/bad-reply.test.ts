@@ -137,8 +137,8 @@ describe.each(wires)('$name', (wire) => {
   test('row 12: a reply that is no HTTP is an upstream failure', async () => {
     const chain = await startChain(wire, [[(call) => call.raw('SSH-2.0-OpenSSH_9.6\r\n\r\n')]]);
     const { status, text } = await chain.ask();
-    expect(status).toBe(503);
-    expect(wire.errorOf(text)).toMatchObject({ code: 'targets_down' });
+    expect(status).toBe(502);
+    expect(wire.errorOf(text)).toMatchObject({ code: 'upstream_failed' });
   });
 
   test('row 12: headers of a provider that no client could be sent harm nobody', async () => {
