@@ -71,6 +71,7 @@ async function openPage(path: string, look: { dark?: boolean; narrow?: boolean }
     viewport: look.narrow === true ? { width: 390, height: 844 } : { width: 1300, height: 900 },
     colorScheme: look.dark === true ? 'dark' : 'light',
   });
+  page.setDefaultTimeout(patience.timeout);
   page.on('pageerror', (error) => expect.fail(String(error)));
   page.on('console', (line) => {
     if (line.type() === 'error' && !line.text().includes('404')) expect.fail(line.text());

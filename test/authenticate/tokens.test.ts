@@ -2,6 +2,7 @@
 import { createHmac } from 'node:crypto';
 import { exportSPKI, importJWK, type JWTPayload } from 'jose';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { metricIn } from '../support/chain.ts';
 import { ask } from '../support/client.ts';
 import {
   audience,
@@ -203,6 +204,10 @@ test('nested claims, tags, lists of models and endpoints, and a required type', 
 });
 
 describe('keys', () => {
+  /** How often keys were fetched. */
+  const refreshes = async (own: TestSidecar): Promise<number> =>
+    metricIn(await own.metrics(), 'sidegate_jwks_refreshes_total', { issuer: 'idp', result: 'ok' }) ?? 0;
+
   test('that are new are fetched when a token first names them; many tokens share one fetch', async () => {
     const idp = await startIssuer(key);
     onTestFinished(() => idp.stop());
@@ -227,6 +232,7 @@ describe('keys', () => {
     onTestFinished(() => idp.stop());
     const own = await startTestSidecar(serving({ oidc: [idp.entry({ cooldownMs: 600_000, waitMs: 50 })] }));
     onTestFinished(() => own.stop());
+    while ((await refreshes(own)) === 0);
     expect((await call(await idp.token(key), own)).status).toBe(200);
     const stranger = await makeSigningKey('k9');
     const tokens = await Promise.all(
@@ -249,7 +255,7 @@ describe('keys', () => {
     await idp.fetched(idp.fetches + 2);
     // It waits for no fetch, so the key must be there already.
     expect((await call(await idp.token(next), own)).status).toBe(200);
-    expect(await own.metrics()).toMatch(/sidegate_jwks_refreshes_total\{issuer="idp",result="ok"\} [23]/);
+    expect(await refreshes(own)).toBeGreaterThanOrEqual(2);
   });
 
   test('stay in use while the issuer is down', async () => {
@@ -284,6 +290,7 @@ describe('keys', () => {
     idp.keys = [{ kty: 'oct', k: secret, kid: 'oct' }, null as never, 5 as never, unusable, key.publicJwk];
     const own = await startTestSidecar(serving({ oidc: [idp.entry({ waitMs: 50 })] }));
     onTestFinished(() => own.stop());
+    while ((await refreshes(own)) === 0);
     const text = `${base64({ alg: 'HS256', kid: 'oct' })}.${base64({ ...right(), iss: idp.url })}`;
     const forged = `${text}.${createHmac('sha256', Buffer.from(secret, 'base64url')).update(text).digest('base64url')}`;
     expect((await call(forged, own)).code).toBe('token_algorithm');

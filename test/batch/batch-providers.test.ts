@@ -1,24 +1,25 @@
 /** The batch queue where providers have no room: cooldowns, limits, probes, and the arms of an experiment. */
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { batch, good, start, waiting } from '../support/batch-chain.ts';
+import { batch, good, waiting } from '../support/batch-chain.ts';
 import { chainConfig, startChain } from '../support/chain.ts';
 import { send as sendTo } from '../support/client.ts';
 import { openaiWire } from '../support/replies.ts';
 import { type ConfigInput, startTestSidecar } from '../support/sidecar.ts';
+import { standingTime } from '../support/time.ts';
 import { refuses, startUpstream } from '../support/upstream.ts';
 
 describe('providers without room', () => {
   test('a target that is cooling down is waited for, not called', async () => {
-    const chain = await start();
-    chain.first.answer(
-      refuses({ ...openaiWire.error(429, 'Later.'), headers: { 'retry-after-ms': '1000' } }),
-      good,
-    );
+    const time = standingTime();
+    const restMs = 200;
+    const later = { ...openaiWire.error(429, 'Later.'), headers: { 'retry-after-ms': String(restMs) } };
+    const chain = await startChain(openaiWire, [[refuses(later), good]], {}, time.world);
     expect((await chain.ask({}, batch)).status).toBe(429);
-    const sinceMs = performance.now();
-    const reply = await chain.ask({}, batch);
-    expect(reply.status).toBe(200);
-    expect(performance.now() - sinceMs).toBeGreaterThan(200);
+    const reply = chain.ask({}, batch);
+    await waiting(chain, 1);
+    expect(chain.first.calls).toHaveLength(1);
+    time.pass(restMs);
+    expect((await reply).status).toBe(200);
     expect(chain.first.calls).toHaveLength(2);
   });
 

@@ -6,7 +6,8 @@ import { chainConfig, metricIn, startChain } from '../support/chain.ts';
 import { send as sendTo } from '../support/client.ts';
 import { openaiWire, testModel, wires } from '../support/replies.ts';
 import { startTestSidecar } from '../support/sidecar.ts';
-import { answers, startUpstream } from '../support/upstream.ts';
+import { standingTime } from '../support/time.ts';
+import { answers, type Script, startUpstream } from '../support/upstream.ts';
 
 describe('which class', () => {
   test.each(wires)('$name: the header’s, else the route’s', async (wire) => {
@@ -193,7 +194,12 @@ describe('the bounds', () => {
 
 describe('deadlines', () => {
   test('a request that can’t be answered in time is refused at once, with a retry-after; others continue', async () => {
-    const chain = await startChain(openaiWire, [[(call) => setTimeout(() => good(call), 60)]]);
+    const time = standingTime();
+    const slow: Script = (call) => {
+      time.pass(60);
+      good(call);
+    };
+    const chain = await startChain(openaiWire, [[slow]], {}, time.world);
     expect((await chain.ask({}, batch)).status).toBe(200);
     const late = await chain.ask({}, { ...batch, 'x-sidegate-timeout': '50' });
     expect(openaiWire.errorOf(late.text)?.code).toBe('batch_deadline');

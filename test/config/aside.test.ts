@@ -51,7 +51,7 @@ test('a pipe that nobody writes to is refused without waiting', () => {
   const path = join(folder, 'pipe.yaml');
   spawnSync('mkfifo', [path]);
   const { status, stderr } = spawnSync(process.execPath, [main, 'run', '--config', path], {
-    timeout: 20_000,
+    timeout: 60_000,
   });
   expect(String(stderr)).toContain(`${path} the file cannot be used: it is not a file`);
   expect(status).toBe(1);

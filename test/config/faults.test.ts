@@ -5,6 +5,7 @@ import { formatFaults } from '../../src/config/faults.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { changed, digest, listed, load, secretText, valid } from '../support/config-samples.ts';
+import { cpuMs } from '../support/time.ts';
 
 /** Place changed, value put there, path of the one fault, words of its message. */
 const faultTable: [string, unknown, string, RegExp][] = [
@@ -259,11 +260,12 @@ describe('a fault', () => {
       { length: 12 },
       (_, i) => `l${i}: &l${i} [${Array(9).fill(i ? `*l${i - 1}` : 'x')}]`,
     );
-    const startMs = performance.now();
-    expect(listed(load(levels.join('\n')))).toContainEqual(
-      expect.stringContaining('aliases of this file expand'),
-    );
-    expect(performance.now() - startMs).toBeLessThan(10_000);
+    let faults: string[] = [];
+    const tookMs = cpuMs(() => {
+      faults = listed(load(levels.join('\n')));
+    });
+    expect(faults).toContainEqual(expect.stringContaining('aliases of this file expand'));
+    expect(tookMs).toBeLessThan(3000);
   });
 
   it('stands beside all others, in the order of the file, each with its place', () => {

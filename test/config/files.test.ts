@@ -139,12 +139,23 @@ describe('files', () => {
   it('tell of a change within the bound though events never stop', async () => {
     const path = file('c.yaml', 'one');
     const { next, close } = watched(path);
-    const change = next();
     let writes = 0;
-    const busy = setInterval(() => writeFileSync(path, `${writes++}`), 20);
-    await change;
-    clearInterval(busy);
-    expect(writes).toBeGreaterThan(2);
+    let gapMaxMs = 0;
+    // On a busy machine events may have stopped for a moment, and then it is tried again.
+    do {
+      const change = next();
+      let lastMs = performance.now();
+      writes = 0;
+      gapMaxMs = 0;
+      const busy = setInterval(() => {
+        gapMaxMs = Math.max(gapMaxMs, performance.now() - lastMs);
+        lastMs = performance.now();
+        writeFileSync(path, `${writes++}`);
+      }, 10);
+      await change;
+      clearInterval(busy);
+    } while (gapMaxMs > 50);
+    expect(writes).toBeGreaterThan(10);
     close();
   });
 
@@ -153,7 +164,7 @@ describe('files', () => {
     const module = new URL('../../src/config/reload.ts', import.meta.url).href;
     const script = `import { writeFileSync } from 'node:fs'; import { watchConfig } from ${JSON.stringify(module)};
       watchConfig(${JSON.stringify(path)}, () => {}); writeFileSync(${JSON.stringify(path)}, 'two');`;
-    const run = spawnSync(process.execPath, ['--input-type=module', '-e', script], { timeout: 10_000 });
+    const run = spawnSync(process.execPath, ['--input-type=module', '-e', script], { timeout: 60_000 });
     expect(run.signal).toBeNull();
     expect(run.status).toBe(0);
   });

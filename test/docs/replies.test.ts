@@ -13,6 +13,7 @@ import { codesIn, firstCodes, readDocument } from '../support/documents.ts';
 import { makeSigningKey, type SigningKey, startIssuer, type TestIssuer } from '../support/issuer.ts';
 import { anthropicWire, openaiWire, testModel, type Wire, wires } from '../support/replies.ts';
 import { type ConfigInput, startTestSidecar } from '../support/sidecar.ts';
+import { standingTime } from '../support/time.ts';
 import { answers, hangs, refuses, resets, type Script, startUpstream } from '../support/upstream.ts';
 
 type Answer = Awaited<ReturnType<typeof ask>>;
@@ -76,7 +77,8 @@ async function sendToken(
   const issuer = await startIssuer(key);
   onTestFinished(() => issuer.stop());
   issuer.status = status;
-  const authenticate = { keys: [otherKey], oidc: [issuer.entry({ waitMs: 200 })] };
+  const times = { cooldownMs: 100, waitMs: status === 200 ? 30_000 : 100 };
+  const authenticate = { keys: [otherKey], oidc: [issuer.entry(times)] };
   return send(wire, { headers: { 'x-api-key': await make(issuer, key) } }, { authenticate });
 }
 
@@ -224,8 +226,12 @@ const ways: Readonly<Record<ErrorCode, (wire: Wire) => Promise<Answer>>> = {
     send(wire, { body: wire.request('x'.repeat(2000)), headers: batch }, { batch: { queueMaxBytes: 1024 } }),
   async batch_deadline(wire) {
     // The first answer tells how long one takes.
-    const slow: Script = (call) => setTimeout(() => answers(wire, 'Hello')(call), 50);
-    const chain = await chainOf(wire, {}, slow);
+    const time = standingTime();
+    const slow: Script = (call) => {
+      time.pass(50);
+      answers(wire, 'Hello')(call);
+    };
+    const chain = await startChain(wire, [[slow]], {}, time.world);
     await chain.ask({}, batch);
     return chain.ask({}, { ...batch, 'x-sidegate-timeout': '30' });
   },

@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { type Gate, startGate } from '../support/gate.ts';
 import { openaiWire } from '../support/replies.ts';
+import { standingTime } from '../support/time.ts';
 import { answers } from '../support/upstream.ts';
 
 describe('on sockets', () => {
@@ -14,10 +15,15 @@ describe('on sockets', () => {
   };
 
   test('a delayed request waits its turn, and is refunded if its client leaves', async () => {
-    gate = await startGate([answers(wire, 'fine')], {
-      cache: { enabled: false },
-      limits: [{ name: 'l', capacity: 3, refillPerSecond: 20, algorithm: 'leaky_bucket' }],
-    });
+    // However far apart they arrive, it is the same moment.
+    gate = await startGate(
+      [answers(wire, 'fine')],
+      {
+        cache: { enabled: false },
+        limits: [{ name: 'l', capacity: 3, refillPerSecond: 20, algorithm: 'leaky_bucket' }],
+      },
+      standingTime().world,
+    );
     const beganMs = performance.now();
     const replies = await Promise.all([1, 2, 3].map(() => gate.ask(wire, 'hi')));
     expect(replies.map(({ status }) => status)).toEqual([200, 200, 200]);

@@ -18,7 +18,7 @@ const program = `
 test('a full disk neither ends the process nor keeps it from ending', async () => {
   const told = await new Promise<string>((resolve) => {
     const args = ['--input-type=module', '--eval', program, '/dev/full'];
-    execFile(process.execPath, args, { timeout: 20_000 }, (error, stdout) =>
+    execFile(process.execPath, args, { timeout: 60_000 }, (error, stdout) =>
       resolve(error === null ? stdout : `${stdout} ${error.message}`),
     );
   });

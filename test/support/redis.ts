@@ -18,7 +18,7 @@ export interface RedisProcess {
   stop(): Promise<void>;
 }
 
-const readyTimeoutMs = 10_000;
+const readyTimeoutMs = 60_000;
 /** A free port may be taken by someone else before the server starts. */
 const triesMax = 5;
 const outputMaxLength = 16 * 1024;

@@ -1,4 +1,4 @@
-/** Time that passes only where a test says so, for timeouts that must not depend on how busy the machine is. */
+/** Time that doesn't depend on how busy the machine is: a clock moved by hand, turns of the event loop, CPU time. */
 import type { World } from '../../src/base/world.ts';
 import type { Script } from './upstream.ts';
 
@@ -28,4 +28,24 @@ export function standingTime(): StandingTime {
     pass,
     silent: () => pass(silenceMs),
   };
+}
+
+/**
+ * How long something takes, in ms as this process's own event loop sees them: one timer of 1 ms runs in each turn, so a
+ * machine that is busy with other work adds nothing, and a timer that is waited for does.
+ */
+export async function loopMs(over: Promise<unknown>): Promise<number> {
+  let ticks = 0;
+  const timer = setInterval(() => ticks++, 1);
+  await over;
+  clearInterval(timer);
+  return ticks;
+}
+
+/** CPU time of this thread that something takes, in ms. */
+export function cpuMs(run: () => unknown): number {
+  const since = process.threadCpuUsage();
+  run();
+  const { user, system } = process.threadCpuUsage(since);
+  return (user + system) / 1000;
 }

@@ -263,9 +263,9 @@ test('a container’s endpoint (ECS, EKS Pod Identity) provides the keys; no req
   const refused = await send();
   expect(refused.status).toBe(502);
   expect(openaiWire.errorOf(refused.text)?.code).toBe('upstream_credential');
-  await vi.waitFor(() => expect(endpoint.asked()).toBe(2));
+  await vi.waitFor(() => expect(endpoint.asked()).toBe(2), { timeout: 60_000 });
   nowMs += 60_001;
-  await vi.waitFor(async () => expect((await send()).status).toBe(200));
+  await vi.waitFor(async () => expect((await send()).status).toBe(200), { timeout: 60_000 });
   expect(signedBy(upstream.calls.at(-1), secretOf)).toBe('ASIA2');
   expect(sidecar.logText()).not.toMatch(/secret-ASIA|token-1|pod-token/);
 });

@@ -58,7 +58,7 @@ describe("an engine's metrics", () => {
 });
 
 describe('probes', () => {
-  function watch(kind: EngineName, baseUrl: string, timeoutMs = 2_000) {
+  function watch(kind: EngineName, baseUrl: string, timeoutMs = 60_000) {
     const engine = createEngine(kind, { ...probe, timeoutMs });
     const changes: boolean[] = [];
     const running = startProbe(engine, baseUrl, ['authorization', 'Bearer k'], {

@@ -159,7 +159,7 @@ describe('through the sidecar', () => {
           dialect: 'openai',
           baseUrl: own.baseUrl,
           engine: 'vllm',
-          probe: { intervalMs: 100, timeoutMs: 1000 },
+          probe: { intervalMs: 100, timeoutMs: 60_000 },
         },
         host: { dialect: 'openai', baseUrl: host.baseUrl },
       },
@@ -207,7 +207,7 @@ describe('through the sidecar', () => {
     const waiting = send({ 'x-sidegate-priority': 'batch' });
     // An interactive one doesn't.
     expect((await send()).status).toBe(200);
-    expect(metricIn(await sidecar.metrics(), 'sidegate_batch_waiting')).toBe(1);
+    while (metricIn(await sidecar.metrics(), 'sidegate_batch_waiting') !== 1);
     expect(own.calls.filter(({ method }) => method === 'POST')).toHaveLength(1);
     pages['/metrics'] = metricsText(0);
     expect((await waiting).status).toBe(200);
