@@ -42,6 +42,21 @@ export const alerts: readonly Alert[] = [
     summary: 'A key of {{ $labels.provider }} is cooling down: it is refused or limited.',
   },
   {
+    name: 'SidegateCertificate',
+    expr: 'sum by (target) (increase(sidegate_upstream_calls_total{outcome="certificate"}[5m])) > 0',
+    for: '1m',
+    severity: 'critical',
+    summary: 'The TLS certificate of {{ $labels.target }} is invalid.',
+  },
+  {
+    name: 'SidegateBudgetEndsSoon',
+    expr: 'predict_linear(sidegate_budget_spent_usd[1h], 6 * 3600) > sidegate_budget_limit_usd',
+    for: '15m',
+    severity: 'warning',
+    summary:
+      'At the rate of the last hour, the budget {{ $labels.budget }} of {{ $labels.scope }} ends within 6 hours.',
+  },
+  {
     name: 'SidegateBudgetEnds',
     expr: 'sidegate_limit_used{unit="usd"} / sidegate_limit_capacity{unit="usd"} > 0.9',
     for: '1m',
@@ -56,6 +71,13 @@ export const alerts: readonly Alert[] = [
     summary: 'The ledger of {{ $labels.instance }} cannot be written.',
   },
   {
+    name: 'SidegateSinkLags',
+    expr: 'max by (instance, sink) (sidegate_sink_lag_seconds) > 300 or sum by (instance, sink) (rate(sidegate_sink_records_total{sink!="otlp",result="dropped"}[5m])) > 0',
+    for: '5m',
+    severity: 'warning',
+    summary: 'Records of {{ $labels.instance }} do not reach the sink {{ $labels.sink }}.',
+  },
+  {
     name: 'SidegateConfigRefused',
     expr: 'sidegate_config_last_reload_successful == 0',
     for: '1m',
@@ -67,7 +89,7 @@ export const alerts: readonly Alert[] = [
     expr: 'sum by (kind) (rate(sidegate_retry_budget_refused_total[5m])) > 0.1',
     for: '10m',
     severity: 'warning',
-    summary: 'Too many calls fail to be retried.',
+    summary: 'So many calls fail that not all are retried.',
   },
   {
     name: 'SidegateEventLoopLags',
@@ -202,6 +224,16 @@ export const panels: readonly Panel[] = [
     title: 'Event loop lag',
     unit: 's',
     queries: [['sidegate_event_loop_lag_seconds', '{{instance}} p{{percentile}}']],
+  },
+  {
+    title: 'Budgets spent',
+    unit: 'currencyUSD',
+    queries: [['sidegate_budget_spent_usd', '{{budget}} {{scope}}']],
+  },
+  {
+    title: 'Sinks: seconds behind',
+    unit: 's',
+    queries: [['max by (sink) (sidegate_sink_lag_seconds)', '{{sink}}']],
   },
   {
     title: 'Ledger',

@@ -13,6 +13,7 @@ import { carriedRows, chatProviders, dialectRows } from './dialects.ts';
 import { endpointRows } from './endpoints.ts';
 import { dialectFaultRows, faultClients, faultProviders } from './faults.ts';
 import { writePrices } from './prices.ts';
+import { alertParts, errorParts, lineParts } from './runbook.ts';
 import { sdkNotes, sdkProviders, sdkRows } from './sdks.ts';
 
 type Schema = z.core.JSONSchema.BaseSchema;
@@ -187,6 +188,7 @@ function measuredTable(): string {
 /** The generated parts of each page, by the name in their markers. */
 export const generated: Readonly<Record<string, Readonly<Record<string, () => string>>>> = {
   'README.md': { measured: measuredTable },
+  'docs/guides/runbook.md': { alerts: alertParts, lines: lineParts, errors: errorParts },
   'docs/reference/cli.md': { help: helpText },
   'docs/reference/configuration.md': { config: configTable },
   'docs/reference/dialects.md': { dialects: dialectTable, carried: carriedTable, sdks: sdkTable },

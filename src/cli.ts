@@ -2,6 +2,7 @@
 
 import { dirname, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { say } from './base/log-lines.ts';
 import { realWorld } from './base/world.ts';
 import type { Shell } from './commands/shell.ts';
 import { needingRestart } from './config/changed.ts';
@@ -106,11 +107,9 @@ async function run(args: string[], shell: Shell): Promise<number> {
     return 1;
   }
   return serve(loaded.config, shell, async (sidecar, sink) => {
-    for (const warning of loaded.warnings) sink.log.warn(warning, 'configuration');
-    sink.log.info(
-      { data: sidecar.dataUrl, admin: sidecar.adminUrl, simulated: sidecar.simulated },
-      'listening',
-    );
+    for (const warning of loaded.warnings) say(sink.log, 'configWarning', warning);
+    const { dataUrl: data, adminUrl: admin, simulated } = sidecar;
+    say(sink.log, 'listening', { data, admin, simulated });
     const { followFile, oneAtATime, watchConfig } = await import('./config/reload.ts');
     const catalogOf = ({ catalog: { file } }: Config): string | null =>
       file === undefined ? null : resolve(dirname(path), file);
@@ -155,21 +154,18 @@ async function reloadFrom(
     if (isOver()) return null;
     if (!loaded.ok) {
       sidecar.reloadRefused();
-      for (const fault of loaded.faults) log.error(fault, 'configuration refused; the old one stays in use');
+      for (const fault of loaded.faults) say(log, 'configRefused', fault);
       return null;
     }
     await sidecar.reload(loaded.config);
     setLevel(loaded.config.observe.log);
     for (const key of needingRestart(first, loaded.config, loaded.restart))
-      log.warn({ path: key }, 'this change needs a restart');
-    log.info('configuration reloaded');
+      say(log, 'needsRestart', { path: key });
+    say(log, 'configReloaded');
     return loaded.config;
   } catch (cause) {
     sidecar.reloadRefused();
-    log.error(
-      { reason: cause instanceof Error ? cause.message : '' },
-      'configuration refused; the old one stays in use',
-    );
+    say(log, 'configRefused', { reason: cause instanceof Error ? cause.message : '' });
     return null;
   }
 }
@@ -191,10 +187,10 @@ async function serve(
     shell.onSignal('SIGTERM', resolve);
     shell.onSignal('SIGINT', resolve);
   });
-  sink.log.info('draining');
+  say(sink.log, 'draining');
   watcher?.close();
   await sidecar.drain();
-  sink.log.info('stopped');
+  say(sink.log, 'stopped');
   await sink.close();
   return 0;
 }

@@ -262,7 +262,7 @@ function send(state: WalkState, openCall: OpenCall, cancellation: Cancellation):
       call(provider, sent, signed, stream, deps.policy, remainingMs, cancellation, deps.clock, learn),
     (): CallResult => {
       // What can't be signed was never sent, but the latency record must end all the same.
-      const result = { kind: 'failed', failure: 'connect', arrived: null } as const;
+      const result = { kind: 'failed', failure: 'connect', arrived: null, code: '' } as const;
       learn(result);
       return result;
     },

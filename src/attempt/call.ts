@@ -13,6 +13,12 @@ import { Patience } from './patience.ts';
 import type { CallBounds, CallFailure, CallResult, UpstreamStream } from './result.ts';
 import { encodingOf, readWhole, unpack } from './whole.ts';
 
+/** OpenSSL's and Node's codes of certificates that don't hold. */
+const certificateFault = /CERT|^UNABLE_TO_|^HOSTNAME_MISMATCH$/;
+
+/** A code that the record may have. */
+const plainCode = /^[A-Z][A-Z0-9_]{1,60}$/;
+
 /** Bytes of a stream buffered for a slow client before its provider is paused. */
 const queueMaxBytes = 64 * 1024;
 /** How long a connection may stay open after a stream's last event before it is aborted. */
@@ -108,6 +114,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
   #timer: Patience;
   #deadline: Patience | null = null;
   #linger: NodeJS.Timeout | null = null;
+  #code = '';
 
   constructor(
     reading: ReplyReading,
@@ -192,7 +199,9 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
     if (this.#linger !== null) clearTimeout(this.#linger);
     const code = 'code' in error ? String(error.code) : '';
-    this.#fail(faults[code] ?? faults[error.name] ?? 'reset');
+    if (plainCode.test(code)) this.#code = code;
+    const known = faults[code] ?? faults[error.name];
+    this.#fail(known ?? (certificateFault.test(code) ? 'certificate' : 'reset'));
   }
 
   // Whole replies.
@@ -332,8 +341,9 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
     this.failure = failure;
     this.#close();
     // A failed connection has ended already; any other must be aborted.
-    if (failure !== 'reset' && failure !== 'connect') this.#controller?.abort(new Error(failure));
-    if (!begun) this.#give({ kind: 'failed', failure, arrived });
+    if (failure !== 'reset' && failure !== 'connect' && failure !== 'certificate')
+      this.#controller?.abort(new Error(failure));
+    if (!begun) this.#give({ kind: 'failed', failure, arrived, code: this.#code });
   }
 
   /** What arrived of an answer, if any: a provider that has begun to answer has read, and bills, the prompt. */

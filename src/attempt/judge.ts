@@ -44,6 +44,7 @@ const causes: Readonly<Record<CallFailure, FallbackCause>> = {
   connect: 'outage',
   reset: 'outage',
   address_refused: 'outage',
+  certificate: 'outage',
   first_token_timeout: 'timeout',
   reply_timeout: 'timeout',
   idle_timeout: 'timeout',
@@ -79,7 +80,7 @@ export function judge(openCall: OpenCall, miss: Miss, deps: AttemptDeps, trail: 
     const facts = miss.arrived?.facts ?? null;
     const nowMs = deps.clock();
     const cause = causes[failure];
-    trail.add(openCall, failure, cause, null, nowMs);
+    trail.add(openCall, failure, cause, null, nowMs, miss.code);
     endCall(openCall, failure === 'cancelled' ? 'abandoned' : 'failure', failure, facts, deps, nowMs);
     // Asking a slow provider again doesn't make it faster.
     // Nor has it another address the next time.

@@ -8,6 +8,8 @@ export type CallFailure =
   | 'reset'
   /** Its address is not one of a provider. */
   | 'address_refused'
+  /** The provider's certificate is invalid: expired, for another name, or of an unknown issuer. */
+  | 'certificate'
   | 'first_token_timeout'
   | 'reply_timeout'
   | 'idle_timeout'
@@ -27,6 +29,8 @@ export type CallResult =
       readonly failure: CallFailure;
       /** What had arrived by then and will be billed; null: nothing. */
       readonly arrived: Arrived | null;
+      /** The system's code of what broke the connection; empty: nothing did. */
+      readonly code: string;
     }
   /** Any status but success, with its body unchanged. */
   | {

@@ -13,6 +13,7 @@ export const help = `sidegate costs: who spent what, from the ledger
   --since TIME     7d, 24h, 30m, or a time such as 2026-11-01 or 2026-11-01T12:00:00Z; without it, from the beginning
   --until TIME     the same; without it, until now
   --requests       each request instead of sums: csv, or jsonl with the steps of each
+  --request ID     the newest request with this request id, trace id or client's id, as jsonl
 
   WHERE is one of
     --ledger FILE    the ledger's file
@@ -27,6 +28,7 @@ const options = {
   until: { type: 'string' },
   format: { type: 'string' },
   requests: { type: 'boolean' },
+  request: { type: 'string' },
   ledger: { type: 'string' },
   config: { type: 'string', short: 'c' },
   help: { type: 'boolean' },
@@ -54,7 +56,11 @@ export async function costs(args: string[], shell: Shell): Promise<number> {
   };
   const reader = await openReader(values.ledger ?? (await configuredPath(values.config, shell)));
   try {
-    if (values.requests === true)
+    if (values.request !== undefined) {
+      const row = reader.find(values.request);
+      if (row === null) throw new Error(`the ledger has no request ${JSON.stringify(values.request)}.`);
+      for (const line of requestLines([row], 'jsonl')) shell.print(line);
+    } else if (values.requests === true)
       for (const line of requestLines(reader.rows(span), format)) shell.print(line);
     else shell.print(costsText(by as Dimension[], reader.costs(by as Dimension[], span), format));
   } finally {

@@ -1,12 +1,13 @@
 /** Decides which events of limits are logged: those that need attention, and repeated ones rarely. */
 import type { Log } from '../base/log.ts';
+import { type LogLine, say } from '../base/log-lines.ts';
 import type { LimitEvent } from '../base/telemetry.ts';
 
-const texts: Readonly<Partial<Record<LimitEvent, string>>> = {
-  soft: 'a soft limit was crossed',
-  observed: 'a limit in observe mode would have refused',
-  unpriced: 'a limit in dollars applies to a model without a known price',
-  overflow: 'too many scopes: new ones share one meter',
+const lines: Readonly<Partial<Record<LimitEvent, LogLine>>> = {
+  soft: 'limitSoft',
+  observed: 'limitObserved',
+  unpriced: 'limitUnpriced',
+  overflow: 'limitOverflow',
 };
 
 /** Shortest time between two identical notices. */
@@ -21,14 +22,14 @@ export function createNotices(
 ): (limit: string, event: LimitEvent, scope: string) => void {
   const last = new Map<string, number>();
   return (limit, event, scope) => {
-    const text = texts[event];
-    if (text === undefined) return;
+    const line = lines[event];
+    if (line === undefined) return;
     const nowMs = clock();
     const key = `${limit}\0${event}\0${scope}`;
     const beforeMs = last.get(key);
     if (beforeMs !== undefined && nowMs - beforeMs < quietMs) return;
     if (last.size >= noticesMax) last.clear();
     last.set(key, nowMs);
-    log.warn({ limit, event, scope }, text);
+    say(log, line, { limit, event, scope });
   };
 }

@@ -1,5 +1,6 @@
 /** The observer: turns each reported event into a metric, a log line, or both. */
 import type { Log } from '../base/log.ts';
+import { say } from '../base/log-lines.ts';
 import type { Telemetry } from '../base/telemetry.ts';
 import type { Charge } from '../count/usage.ts';
 
@@ -66,48 +67,29 @@ export function createObserver(
     call: metrics.call,
     hedge: metrics.hedge,
     retryBudgetSpent: metrics.retryBudgetSpent,
-    breaker(subject, name, open) {
-      if (open) log.warn({ [subject]: name }, 'circuit breaker opened');
-      else log.info({ [subject]: name }, 'circuit breaker closed');
-    },
-    credentialRefused: (provider, status, apiKey) =>
-      log.error(
-        { provider, status, apiKey },
-        'the provider refused this apiKey; it is not used for a minute',
-      ),
+    breaker: (subject, name, open) => say(log, open ? 'breakerOpened' : 'breakerClosed', { [subject]: name }),
+    credentialRefused: (provider, status, apiKey) => say(log, 'keyRefused', { provider, status, apiKey }),
     platformCredential: (provider, platform, cause, advice) =>
-      log.error(
-        { provider, cause },
-        `could not get ${platform === 'aws' ? 'keys from AWS' : `a token from ${platform}`}: ${advice}; trying again in 15 s`,
-      ),
-    engine: (provider, down) =>
-      log.warn(
-        { provider, down },
-        down ? 'the engine fails its probes' : 'the engine passes its probes again',
-      ),
+      say(log, 'noPlatformCredential', { provider, platform, cause, advice }),
+    engine: (provider, down) => say(log, down ? 'engineDown' : 'engineUp', { provider }),
     issuerKeys(issuer, problem) {
       metrics.jwks(issuer, problem === null);
       if (problem !== null && !failingIssuers.has(issuer)) {
         failingIssuers.add(issuer);
-        log.warn({ issuer, problem }, "the issuer's keys cannot be fetched; known keys stay in use");
-      } else if (problem === null && failingIssuers.delete(issuer))
-        log.info({ issuer }, "the issuer's keys can be fetched again");
+        say(log, 'issuerDown', { issuer, problem });
+      } else if (problem === null && failingIssuers.delete(issuer)) say(log, 'issuerUp', { issuer });
     },
     peers(up, why) {
       metrics.peers(up);
-      if (up) log.info('peers can be reached over Redis');
-      else log.warn({ why }, 'peers cannot be reached over Redis; requests are served as before');
+      say(log, up ? 'peersUp' : 'peersDown', up ? {} : { why });
     },
     hint: metrics.hint,
     leases(up, why) {
       metrics.leases(up);
-      if (up) log.info('shared limits are leased');
-      else
-        log.warn({ why }, 'shared limits cannot be leased from Redis; this pod goes on at its share of each');
+      say(log, up ? 'leasesUp' : 'leasesDown', up ? {} : { why });
     },
     leaseCall: metrics.leaseCall,
-    leaseForeign: () =>
-      log.error('a key of a shared limit in Redis holds something else; this pod goes on at its share of it'),
+    leaseForeign: () => say(log, 'leaseForeign'),
     batchRefused: metrics.batchRefused,
     limit(limit, event, scope) {
       metrics.limit(limitNames.has(limit) ? limit : storedKeyLimit, event);
@@ -115,10 +97,12 @@ export function createObserver(
     },
     tokenCount: metrics.count,
     budgetsSaved: (problem) =>
-      problem === null
-        ? log.info('budgets are saved to the store again')
-        : log.error({ reason: problem }, 'budgets could not be saved to the store; trying again'),
+      say(
+        log,
+        problem === null ? 'budgetsSaved' : 'budgetsUnsaved',
+        problem === null ? {} : { reason: problem },
+      ),
     defect: (requestId, cause) =>
-      log.error({ requestId, stack: cause instanceof Error ? cause.stack : '' }, 'defect'),
+      say(log, 'defect', { requestId, stack: cause instanceof Error ? cause.stack : '' }),
   };
 }

@@ -1,5 +1,6 @@
 /** What takes every record: the last requests, sums, the ledger, and OpenTelemetry where it is configured. */
 import type { Log } from '../base/log.ts';
+import { say } from '../base/log-lines.ts';
 import type { World } from '../base/world.ts';
 import type { Config } from '../config/schema.ts';
 import { createLedger, type Ledger } from '../observe/ledger/ledger.ts';
@@ -56,9 +57,11 @@ function openLedger(
   return createLedger(path, settings, {
     ...world,
     onProblem: (problem) =>
-      problem === null
-        ? log.info({ path }, 'the ledger can be written again')
-        : log.error({ path, reason: problem }, 'the ledger cannot be written; its rows wait in memory'),
+      say(
+        log,
+        problem === null ? 'ledgerUp' : 'ledgerDown',
+        problem === null ? { path } : { path, reason: problem },
+      ),
   });
 }
 
@@ -78,13 +81,13 @@ async function openOtlp(
     {
       at,
       wallClock: world.wallClock,
-      onProblem: (problem) =>
-        problem === null
-          ? log.info({ receiver: new URL(endpoint).host }, 'OpenTelemetry data can be exported again')
-          : log.error(
-              { receiver: new URL(endpoint).host, reason: problem },
-              'OpenTelemetry data cannot be exported; requests wait in memory',
-            ),
+      onProblem: (problem) => saySink(log, 'otlp', problem),
     },
   );
+}
+
+/** Says that a sink can't be reached (with the reason), or can be again (null). */
+function saySink(log: Log, sink: string, problem: string | null): void {
+  if (problem === null) say(log, 'sinkUp', { sink });
+  else say(log, 'sinkDown', { sink, reason: problem });
 }

@@ -1,8 +1,11 @@
 /** What Prometheus gets: metrics, rules and the Grafana dashboard, checked by its own tool and against a scrape. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { alerts, grafanaFile, panels, rulesFile } from '../../scripts/alerts.ts';
+import { catalogue } from '../../src/base/errors.ts';
+import { logLines } from '../../src/base/log-lines.ts';
 import { readDocument, root } from '../support/documents.ts';
 import { startGate } from '../support/gate.ts';
 import { openaiWire } from '../support/replies.ts';
@@ -46,6 +49,34 @@ test('alerts and panels name only metrics of the reference, and the runbook ever
     .flatMap((expr) => expr.match(/sidegate_\w+/g) ?? [])
     .map((name) => name.replace(/_bucket$/, ''));
   expect(used.filter((name) => !known.has(name))).toEqual([]);
-  const { anchors } = readDocument('docs/guides/runbook.md');
-  expect(alerts.filter(({ name }) => !anchors.includes(name.toLowerCase()))).toEqual([]);
+});
+
+test('the runbook has a heading with advice for each alert, line of the log and error code', () => {
+  const { text } = readDocument('docs/guides/runbook.md');
+  const parts = new Map(
+    text.split('\n### ').map((part) => {
+      const [heading = '', ...rest] = part.split('\n');
+      return [heading, rest.join(' ').trim()] as const;
+    }),
+  );
+  const headings = [
+    ...alerts.map(({ name }) => name),
+    ...Object.values(logLines).map((line) => `Line: ${line.text}`),
+    ...Object.keys(catalogue).map((code) => `Error: ${code}`),
+  ];
+  expect(headings.filter((heading) => (parts.get(heading)?.length ?? 0) < 20)).toEqual([]);
+  // More than the summary: what to do.
+  for (const { name } of alerts) expect(parts.get(name)).toMatch(/Severity: \w+\. \S+/);
+});
+
+test('no line is written that the table lacks', () => {
+  const files = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((file) =>
+    file.endsWith('.ts'),
+  );
+  const direct = files.filter(
+    (file) =>
+      file !== 'base/log-lines.ts' &&
+      /\blog\.(info|warn|error|debug)\(/.test(readFileSync(join('src', file), 'utf8')),
+  );
+  expect(direct).toEqual([]);
 });

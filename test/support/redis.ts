@@ -118,7 +118,8 @@ function explain(cause: NodeJS.ErrnoException, program: string): Error {
   );
 }
 
-async function freePort(): Promise<number> {
+/** A port that nobody listens at right now. */
+export async function freePort(): Promise<number> {
   const server = createServer();
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -1,0 +1,64 @@
+/** Every line that the log has besides those of requests. The runbook has a heading for each. */
+import type { Log } from './log.ts';
+
+/** Lines by name. Details are in fields, so that each text is always the same and can be searched for. */
+export const logLines = {
+  listening: { level: 'info', text: 'listening' },
+  draining: { level: 'info', text: 'draining' },
+  stopped: { level: 'info', text: 'stopped' },
+  configWarning: { level: 'warn', text: 'configuration' },
+  configRefused: { level: 'error', text: 'configuration refused; the old one stays in use' },
+  configReloaded: { level: 'info', text: 'configuration reloaded' },
+  needsRestart: { level: 'warn', text: 'this change needs a restart' },
+  breakerOpened: { level: 'warn', text: 'circuit breaker opened' },
+  breakerClosed: { level: 'info', text: 'circuit breaker closed' },
+  keyRefused: {
+    level: 'error',
+    text: 'the provider refused this apiKey; it is not used for a minute',
+  },
+  noPlatformCredential: {
+    level: 'error',
+    text: "the platform's credential cannot be fetched; trying again in 15 s",
+  },
+  engineDown: { level: 'warn', text: 'the engine fails its probes' },
+  engineUp: { level: 'info', text: 'the engine passes its probes again' },
+  issuerDown: { level: 'warn', text: "the issuer's keys cannot be fetched; known keys stay in use" },
+  issuerUp: { level: 'info', text: "the issuer's keys can be fetched again" },
+  peersDown: { level: 'warn', text: 'peers cannot be reached over Redis; requests are served as before' },
+  peersUp: { level: 'info', text: 'peers can be reached over Redis' },
+  leasesDown: {
+    level: 'warn',
+    text: 'shared limits cannot be leased from Redis; this pod goes on at its share of each',
+  },
+  leasesUp: { level: 'info', text: 'shared limits are leased' },
+  leaseForeign: {
+    level: 'error',
+    text: 'a key of a shared limit in Redis holds something else; this pod goes on at its share of it',
+  },
+  limitSoft: { level: 'warn', text: 'a soft limit was crossed' },
+  limitObserved: { level: 'warn', text: 'a limit in observe mode would have refused' },
+  limitUnpriced: {
+    level: 'warn',
+    text: 'a limit in dollars applies to a model without a known price',
+  },
+  limitOverflow: { level: 'warn', text: 'too many scopes: new ones share one meter' },
+  budgetsUnsaved: {
+    level: 'error',
+    text: 'budgets could not be saved to the store; trying again',
+  },
+  budgetsSaved: { level: 'info', text: 'budgets are saved to the store again' },
+  ledgerDown: { level: 'error', text: 'the ledger cannot be written; its rows wait in memory' },
+  ledgerUp: { level: 'info', text: 'the ledger can be written again' },
+  sinkDown: { level: 'error', text: 'a sink of records cannot be reached; records wait' },
+  sinkUp: { level: 'info', text: 'a sink of records can be reached again' },
+  defect: { level: 'error', text: 'defect' },
+} as const;
+
+/** A line's name. */
+export type LogLine = keyof typeof logLines;
+
+/** Writes a line. @param fields details, never text of a request */
+export function say(log: Log, line: LogLine, fields: object = {}): void {
+  const { level, text } = logLines[line];
+  log[level](fields, text);
+}
