@@ -17,12 +17,14 @@ async function begin(chain: ProcessChain, index: number): Promise<{ call: Call; 
   return { call, reply };
 }
 
-/** Asks until the admin port says it is not ready; gives the ms that took. */
-async function untilNotReady(chain: ProcessChain): Promise<number> {
-  const sinceMs = performance.now();
+/** Asks until a new request finds no port any more. */
+async function untilRefused(chain: ProcessChain): Promise<void> {
   for (;;) {
-    const { status } = await ask(chain.adminUrl, '/readyz', { method: 'GET' });
-    if (status === 503) return performance.now() - sinceMs;
+    const cause = await openSocket(chain.url).then(
+      (socket) => socket.destroy(),
+      (error: Error) => error,
+    );
+    if (cause instanceof Error) return expect(cause.message).toContain('ECONNREFUSED');
   }
 }
 
@@ -34,7 +36,7 @@ const recordsIn = (output: string): Record<string, unknown>[] =>
 
 describe.each(wires)('$name', (wire) => {
   test('row 20: SIGTERM: not ready at once, streams finish, the rest get an error event, nothing is lost', async () => {
-    const drainMs = 2000;
+    const drainMs = 3000;
     const chain = await spawnChain(wire, [[]], { listen: { drainMs } });
     const finishing = await begin(chain, 0);
     const hanging = await begin(chain, 1);
@@ -42,9 +44,10 @@ describe.each(wires)('$name', (wire) => {
     const wholeCall = await chain.first.call(2);
     const sinceMs = performance.now();
     chain.child.kill('SIGTERM');
-    expect(await untilNotReady(chain)).toBeLessThan(drainMs / 2);
+    await untilRefused(chain);
+    // At once: no request is refused by what still says that it is ready.
+    expect((await ask(chain.adminUrl, '/readyz', { method: 'GET' })).status).toBe(503);
     expect((await ask(chain.adminUrl, '/healthz', { method: 'GET' })).status).toBe(200);
-    await expect(chain.send().reply).rejects.toThrow('ECONNREFUSED');
 
     finishing.call.write(wire.text(' and goodbye'));
     finishing.call.end(wire.finish() + wire.usage + wire.end);
@@ -53,7 +56,8 @@ describe.each(wires)('$name', (wire) => {
     expect(wire.textOf(finished)).toBe('Hello and goodbye');
     expect(eventData(finished).at(-1)).toBe(eventData(wire.end)[0]);
     expect(await (await whole.reply).all()).toContain('Still served');
-    expect(performance.now() - sinceMs).toBeLessThan(drainMs);
+    // All of this was within the time for it.
+    expect(hanging.reply.text).toBe(wire.opening + wire.text('Hello'));
 
     const cut = await hanging.reply.all();
     expect(performance.now() - sinceMs).toBeGreaterThanOrEqual(drainMs - 5);
@@ -100,16 +104,16 @@ describe.each(wires)('$name', (wire) => {
     const half = await openSocket(chain.url);
     half.write(`POST ${wire.path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{"mod`);
     const halfReply = readAll(half);
-    const idle = await openSocket(chain.url);
-    const idleReply = readAll(idle);
     const { call, reply } = await begin(chain, 0);
     reply.pause();
     const flooding = call.flood(Buffer.from(wire.text('x'.repeat(8000)).repeat(8)), 10_000);
     const { call: next } = await begin(chain, 1);
     const sinceMs = performance.now();
+    const idleReply = readAll(await openSocket(chain.url));
     chain.child.kill('SIGTERM');
     expect(await chain.exitCode).toBe(0);
-    expect(performance.now() - sinceMs).toBeLessThan(15_000);
+    // By itself a silent connection ends after 10 s, and one that waits for a body after 30.
+    expect(performance.now() - sinceMs).toBeLessThan(9000);
     await Promise.all([call.closed, next.closed, halfReply, idleReply]);
     expect(await flooding).toBeLessThan(10_000);
     expect(recordsIn(chain.output()).filter(({ stream }) => stream)).toHaveLength(2);
