@@ -82,9 +82,8 @@ export function judge(openCall: OpenCall, miss: Miss, deps: AttemptDeps, trail: 
     const cause = causes[failure];
     trail.add(openCall, failure, cause, null, nowMs, miss.code);
     endCall(openCall, failure === 'cancelled' ? 'abandoned' : 'failure', failure, facts, deps, nowMs);
-    // Asking a slow provider again doesn't make it faster.
-    // Nor has it another address the next time.
-    const again = cause !== 'timeout' && failure !== 'address_refused';
+    // Asking a slow provider again doesn't make it faster, and what the configuration must mend stays as it is.
+    const again = cause !== 'timeout' && failure !== 'address_refused' && failure !== 'certificate';
     return { next: again ? 'retry' : 'fallback', cause, askedMs: null };
   }
   return judgeStatus(openCall, miss, deps, trail);
