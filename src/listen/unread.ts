@@ -6,8 +6,10 @@ import { refusalReply } from '../dialects/refusal.ts';
 import type { DialectName } from '../exchange/dialects.ts';
 import type { WholeReply } from '../exchange/reply.ts';
 
-/** How long, and up to how many bytes, a refused client's data is discarded before its connection is closed. */
+/** A refused client's data is discarded until it is silent for so long, … */
 const lingerMs = 1000;
+/** … and at most for so long and up to so many bytes. Then its connection is closed. */
+const lingerMaxMs = 30_000;
 const lingerMaxBytes = 64 * 1024 * 1024;
 
 /** Whether part of the body may still be on its way. */
@@ -35,10 +37,15 @@ export function answerSender(reply: WholeReply, req: IncomingMessage, res: Serve
   // A client that waits for `100 Continue` hasn't sent its body.
   if (req.complete || req.headers.expect !== undefined) return void res.end();
   let bytes = 0;
-  const timer = setTimeout(() => res.end(), lingerMs);
-  res.once('close', () => clearTimeout(timer));
+  const silence = setTimeout(() => res.end(), lingerMs);
+  const longest = setTimeout(() => res.end(), lingerMaxMs);
+  res.once('close', () => {
+    clearTimeout(silence);
+    clearTimeout(longest);
+  });
   req.on('end', () => res.end());
   req.on('data', (chunk: Buffer) => {
+    silence.refresh();
     bytes += chunk.length;
     if (bytes > lingerMaxBytes) res.end();
   });
