@@ -5,13 +5,14 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
 import type { Cancellation } from '../base/cancellation.ts';
+import { refusalInStream } from '../dialects/inner-error.ts';
 import type { Arrived, ReplyReading, StreamFault, StreamReading } from '../dialects/reading.ts';
 import type { UpstreamRequest } from '../dialects/wire.ts';
 import { addressCode } from '../upstream/addresses.ts';
 import type { Provider } from '../upstream/target.ts';
 import { Patience } from './patience.ts';
 import type { CallBounds, CallFailure, CallResult, UpstreamStream } from './result.ts';
-import { encodingOf, readWhole, unpack } from './whole.ts';
+import { encodingOf, readWhole, refusal, unpack } from './whole.ts';
 
 /** OpenSSL's and Node's codes of certificates that don't hold. */
 const certificateFault = /CERT|^UNABLE_TO_|^HOSTNAME_MISMATCH$/;
@@ -27,6 +28,8 @@ const lingerMs = 1000;
 const carriageReturn = 13;
 const tornEndMs = 20;
 const jsonType = 'application/json';
+/** Bytes of a stream's head in which a refusal is looked for. */
+const headMaxBytes = 64 * 1024;
 /** Bytes of an error reply that are read. */
 const errorMaxBytes = 1024 * 1024;
 
@@ -109,6 +112,9 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
   #scanner: StreamReading | null = null;
   #chunks: Buffer[] = [];
   #bytes = 0;
+  /** The first bytes of a stream that hasn't begun for the client. */
+  #head: Buffer[] = [];
+  #headBytes = 0;
   #wake: ((chunk: Buffer | null) => void) | null = null;
   #paused = false;
   #timer: Patience;
@@ -239,7 +245,8 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
     if (scanner === null) return;
     const output = scanner.push(chunk);
     if (output !== null) this.#queue(output);
-    if (scanner.broken !== null) return this.#fail(failures[scanner.broken]);
+    if (this.#phase === 'holding') this.#keep(chunk);
+    if (scanner.broken !== null) return this.#break(scanner.broken);
     if (this.#phase === 'holding') {
       if (scanner.content || scanner.finished || scanner.ended) this.#begin();
       else if (this.#bytes > this.#bounds.eventMaxBytes) return this.#fail('too_large');
@@ -250,6 +257,20 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
     if (this.#linger !== null) clearTimeout(this.#linger);
     if (chunk.at(-1) !== carriageReturn) return this.#leave();
     this.#linger = setTimeout(() => this.#leave(), tornEndMs);
+  }
+
+  #keep(chunk: Buffer): void {
+    if (this.#headBytes < headMaxBytes) this.#head.push(chunk);
+    this.#headBytes += chunk.length;
+  }
+
+  /** Ends a stream with a fault, or refuses as its first event does. */
+  #break(fault: StreamFault): void {
+    const holding = this.#phase === 'holding' && fault === 'error_event';
+    const refused = holding ? refusalInStream(Buffer.concat(this.#head)) : null;
+    if (refused === null) return this.#fail(failures[fault]);
+    this.#settle(refusal(refused, this.#headers));
+    this.#controller?.abort(new Error('refused in its stream'));
   }
 
   /** Ends the stream after its last event, even if the connection stays open. */
@@ -263,6 +284,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
 
   #begin(): void {
     this.#phase = 'flowing';
+    this.#head = [];
     this.#timer.cancel();
     this.#timer = this.#idle();
     const leftMs = Math.max(1, this.#remainingMs - (this.#clock() - this.#sentMs));
@@ -315,7 +337,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
   #finishStream(): void {
     const scanner = this.#scanner;
     if (scanner === null || this.#phase === 'done') return;
-    if (scanner.broken !== null) return this.#fail(failures[scanner.broken]);
+    if (scanner.broken !== null) return this.#break(scanner.broken);
     if (!scanner.ended && !scanner.finished) return this.#fail('ended_early');
     if (this.#phase === 'holding') this.#begin();
     this.lacksEnd = !scanner.ended;

@@ -2,6 +2,8 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { promisify } from 'node:util';
 import { brotliDecompress, unzip } from 'node:zlib';
+import { parseObject } from '../base/json.ts';
+import { type InnerRefusal, refusalIn } from '../dialects/inner-error.ts';
 import type { ReplyReading } from '../dialects/reading.ts';
 import type { CallFailure, CallResult } from './result.ts';
 
@@ -22,6 +24,12 @@ export function unpack(body: Buffer, encoding: string, maxBytes: number): Promis
   return Promise.reject(new Error('unknown content encoding'));
 }
 
+/** A refusal that came with status 200, as if it had come with its own. */
+export function refusal({ status, body }: InnerRefusal, headers: IncomingHttpHeaders): CallResult {
+  const { 'content-length': _, 'transfer-encoding': __, ...kept } = headers;
+  return { kind: 'status', status, headers: { ...kept, 'content-type': 'application/json' }, body };
+}
+
 /** Classifies a whole reply: an answer, a refusal, or why it is neither. */
 export function readWhole(
   status: number,
@@ -34,7 +42,11 @@ export function readWhole(
   const read = reading.whole(body);
   if (read === null) return 'malformed';
   if (read === 'unfinished') return read;
-  if (read.facts.error) return 'error_in_body';
+  if (read.facts.error) {
+    const answer = parseObject(body.toString('utf8'));
+    const refused = answer === null ? null : refusalIn(answer);
+    return refused === null ? 'error_in_body' : refusal(refused, headers);
+  }
   // A stream was requested and this isn't one, so the client's SDK couldn't read it.
   if (wantsStream && reading.wholeToo !== true) return 'malformed';
   const { body: clientBody, facts, text } = read;
