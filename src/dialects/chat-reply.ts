@@ -34,8 +34,12 @@ export const finishReasons = [
   'content_filter',
   'refusal',
   'other',
+  'failed',
 ] as const;
-/** Why generation ended. An unknown reason is `other`, which is written as the dialect's normal end. */
+/**
+ * Why generation ended. An unknown reason is `other`, which is written as the dialect's normal end. `failed`: it is no
+ * answer, so the call has failed, and the reason is never written.
+ */
 export type FinishReason = (typeof finishReasons)[number];
 
 /** Anything that a reply can contain. */

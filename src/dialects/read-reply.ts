@@ -19,6 +19,7 @@ import type {
   ChatStreamWriter,
   FinishReason,
   ReplyContext,
+  ReplyPart,
 } from './chat-reply.ts';
 import { createSseFramer } from './framer.ts';
 import type {
@@ -53,13 +54,17 @@ function isForeign(facts: ReplyFacts, body: Buffer, dialect: NativeDialect): boo
   return Object.values(marks).some((others) => others.some((mark) => Object.hasOwn(json, mark)));
 }
 
+/** Whether a reply has neither content nor an end that anybody knows. */
+const isNothing = ({ finish, textBytes, tool }: ReplyFacts): boolean =>
+  finish === 'other' && textBytes === 0 && !tool;
+
 /** Reads dialects that the native core knows; bytes pass unchanged. @param stripUsage remove OpenAI's usage event */
 export function nativeReading(dialect: NativeDialect, stripUsage: boolean): ReplyReading {
   return {
     streamType: sseType,
     whole(body) {
       const facts = inspectReply(body, dialect);
-      if (facts === null || isForeign(facts, body, dialect)) return null;
+      if (facts === null || isNothing(facts) || isForeign(facts, body, dialect)) return null;
       return { body, facts, text: () => replyText(body, dialect) };
     },
     arrived: (body) => arrivedOf(body, dialect, inspectReply(body, dialect)),
@@ -81,7 +86,8 @@ export function observedReading(provider: ChatProvider, client: ChatClient): Rep
     streamType: provider.streamType,
     whole(body) {
       const reply = readWhole(body, provider);
-      return reply === null || typeof reply === 'string' ? failed(reply) : { body, ...arrivedReply(reply) };
+      if (reply === null || typeof reply === 'string') return failed(reply);
+      return reply.finish === 'failed' ? failed('error') : { body, ...arrivedReply(reply) };
     },
     arrived: (body) => arrivedAcross(body, provider),
     stream: (eventMaxBytes) => new ReadStream(provider, client, null, eventMaxBytes),
@@ -99,6 +105,7 @@ export function translatedReading(
     whole(body) {
       const reply = readWhole(body, provider);
       if (reply === null || typeof reply === 'string') return failed(reply);
+      if (reply.finish === 'failed') return failed('error');
       const written = client.writeReply(reply, context);
       if (written === null) return null;
       return { body: Buffer.from(JSON.stringify(written)), ...arrivedReply(reply) };
@@ -144,8 +151,18 @@ function readWhole(body: Buffer, provider: ChatProvider): ChatReply | 'error' | 
   const reply = provider.readReply(json);
   if (reply === null || reply === 'unfinished') return reply;
   const called = reply.parts.some(({ kind }) => kind === 'tool_call');
-  return { ...reply, finish: correctedReason(reply.finish, called) };
+  const finish = correctedReason(reply.finish, called);
+  // Neither content nor an end that anybody knows: no answer, and nothing but its usage is true.
+  const isEmpty = reply.parts.every((part) => part.kind !== 'redacted' && textOfPart(part) === '');
+  const parts = reply.parts.map(withArguments);
+  return { ...reply, parts, finish: finish === 'other' && isEmpty ? 'failed' : finish };
 }
+
+/** A call without arguments has those of an empty object: apps parse them as JSON. */
+const noArguments = '{}';
+
+const withArguments = (part: ReplyPart): ReplyPart =>
+  part.kind === 'tool_call' && part.arguments.trim() === '' ? { ...part, arguments: noArguments } : part;
 
 const isError = ({ error, type }: Json): boolean => (error ?? null) !== null || type === 'error';
 
@@ -161,6 +178,7 @@ const finishes: Readonly<Record<FinishReason, Finish>> = {
   content_filter: 'filter',
   refusal: 'filter',
   other: 'other',
+  failed: 'other',
 };
 
 function arrivedReply(reply: ChatReply): Arrived {
@@ -168,7 +186,7 @@ function arrivedReply(reply: ChatReply): Arrived {
   return { facts: factsOf(reply, text.length), text: () => text.subarray(0, textMaxBytes) };
 }
 
-const textOfPart = (part: ChatReply['parts'][number]): string =>
+const textOfPart = (part: ReplyPart): string =>
   part.kind === 'tool_call' ? part.arguments : part.kind === 'redacted' ? '' : part.text;
 
 const factsOf = ({ parts, finish, usage }: ChatReply, textBytes: number): ReplyFacts => ({
@@ -202,6 +220,8 @@ class ReadStream implements StreamReading {
   begun = false;
   readonly openBlock = -1;
   #blocks: HeldBlock[] = [];
+  /** Open calls without arguments so far. */
+  readonly #bare = new Set<number>();
   #start: ChatEvent & { kind: 'start' } = { kind: 'start', id: '', model: '' };
   #broken: StreamFault | null = null;
   #facts = noFacts;
@@ -305,14 +325,23 @@ class ReadStream implements StreamReading {
       case 'finish': {
         if (this.finished) return '';
         const reason = correctedReason(event.reason, this.toolBegun);
+        if (reason === 'failed' || (reason === 'other' && !this.content)) {
+          this.#broken = 'error_event';
+          return '';
+        }
         this.finished = true;
         this.#update({ finish: finishes[reason], refused: this.#facts.refused || reason === 'refusal' });
-        return this.#write({ ...event, reason });
+        return this.#completed() + this.#write({ ...event, reason });
       }
       case 'stop': {
+        if (!this.finished && !this.content) {
+          this.#broken = 'malformed';
+          return '';
+        }
         const finish = this.finished
           ? ''
-          : this.#write({
+          : this.#completed() +
+            this.#write({
               kind: 'finish',
               reason: correctedReason('other', this.toolBegun),
               stopSequence: null,
@@ -330,19 +359,38 @@ class ReadStream implements StreamReading {
         break;
       case 'begin':
         this.#blocks[event.index] = { block: event.block, text: '' };
-        if (event.block.kind === 'tool_call') this.toolBegun = true;
+        if (event.block.kind === 'tool_call') {
+          this.toolBegun = true;
+          this.#bare.add(event.index);
+        }
         if (event.block.kind === 'tool_call' || event.block.kind === 'redacted') this.content = true;
         if (event.block.kind === 'refusal') this.#update({ refused: true });
         break;
       case 'delta':
-        if (event.text !== '') this.content = true;
+        if (event.text !== '') {
+          this.content = true;
+          this.#bare.delete(event.index);
+        }
         this.#append(event.index, event.text);
         break;
       case 'signature':
         this.content = true;
         break;
+      case 'end':
+        return this.#completed(event.index) + this.#write(event);
     }
     return this.#write(event);
+  }
+
+  /** Gives arguments to calls that got none, before they end. @param index the call; all of them if undefined */
+  #completed(index?: number): string {
+    let text = '';
+    for (const one of this.#bare) {
+      if (index !== undefined && one !== index) continue;
+      this.#bare.delete(one);
+      text += this.#write({ kind: 'delta', index: one, text: noArguments });
+    }
+    return text;
   }
 
   #append(index: number, text: string): void {

@@ -168,9 +168,15 @@ export class StreamScanner {
   /** The stream is invalid: an error event, data that the dialect doesn't have, or an event that is too long. */
   get broken(): 'error_event' | 'malformed' | 'event_too_large' | null {
     if (this.#state & state.ERROR) return 'error_event';
-    if (this.#state & state.MALFORMED) return 'malformed';
+    if (this.#state & state.MALFORMED || this.#isNothing) return 'malformed';
     return this.#state & state.OVERFLOW ? 'event_too_large' : null;
   }
+  /** It has ended, for no reason that anybody knows, without content. */
+  get #isNothing(): boolean {
+    const finish = finishes[(this.#facts[at.Finish] ?? 0) as Binding.Finish];
+    return finish === 'other' && this.finished && !this.content && !this.toolBegun;
+  }
+
   /** A tool call has begun. */
   get toolBegun(): boolean {
     return (this.#state & state.TOOL) !== 0;

@@ -43,6 +43,7 @@ const written: Readonly<Record<FinishReason, string>> = {
   content_filter: 'refusal',
   refusal: 'refusal',
   other: 'end_turn',
+  failed: 'error',
 };
 
 /** The `stop_reason` for a neutral finish reason. */

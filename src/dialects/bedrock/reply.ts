@@ -13,9 +13,11 @@ const reasons: Readonly<Record<string, FinishReason>> = {
   content_filtered: 'content_filter',
   guardrail_intervened: 'content_filter',
   refusal: 'refusal',
+  malformed_tool_use: 'failed',
+  malformed_model_output: 'failed',
 };
 
-/** The neutral finish reason; unknown ones, and malformed calls (`malformed_tool_use`), are `other`. */
+/** The neutral finish reason; unknown ones are `other`. */
 export const readReason = (reason: unknown): FinishReason =>
   entryOf(reasons, textOf(reason) ?? '') ?? 'other';
 

@@ -18,14 +18,15 @@ const reasons: Readonly<Record<string, FinishReason>> = {
   MAX_TOKENS: 'length',
   TOOL_CALL: 'tool_calls',
   ERROR_TOXIC: 'content_filter',
+  ERROR_LIMIT: 'length',
+  // Reported with status 200.
+  ERROR: 'failed',
+  TIMEOUT: 'failed',
 };
 
 /** The neutral finish reason; unknown ones are `other`. */
 export const readReason = (reason: unknown): FinishReason =>
   entryOf(reasons, textOf(reason) ?? '') ?? 'other';
-
-/** Whether generation failed or timed out, which is reported with status 200 and one of these reasons. */
-export const hasFailed = (reason: unknown): boolean => reason === 'ERROR' || reason === 'TIMEOUT';
 
 /** Reads billed tokens; `tokens` includes the provider's preamble too. Null: neither is stated. */
 export function readUsage(value: unknown): ChatUsage | null {
@@ -45,9 +46,9 @@ export function readUsage(value: unknown): ChatUsage | null {
   };
 }
 
-/** Reads a whole reply; null: it is invalid, or generation failed. */
+/** Reads a whole reply; null: it is invalid. */
 export function readReply(body: Json): ChatReply | null {
-  if (!isObject(body.message) || hasFailed(body.finish_reason)) return null;
+  if (!isObject(body.message)) return null;
   return {
     id: textOf(body.id) ?? '',
     model: '',

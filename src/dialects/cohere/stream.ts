@@ -3,7 +3,7 @@
 import { type Json, numberOf, objectOf, textOf } from '../../base/json.ts';
 import type { Block, ChatEvent, ChatStreamReader, WireEvent } from '../chat-reply.ts';
 import { doneEvent } from '../framer.ts';
-import { hasFailed, readReason, readUsage } from './reply.ts';
+import { readReason, readUsage } from './reply.ts';
 
 /** Reads one stream of a provider. */
 export function createReader(): ChatStreamReader {
@@ -55,7 +55,7 @@ export function createReader(): ChatStreamReader {
 
   const finish = (delta: Json, events: ChatEvent[]): void => {
     const reason = textOf(delta.finish_reason) ?? '';
-    if (hasFailed(reason) || (textOf(delta.error) ?? '') !== '') {
+    if ((textOf(delta.error) ?? '') !== '') {
       events.push({ kind: 'error' });
       return;
     }

@@ -26,9 +26,14 @@ const reasons: Readonly<Record<string, FinishReason>> = {
   IMAGE_SAFETY: 'content_filter',
   IMAGE_PROHIBITED_CONTENT: 'content_filter',
   IMAGE_RECITATION: 'content_filter',
+  MALFORMED_FUNCTION_CALL: 'failed',
+  UNEXPECTED_TOOL_CALL: 'failed',
+  TOO_MANY_TOOL_CALLS: 'failed',
+  MALFORMED_RESPONSE: 'failed',
+  MISSING_THOUGHT_SIGNATURE: 'failed',
 };
 
-/** The neutral finish reason; unknown ones, and malformed calls (`MALFORMED_FUNCTION_CALL`), are `other`. */
+/** The neutral finish reason; unknown ones are `other`. */
 export const readReason = (reason: unknown): FinishReason =>
   entryOf(reasons, textOf(reason) ?? '') ?? 'other';
 
@@ -40,6 +45,7 @@ const written: Readonly<Record<FinishReason, string>> = {
   content_filter: 'SAFETY',
   refusal: 'SAFETY',
   other: 'OTHER',
+  failed: 'OTHER',
 };
 
 /** The `finishReason` for a neutral finish reason. */

@@ -19,6 +19,12 @@ const reasons: Readonly<Record<string, FinishReason>> = {
   tool_calls: 'tool_calls',
   function_call: 'tool_calls',
   content_filter: 'content_filter',
+  // Mistral's name for a full context.
+  model_length: 'length',
+  // OpenRouter and Mistral; vLLM; DeepSeek.
+  error: 'failed',
+  abort: 'failed',
+  insufficient_system_resource: 'failed',
 };
 
 /** The neutral finish reason; unknown ones are `other`. */
@@ -33,6 +39,7 @@ const written: Readonly<Record<FinishReason, string>> = {
   content_filter: 'content_filter',
   refusal: 'content_filter',
   other: 'stop',
+  failed: 'error',
 };
 
 /** The `finish_reason` for a neutral finish reason. */
@@ -76,7 +83,7 @@ export function readReply(body: Json): ChatReply | null {
     id: textOf(body.id) ?? '',
     model: textOf(body.model) ?? '',
     parts: readMessage(choice.message, textOf(body.id) ?? ''),
-    finish: readReason(choice.finish_reason),
+    finish: isObject(choice.error) ? 'failed' : readReason(choice.finish_reason),
     stopSequence: null,
     usage: isObject(body.usage) ? readUsage(body.usage) : null,
   };

@@ -19,8 +19,9 @@ import { readReason, readUsage, writeCalled, writeReason, writeUsage } from './r
 
 /** A call in the stream, and its block. */
 interface OpenCall {
-  readonly index: number;
-  readonly id: string;
+  /** Negative: it has no name yet, so it hasn't begun for the client. */
+  index: number;
+  id: string;
   /** Its arguments so far. */
   text: string;
   ended: boolean;
@@ -75,26 +76,40 @@ export function createReader(): ChatStreamReader {
   };
 
   const call = (delta: Json, events: ChatEvent[]): void => {
-    const { name, arguments: text } = objectOf(delta.function);
+    const { name: called, arguments: args } = objectOf(delta.function);
     const number = numberOf(delta.index) ?? Math.max(0, calls.size - 1);
     const given = textOf(delta.id) ?? '';
+    const name = textOf(called) ?? '';
     let one = calls.get(number);
     // Some servers give every call the number 0 but different ids.
-    if (one === undefined || (given !== '' && given !== one.id && typeof name === 'string')) {
-      const named = textOf(name) ?? '';
-      const id = given === '' ? makeCallId(`${replyId}.${blocks}`, named, '') : given;
-      const block = { kind: 'tool_call', id, name: named, signature: readExtra(delta) } as const;
-      one = { index: begin(block, events), id: given, text: '', ended: false };
+    if (one === undefined || (one.index >= 0 && given !== '' && given !== one.id && name !== '')) {
+      one = { index: -1, id: given, text: '', ended: false };
       calls.set(number, one);
-      lastCall = one;
     }
-    if (typeof text !== 'string' || text === '') return;
+    if (one.id === '') one.id = given;
+    const text = typeof args === 'string' ? args : '';
+    if (one.index < 0) {
+      // Held until it has a name, which may come after its id.
+      if (name === '') {
+        one.text += text;
+        return;
+      }
+      const id = one.id === '' ? makeCallId(`${replyId}.${blocks}`, name, '') : one.id;
+      one.index = begin({ kind: 'tool_call', id, name, signature: readExtra(delta) }, events);
+      lastCall = one;
+      if (one.text !== '') events.push({ kind: 'delta', index: one.index, text: one.text });
+    }
+    if (text === '') return;
     one.text += text;
     // Arguments for a call that has ended: the reply would have gaps, so it is invalid.
     events.push(one.ended ? { kind: 'error' } : { kind: 'delta', index: one.index, text });
   };
 
-  const choice = ({ delta, finish_reason: reason }: Json, events: ChatEvent[]): void => {
+  const choice = ({ delta, finish_reason: reason, error }: Json, events: ChatEvent[]): void => {
+    if (isObject(error)) {
+      events.push({ kind: 'finish', reason: 'failed', stopSequence: null });
+      return;
+    }
     if (isObject(delta)) {
       details(delta, events);
       if (typeof delta.content === 'string') grow('text', delta.content, events);
@@ -102,8 +117,10 @@ export function createReader(): ChatStreamReader {
       grow('refusal', delta.refusal, events);
       for (const one of listOf(delta.tool_calls)) call(one, events);
     }
-    if (typeof reason === 'string' && reason !== '')
-      events.push({ kind: 'finish', reason: readReason(reason), stopSequence: null });
+    if (typeof reason !== 'string' || reason === '') return;
+    // A call that never got a name can't be answered.
+    const nameless = [...calls.values()].some(({ index }) => index < 0);
+    events.push({ kind: 'finish', reason: nameless ? 'failed' : readReason(reason), stopSequence: null });
   };
 
   return {

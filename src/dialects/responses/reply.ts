@@ -13,7 +13,8 @@ export function readFinish(response: Json): FinishReason {
   const { reason } = objectOf(response.incomplete_details);
   if (reason === 'content_filter') return 'content_filter';
   // Incomplete for an unknown reason: treated as cut, since it must not be taken for complete.
-  return response.status === 'incomplete' ? 'length' : 'other';
+  if (response.status === 'incomplete') return 'length';
+  return response.status === 'failed' || response.status === 'cancelled' ? 'failed' : 'other';
 }
 
 /** Reads usage. */

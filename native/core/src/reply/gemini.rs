@@ -49,7 +49,9 @@ impl Reader for GeminiReader {
             (Place::Root, _) if key == Key::Error => self.reading.error = true,
             (Place::Usage, Token::Number) => self.count(key, source.count()),
             (Place::Candidate, Token::String(text)) if key == Key::GeminiFinishReason => {
-                self.finish(Finish::named(source.word(text)));
+                let word = source.word(text);
+                self.reading.error |= Finish::is_failure(word);
+                self.finish(Finish::named(word));
             }
             // A blocked prompt has no candidates and no other finish reason.
             (Place::Feedback, Token::String(_)) if key == Key::BlockReason => self.finish(Finish::Filter),

@@ -108,7 +108,9 @@ impl OpenAiReader {
     fn choice(&mut self, key: Key, text: Text, source: &mut Source<'_>) {
         match key {
             Key::FinishReason => {
-                let finish = Finish::named(source.word(text));
+                let word = source.word(text);
+                self.reading.error |= Finish::is_failure(word);
+                let finish = Finish::named(word);
                 self.reading.finish = self.reading.finish.max(finish);
             }
             // The legacy text completions.

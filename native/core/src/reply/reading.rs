@@ -27,7 +27,9 @@ impl Finish {
     pub fn named(reason: &str) -> Finish {
         match reason {
             "stop" | "end_turn" | "stop_sequence" | "STOP" => Finish::Stop,
-            "length" | "max_tokens" | "model_context_window_exceeded" | "MAX_TOKENS" => Finish::Length,
+            "length" | "max_tokens" | "model_length" | "model_context_window_exceeded" | "MAX_TOKENS" => {
+                Finish::Length
+            }
             "tool_calls" | "function_call" | "tool_use" => Finish::Tool,
             "content_filter"
             | "refusal"
@@ -41,6 +43,21 @@ impl Finish {
             | "IMAGE_RECITATION" => Finish::Filter,
             _ => Finish::Other,
         }
+    }
+
+    /// Whether a reason says that generation failed, so that the reply is no answer.
+    pub fn is_failure(reason: &str) -> bool {
+        matches!(
+            reason,
+            "error"
+                | "abort"
+                | "insufficient_system_resource"
+                | "MALFORMED_FUNCTION_CALL"
+                | "UNEXPECTED_TOOL_CALL"
+                | "TOO_MANY_TOOL_CALLS"
+                | "MALFORMED_RESPONSE"
+                | "MISSING_THOUGHT_SIGNATURE"
+        )
     }
 }
 
