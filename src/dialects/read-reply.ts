@@ -2,15 +2,7 @@
 
 import { isUtf8 } from 'node:buffer';
 import { type Json, parseObject } from '../base/json.ts';
-import {
-  type Finish,
-  inspectReply,
-  type NativeDialect,
-  noFacts,
-  type ReplyFacts,
-  replyText,
-  StreamScanner,
-} from '../native/reply.ts';
+import { type Finish, noFacts, type ReplyFacts } from '../native/reply.ts';
 import type {
   Block,
   ChatEvent,
@@ -22,6 +14,7 @@ import type {
   ReplyPart,
 } from './chat-reply.ts';
 import { createSseFramer } from './framer.ts';
+import { arrivedOf } from './native-reading.ts';
 import type {
   Arrived,
   Framer,
@@ -33,52 +26,6 @@ import type {
   WholeReading,
 } from './reading.ts';
 import type { ChatClient, ChatProvider } from './sides.ts';
-
-const sseType = 'text/event-stream';
-
-/** Members of which every reply of a dialect has at least one. */
-const marks: Readonly<Partial<Record<NativeDialect, readonly string[]>>> = {
-  openai: ['choices', 'data', 'object'],
-  anthropic: ['content', 'input_tokens'],
-  gemini: ['candidates', 'promptFeedback', 'totalTokens', 'embedding', 'embeddings'],
-};
-
-/** Whether a reply that has no content in the expected dialect is a reply of another one. */
-function isForeign(facts: ReplyFacts, body: Buffer, dialect: NativeDialect): boolean {
-  const own = marks[dialect];
-  if (own === undefined || facts.finish !== 'none' || facts.tool || facts.error) return false;
-  // Embeddings have no finish reason but do state their usage, so they need not be parsed again.
-  if (facts.textBytes > 0 || facts.inputTokens > 0 || facts.outputTokens > 0) return false;
-  const json = parseObject(body.toString('utf8'));
-  if (json === null || own.some((mark) => Object.hasOwn(json, mark))) return false;
-  return Object.values(marks).some((others) => others.some((mark) => Object.hasOwn(json, mark)));
-}
-
-/** Whether a reply has neither content nor an end that anybody knows. */
-const isNothing = ({ finish, textBytes, tool }: ReplyFacts): boolean =>
-  finish === 'other' && textBytes === 0 && !tool;
-
-/** Reads dialects that the native core knows; bytes pass unchanged. @param stripUsage remove OpenAI's usage event */
-export function nativeReading(dialect: NativeDialect, stripUsage: boolean): ReplyReading {
-  return {
-    streamType: sseType,
-    whole(body) {
-      const facts = inspectReply(body, dialect);
-      if (facts === null || isNothing(facts) || isForeign(facts, body, dialect)) return null;
-      return { body, facts, text: () => replyText(body, dialect) };
-    },
-    arrived: (body) => arrivedOf(body, dialect, inspectReply(body, dialect)),
-    stream: (eventMaxBytes) => new StreamScanner(dialect, stripUsage, eventMaxBytes),
-  };
-}
-
-/** A body with neither text nor usage is more likely a proxy's error page than a truncated reply. */
-function arrivedOf(body: Buffer, dialect: NativeDialect, facts: ReplyFacts | null): Arrived | null {
-  if (facts?.error) return null;
-  const text = replyText(body, dialect);
-  if (text.length === 0 && !facts?.usage) return null;
-  return { facts: facts ?? { ...noFacts, textBytes: text.length }, text: () => text };
-}
 
 /** Reads a dialect that the native core doesn't know; bytes pass unchanged. */
 export function observedReading(provider: ChatProvider, client: ChatClient): ReplyReading {
@@ -384,13 +331,13 @@ class ReadStream implements StreamReading {
 
   /** Gives arguments to calls that got none, before they end. @param index the call; all of them if undefined */
   #completed(index?: number): string {
-    let text = '';
-    for (const one of this.#bare) {
-      if (index !== undefined && one !== index) continue;
-      this.#bare.delete(one);
-      text += this.#write({ kind: 'delta', index: one, text: noArguments });
-    }
-    return text;
+    const calls = index === undefined ? [...this.#bare] : this.#bare.has(index) ? [index] : [];
+    return calls
+      .map((call) => {
+        this.#bare.delete(call);
+        return this.#write({ kind: 'delta', index: call, text: noArguments });
+      })
+      .join('');
   }
 
   #append(index: number, text: string): void {

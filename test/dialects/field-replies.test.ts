@@ -1,6 +1,6 @@
 /** Replies that were translated wrongly in the field. The names are the numbers of the reports. */
 import { describe, expect, test } from 'vitest';
-import { nativeReading } from '../../src/dialects/read-reply.ts';
+import { nativeReading } from '../../src/dialects/native-reading.ts';
 import type { DialectName } from '../../src/exchange/dialects.ts';
 import { clients, type Json, streamed, whole } from './field.ts';
 

@@ -14,7 +14,7 @@ import {
 import { renameModel } from '../edit.ts';
 import { readError } from '../error-text.ts';
 import { headerOf, type LimitState, passHeaders, resetMs, retryAfterMs } from '../headers.ts';
-import { nativeReading } from '../read-reply.ts';
+import { nativeReading } from '../native-reading.ts';
 import type { Destination, UpstreamRequest } from '../wire.ts';
 import { readRequest } from './read-request.ts';
 import { readReply, writeError, writeReply } from './reply.ts';

@@ -6,7 +6,7 @@ import type { Dialect } from '../dialect.ts';
 import { renameModel } from '../edit.ts';
 import { readError } from '../error-text.ts';
 import { passHeaders } from '../headers.ts';
-import { nativeReading } from '../read-reply.ts';
+import { nativeReading } from '../native-reading.ts';
 import type { Destination, UpstreamRequest } from '../wire.ts';
 import { embedProvider } from './embeddings.ts';
 import { errorObject, fault } from './errors.ts';

@@ -6,7 +6,7 @@ import type { ModelRequest } from '../../exchange/request.ts';
 import type { Dialect, StoppedStream, TextSlot } from '../dialect.ts';
 import { lastEvent } from '../edit.ts';
 import { passHeaders } from '../headers.ts';
-import { nativeReading } from '../read-reply.ts';
+import { nativeReading } from '../native-reading.ts';
 import type { ReplyReading } from '../reading.ts';
 import type { Destination, UpstreamRequest } from '../wire.ts';
 import { embedProvider } from './embeddings.ts';

@@ -14,7 +14,7 @@ import {
 import { type Edit, edit, lastEvent } from '../edit.ts';
 import { readError } from '../error-text.ts';
 import { durationMs, headerOf, type LimitState, passHeaders, resetMs, retryAfterMs } from '../headers.ts';
-import { nativeReading } from '../read-reply.ts';
+import { nativeReading } from '../native-reading.ts';
 import type { Destination, UpstreamRequest } from '../wire.ts';
 import { encodeAuxiliary } from './auxiliary-encode.ts';
 import { embedClient } from './embeddings.ts';

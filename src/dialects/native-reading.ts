@@ -1,0 +1,58 @@
+/** Reads replies of dialects that the native core knows, and passes them on as they are. */
+
+import { parseObject } from '../base/json.ts';
+import {
+  inspectReply,
+  type NativeDialect,
+  noFacts,
+  type ReplyFacts,
+  replyText,
+  StreamScanner,
+} from '../native/reply.ts';
+import type { Arrived, ReplyReading } from './reading.ts';
+
+const sseType = 'text/event-stream';
+
+/** Members of which every reply of a dialect has at least one. */
+const marks: Readonly<Partial<Record<NativeDialect, readonly string[]>>> = {
+  openai: ['choices', 'data', 'object'],
+  anthropic: ['content', 'input_tokens'],
+  gemini: ['candidates', 'promptFeedback', 'totalTokens', 'embedding', 'embeddings'],
+};
+
+/** Whether a reply that has no content in the expected dialect is a reply of another one. */
+function isForeign(facts: ReplyFacts, body: Buffer, dialect: NativeDialect): boolean {
+  const own = marks[dialect];
+  if (own === undefined || facts.finish !== 'none' || facts.tool || facts.error) return false;
+  // Embeddings have no finish reason but do state their usage, so they need not be parsed again.
+  if (facts.textBytes > 0 || facts.inputTokens > 0 || facts.outputTokens > 0) return false;
+  const json = parseObject(body.toString('utf8'));
+  if (json === null || own.some((mark) => Object.hasOwn(json, mark))) return false;
+  return Object.values(marks).some((others) => others.some((mark) => Object.hasOwn(json, mark)));
+}
+
+/** Whether a reply has neither content nor an end that anybody knows. */
+const isNothing = ({ finish, textBytes, tool }: ReplyFacts): boolean =>
+  finish === 'other' && textBytes === 0 && !tool;
+
+/** Reads dialects that the native core knows; bytes pass unchanged. @param stripUsage remove OpenAI's usage event */
+export function nativeReading(dialect: NativeDialect, stripUsage: boolean): ReplyReading {
+  return {
+    streamType: sseType,
+    whole(body) {
+      const facts = inspectReply(body, dialect);
+      if (facts === null || isNothing(facts) || isForeign(facts, body, dialect)) return null;
+      return { body, facts, text: () => replyText(body, dialect) };
+    },
+    arrived: (body) => arrivedOf(body, dialect, inspectReply(body, dialect)),
+    stream: (eventMaxBytes) => new StreamScanner(dialect, stripUsage, eventMaxBytes),
+  };
+}
+
+/** A body with neither text nor usage is more likely a proxy's error page than a truncated reply. */
+export function arrivedOf(body: Buffer, dialect: NativeDialect, facts: ReplyFacts | null): Arrived | null {
+  if (facts?.error) return null;
+  const text = replyText(body, dialect);
+  if (text.length === 0 && !facts?.usage) return null;
+  return { facts: facts ?? { ...noFacts, textBytes: text.length }, text: () => text };
+}
