@@ -13,7 +13,7 @@ import {
 import { type ErrorCode, Refusal } from '../base/errors.ts';
 import { type Caller, callerOf } from './caller.ts';
 import type { KeySet } from './jwks.ts';
-import { tagsMax, userPattern } from './names.ts';
+import { claimName, tagsMax } from './names.ts';
 import type { AuthenticateSettings, IssuerConfig } from './settings.ts';
 
 /** Most verified tokens remembered; the oldest is dropped first. */
@@ -199,7 +199,7 @@ function valueAt(payload: JWTPayload, path: string | readonly string[]): unknown
 function nameAt(payload: JWTPayload, path: string | readonly string[]): string | null | undefined {
   const value = path.length === 0 ? null : valueAt(payload, path);
   if (value === null) return null;
-  return typeof value === 'string' && userPattern.test(value) ? value : undefined;
+  return typeof value === 'string' ? (claimName(value) ?? undefined) : undefined;
 }
 
 /** The tags in a claim; null: not a list of tags, or too many. */
@@ -207,5 +207,6 @@ function tagsAt(payload: JWTPayload, path: string | readonly string[]): string[]
   const value = valueAt(payload, path) ?? [];
   const tags: unknown = typeof value === 'string' ? value.split(' ').filter((tag) => tag !== '') : value;
   if (!Array.isArray(tags) || tags.length > tagsMax) return null;
-  return tags.every((tag) => typeof tag === 'string' && userPattern.test(tag)) ? tags : null;
+  const names = tags.map((tag) => (typeof tag === 'string' ? claimName(tag) : null));
+  return names.every((name) => name !== null) ? names : null;
 }
