@@ -83,6 +83,9 @@ export async function openRooms(
   const followers = await openFollowers(first, log, world, (target) => {
     const provider = upstreams.provider(target.slice(0, target.indexOf('/')));
     return provider === undefined ? null : { dialect: provider.dialect.name, baseUrl: provider.baseUrl };
+  }).catch((error: unknown) => {
+    opened?.store.close();
+    throw error;
   });
   const settings = { spendMetrics: first.observe.spendMetrics, limitNames: limitNames(first) };
   const metrics = createMetrics({

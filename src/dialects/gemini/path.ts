@@ -1,20 +1,17 @@
 /** Gemini's paths, which contain the model and whether the reply is streamed. */
 
-const methods = [
-  'generateContent',
-  'streamGenerateContent',
-  'countTokens',
-  'embedContent',
-  'batchEmbedContents',
-] as const;
-/** The method at the end of a path. */
-export type GeminiMethod = (typeof methods)[number];
+import { endpoints } from '../../exchange/endpoint.ts';
+
+const methods: ReadonlySet<string> = new Set(
+  endpoints.filter(({ dialect }) => dialect === 'gemini').map(({ upstreamPath }) => upstreamPath.slice(1)),
+);
 
 /** The parts of a path. */
 export interface GeminiPath {
   /** Decoded; null: it can't be decoded. */
   readonly model: string | null;
-  readonly method: GeminiMethod;
+  /** As in the paths of the table of endpoints, such as `generateContent`. */
+  readonly method: string;
 }
 
 /** Paths of AI Studio (`/v1beta/models/…`, in newer SDKs `/v1`) and of Vertex, with or without a project. */
@@ -23,9 +20,8 @@ const pattern =
 
 /** Reads a path; null: it has no known method. */
 export function readPath(path: string): GeminiPath | null {
-  const found = pattern.exec(path);
-  const method = methods.find((name) => name === found?.[2]);
-  return method === undefined ? null : { model: decoded(found?.[1] ?? ''), method };
+  const [, model = '', method = ''] = pattern.exec(path) ?? [];
+  return methods.has(method) ? { model: decoded(model), method } : null;
 }
 
 function decoded(text: string): string | null {
