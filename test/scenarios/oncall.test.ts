@@ -83,8 +83,8 @@ beforeAll(async () => {
     },
     scrub: {},
     budgets: [
-      { name: 'tonight', usd: 0.4, window: 'day', per: ['tenant'] },
-      { name: 'roomy', usd: 1000, window: 'month', per: ['tenant'] },
+      { name: 'tonight', usd: 20, window: 'day', per: ['tenant'] },
+      { name: 'roomy', usd: 1_000_000, window: 'month', per: ['tenant'] },
     ],
     limits: [{ name: 'few', capacity: 1, refillPerSecond: 0.5, match: { model: 'limited' } }],
     attempt: { retriesMax: 1, backoffBaseMs: 0, breaker: { failures: 5, cooldownMs: 2000 } },
