@@ -12,8 +12,8 @@ import type { StoredReply, WholeReply } from './exchange/reply.ts';
 import type { ModelRequest } from './exchange/request.ts';
 import type { Permit } from './limit/permit.ts';
 import { type CacheUse, type Course, createRecord, type Outcome } from './observe/record.ts';
-import type { Claim } from './replay/replay.ts';
 import type { Stages } from './stages.ts';
+import type { Claim } from './store/flights.ts';
 import type { Plan } from './upstream/target.ts';
 
 /** A complete reply without its cost, which is known only when the request is settled. */
@@ -24,8 +24,10 @@ const isPriced = (reply: KeptReply | StoredReply): reply is StoredReply => 'cost
 
 /** How a request ended, and what may be stored of its reply. */
 export interface Closing extends Outcome {
-  /** A complete reply, to be stored for the idempotency key. */
+  /** A complete reply, for those that share it. */
   readonly keep?: KeptReply | StoredReply | null;
+  /** The reply is complete, even if it isn't kept. */
+  readonly complete?: boolean;
   /** The reply may also be stored in the cache. */
   readonly cacheable?: boolean;
 }
@@ -94,7 +96,7 @@ export class Passage implements Course {
   }
 
   /**
-   * Stores the reply for the idempotency key and the cache, settles the permit, and writes the record. Later calls do
+   * Gives the reply to those that share it, stores it, settles the permit, and writes the record. Later calls do
    * nothing. If a provider reported no usage, permit and record wait for the tokenizer, at most `count.deadlineMs`;
    * what the request held only while in flight is released at once.
    * @param nowMs monotonic ms
@@ -146,8 +148,9 @@ export class Passage implements Course {
     return this.exchange.endpoint.kind === 'count' ? noTries : (this.trail?.billed ?? noTries);
   }
 
-  #store({ keep, cacheable }: Closing, { costNanoUsd }: Bill, nowMs: number): void {
-    if (keep === undefined || keep === null) return this.claim?.finish(null);
+  #store({ keep, complete, cacheable }: Closing, { costNanoUsd }: Bill, nowMs: number): void {
+    if (keep === undefined || keep === null)
+      return this.claim?.finish(null, complete === true ? costNanoUsd : null);
     const stored = isPriced(keep) ? keep : { ...keep, costNanoUsd };
     this.claim?.finish(stored);
     if (cacheable === true && this.cacheKey !== null) this.stages.cache.put(this.cacheKey, stored, nowMs);

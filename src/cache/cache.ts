@@ -1,12 +1,14 @@
 /**
- * Stage cache: answers identical requests from memory. Every key includes a scope, and nothing is shared
- * across scopes.
+ * Stage cache: answers identical requests from memory, and those that come at once with one upstream call. Every key
+ * includes a scope, and nothing is shared across scopes.
  */
 import type { IncomingHttpHeaders } from 'node:http';
+import { Refusal } from '../base/errors.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { Identity } from '../exchange/identity.ts';
 import type { StoredReply } from '../exchange/reply.ts';
 import type { ModelRequest } from '../exchange/request.ts';
+import { createFlights, type Join, type Seen } from '../store/flights.ts';
 import { createReplyStore, type StoreBounds } from '../store/replies.ts';
 import type { CacheSettings } from './settings.ts';
 
@@ -21,6 +23,11 @@ export interface Cache {
   get(key: CacheKey, nowMs: number): StoredReply | null;
   /** Stores a reply, unless it is too large. @param nowMs monotonic ms */
   put(key: CacheKey, reply: StoredReply, nowMs: number): void;
+  /**
+   * Joins an identical request in flight, or goes upstream for all that come meanwhile. If it fails there, each goes
+   * itself. A request whose client disconnects goes on once others have joined it.
+   */
+  share(key: CacheKey, exchange: Exchange): Seen | Join;
   /** Adopts new settings. */
   update(config: CacheSettings): void;
   /** Entries. */
@@ -75,26 +82,46 @@ function scopedKey(
   return `${who}\0${what}` as CacheKey;
 }
 
-const boundsOf = (config: CacheSettings): StoreBounds => ({
+/** @param recordedBytes bytes taken by streams in flight */
+const boundsOf = (config: CacheSettings, recordedBytes: number): StoreBounds => ({
   entriesMax: config.enabled ? config.entriesMax : 0,
-  bytesMax: config.bytesMax,
+  bytesMax: config.bytesMax - recordedBytes,
   ttlMs: config.ttlSeconds * 1000,
 });
 
 /** Creates an empty cache. */
 export function createCache(config: CacheSettings): Cache {
-  let { enabled, entryMaxBytes, shareUsers } = config;
-  const store = createReplyStore(boundsOf(config));
+  let current = config;
+  const store = createReplyStore(boundsOf(config, 0));
+  const flights = createFlights({
+    // Those that join are requests in flight, which are bounded.
+    bounds: () => ({ ...current, joinersMax: Number.MAX_SAFE_INTEGER }),
+    storedBytes: () => store.bytes,
+    makeRoom: (recordedBytes) => store.resize(boundsOf(current, recordedBytes)),
+    afterFailure: 'all',
+    late: () =>
+      new Refusal('upstream_timeout', 'The identical request that this one waited for took too long.'),
+  });
   return {
     key: (exchange, identity, request, scope) =>
-      enabled && exchange.endpoint.cached ? scopedKey(exchange, identity, request, scope, shareUsers) : null,
+      current.enabled && exchange.endpoint.cached
+        ? scopedKey(exchange, identity, request, scope, current.shareUsers)
+        : null,
     get: store.get,
     put(key, reply, nowMs) {
-      if (reply.body.length <= entryMaxBytes) store.put(key, reply, nowMs);
+      if (reply.body.length <= current.entryMaxBytes) store.put(key, reply, nowMs);
+    },
+    share(key, exchange) {
+      const joined = flights.join(key);
+      if (joined !== null) return joined;
+      // A flight that can't be joined goes on by itself, and so does this request.
+      if (flights.note(key) !== undefined) return { kind: 'new', claim: null };
+      const goesOn = (): boolean => exchange.cancellation.reason === null;
+      return { kind: 'new', claim: flights.begin(key, { goesOn, joined: () => exchange.detach() }) };
     },
     update(next) {
-      ({ enabled, entryMaxBytes, shareUsers } = next);
-      store.resize(boundsOf(next));
+      current = next;
+      store.resize(boundsOf(next, flights.recordedBytes));
     },
     get size() {
       return store.size;

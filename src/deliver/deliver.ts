@@ -10,9 +10,9 @@ import type { Exchange } from '../exchange/exchange.ts';
 import type { Reply, StoredReply } from '../exchange/reply.ts';
 import { givesBytes } from '../exchange/request.ts';
 import type { KeptReply, Passage } from '../passage.ts';
-import type { Seen } from '../replay/replay.ts';
 import { createRestorer } from '../scrub/restore.ts';
 import { restoreBody, type Vault } from '../scrub/scrub.ts';
+import type { Seen } from '../store/flights.ts';
 import {
   followRecording,
   isList,
@@ -27,12 +27,24 @@ const jsonType = 'application/json';
 const bytesType = 'application/octet-stream';
 const noneDropped: { readonly dropped?: string } = {};
 
+/** Why a request shares the reply of an earlier one: they have one idempotency key, or came at once. */
+export type SharedBy = 'replay' | 'joined';
+
+/** `Cache-Status` (RFC 9211). */
+const sharedStatus: Readonly<Record<SharedBy, string>> = {
+  replay: 'sidegate; detail=replay',
+  joined: 'sidegate; fwd=uri-miss; collapsed',
+};
+
 type WholeAnswer = Extract<AttemptReply, { kind: 'whole' }>;
 
-/** Answers from the cache or for a repeated idempotency key. No provider is asked, and only the request is charged. */
+/**
+ * Answers with a reply that is here: from the cache, for a repeated idempotency key, or that of an identical request
+ * which came first. No provider is asked, and only the request is charged.
+ */
 export function deliverStored(
   stored: StoredReply,
-  from: 'hit' | 'replay',
+  from: 'hit' | SharedBy,
   vault: Vault | null,
   passage: Passage,
 ): Reply {
@@ -43,12 +55,12 @@ export function deliverStored(
     passage,
     list === null ? stored.contentType : jsonType,
     stored.target,
-    replayed ? 'sidegate; detail=replay' : 'sidegate; hit',
+    from === 'hit' ? 'sidegate; hit' : sharedStatus[from],
   );
   if (replayed) headers.push('idempotent-replayed', 'true');
   if (!stored.stream) headers.push('x-sidegate-cost-usd', freeText);
   addDropped(stored.dropped, headers);
-  const keep = replayed ? null : stored;
+  const keep = from === 'hit' ? stored : null;
   passage.close({
     status: stored.status,
     target: stored.target,
@@ -67,24 +79,25 @@ export function deliverStored(
   return { kind: 'whole', status: stored.status, headers, body };
 }
 
-/** Answers with the running stream of the first request with the same idempotency key. */
+/** Answers with the running stream of the first request. */
 export function deliverRunning(
   { recording, left }: Seen & { readonly kind: 'running' },
+  from: SharedBy,
   vault: Vault | null,
   passage: Passage,
 ): Reply {
   const { exchange } = passage;
   const { status, contentType, target, dropped } = recording.head;
   const type = isList(exchange) ? jsonType : contentType;
-  const headers = replyHeaders(passage, type, target, 'sidegate; detail=replay');
-  headers.push('idempotent-replayed', 'true');
+  const headers = replyHeaders(passage, type, target, sharedStatus[from]);
+  if (from === 'replay') headers.push('idempotent-replayed', 'true');
   addDropped(dropped, headers);
   if (givesBytes(exchange.endpoint, passage.request)) {
     const cut = { yes: false };
-    const chunks = followRecording(recording, null, passage, left, cut);
+    const chunks = followRecording(recording, from, null, passage, left, cut);
     return { kind: 'stream', status, headers, keepAlive: '', chunks, isCut: () => cut.yes };
   }
-  const chunks = followRecording(recording, vault, passage, left);
+  const chunks = followRecording(recording, from, vault, passage, left);
   return { kind: 'stream', status, headers, keepAlive: keepAliveOf(exchange), chunks };
 }
 

@@ -11,9 +11,9 @@ import type { Exchange } from '../exchange/exchange.ts';
 import type { StoredReply } from '../exchange/reply.ts';
 import type { ReplyFacts } from '../native/reply.ts';
 import type { Passage } from '../passage.ts';
-import type { Recording } from '../replay/recording.ts';
 import { createRestorer } from '../scrub/restore.ts';
 import type { Vault } from '../scrub/scrub.ts';
+import type { Recording } from '../store/recording.ts';
 
 /** Content type of event streams. */
 export const streamType = 'text/event-stream; charset=utf-8';
@@ -74,6 +74,7 @@ export async function* passStream(
       upstreamMs,
       abandoned: stream.aborted,
       stopped,
+      complete,
       keep:
         body === null ? null : { status, contentType: streamType, body, stream: true, target, ...dropped },
       cacheable: !stopped && mayCache(stream.facts(), true),
@@ -112,6 +113,7 @@ export async function* passBytes(
       target,
       upstreamMs,
       abandoned: stream.aborted,
+      complete,
       keep: body === null ? null : { status, contentType, body, stream: true, target },
     });
   }
@@ -145,7 +147,7 @@ function createOutput(exchange: Exchange, dialect: Dialect, vault: Vault | null)
   };
 }
 
-/** Collects a stream for the idempotency key or the cache, up to the size that these accept. */
+/** Collects a stream for those that share it, or for the cache, up to the size that these accept. */
 function collect(
   { status, target }: AttemptReply,
   dropped: Pick<StoredReply, 'dropped'>,
@@ -200,11 +202,13 @@ function lengthEnd(
 
 /**
  * Delivers the running stream of the first request, with the values of this request restored.
+ * @param from whether they have one idempotency key, or came at once
  * @param left called at the end
  * @param cut for a stream of bytes, null for events; set if the stream breaks off
  */
 export async function* followRecording(
   recording: Recording,
+  from: 'replay' | 'joined',
   vault: Vault | null,
   passage: Passage,
   left: () => void,
@@ -230,7 +234,7 @@ export async function* followRecording(
   } finally {
     left();
     const abandoned = exchange.cancellation.reason === 'client_gone';
-    passage.close({ status, target, error, replayed: true, savedNanoUsd, abandoned });
+    passage.close({ status, target, error, replayed: from === 'replay', savedNanoUsd, abandoned });
   }
 }
 

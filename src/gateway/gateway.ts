@@ -53,7 +53,8 @@ function* pipeline(passage: Passage): Steps<Reply | Refusal> {
   const vault = scrub(request, stages.policy);
   if (vault instanceof Refusal) return vault;
 
-  const stored = lookUp(work, vault, passage);
+  const found = lookUp(work, vault, passage);
+  const stored = found instanceof Promise ? yield* wait(found) : found;
   if (stored !== null) return stored;
 
   const queued = awaitTurn(work, passage);

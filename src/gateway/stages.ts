@@ -17,10 +17,10 @@ import { inspectAuxiliary } from '../inspect/auxiliary.ts';
 import { inspect } from '../inspect/inspect.ts';
 import type { Permit } from '../limit/permit.ts';
 import type { Passage } from '../passage.ts';
-import type { Seen } from '../replay/replay.ts';
 import { routeFiles } from '../route/files.ts';
 import { route } from '../route/route.ts';
 import type { Vault } from '../scrub/scrub.ts';
+import type { Seen } from '../store/flights.ts';
 import { livingFirst } from '../upstream/living.ts';
 import { type Plan, type Step, withOwnCredential } from '../upstream/target.ts';
 
@@ -88,7 +88,7 @@ export function repeated(
 
 function earlierReply(seen: Seen | Refusal, { request }: Work, passage: Passage): Reply | Refusal | null {
   if (seen instanceof Refusal) return seen;
-  if (seen.kind === 'running') return deliverRunning(seen, request.masked, passage);
+  if (seen.kind === 'running') return deliverRunning(seen, 'replay', request.masked, passage);
   if (seen.kind === 'stored') return deliverStored(seen.reply, 'replay', request.masked, passage);
   passage.claim = seen.claim;
   // Later requests with the same key want this reply, even if the first client has disconnected.
@@ -129,13 +129,14 @@ function hold(permit: Permit, work: Work, passage: Passage): null | Promise<Refu
   });
 }
 
-/** Stage cache; null: it has no reply. */
+/** Stage cache: a stored reply, or that of an identical request in flight; null: there is none. */
 export function lookUp(
-  { identity, request, plan, nowMs }: Work,
+  work: Work,
   vault: Vault | null,
   passage: Passage,
-): Reply | null {
+): Reply | Refusal | null | Promise<Reply | Refusal | null> {
   const { exchange, stages } = passage;
+  const { identity, request, plan, deadlineMs, nowMs } = work;
   const control = cacheControl(exchange);
   const key = stages.cache.key(exchange, identity, request, {
     policy: stages.policy.name,
@@ -150,7 +151,26 @@ export function lookUp(
   }
   passage.cacheKey = control.write ? key : null;
   passage.cacheUse = asked ? 'miss' : 'bypass';
-  return null;
+  // A request with an idempotency key shares its reply by that; a batch request may wait for hours.
+  const shares = asked && control.write && passage.claim === null && passage.priority === 'interactive';
+  if (!shares) return null;
+  const seen = stages.cache.share(key, exchange);
+  if (seen.kind !== 'join') return sharedReply(seen, vault, passage);
+  return seen.wait(exchange.cancellation, deadlineMs - nowMs).then((later) => {
+    work.nowMs = stages.clock();
+    return sharedReply(later, vault, passage);
+  });
+}
+
+function sharedReply(seen: Seen | Refusal, vault: Vault | null, passage: Passage): Reply | Refusal | null {
+  if (seen instanceof Refusal) return seen;
+  if (seen.kind === 'new') {
+    passage.claim = seen.claim;
+    return null;
+  }
+  passage.cacheUse = 'hit';
+  if (seen.kind === 'running') return deliverRunning(seen, 'joined', vault, passage);
+  return deliverStored(seen.reply, 'joined', vault, passage);
 }
 
 /** Stage batch: the targets to try. Interactive requests get them at once, batch requests when it is their turn. */

@@ -6,7 +6,8 @@ import { Refusal } from '../../src/base/errors.ts';
 import { type Config, configSchema } from '../../src/config/schema.ts';
 import type { Identity } from '../../src/exchange/identity.ts';
 import type { StoredReply } from '../../src/exchange/reply.ts';
-import { type Claim, createReplay, type Join, type Replay, type Seen } from '../../src/replay/replay.ts';
+import { createReplay, type Replay } from '../../src/replay/replay.ts';
+import type { Claim, Join, Seen } from '../../src/store/flights.ts';
 import { type Gate, startGate } from '../support/gate.ts';
 import { wires } from '../support/replies.ts';
 import {
