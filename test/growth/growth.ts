@@ -1,18 +1,16 @@
 /** Measures how the work of a function grows with the length of its input. */
+import { cpuMs } from '../support/time.ts';
 
 /** Lengths of the smaller and the larger input, in bytes. */
 const [small, large] = [16_000, 256_000];
-/** Calls of which the fastest counts. */
-const rounds = 2;
-
-const cpuMs = (): number => {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
-};
+/** Work that is linear, to be measured no further. */
+const plainlyLinear = 3;
+/** Measurements of which the fastest counts, where the first one raises a doubt. */
+const rounds = 4;
 
 /**
  * How many times more CPU time a byte of the larger input takes: 1 if the work is linear, 16 if it is quadratic. An
- * input this size takes a few ms; a tenth of that is granted to what else the process does meanwhile.
+ * input this size takes a few ms; half a ms is granted to what else the process does meanwhile.
  * @param make an input, larger with a larger number
  */
 export function growth<T extends { readonly length: number }>(
@@ -21,21 +19,22 @@ export function growth<T extends { readonly length: number }>(
 ): number {
   const unit = make(1000).length / 1000;
   const [first, second] = [make(Math.ceil(small / unit)), make(Math.ceil(large / unit))];
-  // Enough calls of the small one for a measurable time, and so that it is compiled before it is measured.
+  // Enough calls of the small one for a measurable time, and some so that it is compiled before it is measured.
   const repeats = Math.ceil(second.length / first.length);
-  const batch = (): void => {
-    for (let i = 0; i < repeats; i++) work(first);
+  const times = (count: number) => (): void => {
+    for (let i = 0; i < count; i++) work(first);
   };
-  batch();
-  const fastest = (run: () => void): number => {
-    let least = Number.POSITIVE_INFINITY;
-    for (let i = 0; i < rounds; i++) {
-      const before = cpuMs();
-      run();
-      least = Math.min(least, cpuMs() - before);
-    }
-    return least;
-  };
-  const perSmall = fastest(batch) / (repeats * first.length);
-  return fastest(() => work(second)) / second.length / Math.max(perSmall, 0.5 / second.length);
+  times(Math.ceil(repeats / 2))();
+  let [ofSmall, ofLarge] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+  let grown = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < rounds && grown > plainlyLinear; i++) {
+    ofSmall = Math.min(ofSmall, cpuMs(times(repeats)));
+    ofLarge = Math.min(
+      ofLarge,
+      cpuMs(() => work(second)),
+    );
+    const perSmall = ofSmall / (repeats * first.length);
+    grown = ofLarge / second.length / Math.max(perSmall, 0.5 / second.length);
+  }
+  return grown;
 }

@@ -15,7 +15,17 @@ export interface Finding {
 }
 
 const isDigit = (c: string | undefined): boolean => c !== undefined && /^[0-9]$/.test(c);
-const isAlphanumeric = (c: string): boolean => /^[\p{Alphabetic}\p{N}]$/u.test(c);
+
+/** Answers by character: each is asked about many thousand times. */
+const alphanumeric = new Map<string, boolean>();
+
+function isAlphanumeric(c: string): boolean {
+  const known = alphanumeric.get(c);
+  if (known !== undefined) return known;
+  const answer = /^[\p{Alphabetic}\p{N}]$/u.test(c);
+  alphanumeric.set(c, answer);
+  return answer;
+}
 
 /** Scripts written without spaces between words. */
 function isUnspaced(c: string): boolean {
