@@ -28,10 +28,13 @@ const kinds: readonly Faults[] = [
   { losses: true, crashes: true, clockSteps: true, outages: true },
 ];
 
-/** The worst of so many schedules, with all kinds of faults in turn. */
+/** What is above the bound is more than rounding. */
+const excessMax = 1e-6;
+
+/** The worst of so many schedules, with all kinds of faults in turn, or the first batch that breaks the bound. */
 async function worstOf(script: string, count: number) {
   let worst = { excess: Number.NEGATIVE_INFINITY, worst: '', admitted: 0 };
-  for (let from = 0, round = 0; from < count; from += batch, round++) {
+  for (let from = 0, round = 0; from < count && worst.excess <= excessMax; from += batch, round++) {
     const seeds = Array.from({ length: Math.min(batch, count - from) }, (_, i) => 1 + from + i);
     const faults = kinds[round % kinds.length] as Faults;
     const found = await runSchedules(redis, script, seeds, steps, faults);
@@ -44,7 +47,7 @@ async function worstOf(script: string, count: number) {
 describe('the bound of shared limits', () => {
   test(`holds in ${schedules} random schedules`, { timeout: 1_200_000 }, async () => {
     const { excess, worst } = await worstOf(timedScript(), schedules);
-    expect(excess, worst).toBeLessThanOrEqual(1e-6);
+    expect(excess, worst).toBeLessThanOrEqual(excessMax);
   });
 
   test.each([
@@ -67,6 +70,6 @@ describe('the bound of shared limits', () => {
       return text.replace(from, to);
     });
     const { excess } = await worstOf(script, 5 * batch);
-    expect(excess).toBeGreaterThan(1e-6);
+    expect(excess).toBeGreaterThan(excessMax);
   });
 });
