@@ -1,6 +1,7 @@
 /**
- * Prepares what is missing or out of date: dependencies, native core, compiled sources, and with --tests the servers
- * that tests use. Runs on any Node from 20, before the commands that use the repository's own runtime.
+ * Prepares what is missing or out of date: dependencies, native core, compiled sources, with --tests the servers that
+ * tests use, and with --scenarios those of scenarios. Runs on any Node from 20, before the commands that use the
+ * repository's own runtime.
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -89,8 +90,14 @@ const testPrograms = [
   ['promtool', 'prometheus'],
 ];
 
-function preparePrograms() {
-  for (const [program, name] of testPrograms)
+/** Programs that scenarios start in addition. */
+const scenarioPrograms = [
+  ['psql', 'postgresql'],
+  ['clickhouse-server', 'clickhouse-server'],
+];
+
+function preparePrograms(programs) {
+  for (const [program, name] of programs)
     if (spawnSync(program, ['--version']).error !== undefined) installOnDebian(name);
 }
 
@@ -160,9 +167,10 @@ try {
     make: () => run('compiling', 'node', ['scripts/build.mjs'], 'See the lines above.'),
   });
   if (process.argv.includes('--tests')) {
-    preparePrograms();
+    preparePrograms(testPrograms);
     preparePython();
   }
+  if (process.argv.includes('--scenarios')) preparePrograms(scenarioPrograms);
 } catch (cause) {
   if (!(cause instanceof Stop)) throw cause;
   process.stderr.write(`sidegate: ${cause.message}\n`);

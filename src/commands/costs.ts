@@ -1,23 +1,44 @@
-/** `sidegate costs`: who spent what, from the ledger's file, whether a sidecar is writing it or not. */
+/**
+ * `sidegate costs`: who spent what, from the ledger's file, whether a sidecar is writing it or not, or from a sink that
+ * the whole fleet shares.
+ */
+import { createWriteStream, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { parseArgs } from 'node:util';
+import type { Config } from '../config/schema.ts';
 import { columnNames } from '../observe/ledger/columns.ts';
-import { type CostRow, type Dimension, dimensions, openReader } from '../observe/ledger/report.ts';
+import {
+  type CostRow,
+  type Dimension,
+  dimensions,
+  type LedgerReader,
+  openReader,
+  type Span,
+} from '../observe/ledger/report.ts';
+import { gather } from '../observe/sinks/gather.ts';
+import { openSource, readableKinds, type SinkKind } from '../observe/sinks/kinds.ts';
 import type { Shell } from './shell.ts';
 
 /** What `sidegate costs --help` prints. */
 export const help = `sidegate costs: who spent what, from the ledger
 
-  sidegate costs [--by NAME[,NAME]…] [--since TIME] [--until TIME] [--format table | csv | jsonl] [--requests] WHERE
+  sidegate costs [--by NAME[,NAME]…] [--since TIME] [--until TIME] [--format FORMAT] [--requests] [--out FILE] WHERE
+  sidegate costs --request ID WHERE
 
   --by NAME        ${Object.keys(dimensions).join(', ')}; without it, one total
   --since TIME     7d, 24h, 30m, or a time such as 2026-11-01 or 2026-11-01T12:00:00Z; without it, from the beginning
   --until TIME     the same; without it, until now
-  --requests       each request instead of sums: csv, or jsonl with the steps of each
+  --format FORMAT  table, csv or jsonl; for requests csv, jsonl or parquet
+  --requests       each request instead of sums, with its steps unless as csv
   --request ID     the newest request with this request id, trace id or client's id, as jsonl
+  --out FILE       write to a file; parquet needs one
 
   WHERE is one of
     --ledger FILE    the ledger's file
     --config FILE    the configuration that names it (or $SIDEGATE_CONFIG, or sidegate.yaml)
+    --from SINK      all processes that share a sink of that configuration: ${readableKinds.join(', ')}
 
   Dollars are exact to the nano-dollar. What has no known price is counted as unpriced, not as free.
 `;
@@ -31,10 +52,12 @@ const options = {
   request: { type: 'string' },
   ledger: { type: 'string' },
   config: { type: 'string', short: 'c' },
+  from: { type: 'string' },
+  out: { type: 'string' },
   help: { type: 'boolean' },
 } as const;
 
-const formats = ['table', 'csv', 'jsonl'] as const;
+const formats = ['table', 'csv', 'jsonl', 'parquet'] as const;
 type Format = (typeof formats)[number];
 
 /** Runs `sidegate costs`; returns the exit code. */
@@ -48,31 +71,88 @@ export async function costs(args: string[], shell: Shell): Promise<number> {
   const unknown = by.find((name) => !Object.hasOwn(dimensions, name));
   if (unknown !== undefined)
     throw new Error(`--by ${unknown} is not known. Use one of ${Object.keys(dimensions).join(', ')}.`);
-  const format = formatOf(values.format, values.requests === true);
+  const format = formatOf(values.format, values.requests === true, values.out);
   const nowMs = Date.now();
   const span = {
     fromMs: values.since === undefined ? 0 : timeOf('--since', values.since, nowMs),
     toMs: values.until === undefined ? Number.MAX_SAFE_INTEGER : timeOf('--until', values.until, nowMs),
   };
-  const reader = await openReader(values.ledger ?? (await configuredPath(values.config, shell)));
+  const opened = await openWhere(values, span, shell);
   try {
-    if (values.request !== undefined) {
-      const row = reader.find(values.request);
-      if (row === null) throw new Error(`the ledger has no request ${JSON.stringify(values.request)}.`);
-      for (const line of requestLines([row], 'jsonl')) shell.print(line);
-    } else if (values.requests === true)
-      for (const line of requestLines(reader.rows(span), format)) shell.print(line);
-    else shell.print(costsText(by as Dimension[], reader.costs(by as Dimension[], span), format));
+    const { reader } = opened;
+    if (format === 'parquet') {
+      const { writeParquet } = await import('./parquet.ts');
+      await writeParquet(reader.rows(span), values.out ?? '');
+      return 0;
+    }
+    const lines = linesOf(reader, values, by as Dimension[], span, format);
+    if (values.out === undefined) for (const line of lines) shell.print(line);
+    else await pipeline(lines, createWriteStream(values.out));
   } finally {
-    reader.close();
+    opened.close();
   }
   return 0;
 }
 
-function formatOf(given: string | undefined, requests: boolean): Format {
+/** What is printed, piece by piece. */
+function* linesOf(
+  reader: LedgerReader,
+  { request, requests }: { readonly request?: string; readonly requests?: boolean },
+  by: readonly Dimension[],
+  span: Span,
+  format: Format,
+): Generator<string> {
+  if (request !== undefined) {
+    const row = reader.find(request);
+    if (row === null) throw new Error(`there is no request ${JSON.stringify(request)}.`);
+    yield* requestLines([row], 'jsonl');
+  } else if (requests === true) yield* requestLines(reader.rows(span), format);
+  else yield costsText(by, reader.costs(by, span), format);
+}
+
+/** Opens what the options name. What a sink holds is gathered into a temporary file first. */
+async function openWhere(
+  { ledger, config, from }: { readonly ledger?: string; readonly config?: string; readonly from?: string },
+  span: Span,
+  shell: Shell,
+): Promise<{ reader: LedgerReader; close(): void }> {
+  if (from === undefined) {
+    const reader = await openReader(ledger ?? (await configuredPath(config, shell)));
+    return { reader, close: () => reader.close() };
+  }
+  const { sinks } = (await configured(config, shell)).observe;
+  const source = readableKinds.includes(from as SinkKind) ? await openSource(from as SinkKind, sinks) : null;
+  if (source === null)
+    throw new Error(
+      `--from must be one of ${readableKinds.join(', ')}, and the configuration must have that sink.`,
+    );
+  const folder = mkdtempSync(join(tmpdir(), 'sidegate-costs-'));
+  const remove = (): void => rmSync(folder, { recursive: true, force: true });
+  try {
+    const path = join(folder, 'gathered.db');
+    await gather(source, span, path);
+    const reader = await openReader(path);
+    return {
+      reader,
+      close() {
+        reader.close();
+        remove();
+      },
+    };
+  } catch (cause) {
+    remove();
+    throw cause;
+  } finally {
+    await source.close();
+  }
+}
+
+function formatOf(given: string | undefined, requests: boolean, out: string | undefined): Format {
   const format = given ?? (requests ? 'jsonl' : 'table');
   if (!formats.includes(format as Format)) throw new Error(`--format must be one of ${formats.join(', ')}.`);
-  if (requests && format === 'table') throw new Error('--requests can be written as csv or jsonl.');
+  if (requests && format === 'table') throw new Error('--requests can be written as csv, jsonl or parquet.');
+  if (!requests && format === 'parquet') throw new Error('--format parquet needs --requests.');
+  if (format === 'parquet' && out === undefined) throw new Error('--format parquet needs --out FILE.');
   return format as Format;
 }
 
@@ -89,16 +169,19 @@ export function timeOf(option: string, text: string, nowMs: number): number {
 }
 
 async function configuredPath(given: string | undefined, shell: Shell): Promise<string> {
+  const { path } = (await configured(given, shell)).observe.ledger;
+  if (path === undefined) throw new Error('the configuration names no ledger: set observe.ledger.path.');
+  return path;
+}
+
+async function configured(given: string | undefined, shell: Shell): Promise<Config> {
   const { loadConfig, formatFaults } = await import('../config/load.ts');
   const file = given ?? shell.env.SIDEGATE_CONFIG ?? 'sidegate.yaml';
   const loaded = loadConfig(file, shell.env);
-  if (!loaded.ok)
-    throw new Error(
-      `the configuration has faults; fix them, or pass the ledger's file by --ledger FILE.\n${formatFaults(file, loaded.faults)}`,
-    );
-  const { path } = loaded.config.observe.ledger;
-  if (path === undefined) throw new Error(`${file} names no ledger: set observe.ledger.path.`);
-  return path;
+  if (loaded.ok) return loaded.config;
+  throw new Error(
+    `the configuration has faults; fix them, or pass the ledger's file by --ledger FILE.\n${formatFaults(file, loaded.faults)}`,
+  );
 }
 
 /** Nano-dollars as dollars, exact. */

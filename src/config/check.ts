@@ -43,7 +43,19 @@ export function checkDraft(draft: Draft, show: Show): { faults: Finding[]; warni
   checkBatch(draft, report);
   checkCatalog(['catalog', 'models'], draft.catalog?.models ?? [], draft.providers, report);
   checkResilience(draft, report);
+  checkObserve(draft, report);
   return { faults, warnings };
+}
+
+/** Sinks send what the ledger holds. */
+function checkObserve({ observe }: Draft, report: Report): void {
+  const { instance: _, ...sinks } = observe?.sinks ?? {};
+  const [first] = Object.keys(sinks);
+  if (first === undefined || observe?.ledger?.path !== undefined) return;
+  report.fault(
+    ['observe', 'sinks', first],
+    'needs observe.ledger.path: sinks send what the ledger holds, so that an outage loses nothing',
+  );
 }
 
 function checkListen(draft: Draft, report: Report): void {

@@ -2,6 +2,7 @@
 
 import { z } from 'zod';
 import { bytes, ms, secret } from '../base/settings.ts';
+import { sinks } from './sinks/settings.ts';
 
 const ledger = z
   .strictObject({
@@ -82,6 +83,7 @@ export const observe = z
     }),
     ledger,
     otlp,
+    sinks,
     logTime: z
       .enum(['epoch', 'iso'])
       .default('epoch')

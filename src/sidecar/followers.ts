@@ -8,6 +8,7 @@ import type { CalledAt } from '../observe/otlp/conventions.ts';
 import type { Otlp } from '../observe/otlp/otlp.ts';
 import { createRecent, type Recent } from '../observe/recent.ts';
 import type { SinkState } from '../observe/sink-state.ts';
+import type { Sinks } from '../observe/sinks/sinks.ts';
 import { createSpend, type Spend } from '../observe/spend.ts';
 import type { Follower } from '../observe/telemetry.ts';
 
@@ -33,16 +34,22 @@ export async function openFollowers(
 ): Promise<Followers> {
   const recent = createRecent(observe.recent);
   const spend = createSpend();
-  const ledger = openLedger(observe.ledger, world, log);
+  const sinks = await openSinks(observe, log, world);
+  const ledger = openLedger(observe.ledger, world, log, () => sinks?.wake());
   const otlp = await openOtlp(observe.otlp, log, world, at);
   return {
     recent,
     spend,
     ledger,
-    sinks: () => (otlp === null ? [] : [['otlp', otlp.state]]),
+    sinks: () => [...(sinks?.states() ?? []), ...(otlp === null ? [] : [['otlp', otlp.state] as const])],
     all: [recent, spend, ledger, otlp].filter((each) => each !== null),
     async close(waitMs) {
-      await Promise.all([ledger?.close(waitMs), otlp?.close(waitMs)]);
+      // Sinks get what the ledger holds.
+      const kept = async (): Promise<void> => {
+        await ledger?.close(waitMs);
+        await sinks?.close(waitMs);
+      };
+      await Promise.all([kept(), otlp?.close(waitMs)]);
     },
   };
 }
@@ -52,10 +59,12 @@ function openLedger(
   { path, ...settings }: Config['observe']['ledger'],
   world: World,
   log: Log,
+  onWritten: () => void,
 ): Ledger | null {
   if (path === undefined) return null;
   return createLedger(path, settings, {
     ...world,
+    onWritten,
     onProblem: (problem) =>
       say(
         log,
@@ -63,6 +72,19 @@ function openLedger(
         problem === null ? { path } : { path, reason: problem },
       ),
   });
+}
+
+/** The sinks of a configuration; null: it has none. */
+async function openSinks(
+  { ledger: { path }, sinks: settings }: Config['observe'],
+  log: Log,
+  world: World,
+): Promise<Sinks | null> {
+  const { instance: _, ...kinds } = settings;
+  if (path === undefined || Object.values(kinds).every((each) => each === undefined)) return null;
+  // Loaded only if needed, as most sidecars share nothing.
+  const { openSinks: open } = await import('../observe/sinks/sinks.ts');
+  return open(path, settings, { ...world, onProblem: (sink, problem) => saySink(log, sink, problem) });
 }
 
 /** The exporter of a configuration; null: it names no receiver. */

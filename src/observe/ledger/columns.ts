@@ -93,5 +93,12 @@ export const ledgerTables = {
        priced INTEGER NOT NULL,
        PRIMARY KEY (request, position)
      ) STRICT, WITHOUT ROWID;`,
+    // How far each sink has got: the id of the last request that it has.
+    `CREATE TABLE sink (
+       name TEXT PRIMARY KEY,
+       cursor INTEGER NOT NULL,
+       sent INTEGER NOT NULL,
+       dropped INTEGER NOT NULL
+     ) STRICT, WITHOUT ROWID;`,
   ],
 } as const;

@@ -41,6 +41,8 @@ export interface LedgerSettings extends Retention {
 export interface LedgerDeps extends Pick<World, 'startThread' | 'wallClock'> {
   /** The file can't be written (with the reason), or can be again (null). Once per change. */
   readonly onProblem: (problem: string | null) => void;
+  /** New rows are committed. */
+  readonly onWritten?: () => void;
 }
 
 /** How long a record waits for others before it is sent. */
@@ -112,6 +114,7 @@ export function createLedger(path: string, first: LedgerSettings, deps: LedgerDe
       return schedule(retryMs);
     }
     written += batch.length;
+    deps.onWritten?.();
     if (waiting.length > 0) return schedule(waiting.length >= batchMax ? 0 : gatherMs);
     onEmpty?.();
     idle = setTimeout(rest, idleMs).unref();

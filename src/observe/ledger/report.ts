@@ -110,7 +110,7 @@ export async function openReader(path: string): Promise<LedgerReader> {
       );
       statement.setReadBigInts(true);
       const found = statement.all(fromMs, toMs).flatMap((row) => eachTag(by, row));
-      return [...merged(found)].sort((a, b) => (a.costNanoUsd < b.costNanoUsd ? 1 : -1));
+      return [...merged(found)].sort(byCost);
     },
     *rows({ fromMs, toMs }) {
       const names = [...columnNames, 'steps'].map((name) => `"${name}"`).join();
@@ -129,6 +129,12 @@ export async function openReader(path: string): Promise<LedgerReader> {
     },
     close: () => database.close(),
   };
+}
+
+/** The most expensive first; those of one cost by their values. */
+function byCost(a: CostRow, b: CostRow): number {
+  if (a.costNanoUsd !== b.costNanoUsd) return a.costNanoUsd < b.costNanoUsd ? 1 : -1;
+  return a.values.join('\0') < b.values.join('\0') ? -1 : 1;
 }
 
 /** The row of each combination of tags. */

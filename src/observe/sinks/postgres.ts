@@ -1,0 +1,80 @@
+/** Records in a table of PostgreSQL, one row for each request; `charges` and `steps` are JSON. */
+import pg from 'pg';
+import { numberColumns, textColumns } from '../ledger/columns.ts';
+import type { Span } from '../ledger/report.ts';
+import type { SinkSettings } from './settings.ts';
+import { type Sink, type SinkRow, type SinkSource, sendTimeoutMs } from './sink.ts';
+
+type Settings = NonNullable<SinkSettings['postgres']>;
+
+/** Rows read at a time. */
+const readMax = 1000;
+
+const columns = [...textColumns, ...numberColumns].map(({ name }) => `"${name}"`);
+
+const tableOf = (table: string): string => `
+  CREATE TABLE IF NOT EXISTS ${table} (
+    ${textColumns.map(({ name }) => `"${name}" text NOT NULL`).join(', ')},
+    ${numberColumns.map(({ name }) => `"${name}" bigint NOT NULL`).join(', ')},
+    instance text NOT NULL, charges jsonb NOT NULL, steps jsonb NOT NULL,
+    PRIMARY KEY (request_id));
+  CREATE INDEX IF NOT EXISTS ${table}_by_time ON ${table} (ended_ms)`;
+
+const poolOf = ({ url }: Settings): pg.Pool => {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: 1,
+    connectionTimeoutMillis: sendTimeoutMs,
+    query_timeout: sendTimeoutMs,
+    application_name: 'sidegate',
+  });
+  // A lost connection that nobody uses: the next query opens another.
+  pool.on('error', () => {});
+  return pool;
+};
+
+/** Opens the table for writing; it is created when it is first written to. */
+export async function openPostgres(settings: Settings): Promise<Sink> {
+  const { table } = settings;
+  const pool = poolOf(settings);
+  let created = false;
+  return {
+    async send(rows) {
+      if (!created) await pool.query(tableOf(table));
+      created = true;
+      await pool.query(
+        `INSERT INTO ${table} (${columns.join()}, instance, charges, steps)
+         SELECT ${columns.join()}, instance, charges, steps FROM jsonb_populate_recordset(NULL::${table}, $1::jsonb)
+         ON CONFLICT (request_id) DO NOTHING`,
+        // PostgreSQL's texts can't hold the character zero.
+        [JSON.stringify(rows).replaceAll('\\u0000', '')],
+      );
+    },
+    close: () => pool.end(),
+  };
+}
+
+/** Opens the table for reading. */
+export async function readPostgres(settings: Settings): Promise<SinkSource> {
+  const pool = poolOf(settings);
+  return {
+    async *rows({ fromMs, toMs }: Span) {
+      let [lastMs, lastId] = [fromMs, ''];
+      for (;;) {
+        const { rows } = await pool.query<Record<string, unknown>>(
+          `SELECT ${columns.join()}, instance, charges, steps FROM ${settings.table}
+           WHERE (ended_ms, request_id) > ($1, $2) AND ended_ms < $3 ORDER BY ended_ms, request_id LIMIT ${readMax}`,
+          [lastMs, lastId, toMs],
+        );
+        for (const row of rows) {
+          for (const { name } of numberColumns) row[name] = Number(row[name]);
+          yield row as SinkRow;
+        }
+        const last = rows.at(-1);
+        if (last === undefined || rows.length < readMax) return;
+        [lastMs, lastId] = [Number(last.ended_ms), String(last.request_id)];
+      }
+    },
+    close: () => pool.end(),
+  };
+}

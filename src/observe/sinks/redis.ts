@@ -1,0 +1,70 @@
+/** Records in a Redis stream, one entry each, as JSON in the field `record`. */
+import { Redis } from 'ioredis';
+import type { Span } from '../ledger/report.ts';
+import type { SinkSettings } from './settings.ts';
+import { type Sink, type SinkRow, type SinkSource, sendTimeoutMs } from './sink.ts';
+
+type Settings = NonNullable<SinkSettings['redis']>;
+
+const field = 'record';
+/** Entries read at a time. */
+const readMax = 1000;
+
+/** Connects on first use; a command fails within the time that sending may take. */
+function connect({ url }: Settings): Redis {
+  const client = new Redis(url, {
+    lazyConnect: true,
+    maxRetriesPerRequest: 0,
+    connectTimeout: sendTimeoutMs,
+    commandTimeout: sendTimeoutMs,
+    retryStrategy: () => null,
+  });
+  // Reported by the command that fails.
+  client.on('error', () => {});
+  return client;
+}
+
+/** Opens the stream for writing. */
+export async function openRedis(settings: Settings): Promise<Sink> {
+  const { key, recordsMax } = settings;
+  let client = connect(settings);
+  return {
+    async send(rows) {
+      // A client whose connection was lost is over: none of its commands may be sent again by itself.
+      if (client.status === 'end') client = connect(settings);
+      const pipeline = client.pipeline();
+      for (const row of rows) pipeline.xadd(key, 'MAXLEN', '~', recordsMax, '*', field, JSON.stringify(row));
+      const results = await pipeline.exec();
+      for (const [failure] of results ?? []) if (failure !== null) throw failure;
+    },
+    async close() {
+      client.disconnect();
+    },
+  };
+}
+
+/** Opens the stream for reading. */
+export async function readRedis(settings: Settings): Promise<SinkSource> {
+  const client = connect(settings);
+  return {
+    async *rows(span: Span) {
+      let next = '-';
+      for (;;) {
+        const entries = await client.xrange(settings.key, next, '+', 'COUNT', readMax);
+        for (const [, values] of entries) {
+          const text = values[values.indexOf(field) + 1];
+          const row = text === undefined ? null : (JSON.parse(text) as SinkRow);
+          const endedMs = Number(row?.ended_ms);
+          if (row !== null && endedMs >= span.fromMs && endedMs < span.toMs) yield row;
+        }
+        const last = entries.at(-1)?.[0];
+        if (last === undefined || entries.length < readMax) return;
+        // Exclusive: entries after it.
+        next = `(${last}`;
+      }
+    },
+    async close() {
+      client.disconnect();
+    },
+  };
+}

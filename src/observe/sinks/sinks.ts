@@ -1,0 +1,96 @@
+/** The sinks that many processes share: Redis, a webhook, PostgreSQL, ClickHouse. Served by a thread of their own. */
+import { hostname } from 'node:os';
+import type { Thread, World } from '../../base/world.ts';
+import type { SinkState } from '../sink-state.ts';
+import { configuredKinds, type SinkKind } from './kinds.ts';
+import type { SinkSettings } from './settings.ts';
+import type { SinkNews, SinksOrder } from './worker.ts';
+
+/** The open sinks. */
+export interface Sinks {
+  /** The ledger has new rows. */
+  wake(): void;
+  states(): (readonly [SinkKind, SinkState])[];
+  /** Sends what waits, for at most `waitMs`; the rest is sent after the next start. */
+  close(waitMs: number): Promise<void>;
+}
+
+/** What sinks need. */
+export interface SinksDeps extends Pick<World, 'startThread' | 'wallClock'> {
+  /** A sink can't be reached (with the reason), or can be again (null). Once per change. */
+  onProblem(sink: SinkKind, problem: string | null): void;
+}
+
+/** The thread's file next to this one, compiled or not. */
+const threadUrl = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
+/** Shortest time between two wakes: rows that come meanwhile are sent together. */
+const wakeEveryMs = 250;
+/** How long the thread may take to end, in addition. */
+const endMs = 1000;
+
+/** Starts the thread of the sinks. @param path the ledger's file */
+export function openSinks(path: string, settings: SinkSettings, deps: SinksDeps): Sinks {
+  const known = new Map<SinkKind, SinkNews>();
+  const failing = new Set<SinkKind>();
+  let timer: NodeJS.Timeout | null = null;
+  let closed = false;
+  const order = (thread: Thread, message: SinksOrder): void => thread.postMessage(message);
+
+  const start = (): Thread => {
+    const opened = deps.startThread(threadUrl);
+    opened.unref();
+    opened.on('message', (news: SinkNews) => {
+      known.set(news.sink, news);
+      if ((news.problem !== null) === failing.has(news.sink)) return;
+      if (news.problem === null) failing.delete(news.sink);
+      else failing.add(news.sink);
+      deps.onProblem(news.sink, news.problem);
+    });
+    opened.on('error', () => {
+      // A defect: started again at the next rows.
+      if (opened === thread && !closed) thread = null;
+    });
+    const instance = settings.instance ?? hostname();
+    order(opened, { kind: 'open', path, instance, settings });
+    return opened;
+  };
+  let thread: Thread | null = start();
+
+  return {
+    wake() {
+      timer ??= setTimeout(() => {
+        timer = null;
+        if (closed) return;
+        if (thread === null) thread = start();
+        else order(thread, { kind: 'wake' });
+      }, wakeEveryMs).unref();
+    },
+    states: () =>
+      configuredKinds(settings).map((name) => {
+        const { sent, dropped, waiting, oldestMs } = known.get(name)?.progress ?? {
+          sent: 0,
+          dropped: 0,
+          waiting: 0,
+          oldestMs: 0,
+        };
+        const lagMs = oldestMs === 0 ? 0 : Math.max(0, deps.wallClock() - oldestMs);
+        return [name, { sent, dropped, waiting, lagMs }];
+      }),
+    async close(waitMs) {
+      closed = true;
+      if (timer !== null) clearTimeout(timer);
+      const ending = thread;
+      thread = null;
+      if (ending === null) return;
+      await new Promise<void>((resolve) => {
+        const late = setTimeout(resolve, waitMs + endMs);
+        ending.once('exit', () => {
+          clearTimeout(late);
+          resolve();
+        });
+        order(ending, { kind: 'close', waitMs });
+      });
+      void ending.terminate();
+    },
+  };
+}

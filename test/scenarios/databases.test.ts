@@ -1,0 +1,146 @@
+/** Records in real databases that a fleet shares: PostgreSQL, and ClickHouse where it is installed. */
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { stringify } from 'yaml';
+import { realWorld } from '../../src/base/world.ts';
+import { costs } from '../../src/commands/costs.ts';
+import { nothingBilled } from '../../src/count/usage.ts';
+import { createLedger } from '../../src/observe/ledger/ledger.ts';
+import { createRecord, type ExchangeRecord, noCourse } from '../../src/observe/record.ts';
+import { observe } from '../../src/observe/settings.ts';
+import { openSinks } from '../../src/observe/sinks/sinks.ts';
+import { startPostgres } from '../support/postgres.ts';
+import { freePort } from '../support/redis.ts';
+
+const patience = { timeout: 120_000 };
+const usage = { inputTokens: 10, outputTokens: 5, cachedInputTokens: 0, cacheWriteTokens: 0, known: true };
+
+const recordOf = (i: number): ExchangeRecord => ({
+  ...createRecord(
+    { id: `req-${i}`, startedMs: 0, endpoint: { name: 'chat' } },
+    noCourse,
+    { status: 200 },
+    nothingBilled,
+    1,
+  ),
+  team: i % 3 === 0 ? "we'b\u0000" : 'research',
+  target: 'a/x',
+  costNanoUsd: 3,
+  charges: [
+    { target: 'b/y', usage, costNanoUsd: 1 },
+    { target: 'a/x', usage, costNanoUsd: 2 },
+  ],
+});
+
+function folder(): string {
+  const path = mkdtempSync(join(tmpdir(), 'sidegate-databases-'));
+  onTestFinished(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+/** Sends 3000 records, with an outage in the middle, and reads the costs back. */
+async function survives(
+  kind: 'postgres' | 'clickhouse',
+  url: string,
+  outage: { begin(): Promise<void>; end(): Promise<void> },
+): Promise<void> {
+  const at = folder();
+  const path = join(at, 'l.db');
+  const shared = { [kind]: { url } };
+  const problems: (string | null)[] = [];
+  const sinks = openSinks(path, observe.parse({ sinks: shared }).sinks, {
+    ...realWorld,
+    onProblem: (_, problem) => problems.push(problem),
+  });
+  const ledger = createLedger(
+    path,
+    { keepDays: 90, maxBytes: 2 ** 30, waitingMax: 100_000 },
+    { ...realWorld, onProblem: () => {}, onWritten: sinks.wake },
+  );
+  onTestFinished(async () => {
+    await ledger.close(10_000);
+    await sinks.close(10_000);
+  });
+  const state = () => sinks.states()[0]?.[1];
+  for (let i = 0; i < 1500; i++) ledger.add(recordOf(i), Date.now());
+  await vi.waitFor(() => expect(state()?.sent).toBe(1500), patience);
+  await outage.begin();
+  for (let i = 1500; i < 3000; i++) ledger.add(recordOf(i), Date.now());
+  await vi.waitFor(() => expect(problems).toHaveLength(1), patience);
+  await outage.end();
+  await vi.waitFor(() => expect(state()).toMatchObject({ sent: 3000, waiting: 0, dropped: 0 }), patience);
+
+  const config = join(at, 'sidegate.yaml');
+  const providers = { s: { preset: 'simulator' } };
+  const routes = [{ model: 'm', targets: [{ provider: 's' }] }];
+  const both = { ledger: { path }, sinks: shared };
+  writeFileSync(
+    config,
+    stringify({ authenticate: { anonymousTenant: 't' }, providers, routes, observe: both }),
+  );
+  let text = '';
+  const print = (more: string): void => {
+    text += more;
+  };
+  const shell = { env: {}, print, printError: print, terminal: false, onSignal: () => {} };
+  const args = ['--config', config, '--from', kind, '--by', 'team,target', '--format', 'csv'];
+  expect(await costs(args, shell)).toBe(0);
+  const rows = text.trimEnd().split('\n').slice(1);
+  expect(rows.map((row) => row.split(',').slice(1, 7).join())).toEqual([
+    'a/x,2000,0,20000,10000,0',
+    'b/y,2000,0,20000,10000,0',
+    'a/x,1000,0,10000,5000,0',
+    'b/y,1000,0,10000,5000,0',
+  ]);
+}
+
+test('PostgreSQL has every record once, after a crash of its own too', async () => {
+  const postgres = await startPostgres();
+  onTestFinished(() => postgres.stop());
+  await survives('postgres', postgres.url, { begin: postgres.kill, end: postgres.start });
+});
+
+/** ClickHouse is not in every distribution; where it is, it is tested. */
+function clickhouse(): string | null {
+  try {
+    return execFileSync('sh', ['-c', 'command -v clickhouse-server'], { encoding: 'utf8' }).trim();
+  } catch {
+    return null;
+  }
+}
+
+test.skipIf(clickhouse() === null)('ClickHouse has every record once', async () => {
+  const at = folder();
+  const [http, tcp] = [await freePort(), await freePort()];
+  writeFileSync(
+    join(at, 'config.xml'),
+    `<yandex><listen_host>127.0.0.1</listen_host><http_port>${http}</http_port><tcp_port>${tcp}</tcp_port>
+     <path>${at}/data/</path><tmp_path>${at}/tmp/</tmp_path><users_config>users.xml</users_config>
+     <default_profile>default</default_profile><default_database>default</default_database>
+     <mark_cache_size>67108864</mark_cache_size><logger><console>1</console></logger></yandex>`,
+  );
+  const user = '<password></password><networks><ip>::/0</ip></networks><profile>default</profile>';
+  writeFileSync(
+    join(at, 'users.xml'),
+    `<yandex><profiles><default></default></profiles><quotas><default></default></quotas>
+     <users><default>${user}<quota>default</quota></default></users></yandex>`,
+  );
+  let child: ReturnType<typeof spawn> | null = null;
+  const url = `http://127.0.0.1:${http}`;
+  const begin = async (): Promise<void> => {
+    if (child?.exitCode !== null || child.signalCode !== null) return;
+    const exited = new Promise((resolve) => child?.once('exit', resolve));
+    child?.kill('SIGKILL');
+    await exited;
+  };
+  const end = async (): Promise<void> => {
+    child = spawn('clickhouse-server', ['--config-file=config.xml'], { cwd: at, stdio: 'ignore' });
+    await vi.waitFor(async () => expect((await fetch(`${url}/ping`)).ok).toBe(true), patience);
+  };
+  await end();
+  onTestFinished(begin);
+  await survives('clickhouse', url, { begin, end });
+});
