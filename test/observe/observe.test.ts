@@ -185,7 +185,7 @@ describe.each(wires)('$name', (wire) => {
     const never = gate.upstream.call(0);
     await never;
     // The first asks for what never comes, the second leaves amid its text.
-    const second = await gate.stream(wire, secret, { headers: auth });
+    const second = await gate.stream(wire, `${secret} again`, { headers: auth });
     await second.sees('zq');
     second.hangUp();
     const id = String(second.headers['x-request-id']);
