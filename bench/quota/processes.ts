@@ -105,7 +105,10 @@ export async function startPod(number: number, config: object, env: object = {})
     if (child.exitCode !== null) throw new Error(`pod ${number} ended before it was ready`);
     const reply = await fetch(`http://127.0.0.1:${adminPort}/readyz`).catch(() => null);
     if (reply?.ok === true) break;
-    if (performance.now() - started > readyWithinMs) throw new Error(`pod ${number} was not ready in time`);
+    if (performance.now() - started > readyWithinMs) {
+      child.kill('SIGKILL');
+      throw new Error(`pod ${number} was not ready in time`);
+    }
     await wait(20);
   }
   return { ...processOf(child, port), adminPort };

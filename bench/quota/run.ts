@@ -79,11 +79,14 @@ async function runScenario(scenario: Scenario, oracle: Oracle): Promise<Result> 
   const stage: Stage = { pods, backend, durationMs, join };
   try {
     const first = scenario.first ?? demand.length;
-    await Promise.all(
+    const started = await Promise.allSettled(
       Array.from({ length: first }, async (_, pod) => {
         pods[pod] = await startPod(pod, config, backend.clock?.env);
       }),
     );
+    // Those that did start are stopped below.
+    const fault = started.find((one) => one.status === 'rejected');
+    if (fault !== undefined) throw fault.reason;
     await new Promise((done) => setTimeout(done, settleMs));
     oracle.reset();
     const beganMs = performance.now();
