@@ -60,7 +60,8 @@ const onLine: Readonly<Record<LogLine, string>> = {
   peersUp: 'Nothing to do.',
   leasesDown: 'Each pod enforces its share of shared limits until Redis answers again. Check Redis.',
   leasesUp: 'Nothing to do.',
-  leaseForeign: 'Something else writes to the same Redis. Give Sidegate a prefix or a database of its own.',
+  leasesOwn: 'Nothing to do.',
+  leasesForeign: 'Something else writes to the same Redis. Give Sidegate a prefix or a database of its own.',
   limitSoft:
     'The share `softShare` of a limit or budget is used. Tell the caller named by `scope`, or raise the limit.',
   limitObserved: 'With `mode: enforce`, this request would have been refused.',

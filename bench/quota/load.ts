@@ -13,11 +13,13 @@ export interface Stream {
 
 /** What became of them. */
 export interface Sent {
-  /** Requests sent. */
-  sent: number;
+  /** Requests that were answered by the limit: let through, or refused. */
   admitted: number;
   refused: number;
-  failed: number;
+  /** Requests that ended otherwise, by status and code, or by the error of the connection. */
+  readonly failed: Map<string, number>;
+  /** Requests that were never sent, since too many were in flight: no demand. */
+  unsent: number;
   /** Latency of each reply, ms. */
   readonly latencies: number[];
 }
@@ -31,11 +33,13 @@ export interface Demand {
 /** Requests of one pod that wait for their answer at most. */
 const inFlightMax = 500;
 const tickMs = 10;
+const bodyMaxLength = 4096;
 
-/** Starts to send. */
+/** Starts to send, each request when it is due, however long others take. */
 export function startDemand({ port, pod, perSecond, streaming, maxTokens }: Stream): Demand {
-  const agent = new Agent({ keepAlive: true, maxSockets: inFlightMax });
-  const sent: Sent = { sent: 0, admitted: 0, refused: 0, failed: 0, latencies: [] };
+  // Sidecars close idle connections after a while; one that was idle for less is surely open.
+  const agent = new Agent({ keepAlive: true, maxSockets: inFlightMax, timeout: idleMs });
+  const sent: Sent = { admitted: 0, refused: 0, failed: new Map(), unsent: 0, latencies: [] };
   const body = JSON.stringify({
     model: 'bench',
     user: String(pod),
@@ -45,10 +49,17 @@ export function startDemand({ port, pod, perSecond, streaming, maxTokens }: Stre
   });
   const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
   let inFlight = 0;
+  const fail = (why: string): void => {
+    sent.failed.set(why, (sent.failed.get(why) ?? 0) + 1);
+  };
   const send = (): void => {
-    sent.sent += 1;
     inFlight += 1;
     const startMs = performance.now();
+    let ended = false;
+    const end = (): void => {
+      if (!ended) inFlight -= 1;
+      ended = true;
+    };
     const req = request({
       host: '127.0.0.1',
       port,
@@ -58,36 +69,45 @@ export function startDemand({ port, pod, perSecond, streaming, maxTokens }: Stre
       agent,
     });
     req.on('response', (res) => {
-      if (res.statusCode === 200) sent.admitted += 1;
-      else if (res.statusCode === 429) sent.refused += 1;
-      else sent.failed += 1;
-      res.resume();
+      const { statusCode = 0 } = res;
+      let text = '';
+      res.setEncoding('utf8');
+      res.on('data', (chunk: string) => {
+        if (text.length < bodyMaxLength) text += chunk;
+      });
       res.on('close', () => {
-        inFlight -= 1;
+        if (statusCode === 200) sent.admitted += 1;
+        else if (statusCode === 429) sent.refused += 1;
+        else fail(`${statusCode} ${/"code": ?"(\w+)"/.exec(text)?.[1] ?? ''}`);
         sent.latencies.push(performance.now() - startMs);
+        end();
       });
     });
-    req.on('error', () => {
-      sent.failed += 1;
-      inFlight -= 1;
+    req.on('error', (cause: NodeJS.ErrnoException) => {
+      fail(cause.code ?? cause.message);
+      end();
     });
     req.end(body);
   };
   const begunMs = performance.now();
-  let due = 0;
+  let done = 0;
   const timer = setInterval(() => {
-    due = Math.floor(((performance.now() - begunMs) / 1000) * perSecond);
-    while (sent.sent < due && inFlight < inFlightMax) send();
-    // What could not be sent in time is no demand any more.
-    if (inFlight >= inFlightMax) sent.sent = Math.max(sent.sent, due);
+    const due = Math.floor(((performance.now() - begunMs) / 1000) * perSecond);
+    for (; done < due; done++) {
+      if (inFlight < inFlightMax) send();
+      else sent.unsent += 1;
+    }
   }, tickMs);
   return {
     sent,
     async stop() {
       clearInterval(timer);
       const endMs = performance.now() + 15_000;
-      while (inFlight > 0 && performance.now() < endMs) await new Promise((done) => setTimeout(done, 20));
+      while (inFlight > 0 && performance.now() < endMs) await new Promise((next) => setTimeout(next, 20));
       agent.destroy();
     },
   };
 }
+
+/** Connections that were idle for this long are not used again. */
+const idleMs = 3000;

@@ -13,6 +13,7 @@ const run = promisify(execFile);
 const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const work = mkdtempSync(join(tmpdir(), 'sidegate-quota-'));
 const readyWithinMs = 30_000;
+const triesMax = 5;
 
 /** Removes what the benchmark wrote. */
 export const removeWork = (): void => rmSync(work, { recursive: true, force: true });
@@ -92,6 +93,16 @@ export interface Pod extends Process {
 
 /** Starts a sidecar, and waits until it is ready. */
 export async function startPod(number: number, config: object, env: object = {}): Promise<Pod> {
+  for (let tried = 1; ; tried++) {
+    const pod = await tryPod(number, config, env);
+    if (pod !== null) return pod;
+    // Another process may have taken its port meanwhile.
+    if (tried === triesMax) throw new Error(`pod ${number} ended before it was ready`);
+  }
+}
+
+/** Null: it ended before it was ready. */
+async function tryPod(number: number, config: object, env: object): Promise<Pod | null> {
   const [port, adminPort] = [await freePort(), await freePort()];
   const file = join(work, `pod-${number}-${port}.json`);
   const listening = { listen: { port, drainMs: 0 }, admin: { port: adminPort } };
@@ -102,7 +113,7 @@ export async function startPod(number: number, config: object, env: object = {})
   });
   const started = performance.now();
   for (;;) {
-    if (child.exitCode !== null) throw new Error(`pod ${number} ended before it was ready`);
+    if (child.exitCode !== null) return null;
     const reply = await fetch(`http://127.0.0.1:${adminPort}/readyz`).catch(() => null);
     if (reply?.ok === true) break;
     if (performance.now() - started > readyWithinMs) {
@@ -124,7 +135,10 @@ export async function startRedis(args: readonly string[] = [], port = 0, env: ob
   const child = spawn('redis-server', given, { stdio: 'ignore', env: { ...process.env, ...env } });
   const started = performance.now();
   for (;;) {
-    if (child.exitCode !== null) throw new Error('redis-server ended before it was ready');
+    if (child.exitCode !== null) {
+      if (port !== 0) throw new Error('redis-server ended before it was ready');
+      return startRedis(args, port, env);
+    }
     if (await answers(at)) return processOf(child, at);
     if (performance.now() - started > readyWithinMs) throw new Error('redis-server was not ready in time');
     await wait(20);

@@ -94,12 +94,15 @@ async function runScenario(scenario: Scenario, oracle: Oracle): Promise<Result> 
     const ended = new Promise((done) => setTimeout(done, durationMs));
     const outage = (await scenario.act?.(stage)) ?? null;
     await ended;
-    await Promise.all(demands.map((one) => one.stop()));
-    const seconds = (performance.now() - beganMs) / 1000;
     const calls = await callsOf(pods);
+    await Promise.all(demands.map((one) => one.stop()));
+    const { answered, failed } = calls;
+    const perPod = answered / calls.pods / ((durationMs + settleMs) / 1000);
     process.stdout.write(
-      `${scenario.name}: ${(calls.answered / calls.pods / (seconds + settleMs / 1000)).toFixed(2)} calls to Redis per pod and second, ${calls.failed} failed\n`,
+      `${scenario.name}: ${perPod.toFixed(2)} calls to Redis per pod and second, ${failed} failed\n`,
     );
+    // From the first request to the last that was let through.
+    const seconds = Math.max(durationMs, oracle.lastMs - beganMs) / 1000;
     return judge(scenario, oracle, demands, seconds, outage === null ? null : outage.ms / 1000);
   } finally {
     await Promise.all(demands.map((one) => one.stop()));
@@ -146,18 +149,20 @@ function judge(
   const overrun = 0;
   const outage = outageSeconds === null ? 0 : B + r * outageSeconds;
   const bound = B + r * seconds + held + overrun + outage;
-  const asked = demands.map(({ sent }) => sent.sent * cost);
-  const L = B + r * seconds;
+  // What was asked for is what got an answer: a request that was never sent, or failed, is no demand.
+  const asked = demands.map(({ sent }) => (sent.admitted + sent.refused) * cost);
+  const L = B + r * (durationMs / 1000);
   const fair = fairShares(asked, L);
   const wanted = fair.reduce((sum, n) => sum + n, 0);
-  const least = Math.min(...fair.map((part, pod) => (part === 0 ? 1 : ((requests[pod] ?? 0) * cost) / part)));
-  const failed = demands.reduce((sum, { sent }) => sum + sent.failed, 0);
+  const parts = fair.map((part, pod) => (part === 0 ? 1 : ((requests[pod] ?? 0) * cost) / part));
+  const least = Math.min(...parts);
   const number = (value: number): string => value.toFixed(limit.unit === 'usd' ? 3 : 0);
   process.stdout.write(
     `  B ${number(B)}, r ${r}/s, T ${seconds.toFixed(1)} s, N ${N}, Σh ${number(held)}, K·max(0, cost − reserve) 0` +
       `${outageSeconds === null ? '' : `, D ${outageSeconds.toFixed(1)} s: B + r·D ${number(outage)}`}\n` +
       `  admitted ${number(admitted)} ≤ ${number(bound)}: ${admitted <= bound ? 'yes' : 'NO'}, ratio ${(admitted / bound).toFixed(3)}, ` +
-      `share of min(limit, demand) ${((100 * admitted) / wanted).toFixed(1)}%, of the pod with the least ${(100 * least).toFixed(1)}%, failed ${failed}\n`,
+      `share of min(limit, demand) ${((100 * admitted) / wanted).toFixed(1)}%, of the pod with the least ${(100 * least).toFixed(1)}%\n` +
+      `  of each pod ${parts.map((part) => `${(100 * part).toFixed(0)}%`).join(' ')}; ${othersOf(demands)}\n`,
   );
   return {
     scenario: scenario.name,
@@ -166,6 +171,18 @@ function judge(
     share: round(admitted / wanted),
     least: round(least),
   };
+}
+
+/** Requests that the limit did not decide on, in words. */
+function othersOf(demands: readonly Demand[]): string {
+  const failed = new Map<string, number>();
+  let unsent = 0;
+  for (const { sent } of demands) {
+    unsent += sent.unsent;
+    for (const [why, count] of sent.failed) failed.set(why, (failed.get(why) ?? 0) + count);
+  }
+  const kinds = [...failed].map(([why, count]) => `${count} × ${why}`);
+  return `failed: ${kinds.length === 0 ? 'none' : kinds.join(', ')}; not sent: ${unsent}`;
 }
 
 const round = (value: number): number => Math.round(value * 1000) / 1000;

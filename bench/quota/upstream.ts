@@ -9,6 +9,8 @@ export interface Oracle {
   readonly requests: readonly number[];
   /** Reply tokens of all requests. */
   readonly tokens: number;
+  /** When the last request came, as `performance.now()`; 0: none has. */
+  readonly lastMs: number;
   reset(): void;
   close(): void;
 }
@@ -29,7 +31,9 @@ const usage = (tokens: number) => ({
 export async function startOracle(): Promise<Oracle> {
   let requests: number[] = [];
   let tokens = 0;
-  const server = createServer((req, res) => {
+  let lastMs = 0;
+  // Never the one that closes a connection first: a request could be on its way.
+  const server = createServer({ keepAliveTimeout: 600_000 }, (req, res) => {
     let body = '';
     req.on('data', (chunk: Buffer) => {
       if (body.length < bodyMaxBytes) body += chunk;
@@ -38,6 +42,7 @@ export async function startOracle(): Promise<Oracle> {
       const { user, stream } = JSON.parse(body) as { user?: string; stream?: boolean };
       const pod = Number(user);
       requests[pod] = (requests[pod] ?? 0) + 1;
+      lastMs = performance.now();
       const chat = { id: 'x', created: 1, model: 'bench' };
       if (stream !== true) {
         tokens += plainTokens;
@@ -80,8 +85,12 @@ export async function startOracle(): Promise<Oracle> {
     get tokens() {
       return tokens;
     },
+    get lastMs() {
+      return lastMs;
+    },
     reset() {
       requests = [];
+      lastMs = 0;
       tokens = 0;
     },
     close: () => {

@@ -31,10 +31,11 @@ export const logLines = {
     text: 'shared limits cannot be leased from Redis; this pod goes on at its share of each',
   },
   leasesUp: { level: 'info', text: 'shared limits are leased' },
-  leaseForeign: {
+  leasesForeign: {
     level: 'error',
-    text: 'a key of a shared limit in Redis holds something else; this pod goes on at its share of it',
+    text: 'keys of shared limits in Redis hold something else; this pod goes on at its share of them',
   },
+  leasesOwn: { level: 'info', text: 'the keys of all shared limits can be used again' },
   limitSoft: { level: 'warn', text: 'a soft limit was crossed' },
   limitObserved: { level: 'warn', text: 'a limit in observe mode would have refused' },
   limitUnpriced: {

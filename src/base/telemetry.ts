@@ -49,8 +49,12 @@ export interface Telemetry {
   leases(up: boolean, why: string): void;
   /** A call to Redis for leases has ended. */
   leaseCall(outcome: 'answered' | 'failed'): void;
-  /** The Redis key of a shared limit holds something else, so this pod uses its share of that limit. */
-  leaseForeign(): void;
+  /** Sidecars that share this Redis, this one included. */
+  leasePods(pods: number): void;
+  /** A request waited for Redis, since its limit is too small to be sliced; `late`: the pod's share decided. */
+  leaseAsk(outcome: 'answered' | 'late'): void;
+  /** Redis keys of this many shared limits hold something else: this pod uses its share of them. Once per change. */
+  leasesForeign(limits: number): void;
   /** A batch request was refused or left the queue unsent. */
   batchRefused(reason: BatchRefusal): void;
   /** A limit or budget did something. @param limit its name @param scope whom it counts for, as in messages */
@@ -79,7 +83,9 @@ export const silent: Telemetry = {
   hint: nothing,
   leases: nothing,
   leaseCall: nothing,
-  leaseForeign: nothing,
+  leasePods: nothing,
+  leaseAsk: nothing,
+  leasesForeign: nothing,
   batchRefused: nothing,
   limit: nothing,
   tokenCount: nothing,

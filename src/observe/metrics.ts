@@ -10,6 +10,7 @@ import { type Priority, priorities } from '../exchange/priority.ts';
 import { noFindings, piiKinds } from '../native/pii.ts';
 import type { Engine } from '../upstream/target.ts';
 import { collectEngines } from './engine-metrics.ts';
+import { createLeaseMetrics, type LeaseMetrics } from './lease-metrics.ts';
 import type { ExchangeRecord } from './record.ts';
 import { registerState, type StateGauges } from './state-metrics.ts';
 import { createDistribution, createTally } from './tally.ts';
@@ -40,7 +41,7 @@ export interface Gauges extends StateGauges {
 }
 
 /** The metrics of a sidecar: each method counts one event. */
-export interface Metrics {
+export interface Metrics extends LeaseMetrics {
   readonly registry: Registry;
   /** A request is finished. */
   record(record: ExchangeRecord): void;
@@ -58,9 +59,6 @@ export interface Metrics {
   peers(up: boolean): void;
   /** A hint to or from a peer. */
   hint(what: 'sent' | 'received' | 'dropped'): void;
-  /** Shared limits are leased over Redis, or this pod uses its share of each. */
-  leases(up: boolean): void;
-  leaseCall(outcome: 'answered' | 'failed'): void;
   /** A batch request left the queue without being processed. */
   batchRefused(reason: BatchRefusal): void;
   /** A limit or budget did more than let a request pass. @param limit its name */
@@ -124,6 +122,7 @@ export function createMetrics(gauges: Gauges): Metrics {
     ['result'],
   );
   const upstream = createUpstreamMetrics(registry, names);
+  const leases = createLeaseMetrics(registry);
   const limits = createTally(
     registry,
     'sidegate_limit_events_total',
@@ -194,6 +193,7 @@ export function createMetrics(gauges: Gauges): Metrics {
     charge,
     count: (result) => counts.add(1, result),
     ...upstream,
+    ...leases,
     batchRefused: (reason) => batchRefused.add(1, reason),
     jwks: (issuer, ok) => jwks.add(1, issuer, ok ? 'ok' : 'failed'),
     limit: (limit, event) => limits.add(1, limit, event),
@@ -251,7 +251,7 @@ function createUsageMetrics(registry: Registry, names: TargetNames): Metrics['ch
 function createUpstreamMetrics(
   registry: Registry,
   names: TargetNames,
-): Pick<Metrics, 'call' | 'retryBudgetSpent' | 'hedge' | 'peers' | 'hint' | 'leases' | 'leaseCall'> {
+): Pick<Metrics, 'call' | 'retryBudgetSpent' | 'hedge' | 'peers' | 'hint'> {
   const calls = createTally(registry, 'sidegate_upstream_calls_total', 'Calls to providers, by outcome.', [
     'target',
     'outcome',
@@ -294,15 +294,6 @@ function createUpstreamMetrics(
   for (const kind of ['retry', 'hedge']) spent.add(0, kind);
   for (const outcome of ['sent', 'won']) hedges.add(0, outcome);
   for (const outcome of ['sent', 'received', 'dropped']) hints.add(0, outcome);
-  const leaseCalls = createTally(registry, 'sidegate_lease_calls_total', 'Calls to Redis for leases.', [
-    'outcome',
-  ]);
-  for (const outcome of ['answered', 'failed']) leaseCalls.add(0, outcome);
-  const leasesUp = new Gauge({
-    name: 'sidegate_leases_up',
-    help: '1: limits are shared over Redis; 0: this pod uses its share of each, or shares none.',
-    registers: [registry],
-  });
   return {
     call(label, outcome, durationMs, ttftMs, made) {
       const target = names.called(label, outcome, made);
@@ -314,8 +305,6 @@ function createUpstreamMetrics(
     hedge: (what) => hedges.add(1, what),
     peers: (up) => peersUp.set(up ? 1 : 0),
     hint: (what) => hints.add(1, what),
-    leases: (up) => leasesUp.set(up ? 1 : 0),
-    leaseCall: (outcome) => leaseCalls.add(1, outcome),
   };
 }
 

@@ -48,6 +48,7 @@ export function createObserver(
   world: { readonly clock: () => number; readonly wallClock: () => number },
 ): Observer {
   const notice = createNotices(log, world.clock);
+  let foreignLimits = 0;
   const failingIssuers = new Set<string>();
   let limitNames: ReadonlySet<string> = new Set();
   return {
@@ -89,7 +90,15 @@ export function createObserver(
       say(log, up ? 'leasesUp' : 'leasesDown', up ? {} : { why });
     },
     leaseCall: metrics.leaseCall,
-    leaseForeign: () => say(log, 'leaseForeign'),
+    leasePods: metrics.leasePods,
+    leaseAsk: metrics.leaseAsk,
+    leasesForeign(limits) {
+      const before = foreignLimits;
+      foreignLimits = limits;
+      metrics.leasesForeign(limits);
+      if (before === 0) say(log, 'leasesForeign', { limits });
+      else if (limits === 0) say(log, 'leasesOwn');
+    },
     batchRefused: metrics.batchRefused,
     limit(limit, event, scope) {
       metrics.limit(limitNames.has(limit) ? limit : storedKeyLimit, event);

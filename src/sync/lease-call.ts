@@ -24,6 +24,8 @@ export interface LeaseTimes {
 export interface LeaseCall {
   readonly shard: number;
   readonly keys: readonly string[];
+  /** Names of the limits in it. */
+  readonly names: readonly string[];
   readonly blob: Buffer;
   /** The reports it is made of, by number. */
   readonly reports: readonly number[];
@@ -107,6 +109,7 @@ export function packCalls(
         keys: ['clock', 'pods', ...names.map((name) => `m:${name}`)].map((name) =>
           keyOf(prefix, shard, name),
         ),
+        names,
         blob: Buffer.from(numbers.buffer),
         reports: of,
       });

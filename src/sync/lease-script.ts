@@ -208,7 +208,10 @@ for i = 3, #KEYS do
     local weight = (demands > 0) and min(1, part / max(demands, part)) or 1 / sharers
     local supply = (kind == WINDOW and capacity / rate * 1000) or (kind == BUCKET and rate) or 0
     local total = (kind == BUCKET and level) or (capacity - spent)
-    local slices = max(0.1 * ((kind == BUDGET) and max(0, total) or capacity), 3 * supply * tickMs / 1000)
+    -- A bucket refills only what nobody holds. Where it is scarce, less is held of it, so that its level stays low and
+    -- a pod that is late costs nothing.
+    local ticks = (kind == BUCKET and water < huge) and 1.5 or 3
+    local slices = max(0.1 * ((kind == BUDGET) and max(0, total) or capacity), ticks * supply * tickMs / 1000)
     local cap = reserved + max(largest, weight * slices)
     local room = total - leased - keep
     local allowed = room
@@ -217,7 +220,7 @@ for i = 3, #KEYS do
       else
         -- Scarce: each pod gets its part of what became free since its last grant; of the rest whoever asks.
         local part = weight * min(flowed - grantedAt, 3 * max(flow, supply * tickMs / 1000))
-        allowed = min(room, max(part, room - 0.6 * flow))
+        allowed = min(room, max(part, room - 0.3 * flow))
       end
     end
     local grant = max(0, min(want - keep, cap - keep, allowed))

@@ -4,7 +4,8 @@ import type { Algorithm } from '../../src/exchange/algorithm.ts';
 import { createSharedMeters } from '../../src/limit/shared.ts';
 import { leaseEntry } from '../../src/native/leases.ts';
 import { AskEntries, meter } from '../../src/native/meters.ts';
-import { adoptAnswer, type Births, packCalls } from '../../src/sync/lease-call.ts';
+import { adoptAnswer, type Births, type LeaseCall, packCalls } from '../../src/sync/lease-call.ts';
+import { leaseTimes, urgency } from '../../src/sync/leases.ts';
 import { seeded, timedScript } from './lease-model.ts';
 
 /** What is asked for. */
@@ -15,6 +16,19 @@ export interface Steady {
   /** Requests per second of each pod, of cost 1, spent at once. */
   readonly demand: readonly number[];
   readonly seconds: number;
+  /** When each pod begins, s; 0 unless set. */
+  readonly begins?: readonly number[];
+  /** How busy the machine is; not at all unless set. */
+  readonly busy?: Busy;
+}
+
+/** A busy machine: pods stall, and then find all that came meanwhile at once; Redis answers late. */
+export interface Busy {
+  /** Stalls of each pod per second, and how long they are at most, ms. */
+  readonly stallsPerSecond: number;
+  readonly stallMs: number;
+  /** What an answer of Redis takes at most, ms. */
+  readonly answerMs: number;
 }
 
 /** What came of it. */
@@ -26,16 +40,15 @@ export interface Outcome {
 }
 
 const stepMs = 5;
-const tickMs = 1000;
-const urgentEveryMs = 50;
+const { tickMs } = leaseTimes;
 const spent = 2;
+const idle: Busy = { stallsPerSecond: 0, stallMs: 0, answerMs: 0 };
 
 /** Runs it. Each pod ticks and looks for urgent leases as `createLeases` does. */
 export async function runSteady(redis: Redis, steady: Steady, seed = 1): Promise<Outcome> {
-  const { algorithm, capacity, rate, demand, seconds } = steady;
+  const { algorithm, capacity, rate, demand, seconds, begins = [], busy = idle } = steady;
   const sha = String(await redis.script('LOAD', timedScript()));
   const random = seeded(seed);
-  const reports = new Float64Array(leaseEntry.report);
   const asks = new AskEntries();
   const pods = demand.map((perSecond, i) => {
     const table = meter.openTable();
@@ -45,61 +58,92 @@ export async function runSteady(redis: Redis, steady: Steady, seed = 1): Promise
     shared.open({ id, rule, place: { key: '', label: '' } }, 0);
     shared.alone(false);
     shared.pods(demand.length);
-    const phaseMs = Math.floor((random() * tickMs) / stepMs) * stepMs;
+    const beginMs = (begins[i] ?? 0) * 1000;
     return {
       i,
       perSecond,
       table,
       shared,
       id,
-      phaseMs,
+      beginMs,
+      reports: new Float64Array(leaseEntry.report),
       births: new Map() as Births,
       answeredMs: -1e9,
-      urgent: 10,
+      tickDueMs: beginMs + Math.floor((random() * tickMs) / stepMs) * stepMs,
+      lookDueMs: beginMs,
+      stalledUntilMs: 0,
+      urgent: urgency.max as number,
+      waiting: null as { call: LeaseCall; answer: Buffer; sentMs: number; dueMs: number } | null,
       calls: 0,
     };
   });
+  type Pod = (typeof pods)[number];
   const admitted = demand.map(() => 0);
   const asked = demand.map(() => 0);
+
+  const request = (pod: Pod, nowMs: number): void => {
+    asked[pod.i] = (asked[pod.i] ?? 0) + 1;
+    asks.clear();
+    asks.ask(pod.id, 1, spent, 1, 1e9);
+    if (asks.admit(pod.table, 0, nowMs) >= 0) admitted[pod.i] = (admitted[pod.i] ?? 0) + 1;
+  };
+  const report = async (pod: Pod, nowMs: number): Promise<void> => {
+    if (nowMs > 5000) pod.calls += 1;
+    const count = pod.shared.report(pod.reports, urgency.horizonMs, nowMs);
+    const [call] = packCalls(pod.shared, pod.reports, count, {
+      ...leaseTimes,
+      prefix: `steady${seed}`,
+      shards: 1,
+      births: pod.births,
+      passedMs: () => nowMs - pod.answeredMs,
+    });
+    if (call === undefined) return;
+    const answer = await redis.callBuffer(
+      'EVALSHA',
+      sha,
+      call.keys.length,
+      ...call.keys,
+      `pod${pod.i}`,
+      call.blob,
+      String(1e12 + nowMs),
+    );
+    pod.waiting = {
+      call,
+      answer: answer as Buffer,
+      sentMs: nowMs,
+      dueMs: nowMs + random() * busy.answerMs,
+    };
+  };
+  const adopt = (pod: Pod, nowMs: number): void => {
+    if (pod.waiting === null || pod.waiting.dueMs > nowMs) return;
+    const { call, answer, sentMs } = pod.waiting;
+    pod.waiting = null;
+    adoptAnswer(pod.shared, pod.reports, call, answer, pod.births, leaseTimes, sentMs, nowMs);
+    pod.answeredMs = sentMs;
+  };
+
   for (let nowMs = stepMs; nowMs <= seconds * 1000; nowMs += stepMs) {
     for (const pod of pods) {
-      while ((asked[pod.i] ?? 0) < (pod.perSecond * nowMs) / 1000) {
-        asked[pod.i] = (asked[pod.i] ?? 0) + 1;
-        asks.clear();
-        asks.ask(pod.id, 1, spent, 1, 1e9);
-        if (asks.admit(pod.table, 0, nowMs) >= 0) admitted[pod.i] = (admitted[pod.i] ?? 0) + 1;
+      if (nowMs < pod.beginMs || nowMs < pod.stalledUntilMs) continue;
+      if (random() < (busy.stallsPerSecond * stepMs) / 1000) {
+        pod.stalledUntilMs = nowMs + random() * busy.stallMs;
+        continue;
       }
-      let due = nowMs % tickMs === pod.phaseMs;
-      if (nowMs % urgentEveryMs === pod.phaseMs % urgentEveryMs) {
-        pod.urgent = Math.min(10, pod.urgent + 0.04);
-        if (!due && pod.urgent >= 1 && pod.shared.urgent()) {
+      // Timers come first, then what has arrived.
+      let due = nowMs >= pod.tickDueMs;
+      if (due) pod.tickDueMs = nowMs + tickMs;
+      if (nowMs >= pod.lookDueMs) {
+        pod.lookDueMs = nowMs + urgency.everyMs;
+        pod.urgent = Math.min(urgency.max, pod.urgent + (urgency.perSecond * urgency.everyMs) / 1000);
+        if (!due && pod.waiting === null && pod.urgent >= 1 && pod.shared.urgent()) {
           pod.urgent -= 1;
           due = true;
         }
       }
-      if (!due) continue;
-      if (nowMs > 5000) pod.calls += 1;
-      const count = pod.shared.report(reports, 2 * tickMs, nowMs);
-      const times = { leaseMs: 3000, tickMs };
-      const [call] = packCalls(pod.shared, reports, count, {
-        ...times,
-        prefix: `steady${seed}`,
-        shards: 1,
-        births: pod.births,
-        passedMs: () => nowMs - pod.answeredMs,
-      });
-      if (call === undefined) continue;
-      const answer = await redis.callBuffer(
-        'EVALSHA',
-        sha,
-        call.keys.length,
-        ...call.keys,
-        `pod${pod.i}`,
-        call.blob,
-        String(1e12 + nowMs),
-      );
-      adoptAnswer(pod.shared, reports, call, answer, pod.births, times, nowMs, nowMs);
-      pod.answeredMs = nowMs;
+      if (due && pod.waiting === null) await report(pod, nowMs);
+      adopt(pod, nowMs);
+      const soFarMs = nowMs - pod.beginMs;
+      while ((asked[pod.i] ?? 0) < (pod.perSecond * soFarMs) / 1000) request(pod, nowMs);
     }
   }
   for (const { table } of pods) meter.closeTable(table);

@@ -39,10 +39,24 @@ function shareOf({ admitted, asked }: Outcome, limit: number) {
   return { all: sum(admitted) / sum(fair), least };
 }
 
+const room = { ...bucket, capacity: 500, rate: 230 };
+const scarce = { ...bucket, capacity: 200, rate: 95 };
+const begins = [0, 0, 0, 7, 14, 21, 28, 35];
+// Pods that stall as those of an overloaded machine do: up to 0.2 s twice a second, or half of the time.
+const some = { stallsPerSecond: 2, stallMs: 200, answerMs: 100 };
+const very = { stallsPerSecond: 1.5, stallMs: 700, answerMs: 400 };
+
 describe('at steady demand of 50 to 1', () => {
   const cases: [string, Steady, number, number, number][] = [
-    ['with room', { ...bucket, capacity: 500, rate: 230 }, 500 + 60 * 230, 0.97, 0.97],
-    ['twice the limit', { ...bucket, capacity: 200, rate: 95 }, 200 + 60 * 95, 0.97, 0.9],
+    ['with room', room, 500 + 60 * 230, 0.99, 0.99],
+    ['with room, pods joining', { ...room, begins }, 500 + 60 * 230, 0.99, 0.99],
+    ['with room, busy', { ...room, busy: some }, 500 + 60 * 230, 0.99, 0.99],
+    ['with room, very busy', { ...room, busy: very }, 500 + 60 * 230, 0.97, 0.95],
+    ['with room, very busy, pods joining', { ...room, begins, busy: very }, 500 + 60 * 230, 0.97, 0.92],
+    ['twice the limit', scarce, 200 + 60 * 95, 0.97, 0.9],
+    ['twice the limit, pods joining', { ...scarce, begins }, 200 + 60 * 95, 0.97, 0.9],
+    ['twice the limit, busy', { ...scarce, busy: some }, 200 + 60 * 95, 0.965, 0.9],
+    ['twice the limit, very busy', { ...scarce, busy: very }, 200 + 60 * 95, 0.92, 0.8],
     [
       'a window of 30 s, twice the limit',
       { ...bucket, algorithm: algorithms.sliding_window, capacity: 2850, rate: 30_000, seconds: 120 },
@@ -50,6 +64,7 @@ describe('at steady demand of 50 to 1', () => {
       0.9,
       0.5,
     ],
+    ['a budget', { ...bucket, algorithm: algorithms.budget, capacity: 12_000, rate: 0 }, 12_000, 0.98, 0.98],
   ];
   test.each(cases)('%s', { timeout: 60_000 }, async (_, steady, limit, all, least) => {
     const outcome = await runSteady(redis, steady);

@@ -1,0 +1,51 @@
+/** Metrics of limits that pods share over Redis. */
+import { Gauge, type Registry } from 'prom-client';
+import { createTally } from './tally.ts';
+
+/** What is counted, as in base/telemetry.ts. */
+export interface LeaseMetrics {
+  leases(up: boolean): void;
+  leaseCall(outcome: 'answered' | 'failed'): void;
+  leasePods(pods: number): void;
+  leaseAsk(outcome: 'answered' | 'late'): void;
+  leasesForeign(limits: number): void;
+}
+
+/** Creates them. */
+export function createLeaseMetrics(registry: Registry): LeaseMetrics {
+  const calls = createTally(registry, 'sidegate_lease_calls_total', 'Calls to Redis for leases.', [
+    'outcome',
+  ]);
+  const asks = createTally(
+    registry,
+    'sidegate_lease_asks_total',
+    'Requests that waited for Redis, since their limit is too small to be sliced.',
+    ['outcome'],
+  );
+  // Series must exist from the start to be usable in alerts.
+  for (const outcome of ['answered', 'failed']) calls.add(0, outcome);
+  for (const outcome of ['answered', 'late']) asks.add(0, outcome);
+  const registers = [registry];
+  const up = new Gauge({
+    name: 'sidegate_leases_up',
+    help: '1: limits are shared over Redis; 0: this pod uses its share of each, or shares none.',
+    registers,
+  });
+  const pods = new Gauge({
+    name: 'sidegate_lease_pods',
+    help: 'Sidecars that share limits over Redis, as last heard; 0: none is configured, or it never answered.',
+    registers,
+  });
+  const foreign = new Gauge({
+    name: 'sidegate_lease_foreign_limits',
+    help: 'Limits whose key in Redis holds something else, so that this pod uses its share of them.',
+    registers,
+  });
+  return {
+    leases: (is) => up.set(is ? 1 : 0),
+    leaseCall: (outcome) => calls.add(1, outcome),
+    leasePods: (count) => pods.set(count),
+    leaseAsk: (outcome) => asks.add(1, outcome),
+    leasesForeign: (count) => foreign.set(count),
+  };
+}
