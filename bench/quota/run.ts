@@ -76,7 +76,11 @@ async function runScenario(scenario: Scenario, oracle: Oracle): Promise<Result> 
     pods[pod] = await startPod(pod, config, backend.clock?.env);
     ask(pod);
   };
-  const stage: Stage = { pods, backend, durationMs, join };
+  const leave = async (pod: number): Promise<void> => {
+    await pods[pod]?.stop();
+    await demands[pod]?.stop();
+  };
+  const stage: Stage = { pods, backend, durationMs, join, leave };
   try {
     const first = scenario.first ?? demand.length;
     const started = await Promise.allSettled(

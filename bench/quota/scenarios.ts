@@ -34,6 +34,8 @@ export interface Stage {
   readonly durationMs: number;
   /** Starts a pod and its demand. */
   join(pod: number): Promise<void>;
+  /** Kills a pod, and with it whoever asks it. */
+  leave(pod: number): Promise<void>;
 }
 
 /** One scenario. */
@@ -175,7 +177,7 @@ const faults: readonly Scenario[] = [
     backend: single,
     async act(stage) {
       await after(stage, 0.4);
-      await stage.pods[0]?.stop();
+      await stage.leave(0);
       return null;
     },
   },

@@ -14,6 +14,8 @@ const itemSize = 14;
 const answerHeadSize = 3;
 const answerSize = 9;
 
+type Numbers = [number, number, number, number, number, number, number, number, number];
+
 /** How long leases last, and how often they are renewed. */
 export interface LeaseTimes {
   readonly leaseMs: number;
@@ -150,16 +152,15 @@ export function adoptAnswer(
   const foreign: string[] = [];
   let written = 0;
   call.reports.forEach((report, i) => {
-    const [status, hold, pool, used, leased, frees, share, podsThere, born] = Array.from(
-      { length: answerSize },
-      (_, n) => number(answerHeadSize + i * answerSize + n),
-    ) as [number, number, number, number, number, number, number, number, number];
+    const numbers = Array.from({ length: answerSize }, (_, n) => number(answerHeadSize + i * answerSize + n));
+    const [status, hold, pool, used, leased, frees, share, podsThere, born] = numbers as Numbers;
     const at = report * leaseEntry.report;
     const window = reports[at + reportAt.window] as number;
     const id = reports[at + reportAt.id] as number;
     const meter = book.meter(id, window);
     if (meter === null) return;
-    if (status !== 0) {
+    // A value written by hand may be no number.
+    if (status !== 0 || !numbers.every(Number.isFinite)) {
       foreign.push(meter.name);
       book.detach(id);
       return;

@@ -211,8 +211,10 @@ for i = 3, #KEYS do
     -- A bucket refills only what nobody holds. Where it is scarce, less is held of it, so that its level stays low and
     -- a pod that is late costs nothing.
     local ticks = (kind == BUCKET and water < huge) and 1.5 or 3
-    local slices = max(0.1 * ((kind == BUDGET) and max(0, total) or capacity), ticks * supply * tickMs / 1000)
-    local cap = reserved + max(largest, weight * slices)
+    local tenth = 0.1 * ((kind == BUDGET) and max(0, total) or capacity)
+    local slices = max(tenth, ticks * supply * tickMs / 1000)
+    -- Where there is room each pod may hold an equal part of the tenth, for bursts.
+    local cap = reserved + max(largest, weight * slices, (water == huge) and tenth / pods or 0)
     local room = total - leased - keep
     local allowed = room
     if water < huge then

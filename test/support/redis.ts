@@ -23,11 +23,17 @@ const readyTimeoutMs = 60_000;
 const triesMax = 5;
 const outputMaxLength = 16 * 1024;
 
-/** Starts Redis. Rejects with instructions if it is not installed, or with its output if it doesn't start. */
-export async function startRedis(program = 'redis-server'): Promise<RedisProcess> {
+/**
+ * Starts Redis. Rejects with instructions if it is not installed, or with its output if it doesn't start.
+ * @param more settings, as on its command line
+ */
+export async function startRedis(
+  program = 'redis-server',
+  more: readonly string[] = [],
+): Promise<RedisProcess> {
   for (let tried = 1; ; tried++) {
     const port = await freePort();
-    const started = await start(program, port);
+    const started = await start(program, port, more);
     if (typeof started !== 'string') return started;
     if (tried === triesMax || !started.includes('Address already in use')) {
       throw new Error(`redis-server ended before it was ready:\n${started}`);
@@ -36,7 +42,7 @@ export async function startRedis(program = 'redis-server'): Promise<RedisProcess
 }
 
 /** The server once it answers, or its output if it ended before that. */
-async function start(program: string, port: number): Promise<RedisProcess | string> {
+async function start(program: string, port: number, more: readonly string[]): Promise<RedisProcess | string> {
   const folder = await mkdtemp(join(tmpdir(), 'sidegate-redis-'));
   const settings = [
     '--port',
@@ -49,6 +55,7 @@ async function start(program: string, port: number): Promise<RedisProcess | stri
     'no',
     '--dir',
     folder,
+    ...more,
   ];
   const child = spawn(program, settings, { stdio: ['ignore', 'pipe', 'pipe'] });
   const remove = (): Promise<void> => rm(folder, { recursive: true, force: true });

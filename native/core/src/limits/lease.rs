@@ -4,6 +4,7 @@
 
 use crate::limits::decision::{Decision, HELD_MS, sane, wait};
 use crate::limits::demand::Demand;
+use crate::limits::terms::{Grant, Report, Terms};
 
 /// A limit can be sliced for requests of which a pod's fair part holds at least this many.
 const FEW: f64 = 4.0;
@@ -11,74 +12,6 @@ const FEW: f64 = 4.0;
 const IDLE_MS: f64 = 3000.0;
 /// Where the limit has room, the next grant should be here by then.
 const SOON_MS: f64 = 100.0;
-
-/// What a lease is for. Amounts are in the meter's measure.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Terms {
-    /// The limit of all pods together.
-    pub capacity: f64,
-    /// What all pods get back per second: refill, or capacity over length of a window; 0: nothing.
-    pub supply: f64,
-    /// Part of the limit this pod goes on with when Redis is gone, above 0 and at most 1.
-    pub share: f64,
-    /// What an equal part of the limit comes to.
-    pub fair: f64,
-    /// What may be admitted before the first grant is here, and is debited with the next report.
-    pub advance: f64,
-    /// Whether it is decided at the pod's share without a lease: leaky buckets.
-    pub paced: bool,
-}
-
-/// What a pod tells Redis of a limit. Sums count from the lease's beginning, so that a report that is lost, or
-/// arrives twice, changes nothing.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Report {
-    /// The window of the calendar it is about; 0: none.
-    pub window: f64,
-    /// All that was used.
-    pub used: f64,
-    /// The part of it that Redis has confirmed.
-    pub acked: f64,
-    /// Reserved by requests in flight.
-    pub reserved: f64,
-    /// What the pod keeps of its lease, with what is reserved; it has given up the rest.
-    pub keep: f64,
-    /// What it would like to hold.
-    pub want: f64,
-    /// Used per second, and what would be used by requests that were refused.
-    pub demand: f64,
-    /// The largest cost asked for lately.
-    pub largest: f64,
-    /// What all pods had used, as far as this one knows: what Redis forgot is refilled from it.
-    pub known: f64,
-}
-
-/// What Redis answers to a report.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Grant {
-    /// The report's window and sum.
-    pub window: f64,
-    /// `used` of the report this answers.
-    pub used: f64,
-    /// What may be reserved and used beyond that.
-    pub hold: f64,
-    /// When it expires, in monotonic ms.
-    pub until_ms: f64,
-    /// What is neither used nor held by a pod.
-    pub pool: f64,
-    /// What all pods have used.
-    pub shared_used: f64,
-    /// What all pods hold.
-    pub leased: f64,
-    /// When more becomes free, in monotonic ms; 0: unknown.
-    pub frees_ms: f64,
-    /// As in [`Terms`].
-    pub share: f64,
-    /// As in [`Terms`].
-    pub fair: f64,
-    /// As in [`Terms`].
-    pub advance: f64,
-}
 
 /// A pod's lease of one limit.
 #[derive(Clone, Debug, PartialEq)]
@@ -96,8 +29,8 @@ pub struct Lease {
     told_ms: f64,
     frees_ms: f64,
     demand: Demand,
-    /// Nothing was admitted without Redis since the last grant.
-    pub in_contact: bool,
+    /// Since when it goes on without Redis, and what was used by then; `None`: the last grant holds.
+    alone: Option<(f64, f64)>,
     /// Redis has something else under its key, so that it goes on at its share.
     pub detached: bool,
     /// Is in the list of leases to report.
@@ -126,7 +59,7 @@ impl Lease {
             told_ms: now_ms,
             frees_ms: 0.0,
             demand,
-            in_contact: true,
+            alone: None,
             detached: false,
             listed: false,
             urgent: false,
@@ -313,10 +246,29 @@ impl Lease {
         }
     }
 
+    /// Goes on without Redis; false: it does already.
+    pub fn leave(&mut self, now_ms: f64) -> bool {
+        let leaves = self.alone.is_none();
+        self.alone.get_or_insert((now_ms, self.used));
+        leaves
+    }
+
+    /// What came back to a bucket while Redis was gone was lost to it, since the bucket was full, or forgotten: the
+    /// pod's share of it was used, and is not debited.
+    fn forgive(&mut self, now_ms: f64) {
+        let Some((since_ms, used)) = self.alone else { return };
+        if self.terms.fills {
+            let came = self.terms.share * self.terms.supply * (now_ms - since_ms).max(0.0) / 1000.0;
+            self.used -= came.min(self.used - used).min(self.unreported()).max(0.0);
+        }
+        self.alone = Some((now_ms, self.used));
+    }
+
     /// What to tell Redis. From here on the pod admits no more than it says it keeps, until the answer is here.
     /// `ask`: a cost that waits for the answer. `horizon_ms`: for how long the lease should last.
     pub fn report(&mut self, ask: f64, horizon_ms: f64, now_ms: f64) -> Report {
         self.demand.average(now_ms);
+        self.forgive(now_ms);
         let demand = &self.demand;
         let idle = now_ms - demand.asked_ms > IDLE_MS || self.terms.paced;
         let measured = demand.measured.max(f64::MIN_POSITIVE);
@@ -326,7 +278,8 @@ impl Lease {
         } else if idle || horizon_ms <= 0.0 || !self.sliceable(demand.largest) {
             0.0
         } else {
-            ahead.max(demand.largest.ceil())
+            // More than is asked for on average, so that a burst finds something.
+            ahead.max(demand.largest.ceil()).max(self.terms.advance)
         };
         let credit = self.granted(now_ms) - self.reserved - self.unreported();
         let keep = self.reserved + credit.clamp(0.0, spare);
@@ -354,7 +307,8 @@ impl Lease {
         }
         self.acked = grant.used;
         self.hold = grant.hold;
-        self.until_ms = grant.until_ms;
+        // Who wanted nothing has no lease: its next request may take the advance.
+        self.until_ms = if wanted > 0.0 || grant.hold > 0.0 { grant.until_ms } else { f64::MIN };
         self.pool = grant.pool;
         self.shared_used = grant.shared_used;
         self.leased = grant.leased;
@@ -364,7 +318,7 @@ impl Lease {
         self.terms.fair = grant.fair;
         self.terms.advance = grant.advance;
         self.dry = grant.pool < wanted - grant.hold;
-        self.in_contact = true;
+        self.alone = None;
         self.detached = false;
     }
 

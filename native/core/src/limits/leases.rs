@@ -1,7 +1,8 @@
 //! The leases of a table of meters: what they report to Redis, and what they are granted.
 
-use crate::limits::lease::{Grant, Lease, Report};
+use crate::limits::lease::Lease;
 use crate::limits::meters::{Meters, id_of, index_of};
+use crate::limits::terms::{Grant, Report};
 
 /// Numbers of one entry of [`Meters::report`].
 pub const REPORT: usize = 10;

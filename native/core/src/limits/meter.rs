@@ -2,8 +2,9 @@
 
 use crate::limits::decision::{BadRate, Decision};
 use crate::limits::kind::{Algorithm, Kind};
-use crate::limits::lease::{Grant, Lease, Terms};
+use crate::limits::lease::Lease;
 use crate::limits::settings::{Settings, Span};
+use crate::limits::terms::{Grant, Terms};
 
 /// A meter with its soft mark.
 #[derive(Clone, Debug)]
@@ -39,8 +40,8 @@ impl Meter {
         let Settings { capacity, rate, .. } = self.settings;
         self.kind.set(capacity * checked_share(share)?, rate * share, now_ms)?;
         let supply = self.kind.supply(self.settings);
-        let paced = self.kind.paced();
-        let terms = Terms { capacity, supply, share, fair: capacity * equal, advance, paced };
+        let (paced, fills) = (self.kind.paced(), self.kind.fills());
+        let terms = Terms { capacity, supply, share, fair: capacity * equal, advance, paced, fills };
         self.lease = Some(Box::new(Lease::new(terms, now_ms)));
         Ok(())
     }
@@ -77,8 +78,7 @@ impl Meter {
         if cost > lease.terms().capacity {
             return Decision::Never;
         }
-        if lease.in_contact && !lease.terms().paced {
-            lease.in_contact = false;
+        if !lease.terms().paced && lease.leave(now_ms) {
             // It enters its window first, which would undo what is confined.
             self.kind.ask(0.0, span, now_ms);
             self.kind.confine(lease.allotment(now_ms), now_ms);

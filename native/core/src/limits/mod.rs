@@ -13,4 +13,5 @@ pub mod meter;
 pub mod meters;
 pub mod settings;
 pub mod sliding_window;
+pub mod terms;
 pub mod token_bucket;
