@@ -55,6 +55,8 @@ export interface Telemetry {
   leaseAsk(outcome: 'answered' | 'late'): void;
   /** Redis keys of this many shared limits hold something else: this pod uses its share of them. Once per change. */
   leasesForeign(limits: number): void;
+  /** A pod asked the others about an idempotency key; `alone`: Redis didn't answer in time. */
+  claim(result: 'mine' | 'running' | 'stored' | 'alone'): void;
   /** A batch request was refused or left the queue unsent. */
   batchRefused(reason: BatchRefusal): void;
   /** A limit or budget did something. @param limit its name @param scope whom it counts for, as in messages */
@@ -86,6 +88,7 @@ export const silent: Telemetry = {
   leasePods: nothing,
   leaseAsk: nothing,
   leasesForeign: nothing,
+  claim: nothing,
   batchRefused: nothing,
   limit: nothing,
   tokenCount: nothing,

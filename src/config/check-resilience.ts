@@ -20,6 +20,8 @@ export function checkResilience(draft: Draft, report: Report): void {
     report.fault(['attempt', 'breaker', key], `${cooldownMs} is more than cooldownMaxMs, ${cooldownMaxMs}`);
   }
   const redis = draft.sync?.redis;
+  if (draft.replay?.scope === 'shared' && absent(draft.sync, 'redis'))
+    report.fault(['replay', 'scope'], '`shared` needs `sync.redis`, through which pods share keys');
   const fault = redis === undefined ? null : redisUrlFault(redis);
   if (fault !== null) report.fault(['sync', 'redis'], fault);
   checkTargetLimits(draft, report);

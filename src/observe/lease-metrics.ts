@@ -1,4 +1,4 @@
-/** Metrics of limits that pods share over Redis. */
+/** Metrics of what pods share over Redis: limits and idempotency keys. */
 import { Gauge, type Registry } from 'prom-client';
 import { createTally } from './tally.ts';
 
@@ -9,6 +9,7 @@ export interface LeaseMetrics {
   leasePods(pods: number): void;
   leaseAsk(outcome: 'answered' | 'late'): void;
   leasesForeign(limits: number): void;
+  claim(result: 'mine' | 'running' | 'stored' | 'alone'): void;
 }
 
 /** Creates them. */
@@ -22,9 +23,16 @@ export function createLeaseMetrics(registry: Registry): LeaseMetrics {
     'Requests that waited for Redis, since their limit is too small to be sliced.',
     ['outcome'],
   );
+  const claims = createTally(
+    registry,
+    'sidegate_replay_shared_total',
+    'Idempotency keys that other pods were asked about.',
+    ['result'],
+  );
   // Series must exist from the start to be usable in alerts.
   for (const outcome of ['answered', 'failed']) calls.add(0, outcome);
   for (const outcome of ['answered', 'late']) asks.add(0, outcome);
+  for (const result of ['mine', 'running', 'stored', 'alone']) claims.add(0, result);
   const registers = [registry];
   const up = new Gauge({
     name: 'sidegate_leases_up',
@@ -46,6 +54,7 @@ export function createLeaseMetrics(registry: Registry): LeaseMetrics {
     leaseCall: (outcome) => calls.add(1, outcome),
     leasePods: (count) => pods.set(count),
     leaseAsk: (outcome) => asks.add(1, outcome),
+    claim: (result) => claims.add(1, result),
     leasesForeign: (count) => foreign.set(count),
   };
 }

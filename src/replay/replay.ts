@@ -4,11 +4,13 @@
  */
 
 import { Refusal } from '../base/errors.ts';
+import type { SharedClaims } from '../exchange/claims.ts';
 import { credentialDigest } from '../exchange/credential.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { Identity } from '../exchange/identity.ts';
+import type { StoredReply } from '../exchange/reply.ts';
 import type { ModelRequest } from '../exchange/request.ts';
-import { createFlights, type Join, type Leader, type Seen } from '../store/flights.ts';
+import { type Claim, createFlights, type Join, type Leader, type Seen } from '../store/flights.ts';
 import { createReplyStore, type StoreBounds } from '../store/replies.ts';
 import type { ReplaySettings } from './settings.ts';
 
@@ -34,11 +36,23 @@ const boundsOf = (config: ReplaySettings, recordedBytes: number): StoreBounds =>
   ttlMs: config.ttlSeconds * 1000,
 });
 
-/** @param clock monotonic ms */
-export function createReplay(config: ReplaySettings, clock: () => number): Replay {
+/** @param clock monotonic ms @param claims of all pods; null: no key is shared */
+export function createReplay(
+  config: ReplaySettings,
+  clock: () => number,
+  claims: SharedClaims | null = null,
+): Replay {
   let current = config;
   // The note of a stored reply, and of a flight, is the fingerprint of the request it answers.
   const store = createReplyStore(boundsOf(config, 0));
+  /** Keeps a reply; false: it is too large. */
+  const pin = (scope: string, reply: StoredReply, fingerprint: string): boolean => {
+    if (reply.body.length > current.entryMaxBytes) return false;
+    store.put(scope, reply, clock(), fingerprint);
+    return true;
+  };
+  /** What proves that this pod has a key among all pods, for flights that are known to all. */
+  const tokens = new Map<string, string>();
   const flights = createFlights({
     bounds: () => current,
     storedBytes: () => store.bytes,
@@ -46,9 +60,35 @@ export function createReplay(config: ReplaySettings, clock: () => number): Repla
     afterFailure: 'next',
     late: stillRunning,
     ended(scope, reply, fingerprint) {
-      if (reply.body.length <= current.entryMaxBytes) store.put(scope, reply, clock(), fingerprint);
+      const kept = reply !== null && pin(scope, reply, fingerprint);
+      const token = tokens.get(scope);
+      if (token === undefined) return;
+      tokens.delete(scope);
+      claims?.finish(scope, token, fingerprint, kept ? reply : null, current.ttlSeconds * 1000);
     },
   });
+
+  /** Claims a key among all pods, for the first request with it in this one. */
+  const claimShared = async (
+    scope: string,
+    fingerprint: string,
+    claim: Claim,
+    others: SharedClaims,
+    forMs: number,
+  ): Promise<Seen | Refusal> => {
+    const told = await others.claim(scope, fingerprint, forMs);
+    if (told.kind === 'mine') tokens.set(scope, told.token);
+    if (told.kind === 'mine' || told.kind === 'alone') return { kind: 'new', claim };
+    if (told.kind === 'stored' && told.fingerprint === fingerprint) pin(scope, told.reply, fingerprint);
+    const seen: Seen | Refusal =
+      told.fingerprint !== fingerprint
+        ? mismatch()
+        : told.kind === 'running'
+          ? stillRunning()
+          : { kind: 'stored', reply: told.reply };
+    flights.settle(scope, seen);
+    return seen;
+  };
 
   return {
     claim(exchange, identity, request, nowMs) {
@@ -67,7 +107,10 @@ export function createReplay(config: ReplaySettings, clock: () => number): Repla
       if (first !== undefined && first !== fingerprint) return mismatch();
       if (pinned !== null) return { kind: 'stored', reply: pinned };
       if (flying !== undefined) return flights.join(scope) ?? stillRunning();
-      return { kind: 'new', claim: flights.begin(scope, detached, fingerprint) };
+      const claim = flights.begin(scope, detached, fingerprint);
+      if (current.scope === 'shared' && claims !== null)
+        return { kind: 'join', wait: (_, waitMs) => claimShared(scope, fingerprint, claim, claims, waitMs) };
+      return { kind: 'new', claim };
     },
     update(next) {
       current = next;

@@ -6,6 +6,10 @@ import { bytes } from '../base/settings.ts';
 /** Idempotency keys and their stored replies. */
 export const replay = z
   .strictObject({
+    scope: z.enum(['pod', 'shared']).default('pod').meta({
+      description:
+        '`shared`: pods share keys and replies over `sync.redis`; a request with a key waits for it, 10 ms at most. `pod`: each pod knows its own.',
+    }),
     ttlSeconds: z
       .int()
       .min(1)

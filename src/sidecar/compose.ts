@@ -27,6 +27,7 @@ import { createRouteTable } from '../route/route.ts';
 import { createScrubPolicy } from '../scrub/policy.ts';
 import type { Stages } from '../stages.ts';
 import { openStore, type Store } from '../store/database.ts';
+import { type ClaimSync, createClaims } from '../sync/claims.ts';
 import { createHints, type Hints } from '../sync/hints.ts';
 import { createLeases, type LeaseSync } from '../sync/leases.ts';
 import { createHealthBook, type HealthBook } from '../upstream/health.ts';
@@ -54,6 +55,7 @@ export interface Rooms {
   readonly limiter: Limiter;
   readonly hints: Hints;
   readonly leases: LeaseSync;
+  readonly claims: ClaimSync;
   readonly callers: Callers;
   /** Key of the request digests if the configuration has none. */
   readonly digestKey: Buffer;
@@ -121,6 +123,7 @@ export async function openRooms(
     leases: { ask: (id, cost) => leases.ask(id, cost) },
   });
   const leases = createLeases({ book: limiter.book, clock, random, telemetry: observer });
+  const claims = createClaims({ clock, random, telemetry: observer });
   const { ratio, minPerSecond } = first.attempt.retryBudget;
   observer.nameLimits(settings.limitNames);
   return {
@@ -134,11 +137,12 @@ export async function openRooms(
     estimator,
     counter: createTokenCounter(first.count, observer, world.startThread),
     cache,
-    replay: createReplay(first.replay, clock),
+    replay: createReplay(first.replay, clock, claims),
     upstreams,
     batch,
     limiter,
     leases,
+    claims,
     hints: createHints({ health, provider: upstreams.provider, clock, random, telemetry: observer }),
     callers: createCallers(opened?.keys ?? null, { ...world, telemetry: observer }),
     digestKey: randomBytes(32),
@@ -201,6 +205,7 @@ export async function composeStages(config: Config, rooms: Rooms): Promise<Stage
   health.settle(config);
   hints.update(config.sync.redis);
   rooms.leases.update(config.sync);
+  rooms.claims.update(config.sync, config.replay.scope === 'shared');
   const { digestKey } = config.observe;
   return {
     config,

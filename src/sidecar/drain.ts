@@ -40,6 +40,7 @@ export async function release(rooms: Rooms, reloading: Promise<unknown>): Promis
   await reloading;
   rooms.hints.close();
   await rooms.leases.close();
+  rooms.claims.close();
   retryBudget.close(rooms.retryBudgetId);
   // An open simulator would keep the process alive.
   await rooms.upstreams.close();

@@ -28,7 +28,7 @@ export type Seen =
   /** The reply to the first request is streaming. `left` must be called when this request stops following it. */
   | { readonly kind: 'running'; readonly recording: Recording; left(): void };
 
-/** The first request with this key has no reply yet. */
+/** The first request with this key has no reply yet, or other pods are asked about it. */
 export interface Join {
   readonly kind: 'join';
   /** Waits for the reply, at most `waitMs`. If this request is cancelled or late, the first one isn't affected. */
@@ -64,8 +64,8 @@ export interface FlightDeps {
   readonly afterFailure: 'next' | 'all';
   /** The refusal of a request that waited in vain. */
   late(): Refusal;
-  /** A flight has ended well. */
-  ended?(key: string, reply: StoredReply, note: string): void;
+  /** A flight has ended. @param reply null: it failed, and nobody takes over */
+  ended?(key: string, reply: StoredReply | null, note: string): void;
 }
 
 /** The flights, by key. Bounded by the requests in flight. */
@@ -74,6 +74,8 @@ export interface Flights {
   note(key: string): string | undefined;
   /** Begins a flight: there must be none with this key. */
   begin(key: string, leader: Leader, note?: string): Claim;
+  /** Ends a flight that needed no call: those that wait get this. */
+  settle(key: string, seen: Seen | Refusal): void;
   /** Joins the flight with this key; null: it can't be joined, or there is none. */
   join(key: string): Seen | Join | null;
   /** Memory of all recordings. */
@@ -84,7 +86,7 @@ interface Flight {
   readonly note: string;
   leader: Leader;
   /** Requests waiting for a reply, in order. */
-  readonly waiting: Set<(seen: Seen) => void>;
+  readonly waiting: Set<(seen: Seen | Refusal) => void>;
   recording: Recording | null;
   /** Requests waiting or following a stream. */
   joiners: number;
@@ -130,6 +132,7 @@ export function createFlights(deps: FlightDeps): Flights {
     const [next] = flight.waiting;
     if (deps.afterFailure === 'all' || next === undefined) {
       inFlight.delete(key);
+      deps.ended?.(key, null, flight.note);
       for (const resolve of flight.waiting) resolve(alone);
       return;
     }
@@ -187,6 +190,11 @@ export function createFlights(deps: FlightDeps): Flights {
       const begun: Flight = { note, leader, waiting: new Set(), recording: null, joiners: 0 };
       inFlight.set(key, begun);
       return claimOf(key, begun);
+    },
+    settle(key, seen) {
+      const flight = inFlight.get(key);
+      inFlight.delete(key);
+      for (const resolve of flight?.waiting ?? []) resolve(seen);
     },
     join(key) {
       const flight = inFlight.get(key);

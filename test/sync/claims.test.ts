@@ -1,0 +1,141 @@
+/** Idempotency keys that pods share over a real Redis. */
+import { setTimeout as wait } from 'node:timers/promises';
+import { Redis } from 'ioredis';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { metricIn } from '../support/chain.ts';
+import { ask } from '../support/client.ts';
+import { type RedisProcess, startRedis } from '../support/redis.ts';
+import { openaiWire as wire } from '../support/replies.ts';
+import { startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
+import { answers, refuses, type Script, startUpstream, type Upstream } from '../support/upstream.ts';
+
+async function redisFor(): Promise<RedisProcess> {
+  const redis = await startRedis();
+  onTestFinished(() => redis.stop());
+  return redis;
+}
+
+async function upstreamFor(script: Script): Promise<Upstream> {
+  const upstream = await startUpstream(script);
+  onTestFinished(() => upstream.close());
+  return upstream;
+}
+
+async function pod(redis: string, own: Upstream): Promise<TestSidecar> {
+  const sidecar = await startTestSidecar({
+    cache: { enabled: false },
+    providers: { own: { dialect: 'openai', baseUrl: own.baseUrl } },
+    routes: [{ model: 'any', targets: [{ provider: 'own' }] }],
+    attempt: { retriesMax: 0 },
+    replay: { scope: 'shared' },
+    sync: { redis },
+  });
+  onTestFinished(() => sidecar.stop());
+  return sidecar;
+}
+
+const post = (to: TestSidecar, key: string, text = 'hi') =>
+  ask(to.url, wire.path, {
+    body: { ...wire.request(text), model: 'any' },
+    headers: { 'idempotency-key': key },
+  });
+const results = async (of: TestSidecar, result: string) =>
+  metricIn(await of.metrics(), 'sidegate_replay_shared_total', { result }) ?? 0;
+
+/** Repeats a request under new keys until Redis has decided on one within 10 ms, which a busy machine may not do. */
+async function claimed(of: TestSidecar): Promise<string> {
+  for (let n = 0; ; n++) {
+    const before = await results(of, 'mine');
+    await post(of, `key-${n}`);
+    if ((await results(of, 'mine')) > before) return `key-${n}`;
+    await wait(50);
+  }
+}
+
+/** Asks until Redis has answered within 10 ms. */
+async function decided(of: TestSidecar, key: string, text?: string) {
+  for (;;) {
+    const before = await results(of, 'alone');
+    const reply = await post(of, key, text);
+    if ((await results(of, 'alone')) === before) return reply;
+    await wait(50);
+  }
+}
+
+const slow = { timeout: 60_000 };
+
+describe('an idempotency key that pods share', () => {
+  test('gets the stored reply in another pod, with one call to the provider', slow, async () => {
+    const redis = await redisFor();
+    const own = await upstreamFor(answers(wire, 'good'));
+    const [a, b] = [await pod(redis.url, own), await pod(redis.url, own)];
+    const key = await claimed(a);
+    const calls = own.calls.length;
+    const reply = await decided(b, key);
+    expect(reply.status).toBe(200);
+    expect(reply.headers['idempotent-replayed']).toBe('true');
+    expect(own.calls).toHaveLength(calls);
+    // From now on it is there without asking.
+    await redis.stop();
+    expect((await post(b, key)).headers['idempotent-replayed']).toBe('true');
+    expect(own.calls).toHaveLength(calls);
+  });
+
+  test('is refused with another body', slow, async () => {
+    const redis = await redisFor();
+    const own = await upstreamFor(answers(wire, 'good'));
+    const [a, b] = [await pod(redis.url, own), await pod(redis.url, own)];
+    const key = await claimed(a);
+    expect((await decided(b, key, 'something else')).status).toBe(422);
+  });
+
+  test('is free again once its request has failed', slow, async () => {
+    const redis = await redisFor();
+    const bad = await upstreamFor(refuses(wire.error(500, 'broken')));
+    const own = await upstreamFor(answers(wire, 'good'));
+    const [a, b] = [await pod(redis.url, bad), await pod(redis.url, own)];
+    const key = await claimed(a);
+    const client = new Redis(redis.url);
+    onTestFinished(() => client.disconnect());
+    while ((await client.keys('sidegate:1:*:i:*')).length > 0) await wait(5);
+    expect((await post(b, key)).status).toBe(200);
+  });
+
+  test('that is in flight elsewhere is to be repeated later', slow, async () => {
+    const redis = await redisFor();
+    let open = (): void => {};
+    const opened = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    const late = await upstreamFor(async (call) => {
+      await opened;
+      return answers(wire, 'late')(call);
+    });
+    const own = await upstreamFor(answers(wire, 'good'));
+    const [a, b] = [await pod(redis.url, late), await pod(redis.url, own)];
+    const first = post(a, 'slow');
+    await late.call(0);
+    // If Redis did not decide on the first in time, there is nothing to find.
+    if ((await results(a, 'mine')) === 1) {
+      const second = await decided(b, 'slow');
+      expect(second.status).toBe(409);
+      expect(second.headers['retry-after']).toBe('1');
+    }
+    open();
+    expect((await first).status).toBe(200);
+  });
+
+  test('holds in its own pod without Redis, at once', slow, async () => {
+    const redis = await redisFor();
+    const own = await upstreamFor(answers(wire, 'good'));
+    const a = await pod(redis.url, own);
+    await claimed(a);
+    redis.pause();
+    onTestFinished(() => redis.resume());
+    const calls = own.calls.length;
+    expect((await post(a, 'alone')).status).toBe(200);
+    expect((await post(a, 'alone')).headers['idempotent-replayed']).toBe('true');
+    expect(own.calls).toHaveLength(calls + 1);
+    expect(await results(a, 'alone')).toBeGreaterThan(0);
+  });
+});
