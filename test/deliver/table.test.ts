@@ -19,7 +19,13 @@ import {
   type Truth,
   ways,
 } from '../support/settle-ways.ts';
-import { type LoggedRecord, startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
+import {
+  type ConfigInput,
+  type LoggedRecord,
+  startTestSidecar,
+  type TestSidecar,
+} from '../support/sidecar.ts';
+import { standingTime } from '../support/time.ts';
 import { answers, refuses, startUpstream, type Upstream } from '../support/upstream.ts';
 
 const ledger = vi.hoisted(() => ({
@@ -70,6 +76,7 @@ interface Row {
 
 describe.each(wires)('$name', (wire) => {
   const rows: Row[] = [];
+  const time = standingTime();
   let first: Upstream;
   let second: Upstream;
   let probe: Upstream;
@@ -81,7 +88,7 @@ describe.each(wires)('$name', (wire) => {
     first = await startUpstream();
     second = await startUpstream();
     probe = await startUpstream(refuses(openaiWire.error(400, 'only the level is asked for')));
-    sidecar = await startTestSidecar({
+    const config: ConfigInput = {
       listen: { drainMs: 100 },
       limits: [{ name: 'tokens', unit: 'tokens', capacity: 1e9, refillPerSecond: 1e-6 }],
       providers: {
@@ -95,7 +102,8 @@ describe.each(wires)('$name', (wire) => {
       ],
       catalog,
       attempt: { retriesMax: 0, breaker: { failures: 1000 } },
-    });
+    };
+    sidecar = await startTestSidecar(config, time.world);
   });
   afterAll(async () => {
     await Promise.all([first, second, probe].map((upstream) => upstream.close()));
@@ -166,7 +174,7 @@ describe.each(wires)('$name', (wire) => {
     const call = await first.call(at);
     const reserved = before - (await level());
     held.resolve();
-    await (way.client?.(sent, level) ?? sent.reply.then((reply) => reply.all()));
+    await (way.client?.(sent, level, time.pass) ?? sent.reply.then((reply) => reply.all()));
     const record = await recordOf(user);
     const charged = before - (await level());
     check(

@@ -72,7 +72,9 @@ describe.each(wires)('$name', (wire) => {
   });
 
   test('row 16: waiting for a slow client is no idle stream of the provider', async () => {
-    const chain = await spawnChain(wire, [[]], { attempt: { idleTimeoutMs: 100 } });
+    // Long enough for a provider that a busy machine holds up, and shorter than the client's pause.
+    const idleTimeoutMs = 2000;
+    const chain = await spawnChain(wire, [[]], { attempt: { idleTimeoutMs } });
     const coming = send(chain.url, wire.path, {
       body: wire.request('Go on.', { stream: true }),
       discard: true,
@@ -87,7 +89,7 @@ describe.each(wires)('$name', (wire) => {
     let sentBytes = -1;
     while (call.sentBytes !== sentBytes) {
       sentBytes = call.sentBytes;
-      await new Promise((resolve) => setTimeout(resolve, 200));
+      await new Promise((resolve) => setTimeout(resolve, idleTimeoutMs * 1.25));
     }
     reply.resume();
     expect(await flooding).toBe(2048);

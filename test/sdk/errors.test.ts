@@ -151,7 +151,8 @@ describe.each(sdks)('clients that give up, $name', ({ sdk, via, wire }) => {
 
   test('the SDK’s timeout reaches the provider', async () => {
     const setup = await startSdks([hangs]);
-    const asked = Promise.resolve(via(setup, {}, { timeout: 50 })).catch((cause: unknown) => cause);
+    // Time enough for the request to reach the provider.
+    const asked = Promise.resolve(via(setup, {}, { timeout: 1000 })).catch((cause: unknown) => cause);
     const call = await setup.upstream.call(0);
     expect(await asked).toBeInstanceOf(sdk.APIConnectionTimeoutError);
     await call.aborted;

@@ -61,8 +61,12 @@ export interface Way {
   readonly first: (call: Call) => unknown;
   /** What the next provider does. */
   readonly second?: Script;
-  /** What the client does meanwhile. */
-  readonly client?: (sent: Sent, roundTrip: () => Promise<unknown>) => Promise<unknown>;
+  /** What the client does meanwhile. @param pass lets so many ms pass */
+  readonly client?: (
+    sent: Sent,
+    roundTrip: () => Promise<unknown>,
+    pass: (ms: number) => void,
+  ) => Promise<unknown>;
   readonly headers?: Readonly<Record<string, string>>;
   truth(wire: Wire, call: Call): Truth;
   /** Other expected fields of the record. */
@@ -168,7 +172,11 @@ const uncutWays = (wire: Wire): readonly Way[] => [
       stream,
       first: hangs,
       second: hangs,
-      headers: { 'x-sidegate-timeout': '300' },
+      headers: { 'x-sidegate-timeout': '30' },
+      client: async (sent, _, pass) => {
+        pass(30);
+        await (await sent.reply).all();
+      },
       truth: () => nothing,
       record: { error: 'upstream_timeout' },
     },
@@ -242,7 +250,13 @@ const cutWays = (wire: Wire): readonly Way[] => [
     name: 'timeout, in the stream',
     stream: true,
     first: (call) => opens(call, wire, true, half),
-    headers: { 'x-sidegate-timeout': '700' },
+    headers: { 'x-sidegate-timeout': '30' },
+    client: async (sent, _, pass) => {
+      const reply = await sent.reply;
+      await reply.sees(JSON.stringify(last).slice(1, -1));
+      pass(30);
+      await reply.all();
+    },
     truth: (_, call) => counted(call, half.join('')),
     record: { error: 'stream_cut' },
   },
