@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { anthropicWire, openaiWire, testModel } from '../support/replies.ts';
 import { type SdkSetup, startSdks } from '../support/sdk-setup.ts';
 import type { ConfigInput } from '../support/sidecar.ts';
-import { loopMs } from '../support/time.ts';
+import { loopMs, standingTime } from '../support/time.ts';
 import { answers, hangs, refuses, type Script } from '../support/upstream.ts';
 
 const messages = [{ role: 'user' as const, content: 'hi' }];
@@ -96,14 +96,18 @@ describe.each(sdks)('errors of the gateway, $name', ({ sdk, via, wire }) => {
 
   test('RateLimitError says when; the SDK, left to itself, waits so long and succeeds', async () => {
     const limits = [{ name: 'l', capacity: 1, refillPerSecond: 2 }];
-    const setup = await startSdks([ok], { limits });
+    const time = standingTime();
+    const setup = await startSdks([ok], { limits }, time.world);
     await via(setup);
     const error = await failure(via(setup));
     expect(error).toBeInstanceOf(sdk.RateLimitError);
     const waitMs = Number(error.headers?.get('retry-after-ms'));
-    expect(waitMs).toBeGreaterThan(0);
-    expect(waitMs).toBeLessThanOrEqual(500);
-    expect(await via(setup, {}, { maxRetries: 5 })).toBeTruthy();
+    expect(waitMs).toBe(500);
+    const retried = via(setup, {}, { maxRetries: 5 });
+    const refused = (): number => setup.records().filter(({ status }) => status === 429).length;
+    while (refused() < 2) await new Promise((resolve) => setImmediate(resolve));
+    time.pass(waitMs);
+    expect(await retried).toBeTruthy();
   });
 
   test('the SDK makes no retries of its own once the gateway’s are spent', async () => {

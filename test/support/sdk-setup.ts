@@ -2,6 +2,7 @@
 import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
 import { onTestFinished } from 'vitest';
+import type { World } from '../../src/base/world.ts';
 import { testModel } from './replies.ts';
 import { type ConfigInput, startTestSidecar, type TestSidecar } from './sidecar.ts';
 import { type Script, startUpstream, type Upstream } from './upstream.ts';
@@ -17,12 +18,16 @@ export interface SdkSetup {
 }
 
 /** Starts all of it until the test ends. Nothing is cached or retried unless `more` says so. */
-export async function startSdks(scripts: readonly Script[], more: ConfigInput = {}): Promise<SdkSetup> {
+export async function startSdks(
+  scripts: readonly Script[],
+  more: ConfigInput = {},
+  world: Partial<World> = {},
+): Promise<SdkSetup> {
   const upstream = await startUpstream(...scripts);
   const { baseUrl } = upstream;
   // One per dialect, so that every request reaches a provider of its own dialect.
-  const start = (provider: string): Promise<TestSidecar> =>
-    startTestSidecar({
+  const start = (provider: string): Promise<TestSidecar> => {
+    const config: ConfigInput = {
       providers: {
         o: { dialect: 'openai', baseUrl, apiKey: 'provider-key' },
         a: { dialect: 'anthropic', baseUrl, apiKey: 'provider-key' },
@@ -34,7 +39,9 @@ export async function startSdks(scripts: readonly Script[], more: ConfigInput = 
       cache: { enabled: false },
       ...more,
       attempt: { backoffBaseMs: 0, retriesMax: 0, breaker: { failures: 1000 }, ...more.attempt },
-    });
+    };
+    return startTestSidecar(config, world);
+  };
   const [forOpenai, forAnthropic] = await Promise.all([start('o'), start('a')]);
   onTestFinished(async () => {
     await Promise.all([forOpenai.stop(), forAnthropic.stop()]);
