@@ -51,6 +51,8 @@ export interface ServerOptions {
   readonly pinned: boolean;
   /** Additional flags for the runtime, such as `--cpu-prof`. */
   readonly nodeFlags?: readonly string[];
+  /** Settings of `observe` in place of the template's. */
+  readonly observe?: object;
 }
 
 function canPin(): boolean {
@@ -217,7 +219,11 @@ export async function startSidegate(options: ServerOptions): Promise<Server> {
   const config = `${work}sidegate-${port}.yaml`;
   writeFileSync(
     config,
-    template.replace(/\$\{(\w+)\}/g, (_, name: string) => String(values[name])),
+    template
+      .replace(/\$\{(\w+)\}/g, (_, name: string) => String(values[name]))
+      .replace(/^observe: .*$/m, (line) =>
+        options.observe === undefined ? line : `observe: ${JSON.stringify(options.observe)}`,
+      ),
   );
   const log = `${work}sidegate-${port}.log`;
   const flags = [...options.heapFlags, ...(options.nodeFlags ?? [])];

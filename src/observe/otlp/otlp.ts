@@ -47,9 +47,11 @@ export interface OtlpDeps {
 
 /** Most requests that wait. */
 const waitingMax = 5000;
-/** Requests whose spans are exported together. */
-const batchMax = 200;
+/** Fewest requests whose spans are exported together. */
+const batchMin = 50;
 const gatherMs = 500;
+/** Pause between two exports while requests wait: making spans takes the thread that serves requests 0.1 ms each. */
+const paceMs = 100;
 /** Pause after an export that failed; the exporter itself has tried several times by then. */
 const retryMs = 5000;
 const timeoutMs = 10_000;
@@ -86,6 +88,9 @@ export async function openOtlp(settings: OtlpSettings, deps: OtlpDeps): Promise<
   });
   const write = createSpanWriter(traces.getTracer('sidegate'), namesOf);
 
+  // Twice what may come, so that it catches up.
+  const batchMax = Math.max(batchMin, Math.ceil((4 * tracesPerSecond * paceMs) / 1000));
+  let closing = false;
   let waiting: { readonly record: ExchangeRecord; readonly endedMs: number }[] = [];
   let inFlight = 0;
   let timer: NodeJS.Timeout | null = null;
@@ -134,7 +139,7 @@ export async function openOtlp(settings: OtlpSettings, deps: OtlpDeps): Promise<
       waiting = [...batch, ...waiting];
       trim();
     }
-    if (waiting.length > 0) timer = setTimeout(flush, failing ? retryMs : 0).unref();
+    if (waiting.length > 0) timer = setTimeout(flush, failing ? retryMs : closing ? 0 : paceMs).unref();
     else onEmpty?.();
   }
 
@@ -166,6 +171,7 @@ export async function openOtlp(settings: OtlpSettings, deps: OtlpDeps): Promise<
     async close(waitMs) {
       const late = new Promise<void>((resolve) => setTimeout(resolve, waitMs).unref());
       if (timer !== null) clearTimeout(timer);
+      closing = true;
       const written = new Promise<void>((resolve) => {
         if (waiting.length === 0 && inFlight === 0) return resolve();
         onEmpty = resolve;
