@@ -17,6 +17,8 @@ export const help = `sidegate: an LLM gateway beside your service
   sidegate check [FILE]            check a configuration: exit code 0 if it is valid, otherwise 1 and its faults
   sidegate explain FILE [--config FILE] [--path PATH] [--header NAME:VALUE] [--json]
                                    show how the request in FILE is routed: its tier, and each target's price and verdict
+  sidegate explain FILE --admin URL [--key KEY] [--path PATH]
+                                   the same from a running sidecar: limits, budgets, breakers and keys as they are now
   sidegate keys create | list | revoke
                                    create, list or revoke stored keys; \`sidegate keys\` explains
   sidegate costs [--by NAME] [--since TIME]

@@ -128,11 +128,10 @@ export function createDashboard(view: DashboardView): Dashboard {
 
   return {
     async answer(req, res, path) {
-      if (path === '/api/play') {
+      if (path === '/api/play' || path === '/api/explain') {
         if (req.method !== 'POST') json(res, 405, { detail: 'Use POST.' });
-        else if (!view.isAdmin(req))
-          json(res, 401, { detail: 'The playground needs the admin token (admin.token).' });
-        else await play(req, res, view.dataUrl(), headers);
+        else if (!view.isAdmin(req)) json(res, 401, { detail: 'This needs the admin token (admin.token).' });
+        else await play(req, res, view.dataUrl(), headers, path === '/api/play' ? {} : dryOf(view.token()));
         return true;
       }
       if (req.method !== 'GET' && req.method !== 'HEAD') return false;
@@ -153,6 +152,12 @@ export function createDashboard(view: DashboardView): Dashboard {
     },
   };
 }
+
+/** Headers by which the data port explains a request instead of answering it. */
+const dryOf = (token: string | null): Record<string, string> => ({
+  'x-sidegate-debug': 'dry',
+  'x-sidegate-admin': token ?? '',
+});
 
 /** The state that is shown besides requests. */
 const overview = (view: DashboardView) => ({

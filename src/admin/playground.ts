@@ -13,12 +13,14 @@ const shown =
  * Sends what the page wrote: `{"path", "key", "body"}`. Never rejects.
  * @param dataUrl URL of the data port
  * @param headers headers of every reply to the page
+ * @param more headers of the request to the data port
  */
 export async function play(
   req: IncomingMessage,
   res: ServerResponse,
   dataUrl: string,
   headers: Readonly<Record<string, string>>,
+  more: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   const refuse = (status: number, detail: string): void => {
     res.writeHead(status, { ...headers, 'content-type': 'application/json' });
@@ -31,6 +33,7 @@ export async function play(
   const sent = request(new URL(order.path, dataUrl), {
     method: 'POST',
     headers: {
+      ...more,
       'content-type': 'application/json',
       ...(order.key === '' ? {} : { authorization: `Bearer ${order.key}` }),
     },

@@ -25,6 +25,8 @@ export async function explainCommand(
       path: { type: 'string', default: '/v1/chat/completions' },
       header: { type: 'string', multiple: true, default: [] },
       json: { type: 'boolean', default: false },
+      admin: { type: 'string' },
+      key: { type: 'string', default: '' },
     },
   });
   const [file] = positionals;
@@ -34,6 +36,10 @@ export async function explainCommand(
     const paths = [...endpointsByPath.keys()];
     shell.printError(`Pass one file with a request's body, and --path with one of ${paths.join(', ')}.\n`);
     return 2;
+  }
+  if (values.admin !== undefined) {
+    shell.print(await fromProcess(values.admin, urlPath, values.key, readFileSync(file, 'utf8'), shell));
+    return 0;
   }
   const path = configPath(values.config);
   const loaded = loadConfig(path, shell.env);
@@ -58,4 +64,32 @@ export async function explainCommand(
   }
   shell.print(values.json ? `${JSON.stringify(found)}\n` : explanationText(found));
   return 0;
+}
+
+/**
+ * What a running sidecar says of a request: its caller, route, targets with their breakers and keys, and the limits and
+ * budgets it counts in. No provider is asked.
+ * @param key the app's; empty: none
+ */
+async function fromProcess(
+  admin: string,
+  path: string,
+  key: string,
+  body: string,
+  shell: Shell,
+): Promise<string> {
+  const token = shell.env.SIDEGATE_ADMIN_TOKEN;
+  if (token === undefined || token === '')
+    throw new Error('Set SIDEGATE_ADMIN_TOKEN to the `admin.token` of the sidecar.');
+  const url = new URL('/api/explain', admin);
+  const reply = await fetch(url, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ path, key, body }),
+  }).catch((cause: unknown) => {
+    throw new Error(`No sidecar answers at ${url.origin}: give its admin port as --admin URL.`, { cause });
+  });
+  const text = await reply.text();
+  if (!reply.ok) throw new Error(text);
+  return `${JSON.stringify(JSON.parse(text), null, 2)}\n`;
 }

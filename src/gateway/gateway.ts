@@ -7,6 +7,7 @@ import type { Reply } from '../exchange/reply.ts';
 import { Passage } from '../passage.ts';
 import { scrub } from '../scrub/scrub.ts';
 import type { Stages } from '../stages.ts';
+import { debugOf, explainOnly, withDebug } from './debug.ts';
 import { listModels } from './models.ts';
 import { run, type Steps, wait } from './run.ts';
 import { ask, awaitTurn, choose, examine, lookUp, repeated, reserve } from './stages.ts';
@@ -17,9 +18,13 @@ import { ask, awaitTurn, choose, examine, lookUp, repeated, reserve } from './st
  */
 export function handle(exchange: Exchange, stages: Stages): Reply | Promise<Reply> {
   const passage = new Passage(exchange, stages);
+  const debug = debugOf(exchange, stages);
   return run(
-    pipeline(passage),
-    (reply) => (reply instanceof Refusal ? passage.refuse(reply) : reply),
+    pipeline(passage, debug === 'dry'),
+    (given) => {
+      const reply = given instanceof Refusal ? passage.refuse(given) : given;
+      return debug === 'beside' ? withDebug(reply, passage) : reply;
+    },
     (cause) => {
       passage.reportDefect(cause);
       return passage.refuse(new Refusal('internal', 'Sidegate failed on this request.'));
@@ -27,7 +32,8 @@ export function handle(exchange: Exchange, stages: Stages): Reply | Promise<Repl
   );
 }
 
-function* pipeline(passage: Passage): Steps<Reply | Refusal> {
+/** @param dry explained instead of answered */
+function* pipeline(passage: Passage, dry: boolean): Steps<Reply | Refusal> {
   const { exchange, stages } = passage;
 
   const caller = authenticate(exchange.headers, stages.keyring);
@@ -41,6 +47,7 @@ function* pipeline(passage: Passage): Steps<Reply | Refusal> {
 
   const work = choose(identity, request, passage);
   if (work instanceof Refusal) return work;
+  if (dry) return yield* explainOnly(work, passage);
 
   const first = repeated(work, passage);
   const earlier = first instanceof Promise ? yield* wait(first) : first;

@@ -269,6 +269,11 @@ const answered: Readonly<Record<string, (wire: Wire) => Promise<Answer>>> = {
       },
     ),
   streamed: async (wire) => (await chainOf(wire)).ask({ stream: true }),
+  'that explains itself': async (wire) =>
+    (await chainOf(wire, { admin: { token: 'token-of-the-admin' } })).ask(
+      {},
+      { 'x-sidegate-debug': '1', 'x-sidegate-admin': 'token-of-the-admin' },
+    ),
   'from the cache': async (wire) => second(await chainOf(wire, { cache: { enabled: true } })),
   'from the cache, streamed': async (wire) =>
     second(await chainOf(wire, { cache: { enabled: true } }), { stream: true }),

@@ -90,6 +90,17 @@ async function loggedAs(header: string): Promise<void> {
   await chain.recordWhere(({ clientRequestId }) => clientRequestId === 'from-the-app');
 }
 
+/** With the admin token a reply is explained, and a dry request is answered with nothing else. */
+async function explained(): Promise<void> {
+  const chain = await chainOf(openaiWire, { admin: { token: 'token-of-the-admin' } });
+  const asked = async (debug: string, token: string) =>
+    chain.ask({}, { 'x-sidegate-debug': debug, 'x-sidegate-admin': token });
+  expect((await asked('1', 'token-of-the-admin')).headers['x-sidegate-debug']).toContain('"targets"');
+  expect((await asked('1', 'wrong')).headers['x-sidegate-debug']).toBeUndefined();
+  expect(JSON.parse((await asked('dry', 'token-of-the-admin')).text)).toHaveProperty('targets');
+  expect(chain.first.calls).toHaveLength(2);
+}
+
 /** SHA-256 of "k". */
 const sha256 = '8254c329a92850f6d539dd376f4816ee2764517da5e0235514af433164480d7a';
 const keys: ConfigInput = { authenticate: { keys: [{ id: 'key-1', sha256, tenant: 'acme' }] } };
@@ -183,6 +194,8 @@ const effects: Readonly<Record<string, () => Promise<void>>> = {
       statuses.push((await other.ask({}, headers)).status);
     expect(statuses).toEqual([200, 200, 200, 429]);
   },
+  'x-sidegate-debug': explained,
+  'x-sidegate-admin': explained,
   async 'x-sidegate-provider'() {
     const chain = await startChain(openaiWire, [
       [(call) => call.whole(200, { 'content-type': 'application/json' }, '{}')],
