@@ -10,9 +10,9 @@ import { leaseEntry } from '../../src/native/leases.ts';
 import { AskEntries, meter, meterAsk } from '../../src/native/meters.ts';
 import { adoptAnswer, type Births, packCalls } from '../../src/sync/lease-call.ts';
 import { leaseScript } from '../../src/sync/lease-script.ts';
+import { leaseTimes } from '../../src/sync/leases.ts';
 import { startRedis } from './processes.ts';
 
-const times = { leaseMs: 3000, tickMs: 1000 };
 /** Requests per pod, limit and second, and what each limit refills: half of what is asked for. */
 const perSecond = 0.5;
 const capacity = 2000;
@@ -71,7 +71,7 @@ export async function runMany(podCount: number, limitCount: number, seconds: num
   const before = cpuSeconds(server.pid);
   for (let tick = 1; tick <= seconds; tick++) {
     for (const pod of pods) {
-      const nowMs = tick * times.tickMs + (pod.number * times.tickMs) / podCount;
+      const nowMs = tick * leaseTimes.tickMs + (pod.number * leaseTimes.tickMs) / podCount;
       pod.ids.forEach((id, limit) => {
         // Each asks every other second.
         if ((limit + tick + pod.number) % 2 !== 0) return;
@@ -79,9 +79,9 @@ export async function runMany(podCount: number, limitCount: number, seconds: num
         asks.ask(id, 1, meterAsk.spent, 0, 0);
         if (asks.admit(pod.table, 0, nowMs) >= 0) admitted += 1;
       });
-      const count = pod.shared.report(reports, 2 * times.tickMs, nowMs);
+      const count = pod.shared.report(reports, 2 * leaseTimes.tickMs, nowMs);
       const packed = packCalls(pod.shared, reports, count, {
-        ...times,
+        ...leaseTimes,
         prefix: 'many',
         shards: 1,
         births: pod.births,
@@ -98,7 +98,7 @@ export async function runMany(podCount: number, limitCount: number, seconds: num
           call.blob,
           String(1e12 + nowMs),
         );
-        adoptAnswer(pod.shared, reports, call, answer, pod.births, times, nowMs, nowMs);
+        adoptAnswer(pod.shared, reports, call, answer, pod.births, leaseTimes, nowMs, nowMs);
       }
       pod.answeredMs = nowMs;
     }

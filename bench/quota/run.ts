@@ -4,12 +4,17 @@
  */
 import { parseArgs } from 'node:util';
 import { type Demand, startDemand } from './load.ts';
+import { runMany } from './many.ts';
 import { type Pod, removeWork, startPod } from './processes.ts';
 import { type Backend, type Scenario, type Stage, scenarios, type Unit } from './scenarios.ts';
 import { type Oracle, plainTokens, startOracle, streamTokens } from './upstream.ts';
 
 const { values } = parseArgs({
-  options: { seconds: { type: 'string', default: '60' }, only: { type: 'string', multiple: true } },
+  options: {
+    seconds: { type: 'string', default: '60' },
+    only: { type: 'string', multiple: true },
+    many: { type: 'boolean', default: false },
+  },
 });
 const durationMs = Number(values.seconds) * 1000;
 
@@ -218,6 +223,12 @@ function fairShares(asked: readonly number[], limit: number): number[] {
   return shares;
 }
 
+if (values.many) {
+  const result = await runMany(200, 500, 10);
+  removeWork();
+  process.stdout.write(`${JSON.stringify(result)}\n`);
+  process.exit(result.admitted > result.bound ? 1 : 0);
+}
 const oracle = await startOracle();
 const results: Result[] = [];
 let failed = false;

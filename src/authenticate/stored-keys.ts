@@ -19,6 +19,11 @@ export const keyTables: Migrations = {
        created_ms INTEGER NOT NULL,
        revoked_ms INTEGER
      ) WITHOUT ROWID`,
+    // What Redis has been told of a key: 0 nothing, 1 that it was made, 2 that it was revoked.
+    `ALTER TABLE key ADD COLUMN sent INTEGER NOT NULL DEFAULT 0;
+     CREATE INDEX key_unsent ON key (id) WHERE sent < 1 + (revoked_ms IS NOT NULL);
+     CREATE TABLE key_place (born TEXT NOT NULL, version INTEGER NOT NULL);
+     INSERT INTO key_place VALUES ('', 0)`,
   ],
 };
 

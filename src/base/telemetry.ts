@@ -55,6 +55,8 @@ export interface Telemetry {
   leaseAsk(outcome: 'answered' | 'late'): void;
   /** Redis keys of this many shared limits hold something else: this pod uses its share of them. Once per change. */
   leasesForeign(limits: number): void;
+  /** Stored keys were sent to other pods, and adopted from them. */
+  keysShared(sent: number, adopted: number): void;
   /** A pod asked the others about an idempotency key; `alone`: Redis didn't answer in time. */
   claim(result: 'mine' | 'running' | 'stored' | 'alone'): void;
   /** A batch request was refused or left the queue unsent. */
@@ -88,6 +90,7 @@ export const silent: Telemetry = {
   leasePods: nothing,
   leaseAsk: nothing,
   leasesForeign: nothing,
+  keysShared: nothing,
   claim: nothing,
   batchRefused: nothing,
   limit: nothing,

@@ -1,4 +1,4 @@
-/** Metrics of what pods share over Redis: limits and idempotency keys. */
+/** Metrics of what pods share over Redis: limits, idempotency keys and stored keys. */
 import { Gauge, type Registry } from 'prom-client';
 import { createTally } from './tally.ts';
 
@@ -9,6 +9,7 @@ export interface LeaseMetrics {
   leasePods(pods: number): void;
   leaseAsk(outcome: 'answered' | 'late'): void;
   leasesForeign(limits: number): void;
+  keysShared(sent: number, adopted: number): void;
   claim(result: 'mine' | 'running' | 'stored' | 'alone'): void;
 }
 
@@ -29,10 +30,17 @@ export function createLeaseMetrics(registry: Registry): LeaseMetrics {
     'Idempotency keys that other pods were asked about.',
     ['result'],
   );
+  const keys = createTally(
+    registry,
+    'sidegate_shared_keys_total',
+    'Stored keys, made or revoked, that were sent to other pods and adopted from them.',
+    ['direction'],
+  );
   // Series must exist from the start to be usable in alerts.
   for (const outcome of ['answered', 'failed']) calls.add(0, outcome);
   for (const outcome of ['answered', 'late']) asks.add(0, outcome);
   for (const result of ['mine', 'running', 'stored', 'alone']) claims.add(0, result);
+  for (const direction of ['sent', 'adopted']) keys.add(0, direction);
   const registers = [registry];
   const up = new Gauge({
     name: 'sidegate_leases_up',
@@ -54,6 +62,10 @@ export function createLeaseMetrics(registry: Registry): LeaseMetrics {
     leaseCall: (outcome) => calls.add(1, outcome),
     leasePods: (count) => pods.set(count),
     leaseAsk: (outcome) => asks.add(1, outcome),
+    keysShared(sent, adopted) {
+      keys.add(sent, 'sent');
+      keys.add(adopted, 'adopted');
+    },
     claim: (result) => claims.add(1, result),
     leasesForeign: (count) => foreign.set(count),
   };

@@ -90,6 +90,7 @@ export function createObserver(
       say(log, up ? 'leasesUp' : 'leasesDown', up ? {} : { why });
     },
     leaseCall: metrics.leaseCall,
+    keysShared: metrics.keysShared,
     claim: metrics.claim,
     leasePods: metrics.leasePods,
     leaseAsk: metrics.leaseAsk,

@@ -15,6 +15,7 @@ import { createCatalog } from '../catalog/catalog.ts';
 import type { Config } from '../config/schema.ts';
 import { createTokenCounter, type TokenCounter } from '../count/counter.ts';
 import { createEstimator, type Estimator } from '../count/estimate.ts';
+import type { KeyBook } from '../exchange/shared-keys.ts';
 import { createLimiter, type Limiter } from '../limit/limit.ts';
 import { budgetTables, readBudgets, type SavedBudgets, saveBudgets } from '../limit/saved.ts';
 import type { LimitUse } from '../limit/usage.ts';
@@ -29,6 +30,7 @@ import type { Stages } from '../stages.ts';
 import { openStore, type Store } from '../store/database.ts';
 import { type ClaimSync, createClaims } from '../sync/claims.ts';
 import { createHints, type Hints } from '../sync/hints.ts';
+import { createKeySync, type KeySync } from '../sync/keys.ts';
 import { createLeases, type LeaseSync } from '../sync/leases.ts';
 import { createHealthBook, type HealthBook } from '../upstream/health.ts';
 import { createUpstreams, type Upstreams } from '../upstream/upstreams.ts';
@@ -56,6 +58,8 @@ export interface Rooms {
   readonly hints: Hints;
   readonly leases: LeaseSync;
   readonly claims: ClaimSync;
+  /** Null: no key is stored. */
+  readonly keySync: KeySync | null;
   readonly callers: Callers;
   /** Key of the request digests if the configuration has none. */
   readonly digestKey: Buffer;
@@ -67,6 +71,7 @@ export interface Rooms {
 interface Kept {
   readonly store: Store;
   readonly keys: StoredKeys;
+  readonly keyBook: KeyBook;
   readonly budgets: SavedBudgets;
 }
 
@@ -122,7 +127,15 @@ export async function openRooms(
     saved: opened === null ? [] : readBudgets(opened.store, world.wallClock()),
     leases: { ask: (id, cost) => leases.ask(id, cost) },
   });
-  const leases = createLeases({ book: limiter.book, clock, random, telemetry: observer });
+  const keySync =
+    opened === null ? null : createKeySync({ book: opened.keyBook, random, telemetry: observer });
+  const leases = createLeases({
+    book: limiter.book,
+    onKeysVersion: (version) => keySync?.told(version),
+    clock,
+    random,
+    telemetry: observer,
+  });
   const claims = createClaims({ clock, random, telemetry: observer });
   const { ratio, minPerSecond } = first.attempt.retryBudget;
   observer.nameLimits(settings.limitNames);
@@ -143,6 +156,7 @@ export async function openRooms(
     limiter,
     leases,
     claims,
+    keySync,
     hints: createHints({ health, provider: upstreams.provider, clock, random, telemetry: observer }),
     callers: createCallers(opened?.keys ?? null, { ...world, telemetry: observer }),
     digestKey: randomBytes(32),
@@ -170,12 +184,13 @@ function fullest(uses: readonly LimitUse[], names: ReadonlySet<string>): Iterabl
 }
 
 /** The embedded database and the keys in it; null: there is none. */
-async function openKept(path: string | undefined): Promise<Pick<Kept, 'store' | 'keys'> | null> {
+async function openKept(path: string | undefined): Promise<Pick<Kept, 'store' | 'keys' | 'keyBook'> | null> {
   if (path === undefined) return null;
   // Loaded only if needed, since it loads the schema library.
   const { keyTables, openStoredKeys } = await import('../authenticate/stored-keys.ts');
   const store = await openStore(path, [budgetTables, keyTables]);
-  return { store, keys: openStoredKeys(store) };
+  const { openKeyBook } = await import('../authenticate/shared-keys.ts');
+  return { store, keys: openStoredKeys(store), keyBook: openKeyBook(store) };
 }
 
 /** Names of all limits and budgets in the configuration. */
@@ -205,6 +220,7 @@ export async function composeStages(config: Config, rooms: Rooms): Promise<Stage
   health.settle(config);
   hints.update(config.sync.redis);
   rooms.leases.update(config.sync);
+  rooms.keySync?.update(config.sync);
   rooms.claims.update(config.sync, config.replay.scope === 'shared');
   const { digestKey } = config.observe;
   return {

@@ -11,7 +11,7 @@ export const itemsMax = 500;
 
 const headSize = 3;
 const itemSize = 14;
-const answerHeadSize = 3;
+const answerHeadSize = 4;
 const answerSize = 9;
 
 type Numbers = [number, number, number, number, number, number, number, number, number];
@@ -46,6 +46,10 @@ export function shardOf(name: string, shards: number): number {
 
 const keyOf = (prefix: string, shard: number, name: string): string =>
   `${prefix}:${schemaVersion}:{${shard}}:${name}`;
+
+/** Where the version of the stored keys is, which each call reads. */
+export const keysVersionName = (prefix: string, shard: number): string =>
+  keyOf(prefix, shard, 'keys:version');
 
 /**
  * Packs reports into calls, one for each shard and `itemsMax` limits.
@@ -108,9 +112,12 @@ export function packCalls(
       });
       calls.push({
         shard,
-        keys: ['clock', 'pods', ...names.map((name) => `m:${name}`)].map((name) =>
-          keyOf(prefix, shard, name),
-        ),
+        keys: [
+          keyOf(prefix, shard, 'clock'),
+          keyOf(prefix, shard, 'pods'),
+          keysVersionName(prefix, shard),
+          ...names.map((name) => keyOf(prefix, shard, `m:${name}`)),
+        ],
         names,
         blob: Buffer.from(numbers.buffer),
         reports: of,
@@ -124,6 +131,8 @@ export function packCalls(
 export interface LeaseAnswer {
   /** Pods that call, this one included. */
   readonly pods: number;
+  /** Version of the stored keys; 0: there are none. */
+  readonly keysVersion: number;
   /** Redis' time of day, ms. */
   readonly wallMs: number;
   /** Keys that hold something else: their limits go on at this pod's share. */
@@ -193,7 +202,7 @@ export function adoptAnswer(
     written += 1;
   });
   book.grant(grants, written, nowMs);
-  return { pods, wallMs: number(0), foreign };
+  return { pods, wallMs: number(0), keysVersion: number(3), foreign };
 }
 
 /** Part of a pod's fair share that it may admit before its first grant of a limit is here. */

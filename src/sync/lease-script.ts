@@ -5,7 +5,8 @@ import { MeterAlgorithm as of } from '../native/meters.ts';
 /** Lua, as Redis 7 and Valkey run it. See docs/internals/leases.md. */
 export const leaseScript = `-- Grants leases of shared limits: Redis' half of docs/internals/leases.md, one call for many limits of one pod.
 --
--- KEYS[1] the clock, KEYS[2] the pods, KEYS[3…] one hash per limit, all in one slot.
+-- KEYS[1] the clock, KEYS[2] the pods, KEYS[3] the version of the stored keys, KEYS[4…] one hash per limit, all in one
+-- slot.
 -- ARGV[1] the pod's id, ARGV[2] packed doubles: a head, then an item for each limit.
 -- Gives packed doubles: a head, then an answer for each limit.
 if not redis.REDIS_VERSION_NUM then
@@ -93,13 +94,16 @@ local function waterLevel(demands, supply)
   return huge
 end
 
-local out = { pack('<ddd', wall, now, pods) }
+local version = redis.pcall('GET', KEYS[3])
+version = type(version) == 'string' and tonumber(version) or 0
+
+local out = { pack('<dddd', wall, now, pods, version) }
 local FOREIGN = pack('<ddddddddd', 1, 0, 0, 0, 0, 0, 0, 0, 0)
 
-for i = 3, #KEYS do
+for i = 4, #KEYS do
   local key = KEYS[i]
   local kind, capacity, rate, ttlMs, incarnation, used, acked, reserved, keep, want, demand, largest, known, gen =
-    unpack_('<dddddddddddddd', blob, 25 + (i - 3) * 112)
+    unpack_('<dddddddddddddd', blob, 25 + (i - 4) * 112)
   local got = redis.pcall('HMGET', key, 's', pod)
   local state, entry = got[1], got[2]
   if got.err or (state and (#state < STATE_BYTES or (#state - STATE_BYTES) % 16 ~= 0))

@@ -14,12 +14,12 @@ import { reasonOf, redisClient } from './redis.ts';
 import type { SyncConfig } from './settings.ts';
 
 /** How often all leases are renewed, and how long they last: one tick may be lost. */
-export const leaseTimes = { tickMs: 1000, leaseMs: 3000 } as const;
+export const leaseTimes = { tickMs: 900, leaseMs: 3000 } as const;
 /**
  * Leases that run low are looked for this often, and may be renewed ahead of the tick, `perSecond` times on average.
- * A lease should last for `horizonMs`: two ticks.
+ * A lease should last for `horizonMs`: two ticks and a bit.
  */
-export const urgency = { everyMs: 50, perSecond: 0.8, max: 10, horizonMs: 2 * leaseTimes.tickMs } as const;
+export const urgency = { everyMs: 50, perSecond: 0.8, max: 10, horizonMs: 2000 } as const;
 /** Leases go on for this long after calls began to fail; then each pod goes on at its share. */
 const graceMs = 1500;
 /** Reports in one round; more leases take turns. */
@@ -37,6 +37,8 @@ export interface LeaseSync extends Leases {
 /** What leases need. */
 export interface LeaseSyncDeps {
   readonly book: LeaseBook;
+  /** Called with the version of the stored keys that Redis has. */
+  readonly onKeysVersion?: (version: number) => void;
   /** Monotonic ms. */
   readonly clock: () => number;
   /** 0 ≤ x < 1. */
@@ -114,6 +116,7 @@ function openLink(sync: SyncConfig & { readonly redis: string }, deps: LeaseSync
     if (call.shard === 0) {
       book.pods(told.pods);
       telemetry.leasePods(told.pods);
+      deps.onKeysVersion?.(told.keysVersion);
     }
     foreign.note(call.names, told.foreign);
   };

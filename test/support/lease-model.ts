@@ -9,6 +9,7 @@ import { leaseEntry } from '../../src/native/leases.ts';
 import { AskEntries, meter, SettleEntries } from '../../src/native/meters.ts';
 import { adoptAnswer, type Births, type LeaseCall, packCalls } from '../../src/sync/lease-call.ts';
 import { leaseScript } from '../../src/sync/lease-script.ts';
+import { leaseTimes } from '../../src/sync/leases.ts';
 
 /** The script with Redis' clock passed in as its third argument, in ms. */
 export function timedScript(change: (script: string) => string = (script) => script): string {
@@ -16,8 +17,6 @@ export function timedScript(change: (script: string) => string = (script) => scr
   if (!leaseScript.includes(clock)) throw new Error('the script no longer asks for the time');
   return change(leaseScript).replace(clock, '{ math.floor(ARGV[3] / 1000), (ARGV[3] % 1000) * 1000 }');
 }
-
-const times = { leaseMs: 3000, tickMs: 1000 };
 
 /** Deterministic randomness (mulberry32). */
 export function seeded(seed: number): () => number {
@@ -234,7 +233,7 @@ export function startSchedule(seed: number, faults: Faults): Schedule {
       if (pod.stoppedUntilMs > nowMs || outageUntilMs > nowMs) return null;
       const count = pod.shared.report(reports, 2000, nowMs);
       const [call] = packCalls(pod.shared, reports, count, {
-        ...times,
+        ...leaseTimes,
         prefix,
         shards: 1,
         births: pod.births,
@@ -258,7 +257,7 @@ export function startSchedule(seed: number, faults: Faults): Schedule {
       pass(pick(20));
       if (random() < 0.5) request(pod);
       if (lose) return;
-      const told = adoptAnswer(pod.shared, reports, call, answer, pod.births, times, sentMs, nowMs);
+      const told = adoptAnswer(pod.shared, reports, call, answer, pod.births, leaseTimes, sentMs, nowMs);
       if (told === null) throw new Error('not an answer');
       pod.answeredMs = sentMs;
       pod.shared.alone(false);
