@@ -47,6 +47,10 @@ const onLine: Readonly<Record<LogLine, string>> = {
   breakerClosed: 'It answers again.',
   keyRefused:
     "Replace the key: `apiKey` is its position in the provider's `apiKeys`, from 0, and `status` what the provider said.",
+  keySpent:
+    "Top the account up, or raise its quota: `apiKey` is the key's position in `apiKeys`, and `status` what the provider said.",
+  unreachable:
+    '`failure` and `code` say why, and `advice` what may help. The line comes at most once a minute for each provider.',
   noPlatformCredential:
     '`advice` says what may help. Requests to that provider fail once its last credential has expired.',
   engineDown:

@@ -13,7 +13,6 @@ import type { Cancellation } from '../base/cancellation.ts';
 import { cancelRefusal, sleep } from '../base/cancellation.ts';
 import { Refusal } from '../base/errors.ts';
 import { dialects } from '../dialects/index.ts';
-import type { UpstreamRequest } from '../dialects/wire.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { ModelRequest } from '../exchange/request.ts';
 import { isProbe } from '../native/breaker.ts';
@@ -30,6 +29,7 @@ import type { FallbackCause, Plan, Step, Target } from '../upstream/target.ts';
 import type { AttemptFailure, AttemptReply } from './answer.ts';
 import { backoffMs } from './backoff.ts';
 import { call } from './call.ts';
+import { headersOf } from './call-headers.ts';
 import type { AttemptDeps } from './deps.ts';
 import { enters, following, onward } from './edges.ts';
 import { type Called, hedged } from './hedge.ts';
@@ -245,37 +245,26 @@ function beginSecond({ plan, request, deps, preparation }: WalkState, index: num
 
 /** Sends one call and records its latency. */
 function send(state: WalkState, openCall: OpenCall, cancellation: Cancellation): Promise<CallResult> {
-  const { request, deps } = state;
+  const { exchange, request, deps, repeatable } = state;
   const { target, credential, sentMs } = openCall;
   const { stream } = request;
   const { latency } = target.health;
   latency.begin(stream, sentMs);
   const { sent } = preparedFor(state, target);
-  const headers = headersOf(credential.headers, sent);
+  const headers = headersOf(credential.headers, sent, target.provider, exchange.headers);
   const remainingMs = Math.max(1, Math.ceil(state.deadlineMs - sentMs));
   const learn = (result: CallResult): void => learnLatency(latency, stream, sentMs, result, deps.clock());
   const { provider } = target;
-  if (credential.sign === null)
-    return call(provider, sent, headers, stream, deps.policy, remainingMs, cancellation, deps.clock, learn);
-  return credential.sign(sent.path, headers, sent.body).then(
-    (signed) =>
-      call(provider, sent, signed, stream, deps.policy, remainingMs, cancellation, deps.clock, learn),
-    (): CallResult => {
-      // What can't be signed was never sent, but the latency record must end all the same.
-      const result = { kind: 'failed', failure: 'connect', arrived: null, code: '' } as const;
-      learn(result);
-      return result;
-    },
-  );
-}
-
-/** All headers of a call. The credential's headers say that the body is JSON, so another content type replaces that. */
-function headersOf(own: readonly string[], { headers, contentType }: UpstreamRequest): string[] {
-  if (contentType === undefined) return [...own, ...headers];
-  const typed = contentType === null ? [] : ['content-type', contentType];
-  for (let i = 0; i + 1 < own.length; i += 2)
-    if (own[i] !== 'content-type') typed.push(own[i] as string, own[i + 1] as string);
-  return [...typed, ...headers];
+  const { policy, clock } = deps;
+  const make = (all: readonly string[]): Promise<CallResult> =>
+    call(provider, sent, all, stream, repeatable, policy, remainingMs, cancellation, clock, learn);
+  if (credential.sign === null) return make(headers);
+  return credential.sign(sent.path, headers, sent.body).then(make, (): CallResult => {
+    // What can't be signed was never sent, but the latency record must end all the same.
+    const result = { kind: 'failed', failure: 'connect', arrived: null, code: '' } as const;
+    learn(result);
+    return result;
+  });
 }
 
 /** What is sent to a target whose dialect can express the request. */

@@ -5,20 +5,15 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
 import type { Cancellation } from '../base/cancellation.ts';
-import { refusalInStream } from '../dialects/inner-error.ts';
+import { statedErrorIn } from '../dialects/fault.ts';
 import type { Arrived, ReplyReading, StreamFault, StreamReading } from '../dialects/reading.ts';
 import type { UpstreamRequest } from '../dialects/wire.ts';
-import { addressCode } from '../upstream/addresses.ts';
+import { isReused } from '../upstream/connect.ts';
 import type { Provider } from '../upstream/target.ts';
+import { networkFailure } from './network.ts';
 import { Patience } from './patience.ts';
 import type { CallBounds, CallFailure, CallResult, UpstreamStream } from './result.ts';
-import { encodingOf, readWhole, refusal, unpack } from './whole.ts';
-
-/** OpenSSL's and Node's codes of certificates that don't hold. */
-const certificateFault = /CERT|^UNABLE_TO_|^HOSTNAME_MISMATCH$/;
-
-/** A code that the record may have. */
-const plainCode = /^[A-Z][A-Z0-9_]{1,60}$/;
+import { asStatus, encodingOf, readWhole, unpack } from './whole.ts';
 
 /** Bytes of a stream buffered for a slow client before its provider is paused. */
 const queueMaxBytes = 64 * 1024;
@@ -36,6 +31,7 @@ const errorMaxBytes = 1024 * 1024;
 /**
  * Sends one request. Resolves with a whole reply, the beginning of a stream or a failure; never rejects.
  * @param headers all of the call's, flat
+ * @param repeatable it may be sent once more if its connection had died before
  * @param remainingMs ms until the request's deadline
  * @param clock monotonic ms
  * @param onResult called with the result as soon as it is known
@@ -45,6 +41,7 @@ export function call(
   { path, body, reading, method }: UpstreamRequest,
   headers: readonly string[],
   wantsStream: boolean,
+  repeatable: boolean,
   bounds: CallBounds,
   remainingMs: number,
   cancellation: Cancellation,
@@ -52,6 +49,15 @@ export function call(
   onResult: (result: CallResult) => void,
 ): Promise<CallResult> {
   return new Promise((resolve) => {
+    const { pool } = provider;
+    const plain = method === undefined;
+    const sent = {
+      path,
+      method: method ?? 'POST',
+      headers: headers as string[],
+      body: plain ? body : null,
+    } as const;
+    const again = repeatable ? (): void => pool.dispatchFresh(sent, call) : null;
     const call = new UpstreamCall(
       reading,
       wantsStream,
@@ -59,12 +65,11 @@ export function call(
       remainingMs,
       cancellation,
       clock,
+      again,
       onResult,
       resolve,
     );
-    const all = headers as string[];
-    if (method === undefined) provider.pool.dispatch({ path, method: 'POST', headers: all, body }, call);
-    else provider.pool.dispatch({ path, method, headers: all, body: null }, call);
+    pool.dispatch(sent, call);
   });
 }
 
@@ -74,17 +79,6 @@ const failures: Readonly<Record<StreamFault, CallFailure>> = {
   malformed: 'malformed',
   event_too_large: 'too_large',
   unfinished: 'unfinished',
-};
-
-/** Code or name of a connection's error → failure of the call. Any other: reset. */
-const faults: Readonly<Record<string, CallFailure>> = {
-  UND_ERR_CONNECT_TIMEOUT: 'connect',
-  ECONNREFUSED: 'connect',
-  ENOTFOUND: 'connect',
-  [addressCode]: 'address_refused',
-  UND_ERR_HEADERS_OVERFLOW: 'malformed',
-  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'malformed',
-  HTTPParserError: 'malformed',
 };
 
 /** Statuses that are no answer to these requests: without content, and parts of it (RFC 9110, 15.3.6 and 15.3.7). */
@@ -101,6 +95,11 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
   readonly #remainingMs: number;
   readonly #cancellation: Cancellation;
   readonly #clock: () => number;
+  /** Sends it once more on a fresh connection; null: it may not be, or was. */
+  #again: (() => void) | null;
+  #code = '';
+  /** The connection has ended. */
+  #gone = false;
   readonly #onResult: (result: CallResult) => void;
   readonly #resolve: (result: CallResult) => void;
   readonly #onCancel = (): void => this.#fail('cancelled');
@@ -120,7 +119,6 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
   #timer: Patience;
   #deadline: Patience | null = null;
   #linger: NodeJS.Timeout | null = null;
-  #code = '';
 
   constructor(
     reading: ReplyReading,
@@ -129,6 +127,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
     remainingMs: number,
     cancellation: Cancellation,
     clock: () => number,
+    again: (() => void) | null,
     onResult: (result: CallResult) => void,
     resolve: (result: CallResult) => void,
   ) {
@@ -139,6 +138,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
     this.#cancellation = cancellation;
     this.#clock = clock;
     this.#sentMs = clock();
+    this.#again = again;
     this.#onResult = onResult;
     this.#resolve = resolve;
     const waitMs = wantsStream ? bounds.firstTokenTimeoutMs : bounds.replyTimeoutMs;
@@ -204,10 +204,14 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
 
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
     if (this.#linger !== null) clearTimeout(this.#linger);
-    const code = 'code' in error ? String(error.code) : '';
-    if (plainCode.test(code)) this.#code = code;
-    const known = faults[code] ?? faults[error.name];
-    this.#fail(known ?? (certificateFault.test(code) ? 'certificate' : 'reset'));
+    // A connection that died while it was idle says nothing of the provider.
+    const again = this.#phase === 'waiting' && isReused(error) ? this.#again : null;
+    this.#again = null;
+    if (again !== null) return again();
+    const { failure, code } = networkFailure(error);
+    this.#code = code;
+    this.#gone = true;
+    this.#fail(failure);
   }
 
   // Whole replies.
@@ -267,9 +271,9 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
   /** Ends a stream with a fault, or refuses as its first event does. */
   #break(fault: StreamFault): void {
     const holding = this.#phase === 'holding' && fault === 'error_event';
-    const refused = holding ? refusalInStream(Buffer.concat(this.#head)) : null;
-    if (refused === null) return this.#fail(failures[fault]);
-    this.#settle(refusal(refused, this.#headers));
+    const stated = holding ? statedErrorIn(Buffer.concat(this.#head)) : null;
+    if (stated === null) return this.#fail(failures[fault]);
+    this.#settle(asStatus(stated, this.#headers));
     this.#controller?.abort(new Error('refused in its stream'));
   }
 
@@ -363,8 +367,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
     this.failure = failure;
     this.#close();
     // A failed connection has ended already; any other must be aborted.
-    if (failure !== 'reset' && failure !== 'connect' && failure !== 'certificate')
-      this.#controller?.abort(new Error(failure));
+    if (!this.#gone) this.#controller?.abort(new Error(failure));
     if (!begun) this.#give({ kind: 'failed', failure, arrived, code: this.#code });
   }
 

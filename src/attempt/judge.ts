@@ -1,11 +1,12 @@
 /** What a failed call means: for its target's health, and for how the request continues. */
 
-import type { FaultKind } from '../dialects/dialect.ts';
-import { coolDownLimited, coolDownRefused } from '../upstream/credential.ts';
+import type { FaultKind } from '../dialects/fault.ts';
+import { coolDownForbidden, coolDownLimited, coolDownRefused } from '../upstream/credential.ts';
 import { endCall, type OpenCall } from '../upstream/open-call.ts';
 import type { FallbackCause, Target } from '../upstream/target.ts';
 import type { AttemptDeps } from './deps.ts';
 import { errorNote } from './error-note.ts';
+import { networkAdvice } from './network.ts';
 import type { CallFailure, CallResult } from './result.ts';
 import type { Trail } from './trail.ts';
 
@@ -42,6 +43,8 @@ export interface Verdict {
 
 const causes: Readonly<Record<CallFailure, FallbackCause>> = {
   connect: 'outage',
+  dns: 'outage',
+  tls: 'outage',
   reset: 'outage',
   address_refused: 'outage',
   certificate: 'outage',
@@ -62,10 +65,24 @@ const statusCauses: Readonly<Record<FaultKind, FallbackCause>> = {
   context_window: 'context_window',
   content_policy: 'content_policy',
   credential: 'outage',
+  forbidden: 'outage',
   rate_limited: 'rate_limited',
   quota: 'rate_limited',
   unexpected: 'server',
   server: 'server',
+};
+
+/** What the trail says of a refusal; null: its status. */
+const outcomes: Readonly<Record<FaultKind, string | null>> = {
+  rejected: 'rejected',
+  context_window: 'context_window',
+  content_policy: 'content_policy',
+  credential: 'credential',
+  forbidden: 'credential',
+  rate_limited: 'rate_limited',
+  quota: 'quota',
+  unexpected: null,
+  server: null,
 };
 
 /** The cause by which edges know a failure. */
@@ -75,15 +92,17 @@ export const causeOf = (failure: CallFailure): FallbackCause => causes[failure];
 export function judge(openCall: OpenCall, miss: Miss, deps: AttemptDeps, trail: Trail): Verdict {
   const { target } = openCall;
   if (miss.kind === 'failed') {
-    const { failure } = miss;
+    const { failure, code } = miss;
     if (miss.arrived !== null) trail.bill({ target, complete: false, ...miss.arrived });
     const facts = miss.arrived?.facts ?? null;
     const nowMs = deps.clock();
     const cause = causes[failure];
-    trail.add(openCall, failure, cause, null, nowMs, miss.code);
+    trail.add(openCall, failure, cause, null, nowMs, code);
+    const advice = networkAdvice(failure);
+    if (advice !== undefined) deps.telemetry.unreachable(target.provider.name, failure, code, advice);
     endCall(openCall, failure === 'cancelled' ? 'abandoned' : 'failure', failure, facts, deps, nowMs);
-    // Asking a slow provider again doesn't make it faster, and what the configuration must mend stays as it is.
-    const again = cause !== 'timeout' && failure !== 'address_refused' && failure !== 'certificate';
+    // Asking a slow provider again doesn't make it faster, and what an operator must mend isn't mended by then.
+    const again = cause !== 'timeout' && advice === undefined;
     return { next: again ? 'retry' : 'fallback', cause, askedMs: null };
   }
   return judgeStatus(openCall, miss, deps, trail);
@@ -111,8 +130,9 @@ function judgeStatus(
   const { status, headers, body } = miss;
   const fault = target.provider.dialect.fault(status, headers, body, deps.wallClock());
   const askedMs = fault.retryAfterMs;
+  trail.asked(askedMs);
   const label = String(status);
-  const said = fault.kind === 'server' || fault.kind === 'unexpected' ? `status ${status}` : fault.kind;
+  const said = outcomes[fault.kind] ?? `status ${status}`;
   const cause = statusCauses[fault.kind];
   trail.add(openCall, said, cause, miss, deps.clock(), errorNote(status, body));
   switch (fault.kind) {
@@ -124,9 +144,11 @@ function judgeStatus(
       endCall(openCall, 'success', label, null, deps);
       return { next: 'named', cause, askedMs };
     case 'credential':
+    case 'forbidden':
       endCall(openCall, 'abandoned', label, null, deps);
       if (target.provider.clientCredential) return { next: 'pass', cause, askedMs };
-      coolDownRefused(credential, deps.clock());
+      if (fault.kind === 'credential') coolDownRefused(credential, deps.clock());
+      else coolDownForbidden(credential, target, deps.clock());
       deps.telemetry.credentialRefused(
         target.provider.name,
         status,
@@ -139,6 +161,12 @@ function judgeStatus(
       // A client's own credential is shared with no other client, so it has no cooldown.
       if (target.provider.clientCredential) return { next: 'fallback', cause, askedMs };
       const cooldownMs = coolDownLimited(credential, target, fault.kind, askedMs, deps.clock());
+      if (fault.kind === 'quota')
+        deps.telemetry.quotaSpent(
+          target.provider.name,
+          status,
+          target.provider.credentials.indexOf(credential),
+        );
       deps.hints.rest(target, credential, cooldownMs);
       return { next: 'credential', cause, askedMs };
     }

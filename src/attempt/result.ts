@@ -1,15 +1,11 @@
 /** The results that a call to a provider may have. */
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Arrived, StreamReading, WholeReading } from '../dialects/reading.ts';
+import type { NetworkFailure } from './network.ts';
 
 /** Why a call gave no answer. */
 export type CallFailure =
-  | 'connect'
-  | 'reset'
-  /** Its address is not one of a provider. */
-  | 'address_refused'
-  /** The provider's certificate is invalid: expired, for another name, or of an unknown issuer. */
-  | 'certificate'
+  | NetworkFailure
   | 'first_token_timeout'
   | 'reply_timeout'
   | 'idle_timeout'
@@ -29,7 +25,7 @@ export type CallResult =
       readonly failure: CallFailure;
       /** What had arrived by then and will be billed; null: nothing. */
       readonly arrived: Arrived | null;
-      /** The system's code of what broke the connection; empty: nothing did. */
+      /** The system's code of what broke the connection, such as `ECONNREFUSED`; empty: nothing did. */
       readonly code: string;
     }
   /** Any status but success, with its body unchanged. */

@@ -5,6 +5,7 @@ import type { BilledTry } from '../count/usage.ts';
 import type { AttemptStep } from '../exchange/attempt-step.ts';
 import type { OpenCall } from '../upstream/open-call.ts';
 import type { FallbackCause } from '../upstream/target.ts';
+import { networkAdvice } from './network.ts';
 
 const timeouts = ['first_token_timeout', 'reply_timeout', 'idle_timeout', 'deadline', 'unfinished'];
 const badAnswers = ['malformed', 'too_large', 'error_in_body', 'ended_early'];
@@ -20,6 +21,12 @@ const timeoutKeys: Readonly<Record<string, string>> = {
 /** A provider's id of a call that is longer isn't kept. */
 const idMaxLength = 128;
 
+/** A call without a reply has the network's code as its error; that of a reset says nothing more. */
+const textOf = ({ target, outcome, status, error }: AttemptStep): string =>
+  status === 0 && error !== '' && outcome !== 'reset'
+    ? `${target}: ${outcome} ${error}`
+    : `${target}: ${outcome}`;
+
 const noRetry = ['x-should-retry', 'false'];
 
 /** What a step shows of a provider's reply. */
@@ -34,6 +41,7 @@ export class Trail {
   readonly #billed: BilledTry[] = [];
   #calls = 0;
   #waitMs = Number.POSITIVE_INFINITY;
+  #askedMs = Number.POSITIVE_INFINITY;
 
   /**
    * Records a call and its outcome.
@@ -102,6 +110,11 @@ export class Trail {
     });
   }
 
+  /** A provider asks to wait; the last one that did is told to the client. @param askedMs null: it doesn't say */
+  asked(askedMs: number | null): void {
+    if (askedMs !== null) this.#askedMs = askedMs;
+  }
+
   /** Records a call that its provider bills: any that began to answer. */
   bill(each: BilledTry): void {
     this.#billed.push(each);
@@ -117,11 +130,11 @@ export class Trail {
     return this.#calls;
   }
 
-  /** `target: outcome` of each step, in order; bounded by the plan's steps and retries. */
+  /** `target: outcome` of each step, in order, with the network's code; bounded by the plan's steps and retries. */
   get text(): string {
     const [first] = this.steps;
-    if (first !== undefined && this.steps.length === 1) return `${first.target}: ${first.outcome}`;
-    return this.steps.map(({ target, outcome }) => `${target}: ${outcome}`).join(', ');
+    if (first !== undefined && this.steps.length === 1) return textOf(first);
+    return this.steps.map(textOf).join(', ');
   }
 
   /** Whether the last step had one of these outcomes; targets skipped for an unsupported field don't count. */
@@ -152,8 +165,11 @@ export class Trail {
         headers: noRetry,
       });
     }
-    const retryAfterMs = Number.isFinite(this.#waitMs) ? this.#waitMs : 1000;
-    return new Refusal('targets_down', `No target could answer. ${tried}`, {
+    const leastMs = Math.min(this.#waitMs, this.#askedMs);
+    const retryAfterMs = Number.isFinite(leastMs) ? leastMs : 1000;
+    const advice = networkAdvice(steps.findLast(({ called }) => called)?.outcome ?? '');
+    const what = advice === undefined ? '' : ` ${advice}`;
+    return new Refusal('targets_down', `No target could answer. ${tried}${what}`, {
       retryAfterMs,
       headers: noRetry,
     });

@@ -2,8 +2,8 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { promisify } from 'node:util';
 import { brotliDecompress, unzip } from 'node:zlib';
-import { parseObject } from '../base/json.ts';
-import { type InnerRefusal, refusalIn } from '../dialects/inner-error.ts';
+import { parseJson } from '../base/json.ts';
+import { type StatedError, statedError } from '../dialects/fault.ts';
 import type { ReplyReading } from '../dialects/reading.ts';
 import type { CallFailure, CallResult } from './result.ts';
 
@@ -24,8 +24,8 @@ export function unpack(body: Buffer, encoding: string, maxBytes: number): Promis
   return Promise.reject(new Error('unknown content encoding'));
 }
 
-/** A refusal that came with status 200, as if it had come with its own. */
-export function refusal({ status, body }: InnerRefusal, headers: IncomingHttpHeaders): CallResult {
+/** An error that came with status 200, as if it had come with its own. */
+export function asStatus({ status, body }: StatedError, headers: IncomingHttpHeaders): CallResult {
   const { 'content-length': _, 'transfer-encoding': __, ...kept } = headers;
   return { kind: 'status', status, headers: { ...kept, 'content-type': 'application/json' }, body };
 }
@@ -43,9 +43,8 @@ export function readWhole(
   if (read === null) return 'malformed';
   if (read === 'unfinished') return read;
   if (read.facts.error) {
-    const answer = parseObject(body.toString('utf8'));
-    const refused = answer === null ? null : refusalIn(answer);
-    return refused === null ? 'error_in_body' : refusal(refused, headers);
+    const stated = statedError(parseJson(body.toString('utf8')));
+    return stated === null ? 'error_in_body' : asStatus(stated, headers);
   }
   // A stream was requested and this isn't one, so the client's SDK couldn't read it.
   if (wantsStream && reading.wholeToo !== true) return 'malformed';

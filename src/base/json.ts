@@ -26,14 +26,19 @@ export const countOf = (value: unknown): number => {
   return number === null || number < 0 ? 0 : Math.floor(number);
 };
 
+/** Parses JSON; undefined: it is none. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Parses the text of an object; null: it is not one. */
 export function parseObject(text: string): Json | null {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isObject(value) ? value : null;
-  } catch {
-    return null;
-  }
+  const value = parseJson(text);
+  return isObject(value) ? value : null;
 }
 
 /** A copy of the object without its null and undefined members, so that fields nobody set are not sent. */

@@ -16,6 +16,14 @@ export const logLines = {
     level: 'error',
     text: 'the provider refused this apiKey; it is not used for a minute',
   },
+  keySpent: {
+    level: 'warn',
+    text: "this apiKey's credit or quota is used up; it is not used for that model for a while",
+  },
+  unreachable: {
+    level: 'error',
+    text: 'the provider cannot be reached as it is configured; other targets are asked',
+  },
   noPlatformCredential: {
     level: 'error',
     text: "the platform's credential cannot be fetched; trying again in 15 s",

@@ -29,6 +29,12 @@ export interface Telemetry {
   call(target: string, outcome: string, durationMs: number, ttftMs: number | null, made: boolean): void;
   /** A hedging call was sent, or it answered first. */
   hedge(what: 'sent' | 'won'): void;
+  /** A provider can't be reached for a reason that an operator must mend. @param code the network's, or empty */
+  unreachable(provider: string, failure: string, code: string, advice: string): void;
+  /** A call was not made, since all connections that `attempt.connectionsMax` allows are in use. */
+  connectionsSpent(provider: string): void;
+  /** A provider says that the account's money or quota is spent; that credential cools down. */
+  quotaSpent(provider: string, status: number, apiKey: number): void;
   /** The retry budget refused a call. */
   retryBudgetSpent(kind: 'retry' | 'hedge'): void;
   /** A circuit breaker opened or closed. @param name the target's label or the provider's name */
@@ -80,6 +86,9 @@ export const silent: Telemetry = {
   retryBudgetSpent: nothing,
   breaker: nothing,
   credentialRefused: nothing,
+  quotaSpent: nothing,
+  unreachable: nothing,
+  connectionsSpent: nothing,
   platformCredential: nothing,
   engine: nothing,
   issuerKeys: nothing,

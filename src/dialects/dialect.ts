@@ -7,6 +7,7 @@ import type { DialectName } from '../exchange/dialects.ts';
 import type { Endpoint } from '../exchange/endpoint.ts';
 import type { ModelRequest } from '../exchange/request.ts';
 import type { EmbedClient, EmbedProvider } from './embed.ts';
+import type { ProviderFault } from './fault.ts';
 import type { ChatClient, ChatProvider } from './sides.ts';
 import type { Destination, Quirks, UpstreamRequest } from './wire.ts';
 
@@ -18,32 +19,6 @@ export interface TextSlot {
   readonly channel: string;
   readonly holder: Json;
   readonly field: string;
-}
-
-/** The meaning of a provider's error response; decides on retry, cooldown, fallback and breaker. */
-export type FaultKind =
-  /** The request itself is at fault (400, 404, 413, 422, …): passed on to the client. */
-  | 'rejected'
-  /** The prompt is too long for the model: passed on, unless the route has a fallback for that. */
-  | 'context_window'
-  /** The provider's content policy refuses the request: passed on, unless the route has a fallback for that. */
-  | 'content_policy'
-  /** The credential is refused (401 or 403). */
-  | 'credential'
-  /** 429: the target cools down, the next one is tried. */
-  | 'rate_limited'
-  /** A quota or credit balance is used up: like `rate_limited`, but a retry is useless. */
-  | 'quota'
-  /** 408, 5xx, 529: retried, then the next target. */
-  | 'server'
-  /** 1xx or 3xx: redirects are never followed. */
-  | 'unexpected';
-
-/** What a provider's error response means. */
-export interface ProviderFault {
-  readonly kind: FaultKind;
-  /** Ms after which the provider allows a retry; null: it doesn't say. */
-  readonly retryAfterMs: number | null;
 }
 
 /** State of a stream that the gateway ends early because a limit or budget is used up. */
@@ -108,13 +83,4 @@ export interface Dialect {
   /** Bodies of the list of models and of one model. */
   models(names: readonly string[]): Buffer;
   model(name: string): Buffer;
-}
-
-/** The kind of a fault by its status alone, the same in all dialects. */
-export function faultKind(status: number): FaultKind {
-  if (status === 401 || status === 403) return 'credential';
-  if (status === 429) return 'rate_limited';
-  if (status >= 500 || status === 408) return 'server';
-  if (status >= 400) return 'rejected';
-  return 'unexpected';
 }

@@ -25,6 +25,74 @@ export function durationMs(text: string): number | null {
   return (((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1000 + ms;
 }
 
+/** A reset as it is said: a duration, seconds, an RFC 3339 date, or an epoch in seconds or ms. Ms from now; null: unknown. */
+export function resetValueMs(text: string, wallMs: number): number | null {
+  if (!/^\d+(?:\.\d+)?$/.test(text)) {
+    const date = /^\d{4}-/.test(text) ? Date.parse(text) : Number.NaN;
+    return Number.isNaN(date) ? durationMs(text) : Math.max(0, date - wallMs);
+  }
+  const number = Number(text);
+  if (number >= 1e12) return Math.max(0, number - wallMs);
+  if (number >= 1e9) return Math.max(0, number * 1000 - wallMs);
+  return number * 1000;
+}
+
+/** Limits whose headers are read: `x-ratelimit-{remaining,reset}-requests`, and the same without a name. */
+const limitNames = ['-requests', '-tokens', ''];
+/** Anthropic's: each ends in `-remaining` and `-reset`. https://docs.anthropic.com/en/api/rate-limits#response-headers */
+const anthropicNames = ['requests', 'tokens', 'input-tokens', 'output-tokens'];
+
+/** The rate limits that a response's headers report, by the names of all providers. */
+function limitStates(headers: IncomingHttpHeaders, wallMs: number): LimitState[] {
+  const state = (remaining: string, reset: string): LimitState => ({
+    remaining: headerOf(headers, remaining),
+    resetMs: resetValueMs(headerOf(headers, reset) ?? '', wallMs),
+  });
+  const states = limitNames.map((name) => state(`x-ratelimit-remaining${name}`, `x-ratelimit-reset${name}`));
+  // Azure's 0 means unknown.
+  const known = states.filter(({ resetMs }) => resetMs !== 0);
+  for (const name of anthropicNames)
+    known.push(state(`anthropic-ratelimit-${name}-remaining`, `anthropic-ratelimit-${name}-reset`));
+  known.push(state('ratelimit-remaining', 'ratelimit-reset'));
+  return known;
+}
+
+/** Google's `RetryInfo`, also inside a list. */
+const retryDelay = /"retryDelay"\s*:\s*"(\d{1,7}(?:\.\d{1,9})?)s"/;
+/** "Please try again in 6m0.5s", "Please retry after 17 seconds", "resets in ~30s", "try again in 20ms". */
+const sentence =
+  /(?:try again|retry|resets?)\s+(?:after|in)\s+~?((?:\d{1,6}(?:\.\d{1,9})?\s*(?:ms|milliseconds?|d|h|m|s|minutes?|seconds?|hours?)\b\s*|\d{1,6}(?:\.\d{1,9})?[dhms](?=\d))+)/i;
+
+/** A duration of a sentence, in ms; null: none. */
+function sentenceMs(text: string): number | null {
+  const said = sentence.exec(text)?.[1]?.toLowerCase();
+  if (said === undefined) return null;
+  const short = said
+    .replace(/\s+/g, '')
+    .replace(/milliseconds?/g, 'ms')
+    .replace(/(hour|minute|second)s?/g, (unit) => unit.charAt(0));
+  return durationMs(short);
+}
+
+/**
+ * How long a provider asks to wait, in ms, wherever it says so: `Retry-After`, the reset of its limits, `RetryInfo`, or a
+ * sentence. Null: nowhere.
+ * @param text the error's body
+ * @param resets the reset of limits counts too
+ */
+export function waitMs(
+  headers: IncomingHttpHeaders,
+  text: string,
+  wallMs: number,
+  resets: boolean,
+): number | null {
+  const own = retryAfterMs(headers, wallMs);
+  if (own !== null) return own;
+  const delay = retryDelay.exec(text)?.[1];
+  if (delay !== undefined) return Math.ceil(Number(delay) * 1000);
+  return (resets ? resetMs(limitStates(headers, wallMs)) : null) ?? sentenceMs(text);
+}
+
 /** One of a provider's rate limits, as its headers report it. */
 export interface LimitState {
   /** What is left of it; undefined: the provider doesn't say. */

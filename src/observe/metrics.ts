@@ -51,6 +51,8 @@ export interface Metrics extends LeaseMetrics {
   count(result: CountResult): void;
   /** A call to a provider has ended. @param target `provider/model` @param made only the request names it */
   call(target: string, outcome: string, durationMs: number, ttftMs: number | null, made: boolean): void;
+  /** A call was not made for want of a connection. */
+  connectionsSpent(provider: string): void;
   /** The retry budget refused a call. */
   retryBudgetSpent(kind: 'retry' | 'hedge'): void;
   /** A hedged request was sent, or answered first. */
@@ -251,7 +253,7 @@ function createUsageMetrics(registry: Registry, names: TargetNames): Metrics['ch
 function createUpstreamMetrics(
   registry: Registry,
   names: TargetNames,
-): Pick<Metrics, 'call' | 'retryBudgetSpent' | 'hedge' | 'peers' | 'hint'> {
+): Pick<Metrics, 'call' | 'connectionsSpent' | 'retryBudgetSpent' | 'hedge' | 'peers' | 'hint'> {
   const calls = createTally(registry, 'sidegate_upstream_calls_total', 'Calls to providers, by outcome.', [
     'target',
     'outcome',
@@ -269,6 +271,12 @@ function createUpstreamMetrics(
     'Time from sending a call to a provider to the first content of its reply.',
     'target',
     durationBuckets,
+  );
+  const connections = createTally(
+    registry,
+    'sidegate_connections_refused_total',
+    'Calls that were not made because attempt.connectionsMax was reached.',
+    ['provider'],
   );
   const spent = createTally(
     registry,
@@ -301,6 +309,7 @@ function createUpstreamMetrics(
       duration.observe(target, durationMs / 1000);
       if (ttftMs !== null) firstToken.observe(target, ttftMs / 1000);
     },
+    connectionsSpent: (provider) => connections.add(1, provider),
     retryBudgetSpent: (kind) => spent.add(1, kind),
     hedge: (what) => hedges.add(1, what),
     peers: (up) => peersUp.set(up ? 1 : 0),

@@ -35,6 +35,9 @@ export interface Observer extends Telemetry {
 /** Label for all limits of stored keys: their names aren't from the configuration, as label values must be. */
 export const storedKeyLimit = 'stored-key';
 
+/** A provider that can't be reached is logged once in so long. */
+const unreachableMs = 60_000;
+
 /** Creates the observer. `clock`: monotonic ms; `wallClock`: ms since 1970. */
 export function createObserver(
   metrics: Metrics,
@@ -49,6 +52,7 @@ export function createObserver(
 ): Observer {
   const notice = createNotices(log, world.clock);
   let foreignLimits = 0;
+  const saidMs = new Map<string, number>();
   const failingIssuers = new Set<string>();
   let limitNames: ReadonlySet<string> = new Set();
   return {
@@ -66,10 +70,19 @@ export function createObserver(
       limitNames = names;
     },
     call: metrics.call,
+    connectionsSpent: metrics.connectionsSpent,
     hedge: metrics.hedge,
     retryBudgetSpent: metrics.retryBudgetSpent,
     breaker: (subject, name, open) => say(log, open ? 'breakerOpened' : 'breakerClosed', { [subject]: name }),
     credentialRefused: (provider, status, apiKey) => say(log, 'keyRefused', { provider, status, apiKey }),
+    quotaSpent: (provider, status, apiKey) => say(log, 'keySpent', { provider, status, apiKey }),
+    unreachable(provider, failure, code, advice) {
+      const nowMs = world.clock();
+      // The breaker lets a call through every now and then.
+      if (nowMs - (saidMs.get(provider) ?? Number.NEGATIVE_INFINITY) < unreachableMs) return;
+      saidMs.set(provider, nowMs);
+      say(log, 'unreachable', { provider, failure, code, advice });
+    },
     platformCredential: (provider, platform, cause, advice) =>
       say(log, 'noPlatformCredential', { provider, platform, cause, advice }),
     engine: (provider, down) => say(log, down ? 'engineDown' : 'engineUp', { provider }),

@@ -1,21 +1,99 @@
-/** How connections to providers are made: to allowed addresses only, and passing over interim replies. */
+/**
+ * The connections to one provider: a pool of them, and fresh ones for calls that met a dead one. They lead to allowed
+ * addresses only, and pass over interim replies.
+ */
+// undici imported one by one: all of it also loads fetch, WebSocket and caches, 14 MB of memory and 50 ms of every start.
+import { subscribe } from 'node:diagnostics_channel';
 import { type LookupAddress, type LookupOptions, lookup } from 'node:dns';
 import { isIP, type Socket } from 'node:net';
+import type { Dispatcher } from 'undici';
 import buildConnector from 'undici/lib/core/connect.js';
 import symbols from 'undici/lib/core/symbols.js';
-import type Pool from 'undici/lib/dispatcher/pool.js';
+import Client from 'undici/lib/dispatcher/client.js';
+import Pool from 'undici/lib/dispatcher/pool.js';
 import { type AddressCheck, addressCode } from './addresses.ts';
+
+/** Sends requests to one provider. */
+export interface Connections {
+  dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): unknown;
+  /** The same on a connection of its own, which is closed afterwards. */
+  dispatchFresh(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void;
+  close(): Promise<void>;
+}
+
+/** No connection is opened before the first request. @param timeoutMs for TCP and TLS */
+export function openConnections(origin: string, timeoutMs: number, isAllowed: AddressCheck): Connections {
+  const options = {
+    pipelining: 1,
+    connect: createConnector(timeoutMs, isAllowed),
+    // `attempt` owns all timeouts.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    keepAliveTimeout: 30_000,
+  };
+  // Nothing may wait in here unseen: `beginCall` keeps to `connectionsMax`.
+  const pool = new Pool(origin, { ...options, connections: null });
+  pool.on('connect', (_origin, targets) => passOverContinue(targets.at(-1)));
+  return {
+    dispatch: (request, handler) => pool.dispatch(request, handler),
+    dispatchFresh(request, handler) {
+      const client = new Client(origin, options);
+      client.dispatch(request, handler);
+      void client.close().catch(() => {});
+    },
+    close: () => pool.close(),
+  };
+}
+
+/** What a connection has carried. */
+interface Carried {
+  requests: number;
+  /** Bytes that had come by the last request. */
+  bytesBefore: number;
+}
+
+const carried = new WeakMap<object, Carried>();
+/** Errors of connections that had carried a request before, and broke before a byte of this one's answer. */
+const reused = new WeakSet<Error>();
+
+/** undici publishes the beginning of each request on this channel, with its socket. */
+subscribe('undici:client:sendHeaders', (message) => {
+  const { socket } = message as { readonly socket: Socket };
+  const each = carried.get(socket);
+  if (each === undefined) return;
+  each.requests += 1;
+  each.bytesBefore = socket.bytesRead;
+});
+
+/** Watches how a connection breaks: before undici does, which hands the error to the request. */
+function watch(socket: Socket): void {
+  const each: Carried = { requests: 0, bytesBefore: 0 };
+  carried.set(socket, each);
+  socket.on('error', (error) => {
+    if (each.requests > 1 && socket.bytesRead === each.bytesBefore) reused.add(error);
+  });
+}
+
+/**
+ * Whether a connection broke that had carried a request before, and gave no byte for this one: it may have died while it
+ * was idle, which says nothing of the provider.
+ */
+export const isReused = (error: Error): boolean => reused.has(error);
 
 type Connector = ReturnType<typeof buildConnector>;
 
 /** A connector that refuses addresses, whether they are written in the URL or a name resolves to them. */
-export function createConnector(timeoutMs: number, isAllowed: AddressCheck): Connector {
+function createConnector(timeoutMs: number, isAllowed: AddressCheck): Connector {
   const connect = buildConnector({ timeout: timeoutMs, lookup: guarded(isAllowed) } as never);
   return (options, callback) => {
     const host = options.hostname.replace(/^\[(.*)\]$/, '$1');
     // An address is never looked up.
     if (isIP(host) !== 0 && !isAllowed(host)) return queueMicrotask(() => callback(refusal(host), null));
-    connect(options, callback);
+    connect(options, (error, socket) => {
+      if (error !== null) return callback(error, null);
+      watch(socket);
+      callback(null, socket);
+    });
   };
 }
 
@@ -44,20 +122,19 @@ interface Parser {
 const patched = new WeakSet<Parser>();
 
 /**
- * Makes the connections of a pool pass over `100 Continue`, which some proxies send unasked (RFC 9110, section 15.2).
- * undici up to 8.13.1 breaks such a connection off, though it passes over all other interim replies.
+ * Makes all connections pass over `100 Continue`, which some proxies send unasked (RFC 9110, section 15.2): by a change
+ * of the parser that they share. undici up to 8.13.1 breaks such a connection off, though it passes over all other
+ * interim replies.
  */
-export function passOverContinue(pool: InstanceType<typeof Pool>): void {
-  pool.on('connect', (_origin, targets) => {
-    const client = targets.at(-1) as unknown as Record<symbol, Socket & Record<symbol, Parser>>;
-    const parser = client[symbols.kSocket]?.[symbols.kParser];
-    // HTTP/2 has no such parser, and no such flaw.
-    const shared = parser === undefined ? null : (Object.getPrototypeOf(parser) as Parser);
-    if (shared === null || patched.has(shared)) return;
-    patched.add(shared);
-    const { onHeadersComplete } = shared;
-    shared.onHeadersComplete = function (status, ...rest) {
-      return onHeadersComplete.call(this, status === 100 ? 102 : status, ...rest);
-    };
-  });
+function passOverContinue(client: unknown): void {
+  const { [symbols.kSocket]: socket } = client as Record<symbol, Socket & Record<symbol, Parser>>;
+  const parser = socket?.[symbols.kParser];
+  // HTTP/2 has no such parser, and no such flaw.
+  const shared = parser === undefined ? null : (Object.getPrototypeOf(parser) as Parser);
+  if (shared === null || patched.has(shared)) return;
+  patched.add(shared);
+  const { onHeadersComplete } = shared;
+  shared.onHeadersComplete = function (status, ...rest) {
+    return onHeadersComplete.call(this, status === 100 ? 102 : status, ...rest);
+  };
 }

@@ -23,6 +23,7 @@ export function createCredential(key: string, headers: readonly string[]): Crede
     renew: null,
     digest: createHash('sha256').update(`sidegate ${key}`).digest('hex').slice(0, 16),
     refusedUntilMs: 0,
+    forbiddenUntilMs: new Map(),
     limitedUntilMs: new Map(),
     hintedUntilMs: new Map(),
   };
@@ -30,7 +31,11 @@ export function createCredential(key: string, headers: readonly string[]): Crede
 
 /** When a credential's cooldown at a target ends, monotonic ms; in the past: it isn't cooling down. */
 const cooldownUntilMs = (credential: Credential, label: string): number =>
-  Math.max(credential.refusedUntilMs, credential.limitedUntilMs.get(label) ?? 0);
+  Math.max(
+    credential.refusedUntilMs,
+    credential.limitedUntilMs.get(label) ?? 0,
+    credential.forbiddenUntilMs.get(label) ?? 0,
+  );
 
 /** The next credential in turn that isn't cooling down, those named by peers last; null: all are cooling down. */
 export function takeCredential({ provider, label }: Target, nowMs: number): Credential | null {
@@ -64,13 +69,28 @@ export function cooldownOf(
 ): { reason: 'credential' | 'cooling_down'; waitMs: number } {
   const { credentials } = provider;
   const waitMs = Math.min(...credentials.map((credential) => cooldownUntilMs(credential, label))) - nowMs;
-  const refused = credentials.every(({ refusedUntilMs }) => refusedUntilMs > nowMs);
+  const refused = credentials.every(
+    ({ refusedUntilMs, forbiddenUntilMs }) =>
+      refusedUntilMs > nowMs || (forbiddenUntilMs.get(label) ?? 0) > nowMs,
+  );
   return { reason: refused ? 'credential' : 'cooling_down', waitMs };
 }
 
 /** Starts a credential's cooldown at all targets, after the provider refused it. */
 export function coolDownRefused(credential: Credential, nowMs: number): void {
   credential.refusedUntilMs = nowMs + refusedCooldownMs;
+  credential.renew?.();
+}
+
+/**
+ * Starts a credential's cooldown at one target after a 403, which may be about that model only; at all targets once a
+ * second one is refused.
+ */
+export function coolDownForbidden(credential: Credential, { label }: Target, nowMs: number): void {
+  const { forbiddenUntilMs } = credential;
+  for (const [other, untilMs] of forbiddenUntilMs)
+    if (other !== label && untilMs > nowMs) return coolDownRefused(credential, nowMs);
+  remember(forbiddenUntilMs, label, nowMs + refusedCooldownMs);
   credential.renew?.();
 }
 

@@ -43,13 +43,15 @@ export function engineQueue(engine: Engine, nowMs: number): number {
 }
 
 /** Counts a call as in flight; `callEnded` must follow exactly once. */
-export function callBegan({ provider: { engine }, health }: Target): void {
+export function callBegan({ provider: { engine, load }, health }: Target): void {
   health.inFlight += 1;
+  load.inFlight += 1;
   if (engine !== null) engine.inFlight += 1;
 }
 
 /** Counts a call as ended, its stream included. */
-export function callEnded({ provider: { engine }, health }: Target): void {
+export function callEnded({ provider: { engine, load }, health }: Target): void {
   health.inFlight -= 1;
+  load.inFlight -= 1;
   if (engine !== null) engine.inFlight -= 1;
 }

@@ -17,7 +17,7 @@ export interface CallDeps {
   readonly health: HealthBook;
   /** Estimated tokens of a request's prompt. */
   readonly estimate: (request: ModelRequest) => number;
-  readonly telemetry: Pick<Telemetry, 'call' | 'breaker'>;
+  readonly telemetry: Pick<Telemetry, 'call' | 'breaker' | 'connectionsSpent'>;
   readonly hints: PeerHints;
 }
 
@@ -43,10 +43,22 @@ export interface OpenCall {
 
 /** Why a target is skipped, and in how many ms it may be called again. */
 export interface PassedOver {
-  readonly reason: 'credential' | 'cooling_down' | 'own_limit' | 'breaker_open' | 'provider_down';
+  readonly reason:
+    | 'credential'
+    | 'cooling_down'
+    | 'own_limit'
+    | 'connections'
+    | 'breaker_open'
+    | 'provider_down';
   readonly waitMs: number;
   readonly cause: FallbackCause;
 }
+
+/** A connection is free when some other call ends, which nobody knows. */
+const connectionWaitMs = 1000;
+
+const hasConnection = ({ load: { inFlight, inFlightMax } }: Target['provider']): boolean =>
+  inFlightMax === null || inFlight < inFlightMax;
 
 const noQuotas: readonly Quota[] = [];
 
@@ -63,6 +75,10 @@ export const callTokens = (request: ModelRequest, promptTokens: number): number 
 /** Begins a call if the target may be called now. The returned call must be passed to `endCall` exactly once. */
 export function beginCall(target: Target, request: ModelRequest, deps: CallDeps): OpenCall | PassedOver {
   const nowMs = deps.clock();
+  if (!hasConnection(target.provider)) {
+    deps.telemetry.connectionsSpent(target.provider.name);
+    return { reason: 'connections', waitMs: connectionWaitMs, cause: 'rate_limited' };
+  }
   const credential = takeCredential(target, nowMs);
   if (credential === null) {
     const { reason, waitMs } = cooldownOf(target, nowMs);
@@ -106,6 +122,7 @@ export function beginCall(target: Target, request: ModelRequest, deps: CallDeps)
  * @param tokens from `callTokens`
  */
 export function couldBegin(target: Target, tokens: number, health: Health, nowMs: number): boolean {
+  if (!hasConnection(target.provider)) return false;
   if (!healthyTarget(target, nowMs) || !wouldAllow(target.health.breakerId, nowMs)) return false;
   const provider = health.provider(target.provider.name);
   const providerBreakerId = provider?.breakerId ?? null;

@@ -1,13 +1,10 @@
 /** Creates a provider from its configuration: its address, credentials and connection pool. */
-// Imported alone: all of undici also loads fetch, WebSocket and caches, 14 MB of memory and 50 ms of every start.
-
-import Pool from 'undici/lib/dispatcher/pool.js';
 import { defaultProbe } from '../catalog/engines.ts';
 import { defaultRegion, endpointIn, regionOf } from '../dialects/bedrock/region.ts';
 import { dialects } from '../dialects/index.ts';
 import { presets } from '../dialects/presets.ts';
 import { createAddressCheck } from './addresses.ts';
-import { createConnector, passOverContinue } from './connect.ts';
+import { openConnections } from './connect.ts';
 import { createCredential } from './credential.ts';
 import type { TokenKeeper } from './credentials/keeper.ts';
 import type { Signer } from './credentials/signer.ts';
@@ -23,7 +20,7 @@ import type { Credential, Provider } from './target.ts';
  */
 export function createProvider(
   name: string,
-  config: ProviderConfig,
+  config: Omit<ProviderConfig, 'passHeaders'> & Partial<Pick<ProviderConfig, 'passHeaders'>>,
   policy: AttemptSettings,
   simulatorUrl: string | null,
   tokens: TokenKeeper | null = null,
@@ -40,6 +37,7 @@ export function createProvider(
   const headers = ['content-type', 'application/json', 'accept-encoding', 'identity'];
   const quirks = preset?.quirks ?? {};
   const region = config.region ?? regionOf(baseUrl) ?? defaultRegion;
+  const pinned = Object.keys(config.headers).map((key) => key.toLowerCase());
   for (const [key, value] of Object.entries(config.headers)) headers.push(key.toLowerCase(), value);
   const keys = [config.apiKey, ...(config.apiKeys ?? [])].filter((key) => key !== undefined);
   const provider: Provider = {
@@ -48,6 +46,8 @@ export function createProvider(
     baseUrl,
     basePath: pathname.replace(/\/+$/, ''),
     query: [search.slice(1), ...version].filter((part) => part !== '').join('&'),
+    pinned: new Set(pinned),
+    passed: (config.passHeaders ?? []).filter((each) => !pinned.includes(each)),
     credentials:
       keys.length > 0
         ? keys.map((key) => createCredential(key, [...headers, ...dialect.credential(key, quirks)]))
@@ -59,19 +59,11 @@ export function createProvider(
     quirks,
     files: config.files ?? null,
     simulated: preset?.baseUrl === null,
-    pool: new Pool(origin, {
-      connections: policy.connectionsMax,
-      pipelining: 1,
-      connect: createConnector(policy.connectTimeoutMs, createAddressCheck(config.allowedAddresses ?? [])),
-      // `attempt` owns all timeouts.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      keepAliveTimeout: 30_000,
-    }),
+    pool: openConnections(origin, policy.connectTimeoutMs, createAddressCheck(config.allowedAddresses ?? [])),
+    load: { inFlight: 0, inFlightMax: policy.connectionsMax ?? null },
     engine: config.engine === undefined ? null : createEngine(config.engine, config.probe ?? defaultProbe),
     withClientCredential: () => asClient,
   };
-  passOverContinue(provider.pool);
   const asClient: Provider = {
     ...provider,
     credentials: [createCredential('', headers)],

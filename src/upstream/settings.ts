@@ -47,12 +47,10 @@ export const attempt = z
     eventMaxBytes: bytes(64 * 1024 * 1024)
       .default(4 * 1024 * 1024)
       .meta({ description: 'Largest stream event, and most that is held back before the first content.' }),
-    connectionsMax: z
-      .int()
-      .min(1)
-      .max(4096)
-      .default(256)
-      .meta({ description: 'Connections to one provider.' }),
+    connectionsMax: z.int().min(1).max(65_535).optional().meta({
+      description:
+        'Most calls to one provider at a time; beyond it the next target is asked. Unset: as many as are admitted (`listen.inFlightMax`).',
+    }),
     retryBudget: z
       .strictObject({
         ratio: z
@@ -106,6 +104,10 @@ export const attempt = z
       .prefault({}),
   })
   .prefault({});
+
+/** A header that may be passed on: neither of the connection, nor a credential, nor of the body. */
+const appHeader =
+  /^(?!(?:host|connection|keep-alive|te|trailer|transfer-encoding|upgrade|expect|proxy-.*|content-.*|accept-encoding|authorization|cookie|api-key|x-api-key|x-goog-api-key|idempotency-key|x-sidegate-.*|x-amz-.*)$)[a-z0-9!#$%&'*+.^_`|~-]{1,64}$/;
 
 /** How a self-hosted engine is probed. */
 const probe = z.strictObject({
@@ -177,6 +179,19 @@ export const provider = z.strictObject({
     .record(z.string(), z.string())
     .default({})
     .meta({ description: 'Headers added to each upstream request.' }),
+  passHeaders: z
+    .array(
+      z
+        .string()
+        .toLowerCase()
+        .regex(appHeader, { error: 'must be a header of the app, not one that Sidegate writes' }),
+    )
+    .max(64)
+    .default([])
+    .meta({
+      description:
+        "The app's own headers that are passed on to it, such as `x-session-affinity`; `headers` go before them.",
+    }),
   limits: ownLimits.meta({ description: 'What the provider accepts in total; checked before a call.' }),
   engine: z.enum(engineNames).optional().meta({
     description:

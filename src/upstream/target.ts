@@ -1,12 +1,12 @@
 /** The contract between route and attempt: a plan's targets, their order and conditions, and their providers. */
 
-import type Pool from 'undici/lib/dispatcher/pool.js';
 import type { EngineName, ProbeSettings } from '../catalog/engines.ts';
 import type { ModelFacts } from '../catalog/facts.ts';
 import type { Dialect } from '../dialects/dialect.ts';
 import type { Quirks } from '../dialects/wire.ts';
 import type { Priority } from '../exchange/priority.ts';
 import type { Tier } from '../native/classify.ts';
+import type { Connections } from './connect.ts';
 import type { PeakEwma } from './peak-ewma.ts';
 import type { OwnLimits, Quota } from './quota.ts';
 
@@ -116,8 +116,10 @@ export interface Credential {
   readonly renew: (() => void) | null;
   /** Identifies it to peers that share it, without revealing it. */
   readonly digest: string;
-  /** End of its cooldown after a 401 or 403, monotonic ms. */
+  /** End of its cooldown after a 401, monotonic ms. */
   refusedUntilMs: number;
+  /** Target label → end of its cooldown there after a 403, monotonic ms. Bounded. */
+  readonly forbiddenUntilMs: Map<string, number>;
   /** Target label → end of its cooldown there after a 429, monotonic ms. Bounded. */
   readonly limitedUntilMs: Map<string, number>;
   /** The same as reported by peers: until then it is used last. */
@@ -149,6 +151,10 @@ export interface Provider {
   readonly baseUrl: string;
   /** Path part of the base URL, without a trailing slash. */
   readonly basePath: string;
+  /** Names of the headers that the configuration sets, which the app can't set too. */
+  readonly pinned: ReadonlySet<string>;
+  /** Names of the app's own headers that are passed on, none of them pinned. */
+  readonly passed: readonly string[];
   /** Query added to every path, without its `?`; empty: none. */
   readonly query: string;
   /** The gateway's credentials, used in turn; a single one without a secret if there are none. */
@@ -162,7 +168,9 @@ export interface Provider {
   readonly files: readonly string[] | null;
   /** Its answers come from the simulator. */
   readonly simulated: boolean;
-  readonly pool: InstanceType<typeof Pool>;
+  readonly pool: Connections;
+  /** Its calls in flight, each on a connection of its own, and the most allowed; null: as many as are admitted. */
+  readonly load: { inFlight: number; readonly inFlightMax: number | null };
   /** State of the self-hosted engine behind it; null: a hosted API. */
   readonly engine: Engine | null;
   /** The same provider, called with the client's credential. */

@@ -1,7 +1,12 @@
-/** Types of the one part of undici that is used; `provider.ts` says why it is imported alone. */
+/** Types of the parts of undici that are used; `connect.ts` says why they are imported one by one. */
 declare module 'undici/lib/dispatcher/pool.js' {
   import { Pool } from 'undici';
   export default Pool;
+}
+
+declare module 'undici/lib/dispatcher/client.js' {
+  import { Client } from 'undici';
+  export default Client;
 }
 
 declare module 'undici/lib/core/connect.js' {

@@ -7,7 +7,7 @@ import { bedrock } from '../../src/dialects/bedrock/index.ts';
 import { regionOf } from '../../src/dialects/bedrock/region.ts';
 import { pathOf } from '../../src/dialects/bedrock/write-request.ts';
 import { createNotes } from '../../src/dialects/chat.ts';
-import type { FaultKind } from '../../src/dialects/dialect.ts';
+import type { FaultKind } from '../../src/dialects/fault.ts';
 import { dialects } from '../../src/dialects/index.ts';
 import { bedrockEvent } from '../../src/simulate/bedrock.ts';
 import { event, exception, frame, framesOf } from '../support/bedrock-wire.ts';
@@ -260,7 +260,7 @@ const refusals: readonly (readonly [status: number, type: string, message: strin
     403,
     'AccessDeniedException',
     'User: arn:aws:iam::1:user/a is not authorized to perform: bedrock:InvokeModel',
-    'credential',
+    'forbidden',
   ],
   [
     403,

@@ -244,6 +244,7 @@ describe('metrics', () => {
     metrics.charge('', { target: '', usage: { ...noUsage, searchUnits: 1 }, costNanoUsd: 1 });
     metrics.charge('', { target: '', usage: noUsage, costNanoUsd: null });
     metrics.count('counted');
+    metrics.connectionsSpent('p');
     return metrics.registry.metrics();
   }
 

@@ -53,7 +53,9 @@ describe.each(wires)('$name', (wire) => {
     const { status, text } = await ask(sidecar.url, wire.path, { body: wire.request('Hi') });
     await sidecar.stop();
     expect(status).toBe(503);
-    expect(wire.errorOf(text)?.message).toContain(`Tried ${labelOf(0)}: connect, ${labelOf(1)}: connect.`);
+    expect(wire.errorOf(text)?.message).toContain(
+      `Tried ${labelOf(0)}: connect ECONNREFUSED, ${labelOf(1)}: connect ECONNREFUSED.`,
+    );
   });
 
   test('row 25: no retry storm: breakers open, and then nobody is called', async () => {

@@ -150,7 +150,9 @@ describe.each(wires)('$name', (wire) => {
       call.write(wire.opening + wire.text(secret));
       call.cut();
     };
-    await start([rejects, refuses(wire.error(500, secret)), resets, broken, hangs, cuts], {
+    // A known connection that breaks is followed by a fresh one, which breaks too.
+    const breaks = [resets, resets];
+    await start([rejects, refuses(wire.error(500, secret)), ...breaks, broken, hangs, cuts], {
       attempt: { breaker: { failures: 100 } },
     });
     const replies = [];

@@ -4,16 +4,11 @@ import type { Refusal } from '../../base/errors.ts';
 import { isObject, type Json, numberOf } from '../../base/json.ts';
 import type { Endpoint } from '../../exchange/endpoint.ts';
 import type { ModelRequest } from '../../exchange/request.ts';
-import {
-  type Dialect,
-  faultKind,
-  type ProviderFault,
-  type StoppedStream,
-  type TextSlot,
-} from '../dialect.ts';
+import type { Dialect, StoppedStream, TextSlot } from '../dialect.ts';
 import { renameModel } from '../edit.ts';
 import { readError } from '../error-text.ts';
-import { headerOf, type LimitState, passHeaders, resetMs, retryAfterMs } from '../headers.ts';
+import { type FaultWords, readFault } from '../fault.ts';
+import { passHeaders } from '../headers.ts';
 import { nativeReading } from '../native-reading.ts';
 import type { Destination, UpstreamRequest } from '../wire.ts';
 import { readRequest } from './read-request.ts';
@@ -48,36 +43,13 @@ function encode(
   };
 }
 
-const quotaWords = /credit balance is too low|billing_error|spend limit|spend_limit|usage limits/;
-const contextWords = /prompt is too long|exceed context limit|exceeds? the context window/;
-const policyWords = /content filtering policy|blocked by (?:our |the )?(?:content|usage) polic/i;
-
-/** A spent credit balance is a 400 or 403 with a message, a spend limit a 429, a prompt that is too long a 400. */
-function fault(status: number, headers: IncomingHttpHeaders, body: Buffer, wallMs: number): ProviderFault {
-  const kind = faultKind(status);
-  const waitMs = retryAfterMs(headers, wallMs);
-  if (status !== 400 && status !== 403 && status !== 429) return { kind, retryAfterMs: waitMs };
-  const text = body.toString('utf8', 0, 4096);
-  if (quotaWords.test(text)) return { kind: 'quota', retryAfterMs: waitMs };
-  if (status === 429) {
-    const limits = limitNames.map((name) => limitState(headers, name, wallMs));
-    return { kind, retryAfterMs: waitMs ?? resetMs(limits) };
-  }
-  if (status === 400 && contextWords.test(text)) return { kind: 'context_window', retryAfterMs: null };
-  if (status === 400 && policyWords.test(text)) return { kind: 'content_policy', retryAfterMs: null };
-  return { kind, retryAfterMs: waitMs };
-}
-
-/** Headers of each end in `-remaining` and `-reset` (an RFC 3339 date). https://docs.anthropic.com/en/api/rate-limits#response-headers */
-const limitNames = ['requests', 'tokens', 'input-tokens', 'output-tokens'];
-
-function limitState(headers: IncomingHttpHeaders, name: string, wallMs: number): LimitState {
-  const reset = Date.parse(headerOf(headers, `anthropic-ratelimit-${name}-reset`) ?? '');
-  return {
-    remaining: headerOf(headers, `anthropic-ratelimit-${name}-remaining`),
-    resetMs: Number.isNaN(reset) ? null : Math.max(0, reset - wallMs),
-  };
-}
+/** A spent credit balance is a 400 or 403 with a message, a spend limit a 429. */
+const words: FaultWords = {
+  quota: /credit balance is too low|billing_error|spend limit|spend_limit|usage limits/,
+  quotaAt: [400],
+  context: /prompt is too long|exceed context limit|exceeds? the context window/,
+  policy: /content filtering policy|blocked by (?:our |the )?(?:content|usage) polic/i,
+};
 
 function error(refusal: Refusal, requestId: string): string {
   return JSON.stringify({
@@ -134,7 +106,7 @@ export const anthropic: Dialect = {
   credential: (apiKey, { bearer }) =>
     bearer === true ? ['authorization', `Bearer ${apiKey}`] : ['x-api-key', apiKey],
   encode,
-  fault,
+  fault: (status, headers, body, wallMs) => readFault(status, headers, body, wallMs, words),
   streamEnd: Buffer.from('event: message_stop\ndata: {"type":"message_stop"}\n\n'),
   lengthEnd,
   errorBody: (refusal, requestId) => Buffer.from(error(refusal, requestId)),

@@ -2,9 +2,9 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { entryOf, parseObject, textOf } from '../../base/json.ts';
 import type { ProviderError } from '../chat-reply.ts';
-import { type FaultKind, faultKind, type ProviderFault } from '../dialect.ts';
 import { readError as readAnyError } from '../error-text.ts';
-import { headerOf, retryAfterMs } from '../headers.ts';
+import { type FaultKind, type FaultWords, faultKind, type ProviderFault, waitOf } from '../fault.ts';
+import { headerOf } from '../headers.ts';
 
 /** The error name in `com.amazon.coral#ThrottlingException:http://…`, or in a plain name. */
 const plainName = (text: string): string => text.replace(/^.*#/, '').replace(/:.*$/s, '').trim();
@@ -18,7 +18,7 @@ export function readError(status: number, body: Buffer): ProviderError {
 
 /** Meaning of errors whose status is misleading. */
 const kinds: Readonly<Record<string, FaultKind>> = {
-  AccessDeniedException: 'credential',
+  AccessDeniedException: 'forbidden',
   ExpiredToken: 'credential',
   ExpiredTokenException: 'credential',
   IncompleteSignature: 'credential',
@@ -27,8 +27,8 @@ const kinds: Readonly<Record<string, FaultKind>> = {
   InvalidSignatureException: 'credential',
   MissingAuthenticationToken: 'credential',
   MissingAuthenticationTokenException: 'credential',
-  NotAuthorized: 'credential',
-  OptInRequired: 'credential',
+  NotAuthorized: 'forbidden',
+  OptInRequired: 'forbidden',
   RequestExpired: 'credential',
   SignatureDoesNotMatch: 'credential',
   UnrecognizedClientException: 'credential',
@@ -44,13 +44,15 @@ const kinds: Readonly<Record<string, FaultKind>> = {
   ServiceUnavailableException: 'server',
 };
 
-/** The wording depends on the model's maker. */
-const contextWords =
-  /(?:input|prompt) is too long|too many input tokens|maximum context length|exceeds? (?:the )?(?:context|maximum (?:number of )?(?:input )?tokens)|input length and `?max_tokens`? exceed/i;
-const policyWords = /content filtering policy|content filters?\b/i;
+const words: FaultWords = {
+  quota: /tokens per day|per day\b/i,
+  // The wording depends on the model's maker.
+  context:
+    /(?:input|prompt) is too long|too many input tokens|maximum context length|exceeds? (?:the )?(?:context|maximum (?:number of )?(?:input )?tokens)|input length and `?max_tokens`? exceed/i,
+  policy: /content filtering policy|content filters?\b/i,
+};
 /** The account has no access to this model, so another credential of it would not help. */
 const modelWords = /access to the model|model access is denied|model use case details/i;
-const dailyWords = /tokens per day|per day\b/i;
 
 /** Interprets an error response. */
 export function fault(
@@ -64,10 +66,9 @@ export function fault(
   const name = plainName(
     headerOf(headers, 'x-amzn-errortype') ?? textOf(json?.__type) ?? textOf(json?.code) ?? '',
   );
-  let kind = entryOf(kinds, name) ?? faultKind(status);
-  if (kind === 'rejected' && contextWords.test(text)) kind = 'context_window';
-  else if (kind === 'rejected' && policyWords.test(text)) kind = 'content_policy';
-  else if (kind === 'credential' && modelWords.test(text)) kind = 'rejected';
-  else if (kind === 'rate_limited' && dailyWords.test(text)) kind = 'quota';
-  return { kind, retryAfterMs: retryAfterMs(headers, wallMs) };
+  const named = entryOf(kinds, name);
+  let kind = named ?? faultKind(status, text, words);
+  if (named === 'forbidden' && modelWords.test(text)) kind = 'rejected';
+  else if (named === 'rate_limited' && words.quota.test(text)) kind = 'quota';
+  return { kind, retryAfterMs: waitOf(kind, headers, text, wallMs) };
 }

@@ -2,8 +2,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Refusal } from '../../base/errors.ts';
 import type { Json } from '../../base/json.ts';
-import { faultKind, type ProviderFault } from '../dialect.ts';
-import { retryAfterMs } from '../headers.ts';
+import { type FaultWords, type ProviderFault, readFault } from '../fault.ts';
 
 /** An error of the gateway; Cohere's errors have neither `code` nor `param`. */
 export const errorObject = ({ text, code, param }: Refusal, requestId: string): Json => ({
@@ -13,28 +12,22 @@ export const errorObject = ({ text, code, param }: Refusal, requestId: string): 
   ...(param === null ? {} : { param }),
 });
 
-/** A trial key's monthly limit is used up, or payment is due; limits per minute reset by themselves. */
-const spentWords = /calls? ?(?:\/|per|a) ?month|monthly|billing|payment|credit/i;
-const contextWords =
-  /too many tokens(?!: max tokens)|exceeds? the (?:maximum )?(?:context|token)|maximum context/i;
-const policyWords = /blocked (?:input|output|prompt)|toxic/i;
+const words: FaultWords = {
+  // A trial key's monthly limit is used up, or payment is due; limits per minute reset by themselves.
+  quota: /calls? ?(?:\/|per|a) ?month|monthly|billing|payment|credit/i,
+  context: /too many tokens(?!: max tokens)|exceeds? the (?:maximum )?(?:context|token)|maximum context/i,
+  policy: /blocked (?:input|output|prompt)|toxic/i,
+};
 /** Cohere's status for a prompt or reply that contains a word from its list of forbidden tokens. */
 const deniedStatus = 498;
 
-/** Interprets an error response. A trial key's limits per minute and per month are both a 429; 402: payment is due. */
+/** Interprets an error response. A trial key's limits per minute and per month are both a 429. */
 export function fault(
   status: number,
   headers: IncomingHttpHeaders,
   body: Buffer,
   wallMs: number,
 ): ProviderFault {
-  const waitMs = retryAfterMs(headers, wallMs);
-  const text = body.toString('utf8', 0, 4096);
   if (status === deniedStatus) return { kind: 'content_policy', retryAfterMs: null };
-  if (status === 402) return { kind: 'quota', retryAfterMs: waitMs };
-  const kind = faultKind(status);
-  if (kind === 'rate_limited') return { kind: spentWords.test(text) ? 'quota' : kind, retryAfterMs: waitMs };
-  if (status !== 400 && status !== 422) return { kind, retryAfterMs: waitMs };
-  const named = contextWords.test(text) ? 'context_window' : policyWords.test(text) ? 'content_policy' : kind;
-  return { kind: named, retryAfterMs: null };
+  return readFault(status, headers, body, wallMs, words);
 }

@@ -1,11 +1,10 @@
 /** Gemini's errors: `google.rpc.Status` as JSON. https://cloud.google.com/apis/design/errors */
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Refusal } from '../../base/errors.ts';
-import { type Json, listOf, objectOf, parseObject, textOf } from '../../base/json.ts';
+import { type Json, listOf, objectOf, parseObject } from '../../base/json.ts';
 import type { ProviderError } from '../chat-reply.ts';
-import { faultKind, type ProviderFault } from '../dialect.ts';
 import { readError as readAnyError } from '../error-text.ts';
-import { retryAfterMs } from '../headers.ts';
+import { type FaultWords, type ProviderFault, readFault } from '../fault.ts';
 
 const statuses: Readonly<Record<number, string>> = {
   401: 'UNAUTHENTICATED',
@@ -64,36 +63,23 @@ const unlisted = (body: Buffer): Buffer => {
 export const readError = (status: number, body: Buffer): ProviderError =>
   readAnyError(status, unlisted(body));
 
-/** The delay in `RetryInfo`, such as "34.07s", in ms; null: none. */
-function retryDelayMs(details: readonly Json[]): number | null {
-  for (const { retryDelay } of details) {
-    const seconds = /^(\d+(?:\.\d+)?)s$/.exec(textOf(retryDelay) ?? '')?.[1];
-    if (seconds !== undefined) return Math.ceil(Number(seconds) * 1000);
-  }
-  return null;
-}
+const words: FaultWords = {
+  quota: /PerDay|spend(?:ing)? cap|prepayment credits|BILLING_DISABLED/,
+  context: /input token count.{0,40} exceeds the maximum number of tokens/i,
+  // Most blocked prompts are reported with status 200; these with an error.
+  policy: /Responsible AI practices|prohibited use policy/i,
+};
 
-const spentWords = /PerDay|spend(?:ing)? cap|prepayment credits|BILLING_DISABLED/;
-const contextWords = /input token count.{0,40} exceeds the maximum number of tokens/i;
-/** Most blocked prompts are reported with status 200; these with an error. */
-const policyWords = /Responsible AI practices|prohibited use policy/i;
-
-/**
- * Interprets an error response. A daily limit or a spent credit balance is a quota; an invalid key, a prompt that is
- * too long, and content policy are all a 400.
- */
+/** Interprets an error response. An invalid key is a 400. */
 export function fault(
   status: number,
   headers: IncomingHttpHeaders,
   body: Buffer,
   wallMs: number,
 ): ProviderFault {
-  let kind = faultKind(status);
-  const text = unlisted(body).toString('utf8', 0, 16 * 1024);
-  const details = listOf(objectOf(parseObject(text)?.error).details);
-  if (status === 400 && details.some(({ reason }) => reason === 'API_KEY_INVALID')) kind = 'credential';
-  else if (status === 400 && contextWords.test(text)) kind = 'context_window';
-  else if (status === 400 && policyWords.test(text)) kind = 'content_policy';
-  if (kind === 'rate_limited' && spentWords.test(text)) kind = 'quota';
-  return { kind, retryAfterMs: retryAfterMs(headers, wallMs) ?? retryDelayMs(details) };
+  const found = readFault(status, headers, body, wallMs, words);
+  if (status !== 400) return found;
+  const error = objectOf(parseObject(unlisted(body).toString('utf8', 0, 64 * 1024))?.error);
+  const wrongKey = listOf(error.details).some(({ reason }) => reason === 'API_KEY_INVALID');
+  return wrongKey ? { kind: 'credential', retryAfterMs: null } : found;
 }

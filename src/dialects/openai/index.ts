@@ -4,16 +4,11 @@ import type { Refusal } from '../../base/errors.ts';
 import { isObject, type Json, listOf, numberOf } from '../../base/json.ts';
 import type { Endpoint } from '../../exchange/endpoint.ts';
 import type { ModelRequest } from '../../exchange/request.ts';
-import {
-  type Dialect,
-  faultKind,
-  type ProviderFault,
-  type StoppedStream,
-  type TextSlot,
-} from '../dialect.ts';
+import type { Dialect, StoppedStream, TextSlot } from '../dialect.ts';
 import { type Edit, edit, lastEvent } from '../edit.ts';
 import { readError } from '../error-text.ts';
-import { durationMs, headerOf, type LimitState, passHeaders, resetMs, retryAfterMs } from '../headers.ts';
+import { type FaultWords, readFault } from '../fault.ts';
+import { passHeaders } from '../headers.ts';
 import { nativeReading } from '../native-reading.ts';
 import type { Destination, UpstreamRequest } from '../wire.ts';
 import { encodeAuxiliary } from './auxiliary-encode.ts';
@@ -81,47 +76,13 @@ function encode(
   };
 }
 
-const quotaWords =
-  /insufficient_quota|credit_balance_exhausted|(?:spend|usage)_limit_exceeded|billing_hard_limit|billing_not_active/;
-/** OpenAI's code, or its message, which is all that vLLM and others send. */
-const contextWords = /context_length_exceeded|maximum context length/i;
-const policyWords = /content_filter|content_policy_violation|ResponsibleAIPolicyViolation/;
-
-/** Distinguishes a spent quota from a rate limit (both 429), and long prompts and content policy from other errors. */
-function fault(status: number, headers: IncomingHttpHeaders, body: Buffer, wallMs: number): ProviderFault {
-  const kind = faultKind(status);
-  if (kind === 'rate_limited') {
-    const text = body.toString('utf8', 0, 4096);
-    const spent = quotaWords.test(text);
-    // The reset of a rate limit says nothing about when the quota is topped up.
-    const resets = spent ? null : resetMs([limitState(headers, 'requests'), limitState(headers, 'tokens')]);
-    const waitMs = retryAfterMs(headers, wallMs) ?? resets ?? messageWaitMs(text);
-    return { kind: spent ? 'quota' : kind, retryAfterMs: waitMs };
-  }
-  if (status !== 400 && status !== 413) return { kind, retryAfterMs: retryAfterMs(headers, wallMs) };
-  const text = body.toString('utf8', 0, 4096);
-  const named = contextWords.test(text) ? 'context_window' : policyWords.test(text) ? 'content_policy' : kind;
-  return { kind: named, retryAfterMs: null };
-}
-
-/** Azure may state the delay in the message only. */
-function messageWaitMs(text: string): number | null {
-  const seconds = /Please retry after (\d{1,6}) seconds?/.exec(text)?.[1];
-  return seconds === undefined ? null : Number(seconds) * 1000;
-}
-
-/**
- * https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers, and Azure's plain seconds, where 0 means
- * unknown.
- */
-function limitState(headers: IncomingHttpHeaders, what: 'requests' | 'tokens'): LimitState {
-  const reset = headerOf(headers, `x-ratelimit-reset-${what}`) ?? '';
-  const seconds = /^\d{1,6}$/.test(reset) ? Number(reset) : 0;
-  return {
-    remaining: headerOf(headers, `x-ratelimit-remaining-${what}`),
-    resetMs: seconds > 0 ? seconds * 1000 : durationMs(reset),
-  };
-}
+const words: FaultWords = {
+  quota:
+    /insufficient_quota|credit_balance_exhausted|(?:spend|usage)_limit_exceeded|billing_hard_limit|billing_not_active/,
+  // OpenAI's code, or its message, which is all that vLLM and others send.
+  context: /context_length_exceeded|maximum context length/i,
+  policy: /content_filter|content_policy_violation|ResponsibleAIPolicyViolation/,
+};
 
 function errorObject(refusal: Refusal, requestId: string): object {
   return {
@@ -214,7 +175,7 @@ export const openai: Dialect = {
   credential: (apiKey, { apiKeyHeader }) =>
     apiKeyHeader === true ? ['api-key', apiKey] : ['authorization', `Bearer ${apiKey}`],
   encode,
-  fault,
+  fault: (status, headers, body, wallMs) => readFault(status, headers, body, wallMs, words),
   streamEnd: Buffer.from('data: [DONE]\n\n'),
   lengthEnd,
   errorBody: (refusal, requestId) => Buffer.from(JSON.stringify({ error: errorObject(refusal, requestId) })),

@@ -5,36 +5,20 @@
  * would need a second request, to a host that the configuration doesn't name, and don't report tokens. So the client's
  * stream arrives in one piece.
  */
-import type { IncomingHttpHeaders } from 'node:http';
 import type { Refusal } from '../../base/errors.ts';
 import type { Json } from '../../base/json.ts';
-import { type Dialect, faultKind, type ProviderFault } from '../dialect.ts';
+import type { Dialect } from '../dialect.ts';
 import { readError } from '../error-text.ts';
-import { retryAfterMs } from '../headers.ts';
+import { type FaultWords, readFault } from '../fault.ts';
 import { createJsonFramer } from './framer.ts';
 import { createReader, readReply } from './reply.ts';
 import { writeRequest } from './write-request.ts';
 
-const contextWords = /(?:maximum )?context (?:length|window)|prompt (?:length|is too long)|too many tokens/i;
-const policyWords = /NSFW|flagged as sensitive|moderation/i;
-
-/** The delay in "Your rate limit resets in ~30s.", in ms; null: none. */
-function resetMs(text: string): number | null {
-  const seconds = /resets in ~?(\d{1,6})s/.exec(text)?.[1];
-  return seconds === undefined ? null : Number(seconds) * 1000;
-}
-
-/** Interprets an error response: 402 means payment is due, 422 invalid inputs. */
-function fault(status: number, headers: IncomingHttpHeaders, body: Buffer, wallMs: number): ProviderFault {
-  const text = body.toString('utf8', 0, 4096);
-  const waitMs = retryAfterMs(headers, wallMs);
-  if (status === 402) return { kind: 'quota', retryAfterMs: waitMs };
-  const kind = faultKind(status);
-  if (kind === 'rate_limited') return { kind, retryAfterMs: waitMs ?? resetMs(text) };
-  if (status !== 400 && status !== 422) return { kind, retryAfterMs: waitMs };
-  const named = contextWords.test(text) ? 'context_window' : policyWords.test(text) ? 'content_policy' : kind;
-  return { kind: named, retryAfterMs: null };
-}
+const words: FaultWords = {
+  quota: /insufficient credit/i,
+  context: /(?:maximum )?context (?:length|window)|prompt (?:length|is too long)|too many tokens/i,
+  policy: /NSFW|flagged as sensitive|moderation/i,
+};
 
 const errorObject = ({ entry, code, text }: Refusal, requestId: string): Json => ({
   title: code,
@@ -64,7 +48,7 @@ export const replicate: Dialect = {
   encode() {
     throw new Error('no client speaks this dialect');
   },
-  fault,
+  fault: (status, headers, body, wallMs) => readFault(status, headers, body, wallMs, words),
   // No client speaks this dialect.
   streamEnd: nothing,
   lengthEnd: null,

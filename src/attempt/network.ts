@@ -1,0 +1,68 @@
+/** Tells the causes of a failed connection apart, by the codes of Node, OpenSSL and undici. */
+import { addressCode } from '../upstream/addresses.ts';
+
+/** Why a connection failed. */
+export type NetworkFailure =
+  /** The host doesn't accept connections, or not in time. */
+  | 'connect'
+  /** Its name can't be resolved. */
+  | 'dns'
+  /** Its address is not one of a provider. */
+  | 'address_refused'
+  /** Its certificate is invalid: expired, for another name, or of an unknown issuer. */
+  | 'certificate'
+  /** TLS failed otherwise: no protocol in common, no TLS at all, or it wants a client certificate. */
+  | 'tls'
+  /** The connection broke. */
+  | 'reset';
+
+/** Code or name of an error → failure. */
+const failures: Readonly<Record<string, NetworkFailure | 'malformed'>> = {
+  UND_ERR_CONNECT_TIMEOUT: 'connect',
+  ECONNREFUSED: 'connect',
+  EHOSTUNREACH: 'connect',
+  ENETUNREACH: 'connect',
+  EHOSTDOWN: 'connect',
+  ETIMEDOUT: 'connect',
+  EADDRNOTAVAIL: 'connect',
+  ENOTFOUND: 'dns',
+  EAI_AGAIN: 'dns',
+  EAI_FAIL: 'dns',
+  EAI_NODATA: 'dns',
+  EAI_NONAME: 'dns',
+  [addressCode]: 'address_refused',
+  EPROTO: 'tls',
+  UND_ERR_HEADERS_OVERFLOW: 'malformed',
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'malformed',
+  HTTPParserError: 'malformed',
+};
+
+/** https://nodejs.org/api/tls.html#x509-certificate-error-codes, and Node's for another name. */
+const certificateCodes =
+  /^(?:CERT_|CRL_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERROR_IN_C|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH_|HOSTNAME_MISMATCH|ERR_TLS_CERT_)/;
+const tlsCodes = /^ERR_(?:SSL|TLS)_/;
+
+/** A code that the record may have. */
+const plainCode = /^[A-Z][A-Z0-9_]{1,60}$/;
+
+/** Why a connection failed, and the code that says so; an empty code: none. */
+export function networkFailure(error: Error): { failure: NetworkFailure | 'malformed'; code: string } {
+  const said = 'code' in error ? String(error.code) : '';
+  const code = plainCode.test(said) ? said : '';
+  const known = failures[code] ?? failures[error.name];
+  if (known !== undefined) return { failure: known, code };
+  if (certificateCodes.test(code)) return { failure: 'certificate', code };
+  return { failure: tlsCodes.test(code) ? 'tls' : 'reset', code };
+}
+
+/** What an operator can do about a failure. Those without a row are the network's or the provider's. */
+const advices: Readonly<Partial<Record<string, string>>> = {
+  dns: 'The host name could not be resolved: check baseUrl, and the DNS of this machine.',
+  address_refused: 'The address is not one of a provider: if it is yours, name it in allowedAddresses.',
+  certificate:
+    'The certificate is not trusted: check baseUrl; a private CA is made known by NODE_EXTRA_CA_CERTS.',
+  tls: 'TLS could not be agreed on: check baseUrl, its scheme and its port.',
+};
+
+/** What an operator can do about an outcome; undefined: it is nothing that the configuration could mend. */
+export const networkAdvice = (outcome: string): string | undefined => advices[outcome];

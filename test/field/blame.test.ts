@@ -1,0 +1,188 @@
+/** Whom a provider's error blames, and what cools down for it: FIELD rows B3, B4, B10, B11, B15, C2; faults row 30. */
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { dialects } from '../../src/dialects/index.ts';
+import { ask } from '../support/client.ts';
+import { openaiWire } from '../support/replies.ts';
+import { type ConfigInput, startTestSidecar } from '../support/sidecar.ts';
+import { answers, type Call, type Script, startUpstream } from '../support/upstream.ts';
+
+const json = { 'content-type': 'application/json' };
+const says =
+  (status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): Script =>
+  (call) =>
+    call.whole(status, { ...json, ...headers }, JSON.stringify(body));
+const good = answers(openaiWire, 'good');
+
+/** Two providers, the first with two keys; a script sees the model and the key. */
+async function start(script: (model: string, key: string) => Script, more: ConfigInput = {}) {
+  const time = { nowMs: 0 };
+  const first = await startUpstream((call: Call) => {
+    const key = String(call.headers.authorization).replace('Bearer ', '');
+    return script(String(call.json.model), key)(call);
+  });
+  const second = await startUpstream(good);
+  const sidecar = await startTestSidecar(
+    {
+      cache: { enabled: false },
+      providers: {
+        one: { dialect: 'openai', baseUrl: first.baseUrl, apiKeys: ['k1', 'k2'] },
+        two: { dialect: 'openai', baseUrl: second.baseUrl, apiKey: 'k3' },
+      },
+      routes: [
+        { model: '*', targets: [{ provider: 'one' }] },
+        { model: 'both-*', targets: [{ provider: 'one' }, { provider: 'two' }] },
+      ],
+      attempt: { retriesMax: 0 },
+      ...more,
+    },
+    { clock: () => time.nowMs },
+  );
+  onTestFinished(async () => {
+    await sidecar.stop();
+    await Promise.all([first.close(), second.close()]);
+  });
+  const post = async (model: string, stream = false) => {
+    const body = { ...openaiWire.request('hi'), model, stream };
+    const reply = await ask(sidecar.url, openaiWire.path, { body });
+    return { status: reply.status, text: reply.text, headers: reply.headers };
+  };
+  return { time, sidecar, first, second, post };
+}
+
+const flagged = {
+  error: { code: 403, message: 'Your input was flagged', metadata: { reasons: ['x'], flagged_input: 'y' } },
+};
+const noModel = {
+  error: { message: 'Project `p` does not have access to model `m`', code: 'model_not_found', type: 'x' },
+};
+
+describe('B3: a 403', () => {
+  test.each([
+    ['for what the prompt says', flagged],
+    ['for its model', noModel],
+  ])('%s is passed on, and no key cools down', async (_, body) => {
+    const { post, first } = await start((model) => (model === 'bad' ? says(403, body) : good));
+    for (let i = 0; i < 3; i++) expect((await post('bad')).status).toBe(403);
+    expect(first.calls).toHaveLength(3);
+    expect((await post('fine')).status).toBe(200);
+  });
+
+  test('that says no more ends the use of the key for that model, and everywhere at the second one', async () => {
+    const no = says(403, { error: { message: 'Forbidden' } });
+    const { post, first, time } = await start((model) => (model === 'fine' ? good : no));
+    expect((await post('a')).status).toBe(502);
+    expect(first.calls).toHaveLength(2);
+    expect((await post('a')).status).toBe(502);
+    expect(first.calls).toHaveLength(2);
+    expect((await post('fine')).status).toBe(200);
+    expect((await post('b')).status).toBe(502);
+    expect((await post('fine')).status).toBe(502);
+    time.nowMs = 60_000;
+    expect((await post('fine')).status).toBe(200);
+  });
+});
+
+test('B4: a 402 cools the key down for that model and is reported; the next key, then the next target, is asked', async () => {
+  const broke = says(402, { error: { message: 'Insufficient Balance' } });
+  const { post, first, sidecar } = await start((_, key) => (key === 'k1' ? broke : good));
+  expect((await post('m')).status).toBe(200);
+  expect((await post('m')).status).toBe(200);
+  expect(first.calls).toHaveLength(3);
+  expect(sidecar.logText()).toContain('credit or quota is used up');
+  const all = await start(() => broke);
+  expect((await all.post('both-m')).headers['x-sidegate-target']).toBe('two/both-m');
+  expect(all.first.calls).toHaveLength(2);
+});
+
+describe('B11, C2: an error inside a 200', () => {
+  const event =
+    (...events: unknown[]): Script =>
+    (call) => {
+      call.streamHead();
+      for (const each of events) call.write(`data: ${JSON.stringify(each)}\n\n`);
+      call.end();
+    };
+
+  test.each([false, true])('is a 429 if it says so (stream: %s)', async (stream) => {
+    const error = { error: { code: 429, message: 'slow down' } };
+    const { post, first } = await start(() => (stream ? event(error) : says(200, error)), {
+      routes: [{ model: '*', targets: [{ provider: 'one' }, { provider: 'two', on: ['rate_limited'] }] }],
+    });
+    expect((await post('m', stream)).headers['x-sidegate-target']).toBe('two/m');
+    expect(first.calls).toHaveLength(2);
+    await post('m', stream);
+    expect(first.calls).toHaveLength(2);
+  });
+
+  test.each([false, true])('is passed on if it blames the request (stream: %s)', async (stream) => {
+    const error = { error: { code: 'invalid_prompt', message: 'not this' } };
+    const { post, first } = await start((model) =>
+      model === 'fine' ? good : stream ? event(error) : says(200, error),
+    );
+    for (let i = 0; i < 6; i++) {
+      const reply = await post('bad', stream);
+      expect([reply.status, JSON.parse(reply.text).error.message]).toEqual([400, 'not this']);
+    }
+    expect(first.calls).toHaveLength(6);
+    expect((await post('fine')).status).toBe(200);
+  });
+
+  test('C2: a response that failed says why', async () => {
+    const failed = {
+      type: 'response.failed',
+      response: { status: 'failed', error: { code: 'invalid_prompt', message: 'not this' } },
+    };
+    const upstream = await startUpstream((call: Call) => {
+      call.streamHead();
+      call.write(`event: response.created\ndata: {"type":"response.created","response":{"id":"r"}}\n\n`);
+      call.write(`event: response.failed\ndata: ${JSON.stringify(failed)}\n\n`);
+      call.end();
+    });
+    const sidecar = await startTestSidecar({
+      providers: { r: { dialect: 'responses', baseUrl: upstream.baseUrl, apiKey: 'k' } },
+      routes: [{ model: '*', targets: [{ provider: 'r' }] }],
+    });
+    onTestFinished(async () => {
+      await sidecar.stop();
+      await upstream.close();
+    });
+    for (let i = 0; i < 6; i++) {
+      const reply = await ask(sidecar.url, '/v1/responses', {
+        body: { model: 'm', stream: true, input: 'hi' },
+      });
+      expect([reply.status, JSON.parse(reply.text).error.code]).toEqual([400, 'invalid_prompt']);
+    }
+    expect(upstream.calls).toHaveLength(6);
+  });
+});
+
+describe('B10: how long to wait', () => {
+  const wallMs = 1_800_000_000_000;
+  const waitOf = (headers: Readonly<Record<string, string>>, body: unknown, name: keyof typeof dialects) =>
+    dialects[name].fault(429, headers, Buffer.from(JSON.stringify(body)), wallMs).retryAfterMs;
+
+  test.each<[string, Readonly<Record<string, string>>, unknown, number | null]>([
+    ['epoch in ms', { 'x-ratelimit-reset': String(wallMs + 40_000) }, {}, 40_000],
+    ['epoch in s', { 'x-ratelimit-reset': String(wallMs / 1000 + 40) }, {}, 40_000],
+    ['seconds', { 'ratelimit-reset': '12' }, {}, 12_000],
+    ['a duration', { 'x-ratelimit-reset-tokens': '6m0.5s' }, {}, 360_500],
+    ['a date', { 'anthropic-ratelimit-tokens-reset': new Date(wallMs + 5000).toISOString() }, {}, 5000],
+    ['RetryInfo in a list', {}, [{ error: { details: [{ retryDelay: '36s' }] } }], 36_000],
+    ['a sentence', {}, { error: { message: 'Please try again in 6.5s. Visit …' } }, 6500],
+    ['a sentence in ms', {}, { error: { message: 'Please try again in 20ms.' } }, 20],
+    ['a sentence of parts', {}, { error: { message: 'Please try again in 1m30.5s.' } }, 90_500],
+    ['a sentence in words', {}, { error: { message: 'Please retry after 17 seconds.' } }, 17_000],
+    ['a reset', {}, { detail: 'Your rate limit resets in ~30s.' }, 30_000],
+    ['nothing', {}, { error: { message: 'Slow down, in 5 words: do not be so fast' } }, null],
+  ])('%s', (_, headers, body, ms) => {
+    for (const name of Object.keys(dialects) as (keyof typeof dialects)[])
+      expect([name, waitOf(headers, body, name)]).toEqual([name, ms]);
+  });
+});
+
+test('B15: the wait that the provider said last is told to the client', async () => {
+  const busy = says(503, { error: { message: 'busy' } }, { 'retry-after': '4' });
+  const { post } = await start(() => busy);
+  const reply = await post('m');
+  expect([reply.status, reply.headers['retry-after']]).toEqual([503, '4']);
+});

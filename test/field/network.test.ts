@@ -1,0 +1,89 @@
+/** What a failed connection says of the provider: FIELD rows B14 and B22, faults row 34. */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { ask } from '../support/client.ts';
+import { openaiWire } from '../support/replies.ts';
+import { type ConfigInput, startTestSidecar } from '../support/sidecar.ts';
+import { answers, resets, type Script, startUpstream } from '../support/upstream.ts';
+
+const good = answers(openaiWire, 'good');
+
+async function start(baseUrl: string, attempt: ConfigInput['attempt'] = {}) {
+  const sidecar = await startTestSidecar({
+    cache: { enabled: false },
+    providers: { p: { dialect: 'openai', baseUrl } },
+    routes: [{ model: '*', targets: [{ provider: 'p' }] }],
+    attempt,
+  });
+  onTestFinished(() => sidecar.stop());
+  const post = (body: object = {}) =>
+    ask(sidecar.url, openaiWire.path, { body: { ...openaiWire.request('hi'), ...body } });
+  return { sidecar, post };
+}
+
+test('B14: connections that died while idle cost nothing: all calls are answered, outside breaker and retry budget', async () => {
+  const upstream = await startUpstream();
+  onTestFinished(() => upstream.close());
+  const { post, sidecar } = await start(upstream.baseUrl, {
+    retriesMax: 0,
+    retryBudget: { ratio: 0, minPerSecond: 0 },
+    breaker: { failures: 1 },
+  });
+  const first = Array.from({ length: 20 }, () => post());
+  await upstream.call(19);
+  for (const call of upstream.calls) good(call);
+  await Promise.all(first);
+  // From now on every connection that is known breaks with the next request, as behind a NAT that forgot it.
+  const known = upstream.connections;
+  const dead: Script = (call) => (call.connection < known ? call.reset() : good(call));
+  upstream.answer(dead);
+  const replies = await Promise.all(Array.from({ length: 20 }, () => post()));
+  expect(replies.map(({ status }) => status)).toEqual(Array.from({ length: 20 }, () => 200));
+  expect(upstream.calls.length).toBeGreaterThan(20 + 20);
+  expect(sidecar.records().every(({ attempts }) => attempts === 1)).toBe(true);
+});
+
+test('B14: a connection that is closed in the same way counts alike; a fresh one that breaks is a failure', async () => {
+  const upstream = await startUpstream(good);
+  onTestFinished(() => upstream.close());
+  const { post } = await start(upstream.baseUrl, { retriesMax: 0 });
+  expect((await post()).status).toBe(200);
+  upstream.answer((call) => call.cut(), good);
+  expect((await post()).status).toBe(200);
+  upstream.answer(resets);
+  const reply = await post();
+  expect([reply.status, reply.text.includes('reset')]).toEqual([503, true]);
+  expect(upstream.calls).toHaveLength(4);
+});
+
+test('B22: a certificate that is not trusted is named in the message, the record, the metric and the log; no retry', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'sidegate-tls-'));
+  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
+  const made = ['-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '1', '-subj', '/CN=localhost'];
+  execFileSync('openssl', ['req', ...made, '-keyout', key, '-out', cert], { stdio: 'ignore' });
+  const server = createServer({ key: readFileSync(key), cert: readFileSync(cert) });
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  onTestFinished(() => void server.close());
+  const { post, sidecar } = await start(`https://localhost:${(server.address() as AddressInfo).port}/v1`);
+  const reply = await post();
+  expect(reply.status).toBe(503);
+  expect(reply.text).toContain('p/test-model: certificate DEPTH_ZERO_SELF_SIGNED_CERT. The certificate');
+  expect(reply.text).toContain('NODE_EXTRA_CA_CERTS');
+  expect(sidecar.records().at(-1)).toMatchObject({ attempts: 1 });
+  expect(sidecar.logText()).toContain('"failure":"certificate","code":"DEPTH_ZERO_SELF_SIGNED_CERT"');
+  expect(await sidecar.metrics()).toContain('outcome="certificate"} 1');
+});
+
+test('B22: a host name that does not exist, and a port where nobody listens', async () => {
+  const unknown = await start('http://no-such-host.invalid/v1');
+  const reply = await unknown.post();
+  expect(reply.status).toBe(503);
+  expect(reply.text).toMatch(/dns E\w+.*could not be resolved/);
+  const nobody = await start('http://127.0.0.1:9/v1', { backoffBaseMs: 0 });
+  expect((await nobody.post()).text).toContain('connect ECONNREFUSED, ');
+});
