@@ -190,7 +190,7 @@ export const provider = z.strictObject({
     .default([])
     .meta({
       description:
-        "The app's own headers that are passed on to it, such as `x-session-affinity`; `headers` go before them.",
+        "The app's own headers that are passed on to it; `headers` go before them.",
     }),
   limits: ownLimits.meta({ description: 'What the provider accepts in total; checked before a call.' }),
   engine: z.enum(engineNames).optional().meta({

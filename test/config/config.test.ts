@@ -45,7 +45,7 @@ describe('a valid configuration', () => {
     [
       'providers.constructor',
       { preset: 'simulator' },
-      { preset: 'simulator', credential: 'gateway', headers: {} },
+      { preset: 'simulator', credential: 'gateway', headers: {}, passHeaders: [] },
     ],
     ['providers.own.simulate', undefined, undefined],
     ['providers.sim.simulate.replyTokens', '${PORT}', 4321],
