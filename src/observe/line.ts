@@ -152,6 +152,8 @@ export interface LineForm {
   readonly iso: boolean;
   /** For people at a terminal instead of programs. */
   readonly terminal: boolean;
+  /** Share of the lines of requests that went well. A reload may change it. */
+  share: number;
 }
 
 /** Level of a record: the gateway or a provider failed, the request was refused, or all is well. */
@@ -175,9 +177,20 @@ interface WithStream {
   readonly [pino.symbols.streamSym]: { write(line: string): void };
 }
 
-/** Writes a record to the stream of the log. @param wallMs whole ms since 1970 */
-export function logRecord(log: Log, record: ExchangeRecord, wallMs: number, form: LineForm): void {
-  if (!log.isLevelEnabled(levelNames[levelOf(record)])) return;
+/** Writes records to the stream of the log. */
+export function createLineWriter(log: Log, form: LineForm): (record: ExchangeRecord, wallMs: number) => void {
   const { [pino.symbols.streamSym]: stream } = log as Log & WithStream;
-  stream.write(form.terminal ? terminalLine(record, wallMs) : recordLine(record, wallMs, form.iso));
+  // Spread evenly: a share of 0.1 is each tenth.
+  let credit = 0;
+  const isLeftOut = (record: ExchangeRecord): boolean => {
+    if (form.share === 1 || levelOf(record) !== 30) return false;
+    credit += form.share;
+    if (credit < 1) return true;
+    credit -= 1;
+    return false;
+  };
+  return (record, wallMs) => {
+    if (!log.isLevelEnabled(levelNames[levelOf(record)]) || isLeftOut(record)) return;
+    stream.write(form.terminal ? terminalLine(record, wallMs) : recordLine(record, wallMs, form.iso));
+  };
 }

@@ -73,6 +73,10 @@ export const observe = z
       description:
         'Log level. A request is one line: `info`, `warn` if it was refused, `error` if it failed.',
     }),
+    logShare: z.number().min(0).max(1).default(1).meta({
+      description:
+        'Share of the lines of requests that went well; those that were refused or failed are all written.',
+    }),
     recent: z.int().min(0).max(10_000).default(0).meta({
       description:
         'How many of the last requests are kept in memory for the dashboard; 0: none, which keeps the process small.',

@@ -4,7 +4,7 @@ import { say } from '../base/log-lines.ts';
 import type { Telemetry } from '../base/telemetry.ts';
 import type { Charge } from '../count/usage.ts';
 
-import { type LineForm, logRecord } from './line.ts';
+import { createLineWriter, type LineForm } from './line.ts';
 import type { Metrics } from './metrics.ts';
 import { createNotices } from './notices.ts';
 import type { Recent } from './recent.ts';
@@ -51,6 +51,7 @@ export function createObserver(
   world: { readonly clock: () => number; readonly wallClock: () => number },
 ): Observer {
   const notice = createNotices(log, world.clock);
+  const writeLine = createLineWriter(log, form);
   let foreignLimits = 0;
   const saidMs = new Map<string, number>();
   const failingIssuers = new Set<string>();
@@ -62,7 +63,7 @@ export function createObserver(
       const wallMs = world.wallClock();
       metrics.record(record);
       for (const follower of all) follower.add(record, wallMs);
-      logRecord(log, record, wallMs, form);
+      writeLine(record, wallMs);
     },
     charge: metrics.charge,
     reload: metrics.reload,

@@ -20,6 +20,7 @@ import { createLimiter, type Limiter } from '../limit/limit.ts';
 import { budgetTables, readBudgets, type SavedBudgets, saveBudgets } from '../limit/saved.ts';
 import type { LimitUse } from '../limit/usage.ts';
 import { retryBudget } from '../native/retries.ts';
+import type { LineForm } from '../observe/line.ts';
 import { createMetrics, type Metrics } from '../observe/metrics.ts';
 import type { FullestMeter } from '../observe/state-metrics.ts';
 import { createObserver, type Observer, storedKeyLimit } from '../observe/telemetry.ts';
@@ -43,6 +44,8 @@ export interface Rooms {
   readonly observer: Observer;
   /** What takes every record. */
   readonly followers: Followers;
+  /** How the log's lines are written; its share is written by a reload. */
+  readonly form: LineForm;
   /** What metrics depend on; written by a reload. */
   readonly settings: { spendMetrics: boolean; limitNames: ReadonlySet<string> };
   readonly health: HealthBook;
@@ -113,7 +116,8 @@ export async function openRooms(
     spend: followers.spend,
     showsSpend: () => settings.spendMetrics,
   });
-  const form = { iso: first.observe.logTime === 'iso', terminal: world.terminal };
+  const { logTime, logShare } = first.observe;
+  const form: LineForm = { iso: logTime === 'iso', terminal: world.terminal, share: logShare };
   const observer = createObserver(metrics, followers, log, form, world);
   const health = createHealthBook(clock);
   const estimator = createEstimator();
@@ -144,6 +148,7 @@ export async function openRooms(
     metrics,
     observer,
     followers,
+    form,
     settings,
     health,
     retryBudgetId: retryBudget.open(ratio, minPerSecond),

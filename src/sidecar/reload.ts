@@ -12,6 +12,7 @@ import { limitNames, type Rooms } from './compose.ts';
 export function adopt(config: Config, rooms: Rooms, listener: Listener): void {
   const { ratio, minPerSecond } = config.attempt.retryBudget;
   retryBudget.set(rooms.retryBudgetId, ratio, minPerSecond);
+  rooms.form.share = config.observe.logShare;
   rooms.settings.spendMetrics = config.observe.spendMetrics;
   rooms.settings.limitNames = limitNames(config);
   rooms.observer.nameLimits(rooms.settings.limitNames);

@@ -1,9 +1,11 @@
 /** The log line of a request: it contains the record, whatever its strings contain. */
 import fc from 'fast-check';
+import { pino } from 'pino';
 import { expect, test } from 'vitest';
+import { nothingBilled } from '../../src/count/usage.ts';
 import { piiKinds } from '../../src/native/pii.ts';
-import { levelOf, recordLine } from '../../src/observe/line.ts';
-import type { ExchangeRecord } from '../../src/observe/record.ts';
+import { createLineWriter, levelOf, recordLine } from '../../src/observe/line.ts';
+import { createRecord, type ExchangeRecord, noCourse } from '../../src/observe/record.ts';
 
 test('the log line contains the record, whatever its strings contain', () => {
   const text = fc.string({ unit: 'binary' });
@@ -97,4 +99,26 @@ test('the log line contains the record, whatever its strings contain', () => {
     }),
     { numRuns: 20 },
   );
+});
+
+test('a share of the lines of requests that went well is spread evenly, and no failure is left out', () => {
+  const written: string[] = [];
+  const log = pino({ level: 'info', base: null }, { write: (line: string) => void written.push(line) });
+  const form = { iso: false, terminal: false, share: 0.25 };
+  const write = createLineWriter(log, form);
+  const recordOf = (status: number): ExchangeRecord =>
+    createRecord(
+      { id: `r${status}`, startedMs: 0, endpoint: { name: 'chat' } },
+      noCourse,
+      { status },
+      nothingBilled,
+      1,
+    );
+  for (let i = 0; i < 100; i++) for (const status of [200, 429, 503]) write(recordOf(status), 1);
+  const statuses = written.map((line) => JSON.parse(line).status);
+  const count = (status: number): number => statuses.filter((each) => each === status).length;
+  expect([200, 429, 503].map(count)).toEqual([25, 100, 100]);
+  form.share = 1;
+  write(recordOf(200), 1);
+  expect(written).toHaveLength(226);
 });

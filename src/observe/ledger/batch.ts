@@ -78,6 +78,8 @@ export function pack(ended: readonly Ended[]): Batch {
   return { count: ended.length, texts, numbers: Float64Array.from(numbers) };
 }
 
+const columnsCount = textColumns.length + numberColumns.length;
+
 /** Unpacks a batch, row by row. */
 export function* unpack({ count, texts, numbers }: Batch): Generator<Row> {
   let t = 0;
@@ -88,7 +90,9 @@ export function* unpack({ count, texts, numbers }: Batch): Generator<Row> {
   const ms = (): number => Math.round(number() * 1000) / 1000;
   const list = <T>(length: number, read: () => T): T[] => Array.from({ length }, read);
   for (let i = 0; i < count; i++) {
-    const values = [...textColumns.map(text), ...numberColumns.map(number)];
+    const values: (string | number)[] = new Array(columnsCount);
+    for (let c = 0; c < textColumns.length; c++) values[c] = texts[t++] as string;
+    for (let c = textColumns.length; c < columnsCount; c++) values[c] = numbers[n++] as number;
     const [chargeCount, stepCount] = [number(), number()];
     const charges = list(chargeCount, () => ({
       target: text(),

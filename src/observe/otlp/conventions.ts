@@ -87,6 +87,8 @@ function namesOf(endpoint: string, at: CalledAt | null): CallNames {
 export const errorOf = ({ outcome }: AttemptStep): string =>
   outcome === 'ok' || outcome === 'hedge_lost' ? '' : outcome.replace(/^status /, '');
 
+const noCalls: readonly [] = [];
+
 /**
  * The calls of a record, each with what was billed for it. Charges are in the order of the calls whose reply had begun,
  * and a reply with an error status is never billed.
@@ -94,7 +96,11 @@ export const errorOf = ({ outcome }: AttemptStep): string =>
 export function callsOf({
   steps,
   charges,
-}: ExchangeRecord): (readonly [AttemptStep, ExchangeRecord['charges'][number] | null])[] {
+}: ExchangeRecord): readonly (readonly [AttemptStep, ExchangeRecord['charges'][number] | null])[] {
+  const [only] = steps;
+  if (only === undefined) return noCalls;
+  // One call, and what was billed is its own: the usual case.
+  if (steps.length === 1 && only.called && charges.length < 2) return [[only, charges[0] ?? null]];
   const left = [...charges];
   return steps.flatMap((step) => {
     if (!step.called) return [];

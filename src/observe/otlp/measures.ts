@@ -10,6 +10,7 @@ import {
   type HistogramMetricData,
   type MetricProducer,
 } from '@opentelemetry/sdk-metrics';
+import type { AttemptStep } from '../../exchange/attempt-step.ts';
 import type { ExchangeRecord } from '../record.ts';
 import { type CallNames, callsOf, errorOf } from './conventions.ts';
 
@@ -26,12 +27,12 @@ const secondsBounds = [
 ];
 const tokenBounds = Array.from({ length: 14 }, (_, i) => 4 ** i);
 
-/** Most series of a metric, as the SDK's own bound is; apps may name models. */
-const seriesMax = 2000;
-const overflowKey = '';
+/** Most combinations of names, as the SDK's own bound is; apps may name models. Beyond it, they share one. */
+const groupsMax = 2000;
+const overflow: Attributes = { 'otel.metric.overflow': true };
 
-interface Series {
-  readonly attributes: Attributes;
+/** Values of one series, added up. */
+interface Sums {
   readonly counts: number[];
   count: number;
   sum: number;
@@ -39,55 +40,71 @@ interface Series {
   max: number;
 }
 
-interface Histogram {
-  readonly data: Pick<HistogramMetricData, 'descriptor' | 'aggregationTemporality' | 'dataPointType'>;
-  readonly bounds: readonly number[];
-  readonly series: Map<string, Series>;
+/** The series of calls with the same names. */
+interface Group {
+  readonly endpoint: string;
+  readonly target: string;
+  readonly model: string;
+  readonly error: string;
+  readonly attributes: Attributes;
+  readonly duration: Sums;
+  readonly firstChunk: Sums;
+  readonly input: Sums;
+  readonly output: Sums;
 }
 
-const histogram = (
-  name: string,
-  description: string,
-  unit: string,
-  bounds: readonly number[],
-): Histogram => ({
-  data: {
-    descriptor: { name, description, unit, valueType: unit === 's' ? ValueType.DOUBLE : ValueType.INT },
-    aggregationTemporality: AggregationTemporality.CUMULATIVE,
-    dataPointType: DataPointType.HISTOGRAM,
-  },
-  bounds,
-  series: new Map(),
+const createSums = (bounds: readonly number[]): Sums => ({
+  counts: new Array(bounds.length + 1).fill(0),
+  count: 0,
+  sum: 0,
+  min: Number.POSITIVE_INFINITY,
+  max: Number.NEGATIVE_INFINITY,
 });
 
-/** Adds a value to the series of a key, or beyond the bound to one they share. @param attributes of a new series */
-function observe(
-  { bounds, series }: Histogram,
-  key: string,
-  value: number,
-  attributes: () => Attributes,
-): void {
-  let one = series.get(key);
-  if (one === undefined) {
-    const isFull = series.size >= seriesMax;
-    one = (isFull ? series.get(overflowKey) : undefined) ?? {
-      attributes: isFull ? { 'otel.metric.overflow': true } : attributes(),
-      counts: new Array(bounds.length + 1).fill(0),
-      count: 0,
-      sum: 0,
-      min: value,
-      max: value,
-    };
-    series.set(isFull ? overflowKey : key, one);
-  }
+function add(to: Sums, bounds: readonly number[], value: number): void {
   let at = 0;
   while (at < bounds.length && value > (bounds[at] as number)) at++;
-  one.counts[at] = (one.counts[at] as number) + 1;
-  one.count += 1;
-  one.sum += value;
-  if (value < one.min) one.min = value;
-  if (value > one.max) one.max = value;
+  to.counts[at] = (to.counts[at] as number) + 1;
+  to.count += 1;
+  to.sum += value;
+  if (value < to.min) to.min = value;
+  if (value > to.max) to.max = value;
 }
+
+/** A metric: what it is made of in each group. */
+interface Metric {
+  readonly descriptor: HistogramMetricData['descriptor'];
+  readonly bounds: readonly number[];
+  readonly parts: readonly (readonly [of: (group: Group) => Sums, more: Attributes])[];
+}
+
+const seconds = (name: string, description: string, of: (group: Group) => Sums): Metric => ({
+  descriptor: { name, description, unit: 's', valueType: ValueType.DOUBLE },
+  bounds: secondsBounds,
+  parts: [[of, {}]],
+});
+
+const metrics: readonly Metric[] = [
+  seconds('gen_ai.client.operation.duration', 'GenAI operation duration.', ({ duration }) => duration),
+  seconds(
+    'gen_ai.client.operation.time_to_first_chunk',
+    'Time to receive the first chunk of a stream.',
+    ({ firstChunk }) => firstChunk,
+  ),
+  {
+    descriptor: {
+      name: 'gen_ai.client.token.usage',
+      description: 'Number of input and output tokens used.',
+      unit: '{token}',
+      valueType: ValueType.INT,
+    },
+    bounds: tokenBounds,
+    parts: [
+      [({ input }) => input, { 'gen_ai.token.type': 'input' }],
+      [({ output }) => output, { 'gen_ai.token.type': 'output' }],
+    ],
+  },
+];
 
 /** @param namesOf names of a call to a target @param wallClock ms since 1970 */
 export function createMeasures(
@@ -95,69 +112,81 @@ export function createMeasures(
   wallClock: () => number,
 ): Measures {
   const startTime = timeOf(wallClock());
-  const duration = histogram(
-    'gen_ai.client.operation.duration',
-    'GenAI operation duration.',
-    's',
-    secondsBounds,
-  );
-  const firstChunk = histogram(
-    'gen_ai.client.operation.time_to_first_chunk',
-    'Time to receive the first chunk of a stream.',
-    's',
-    secondsBounds,
-  );
-  const tokens = histogram(
-    'gen_ai.client.token.usage',
-    'Number of input and output tokens used.',
-    '{token}',
-    tokenBounds,
-  );
-  const all = [duration, firstChunk, tokens];
-  return {
-    add(record) {
-      if (record.steps.length === 0) return;
-      for (const [step, charge] of callsOf(record)) {
-        const error = errorOf(step);
-        const key = `${record.endpoint}\0${step.target}\0${step.model}\0${error}`;
-        const attributes = (): Attributes => {
-          const { operation, provider, address, port } = namesOf(record.endpoint, step.target);
-          return {
+  const groups = new Map<string, Group>();
+  // Most calls have the names of the one before.
+  let last: Group | null = null;
+
+  const create = (endpoint: string, target: string, model: string, error: string, full: boolean): Group => {
+    const { operation, provider, address, port } = namesOf(endpoint, target);
+    return {
+      endpoint,
+      target,
+      model,
+      error,
+      attributes: full
+        ? overflow
+        : {
             'gen_ai.operation.name': operation,
             'gen_ai.provider.name': provider,
-            'gen_ai.request.model': step.model,
+            'gen_ai.request.model': model,
             ...(address === '' ? {} : { 'server.address': address, 'server.port': port }),
             ...(error === '' ? {} : { 'error.type': error }),
-          };
-        };
-        observe(duration, key, step.durationMs / 1000, attributes);
-        if (record.stream && step.ttftMs >= 0) observe(firstChunk, key, step.ttftMs / 1000, attributes);
+          },
+      duration: createSums(secondsBounds),
+      firstChunk: createSums(secondsBounds),
+      input: createSums(tokenBounds),
+      output: createSums(tokenBounds),
+    };
+  };
+
+  const groupOf = (endpoint: string, { target, model }: AttemptStep, error: string): Group => {
+    if (last !== null && last.target === target && last.model === model)
+      if (last.error === error && last.endpoint === endpoint) return last;
+    const key = `${endpoint}\0${target}\0${model}\0${error}`;
+    const full = groups.size >= groupsMax;
+    const found = groups.get(key) ?? (full ? groups.get('') : undefined);
+    if (found !== undefined) {
+      // The shared group's names are not those of its calls.
+      if (found.attributes !== overflow) last = found;
+      return found;
+    }
+    const made = create(endpoint, target, model, error, full);
+    groups.set(full ? '' : key, made);
+    return made;
+  };
+
+  return {
+    add(record) {
+      for (const [step, charge] of callsOf(record)) {
+        const group = groupOf(record.endpoint, step, errorOf(step));
+        add(group.duration, secondsBounds, step.durationMs / 1000);
+        if (record.stream && step.ttftMs >= 0) add(group.firstChunk, secondsBounds, step.ttftMs / 1000);
         if (charge === null) continue;
-        const { inputTokens, outputTokens } = charge.usage;
-        observe(tokens, `${key}\0i`, inputTokens, () => ({ ...attributes(), 'gen_ai.token.type': 'input' }));
-        observe(tokens, `${key}\0o`, outputTokens, () => ({
-          ...attributes(),
-          'gen_ai.token.type': 'output',
-        }));
+        add(group.input, tokenBounds, charge.usage.inputTokens);
+        add(group.output, tokenBounds, charge.usage.outputTokens);
       }
     },
     producer: (resource) => ({
       async collect() {
         const endTime = timeOf(wallClock());
-        const metrics = all
-          .filter(({ series }) => series.size > 0)
-          .map(
-            ({ data, bounds, series }): HistogramMetricData => ({
-              ...data,
-              dataPoints: [...series.values()].map(({ attributes, counts, count, sum, min, max }) => ({
-                startTime,
-                endTime,
-                attributes,
-                value: { buckets: { boundaries: [...bounds], counts: [...counts] }, count, sum, min, max },
-              })),
-            }),
-          );
-        const scopeMetrics = [{ scope: { name: 'sidegate' }, metrics }];
+        const all = metrics.map(
+          ({ descriptor, bounds, parts }): HistogramMetricData => ({
+            descriptor,
+            aggregationTemporality: AggregationTemporality.CUMULATIVE,
+            dataPointType: DataPointType.HISTOGRAM,
+            dataPoints: [...groups.values()].flatMap((group) =>
+              parts.flatMap(([of, more]) => {
+                const { counts, count, sum, min, max } = of(group);
+                if (count === 0) return [];
+                const buckets = { boundaries: [...bounds], counts: [...counts] };
+                const attributes = { ...group.attributes, ...more };
+                return [{ startTime, endTime, attributes, value: { buckets, count, sum, min, max } }];
+              }),
+            ),
+          }),
+        );
+        const used = all.filter(({ dataPoints }) => dataPoints.length > 0);
+        const scopeMetrics = [{ scope: { name: 'sidegate' }, metrics: used }];
         return { resourceMetrics: { resource, scopeMetrics }, errors: [] };
       },
     }),
