@@ -7,6 +7,7 @@ import type { Config } from '../config/schema.ts';
 import type { LimitUse } from '../limit/usage.ts';
 import type { LedgerState } from '../observe/ledger/ledger.ts';
 import type { Recent } from '../observe/recent.ts';
+import type { SinkState } from '../observe/sink-state.ts';
 import type { Spend } from '../observe/spend.ts';
 import { storyOf } from '../observe/story.ts';
 import { asset } from './assets.ts';
@@ -38,6 +39,8 @@ export interface DashboardView {
   targets(): TargetView[];
   limits(max: number): LimitUse[];
   ledger(): LedgerState | null;
+  /** By name: what takes records besides the ledger. */
+  sinks(): readonly (readonly [string, SinkState])[];
   numbers(): Readonly<
     Record<'inFlight' | 'cacheEntries' | 'cacheBytes' | 'batchWaiting' | 'rssBytes' | 'upSeconds', number>
   >;
@@ -170,6 +173,7 @@ const overview = (view: DashboardView) => ({
   limits: view.limits(limitsMax),
   spend: [...view.spend.rows()],
   ledger: view.ledger(),
+  sinks: view.sinks(),
 });
 
 function decoded(text: string): string {

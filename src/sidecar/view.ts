@@ -24,6 +24,7 @@ export function viewOf(rooms: Rooms, around: Around): Omit<DashboardView, 'token
     targets: () => targetsOf(rooms, around.config()),
     limits: (max) => limiter.usage(max),
     ledger: () => followers.ledger?.state ?? null,
+    sinks: () => followers.sinks(),
     numbers: () => ({
       inFlight: around.inFlight(),
       cacheEntries: cache.size,

@@ -26,7 +26,8 @@ beforeAll(async () => {
   upstream = await startUpstream(answers(openaiWire, 'hello'));
   const broken = await startUpstream(refuses(openaiWire.error(500, 'out of order')));
   sidecar = await startTestSidecar({
-    observe: { recent: 500 },
+    // Nobody listens at the sink: it is seen to lag.
+    observe: { recent: 500, otlp: { endpoint: 'http://127.0.0.1:9' } },
     admin: { token },
     authenticate: {
       anonymousTenant: 'guests',
@@ -130,6 +131,12 @@ test('a breaker is seen to open, and a budget to fill', async () => {
   const before = await used();
   for (let i = 0; i < 40; i++) await chat(`more ${i} `.repeat(100));
   await vi.waitFor(async () => expect(await used()).toBeGreaterThan(before), patience);
+  await page.close();
+});
+
+test('how far behind a sink is stands beside the ledger', async () => {
+  const page = await openPage('#costs');
+  await page.waitForSelector('text=/otlp: .* sent, .* waiting/');
   await page.close();
 });
 

@@ -1,6 +1,7 @@
 /** What the page knows: the events of the admin port, collected while it is open. */
 import type { LimitUse } from '../../limit/usage.ts';
 import type { LedgerState } from '../../observe/ledger/ledger.ts';
+import type { SinkState } from '../../observe/sink-state.ts';
 import type { SpendRow } from '../../observe/spend.ts';
 import type { Story } from '../../observe/story.ts';
 import type { TargetView } from '../dashboard.ts';
@@ -20,6 +21,7 @@ export interface Overview {
   readonly limits: readonly LimitUse[];
   readonly spend: readonly SpendRow[];
   readonly ledger: LedgerState | null;
+  readonly sinks: readonly (readonly [name: string, state: SinkState])[];
 }
 
 /** Most requests the page keeps. */

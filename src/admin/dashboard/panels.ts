@@ -231,11 +231,15 @@ function spendTable(what: string, nameOf: (row: SpendRow) => string, max: number
 
 /** Costs by every dimension that is counted in memory. */
 export function costsView(): HTMLElement {
-  const { ledger = null } = state.overview ?? {};
+  const { ledger = null, sinks = [] } = state.overview ?? {};
   const note =
     ledger === null
       ? 'No ledger is kept: set observe.ledger.path, and sidegate costs looks back for months.'
       : `Ledger: ${count(ledger.written)} rows written since the start, ${ledger.waiting} waiting, ${ledger.dropped} dropped. For longer spans: sidegate costs.`;
+  const behind = sinks.map(
+    ([name, { sent, waiting, dropped, lagMs }]) =>
+      `${name}: ${count(sent)} sent, ${waiting} waiting${waiting > 0 ? ` for ${Math.round(lagMs / 1000)} s` : ''}, ${dropped} dropped`,
+  );
   return el(
     'div',
     { class: 'grid' },
@@ -257,7 +261,7 @@ export function costsView(): HTMLElement {
       '',
       spendTable('key', ({ keyId }) => keyId, 50),
     ),
-    card('Ledger', '', '', el('p', { class: 'soft' }, note)),
+    card('Ledger', '', '', ...[note, ...behind].map((line) => el('p', { class: 'soft' }, line))),
   );
 }
 
