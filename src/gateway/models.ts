@@ -24,7 +24,7 @@ export function listModels(identity: Identity, passage: Passage): Reply | Refusa
   const found = findWay(name, exchange.endpoint, stages.routes);
   if (found instanceof Refusal) return found;
   const denied = denyModel(identity, name);
-  return denied ?? answer(passage, dialect.model(name));
+  return denied !== null && !passage.observes(denied) ? denied : answer(passage, dialect.model(name));
 }
 
 function answer(passage: Passage, body: Buffer): Reply {

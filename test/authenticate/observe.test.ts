@@ -97,5 +97,11 @@ describe('observe mode', () => {
     const reply = await say(sidecar, { 'x-api-key': 'a key of the configuration' });
     expect(reply.headers['x-sidegate-observed']).toBe('endpoint_forbidden,model_forbidden');
     expect(reply.status).toBe(200);
+    const about = (path: string) =>
+      ask(sidecar.url, path, { method: 'GET', headers: { 'x-api-key': 'a key of the configuration' } });
+    expect((await about(`/v1/models/${testModel}`)).status).toBe(200);
+    await sidecar.recordWhere(
+      ({ endpoint, observed }) => endpoint === 'models' && observed === 'model_forbidden',
+    );
   });
 });
