@@ -10,8 +10,6 @@ import { type Caller, defaultUserHeader } from './caller.ts';
 import { anonymousIdentity, type Keyring } from './keyring.ts';
 import { keyPrefix, tagsMax, userPattern } from './names.ts';
 
-export { createKeyring, type Keyring } from './keyring.ts';
-
 /** Longest credential that is digested, unless it is a token. */
 const keyMaxLength = 4096;
 
@@ -29,8 +27,8 @@ export function authenticate(
     : conclude(found, headers, keyring);
 }
 
-/** Whether a caller would be identified. Returns a promise only for a token seen for the first time. */
-export function admits(headers: IncomingHttpHeaders, keyring: Keyring): boolean | Promise<boolean> {
+/** Whether `authenticate` would let a caller pass. Returns a promise only for a token seen for the first time. */
+export function mayPass(headers: IncomingHttpHeaders, keyring: Keyring): boolean | Promise<boolean> {
   const found = authenticate(headers, keyring);
   return found instanceof Promise
     ? found.then((identity) => !(identity instanceof Refusal))

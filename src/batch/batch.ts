@@ -46,7 +46,7 @@ export interface Batch {
   readonly waiting: number;
   readonly waitingBytes: number;
   /** Requests in flight. */
-  atWork(priority: Priority): number;
+  inFlight(priority: Priority): number;
 }
 
 /** What the stage needs. */
@@ -235,7 +235,7 @@ export function createBatch(
     get waitingBytes() {
       return queue.bytes;
     },
-    atWork: (priority) => (priority === 'batch' ? running : interactive),
+    inFlight: (priority) => (priority === 'batch' ? running : interactive),
   };
 }
 

@@ -24,7 +24,7 @@ export interface NodePort {
   /** Idle connections are closed after this time if their last request was refused. */
   readonly refusedIdleMs: number;
   /** Whether the credential in a head is good, so that the body is worth waiting for. */
-  readonly admits: (headers: IncomingHttpHeaders) => boolean | Promise<boolean>;
+  readonly mayPass: (headers: IncomingHttpHeaders) => boolean | Promise<boolean>;
   /** Runs the pipeline, which answers through `answer`. */
   run(incoming: Incoming, to: NodeOutlet): void;
   respond(reply: Reply, to: NodeOutlet): Promise<void> | void;
@@ -73,10 +73,10 @@ export function createByNode(port: NodePort): ByNode {
       incoming.receive(body);
       port.run(incoming, res);
     };
-    const read = (admitted: boolean): void => {
+    const read = (passes: boolean): void => {
       if (!incoming.reading) return;
       // The pipeline refuses the credential, for which it needs no body.
-      if (!admitted) return start(noBody);
+      if (!passes) return start(noBody);
       if (expects) res.writeContinue();
       readBody(req, incoming, bodyMaxOf(req.headers, port.config()), (body) => {
         if (!(body instanceof Refusal)) return start(body);
@@ -85,9 +85,9 @@ export function createByNode(port: NodePort): ByNode {
         incoming.end();
       });
     };
-    const admitted = isSending(req) ? port.admits(incoming.headers) : true;
-    if (admitted instanceof Promise) void admitted.then(read);
-    else read(admitted);
+    const passes = isSending(req) ? port.mayPass(incoming.headers) : true;
+    if (passes instanceof Promise) void passes.then(read);
+    else read(passes);
   };
 
   const answer = (reply: Reply, res: ServerResponse): Promise<void> | void => {

@@ -46,14 +46,14 @@ export interface Listener {
  * Opens the data port. Rejects when the address can't be listened on.
  * @param handle the pipeline; if it throws or rejects, the connection is closed without a reply
  * @param clock monotonic ms
- * @param admits whether the credential in a head is good: otherwise `handle` refuses it, and gets no body
+ * @param mayPass whether the credential in a head is good: otherwise `handle` refuses it, and gets no body
  * @param onRefused called for each request that is refused here, before the pipeline
  * @param adminUrl URL of the admin port, for browsers; empty: unknown
  */
 export async function listen(
   config: ListenSettings,
   handle: (exchange: Exchange) => Reply | Promise<Reply>,
-  admits: (headers: IncomingHttpHeaders) => boolean | Promise<boolean>,
+  mayPass: (headers: IncomingHttpHeaders) => boolean | Promise<boolean>,
   clock: () => number,
   onRefused: (request: Refused, refusal: Refusal) => void,
   adminUrl = '',
@@ -92,7 +92,7 @@ export async function listen(
     config: () => current,
     clock,
     refusedIdleMs: headersTimeoutMs,
-    admits,
+    mayPass,
     run,
     respond: (reply, to) => respond(reply, to, current),
     onRefused,
@@ -115,7 +115,7 @@ export async function listen(
     accepts: (head) => {
       // A body that nobody will read isn't gathered. A token that has to be verified first takes the other way.
       const room = active.length === 0 || requests.bodyBytes + head.bodyEnd <= requests.bodyMaxBytes;
-      return room && intake.accepts(head) && admits(head.headers) === true;
+      return room && intake.accepts(head) && mayPass(head.headers) === true;
     },
   });
   await opened(server, config);

@@ -107,7 +107,7 @@ export async function openRooms(
     breakers: (subject) => health.states(subject),
     batchWaiting: () => batch.waiting,
     batchBytes: () => batch.waitingBytes,
-    upstreamInFlight: (priority) => batch.atWork(priority),
+    upstreamInFlight: (priority) => batch.inFlight(priority),
     engines: () => upstreams.engines(),
     limits: () => fullest(limiter.usage(limitsMax), settings.limitNames),
     restingKeys: () => upstreams.restingKeys(clock()),

@@ -1,6 +1,6 @@
 /** The sidecar: opens rooms and ports, adopts new configurations while requests are in flight, and drains. */
 import { openAdmin } from '../admin/admin.ts';
-import { admits } from '../authenticate/authenticate.ts';
+import { mayPass } from '../authenticate/authenticate.ts';
 import type { Log } from '../base/log.ts';
 import { startTrims } from '../base/memory.ts';
 import { realWorld, type World } from '../base/world.ts';
@@ -69,7 +69,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
   const open = await listen(
     first.listen,
     (exchange) => handle(exchange, stages),
-    (headers) => admits(headers, stages.keyring),
+    (headers) => mayPass(headers, stages.keyring),
     clock,
     (request, { code, entry }) =>
       rooms.observer.record(
