@@ -4,6 +4,7 @@ import { dirname, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { say } from './base/log-lines.ts';
 import { realWorld } from './base/world.ts';
+import { configPath, configPathText } from './commands/config-file.ts';
 import type { Shell } from './commands/shell.ts';
 import { needingRestart } from './config/changed.ts';
 import type { Config } from './config/schema.ts';
@@ -13,7 +14,7 @@ import type { Sidecar } from './sidecar/sidecar.ts';
 /** What `sidegate --help` prints. */
 export const help = `sidegate: an LLM gateway beside your service
 
-  sidegate run [--config FILE]     serve FILE (or $SIDEGATE_CONFIG, or sidegate.yaml)
+  sidegate run [--config FILE]     serve FILE (or ${configPathText})
   sidegate check [FILE]            check a configuration: exit code 0 if it is valid, otherwise 1 and its faults
   sidegate explain FILE [--config FILE] [--path PATH] [--header NAME:VALUE] [--json]
                                    show how the request in FILE is routed: its tier, and each target's price and verdict
@@ -39,13 +40,7 @@ type Command = (args: string[], shell: Shell) => Promise<number>;
 export const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['run', run],
   ['check', check],
-  [
-    'explain',
-    async (args, shell) =>
-      (await import('./commands/explain.ts')).explainCommand(args, shell, (given) =>
-        configPath(given, shell),
-      ),
-  ],
+  ['explain', async (args, shell) => (await import('./commands/explain.ts')).explainCommand(args, shell)],
   ['keys', async (args, shell) => (await import('./commands/keys.ts')).keys(args, shell)],
   ['costs', async (args, shell) => (await import('./commands/costs.ts')).costs(args, shell)],
   ['limits', async (args, shell) => (await import('./commands/limits.ts')).limits(args, shell)],
@@ -91,9 +86,6 @@ function explain(cause: unknown): string {
   const where = 'port' in cause ? `port ${cause.port}` : 'the socket';
   return `${where} is already in use: stop the process that listens there, or choose another in the configuration (demo: --port).`;
 }
-
-const configPath = (given: string | undefined, shell: Shell): string =>
-  given ?? shell.env.SIDEGATE_CONFIG ?? 'sidegate.yaml';
 
 async function run(args: string[], shell: Shell): Promise<number> {
   const { values } = parseArgs({ args, options: { config: { type: 'string', short: 'c' } } });

@@ -19,6 +19,7 @@ import {
 } from '../observe/ledger/report.ts';
 import { gather } from '../observe/sinks/gather.ts';
 import { openSource, readableKinds, type SinkKind } from '../observe/sinks/kinds.ts';
+import { configOrThrow, configPath, configPathText } from './config-file.ts';
 import type { Shell } from './shell.ts';
 
 /** What `sidegate costs --help` prints. */
@@ -37,7 +38,7 @@ export const help = `sidegate costs: who spent what, from the ledger
 
   WHERE is one of
     --ledger FILE    the ledger's file
-    --config FILE    the configuration that names it (or $SIDEGATE_CONFIG, or sidegate.yaml)
+    --config FILE    the configuration that names it (or ${configPathText})
     --from SINK      all processes that share a sink of that configuration: ${readableKinds.join(', ')}
 
   Dollars are exact to the nano-dollar. What has no known price is counted as unpriced, not as free.
@@ -174,15 +175,8 @@ async function configuredPath(given: string | undefined, shell: Shell): Promise<
   return path;
 }
 
-async function configured(given: string | undefined, shell: Shell): Promise<Config> {
-  const { loadConfig, formatFaults } = await import('../config/load.ts');
-  const file = given ?? shell.env.SIDEGATE_CONFIG ?? 'sidegate.yaml';
-  const loaded = loadConfig(file, shell.env);
-  if (loaded.ok) return loaded.config;
-  throw new Error(
-    `the configuration has faults; fix them, or pass the ledger's file by --ledger FILE.\n${formatFaults(file, loaded.faults)}`,
-  );
-}
+const configured = (given: string | undefined, shell: Shell): Promise<Config> =>
+  configOrThrow(configPath(given, shell), "the ledger's file by --ledger FILE", shell);
 
 /** Nano-dollars as dollars, exact. */
 export function exactDollars(nanoUsd: bigint): string {

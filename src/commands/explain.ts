@@ -5,18 +5,12 @@ import { Refusal } from '../base/errors.ts';
 import { formatFaults } from '../config/faults.ts';
 import { loadConfig } from '../config/load.ts';
 import { endpointsByPath, geminiEndpoint } from '../listen/endpoints.ts';
+import { configPath } from './config-file.ts';
 import { explain, explanationText } from './explanation.ts';
 import type { Shell } from './shell.ts';
 
-/**
- * Runs `sidegate explain`; returns the exit code.
- * @param configPath the configuration's path, from the value of `--config`
- */
-export async function explainCommand(
-  args: string[],
-  shell: Shell,
-  configPath: (given: string | undefined) => string,
-): Promise<number> {
+/** Runs `sidegate explain`; returns the exit code. */
+export async function explainCommand(args: string[], shell: Shell): Promise<number> {
   const { values, positionals } = parseArgs({
     args,
     allowPositionals: true,
@@ -41,7 +35,7 @@ export async function explainCommand(
     shell.print(await fromProcess(values.admin, urlPath, values.key, readFileSync(file, 'utf8'), shell));
     return 0;
   }
-  const path = configPath(values.config);
+  const path = configPath(values.config, shell);
   const loaded = loadConfig(path, shell.env);
   if (!loaded.ok) {
     shell.printError(`${formatFaults(path, loaded.faults)}\n`);

@@ -3,6 +3,8 @@ import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { type KeyPage, makeKey, showKeys } from '../admin/manage.ts';
 import { keyTables, openStoredKeys } from '../authenticate/stored-keys.ts';
+import { adminClient } from './admin-client.ts';
+import { configOrThrow, configPath, configPathText } from './config-file.ts';
 import type { Shell } from './shell.ts';
 
 /** What `sidegate keys` prints. */
@@ -16,7 +18,7 @@ export const help = `sidegate keys: manages stored keys, which exist in addition
   WHERE is one of
     --admin URL      the admin port of a running sidecar; the token comes from $SIDEGATE_ADMIN_TOKEN
     --store FILE     the store's file, whether a sidecar is using it or not
-    --config FILE    the configuration that names the store (or $SIDEGATE_CONFIG, or sidegate.yaml)
+    --config FILE    the configuration that names the store (or ${configPathText})
 
   create prints the key, which is never shown again. A running sidecar applies each change from its next request on.
 `;
@@ -89,16 +91,11 @@ async function inFile(values: Values, shell: Shell): Promise<KeyAccess> {
   let path = values.store;
   let ids: ReadonlySet<string> = new Set();
   if (path === undefined) {
-    const { loadConfig, formatFaults } = await import('../config/load.ts');
-    const file = values.config ?? shell.env.SIDEGATE_CONFIG ?? 'sidegate.yaml';
-    const loaded = loadConfig(file, shell.env);
-    if (!loaded.ok)
-      throw new Error(
-        `the configuration has faults; fix them, or pass the store's file by --store FILE.\n${formatFaults(file, loaded.faults)}`,
-      );
-    path = loaded.config.store.path;
+    const file = configPath(values.config, shell);
+    const config = await configOrThrow(file, "the store's file by --store FILE", shell);
+    path = config.store.path;
     if (path === undefined) throw new Error(`${file} names no store: set store.path.`);
-    const { keys: fixed, oidc } = loaded.config.authenticate;
+    const { keys: fixed, oidc } = config.authenticate;
     ids = new Set([...fixed, ...oidc].map((entry) => entry.id));
   } else if (!existsSync(path)) {
     throw new Error(`there is no store ${path}: a sidecar creates it when it starts with this store.path.`);
@@ -120,41 +117,13 @@ async function inFile(values: Values, shell: Shell): Promise<KeyAccess> {
   };
 }
 
-const adminTimeoutMs = 10_000;
-
 /** Keys of a running sidecar, over its admin port. */
 function atAdmin(url: string, shell: Shell): KeyAccess {
-  const token = shell.env.SIDEGATE_ADMIN_TOKEN ?? '';
-  if (token === '') throw new Error('set SIDEGATE_ADMIN_TOKEN to the admin token of that sidecar.');
-  if (!/^https?:\/\//.test(url) || !URL.canParse(url))
-    throw new Error('--admin must be a URL such as http://127.0.0.1:4101.');
-  const ask = async (method: string, path: string, body?: object): Promise<unknown> => {
-    const answer = await fetch(new URL(path, url), {
-      method,
-      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      redirect: 'error',
-      signal: AbortSignal.timeout(adminTimeoutMs),
-    }).catch(() => {
-      throw new Error(`${url} cannot be reached.`);
-    });
-    const text = await answer.text();
-    if (answer.ok) return text === '' ? null : JSON.parse(text);
-    throw new Error(`${url} refuses (${answer.status}): ${detailOf(text)}`);
-  };
+  const ask = adminClient(url, shell);
   return {
     create: async (input) => ((await ask('POST', '/keys', input)) as { key: string }).key,
     list: async (after) => (await ask('GET', `/keys?after=${encodeURIComponent(after)}`)) as KeyPage,
     revoke: async (id) => void (await ask('DELETE', `/keys/${encodeURIComponent(id)}`)),
     close() {},
   };
-}
-
-/** The detail of a problem document (RFC 9457). */
-function detailOf(text: string): string {
-  try {
-    return String((JSON.parse(text) as { detail?: unknown }).detail);
-  } catch {
-    return 'no reason was given.';
-  }
 }

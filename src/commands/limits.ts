@@ -1,6 +1,7 @@
 /** `sidegate limits`: shows what is used, left and leased of each limit and budget of a running sidecar. */
 import { parseArgs } from 'node:util';
 import type { LimitView } from '../limit/view.ts';
+import { adminClient } from './admin-client.ts';
 import type { Shell } from './shell.ts';
 
 const options = { admin: { type: 'string' }, json: { type: 'boolean', default: false } } as const;
@@ -9,17 +10,8 @@ const adminDefault = 'http://127.0.0.1:4101';
 /** Runs `sidegate limits`; returns the exit code. */
 export async function limits(args: string[], shell: Shell): Promise<number> {
   const { values } = parseArgs({ args, options });
-  const url = new URL('/limits', values.admin ?? adminDefault);
-  const token = shell.env.SIDEGATE_ADMIN_TOKEN;
-  if (token === undefined || token === '')
-    throw new Error('Set SIDEGATE_ADMIN_TOKEN to the `admin.token` of the sidecar.');
-  const reply = await fetch(url, { headers: { authorization: `Bearer ${token}` } }).catch(
-    (cause: unknown) => {
-      throw new Error(`No sidecar answers at ${url.origin}: give its admin port as --admin URL.`, { cause });
-    },
-  );
-  const body = (await reply.json()) as { detail?: string; leased: boolean | null; limits: LimitView[] };
-  if (!reply.ok) throw new Error(body.detail ?? `${url} answered ${reply.status}.`);
+  const ask = adminClient(values.admin ?? adminDefault, shell);
+  const body = (await ask('GET', '/limits')) as { leased: boolean | null; limits: LimitView[] };
   shell.print(values.json ? `${JSON.stringify(body, null, 2)}\n` : tableOf(body.leased, body.limits));
   return 0;
 }
