@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import type { TestSequencer, TestSpecification } from 'vitest/node';
 
 /** Files that change what a process has only one of: modules, timers, environment. */
 const alone = [
@@ -7,8 +8,56 @@ const alone = [
   'test/upstream/credentials-*.test.ts',
 ];
 
+/** Files of more than three seconds, the longest first. */
+const long = [
+  'sync/lease-bound',
+  'faults/memory',
+  'faults/stall',
+  'growth/requests',
+  'faults/process',
+  'dialects/golden',
+  'dialects/sdk-python',
+  'docs/examples',
+  'faults/dialects',
+  'native/native',
+  'limit/restart',
+  'attempt/edges-sidecar',
+  'admin/dashboard',
+  'sync/leases',
+  'sync/hints',
+  'authenticate/tokens',
+  'authenticate/oidc',
+  'config/reload',
+  'observe/ledger',
+  'batch/load',
+  'faults/bad-reply',
+  'dialects/round-trip',
+  'limit/model',
+  'dialects/sdk-ai',
+  'count/count',
+  'deliver/costs',
+  'simulate/cohere',
+];
+
+/** Long files begin first, and the project with the most small ones is the last: so all workers end together. */
+class LongFirst implements TestSequencer {
+  async shard(files: TestSpecification[]): Promise<TestSpecification[]> {
+    return files;
+  }
+
+  async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const projects = ['by-node', 'alone', 'all'];
+    const rank = ({ project, moduleId }: TestSpecification): number => {
+      const place = long.findIndex((name) => moduleId.endsWith(`/test/${name}.test.ts`));
+      return projects.indexOf(project.name) * 1000 + (place < 0 ? long.length : place);
+    };
+    return files.toSorted((a, b) => rank(a) - rank(b));
+  }
+}
+
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongFirst },
     // For what hangs: a machine that is busy with other work takes several times as long as a quiet one.
     testTimeout: 120_000,
     hookTimeout: 120_000,

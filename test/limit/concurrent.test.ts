@@ -1,6 +1,6 @@
 /**
- * A thousand requests at once against a limit that pays for ten: ten reach the provider. For each unit and algorithm,
- * each endpoint, streamed or not, on real sockets.
+ * A thousand chats at once against a limit that pays for ten: ten reach the provider. For each unit and algorithm, and
+ * with 200 requests for each other endpoint, streamed or not, on real sockets.
  */
 import { Agent, request as httpRequest } from 'node:http';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -9,7 +9,6 @@ import { anthropicWire, openaiWire, testModel, type Wire } from '../support/repl
 import { type ConfigInput, startTestSidecar } from '../support/sidecar.ts';
 import { type Call, startUpstream } from '../support/upstream.ts';
 
-const requests = 1000;
 const paid = 10;
 /** Shorter than what the estimator learns from, so that every request costs the same. */
 const prompt = 'hi';
@@ -21,6 +20,8 @@ interface Endpoint {
   readonly path: string;
   readonly body: (stream: boolean) => object;
   readonly streams: boolean;
+  /** How many are sent at once. */
+  readonly requests: number;
   /** Tokens of a reply. */
   readonly output: number;
   /** Exactly what was reserved. */
@@ -45,6 +46,7 @@ const speaks =
 const endpoints: readonly Endpoint[] = [
   {
     name: 'chat',
+    requests: 1000,
     path: openaiWire.path,
     body: (stream) => ({ model: testModel, messages, stream, max_tokens: replyTokens }),
     streams: true,
@@ -60,6 +62,7 @@ const endpoints: readonly Endpoint[] = [
   },
   {
     name: 'messages',
+    requests: 200,
     path: anthropicWire.path,
     body: (stream) => ({ model: testModel, messages, stream, max_tokens: replyTokens }),
     streams: true,
@@ -78,6 +81,7 @@ const endpoints: readonly Endpoint[] = [
   },
   {
     name: 'embeddings',
+    requests: 200,
     path: '/v1/embeddings',
     body: () => ({ model: testModel, input: prompt }),
     streams: false,
@@ -94,6 +98,7 @@ const endpoints: readonly Endpoint[] = [
   },
   {
     name: 'count_tokens',
+    requests: 200,
     path: '/v1/messages/count_tokens',
     body: () => ({ model: testModel, messages }),
     streams: false,
@@ -131,7 +136,7 @@ function limitsFor(output: number): Readonly<Record<string, ConfigInput>> {
   };
 }
 
-async function start(limits: ConfigInput, path: string, answer: (call: Call) => void) {
+async function start(limits: ConfigInput, { path, requests }: Endpoint, answer: (call: Call) => void) {
   const own = path.startsWith('/v1/messages') ? 'a' : 'o';
   const upstream = await startUpstream(answer);
   const { baseUrl } = upstream;
@@ -178,23 +183,20 @@ const cases = endpoints.flatMap((endpoint) =>
   ),
 );
 
-describe('ten of a thousand at once', () => {
+describe('ten of many at once', () => {
   test.each(cases)('%s, %s, %s', async (_, unit, _kind, endpoint, stream) => {
     // Nothing is answered before every other request was refused, so that all of them met at once.
+    const { requests } = endpoint;
     const held: Call[] = [];
     let refused = 0;
     const answerAll = (): void => {
       if (refused < requests - paid) return;
       for (const call of held.splice(0)) endpoint.answer(call);
     };
-    const { upstream, sidecar } = await start(
-      limitsFor(endpoint.output)[unit] ?? {},
-      endpoint.path,
-      (call) => {
-        held.push(call);
-        answerAll();
-      },
-    );
+    const { upstream, sidecar } = await start(limitsFor(endpoint.output)[unit] ?? {}, endpoint, (call) => {
+      held.push(call);
+      answerAll();
+    });
     const statuses = await Promise.all(
       Array.from({ length: requests }, async () => {
         const status = await ask(sidecar.url, endpoint.path, endpoint.body(stream));
