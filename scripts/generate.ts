@@ -7,6 +7,8 @@ import { help as costsHelp } from '../src/commands/costs.ts';
 import { help as keysHelp } from '../src/commands/keys.ts';
 import { configSchema } from '../src/config/schema.ts';
 import { type Preset, presets } from '../src/dialects/presets.ts';
+import { piiKinds } from '../src/native/pii.ts';
+import { usualAction } from '../src/scrub/action.ts';
 import { faults } from '../src/simulate/faults.ts';
 import { grafanaFile, rulesFile } from './alerts.ts';
 import { carriedRows, chatProviders, dialectRows } from './dialects.ts';
@@ -161,6 +163,13 @@ const dialectFaultTable = (): string =>
   `Number of tests, with clients of ${faultClients()}. Replies of Replicate come in one piece, so they can't be cut.\n\n` +
   table(['what the provider does', ...faultProviders], dialectFaultRows());
 
+/** The kinds of personal data, by their rows in the native core. */
+const kindTable = (): string =>
+  table(
+    ['kind', 'what', 'unset'],
+    piiKinds.map((kind) => [code(kind.name), kind.several, code(usualAction(kind))]),
+  );
+
 const helpText = (): string =>
   [help, keysHelp, costsHelp].map((text) => `\`\`\`text\n${text.trim()}\n\`\`\``).join('\n\n');
 
@@ -188,6 +197,7 @@ function measuredTable(): string {
 /** The generated parts of each page, by the name in their markers. */
 export const generated: Readonly<Record<string, Readonly<Record<string, () => string>>>> = {
   'README.md': { measured: measuredTable },
+  'docs/guides/privacy.md': { kinds: kindTable },
   'docs/guides/runbook.md': { alerts: alertParts, lines: lineParts, errors: errorParts },
   'docs/reference/cli.md': { help: helpText },
   'docs/reference/configuration.md': { config: configTable },

@@ -1,4 +1,4 @@
-/** The command line: run, check, explain, keys, costs, limits, demo, simulate, presets, schema. */
+/** The command line: run, check, explain, scrub, keys, costs, limits, demo, simulate, presets, schema. */
 
 import { dirname, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -20,6 +20,8 @@ export const help = `sidegate: an LLM gateway beside your service
                                    show how the request in FILE is routed: its tier, and each target's price and verdict
   sidegate explain FILE --admin URL [--key KEY] [--path PATH]
                                    the same from a running sidecar: limits, budgets, breakers and keys as they are now
+  sidegate scrub FILE [--config FILE]
+                                   show what would be found in FILE: kind and place, and the time it took
   sidegate keys create | list | revoke
                                    create, list or revoke stored keys; \`sidegate keys\` explains
   sidegate costs [--by NAME] [--since TIME]
@@ -41,6 +43,7 @@ export const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['run', run],
   ['check', check],
   ['explain', async (args, shell) => (await import('./commands/explain.ts')).explainCommand(args, shell)],
+  ['scrub', async (args, shell) => (await import('./commands/scrub.ts')).scrubCommand(args, shell)],
   ['keys', async (args, shell) => (await import('./commands/keys.ts')).keys(args, shell)],
   ['costs', async (args, shell) => (await import('./commands/costs.ts')).costs(args, shell)],
   ['limits', async (args, shell) => (await import('./commands/limits.ts')).limits(args, shell)],

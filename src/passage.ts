@@ -11,7 +11,9 @@ import type { Priority } from './exchange/priority.ts';
 import type { StoredReply, WholeReply } from './exchange/reply.ts';
 import type { ModelRequest } from './exchange/request.ts';
 import type { Permit } from './limit/permit.ts';
+import { type Findings, noFindings } from './native/pii.ts';
 import { type CacheUse, type Course, createRecord, type Outcome } from './observe/record.ts';
+import type { ScrubPolicy } from './scrub/policy.ts';
 import type { Stages } from './stages.ts';
 import type { Claim } from './store/flights.ts';
 import type { Plan } from './upstream/target.ts';
@@ -49,6 +51,10 @@ export class Passage implements Course {
   trail: Trail | null = null;
   priority: Priority = 'interactive';
   queuedMs = 0;
+  /** What is done about personal data; null: the caller isn't known yet. */
+  policy: ScrubPolicy | null = null;
+  /** What was found in the reply. */
+  replyFindings: Findings = noFindings;
   /** When providers began to be asked, monotonic ms; null: not yet. */
   begunMs: number | null = null;
   /** Codes of refusals that were only reported. */

@@ -10,13 +10,13 @@ import type { Limiter } from './limit/limit.ts';
 import type { Observer } from './observe/telemetry.ts';
 import type { Replay } from './replay/replay.ts';
 import type { RouteTable } from './route/route.ts';
-import type { ScrubPolicy } from './scrub/policy.ts';
+import type { ScrubPolicies } from './scrub/policy.ts';
 
 /** What the stages work with: long-lived state, and what was built from the current configuration. */
 export interface Stages {
   readonly config: Config;
   readonly keyring: Keyring;
-  readonly policy: ScrubPolicy;
+  readonly policies: ScrubPolicies;
   readonly digestKey: Buffer;
   readonly replay: Replay;
   readonly limiter: Limiter;

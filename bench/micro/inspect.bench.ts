@@ -1,15 +1,16 @@
 /** Times `inspect`, the single pass over a request's body, compared with what JavaScript alone would need. */
 import { createHmac, hash } from 'node:crypto';
+import { configSchema } from '../../src/config/schema.ts';
 import { inspect, nativeEndpoint } from '../../src/native/inspect.ts';
-import { finderOf, piiKinds } from '../../src/native/pii.ts';
+import { createScrubPolicies } from '../../src/scrub/policy.ts';
 import { chatBody, personalData } from './samples.ts';
 
 /** Name of this group in the report. */
 export const subject = 'inspect';
 
 const key = Buffer.alloc(32, 7);
-const finder = finderOf(piiKinds.map(({ name }) => name));
-const look = (body: Buffer): unknown => inspect(body, nativeEndpoint.Chat, finder, false, key);
+const { request: scope } = createScrubPolicies(configSchema.parse({}).scrub, key).of('acme');
+const look = (body: Buffer): unknown => inspect(body, nativeEndpoint.Chat, scope, false, key);
 
 /** The same work in JavaScript: `JSON.parse` of the bytes, alone and with the two digests that `inspect` makes too. */
 function twins(body: Buffer): { parse: () => unknown; digested: () => unknown } {

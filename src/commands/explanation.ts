@@ -13,7 +13,7 @@ import { classify, featureNames, type Tier, tiers } from '../native/classify.ts'
 import { capabilityNames } from '../route/ask.ts';
 import { createRouteTable, fillAsk, findWay, route } from '../route/route.ts';
 import { type Leaf, type Node, price, unable } from '../route/tree.ts';
-import { createScrubPolicy } from '../scrub/policy.ts';
+import { createScrubPolicies } from '../scrub/policy.ts';
 import { breakerSettings } from '../upstream/health.ts';
 import { PeakEwma } from '../upstream/peak-ewma.ts';
 import { createProvider } from '../upstream/provider.ts';
@@ -77,7 +77,8 @@ export function explain(
     detach: () => {},
     park: () => {},
   };
-  const request = inspect(exchange, createScrubPolicy(config.scrub).finder, Buffer.alloc(32), true);
+  const key = Buffer.alloc(32);
+  const request = inspect(exchange, createScrubPolicies(config.scrub, key).of('').request, key, true);
   if (request instanceof Refusal) return request;
   const user = headers['x-sidegate-user'];
   const identity = {

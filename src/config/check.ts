@@ -9,6 +9,7 @@ import { checkCatalog } from './check-catalog.ts';
 import { checkLimits } from './check-limits.ts';
 import { checkKeysOf, checkResilience } from './check-resilience.ts';
 import { checkRoutes } from './check-routes.ts';
+import { checkScrub } from './check-scrub.ts';
 import { didYouMean, type Finding, type Path } from './faults.ts';
 import type { Show } from './issues.ts';
 import {
@@ -44,6 +45,7 @@ export function checkDraft(draft: Draft, show: Show): { faults: Finding[]; warni
   checkCatalog(['catalog', 'models'], draft.catalog?.models ?? [], draft.providers, report);
   checkResilience(draft, report);
   checkObserve(draft, report);
+  checkScrub(draft, report);
   return { faults, warnings };
 }
 

@@ -181,6 +181,7 @@ function readSecrets(root: unknown, readFile: ReadFile): Finding[] {
   };
   const paths: Path[] = [
     ['observe', 'digestKey'],
+    ['scrub', 'secret'],
     ['admin', 'token'],
     ['sync', 'redis'],
     ['sync', 'ca'],

@@ -9,6 +9,7 @@ import { translateError } from '../dialects/translate.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { Reply, StoredReply } from '../exchange/reply.ts';
 import { givesBytes } from '../exchange/request.ts';
+import { findingsText, noFindings, scrubDocument } from '../native/pii.ts';
 import type { KeptReply, Passage } from '../passage.ts';
 import { createRestorer } from '../scrub/restore.ts';
 import { restoreBody, type Vault } from '../scrub/scrub.ts';
@@ -137,7 +138,10 @@ export function deliverAnswer(given: AttemptReply, vault: Vault | null, passage:
     return { kind: 'stream', status: answer.status, headers, keepAlive: keepAliveOf(exchange), chunks };
   }
   const { status, facts, target } = answer;
-  const body = across && facts === null ? translatedError(answer, exchange) : answer.body;
+  const body = scrubReply(
+    across && facts === null ? translatedError(answer, exchange) : answer.body,
+    passage,
+  );
   if (facts === null) {
     headers.push('x-should-retry', 'false');
     if (status === 429) addRetryAfter(answer, nowMs, headers);
@@ -150,6 +154,15 @@ export function deliverAnswer(given: AttemptReply, vault: Vault | null, passage:
     addCost(passage.close({ status, target: target.label, upstreamMs, keep, cacheable }, nowMs), headers);
   }
   return { kind: 'whole', status, headers, body: vault === null ? body : restoreBody(body, vault) };
+}
+
+/** A whole reply, scrubbed by policy. What isn't text, such as sound, stays as it is. */
+function scrubReply(body: Buffer, passage: Passage): Buffer {
+  const scope = passage.policy?.reply ?? null;
+  if (scope === null) return body;
+  const { body: scrubbed, findings } = scrubDocument(body, scope);
+  passage.replyFindings = findings;
+  return scrubbed;
 }
 
 /** A provider's error in the client's dialect. */
@@ -169,6 +182,8 @@ function replyHeaders(passage: Passage, contentType: string, target: string, cac
   if (passage.permit !== null) for (const header of passage.permit.headers) headers.push(header);
   const { observed } = passage;
   if (observed !== '') headers.push('x-sidegate-observed', observed);
+  const findings = passage.request?.findings ?? noFindings;
+  if (findings !== noFindings) headers.push('x-sidegate-scrubbed', findingsText(findings));
   return headers;
 }
 

@@ -11,7 +11,7 @@ import type { Exchange } from '../exchange/exchange.ts';
 import type { StoredReply } from '../exchange/reply.ts';
 import type { ReplyFacts } from '../native/reply.ts';
 import type { Passage } from '../passage.ts';
-import { createRestorer } from '../scrub/restore.ts';
+import { createReplyScrubber, createRestorer } from '../scrub/restore.ts';
 import type { Vault } from '../scrub/scrub.ts';
 import type { Recording } from '../store/recording.ts';
 
@@ -48,22 +48,31 @@ export async function* passStream(
   const dialect = dialects[exchange.endpoint.dialect];
   const kept = collect(answer, dropped, passage);
   const out = createOutput(exchange, dialect, vault);
+  const scope = passage.policy?.reply ?? null;
+  const scrubber = scope === null ? null : createReplyScrubber(dialect, scope);
+  // What is kept is scrubbed already.
+  const pass = (events: Buffer): Buffer => {
+    kept.push(events);
+    return out.push(events);
+  };
   let stopped = false;
   try {
     for (let chunk = await stream.next(); chunk !== null; chunk = await stream.next()) {
-      kept.push(chunk);
-      yield out.push(chunk);
+      yield pass(scrubber === null ? chunk : scrubber.push(chunk));
       if (!mustStop(stream, passage)) continue;
       stopped = true;
       stream.stop();
+      if (scrubber !== null) yield pass(scrubber.finish());
       const end = lengthEnd(stream, chunk, dialect, passage);
       kept.push(end);
       return yield out.finish(end);
     }
+    if (scrubber !== null) yield pass(scrubber.finish());
     const rest = out.finish(stream.refusal === null ? null : dialect.errorEvent(stream.refusal, exchange.id));
     if (rest.length > 0) yield rest;
   } finally {
     stream.close();
+    if (scrubber !== null) passage.replyFindings = scrubber.findings();
     const complete = stream.refusal === null && !stream.aborted;
     const body = complete && !stream.restarted ? kept.body() : null;
     const target = stream.target.label;

@@ -42,10 +42,10 @@ function* pipeline(passage: Passage, dry: boolean): Steps<Reply | Refusal> {
   passage.identity = identity;
   if (exchange.endpoint.kind === 'models') return listModels(identity, passage);
 
-  const request = examine(identity, passage);
-  if (request instanceof Refusal) return request;
+  const examined = examine(identity, passage);
+  if (examined instanceof Refusal) return examined;
 
-  const work = choose(identity, request, passage);
+  const work = choose(identity, examined, passage);
   if (work instanceof Refusal) return work;
   if (dry) return yield* explainOnly(work, passage);
 
@@ -57,7 +57,7 @@ function* pipeline(passage: Passage, dry: boolean): Steps<Reply | Refusal> {
   const refused = reserved instanceof Promise ? yield* wait(reserved) : reserved;
   if (refused !== null) return refused;
 
-  const vault = scrub(request, stages.policy);
+  const vault = passage.policy === null ? null : scrub(work.request, passage.policy);
   if (vault instanceof Refusal) return vault;
 
   const found = lookUp(work, vault, passage);

@@ -19,6 +19,7 @@ import type { Permit } from '../limit/permit.ts';
 import type { Passage } from '../passage.ts';
 import { routeFiles } from '../route/files.ts';
 import { route } from '../route/route.ts';
+import type { ScrubPolicy } from '../scrub/policy.ts';
 import type { Vault } from '../scrub/scrub.ts';
 import type { Seen } from '../store/flights.ts';
 import { livingFirst } from '../upstream/living.ts';
@@ -38,18 +39,35 @@ export interface Work {
 /** Stage inspect, and the check of what the key allows. */
 export function examine(identity: Identity, passage: Passage): ModelRequest | Refusal {
   const { exchange, stages } = passage;
-  const { auxiliary, kind, name } = exchange.endpoint;
+  const { kind, name } = exchange.endpoint;
   const deniedEndpoint = denyEndpoint(identity, name);
   if (deniedEndpoint !== null && !passage.observes(deniedEndpoint)) return deniedEndpoint;
 
-  const request =
-    auxiliary === undefined
-      ? inspect(exchange, stages.policy.finder, stages.digestKey, stages.routes.classifies)
-      : inspectAuxiliary(exchange, auxiliary, stages.policy.finder, stages.digestKey);
+  passage.policy = stages.policies.of(identity.tenant);
+  const request = inspectBody(passage.policy, passage);
   if (request instanceof Refusal) return request;
   passage.request = request;
   const deniedModel = kind === 'files' ? null : denyModel(identity, request.model);
   return deniedModel !== null && !passage.observes(deniedModel) ? deniedModel : request;
+}
+
+/** Inspects the body under a scrub policy. */
+function inspectBody({ request: scope }: ScrubPolicy, { exchange, stages }: Passage): ModelRequest | Refusal {
+  const { auxiliary } = exchange.endpoint;
+  return auxiliary === undefined
+    ? inspect(exchange, scope, stages.digestKey, stages.routes.classifies)
+    : inspectAuxiliary(exchange, auxiliary, scope, stages.digestKey);
+}
+
+/** Inspects the body again if its route, which is only known by its model, has a scrub policy of its own. */
+function rescrub(work: Work, passage: Passage): Work | Refusal {
+  const policy = passage.stages.policies.ofRoute(work.identity.tenant, work.plan.pattern);
+  if (policy === null) return work;
+  passage.policy = policy;
+  const request = inspectBody(policy, passage);
+  if (request instanceof Refusal) return request;
+  passage.request = request;
+  return { ...work, request };
 }
 
 /** Stage route: the plan, priority and deadline of a request. */
@@ -68,7 +86,8 @@ export function choose(identity: Identity, request: ModelRequest, passage: Passa
   passage.priority = priority;
   const { batch, attempt: limits } = stages.config;
   const deadlineMs = deadline(exchange, priority === 'batch' ? batch.deadlineMs : limits.totalTimeoutMs);
-  return deadlineMs instanceof Refusal ? deadlineMs : { identity, request, plan, deadlineMs, nowMs };
+  if (deadlineMs instanceof Refusal) return deadlineMs;
+  return rescrub({ identity, request, plan, deadlineMs, nowMs }, passage);
 }
 
 /** Stage replay: the reply of an earlier request with the same idempotency key; null: there is none. */
@@ -139,7 +158,7 @@ export function lookUp(
   const { identity, request, plan, deadlineMs, nowMs } = work;
   const control = cacheControl(exchange);
   const key = stages.cache.key(exchange, identity, request, {
-    policy: stages.policy.name,
+    policy: passage.policy?.name ?? '',
     routeVersion: plan.version,
     credential: credentialScope(exchange, plan),
   });

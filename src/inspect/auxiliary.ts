@@ -7,14 +7,14 @@ import type { Auxiliary } from '../exchange/endpoint.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import { givesBytes, type ModelRequest } from '../exchange/request.ts';
 import { bodyFlags, type Inspection, inspect as inspectBytes } from '../native/inspect.ts';
-import { noFindings, type PiiFinder } from '../native/pii.ts';
+import { noFindings, type PiiScope } from '../native/pii.ts';
 import { encodingFault, explain, modelFault } from './inspect.ts';
 
 /** Reads a request. Refuses one that no provider could read either. */
 export function inspectAuxiliary(
   exchange: Exchange,
   traits: Auxiliary,
-  finder: PiiFinder,
+  scope: PiiScope,
   digestKey: Buffer,
 ): ModelRequest | Refusal {
   const { headers, body, endpoint } = exchange;
@@ -26,7 +26,7 @@ export function inspectAuxiliary(
   if (form instanceof Refusal) return form;
   const json = form === null ? body : factsOf(form, body);
   if (json instanceof Refusal) return json;
-  const found = inspectBytes(json, endpoint.inspectedAs, finder, false, digestKey);
+  const found = inspectBytes(json, endpoint.inspectedAs, scope, false, digestKey);
   if ('kind' in found) return explain(found, json.length);
   const leaving = form === null ? found.body : masked(form, body, json, found.body);
   const now = form === null || leaving === body ? form : readForm(leaving, type ?? '');

@@ -6,26 +6,26 @@ import { Refusal } from '../base/errors.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { ModelRequest } from '../exchange/request.ts';
 import { type BodyFault, bodyFlags, inspect as inspectBytes } from '../native/inspect.ts';
-import type { PiiFinder } from '../native/pii.ts';
+import type { PiiScope } from '../native/pii.ts';
 
 const modelMaxLength = 256;
 
 /**
  * Reads a request's body. Refuses one that no provider could read either.
- * @param finder finds the personal data to mask
+ * @param scope what is replaced, and whose values they are
  * @param classify also find the request's tier
  * @param digestKey key of the digest that goes into records
  */
 export function inspect(
   exchange: Exchange,
-  finder: PiiFinder,
+  scope: PiiScope,
   digestKey: Buffer,
   classify = false,
 ): ModelRequest | Refusal {
   const encoded = encodingFault(exchange.headers);
   if (encoded !== null) return encoded;
   const { body: sent, endpoint } = exchange;
-  const found = inspectBytes(sent, endpoint.inspectedAs, finder, classify, digestKey);
+  const found = inspectBytes(sent, endpoint.inspectedAs, scope, classify, digestKey);
   if ('kind' in found) return explain(named(found, exchange), sent.length);
   const { modelStart, modelEnd, flags, body } = found;
   const { inPath } = endpoint;

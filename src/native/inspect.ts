@@ -2,7 +2,7 @@
 import type * as Binding from '../../native/binding/index.d.ts';
 import { type Tier, tiers } from './classify.ts';
 import { native } from './load.ts';
-import { type Findings, noFindings, type PiiFinder, piiKinds } from './pii.ts';
+import { type Findings, findingsOf, noFindings, type PiiScope } from './pii.ts';
 
 /** The APIs whose requests can be inspected. */
 export const nativeEndpoint = native.Endpoint;
@@ -83,39 +83,36 @@ function tierOf(flags: number): Tier | null {
   return number === 0 ? null : (tiers[number - 1] ?? null);
 }
 
-function readMasked(original: Buffer): ReadonlyMap<string, string> | null {
+function readMasked(original: Buffer, edited: Buffer | null): ReadonlyMap<string, string> | null {
   const count = reg(at.Values);
-  if (count === 0) return null;
+  if (count === 0 || edited === null) return null;
   const masked = new Map<string, string>();
   for (let i = 0; i < count; i++) {
     const from = headSize + valueSize * i;
-    const kind = piiKinds[reg(from) >>> 24]?.placeholder;
-    const raw = original.toString('utf8', reg(from + 1), reg(from + 2));
-    masked.set(
-      `[${kind}_${reg(from) & 0xff_ffff}]`,
-      raw.includes('\\') ? String(JSON.parse(`"${raw}"`)) : raw,
-    );
+    const placeholder = edited.toString('latin1', reg(from), reg(from + 1));
+    const raw = original.toString('utf8', reg(from + 2), reg(from + 3));
+    masked.set(placeholder, raw.includes('\\') ? String(JSON.parse(`"${raw}"`)) : raw);
   }
   return masked;
 }
 
-const readFindings = (): Findings =>
-  reg(at.Values) === 0 ? noFindings : Array.from(regs.subarray(at.Counts, headSize));
+const readFindings = (names: readonly string[]): Findings =>
+  reg(at.Found) === 0 ? noFindings : findingsOf(regs.subarray(at.Counts, headSize), names);
 
 /**
  * Inspects a request body in one pass.
- * @param finder finds the values that are replaced by placeholders
+ * @param scope what is replaced, and whose values they are
  * @param classified whether to classify it too
  * @param key key of the HMAC over the resulting body
  */
 export function inspect(
   body: Buffer,
   endpoint: NativeEndpoint,
-  finder: PiiFinder,
+  scope: PiiScope,
   classified: boolean,
   key: Buffer,
 ): Inspection | BodyFault {
-  const edited = native.inspect(body, endpoint, finder, classified, key, regs, digests);
+  const edited = native.inspect(body, endpoint, scope.policy, scope.tenant, classified, key, regs, digests);
   if (reg(at.Status) !== status.Fine) return readFault();
   const flags = reg(at.Flags);
   const maxTokens = reg(at.TokensMax);
@@ -132,8 +129,8 @@ export function inspect(
     streamOptionsStart: reg(at.StreamOptionsStart),
     streamOptionsEnd: reg(at.StreamOptionsEnd),
     firstField: reg(at.FirstField),
-    findings: readFindings(),
-    masked: readMasked(body),
+    findings: readFindings(scope.names),
+    masked: readMasked(body, edited),
     digest: digests.toString('hex', 0, 32),
     keyedDigest: digests.toString('hex', 32, 64),
   };

@@ -1,24 +1,86 @@
-/** Kinds of personal data, defined by rows of the native core (`native/core/src/pii/kinds.rs`). */
+/** Personal data: its kinds (rows of `native/core/src/pii/kinds.rs`), and what a configuration does with them. */
 import type * as Binding from '../../native/binding/index.d.ts';
 import { native } from './load.ts';
 
 /** A kind of personal data. */
 export type PiiKind = Readonly<Binding.PiiKind>;
 
-/** All kinds, indexed by their number. */
+/** The built-in kinds, indexed by their number. */
 export const piiKinds: readonly PiiKind[] = native.piiKinds();
 
-/** Number of a finder, which looks for a set of kinds. It needs no closing: the same set always has the same finder. */
-export type PiiFinder = number;
+/** What becomes of a value. */
+export const piiAction = native.PiiAction;
 
-/** The finder of these kinds. @param kinds their names; throws on an unknown one */
-export const finderOf = (kinds: readonly string[]): PiiFinder => native.piiFinder([...kinds]);
+/** Number of a policy: what is looked for, and what becomes of it. It needs no closing: equal ones have the same number. */
+export type PiiPolicy = number;
 
-/** A finder without kinds. */
-export const findNothing = finderOf([]);
+/** What is done with the values of a kind. */
+export type PiiRule = Binding.PiiRule;
 
-/** How many values of each kind occur, indexed by the kind's number. */
-export type Findings = readonly number[];
+/**
+ * The policy of these rules; kinds that none names are off. Throws on an unknown kind or a pattern that isn't linear.
+ * @param allowed values that are left as they are, in any case
+ * @param key of placeholders and hashes
+ */
+export const policyOf = (rules: PiiRule[], allowed: string[], key: Buffer): PiiPolicy =>
+  native.piiPolicy(rules, allowed, key);
+
+/** The values in a text: for each its kind's number, start and end, in bytes. @param label what the text is called */
+export const findPii = (policy: PiiPolicy, text: string, label: string): number[] =>
+  native.piiFind(policy, text, label);
+
+/** A text that comes in pieces, whose values are replaced. */
+export const { PiiStream } = native;
+
+/** What is replaced in a text, and whose values they are. */
+export interface PiiScope {
+  readonly policy: PiiPolicy;
+  /** Names of the kinds by number; those of the configuration follow the built-in ones. */
+  readonly names: readonly string[];
+  /** The tenant, UTF-8: another's values have other placeholders. */
+  readonly tenant: Buffer;
+}
+
+/** How often a kind occurs. */
+export interface Finding {
+  readonly kind: string;
+  readonly count: number;
+}
+
+/** The kinds that occur. */
+export type Findings = readonly Finding[];
 
 /** Nothing was found; always this object, so it may be compared by identity. */
-export const noFindings: Findings = piiKinds.map(() => 0);
+export const noFindings: Findings = [];
+
+/** Looks for nothing. */
+export const findNothing: PiiScope = {
+  policy: policyOf([], [], Buffer.alloc(0)),
+  names: [],
+  tenant: Buffer.alloc(0),
+};
+
+/** The kinds that occur. @param counts how often each does, by its number */
+export function findingsOf(counts: ArrayLike<number>, names: readonly string[]): Findings {
+  const found = names.flatMap((kind, at) => {
+    const count = counts[at] ?? 0;
+    return count > 0 ? [{ kind, count }] : [];
+  });
+  return found.length === 0 ? noFindings : found;
+}
+
+/** `card=1,email=3`; empty: nothing was found. */
+export const findingsText = (findings: Findings): string =>
+  findings.map(({ kind, count }) => `${kind}=${count}`).join(',');
+
+const counts = new Uint32Array(native.PII_KINDS_MAX);
+
+/** Replaces the values in all strings of a JSON document. Bytes that aren't UTF-8 stay as they are. */
+export function scrubDocument(
+  body: Buffer,
+  { policy, names, tenant }: PiiScope,
+): { readonly body: Buffer; readonly findings: Findings } {
+  counts.fill(0);
+  const edited = native.scrubDocument(body, policy, tenant, counts);
+  return { body: edited ?? body, findings: findingsOf(counts, names) };
+}

@@ -5,7 +5,7 @@
 import { pino } from 'pino';
 import type { Log } from '../base/log.ts';
 import { dollarsText, thousandthsText, wholeText } from '../base/numbers.ts';
-import { type Findings, noFindings, piiKinds } from '../native/pii.ts';
+import { findingsText, noFindings } from '../native/pii.ts';
 import type { CacheUse, ExchangeRecord } from './record.ts';
 import { terminalLine } from './terminal.ts';
 
@@ -85,16 +85,13 @@ const isAlike = (a: ExchangeRecord, b: ExchangeRecord): boolean =>
   a.attempts === b.attempts &&
   a.tried === b.tried;
 
-/** How often each kind of personal data occurred. */
-const findingsText = (findings: Findings): string =>
-  piiKinds.map(({ counted }, kind) => `"${counted}":${findings[kind] ?? 0},`).join('');
-
-const usualText = `"abandoned":false,"stopped":false,${findingsText(noFindings)}"digest":"`;
+const usualText = '"abandoned":false,"stopped":false,"scrubbed":"","scrubbedReply":"","digest":"';
 
 /** Fields that are rarely anything but false or zero. */
-const rareText = ({ abandoned, stopped, findings }: ExchangeRecord): string =>
-  abandoned || stopped || findings !== noFindings
-    ? `"abandoned":${abandoned},"stopped":${stopped},${findingsText(findings)}"digest":"`
+const rareText = ({ abandoned, stopped, findings, replyFindings }: ExchangeRecord): string =>
+  abandoned || stopped || findings !== noFindings || replyFindings !== noFindings
+    ? `"abandoned":${abandoned},"stopped":${stopped},"scrubbed":"${findingsText(findings)}",` +
+      `"scrubbedReply":"${findingsText(replyFindings)}","digest":"`
     : usualText;
 
 const beforeDuration = {

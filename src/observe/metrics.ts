@@ -7,7 +7,6 @@ import { catalogue, type ErrorCode } from '../base/errors.ts';
 import type { BatchRefusal, CountResult } from '../base/telemetry.ts';
 import type { Charge } from '../count/usage.ts';
 import { type Priority, priorities } from '../exchange/priority.ts';
-import { noFindings, piiKinds } from '../native/pii.ts';
 import type { Engine } from '../upstream/target.ts';
 import { collectEngines } from './engine-metrics.ts';
 import { createLeaseMetrics, type LeaseMetrics } from './lease-metrics.ts';
@@ -131,9 +130,12 @@ export function createMetrics(gauges: Gauges): Metrics {
     'What limits and budgets did, other than letting requests pass.',
     ['limit', 'event'],
   );
-  const pii = createTally(registry, 'sidegate_pii_findings_total', 'Personal data found in requests.', [
-    'kind',
-  ]);
+  const pii = createTally(
+    registry,
+    'sidegate_pii_findings_total',
+    'Personal data and secrets found in requests, and in replies where those are searched.',
+    ['kind', 'direction'],
+  );
   const queued = createDistribution(
     registry,
     'sidegate_batch_queued_seconds',
@@ -186,11 +188,8 @@ export function createMetrics(gauges: Gauges): Metrics {
         for (const code of r.observed.split(',')) if (authCodes.has(code)) refusals.add(1, code, 'passed');
       }
       if (r.savedNanoUsd > 0) saved.add(r.savedNanoUsd / 1e9, tenant, target);
-      if (r.findings !== noFindings)
-        piiKinds.forEach(({ name }, kind) => {
-          const count = r.findings[kind] ?? 0;
-          if (count > 0) pii.add(count, name);
-        });
+      for (const { kind, count } of r.findings) pii.add(count, kind, 'request');
+      for (const { kind, count } of r.replyFindings) pii.add(count, kind, 'reply');
     },
     charge,
     count: (result) => counts.add(1, result),

@@ -61,6 +61,8 @@ export interface ExchangeRecord {
   readonly stopped: boolean;
   /** How often personal data occurred in the request, by kind. */
   readonly findings: Findings;
+  /** The same of the reply, where replies are searched. */
+  readonly replyFindings: Findings;
   /** HMAC-SHA-256 of the SHA-256 of the scrubbed body, hex. */
   readonly digest: string;
   readonly priority: Priority;
@@ -89,7 +91,14 @@ export interface ExchangeRecord {
 }
 
 /** The members of a record that its line in the log doesn't have. */
-export type BesideTheLine = 'findings' | 'parentSpanId' | 'startedMs' | 'steps' | 'charges' | 'limits';
+export type BesideTheLine =
+  | 'findings'
+  | 'replyFindings'
+  | 'parentSpanId'
+  | 'startedMs'
+  | 'steps'
+  | 'charges'
+  | 'limits';
 
 /** What is recorded of a request as it arrived; one that was refused early has no headers. */
 export interface Received extends Pick<Exchange, 'id' | 'startedMs'> {
@@ -127,6 +136,7 @@ export interface Course {
   readonly queuedMs: number;
   /** When providers began to be asked, monotonic ms; null: none was. */
   readonly begunMs: number | null;
+  readonly replyFindings: Findings;
   /** As in `ExchangeRecord`. */
   readonly observed: string;
 }
@@ -142,6 +152,7 @@ export const noCourse: Course = {
   priority: 'interactive',
   queuedMs: 0,
   begunMs: null,
+  replyFindings: noFindings,
   observed: '',
 };
 
@@ -173,7 +184,19 @@ function clientIdOf(headers: IncomingHttpHeaders): string {
 /** Builds the record of a finished request. @param nowMs monotonic ms */
 export function createRecord(
   exchange: Received,
-  { identity, request, plan, trail, permit, cacheUse, priority, queuedMs, begunMs, observed }: Course,
+  {
+    identity,
+    request,
+    plan,
+    trail,
+    permit,
+    cacheUse,
+    priority,
+    queuedMs,
+    begunMs,
+    replyFindings,
+    observed,
+  }: Course,
   outcome: Outcome,
   { usage, costNanoUsd, priced, charges }: Bill,
   nowMs: number,
@@ -214,6 +237,7 @@ export function createRecord(
     abandoned: outcome.abandoned ?? false,
     stopped: outcome.stopped ?? false,
     findings: request?.findings ?? noFindings,
+    replyFindings,
     digest: request?.keyedDigest ?? '',
     priority,
     durationMs: nowMs - exchange.startedMs,

@@ -1,6 +1,5 @@
 /** The story of a request: what each stage decided and how long it took, from its record. */
 import { catalogue, type ErrorCode } from '../base/errors.ts';
-import { piiKinds } from '../native/pii.ts';
 import type { RecentRecord } from './recent.ts';
 import type { ExchangeRecord } from './record.ts';
 
@@ -34,7 +33,7 @@ export interface StageStory {
 }
 
 /** A record with its story, as JSON for the dashboard. */
-export type Story = Omit<ExchangeRecord, 'findings' | 'steps' | 'startedMs'> & {
+export type Story = Omit<ExchangeRecord, 'findings' | 'replyFindings' | 'steps' | 'startedMs'> & {
   readonly number: number;
   /** Ms since 1970. */
   readonly endedMs: number;
@@ -63,12 +62,7 @@ const refusedBy = (code: ErrorCode): StageName =>
 
 /** Found personal data by kind. */
 const found = ({ findings }: ExchangeRecord): Record<string, number> =>
-  Object.fromEntries(
-    piiKinds.flatMap(({ name }, kind) => {
-      const times = findings[kind] ?? 0;
-      return times > 0 ? [[name, times] as const] : [];
-    }),
-  );
+  Object.fromEntries(findings.map(({ kind, count }) => [kind, count]));
 
 /** What each stage says when it lets a request pass. */
 const passing: Readonly<Record<StageName, (r: ExchangeRecord) => string>> = {
@@ -118,7 +112,7 @@ export function stagesOf(record: ExchangeRecord): StageStory[] {
 
 /** The story of a record. */
 export function storyOf({ number, endedMs, record }: RecentRecord): Story {
-  const { findings: _, steps, startedMs, ...rest } = record;
+  const { findings: _, replyFindings: _r, steps, startedMs, ...rest } = record;
   return {
     ...rest,
     number,

@@ -1,5 +1,4 @@
 /** A request's line for people at a terminal: short, coloured, and with what matters. */
-import { piiKinds } from '../native/pii.ts';
 import type { ExchangeRecord } from './record.ts';
 
 const colour = (code: number, text: string): string => `\u001b[${code}m${text}\u001b[0m`;
@@ -23,12 +22,11 @@ export function terminalLine(record: ExchangeRecord, wallMs: number): string {
     record;
   const kind = status >= 500 || error === 'stream_cut' ? red : status >= 400 || error !== '' ? yellow : green;
   const at = new Date(wallMs).toTimeString().slice(0, 8);
-  const found = piiKinds.flatMap(({ name }, i) => ((findings[i] ?? 0) > 0 ? [`${findings[i]} ${name}`] : []));
   const notes = [
     ...(error === '' ? [] : [colour(kind, error)]),
     ...(replayed ? ['repeated'] : cache === 'hit' ? ['hit'] : []),
     ...(attempts > 1 ? [`${attempts} calls`] : []),
-    ...found,
+    ...findings.map(({ kind: name, count }) => `${count} ${name}`),
   ].join(', ');
   const what = model === '' ? record.endpoint : model;
   const parts = [

@@ -1,24 +1,119 @@
-/** The scrub policy: what is done with each kind of personal data. */
+/** What is done with each kind of personal data: by tenant and route, in requests and replies. */
+import { hash } from 'node:crypto';
+import { type PiiPolicy, type PiiRule, type PiiScope, piiAction, piiKinds, policyOf } from '../native/pii.ts';
+import { type ActionName, usualAction } from './action.ts';
+import type { ScrubPolicySettings, ScrubSettings } from './settings.ts';
 
-import { finderOf, type PiiFinder, piiKinds } from '../native/pii.ts';
-import type { ScrubSettings } from './settings.ts';
-
-/** Which personal data is searched for, and which of it is refused instead of masked. */
+/** What is looked for, and what is refused instead of replaced. */
 export interface ScrubPolicy {
-  readonly finder: PiiFinder;
-  /** Numbers of the kinds that are refused. */
-  readonly blocked: readonly number[];
-  /** Identifies the policy in cache keys. */
+  readonly request: PiiScope;
+  /** Null: replies are not searched. */
+  readonly reply: PiiScope | null;
+  /** Names of the kinds that requests are refused for. */
+  readonly blocked: ReadonlySet<string>;
+  /** Names the policy in cache keys. */
   readonly name: string;
 }
 
-/** Creates the policy of a configuration. */
-export function createScrubPolicy(settings: ScrubSettings): ScrubPolicy {
-  const modes = piiKinds.map(({ name }) => settings[name] ?? 'off');
-  const sought = piiKinds.filter((_, kind) => modes[kind] !== 'off');
+/** The policies of a configuration. */
+export interface ScrubPolicies {
+  of(tenant: string): ScrubPolicy;
+  /** Null: the route has no policy of its own. @param pattern the route's `model` */
+  ofRoute(tenant: string, pattern: string): ScrubPolicy | null;
+}
+
+/** Values that agents need as they are, such as the address that Claude Code signs commits with. */
+export const builtInAllowed = [
+  'noreply@anthropic.com',
+  'noreply@github.com',
+  'git@github.com',
+  'git@gitlab.com',
+  'git@bitbucket.org',
+  'support@anthropic.com',
+  'support@openai.com',
+];
+
+const actions: Readonly<Record<ActionName, PiiRule['action']>> = {
+  tokenise: piiAction.Tokenise,
+  redact: piiAction.Redact,
+  mask: piiAction.Mask,
+  hash: piiAction.Hash,
+  block: piiAction.Block,
+  report: piiAction.Report,
+  off: piiAction.Off,
+};
+
+/** Tenants whose policies are kept; past it they are made anew. */
+const scopesMax = 1000;
+
+type Actions = Readonly<Record<string, ActionName | undefined>>;
+const usual: Actions = Object.fromEntries(piiKinds.map((kind) => [kind.name, usualAction(kind)]));
+type Own = ScrubSettings['custom'][number];
+
+/** The rule of a kind of the configuration's own. */
+export const customRule = ({ name, pattern, words }: Own, action: ActionName): PiiRule => ({
+  name,
+  action: actions[action],
+  ...(pattern === undefined ? { words: words ?? [] } : { pattern }),
+});
+
+/** @param fallbackSecret keys placeholders where the configuration has no secret */
+export function createScrubPolicies(settings: ScrubSettings, fallbackSecret: Buffer): ScrubPolicies {
+  const key = settings.secret === undefined ? fallbackSecret : Buffer.from(settings.secret);
+  const names = [...piiKinds, ...settings.custom].map(({ name }) => name);
+  const allowed = [...builtInAllowed, ...settings.allow];
+  const scopes = new Map<ScrubPolicySettings | undefined, Map<string, ScrubPolicy>>();
+
+  const compile = (chosen: Actions, own: (kind: Own) => ActionName): { policy: PiiPolicy; text: string } => {
+    const builtIn = piiKinds.map(({ name }) => ({ name, action: actions[chosen[name] ?? 'off'] }));
+    const rules = [...builtIn, ...settings.custom.map((kind) => customRule(kind, own(kind)))];
+    const text = rules.map(({ action }) => action).join('');
+    return { policy: policyOf(rules, allowed, key), text };
+  };
+
+  const build = (tenant: string, route: ScrubPolicySettings | undefined): ScrubPolicy => {
+    const own = settings.tenants[tenant];
+    const chosen: Actions = { ...usual, ...settings.request, ...own?.request, ...route?.request };
+    const inReply: Actions = { ...settings.reply, ...own?.reply, ...route?.reply };
+    const request = compile(chosen, ({ action }) => action);
+    const reply = compile(inReply, (kind) => kind.reply);
+    const searched =
+      Object.values(inReply).some((action) => action !== 'off') ||
+      settings.custom.some((kind) => kind.reply !== 'off');
+    const scope = { names, tenant: Buffer.from(tenant) };
+    const blocked = [
+      ...piiKinds.filter(({ name }) => chosen[name] === 'block'),
+      ...settings.custom.filter(({ action }) => action === 'block'),
+    ];
+    return {
+      request: { ...scope, policy: request.policy },
+      reply: searched ? { ...scope, policy: reply.policy } : null,
+      blocked: new Set(blocked.map(({ name }) => name)),
+      // Replies are kept with placeholders: those of another key could not be restored.
+      name: hash(
+        'sha256',
+        JSON.stringify([request.text, reply.text, settings.custom, allowed, key.toString('hex')]),
+      ),
+    };
+  };
+
+  const find = (tenant: string, route: ScrubPolicySettings | undefined): ScrubPolicy => {
+    const tenants = scopes.get(route) ?? new Map<string, ScrubPolicy>();
+    scopes.set(route, tenants);
+    const known = tenants.get(tenant);
+    if (known !== undefined) return known;
+    if (tenants.size >= scopesMax) tenants.clear();
+    const policy = build(tenant, route);
+    tenants.set(tenant, policy);
+    return policy;
+  };
+
+  const routes = new Map(Object.entries(settings.routes));
   return {
-    finder: finderOf(sought.map(({ name }) => name)),
-    blocked: piiKinds.map((_, kind) => kind).filter((kind) => modes[kind] === 'block'),
-    name: modes.join('/'),
+    of: (tenant) => find(tenant, undefined),
+    ofRoute(tenant, pattern) {
+      const route = routes.get(pattern);
+      return route === undefined ? null : find(tenant, route);
+    },
   };
 }

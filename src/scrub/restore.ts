@@ -1,69 +1,125 @@
-/** Restores masked values in an event stream, where a placeholder may be split across any number of events. */
+/** Rewrites texts inside an event stream: restores values, or replaces them, though they may be split over events. */
 
 import { isObject, type Json } from '../base/json.ts';
 import type { Dialect, TextSlot } from '../dialects/dialect.ts';
 import { splitEvents } from '../dialects/framer.ts';
-import { piiKinds } from '../native/pii.ts';
+import { type Findings, findingsOf, type PiiScope, PiiStream } from '../native/pii.ts';
 import { restoreText, type Vault } from './scrub.ts';
 
-/** Text held back because it may end in an unfinished placeholder. */
-interface Held {
-  text: string;
-  /** An event of this channel, to send the text in if the channel ends first. */
-  readonly carrier: Json;
-  readonly eventLine: string;
+/** Rewrites one text that comes in pieces. */
+interface Filter {
+  /** Gives out what no later piece can change; `last`: all of it. */
+  push(piece: string, last: boolean): string;
+  /** Whether it holds something back. */
+  readonly holds: boolean;
 }
 
-/** Most channels that hold text back at once; beyond this, text passes unrestored rather than being kept. */
+/** A text of the stream that something is kept of. */
+interface Channel {
+  readonly filter: Filter;
+  /** An event of this channel, to carry what is held when the channel ends first. */
+  carrier: Json;
+  eventLine: string;
+}
+
+/** Channels that may be kept at once; the texts of others are rewritten piece by piece. */
 const channelsMax = 256;
 
-const openings = piiKinds.map(({ placeholder }) => `[${placeholder}_`);
-
-/** Whether `text` is the beginning of a placeholder that isn't complete yet. */
-const isOpen = (text: string): boolean =>
-  openings.some(
-    (opening) =>
-      opening.startsWith(text) || (text.startsWith(opening) && /^\d{0,8}$/.test(text.slice(opening.length))),
-  );
-
-/** Offset of an unfinished placeholder at a text's end; the text's length if there is none. */
-function unfinished(text: string): number {
-  const at = text.lastIndexOf('[');
-  if (at < 0) return text.length;
-  return isOpen(text.slice(at)) ? at : text.length;
-}
-
-/** One stream's restorer: whole events in, whole events out. */
-export interface Restorer {
+/** One stream's rewriter: whole events in, whole events out. */
+export interface Rewriter {
   push(chunk: Buffer): Buffer;
-  /** The text still held back when the stream ended. */
+  /** What was still held when the stream ended. */
   finish(): Buffer;
 }
 
-/** Creates the restorer of one stream. @param dialect of the stream's events */
-export function createRestorer(dialect: Dialect, vault: Vault): Restorer {
-  const held = new Map<string, Held>();
+/** Puts the values of a vault in the place of their placeholders, and holds back at most one placeholder. */
+export function createRestorer(dialect: Dialect, vault: Vault): Rewriter {
+  const openings = [...new Set([...vault.keys()].map((placeholder) => placeholder.slice(0, -7)))];
+  /** Whether a text is the beginning of a placeholder that isn't over yet. */
+  const isOpen = (text: string): boolean =>
+    openings.some(
+      (opening) =>
+        opening.startsWith(text) ||
+        (text.startsWith(opening) && /^[0-9A-Z]{0,6}$/.test(text.slice(opening.length))),
+    );
+  const createFilter = (): Filter => {
+    let held = '';
+    return {
+      push(piece, last) {
+        const text = held + piece;
+        const at = last ? -1 : text.lastIndexOf('[');
+        const cut = at >= 0 && isOpen(text.slice(at)) ? at : text.length;
+        held = text.slice(cut);
+        return restoreText(text.slice(0, cut), vault);
+      },
+      get holds() {
+        return held !== '';
+      },
+    };
+  };
+  return createRewriter(dialect, createFilter, (block) => restoreText(block, vault));
+}
 
-  const restore = (slot: TextSlot, event: Json, eventLine: string, last: boolean): boolean => {
+/** Replaces personal data in a reply's stream. */
+export interface ReplyScrubber extends Rewriter {
+  /** What was found so far. */
+  findings(): Findings;
+}
+
+/** Replaces personal data in a reply's stream, and holds back what may become a value. */
+export function createReplyScrubber(dialect: Dialect, { policy, names, tenant }: PiiScope): ReplyScrubber {
+  const counts = names.map(() => 0);
+  const scope = tenant.toString();
+  const createFilter = (): Filter => {
+    const stream = new PiiStream(policy, scope);
+    let pending = 0;
+    return {
+      push(piece, last) {
+        const out = stream.push(piece, last);
+        // Replacing changes the length: what is held is only known to be nothing where all is given out.
+        pending = last ? 0 : 1;
+        if (last)
+          for (const [kind, count] of stream.counts().entries()) counts[kind] = (counts[kind] ?? 0) + count;
+        return out;
+      },
+      get holds() {
+        return pending > 0;
+      },
+    };
+  };
+  const rewriter = createRewriter(dialect, createFilter, (block) => block);
+  return { ...rewriter, findings: () => findingsOf(counts, names) };
+}
+
+/** @param whole rewrites what comes in one piece, such as citations, in the text of an event */
+function createRewriter(
+  dialect: Dialect,
+  createFilter: () => Filter,
+  whole: (block: string) => string,
+): Rewriter {
+  const channels = new Map<string, Channel>();
+
+  const rewrite = (slot: TextSlot, event: Json, eventLine: string, last: boolean): boolean => {
     const { channel, holder, field } = slot;
-    const before = held.get(channel)?.text ?? '';
+    const known = channels.get(channel);
+    const full = known === undefined && channels.size >= channelsMax;
+    const filter = known?.filter ?? createFilter();
     const given = String(holder[field]);
-    const text = before + given;
-    const cut = last || (held.size >= channelsMax && before === '') ? text.length : unfinished(text);
-    held.delete(channel);
-    if (cut < text.length)
-      held.set(channel, { text: text.slice(cut), carrier: dialect.carrierOf(event), eventLine });
-    holder[field] = restoreText(text.slice(0, cut), vault);
+    holder[field] = filter.push(given, last || full);
+    channels.delete(channel);
+    if (filter.holds) channels.set(channel, { filter, carrier: dialect.carrierOf(event), eventLine });
     return holder[field] !== given;
   };
 
   const release = (prefix: string): string => {
     let out = '';
-    for (const [channel, { text, carrier, eventLine }] of held) {
+    for (const [channel, { filter, carrier, eventLine }] of channels) {
       if (!channel.startsWith(prefix)) continue;
-      held.delete(channel);
+      channels.delete(channel);
+      const text = filter.push('', true);
+      if (text === '') continue;
       for (const slot of dialect.textSlots(carrier))
-        slot.holder[slot.field] = slot.channel === channel ? restoreText(text, vault) : '';
+        slot.holder[slot.field] = slot.channel === channel ? text : '';
       out += `${eventLine}data: ${JSON.stringify(carrier)}\n\n`;
     }
     return out;
@@ -91,11 +147,10 @@ export function createRestorer(dialect: Dialect, vault: Vault): Restorer {
     let changed = false;
     for (const slot of dialect.textSlots(event)) {
       const last = ended.some((prefix) => slot.channel.startsWith(prefix));
-      changed = restore(slot, event, eventLine, last) || changed;
+      changed = rewrite(slot, event, eventLine, last) || changed;
     }
     const before = ended.map(release).join('');
-    // Strings that arrive in one piece, such as citations, are restored in place.
-    return before + restoreText(changed ? `${eventLine}data: ${JSON.stringify(event)}\n\n` : block, vault);
+    return before + whole(changed ? `${eventLine}data: ${JSON.stringify(event)}\n\n` : block);
   };
 
   return {

@@ -1,23 +1,19 @@
-/** Stage scrub: applies the policy to the personal data that was found, and restores it in the reply. */
+/** Stage scrub: decides about the personal data that was found, and restores it in the reply. */
 import { Refusal } from '../base/errors.ts';
 import type { ModelRequest } from '../exchange/request.ts';
-import { piiKinds } from '../native/pii.ts';
 import type { ScrubPolicy } from './policy.ts';
 
-/** The masked values of one request, by placeholder. */
+/** What restores a reply, placeholder → value; null: nothing is to be restored. */
 export type Vault = ReadonlyMap<string, string>;
 
-/** Refuses by policy, or returns the vault of masked values; null: nothing was masked. */
+/** Refuses by policy, or gives the vault of what was replaced. */
 export function scrub(request: ModelRequest, policy: ScrubPolicy): Vault | null | Refusal {
-  for (const kind of policy.blocked)
-    if ((request.findings[kind] ?? 0) > 0) return blocked(piiKinds[kind]?.one ?? '');
-  return request.masked;
+  const kinds = request.findings.filter(({ kind }) => policy.blocked.has(kind)).map(({ kind }) => kind);
+  if (kinds.length === 0) return request.masked;
+  return new Refusal('pii_blocked', `The request holds what may not leave: ${kinds.join(', ')}.`);
 }
 
-const blocked = (what: string): Refusal =>
-  new Refusal('pii_blocked', `The request contains ${what}, which the policy does not let through.`);
-
-/** Restores the masked values in a JSON text, even inside strings that contain JSON. */
+/** Restores values in a JSON text, however deep inside strings of JSON a placeholder stands. */
 export function restoreBody(body: Buffer, vault: Vault): Buffer {
   if (!body.includes('[')) return body;
   const text = body.toString('utf8');
@@ -25,10 +21,10 @@ export function restoreBody(body: Buffer, vault: Vault): Buffer {
   return restored === text ? body : Buffer.from(restored);
 }
 
-const names = piiKinds.map(({ placeholder }) => placeholder).join('|');
-const placeholders = new RegExp(`\\[(?:${names})_\\d{1,8}\\]`, 'g');
+/** Every placeholder has this form; whether it is one is known by the vault. */
+const placeholders = /\[[A-Z][A-Z0-9_]{0,23}_[0-9A-Z]{6}\]/g;
 
-/** Replaces placeholders by their values. Values contain no character that JSON escapes, so any nesting is safe. */
+/** Placeholder → value. Values hold no character that JSON escapes, so any depth of nesting is safe. */
 export function restoreText(text: string, vault: Vault): string {
   return text.replace(placeholders, (placeholder) => vault.get(placeholder) ?? placeholder);
 }

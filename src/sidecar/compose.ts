@@ -26,7 +26,7 @@ import type { FullestMeter } from '../observe/state-metrics.ts';
 import { createObserver, type Observer, storedKeyLimit } from '../observe/telemetry.ts';
 import { createReplay, type Replay } from '../replay/replay.ts';
 import { createRouteTable } from '../route/route.ts';
-import { createScrubPolicy } from '../scrub/policy.ts';
+import { createScrubPolicies } from '../scrub/policy.ts';
 import type { Stages } from '../stages.ts';
 import { openStore, type Store } from '../store/database.ts';
 import { type ClaimSync, createClaims } from '../sync/claims.ts';
@@ -66,6 +66,8 @@ export interface Rooms {
   readonly callers: Callers;
   /** Key of the request digests if the configuration has none. */
   readonly digestKey: Buffer;
+  /** Keys placeholders where the configuration has no secret for them. */
+  readonly scrubSecret: Buffer;
   /** The embedded database; null: there is none. */
   readonly kept: Kept | null;
 }
@@ -165,6 +167,7 @@ export async function openRooms(
     hints: createHints({ health, provider: upstreams.provider, clock, random, telemetry: observer }),
     callers: createCallers(opened?.keys ?? null, { ...world, telemetry: observer }),
     digestKey: randomBytes(32),
+    scrubSecret: randomBytes(32),
     kept:
       opened === null
         ? null
@@ -231,7 +234,7 @@ export async function composeStages(config: Config, rooms: Rooms): Promise<Stage
   return {
     config,
     keyring,
-    policy: createScrubPolicy(config.scrub),
+    policies: createScrubPolicies(config.scrub, rooms.scrubSecret),
     digestKey: digestKey === undefined ? rooms.digestKey : Buffer.from(digestKey),
     replay: rooms.replay,
     limiter: rooms.limiter,

@@ -189,8 +189,7 @@ export const provider = z.strictObject({
     .max(64)
     .default([])
     .meta({
-      description:
-        "The app's own headers that are passed on to it; `headers` go before them.",
+      description: "The app's own headers that are passed on to it; `headers` go before them.",
     }),
   limits: ownLimits.meta({ description: 'What the provider accepts in total; checked before a call.' }),
   engine: z.enum(engineNames).optional().meta({

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { formOf, gives, json, noise, said, start, transcripts } from '../support/auxiliary.ts';
 import { ask, send, writable } from '../support/client.ts';
 import type { ConfigInput } from '../support/sidecar.ts';
+import { placeholders } from '../support/upstream.ts';
 
 describe('what reaches the provider', () => {
   test('a form, byte for byte but for the name of the model', async () => {
@@ -38,22 +39,24 @@ describe('what reaches the provider', () => {
   });
 
   test('text fields without personal data, files as they are', async () => {
-    const { url, upstreams, recordWhere } = await start([[gives({ text: 'To [EMAIL_1]' })]]);
+    const { url, upstreams, recordWhere } = await start([
+      [(call) => gives({ text: `To ${call.body.toString().match(placeholders)?.[0]}` })(call)],
+    ]);
     const file = Buffer.from('bob@example.com');
     const reply = await ask(url, transcripts, formOf({ model: 'm', prompt: 'Ask alice@example.com' }, file));
     const sent = (await upstreams[0]?.call(0))?.body.toString() ?? '';
-    expect(sent).toContain('\r\n\r\nAsk [EMAIL_1]\r\n');
+    expect(sent).toMatch(/\r\n\r\nAsk \[EMAIL_[0-9A-Z]{6}\]\r\n/);
     expect(sent).toContain('bob@example.com');
     expect(sent).toContain('\r\n\r\ntheirs-0\r\n');
     expect(JSON.parse(reply.text)).toEqual({ text: 'To alice@example.com' });
-    expect((await recordWhere(({ endpoint }) => endpoint === 'transcriptions')).emails).toBe(1);
+    expect((await recordWhere(({ endpoint }) => endpoint === 'transcriptions')).scrubbed).toBe('email=1');
   });
 
   test('prompts in JSON without personal data; or none, where the policy blocks it', async () => {
     const { url, upstreams } = await start([[gives({ data: [] })]]);
     await ask(url, '/v1/images/generations', { body: { model: 'm', prompt: 'For alice@example.com' } });
-    expect((await upstreams[0]?.call(0))?.json.prompt).toBe('For [EMAIL_1]');
-    const blocking = await start([[gives({ data: [] })]], { scrub: { email: 'block' } });
+    expect((await upstreams[0]?.call(0))?.json.prompt).toMatch(/^For \[EMAIL_[0-9A-Z]{6}\]$/);
+    const blocking = await start([[gives({ data: [] })]], { scrub: { request: { email: 'block' } } });
     const form = formOf({ model: 'm', prompt: 'For alice@example.com' });
     const { text } = await ask(blocking.url, '/v1/images/edits', form);
     expect(JSON.parse(text).error.code).toBe('pii_blocked');

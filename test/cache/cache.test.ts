@@ -12,7 +12,7 @@ import {
 import { type Config, configSchema } from '../../src/config/schema.ts';
 import type { Identity } from '../../src/exchange/identity.ts';
 import type { ModelRequest } from '../../src/exchange/request.ts';
-import { createScrubPolicy } from '../../src/scrub/policy.ts';
+import { createScrubPolicies, type ScrubPolicy } from '../../src/scrub/policy.ts';
 import { createReplyStore } from '../../src/store/replies.ts';
 import {
   type ExchangeSample,
@@ -24,7 +24,11 @@ import {
 
 const settings = (cache: Partial<Config['cache']> = {}): Config['cache'] =>
   configSchema.parse({ cache }).cache;
-const masking = createScrubPolicy({ email: 'mask', card: 'mask' });
+const policyOf = (email: 'tokenise' | 'off'): ScrubPolicy =>
+  createScrubPolicies(configSchema.parse({ scrub: { request: { email } } }).scrub, Buffer.alloc(32)).of(
+    'acme',
+  );
+const masking = policyOf('tokenise');
 
 interface Asked {
   readonly exchange?: ExchangeSample;
@@ -44,7 +48,7 @@ describe('scope', () => {
     ['user', { identity: { user: 'ann' } }],
     ['body', { request: { text: 'hello ' } }],
     ['model', { request: { model: 'n' } }],
-    ['scrub policy', { scope: { policy: createScrubPolicy({ email: 'off', card: 'mask' }).name } }],
+    ['scrub policy', { scope: { policy: policyOf('off').name } }],
     ['route version', { scope: { routeVersion: 'v2' } }],
     ["client's own credential", { scope: { credential: 'c' } }],
     ['endpoint', { exchange: { endpoint: 'messages' } }],

@@ -10,7 +10,15 @@ import { ask } from '../support/client.ts';
 import { keyed } from '../support/native-reference.ts';
 import { type Wire, wires } from '../support/replies.ts';
 import { type LoggedRecord, spawnSidecar, startTestSidecar } from '../support/sidecar.ts';
-import { answers, refuses, type Script, startUpstream, type Upstream } from '../support/upstream.ts';
+import {
+  answers,
+  echoes,
+  placeholders,
+  refuses,
+  type Script,
+  startUpstream,
+  type Upstream,
+} from '../support/upstream.ts';
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 const digestKey = 'key of the digests';
@@ -26,7 +34,7 @@ authenticate:
     - { id: beta-web, sha256: ${sha256('sk-beta')}, tenant: beta }
 limits:
   - { name: acme-prompts, match: { tenant: acme }, unit: characters, unitSize: 500, capacity: 100, refillPerSecond: 10 }
-scrub: { email: mask }
+scrub: { request: { email: tokenise } }
 providers:
   main: { dialect: ${wire.name}, baseUrl: "${main.baseUrl}", apiKey: provider-key }
   spare: { dialect: ${wire.name}, baseUrl: "${spare.baseUrl}", apiKey: provider-key }
@@ -131,17 +139,19 @@ describe.each(wires)('$name, by passed-in time', (wire) => {
   });
 
   test('an e-mail reaches neither provider nor log, and is back in the reply, streamed or not', async () => {
-    const { send, main, sidecar } = await start(answers(wire, 'I wrote to [EMA', 'IL_1].'));
+    const { send, main, sidecar } = await start(
+      echoes(wire, (token) => [`I wrote to ${token.slice(0, 4)}`, `${token.slice(4)}.`]),
+    );
     const prompt = `Write to ${address}.`;
     expect((await send(prompt)).text).toContain(`I wrote to ${address}.`);
     expect(wire.textOf((await send(prompt, { stream: true })).text)).toBe(`I wrote to ${address}.`);
     expect(main.calls).toHaveLength(2);
     for (const { body } of main.calls) {
-      expect(body.toString()).toContain('Write to [EMAIL_1].');
+      expect(body.toString()).toMatch(/Write to \[EMAIL_[0-9A-Z]{6}\]\./);
       expect(body.toString()).not.toContain('alice');
     }
     expect(sidecar.logText()).not.toContain('alice');
-    expect(sidecar.records().map(({ emails }) => emails)).toEqual([1, 1]);
+    expect(sidecar.records().map(({ scrubbed }) => scrubbed)).toEqual(['email=1', 'email=1']);
   });
 
   test('the same idempotency key twice is one upstream call', async () => {
@@ -163,13 +173,16 @@ describe.each(wires)('$name, by passed-in time', (wire) => {
     const hmac = (text: string): string => keyed(Buffer.from(digestKey), Buffer.from(text));
     expect(sidecar.records().map(({ digest }) => digest)).toEqual([hmac(String(whole)), hmac(unedited)]);
     expect(JSON.parse(unedited)).toEqual(
-      wire.request('Write to [EMAIL_1].', { model: 'alone', stream: true }),
+      wire.request(`Write to ${unedited.match(placeholders)?.[0]}.`, { model: 'alone', stream: true }),
     );
   });
 });
 
 test.each(wires)('the real program does all of it ($name)', async (wire) => {
-  const [main, spare] = await providers(wire, answers(wire, 'I wrote to [EMA', 'IL_1].'));
+  const [main, spare] = await providers(
+    wire,
+    echoes(wire, (token) => [`I wrote to ${token.slice(0, 4)}`, `${token.slice(4)}.`]),
+  );
   const sidecar = await spawnSidecar(exampleYaml(wire, main, spare));
   onTestFinished(async () => {
     await sidecar.stop();
@@ -216,7 +229,7 @@ test.each(wires)('the real program does all of it ($name)', async (wire) => {
     .filter((line) => line.includes('"requestId"'));
   const records = lines.map((line): LoggedRecord => JSON.parse(line));
   expect(records).toHaveLength(15);
-  expect(records[0]).toMatchObject({ tenant: 'acme', keyId: 'acme-web', emails: 1, status: 200 });
+  expect(records[0]).toMatchObject({ tenant: 'acme', keyId: 'acme-web', scrubbed: 'email=1', status: 200 });
   const hmac = keyed(Buffer.from(digestKey), main.calls[0]?.body ?? Buffer.alloc(0));
   expect(records[0]?.digest).toBe(hmac);
   expect(records[1]).toMatchObject({ replayed: true, attempts: 0, digest: hmac });

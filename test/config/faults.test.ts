@@ -29,7 +29,12 @@ const faultTable: [string, unknown, string, RegExp][] = [
   ['limits.0.name', 7, 'limits[0].name', /must be text, not a number: put it in quotes/],
   ['limits.0.name', undefined, 'limits[0].name', /is missing/],
   ['limits.0.match', { tenant: '' }, 'limits[0].match.tenant', /must not be empty/],
-  ['scrub.email', 'maks', 'scrub.email', /"maks" is not one of mask, block, off; did you mean "mask"/],
+  [
+    'scrub.request.email',
+    'maks',
+    'scrub.request.email',
+    /"maks" is not one of tokenise, redact, mask.*; did you mean "mask"/,
+  ],
   ['authenticate.keys.0.sha256', 'ABC', 'authenticate.keys[0].sha256', /64 lowercase hex digits/],
   ['authenticate.keys.0.models', ['a*b'], 'authenticate.keys[0].models[0]', /only at its end/],
   ['providers.a b', { preset: 'simulator' }, 'providers["a b"]', /the name must be 1–128 letters/],
@@ -317,7 +322,7 @@ describe('a fault', () => {
   it('shows a value that came from a variable as the file has it', () => {
     const faults = listed(load(changed('routes.0.targets.1.provider', '${KEY}')));
     expect(faults).toEqual(['routes[0].targets[1].provider: there is no provider "${KEY}"']);
-    expect(listed(load(changed('scrub.email', '${KEY}')))[0]).toContain('"${KEY}" is not one of');
+    expect(listed(load(changed('scrub.request.email', '${KEY}')))[0]).toContain('"${KEY}" is not one of');
   });
 
   it('is listed up to a bound, then counted', () => {

@@ -144,7 +144,7 @@ test('usage is what the provider states, otherwise counted from the texts alone'
 test('personal data is masked in embedded texts', async () => {
   const { own, google } = await before(vectors());
   await ask(own.url, at('same'), { body: batch('same', 'Write to ann.smith@example.com') });
-  expect(google.calls[0]?.body.toString()).toContain('Write to [EMAIL_1]');
+  expect(google.calls[0]?.body.toString()).toMatch(/Write to \[EMAIL_[0-9A-Z]{6}\]/);
 });
 
 test('a request for one model’s vectors never goes to another model', async () => {

@@ -7,7 +7,7 @@ import { ask } from '../support/client.ts';
 import { geminiWire } from '../support/gemini-wire.ts';
 import { openaiWire, testModel } from '../support/replies.ts';
 import { startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
-import { answers, refuses, type Script, startUpstream, type Upstream } from '../support/upstream.ts';
+import { answers, echoes, refuses, type Script, startUpstream, type Upstream } from '../support/upstream.ts';
 
 const simulators = {
   openai: 'simulator',
@@ -296,7 +296,11 @@ describe('passed through', () => {
   test('personal data is masked in the request and restored in the reply', async () => {
     const address = 'ann.smith@example.com';
     const { url, upstream } = await before(
-      answers(geminiWire, 'to [EMA', 'IL_1] and [EMAIL_1', '].'),
+      echoes(geminiWire, (token) => [
+        `to ${token.slice(0, 4)}`,
+        `${token.slice(4)} and ${token.slice(0, 9)}`,
+        `${token.slice(9)}.`,
+      ]),
       'gemini',
     );
     const sent = {

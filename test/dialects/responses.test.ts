@@ -8,7 +8,7 @@ import { startChain } from '../support/chain.ts';
 import { eventData, lastError, statedUsage } from '../support/replies.ts';
 import { responsesWire as wire } from '../support/responses-wire.ts';
 import { streamBySdk } from '../support/sdk.ts';
-import { answers, type Script } from '../support/upstream.ts';
+import { answers, echoes, placeholders, type Script } from '../support/upstream.ts';
 
 describe('its bytes', () => {
   test('pass unchanged in both directions, and usage is counted', async () => {
@@ -71,7 +71,9 @@ describe('its bytes', () => {
 
   test('personal data is masked in instructions and items, and restored in whole and streamed answers', async () => {
     const address = 'ann.smith@example.com';
-    const chain = await startChain(wire, [[answers(wire, 'to [EMA', 'IL_1', '] now')]]);
+    const chain = await startChain(wire, [
+      [echoes(wire, (token) => [`to ${token.slice(0, 4)}`, token.slice(4, -1), '] now'])],
+    ]);
     const asked = {
       instructions: `You are ${address}`,
       input: [{ role: 'user', content: [{ type: 'input_text', text: `Write to ${address}` }] }],
@@ -80,7 +82,7 @@ describe('its bytes', () => {
     expect(wire.textOf((await chain.ask({ ...asked, stream: true })).text)).toBe(`to ${address} now`);
     for (const { body } of chain.first.calls) {
       expect(body.toString()).not.toContain(address);
-      expect(body.toString().match(/\[EMAIL_1\]/g)).toHaveLength(2);
+      expect(body.toString().match(placeholders)).toHaveLength(2);
     }
   });
 });

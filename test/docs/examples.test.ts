@@ -194,7 +194,7 @@ describe('curl', () => {
     expect(head).toMatch(/^HTTP\/1.1 200 /);
     // The provider has seen a placeholder; the app gets its own words back.
     expect(JSON.parse(body).choices[0].message.content).toContain(`${said} "Write to alice@example.com"`);
-    await demo.prints('"emails":1');
+    await demo.prints('"scrubbed":"email=1"');
     expect(await curl(here(line))).toContain('cache-status: sidegate; hit');
     await demo.prints('"cache":"hit"');
   });

@@ -7,7 +7,6 @@ import type { z } from 'zod';
 import { generated, publishedSchema, withGenerated } from '../../scripts/generate.ts';
 import { catalogue } from '../../src/base/errors.ts';
 import { engineKinds } from '../../src/catalog/engines.ts';
-import { configSchema } from '../../src/config/schema.ts';
 import { nothingBilled } from '../../src/count/usage.ts';
 import { presets } from '../../src/dialects/presets.ts';
 import { algorithmNames } from '../../src/exchange/algorithm.ts';
@@ -17,6 +16,7 @@ import { createMetrics } from '../../src/observe/metrics.ts';
 import { createRecord, noCourse } from '../../src/observe/record.ts';
 import { createSpend } from '../../src/observe/spend.ts';
 import { strategyNames } from '../../src/route/settings.ts';
+import { actionNames } from '../../src/scrub/action.ts';
 import { faultNames } from '../../src/simulate/faults.ts';
 import { fallbackCauses } from '../../src/upstream/target.ts';
 import { ask } from '../support/client.ts';
@@ -304,10 +304,8 @@ describe('lists of names in guides', () => {
     expect(namesOf('docs/guides/limits-and-budgets.md', '`algorithm`')).toEqual(sorted(algorithmNames));
   });
 
-  test('the kinds of personal data', () => {
-    const rows = readDocument('docs/guides/privacy.md').table('kind');
-    const settings = Object.keys(configSchema.parse({}).scrub).map((kind) => `scrub.${kind}`);
-    expect(sorted(rows.flatMap(([, setting = '']) => codesIn(setting)))).toEqual(sorted(settings));
+  test('what becomes of personal data', () => {
+    expect(namesOf('docs/guides/privacy.md', 'action')).toEqual(sorted(actionNames));
   });
 
   test('the engines, with the paths and figures that are read', () => {

@@ -112,7 +112,11 @@ const ways: Readonly<Record<ErrorCode, (wire: Wire) => Promise<Answer>>> = {
   },
   invalid_header: (wire) => send(wire, { headers: { 'x-sidegate-timeout': 'soon' } }),
   pii_blocked: (wire) =>
-    send(wire, { body: wire.request('Write to alice@example.com') }, { scrub: { email: 'block' } }),
+    send(
+      wire,
+      { body: wire.request('Write to alice@example.com') },
+      { scrub: { request: { email: 'block' } } },
+    ),
   not_capable: (wire) =>
     send(
       wire,
@@ -250,6 +254,8 @@ const ways: Readonly<Record<ErrorCode, (wire: Wire) => Promise<Answer>>> = {
 const answered: Readonly<Record<string, (wire: Wire) => Promise<Answer>>> = {
   'let pass and reported, where the gateway observes': (wire) =>
     send(wire, asK, { mode: 'observe', authenticate: { keys: [otherKey] } }),
+  'without the personal data of its request': (wire) =>
+    send(wire, { body: wire.request('Write to bob@example.com.') }),
   'by its tier': (wire) => {
     const targets = tiers.map((tier) => ({ provider: 'first', model: tier, tier }));
     return send(wire, {}, { routes: [{ model: testModel, strategy: 'cost', targets }] });

@@ -348,7 +348,11 @@ describe.each(wires)('settled on every way out, $name', (wire) => {
   });
 
   test('a request refused for personal data costs nothing', async () => {
-    gate = await startGate([answers(wire, 'x')], { limits, scrub: { email: 'block' } }, { clock: () => 0 });
+    gate = await startGate(
+      [answers(wire, 'x')],
+      { limits, scrub: { request: { email: 'block' } } },
+      { clock: () => 0 },
+    );
     const blocked = await gate.ask(wire, 'ann@example.com', { more: { max_tokens: 100 } });
     expect(blocked.status).toBe(400);
     expect(await spent()).toBe(0);

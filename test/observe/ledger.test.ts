@@ -169,7 +169,10 @@ test('a batch has every column of each record, its charges and its steps', () =>
   const record = recordOf('r', {
     tenant: 'acme',
     target: 'a/x',
-    findings: [2, 1],
+    findings: [
+      { kind: 'email', count: 2 },
+      { kind: 'card', count: 1 },
+    ],
     limits: ['l1', 'l2'],
     charges: [{ target: 'b/y', usage, costNanoUsd: null }],
     steps: [

@@ -3,13 +3,16 @@ import fc from 'fast-check';
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
 import { nothingBilled } from '../../src/count/usage.ts';
-import { piiKinds } from '../../src/native/pii.ts';
+import { findingsText, piiKinds } from '../../src/native/pii.ts';
 import { createLineWriter, levelOf, recordLine } from '../../src/observe/line.ts';
 import { createRecord, type ExchangeRecord, noCourse } from '../../src/observe/record.ts';
 
 test('the log line contains the record, whatever its strings contain', () => {
   const text = fc.string({ unit: 'binary' });
   const count = fc.nat();
+  const found = fc.array(
+    fc.record({ kind: fc.constantFrom(...piiKinds.map(({ name }) => name)), count: fc.nat() }),
+  );
   const records: fc.Arbitrary<ExchangeRecord> = fc.record({
     requestId: fc.constant('req_1'),
     endpoint: fc.constant('chat'),
@@ -41,7 +44,8 @@ test('the log line contains the record, whatever its strings contain', () => {
     savedNanoUsd: count,
     abandoned: fc.boolean(),
     stopped: fc.boolean(),
-    findings: fc.array(count, { minLength: piiKinds.length, maxLength: piiKinds.length }),
+    findings: found,
+    replyFindings: found,
     digest: fc.constant('ab'),
     priority: fc.constantFrom('interactive', 'batch'),
     queuedMs: count,
@@ -63,6 +67,7 @@ test('the log line contains the record, whatever its strings contain', () => {
     const line = recordLine(record, wallMs);
     const {
       findings,
+      replyFindings,
       parentSpanId: _,
       traceSampled: _u,
       startedMs: _s,
@@ -76,7 +81,8 @@ test('the log line contains the record, whatever its strings contain', () => {
       level: levelOf(record),
       time: wallMs,
       ...rest,
-      ...Object.fromEntries(piiKinds.map(({ counted }, kind) => [counted, findings[kind]])),
+      scrubbed: findingsText(findings),
+      scrubbedReply: findingsText(replyFindings),
       costUsd: record.costNanoUsd / 1e9,
     });
   };

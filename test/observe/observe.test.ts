@@ -105,7 +105,7 @@ describe.each(wires)('$name', (wire) => {
   test('requests that the gateway refuses', async () => {
     await start([good], {
       limits: [{ name: 'l', capacity: 2, refillPerSecond: 0.001 }],
-      scrub: { card: 'block' },
+      scrub: { request: { card: 'block' } },
     });
     const headers = { 'idempotency-key': 'k' };
     const replies = [
@@ -139,7 +139,7 @@ describe.each(wires)('$name', (wire) => {
       'pii_blocked',
       'rate_limited',
     ]);
-    expect(records.at(-2)).toMatchObject({ tenant: 'acme', cards: 1 });
+    expect(records.at(-2)).toMatchObject({ tenant: 'acme', scrubbed: 'card=1' });
   });
 
   test('outcomes of providers', async () => {
@@ -306,8 +306,8 @@ describe('metrics', () => {
     expect(text).toContain(
       `sidegate_tokens_total{tenant="test",${target},direction="output"} ${statedUsage.outputTokens}`,
     );
-    expect(text).toContain('sidegate_pii_findings_total{kind="email"} 2');
-    expect(text).toContain('sidegate_pii_findings_total{kind="card"} 1');
+    expect(text).toContain('sidegate_pii_findings_total{kind="email",direction="request"} 2');
+    expect(text).toContain('sidegate_pii_findings_total{kind="card",direction="request"} 1');
     expect(text).toContain(`sidegate_upstream_calls_total{${target},outcome="500"} 1`);
     expect(text).toContain(`sidegate_upstream_calls_total{${target},outcome="ok"} 1`);
     expect(text).toContain('sidegate_requests_in_flight 0');

@@ -26,7 +26,7 @@ describe('the note of a provider’s error', () => {
 
   test('leaves out quoted text, personal data and keys', () => {
     expect(note("Invalid value: 'tell me about my father'")).toBe('bad_thing: Invalid value: "…"');
-    expect(note('no user ann@example.com here')).toBe('bad_thing: no user [EMAIL_1] here');
+    expect(note('no user ann@example.com here')).toBe('bad_thing: no user [EMAIL] here');
     expect(note('Incorrect API key provided: sk-proj-abcdefgh1234567890abcdef')).toBe(
       'bad_thing: Incorrect API key provided: …',
     );

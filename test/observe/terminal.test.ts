@@ -14,7 +14,7 @@ const line = (more: Partial<ExchangeRecord>): string => {
 test('says what matters, and nothing that doesn’t apply', () => {
   expect(line({})).toBe('200 chat 91 ms\n');
   const answered = { model: 'sim-gpt', target: 'simulator/sim-gpt', costNanoUsd: 1_234_567 };
-  expect(line({ ...answered, cache: 'hit', findings: [1, 0] })).toBe(
+  expect(line({ ...answered, cache: 'hit', findings: [{ kind: 'email', count: 1 }] })).toBe(
     '200 sim-gpt → simulator/sim-gpt 91 ms $0.0012 hit, 1 email\n',
   );
   expect(line({ ...answered, costNanoUsd: 2_500_000_000, attempts: 3, durationMs: 12_345 })).toBe(

@@ -1,26 +1,34 @@
 /** Stage scrub: what leaves is masked, what comes back is restored, however a reply is cut into events. */
 import fc from 'fast-check';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { dialects } from '../../src/dialects/index.ts';
 import type { DialectName } from '../../src/exchange/dialects.ts';
 import { createRestorer } from '../../src/scrub/restore.ts';
 import { restoreBody, restoreText, type Vault } from '../../src/scrub/scrub.ts';
-import { type Gate, ownModel, startGate } from '../support/gate.ts';
-import { eventData, openaiWire, wires } from '../support/replies.ts';
-import { answers, type Script } from '../support/upstream.ts';
+import {
+  anthropicChannels,
+  type Channel,
+  data,
+  type Json,
+  named,
+  openaiChannels,
+  openaiDelta,
+  openaiTool,
+} from '../support/channels.ts';
+import { eventData } from '../support/replies.ts';
 
 const vault: Vault = new Map([
-  ['[EMAIL_1]', 'ann@example.com'],
-  ['[EMAIL_2]', "o'neil+x@müller.example"],
-  ['[EMAIL_12]', 'twelve@example.com'],
-  ['[CARD_1]', '4111 1111 1111 1111'],
+  ['[EMAIL_000001]', 'ann@example.com'],
+  ['[EMAIL_000002]', "o'neil+x@müller.example"],
+  ['[EMAIL_0000ZZ]', 'twelve@example.com'],
+  ['[CARD_000001]', '4111 1111 1111 1111'],
 ]);
 
 describe('a whole reply', () => {
   test('has its values restored, wherever a placeholder is and however deep', () => {
-    const inner = JSON.stringify({ to: '[EMAIL_1]', cards: ['[CARD_1]'] });
+    const inner = JSON.stringify({ to: '[EMAIL_000001]', cards: ['[CARD_000001]'] });
     const reply = {
-      text: 'café 😀 [EMAIL_1], [EMAIL_12] and [EMAIL_2]',
+      text: 'café 😀 [EMAIL_000001], [EMAIL_0000ZZ] and [EMAIL_000002]',
       arguments: inner,
       twice: JSON.stringify({ inner }),
     };
@@ -31,7 +39,10 @@ describe('a whole reply', () => {
   });
 
   test('without a placeholder stays the same bytes', () => {
-    for (const text of ['{"a":1}', '{"a":[1,"[EMAIL_9] [EMAIL_] [email_1] [EMAIL_1 ] [EMAIL_01]"]}']) {
+    for (const text of [
+      '{"a":1}',
+      '{"a":[1,"[EMAIL_000009] [EMAIL_] [email_1] [EMAIL_000001 ] [EMAIL_0000001]"]}',
+    ]) {
       const body = Buffer.from(text);
       expect(restoreBody(body, vault)).toBe(body);
     }
@@ -41,16 +52,16 @@ describe('a whole reply', () => {
 // Streams: text in pieces goes in, the joined text must be what restoring it unsplit gives.
 
 const lookalikes = [
-  '[EMAIL_9]',
+  '[EMAIL_000009]',
   '[EMAIL_',
   '[EMAIL_x]',
   '[',
   '[[',
   '[E',
   '[CARD_',
-  '[CARD_123456789]',
-  'EMAIL_1]',
-  '[EMAIL_1',
+  '[CARD_1234567]',
+  'EMAIL_000001]',
+  '[EMAIL_000001',
   ']',
 ];
 const fragment = fc.oneof(
@@ -67,92 +78,7 @@ function cutText(whole: string, at: readonly number[]): string[] {
   return [0, ...places].map((from, i) => whole.slice(from, places[i] ?? whole.length));
 }
 
-type Json = Record<string, unknown>;
-const data = (event: Json): string => `data: ${JSON.stringify(event)}\n\n`;
-const named = (event: Json): string => `event: ${event.type}\n${data(event)}`;
-
-/** A kind of text that a dialect streams: how a piece is sent, how it ends, and how a client reads it. */
-interface Channel {
-  readonly name: string;
-  readonly dialect: DialectName;
-  piece(part: string): string;
-  /** The last piece, in the event that ends the channel where the dialect can do that. */
-  last(part: string): string;
-  read(event: Json): string;
-}
-
-type Delta = Record<string, string | undefined> & {
-  tool_calls?: { index: number; function: { arguments?: string } }[];
-};
-const openaiDelta = (index: number, delta: Json, reason: string | null): string =>
-  data({ id: 'c', choices: [{ index, delta, finish_reason: reason }] });
-const openaiChannel = (
-  name: string,
-  index: number,
-  make: (part: string) => Json,
-  take: (delta: Delta) => string,
-): Channel => ({
-  name,
-  dialect: 'openai',
-  piece: (part) => openaiDelta(index, make(part), null),
-  last: (part) => openaiDelta(index, make(part), 'stop'),
-  read: (event) =>
-    (event.choices as { index: number; delta: Delta }[])
-      .filter((choice) => choice.index === index)
-      .map(({ delta }) => take(delta))
-      .join(''),
-});
-const openaiTool = (index: number): Channel =>
-  openaiChannel(
-    `tool ${index}`,
-    0,
-    (part) => ({ tool_calls: [{ index, function: { arguments: part } }] }),
-    ({ tool_calls: calls = [] }) =>
-      calls.map((c) => (c.index === index ? (c.function.arguments ?? '') : '')).join(''),
-  );
-const anthropicChannel = (name: string, index: number, type: string, field: string): Channel => {
-  const piece = (part: string): string =>
-    named({ type: 'content_block_delta', index, delta: { type, [field]: part } });
-  return {
-    name,
-    dialect: 'anthropic',
-    piece,
-    last: (part) => piece(part) + named({ type: 'content_block_stop', index }),
-    read: (event) =>
-      event.type === 'content_block_delta' && event.index === index
-        ? ((event.delta as Record<string, string>)[field] ?? '')
-        : '',
-  };
-};
-
-const openaiChannels: readonly Channel[] = [
-  openaiChannel(
-    'content',
-    0,
-    (content) => ({ content }),
-    ({ content }) => content ?? '',
-  ),
-  openaiChannel(
-    'reasoning',
-    0,
-    (r) => ({ reasoning_content: r }),
-    (delta) => delta.reasoning_content ?? '',
-  ),
-  openaiTool(0),
-  openaiTool(1),
-  openaiChannel(
-    'content of another choice',
-    1,
-    (content) => ({ content }),
-    ({ content }) => content ?? '',
-  ),
-];
-const anthropicChannels: readonly Channel[] = [
-  anthropicChannel('text', 0, 'text_delta', 'text'),
-  anthropicChannel('tool input', 1, 'input_json_delta', 'partial_json'),
-  anthropicChannel('thinking', 2, 'thinking_delta', 'thinking'),
-];
-const channels = [...openaiChannels, ...anthropicChannels];
+const channels: readonly Channel[] = [...openaiChannels, ...anthropicChannels];
 
 /** Restores a stream given in these chunks, and gives the events that come out. */
 function restored(dialect: DialectName, chunks: readonly string[]): Json[] {
@@ -259,7 +185,7 @@ describe('a stream', () => {
   });
 
   test('strings that arrive in one piece are restored too', () => {
-    const citation = { type: 'char_location', cited_text: 'write to [EMAIL_1]' };
+    const citation = { type: 'char_location', cited_text: 'write to [EMAIL_000001]' };
     const [event] = restored('anthropic', [
       named({ type: 'content_block_delta', index: 0, delta: { type: 'citations_delta', citation } }),
     ]);
@@ -272,105 +198,5 @@ describe('a stream', () => {
     for (let index = 0; index < 1000; index++)
       out += restorer.push(Buffer.from(openaiDelta(index, { content: '[' }, null)));
     expect(eventData(out).filter((event) => event.includes('"content":"["'))).toHaveLength(1000 - 256);
-  });
-});
-
-describe.each(wires)('through the sidecar, $name', (wire) => {
-  let gate: Gate;
-  afterEach(() => gate.stop());
-  const address = 'ann.smith@example.com';
-  const card = '4111 1111 1111 1111';
-  const prompt = `Write to ${address}, not to bob@example.com, paid with ${card}. Again: ${address}`;
-  const masked = 'Write to [EMAIL_1], not to [EMAIL_2], paid with [CARD_1]. Again: [EMAIL_1]';
-
-  /** Says back what it was asked, in pieces of one character where a stream was asked for. */
-  const echo: Script = (call) => answers(wire, ...promptOf(call.json))(call);
-  const promptOf = (json: Json): string[] => [
-    ...String((json.messages as { content: string }[])[0]?.content),
-  ];
-
-  test('the provider sees placeholders, the client its values, the log neither', async () => {
-    gate = await startGate([echo]);
-    const whole = await gate.ask(wire, prompt);
-    const stream = await gate.ask(wire, prompt, { more: { stream: true } });
-    expect(gate.upstream.calls.map(({ json }) => promptOf(json).join(''))).toEqual([masked, masked]);
-    expect(whole.text).toContain(prompt);
-    expect(wire.textOf(stream.text)).toBe(prompt);
-    // A time or a digest may hold any four digits by chance.
-    for (const value of [address, 'bob@example.com', card, '4111 ', '41111111'])
-      expect(gate.sidecar.logText()).not.toContain(value);
-    expect(gate.sidecar.records()[0]).toMatchObject({ emails: 3, cards: 1 });
-  });
-
-  test('all of the body except the model is masked: system text, tool results, metadata, escapes', async () => {
-    gate = await startGate([answers(wire, 'ok')]);
-    const body = JSON.stringify(
-      wire.request('hi', {
-        model: ownModel(wire),
-        system: `you are ${address}`,
-        metadata: { user_id: address },
-        tools: [
-          { name: 't', description: `mail ${address}`, input_schema: { properties: { [address]: {} } } },
-        ],
-        unknown: { deep: [[address]] },
-      }),
-    ).replaceAll('ann.smith@', 'ann.smith\\u0040');
-    expect((await gate.post(wire.path, body)).status).toBe(200);
-    const sent = gate.upstream.calls[0]?.body.toString() ?? '';
-    expect(sent).not.toMatch(/ann\.smith/);
-    expect(sent.match(/\[EMAIL_1\]/g)).toHaveLength(5);
-  });
-
-  test('a placeholder number that the body already uses is skipped', async () => {
-    gate = await startGate([echo]);
-    const own = `[EMAIL_1] means ${address} and [EMAIL_3] means nobody, bob@example.com`;
-    const reply = await gate.ask(wire, own);
-    expect(promptOf(gate.upstream.calls[0]?.json ?? {}).join('')).toBe(
-      '[EMAIL_1] means [EMAIL_2] and [EMAIL_3] means nobody, [EMAIL_4]',
-    );
-    expect(reply.text).toContain(own);
-  });
-
-  test("placeholders that the gateway didn't create pass unchanged", async () => {
-    gate = await startGate([answers(wire, 'see [EMAIL_7] and [CARD_1]')]);
-    expect((await gate.ask(wire, `I am ${address}`)).text).toContain('see [EMAIL_7] and [CARD_1]');
-  });
-
-  test('tool arguments are restored, streamed in pieces', async () => {
-    gate = await startGate([
-      (call) => {
-        call.streamHead();
-        call.write(wire.opening + wire.toolBegins);
-        for (const piece of '{"to":"[EMAIL_1]","cc":"[EMAIL_2]"}') call.write(wire.toolArguments(piece));
-        call.end(wire.finish('tool') + wire.usage + wire.end);
-      },
-    ]);
-    const { text: stream } = await gate.ask(wire, prompt, { more: { stream: true } });
-    const channel =
-      wire === openaiWire ? openaiTool(0) : anthropicChannel('tool', 1, 'input_json_delta', 'partial_json');
-    const events = eventData(stream)
-      .filter((event) => event !== '[DONE]')
-      .map((event): Json => JSON.parse(event));
-    expect(JSON.parse(events.map(channel.read).join(''))).toEqual({ to: address, cc: 'bob@example.com' });
-  });
-
-  test('by policy it is refused, without quoting what was found, or let through', async () => {
-    gate = await startGate([echo], { scrub: { email: 'block', card: 'off' } });
-    const blocked = await gate.ask(wire, prompt);
-    expect(blocked.status).toBe(400);
-    expect(wire.errorOf(blocked.text)).toMatchObject({ type: 'invalid_request_error', code: 'pii_blocked' });
-    expect(blocked.text).not.toContain('example.com');
-    expect(gate.upstream.calls).toHaveLength(0);
-    const passed = await gate.ask(wire, `card ${card}`);
-    expect(promptOf(gate.upstream.calls[0]?.json ?? {}).join('')).toBe(`card ${card}`);
-    expect(passed.text).toContain(card);
-  });
-
-  test('a prompt that repeats an earlier reply is masked the same way again', async () => {
-    gate = await startGate([echo]);
-    const first = wire.textOf((await gate.ask(wire, prompt, { more: { stream: true } })).text);
-    await gate.ask(wire, first, { headers: { 'cache-control': 'no-store' } });
-    const [a, b] = gate.upstream.calls.map(({ json }) => promptOf(json).join(''));
-    expect(b).toBe(a);
   });
 });

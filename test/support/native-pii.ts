@@ -1,15 +1,14 @@
-/** The slow and obvious way to find e-mail addresses and card numbers: try every start with every end. */
+/** The slow and obvious way to find e-mail addresses: try every beginning with every end. */
 
-/** A character of decoded text, and the position of its raw bytes. */
+/** A character of decoded text, and where its raw bytes lie. */
 export interface Char {
   readonly c: string;
   readonly start: number;
   readonly end: number;
 }
 
-/** A finding: from the character `from` up to, but not including, `to`. */
+/** A finding: from the character `from` up to, not including, `to`. */
 export interface Finding {
-  readonly kind: 'EMAIL' | 'CARD';
   readonly from: number;
   readonly to: number;
 }
@@ -84,74 +83,70 @@ function findEmails(text: readonly string[]): Finding[] {
     let to = Math.min(text.length, from + 254);
     while (to > at && !isDomain(text.slice(at + 1, to))) to--;
     if (from === at || to <= at) continue;
-    found.push({ kind: 'EMAIL', from, to });
+    found.push({ from, to });
     floor = to;
   }
   return found;
 }
 
-/** Whether a number next to `beside` is part of something longer. */
-function joins(beside: string | undefined, beyond: string | undefined): boolean {
-  if (beside === undefined) return false;
-  if (beside === '_') return true;
-  if (beside === '.' || beside === '-') return isDigit(beyond);
-  return isAlphanumeric(beside) && !isUnspaced(beside);
+/** What a character is looked for as: null, it is passed over. */
+function folded(c: string): string | null {
+  const code = c.codePointAt(0) ?? 0;
+  if (/^[\u{ad}\u{200b}-\u{200f}\u{202a}-\u{202e}\u{2060}-\u{2064}\u{feff}]$/u.test(c)) return null;
+  if (code >= 0xfe00 && code <= 0xfe0f) return null;
+  if (/^[\u{a0}\u{2000}-\u{200a}\u{202f}\u{205f}\u{3000}]$/u.test(c)) return ' ';
+  if (/^[\u{2010}-\u{2015}\u{2212}\u{fe58}\u{fe63}]$/u.test(c)) return '-';
+  if (code >= 0xff01 && code <= 0xff5e) return String.fromCodePoint(code - 0xfee0);
+  for (const [first, last] of [
+    [0x660, 0x669],
+    [0x6f0, 0x6f9],
+    [0x966, 0x96f],
+    [0x1d7ce, 0x1d7ff],
+  ] as const)
+    if (code >= first && code <= last) return String((code - first) % 10);
+  return c;
 }
 
-function passesLuhn(digits: string): boolean {
-  let sum = 0;
-  for (let i = 0; i < digits.length; i++) {
-    const digit = Number(digits[digits.length - 1 - i]) * (i % 2 === 1 ? 2 : 1);
-    sum += digit > 9 ? digit - 9 : digit;
+const escapes: Readonly<Record<string, string>> = {
+  n: ' ',
+  r: ' ',
+  t: ' ',
+  '"': '"',
+  '/': '/',
+  '\\': '\\',
+};
+
+/** A character as it is looked for, and the characters of the text that it stands for. */
+interface Looked {
+  readonly c: string;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** A text as values are looked for in it: look-alikes are folded, and escapes of JSON in JSON undone. */
+function lookedAt(text: readonly string[]): Looked[] {
+  const looked: Looked[] = [];
+  for (let at = 0; at < text.length; ) {
+    const c = text[at] ?? '';
+    const hex = text.slice(at + 2, at + 6).join('');
+    const code = /^\+?[0-9a-f]{4}$/i.test(hex) ? Number.parseInt(hex, 16) : 0xffff;
+    const simple = c === '\\' ? escapes[text[at + 1] ?? ''] : undefined;
+    const long = c === '\\' && text[at + 1] === 'u' && code < 0x80;
+    const length = long ? 6 : simple === undefined ? 1 : 2;
+    const into = long ? String.fromCodePoint(code) : (simple ?? folded(c));
+    if (into !== null) looked.push({ c: into, from: at, to: at + length });
+    at += length;
   }
-  return sum % 10 === 0;
+  return looked;
 }
 
-function isCard(written: string, alone: boolean): boolean {
-  if (!/^\d+(?:[ -]\d+)*$/.test(written)) return false;
-  const groups = written.split(/[ -]/);
-  const digits = groups.join('');
-  const sizes = groups.map((group) => group.length);
-  const grouped =
-    sizes[0] === 4 && sizes.slice(1, -1).every((size) => size >= 4 && size <= 6) && (sizes.at(-1) ?? 0) <= 6;
-  const spelled = alone && sizes.every((size) => size === 1);
-  const issued =
-    /^[3-6]/.test(digits) || (Number(digits.slice(0, 4)) >= 2221 && Number(digits.slice(0, 4)) <= 2720);
-  return (
-    digits.length >= 13 &&
-    digits.length <= 19 &&
-    (sizes.length === 1 || grouped || spelled) &&
-    issued &&
-    new Set(digits).size > 1 &&
-    passesLuhn(digits)
-  );
-}
-
-function findCards(text: readonly string[]): Finding[] {
-  const found: Finding[] = [];
-  const isGap = (at: number): boolean => text[at] === ' ' || text[at] === '-';
-  let floor = 0;
-  for (let from = 0; from < text.length; from++) {
-    if (from < floor || !isDigit(text[from]) || joins(text[from - 1], text[from - 2])) continue;
-    const first = !(from - 2 >= floor && isGap(from - 1) && isDigit(text[from - 2]));
-    for (let to = Math.min(text.length, from + 37); to >= from + 13; to--) {
-      const last = !(isGap(to) && isDigit(text[to + 1]));
-      if (joins(text[to], text[to + 1]) || !isCard(text.slice(from, to).join(''), first && last)) continue;
-      found.push({ kind: 'CARD', from, to });
-      floor = to;
-      break;
-    }
-  }
-  return found;
-}
-
-/** All findings of one text, in order. Bits of `kinds`: 1 e-mail addresses, 2 card numbers. */
-export function findPii(chars: readonly Char[], kinds: number): Finding[] {
-  const text = chars.map(({ c }) => c);
-  const emails = kinds & 1 && text.includes('@') ? findEmails(text) : [];
-  const cards = kinds & 2 && text.filter(isDigit).length >= 13 ? findCards(text) : [];
-  const apart = cards.filter((card) =>
-    emails.every((email) => card.to <= email.from || email.to <= card.from),
-  );
-  return [...emails, ...apart].sort((a, b) => a.from - b.from);
+/** All e-mail addresses of one text, in order. */
+export function findPii(chars: readonly Char[]): Finding[] {
+  const looked = lookedAt(chars.map(({ c }) => c));
+  if (!looked.some(({ c }) => c === '@')) return [];
+  return findEmails(looked.map(({ c }) => c)).map(({ from, to }) => {
+    const end = looked[to]?.from ?? chars.length;
+    // What has no width belongs to what stands before it.
+    return { from: looked[from]?.from ?? 0, to: to < looked.length ? end : chars.length };
+  });
 }

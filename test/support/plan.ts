@@ -14,7 +14,7 @@ import type { Exchange } from '../../src/exchange/exchange.ts';
 import { inspect } from '../../src/inspect/inspect.ts';
 import { endpointsByPath } from '../../src/listen/endpoints.ts';
 import { retryBudget } from '../../src/native/retries.ts';
-import { createScrubPolicy } from '../../src/scrub/policy.ts';
+import { createScrubPolicies } from '../../src/scrub/policy.ts';
 import { createHealthBook } from '../../src/upstream/health.ts';
 import type { PeerHints } from '../../src/upstream/hints.ts';
 import { createProvider } from '../../src/upstream/provider.ts';
@@ -102,7 +102,8 @@ export async function startPlan(
         detach: () => {},
         park: () => {},
       };
-      const request = inspect(exchange, createScrubPolicy(config.scrub).finder, Buffer.alloc(32));
+      const key = Buffer.alloc(32);
+      const request = inspect(exchange, createScrubPolicies(config.scrub, key).of('').request, key);
       if (request instanceof Refusal) throw new Error(request.text);
       const plan = { pattern: testModel, steps, drops: false };
       return came(await attempt(plan, exchange, request, clock() + 10_000, deps, clock()));

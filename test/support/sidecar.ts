@@ -18,8 +18,8 @@ export type ConfigInput = z.input<typeof configSchema>;
 
 /** A record as its line in the log has it. */
 export type LoggedRecord = Omit<ExchangeRecord, BesideTheLine> & {
-  readonly emails: number;
-  readonly cards: number;
+  readonly scrubbed: string;
+  readonly scrubbedReply: string;
 };
 
 /** A sidecar inside the test process. */

@@ -262,3 +262,12 @@ export const resets: Script = (call) => call.reset();
 
 /** Never answers. */
 export const hangs: Script = () => {};
+
+/** Every placeholder has this form. */
+export const placeholders = /\[[A-Z][A-Z0-9_]*_[0-9A-Z]{6}\]/g;
+
+/** Answers with the first placeholder of the request. @param pieces of the text that is said */
+export const echoes =
+  (wire: ProviderWire, pieces: (token: string) => readonly string[]): Script =>
+  (call) =>
+    answers(wire, ...pieces(call.body.toString().match(placeholders)?.[0] ?? ''))(call);

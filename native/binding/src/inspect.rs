@@ -12,19 +12,20 @@ use sidegate_core::tier::features::{FEATURES, SHAPES, TIERS};
 use sidegate_core::tier::lexicon::LEXICON;
 
 use crate::numbers::Endpoint;
-use crate::pii::finder as finder_of;
-use crate::require_room;
+use crate::pii::policy as policy_of;
+use crate::{invalid, require_room};
 
 /// Looks a request body through in one pass, and replaces personal data by placeholders.
 ///
-/// `finder`: of `piiFinder`; what it finds is replaced. `classify`: put it in a tier.
+/// `policy`: of `piiPolicy`: what is replaced, and by what. `scope`: whose values they are, UTF-8; another's have other
+/// placeholders. `classify`: put it in a tier.
 /// `key`: of the HMAC over the body that leaves.
 /// `regs`: at least `bodySize.INSPECT_HEAD` registers, and `bodySize.VALUE` for each distinct value that may be found;
 /// see `BodyRegister`.
 /// `digests`: 64 bytes, written only when the status is `Fine`: SHA-256 of the body, then HMAC-SHA-256 of
 /// the SHA-256 of the body that leaves.
 ///
-/// Returns the edited body if something was replaced. Throws on an unknown endpoint or finder, or arrays that are
+/// Returns the edited body if something was replaced. Throws on an unknown endpoint or policy, or arrays that are
 /// too short.
 #[napi]
 #[allow(clippy::too_many_arguments)]
@@ -32,17 +33,19 @@ pub fn inspect<'env>(
     env: &'env Env,
     body: &[u8],
     endpoint: Endpoint,
-    finder: u32,
+    policy: u32,
+    scope: &[u8],
     classify: bool,
     key: &[u8],
     mut regs: Uint32ArraySlice,
     mut digests: Uint8ArraySlice,
 ) -> Result<Option<BufferSlice<'env>>> {
-    let finder = finder_of(finder)?;
+    let policy = policy_of(policy)?;
+    let scope = std::str::from_utf8(scope).map_err(|_| invalid("scope must be UTF-8"))?;
     require_room(regs.len(), INSPECT_HEAD)?;
     require_room(digests.len(), 64)?;
     let values_max = values_max(regs.len());
-    let inspection = look(body, endpoint.into(), finder, classify, key, values_max);
+    let inspection = look(body, endpoint.into(), policy, scope, classify, key, values_max);
     // SAFETY: the body and the key are not looked at any more, so these are the only views even of memory
     // they share.
     write_inspection(&inspection, unsafe { regs.as_mut() });

@@ -37,8 +37,13 @@ mirror! {
     "What each register of `inspect` holds."
     BodyRegister, sidegate_core::request::registers::Register {
         Status, FaultAt, FaultField, ModelStart, ModelEnd, Flags, TokensMax, Choices, TextBytes, TextChars, TextSpans,
-        StreamOptionsStart, StreamOptionsEnd, FirstField, Fields, Values, Counts,
+        StreamOptionsStart, StreamOptionsEnd, FirstField, Fields, Values, Found, Counts,
     }
+}
+
+mirror! {
+    "What becomes of a value of personal data."
+    PiiAction, sidegate_core::pii::policy::Action { Off, Tokenise, Redact, Mask, Hash, Block, Report }
 }
 
 mirror! {

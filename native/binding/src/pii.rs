@@ -1,34 +1,33 @@
-//! Kinds of personal data, and finders of them.
+//! Personal data: its kinds, and what a configuration does with them.
 
 use std::sync::{PoisonError, RwLock};
 
-use napi::Result;
+use napi::bindgen_prelude::{BufferSlice, Uint32ArraySlice};
+use napi::{Env, Result};
 use napi_derive::napi;
-use sidegate_core::pii::finder::Finder;
-use sidegate_core::pii::kinds::{KINDS, KindSet};
+use sidegate_core::pii::custom::Custom;
+use sidegate_core::pii::document::scrub_document as scrub;
+use sidegate_core::pii::finder::Finding;
+use sidegate_core::pii::kinds::KINDS;
+use sidegate_core::pii::policy::{Action, CustomKind, KINDS_MAX, Policy};
+use sidegate_core::pii::stream::Stream;
+use sidegate_core::shared::digest::sha256;
 
-use crate::invalid;
-
-/// Finders by number, shared by all threads: one for each set of kinds requested so far. None is ever closed, so none
-/// disappears while a request uses it.
-static FINDERS: RwLock<Vec<(KindSet, &'static Finder)>> = RwLock::new(Vec::new());
-/// Far more sets than reloads of a configuration ever produce.
-const FINDERS_MAX: usize = 4096;
+use crate::numbers::PiiAction;
+use crate::{invalid, require_room};
 
 /// A kind of personal data.
 #[napi(object)]
 pub struct PiiKind {
-    /// In the configuration and in metrics.
+    /// In the configuration, logs and metrics, and in capitals in placeholders.
     pub name: String,
-    /// The name of its count in log lines.
-    pub counted: String,
-    /// `EMAIL` for placeholders such as `[EMAIL_1]`.
-    pub placeholder: String,
     /// One of it, within a sentence.
     pub one: String,
     /// Several, at a sentence's beginning.
     pub several: String,
-    /// Masked unless configured otherwise.
+    /// A credential, which is never restored.
+    pub secret: bool,
+    /// Replaced unless configured otherwise.
     pub on: bool,
 }
 
@@ -40,35 +39,142 @@ pub fn pii_kinds() -> Vec<PiiKind> {
         .iter()
         .map(|kind| PiiKind {
             name: text(kind.name),
-            counted: text(kind.counted),
-            placeholder: text(kind.placeholder),
             one: text(kind.one),
             several: text(kind.several),
+            secret: kind.secret,
             on: kind.on,
         })
         .collect()
 }
 
-/// Gives the number of the finder that looks for these kinds, by their names.
-///
-/// Throws on a name that is no kind's, and once there are 4,096 different sets.
-#[napi]
-pub fn pii_finder(kinds: Vec<String>) -> Result<u32> {
-    let kinds = KindSet::named(kinds.iter().map(String::as_str));
-    let kinds = kinds.ok_or_else(|| invalid("no such kind of personal data"))?;
-    let mut finders = FINDERS.write().unwrap_or_else(PoisonError::into_inner);
-    if let Some(known) = finders.iter().position(|&(others, _)| others == kinds) {
-        return Ok(known as u32);
-    }
-    if finders.len() == FINDERS_MAX {
-        return Err(invalid("too many sets of kinds of personal data"));
-    }
-    finders.push((kinds, Box::leak(Box::new(Finder::new(kinds)))));
-    Ok(finders.len() as u32 - 1)
+/// What is done with the values of a kind.
+#[napi(object)]
+pub struct PiiRule {
+    /// The kind's name.
+    pub name: String,
+    /// What becomes of its values.
+    pub action: PiiAction,
+    /// A regular expression that defines a kind of the configuration's own.
+    pub pattern: Option<String>,
+    /// Words that define one.
+    pub words: Option<Vec<String>>,
 }
 
-/// The finder of a number.
-pub(crate) fn finder(number: u32) -> Result<&'static Finder> {
-    let finders = FINDERS.read().unwrap_or_else(PoisonError::into_inner);
-    finders.get(number as usize).map(|&(_, finder)| finder).ok_or_else(|| invalid("no such finder"))
+/// Policies by number, shared by all threads: one for each that was asked for so far. None is ever closed, so none
+/// disappears while a request uses it.
+static POLICIES: RwLock<Vec<(Vec<u8>, &'static Policy)>> = RwLock::new(Vec::new());
+/// Far more than reloads of a configuration ever produce.
+const POLICIES_MAX: usize = 4096;
+
+/// Gives the number of a policy: what is looked for, and what becomes of it.
+///
+/// `rules`: kinds that are not named are off. `allowed`: values that stay as they are, in any case. `key`: of what
+/// placeholders are made of. Throws where a kind is unknown or a pattern can't be searched for in linear time, and once
+/// there are 4,096 different policies.
+#[napi]
+pub fn pii_policy(rules: Vec<PiiRule>, allowed: Vec<String>, key: &[u8]) -> Result<u32> {
+    let mut actions = Vec::new();
+    let mut custom = Vec::new();
+    // What makes two policies the same.
+    let mut text = format!("{allowed:?} {key:?}");
+    for PiiRule { name, action, pattern, words } in rules {
+        let action = Action::from(action);
+        text.push_str(&format!(" {name:?} {action:?} {pattern:?} {words:?}"));
+        let found = match (pattern, words) {
+            (Some(pattern), _) => Custom::pattern(&pattern),
+            (None, Some(words)) => Custom::words(words.iter().map(String::as_str)),
+            (None, None) => {
+                actions.push((name, action));
+                continue;
+            }
+        };
+        let found = found.map_err(|why| invalid(&format!("{name}: {why}")))?;
+        custom.push(CustomKind { name, custom: found, action });
+    }
+    let digest = sha256(text.as_bytes()).to_vec();
+    let mut policies = POLICIES.write().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = policies.iter().position(|(other, _)| *other == digest) {
+        return Ok(known as u32);
+    }
+    if policies.len() == POLICIES_MAX {
+        return Err(invalid("too many policies of personal data"));
+    }
+    let actions: Vec<_> = actions.iter().map(|(name, action)| (name.as_str(), *action)).collect();
+    let allowed: Vec<&str> = allowed.iter().map(String::as_str).collect();
+    let policy = Policy::new(&actions, custom, &allowed, key).map_err(|why| invalid(&why))?;
+    policies.push((digest, Box::leak(Box::new(policy))));
+    Ok(policies.len() as u32 - 1)
+}
+
+/// The policy of a number.
+pub(crate) fn policy(number: u32) -> Result<&'static Policy> {
+    let policies = POLICIES.read().unwrap_or_else(PoisonError::into_inner);
+    policies.get(number as usize).map(|&(_, policy)| policy).ok_or_else(|| invalid("no such policy"))
+}
+
+/// The values in a text: for each its kind's number, then where it begins and ends, in bytes of UTF-8. `label`: what the
+/// text is called. Throws on an unknown policy.
+#[napi]
+pub fn pii_find(policy: u32, text: String, label: String) -> Result<Vec<u32>> {
+    let policy = self::policy(policy)?;
+    let mut found = Vec::new();
+    policy.finder.find(&text, &label, &mut found);
+    found.retain(|finding| !policy.allows(&text[finding.range.clone()]));
+    let numbers = |Finding { kind, range }: Finding| [u32::from(kind), range.start as u32, range.end as u32];
+    Ok(found.into_iter().flat_map(numbers).collect())
+}
+
+/// A text that comes in pieces, whose values are replaced.
+#[napi]
+pub struct PiiStream {
+    policy: &'static Policy,
+    scope: String,
+    stream: Stream,
+}
+
+#[napi]
+impl PiiStream {
+    /// `scope`: whose values they are. Throws on an unknown policy.
+    #[napi(constructor)]
+    pub fn new(policy: u32, scope: String) -> Result<Self> {
+        Ok(PiiStream { policy: self::policy(policy)?, scope, stream: Stream::default() })
+    }
+
+    /// Takes a piece in, and gives out what no later piece can change; `last`: all of it.
+    #[napi]
+    pub fn push(&mut self, piece: String, last: bool) -> String {
+        self.stream.push(self.policy, &self.scope, &piece, last)
+    }
+
+    /// How often a value of each kind occurred, by its number; empty if nothing was found.
+    #[napi]
+    pub fn counts(&self) -> Vec<u32> {
+        self.stream.counts.clone()
+    }
+}
+
+/// How many kinds there may be, those of a configuration included.
+#[napi]
+pub const PII_KINDS_MAX: u32 = KINDS_MAX as u32;
+
+/// Replaces the values in all strings of a JSON document. `scope`: whose they are. `counts`: at least [`PII_KINDS_MAX`]
+/// registers, for how often a value of each kind occurs; unset where this gives 0 for it.
+///
+/// Returns the edited document if something was replaced. Throws if the registers are too few.
+#[napi]
+pub fn scrub_document<'env>(
+    env: &'env Env,
+    body: &[u8],
+    policy: u32,
+    scope: &[u8],
+    mut counts: Uint32ArraySlice,
+) -> Result<Option<BufferSlice<'env>>> {
+    require_room(counts.len(), KINDS_MAX)?;
+    let scope = std::str::from_utf8(scope).map_err(|_| invalid("scope must be UTF-8"))?;
+    let Some(scrubbed) = scrub(body, self::policy(policy)?, scope) else { return Ok(None) };
+    // SAFETY: the document is not looked at any more, so this is the only view of memory they might share.
+    let counts = unsafe { counts.as_mut() };
+    counts[..KINDS_MAX].fill(0);
+    counts.iter_mut().zip(&scrubbed.counts).for_each(|(register, count)| *register = *count);
+    scrubbed.body.map(|edited| BufferSlice::from_data(env, edited)).transpose()
 }

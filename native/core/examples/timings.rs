@@ -4,8 +4,8 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use sidegate_core::json::walker::Walker;
-use sidegate_core::pii::finder::Finder;
-use sidegate_core::pii::kinds::KindSet;
+use sidegate_core::pii::kinds::KINDS;
+use sidegate_core::pii::policy::{Action, Policy};
 use sidegate_core::reply::read::{Dialect, read};
 use sidegate_core::reply::sse::Scanner;
 use sidegate_core::request::endpoint::Endpoint;
@@ -47,10 +47,11 @@ fn main() {
         time("hmac", calls, || {
             black_box(hmac_sha256(b"key", black_box(bytes)));
         });
-        for (name, kinds) in [("nothing", KindSet::NONE), ("all", KindSet::ALL)] {
-            let finder = Finder::new(kinds);
+        for (name, action) in [("nothing", Action::Off), ("all", Action::Tokenise)] {
+            let actions: Vec<_> = KINDS.iter().map(|kind| (kind.name, action)).collect();
+            let policy = Policy::new(&actions, Vec::new(), &[], b"key").expect("all kinds are known");
             time(&format!("inspect, scrub {name}"), calls, || {
-                black_box(inspect(black_box(bytes), Endpoint::Chat, &finder, false, b"key", 4096));
+                black_box(inspect(black_box(bytes), Endpoint::Chat, &policy, "", false, b"key", 4096));
             });
         }
     }

@@ -1,33 +1,48 @@
 //! What leaves in place of a body with personal data in it.
 
-use sidegate_core::pii::finder::Finder;
-use sidegate_core::pii::kinds::{KINDS, KindSet};
+use sidegate_core::pii::kinds::KINDS;
+use sidegate_core::pii::policy::{Action, Policy};
 use sidegate_core::request::endpoint::Endpoint;
 use sidegate_core::request::facts::Verdict;
 use sidegate_core::request::inspect::{Inspection, inspect};
-use sidegate_core::request::registers::{INSPECT_HEAD, Register, values_max, write_inspection};
+use sidegate_core::request::registers::{INSPECT_HEAD, Register, VALUE, values_max, write_inspection};
 use sidegate_core::shared::digest::{hmac_sha256, sha256};
 
-fn all() -> Finder {
-    Finder::new(KindSet::ALL)
+fn policy(action: Action) -> Policy {
+    let actions: Vec<_> = ["email", "card"].map(|name| (name, action)).into();
+    Policy::new(&actions, Vec::new(), &["noreply@anthropic.com"], b"secret").unwrap()
 }
 
-fn look(body: &str, endpoint: Endpoint) -> Inspection {
-    inspect(body.as_bytes(), endpoint, &all(), false, b"key", 100)
+fn kind(name: &str) -> usize {
+    KINDS.iter().position(|kind| kind.name == name).unwrap()
+}
+
+/// The placeholder of an address.
+fn token(value: &str) -> String {
+    policy(Action::Tokenise).replacement(kind("email") as u8, value, "acme", 0).unwrap()
+}
+
+fn look(body: &str, action: Action) -> Inspection {
+    inspect(body.as_bytes(), Endpoint::Chat, &policy(action), "acme", false, b"key", 100)
+}
+
+fn edited(body: &str, action: Action) -> String {
+    let body = look(body, action).scrubbed.body.unwrap_or_else(|| body.into());
+    String::from_utf8(body).unwrap()
 }
 
 #[test]
 fn personal_data_is_replaced() {
     let body = r#"{"a@b.cc":"a@b.cc","model":"a@b.cc","x":[{"c\u0040d.ee":1,"signature":"a@b.cc","encrypted_content":["a@b.cc"]},
-        "\n4111 1111 1111 1111\t[EMAIL_2] a\u0040b\u002ecc"],"stream_options":{"include_usage":true},"user":"e@f.gg"}"#;
-    let edited = r#"{"a@b.cc":"[EMAIL_1]","model":"a@b.cc","x":[{"[EMAIL_3]":1,"signature":"a@b.cc","encrypted_content":["a@b.cc"]},
-        "\n[CARD_1]\t[EMAIL_2] [EMAIL_1]"],"stream_options":{"include_usage":true},"user":"[EMAIL_4]"}"#;
-    let inspection = look(body, Endpoint::Chat);
+        "\n4111 1111 1111 1111\t a\u0040b\u002ecc noreply@anthropic.com"],"stream_options":{"include_usage":true},"user":"e@f.gg"}"#;
+    let edited = r#"{"a@b.cc":"[EMAIL]","model":"a@b.cc","x":[{"[EMAIL]":1,"signature":"a@b.cc","encrypted_content":["a@b.cc"]},
+        "\n[CARD]\t [EMAIL] noreply@anthropic.com"],"stream_options":{"include_usage":true},"user":"[EMAIL]"}"#;
+    let inspection = look(body, Action::Redact);
     assert_eq!(
         inspection.scrubbed.body.as_deref().map(|body| std::str::from_utf8(body).unwrap()),
         Some(edited)
     );
-    let mut registers = [0; INSPECT_HEAD + 3 * 100];
+    let mut registers = [0; INSPECT_HEAD + VALUE * 100];
     write_inspection(&inspection, &mut registers);
     let reg = |register: Register| registers[register as usize];
     let part = |start: Register| &edited[reg(start) as usize..registers[start as usize + 1] as usize];
@@ -35,71 +50,82 @@ fn personal_data_is_replaced() {
         (part(Register::ModelStart), part(Register::StreamOptionsStart)),
         ("a@b.cc", r#"{"include_usage":true}"#)
     );
-    assert_eq!((reg(Register::FirstField), reg(Register::Values)), (1, 4));
-    assert_eq!(registers[Register::Counts as usize..][..2], [4, 1]);
-    let values: Vec<_> = registers[INSPECT_HEAD..INSPECT_HEAD + 12]
-        .chunks(3)
-        .map(|three| (three[0] >> 24, three[0] & 0xFF_FFFF, &body[three[1] as usize..three[2] as usize]))
+    assert_eq!((reg(Register::FirstField), reg(Register::Values), reg(Register::Found)), (1, 0, 5));
+    let count = |name: &str| registers[Register::Counts as usize + kind(name)];
+    assert_eq!((count("email"), count("card")), (4, 1));
+}
+
+#[test]
+fn placeholders_lead_back_to_their_values() {
+    let body = r#"{"x":["a@b.cc a\u0040b.cc","c@d.ee"],"y":{"e@f.gg":"c@d.ee"}}"#;
+    let inspection = look(body, Action::Tokenise);
+    let text = String::from_utf8(inspection.scrubbed.body.clone().unwrap()).unwrap();
+    let [a, c, e] = ["a@b.cc", "c@d.ee", "e@f.gg"].map(token);
+    assert_eq!(text, format!(r#"{{"x":["{a} {a}","{c}"],"y":{{"{e}":"{c}"}}}}"#));
+    let mut registers = [0; INSPECT_HEAD + VALUE * 100];
+    write_inspection(&inspection, &mut registers);
+    let values: Vec<_> = registers[INSPECT_HEAD..INSPECT_HEAD + VALUE * 3]
+        .chunks(VALUE)
+        .map(|four| [&text[four[0] as usize..four[1] as usize], &body[four[2] as usize..four[3] as usize]])
         .collect();
-    let expected =
-        [(0, 1, "a@b.cc"), (0, 3, r"c\u0040d.ee"), (1, 1, "4111 1111 1111 1111"), (0, 4, "e@f.gg")];
-    assert_eq!(values, expected);
-    let none = inspect(body.as_bytes(), Endpoint::Chat, &Finder::default(), false, b"key", 100);
-    assert_eq!((none.scrubbed.body, none.scrubbed.counts), (None, [0; KINDS.len()]));
+    assert_eq!(values, [[a.as_str(), "a@b.cc"], [&c, "c@d.ee"], [&e, "e@f.gg"]]);
+    // Another tenant's are others.
+    let other = inspect(body.as_bytes(), Endpoint::Chat, &policy(Action::Tokenise), "b", false, b"key", 100);
+    assert!(!String::from_utf8(other.scrubbed.body.unwrap()).unwrap().contains(&a));
+}
+
+#[test]
+fn what_looks_the_same_is_found() {
+    for value in [
+        "\u{ff14}111 1111 1111 1111",
+        "4111\u{a0}1111\u{a0}1111\u{a0}1111",
+        "41\u{200b}11111111111111",
+        "4111\u{2011}1111\u{2011}1111\u{2011}1111",
+        r"\uff14111111111111111",
+        r"4111\u00201111\u00201111\u00201111",
+    ] {
+        let body = format!(r#"{{"x":"card {value}."}}"#);
+        assert_eq!(edited(&body, Action::Redact), r#"{"x":"card [CARD]."}"#, "{value}");
+    }
+    // In the arguments of a tool call, which are JSON in JSON.
+    let body = r#"{"arguments":"{\"to\":\"x\\n4111111111111111\\n\",\"cc\":\"a\\u0040b.cc\"}"}"#;
+    let expected = r#"{"arguments":"{\"to\":\"x\\n[CARD]\\n\",\"cc\":\"[EMAIL]\"}"}"#;
+    assert_eq!(edited(body, Action::Redact), expected);
 }
 
 #[test]
 fn short_strings_and_keys_are_searched_too() {
-    for (body, edited) in [
-        (r#"{"x":"4111111111111111"}"#, r#"{"x":"[CARD_1]"}"#),
-        (r#"{"x":"4222222222222"}"#, r#"{"x":"[CARD_1]"}"#),
-        (r#"{"x":"\u0034222222222222"}"#, r#"{"x":"[CARD_1]"}"#),
-        (r#"{"x":"\n4222222222222\n"}"#, r#"{"x":"\n[CARD_1]\n"}"#),
-        (r#"{"x":{"a@b.cc":1}}"#, r#"{"x":{"[EMAIL_1]":1}}"#),
-        (r#"{"x":[["a@b.cc"]]}"#, r#"{"x":[["[EMAIL_1]"]]}"#),
-        (r#"{"x":"a\u0040b.cc"}"#, r#"{"x":"[EMAIL_1]"}"#),
+    for (body, expected) in [
+        (r#"{"x":"4222222222222"}"#, r#"{"x":"[CARD]"}"#),
+        (r#"{"x":"\u0034222222222222"}"#, r#"{"x":"[CARD]"}"#),
+        (r#"{"x":{"a@b.cc":1}}"#, r#"{"x":{"[EMAIL]":1}}"#),
+        (r#"{"x":[["a@b.cc"]]}"#, r#"{"x":[["[EMAIL]"]]}"#),
     ] {
-        let inspection = look(body, Endpoint::Messages);
-        assert_eq!(inspection.scrubbed.body.as_deref(), Some(edited.as_bytes()), "{body}");
+        assert_eq!(edited(body, Action::Redact), expected, "{body}");
     }
 }
 
 #[test]
-fn numbers_in_use_are_passed_over() {
-    for (text, number) in [
-        ("[EMAIL_2]", 1),
-        ("[EMAIL_1]", 2),
-        ("[EMAIL_1] [EMAIL_2]", 3),
-        (r"\u005bEMAIL_1]", 2),
-        (r"[EMAI\u004C_\u0031\u005d", 2),
-        ("[EMAIL_01] [EMAIL_1 [EMAIL_] [CARD_1] [EMAIL_99999999999] EMAIL_1]", 1),
-    ] {
-        for body in [format!(r#"{{"x":"a@b.cc {text}"}}"#), format!(r#"{{"{text}":0,"y":{{"z":"a@b.cc"}}}}"#)]
-        {
-            let inspection = look(&body, Endpoint::Chat);
-            assert_eq!(inspection.scrubbed.values[0].number, number, "{body}");
-        }
+fn each_action_has_its_effect() {
+    let body = r#"{"x":"4111 1111 1111 1111"}"#;
+    assert_eq!(edited(body, Action::Mask), r#"{"x":"****1111"}"#);
+    for action in [Action::Off, Action::Block, Action::Report] {
+        let inspection = look(body, action);
+        assert!(inspection.scrubbed.body.is_none());
+        assert_eq!(inspection.scrubbed.counts.iter().sum::<u32>(), u32::from(action != Action::Off));
     }
 }
 
 #[test]
 fn there_is_room_for_so_many_values() {
     let body = r#"{"x":["a@b.cc","a@b.cc","c@d.ee"]}"#;
-    let verdict = |values| inspect(body.as_bytes(), Endpoint::Chat, &all(), false, b"", values).verdict;
+    let verdict = |values| {
+        inspect(body.as_bytes(), Endpoint::Chat, &policy(Action::Tokenise), "", false, b"", values).verdict
+    };
     assert_eq!(verdict(2), Verdict::Fine);
     assert_eq!(verdict(1), Verdict::TooManyValues(body.find("c@d").unwrap()));
     assert_eq!(values_max(0), 0);
-    assert_eq!([0, 2, 3, 7].map(|more| values_max(INSPECT_HEAD + more)), [0, 0, 1, 2]);
-}
-
-#[test]
-fn placeholders_in_a_body_cost_nothing() {
-    // Each number is looked up, not searched for.
-    let taken: String = (1..30_000).map(|number| format!("[EMAIL_{number}]")).collect();
-    let values: Vec<String> = (0..1000).map(|number| format!("x{number}@b.cc")).collect();
-    let body = format!(r#"{{"x":"{taken}","y":"{}"}}"#, values.join(" "));
-    let inspection = inspect(body.as_bytes(), Endpoint::Chat, &all(), false, b"", 1000);
-    assert_eq!(inspection.scrubbed.values[999].number, 30_999);
+    assert_eq!([0, 3, 4, 9].map(|more| values_max(INSPECT_HEAD + more)), [0, 0, 1, 2]);
 }
 
 #[test]
@@ -112,8 +138,8 @@ fn digests_are_of_what_came_and_what_leaves() {
     );
     assert_eq!(hex(&sha256(b"abc")), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     let body = r#"{"x":"a@b.cc"}"#;
-    let inspection = look(body, Endpoint::Chat);
+    let inspection = look(body, Action::Redact);
     assert_eq!(inspection.digests[0], sha256(body.as_bytes()));
-    let leaves = sha256(br#"{"x":"[EMAIL_1]"}"#);
+    let leaves = sha256(br#"{"x":"[EMAIL]"}"#);
     assert_eq!(inspection.digests[1], hmac_sha256(b"key", &leaves));
 }

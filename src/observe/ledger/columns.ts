@@ -1,5 +1,4 @@
 /** The columns of the ledger. A row of a table here is a column: read from the record, written, and exported by name. */
-import { piiKinds } from '../../native/pii.ts';
 import type { ExchangeRecord } from '../record.ts';
 
 /** A column and how it is read from a record. */
@@ -13,9 +12,7 @@ const wholeUs = (ms: number): number => Math.round(ms * 1000);
 
 /** `email:2,card:1`: kinds of personal data that were found, never the text. */
 const findingsText = ({ findings }: ExchangeRecord): string =>
-  piiKinds
-    .flatMap(({ name }, kind) => ((findings[kind] ?? 0) > 0 ? [`${name}:${findings[kind]}`] : []))
-    .join();
+  findings.map(({ kind, count }) => `${kind}:${count}`).join();
 
 /** Columns of text. The first is what makes a row unique. */
 export const textColumns: readonly Column<string>[] = [

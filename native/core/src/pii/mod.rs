@@ -1,9 +1,18 @@
 //! Personal data: finding it in text, and replacing it in a document.
 //!
-//! A kind is a row of [`kinds::KINDS`] and a file in `kinds/`; nothing else names it.
+//! A kind is a row of [`kinds::KINDS`] and a matcher in a file of `kinds/`; nothing else names it.
 
-mod digits;
+mod checks;
+pub mod context;
+pub mod custom;
+pub mod document;
+mod edges;
 pub mod finder;
+mod fold;
+pub mod kind_set;
 pub mod kinds;
 pub mod matcher;
+pub mod number;
+pub mod policy;
 pub mod scrub;
+pub mod stream;

@@ -1,7 +1,7 @@
 //! What the pipeline must know about a request's body, found in one pass over its bytes.
 
 use crate::json::walker::Fault;
-use crate::pii::finder::Finder;
+use crate::pii::policy::Policy;
 use crate::pii::scrub::{Scrubbed, Scrubber};
 use crate::request::endpoint::Endpoint;
 use crate::request::facts::{Facts, Verdict};
@@ -26,26 +26,28 @@ pub struct Inspection {
 /// The features that a body's tier is decided by; `None`: it has a fault.
 pub fn features(body: &[u8], endpoint: Endpoint) -> Option<(Facts, Features)> {
     let body = std::str::from_utf8(body).ok()?;
-    let nothing = Finder::default();
-    let mut inspector = Inspector::new(body, endpoint, Scrubber::new(body, &nothing, 0));
+    let nothing = Policy::default();
+    let mut inspector = Inspector::new(body, endpoint, Scrubber::new(body, &nothing, "", 0));
     inspector.gatherer = Some(Gatherer::default());
     inspector.walk().ok()?;
     let features = inspector.classify()?;
     (inspector.refusal == Verdict::Fine).then_some((inspector.facts, features))
 }
 
-/// Inspects `body`: checks it, reads what it says, and replaces the personal data that `finder` finds, of which
-/// there may be at most `values_max` distinct values. `classify`: puts it in a tier too. `key` is for the digest
+/// Inspects `body`: checks it, reads what it says, and replaces the personal data that `policy` is about, of which
+/// there may be at most `values_max` distinct values to restore. `scope`: whose they are. `classify`: puts it in a tier too. `key` is for the digest
 /// of the body that leaves.
+#[allow(clippy::too_many_arguments)]
 pub fn inspect(
     body: &[u8],
     endpoint: Endpoint,
-    finder: &Finder,
+    policy: &Policy,
+    scope: &str,
     classify: bool,
     key: &[u8],
     values_max: usize,
 ) -> Inspection {
-    match examine(body, endpoint, finder, classify, values_max) {
+    match examine(body, endpoint, policy, scope, classify, values_max) {
         Ok((facts, scrubbed)) => {
             let plain = sha256(body);
             // Keyed over the digest: hashing a long body a second time would cost as much as all else together.
@@ -60,7 +62,8 @@ pub fn inspect(
 fn examine(
     body: &[u8],
     endpoint: Endpoint,
-    finder: &Finder,
+    policy: &Policy,
+    scope: &str,
     classify: bool,
     values_max: usize,
 ) -> Result<(Facts, Scrubbed), Verdict> {
@@ -68,7 +71,7 @@ fn examine(
         return Err(Verdict::Invalid(u32::MAX as usize));
     }
     let body = std::str::from_utf8(body).map_err(|error| Verdict::NotUtf8(error.valid_up_to()))?;
-    let mut inspector = Inspector::new(body, endpoint, Scrubber::new(body, finder, values_max));
+    let mut inspector = Inspector::new(body, endpoint, Scrubber::new(body, policy, scope, values_max));
     inspector.gatherer = classify.then(Gatherer::default);
     inspector.walk().map_err(|fault| match fault {
         Fault::Grammar(at) => Verdict::Invalid(at),
@@ -81,6 +84,5 @@ fn examine(
         return Err(Verdict::TooManyValues(at));
     }
     inspector.classify();
-    let scrubbed = inspector.scrubber.finish().ok_or(Verdict::TooManyValues(0))?;
-    Ok((inspector.facts, scrubbed))
+    Ok((inspector.facts, inspector.scrubber.finish()))
 }

@@ -31,6 +31,8 @@ pub(crate) struct Inspector<'b> {
     prompt: bool,
     /// That field's name.
     root: Key,
+    /// The last member's name.
+    label: Option<Text>,
     /// Where the conversation's texts are, if anyone wants to know.
     pub gatherer: Option<Gatherer>,
 }
@@ -51,6 +53,7 @@ impl<'b> Inspector<'b> {
             thinking_disabled: false,
             prompt: false,
             root: Key::Other,
+            label: None,
             gatherer: None,
         }
     }
@@ -105,8 +108,9 @@ impl<'b> Inspector<'b> {
             _ => {}
         }
         if self.walker.depth() > 1 {
-            self.scrubber.look(text);
+            self.scrubber.look(text, None);
         }
+        self.label = Some(text);
     }
 
     fn root_key(&mut self, key: Key) {
@@ -315,7 +319,7 @@ impl<'b> Inspector<'b> {
             Key::Signature | Key::EncryptedContent | Key::ThoughtSignature | Key::ThoughtSignatureSnake
         );
         if !model && !signed {
-            self.scrubber.look(text);
+            self.scrubber.look(text, self.label);
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Offsets and counts are bytes unless said otherwise; what does not fit 32 bits is clamped.
 
-use crate::pii::kinds::KINDS;
+use crate::pii::policy::KINDS_MAX;
 use crate::request::facts::Verdict;
 use crate::request::field::Field;
 use crate::request::inspect::Inspection;
@@ -44,11 +44,13 @@ pub enum Register {
     FirstField,
     /// Top-level members.
     Fields,
-    /// Distinct values of personal data.
+    /// Distinct values of personal data that are to be restored.
     Values,
-    /// The first of the counts by kind: how often a value of each occurs. Behind them come three registers for each
-    /// distinct value: the number of its kind in the upper 8 bits and its own in the lower 24, then start and end of its
-    /// first occurrence, raw, in the original body.
+    /// How often values of any kind occur.
+    Found,
+    /// The first of the counts by kind: how often a value of each occurs, unset if nothing was found. Behind them come
+    /// four registers for each distinct value: start and end of its first placeholder in the body that leaves, then
+    /// start and end of its first occurrence, raw, in the original body.
     Counts,
 }
 
@@ -74,10 +76,10 @@ pub enum Status {
 }
 
 /// Registers of an inspection before its values.
-pub const INSPECT_HEAD: usize = COUNTS + KINDS.len();
+pub const INSPECT_HEAD: usize = COUNTS + KINDS_MAX;
 const COUNTS: usize = Register::Counts as usize;
 /// Registers of a value.
-pub const VALUE: usize = 3;
+pub const VALUE: usize = 4;
 
 /// How many distinct values fit so many registers.
 pub fn values_max(registers: usize) -> usize {
@@ -111,13 +113,14 @@ pub fn write_inspection(inspection: &Inspection, registers: &mut [u32]) {
         moved(facts.insert_at),
         clamp(facts.fields),
         clamp(scrubbed.values.len()),
+        scrubbed.counts.iter().sum(),
     ];
     put(registers, &head);
     put(registers.get_mut(COUNTS..).unwrap_or_default(), &scrubbed.counts);
     let values = registers.get_mut(INSPECT_HEAD..).unwrap_or_default();
-    for (three, value) in values.chunks_exact_mut(VALUE).zip(&scrubbed.values) {
-        let name = u32::from(value.kind) << 24 | value.number;
-        put(three, &[name, clamp(value.raw.start), clamp(value.raw.end)]);
+    for (four, value) in values.chunks_exact_mut(VALUE).zip(&scrubbed.values) {
+        let offsets = [value.placeholder.start, value.placeholder.end, value.raw.start, value.raw.end];
+        put(four, &offsets.map(clamp));
     }
 }
 

@@ -5,14 +5,12 @@
 
 use std::ops::Range;
 
-use memchr::memchr;
-
-use crate::pii::matcher::{Anchor, Matcher};
+use crate::pii::matcher::{Anchor, Matcher, Spot};
 use crate::shared::steps::step;
 use crate::text::script::is_unspaced;
 
 /// E-mail addresses.
-pub const MATCHER: Matcher = Matcher { anchor: Anchor::Byte(b'@'), next: next_email };
+pub const MATCHER: Matcher = Matcher { anchors: &[Anchor::Text("@")], at: email_at };
 
 /// Longest local part, in characters.
 const LOCAL_MAX: usize = 64;
@@ -21,22 +19,15 @@ const LABEL_MAX: usize = 63;
 /// Longest address, in characters.
 const ADDRESS_MAX: usize = 254;
 
-/// The first address of `text` that lies at or after the byte offset `from`, as a byte range.
+/// The address around an `@`.
 ///
 /// Each `@` is looked around once, up to the next character that no address may hold. As `@` is such a
 /// character, no byte is visited more than twice.
-fn next_email(text: &str, from: usize) -> Option<Range<usize>> {
-    let mut search = from;
-    while let Some(skip) = memchr(b'@', &text.as_bytes()[search..]) {
-        let at = search + skip;
-        if let Some((local, chars)) = local_part(&text[from..at])
-            && let Some(domain) = domain(&text[at + 1..], ADDRESS_MAX - 1 - chars)
-        {
-            return Some(from + local..at + 1 + domain);
-        }
-        search = at + 1;
-    }
-    None
+fn email_at(spot: &Spot) -> Option<Range<usize>> {
+    let at = spot.anchor.start;
+    let (local, chars) = local_part(&spot.text[spot.from..at])?;
+    let domain = domain(&spot.text[at + 1..], ADDRESS_MAX - 1 - chars)?;
+    Some(spot.from + local..at + 1 + domain)
 }
 
 /// Where the local part that ends `text` begins, and its length in characters.
@@ -121,16 +112,11 @@ fn is_local_mark(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pii::finder::found_by;
     use crate::shared::steps::count;
 
     fn emails(text: &str) -> Vec<&str> {
-        let mut found = Vec::new();
-        let mut from = 0;
-        while let Some(email) = next_email(text, from) {
-            from = email.end;
-            found.push(&text[email]);
-        }
-        found
+        found_by(MATCHER, text)
     }
 
     #[test]

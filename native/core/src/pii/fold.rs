@@ -1,0 +1,142 @@
+//! Text as a value is looked for in: characters that only look different are made the same, with the way back.
+//!
+//! Full-width and other digits, full-width ASCII, odd spaces and dashes become ASCII; what has no width disappears; and
+//! escapes of JSON in JSON, as the arguments of tool calls hold them, become what they stand for.
+
+/// A folded text. Reused from text to text to keep its memory.
+#[derive(Default)]
+pub struct Folded {
+    text: String,
+    /// Behind each character that changed: (offset in `text`, offset in the original), both rising.
+    marks: Vec<(usize, usize)>,
+}
+
+/// What a character becomes.
+enum Fold {
+    Same,
+    Gone,
+    Into(char),
+}
+
+fn fold(c: char) -> Fold {
+    let digit = |first: char| Fold::Into(char::from(b'0' + ((c as u32 - first as u32) % 10) as u8));
+    match c {
+        // No width: soft hyphen, joiners, marks of direction, byte order mark, selectors of variants.
+        '\u{ad}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{2064}'
+        | '\u{feff}' => Fold::Gone,
+        '\u{fe00}'..='\u{fe0f}' => Fold::Gone,
+        '\u{a0}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => Fold::Into(' '),
+        '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' => Fold::Into('-'),
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(c as u32 - 0xfee0).map_or(Fold::Same, Fold::Into),
+        '\u{660}'..='\u{669}' => digit('\u{660}'),
+        '\u{6f0}'..='\u{6f9}' => digit('\u{6f0}'),
+        '\u{966}'..='\u{96f}' => digit('\u{966}'),
+        '\u{1d7ce}'..='\u{1d7ff}' => digit('\u{1d7ce}'),
+        _ => Fold::Same,
+    }
+}
+
+/// The character that an escape of JSON within text stands for, and the escape's length.
+fn escape(rest: &[u8]) -> Option<(char, usize)> {
+    match rest.get(1)? {
+        b'n' | b'r' | b't' => Some((' ', 2)),
+        b'"' => Some(('"', 2)),
+        b'/' => Some(('/', 2)),
+        b'\\' => Some(('\\', 2)),
+        b'u' => {
+            let digits = std::str::from_utf8(rest.get(2..6)?).ok()?;
+            let code = u32::from_str_radix(digits, 16).ok()?;
+            (code < 0x80).then_some(()).and_then(|()| char::from_u32(code)).map(|c| (c, 6))
+        }
+        _ => None,
+    }
+}
+
+/// Where the next byte stands that may have to be folded: a backslash, or one beyond ASCII.
+fn next_odd(bytes: &[u8], from: usize) -> Option<usize> {
+    const BLOCK: usize = 32;
+    let is_odd = |byte: &u8| *byte == b'\\' || *byte >= 0x80;
+    let mut at = from;
+    // A whole block at once, in vectors.
+    while let Some(block) = bytes.get(at..at + BLOCK) {
+        if block.iter().fold(false, |any, byte| any | is_odd(byte)) {
+            break;
+        }
+        at += BLOCK;
+    }
+    bytes.get(at..)?.iter().position(is_odd).map(|skip| at + skip)
+}
+
+impl Folded {
+    /// Folds a text; `None`: it would stay as it is.
+    pub fn fold(&mut self, text: &str) -> Option<&str> {
+        let bytes = text.as_bytes();
+        let mut at = next_odd(bytes, 0)?;
+        self.text.clear();
+        self.marks.clear();
+        let mut copied = 0;
+        loop {
+            let (into, len) = match bytes[at] {
+                b'\\' => match escape(&bytes[at..]) {
+                    Some((into, len)) => (Fold::Into(into), len),
+                    None => (Fold::Same, 1),
+                },
+                _ => text[at..].chars().next().map_or((Fold::Same, 1), |c| (fold(c), c.len_utf8())),
+            };
+            let end = at + len;
+            if !matches!(into, Fold::Same) {
+                self.text.push_str(&text[copied..at]);
+                if let Fold::Into(c) = into {
+                    self.text.push(c);
+                }
+                copied = end;
+                self.marks.push((self.text.len(), end));
+            }
+            match next_odd(bytes, end) {
+                Some(next) => at = next,
+                None => break,
+            }
+        }
+        self.text.push_str(&text[copied..]);
+        (!self.marks.is_empty()).then_some(&self.text)
+    }
+
+    /// Where a character boundary of the folded text is in the original: behind what has gone there for an `end`, before it
+    /// for a beginning.
+    pub fn offset(&self, offset: usize) -> usize {
+        match self.marks.partition_point(|mark| mark.0 <= offset) {
+            0 => offset,
+            after => {
+                let (text, original) = self.marks[after - 1];
+                original + (offset - text)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_the_same() {
+        let fold = |text: &str| Folded::default().fold(text).map(String::from);
+        assert_eq!(fold("plain"), None);
+        assert_eq!(fold("gr\u{fc}n \u{4e2d}"), None);
+        assert_eq!(fold("\u{ff14}\u{ff11}\u{a0}1\u{2011}1\u{200b}\u{ff20}").as_deref(), Some("41 1-1@"));
+        assert_eq!(fold(r#"\"a\u0040b\n\\c\""#).as_deref(), Some("\"a@b \\c\""));
+        assert_eq!(fold(r"C:\dir \u00e9 \"), None);
+    }
+
+    #[test]
+    fn finds_the_way_back() {
+        let text = "a\u{200b}b\u{ff11}c\\nd";
+        let mut folded = Folded::default();
+        assert_eq!(folded.fold(text), Some("ab1c d"));
+        let offsets: Vec<usize> = (0..=6).map(|at| folded.offset(at)).collect();
+        assert_eq!(offsets, [0, 4, 5, 8, 9, 11, 12]);
+    }
+}

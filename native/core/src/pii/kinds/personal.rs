@@ -1,0 +1,201 @@
+//! Finds dates of birth and postal codes, both only near words that say what they are.
+
+use std::ops::Range;
+
+use super::ids::shaped;
+use crate::pii::checks::is_month_day;
+use crate::pii::context::Context;
+use crate::pii::edges::{is_edge, is_free_after, is_free_before};
+use crate::pii::matcher::{Anchor, Matcher, Spot};
+use crate::pii::number::{Group, Number};
+
+/// Dates of birth: `6/24/1991`, `1991-06-24`, `24.6.91`, `June 24, 1991`, `24 June 1991`.
+pub const BIRTH: Matcher = Matcher { anchors: &[Anchor::Digits(0x1FE), Anchor::Word(3, 4)], at: birth_at };
+/// Postal codes.
+pub const POST: Matcher = Matcher { anchors: &[Anchor::Digits(0x3F8), Anchor::Word(2, 7)], at: post_at };
+
+fn birth_at(spot: &Spot) -> Option<Range<usize>> {
+    let numeric = spot.number.and_then(|number| numeric(spot, number));
+    // The words nearby come last: there are far more numbers than dates.
+    let date = numeric.or_else(|| day_first(spot)).or_else(|| month_first(spot))?;
+    spot.near(Context::Birth).then_some(date)
+}
+
+fn numeric(spot: &Spot, number: &Number) -> Option<Range<usize>> {
+    let [first, second, third] = number.groups().get(..3)? else { return None };
+    let same = first.gap == 0 && second.gap == third.gap && matches!(second.gap, b'/' | b'-' | b'.');
+    let value = |group: &Group| spot.text[group.start..group.end].parse::<u64>().unwrap_or(0);
+    let size = |group: &Group| group.end - group.start;
+    let (a, b, c) = (value(first), value(second), value(third));
+    let valid = match (size(first), size(second), size(third)) {
+        (4, 1..=2, 1..=2) => is_year(a) && is_month_day(b, c),
+        (1..=2, 1..=2, 4) => is_year(c) && (is_month_day(a, b) || is_month_day(b, a)),
+        (1..=2, 1..=2, 2) => is_month_day(a, b) || is_month_day(b, a),
+        _ => false,
+    };
+    let range = first.start..third.end;
+    (same && valid && number.free_before && is_free_after(&spot.text[range.end..])).then_some(range)
+}
+
+fn is_year(year: u64) -> bool {
+    (1900..2100).contains(&year)
+}
+
+const MONTHS: [&str; 12] = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+];
+
+fn is_month(word: &str) -> bool {
+    let lower = word.to_ascii_lowercase();
+    lower.len() >= 3 && MONTHS.iter().any(|month| month.starts_with(&lower))
+}
+
+/// The day, with its ending or without.
+fn day(spot: &Spot) -> Option<u64> {
+    let word = spot.word();
+    let digits = word.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let ending = word[digits.len()..].to_ascii_lowercase();
+    let day = digits.parse().ok().filter(|day| (1..=31).contains(day))?;
+    matches!(ending.as_str(), "" | "st" | "nd" | "rd" | "th").then_some(day)
+}
+
+/// `24 June 1991`.
+fn day_first(spot: &Spot) -> Option<Range<usize>> {
+    day(spot)?;
+    let rest = &spot.text[spot.anchor.end..];
+    let trimmed = rest.trim_start_matches(['.', ' ']);
+    let trimmed = trimmed.strip_prefix("of ").unwrap_or(trimmed);
+    let month = trimmed.bytes().take(10).take_while(u8::is_ascii_alphabetic).count();
+    if trimmed.len() == rest.len() || !is_month(&trimmed[..month]) {
+        return None;
+    }
+    let after = spot.text.len() - trimmed.len() + month;
+    Some(spot.anchor.start..year_end(spot.text, after).unwrap_or(after))
+}
+
+/// `June 24, 1991`.
+fn month_first(spot: &Spot) -> Option<Range<usize>> {
+    day(spot)?;
+    let before = &spot.text[spot.from..spot.anchor.start];
+    let trimmed = before.trim_end_matches(' ').trim_end_matches('.');
+    let month = trimmed.bytes().rev().take(10).take_while(u8::is_ascii_alphabetic).count();
+    let start = trimmed.len() - month;
+    if trimmed.len() == before.len() || !is_month(&trimmed[start..]) {
+        return None;
+    }
+    let end = year_end(spot.text, spot.anchor.end).unwrap_or(spot.anchor.end);
+    Some(spot.from + start..end)
+}
+
+fn year_end(text: &str, from: usize) -> Option<usize> {
+    let at =
+        from + text[from..].bytes().take(3).take_while(|byte| matches!(byte, b',' | b' ' | b'.')).count();
+    let year = text.get(at..at + 4)?;
+    let valid = at > from && year.parse().is_ok_and(is_year) && is_free_after(&text[at + 4..]);
+    valid.then_some(at + 4)
+}
+
+fn post_at(spot: &Spot) -> Option<Range<usize>> {
+    let range = match spot.number {
+        Some(number) => digits(spot, number),
+        None => letters(spot),
+    }?;
+    let named = spot.near(Context::Post);
+    (named || spot.near(Context::Address) && ends_address(spot.text, &range)).then_some(range)
+}
+
+/// `90210`, `90210-1234`, `340 12`, `53-320`.
+fn digits(spot: &Spot, number: &Number) -> Option<Range<usize>> {
+    let groups = number.groups();
+    let size = |at: usize| groups.get(at).map_or(0, |group| group.end - group.start);
+    let gap = groups.get(1).map_or(0, |group| group.gap);
+    let count = match (size(0), size(1), gap) {
+        (5, 4, b'-') | (5, 3, b'-') | (2, 3, b'-') | (4, 3, b'-') | (3, 2, b' ' | b'-') | (3, 3, b' ') => 2,
+        (3..=7, ..) => 1,
+        _ => return None,
+    };
+    let range = groups[0].start..groups[count - 1].end;
+    (number.free_before && is_free_after(&spot.text[range.end..])).then_some(range)
+}
+
+/// The British and Canadian forms, and the Dutch: `SW1A 1AA`, `K1A 0B1`, `1234 AB`.
+fn letters(spot: &Spot) -> Option<Range<usize>> {
+    let start = spot.anchor.start;
+    if !is_free_before(&spot.text[..start]) {
+        return None;
+    }
+    if let Some(word) = spot.lone()
+        && word.len() >= 6
+        && (shaped(spot, "A9A9A9").is_some() || is_british(&word[..word.len() - 3], &word[word.len() - 3..]))
+    {
+        return Some(spot.anchor.clone());
+    }
+    let end = spot.anchor.end + 4;
+    let inward = spot.text.get(spot.anchor.end + 1..end)?;
+    let spaced = spot.bytes()[spot.anchor.end] == b' ' && is_edge(spot.text[end..].chars().next());
+    let canadian = shaped(spot, "A9A").is_some() && is_shaped(inward, "9A9");
+    (spaced && (canadian || is_british(spot.word(), inward))).then_some(start..end)
+}
+
+fn is_british(outward: &str, inward: &str) -> bool {
+    let shapes = ["A9", "A99", "AA9", "AA99", "A9A", "AA9A"];
+    is_shaped(inward, "9AA") && shapes.iter().any(|shape| is_shaped(outward, shape))
+}
+
+fn is_shaped(text: &str, shape: &str) -> bool {
+    text.len() == shape.len()
+        && text.bytes().zip(shape.bytes()).all(|(byte, shape)| match shape {
+            b'A' => byte.is_ascii_uppercase(),
+            _ => byte.is_ascii_digit(),
+        })
+}
+
+/// Whether a postal address may end so: on a line of its own.
+fn ends_address(text: &str, range: &Range<usize>) -> bool {
+    let before = text[..range.start].trim_end_matches(' ');
+    let after = text[range.end..].trim_start_matches(' ');
+    before.ends_with('\n') && (after.is_empty() || after.starts_with('\n'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pii::finder::found_by;
+
+    #[test]
+    fn finds_dates_of_birth() {
+        for date in [
+            "6/24/1991",
+            "1991-06-24",
+            "24.6.91",
+            "June 24, 1991",
+            "24 June 1991",
+            "24th of June 1991",
+            "Mar. 3, 2001",
+        ] {
+            assert_eq!(found_by(BIRTH, &format!("My date of birth is {date}.")), [date]);
+            assert_eq!(found_by(BIRTH, &format!("It was on {date}.")), [""; 0]);
+        }
+        assert_eq!(found_by(BIRTH, "born 2024-13-01, 45/45/1999"), [""; 0]);
+    }
+
+    #[test]
+    fn finds_postal_codes() {
+        for code in ["90210", "90210-1234", "880", "340 12", "53-320", "SW1A 1AA", "K1A 0B1", "M1 1AE"] {
+            assert_eq!(found_by(POST, &format!("my zip code is {code}")), [code]);
+            assert_eq!(found_by(POST, &format!("it is {code} now")), [""; 0]);
+        }
+        assert_eq!(found_by(POST, "Address: A\n 31 Main St 2\n City\n 7188"), ["7188"]);
+    }
+}

@@ -1,0 +1,337 @@
+//! Finds secrets: API keys and tokens by how they begin, JSON web tokens, private keys, credentials in links, and what is
+//! called a password or key.
+
+use std::ops::Range;
+
+use memchr::memmem;
+
+use super::secret_rows::{Alphabet, SECRETS, Secret};
+use crate::pii::edges::is_edge;
+use crate::pii::matcher::{Anchor, Matcher, Spot};
+use crate::shared::steps::step;
+
+/// Keys and tokens that begin as one of [`SECRETS`].
+pub const API_KEY: Matcher = Matcher { anchors: &[Anchor::Token(TOKEN_MIN)], at: api_key_at };
+/// JSON web tokens (RFC 7519).
+pub const JWT: Matcher = Matcher { anchors: &[Anchor::Token(TOKEN_MIN)], at: jwt_at };
+/// Private keys in PEM form.
+pub const PRIVATE_KEY: Matcher = Matcher { anchors: &[Anchor::Text("-----BEGIN ")], at: private_key_at };
+/// Links and connection strings with a user's name and password.
+pub const CREDENTIALS: Matcher = Matcher { anchors: &[Anchor::Text("@")], at: credentials_at };
+/// Values that are assigned to something called a password, secret, token or key, and look like one.
+pub const PASSWORD: Matcher = Matcher { anchors: &[Anchor::Text("="), Anchor::Text(":")], at: password_at };
+
+/// The shortest key with its prefix.
+const TOKEN_MIN: usize = 20;
+/// Longest private key, in bytes.
+const PRIVATE_KEY_MAX: usize = 16 * 1024;
+/// Longest link before its `@`.
+const LINK_MAX: usize = 512;
+/// Longest password.
+const PASSWORD_MAX: usize = 256;
+/// Longest name of a password.
+const NAME_MAX: usize = 48;
+
+/// The row that a text begins with, if what follows is as the row says; and where it ends.
+pub fn row_at(bytes: &[u8], start: usize) -> Option<(&'static Secret, usize)> {
+    let first = *bytes.get(start)?;
+    let from = SECRETS.partition_point(|row| row.prefix.as_bytes()[0] < first);
+    let rows = SECRETS[from..].iter().take_while(|row| row.prefix.as_bytes()[0] == first);
+    rows.filter(|row| bytes[start..].starts_with(row.prefix.as_bytes())).find_map(|row| {
+        let body = &bytes[start + row.prefix.len()..];
+        let within = body.iter().take(row.length.1 + 1);
+        let len = within.take_while(|&&byte| row.alphabet.has(byte)).inspect(|_| step()).count();
+        let mixed = || body[..len].iter().any(u8::is_ascii_digit) || is_random(&body[..len]);
+        let ends = !body.get(len).is_some_and(|byte| byte.is_ascii_alphanumeric());
+        ((row.length.0..=row.length.1).contains(&len) && ends && mixed())
+            .then(|| (row, start + row.prefix.len() + len))
+    })
+}
+
+fn api_key_at(spot: &Spot) -> Option<Range<usize>> {
+    let bytes = spot.bytes();
+    if !is_edge(spot.text[..spot.anchor.start].chars().next_back()) {
+        return None;
+    }
+    // A token may begin behind a point, as the parts of a name do: config.ghp_….
+    let word = spot.anchor.clone();
+    let starts = std::iter::once(word.start)
+        .chain(word.clone().filter(|&at| matches!(bytes[at], b'.')).map(|at| at + 1));
+    for start in starts.take(PARTS_MAX) {
+        step();
+        if let Some((row, end)) = row_at(bytes, start) {
+            // A bot's number stands before its token.
+            let whole = if row.name == "telegram_bot" { bot_number(bytes, start)? } else { start };
+            let end = if row.alphabet == Alphabet::Url { end - trailing(&bytes[start..end]) } else { end };
+            return Some(whole..end);
+        }
+    }
+    None
+}
+
+/// Parts of a token that are looked at.
+const PARTS_MAX: usize = 8;
+
+/// Points and dashes at a text's end belong to the sentence.
+fn trailing(text: &[u8]) -> usize {
+    text.iter().rev().take_while(|byte| matches!(byte, b'.' | b'-')).count()
+}
+
+fn bot_number(bytes: &[u8], token: usize) -> Option<usize> {
+    let colon = token.checked_sub(1).filter(|&at| bytes[at] == b':')?;
+    let digits = bytes[..colon].iter().rev().take(11).take_while(|byte| byte.is_ascii_digit()).count();
+    (8..=10).contains(&digits).then(|| colon - digits)
+}
+
+fn jwt_at(spot: &Spot) -> Option<Range<usize>> {
+    let word = spot.word();
+    let start = word.find("eyJ").filter(|&at| at == 0 || !word.as_bytes()[at - 1].is_ascii_alphanumeric())?;
+    let token = &word[start..];
+    let mut parts = token.split('.');
+    let header = parts.next().is_some_and(|part| part.len() >= 16);
+    let claims = parts.next().is_some_and(|part| part.starts_with("eyJ") && part.len() >= 8);
+    // Encrypted ones have five parts.
+    let signed = parts.next().is_some();
+    let end = spot.anchor.end - trailing(word.as_bytes());
+    (header && signed && (claims || token.matches('.').count() == 4))
+        .then_some(spot.anchor.start + start..end)
+}
+
+fn private_key_at(spot: &Spot) -> Option<Range<usize>> {
+    let rest = &spot.bytes()[spot.anchor.end..];
+    let head = memmem::find(&rest[..rest.len().min(64)], b"PRIVATE KEY")?;
+    let within = &rest[..rest.len().min(PRIVATE_KEY_MAX)];
+    let end = memmem::find(&within[head..], b"-----END").and_then(|at| {
+        let last = &within[head + at + 8..];
+        memmem::find(last, b"-----").map(|more| head + at + 8 + more + 5)
+    });
+    // One that is cut off is a secret all the same.
+    let mut end = spot.anchor.end + end.unwrap_or(within.len());
+    while !spot.text.is_char_boundary(end) {
+        end += 1;
+    }
+    Some(spot.anchor.start..end)
+}
+
+/// `https://user:password@host/path` and the like: all of it, since the host is part of the secret's use.
+fn credentials_at(spot: &Spot) -> Option<Range<usize>> {
+    let bytes = spot.bytes();
+    let at = spot.anchor.start;
+    let least = at.saturating_sub(LINK_MAX).max(spot.from);
+    let stops = |byte: &u8| {
+        step();
+        byte.is_ascii_whitespace() || matches!(byte, b'@' | b'"' | b'\'' | b'<' | b'>' | b'`')
+    };
+    let link = at - bytes[least..at].iter().rev().take_while(|byte| !stops(byte)).count();
+    let scheme = link + memmem::find(&bytes[link..at], b"://")?;
+    let user = &bytes[scheme + 3..at];
+    let colon = memchr::memchr(b':', user)?;
+    if colon + 1 == user.len() || user.contains(&b'/') && !user[..colon].is_ascii() {
+        return None;
+    }
+    let name = bytes[link..scheme]
+        .iter()
+        .rev()
+        .take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'+')
+        .count();
+    let host =
+        bytes[at + 1..].iter().take(LINK_MAX).take_while(|byte| !stops(byte) && !matches!(byte, b',' | b')'));
+    let end = at + 1 + host.count();
+    let placeholder = user[colon + 1..].iter().all(|byte| matches!(byte, b'*' | b'x' | b'.'));
+    (name > 0 && end > at + 1 && !placeholder && spot.text.is_char_boundary(end))
+        .then_some(scheme - name..end)
+}
+
+/// What names of secrets end with, without separators, in small letters.
+const NAMES: &[&str] = &[
+    "password",
+    "passwd",
+    "passphrase",
+    "passcode",
+    "pwd",
+    "secret",
+    "token",
+    "apikey",
+    "accesskey",
+    "secretkey",
+    "privatekey",
+    "authkey",
+    "encryptionkey",
+    "signingkey",
+    "accountkey",
+    "sharedkey",
+    "masterkey",
+    "authorization",
+    "credential",
+    "credentials",
+    "clientsecret",
+    "connectionstring",
+    "xapikey",
+    "passwort",
+    "contrase\u{f1}a",
+];
+
+/// Whether a member or variable called so holds a secret, and whether people choose it.
+pub fn names_secret(name: &str) -> Option<bool> {
+    let plain: String =
+        name.chars().filter(|c| c.is_alphanumeric()).map(|c| c.to_ascii_lowercase()).collect();
+    let known = NAMES.iter().find(|known| plain.ends_with(*known))?;
+    Some(known.starts_with("pass") || *known == "pwd" || known.starts_with("contra"))
+}
+
+fn password_at(spot: &Spot) -> Option<Range<usize>> {
+    let bytes = spot.bytes();
+    let sign = spot.anchor.start;
+    let is_gap = |byte: &u8| matches!(byte, b' ' | b'"' | b'\'' | b'\\' | b'`');
+    let back = &bytes[sign.saturating_sub(NAME_MAX).max(spot.from)..sign];
+    let gap = back.iter().rev().take(4).take_while(|byte| is_gap(byte)).count();
+    let named = &back[..back.len() - gap];
+    let last = named.last()?;
+    // Each name of a secret ends with one of these.
+    if !b"dDeEtTnNyYlLsSa".contains(last) {
+        return None;
+    }
+    let len = named
+        .iter()
+        .rev()
+        .inspect(|_| step())
+        .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+        .count();
+    let name = std::str::from_utf8(&named[named.len() - len..]).ok()?;
+    let chosen = names_secret(name)?;
+    let rest = &bytes[spot.anchor.end..];
+    let skip =
+        rest.iter().take(6).take_while(|byte| is_gap(byte) || matches!(byte, b'=' | b'>' | b':')).count();
+    let rest = &rest[skip..];
+    let scheme = ["Bearer ", "bearer ", "Basic ", "basic ", "token "]
+        .iter()
+        .find(|scheme| rest.starts_with(scheme.as_bytes()));
+    let skip = skip + scheme.map_or(0, |scheme| scheme.len());
+    let start = spot.anchor.end + skip;
+    let value = bytes[start..].iter().take(PASSWORD_MAX).take_while(|&&byte| {
+        step();
+        byte.is_ascii_graphic()
+            && !matches!(
+                byte,
+                b'"' | b'\'' | b',' | b';' | b'<' | b'>' | b'(' | b')' | b'{' | b'}' | b'\\' | b'`'
+            )
+    });
+    let len = value.count();
+    let end = start + len - trailing(&bytes[start..start + len]);
+    looks_secret(&bytes[start..end], chosen).then_some(start..end)
+}
+
+/// Whether a value may be a secret: no word, no reference to where it is kept.
+pub fn looks_secret(value: &[u8], chosen: bool) -> bool {
+    let has = |test: fn(&u8) -> bool| value.iter().any(test);
+    let letter = has(u8::is_ascii_alphabetic);
+    let digit = has(u8::is_ascii_digit);
+    let mark = value.iter().any(|byte| b"!#%^&*+~?@$".contains(byte));
+    let reference = value.starts_with(b"$")
+        || value.starts_with(b"%")
+        || value.contains(&b'[')
+        || value.starts_with(b"//");
+    let cased = has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase);
+    if chosen {
+        return value.len() >= 6 && !reference && (digit || mark) && letter && distinct(value) >= 5;
+    }
+    let mixed = digit && letter || cased && value.len() >= 24;
+    value.len() >= 12 && !reference && mixed && is_random(value)
+}
+
+fn distinct(value: &[u8]) -> u32 {
+    value.iter().fold(0_u128, |seen, byte| seen | 1 << (byte & 127)).count_ones()
+}
+
+/// Whether the characters are spread as those of random text are: at least 2.8 bits of entropy for each.
+fn is_random(value: &[u8]) -> bool {
+    let mut counts = [0_u16; 256];
+    value.iter().for_each(|&byte| counts[usize::from(byte)] += 1);
+    let len = value.len() as f64;
+    let bits: f64 = counts
+        .iter()
+        .filter(|&&count| count > 0)
+        .map(|&count| f64::from(count) * (len / f64::from(count)).log2())
+        .sum();
+    bits >= 2.8 * len
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pii::finder::found_by;
+
+    /// So many characters of an alphabet, without a repeated pattern.
+    fn body(alphabet: Alphabet, len: usize) -> String {
+        let all: Vec<u8> =
+            (b'!'..=b'~').filter(|&byte| alphabet.has(byte) && byte.is_ascii_alphanumeric()).collect();
+        (0..len).map(|at| char::from(all[(at * 7 + at * at * 3 + 5) % all.len()])).collect()
+    }
+
+    #[test]
+    fn finds_a_secret_of_each_row() {
+        for row in SECRETS.iter().filter(|row| row.name != "telegram_bot") {
+            for len in [row.length.0, row.length.1] {
+                let key = format!("{}{}", row.prefix, body(row.alphabet, len));
+                for text in
+                    [key.clone(), format!("KEY={key}"), format!("use `{key}`, or"), format!("\"{key}\"")]
+                {
+                    assert_eq!(found_by(API_KEY, &text), [key.as_str()], "{}: {text}", row.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rows_are_in_order() {
+        for pair in SECRETS.windows(2) {
+            let [a, b] = pair else { unreachable!() };
+            assert!(a.prefix.as_bytes()[0] <= b.prefix.as_bytes()[0], "{} {}", a.name, b.name);
+            assert!(!b.prefix.starts_with(a.prefix), "{} hides {}", a.name, b.name);
+        }
+        for row in SECRETS {
+            assert!(row.prefix.len() + row.length.0 >= TOKEN_MIN, "{}", row.name);
+        }
+        assert!(SECRETS.len() >= 60);
+    }
+
+    #[test]
+    fn finds_other_secrets() {
+        let jwt = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U";
+        assert_eq!(found_by(JWT, &format!("Bearer {jwt}.")), [jwt]);
+        let key = "-----BEGIN RSA PRIVATE KEY-----\nMIIE\nabc\n-----END RSA PRIVATE KEY-----";
+        assert_eq!(found_by(PRIVATE_KEY, &format!("a\n{key}\nb")), [key]);
+        assert_eq!(found_by(PRIVATE_KEY, "-----BEGIN PUBLIC KEY-----\nMIIE"), [""; 0]);
+        let link = "postgres://app:s3cr3t@db.internal:5432/app?ssl=true";
+        assert_eq!(found_by(CREDENTIALS, &format!("DSN={link} ok")), [link]);
+        assert_eq!(found_by(CREDENTIALS, "https://a.b/c@d mailto://x@y.zz git@github.com:x"), [""; 0]);
+        let bot = "123456789:AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc";
+        assert_eq!(found_by(API_KEY, &format!("bot {bot}")), [bot]);
+    }
+
+    #[test]
+    fn finds_what_is_called_a_secret() {
+        for (text, value) in [
+            ("password=hunter2!", "hunter2!"),
+            ("DB_PASSWORD: \"Tr0ub4dor&3\"", "Tr0ub4dor&3"),
+            ("{\"client_secret\": \"8f3kd92jf83jf92kd8\"}", "8f3kd92jf83jf92kd8"),
+            ("Authorization: Bearer 9f8e7d6c5b4a39281706", "9f8e7d6c5b4a39281706"),
+            ("api-key => 'a1b2c3d4e5f6g7h8'", "a1b2c3d4e5f6g7h8"),
+        ] {
+            assert_eq!(found_by(PASSWORD, text), [value], "{text}");
+        }
+        for text in [
+            "password: string",
+            "token = $TOKEN1234567",
+            "password: required",
+            "the token: abc",
+            "key=value12345678",
+            "password=<secret1>",
+            "secret: process.env.SECRET",
+            "password = '********'",
+            "monkey: abc123def456ghi",
+        ] {
+            assert_eq!(found_by(PASSWORD, text), [""; 0], "{text}");
+        }
+    }
+}

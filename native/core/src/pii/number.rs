@@ -1,0 +1,141 @@
+//! Numbers in text: groups of digits, each a separator or two from the next.
+
+use crate::pii::edges::{is_free_after, is_free_before};
+use crate::shared::steps::step;
+
+/// Most digits that are read of a number.
+pub const DIGITS_MAX: usize = 20;
+
+/// A group of digits, in bytes of the text.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Group {
+    /// Where it begins.
+    pub start: usize,
+    /// Where it ends.
+    pub end: usize,
+    /// What separates it from the group before: `)` where that is more than one character; 0 for the first.
+    pub gap: u8,
+}
+
+/// The groups that begin at one of them, as far as there is room.
+#[derive(Clone, Debug, Default)]
+pub struct Number {
+    digits: [u8; DIGITS_MAX],
+    groups: [Group; DIGITS_MAX],
+    count: usize,
+    len: usize,
+    /// Bit `n`: the first few groups have `n` digits together.
+    pub sums: u32,
+    /// Nothing before makes it part of something longer.
+    pub free_before: bool,
+    /// It is the first of its run.
+    pub first: bool,
+}
+
+/// The first digits of a number that make a number of their own.
+pub struct Taken<'n> {
+    /// Their values.
+    pub digits: &'n [u8],
+    /// Their groups.
+    pub groups: &'n [Group],
+}
+
+impl Taken<'_> {
+    /// Where they begin.
+    pub fn start(&self) -> usize {
+        self.groups[0].start
+    }
+
+    /// Where they end.
+    pub fn end(&self) -> usize {
+        self.groups.last().map_or(0, |group| group.end)
+    }
+
+    /// Whether there is one group only.
+    pub fn undivided(&self) -> bool {
+        self.groups.len() == 1
+    }
+
+    /// Whether the groups have these sizes, with one of these characters between any two.
+    pub fn is_grouped(&self, sizes: &[usize], gaps: &[u8]) -> bool {
+        self.groups.len() == sizes.len()
+            && self.groups.iter().zip(sizes).all(|(group, &size)| group.end - group.start == size)
+            && self.groups[1..].iter().all(|group| gaps.contains(&group.gap))
+    }
+}
+
+impl Number {
+    /// Reads the number whose first group begins at `start`. `first`: no group of it stands before.
+    pub fn read(&mut self, text: &str, start: usize, first: bool) {
+        let bytes = text.as_bytes();
+        self.count = 0;
+        self.len = 0;
+        self.sums = 0;
+        self.first = first;
+        self.free_before = is_free_before(&text[..start]);
+        let mut at = start;
+        let mut gap = 0;
+        loop {
+            let group = at;
+            while at < bytes.len() && bytes[at].is_ascii_digit() {
+                step();
+                if self.len == DIGITS_MAX {
+                    return;
+                }
+                self.digits[self.len] = bytes[at] - b'0';
+                self.len += 1;
+                at += 1;
+            }
+            self.groups[self.count] = Group { start: group, end: at, gap };
+            self.count += 1;
+            // An extension may follow a telephone number: 555-0100x12.
+            let extended = bytes.get(at) == Some(&b'x') && bytes.get(at + 1).is_some_and(u8::is_ascii_digit);
+            if extended || is_free_after(&text[at..]) {
+                self.sums |= 1 << self.len;
+            }
+            match next_group(bytes, at) {
+                Some((next, between)) if self.len < DIGITS_MAX => (at, gap) = (next, between),
+                _ => return,
+            }
+        }
+    }
+
+    /// The first `len` digits, if groups end there and nothing before or behind belongs to them.
+    pub fn take(&self, len: usize) -> Option<Taken<'_>> {
+        if !self.free_before || self.sums & 1 << len == 0 {
+            return None;
+        }
+        let mut sum = 0;
+        let groups = self.groups[..self.count].iter().position(|group| {
+            sum += group.end - group.start;
+            sum == len
+        })?;
+        Some(Taken { digits: &self.digits[..len], groups: &self.groups[..=groups] })
+    }
+
+    /// The longest part that has one of the lengths of the mask.
+    pub fn longest(&self, mask: u32) -> Option<Taken<'_>> {
+        match self.sums & mask {
+            0 => None,
+            sums => self.take(sums.ilog2() as usize),
+        }
+    }
+
+    /// All groups that were read.
+    pub fn groups(&self) -> &[Group] {
+        &self.groups[..self.count]
+    }
+}
+
+/// Where the next group begins after one that ends at `at`, and what is between.
+fn next_group(bytes: &[u8], at: usize) -> Option<(usize, u8)> {
+    let is_digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
+    let gap = *bytes.get(at)?;
+    match gap {
+        b' ' | b'-' | b'.' | b'/' if is_digit(at + 1) => Some((at + 1, gap)),
+        b')' if is_digit(at + 1) => Some((at + 1, b')')),
+        b')' if matches!(bytes.get(at + 1), Some(b' ' | b'-')) && is_digit(at + 2) => Some((at + 2, b')')),
+        b' ' | b'-' if bytes.get(at + 1) == Some(&b'(') && is_digit(at + 2) => Some((at + 2, b')')),
+        _ => None,
+    }
+}

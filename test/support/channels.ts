@@ -1,0 +1,96 @@
+/** The texts that a reply's stream is made of: how a piece of each is sent, how it ends, and how a client reads it. */
+import type { DialectName } from '../../src/exchange/dialects.ts';
+
+/** An event of a stream, parsed. */
+export type Json = Record<string, unknown>;
+/** An event without a name. */
+export const data = (event: Json): string => `data: ${JSON.stringify(event)}\n\n`;
+/** An event with its name. */
+export const named = (event: Json): string => `event: ${event.type}\n${data(event)}`;
+
+/** A kind of text that a dialect streams: how a piece is sent, how it ends, and how a client reads it. */
+export interface Channel {
+  readonly name: string;
+  readonly dialect: DialectName;
+  piece(part: string): string;
+  /** The last piece, in the event that ends the channel where the dialect can do that. */
+  last(part: string): string;
+  read(event: Json): string;
+}
+
+type Delta = Record<string, string | undefined> & {
+  tool_calls?: { index: number; function: { arguments?: string } }[];
+};
+/** An event of OpenAI's dialect. */
+export const openaiDelta = (index: number, delta: Json, reason: string | null): string =>
+  data({ id: 'c', choices: [{ index, delta, finish_reason: reason }] });
+const openaiChannel = (
+  name: string,
+  index: number,
+  make: (part: string) => Json,
+  take: (delta: Delta) => string,
+): Channel => ({
+  name,
+  dialect: 'openai',
+  piece: (part) => openaiDelta(index, make(part), null),
+  last: (part) => openaiDelta(index, make(part), 'stop'),
+  read: (event) =>
+    (event.choices as { index: number; delta: Delta }[])
+      .filter((choice) => choice.index === index)
+      .map(({ delta }) => take(delta))
+      .join(''),
+});
+/** The arguments of one tool call, by its index. */
+export const openaiTool = (index: number): Channel =>
+  openaiChannel(
+    `tool ${index}`,
+    0,
+    (part) => ({ tool_calls: [{ index, function: { arguments: part } }] }),
+    ({ tool_calls: calls = [] }) =>
+      calls.map((c) => (c.index === index ? (c.function.arguments ?? '') : '')).join(''),
+  );
+/** The deltas of one content block. */
+export const anthropicChannel = (name: string, index: number, type: string, field: string): Channel => {
+  const piece = (part: string): string =>
+    named({ type: 'content_block_delta', index, delta: { type, [field]: part } });
+  return {
+    name,
+    dialect: 'anthropic',
+    piece,
+    last: (part) => piece(part) + named({ type: 'content_block_stop', index }),
+    read: (event) =>
+      event.type === 'content_block_delta' && event.index === index
+        ? ((event.delta as Record<string, string>)[field] ?? '')
+        : '',
+  };
+};
+
+/** What OpenAI's dialect streams. */
+export const openaiChannels: readonly Channel[] = [
+  openaiChannel(
+    'content',
+    0,
+    (content) => ({ content }),
+    ({ content }) => content ?? '',
+  ),
+  openaiChannel(
+    'reasoning',
+    0,
+    (r) => ({ reasoning_content: r }),
+    (delta) => delta.reasoning_content ?? '',
+  ),
+  openaiTool(0),
+  openaiTool(1),
+  openaiChannel(
+    'content of another choice',
+    1,
+    (content) => ({ content }),
+    ({ content }) => content ?? '',
+  ),
+];
+/** What Anthropic's dialect streams. */
+export const anthropicChannels: readonly Channel[] = [
+  anthropicChannel('text', 0, 'text_delta', 'text'),
+  anthropicChannel('tool input', 1, 'input_json_delta', 'partial_json'),
+  anthropicChannel('thinking', 2, 'thinking_delta', 'thinking'),
+];
