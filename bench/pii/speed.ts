@@ -50,9 +50,8 @@ const long = (text: string): string => text.repeat(Math.ceil(bytesMin / text.len
 const corpora: Readonly<Record<string, string>> = {
   prose: long(prompts),
   code: long(code),
-  'JSON with escapes': long(
-    JSON.stringify(JSON.stringify(JSON.parse(read('deploy/sidegate.schema.json')), null, 2)),
-  ),
+  // As tool arguments are: a string of JSON, which becomes a string once more.
+  'JSON with escapes': long(JSON.stringify(JSON.parse(read('deploy/sidegate.schema.json')), null, 2)),
   'prose with a finding per 200 bytes': long(sown(prompts)),
 };
 
@@ -95,11 +94,7 @@ function speed(bytes: number, work: () => unknown): number {
 console.log('| corpus | Sidegate, MB/s | JavaScript, MB/s |\n| --- | --- | --- |');
 const result: Record<string, number> = {};
 for (const [name, text] of Object.entries(corpora)) {
-  const body = Buffer.from(
-    name === 'JSON with escapes'
-      ? `{"x":${text.slice(0, text.lastIndexOf('""'))}"}`
-      : JSON.stringify({ x: text }),
-  );
+  const body = Buffer.from(JSON.stringify({ x: text }));
   const found = scrubDocument(body, scope).findings;
   const native = speed(body.length, () => scrubDocument(body, scope));
   const js = speed(body.length, () => patterns.map((pattern) => text.match(pattern)?.length ?? 0));

@@ -118,6 +118,20 @@ describe('a stream', () => {
     },
   );
 
+  test.each(channels.map((channel) => [`${channel.dialect} ${channel.name}`, channel] as const))(
+    '%s, cut in two or three at every position, reads as if it were whole',
+    (_, channel) => {
+      const whole = `{"to":"${[...vault.keys()].join('","')}","not":"[EMAIL_ [CARD_1234567]"}[EMA`;
+      const wanted = restoreText(whole, vault);
+      for (let first = 0; first <= whole.length; first++)
+        for (const second of [first, first + 1, first + 7, whole.length]) {
+          const parts = [whole.slice(0, first), whole.slice(first, second), whole.slice(second)];
+          const events = parts.map((part, i) => (i < 2 ? channel.piece(part) : channel.last(part)));
+          expect(restored(channel.dialect, events).map(channel.read).join('')).toBe(wanted);
+        }
+    },
+  );
+
   test.each([
     ['openai', openaiChannels],
     ['anthropic', anthropicChannels],

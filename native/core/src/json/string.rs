@@ -15,6 +15,7 @@ impl Decoded {
     /// becomes U+FFFD, which has the same length in UTF-8.
     pub fn decode(&mut self, raw: &str) -> &str {
         self.text.clear();
+        self.text.reserve(raw.len());
         self.marks.clear();
         let mut at = 0;
         while let Some(plain) = memchr(b'\\', &raw.as_bytes()[at..]) {

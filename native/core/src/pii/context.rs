@@ -1,8 +1,10 @@
 //! Words that say what a number nearby is.
 
+use std::cell::{OnceCell, RefCell};
+use std::ops::Range;
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use crate::shared::steps::step;
 
 macro_rules! contexts {
     ($($(#[$doc:meta])* $name:ident: [$($word:literal),+ $(,)?]),+ $(,)?) => {
@@ -123,39 +125,159 @@ impl Contexts {
     }
 }
 
+/// What a letter is in a key: its place in the alphabet, in either case, or one of four for those beyond ASCII. 0: no letter.
+const LETTER: [u8; 256] = {
+    let mut codes = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let c = byte as u8;
+        codes[byte] = match c {
+            _ if c.is_ascii_alphabetic() => c & 31,
+            0x80.. => 27 + (c & 3),
+            _ => 0,
+        };
+        byte += 1;
+    }
+    codes
+};
+
+fn letter(text: &[u8], at: usize) -> usize {
+    text.get(at).map_or(0, |&byte| usize::from(LETTER[usize::from(byte)]))
+}
+
+/// The first three letters of a word; of a shorter one, that it is.
+fn key(text: &[u8], at: usize) -> usize {
+    let second = letter(text, at + 1);
+    let third = if second == 0 { 0 } else { letter(text, at + 2) };
+    letter(text, at) << 10 | second << 5 | third
+}
+
+const KEYS: usize = 1 << 15;
+
+struct Word {
+    key: usize,
+    text: &'static [u8],
+    context: Context,
+    /// More letters may follow.
+    goes_on: bool,
+}
+
 struct Table {
-    words: AhoCorasick,
-    /// For each word, its context and whether it may go on.
-    of: Vec<(Context, bool)>,
+    /// A bit for each key that a word has: most words of a text have none of them.
+    keys: [u64; KEYS / 64],
+    /// By key.
+    words: Vec<Word>,
 }
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| {
     let all = WORDS.iter().flat_map(|(context, words)| words.iter().map(|word| (*context, *word)));
-    let of = all.clone().map(|(context, word)| (context, word.ends_with('*'))).collect();
-    let words = AhoCorasick::builder()
-        .ascii_case_insensitive(true)
-        .kind(Some(AhoCorasickKind::DFA))
-        .prefilter(false)
-        .build(all.map(|(_, word)| word.trim_end_matches('*')))
-        .expect("the words are few");
-    Table { words, of }
+    let mut words: Vec<Word> = all
+        .map(|(context, word)| {
+            let text = word.trim_end_matches('*').as_bytes();
+            assert!(!word.ends_with('*') || text.len() >= 3, "{word}: a beginning has three letters");
+            Word { key: key(text, 0), text, context, goes_on: word.ends_with('*') }
+        })
+        .collect();
+    words.sort_by_key(|word| word.key);
+    let mut keys = [0; KEYS / 64];
+    words.iter().for_each(|word| keys[word.key / 64] |= 1 << (word.key % 64));
+    Table { keys, words }
 });
 
-/// The contexts whose words occur in a text.
-pub fn contexts_in(text: &[u8]) -> Contexts {
-    if text.is_empty() {
-        return Contexts::default();
+/// A word of a context in a text.
+struct Hit {
+    start: usize,
+    end: usize,
+    contexts: Contexts,
+}
+
+/// The words of contexts that begin in a part of a text.
+fn scan(text: &[u8], part: Range<usize>, mut found: impl FnMut(Hit)) {
+    let table = &*TABLE;
+    // A word that is cut is none.
+    let mut before = if part.start == 0 { 0 } else { letter(text, part.start - 1) };
+    for (offset, &byte) in text[part.clone()].iter().enumerate() {
+        step();
+        let this = usize::from(LETTER[usize::from(byte)]);
+        if before == 0 && this != 0 {
+            let at = part.start + offset;
+            let key = key(text, at);
+            if table.keys[key / 64] >> (key % 64) & 1 != 0 {
+                words_at(table, text, at, key, &mut found);
+            }
+        }
+        before = this;
     }
-    let is_letter = |at: usize| text.get(at).is_some_and(|byte| byte.is_ascii_alphabetic() || *byte >= 0x80);
-    let mut found = 0;
-    for word in TABLE.words.find_overlapping_iter(text) {
-        let (context, goes_on) = TABLE.of[word.pattern().as_usize()];
-        let begins = word.start() == 0 || !is_letter(word.start() - 1);
-        if begins && (goes_on || !is_letter(word.end())) {
-            found |= 1 << context as u32;
+}
+
+/// The words of contexts that begin with a key's letters.
+fn words_at(table: &Table, text: &[u8], at: usize, key: usize, found: &mut impl FnMut(Hit)) {
+    let from = table.words.partition_point(|word| word.key < key);
+    for word in table.words[from..].iter().take_while(|word| word.key == key) {
+        let end = at + word.text.len();
+        let same = text.get(at..end).is_some_and(|text| text.eq_ignore_ascii_case(word.text));
+        if same && (word.goes_on || letter(text, end) == 0) {
+            found(Hit { start: at, end, contexts: Contexts(1 << word.context as u32) });
         }
     }
-    Contexts(found)
+}
+
+/// How far before a value its context may be, in bytes.
+const WINDOW: usize = 64;
+
+/// The words of contexts in one text, looked up where someone asks, and once only.
+pub struct Nearby<'t> {
+    text: &'t [u8],
+    label: &'t [u8],
+    named: OnceCell<Contexts>,
+    hits: RefCell<Hits>,
+}
+
+#[derive(Default)]
+struct Hits {
+    /// In the order of the text; old ones are dropped.
+    last: Vec<Hit>,
+    /// The text before is looked through, as far as it is near what was asked about.
+    scanned: usize,
+}
+
+/// Hits from which on those that are too far away are dropped.
+const HITS_MAX: usize = 32;
+
+impl<'t> Nearby<'t> {
+    /// `label`: what the text is called, such as the JSON member's name.
+    pub fn new(text: &'t str, label: &'t str) -> Self {
+        Nearby {
+            text: text.as_bytes(),
+            label: label.as_bytes(),
+            named: OnceCell::new(),
+            hits: RefCell::default(),
+        }
+    }
+
+    /// What the label says.
+    pub fn named(&self) -> Contexts {
+        *self.named.get_or_init(|| {
+            let mut found = Contexts::default();
+            scan(self.label, 0..self.label.len(), |hit| found = found.or(hit.contexts));
+            found
+        })
+    }
+
+    /// What the words shortly before a place say. Places must be asked about in the order of the text.
+    pub fn before(&self, at: usize) -> Contexts {
+        let start = at.saturating_sub(WINDOW);
+        let Hits { last, scanned } = &mut *self.hits.borrow_mut();
+        if last.len() >= HITS_MAX {
+            last.retain(|hit| hit.start >= start);
+        }
+        if *scanned < at {
+            scan(self.text, start.max(*scanned)..at, |hit| last.push(hit));
+            *scanned = at;
+        }
+        let near = last.iter().rev().take_while(|hit| hit.start >= start).filter(|hit| hit.end <= at);
+        near.fold(Contexts::default(), |found, hit| found.or(hit.contexts))
+    }
 }
 
 #[cfg(test)]
@@ -164,9 +286,19 @@ mod tests {
 
     #[test]
     fn words_are_whole_and_in_any_case() {
-        let has = |text: &str, context| contexts_in(text.as_bytes()).has(context);
+        let has = |text: &str, context| Nearby::new(text, "").before(text.len()).has(context);
         assert!(has("My ZIP code is", Context::Post) && has("zipcode:", Context::Post));
         assert!(has("user_ssn", Context::Ssn) && has("Social Security Number", Context::Ssn));
         assert!(!has("unzip it", Context::Post) && !has("escape", Context::Post) && !has("", Context::Post));
+    }
+
+    #[test]
+    fn a_word_counts_shortly_before_a_place() {
+        let text = format!("zip {} 1 and 2", "x".repeat(70));
+        let nearby = Nearby::new(&text, "date_of_birth");
+        assert!(nearby.named().has(Context::Birth) && !nearby.named().has(Context::Post));
+        for (place, near) in [(2, false), (3, true), (60, true), (64, true), (65, false)] {
+            assert_eq!(nearby.before(place).has(Context::Post), near, "{place}");
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use memchr::memmem;
 
+use crate::pii::context::Nearby;
 use crate::pii::custom::Custom;
 use crate::pii::kind_set::{KindId, KindSet};
 use crate::pii::matcher::{Anchor, Matcher, Spot};
@@ -21,6 +22,8 @@ pub struct Finding {
 
 /// Longest word of letters and digits that a matcher can be anchored at.
 const WORD_MAX: usize = 90;
+/// Most matchers that share a text as their anchor.
+const SHARED_MAX: usize = 4;
 
 /// Looks for some kinds. Made once for a configuration, used for every request.
 #[derive(Clone, Debug)]
@@ -32,6 +35,8 @@ pub struct Finder {
     digits: [KindSet; 32],
     /// For each length of a word with digits in it.
     words: Vec<KindSet>,
+    /// Those of groups of an address.
+    parts: KindSet,
     /// Those of tokens, and how long the shortest is that one wants to see.
     tokens: (KindSet, usize),
     /// Whether anything is anchored at digits.
@@ -52,6 +57,7 @@ impl Finder {
         let mut texts: Vec<(&str, Vec<usize>)> = Vec::new();
         let mut digits = [KindSet::NONE; 32];
         let mut words = vec![KindSet::NONE; WORD_MAX + 1];
+        let mut parts = KindSet::NONE;
         let mut tokens = (KindSet::NONE, usize::MAX);
         for (at, (_, matcher)) in matchers.iter().enumerate() {
             let place = at as KindId;
@@ -65,20 +71,24 @@ impl Finder {
                     Anchor::Word(least, most) => {
                         words[least..=most].iter_mut().for_each(|kinds| *kinds = kinds.with(place));
                     }
+                    Anchor::Part => parts = parts.with(place),
                     Anchor::Token(least) => tokens = (tokens.0.with(place), least.min(tokens.1)),
                     Anchor::Text(text) => match texts.iter_mut().find(|(known, _)| *known == text) {
-                        Some((_, places)) => places.push(at),
+                        Some((_, places)) => {
+                            assert!(places.len() < SHARED_MAX, "too many matchers share {text}");
+                            places.push(at);
+                        }
                         None => texts.push((text, vec![at])),
                     },
                 }
             }
         }
-        let numeric = digits.iter().chain(&words).any(|kinds| !kinds.is_empty());
+        let numeric = digits.iter().chain(&words).chain([&parts]).any(|kinds| !kinds.is_empty());
         let texts = texts
             .into_iter()
             .map(|(text, places)| (memmem::Finder::new(text).into_owned(), places))
             .collect();
-        Finder { matchers, texts, digits, words, tokens, numeric, custom }
+        Finder { matchers, texts, digits, words, parts, tokens, numeric, custom }
     }
 
     /// Whether it looks for nothing.
@@ -93,12 +103,13 @@ impl Finder {
     /// nothing of either is left over.
     pub fn find(&self, text: &str, label: &str, found: &mut Vec<Finding>) {
         found.clear();
-        self.find_at_texts(text, label, found);
+        let nearby = Nearby::new(text, label);
+        self.find_at_texts(text, &nearby, found);
         if self.tokens.1 <= text.len() {
-            self.find_at_tokens(text, label, found);
+            self.find_at_tokens(text, &nearby, found);
         }
         if self.numeric {
-            self.find_at_digits(text, label, found);
+            self.find_at_digits(text, &nearby, found);
         }
         for (kind, custom) in &self.custom {
             custom.find(text, |range| found.push(Finding { kind: *kind, range }));
@@ -116,17 +127,17 @@ impl Finder {
         Some(end)
     }
 
-    fn find_at_texts(&self, text: &str, label: &str, found: &mut Vec<Finding>) {
+    fn find_at_texts<'t>(&self, text: &'t str, nearby: &'t Nearby<'t>, found: &mut Vec<Finding>) {
         for (anchor, places) in &self.texts {
             let len = anchor.needle().len();
-            for &place in places {
-                let mut from = 0;
-                let mut search = 0;
-                while let Some(skip) = anchor.find(&text.as_bytes()[search..]) {
-                    let at = search + skip;
-                    let end = self.ask(place, &Spot::new(text, label, from, at..at + len), found);
-                    from = end.unwrap_or(from);
-                    search = from.max(at + len);
+            // Where the last value of each matcher ended.
+            let mut taken = [0; SHARED_MAX];
+            for at in anchor.find_iter(text.as_bytes()) {
+                for (from, &place) in taken.iter_mut().zip(places) {
+                    if at >= *from {
+                        let spot = Spot::new(text, nearby, *from, at..at + len);
+                        *from = self.ask(place, &spot, found).unwrap_or(*from);
+                    }
                 }
             }
         }
@@ -134,7 +145,7 @@ impl Finder {
 
     /// Goes from one run of a token's characters to the next that is long enough: it looks at the byte where such a run
     /// would have to go on, and most often needs to look at few before.
-    fn find_at_tokens(&self, text: &str, label: &str, found: &mut Vec<Finding>) {
+    fn find_at_tokens<'t>(&self, text: &'t str, nearby: &'t Nearby<'t>, found: &mut Vec<Finding>) {
         let bytes = text.as_bytes();
         let (places, least) = self.tokens;
         let mut start = 0;
@@ -148,7 +159,7 @@ impl Finder {
             }
             let len = bytes[last..].iter().take_while(|&&byte| is_token(byte)).inspect(|_| step()).count();
             let end = last + len;
-            let spot = Spot::new(text, label, 0, start..end);
+            let spot = Spot::new(text, nearby, 0, start..end);
             for place in places.ids() {
                 self.ask(usize::from(place), &spot, found);
             }
@@ -156,7 +167,7 @@ impl Finder {
         }
     }
 
-    fn find_at_digits(&self, text: &str, label: &str, found: &mut Vec<Finding>) {
+    fn find_at_digits<'t>(&self, text: &'t str, nearby: &'t Nearby<'t>, found: &mut Vec<Finding>) {
         let bytes = text.as_bytes();
         let mut number = Number::default();
         // Where words may begin, where the last value ended, and where the last group of digits did.
@@ -173,7 +184,7 @@ impl Finder {
                 pure &= byte.is_ascii_digit();
                 end += 1;
             }
-            let mut spot = Spot::new(text, label, taken, start..end);
+            let mut spot = Spot::new(text, nearby, taken, start..end);
             let mut asked = KindSet::NONE;
             if pure {
                 let goes_on =
@@ -189,11 +200,26 @@ impl Finder {
             } else if end - start <= WORD_MAX {
                 asked = self.words[end - start];
             }
+            if is_part(bytes, start..end) {
+                asked = asked.or(self.parts);
+            }
             for place in asked.ids() {
                 taken = taken.max(self.ask(usize::from(place), &spot, found).unwrap_or(0));
             }
             from = end.max(taken);
         }
+    }
+}
+
+/// Whether a word may be a group of an address: as long as one, with a separator beside it.
+fn is_part(bytes: &[u8], word: Range<usize>) -> bool {
+    let before = word.start.checked_sub(1).map_or(0, |at| bytes[at]);
+    let after = bytes.get(word.end).copied().unwrap_or(0);
+    match word.len() {
+        1 | 3 => before == b':' || after == b':',
+        2 => matches!(before, b':' | b'-') || matches!(after, b':' | b'-'),
+        4 => matches!(before, b':' | b'.') || matches!(after, b':' | b'.'),
+        _ => false,
     }
 }
 
@@ -221,11 +247,28 @@ fn next_digit(bytes: &[u8], from: usize) -> Option<usize> {
     // A whole block at once, in vectors.
     while let Some(block) = bytes.get(at..at + BLOCK) {
         if block.iter().fold(false, |any, byte| any | is_digit(byte)) {
-            break;
+            let words = block.chunks_exact(8);
+            let first = words
+                .map(|word| digits_in(word.try_into().unwrap_or_default()))
+                .position(|mask| mask != 0)?;
+            let word = block[8 * first..8 * first + 8].try_into().unwrap_or_default();
+            return Some(at + 8 * first + digits_in(word).trailing_zeros() as usize / 8);
         }
         at += BLOCK;
     }
-    bytes[at..].iter().position(is_digit).map(|skip| at + skip)
+    bytes.get(at..)?.iter().position(is_digit).map(|skip| at + skip)
+}
+
+/// The highest bit of each byte that is a digit.
+fn digits_in(word: [u8; 8]) -> u64 {
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let word = u64::from_le_bytes(word);
+    let low = word & !HIGH;
+    // Adding carries into the highest bit from '0' on, and from the one behind '9' on.
+    let from_zero = low + ONES * (0x80 - b'0' as u64);
+    let beyond_nine = low + ONES * (0x80 - b'9' as u64 - 1);
+    from_zero & !beyond_nine & !word & HIGH
 }
 
 /// Sorts findings and makes one of those that overlap.

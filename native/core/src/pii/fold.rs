@@ -3,6 +3,8 @@
 //! Full-width and other digits, full-width ASCII, odd spaces and dashes become ASCII; what has no width disappears; and
 //! escapes of JSON in JSON, as the arguments of tool calls hold them, become what they stand for.
 
+use memchr::memchr;
+
 /// A folded text. Reused from text to text to keep its memory.
 #[derive(Default)]
 pub struct Folded {
@@ -74,8 +76,14 @@ impl Folded {
     /// Folds a text; `None`: it would stay as it is.
     pub fn fold(&mut self, text: &str) -> Option<&str> {
         let bytes = text.as_bytes();
-        let mut at = next_odd(bytes, 0)?;
+        let ascii = text.is_ascii();
+        let next = |from: usize| match ascii {
+            true => memchr(b'\\', &bytes[from..]).map(|skip| from + skip),
+            false => next_odd(bytes, from),
+        };
+        let mut at = next(0)?;
         self.text.clear();
+        self.text.reserve(text.len());
         self.marks.clear();
         let mut copied = 0;
         loop {
@@ -95,7 +103,7 @@ impl Folded {
                 copied = end;
                 self.marks.push((self.text.len(), end));
             }
-            match next_odd(bytes, end) {
+            match next(end) {
                 Some(next) => at = next,
                 None => break,
             }

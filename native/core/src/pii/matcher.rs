@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::ops::Range;
 
-use crate::pii::context::{Context, Contexts, contexts_in};
+use crate::pii::context::{Context, Contexts, Nearby};
 use crate::pii::edges::is_edge;
 use crate::pii::number::Number;
 
@@ -16,6 +16,9 @@ pub enum Anchor {
     Digits(u32),
     /// A word of letters and digits, both in it, of so many bytes.
     Word(usize, usize),
+    /// A word of up to four letters and digits with a digit in it, and beside it a `:`, or a `-` or `.` where it is as long
+    /// as the groups of addresses that these separate.
+    Part,
     /// At least so many ASCII letters, digits, dashes, dots and underscores in a row.
     Token(usize),
     /// This text, ASCII.
@@ -38,21 +41,20 @@ pub struct Matcher {
 pub struct Spot<'t> {
     /// The text searched.
     pub text: &'t str,
-    /// What the text is called, such as the JSON member's name; often empty.
-    pub label: &'t str,
     /// Everything before is taken.
     pub from: usize,
     /// Where the anchor lies, in bytes.
     pub anchor: Range<usize>,
     /// The number that begins here, for [`Anchor::Digits`].
     pub number: Option<&'t Number>,
+    nearby: &'t Nearby<'t>,
     near: OnceCell<Contexts>,
 }
 
 impl<'t> Spot<'t> {
     /// An anchor that lies there.
-    pub fn new(text: &'t str, label: &'t str, from: usize, anchor: Range<usize>) -> Self {
-        Spot { text, label, from, anchor, number: None, near: OnceCell::new() }
+    pub fn new(text: &'t str, nearby: &'t Nearby<'t>, from: usize, anchor: Range<usize>) -> Self {
+        Spot { text, from, anchor, number: None, nearby, near: OnceCell::new() }
     }
 
     /// The text in bytes.
@@ -67,18 +69,12 @@ impl<'t> Spot<'t> {
 
     /// Whether one of the words of a context stands shortly before the anchor, or in the label.
     pub fn near(&self, context: Context) -> bool {
-        let near = || contexts_in(self.label.as_bytes()).or(contexts_in(self.before()));
-        self.near.get_or_init(near).has(context)
+        self.after(context) || self.nearby.named().has(context)
     }
 
-    /// The text before the anchor that counts as near.
-    fn before(&self) -> &'t [u8] {
-        let start = self.anchor.start.saturating_sub(WINDOW);
-        // A word that is cut by the window is none.
-        let start = (start..self.anchor.start)
-            .find(|&at| at == 0 || !self.bytes()[at - 1].is_ascii_alphabetic())
-            .unwrap_or(self.anchor.start);
-        &self.bytes()[start..self.anchor.start]
+    /// Whether one of the words of a context stands shortly before the anchor.
+    pub fn after(&self, context: Context) -> bool {
+        self.near.get_or_init(|| self.nearby.before(self.anchor.start)).has(context)
     }
 
     /// The anchor's text, where it is a word of its own: no letter, digit or `_` touches it.
@@ -88,6 +84,3 @@ impl<'t> Spot<'t> {
         alone.then(|| self.word())
     }
 }
-
-/// How far before a value its context may be, in bytes.
-const WINDOW: usize = 64;

@@ -60,6 +60,8 @@ pub struct Policy {
     names: Vec<String>,
     /// Values that stay, in small letters.
     allowed: HashSet<String>,
+    /// A bit for each length in bytes that one of them has; the highest for longer ones too.
+    allowed_lengths: u128,
     key: Vec<u8>,
 }
 
@@ -76,6 +78,9 @@ impl Policy {
             actions: vec![Action::Off; KINDS.len()],
             names: KINDS.iter().map(|kind| kind.name.to_ascii_uppercase()).collect(),
             allowed: allowed.iter().map(|value| value.to_lowercase()).collect(),
+            allowed_lengths: allowed
+                .iter()
+                .fold(0, |lengths, value| lengths | length_bit(&value.to_lowercase())),
             key: key.to_vec(),
             ..Policy::default()
         };
@@ -116,7 +121,9 @@ impl Policy {
 
     /// Whether a value is one of those that stay.
     pub fn allows(&self, value: &str) -> bool {
-        !self.allowed.is_empty() && self.allowed.contains(&value.to_lowercase())
+        // Small letters of ASCII are as long as capital ones.
+        let possible = !value.is_ascii() || self.allowed_lengths & length_bit(value) != 0;
+        possible && self.allowed.contains(&value.to_lowercase())
     }
 
     /// What takes a value's place; `None`: it stays. `scope`: whose it is; another's has another placeholder.
@@ -158,6 +165,10 @@ impl Policy {
         message.extend(value.as_bytes());
         hmac_sha256(&self.key, &message)
     }
+}
+
+fn length_bit(value: &str) -> u128 {
+    1 << value.len().min(127)
 }
 
 #[cfg(test)]

@@ -70,8 +70,8 @@ pub struct Scrubber<'b> {
     scope: &'b str,
     values_max: usize,
     replacements: Vec<Replacement>,
-    /// Decoded text to index in `replacements`.
-    known: HashMap<(KindId, Box<str>), usize>,
+    /// For each kind, decoded text to index in `replacements`.
+    known: Vec<HashMap<Box<str>, usize>>,
     /// Placeholders in use.
     taken: HashMap<String, usize>,
     edits: Vec<Edit>,
@@ -92,7 +92,7 @@ impl<'b> Scrubber<'b> {
             scope,
             values_max,
             replacements: Vec::new(),
-            known: HashMap::new(),
+            known: Vec::new(),
             taken: HashMap::new(),
             edits: Vec::new(),
             counts: Vec::new(),
@@ -156,16 +156,16 @@ impl<'b> Scrubber<'b> {
             return;
         }
         self.counts.resize(KINDS_MAX, 0);
+        self.known.resize_with(KINDS_MAX, HashMap::new);
         self.counts[usize::from(kind)] += 1;
         if matches!(self.policy.action(kind), Action::Block | Action::Report) {
             return;
         }
-        let key = (kind, Box::from(text));
-        let replacement = match self.known.get(&key) {
+        let replacement = match self.known[usize::from(kind)].get(text) {
             Some(&replacement) => replacement,
             None => {
                 let Some(replacement) = self.replace(kind, text, raw.start) else { return };
-                self.known.insert(key, self.replacements.len());
+                self.known[usize::from(kind)].insert(Box::from(text), self.replacements.len());
                 self.replacements.push(replacement);
                 self.replacements.len() - 1
             }

@@ -20,7 +20,7 @@ fn card_at(spot: &Spot) -> Option<Range<usize>> {
     let card = (12..=19).rev().find_map(|len| {
         let taken = number.take(len)?;
         let whole = number.first && number.groups().len() == taken.groups.len();
-        (is_plausible(&taken, whole) && is_card(taken.digits, spot)).then_some(taken)
+        (is_plausible(&taken, whole) && is_card(&taken, spot)).then_some(taken)
     })?;
     Some(card.start()..card.end())
 }
@@ -35,16 +35,23 @@ fn is_plausible(taken: &Taken, whole: bool) -> bool {
     taken.undivided() || apart && (grouped || single)
 }
 
-fn is_card(digits: &[u8], spot: &Spot) -> bool {
+fn is_card(taken: &Taken, spot: &Spot) -> bool {
+    let digits = taken.digits;
     let varied = digits.iter().any(|&digit| digit != digits[0]);
     let plausible = varied && luhn(digits);
     plausible
         && match issued(digits) {
-            Issued::Usual => !spot.near(Context::Other) || spot.near(Context::Card),
+            Issued::Usual => !taken.undivided() || !is_other(taken, spot) || spot.near(Context::Card),
             // A number of another kind in nine cases out of ten, unless it is called a card.
             Issued::Rarely => spot.near(Context::Card),
             Issued::Never => false,
         }
+}
+
+/// Whether words before it call it something else, or the name of what holds nothing but it.
+fn is_other(taken: &Taken, spot: &Spot) -> bool {
+    let all = taken.start() == 0 && taken.end() == spot.text.len();
+    spot.after(Context::Other) || all && spot.near(Context::Other)
 }
 
 #[derive(PartialEq, Eq)]

@@ -9,9 +9,9 @@ use crate::pii::matcher::{Anchor, Matcher, Spot};
 use crate::shared::steps::step;
 
 /// IP addresses of both versions, but those that mean the machine itself or any.
-pub const IP: Matcher = Matcher { anchors: &[Anchor::Digits(0x1FFE), Anchor::Word(1, 4)], at: ip_at };
+pub const IP: Matcher = Matcher { anchors: &[Anchor::Digits(0x1FF0), Anchor::Part], at: ip_at };
 /// MAC addresses.
-pub const MAC: Matcher = Matcher { anchors: &[Anchor::Digits(0x1FFE), Anchor::Word(2, 4)], at: mac_at };
+pub const MAC: Matcher = Matcher { anchors: &[Anchor::Part], at: mac_at };
 /// Hosts of links by name.
 pub const DOMAIN: Matcher = Matcher { anchors: &[Anchor::Text("://"), Anchor::Text("www.")], at: domain_at };
 
@@ -75,6 +75,10 @@ fn ipv6_at(spot: &Spot) -> Option<Range<usize>> {
     }
     let (range, text) = run_around(spot, b":.")?;
     let text = text.trim_end_matches(['.', ':']);
+    // A time of day is none.
+    if text.bytes().filter(|&byte| byte == b':').count() < 7 && !text.contains("::") {
+        return None;
+    }
     let address: Ipv6Addr = text.parse().ok()?;
     let groups = text.split(':').filter(|group| !group.is_empty()).count();
     let own = address.is_loopback() || address.is_unspecified();
@@ -82,10 +86,6 @@ fn ipv6_at(spot: &Spot) -> Option<Range<usize>> {
 }
 
 fn mac_at(spot: &Spot) -> Option<Range<usize>> {
-    let bytes = spot.bytes();
-    if !matches!(bytes.get(spot.anchor.end), Some(b':' | b'-' | b'.')) && spot.anchor.start == 0 {
-        return None;
-    }
     let (range, text) = run_around(spot, b":-.")?;
     let parts = |separator: char, size: usize, count: usize| {
         let mut parts = text.split(separator);

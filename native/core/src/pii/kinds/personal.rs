@@ -56,28 +56,44 @@ const MONTHS: [&str; 12] = [
     "december",
 ];
 
+/// The letters that months begin with.
+const MONTH_FIRST: &[u8] = b"jfmasond";
+
+/// A month's name, or its beginning of three letters or more.
 fn is_month(word: &str) -> bool {
-    let lower = word.to_ascii_lowercase();
-    lower.len() >= 3 && MONTHS.iter().any(|month| month.starts_with(&lower))
+    let begins = |month: &str| month.get(..word.len()).is_some_and(|month| month.eq_ignore_ascii_case(word));
+    word.len() >= 3
+        && MONTH_FIRST.contains(&(word.as_bytes()[0] | 32))
+        && MONTHS.iter().any(|month| begins(month))
 }
 
-/// The day, with its ending or without.
-fn day(spot: &Spot) -> Option<u64> {
-    let word = spot.word();
-    let digits = word.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let ending = word[digits.len()..].to_ascii_lowercase();
-    let day = digits.parse().ok().filter(|day| (1..=31).contains(day))?;
-    matches!(ending.as_str(), "" | "st" | "nd" | "rd" | "th").then_some(day)
+/// Whether the anchor is a day, with its ending or without.
+fn is_day(spot: &Spot) -> bool {
+    let word = spot.word().as_bytes();
+    let digits = word.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let ending = &word[digits..];
+    let ordinal = ["st", "nd", "rd", "th"].iter().any(|known| ending.eq_ignore_ascii_case(known.as_bytes()));
+    let day = match word[..digits] {
+        [one] => one - b'0',
+        [ten, one] => (ten - b'0') * 10 + one - b'0',
+        _ => 0,
+    };
+    (1..=31).contains(&day) && (ending.is_empty() || ordinal)
 }
 
 /// `24 June 1991`.
 fn day_first(spot: &Spot) -> Option<Range<usize>> {
-    day(spot)?;
     let rest = &spot.text[spot.anchor.end..];
-    let trimmed = rest.trim_start_matches(['.', ' ']);
+    let next = |at: usize| rest.as_bytes().get(at).copied().unwrap_or(0);
+    let begins = MONTH_FIRST.contains(&(next(1) | 32)) || next(1) == b'o' || matches!(next(1), b' ' | b'.');
+    if !matches!(next(0), b' ' | b'.') || !begins || !is_day(spot) {
+        return None;
+    }
+    let gap = rest.bytes().take_while(|byte| matches!(byte, b' ' | b'.')).count();
+    let trimmed = &rest[gap..];
     let trimmed = trimmed.strip_prefix("of ").unwrap_or(trimmed);
     let month = trimmed.bytes().take(10).take_while(u8::is_ascii_alphabetic).count();
-    if trimmed.len() == rest.len() || !is_month(&trimmed[..month]) {
+    if !is_month(&trimmed[..month]) {
         return None;
     }
     let after = spot.text.len() - trimmed.len() + month;
@@ -86,12 +102,14 @@ fn day_first(spot: &Spot) -> Option<Range<usize>> {
 
 /// `June 24, 1991`.
 fn month_first(spot: &Spot) -> Option<Range<usize>> {
-    day(spot)?;
     let before = &spot.text[spot.from..spot.anchor.start];
+    if before.as_bytes().last() != Some(&b' ') || !is_day(spot) {
+        return None;
+    }
     let trimmed = before.trim_end_matches(' ').trim_end_matches('.');
     let month = trimmed.bytes().rev().take(10).take_while(u8::is_ascii_alphabetic).count();
     let start = trimmed.len() - month;
-    if trimmed.len() == before.len() || !is_month(&trimmed[start..]) {
+    if !is_month(&trimmed[start..]) {
         return None;
     }
     let end = year_end(spot.text, spot.anchor.end).unwrap_or(spot.anchor.end);

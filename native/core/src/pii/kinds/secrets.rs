@@ -32,12 +32,26 @@ const PASSWORD_MAX: usize = 256;
 /// Longest name of a password.
 const NAME_MAX: usize = 48;
 
+/// Where the rows begin whose prefix has this first byte, or a later one.
+const FIRST: [u8; 257] = {
+    let mut first = [0; 257];
+    let mut byte = 1;
+    while byte < 257 {
+        let mut row = first[byte - 1] as usize;
+        while row < SECRETS.len() && (SECRETS[row].prefix.as_bytes()[0] as usize) < byte {
+            row += 1;
+        }
+        first[byte] = row as u8;
+        byte += 1;
+    }
+    first
+};
+
 /// The row that a text begins with, if what follows is as the row says; and where it ends.
 pub fn row_at(bytes: &[u8], start: usize) -> Option<(&'static Secret, usize)> {
-    let first = *bytes.get(start)?;
-    let from = SECRETS.partition_point(|row| row.prefix.as_bytes()[0] < first);
-    let rows = SECRETS[from..].iter().take_while(|row| row.prefix.as_bytes()[0] == first);
-    rows.filter(|row| bytes[start..].starts_with(row.prefix.as_bytes())).find_map(|row| {
+    let first = usize::from(*bytes.get(start)?);
+    let rows = &SECRETS[usize::from(FIRST[first])..usize::from(FIRST[first + 1])];
+    rows.iter().filter(|row| bytes[start..].starts_with(row.prefix.as_bytes())).find_map(|row| {
         let body = &bytes[start + row.prefix.len()..];
         let within = body.iter().take(row.length.1 + 1);
         let len = within.take_while(|&&byte| row.alphabet.has(byte)).inspect(|_| step()).count();
@@ -172,10 +186,15 @@ const NAMES: &[&str] = &[
 ];
 
 /// Whether a member or variable called so holds a secret, and whether people choose it.
-pub fn names_secret(name: &str) -> Option<bool> {
-    let plain: String =
-        name.chars().filter(|c| c.is_alphanumeric()).map(|c| c.to_ascii_lowercase()).collect();
-    let known = NAMES.iter().find(|known| plain.ends_with(*known))?;
+pub fn names_secret(name: &[u8]) -> Option<bool> {
+    let ends_with = |known: &&&str| {
+        let mut letters = name.iter().rev().filter(|byte| !matches!(byte, b'_' | b'-'));
+        known
+            .bytes()
+            .rev()
+            .all(|byte| letters.next().is_some_and(|letter| letter.eq_ignore_ascii_case(&byte)))
+    };
+    let known = NAMES.iter().find(ends_with)?;
     Some(known.starts_with("pass") || *known == "pwd" || known.starts_with("contra"))
 }
 
@@ -183,22 +202,30 @@ fn password_at(spot: &Spot) -> Option<Range<usize>> {
     let bytes = spot.bytes();
     let sign = spot.anchor.start;
     let is_gap = |byte: &u8| matches!(byte, b' ' | b'"' | b'\'' | b'\\' | b'`');
+    // Behind a word there is a sign in prose, or two of a link.
+    if bytes.get(sign + 1) == Some(&b'/') {
+        return None;
+    }
     let back = &bytes[sign.saturating_sub(NAME_MAX).max(spot.from)..sign];
     let gap = back.iter().rev().take(4).take_while(|byte| is_gap(byte)).count();
     let named = &back[..back.len() - gap];
     let last = named.last()?;
-    // Each name of a secret ends with one of these.
-    if !b"dDeEtTnNyYlLsSa".contains(last) {
+    // Each name of a secret ends with one of these pairs.
+    let ends = [named[named.len().saturating_sub(2)] | 32, last | 32];
+    if !matches!(
+        &ends,
+        b"rd" | b"wd" | b"se" | b"de" | b"et" | b"en" | b"ey" | b"on" | b"al" | b"ls" | b"ng" | b"rt"
+    ) && !named.ends_with("\u{f1}a".as_bytes())
+    {
         return None;
     }
     let len = named
         .iter()
         .rev()
         .inspect(|_| step())
-        .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+        .take_while(|&&byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-') || byte >= 0x80)
         .count();
-    let name = std::str::from_utf8(&named[named.len() - len..]).ok()?;
-    let chosen = names_secret(name)?;
+    let chosen = names_secret(&named[named.len() - len..])?;
     let rest = &bytes[spot.anchor.end..];
     let skip =
         rest.iter().take(6).take_while(|byte| is_gap(byte) || matches!(byte, b'=' | b'>' | b':')).count();

@@ -1,0 +1,117 @@
+/**
+ * Values that occur nowhere else are planted in prompts, tool results, tool arguments, metadata and replies: none of them
+ * may be found in what the sidecar sends on or writes down, for every action that replaces or refuses.
+ */
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import { expect, onTestFinished, test } from 'vitest';
+import { type Gate, ownModel, startGate } from '../support/gate.ts';
+import { startReceiver } from '../support/otlp-receiver.ts';
+import { startRedis } from '../support/redis.ts';
+import { wires } from '../support/replies.ts';
+import { answers } from '../support/upstream.ts';
+
+/** A value of each sort, by its kind: what is recognised by form, by check digit, by its words, by its prefix. */
+const planted = {
+  email: 'canary.q7x@leak-test.example',
+  card: '4539578763621486',
+  iban: 'DE75512108001245126199',
+  phone: '+41 44 668 18 77',
+  us_ssn: '536-22-8726',
+  api_key: 'ghp_9fK3mQ7xT2vB8nR4wY6zL1cD5sH0jP2aE7uG',
+  password: 'Zx9!kW3qPv7c',
+} as const;
+const kinds = Object.keys(planted);
+const said = (part: string): string =>
+  `${part}: ${Object.entries(planted)
+    .map(([kind, value]) => (kind === 'password' ? `password=${value}` : value))
+    .join(' , ')} .`;
+/** In a reply, a secret of its own: what no request ever held. */
+const replied = 'ghp_1aS2dF3gH4jK5lZ6xC7vB8nM9qW0eR1tY2uI';
+
+const actions = ['tokenise', 'redact', 'mask', 'hash', 'block'] as const;
+
+/** All files of a folder, as Latin-1. */
+async function filesIn(folder: string): Promise<string> {
+  const files = await readdir(folder);
+  return (await Promise.all(files.map((file) => readFile(join(folder, file), 'latin1')))).join('\n');
+}
+
+/** Everything that a Redis holds. */
+async function dump(url: string): Promise<string> {
+  const redis = new Redis(url);
+  try {
+    const keys = await redis.keys('*');
+    const values = await Promise.all(keys.map((key) => redis.dumpBuffer(key)));
+    return [...keys, ...values.map((value) => value?.toString('latin1') ?? '')].join('\n');
+  } finally {
+    redis.disconnect();
+  }
+}
+
+test.each(wires.flatMap((wire) => actions.map((action) => [wire.name, action, wire] as const)))(
+  '%s: what is set to %s is nowhere but with its caller',
+  async (_, action, wire) => {
+    const folder = await mkdtemp(join(tmpdir(), 'sidegate-canary-'));
+    onTestFinished(() => rm(folder, { recursive: true, force: true }));
+    const redis = await startRedis();
+    onTestFinished(() => redis.stop());
+    const receiver = await startReceiver();
+    const gate: Gate = await startGate([answers(wire, `The key is ${replied}, done`)], {
+      scrub: {
+        request: Object.fromEntries(kinds.map((kind) => [kind, action])),
+        reply: { api_key: 'redact' },
+      },
+      cache: { enabled: true },
+      store: { path: join(folder, 'store.db') },
+      sync: { redis: redis.url },
+      limits: [{ name: 'all', capacity: 1000, refillPerSecond: 100 }],
+      observe: {
+        recent: 100,
+        ledger: { path: join(folder, 'ledger.db') },
+        otlp: { endpoint: receiver.url, metricsEveryMs: 1000 },
+      },
+    });
+    const body = {
+      ...wire.request(said('prompt'), { model: ownModel(wire) }),
+      metadata: { user_id: said('metadata') },
+      tools: [{ name: 't', description: said('tool'), input_schema: { type: 'object' } }],
+      unknown: [{ arguments: JSON.stringify({ note: said('arguments') }) }],
+    };
+    const statuses: number[] = [];
+    let texts = '';
+    for (const stream of [false, true, false]) {
+      const reply = await gate.post(wire.path, JSON.stringify({ ...body, stream }), {
+        'x-unknown-header': said('header').replace(/[^\x20-\x7e]/g, ''),
+      });
+      statuses.push(reply.status);
+      texts += reply.text + JSON.stringify(reply.headers);
+    }
+    const metrics = await gate.sidecar.metrics();
+    const recent = await (await fetch(`${gate.sidecar.adminUrl}/api/requests`)).text();
+    const shared = await dump(redis.url);
+    await gate.stop();
+    const places = {
+      log: gate.sidecar.logText(),
+      metrics,
+      recent,
+      redis: shared,
+      files: await filesIn(folder),
+      traces: receiver.text(),
+      upstream: gate.upstream.calls
+        .map(({ body: sent, headers }) => sent + JSON.stringify(headers))
+        .join('\n'),
+      replies: texts,
+    };
+    expect(statuses).toEqual(action === 'block' ? [400, 400, 400] : [200, 200, 200]);
+    expect(gate.upstream.calls.length).toBe(action === 'block' ? 0 : 2);
+    expect(places.files.length).toBeGreaterThan(1000);
+    expect(places.redis.length).toBeGreaterThan(0);
+    expect(places.traces.length).toBeGreaterThan(0);
+    for (const [place, text] of Object.entries(places))
+      for (const value of [...Object.values(planted), replied])
+        expect(text.includes(value), `${value} in ${place}`).toBe(false);
+  },
+);
