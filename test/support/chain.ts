@@ -42,6 +42,9 @@ export interface Chain extends Providers, TestSidecar {
   breaker(index?: number): Promise<'closed' | 'open' | 'half-open'>;
 }
 
+/** A breaker that opens stays open for as long as a busy machine may take. */
+export const staysOpen = { cooldownMs: 100_000, cooldownMaxMs: 100_000 };
+
 /** Settings that keep tests quick: nothing is cached, retries are immediate, and one failure opens a breaker. */
 export function chainConfig(
   speaks: Pick<Wire, 'name'>,
@@ -57,7 +60,12 @@ export function chainConfig(
     providers: Object.fromEntries(providers),
     routes: [{ model: testModel, targets: providers.map(([provider]) => ({ provider: String(provider) })) }],
     ...more,
-    attempt: { backoffBaseMs: 0, retriesMax: 0, breaker: { failures: 1 }, ...more.attempt },
+    attempt: {
+      backoffBaseMs: 0,
+      retriesMax: 0,
+      ...more.attempt,
+      breaker: { failures: 1, ...staysOpen, ...more.attempt?.breaker },
+    },
   };
 }
 

@@ -19,6 +19,7 @@ import { createHealthBook } from '../../src/upstream/health.ts';
 import type { PeerHints } from '../../src/upstream/hints.ts';
 import { createProvider } from '../../src/upstream/provider.ts';
 import type { FallbackCause, Step } from '../../src/upstream/target.ts';
+import { staysOpen } from './chain.ts';
 import { testModel, type Wire } from './replies.ts';
 import type { ConfigInput } from './sidecar.ts';
 import { type Script, startUpstream } from './upstream.ts';
@@ -51,7 +52,8 @@ export async function startPlan(
   ask(headers?: Exchange['headers'], more?: Readonly<Record<string, unknown>>): Promise<Came>;
   calls(): number[];
 }> {
-  const config = configSchema.parse({ attempt: { retriesMax: 0, backoffBaseMs: 0, ...settings } });
+  const breaker = { ...staysOpen, ...settings.breaker };
+  const config = configSchema.parse({ attempt: { retriesMax: 0, backoffBaseMs: 0, ...settings, breaker } });
   const health = createHealthBook(clock);
   health.begin(config);
   const upstreams = await Promise.all(planned.map(({ script }) => startUpstream(script)));

@@ -3,7 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { connectPeers } from '../../src/sync/peers.ts';
-import { metricIn } from '../support/chain.ts';
+import { metricIn, staysOpen } from '../support/chain.ts';
 import { ask } from '../support/client.ts';
 import { type RedisProcess, startRedis } from '../support/redis.ts';
 import { openaiWire as wire } from '../support/replies.ts';
@@ -36,7 +36,7 @@ async function pod(redisUrl: string, own: Upstream, spare: Upstream): Promise<Te
       spare: { dialect: 'openai', baseUrl: spare.baseUrl },
     },
     routes: [{ model: 'any', targets: [{ provider: 'own' }, { provider: 'spare' }] }],
-    attempt: { retriesMax: 0, breaker: { failures: 5 } },
+    attempt: { retriesMax: 0, breaker: { failures: 5, ...staysOpen } },
     sync: { redis: redisUrl },
   });
   onTestFinished(() => sidecar.stop());
