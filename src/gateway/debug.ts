@@ -10,7 +10,6 @@ import type { Identity } from '../exchange/identity.ts';
 import type { Reply } from '../exchange/reply.ts';
 import type { LimitUse } from '../limit/usage.ts';
 import { breaker, breakerState } from '../native/breaker.ts';
-import { piiKinds } from '../native/pii.ts';
 import type { Passage } from '../passage.ts';
 import type { Stages } from '../stages.ts';
 import type { Target } from '../upstream/target.ts';
@@ -60,10 +59,7 @@ export function* explainOnly(work: Work, passage: Passage): Steps<Reply> {
 function explanation(passage: Passage, refused: Refusal | null): object {
   const { identity, request, plan, permit, stages, trail } = passage;
   const nowMs = stages.clock();
-  const found = piiKinds.flatMap(({ name }, kind) => {
-    const times = request?.findings[kind] ?? 0;
-    return times > 0 ? [[name, times] as const] : [];
-  });
+  const found = (request?.findings ?? []).map(({ kind, count }) => [kind, count] as const);
   return {
     requestId: passage.exchange.id,
     caller:
