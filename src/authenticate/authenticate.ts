@@ -3,6 +3,7 @@
 import { hash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { Refusal } from '../base/errors.ts';
+import { matchesPattern } from '../base/pattern.ts';
 import { presentedKey } from '../exchange/credential.ts';
 import type { EndpointName } from '../exchange/endpoint.ts';
 import type { Identity } from '../exchange/identity.ts';
@@ -139,7 +140,8 @@ const invalidHeader = (name: string, want: string): Refusal =>
 
 /** The refusal of a model the caller may not use; null: it may. */
 export function denyModel(identity: Identity, model: string): Refusal | null {
-  if (identity.models === null || identity.models.some((pattern) => matches(pattern, model))) return null;
+  if (identity.models === null || identity.models.some((pattern) => matchesPattern(pattern, model)))
+    return null;
   return new Refusal('model_forbidden', `This key may not use the model "${model.slice(0, 128)}".`, {
     param: 'model',
   });
@@ -156,9 +158,4 @@ export function denyEndpoint(identity: Identity, endpoint: EndpointName): Refusa
   if (identity.endpoints === null || endpoint === 'models' || identity.endpoints.includes(endpoint))
     return null;
   return new Refusal('endpoint_forbidden', `This key may not use the endpoint "${endpoint}".`);
-}
-
-/** Whether a model matches an exact name or a pattern with a trailing *. */
-export function matches(pattern: string, model: string): boolean {
-  return pattern.endsWith('*') ? model.startsWith(pattern.slice(0, -1)) : pattern === model;
 }

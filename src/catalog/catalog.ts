@@ -1,5 +1,6 @@
 /** The catalog: facts of each provider's models, from the price tables, the model families and the configuration. */
 
+import { matchesPattern } from '../base/pattern.ts';
 import { presets } from '../dialects/presets.ts';
 import { type Capability, type ModelFacts, type Price, type TokenPrice, unknownFacts } from './facts.ts';
 import { familyOf } from './families.ts';
@@ -71,8 +72,7 @@ export function createCatalog(
 
 /** Whether an entry of the configuration is for this model. */
 function fits(entry: CatalogModelConfig, provider: string, model: string): boolean {
-  if (entry.provider !== '*' && entry.provider !== provider) return false;
-  return entry.model.endsWith('*') ? model.startsWith(entry.model.slice(0, -1)) : model === entry.model;
+  return (entry.provider === '*' || entry.provider === provider) && matchesPattern(entry.model, model);
 }
 
 /** Overrides facts by the configuration's, field by field. */

@@ -1,5 +1,6 @@
 /** Compiles configured routes into trees of targets: names resolved, nested routes inlined, sizes bounded. */
 
+import { matchesPattern } from '../base/pattern.ts';
 import { type Catalog, nameMaxLength } from '../catalog/catalog.ts';
 import { unknownFacts } from '../catalog/facts.ts';
 import { tiers } from '../native/classify.ts';
@@ -35,7 +36,7 @@ interface Name {
   readonly pattern: string;
 }
 
-/** Finds the route for a model name: by exact name, else by the longest matching pattern. */
+/** Finds the route for a model name: by exact name, otherwise by the longest matching pattern. */
 export function findConfig<T extends { readonly model: string }>(
   routes: readonly T[],
   name: string,
@@ -43,7 +44,7 @@ export function findConfig<T extends { readonly model: string }>(
   let best: T | undefined;
   for (const route of routes) {
     if (route.model === name) return route;
-    if (!route.model.endsWith('*') || !name.startsWith(route.model.slice(0, -1))) continue;
+    if (!matchesPattern(route.model, name)) continue;
     if (best === undefined || route.model.length > best.model.length) best = route;
   }
   return best;
@@ -77,7 +78,7 @@ export function targetMaker({ providers, healthOf, catalog }: TargetDeps): MakeT
 const configuredLabel = (as: RouteTargetConfig, { asked, own, pattern }: Name): string =>
   `${as.provider}/${as.model ?? (own ? pattern : asked)}`;
 
-/** A model name as it may stand in a header: other characters percent-encoded as UTF-8, and cut. */
+/** A model name that a header can carry: other characters percent-encoded as UTF-8, and cut. */
 const printable = (name: string): string =>
   name
     .slice(0, nameMaxLength)

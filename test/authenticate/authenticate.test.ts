@@ -3,9 +3,10 @@ import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { authenticate, denyModel, matches } from '../../src/authenticate/authenticate.ts';
+import { authenticate, denyModel } from '../../src/authenticate/authenticate.ts';
 import { createKeyring } from '../../src/authenticate/keyring.ts';
 import { Refusal } from '../../src/base/errors.ts';
+import { matchesPattern } from '../../src/base/pattern.ts';
 import { type Config, configSchema } from '../../src/config/schema.ts';
 import { presentedKey } from '../../src/exchange/credential.ts';
 import type { Identity } from '../../src/exchange/identity.ts';
@@ -142,12 +143,12 @@ describe('user and tags from headers', () => {
 
 describe('models', () => {
   test('patterns', () => {
-    expect(matches('gpt-*', 'gpt-4o')).toBe(true);
-    expect(matches('gpt-*', 'gpt-')).toBe(true);
-    expect(matches('gpt-*', 'gpt')).toBe(false);
-    expect(matches('exact', 'exact')).toBe(true);
-    expect(matches('exact', 'exact2')).toBe(false);
-    expect(matches('*', 'anything')).toBe(true);
+    expect(matchesPattern('gpt-*', 'gpt-4o')).toBe(true);
+    expect(matchesPattern('gpt-*', 'gpt-')).toBe(true);
+    expect(matchesPattern('gpt-*', 'gpt')).toBe(false);
+    expect(matchesPattern('exact', 'exact')).toBe(true);
+    expect(matchesPattern('exact', 'exact2')).toBe(false);
+    expect(matchesPattern('*', 'anything')).toBe(true);
   });
 
   test('a key may use the models it lists; without a list, all', () => {
