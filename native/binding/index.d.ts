@@ -88,7 +88,7 @@ export declare const BREAKER_PROBE: number
 
 /**
  * Asks to let a call through: at least 0, it may, and this is the ticket for its report (from `BREAKER_PROBE`: it is
- * the one probe); below 0, it may not, and a probe may go in so many ms (at least 1).
+ * the one probe); below 0, it may not, and a probe may go in that many ms (at least 1).
  *
  * Throws on an unknown id.
  */
@@ -145,15 +145,15 @@ export interface BreakerSettings {
   failures: number
   /** Share of failures in the window that opens it. */
   rate: number
-  /** Calls in the window below which their share says nothing; 0: it is not looked at. */
+  /** With fewer calls in the window the share of failures is ignored; 0: it is always ignored. */
   callsMin: number
   windowMs: number
   /** How long until a probe is let through; doubled each time it opens again. */
   cooldownMs: number
   cooldownMaxMs: number
-  /** A probe that has not reported for so long is given up. */
+  /** A probe that has not reported after this time is given up. */
   probeMaxMs: number
-  /** From so many sources failures have to come. */
+  /** Failures must come from this many sources. */
   sourcesMin: number
 }
 
@@ -581,7 +581,7 @@ export declare function searchFind(id: number, bytes: Uint8Array, scopeLength: n
 
 /**
  * Stores a question under the caller's number for its reply. `bytes`: the scope, then the question. `vector`: of
- * another embedder, else the built-in one is asked. False, and nothing stored: see `Index::insert`.
+ * another embedder, otherwise the built-in one is asked. False, and nothing stored: see `Index::insert`.
  *
  * Throws on an unknown id, on lengths beyond the array's end, and unless `entry` is a safe integer from 0.
  */

@@ -275,7 +275,7 @@ export function noteDropped(notes: Notes, field: string): void {
   else notes.droppedMore += 1;
 }
 
-/** A name as it is told: clients make up names of any length. */
+/** A name, cut for messages: clients make up names of any length. */
 const cutName = (name: string): string =>
   name.length <= nameMaxLength ? name : `${name.slice(0, nameMaxLength - 3)}...`;
 

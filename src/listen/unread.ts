@@ -6,9 +6,9 @@ import { refusalReply } from '../dialects/refusal.ts';
 import type { DialectName } from '../exchange/dialects.ts';
 import type { WholeReply } from '../exchange/reply.ts';
 
-/** A refused client's data is discarded until it is silent for so long, … */
+/** A refused client's data is discarded until it has been silent for this long, … */
 const lingerMs = 1000;
-/** … and at most for so long and up to so many bytes. Then its connection is closed. */
+/** … but at most for this time and up to this many bytes. Then its connection is closed. */
 const lingerMaxMs = 30_000;
 const lingerMaxBytes = 64 * 1024 * 1024;
 

@@ -87,7 +87,7 @@ export function neededOf({ headers, endpoint }: Exchange, { flags }: ModelReques
   return needs;
 }
 
-/** The tier that the app names in `x-sidegate-tier`, else the one the body was classified as. */
+/** The tier that the app names in `x-sidegate-tier`, otherwise the one the body was classified as. */
 export function tierOf({ headers }: Exchange, request: ModelRequest): number | Refusal {
   const named = headers['x-sidegate-tier'];
   if (named === undefined) return request.tier === null ? 0 : tiers.indexOf(request.tier);

@@ -44,7 +44,7 @@ export function createFileTable(
   };
 }
 
-/** The plan for the provider that `x-sidegate-provider` names, else for the only one whose files this tenant may use. */
+/** The plan for the provider that `x-sidegate-provider` names, otherwise for the only one whose files this tenant may use. */
 export function routeFiles(
   { headers }: Exchange,
   { tenant }: Identity,

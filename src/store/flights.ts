@@ -14,7 +14,7 @@ export interface Claim {
   stream(head: StreamHead): Recording;
   /**
    * Call exactly once, with the reply, or null if there is none for those that come later.
-   * @param costNanoUsd of a reply that ended well, be it too large to be kept; null: it broke off
+   * @param costNanoUsd of a complete reply, even if it is too large to be kept; null: it broke off
    */
   finish(reply: StoredReply | null, costNanoUsd?: number | null): void;
 }
@@ -93,7 +93,7 @@ interface Flight {
 }
 
 const alone: Seen = { kind: 'new', claim: null };
-/** What takes over waits for nothing but its own end. */
+/** A waiting request that follows a failed first one: it goes on in any case, since others wait for its reply. */
 const steadfast: Leader = { goesOn: () => true, joined: () => {} };
 
 /** Creates a table of flights. */

@@ -29,15 +29,15 @@ pub struct BreakerSettings {
     pub failures: u32,
     /// Share of failures in the window that opens it.
     pub rate: f64,
-    /// Calls in the window below which their share says nothing; 0: it is not looked at.
+    /// With fewer calls in the window the share of failures is ignored; 0: it is always ignored.
     pub calls_min: u32,
     pub window_ms: f64,
     /// How long until a probe is let through; doubled each time it opens again.
     pub cooldown_ms: f64,
     pub cooldown_max_ms: f64,
-    /// A probe that has not reported for so long is given up.
+    /// A probe that has not reported after this time is given up.
     pub probe_max_ms: f64,
-    /// From so many sources failures have to come.
+    /// Failures must come from this many sources.
     pub sources_min: u32,
 }
 
@@ -76,7 +76,7 @@ pub fn breaker_set(id: u32, settings: BreakerSettings) -> Result<()> {
 }
 
 /// Asks to let a call through: at least 0, it may, and this is the ticket for its report (from `BREAKER_PROBE`: it is
-/// the one probe); below 0, it may not, and a probe may go in so many ms (at least 1).
+/// the one probe); below 0, it may not, and a probe may go in that many ms (at least 1).
 ///
 /// Throws on an unknown id.
 #[napi]

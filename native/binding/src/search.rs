@@ -41,7 +41,7 @@ fn two(bytes: &[u8], first: u32, second: u32) -> Result<(&[u8], &str)> {
     Ok((&bytes[..first], std::str::from_utf8(&bytes[first..end]).unwrap_or("")))
 }
 
-/// The vector that was handed over, else the text's own.
+/// The vector that was passed, otherwise the text's own.
 fn vector_of(text: &str, given: Option<&[f32]>) -> Option<Vector> {
     match given {
         Some(numbers) if numbers.len() > DIMENSIONS_MAX => None,
@@ -81,7 +81,7 @@ pub fn search_close(id: u32) -> Result<()> {
 }
 
 /// Stores a question under the caller's number for its reply. `bytes`: the scope, then the question. `vector`: of
-/// another embedder, else the built-in one is asked. False, and nothing stored: see `Index::insert`.
+/// another embedder, otherwise the built-in one is asked. False, and nothing stored: see `Index::insert`.
 ///
 /// Throws on an unknown id, on lengths beyond the array's end, and unless `entry` is a safe integer from 0.
 #[napi]
