@@ -47,16 +47,19 @@ fn imports() -> BTreeMap<String, BTreeSet<String>> {
         .filter(|(name, _)| name.contains('/') && !name.ends_with("/mod"))
         .collect();
     let known: BTreeSet<&str> = names.iter().map(|(name, _)| name.as_str()).collect();
-    let used = |path: &Path| {
+    let used = |module: &str, path: &Path| {
         let text = fs::read_to_string(path).unwrap();
         assert!(!text.contains("super::super"), "{path:?}: a path from the top says more");
-        let mut modules = BTreeSet::new();
+        // Files beside it; what else `super::` begins is the file's own, seen from its tests.
+        let beside = module.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let mut modules: BTreeSet<String> = text
+            .match_indices("super::")
+            .map(|(at, prefix)| format!("{beside}/{}", name_at(&text[at + prefix.len()..])))
+            .filter(|other| other != module && known.contains(other.as_str()))
+            .collect();
         for (at, prefix) in text.match_indices("crate::") {
             let rest = &text[at + prefix.len()..];
-            let mut parts = rest.split("::").map(|part| {
-                let end = part.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(part.len());
-                &part[..end]
-            });
+            let mut parts = rest.split("::").map(name_at);
             let module = format!("{}/{}", parts.next().unwrap(), parts.next().unwrap());
             assert!(known.contains(module.as_str()), "{path:?} uses {module}, which is no file");
             modules.insert(module);
@@ -69,8 +72,14 @@ fn imports() -> BTreeMap<String, BTreeSet<String>> {
     };
     names
         .iter()
-        .map(|(name, path)| (name.clone(), used(path).into_iter().chain(inside(name)).collect()))
+        .map(|(name, path)| (name.clone(), used(name, path).into_iter().chain(inside(name)).collect()))
         .collect()
+}
+
+/// The name that a text begins with.
+fn name_at(text: &str) -> &str {
+    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
+    &text[..end]
 }
 
 fn floor(module: &str) -> usize {
