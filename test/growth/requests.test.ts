@@ -1,6 +1,6 @@
 /** Work grows linearly with a request's length: every shape of body, read and written for every dialect of providers. */
 import { describe, expect, test } from 'vitest';
-import { createNotes } from '../../src/dialects/chat.ts';
+import { copyNotes, createNotes } from '../../src/dialects/chat.ts';
 import { withoutForeign } from '../../src/dialects/foreign.ts';
 import { withoutForeign as withoutForeignParts } from '../../src/dialects/gemini/signature.ts';
 import { dialects } from '../../src/dialects/index.ts';
@@ -27,7 +27,7 @@ describe.each(shapes)('$name', ({ dialect, body }) => {
   const client = dialects[dialect].chatClient;
   if (client === null) throw new Error(`nobody speaks ${dialect}`);
 
-  test.each(providers)('translated for $name', ({ name, chatProvider }) => {
+  test.each(providers)('written for $name', ({ name, chatProvider }) => {
     const to = {
       basePath: '',
       model: models[name] ?? 'some-model',
@@ -36,14 +36,25 @@ describe.each(shapes)('$name', ({ dialect, body }) => {
       outputMaxTokens: null,
     };
     const perByte = growth(
-      (n) => JSON.stringify(body(n)),
-      (text) => {
+      (n) => {
+        const text = JSON.stringify(body(n));
         const notes = createNotes();
-        const request = client.readRequest(JSON.parse(text), notes);
+        return { length: text.length, request: client.readRequest(JSON.parse(text), notes), notes };
+      },
+      ({ request, notes: read }) => {
+        const notes = copyNotes(read);
         const { body: written } = chatProvider.writeRequest(request, to, notes);
         expect(notes.dropped.join(', ').length).toBeLessThan(4096);
         return JSON.stringify(written).length;
       },
+    );
+    expect(perByte).toBeLessThan(6);
+  });
+
+  test('read', () => {
+    const perByte = growth(
+      (n) => JSON.stringify(body(n)),
+      (text) => client.readRequest(JSON.parse(text), createNotes()),
     );
     expect(perByte).toBeLessThan(6);
   });
