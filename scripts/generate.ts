@@ -30,8 +30,9 @@ export function publishedSchema(): Schema {
   const schema = z.toJSONSchema(configSchema, {
     io: 'input',
     override: ({ jsonSchema }) => {
-      // Used by the reload only; editors don't know it.
+      // Used by loading and reloading only; editors don't know them.
       delete jsonSchema.restart;
+      delete jsonSchema.fromFile;
       if (!['integer', 'number', 'boolean'].includes(String(jsonSchema.type))) return;
       const { description, default: standard, ...value } = jsonSchema;
       for (const key of Object.keys(value)) delete jsonSchema[key];

@@ -20,4 +20,7 @@ export const bytes = (max: number) => z.int().min(1024).max(max);
 /** A TCP port; 0: any free one. */
 export const port = z.int().min(0).max(65_535);
 /** A secret, or where it is read from. */
-export const secret = z.string().min(1).meta({ description: 'A secret: `${ENV}` or `file:/path`.' });
+export const secret = z
+  .string()
+  .min(1)
+  .meta({ description: 'A secret: `${ENV}` or `file:/path`.', fromFile: true });

@@ -9,6 +9,7 @@ import { checkCatalog } from './check-catalog.ts';
 import { type ConfigText, readConfigText } from './document.ts';
 import { type ConfigFault, type Finding, faultsMax, type Path, type Placed, pathText } from './faults.ts';
 import { FileFault, readTextFile } from './files.ts';
+import { filePrefix, pathsFromFile } from './from-file.ts';
 import { interpolate } from './interpolate.ts';
 import { describeIssues, type Show, valueAt } from './issues.ts';
 import { createReport, type Draft } from './report.ts';
@@ -165,39 +166,18 @@ class Filled {
   };
 }
 
-/** Replaces `file:` values by the files' content, in the settings that hold secrets. */
+/** Replaces `file:` values by the files' content, in the settings that allow them. */
 function readSecrets(root: unknown, readFile: ReadFile): Finding[] {
-  const providers = valueAt(root, ['providers']);
-  const names = typeof providers === 'object' && providers !== null ? Object.keys(providers) : [];
-  const more = (name: string): Path[] => {
-    const keys = valueAt(root, ['providers', name, 'apiKeys']);
-    const signing = valueAt(root, ['providers', name, 'accessKeys']);
-    return [
-      ...(Array.isArray(keys) ? keys.map((_, index) => ['providers', name, 'apiKeys', index]) : []),
-      ...(Array.isArray(signing) ? signing : []).flatMap((_, index) =>
-        ['id', 'secret', 'sessionToken'].map((key) => ['providers', name, 'accessKeys', index, key]),
-      ),
-    ];
-  };
-  const paths: Path[] = [
-    ['observe', 'digestKey'],
-    ['scrub', 'secret'],
-    ['admin', 'token'],
-    ['sync', 'redis'],
-    ['sync', 'ca'],
-    ...names.flatMap((name) => [['providers', name, 'apiKey'], ...more(name)]),
-  ];
   const done = new Map<unknown, Set<unknown>>();
-  return paths.flatMap((path): Finding[] => {
+  return pathsFromFile(configSchema, root).flatMap((path): Finding[] => {
     const holder = valueAt(root, path.slice(0, -1));
-    const value = valueAt(root, path);
+    const value = String(valueAt(root, path));
     // Two providers share one object if one is an alias of the other.
-    if (typeof value !== 'string' || !value.startsWith('file:')) return [];
     const read = done.get(holder) ?? new Set();
     if (read.has(path.at(-1))) return [];
     done.set(holder, read.add(path.at(-1)));
     try {
-      const secret = readFile(value.slice('file:'.length), secretMaxBytes).replace(/[\r\n]+$/, '');
+      const secret = readFile(value.slice(filePrefix.length), secretMaxBytes).replace(/[\r\n]+$/, '');
       if (secret !== '') setAt(root, path, secret);
       return secret === '' ? [{ path, at: 'value', message: 'the file it names is empty' }] : [];
     } catch (error) {

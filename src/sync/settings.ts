@@ -7,6 +7,7 @@ export const sync = z
     redis: z.string().min(1).optional().meta({
       description:
         'URL of the Redis (7.0 or later) or Valkey that pods share, `redis://` or `rediss://`: limits, keys and hints. Unset: each pod is on its own.',
+      fromFile: true,
     }),
     mode: z.enum(['single', 'sentinel', 'cluster']).default('single').meta({
       description: 'What `redis` is: one server, a Sentinel, or a node of a cluster.',
@@ -25,6 +26,7 @@ export const sync = z
     ca: z.string().min(1).optional().meta({
       description:
         'Certificates in PEM that `rediss://` trusts, such as `file:/etc/ca.pem`. Unset: the usual ones.',
+      fromFile: true,
     }),
     prefix: z
       .string()

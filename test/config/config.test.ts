@@ -33,6 +33,22 @@ describe('a valid configuration', () => {
     ['providers.own.headers', { 'x-a': '$${KEY} $KEY' }, { 'x-a': '${KEY} $KEY' }],
     ['providers.own.apiKey', 'file:/run/key', secretText],
     ['observe.digestKey', 'file:/run/key', secretText],
+    [
+      'observe.otlp',
+      { headers: { authorization: 'file:/run/key' } },
+      expect.objectContaining({ headers: { authorization: secretText } }),
+    ],
+    ['sync', { redis: 'redis://h', ca: 'file:/run/key' }, expect.objectContaining({ ca: secretText })],
+    [
+      'observe',
+      {
+        ledger: { path: '/tmp/ledger.db' },
+        sinks: { webhook: { url: 'https://x.example/', secret: 'file:/run/key' } },
+      },
+      expect.objectContaining({
+        sinks: expect.objectContaining({ webhook: expect.objectContaining({ secret: secretText }) }),
+      }),
+    ],
     ['observe.digestKey', 'a ${TENANT} b', 'a acme b'],
     ['authenticate.anonymousTenant', '${TENANT}', 'acme'],
     [
