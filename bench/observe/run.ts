@@ -46,8 +46,8 @@ const ways = {
   off: () => ({ log: 'silent' }),
   log: () => ({ log: 'info' }),
   ledger: () => ({ log: 'silent', ledger: ledger() }),
-  otlp: () => ({ log: 'silent', otlp: { endpoint, metricsEveryMs: 1000 } }),
-  on: () => ({ log: 'info', ledger: ledger(), otlp: { endpoint, metricsEveryMs: 1000 } }),
+  otlp: () => ({ log: 'silent', otlp: { endpoint } }),
+  on: () => ({ log: 'info', ledger: ledger(), otlp: { endpoint } }),
   idle: () => ({ log: 'info', ledger: ledger() }),
 } as const;
 
