@@ -484,6 +484,10 @@ export declare enum ReplyRegister {
   MediaOutput = 11,
   SoundMs = 12,
   Searches = 13,
+  CacheWriteHour = 14,
+  Service = 15,
+  CostLow = 16,
+  CostHigh = 17,
 }
 
 /**
@@ -644,6 +648,14 @@ export declare function searchTableBytes(): number
  */
 export declare function searchText(id: number, entry: number): string | null
 
+/** The class of service that a reply was given. */
+export declare enum Service {
+  Standard = 0,
+  Flex = 1,
+  Priority = 2,
+  Fast = 3,
+}
+
 /**
  * Bytes held, an overhead for each entry included.
  *
@@ -742,6 +754,7 @@ export declare namespace replySize {
 
 export declare namespace replyState {
   export const CONTENT: number
+  export const COST: number
   export const END: number
   export const ERROR: number
   export const FINISH: number

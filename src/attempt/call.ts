@@ -8,12 +8,19 @@ import type { Cancellation } from '../base/cancellation.ts';
 import { statedErrorIn } from '../dialects/fault.ts';
 import type { Arrived, ReplyReading, StreamFault, StreamReading } from '../dialects/reading.ts';
 import type { UpstreamRequest } from '../dialects/wire.ts';
+import { noFacts } from '../native/reply.ts';
 import { isReused } from '../upstream/connect.ts';
 import type { Provider } from '../upstream/target.ts';
 import { networkFailure } from './network.ts';
 import { Patience } from './patience.ts';
-import type { CallBounds, CallFailure, CallResult, UpstreamStream } from './result.ts';
-import { asStatus, encodingOf, readWhole, unpack } from './whole.ts';
+import {
+  type CallBounds,
+  type CallFailure,
+  type CallResult,
+  streamFailures,
+  type UpstreamStream,
+} from './result.ts';
+import { asStatus, encodingOf, isNoAnswer, readWhole, unpack } from './whole.ts';
 
 /** Bytes of a stream buffered for a slow client before its provider is paused. */
 const queueMaxBytes = 64 * 1024;
@@ -73,16 +80,8 @@ export function call(
   });
 }
 
-/** Fault found in a stream → failure of the call. */
-const failures: Readonly<Record<StreamFault, CallFailure>> = {
-  error_event: 'error_in_body',
-  malformed: 'malformed',
-  event_too_large: 'too_large',
-  unfinished: 'unfinished',
-};
-
-/** Statuses that are no answer to these requests: without content, and parts of it (RFC 9110, 15.3.6 and 15.3.7). */
-const isNoAnswer = (status: number): boolean => status === 205 || status === 206;
+/** A provider that its caller leaves at work may bill the prompt, or leaving would be a way not to pay. */
+const justPrompt: Arrived = { facts: noFacts, text: () => Buffer.alloc(0) };
 
 type Phase = 'waiting' | 'whole' | 'holding' | 'flowing' | 'done';
 
@@ -272,7 +271,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
   #break(fault: StreamFault): void {
     const holding = this.#phase === 'holding' && fault === 'error_event';
     const stated = holding ? statedErrorIn(Buffer.concat(this.#head)) : null;
-    if (stated === null) return this.#fail(failures[fault]);
+    if (stated === null) return this.#fail(streamFailures[fault]);
     this.#settle(asStatus(stated, this.#headers));
     this.#controller?.abort(new Error('refused in its stream'));
   }
@@ -363,12 +362,19 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
   #fail(failure: CallFailure): void {
     if (this.#phase === 'done') return;
     const begun = this.#phase === 'flowing';
-    const arrived = begun ? null : this.#arrived();
+    const arrived = begun ? null : this.#billed(failure);
     this.failure = failure;
     this.#close();
     // A failed connection has ended already; any other must be aborted.
     if (!this.#gone) this.#controller?.abort(new Error(failure));
     if (!begun) this.#give({ kind: 'failed', failure, arrived, code: this.#code });
+  }
+
+  /** What its provider bills, if anything: it has begun to answer, or it was left alone with the prompt. */
+  #billed(failure: CallFailure): Arrived | null {
+    const left =
+      failure === 'deadline' || (failure === 'cancelled' && this.#cancellation.reason !== 'hedged');
+    return left && this.#phase === 'waiting' && this.#controller !== null ? justPrompt : this.#arrived();
   }
 
   /** What arrived of an answer, if any: a provider that has begun to answer has read, and bills, the prompt. */

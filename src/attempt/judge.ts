@@ -101,8 +101,9 @@ export function judge(openCall: OpenCall, miss: Miss, deps: AttemptDeps, trail: 
     const advice = networkAdvice(failure);
     if (advice !== undefined) deps.telemetry.unreachable(target.provider.name, failure, code, advice);
     endCall(openCall, failure === 'cancelled' ? 'abandoned' : 'failure', failure, facts, deps, nowMs);
-    // Asking a slow provider again doesn't make it faster, and what an operator must mend isn't mended by then.
-    const again = cause !== 'timeout' && advice === undefined;
+    // Asking a slow provider again doesn't make it faster, what an operator must mend isn't mended by then, and an
+    // answer that was too large is too large again, and is billed again.
+    const again = cause !== 'timeout' && advice === undefined && failure !== 'too_large';
     return { next: again ? 'retry' : 'fallback', cause, askedMs: null };
   }
   return judgeStatus(openCall, miss, deps, trail);

@@ -1,6 +1,6 @@
 /** The results that a call to a provider may have. */
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Arrived, StreamReading, WholeReading } from '../dialects/reading.ts';
+import type { Arrived, StreamFault, StreamReading, WholeReading } from '../dialects/reading.ts';
 import type { NetworkFailure } from './network.ts';
 
 /** Why a call gave no answer. */
@@ -17,6 +17,14 @@ export type CallFailure =
   /** The provider gave up waiting for its model. */
   | 'unfinished'
   | 'cancelled';
+
+/** Fault found in a stream → failure of the call. */
+export const streamFailures: Readonly<Record<StreamFault, CallFailure>> = {
+  error_event: 'error_in_body',
+  malformed: 'malformed',
+  event_too_large: 'too_large',
+  unfinished: 'unfinished',
+};
 
 /** The result of one call. */
 export type CallResult =

@@ -16,6 +16,9 @@ export const encodingOf = (headers: IncomingHttpHeaders): string | null => {
   return encoding === undefined || encoding === '' || encoding === 'identity' ? null : encoding;
 };
 
+/** Statuses that are no answer to these requests: without content, and parts of it (RFC 9110, 15.3.6 and 15.3.7). */
+export const isNoAnswer = (status: number): boolean => status === 205 || status === 206;
+
 /** Decompresses a reply. Rejects as soon as there are more than `maxBytes`, and for unknown encodings. */
 export function unpack(body: Buffer, encoding: string, maxBytes: number): Promise<Buffer> {
   const options = { maxOutputLength: maxBytes };

@@ -5,6 +5,7 @@ import { presets } from '../dialects/presets.ts';
 import { type Capability, type ModelFacts, type Price, type TokenPrice, unknownFacts } from './facts.ts';
 import { familyOf } from './families.ts';
 import { type FindRow, openTable, priceOf } from './prices.ts';
+import { servicesOf } from './services.ts';
 import type { CatalogModelConfig } from './settings.ts';
 
 /** Looks up facts of models. */
@@ -32,8 +33,10 @@ export function createCatalog(
 ): Catalog {
   const opened = new Map<string, FindRow>();
   const tables = new Map<string, FindRow>();
+  const stating = new Set<string>();
   for (const [name, { preset }] of Object.entries(providers)) {
     const id = preset === undefined ? undefined : presets[preset]?.prices;
+    if (id === costStating) stating.add(name);
     if (id === undefined || id === null) continue;
     const table = opened.get(id) ?? openTable(id);
     opened.set(id, table);
@@ -47,10 +50,11 @@ export function createCatalog(
     const own = models.find((entry) => fits(entry, provider, model));
     return override(
       {
-        price: row === undefined ? null : priceOf(row, wallMs),
+        price: row === undefined ? null : withServices(priceOf(row, wallMs), model),
         contextTokens: row?.contextTokens ?? null,
         outputMaxTokens: family?.outputMaxTokens ?? null,
         capabilities: family === null ? null : new Set(family.capabilities),
+        ...(stating.has(provider) ? { statesCost: true } : {}),
       },
       own,
     );
@@ -70,6 +74,14 @@ export function createCatalog(
   };
 }
 
+/** The provider whose replies state dollars: https://openrouter.ai/docs/use-cases/usage-accounting */
+const costStating = 'openrouter';
+
+function withServices(price: Price | null, model: string): Price | null {
+  const services = servicesOf(model);
+  return price === null || services === undefined ? price : { ...price, services };
+}
+
 /** Whether an entry of the configuration is for this model. */
 function fits(entry: CatalogModelConfig, provider: string, model: string): boolean {
   return (entry.provider === '*' || entry.provider === provider) && matchesPattern(entry.model, model);
@@ -85,6 +97,7 @@ function override(known: ModelFacts, own: CatalogModelConfig | undefined): Model
     contextTokens: own.contextTokens ?? known.contextTokens,
     outputMaxTokens: own.outputMaxTokens ?? known.outputMaxTokens,
     capabilities,
+    ...(known.statesCost === undefined ? {} : { statesCost: known.statesCost }),
   };
 }
 

@@ -1,5 +1,6 @@
 /** Facts of a model: its capabilities, its limits of tokens and its prices. */
 import type { Usage } from '../exchange/usage.ts';
+import type { Service } from '../native/reply.ts';
 
 /** Capabilities that a request may need. */
 export const capabilities = [
@@ -37,7 +38,18 @@ export interface Price extends TokenPrice {
   readonly soundSecond?: number;
   /** Nano-dollars per search unit of a rerank. */
   readonly search?: number;
+  /** What a class of service costs, as a multiple; absent: as `usualServices` has it. */
+  readonly services?: Readonly<Partial<Record<Service, number>>>;
 }
+
+/** What classes of service cost of most models, as a multiple of the usual price. */
+const usualServices: Readonly<Record<Service, number>> = { flex: 0.5, priority: 2, fast: 2 };
+
+/**
+ * What is written to a cache for an hour costs twice as much as input.
+ * https://platform.claude.com/docs/en/build-with-claude/prompt-caching#pricing
+ */
+const hourFactor = 2;
 
 /** Facts of one model at one provider. Null: unknown, which never means zero or none. */
 export interface ModelFacts {
@@ -46,6 +58,8 @@ export interface ModelFacts {
   readonly contextTokens: number | null;
   readonly outputMaxTokens: number | null;
   readonly capabilities: ReadonlySet<Capability> | null;
+  /** Its replies state what they cost, which is what is billed. */
+  readonly statesCost?: true;
 }
 
 /** Nothing is known of the model. */
@@ -69,10 +83,16 @@ export function costNanoUsd(price: Price, usage: Usage): number {
   const written = Math.min(usage.cacheWriteTokens, inputTokens - cached);
   const plain = inputTokens - cached - written;
   const each: TokenPrice = price.tiers?.find(({ aboveTokens }) => inputTokens > aboveTokens) ?? price;
-  const input = plain * each.input + cached * each.cachedInput + written * each.cacheWrite;
+  const { service, cacheWriteHourTokens = 0 } = usage.pricing ?? {};
+  const forHour = Math.min(cacheWriteHourTokens, written);
+  const input =
+    (plain + hourFactor * forHour) * each.input +
+    cached * each.cachedInput +
+    (written - forHour) * each.cacheWrite;
+  const factor = service === undefined ? 1 : (price.services?.[service] ?? usualServices[service]);
   const media = usage.media === undefined ? 0 : mediaNanoUsd(price, each, plain, usage);
   const extra = (price.request ?? 0) + (usage.searchUnits ?? 0) * (price.search ?? 0);
-  const cost = input + media + usage.outputTokens * each.output + extra;
+  const cost = (input + media + usage.outputTokens * each.output) * factor + extra;
   // Rounding errors of decimal fractions must not add a nano-dollar.
   return Math.ceil(cost * (1 - 2 * Number.EPSILON));
 }

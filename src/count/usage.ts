@@ -82,9 +82,7 @@ export function bill(
       !stated && unstatedAs === 'nothing'
         ? noUsage
         : usageOf(request, each, estimator, counts?.promptTokens, found);
-    const { price } = each.target.facts;
-    const known = price !== null && isPriceOf(price, usage) && (stated || unstatedAs !== 'unpriced');
-    const cost = known ? costNanoUsd(price, usage) : null;
+    const cost = costOf(each, usage, stated || unstatedAs !== 'unpriced');
     const charge = { target: each.target.label, usage, costNanoUsd: cost };
     total = {
       charges: total.charges.length === 0 ? [charge] : [...total.charges, charge],
@@ -96,6 +94,14 @@ export function bill(
   return total;
 }
 
+/** In nano-dollars; null: nobody knows. @param counted its tokens are known, or may be estimated */
+function costOf({ target: { facts } }: BilledTry, usage: Usage, counted: boolean): number | null {
+  const { price, statesCost } = facts;
+  const statedNanoUsd = statesCost === true ? usage.pricing?.statedNanoUsd : undefined;
+  if (statedNanoUsd !== undefined) return statedNanoUsd;
+  return price !== null && counted && isPriceOf(price, usage) ? costNanoUsd(price, usage) : null;
+}
+
 function usageOf(
   request: ModelRequest,
   each: BilledTry,
@@ -104,8 +110,11 @@ function usageOf(
   replyTokens: number | undefined,
 ): Usage {
   const { inputTokens, outputTokens, cachedInputTokens, cacheWriteTokens, textBytes } = each.facts;
-  const { media, searchUnits } = each.facts;
-  const searched = searchUnits === undefined ? {} : { searchUnits };
+  const { media, searchUnits, pricing } = each.facts;
+  const more = {
+    ...(searchUnits === undefined ? {} : { searchUnits }),
+    ...(pricing === undefined ? {} : { pricing }),
+  };
   if (isStated(each)) {
     const usage = {
       inputTokens,
@@ -113,7 +122,7 @@ function usageOf(
       cachedInputTokens,
       cacheWriteTokens,
       known: true,
-      ...searched,
+      ...more,
     };
     return media === undefined ? usage : { ...usage, media };
   }
@@ -124,7 +133,7 @@ function usageOf(
     cachedInputTokens,
     cacheWriteTokens,
     known: false,
-    ...searched,
+    ...more,
   };
 }
 

@@ -1,6 +1,7 @@
 /** A reply in neutral form, whole and as a stream of events, and what reads and writes it. */
 
 import type { Json } from '../base/json.ts';
+import type { Pricing } from '../native/reply.ts';
 import type {
   ReasoningPart,
   RedactedPart,
@@ -23,6 +24,8 @@ export interface ChatUsage {
   readonly outputTokens: number;
   /** Output tokens spent on reasoning; 0 if the provider doesn't report them. */
   readonly reasoningTokens: number;
+  /** What else decides the price; undefined: nothing. */
+  readonly pricing?: Pricing;
 }
 
 /** Every reason for which generation ends. */

@@ -147,6 +147,7 @@ const factsOf = ({ parts, finish, usage }: ChatReply, textBytes: number): ReplyF
   cacheWriteTokens: usage?.cacheWriteTokens ?? 0,
   finish: finishes[finish],
   textBytes,
+  ...(usage?.pricing === undefined ? {} : { pricing: usage.pricing }),
 });
 
 /** Reply text is kept up to this size, as in the native core; beyond it, only its length is counted. */
@@ -297,8 +298,8 @@ class ReadStream implements StreamReading {
         return finish + this.#write(event);
       }
       case 'usage': {
-        const { inputTokens, outputTokens, cachedInputTokens, cacheWriteTokens } = event.usage;
-        this.#update({ usage: true, inputTokens, outputTokens, cachedInputTokens, cacheWriteTokens });
+        const { reasoningTokens: _, ...stated } = event.usage;
+        this.#update({ usage: true, ...stated });
         break;
       }
       case 'start':

@@ -1,5 +1,5 @@
 /** Tokens of one reply. */
-import type { MediaUsage } from '../native/reply.ts';
+import type { MediaUsage, Pricing } from '../native/reply.ts';
 
 /** Tokens of one reply. `known`: stated by the provider; otherwise counted from its text, or estimated from bytes. */
 export interface Usage {
@@ -15,6 +15,8 @@ export interface Usage {
   readonly media?: MediaUsage;
   /** Units that a rerank is billed in; undefined: it isn't. */
   readonly searchUnits?: number;
+  /** What else decides the price; undefined: nothing. */
+  readonly pricing?: Pricing;
 }
 
 /** Known to have used nothing. */

@@ -12,6 +12,27 @@ export interface MediaUsage {
   readonly soundMs: number;
 }
 
+/** Classes of service with a price of their own: OpenAI's `flex` and `priority`, Anthropic's fast mode. */
+export const services = ['flex', 'priority', 'fast'] as const;
+/** One of these classes. */
+export type Service = (typeof services)[number];
+
+/** What a reply states that decides its price, besides its tokens. */
+export interface Pricing {
+  /** Of the tokens written to the provider's cache: those kept for an hour. */
+  readonly cacheWriteHourTokens?: number;
+  /** Undefined: the usual one. */
+  readonly service?: Service;
+  /** What the provider charges, in nano-dollars. */
+  readonly statedNanoUsd?: number;
+}
+
+const serviceNames: Readonly<Partial<Record<Binding.Service, Service>>> = {
+  [native.Service.Flex]: 'flex',
+  [native.Service.Priority]: 'priority',
+  [native.Service.Fast]: 'fast',
+};
+
 /** The finish reason that a reply states. */
 export type Finish = 'none' | 'stop' | 'length' | 'tool' | 'filter' | 'other';
 
@@ -43,6 +64,8 @@ export interface ReplyFacts {
   readonly media?: MediaUsage;
   /** Units in which Cohere bills a rerank; undefined: none. */
   readonly searchUnits?: number;
+  /** Undefined: it states no more than tokens. */
+  readonly pricing?: Pricing;
 }
 
 /** Nothing is known. */
@@ -107,6 +130,7 @@ function factsIn(registers: Uint32Array, dialect: NativeDialect): ReplyFacts {
     finish: finishes[word(at.Finish) as Binding.Finish],
     textBytes: word(at.TextBytes),
     ...(searches > 0 ? { searchUnits: searches } : {}),
+    ...pricingIn(bits, word),
   };
   if (dialect !== 'auxiliary') return facts;
   const media = {
@@ -115,6 +139,22 @@ function factsIn(registers: Uint32Array, dialect: NativeDialect): ReplyFacts {
     soundMs: word(at.SoundMs),
   };
   return { ...facts, media };
+}
+
+/** Two words hold a number of nano-dollars. */
+const wordSize = 2 ** 32;
+
+function pricingIn(bits: number, word: (index: number) => number): { pricing?: Pricing } {
+  const hour = word(at.CacheWriteHour);
+  const service = serviceNames[word(at.Service) as Binding.Service];
+  const costs = (bits & state.COST) !== 0;
+  if (hour === 0 && service === undefined && !costs) return {};
+  const pricing = {
+    ...(hour === 0 ? {} : { cacheWriteHourTokens: hour }),
+    ...(service === undefined ? {} : { service }),
+    ...(costs ? { statedNanoUsd: word(at.CostHigh) * wordSize + word(at.CostLow) } : {}),
+  };
+  return { pricing };
 }
 
 /** The first 1 MiB of a whole reply's text, decoded; `body` may be truncated anywhere. */

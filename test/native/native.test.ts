@@ -77,7 +77,7 @@ const streams: Readonly<Record<string, readonly [facts: readonly number[], error
     'anthropic-tools': [[1 | 2 | 4 | 64 | 128, 26, 40, 7, 3, 3, 26, 11, 0]],
     'anthropic-thinking': [[1 | 2 | 4 | 64, 25, 9, 7, 3, 2, 7, 12, 0]],
     'anthropic-error': [[1 | 8 | 64, 25, 1, 7, 3, 0, 17, 6, 0], 'Overloaded', 'event: error'],
-    'anthropic-refusal': [[2 | 4 | 64 | 256, 25, 0, 7, 3, 4, 0, 3, 0]],
+    'anthropic-refusal': [[2 | 4 | 64 | 256, 25, 1, 7, 3, 4, 0, 3, 0]],
     'anthropic-no-stop': [[1 | 64, 25, 1, 7, 3, 0, 17, 6, 0]],
     'anthropic-html': [[16 | 64, 25, 1, 7, 3, 0, 0, 1, 0], '<html>', '<html>'],
   };

@@ -62,13 +62,18 @@ mirror! {
     "What each register of a reply or a stream holds."
     ReplyRegister, sidegate_core::reply::registers::Register {
         Call, State, Input, Output, Cached, CacheWrite, Finish, TextBytes, Events, Stripped, MediaInput, MediaOutput,
-        SoundMs, Searches,
+        SoundMs, Searches, CacheWriteHour, Service, CostLow, CostHigh,
     }
 }
 
 mirror! {
     "Why generation ended."
     Finish, sidegate_core::reply::reading::Finish { None, Stop, Length, Tool, Filter, Other }
+}
+
+mirror! {
+    "The class of service that a reply was given."
+    Service, sidegate_core::reply::reading::Service { Standard, Flex, Priority, Fast }
 }
 
 mirror! {
@@ -157,6 +162,7 @@ constants!(
         USAGE,
         TOOL,
         REFUSAL,
+        COST,
     }
 );
 constants!(reply_size, "replySize", sidegate_core::reply::registers { REGISTERS });

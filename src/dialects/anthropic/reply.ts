@@ -6,7 +6,6 @@ import {
   isObject,
   type Json,
   listOf,
-  numberOf,
   objectOf,
   parseObject,
   textOf,
@@ -21,6 +20,7 @@ import type {
   ReplyPart,
 } from '../chat-reply.ts';
 import { unsigned } from '../foreign.ts';
+import { pricingOf } from '../pricing.ts';
 
 const reasons: Readonly<Record<string, FinishReason>> = {
   end_turn: 'stop',
@@ -49,24 +49,29 @@ const written: Readonly<Record<FinishReason, string>> = {
 /** The `stop_reason` for a neutral finish reason. */
 export const writeReason = (reason: FinishReason): string => written[reason];
 
-/** Reads usage; counts it leaves out are taken from `before`. `input_tokens` excludes cached tokens. */
+/**
+ * Reads usage. Counts are cumulative: those it leaves out, or that are smaller, are taken from `before`, since some
+ * relays end with 0. `input_tokens` excludes cached tokens.
+ */
 export function readUsage(usage: Json, before: ChatUsage | null): ChatUsage {
-  const own = (name: string, earlier: number): number =>
-    numberOf(usage[name]) === null ? earlier : countOf(usage[name]);
+  const own = (name: string, earlier: number): number => Math.max(countOf(usage[name]), earlier);
   const cachedInputTokens = own('cache_read_input_tokens', before?.cachedInputTokens ?? 0);
   const cacheWriteTokens = own('cache_creation_input_tokens', before?.cacheWriteTokens ?? 0);
   const plainBefore =
     before === null ? 0 : before.inputTokens - before.cachedInputTokens - before.cacheWriteTokens;
   const details = objectOf(usage.output_tokens_details);
+  const { ephemeral_1h_input_tokens: hour } = objectOf(usage.cache_creation);
+  const earlier = before?.pricing;
   return {
     inputTokens: own('input_tokens', plainBefore) + cachedInputTokens + cacheWriteTokens,
     cachedInputTokens,
     cacheWriteTokens,
     outputTokens: own('output_tokens', before?.outputTokens ?? 0),
-    reasoningTokens:
-      numberOf(details.thinking_tokens) === null
-        ? (before?.reasoningTokens ?? 0)
-        : countOf(details.thinking_tokens),
+    reasoningTokens: Math.max(countOf(details.thinking_tokens), before?.reasoningTokens ?? 0),
+    ...pricingOf(
+      Math.max(countOf(hour), earlier?.cacheWriteHourTokens ?? 0),
+      usage.speed ?? earlier?.service,
+    ),
   };
 }
 

@@ -3,6 +3,7 @@
 import { countOf, entryOf, isObject, type Json, listOf, objectOf, textOf } from '../../base/json.ts';
 import type { Signature } from '../chat.ts';
 import type { ChatReply, ChatUsage, FinishReason, ReplyPart } from '../chat-reply.ts';
+import { pricingOf } from '../pricing.ts';
 
 const reasons: Readonly<Record<string, FinishReason>> = {
   end_turn: 'stop',
@@ -29,12 +30,14 @@ export const readStopSequence = (holder: Json): string | null =>
 export function readUsage(usage: Json): ChatUsage {
   const cachedInputTokens = countOf(usage.cacheReadInputTokens);
   const cacheWriteTokens = countOf(usage.cacheWriteInputTokens);
+  const forHour = listOf(usage.cacheDetails).find(({ ttl }) => ttl === '1h');
   return {
     inputTokens: countOf(usage.inputTokens) + cachedInputTokens + cacheWriteTokens,
     cachedInputTokens,
     cacheWriteTokens,
     outputTokens: countOf(usage.outputTokens),
     reasoningTokens: 0,
+    ...pricingOf(countOf(forHour?.inputTokens), undefined),
   };
 }
 

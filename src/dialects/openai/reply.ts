@@ -10,6 +10,7 @@ import type {
   ReplyContext,
   ReplyPart,
 } from '../chat-reply.ts';
+import { pricingOf } from '../pricing.ts';
 import { customInput } from '../tool-kinds.ts';
 import { readContent, readDetails, readExtra, writeDetail, writeExtra } from './reasoning.ts';
 
@@ -45,8 +46,8 @@ const written: Readonly<Record<FinishReason, string>> = {
 /** The `finish_reason` for a neutral finish reason. */
 export const writeReason = (reason: FinishReason): string => written[reason];
 
-/** Reads usage. */
-export function readUsage(usage: Json): ChatUsage {
+/** Reads usage. @param service the reply's `service_tier` */
+export function readUsage(usage: Json, service: unknown): ChatUsage {
   const details = objectOf(usage.prompt_tokens_details);
   const inputTokens = countOf(usage.prompt_tokens);
   const outputTokens = countOf(usage.completion_tokens);
@@ -60,6 +61,7 @@ export function readUsage(usage: Json): ChatUsage {
     cacheWriteTokens: countOf(details.cache_write_tokens),
     outputTokens: separate ? outputTokens + reasoningTokens : outputTokens,
     reasoningTokens,
+    ...pricingOf(0, service, usage.cost),
   };
 }
 
@@ -85,7 +87,7 @@ export function readReply(body: Json): ChatReply | null {
     parts: readMessage(choice.message, textOf(body.id) ?? ''),
     finish: isObject(choice.error) ? 'failed' : readReason(choice.finish_reason),
     stopSequence: null,
-    usage: isObject(body.usage) ? readUsage(body.usage) : null,
+    usage: isObject(body.usage) ? readUsage(body.usage, body.service_tier) : null,
   };
 }
 

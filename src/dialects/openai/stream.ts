@@ -134,7 +134,8 @@ export function createReader(): ChatStreamReader {
         events.push({ kind: 'start', id: replyId, model: textOf(data.model) ?? '' });
       }
       for (const one of choices) if ((numberOf(one.index) ?? 0) === 0) choice(one, events);
-      if (isObject(data.usage)) events.push({ kind: 'usage', usage: readUsage(data.usage) });
+      if (isObject(data.usage))
+        events.push({ kind: 'usage', usage: readUsage(data.usage, data.service_tier) });
       return events;
     },
   };

@@ -4,6 +4,7 @@ import { countOf, isObject, type Json, listOf, objectOf, textOf } from '../../ba
 import type { RedactedPart, Signature } from '../chat.ts';
 import type { ChatReply, ChatUsage, FinishReason, ReplyContext, ReplyPart } from '../chat-reply.ts';
 import { unsigned } from '../foreign.ts';
+import { pricingOf } from '../pricing.ts';
 import { customInput } from '../tool-kinds.ts';
 import { readReasoning, writeEncrypted, writeHidden } from './reasoning.ts';
 
@@ -17,8 +18,8 @@ export function readFinish(response: Json): FinishReason {
   return response.status === 'failed' || response.status === 'cancelled' ? 'failed' : 'other';
 }
 
-/** Reads usage. */
-export function readUsage(usage: Json): ChatUsage {
+/** Reads usage. @param service the reply's `service_tier` */
+export function readUsage(usage: Json, service: unknown): ChatUsage {
   const details = objectOf(usage.input_tokens_details);
   return {
     inputTokens: countOf(usage.input_tokens),
@@ -26,6 +27,7 @@ export function readUsage(usage: Json): ChatUsage {
     cacheWriteTokens: countOf(details.cache_write_tokens),
     outputTokens: countOf(usage.output_tokens),
     reasoningTokens: countOf(objectOf(usage.output_tokens_details).reasoning_tokens),
+    ...pricingOf(0, service, usage.cost),
   };
 }
 
@@ -51,7 +53,7 @@ export function readReply(body: Json): ChatReply | null {
     parts: listOf(body.output).flatMap(readItem),
     finish: readFinish(body),
     stopSequence: null,
-    usage: isObject(body.usage) ? readUsage(body.usage) : null,
+    usage: isObject(body.usage) ? readUsage(body.usage, body.service_tier) : null,
   };
 }
 

@@ -96,7 +96,7 @@ export function createReader(): ChatStreamReader {
 
   const finish = (response: Json): ChatEvent[] => {
     const events: ChatEvent[] = isObject(response.usage)
-      ? [{ kind: 'usage', usage: readUsage(response.usage) }]
+      ? [{ kind: 'usage', usage: readUsage(response.usage, response.service_tier) }]
       : [];
     events.push({ kind: 'finish', reason: readFinish(response), stopSequence: null }, { kind: 'stop' });
     return events;

@@ -3,7 +3,7 @@
 use crate::json::field_names::Key;
 use crate::json::path::Path;
 use crate::json::walker::Token;
-use crate::reply::reading::{Finish, Reader, Reading, Source};
+use crate::reply::reading::{Finish, Reader, Reading, Service, Source};
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Place {
@@ -13,6 +13,8 @@ enum Place {
     /// The message of `message_start`.
     Message,
     Usage,
+    /// What was written to the cache, by how long it lives.
+    CacheCreation,
     Delta,
     Blocks,
     /// A block of a whole message.
@@ -50,7 +52,10 @@ impl Reader for AnthropicReader {
         match place {
             Place::Root => self.root(key, token, source),
             Place::Message => self.stop_reason(key, token, source),
-            Place::Usage if token == Token::Number => self.count(key, source.count()),
+            Place::Usage => self.usage(key, token, source),
+            Place::CacheCreation if (key, token) == (Key::HourCacheTokens, Token::Number) => {
+                self.reading.usage.created_hour = Some(source.count());
+            }
             Place::Delta => self.delta(key, token, source),
             Place::Block | Place::NewBlock => self.block(key, token, source),
             _ => {}
@@ -120,13 +125,16 @@ impl AnthropicReader {
         }
     }
 
-    fn count(&mut self, key: Key, count: u32) {
+    fn usage(&mut self, key: Key, token: Token, source: &mut Source<'_>) {
         let usage = &mut self.reading.usage;
-        match key {
-            Key::InputTokens => usage.input = Some(count),
-            Key::OutputTokens => usage.output = Some(count),
-            Key::CacheReadInputTokens => usage.cached = Some(count),
-            Key::CacheCreationInputTokens => usage.created = Some(count),
+        match (key, token) {
+            (Key::InputTokens, Token::Number) => usage.input = Some(source.count()),
+            (Key::OutputTokens, Token::Number) => usage.output = Some(source.count()),
+            (Key::CacheReadInputTokens, Token::Number) => usage.cached = Some(source.count()),
+            (Key::CacheCreationInputTokens, Token::Number) => usage.created = Some(source.count()),
+            (Key::Speed, Token::String(text)) => {
+                self.reading.service = Some(Service::named(source.word(text)));
+            }
             _ => {}
         }
     }
@@ -161,6 +169,7 @@ fn child(place: Place, key: Key, array: bool) -> Place {
         (Place::Outside, _, false) => Place::Root,
         (Place::Root, Key::Message, false) => Place::Message,
         (Place::Root | Place::Message, Key::Usage, false) => Place::Usage,
+        (Place::Usage, Key::CacheCreation, false) => Place::CacheCreation,
         (Place::Root | Place::Message, Key::Content, true) => Place::Blocks,
         (Place::Root, Key::Delta, false) => Place::Delta,
         (Place::Root, Key::ContentBlock, false) => Place::NewBlock,

@@ -1,6 +1,6 @@
 //! The facts known of a reply: a whole one, or a stream so far.
 
-use crate::reply::reading::{Finish, Reading, Usage};
+use crate::reply::reading::{Finish, Reading, Service, Usage};
 
 /// Bits of [`ReplyFacts::state`].
 pub mod state {
@@ -22,6 +22,8 @@ pub mod state {
     pub const TOOL: u32 = 128;
     /// The model refused.
     pub const REFUSAL: u32 = 256;
+    /// The provider stated what it charges.
+    pub const COST: u32 = 512;
 }
 
 /// The facts known of a reply: a whole one, or a stream so far.
@@ -29,8 +31,10 @@ pub mod state {
 pub struct ReplyFacts {
     /// Bits of [`state`].
     pub state: u32,
-    /// The token counts stated last.
+    /// The token counts stated.
     pub usage: Usage,
+    /// The class of service stated last.
+    pub service: Service,
     /// Why generation ended.
     pub finish: Finish,
     /// Bytes of reply text.
@@ -66,6 +70,7 @@ impl ReplyFacts {
             (reading.usage_seen, state::USAGE),
             (reading.tool, state::TOOL),
             (reading.refusal, state::REFUSAL),
+            (reading.usage.nano_usd.is_some(), state::COST),
         ];
         for (seen, bit) in bits {
             self.state |= if seen { bit } else { 0 };
@@ -76,6 +81,7 @@ impl ReplyFacts {
             None => {}
         }
         self.usage.update(reading.usage);
+        self.service = reading.service.unwrap_or(self.service);
         self.finish = self.finish.max(reading.finish);
         self.searches = reading.searches.unwrap_or(self.searches);
         self.text_bytes = self.text_bytes.saturating_add(reading.text_bytes);

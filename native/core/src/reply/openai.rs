@@ -3,7 +3,7 @@
 use crate::json::field_names::Key;
 use crate::json::path::Path;
 use crate::json::walker::{Text, Token};
-use crate::reply::reading::{Finish, Reader, Reading, Source, Usage};
+use crate::reply::reading::{Finish, Reader, Reading, Service, Source, Usage};
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Place {
@@ -43,7 +43,10 @@ impl Reader for OpenAiReader {
         let place = self.path.place();
         match (place, token) {
             (Place::Outside | Place::Other, _) => {}
-            (Place::Root, _) => self.root(key, token),
+            (Place::Root, _) => self.root(key, token, source),
+            (Place::Usage, Token::Number) if key == Key::Cost => {
+                self.reading.usage.nano_usd = Some(source.nano_usd());
+            }
             (Place::Usage | Place::UsageDetails, Token::Number) => self.count(place, key, source.count()),
             (Place::Choices, _) => self.reading.choices_empty = false,
             (Place::Choice, Token::String(text)) => self.choice(key, text, source),
@@ -81,12 +84,15 @@ impl Reader for OpenAiReader {
 }
 
 impl OpenAiReader {
-    fn root(&mut self, key: Key, token: Token) {
+    fn root(&mut self, key: Key, token: Token, source: &mut Source<'_>) {
         match (key, token) {
             (Key::Error, Token::Null) => {}
             (Key::Error, _) => self.reading.error = true,
             (Key::Choices, Token::ArrayStart) => self.reading.choices_empty = true,
             (Key::Usage, Token::ObjectStart) => self.reading.usage_seen = true,
+            (Key::ServiceTier, Token::String(text)) => {
+                self.reading.service = Some(Service::named(source.word(text)));
+            }
             _ => {}
         }
     }

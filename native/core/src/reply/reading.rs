@@ -61,6 +61,32 @@ impl Finish {
     }
 }
 
+/// The class of service that a reply was given, where that changes its price.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Service {
+    /// The usual one, or one with the usual price.
+    #[default]
+    Standard,
+    /// Slower, at a lower price (OpenAI).
+    Flex,
+    /// Ahead of others, at a higher price (OpenAI).
+    Priority,
+    /// Faster, at a higher price (Anthropic).
+    Fast,
+}
+
+impl Service {
+    /// From `service_tier`, or Anthropic's `speed`.
+    pub fn named(word: &str) -> Service {
+        match word {
+            "flex" => Service::Flex,
+            "priority" => Service::Priority,
+            "fast" => Service::Fast,
+            _ => Service::Standard,
+        }
+    }
+}
+
 /// Token counts as stated by the provider; `None` where it stated none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
@@ -72,24 +98,30 @@ pub struct Usage {
     pub cached: Option<u32>,
     /// Written to that cache.
     pub created: Option<u32>,
+    /// Of those: for an hour.
+    pub created_hour: Option<u32>,
     /// Of the prompt's: audio or images.
     pub media_input: Option<u32>,
     /// Of the reply's: images.
     pub media_output: Option<u32>,
     /// Length of the transcribed audio, in ms.
     pub sound_ms: Option<u32>,
+    /// What the provider charges, in nano-dollars.
+    pub nano_usd: Option<u64>,
 }
 
 impl Usage {
-    /// Replaces each count that `later` states.
+    /// Adds what `later` states. Counts are cumulative, so a smaller one that comes later is none: some relays end with 0.
     pub fn update(&mut self, later: Usage) {
-        self.input = later.input.or(self.input);
-        self.output = later.output.or(self.output);
-        self.cached = later.cached.or(self.cached);
-        self.created = later.created.or(self.created);
-        self.media_input = later.media_input.or(self.media_input);
-        self.media_output = later.media_output.or(self.media_output);
-        self.sound_ms = later.sound_ms.or(self.sound_ms);
+        self.input = later.input.max(self.input);
+        self.output = later.output.max(self.output);
+        self.cached = later.cached.max(self.cached);
+        self.created = later.created.max(self.created);
+        self.created_hour = later.created_hour.max(self.created_hour);
+        self.media_input = later.media_input.max(self.media_input);
+        self.media_output = later.media_output.max(self.media_output);
+        self.sound_ms = later.sound_ms.max(self.sound_ms);
+        self.nano_usd = later.nano_usd.max(self.nano_usd);
     }
 }
 
@@ -110,6 +142,8 @@ pub struct Reading {
     pub usage_seen: bool,
     /// Counts stated there.
     pub usage: Usage,
+    /// The class of service it states.
+    pub service: Option<Service>,
     /// Billed searches, for models that are not billed by token (Cohere).
     pub searches: Option<u32>,
     /// Why generation ended.
@@ -224,6 +258,12 @@ impl<'d> Source<'d> {
     pub fn millis(&self) -> u32 {
         let number = &self.document[self.walker.start()..self.walker.end()];
         number.parse::<f64>().map_or(0, |seconds| (seconds * 1000.0).ceil() as u32)
+    }
+
+    /// The last token's number of dollars, in nano-dollars.
+    pub fn nano_usd(&self) -> u64 {
+        let number = &self.document[self.walker.start()..self.walker.end()];
+        number.parse::<f64>().map_or(0, |dollars| (dollars * 1e9).round() as u64)
     }
 
     /// Where the last token starts.

@@ -1,7 +1,6 @@
 //! Layout of a reply's facts in the `Uint32Array` that JavaScript reads.
 
 use crate::reply::facts::ReplyFacts;
-use crate::reply::reading::Usage;
 use crate::shared::registers::put;
 
 /// What each register holds. Counts that were not stated are 0.
@@ -35,31 +34,44 @@ pub enum Register {
     SoundMs,
     /// Searches that are billed.
     Searches,
+    /// Of the tokens written to the provider's cache: for an hour.
+    CacheWriteHour,
+    /// Number of the [`crate::reply::reading::Service`].
+    Service,
+    /// What the provider charges, in nano-dollars: the lower 32 bits.
+    CostLow,
+    /// The upper 32 bits.
+    CostHigh,
 }
 
 /// How many registers there are.
-pub const REGISTERS: usize = Register::Searches as usize + 1;
+pub const REGISTERS: usize = Register::CostHigh as usize + 1;
 
 /// Writes the facts of a reply; `registers` must hold [`REGISTERS`].
 pub fn write(call: u32, facts: &ReplyFacts, registers: &mut [u32]) {
-    let Usage { input, output, cached, created, media_input, media_output, sound_ms } = facts.usage;
+    let usage = facts.usage;
+    let nano_usd = usage.nano_usd.unwrap_or_default();
     let stated = |count: Option<u32>| count.unwrap_or_default();
     // In the order of `Register`.
     let all: [u32; REGISTERS] = [
         call,
         facts.state,
-        stated(input),
-        stated(output),
-        stated(cached),
-        stated(created),
+        stated(usage.input),
+        stated(usage.output),
+        stated(usage.cached),
+        stated(usage.created),
         facts.finish as u32,
         facts.text_bytes,
         facts.events,
         facts.stripped,
-        stated(media_input),
-        stated(media_output),
-        stated(sound_ms),
+        stated(usage.media_input),
+        stated(usage.media_output),
+        stated(usage.sound_ms),
         facts.searches,
+        stated(usage.created_hour),
+        facts.service as u32,
+        nano_usd as u32,
+        (nano_usd >> 32) as u32,
     ];
     put(registers, &all);
 }

@@ -1,0 +1,25 @@
+/** What a reply states that decides its price, besides its tokens. */
+import { numberOf } from '../base/json.ts';
+import { type Pricing, services } from '../native/reply.ts';
+
+/**
+ * As a member of a reply's usage; empty if it states nothing of the kind.
+ * @param hourTokens tokens written to the provider's cache for an hour
+ * @param service the class of service by its name
+ * @param usd what the provider charges, in dollars
+ */
+export function pricingOf(
+  hourTokens: number,
+  service: unknown,
+  usd: unknown = undefined,
+): { pricing?: Pricing } {
+  const known = services.find((name) => name === service);
+  const dollars = numberOf(usd);
+  if (hourTokens === 0 && known === undefined && dollars === null) return {};
+  const pricing = {
+    ...(hourTokens === 0 ? {} : { cacheWriteHourTokens: hourTokens }),
+    ...(known === undefined ? {} : { service: known }),
+    ...(dollars === null ? {} : { statedNanoUsd: Math.round(dollars * 1e9) }),
+  };
+  return { pricing };
+}

@@ -1,0 +1,156 @@
+/** What a reply states that decides its price, and what is paid without one: FIELD rows B7, B8, B16, B17, B23. */
+import { expect, onTestFinished, test } from 'vitest';
+import { send } from '../support/client.ts';
+import { anthropicWire, openaiWire, type Wire } from '../support/replies.ts';
+import { startTestSidecar } from '../support/sidecar.ts';
+import { hangs, type Script, startUpstream } from '../support/upstream.ts';
+
+const json = { 'content-type': 'application/json' };
+/** A model without a price gets 1000 nano-dollars a token of the prompt, 4000 of the reply, 1250 for a cache write. */
+const own = {
+  inputUsdPerMTok: 1,
+  outputUsdPerMTok: 4,
+  cachedInputUsdPerMTok: 0.1,
+  cacheWriteUsdPerMTok: 1.25,
+};
+
+interface Asked {
+  readonly script: Script;
+  /** Of the provider; the client speaks `client`, or the same. */
+  readonly wire: Wire;
+  readonly client?: Wire;
+  readonly preset?: string;
+  readonly model?: string;
+  readonly stream?: boolean;
+}
+
+/** Asks once; resolves with the nano-dollars of the record. */
+async function cost(asked: Asked): Promise<number> {
+  const { sidecar, ask } = await start(asked);
+  await ask();
+  return (await sidecar.recordWhere(() => true)).costNanoUsd;
+}
+
+async function start({ script, wire, client = wire, preset, model = 'own', stream = false }: Asked) {
+  const upstream = await startUpstream(script);
+  const sidecar = await startTestSidecar({
+    cache: { enabled: false },
+    providers: {
+      p: {
+        dialect: wire.name,
+        baseUrl: upstream.baseUrl,
+        ...(preset === undefined ? {} : { preset, apiKey: 'k' }),
+      },
+    },
+    catalog: { models: [{ provider: 'p', model: 'own', ...own }] },
+    routes: [{ model: '*', targets: [{ provider: 'p' }] }],
+    attempt: { retriesMax: 0 },
+  });
+  onTestFinished(async () => {
+    await sidecar.stop();
+    await upstream.close();
+  });
+  const sent = () => send(sidecar.url, client.path, { body: client.request('hi', { model, stream }) });
+  const ask = async (): Promise<string> => (await sent().reply).all().then((bytes) => bytes.toString());
+  return { sidecar, upstream, sent, ask };
+}
+
+/** A whole reply with these members besides. */
+const states =
+  (wire: Wire, more: object): Script =>
+  (call) =>
+    call.whole(200, json, JSON.stringify({ ...JSON.parse(wire.whole('Good')), ...more }));
+
+const clients = [anthropicWire, openaiWire];
+
+test.each(clients)('B7: cumulative usage never falls ($name)', async (client) => {
+  const event = (data: { type: string }): string => `event: ${data.type}\ndata: ${JSON.stringify(data)}\n\n`;
+  const relay: Script = (call) => {
+    call.streamHead();
+    const usage = { input_tokens: 1000, cache_creation_input_tokens: 0, cache_read_input_tokens: 200 };
+    const message = { id: 'm', type: 'message', role: 'assistant', model: 'own', content: [] };
+    for (const data of [
+      { type: 'message_start', message: { ...message, usage: { ...usage, output_tokens: 1 } } },
+      { type: 'content_block_start', index: 0, content_block: { type: 'text', text: '' } },
+      { type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text: 'Good' } },
+      { type: 'content_block_stop', index: 0 },
+      {
+        type: 'message_delta',
+        delta: { stop_reason: 'end_turn' },
+        usage: { input_tokens: 0, cache_read_input_tokens: 0, output_tokens: 15 },
+      },
+      { type: 'message_stop' },
+    ])
+      call.write(event(data));
+    call.end();
+  };
+  const asked = { script: relay, wire: anthropicWire, client, stream: true };
+  expect(await cost(asked)).toBe(1000 * 1000 + 200 * 100 + 15 * 4000);
+});
+
+const usage = { prompt_tokens: 1_000_000, completion_tokens: 1000, total_tokens: 1_001_000 };
+test.each([
+  ['gpt-5', 'default', 1250 * 1_000_000 + 10_000 * 1000],
+  ['gpt-5', 'flex', (1250 * 1_000_000 + 10_000 * 1000) / 2],
+  ['gpt-5', 'priority', 2 * (1250 * 1_000_000 + 10_000 * 1000)],
+  ['gpt-5-mini', 'priority', 450 * 1_000_000 + 3600 * 1000],
+  ['gpt-4.1', 'priority', 3500 * 1_000_000 + 14_000 * 1000],
+  ['gpt-4o-mini', 'priority', 250 * 1_000_000 + 1000 * 1000],
+  ['o4-mini', 'priority', 2000 * 1_000_000 + 8000 * 1000],
+])('B8: %s at the service tier %s', async (model, tier, nano) => {
+  const script = states(openaiWire, { usage, service_tier: tier });
+  for (const client of clients)
+    expect(await cost({ script, wire: openaiWire, client, preset: 'openai', model })).toBe(nano);
+});
+
+test.each(clients)(
+  'B16: what is kept in the cache for an hour costs twice as much as input ($name)',
+  async (client) => {
+    const script = states(anthropicWire, {
+      usage: {
+        input_tokens: 10,
+        cache_creation_input_tokens: 1000,
+        cache_creation: { ephemeral_5m_input_tokens: 400, ephemeral_1h_input_tokens: 600 },
+        output_tokens: 5,
+      },
+    });
+    expect(await cost({ script, wire: anthropicWire, client })).toBe(
+      10 * 1000 + 400 * 1250 + 600 * 2000 + 5 * 4000,
+    );
+  },
+);
+
+test.each(clients)('fast mode costs what the reply says it was ($name)', async (client) => {
+  const tokens = { input_tokens: 100, output_tokens: 10 };
+  const asked = { wire: anthropicWire, client };
+  const fast = states(anthropicWire, { usage: { ...tokens, speed: 'fast' } });
+  expect(await cost({ ...asked, script: fast })).toBe(2 * (100 * 1000 + 10 * 4000));
+  const standard = states(anthropicWire, { usage: { ...tokens, speed: 'standard' } });
+  expect(await cost({ ...asked, script: standard })).toBe(100 * 1000 + 10 * 4000);
+});
+
+test.each(clients)(
+  'B23: dollars that OpenRouter states are what is billed, of others they are not ($name)',
+  async (client) => {
+    const script = states(openaiWire, { usage: { ...usage, cost: 0.0123 } });
+    for (const model of ['openai/gpt-4o', 'openrouter/auto'])
+      expect(await cost({ script, wire: openaiWire, client, preset: 'openrouter', model })).toBe(12_300_000);
+    expect(await cost({ script, wire: openaiWire, client })).toBe(1000 * 1_000_000 + 4000 * 1000);
+  },
+);
+
+test.each([false, true])(
+  'B17: a call that its client leaves costs its prompt (stream: %s)',
+  async (stream) => {
+    const { sidecar, upstream, sent } = await start({ script: hangs, wire: openaiWire, stream });
+    const leaving = sent();
+    leaving.reply.catch(() => {});
+    const call = await upstream.call(0);
+    leaving.hangUp();
+    await call.aborted;
+    const record = await sidecar.recordWhere(() => true);
+    expect(record).toMatchObject({ abandoned: true, outputTokens: 0, usageKnown: false });
+    expect(record.inputTokens).toBeGreaterThan(0);
+    expect(record.costNanoUsd).toBe(record.inputTokens * 1000);
+  },
+);
