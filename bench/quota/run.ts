@@ -5,6 +5,7 @@
 import { parseArgs } from 'node:util';
 import { type Demand, startDemand } from './load.ts';
 import { runMany } from './many.ts';
+import { runCost, runHung } from './pair.ts';
 import { type Pod, removeWork, startPod } from './processes.ts';
 import { type Backend, type Scenario, type Stage, scenarios, type Unit } from './scenarios.ts';
 import { type Oracle, plainTokens, startOracle, streamTokens } from './upstream.ts';
@@ -14,6 +15,8 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '60' },
     only: { type: 'string', multiple: true },
     many: { type: 'boolean', default: false },
+    hung: { type: 'boolean', default: false },
+    cost: { type: 'boolean', default: false },
   },
 });
 const durationMs = Number(values.seconds) * 1000;
@@ -50,7 +53,13 @@ function configOf(scenario: Scenario, backend: Backend, oracle: Oracle): object 
     sync: backend.sync,
     catalog: {
       models: [
-        { model: 'own/bench', inputUsdPerMTok: 0, outputUsdPerMTok: usdPerMTok, outputMaxTokens: 1000 },
+        {
+          provider: 'own',
+          model: 'bench',
+          inputUsdPerMTok: 0,
+          outputUsdPerMTok: usdPerMTok,
+          outputMaxTokens: 1000,
+        },
       ],
     },
     ...(unit === 'usd'
@@ -230,6 +239,13 @@ if (values.many) {
   process.exit(result.admitted > result.bound ? 1 : 0);
 }
 const oracle = await startOracle();
+if (values.hung || values.cost) {
+  const result = values.hung ? await runHung(oracle) : await runCost(oracle);
+  oracle.close();
+  removeWork();
+  process.stdout.write(`${JSON.stringify(result)}\n`);
+  process.exit(0);
+}
 const results: Result[] = [];
 let failed = false;
 try {

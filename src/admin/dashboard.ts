@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Config } from '../config/schema.ts';
-import type { LimitUse } from '../limit/usage.ts';
+import type { LimitView } from '../limit/view.ts';
 import type { LedgerState } from '../observe/ledger/ledger.ts';
 import type { Recent } from '../observe/recent.ts';
 import type { SinkState } from '../observe/sink-state.ts';
@@ -37,7 +37,7 @@ export interface DashboardView {
   readonly recent: Recent;
   readonly spend: Spend;
   targets(): TargetView[];
-  limits(max: number): LimitUse[];
+  limits(max: number): LimitView[];
   ledger(): LedgerState | null;
   /** By name: what takes records besides the ledger. */
   sinks(): readonly (readonly [string, SinkState])[];

@@ -19,8 +19,15 @@ import { report } from './report.ts';
 import type { LimitsConfig, Matter, Rule } from './rule.ts';
 import { createScopes, type Scope, type SpentRow, scopesMax } from './scopes.ts';
 import { createSharedMeters } from './shared.ts';
-import { type LimitUse, usageOf } from './usage.ts';
-import { type BudgetGauge, budgetGauges, type LimitView, viewMax, viewOf } from './view.ts';
+import {
+  type BudgetGauge,
+  budgetGauges,
+  fullest,
+  type LimitView,
+  lookMax,
+  viewMax,
+  viewsOf,
+} from './view.ts';
 
 /** What the limiter needs. */
 export interface LimiterDeps {
@@ -69,8 +76,8 @@ export interface Limiter {
    * removed and added again within its window continues.
    */
   update(config: LimitsConfig): void;
-  /** How far the fullest meters are used up; for people, not for requests. */
-  usage(max: number): LimitUse[];
+  /** The fullest of the meters in use. */
+  fullest(max: number): LimitView[];
   /** Meters in use. */
   readonly scopes: number;
   /** Dollar budgets changed since the last call; fewer than `max` if there are no more. */
@@ -168,21 +175,16 @@ export function createLimiter(first: LimitsConfig, deps: LimiterDeps): Limiter {
     }
   };
 
+  const views = (max: number): LimitView[] => viewsOf(table, scopes.all(), max, clock(), deps.wallClock());
+
   return {
     admit,
     ask: (asking, refusal) => (liftable.has(refusal) ? lift(asking, refusal) : null),
     book: shared,
-    view() {
-      const views: LimitView[] = [];
-      for (const scope of scopes.all()) {
-        views.push(viewOf(table, scope, clock(), deps.wallClock()));
-        if (views.length === viewMax) break;
-      }
-      return views;
-    },
+    view: () => views(viewMax),
     budgets: () => budgetGauges(table, scopes.all(), clock()),
     update: (config) => finder.update(config, clock()),
-    usage: (max) => usageOf(table, scopes.all(), max, clock()),
+    fullest: (max) => fullest(views(lookMax), max),
     get scopes() {
       return scopes.size;
     },

@@ -20,6 +20,8 @@ export interface LimitView {
   /** Leased by this pod, and by all; null: not shared. */
   readonly leasedHere: number | null;
   readonly leasedAll: number | null;
+  /** It only reports what it would refuse. */
+  readonly observed: boolean;
   /** When more becomes free, as in RFC 3339; null: when requests in flight end, or steadily. */
   readonly freesAt: string | null;
 }
@@ -35,13 +37,14 @@ export interface BudgetGauge {
 
 /** Most scopes of one budget in metrics. */
 export const budgetScopesMax = 100;
-/** Most meters of one view. */
+/** Most meters of one view, and of those among which the fullest are looked for: each is a call into the core. */
 export const viewMax = 10_000;
+export const lookMax = 2000;
 
 const seen = new Float64Array(leaseEntry.view);
 
 /** @param wallMs Unix ms now, from which times are counted */
-export function viewOf(table: number, { id, rule, place }: Scope, nowMs: number, wallMs: number): LimitView {
+function viewOf(table: number, { id, rule, place }: Scope, nowMs: number, wallMs: number): LimitView {
   const measure = rule.unit === 'usd' ? 1e9 : 1;
   // Has a budget enter its window, which no request may have done yet.
   if (rule.calendar !== null) meter.restore(table, id, rule.calendar.window(nowMs), 0);
@@ -62,9 +65,30 @@ export function viewOf(table: number, { id, rule, place }: Scope, nowMs: number,
     left: Math.max(0, sharedLeft) / measure,
     leasedHere: shared ? here / measure : null,
     leasedAll: shared ? all / measure : null,
+    observed: rule.observed,
     freesAt: freesMs > 0 ? new Date(wallMs + freesMs).toISOString() : null,
   };
 }
+
+/** Views of meters, up to `max`. */
+export function viewsOf(
+  table: number,
+  scopes: Iterable<Scope>,
+  max: number,
+  nowMs: number,
+  wallMs: number,
+): LimitView[] {
+  const views: LimitView[] = [];
+  for (const scope of scopes) {
+    if (views.length === max) break;
+    views.push(viewOf(table, scope, nowMs, wallMs));
+  }
+  return views;
+}
+
+/** The fullest of them. */
+export const fullest = (views: readonly LimitView[], max: number): LimitView[] =>
+  views.toSorted((a, b) => b.used / b.capacity - a.used / a.capacity).slice(0, max);
 
 /** Gauges of all budgets, within bounds. */
 export function budgetGauges(table: number, scopes: Iterable<Scope>, nowMs: number): BudgetGauge[] {

@@ -22,7 +22,7 @@ export function viewOf(rooms: Rooms, around: Around): Omit<DashboardView, 'token
     recent: observer.recent,
     spend: observer.spend,
     targets: () => targetsOf(rooms, around.config()),
-    limits: (max) => limiter.usage(max),
+    limits: (max) => limiter.fullest(max),
     ledger: () => followers.ledger?.state ?? null,
     sinks: () => followers.sinks(),
     numbers: () => ({

@@ -1,5 +1,9 @@
 /** Limits that pods share over a real Redis. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { Redis } from 'ioredis';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { metricIn } from '../support/chain.ts';
 import { ask } from '../support/client.ts';
@@ -23,8 +27,13 @@ async function pod(redisUrl: string, own: Upstream, config: object): Promise<Tes
     sync: { redis: redisUrl },
     ...config,
   });
-  onTestFinished(() => sidecar.stop());
-  return sidecar;
+  let stopping: Promise<void> | null = null;
+  const stop = (): Promise<void> => {
+    stopping ??= sidecar.stop();
+    return stopping;
+  };
+  onTestFinished(stop);
+  return { ...sidecar, stop };
 }
 
 const post = (to: TestSidecar) => ask(to.url, wire.path, { body: { ...wire.request('hi'), model: 'any' } });
@@ -71,5 +80,52 @@ describe('shared limits', () => {
       if ((await post(pods[i % 2] as TestSidecar)).status !== 200) await wait(20);
     for (let i = 0; i < 10; i++) for (const to of pods) await post(to);
     expect(own.calls.length).toBeLessThanOrEqual((await givenUp(pods)) === 0 ? 110 : 210);
+  });
+
+  test('what a budget spent outlives its pods, and a Redis that is lost', { timeout: 60_000 }, async () => {
+    const redis = await redisFor();
+    const own = await startUpstream(answers(wire, 'good'));
+    onTestFinished(() => own.close());
+    const folder = mkdtempSync(join(tmpdir(), 'sidegate-budget-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const config = (file: string | null) => ({
+      budgets: [{ name: 'month', per: [], usd: 1000, window: 'month' }],
+      catalog: {
+        models: [{ provider: 'own', model: 'any', inputUsdPerMTok: 10_000, outputUsdPerMTok: 10_000 }],
+      },
+      admin: { token: 'admin-token-of-this-test' },
+      ...(file === null ? {} : { store: { path: join(folder, file), flushMs: 100 } }),
+    });
+    const started = async (file: string | null): Promise<TestSidecar> => {
+      const to = await pod(redis.url, own, config(file));
+      await until(async () => metricIn(await to.metrics(), 'sidegate_leases_up', {}) === 1);
+      return to;
+    };
+    const spentOf = (of: TestSidecar) => async (): Promise<number> =>
+      metricIn(await of.metrics(), 'sidegate_budget_spent_usd', { budget: 'month' }) ?? 0;
+
+    const first = await started('first.db');
+    await until(async () => (await post(first)).status === 200);
+    const spent = await spentOf(first)();
+    expect(spent).toBeGreaterThan(0);
+    await first.stop();
+
+    // A pod without a volume starts with the truth, once it has asked.
+    const second = await started(null);
+    await post(second);
+    await until(async () => (await spentOf(second)()) >= 2 * spent - 1e-9);
+    await second.stop();
+
+    // Redis is lost: the pod that kept its figure refills it.
+    const client = new Redis(redis.url);
+    onTestFinished(() => client.disconnect());
+    await client.flushall();
+    const again = await started('first.db');
+    await post(again);
+    // The larger figure counts, so it is to be there before others add theirs.
+    await until(async () => (await client.keys('sidegate:1:{0}:m:*')).length > 0);
+    const third = await started(null);
+    await post(third);
+    await until(async () => (await spentOf(third)()) >= 3 * spent - 1e-9);
   });
 });

@@ -1,12 +1,12 @@
 /** What the page knows: the events of the admin port, collected while it is open. */
-import type { LimitUse } from '../../limit/usage.ts';
+import type { LimitView } from '../../limit/view.ts';
 import type { LedgerState } from '../../observe/ledger/ledger.ts';
 import type { SinkState } from '../../observe/sink-state.ts';
 import type { SpendRow } from '../../observe/spend.ts';
 import type { Story } from '../../observe/story.ts';
 import type { TargetView } from '../dashboard.ts';
 
-export type { LimitUse, SpendRow, Story, TargetView };
+export type { LimitView, SpendRow, Story, TargetView };
 
 /** One event. */
 export interface Overview {
@@ -18,7 +18,7 @@ export interface Overview {
     Record<'inFlight' | 'cacheEntries' | 'cacheBytes' | 'batchWaiting' | 'rssBytes' | 'upSeconds', number>
   >;
   readonly targets: readonly TargetView[];
-  readonly limits: readonly LimitUse[];
+  readonly limits: readonly LimitView[];
   readonly spend: readonly SpendRow[];
   readonly ledger: LedgerState | null;
   readonly sinks: readonly (readonly [name: string, state: SinkState])[];

@@ -1,5 +1,5 @@
 /** The views besides requests: overview, targets, limits, costs and configuration. */
-import { ask, type LimitUse, type SpendRow, type Story, state, type TargetView } from './data.ts';
+import { ask, type LimitView, type SpendRow, type Story, state, type TargetView } from './data.ts';
 import { bar, type Content, card, el, table } from './dom.ts';
 import { clock, count, ms, percent, quantile, size, span, usd } from './format.ts';
 import { plot } from './plot.ts';
@@ -265,23 +265,25 @@ export function costsView(): HTMLElement {
   );
 }
 
-const amount = (unit: string, value: number): string => (unit === 'usd' ? usd(value) : count(value));
+const amount = (unit: string, value: number): string => (unit === 'usd' ? usd(value * 1e9) : count(value));
 
-function limitTable(limits: readonly LimitUse[]): HTMLElement {
+function limitTable(limits: readonly LimitView[]): HTMLElement {
   if (limits.length === 0) return el('p', { class: 'empty' }, 'No limit or budget has been used yet.');
   return table(
     'Limits and budgets',
-    ['Limit', 'For', 'Share', '#Used', '#Left', 'Ends'],
+    ['Limit', 'For', 'Share', '#Used', '#Left', 'Frees'],
     limits.map((limit) => [
-      limit.name,
+      limit.limit,
       limit.scope || 'all',
       bar(
-        limit.used / limit.limit,
-        `${limit.name} ${limit.scope}: ${percent(limit.used / limit.limit)} used`,
+        limit.used / limit.capacity,
+        `${limit.limit} ${limit.scope}: ${percent(limit.used / limit.capacity)} used`,
       ),
-      `${amount(limit.unit, limit.used)} of ${amount(limit.unit, limit.limit)} ${limit.unit === 'usd' ? '' : limit.unit}`,
-      amount(limit.unit, limit.remaining),
-      limit.endsMs === 0 ? '' : `in ${span((limit.endsMs - (state.overview?.nowMs ?? 0)) / 1000)}`,
+      `${amount(limit.unit, limit.used)} of ${amount(limit.unit, limit.capacity)} ${limit.unit === 'usd' ? '' : limit.unit}`,
+      amount(limit.unit, limit.left),
+      limit.freesAt === null
+        ? ''
+        : `in ${span((Date.parse(limit.freesAt) - (state.overview?.nowMs ?? 0)) / 1000)}`,
     ]),
   );
 }

@@ -10,6 +10,10 @@ use crate::limits::terms::{Grant, Report, Terms};
 const FEW: f64 = 4.0;
 /// A pod that asked for nothing in this time gives its lease back.
 const IDLE_MS: f64 = 3000.0;
+/// A lease of which more is left is hardly used.
+const UNUSED: f64 = 0.75;
+/// A lease that lasts longer than this need not be renewed yet, though the next tick may come late.
+const AGE_MS: f64 = 1500.0;
 /// Where the limit has room, the next grant should be here by then.
 const SOON_MS: f64 = 100.0;
 
@@ -320,6 +324,15 @@ impl Lease {
         self.dry = grant.pool < wanted - grant.hold;
         self.alone = None;
         self.detached = false;
+    }
+
+    /// Whether a report is worth its price: the lease ends soon or runs low, or somebody was refused. A lease that is
+    /// hardly used is reported every other tick.
+    pub fn due(&self, now_ms: f64) -> bool {
+        let fresh =
+            if self.terms.paced { self.told_ms + AGE_MS > now_ms } else { self.until_ms - AGE_MS > now_ms };
+        let idle = now_ms - self.demand.asked_ms > IDLE_MS;
+        !fresh || idle || self.demand.refused > 0.0 || self.credit(now_ms) < self.hold * UNUSED
     }
 
     /// Whether there is nothing left to report.

@@ -53,7 +53,7 @@ impl Meters {
             if lease.at_rest(now_ms) {
                 lease.listed = false;
                 lease.rest();
-            } else if written < room {
+            } else if written < room && (horizon_ms <= 0.0 || lease.due(now_ms)) {
                 write(out, written, id, lease.report(0.0, horizon_ms, now_ms));
                 written += 1;
                 later.push(index);
