@@ -164,7 +164,9 @@ export class Passage implements Course {
 
   #settle(closing: Closing, billed: Bill, counts: Counts | null, nowMs: number): void {
     const { stages, identity, request } = this;
-    this.permit?.settle(billed.usage, billed.priced ? billed.costNanoUsd : null);
+    // What was only promised may cost all that was reserved.
+    const promised = this.#billed().some(({ facts }) => facts.promised === true);
+    this.permit?.settle(promised ? null : billed.usage, billed.priced ? billed.costNanoUsd : null);
     // Images and sound would distort what is learned about text.
     if (request !== null && this.exchange.endpoint.auxiliary?.unstated !== 'unpriced')
       learn(request, this.#billed(), stages.estimator, counts);

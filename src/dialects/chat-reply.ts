@@ -57,6 +57,8 @@ export interface ChatReply {
   /** The stop sequence that ended it. */
   readonly stopSequence: string | null;
   readonly usage: ChatUsage | null;
+  /** No answer yet, but the promise of one, which will be billed. */
+  readonly promised?: true;
 }
 
 /** A block of a streamed reply, without the text that follows in deltas. */

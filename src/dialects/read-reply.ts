@@ -102,7 +102,11 @@ function readWhole(body: Buffer, provider: ChatProvider): ChatReply | 'error' | 
   // Neither content nor an end that anybody knows: no answer, and nothing but its usage is true.
   const isEmpty = reply.parts.every((part) => part.kind !== 'redacted' && textOfPart(part) === '');
   const parts = reply.parts.map(withArguments);
-  return { ...reply, parts, finish: finish === 'other' && isEmpty ? 'failed' : finish };
+  return {
+    ...reply,
+    parts,
+    finish: finish === 'other' && isEmpty && reply.promised !== true ? 'failed' : finish,
+  };
 }
 
 /** A call without arguments has those of an empty object: apps parse them as JSON. */
@@ -136,7 +140,7 @@ function arrivedReply(reply: ChatReply): Arrived {
 const textOfPart = (part: ReplyPart): string =>
   part.kind === 'tool_call' ? part.arguments : part.kind === 'redacted' ? '' : part.text;
 
-const factsOf = ({ parts, finish, usage }: ChatReply, textBytes: number): ReplyFacts => ({
+const factsOf = ({ parts, finish, usage, promised }: ChatReply, textBytes: number): ReplyFacts => ({
   error: false,
   tool: parts.some(({ kind }) => kind === 'tool_call'),
   refused: finish === 'refusal' || parts.some(({ kind }) => kind === 'refusal'),
@@ -148,6 +152,7 @@ const factsOf = ({ parts, finish, usage }: ChatReply, textBytes: number): ReplyF
   finish: finishes[finish],
   textBytes,
   ...(usage?.pricing === undefined ? {} : { pricing: usage.pricing }),
+  ...(promised === undefined ? {} : { promised }),
 });
 
 /** Reply text is kept up to this size, as in the native core; beyond it, only its length is counted. */

@@ -25,9 +25,10 @@ export interface Permit {
   release(): void;
   /**
    * Replaces reservations by what was actually used; later calls do nothing.
+   * @param usage null: nobody knows yet, so that all that was reserved is charged
    * @param costNanoUsd cost of the reply; null: its model has no known price
    */
-  settle(usage: Usage, costNanoUsd: number | null): void;
+  settle(usage: Usage | null, costNanoUsd: number | null): void;
 }
 
 /** What a permit needs of its limiter. */
@@ -148,7 +149,7 @@ export class HeldPermit implements Permit {
     if (ends.length > 0) ends.end(table, clock());
   }
 
-  settle(usage: Usage, costNanoUsd: number | null): void {
+  settle(usage: Usage | null, costNanoUsd: number | null): void {
     const holds = this.#holds;
     this.#holds = noHolds;
     if (holds.length === 0) return;
@@ -159,7 +160,7 @@ export class HeldPermit implements Permit {
     for (let i = 0; i < held.length; i++) {
       const from = i * holdSize;
       const reserved = holds[from + 1] as number;
-      const used = chargeOf(held[i] as Rule, usage, costNanoUsd) ?? reserved;
+      const used = (usage === null ? null : chargeOf(held[i] as Rule, usage, costNanoUsd)) ?? reserved;
       ends.settle(holds[from] as number, reserved, used, holds[from + 2] as number);
     }
     ends.end(table, clock());

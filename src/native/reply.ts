@@ -66,6 +66,8 @@ export interface ReplyFacts {
   readonly searchUnits?: number;
   /** Undefined: it states no more than tokens. */
   readonly pricing?: Pricing;
+  /** It only promises an answer, which will be billed. */
+  readonly promised?: true;
 }
 
 /** Nothing is known. */

@@ -51,7 +51,8 @@ vi.mock('../../src/limit/limit.ts', async (original) => {
           stream: (tokens) => permit.stream(tokens),
           release: () => permit.release(),
           settle(usage, costNanoUsd) {
-            ledger.settled.push({ tokens: usage.inputTokens + usage.outputTokens, costNanoUsd });
+            const tokens = usage === null ? Number.NaN : usage.inputTokens + usage.outputTokens;
+            ledger.settled.push({ tokens, costNanoUsd });
             permit.settle(usage, costNanoUsd);
           },
         };

@@ -1,4 +1,4 @@
-/** What a reply states that decides its price, and what is paid without one: FIELD rows B7, B8, B16, B17, B23. */
+/** What a reply states that decides its price, and what is paid without one: FIELD rows B7, B8, B9, B16, B17, B23. */
 import { expect, onTestFinished, test } from 'vitest';
 import { send } from '../support/client.ts';
 import { anthropicWire, openaiWire, type Wire } from '../support/replies.ts';
@@ -154,3 +154,34 @@ test.each([false, true])(
     expect(record.costNanoUsd).toBe(record.inputTokens * 1000);
   },
 );
+
+test('B9: a response in the background holds all that was reserved, and is asked for once', async () => {
+  const upstream = await startUpstream((call) => {
+    const promised = {
+      id: 'resp_1',
+      object: 'response',
+      status: 'queued',
+      model: 'own',
+      output: [],
+      usage: null,
+    };
+    call.whole(200, json, JSON.stringify(promised));
+  });
+  const sidecar = await startTestSidecar({
+    cache: { enabled: true },
+    providers: { p: { dialect: 'responses', baseUrl: upstream.baseUrl } },
+    catalog: { models: [{ provider: 'p', model: 'own', ...own }] },
+    routes: [{ model: '*', targets: [{ provider: 'p' }] }],
+    budgets: [{ name: 'dollars', window: 'day', usd: 0.01, per: ['tenant'] }],
+    attempt: { retriesMax: 1, backoffBaseMs: 0 },
+  });
+  onTestFinished(async () => {
+    await sidecar.stop();
+    await upstream.close();
+  });
+  // 2,000 tokens of reply may cost 0.008 dollars: of 0.01, there is room for one.
+  const body = { model: 'own', input: 'hi', background: true, max_output_tokens: 2000 };
+  const ask = async () => (await send(sidecar.url, '/v1/responses', { body }).reply).status;
+  expect([await ask(), await ask()]).toEqual([200, 429]);
+  expect(upstream.calls).toHaveLength(1);
+});

@@ -54,6 +54,8 @@ export function readReply(body: Json): ChatReply | null {
     finish: readFinish(body),
     stopSequence: null,
     usage: isObject(body.usage) ? readUsage(body.usage, body.service_tier) : null,
+    // Asked for in the background: the answer is fetched later.
+    ...(body.status === 'queued' || body.status === 'in_progress' ? { promised: true } : {}),
   };
 }
 
