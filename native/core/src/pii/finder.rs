@@ -22,6 +22,8 @@ pub struct Finding {
 
 /// Longest word of letters and digits that a matcher can be anchored at.
 const WORD_MAX: usize = 90;
+/// Longest text that is looked through once for all anchors before it is searched for each.
+const SHORT_MAX: usize = 256;
 /// Most matchers that share a text as their anchor.
 const SHARED_MAX: usize = 4;
 
@@ -41,6 +43,8 @@ pub struct Finder {
     tokens: (KindSet, usize),
     /// Whether anything is anchored at digits.
     numeric: bool,
+    /// The bytes of which a text has one if it has an anchor other than a token.
+    signs: [bool; 256],
     /// What the configuration defines.
     custom: Vec<(KindId, Custom)>,
 }
@@ -84,11 +88,18 @@ impl Finder {
             }
         }
         let numeric = digits.iter().chain(&words).chain([&parts]).any(|kinds| !kinds.is_empty());
+        let mut signs = [false; 256];
+        (b'0'..=b'9').for_each(|digit| signs[usize::from(digit)] = numeric);
+        for (text, _) in &texts {
+            // The one that is rarest in names and prose.
+            let mark = text.bytes().find(|byte| !byte.is_ascii_alphanumeric() && *byte != b' ');
+            signs[usize::from(mark.unwrap_or(text.as_bytes()[0]))] = true;
+        }
         let texts = texts
             .into_iter()
             .map(|(text, places)| (memmem::Finder::new(text).into_owned(), places))
             .collect();
-        Finder { matchers, texts, digits, words, parts, tokens, numeric, custom }
+        Finder { matchers, texts, digits, words, parts, tokens, numeric, signs, custom }
     }
 
     /// Whether it looks for nothing.
@@ -104,11 +115,14 @@ impl Finder {
     pub fn find(&self, text: &str, label: &str, found: &mut Vec<Finding>) {
         found.clear();
         let nearby = Nearby::new(text, label);
-        self.find_at_texts(text, &nearby, found);
+        let signed = text.len() > SHORT_MAX || text.bytes().any(|byte| self.signs[usize::from(byte)]);
+        if signed {
+            self.find_at_texts(text, &nearby, found);
+        }
         if self.tokens.1 <= text.len() {
             self.find_at_tokens(text, &nearby, found);
         }
-        if self.numeric {
+        if self.numeric && signed {
             self.find_at_digits(text, &nearby, found);
         }
         for (kind, custom) in &self.custom {
