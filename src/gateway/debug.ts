@@ -8,7 +8,7 @@ import { addRequestId } from '../dialects/refusal.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { Identity } from '../exchange/identity.ts';
 import type { Reply } from '../exchange/reply.ts';
-import type { LimitUse } from '../limit/usage.ts';
+import type { LimitView } from '../limit/view.ts';
 import { breaker, breakerState } from '../native/breaker.ts';
 import type { Passage } from '../passage.ts';
 import type { Stages } from '../stages.ts';
@@ -106,7 +106,7 @@ function targetState({ label, provider, health }: Target, nowMs: number): object
 }
 
 /** The meters that a request of this caller is counted in, fullest first. */
-function limitsOf({ permit, stages, plan, request }: Passage, identity: Identity): LimitUse[] {
+function limitsOf({ permit, stages, plan, request }: Passage, identity: Identity): LimitView[] {
   const of: Readonly<Record<string, string | null>> = {
     tenant: identity.tenant,
     team: identity.team,
@@ -115,16 +115,16 @@ function limitsOf({ permit, stages, plan, request }: Passage, identity: Identity
     route: plan?.pattern ?? null,
     model: request?.model ?? null,
   };
-  const isCallers = ({ scope }: LimitUse): boolean =>
+  const isCallers = ({ scope }: LimitView): boolean =>
     scope === '' ||
     scope.split(', ').every((part) => {
       const [, name = '', value] = /^(?:no )?(\w+)(?: "(.*)")?$/.exec(part) ?? [];
       return name === 'tag' ? identity.tags.includes(value ?? '') : (of[name] ?? undefined) === value;
     });
   const { limiter } = stages;
-  const all = limiter.usage(metersMax).filter(isCallers);
+  const all = limiter.fullest(metersMax).filter(isCallers);
   // Without a permit, it was one of these that refused.
-  const named = permit === null ? all : all.filter(({ name }) => permit.limits.includes(name));
+  const named = permit === null ? all : all.filter(({ limit }) => permit.limits.includes(limit));
   return named.slice(0, listMax);
 }
 

@@ -73,7 +73,7 @@ function registerLimits(registry: Registry, gauges: StateGauges): void {
         this.reset();
         for (const meter of gauges.limits()) {
           const { limit, unit } = meter;
-          this.set({ limit, unit }, unit === 'usd' ? of(meter) / nanoPerUsd : of(meter));
+          this.set({ limit, unit }, of(meter));
         }
       },
     });

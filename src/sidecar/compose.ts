@@ -18,7 +18,7 @@ import { createEstimator, type Estimator } from '../count/estimate.ts';
 import type { KeyBook } from '../exchange/shared-keys.ts';
 import { createLimiter, type Limiter } from '../limit/limit.ts';
 import { budgetTables, readBudgets, type SavedBudgets, saveBudgets } from '../limit/saved.ts';
-import type { LimitUse } from '../limit/usage.ts';
+import type { LimitView } from '../limit/view.ts';
 import { retryBudget } from '../native/retries.ts';
 import type { LineForm } from '../observe/line.ts';
 import { createMetrics, type Metrics } from '../observe/metrics.ts';
@@ -111,7 +111,7 @@ export async function openRooms(
     batchBytes: () => batch.waitingBytes,
     upstreamInFlight: (priority) => batch.inFlight(priority),
     engines: () => upstreams.engines(),
-    limits: () => fullest(limiter.usage(limitsMax), settings.limitNames),
+    limits: () => byName(limiter.fullest(limitsMax), settings.limitNames),
     restingKeys: () => upstreams.restingKeys(clock()),
     ledger: () => followers.ledger?.state ?? null,
     sinks: () => followers.sinks(),
@@ -182,11 +182,11 @@ export async function openRooms(
 const limitsMax = 1000;
 
 /** The first meter of each name: they come fullest first. Limits of stored keys share a name, as label values must. */
-function fullest(uses: readonly LimitUse[], names: ReadonlySet<string>): Iterable<FullestMeter> {
+function byName(views: readonly LimitView[], names: ReadonlySet<string>): Iterable<FullestMeter> {
   const found = new Map<string, FullestMeter>();
-  for (const { name, unit, limit, used } of uses) {
-    const shown = names.has(name) ? name : storedKeyLimit;
-    if (!found.has(shown)) found.set(shown, { limit: shown, unit, capacity: limit, used });
+  for (const { limit, unit, capacity, used } of views) {
+    const shown = names.has(limit) ? limit : storedKeyLimit;
+    if (!found.has(shown)) found.set(shown, { limit: shown, unit, capacity, used });
   }
   return found.values();
 }
