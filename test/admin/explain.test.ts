@@ -82,8 +82,8 @@ test('a reply says which rules applied, and how full they are for its caller', a
   expect(it.applied.toSorted()).toEqual(['daily', 'few']);
   // Its own meters, not those of the other team.
   expect(it.limits.map(({ scope }: { scope: string }) => scope)).toEqual(['team "web"', 'team "web"']);
-  const few = it.limits.find(({ name }: { name: string }) => name === 'few');
-  expect(few).toMatchObject({ limit: 100, unit: 'requests' });
+  const few = it.limits.find(({ limit }: { limit: string }) => limit === 'few');
+  expect(few).toMatchObject({ capacity: 100, unit: 'requests' });
   expect(few.used).toBeGreaterThan(1.5);
   expect(it.tried).toContain('good/m: ok');
 });
@@ -134,7 +134,7 @@ test('the command asks the running sidecar, which asks no provider', async () =>
   const it = JSON.parse(out);
   expect(it).toMatchObject({ caller: { team: 'web' }, route: 'chat', refused: null, tried: '' });
   expect(it.targets[0]).toMatchObject({ target: 'bad/m', breaker: 'open' });
-  expect(it.limits.map(({ name }: { name: string }) => name).toSorted()).toEqual(['daily', 'few']);
+  expect(it.limits.map(({ limit }: { limit: string }) => limit).toSorted()).toEqual(['daily', 'few']);
   expect(broken.calls).toHaveLength(before);
   expect((await run({}, '--key', appKey)).err).toContain('SIDEGATE_ADMIN_TOKEN');
   expect((await run({ SIDEGATE_ADMIN_TOKEN: 'wrong' })).err).toContain('admin token');

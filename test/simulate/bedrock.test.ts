@@ -91,7 +91,7 @@ describe('faults', () => {
     rate_limited: 'rate_limited',
     quota_exhausted: 'quota',
     unauthorized: 'credential',
-    forbidden: 'credential',
+    forbidden: 'forbidden',
     context_window: 'context_window',
     not_found: 'rejected',
   };

@@ -164,7 +164,8 @@ const uncutWays = (wire: Wire): readonly Way[] => [
       stream,
       first: () => {},
       client: async (sent) => sent.hangUp(),
-      truth: () => nothing,
+      // The provider has the prompt, and bills it.
+      truth: (_, call) => counted(call, ''),
       record: { abandoned: true, status: 499 },
     },
     {
@@ -177,7 +178,8 @@ const uncutWays = (wire: Wire): readonly Way[] => [
         pass(30);
         await (await sent.reply).all();
       },
-      truth: () => nothing,
+      // The provider has the prompt, and bills it.
+      truth: (_, call) => counted(call, ''),
       record: { error: 'upstream_timeout' },
     },
   ]),

@@ -160,11 +160,6 @@ impl Kind {
         }
     }
 
-    /// Whether what comes back is lost while it is full.
-    pub fn fills(&self) -> bool {
-        matches!(self, Kind::TokenBucket(_))
-    }
-
     /// Whether it spreads requests evenly, so that each pod paces its own part.
     pub fn paced(&self) -> bool {
         matches!(self, Kind::LeakyBucket(_))

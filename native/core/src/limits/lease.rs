@@ -33,8 +33,8 @@ pub struct Lease {
     told_ms: f64,
     frees_ms: f64,
     demand: Demand,
-    /// Since when it goes on without Redis, and what was used by then; `None`: the last grant holds.
-    alone: Option<(f64, f64)>,
+    /// It goes on without Redis; false: the last grant holds.
+    alone: bool,
     /// Redis has something else under its key, so that it goes on at its share.
     pub detached: bool,
     /// Is in the list of leases to report.
@@ -63,7 +63,7 @@ impl Lease {
             told_ms: now_ms,
             frees_ms: 0.0,
             demand,
-            alone: None,
+            alone: false,
             detached: false,
             listed: false,
             urgent: false,
@@ -251,28 +251,14 @@ impl Lease {
     }
 
     /// Goes on without Redis; false: it does already.
-    pub fn leave(&mut self, now_ms: f64) -> bool {
-        let leaves = self.alone.is_none();
-        self.alone.get_or_insert((now_ms, self.used));
-        leaves
-    }
-
-    /// What came back to a bucket while Redis was gone was lost to it, since the bucket was full, or forgotten: the
-    /// pod's share of it was used, and is not debited.
-    fn forgive(&mut self, now_ms: f64) {
-        let Some((since_ms, used)) = self.alone else { return };
-        if self.terms.fills {
-            let came = self.terms.share * self.terms.supply * (now_ms - since_ms).max(0.0) / 1000.0;
-            self.used -= came.min(self.used - used).min(self.unreported()).max(0.0);
-        }
-        self.alone = Some((now_ms, self.used));
+    pub fn leave(&mut self) -> bool {
+        !std::mem::replace(&mut self.alone, true)
     }
 
     /// What to tell Redis. From here on the pod admits no more than it says it keeps, until the answer is here.
     /// `ask`: a cost that waits for the answer. `horizon_ms`: for how long the lease should last.
     pub fn report(&mut self, ask: f64, horizon_ms: f64, now_ms: f64) -> Report {
         self.demand.average(now_ms);
-        self.forgive(now_ms);
         let demand = &self.demand;
         let idle = now_ms - demand.asked_ms > IDLE_MS || self.terms.paced;
         let measured = demand.measured.max(f64::MIN_POSITIVE);
@@ -322,7 +308,7 @@ impl Lease {
         self.terms.fair = grant.fair;
         self.terms.advance = grant.advance;
         self.dry = grant.pool < wanted - grant.hold;
-        self.alone = None;
+        self.alone = false;
         self.detached = false;
     }
 

@@ -40,8 +40,8 @@ impl Meter {
         let Settings { capacity, rate, .. } = self.settings;
         self.kind.set(capacity * checked_share(share)?, rate * share, now_ms)?;
         let supply = self.kind.supply(self.settings);
-        let (paced, fills) = (self.kind.paced(), self.kind.fills());
-        let terms = Terms { capacity, supply, share, fair: capacity * equal, advance, paced, fills };
+        let paced = self.kind.paced();
+        let terms = Terms { capacity, supply, share, fair: capacity * equal, advance, paced };
         self.lease = Some(Box::new(Lease::new(terms, now_ms)));
         Ok(())
     }
@@ -78,7 +78,7 @@ impl Meter {
         if cost > lease.terms().capacity {
             return Decision::Never;
         }
-        if !lease.terms().paced && lease.leave(now_ms) {
+        if !lease.terms().paced && lease.leave() {
             // It enters its window first, which would undo what is confined.
             self.kind.ask(0.0, span, now_ms);
             self.kind.confine(lease.allotment(now_ms), now_ms);

@@ -15,8 +15,6 @@ pub struct Terms {
     pub advance: f64,
     /// Whether it is decided at the pod's share without a lease: leaky buckets.
     pub paced: bool,
-    /// Whether what comes back is lost while the limit is full: token buckets.
-    pub fills: bool,
 }
 
 /// What a pod tells Redis of a limit. Sums count from the lease's beginning, so that a report that is lost, or
