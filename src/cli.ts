@@ -1,6 +1,5 @@
 /** The command line: run, check, explain, scrub, keys, costs, limits, demo, simulate, presets, schema. */
 
-import { dirname, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { say } from './base/log-lines.ts';
 import { realWorld } from './base/world.ts';
@@ -107,26 +106,22 @@ async function run(args: string[], shell: Shell): Promise<number> {
     for (const warning of loaded.warnings) say(sink.log, 'configWarning', warning);
     const { dataUrl: data, adminUrl: admin, simulated } = sidecar;
     say(sink.log, 'listening', { data, admin, simulated });
-    const { followFile, oneAtATime, watchConfig } = await import('./config/reload.ts');
-    const catalogOf = ({ catalog: { file } }: Config): string | null =>
-      file === undefined ? null : resolve(dirname(path), file);
+    const { followFiles, oneAtATime, watchConfig } = await import('./config/reload.ts');
     let closed = false;
     // A signal and a change of the file often come together, so runs are combined.
     const reload = oneAtATime(async () => {
-      const config = closed
-        ? null
-        : await reloadFrom(path, loaded.config, shell, sidecar, sink, () => closed);
-      if (config !== null && !closed) follow(catalogOf(config));
+      const files = closed ? null : await reloadFrom(path, loaded.config, shell, sidecar, sink, () => closed);
+      if (files !== null && !closed) follow(files);
     });
     shell.onSignal('SIGHUP', reload);
-    const follow = followFile(reload);
-    follow(catalogOf(loaded.config));
+    const follow = followFiles(reload);
+    follow(loaded.files);
     const watch = watchConfig(path, reload);
     return {
       close() {
         closed = true;
         watch.close();
-        follow(null);
+        follow([]);
       },
     };
   });
@@ -136,6 +131,7 @@ async function run(args: string[], shell: Shell): Promise<number> {
  * Adopts a changed file, or keeps the old configuration and logs every fault of the new one.
  * @param first the configuration the process was started with
  * @param isOver the process is shutting down
+ * @returns the files that it names; null: it wasn't adopted
  */
 async function reloadFrom(
   path: string,
@@ -144,7 +140,7 @@ async function reloadFrom(
   sidecar: Sidecar,
   { log, setLevel }: LogSink,
   isOver: () => boolean,
-): Promise<Config | null> {
+): Promise<readonly string[] | null> {
   try {
     const { loadAside } = await import('./config/load-aside.ts');
     const loaded = await loadAside(path, shell.env);
@@ -159,7 +155,7 @@ async function reloadFrom(
     for (const key of needingRestart(first, loaded.config, loaded.restart))
       say(log, 'needsRestart', { path: key });
     say(log, 'configReloaded');
-    return loaded.config;
+    return loaded.files;
   } catch (cause) {
     sidecar.reloadRefused();
     say(log, 'configRefused', { reason: cause instanceof Error ? cause.message : '' });

@@ -25,6 +25,8 @@ export type ConfigResult =
       config: Config;
       /** Dotted paths of the settings that a running process can't adopt. */
       restart: readonly string[];
+      /** Files that it names and that were read: secrets and the catalog; absolute paths, each once. */
+      files: readonly string[];
       warnings: ConfigFault[];
     }
   | { ok: false; faults: ConfigFault[]; warnings: ConfigFault[] };
@@ -54,7 +56,13 @@ export function loadConfig(path: string, env: Environment): ConfigResult {
     const message = `the file cannot be used: ${reason(error)}`;
     return { ok: false, faults: [{ path: '', line: null, column: null, message }], warnings: [] };
   }
-  return parseConfig(text, env, (file, maxBytes) => readTextFile(resolve(dirname(path), file), maxBytes));
+  const files = new Set<string>();
+  const result = parseConfig(text, env, (file, maxBytes) => {
+    const named = resolve(dirname(path), file);
+    files.add(named);
+    return readTextFile(named, maxBytes);
+  });
+  return result.ok ? { ...result, files: [...files] } : result;
 }
 
 /**
@@ -90,7 +98,7 @@ export function parseConfig(text: string, env: Environment, readFile: ReadFile):
     return { ok: false, faults: [...place(source, found), ...catalog.faults], warnings: warned };
   const config = normalize(parsed.data);
   config.catalog.models.push(...catalog.models);
-  return { ok: true, config, restart: restartPaths(configSchema), warnings: warned };
+  return { ok: true, config, restart: restartPaths(configSchema), files: [], warnings: warned };
 }
 
 interface LoadedCatalog {

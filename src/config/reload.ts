@@ -61,15 +61,16 @@ export function watchConfig(path: string, onChange: () => void): ConfigWatch {
   };
 }
 
-/** Watches one file at a time: the one passed last; null: none. */
-export function followFile(onChange: () => void): (path: string | null) => void {
-  let followed: string | null = null;
-  let watch: ConfigWatch | null = null;
-  return (path) => {
-    if (path === followed) return;
-    watch?.close();
-    watch = path === null ? null : watchConfig(path, onChange);
-    followed = path;
+/** Watches the files that were passed last, such as those of secrets, which Kubernetes swaps when they are rotated. */
+export function followFiles(onChange: () => void): (paths: readonly string[]) => void {
+  const watches = new Map<string, ConfigWatch>();
+  return (paths) => {
+    for (const [path, watch] of watches) {
+      if (paths.includes(path)) continue;
+      watch.close();
+      watches.delete(path);
+    }
+    for (const path of paths) if (!watches.has(path)) watches.set(path, watchConfig(path, onChange));
   };
 }
 
