@@ -40,8 +40,8 @@ redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
 redis.call('PEXPIRE', KEYS[2], 86400000)
 local pods = redis.call('ZCARD', KEYS[2])
 
-local STATE, ENTRY = '<ddddddddddddd', '<ddddddd'
-local STATE_BYTES, ENTRY_BYTES = 104, 56
+local STATE, ENTRY = '<dddddddddddddd', '<dddddddd'
+local STATE_BYTES, ENTRY_BYTES = 112, 64
 local BUCKET, LEAKY, WINDOW, CONCURRENCY, BUDGET = ${[
   of.TokenBucket,
   of.LeakyBucket,
@@ -112,16 +112,18 @@ for i = 4, #KEYS do
   else
     -- What is there in all (for a bucket its level with what is leased), when, what is leased, and of the last sweep:
     -- when, water level, sum of demands, number of pods. expires: when the key does. born: tells this state from one
-    -- that was lost. before: the capacity then. flowed: what became free in all; flow: about what did in the last tick.
-    local level, at, leased, sweptAt, water, demands, sharers, expires, born, spent, before, flowed, flow
+    -- that was lost. before: the capacity then. flowed: what became free in all; flow: about what did in the last tick. shares:
+    -- sum of the parts of the limit that pods go on with if Redis is gone.
+    local level, at, leased, sweptAt, water, demands, sharers, expires, born, spent, before, flowed, flow, shares
     local parts
     local inflow = 0
     local head = (kind == WINDOW and floor(now / rate * PARTS)) or 0
     if state then
-      level, at, leased, sweptAt, water, demands, sharers, expires, born, spent, before, flowed, flow = unpack_(STATE, state)
+      level, at, leased, sweptAt, water, demands, sharers, expires, born, spent, before, flowed, flow, shares =
+        unpack_(STATE, state)
     else
-      level, at, leased, sweptAt, water, demands, sharers, expires, born, spent, before, flowed, flow =
-        capacity, now, 0, -1, huge, 0, 0, 0, wall, 0, capacity, 0, 0
+      level, at, leased, sweptAt, water, demands, sharers, expires, born, spent, before, flowed, flow, shares =
+        capacity, now, 0, -1, huge, 0, 0, 0, wall, 0, capacity, 0, 0, 0
     end
     if at > now then at = now end
     if kind == WINDOW then
@@ -153,15 +155,16 @@ for i = 4, #KEYS do
       if (gen ~= 0 or kind == BUDGET) and known > missing then use(known - missing) end
     end
 
-    local hold, untilAt, counted, grantedAt, charged = 0, now, acked, flowed - flow, 0
+    local hold, untilAt, counted, grantedAt, charged, told = 0, now, acked, flowed - flow, 0, 0
     if entry then
       local demanded, inc
-      hold, untilAt, counted, grantedAt, charged, demanded, inc = unpack_(ENTRY, entry)
+      hold, untilAt, counted, grantedAt, charged, demanded, inc, told = unpack_(ENTRY, entry)
       -- A limit that was dropped and opened anew in the pod counts from 0 again.
       if inc ~= incarnation then counted = acked end
       if grantedAt > flowed then grantedAt = flowed end
     end
     leased = leased - hold
+    shares = shares - told
     local debit = max(0, used - counted)
     if charged > 0 then
       -- The lease had expired, and counted as used: now it is known what of it was. A bucket has refilled since, so
@@ -176,19 +179,20 @@ for i = 4, #KEYS do
     if sweptAt < 0 or now - sweptAt >= max(1000, sharers * 20) then
       local all = redis.call('HGETALL', key)
       local list = {}
-      leased, demands, sharers = 0, 0, 0
+      leased, demands, sharers, shares = 0, 0, 0, 0
       for f = 1, #all, 2 do
         local name, text = all[f], all[f + 1]
         if name ~= 's' and name ~= pod and #text == ENTRY_BYTES then
-          local h, u, c, g, ch, d, inc = unpack_(ENTRY, text)
+          local h, u, c, g, ch, d, inc, part = unpack_(ENTRY, text)
           if u >= now and u <= now + 2 * leaseMs then
             leased = leased + h
+            shares = shares + part
             sharers = sharers + 1
             list[sharers] = d
             demands = demands + d
           elseif h > 0 then
             use(h)
-            redis.call('HSET', key, name, pack(ENTRY, 0, now, c, g, ch + h, 0, inc))
+            redis.call('HSET', key, name, pack(ENTRY, 0, now, c, g, ch + h, 0, inc, 0))
           elseif now - u > 600000 or u > now + 2 * leaseMs then
             redis.call('HDEL', key, name)
           end
@@ -252,12 +256,14 @@ for i = 4, #KEYS do
     end
     local renews = now > expires - ttlMs / 2 or expires > now + ttlMs
     if renews then expires = now + ttlMs end
+    -- Half by demand, half equal; but no more than others leave, who may have heard of fewer pods.
+    local share = max(0.01 / pods, min(0.5 * weight + 0.5 / pods, 1 - shares))
     redis.call('HSET', key,
-      's', pack(STATE, level, now, leased, sweptAt, water, demands, sharers, expires, born, spent, before, flowed, flow) .. tail,
-      pod, pack(ENTRY, hold, now + leaseMs, max(used, counted), grantedAt, 0, demand, incarnation))
+      's', pack(STATE, level, now, leased, sweptAt, water, demands, sharers, expires, born, spent, before, flowed, flow,
+        shares + share) .. tail,
+      pod, pack(ENTRY, hold, now + leaseMs, max(used, counted), grantedAt, 0, demand, incarnation, share))
     if renews then redis.call('PEXPIRE', key, ttlMs) end
     local gone = (kind == BUCKET and capacity - level) or (kind == CONCURRENCY and leased) or spent
-    local share = 0.5 * weight + 0.5 / pods
     out[#out + 1] =
       pack('<ddddddddd', 0, hold, max(0, total - leased), max(0, gone), leased, frees, share, pods, born)
   end
