@@ -24,7 +24,7 @@ export interface Cache {
   /** Stores a reply, unless it is too large. @param nowMs monotonic ms */
   put(key: CacheKey, reply: StoredReply, nowMs: number): void;
   /**
-   * Joins an identical request in flight, or goes upstream for all that come meanwhile. If it fails there, each goes
+   * With `singleFlight`, joins an identical request in flight, or goes upstream for all that come meanwhile. If it fails there, each goes
    * itself. A request whose client disconnects goes on once others have joined it.
    */
   share(key: CacheKey, exchange: Exchange): Seen | Join;
@@ -89,6 +89,9 @@ const boundsOf = (config: CacheSettings, recordedBytes: number): StoreBounds => 
   ttlMs: config.ttlSeconds * 1000,
 });
 
+/** A request that shares nothing. */
+const alone: Seen = { kind: 'new', claim: null };
+
 /** Creates an empty cache. */
 export function createCache(config: CacheSettings): Cache {
   let current = config;
@@ -112,10 +115,11 @@ export function createCache(config: CacheSettings): Cache {
       if (reply.body.length <= current.entryMaxBytes) store.put(key, reply, nowMs);
     },
     share(key, exchange) {
+      if (!current.singleFlight) return alone;
       const joined = flights.join(key);
       if (joined !== null) return joined;
       // A flight that can't be joined goes on by itself, and so does this request.
-      if (flights.note(key) !== undefined) return { kind: 'new', claim: null };
+      if (flights.note(key) !== undefined) return alone;
       const goesOn = (): boolean => exchange.cancellation.reason === null;
       return { kind: 'new', claim: flights.begin(key, { goesOn, joined: () => exchange.detach() }) };
     },

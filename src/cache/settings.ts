@@ -20,6 +20,10 @@ export const cache = z
     entryMaxBytes: bytes(64 * 1024 * 1024)
       .default(1024 * 1024)
       .meta({ description: 'Largest reply that is stored.' }),
+    singleFlight: z
+      .boolean()
+      .default(false)
+      .meta({ description: 'Let identical requests that come at once share one upstream call.' }),
     shareUsers: z
       .boolean()
       .default(false)

@@ -16,7 +16,7 @@ describe.each(wires)('identical requests at once, $name', (wire: Wire) => {
   }
 
   test('500 streams make one call, and all are complete and equal', async () => {
-    gate = await startGate([]);
+    gate = await startGate([], { cache: { singleFlight: true } });
     const first = gate.stream(wire, 'hi');
     const call = await gate.upstream.call(0);
     const early = Array.from({ length: 250 }, () => gate.stream(wire, 'hi'));
@@ -41,7 +41,7 @@ describe.each(wires)('identical requests at once, $name', (wire: Wire) => {
   });
 
   test('when the first hangs up, the others get all of it', async () => {
-    gate = await startGate([]);
+    gate = await startGate([], { cache: { singleFlight: true } });
     const first = gate.stream(wire, 'hi');
     const call = await gate.upstream.call(0);
     call.streamHead();
@@ -61,7 +61,7 @@ describe.each(wires)('identical requests at once, $name', (wire: Wire) => {
   });
 
   test('when one of the others hangs up, nobody else notices', async () => {
-    gate = await startGate([]);
+    gate = await startGate([], { cache: { singleFlight: true } });
     const first = gate.stream(wire, 'hi');
     const call = await gate.upstream.call(0);
     call.streamHead();
@@ -76,7 +76,7 @@ describe.each(wires)('identical requests at once, $name', (wire: Wire) => {
   });
 
   test('a first that nobody joined ends with its client', async () => {
-    gate = await startGate([]);
+    gate = await startGate([], { cache: { singleFlight: true } });
     const first = await startedStream();
     first.leader.hangUp();
     await first.call.aborted;
@@ -94,7 +94,7 @@ describe.each(wires)('identical requests at once, $name', (wire: Wire) => {
   }
 
   test('whole replies are shared', async () => {
-    gate = await startGate([]);
+    gate = await startGate([], { cache: { singleFlight: true } });
     const first = gate.ask(wire, 'hi');
     const call = await gate.upstream.call(0);
     const others = Array.from({ length: 20 }, () => gate.ask(wire, 'hi'));
@@ -110,7 +110,7 @@ describe.each(wires)('identical requests at once, $name', (wire: Wire) => {
   });
 
   test('after a failure each goes itself, all at once', async () => {
-    gate = await startGate([], { attempt: { retriesMax: 0 } });
+    gate = await startGate([], { cache: { singleFlight: true }, attempt: { retriesMax: 0 } });
     const first = gate.ask(wire, 'hi');
     const call = await gate.upstream.call(0);
     const others = Array.from({ length: 5 }, () => gate.ask(wire, 'hi'));
@@ -123,7 +123,7 @@ describe.each(wires)('identical requests at once, $name', (wire: Wire) => {
   });
 
   test('a stream that breaks off breaks off for all, with an error', async () => {
-    gate = await startGate([], { attempt: { retriesMax: 0 } });
+    gate = await startGate([], { cache: { singleFlight: true }, attempt: { retriesMax: 0 } });
     const { leader, call } = await startedStream();
     const second = await gate.stream(wire, 'hi');
     await second.sees('half');
@@ -132,7 +132,7 @@ describe.each(wires)('identical requests at once, $name', (wire: Wire) => {
   });
 
   test('a stream too large for the cache still reaches all, and later ones go themselves', async () => {
-    const cache = { entryMaxBytes: 2048 };
+    const cache = { singleFlight: true, entryMaxBytes: 2048 };
     gate = await startGate([], { cache });
     const { leader, call } = await startedStream();
     const second = await gate.stream(wire, 'hi');
@@ -159,7 +159,7 @@ describe.each(wires)('identical requests at once, $name', (wire: Wire) => {
     ['with an idempotency key', { headers: { 'idempotency-key': 'k' } }],
     ['with another text', { more: { temperature: 0.5 } }],
   ])('%s shares nothing', async (_, asking) => {
-    gate = await startGate([]);
+    gate = await startGate([], { cache: { singleFlight: true } });
     const first = gate.ask(wire, 'hi', { headers: { 'x-sidegate-user': 'ann' } });
     const call = await gate.upstream.call(0);
     const headers = { 'x-sidegate-user': 'ann', ...('headers' in asking ? asking.headers : {}) };
@@ -172,7 +172,7 @@ describe.each(wires)('identical requests at once, $name', (wire: Wire) => {
   });
 
   test('each gets its own values back', async () => {
-    gate = await startGate([]);
+    gate = await startGate([], { cache: { singleFlight: true } });
     const ask = (): Promise<string> => gate.stream(wire, 'I am ann@example.com').then((reply) => reply.all());
     const first = ask();
     const call = await gate.upstream.call(0);
