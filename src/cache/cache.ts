@@ -8,7 +8,7 @@ import type { Exchange } from '../exchange/exchange.ts';
 import type { Identity } from '../exchange/identity.ts';
 import type { StoredReply } from '../exchange/reply.ts';
 import type { ModelRequest } from '../exchange/request.ts';
-import { createFlights, type Join, type Seen } from '../store/flights.ts';
+import { alone, createFlights, type Join, type Seen } from '../store/flights.ts';
 import { createReplyStore, type StoreBounds } from '../store/replies.ts';
 import type { CacheSettings } from './settings.ts';
 
@@ -78,7 +78,8 @@ function scopedKey(
   const { headers, endpoint } = exchange;
   const meaning = meaningOf(headers);
   const who = `${identity.tenant}\0${shareUsers ? '' : (identity.user ?? '')}\0${scope.credential}`;
-  const what = `${endpoint.name}\0${scope.routeVersion}\0${scope.policy}\0${meaning}${request.digest}`;
+  // Two dialects have an endpoint of one name: rerank.
+  const what = `${endpoint.dialect}\0${endpoint.name}\0${scope.routeVersion}\0${scope.policy}\0${meaning}${request.digest}`;
   return `${who}\0${what}` as CacheKey;
 }
 
@@ -88,9 +89,6 @@ const boundsOf = (config: CacheSettings, recordedBytes: number): StoreBounds => 
   bytesMax: config.bytesMax - recordedBytes,
   ttlMs: config.ttlSeconds * 1000,
 });
-
-/** A request that shares nothing. */
-const alone: Seen = { kind: 'new', claim: null };
 
 /** Creates an empty cache. */
 export function createCache(config: CacheSettings): Cache {

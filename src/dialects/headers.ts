@@ -3,10 +3,11 @@ import type { IncomingHttpHeaders } from 'node:http';
 
 /** Reads `retry-after-ms` or `Retry-After` (seconds or a date), in ms from now; null: absent or invalid. */
 export function retryAfterMs(headers: IncomingHttpHeaders, wallMs: number): number | null {
-  const exact = Number(headers['retry-after-ms'] ?? Number.NaN);
+  // An empty text is no number, though `Number` takes it for 0.
+  const exact = Number(headers['retry-after-ms'] || Number.NaN);
   if (Number.isFinite(exact) && exact >= 0) return exact;
   const value = headers['retry-after'];
-  if (value === undefined) return null;
+  if (value === undefined || value === '') return null;
   const seconds = Number(value);
   if (Number.isFinite(seconds)) return seconds >= 0 ? seconds * 1000 : null;
   const date = Date.parse(value);

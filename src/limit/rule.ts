@@ -1,4 +1,5 @@
 /** Rules: configured limits and dollar budgets, prepared for decisions. */
+import { matchesPattern } from '../base/pattern.ts';
 import { type Algorithm, algorithms, rateOf } from '../exchange/algorithm.ts';
 import type { Identity } from '../exchange/identity.ts';
 import type { KeyLimitConfig, Traffic, Unit } from '../exchange/key-limit.ts';
@@ -182,9 +183,7 @@ export function applies({ match, traffic }: Rule, matter: Matter): boolean {
 
 /** Whether a property matches a pattern. A `*` alone matches any value that is present. */
 function fits(pattern: string, name: MatchName, matter: Matter): boolean {
-  const prefix = pattern.endsWith('*') ? pattern.slice(0, -1) : null;
-  const one = (value: string | null): boolean =>
-    value !== null && (prefix === null ? value === pattern : value.startsWith(prefix));
+  const one = (value: string | null): boolean => value !== null && matchesPattern(pattern, value);
   const { identity } = matter;
   switch (name) {
     case 'tag':

@@ -10,7 +10,7 @@ import type { Exchange } from '../exchange/exchange.ts';
 import type { Identity } from '../exchange/identity.ts';
 import type { StoredReply } from '../exchange/reply.ts';
 import type { ModelRequest } from '../exchange/request.ts';
-import { type Claim, createFlights, type Join, type Leader, type Seen } from '../store/flights.ts';
+import { alone, type Claim, createFlights, type Join, type Seen, steadfast } from '../store/flights.ts';
 import { createReplyStore, type StoreBounds } from '../store/replies.ts';
 import type { ReplaySettings } from './settings.ts';
 
@@ -25,9 +25,6 @@ export interface Replay {
 const keyPattern = /^[\x21-\x7e]{1,255}$/;
 /** Guess of when the first request will have ended. */
 const retryAfterMs = 1000;
-const none: Seen = { kind: 'new', claim: null };
-/** A first request never ends with its client: repeats want its reply. */
-const detached: Leader = { goesOn: () => true, joined: () => {} };
 
 /** @param recordedBytes bytes taken by recordings */
 const boundsOf = (config: ReplaySettings, recordedBytes: number): StoreBounds => ({
@@ -93,7 +90,7 @@ export function createReplay(
   return {
     claim(exchange, identity, request, nowMs) {
       const header = exchange.headers['idempotency-key'];
-      if (header === undefined) return none;
+      if (header === undefined) return alone;
       if (typeof header !== 'string' || !keyPattern.test(header)) return wrongKey();
       // Callers of the anonymous tenant may bring their own provider credentials.
       const caller = identity.keyId ?? credentialDigest(exchange.headers);
@@ -107,7 +104,7 @@ export function createReplay(
       if (first !== undefined && first !== fingerprint) return mismatch();
       if (pinned !== null) return { kind: 'stored', reply: pinned };
       if (flying !== undefined) return flights.join(scope) ?? stillRunning();
-      const claim = flights.begin(scope, detached, fingerprint);
+      const claim = flights.begin(scope, steadfast, fingerprint);
       if (current.scope === 'shared' && claims !== null)
         return { kind: 'join', wait: (_, waitMs) => claimShared(scope, fingerprint, claim, claims, waitMs) };
       return { kind: 'new', claim };

@@ -92,9 +92,10 @@ interface Flight {
   joiners: number;
 }
 
-const alone: Seen = { kind: 'new', claim: null };
-/** A waiting request that follows a failed first one: it goes on in any case, since others wait for its reply. */
-const steadfast: Leader = { goesOn: () => true, joined: () => {} };
+/** A request that shares nothing. */
+export const alone: Seen = { kind: 'new', claim: null };
+/** A first request that goes on even without its client, since others want its reply. */
+export const steadfast: Leader = { goesOn: () => true, joined: () => {} };
 
 /** Creates a table of flights. */
 export function createFlights(deps: FlightDeps): Flights {

@@ -4,9 +4,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { runCli } from '../../src/cli.ts';
 import { type Gate, startGate } from '../support/gate.ts';
 import { openaiWire } from '../support/replies.ts';
+import { runCommand } from '../support/run-command.ts';
 import { answers, refuses, startUpstream, type Upstream } from '../support/upstream.ts';
 
 const token = 'token-of-the-admin-port';
@@ -112,21 +112,8 @@ test('the command asks the running sidecar, which asks no provider', async () =>
   const folder = mkdtempSync(join(tmpdir(), 'sidegate-explain-'));
   const file = join(folder, 'request.json');
   writeFileSync(file, JSON.stringify(openaiWire.request('hi', more)));
-  const run = async (env: Record<string, string>, ...args: string[]) => {
-    const said = { out: '', err: '' };
-    const code = await runCli(['explain', file, '--admin', gate.sidecar.adminUrl, ...args], {
-      env,
-      print(text) {
-        said.out += text;
-      },
-      printError(text) {
-        said.err += text;
-      },
-      terminal: false,
-      onSignal: () => {},
-    });
-    return { code, ...said };
-  };
+  const run = (env: Record<string, string>, ...args: string[]) =>
+    runCommand(['explain', file, '--admin', gate.sidecar.adminUrl, ...args], env);
   const before = broken.calls.length;
   const admin = { SIDEGATE_ADMIN_TOKEN: token };
   const { code, out } = await run(admin, '--key', appKey);

@@ -10,6 +10,7 @@ import {
   createCache,
 } from '../../src/cache/cache.ts';
 import { type Config, configSchema } from '../../src/config/schema.ts';
+import { endpoints } from '../../src/exchange/endpoint.ts';
 import type { Identity } from '../../src/exchange/identity.ts';
 import type { ModelRequest } from '../../src/exchange/request.ts';
 import { createScrubPolicies, type ScrubPolicy } from '../../src/scrub/policy.ts';
@@ -63,6 +64,16 @@ describe('scope', () => {
     const other = keyOf(cache, asked);
     expect(key).not.toBeNull();
     expect(other).not.toBe(key);
+  });
+
+  test('no two endpoints have the same key', () => {
+    const cache = createCache(settings());
+    const cached = endpoints.filter((endpoint) => endpoint.cached);
+    const scope: CacheScope = { policy: masking.name, routeVersion: 'v1', credential: '' };
+    const keys = cached.map((endpoint) =>
+      cache.key({ ...sampleExchange(), endpoint }, sampleIdentity(), sampleRequest(), scope),
+    );
+    expect(new Set(keys).size).toBe(cached.length);
   });
 
   test('the same request has the same key, whatever irrelevant headers it has', () => {

@@ -10,7 +10,6 @@ import { Redis } from 'ioredis';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { stringify } from 'yaml';
 import { realWorld } from '../../src/base/world.ts';
-import { costs } from '../../src/commands/costs.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import { nothingBilled } from '../../src/count/usage.ts';
 import { pack } from '../../src/observe/ledger/batch.ts';
@@ -22,6 +21,7 @@ import { openOutbox } from '../../src/observe/sinks/outbox.ts';
 import { openSinks, type Sinks } from '../../src/observe/sinks/sinks.ts';
 import { signature } from '../../src/observe/sinks/webhook.ts';
 import { startRedis } from '../support/redis.ts';
+import { runCommand } from '../support/run-command.ts';
 
 const patience = { timeout: 60_000 };
 
@@ -212,13 +212,9 @@ test('pods share a Redis stream: costs of the fleet are exact after an outage an
     }),
   );
   const told = async (...args: string[]): Promise<string> => {
-    let text = '';
-    const print = (more: string): void => {
-      text += more;
-    };
-    const shell = { env: {}, print, printError: print, terminal: false, onSignal: () => {} };
-    expect(await costs(['--config', config, '--from', 'redis', ...args], shell)).toBe(0);
-    return text;
+    const { code, out } = await runCommand(['costs', '--config', config, '--from', 'redis', ...args]);
+    expect(code).toBe(0);
+    return out;
   };
   // A connection that broke may have sent some twice; they count once.
   const client = new Redis(redis.url);

@@ -5,13 +5,13 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { Refusal } from '../../src/base/errors.ts';
-import { runCli } from '../../src/cli.ts';
 import { type Explanation, explain as explainRequest } from '../../src/commands/explanation.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import { endpointsByPath } from '../../src/listen/endpoints.ts';
 import { readDocument } from '../support/documents.ts';
 import { startGate } from '../support/gate.ts';
 import { openaiWire } from '../support/replies.ts';
+import { runCommand, type Said } from '../support/run-command.ts';
 import { answers } from '../support/upstream.ts';
 
 const complex =
@@ -48,25 +48,10 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 /** Runs the command on a body. */
-async function explain(
-  body: unknown,
-  ...args: string[]
-): Promise<{ code: number; out: string; err: string }> {
+function explain(body: unknown, ...args: string[]): Promise<Said> {
   const file = join(folder, 'request.json');
   writeFileSync(file, typeof body === 'string' ? body : JSON.stringify(body));
-  const said = { out: '', err: '' };
-  const code = await runCli(['explain', file, '--config', join(folder, 'sidegate.yaml'), ...args], {
-    env: {},
-    print(text) {
-      said.out += text;
-    },
-    printError(text) {
-      said.err += text;
-    },
-    terminal: false,
-    onSignal: () => {},
-  });
-  return { code, ...said };
+  return runCommand(['explain', file, '--config', join(folder, 'sidegate.yaml'), ...args]);
 }
 
 const ask = (content: string, more: object = {}) => ({

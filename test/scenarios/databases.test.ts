@@ -6,7 +6,6 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { stringify } from 'yaml';
 import { realWorld } from '../../src/base/world.ts';
-import { costs } from '../../src/commands/costs.ts';
 import { nothingBilled } from '../../src/count/usage.ts';
 import { createLedger } from '../../src/observe/ledger/ledger.ts';
 import { createRecord, type ExchangeRecord, noCourse } from '../../src/observe/record.ts';
@@ -14,6 +13,7 @@ import { observe } from '../../src/observe/settings.ts';
 import { openSinks } from '../../src/observe/sinks/sinks.ts';
 import { startPostgres } from '../support/postgres.ts';
 import { freePort } from '../support/redis.ts';
+import { runCommand } from '../support/run-command.ts';
 
 const patience = { timeout: 120_000 };
 const usage = { inputTokens: 10, outputTokens: 5, cachedInputTokens: 0, cacheWriteTokens: 0, known: true };
@@ -81,14 +81,10 @@ async function survives(
     config,
     stringify({ authenticate: { anonymousTenant: 't' }, providers, routes, observe: both }),
   );
-  let text = '';
-  const print = (more: string): void => {
-    text += more;
-  };
-  const shell = { env: {}, print, printError: print, terminal: false, onSignal: () => {} };
   const args = ['--config', config, '--from', kind, '--by', 'team,target', '--format', 'csv'];
-  expect(await costs(args, shell)).toBe(0);
-  const rows = text.trimEnd().split('\n').slice(1);
+  const { code, out } = await runCommand(['costs', ...args]);
+  expect(code).toBe(0);
+  const rows = out.trimEnd().split('\n').slice(1);
   expect(rows.map((row) => row.split(',').slice(1, 7).join())).toEqual([
     'a/x,2000,0,20000,10000,0',
     'b/y,2000,0,20000,10000,0',
