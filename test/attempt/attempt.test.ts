@@ -294,7 +294,9 @@ describe.each(wires)('$name', (wire) => {
       ['Retry-After in seconds', { 'retry-after': '7' }, 7_000],
       ['retry-after-ms', { 'retry-after-ms': '1500', 'retry-after': '2' }, 1_500],
       ['Retry-After as a date', { 'retry-after': 'Tue, 01 Jan 2030 00:00:09 GMT' }, 9_000],
+      ['Retry-After beside an empty retry-after-ms', { 'retry-after-ms': '', 'retry-after': '7' }, 7_000],
       ['no word of it', {}, 1_000],
+      ['an empty word', { 'retry-after': '' }, 1_000],
       ['a word without sense', { 'retry-after': 'soon' }, 1_000],
       ['a word beyond all patience', { 'retry-after': '999999999' }, 3_600_000],
     ])('by %s that target rests, and the next answers', async (_, headers, restMs) => {
