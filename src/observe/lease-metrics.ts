@@ -1,5 +1,6 @@
 /** Metrics of what pods share over Redis: limits, idempotency keys and stored keys. */
-import { Gauge, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
+import Gauge from 'prom-client/lib/gauge.js';
 import { createTally } from './tally.ts';
 
 /** What is counted, as in base/telemetry.ts. */
