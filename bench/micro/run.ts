@@ -37,12 +37,16 @@ function batchOf(task: () => unknown): number {
   return Math.min(batchMax, Math.max(1, Math.round((calls / trialMs) * batchMs)));
 }
 
+/** The files of this folder, by name. */
+export async function loadSubjects(): Promise<Subject[]> {
+  const files = readdirSync(new URL('.', import.meta.url)).filter((name) => name.endsWith('.bench.ts'));
+  return Promise.all(files.sort().map((file): Promise<Subject> => import(`./${file}`)));
+}
+
 /** Times every task for `timeMs`, and returns a row for each. */
 export async function runMicro(timeMs: number, say: (line: string) => void): Promise<MicroRow[]> {
   const rows: MicroRow[] = [];
-  const files = readdirSync(new URL('', import.meta.url)).filter((name) => name.endsWith('.bench.ts'));
-  for (const file of files.sort()) {
-    const { subject, tasks } = (await import(`.//${file}`)) as Subject;
+  for (const { subject, tasks } of await loadSubjects()) {
     for (const [task, run] of Object.entries(await tasks())) {
       const calls = batchOf(run);
       const bench = new Bench({ time: timeMs, warmupTime: timeMs / 5 });
@@ -50,7 +54,7 @@ export async function runMicro(timeMs: number, say: (line: string) => void): Pro
         for (let i = 0; i < calls; i++) run();
       });
       const [timed] = await bench.run();
-      if (timed?.result.state !== 'completed') throw new Error(`${file}: ${task} failed`);
+      if (timed?.result.state !== 'completed') throw new Error(`${subject}: ${task} failed`);
       const { latency } = timed.result;
       const nsPerCall = (ms: number): number => (ms * 1e6) / calls;
       rows.push({
