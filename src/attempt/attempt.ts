@@ -41,7 +41,10 @@ import type { CallResult } from './result.ts';
 import { Trail } from './trail.ts';
 
 /** The part of a plan that an attempt needs: the targets in order, and their route. */
-export type AttemptPlan = Pick<Plan, 'pattern' | 'steps' | 'drops'>;
+export interface AttemptPlan extends Pick<Plan, 'pattern' | 'steps' | 'drops'> {
+  /** Reserves what a call to a target may cost; a refusal: the limits don't allow it. */
+  readonly cover: (target: Target) => Refusal | null | Promise<Refusal | null>;
+}
 
 /** State of one request while it walks its plan. */
 interface WalkState {
@@ -62,11 +65,11 @@ interface WalkState {
   estimates: boolean;
   /** First step skipped for that; -1: none. */
   firstTooLong: number;
-  /** Why the first target skipped for a field that its dialect can't express was skipped. */
-  unsupported: Refusal | null;
+  /** Why the first target was skipped that the request or its limits rule out. */
+  ruledOut: Refusal | null;
 }
 
-/** The result of trying one target: an answer, or why there is none; null: its dialect can't express the request. */
+/** The result of trying one target: an answer, or why there is none; null: the request or its limits rule it out. */
 type Tried = AttemptReply | FallbackCause | null;
 
 /**
@@ -96,7 +99,7 @@ export function attempt(
     providerRefusal: null,
     estimates: true,
     firstTooLong: -1,
-    unsupported: null,
+    ruledOut: null,
   };
   return walk(state, 0);
 }
@@ -139,8 +142,7 @@ async function walk(state: WalkState, from: number): Promise<AttemptReply | Atte
     state.estimates = false;
     return walk(state, firstTooLong);
   }
-  if (state.unsupported !== null && trail.calls === 0)
-    return { kind: 'failed', refusal: state.unsupported, trail };
+  if (state.ruledOut !== null && trail.calls === 0) return { kind: 'failed', refusal: state.ruledOut, trail };
   const notAsked = steps.slice(reached + 1).flatMap(({ on, target }) => (on === null ? [] : [target.label]));
   return { kind: 'failed', refusal: trail.refusal(notAsked), trail };
 }
@@ -164,11 +166,10 @@ async function tryTarget(state: WalkState, index: number): Promise<Tried> {
   const { cancellation } = exchange;
   const { target } = state.plan.steps[index] as Step;
   const prepared = state.preparation.for(target);
-  if (prepared instanceof Refusal) {
-    state.unsupported ??= prepared;
-    trail.skip(target.label, prepared.code, '', Number.POSITIVE_INFINITY, deps.clock());
-    return null;
-  }
+  if (prepared instanceof Refusal) return ruleOut(state, target, prepared, prepared.code);
+  const covered = state.plan.cover(target);
+  const costly = covered instanceof Promise ? await covered : covered;
+  if (costly !== null) return ruleOut(state, target, costly, 'over_limit');
   // A request with server tools has effects at the provider: repeating it is worse than failing.
   const retriesMax = state.repeatable ? deps.policy.retriesMax : 0;
   let othersLeft = target.provider.credentials.length - 1;
@@ -208,6 +209,13 @@ async function tryTarget(state: WalkState, index: number): Promise<Tried> {
   }
 }
 
+/** Skips a target as if it weren't in the plan. */
+function ruleOut(state: WalkState, { label }: Target, refusal: Refusal, outcome: string): null {
+  state.ruledOut ??= refusal;
+  state.trail.skip(label, outcome, '', Number.POSITIVE_INFINITY, state.deps.clock());
+  return null;
+}
+
 /** Ms without content after which a second call is sent; null: none is. Never alongside a probe, and only once. */
 function hedgeDelayMs(
   { plan, request, deadlineMs, deps, trail, repeatable }: WalkState,
@@ -236,7 +244,10 @@ function beginSecond({ plan, request, deps, preparation }: WalkState, index: num
     return null;
   }
   const [step, next] = [plan.steps[index] as Step, plan.steps[index + 1]];
-  const usable = next?.group === step.group && !(preparation.for(next.target) instanceof Refusal);
+  const usable =
+    next?.group === step.group &&
+    !(preparation.for(next.target) instanceof Refusal) &&
+    plan.cover(next.target) === null;
   const other = usable ? beginCall(next.target, request, deps) : null;
   if (other !== null && !('reason' in other)) return other;
   const again = beginCall(step.target, request, deps);

@@ -167,6 +167,7 @@ function destinationOf(
     quirks: provider.quirks,
     outputMaxTokens: facts.outputMaxTokens,
     reasons: facts.capabilities?.has('reasoning') ?? null,
+    maxTokens: request.limited === true ? request.maxTokens : null,
   };
 }
 

@@ -27,6 +27,9 @@ const textOf = ({ target, outcome, status, error }: AttemptStep): string =>
     ? `${target}: ${outcome} ${error}`
     : `${target}: ${outcome}`;
 
+/** Outcomes of targets that the request or its limits rule out, which say nothing of the providers. */
+const ruledOut = ['unsupported_field', 'over_limit'];
+
 const noRetry = ['x-should-retry', 'false'];
 
 /** What a step shows of a provider's reply. */
@@ -137,15 +140,15 @@ export class Trail {
     return this.steps.map(textOf).join(', ');
   }
 
-  /** Whether the last step had one of these outcomes; targets skipped for an unsupported field don't count. */
+  /** Whether the last step had one of these outcomes; targets that were ruled out don't count. */
   lastWas(...outcomes: readonly string[]): boolean {
-    const last = this.steps.findLast(({ outcome }) => outcome !== 'unsupported_field');
+    const last = this.steps.findLast(({ outcome }) => !ruledOut.includes(outcome));
     return outcomes.includes(last?.outcome ?? '');
   }
 
   /** The error for a request that no target answered. @param notAsked targets that no condition led to */
   refusal(notAsked: readonly string[]): Refusal {
-    const { steps } = this;
+    const steps = this.steps.filter(({ outcome }) => !ruledOut.includes(outcome));
     const all = (outcomes: readonly string[]): boolean =>
       steps.every(({ outcome }) => outcomes.includes(outcome));
     const rest =

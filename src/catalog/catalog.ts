@@ -2,9 +2,16 @@
 
 import { matchesPattern } from '../base/pattern.ts';
 import { presets } from '../dialects/presets.ts';
-import { type Capability, type ModelFacts, type Price, type TokenPrice, unknownFacts } from './facts.ts';
+import {
+  type Capability,
+  freeFacts,
+  type ModelFacts,
+  type Price,
+  type TokenPrice,
+  unknownFacts,
+} from './facts.ts';
 import { familyOf } from './families.ts';
-import { type FindRow, openTable, priceOf } from './prices.ts';
+import { type FindRow, openTable, priceOf, type Row } from './prices.ts';
 import { servicesOf } from './services.ts';
 import type { CatalogModelConfig } from './settings.ts';
 
@@ -17,6 +24,12 @@ export interface Catalog {
   facts(provider: string, model: string): ModelFacts;
 }
 
+/** A provider, as far as its prices depend on it. */
+interface PricedProvider {
+  readonly preset?: string | undefined;
+  readonly price?: 'free' | undefined;
+}
+
 /** Model names remembered; apps choose them, so the oldest are evicted. */
 export const memoMax = 2000;
 /** Longest model name looked up and remembered; no model has a longer one. */
@@ -27,7 +40,7 @@ export const nameMaxLength = 256;
  * @param wallMs date of the prices, Unix ms; later price changes take effect with the next reload or start
  */
 export function createCatalog(
-  providers: Readonly<Record<string, { readonly preset?: string | undefined }>>,
+  providers: Readonly<Record<string, PricedProvider>>,
   models: readonly CatalogModelConfig[],
   wallMs: number,
 ): Catalog {
@@ -44,13 +57,19 @@ export function createCatalog(
   }
   const memo = new Map<string, ModelFacts>();
 
+  /** The price of a row of the provider's table; null: unknown. */
+  const tablePrice = (provider: string, row: Row | undefined, model: string): Price | null => {
+    if (providers[provider]?.price === 'free') return freeFacts.price;
+    return row === undefined ? null : withServices(priceOf(row, wallMs), model);
+  };
+
   const find = (provider: string, model: string): ModelFacts => {
     const row = tables.get(provider)?.(model);
     const family = familyOf(model);
     const own = models.find((entry) => fits(entry, provider, model));
     return override(
       {
-        price: row === undefined ? null : withServices(priceOf(row, wallMs), model),
+        price: tablePrice(provider, row, model),
         contextTokens: row?.contextTokens ?? null,
         outputMaxTokens: family?.outputMaxTokens ?? null,
         capabilities: family === null ? null : new Set(family.capabilities),

@@ -49,7 +49,8 @@ export interface PriceTable {
   }[];
 }
 
-type Row = PriceTable['models'][number];
+/** A model of a table. */
+export type Row = PriceTable['models'][number];
 
 /** Finds the row of a model; undefined: the table has none. */
 export type FindRow = (model: string) => Row | undefined;

@@ -6,6 +6,7 @@ import type { CatalogModelConfig } from '../catalog/settings.ts';
 import { catalogPath, readCatalogText } from './catalog-file.ts';
 import { checkDraft } from './check.ts';
 import { checkCatalog } from './check-catalog.ts';
+import { unpricedTargets } from './check-prices.ts';
 import { type ConfigText, readConfigText } from './document.ts';
 import { type ConfigFault, type Finding, faultsMax, type Path, type Placed, pathText } from './faults.ts';
 import { FileFault, readTextFile } from './files.ts';
@@ -98,7 +99,14 @@ export function parseConfig(text: string, env: Environment, readFile: ReadFile):
     return { ok: false, faults: [...place(source, found), ...catalog.faults], warnings: warned };
   const config = normalize(parsed.data);
   config.catalog.models.push(...catalog.models);
-  return { ok: true, config, restart: restartPaths(configSchema), files: [], warnings: warned };
+  const unpriced = place(source, unpricedTargets(config));
+  return {
+    ok: true,
+    config,
+    restart: restartPaths(configSchema),
+    files: [],
+    warnings: [...warned, ...unpriced],
+  };
 }
 
 interface LoadedCatalog {

@@ -1,5 +1,6 @@
 /** Edits of request bodies in place, and the last event of a stream. */
 import type { ModelRequest } from '../exchange/request.ts';
+import type { Destination } from './wire.ts';
 
 /** The data of the last event that is a JSON object; empty: there is none. */
 export function lastEvent(events: Buffer): Readonly<Record<string, unknown>> {
@@ -38,9 +39,23 @@ export function edit(body: Buffer, edits: readonly Edit[]): Buffer {
   return Buffer.concat(parts);
 }
 
+const nothing: readonly Edit[] = [];
+
+/** Puts the provider's model name into a body; nothing if the client used the same name. */
+export const renaming = ({ modelStart, modelEnd, model }: ModelRequest, name: string): readonly Edit[] =>
+  name === model ? nothing : [{ start: modelStart - 1, end: modelEnd + 1, text: JSON.stringify(name) }];
+
 /** The body with the provider's model name; unchanged if the client used the same name. */
-export function renameModel(request: ModelRequest, model: string): Buffer {
-  if (model === request.model) return request.body;
-  const { modelStart, modelEnd, body } = request;
-  return edit(body, [{ start: modelStart - 1, end: modelEnd + 1, text: JSON.stringify(model) }]);
+export const renameModel = (request: ModelRequest, model: string): Buffer =>
+  edit(request.body, renaming(request, model));
+
+/** Adds the longest reply that the route sets; at the end of the body, where it counts more than a `null` before. */
+export function limiting(
+  { body }: ModelRequest,
+  field: string,
+  { maxTokens = null }: Destination,
+): readonly Edit[] {
+  if (maxTokens === null) return nothing;
+  const end = body.lastIndexOf('}');
+  return [{ start: end, end, text: `,${JSON.stringify(field)}:${maxTokens}` }];
 }

@@ -22,6 +22,8 @@ export interface ChatClient {
   createWriter(context: ReplyContext): ChatStreamWriter;
   /** Writes a provider's error in this dialect. */
   writeError(error: ProviderError, requestId: string): Json;
+  /** Its field for the longest reply, as a path. */
+  readonly limitField: string;
   /** Headers, lower case, that only this dialect has; reported as dropped when they are left out. */
   readonly ownHeaders?: readonly string[];
 }

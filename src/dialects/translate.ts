@@ -78,7 +78,8 @@ export function translate(
 ): Translated {
   if (before.unsupported !== null) return { kind: 'cannot', field: before.unsupported };
   const notes = copyNotes(before);
-  const { path, body, headers } = provider.writeRequest(request, to, notes);
+  const limited = to.maxTokens == null ? request : { ...request, maxTokens: to.maxTokens };
+  const { path, body, headers } = provider.writeRequest(limited, to, notes);
   const refusal = invalidIn(notes);
   if (refusal !== null) return { kind: 'invalid', refusal };
   if (notes.unsupported !== null) return { kind: 'cannot', field: notes.unsupported };

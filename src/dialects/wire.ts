@@ -44,6 +44,8 @@ export interface Destination {
   readonly outputMaxTokens: number | null;
   /** Whether the model can reason; null or undefined: unknown. */
   readonly reasons?: boolean | null;
+  /** The longest reply, which the route sets since the request doesn't; null or undefined: as the request says. */
+  readonly maxTokens?: number | null;
 }
 
 /** A translated request, before the destination's path and headers are added. */

@@ -15,6 +15,8 @@ export interface ModelRequest {
   readonly wantsUsage: boolean;
   /** The request's limit on reply tokens; null: the model's applies. */
   readonly maxTokens: number | null;
+  /** It stated no such limit, so its route's is written into what is sent. */
+  readonly limited?: true;
   /** Number of replies asked for. */
   readonly choices: number;
   /** UTF-8 bytes and Unicode code points of the prompt's text. */

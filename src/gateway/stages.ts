@@ -23,7 +23,7 @@ import type { ScrubPolicy } from '../scrub/policy.ts';
 import type { Vault } from '../scrub/scrub.ts';
 import type { Seen } from '../store/flights.ts';
 import { livingFirst } from '../upstream/living.ts';
-import { type Plan, type Step, withOwnCredential } from '../upstream/target.ts';
+import { type Plan, type Step, type Target, withOwnCredential } from '../upstream/target.ts';
 
 /** The request as the stages after `route` see it. */
 export interface Work {
@@ -70,6 +70,16 @@ function rescrub(work: Work, passage: Passage): Work | Refusal {
   return { ...work, request };
 }
 
+/** A request that states no longest reply gets its route's. */
+function withLimit(work: Work, passage: Passage): Work {
+  const { defaultMaxTokens } = work.plan;
+  const states = work.request.maxTokens !== null || passage.exchange.endpoint.kind !== 'chat';
+  if (defaultMaxTokens === null || states) return work;
+  const request = { ...work.request, maxTokens: defaultMaxTokens, limited: true as const };
+  passage.request = request;
+  return { ...work, request };
+}
+
 /** Stage route: the plan, priority and deadline of a request. */
 export function choose(identity: Identity, request: ModelRequest, passage: Passage): Work | Refusal {
   const { exchange, stages } = passage;
@@ -87,7 +97,8 @@ export function choose(identity: Identity, request: ModelRequest, passage: Passa
   const { batch, attempt: limits } = stages.config;
   const deadlineMs = deadline(exchange, priority === 'batch' ? batch.deadlineMs : limits.totalTimeoutMs);
   if (deadlineMs instanceof Refusal) return deadlineMs;
-  return rescrub({ identity, request, plan, deadlineMs, nowMs }, passage);
+  const work = rescrub({ identity, request, plan, deadlineMs, nowMs }, passage);
+  return work instanceof Refusal ? work : withLimit(work, passage);
 }
 
 /** Stage replay: the reply of an earlier request with the same idempotency key; null: there is none. */
@@ -218,7 +229,9 @@ export function ask(
   const nowMs = stages.clock();
   passage.begin(nowMs);
   const untilMs = Math.min(deadlineMs, nowMs + stages.config.attempt.totalTimeoutMs);
-  return attempt({ pattern, steps, drops }, exchange, request, untilMs, stages.attempt, nowMs);
+  const { permit } = passage;
+  const cover = (target: Target) => permit?.cover(target) ?? null;
+  return attempt({ pattern, steps, drops, cover }, exchange, request, untilMs, stages.attempt, nowMs);
 }
 
 /** The request's own deadline from `x-sidegate-timeout` (ms), within the configured one. Monotonic ms. */

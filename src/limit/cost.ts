@@ -1,63 +1,62 @@
 /** The most a request may cost, which is reserved, and what it did cost, which is settled. */
-import { costNanoUsd } from '../catalog/facts.ts';
+import { costNanoUsd, type ModelFacts } from '../catalog/facts.ts';
 import type { Estimator } from '../count/estimate.ts';
 import type { Endpoint } from '../exchange/endpoint.ts';
 import type { ModelRequest } from '../exchange/request.ts';
 import type { Usage } from '../exchange/usage.ts';
-import type { Plan } from '../upstream/target.ts';
 import { type MediaBounds, mediaBounds } from './media.ts';
 import type { Rule } from './rule.ts';
 
 /** Reply tokens reserved if neither the request nor the model has a limit. */
 const replyTokensDefault = 4096;
 
-/** Upper bounds of one request over all targets that may answer it. */
+/** Upper bounds of one request at one target. */
 export interface Bounds {
   readonly promptTokens: number;
   /** Over all choices. */
   readonly replyTokens: number;
   readonly characters: number;
-  /** At the most expensive target; null: one of them has no known price. */
+  /** Null: the target's model has no known price. */
   readonly nanoUsd: number | null;
 }
 
 /** For requests whose size no limit depends on. */
 export const noBounds: Bounds = { promptTokens: 0, replyTokens: 0, characters: 0, nanoUsd: 0 };
 
-/** Upper bounds of a request. @param dollars whether to compute its cost; false: `nanoUsd` is 0 */
+/**
+ * Upper bounds of a request at one target.
+ * @param facts of the target's model
+ * @param dollars whether to compute its cost; false: `nanoUsd` is 0
+ */
 export function boundsOf(
-  endpoint: Pick<Endpoint, 'kind' | 'auxiliary'>,
+  { auxiliary, kind }: Pick<Endpoint, 'kind' | 'auxiliary'>,
   request: ModelRequest,
-  plan: Plan,
+  { outputMaxTokens, price }: ModelFacts,
   estimator: Estimator,
   dollars: boolean,
 ): Bounds {
   const textTokens = estimator.tokens(request.model, request.textBytes);
-  const { auxiliary, kind } = endpoint;
   const media = auxiliary === undefined ? null : mediaBounds(auxiliary, request, textTokens);
   const promptTokens = textTokens + (media?.inputTokens ?? 0);
-  const replies = kind === 'chat';
-  let replyTokens = 0;
-  let nanoUsd: number | null = 0;
-  for (const { target } of plan.steps) {
-    const { outputMaxTokens, price } = target.facts;
-    const asked = request.maxTokens ?? outputMaxTokens ?? replyTokensDefault;
-    const each = outputMaxTokens === null ? asked : Math.min(asked, outputMaxTokens);
-    const ofTarget = replies ? each * request.choices : (media?.outputTokens ?? 0);
-    replyTokens = Math.max(replyTokens, ofTarget);
-    if (!dollars || nanoUsd === null) continue;
-    const usage = usageOf(promptTokens, ofTarget, media);
-    nanoUsd = price === null ? null : Math.max(nanoUsd, costNanoUsd(price, usage));
-  }
-  return { promptTokens, replyTokens, characters: request.textCharacters, nanoUsd };
+  const asked = request.maxTokens ?? outputMaxTokens ?? replyTokensDefault;
+  const each = outputMaxTokens === null ? asked : Math.min(asked, outputMaxTokens);
+  const replyTokens = kind === 'chat' ? each * request.choices : (media?.outputTokens ?? 0);
+  const bounds = { promptTokens, replyTokens, characters: request.textCharacters };
+  if (!dollars) return { ...bounds, nanoUsd: 0 };
+  const nanoUsd = price === null ? null : costNanoUsd(price, usageOf(promptTokens, replyTokens, media));
+  return { ...bounds, nanoUsd };
 }
 
-/** Nano-dollars of `outputTokens` reply tokens at the most expensive target. */
-export function replyNanoUsd(plan: Plan, outputTokens: number): number {
+/** Nano-dollars of `outputTokens` reply tokens at the most expensive of several targets. */
+export function replyNanoUsd(
+  targets: readonly { readonly facts: ModelFacts }[],
+  outputTokens: number,
+): number {
   let most = 0;
-  for (const { target } of plan.steps)
-    if (target.facts.price !== null)
-      most = Math.max(most, costNanoUsd(target.facts.price, usageOf(0, outputTokens)));
+  for (const {
+    facts: { price },
+  } of targets)
+    if (price !== null) most = Math.max(most, costNanoUsd(price, usageOf(0, outputTokens)));
   return most;
 }
 
@@ -70,8 +69,12 @@ const usageOf = (inputTokens: number, outputTokens: number, media: MediaBounds |
   ...(media === null ? {} : { media }),
 });
 
-/** What a rule reserves for a request, in its meter's unit; at least 1 for what every request has. */
-export function reserveOf({ unit, unitSize }: Rule, bounds: Bounds): number {
+/**
+ * What a rule reserves for a request, in its meter's unit; at least 1 for what every request has. Infinite for dollars
+ * that nobody knows, where the rule doesn't allow that: it only reports, or the request would have been refused.
+ */
+export function reserveOf(rule: Rule, bounds: Bounds): number {
+  const { unit, unitSize, allowsUnpriced } = rule;
   switch (unit) {
     case 'requests':
     case 'concurrency':
@@ -85,7 +88,7 @@ export function reserveOf({ unit, unitSize }: Rule, bounds: Bounds): number {
     case 'outputTokens':
       return Math.ceil(bounds.replyTokens / unitSize);
     case 'usd':
-      return bounds.nanoUsd ?? 0;
+      return bounds.nanoUsd ?? (allowsUnpriced ? 0 : Number.POSITIVE_INFINITY);
   }
 }
 
@@ -108,6 +111,10 @@ export function chargeOf(rule: Rule, usage: Usage, nanoUsd: number | null): numb
       return 0;
   }
 }
+
+/** Whether a rule reserves more for a longer reply. */
+export const growsWithReply = ({ unit }: Rule): boolean =>
+  unit === 'tokens' || unit === 'outputTokens' || unit === 'usd';
 
 /** Whether a rule's cost is known before the call: then it is spent at once, and refills during the reply. */
 export const isSpentAtOnce = ({ unit }: Rule): boolean => unit === 'requests' || unit === 'characters';

@@ -62,12 +62,26 @@ export const kindOf = ({ calendar }: Rule): 'budget' | 'limit' => (calendar === 
 /** A client that would have to wait longer than this should not retry by itself. */
 const patienceMs = 60_000;
 
+/** The longest reply that a request may get, for which a limit reserves. */
+export interface ReservedReply {
+  readonly tokens: number;
+  /** Field in which the client states it. */
+  readonly field: string;
+}
+
+/** Says what a reserve is for, and how the app reserves less. */
+const lessText = (reply: ReservedReply | null): string =>
+  reply === null || reply.tokens === 0
+    ? ''
+    : ` That is for a reply of ${reply.tokens} tokens: a lower \`${reply.field}\` reserves less.`;
+
 /**
  * The refusal of a request by a limit or dollar budget.
  * @param cost in the meter's unit
  * @param waitMs ms until there is room for the cost; below 0: never
  * @param left capacity available now
  * @param nowMs monotonic ms
+ * @param reply null: the limit doesn't depend on the reply
  */
 export function refuseBy(
   { rule, place }: Scope,
@@ -75,6 +89,7 @@ export function refuseBy(
   waitMs: number,
   left: number,
   nowMs: number,
+  reply: ReservedReply | null,
 ): Refusal {
   const scope = `${kindOf(rule)} "${rule.name}"${place.label === '' ? '' : ` of ${place.label}`} (${rule.terms})`;
   const asked = amountText(rule.unit, cost);
@@ -82,10 +97,10 @@ export function refuseBy(
   if (countsTokens(rule)) addTokenHeaders(rule, left, headers);
   if (waitMs < 0 || waitMs > patienceMs) headers.push('x-should-retry', 'false');
   if (waitMs < 0) {
-    const message = `The request may cost ${asked}, which is more than the ${scope} ever allows.`;
+    const message = `The request may cost ${asked}, which is more than the ${scope} ever allows.${lessText(reply)}`;
     return new Refusal('request_too_costly', message, { headers });
   }
-  const message = `The ${scope} has no room for a cost of ${asked}; there will be room ${freesText(rule, waitMs, nowMs)}.`;
+  const message = `The ${scope} has no room for a cost of ${asked}; there will be room ${freesText(rule, waitMs, nowMs)}.${lessText(reply)}`;
   return new Refusal('rate_limited', message, { retryAfterMs: waitMs, headers });
 }
 
@@ -98,10 +113,12 @@ function freesText({ unit, calendar }: Rule, waitMs: number, nowMs: number): str
   return `${inText}, at ${new Date(calendar.endsAt).toISOString()}`;
 }
 
-/** The refusal of a request whose cost in dollars can't be bounded. */
-export function refuseUnpriced({ rule, place }: Scope): Refusal {
+/** The refusal of a request whose cost in dollars can't be bounded. @param label of the target without a price */
+export function refuseUnpriced({ rule, place }: Scope, label: string): Refusal {
   const message =
-    `The ${kindOf(rule)} "${rule.name}" of ${place.label} ` +
-    'counts dollars, but a target of this model has no known price.';
+    `The ${kindOf(rule)} "${rule.name}"${place.label === '' ? '' : ` of ${place.label}`} ` +
+    `counts dollars, but ${label} has no known price. Whoever runs the gateway can state one in \`catalog.models\`, ` +
+    "set `price: free` at the provider if it is an own engine, or allow what isn't priced: `unpriced: allow` at the " +
+    `${kindOf(rule)}.`;
   return new Refusal('model_unpriced', message, { param: 'model', headers: ['x-should-retry', 'false'] });
 }

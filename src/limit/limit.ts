@@ -2,18 +2,17 @@
 
 import { Refusal } from '../base/errors.ts';
 import type { Telemetry } from '../base/telemetry.ts';
+import type { ModelFacts } from '../catalog/facts.ts';
 import type { Estimator } from '../count/estimate.ts';
+import { dialects } from '../dialects/index.ts';
 import type { Endpoint } from '../exchange/endpoint.ts';
-import type { Identity } from '../exchange/identity.ts';
 import type { Traffic } from '../exchange/key-limit.ts';
 import { type LeaseBook, type Leases, noLeases } from '../exchange/lease.ts';
-import type { Priority } from '../exchange/priority.ts';
-import type { ModelRequest } from '../exchange/request.ts';
 import { AskEntries, meter, meterAsk, meterTold } from '../native/meters.ts';
-import type { Plan } from '../upstream/target.ts';
 import { type Applied, createFinder, type RuleSet } from './applied.ts';
-import { type Bounds, boundsOf, isSpentAtOnce, noBounds, reserveOf } from './cost.ts';
-import { refuseBy, refuseUnpriced } from './headers.ts';
+import type { Asking } from './asking.ts';
+import { type Bounds, boundsOf, growsWithReply, isSpentAtOnce, noBounds, reserveOf } from './cost.ts';
+import { type ReservedReply, refuseBy, refuseUnpriced } from './headers.ts';
 import { freePermit, HeldPermit, type Permit, type PermitDeps } from './permit.ts';
 import { report } from './report.ts';
 import type { LimitsConfig, Matter, Rule } from './rule.ts';
@@ -43,17 +42,6 @@ export interface LimiterDeps {
   readonly scopesMax?: number;
   /** Asked where a shared limit is too small to be sliced. */
   readonly leases?: Leases;
-}
-
-/** One request as the limiter sees it. */
-export interface Asking {
-  readonly endpoint: Endpoint;
-  readonly identity: Identity;
-  readonly request: ModelRequest;
-  readonly plan: Plan;
-  readonly priority: Priority;
-  /** Monotonic ms; a request never waits longer. */
-  readonly deadlineMs: number;
 }
 
 /** All limits and dollar budgets of a configuration. */
@@ -100,38 +88,46 @@ export function createLimiter(first: LimitsConfig, deps: LimiterDeps): Limiter {
   // Refusals that Redis may lift, and the meter to ask for.
   const liftable = new WeakMap<Refusal, { readonly scope: Scope; readonly cost: number }>();
   const finder = createFinder(first, scopes, deps.wallClock);
-  const permitDeps: PermitDeps = {
-    table,
-    clock,
-    onCrossed: ({ rule, place }) => telemetry.limit(rule.name, 'soft', place.label),
-  };
   // Scratch space, used within one call only.
   const entries = new AskEntries();
 
   /** The decision on a request; null: one of its meters has been closed. */
   const decide = (applied: Applied, asking: Asking, nowMs: number): Permit | Refusal | null => {
-    const { request, plan, deadlineMs } = asking;
+    const { deadlineMs } = asking;
     const { rules } = applied;
-    const bounds = rules.sized
-      ? boundsOf(asking.endpoint, request, plan, estimator, rules.dollars)
-      : noBounds;
+    // What falling back to another target may cost is reserved when it comes to that.
+    const first = asking.plan.steps[0]?.target;
+    if (first === undefined) return freePermit;
+    const bounds = rules.sized ? boundsAt(first.facts, applied, asking) : noBounds;
     if (bounds.nanoUsd === null) {
-      const refused = refuseUncounted(applied, telemetry);
+      const refused = refuseUncounted(applied, first.label, telemetry);
       if (refused !== null) return refused;
     }
     fill(entries, applied, bounds, nowMs);
     const waitMs = entries.admit(table, Math.max(0, deadlineMs - nowMs), nowMs);
     if (Number.isNaN(waitMs)) return null;
-    if (waitMs < 0) return refuse(applied.scopes[-waitMs - 1] as Scope, -waitMs - 1, bounds, nowMs);
+    if (waitMs < 0) {
+      const scope = applied.scopes[-waitMs - 1] as Scope;
+      return refuse(scope, entries, -waitMs - 1, bounds, reserveOf(scope.rule, bounds), asking);
+    }
     const headers = report(applied, entries, waitMs, telemetry);
     const holds = holdsIn(entries, rules);
-    return new HeldPermit(permitDeps, plan, applied, holds, bounds.replyTokens, headers, waitMs);
+    return new HeldPermit(permitDeps, asking, first, applied, holds, bounds.replyTokens, headers, waitMs);
   };
 
-  const refuse = (scope: Scope, at: number, bounds: Bounds, nowMs: number): Refusal => {
-    const waitMs = entries.waitMs(at);
-    const cost = reserveOf(scope.rule, bounds);
-    const refusal = refuseBy(scope, cost, waitMs, entries.left(at), nowMs);
+  const boundsAt = (facts: ModelFacts, { rules }: Applied, { endpoint, request }: Asking): Bounds =>
+    boundsOf(endpoint, request, facts, estimator, rules.dollars);
+
+  const refuse = (
+    scope: Scope,
+    asked: AskEntries,
+    at: number,
+    bounds: Bounds,
+    cost: number,
+    { endpoint }: Asking,
+  ): Refusal => {
+    const waitMs = asked.waitMs(at);
+    const refusal = refuseBy(scope, cost, waitMs, asked.left(at), clock(), replyOf(scope, bounds, endpoint));
     if (scope.rule.shared && waitMs >= 0 && shared.asks(scope.id, cost))
       liftable.set(refusal, { scope, cost });
     else telemetry.limit(scope.rule.name, 'refused', scope.place.label);
@@ -158,8 +154,8 @@ export function createLimiter(first: LimitsConfig, deps: LimiterDeps): Limiter {
   };
 
   /** Asks for each limit that refuses and can be asked for, once. */
-  const lift = async (asking: Asking, refusal: Refusal): Promise<Permit | Refusal> => {
-    let decided: Permit | Refusal = refusal;
+  const lift = async <T>(refusal: Refusal, again: () => T | Refusal): Promise<T | Refusal> => {
+    let decided: T | Refusal = refusal;
     let asked: Scope | null = null;
     for (;;) {
       const about = decided instanceof Refusal ? liftable.get(decided) : undefined;
@@ -170,16 +166,25 @@ export function createLimiter(first: LimitsConfig, deps: LimiterDeps): Limiter {
       }
       asked = about.scope;
       const answered = await leases.ask(asked.id, about.cost);
-      const again = (): Permit | Refusal => admit(asking, clock());
       decided = answered ? again() : shared.byShare(again);
     }
+  };
+
+  const permitDeps: PermitDeps = {
+    table,
+    clock,
+    boundsAt,
+    uncounted: (applied, label) => refuseUncounted(applied, label, telemetry),
+    refuse,
+    lift: (refusal, again) => (liftable.has(refusal) ? lift(refusal, again) : null),
+    onCrossed: ({ rule, place }) => telemetry.limit(rule.name, 'soft', place.label),
   };
 
   const views = (max: number): LimitView[] => viewsOf(table, scopes.all(), max, clock(), deps.wallClock());
 
   return {
     admit,
-    ask: (asking, refusal) => (liftable.has(refusal) ? lift(asking, refusal) : null),
+    ask: (asking, refusal) => (liftable.has(refusal) ? lift(refusal, () => admit(asking, clock())) : null),
     book: shared,
     view: () => views(viewMax),
     budgets: () => budgetGauges(table, scopes.all(), clock()),
@@ -223,13 +228,30 @@ function holdsIn(entries: AskEntries, { heldAt }: RuleSet): number[] {
   return holds;
 }
 
-/** Reports that dollars can't be counted; returns a refusal if a limit doesn't allow that. */
-function refuseUncounted({ scopes }: Applied, telemetry: Pick<Telemetry, 'limit'>): Refusal | null {
+/** What a refusal says of the reply that is reserved for; null: the limit doesn't depend on it. */
+function replyOf(
+  { rule }: Scope,
+  { replyTokens }: Bounds,
+  { dialect, kind }: Endpoint,
+): ReservedReply | null {
+  if (kind !== 'chat' || !growsWithReply(rule)) return null;
+  return { tokens: replyTokens, field: dialects[dialect].chatClient?.limitField ?? 'max_tokens' };
+}
+
+/**
+ * Reports that dollars can't be counted; returns a refusal if a limit doesn't allow that.
+ * @param label of the target without a price
+ */
+function refuseUncounted(
+  { scopes }: Applied,
+  label: string,
+  telemetry: Pick<Telemetry, 'limit'>,
+): Refusal | null {
   for (const scope of scopes) {
     const { unit, name, allowsUnpriced, observed } = scope.rule;
     if (unit !== 'usd') continue;
     telemetry.limit(name, 'unpriced', scope.place.label);
-    if (!allowsUnpriced && !observed) return refuseUnpriced(scope);
+    if (!allowsUnpriced && !observed) return refuseUnpriced(scope, label);
   }
   return null;
 }

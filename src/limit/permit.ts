@@ -1,9 +1,12 @@
 /** Permits: what a granted request holds of its limits until it is settled. */
+import type { Refusal } from '../base/errors.ts';
+import type { ModelFacts } from '../catalog/facts.ts';
 import type { Usage } from '../exchange/usage.ts';
 import { AskEntries, meterAsk, meterTold, SettleEntries } from '../native/meters.ts';
-import type { Plan } from '../upstream/target.ts';
+import type { Target } from '../upstream/target.ts';
 import type { Applied } from './applied.ts';
-import { chargeOf, replyNanoUsd } from './cost.ts';
+import type { Asking } from './asking.ts';
+import { type Bounds, chargeOf, growsWithReply, replyNanoUsd, reserveOf } from './cost.ts';
 import type { Rule } from './rule.ts';
 import type { Scope } from './scopes.ts';
 
@@ -15,6 +18,11 @@ export interface Permit {
   readonly waitMs: number;
   /** Names of the limits and budgets that the request is counted in. */
   readonly limits: readonly string[];
+  /**
+   * Reserves what a call to this target may cost beyond what is held. Asked before each call; the first target of the
+   * plan is covered from the start. A refusal: the limits don't allow that target.
+   */
+  cover(target: Target): Refusal | null | Promise<Refusal | null>;
   /**
    * Whether a stream may continue, asked as it grows. 'stop' if it has exceeded its reservation and a limit or dollar
    * budget that is set to stop streams is used up. A single comparison until the reservation is used up.
@@ -36,6 +44,21 @@ export interface PermitDeps {
   readonly table: number;
   /** Monotonic ms. */
   readonly clock: () => number;
+  /** Upper bounds of a request at a target. */
+  boundsAt(facts: ModelFacts, applied: Applied, asking: Asking): Bounds;
+  /** The refusal of a target whose cost in dollars nobody knows; null: that is allowed. */
+  uncounted(applied: Applied, label: string): Refusal | null;
+  /** The refusal by an entry of `entries`. @param number the entry's, from 0 */
+  refuse(
+    scope: Scope,
+    entries: AskEntries,
+    number: number,
+    bounds: Bounds,
+    cost: number,
+    asking: Asking,
+  ): Refusal;
+  /** Asks Redis whether a refusal stands, and decides `again` if not; null: nobody is to be asked. */
+  lift(refusal: Refusal, again: () => Refusal | null): Promise<Refusal | null> | null;
   /** Called when a soft limit is crossed. */
   onCrossed(scope: Scope): void;
 }
@@ -55,19 +78,23 @@ export class HeldPermit implements Permit {
   readonly headers: readonly string[];
   readonly waitMs: number;
   readonly #deps: PermitDeps;
-  readonly #plan: Plan;
+  readonly #asking: Asking;
   readonly #applied: Applied;
+  /** Targets that what is held is enough for. */
+  readonly #covered: Target[];
   /** `holdSize` numbers for each rule that is settled. */
   #holds: readonly number[];
   /** Reply tokens reserved so far. */
   #paidTokens: number;
 
   /**
+   * @param first the target that is covered
    * @param holds `holdSize` numbers for each rule that is settled; id 0: nothing is held
    */
   constructor(
     deps: PermitDeps,
-    plan: Plan,
+    asking: Asking,
+    first: Target,
     applied: Applied,
     holds: readonly number[],
     replyTokens: number,
@@ -75,7 +102,8 @@ export class HeldPermit implements Permit {
     waitMs: number,
   ) {
     this.#deps = deps;
-    this.#plan = plan;
+    this.#asking = asking;
+    this.#covered = [first];
     this.#applied = applied;
     this.#holds = holds;
     this.#paidTokens = replyTokens;
@@ -85,6 +113,67 @@ export class HeldPermit implements Permit {
 
   get limits(): readonly string[] {
     return this.#applied.rules.names;
+  }
+
+  cover(target: Target): Refusal | null | Promise<Refusal | null> {
+    if (!this.#applied.rules.sized || this.#covers(target)) return null;
+    const topUp = (): Refusal | null => this.#topUp(target);
+    const refusal = topUp();
+    return refusal === null ? null : (this.#deps.lift(refusal, topUp) ?? refusal);
+  }
+
+  #covers({ label }: Target): boolean {
+    return this.#covered.some((each) => each.label === label);
+  }
+
+  #topUp(target: Target): Refusal | null {
+    const { table, clock } = this.#deps;
+    const { scopes, rules } = this.#applied;
+    const bounds = this.#deps.boundsAt(target.facts, this.#applied, this.#asking);
+    if (bounds.nanoUsd === null) {
+      const refusal = this.#deps.uncounted(this.#applied, target.label);
+      if (refusal !== null) return refusal;
+    }
+    const nowMs = clock();
+    const raised: number[] = [];
+    asks.clear();
+    rules.held.forEach((rule, i) => {
+      const [id = 0, reserved = 0, window = 0] = this.#holds.slice(i * holdSize);
+      const more = reserveOf(rule, bounds) - reserved;
+      if (id === 0 || more <= 0 || !growsWithReply(rule)) return;
+      const flags = meterAsk.quiet | (rule.observed ? meterAsk.observed : 0);
+      asks.ask(id, more, flags, window, rule.calendar?.leftMs(nowMs) ?? 1);
+      raised.push(i);
+    });
+    const answer = raised.length === 0 ? 0 : asks.admit(table, Number.MAX_VALUE, nowMs);
+    if (answer < 0) {
+      const number = -answer - 1;
+      const at = raised[number] ?? 0;
+      const held = this.#holds[at * holdSize + 1] ?? 0;
+      const scope = scopes[rules.heldAt[at] ?? 0] as Scope;
+      const cost = reserveOf(scope.rule, bounds) - held;
+      return this.#deps.refuse(scope, asks, number, bounds, cost, this.#asking);
+    }
+    // NaN: a meter has been closed, so nothing more is held.
+    if (!Number.isNaN(answer)) this.#add(raised);
+    this.#covered.push(target);
+    this.#paidTokens = Math.max(this.#paidTokens, bounds.replyTokens);
+    return null;
+  }
+
+  /** Adds what was taken to the holds. @param raised indices of holds, in the order of `asks` */
+  #add(raised: readonly number[]): void {
+    const { scopes, rules } = this.#applied;
+    const holds = [...this.#holds];
+    raised.forEach((i, n) => {
+      const told = asks.told(n);
+      // A limit that is only observed and would have refused holds no more than before.
+      if ((told & meterTold.notTaken) !== 0) return;
+      const at = i * holdSize + 1;
+      holds[at] = (holds[at] ?? 0) + asks.cost(n);
+      if ((told & meterTold.crossed) !== 0) this.#deps.onCrossed(scopes[rules.heldAt[i] ?? 0] as Scope);
+    });
+    this.#holds = holds;
   }
 
   stream(outputTokens: number): 'go' | 'stop' {
@@ -97,12 +186,11 @@ export class HeldPermit implements Permit {
 
   /** Reserves more tokens in limits that may stop the stream; false: one of them is used up. */
   #extend(): boolean {
-    const { table, clock, onCrossed } = this.#deps;
-    const { scopes, rules } = this.#applied;
+    const { table, clock } = this.#deps;
+    const { rules } = this.#applied;
     const extended = rules.held.flatMap((rule, i) => {
-      const counted = rule.unit === 'tokens' || rule.unit === 'outputTokens' || rule.unit === 'usd';
       const held = (this.#holds[i * holdSize] ?? 0) !== 0;
-      return rule.stops && !rule.observed && counted && held ? [i] : [];
+      return rule.stops && !rule.observed && growsWithReply(rule) && held ? [i] : [];
     });
     if (extended.length === 0) {
       this.#paidTokens = Number.POSITIVE_INFINITY;
@@ -117,21 +205,13 @@ export class HeldPermit implements Permit {
     const answer = asks.admit(table, Number.MAX_VALUE, clock());
     if (answer < 0) return false;
     // NaN: a meter has been closed, so nothing stops the stream and nothing more is held.
-    if (!Number.isNaN(answer)) {
-      const holds = [...this.#holds];
-      extended.forEach((i, n) => {
-        const at = i * holdSize + 1;
-        holds[at] = (holds[at] ?? 0) + (costs[n] ?? 0);
-        if ((asks.told(n) & meterTold.crossed) !== 0) onCrossed(scopes[rules.heldAt[i] ?? 0] as Scope);
-      });
-      this.#holds = holds;
-    }
+    if (!Number.isNaN(answer)) this.#add(extended);
     return true;
   }
 
   /** Cost of `extendTokens` more reply tokens, in the rule's unit. */
   #extensionOf({ unit, unitSize }: Rule): number {
-    return unit === 'usd' ? replyNanoUsd(this.#plan, extendTokens) : Math.ceil(extendTokens / unitSize);
+    return unit === 'usd' ? replyNanoUsd(this.#covered, extendTokens) : Math.ceil(extendTokens / unitSize);
   }
 
   release(): void {
@@ -174,6 +254,7 @@ export const freePermit: Permit = {
   headers: [],
   waitMs: 0,
   limits: [],
+  cover: () => null,
   stream: () => 'go',
   release: () => {},
   settle: () => {},

@@ -37,6 +37,7 @@ export function createFileTable(
         tier: null,
         priority: 'interactive',
         drops: false,
+        defaultMaxTokens: null,
       };
       plans.set(provider, plan);
       return plan;

@@ -35,6 +35,8 @@ export interface EndpointRoute {
   readonly fixed: Plan | null;
   /** Essential fields that a target's dialect can't express are left out, instead of refused. */
   readonly drops: boolean;
+  /** Longest reply of requests that state none, in tokens; null: the model's. */
+  readonly defaultMaxTokens: number | null;
 }
 
 /** The part of an endpoint that decides which targets can serve it. */
@@ -159,11 +161,12 @@ function routeFor(model: string, { exact, patterns }: RouteTable): CompiledRoute
 }
 
 function endpointRoute(
-  { model: pattern, priority = 'interactive', unsupported }: RouteConfig,
+  { model: pattern, priority = 'interactive', unsupported, defaultMaxTokens: longest }: RouteConfig,
   root: Branch | null,
 ): EndpointRoute | null {
   if (root === null) return null;
-  const version = versionOf(root);
+  const defaultMaxTokens = longest ?? null;
+  const version = `${versionOf(root)}${defaultMaxTokens === null ? '' : ` ≤${defaultMaxTokens}`}`;
   const drops = unsupported === 'drop';
   const plain = (steps: Step[]): Plan => ({
     pattern,
@@ -173,6 +176,7 @@ function endpointRoute(
     tier: null,
     priority,
     drops,
+    defaultMaxTokens,
   });
   const fixed = isFixed(root)
     ? plain(
@@ -182,7 +186,7 @@ function endpointRoute(
         ),
       )
     : null;
-  return { pattern, root, version, priority, fixed, drops };
+  return { pattern, root, version, priority, fixed, drops, defaultMaxTokens };
 }
 
 /** Text that changes with the targets, their base URLs and how they are chosen. */
@@ -228,8 +232,8 @@ export function route(
   if (steps.length === 0) return notCapable(found, ask);
   const version = ask.variant === 0 ? found.version : `${found.version} #${ask.variant >>> 0}`;
   const tier = ask.tierUsed ? (tiers[ask.tier] ?? null) : null;
-  const { pattern, priority, drops } = found;
-  return { pattern, steps, fixed: false, version, tier, priority, drops };
+  const { pattern, priority, drops, defaultMaxTokens } = found;
+  return { pattern, steps, fixed: false, version, tier, priority, drops, defaultMaxTokens };
 }
 
 /** Fills `ask` for one request; returns a refusal if a header is invalid. */

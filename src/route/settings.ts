@@ -81,6 +81,10 @@ export const route = z.strictObject({
     description:
       "A field that changes the answer and that a target's dialect can't express: the target is skipped and, if none is left, the request refused; or the field is left out and named.",
   }),
+  defaultMaxTokens: z.int().min(1).max(1e9).optional().meta({
+    description:
+      "Longest reply of requests that state none, in tokens: written into them, and what limits reserve for. Unset: the model's.",
+  }),
   hedge: z.boolean().optional().meta({
     description: "Whether to hedge this route's requests; unset: as in `attempt.hedge.enabled`.",
   }),

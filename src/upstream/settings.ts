@@ -197,6 +197,10 @@ export const provider = z.strictObject({
       'Self-hosted engine behind it, watched by health probes; `generic`: any other. Unset: a hosted API.',
   }),
   probe: probe.optional(),
+  price: z.enum(['free']).optional().meta({
+    description:
+      '`free`: its models cost nothing, as on an own engine; `catalog.models` goes before it. Unset: as the price tables say.',
+  }),
   models: z
     .array(modelPattern)
     .min(1)

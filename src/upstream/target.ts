@@ -84,6 +84,8 @@ export interface Plan {
   readonly priority: Priority;
   /** Essential fields that a target's dialect can't express are left out, instead of refused. */
   readonly drops: boolean;
+  /** Longest reply of requests that state none, in tokens; null: the model's. */
+  readonly defaultMaxTokens: number | null;
 }
 
 /**

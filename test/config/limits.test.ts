@@ -5,7 +5,7 @@ import { type ConfigResult, parseConfig } from '../../src/config/load.ts';
 
 const base = {
   authenticate: { keys: [{ id: 'web', sha256: 'ab'.repeat(32), tenant: 'acme' }] },
-  providers: { sim: { preset: 'simulator' } },
+  providers: { sim: { preset: 'simulator', price: 'free' } },
   routes: [{ model: 'sim-*', targets: [{ provider: 'sim' }] }],
   store: { path: '/tmp/store.db' },
   sync: { redis: 'redis://redis.internal' },
@@ -248,5 +248,42 @@ describe('a warning', () => {
   test('none for known names and patterns', () => {
     const match = { tenant: 'ac*', key: 'web', route: 'sim-*', user: 'anybody', tag: 'any', team: '*' };
     expect(warningsOf({ limits: [{ ...limit, match }], budgets: [budget] })).toEqual([]);
+  });
+});
+
+describe('a limit in dollars', () => {
+  const own = { dialect: 'openai', baseUrl: 'http://127.0.0.1:8000/v1' };
+  const on = (more: object, provider: object = own) => ({
+    providers: { own: provider, openai: { preset: 'openai', apiKey: 'k' } },
+    routes: [
+      { model: 'gpt-4o', targets: [{ provider: 'openai' }, { provider: 'own', model: 'llama' }] },
+      { model: '*', targets: [{ provider: 'own' }] },
+    ],
+    budgets: [budget],
+    ...more,
+  });
+  const unpriced = (more: object): string[] =>
+    warningsOf(more).filter((each) => each.includes('no known price'));
+
+  test('warns of targets without a price, and says what to do', () => {
+    expect(unpriced(on({}))).toEqual([
+      expect.stringMatching(
+        /^routes\[0\]\.targets\[1\]: own\/llama has no known price, so the budget "b" refuses it: state one in `catalog\.models`, set `price: free`.*`unpriced: allow`/,
+      ),
+      expect.stringMatching(/^routes\[1\]\.targets\[0\]: own\/\* has no known price/),
+    ]);
+    const limits = [{ ...limit, unit: 'usd', match: { route: 'gpt-4o' } }];
+    expect(unpriced(on({ budgets: [], limits }))).toEqual([
+      expect.stringMatching(/^routes\[0\]\.targets\[1\]: own\/llama .*the limit "l"/),
+    ]);
+  });
+
+  test.each<[string, object]>([
+    ['a free engine', on({}, { ...own, price: 'free' })],
+    ['a budget that lets it pass', on({ budgets: [{ ...budget, unpriced: 'allow' }] })],
+    ['no limit that counts dollars', on({ budgets: [], limits: [limit] })],
+    ['prices', on({ catalog: { models: [{ model: '*', inputUsdPerMTok: 1, outputUsdPerMTok: 1 }] } })],
+  ])('does not where there is %s', (_, config) => {
+    expect(unpriced(config)).toEqual([]);
   });
 });

@@ -28,6 +28,7 @@ vi.mock('../../src/limit/limit.ts', async (original) => {
           headers: permit.headers,
           limits: permit.limits,
           waitMs: permit.waitMs,
+          cover: (target) => permit.cover(target),
           stream,
           release: () => permit.release(),
           settle: (usage, nanoUsd) => permit.settle(usage, nanoUsd),

@@ -48,6 +48,7 @@ vi.mock('../../src/limit/limit.ts', async (original) => {
           headers: permit.headers,
           limits: permit.limits,
           waitMs: permit.waitMs,
+          cover: (target) => permit.cover(target),
           stream: (tokens) => permit.stream(tokens),
           release: () => permit.release(),
           settle(usage, costNanoUsd) {

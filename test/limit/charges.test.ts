@@ -8,14 +8,16 @@ describe('dollars', () => {
     ({ budgets: [{ name: 'b', usd, window: 'day', ...more }] }) as ConfigInput;
   const request = { maxTokens: 10 };
 
-  test('the price of the most expensive target is reserved, and the actual cost is charged', () => {
+  test('the price of the first target is reserved, and the actual cost is charged', () => {
     const { admit } = stage(budget(30_000e-9));
-    const cheap = { ...price, output: 1 };
-    const ask = { request, prices: [cheap, price, cheap] };
+    const dear = { ...price, output: 1_000_000 };
+    const ask = { request, prices: [price, dear] };
     const permits = [granted(admit(ask)), granted(admit(ask)), granted(admit(ask))];
     const held = refused(admit(ask));
     expect(held.message).toContain('budget "b" of tenant "acme" ($0.00003 a day)');
-    expect(held.message).toMatch(/; there will be room when requests in flight end\.$/);
+    expect(held.message).toContain(
+      '; there will be room when requests in flight end. That is for a reply of 10 tokens',
+    );
     expect([held.retryAfterMs, header(held.headers, 'x-should-retry')]).toEqual([1000, undefined]);
     permits[0]?.settle(used(0, 10), 10);
     permits[1]?.settle(used(0, 10), 9_990);
@@ -38,16 +40,19 @@ describe('dollars', () => {
 
   test('a model without a price is refused by name, or allowed and reported', () => {
     const strict = stage(budget(1));
-    const refusal = refused(strict.admit({ prices: [price, null] }));
+    const refusal = refused(strict.admit({ prices: [null, price] }));
     expect(refusal.code).toBe('model_unpriced');
+    for (const advice of ['p/0', '`catalog.models`', '`price: free`', '`unpriced: allow`'])
+      expect(refusal.message).toContain(advice);
     expect(refusal.message).toContain('budget "b" of tenant "acme"');
     expect(strict.events).toEqual(['unpriced b tenant "acme"']);
     const lax = stage(budget(1, { unpriced: 'allow' }));
     granted(lax.admit({ prices: [null] })).settle(used(10, 10), null);
     expect(lax.events).toEqual(['unpriced b tenant "acme"']);
     const observed = stage(budget(1, { mode: 'observe' }));
-    granted(observed.admit({ prices: [null] }));
-    expect(observed.events).toEqual(['unpriced b tenant "acme"']);
+    const passed = granted(observed.admit({ prices: [null] }));
+    expect(observed.events).toEqual(['unpriced b tenant "acme"', 'observed b tenant "acme"']);
+    expect(header(passed.headers, 'x-sidegate-observed-limit')).toBe('b');
     // Where no limit counts dollars, nobody minds.
     expect(stage({ limits: [{ name: 'l', capacity: 1, ...slow }] }).says({ prices: [null] })).toBe('ok');
   });

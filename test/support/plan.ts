@@ -107,7 +107,7 @@ export async function startPlan(
       const key = Buffer.alloc(32);
       const request = inspect(exchange, createScrubPolicies(config.scrub, key).of('').request, key);
       if (request instanceof Refusal) throw new Error(request.text);
-      const plan = { pattern: testModel, steps, drops: false };
+      const plan = { pattern: testModel, steps, drops: false, cover: () => null };
       return came(await attempt(plan, exchange, request, clock() + 10_000, deps, clock()));
     },
   };

@@ -10,7 +10,7 @@ import type { Exchange } from '../../src/exchange/exchange.ts';
 import type { Identity } from '../../src/exchange/identity.ts';
 import type { StoredReply } from '../../src/exchange/reply.ts';
 import type { ModelRequest } from '../../src/exchange/request.ts';
-import type { Asking } from '../../src/limit/limit.ts';
+import type { Asking } from '../../src/limit/asking.ts';
 import { noFindings } from '../../src/native/pii.ts';
 import type { Plan, Target } from '../../src/upstream/target.ts';
 
@@ -91,7 +91,16 @@ export function samplePlan(facts: readonly Partial<ModelFacts>[] = [{}], pattern
     const target = { label: `p/${group}`, model: null, facts: { ...unknownFacts, ...known } };
     return { target: target as unknown as Target, on: null, group, depth: 1 };
   });
-  return { pattern, steps, fixed: true, version: '', tier: null, priority: 'interactive', drops: false };
+  return {
+    pattern,
+    steps,
+    fixed: true,
+    version: '',
+    tier: null,
+    priority: 'interactive',
+    drops: false,
+    defaultMaxTokens: null,
+  };
 }
 
 /** Arguments of a limiter's decision. */

@@ -5,7 +5,7 @@ import { isObject, type Json, numberOf } from '../../base/json.ts';
 import type { Endpoint } from '../../exchange/endpoint.ts';
 import type { ModelRequest } from '../../exchange/request.ts';
 import type { Dialect, StoppedStream, TextSlot } from '../dialect.ts';
-import { renameModel } from '../edit.ts';
+import { edit, limiting, renaming } from '../edit.ts';
 import { readError } from '../error-text.ts';
 import { type FaultWords, readFault } from '../fault.ts';
 import { passHeaders } from '../headers.ts';
@@ -22,6 +22,7 @@ const requestHeaders = [
   'traceparent',
   'tracestate',
 ];
+const limitField = 'max_tokens';
 const defaultVersion = '2023-06-01';
 
 const reading = nativeReading('anthropic', false);
@@ -38,7 +39,7 @@ function encode(
   return {
     path: to.basePath + endpoint.upstreamPath,
     headers: sent,
-    body: renameModel(request, to.model),
+    body: edit(request.body, [...renaming(request, to.model), ...limiting(request, limitField, to)]),
     reading,
   };
 }
@@ -87,7 +88,14 @@ const modelObject = (id: string): object => ({
 /** The Anthropic dialect. */
 export const anthropic: Dialect = {
   name: 'anthropic',
-  chatClient: { readRequest, writeReply, createWriter, writeError, ownHeaders: ['anthropic-beta'] },
+  chatClient: {
+    readRequest,
+    writeReply,
+    createWriter,
+    writeError,
+    limitField,
+    ownHeaders: ['anthropic-beta'],
+  },
   chatProvider: {
     native: 'anthropic',
     streamType: 'text/event-stream',

@@ -1,6 +1,6 @@
 /** The Gemini dialect: generateContent of AI Studio and Vertex. https://ai.google.dev/api/generate-content */
 import type { IncomingHttpHeaders } from 'node:http';
-import { isObject, type Json, listOf, numberOf, objectOf } from '../../base/json.ts';
+import { isObject, type Json, listOf, numberOf, objectOf, parseObject } from '../../base/json.ts';
 import type { Endpoint, EndpointName } from '../../exchange/endpoint.ts';
 import type { ModelRequest } from '../../exchange/request.ts';
 import type { Dialect, StoppedStream, TextSlot } from '../dialect.ts';
@@ -34,6 +34,8 @@ const otherReadings: Readonly<Partial<Record<EndpointName, ReplyReading>>> = {
   batch_embed_contents: answersWith('embeddings'),
 };
 
+const limitField = 'generationConfig.maxOutputTokens';
+
 /** The model is in the path, so the body is sent unchanged except for thoughts that other providers signed. */
 function encode(
   endpoint: Endpoint,
@@ -54,9 +56,17 @@ function encode(
   return {
     path: to.basePath + pathOf(to.model, request.stream),
     headers: sent,
-    body: withoutForeign(request.body),
+    body: withLimit(withoutForeign(request.body), to),
     reading,
   };
+}
+
+/** The body with the longest reply that the route sets. */
+function withLimit(body: Buffer, { maxTokens = null }: Destination): Buffer {
+  const json = maxTokens === null ? null : parseObject(body.toString('utf8'));
+  if (json === null) return body;
+  json.generationConfig = { ...objectOf(json.generationConfig), maxOutputTokens: maxTokens };
+  return Buffer.from(JSON.stringify(json));
 }
 
 const channelOf = (candidate: Json, part: Json): string =>
@@ -118,7 +128,7 @@ const modelObject = (name: string): Json => ({
 /** The Gemini dialect. */
 export const gemini: Dialect = {
   name: 'gemini',
-  chatClient: { readRequest, writeReply, createWriter, writeError },
+  chatClient: { readRequest, writeReply, createWriter, writeError, limitField },
   chatProvider: {
     native: 'gemini',
     streamType: 'text/event-stream',

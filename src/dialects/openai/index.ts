@@ -5,7 +5,7 @@ import { isObject, type Json, listOf, numberOf } from '../../base/json.ts';
 import type { Endpoint } from '../../exchange/endpoint.ts';
 import type { ModelRequest } from '../../exchange/request.ts';
 import type { Dialect, StoppedStream, TextSlot } from '../dialect.ts';
-import { type Edit, edit, lastEvent } from '../edit.ts';
+import { type Edit, edit, lastEvent, limiting, renaming } from '../edit.ts';
 import { readError } from '../error-text.ts';
 import { type FaultWords, readFault } from '../fault.ts';
 import { passHeaders } from '../headers.ts';
@@ -16,10 +16,11 @@ import { embedClient } from './embeddings.ts';
 import { readRequest } from './read-request.ts';
 import { readReply, writeError, writeReply } from './reply.ts';
 import { createReader, createWriter } from './stream.ts';
-import { deploymentOf, writeRequest } from './write-request.ts';
+import { deploymentOf, knowsCompletionTokens, writeRequest } from './write-request.ts';
 
 const requestHeaders = ['openai-organization', 'openai-project', 'openai-beta', 'traceparent', 'tracestate'];
 
+const limitField = 'max_completion_tokens';
 const reading = nativeReading('openai', false);
 /** If only the gateway asked for usage, it removes the usage event. */
 const strippedReading = nativeReading('openai', true);
@@ -57,10 +58,8 @@ function encode(
   passHeaders(requestHeaders, headers, sent);
   const { auxiliary } = endpoint;
   if (auxiliary !== undefined) return encodeAuxiliary(endpoint, auxiliary, request, headers, to, sent);
-  const edits: Edit[] = [];
-  if (to.model !== request.model) {
-    edits.push({ start: request.modelStart - 1, end: request.modelEnd + 1, text: JSON.stringify(to.model) });
-  }
+  const field = knowsCompletionTokens(to) ? limitField : 'max_tokens';
+  const edits: Edit[] = [...renaming(request, to.model), ...limiting(request, field, to)];
   const { noStreamOptions } = to.quirks;
   const stripUsage =
     endpoint.name === 'chat' && request.stream && !request.wantsUsage && noStreamOptions !== true;
@@ -158,7 +157,7 @@ const modelObject = (id: string): object => ({ id, object: 'model', created: 0, 
 /** The OpenAI dialect. */
 export const openai: Dialect = {
   name: 'openai',
-  chatClient: { readRequest, writeReply, createWriter, writeError, ownHeaders: ['openai-beta'] },
+  chatClient: { readRequest, writeReply, createWriter, writeError, limitField, ownHeaders: ['openai-beta'] },
   chatProvider: {
     native: 'openai',
     streamType: 'text/event-stream',

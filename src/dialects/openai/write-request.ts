@@ -35,7 +35,7 @@ import {
 import { writeExtra } from './reasoning.ts';
 
 /** OpenAI's newer models refuse `max_tokens`; other servers know only that. */
-const knowsCompletionTokens = ({ model, quirks }: Destination): boolean =>
+export const knowsCompletionTokens = ({ model, quirks }: Destination): boolean =>
   quirks.completionTokens === true || isOpenAi(model);
 
 /** The part of a path that names the model; empty unless the provider's paths do. */

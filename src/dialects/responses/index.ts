@@ -5,7 +5,7 @@ import { type Json, numberOf, textOf } from '../../base/json.ts';
 import type { Endpoint } from '../../exchange/endpoint.ts';
 import type { ModelRequest } from '../../exchange/request.ts';
 import type { Dialect, TextSlot } from '../dialect.ts';
-import { renameModel } from '../edit.ts';
+import { edit, limiting, renaming } from '../edit.ts';
 import { readError } from '../error-text.ts';
 import { passHeaders } from '../headers.ts';
 import { openai } from '../openai/index.ts';
@@ -34,6 +34,7 @@ const chatClient: ChatClient = {
   writeReply,
   createWriter,
   writeError,
+  limitField: 'max_output_tokens',
   ownHeaders: ['openai-beta'],
 };
 const reading = observedReading(chatProvider, chatClient);
@@ -46,7 +47,8 @@ function encode(
 ): UpstreamRequest {
   const sent = [...to.headers];
   passHeaders(requestHeaders, headers, sent);
-  const body = renameModel(request, to.model);
+  const { limitField } = chatClient;
+  const body = edit(request.body, [...renaming(request, to.model), ...limiting(request, limitField, to)]);
   return { path: to.basePath + endpoint.upstreamPath, headers: sent, body, reading };
 }
 
