@@ -129,8 +129,11 @@ interface Written {
 /** Writes one stream for a client. */
 export function createWriter({ model, requestId }: ReplyContext): ChatStreamWriter {
   let open: Written | null = null;
-  /** Events of other blocks that came meanwhile; in this dialect blocks don't overlap. */
+  /** Events of other blocks that came meanwhile, by block; in this dialect blocks don't overlap. */
   const held = new Map<number, BlockEvent[]>();
+  /** The held blocks in order. Those before `next` are written: a map's first entry takes long to find after many. */
+  const order: number[] = [];
+  let next = 0;
   let blocks = 0;
   let started = false;
   let refused = false;
@@ -182,33 +185,45 @@ export function createWriter({ model, requestId }: ReplyContext): ChatStreamWrit
     return change(block, { type: 'text_delta', text });
   };
 
-  /** Ends the block, and writes the held events of the next one. */
   const end = (block: Written): string => {
     const text = (block.signed ? '' : sign(block, unsigned)) + stopBlock(block.number);
     open = null;
-    const [next] = held;
-    if (next === undefined) return text;
-    held.delete(next[0]);
-    return text + next[1].map(take).join('');
+    return text;
   };
 
-  const take = (event: BlockEvent): string => {
-    if (event.kind === 'begin') {
-      if (open === null) return begin(event.index, event.block);
-      held.set(event.index, [event]);
-      return '';
-    }
-    if (open?.index !== event.index) {
-      held.get(event.index)?.push(event);
-      return '';
-    }
+  /** Writes an event of the open block, or of the one that begins with it. */
+  const writeNow = (event: BlockEvent): string => {
+    if (event.kind === 'begin') return begin(event.index, event.block);
+    if (open === null) return '';
     if (event.kind === 'delta') return grow(open, event.text);
     return event.kind === 'signature' ? sign(open, seal(event.signature, 'anthropic')) : end(open);
   };
 
+  /** Writes held blocks up to one that hasn't ended. */
+  const release = (): string => {
+    let text = '';
+    for (let index = order[next]; open === null && index !== undefined; index = order[next]) {
+      next += 1;
+      for (const event of held.get(index) ?? []) text += writeNow(event);
+      held.delete(index);
+    }
+    return text;
+  };
+
+  const take = (event: BlockEvent): string => {
+    if (open !== null && open.index !== event.index) {
+      if (event.kind === 'begin') order.push(event.index);
+      if (event.kind === 'begin') held.set(event.index, [event]);
+      else held.get(event.index)?.push(event);
+      return '';
+    }
+    const text = writeNow(event);
+    return event.kind === 'end' ? text + release() : text;
+  };
+
   const endAll = (): string => {
     let text = '';
-    while (open !== null) text += end(open);
+    while (open !== null) text += end(open) + release();
     return text;
   };
 

@@ -1,6 +1,6 @@
 /** OpenAI's chat streams: read from a provider, written for a client. */
 
-import { isObject, type Json, listOf, numberOf, objectOf, parseObject, textOf } from '../../base/json.ts';
+import { isObject, type Json, listOf, numberOf, objectOf, textOf } from '../../base/json.ts';
 import { makeCallId } from '../call-id.ts';
 import type { Signature } from '../chat.ts';
 import type {
@@ -13,6 +13,7 @@ import type {
   WireEvent,
 } from '../chat-reply.ts';
 import { doneEvent } from '../framer.ts';
+import { createObjectEnd, type ObjectEnd } from '../object-end.ts';
 import { customInput } from '../tool-kinds.ts';
 import { readContent, readDetails, readExtra, writeDetail, writeExtra } from './reasoning.ts';
 import { readReason, readUsage, writeCalled, writeReason, writeUsage } from './reply.ts';
@@ -22,8 +23,9 @@ interface OpenCall {
   /** Negative: it has no name yet, so it hasn't begun for the client. */
   index: number;
   id: string;
-  /** Its arguments so far. */
-  text: string;
+  /** Its arguments until it begins. */
+  held: string;
+  readonly arguments: ObjectEnd;
   ended: boolean;
 }
 
@@ -37,12 +39,14 @@ export function createReader(): ChatStreamReader {
   /** Calls by their numbers, and the one that began last. */
   const calls = new Map<number, OpenCall>();
   let lastCall: OpenCall | null = null;
+  /** Calls that have not begun. */
+  let nameless = 0;
 
   /** Ends open blocks. A call stays open until its arguments are complete: some servers alternate between calls. */
   const endOpen = (events: ChatEvent[]): void => {
     if (open !== null) events.push({ kind: 'end', index: open.index });
     open = null;
-    if (lastCall === null || lastCall.ended || parseObject(lastCall.text) === null) return;
+    if (lastCall === null || lastCall.ended || !lastCall.arguments.isObject()) return;
     lastCall.ended = true;
     events.push({ kind: 'end', index: lastCall.index });
   };
@@ -83,24 +87,28 @@ export function createReader(): ChatStreamReader {
     let one = calls.get(number);
     // Some servers give every call the number 0 but different ids.
     if (one === undefined || (one.index >= 0 && given !== '' && given !== one.id && name !== '')) {
-      one = { index: -1, id: given, text: '', ended: false };
+      one = { index: -1, id: given, held: '', arguments: createObjectEnd(), ended: false };
       calls.set(number, one);
+      nameless += 1;
     }
     if (one.id === '') one.id = given;
     const text = typeof args === 'string' ? args : '';
     if (one.index < 0) {
       // Held until it has a name, which may come after its id.
       if (name === '') {
-        one.text += text;
+        one.held += text;
         return;
       }
+      nameless -= 1;
       const id = one.id === '' ? makeCallId(`${replyId}.${blocks}`, name, '') : one.id;
       one.index = begin({ kind: 'tool_call', id, name, signature: readExtra(delta) }, events);
       lastCall = one;
-      if (one.text !== '') events.push({ kind: 'delta', index: one.index, text: one.text });
+      if (one.held !== '') events.push({ kind: 'delta', index: one.index, text: one.held });
+      one.arguments.push(one.held);
+      one.held = '';
     }
     if (text === '') return;
-    one.text += text;
+    one.arguments.push(text);
     // Arguments for a call that has ended: the reply would have gaps, so it is invalid.
     events.push(one.ended ? { kind: 'error' } : { kind: 'delta', index: one.index, text });
   };
@@ -119,8 +127,7 @@ export function createReader(): ChatStreamReader {
     }
     if (typeof reason !== 'string' || reason === '') return;
     // A call that never got a name can't be answered.
-    const nameless = [...calls.values()].some(({ index }) => index < 0);
-    events.push({ kind: 'finish', reason: nameless ? 'failed' : readReason(reason), stopSequence: null });
+    events.push({ kind: 'finish', reason: nameless > 0 ? 'failed' : readReason(reason), stopSequence: null });
   };
 
   return {

@@ -40,21 +40,30 @@ interface Open {
 
 /** Reads one stream of a provider. */
 export function createReader(): ChatStreamReader {
-  /** Open blocks by item and part. */
-  const open = new Map<string, Open>();
+  /** Open blocks by item, then by part. */
+  const open = new Map<number, Map<string, Open>>();
   let blocks = 0;
 
-  const begin = (key: string, block: Block, events: ChatEvent[], part = 0): Open => {
+  const openIn = (number: number): Map<string, Open> => {
+    const known = open.get(number);
+    if (known !== undefined) return known;
+    const item = new Map<string, Open>();
+    open.set(number, item);
+    return item;
+  };
+
+  const begin = (number: number, key: string, block: Block, events: ChatEvent[], part = 0): Open => {
     const begun = { index: blocks++, grown: false, part };
-    open.set(key, begun);
+    openIn(number).set(key, begun);
     events.push({ kind: 'begin', index: begun.index, block });
     return begun;
   };
 
-  const grow = (key: string, kind: TextKind, text: unknown, part: number): ChatEvent[] => {
+  const grow = (number: number, kind: TextKind, text: unknown, part: number): ChatEvent[] => {
     if (typeof text !== 'string' || text === '') return [];
     const events: ChatEvent[] = [];
-    const block = open.get(key) ?? begin(key, { kind }, events, part);
+    const key = keyOf(kind, part);
+    const block = open.get(number)?.get(key) ?? begin(number, key, { kind }, events, part);
     // Other dialects have one text for all parts of a summary.
     const apart = block.part === part ? '' : '\n\n';
     block.grown = true;
@@ -62,35 +71,35 @@ export function createReader(): ChatStreamReader {
     return [...events, { kind: 'delta', index: block.index, text: apart + text }];
   };
 
-  const call = (key: string, { call_id, name }: Json, events: ChatEvent[]): Open =>
+  const call = (number: number, { call_id, name }: Json, events: ChatEvent[]): Open =>
     begin(
-      key,
+      number,
+      'tool_call',
       { kind: 'tool_call', id: textOf(call_id) ?? '', name: textOf(name) ?? '', signature: null },
       events,
     );
 
   /** Ends an item's open blocks, after what only the finished item contains. */
-  const done = (item: Json, number: string): ChatEvent[] => {
+  const done = (item: Json, number: number): ChatEvent[] => {
     const events: ChatEvent[] = [];
     for (const [place, part] of readItem(item).entries()) {
       if (part.kind === 'redacted') {
-        begin(`${number}.hidden`, part, events);
+        begin(number, 'hidden', part, events);
         continue;
       }
-      const key = `${number}.${keyOf(part.kind, place)}`;
+      const key = keyOf(part.kind, place);
       const text = part.kind === 'tool_call' ? part.arguments : part.text;
       const block =
-        open.get(key) ??
-        (part.kind === 'tool_call' ? call(key, item, events) : begin(key, { kind: part.kind }, events));
+        open.get(number)?.get(key) ??
+        (part.kind === 'tool_call'
+          ? call(number, item, events)
+          : begin(number, key, { kind: part.kind }, events));
       if (!block.grown && text !== '') events.push({ kind: 'delta', index: block.index, text });
       if (part.kind === 'reasoning' && part.signature !== null)
         events.push({ kind: 'signature', index: block.index, signature: part.signature });
     }
-    for (const [key, { index }] of open) {
-      if (!key.startsWith(`${number}.`)) continue;
-      events.push({ kind: 'end', index });
-      open.delete(key);
-    }
+    for (const { index } of open.get(number)?.values() ?? []) events.push({ kind: 'end', index });
+    open.delete(number);
     return events;
   };
 
@@ -105,11 +114,11 @@ export function createReader(): ChatStreamReader {
   return {
     read({ data }: WireEvent) {
       const type = textOf(data.type) ?? '';
-      const number = String(numberOf(data.output_index) ?? 0);
+      const number = numberOf(data.output_index) ?? 0;
       const kind = entryOf(growing, type);
       if (kind !== undefined) {
         const part = numberOf(data.content_index) ?? numberOf(data.summary_index) ?? 0;
-        return grow(`${number}.${keyOf(kind, part)}`, kind, data.delta, part);
+        return grow(number, kind, data.delta, part);
       }
       switch (type) {
         case 'response.created': {
@@ -121,11 +130,11 @@ export function createReader(): ChatStreamReader {
           const item = objectOf(data.item);
           if (item.type !== 'function_call') return [];
           const events: ChatEvent[] = [];
-          call(`${number}.tool_call`, item, events);
+          call(number, item, events);
           return events;
         }
         case 'response.function_call_arguments.delta': {
-          const call = open.get(`${number}.tool_call`);
+          const call = open.get(number)?.get('tool_call');
           if (call === undefined || typeof data.delta !== 'string' || data.delta === '') return [];
           call.grown = true;
           return [{ kind: 'delta', index: call.index, text: data.delta }];
@@ -148,8 +157,9 @@ export function createReader(): ChatStreamReader {
 /** An open block of the client's stream. */
 interface Written {
   readonly block: Block;
-  /** Number of its output item. */
+  /** Number of its output item, and its id. */
   readonly number: number;
+  readonly id: unknown;
   text: string;
   signature: Signature | null;
 }
@@ -196,23 +206,18 @@ export function createWriter(context: ReplyContext): ChatStreamWriter {
 
   const begin = (index: number, block: Block): string => {
     const proof = block.kind === 'tool_call' ? proofOf(block.signature).map(whole).join('') : '';
-    return proof + beginItem(index, block);
-  };
-
-  const beginItem = (index: number, block: Block): string => {
-    const written = { block, number: items++, text: '', signature: null };
-    open.set(index, written);
-    const item: Json = {
-      ...itemOf(written),
-      ...(block.kind === 'redacted' ? {} : { status: 'in_progress' }),
-    };
-    const place = { output_index: written.number };
-    if (block.kind !== 'text' && block.kind !== 'refusal')
-      return send('response.output_item.added', { ...place, item });
-    const at = { ...place, item_id: item.id, content_index: 0 };
+    const number = items++;
+    const begun = writeItem(partOf(block, '', null), number, context);
+    open.set(index, { block, number, id: begun.id, text: '', signature: null });
+    const place = { output_index: number };
+    const added = (more: Json): string =>
+      proof + send('response.output_item.added', { ...place, item: { ...begun, ...more } });
+    if (block.kind === 'redacted') return added({});
+    if (block.kind !== 'text' && block.kind !== 'refusal') return added({ status: 'in_progress' });
+    const at = { ...place, item_id: begun.id, content_index: 0 };
     return (
-      send('response.output_item.added', { ...place, item: { ...item, content: [] } }) +
-      send('response.content_part.added', { ...at, part: contentOf(written) })
+      added({ status: 'in_progress', content: [] }) +
+      send('response.content_part.added', { ...at, part: contentOf({ block, text: '' }) })
     );
   };
 
@@ -221,7 +226,7 @@ export function createWriter(context: ReplyContext): ChatStreamWriter {
     if (written === undefined) return '';
     const first = written.text === '';
     written.text += text;
-    const at = { item_id: itemOf(written).id, output_index: written.number };
+    const at = { item_id: written.id, output_index: written.number };
     switch (written.block.kind) {
       case 'text':
         return send('response.output_text.delta', { ...at, content_index: 0, delta: text, logprobs: [] });
@@ -307,7 +312,7 @@ function partOf(block: Block, text: string, signature: Signature | null): ReplyP
   }
 }
 
-const contentOf = ({ block, text }: Written): Json =>
+const contentOf = ({ block, text }: Pick<Written, 'block' | 'text'>): Json =>
   block.kind === 'refusal'
     ? { type: 'refusal', refusal: text }
     : { type: 'output_text', text, annotations: [], logprobs: [] };
