@@ -30,10 +30,15 @@ export function allowedHostFault(host: string): string | null {
 
 /** Checks an origin: it must be as browsers send it. */
 export function originFault(origin: string): string | null {
-  const url = URL.canParse(origin) ? new URL(origin) : null;
-  const web = url !== null && (url.protocol === 'https:' || url.protocol === 'http:');
-  if (web && url.origin === origin.toLowerCase()) return null;
-  return 'must be a web origin such as https://app.example: scheme and host, the port if unusual, no path';
+  const url = URL.canParse(origin) && !origin.includes('*') ? new URL(origin) : null;
+  if (url?.protocol === 'https:' || url?.protocol === 'http:') {
+    if (url.origin === origin.toLowerCase()) return null;
+  } else if (/^(?!file:)[a-z][a-z0-9+.-]*:\/\/[^\s/?#*]+$/i.test(origin)) {
+    // Of apps and extensions, such as `app://obsidian.md` and `chrome-extension://…`.
+    return null;
+  }
+  // Pages of files, and those in sandboxes, are all `null`: whoever allowed one would allow any.
+  return 'must be an origin such as https://app.example or chrome-extension://ID: scheme and host, the port if unusual, no path';
 }
 
 /** Checks a provider's base URL. The fault never quotes it, since it may contain a credential. */

@@ -9,6 +9,7 @@ import type { Endpoint, EndpointName } from '../exchange/endpoint.ts';
 import { saysBatch } from '../exchange/priority.ts';
 import type { WholeReply } from '../exchange/reply.ts';
 import { checkHead } from './check-head.ts';
+import { forOrigin, isPreflight, preflightReply } from './cors.ts';
 import { dialectOf, endpointAt, type Head, pathOf } from './endpoints.ts';
 import { frontPage, isBrowser } from './front-page.ts';
 import { createGuard } from './guard.ts';
@@ -99,8 +100,13 @@ export function createIntake(
     accepts: (head) => !(check(head, dialectOf(head)) instanceof Refusal),
     refuse({ head, dialect, id, startedMs }, refusal) {
       if (refusal.code === 'not_found' && isBrowser(head)) return frontPage(adminUrl);
-      onRefused({ id, endpoint: endpointAt(head, dialect) ?? noEndpoint, startedMs }, refusal);
-      return refusalReply(refusal, dialect, id);
+      const endpoint = endpointAt(head, dialect);
+      if (refusal.code === 'method_not_allowed' && endpoint !== undefined && isPreflight(head))
+        return forOrigin(preflightReply(head, endpoint.method), head.headers);
+      onRefused({ id, endpoint: endpoint ?? noEndpoint, startedMs }, refusal);
+      const reply = refusalReply(refusal, dialect, id);
+      // A foreign page learns nothing.
+      return guard(head.headers) === null ? forOrigin(reply, head.headers) : reply;
     },
     refuseNew(refusal) {
       refusesAll = refusal;

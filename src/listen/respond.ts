@@ -1,5 +1,6 @@
 /** Writes replies to the client: whole replies at once, streams at the speed the client reads. */
 import type { Reply, StreamReply } from '../exchange/reply.ts';
+import { isBodyless } from './reply-head.ts';
 
 /** Timeouts for a client, ms. */
 export interface ClientTimes {
@@ -54,7 +55,8 @@ export function respond(
   const { status, headers, body } = reply;
   if ('sendWhole' in res) res.sendWhole(status, headers, body);
   else {
-    res.writeHead(status, [...headers, 'content-length', String(body.length)]);
+    const length = isBodyless(status) ? [] : ['content-length', String(body.length)];
+    res.writeHead(status, [...headers, ...length]);
     // Node sends a string and the head in one write; Latin-1 preserves every byte.
     if (body.length <= joinMaxBytes) res.end(body.toString('latin1'), 'latin1');
     else {

@@ -1,6 +1,7 @@
 /** Runs the pipeline on an accepted request, and ends the request once its reply is written. */
 import type { Exchange } from '../exchange/exchange.ts';
 import type { Reply } from '../exchange/reply.ts';
+import { forOrigin } from './cors.ts';
 import type { Incoming } from './incoming.ts';
 import type { NodeOutlet, Outlet, WholeOutlet } from './respond.ts';
 
@@ -17,7 +18,7 @@ export function createRunner(
 ): (incoming: Incoming, to: NodeOutlet | WholeOutlet) => void {
   const answer = (reply: Reply, incoming: Incoming, to: NodeOutlet | WholeOutlet): void => {
     try {
-      const sent = send(reply, to);
+      const sent = send(forOrigin(reply, incoming.headers), to);
       if (!(sent instanceof Promise)) return incoming.end();
       sent.then(
         () => incoming.end(),

@@ -19,7 +19,10 @@ export const listen = z
       .array(z.string())
       .max(64)
       .default([])
-      .meta({ description: 'Web origins whose pages may call; all others are refused.' }),
+      .meta({
+        description:
+          'Web origins whose pages may call, those of apps (`app://…`) and browser extensions included; all others are refused.',
+      }),
     bodyMaxBytes: bytes(256 * 1024 * 1024)
       .default(20 * 1024 * 1024)
       .meta({ description: 'Largest request body.' }),

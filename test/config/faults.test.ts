@@ -195,8 +195,8 @@ const faultTable: [string, unknown, string, RegExp][] = [
   ['listen.allowedHosts', ['*'], 'listen.allowedHosts[0]', /without scheme, port/],
   ['listen.allowedOrigins', ['app.example'], 'listen.allowedOrigins[0]', /https:\/\/app\.example/],
   ['listen.allowedOrigins', ['https://app.example/'], 'listen.allowedOrigins[0]', /no path/],
-  ['listen.allowedOrigins', ['*'], 'listen.allowedOrigins[0]', /web origin/],
-  ['listen.allowedOrigins', ['null'], 'listen.allowedOrigins[0]', /web origin/],
+  ['listen.allowedOrigins', ['*'], 'listen.allowedOrigins[0]', /origin such as/],
+  ['listen.allowedOrigins', ['null'], 'listen.allowedOrigins[0]', /origin such as/],
 ];
 
 describe('a fault', () => {
