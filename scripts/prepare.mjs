@@ -155,14 +155,7 @@ try {
   });
   step({
     stamp: 'dist/.stamp',
-    inputs: [
-      'src',
-      'scripts/build.mjs',
-      'tsconfig.json',
-      'tsconfig.build.json',
-      'tsconfig.dashboard.json',
-      'native/binding/index.d.ts',
-    ],
+    inputs: ['src', 'scripts/build.mjs'],
     outputs: ['dist/main.js', 'dist/admin/dashboard/index.html'],
     make: () => run('compiling', 'node', ['scripts/build.mjs'], 'See the lines above.'),
   });

@@ -2,6 +2,7 @@
 
 import { parseArgs } from 'node:util';
 import { say } from './base/log-lines.ts';
+import { placeOf } from './base/place.ts';
 import { realWorld } from './base/world.ts';
 import { configPath, configPathText } from './commands/config-file.ts';
 import type { Shell } from './commands/shell.ts';
@@ -225,13 +226,13 @@ async function presets(_: string[], shell: Shell): Promise<number> {
 
 async function schema(_: string[], shell: Shell): Promise<number> {
   const { readFile } = await import('node:fs/promises');
-  shell.print(await readFile(new URL('../deploy/sidegate.schema.json', import.meta.url), 'utf8'));
+  shell.print(await readFile(placeOf('../deploy/sidegate.schema.json'), 'utf8'));
   return 0;
 }
 
 async function version(_: string[], shell: Shell): Promise<number> {
   const { readFile } = await import('node:fs/promises');
-  const text = await readFile(new URL('../package.json', import.meta.url), 'utf8');
+  const text = await readFile(placeOf('../package.json'), 'utf8');
   shell.print(`${(JSON.parse(text) as { version: string }).version}\n`);
   return 0;
 }

@@ -1,6 +1,7 @@
 /** The files of the dashboard's page, read once when first asked for. */
 import { readFileSync } from 'node:fs';
 import * as module from 'node:module';
+import { isSource, placeOf } from '../base/place.ts';
 
 /** A file as it is served. */
 export interface Asset {
@@ -20,13 +21,12 @@ const types: ReadonlyMap<string, string> = new Map([
   ),
 ]);
 
-const folder = new URL('./dashboard/', import.meta.url);
-/** Uncompiled, as in tests: the page's modules name each other with `.ts`, and types are stripped here. */
-const isSource = import.meta.url.endsWith('.ts');
+const folder = placeOf('admin/dashboard/');
 const known = new Map<string, Asset>();
 
 /** The file of a path; null: there is none. */
 export function asset(path: string): Asset | null {
+  // The page's modules name each other with `.ts`; types are stripped below.
   const name = isSource ? path.replace(/\.ts$/, '.js') : path;
   const type = types.get(name);
   if (type === undefined) return null;

@@ -3,6 +3,7 @@
  * `npm run generate` makes the tables from `@pydantic/genai-prices` (MIT): https://github.com/pydantic/genai-prices
  */
 import { existsSync, readFileSync } from 'node:fs';
+import { placeOf } from '../base/place.ts';
 import type { Price } from './facts.ts';
 
 /** Which models a table's row is for. Names are compared ignoring case, except by regular expressions. */
@@ -76,7 +77,7 @@ export function openTable(id: string): FindRow {
   };
 }
 
-const file = (id: string): URL => new URL(`./prices/${id}.json`, import.meta.url);
+const file = (id: string): URL => placeOf(`catalog/prices/${id}.json`);
 
 /** Whether there is a table of this name. */
 export const hasTable = (id: string): boolean => /^[a-z_-]+$/.test(id) && existsSync(file(id));

@@ -4,6 +4,7 @@
  * (a store, peers or the simulator).
  */
 import { Worker } from 'node:worker_threads';
+import { scriptOf } from '../base/place.ts';
 import type { ConfigResult, Environment } from './load.ts';
 
 /** What the thread gets. */
@@ -12,11 +13,7 @@ export interface LoadOrder {
   readonly env: Environment;
 }
 
-/** The thread's file next to this one, compiled or not. */
-const workerUrl = new URL(
-  import.meta.url.endsWith('.ts') ? './load-worker.ts' : './load-worker.js',
-  import.meta.url,
-);
+const workerUrl = scriptOf('config/load-worker');
 
 /** Longest time for loading: a hung file system must not block later reloads. */
 const loadMaxMs = 60_000;

@@ -2,6 +2,7 @@
  * Counts tokens of texts off the request path: in one worker thread, started when first needed, from a bounded queue,
  * each job within a deadline. Jobs that don't fit or are late are left to the estimate.
  */
+import { scriptOf } from '../base/place.ts';
 import type { CountResult, Telemetry } from '../base/telemetry.ts';
 import type { Thread, World } from '../base/world.ts';
 import type { Endpoint } from '../exchange/endpoint.ts';
@@ -46,8 +47,7 @@ interface Waiting {
 const sizeOf = ({ prompt, replies }: CountJob): number =>
   replies.reduce((sum, { text }) => sum + text.length, prompt?.length ?? 0);
 
-/** The worker's file next to this one, compiled or not. */
-const workerUrl = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
+const workerUrl = scriptOf('count/worker');
 
 /**
  * A counter without a thread, which is started for the first job.

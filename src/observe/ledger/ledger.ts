@@ -2,6 +2,7 @@
  * The ledger: every request's record in a SQLite file, written in batches by a thread. A request only appends to a
  * list. When the file can't be written, records wait up to a bound, then the oldest are dropped and counted.
  */
+import { scriptOf } from '../../base/place.ts';
 import type { Thread, World } from '../../base/world.ts';
 import type { ExchangeRecord } from '../record.ts';
 import { type Ended, pack } from './batch.ts';
@@ -56,8 +57,7 @@ const idleMs = 60_000;
 /** How long the thread may take to close the file. */
 const closeMs = 2000;
 
-/** The thread's file next to this one, compiled or not. */
-const threadUrl = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
+const threadUrl = scriptOf('observe/ledger/worker');
 
 /** The ledger of a file. The thread starts with the first record. */
 export function createLedger(path: string, first: LedgerSettings, deps: LedgerDeps): Ledger {

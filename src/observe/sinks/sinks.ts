@@ -1,5 +1,6 @@
 /** The sinks that many processes share: Redis, a webhook, PostgreSQL, ClickHouse. Served by a thread of their own. */
 import { hostname } from 'node:os';
+import { scriptOf } from '../../base/place.ts';
 import type { Thread, World } from '../../base/world.ts';
 import type { SinkState } from '../sink-state.ts';
 import { configuredKinds, type SinkKind } from './kinds.ts';
@@ -21,8 +22,7 @@ export interface SinksDeps extends Pick<World, 'startThread' | 'wallClock'> {
   onProblem(sink: SinkKind, problem: string | null): void;
 }
 
-/** The thread's file next to this one, compiled or not. */
-const threadUrl = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
+const threadUrl = scriptOf('observe/sinks/worker');
 /** Shortest time between two wakes: rows that come meanwhile are sent together. */
 const wakeEveryMs = 250;
 /** How long the thread may take to end, in addition. */
