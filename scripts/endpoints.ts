@@ -26,7 +26,7 @@ export function endpointRows(): string[][] {
   const data = [...rows].map(([path, { methods, endpoint }]) => [
     methods.map((method) => code(`${method} ${path}`)).join(', '),
     dialectTitles[endpoint.dialect] ?? endpoint.dialect,
-    code(endpoint.name),
+    endpoint.kind === 'feedback' ? 'always allowed' : code(endpoint.name),
   ]);
   return [
     ...data,
@@ -34,5 +34,6 @@ export function endpointRows(): string[][] {
     ['`GET /`, `GET /healthz`, `GET /readyz`, `GET /metrics`', 'admin port', '–'],
     ['`GET /keys`, `POST /keys`, `DELETE /keys/{id}`', 'admin port', '–'],
     ['`GET /limits`', 'admin port', '–'],
+    ['`GET /cache`, `DELETE /cache`', 'admin port', '–'],
   ];
 }

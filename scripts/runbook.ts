@@ -66,6 +66,10 @@ const onLine: Readonly<Record<LogLine, string>> = {
   leasesUp: 'Nothing to do.',
   leasesOwn: 'Nothing to do.',
   leasesForeign: 'Something else writes to the same Redis. Give Sidegate a prefix or a database of its own.',
+  cacheTrusted:
+    'Questions of `tenant` to `route` are answered in other words too. `sidegate cache report` shows what was judged.',
+  cacheDistrusted:
+    'Too many of the latest judged answers were wrong; it judges on and may answer again. If its answers change over time, set `cache.routes` to `off` for it.',
   limitSoft:
     'The share `softShare` of a limit or budget is used. Tell the caller named by `scope`, or raise the limit.',
   limitObserved: 'With `mode: enforce`, this request would have been refused.',

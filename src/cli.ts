@@ -1,4 +1,4 @@
-/** The command line: run, check, explain, scrub, keys, costs, limits, demo, simulate, presets, schema. */
+/** The command line: run, check, explain, scrub, keys, costs, limits, cache, demo, simulate, presets, schema. */
 
 import { parseArgs } from 'node:util';
 import { say } from './base/log-lines.ts';
@@ -28,6 +28,8 @@ export const help = `sidegate: an LLM gateway beside your service
                                    who spent what, from the ledger; \`sidegate costs --help\` explains
   sidegate limits [--admin URL] [--json]
                                    show what is used, left and leased of each limit and budget of a running sidecar
+  sidegate cache report | purge [--tenant NAME] [--route MODEL]
+                                   hits, savings and trust by tenant and route of a running sidecar; or drop entries
   sidegate demo [--port N]         serve with the built-in simulator and the providers whose keys are set
   sidegate simulate [--port N] [--config FILE]
                                    serve only the simulator: all dialects, and faults to test apps with
@@ -47,6 +49,7 @@ export const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['keys', async (args, shell) => (await import('./commands/keys.ts')).keys(args, shell)],
   ['costs', async (args, shell) => (await import('./commands/costs.ts')).costs(args, shell)],
   ['limits', async (args, shell) => (await import('./commands/limits.ts')).limits(args, shell)],
+  ['cache', async (args, shell) => (await import('./commands/cache.ts')).cacheCommand(args, shell)],
   ['demo', demo],
   ['simulate', async (args, shell) => (await import('./commands/simulate.ts')).simulate(args, shell)],
   ['presets', presets],

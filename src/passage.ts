@@ -1,7 +1,8 @@
 /** What one request holds while it is in flight, and releases exactly once when it is finished. */
 import type { Trail } from './attempt/trail.ts';
 import type { ErrorCode, Refusal } from './base/errors.ts';
-import type { CacheKey } from './cache/cache.ts';
+import type { Asked, Judging } from './cache/alike.ts';
+import type { CacheKey } from './cache/key.ts';
 import type { Counts } from './count/usage.ts';
 import { type Bill, bill, isStated, learn, nothingBilled } from './count/usage.ts';
 import { refusalReply } from './dialects/refusal.ts';
@@ -46,6 +47,10 @@ export class Passage implements Course {
   permit: Permit | null = null;
   claim: Claim | null = null;
   cacheKey: CacheKey | null = null;
+  /** The question that the reply answers; null: nothing but the request itself. */
+  asked: Asked | null = null;
+  /** A stored reply that the provider's is compared with. */
+  judging: Judging | null = null;
   cacheUse: CacheUse = 'bypass';
   plan: Plan | null = null;
   trail: Trail | null = null;
@@ -159,7 +164,10 @@ export class Passage implements Course {
       return this.claim?.finish(null, complete === true ? costNanoUsd : null);
     const stored = isPriced(keep) ? keep : { ...keep, costNanoUsd };
     this.claim?.finish(stored);
-    if (cacheable === true && this.cacheKey !== null) this.stages.cache.put(this.cacheKey, stored, nowMs);
+    const { cache } = this.stages;
+    const fit = cacheable === true;
+    if (this.judging !== null) cache.judge(this.judging, fit ? stored : null, nowMs);
+    if (fit && this.cacheKey !== null) cache.put(this.cacheKey, stored, nowMs, this.asked);
   }
 
   #settle(closing: Closing, billed: Bill, counts: Counts | null, nowMs: number): void {

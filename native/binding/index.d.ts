@@ -468,6 +468,15 @@ export interface PiiRule {
   words?: Array<string>
 }
 
+/**
+ * Finds the question that a conversation ends with, of at most `charsMax` characters, in a body that was inspected. `regs`, three registers, gets its start
+ * and end, raw, and bits: 1: it holds an escape, 2: the request states a temperature above 0. `digest`, 32 bytes, gets the
+ * SHA-256 of all the rest. False: there is none.
+ *
+ * Throws on an unknown endpoint, or arrays that are too short.
+ */
+export declare function question(body: Uint8Array, endpoint: Endpoint, charsMax: number, regs: Uint32Array, digest: Uint8Array): boolean
+
 /** What each register of a reply or a stream holds. */
 export declare enum ReplyRegister {
   Call = 0,

@@ -4,8 +4,9 @@ import { isIP, type Socket } from 'node:net';
 import type { Registry } from 'prom-client';
 import { createServer, hostName, urlOf } from '../base/node-http.ts';
 import type { Config } from '../config/schema.ts';
+import { answerCache, type CacheAdmin } from './cache.ts';
 import { createDashboard, type Dashboard, type DashboardView } from './dashboard.ts';
-import { answerKeys, isToken, type KeysAdmin } from './keys.ts';
+import { type AdminAnswer, answerKeys, isToken, type KeysAdmin } from './keys.ts';
 import { answerLimits, type LimitsAdmin } from './limits.ts';
 
 /** The open admin port. */
@@ -22,6 +23,7 @@ export interface AdminView {
   readonly registry: Registry;
   readonly keys: KeysAdmin;
   readonly limits: LimitsAdmin;
+  readonly cache: CacheAdmin;
   readonly dashboard: Omit<DashboardView, 'token' | 'isAdmin'>;
 }
 
@@ -102,9 +104,8 @@ async function answer(
   if (isForeign(req)) {
     return problem(res, 403, 'Origin refused', 'Web pages may not read the admin port.');
   }
-  const ofKeys = path === '/keys' || path.startsWith('/keys/');
-  if (ofKeys || path === '/limits') {
-    const reply = ofKeys ? await answerKeys(req, path, view.keys) : answerLimits(req, view.limits);
+  const reply = await managed(req, path, view);
+  if (reply !== null) {
     if ('problem' in reply) return problem(res, reply.status, reply.problem, reply.detail, reply.headers);
     res.writeHead(reply.status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
     res.end(reply.body === null ? undefined : JSON.stringify(reply.body));
@@ -121,7 +122,19 @@ async function answer(
     res.end(text);
     return;
   }
-  problem(res, 404, 'Not found', 'The admin port serves /, /healthz, /readyz, /metrics, /keys and /limits.');
+  problem(
+    res,
+    404,
+    'Not found',
+    'The admin port serves /, /healthz, /readyz, /metrics, /keys, /limits and /cache.',
+  );
+}
+
+/** The answer for administrators; null: the path isn't for them alone. */
+async function managed(req: IncomingMessage, path: string, view: AdminView): Promise<AdminAnswer | null> {
+  if (path === '/keys' || path.startsWith('/keys/')) return answerKeys(req, path, view.keys);
+  if (path === '/limits') return answerLimits(req, view.limits);
+  return path === '/cache' ? answerCache(req, view.cache) : null;
 }
 
 /** Whether a request comes from a page of another origin. The dashboard's own page sends its origin with a POST. */

@@ -195,6 +195,14 @@ export const catalogue = {
     anthropic: 'not_found_error',
     hint: 'Use one of the endpoints listed in docs/reference/endpoints.md; base URLs end in `/v1` for OpenAI, not for Anthropic.',
   },
+  answer_unknown: {
+    status: 404,
+    source: 'client',
+    retryable: false,
+    ...invalid,
+    anthropic: 'not_found_error',
+    hint: 'Send the x-request-id of a reply whose Cache-Status has detail=semantic, once; the latest 10,000 are known.',
+  },
   model_not_found: {
     status: 404,
     source: 'client',

@@ -56,6 +56,14 @@ export const logLines = {
     text: 'budgets could not be saved to the store; trying again',
   },
   budgetsSaved: { level: 'info', text: 'budgets are saved to the store again' },
+  cacheTrusted: {
+    level: 'info',
+    text: 'judged answers prove the semantic cache right here; it answers from now on',
+  },
+  cacheDistrusted: {
+    level: 'warn',
+    text: 'judged answers prove the semantic cache wrong here; it no longer answers',
+  },
   ledgerDown: { level: 'error', text: 'the ledger cannot be written; its rows wait in memory' },
   ledgerUp: { level: 'info', text: 'the ledger can be written again' },
   sinkDown: { level: 'error', text: 'a sink of records cannot be reached; records wait' },

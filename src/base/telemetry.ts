@@ -17,6 +17,15 @@ export type CountResult = 'counted' | 'queue_full' | 'late' | 'failed';
 /** A cloud platform that issues credentials to its machines. */
 export type Platform = 'google' | 'azure' | 'aws';
 
+/**
+ * What the cache did for a question in other words: answered it at a level, or let it go upstream to be judged
+ * (`shadow`, `sample`); and how an answer was judged.
+ */
+export const questionEvents = ['normalised', 'semantic', 'shadow', 'sample', 'right', 'wrong'] as const;
+
+/** One of these. */
+export type QuestionEvent = (typeof questionEvents)[number];
+
 /** One method for each kind of event. */
 export interface Telemetry {
   /**
@@ -73,6 +82,10 @@ export interface Telemetry {
   tokenCount(result: CountResult): void;
   /** Budgets could not be written to the store (with the reason), or can be again (null). Once per change. */
   budgetsSaved(problem: string | null): void;
+  /** The cache answered a question in other words, or judged an answer. */
+  cacheQuestion(event: QuestionEvent): void;
+  /** From now on a tenant's questions to a route are answered in other words (true), or no longer. */
+  cacheTrust(tenant: string, route: string, live: boolean): void;
   /** An unexpected exception: a bug in the gateway. */
   defect(requestId: string, cause: unknown): void;
 }
@@ -105,5 +118,7 @@ export const silent: Telemetry = {
   limit: nothing,
   tokenCount: nothing,
   budgetsSaved: nothing,
+  cacheQuestion: nothing,
+  cacheTrust: nothing,
   defect: nothing,
 };

@@ -1,28 +1,55 @@
 /**
- * Stage cache: answers identical requests from memory, and those that come at once with one upstream call. Every key
- * includes a scope, and nothing is shared across scopes.
+ * Stage cache: answers identical requests from memory, those that come at once with one upstream call, and questions that
+ * ask the same in other words. Every key includes a scope, and nothing is shared across scopes.
  */
-import type { IncomingHttpHeaders } from 'node:http';
 import { Refusal } from '../base/errors.ts';
+import type { Telemetry } from '../base/telemetry.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { Identity } from '../exchange/identity.ts';
 import type { StoredReply } from '../exchange/reply.ts';
 import type { ModelRequest } from '../exchange/request.ts';
+import type { PiiScope } from '../native/pii.ts';
 import { alone, createFlights, type Join, type Seen } from '../store/flights.ts';
 import { createReplyStore, type StoreBounds } from '../store/replies.ts';
+import { type Asked, createAlikeLevels, type Judging, type Near } from './alike.ts';
+import { createFeedback } from './feedback.ts';
+import { type CacheKey, type CacheScope, scopedKey } from './key.ts';
+import { createPlaces, isUsed, type Level, type Place, type PlaceView } from './places.ts';
 import type { CacheSettings } from './settings.ts';
-
-/** Only `scopedKey` makes one, so nothing can read the cache without a scope. */
-export type CacheKey = string & { readonly scoped: unique symbol };
 
 /** The cache of replies. */
 export interface Cache {
+  /** The place of a tenant's requests to a route. @param route its `model` */
+  place(tenant: string, route: string): Place;
   /** Null: this request neither reads nor writes the cache. */
-  key(exchange: Exchange, identity: Identity, request: ModelRequest, scope: CacheScope): CacheKey | null;
+  key(
+    exchange: Exchange,
+    identity: Identity,
+    request: ModelRequest,
+    place: Place,
+    scope: CacheScope,
+  ): CacheKey | null;
   /** The stored reply; null: there is none. @param nowMs monotonic ms */
   get(key: CacheKey, nowMs: number): StoredReply | null;
-  /** Stores a reply, unless it is too large. @param nowMs monotonic ms */
-  put(key: CacheKey, reply: StoredReply, nowMs: number): void;
+  /** Counts an exact hit. */
+  served(place: Place, reply: StoredReply): void;
+  /**
+   * The question of a request without a stored reply; null: nothing but its own reply answers it.
+   * @param scrub what counts as personal data in it
+   */
+  ask(key: CacheKey, exchange: Exchange, request: ModelRequest, scrub: PiiScope, place: Place): Asked | null;
+  /** Looks for the reply to a question that asks the same. @param nowMs monotonic ms */
+  near(asked: Asked, exchange: Exchange, nowMs: number): Near;
+  /** Stores a reply, unless it is too large. @param nowMs monotonic ms @param asked its question; null: it has none */
+  put(key: CacheKey, reply: StoredReply, nowMs: number, asked?: Asked | null): void;
+  /** Judges what would have been served by the reply that was given. @param fresh null: none that could be stored */
+  judge(judging: Judging, fresh: StoredReply | null, nowMs: number): void;
+  /** A caller says whether the cached answer to a request of its tenant was right. @returns whether that request is known */
+  feedback(tenant: string, requestId: string, right: boolean): boolean;
+  /** Makes entries unreachable. Undefined: those of every tenant, or route. */
+  purge(tenant: string | undefined, route: string | undefined): void;
+  /** Use and trust of each place. */
+  places(): PlaceView[];
   /**
    * With `singleFlight`, joins an identical request in flight, or goes upstream for all that come meanwhile. If it fails there, each goes
    * itself. A request whose client disconnects goes on once others have joined it.
@@ -32,68 +59,36 @@ export interface Cache {
   update(config: CacheSettings): void;
   /** Entries. */
   readonly size: number;
-  /** Memory of the entries. */
+  /** Memory of the entries, and of what leads to them. */
   readonly bytes: number;
 }
 
-/** What separates cached replies besides caller and request. */
-export interface CacheScope {
-  /** Name of the scrub policy. */
-  readonly policy: string;
-  /** Changes with the route's targets, so that replies of an older configuration aren't served. */
-  readonly routeVersion: string;
-  /** SHA-256 of the client's own credential if that is sent upstream, otherwise empty. */
-  readonly credential: string;
-}
-
-/** Client headers that change a provider's answer. Each is named, since V8 is slow at computed property names. */
-function meaningOf(headers: IncomingHttpHeaders): string {
-  const anthropicBeta = headers['anthropic-beta'];
-  const anthropicVersion = headers['anthropic-version'];
-  const openaiBeta = headers['openai-beta'];
-  const organization = headers['openai-organization'];
-  const project = headers['openai-project'];
-  const simulate = headers['x-simulate'];
-  return (
-    `${anthropicBeta ?? ''}\0${anthropicVersion ?? ''}\0${openaiBeta ?? ''}\0` +
-    `${organization ?? ''}\0${project ?? ''}\0${simulate ?? ''}\0`
-  );
-}
-/** What the client's `Cache-Control` header allows (RFC 9111). */
-export function cacheControl(exchange: Exchange): { readonly read: boolean; readonly write: boolean } {
-  const value = exchange.headers['cache-control'];
-  if (value === undefined) return { read: true, write: true };
-  const noStore = /\bno-store\b/i.test(value);
-  return { read: !noStore && !/\bno-cache\b/i.test(value), write: !noStore };
-}
-
-/** The body's digest covers all of its fields; the rest of the key is what matters outside the body. */
-function scopedKey(
-  exchange: Exchange,
-  identity: Identity,
-  request: ModelRequest,
-  scope: CacheScope,
-  shareUsers: boolean,
-): CacheKey {
-  const { headers, endpoint } = exchange;
-  const meaning = meaningOf(headers);
-  const who = `${identity.tenant}\0${shareUsers ? '' : (identity.user ?? '')}\0${scope.credential}`;
-  // Two dialects have an endpoint of one name: rerank.
-  const what = `${endpoint.dialect}\0${endpoint.name}\0${scope.routeVersion}\0${scope.policy}\0${meaning}${request.digest}`;
-  return `${who}\0${what}` as CacheKey;
+/** What the cache works with. */
+export interface CacheDeps {
+  readonly telemetry: Pick<Telemetry, 'cacheQuestion' | 'cacheTrust'>;
+  /** From 0 up to 1. */
+  random(): number;
 }
 
 /** @param recordedBytes bytes taken by streams in flight */
 const boundsOf = (config: CacheSettings, recordedBytes: number): StoreBounds => ({
-  entriesMax: config.enabled ? config.entriesMax : 0,
+  entriesMax: isUsed(config) ? config.entriesMax : 0,
   bytesMax: config.bytesMax - recordedBytes,
   ttlMs: config.ttlSeconds * 1000,
 });
 
+function count(place: Place, level: Level, { costNanoUsd }: StoredReply): void {
+  place.hits[level] += 1;
+  place.savedNanoUsd += costNanoUsd;
+}
+
 /** Creates an empty cache. */
-export function createCache(config: CacheSettings): Cache {
+export function createCache(config: CacheSettings, { telemetry, random }: CacheDeps): Cache {
   let current = config;
   const store = createReplyStore(boundsOf(config, 0));
+  const places = createPlaces(config);
+  const levels = createAlikeLevels(config, store, places, random);
+  const feedback = createFeedback();
   const flights = createFlights({
     // Those that join are requests in flight, which are bounded.
     bounds: () => ({ ...current, joinersMax: Number.MAX_SAFE_INTEGER }),
@@ -103,15 +98,51 @@ export function createCache(config: CacheSettings): Cache {
     late: () =>
       new Refusal('upstream_timeout', 'The identical request that this one waited for took too long.'),
   });
+  const note = (place: Place, right: boolean): void => {
+    telemetry.cacheQuestion(right ? 'right' : 'wrong');
+    const live = places.judge(place, right);
+    if (live !== null) telemetry.cacheTrust(place.tenant, place.route, live);
+  };
   return {
-    key: (exchange, identity, request, scope) =>
-      current.enabled && exchange.endpoint.cached
-        ? scopedKey(exchange, identity, request, scope, current.shareUsers)
+    place: places.of,
+    key: (exchange, identity, request, place, scope) =>
+      place.enabled && exchange.endpoint.cached
+        ? scopedKey(exchange, identity, request, place.epoch, scope, current.shareUsers)
         : null,
     get: store.get,
-    put(key, reply, nowMs) {
-      if (reply.body.length <= current.entryMaxBytes) store.put(key, reply, nowMs);
+    served: (place, reply) => count(place, 'exact', reply),
+    ask: levels.ask,
+    near(asked, exchange, nowMs) {
+      const near = levels.find(asked, nowMs);
+      if (near.hit !== null) {
+        const { level, entry, reply } = near.hit;
+        count(asked.place, level, reply);
+        telemetry.cacheQuestion(level);
+        if (entry !== null) feedback.served(exchange.id, { place: asked.place, entry });
+      } else if (near.judging !== null) {
+        asked.place.judgedHits += 1;
+        telemetry.cacheQuestion(near.judging.why);
+      }
+      return near;
     },
+    put(key, reply, nowMs, asked = null) {
+      if (reply.body.length > current.entryMaxBytes) return;
+      store.put(key, reply, nowMs);
+      if (asked !== null) levels.keep(asked, key, nowMs);
+    },
+    judge(judging, fresh, nowMs) {
+      const right = fresh === null ? false : levels.compare(judging, fresh, nowMs);
+      if (right !== null) note(judging.place, right);
+    },
+    feedback(tenant, requestId, right) {
+      const served = feedback.take(requestId, tenant);
+      if (served === null) return false;
+      note(served.place, right);
+      if (!right) levels.forget(served.entry);
+      return true;
+    },
+    purge: places.purge,
+    places: places.view,
     share(key, exchange) {
       if (!current.singleFlight) return alone;
       const joined = flights.join(key);
@@ -124,12 +155,14 @@ export function createCache(config: CacheSettings): Cache {
     update(next) {
       current = next;
       store.resize(boundsOf(next, flights.recordedBytes));
+      places.update(next);
+      levels.update(next);
     },
     get size() {
       return store.size;
     },
     get bytes() {
-      return store.bytes;
+      return store.bytes + levels.bytes;
     },
   };
 }

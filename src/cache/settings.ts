@@ -1,7 +1,47 @@
 /** Settings of the cache. */
 
 import { z } from 'zod';
-import { bytes } from '../base/settings.ts';
+import { bytes, modelPattern, name } from '../base/settings.ts';
+
+/** What similar questions may be answered by. */
+export const semanticModes = ['off', 'shadow', 'auto', 'on'] as const;
+
+/** One of these. */
+export type SemanticMode = (typeof semanticModes)[number];
+
+const mode = z.enum(semanticModes);
+
+/** What differs for one tenant or route. */
+const differing = z.strictObject({
+  enabled: z.boolean().optional().meta({ description: 'As `cache.enabled`.' }),
+  semantic: mode.optional().meta({ description: 'As `cache.semantic.mode`.' }),
+});
+
+const semantic = z
+  .strictObject({
+    mode: mode.default('auto').meta({
+      description:
+        'Answer questions that are worded otherwise and ask the same: `off`; `shadow`: never, only judge what would have been answered; `auto`: where judged answers prove it right; `on`: everywhere.',
+    }),
+    wrongMax: z.number().min(0.0001).max(0.5).default(0.01).meta({
+      description:
+        'For `auto`: largest share of wrong answers. The upper 95% bound of those judged must be within it.',
+    }),
+    sampleShare: z.number().min(0.001).max(1).default(0.05).meta({
+      description: 'For `auto`: share of hits that still go to the provider, so that they can be judged.',
+    }),
+    threshold: z.number().min(0.5).max(1).optional().meta({
+      description:
+        'Least cosine of two questions, instead of the built-in decision. Even 0.97 answers some questions wrongly.',
+    }),
+    sampled: z.boolean().default(false).meta({
+      description: 'Also for requests that state a temperature above 0, which ask for varied answers.',
+    }),
+    bytesMax: bytes(4 * 1024 ** 3)
+      .default(16 * 1024 * 1024)
+      .meta({ description: 'Most memory for questions and their vectors.' }),
+  })
+  .prefault({});
 
 /** Schema of the cache's settings. */
 export const cache = z
@@ -28,6 +68,15 @@ export const cache = z
       .boolean()
       .default(false)
       .meta({ description: 'Share entries between the users of a tenant.' }),
+    semantic,
+    tenants: z
+      .record(name, differing)
+      .default({})
+      .meta({ description: 'What differs for some tenants, by name.' }),
+    routes: z.record(modelPattern, differing).default({}).meta({
+      description:
+        "What differs on some routes, by the route's `model`. Where a tenant's differs too, the more cautious one counts.",
+    }),
   })
   .prefault({});
 

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import type { LimitView } from '../limit/view.ts';
 import { adminClient } from './admin-client.ts';
 import type { Shell } from './shell.ts';
+import { table } from './table.ts';
 
 const options = { admin: { type: 'string' }, json: { type: 'boolean', default: false } } as const;
 const adminDefault = 'http://127.0.0.1:4101';
@@ -40,12 +41,5 @@ function tableOf(leased: boolean | null, views: readonly LimitView[]): string {
     ['LIMIT', 'SCOPE', 'COUNTS', 'CAPACITY', 'USED', 'LEFT', 'LEASED HERE', 'LEASED IN ALL', 'FREES AT'],
     ...rows,
   ];
-  const widths = (all[0] ?? []).map((_, column) => Math.max(...all.map((row) => (row[column] ?? '').length)));
-  const lines = all.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  );
-  return `${state}\n\n${lines.join('\n')}\n`;
+  return `${state}\n\n${table(all)}`;
 }

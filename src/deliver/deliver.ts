@@ -1,6 +1,7 @@
 /** Delivers replies: restores masked values, adds headers, stores the reply, and closes the request at its end. */
 import type { AttemptReply } from '../attempt/answer.ts';
 import { dollarsText, thousandthsText } from '../base/numbers.ts';
+import type { NearHit } from '../cache/alike.ts';
 import type { Bill } from '../count/usage.ts';
 import { createListWriter } from '../dialects/gemini/list.ts';
 import { dialects } from '../dialects/index.ts';
@@ -42,12 +43,14 @@ type WholeAnswer = Extract<AttemptReply, { kind: 'whole' }>;
 /**
  * Answers with a reply that is here: from the cache, for a repeated idempotency key, or that of an identical request
  * which came first. No provider is asked, and only the request is charged.
+ * @param near it answers the same question in other words
  */
 export function deliverStored(
   stored: StoredReply,
   from: 'hit' | SharedBy,
   vault: Vault | null,
   passage: Passage,
+  near: NearHit | null = null,
 ): Reply {
   const { exchange } = passage;
   const replayed = from === 'replay';
@@ -56,7 +59,7 @@ export function deliverStored(
     passage,
     list === null ? stored.contentType : jsonType,
     stored.target,
-    from === 'hit' ? 'sidegate; hit' : sharedStatus[from],
+    from === 'hit' ? hitStatus(near) : sharedStatus[from],
   );
   if (replayed) headers.push('idempotent-replayed', 'true');
   if (!stored.stream) headers.push('x-sidegate-cost-usd', freeText);
@@ -196,8 +199,17 @@ function addDropped(dropped: string | undefined, headers: string[]): void {
 const headerText = (label: string): string =>
   /^[\x20-\x7e]*$/.test(label) ? label : encodeURI(label.toWellFormed());
 
-const cacheStatus = (passage: Passage): string =>
-  passage.cacheUse === 'miss' ? 'sidegate; fwd=uri-miss' : 'sidegate; fwd=bypass';
+/** `Cache-Status` of a hit: its level, and how alike the questions are. */
+const hitStatus = (near: NearHit | null): string =>
+  near === null
+    ? 'sidegate; hit'
+    : `sidegate; hit; detail=${near.level}; similarity=${near.similarity.toFixed(3)}`;
+
+function cacheStatus({ cacheUse, judging }: Passage): string {
+  if (cacheUse !== 'miss') return 'sidegate; fwd=bypass';
+  if (judging === null) return 'sidegate; fwd=uri-miss';
+  return `sidegate; fwd=uri-miss; detail=${judging.why}; similarity=${judging.similarity.toFixed(3)}`;
+}
 
 /** `Server-Timing`: time in the gateway, in the queue, and until the provider's reply began, in ms. */
 function serverTiming(passage: Passage, upstreamMs: number, nowMs: number): string {

@@ -19,7 +19,9 @@ export type EndpointKind =
   /** Stores files at the provider. */
   | 'files'
   /** Lists models; answered by the gateway itself. */
-  | 'models';
+  | 'models'
+  /** Takes a caller's word on a cached answer; answered by the gateway itself. */
+  | 'feedback';
 
 /** How a reply is billed if it doesn't state its usage. */
 export type Unstated =
@@ -125,6 +127,8 @@ const models: Traits = {
   method: 'GET',
 };
 
+const feedback: Traits = { ...models, kind: 'feedback', method: 'POST' };
+
 /** The version at the start of a client's path, which is replaced by the provider's base URL. */
 const version = /^\/v\d+/;
 
@@ -157,6 +161,7 @@ export const endpoints = [
   // One path for all dialects: the reply is in the client's.
   row('models', 'openai', '/v1/models', models),
   row('models', 'openai', '/v1/models/{id}', models),
+  row('cache_feedback', 'openai', '/v1/cache/feedback', feedback),
   // https://docs.anthropic.com/en/api
   row('messages', 'anthropic', '/v1/messages', chat(nativeEndpoint.Messages)),
   row('count_tokens', 'anthropic', '/v1/messages/count_tokens', count(nativeEndpoint.CountTokens)),

@@ -8,6 +8,7 @@ import { Passage } from '../passage.ts';
 import { scrub } from '../scrub/scrub.ts';
 import type { Stages } from '../stages.ts';
 import { debugOf, explainOnly, withDebug } from './debug.ts';
+import { takeFeedback } from './feedback.ts';
 import { listModels } from './models.ts';
 import { run, type Steps, wait } from './run.ts';
 import { ask, awaitTurn, choose, examine, lookUp, repeated, reserve } from './stages.ts';
@@ -41,6 +42,7 @@ function* pipeline(passage: Passage, dry: boolean): Steps<Reply | Refusal> {
   if (identity instanceof Refusal) return identity;
   passage.identity = identity;
   if (exchange.endpoint.kind === 'models') return listModels(identity, passage);
+  if (exchange.endpoint.kind === 'feedback') return takeFeedback(identity, passage);
 
   const examined = examine(identity, passage);
   if (examined instanceof Refusal) return examined;

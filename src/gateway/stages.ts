@@ -5,7 +5,7 @@ import { denyEndpoint, denyModel } from '../authenticate/authenticate.ts';
 import { cancelRefusal, sleep } from '../base/cancellation.ts';
 import { Refusal } from '../base/errors.ts';
 import { takeTurn } from '../batch/turn.ts';
-import { cacheControl } from '../cache/cache.ts';
+import { type CacheKey, cacheControl } from '../cache/key.ts';
 import { deliverRunning, deliverStored } from '../deliver/deliver.ts';
 import { credentialDigest } from '../exchange/credential.ts';
 import type { Exchange } from '../exchange/exchange.ts';
@@ -168,7 +168,8 @@ export function lookUp(
   const { exchange, stages } = passage;
   const { identity, request, plan, deadlineMs, nowMs } = work;
   const control = cacheControl(exchange);
-  const key = stages.cache.key(exchange, identity, request, {
+  const place = stages.cache.place(identity.tenant, plan.pattern);
+  const key = stages.cache.key(exchange, identity, request, place, {
     policy: passage.policy?.name ?? '',
     routeVersion: plan.version,
     credential: credentialScope(exchange, plan),
@@ -176,9 +177,12 @@ export function lookUp(
   const asked = key !== null && control.read;
   const hit = asked ? stages.cache.get(key, nowMs) : null;
   if (hit !== null) {
+    stages.cache.served(place, hit);
     passage.cacheUse = 'hit';
     return deliverStored(hit, 'hit', vault, passage);
   }
+  const answered = key === null ? null : alike(key, control, work, vault, passage);
+  if (answered !== null) return answered;
   passage.cacheKey = control.write ? key : null;
   passage.cacheUse = asked ? 'miss' : 'bypass';
   // A request with an idempotency key shares its reply by that; a batch request may wait for hours.
@@ -190,6 +194,28 @@ export function lookUp(
     work.nowMs = stages.clock();
     return sharedReply(later, vault, passage);
   });
+}
+
+/** The reply to a question that asks the same in other words; null: none is served. */
+function alike(
+  key: CacheKey,
+  { read, write }: ReturnType<typeof cacheControl>,
+  { identity, request, plan, nowMs }: Work,
+  vault: Vault | null,
+  passage: Passage,
+): Reply | null {
+  const { exchange, stages, policy } = passage;
+  if (policy === null || !(read || write)) return null;
+  const { cache } = stages;
+  const place = cache.place(identity.tenant, plan.pattern);
+  const asked = cache.ask(key, exchange, request, policy.request, place);
+  passage.asked = asked;
+  if (asked === null || !read) return null;
+  const { hit, judging } = cache.near(asked, exchange, nowMs);
+  passage.judging = judging;
+  if (hit === null) return null;
+  passage.cacheUse = 'hit';
+  return deliverStored(hit.reply, 'hit', vault, passage, hit);
 }
 
 function sharedReply(seen: Seen | Refusal, vault: Vault | null, passage: Passage): Reply | Refusal | null {

@@ -127,6 +127,9 @@ export function createObserver(
         problem === null ? 'budgetsSaved' : 'budgetsUnsaved',
         problem === null ? {} : { reason: problem },
       ),
+    cacheQuestion: metrics.cacheQuestion,
+    cacheTrust: (tenant, route, live) =>
+      say(log, live ? 'cacheTrusted' : 'cacheDistrusted', { tenant, route }),
     defect: (requestId, cause) =>
       say(log, 'defect', { requestId, stack: cause instanceof Error ? cause.stack : '' }),
   };

@@ -123,7 +123,7 @@ export async function openRooms(
   const observer = createObserver(metrics, followers, log, form, world);
   const health = createHealthBook(clock);
   const estimator = createEstimator();
-  const cache = createCache(first.cache);
+  const cache = createCache(first.cache, { telemetry: observer, random });
   const upstreams = createUpstreams(world, observer);
   const batch = createBatch(first, estimator.tokens, { clock, telemetry: observer, health });
   const limiter = createLimiter(first, {

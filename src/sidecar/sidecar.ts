@@ -58,13 +58,19 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
     view: rooms.limiter.view,
     leased: () => (stages.config.sync.redis === undefined ? null : rooms.leases.up),
   };
+  const cache = {
+    token: keys.token,
+    size: () => ({ entries: rooms.cache.size, bytes: rooms.cache.bytes }),
+    places: rooms.cache.places,
+    purge: rooms.cache.purge,
+  };
   const { registry } = rooms.metrics;
   const dashboard = viewOf(rooms, {
     config: () => stages.config,
     dataUrl: () => listener?.url ?? '',
     inFlight: () => listener?.inFlight ?? 0,
   });
-  const view = { ready: () => ready, registry, keys, limits, dashboard };
+  const view = { ready: () => ready, registry, keys, limits, cache, dashboard };
   const admin = await openAdmin(first.admin, view).catch(releaseAfter);
   const open = await listen(
     first.listen,

@@ -2,13 +2,9 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import {
-  type Cache,
-  type CacheKey,
-  type CacheScope,
-  cacheControl,
-  createCache,
-} from '../../src/cache/cache.ts';
+import { silent } from '../../src/base/telemetry.ts';
+import { type Cache, createCache as createCacheWith } from '../../src/cache/cache.ts';
+import { type CacheKey, type CacheScope, cacheControl } from '../../src/cache/key.ts';
 import { type Config, configSchema } from '../../src/config/schema.ts';
 import { endpoints } from '../../src/exchange/endpoint.ts';
 import type { Identity } from '../../src/exchange/identity.ts';
@@ -23,6 +19,8 @@ import {
   sampleRequest,
 } from '../support/samples.ts';
 
+const createCache = (config: Config['cache']): Cache =>
+  createCacheWith(config, { telemetry: silent, random: () => 0.5 });
 const settings = (cache: Partial<Config['cache']> = {}): Config['cache'] =>
   configSchema.parse({ cache }).cache;
 const policyOf = (email: 'tokenise' | 'off'): ScrubPolicy =>
@@ -40,7 +38,9 @@ interface Asked {
 
 function keyOf(cache: Cache, { exchange, identity, request, scope }: Asked = {}): CacheKey | null {
   const whole: CacheScope = { policy: masking.name, routeVersion: 'v1', credential: '', ...scope };
-  return cache.key(sampleExchange(exchange), sampleIdentity(identity), sampleRequest(request), whole);
+  const caller = sampleIdentity(identity);
+  const place = cache.place(caller.tenant, 'm');
+  return cache.key(sampleExchange(exchange), caller, sampleRequest(request), place, whole);
 }
 
 describe('scope', () => {
@@ -71,7 +71,13 @@ describe('scope', () => {
     const cached = endpoints.filter((endpoint) => endpoint.cached);
     const scope: CacheScope = { policy: masking.name, routeVersion: 'v1', credential: '' };
     const keys = cached.map((endpoint) =>
-      cache.key({ ...sampleExchange(), endpoint }, sampleIdentity(), sampleRequest(), scope),
+      cache.key(
+        { ...sampleExchange(), endpoint },
+        sampleIdentity(),
+        sampleRequest(),
+        cache.place('t', 'm'),
+        scope,
+      ),
     );
     expect(new Set(keys).size).toBe(cached.length);
   });

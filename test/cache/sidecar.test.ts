@@ -192,7 +192,7 @@ describe.each(wires)('through the sidecar, $name', (wire) => {
   test("an entry contains no personal data, and a hit restores its reader's values", async () => {
     gate = await startGate([]);
     const kept: { key: string; body: string }[] = [];
-    const cache = createCache(configSchema.parse({}).cache);
+    const cache = createCache(configSchema.parse({}).cache, { telemetry: silent, random: Math.random });
     const watched: Cache = {
       ...cache,
       key: cache.key,

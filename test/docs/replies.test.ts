@@ -110,6 +110,8 @@ const ways: Readonly<Record<ErrorCode, (wire: Wire) => Promise<Answer>>> = {
     const fields = { n: 2, container: 'c' };
     return send(wire, { body: wire.request('Hi', fields) }, { providers });
   },
+  answer_unknown: (wire) =>
+    send(wire, { path: '/v1/cache/feedback', body: { request_id: 'req_1', correct: false } }),
   invalid_header: (wire) => send(wire, { headers: { 'x-sidegate-timeout': 'soon' } }),
   pii_blocked: (wire) =>
     send(

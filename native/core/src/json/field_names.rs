@@ -106,6 +106,7 @@ keys! {
     InlineDataSnake = b"inline_data",
     BlockReason = b"blockReason",
     StopReason = b"stop_reason",
+    Temperature = b"temperature",
     ToolUseId = b"tool_use_id",
     GeminiFinishReason = b"finishReason",
     GeminiFunctionCall = b"functionCall",

@@ -6,4 +6,5 @@ pub mod field;
 pub mod inspect;
 mod inspector;
 mod place;
+pub mod question;
 pub mod registers;

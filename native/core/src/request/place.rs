@@ -4,7 +4,7 @@ use crate::json::field_names::Key;
 use crate::request::endpoint::Endpoint;
 
 /// What a container means.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Place {
     #[default]
     Outside,

@@ -8,6 +8,13 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
+/// SHA-256 of the concatenated parts.
+pub fn sha256_of(parts: &[&[u8]]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    parts.iter().for_each(|part| hash.update(part));
+    hash.finalize().into()
+}
+
 /// HMAC-SHA-256 (RFC 2104). The key may have any length.
 pub fn hmac_sha256(key: &[u8], bytes: &[u8]) -> [u8; 32] {
     // HMAC takes keys of any length, so the error cannot occur; if it did, an empty key would still give a

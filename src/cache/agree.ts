@@ -1,0 +1,59 @@
+/** Whether two replies answer the same: how shadow answers are judged. */
+import { dimensions, embed } from '../native/search.ts';
+
+/** Longer replies aren't compared, in bytes. */
+export const comparedBytesMax = 64 * 1024;
+
+/** Cosine from which two texts of the same figures and signs say the same. */
+const alikeMin = 0.9;
+
+/** Members that hold what a model says, in all dialects, whole and streamed. */
+const spoken: ReadonlySet<string> = new Set(['content', 'text', 'delta']);
+
+/** The texts of a reply's body, JSON or events, in their order. */
+export function spokenText(body: Buffer, stream: boolean): string {
+  const texts: string[] = [];
+  const gather = (value: unknown, name: string, depth: number): void => {
+    if (typeof value === 'string') {
+      if (spoken.has(name)) texts.push(value);
+    } else if (typeof value === 'object' && value !== null && depth < 32) {
+      const isList = Array.isArray(value);
+      for (const [key, each] of Object.entries(value)) gather(each, isList ? name : key, depth + 1);
+    }
+  };
+  const read = (json: string): void => {
+    try {
+      gather(JSON.parse(json), '', 0);
+    } catch {
+      // `[DONE]` and other lines that say nothing.
+    }
+  };
+  const all = body.toString('utf8');
+  if (stream) for (const line of all.split('\n')) line.startsWith('data:') && read(line.slice(5));
+  else read(all);
+  return texts.join('');
+}
+
+const plain = (text: string): string =>
+  text
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}]+/gu, ' ')
+    .trim();
+const figures = (text: string): string => [...new Set(text.match(/\d+(?:[.,:]\d+)*/g) ?? [])].sort().join();
+const negation = /\b(?:not|no|never|none|cannot|without|unable|nor)\b|n['’]t\b/i;
+
+const vectors = [new Float32Array(dimensions), new Float32Array(dimensions)] as const;
+
+/**
+ * Whether two answers say the same: the same words, or the same figures, neither or both with a negation, and vectors
+ * that lie near. When in doubt they don't.
+ */
+export function agree(one: string, other: string): boolean {
+  const [a, b] = [plain(one), plain(other)];
+  if (a === '' || b === '') return false;
+  if (a === b) return true;
+  if (figures(one) !== figures(other) || negation.test(one) !== negation.test(other)) return false;
+  const [x, y] = vectors;
+  if (!embed(one, x) || !embed(other, y)) return false;
+  return x.reduce((sum, value, i) => sum + value * (y[i] ?? 0), 0) >= alikeMin;
+}

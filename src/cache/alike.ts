@@ -1,0 +1,179 @@
+/**
+ * The levels beyond the exact one: questions that are equal in their normal form, and questions that are worded
+ * otherwise and ask the same. All else of the two requests must be equal to the byte.
+ */
+import { hash } from 'node:crypto';
+import type { Exchange } from '../exchange/exchange.ts';
+import type { StoredReply } from '../exchange/reply.ts';
+import type { ModelRequest } from '../exchange/request.ts';
+import { noFindings, type PiiScope, scrubDocument } from '../native/pii.ts';
+import { readQuestion } from '../native/question.ts';
+import { search } from '../native/search.ts';
+import { store } from '../native/store.ts';
+import type { StoreBounds } from '../store/replies.ts';
+import { agree, comparedBytesMax, spokenText } from './agree.ts';
+import { type CacheKey, type QuestionScope, questionScope } from './key.ts';
+import { normalForm } from './normal.ts';
+import { isUsed, type Level, type Place, type Places } from './places.ts';
+import type { CacheSettings } from './settings.ts';
+
+/** A question that may be answered by the reply to another one. */
+export interface Asked {
+  readonly scope: QuestionScope;
+  readonly text: string;
+  readonly normal: string;
+  readonly place: Place;
+}
+
+/** A stored reply that answers a question. */
+export interface NearHit {
+  readonly reply: StoredReply;
+  readonly level: Exclude<Level, 'exact'>;
+  /** Cosine of the two questions, -1 to 1; 1 for equal ones. */
+  readonly similarity: number;
+  /** The stored question's number in the index; null: the normal forms are equal. */
+  readonly entry: number | null;
+}
+
+/** A reply that would have been served, and is compared with a fresh one instead. */
+export interface Judging {
+  readonly key: CacheKey;
+  readonly place: Place;
+  readonly similarity: number;
+  readonly why: 'shadow' | 'sample';
+}
+
+/** What was found for a question. */
+export interface Near {
+  readonly hit: NearHit | null;
+  readonly judging: Judging | null;
+}
+
+/** The replies by their exact keys. */
+export interface ExactLevel {
+  get(key: CacheKey, nowMs: number): StoredReply | null;
+}
+
+/** The levels beyond the exact one. */
+export interface AlikeLevels {
+  /** Null: only the exact level applies. @param scrub what counts as personal data in the request */
+  ask(key: CacheKey, exchange: Exchange, request: ModelRequest, scrub: PiiScope, place: Place): Asked | null;
+  /** @param nowMs monotonic ms */
+  find(asked: Asked, nowMs: number): Near;
+  /** The question's reply is stored under `key`. */
+  keep(asked: Asked, key: CacheKey, nowMs: number): void;
+  /** Compares the reply that would have been served with a fresh one. Null: it isn't here any more, or can't be compared. */
+  compare(judging: Judging, fresh: StoredReply, nowMs: number): boolean | null;
+  /** Drops what leads to a reply that was found wrong. */
+  forget(entry: number): void;
+  update(config: CacheSettings): void;
+  readonly bytes: number;
+}
+
+const nothing: Near = { hit: null, judging: null };
+const empty = Buffer.alloc(0);
+
+/** Candidates looked at for one question. */
+const candidatesMax = 4;
+
+/** Index and links share the memory: an entry takes about as much of both. */
+const boundsOf = (config: CacheSettings): StoreBounds => ({
+  entriesMax: 2 * config.entriesMax,
+  bytesMax: isUsed(config) ? config.semantic.bytesMax / 2 : 0,
+  ttlMs: config.ttlSeconds * 1000,
+});
+
+/** The number of a reply's question in the index: the same one whenever that reply is stored. */
+const entryOf = (key: CacheKey): number => hash('sha256', key, 'buffer').readUIntBE(0, 6);
+
+/** @param random from 0 up to 1 */
+export function createAlikeLevels(
+  first: CacheSettings,
+  exact: ExactLevel,
+  places: Places,
+  random: () => number,
+): AlikeLevels {
+  let config = first;
+  const bounds = boundsOf(first);
+  const index = search.open(bounds.bytesMax);
+  // Leads from normal forms, and from the index's entries, to exact keys.
+  const links = store.open(bounds.entriesMax, bounds.bytesMax, bounds.ttlMs);
+
+  const link = (name: string, key: CacheKey, nowMs: number): void => {
+    const bytes = Buffer.from(key);
+    store.put(links, name, bytes, bytes.length, empty, nowMs);
+  };
+  const follow = (name: string, nowMs: number): CacheKey | null => {
+    const found = store.get(links, name, nowMs);
+    return found === null ? null : (found.bytes.toString('utf8', 0, found.headLength) as CacheKey);
+  };
+  const ofEntry = (entry: number): string => `entry ${entry}`;
+  const ofNormal = ({ scope, normal }: Asked): string => `${scope}\0${normal}`;
+
+  /** The entry of the surest candidate that would be served, and its reply. */
+  const likest = ({ scope, text }: Asked, nowMs: number) => {
+    const { threshold } = config.semantic;
+    for (const { entry, similarity, verdict } of search.candidates(index, scope, text, candidatesMax)) {
+      if (threshold === undefined ? verdict !== 'same' : similarity < threshold) continue;
+      const key = follow(ofEntry(entry), nowMs);
+      const reply = key === null ? null : exact.get(key, nowMs);
+      if (key !== null && reply !== null) return { entry, key, reply, similarity };
+      search.remove(index, entry);
+    }
+    return null;
+  };
+
+  return {
+    ask(key, { endpoint, body }, request, scrub, place) {
+      if (endpoint.kind !== 'chat') return null;
+      const { sampled } = config.semantic;
+      const question = readQuestion(body, endpoint.inspectedAs);
+      if (question === null || (question.sampled && !sampled) || question.text.trim() === '') return null;
+      // Personal data enters neither index nor links; what stands elsewhere in the body is only hashed.
+      if (request.findings !== noFindings) {
+        const alone = Buffer.from(JSON.stringify([question.text]));
+        if (scrubDocument(alone, scrub).findings !== noFindings) return null;
+      }
+      const scope = questionScope(key, request, question);
+      return { scope, text: question.text, normal: normalForm(question.text), place };
+    },
+    find(asked, nowMs) {
+      const { place } = asked;
+      const key = follow(ofNormal(asked), nowMs);
+      const reply = key === null ? null : exact.get(key, nowMs);
+      if (reply !== null) {
+        return { hit: { reply, level: 'normalised', similarity: 1, entry: null }, judging: null };
+      }
+      if (place.mode === 'off') return nothing;
+      const found = likest(asked, nowMs);
+      if (found === null) return nothing;
+      const { entry, key: stored, similarity } = found;
+      const use = places.use(place, random());
+      if (use !== 'serve') return { hit: null, judging: { key: stored, place, similarity, why: use } };
+      return { hit: { reply: found.reply, level: 'semantic', similarity, entry }, judging: null };
+    },
+    keep(asked, key, nowMs) {
+      link(ofNormal(asked), key, nowMs);
+      if (asked.place.mode === 'off') return;
+      const entry = entryOf(key);
+      if (search.insert(index, asked.scope, entry, asked.text)) link(ofEntry(entry), key, nowMs);
+    },
+    compare({ key }, fresh, nowMs) {
+      const stored = exact.get(key, nowMs);
+      if (stored === null || Math.max(stored.body.length, fresh.body.length) > comparedBytesMax) return null;
+      return agree(spokenText(stored.body, stored.stream), spokenText(fresh.body, fresh.stream));
+    },
+    forget(entry) {
+      search.remove(index, entry);
+    },
+    update(next) {
+      config = next;
+      const { entriesMax, bytesMax, ttlMs } = boundsOf(next);
+      search.set(index, bytesMax);
+      store.set(links, entriesMax, bytesMax, ttlMs);
+    },
+    get bytes() {
+      return search.bytes(index) + store.bytes(links);
+    },
+  };
+}

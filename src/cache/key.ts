@@ -1,0 +1,71 @@
+/** What separates cached replies: everything that may change an answer, matched exactly. */
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Exchange } from '../exchange/exchange.ts';
+import type { Identity } from '../exchange/identity.ts';
+import type { ModelRequest } from '../exchange/request.ts';
+import type { Question } from '../native/question.ts';
+
+/** Names a request and its scope. Only `scopedKey` makes one, so nothing can read the cache without a scope. */
+export type CacheKey = string & { readonly scoped: unique symbol };
+
+/** Names all of a request but its question, and its scope. Only `questionScope` makes one. */
+export type QuestionScope = string & { readonly scoped: unique symbol };
+
+/** What separates cached replies besides caller and request. */
+export interface CacheScope {
+  /** Name of the scrub policy. */
+  readonly policy: string;
+  /** Changes with the route's targets, so that replies of an older configuration aren't served. */
+  readonly routeVersion: string;
+  /** SHA-256 of the client's own credential if that is sent upstream, otherwise empty. */
+  readonly credential: string;
+}
+
+/** Client headers that change a provider's answer. Each is named, since V8 is slow at computed property names. */
+function meaningOf(headers: IncomingHttpHeaders): string {
+  const anthropicBeta = headers['anthropic-beta'];
+  const anthropicVersion = headers['anthropic-version'];
+  const openaiBeta = headers['openai-beta'];
+  const organization = headers['openai-organization'];
+  const project = headers['openai-project'];
+  const simulate = headers['x-simulate'];
+  return (
+    `${anthropicBeta ?? ''}\0${anthropicVersion ?? ''}\0${openaiBeta ?? ''}\0` +
+    `${organization ?? ''}\0${project ?? ''}\0${simulate ?? ''}\0`
+  );
+}
+
+/** What the client's `Cache-Control` header allows (RFC 9111). */
+export function cacheControl(exchange: Exchange): { readonly read: boolean; readonly write: boolean } {
+  const value = exchange.headers['cache-control'];
+  if (value === undefined) return { read: true, write: true };
+  const noStore = /\bno-store\b/i.test(value);
+  return { read: !noStore && !/\bno-cache\b/i.test(value), write: !noStore };
+}
+
+/**
+ * The body's digest covers all of its fields; the rest of the key is what matters outside the body.
+ * @param epoch of the entries: raised by a purge
+ */
+export function scopedKey(
+  exchange: Exchange,
+  identity: Identity,
+  request: ModelRequest,
+  epoch: number,
+  scope: CacheScope,
+  shareUsers: boolean,
+): CacheKey {
+  const { headers, endpoint } = exchange;
+  const meaning = meaningOf(headers);
+  const who = `${identity.tenant}\0${shareUsers ? '' : (identity.user ?? '')}\0${scope.credential}\0${epoch}`;
+  // Two dialects have an endpoint of one name: rerank.
+  const what = `${endpoint.dialect}\0${endpoint.name}\0${scope.routeVersion}\0${scope.policy}\0${meaning}${request.digest}`;
+  return `${who}\0${what}` as CacheKey;
+}
+
+/** The same with all of the body but its question in place of the whole body. */
+export function questionScope(key: CacheKey, request: ModelRequest, { rest }: Question): QuestionScope {
+  const outside = key.slice(0, key.length - request.digest.length);
+  // A model in the path isn't part of the body.
+  return `${outside}${request.model}\0${rest}` as QuestionScope;
+}

@@ -1,0 +1,137 @@
+/** The places of the cache: for each tenant and route, what is switched on there, how much it is used, and its trust. */
+import type { CacheSettings, SemanticMode } from './settings.ts';
+import { type Judgements, judge, noJudgements, type Trust, trustOf, type Use, useOf } from './trust.ts';
+
+/** Places kept; the one that is longest unused is forgotten. */
+const placesMax = 10_000;
+
+/** How near the question that was stored is to the one that is asked. */
+export type Level = 'exact' | 'normalised' | 'semantic';
+
+/** A tenant's route. */
+export interface Place {
+  readonly tenant: string;
+  /** The route's `model`. */
+  readonly route: string;
+  enabled: boolean;
+  mode: SemanticMode;
+  /** Raised by a purge: entries of earlier epochs are never found again. */
+  epoch: number;
+  readonly hits: Record<Level, number>;
+  /** Hits of the semantic level that went upstream, to be judged. */
+  judgedHits: number;
+  savedNanoUsd: number;
+  readonly judgements: Judgements;
+}
+
+/** A place as reports show it. */
+export interface PlaceView extends Trust {
+  readonly tenant: string;
+  readonly route: string;
+  readonly mode: SemanticMode;
+  readonly hits: Place['hits'];
+  readonly judgedHits: number;
+  readonly savedUsd: number;
+  /** Why similar questions are answered from the cache there, or not. */
+  readonly why: string;
+}
+
+/** All places. */
+export interface Places {
+  of(tenant: string, route: string): Place;
+  /** What to do with a would-be hit of the semantic level. @param chance from 0 up to 1 */
+  use(place: Place, chance: number): Use;
+  /** @returns whether the semantic level is live there from now on, if that changed; otherwise null */
+  judge(place: Place, right: boolean): boolean | null;
+  /** Makes all entries of some places unreachable. Undefined: of every tenant, or route. */
+  purge(tenant: string | undefined, route: string | undefined): void;
+  view(): PlaceView[];
+  update(config: CacheSettings): void;
+}
+
+/** From most to least cautious. */
+const caution: readonly SemanticMode[] = ['off', 'shadow', 'auto', 'on'];
+
+/** The mode at a place: the more cautious one of its tenant's and its route's, otherwise the general one. */
+function modeAt({ tenants, routes, semantic }: CacheSettings, tenant: string, route: string): SemanticMode {
+  const own = [tenants[tenant]?.semantic, routes[route]?.semantic].filter((mode) => mode !== undefined);
+  return caution.find((mode) => own.includes(mode)) ?? semantic.mode;
+}
+
+const isEnabled = ({ enabled, tenants, routes }: CacheSettings, tenant: string, route: string): boolean => {
+  const own = [tenants[tenant]?.enabled, routes[route]?.enabled].filter((one) => one !== undefined);
+  return own.length === 0 ? enabled : own.every(Boolean);
+};
+
+/** Whether anybody's replies are kept. */
+export const isUsed = ({ enabled, tenants, routes }: CacheSettings): boolean =>
+  enabled || [...Object.values(tenants), ...Object.values(routes)].some((own) => own.enabled === true);
+
+/** No place yet. */
+export function createPlaces(first: CacheSettings): Places {
+  let config = first;
+  const places = new Map<string, Place>();
+  /** Raised by each purge, and never lowered, so that a forgotten place doesn't find its old entries. */
+  let epoch = 0;
+  let [lastName, last]: [string, Place | undefined] = ['', undefined];
+
+  const adopt = (place: Place): void => {
+    place.enabled = isEnabled(config, place.tenant, place.route);
+    place.mode = modeAt(config, place.tenant, place.route);
+  };
+  const create = (tenant: string, route: string): Place => {
+    const hits = { exact: 0, normalised: 0, semantic: 0 };
+    const judgements = noJudgements();
+    const counts = { hits, judgedHits: 0, savedNanoUsd: 0, judgements };
+    const place: Place = { tenant, route, enabled: false, mode: 'off', epoch, ...counts };
+    adopt(place);
+    return place;
+  };
+
+  return {
+    of(tenant, route) {
+      const name = `${tenant}\0${route}`;
+      if (last !== undefined && name === lastName) return last;
+      const place = places.get(name) ?? create(tenant, route);
+      places.delete(name);
+      places.set(name, place);
+      const [oldest] = places.size > placesMax ? places.keys() : [];
+      if (oldest !== undefined) places.delete(oldest);
+      [lastName, last] = [name, place];
+      return place;
+    },
+    use({ mode, judgements }, chance) {
+      if (mode === 'on') return 'serve';
+      return mode === 'auto' ? useOf(judgements, chance, config.semantic) : 'shadow';
+    },
+    judge: ({ judgements }, right) => judge(judgements, right, config.semantic),
+    purge(tenant, route) {
+      epoch += 1;
+      for (const place of places.values()) {
+        const named = (tenant ?? place.tenant) === place.tenant && (route ?? place.route) === place.route;
+        if (named) place.epoch = epoch;
+      }
+    },
+    view: () => [...places.values()].map((place) => viewOf(place, config)),
+    update(next) {
+      config = next;
+      for (const place of places.values()) adopt(place);
+    },
+  };
+}
+
+function viewOf(place: Place, { semantic: { wrongMax } }: CacheSettings): PlaceView {
+  const { tenant, route, mode, hits, judgedHits, savedNanoUsd, judgements } = place;
+  const trust = trustOf(judgements);
+  const percent = (share: number): string => `${(100 * share).toFixed(1)}%`;
+  const why = {
+    off: 'switched off',
+    shadow: 'only watched, as configured',
+    on: 'switched on, whatever was judged',
+    auto: trust.live
+      ? `at most ${percent(trust.upper)} wrong, with 95% confidence`
+      : `up to ${percent(trust.upper)} may be wrong; ${percent(wrongMax)} is allowed`,
+  }[mode];
+  const live = mode === 'on' || (mode === 'auto' && trust.live);
+  return { tenant, route, mode, hits, judgedHits, savedUsd: savedNanoUsd / 1e9, why, ...trust, live };
+}

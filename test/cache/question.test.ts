@@ -1,0 +1,60 @@
+/** Normal forms of questions, and whether two replies say the same. */
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { agree, spokenText } from '../../src/cache/agree.ts';
+import { normalForm } from '../../src/cache/normal.ts';
+
+describe('normal form', () => {
+  test.each([
+    ['What are your hours?', 'what are your hours'],
+    ['Hi, what are  your hours', 'Hello there! What are your hours?!'],
+    ['please help me', 'Help me, thanks!'],
+    ['Where is it?', 'Where is it… Thank you.'],
+  ])('%j is %j', (one, other) => expect(normalForm(one)).toBe(normalForm(other)));
+
+  test.each([
+    ['Is the US safe?', 'is the us safe?'],
+    ['Order 12', 'Order 1 2'],
+    ['a\n  b', 'a\n b'],
+    ['print `a  b`', 'print `a b`'],
+    ['Say "thanks" to her', 'Say to her'],
+    ['WORLD peace', 'world peace'],
+  ])('%j is not %j', (one, other) => expect(normalForm(one)).not.toBe(normalForm(other)));
+
+  test('it is its own normal form, and keeps all words in between', () => {
+    const word = fc.stringMatching(/^[a-z0-9]{1,6}$/);
+    fc.assert(
+      fc.property(fc.array(word, { minLength: 1, maxLength: 8 }), (words) => {
+        const form = normalForm(`${words.join(' ')}?`);
+        expect(normalForm(`  ${words.join('  ')} !`)).toBe(form);
+        expect(words.join(' ')).toContain(form);
+      }),
+    );
+  });
+});
+
+describe('two answers', () => {
+  test.each([
+    ['We open at 9 and close at 17.', 'we open at 9, and close at 17'],
+    ['You can change it under Settings, Profile.', 'You can change it under Profile, in Settings.'],
+  ])('%j says what %j says', (one, other) => expect(agree(one, other)).toBe(true));
+
+  test.each([
+    ['We open at 9.', 'We open at 10.'],
+    ['You can cancel it.', "You can't cancel it."],
+    ['The capital of France is Paris.', 'Bananas are rich in potassium.'],
+    ['', ''],
+  ])('%j says something else than %j', (one, other) => expect(agree(one, other)).toBe(false));
+
+  test.each([
+    ['{"choices":[{"message":{"role":"assistant","content":"Hello"}}]}', false, 'Hello'],
+    ['{"content":[{"type":"text","text":"Hel"},{"type":"text","text":"lo"}]}', false, 'Hello'],
+    [
+      'data: {"choices":[{"delta":{"content":"Hel"}}]}\n\ndata: {"choices":[{"delta":{"content":"lo"}}]}\n\ndata: [DONE]\n\n',
+      true,
+      'Hello',
+    ],
+    ['event: x\ndata: {"type":"response.output_text.delta","delta":"Hello"}\n\n', true, 'Hello'],
+    ['no JSON', false, ''],
+  ])('%j says %s', (body, stream, text) => expect(spokenText(Buffer.from(body), stream)).toBe(text));
+});

@@ -1,0 +1,227 @@
+/** Questions in other words: when they are answered from the cache, when only judged, and what they never share. */
+import { afterEach, describe, expect, test } from 'vitest';
+import { decide } from '../../src/native/search.ts';
+import { type Gate, ownModel, startGate } from '../support/gate.ts';
+import { type Wire, wires } from '../support/replies.ts';
+import { runCommand } from '../support/run-command.ts';
+import type { ConfigInput } from '../support/sidecar.ts';
+import { answers } from '../support/upstream.ts';
+
+const question = 'How can I change my shipping address?';
+const reworded = 'How do I update my delivery address?';
+const words = ['How can I', 'How do I', 'How could I', 'How should I', 'How would I'];
+const objects = ['update my shipping address', 'change my delivery address', 'update my delivery address'];
+/** Each asks the same as `question`, and no two have one normal form. */
+const rewordings = words
+  .flatMap((how) => objects.map((what) => `${how} ${what}?`))
+  .filter((text) => text !== reworded && decide(question, text).verdict === 'same');
+const trap = 'How do I delete my delivery address?';
+
+describe.each(wires)('through the sidecar, $name', (wire: Wire) => {
+  let gate: Gate;
+  afterEach(() => gate.stop());
+  const start = async (
+    semantic: NonNullable<ConfigInput['cache']>['semantic'],
+    more: ConfigInput = {},
+    ...texts: string[]
+  ): Promise<void> => {
+    const scripts = (texts.length === 0 ? ['Under Settings.'] : texts).map((text) => answers(wire, text));
+    gate = await startGate(scripts, { ...more, cache: { semantic, ...more.cache } });
+  };
+  const status = async (text: string, more: object = {}, headers: Record<string, string> = {}) => {
+    const reply = await gate.ask(wire, text, { more: { ...more }, headers });
+    return reply.headers['cache-status'];
+  };
+  const similar = /^sidegate; hit; detail=semantic; similarity=0\.\d{3}$/;
+
+  test('switched on, the same question in other words is a hit, and another one is not', async () => {
+    await start({ mode: 'on' });
+    const first = await gate.ask(wire, question);
+    const second = await gate.ask(wire, reworded);
+    expect(second.headers['cache-status']).toMatch(similar);
+    expect(second.text).toBe(first.text);
+    expect(gate.upstream.calls).toHaveLength(1);
+    expect(await status(trap)).toBe('sidegate; fwd=uri-miss');
+    expect(gate.sidecar.records().map(({ cache }) => cache)).toEqual(['miss', 'hit', 'miss']);
+  });
+
+  test('a stream is answered as a stream', async () => {
+    await start({ mode: 'on' });
+    const first = await gate.ask(wire, question, { more: { stream: true } });
+    const second = await gate.ask(wire, reworded, { more: { stream: true } });
+    expect(second.headers['cache-status']).toMatch(similar);
+    expect(second.headers['content-type']).toBe(first.headers['content-type']);
+    expect(wire.textOf(second.text)).toBe('Under Settings.');
+    expect(await status(reworded)).toBe('sidegate; fwd=uri-miss');
+  });
+
+  test('courtesy, spaces and closing punctuation make no other question, whatever is switched on', async () => {
+    await start({ mode: 'off' });
+    await gate.ask(wire, question);
+    for (const text of [`Hello, ${question}`, `${question} Thanks!`, ` ${question.replace('?', '')}  `]) {
+      expect(await status(text)).toBe('sidegate; hit; detail=normalised; similarity=1.000');
+    }
+    expect(await status(reworded)).toBe('sidegate; fwd=uri-miss');
+    expect(gate.upstream.calls).toHaveLength(2);
+  });
+
+  test('by default it goes upstream, is judged, and is answered once judgements prove it right', async () => {
+    await start({ wrongMax: 0.3, sampleShare: 0.001 });
+    await gate.ask(wire, question);
+    expect(await status(reworded)).toMatch(/^sidegate; fwd=uri-miss; detail=shadow; similarity=0\.\d{3}$/);
+    // With none wrong, the upper bound of nine judgements is below 30%.
+    for (const text of rewordings.slice(0, 8)) await status(text);
+    expect(gate.sidecar.logText()).toContain('judged answers prove the semantic cache right here');
+    expect(await status(rewordings.at(-1) ?? '')).toMatch(similar);
+    expect(gate.upstream.calls).toHaveLength(10);
+  });
+
+  test('answers that differ keep it in the shadow', async () => {
+    await start({ wrongMax: 0.3 }, {}, ...rewordings.map((_, i) => `You have ${i} points.`));
+    await gate.ask(wire, question);
+    for (const text of rewordings) await status(text);
+    expect(await gate.sidecar.metrics()).toMatch(/sidegate_cache_questions_total\{event="wrong"\} [1-9]/);
+    expect(await gate.sidecar.metrics()).toContain('sidegate_cache_questions_total{event="semantic"} 0');
+  });
+
+  test('a temperature above 0 asks for varied answers', async () => {
+    await start({ mode: 'on' });
+    await gate.ask(wire, question, { more: { temperature: 0.7 } });
+    expect(await status(reworded, { temperature: 0.7 })).toBe('sidegate; fwd=uri-miss');
+    await gate.ask(wire, question, { more: { temperature: 0 } });
+    expect(await status(reworded, { temperature: 0 })).toMatch(similar);
+  });
+
+  test('it can be switched on for sampled answers, off for a tenant, and by the plain cosine', async () => {
+    await start({ mode: 'on', sampled: true, threshold: 0.5 });
+    await gate.ask(wire, question, { more: { temperature: 0.7 } });
+    expect(await status(trap, { temperature: 0.7 })).toMatch(similar);
+    await gate.stop();
+    await start({ mode: 'on' }, { cache: { tenants: { test: { semantic: 'off' } } } });
+    await gate.ask(wire, question);
+    expect(await status(reworded)).toBe('sidegate; fwd=uri-miss');
+    await gate.stop();
+    await start({ mode: 'on' }, { cache: { routes: { [ownModel(wire)]: { enabled: false } } } });
+    await gate.ask(wire, question);
+    expect(await status(question)).toBe('sidegate; fwd=bypass');
+  });
+
+  test('no-cache asks upstream and stores, no-store does neither', async () => {
+    await start({ mode: 'on' });
+    await gate.ask(wire, question, { headers: { 'cache-control': 'no-store' } });
+    expect(await status(reworded)).toBe('sidegate; fwd=uri-miss');
+    await gate.ask(wire, 'How do I cancel my subscription?', { headers: { 'cache-control': 'no-cache' } });
+    expect(await status('How can I cancel my subscription?')).toMatch(similar);
+    expect(await status(question, {}, { 'cache-control': 'no-cache' })).toBe('sidegate; fwd=bypass');
+  });
+
+  test('all else of the request must be equal', async () => {
+    await start({ mode: 'on' }, { authenticate: { anonymousTenant: 'test' } });
+    const others: [string, object, Record<string, string>][] = [
+      ['another limit', { max_tokens: 77 }, {}],
+      ['another stop', wire.name === 'openai' ? { stop: ['x'] } : { stop_sequences: ['x'] }, {}],
+      ['tools', { tools: [] }, {}],
+      ['a user', {}, { 'x-sidegate-user': 'ann' }],
+      ['a beta', {}, { 'anthropic-beta': 'b' }],
+      ['metadata', { metadata: { a: 'b' } }, {}],
+    ];
+    await gate.ask(wire, question);
+    for (const [, more, headers] of others)
+      expect(await status(reworded, more, headers)).toBe('sidegate; fwd=uri-miss');
+  });
+
+  test('an earlier turn is matched to the byte', async () => {
+    await start({ mode: 'on' });
+    const turns = (first: string, last: string) => ({
+      messages: [
+        { role: 'user', content: first },
+        { role: 'assistant', content: 'Yes.' },
+        { role: 'user', content: last },
+      ],
+    });
+    await gate.ask(wire, '', { more: turns('I moved.', question) });
+    expect(await status('', turns('I moved.', reworded))).toMatch(similar);
+    expect(await status('', turns('I have moved.', reworded))).toBe('sidegate; fwd=uri-miss');
+  });
+
+  test('a question with personal data is answered only by its own reply', async () => {
+    await start({ mode: 'on' });
+    await gate.ask(wire, `${question} I am ann@example.com`);
+    expect(await status(`${reworded} I am ann@example.com`)).toBe('sidegate; fwd=uri-miss');
+    expect(await status(`${question} I am ann@example.com.`)).toBe('sidegate; fwd=uri-miss');
+    expect(await status(`${question} I am ann@example.com`)).toBe('sidegate; hit');
+  });
+
+  test('personal data elsewhere in the request separates, and is restored', async () => {
+    await start({ mode: 'on' });
+    const from = (address: string, text: string) => ({
+      messages: [
+        { role: 'user', content: `My address is ${address}.` },
+        { role: 'assistant', content: 'Noted.' },
+        { role: 'user', content: text },
+      ],
+    });
+    await gate.ask(wire, '', { more: from('ann@example.com', question) });
+    expect(await status('', from('ann@example.com', reworded))).toMatch(similar);
+    expect(await status('', from('bob@example.com', reworded))).toBe('sidegate; fwd=uri-miss');
+  });
+
+  test('feedback that an answer was wrong forgets it, and only its own tenant can give it', async () => {
+    await start({ mode: 'on' }, { authenticate: { anonymousTenant: 'test' } });
+    await gate.ask(wire, question);
+    const hit = await gate.ask(wire, reworded);
+    const id = hit.headers['x-request-id'] ?? hit.headers['request-id'];
+    const tell = (body: object) =>
+      gate.post('/v1/cache/feedback', JSON.stringify(body), { 'content-type': 'application/json' });
+    expect((await tell({ request_id: 'req_other', correct: false })).status).toBe(404);
+    expect((await tell({ request_id: id, correct: 'no' })).status).toBe(400);
+    expect((await tell({ request_id: id, correct: false })).text).toBe('{"recorded":true}');
+    expect((await tell({ request_id: id, correct: false })).status).toBe(404);
+    expect(await status(reworded)).toBe('sidegate; fwd=uri-miss');
+    expect(await gate.sidecar.metrics()).toContain('sidegate_cache_questions_total{event="wrong"} 1');
+  });
+});
+
+describe('administrators', () => {
+  const token = 'an-admin-token-of-a-test';
+  let gate: Gate;
+  afterEach(() => gate.stop());
+  const [wire] = wires;
+  const admin = async (method: string, path: string): Promise<{ status: number; body: unknown }> => {
+    const headers = { authorization: `Bearer ${token}` };
+    const reply = await fetch(`${gate.sidecar.adminUrl}${path}`, { method, headers });
+    const text = await reply.text();
+    return { status: reply.status, body: text === '' ? null : JSON.parse(text) };
+  };
+
+  test('see hits, savings and trust of each place, and purge by tenant and route', async () => {
+    if (wire === undefined) throw new Error('unreachable');
+    gate = await startGate([answers(wire, 'Under Settings.')], {
+      admin: { token },
+      cache: { semantic: { mode: 'on' } },
+    });
+    const status = async (text: string) => (await gate.ask(wire, text)).headers['cache-status'];
+    for (const text of [question, question, `${question} Thanks`, reworded]) await status(text);
+    const { body } = await admin('GET', '/cache');
+    const hits = { exact: 1, normalised: 1, semantic: 1 };
+    const place = { tenant: 'test', route: 'test-model', mode: 'on', hits, judged: 0, live: true };
+    expect(body).toMatchObject({ entries: 1, places: [place] });
+
+    expect((await admin('DELETE', '/cache?tenant=other')).status).toBe(204);
+    expect(await status(question)).toBe('sidegate; hit');
+    expect((await admin('DELETE', '/cache?tenant=test&route=test-model')).status).toBe(204);
+    expect(await status(reworded)).toBe('sidegate; fwd=uri-miss');
+    expect((await admin('DELETE', '/cache?user=x')).status).toBe(400);
+    expect((await admin('POST', '/cache')).status).toBe(405);
+    expect((await fetch(`${gate.sidecar.adminUrl}/cache`)).status).toBe(401);
+
+    const env = { SIDEGATE_ADMIN_TOKEN: token };
+    const command = (...args: string[]) =>
+      runCommand(['cache', ...args, '--admin', gate.sidecar.adminUrl], env);
+    const { out } = await command('report');
+    expect(out).toMatch(/test +test-model +2 +1 +1 .* live +switched on, whatever was judged/);
+    expect((await command('purge', '--tenant', 'test')).code).toBe(0);
+    expect(await status(reworded)).toBe('sidegate; fwd=uri-miss');
+    expect((await command('empty')).code).toBe(2);
+  });
+});
