@@ -24,6 +24,13 @@ const unauthenticated = {
   openai: 'authentication_error',
   anthropic: 'authentication_error',
 } as const;
+const overloaded = {
+  status: 503,
+  source: 'gateway',
+  retryable: true,
+  openai: 'api_error',
+  anthropic: 'overloaded_error',
+} as const;
 const upstream = { openai: 'api_error', anthropic: 'api_error' } as const;
 
 /** Every error by its code. */
@@ -314,43 +321,23 @@ export const catalogue = {
     hint: 'Wait for `Retry-After`; add a fallback target on another provider.',
   },
   draining: {
-    status: 503,
-    source: 'gateway',
-    retryable: true,
-    openai: 'api_error',
-    anthropic: 'overloaded_error',
+    ...overloaded,
     hint: 'Repeat the request: this process is shutting down.',
   },
   overloaded: {
-    status: 503,
-    source: 'gateway',
-    retryable: true,
-    openai: 'api_error',
-    anthropic: 'overloaded_error',
+    ...overloaded,
     hint: 'Send fewer requests at once, or raise `listen.inFlightMax`.',
   },
   callers_unknown: {
-    status: 503,
-    source: 'gateway',
-    retryable: true,
-    openai: 'api_error',
-    anthropic: 'overloaded_error',
+    ...overloaded,
     hint: 'Try again; the log says what the gateway cannot reach: the token issuer or its key store.',
   },
   batch_queue_full: {
-    status: 503,
-    source: 'gateway',
-    retryable: true,
-    openai: 'api_error',
-    anthropic: 'overloaded_error',
+    ...overloaded,
     hint: 'Wait for `Retry-After`, or raise `batch.queueMax` or `batch.queueMaxBytes`.',
   },
   batch_deadline: {
-    status: 503,
-    source: 'gateway',
-    retryable: true,
-    openai: 'api_error',
-    anthropic: 'overloaded_error',
+    ...overloaded,
     hint: 'Wait for `Retry-After`, or allow more time with `x-sidegate-timeout` (at most `batch.deadlineMs`).',
   },
   batch_expired: {

@@ -15,14 +15,10 @@ export const listen = z
     allowedHosts: z.array(z.string()).max(64).default([]).meta({
       description: 'Host names accepted in the `Host` header, besides localhost, 127.0.0.1 and [::1].',
     }),
-    allowedOrigins: z
-      .array(z.string())
-      .max(64)
-      .default([])
-      .meta({
-        description:
-          'Web origins whose pages may call, those of apps (`app://…`) and browser extensions included; all others are refused.',
-      }),
+    allowedOrigins: z.array(z.string()).max(64).default([]).meta({
+      description:
+        'Web origins whose pages may call, those of apps (`app://…`) and browser extensions included; all others are refused.',
+    }),
     bodyMaxBytes: bytes(256 * 1024 * 1024)
       .default(20 * 1024 * 1024)
       .meta({ description: 'Largest request body.' }),
