@@ -3,6 +3,7 @@ import type { Trail } from './attempt/trail.ts';
 import type { ErrorCode, Refusal } from './base/errors.ts';
 import type { Asked, Judging } from './cache/alike.ts';
 import type { CacheKey } from './cache/key.ts';
+import type { Place } from './cache/places.ts';
 import type { Counts } from './count/usage.ts';
 import { type Bill, bill, isStated, learn, nothingBilled } from './count/usage.ts';
 import { refusalReply } from './dialects/refusal.ts';
@@ -47,6 +48,8 @@ export class Passage implements Course {
   permit: Permit | null = null;
   claim: Claim | null = null;
   cacheKey: CacheKey | null = null;
+  /** Where a reply that is cached belongs; null: none is. */
+  place: Place | null = null;
   /** The question that the reply answers; null: nothing but the request itself. */
   asked: Asked | null = null;
   /** A stored reply that the provider's is compared with. */
@@ -167,7 +170,8 @@ export class Passage implements Course {
     const { cache } = this.stages;
     const fit = cacheable === true;
     if (this.judging !== null) cache.judge(this.judging, fit ? stored : null, nowMs);
-    if (fit && this.cacheKey !== null) cache.put(this.cacheKey, stored, nowMs, this.asked);
+    const { cacheKey: key, place } = this;
+    if (fit && key !== null && place !== null) cache.put(key, place, stored, nowMs, this.asked);
   }
 
   #settle(closing: Closing, billed: Bill, counts: Counts | null, nowMs: number): void {

@@ -84,6 +84,8 @@ export interface Telemetry {
   budgetsSaved(problem: string | null): void;
   /** The cache answered a question in other words, or judged an answer. */
   cacheQuestion(event: QuestionEvent): void;
+  /** News of a cache went to other pods, or came from one. */
+  cacheNews(event: 'sent' | 'adopted' | 'dropped' | 'refused'): void;
   /** From now on a tenant's questions to a route are answered in other words (true), or no longer. */
   cacheTrust(tenant: string, route: string, live: boolean): void;
   /** An unexpected exception: a bug in the gateway. */
@@ -119,6 +121,7 @@ export const silent: Telemetry = {
   tokenCount: nothing,
   budgetsSaved: nothing,
   cacheQuestion: nothing,
+  cacheNews: nothing,
   cacheTrust: nothing,
   defect: nothing,
 };

@@ -12,7 +12,7 @@ import { search } from '../native/search.ts';
 import { store } from '../native/store.ts';
 import type { StoreBounds } from '../store/replies.ts';
 import { agree, comparedBytesMax, spokenText } from './agree.ts';
-import { type CacheKey, type QuestionScope, questionScope } from './key.ts';
+import { type CacheKey, type QuestionScope, questionScope, scopeAt } from './key.ts';
 import { normalForm } from './normal.ts';
 import { isUsed, type Level, type Place, type Places } from './places.ts';
 import type { CacheSettings } from './settings.ts';
@@ -85,6 +85,17 @@ const boundsOf = (config: CacheSettings): StoreBounds => ({
 
 /** The number of a reply's question in the index: the same one whenever that reply is stored. */
 const entryOf = (key: CacheKey): number => hash('sha256', key, 'buffer').readUIntBE(0, 6);
+
+/** A question that another pod told of. */
+export const askedOf = (
+  place: Place,
+  { scope, text }: { readonly scope: string; readonly text: string },
+): Asked => ({
+  scope: scopeAt(place.epoch, scope),
+  text,
+  normal: normalForm(text),
+  place,
+});
 
 /** @param random from 0 up to 1 */
 export function createAlikeLevels(

@@ -8,12 +8,13 @@ import type { Exchange } from '../exchange/exchange.ts';
 import type { Identity } from '../exchange/identity.ts';
 import type { StoredReply } from '../exchange/reply.ts';
 import type { ModelRequest } from '../exchange/request.ts';
+import type { CacheNews, CachePeers } from '../exchange/shared-cache.ts';
 import type { PiiScope } from '../native/pii.ts';
 import { alone, createFlights, type Join, type Seen } from '../store/flights.ts';
 import { createReplyStore, type StoreBounds } from '../store/replies.ts';
-import { type Asked, createAlikeLevels, type Judging, type Near } from './alike.ts';
+import { type Asked, askedOf, createAlikeLevels, type Judging, type Near } from './alike.ts';
 import { createFeedback } from './feedback.ts';
-import { type CacheKey, type CacheScope, scopedKey } from './key.ts';
+import { type CacheKey, type CacheScope, keyAt, scopedKey, withoutEpoch } from './key.ts';
 import { createPlaces, isUsed, type Level, type Place, type PlaceView } from './places.ts';
 import type { CacheSettings } from './settings.ts';
 
@@ -41,13 +42,15 @@ export interface Cache {
   /** Looks for the reply to a question that asks the same. @param nowMs monotonic ms */
   near(asked: Asked, exchange: Exchange, nowMs: number): Near;
   /** Stores a reply, unless it is too large. @param nowMs monotonic ms @param asked its question; null: it has none */
-  put(key: CacheKey, reply: StoredReply, nowMs: number, asked?: Asked | null): void;
+  put(key: CacheKey, place: Place, reply: StoredReply, nowMs: number, asked: Asked | null): void;
   /** Judges what would have been served by the reply that was given. @param fresh null: none that could be stored */
   judge(judging: Judging, fresh: StoredReply | null, nowMs: number): void;
   /** A caller says whether the cached answer to a request of its tenant was right. @returns whether that request is known */
   feedback(tenant: string, requestId: string, right: boolean): boolean;
   /** Makes entries unreachable. Undefined: those of every tenant, or route. */
   purge(tenant: string | undefined, route: string | undefined): void;
+  /** Another pod's news. @param ageMs since they were told @param nowMs monotonic ms @returns whether they were adopted */
+  hear(news: CacheNews, ageMs: number, nowMs: number): boolean;
   /** Use and trust of each place. */
   places(): PlaceView[];
   /**
@@ -68,6 +71,8 @@ export interface CacheDeps {
   readonly telemetry: Pick<Telemetry, 'cacheQuestion' | 'cacheTrust'>;
   /** From 0 up to 1. */
   random(): number;
+  /** Told of what is stored, purged and judged. */
+  readonly peers: CachePeers;
 }
 
 /** @param recordedBytes bytes taken by streams in flight */
@@ -83,7 +88,7 @@ function count(place: Place, level: Level, { costNanoUsd }: StoredReply): void {
 }
 
 /** Creates an empty cache. */
-export function createCache(config: CacheSettings, { telemetry, random }: CacheDeps): Cache {
+export function createCache(config: CacheSettings, { telemetry, random, peers }: CacheDeps): Cache {
   let current = config;
   const store = createReplyStore(boundsOf(config, 0));
   const places = createPlaces(config);
@@ -98,10 +103,15 @@ export function createCache(config: CacheSettings, { telemetry, random }: CacheD
     late: () =>
       new Refusal('upstream_timeout', 'The identical request that this one waited for took too long.'),
   });
-  const note = (place: Place, right: boolean): void => {
-    telemetry.cacheQuestion(right ? 'right' : 'wrong');
+  const learn = (place: Place, right: boolean): void => {
     const live = places.judge(place, right);
     if (live !== null) telemetry.cacheTrust(place.tenant, place.route, live);
+  };
+  const note = (place: Place, right: boolean): void => {
+    const { tenant, route } = place;
+    telemetry.cacheQuestion(right ? 'right' : 'wrong');
+    learn(place, right);
+    peers.tell({ kind: 'judged', tenant, route, right });
   };
   return {
     place: places.of,
@@ -125,10 +135,13 @@ export function createCache(config: CacheSettings, { telemetry, random }: CacheD
       }
       return near;
     },
-    put(key, reply, nowMs, asked = null) {
+    put(key, place, reply, nowMs, asked) {
       if (reply.body.length > current.entryMaxBytes) return;
       store.put(key, reply, nowMs);
       if (asked !== null) levels.keep(asked, key, nowMs);
+      const question = asked && { scope: withoutEpoch(asked.scope), text: asked.text };
+      const { tenant, route } = place;
+      peers.tell({ kind: 'entry', tenant, route, key: withoutEpoch(key), question, reply });
     },
     judge(judging, fresh, nowMs) {
       const right = fresh === null ? false : levels.compare(judging, fresh, nowMs);
@@ -141,7 +154,28 @@ export function createCache(config: CacheSettings, { telemetry, random }: CacheD
       if (!right) levels.forget(served.entry);
       return true;
     },
-    purge: places.purge,
+    purge(tenant, route) {
+      places.purge(tenant, route);
+      peers.tell({ kind: 'purge', tenant: tenant ?? null, route: route ?? null });
+    },
+    hear(news, ageMs, nowMs) {
+      if (news.kind === 'purge') {
+        places.purge(news.tenant ?? undefined, news.route ?? undefined);
+        return true;
+      }
+      const place = places.of(news.tenant, news.route);
+      if (news.kind === 'judged') {
+        learn(place, news.right);
+        return true;
+      }
+      const { key: told, question, reply } = news;
+      const late = ageMs >= current.ttlSeconds * 1000;
+      if (late || !place.enabled || reply.body.length > current.entryMaxBytes) return false;
+      const key = keyAt(place.epoch, told);
+      store.put(key, reply, nowMs - ageMs);
+      if (question !== null) levels.keep(askedOf(place, question), key, nowMs - ageMs);
+      return true;
+    },
     places: places.view,
     share(key, exchange) {
       if (!current.singleFlight) return alone;

@@ -5,10 +5,10 @@ import type { Identity } from '../exchange/identity.ts';
 import type { ModelRequest } from '../exchange/request.ts';
 import type { Question } from '../native/question.ts';
 
-/** Names a request and its scope. Only `scopedKey` makes one, so nothing can read the cache without a scope. */
+/** Names a request and its scope. Only this file makes one, so nothing can read the cache without a scope. */
 export type CacheKey = string & { readonly scoped: unique symbol };
 
-/** Names all of a request but its question, and its scope. Only `questionScope` makes one. */
+/** Names all of a request but its question, and its scope. Only this file makes one. */
 export type QuestionScope = string & { readonly scoped: unique symbol };
 
 /** What separates cached replies besides caller and request. */
@@ -57,7 +57,7 @@ export function scopedKey(
 ): CacheKey {
   const { headers, endpoint } = exchange;
   const meaning = meaningOf(headers);
-  const who = `${identity.tenant}\0${shareUsers ? '' : (identity.user ?? '')}\0${scope.credential}\0${epoch}`;
+  const who = `${epoch}\0${identity.tenant}\0${shareUsers ? '' : (identity.user ?? '')}\0${scope.credential}`;
   // Two dialects have an endpoint of one name: rerank.
   const what = `${endpoint.dialect}\0${endpoint.name}\0${scope.routeVersion}\0${scope.policy}\0${meaning}${request.digest}`;
   return `${who}\0${what}` as CacheKey;
@@ -69,3 +69,12 @@ export function questionScope(key: CacheKey, request: ModelRequest, { rest }: Qu
   // A model in the path isn't part of the body.
   return `${outside}${request.model}\0${rest}` as QuestionScope;
 }
+
+/** A key or scope as other pods know it, which count epochs for themselves. */
+export const withoutEpoch = (key: CacheKey | QuestionScope): string => key.slice(key.indexOf('\0') + 1);
+
+/** A key that another pod told of. */
+export const keyAt = (epoch: number, told: string): CacheKey => `${epoch}\0${told}` as CacheKey;
+
+/** A question's scope that another pod told of. */
+export const scopeAt = (epoch: number, told: string): QuestionScope => `${epoch}\0${told}` as QuestionScope;

@@ -1,7 +1,7 @@
 /** Settings of the cache. */
 
 import { z } from 'zod';
-import { bytes, modelPattern, name } from '../base/settings.ts';
+import { bytes, modelPattern, name, secret } from '../base/settings.ts';
 
 /** What similar questions may be answered by. */
 export const semanticModes = ['off', 'shadow', 'auto', 'on'] as const;
@@ -68,6 +68,10 @@ export const cache = z
       .boolean()
       .default(false)
       .meta({ description: 'Share entries between the users of a tenant.' }),
+    secret: secret.min(16, { error: 'must have at least 16 characters' }).optional().meta({
+      description:
+        'Seals what pods tell each other of their caches over `sync.redis`: `${ENV}` or `file:/path`. Unset: each pod has its own cache.',
+    }),
     semantic,
     tenants: z
       .record(name, differing)

@@ -4,6 +4,7 @@ import { isPattern, presets } from '../dialects/presets.ts';
 import type { DialectName } from '../exchange/dialects.ts';
 import { checkAws } from './check-aws.ts';
 import { checkBatch } from './check-batch.ts';
+import { checkCache } from './check-cache.ts';
 import { checkGrant, checkIssuers } from './check-callers.ts';
 import { checkCatalog } from './check-catalog.ts';
 import { checkLimits } from './check-limits.ts';
@@ -46,6 +47,7 @@ export function checkDraft(draft: Draft, show: Show): { faults: Finding[]; warni
   checkResilience(draft, report);
   checkObserve(draft, report);
   checkScrub(draft, report);
+  checkCache(draft, report);
   return { faults, warnings };
 }
 

@@ -6,6 +6,7 @@ import { cancelRefusal, sleep } from '../base/cancellation.ts';
 import { Refusal } from '../base/errors.ts';
 import { takeTurn } from '../batch/turn.ts';
 import { type CacheKey, cacheControl } from '../cache/key.ts';
+import type { Place } from '../cache/places.ts';
 import { deliverRunning, deliverStored } from '../deliver/deliver.ts';
 import { credentialDigest } from '../exchange/credential.ts';
 import type { Exchange } from '../exchange/exchange.ts';
@@ -181,9 +182,10 @@ export function lookUp(
     passage.cacheUse = 'hit';
     return deliverStored(hit, 'hit', vault, passage);
   }
-  const answered = key === null ? null : alike(key, control, work, vault, passage);
+  const answered = key === null ? null : alike(key, place, control, work, vault, passage);
   if (answered !== null) return answered;
   passage.cacheKey = control.write ? key : null;
+  passage.place = place;
   passage.cacheUse = asked ? 'miss' : 'bypass';
   // A request with an idempotency key shares its reply by that; a batch request may wait for hours.
   const shares = asked && control.write && passage.claim === null && passage.priority === 'interactive';
@@ -199,15 +201,15 @@ export function lookUp(
 /** The reply to a question that asks the same in other words; null: none is served. */
 function alike(
   key: CacheKey,
+  place: Place,
   { read, write }: ReturnType<typeof cacheControl>,
-  { identity, request, plan, nowMs }: Work,
+  { request, nowMs }: Work,
   vault: Vault | null,
   passage: Passage,
 ): Reply | null {
   const { exchange, stages, policy } = passage;
   if (policy === null || !(read || write)) return null;
   const { cache } = stages;
-  const place = cache.place(identity.tenant, plan.pattern);
   const asked = cache.ask(key, exchange, request, policy.request, place);
   passage.asked = asked;
   if (asked === null || !read) return null;

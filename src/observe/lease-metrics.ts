@@ -1,6 +1,7 @@
 /** Metrics of what pods share over Redis: limits, idempotency keys and stored keys. */
 import type { Registry } from 'prom-client';
 import Gauge from 'prom-client/lib/gauge.js';
+import { type CacheNewsEvent, cacheNewsEvents } from '../exchange/shared-cache.ts';
 import { createTally } from './tally.ts';
 
 /** What is counted, as in base/telemetry.ts. */
@@ -12,6 +13,7 @@ export interface LeaseMetrics {
   leasesForeign(limits: number): void;
   keysShared(sent: number, adopted: number): void;
   claim(result: 'mine' | 'running' | 'stored' | 'alone'): void;
+  cacheNews(event: CacheNewsEvent): void;
 }
 
 /** Creates them. */
@@ -37,10 +39,17 @@ export function createLeaseMetrics(registry: Registry): LeaseMetrics {
     'Stored keys, made or revoked, that were sent to other pods and adopted from them.',
     ['direction'],
   );
+  const news = createTally(
+    registry,
+    'sidegate_cache_news_total',
+    'What pods tell each other of their caches: sent, adopted, dropped for want of room or Redis, refused as not ours.',
+    ['event'],
+  );
   // Series must exist from the start to be usable in alerts.
   for (const outcome of ['answered', 'failed']) calls.add(0, outcome);
   for (const outcome of ['answered', 'late']) asks.add(0, outcome);
   for (const result of ['mine', 'running', 'stored', 'alone']) claims.add(0, result);
+  for (const event of cacheNewsEvents) news.add(0, event);
   for (const direction of ['sent', 'adopted']) keys.add(0, direction);
   const registers = [registry];
   const up = new Gauge({
@@ -68,6 +77,7 @@ export function createLeaseMetrics(registry: Registry): LeaseMetrics {
       keys.add(adopted, 'adopted');
     },
     claim: (result) => claims.add(1, result),
+    cacheNews: (event) => news.add(1, event),
     leasesForeign: (count) => foreign.set(count),
   };
 }

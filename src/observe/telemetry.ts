@@ -128,6 +128,7 @@ export function createObserver(
         problem === null ? {} : { reason: problem },
       ),
     cacheQuestion: metrics.cacheQuestion,
+    cacheNews: metrics.cacheNews,
     cacheTrust: (tenant, route, live) =>
       say(log, live ? 'cacheTrusted' : 'cacheDistrusted', { tenant, route }),
     defect: (requestId, cause) =>

@@ -29,6 +29,7 @@ import { createRouteTable } from '../route/route.ts';
 import { createScrubPolicies } from '../scrub/policy.ts';
 import type { Stages } from '../stages.ts';
 import { openStore, type Store } from '../store/database.ts';
+import { type CacheSync, createCacheSync } from '../sync/cache-news.ts';
 import { type ClaimSync, createClaims } from '../sync/claims.ts';
 import { createHints, type Hints } from '../sync/hints.ts';
 import { createKeySync, type KeySync } from '../sync/keys.ts';
@@ -61,6 +62,7 @@ export interface Rooms {
   readonly hints: Hints;
   readonly leases: LeaseSync;
   readonly claims: ClaimSync;
+  readonly cacheSync: CacheSync;
   /** Null: no key is stored. */
   readonly keySync: KeySync | null;
   readonly callers: Callers;
@@ -123,7 +125,13 @@ export async function openRooms(
   const observer = createObserver(metrics, followers, log, form, world);
   const health = createHealthBook(clock);
   const estimator = createEstimator();
-  const cache = createCache(first.cache, { telemetry: observer, random });
+  const cacheSync = createCacheSync({
+    wallClock: world.wallClock,
+    random,
+    hear: (news, ageMs) => cache.hear(news, ageMs, clock()),
+    telemetry: observer,
+  });
+  const cache = createCache(first.cache, { telemetry: observer, random, peers: cacheSync });
   const upstreams = createUpstreams(world, observer);
   const batch = createBatch(first, estimator.tokens, { clock, telemetry: observer, health });
   const limiter = createLimiter(first, {
@@ -163,6 +171,7 @@ export async function openRooms(
     limiter,
     leases,
     claims,
+    cacheSync,
     keySync,
     hints: createHints({ health, provider: upstreams.provider, clock, random, telemetry: observer }),
     callers: createCallers(opened?.keys ?? null, { ...world, telemetry: observer }),
@@ -230,6 +239,7 @@ export async function composeStages(config: Config, rooms: Rooms): Promise<Stage
   rooms.leases.update(config.sync);
   rooms.keySync?.update(config.sync);
   rooms.claims.update(config.sync, config.replay.scope === 'shared');
+  rooms.cacheSync.update(config.sync, config.cache.secret);
   const { digestKey } = config.observe;
   return {
     config,

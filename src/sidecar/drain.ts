@@ -41,6 +41,7 @@ export async function release(rooms: Rooms, reloading: Promise<unknown>): Promis
   rooms.hints.close();
   await rooms.leases.close();
   rooms.claims.close();
+  rooms.cacheSync.close();
   rooms.keySync?.close();
   retryBudget.close(rooms.retryBudgetId);
   // An open simulator would keep the process alive.

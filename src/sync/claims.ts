@@ -6,6 +6,7 @@ import { askTimeoutMs } from '../exchange/lease.ts';
 import type { StoredReply } from '../exchange/reply.ts';
 import { schemaVersion } from './lease-call.ts';
 import { type RedisClient, redisClient } from './redis.ts';
+import { type ReplyHead, readReplyHead, replyHead } from './reply-wire.ts';
 import type { SyncConfig } from './settings.ts';
 import { within } from './within.ts';
 
@@ -118,34 +119,11 @@ export function createClaims({ clock, random, telemetry }: ClaimSyncDeps): Claim
 
 const runningText = (token: string, fingerprint: string): string => `r${token} ${fingerprint}`;
 
-/** A stored reply without its body, and whose it is. */
-interface Head extends Omit<StoredReply, 'body'> {
-  readonly fingerprint: string;
-}
-
-const isText = (value: unknown): value is string => typeof value === 'string';
-
-/** Null: it isn't one. */
-function headIn(text: string): Head | null {
-  const head: Partial<Head> = JSON.parse(text);
-  const { fingerprint, status, contentType, stream, target, dropped, costNanoUsd } = head;
-  const whole = isText(fingerprint) && isText(contentType) && isText(target) && typeof stream === 'boolean';
-  if (!whole || !Number.isInteger(status) || !Number.isFinite(costNanoUsd)) return null;
-  return dropped === undefined || isText(dropped) ? (head as Head) : null;
-}
-
-function storedBytes(fingerprint: string, { body, ...rest }: StoredReply): Buffer {
-  const { status, contentType, stream, target, dropped, costNanoUsd } = rest;
-  const head: Partial<Head> = {
-    fingerprint,
-    status,
-    contentType,
-    stream,
-    target,
-    costNanoUsd,
-    ...(dropped !== undefined && { dropped }),
-  };
-  return Buffer.concat([Buffer.from(`s${JSON.stringify(head)}\n`), body]);
+function storedBytes(fingerprint: string, reply: StoredReply): Buffer {
+  return Buffer.concat([
+    Buffer.from(`s${JSON.stringify({ fingerprint, ...replyHead(reply) })}\n`),
+    reply.body,
+  ]);
 }
 
 /** What another pod has written; null: nobody of ours has. */
@@ -159,10 +137,10 @@ function readClaim(found: unknown): Claimed | null {
   }
   if (found[0] !== 0x73 || end < 0) return null;
   try {
-    const head = headIn(text);
-    if (head === null) return null;
-    const { fingerprint, ...rest } = head;
-    return { kind: 'stored', fingerprint, reply: { ...rest, body: found.subarray(end + 1) } };
+    const { fingerprint, ...given }: Partial<ReplyHead & { fingerprint: string }> = JSON.parse(text);
+    const head = readReplyHead(given);
+    if (head === null || typeof fingerprint !== 'string') return null;
+    return { kind: 'stored', fingerprint, reply: { ...head, body: found.subarray(end + 1) } };
   } catch {
     return null;
   }

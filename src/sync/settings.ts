@@ -6,7 +6,7 @@ export const sync = z
   .strictObject({
     redis: z.string().min(1).optional().meta({
       description:
-        'URL of the Redis (7.0 or later) or Valkey that pods share, `redis://` or `rediss://`: limits, keys and hints. Unset: each pod is on its own.',
+        'URL of the Redis (7.0 or later) or Valkey that pods share, `redis://` or `rediss://`: limits, keys, hints and, with `cache.secret`, cached replies. Unset: each pod is on its own.',
       fromFile: true,
     }),
     mode: z.enum(['single', 'sentinel', 'cluster']).default('single').meta({

@@ -20,7 +20,7 @@ import {
 } from '../support/samples.ts';
 
 const createCache = (config: Config['cache']): Cache =>
-  createCacheWith(config, { telemetry: silent, random: () => 0.5 });
+  createCacheWith(config, { telemetry: silent, random: () => 0.5, peers: { tell: () => {} } });
 const settings = (cache: Partial<Config['cache']> = {}): Config['cache'] =>
   configSchema.parse({ cache }).cache;
 const policyOf = (email: 'tokenise' | 'off'): ScrubPolicy =>
@@ -155,7 +155,7 @@ describe('bounds', () => {
   const put = (cache: Cache, text: string, body: string, nowMs: number): CacheKey => {
     const key = keyOf(cache, { request: { text } });
     if (key === null) throw new Error('no key');
-    cache.put(key, sampleReply(body), nowMs);
+    cache.put(key, cache.place('acme', 'm'), sampleReply(body), nowMs, null);
     return key;
   };
 

@@ -192,13 +192,14 @@ describe.each(wires)('through the sidecar, $name', (wire) => {
   test("an entry contains no personal data, and a hit restores its reader's values", async () => {
     gate = await startGate([]);
     const kept: { key: string; body: string }[] = [];
-    const cache = createCache(configSchema.parse({}).cache, { telemetry: silent, random: Math.random });
+    const deps = { telemetry: silent, random: Math.random, peers: { tell: () => {} } };
+    const cache = createCache(configSchema.parse({}).cache, deps);
     const watched: Cache = {
       ...cache,
       key: cache.key,
-      put(key, reply, nowMs) {
+      put(key, place, reply, nowMs, asked) {
         kept.push({ key, body: reply.body.toString() });
-        cache.put(key, reply, nowMs);
+        cache.put(key, place, reply, nowMs, asked);
       },
     };
     const stages = stagesFor(gate, wire, watched);

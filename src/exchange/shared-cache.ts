@@ -1,0 +1,35 @@
+/**
+ * What pods tell each other of their caches: stage `cache` says and hears it, and `sync` carries it. Both know this file
+ * alone; the sidecar joins them.
+ */
+import type { StoredReply } from './reply.ts';
+
+/** News of a cache. `route`: its `model`. */
+export type CacheNews =
+  /** A reply was stored. */
+  | {
+      readonly kind: 'entry';
+      readonly tenant: string;
+      readonly route: string;
+      /** Names the request and its scope, but for the epoch, which each pod counts for itself. */
+      readonly key: string;
+      /** Null: nothing but the request itself leads to it. `scope`: as `key`, of all but the question. */
+      readonly question: { readonly scope: string; readonly text: string } | null;
+      readonly reply: StoredReply;
+    }
+  /** Entries were made unreachable; null: of every tenant, or route. */
+  | { readonly kind: 'purge'; readonly tenant: string | null; readonly route: string | null }
+  /** A would-be hit was judged. */
+  | { readonly kind: 'judged'; readonly tenant: string; readonly route: string; readonly right: boolean };
+
+/** The other pods. */
+export interface CachePeers {
+  /** Tells them, later, if they can be reached; never waits. */
+  tell(news: CacheNews): void;
+}
+
+/** What became of news: sent or adopted; dropped, since Redis or this pod can't take them; refused: not ours, or too old. */
+export const cacheNewsEvents = ['sent', 'adopted', 'dropped', 'refused'] as const;
+
+/** One of these. */
+export type CacheNewsEvent = (typeof cacheNewsEvents)[number];

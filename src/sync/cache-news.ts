@@ -1,0 +1,152 @@
+/**
+ * News of caches over a Redis stream: what is stored, purged or judged in one pod holds in all within a second, and a new
+ * pod begins with what the stream holds. No request waits for it; without Redis each pod has its own cache.
+ */
+import { randomBytes } from 'node:crypto';
+import { setImmediate as turn } from 'node:timers/promises';
+import type { CacheNews, CacheNewsEvent, CachePeers } from '../exchange/shared-cache.ts';
+import { keyOf, seal, unseal } from './cache-wire.ts';
+import { schemaVersion } from './lease-call.ts';
+import { type RedisClient, redisClient } from './redis.ts';
+import type { SyncConfig } from './settings.ts';
+
+/** Most news that the stream holds; older ones go. */
+const streamMax = 4096;
+/** Calls that Redis has not answered: beyond it nothing is sent. */
+const unansweredMax = 256;
+/** News of one read. */
+const readMax = 32;
+const blockMs = 1000;
+/** A pod reads again after a failure. */
+const pauseMs = 1000;
+/** News that were heard, by their ids: a copy of one is refused. */
+const heardMax = 2 * streamMax;
+
+/** News of other pods' caches. */
+export interface CacheSync extends CachePeers {
+  /** Adopts settings: connects elsewhere, or not at all. @param secret undefined: nothing is shared */
+  update(sync: SyncConfig, secret: string | undefined): void;
+  close(): void;
+}
+
+/** What it needs. */
+export interface CacheSyncDeps {
+  /** Ms since 1970. */
+  readonly wallClock: () => number;
+  /** 0 ≤ x < 1. */
+  readonly random: () => number;
+  /** Another pod's news. @param ageMs since they were told @returns whether they were adopted */
+  hear(news: CacheNews, ageMs: number): boolean;
+  readonly telemetry: { cacheNews(event: CacheNewsEvent): void };
+}
+
+/** A connection's state: everything that ends with its settings. */
+interface Link {
+  readonly name: string;
+  readonly key: Buffer;
+  out: RedisClient | null;
+  into: RedisClient | null;
+  closed: boolean;
+}
+
+/** An entry of a stream: its id, then names and values in turn. */
+type StreamEntry = readonly [Buffer, readonly Buffer[]];
+
+/** The entries of an answer about one stream: a map by RESP3, which the client flattens, or a list of pairs by RESP2. */
+function entriesIn(answer: unknown): readonly StreamEntry[] {
+  const [first, second] = (answer ?? []) as [unknown?, unknown?];
+  return ((Array.isArray(first) ? first[1] : second) ?? []) as readonly StreamEntry[];
+}
+
+/** Creates it, not connected yet. */
+export function createCacheSync({ wallClock, random, hear, telemetry }: CacheSyncDeps): CacheSync {
+  const me = randomBytes(12).toString('base64url');
+  const heard = new Set<string>();
+  let settings = '';
+  let link: Link | null = null;
+  let unanswered = 0;
+
+  const adopt = (bytes: unknown, key: Buffer): void => {
+    const told = Buffer.isBuffer(bytes) ? unseal(key, bytes) : null;
+    if (told === null || (told.from !== me && heard.has(told.id))) return telemetry.cacheNews('refused');
+    if (told.from === me) return;
+    heard.add(told.id);
+    const [oldest] = heard.size > heardMax ? heard : [];
+    if (oldest !== undefined) heard.delete(oldest);
+    // Clocks of two pods differ a little.
+    const ageMs = Math.max(0, wallClock() - told.atMs);
+    telemetry.cacheNews(hear(told.news, ageMs) ? 'adopted' : 'dropped');
+  };
+
+  /** Reads the stream from its beginning, and then what comes, until the link is closed. */
+  const follow = async (of: Link, into: RedisClient): Promise<void> => {
+    let last = '0-0';
+    while (!of.closed) {
+      try {
+        const count = String(readMax);
+        const args = ['COUNT', count, 'BLOCK', String(blockMs), 'STREAMS', of.name, last];
+        for (const [id, [, bytes]] of entriesIn(await into.callBuffer('XREAD', ...args))) {
+          last = id.toString();
+          adopt(bytes, of.key);
+        }
+        // Requests come between two reads, also while a new pod reads all there is.
+        await turn();
+      } catch {
+        // Redis can't be reached, or is another one now: what is wrong with it is said by the leases.
+        await new Promise((resolve) => setTimeout(resolve, pauseMs).unref());
+      }
+    }
+  };
+
+  const connect = async (sync: SyncConfig & { readonly redis: string }, of: Link): Promise<void> => {
+    const [out, into] = [await redisClient(sync, random), await redisClient(sync, random)];
+    if (of.closed) return;
+    [of.out, of.into] = [out, into];
+    for (const client of [out, into]) {
+      client.on('error', () => {});
+      await client.connect().catch(() => {});
+    }
+    void follow(of, into);
+  };
+  const close = (): void => {
+    if (link === null) return;
+    link.closed = true;
+    link.out?.disconnect();
+    link.into?.disconnect();
+    link = null;
+  };
+
+  return {
+    tell(news) {
+      if (link === null) return;
+      const { out, name, key } = link;
+      const sealed = unanswered < unansweredMax ? seal(key, news, me, wallClock()) : null;
+      if (out === null || sealed === null) return telemetry.cacheNews('dropped');
+      unanswered += 1;
+      out
+        .call('XADD', name, 'MAXLEN', '~', String(streamMax), '*', 'n', sealed)
+        .then(
+          () => telemetry.cacheNews('sent'),
+          () => telemetry.cacheNews('dropped'),
+        )
+        .finally(() => {
+          unanswered -= 1;
+        });
+    },
+    update(sync, secret) {
+      const { redis, prefix } = sync;
+      const next = redis === undefined || secret === undefined ? '' : JSON.stringify([sync, secret]);
+      if (next === settings) return;
+      settings = next;
+      close();
+      if (redis === undefined || secret === undefined) return;
+      const name = `${prefix}:${schemaVersion}:{0}:cache`;
+      link = { name, key: keyOf(secret, name), out: null, into: null, closed: false };
+      void connect({ ...sync, redis }, link).catch(() => {});
+    },
+    close() {
+      settings = '';
+      close();
+    },
+  };
+}

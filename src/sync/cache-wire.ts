@@ -1,0 +1,91 @@
+/**
+ * News of caches as they stand in Redis: sealed by AES-256-GCM with a key made of the deployment's secret, so that whoever
+ * reads Redis learns nothing, and whoever writes to it can't make a pod answer anything.
+ */
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+import type { CacheNews } from '../exchange/shared-cache.ts';
+import { type ReplyHead, readReplyHead, replyHead } from './reply-wire.ts';
+
+/** Raised when the format changes: pods of different versions then ignore each other's news. */
+const version = 1;
+const cipher = 'aes-256-gcm';
+const nonceBytes = 12;
+const tagBytes = 16;
+const noBody = Buffer.alloc(0);
+
+/** Larger news aren't sent, nor read, in bytes. */
+export const newsBytesMax = 256 * 1024;
+
+/** News with what is needed to judge them. */
+export interface Told {
+  readonly news: CacheNews;
+  /** Id of the process that tells. */
+  readonly from: string;
+  /** When it was told, wall-clock ms. */
+  readonly atMs: number;
+  /** Differs for any two. */
+  readonly id: string;
+}
+
+/** The key that a secret gives (RFC 5869). @param name of the stream: news of one are worth nothing in another */
+export const keyOf = (secret: string, name: string): Buffer =>
+  Buffer.from(hkdfSync('sha256', secret, name, 'sidegate cache', 32));
+
+/** Seals news; null: they are too large. */
+export function seal(key: Buffer, news: CacheNews, from: string, atMs: number): Buffer | null {
+  const body = news.kind === 'entry' ? news.reply.body : noBody;
+  if (body.length > newsBytesMax) return null;
+  const head = news.kind === 'entry' ? { ...news, reply: replyHead(news.reply) } : news;
+  const text = Buffer.from(`${JSON.stringify({ ...head, from, atMs })}\n`);
+  if (text.length + body.length > newsBytesMax) return null;
+  const nonce = randomBytes(nonceBytes);
+  const sealing = createCipheriv(cipher, key, nonce).setAAD(Buffer.of(version));
+  const sealed = [sealing.update(text), sealing.update(body), sealing.final()];
+  return Buffer.concat([Buffer.of(version), nonce, ...sealed, sealing.getAuthTag()]);
+}
+
+/** Opens what stands in Redis; null: it is malformed, forged, too large, or of another version. */
+export function unseal(key: Buffer, bytes: Buffer): Told | null {
+  const least = 1 + nonceBytes + tagBytes;
+  if (bytes[0] !== version || bytes.length < least || bytes.length > newsBytesMax + least) return null;
+  const nonce = bytes.subarray(1, 1 + nonceBytes);
+  try {
+    const opening = createDecipheriv(cipher, key, nonce).setAAD(bytes.subarray(0, 1));
+    opening.setAuthTag(bytes.subarray(bytes.length - tagBytes));
+    const sealed = bytes.subarray(1 + nonceBytes, bytes.length - tagBytes);
+    const plain = Buffer.concat([opening.update(sealed), opening.final()]);
+    const end = plain.indexOf('\n');
+    const { from, atMs, ...head } = JSON.parse(plain.toString('utf8', 0, end)) as Partial<Told & CacheNews>;
+    const news = readNews(head as Fields, plain.subarray(end + 1));
+    if (news === null || typeof from !== 'string' || typeof atMs !== 'number') return null;
+    return { news, from, atMs, id: nonce.toString('base64') };
+  } catch {
+    return null;
+  }
+}
+
+interface Fields {
+  readonly kind?: unknown;
+  readonly tenant?: unknown;
+  readonly route?: unknown;
+  readonly key?: unknown;
+  readonly question?: { readonly scope?: unknown; readonly text?: unknown } | null;
+  readonly reply?: Partial<ReplyHead>;
+  readonly right?: unknown;
+}
+
+function readNews(fields: Fields, body: Buffer): CacheNews | null {
+  const { kind, tenant, route, key, question, reply, right } = fields;
+  const isName = (value: unknown): value is string => typeof value === 'string';
+  if (kind === 'purge') {
+    const named = (tenant === null || isName(tenant)) && (route === null || isName(route));
+    return named ? { kind, tenant, route } : null;
+  }
+  if (!isName(tenant) || !isName(route)) return null;
+  if (kind === 'judged') return typeof right === 'boolean' ? { kind, tenant, route, right } : null;
+  const head = reply === undefined ? null : readReplyHead(reply);
+  if (kind !== 'entry' || !isName(key) || head === null || question === undefined) return null;
+  const { scope, text } = question ?? { scope: '', text: '' };
+  if (!isName(scope) || !isName(text)) return null;
+  return { kind, tenant, route, key, question: question && { scope, text }, reply: { ...head, body } };
+}
