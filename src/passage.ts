@@ -13,6 +13,7 @@ import type { Priority } from './exchange/priority.ts';
 import type { StoredReply, WholeReply } from './exchange/reply.ts';
 import type { ModelRequest } from './exchange/request.ts';
 import type { Permit } from './limit/permit.ts';
+import { observedLimitHeader } from './limit/report.ts';
 import { type Findings, noFindings } from './native/pii.ts';
 import { type CacheUse, type Course, createRecord, type Outcome } from './observe/record.ts';
 import type { ScrubPolicy } from './scrub/policy.ts';
@@ -90,11 +91,13 @@ export class Passage implements Course {
     return true;
   }
 
-  /** Codes of the refusals that observe mode only reported, comma-separated. */
+  /** Codes of the refusals that were only reported, comma-separated; `rate_limited` for all limits together. */
   get observed(): string {
     const first = this.identity?.observed ?? null;
-    if (first === null && this.#observed === null) return '';
-    return [...(first === null ? [] : [first]), ...(this.#observed ?? [])].join(',');
+    const limited = this.permit?.headers.includes(observedLimitHeader) === true;
+    if (first === null && this.#observed === null && !limited) return '';
+    const codes = [...(first === null ? [] : [first]), ...(this.#observed ?? [])];
+    return (limited ? [...codes, 'rate_limited'] : codes).join(',');
   }
 
   /** Closes the request with a refusal, and makes its reply. */

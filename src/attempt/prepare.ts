@@ -7,7 +7,7 @@ import { withoutForeign } from '../dialects/foreign.ts';
 import { dialects } from '../dialects/index.ts';
 import { type ReadRequest, readRequest, type Translated, translate } from '../dialects/translate.ts';
 import type { Destination, UpstreamRequest } from '../dialects/wire.ts';
-import { presentedKey } from '../exchange/credential.ts';
+import { isOwnKey, presentedKey } from '../exchange/credential.ts';
 import type { DialectName } from '../exchange/dialects.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { ModelRequest } from '../exchange/request.ts';
@@ -62,6 +62,11 @@ export class Preparation {
   }
 
   #written(target: Target): Prepared | Refusal {
+    if (target.provider.clientCredential && isOwnKey(presentedKey(this.#exchange.headers) ?? ''))
+      return new Refusal(
+        'wrong_key',
+        `${target.label} takes the app's own key, and this is one of Sidegate.`,
+      );
     const to = destinationOf(target, this.#exchange, this.#request);
     // A path of dots would leave the provider's base path.
     if (/^\.{1,2}$/.test(to.model)) return new Refusal('invalid_field', badModel, { param: 'model' });

@@ -28,7 +28,7 @@ const textOf = ({ target, outcome, status, error }: AttemptStep): string =>
     : `${target}: ${outcome}`;
 
 /** Outcomes of targets that the request or its limits rule out, which say nothing of the providers. */
-const ruledOut = ['unsupported_field', 'over_limit'];
+const ruledOut = ['unsupported_field', 'wrong_key', 'over_limit'];
 
 const noRetry = ['x-should-retry', 'false'];
 

@@ -4,12 +4,12 @@ import { hash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { Refusal } from '../base/errors.ts';
 import { matchesPattern } from '../base/pattern.ts';
-import { presentedKey } from '../exchange/credential.ts';
+import { isOwnKey, presentedKey } from '../exchange/credential.ts';
 import type { EndpointName } from '../exchange/endpoint.ts';
 import type { Identity } from '../exchange/identity.ts';
 import { type Caller, defaultUserHeader } from './caller.ts';
 import { anonymousIdentity, type Keyring } from './keyring.ts';
-import { keyPrefix, tagsMax, userPattern } from './names.ts';
+import { tagsMax, userPattern } from './names.ts';
 
 /** Longest credential that is digested, unless it is a token. */
 const keyMaxLength = 4096;
@@ -59,7 +59,8 @@ function passOrRefuse(refusal: Refusal, headers: IncomingHttpHeaders, keyring: K
   const identity = anonymous ?? anonymousIdentity(unidentifiedTenant);
   if (!observe) return withHeaders(identity, defaultUserHeader, headers);
   // Only a credential that can't be one of our keys may be sent to a provider.
-  const ownCredential = code === 'wrong_key' && presentedKey(headers)?.startsWith(keyPrefix) === false;
+  const presented = presentedKey(headers);
+  const ownCredential = code === 'wrong_key' && presented !== null && !isOwnKey(presented);
   return withHeaders(
     { ...identity, observed: open ? null : code, ownCredential },
     defaultUserHeader,

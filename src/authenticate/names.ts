@@ -2,9 +2,6 @@
 
 import { createHash } from 'node:crypto';
 
-/** Prefix of every key created here, so that scanners for leaked secrets can find it. */
-export const keyPrefix = 'sg-';
-
 /** Most tags of a key, a token or a request. */
 export const tagsMax = 16;
 

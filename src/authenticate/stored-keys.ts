@@ -3,9 +3,9 @@
  * revoked by another process stops working at once without any notification.
  */
 import { hash, randomBytes } from 'node:crypto';
+import { keyPrefix } from '../exchange/credential.ts';
 import type { Migrations, Store } from '../store/database.ts';
 import { type Caller, callerOf } from './caller.ts';
-import { keyPrefix } from './names.ts';
 import { type NewKey, newKeySchema } from './settings.ts';
 
 /** The database tables of stored keys. */

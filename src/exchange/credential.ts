@@ -2,6 +2,12 @@
 import { hash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 
+/** Prefix of every key that Sidegate creates, so that scanners for leaked secrets can find it. */
+export const keyPrefix = 'sg-';
+
+/** Whether a credential looks like a key of Sidegate, which no provider may see. */
+export const isOwnKey = (key: string): boolean => key.startsWith(keyPrefix);
+
 /** The caller's credential from `Authorization`, `x-api-key` or `x-goog-api-key`; null: none was sent. */
 export function presentedKey(headers: IncomingHttpHeaders): string | null {
   const sent = headers.authorization;

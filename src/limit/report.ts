@@ -4,6 +4,9 @@ import { type AskEntries, meterTold } from '../native/meters.ts';
 import type { Applied } from './applied.ts';
 import { addTokenHeaders, countsTokens, rateLimitHeaders } from './headers.ts';
 
+/** Names the limits that would have refused the request if they weren't only observed. */
+export const observedLimitHeader = 'x-sidegate-observed-limit';
+
 /**
  * Reports a decision's events, and returns the reply's headers: what is left of the limit and of the token limit closest
  * to exhaustion, and the names of limits that warn or would have refused.
@@ -63,5 +66,5 @@ function reportTold(
     observed.push(name);
   });
   if (soft.length > 0) headers.push('x-sidegate-soft-limit', [...new Set(soft)].join(', '));
-  if (observed.length > 0) headers.push('x-sidegate-observed-limit', [...new Set(observed)].join(', '));
+  if (observed.length > 0) headers.push(observedLimitHeader, [...new Set(observed)].join(', '));
 }

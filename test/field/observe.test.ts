@@ -1,0 +1,106 @@
+/** Observe mode counts as if it were enforced, and no provider sees a key of ours: issue 22, item 4. */
+import fc from 'fast-check';
+import { expect, onTestFinished, test } from 'vitest';
+import { Refusal } from '../../src/base/errors.ts';
+import { ask } from '../support/client.ts';
+import { granted, header, price, stage, used } from '../support/limit-stage.ts';
+import { openaiWire } from '../support/replies.ts';
+import { type ConfigInput, startTestSidecar } from '../support/sidecar.ts';
+import { answers, startUpstream } from '../support/upstream.ts';
+
+const limits = (mode: 'enforce' | 'observe'): ConfigInput => ({
+  mode,
+  limits: [
+    { name: 'requests', capacity: 4, refillPerSecond: 1 },
+    { name: 'tokens', unit: 'tokens', algorithm: 'sliding_window', capacity: 100, windowSeconds: 10 },
+    { name: 'at-once', unit: 'concurrency', capacity: 2 },
+    { name: 'pace', algorithm: 'leaky_bucket', capacity: 3, refillPerSecond: 2 },
+  ],
+  budgets: [{ name: 'budget', usd: 100_000e-9, window: 'hour' }],
+});
+
+/** One step: time passes, a request comes, and perhaps an earlier one ends. */
+const step = fc.record({
+  afterMs: fc.integer({ min: 0, max: 2000 }),
+  maxTokens: fc.integer({ min: 1, max: 60 }),
+  priced: fc.boolean(),
+  patienceMs: fc.integer({ min: 0, max: 2000 }),
+  ends: fc.boolean(),
+  usedTokens: fc.integer({ min: 0, max: 60 }),
+});
+
+test('item 4: what would have been refused is what is refused when enforced, and the meters stand alike', () => {
+  fc.assert(
+    fc.property(fc.array(step, { minLength: 1, maxLength: 40 }), (steps) => {
+      const [enforced, observed] = [stage(limits('enforce')), stage(limits('observe'))];
+      const open: [ReturnType<typeof granted>, ReturnType<typeof granted>][] = [];
+      for (const { afterMs, maxTokens, priced, patienceMs, ends, usedTokens } of steps) {
+        for (const { time } of [enforced, observed]) time.nowMs += afterMs;
+        const asked = {
+          request: { maxTokens },
+          prices: [priced ? price : null],
+          deadlineMs: enforced.time.nowMs + patienceMs,
+        };
+        const [first, second] = [enforced.admit(asked), granted(observed.admit(asked))];
+        const told = header(second.headers, 'x-sidegate-observed-limit');
+        expect(told !== undefined).toBe(first instanceof Refusal);
+        if (first instanceof Refusal) {
+          // Of all that would have refused, one is named by the refusal.
+          expect(told?.split(', ')).toContain(/"([^"]+)"/.exec(first.message)?.[1]);
+          second.settle(used(0, usedTokens), usedTokens * price.output);
+        } else open.push([first, second]);
+        const ended = ends ? open.shift() : undefined;
+        for (const permit of ended ?? []) permit.settle(used(0, usedTokens), usedTokens * price.output);
+        const [a, b] = [enforced.limiter.view(), observed.limiter.view()].map((views) =>
+          views.map(({ limit, used: amount }) => [limit, amount]).sort(),
+        );
+        expect(b).toEqual(a);
+      }
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test('item 4: the record says that limits would have refused', async () => {
+  const upstream = await startUpstream(answers(openaiWire, 'Good'));
+  const sidecar = await startTestSidecar({
+    mode: 'observe',
+    cache: { enabled: false },
+    providers: { p: { dialect: 'openai', baseUrl: upstream.baseUrl } },
+    routes: [{ model: '*', targets: [{ provider: 'p' }] }],
+    limits: [
+      { name: 'one', capacity: 1, refillPerSecond: 0.001 },
+      { name: 'two', unit: 'tokens', capacity: 1, refillPerSecond: 0.001 },
+    ],
+  });
+  onTestFinished(async () => {
+    await sidecar.stop();
+    await upstream.close();
+  });
+  const reply = await ask(sidecar.url, openaiWire.path, { body: openaiWire.request('hi') });
+  expect([reply.status, reply.headers['x-sidegate-observed-limit']]).toEqual([200, 'two']);
+  expect((await sidecar.recordWhere(() => true)).observed).toBe('rate_limited');
+});
+
+test('item 4: a key of ours is sent to no provider, even to one that takes the key of the app', async () => {
+  const upstream = await startUpstream(answers(openaiWire, 'Good'));
+  const sidecar = await startTestSidecar({
+    cache: { enabled: false },
+    authenticate: { anonymousTenant: 'acme' },
+    providers: { p: { dialect: 'openai', baseUrl: upstream.baseUrl, credential: 'client' } },
+    routes: [{ model: '*', targets: [{ provider: 'p' }] }],
+  });
+  onTestFinished(async () => {
+    await sidecar.stop();
+    await upstream.close();
+  });
+  const post = (headers: Record<string, string>) =>
+    ask(sidecar.url, openaiWire.path, { body: openaiWire.request('hi'), headers });
+  expect((await post({ authorization: 'Bearer sk-own' })).status).toBe(200);
+  for (const name of ['authorization', 'x-api-key', 'x-goog-api-key']) {
+    const refused = await post({ [name]: name === 'authorization' ? 'Bearer sg-key' : 'sg-key' });
+    expect(refused.status).toBe(401);
+    expect(refused.text).toContain("takes the app's own key, and this is one of Sidegate");
+  }
+  expect(upstream.calls).toHaveLength(1);
+});
