@@ -14,7 +14,7 @@ const onAlert: Readonly<Record<string, string>> = {
   SidegateKeyRests:
     "The provider refused a key (401, 403) or limits it (429). The log's line about it has the provider and the key's position in `apiKeys`, from 0. Replace a refused key; for a limited one, ask for more or add keys.",
   SidegateCertificate:
-    "No request is sent to that target. The request's page in the dashboard has the reason, such as `CERT_HAS_EXPIRED`. The provider has to renew it; if it is your own engine, you have to. An unknown issuer is made known with `NODE_EXTRA_CA_CERTS`.",
+    "No request is sent to that target. The request's page in the dashboard has the reason, such as `CERT_HAS_EXPIRED`. The provider has to renew it; if it is your own engine, you have to. An unknown issuer is named by `tls.ca` of the provider, or for all providers by `NODE_EXTRA_CA_CERTS`.",
   SidegateBudgetEndsSoon:
     '`sidegate limits` shows when its window ends. Raise the budget, or tell the team that requests will be refused.',
   SidegateBudgetEnds:

@@ -48,6 +48,7 @@ const causes: Readonly<Record<CallFailure, FallbackCause>> = {
   reset: 'outage',
   address_refused: 'outage',
   certificate: 'outage',
+  proxy: 'outage',
   first_token_timeout: 'timeout',
   reply_timeout: 'timeout',
   idle_timeout: 'timeout',

@@ -1,5 +1,6 @@
 /** Tells the causes of a failed connection apart, by the codes of Node, OpenSSL and undici. */
 import { addressCode } from '../upstream/addresses.ts';
+import { proxyPrefix } from '../upstream/tunnel.ts';
 
 /** Why a connection failed. */
 export type NetworkFailure =
@@ -13,6 +14,8 @@ export type NetworkFailure =
   | 'certificate'
   /** TLS failed otherwise: no protocol in common, no TLS at all, or it wants a client certificate. */
   | 'tls'
+  /** The proxy in between can't be reached, or opens no connection to it. */
+  | 'proxy'
   /** The connection broke. */
   | 'reset';
 
@@ -47,8 +50,10 @@ const plainCode = /^[A-Z][A-Z0-9_]{1,60}$/;
 
 /** Why a connection failed, and the code that says so; an empty code: none. */
 export function networkFailure(error: Error): { failure: NetworkFailure | 'malformed'; code: string } {
-  const said = 'code' in error ? String(error.code) : '';
+  // OpenSSL has a code `ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE`.
+  const said = 'code' in error ? String(error.code).replaceAll('/', '_') : '';
   const code = plainCode.test(said) ? said : '';
+  if (code.startsWith(proxyPrefix)) return { failure: 'proxy', code };
   const known = failures[code] ?? failures[error.name];
   if (known !== undefined) return { failure: known, code };
   if (certificateCodes.test(code)) return { failure: 'certificate', code };
@@ -60,8 +65,10 @@ const advices: Readonly<Partial<Record<string, string>>> = {
   dns: 'The host name could not be resolved: check baseUrl, and the DNS of this machine.',
   address_refused: 'The address is not one of a provider: if it is yours, name it in allowedAddresses.',
   certificate:
-    'The certificate is not trusted: check baseUrl; a private CA is made known by NODE_EXTRA_CA_CERTS.',
-  tls: 'TLS could not be agreed on: check baseUrl, its scheme and its port.',
+    "The certificate is not trusted: check baseUrl; a private CA is named by the provider's tls.ca, or by NODE_EXTRA_CA_CERTS for all.",
+  tls: "TLS could not be agreed on: check baseUrl, its scheme and its port, and the provider's tls.cert if it wants a client certificate.",
+  proxy:
+    "The HTTP proxy gave no connection: check the provider's proxy, or HTTPS_PROXY and NO_PROXY, and what the proxy lets through.",
 };
 
 /** What an operator can do about an outcome; undefined: it is nothing that the configuration could mend. */

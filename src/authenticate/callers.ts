@@ -1,5 +1,6 @@
 /** What stage authenticate keeps across reloads: stored keys and the issuers' public keys. */
 
+import type { Variables } from '../base/proxy.ts';
 import type { Telemetry } from '../base/telemetry.ts';
 import type { Issuers } from './issuers.ts';
 import { createKeyring, type Keyring } from './keyring.ts';
@@ -27,6 +28,8 @@ export interface CallersWorld {
   readonly clock: () => number;
   /** Ms since 1970. */
   readonly wallClock: () => number;
+  /** Where a proxy for the issuers is named. */
+  readonly env: Variables;
   /** 0 ≤ x < 1. */
   readonly random: () => number;
   readonly telemetry: Pick<Telemetry, 'issuerKeys'>;

@@ -3,9 +3,10 @@
  * is down.
  */
 import type { IncomingMessage } from 'node:http';
-import { get as getSecure } from 'node:https';
+import { get as getSecure, Agent as SecureAgent } from 'node:https';
 import { type CryptoKey, createLocalJWKSet, type JWK, type JWSHeaderParameters } from 'jose';
-import { get as getPlain } from '../base/node-http.ts';
+import { get as getPlain, Agent as PlainAgent } from '../base/node-http.ts';
+import { agentProxy, proxyOf, type Variables } from '../base/proxy.ts';
 import type { Telemetry } from '../base/telemetry.ts';
 import type { IssuerConfig } from './settings.ts';
 
@@ -20,10 +21,12 @@ export interface KeySet {
   close(): void;
 }
 
-/** Clocks, randomness, and where fetches are reported. */
+/** Clocks, randomness, the environment, and where fetches are reported. */
 export interface KeySetWorld {
   /** Monotonic ms. */
   readonly clock: () => number;
+  /** Where the proxy is named. */
+  readonly env: Variables;
   /** 0 ≤ x < 1; spreads the fetches of a fleet. */
   readonly random: () => number;
   readonly telemetry: Pick<Telemetry, 'issuerKeys'>;
@@ -43,7 +46,7 @@ const publicFields = ['kty', 'kid', 'use', 'alg', 'key_ops', 'n', 'e', 'crv', 'x
 const publicKinds = new Set(['RSA', 'EC', 'OKP']);
 
 /** Fetches at once, and repeatedly until closed. Never keeps the process alive. */
-export function createKeySet(config: IssuerConfig, { clock, random, telemetry }: KeySetWorld): KeySet {
+export function createKeySet(config: IssuerConfig, { clock, random, telemetry, env }: KeySetWorld): KeySet {
   type Local = ReturnType<typeof createLocalJWKSet>;
   let local: Local | null = null;
   let underWay: Promise<void> | null = null;
@@ -58,7 +61,7 @@ export function createKeySet(config: IssuerConfig, { clock, random, telemetry }:
     beganMs = clock();
     let problem: string | null = null;
     try {
-      local = createLocalJWKSet({ keys: await fetchKeys(config, closing.signal) });
+      local = createLocalJWKSet({ keys: await fetchKeys(config, closing.signal, env) });
       failures = 0;
     } catch (cause) {
       failures++;
@@ -146,18 +149,18 @@ function wait<T>(ms: number, value: T): { over: Promise<T>; cancel<R>(result: R)
 }
 
 /** Fetches the public keys, from the URL in the issuer's metadata if none is configured. @throws with a reason */
-async function fetchKeys(config: IssuerConfig, closing: AbortSignal): Promise<JWK[]> {
+async function fetchKeys(config: IssuerConfig, closing: AbortSignal, env: Variables): Promise<JWK[]> {
   let url = config.jwksUrl;
   if (url === undefined) {
     // OpenID Connect Discovery 1.0, section 4: the metadata must name the issuer it was requested from.
     const where = `${config.issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
-    const { issuer, jwks_uri } = (await fetchJson(where, closing)) as Record<string, unknown>;
+    const { issuer, jwks_uri } = (await fetchJson(where, closing, env)) as Record<string, unknown>;
     if (issuer !== config.issuer) throw new Error('its metadata names another issuer');
     if (typeof jwks_uri !== 'string' || !/^https?:\/\//.test(jwks_uri) || !URL.canParse(jwks_uri))
       throw new Error('its metadata names no jwks_uri');
     url = jwks_uri;
   }
-  const { keys } = (await fetchJson(url, closing)) as Record<string, unknown>;
+  const { keys } = (await fetchJson(url, closing, env)) as Record<string, unknown>;
   if (!Array.isArray(keys)) throw new Error('its response contains no list of keys');
   const usable = keys.slice(0, keysMax).flatMap((key): JWK[] => {
     if (typeof key !== 'object' || key === null || !publicKinds.has(key.kty)) return [];
@@ -172,11 +175,14 @@ async function fetchKeys(config: IssuerConfig, closing: AbortSignal): Promise<JW
  * Fetches one JSON object of limited size; follows no redirects.
  * @throws with a reason that quotes nothing of the response
  */
-function fetchJson(url: string, closing: AbortSignal): Promise<object> {
+function fetchJson(url: string, closing: AbortSignal, env: Variables): Promise<object> {
   return new Promise((resolve, reject) => {
-    const get = url.startsWith('https:') ? getSecure : getPlain;
+    const secure = url.startsWith('https:');
+    const proxy = proxyOf(url, env);
+    const agent = proxy === null ? false : new (secure ? SecureAgent : PlainAgent)(agentProxy(proxy));
+    const get = secure ? getSecure : getPlain;
     const signal = AbortSignal.any([closing, AbortSignal.timeout(fetchTimeoutMs)]);
-    const options = { headers: { accept: 'application/json' }, signal, agent: false } as const;
+    const options = { headers: { accept: 'application/json' }, signal, agent } as const;
     const request = get(url, options, (answer: IncomingMessage) => {
       const chunks: Buffer[] = [];
       let bytes = 0;

@@ -1,11 +1,13 @@
-/** What a sidecar takes from the world around it: clocks, randomness and threads, replaceable in tests. */
+/** What a sidecar takes from the world around it: clocks, randomness, threads and the environment, replaceable in tests. */
 import type { EventEmitter } from 'node:events';
 import { Worker } from 'node:worker_threads';
+
+import type { Variables } from './proxy.ts';
 
 /** A worker thread, as far as it is used here. */
 export type Thread = Pick<Worker, 'postMessage' | 'terminate' | 'unref'> & EventEmitter;
 
-/** Clocks, randomness and threads. */
+/** Clocks, randomness, threads and the environment. */
 export interface World {
   /** Monotonic ms. */
   readonly clock: () => number;
@@ -15,6 +17,8 @@ export interface World {
   readonly random: () => number;
   /** Starts a worker thread. */
   readonly startThread: (script: URL) => Thread;
+  /** Variables of the environment. */
+  readonly env: Variables;
   /** Whether people read the log at a terminal. */
   readonly terminal: boolean;
 }
@@ -25,5 +29,6 @@ export const realWorld: World = {
   wallClock: Date.now,
   random: Math.random,
   startThread: (script) => new Worker(script),
+  env: process.env,
   terminal: false,
 };

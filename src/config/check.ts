@@ -8,6 +8,7 @@ import { checkCache } from './check-cache.ts';
 import { checkGrant, checkIssuers } from './check-callers.ts';
 import { checkCatalog } from './check-catalog.ts';
 import { checkLimits } from './check-limits.ts';
+import { checkReach } from './check-reach.ts';
 import { checkKeysOf, checkResilience } from './check-resilience.ts';
 import { checkRoutes } from './check-routes.ts';
 import { checkScrub } from './check-scrub.ts';
@@ -144,6 +145,7 @@ function checkProviders(draft: Draft, report: Report): void {
   for (const [name, provider] of providers) {
     if (provider === undefined) continue;
     checkOrigin(['providers', name], provider, report);
+    checkReach(['providers', name], provider, report);
     checkCredential(['providers', name], provider, draft, report);
     checkAws(['providers', name], provider, dialectOf(provider), presetOf(provider), report);
     checkHeaders(['providers', name, 'headers'], provider, report);

@@ -12,6 +12,7 @@ import symbols from 'undici/lib/core/symbols.js';
 import Client from 'undici/lib/dispatcher/client.js';
 import Pool from 'undici/lib/dispatcher/pool.js';
 import { type AddressCheck, addressCode } from './addresses.ts';
+import { createTunnel } from './tunnel.ts';
 
 /** Sends requests to one provider. */
 export interface Connections {
@@ -21,11 +22,33 @@ export interface Connections {
   close(): Promise<void>;
 }
 
+/** How a provider is reached. */
+export interface Reach {
+  /** URL of an HTTP proxy; null: directly. */
+  readonly proxy: string | null;
+  /** For TLS, all in PEM; undefined: what Node uses. */
+  readonly tls: TlsFiles | undefined;
+}
+
+/** What a provider's certificate is checked by, and the gateway's own certificate, all in PEM. */
+export interface TlsFiles {
+  readonly ca?: string | undefined;
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+}
+
+const directly: Reach = { proxy: null, tls: undefined };
+
 /** No connection is opened before the first request. @param timeoutMs for TCP and TLS */
-export function openConnections(origin: string, timeoutMs: number, isAllowed: AddressCheck): Connections {
+export function openConnections(
+  origin: string,
+  timeoutMs: number,
+  isAllowed: AddressCheck,
+  reach: Reach = directly,
+): Connections {
   const options = {
     pipelining: 1,
-    connect: createConnector(timeoutMs, isAllowed),
+    connect: createConnector(timeoutMs, isAllowed, reach),
     // `attempt` owns all timeouts.
     headersTimeout: 0,
     bodyTimeout: 0,
@@ -82,17 +105,34 @@ export const isReused = (error: Error): boolean => reused.has(error);
 
 type Connector = ReturnType<typeof buildConnector>;
 
-/** A connector that refuses addresses, whether they are written in the URL or a name resolves to them. */
-function createConnector(timeoutMs: number, isAllowed: AddressCheck): Connector {
-  const connect = buildConnector({ timeout: timeoutMs, lookup: guarded(isAllowed) } as never);
+/**
+ * A connector that refuses addresses, whether they are written in the URL or a name resolves to them. A proxy looks
+ * names up by itself.
+ */
+function createConnector(timeoutMs: number, isAllowed: AddressCheck, { proxy, tls = {} }: Reach): Connector {
+  const { ca, cert, key } = tls;
+  const secure = {
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+  };
+  const connect = buildConnector({ timeout: timeoutMs, lookup: guarded(isAllowed), ...secure } as never);
+  const tunnel = proxy === null ? null : createTunnel(proxy, timeoutMs);
   return (options, callback) => {
     const host = options.hostname.replace(/^\[(.*)\]$/, '$1');
     // An address is never looked up.
     if (isIP(host) !== 0 && !isAllowed(host)) return queueMicrotask(() => callback(refusal(host), null));
-    connect(options, (error, socket) => {
+    const opened: typeof callback = (error, socket) => {
       if (error !== null) return callback(error, null);
       watch(socket);
       callback(null, socket);
+    };
+    if (tunnel === null) return connect(options, opened);
+    const secured = options.protocol === 'https:';
+    tunnel(`${options.hostname}:${options.port || (secured ? 443 : 80)}`, (error, socket) => {
+      if (error !== null || socket === null) return callback(error ?? new Error('no socket'), null);
+      if (secured) connect({ ...options, httpSocket: socket }, opened);
+      else opened(null, socket);
     });
   };
 }

@@ -1,7 +1,9 @@
 /** Probes one engine in the background for its health and load. No request ever waits for it. */
 import * as https from 'node:https';
 import * as http from '../base/node-http.ts';
+import { agentProxy } from '../base/proxy.ts';
 import { engineKinds } from '../catalog/engines.ts';
+import type { Reach } from './connect.ts';
 import { isDown } from './engine.ts';
 import { readGauges } from './metrics-text.ts';
 import type { Engine } from './target.ts';
@@ -12,6 +14,7 @@ export interface ProbeDeps {
   readonly clock: () => number;
   /** 0 ≤ x < 1, for jitter. */
   readonly random: () => number;
+  readonly reach: Reach;
   /** Called when the engine goes down and when it is back up. */
   readonly onChange: (down: boolean) => void;
 }
@@ -44,7 +47,8 @@ export function startProbe(
   const kind = engineKinds[engine.kind];
   // A separate connection: that all of the provider's are busy is no sign of bad health.
   const web = protocol === 'https:' ? https : http;
-  const agent = new web.Agent({ keepAlive: true, maxSockets: 1 });
+  const { proxy, tls } = deps.reach;
+  const agent = new web.Agent({ ...tls, ...agentProxy(proxy), keepAlive: true, maxSockets: 1 });
   const named: Record<string, string> = {};
   for (let i = 0; i + 1 < headers.length; i += 2) named[headers[i] ?? ''] = headers[i + 1] ?? '';
   let timer: NodeJS.Timeout | null = null;

@@ -1,10 +1,11 @@
 /** Creates a provider from its configuration: its address, credentials and connection pool. */
+import { proxyOf, type Variables } from '../base/proxy.ts';
 import { defaultProbe } from '../catalog/engines.ts';
 import { defaultRegion, endpointIn, regionOf } from '../dialects/bedrock/region.ts';
 import { dialects } from '../dialects/index.ts';
 import { presets } from '../dialects/presets.ts';
 import { createAddressCheck } from './addresses.ts';
-import { openConnections } from './connect.ts';
+import { openConnections, type Reach } from './connect.ts';
 import { createCredential } from './credential.ts';
 import type { TokenKeeper } from './credentials/keeper.ts';
 import type { Signer } from './credentials/signer.ts';
@@ -16,6 +17,7 @@ import type { Credential, Provider } from './target.ts';
  * @param simulatorUrl base URL of the embedded simulator, for providers with its presets; null: not simulated
  * @param tokens supplies a bearer token that expires; null: the credential is fixed
  * @param signers credentials that sign each request
+ * @param env where `HTTPS_PROXY` and its like are looked up
  * @throws when neither the configuration nor its preset sets a base URL and a dialect
  */
 export function createProvider(
@@ -25,6 +27,7 @@ export function createProvider(
   simulatorUrl: string | null,
   tokens: TokenKeeper | null = null,
   signers: readonly Signer[] = [],
+  env: Variables = {},
 ): Provider {
   const preset = config.preset === undefined ? undefined : presets[config.preset];
   const baseUrl = config.baseUrl ?? ownUrl(preset?.baseUrl, config.region) ?? simulatorUrl;
@@ -59,7 +62,12 @@ export function createProvider(
     quirks,
     files: config.files ?? null,
     simulated: preset?.baseUrl === null,
-    pool: openConnections(origin, policy.connectTimeoutMs, createAddressCheck(config.allowedAddresses ?? [])),
+    pool: openConnections(
+      origin,
+      policy.connectTimeoutMs,
+      createAddressCheck(config.allowedAddresses ?? []),
+      reachOf(baseUrl, config, env),
+    ),
     load: { inFlight: 0, inFlightMax: policy.connectionsMax ?? null },
     engine: config.engine === undefined ? null : createEngine(config.engine, config.probe ?? defaultProbe),
     withClientCredential: () => asClient,
@@ -70,6 +78,16 @@ export function createProvider(
     clientCredential: true,
   };
   return provider;
+}
+
+/** How a provider is reached: by its own settings, or as the environment says. */
+export function reachOf(
+  baseUrl: string,
+  { proxy, tls }: Pick<ProviderConfig, 'proxy' | 'tls'>,
+  env: Variables,
+): Reach {
+  if (proxy !== undefined) return { proxy: proxy === 'none' ? null : proxy, tls };
+  return { proxy: proxyOf(baseUrl, env), tls };
 }
 
 /** The preset's base URL, in the configured region. */

@@ -197,6 +197,27 @@ export const provider = z.strictObject({
       'Self-hosted engine behind it, watched by health probes; `generic`: any other. Unset: a hosted API.',
   }),
   probe: probe.optional(),
+  proxy: secret.optional().meta({
+    description:
+      'HTTP proxy to reach it through, as `http://proxy.internal:3128`; `none`: none. Unset: as `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` say.',
+    fromFile: true,
+  }),
+  tls: z
+    .strictObject({
+      ca: secret.optional().meta({
+        description:
+          'Certificates in PEM that it is trusted by, such as `file:/etc/ca.pem`. Unset: the usual ones.',
+        fromFile: true,
+      }),
+      cert: secret.optional().meta({
+        description: 'Client certificate in PEM, with those that it was issued by; needs `key`.',
+        fromFile: true,
+      }),
+      key: secret
+        .optional()
+        .meta({ description: 'Private key of the client certificate, in PEM.', fromFile: true }),
+    })
+    .optional(),
   price: z.enum(['free']).optional().meta({
     description:
       '`free`: its models cost nothing, as on an own engine; `catalog.models` goes before it. Unset: as the price tables say.',

@@ -4,7 +4,7 @@ import type { Telemetry } from '../base/telemetry.ts';
 import type { World } from '../base/world.ts';
 import { nameOf, type TokenKeeper } from './credentials/keeper.ts';
 import { openSigners } from './credentials/open.ts';
-import { createProvider } from './provider.ts';
+import { createProvider, reachOf } from './provider.ts';
 import type { ProviderConfig, UpstreamConfig } from './settings.ts';
 import type { Engine, Provider } from './target.ts';
 
@@ -51,7 +51,15 @@ export function createUpstreams(world: World, telemetry: Telemetry): Upstreams {
     const { wallClock } = world;
     const tokens = await platformTokens(settings.credential, name, telemetry, wallClock);
     const signers = await openSigners(name, settings, telemetry, wallClock);
-    const provider = createProvider(name, settings, config.attempt, simulator?.url ?? null, tokens, signers);
+    const provider = createProvider(
+      name,
+      settings,
+      config.attempt,
+      simulator?.url ?? null,
+      tokens,
+      signers,
+      world.env,
+    );
     const { engine, baseUrl, credentials } = provider;
     // Loaded only if needed, since it loads HTTPS.
     const probe =
@@ -59,6 +67,7 @@ export function createUpstreams(world: World, telemetry: Telemetry): Upstreams {
         ? null
         : (await import('./probe.ts')).startProbe(engine, baseUrl, credentials[0]?.headers ?? [], {
             ...world,
+            reach: reachOf(baseUrl, settings, world.env),
             onChange: (down) => telemetry.engine(name, down),
           });
     return {

@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { parseConfig } from '../../src/config/load.ts';
 import { presets } from '../../src/dialects/presets.ts';
+import { createAuthority } from '../support/certificates.ts';
 import { readDocument, readDocuments, root } from '../support/documents.ts';
 
 const folder = fileURLToPath(root);
@@ -249,9 +250,17 @@ describe('YAML', () => {
     Object.values(presets).map(({ credentialEnv }) => [credentialEnv ?? '', 'k']),
   );
 
+  const authority = createAuthority();
+  const { cert, key } = authority.issue('client');
+  /** What the files are that examples name, of certificates. */
+  const pemOf = (file: string): string | undefined => {
+    if (file.endsWith('.key')) return key;
+    return file.endsWith('client.pem') ? cert : file.endsWith('.pem') ? authority.cert : undefined;
+  };
+
   test.each(named('yaml'))('%s', (_, text) => {
     const whole = stringify({ ...base, ...parse(text) });
-    const { ok, warnings, ...rest } = parseConfig(whole, keys, () => '');
+    const { ok, warnings, ...rest } = parseConfig(whole, keys, (file) => pemOf(file) ?? '');
     expect({ faults: 'faults' in rest ? rest.faults : [], warnings }).toEqual({ faults: [], warnings: [] });
     expect(ok).toBe(true);
   });

@@ -64,6 +64,7 @@ describe('probes', () => {
     const running = startProbe(engine, baseUrl, ['authorization', 'Bearer k'], {
       clock: () => 1234,
       random: () => 0.5,
+      reach: { proxy: null, tls: undefined },
       onChange: (down) => void changes.push(down),
     });
     onTestFinished(() => running.stop());
@@ -165,6 +166,7 @@ describe('the simulator', () => {
     const watched = startProbe(engine, `${url}/v1`, [], {
       clock: () => 1,
       random: () => 0,
+      reach: { proxy: null, tls: undefined },
       onChange: () => {},
     });
     onTestFinished(() => watched.stop());

@@ -116,7 +116,6 @@ impl Meters {
             let observed = flags as u32 & ask::OBSERVED != 0;
             let wait_ms = match meter.ask(cost, Span { window, left_ms }, alone, now_ms) {
                 Decision::Go(ms) if ms <= delay_max_ms => {
-                    // What is only observed doesn't make anybody wait.
                     delay_ms = if observed { delay_ms } else { delay_ms.max(ms) };
                     continue;
                 }
@@ -303,20 +302,9 @@ mod tests {
         let mut late = entry(id, 1.0, 0);
         assert_eq!(meters.admit(&mut late, 4000.0, 0.0), Ok(-1.0));
         assert_eq!(late[1], 1000.0);
+        let mut seen = entry(id, 1.0, ask::OBSERVED);
+        assert_eq!((meters.admit(&mut seen, 4000.0, 0.0), seen[4]), (Ok(0.0), 12.0));
         assert_eq!(meters.admit(&mut entry(id, 1.0, 0), 5000.0, 0.0), Ok(5000.0));
-    }
-
-    #[test]
-    fn an_observed_delay_is_not_waited_for_and_too_long_a_one_would_refuse() {
-        let mut meters = Meters::new();
-        let id = open(&mut meters, Algorithm::LeakyBucket, 10.0);
-        assert_eq!(meters.admit(&mut entry(id, 5.0, 0), 1000.0, 0.0), Ok(0.0));
-        let mut soon = entry(id, 1.0, ask::OBSERVED);
-        assert_eq!(meters.admit(&mut soon, 5000.0, 0.0), Ok(0.0));
-        assert_eq!(soon[4] as u32 & told::WOULD_REFUSE, 0);
-        let mut late = entry(id, 1.0, ask::OBSERVED);
-        assert_eq!(meters.admit(&mut late, 4000.0, 0.0), Ok(0.0));
-        assert_eq!(late[4] as u32, told::WOULD_REFUSE | told::NOT_TAKEN);
     }
 
     #[test]
