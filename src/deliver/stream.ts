@@ -253,5 +253,7 @@ export async function* followRecording(
  */
 export function mayCache(facts: ReplyFacts, isText: boolean): boolean {
   if (facts.error || facts.tool || facts.refused) return false;
-  return facts.finish === 'stop' || (!isText && facts.finish === 'none');
+  // An empty answer answers nothing.
+  if (isText) return facts.finish === 'stop' && facts.textBytes > 0;
+  return facts.finish === 'stop' || facts.finish === 'none';
 }

@@ -158,15 +158,18 @@ describe.each(wires)('through the sidecar, $name', (wire) => {
     ['a tool call by its reason', patched(ends('tool_calls', 'tool_use'))],
     ['a tool call by its content', patched(says('tool_calls', [tool]))],
     ['an error in a good status', patched((reply) => Object.assign(reply, { error: { message: 'no' } }))],
+    ['an empty answer', answers(wire, '')],
     ['a refused request', refuses(wire.error(400, 'no'))],
     ['a failure', refuses(wire.error(500, 'no'))],
   ];
   if (openai) plain.push(['a refusal by its text', patched(says('refusal', 'I will not.'))]);
   const begun = wire.opening + wire.text('a');
+  const opened = wire.opening;
   const streamed: [string, Script][] = [
     ['a stream cut by its length', streams(begun, wire.finish('length'), wire.end)],
     ['a stream with a tool call', streams(begun, wire.toolBegins, wire.finish('tool'), wire.end)],
     ['a stream with a tool call that says stop', streams(begun, wire.toolBegins, wire.finish(), wire.end)],
+    ['an empty stream', streams(opened, wire.finish(), wire.end)],
     ['a stream that ends early', streams(begun)],
     ['a stream with an error', streams(begun, wire.errorEvent('no'))],
   ];

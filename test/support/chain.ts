@@ -120,6 +120,8 @@ export async function spawnChain(
       ...config,
       listen: { port: 0, drainMs: 0, ...config.listen },
       admin: { port: 0 },
+      // The thread that counts takes seconds to start on a busy machine.
+      count: { deadlineMs: 60_000, ...config.count },
     },
     null,
     2,
