@@ -265,10 +265,10 @@ function send(state: WalkState, openCall: OpenCall, cancellation: Cancellation):
   const headers = headersOf(credential.headers, sent, target.provider, exchange.headers);
   const remainingMs = Math.max(1, Math.ceil(state.deadlineMs - sentMs));
   const learn = (result: CallResult): void => learnLatency(latency, stream, sentMs, result, deps.clock());
-  const { provider } = target;
-  const { policy, clock } = deps;
+  const { policy: bounds, clock } = deps;
+  const terms = { wantsStream: stream, bounds, remainingMs, cancellation, clock, onResult: learn };
   const make = (all: readonly string[]): Promise<CallResult> =>
-    call(provider, sent, all, stream, repeatable, policy, remainingMs, cancellation, clock, learn);
+    call(target.provider, sent, all, repeatable, terms);
   if (credential.sign === null) return make(headers);
   return credential.sign(sent.path, headers, sent.body).then(make, (): CallResult => {
     // What can't be signed was never sent, but the latency record must end all the same.

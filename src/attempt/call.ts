@@ -8,9 +8,19 @@ import type { Cancellation } from '../base/cancellation.ts';
 import { statedErrorIn } from '../dialects/fault.ts';
 import type { Arrived, ReplyReading, StreamFault, StreamReading } from '../dialects/reading.ts';
 import type { UpstreamRequest } from '../dialects/wire.ts';
-import { noFacts } from '../native/reply.ts';
 import { isReused } from '../upstream/connect.ts';
 import type { Provider } from '../upstream/target.ts';
+import {
+  arrivedOfStream,
+  formOf,
+  formOfBytes,
+  justPrompt,
+  type Unpacked,
+  type Unpacking,
+  unpacked,
+  unpackStream,
+} from './arrival.ts';
+import { Backlog } from './backlog.ts';
 import { networkFailure } from './network.ts';
 import { Patience } from './patience.ts';
 import {
@@ -20,7 +30,7 @@ import {
   streamFailures,
   type UpstreamStream,
 } from './result.ts';
-import { asStatus, encodingOf, isNoAnswer, readWhole, unpack } from './whole.ts';
+import { asStatus, encodingOf, readWhole, unpack } from './whole.ts';
 
 /** Bytes of a stream buffered for a slow client before its provider is paused. */
 const queueMaxBytes = 64 * 1024;
@@ -29,77 +39,62 @@ const lingerMs = 1000;
 /** If the last event ends in CR, its LF may still be on the way. */
 const carriageReturn = 13;
 const tornEndMs = 20;
-const jsonType = 'application/json';
 /** Bytes of a stream's head in which a refusal is looked for. */
 const headMaxBytes = 64 * 1024;
 /** Bytes of an error reply that are read. */
 const errorMaxBytes = 1024 * 1024;
 
+/** What one call goes by. */
+export interface Terms {
+  readonly wantsStream: boolean;
+  readonly bounds: CallBounds;
+  /** Until the request's deadline. */
+  readonly remainingMs: number;
+  readonly cancellation: Cancellation;
+  /** Monotonic ms. */
+  readonly clock: () => number;
+  /** Called with the result as soon as it is known. */
+  readonly onResult: (result: CallResult) => void;
+}
+
 /**
  * Sends one request. Resolves with a whole reply, the beginning of a stream or a failure; never rejects.
  * @param headers all of the call's, flat
  * @param repeatable it may be sent once more if its connection had died before
- * @param remainingMs ms until the request's deadline
- * @param clock monotonic ms
- * @param onResult called with the result as soon as it is known
  */
 export function call(
-  provider: Provider,
+  { pool }: Provider,
   { path, body, reading, method }: UpstreamRequest,
   headers: readonly string[],
-  wantsStream: boolean,
   repeatable: boolean,
-  bounds: CallBounds,
-  remainingMs: number,
-  cancellation: Cancellation,
-  clock: () => number,
-  onResult: (result: CallResult) => void,
+  terms: Terms,
 ): Promise<CallResult> {
   return new Promise((resolve) => {
-    const { pool } = provider;
-    const plain = method === undefined;
     const sent = {
       path,
       method: method ?? 'POST',
       headers: headers as string[],
-      body: plain ? body : null,
+      body: method === undefined ? body : null,
     } as const;
     const again = repeatable ? (): void => pool.dispatchFresh(sent, call) : null;
-    const call = new UpstreamCall(
-      reading,
-      wantsStream,
-      bounds,
-      remainingMs,
-      cancellation,
-      clock,
-      again,
-      onResult,
-      resolve,
-    );
+    const call = new UpstreamCall(reading, terms, again, resolve);
     pool.dispatch(sent, call);
   });
 }
 
-/** A provider that its caller leaves at work may bill the prompt, or leaving would be a way not to pay. */
-const justPrompt: Arrived = { facts: noFacts, text: () => Buffer.alloc(0) };
+/** `opening`: whether it is whole or a stream isn't known yet. */
+type Phase = 'waiting' | 'opening' | 'whole' | 'holding' | 'flowing' | 'done';
 
-type Phase = 'waiting' | 'whole' | 'holding' | 'flowing' | 'done';
-
-class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
+class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream, Unpacked {
   failure: CallFailure | null = null;
   lacksEnd = false;
   readonly #reading: ReplyReading;
-  readonly #wantsStream: boolean;
-  readonly #bounds: CallBounds;
-  readonly #remainingMs: number;
-  readonly #cancellation: Cancellation;
-  readonly #clock: () => number;
+  readonly #terms: Terms;
   /** Sends it once more on a fresh connection; null: it may not be, or was. */
   #again: (() => void) | null;
   #code = '';
   /** The connection has ended. */
   #gone = false;
-  readonly #onResult: (result: CallResult) => void;
   readonly #resolve: (result: CallResult) => void;
   readonly #onCancel = (): void => this.#fail('cancelled');
   readonly #sentMs: number;
@@ -108,12 +103,13 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
   #status = 0;
   #headers: IncomingHttpHeaders = {};
   #scanner: StreamReading | null = null;
-  #chunks: Buffer[] = [];
-  #bytes = 0;
+  /** Unpacks a stream that came packed; null: it didn't. */
+  #unpacking: Unpacking | null = null;
+  /** Of a whole reply, what has arrived; of a stream, what the client hasn't read. */
+  readonly #backlog = new Backlog();
   /** The first bytes of a stream that hasn't begun for the client. */
   #head: Buffer[] = [];
   #headBytes = 0;
-  #wake: ((chunk: Buffer | null) => void) | null = null;
   #paused = false;
   #timer: Patience;
   #deadline: Patience | null = null;
@@ -121,24 +117,15 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
 
   constructor(
     reading: ReplyReading,
-    wantsStream: boolean,
-    bounds: CallBounds,
-    remainingMs: number,
-    cancellation: Cancellation,
-    clock: () => number,
+    terms: Terms,
     again: (() => void) | null,
-    onResult: (result: CallResult) => void,
     resolve: (result: CallResult) => void,
   ) {
     this.#reading = reading;
-    this.#wantsStream = wantsStream;
-    this.#bounds = bounds;
-    this.#remainingMs = remainingMs;
-    this.#cancellation = cancellation;
-    this.#clock = clock;
+    this.#terms = terms;
+    const { wantsStream, bounds, remainingMs, cancellation, clock } = terms;
     this.#sentMs = clock();
     this.#again = again;
-    this.#onResult = onResult;
     this.#resolve = resolve;
     const waitMs = wantsStream ? bounds.firstTokenTimeoutMs : bounds.replyTimeoutMs;
     const late: CallFailure =
@@ -170,30 +157,54 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
     if (this.#phase !== 'waiting' || status < 200) return;
     this.#status = status;
     this.#headers = headers;
-    if (isNoAnswer(status)) return this.#fail('malformed');
-    const { streamType } = this.#reading;
-    const type = String(headers['content-type'] ?? '');
-    const isStream = this.#reading.isStream?.(type) ?? type.startsWith(streamType);
-    // A dialect whose streams come in one piece uses the content type of whole replies for them.
-    const isPiece = !this.#wantsStream && streamType === jsonType;
-    if (status >= 300 || !isStream || isPiece) {
-      this.#phase = 'whole';
-      return;
-    }
-    // `identity` was requested: a compressed stream can't be inspected as it arrives.
-    if (!this.#wantsStream || encodingOf(headers) !== null) return this.#fail('malformed');
+    const form = formOf(status, headers, this.#reading, this.#terms.wantsStream);
+    this.#phase = form === 'whole' ? 'whole' : 'opening';
+    if (form === 'whole') return;
+    const unpacking = form === 'malformed' ? 'unknown' : unpackStream(headers, this);
+    if (unpacking === 'unknown') return this.#fail('malformed');
+    this.#unpacking = unpacking;
+    if (form === 'stream') this.#open();
+  }
+
+  #open(): void {
     this.#phase = 'holding';
-    this.#scanner = this.#reading.stream(this.#bounds.eventMaxBytes);
+    this.#scanner = this.#reading.stream(this.#terms.bounds.eventMaxBytes);
   }
 
   onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#unpacking === null) this.onData(chunk);
+    else if (this.#phase !== 'done' && !this.#unpacking.write(chunk)) this.#controller?.pause();
+  }
+
+  onResponseEnd(): void {
+    if (this.#unpacking === null) this.onEnd();
+    else if (this.#phase !== 'done') this.#unpacking.end();
+  }
+
+  onDrain(): void {
+    if (!this.#paused && this.#phase !== 'done') this.#controller?.resume();
+  }
+
+  onBroken(): void {
+    this.#fail('malformed');
+  }
+
+  /** Bytes of the body, unpacked if they are a stream's. */
+  onData(chunk: Buffer): void {
+    if (this.#phase === 'opening') {
+      const form = formOfBytes(chunk);
+      if (form === 'stream') this.#open();
+      // What is whole is unpacked by now, if it was packed.
+      else if (form === 'whole') [this.#phase, this.#headers] = ['whole', unpacked(this.#headers)];
+    }
     if (this.#phase === 'whole') this.#collect(chunk);
     else if (this.#phase === 'holding' || this.#phase === 'flowing') this.#flow(chunk);
   }
 
-  onResponseEnd(): void {
+  onEnd(): void {
     if (this.#linger !== null) clearTimeout(this.#linger);
     if (this.#phase === 'whole') this.#finishWhole();
+    else if (this.#phase === 'opening') this.#fail('malformed');
     else if (this.#phase === 'holding' || this.#phase === 'flowing') {
       const rest = this.#scanner?.finish() ?? null;
       if (rest !== null) this.#queue(rest);
@@ -216,18 +227,17 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
   // Whole replies.
 
   #collect(chunk: Buffer): void {
-    this.#bytes += chunk.length;
-    if (this.#status >= 300 && this.#bytes > errorMaxBytes) return;
-    if (this.#bytes > this.#bounds.replyMaxBytes) return this.#fail('too_large');
-    this.#chunks.push(chunk);
+    const bytes = this.#backlog.bytes + chunk.length;
+    if (this.#status >= 300 && bytes > errorMaxBytes) return;
+    if (bytes > this.#terms.bounds.replyMaxBytes) return this.#fail('too_large');
+    this.#backlog.push(chunk);
   }
 
   #finishWhole(): void {
-    const [first] = this.#chunks;
-    const body = this.#chunks.length === 1 && first !== undefined ? first : Buffer.concat(this.#chunks);
+    const body = this.#backlog.take() ?? Buffer.alloc(0);
     const encoding = encodingOf(this.#headers);
     if (encoding === null) return this.#judgeWhole(body);
-    unpack(body, encoding, this.#bounds.replyMaxBytes).then(
+    unpack(body, encoding, this.#terms.bounds.replyMaxBytes).then(
       (plain) => this.#judgeWhole(plain),
       // A body that can't be decompressed is no answer, but an error status still is a refusal.
       () => (this.#status >= 300 ? this.#judgeWhole(Buffer.alloc(0)) : this.#fail('malformed')),
@@ -236,7 +246,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
 
   #judgeWhole(body: Buffer): void {
     if (this.#phase === 'done') return;
-    const result = readWhole(this.#status, this.#headers, body, this.#reading, this.#wantsStream);
+    const result = readWhole(this.#status, this.#headers, body, this.#reading, this.#terms.wantsStream);
     if (typeof result === 'string') this.#fail(result);
     else this.#settle(result);
   }
@@ -252,7 +262,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
     if (scanner.broken !== null) return this.#break(scanner.broken);
     if (this.#phase === 'holding') {
       if (scanner.content || scanner.finished || scanner.ended) this.#begin();
-      else if (this.#bytes > this.#bounds.eventMaxBytes) return this.#fail('too_large');
+      else if (this.#backlog.bytes > this.#terms.bounds.eventMaxBytes) return this.#fail('too_large');
     } else {
       this.#timer.refresh();
     }
@@ -290,51 +300,43 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
     this.#head = [];
     this.#timer.cancel();
     this.#timer = this.#idle();
-    const leftMs = Math.max(1, this.#remainingMs - (this.#clock() - this.#sentMs));
-    this.#deadline = new Patience(leftMs, () => this.#fail('deadline'), this.#clock);
+    const leftMs = Math.max(1, this.#terms.remainingMs - (this.#terms.clock() - this.#sentMs));
+    this.#deadline = new Patience(leftMs, () => this.#fail('deadline'), this.#terms.clock);
     this.#give({ kind: 'stream', status: this.#status, headers: this.#headers, stream: this });
   }
 
   #queue(chunk: Buffer): void {
-    if (this.#wake !== null) {
-      const wake = this.#wake;
-      this.#wake = null;
-      return wake(chunk);
-    }
-    this.#chunks.push(chunk);
-    this.#bytes += chunk.length;
-    if (this.#phase === 'flowing' && this.#bytes > queueMaxBytes && !this.#paused) {
+    this.#backlog.push(chunk);
+    if (this.#phase === 'flowing' && this.#backlog.bytes > queueMaxBytes && !this.#paused) {
       this.#paused = true;
       // A slow client is not the provider's fault.
       this.#timer.cancel();
       this.#controller?.pause();
+      this.#unpacking?.pause();
     }
   }
 
   next(): Promise<Buffer | null> {
-    const [chunk] = this.#chunks;
-    if (chunk !== undefined) {
-      const all = this.#chunks.length === 1 ? chunk : Buffer.concat(this.#chunks);
-      this.#chunks = [];
-      this.#bytes = 0;
-      if (this.#paused) this.#resume();
-      return Promise.resolve(all);
-    }
-    if (this.#phase === 'done') return Promise.resolve(null);
-    return new Promise((wake) => {
-      this.#wake = wake;
-    });
+    const all = this.#backlog.take();
+    if (all === null) return this.#phase === 'done' ? Promise.resolve(null) : this.#backlog.next();
+    if (this.#paused) this.#resume();
+    return Promise.resolve(all);
   }
 
   #resume(): void {
     this.#paused = false;
     if (this.#phase !== 'flowing') return;
     this.#timer = this.#idle();
+    this.#unpacking?.resume();
     this.#controller?.resume();
   }
 
   #idle(): Patience {
-    return new Patience(this.#bounds.idleTimeoutMs, () => this.#fail('idle_timeout'), this.#clock);
+    return new Patience(
+      this.#terms.bounds.idleTimeoutMs,
+      () => this.#fail('idle_timeout'),
+      this.#terms.clock,
+    );
   }
 
   #finishStream(): void {
@@ -348,7 +350,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
   }
 
   #give(result: CallResult): void {
-    this.#onResult(result);
+    this.#terms.onResult(result);
     this.#resolve(result);
   }
 
@@ -373,27 +375,23 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream {
   /** What its provider bills, if anything: it has begun to answer, or it was left alone with the prompt. */
   #billed(failure: CallFailure): Arrived | null {
     const left =
-      failure === 'deadline' || (failure === 'cancelled' && this.#cancellation.reason !== 'hedged');
-    return left && this.#phase === 'waiting' && this.#controller !== null ? justPrompt : this.#arrived();
-  }
-
-  /** What arrived of an answer, if any: a provider that has begun to answer has read, and bills, the prompt. */
-  #arrived(): Arrived | null {
-    const scanner = this.#scanner;
-    if (scanner !== null) {
-      return scanner.begun ? { facts: scanner.facts(), text: () => scanner.takeText() } : null;
-    }
-    if (this.#phase !== 'whole' || this.#status >= 300 || encodingOf(this.#headers) !== null) return null;
-    return this.#reading.arrived(Buffer.concat(this.#chunks));
+      failure === 'deadline' || (failure === 'cancelled' && this.#terms.cancellation.reason !== 'hedged');
+    if (left && this.#phase === 'waiting' && this.#controller !== null) return justPrompt;
+    const tooLarge = failure === 'too_large';
+    if (this.#scanner !== null) return arrivedOfStream(this.#scanner, tooLarge);
+    if (this.#phase !== 'whole' || this.#status >= 300) return null;
+    const packed = encodingOf(this.#headers) !== null;
+    const arrived = packed ? null : this.#reading.arrived(this.#backlog.take() ?? Buffer.alloc(0));
+    return arrived ?? (tooLarge ? justPrompt : null);
   }
 
   #close(): void {
     this.#phase = 'done';
     this.#timer.cancel();
     this.#deadline?.cancel();
-    this.#cancellation.off(this.#onCancel);
+    this.#terms.cancellation.off(this.#onCancel);
     if (this.#paused) this.#controller?.resume();
-    this.#wake?.(null);
-    this.#wake = null;
+    this.#unpacking?.stop();
+    this.#backlog.close();
   }
 }

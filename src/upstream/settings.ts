@@ -44,8 +44,8 @@ export const attempt = z
     replyMaxBytes: bytes(256 * 1024 * 1024)
       .default(64 * 1024 * 1024)
       .meta({ description: 'Largest reply, decompressed.' }),
-    eventMaxBytes: bytes(64 * 1024 * 1024)
-      .default(4 * 1024 * 1024)
+    eventMaxBytes: bytes(256 * 1024 * 1024)
+      .default(64 * 1024 * 1024)
       .meta({ description: 'Largest stream event, and most that is held back before the first content.' }),
     connectionsMax: z.int().min(1).max(65_535).optional().meta({
       description:
