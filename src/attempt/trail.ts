@@ -18,8 +18,18 @@ const timeoutKeys: Readonly<Record<string, string>> = {
   unfinished: 'the provider gave up waiting for its model',
 };
 
-/** A provider's id of a call that is longer isn't kept. */
-const idMaxLength = 128;
+/** A provider's id of a call that isn't like this isn't kept. */
+const plainId = /^[\w.:@/=+-]{1,128}$/;
+/** A provider's id of a call; empty: it gave none. Azure, AWS and relays have headers of their own. */
+function idOf(headers: IncomingHttpHeaders, usual: string): string {
+  const id =
+    headers[usual] ??
+    headers['x-request-id'] ??
+    headers['request-id'] ??
+    headers['x-amzn-requestid'] ??
+    headers['apim-request-id'];
+  return typeof id === 'string' && plainId.test(id) ? id : '';
+}
 
 /** A call without a reply has the network's code as its error; that of a reset says nothing more. */
 const textOf = ({ target, outcome, status, error }: AttemptStep): string =>
@@ -61,7 +71,6 @@ export class Trail {
     error = '',
   ): void {
     this.#calls += 1;
-    const id = reply?.headers[target.provider.dialect.requestIdHeader];
     this.steps.push({
       target: target.label,
       model,
@@ -72,7 +81,7 @@ export class Trail {
       durationMs: nowMs - sentMs,
       ttftMs: ttftMs ?? -1,
       status: reply?.status ?? 0,
-      providerRequestId: typeof id === 'string' && id.length <= idMaxLength ? id : '',
+      providerRequestId: reply === null ? '' : idOf(reply.headers, target.provider.dialect.requestIdHeader),
       error,
     });
   }

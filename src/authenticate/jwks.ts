@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { get as getSecure, Agent as SecureAgent } from 'node:https';
-import { type CryptoKey, createLocalJWKSet, type JWK, type JWSHeaderParameters } from 'jose';
+import { type CryptoKey, createLocalJWKSet, errors, type JWK, type JWSHeaderParameters } from 'jose';
 import { get as getPlain, Agent as PlainAgent } from '../base/node-http.ts';
 import { agentProxy, proxyOf, type Variables } from '../base/proxy.ts';
 import type { Telemetry } from '../base/telemetry.ts';
@@ -13,13 +13,18 @@ import type { IssuerConfig } from './settings.ts';
 /** The keys of one issuer. */
 export interface KeySet {
   /**
-   * The key a token was signed with. If it isn't known yet, waits for a fetch, at most `waitMs`.
-   * `unknown`: the issuer has no such key; `unavailable`: no fetch has succeeded yet.
+   * The key a token was signed with; for one that names none, each that it may be. If there is none yet, waits for a
+   * fetch, at most `waitMs`. `unknown`: the issuer has no such key; `unavailable`: no fetch has succeeded yet.
    */
-  find(header: JWSHeaderParameters): Promise<CryptoKey | 'unknown' | 'unavailable'>;
+  find(header: JWSHeaderParameters): Promise<FoundKeys>;
+  /** The same after a fetch: what a token that names no key was signed with may have been replaced. */
+  findAnew(header: JWSHeaderParameters): Promise<FoundKeys>;
   /** Stops fetching. */
   close(): void;
 }
+
+/** Keys to try, at least one. */
+export type FoundKeys = readonly CryptoKey[] | 'unknown' | 'unavailable';
 
 /** Clocks, randomness, the environment, and where fetches are reported. */
 export interface KeySetWorld {
@@ -35,6 +40,8 @@ export interface KeySetWorld {
 const answerMaxBytes = 512 * 1024;
 const fetchTimeoutMs = 5000;
 const keysMax = 100;
+/** Keys tried for a token that names none. */
+const triedMax = 8;
 /** Tokens that may wait for a fetch; for more than that the key counts as unknown at once. */
 const waitingMax = 1024;
 /** After failed fetches: first and longest delay until the next one. */
@@ -95,42 +102,55 @@ export function createKeySet(config: IssuerConfig, { clock, random, telemetry, e
     })();
     return next;
   };
-  const look = async (header: JWSHeaderParameters): Promise<CryptoKey | null> => {
+  const look = async (header: JWSHeaderParameters): Promise<readonly CryptoKey[] | null> => {
     try {
-      return local === null ? null : await local(header);
-    } catch {
-      // No key matches, several match a token that names none, or the key is unusable.
-      return null;
+      return local === null ? null : [await local(header)];
+    } catch (cause) {
+      // No key matches, or it is unusable.
+      return cause instanceof errors.JWKSMultipleMatchingKeys ? await several(cause) : null;
     }
   };
   void refresh();
 
-  return {
-    async find(header) {
-      const found = await look(header);
-      if (found !== null) return found;
-      const missing = (): 'unknown' | 'unavailable' => (local === null ? 'unavailable' : 'unknown');
-      if (waiting >= waitingMax || config.waitMs === 0 || closing.signal.aborted) return missing();
-      waiting++;
-      try {
-        // A fetch that began before this token arrived may still bring its key, though it may have read too early.
-        const late = Symbol('late');
-        const deadline = wait(config.waitMs, late);
-        if (underWay !== null && (await Promise.race([underWay, deadline.over])) !== late) {
-          const after = await look(header);
-          if (after !== null) return deadline.cancel(after);
-        }
-        await Promise.race([refreshAnew(), deadline.over]);
-        return deadline.cancel((await look(header)) ?? missing());
-      } finally {
-        waiting--;
+  /** @param known what a fetch that is under way brings isn't enough: there are keys already */
+  const fetched = async (header: JWSHeaderParameters, known: boolean): Promise<FoundKeys> => {
+    const missing = (): 'unknown' | 'unavailable' => (local === null ? 'unavailable' : 'unknown');
+    if (waiting >= waitingMax || config.waitMs === 0 || closing.signal.aborted) return missing();
+    waiting++;
+    try {
+      // A fetch that began before this token arrived may still bring its key, though it may have read too early.
+      const late = Symbol('late');
+      const deadline = wait(config.waitMs, late);
+      if (!known && underWay !== null && (await Promise.race([underWay, deadline.over])) !== late) {
+        const after = await look(header);
+        if (after !== null) return deadline.cancel(after);
       }
-    },
+      await Promise.race([refreshAnew(), deadline.over]);
+      return deadline.cancel((await look(header)) ?? missing());
+    } finally {
+      waiting--;
+    }
+  };
+
+  return {
+    find: async (header) => (await look(header)) ?? (await fetched(header, false)),
+    findAnew: (header) => fetched(header, true),
     close() {
       closing.abort();
       if (timer !== null) clearTimeout(timer);
     },
   };
+}
+
+/** The keys that a token without a key's name may be signed with, the first few. */
+async function several(found: errors.JWKSMultipleMatchingKeys): Promise<readonly CryptoKey[] | null> {
+  const keys: CryptoKey[] = [];
+  try {
+    for await (const key of found) if (keys.push(key) === triedMax) break;
+  } catch {
+    // One of them is unusable.
+  }
+  return keys.length === 0 ? null : keys;
 }
 
 /** A promise that resolves after `ms`, or never if it is cancelled first. */

@@ -3,6 +3,7 @@
  * its digest.
  */
 import {
+  type CryptoKey,
   decodeJwt,
   decodeProtectedHeader,
   errors,
@@ -48,16 +49,24 @@ export function createTokens(
   // Concurrent requests with the same new token share one check. Bounded by the number of requests in flight.
   const underWay = new Map<string, Promise<Caller | Refusal>>();
 
+  /** A token that names no key, after the issuer's keys were fetched: the one it is signed with may be new. */
+  const again = async (token: string, { keys, config }: Issuer, header: ProtectedHeaderParameters) => {
+    const found = await keys.findAnew(header);
+    return typeof found === 'string' ? badSignature() : verifiedByAny(token, found, config, wallClock());
+  };
+
   const check = async (token: string, digest: string, issuer: Issuer, header: ProtectedHeaderParameters) => {
-    const key = await issuer.keys.find(header);
-    if (key === 'unavailable') {
+    const keys = await issuer.keys.find(header);
+    if (keys === 'unavailable') {
       const message = `The keys of the issuer "${issuer.config.id}" could not be fetched yet.`;
       return new Refusal('callers_unknown', message, { retryAfterMs: 1000 });
     }
-    if (key === 'unknown')
+    if (keys === 'unknown')
       return refuse('token_unknown_key', 'The token is signed with a key that its issuer does not list.');
     const nowMs = wallClock();
-    const payload = await verified(token, key, issuer.config, nowMs);
+    const first = await verifiedByAny(token, keys, issuer.config, nowMs);
+    const payload =
+      isUnsigned(first) && header.kid === undefined ? await again(token, issuer, header) : first;
     if (payload instanceof Refusal) return payload;
     const caller = callerIn(payload, issuer.config);
     if (caller instanceof Refusal) return caller;
@@ -104,6 +113,25 @@ export function createTokens(
   };
 }
 
+/** The claims of a token by the first of these keys that it is signed with. */
+async function verifiedByAny(
+  token: string,
+  keys: readonly CryptoKey[],
+  config: IssuerConfig,
+  nowMs: number,
+): Promise<JWTPayload | Refusal> {
+  for (const key of keys) {
+    const payload = await verified(token, key, config, nowMs);
+    if (!isUnsigned(payload)) return payload;
+  }
+  return badSignature();
+}
+
+const badSignature = (): Refusal => refuse('token_signature', "The token's signature is invalid.");
+
+const isUnsigned = (result: JWTPayload | Refusal): boolean =>
+  result instanceof Refusal && result.code === 'token_signature';
+
 const refuse = (code: ErrorCode, message: string): Refusal => new Refusal(code, message);
 
 /** Header and claims of a token, not yet verified; null: it isn't a signed JWT. */
@@ -120,7 +148,7 @@ function read(token: string): { header: ProtectedHeaderParameters; payload: JWTP
 /** The claims, if signature, issuer, audience, type and times are valid. */
 async function verified(
   token: string,
-  key: Awaited<ReturnType<KeySet['find']>> & object,
+  key: CryptoKey,
   config: IssuerConfig,
   nowMs: number,
 ): Promise<JWTPayload | Refusal> {
@@ -138,8 +166,7 @@ async function verified(
   } catch (cause) {
     if (cause instanceof errors.JWTExpired) return refuse('token_expired', 'The token has expired (`exp`).');
     if (cause instanceof errors.JWTClaimValidationFailed) return claimRefusal(cause.claim);
-    if (cause instanceof errors.JWSSignatureVerificationFailed)
-      return refuse('token_signature', "The token's signature is invalid.");
+    if (cause instanceof errors.JWSSignatureVerificationFailed) return badSignature();
     return refuse('token_malformed', 'The token is not a valid JWT.');
   }
 }

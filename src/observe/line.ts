@@ -106,11 +106,13 @@ const elsewhereText = ({ queuedMs, upstreamMs, ttftMs }: ExchangeRecord): string
     : `,"queuedMs":${queuedMs === 0 ? '0' : thousandthsText(queuedMs)},"upstreamMs":${thousandthsText(upstreamMs)}` +
       `,"ttftMs":${thousandthsText(ttftMs)}`;
 
-/** The ids that the client gave; both are plain. */
-const givenIdsText = ({ traceId, clientRequestId }: ExchangeRecord): string =>
-  traceId === '' && clientRequestId === ''
-    ? ',"traceId":"","clientRequestId":""}\n'
-    : `,"traceId":"${traceId}","clientRequestId":"${clientRequestId}"}\n`;
+/** The ids that the client and the last provider gave; all are plain. */
+function givenIdsText({ traceId, clientRequestId, steps }: ExchangeRecord): string {
+  const providerRequestId = steps.at(-1)?.providerRequestId ?? '';
+  return traceId === '' && clientRequestId === '' && providerRequestId === ''
+    ? ',"traceId":"","clientRequestId":"","providerRequestId":""}\n'
+    : `,"traceId":"${traceId}","clientRequestId":"${clientRequestId}","providerRequestId":"${providerRequestId}"}\n`;
+}
 
 const unusedText =
   '"inputTokens":0,"outputTokens":0,"cachedInputTokens":0,"cacheWriteTokens":0,"searchUnits":0,' +

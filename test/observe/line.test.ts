@@ -83,6 +83,7 @@ test('the log line contains the record, whatever its strings contain', () => {
       ...rest,
       scrubbed: findingsText(findings),
       scrubbedReply: findingsText(replyFindings),
+      providerRequestId: '',
       costUsd: record.costNanoUsd / 1e9,
     });
   };

@@ -20,6 +20,7 @@ export type ConfigInput = z.input<typeof configSchema>;
 export type LoggedRecord = Omit<ExchangeRecord, BesideTheLine> & {
   readonly scrubbed: string;
   readonly scrubbedReply: string;
+  readonly providerRequestId: string;
 };
 
 /** A sidecar inside the test process. */
