@@ -235,7 +235,7 @@ export async function composeStages(config: Config, rooms: Rooms): Promise<Stage
     tokensOf: estimator.tokens,
   });
   health.settle(config);
-  hints.update(config.sync.redis);
+  hints.update(config.sync);
   rooms.leases.update(config.sync);
   rooms.keySync?.update(config.sync);
   rooms.claims.update(config.sync, config.replay.scope === 'shared');

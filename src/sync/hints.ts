@@ -11,9 +11,10 @@ import type { PeerHints } from '../upstream/hints.ts';
 import type { Provider, Target } from '../upstream/target.ts';
 import type { Message } from './message.ts';
 import { connectPeers, type Peers } from './peers.ts';
+import type { SyncConfig } from './settings.ts';
 
 /** Redis channel. Its number is the version of the messages, so that peers with another version aren't misread. */
-const channel = 'sidegate:hints:1';
+const channelOf = (prefix: string): string => `${prefix}:hints:1`;
 /** Shorter cooldowns would be over before a peer could use the hint. */
 const cooldownMinMs = 1000;
 /** Most cooldowns remembered as sent, so that not every 429 becomes a message. */
@@ -21,8 +22,8 @@ const sentMax = 10_000;
 
 /** Sends hints to peers, and applies theirs. */
 export interface Hints extends PeerHints {
-  /** Connects to another Redis; undefined: to none. */
-  update(url: string | undefined): void;
+  /** Adopts settings: connects elsewhere, or not at all. */
+  update(sync: SyncConfig): void;
   close(): void;
 }
 
@@ -43,7 +44,7 @@ export function createHints(deps: HintsDeps): Hints {
   const from = randomUUID();
   // When the last cooldown sent ends, by credential and target; monotonic ms.
   const sent = new Map<string, number>();
-  let url: string | undefined;
+  let settings = '';
   let peers: Peers | null = null;
 
   const send = (message: Omit<Message, 'from' | 'provider' | 'place'>, { provider }: Target): void => {
@@ -72,11 +73,13 @@ export function createHints(deps: HintsDeps): Hints {
 
   return {
     update(next) {
-      if (next === url) return;
-      url = next;
+      const { redis, prefix } = next;
+      const text = redis === undefined ? '' : JSON.stringify(next);
+      if (text === settings) return;
+      settings = text;
       close();
-      if (next === undefined) return;
-      peers = connectPeers(next, channel, deps.random, {
+      if (redis === undefined) return;
+      peers = connectPeers({ ...next, redis }, channelOf(prefix), deps.random, {
         onMessage: receive,
         onState: deps.telemetry.peers,
         onDropped: () => deps.telemetry.hint('dropped'),

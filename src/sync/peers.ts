@@ -3,8 +3,10 @@
  * sent at once is dropped, and changes of Redis's reachability are reported.
  */
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Redis, RedisOptions } from 'ioredis';
 import type { Message } from './message.ts';
+import { answerTimeoutMs, type RedisClient, redisClient } from './redis.ts';
+import type { SyncConfig } from './settings.ts';
+import { within } from './within.ts';
 
 /** Callbacks of a connection to peers. */
 export interface PeersEvents {
@@ -25,32 +27,29 @@ export interface Peers {
   close(): void;
 }
 
+/** Rejects when a command takes longer than a hung Redis may go unnoticed. */
+function answered<T>(answer: Promise<T>): Promise<T> {
+  answer.catch(() => {});
+  return within(answer, answerTimeoutMs);
+}
+
 /** Most messages sent to Redis and not confirmed yet. */
 const pendingMax = 1000;
 /** Longer messages are ignored. */
 const messageMaxLength = 2048;
-/** Timeout of a command: a hung Redis is noticed within this time and the ping interval. */
-const answerTimeoutMs = 1000;
 const pingEveryMs = 1000;
-const reconnectMaxMs = 10_000;
-
-const options = {
-  lazyConnect: true,
-  enableOfflineQueue: false,
-  autoResendUnfulfilledCommands: false,
-  autoResubscribe: false,
-  enableReadyCheck: false,
-  maxRetriesPerRequest: 0,
-  connectTimeout: answerTimeoutMs,
-  commandTimeout: answerTimeoutMs,
-} satisfies RedisOptions;
 
 /**
  * Connects in the background, and again whenever the connection is lost.
  * @param random 0 ≤ x < 1; spreads the reconnections of peers
  */
-export function connectPeers(url: string, channel: string, random: () => number, events: PeersEvents): Peers {
-  let clients: { readonly out: Redis; readonly into: Redis } | null = null;
+export function connectPeers(
+  sync: SyncConfig & { readonly redis: string },
+  channel: string,
+  random: () => number,
+  events: PeersEvents,
+): Peers {
+  let clients: { readonly out: RedisClient; readonly into: RedisClient } | null = null;
   let closed = false;
   let up: boolean | null = null;
   let pending = 0;
@@ -63,18 +62,13 @@ export function connectPeers(url: string, channel: string, random: () => number,
   };
 
   const connect = async (): Promise<void> => {
-    // Loaded only if configured: both take megabytes.
-    const [{ Redis: Client }, { readMessage }] = await Promise.all([
-      import('ioredis'),
+    const [out, into, { readMessage }] = await Promise.all([
+      redisClient(sync, random),
+      redisClient(sync, random),
+      // Loaded only if configured: it takes megabytes.
       import('./message.ts'),
     ]);
     if (closed) return;
-    const retryStrategy = (times: number): number =>
-      Math.min(reconnectMaxMs, 100 * 2 ** Math.min(times, 10)) * (0.5 + random() / 2);
-    const [out, into] = [
-      new Client(url, { ...options, retryStrategy }),
-      new Client(url, { ...options, retryStrategy }),
-    ];
     clients = { out, into };
     for (const client of [out, into]) {
       client.on('error', () => {});
@@ -99,7 +93,7 @@ export function connectPeers(url: string, channel: string, random: () => number,
   const beat = async (): Promise<void> => {
     if (clients === null || closed) return;
     const { out, into } = clients;
-    const answers = await Promise.allSettled([out.ping(), into.ping()]);
+    const answers = await Promise.allSettled([answered(out.ping()), answered(into.ping())]);
     const alive = answers.every(({ status }) => status === 'fulfilled');
     state(alive, alive ? '' : 'it does not answer');
     for (const [index, client] of [out, into].entries()) {
@@ -116,8 +110,7 @@ export function connectPeers(url: string, channel: string, random: () => number,
     publish(text) {
       if (clients === null || up !== true || pending >= pendingMax) return events.onDropped();
       pending += 1;
-      clients.out
-        .publish(channel, text)
+      answered(clients.out.publish(channel, text))
         .catch(() => events.onDropped())
         .finally(() => {
           pending -= 1;

@@ -2,12 +2,13 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { configSchema } from '../../src/config/schema.ts';
 import { connectPeers } from '../../src/sync/peers.ts';
 import { metricIn, staysOpen } from '../support/chain.ts';
 import { ask } from '../support/client.ts';
 import { type RedisProcess, startRedis } from '../support/redis.ts';
 import { openaiWire as wire } from '../support/replies.ts';
-import { startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
+import { type ConfigInput, startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
 import { loopMs } from '../support/time.ts';
 import { answers, refuses, type Script, startUpstream, type Upstream } from '../support/upstream.ts';
 
@@ -28,7 +29,12 @@ async function upstreamFor(script: Script): Promise<Upstream> {
 }
 
 /** A sidecar before a provider with two keys and a spare one. */
-async function pod(redisUrl: string, own: Upstream, spare: Upstream): Promise<TestSidecar> {
+async function pod(
+  redisUrl: string,
+  own: Upstream,
+  spare: Upstream,
+  sync: NonNullable<ConfigInput['sync']> = {},
+): Promise<TestSidecar> {
   const sidecar = await startTestSidecar({
     cache: { enabled: false },
     providers: {
@@ -37,7 +43,7 @@ async function pod(redisUrl: string, own: Upstream, spare: Upstream): Promise<Te
     },
     routes: [{ model: 'any', targets: [{ provider: 'own' }, { provider: 'spare' }] }],
     attempt: { retriesMax: 0, breaker: { failures: 5, ...staysOpen } },
-    sync: { redis: redisUrl },
+    sync: { redis: redisUrl, ...sync },
   });
   onTestFinished(() => sidecar.stop());
   return sidecar;
@@ -205,10 +211,30 @@ describe('row 17: Redis', () => {
     expect(linesOf(a)).toEqual([false, true]);
   });
 
+  test('a cluster carries hints too, under the prefix of the configuration', async () => {
+    const redis = await startRedis('redis-server', [
+      '--cluster-enabled',
+      'yes',
+      '--cluster-announce-ip',
+      '127.0.0.1',
+    ]);
+    onTestFinished(() => redis.stop());
+    const client = new Redis(redis.url);
+    onTestFinished(() => client.disconnect());
+    await client.call('CLUSTER', 'ADDSLOTSRANGE', '0', '16383');
+    const [own, spare] = [await upstreamFor(fails), await upstreamFor(good)];
+    const sync = { mode: 'cluster', prefix: 'mine' } as const;
+    const [a, b] = [await pod(redis.url, own, spare, sync), await pod(redis.url, own, spare, sync)];
+    await until(async () => (await isUp(a)) && (await isUp(b)));
+    expect(await client.call('PUBSUB', 'CHANNELS')).toEqual(['mine:hints:1']);
+    for (let i = 0; i < 5; i++) await post(a);
+    await until(async () => ((await received(b)) ?? 0) >= 1);
+  });
+
   test('hung: pending messages are limited, and others dropped at once', async () => {
     const redis = await redisFor();
     const seen = { up: false, dropped: 0 };
-    const peers = connectPeers(redis.url, 'test', Math.random, {
+    const peers = connectPeers({ ...configSchema.parse({}).sync, redis: redis.url }, 'test', Math.random, {
       onMessage: () => {},
       onState: (up) => {
         seen.up = up;
