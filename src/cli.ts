@@ -1,6 +1,6 @@
 /** The command line: run, check, explain, scrub, keys, costs, limits, cache, demo, simulate, presets, schema. */
 
-import { parseArgs } from 'node:util';
+import { isDeepStrictEqual, parseArgs } from 'node:util';
 import { say } from './base/log-lines.ts';
 import { placeOf } from './base/place.ts';
 import { realWorld } from './base/world.ts';
@@ -106,24 +106,32 @@ async function run(args: string[], shell: Shell): Promise<number> {
     shell.printError(`${formatFaults(path, loaded.faults)}\n`);
     return 1;
   }
-  return serve(loaded.config, shell, async (sidecar, sink) => {
+  return serve(loaded.config, shell, async (sidecar, sink, onKeyRefused) => {
     for (const warning of loaded.warnings) say(sink.log, 'configWarning', warning);
     const { dataUrl: data, adminUrl: admin, simulated } = sidecar;
     say(sink.log, 'listening', { data, admin, simulated });
-    const { followFiles, oneAtATime, watchConfig } = await import('./config/reload.ts');
-    let closed = false;
+    const { followFiles, oneAtATime, rarely, watchConfig } = await import('./config/reload.ts');
+    const adopted: Adopted = { first: loaded.config, current: loaded.config, over: false };
     // A signal and a change of the file often come together, so runs are combined.
-    const reload = oneAtATime(async () => {
-      const files = closed ? null : await reloadFrom(path, loaded.config, shell, sidecar, sink, () => closed);
-      if (files !== null && !closed) follow(files);
+    let quietly = true;
+    const refresh = oneAtATime(async () => {
+      const reloaded = reloadFrom(path, adopted, shell, sidecar, sink, quietly);
+      quietly = true;
+      const files = await reloaded;
+      if (files !== null && !adopted.over) follow(files);
     });
+    const reload = (): void => {
+      quietly = false;
+      refresh();
+    };
     shell.onSignal('SIGHUP', reload);
     const follow = followFiles(reload);
     follow(loaded.files);
     const watch = watchConfig(path, reload);
+    onKeyRefused.call = rarely(refresh, refreshEveryMs);
     return {
       close() {
-        closed = true;
+        adopted.over = true;
         watch.close();
         follow([]);
       },
@@ -131,32 +139,45 @@ async function run(args: string[], shell: Shell): Promise<number> {
   });
 }
 
+/** A refused key is looked up in its file again no more often than this. */
+const refreshEveryMs = 5000;
+
+/** What a running process has adopted. */
+interface Adopted {
+  /** The configuration it was started with. */
+  readonly first: Config;
+  current: Config;
+  /** It is shutting down. */
+  over: boolean;
+}
+
 /**
  * Adopts a changed file, or keeps the old configuration and logs every fault of the new one.
- * @param first the configuration the process was started with
- * @param isOver the process is shutting down
+ * @param quietly adopts it only if it differs from the current one, and reports no fault
  * @returns the files that it names; null: it wasn't adopted
  */
 async function reloadFrom(
   path: string,
-  first: Config,
+  adopted: Adopted,
   shell: Shell,
   sidecar: Sidecar,
   { log, setLevel }: LogSink,
-  isOver: () => boolean,
+  quietly: boolean,
 ): Promise<readonly string[] | null> {
   try {
     const { loadAside } = await import('./config/load-aside.ts');
     const loaded = await loadAside(path, shell.env);
-    if (isOver()) return null;
+    if (adopted.over) return null;
+    if (quietly && (!loaded.ok || isDeepStrictEqual(loaded.config, adopted.current))) return null;
     if (!loaded.ok) {
       sidecar.reloadRefused();
       for (const fault of loaded.faults) say(log, 'configRefused', fault);
       return null;
     }
     await sidecar.reload(loaded.config);
+    adopted.current = loaded.config;
     setLevel(loaded.config.observe.log);
-    for (const key of needingRestart(first, loaded.config, loaded.restart))
+    for (const key of needingRestart(adopted.first, loaded.config, loaded.restart))
       say(log, 'needsRestart', { path: key });
     say(log, 'configReloaded');
     return loaded.files;
@@ -167,19 +188,26 @@ async function reloadFrom(
   }
 }
 
+/** What is called when a provider refuses a key, set once the sidecar runs. */
+interface Hook {
+  call: () => void;
+}
+
 /** Serves until SIGTERM or SIGINT. */
 async function serve(
   config: Config,
   shell: Shell,
-  onReady: (sidecar: Sidecar, sink: LogSink) => Promise<{ close(): void } | null>,
+  onReady: (sidecar: Sidecar, sink: LogSink, onKeyRefused: Hook) => Promise<{ close(): void } | null>,
 ): Promise<number> {
   const [{ startSidecar }, { createLog }] = await Promise.all([
     import('./sidecar/sidecar.ts'),
     import('./observe/log.ts'),
   ]);
   const sink = createLog(config.observe.log, 1, config.observe.logTime === 'iso');
-  const sidecar = await startSidecar(config, sink.log, { ...realWorld, terminal: shell.terminal });
-  const watcher = await onReady(sidecar, sink);
+  const onKeyRefused: Hook = { call: () => {} };
+  const world = { ...realWorld, terminal: shell.terminal, onKeyRefused: () => onKeyRefused.call() };
+  const sidecar = await startSidecar(config, sink.log, world);
+  const watcher = await onReady(sidecar, sink, onKeyRefused);
   await new Promise<void>((resolve) => {
     shell.onSignal('SIGTERM', resolve);
     shell.onSignal('SIGINT', resolve);

@@ -19,6 +19,8 @@ export interface World {
   readonly startThread: (script: URL) => Thread;
   /** Variables of the environment. */
   readonly env: Variables;
+  /** Called when a provider refuses a key of the gateway: the file that holds it may hold another by now. */
+  readonly onKeyRefused: () => void;
   /** Whether people read the log at a terminal. */
   readonly terminal: boolean;
 }
@@ -30,5 +32,6 @@ export const realWorld: World = {
   random: Math.random,
   startThread: (script) => new Worker(script),
   env: process.env,
+  onKeyRefused: () => {},
   terminal: false,
 };

@@ -94,6 +94,25 @@ export function oneAtATime(work: () => Promise<void>): () => void {
   };
 }
 
+/** Wraps `work` so that it runs at most once in `everyMs`; a call in between causes one more run at its end. */
+export function rarely(work: () => void, everyMs: number): () => void {
+  let timer: NodeJS.Timeout | null = null;
+  let again = false;
+  const run = (): void => {
+    again = false;
+    timer = setTimeout(() => {
+      timer = null;
+      if (again) run();
+    }, everyMs);
+    timer.unref();
+    work();
+  };
+  return () => {
+    if (timer === null) run();
+    else again = true;
+  };
+}
+
 /** Watches a folder; null: the system provides no events, for example when it is out of watches. Polling remains. */
 function watchFolder(folder: string, onEvent: (file: string | null) => void): FSWatcher | null {
   try {

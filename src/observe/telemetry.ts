@@ -2,8 +2,8 @@
 import type { Log } from '../base/log.ts';
 import { say } from '../base/log-lines.ts';
 import type { Telemetry } from '../base/telemetry.ts';
+import type { World } from '../base/world.ts';
 import type { Charge } from '../count/usage.ts';
-
 import { createLineWriter, type LineForm } from './line.ts';
 import type { Metrics } from './metrics.ts';
 import { createNotices } from './notices.ts';
@@ -48,7 +48,7 @@ export function createObserver(
   }: { readonly recent: Recent; readonly spend: Spend; readonly all: readonly Follower[] },
   log: Log,
   form: LineForm,
-  world: { readonly clock: () => number; readonly wallClock: () => number },
+  world: Pick<World, 'clock' | 'wallClock' | 'onKeyRefused'>,
 ): Observer {
   const notice = createNotices(log, world.clock);
   const writeLine = createLineWriter(log, form);
@@ -75,7 +75,10 @@ export function createObserver(
     hedge: metrics.hedge,
     retryBudgetSpent: metrics.retryBudgetSpent,
     breaker: (subject, name, open) => say(log, open ? 'breakerOpened' : 'breakerClosed', { [subject]: name }),
-    credentialRefused: (provider, status, apiKey) => say(log, 'keyRefused', { provider, status, apiKey }),
+    credentialRefused(provider, status, apiKey) {
+      say(log, 'keyRefused', { provider, status, apiKey });
+      world.onKeyRefused();
+    },
     quotaSpent: (provider, status, apiKey) => say(log, 'keySpent', { provider, status, apiKey }),
     unreachable(provider, failure, code, advice) {
       const nowMs = world.clock();
