@@ -50,6 +50,9 @@ const program = await rolldown({
 const { output } = await program.write({
   dir: dist,
   format: 'esm',
+  // One wider character would make V8 hold a whole file in two bytes a character.
+  charset: 'ascii',
+  comments: false,
   sourcemap: true,
   sourcemapExcludeSources: true,
   entryFileNames: '[name].js',
