@@ -12,6 +12,7 @@ import symbols from 'undici/lib/core/symbols.js';
 import Client from 'undici/lib/dispatcher/client.js';
 import Pool from 'undici/lib/dispatcher/pool.js';
 import { type AddressCheck, addressCode } from './addresses.ts';
+import { Stack } from './stack.ts';
 import { createTunnel } from './tunnel.ts';
 
 /** Sends requests to one provider. */
@@ -39,7 +40,11 @@ export interface TlsFiles {
 
 const directly: Reach = { proxy: null, tls: undefined };
 
-/** No connection is opened before the first request. @param timeoutMs for TCP and TLS */
+/**
+ * No connection is opened before the first request. Over TLS the first one tells whether the provider speaks HTTP/2, where
+ * requests share a connection; those of HTTP/1.1 need no pool, which would look for a free one twice per request.
+ * @param timeoutMs for TCP and TLS
+ */
 export function openConnections(
   origin: string,
   timeoutMs: number,
@@ -54,19 +59,33 @@ export function openConnections(
     bodyTimeout: 0,
     keepAliveTimeout: 30_000,
   };
+  const stack = new Stack(() =>
+    new Client(origin, options).on('connect', (_, [client]) => passOverContinue(client)),
+  );
   // Nothing may wait in here unseen: `beginCall` keeps to `connectionsMax`.
   const pool = new Pool(origin, { ...options, connections: null });
-  pool.on('connect', (_origin, targets) => passOverContinue(targets.at(-1)));
+  let plain = origin.startsWith('http:');
+  pool.on('connect', (_origin, targets) => {
+    const client = targets.at(-1);
+    plain = isPlain(client);
+    passOverContinue(client);
+  });
   return {
-    dispatch: (request, handler) => pool.dispatch(request, handler),
+    dispatch: (request, handler) => (plain ? stack : pool).dispatch(request, handler),
     dispatchFresh(request, handler) {
       const client = new Client(origin, options);
       client.dispatch(request, handler);
       void client.close().catch(() => {});
     },
-    close: () => pool.close(),
+    async close() {
+      await Promise.all([stack.close(), pool.close()]);
+    },
   };
 }
+
+/** Whether a connection that was just opened speaks HTTP/1.1. */
+const isPlain = (client: unknown): boolean =>
+  (client as Record<symbol, { readonly version: string } | null>)[symbols.kHTTPContext]?.version === 'h1';
 
 /** What a connection has carried. */
 interface Carried {

@@ -15,6 +15,6 @@ declare module 'undici/lib/core/connect.js' {
 }
 
 declare module 'undici/lib/core/symbols.js' {
-  const symbols: { readonly kParser: symbol; readonly kSocket: symbol };
+  const symbols: { readonly kHTTPContext: symbol; readonly kParser: symbol; readonly kSocket: symbol };
   export default symbols;
 }

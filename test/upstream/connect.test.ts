@@ -1,0 +1,163 @@
+/** Connections to a provider: how many there are, which are used again, and how they end. */
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import { createSecureServer } from 'node:http2';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { type Connections, openConnections } from '../../src/upstream/connect.ts';
+
+/** Sends a request; resolves when its reply has ended, with the error it failed with. */
+const ask = (connections: Connections): Promise<Error | null> =>
+  new Promise((resolve) => {
+    connections.dispatch(
+      { path: '/', method: 'POST', body: '{}' },
+      {
+        onRequestStart() {},
+        onResponseStart() {},
+        onResponseData() {},
+        onResponseEnd: () => resolve(null),
+        onResponseError: (_, error) => resolve(error),
+      },
+    );
+  });
+
+const askAtOnce = (connections: Connections, count: number): Promise<(Error | null)[]> =>
+  Promise.all(Array.from({ length: count }, () => ask(connections)));
+
+interface Opened {
+  readonly connections: Connections;
+  /** Connections that were opened so far. */
+  count(): number;
+}
+
+async function open(server: Server, scheme: 'http' | 'https' = 'http'): Promise<Opened> {
+  let count = 0;
+  server.on(scheme === 'http' ? 'connection' : 'secureConnection', () => {
+    count += 1;
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const origin = `${scheme}://localhost:${(server.address() as AddressInfo).port}`;
+  const connections = openConnections(origin, 5000, () => true);
+  onTestFinished(async () => {
+    await connections.close().catch(() => {});
+    server.close();
+  });
+  return { connections, count: () => count };
+}
+
+/** Answers once `count` requests wait, so that they are under way at once. */
+function together(count: number): RequestListener {
+  let waiting: ServerResponse[] = [];
+  return (request, response) => {
+    request.resume();
+    waiting.push(response);
+    if (waiting.length < count) return;
+    for (const each of waiting) each.end('{}');
+    waiting = [];
+  };
+}
+
+test('requests at once have a connection each; later ones use those again, the last used first', async () => {
+  const sockets: unknown[] = [];
+  const wait = together(3);
+  let alone = false;
+  const { connections, count } = await open(
+    createServer((request, response) => {
+      if (!alone) return wait(request, response);
+      sockets.push(request.socket);
+      response.end('{}');
+    }),
+  );
+  for (let i = 0; i < 4; i++) expect(await askAtOnce(connections, 3)).toEqual([null, null, null]);
+  expect(count()).toBe(3);
+  alone = true;
+  for (let i = 0; i < 5; i++) expect(await ask(connections)).toBeNull();
+  expect(count()).toBe(3);
+  expect(new Set(sockets).size).toBe(1);
+});
+
+test('a connection that fails is not used again', async () => {
+  let broken = true;
+  const { connections, count } = await open(
+    createServer((request, response) => {
+      if (broken) request.socket.destroy();
+      else response.end('{}');
+    }),
+  );
+  expect(await ask(connections)).toBeInstanceOf(Error);
+  broken = false;
+  expect(await ask(connections)).toBeNull();
+  expect(await ask(connections)).toBeNull();
+  expect(count()).toBe(2);
+});
+
+test('closing waits for requests under way, and later ones fail', async () => {
+  let answer: ServerResponse | null = null;
+  const { connections } = await open(
+    createServer((_, response) => {
+      answer = response;
+    }),
+  );
+  const asked = ask(connections);
+  await vi.waitFor(() => expect(answer).not.toBeNull());
+  let closed = false;
+  const closing = connections.close().then(() => {
+    closed = true;
+  });
+  expect(closed).toBe(false);
+  (answer as ServerResponse | null)?.end('{}');
+  expect(await asked).toBeNull();
+  await closing;
+  expect(await ask(connections)).toBeInstanceOf(Error);
+});
+
+describe('over TLS', () => {
+  let pair: { readonly key: Buffer; readonly cert: Buffer };
+
+  beforeAll(() => {
+    const folder = mkdtempSync(join(tmpdir(), 'sidegate-connect-'));
+    const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
+    const made = ['-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '1', '-subj', '/CN=localhost'];
+    execFileSync('openssl', ['req', ...made, '-keyout', key, '-out', cert], { stdio: 'ignore' });
+    pair = { key: readFileSync(key), cert: readFileSync(cert) };
+    rmSync(folder, { recursive: true });
+    vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
+  });
+  afterAll(() => void vi.unstubAllEnvs());
+
+  test('HTTP/1.1 is alike once the first connection has told', async () => {
+    const one = together(1);
+    const three = together(3);
+    let listener = one;
+    const { connections, count } = await open(
+      createTlsServer(pair, (q, r) => listener(q, r)),
+      'https',
+    );
+    expect(await ask(connections)).toBeNull();
+    listener = three;
+    for (let i = 0; i < 3; i++) expect(await askAtOnce(connections, 3)).toEqual([null, null, null]);
+    // The one that told belongs to the pool, which isn't asked any more.
+    expect(count()).toBe(4);
+  });
+
+  test('requests at once share a connection of HTTP/2', async () => {
+    const wait = together(3);
+    let first = true;
+    const server = createSecureServer(pair, (request, response) => {
+      if (first) {
+        first = false;
+        response.end('{}');
+      } else wait(request as never, response as never);
+    });
+    const { connections, count } = await open(server as unknown as Server, 'https');
+    expect(await ask(connections)).toBeNull();
+    for (let i = 0; i < 3; i++) expect(await askAtOnce(connections, 3)).toEqual([null, null, null]);
+    expect(count()).toBe(1);
+  });
+});
