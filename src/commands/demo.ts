@@ -56,6 +56,7 @@ export function demoConfig(env: Env, port?: string): Config {
     },
     authenticate: { anonymousTenant: 'demo' },
     observe: { recent: 500 },
+    cache: { semantic: { mode: 'on' } },
     limits: [{ name: 'demo-requests', capacity: 100, refillPerSecond: 10 }],
     providers: {
       simulator: { preset: 'simulator', simulate: pace },
