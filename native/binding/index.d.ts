@@ -66,9 +66,11 @@ export declare enum BodyRegister {
   StreamOptionsEnd = 12,
   FirstField = 13,
   Fields = 14,
-  Values = 15,
-  Found = 16,
-  Counts = 17,
+  QuestionStart = 15,
+  QuestionEnd = 16,
+  Values = 17,
+  Found = 18,
+  Counts = 19,
 }
 
 /** What becomes of a body. */
@@ -469,13 +471,11 @@ export interface PiiRule {
 }
 
 /**
- * Finds the question that a conversation ends with, of at most `charsMax` characters, in a body that was inspected. `regs`, three registers, gets its start
- * and end, raw, and bits: 1: it holds an escape, 2: the request states a temperature above 0. `digest`, 32 bytes, gets the
- * SHA-256 of all the rest. False: there is none.
+ * `digest`, 32 bytes, gets the SHA-256 of all of a body but the question that stands from `start` to `end`.
  *
- * Throws on an unknown endpoint, or arrays that are too short.
+ * Throws if it doesn't stand in the body, or on an array that is too short.
  */
-export declare function question(body: Uint8Array, endpoint: Endpoint, charsMax: number, regs: Uint32Array, digest: Uint8Array): boolean
+export declare function questionRest(body: Uint8Array, start: number, end: number, digest: Uint8Array): void
 
 /** What each register of a reply or a stream holds. */
 export declare enum ReplyRegister {
@@ -716,7 +716,9 @@ export declare namespace bodyFlag {
   export const IMAGE: number
   export const INCLUDE_USAGE: number
   export const MODEL_ESCAPED: number
+  export const QUESTION_ESCAPED: number
   export const REASONING: number
+  export const SAMPLED: number
   export const SERVER_TOOLS: number
   export const STREAM: number
   export const STREAM_OPTIONS: number

@@ -6,6 +6,7 @@ import { hash } from 'node:crypto';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { StoredReply } from '../exchange/reply.ts';
 import type { ModelRequest } from '../exchange/request.ts';
+import { bodyFlags } from '../native/inspect.ts';
 import { noFindings, type PiiScope, scrubDocument } from '../native/pii.ts';
 import { readQuestion } from '../native/question.ts';
 import { search } from '../native/search.ts';
@@ -137,9 +138,11 @@ export function createAlikeLevels(
   return {
     ask(key, { endpoint, body }, request, scrub, place) {
       if (endpoint.kind !== 'chat') return null;
-      const { sampled } = config.semantic;
-      const question = readQuestion(body, endpoint.inspectedAs);
-      if (question === null || (question.sampled && !sampled) || question.text.trim() === '') return null;
+      const { questionStart: start, questionEnd: end, flags } = request;
+      const sampled = (flags & bodyFlags.sampled) !== 0;
+      if (end === 0 || (sampled && !config.semantic.sampled)) return null;
+      const question = readQuestion(body, start, end, (flags & bodyFlags.questionEscaped) !== 0);
+      if (question === null) return null;
       // Personal data enters neither index nor links; what stands elsewhere in the body is only hashed.
       if (request.findings !== noFindings) {
         const alone = Buffer.from(JSON.stringify([question.text]));

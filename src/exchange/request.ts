@@ -38,6 +38,9 @@ export interface ModelRequest {
   readonly streamOptionsStart: number;
   readonly streamOptionsEnd: number;
   readonly firstField: number;
+  /** Byte offsets into the body as received of the user's last text, raw: what it asks; 0,0: its last text isn't the user's. */
+  readonly questionStart: number;
+  readonly questionEnd: number;
   /** Bits of `bodyFlags`. */
   readonly flags: number;
   /** How complex it is; null: not classified, as no route needs it. */

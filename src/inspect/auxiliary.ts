@@ -40,6 +40,8 @@ export function inspectAuxiliary(
     modelStart: at.start,
     modelEnd: at.end,
     firstField: now === null ? found.firstField : 0,
+    questionStart: 0,
+    questionEnd: 0,
     ...(now === null ? {} : { form: now }),
   };
   const stream = placed.stream || givesBytes(endpoint, placed);
@@ -74,6 +76,8 @@ function requestOf(found: Inspection, body: Buffer, model: string, traits: Auxil
     streamOptionsStart: 0,
     streamOptionsEnd: 0,
     firstField: 0,
+    questionStart: 0,
+    questionEnd: 0,
     flags,
     tier: null,
   };
@@ -106,6 +110,8 @@ function withoutBody(exchange: Exchange, digestKey: Buffer): ModelRequest | Refu
     streamOptionsStart: 0,
     streamOptionsEnd: 0,
     firstField: 0,
+    questionStart: 0,
+    questionEnd: 0,
     flags: 0,
     tier: null,
   };

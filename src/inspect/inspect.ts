@@ -54,6 +54,8 @@ export function inspect(
     streamOptionsStart: found.streamOptionsStart,
     streamOptionsEnd: found.streamOptionsEnd,
     firstField: found.firstField,
+    questionStart: found.questionStart,
+    questionEnd: found.questionEnd,
     flags,
     tier: found.tier,
   };

@@ -49,6 +49,8 @@ export interface Inspection {
   readonly streamOptionsStart: number;
   readonly streamOptionsEnd: number;
   readonly firstField: number;
+  readonly questionStart: number;
+  readonly questionEnd: number;
   readonly findings: Findings;
   readonly masked: ReadonlyMap<string, string> | null;
   readonly digest: string;
@@ -69,6 +71,8 @@ export const bodyFlags = {
   modelEscaped: flag.MODEL_ESCAPED,
   serverTools: flag.SERVER_TOOLS,
   streamOptions: flag.STREAM_OPTIONS,
+  sampled: flag.SAMPLED,
+  questionEscaped: flag.QUESTION_ESCAPED,
   audio: flag.AUDIO,
   code: flag.CODE,
 };
@@ -129,6 +133,8 @@ export function inspect(
     streamOptionsStart: reg(at.StreamOptionsStart),
     streamOptionsEnd: reg(at.StreamOptionsEnd),
     firstField: reg(at.FirstField),
+    questionStart: reg(at.QuestionStart),
+    questionEnd: reg(at.QuestionEnd),
     findings: readFindings(scope.names),
     masked: readMasked(body, edited),
     digest: digests.toString('hex', 0, 32),

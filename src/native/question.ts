@@ -1,5 +1,4 @@
-/** Finds the question that a conversation ends with, in the native core. */
-import type { NativeEndpoint } from './inspect.ts';
+/** Reads the question that a conversation ends with. */
 import { native } from './load.ts';
 import { textCharsMax } from './search.ts';
 
@@ -8,20 +7,21 @@ export interface Question {
   readonly text: string;
   /** SHA-256 of all of the body but this text, hex. */
   readonly rest: string;
-  /** The request states a temperature above 0. */
-  readonly sampled: boolean;
 }
 
-const regs = new Uint32Array(3);
 const digest = Buffer.alloc(32);
-const escapedBit = 1;
-const sampledBit = 2;
+/** Longest raw form of a question: a character takes at most 12 bytes, two escaped surrogates. */
+const rawBytesMax = 12 * textCharsMax;
 
-/** Reads the question of a body that was inspected. Null: it has none, or one of more than `textCharsMax` characters. */
-export function readQuestion(body: Buffer, endpoint: NativeEndpoint): Question | null {
-  if (!native.question(body, endpoint, textCharsMax, regs, digest)) return null;
-  const [start = 0, end = 0, bits = 0] = regs;
+/**
+ * Reads the question whose raw bytes stand at these offsets. Null: it is blank, or has more than `textCharsMax` characters.
+ * @param escaped whether the raw bytes hold an escape
+ */
+export function readQuestion(body: Buffer, start: number, end: number, escaped: boolean): Question | null {
+  if (end - start > rawBytesMax) return null;
   const raw = body.toString('utf8', start, end);
-  const text = (bits & escapedBit) === 0 ? raw : String(JSON.parse(`"${raw}"`));
-  return { text, rest: digest.toString('hex'), sampled: (bits & sampledBit) !== 0 };
+  const text = escaped ? String(JSON.parse(`"${raw}"`)) : raw;
+  if (text.length > textCharsMax || text.trim() === '') return null;
+  native.questionRest(body, start, end, digest);
+  return { text, rest: digest.toString('hex') };
 }

@@ -130,6 +130,22 @@ function parts(holder: Node): Node[] {
   return own.flatMap((part) => [part, ...parts(part)]);
 }
 
+const isEscaped = (node: Node | undefined): boolean =>
+  node?.chars.some(({ c, start, end }) => Buffer.byteLength(c) !== end - start) ?? false;
+
+/** The last text of the last message, if that is the user's. */
+function question(root: Node, endpoint: number): Node | undefined {
+  const messages = endpoint === 1 ? undefined : lookup(root, 'messages');
+  const last = messages?.items.findLast(({ type }) => type === 'object');
+  if (last === undefined) return undefined;
+  const role = all(last, 'role').findLast(({ type }) => type === 'string');
+  if (!isText(role, 'user') || isEscaped(role)) return undefined;
+  const texts = all(last, 'content').flatMap((content) =>
+    content.type === 'string' ? [content] : content.items.flatMap((part) => all(part, 'text')),
+  );
+  return texts.findLast(({ type }) => type === 'string');
+}
+
 function flags(root: Node, endpoint: number): number {
   const chat = endpoint === 0;
   const talk = endpoint !== 1;
@@ -163,12 +179,11 @@ function flags(root: Node, endpoint: number): number {
     [reasons.length + thinks.length > 0, 32],
     [partTypes.some((type) => isText(type, 'input_audio', 'file', 'document')), 64],
     [partTypes.some((type) => isText(type, 'input_audio')), 2 ** 26],
-    [
-      lookup(root, 'model')?.chars.some(({ c, start, end }) => Buffer.byteLength(c) !== end - start) ?? false,
-      128,
-    ],
+    [isEscaped(lookup(root, 'model')), 128],
     [(claude && served.length > 0) || (chat && all(root, 'web_search_options').some(given)), 256],
     [options?.type === 'object', 512],
+    [all(root, 'temperature').some(({ type, text }) => type === 'number' && Number(text) > 0), 1024],
+    [isEscaped(question(root, endpoint)), 2048],
   ];
   return bits.reduce((sum, [set, bit]) => sum + (set ? bit : 0), 0);
 }
@@ -281,6 +296,7 @@ export function expect(body: Buffer, endpoint: number, kinds: number, valuesMax:
       .reduce((sum, { start, end, placeholder }) => sum + placeholder.length - (end - start), offset);
   const model = lookup(root, 'model');
   const options = endpoint === 0 ? lookup(root, 'stream_options') : undefined;
+  const asked = question(root, endpoint);
   const prompt = ['messages', 'system', 'input', 'prompt', 'tools'];
   const texts = root.members
     .filter((member) => prompt.includes(member.key.text))
@@ -299,6 +315,8 @@ export function expect(body: Buffer, endpoint: number, kinds: number, valuesMax:
     options ? moved(options.end) : 0,
     moved(root.start + 1),
     root.members.length,
+    asked ? asked.start + 1 : 0,
+    asked ? asked.end - 1 : 0,
     values.length,
     edits.length,
   ];

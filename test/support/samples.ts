@@ -81,6 +81,8 @@ export function sampleRequest({
     streamOptionsStart: 0,
     streamOptionsEnd: 0,
     firstField: 1,
+    questionStart: 0,
+    questionEnd: 0,
     ...part,
   };
 }

@@ -6,7 +6,7 @@ use napi_derive::napi;
 use sidegate_core::request::facts::Verdict;
 use sidegate_core::request::field::FIELD_NAMES;
 use sidegate_core::request::inspect::{features, inspect as look};
-use sidegate_core::request::question::question as find_question;
+use sidegate_core::request::question::rest;
 use sidegate_core::request::registers::{INSPECT_HEAD, values_max, write_inspection};
 use sidegate_core::tier::classify::scores;
 use sidegate_core::tier::features::{FEATURES, SHAPES, TIERS};
@@ -59,31 +59,18 @@ pub fn inspect<'env>(
     inspection.scrubbed.body.map(|edited| BufferSlice::from_data(env, edited)).transpose()
 }
 
-/// Finds the question that a conversation ends with, of at most `charsMax` characters, in a body that was inspected. `regs`, three registers, gets its start
-/// and end, raw, and bits: 1: it holds an escape, 2: the request states a temperature above 0. `digest`, 32 bytes, gets the
-/// SHA-256 of all the rest. False: there is none.
+/// `digest`, 32 bytes, gets the SHA-256 of all of a body but the question that stands from `start` to `end`.
 ///
-/// Throws on an unknown endpoint, or arrays that are too short.
+/// Throws if it doesn't stand in the body, or on an array that is too short.
 #[napi]
-pub fn question(
-    body: &[u8],
-    endpoint: Endpoint,
-    chars_max: u32,
-    mut regs: Uint32ArraySlice,
-    mut digest: Uint8ArraySlice,
-) -> Result<bool> {
-    require_room(regs.len(), 3)?;
+pub fn question_rest(body: &[u8], start: u32, end: u32, mut digest: Uint8ArraySlice) -> Result<()> {
     require_room(digest.len(), 32)?;
-    let Some(found) = find_question(body, endpoint.into(), chars_max as usize) else { return Ok(false) };
-    let rest = found.rest(body);
-    let bits = u32::from(found.escaped) | u32::from(found.sampled) << 1;
-    // SAFETY: the body is not looked at any more, so these are the only views even of memory they share.
-    let registers = unsafe { regs.as_mut() };
-    registers[..3].copy_from_slice(&[found.start as u32, found.end as u32, bits]);
-    // SAFETY: as above; the registers' borrow has ended.
+    let rest = rest(body, start as usize, end as usize);
+    let rest = rest.ok_or_else(|| invalid("the question stands outside the body"))?;
+    // SAFETY: the body is not looked at any more, so this is the only view even of memory they share.
     let digest = unsafe { digest.as_mut() };
     digest[..32].copy_from_slice(&rest);
-    Ok(true)
+    Ok(())
 }
 
 /// Names of the fields whose faults are reported, by number.

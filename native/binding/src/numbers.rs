@@ -37,7 +37,7 @@ mirror! {
     "What each register of `inspect` holds."
     BodyRegister, sidegate_core::request::registers::Register {
         Status, FaultAt, FaultField, ModelStart, ModelEnd, Flags, TokensMax, Choices, TextBytes, TextChars, TextSpans,
-        StreamOptionsStart, StreamOptionsEnd, FirstField, Fields, Values, Found, Counts,
+        StreamOptionsStart, StreamOptionsEnd, FirstField, Fields, QuestionStart, QuestionEnd, Values, Found, Counts,
     }
 }
 
@@ -143,6 +143,8 @@ constants!(
         MODEL_ESCAPED,
         SERVER_TOOLS,
         STREAM_OPTIONS,
+        SAMPLED,
+        QUESTION_ESCAPED,
         AUDIO,
         CODE,
         TIER_SHIFT,

@@ -38,6 +38,10 @@ pub mod flag {
     pub const MODEL_ESCAPED: u32 = 128;
     pub const SERVER_TOOLS: u32 = 256;
     pub const STREAM_OPTIONS: u32 = 512;
+    /// It states a temperature above 0.
+    pub const SAMPLED: u32 = 1024;
+    /// The question's raw bytes hold an escape.
+    pub const QUESTION_ESCAPED: u32 = 2048;
     pub const AUDIO: u32 = 1 << 26;
     /// Only where the request was classified.
     pub const CODE: u32 = 1 << 27;
@@ -66,6 +70,8 @@ pub struct Facts {
     pub text_spans: usize,
     /// The value of `stream_options`, null too.
     pub stream_options: Option<(usize, usize)>,
+    /// The last text of the last message, if that is the user's: its raw bytes inside the quotes.
+    pub question: Option<(usize, usize)>,
     /// Just after the first `{`.
     pub insert_at: usize,
     /// How many top-level members there are.

@@ -84,5 +84,6 @@ fn examine(
         return Err(Verdict::TooManyValues(at));
     }
     inspector.classify();
+    inspector.note_question();
     Ok((inspector.facts, inspector.scrubber.finish()))
 }

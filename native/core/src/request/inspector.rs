@@ -9,6 +9,7 @@ use crate::request::endpoint::Endpoint;
 use crate::request::facts::{Facts, Verdict, flag};
 use crate::request::field::{Field, count};
 use crate::request::place::{Place, is_label, is_prompt};
+use crate::request::question::Asking;
 use crate::text::chars::char_count;
 use crate::tier::classify::{Gatherer, is_code, tier};
 use crate::tier::features::{Asked, Features};
@@ -33,6 +34,8 @@ pub(crate) struct Inspector<'b> {
     root: Key,
     /// The last member's name.
     label: Option<Text>,
+    /// What the conversation ends with.
+    asking: Asking,
     /// Where the conversation's texts are, if anyone wants to know.
     pub gatherer: Option<Gatherer>,
 }
@@ -54,6 +57,7 @@ impl<'b> Inspector<'b> {
             prompt: false,
             root: Key::Other,
             label: None,
+            asking: Asking::default(),
             gatherer: None,
         }
     }
@@ -137,7 +141,13 @@ impl<'b> Inspector<'b> {
         }
         match token {
             Token::String(text) => self.string(place, key, text),
-            Token::ObjectStart => self.path.enter(place.child(self.endpoint, key, false), false),
+            Token::ObjectStart => {
+                let child = place.child(self.endpoint, key, false);
+                if child == Place::Message {
+                    self.asking.begin(self.endpoint);
+                }
+                self.path.enter(child, false);
+            }
             Token::ArrayStart => self.path.enter(place.child(self.endpoint, key, true), true),
             _ => {}
         }
@@ -174,6 +184,7 @@ impl<'b> Inspector<'b> {
                 }
             }
             Key::Images if self.endpoint == Endpoint::Embed => self.facts.flags |= flag::IMAGE,
+            Key::Temperature if token == Token::Number => self.sampled(),
             Key::WebSearchOptions if chat => self.facts.flags |= flag::SERVER_TOOLS,
             _ => {}
         }
@@ -277,8 +288,27 @@ impl<'b> Inspector<'b> {
             }
             (Key::ResponseSchema | Key::ResponseJsonSchema, Token::ObjectStart) => flag::STRUCTURED,
             (Key::ThinkingConfig, Token::ObjectStart) => flag::REASONING,
+            (Key::Temperature, Token::Number) => {
+                self.sampled();
+                0
+            }
             _ => 0,
         }
+    }
+
+    /// A temperature stands here.
+    fn sampled(&mut self) {
+        let raw = &self.body[self.walker.start()..self.walker.end()];
+        if raw.parse::<f64>().is_ok_and(|value| value > 0.0) {
+            self.facts.flags |= flag::SAMPLED;
+        }
+    }
+
+    /// Notes what the conversation ends with.
+    pub fn note_question(&mut self) {
+        let Some(text) = self.asking.question else { return };
+        self.facts.question = Some((text.start, text.end));
+        self.facts.flags |= if text.escaped() { flag::QUESTION_ESCAPED } else { 0 };
     }
 
     fn close(&mut self) {
@@ -289,7 +319,10 @@ impl<'b> Inspector<'b> {
                     *end = self.walker.end();
                 }
             }
-            Place::Message => self.gatherer.iter_mut().for_each(Gatherer::end_message),
+            Place::Message => {
+                self.asking.end();
+                self.gatherer.iter_mut().for_each(Gatherer::end_message);
+            }
             Place::Thinking if !std::mem::take(&mut self.thinking_disabled) => {
                 self.facts.flags |= flag::REASONING;
             }
@@ -312,6 +345,7 @@ impl<'b> Inspector<'b> {
         {
             gatherer.role(&self.body[text.start..text.end]);
         }
+        self.asking.string((self.endpoint, self.body), place, key, self.walker.depth(), text);
         let model = place == Place::Root && key == Key::Model;
         // Signed or encrypted by the provider: a changed byte would make it worthless.
         let signed = matches!(

@@ -44,6 +44,10 @@ pub enum Register {
     FirstField,
     /// Top-level members.
     Fields,
+    /// Start of the question's raw bytes, in the original body; 0 if there is none.
+    QuestionStart,
+    /// Their end.
+    QuestionEnd,
     /// Distinct values of personal data that are to be restored.
     Values,
     /// How often values of any kind occur.
@@ -95,6 +99,7 @@ pub fn write_inspection(inspection: &Inspection, registers: &mut [u32]) {
     let span = |span: Option<(usize, usize)>| span.map_or((0, 0), |(start, end)| (moved(start), moved(end)));
     let model = span(facts.model);
     let stream_options = span(facts.stream_options);
+    let question = facts.question.unwrap_or_default();
     // In the order of `Register`.
     let head: [u32; COUNTS] = [
         status as u32,
@@ -112,6 +117,8 @@ pub fn write_inspection(inspection: &Inspection, registers: &mut [u32]) {
         stream_options.1,
         moved(facts.insert_at),
         clamp(facts.fields),
+        clamp(question.0),
+        clamp(question.1),
         clamp(scrubbed.values.len()),
         scrubbed.counts.iter().sum(),
     ];
