@@ -77,6 +77,8 @@ const onLine: Readonly<Record<LogLine, string>> = {
     'Give the model a price in `catalog.models`; until then it is refused or not counted, by `unpriced`.',
   limitOverflow:
     'More callers than meters: new ones share one. Count the limit by something with fewer values, such as the team.',
+  clockBehind:
+    'Set the clock of the machine: `now` is what it says, and `saved` is when the latest saved window began. No budget is reset, and none is blocked for longer than one of its windows.',
   budgetsUnsaved:
     'Spending since the last save would be forgotten by a restart. Check the disk of `store.path`.',
   budgetsSaved: 'Nothing to do.',

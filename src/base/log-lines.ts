@@ -51,6 +51,10 @@ export const logLines = {
     text: 'a limit in dollars applies to a model without a known price',
   },
   limitOverflow: { level: 'warn', text: 'too many scopes: new ones share one meter' },
+  clockBehind: {
+    level: 'error',
+    text: 'the clock is behind the budgets in the store; they continue, and begin anew after one window',
+  },
   budgetsUnsaved: {
     level: 'error',
     text: 'budgets could not be saved to the store; trying again',

@@ -9,7 +9,7 @@ export interface Calendar {
   leftMs(nowMs: number): number;
   /** When it ends, Unix ms. */
   readonly endsAt: number;
-  /** Continues a window that had begun before a restart, if it is the current one or the next. */
+  /** Continues a window that had begun before a restart, even one that the time of day has not reached. */
   resume(window: number, nowMs: number): void;
 }
 
@@ -29,6 +29,9 @@ export function createCalendar(kind: WindowName, timeZone: string, wallClock: ()
   let endsAt = 0;
   let endsMs = Number.NEGATIVE_INFINITY;
 
+  // The window is ahead of the time of day, which is wrong, or was.
+  let ahead = false;
+
   const enter = (next: number, wallMs: number, nowMs: number): void => {
     window = next;
     endsAt = windowStart(kind, zone, next, 1);
@@ -37,7 +40,9 @@ export function createCalendar(kind: WindowName, timeZone: string, wallClock: ()
   const current = (nowMs: number): void => {
     if (nowMs < endsMs) return;
     const wallMs = wallClock();
-    enter(Math.max(window, windowStart(kind, zone, wallMs, 0)), wallMs, nowMs);
+    const next = windowStart(kind, zone, wallMs, 0);
+    enter(ahead ? next : Math.max(window, next), wallMs, nowMs);
+    ahead = false;
   };
 
   return {
@@ -54,7 +59,11 @@ export function createCalendar(kind: WindowName, timeZone: string, wallClock: ()
     },
     resume(earlier, nowMs) {
       current(nowMs);
-      if (earlier === endsAt) enter(earlier, wallClock(), nowMs);
+      if (earlier <= window) return;
+      ahead = earlier > endsAt;
+      enter(earlier, wallClock(), nowMs);
+      // For as long as one window, no money is given out twice; then the clock counts, whatever it says.
+      if (ahead) endsMs = nowMs + (endsAt - earlier);
     },
   };
 }

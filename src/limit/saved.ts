@@ -27,9 +27,13 @@ const rowsMax = 500;
 /** Windows that began longer ago have ended, whatever their kind; one further ahead comes from a wrong clock. */
 const keptMs = 40 * 86_400_000;
 
-/** What dollar budgets had spent; deletes outdated rows. @param wallMs Unix ms */
+/** No clock is right that says an earlier time: this code was written then. */
+const writtenMs = Date.UTC(2026, 10, 1);
+
+/** What dollar budgets had spent; deletes outdated rows, unless the clock is certainly wrong. @param wallMs Unix ms */
 export function readBudgets(store: Store, wallMs: number): SpentRow[] {
-  store.prepare('DELETE FROM budgets WHERE window < ? OR window > ?').run(wallMs - keptMs, wallMs + keptMs);
+  if (wallMs >= writtenMs)
+    store.prepare('DELETE FROM budgets WHERE window < ? OR window > ?').run(wallMs - keptMs, wallMs + keptMs);
   return store
     .prepare('SELECT budget, place, window, nano_usd FROM budgets')
     .all()

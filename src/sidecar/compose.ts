@@ -8,6 +8,7 @@ import { createHedges } from '../attempt/hedges.ts';
 import { type Callers, createCallers } from '../authenticate/callers.ts';
 import type { StoredKeys } from '../authenticate/stored-keys.ts';
 import type { Log } from '../base/log.ts';
+import { say } from '../base/log-lines.ts';
 import type { World } from '../base/world.ts';
 import { type Batch, createBatch } from '../batch/batch.ts';
 import { type Cache, createCache } from '../cache/cache.ts';
@@ -18,6 +19,7 @@ import { createEstimator, type Estimator } from '../count/estimate.ts';
 import type { KeyBook } from '../exchange/shared-keys.ts';
 import { createLimiter, type Limiter } from '../limit/limit.ts';
 import { budgetTables, readBudgets, type SavedBudgets, saveBudgets } from '../limit/saved.ts';
+import type { SpentRow } from '../limit/scopes.ts';
 import type { LimitView } from '../limit/view.ts';
 import { retryBudget } from '../native/retries.ts';
 import type { LineForm } from '../observe/line.ts';
@@ -28,7 +30,7 @@ import { createReplay, type Replay } from '../replay/replay.ts';
 import { createRouteTable } from '../route/route.ts';
 import { createScrubPolicies } from '../scrub/policy.ts';
 import type { Stages } from '../stages.ts';
-import { openStore, type Store } from '../store/database.ts';
+import { lockStore, openStore, type Store } from '../store/database.ts';
 import { type CacheSync, createCacheSync } from '../sync/cache-news.ts';
 import { type ClaimSync, createClaims } from '../sync/claims.ts';
 import { createHints, type Hints } from '../sync/hints.ts';
@@ -134,11 +136,13 @@ export async function openRooms(
   const cache = createCache(first.cache, { telemetry: observer, random, peers: cacheSync });
   const upstreams = createUpstreams(world, observer);
   const batch = createBatch(first, estimator.tokens, { clock, telemetry: observer, health });
+  const saved = opened === null ? [] : readBudgets(opened.store, world.wallClock());
+  sayIfBehind(saved, log, world.wallClock());
   const limiter = createLimiter(first, {
     ...world,
     estimator,
     telemetry: observer,
-    saved: opened === null ? [] : readBudgets(opened.store, world.wallClock()),
+    saved,
     leases: { ask: (id, cost) => leases.ask(id, cost) },
   });
   const keySync =
@@ -200,12 +204,31 @@ function byName(views: readonly LimitView[], names: ReadonlySet<string>): Iterab
   return found.values();
 }
 
+/** Says that the clock is behind what was saved: it is wrong, or was. @param wallMs Unix ms */
+function sayIfBehind(saved: readonly SpentRow[], log: Log, wallMs: number): void {
+  const latest = Math.max(...saved.map(({ window }) => window));
+  if (latest <= wallMs) return;
+  const text = (ms: number): string => new Date(ms).toISOString();
+  say(log, 'clockBehind', { now: text(wallMs), saved: text(latest) });
+}
+
 /** The embedded database and the keys in it; null: there is none. */
 async function openKept(path: string | undefined): Promise<Pick<Kept, 'store' | 'keys' | 'keyBook'> | null> {
   if (path === undefined) return null;
   // Loaded only if needed, since it loads the schema library.
   const { keyTables, openStoredKeys } = await import('../authenticate/stored-keys.ts');
-  const store = await openStore(path, [budgetTables, keyTables]);
+  const opened = await openStore(path, [budgetTables, keyTables]);
+  const lock = await lockStore(path).catch((cause: unknown) => {
+    opened.close();
+    throw cause;
+  });
+  const store: Store = {
+    ...opened,
+    close() {
+      opened.close();
+      lock.release();
+    },
+  };
   const { openKeyBook } = await import('../authenticate/shared-keys.ts');
   return { store, keys: openStoredKeys(store), keyBook: openKeyBook(store) };
 }

@@ -1,5 +1,5 @@
 /** The embedded database: one SQLite file for what must outlive the process, opened once and shared by its users. */
-import { chmodSync, existsSync, mkdirSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 
@@ -38,16 +38,18 @@ export async function openStore(path: string | null, parts: readonly Migrations[
   // Loaded here, since most sidecars store nothing.
   const sqlite = await import('node:sqlite');
   const fresh = path !== null && !existsSync(path);
-  let database: DatabaseSync;
+  let opened: DatabaseSync | null = null;
   try {
     if (path !== null) mkdirSync(dirname(path), { recursive: true });
-    database = new sqlite.DatabaseSync(path ?? ':memory:', { timeout: busyTimeoutMs });
+    opened = new sqlite.DatabaseSync(path ?? ':memory:', { timeout: busyTimeoutMs });
     if (fresh) chmodSync(path, 0o600);
     // With a write-ahead log a killed process loses nothing that was committed, and commits need no fsync.
-    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON');
+    opened.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON');
   } catch (cause) {
-    throw new Error(`The store ${path} can't be opened: ${reason(cause)}.`, { cause });
+    opened?.close();
+    throw new Error(`The store ${path} can't be opened: ${reason(cause, path)}.`, { cause });
   }
+  const database = opened;
   const store: Store = {
     path,
     prepare: (sql) => database.prepare(sql),
@@ -70,9 +72,36 @@ export async function openStore(path: string | null, parts: readonly Migrations[
     migrate(database, store, parts);
   } catch (cause) {
     database.close();
-    throw new Error(`The store ${path} can't be used: ${reason(cause)}.`, { cause });
+    throw new Error(`The store ${path} can't be used: ${reason(cause, path)}.`, { cause });
   }
   return store;
+}
+
+/** What keeps a second process away from a store. */
+export interface StoreLock {
+  release(): void;
+}
+
+/**
+ * Makes a store this process's own, so that no second sidecar counts the same budgets. Commands may still use it. The
+ * system releases the lock when the process ends, however it does.
+ * @throws when another sidecar uses the store
+ */
+export async function lockStore(path: string): Promise<StoreLock> {
+  const sqlite = await import('node:sqlite');
+  const lock = new sqlite.DatabaseSync(`${path}.lock`, { timeout: 0 });
+  try {
+    lock.exec('BEGIN EXCLUSIVE');
+  } catch (cause) {
+    lock.close();
+    if (!isBusy(cause))
+      throw new Error(`The store ${path} can't be locked: ${reason(cause, path)}.`, { cause });
+    throw new Error(
+      `The store ${path} is used by another sidecar. Each needs a file of its own: change store.path, or stop the other one.`,
+      { cause },
+    );
+  }
+  return { release: () => lock.close() };
 }
 
 function migrate(database: DatabaseSync, store: Store, parts: readonly Migrations[]): void {
@@ -97,4 +126,17 @@ export function isBusy(cause: unknown): boolean {
   return typeof cause.errcode === 'number' && (cause.errcode & 0xff) === busyCode;
 }
 
-const reason = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
+/** Free space below which a disk counts as full: SQLite's files beside the database need as much. */
+const freeMinBytes = 64 * 1024;
+
+/** Why a database can't be used. On a full disk SQLite may say "disk I/O error" only. */
+function reason(cause: unknown, path: string | null): string {
+  const said = cause instanceof Error ? cause.message : String(cause);
+  if (path === null) return said;
+  try {
+    const { bavail, bsize } = statfsSync(dirname(path));
+    return bavail * bsize < freeMinBytes ? `${said}: the disk of ${dirname(path)} is full` : said;
+  } catch {
+    return said;
+  }
+}

@@ -108,14 +108,23 @@ describe('the current window', () => {
     );
   });
 
-  test('is the one from before the restart if the clock was set back meanwhile, but not one far ahead', () => {
+  test('is the one from before the restart if the clock was set back meanwhile', () => {
     const { time, wallClock } = clocks('2026-11-23T10:59:00Z');
     const calendar = createCalendar('hour', 'UTC', wallClock);
-    calendar.resume(at('2026-11-23T15:00:00Z'), time.nowMs);
     calendar.resume(at('2026-11-23T09:00:00Z'), time.nowMs);
     expect(calendar.window(time.nowMs)).toBe(at('2026-11-23T10:00:00Z'));
     calendar.resume(at('2026-11-23T11:00:00Z'), time.nowMs);
     expect(calendar.window(time.nowMs)).toBe(at('2026-11-23T11:00:00Z'));
     expect(calendar.leftMs(time.nowMs)).toBe(61 * 60_000);
+  });
+
+  test('is one far ahead for as long as one window; then the clock counts, whatever it says', () => {
+    const { time, wallClock } = clocks('1970-01-01T00:10:00Z');
+    const calendar = createCalendar('hour', 'UTC', wallClock);
+    const saved = at('2026-11-23T15:00:00Z');
+    calendar.resume(saved, time.nowMs);
+    expect([calendar.window(time.nowMs), calendar.leftMs(time.nowMs)]).toEqual([saved, 60 * 60_000]);
+    expect(calendar.window(time.nowMs + 60 * 60_000 - 1)).toBe(saved);
+    expect(calendar.window(time.nowMs + 60 * 60_000)).toBe(at('1970-01-01T00:00:00Z'));
   });
 });
