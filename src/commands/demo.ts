@@ -72,7 +72,7 @@ export function demoConfig(env: Env, port?: string): Config {
 }
 
 /** The text that the demo prints when it is ready. */
-export function demoBanner(config: Config, { dataUrl, adminUrl, simulated }: Sidecar): string {
+export function demoBanner(config: Config, { dataUrl, adminUrl, simulated }: Sidecar, word: string): string {
   const models = new Map<string, string[]>();
   for (const { model, targets } of config.routes) {
     const provider = targets[0]?.provider ?? '';
@@ -88,7 +88,7 @@ export function demoBanner(config: Config, { dataUrl, adminUrl, simulated }: Sid
   const hint =
     off.length === 0
       ? ''
-      : `\n  Set any of these variables to add its real provider (listed by \`sidegate presets\`)\n${inLines(off)}\n`;
+      : `\n  Set any of these variables to add its real provider (listed by \`${word} presets\`)\n${inLines(off)}\n`;
   return `
   Dashboard ${adminUrl}/#token=${config.admin.token}
 

@@ -1,7 +1,9 @@
 /** Checks the catalog's entries, in the configuration or in the catalog file, and matches models with providers. */
+
+import { didYouMean } from '../base/did-you-mean.ts';
 import { hasTable } from '../catalog/prices.ts';
 import { presets } from '../dialects/presets.ts';
-import { didYouMean, type Path, pathText } from './faults.ts';
+import { type Path, pathText } from './faults.ts';
 import type { Draft, Report } from './report.ts';
 
 type Entry = NonNullable<NonNullable<Draft['catalog']>['models']>[number];

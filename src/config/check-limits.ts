@@ -1,7 +1,9 @@
 /** Checks of limits and budgets that the schema can't express: complete, free of contradictions, and effective. */
+
+import { didYouMean } from '../base/did-you-mean.ts';
 import { algorithms } from '../exchange/algorithm.ts';
 import { createZone } from '../limit/calendar.ts';
-import { didYouMean, type Path, pathText } from './faults.ts';
+import { type Path, pathText } from './faults.ts';
 import { absent, type Draft, once, type Report } from './report.ts';
 
 type DraftLimit = NonNullable<NonNullable<Draft['limits']>[number]>;

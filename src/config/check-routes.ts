@@ -1,11 +1,12 @@
 /** Checks of routes that the schema can't express: they lead to targets, and these can serve the route's requests. */
 
+import { didYouMean } from '../base/did-you-mean.ts';
 import { tiers } from '../native/classify.ts';
 import { findConfig } from '../route/compile.ts';
 import { stepsMax } from '../upstream/target.ts';
 import { checkOverflow } from './check-batch.ts';
 import { servedModels, serves } from './check-catalog.ts';
-import { didYouMean, type Path } from './faults.ts';
+import type { Path } from './faults.ts';
 import { absent, type Draft, faultyAt, once, type Report } from './report.ts';
 
 type DraftRoute = NonNullable<NonNullable<Draft['routes']>[number]>;

@@ -1,4 +1,6 @@
 /** Checks that the parts of a configuration fit together, which the schema can't express. */
+
+import { didYouMean } from '../base/did-you-mean.ts';
 import { isLoopback } from '../base/node-http.ts';
 import { isPattern, presets } from '../dialects/presets.ts';
 import type { DialectName } from '../exchange/dialects.ts';
@@ -12,7 +14,7 @@ import { checkReach } from './check-reach.ts';
 import { checkKeysOf, checkResilience } from './check-resilience.ts';
 import { checkRoutes } from './check-routes.ts';
 import { checkScrub } from './check-scrub.ts';
-import { didYouMean, type Finding, type Path } from './faults.ts';
+import type { Finding, Path } from './faults.ts';
 import type { Show } from './issues.ts';
 import {
   absent,

@@ -1,7 +1,7 @@
 /** Fills in `${NAME}` from the environment, in single text values, so that no secret can inject YAML. */
 
-/** The text with its variables filled in, or its fault. */
-export type Interpolated = { ok: true; text: string } | { ok: false; message: string };
+/** The text with its variables filled in, or its fault; `unset`: nothing is wrong but variables that aren't set. */
+export type Interpolated = { ok: true; text: string } | { ok: false; message: string; unset: boolean };
 
 /** `$${`, `${NAME}`, `${NAME:-default}`, or a malformed `${`. */
 const reference = /\$\$\{|\$\{(?:([A-Za-z_]\w*)(?::-([^}]*))?\})?/g;
@@ -12,9 +12,11 @@ const reference = /\$\$\{|\$\{(?:([A-Za-z_]\w*)(?::-([^}]*))?\})?/g;
  */
 export function interpolate(text: string, env: Readonly<Record<string, string | undefined>>): Interpolated {
   const faults: string[] = [];
+  let unset = true;
   const filled = text.replace(reference, (whole, name?: string, fallback?: string) => {
     if (whole === '$${') return '${';
     if (name === undefined) {
+      unset = false;
       faults.push('"${" must be followed by NAME} or NAME:-default}; write "$${" for a literal "${"');
       return '';
     }
@@ -27,5 +29,5 @@ export function interpolate(text: string, env: Readonly<Record<string, string | 
   const first = faults[0];
   return first === undefined
     ? { ok: true, text: filled }
-    : { ok: false, message: [...new Set(faults)].join('; ') };
+    : { ok: false, message: [...new Set(faults)].join('; '), unset };
 }

@@ -1,6 +1,7 @@
 /** Turns the schema's issues into findings that tell people what to write. */
 import { z } from 'zod';
-import { didYouMean, type Finding, type Path, pathText } from './faults.ts';
+import { didYouMean } from '../base/did-you-mean.ts';
+import { type Finding, type Path, pathText } from './faults.ts';
 import { configSchema } from './schema.ts';
 
 /** A value as text for people: quoted, shortened, and without anything from the environment. */

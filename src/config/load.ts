@@ -10,6 +10,7 @@ import { unpricedTargets } from './check-prices.ts';
 import { type ConfigText, readConfigText } from './document.ts';
 import { type ConfigFault, type Finding, faultsMax, type Path, type Placed, pathText } from './faults.ts';
 import { FileFault, readTextFile } from './files.ts';
+import { foreignTool } from './foreign-tool.ts';
 import { filePrefix, pathsFromFile } from './from-file.ts';
 import { interpolate } from './interpolate.ts';
 import { describeIssues, type Show, valueAt } from './issues.ts';
@@ -48,8 +49,9 @@ const secretMaxBytes = 64 * 1024;
 /**
  * Loads a configuration file. Paths in it are relative to its folder. An unreadable file is a fault too.
  * Never throws.
+ * @param assumes variables and files of secrets that are missing are taken as there
  */
-export function loadConfig(path: string, env: Environment): ConfigResult {
+export function loadConfig(path: string, env: Environment, assumes = false): ConfigResult {
   let text: string;
   try {
     text = readTextFile(path, configMaxBytes);
@@ -58,11 +60,16 @@ export function loadConfig(path: string, env: Environment): ConfigResult {
     return { ok: false, faults: [{ path: '', line: null, column: null, message }], warnings: [] };
   }
   const files = new Set<string>();
-  const result = parseConfig(text, env, (file, maxBytes) => {
-    const named = resolve(dirname(path), file);
-    files.add(named);
-    return readTextFile(named, maxBytes);
-  });
+  const result = parseConfig(
+    text,
+    env,
+    (file, maxBytes) => {
+      const named = resolve(dirname(path), file);
+      files.add(named);
+      return readTextFile(named, maxBytes);
+    },
+    assumes,
+  );
   return result.ok ? { ...result, files: [...files] } : result;
 }
 
@@ -70,9 +77,16 @@ export function loadConfig(path: string, env: Environment): ConfigResult {
  * Checks the text of a configuration. Never throws.
  * @param env values for `${NAME}`
  * @param readFile reads a file that the configuration names; may throw
+ * @param assumes variables and files of secrets that are missing are taken as there: then a result without a fault is
+ * valid, even if it isn't `ok`
  */
-export function parseConfig(text: string, env: Environment, readFile: ReadFile): ConfigResult {
-  const filled = new Filled(env);
+export function parseConfig(
+  text: string,
+  env: Environment,
+  readFile: ReadFile,
+  assumes = false,
+): ConfigResult {
+  const filled = new Filled(env, assumes);
   const source = readConfigText(text, (value, path) => filled.read(value, path));
   const found = [...source.findings];
   if (source.value === undefined) return faulty(source, found, []);
@@ -81,7 +95,9 @@ export function parseConfig(text: string, env: Environment, readFile: ReadFile):
       'the file is empty: it needs `providers`, `routes`, and `authenticate.keys` or `authenticate.anonymousTenant`';
     return faulty(source, [...found, { path: [], at: 'value', message }], []);
   }
-  found.push(...readSecrets(source.value, readFile));
+  const foreign = foreignTool(source.value);
+  if (foreign !== null) return faulty(source, [{ path: [], at: 'value', message: foreign }], []);
+  found.push(...readSecrets(source.value, readFile, filled));
   const parsed = validate(source.value, filled);
   if (!parsed.success) {
     const known = new Set(found.map(({ path }) => pathText(path)));
@@ -92,11 +108,12 @@ export function parseConfig(text: string, env: Environment, readFile: ReadFile):
   const draft = validPart(source.value, found);
   const { faults, warnings } = draft === null ? { faults: [], warnings: [] } : checkDraft(draft, filled.show);
   found.push(...faults);
+  const real = found.filter(({ path }) => !filled.isAssumed(path));
   const catalog = loadCatalog(catalogPath(source.value), draft, filled.show, readFile);
-  found.push(...catalog.unread);
+  real.push(...catalog.unread);
   const warned = [...place(source, warnings), ...catalog.warnings];
-  if (found.length > 0 || catalog.faults.length > 0 || !parsed.success)
-    return { ok: false, faults: [...place(source, found), ...catalog.faults], warnings: warned };
+  if (real.length > 0 || catalog.faults.length > 0 || !parsed.success)
+    return { ok: false, faults: [...place(source, real), ...catalog.faults], warnings: warned };
   const config = normalize(parsed.data);
   config.catalog.models.push(...catalog.models);
   const unpriced = place(source, unpricedTargets(config));
@@ -158,14 +175,32 @@ class Filled {
   /** By text after filling in: the text in the file. */
   readonly #texts = new Map<string, string>();
 
-  constructor(env: Environment) {
+  readonly #assumes: boolean;
+  /** Paths of values that nobody knows here. */
+  readonly #assumed = new Set<string>();
+
+  constructor(env: Environment, assumes: boolean) {
     this.#env = env;
+    this.#assumes = assumes;
+  }
+
+  /** Takes a value as there, if that is wanted. */
+  assume(path: Path): boolean {
+    if (this.#assumes) this.#assumed.add(pathText(path));
+    return this.#assumes;
+  }
+
+  isAssumed(path: Path): boolean {
+    return this.#assumed.size > 0 && this.#assumed.has(pathText(path));
   }
 
   read(value: string, path: Path): string | Finding {
     if (!value.includes('${')) return compact(value);
     const result = interpolate(value, this.#env);
-    if (!result.ok) return { path: [...path], at: 'value', message: result.message };
+    if (!result.ok) {
+      if (result.unset && this.assume(path)) return 'assumed';
+      return { path: [...path], at: 'value', message: result.message };
+    }
     this.#paths.add(pathText(path));
     this.#texts.set(result.text, value);
     return compact(result.text);
@@ -183,7 +218,7 @@ class Filled {
 }
 
 /** Replaces `file:` values by the files' content, in the settings that allow them. */
-function readSecrets(root: unknown, readFile: ReadFile): Finding[] {
+function readSecrets(root: unknown, readFile: ReadFile, filled: Filled): Finding[] {
   const done = new Map<unknown, Set<unknown>>();
   return pathsFromFile(configSchema, root).flatMap((path): Finding[] => {
     const holder = valueAt(root, path.slice(0, -1));
@@ -197,6 +232,7 @@ function readSecrets(root: unknown, readFile: ReadFile): Finding[] {
       if (secret !== '') setAt(root, path, secret);
       return secret === '' ? [{ path, at: 'value', message: 'the file it names is empty' }] : [];
     } catch (error) {
+      if (filled.assume(path)) return [];
       return [{ path, at: 'value', message: `the file it names cannot be used: ${reason(error)}` }];
     }
   });

@@ -1,6 +1,8 @@
 /** Stage route: a model name and what the request needs → the targets that may answer, in order. */
 
+import { didYouMean } from '../base/did-you-mean.ts';
 import { Refusal } from '../base/errors.ts';
+import { matchesPattern } from '../base/pattern.ts';
 import { nameMaxLength } from '../catalog/catalog.ts';
 import { dialects } from '../dialects/index.ts';
 import { canServe } from '../dialects/translate.ts';
@@ -197,13 +199,36 @@ function versionOf(node: Node): string {
   return `(${node.children.map(({ tier }) => tier).join()}: ${children})`;
 }
 
-/** Finds the route for a model and an endpoint. */
-export function findWay(model: string, endpoint: Served, table: RouteTable): EndpointRoute | Refusal {
+/** Names that an unknown one is compared with: anybody may send unknown names. */
+const guessesMax = 100;
+
+/** The first names of the models that a caller may use. */
+function namesFor(allowed: Identity['models'], { exact }: RouteTable): string[] {
+  const names: string[] = [];
+  for (const name of exact.keys()) {
+    if (allowed !== null && !allowed.some((pattern) => matchesPattern(pattern, name))) continue;
+    if (names.push(name) === guessesMax) break;
+  }
+  return names;
+}
+
+/** Finds the route for a model and an endpoint. @param allowed models the caller may use; null: all */
+export function findWay(
+  model: string,
+  endpoint: Served,
+  table: RouteTable,
+  allowed: Identity['models'] = null,
+): EndpointRoute | Refusal {
   const compiled = routeFor(model, table);
   if (compiled === undefined) {
-    return new Refusal('model_not_found', `No route serves the model "${model.slice(0, 128)}".`, {
-      param: 'model',
-    });
+    const guess = didYouMean(model, namesFor(allowed, table));
+    return new Refusal(
+      'model_not_found',
+      `No route serves the model "${model.slice(0, 128)}"${guess || '.'}`,
+      {
+        param: 'model',
+      },
+    );
   }
   const found = compiled.of(endpoint);
   if (found !== null) return found;
@@ -222,7 +247,7 @@ export function route(
   table: RouteTable,
   nowMs: number,
 ): Plan | Refusal {
-  const found = findWay(request.model, exchange.endpoint, table);
+  const found = findWay(request.model, exchange.endpoint, table, identity.models);
   if (found instanceof Refusal) return found;
   if (found.fixed !== null) return found.fixed;
   const { ask } = table;

@@ -221,7 +221,7 @@ describe('the demo', () => {
   };
   const sidecar = { dataUrl: 'http://127.0.0.1:1', adminUrl: 'http://127.0.0.1:2', simulated: ['simulator'] };
   const banner = (env: Record<string, string>): string =>
-    demoBanner(demoConfig(env), sidecar as unknown as Parameters<typeof demoBanner>[1]);
+    demoBanner(demoConfig(env), sidecar as unknown as Parameters<typeof demoBanner>[1], 'sidegate');
 
   test('has a line for each provider, and no line too long to read', () => {
     const lines = banner(keys)
