@@ -132,7 +132,7 @@ function ask(
     credential: '',
   });
   if (key === null) throw new Error('the cache is off');
-  const exact = cache.get(key, at);
+  const exact = cache.get(key, place, at);
   if (exact !== null) return { level: 'exact', right: exact.body.toString() === right };
   const asked = cache.ask(key, exchange, request, policy.request, place);
   const hit = asked === null ? null : cache.near(asked, exchange, at).hit;

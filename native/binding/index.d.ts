@@ -673,12 +673,12 @@ export declare enum Service {
 export declare function storeBytes(id: number): number
 
 /**
- * Looks a key up, the first `keyLength` bytes of `key`: false if it has no entry. Else `lengths` gets the bytes of
+ * Looks a key of an owner up, the first `keyLength` bytes of `key`: false if it has no entry. Else `lengths` gets the bytes of
  * head and body, and `out` both, one after the other, if it has room for them.
  *
  * Throws on an unknown id, unless `lengths` has two registers, and on a length beyond the key's end.
  */
-export declare function storeGet(id: number, key: Uint8Array, keyLength: number, nowMs: number, lengths: Uint32Array, out: Uint8Array): boolean
+export declare function storeGet(id: number, owner: number, key: Uint8Array, keyLength: number, nowMs: number, lengths: Uint32Array, out: Uint8Array): boolean
 
 /**
  * Opens an empty store and gives its id, which is never used again.
@@ -688,15 +688,15 @@ export declare function storeGet(id: number, key: Uint8Array, keyLength: number,
 export declare function storeOpen(entriesMax: number, bytesMax: number, ttlMs: number): number
 
 /**
- * Keeps head and body under a key, in place of what it had; of key and head only so many bytes count. What is larger
+ * Keeps head and body under a key of an owner, in place of what it had; of key and head only so many bytes count. What is larger
  * than the whole store is not kept.
  *
  * Throws on an unknown id, and on a length beyond its array's end.
  */
-export declare function storePut(id: number, key: Uint8Array, keyLength: number, head: Uint8Array, headLength: number, body: Uint8Array, nowMs: number): void
+export declare function storePut(id: number, owner: number, key: Uint8Array, keyLength: number, head: Uint8Array, headLength: number, body: Uint8Array, nowMs: number): void
 
 /**
- * Changes a store's bounds; the longest unused entries that no longer fit go.
+ * Changes a store's bounds; what no longer fits goes: of the owner that holds most the longest unused entry.
  *
  * Throws as `storeOpen`, and on an unknown id.
  */

@@ -52,7 +52,7 @@ export interface Near {
 
 /** The replies by their exact keys. */
 export interface ExactLevel {
-  get(key: CacheKey, nowMs: number): StoredReply | null;
+  get(owner: number, key: CacheKey, nowMs: number): StoredReply | null;
 }
 
 /** The levels beyond the exact one. */
@@ -111,24 +111,24 @@ export function createAlikeLevels(
   // Leads from normal forms, and from the index's entries, to exact keys.
   const links = store.open(bounds.entriesMax, bounds.bytesMax, bounds.ttlMs);
 
-  const link = (name: string, key: CacheKey, nowMs: number): void => {
+  const link = ({ owner }: Place, name: string, key: CacheKey, nowMs: number): void => {
     const bytes = Buffer.from(key);
-    store.put(links, name, bytes, bytes.length, empty, nowMs);
+    store.put(links, owner, name, bytes, bytes.length, empty, nowMs);
   };
-  const follow = (name: string, nowMs: number): CacheKey | null => {
-    const found = store.get(links, name, nowMs);
+  const follow = ({ owner }: Place, name: string, nowMs: number): CacheKey | null => {
+    const found = store.get(links, owner, name, nowMs);
     return found === null ? null : (found.bytes.toString('utf8', 0, found.headLength) as CacheKey);
   };
   const ofEntry = (entry: number): string => `entry ${entry}`;
   const ofNormal = ({ scope, normal }: Asked): string => `${scope}\0${normal}`;
 
   /** The entry of the surest candidate that would be served, and its reply. */
-  const likest = ({ scope, text }: Asked, nowMs: number) => {
+  const likest = ({ scope, text, place }: Asked, nowMs: number) => {
     const { threshold } = config.semantic;
     for (const { entry, similarity, verdict } of search.candidates(index, scope, text, candidatesMax)) {
       if (threshold === undefined ? verdict !== 'same' : similarity < threshold) continue;
-      const key = follow(ofEntry(entry), nowMs);
-      const reply = key === null ? null : exact.get(key, nowMs);
+      const key = follow(place, ofEntry(entry), nowMs);
+      const reply = key === null ? null : exact.get(place.owner, key, nowMs);
       if (key !== null && reply !== null) return { entry, key, reply, similarity };
       search.remove(index, entry);
     }
@@ -153,8 +153,8 @@ export function createAlikeLevels(
     },
     find(asked, nowMs) {
       const { place } = asked;
-      const key = follow(ofNormal(asked), nowMs);
-      const reply = key === null ? null : exact.get(key, nowMs);
+      const key = follow(place, ofNormal(asked), nowMs);
+      const reply = key === null ? null : exact.get(place.owner, key, nowMs);
       if (reply !== null) {
         return { hit: { reply, level: 'normalised', similarity: 1, entry: null }, judging: null };
       }
@@ -167,13 +167,14 @@ export function createAlikeLevels(
       return { hit: { reply: found.reply, level: 'semantic', similarity, entry }, judging: null };
     },
     keep(asked, key, nowMs) {
-      link(ofNormal(asked), key, nowMs);
-      if (asked.place.mode === 'off') return;
+      const { place, scope, text } = asked;
+      link(place, ofNormal(asked), key, nowMs);
+      if (place.mode === 'off') return;
       const entry = entryOf(key);
-      if (search.insert(index, asked.scope, entry, asked.text)) link(ofEntry(entry), key, nowMs);
+      if (search.insert(index, scope, entry, text)) link(place, ofEntry(entry), key, nowMs);
     },
-    compare({ key }, fresh, nowMs) {
-      const stored = exact.get(key, nowMs);
+    compare({ key, place }, fresh, nowMs) {
+      const stored = exact.get(place.owner, key, nowMs);
       if (stored === null || Math.max(stored.body.length, fresh.body.length) > comparedBytesMax) return null;
       return agree(spokenText(stored.body, stored.stream), spokenText(fresh.body, fresh.stream));
     },

@@ -31,9 +31,7 @@ export interface Cache {
     scope: CacheScope,
   ): CacheKey | null;
   /** The stored reply; null: there is none. @param nowMs monotonic ms */
-  get(key: CacheKey, nowMs: number): StoredReply | null;
-  /** Counts an exact hit. */
-  served(place: Place, reply: StoredReply): void;
+  get(key: CacheKey, place: Place, nowMs: number): StoredReply | null;
   /**
    * The question of a request without a stored reply; null: nothing but its own reply answers it.
    * @param scrub what counts as personal data in it
@@ -119,8 +117,11 @@ export function createCache(config: CacheSettings, { telemetry, random, peers }:
       place.enabled && exchange.endpoint.cached
         ? scopedKey(exchange, identity, request, place.epoch, scope, current.shareUsers)
         : null,
-    get: store.get,
-    served: (place, reply) => count(place, 'exact', reply),
+    get(key, place, nowMs) {
+      const reply = store.get(place.owner, key, nowMs);
+      if (reply !== null) count(place, 'exact', reply);
+      return reply;
+    },
     ask: levels.ask,
     near(asked, exchange, nowMs) {
       const near = levels.find(asked, nowMs);
@@ -137,7 +138,7 @@ export function createCache(config: CacheSettings, { telemetry, random, peers }:
     },
     put(key, place, reply, nowMs, asked) {
       if (reply.body.length > current.entryMaxBytes) return;
-      store.put(key, reply, nowMs);
+      store.put(place.owner, key, reply, nowMs);
       if (asked !== null) levels.keep(asked, key, nowMs);
       const question = asked && { scope: withoutEpoch(asked.scope), text: asked.text };
       const { tenant, route } = place;
@@ -172,7 +173,7 @@ export function createCache(config: CacheSettings, { telemetry, random, peers }:
       const late = ageMs >= current.ttlSeconds * 1000;
       if (late || !place.enabled || reply.body.length > current.entryMaxBytes) return false;
       const key = keyAt(place.epoch, told);
-      store.put(key, reply, nowMs - ageMs);
+      store.put(place.owner, key, reply, nowMs - ageMs);
       if (question !== null) levels.keep(askedOf(place, question), key, nowMs - ageMs);
       return true;
     },

@@ -1,4 +1,5 @@
 /** The places of the cache: for each tenant and route, what is switched on there, how much it is used, and its trust. */
+import { hash } from 'node:crypto';
 import type { CacheSettings, SemanticMode } from './settings.ts';
 import { type Judgements, judge, noJudgements, type Trust, trustOf, type Use, useOf } from './trust.ts';
 
@@ -13,6 +14,8 @@ export interface Place {
   readonly tenant: string;
   /** The route's `model`. */
   readonly route: string;
+  /** The tenant's number in stores: whoever holds most makes room for others. */
+  readonly owner: number;
   enabled: boolean;
   mode: SemanticMode;
   /** Raised by a purge: entries of earlier epochs are never found again. */
@@ -83,7 +86,8 @@ export function createPlaces(first: CacheSettings): Places {
     const hits = { exact: 0, normalised: 0, semantic: 0 };
     const judgements = noJudgements();
     const counts = { hits, judgedHits: 0, savedNanoUsd: 0, judgements };
-    const place: Place = { tenant, route, enabled: false, mode: 'off', epoch, ...counts };
+    const owner = hash('sha256', tenant, 'buffer').readUInt32LE();
+    const place: Place = { tenant, route, owner, enabled: false, mode: 'off', epoch, ...counts };
     adopt(place);
     return place;
   };

@@ -176,9 +176,8 @@ export function lookUp(
     credential: credentialScope(exchange, plan),
   });
   const asked = key !== null && control.read;
-  const hit = asked ? stages.cache.get(key, nowMs) : null;
+  const hit = asked ? stages.cache.get(key, place, nowMs) : null;
   if (hit !== null) {
-    stages.cache.served(place, hit);
     passage.cacheUse = 'hit';
     return deliverStored(hit, 'hit', vault, passage);
   }

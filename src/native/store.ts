@@ -23,27 +23,38 @@ export interface StoreEntry {
   readonly length: number;
 }
 
-/** Bounded key-value stores by id, outside the JavaScript heap; times are monotonic ms. See `native/core/src/shared/store.rs`. */
+/**
+ * Bounded key-value stores by id, outside the JavaScript heap; times are monotonic ms. Each owner, a whole number below
+ * 2 ** 32, has its own keys, and the one that holds most makes room. See `native/core/src/shared/store.rs`.
+ */
 export const store = {
   open: native.storeOpen,
   set: native.storeSet,
   size: native.storeSize,
   bytes: native.storeBytes,
   /** Stores an entry. @param head only its first `headLength` bytes are stored */
-  put(id: number, key: string, head: Buffer, headLength: number, body: Buffer, nowMs: number): void {
+  put(
+    id: number,
+    owner: number,
+    key: string,
+    head: Buffer,
+    headLength: number,
+    body: Buffer,
+    nowMs: number,
+  ): void {
     const keyLength = writeKey(key);
-    native.storePut(id, keyScratch, keyLength, head, headLength, body, nowMs);
+    native.storePut(id, owner, keyScratch, keyLength, head, headLength, body, nowMs);
   },
   /** Reads an entry; null: the key has none. */
-  get(id: number, key: string, nowMs: number): StoreEntry | null {
+  get(id: number, owner: number, key: string, nowMs: number): StoreEntry | null {
     const keyLength = writeKey(key);
-    if (!native.storeGet(id, keyScratch, keyLength, nowMs, storeLengths, storeScratch)) return null;
+    if (!native.storeGet(id, owner, keyScratch, keyLength, nowMs, storeLengths, storeScratch)) return null;
     const headLength = storeLengths[0] ?? 0;
     const length = headLength + (storeLengths[1] ?? 0);
     let bytes = storeScratch;
     if (length > storeScratch.length) {
       bytes = Buffer.allocUnsafeSlow(length);
-      native.storeGet(id, keyScratch, keyLength, nowMs, storeLengths, bytes);
+      native.storeGet(id, owner, keyScratch, keyLength, nowMs, storeLengths, bytes);
     }
     return { bytes, headLength, length };
   },

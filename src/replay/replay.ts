@@ -11,7 +11,7 @@ import type { Identity } from '../exchange/identity.ts';
 import type { StoredReply } from '../exchange/reply.ts';
 import type { ModelRequest } from '../exchange/request.ts';
 import { alone, type Claim, createFlights, type Join, type Seen, steadfast } from '../store/flights.ts';
-import { createReplyStore, type StoreBounds } from '../store/replies.ts';
+import { createReplyStore, everyone, type StoreBounds } from '../store/replies.ts';
 import type { ReplaySettings } from './settings.ts';
 
 /** The idempotency keys seen and their replies. */
@@ -45,7 +45,7 @@ export function createReplay(
   /** Keeps a reply; false: it is too large. */
   const pin = (scope: string, reply: StoredReply, fingerprint: string): boolean => {
     if (reply.body.length > current.entryMaxBytes) return false;
-    store.put(scope, reply, clock(), fingerprint);
+    store.put(everyone, scope, reply, clock(), fingerprint);
     return true;
   };
   /** What proves that this pod has a key among all pods, for flights that are known to all. */
@@ -98,7 +98,7 @@ export function createReplay(
       // Different dialects may have endpoints of the same name.
       const { dialect, name } = exchange.endpoint;
       const fingerprint = `${dialect}\0${name}\0${request.digest}`;
-      const pinned = store.get(scope, nowMs);
+      const pinned = store.get(everyone, scope, nowMs);
       const flying = flights.note(scope);
       const first = pinned?.note ?? flying;
       if (first !== undefined && first !== fingerprint) return mismatch();

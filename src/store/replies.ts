@@ -4,10 +4,10 @@ import { type StoreEntry, store } from '../native/store.ts';
 
 /** Replies by key. */
 export interface ReplyStore {
-  /** Null: not stored, or expired. @param nowMs monotonic ms */
-  get(key: string, nowMs: number): NotedReply | null;
+  /** Null: not stored, or expired. @param owner whose key it is, a whole number below 2 ** 32 @param nowMs monotonic ms */
+  get(owner: number, key: string, nowMs: number): NotedReply | null;
   /** Stores a copy; not if its headers are too large. @param note any text, returned with the reply */
-  put(key: string, reply: StoredReply, nowMs: number, note?: string): void;
+  put(owner: number, key: string, reply: StoredReply, nowMs: number, note?: string): void;
   /** Changes the bounds, evicting as needed. */
   resize(bounds: StoreBounds): void;
   readonly size: number;
@@ -27,17 +27,20 @@ export interface StoreBounds {
   readonly ttlMs: number;
 }
 
+/** The owner of what isn't kept by owners. */
+export const everyone = 0;
+
 /** An empty store. */
 export function createReplyStore(bounds: StoreBounds): ReplyStore {
   const id = store.open(bounds.entriesMax, bounds.bytesMax, bounds.ttlMs);
   return {
-    get(key, nowMs) {
-      const found = store.get(id, key, nowMs);
+    get(owner, key, nowMs) {
+      const found = store.get(id, owner, key, nowMs);
       return found === null ? null : readEntry(found);
     },
-    put(key, reply, nowMs, note = '') {
+    put(owner, key, reply, nowMs, note = '') {
       const headLength = writeHead(reply, note);
-      if (headLength > 0) store.put(id, key, head, headLength, reply.body, nowMs);
+      if (headLength > 0) store.put(id, owner, key, head, headLength, reply.body, nowMs);
     },
     resize: ({ entriesMax, bytesMax, ttlMs }) => store.set(id, entriesMax, bytesMax, ttlMs),
     get size() {

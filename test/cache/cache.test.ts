@@ -5,12 +5,13 @@ import { describe, expect, test } from 'vitest';
 import { silent } from '../../src/base/telemetry.ts';
 import { type Cache, createCache as createCacheWith } from '../../src/cache/cache.ts';
 import { type CacheKey, type CacheScope, cacheControl } from '../../src/cache/key.ts';
+import type { Place } from '../../src/cache/places.ts';
 import { type Config, configSchema } from '../../src/config/schema.ts';
 import { endpoints } from '../../src/exchange/endpoint.ts';
 import type { Identity } from '../../src/exchange/identity.ts';
 import type { ModelRequest } from '../../src/exchange/request.ts';
 import { createScrubPolicies, type ScrubPolicy } from '../../src/scrub/policy.ts';
-import { createReplyStore } from '../../src/store/replies.ts';
+import { createReplyStore, everyone } from '../../src/store/replies.ts';
 import {
   type ExchangeSample,
   sampleExchange,
@@ -28,6 +29,9 @@ const policyOf = (email: 'tokenise' | 'off'): ScrubPolicy =>
     'acme',
   );
 const masking = policyOf('tokenise');
+
+/** The only place of most tests. */
+const at = (cache: Cache): Place => cache.place('acme', 'm');
 
 interface Asked {
   readonly exchange?: ExchangeSample;
@@ -155,15 +159,15 @@ describe('bounds', () => {
   const put = (cache: Cache, text: string, body: string, nowMs: number): CacheKey => {
     const key = keyOf(cache, { request: { text } });
     if (key === null) throw new Error('no key');
-    cache.put(key, cache.place('acme', 'm'), sampleReply(body), nowMs, null);
+    cache.put(key, at(cache), sampleReply(body), nowMs, null);
     return key;
   };
 
   test('an entry expires after its time to live, to the millisecond of the given clock', () => {
     const cache = createCache(settings({ ttlSeconds: 10 }));
     const key = put(cache, 'a', 'answer', 1_000);
-    expect(cache.get(key, 10_999)?.body.toString()).toBe('answer');
-    expect(cache.get(key, 11_000)).toBeNull();
+    expect(cache.get(key, at(cache), 10_999)?.body.toString()).toBe('answer');
+    expect(cache.get(key, at(cache), 11_000)).toBeNull();
     expect(cache.size).toBe(0);
     expect(cache.bytes).toBe(0);
   });
@@ -171,16 +175,16 @@ describe('bounds', () => {
   test('a hit does not extend it', () => {
     const cache = createCache(settings({ ttlSeconds: 10 }));
     const key = put(cache, 'a', 'answer', 0);
-    cache.get(key, 9_999);
-    expect(cache.get(key, 10_000)).toBeNull();
+    cache.get(key, at(cache), 9_999);
+    expect(cache.get(key, at(cache), 10_000)).toBeNull();
   });
 
   test('the least recently used entry is dropped first', () => {
     const cache = createCache(settings({ entriesMax: 2 }));
     const [a, b] = [put(cache, 'a', '1', 0), put(cache, 'b', '2', 0)];
-    cache.get(a, 0);
+    cache.get(a, at(cache), 0);
     const c = put(cache, 'c', '3', 0);
-    expect([a, b, c].map((key) => cache.get(key, 0) !== null)).toEqual([true, false, true]);
+    expect([a, b, c].map((key) => cache.get(key, at(cache), 0) !== null)).toEqual([true, false, true]);
     expect(cache.size).toBe(2);
   });
 
@@ -203,8 +207,23 @@ describe('bounds', () => {
 
   test('a reply larger than an entry may be is not stored', () => {
     const cache = createCache(settings({ entryMaxBytes: 1024 }));
-    expect(cache.get(put(cache, 'a', 'x'.repeat(1025), 0), 0)).toBeNull();
-    expect(cache.get(put(cache, 'a', 'x'.repeat(1024), 0), 0)).not.toBeNull();
+    expect(cache.get(put(cache, 'a', 'x'.repeat(1025), 0), at(cache), 0)).toBeNull();
+    expect(cache.get(put(cache, 'a', 'x'.repeat(1024), 0), at(cache), 0)).not.toBeNull();
+  });
+
+  test('a tenant that stores much pushes out its own entries, not those of others', () => {
+    const cache = createCache(settings({ entriesMax: 10 }));
+    const [acme, beta] = [cache.place('acme', 'm'), cache.place('beta', 'm')];
+    const key = (tenant: string, text: string): CacheKey => {
+      const found = keyOf(cache, { identity: { tenant }, request: { text } });
+      if (found === null) throw new Error('not cached');
+      return found;
+    };
+    const few = ['1', '2', '3'].map((text) => key('beta', text));
+    for (const one of few) cache.put(one, beta, sampleReply('x'), 0, null);
+    for (let i = 0; i < 50; i++) cache.put(key('acme', `${i}`), acme, sampleReply('x'), 0, null);
+    expect(cache.size).toBe(10);
+    expect(few.map((one) => cache.get(one, beta, 0) !== null)).toEqual([true, true, true]);
   });
 
   test('storing a key again counts it once', () => {
@@ -219,16 +238,16 @@ describe('bounds', () => {
     const cache = createCache(settings());
     const keys = ['a', 'b', 'c'].map((text) => put(cache, text, text, 0));
     cache.update(settings({ entriesMax: 1 }));
-    expect(keys.map((key) => cache.get(key, 0) !== null)).toEqual([false, false, true]);
+    expect(keys.map((key) => cache.get(key, at(cache), 0) !== null)).toEqual([false, false, true]);
     cache.update(settings({ enabled: false }));
     expect([cache.size, cache.bytes]).toEqual([0, 0]);
   });
 
   test('a store without room for a reply drops it, and the earlier one of the same key', () => {
     const store = createReplyStore({ entriesMax: 10, bytesMax: 1024, ttlMs: 1000 });
-    store.put('k', sampleReply('small'), 0);
-    store.put('k', sampleReply('x'.repeat(1024)), 0);
-    expect(store.get('k', 0)).toBeNull();
+    store.put(everyone, 'k', sampleReply('small'), 0);
+    store.put(everyone, 'k', sampleReply('x'.repeat(1024)), 0);
+    expect(store.get(everyone, 'k', 0)).toBeNull();
     expect([store.size, store.bytes]).toEqual([0, 0]);
   });
 });

@@ -100,7 +100,7 @@ function answers(cache: Cache, asking: Asking, store = false): boolean {
   const whole = { policy: policy.name, routeVersion: '1', credential: '', ...scope };
   const key = cache.key(exchange, sampleIdentity({ tenant, user }), request, place, whole);
   if (key === null) throw new Error('not cached');
-  if (cache.get(key, 0) !== null) return true;
+  if (cache.get(key, place, 0) !== null) return true;
   const asked = cache.ask(key, exchange, request, policy.request, place);
   const near = asked === null ? null : cache.near(asked, exchange, 0);
   if (store) cache.put(key, place, sampleReply('answer'), 0, asked);

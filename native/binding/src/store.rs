@@ -30,7 +30,7 @@ pub fn store_open(entries_max: u32, bytes_max: f64, ttl_ms: f64) -> Result<u32> 
     STORES.open(store).ok_or_else(|| invalid("too many stores"))
 }
 
-/// Changes a store's bounds; the longest unused entries that no longer fit go.
+/// Changes a store's bounds; what no longer fits goes: of the owner that holds most the longest unused entry.
 ///
 /// Throws as `storeOpen`, and on an unknown id.
 #[napi]
@@ -44,13 +44,14 @@ fn beginning(bytes: &[u8], length: u32) -> Result<&[u8]> {
     bytes.get(..length as usize).ok_or_else(|| invalid("the length is beyond the array's end"))
 }
 
-/// Looks a key up, the first `keyLength` bytes of `key`: false if it has no entry. Else `lengths` gets the bytes of
+/// Looks a key of an owner up, the first `keyLength` bytes of `key`: false if it has no entry. Else `lengths` gets the bytes of
 /// head and body, and `out` both, one after the other, if it has room for them.
 ///
 /// Throws on an unknown id, unless `lengths` has two registers, and on a length beyond the key's end.
 #[napi]
 pub fn store_get(
     id: u32,
+    owner: u32,
     key: &[u8],
     key_length: u32,
     now_ms: f64,
@@ -60,7 +61,7 @@ pub fn store_get(
     require_room(lengths.len(), 2)?;
     let key = beginning(key, key_length)?;
     with(id, |store| {
-        let Some(entry) = store.get(key, now_ms) else { return false };
+        let Some(entry) = store.get(owner, key, now_ms) else { return false };
         // SAFETY: this call alone looks at the two arrays, one after the other.
         let heads = unsafe { lengths.as_mut() };
         heads[0] = entry.head().len() as u32;
@@ -75,13 +76,15 @@ pub fn store_get(
     })
 }
 
-/// Keeps head and body under a key, in place of what it had; of key and head only so many bytes count. What is larger
+/// Keeps head and body under a key of an owner, in place of what it had; of key and head only so many bytes count. What is larger
 /// than the whole store is not kept.
 ///
 /// Throws on an unknown id, and on a length beyond its array's end.
 #[napi]
+#[allow(clippy::too_many_arguments)]
 pub fn store_put(
     id: u32,
+    owner: u32,
     key: &[u8],
     key_length: u32,
     head: &[u8],
@@ -90,7 +93,7 @@ pub fn store_put(
     now_ms: f64,
 ) -> Result<()> {
     let (key, head) = (beginning(key, key_length)?, beginning(head, head_length)?);
-    with(id, |store| store.put(key, head, body, now_ms))
+    with(id, |store| store.put(owner, key, head, body, now_ms))
 }
 
 /// Entries held.

@@ -1,7 +1,10 @@
-//! A bounded store of bytes by key: the least recently used entry is evicted first, and every entry expires.
+//! A bounded store of bytes by key. Every entry expires. Where there is no room, the least recently used entry of the owner
+//! that holds most makes some: whoever stores little loses nothing to somebody who stores much.
 //!
 //! Outside the JavaScript heap, an evicted entry returns its memory at once, and no garbage collector has to
 //! move it.
+
+use std::collections::{BTreeSet, HashMap};
 
 use lru::LruCache;
 use sha2::{Digest, Sha256};
@@ -49,10 +52,20 @@ impl Entry {
     }
 }
 
-/// The store. Keys have any length and are identified by their SHA-256.
+/// What one owner has in the store.
+#[derive(Debug)]
+struct Share {
+    entries: LruCache<[u8; 32], Entry>,
+    bytes: u64,
+}
+
+/// The store. Keys have any length and are identified by their SHA-256; each owner, any number, has its own.
 #[derive(Debug)]
 pub struct Store {
-    entries: LruCache<[u8; 32], Entry>,
+    shares: HashMap<u32, Share>,
+    /// The bytes of each share, and whose it is.
+    sizes: BTreeSet<(u64, u32)>,
+    entries: usize,
     bytes: u64,
     bounds: Bounds,
 }
@@ -60,24 +73,23 @@ pub struct Store {
 impl Store {
     /// An empty store.
     pub fn new(bounds: Bounds) -> Self {
-        Store { entries: LruCache::unbounded(), bytes: 0, bounds }
+        Store { shares: HashMap::new(), sizes: BTreeSet::new(), entries: 0, bytes: 0, bounds }
     }
 
     /// The entry of a key, which becomes the most recently used. An expired one is removed.
-    pub fn get(&mut self, key: &[u8], now_ms: f64) -> Option<&Entry> {
+    pub fn get(&mut self, owner: u32, key: &[u8], now_ms: f64) -> Option<&Entry> {
         let digest = digest(key);
-        if self.entries.peek(&digest)?.expires_ms <= now_ms {
-            self.remove(&digest);
+        if self.shares.get(&owner)?.entries.peek(&digest)?.expires_ms <= now_ms {
+            self.take(owner, |entries| entries.pop(&digest));
             return None;
         }
-        self.entries.get(&digest)
+        self.shares.get_mut(&owner)?.entries.get(&digest)
     }
 
-    /// Stores a value, replacing the key's old one and evicting the least recently used. One that can never
-    /// fit is not stored.
-    pub fn put(&mut self, key: &[u8], head: &[u8], body: &[u8], now_ms: f64) {
+    /// Stores a value in place of the key's old one, and evicts what no longer fits. One that can never fit is not stored.
+    pub fn put(&mut self, owner: u32, key: &[u8], head: &[u8], body: &[u8], now_ms: f64) {
         let digest = digest(key);
-        self.remove(&digest);
+        self.take(owner, |entries| entries.pop(&digest));
         let cost = (head.len() + body.len()) as u64 + ENTRY_OVERHEAD;
         if self.bounds.entries_max == 0 || cost > self.bounds.bytes_max {
             return;
@@ -87,13 +99,18 @@ impl Store {
         bytes.extend_from_slice(body);
         let expires_ms = now_ms + self.bounds.ttl_ms;
         let entry = Entry { bytes: bytes.into_boxed_slice(), head_length: head.len(), expires_ms };
+        let share =
+            self.shares.entry(owner).or_insert_with(|| Share { entries: LruCache::unbounded(), bytes: 0 });
+        self.sizes.remove(&(share.bytes, owner));
+        share.bytes += cost;
+        share.entries.put(digest, entry);
+        self.sizes.insert((share.bytes, owner));
         self.bytes += cost;
-        self.entries.put(digest, entry);
+        self.entries += 1;
         self.fit();
     }
 
-    /// Adopts new limits, evicting the least recently used entries that no longer fit. Lifetimes already set
-    /// stay.
+    /// Adopts new limits, and evicts what no longer fits. Lifetimes already set stay.
     pub fn set(&mut self, bounds: Bounds) {
         self.bounds = bounds;
         self.fit();
@@ -101,12 +118,12 @@ impl Store {
 
     /// Number of entries.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.entries
     }
 
     /// Whether there are no entries.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.entries == 0
     }
 
     /// Bytes stored, overhead included.
@@ -115,17 +132,24 @@ impl Store {
     }
 
     fn fit(&mut self) {
-        while self.entries.len() > self.bounds.entries_max || self.bytes > self.bounds.bytes_max {
-            match self.entries.pop_lru() {
-                Some((_, entry)) => self.bytes -= entry.cost(),
-                None => break,
-            }
+        while self.entries > self.bounds.entries_max || self.bytes > self.bounds.bytes_max {
+            let Some(&(_, largest)) = self.sizes.last() else { break };
+            self.take(largest, |entries| entries.pop_lru().map(|(_, entry)| entry));
         }
     }
 
-    fn remove(&mut self, digest: &[u8; 32]) {
-        if let Some(entry) = self.entries.pop(digest) {
-            self.bytes -= entry.cost();
+    /// Takes an entry out of an owner's share, and closes the share if it was the last.
+    fn take(&mut self, owner: u32, pop: impl FnOnce(&mut LruCache<[u8; 32], Entry>) -> Option<Entry>) {
+        let Some(share) = self.shares.get_mut(&owner) else { return };
+        let Some(entry) = pop(&mut share.entries) else { return };
+        self.sizes.remove(&(share.bytes, owner));
+        share.bytes -= entry.cost();
+        self.bytes -= entry.cost();
+        self.entries -= 1;
+        if share.entries.is_empty() {
+            self.shares.remove(&owner);
+        } else {
+            self.sizes.insert((share.bytes, owner));
         }
     }
 }
@@ -142,14 +166,14 @@ mod tests {
     const WIDE: Bounds = Bounds { entries_max: 100, bytes_max: 1 << 20, ttl_ms: 1000.0 };
 
     fn body(store: &mut Store, key: &str, now_ms: f64) -> Option<Vec<u8>> {
-        store.get(key.as_bytes(), now_ms).map(|entry| entry.body().to_vec())
+        store.get(0, key.as_bytes(), now_ms).map(|entry| entry.body().to_vec())
     }
 
     #[test]
     fn gives_back_head_and_body() {
         let mut store = Store::new(WIDE);
-        store.put(b"key", b"head", b"body", 0.0);
-        let entry = store.get(b"key", 999.0).unwrap();
+        store.put(0, b"key", b"head", b"body", 0.0);
+        let entry = store.get(0, b"key", 999.0).unwrap();
         assert_eq!(
             (entry.head(), entry.body(), entry.bytes()),
             (&b"head"[..], &b"body"[..], &b"headbody"[..])
@@ -161,10 +185,10 @@ mod tests {
     #[test]
     fn the_longest_unused_goes_first() {
         let mut store = Store::new(Bounds { entries_max: 2, ..WIDE });
-        store.put(b"a", b"", b"1", 0.0);
-        store.put(b"b", b"", b"2", 0.0);
+        store.put(0, b"a", b"", b"1", 0.0);
+        store.put(0, b"b", b"", b"2", 0.0);
         assert!(body(&mut store, "a", 1.0).is_some());
-        store.put(b"c", b"", b"3", 1.0);
+        store.put(0, b"c", b"", b"3", 1.0);
         assert_eq!(body(&mut store, "b", 2.0), None);
         assert!(body(&mut store, "a", 2.0).is_some() && body(&mut store, "c", 2.0).is_some());
     }
@@ -173,16 +197,48 @@ mod tests {
     fn what_never_fits_is_not_kept_and_takes_nothing_with_it() {
         let bytes_max = 2 * ENTRY_OVERHEAD + 8;
         let mut store = Store::new(Bounds { bytes_max, ..WIDE });
-        store.put(b"a", b"", b"1234", 0.0);
-        store.put(b"b", b"", &[0; 4096], 0.0);
+        store.put(0, b"a", b"", b"1234", 0.0);
+        store.put(0, b"b", b"", &[0; 4096], 0.0);
         assert!(body(&mut store, "a", 0.0).is_some());
         store.set(Bounds { entries_max: 0, ..WIDE });
         assert_eq!((store.len(), store.bytes()), (0, 0));
-        store.put(b"a", b"", b"1", 0.0);
+        store.put(0, b"a", b"", b"1", 0.0);
         assert!(store.is_empty());
     }
 
+    #[test]
+    fn an_owner_has_its_own_keys() {
+        let mut store = Store::new(WIDE);
+        store.put(1, b"key", b"", b"one", 0.0);
+        store.put(2, b"key", b"", b"two", 0.0);
+        let mut body = |owner| store.get(owner, b"key", 0.0).map(|entry| entry.body().to_vec());
+        assert_eq!((body(1), body(2), body(3)), (Some(b"one".to_vec()), Some(b"two".to_vec()), None));
+        assert_eq!(store.len(), 2);
+    }
+
     proptest! {
+        /// Whoever holds at most an equal share of the room loses nothing, whatever others store.
+        #[test]
+        fn nobody_loses_an_equal_share_to_others(
+            puts in prop::collection::vec((0u32..4, 0u8..200, 0usize..400), 1..400),
+        ) {
+            let bytes_max = 4 * 4000;
+            let mut store = Store::new(Bounds { entries_max: 10_000, bytes_max, ttl_ms: 1000.0 });
+            let mut small = HashMap::new();
+            for (owner, key, length) in puts {
+                // The owner 0 stores ten keys at most.
+                let key = if owner == 0 { key % 10 } else { key };
+                store.put(owner, &[key], b"", &vec![0; if owner == 0 { length % 200 } else { length }], 0.0);
+                if owner == 0 { small.insert(key, length % 200); }
+                prop_assert!(store.bytes() <= bytes_max);
+                for (key, length) in &small {
+                    prop_assert_eq!(store.get(0, &[*key], 0.0).map(|entry| entry.body().len()), Some(*length));
+                }
+                let sizes: u64 = store.sizes.iter().map(|(bytes, _)| bytes).sum();
+                prop_assert_eq!((sizes, store.sizes.len()), (store.bytes(), store.shares.len()));
+            }
+        }
+
         /// Compared with a list that is searched linearly.
         #[test]
         fn does_as_a_plain_list_would(
@@ -198,12 +254,12 @@ mod tests {
                 now_ms += f64::from(pause);
                 let at = list.iter().position(|(known, ..)| *known == key);
                 if action == 0 {
-                    let found = store.get(&[key], now_ms).map(|entry| entry.body().len());
+                    let found = store.get(0, &[key], now_ms).map(|entry| entry.body().len());
                     let kept = at.map(|at| list.remove(at)).filter(|(.., ends)| *ends > now_ms);
                     prop_assert_eq!(found, kept.map(|(_, length, _)| length));
                     list.extend(kept);
                 } else {
-                    store.put(&[key], b"", &vec![0; length], now_ms);
+                    store.put(0, &[key], b"", &vec![0; length], now_ms);
                     if let Some(at) = at { list.remove(at); }
                     if entries_max > 0 && length as u64 + ENTRY_OVERHEAD <= bytes_max {
                         list.push((key, length, now_ms + 500.0));
