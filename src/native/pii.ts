@@ -11,8 +11,8 @@ export const piiKinds: readonly PiiKind[] = native.piiKinds();
 /** What becomes of a value. */
 export const piiAction = native.PiiAction;
 
-/** Number of a policy: what is looked for, and what becomes of it. It needs no closing: equal ones have the same number. */
-export type PiiPolicy = number;
+/** What is looked for, and what becomes of it. It needs no closing. */
+export type PiiPolicy = Binding.PiiPolicy;
 
 /** What is done with the values of a kind. */
 export type PiiRule = Binding.PiiRule;
@@ -23,7 +23,7 @@ export type PiiRule = Binding.PiiRule;
  * @param key of placeholders and hashes
  */
 export const policyOf = (rules: PiiRule[], allowed: string[], key: Buffer): PiiPolicy =>
-  native.piiPolicy(rules, allowed, key);
+  new native.PiiPolicy(rules, allowed, key);
 
 /** The values in a text: for each its kind's number, start and end, in bytes. @param label what the text is called */
 export const findPii = (policy: PiiPolicy, text: string, label: string): number[] =>

@@ -46,6 +46,9 @@ const actions: Readonly<Record<ActionName, PiiRule['action']>> = {
 /** Tenants whose policies are kept; past it they are made anew. */
 const scopesMax = 1000;
 
+/** Compiled policies that are kept for others with the same actions; past it they are compiled anew. */
+const compiledMax = 1000;
+
 type Actions = Readonly<Record<string, ActionName | undefined>>;
 const usual: Actions = Object.fromEntries(piiKinds.map((kind) => [kind.name, usualAction(kind)]));
 type Own = ScrubSettings['custom'][number];
@@ -64,11 +67,15 @@ export function createScrubPolicies(settings: ScrubSettings, fallbackSecret: Buf
   const allowed = [...builtInAllowed, ...settings.allow];
   const scopes = new Map<ScrubPolicySettings | undefined, Map<string, ScrubPolicy>>();
 
+  const compiled = new Map<string, PiiPolicy>();
   const compile = (chosen: Actions, own: (kind: Own) => ActionName): { policy: PiiPolicy; text: string } => {
     const builtIn = piiKinds.map(({ name }) => ({ name, action: actions[chosen[name] ?? 'off'] }));
     const rules = [...builtIn, ...settings.custom.map((kind) => customRule(kind, own(kind)))];
     const text = rules.map(({ action }) => action).join('');
-    return { policy: policyOf(rules, allowed, key), text };
+    const policy = compiled.get(text) ?? policyOf(rules, allowed, key);
+    if (compiled.size >= compiledMax) compiled.clear();
+    compiled.set(text, policy);
+    return { policy, text };
   };
 
   const build = (tenant: string, route: ScrubPolicySettings | undefined): ScrubPolicy => {

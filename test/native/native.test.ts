@@ -171,8 +171,8 @@ const valuesMax = 4;
 const head = native.bodySize.INSPECT_HEAD;
 const regs = new Uint32Array(head + 4 * valuesMax + 3);
 const tenant = Buffer.from(reference.tenant);
-const policyOf = (...names: string[]): number =>
-  native.piiPolicy(
+const policyOf = (...names: string[]) =>
+  new native.PiiPolicy(
     names.map((name) => ({ name, action: native.PiiAction.Tokenise })),
     [],
     Buffer.from(reference.key),
@@ -297,7 +297,9 @@ describe('inspection', () => {
       'too short',
     );
     expect(() => policyOf('email', 'shoe size')).toThrow('no such kind');
-    expect(() => native.inspect(body, 0, 9999, tenant, false, key, regs, digests)).toThrow('no such policy');
+    expect(() => native.inspect(body, 0, {} as never, tenant, false, key, regs, digests)).toThrow(
+      'PiiPolicy',
+    );
     expect(() => native.inspectReply(body, 99 as never, regs)).toThrow('Dialect');
     expect(() => native.inspectReply(body, 0, new Uint32Array(8))).toThrow('too short');
     expect(() => new native.SseScanner(99 as never, false, 1)).toThrow('Dialect');

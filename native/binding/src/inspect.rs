@@ -13,12 +13,12 @@ use sidegate_core::tier::features::{FEATURES, SHAPES, TIERS};
 use sidegate_core::tier::lexicon::LEXICON;
 
 use crate::numbers::Endpoint;
-use crate::pii::policy as policy_of;
+use crate::pii::PiiPolicy;
 use crate::{invalid, require_room};
 
 /// Looks a request body through in one pass, and replaces personal data by placeholders.
 ///
-/// `policy`: of `piiPolicy`: what is replaced, and by what. `scope`: whose values they are, UTF-8; another's have other
+/// `policy`: what is replaced, and by what. `scope`: whose values they are, UTF-8; another's have other
 /// placeholders. `classify`: put it in a tier.
 /// `key`: of the HMAC over the body that leaves.
 /// `regs`: at least `bodySize.INSPECT_HEAD` registers, and `bodySize.VALUE` for each distinct value that may be found;
@@ -26,7 +26,7 @@ use crate::{invalid, require_room};
 /// `digests`: 64 bytes, written only when the status is `Fine`: SHA-256 of the body, then HMAC-SHA-256 of
 /// the SHA-256 of the body that leaves.
 ///
-/// Returns the edited body if something was replaced. Throws on an unknown endpoint or policy, or arrays that are
+/// Returns the edited body if something was replaced. Throws on an unknown endpoint, or arrays that are
 /// too short.
 #[napi]
 #[allow(clippy::too_many_arguments)]
@@ -34,14 +34,14 @@ pub fn inspect<'env>(
     env: &'env Env,
     body: &[u8],
     endpoint: Endpoint,
-    policy: u32,
+    policy: &PiiPolicy,
     scope: &[u8],
     classify: bool,
     key: &[u8],
     mut regs: Uint32ArraySlice,
     mut digests: Uint8ArraySlice,
 ) -> Result<Option<BufferSlice<'env>>> {
-    let policy = policy_of(policy)?;
+    let policy = policy.inner();
     let scope = std::str::from_utf8(scope).map_err(|_| invalid("scope must be UTF-8"))?;
     require_room(regs.len(), INSPECT_HEAD)?;
     require_room(digests.len(), 64)?;

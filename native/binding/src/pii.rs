@@ -1,17 +1,16 @@
 //! Personal data: its kinds, and what a configuration does with them.
 
-use std::sync::{PoisonError, RwLock};
+use std::sync::Arc;
 
 use napi::bindgen_prelude::{BufferSlice, Uint32ArraySlice};
 use napi::{Env, Result};
 use napi_derive::napi;
 use sidegate_core::pii::custom::Custom;
 use sidegate_core::pii::document::scrub_document as scrub;
-use sidegate_core::pii::finder::Finding;
+use sidegate_core::pii::finder::{Finding, Search};
 use sidegate_core::pii::kinds::KINDS;
 use sidegate_core::pii::policy::{Action, CustomKind, KINDS_MAX, Policy};
 use sidegate_core::pii::stream::Stream;
-use sidegate_core::shared::digest::sha256;
 
 use crate::numbers::PiiAction;
 use crate::{invalid, require_room};
@@ -60,90 +59,80 @@ pub struct PiiRule {
     pub words: Option<Vec<String>>,
 }
 
-/// Policies by number, shared by all threads: one for each that was asked for so far. None is ever closed, so none
-/// disappears while a request uses it.
-static POLICIES: RwLock<Vec<(Vec<u8>, &'static Policy)>> = RwLock::new(Vec::new());
-/// Far more than reloads of a configuration ever produce.
-const POLICIES_MAX: usize = 4096;
-
-/// Gives the number of a policy: what is looked for, and what becomes of it.
-///
-/// `rules`: kinds that are not named are off. `allowed`: values that stay as they are, in any case. `key`: of what
-/// placeholders are made of. Throws where a kind is unknown or a pattern can't be searched for in linear time, and once
-/// there are 4,096 different policies.
+/// What is looked for, and what becomes of it. Freed with its last user: the object in JavaScript, or a stream.
 #[napi]
-pub fn pii_policy(rules: Vec<PiiRule>, allowed: Vec<String>, key: &[u8]) -> Result<u32> {
-    let mut actions = Vec::new();
-    let mut custom = Vec::new();
-    // What makes two policies the same.
-    let mut text = format!("{allowed:?} {key:?}");
-    for PiiRule { name, action, pattern, words } in rules {
-        let action = Action::from(action);
-        text.push_str(&format!(" {name:?} {action:?} {pattern:?} {words:?}"));
-        let found = match (pattern, words) {
-            (Some(pattern), _) => Custom::pattern(&pattern),
-            (None, Some(words)) => Custom::words(words.iter().map(String::as_str)),
-            (None, None) => {
-                actions.push((name, action));
-                continue;
-            }
-        };
-        let found = found.map_err(|why| invalid(&format!("{name}: {why}")))?;
-        custom.push(CustomKind { name, custom: found, action });
-    }
-    let digest = sha256(text.as_bytes()).to_vec();
-    let mut policies = POLICIES.write().unwrap_or_else(PoisonError::into_inner);
-    if let Some(known) = policies.iter().position(|(other, _)| *other == digest) {
-        return Ok(known as u32);
-    }
-    if policies.len() == POLICIES_MAX {
-        return Err(invalid("too many policies of personal data"));
-    }
-    let actions: Vec<_> = actions.iter().map(|(name, action)| (name.as_str(), *action)).collect();
-    let allowed: Vec<&str> = allowed.iter().map(String::as_str).collect();
-    let policy = Policy::new(&actions, custom, &allowed, key).map_err(|why| invalid(&why))?;
-    policies.push((digest, Box::leak(Box::new(policy))));
-    Ok(policies.len() as u32 - 1)
+pub struct PiiPolicy {
+    policy: Arc<Policy>,
 }
 
-/// The policy of a number.
-pub(crate) fn policy(number: u32) -> Result<&'static Policy> {
-    let policies = POLICIES.read().unwrap_or_else(PoisonError::into_inner);
-    policies.get(number as usize).map(|&(_, policy)| policy).ok_or_else(|| invalid("no such policy"))
+#[napi]
+impl PiiPolicy {
+    /// `rules`: kinds that are not named are off. `allowed`: values that stay as they are, in any case. `key`: of what
+    /// placeholders are made of. Throws where a kind is unknown or a pattern can't be searched for in linear time.
+    #[napi(constructor)]
+    pub fn new(rules: Vec<PiiRule>, allowed: Vec<String>, key: &[u8]) -> Result<Self> {
+        let mut actions = Vec::new();
+        let mut custom = Vec::new();
+        for PiiRule { name, action, pattern, words } in rules {
+            let action = Action::from(action);
+            let found = match (pattern, words) {
+                (Some(pattern), _) => Custom::pattern(&pattern),
+                (None, Some(words)) => Custom::words(words.iter().map(String::as_str)),
+                (None, None) => {
+                    actions.push((name, action));
+                    continue;
+                }
+            };
+            let found = found.map_err(|why| invalid(&format!("{name}: {why}")))?;
+            custom.push(CustomKind { name, custom: found, action });
+        }
+        let actions: Vec<_> = actions.iter().map(|(name, action)| (name.as_str(), *action)).collect();
+        let allowed: Vec<&str> = allowed.iter().map(String::as_str).collect();
+        let policy = Policy::new(&actions, custom, &allowed, key).map_err(|why| invalid(&why))?;
+        Ok(PiiPolicy { policy: Arc::new(policy) })
+    }
+}
+
+impl PiiPolicy {
+    /// The policy itself.
+    pub(crate) fn inner(&self) -> &Policy {
+        &self.policy
+    }
 }
 
 /// The values in a text: for each its kind's number, then where it begins and ends, in bytes of UTF-8. `label`: what the
-/// text is called. Throws on an unknown policy.
+/// text is called.
 #[napi]
-pub fn pii_find(policy: u32, text: String, label: String) -> Result<Vec<u32>> {
-    let policy = self::policy(policy)?;
-    let mut found = Vec::new();
-    policy.finder.find(&text, &label, &mut found);
+pub fn pii_find(policy: &PiiPolicy, text: String, label: String) -> Vec<u32> {
+    let policy = policy.inner();
+    let mut search = Search::default();
+    policy.finder.find(&text, &label, &mut search);
+    let mut found = search.found;
     found.retain(|finding| !policy.allows(&text[finding.range.clone()]));
     let numbers = |Finding { kind, range }: Finding| [u32::from(kind), range.start as u32, range.end as u32];
-    Ok(found.into_iter().flat_map(numbers).collect())
+    found.into_iter().flat_map(numbers).collect()
 }
 
 /// A text that comes in pieces, whose values are replaced.
 #[napi]
 pub struct PiiStream {
-    policy: &'static Policy,
+    policy: Arc<Policy>,
     scope: String,
     stream: Stream,
 }
 
 #[napi]
 impl PiiStream {
-    /// `scope`: whose values they are. Throws on an unknown policy.
+    /// `scope`: whose values they are.
     #[napi(constructor)]
-    pub fn new(policy: u32, scope: String) -> Result<Self> {
-        Ok(PiiStream { policy: self::policy(policy)?, scope, stream: Stream::default() })
+    pub fn new(policy: &PiiPolicy, scope: String) -> Self {
+        PiiStream { policy: Arc::clone(&policy.policy), scope, stream: Stream::default() }
     }
 
     /// Takes a piece in, and gives out what no later piece can change; `last`: all of it.
     #[napi]
     pub fn push(&mut self, piece: String, last: bool) -> String {
-        self.stream.push(self.policy, &self.scope, &piece, last)
+        self.stream.push(&self.policy, &self.scope, &piece, last)
     }
 
     /// How often a value of each kind occurred, by its number; empty if nothing was found.
@@ -165,13 +154,13 @@ pub const PII_KINDS_MAX: u32 = KINDS_MAX as u32;
 pub fn scrub_document<'env>(
     env: &'env Env,
     body: &[u8],
-    policy: u32,
+    policy: &PiiPolicy,
     scope: &[u8],
     mut counts: Uint32ArraySlice,
 ) -> Result<Option<BufferSlice<'env>>> {
     require_room(counts.len(), KINDS_MAX)?;
     let scope = std::str::from_utf8(scope).map_err(|_| invalid("scope must be UTF-8"))?;
-    let Some(scrubbed) = scrub(body, self::policy(policy)?, scope) else { return Ok(None) };
+    let Some(scrubbed) = scrub(body, policy.inner(), scope) else { return Ok(None) };
     // SAFETY: the document is not looked at any more, so this is the only view of memory they might share.
     let counts = unsafe { counts.as_mut() };
     counts[..KINDS_MAX].fill(0);

@@ -1,6 +1,6 @@
 //! Decodes JSON strings, and maps offsets in the decoded text back to the raw bytes.
 
-use memchr::memchr;
+use crate::text::block::Places;
 
 /// A decoded string. Reused for many strings to keep its memory.
 #[derive(Default)]
@@ -17,15 +17,19 @@ impl Decoded {
         self.text.clear();
         self.text.reserve(raw.len());
         self.marks.clear();
-        let mut at = 0;
-        while let Some(plain) = memchr(b'\\', &raw.as_bytes()[at..]) {
-            self.text.push_str(&raw[at..at + plain]);
-            let (char, len) = unescape(&raw.as_bytes()[at + plain..]);
+        let mut copied = 0;
+        for at in Places::new(raw.as_bytes(), |block| block.any_of(b"\\")) {
+            // The second of two backslashes.
+            if at < copied {
+                continue;
+            }
+            self.text.push_str(&raw[copied..at]);
+            let (char, len) = unescape(&raw.as_bytes()[at..]);
             self.text.push(char);
-            at += plain + len;
-            self.marks.push((self.text.len(), at));
+            copied = at + len;
+            self.marks.push((self.text.len(), copied));
         }
-        self.text.push_str(&raw[at..]);
+        self.text.push_str(&raw[copied..]);
         &self.text
     }
 

@@ -4,6 +4,8 @@
 //! surrogates are legal, a byte order mark is not, nor are trailing commas, comments or a second value. The
 //! input must already be known to be UTF-8.
 
+use crate::text::block::{BLOCK, Block};
+
 /// Maximum number of nested arrays and objects.
 pub const DEPTH_MAX: usize = 256;
 
@@ -325,30 +327,17 @@ impl<'a> Walker<'a> {
     }
 }
 
-/// Number of leading bytes that are neither a quote, nor a backslash, nor a control character. Long runs are
-/// checked in blocks that the compiler vectorises, the rest eight bytes at a time.
+/// Number of leading bytes that are neither a quote, nor a backslash, nor a control character.
 #[inline]
 fn plain_len(bytes: &[u8]) -> usize {
-    let special = |byte: u8| (byte == b'"') | (byte == b'\\') | (byte < 0x20);
-    let plain = |block: &[u8; 16]| !block.iter().fold(false, |any, &byte| any | special(byte));
-    let mut len = 16 * bytes.as_chunks().0.iter().take_while(|block| plain(block)).count();
-    for word in bytes[len..].as_chunks().0 {
-        let ends = special_bytes(u64::from_le_bytes(*word));
+    let mut len = 0;
+    // What the last block lacks reads as NUL, which ends a run too.
+    loop {
+        let block = Block::new(&bytes[len..]);
+        let ends = block.any_of(b"\"\\") | block.between(0, 0x1f);
         if ends != 0 {
-            return len + ends.trailing_zeros() as usize / 8;
+            return len + ends.trailing_zeros() as usize;
         }
-        len += 8;
+        len += BLOCK;
     }
-    len + bytes[len..].iter().take_while(|&&byte| !special(byte)).count()
-}
-
-/// Sets the highest bit of each byte that ends a plain run. Above the first such byte, borrows may set wrong
-/// bits.
-#[inline]
-fn special_bytes(word: u64) -> u64 {
-    const ONES: u64 = u64::MAX / 255;
-    let below = |word: u64, bound: u64| word.wrapping_sub(ONES * bound) & !word;
-    let quote = word ^ (ONES * b'"' as u64);
-    let backslash = word ^ (ONES * b'\\' as u64);
-    (below(word, 0x20) | below(quote, 1) | below(backslash, 1)) & (ONES << 7)
 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use crate::shared::steps::step;
+use crate::text::block::{BLOCK, Block};
 
 macro_rules! contexts {
     ($($(#[$doc:meta])* $name:ident: [$($word:literal),+ $(,)?]),+ $(,)?) => {
@@ -195,18 +196,25 @@ struct Hit {
 fn scan(text: &[u8], part: Range<usize>, mut found: impl FnMut(Hit)) {
     let table = &*TABLE;
     // A word that is cut is none.
-    let mut before = if part.start == 0 { 0 } else { letter(text, part.start - 1) };
-    for (offset, &byte) in text[part.clone()].iter().enumerate() {
+    let mut goes_on = part.start > 0 && letter(text, part.start - 1) != 0;
+    for from in part.clone().step_by(BLOCK) {
         step();
-        let this = usize::from(LETTER[usize::from(byte)]);
-        if before == 0 && this != 0 {
-            let at = part.start + offset;
+        let block = Block::new(&text[from..]);
+        let letters = block.letters() | block.high();
+        let mut starts = letters & !(letters << 1 | u64::from(goes_on));
+        goes_on = letters >> (BLOCK - 1) != 0;
+        while starts != 0 {
+            step();
+            let at = from + starts.trailing_zeros() as usize;
+            if at >= part.end {
+                return;
+            }
+            starts &= starts - 1;
             let key = key(text, at);
             if table.keys[key / 64] >> (key % 64) & 1 != 0 {
                 words_at(table, text, at, key, &mut found);
             }
         }
-        before = this;
     }
 }
 

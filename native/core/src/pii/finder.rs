@@ -7,9 +7,9 @@ use memchr::memmem;
 use crate::pii::context::Nearby;
 use crate::pii::custom::Custom;
 use crate::pii::kind_set::{KindId, KindSet};
+use crate::pii::marks::{Marks, RUN_MIN, SIGNS};
 use crate::pii::matcher::{Anchor, Matcher, Spot};
 use crate::pii::number::Number;
-use crate::shared::steps::step;
 
 /// A value in a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,16 +22,24 @@ pub struct Finding {
 
 /// Longest word of letters and digits that a matcher can be anchored at.
 const WORD_MAX: usize = 90;
-/// Longest text that is looked through once for all anchors before it is searched for each.
-const SHORT_MAX: usize = 256;
 /// Most matchers that share a text as their anchor.
 const SHARED_MAX: usize = 4;
+
+/// What a search found, and memory that the next one uses again.
+#[derive(Clone, Debug, Default)]
+pub struct Search {
+    /// The values, from left to right.
+    pub found: Vec<Finding>,
+    marks: Marks,
+}
 
 /// Looks for some kinds. Made once for a configuration, used for every request.
 #[derive(Clone, Debug)]
 pub struct Finder {
     matchers: Vec<(KindId, Matcher)>,
-    /// Each text that is an anchor, and the places in `matchers` of those it is one for.
+    /// Texts of one byte, each at the place that it has in [`SIGNS`].
+    signs: [Vec<usize>; SIGNS.len()],
+    /// Longer ones.
     texts: Vec<(memmem::Finder<'static>, Vec<usize>)>,
     /// For each count of digits, the matchers that want to see it.
     digits: [KindSet; 32],
@@ -43,8 +51,6 @@ pub struct Finder {
     tokens: (KindSet, usize),
     /// Whether anything is anchored at digits.
     numeric: bool,
-    /// The bytes of which a text has one if it has an anchor other than a token.
-    signs: [bool; 256],
     /// What the configuration defines.
     custom: Vec<(KindId, Custom)>,
 }
@@ -58,6 +64,7 @@ impl Default for Finder {
 impl Finder {
     /// Looks for what these matchers find, and for what the configuration defines.
     pub fn new(matchers: Vec<(KindId, Matcher)>, custom: Vec<(KindId, Custom)>) -> Self {
+        let mut signs = [const { Vec::new() }; SIGNS.len()];
         let mut texts: Vec<(&str, Vec<usize>)> = Vec::new();
         let mut digits = [KindSet::NONE; 32];
         let mut words = vec![KindSet::NONE; WORD_MAX + 1];
@@ -77,29 +84,27 @@ impl Finder {
                     }
                     Anchor::Part => parts = parts.with(place),
                     Anchor::Token(least) => tokens = (tokens.0.with(place), least.min(tokens.1)),
-                    Anchor::Text(text) => match texts.iter_mut().find(|(known, _)| *known == text) {
-                        Some((_, places)) => {
-                            assert!(places.len() < SHARED_MAX, "too many matchers share {text}");
-                            places.push(at);
+                    Anchor::Text(text) => {
+                        let sign = SIGNS.iter().position(|&sign| text.as_bytes() == [sign]);
+                        let known = texts.iter().position(|(known, _)| *known == text);
+                        match (sign, known) {
+                            (Some(sign), _) => signs[sign].push(at),
+                            (None, Some(known)) => texts[known].1.push(at),
+                            (None, None) => texts.push((text, vec![at])),
                         }
-                        None => texts.push((text, vec![at])),
-                    },
+                    }
                 }
             }
         }
-        let numeric = digits.iter().chain(&words).chain([&parts]).any(|kinds| !kinds.is_empty());
-        let mut signs = [false; 256];
-        (b'0'..=b'9').for_each(|digit| signs[usize::from(digit)] = numeric);
-        for (text, _) in &texts {
-            // The one that is rarest in names and prose.
-            let mark = text.bytes().find(|byte| !byte.is_ascii_alphanumeric() && *byte != b' ');
-            signs[usize::from(mark.unwrap_or(text.as_bytes()[0]))] = true;
-        }
+        let shared = texts.iter().map(|(_, matchers)| matchers).chain(&signs).map(Vec::len);
+        assert!(shared.max() <= Some(SHARED_MAX), "too many matchers share an anchor");
+        assert!(tokens.1 >= RUN_MIN, "a token has {RUN_MIN} characters or more");
         let texts = texts
             .into_iter()
-            .map(|(text, places)| (memmem::Finder::new(text).into_owned(), places))
+            .map(|(text, matchers)| (memmem::Finder::new(text).into_owned(), matchers))
             .collect();
-        Finder { matchers, texts, digits, words, parts, tokens, numeric, signs, custom }
+        let numeric = digits.iter().chain(&words).chain([&parts]).any(|kinds| !kinds.is_empty());
+        Finder { matchers, signs, texts, digits, words, parts, tokens, numeric, custom }
     }
 
     /// Whether it looks for nothing.
@@ -107,23 +112,22 @@ impl Finder {
         self.matchers.is_empty() && self.custom.is_empty()
     }
 
-    /// Writes the values in a text to `found`, from left to right. `label`: what the text is called, such as the
-    /// name of the JSON member it is the value of.
+    /// Looks for the values in a text. `label`: what the text is called, such as the name of the JSON member it is the
+    /// value of.
     ///
     /// None overlap: those that do are one value, of the kind among theirs with the lowest number, so that
     /// nothing of either is left over.
-    pub fn find(&self, text: &str, label: &str, found: &mut Vec<Finding>) {
+    pub fn find(&self, text: &str, label: &str, search: &mut Search) {
+        let Search { found, marks } = search;
         found.clear();
-        let nearby = Nearby::new(text, label);
-        let signed = text.len() > SHORT_MAX || text.bytes().any(|byte| self.signs[usize::from(byte)]);
-        if signed {
-            self.find_at_texts(text, &nearby, found);
-        }
+        marks.read(text.as_bytes());
+        self.find_at_signs(text, label, marks, found);
+        self.find_at_texts(text, label, found);
         if self.tokens.1 <= text.len() {
-            self.find_at_tokens(text, &nearby, found);
+            self.find_at_tokens(text, label, marks, found);
         }
-        if self.numeric && signed {
-            self.find_at_digits(text, &nearby, found);
+        if self.numeric {
+            self.find_at_digits(text, label, marks, found);
         }
         for (kind, custom) in &self.custom {
             custom.find(text, |range| found.push(Finding { kind: *kind, range }));
@@ -141,66 +145,66 @@ impl Finder {
         Some(end)
     }
 
-    fn find_at_texts<'t>(&self, text: &'t str, nearby: &'t Nearby<'t>, found: &mut Vec<Finding>) {
-        for (anchor, places) in &self.texts {
+    fn find_at_signs(&self, text: &str, label: &str, marks: &Marks, found: &mut Vec<Finding>) {
+        let nearby = Nearby::new(text, label);
+        // Where the last value of each matcher ended.
+        let mut taken = [[0; SHARED_MAX]; SIGNS.len()];
+        let mut next = 0;
+        while let Some(at) = marks.signs.next(next) {
+            next = at + 1;
+            let Some(sign) = SIGNS.iter().position(|&sign| sign == text.as_bytes()[at]) else { continue };
+            for (from, &matcher) in taken[sign].iter_mut().zip(&self.signs[sign]) {
+                if at >= *from {
+                    let spot = Spot::new(text, &nearby, *from, at..next);
+                    *from = self.ask(matcher, &spot, found).unwrap_or(*from);
+                }
+            }
+        }
+    }
+
+    fn find_at_texts(&self, text: &str, label: &str, found: &mut Vec<Finding>) {
+        for (anchor, matchers) in &self.texts {
+            let nearby = Nearby::new(text, label);
             let len = anchor.needle().len();
-            // Where the last value of each matcher ended.
             let mut taken = [0; SHARED_MAX];
             for at in anchor.find_iter(text.as_bytes()) {
-                for (from, &place) in taken.iter_mut().zip(places) {
+                for (from, &matcher) in taken.iter_mut().zip(matchers) {
                     if at >= *from {
-                        let spot = Spot::new(text, nearby, *from, at..at + len);
-                        *from = self.ask(place, &spot, found).unwrap_or(*from);
+                        let spot = Spot::new(text, &nearby, *from, at..at + len);
+                        *from = self.ask(matcher, &spot, found).unwrap_or(*from);
                     }
                 }
             }
         }
     }
 
-    /// Goes from one run of a token's characters to the next that is long enough: it looks at the byte where such a run
-    /// would have to go on, and most often needs to look at few before.
-    fn find_at_tokens<'t>(&self, text: &'t str, nearby: &'t Nearby<'t>, found: &mut Vec<Finding>) {
-        let bytes = text.as_bytes();
+    fn find_at_tokens(&self, text: &str, label: &str, marks: &Marks, found: &mut Vec<Finding>) {
+        let nearby = Nearby::new(text, label);
         let (places, least) = self.tokens;
-        let mut start = 0;
-        while start + least <= bytes.len() {
-            step();
-            let last = start + least - 1;
-            let gap = bytes[start..=last].iter().rposition(|&byte| !is_token(byte));
-            if let Some(gap) = gap {
-                start += gap + 1;
-                continue;
-            }
-            let len = bytes[last..].iter().take_while(|&&byte| is_token(byte)).inspect(|_| step()).count();
-            let end = last + len;
-            let spot = Spot::new(text, nearby, 0, start..end);
+        let mut from = 0;
+        while let Some(token) = marks.tokens.next_run(from, least) {
+            from = token.end;
+            let spot = Spot::new(text, &nearby, 0, token);
             for place in places.ids() {
                 self.ask(usize::from(place), &spot, found);
             }
-            start = end + 1;
         }
     }
 
-    fn find_at_digits<'t>(&self, text: &'t str, nearby: &'t Nearby<'t>, found: &mut Vec<Finding>) {
+    fn find_at_digits(&self, text: &str, label: &str, marks: &Marks, found: &mut Vec<Finding>) {
         let bytes = text.as_bytes();
+        let nearby = Nearby::new(text, label);
         let mut number = Number::default();
         // Where words may begin, where the last value ended, and where the last group of digits did.
         let mut from = 0;
         let mut taken = 0;
         let mut group_end = usize::MAX;
-        while let Some(digit) = next_digit(bytes, from) {
-            let before = bytes[from..digit].iter().rev().take_while(|byte| byte.is_ascii_alphanumeric());
-            let start = digit - before.inspect(|_| step()).count();
-            let mut end = digit;
-            let mut pure = start == digit;
-            while let Some(byte) = bytes.get(end).filter(|byte| byte.is_ascii_alphanumeric()) {
-                step();
-                pure &= byte.is_ascii_digit();
-                end += 1;
-            }
-            let mut spot = Spot::new(text, nearby, taken, start..end);
+        while let Some(digit) = marks.digits.next(from) {
+            let start = marks.words.run_start(digit, from);
+            let end = marks.words.run_end(digit);
+            let mut spot = Spot::new(text, &nearby, taken, start..end);
             let mut asked = KindSet::NONE;
-            if pure {
+            if start == digit && marks.digits.run_end(digit) >= end {
                 let goes_on =
                     group_end < start && start - group_end == 1 && matches!(bytes[group_end], b' ' | b'-');
                 number.read(text, start, !goes_on);
@@ -237,54 +241,6 @@ fn is_part(bytes: &[u8], word: Range<usize>) -> bool {
     }
 }
 
-/// The characters that tokens are made of, by byte.
-const TOKEN: [bool; 256] = {
-    let mut set = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        let c = byte as u8;
-        set[byte] = c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'.');
-        byte += 1;
-    }
-    set
-};
-
-fn is_token(byte: u8) -> bool {
-    TOKEN[usize::from(byte)]
-}
-
-/// Where the next digit stands.
-fn next_digit(bytes: &[u8], from: usize) -> Option<usize> {
-    const BLOCK: usize = 32;
-    let is_digit = |byte: &u8| byte.wrapping_sub(b'0') < 10;
-    let mut at = from;
-    // A whole block at once, in vectors.
-    while let Some(block) = bytes.get(at..at + BLOCK) {
-        if block.iter().fold(false, |any, byte| any | is_digit(byte)) {
-            let words = block.chunks_exact(8);
-            let first = words
-                .map(|word| digits_in(word.try_into().unwrap_or_default()))
-                .position(|mask| mask != 0)?;
-            let word = block[8 * first..8 * first + 8].try_into().unwrap_or_default();
-            return Some(at + 8 * first + digits_in(word).trailing_zeros() as usize / 8);
-        }
-        at += BLOCK;
-    }
-    bytes.get(at..)?.iter().position(is_digit).map(|skip| at + skip)
-}
-
-/// The highest bit of each byte that is a digit.
-fn digits_in(word: [u8; 8]) -> u64 {
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    let word = u64::from_le_bytes(word);
-    let low = word & !HIGH;
-    // Adding carries into the highest bit from '0' on, and from the one behind '9' on.
-    let from_zero = low + ONES * (0x80 - b'0' as u64);
-    let beyond_nine = low + ONES * (0x80 - b'9' as u64 - 1);
-    from_zero & !beyond_nine & !word & HIGH
-}
-
 /// Sorts findings and makes one of those that overlap.
 fn merge(found: &mut Vec<Finding>) {
     if found.len() < 2 {
@@ -304,7 +260,7 @@ fn merge(found: &mut Vec<Finding>) {
 /// What one matcher finds in a text.
 #[cfg(test)]
 pub(crate) fn found_by(matcher: Matcher, text: &str) -> Vec<&str> {
-    let mut found = Vec::new();
-    Finder::new(vec![(0, matcher)], Vec::new()).find(text, "", &mut found);
-    found.into_iter().map(|finding| &text[finding.range]).collect()
+    let mut search = Search::default();
+    Finder::new(vec![(0, matcher)], Vec::new()).find(text, "", &mut search);
+    search.found.into_iter().map(|finding| &text[finding.range]).collect()
 }

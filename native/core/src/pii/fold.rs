@@ -5,6 +5,8 @@
 
 use memchr::memchr;
 
+use crate::text::block::Places;
+
 /// A folded text. Reused from text to text to keep its memory.
 #[derive(Default)]
 pub struct Folded {
@@ -57,36 +59,34 @@ fn escape(rest: &[u8]) -> Option<(char, usize)> {
     }
 }
 
-/// Where the next byte stands that may have to be folded: a backslash, or one beyond ASCII.
-fn next_odd(bytes: &[u8], from: usize) -> Option<usize> {
-    const BLOCK: usize = 32;
-    let is_odd = |byte: &u8| *byte == b'\\' || *byte >= 0x80;
-    let mut at = from;
-    // A whole block at once, in vectors.
-    while let Some(block) = bytes.get(at..at + BLOCK) {
-        if block.iter().fold(false, |any, byte| any | is_odd(byte)) {
-            break;
-        }
-        at += BLOCK;
+/// Whether something may be folded that begins with this byte: an escape, or a character beyond ASCII.
+const BEGINS: [bool; 256] = {
+    let first = [b'\\', 0xc2, 0xd9, 0xdb, 0xe0, 0xe2, 0xe3, 0xef, 0xf0];
+    let mut begins = [false; 256];
+    let mut at = 0;
+    while at < first.len() {
+        begins[first[at] as usize] = true;
+        at += 1;
     }
-    bytes.get(at..)?.iter().position(is_odd).map(|skip| at + skip)
-}
+    begins
+};
 
 impl Folded {
     /// Folds a text; `None`: it would stay as it is.
     pub fn fold(&mut self, text: &str) -> Option<&str> {
         let bytes = text.as_bytes();
-        let ascii = text.is_ascii();
-        let next = |from: usize| match ascii {
-            true => memchr(b'\\', &bytes[from..]).map(|skip| from + skip),
-            false => next_odd(bytes, from),
-        };
-        let mut at = next(0)?;
-        self.text.clear();
-        self.text.reserve(text.len());
         self.marks.clear();
+        if text.is_ascii() && memchr(b'\\', bytes).is_none() {
+            return None;
+        }
+        self.text.clear();
         let mut copied = 0;
-        loop {
+        let mut end = 0;
+        for at in Places::new(bytes, |block| block.any_of(b"\\") | block.between(0xc2, 0xf4)) {
+            // Within an escape, or nothing that is folded.
+            if at < end || !BEGINS[usize::from(bytes[at])] {
+                continue;
+            }
             let (into, len) = match bytes[at] {
                 b'\\' => match escape(&bytes[at..]) {
                     Some((into, len)) => (Fold::Into(into), len),
@@ -94,7 +94,7 @@ impl Folded {
                 },
                 _ => text[at..].chars().next().map_or((Fold::Same, 1), |c| (fold(c), c.len_utf8())),
             };
-            let end = at + len;
+            end = at + len;
             if !matches!(into, Fold::Same) {
                 self.text.push_str(&text[copied..at]);
                 if let Fold::Into(c) = into {
@@ -103,13 +103,12 @@ impl Folded {
                 copied = end;
                 self.marks.push((self.text.len(), end));
             }
-            match next(end) {
-                Some(next) => at = next,
-                None => break,
-            }
+        }
+        if self.marks.is_empty() {
+            return None;
         }
         self.text.push_str(&text[copied..]);
-        (!self.marks.is_empty()).then_some(&self.text)
+        Some(&self.text)
     }
 
     /// Where a character boundary of the folded text is in the original: behind what has gone there for an `end`, before it
@@ -137,6 +136,14 @@ mod tests {
         assert_eq!(fold("\u{ff14}\u{ff11}\u{a0}1\u{2011}1\u{200b}\u{ff20}").as_deref(), Some("41 1-1@"));
         assert_eq!(fold(r#"\"a\u0040b\n\\c\""#).as_deref(), Some("\"a@b \\c\""));
         assert_eq!(fold(r"C:\dir \u00e9 \"), None);
+    }
+
+    #[test]
+    fn what_is_folded_begins_as_is_looked_for() {
+        for c in (0x80..=0x10_ffff).filter_map(char::from_u32) {
+            let first = c.to_string().as_bytes()[0];
+            assert!(matches!(fold(c), Fold::Same) || BEGINS[usize::from(first)], "{c:?}");
+        }
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl Kind {
 /// All kinds. Where values of two overlap, they are one of the kind listed first: an address that holds a card number is
 /// an address.
 #[rustfmt::skip]
-pub const KINDS: [Kind; 45] = [
+pub const KINDS: [Kind; 46] = [
     kind("private_key", "a private key", "Private keys", secrets::PRIVATE_KEY).secret(),
     kind("url_credentials", "a link with a password", "Links and connection strings with a password", secrets::CREDENTIALS).secret(),
     kind("jwt", "a JSON web token", "JSON web tokens", secrets::JWT).secret(),
@@ -83,6 +83,7 @@ pub const KINDS: [Kind; 45] = [
     kind("ch_ahv", "a Swiss AHV number", "Swiss AHV numbers", europe::CH_AHV),
     kind("tr_identity", "a Turkish identity number", "Turkish identity numbers", europe::TR_KIMLIK),
     kind("br_cpf", "a Brazilian CPF", "Brazilian CPF", world::BR_CPF),
+    kind("br_cnpj", "a Brazilian CNPJ", "Brazilian CNPJ of companies", world::BR_CNPJ),
     kind("in_aadhaar", "an Aadhaar number", "Indian Aadhaar numbers", world::IN_AADHAAR),
     kind("in_pan", "an Indian PAN", "Indian permanent account numbers", world::IN_PAN),
     kind("cn_resident", "a Chinese resident number", "Chinese resident numbers", world::CN_RESIDENT),
@@ -114,7 +115,7 @@ pub fn matchers(kinds: KindSet) -> Vec<(KindId, Matcher)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pii::finder::{Finder, Finding};
+    use crate::pii::finder::{Finder, Finding, Search};
 
     #[test]
     fn rows_are_well_formed() {
@@ -133,12 +134,12 @@ mod tests {
     }
 
     fn find<'t>(text: &'t str, names: &[&str]) -> Vec<(&'static str, &'t str)> {
-        let mut found = Vec::new();
+        let mut search = Search::default();
         let kinds = KINDS.iter().enumerate().filter(|(_, kind)| names.contains(&kind.name));
         let kinds = kinds.fold(KindSet::NONE, |set, (id, _)| set.with(id as KindId));
-        Finder::new(matchers(kinds), Vec::new()).find(text, "", &mut found);
+        Finder::new(matchers(kinds), Vec::new()).find(text, "", &mut search);
         let name = |kind| KINDS[usize::from(kind)].name;
-        found.into_iter().map(|Finding { kind, range }| (name(kind), &text[range])).collect()
+        search.found.into_iter().map(|Finding { kind, range }| (name(kind), &text[range])).collect()
     }
 
     #[test]
@@ -223,10 +224,10 @@ mod tests {
             "1\u{e4}",
         ];
         for near_miss in near_misses {
-            let mut found = Vec::new();
+            let mut search = Search::default();
             let mut steps = |len: usize| {
                 let text = near_miss.repeat(len / near_miss.len());
-                crate::shared::steps::count(|| finder.find(&text, "", &mut found))
+                crate::shared::steps::count(|| finder.find(&text, "", &mut search))
             };
             let (short, long) = (steps(50_000), steps(100_000));
             assert!(long <= 2 * short + short / 10 + 1000, "{near_miss}: {short} and {long} steps");

@@ -11,6 +11,7 @@ pub mod finder;
 mod fold;
 pub mod kind_set;
 pub mod kinds;
+pub mod marks;
 pub mod matcher;
 pub mod number;
 pub mod policy;

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::json::string::Decoded;
 use crate::json::walker::Text;
-use crate::pii::finder::Finding;
+use crate::pii::finder::{Finding, Search};
 use crate::pii::fold::Folded;
 use crate::pii::kind_set::KindId;
 use crate::pii::policy::{Action, KINDS_MAX, Policy};
@@ -80,7 +80,7 @@ pub struct Scrubber<'b> {
     excess: Option<usize>,
     decoded: Decoded,
     folded: Folded,
-    found: Vec<Finding>,
+    search: Search,
 }
 
 impl<'b> Scrubber<'b> {
@@ -100,7 +100,7 @@ impl<'b> Scrubber<'b> {
             excess: None,
             decoded: Decoded::default(),
             folded: Folded::default(),
-            found: Vec::new(),
+            search: Search::default(),
         }
     }
 
@@ -130,25 +130,18 @@ impl<'b> Scrubber<'b> {
     }
 
     fn search(&mut self, decoded: &str, label: &str, raw_offset: impl Fn(usize) -> usize) {
-        let mut found = std::mem::take(&mut self.found);
+        let mut search = std::mem::take(&mut self.search);
         let mut folded = std::mem::take(&mut self.folded);
-        let changed = match folded.fold(decoded) {
-            Some(text) => {
-                self.policy.finder.find(text, label, &mut found);
-                true
-            }
-            None => {
-                self.policy.finder.find(decoded, label, &mut found);
-                false
-            }
-        };
-        for Finding { kind, range } in found.drain(..) {
+        let changed = folded.fold(decoded);
+        self.policy.finder.find(changed.unwrap_or(decoded), label, &mut search);
+        let changed = changed.is_some();
+        for Finding { kind, range } in search.found.drain(..) {
             let range = if changed { folded.offset(range.start)..folded.offset(range.end) } else { range };
             let raw = raw_offset(range.start)..raw_offset(range.end);
             self.note(kind, &decoded[range], raw);
         }
         self.folded = folded;
-        self.found = found;
+        self.search = search;
     }
 
     fn note(&mut self, kind: KindId, text: &str, raw: Range<usize>) {

@@ -1,6 +1,6 @@
 //! Replaces personal data in text that comes in pieces.
 
-use crate::pii::finder::Finding;
+use crate::pii::finder::{Finding, Search};
 use crate::pii::policy::{KINDS_MAX, Policy};
 
 /// Text that goes before what comes, so that words nearby are known: as far as contexts reach.
@@ -22,15 +22,16 @@ pub struct Stream {
     held: usize,
     /// How often a value of each kind occurred; empty if nothing was found.
     pub counts: Vec<u32>,
-    found: Vec<Finding>,
+    search: Search,
 }
 
 impl Stream {
     /// Takes a piece in, and gives out what no later piece can change. `last`: nothing comes any more.
     pub fn push(&mut self, policy: &Policy, scope: &str, piece: &str, last: bool) -> String {
         self.text.push_str(piece);
-        let mut found = std::mem::take(&mut self.found);
-        policy.finder.find(&self.text, "", &mut found);
+        let mut search = std::mem::take(&mut self.search);
+        policy.finder.find(&self.text, "", &mut search);
+        let found = &mut search.found;
         let mut cut = if last { self.text.len() } else { hold_from(&self.text, self.held) };
         // A value is given out when it is complete.
         if let Some(open) = found.iter().find(|finding| finding.range.start < cut && cut < finding.range.end)
@@ -56,7 +57,7 @@ impl Stream {
             }
         }
         out.push_str(&self.text[copied..cut]);
-        self.found = found;
+        self.search = search;
         self.held = cut;
         let mut forget = cut.saturating_sub(BEFORE_MAX);
         while !self.text.is_char_boundary(forget) {

@@ -1,4 +1,5 @@
-//! Characters: counting them, and the scripts they belong to.
+//! Characters: finding and counting them, and the scripts they belong to.
 
+pub mod block;
 pub mod chars;
 pub mod script;

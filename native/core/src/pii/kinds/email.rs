@@ -212,10 +212,11 @@ mod tests {
             });
             assert!(steps <= 4 * long.len(), "{steps} steps for {} bytes of {text}", long.len());
         }
-        // An address may be 254 characters long, so a domain is not looked at further.
+        // An address may be 254 characters long, so a domain is not looked at further; the `@` is looked for in 64 bytes
+        // at once.
         let steps = count(|| {
             emails(&format!("a@{}", "b.".repeat(50_000)));
         });
-        assert!(steps < 1000, "{steps}");
+        assert!(steps < 1000 + 100_000 / 64, "{steps}");
     }
 }

@@ -13,7 +13,7 @@ pub const IP: Matcher = Matcher { anchors: &[Anchor::Digits(0x1FF0), Anchor::Par
 /// MAC addresses.
 pub const MAC: Matcher = Matcher { anchors: &[Anchor::Part], at: mac_at };
 /// Hosts of links by name.
-pub const DOMAIN: Matcher = Matcher { anchors: &[Anchor::Text("://"), Anchor::Text("www.")], at: domain_at };
+pub const DOMAIN: Matcher = Matcher { anchors: &[Anchor::Text(":"), Anchor::Text("www.")], at: domain_at };
 
 /// Longest address, with room for a zone.
 const ADDRESS_MAX: usize = 45;
@@ -100,11 +100,12 @@ fn mac_at(spot: &Spot) -> Option<Range<usize>> {
 }
 
 fn domain_at(spot: &Spot) -> Option<Range<usize>> {
-    let linked = spot.word() == "://";
-    let start = if linked { spot.anchor.end } else { spot.anchor.start };
-    if !linked && !is_edge(spot.text[..start].chars().next_back()) {
-        return None;
-    }
+    let after = &spot.bytes()[spot.anchor.end..];
+    let start = match spot.word() {
+        ":" if after.starts_with(b"//") => spot.anchor.end + 2,
+        "www." if is_edge(spot.text[..spot.anchor.start].chars().next_back()) => spot.anchor.start,
+        _ => return None,
+    };
     let rest = &spot.bytes()[start..];
     let belongs = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-') || **byte >= 0x80;
     let len = rest.iter().take(DOMAIN_MAX + 1).take_while(belongs).inspect(|_| step()).count();

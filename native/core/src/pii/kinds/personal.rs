@@ -72,13 +72,14 @@ fn is_day(spot: &Spot) -> bool {
     let word = spot.word().as_bytes();
     let digits = word.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let ending = &word[digits..];
-    let ordinal = ["st", "nd", "rd", "th"].iter().any(|known| ending.eq_ignore_ascii_case(known.as_bytes()));
+    let ordinal =
+        || ["st", "nd", "rd", "th"].iter().any(|known| ending.eq_ignore_ascii_case(known.as_bytes()));
     let day = match word[..digits] {
         [one] => one - b'0',
         [ten, one] => (ten - b'0') * 10 + one - b'0',
         _ => 0,
     };
-    (1..=31).contains(&day) && (ending.is_empty() || ordinal)
+    (1..=31).contains(&day) && (ending.is_empty() || ordinal())
 }
 
 /// `24 June 1991`.
@@ -100,20 +101,22 @@ fn day_first(spot: &Spot) -> Option<Range<usize>> {
     Some(spot.anchor.start..year_end(spot.text, after).unwrap_or(after))
 }
 
+/// Most spaces and points between a month and its day.
+const GAP_MAX: usize = 3;
+
 /// `June 24, 1991`.
 fn month_first(spot: &Spot) -> Option<Range<usize>> {
-    let before = &spot.text[spot.from..spot.anchor.start];
-    if before.as_bytes().last() != Some(&b' ') || !is_day(spot) {
-        return None;
-    }
-    let trimmed = before.trim_end_matches(' ').trim_end_matches('.');
-    let month = trimmed.bytes().rev().take(10).take_while(u8::is_ascii_alphabetic).count();
-    let start = trimmed.len() - month;
-    if !is_month(&trimmed[start..]) {
+    let before = &spot.bytes()[spot.from..spot.anchor.start];
+    let gap = before.iter().rev().take(GAP_MAX).take_while(|byte| matches!(byte, b' ' | b'.')).count();
+    let words = &before[..before.len() - gap];
+    let letters = words.iter().rev().take(10).take_while(|byte| byte.is_ascii_alphabetic()).count();
+    let start = spot.from + words.len() - letters;
+    let spaced = before.last() == Some(&b' ');
+    if !spaced || !is_month(&spot.text[start..start + letters]) || !is_day(spot) {
         return None;
     }
     let end = year_end(spot.text, spot.anchor.end).unwrap_or(spot.anchor.end);
-    Some(spot.from + start..end)
+    Some(start..end)
 }
 
 fn year_end(text: &str, from: usize) -> Option<usize> {

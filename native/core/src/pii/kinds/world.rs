@@ -9,6 +9,9 @@ use crate::pii::matcher::{Anchor, Matcher, Spot};
 
 /// Brazil's CPF of persons.
 pub const BR_CPF: Matcher = Matcher { anchors: &[Anchor::Digits(1 << 11)], at: cpf_at };
+/// Brazil's CNPJ of companies and sole traders; since 2026 it may hold letters.
+pub const BR_CNPJ: Matcher =
+    Matcher { anchors: &[Anchor::Digits(1 << 14), Anchor::Word(14, 14)], at: cnpj_at };
 /// India's Aadhaar.
 pub const IN_AADHAAR: Matcher = Matcher { anchors: &[Anchor::Digits(1 << 12)], at: aadhaar_at };
 /// India's permanent account number of persons.
@@ -40,6 +43,29 @@ fn cpf_at(spot: &Spot) -> Option<Range<usize>> {
     let varied = taken.digits.iter().any(|&digit| digit != taken.digits[0]);
     let valid = varied && check(9) && check(10) && (grouped || spot.near(Context::Brazil));
     valid.then(|| taken.start()..taken.end())
+}
+
+fn cnpj_at(spot: &Spot) -> Option<Range<usize>> {
+    let (word, range, grouped) = match spot.number {
+        Some(number) => {
+            let taken = number.take(14)?;
+            let sizes = taken.groups.iter().map(|group| group.end - group.start);
+            let gaps = taken.groups.iter().map(|group| group.gap);
+            let grouped = sizes.eq([2, 3, 3, 4, 2]) && gaps.eq([0, b'.', b'.', b'/', b'-']);
+            let word = taken.digits.iter().map(|digit| digit + b'0').collect();
+            (word, taken.start()..taken.end(), grouped)
+        }
+        None => (shaped(spot, "************99")?, spot.anchor.clone(), false),
+    };
+    // A letter counts as much more than 0 as it stands behind it in ASCII.
+    let check = |len: usize| {
+        let weights = (2..=9).cycle();
+        let sum: u32 =
+            word[..len].iter().rev().zip(weights).map(|(byte, weight)| u32::from(byte - b'0') * weight).sum();
+        (11 - sum % 11) % 11 % 10 == u32::from(word[len] - b'0')
+    };
+    let varied = word.iter().any(|byte| *byte != word[0]);
+    (varied && check(12) && check(13) && (grouped || spot.near(Context::Brazil))).then_some(range)
 }
 
 fn aadhaar_at(spot: &Spot) -> Option<Range<usize>> {
@@ -135,6 +161,9 @@ mod tests {
         for (matcher, text, value) in [
             (BR_CPF, "390.533.447-05", "390.533.447-05"),
             (BR_CPF, "CPF 39053344705", "39053344705"),
+            (BR_CNPJ, "11.222.333/0001-81", "11.222.333/0001-81"),
+            (BR_CNPJ, "CNPJ 11222333000181", "11222333000181"),
+            (BR_CNPJ, "CNPJ 12ABC34501DE35", "12ABC34501DE35"),
             (IN_AADHAAR, "Aadhaar: 2341 2341 2346", "2341 2341 2346"),
             (CN_RESIDENT, "11010519491231002X", "11010519491231002X"),
             (KR_RESIDENT, "971013-9019902", "971013-9019902"),
