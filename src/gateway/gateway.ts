@@ -2,6 +2,7 @@
 import { authenticate } from '../authenticate/authenticate.ts';
 import { Refusal } from '../base/errors.ts';
 import { deliverAnswer } from '../deliver/deliver.ts';
+import { deliverLate, mayBeginEarly, orLate } from '../deliver/late.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { Reply } from '../exchange/reply.ts';
 import { Passage } from '../passage.ts';
@@ -70,7 +71,10 @@ function* pipeline(passage: Passage, dry: boolean): Steps<Reply | Refusal> {
   const steps = queued instanceof Promise ? yield* wait(queued) : queued;
   if (steps instanceof Refusal) return steps;
 
-  const answer = yield* wait(ask(work, steps, passage));
+  const asked = ask(work, steps, passage);
+  const { keepAliveMs } = stages.config.listen;
+  const answer = yield* wait(mayBeginEarly(passage) ? orLate(asked, keepAliveMs, stages.clock) : asked);
+  if (answer === null) return deliverLate(asked, vault, passage);
   passage.trail = answer.trail;
   return answer.kind === 'failed' ? answer.refusal : deliverAnswer(answer, vault, passage);
 }

@@ -35,7 +35,8 @@ export const listen = z
       .default(30_000)
       .meta({ description: 'Time within which a whole request must arrive.', restart: true }),
     keepAliveMs: ms(10, 600_000).default(15_000).meta({
-      description: "Silence on a stream after which a comment is sent to keep the client's connection open.",
+      description:
+        "Silence on a stream after which a comment is sent to keep the client's connection open; before the first token, the head too, and what fails then is told as an event.",
     }),
     clientTimeoutMs: ms(10, 3_600_000)
       .default(60_000)
