@@ -13,14 +13,20 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const source = join(root, 'src');
 const dist = join(root, 'dist');
 
-/** What is started by its path: the program, and its threads. */
+const sources = readdirSync(source, { recursive: true })
+  .filter((file) => file.endsWith('.ts'))
+  .map((file) => ({ file, text: readFileSync(join(source, file), 'utf8') }));
+/** Files that are loaded by their path: the program's, and those that the sources name with `scriptOf`. */
 const entries = [
   'main',
-  'config/load-worker',
-  'count/worker',
-  'observe/ledger/worker',
-  'observe/sinks/worker',
+  ...sources.flatMap(({ text }) => [...text.matchAll(/\bscriptOf\('(.+?)'\)/g)].map(([, path]) => path)),
 ];
+// In a joined file `import.meta.url` leads elsewhere. These two allow for that: they find files from one folder below.
+const allowed = [join('base', 'place.ts'), join('native', 'load.ts')];
+for (const { file, text } of sources)
+  if (text.includes('import.meta.url') && !allowed.includes(file))
+    throw new Error(`src/${file}: ask src/base/place.ts for paths, since joined files have another place`);
+
 /** Libraries of every start, or of every configuration. The others are loaded from `node_modules` when needed. */
 const joined = ['pino', 'prom-client', 'undici', 'yaml', 'zod'];
 
@@ -58,10 +64,9 @@ const { output } = await program.write({
   entryFileNames: '[name].js',
   chunkFileNames: 'joined/[name].js',
 });
-// `src/base/place.ts` and `src/native/load.ts` find files from one folder below `dist`.
 for (const { fileName, code = '' } of output)
   if (/^(?!joined\/).*\.js$/.test(fileName) && code.includes('import.meta.url'))
-    throw new Error(`${fileName} has code that asks where it is; such code belongs into dist/joined`);
+    throw new Error(`${fileName} has code of ${allowed.join(' or ')}, which belongs into dist/joined`);
 const moduleIds = output.flatMap((file) => file.moduleIds ?? []);
 writeFileSync(join(dist, 'third-party-licenses.txt'), licences(moduleIds).join(`\n${'-'.repeat(80)}\n\n`));
 

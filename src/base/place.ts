@@ -12,5 +12,8 @@ export const isSource = import.meta.url.endsWith('.ts');
 /** A file or folder. @param path from the program's folder, such as `../package.json` */
 export const placeOf = (path: string): URL => new URL(path, program);
 
-/** A thread's script. @param path from the program's folder, without extension */
+/**
+ * A file that is loaded by its path, such as a thread's.
+ * @param path from the program's folder, without extension; a literal, since the build makes a file for each that it finds
+ */
 export const scriptOf = (path: string): URL => placeOf(`${path}.${isSource ? 'ts' : 'js'}`);
