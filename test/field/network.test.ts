@@ -1,6 +1,8 @@
 /** What a failed connection says of the provider: FIELD rows B14 and B22, faults row 34. */
 import { execFileSync } from 'node:child_process';
+import { lookup } from 'node:dns/promises';
 import { mkdtempSync, readFileSync } from 'node:fs';
+import { createServer as createPlain } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -86,4 +88,26 @@ test('B22: a host name that does not exist, and a port where nobody listens', as
   expect(reply.text).toMatch(/dns E\w+.*could not be resolved/);
   const nobody = await start('http://127.0.0.1:9/v1', { backoffBaseMs: 0 });
   expect((await nobody.post()).text).toContain('connect ECONNREFUSED, ');
+});
+
+test('item 5: a provider at IPv6 only is reached, by its address and by a name that has both kinds', async (context) => {
+  const server = createPlain((req, res) => {
+    req.resume().on('end', () => {
+      res.setHeader('content-type', 'application/json');
+      res.end(openaiWire.whole('good'));
+    });
+  });
+  const listening = await new Promise<boolean>((done) => {
+    server.once('error', () => done(false));
+    server.listen(0, '::1', () => done(true));
+  });
+  if (!listening) return context.skip('this machine has no IPv6');
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  const names = await lookup('localhost', { all: true });
+  const both = new Set(names.map(({ family }) => family)).size === 2;
+  for (const host of ['[::1]', ...(both ? ['localhost'] : [])]) {
+    const { post } = await start(`http://${host}:${port}/v1`);
+    expect((await post()).status).toBe(200);
+  }
 });
