@@ -302,6 +302,7 @@ function answer(state: WalkState, index: number, openCall: OpenCall, result: Ans
   const { target } = openCall;
   const { dropped } = preparedFor(state, target);
   const nowMs = deps.clock();
+  openCall.credential.answeredMs = nowMs;
   contentCame(openCall, deps, nowMs);
   trail.add(openCall, 'ok', '', result, nowMs);
   deps.hedges?.observe(plan.pattern, target.health, request.stream, openCall.ttftMs ?? 0);

@@ -22,6 +22,7 @@ export function createCredential(key: string, headers: readonly string[]): Crede
     sign: null,
     renew: null,
     digest: createHash('sha256').update(`sidegate ${key}`).digest('hex').slice(0, 16),
+    answeredMs: Number.NEGATIVE_INFINITY,
     refusedUntilMs: 0,
     forbiddenUntilMs: new Map(),
     limitedUntilMs: new Map(),
@@ -83,13 +84,15 @@ export function coolDownRefused(credential: Credential, nowMs: number): void {
 }
 
 /**
- * Starts a credential's cooldown at one target after a 403, which may be about that model only; at all targets once a
- * second one is refused.
+ * Starts a credential's cooldown at one target after a 403, which may be about that model only. At all targets once a
+ * second one is refused, but not if the credential was answered within the last minute: otherwise whoever asks for two
+ * models that it may not use would end its use for all.
  */
 export function coolDownForbidden(credential: Credential, { label }: Target, nowMs: number): void {
-  const { forbiddenUntilMs } = credential;
-  for (const [other, untilMs] of forbiddenUntilMs)
-    if (other !== label && untilMs > nowMs) return coolDownRefused(credential, nowMs);
+  const { forbiddenUntilMs, answeredMs } = credential;
+  if (nowMs - answeredMs >= refusedCooldownMs)
+    for (const [other, untilMs] of forbiddenUntilMs)
+      if (other !== label && untilMs > nowMs) return coolDownRefused(credential, nowMs);
   remember(forbiddenUntilMs, label, nowMs + refusedCooldownMs);
   credential.renew?.();
 }

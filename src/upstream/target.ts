@@ -118,6 +118,8 @@ export interface Credential {
   readonly renew: (() => void) | null;
   /** Identifies it to peers that share it, without revealing it. */
   readonly digest: string;
+  /** When a call with it was last answered, monotonic ms; -Infinity: never. */
+  answeredMs: number;
   /** End of its cooldown after a 401, monotonic ms. */
   refusedUntilMs: number;
   /** Target label → end of its cooldown there after a 403, monotonic ms. Bounded. */

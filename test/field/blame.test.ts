@@ -74,11 +74,19 @@ describe('B3: a 403', () => {
     expect(first.calls).toHaveLength(2);
     expect((await post('a')).status).toBe(502);
     expect(first.calls).toHaveLength(2);
-    expect((await post('fine')).status).toBe(200);
     expect((await post('b')).status).toBe(502);
     expect((await post('fine')).status).toBe(502);
     time.nowMs = 60_000;
     expect((await post('fine')).status).toBe(200);
+  });
+
+  test('does not end it everywhere while other models answer: whoever asks for two could stop all', async () => {
+    const no = says(403, { error: { message: 'Forbidden' } });
+    const { post } = await start((model) => (model === 'fine' ? good : no));
+    for (const model of ['a', 'b', 'c', 'd']) {
+      expect((await post(model)).status).toBe(502);
+      expect((await post('fine')).status).toBe(200);
+    }
   });
 });
 

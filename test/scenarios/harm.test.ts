@@ -29,6 +29,7 @@ const harms: Readonly<Record<string, (call: Call) => unknown>> = {
     message: 'Project does not have access to model',
     code: 'model_not_found',
   }),
+  'models that are refused without a word': refuse(403, {}),
   'a model that the account can not pay': refuse(402, { message: 'Insufficient balance' }),
   'a model that is limited': refuse(429, { message: 'Rate limit reached. Please try again in 20s.' }),
   'a model that always fails': refuse(500, { message: 'boom' }),
@@ -46,9 +47,10 @@ let upstream: Upstream;
 let sidecar: TestSidecar;
 
 beforeAll(async () => {
-  upstream = await startUpstream((call) =>
-    (harms[String(call.json.model).replaceAll('-', ' ')] ?? good)(call),
-  );
+  upstream = await startUpstream((call) => {
+    const [harm = ''] = String(call.json.model).split('/');
+    return (harms[harm.replaceAll('-', ' ')] ?? good)(call);
+  });
   sidecar = await startTestSidecar({
     cache: { enabled: false },
     authenticate: {
@@ -89,6 +91,7 @@ async function other(): Promise<{ ms: number; usual: boolean }> {
 
 test.each(Object.keys(harms))(`%s, ${times} times`, async (what) => {
   const model = what.replaceAll(' ', '-');
+  const wordless = what === 'models that are refused without a word';
   const before = await Promise.all(Array.from({ length: 5 }, () => other()));
   expect(before.every(({ usual }) => usual)).toBe(true);
   const alone: number[] = [];
@@ -97,9 +100,10 @@ test.each(Object.keys(harms))(`%s, ${times} times`, async (what) => {
   const statuses = new Map<number, number>();
   for (let i = 0; i < times / atOnce; i++) {
     await Promise.all(
-      Array.from({ length: atOnce }, async () => {
+      Array.from({ length: atOnce }, async (_, at) => {
         const sent = send(sidecar.url, openaiWire.path, {
-          body: openaiWire.request('hi', { model }),
+          // Of those that are refused without a word, each time another one.
+          body: openaiWire.request('hi', { model: wordless ? `${model}/${i * atOnce + at}` : model }),
           headers: { authorization: 'Bearer bad-key' },
         });
         if (harms[what] === harms['calls that are abandoned']) {
