@@ -7,7 +7,7 @@ use crate::shared::steps::step;
 use crate::text::block::{BLOCK, Block};
 
 /// Characters that are anchors by themselves and found with all others; other texts are searched for one by one.
-pub const SIGNS: [u8; 3] = *b"@:=";
+pub const SIGNS: [u8; 4] = *b"@:=>";
 
 /// A bit for each byte of a text, and at least one unset behind the last.
 #[derive(Clone, Debug, Default)]

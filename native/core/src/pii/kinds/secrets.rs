@@ -19,7 +19,8 @@ pub const PRIVATE_KEY: Matcher = Matcher { anchors: &[Anchor::Text("-----BEGIN "
 /// Links and connection strings with a user's name and password.
 pub const CREDENTIALS: Matcher = Matcher { anchors: &[Anchor::Text("@")], at: credentials_at };
 /// Values that are assigned to something called a password, secret, token or key, and look like one.
-pub const PASSWORD: Matcher = Matcher { anchors: &[Anchor::Text("="), Anchor::Text(":")], at: password_at };
+pub const PASSWORD: Matcher =
+    Matcher { anchors: &[Anchor::Text("="), Anchor::Text(":"), Anchor::Text(">")], at: password_at };
 
 /// The shortest key with its prefix.
 const TOKEN_MIN: usize = 20;
@@ -198,17 +199,42 @@ pub fn names_secret(name: &[u8]) -> Option<bool> {
     Some(known.starts_with("pass") || *known == "pwd" || known.starts_with("contra"))
 }
 
+/// Most bytes between a name, its sign and its value.
+const GAP_MAX: usize = 12;
+
+fn is_gap(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'"' | b'\'' | b'\\' | b'`')
+}
+
+fn without_gap(text: &[u8]) -> &[u8] {
+    let gap = text.iter().rev().take(GAP_MAX).take_while(|byte| is_gap(byte)).count();
+    &text[..text.len() - gap]
+}
+
+/// Without what makes another assignment of `=`: `?=`, `.=`, `+=`, `:=`, `||=`.
+fn without_operator(text: &[u8]) -> &[u8] {
+    let operator = text.iter().rev().take(2).take_while(|byte| b"?.+:|".contains(byte)).count();
+    &text[..text.len() - operator]
+}
+
+/// The name that a type stands behind: `apiKey string`, `password: str`.
+fn behind_type(text: &[u8]) -> &[u8] {
+    let types: [&[u8]; 3] = [b" string", b" str", b" String"];
+    match types.iter().find_map(|known| text.strip_suffix(*known)) {
+        Some(name) => name.strip_suffix(b":").unwrap_or(name),
+        None => text,
+    }
+}
+
 fn password_at(spot: &Spot) -> Option<Range<usize>> {
     let bytes = spot.bytes();
     let sign = spot.anchor.start;
-    let is_gap = |byte: &u8| matches!(byte, b' ' | b'"' | b'\'' | b'\\' | b'`');
     // Behind a word there is a sign in prose, or two of a link.
     if bytes.get(sign + 1) == Some(&b'/') {
         return None;
     }
     let back = &bytes[sign.saturating_sub(NAME_MAX).max(spot.from)..sign];
-    let gap = back.iter().rev().take(4).take_while(|byte| is_gap(byte)).count();
-    let named = &back[..back.len() - gap];
+    let named = behind_type(without_gap(without_operator(back)));
     let last = named.last()?;
     // Each name of a secret ends with one of these pairs.
     let ends = [named[named.len().saturating_sub(2)] | 32, last | 32];
@@ -227,8 +253,10 @@ fn password_at(spot: &Spot) -> Option<Range<usize>> {
         .count();
     let chosen = names_secret(&named[named.len() - len..])?;
     let rest = &bytes[spot.anchor.end..];
-    let skip =
-        rest.iter().take(6).take_while(|byte| is_gap(byte) || matches!(byte, b'=' | b'>' | b':')).count();
+    // The text of an element of XML may stand on a line of its own.
+    let element = bytes[sign] == b'>';
+    let joins = |byte: &u8| is_gap(byte) || matches!(byte, b'=' | b'>' | b':') || element && *byte == b'\n';
+    let skip = rest.iter().take(GAP_MAX).take_while(|byte| joins(byte)).count();
     let rest = &rest[skip..];
     let scheme = ["Bearer ", "bearer ", "Basic ", "basic ", "token "]
         .iter()
@@ -344,6 +372,11 @@ mod tests {
             ("{\"client_secret\": \"8f3kd92jf83jf92kd8\"}", "8f3kd92jf83jf92kd8"),
             ("Authorization: Bearer 9f8e7d6c5b4a39281706", "9f8e7d6c5b4a39281706"),
             ("api-key => 'a1b2c3d4e5f6g7h8'", "a1b2c3d4e5f6g7h8"),
+            ("API_TOKEN ?= \"a1b2c3d4e5f6g7h8\"", "a1b2c3d4e5f6g7h8"),
+            ("$apiToken .= \"a1b2c3d4e5f6g7h8\"", "a1b2c3d4e5f6g7h8"),
+            ("var apiToken string = \"a1b2c3d4e5f6g7h8\"", "a1b2c3d4e5f6g7h8"),
+            ("const apiToken: string = 'a1b2c3d4e5f6g7h8'", "a1b2c3d4e5f6g7h8"),
+            ("<apiToken>\n    a1b2c3d4e5f6g7h8\n</apiToken>", "a1b2c3d4e5f6g7h8"),
         ] {
             assert_eq!(found_by(PASSWORD, text), [value], "{text}");
         }
