@@ -1,6 +1,8 @@
 /** Writes what is generated from the source: the published JSON Schema, price tables, and marked parts of documents. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { z } from 'zod';
+import { evaluate, savedScores, scoreTable } from '../bench/pii/eval.ts';
+import { positives } from '../bench/pii/positives.ts';
 import { catalogue } from '../src/base/errors.ts';
 import { help } from '../src/cli.ts';
 import { help as costsHelp } from '../src/commands/costs.ts';
@@ -198,7 +200,11 @@ function measuredTable(): string {
 /** The generated parts of each page, by the name in their markers. */
 export const generated: Readonly<Record<string, Readonly<Record<string, () => string>>>> = {
   'README.md': { measured: measuredTable },
-  'docs/guides/privacy.md': { kinds: kindTable },
+  'docs/guides/privacy.md': {
+    kinds: kindTable,
+    presidio: () => scoreTable(savedScores()),
+    made: () => scoreTable(evaluate(positives(300))),
+  },
   'docs/guides/runbook.md': { alerts: alertParts, lines: lineParts, errors: errorParts },
   'docs/reference/cli.md': { help: helpText },
   'docs/reference/configuration.md': { config: configTable },

@@ -1,8 +1,9 @@
 /**
  * Precision and recall of finding personal data: `npm run eval:pii -- FILE.json`. A file is a list of
- * `{text, spans: [{type, start, end}]}` with offsets in UTF-16 code units. The last line is JSON.
+ * `{text, spans: [{type, start, end}]}` with offsets in UTF-16 code units. The last line is JSON. With `--save`, the guide
+ * shows these scores (`npm run generate`).
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { findPii, piiAction, piiKinds, policyOf } from '../../src/native/pii.ts';
 
 /** What a data set calls our kinds; others are named alike. */
@@ -35,7 +36,8 @@ interface Span {
   readonly start: number;
   readonly end: number;
 }
-interface Sample {
+/** A text, and what it holds. */
+export interface Sample {
   readonly text: string;
   readonly spans: readonly Span[];
 }
@@ -112,6 +114,22 @@ export function evaluate(
   return { structured: scores(sum), types };
 }
 
+/** Where the scores of the last set are kept that was evaluated with `--save`. */
+const saved = new URL('presidio.json', import.meta.url);
+
+/** The scores that were saved. */
+export const savedScores = (): ReturnType<typeof evaluate> => JSON.parse(readFileSync(saved, 'utf8'));
+
+/** The scores as a table of Markdown. */
+export const scoreTable = ({ structured, types }: ReturnType<typeof evaluate>): string =>
+  [
+    '| type | labelled | precision | recall | F1 |\n| --- | --- | --- | --- | --- |',
+    ...[...Object.entries(types), ['all of them', structured] as const].map(
+      ([type, score]) =>
+        `| ${type} | ${score.labelled} | ${score.precision} | ${score.recall} | ${score.f1} |`,
+    ),
+  ].join('\n');
+
 if (import.meta.main) {
   const path = process.argv[2];
   if (path === undefined) throw new Error('usage: npm run eval:pii -- FILE.json');
@@ -131,8 +149,7 @@ if (import.meta.main) {
         found.map(quote).join(', '),
       );
   });
-  console.log('| type | labelled | precision | recall | F1 |\n| --- | --- | --- | --- | --- |');
-  for (const [type, score] of [...Object.entries(result.types), ['all of them', result.structured] as const])
-    console.log(`| ${type} | ${score.labelled} | ${score.precision} | ${score.recall} | ${score.f1} |`);
+  console.log(scoreTable(result));
+  if (process.argv.includes('--save')) writeFileSync(saved, `${JSON.stringify(result, null, 2)}\n`);
   console.log(JSON.stringify(result));
 }

@@ -26,6 +26,7 @@ export const checked = new Set([
   'CH_AHV',
   'TR_IDENTITY',
   'BR_CPF',
+  'BR_CNPJ',
   'IN_AADHAAR',
   'CN_RESIDENT',
   'KR_RESIDENT',
@@ -38,7 +39,7 @@ export const checked = new Set([
 ]);
 
 /** A generator whose numbers are the same in each run (mulberry32). */
-function seeded(seed: number): () => number {
+export function seeded(seed: number): () => number {
   let state = seed;
   return () => {
     state = (state + 0x6d2b79f5) | 0;
