@@ -1,6 +1,7 @@
 /** The type of everything that the pipeline works with. */
 import type { AttemptDeps } from './attempt/deps.ts';
 import type { Keyring } from './authenticate/keyring.ts';
+import type { Aside } from './base/aside.ts';
 import type { Batch } from './batch/batch.ts';
 import type { Cache } from './cache/cache.ts';
 import type { Config } from './config/schema.ts';
@@ -26,6 +27,7 @@ export interface Stages {
   readonly routes: RouteTable;
   readonly batch: Batch;
   readonly attempt: AttemptDeps;
+  readonly aside: Aside;
   /** Monotonic ms. */
   readonly clock: () => number;
   readonly observer: Observer;

@@ -35,7 +35,7 @@ import { enters, following, onward } from './edges.ts';
 import { type Called, hedged } from './hedge.ts';
 import { type Answered, causeOf, isAnswer, judge } from './judge.ts';
 import { learnLatency } from './learn.ts';
-import { Preparation, type Prepared } from './prepare.ts';
+import { Preparation } from './prepare.ts';
 import { followStream } from './read-answer.ts';
 import type { CallResult } from './result.ts';
 import { Trail } from './trail.ts';
@@ -94,7 +94,7 @@ export function attempt(
     deps,
     trail: new Trail(),
     begunMs: nowMs,
-    preparation: new Preparation(exchange, request, plan.drops, deps.wallClock),
+    preparation: new Preparation(exchange, request, plan.drops, deps.wallClock, deps.aside),
     repeatable: !request.serverTools || exchange.headers['idempotency-key'] !== undefined,
     providerRefusal: null,
     estimates: true,
@@ -165,7 +165,8 @@ async function tryTarget(state: WalkState, index: number): Promise<Tried> {
   const { exchange, deps, trail, deadlineMs } = state;
   const { cancellation } = exchange;
   const { target } = state.plan.steps[index] as Step;
-  const prepared = state.preparation.for(target);
+  const preparing = state.preparation.for(target);
+  const prepared = preparing instanceof Promise ? await preparing : preparing;
   if (prepared instanceof Refusal) return ruleOut(state, target, prepared, prepared.code);
   const covered = state.plan.cover(target);
   const costly = covered instanceof Promise ? await covered : covered;
@@ -238,7 +239,10 @@ function sendHedged(state: WalkState, index: number, openCall: OpenCall, delayMs
 }
 
 /** Begins a call to the next alternative of a step, else to the same target again; null: neither may be called. */
-function beginSecond({ plan, request, deps, preparation }: WalkState, index: number): OpenCall | null {
+async function beginSecond(
+  { plan, request, deps, preparation }: WalkState,
+  index: number,
+): Promise<OpenCall | null> {
   if (!retryBudget.spend(deps.budgetId, deps.clock())) {
     deps.telemetry.retryBudgetSpent('hedge');
     return null;
@@ -246,7 +250,7 @@ function beginSecond({ plan, request, deps, preparation }: WalkState, index: num
   const [step, next] = [plan.steps[index] as Step, plan.steps[index + 1]];
   const usable =
     next?.group === step.group &&
-    !(preparation.for(next.target) instanceof Refusal) &&
+    !((await preparation.for(next.target)) instanceof Refusal) &&
     plan.cover(next.target) === null;
   const other = usable ? beginCall(next.target, request, deps) : null;
   if (other !== null && !('reason' in other)) return other;
@@ -261,7 +265,7 @@ function send(state: WalkState, openCall: OpenCall, cancellation: Cancellation):
   const { stream } = request;
   const { latency } = target.health;
   latency.begin(stream, sentMs);
-  const { sent } = preparedFor(state, target);
+  const { sent } = state.preparation.of(target);
   const headers = headersOf(credential.headers, sent, target.provider, exchange.headers);
   const remainingMs = Math.max(1, Math.ceil(state.deadlineMs - sentMs));
   const learn = (result: CallResult): void => learnLatency(latency, stream, sentMs, result, deps.clock());
@@ -278,13 +282,6 @@ function send(state: WalkState, openCall: OpenCall, cancellation: Cancellation):
   });
 }
 
-/** What is sent to a target whose dialect can express the request. */
-function preparedFor({ preparation }: WalkState, target: Target): Prepared {
-  const prepared = preparation.for(target);
-  if (prepared instanceof Refusal) throw new Error(`${target.label} was sent a request it can't express`);
-  return prepared;
-}
-
 /** Passes the provider's refusal on unchanged. */
 function passOn(
   state: WalkState,
@@ -292,7 +289,7 @@ function passOn(
   result: Extract<CallResult, { kind: 'status' }>,
 ): AttemptReply {
   const { trail, begunMs } = state;
-  const { dropped } = preparedFor(state, target);
+  const { dropped } = state.preparation.of(target);
   return { ...result, kind: 'whole', facts: null, target, trail, begunMs, dropped };
 }
 
@@ -300,7 +297,7 @@ function passOn(
 function answer(state: WalkState, index: number, openCall: OpenCall, result: Answered): AttemptReply {
   const { plan, exchange, request, deps, trail, begunMs } = state;
   const { target } = openCall;
-  const { dropped } = preparedFor(state, target);
+  const { dropped } = state.preparation.of(target);
   const nowMs = deps.clock();
   openCall.credential.answeredMs = nowMs;
   contentCame(openCall, deps, nowMs);

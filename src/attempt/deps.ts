@@ -1,5 +1,6 @@
 /** What stage attempt needs. */
 
+import type { Aside } from '../base/aside.ts';
 import type { Telemetry } from '../base/telemetry.ts';
 import type { CallDeps } from '../upstream/open-call.ts';
 import type { AttemptSettings } from '../upstream/settings.ts';
@@ -17,4 +18,6 @@ export interface AttemptDeps extends CallDeps {
   /** Null: no route uses hedging. */
   readonly hedges: Hedges | null;
   readonly telemetry: Telemetry;
+  /** Where large bodies are translated. */
+  readonly aside: Aside;
 }

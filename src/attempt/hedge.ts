@@ -27,7 +27,7 @@ export interface Race {
   /** Sends a call. */
   start(openCall: OpenCall, cancellation: Cancellation): Promise<CallResult>;
   /** Begins the second call; null: it may not be made. */
-  second(): OpenCall | null;
+  second(): Promise<OpenCall | null>;
   readonly trail: Trail;
   readonly deps: AttemptDeps;
 }
@@ -49,7 +49,7 @@ export async function hedged(first: OpenCall, race: Race): Promise<Called> {
   const early = await Promise.race([one.result, sleep(race.delayMs, waiting)]);
   waiting.cancel('hedged');
   if (typeof early !== 'boolean') return early;
-  const second = race.cancellation.reason === null ? race.second() : null;
+  const second = race.cancellation.reason === null ? await race.second() : null;
   if (second === null) return one.result;
   deps.telemetry.hedge('sent');
   const two = run(second, race);

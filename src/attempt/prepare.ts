@@ -1,19 +1,25 @@
 /** Prepares what is sent to a target: the request as received, or translated into the target's dialect. */
 
+import type { Aside, Worked } from '../base/aside.ts';
 import { Refusal } from '../base/errors.ts';
 import type { Dialect } from '../dialects/dialect.ts';
 import { translateEmbeddings } from '../dialects/embeddings.ts';
-import { withoutForeign } from '../dialects/foreign.ts';
 import { dialects } from '../dialects/index.ts';
-import { type ReadRequest, readRequest, type Translated, translate } from '../dialects/translate.ts';
+import {
+  type ReadRequest,
+  readRequest,
+  type Translated,
+  translated,
+  type Written,
+  writeRequest,
+} from '../dialects/translate.ts';
 import type { Destination, UpstreamRequest } from '../dialects/wire.ts';
 import { isOwnKey, presentedKey } from '../exchange/credential.ts';
-import type { DialectName } from '../exchange/dialects.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { ModelRequest } from '../exchange/request.ts';
-import { type Inspection, inspect } from '../native/inspect.ts';
-import { findNothing } from '../native/pii.ts';
 import type { Target } from '../upstream/target.ts';
+import { type Freed, work as free, type ToFree } from './own.ts';
+import { type ToTranslate, type Translation, writtenBy } from './write.ts';
 
 /** A request prepared for one target. */
 export interface Prepared {
@@ -26,42 +32,82 @@ const none: readonly string[] = [];
 
 const badModel = 'The field "model" must not name "." or ".." at the provider.';
 
+/** Bodies up to this size are worked on at once: that takes 30 ms where each byte takes longest. */
+const atOnceMaxBytes = 64 * 1024;
+/** A call and its hedge. */
+const preparedMax = 2;
+
+const moduleOf = (name: string): string =>
+  new URL(import.meta.url.endsWith('.ts') ? `./${name}.ts` : `./${name}.js`, import.meta.url).href;
+const writeModule = moduleOf('write');
+const ownModule = moduleOf('own');
+
+/** A result that may have to be waited for. */
+type Later<T> = T | Promise<T>;
+
 /** Prepares a request for each target, except for credentials. A class, since each request makes one. */
 export class Preparation {
   readonly #exchange: Exchange;
   readonly #request: ModelRequest;
   readonly #drops: boolean;
   readonly #wallClock: () => number;
+  readonly #aside: Aside;
   readonly #client: Dialect;
   // Parsed once, when the first target needs it.
   #read: ReadRequest | Refusal | null = null;
   readonly #own = new Map<boolean, OwnRequest>();
-  // The last target's, which may be called several times in a row.
-  #target: Target | null = null;
-  #prepared: Prepared | Refusal | null = null;
+  /** Of the last targets, which may be called several times in a row. */
+  readonly #prepared = new Map<Target, Prepared | Refusal>();
 
   /**
    * @param drops essential fields that a target's dialect can't express are left out, instead of refused
    * @param wallClock Unix ms, for replies that carry a time
+   * @param aside where large bodies are worked on
    */
-  constructor(exchange: Exchange, request: ModelRequest, drops: boolean, wallClock: () => number) {
+  constructor(
+    exchange: Exchange,
+    request: ModelRequest,
+    drops: boolean,
+    wallClock: () => number,
+    aside: Aside,
+  ) {
     this.#exchange = exchange;
     this.#request = request;
     this.#drops = drops;
     this.#wallClock = wallClock;
+    this.#aside = aside;
     this.#client = dialects[exchange.endpoint.dialect];
   }
 
   /** What is sent to a target, or a refusal that names a field its dialect has no equivalent for. */
-  for(target: Target): Prepared | Refusal {
-    if (this.#target === target && this.#prepared !== null) return this.#prepared;
-    const prepared = this.#withQuery(target, this.#written(target));
-    this.#target = target;
-    this.#prepared = prepared;
+  for(target: Target): Later<Prepared | Refusal> {
+    const known = this.#prepared.get(target);
+    if (known !== undefined) return known;
+    const written = this.#written(target);
+    return written instanceof Promise
+      ? written.then((later) => this.#keep(target, later))
+      : this.#keep(target, written);
+  }
+
+  /** What was prepared for one of the last targets. */
+  of(target: Target): Prepared {
+    const prepared = this.#prepared.get(target);
+    if (prepared === undefined || prepared instanceof Refusal)
+      throw new Error(`nothing is prepared for ${target.label}`);
     return prepared;
   }
 
-  #written(target: Target): Prepared | Refusal {
+  #keep(target: Target, written: Prepared | Refusal): Prepared | Refusal {
+    const prepared = withQuery(target, written);
+    for (const [oldest] of this.#prepared) {
+      if (this.#prepared.size < preparedMax) break;
+      this.#prepared.delete(oldest);
+    }
+    this.#prepared.set(target, prepared);
+    return prepared;
+  }
+
+  #written(target: Target): Later<Prepared | Refusal> {
     if (target.provider.clientCredential && isOwnKey(presentedKey(this.#exchange.headers) ?? ''))
       return new Refusal(
         'wrong_key',
@@ -73,40 +119,64 @@ export class Preparation {
     const { dialect } = target.provider;
     if (dialect.name !== this.#client.name) return this.#across(target, to);
     const { endpoint, headers } = this.#exchange;
-    const isClaude = dialect.name === 'anthropic' || to.model.includes('claude');
-    let own = this.#own.get(isClaude);
-    if (own === undefined) {
-      own = ownRequest(this.#exchange, this.#request, dialect.name, isClaude);
+    const encoded = ({ request, dropped }: OwnRequest): Prepared => ({
+      sent: dialect.encode(endpoint, request, headers, to),
+      dropped,
+    });
+    const own = this.#ownRequest(dialect, to.model);
+    if (!(own instanceof Promise)) return encoded(own);
+    return own.then((later) => (later instanceof Refusal ? later : encoded(later)));
+  }
+
+  /** The request for a provider of the client's dialect: without reasoning that other providers signed. */
+  #ownRequest(dialect: Dialect, model: string): OwnRequest | Promise<OwnRequest | Refusal> {
+    const { endpoint, cancellation } = this.#exchange;
+    const request = this.#request;
+    // Only chat has a conversation.
+    if (endpoint.auxiliary !== undefined) return { request, dropped: none };
+    const isClaude = dialect.name === 'anthropic' || model.includes('claude');
+    const known = this.#own.get(isClaude);
+    if (known !== undefined) return known;
+    const keep = ({ value: { dropped, offsets }, body }: Worked<Freed>): OwnRequest => {
+      const freed = offsets === null || body === null ? request : { ...request, ...offsets, body };
+      const own = { request: freed, dropped };
       this.#own.set(isClaude, own);
-    }
-    return { sent: dialect.encode(endpoint, own.request, headers, to), dropped: own.dropped };
+      return own;
+    };
+    const order = { dialect: dialect.name, isClaude, inspectedAs: endpoint.inspectedAs };
+    if (request.body.length <= atOnceMaxBytes) return keep(free(request.body, order));
+    return this.#aside
+      .run<ToFree, Freed>(ownModule, request.body, order, cancellation)
+      .then((done) => (done instanceof Refusal ? done : keep(done)));
   }
 
-  #withQuery({ provider: { query } }: Target, prepared: Prepared | Refusal): Prepared | Refusal {
-    if (query === '' || prepared instanceof Refusal) return prepared;
-    const { sent } = prepared;
-    const path = `${sent.path}${sent.path.includes('?') ? '&' : '?'}${query}`;
-    return { ...prepared, sent: { ...sent, path } };
-  }
-
-  #across(target: Target, to: Destination): Prepared | Refusal {
+  #across(target: Target, to: Destination): Later<Prepared | Refusal> {
     const exchange = this.#exchange;
     const request = this.#request;
-    const { chatClient, embedClient, name: clientName } = this.#client;
-    const { chatProvider, embedProvider, name } = target.provider.dialect;
+    const { chatClient, embedClient, name: client } = this.#client;
+    const { chatProvider, embedProvider, name: provider } = target.provider.dialect;
     if (exchange.endpoint.kind === 'embedding' && embedClient !== undefined && embedProvider !== undefined)
       return this.#checked(translateEmbeddings(request, embedClient, embedProvider, exchange, to), target);
     if (chatClient === null || chatProvider === null)
-      throw new Error(`no translation from ${clientName} to ${name}`);
+      throw new Error(`no translation from ${client} to ${provider}`);
+    const finish = (written: Written | Refusal): Prepared | Refusal =>
+      this.#checked(
+        translated(written, chatClient, chatProvider, exchange, to, {
+          model: request.model,
+          requestId: exchange.id,
+          createdS: Math.floor(this.#wallClock() / 1000),
+          wantsUsage: request.wantsUsage,
+        }),
+        target,
+      );
+    if (request.body.length > atOnceMaxBytes) {
+      const order = { client, provider, stream: request.stream, drops: this.#drops, to };
+      return this.#aside
+        .run<ToTranslate, Translation>(writeModule, request.body, order, exchange.cancellation)
+        .then((done) => finish(writtenBy(done)));
+    }
     this.#read ??= readRequest(chatClient, request, this.#drops);
-    if (this.#read instanceof Refusal) return this.#read;
-    const translated = translate(this.#read, chatClient, chatProvider, exchange, to, {
-      model: request.model,
-      requestId: exchange.id,
-      createdS: Math.floor(this.#wallClock() / 1000),
-      wantsUsage: request.wantsUsage,
-    });
-    return this.#checked(translated, target);
+    return this.#read instanceof Refusal ? this.#read : finish(writeRequest(this.#read, chatProvider, to));
   }
 
   #checked(translated: Translated, target: Target): Prepared | Refusal {
@@ -124,34 +194,12 @@ interface OwnRequest {
   readonly dropped: readonly string[];
 }
 
-/** The request for a provider of the client's dialect: without reasoning blocks that other providers signed. */
-function ownRequest(
-  { endpoint }: Exchange,
-  request: ModelRequest,
-  name: DialectName,
-  isClaude: boolean,
-): OwnRequest {
-  // Only chat has a conversation.
-  if (endpoint.auxiliary !== undefined) return { request, dropped: none };
-  const { body, dropped } = withoutForeign(request.body, name, isClaude);
-  if (body === request.body) return { request, dropped };
-  // The offsets of its fields have changed.
-  const found = inspect(body, endpoint.inspectedAs, findNothing, false, noKey);
-  return 'kind' in found
-    ? { request, dropped: none }
-    : { request: { ...request, ...offsetsOf(found), body }, dropped };
+function withQuery({ provider: { query } }: Target, prepared: Prepared | Refusal): Prepared | Refusal {
+  if (query === '' || prepared instanceof Refusal) return prepared;
+  const { sent } = prepared;
+  const path = `${sent.path}${sent.path.includes('?') ? '&' : '?'}${query}`;
+  return { ...prepared, sent: { ...sent, path } };
 }
-
-/** Key for the digest of this second inspection, which is never used. */
-const noKey = Buffer.alloc(32);
-
-const offsetsOf = (found: Inspection): Partial<ModelRequest> => ({
-  modelStart: found.modelStart,
-  modelEnd: found.modelEnd,
-  streamOptionsStart: found.streamOptionsStart,
-  streamOptionsEnd: found.streamOptionsEnd,
-  firstField: found.firstField,
-});
 
 function destinationOf(
   { provider, model, facts }: Target,

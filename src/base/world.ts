@@ -1,6 +1,6 @@
 /** What a sidecar takes from the world around it: clocks, randomness, threads and the environment, replaceable in tests. */
 import type { EventEmitter } from 'node:events';
-import { Worker } from 'node:worker_threads';
+import { type ResourceLimits, Worker } from 'node:worker_threads';
 
 import type { Variables } from './proxy.ts';
 
@@ -15,8 +15,8 @@ export interface World {
   readonly wallClock: () => number;
   /** A number from 0 up to, but not including, 1. */
   readonly random: () => number;
-  /** Starts a worker thread. */
-  readonly startThread: (script: URL) => Thread;
+  /** Starts a worker thread. @param limits of its memory; undefined: those of the process */
+  readonly startThread: (script: URL, limits?: ResourceLimits) => Thread;
   /** Variables of the environment. */
   readonly env: Variables;
   /** Called when a provider refuses a key of the gateway: the file that holds it may hold another by now. */
@@ -30,7 +30,7 @@ export const realWorld: World = {
   clock: () => performance.now(),
   wallClock: Date.now,
   random: Math.random,
-  startThread: (script) => new Worker(script),
+  startThread: (script, limits) => new Worker(script, limits === undefined ? {} : { resourceLimits: limits }),
   env: process.env,
   onKeyRefused: () => {},
   terminal: false,

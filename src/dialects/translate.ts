@@ -18,6 +18,21 @@ export interface ReadRequest {
   readonly notes: Notes;
 }
 
+/** A request as a provider reads it, and what was left out of it, or the field that can't be translated. */
+export type Written =
+  | {
+      readonly kind: 'written';
+      /** After the base path. */
+      readonly path: string;
+      readonly headers: readonly string[];
+      readonly body: Buffer;
+      readonly dropped: readonly string[];
+      /** How many more fields were left out. */
+      readonly droppedMore: number;
+      readonly origins: ReplyContext['origins'];
+    }
+  | { readonly kind: 'cannot'; readonly field: string };
+
 /** The translated request and what was left out of it, or the field that can't be translated. */
 export type Translated =
   | {
@@ -49,7 +64,7 @@ export function canServe(
 /** Reads a client's body; refuses an invalid one. @param drops leave out essential fields that no dialect shares */
 export function readRequest(
   client: ChatClient,
-  { body, stream }: ModelRequest,
+  { body, stream }: Pick<ModelRequest, 'body' | 'stream'>,
   drops: boolean,
 ): ReadRequest | Refusal {
   const json = parseObject(body.toString('utf8'));
@@ -67,30 +82,52 @@ export function invalidIn({ invalid }: Notes): Refusal | null {
   return new Refusal('invalid_field', `The field "${field}" ${message}.`, { param: field });
 }
 
-/** Writes a request in the provider's dialect. */
-export function translate(
+/** Writes a request in the provider's dialect; refuses one that it shows to be invalid. */
+export function writeRequest(
   { request, notes: before }: ReadRequest,
+  provider: ChatProvider,
+  to: Destination,
+): Written | Refusal {
+  if (before.unsupported !== null) return { kind: 'cannot', field: before.unsupported };
+  const notes = copyNotes(before);
+  const limited = to.maxTokens == null ? request : { ...request, maxTokens: to.maxTokens };
+  const { path, body, headers } = provider.writeRequest(limited, to, notes);
+  const refusal = invalidIn(notes);
+  if (refusal !== null) return refusal;
+  if (notes.unsupported !== null) return { kind: 'cannot', field: notes.unsupported };
+  const { dropped, droppedMore } = notes;
+  const origins = originsOf(request);
+  return {
+    kind: 'written',
+    path,
+    headers,
+    body: Buffer.from(JSON.stringify(body)),
+    dropped,
+    droppedMore,
+    origins,
+  };
+}
+
+/** What is sent of a written request, and how its reply is read. */
+export function translated(
+  written: Written | Refusal,
   client: ChatClient,
   provider: ChatProvider,
   exchange: Exchange,
   to: Destination,
   context: ReplyContext,
 ): Translated {
-  if (before.unsupported !== null) return { kind: 'cannot', field: before.unsupported };
-  const notes = copyNotes(before);
-  const limited = to.maxTokens == null ? request : { ...request, maxTokens: to.maxTokens };
-  const { path, body, headers } = provider.writeRequest(limited, to, notes);
-  const refusal = invalidIn(notes);
-  if (refusal !== null) return { kind: 'invalid', refusal };
-  if (notes.unsupported !== null) return { kind: 'cannot', field: notes.unsupported };
+  if (written instanceof Refusal) return { kind: 'invalid', refusal: written };
+  if (written.kind === 'cannot') return written;
+  const { path, headers, body, dropped, droppedMore, origins } = written;
   const sent = [...to.headers, ...headers];
   passHeaders(['traceparent', 'tracestate'], exchange.headers, sent);
-  const reading = translatedReading(provider, client, { ...context, origins: originsOf(request) });
+  const reading = translatedReading(provider, client, { ...context, origins });
   return {
     kind: 'sent',
-    sent: { path: to.basePath + path, headers: sent, body: Buffer.from(JSON.stringify(body)), reading },
-    dropped: notes.dropped,
-    droppedMore: notes.droppedMore,
+    sent: { path: to.basePath + path, headers: sent, body, reading },
+    dropped,
+    droppedMore,
     lost: lostHeaders(client, exchange),
   };
 }

@@ -45,10 +45,12 @@ function* pipeline(passage: Passage, dry: boolean): Steps<Reply | Refusal> {
   if (exchange.endpoint.kind === 'models') return listModels(identity, passage);
   if (exchange.endpoint.kind === 'feedback') return takeFeedback(identity, passage);
 
-  const examined = examine(identity, passage);
+  const examining = examine(identity, passage);
+  const examined = examining instanceof Promise ? yield* wait(examining) : examining;
   if (examined instanceof Refusal) return examined;
 
-  const work = choose(identity, examined, passage);
+  const choosing = choose(identity, examined, passage);
+  const work = choosing instanceof Promise ? yield* wait(choosing) : choosing;
   if (work instanceof Refusal) return work;
   if (dry) return yield* explainOnly(work, passage);
 

@@ -14,8 +14,7 @@ import type { Identity } from '../exchange/identity.ts';
 import { priorityOf } from '../exchange/priority.ts';
 import type { Reply } from '../exchange/reply.ts';
 import type { ModelRequest } from '../exchange/request.ts';
-import { inspectAuxiliary } from '../inspect/auxiliary.ts';
-import { inspect } from '../inspect/inspect.ts';
+import { inspectRequest } from '../inspect/by-size.ts';
 import type { Permit } from '../limit/permit.ts';
 import type { Passage } from '../passage.ts';
 import { routeFiles } from '../route/files.ts';
@@ -38,37 +37,51 @@ export interface Work {
 }
 
 /** Stage inspect, and the check of what the key allows. */
-export function examine(identity: Identity, passage: Passage): ModelRequest | Refusal {
+export function examine(
+  identity: Identity,
+  passage: Passage,
+): ModelRequest | Refusal | Promise<ModelRequest | Refusal> {
   const { exchange, stages } = passage;
   const { kind, name } = exchange.endpoint;
   const deniedEndpoint = denyEndpoint(identity, name);
   if (deniedEndpoint !== null && !passage.observes(deniedEndpoint)) return deniedEndpoint;
 
-  passage.policy = stages.policies.of(identity.tenant);
-  const request = inspectBody(passage.policy, passage);
-  if (request instanceof Refusal) return request;
-  passage.request = request;
-  const deniedModel = kind === 'files' ? null : denyModel(identity, request.model);
-  return deniedModel !== null && !passage.observes(deniedModel) ? deniedModel : request;
+  const checked = (request: ModelRequest | Refusal): ModelRequest | Refusal => {
+    if (request instanceof Refusal) return request;
+    const denied = kind === 'files' ? null : denyModel(identity, request.model);
+    return denied !== null && !passage.observes(denied) ? denied : request;
+  };
+  const inspected = inspectBody(stages.policies.of(identity.tenant), passage);
+  return inspected instanceof Promise ? inspected.then(checked) : checked(inspected);
 }
 
 /** Inspects the body under a scrub policy. */
-function inspectBody({ request: scope }: ScrubPolicy, { exchange, stages }: Passage): ModelRequest | Refusal {
-  const { auxiliary } = exchange.endpoint;
-  return auxiliary === undefined
-    ? inspect(exchange, scope, stages.digestKey, stages.routes.classifies)
-    : inspectAuxiliary(exchange, auxiliary, scope, stages.digestKey);
+function inspectBody(
+  policy: ScrubPolicy,
+  passage: Passage,
+): ModelRequest | Refusal | Promise<ModelRequest | Refusal> {
+  const { exchange, stages } = passage;
+  const { digestKey, routes, aside } = stages;
+  passage.policy = policy;
+  const inspecting = { scope: policy.request, digestKey, classify: routes.classifies };
+  const keep = (request: ModelRequest | Refusal): ModelRequest | Refusal => {
+    if (!(request instanceof Refusal)) passage.request = request;
+    return request;
+  };
+  const inspected = inspectRequest(exchange, inspecting, aside);
+  return inspected instanceof Promise ? inspected.then(keep) : keep(inspected);
 }
 
 /** Inspects the body again if its route, which is only known by its model, has a scrub policy of its own. */
-function rescrub(work: Work, passage: Passage): Work | Refusal {
+function rescrub(work: Work, passage: Passage): Work | Refusal | Promise<Work | Refusal> {
   const policy = passage.stages.policies.ofRoute(work.identity.tenant, work.plan.pattern);
   if (policy === null) return work;
-  passage.policy = policy;
-  const request = inspectBody(policy, passage);
-  if (request instanceof Refusal) return request;
-  passage.request = request;
-  return { ...work, request };
+  const renewed = (request: ModelRequest | Refusal): Work | Refusal => {
+    if (request instanceof Refusal) return request;
+    return { ...work, request, nowMs: passage.stages.clock() };
+  };
+  const inspected = inspectBody(policy, passage);
+  return inspected instanceof Promise ? inspected.then(renewed) : renewed(inspected);
 }
 
 /** A request that states no longest reply gets its route's. */
@@ -82,7 +95,11 @@ function withLimit(work: Work, passage: Passage): Work {
 }
 
 /** Stage route: the plan, priority and deadline of a request. */
-export function choose(identity: Identity, request: ModelRequest, passage: Passage): Work | Refusal {
+export function choose(
+  identity: Identity,
+  request: ModelRequest,
+  passage: Passage,
+): Work | Refusal | Promise<Work | Refusal> {
   const { exchange, stages } = passage;
   const nowMs = stages.clock();
   const found =
@@ -98,8 +115,10 @@ export function choose(identity: Identity, request: ModelRequest, passage: Passa
   const { batch, attempt: limits } = stages.config;
   const deadlineMs = deadline(exchange, priority === 'batch' ? batch.deadlineMs : limits.totalTimeoutMs);
   if (deadlineMs instanceof Refusal) return deadlineMs;
-  const work = rescrub({ identity, request, plan, deadlineMs, nowMs }, passage);
-  return work instanceof Refusal ? work : withLimit(work, passage);
+  const limited = (work: Work | Refusal): Work | Refusal =>
+    work instanceof Refusal ? work : withLimit(work, passage);
+  const scrubbed = rescrub({ identity, request, plan, deadlineMs, nowMs }, passage);
+  return scrubbed instanceof Promise ? scrubbed.then(limited) : limited(scrubbed);
 }
 
 /** Stage replay: the reply of an earlier request with the same idempotency key; null: there is none. */

@@ -4,15 +4,14 @@ import { Refusal } from '../base/errors.ts';
 import { type Form, type FormPart, isForm, readForm, textOf } from '../base/multipart.ts';
 import { edit } from '../dialects/edit.ts';
 import type { Auxiliary } from '../exchange/endpoint.ts';
-import type { Exchange } from '../exchange/exchange.ts';
 import { givesBytes, type ModelRequest } from '../exchange/request.ts';
 import { bodyFlags, type Inspection, inspect as inspectBytes } from '../native/inspect.ts';
 import { noFindings, type PiiScope } from '../native/pii.ts';
-import { encodingFault, explain, modelFault } from './inspect.ts';
+import { encodingFault, explain, modelFault, type Received } from './inspect.ts';
 
 /** Reads a request. Refuses one that no provider could read either. */
 export function inspectAuxiliary(
-  exchange: Exchange,
+  exchange: Received,
   traits: Auxiliary,
   scope: PiiScope,
   digestKey: Buffer,
@@ -51,7 +50,7 @@ export function inspectAuxiliary(
 }
 
 /** The digest with the chosen provider in it: the same body sent to another provider is another request. */
-const ofProvider = (digest: string, { headers }: Exchange): string =>
+const ofProvider = (digest: string, { headers }: Received): string =>
   hash('sha256', `${headers['x-sidegate-provider'] ?? ''}\0${digest}`, 'buffer').toString('latin1');
 
 function requestOf(found: Inspection, body: Buffer, model: string, traits: Auxiliary): ModelRequest {
@@ -84,7 +83,7 @@ function requestOf(found: Inspection, body: Buffer, model: string, traits: Auxil
 }
 
 /** A request that consists of its method and path. */
-function withoutBody(exchange: Exchange, digestKey: Buffer): ModelRequest | Refusal {
+function withoutBody(exchange: Received, digestKey: Buffer): ModelRequest | Refusal {
   const { endpoint, body } = exchange;
   if (body.length > 0)
     return new Refusal('invalid_field', `A ${endpoint.method} request takes no body here.`, {

@@ -10,6 +10,9 @@ import type { PiiScope } from '../native/pii.ts';
 
 const modelMaxLength = 256;
 
+/** A request, as far as it is inspected. */
+export type Received = Pick<Exchange, 'headers' | 'body' | 'endpoint'>;
+
 /**
  * Reads a request's body. Refuses one that no provider could read either.
  * @param scope what is replaced, and whose values they are
@@ -17,7 +20,7 @@ const modelMaxLength = 256;
  * @param digestKey key of the digest that goes into records
  */
 export function inspect(
-  exchange: Exchange,
+  exchange: Received,
   scope: PiiScope,
   digestKey: Buffer,
   classify = false,
@@ -80,7 +83,7 @@ export const modelFault = (model: string): Refusal | null =>
       });
 
 /** Names the token limit as the Responses API does. */
-const named = (fault: BodyFault, { endpoint }: Exchange): BodyFault =>
+const named = (fault: BodyFault, { endpoint }: Received): BodyFault =>
   endpoint.name === 'responses' && 'field' in fault && fault.field === 'max_tokens'
     ? { ...fault, field: 'max_output_tokens' }
     : fault;

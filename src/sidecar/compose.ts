@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { createHedges } from '../attempt/hedges.ts';
 import { type Callers, createCallers } from '../authenticate/callers.ts';
 import type { StoredKeys } from '../authenticate/stored-keys.ts';
+import { type Aside, createAside } from '../base/aside.ts';
 import type { Log } from '../base/log.ts';
 import { say } from '../base/log-lines.ts';
 import type { World } from '../base/world.ts';
@@ -56,6 +57,7 @@ export interface Rooms {
   readonly retryBudgetId: number;
   readonly estimator: Estimator;
   readonly counter: TokenCounter;
+  readonly aside: Aside;
   readonly cache: Cache;
   readonly replay: Replay;
   readonly upstreams: Upstreams;
@@ -168,6 +170,7 @@ export async function openRooms(
     retryBudgetId: retryBudget.open(ratio, minPerSecond),
     estimator,
     counter: createTokenCounter(first.count, observer, world.startThread),
+    aside: createAside(world),
     cache,
     replay: createReplay(first.replay, clock, claims),
     upstreams,
@@ -285,7 +288,9 @@ export async function composeStages(config: Config, rooms: Rooms): Promise<Stage
       estimate: (request) => estimator.tokens(request.model, request.textBytes),
       telemetry: observer,
       hints,
+      aside: rooms.aside,
     },
+    aside: rooms.aside,
     clock: world.clock,
     observer,
   };

@@ -50,5 +50,6 @@ export async function release(rooms: Rooms, reloading: Promise<unknown>): Promis
   await rooms.followers.close(lastReadMs);
   rooms.kept?.budgets.close();
   rooms.kept?.store.close();
+  rooms.aside.close();
   rooms.limiter.close();
 }

@@ -2,6 +2,7 @@
 
 import { afterEach, describe, expect, test } from 'vitest';
 import { createKeyring } from '../../src/authenticate/keyring.ts';
+import { createAside } from '../../src/base/aside.ts';
 import { silent } from '../../src/base/telemetry.ts';
 import { createBatch } from '../../src/batch/batch.ts';
 import { type Cache, createCache } from '../../src/cache/cache.ts';
@@ -25,6 +26,7 @@ import { type Gate, ownModel, startGate } from '../support/gate.ts';
 import { noHints } from '../support/plan.ts';
 import { testModel, type Wire, wires } from '../support/replies.ts';
 import { sampleExchange } from '../support/samples.ts';
+import { sharedThread } from '../support/shared-thread.ts';
 import { answers, echoes, placeholders, refuses, type Script, startUpstream } from '../support/upstream.ts';
 
 describe.each(wires)('through the sidecar, $name', (wire) => {
@@ -241,6 +243,7 @@ function stagesFor({ upstream }: Gate, { name: dialect }: Wire, cache: Cache): S
   const providers = new Map([['p', createProvider('p', settings, config.attempt, null)]]);
   const health = createHealthBook(clock);
   health.begin(config);
+  const aside = createAside({ clock, startThread: sharedThread });
   const targets = [{ provider: 'p' }];
   return {
     config,
@@ -274,7 +277,9 @@ function stagesFor({ upstream }: Gate, { name: dialect }: Wire, cache: Cache): S
       estimate: () => 0,
       telemetry: silent,
       hints: noHints,
+      aside,
     },
+    aside,
     clock,
     observer: {
       ...silent,

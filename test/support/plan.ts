@@ -4,6 +4,7 @@ import { onTestFinished } from 'vitest';
 import type { AttemptFailure, AttemptReply } from '../../src/attempt/answer.ts';
 import { attempt } from '../../src/attempt/attempt.ts';
 import type { AttemptDeps } from '../../src/attempt/deps.ts';
+import { createAside } from '../../src/base/aside.ts';
 import { Cancellation } from '../../src/base/cancellation.ts';
 import { Refusal } from '../../src/base/errors.ts';
 import { silent } from '../../src/base/telemetry.ts';
@@ -21,6 +22,7 @@ import { createProvider } from '../../src/upstream/provider.ts';
 import type { FallbackCause, Step } from '../../src/upstream/target.ts';
 import { staysOpen } from './chain.ts';
 import { testModel, type Wire } from './replies.ts';
+import { sharedThread } from './shared-thread.ts';
 import type { ConfigInput } from './sidecar.ts';
 import { type Script, startUpstream } from './upstream.ts';
 
@@ -87,6 +89,7 @@ export async function startPlan(
     estimate: ({ textBytes }) => textBytes,
     telemetry: silent,
     hints: noHints,
+    aside: createAside({ clock, startThread: sharedThread }),
   };
   const endpoint = endpointsByPath.get(wire.path);
   if (endpoint === undefined) throw new Error(`no endpoint ${wire.path}`);

@@ -36,7 +36,7 @@ const otherReadings: Readonly<Partial<Record<EndpointName, ReplyReading>>> = {
 
 const limitField = 'generationConfig.maxOutputTokens';
 
-/** The model is in the path, so the body is sent unchanged except for thoughts that other providers signed. */
+/** The model is in the path, so the body is sent unchanged. */
 function encode(
   endpoint: Endpoint,
   request: ModelRequest,
@@ -56,7 +56,7 @@ function encode(
   return {
     path: to.basePath + pathOf(to.model, request.stream),
     headers: sent,
-    body: withLimit(withoutForeign(request.body), to),
+    body: withLimit(request.body, to),
     reading,
   };
 }
@@ -143,6 +143,7 @@ export const gemini: Dialect = {
   passesBack: (header) => header === 'retry-after' || header === 'retry-after-ms',
   credential: (apiKey, { bearer }) =>
     bearer === true ? ['authorization', `Bearer ${apiKey}`] : ['x-goog-api-key', apiKey],
+  withoutForeign,
   encode,
   fault,
   // A stream ends with the event that has the finish reason.

@@ -1,0 +1,213 @@
+/**
+ * Long computations, done in worker threads: no request may hold up the others, and one with a body of many MB would,
+ * for seconds. Anything done here takes time linear in the body's length, so its length decides where it is done.
+ */
+import { type Cancellation, cancelRefusal } from './cancellation.ts';
+import { Refusal } from './errors.ts';
+import type { Thread, World } from './world.ts';
+
+/** What a module of computations exports as `work`. It runs in a thread, so all it takes and returns is cloned. */
+export type Work<Input, Output> = (body: Buffer, input: Input) => Worked<Output> | Refusal;
+
+/** The result of a computation. */
+export interface Worked<Output> {
+  readonly value: Output;
+  /** A body it made; null: none. */
+  readonly body: Buffer | null;
+}
+
+/** What a thread is sent. */
+export interface Job {
+  /** URL of the module. */
+  readonly module: string;
+  readonly body: Uint8Array;
+  readonly input: unknown;
+}
+
+type RefusalMembers = Pick<Refusal, 'code' | 'message' | 'param' | 'retryAfterMs' | 'headers'>;
+
+/** What a thread sends back. */
+export type JobResult =
+  | { readonly kind: 'done'; readonly value: unknown; readonly body: Uint8Array | null }
+  /** A clone has no methods. */
+  | { readonly kind: 'refused'; readonly refusal: RefusalMembers }
+  /** It threw: the name of the error, since its message may contain text of the body. */
+  | { readonly kind: 'failed'; readonly error: string };
+
+/** Does computations aside. */
+export interface Aside {
+  /**
+   * Runs `work` of a module. Resolves with a refusal if there is no room for it, if it takes too long or too much
+   * memory, if the request was cancelled before its turn, or if `work` refuses; rejects if it throws.
+   * @param module URL of a module that exports `work`
+   */
+  run<Input, Output>(
+    module: string,
+    body: Buffer,
+    input: Input,
+    cancellation: Cancellation,
+  ): Promise<Worked<Output> | Refusal>;
+  /** Ends the threads. What is under way is refused. */
+  close(): void;
+}
+
+/** Bodies up to this size have a thread of their own, so that they don't wait behind one that takes seconds. */
+const smallMaxBytes = 1024 * 1024;
+/** Computations that may wait for one thread, and how long. */
+const queueMax = 64;
+const waitMaxMs = 10_000;
+/** Longest time for one computation. */
+const jobMaxMs = 30_000;
+/** A thread that has nothing to do gives its memory back. */
+const idleMs = 5000;
+/** Memory for what one computation makes of a body: 20 MB of JSON take up to 20 times as much once parsed. */
+const heapMaxMb = 512;
+
+interface Waiting {
+  readonly module: string;
+  readonly body: Buffer;
+  readonly input: unknown;
+  readonly cancellation: Cancellation;
+  readonly sinceMs: number;
+  resolve(result: Worked<never> | Refusal): void;
+  reject(error: Error): void;
+}
+
+const script = new URL(
+  import.meta.url.endsWith('.ts') ? './aside-thread.ts' : './aside-thread.js',
+  import.meta.url,
+);
+
+const busy = new Refusal('overloaded', 'Too many large requests are being processed.', {
+  retryAfterMs: 1000,
+});
+const tooMuch = new Refusal('body_too_large', 'Processing this body takes more time or memory than allowed.');
+
+/** Creates it without threads; they are started when first needed, and ended when idle. */
+export function createAside({ clock, startThread }: Pick<World, 'clock' | 'startThread'>): Aside {
+  const small = createLane(clock, startThread);
+  const large = createLane(clock, startThread);
+  return {
+    run: (module, body, input, cancellation) =>
+      new Promise((resolve, reject) => {
+        const lane = body.length <= smallMaxBytes ? small : large;
+        const sinceMs = clock();
+        lane.add({ module, body, input, cancellation, sinceMs, resolve, reject });
+      }),
+    close() {
+      small.close();
+      large.close();
+    },
+  };
+}
+
+/** One thread, and what waits for it. */
+interface Lane {
+  add(waiting: Waiting): void;
+  close(): void;
+}
+
+function createLane(clock: World['clock'], startThread: World['startThread']): Lane {
+  let queue: Waiting[] = [];
+  let current: Waiting | null = null;
+  let thread: Thread | null = null;
+  let timer: NodeJS.Timeout | undefined;
+
+  const stop = (): void => {
+    clearTimeout(timer);
+    void thread?.terminate();
+    thread = null;
+  };
+
+  /** Takes the current computation, which is over. */
+  const finished = (): Waiting | null => {
+    const done = current;
+    current = null;
+    clearTimeout(timer);
+    return done;
+  };
+
+  const giveUp = (refusal: Refusal): void => {
+    stop();
+    finished()?.resolve(refusal);
+    next();
+  };
+
+  const take = (result: JobResult): void => {
+    const done = finished();
+    if (result.kind === 'failed') done?.reject(new Error(`work aside failed: ${result.error}`));
+    else if (result.kind === 'refused') done?.resolve(refusalOf(result.refusal));
+    else {
+      const { value, body } = result;
+      const bytes = body === null ? null : Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+      done?.resolve({ value: value as never, body: bytes });
+    }
+    next();
+  };
+
+  const open = (): Thread => {
+    const started = startThread(script, { maxOldGenerationSizeMb: heapMaxMb });
+    started.unref();
+    started.on('message', (result: JobResult) => {
+      if (started === thread && current !== null) take(result);
+    });
+    // It has no memory left: what it throws itself comes as a message.
+    started.on('error', () => {
+      if (started === thread) giveUp(tooMuch);
+    });
+    return started;
+  };
+
+  const stale = ({ cancellation, sinceMs }: Waiting): Refusal | null => {
+    if (cancellation.reason !== null) return cancelRefusal(cancellation);
+    return clock() - sinceMs > waitMaxMs ? busy : null;
+  };
+
+  const next = (): void => {
+    while (current === null) {
+      const waiting = queue.shift();
+      if (waiting === undefined) break;
+      const refusal = stale(waiting);
+      if (refusal !== null) waiting.resolve(refusal);
+      else begin(waiting);
+    }
+    if (current !== null || thread === null) return;
+    timer = setTimeout(stop, idleMs);
+    timer.unref();
+  };
+
+  const begin = (waiting: Waiting): void => {
+    clearTimeout(timer);
+    current = waiting;
+    const { module, input } = waiting;
+    // A copy, which becomes the thread's without another one. The original may be needed again.
+    const body = new Uint8Array(waiting.body);
+    const job: Job = { module, body, input };
+    thread ??= open();
+    thread.postMessage(job, [body.buffer]);
+    timer = setTimeout(() => giveUp(tooMuch), jobMaxMs);
+    timer.unref();
+  };
+
+  return {
+    add(waiting) {
+      if (queue.length >= queueMax) return waiting.resolve(busy);
+      queue.push(waiting);
+      if (current === null) next();
+    },
+    close() {
+      const left = queue;
+      queue = [];
+      for (const waiting of left) waiting.resolve(busy);
+      stop();
+      finished()?.resolve(busy);
+    },
+  };
+}
+
+const refusalOf = ({ code, message, param, retryAfterMs, headers }: RefusalMembers): Refusal =>
+  new Refusal(code, message, {
+    headers,
+    ...(param === null ? {} : { param }),
+    ...(retryAfterMs === null ? {} : { retryAfterMs }),
+  });

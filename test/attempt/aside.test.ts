@@ -1,0 +1,61 @@
+/** What a thread makes of a request is what is made of it at once: orders and results survive being cloned. */
+import { describe, expect, test } from 'vitest';
+import { work as free } from '../../src/attempt/own.ts';
+import { work as translate, writtenBy } from '../../src/attempt/write.ts';
+import type { Work, Worked } from '../../src/base/aside.ts';
+import { Refusal } from '../../src/base/errors.ts';
+import { configSchema } from '../../src/config/schema.ts';
+import { createNotes } from '../../src/dialects/chat.ts';
+import { dialects } from '../../src/dialects/index.ts';
+import { writeRequest } from '../../src/dialects/translate.ts';
+import { endpoints } from '../../src/exchange/endpoint.ts';
+import { work as inspect, inspectNow } from '../../src/inspect/request.ts';
+import { createScrubPolicies } from '../../src/scrub/policy.ts';
+import { shapes } from '../growth/shapes.ts';
+
+const to = { basePath: '', model: 'meta/llama', headers: [], quirks: {}, outputMaxTokens: null };
+
+/** Does it as a thread would. */
+function aside<I, O>(work: Work<I, O>, body: Buffer, input: I): Worked<O> {
+  const done = work(body, structuredClone(input));
+  if (done instanceof Refusal) throw new Error(done.message);
+  return { value: structuredClone(done.value), body: done.body };
+}
+
+const providers = Object.values(dialects).flatMap(({ name, chatProvider }) =>
+  chatProvider === null ? [] : [{ name, chatProvider }],
+);
+
+describe.each(shapes)('$name', ({ dialect, body }) => {
+  const bytes = Buffer.from(JSON.stringify(body(3)));
+
+  test('translated', () => {
+    for (const { name: provider, chatProvider } of providers) {
+      const client = dialects[dialect].chatClient;
+      const notes = createNotes(true);
+      const request = client?.readRequest(JSON.parse(bytes.toString()), notes);
+      if (request === undefined) throw new Error(`nobody speaks ${dialect}`);
+      const order = { client: dialect, provider, stream: request.stream, drops: true, to };
+      expect(writtenBy(aside(translate, bytes, order)), provider).toEqual(
+        writeRequest({ request, notes }, chatProvider, to),
+      );
+    }
+  });
+
+  test('inspected, and freed', () => {
+    const endpoint = endpoints.find(({ dialect: own, kind }) => own === dialect && kind === 'chat');
+    if (endpoint === undefined) throw new Error(`no endpoint of ${dialect}`);
+    const inspecting = {
+      scope: createScrubPolicies(configSchema.parse({}).scrub, Buffer.alloc(32)).of('acme').request,
+      digestKey: Buffer.alloc(32),
+      classify: true,
+    };
+    const inPath = dialect === 'gemini' ? { model: 'm', stream: false, list: false } : null;
+    const request = { endpoint: { ...endpoint, inPath }, headers: {} };
+    const named = Buffer.from(JSON.stringify({ ...body(3), model: 'm', user: 'ann@example.com' }));
+    const { value, body: edited } = aside(inspect, named, { ...request, inspecting });
+    expect({ ...value, body: edited ?? named }).toEqual(inspectNow({ ...request, body: named }, inspecting));
+    const order = { dialect, isClaude: false, inspectedAs: endpoint.inspectedAs };
+    expect(aside(free, bytes, order)).toEqual(free(bytes, order));
+  });
+});

@@ -1,0 +1,96 @@
+/** A large body is inspected and translated in a thread: the main one is never held for long. */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Shape, shapes } from '../growth/shapes.ts';
+import { openSocket, readAll } from '../support/client.ts';
+import { startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
+
+/** What no request may exceed. */
+const turnMaxMs = 50;
+
+let sidecar: TestSidecar;
+/** Requests that the provider got. */
+let received = 0;
+const server = createServer((req, res) => {
+  req.resume();
+  req.on('end', () => {
+    received += 1;
+    res.writeHead(400, { 'content-type': 'application/json' }).end('{"error":{"message":"Seen"}}');
+  });
+});
+beforeAll(async () => {
+  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+  const baseUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`;
+  const names = ['openai', 'anthropic', 'gemini'] as const;
+  sidecar = await startTestSidecar({
+    cache: { enabled: false },
+    providers: Object.fromEntries(names.map((dialect) => [dialect, { dialect, baseUrl, apiKey: 'k' }])),
+    routes: names.map((provider) => ({ model: provider, unsupported: 'drop', targets: [{ provider }] })),
+  });
+});
+afterAll(async () => {
+  await sidecar.stop();
+  server.close();
+});
+
+/** Longest turn of this thread's event loop meanwhile, in ms of CPU time. */
+async function longestTurn(over: Promise<unknown>): Promise<number> {
+  let [longest, done] = [0, false];
+  let last = process.threadCpuUsage();
+  const turn = (): void => {
+    const now = process.threadCpuUsage(last);
+    last = process.threadCpuUsage();
+    longest = Math.max(longest, (now.user + now.system) / 1000);
+    if (!done) setTimeout(turn, 1);
+  };
+  setTimeout(turn, 1);
+  await over;
+  done = true;
+  return longest;
+}
+
+/** Posts a body, and gives the status. */
+async function post(path: string, body: Buffer): Promise<string> {
+  const socket = await openSocket(sidecar.url);
+  socket.write(
+    `POST ${path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: ${body.length}\r\n\r\n`,
+  );
+  socket.write(body);
+  return (await readAll(socket)).slice(9, 12);
+}
+
+const bodyOf = ({ body }: Shape, bytes: number, model: string): Buffer => {
+  const unit = JSON.stringify(body(1000)).length / 1000;
+  return Buffer.from(JSON.stringify({ ...body(Math.ceil(bytes / unit)), model }));
+};
+const shapeOf = (name: string): Shape => {
+  const shape = shapes.find((each) => each.name === name);
+  if (shape === undefined) throw new Error(`no shape ${name}`);
+  return shape;
+};
+
+const digits: Shape = {
+  name: 'digits that each may begin a number',
+  dialect: 'openai',
+  body: (n) => ({ messages: [{ role: 'user', content: '1 '.repeat(n) }] }),
+};
+
+test.each([
+  [shapeOf('openai: unknown members'), 1_000_000, '/v1/chat/completions', 'gemini'],
+  [shapeOf('openai: results'), 2_000_000, '/v1/chat/completions', 'anthropic'],
+  [shapeOf('anthropic: thinking'), 2_000_000, '/v1/messages', 'anthropic'],
+  [digits, 200_000, '/v1/chat/completions', 'openai'],
+])('$name: %i bytes posted to %s, for %s', async (shape, bytes, path, model) => {
+  const body = bodyOf(shape, bytes, model);
+  received = 0;
+  // The first request starts the thread, and a collection of garbage may fall into one of them.
+  const turns: number[] = [];
+  for (let i = 0; i < 2; i++) {
+    const posted = post(path, body);
+    turns.push(await longestTurn(posted));
+    expect(await posted).toBe('400');
+  }
+  expect(received).toBe(2);
+  expect(Math.min(...turns)).toBeLessThan(turnMaxMs);
+});
