@@ -4,6 +4,7 @@ import type { Aside, Worked } from '../base/aside.ts';
 import { Refusal } from '../base/errors.ts';
 import type { Dialect } from '../dialects/dialect.ts';
 import { translateEmbeddings } from '../dialects/embeddings.ts';
+import { passHeaders } from '../dialects/headers.ts';
 import { dialects } from '../dialects/index.ts';
 import {
   type ReadRequest,
@@ -210,6 +211,7 @@ function destinationOf(
   if (provider.clientCredential) {
     const key = presentedKey(exchange.headers);
     if (key !== null) headers.push(...provider.dialect.credential(key, provider.quirks));
+    passHeaders(provider.dialect.billingHeaders, exchange.headers, headers);
   }
   const simulate = exchange.headers['x-simulate'];
   if (provider.simulated && typeof simulate === 'string') headers.push('x-simulate', simulate);

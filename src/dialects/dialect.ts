@@ -48,6 +48,8 @@ export interface Dialect {
   readonly embedProvider?: EmbedProvider;
   /** The header from which the dialect's SDKs read the request id. */
   readonly requestIdHeader: string;
+  /** Headers by which an app says whom a call is billed to: passed on with the app's own credential only. */
+  readonly billingHeaders: readonly string[];
   /** Whether a response header of a provider, in lower case, is passed on to the client. */
   passesBack(header: string): boolean;
   /** Headers with the credential, as flat name, value pairs. */

@@ -118,6 +118,18 @@ const passedTo = (wire: Wire, name: string) => async (): Promise<void> => {
   expect(chain.first.calls[0]?.headers[name]).toBe('some-value-1');
 };
 
+/** The header reaches the provider with the client's own key, not with one of the gateway's. */
+const passedToOwnKey = (wire: Wire, name: string) => async (): Promise<void> => {
+  const chain = await chainOf(wire);
+  await chain.ask({}, { [name]: 'some-value-1' });
+  expect(chain.first.calls[0]?.headers[name]).toBeUndefined();
+  const { baseUrl } = chain.first;
+  const first = { dialect: wire.name, baseUrl, credential: 'client' as const };
+  const own = await chainOf(wire, { providers: { first } });
+  await own.ask({}, { authorization: 'Bearer k', [name]: 'some-value-1' });
+  expect(chain.first.calls[1]?.headers[name]).toBe('some-value-1');
+};
+
 const passedToBoth = (name: string) => async (): Promise<void> => {
   for (const wire of wires) await passedTo(wire, name)();
 };
@@ -247,11 +259,11 @@ const effects: Readonly<Record<string, () => Promise<void>>> = {
   'x-request-id': () => loggedAs('x-request-id'),
   traceparent: passedToBoth('traceparent'),
   tracestate: passedToBoth('tracestate'),
-  'openai-organization': passedTo(openaiWire, 'openai-organization'),
-  'openai-project': passedTo(openaiWire, 'openai-project'),
+  'openai-organization': passedToOwnKey(openaiWire, 'openai-organization'),
+  'openai-project': passedToOwnKey(openaiWire, 'openai-project'),
   'openai-beta': passedTo(openaiWire, 'openai-beta'),
   'x-goog-api-client': passedTo(geminiWire, 'x-goog-api-client'),
-  'x-goog-user-project': passedTo(geminiWire, 'x-goog-user-project'),
+  'x-goog-user-project': passedToOwnKey(geminiWire, 'x-goog-user-project'),
   'anthropic-version': passedTo(anthropicWire, 'anthropic-version'),
   'anthropic-beta': passedTo(anthropicWire, 'anthropic-beta'),
   'anthropic-dangerous-direct-browser-access': passedTo(

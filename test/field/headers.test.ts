@@ -2,6 +2,7 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { configSchema } from '../../src/config/schema.ts';
 import { ask } from '../support/client.ts';
+import { geminiWire } from '../support/gemini-wire.ts';
 import { anthropicWire, openaiWire, type Wire } from '../support/replies.ts';
 import { startTestSidecar } from '../support/sidecar.ts';
 import { answers, startUpstream } from '../support/upstream.ts';
@@ -24,12 +25,31 @@ async function received(wire: Wire, provider: object, headers: Readonly<Record<s
 test('B13: a header that the configuration sets is sent alone', async () => {
   const got = await received(
     openaiWire,
-    { headers: { 'OpenAI-Organization': 'org-A' } },
-    { 'openai-organization': 'org-B', 'openai-project': 'proj-B' },
+    { headers: { 'OpenAI-Organization': 'org-A' }, credential: 'client' },
+    { authorization: 'Bearer k', 'openai-organization': 'org-B', 'openai-project': 'proj-B' },
   );
   // Node joins what comes twice.
   expect([got['openai-organization'], got['openai-project']]).toEqual(['org-A', 'proj-B']);
 });
+
+test.each([
+  [openaiWire, ['openai-organization', 'openai-project']],
+  [geminiWire, ['x-goog-user-project']],
+] as const)(
+  'an app decides whom its own key bills, and the configuration the gateway’s: $0.name',
+  async (wire, names) => {
+    const billing = Object.fromEntries(names.map((name) => [name, 'theirs']));
+    const sent = async (provider: object, key = {}) => {
+      const got = await received(wire, provider, { ...billing, ...key });
+      return names.map((name) => got[name]);
+    };
+    expect(await sent({ apiKey: 'k' })).toEqual(names.map(() => undefined));
+    expect(await sent({ apiKey: 'k', passHeaders: [...names] })).toEqual(names.map(() => 'theirs'));
+    expect(await sent({ credential: 'client' }, { authorization: 'Bearer k' })).toEqual(
+      names.map(() => 'theirs'),
+    );
+  },
+);
 
 test('B13: features of the operator and the app are joined', async () => {
   const got = await received(

@@ -106,6 +106,7 @@ export const anthropic: Dialect = {
     readError,
   },
   requestIdHeader: 'request-id',
+  billingHeaders: [],
   passesBack: (header) =>
     header === 'request-id' ||
     header === 'anthropic-organization-id' ||

@@ -14,6 +14,7 @@ import { writeRequest } from './write-request.ts';
 export const bedrock: Dialect = {
   ...withoutClients,
   name: 'bedrock',
+  billingHeaders: [],
   chatProvider: {
     native: 'any',
     streamType: 'application/vnd.amazon.eventstream',

@@ -47,6 +47,7 @@ export const cohere: Dialect = {
   },
   embedProvider,
   requestIdHeader: 'x-request-id',
+  billingHeaders: [],
   passesBack: (header) =>
     /^x-(?:trial-)?endpoint-/.test(header) || header === 'retry-after' || header === 'retry-after-ms',
   credential: (apiKey) => ['authorization', `Bearer ${apiKey}`],

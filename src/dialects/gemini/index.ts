@@ -18,7 +18,7 @@ import { withoutForeign } from './signature.ts';
 import { createReader, createWriter } from './stream.ts';
 import { pathOf, writeRequest } from './write-request.ts';
 
-const requestHeaders = ['x-goog-api-client', 'x-goog-user-project', 'traceparent', 'tracestate'];
+const requestHeaders = ['x-goog-api-client', 'traceparent', 'tracestate'];
 
 const reading = nativeReading('gemini', false);
 
@@ -140,6 +140,7 @@ export const gemini: Dialect = {
   },
   embedProvider,
   requestIdHeader: 'x-request-id',
+  billingHeaders: ['x-goog-user-project'],
   passesBack: (header) => header === 'retry-after' || header === 'retry-after-ms',
   credential: (apiKey, { bearer }) =>
     bearer === true ? ['authorization', `Bearer ${apiKey}`] : ['x-goog-api-key', apiKey],

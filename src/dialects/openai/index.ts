@@ -18,7 +18,7 @@ import { readReply, writeError, writeReply } from './reply.ts';
 import { createReader, createWriter } from './stream.ts';
 import { deploymentOf, knowsCompletionTokens, writeRequest } from './write-request.ts';
 
-const requestHeaders = ['openai-organization', 'openai-project', 'openai-beta', 'traceparent', 'tracestate'];
+const requestHeaders = ['openai-beta', 'traceparent', 'tracestate'];
 
 const limitField = 'max_completion_tokens';
 const reading = nativeReading('openai', false);
@@ -169,6 +169,7 @@ export const openai: Dialect = {
   },
   embedClient,
   requestIdHeader: 'x-request-id',
+  billingHeaders: ['openai-organization', 'openai-project'],
   passesBack: (header) =>
     header.startsWith('openai-') || header === 'retry-after' || header === 'retry-after-ms',
   credential: (apiKey, { apiKeyHeader }) =>

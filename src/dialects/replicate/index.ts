@@ -43,6 +43,7 @@ export const replicate: Dialect = {
     readError,
   },
   requestIdHeader: 'x-request-id',
+  billingHeaders: [],
   passesBack: (header) => header === 'retry-after' || header === 'retry-after-ms',
   credential: (apiKey) => ['authorization', `Bearer ${apiKey}`],
   encode() {

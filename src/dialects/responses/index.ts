@@ -18,7 +18,7 @@ import { readReply, writeReply } from './reply.ts';
 import { createReader, createWriter } from './stream.ts';
 import { writeRequest } from './write-request.ts';
 
-const requestHeaders = ['openai-organization', 'openai-project', 'openai-beta', 'traceparent', 'tracestate'];
+const requestHeaders = ['openai-beta', 'traceparent', 'tracestate'];
 
 const chatProvider: ChatProvider = {
   native: 'any',
