@@ -24,11 +24,15 @@ export function createGuard({ allowedHosts, allowedOrigins, host, socket }: List
   let passed: string | null = null;
   return (headers) => {
     if (headers.host !== undefined && headers.host === passed) return denyOrigin(headers);
-    const name = hostName(headers.host ?? '');
+    const name = headers.host === undefined ? null : hostName(headers.host);
     if (name === null)
-      return new Refusal('invalid_header', 'The Host header is neither a name nor an address.', {
-        param: 'host',
-      });
+      return new Refusal(
+        'invalid_header',
+        'There is no Host header, or it is neither a name nor an address.',
+        {
+          param: 'host',
+        },
+      );
     if (!hosts.has(name))
       return new Refusal(
         'host_refused',

@@ -101,6 +101,8 @@ export async function listen(
   const server = createServer(
     {
       maxHeaderSize: headersMaxBytes,
+      // Node would answer in our place, and go on with the requests behind.
+      requireHostHeader: false,
       headersTimeout: Math.min(headersTimeoutMs, config.bodyTimeoutMs),
       requestTimeout: config.bodyTimeoutMs,
       connectionsCheckingInterval: Math.min(1000, config.bodyTimeoutMs),
@@ -111,6 +113,8 @@ export async function listen(
   );
   server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => byNode.take(req, res, true));
   server.on('clientError', (error: Error, socket: Socket) => byNode.fail(error, socket));
+  // Otherwise Node closes the connection without a word.
+  server.on('connect', (_: IncomingMessage, socket: Socket) => byNode.fail(new Error('CONNECT'), socket));
   const lane = createLane(server, byNode.isIdle, () => current.connectionsMax, {
     serve: servePlain,
     accepts: (head) => {

@@ -39,7 +39,7 @@ describe('Host', () => {
   );
 
   test('a missing Host is refused', () => {
-    expect(verdict({})).toBe('host_refused');
+    expect(verdict({})).toBe('invalid_header');
   });
 
   test('configured host names are accepted, and so is the address listened on', () => {
