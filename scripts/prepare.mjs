@@ -94,11 +94,13 @@ const testPrograms = [
 const scenarioPrograms = [
   ['psql', 'postgresql'],
   ['clickhouse-server', 'clickhouse-server'],
+  ['/usr/sbin/nginx', 'nginx-light', '-v'],
+  ['/usr/sbin/haproxy', 'haproxy', '-v'],
 ];
 
 function preparePrograms(programs) {
-  for (const [program, name] of programs)
-    if (spawnSync(program, ['--version']).error !== undefined) installOnDebian(name);
+  for (const [program, name, shows = '--version'] of programs)
+    if (spawnSync(program, [shows]).error !== undefined) installOnDebian(name);
 }
 
 const venv = '.sidegate/venv';

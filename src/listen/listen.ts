@@ -113,8 +113,11 @@ export async function listen(
   );
   server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => byNode.take(req, res, true));
   server.on('clientError', (error: Error, socket: Socket) => byNode.fail(error, socket));
-  // Otherwise Node closes the connection without a word.
-  server.on('connect', (_: IncomingMessage, socket: Socket) => byNode.fail(new Error('CONNECT'), socket));
+  // Without a listener, Node closes the connection without a word. With one, it takes its own off the socket.
+  server.on('connect', (_: IncomingMessage, socket: Socket) => {
+    socket.on('error', ignore);
+    byNode.fail(new Error('CONNECT'), socket);
+  });
   const lane = createLane(server, byNode.isIdle, () => current.connectionsMax, {
     serve: servePlain,
     accepts: (head) => {
@@ -218,3 +221,5 @@ function opened(server: Server, { host, port, socket }: ListenSettings): Promise
     });
   });
 }
+
+const ignore = (): void => {};

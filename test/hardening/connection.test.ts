@@ -218,6 +218,18 @@ test.each([
   expect(found).toEqual({ statuses: [status], rest: '', calls: 0 });
 });
 
+test('a client that asks for a tunnel is refused, and may break off', async () => {
+  const found = await exchange(`CONNECT 127.0.0.1:80 HTTP/1.1\r\n${host}\r\n`);
+  expect(found).toEqual({ statuses: [400], rest: '', calls: 0 });
+  const socket = await openSocket(sidecar.url);
+  socket.on('error', () => {});
+  socket.write(`CONNECT 127.0.0.1:80 HTTP/1.1\r\n${host}\r\n`);
+  await new Promise((resolve) => socket.once('data', resolve));
+  // A reset of which nobody takes notice would end the process.
+  socket.resetAndDestroy();
+  expect(await exchange(last(unusual))).toMatchObject({ statuses: [200] });
+});
+
 test('a refused client keeps its connection for 10 s, a served one for 120 s', async () => {
   for (const headers of ['', unusual]) {
     const socket = await openSocket(sidecar.url);
