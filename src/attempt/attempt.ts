@@ -269,8 +269,8 @@ function send(state: WalkState, openCall: OpenCall, cancellation: Cancellation):
   const headers = headersOf(credential.headers, sent, target.provider, exchange.headers);
   const remainingMs = Math.max(1, Math.ceil(state.deadlineMs - sentMs));
   const learn = (result: CallResult): void => learnLatency(latency, stream, sentMs, result, deps.clock());
-  const { policy: bounds, clock } = deps;
-  const terms = { wantsStream: stream, bounds, remainingMs, cancellation, clock, onResult: learn };
+  const { policy: bounds, clock, turns } = deps;
+  const terms = { wantsStream: stream, bounds, remainingMs, cancellation, clock, turns, onResult: learn };
   const make = (all: readonly string[]): Promise<CallResult> =>
     call(target.provider, sent, all, repeatable, terms);
   if (credential.sign === null) return make(headers);

@@ -4,7 +4,6 @@
  */
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
-import type { Cancellation } from '../base/cancellation.ts';
 import { statedErrorIn } from '../dialects/fault.ts';
 import type { Arrived, ReplyReading, StreamFault, StreamReading } from '../dialects/reading.ts';
 import type { UpstreamRequest } from '../dialects/wire.ts';
@@ -24,12 +23,13 @@ import { Backlog } from './backlog.ts';
 import { networkFailure } from './network.ts';
 import { Patience } from './patience.ts';
 import {
-  type CallBounds,
   type CallFailure,
   type CallResult,
   streamFailures,
+  type Terms,
   type UpstreamStream,
 } from './result.ts';
+import { StreamPlace } from './stream-turns.ts';
 import { asStatus, encodingOf, readWhole, unpack } from './whole.ts';
 
 /** Bytes of a stream buffered for a slow client before its provider is paused. */
@@ -43,19 +43,6 @@ const tornEndMs = 20;
 const headMaxBytes = 64 * 1024;
 /** Bytes of an error reply that are read. */
 const errorMaxBytes = 1024 * 1024;
-
-/** What one call goes by. */
-export interface Terms {
-  readonly wantsStream: boolean;
-  readonly bounds: CallBounds;
-  /** Until the request's deadline. */
-  readonly remainingMs: number;
-  readonly cancellation: Cancellation;
-  /** Monotonic ms. */
-  readonly clock: () => number;
-  /** Called with the result as soon as it is known. */
-  readonly onResult: (result: CallResult) => void;
-}
 
 /**
  * Sends one request. Resolves with a whole reply, the beginning of a stream or a failure; never rejects.
@@ -111,6 +98,8 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream, Unpack
   #head: Buffer[] = [];
   #headBytes = 0;
   #paused = false;
+  /** Its place among the streams that are read. */
+  readonly #place: StreamPlace;
   #timer: Patience;
   #deadline: Patience | null = null;
   #linger: NodeJS.Timeout | null = null;
@@ -125,6 +114,10 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream, Unpack
     this.#terms = terms;
     const { wantsStream, bounds, remainingMs, cancellation, clock } = terms;
     this.#sentMs = clock();
+    this.#place = new StreamPlace(terms.turns, (chunk) => this.#read(chunk), {
+      pause: () => this.#controller?.pause(),
+      resume: () => this.onDrain(),
+    });
     this.#again = again;
     this.#resolve = resolve;
     const waitMs = wantsStream ? bounds.firstTokenTimeoutMs : bounds.replyTimeoutMs;
@@ -172,17 +165,23 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream, Unpack
   }
 
   onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#phase === 'whole') this.onData(chunk);
+    else if (this.#phase !== 'done') this.#place.arrive(chunk);
+  }
+
+  #read(chunk: Buffer): void {
     if (this.#unpacking === null) this.onData(chunk);
     else if (this.#phase !== 'done' && !this.#unpacking.write(chunk)) this.#controller?.pause();
   }
 
   onResponseEnd(): void {
+    this.#place.readAll();
     if (this.#unpacking === null) this.onEnd();
     else if (this.#phase !== 'done') this.#unpacking.end();
   }
 
   onDrain(): void {
-    if (!this.#paused && this.#phase !== 'done') this.#controller?.resume();
+    if (!this.#paused && !this.#place.waits) this.#controller?.resume();
   }
 
   onBroken(): void {
@@ -214,6 +213,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream, Unpack
 
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
     if (this.#linger !== null) clearTimeout(this.#linger);
+    this.#place.readAll();
     // A connection that died while it was idle says nothing of the provider.
     const again = this.#phase === 'waiting' && isReused(error) ? this.#again : null;
     this.#again = null;
@@ -328,7 +328,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream, Unpack
     if (this.#phase !== 'flowing') return;
     this.#timer = this.#idle();
     this.#unpacking?.resume();
-    this.#controller?.resume();
+    if (!this.#place.waits) this.#controller?.resume();
   }
 
   #idle(): Patience {

@@ -1,7 +1,9 @@
 /** The results that a call to a provider may have. */
 import type { IncomingHttpHeaders } from 'node:http';
+import type { Cancellation } from '../base/cancellation.ts';
 import type { Arrived, StreamFault, StreamReading, WholeReading } from '../dialects/reading.ts';
 import type { NetworkFailure } from './network.ts';
+import type { StreamTurns } from './stream-turns.ts';
 
 /** Why a call gave no answer. */
 export type CallFailure =
@@ -76,4 +78,19 @@ export interface CallBounds {
   readonly idleTimeoutMs: number;
   readonly replyMaxBytes: number;
   readonly eventMaxBytes: number;
+}
+
+/** What one call goes by. */
+export interface Terms {
+  readonly wantsStream: boolean;
+  readonly bounds: CallBounds;
+  /** Until the request's deadline. */
+  readonly remainingMs: number;
+  readonly cancellation: Cancellation;
+  /** Monotonic ms. */
+  readonly clock: () => number;
+  /** When streams are read. */
+  readonly turns: StreamTurns;
+  /** Called with the result as soon as it is known. */
+  readonly onResult: (result: CallResult) => void;
 }
