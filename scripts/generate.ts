@@ -16,6 +16,7 @@ import { grafanaFile, rulesFile } from './alerts.ts';
 import { carriedRows, chatProviders, dialectRows } from './dialects.ts';
 import { endpointRows } from './endpoints.ts';
 import { dialectFaultRows, faultClients, faultProviders } from './faults.ts';
+import { licenceRows } from './licences.ts';
 import { writePrices } from './prices.ts';
 import { alertParts, errorParts, lineParts } from './runbook.ts';
 import { sdkNotes, sdkProviders, sdkRows } from './sdks.ts';
@@ -212,6 +213,7 @@ export const generated: Readonly<Record<string, Readonly<Record<string, () => st
   'docs/reference/endpoints.md': { endpoints: endpointTable },
   'docs/reference/errors.md': { errors: errorTable },
   'docs/reference/faults.md': { faults: faultTable, 'dialect-faults': dialectFaultTable },
+  'docs/reference/licences.md': { licences: () => table(['licence', 'packages'], licenceRows()) },
   'docs/reference/presets.md': { presets: presetTable },
 };
 
