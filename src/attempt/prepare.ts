@@ -2,6 +2,7 @@
 
 import type { Aside, Worked } from '../base/aside.ts';
 import { Refusal } from '../base/errors.ts';
+import { scriptOf } from '../base/place.ts';
 import type { Dialect } from '../dialects/dialect.ts';
 import { translateEmbeddings } from '../dialects/embeddings.ts';
 import { passHeaders } from '../dialects/headers.ts';
@@ -38,10 +39,8 @@ const atOnceMaxBytes = 64 * 1024;
 /** A call and its hedge. */
 const preparedMax = 2;
 
-const moduleOf = (name: string): string =>
-  new URL(import.meta.url.endsWith('.ts') ? `./${name}.ts` : `./${name}.js`, import.meta.url).href;
-const writeModule = moduleOf('write');
-const ownModule = moduleOf('own');
+const writeModule = scriptOf('attempt/write').href;
+const ownModule = scriptOf('attempt/own').href;
 
 /** A result that may have to be waited for. */
 type Later<T> = T | Promise<T>;

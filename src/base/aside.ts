@@ -4,6 +4,7 @@
  */
 import { type Cancellation, cancelRefusal } from './cancellation.ts';
 import { Refusal } from './errors.ts';
+import { scriptOf } from './place.ts';
 import type { Thread, World } from './world.ts';
 
 /** What a module of computations exports as `work`. It runs in a thread, so all it takes and returns is cloned. */
@@ -73,10 +74,7 @@ interface Waiting {
   reject(error: Error): void;
 }
 
-const script = new URL(
-  import.meta.url.endsWith('.ts') ? './aside-thread.ts' : './aside-thread.js',
-  import.meta.url,
-);
+const script = scriptOf('base/aside-thread');
 
 const busy = new Refusal('overloaded', 'Too many large requests are being processed.', {
   retryAfterMs: 1000,

@@ -1,6 +1,7 @@
 /** Inspects a request where its size allows: a small one at once, a large one in a thread. */
 import type { Aside } from '../base/aside.ts';
 import { Refusal } from '../base/errors.ts';
+import { scriptOf } from '../base/place.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { ModelRequest } from '../exchange/request.ts';
 import { noFindings } from '../native/pii.ts';
@@ -12,8 +13,7 @@ import { type Inspected, type Inspecting, inspectNow, type ToInspect } from './r
  */
 const atOnceMaxBytes = 32 * 1024;
 
-const module = new URL(import.meta.url.endsWith('.ts') ? './request.ts' : './request.js', import.meta.url)
-  .href;
+const module = scriptOf('inspect/request').href;
 
 /** Inspects a request. Refuses one that no provider could read either. */
 export function inspectRequest(
