@@ -23,7 +23,7 @@ export interface Pair {
 }
 
 /** Pairs of each kind a line gives, for each value of its slots up to a bound. */
-const perLine: Readonly<Record<Split, number>> = { train: 18, tune: 9, report: 9 };
+const perLine: Readonly<Record<Split, number>> = { train: 8, tune: 9, report: 9 };
 
 /** What the values of a line's slots multiply its pairs by, at most. */
 const valuesMax = 3;
@@ -185,11 +185,22 @@ export function publicPairs(folder: string, seed: number): Pair[] {
   return out;
 }
 
+/** FNV-1a of a text. */
+function hash(text: string): number {
+  return [...text].reduce((all, letter) => Math.imul(all ^ letter.charCodeAt(0), 0x1000193), 0x811c9dc5);
+}
+
 /** Pairs of our own groups, by split; no pair twice. */
 export function ownPairs(seed: number): Record<Split, Pair[]> {
-  const random = seeded(seed);
   const out: Record<Split, Pair[]> = { train: [], tune: [], report: [] };
-  for (const family of readFamilies()) ofFamily(family, random, out[family.split]);
+  // Random numbers of its own for each domain: its pairs stay the same whatever is written on others.
+  const byDomain = new Map<string, Random>();
+  for (const family of readFamilies()) {
+    const random = byDomain.get(family.domain) ?? seeded(seed + hash(family.domain));
+    byDomain.set(family.domain, random);
+    ofFamily(family, random, out[family.split]);
+  }
+  const random = seeded(seed);
   for (const split of ['train', 'tune', 'report'] as const) {
     const seen = new Set<string>();
     out[split] = random.shuffle(out[split]).filter(({ cached, asked }) => {
