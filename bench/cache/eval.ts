@@ -27,12 +27,26 @@ interface Judged {
   readonly similarity: number;
 }
 
-/** All but the last user's text, which must be equal, and that text. */
+/** A message's content as a list of parts, as which a string may be written too. */
+function partsOf(content: unknown): unknown[] {
+  return Array.isArray(content) ? content : [{ type: 'text', text: content }];
+}
+
+function textOf(part: unknown): string | null {
+  const { type, text } = (part ?? {}) as { type?: unknown; text?: unknown };
+  return (type === 'text' || type === 'input_text') && typeof text === 'string' ? text : null;
+}
+
+/** All but the last user's text, which must be equal, and that text; none if anything comes after it. */
 function split(side: Line['cached']): { readonly scope: string; readonly text: string } {
-  if (typeof side === 'string') return { scope: '', text: side };
-  const last = side.at(-1);
-  const text = last?.role === 'user' && typeof last.content === 'string' ? last.content : '';
-  return { scope: JSON.stringify(text === '' ? side : side.slice(0, -1)), text };
+  const messages = typeof side === 'string' ? [{ role: 'user', content: side }] : side;
+  const all = messages.map(({ role, content, ...rest }) => ({ role, parts: partsOf(content), ...rest }));
+  const last = all.at(-1);
+  const texts = last?.role === 'user' ? last.parts.map(textOf).filter((text) => text !== null) : [];
+  if (last === undefined || texts.length === 0) return { scope: JSON.stringify(all), text: '' };
+  const others = last.parts.filter((part) => textOf(part) === null);
+  const scope = [...all.slice(0, -1), { ...last, parts: others }];
+  return { scope: JSON.stringify(scope), text: texts.join('\n').trim() };
 }
 
 function judge(index: number, { cached, asked, same }: Line, at: number): Judged {
@@ -96,17 +110,18 @@ if (file === undefined || rest.length > 0) {
 
 const index = search.open(64 * 1024 * 1024);
 const judged = readLines(file).map((line, at) => judge(index, line, at));
-const [same, different] = [true, false].map((kind) => judged.filter((pair) => pair.same === kind));
-const count = (pairs: readonly Judged[] = [], served: (pair: Judged) => boolean): number =>
+const ofKind = (kind: boolean): Judged[] => judged.filter((pair) => pair.same === kind);
+const [same, different] = [ofKind(true), ofKind(false)];
+const count = (pairs: readonly Judged[], served: (pair: Judged) => boolean): number =>
   pairs.filter(served).length;
-const percent = (part: number, of = 0): string => `${((100 * part) / Math.max(of, 1)).toFixed(1)}%`;
+const percent = (part: number, of: number): string => `${((100 * part) / Math.max(of, 1)).toFixed(1)}%`;
 
 function say(name: string, served: (pair: Judged) => boolean): void {
   const [hits, traps] = [count(same, served), count(different, served)];
-  const bound = different?.length ? percent(upperBound(traps, different.length), 1) : 'unknown';
+  const bound = different.length > 0 ? percent(upperBound(traps, different.length), 1) : 'unknown';
   console.log(
-    `${name.padEnd(14)} served ${percent(hits, same?.length)} of those that ask the same, ` +
-      `${percent(traps, different?.length)} of the others (95%: at most ${bound})`,
+    `${name.padEnd(14)} served ${percent(hits, same.length)} of those that ask the same, ` +
+      `${percent(traps, different.length)} of the others (95%: at most ${bound})`,
   );
 }
 
@@ -122,8 +137,8 @@ const curve = steps.map((score) => ({
 console.log(
   JSON.stringify({
     pairs: judged.length,
-    same: same?.length,
-    different: different?.length,
+    same: same.length,
+    different: different.length,
     hits_on_same: count(same, (pair) => pair.served),
     hits_on_different: count(different, (pair) => pair.served),
     curve,

@@ -86,7 +86,8 @@ export function chooseOther(family: Family, values: Values, random: Random): Val
   const slots = [...values.keys()];
   if (slots.length === 0) return null;
   const [first, second] = slots;
-  if (first === 'city' && second === 'city2' && random.chance(0.4)) {
+  // Two of a kind may change places.
+  if (first !== undefined && second === `${first}2` && random.chance(0.4)) {
     return new Map([
       [first, values.get(second) ?? []],
       [second, values.get(first) ?? []],

@@ -71,8 +71,8 @@ pub struct Decision {
 #[derive(Debug)]
 pub struct Side {
     question: Question,
-    /// What the model sees of it, once it was asked.
-    seen: OnceCell<Seen>,
+    /// What the model's networks see of it, once they were asked.
+    seen: OnceCell<Vec<Seen>>,
 }
 
 impl Side {
@@ -86,7 +86,7 @@ impl Side {
         &self.question.pieces
     }
 
-    fn seen(&self, model: &Model) -> &Seen {
+    fn seen(&self, model: &Model) -> &[Seen] {
         self.seen.get_or_init(|| model.see(&self.question.pieces))
     }
 }

@@ -10,8 +10,9 @@ use crate::search::phrases::{
     CAN, FUTURE, MUST, NEGATION, OTHERS, PAST, RELATION, SCOPE, SELF, TIME, TROUBLE,
 };
 use crate::search::question::{Question, Word};
-use crate::search::table::{DIMENSIONS, table};
-use crate::search::vector::{Vector, sum};
+use crate::search::shape::{covered, flag, ordered, rest, shape, weight};
+use crate::search::table::DIMENSIONS;
+use crate::search::vector::Vector;
 
 /// Names of the features, in their order; behind them come those of what only one of both asks for.
 const OWN_NAMES: [&str; OWN] = [
@@ -25,6 +26,10 @@ const OWN_NAMES: [&str; OWN] = [
     "alone share, less",
     "heaviest alone, more",
     "heaviest alone, less",
+    "related alone, more",
+    "related alone, less",
+    "last alone, more",
+    "last alone, less",
     "alone nearest",
     "alone farthest",
     "alone mean",
@@ -34,6 +39,8 @@ const OWN_NAMES: [&str; OWN] = [
     "alike",
     "same weight",
     "least alike",
+    "alike weight",
+    "heaviest alike",
     "opposites",
     "opposites anywhere",
     "siblings",
@@ -79,7 +86,7 @@ const OWN_NAMES: [&str; OWN] = [
     "asked by both nothing",
 ];
 
-const OWN: usize = 62;
+const OWN: usize = 68;
 
 /// How many features there are.
 pub const FEATURES: usize = OWN + KIND_COUNT;
@@ -103,14 +110,6 @@ fn class_differs(a: &Question, b: &Question, class: u16) -> (f32, f32) {
 
 fn has_class(question: &Question, class: u16) -> bool {
     question.words.iter().any(|word| word.classes & class != 0)
-}
-
-fn ordered(a: f32, b: f32) -> (f32, f32) {
-    if a >= b { (a, b) } else { (b, a) }
-}
-
-fn flag(is: bool) -> f32 {
-    f32::from(u8::from(is))
 }
 
 /// The features of a pair.
@@ -164,34 +163,32 @@ fn core(alignment: &Alignment) -> f32 {
     }
 }
 
-fn weight<'a>(words: impl Iterator<Item = &'a &'a Word>) -> f32 {
-    words.map(|word| word.weight).sum()
-}
-
 /// Words without a partner: how many, how heavy, how far from all others.
-fn alone(alignment: &Alignment) -> [f32; 11] {
+fn alone(alignment: &Alignment) -> [f32; 15] {
     let side = |side: usize| {
         let alone = &alignment.alone[side];
         let words = || alone.iter().map(|(at, _)| &alignment.sides[side][*at]);
         let all = weight(alignment.sides[side].iter()).max(0.01);
         let heaviest = words().map(|word| word.weight).fold(0.0, f32::max);
         let weight = weight(words());
-        [alone.len() as f32, weight, weight / all, heaviest]
+        let related = words().filter(|word| word.relation != 0).count() as f32;
+        let last = alone.last().is_some_and(|(at, _)| at + 1 == alignment.sides[side].len());
+        [alone.len() as f32, weight, weight / all, heaviest, related, flag(last)]
     };
     let (x, y) = (side(0), side(1));
-    let mut out = [0.0; 11];
-    for at in 0..4 {
+    let mut out = [0.0; 15];
+    for at in 0..6 {
         (out[2 * at], out[2 * at + 1]) = ordered(x[at], y[at]);
     }
     let near: Vec<f32> = alignment.alone.iter().flatten().map(|(_, near)| *near).collect();
     let count = near.len().max(1) as f32;
-    out[8] = near.iter().copied().fold(0.0, f32::max);
-    out[9] = near.iter().copied().fold(1.0, f32::min);
-    out[10] = if near.is_empty() { 1.0 } else { near.iter().sum::<f32>() / count };
+    out[12] = near.iter().copied().fold(0.0, f32::max);
+    out[13] = near.iter().copied().fold(1.0, f32::min);
+    out[14] = if near.is_empty() { 1.0 } else { near.iter().sum::<f32>() / count };
     out
 }
 
-fn links(alignment: &Alignment) -> [f32; 6] {
+fn links(alignment: &Alignment) -> [f32; 8] {
     let of = |kind: Link| alignment.links.iter().filter(move |link| link.2 == kind);
     let weights = |kind: Link| of(kind).map(|link| alignment.sides[0][link.0].weight).sum::<f32>();
     let all = weight(alignment.sides[0].iter()).max(weight(alignment.sides[1].iter())).max(0.01);
@@ -203,6 +200,8 @@ fn links(alignment: &Alignment) -> [f32; 6] {
         of(Link::Like).count() as f32,
         weights(Link::Same) / all,
         least,
+        weights(Link::Like) / all,
+        of(Link::Like).map(|link| alignment.sides[0][link.0].weight).fold(0.0, f32::max),
     ]
 }
 
@@ -281,75 +280,6 @@ fn order(alignment: &Alignment) -> [f32; 2] {
     let crossed = |x: &(usize, usize)| pairs.iter().filter(|y| (x.0 < y.0) != (x.1 < y.1) && x != *y).count();
     let possible = (pairs.len() * pairs.len().saturating_sub(1)).max(1);
     [relation.count() as f32, pairs.iter().map(crossed).sum::<usize>() as f32 / possible as f32]
-}
-
-fn shape(a: &Question, b: &Question, alignment: &Alignment) -> [f32; 11] {
-    let bases = |question: &Question| -> BTreeSet<(Option<u16>, String)> {
-        let key =
-            |word: &Word| (word.base, if word.base.is_some() { String::new() } else { word.text.clone() });
-        question.words.iter().map(key).collect()
-    };
-    let (x, y) = (bases(a), bases(b));
-    let shared = x.intersection(&y).count() as f32 / x.union(&y).count().max(1) as f32;
-    let letters = |question: &Question| -> BTreeSet<[u8; 3]> {
-        let text: Vec<u8> = question.words.iter().flat_map(|word| word.text.bytes().chain([b' '])).collect();
-        text.windows(3).map(|three| [three[0], three[1], three[2]]).collect()
-    };
-    let (s, t) = (letters(a), letters(b));
-    let trigrams = s.intersection(&t).count() as f32 / s.union(&t).count().max(1) as f32;
-    let (long, short) = ordered(a.words.len() as f32, b.words.len() as f32);
-    let (more, fewer) = ordered(alignment.sides[0].len() as f32, alignment.sides[1].len() as f32);
-    let first = match alignment.sides.each_ref().map(|side| side.first()) {
-        [Some(_), Some(_)] => alignment.likeness(0, 0),
-        _ => 0.0,
-    };
-    let spelled = flag(a.facts.spelled != b.facts.spelled);
-    let none_alone = alignment.alone.iter().all(Vec::is_empty);
-    let equal = none_alone && alignment.links.iter().all(|link| link.2 == Link::Same);
-    let frames = a.words.len() + b.words.len() - alignment.sides[0].len() - alignment.sides[1].len();
-    [
-        shared,
-        trigrams,
-        short / long.max(1.0),
-        short,
-        more,
-        fewer,
-        a.sentences.abs_diff(b.sentences) as f32,
-        first,
-        spelled,
-        flag(equal),
-        frames as f32,
-    ]
-}
-
-/// The share of each side's weight that has a partner, words of mere likeness counting by it.
-fn covered(alignment: &Alignment) -> [f32; 2] {
-    let share = |side: usize| {
-        let of = |link: &(usize, usize, Link, f32)| if side == 0 { link.0 } else { link.1 };
-        let worth = |link: &(usize, usize, Link, f32)| if link.2 == Link::Like { link.3 } else { 1.0 };
-        let linked: f32 =
-            alignment.links.iter().map(|link| alignment.sides[side][of(link)].weight * worth(link)).sum();
-        linked / weight(alignment.sides[side].iter()).max(0.01)
-    };
-    let (more, less) = ordered(share(0), share(1));
-    [more, less]
-}
-
-/// How alike the questions are without the words that both have, and how many words are left to the one with fewer.
-fn rest(a: &Question, b: &Question) -> [f32; 2] {
-    let left = |own: &Question, other: &Question| {
-        let mut pieces = Vec::new();
-        let alone = own.words.iter().filter(|word| !other.words.iter().any(|theirs| theirs.is(word)));
-        let count = alone.filter(|word| table().pieces(&word.text, &mut pieces)).count();
-        (Vector::from_numbers(&sum(&pieces)), count)
-    };
-    let ((x, first), (y, second)) = (left(a, b), left(b, a));
-    let similarity = match (x, y) {
-        (Some(x), Some(y)) => dot(&x.parts, &y.parts) as f32 * x.scale * y.scale,
-        (None, None) => 1.0,
-        _ => -1.0,
-    };
-    [similarity, first.min(second) as f32]
 }
 
 #[cfg(test)]

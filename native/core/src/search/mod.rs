@@ -14,6 +14,7 @@ pub mod model;
 pub mod network;
 pub mod phrases;
 pub mod question;
+pub mod shape;
 pub mod spelling;
 pub mod table;
 pub mod trees;

@@ -1,14 +1,18 @@
 //! A network that compares the tokens of two questions (decomposable attention, Parikh et al. 2016).
 //!
 //! Each token is seen with its neighbours, set against what the other question has in its place, and judged; the
-//! judgements are added. `bench/cache/model/train.py` has the same in a few lines.
+//! judgements are added, and weighed together with the pair's features. `bench/cache/model/train.py` has the same in a
+//! few lines.
 
 use pulp::Arch;
 
 use crate::search::bytes::Reader;
+use crate::search::features::FEATURES;
 use crate::search::table::{DIMENSIONS, table};
 
 const WIDTH: usize = 64;
+/// How far from its mean a feature may be, in standard deviations.
+const FAR: f32 = 3.0;
 /// Further tokens of a question aren't read.
 const TOKENS_MAX: usize = 48;
 
@@ -21,7 +25,7 @@ struct Layer {
 
 impl Layer {
     fn read(reader: &mut Reader, inputs: usize) -> Option<Layer> {
-        Some(Layer { weights: reader.f32s(inputs * WIDTH)?, bias: reader.f32s(WIDTH)? })
+        Some(Layer { weights: reader.f16s(inputs * WIDTH)?, bias: reader.f16s(WIDTH)? })
     }
 
     /// `input` through the layer; what is below 0 becomes 0.
@@ -43,6 +47,9 @@ pub struct Network {
     context: Layer,
     compare: Layer,
     hidden: Layer,
+    /// Means of the features, and what is multiplied by what they differ from them.
+    means: Vec<f32>,
+    spreads: Vec<f32>,
     out: Vec<f32>,
     sharpness: f32,
     bonus: f32,
@@ -63,10 +70,11 @@ impl Network {
         let project = Layer::read(reader, DIMENSIONS)?;
         let context = Layer::read(reader, 3 * WIDTH)?;
         let compare = Layer::read(reader, 4 * WIDTH + 1)?;
-        let hidden = Layer::read(reader, 4 * WIDTH)?;
-        let out = reader.f32s(WIDTH)?;
-        let [sharpness, bonus, bias] = [reader.f32()?, reader.f32()?, reader.f32()?];
-        Some(Network { project, context, compare, hidden, out, sharpness, bonus, bias })
+        let hidden = Layer::read(reader, 4 * WIDTH + FEATURES)?;
+        let (means, spreads) = (reader.f16s(FEATURES)?, reader.f16s(FEATURES)?);
+        let out = reader.f16s(WIDTH)?;
+        let [sharpness, bonus, bias] = reader.f16s(3)?.try_into().ok()?;
+        Some(Network { project, context, compare, hidden, means, spreads, out, sharpness, bonus, bias })
     }
 
     /// Looks at a question's tokens.
@@ -105,7 +113,7 @@ impl Network {
     }
 
     /// How much speaks for the same, or against it if below 0. The order of the pair makes no difference.
-    pub fn score(&self, a: &Seen, b: &Seen) -> f32 {
+    pub fn score(&self, a: &Seen, b: &Seen, features: &[f32; FEATURES]) -> f32 {
         let (a, b) = if a.tokens <= b.tokens { (a, b) } else { (b, a) };
         Arch::new().dispatch(
             #[inline(always)]
@@ -113,7 +121,10 @@ impl Network {
                 let (left, right) = (self.side(a, b), self.side(b, a));
                 let sums = left.iter().zip(&right).map(|(x, y)| x + y);
                 let differences = left.iter().zip(&right).map(|(x, y)| (x - y).abs());
-                let hidden = self.hidden.apply(sums.chain(differences));
+                let scales = self.means.iter().zip(&self.spreads);
+                let features =
+                    features.iter().zip(scales).map(|(x, (mean, by))| ((x - mean) * by).clamp(-FAR, FAR));
+                let hidden = self.hidden.apply(sums.chain(differences).chain(features));
                 hidden.iter().zip(&self.out).map(|(value, weight)| value * weight).sum::<f32>() + self.bias
             },
         )

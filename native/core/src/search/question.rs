@@ -3,7 +3,7 @@
 use crate::search::facts::{Facts, currency, currency_name, hash, unit};
 use crate::search::lexicon::lexicon;
 use crate::search::phrases::{FRAME, RELATION, STOP, classes, phrase};
-use crate::search::spelling::{each_word, push_folded};
+use crate::search::spelling::{each_word, push_folded, unhurried};
 use crate::search::table::table;
 use crate::search::vector::{Vector, sum};
 
@@ -210,7 +210,9 @@ fn read_word(part: &str, capital: bool, raw: &mut Vec<Raw>) {
             raw.push(Raw { text: word.to_owned(), capital });
         }
     };
-    let Some((left, right)) = text.split_once('\'') else { return add(&text) };
+    let Some((left, right)) = text.split_once('\'') else {
+        return unhurried(&text).split(' ').for_each(add);
+    };
     match (left, right) {
         ("can", "t") => ["can", "not"].into_iter().for_each(&mut add),
         ("won", "t") => ["will", "not"].into_iter().for_each(&mut add),

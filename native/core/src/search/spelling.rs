@@ -91,6 +91,53 @@ fn base(c: char) -> Option<char> {
     })
 }
 
+/// What people type in haste, and what it stands for.
+const SHORT: &[(&str, &str)] = &[
+    ("dont", "do not"),
+    ("doesnt", "does not"),
+    ("didnt", "did not"),
+    ("isnt", "is not"),
+    ("arent", "are not"),
+    ("wasnt", "was not"),
+    ("werent", "were not"),
+    ("cant", "can not"),
+    ("cannot", "can not"),
+    ("couldnt", "could not"),
+    ("wouldnt", "would not"),
+    ("shouldnt", "should not"),
+    ("wont", "will not"),
+    ("havent", "have not"),
+    ("hasnt", "has not"),
+    ("hadnt", "had not"),
+    ("im", "i am"),
+    ("ive", "i have"),
+    ("youre", "you are"),
+    ("theyre", "they are"),
+    ("whats", "what is"),
+    ("hows", "how is"),
+    ("wheres", "where is"),
+    ("whos", "who is"),
+    ("whens", "when is"),
+    ("thats", "that is"),
+    ("theres", "there is"),
+    ("gonna", "going to"),
+    ("wanna", "want to"),
+    ("gotta", "have to"),
+    ("u", "you"),
+    ("ur", "your"),
+    ("pls", "please"),
+    ("plz", "please"),
+    ("thx", "thanks"),
+    ("ty", "thanks"),
+    ("coz", "because"),
+    ("cuz", "because"),
+];
+
+/// A word in small letters as it is written with more time.
+pub fn unhurried(word: &str) -> &str {
+    SHORT.iter().find(|(short, _)| *short == word).map_or(word, |(_, long)| long)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
