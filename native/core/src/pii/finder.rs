@@ -207,6 +207,11 @@ impl Finder {
             if start == digit && marks.digits.run_end(digit) >= end {
                 let goes_on =
                     group_end < start && start - group_end == 1 && matches!(bytes[group_end], b' ' | b'-');
+                if goes_on && is_spelled(bytes, start) {
+                    group_end = end;
+                    from = end;
+                    continue;
+                }
                 number.read(text, start, !goes_on);
                 group_end = end;
                 spot.number = Some(&number);
@@ -227,6 +232,16 @@ impl Finder {
             from = end.max(taken);
         }
     }
+}
+
+/// Whether digits stand one by one here. A number that is spelled so is asked about at its first digit only: each of the
+/// others would cost as much, and begins none.
+fn is_spelled(bytes: &[u8], at: usize) -> bool {
+    let single = |at: usize| {
+        let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
+        digit(at) && !digit(at + 1)
+    };
+    single(at) && matches!(bytes.get(at + 1), Some(b' ' | b'-')) && single(at + 2)
 }
 
 /// Whether a word may be a group of an address: as long as one, with a separator beside it.
