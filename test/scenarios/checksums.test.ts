@@ -1,0 +1,76 @@
+/**
+ * Check digits that no package of npm knows, against python-stdnum: NHS numbers, routing numbers, cards and Bitcoin addresses,
+ * 10,000 values each, right and wrong. The rest is in `test/scrub/checksums.test.ts`.
+ */
+import { spawnSync } from 'node:child_process';
+import { hash } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { findPii, piiAction, policyOf } from '../../src/native/pii.ts';
+import { type Random, seeded } from '../support/native-random.ts';
+
+const rounds = 10_000;
+let folder = '';
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sidegate-stdnum-'));
+  const pip = ['-m', 'pip', 'install', '--quiet', '--no-deps', '--target', folder, 'python-stdnum==2.2'];
+  expect(spawnSync('python3', pip).status).toBe(0);
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** What a module of python-stdnum says of values. */
+function accepted(module: string, values: readonly string[]): boolean[] {
+  const script = `import importlib, json, sys
+check = importlib.import_module("stdnum.${module}")
+print(json.dumps([check.is_valid(value) for value in json.load(sys.stdin)]))`;
+  const { stdout } = spawnSync('python3', ['-c', script], {
+    env: { ...process.env, PYTHONPATH: folder },
+    input: JSON.stringify(values),
+    maxBuffer: 1 << 24,
+  });
+  return JSON.parse(stdout.toString());
+}
+
+const digits = (random: Random, count: number): string =>
+  Array.from({ length: count }, () => random.below(10)).join('');
+/** A beginning with each last digit. */
+const ends = (beginning: string): string[] =>
+  Array.from({ length: 10 }, (_, digit) => `${beginning}${digit}`);
+
+const base58 = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz';
+/** A Bitcoin address of a random key, and nine with one character changed. */
+function wallets(random: Random): string[] {
+  const key = Buffer.from([0, ...Array.from({ length: 20 }, () => random.below(256))]);
+  const sum = hash('sha256', hash('sha256', key, 'buffer'), 'buffer').subarray(0, 4);
+  let number = BigInt(`0x${Buffer.concat([key, sum]).toString('hex')}`);
+  let address = '';
+  for (; number > 0n; number /= 58n) address = base58.charAt(Number(number % 58n)) + address;
+  // Zero bytes at the beginning are written as ones.
+  const zeros = key.findIndex((byte) => byte !== 0);
+  address = '1'.repeat(zeros) + address;
+  const wrong = Array.from({ length: 9 }, () => {
+    const place = 1 + random.below(address.length - 1);
+    return address.slice(0, place) + base58.charAt(random.below(58)) + address.slice(place + 1);
+  });
+  return [address, ...wrong];
+}
+
+test.each<[string, string, string, (random: Random) => string[]]>([
+  ['uk_nhs', 'gb.nhs', 'NHS ', (random) => ends(digits(random, 9))],
+  ['us_routing', 'us.rtn', 'routing ', (random) => ends(`02${digits(random, 6)}`)],
+  ['card', 'luhn', 'card ', (random) => ends(`4${digits(random, 14)}`)],
+  ['wallet', 'bitcoin', 'bitcoin ', wallets],
+])('%s as %s', (kind, module, before, make) => {
+  const random = seeded(kind.length * 7919);
+  const values = Array.from({ length: rounds / 10 }, () => make(random)).flat();
+  const policy = policyOf([{ name: kind, action: piiAction.Report }], [], Buffer.alloc(1));
+  const found = values.map((value) => {
+    const [, start, end] = findPii(policy, `${before}${value}`, '');
+    return start === before.length && end === before.length + value.length;
+  });
+  const wanted = accepted(module, values);
+  expect(values.filter((_, at) => found[at] !== wanted[at])).toEqual([]);
+  expect(wanted.filter((valid) => valid).length).toBeGreaterThan(rounds / 20);
+});
