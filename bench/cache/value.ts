@@ -121,6 +121,7 @@ function ask(
     cancellation: new Cancellation(),
     startedMs: 0,
     detach: () => {},
+    holdReply: () => true,
     park: () => {},
   };
   const request = inspect(exchange, policy.request, digestKey);

@@ -270,7 +270,16 @@ function send(state: WalkState, openCall: OpenCall, cancellation: Cancellation):
   const remainingMs = Math.max(1, Math.ceil(state.deadlineMs - sentMs));
   const learn = (result: CallResult): void => learnLatency(latency, stream, sentMs, result, deps.clock());
   const { policy: bounds, clock, turns } = deps;
-  const terms = { wantsStream: stream, bounds, remainingMs, cancellation, clock, turns, onResult: learn };
+  const terms = {
+    wantsStream: stream,
+    bounds,
+    remainingMs,
+    cancellation,
+    clock,
+    turns,
+    room: exchange,
+    onResult: learn,
+  };
   const make = (all: readonly string[]): Promise<CallResult> =>
     call(target.provider, sent, all, repeatable, terms);
   if (credential.sign === null) return make(headers);

@@ -20,6 +20,7 @@ import {
   unpackStream,
 } from './arrival.ts';
 import { Backlog } from './backlog.ts';
+import { HeldReply } from './held-reply.ts';
 import { networkFailure } from './network.ts';
 import { Patience } from './patience.ts';
 import {
@@ -30,7 +31,7 @@ import {
   type UpstreamStream,
 } from './result.ts';
 import { StreamPlace } from './stream-turns.ts';
-import { asStatus, encodingOf, readWhole, unpack } from './whole.ts';
+import { asStatus, readWhole } from './whole.ts';
 
 /** Bytes of a stream buffered for a slow client before its provider is paused. */
 const queueMaxBytes = 64 * 1024;
@@ -41,8 +42,6 @@ const carriageReturn = 13;
 const tornEndMs = 20;
 /** Bytes of a stream's head in which a refusal is looked for. */
 const headMaxBytes = 64 * 1024;
-/** Bytes of an error reply that are read. */
-const errorMaxBytes = 1024 * 1024;
 
 /**
  * Sends one request. Resolves with a whole reply, the beginning of a stream or a failure; never rejects.
@@ -92,7 +91,9 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream, Unpack
   #scanner: StreamReading | null = null;
   /** Unpacks a stream that came packed; null: it didn't. */
   #unpacking: Unpacking | null = null;
-  /** Of a whole reply, what has arrived; of a stream, what the client hasn't read. */
+  /** A whole reply. */
+  #held: HeldReply | null = null;
+  /** Of a stream, what the client hasn't read. */
   readonly #backlog = new Backlog();
   /** The first bytes of a stream that hasn't begun for the client. */
   #head: Buffer[] = [];
@@ -152,7 +153,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream, Unpack
     this.#headers = headers;
     const form = formOf(status, headers, this.#reading, this.#terms.wantsStream);
     this.#phase = form === 'whole' ? 'whole' : 'opening';
-    if (form === 'whole') return;
+    if (form === 'whole') return this.#heldReply().tooLarge ? this.#fail('too_large') : undefined;
     const unpacking = form === 'malformed' ? 'unknown' : unpackStream(headers, this);
     if (unpacking === 'unknown') return this.#fail('malformed');
     this.#unpacking = unpacking;
@@ -227,25 +228,25 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream, Unpack
   // Whole replies.
 
   #collect(chunk: Buffer): void {
-    const bytes = this.#backlog.bytes + chunk.length;
-    if (this.#status >= 300 && bytes > errorMaxBytes) return;
-    if (bytes > this.#terms.bounds.replyMaxBytes) return this.#fail('too_large');
-    this.#backlog.push(chunk);
+    const failure = this.#heldReply().push(chunk);
+    if (failure !== null) this.#fail(failure);
+  }
+
+  #heldReply(): HeldReply {
+    const { bounds, room } = this.#terms;
+    this.#held ??= new HeldReply(this.#status, this.#headers, bounds.replyMaxBytes, room);
+    return this.#held;
   }
 
   #finishWhole(): void {
-    const body = this.#backlog.take() ?? Buffer.alloc(0);
-    const encoding = encodingOf(this.#headers);
-    if (encoding === null) return this.#judgeWhole(body);
-    unpack(body, encoding, this.#terms.bounds.replyMaxBytes).then(
-      (plain) => this.#judgeWhole(plain),
-      // A body that can't be decompressed is no answer, but an error status still is a refusal.
-      () => (this.#status >= 300 ? this.#judgeWhole(Buffer.alloc(0)) : this.#fail('malformed')),
-    );
+    const body = this.#heldReply().finish();
+    if (body instanceof Promise) void body.then((plain) => this.#judgeWhole(plain));
+    else this.#judgeWhole(body);
   }
 
-  #judgeWhole(body: Buffer): void {
+  #judgeWhole(body: Buffer | CallFailure): void {
     if (this.#phase === 'done') return;
+    if (typeof body === 'string') return this.#fail(body);
     const result = readWhole(this.#status, this.#headers, body, this.#reading, this.#terms.wantsStream);
     if (typeof result === 'string') this.#fail(result);
     else this.#settle(result);
@@ -365,6 +366,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream, Unpack
     if (this.#phase === 'done') return;
     const begun = this.#phase === 'flowing';
     const arrived = begun ? null : this.#billed(failure);
+    this.#held?.giveUp();
     this.failure = failure;
     this.#close();
     // A failed connection has ended already; any other must be aborted.
@@ -380,9 +382,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream, Unpack
     const tooLarge = failure === 'too_large';
     if (this.#scanner !== null) return arrivedOfStream(this.#scanner, tooLarge);
     if (this.#phase !== 'whole' || this.#status >= 300) return null;
-    const packed = encodingOf(this.#headers) !== null;
-    const arrived = packed ? null : this.#reading.arrived(this.#backlog.take() ?? Buffer.alloc(0));
-    return arrived ?? (tooLarge ? justPrompt : null);
+    return this.#held?.arrived(this.#reading) ?? (tooLarge ? justPrompt : null);
   }
 
   #close(): void {

@@ -56,6 +56,7 @@ const causes: Readonly<Record<CallFailure, FallbackCause>> = {
   unfinished: 'timeout',
   malformed: 'server',
   too_large: 'server',
+  no_room: 'server',
   error_in_body: 'server',
   ended_early: 'server',
   cancelled: 'server',
@@ -86,6 +87,11 @@ const outcomes: Readonly<Record<FaultKind, string | null>> = {
   server: null,
 };
 
+/** Failures that say nothing of the provider. */
+const blameless: ReadonlySet<CallFailure> = new Set(['cancelled', 'no_room']);
+/** Failures that come again if it is asked again. */
+const repeats: ReadonlySet<CallFailure> = new Set(['too_large', 'no_room']);
+
 /** The cause by which edges know a failure. */
 export const causeOf = (failure: CallFailure): FallbackCause => causes[failure];
 
@@ -101,10 +107,10 @@ export function judge(openCall: OpenCall, miss: Miss, deps: AttemptDeps, trail: 
     trail.add(openCall, failure, cause, null, nowMs, code);
     const advice = networkAdvice(failure);
     if (advice !== undefined) deps.telemetry.unreachable(target.provider.name, failure, code, advice);
-    endCall(openCall, failure === 'cancelled' ? 'abandoned' : 'failure', failure, facts, deps, nowMs);
+    endCall(openCall, blameless.has(failure) ? 'abandoned' : 'failure', failure, facts, deps, nowMs);
     // Asking a slow provider again doesn't make it faster, what an operator must mend isn't mended by then, and an
     // answer that was too large is too large again, and is billed again.
-    const again = cause !== 'timeout' && advice === undefined && failure !== 'too_large';
+    const again = cause !== 'timeout' && advice === undefined && !repeats.has(failure);
     return { next: again ? 'retry' : 'fallback', cause, askedMs: null };
   }
   return judgeStatus(openCall, miss, deps, trail);

@@ -2,6 +2,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Cancellation } from '../base/cancellation.ts';
 import type { Arrived, StreamFault, StreamReading, WholeReading } from '../dialects/reading.ts';
+import type { Exchange } from '../exchange/exchange.ts';
 import type { NetworkFailure } from './network.ts';
 import type { StreamTurns } from './stream-turns.ts';
 
@@ -14,6 +15,8 @@ export type CallFailure =
   | 'deadline'
   | 'malformed'
   | 'too_large'
+  /** The whole replies of other requests take up the memory meant for them. */
+  | 'no_room'
   | 'error_in_body'
   | 'ended_early'
   /** The provider gave up waiting for its model. */
@@ -80,6 +83,9 @@ export interface CallBounds {
   readonly eventMaxBytes: number;
 }
 
+/** Counts what is held of whole replies. */
+export type ReplyRoom = Pick<Exchange, 'holdReply'>;
+
 /** What one call goes by. */
 export interface Terms {
   readonly wantsStream: boolean;
@@ -91,6 +97,8 @@ export interface Terms {
   readonly clock: () => number;
   /** When streams are read. */
   readonly turns: StreamTurns;
+  /** Where the bytes of a whole reply are counted. */
+  readonly room: ReplyRoom;
   /** Called with the result as soon as it is known. */
   readonly onResult: (result: CallResult) => void;
 }

@@ -74,6 +74,7 @@ export function explain(
     body,
     cancellation: new Cancellation(),
     startedMs: 0,
+    holdReply: () => true,
     detach: () => {},
     park: () => {},
   };

@@ -17,6 +17,8 @@ export interface Exchange {
   readonly cancellation: Cancellation;
   /** When it arrived, in monotonic ms. */
   readonly startedMs: number;
+  /** Counts bytes of a whole reply that is held for the client; less than 0 are given back. False: no room for them. */
+  holdReply(bytes: number): boolean;
   /** From now on the request continues even if the client disconnects. */
   detach(): void;
   /** A parked request waits in a queue with its own bound, so it doesn't count as in flight. */

@@ -23,8 +23,9 @@ export class Incoming implements Exchange {
   reading = true;
   /** How many of its work and its connection aren't done yet: 0–2. */
   open = 2;
-  /** Bytes of its body that are held. */
+  /** Bytes of its body and of its reply that are held. */
   bodyBytes = 0;
+  replyBytes = 0;
   readonly #requests: ActiveRequests;
   /** Index in `ActiveRequests.active`. */
   #index: number;
@@ -76,6 +77,17 @@ export class Incoming implements Exchange {
     return true;
   }
 
+  /** A single reply always has room, and so has a small one. */
+  holdReply(bytes: number): boolean {
+    const requests = this.#requests;
+    const own = this.replyBytes + bytes;
+    const all = requests.replyBytes + bytes;
+    if (all > requests.replyMaxBytes && own > smallReplyBytes && all > own) return false;
+    this.replyBytes = own;
+    requests.replyBytes = all;
+    return true;
+  }
+
   /** Takes the body once it is read. */
   receive(body: Buffer): void {
     this.reading = false;
@@ -104,6 +116,7 @@ export class Incoming implements Exchange {
     if (this.open > 0) return;
     this.park(false);
     this.#requests.bodyBytes -= this.bodyBytes;
+    this.#requests.replyBytes -= this.replyBytes;
     this.#remove();
   }
 
@@ -116,6 +129,9 @@ export class Incoming implements Exchange {
     if (active.length === 0) onIdle?.();
   }
 }
+
+/** Replies up to this size are never refused for the memory that others take: `inFlightMax` bounds them. */
+const smallReplyBytes = 64 * 1024;
 
 /** The body of a request that has none. */
 export const noBody = Buffer.alloc(0);
@@ -136,6 +152,9 @@ export interface ActiveRequests {
   bodyBytes: number;
   /** Most bytes of all bodies together. */
   bodyMaxBytes: number;
+  /** Bytes of all whole replies that are held, and the most of them. */
+  replyBytes: number;
+  replyMaxBytes: number;
   /** Called when the last request is done. */
   onIdle: (() => void) | null;
 }

@@ -65,6 +65,8 @@ export async function listen(
     arriving: 0,
     bodyBytes: 0,
     bodyMaxBytes: config.bodiesMaxBytes,
+    replyBytes: 0,
+    replyMaxBytes: config.repliesMaxBytes,
     onIdle: null,
   };
   const { active } = requests;
@@ -152,6 +154,7 @@ export async function listen(
     update(next) {
       current = next;
       requests.bodyMaxBytes = next.bodiesMaxBytes;
+      requests.replyMaxBytes = next.repliesMaxBytes;
       intake.update(next);
     },
   };

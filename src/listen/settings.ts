@@ -31,6 +31,12 @@ export const listen = z
         description:
           'Memory for the bodies of all requests in flight, without those in the batch queue; more are refused. A single body may be larger.',
       }),
+    repliesMaxBytes: bytes(16 * 1024 ** 3)
+      .default(256 * 1024 * 1024)
+      .meta({
+        description:
+          'Memory for the whole replies of all requests, until their clients have read them. A call whose reply has no room fails; a single reply, and one up to 64 KiB, always has room. Streams are not held.',
+      }),
     bodyTimeoutMs: ms(10, 600_000)
       .default(30_000)
       .meta({ description: 'Time within which a whole request must arrive.', restart: true }),

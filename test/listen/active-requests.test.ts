@@ -16,6 +16,8 @@ test('requests end in any order, and the end of the last one is reported', () =>
         parked: 0,
         arriving: 0,
         bodyBytes: 0,
+        replyBytes: 0,
+        replyMaxBytes: 0,
         bodyMaxBytes: 500,
         onIdle: () => (idle += 1),
       };

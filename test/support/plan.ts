@@ -106,6 +106,7 @@ export async function startPlan(
         body: Buffer.from(JSON.stringify(wire.request('Say hello.', more))),
         cancellation: new Cancellation(),
         startedMs: clock(),
+        holdReply: () => true,
         detach: () => {},
         park: () => {},
       };

@@ -42,6 +42,7 @@ export function sampleExchange({
     body: Buffer.from(body),
     cancellation: new Cancellation(),
     startedMs: 0,
+    holdReply: () => true,
     detach: () => {},
     park: () => {},
   };
