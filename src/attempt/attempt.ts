@@ -269,14 +269,13 @@ function send(state: WalkState, openCall: OpenCall, cancellation: Cancellation):
   const headers = headersOf(credential.headers, sent, target.provider, exchange.headers);
   const remainingMs = Math.max(1, Math.ceil(state.deadlineMs - sentMs));
   const learn = (result: CallResult): void => learnLatency(latency, stream, sentMs, result, deps.clock());
-  const { policy: bounds, clock, turns } = deps;
+  const { policy: bounds, clock } = deps;
   const terms = {
     wantsStream: stream,
     bounds,
     remainingMs,
     cancellation,
     clock,
-    turns,
     room: exchange,
     onResult: learn,
   };

@@ -30,7 +30,6 @@ import {
   type Terms,
   type UpstreamStream,
 } from './result.ts';
-import { StreamPlace } from './stream-turns.ts';
 import { asStatus, readWhole } from './whole.ts';
 
 /** Bytes of a stream buffered for a slow client before its provider is paused. */
@@ -99,8 +98,6 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream, Unpack
   #head: Buffer[] = [];
   #headBytes = 0;
   #paused = false;
-  /** Its place among the streams that are read. */
-  readonly #place: StreamPlace;
   #timer: Patience;
   #deadline: Patience | null = null;
   #linger: NodeJS.Timeout | null = null;
@@ -115,10 +112,6 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream, Unpack
     this.#terms = terms;
     const { wantsStream, bounds, remainingMs, cancellation, clock } = terms;
     this.#sentMs = clock();
-    this.#place = new StreamPlace(terms.turns, (chunk) => this.#read(chunk), {
-      pause: () => this.#controller?.pause(),
-      resume: () => this.onDrain(),
-    });
     this.#again = again;
     this.#resolve = resolve;
     const waitMs = wantsStream ? bounds.firstTokenTimeoutMs : bounds.replyTimeoutMs;
@@ -166,23 +159,17 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream, Unpack
   }
 
   onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#phase === 'whole') this.onData(chunk);
-    else if (this.#phase !== 'done') this.#place.arrive(chunk);
-  }
-
-  #read(chunk: Buffer): void {
-    if (this.#unpacking === null) this.onData(chunk);
+    if (this.#phase === 'whole' || this.#unpacking === null) this.onData(chunk);
     else if (this.#phase !== 'done' && !this.#unpacking.write(chunk)) this.#controller?.pause();
   }
 
   onResponseEnd(): void {
-    this.#place.readAll();
     if (this.#unpacking === null) this.onEnd();
     else if (this.#phase !== 'done') this.#unpacking.end();
   }
 
   onDrain(): void {
-    if (!this.#paused && !this.#place.waits) this.#controller?.resume();
+    if (!this.#paused && this.#phase !== 'done') this.#controller?.resume();
   }
 
   onBroken(): void {
@@ -214,7 +201,6 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream, Unpack
 
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
     if (this.#linger !== null) clearTimeout(this.#linger);
-    this.#place.readAll();
     // A connection that died while it was idle says nothing of the provider.
     const again = this.#phase === 'waiting' && isReused(error) ? this.#again : null;
     this.#again = null;
@@ -329,7 +315,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream, Unpack
     if (this.#phase !== 'flowing') return;
     this.#timer = this.#idle();
     this.#unpacking?.resume();
-    if (!this.#place.waits) this.#controller?.resume();
+    this.#controller?.resume();
   }
 
   #idle(): Patience {

@@ -5,7 +5,6 @@ import type { Telemetry } from '../base/telemetry.ts';
 import type { CallDeps } from '../upstream/open-call.ts';
 import type { AttemptSettings } from '../upstream/settings.ts';
 import type { Hedges } from './hedges.ts';
-import type { StreamTurns } from './stream-turns.ts';
 
 /** What one attempt needs besides the request. */
 export interface AttemptDeps extends CallDeps {
@@ -19,8 +18,6 @@ export interface AttemptDeps extends CallDeps {
   /** Null: no route uses hedging. */
   readonly hedges: Hedges | null;
   readonly telemetry: Telemetry;
-  /** When streams are read. */
-  readonly turns: StreamTurns;
   /** Where large bodies are translated. */
   readonly aside: Aside;
 }

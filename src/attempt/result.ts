@@ -4,7 +4,6 @@ import type { Cancellation } from '../base/cancellation.ts';
 import type { Arrived, StreamFault, StreamReading, WholeReading } from '../dialects/reading.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { NetworkFailure } from './network.ts';
-import type { StreamTurns } from './stream-turns.ts';
 
 /** Why a call gave no answer. */
 export type CallFailure =
@@ -95,8 +94,6 @@ export interface Terms {
   readonly cancellation: Cancellation;
   /** Monotonic ms. */
   readonly clock: () => number;
-  /** When streams are read. */
-  readonly turns: StreamTurns;
   /** Where the bytes of a whole reply are counted. */
   readonly room: ReplyRoom;
   /** Called with the result as soon as it is known. */

@@ -5,7 +5,6 @@
  */
 import { randomBytes } from 'node:crypto';
 import { createHedges } from '../attempt/hedges.ts';
-import { createStreamTurns, type StreamTurns } from '../attempt/stream-turns.ts';
 import { type Callers, createCallers } from '../authenticate/callers.ts';
 import type { StoredKeys } from '../authenticate/stored-keys.ts';
 import { type Aside, createAside } from '../base/aside.ts';
@@ -59,7 +58,6 @@ export interface Rooms {
   readonly estimator: Estimator;
   readonly counter: TokenCounter;
   readonly aside: Aside;
-  readonly turns: StreamTurns;
   readonly cache: Cache;
   readonly replay: Replay;
   readonly upstreams: Upstreams;
@@ -173,7 +171,6 @@ export async function openRooms(
     estimator,
     counter: createTokenCounter(first.count, observer, world.startThread),
     aside: createAside(world),
-    turns: createStreamTurns(clock),
     cache,
     replay: createReplay(first.replay, clock, claims),
     upstreams,
@@ -291,7 +288,6 @@ export async function composeStages(config: Config, rooms: Rooms): Promise<Stage
       estimate: (request) => estimator.tokens(request.model, request.textBytes),
       telemetry: observer,
       hints,
-      turns: rooms.turns,
       aside: rooms.aside,
     },
     aside: rooms.aside,

@@ -1,7 +1,6 @@
 /** The cache through a running sidecar: what is a hit, what is never kept, and what an entry holds. */
 
 import { afterEach, describe, expect, test } from 'vitest';
-import { createStreamTurns } from '../../src/attempt/stream-turns.ts';
 import { createKeyring } from '../../src/authenticate/keyring.ts';
 import { createAside } from '../../src/base/aside.ts';
 import { silent } from '../../src/base/telemetry.ts';
@@ -278,7 +277,6 @@ function stagesFor({ upstream }: Gate, { name: dialect }: Wire, cache: Cache): S
       estimate: () => 0,
       telemetry: silent,
       hints: noHints,
-      turns: createStreamTurns(clock),
       aside,
     },
     aside,

@@ -4,7 +4,6 @@ import { onTestFinished } from 'vitest';
 import type { AttemptFailure, AttemptReply } from '../../src/attempt/answer.ts';
 import { attempt } from '../../src/attempt/attempt.ts';
 import type { AttemptDeps } from '../../src/attempt/deps.ts';
-import { createStreamTurns } from '../../src/attempt/stream-turns.ts';
 import { createAside } from '../../src/base/aside.ts';
 import { Cancellation } from '../../src/base/cancellation.ts';
 import { Refusal } from '../../src/base/errors.ts';
@@ -90,7 +89,6 @@ export async function startPlan(
     estimate: ({ textBytes }) => textBytes,
     telemetry: silent,
     hints: noHints,
-    turns: createStreamTurns(clock),
     aside: createAside({ clock, startThread: sharedThread }),
   };
   const endpoint = endpointsByPath.get(wire.path);
