@@ -5,7 +5,7 @@ import { scriptOf } from '../base/place.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { ModelRequest } from '../exchange/request.ts';
 import { noFindings } from '../native/pii.ts';
-import { type Inspected, type Inspecting, inspectNow, type ToInspect } from './request.ts';
+import { type Inspected, type Inspecting, inspectNow, orderOf, type ToInspect } from './request.ts';
 
 /**
  * Bodies up to this size are inspected at once. That takes 2 ns a byte of prose and 20 of JSON, but 1 µs where each
@@ -27,11 +27,12 @@ export function inspectRequest(
 }
 
 async function inspectAside(
-  { endpoint, headers, body, cancellation }: Exchange,
+  exchange: Exchange,
   inspecting: Inspecting,
   aside: Aside,
 ): Promise<ModelRequest | Refusal> {
-  const order = { endpoint, headers, inspecting };
+  const { body, cancellation } = exchange;
+  const order = orderOf(exchange, inspecting);
   const done = await aside.run<ToInspect, Inspected>(module, body, order, cancellation);
   if (done instanceof Refusal) return done;
   const { value, body: edited } = done;

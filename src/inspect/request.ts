@@ -2,7 +2,7 @@
 import type { Work } from '../base/aside.ts';
 import { Refusal } from '../base/errors.ts';
 import type { ModelRequest } from '../exchange/request.ts';
-import type { PiiScope } from '../native/pii.ts';
+import { type PiiScope, policyNumbered } from '../native/pii.ts';
 import { inspectAuxiliary } from './auxiliary.ts';
 import { inspect, type Received } from './inspect.ts';
 
@@ -27,24 +27,34 @@ export function inspectNow(
     : inspectAuxiliary(request, auxiliary, scope, digestKey);
 }
 
-/** A request without its body, and how it is inspected. */
+/** A request without its body, and how it is inspected, as another thread can take it. */
 export interface ToInspect extends Pick<Received, 'headers' | 'endpoint'> {
-  readonly inspecting: Inspecting;
+  readonly inspecting: Omit<Inspecting, 'scope'>;
+  /** The policy by its number: objects of the native core belong to their thread. */
+  readonly scope: Omit<PiiScope, 'policy'> & { readonly policy: number };
 }
+
+/** What a thread is told of a request. */
+export const orderOf = (
+  { headers, endpoint }: Pick<Received, 'headers' | 'endpoint'>,
+  { scope, ...inspecting }: Inspecting,
+): ToInspect => ({
+  headers,
+  endpoint,
+  inspecting,
+  scope: { ...scope, policy: scope.policy.number },
+});
 
 /** What was found; the body only if it was edited. */
 export type Inspected = Omit<ModelRequest, 'body'>;
 
 /** Inspects a request in a thread, where buffers come as plain bytes. */
-export const work: Work<ToInspect, Inspected> = (body, { inspecting, ...request }) => {
-  const { scope, digestKey, classify } = inspecting;
+export const work: Work<ToInspect, Inspected> = (body, { inspecting, scope, ...request }) => {
+  const { digestKey, classify } = inspecting;
+  const here = { ...scope, policy: policyNumbered(scope.policy), tenant: Buffer.from(scope.tenant) };
   const found = inspectNow(
     { ...request, body },
-    {
-      scope: { ...scope, tenant: Buffer.from(scope.tenant) },
-      digestKey: Buffer.from(digestKey),
-      classify,
-    },
+    { scope: here, digestKey: Buffer.from(digestKey), classify },
   );
   if (found instanceof Refusal) return found;
   const { body: leaving, ...value } = found;

@@ -25,6 +25,9 @@ export type PiiRule = Binding.PiiRule;
 export const policyOf = (rules: PiiRule[], allowed: string[], key: Buffer): PiiPolicy =>
   new native.PiiPolicy(rules, allowed, key);
 
+/** A policy in use by its number, for another thread. Throws if there is none. */
+export const policyNumbered = (number: number): PiiPolicy => native.PiiPolicy.numbered(number);
+
 /** The values in a text: for each its kind's number, start and end, in bytes. @param label what the text is called */
 export const findPii = (policy: PiiPolicy, text: string, label: string): number[] =>
   native.piiFind(policy, text, label);

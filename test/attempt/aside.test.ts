@@ -9,7 +9,7 @@ import { createNotes } from '../../src/dialects/chat.ts';
 import { dialects } from '../../src/dialects/index.ts';
 import { writeRequest } from '../../src/dialects/translate.ts';
 import { endpoints } from '../../src/exchange/endpoint.ts';
-import { work as inspect, inspectNow } from '../../src/inspect/request.ts';
+import { work as inspect, inspectNow, orderOf } from '../../src/inspect/request.ts';
 import { createScrubPolicies } from '../../src/scrub/policy.ts';
 import { shapes } from '../growth/shapes.ts';
 
@@ -53,7 +53,7 @@ describe.each(shapes)('$name', ({ dialect, body }) => {
     const inPath = dialect === 'gemini' ? { model: 'm', stream: false, list: false } : null;
     const request = { endpoint: { ...endpoint, inPath }, headers: {} };
     const named = Buffer.from(JSON.stringify({ ...body(3), model: 'm', user: 'ann@example.com' }));
-    const { value, body: edited } = aside(inspect, named, { ...request, inspecting });
+    const { value, body: edited } = aside(inspect, named, orderOf(request, inspecting));
     expect({ ...value, body: edited ?? named }).toEqual(inspectNow({ ...request, body: named }, inspecting));
     const order = { dialect, isClaude: false, inspectedAs: endpoint.inspectedAs };
     expect(aside(free, bytes, order)).toEqual(free(bytes, order));

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { describe, expect, test } from 'vitest';
 import type * as Binding from '../../native/binding/index.d.ts';
 import { inspect as inspectNamed } from '../../src/native/inspect.ts';
-import { piiKinds, findNothing as unsearched } from '../../src/native/pii.ts';
+import { findPii, piiKinds, policyNumbered, findNothing as unsearched } from '../../src/native/pii.ts';
 import { inspectReply, StreamScanner } from '../../src/native/reply.ts';
 import { generate } from '../support/native-documents.ts';
 import { mutate } from '../support/native-mutate.ts';
@@ -311,6 +311,14 @@ describe('inspection', () => {
     // There was room for 4,096 in the life of a process.
     for (let made = 0; made < 4200; made++) policyOf('email');
     expect(check(Buffer.from('{"model":"m","messages":[{"content":"a@b.cc"}]}'), 0, 1)).toBe(0);
+  });
+
+  test('a policy is found by its number, and only while it is in use', () => {
+    const policy = policyOf('email');
+    const same = policyNumbered(policy.number);
+    expect(same.number).toBe(policy.number);
+    expect(findPii(same, 'a@b.cc', '')).toEqual(findPii(policy, 'a@b.cc', ''));
+    expect(() => policyNumbered(4_000_000_000)).toThrow('no such policy');
   });
 
   test('the TypeScript façade of the inspection agrees', () => {

@@ -1,6 +1,7 @@
 //! Personal data: its kinds, and what a configuration does with them.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 use napi::bindgen_prelude::{BufferSlice, Uint32ArraySlice};
 use napi::{Env, Result};
@@ -59,10 +60,33 @@ pub struct PiiRule {
     pub words: Option<Vec<String>>,
 }
 
-/// What is looked for, and what becomes of it. Freed with its last user: the object in JavaScript, or a stream.
+/// Policies in use by their numbers, so that another thread can ask for one.
+static NUMBERED: LazyLock<Mutex<Numbered>> = LazyLock::new(Mutex::default);
+
+#[derive(Default)]
+struct Numbered {
+    last: u32,
+    policies: HashMap<u32, Weak<Policy>>,
+}
+
+impl Numbered {
+    fn add(&mut self, policy: &Arc<Policy>) -> u32 {
+        self.policies.retain(|_, policy| policy.strong_count() > 0);
+        self.last = self.last.wrapping_add(1);
+        self.policies.insert(self.last, Arc::downgrade(policy));
+        self.last
+    }
+}
+
+fn numbered<T>(work: impl FnOnce(&mut Numbered) -> T) -> T {
+    work(&mut NUMBERED.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// What is looked for, and what becomes of it. Freed with its last user: an object in JavaScript, or a stream.
 #[napi]
 pub struct PiiPolicy {
     policy: Arc<Policy>,
+    number: u32,
 }
 
 #[napi]
@@ -89,7 +113,23 @@ impl PiiPolicy {
         let actions: Vec<_> = actions.iter().map(|(name, action)| (name.as_str(), *action)).collect();
         let allowed: Vec<&str> = allowed.iter().map(String::as_str).collect();
         let policy = Policy::new(&actions, custom, &allowed, key).map_err(|why| invalid(&why))?;
-        Ok(PiiPolicy { policy: Arc::new(policy) })
+        let policy = Arc::new(policy);
+        let number = numbered(|all| all.add(&policy));
+        Ok(PiiPolicy { policy, number })
+    }
+
+    /// Its number, by which another thread can ask for it while it is in use.
+    #[napi(getter)]
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// The policy with this number, which any thread of the process uses. Throws if none is in use.
+    #[napi(factory)]
+    pub fn numbered(number: u32) -> Result<Self> {
+        let found = numbered(|all| all.policies.get(&number).and_then(Weak::upgrade));
+        let policy = found.ok_or_else(|| invalid("no such policy"))?;
+        Ok(PiiPolicy { policy, number })
     }
 }
 
