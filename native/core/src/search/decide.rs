@@ -115,15 +115,46 @@ pub fn features_of(cached: &Side, asked: &Side) -> [f32; FEATURES] {
     features(&cached.question, &asked.question)
 }
 
-/// Decides whether a stored question's answer serves one that is asked. The order doesn't matter.
-pub fn decide(cached: &Side, asked: &Side) -> Decision {
-    if let Some(decision) = decide_exactly(cached, asked) {
-        return decision;
+/// What a pair looks like before the networks are asked, which cost most.
+#[derive(Debug)]
+pub enum Glance {
+    /// It is decided.
+    Decided(Decision),
+    /// The trees' score, and what it rests on.
+    Open(f32, Box<[f32; FEATURES]>),
+}
+
+impl Glance {
+    /// How much speaks for the same so far: the greater, the more.
+    pub fn score(&self) -> f32 {
+        match self {
+            Glance::Decided(decision) if decision.verdict == Verdict::Same => f32::INFINITY,
+            Glance::Decided(_) => f32::NEG_INFINITY,
+            Glance::Open(score, _) => *score,
+        }
     }
-    let Some(model) = model() else {
-        return Decision { verdict: Verdict::Different, reason: Reason::Model, score: 0.0 };
+}
+
+/// Glances at a pair.
+pub fn glance(cached: &Side, asked: &Side) -> Glance {
+    if let Some(decision) = decide_exactly(cached, asked) {
+        return Glance::Decided(decision);
+    }
+    let Some(model) = model() else { return Glance::Decided(NO_MODEL) };
+    let features = features_of(cached, asked);
+    Glance::Open(model.glance(&features), Box::new(features))
+}
+
+const NO_MODEL: Decision = Decision { verdict: Verdict::Different, reason: Reason::Model, score: 0.0 };
+
+/// Decides on a pair that was glanced at.
+pub fn look(glance: Glance, cached: &Side, asked: &Side) -> Decision {
+    let (score, features) = match glance {
+        Glance::Decided(decision) => return decision,
+        Glance::Open(score, features) => (score, features),
     };
-    let score = model.score(&features_of(cached, asked), || [cached.seen(model), asked.seen(model)]);
+    let Some(model) = model() else { return NO_MODEL };
+    let score = model.score(score, &features, || [cached.seen(model), asked.seen(model)]);
     let [same, unsure] = model.thresholds();
     let verdict = match score {
         score if score >= same => Verdict::Same,
@@ -131,6 +162,11 @@ pub fn decide(cached: &Side, asked: &Side) -> Decision {
         _ => Verdict::Different,
     };
     Decision { verdict, reason: Reason::Model, score: 1.0 / (1.0 + (-score).exp()) }
+}
+
+/// Decides whether a stored question's answer serves one that is asked. The order doesn't matter.
+pub fn decide(cached: &Side, asked: &Side) -> Decision {
+    look(glance(cached, asked), cached, asked)
 }
 
 /// Words that say nothing but that the asker is polite.

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use lru::LruCache;
 
-use crate::search::decide::{Decision, Side, Verdict, decide};
+use crate::search::decide::{Decision, Reason, Side, Verdict, glance, look};
 use crate::search::flat::{Flat, Row, Scratch};
 use crate::search::vector::Vector;
 use crate::shared::digest::sha256;
@@ -19,6 +19,10 @@ pub const DIMENSIONS_MAX: usize = 4096;
 pub const CANDIDATES_MAX: usize = 16;
 /// Candidates less alike than this aren't looked at: none of them was ever decided to be the same.
 const SIMILARITY_MIN: f32 = 0.4;
+/// So many candidates are looked at closely: the likeliest by what costs little. A third hardly ever asks the same.
+const LOOKS_MAX: usize = 2;
+/// Of a candidate that wasn't looked at.
+const UNSEEN: Decision = Decision { verdict: Verdict::Different, reason: Reason::Model, score: 0.0 };
 /// What an entry costs besides vector and text: its row, its links, its slot in tables.
 const ENTRY_OVERHEAD: usize = 144;
 /// What a scope costs besides its entries.
@@ -118,7 +122,8 @@ impl Index {
         true
     }
 
-    /// The most alike stored questions of a scope, the surest first, and what is decided on each. The first one, if it
+    /// The most alike stored questions of a scope, the surest first, and what is decided on each. Only the likeliest are
+    /// looked at closely, until one asks the same; on the others nothing is decided, so they don't. The first one, if it
     /// asks the same, counts as used.
     pub fn find(&mut self, scope: &[u8], text: &str, vector: &Vector, count: usize) -> Vec<Candidate> {
         let slot = self.by_key.get(&sha256(scope)).copied();
@@ -131,13 +136,21 @@ impl Index {
         let asked = Side::read(text);
         let near = scope.flat.nearest(vector, count.min(CANDIDATES_MAX), &mut self.scratch);
         let alike = near.iter().filter(|near| near.similarity >= SIMILARITY_MIN);
-        let mut found: Vec<Candidate> = alike
+        let mut glances: Vec<_> = alike
             .map(|near| {
                 let row = scope.flat.row(near.row);
-                let decision = decide(&Side::read(&row.text), &asked);
-                Candidate { entry: row.entry, similarity: near.similarity, decision }
+                let cached = Side::read(&row.text);
+                let glance = glance(&cached, &asked);
+                (row.entry, near.similarity, cached, glance)
             })
             .collect();
+        glances.sort_by(|a, b| b.3.score().total_cmp(&a.3.score()));
+        let mut found: Vec<Candidate> = Vec::with_capacity(glances.len());
+        for (at, (entry, similarity, cached, glance)) in glances.into_iter().enumerate() {
+            let served = found.iter().any(|candidate| candidate.decision.verdict == Verdict::Same);
+            let decision = if served || at >= LOOKS_MAX { UNSEEN } else { look(glance, &cached, &asked) };
+            found.push(Candidate { entry, similarity, decision });
+        }
         found.sort_by(|a, b| {
             let (x, y) = (&a.decision, &b.decision);
             x.verdict

@@ -55,18 +55,27 @@ impl Model {
         self.networks.iter().map(|network| network.see(tokens)).collect()
     }
 
-    /// How much speaks for the same: the greater, the more. `see` gives what the networks see of both questions; where
-    /// the trees are sure that they differ, they aren't asked.
-    pub fn score<'a>(&self, features: &[f32; FEATURES], see: impl FnOnce() -> [&'a [Seen]; 2]) -> f32 {
-        let trees = self.trees.score(features);
-        if trees < TREES_MIN {
-            return self.weights[0] * trees + self.bias;
+    /// What the trees say: the greater, the more speaks for the same. It costs little.
+    pub fn glance(&self, features: &[f32; FEATURES]) -> f32 {
+        self.trees.score(features)
+    }
+
+    /// How much speaks for the same: the greater, the more. `glance` is what the trees say, `see` gives what the networks
+    /// see of both questions; where the trees are sure that they differ, the networks aren't asked.
+    pub fn score<'a>(
+        &self,
+        glance: f32,
+        features: &[f32; FEATURES],
+        see: impl FnOnce() -> [&'a [Seen]; 2],
+    ) -> f32 {
+        if glance < TREES_MIN {
+            return self.weights[0] * glance + self.bias;
         }
         let [a, b] = see();
         let scores =
             self.networks.iter().zip(a).zip(b).map(|((network, a), b)| network.score(a, b, features));
         let mean = scores.sum::<f32>() / self.networks.len() as f32;
-        self.weights[0] * trees + self.weights[1] * mean + self.bias
+        self.weights[0] * glance + self.weights[1] * mean + self.bias
     }
 
     /// Scores from which questions are the same, and from which that is unsure.
