@@ -272,6 +272,7 @@ function send(state: WalkState, openCall: OpenCall, cancellation: Cancellation):
   const { policy: bounds, clock } = deps;
   const terms = {
     wantsStream: stream,
+    hurried: exchange.headers['x-sidegate-timeout'] !== undefined,
     bounds,
     remainingMs,
     cancellation,

@@ -116,7 +116,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream, Unpack
     this.#resolve = resolve;
     const waitMs = wantsStream ? bounds.firstTokenTimeoutMs : bounds.replyTimeoutMs;
     const late: CallFailure =
-      waitMs > remainingMs ? 'deadline' : wantsStream ? 'first_token_timeout' : 'reply_timeout';
+      waitMs > remainingMs ? this.#late : wantsStream ? 'first_token_timeout' : 'reply_timeout';
     this.#timer = new Patience(Math.min(waitMs, remainingMs), () => this.#fail(late), clock, this.#sentMs);
     cancellation.onCancel(this.#onCancel);
     if (cancellation.reason !== null) this.#fail('cancelled');
@@ -159,7 +159,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream, Unpack
   }
 
   onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#phase === 'whole' || this.#unpacking === null) this.onData(chunk);
+    if (this.#unpacking === null) this.onData(chunk);
     else if (this.#phase !== 'done' && !this.#unpacking.write(chunk)) this.#controller?.pause();
   }
 
@@ -288,7 +288,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream, Unpack
     this.#timer.cancel();
     this.#timer = this.#idle();
     const leftMs = Math.max(1, this.#terms.remainingMs - (this.#terms.clock() - this.#sentMs));
-    this.#deadline = new Patience(leftMs, () => this.#fail('deadline'), this.#terms.clock);
+    this.#deadline = new Patience(leftMs, () => this.#fail(this.#late), this.#terms.clock);
     this.#give({ kind: 'stream', status: this.#status, headers: this.#headers, stream: this });
   }
 
@@ -348,6 +348,11 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream, Unpack
     this.#give(result);
   }
 
+  /** The failure when its time is over. */
+  get #late(): CallFailure {
+    return this.#terms.hurried ? 'client_deadline' : 'deadline';
+  }
+
   #fail(failure: CallFailure): void {
     if (this.#phase === 'done') return;
     const begun = this.#phase === 'flowing';
@@ -363,8 +368,13 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream, Unpack
   /** What its provider bills, if anything: it has begun to answer, or it was left alone with the prompt. */
   #billed(failure: CallFailure): Arrived | null {
     const left =
-      failure === 'deadline' || (failure === 'cancelled' && this.#terms.cancellation.reason !== 'hedged');
-    if (left && this.#phase === 'waiting' && this.#controller !== null) return justPrompt;
+      failure === this.#late || (failure === 'cancelled' && this.#terms.cancellation.reason !== 'hedged');
+    const arrived = this.#arrived(failure);
+    // Whoever is left alone with a prompt has read it, whether or not it began to answer.
+    return left && this.#controller !== null && this.#status < 300 ? (arrived ?? justPrompt) : arrived;
+  }
+
+  #arrived(failure: CallFailure): Arrived | null {
     const tooLarge = failure === 'too_large';
     if (this.#scanner !== null) return arrivedOfStream(this.#scanner, tooLarge);
     if (this.#phase !== 'whole' || this.#status >= 300) return null;

@@ -7,7 +7,7 @@ import type { FallbackCause, Target } from '../upstream/target.ts';
 import type { AttemptDeps } from './deps.ts';
 import { errorNote } from './error-note.ts';
 import { networkAdvice } from './network.ts';
-import type { CallFailure, CallResult } from './result.ts';
+import { blameless, type CallFailure, type CallResult } from './result.ts';
 import type { Trail } from './trail.ts';
 
 /** The result of a call that gave no answer. */
@@ -53,6 +53,7 @@ const causes: Readonly<Record<CallFailure, FallbackCause>> = {
   reply_timeout: 'timeout',
   idle_timeout: 'timeout',
   deadline: 'timeout',
+  client_deadline: 'timeout',
   unfinished: 'timeout',
   malformed: 'server',
   too_large: 'server',
@@ -87,8 +88,6 @@ const outcomes: Readonly<Record<FaultKind, string | null>> = {
   server: null,
 };
 
-/** Failures that say nothing of the provider. */
-const blameless: ReadonlySet<CallFailure> = new Set(['cancelled', 'no_room']);
 /** Failures that come again if it is asked again. */
 const repeats: ReadonlySet<CallFailure> = new Set(['too_large', 'no_room']);
 

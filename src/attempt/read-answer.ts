@@ -5,7 +5,7 @@ import type { Dialect } from '../dialects/dialect.ts';
 import type { CallOutcome } from '../upstream/open-call.ts';
 import type { Target } from '../upstream/target.ts';
 import type { AnswerStream, AttemptFailure, AttemptReply } from './answer.ts';
-import type { CallFailure, UpstreamStream } from './result.ts';
+import { blameless, type CallFailure, type UpstreamStream } from './result.ts';
 import type { Trail } from './trail.ts';
 
 /** What reading a stream needs. */
@@ -59,7 +59,7 @@ export function followStream(target: Target, stream: UpstreamStream, following: 
       const { streamEnd } = following.dialect;
       return stream.lacksEnd && streamEnd.length > 0 ? streamEnd : null;
     }
-    following.end(failure === 'cancelled' ? 'abandoned' : 'failure', failure);
+    following.end(blameless.has(failure) ? 'abandoned' : 'failure', failure);
     if (failure !== 'cancelled') return cut(failure);
     refusal = cancelRefusal(cancellation);
     return null;

@@ -12,6 +12,8 @@ export type CallFailure =
   | 'reply_timeout'
   | 'idle_timeout'
   | 'deadline'
+  /** The deadline that the client set itself, shorter than the gateway's. */
+  | 'client_deadline'
   | 'malformed'
   | 'too_large'
   /** The whole replies of other requests take up the memory meant for them. */
@@ -21,6 +23,9 @@ export type CallFailure =
   /** The provider gave up waiting for its model. */
   | 'unfinished'
   | 'cancelled';
+
+/** Failures that say nothing of the provider. */
+export const blameless: ReadonlySet<CallFailure> = new Set(['cancelled', 'client_deadline', 'no_room']);
 
 /** Fault found in a stream → failure of the call. */
 export const streamFailures: Readonly<Record<StreamFault, CallFailure>> = {
@@ -89,6 +94,8 @@ export type ReplyRoom = Pick<Exchange, 'holdReply'>;
 export interface Terms {
   readonly wantsStream: boolean;
   readonly bounds: CallBounds;
+  /** The client set the request's deadline. */
+  readonly hurried: boolean;
   /** Until the request's deadline. */
   readonly remainingMs: number;
   readonly cancellation: Cancellation;

@@ -7,14 +7,22 @@ import type { OpenCall } from '../upstream/open-call.ts';
 import type { FallbackCause } from '../upstream/target.ts';
 import { networkAdvice } from './network.ts';
 
-const timeouts = ['first_token_timeout', 'reply_timeout', 'idle_timeout', 'deadline', 'unfinished'];
+const timeouts = [
+  'first_token_timeout',
+  'reply_timeout',
+  'idle_timeout',
+  'deadline',
+  'client_deadline',
+  'unfinished',
+];
 const badAnswers = ['malformed', 'too_large', 'error_in_body', 'ended_early'];
 
 /** Outcome → the setting behind the timeout, for the message. */
 const timeoutKeys: Readonly<Record<string, string>> = {
   first_token_timeout: 'attempt.firstTokenTimeoutMs',
   reply_timeout: 'attempt.replyTimeoutMs',
-  deadline: 'attempt.totalTimeoutMs or x-sidegate-timeout',
+  deadline: 'attempt.totalTimeoutMs',
+  client_deadline: 'x-sidegate-timeout',
   unfinished: 'the provider gave up waiting for its model',
 };
 

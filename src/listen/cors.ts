@@ -3,6 +3,7 @@
  * origins that the guard let through. https://fetch.spec.whatwg.org/#http-cors-protocol
  */
 import type { IncomingHttpHeaders } from 'node:http';
+import type { Endpoint } from '../exchange/endpoint.ts';
 import type { Reply, WholeReply } from '../exchange/reply.ts';
 import type { Head } from './endpoints.ts';
 
@@ -17,8 +18,8 @@ export const isPreflight = ({ method, headers }: Head): boolean =>
   headers.origin !== undefined &&
   headers['access-control-request-method'] !== undefined;
 
-/** The answer to a preflight. @param method the endpoint's */
-export function preflightReply({ headers }: Head, method: string): WholeReply {
+/** The answer to a preflight for an endpoint. */
+export function preflightReply({ headers }: Head, { method }: Pick<Endpoint, 'method'>): WholeReply {
   const asked = headers['access-control-request-headers'];
   const allowed = ['access-control-allow-methods', method, 'access-control-max-age', String(maxAgeSeconds)];
   if (asked !== undefined && headerNames.test(asked)) allowed.push('access-control-allow-headers', asked);

@@ -102,7 +102,7 @@ export function createIntake(
       if (refusal.code === 'not_found' && isBrowser(head)) return frontPage(adminUrl);
       const endpoint = endpointAt(head, dialect);
       if (refusal.code === 'method_not_allowed' && endpoint !== undefined && isPreflight(head))
-        return forOrigin(preflightReply(head, endpoint.method), head.headers);
+        return forOrigin(preflightReply(head, askedFor(head, dialect) ?? endpoint), head.headers);
       onRefused({ id, endpoint: endpoint ?? noEndpoint, startedMs }, refusal);
       const reply = refusalReply(refusal, dialect, id);
       // A foreign page learns nothing.
@@ -123,4 +123,11 @@ function withQueryKey({ headers, url }: Head): IncomingHttpHeaders {
   if (headers['x-goog-api-key'] !== undefined) return headers;
   const key = keyInQuery(url);
   return key === null ? headers : { ...headers, 'x-goog-api-key': key };
+}
+
+/** The endpoint that a preflight asks for: two may share a path. */
+function askedFor(head: Head, dialect: DialectName): Endpoint | undefined {
+  const method = head.headers['access-control-request-method'] ?? '';
+  const endpoint = endpointAt({ ...head, method }, dialect);
+  return endpoint?.method === method ? endpoint : undefined;
 }

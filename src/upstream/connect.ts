@@ -148,7 +148,9 @@ function createConnector(timeoutMs: number, isAllowed: AddressCheck, { proxy, tl
     };
     if (tunnel === null) return connect(options, opened);
     const secured = options.protocol === 'https:';
-    tunnel(`${options.hostname}:${options.port || (secured ? 443 : 80)}`, (error, socket) => {
+    const { hostname } = options;
+    const destination = isIP(hostname) === 6 ? `[${hostname}]` : hostname;
+    tunnel(`${destination}:${options.port || (secured ? 443 : 80)}`, (error, socket) => {
       if (error !== null || socket === null) return callback(error ?? new Error('no socket'), null);
       if (secured) connect({ ...options, httpSocket: socket }, opened);
       else opened(null, socket);

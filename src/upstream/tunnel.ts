@@ -23,11 +23,16 @@ export function proxyCredential({ username, password }: URL): string | null {
   return `Basic ${Buffer.from(pair).toString('base64')}`;
 }
 
-/** The proxy of this URL, which may have a scheme; null: it is none that can be used. */
+/** The proxy of this URL, which may have a scheme; null: it is none that can be used, or its password can't be decoded. */
 export function proxyUrl(text: string): URL | null {
   const url = URL.canParse(text) && text.includes('://') ? text : `http://${text}`;
   if (!URL.canParse(url)) return null;
   const parsed = new URL(url);
+  try {
+    proxyCredential(parsed);
+  } catch {
+    return null;
+  }
   return (parsed.protocol === 'http:' || parsed.protocol === 'https:') && parsed.hostname !== ''
     ? parsed
     : null;
@@ -39,7 +44,8 @@ export function createTunnel(text: string, timeoutMs: number): OpenTunnel {
   // Going around a proxy that was asked for could lead out of a network that must not be left.
   if (proxy === null) return (_, done) => queueMicrotask(() => done(proxyFault('unsupported'), null));
   const connect = buildConnector({ timeout: timeoutMs, allowH2: false });
-  const { protocol, hostname, host, port } = proxy;
+  const { protocol, host, port } = proxy;
+  const hostname = proxy.hostname.replace(/^\[(.*)\]$/, '$1');
   const credential = proxyCredential(proxy);
   const authorization = credential === null ? '' : `Proxy-Authorization: ${credential}\r\n`;
   return (destination, done) => {

@@ -56,6 +56,25 @@ const noModel = {
   error: { message: 'Project `p` does not have access to model `m`', code: 'model_not_found', type: 'x' },
 };
 
+test('row 30: deadlines that a caller sets itself open no breaker for others', async () => {
+  const own = await startUpstream((call: Call) => call.json.user === 'patient' && good(call));
+  const sidecar = await startTestSidecar({
+    providers: { own: { dialect: 'openai', baseUrl: own.baseUrl } },
+    routes: [{ model: '*', targets: [{ provider: 'own' }] }],
+    attempt: { retriesMax: 0, breaker: { failures: 3 } },
+  });
+  onTestFinished(async () => {
+    await sidecar.stop();
+    await own.close();
+  });
+  const post = async (fields: object, headers: Record<string, string> = {}) =>
+    (await ask(sidecar.url, openaiWire.path, { body: openaiWire.request('hi', { ...fields }), headers }))
+      .status;
+  for (const stream of [false, true])
+    for (let i = 0; i < 4; i++) expect(await post({ stream }, { 'x-sidegate-timeout': '20' })).toBe(504);
+  expect(await post({ user: 'patient' })).toBe(200);
+});
+
 describe('B3: a 403', () => {
   test.each([
     ['for what the prompt says', flagged],

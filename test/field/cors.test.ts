@@ -65,6 +65,9 @@ test.each(['https://app.example', 'app://obsidian.md', 'chrome-extension://abcde
     expect(foreign).toMatch(/^HTTP\/1\.1 403 /);
     expect(foreign).not.toMatch(/access-control/i);
     expect(sidecar.logText().match(/origin_refused/g)).toHaveLength(1);
+    // Two endpoints share this path: the one that is asked for counts.
+    const deleting = preflight(origin, '/v1/files/file-1').replace('method: POST', 'method: DELETE');
+    expect(await rawExchange(sidecar.url, deleting)).toContain('access-control-allow-methods: DELETE\r\n');
     // Without a page, OPTIONS is what it was.
     const plain = 'OPTIONS /v1/models HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n';
     expect(await rawExchange(sidecar.url, plain)).toMatch(/^HTTP\/1\.1 405 /);

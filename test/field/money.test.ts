@@ -139,21 +139,32 @@ test.each(clients)(
   },
 );
 
-test.each([false, true])(
-  'B17: a call that its client leaves costs its prompt (stream: %s)',
-  async (stream) => {
-    const { sidecar, upstream, sent } = await start({ script: hangs, wire: openaiWire, stream });
-    const leaving = sent();
-    leaving.reply.catch(() => {});
-    const call = await upstream.call(0);
-    leaving.hangUp();
-    await call.aborted;
-    const record = await sidecar.recordWhere(() => true);
-    expect(record).toMatchObject({ abandoned: true, outputTokens: 0, usageKnown: false });
-    expect(record.inputTokens).toBeGreaterThan(0);
-    expect(record.costNanoUsd).toBe(record.inputTokens * 1000);
-  },
-);
+/** Its head alone, or with a sign of life. */
+const begins =
+  (type: string, bytes: string): Script =>
+  (call) => {
+    call.head(200, { 'content-type': type });
+    if (bytes !== '') call.write(bytes);
+  };
+
+test.each<[string, boolean, Script]>([
+  ['nothing came', false, hangs],
+  ['nothing came of a stream', true, hangs],
+  ['the head of a stream came', true, begins('text/event-stream', '')],
+  ['a comment came', true, begins('text/event-stream', ': OPENROUTER PROCESSING\n\n')],
+  ['blank lines of a reply came', false, begins('application/json', '\n\n')],
+])('B17: a call that its client leaves costs its prompt (%s)', async (_, stream, script) => {
+  const { sidecar, upstream, sent } = await start({ script, wire: openaiWire, stream });
+  const leaving = sent();
+  leaving.reply.catch(() => {});
+  const call = await upstream.call(0);
+  leaving.hangUp();
+  await call.aborted;
+  const record = await sidecar.recordWhere(() => true);
+  expect(record).toMatchObject({ abandoned: true, outputTokens: 0, usageKnown: false });
+  expect(record.inputTokens).toBeGreaterThan(0);
+  expect(record.costNanoUsd).toBe(record.inputTokens * 1000);
+});
 
 test('B9: a response in the background holds all that was reserved, and is asked for once', async () => {
   const upstream = await startUpstream((call) => {

@@ -100,8 +100,9 @@ describe.each(wires)('B25: $name', (wire) => {
       const head: Record<string, string> = type === '' ? {} : { 'content-type': type };
       const body = JSON.stringify({ error: { type: 'invalid_request_error', message: 'no', code: 'bad' } });
       const { post, upstream } = await start(wire, (call) => {
+        const packed = gzipSync(body);
         call.head(200, { ...head, 'content-encoding': 'gzip' });
-        call.end(gzipSync(body));
+        return call.writeSplit(packed, [packed.length - 12]).then(() => call.end());
       });
       expect((await post()).status).toBe(400);
       expect(upstream.calls).toHaveLength(1);

@@ -116,7 +116,7 @@ describe.each(wires)('$name', (wire) => {
     const none = await rawExchange(sidecar.url, `POST ${wire.path} HTTP/1.1\r\n${rest}`);
     expect(none).toMatch(/^HTTP\/1.1 4\d\d /);
     const old = await rawExchange(sidecar.url, `POST ${wire.path} HTTP/1.0\r\n${rest}`);
-    expect(old).toMatch(/^HTTP\/1.1 403 /);
+    expect(old).toMatch(/^HTTP\/1.1 400 /);
   });
 
   test('allowed hosts and origins pass', async () => {

@@ -153,6 +153,9 @@ const outcomes: Readonly<Partial<Record<FaultName, number>>> = {
 /** It answers 402 when credit is used up; a prompt flagged by a model is a failed prediction. */
 const ofReplicate: typeof outcomes = { quota_exhausted: 402, content_policy: 502 };
 
+/** Packed events that come before the cut are delivered; the client learns of it in the stream. */
+const ofStreams: typeof outcomes = { truncated_gzip: 200 };
+
 const messages = [{ role: 'user', content: 'Hello' }];
 const requests: Readonly<Record<string, readonly [path: string, body: object]>> = {
   'cohere, chat': ['/v1/chat/completions', { messages }],
@@ -172,7 +175,8 @@ describe.each(Object.keys(requests))('%s through a sidecar', (name) => {
 
   test.each(faultNames)('%s', async (fault) => {
     const own = provider === 'replicate' ? ofReplicate[fault] : undefined;
-    const outcome = own ?? outcomes[fault] ?? harmless;
+    const inStream = name === 'cohere, chat streamed' ? ofStreams[fault] : undefined;
+    const outcome = own ?? inStream ?? outcomes[fault] ?? harmless;
     const timeoutMs = outcome === 504 ? shortMs : patientMs;
     // A new sidecar for each, since breakers open and credentials cool down.
     const sidecar = await startTestSidecar({
@@ -191,5 +195,6 @@ describe.each(Object.keys(requests))('%s through a sidecar', (name) => {
     const reply = await ask(sidecar.url, path, { body: { model: 'm', ...body }, headers });
     await sidecar.stop();
     expect(reply.status).toBe(outcome);
+    if (inStream !== undefined) expect(reply.text).toContain('"code":"stream_cut"');
   });
 });
