@@ -220,9 +220,10 @@ async function openKept(path: string | undefined): Promise<Pick<Kept, 'store' | 
   if (path === undefined) return null;
   // Loaded only if needed, since it loads the schema library.
   const { keyTables, openStoredKeys } = await import('../authenticate/stored-keys.ts');
-  const opened = await openStore(path, [budgetTables, keyTables]);
-  const lock = await lockStore(path).catch((cause: unknown) => {
-    opened.close();
+  // First of all: a newer version would change the tables of the one that uses them.
+  const lock = await lockStore(path);
+  const opened = await openStore(path, [budgetTables, keyTables]).catch((cause: unknown) => {
+    lock.release();
     throw cause;
   });
   const store: Store = {

@@ -89,19 +89,22 @@ export interface StoreLock {
  */
 export async function lockStore(path: string): Promise<StoreLock> {
   const sqlite = await import('node:sqlite');
-  const lock = new sqlite.DatabaseSync(`${path}.lock`, { timeout: 0 });
+  let lock: DatabaseSync | null = null;
   try {
+    mkdirSync(dirname(path), { recursive: true });
+    lock = new sqlite.DatabaseSync(`${path}.lock`, { timeout: 0 });
     lock.exec('BEGIN EXCLUSIVE');
   } catch (cause) {
-    lock.close();
+    lock?.close();
     if (!isBusy(cause))
-      throw new Error(`The store ${path} can't be locked: ${reason(cause, path)}.`, { cause });
+      throw new Error(`The store ${path} can't be used: ${reason(cause, path)}.`, { cause });
     throw new Error(
       `The store ${path} is used by another sidecar. Each needs a file of its own: change store.path, or stop the other one.`,
       { cause },
     );
   }
-  return { release: () => lock.close() };
+  const held = lock;
+  return { release: () => held.close() };
 }
 
 function migrate(database: DatabaseSync, store: Store, parts: readonly Migrations[]): void {

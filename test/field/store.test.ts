@@ -1,12 +1,12 @@
 /** One store, one process; a wrong clock; a full disk: issue 22, item 13. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { keyTables } from '../../src/authenticate/stored-keys.ts';
 import { runCli } from '../../src/cli.ts';
-import { openStore } from '../../src/store/database.ts';
+import { lockStore, openStore } from '../../src/store/database.ts';
 import { ask } from '../support/client.ts';
 import { openaiWire } from '../support/replies.ts';
 import { startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
@@ -50,6 +50,15 @@ test('item 13: a second sidecar on the same store is refused, and takes nothing 
   await first.stop();
   const next = await startAt(path);
   await next.stop();
+});
+
+test('item 13: a sidecar that is refused has changed nothing of the store, such as its tables', async () => {
+  const path = join(newFolder(), 'store.db');
+  const lock = await lockStore(path);
+  await expect(startAt(path)).rejects.toThrow('is used by another sidecar');
+  expect(existsSync(path)).toBe(false);
+  lock.release();
+  await (await startAt(path)).stop();
 });
 
 test.each([
