@@ -61,7 +61,7 @@ describe.each(sdks)('errors of the gateway, $name', ({ sdk, via, wire }) => {
     ['InternalServerError', 'No target could answer', [refuses(wire.error(500, 'x'))], {}, {}, {}],
     ['InternalServerError', "refused the gateway's credential", [refuses(wire.error(401, 'x'))], {}, {}, {}],
     ['InternalServerError', 'attempt.replyTimeoutMs', [hangs], { attempt: { replyTimeoutMs: 20 } }, {}, {}],
-    ['InternalServerError', 'attempt.totalTimeoutMs', [hangs], {}, {}, { 'x-sidegate-timeout': '20' }],
+    ['InternalServerError', 'x-sidegate-timeout', [hangs], {}, {}, { 'x-sidegate-timeout': '20' }],
   ])('%s: %s, with the id of the request in the log', async (type, words, scripts, config, more, headers) => {
     const setup = await startSdks(scripts, config);
     const error = await failure(via(setup, more, { headers }));
