@@ -5,6 +5,7 @@
  * of those answers were wrong. Its last line is JSON.
  */
 
+import { anonymousIdentity } from '../../src/authenticate/keyring.ts';
 import { Cancellation } from '../../src/base/cancellation.ts';
 import { Refusal } from '../../src/base/errors.ts';
 import { silent } from '../../src/base/telemetry.ts';
@@ -12,7 +13,6 @@ import { type Cache, createCache } from '../../src/cache/cache.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { endpoints } from '../../src/exchange/endpoint.ts';
 import type { Exchange } from '../../src/exchange/exchange.ts';
-import type { Identity } from '../../src/exchange/identity.ts';
 import { inspect } from '../../src/inspect/inspect.ts';
 import { createScrubPolicies } from '../../src/scrub/policy.ts';
 import { keep } from './edits.ts';
@@ -91,17 +91,7 @@ const toolsOf = (at: number): Asked => ({
 const endpoint = endpoints.find(({ name }) => name === 'chat');
 const config = configSchema.parse({ cache: { semantic: { mode: 'on' } } });
 const policy = createScrubPolicies(config.scrub, Buffer.alloc(32)).of('acme');
-const caller: Identity = {
-  tenant: 'acme',
-  team: null,
-  user: null,
-  keyId: null,
-  tags: [],
-  models: null,
-  endpoints: null,
-  observed: null,
-  ownCredential: false,
-};
+const caller = anonymousIdentity('acme');
 const digestKey = Buffer.alloc(32);
 
 /** Asks the cache; an answer that isn't there comes from the "provider" and is stored. */

@@ -54,8 +54,11 @@ export interface Aside {
 
 /** Bodies up to this size have a thread of their own, so that they don't wait behind one that takes seconds. */
 const smallMaxBytes = 1024 * 1024;
-/** Computations that may wait for one thread, and how long. */
-const queueMax = 64;
+/**
+ * Computations that may wait for one thread, and how long. Far more than requests are in flight: many prompts may come at
+ * once, and `listen.bodiesMaxBytes` bounds what they take.
+ */
+const queueMax = 10_000;
 const waitMaxMs = 10_000;
 /** Longest time for one computation. */
 const jobMaxMs = 30_000;

@@ -26,6 +26,12 @@ export const questionEvents = ['normalised', 'semantic', 'shadow', 'sample', 'ri
 /** One of these. */
 export type QuestionEvent = (typeof questionEvents)[number];
 
+/** What became of a cache's news: sent or adopted; dropped, since Redis or this pod can't take them; refused: not ours. */
+export const cacheNewsEvents = ['sent', 'adopted', 'dropped', 'refused'] as const;
+
+/** One of these. */
+export type CacheNewsEvent = (typeof cacheNewsEvents)[number];
+
 /** One method for each kind of event. */
 export interface Telemetry {
   /**
@@ -85,7 +91,7 @@ export interface Telemetry {
   /** The cache answered a question in other words, or judged an answer. */
   cacheQuestion(event: QuestionEvent): void;
   /** News of a cache went to other pods, or came from one. */
-  cacheNews(event: 'sent' | 'adopted' | 'dropped' | 'refused'): void;
+  cacheNews(event: CacheNewsEvent): void;
   /** From now on a tenant's questions to a route are answered in other words (true), or no longer. */
   cacheTrust(tenant: string, route: string, live: boolean): void;
   /** An unexpected exception: a bug in the gateway. */

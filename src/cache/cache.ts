@@ -10,6 +10,7 @@ import type { StoredReply } from '../exchange/reply.ts';
 import type { ModelRequest } from '../exchange/request.ts';
 import type { CacheNews, CachePeers } from '../exchange/shared-cache.ts';
 import type { PiiScope } from '../native/pii.ts';
+import { textCharsMax } from '../native/search.ts';
 import { alone, createFlights, type Join, type Seen } from '../store/flights.ts';
 import { createReplyStore, type StoreBounds } from '../store/replies.ts';
 import { type Asked, askedOf, createAlikeLevels, type Judging, type Near } from './alike.ts';
@@ -174,7 +175,8 @@ export function createCache(config: CacheSettings, { telemetry, random, peers }:
       if (late || !place.enabled || reply.body.length > current.entryMaxBytes) return false;
       const key = keyAt(place.epoch, told);
       store.put(place.owner, key, reply, nowMs - ageMs);
-      if (question !== null) levels.keep(askedOf(place, question), key, nowMs - ageMs);
+      const known = question !== null && question.text.length <= textCharsMax;
+      if (known) levels.keep(askedOf(place, question), key, nowMs - ageMs);
       return true;
     },
     places: places.view,

@@ -27,9 +27,3 @@ export interface CachePeers {
   /** Tells them, later, if they can be reached; never waits. */
   tell(news: CacheNews): void;
 }
-
-/** What became of news: sent or adopted; dropped, since Redis or this pod can't take them; refused: not ours, or too old. */
-export const cacheNewsEvents = ['sent', 'adopted', 'dropped', 'refused'] as const;
-
-/** One of these. */
-export type CacheNewsEvent = (typeof cacheNewsEvents)[number];

@@ -1,7 +1,7 @@
 /** Metrics of what pods share over Redis: limits, idempotency keys and stored keys. */
 import type { Registry } from 'prom-client';
 import Gauge from 'prom-client/lib/gauge.js';
-import { type CacheNewsEvent, cacheNewsEvents } from '../exchange/shared-cache.ts';
+import { type CacheNewsEvent, cacheNewsEvents } from '../base/telemetry.ts';
 import { createTally } from './tally.ts';
 
 /** What is counted, as in base/telemetry.ts. */

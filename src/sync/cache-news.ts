@@ -4,7 +4,8 @@
  */
 import { randomBytes } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
-import type { CacheNews, CacheNewsEvent, CachePeers } from '../exchange/shared-cache.ts';
+import type { Telemetry } from '../base/telemetry.ts';
+import type { CacheNews, CachePeers } from '../exchange/shared-cache.ts';
 import { keyOf, seal, unseal } from './cache-wire.ts';
 import { schemaVersion } from './lease-call.ts';
 import { type RedisClient, redisClient } from './redis.ts';
@@ -37,7 +38,7 @@ export interface CacheSyncDeps {
   readonly random: () => number;
   /** Another pod's news. @param ageMs since they were told @returns whether they were adopted */
   hear(news: CacheNews, ageMs: number): boolean;
-  readonly telemetry: { cacheNews(event: CacheNewsEvent): void };
+  readonly telemetry: Pick<Telemetry, 'cacheNews'>;
 }
 
 /** A connection's state: everything that ends with its settings. */
