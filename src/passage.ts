@@ -130,7 +130,7 @@ export class Passage implements Course {
       // Whatever went wrong, everything must be released.
       this.reportDefect(cause);
       this.claim?.finish(null);
-      this.permit?.settle(nothingBilled.usage, null);
+      this.permit?.settle(nothingBilled.usage, 0);
       return nothingBilled;
     }
   }
@@ -181,7 +181,7 @@ export class Passage implements Course {
     const { stages, identity, request } = this;
     // What was only promised may cost all that was reserved.
     const promised = this.#billed().some(({ facts }) => facts.promised === true);
-    this.permit?.settle(promised ? null : billed.usage, billed.priced ? billed.costNanoUsd : null);
+    this.permit?.settle(promised ? null : billed.usage, billed.costNanoUsd, billed.priced);
     // Images and sound would distort what is learned about text.
     if (request !== null && this.exchange.endpoint.auxiliary?.unstated !== 'unpriced')
       learn(request, this.#billed(), stages.estimator, counts);

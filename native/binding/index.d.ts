@@ -715,11 +715,15 @@ export declare function storeSize(id: number): number
 
 export declare namespace bodyFlag {
   export const AUDIO: number
+  export const CACHE_HOUR: number
+  export const CACHE_WRITE: number
   export const CODE: number
+  export const FAST: number
   export const FILE: number
   export const IMAGE: number
   export const INCLUDE_USAGE: number
   export const MODEL_ESCAPED: number
+  export const PRIORITY: number
   export const QUESTION_ESCAPED: number
   export const REASONING: number
   export const SAMPLED: number

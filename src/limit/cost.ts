@@ -1,9 +1,11 @@
 /** The most a request may cost, which is reserved, and what it did cost, which is settled. */
-import { costNanoUsd, type ModelFacts } from '../catalog/facts.ts';
+import { costNanoUsd, type ModelFacts, type Price } from '../catalog/facts.ts';
 import type { Estimator } from '../count/estimate.ts';
 import type { Endpoint } from '../exchange/endpoint.ts';
 import type { ModelRequest } from '../exchange/request.ts';
 import type { Usage } from '../exchange/usage.ts';
+import { bodyFlags } from '../native/inspect.ts';
+import type { Pricing } from '../native/reply.ts';
 import { type MediaBounds, mediaBounds } from './media.ts';
 import type { Rule } from './rule.ts';
 
@@ -43,21 +45,43 @@ export function boundsOf(
   const replyTokens = kind === 'chat' ? each * request.choices : (media?.outputTokens ?? 0);
   const bounds = { promptTokens, replyTokens, characters: request.textCharacters };
   if (!dollars) return { ...bounds, nanoUsd: 0 };
-  const nanoUsd = price === null ? null : costNanoUsd(price, usageOf(promptTokens, replyTokens, media));
-  return { ...bounds, nanoUsd };
+  const usage = usageOf(promptTokens, replyTokens, media);
+  return { ...bounds, nanoUsd: price === null ? null : mostNanoUsd(price, usage, request) };
 }
 
-/** Nano-dollars of `outputTokens` reply tokens at the most expensive of several targets. */
+/** Nano-dollars of `outputTokens` more reply tokens at the most expensive of several targets. */
 export function replyNanoUsd(
   targets: readonly { readonly facts: ModelFacts }[],
+  request: Pick<ModelRequest, 'flags'>,
   outputTokens: number,
 ): number {
   let most = 0;
   for (const {
     facts: { price },
   } of targets)
-    if (price !== null) most = Math.max(most, costNanoUsd(price, usageOf(0, outputTokens)));
+    if (price !== null) most = Math.max(most, mostNanoUsd(price, usageOf(0, outputTokens), request));
   return most;
+}
+
+const { priority, fast, cacheWrite, cacheHour } = bodyFlags;
+/** What a request asks for that costs other than usual. */
+const pricedFlags = priority | fast | cacheWrite | cacheHour;
+
+/** What the usage may cost: at the class of service asked for or at the usual one, written to a cache or not. */
+function mostNanoUsd(price: Price, usage: Usage, { flags }: Pick<ModelRequest, 'flags'>): number {
+  const usual = costNanoUsd(price, usage);
+  if ((flags & pricedFlags) === 0) return usual;
+  const { inputTokens } = usage;
+  const service = (flags & fast) !== 0 ? 'fast' : 'priority';
+  const served: Pricing = (flags & (fast | priority)) === 0 ? {} : { service };
+  const written = (flags & cacheWrite) === 0 ? 0 : inputTokens;
+  const asked = (cacheWriteTokens: number): number =>
+    costNanoUsd(price, {
+      ...usage,
+      cacheWriteTokens,
+      pricing: { ...served, cacheWriteHourTokens: (flags & cacheHour) === 0 ? 0 : cacheWriteTokens },
+    });
+  return Math.max(usual, asked(0), asked(written));
 }
 
 const usageOf = (inputTokens: number, outputTokens: number, media: MediaBounds | null = null): Usage => ({
@@ -92,8 +116,12 @@ export function reserveOf(rule: Rule, bounds: Bounds): number {
   }
 }
 
-/** What a rule charges for a reply, in its meter's unit; null: unknown, so the whole reservation is charged. */
-export function chargeOf(rule: Rule, usage: Usage, nanoUsd: number | null): number | null {
+/**
+ * What a rule charges for a reply, in its meter's unit; null: unknown, so the whole reservation is charged.
+ * @param knownNanoUsd what the calls cost that have a price
+ * @param priced all of them have one
+ */
+export function chargeOf(rule: Rule, usage: Usage, knownNanoUsd: number, priced: boolean): number | null {
   const { unit, unitSize } = rule;
   switch (unit) {
     case 'tokens':
@@ -103,7 +131,7 @@ export function chargeOf(rule: Rule, usage: Usage, nanoUsd: number | null): numb
     case 'outputTokens':
       return Math.ceil(usage.outputTokens / unitSize);
     case 'usd':
-      return nanoUsd ?? (rule.allowsUnpriced ? 0 : null);
+      return priced || rule.allowsUnpriced ? knownNanoUsd : null;
     // Charged before the call, or held only while the request is in flight.
     case 'requests':
     case 'characters':

@@ -178,6 +178,7 @@ export function createLimiter(first: LimitsConfig, deps: LimiterDeps): Limiter {
     refuse,
     lift: (refusal, again) => (liftable.has(refusal) ? lift(refusal, again) : null),
     onCrossed: ({ rule, place }) => telemetry.limit(rule.name, 'soft', place.label),
+    onObserved: ({ rule, place }) => telemetry.limit(rule.name, 'observed', place.label),
   };
 
   const views = (max: number): LimitView[] => viewsOf(table, scopes.all(), max, clock(), deps.wallClock());

@@ -7,12 +7,13 @@ import type { Target } from '../upstream/target.ts';
 import type { Applied } from './applied.ts';
 import type { Asking } from './asking.ts';
 import { type Bounds, chargeOf, growsWithReply, replyNanoUsd, reserveOf } from './cost.ts';
+import { withObserved } from './report.ts';
 import type { Rule } from './rule.ts';
 import type { Scope } from './scopes.ts';
 
 /** A granted request's holds. */
 export interface Permit {
-  /** Headers about limits for the reply, flat. */
+  /** Headers about limits for the reply, flat; more may come with each target that is covered. */
   readonly headers: readonly string[];
   /** How long a leaky bucket delays the request, ms; 0: not at all. */
   readonly waitMs: number;
@@ -34,9 +35,10 @@ export interface Permit {
   /**
    * Replaces reservations by what was actually used; later calls do nothing.
    * @param usage null: nobody knows yet, so that all that was reserved is charged
-   * @param costNanoUsd cost of the reply; null: its model has no known price
+   * @param knownNanoUsd what the calls cost that have a price
+   * @param priced all of them have one
    */
-  settle(usage: Usage | null, costNanoUsd: number | null): void;
+  settle(usage: Usage | null, knownNanoUsd: number, priced?: boolean): void;
 }
 
 /** What a permit needs of its limiter. */
@@ -61,6 +63,8 @@ export interface PermitDeps {
   lift(refusal: Refusal, again: () => Refusal | null): Promise<Refusal | null> | null;
   /** Called when a soft limit is crossed. */
   onCrossed(scope: Scope): void;
+  /** Called when a limit that is only observed would have refused. */
+  onObserved(scope: Scope): void;
 }
 
 /** Numbers per hold: the meter's id, what is reserved, and the calendar window. */
@@ -73,10 +77,13 @@ const noHolds: readonly number[] = [];
 const asks = new AskEntries();
 const ends = new SettleEntries();
 
+/** What is reserved later than the request's own entries is told to nobody but by a refusal. */
+const flagsOf = ({ observed }: Rule): number => meterAsk.quiet | (observed ? meterAsk.observed : 0);
+
 /** The permit of a request that limits apply to. */
 export class HeldPermit implements Permit {
-  readonly headers: readonly string[];
   readonly waitMs: number;
+  #headers: readonly string[];
   readonly #deps: PermitDeps;
   readonly #asking: Asking;
   readonly #applied: Applied;
@@ -107,8 +114,12 @@ export class HeldPermit implements Permit {
     this.#applied = applied;
     this.#holds = holds;
     this.#paidTokens = replyTokens;
-    this.headers = headers;
+    this.#headers = headers;
     this.waitMs = waitMs;
+  }
+
+  get headers(): readonly string[] {
+    return this.#headers;
   }
 
   get limits(): readonly string[] {
@@ -141,8 +152,7 @@ export class HeldPermit implements Permit {
       const [id = 0, reserved = 0, window = 0] = this.#holds.slice(i * holdSize);
       const more = reserveOf(rule, bounds) - reserved;
       if (id === 0 || more <= 0 || !growsWithReply(rule)) return;
-      const flags = meterAsk.quiet | (rule.observed ? meterAsk.observed : 0);
-      asks.ask(id, more, flags, window, rule.calendar?.leftMs(nowMs) ?? 1);
+      asks.ask(id, more, flagsOf(rule), window, rule.calendar?.leftMs(nowMs) ?? 1);
       raised.push(i);
     });
     const answer = raised.length === 0 ? 0 : asks.admit(table, Number.MAX_VALUE, nowMs);
@@ -167,13 +177,23 @@ export class HeldPermit implements Permit {
     const holds = [...this.#holds];
     raised.forEach((i, n) => {
       const told = asks.told(n);
+      const scope = scopes[rules.heldAt[i] ?? 0] as Scope;
+      if ((told & meterTold.wouldRefuse) !== 0) this.#observe(scope);
       // A limit that is only observed and would have refused holds no more than before.
       if ((told & meterTold.notTaken) !== 0) return;
       const at = i * holdSize + 1;
       holds[at] = (holds[at] ?? 0) + asks.cost(n);
-      if ((told & meterTold.crossed) !== 0) this.#deps.onCrossed(scopes[rules.heldAt[i] ?? 0] as Scope);
+      if ((told & meterTold.crossed) !== 0) this.#deps.onCrossed(scope);
     });
     this.#holds = holds;
+  }
+
+  /** Reports, once a request, a limit that would have refused. */
+  #observe(scope: Scope): void {
+    const headers = withObserved(this.#headers, scope.rule.name);
+    if (headers === this.#headers) return;
+    this.#headers = headers;
+    this.#deps.onObserved(scope);
   }
 
   stream(outputTokens: number): 'go' | 'stop' {
@@ -190,7 +210,7 @@ export class HeldPermit implements Permit {
     const { rules } = this.#applied;
     const extended = rules.held.flatMap((rule, i) => {
       const held = (this.#holds[i * holdSize] ?? 0) !== 0;
-      return rule.stops && !rule.observed && growsWithReply(rule) && held ? [i] : [];
+      return rule.stops && growsWithReply(rule) && held ? [i] : [];
     });
     if (extended.length === 0) {
       this.#paidTokens = Number.POSITIVE_INFINITY;
@@ -200,7 +220,7 @@ export class HeldPermit implements Permit {
     asks.clear();
     extended.forEach((i, n) => {
       const [id = 0, , window = 0] = this.#holds.slice(i * holdSize);
-      asks.ask(id, costs[n] ?? 0, meterAsk.quiet, window, 1);
+      asks.ask(id, costs[n] ?? 0, flagsOf(rules.held[i] as Rule), window, 1);
     });
     const answer = asks.admit(table, Number.MAX_VALUE, clock());
     if (answer < 0) return false;
@@ -211,7 +231,9 @@ export class HeldPermit implements Permit {
 
   /** Cost of `extendTokens` more reply tokens, in the rule's unit. */
   #extensionOf({ unit, unitSize }: Rule): number {
-    return unit === 'usd' ? replyNanoUsd(this.#covered, extendTokens) : Math.ceil(extendTokens / unitSize);
+    return unit === 'usd'
+      ? replyNanoUsd(this.#covered, this.#asking.request, extendTokens)
+      : Math.ceil(extendTokens / unitSize);
   }
 
   release(): void {
@@ -229,7 +251,7 @@ export class HeldPermit implements Permit {
     if (ends.length > 0) ends.end(table, clock());
   }
 
-  settle(usage: Usage | null, costNanoUsd: number | null): void {
+  settle(usage: Usage | null, knownNanoUsd: number, priced = true): void {
     const holds = this.#holds;
     this.#holds = noHolds;
     if (holds.length === 0) return;
@@ -240,7 +262,8 @@ export class HeldPermit implements Permit {
     for (let i = 0; i < held.length; i++) {
       const from = i * holdSize;
       const reserved = holds[from + 1] as number;
-      const used = (usage === null ? null : chargeOf(held[i] as Rule, usage, costNanoUsd)) ?? reserved;
+      const used =
+        (usage === null ? null : chargeOf(held[i] as Rule, usage, knownNanoUsd, priced)) ?? reserved;
       ends.settle(holds[from] as number, reserved, used, holds[from + 2] as number);
     }
     ends.end(table, clock());

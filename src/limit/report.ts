@@ -48,6 +48,14 @@ export function report(
   return headers;
 }
 
+/** Headers of a reply that also name a limit that would have refused; the same if they name it already. */
+export function withObserved(headers: readonly string[], name: string): readonly string[] {
+  const at = headers.indexOf(observedLimitHeader) + 1;
+  if (at === 0) return [...headers, observedLimitHeader, name];
+  const names = headers[at] ?? '';
+  return names.split(', ').includes(name) ? headers : headers.with(at, `${names}, ${name}`);
+}
+
 /** Rare events: a soft limit was crossed, or a limit that is only observed would have refused. */
 function reportTold(
   scopes: Applied['scopes'],

@@ -73,6 +73,10 @@ export const bodyFlags = {
   streamOptions: flag.STREAM_OPTIONS,
   sampled: flag.SAMPLED,
   questionEscaped: flag.QUESTION_ESCAPED,
+  priority: flag.PRIORITY,
+  fast: flag.FAST,
+  cacheWrite: flag.CACHE_WRITE,
+  cacheHour: flag.CACHE_HOUR,
   audio: flag.AUDIO,
   code: flag.CODE,
 };

@@ -2,9 +2,11 @@
 import fc from 'fast-check';
 import { expect, onTestFinished, test } from 'vitest';
 import { Refusal } from '../../src/base/errors.ts';
+import type { Target } from '../../src/upstream/target.ts';
 import { ask } from '../support/client.ts';
 import { granted, header, price, stage, used } from '../support/limit-stage.ts';
 import { openaiWire } from '../support/replies.ts';
+import { samplePlan } from '../support/samples.ts';
 import { type ConfigInput, startTestSidecar } from '../support/sidecar.ts';
 import { answers, startUpstream } from '../support/upstream.ts';
 
@@ -103,4 +105,31 @@ test('item 4: a key of ours is sent to no provider, even to one that takes the k
     expect(refused.text).toContain("takes the app's own key, and this is one of Sidegate");
   }
   expect(upstream.calls).toHaveLength(1);
+});
+
+test('item 4: a fallback that would have been passed over is reported, once', () => {
+  const { admit, events } = stage({
+    mode: 'observe',
+    budgets: [{ name: 'b', usd: 20_000e-9, window: 'day' }],
+  });
+  const dear = { ...price, output: 5000 };
+  const permit = granted(admit({ prices: [price, dear] }));
+  expect([events, header(permit.headers, 'x-sidegate-observed-limit')]).toEqual([[], undefined]);
+  for (let call = 0; call < 2; call++)
+    expect(permit.cover(samplePlan([{ price }, { price: dear }]).steps[1]?.target as Target)).toBeNull();
+  expect([events, header(permit.headers, 'x-sidegate-observed-limit')]).toEqual([
+    ['observed b tenant "acme"'],
+    'b',
+  ]);
+});
+
+test('item 4: a stream that would have been stopped goes on, and is reported', () => {
+  const { admit, events } = stage({
+    mode: 'observe',
+    limits: [{ name: 'l', unit: 'tokens', capacity: 20, refillPerSecond: 0.001, onHardEnd: 'stop' }],
+  });
+  const permit = granted(admit());
+  expect([permit.stream(10), events]).toEqual(['go', []]);
+  expect([permit.stream(11), permit.stream(1000)]).toEqual(['go', 'go']);
+  expect(events).toEqual(['observed l tenant "acme"']);
 });

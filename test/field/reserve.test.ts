@@ -1,7 +1,9 @@
 /** What is reserved before a call: issue 22, item 3. For the first target, more when falling back; the app can say less. */
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { bodyFlags } from '../../src/native/inspect.ts';
 import { ask } from '../support/client.ts';
 import { geminiWire } from '../support/gemini-wire.ts';
+import { granted, stage } from '../support/limit-stage.ts';
 import { anthropicWire, openaiWire, testModel, type Wire } from '../support/replies.ts';
 import { responsesWire } from '../support/responses-wire.ts';
 import { type ConfigInput, startTestSidecar } from '../support/sidecar.ts';
@@ -147,4 +149,18 @@ test("a null limit is none: the route's counts; in another dialect too", async (
   const other = await start(1, [answers(anthropicWire, 'Good')], { routes }, anthropicWire);
   await ask(other.sidecar.url, openaiWire.path, { body: openaiWire.request('hi', { model: testModel }) });
   expect(other.upstreams[0]?.calls[0]?.json).toMatchObject({ max_tokens: 7 });
+});
+
+test.each([
+  ['priority', bodyFlags.priority, 2 * 11_200],
+  ['fast', bodyFlags.fast, 2 * 11_200],
+  ['a cache for five minutes', bodyFlags.cacheWrite, 11_500],
+  ['a cache for an hour', bodyFlags.cacheWrite | bodyFlags.cacheHour, 12_400],
+  ['nothing special', 0, 11_200],
+])('a request that asks for %s reserves what that costs', (_, flags, nanoUsd) => {
+  const claude = { input: 100, cachedInput: 10, cacheWrite: 125, output: 1000 };
+  const asked = { request: { flags, textBytes: 40, maxTokens: 10 }, prices: [claude] };
+  const { admit, limiter } = stage({ budgets: [{ name: 'b', usd: 1, window: 'day' }] });
+  granted(admit(asked));
+  expect(limiter.view().map(({ used }) => Math.round(used * 1e9))).toEqual([nanoUsd]);
 });

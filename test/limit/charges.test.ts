@@ -47,7 +47,7 @@ describe('dollars', () => {
     expect(refusal.message).toContain('budget "b" of tenant "acme"');
     expect(strict.events).toEqual(['unpriced b tenant "acme"']);
     const lax = stage(budget(1, { unpriced: 'allow' }));
-    granted(lax.admit({ prices: [null] })).settle(used(10, 10), null);
+    granted(lax.admit({ prices: [null] })).settle(used(10, 10), 0, false);
     expect(lax.events).toEqual(['unpriced b tenant "acme"']);
     const observed = stage(budget(1, { mode: 'observe' }));
     const passed = granted(observed.admit({ prices: [null] }));
@@ -57,9 +57,15 @@ describe('dollars', () => {
     expect(stage({ limits: [{ name: 'l', capacity: 1, ...slow }] }).says({ prices: [null] })).toBe('ok');
   });
 
+  test('where dollars that nobody knows are allowed, those that are known are charged', () => {
+    const { admit, limiter } = stage(budget(1, { unpriced: 'allow' }));
+    granted(admit({ prices: [price, null] })).settle(used(10, 10), 7000, false);
+    expect(limiter.view().map(({ used: usd }) => usd)).toEqual([7000e-9]);
+  });
+
   test('a price that turns out unknown charges all that was reserved', () => {
     const { admit, says } = stage(budget(20_000e-9));
-    granted(admit()).settle(used(1, 1), null);
+    granted(admit()).settle(used(1, 1), 0, false);
     expect([says(), says()]).toEqual(['ok', 'b']);
   });
 

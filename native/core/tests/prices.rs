@@ -1,7 +1,11 @@
-//! What a reply states that decides its price.
+//! What a request asks for, and a reply states, that decides the price.
 
+use sidegate_core::pii::policy::Policy;
 use sidegate_core::reply::read::{Dialect, read};
 use sidegate_core::reply::reading::{Service, Usage};
+use sidegate_core::request::endpoint::Endpoint;
+use sidegate_core::request::facts::flag;
+use sidegate_core::request::inspect::inspect;
 
 #[test]
 fn what_decides_the_price_is_read() {
@@ -33,5 +37,39 @@ fn cumulative_counts_never_fall() {
     for (later, sum) in [(Some(0), 1000), (None, 1000), (Some(1200), 1200)] {
         usage.update(count(later));
         assert_eq!(usage.input, Some(sum));
+    }
+}
+
+#[test]
+fn what_a_request_asks_for_that_costs_more_is_read() {
+    let priced = flag::PRIORITY | flag::FAST | flag::CACHE_WRITE | flag::CACHE_HOUR;
+    let cases = [
+        (Endpoint::Chat, r#"{"service_tier":"priority"}"#, flag::PRIORITY),
+        (Endpoint::Responses, r#"{"service_tier":"\u0070riority"}"#, flag::PRIORITY),
+        (Endpoint::Chat, r#"{"service_tier":"default"}"#, 0),
+        (Endpoint::Chat, r#"{"service_tier":null}"#, 0),
+        (Endpoint::Messages, r#"{"speed":"fast"}"#, flag::FAST),
+        (Endpoint::Messages, r#"{"metadata":{"speed":"fast"}}"#, 0),
+        (Endpoint::Messages, r#"{"cache_control":{"type":"ephemeral"}}"#, flag::CACHE_WRITE),
+        (Endpoint::Messages, r#"{"cache_control":null}"#, 0),
+        (
+            Endpoint::Messages,
+            r#"{"system":[{"type":"text","text":"s","cache_control":{"type":"ephemeral","ttl":"1h"}}]}"#,
+            flag::CACHE_WRITE | flag::CACHE_HOUR,
+        ),
+        (
+            Endpoint::Chat,
+            r#"{"messages":[{"role":"user","content":[{"text":"t","cache_control":{"ttl":"5m"}}]}]}"#,
+            flag::CACHE_WRITE,
+        ),
+        (
+            Endpoint::Messages,
+            r#"{"tools":[{"name":"t","cache_control":{"ttl":"1h"}}]}"#,
+            priced & !flag::PRIORITY & !flag::FAST,
+        ),
+    ];
+    for (endpoint, body, flags) in cases {
+        let found = inspect(body.as_bytes(), endpoint, &Policy::default(), "", false, b"", 0).facts;
+        assert_eq!(found.flags & priced, flags, "{body}");
     }
 }

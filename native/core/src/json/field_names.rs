@@ -43,6 +43,7 @@ macro_rules! keys {
 keys! {
     N = b"n",
     Id = b"id",
+    Ttl = b"ttl",
     Url = b"url",
     Args = b"args",
     Data = b"data",

@@ -42,6 +42,14 @@ pub mod flag {
     pub const SAMPLED: u32 = 1024;
     /// The question's raw bytes hold an escape.
     pub const QUESTION_ESCAPED: u32 = 2048;
+    /// It asks for OpenAI's `priority` service.
+    pub const PRIORITY: u32 = 4096;
+    /// It asks for Anthropic's fast mode.
+    pub const FAST: u32 = 8192;
+    /// Some of it is to be written to the provider's cache.
+    pub const CACHE_WRITE: u32 = 1 << 14;
+    /// It is to be kept there for an hour.
+    pub const CACHE_HOUR: u32 = 1 << 15;
     pub const AUDIO: u32 = 1 << 26;
     /// Only where the request was classified.
     pub const CODE: u32 = 1 << 27;

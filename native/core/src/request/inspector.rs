@@ -145,6 +145,8 @@ impl<'b> Inspector<'b> {
                 let child = place.child(self.endpoint, key, false);
                 if child == Place::Message {
                     self.asking.begin(self.endpoint);
+                } else if child == Place::CacheControl {
+                    self.facts.flags |= flag::CACHE_WRITE;
                 }
                 self.path.enter(child, false);
             }
@@ -185,6 +187,17 @@ impl<'b> Inspector<'b> {
             }
             Key::Images if self.endpoint == Endpoint::Embed => self.facts.flags |= flag::IMAGE,
             Key::Temperature if token == Token::Number => self.sampled(),
+            Key::ServiceTier | Key::Speed => {
+                let mut spells = |word| matches!(token, Token::String(text) if self.spells(text, word));
+                let set = if spells("priority") {
+                    flag::PRIORITY
+                } else if spells("fast") {
+                    flag::FAST
+                } else {
+                    0
+                };
+                self.facts.flags |= set;
+            }
             Key::WebSearchOptions if chat => self.facts.flags |= flag::SERVER_TOOLS,
             _ => {}
         }
@@ -244,6 +257,7 @@ impl<'b> Inspector<'b> {
                 if own || token == Token::Null { 0 } else { flag::SERVER_TOOLS }
             }
             (Place::Generation, _) => self.generation(key, token),
+            (Place::CacheControl, Key::Ttl) if spells(self, &["1h"]) => flag::CACHE_HOUR,
             (Place::Blob, Key::MimeType | Key::MimeTypeSnake) => match text {
                 Some(text) if self.body[text.start..text.end].starts_with("image/") => flag::IMAGE,
                 Some(text) if self.body[text.start..text.end].starts_with("audio/") => {

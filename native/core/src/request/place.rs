@@ -24,6 +24,8 @@ pub(crate) enum Place {
     Generation,
     /// Gemini's `inlineData` and `fileData`.
     Blob,
+    /// What is to be written to the provider's cache, and for how long.
+    CacheControl,
     Other,
 }
 
@@ -62,6 +64,7 @@ impl Place {
             (Place::Message | Place::Part, Key::Content, true) => Place::Content,
             (Place::Content, _, false) => Place::Part,
             (Place::Tools, _, false) if anthropic || gemini || responses => Place::Tool,
+            (_, Key::CacheControl, false) => Place::CacheControl,
             _ => Place::Other,
         }
     }
