@@ -112,7 +112,8 @@ async function run(args: string[], shell: Shell): Promise<number> {
     const { dataUrl: data, adminUrl: admin, simulated } = sidecar;
     say(sink.log, 'listening', { data, admin, simulated });
     const { followFiles, oneAtATime, rarely, watchConfig } = await import('./config/reload.ts');
-    const adopted: Adopted = { first: loaded.config, current: loaded.config, over: false };
+    const { config, files: named } = loaded;
+    const adopted: Adopted = { first: config, current: config, files: named, over: false };
     // A signal and a change of the file often come together, so runs are combined.
     let quietly = true;
     const refresh = oneAtATime(async () => {
@@ -127,7 +128,7 @@ async function run(args: string[], shell: Shell): Promise<number> {
     };
     shell.onSignal('SIGHUP', reload);
     const follow = followFiles(reload);
-    follow(loaded.files);
+    follow(named);
     const watch = watchConfig(path, reload);
     onKeyRefused.call = rarely(refresh, refreshEveryMs);
     return {
@@ -148,6 +149,8 @@ interface Adopted {
   /** The configuration it was started with. */
   readonly first: Config;
   current: Config;
+  /** The files that `current` names. */
+  files: readonly string[];
   /** It is shutting down. */
   over: boolean;
 }
@@ -155,7 +158,7 @@ interface Adopted {
 /**
  * Adopts a changed file, or keeps the old configuration and logs every fault of the new one.
  * @param quietly adopts it only if it differs from the current one, and reports no fault
- * @returns the files that it names; null: it wasn't adopted
+ * @returns the files to follow from now on, one that is missing too, as it may come; null: the same as before
  */
 async function reloadFrom(
   path: string,
@@ -173,10 +176,11 @@ async function reloadFrom(
     if (!loaded.ok) {
       sidecar.reloadRefused();
       for (const fault of loaded.faults) say(log, 'configRefused', fault);
-      return null;
+      return [...adopted.files, ...loaded.files];
     }
     await sidecar.reload(loaded.config);
     adopted.current = loaded.config;
+    adopted.files = loaded.files;
     setLevel(loaded.config.observe.log);
     for (const key of needingRestart(adopted.first, loaded.config, loaded.restart))
       say(log, 'needsRestart', { path: key });

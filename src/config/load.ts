@@ -20,18 +20,20 @@ import { type Config, configSchema } from './schema.ts';
 
 export { type ConfigFault, formatFaults } from './faults.ts';
 
-/** The result of loading: the settings, or every fault. Warnings come in both cases and refuse nothing. */
+/**
+ * The result of loading: the settings, or every fault. Warnings come in both cases and refuse nothing. `files` are those
+ * that it names, there or not: secrets and the catalog; absolute paths, each once.
+ */
 export type ConfigResult =
   | {
       ok: true;
       config: Config;
       /** Dotted paths of the settings that a running process can't adopt. */
       restart: readonly string[];
-      /** Files that it names and that were read: secrets and the catalog; absolute paths, each once. */
       files: readonly string[];
       warnings: ConfigFault[];
     }
-  | { ok: false; faults: ConfigFault[]; warnings: ConfigFault[] };
+  | { ok: false; faults: ConfigFault[]; files: readonly string[]; warnings: ConfigFault[] };
 
 /** Variables that `${NAME}` may name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -57,7 +59,7 @@ export function loadConfig(path: string, env: Environment, assumes = false): Con
     text = readTextFile(path, configMaxBytes);
   } catch (error) {
     const message = `the file cannot be used: ${reason(error)}`;
-    return { ok: false, faults: [{ path: '', line: null, column: null, message }], warnings: [] };
+    return { ok: false, faults: [{ path: '', line: null, column: null, message }], files: [], warnings: [] };
   }
   const files = new Set<string>();
   const result = parseConfig(
@@ -70,7 +72,7 @@ export function loadConfig(path: string, env: Environment, assumes = false): Con
     },
     assumes,
   );
-  return result.ok ? { ...result, files: [...files] } : result;
+  return { ...result, files: [...files] };
 }
 
 /**
@@ -113,7 +115,7 @@ export function parseConfig(
   real.push(...catalog.unread);
   const warned = [...place(source, warnings), ...catalog.warnings];
   if (real.length > 0 || catalog.faults.length > 0 || !parsed.success)
-    return { ok: false, faults: [...place(source, real), ...catalog.faults], warnings: warned };
+    return { ok: false, faults: [...place(source, real), ...catalog.faults], files: [], warnings: warned };
   const config = normalize(parsed.data);
   config.catalog.models.push(...catalog.models);
   const unpriced = place(source, unpricedTargets(config));
@@ -283,7 +285,7 @@ function normalize(config: Config): Config {
 }
 
 function faulty(source: ConfigText, found: readonly Finding[], warnings: readonly Finding[]): ConfigResult {
-  return { ok: false, faults: place(source, found), warnings: place(source, warnings) };
+  return { ok: false, faults: place(source, found), files: [], warnings: place(source, warnings) };
 }
 
 /** Adds line and column to findings, and sorts them by place. */

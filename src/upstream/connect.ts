@@ -20,6 +20,8 @@ export interface Connections {
   dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): unknown;
   /** The same on a connection of its own, which is closed afterwards. */
   dispatchFresh(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void;
+  /** How many connections are kept for later requests or carry one; fresh ones aside. */
+  readonly size: number;
   close(): Promise<void>;
 }
 
@@ -41,7 +43,7 @@ export interface TlsFiles {
 const directly: Reach = { proxy: null, tls: undefined };
 
 /**
- * No connection is opened before the first request. Over TLS the first one tells whether the provider speaks HTTP/2, where
+ * No connection is opened before the first request. Over TLS the last one tells whether the provider speaks HTTP/2, where
  * requests share a connection; those of HTTP/1.1 need no pool, which would look for a free one twice per request.
  * @param timeoutMs for TCP and TLS
  */
@@ -59,23 +61,28 @@ export function openConnections(
     bodyTimeout: 0,
     keepAliveTimeout: 30_000,
   };
-  const stack = new Stack(() =>
-    new Client(origin, options).on('connect', (_, [client]) => passOverContinue(client)),
-  );
-  // Nothing may wait in here unseen: `beginCall` keeps to `connectionsMax`.
-  const pool = new Pool(origin, { ...options, connections: null });
   let plain = origin.startsWith('http:');
-  pool.on('connect', (_origin, targets) => {
-    const client = targets.at(-1);
+  const onConnect = (client: unknown): void => {
     plain = isPlain(client);
     passOverContinue(client);
+  };
+  const stack = new Stack(() => {
+    const client = new Client(origin, options);
+    client.on('connect', () => onConnect(client));
+    return client.on('disconnect', () => stack.forget(client));
   });
+  // Nothing may wait in here unseen: `beginCall` keeps to `connectionsMax`.
+  const pool = new Pool(origin, { ...options, connections: null });
+  pool.on('connect', (_origin, targets) => onConnect(targets.at(-1)));
   return {
     dispatch: (request, handler) => (plain ? stack : pool).dispatch(request, handler),
     dispatchFresh(request, handler) {
       const client = new Client(origin, options);
       client.dispatch(request, handler);
       void client.close().catch(() => {});
+    },
+    get size() {
+      return stack.size + pool.stats.connected;
     },
     async close() {
       await Promise.all([stack.close(), pool.close()]);

@@ -36,6 +36,20 @@ export class Stack {
     this.#idle.push(client);
   }
 
+  /** How many there are, those under way included. */
+  get size(): number {
+    return this.#all.size;
+  }
+
+  /** Gives a connection up that was closed while it carried nothing. */
+  forget(client: Client): void {
+    // Those that wait longest, and so are closed first, come first.
+    const at = this.#idle.indexOf(client);
+    if (at < 0) return;
+    this.#idle.splice(at, 1);
+    this.drop(client);
+  }
+
   /** Gives a connection up that failed. */
   drop(client: Client): void {
     this.#all.delete(client);

@@ -83,6 +83,32 @@ routes: [{ model: "*", targets: [{ provider: p }] }]
   await sidecar.outputMatching(/configuration reloaded/);
 });
 
+test('item 12: a file that a new configuration names before it is there is waited for', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'sidegate-secret-'));
+  const path = join(folder, 'key');
+  const upstream = await startUpstream(answers(openaiWire, 'good'));
+  const yaml = (key: string): string => `
+listen: { port: 0 }
+admin: { port: 0 }
+authenticate: { anonymousTenant: test }
+cache: { enabled: false }
+providers: { p: { dialect: openai, baseUrl: "${upstream.baseUrl}", apiKey: "${key}" } }
+routes: [{ model: "*", targets: [{ provider: p }] }]
+`;
+  const sidecar = await spawnSidecar(yaml('old-key'));
+  onTestFinished(async () => {
+    await sidecar.stop();
+    await upstream.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  writeFileSync(sidecar.configPath, yaml(`file:${path}`));
+  await sidecar.outputMatching(/configuration refused/);
+  writeFileSync(path, 'new-key');
+  await sidecar.outputMatching(/configuration reloaded/);
+  await ask(sidecar.url, openaiWire.path, { body: openaiWire.request('hi') });
+  expect(upstream.calls.at(-1)?.headers.authorization).toBe('Bearer new-key');
+});
+
 test('item 12: files are read again rarely, and once more for what was refused meanwhile', () => {
   vi.useFakeTimers();
   onTestFinished(() => void vi.useRealTimers());

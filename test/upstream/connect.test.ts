@@ -82,6 +82,15 @@ test('requests at once have a connection each; later ones use those again, the l
   expect(new Set(sockets).size).toBe(1);
 });
 
+test('what a busy time needed is let go when it is closed', async () => {
+  const server = createServer(together(20));
+  const { connections } = await open(server);
+  await askAtOnce(connections, 20);
+  expect(connections.size).toBe(20);
+  server.closeIdleConnections();
+  await vi.waitFor(() => expect(connections.size).toBe(0));
+});
+
 test('a connection that fails is not used again', async () => {
   let broken = true;
   const { connections, count } = await open(
@@ -144,6 +153,28 @@ describe('over TLS', () => {
     for (let i = 0; i < 3; i++) expect(await askAtOnce(connections, 3)).toEqual([null, null, null]);
     // The one that told belongs to the pool, which isn't asked any more.
     expect(count()).toBe(4);
+  });
+
+  test('a provider that has HTTP/2 again is spoken to in HTTP/2', async () => {
+    const before = createTlsServer(pair, together(1));
+    const { connections } = await open(before, 'https');
+    expect(await ask(connections)).toBeNull();
+    expect(await ask(connections)).toBeNull();
+    const { port } = before.address() as AddressInfo;
+    before.closeAllConnections();
+    before.close();
+    let listener = together(1);
+    const server = createSecureServer(pair, (q, r) => listener(q as never, r as never));
+    let opened = 0;
+    server.on('secureConnection', () => opened++).listen(port, '127.0.0.1');
+    await once(server, 'listening');
+    onTestFinished(() => void server.close());
+    await vi.waitFor(() => expect(connections.size).toBe(0));
+    // The first tells, the second is the pool's, where later ones share it.
+    for (let i = 0; i < 2; i++) expect(await ask(connections)).toBeNull();
+    listener = together(3);
+    for (let i = 0; i < 3; i++) expect(await askAtOnce(connections, 3)).toEqual([null, null, null]);
+    expect(opened).toBe(2);
   });
 
   test('requests at once share a connection of HTTP/2', async () => {
