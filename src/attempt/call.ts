@@ -20,6 +20,7 @@ import {
   unpackStream,
 } from './arrival.ts';
 import { Backlog } from './backlog.ts';
+import { FirstBytes } from './first-bytes.ts';
 import { HeldReply } from './held-reply.ts';
 import { networkFailure } from './network.ts';
 import { Patience } from './patience.ts';
@@ -39,8 +40,6 @@ const lingerMs = 1000;
 /** If the last event ends in CR, its LF may still be on the way. */
 const carriageReturn = 13;
 const tornEndMs = 20;
-/** Bytes of a stream's head in which a refusal is looked for. */
-const headMaxBytes = 64 * 1024;
 
 /**
  * Sends one request. Resolves with a whole reply, the beginning of a stream or a failure; never rejects.
@@ -95,8 +94,9 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream, Unpack
   /** Of a stream, what the client hasn't read. */
   readonly #backlog = new Backlog();
   /** The first bytes of a stream that hasn't begun for the client. */
-  #head: Buffer[] = [];
-  #headBytes = 0;
+  #head: FirstBytes | null = null;
+  /** Bytes of a stream that hasn't begun, or of its event that hasn't ended. */
+  #heldBytes = 0;
   #paused = false;
   #timer: Patience;
   #deadline: Patience | null = null;
@@ -155,6 +155,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream, Unpack
 
   #open(): void {
     this.#phase = 'holding';
+    this.#head = new FirstBytes();
     this.#scanner = this.#reading.stream(this.#terms.bounds.eventMaxBytes);
   }
 
@@ -244,8 +245,10 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream, Unpack
     const scanner = this.#scanner;
     if (scanner === null) return;
     const output = scanner.push(chunk);
+    const heldBack = output === null || this.#phase === 'holding';
+    if (!this.#hold(heldBack ? chunk.length : -this.#heldBytes)) return this.#fail('no_room');
     if (output !== null) this.#queue(output);
-    if (this.#phase === 'holding') this.#keep(chunk);
+    this.#head?.push(chunk);
     if (scanner.broken !== null) return this.#break(scanner.broken);
     if (this.#phase === 'holding') {
       if (scanner.content || scanner.finished || scanner.ended) this.#begin();
@@ -259,15 +262,17 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream, Unpack
     this.#linger = setTimeout(() => this.#leave(), tornEndMs);
   }
 
-  #keep(chunk: Buffer): void {
-    if (this.#headBytes < headMaxBytes) this.#head.push(chunk);
-    this.#headBytes += chunk.length;
+  /** Counts what is held back; false: there is no room for it. */
+  #hold(bytes: number): boolean {
+    if (bytes === 0) return true;
+    this.#heldBytes += bytes;
+    return this.#terms.room.holdReply(bytes);
   }
 
   /** Ends a stream with a fault, or refuses as its first event does. */
   #break(fault: StreamFault): void {
     const holding = this.#phase === 'holding' && fault === 'error_event';
-    const stated = holding ? statedErrorIn(Buffer.concat(this.#head)) : null;
+    const stated = holding && this.#head !== null ? statedErrorIn(this.#head.take()) : null;
     if (stated === null) return this.#fail(streamFailures[fault]);
     this.#settle(asStatus(stated, this.#headers));
     this.#controller?.abort(new Error('refused in its stream'));
@@ -284,7 +289,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream, Unpack
 
   #begin(): void {
     this.#phase = 'flowing';
-    this.#head = [];
+    this.#head = null;
     this.#timer.cancel();
     this.#timer = this.#idle();
     const leftMs = Math.max(1, this.#terms.remainingMs - (this.#terms.clock() - this.#sentMs));
@@ -388,6 +393,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream, Unpack
     this.#terms.cancellation.off(this.#onCancel);
     if (this.#paused) this.#controller?.resume();
     this.#unpacking?.stop();
+    this.#hold(-this.#heldBytes);
     this.#backlog.close();
   }
 }

@@ -87,7 +87,7 @@ export interface CallBounds {
   readonly eventMaxBytes: number;
 }
 
-/** Counts what is held of whole replies. */
+/** Counts what is held of replies. */
 export type ReplyRoom = Pick<Exchange, 'holdReply'>;
 
 /** What one call goes by. */
@@ -101,7 +101,7 @@ export interface Terms {
   readonly cancellation: Cancellation;
   /** Monotonic ms. */
   readonly clock: () => number;
-  /** Where the bytes of a whole reply are counted. */
+  /** Where the bytes are counted that are held of the reply. */
   readonly room: ReplyRoom;
   /** Called with the result as soon as it is known. */
   readonly onResult: (result: CallResult) => void;

@@ -85,3 +85,29 @@ test('replies that clients don’t read leave no room for other large ones, unti
   upstream.answer(answers(wire, 'x'.repeat(12_000_000)));
   while ((await ask(sidecar.url, wire.path, { body })).status !== 200);
 });
+
+test('events that have not ended leave no room for other large ones', async () => {
+  const stream = wire.request('Hi', { stream: true });
+  const megabyte = Buffer.alloc(1_000_000, 'x');
+  /** Begins an event that hasn't ended after so many megabytes. */
+  const begins =
+    (megabytes: number, begun: () => void): Script =>
+    async (call) => {
+      call.streamHead();
+      call.write(wire.stream('Hi')[0] ?? '');
+      call.write(': ');
+      await call.flood(megabyte, megabytes);
+      begun();
+    };
+  const count = upstream.calls.length;
+  const begun = new Promise<void>((resolve) => upstream.answer(begins(23, resolve)));
+  const first = ask(sidecar.url, wire.path, { body: stream });
+  await begun;
+  // What the network still holds of it is less than the difference.
+  upstream.answer(begins(20, () => {}));
+  expect((await ask(sidecar.url, wire.path, { body: stream })).text).toContain('no_room');
+  (await upstream.call(count)).end(`\n\n${wire.stream('Hi').slice(1).join('')}`);
+  expect((await first).text).toContain('Hi');
+  upstream.answer(begins(20, () => upstream.calls.at(-1)?.end('\n\ndata: [DONE]\n\n')));
+  expect((await ask(sidecar.url, wire.path, { body: stream })).text).not.toContain('no_room');
+});
