@@ -4,10 +4,12 @@ import { lookup } from 'node:dns/promises';
 import { mkdtempSync, readFileSync } from 'node:fs';
 import { createServer as createPlain } from 'node:http';
 import { createServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import type { ProviderConfig } from '../../src/upstream/settings.ts';
+import { createAuthority } from '../support/certificates.ts';
 import { ask } from '../support/client.ts';
 import { openaiWire } from '../support/replies.ts';
 import { type ConfigInput, startTestSidecar } from '../support/sidecar.ts';
@@ -15,10 +17,10 @@ import { answers, resets, type Script, startUpstream } from '../support/upstream
 
 const good = answers(openaiWire, 'good');
 
-async function start(baseUrl: string, attempt: ConfigInput['attempt'] = {}) {
+async function start(baseUrl: string, attempt: ConfigInput['attempt'] = {}, tls?: ProviderConfig['tls']) {
   const sidecar = await startTestSidecar({
     cache: { enabled: false },
-    providers: { p: { dialect: 'openai', baseUrl } },
+    providers: { p: { dialect: 'openai', baseUrl, ...(tls === undefined ? {} : { tls }) } },
     routes: [{ model: '*', targets: [{ provider: 'p' }] }],
     attempt,
   });
@@ -47,6 +49,40 @@ test('B14: connections that died while idle cost nothing: all calls are answered
   const replies = await Promise.all(Array.from({ length: 20 }, () => post()));
   expect(replies.map(({ status }) => status)).toEqual(Array.from({ length: 20 }, () => 200));
   expect(upstream.calls.length).toBeGreaterThan(20 + 20);
+  expect(sidecar.records().every(({ attempts }) => attempts === 1)).toBe(true);
+});
+
+test('B14: over TLS too', async () => {
+  const authority = createAuthority();
+  const { key, cert } = authority.issue('localhost');
+  const open = new Map<number, Socket>();
+  let dead = new Set<number>();
+  const server = createServer({ key, cert }, (req, res) => {
+    const port = req.socket.remotePort ?? 0;
+    req.resume().on('end', () => {
+      if (dead.has(port)) return open.get(port)?.resetAndDestroy();
+      res.setHeader('content-type', 'application/json');
+      res.end(openaiWire.whole('good'));
+    });
+  });
+  server.on('connection', (stream) => {
+    const socket = (stream as Socket).on('error', () => {});
+    open.set(socket.remotePort ?? 0, socket);
+  });
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  onTestFinished(() => void server.close());
+  const baseUrl = `https://localhost:${(server.address() as AddressInfo).port}/v1`;
+  const { post, sidecar } = await start(
+    baseUrl,
+    { retriesMax: 0, retryBudget: { ratio: 0, minPerSecond: 0 }, breaker: { failures: 1 } },
+    { ca: authority.cert },
+  );
+  const twenty = () => Promise.all(Array.from({ length: 20 }, async () => (await post()).status));
+  const good = Array.from({ length: 20 }, () => 200);
+  expect(await twenty()).toEqual(good);
+  dead = new Set(open.keys());
+  expect(await twenty()).toEqual(good);
+  expect(open.size).toBeGreaterThan(dead.size);
   expect(sidecar.records().every(({ attempts }) => attempts === 1)).toBe(true);
 });
 

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { createServer, type ServerOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { Server as ProxyServer } from 'proxy-chain';
-import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { proxyOf } from '../../src/base/proxy.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import type { ProviderConfig } from '../../src/upstream/settings.ts';
@@ -239,6 +239,22 @@ describe('B19: the environment', () => {
     );
     expect((await own.post()).text).toContain('dns ');
     expect(visits).toHaveLength(1);
+  });
+
+  test('names it for the keys of issuers, too', async () => {
+    const { url, visits } = await startProxy();
+    const issuer = 'https://no-such-issuer.invalid';
+    const authenticate = { oidc: [{ id: 'i', issuer, audience: ['a'], jwksUrl: `${issuer}/jwks` }] };
+    const sidecar = await startTestSidecar(
+      {
+        authenticate: { anonymousTenant: undefined, ...authenticate },
+        providers: { p: { preset: 'simulator' } },
+        routes: [{ model: '*', targets: [{ provider: 'p' }] }],
+      },
+      { env: { HTTPS_PROXY: url } },
+    );
+    onTestFinished(() => sidecar.stop());
+    await vi.waitFor(() => expect(visits).toContainEqual({ hostname: new URL(issuer).host, isHttp: false }));
   });
 
   test('plain HTTP goes through the proxy as well', async () => {
