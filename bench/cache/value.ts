@@ -106,6 +106,7 @@ function ask(
     id: `req_${at}`,
     endpoint,
     path: endpoint.path,
+    query: '',
     headers: {},
     body,
     cancellation: new Cancellation(),

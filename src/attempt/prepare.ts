@@ -98,7 +98,10 @@ export class Preparation {
   }
 
   #keep(target: Target, written: Prepared | Refusal): Prepared | Refusal {
-    const prepared = withQuery(target, written);
+    const prepared =
+      written instanceof Refusal
+        ? written
+        : { ...written, sent: withQuery(written.sent, target.provider.query) };
     for (const [oldest] of this.#prepared) {
       if (this.#prepared.size < preparedMax) break;
       this.#prepared.delete(oldest);
@@ -118,9 +121,9 @@ export class Preparation {
     if (/^\.{1,2}$/.test(to.model)) return new Refusal('invalid_field', badModel, { param: 'model' });
     const { dialect } = target.provider;
     if (dialect.name !== this.#client.name) return this.#across(target, to);
-    const { endpoint, headers } = this.#exchange;
+    const { endpoint, headers, query } = this.#exchange;
     const encoded = ({ request, dropped }: OwnRequest): Prepared => ({
-      sent: dialect.encode(endpoint, request, headers, to),
+      sent: asked(dialect.encode(endpoint, request, headers, to), query, target),
       dropped,
     });
     const own = this.#ownRequest(dialect, to.model);
@@ -194,11 +197,19 @@ interface OwnRequest {
   readonly dropped: readonly string[];
 }
 
-function withQuery({ provider: { query } }: Target, prepared: Prepared | Refusal): Prepared | Refusal {
-  if (query === '' || prepared instanceof Refusal) return prepared;
-  const { sent } = prepared;
-  const path = `${sent.path}${sent.path.includes('?') ? '&' : '?'}${query}`;
-  return { ...prepared, sent: { ...sent, path } };
+/** The request with the client's query, but for what the provider's own query says. */
+function asked(sent: UpstreamRequest, query: string, { provider }: Target): UpstreamRequest {
+  if (query === '') return sent;
+  const own = new Set(provider.query.split('&').map(nameOf));
+  const free = query.split('&').filter((part) => !own.has(nameOf(part)));
+  return withQuery(sent, free.join('&'));
+}
+
+const nameOf = (part: string): string => part.split('=', 1)[0] ?? '';
+
+function withQuery(sent: UpstreamRequest, query: string): UpstreamRequest {
+  if (query === '') return sent;
+  return { ...sent, path: `${sent.path}${sent.path.includes('?') ? '&' : '?'}${query}` };
 }
 
 function destinationOf(

@@ -55,11 +55,11 @@ export function scopedKey(
   scope: CacheScope,
   shareUsers: boolean,
 ): CacheKey {
-  const { headers, endpoint } = exchange;
+  const { headers, endpoint, query } = exchange;
   const meaning = meaningOf(headers);
   const who = `${epoch}\0${identity.tenant}\0${shareUsers ? '' : (identity.user ?? '')}\0${scope.credential}`;
   // Two dialects have an endpoint of one name: rerank.
-  const what = `${endpoint.dialect}\0${endpoint.name}\0${scope.routeVersion}\0${scope.policy}\0${meaning}${request.digest}`;
+  const what = `${endpoint.dialect}\0${endpoint.name}\0${query}\0${scope.routeVersion}\0${scope.policy}\0${meaning}${request.digest}`;
   return `${who}\0${what}` as CacheKey;
 }
 

@@ -70,6 +70,7 @@ export function explain(
     id: 'explain',
     endpoint,
     path,
+    query: '',
     headers,
     body,
     cancellation: new Cancellation(),

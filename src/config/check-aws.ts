@@ -52,7 +52,7 @@ export function checkAws(
       if (value !== undefined && !isHeaderSafe(value))
         report.fault(
           [...at, key],
-          'contains a space, line break or other character that a header cannot carry',
+          'begins or ends with a space, or contains a line break or other character that a header cannot carry',
         );
     }
   });

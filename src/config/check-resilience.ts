@@ -51,7 +51,10 @@ export function checkKeysOf(path: Path, { apiKey, apiKeys }: DraftProvider, repo
   const check = (key: string | undefined, at: Path): void => {
     if (key === undefined) return;
     if (!isHeaderSafe(key)) {
-      report.fault(at, 'contains a space, line break or other character that a header cannot carry');
+      report.fault(
+        at,
+        'begins or ends with a space, or contains a line break or other character that a header cannot carry',
+      );
     } else if (seen.has(key)) {
       report.fault(at, 'is a duplicate of an earlier credential');
     }

@@ -108,8 +108,9 @@ export function headerFault(name: string, value: string, dialect: DialectName | 
     : 'has a value that is empty, begins or ends with a space, or contains characters that a header cannot carry';
 }
 
-/** Whether a secret can be sent in a header. */
-export const isHeaderSafe = (secret: string): boolean => /^[\x21-\x7e]+$/.test(secret);
+/** Whether a secret can be sent in a header, where spaces are lost at either end. */
+export const isHeaderSafe = (secret: string): boolean =>
+  /^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/.test(secret);
 
 /** The kernel's limit on a socket's path, without the final NUL. */
 const socketPathMaxBytes = 107;

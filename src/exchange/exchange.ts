@@ -11,6 +11,8 @@ export interface Exchange {
   readonly endpoint: Endpoint;
   /** Path as requested, without the query. */
   readonly path: string;
+  /** Its query for a provider of the client's dialect, without `?` and without credentials; empty: none. */
+  readonly query: string;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
   /** Cancelled when the client disconnects or must be disconnected. */

@@ -30,7 +30,7 @@ const fileEndpoints: readonly Endpoint[] = endpoints.filter(({ kind }) => kind =
 
 const modelsPath = '/v1/models';
 const filesPath = '/v1/files';
-const geminiModelsPath = '/v1beta/models';
+const geminiModelsPath = /^\/v1(?:beta|alpha)\/models(?:\/|$)/;
 
 /** The endpoint of a head; undefined: there is none. */
 export function endpointAt({ url, method }: Head, dialect: DialectName): Endpoint | undefined {
@@ -38,17 +38,14 @@ export function endpointAt({ url, method }: Head, dialect: DialectName): Endpoin
   if (dialect === 'gemini') return geminiEndpoint(path, url);
   if (path === modelsPath || path.startsWith(`${modelsPath}/`)) return modelsEndpoint(dialect);
   // Anthropic's own files API is not served.
-  if (path.startsWith(filesPath)) return dialect === 'openai' ? fileEndpoint(method, url) : undefined;
+  if (path.startsWith(filesPath)) return dialect === 'openai' ? fileEndpoint(method, path) : undefined;
   return endpointsByPath.get(path);
 }
 
 /** A Gemini endpoint: method and model are in its path. */
 export function geminiEndpoint(path: string, url: string): Endpoint | undefined {
   const asked = readPath(path);
-  if (asked === null)
-    return path === geminiModelsPath || path.startsWith(`${geminiModelsPath}/`)
-      ? modelsEndpoint('gemini')
-      : undefined;
+  if (asked === null) return geminiModelsPath.test(path) ? modelsEndpoint('gemini') : undefined;
   const { method, model } = asked;
   const endpoint = geminiEndpoints.find(({ upstreamPath }) => upstreamPath === `:${method}`);
   if (endpoint === undefined) return undefined;
@@ -58,16 +55,15 @@ export function geminiEndpoint(path: string, url: string): Endpoint | undefined 
 
 const filePath = /^\/v1\/files(?:\/([\w.-]{1,128})(\/content)?)?$/;
 
-/** The endpoint of a files request, its upstream path completed by file id and query; undefined: there is none. */
-function fileEndpoint(method: string, url: string): Endpoint | undefined {
-  const [path = '', query = ''] = url.split('?', 2);
+/** The endpoint of a files request, its upstream path completed by the file's id; undefined: there is none. */
+function fileEndpoint(method: string, path: string): Endpoint | undefined {
   const [, id, content] = filePath.exec(path) ?? [];
   if (!filePath.test(path) || id === '.' || id === '..') return undefined;
   const pattern = `${filesPath}${id === undefined ? '' : '/{id}'}${content ?? ''}`;
   const there = fileEndpoints.filter((endpoint) => endpoint.path === pattern);
   const found = there.find((endpoint) => endpoint.method === method) ?? there[0];
   if (found === undefined) return undefined;
-  return { ...found, upstreamPath: path.slice('/v1'.length) + (query === '' ? '' : `?${query}`) };
+  return { ...found, upstreamPath: path.slice('/v1'.length) };
 }
 
 /**
@@ -76,7 +72,12 @@ function fileEndpoint(method: string, url: string): Endpoint | undefined {
  */
 export function dialectOf({ url, headers }: Head): DialectName {
   // Only Gemini paths contain a colon.
-  if (url.startsWith('/v1beta/') || (url.includes(':') && readPath(pathOf(url)) !== null)) return 'gemini';
+  if (
+    url.startsWith('/v1beta/') ||
+    url.startsWith('/v1alpha/') ||
+    (url.includes(':') && readPath(pathOf(url)) !== null)
+  )
+    return 'gemini';
   if (url.startsWith('/v2/')) return 'cohere';
   if (headers['anthropic-version'] !== undefined) return 'anthropic';
   if (url.startsWith('/v1/messages')) return 'anthropic';

@@ -10,6 +10,7 @@ export class Incoming implements Exchange {
   readonly id: string;
   readonly endpoint: Endpoint;
   readonly path: string;
+  readonly query: string;
   readonly headers: IncomingHttpHeaders;
   readonly startedMs: number;
   readonly cancellation = new Cancellation();
@@ -34,6 +35,7 @@ export class Incoming implements Exchange {
     id: string,
     endpoint: Endpoint,
     path: string,
+    query: string,
     headers: IncomingHttpHeaders,
     startedMs: number,
     requests: ActiveRequests,
@@ -41,6 +43,7 @@ export class Incoming implements Exchange {
     this.id = id;
     this.endpoint = endpoint;
     this.path = path;
+    this.query = query;
     this.headers = headers;
     this.startedMs = startedMs;
     this.#requests = requests;

@@ -14,6 +14,7 @@ import { dialectOf, endpointAt, type Head, pathOf } from './endpoints.ts';
 import { frontPage, isBrowser } from './front-page.ts';
 import { createGuard } from './guard.ts';
 import { type ActiveRequests, Incoming } from './incoming.ts';
+import { queryOf } from './query.ts';
 import type { ListenSettings } from './settings.ts';
 
 /** Distinguishes the processes of a fleet; the rest of an id is a counter. */
@@ -95,7 +96,8 @@ export function createIntake(
       const endpoint = check(head, dialect);
       if (endpoint instanceof Refusal) return endpoint;
       const headers = dialect === 'gemini' ? withQueryKey(head) : head.headers;
-      return new Incoming(id, endpoint, pathOf(head.url), headers, startedMs, requests);
+      const query = queryOf(head.url, dialect);
+      return new Incoming(id, endpoint, pathOf(head.url), query, headers, startedMs, requests);
     },
     accepts: (head) => !(check(head, dialectOf(head)) instanceof Refusal),
     refuse({ head, dialect, id, startedMs }, refusal) {

@@ -97,7 +97,7 @@ export function createReplay(
       const scope = `${identity.tenant}\0${caller}\0${identity.user ?? ''}\0${header}`;
       // Different dialects may have endpoints of the same name.
       const { dialect, name } = exchange.endpoint;
-      const fingerprint = `${dialect}\0${name}\0${request.digest}`;
+      const fingerprint = `${dialect}\0${name}\0${exchange.query}\0${request.digest}`;
       const pinned = store.get(everyone, scope, nowMs);
       const flying = flights.note(scope);
       const first = pinned?.note ?? flying;

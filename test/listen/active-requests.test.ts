@@ -27,7 +27,7 @@ test('requests end in any order, and the end of the last one is reported', () =>
         // Half of the steps let a request in, the others end one of those that are there.
         if (step % 2 === 0 || expected.size === 0) {
           const headers = step % 4 === 0 ? { 'x-sidegate-priority': 'batch' } : {};
-          const incoming = new Incoming(String(i), endpoint, '/', headers, 0, requests);
+          const incoming = new Incoming(String(i), endpoint, '/', '', headers, 0, requests);
           expected.add(incoming);
           if (incoming.hold(step)) incoming.receive(Buffer.alloc(step % 3 === 0 ? step : 0));
         } else {

@@ -100,6 +100,7 @@ export async function startPlan(
         id: 'req_test',
         endpoint,
         path: wire.path,
+        query: '',
         headers,
         body: Buffer.from(JSON.stringify(wire.request('Say hello.', more))),
         cancellation: new Cancellation(),

@@ -38,6 +38,7 @@ export function sampleExchange({
     id: 'req_sample',
     endpoint: sampleEndpoint(endpoint),
     path: `/v1${sampleEndpoint(endpoint).upstreamPath}`,
+    query: '',
     headers,
     body: Buffer.from(body),
     cancellation: new Cancellation(),

@@ -14,9 +14,9 @@ export interface GeminiPath {
   readonly method: string;
 }
 
-/** Paths of AI Studio (`/v1beta/models/…`, in newer SDKs `/v1`) and of Vertex, with or without a project. */
+/** Paths of AI Studio (`/v1beta/models/…`, in newer SDKs `/v1` or `/v1alpha`) and of Vertex, with or without a project. */
 const pattern =
-  /^\/v1(?:beta1?)?(?:\/projects\/[^/]+\/locations\/[^/]+)?(?:\/publishers\/google)?\/models\/(.+):(\w+)$/;
+  /^\/v1(?:beta1?|alpha)?(?:\/projects\/[^/]+\/locations\/[^/]+)?(?:\/publishers\/google)?\/models\/(.+):(\w+)$/;
 
 /** Reads a path; null: it has no known method. */
 export function readPath(path: string): GeminiPath | null {
