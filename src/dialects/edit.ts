@@ -42,8 +42,14 @@ export function edit(body: Buffer, edits: readonly Edit[]): Buffer {
 const nothing: readonly Edit[] = [];
 
 /** Puts the provider's model name into a body; nothing if the client used the same name. */
-export const renaming = ({ modelStart, modelEnd, model }: ModelRequest, name: string): readonly Edit[] =>
-  name === model ? nothing : [{ start: modelStart - 1, end: modelEnd + 1, text: JSON.stringify(name) }];
+export function renaming(request: ModelRequest, name: string): readonly Edit[] {
+  const { modelStart, modelEnd, model, firstField, body } = request;
+  if (name === model) return nothing;
+  const text = JSON.stringify(name);
+  if (modelEnd > 0) return [{ start: modelStart - 1, end: modelEnd + 1, text }];
+  const empty = /^\s*}/.test(body.toString('latin1', firstField, firstField + 64));
+  return [{ start: firstField, end: firstField, text: `"model":${text}${empty ? '' : ','}` }];
+}
 
 /** The body with the provider's model name; unchanged if the client used the same name. */
 export const renameModel = (request: ModelRequest, model: string): Buffer =>

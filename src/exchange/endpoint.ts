@@ -38,8 +38,6 @@ export interface Auxiliary {
   readonly takes: 'json' | 'form' | 'json_or_form' | 'nothing';
   /** Its reply. A transcript is JSON unless the request names another format; speech and files are bytes. */
   readonly gives: 'json' | 'transcript' | 'speech' | 'file';
-  /** The API's default model, for requests that name none. `files`: requests never name one. Null: they must. */
-  readonly model: string | null | 'files';
   readonly unstated: Unstated;
   /** Which upper bound is reserved for what it uses in addition to the prompt's text. */
   readonly reserve: 'images' | 'speech' | 'transcript' | 'nothing';
@@ -54,6 +52,8 @@ interface Traits {
   readonly inspectedAs: NativeEndpoint;
   /** Whether replies may be cached. */
   readonly cached: boolean;
+  /** The name that requests without a model are routed by; undefined: they must name one, unless none ever does. */
+  readonly unnamed?: string;
   readonly method: 'GET' | 'POST' | 'DELETE';
   /** Undefined for chat, embeddings and token counts. */
   readonly auxiliary?: Auxiliary;
@@ -78,6 +78,9 @@ export interface EndpointOf<Name extends string> extends Traits {
   } | null;
 }
 
+/** The route for requests that name no model, where a provider has a default that isn't documented. */
+export const unnamedRoute = 'default';
+
 const chat = (inspectedAs: NativeEndpoint): Traits => ({
   kind: 'chat',
   inspectedAs,
@@ -94,7 +97,6 @@ const count = (inspectedAs: NativeEndpoint): Traits => ({
 const plainJson: Auxiliary = {
   takes: 'json',
   gives: 'json',
-  model: null,
   unstated: 'estimated',
   reserve: 'nothing',
   once: false,
@@ -111,6 +113,7 @@ const media = (reserve: 'images' | 'speech' | 'transcript', differs: Partial<Aux
   inspectedAs: nativeEndpoint.Auxiliary,
   cached: false,
   method: 'POST',
+  ...(reserve === 'images' ? { unnamed: unnamedRoute } : {}),
   auxiliary: { ...plainJson, unstated: 'unpriced', reserve, ...differs },
 });
 const files = (method: Traits['method'], differs: Partial<Auxiliary> = {}): Traits => ({
@@ -118,7 +121,7 @@ const files = (method: Traits['method'], differs: Partial<Auxiliary> = {}): Trai
   inspectedAs: nativeEndpoint.Auxiliary,
   cached: false,
   method,
-  auxiliary: { ...plainJson, takes: 'nothing', model: 'files', unstated: 'nothing', ...differs },
+  auxiliary: { ...plainJson, takes: 'nothing', unstated: 'nothing', ...differs },
 });
 const models: Traits = {
   kind: 'models',
@@ -156,7 +159,11 @@ const ofModel = <Name extends string>(name: Name, method: string, traits: Traits
 export const endpoints = [
   // https://platform.openai.com/docs/api-reference
   row('chat', 'openai', '/v1/chat/completions', chat(nativeEndpoint.Chat)),
-  row('responses', 'responses', '/v1/responses', chat(nativeEndpoint.Responses)),
+  // A stored prompt names its own model.
+  row('responses', 'responses', '/v1/responses', {
+    ...chat(nativeEndpoint.Responses),
+    unnamed: unnamedRoute,
+  }),
   row('embeddings', 'openai', '/v1/embeddings', embedding(nativeEndpoint.Embeddings)),
   // One path for all dialects: the reply is in the client's.
   row('models', 'openai', '/v1/models', models),
@@ -194,7 +201,7 @@ export const endpoints = [
     'openai',
     '/v1/moderations',
     // The default model according to OpenAI's reference.
-    judged('moderation', { model: 'omni-moderation-latest', unstated: 'nothing' }),
+    { ...judged('moderation', { unstated: 'nothing' }), unnamed: 'omni-moderation-latest' },
   ),
   row('rerank', 'openai', '/v1/rerank', judged('rerank', {})),
   row('rerank', 'cohere', '/v2/rerank', { ...chat(nativeEndpoint.Rerank), kind: 'rerank' }),

@@ -3,7 +3,7 @@ import { createHash, createHmac, hash } from 'node:crypto';
 import { Refusal } from '../base/errors.ts';
 import { type Form, type FormPart, isForm, readForm, textOf } from '../base/multipart.ts';
 import { edit } from '../dialects/edit.ts';
-import type { Auxiliary } from '../exchange/endpoint.ts';
+import type { Auxiliary, Endpoint } from '../exchange/endpoint.ts';
 import { givesBytes, type ModelRequest } from '../exchange/request.ts';
 import { bodyFlags, type Inspection, inspect as inspectBytes } from '../native/inspect.ts';
 import { noFindings, type PiiScope } from '../native/pii.ts';
@@ -31,7 +31,7 @@ export function inspectAuxiliary(
   const now = form === null || leaving === body ? form : readForm(leaving, type ?? '');
   if (now instanceof Refusal) return now;
   const at = now === null ? { start: found.modelStart, end: found.modelEnd } : modelPart(now);
-  const model = modelOf(leaving, at, form === null && (found.flags & bodyFlags.modelEscaped) !== 0, traits);
+  const model = modelOf(leaving, at, form === null && (found.flags & bodyFlags.modelEscaped) !== 0, endpoint);
   if (model instanceof Refusal) return model;
   const request = requestOf(found, leaving, model, traits);
   const placed = {
@@ -44,7 +44,7 @@ export function inspectAuxiliary(
     ...(now === null ? {} : { form: now }),
   };
   const stream = placed.stream || givesBytes(endpoint, placed);
-  return traits.model === 'files'
+  return endpoint.kind === 'files'
     ? { ...placed, stream, digest: ofProvider(placed.digest, exchange) }
     : { ...placed, stream };
 }
@@ -124,9 +124,14 @@ interface Span {
 const modelPart = ({ parts }: Form): Span =>
   parts.find(({ name }) => name === 'model') ?? { start: 0, end: 0 };
 
-function modelOf(body: Buffer, { start, end }: Span, escaped: boolean, traits: Auxiliary): string | Refusal {
-  if (traits.model === 'files') return '';
-  if (end === 0 && traits.model !== null) return traits.model;
+function modelOf(
+  body: Buffer,
+  { start, end }: Span,
+  escaped: boolean,
+  { kind, unnamed }: Endpoint,
+): string | Refusal {
+  if (kind === 'files') return '';
+  if (end === 0 && unnamed !== undefined) return unnamed;
   const raw = body.toString('utf8', start, end);
   const model = escaped ? String(JSON.parse(`"${raw}"`)) : raw;
   return modelFault(model) ?? model;

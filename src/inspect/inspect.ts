@@ -31,10 +31,10 @@ export function inspect(
   const found = inspectBytes(sent, endpoint.inspectedAs, scope, classify, digestKey);
   if ('kind' in found) return explain(named(found, exchange), sent.length);
   const { modelStart, modelEnd, flags, body } = found;
-  const { inPath } = endpoint;
+  const { inPath, unnamed = '' } = endpoint;
   const raw = body.toString('utf8', modelStart, modelEnd);
   const inBody = flags & bodyFlags.modelEscaped ? String(JSON.parse(`"${raw}"`)) : raw;
-  const model = inPath === null ? inBody : (inPath.model ?? '');
+  const model = inPath === null ? (modelEnd === 0 ? unnamed : inBody) : (inPath.model ?? '');
   const nameless = modelFault(model);
   if (nameless !== null) return nameless;
   return {

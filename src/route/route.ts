@@ -6,7 +6,7 @@ import { matchesPattern } from '../base/pattern.ts';
 import { nameMaxLength } from '../catalog/catalog.ts';
 import { dialects } from '../dialects/index.ts';
 import { canServe } from '../dialects/translate.ts';
-import type { Endpoint } from '../exchange/endpoint.ts';
+import { type Endpoint, unnamedRoute } from '../exchange/endpoint.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { Identity } from '../exchange/identity.ts';
 import type { Priority } from '../exchange/priority.ts';
@@ -247,8 +247,9 @@ export function route(
   table: RouteTable,
   nowMs: number,
 ): Plan | Refusal {
-  const found = findWay(request.model, exchange.endpoint, table, identity.models);
-  if (found instanceof Refusal) return found;
+  const { endpoint } = exchange;
+  const found = findWay(request.model, endpoint, table, identity.models);
+  if (found instanceof Refusal) return isUnnamed(endpoint, request) ? nameless() : found;
   if (found.fixed !== null) return found.fixed;
   const { ask } = table;
   const refusal = fillAsk(ask, exchange, identity, request, table, nowMs);
@@ -260,6 +261,17 @@ export function route(
   const { pattern, priority, drops, defaultMaxTokens } = found;
   return { pattern, steps, fixed: false, version, tier, priority, drops, defaultMaxTokens };
 }
+
+/** Whether a request names no model, and is meant for the route of such requests. */
+const isUnnamed = ({ unnamed, inPath }: Endpoint, { modelEnd }: ModelRequest): boolean =>
+  unnamed === unnamedRoute && inPath === null && modelEnd === 0;
+
+const nameless = (): Refusal =>
+  new Refusal(
+    'invalid_field',
+    `The request names no model, and there is no route "${unnamedRoute}" that serves such requests.`,
+    { param: 'model' },
+  );
 
 /** Fills `ask` for one request; returns a refusal if a header is invalid. */
 export function fillAsk(

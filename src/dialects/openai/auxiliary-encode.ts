@@ -26,7 +26,7 @@ export function encodeAuxiliary(
   return {
     path: to.basePath + endpoint.upstreamPath,
     headers: sent,
-    body: traits.model === 'files' ? request.body : withModel(request, to.model),
+    body: endpoint.kind === 'files' ? request.body : withModel(request, to.model),
     reading: readingOf(traits, request),
     ...(method === 'POST' ? {} : { method }),
     ...(form || method !== 'POST' ? { contentType: form ? (headers['content-type'] ?? null) : null } : {}),
@@ -56,16 +56,13 @@ const isPlain = ({ form, body }: ModelRequest): boolean =>
 /** The body with the provider's model name. */
 function withModel(request: ModelRequest, model: string): Buffer {
   if (model === request.model) return request.body;
-  const { body, form, modelStart, modelEnd, firstField } = request;
-  const named = modelEnd > 0;
+  const { body, form, modelStart, modelEnd } = request;
   if (form !== undefined) {
+    const named = modelEnd > 0;
     const field = `--${form.boundary}\r\nContent-Disposition: form-data; name="model"\r\n\r\n${model}\r\n`;
     return edit(body, [
       named ? { start: modelStart, end: modelEnd, text: model } : { start: 0, end: 0, text: field },
     ]);
   }
-  if (named) return renameModel(request, model);
-  const empty = /^\s*}/.test(body.toString('latin1', firstField, firstField + 64));
-  const text = `"model":${JSON.stringify(model)}${empty ? '' : ','}`;
-  return edit(body, [{ start: firstField, end: firstField, text }]);
+  return renameModel(request, model);
 }
