@@ -36,10 +36,13 @@ const itemsOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? 
 /** Counts the tokens of a request's parsed body. Never throws: values of unexpected types are ignored. */
 export function countPrompt(
   { dialect, kind }: Pick<Endpoint, 'dialect' | 'kind'>,
-  body: unknown,
+  given: unknown,
   countText: CountText,
 ): PromptCount {
-  if (!isObject(body)) return { promptTokens: 0, imageTokens: 0 };
+  if (!isObject(given)) return { promptTokens: 0, imageTokens: 0 };
+  // Gemini's `:countTokens` takes a whole request, too.
+  const { generateContentRequest: whole } = given;
+  const body = dialect === 'gemini' && isObject(whole) ? whole : given;
   const counter = createCounter(
     dialect === 'anthropic' ? 'anthropic' : 'openai',
     textOf(body.model) ?? '',

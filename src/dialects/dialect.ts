@@ -84,6 +84,8 @@ export interface Dialect {
   endedChannels(event: Json): string[];
   /** A copy of `event` that carries only text, without usage, finish reason or names. */
   carrierOf(event: Json): Json;
+  /** The reply to a request that counts tokens; undefined: clients of the dialect send none. */
+  readonly tokenCount?: (tokens: number) => Json;
   /** Bodies of the list of models and of one model. */
   models(names: readonly string[]): Buffer;
   model(name: string): Buffer;

@@ -8,6 +8,7 @@ import type { Reply } from '../exchange/reply.ts';
 import { Passage } from '../passage.ts';
 import { scrub } from '../scrub/scrub.ts';
 import type { Stages } from '../stages.ts';
+import { countHere } from './count.ts';
 import { debugOf, explainOnly, withDebug } from './debug.ts';
 import { takeFeedback } from './feedback.ts';
 import { listModels } from './models.ts';
@@ -64,6 +65,8 @@ function* pipeline(passage: Passage, dry: boolean): Steps<Reply | Refusal> {
 
   const vault = passage.policy === null ? null : scrub(work.request, passage.policy);
   if (vault instanceof Refusal) return vault;
+
+  if (work.countedHere) return yield* wait(countHere(work, passage));
 
   const found = lookUp(work, vault, passage);
   const stored = found instanceof Promise ? yield* wait(found) : found;

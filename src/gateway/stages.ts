@@ -30,6 +30,8 @@ export interface Work {
   readonly identity: Identity;
   readonly request: ModelRequest;
   readonly plan: Plan;
+  /** Its tokens are counted here: its model is served in another dialect, whose providers can't be asked. */
+  readonly countedHere: boolean;
   /** Monotonic ms. */
   readonly deadlineMs: number;
   /** Monotonic ms, updated after each wait. */
@@ -102,10 +104,14 @@ export function choose(
 ): Work | Refusal | Promise<Work | Refusal> {
   const { exchange, stages } = passage;
   const nowMs = stages.clock();
-  const found =
-    exchange.endpoint.kind === 'files'
+  const { endpoint, headers } = exchange;
+  const routed =
+    endpoint.kind === 'files'
       ? routeFiles(exchange, identity, stages.routes.files)
       : route(exchange, identity, request, stages.routes, nowMs);
+  const countedHere = endpoint.kind === 'count' && routed instanceof Refusal;
+  const asChat = { headers, endpoint: { ...endpoint, kind: 'chat' as const } };
+  const found = countedHere ? route(asChat, identity, request, stages.routes, nowMs) : routed;
   if (found instanceof Refusal) return found;
   const plan = identity.ownCredential ? withOwnCredential(found) : found;
   passage.plan = plan;
@@ -117,7 +123,7 @@ export function choose(
   if (deadlineMs instanceof Refusal) return deadlineMs;
   const limited = (work: Work | Refusal): Work | Refusal =>
     work instanceof Refusal ? work : withLimit(work, passage);
-  const scrubbed = rescrub({ identity, request, plan, deadlineMs, nowMs }, passage);
+  const scrubbed = rescrub({ identity, request, plan, countedHere, deadlineMs, nowMs }, passage);
   return scrubbed instanceof Promise ? scrubbed.then(limited) : limited(scrubbed);
 }
 

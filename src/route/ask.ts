@@ -68,7 +68,10 @@ const found: readonly (readonly [number, number])[] = [
 ];
 
 /** Capabilities that the body requires, plus those that the app names in `x-sidegate-capabilities`. */
-export function neededOf({ headers, endpoint }: Exchange, { flags }: ModelRequest): number | Refusal {
+export function neededOf(
+  { headers, endpoint }: Pick<Exchange, 'headers' | 'endpoint'>,
+  { flags }: ModelRequest,
+): number | Refusal {
   let needs = endpoint.kind === 'embedding' ? capabilityBit('embeddings') : 0;
   for (const [flag, bit] of found) if ((flags & flag) !== 0) needs |= bit;
   const named = headers['x-sidegate-capabilities'];
@@ -88,7 +91,7 @@ export function neededOf({ headers, endpoint }: Exchange, { flags }: ModelReques
 }
 
 /** The tier that the app names in `x-sidegate-tier`, otherwise the one the body was classified as. */
-export function tierOf({ headers }: Exchange, request: ModelRequest): number | Refusal {
+export function tierOf({ headers }: Pick<Exchange, 'headers'>, request: ModelRequest): number | Refusal {
   const named = headers['x-sidegate-tier'];
   if (named === undefined) return request.tier === null ? 0 : tiers.indexOf(request.tier);
   const tier = tiers.indexOf(named as Tier);

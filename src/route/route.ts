@@ -241,7 +241,7 @@ export function findWay(
 
 /** Decides which targets to try for one request, in which order. @param nowMs monotonic ms */
 export function route(
-  exchange: Exchange,
+  exchange: Pick<Exchange, 'endpoint' | 'headers'>,
   identity: Identity,
   request: ModelRequest,
   table: RouteTable,
@@ -276,7 +276,7 @@ const nameless = (): Refusal =>
 /** Fills `ask` for one request; returns a refusal if a header is invalid. */
 export function fillAsk(
   ask: Ask,
-  exchange: Exchange,
+  exchange: Pick<Exchange, 'endpoint' | 'headers'>,
   { tenant, user }: Identity,
   request: ModelRequest,
   { tokensOf }: RouteTable,

@@ -129,6 +129,7 @@ export const anthropic: Dialect = {
     return event.type === 'message_delta' || event.type === 'message_stop' ? [''] : [];
   },
   carrierOf: (event) => structuredClone(event),
+  tokenCount: (tokens) => ({ input_tokens: tokens }),
   models: (names) =>
     Buffer.from(
       JSON.stringify({

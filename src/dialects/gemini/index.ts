@@ -162,6 +162,7 @@ export const gemini: Dialect = {
       .filter(({ finishReason }) => typeof finishReason === 'string' && finishReason !== '')
       .map((candidate) => `${numberOf(candidate.index) ?? 0}.`),
   carrierOf,
+  tokenCount: (tokens) => ({ totalTokens: tokens }),
   models: (names) => Buffer.from(JSON.stringify({ models: names.map(modelObject) })),
   model: (name) => Buffer.from(JSON.stringify(modelObject(name))),
 };
