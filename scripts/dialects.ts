@@ -1,6 +1,8 @@
 /** The tables of dialects: the sides of each, and the request fields that its providers support. */
+import { refusesOf } from '../src/catalog/refuses.ts';
 import { type ChatRequest, createNotes, type Part } from '../src/dialects/chat.ts';
 import { dialects } from '../src/dialects/index.ts';
+import { writeCall } from '../src/dialects/translate.ts';
 import { dialectNames } from '../src/exchange/dialects.ts';
 import { endpoints } from '../src/exchange/endpoint.ts';
 
@@ -94,7 +96,8 @@ const probes: Readonly<Record<string, Partial<ChatRequest>>> = {
 };
 
 /** On Bedrock, support depends on the model: the table shows Claude. */
-const modelOf = (dialect: string): string => (dialect === 'bedrock' ? 'anthropic.claude-sonnet-4-5' : 'any');
+const modelOf = (dialect: string): string =>
+  dialect === 'bedrock' ? 'anthropic.claude-sonnet-4-5' : dialect === 'gemini' ? 'gemini-3.5-flash' : 'any';
 
 /** Dialects whose providers offer chat. */
 export const chatProviders = dialectNames.filter((name) => dialects[name].chatProvider !== null);
@@ -105,8 +108,20 @@ export function carriedRows(): string[][] {
     name,
     ...chatProviders.map((dialect) => {
       const notes = createNotes();
-      const to = { basePath: '', model: modelOf(dialect), headers: [], outputMaxTokens: null, quirks: {} };
-      dialects[dialect].chatProvider?.writeRequest({ ...minimal, ...asked }, to, notes);
+      const { chatProvider } = dialects[dialect];
+      if (chatProvider === null) throw new Error(`${dialect} has no chat`);
+      const model = modelOf(dialect);
+      const refuses = refusesOf(model);
+      const to = {
+        basePath: '',
+        model,
+        served: model,
+        headers: [],
+        outputMaxTokens: null,
+        refuses,
+        quirks: {},
+      };
+      writeCall({ ...minimal, ...asked }, chatProvider, to, notes);
       if (notes.unsupported !== null) return 'refused';
       return notes.dropped.length > 0 ? 'left out' : 'yes';
     }),

@@ -4,6 +4,7 @@ import type { ReplyContext } from '../../src/dialects/chat-reply.ts';
 import { dialects } from '../../src/dialects/index.ts';
 import { translatedReading } from '../../src/dialects/read-reply.ts';
 import type { ChatClient, ChatProvider } from '../../src/dialects/sides.ts';
+import { writeCall } from '../../src/dialects/translate.ts';
 import type { Destination } from '../../src/dialects/wire.ts';
 import { type DialectName, dialectNames } from '../../src/exchange/dialects.ts';
 import { providers } from '../../test/faults/dialect-rows.ts';
@@ -22,6 +23,7 @@ export const streamTask = (client: string, provider: string): string =>
 const to: Destination = {
   basePath: '',
   model: 'bench-model',
+  served: 'bench-model',
   headers: [],
   outputMaxTokens: null,
   quirks: {},
@@ -32,7 +34,7 @@ const context: ReplyContext = { model: 'm', requestId: 'req_1', createdS: 1, wan
 function translate(client: ChatClient, provider: ChatProvider, body: Buffer): Buffer {
   const notes = createNotes();
   const request = client.readRequest(JSON.parse(body.toString('utf8')), notes);
-  return Buffer.from(JSON.stringify(provider.writeRequest(request, to, notes).body));
+  return Buffer.from(JSON.stringify(writeCall(request, provider, to, notes).body));
 }
 
 /** The OpenAI sample in another dialect, made by translation. */

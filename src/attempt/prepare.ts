@@ -126,7 +126,7 @@ export class Preparation {
       sent: asked(dialect.encode(endpoint, request, headers, to), query, target),
       dropped,
     });
-    const own = this.#ownRequest(dialect, to.model);
+    const own = this.#ownRequest(dialect, to.served);
     if (!(own instanceof Promise)) return encoded(own);
     return own.then((later) => (later instanceof Refusal ? later : encoded(later)));
   }
@@ -213,7 +213,7 @@ function withQuery(sent: UpstreamRequest, query: string): UpstreamRequest {
 }
 
 function destinationOf(
-  { provider, model, facts }: Target,
+  { provider, model, served, facts }: Target,
   exchange: Exchange,
   request: ModelRequest,
 ): Destination {
@@ -228,10 +228,12 @@ function destinationOf(
   return {
     basePath: provider.basePath,
     model: model ?? request.model,
+    served: served ?? model ?? request.model,
     headers,
     quirks: provider.quirks,
     outputMaxTokens: facts.outputMaxTokens,
     reasons: facts.capabilities?.has('reasoning') ?? null,
+    ...(facts.refuses === undefined ? {} : { refuses: facts.refuses }),
     maxTokens: request.limited === true ? request.maxTokens : null,
   };
 }

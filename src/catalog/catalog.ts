@@ -12,6 +12,7 @@ import {
 } from './facts.ts';
 import { familyOf } from './families.ts';
 import { type FindRow, openTable, priceOf, type Row } from './prices.ts';
+import { refusesOf } from './refuses.ts';
 import { servicesOf } from './services.ts';
 import type { CatalogModelConfig } from './settings.ts';
 
@@ -66,6 +67,7 @@ export function createCatalog(
   const find = (provider: string, model: string): ModelFacts => {
     const row = tables.get(provider)?.(model);
     const family = familyOf(model);
+    const refuses = refusesOf(model);
     const own = models.find((entry) => fits(entry, provider, model));
     return override(
       {
@@ -73,6 +75,7 @@ export function createCatalog(
         contextTokens: row?.contextTokens ?? null,
         outputMaxTokens: family?.outputMaxTokens ?? null,
         capabilities: family === null ? null : new Set(family.capabilities),
+        ...(refuses === undefined ? {} : { refuses }),
         ...(stating.has(provider) ? { statesCost: true } : {}),
       },
       own,
@@ -117,6 +120,7 @@ function override(known: ModelFacts, own: CatalogModelConfig | undefined): Model
     outputMaxTokens: own.outputMaxTokens ?? known.outputMaxTokens,
     capabilities,
     ...(known.statesCost === undefined ? {} : { statesCost: known.statesCost }),
+    ...(known.refuses === undefined ? {} : { refuses: known.refuses }),
   };
 }
 

@@ -1,4 +1,5 @@
 /** Facts of a model: its capabilities, its limits of tokens and its prices. */
+import type { Refuses } from '../dialects/refuses.ts';
 import type { Usage } from '../exchange/usage.ts';
 import type { Service } from '../native/reply.ts';
 
@@ -60,6 +61,8 @@ export interface ModelFacts {
   readonly capabilities: ReadonlySet<Capability> | null;
   /** Its replies state what they cost, which is what is billed. */
   readonly statesCost?: true;
+  /** What it refuses of a request; undefined: nothing is known. */
+  readonly refuses?: Refuses;
 }
 
 /** Nothing is known of the model. */

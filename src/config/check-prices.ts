@@ -25,8 +25,8 @@ export function unpricedTargets(config: Config): Finding[] {
       ({ routes }) => routes === null || routes.some((pattern) => matchesPattern(pattern, route.model)),
     );
     if (limit === undefined) return [];
-    return route.targets.flatMap(({ provider, model = route.model }, position): Finding[] => {
-      if (provider === undefined || !lacksPrice(provider, model, config, catalog)) return [];
+    return route.targets.flatMap(({ provider, model = route.model, serves = model }, position): Finding[] => {
+      if (provider === undefined || !lacksPrice(provider, serves, config, catalog)) return [];
       return [
         {
           path: ['routes', index, 'targets', position],

@@ -1,5 +1,7 @@
 /** Fits a request in neutral form to what its destination accepts, before it is written. */
-import { type ChatRequest, type Notes, noteUnsupported } from './chat.ts';
+import { type ChatRequest, effortOf, type Notes, noteDropped, noteUnsupported } from './chat.ts';
+import { type RefusedField, reasonsWith, refusesOf } from './refuses.ts';
+import type { Destination } from './wire.ts';
 
 /** What a destination accepts of a request. */
 export interface Accepted {
@@ -22,4 +24,42 @@ export function fit(request: ChatRequest, { stopMax, outputWithTools }: Accepted
     output = null;
   }
   return { ...request, stop, output };
+}
+
+/** Values that mean the same as leaving the field out. */
+const defaults: Readonly<Partial<Record<RefusedField, number>>> = {
+  temperature: 1,
+  topP: 1,
+  frequencyPenalty: 0,
+  presencePenalty: 0,
+};
+
+/**
+ * The request without fields that the model refuses: those that matter are noted as unsupported, so that another target
+ * answers, the others as dropped.
+ */
+export function withoutRefused(request: ChatRequest, to: Destination, notes: Notes): ChatRequest {
+  const refuses = refusesOf(to);
+  const { names, toolChoice } = request;
+  const asked = request.reasoning === null ? null : effortOf(request.reasoning);
+  const reasons = refuses.reasoning !== undefined && to.reasons !== false && reasonsWith(asked, refuses);
+  const gone = [...(refuses.always ?? []), ...(reasons ? (refuses.reasoning ?? []) : [])];
+  const left: { -readonly [Field in keyof ChatRequest]?: ChatRequest[Field] } = {};
+  for (const field of gone) {
+    if (field === 'stop') {
+      if (request.stop.length > 0) noteUnsupported(notes, names.stop);
+      left.stop = [];
+      continue;
+    }
+    const value = request[field];
+    if (value === null) continue;
+    if (value !== defaults[field]) noteDropped(notes, names[field]);
+    left[field] = null;
+  }
+  const forced = toolChoice?.kind === 'required' || toolChoice?.kind === 'tool';
+  if (forced && refuses.forcedChoice === true) {
+    noteUnsupported(notes, names.toolChoice);
+    left.toolChoice = { kind: 'auto' };
+  }
+  return Object.keys(left).length === 0 ? request : { ...request, ...left };
 }

@@ -6,11 +6,12 @@ import type { ModelRequest } from '../exchange/request.ts';
 import { type ChatRequest, copyNotes, createNotes, type Notes } from './chat.ts';
 import type { ReplyContext } from './chat-reply.ts';
 import type { Dialect } from './dialect.ts';
+import { withoutRefused } from './fit.ts';
 import { passHeaders } from './headers.ts';
 import { translatedReading } from './read-reply.ts';
 import type { ChatClient, ChatProvider } from './sides.ts';
 import { originsOf } from './tool-kinds.ts';
-import type { Destination, UpstreamRequest } from './wire.ts';
+import type { ChatCall, Destination, UpstreamRequest } from './wire.ts';
 
 /** A request in neutral form, read once for any number of targets. */
 export interface ReadRequest {
@@ -82,6 +83,17 @@ export function invalidIn({ invalid }: Notes): Refusal | null {
   return new Refusal('invalid_field', `The field "${field}" ${message}.`, { param: field });
 }
 
+/** Writes a request in the provider's dialect, fitted to the destination; adds what it can't express to the notes. */
+export function writeCall(
+  request: ChatRequest,
+  provider: ChatProvider,
+  to: Destination,
+  notes: Notes,
+): ChatCall {
+  const limited = to.maxTokens == null ? request : { ...request, maxTokens: to.maxTokens };
+  return provider.writeRequest(withoutRefused(limited, to, notes), to, notes);
+}
+
 /** Writes a request in the provider's dialect; refuses one that it shows to be invalid. */
 export function writeRequest(
   { request, notes: before }: ReadRequest,
@@ -90,8 +102,7 @@ export function writeRequest(
 ): Written | Refusal {
   if (before.unsupported !== null) return { kind: 'cannot', field: before.unsupported };
   const notes = copyNotes(before);
-  const limited = to.maxTokens == null ? request : { ...request, maxTokens: to.maxTokens };
-  const { path, body, headers } = provider.writeRequest(limited, to, notes);
+  const { path, body, headers } = writeCall(request, provider, to, notes);
   const refusal = invalidIn(notes);
   if (refusal !== null) return refusal;
   if (notes.unsupported !== null) return { kind: 'cannot', field: notes.unsupported };

@@ -1,6 +1,7 @@
 /** Requests to providers, and what their writers must know about the destination. */
 import type { Json } from '../base/json.ts';
 import type { ReplyReading } from './reading.ts';
+import type { Refuses } from './refuses.ts';
 
 /** A request to a provider. Headers are flat name, value pairs. */
 export interface UpstreamRequest {
@@ -35,8 +36,10 @@ export interface Quirks {
 export interface Destination {
   /** Path part of the provider's base URL, without a trailing slash. */
   readonly basePath: string;
-  /** The provider's model name. */
+  /** The provider's model name, as the request says it. */
   readonly model: string;
+  /** The model that is really served: what its name can't say where its owner chose it, as Azure's deployments. */
+  readonly served: string;
   /** Headers with the credential, and those of the configuration, as flat name, value pairs. */
   readonly headers: readonly string[];
   readonly quirks: Quirks;
@@ -44,6 +47,8 @@ export interface Destination {
   readonly outputMaxTokens: number | null;
   /** Whether the model can reason; null or undefined: unknown. */
   readonly reasons?: boolean | null;
+  /** What the model refuses; undefined: nothing is known. */
+  readonly refuses?: Refuses | undefined;
   /** The longest reply, which the route sets since the request doesn't; null or undefined: as the request says. */
   readonly maxTokens?: number | null;
 }

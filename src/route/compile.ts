@@ -61,14 +61,22 @@ export function targetMaker({ providers, healthOf, catalog }: TargetDeps): MakeT
     const name = model ?? asked;
     const isConfigured = configured === `${provider.name}/${name}`;
     const label = isConfigured ? configured : `${provider.name}/${printable(name)}`;
-    const key = JSON.stringify([configured, model, as.capabilities]);
+    const key = JSON.stringify([configured, model, as.capabilities, as.serves]);
     const before = made.get(key);
     if (before !== undefined) return before;
-    const known = name.endsWith('*') ? unknownFacts : catalog.facts(provider.name, name);
+    const served = as.serves ?? name;
+    const known = served.endsWith('*') ? unknownFacts : catalog.facts(provider.name, served);
     const { capabilities } = as;
     const facts = capabilities === undefined ? known : { ...known, capabilities: new Set(capabilities) };
     const health = isConfigured ? healthOf(label, as.limits) : healthOf(label, as.limits, configured);
-    const target = { provider, model, label, health, facts };
+    const target = {
+      provider,
+      model,
+      ...(as.serves === undefined ? {} : { served }),
+      label,
+      health,
+      facts,
+    };
     made.set(key, target);
     return target;
   };

@@ -24,6 +24,10 @@ const target = z.strictObject({
     description:
       "The provider's model name; a trailing * is replaced by what the route's * matched. Unset: as requested.",
   }),
+  serves: name.optional().meta({
+    description:
+      'The model that is really served, where `model` is a name that its owner chose, such as an Azure deployment: prices, limits and what it refuses are those of this model.',
+  }),
   route: modelPattern
     .optional()
     .meta({ description: "Another route, by a model name it serves: its targets, in that route's order." }),

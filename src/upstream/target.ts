@@ -15,6 +15,8 @@ export interface Target {
   readonly provider: Provider;
   /** The provider's model name; null: as requested. A trailing * is replaced by what the route's * matched. */
   readonly model: string | null;
+  /** The model that is really served, where the configuration says that; undefined: as its name says. */
+  readonly served?: string;
   /** `provider/model`, as it is called: the * of a pattern is filled in. Printable ASCII. */
   readonly label: string;
   readonly health: TargetHealth;

@@ -13,7 +13,14 @@ import { work as inspect, inspectNow, orderOf } from '../../src/inspect/request.
 import { createScrubPolicies } from '../../src/scrub/policy.ts';
 import { shapes } from '../growth/shapes.ts';
 
-const to = { basePath: '', model: 'meta/llama', headers: [], quirks: {}, outputMaxTokens: null };
+const to = {
+  basePath: '',
+  model: 'meta/llama',
+  served: 'meta/llama',
+  headers: [],
+  quirks: {},
+  outputMaxTokens: null,
+};
 
 /** Does it as a thread would. */
 function aside<I, O>(work: Work<I, O>, body: Buffer, input: I): Worked<O> {

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { createNotes } from '../../src/dialects/chat.ts';
 import { dialects } from '../../src/dialects/index.ts';
 import { observedReading, translatedReading } from '../../src/dialects/read-reply.ts';
+import { writeCall } from '../../src/dialects/translate.ts';
 import { dialectNames } from '../../src/exchange/dialects.ts';
 import { frame, framesOf } from '../support/bedrock-wire.ts';
 import { context, deliverStream, destinationOf, pairs, samplesOf } from './fixtures.ts';
@@ -104,7 +105,7 @@ describe.each(pairs)('$client to $provider', ({ client, provider, chatClient, ch
         if (typeof json !== 'object' || json === null || Array.isArray(json)) return;
         const notes = createNotes();
         const request = chatClient.readRequest(json as Json, notes);
-        const { body } = chatProvider.writeRequest(request, destinationOf(provider), notes);
+        const { body } = writeCall(request, chatProvider, destinationOf(provider), notes);
         expect(typeof JSON.stringify(body)).toBe('string');
       }),
       { numRuns: 400 },

@@ -9,8 +9,10 @@ import { pathOf } from '../../src/dialects/bedrock/write-request.ts';
 import { createNotes } from '../../src/dialects/chat.ts';
 import type { FaultKind } from '../../src/dialects/fault.ts';
 import { dialects } from '../../src/dialects/index.ts';
+import { writeCall } from '../../src/dialects/translate.ts';
 import { bedrockEvent } from '../../src/simulate/bedrock.ts';
 import { event, exception, frame, framesOf } from '../support/bedrock-wire.ts';
+import { destinationFor } from './fixtures.ts';
 
 type Json = Record<string, unknown>;
 
@@ -25,8 +27,8 @@ function written(
   const asked = { model: 'm', max_tokens: 9000, messages: [{ role: 'user', content: 'Hi' }], ...more };
   const notes = createNotes();
   const request = chatClient.readRequest(asked, notes);
-  const to = { basePath: '', model, headers: [], outputMaxTokens: null, quirks: {} };
-  const { body } = chatProvider.writeRequest(request, to, notes);
+  const to = destinationFor(model, { reasons: null });
+  const { body } = writeCall(request, chatProvider, to, notes);
   expect(notes.invalid).toBeNull();
   return { body: body as Json, dropped: notes.dropped, unsupported: notes.unsupported };
 }
@@ -63,7 +65,7 @@ describe('model-specific fields in addition to Converse', () => {
       notes,
     );
     if (request === undefined) throw new Error('no chat');
-    const to = { basePath: '', model: claude, headers: [], outputMaxTokens: null, quirks: {} };
+    const to = destinationFor(claude, { reasons: null });
     const body = bedrock.chatProvider?.writeRequest(request, to, notes).body;
     expect(body).toMatchObject({
       inferenceConfig: { maxTokens: 32_000 },
@@ -191,7 +193,7 @@ test('metadata for the invocation log', () => {
     const asked = { model: 'm', messages: [{ role: 'user', content: 'Hi' }], ...more };
     const request = chatClient?.readRequest(asked, notes);
     if (request === undefined) throw new Error('no chat');
-    const to = { basePath: '', model: nova, headers: [], outputMaxTokens: null, quirks: {} };
+    const to = destinationFor(nova, { reasons: null });
     return [bedrock.chatProvider?.writeRequest(request, to, notes).body.requestMetadata, notes.dropped];
   };
   expect(tell({ metadata: { team: 'a' }, user: 'u-1' })).toEqual([{ team: 'a', user: 'u-1' }, []]);

@@ -67,7 +67,7 @@ describe('replicate', () => {
 describe('the models of Replicate', () => {
   const pathOf = (model: string): unknown => {
     const notes = createNotes();
-    const to = { basePath: '', model, headers: [], quirks: {}, outputMaxTokens: null };
+    const to = { basePath: '', model, served: model, headers: [], quirks: {}, outputMaxTokens: null };
     const { chatProvider } = dialects.replicate;
     const { chatClient } = dialects.openai;
     const request = chatClient?.readRequest({ messages: [{ role: 'user', content: 'Hi' }] }, notes);

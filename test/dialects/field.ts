@@ -3,9 +3,10 @@ import { createNotes } from '../../src/dialects/chat.ts';
 import type { ReplyContext } from '../../src/dialects/chat-reply.ts';
 import { dialects } from '../../src/dialects/index.ts';
 import { translatedReading } from '../../src/dialects/read-reply.ts';
+import { writeCall } from '../../src/dialects/translate.ts';
 import type { Destination } from '../../src/dialects/wire.ts';
 import type { DialectName } from '../../src/exchange/dialects.ts';
-import { context, deliverStream, destinationFor } from './fixtures.ts';
+import { context, deliverStream, destinationFor, providerOf } from './fixtures.ts';
 
 /** A JSON object. */
 export type Json = Record<string, unknown>;
@@ -31,8 +32,8 @@ export function translated(
   const notes = createNotes();
   const request = dialects[from].chatClient?.readRequest({ model: 'm', ...said[from], ...more }, notes);
   if (request === undefined) throw new Error(`${from} has no clients`);
-  const call = dialects[to].chatProvider?.writeRequest(request, destinationFor(model, destination), notes);
-  return { body: (call?.body ?? {}) as Json, ...notes };
+  const { body } = writeCall(request, providerOf(to), destinationFor(model, destination), notes);
+  return { body: body as Json, ...notes };
 }
 
 /** How replies of one dialect are read for clients of another. */

@@ -9,11 +9,13 @@
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { familyOf } from '../../src/catalog/families.ts';
+import { refusesOf } from '../../src/catalog/refuses.ts';
 import { copyNotes, createNotes } from '../../src/dialects/chat.ts';
 import type { ReplyContext } from '../../src/dialects/chat-reply.ts';
 import { dialects } from '../../src/dialects/index.ts';
 import type { ReplyReading } from '../../src/dialects/reading.ts';
 import type { ChatClient, ChatProvider } from '../../src/dialects/sides.ts';
+import { writeCall } from '../../src/dialects/translate.ts';
 import type { Destination } from '../../src/dialects/wire.ts';
 import { type DialectName, dialectNames } from '../../src/exchange/dialects.ts';
 
@@ -74,12 +76,21 @@ const models: Readonly<Partial<Record<DialectName, string>>> = {
 export const destinationFor = (model: string, more: Partial<Destination> = {}): Destination => ({
   basePath: '',
   model,
+  served: model,
   headers: [],
   outputMaxTokens: null,
   reasons: familyOf(model)?.capabilities.includes('reasoning') ?? null,
+  refuses: refusesOf(model),
   quirks: {},
   ...more,
 });
+
+/** The chat API of a dialect's providers. */
+export function providerOf(name: DialectName): ChatProvider {
+  const { chatProvider } = dialects[name];
+  if (chatProvider === null) throw new Error(`${name} has no chat`);
+  return chatProvider;
+}
 
 export const destinationOf = (name: DialectName): Destination => destinationFor(models[name] ?? 'test-model');
 
@@ -127,7 +138,7 @@ export function writeAcross({ chatClient, chatProvider, provider }: Pair, body: 
   const request = chatClient.readRequest(JSON.parse(body.toString('utf8')), read);
   if (read.unsupported !== null) return { cannot: read.unsupported };
   const notes = copyNotes(read);
-  const call = chatProvider.writeRequest(request, destinationOf(provider), notes);
+  const call = writeCall(request, chatProvider, destinationOf(provider), notes);
   if (notes.invalid !== null) return { invalid: notes.invalid };
   if (notes.unsupported !== null) return { cannot: notes.unsupported };
   return { dropped: notes.dropped, ...call };

@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { createNotes } from '../../src/dialects/chat.ts';
 import { readSchema, writeSchema } from '../../src/dialects/gemini/schema.ts';
 import { dialects } from '../../src/dialects/index.ts';
-import { destinationFor } from './fixtures.ts';
+import { writeCall } from '../../src/dialects/translate.ts';
+import { destinationFor, providerOf } from './fixtures.ts';
 
 type Json = Record<string, unknown>;
 
@@ -15,8 +16,8 @@ function written(
   const messages = [{ role: 'user', content: 'Hi' }];
   const request = dialects.openai.chatClient?.readRequest({ model: 'm', messages, ...more }, notes);
   if (request === undefined) throw new Error('OpenAI has clients');
-  const call = dialects.gemini.chatProvider?.writeRequest(request, destinationFor(model), notes);
-  return { body: call?.body ?? {}, dropped: notes.dropped, unsupported: notes.unsupported };
+  const { body } = writeCall(request, providerOf('gemini'), destinationFor(model), notes);
+  return { body, dropped: notes.dropped, unsupported: notes.unsupported };
 }
 
 test.each([

@@ -2,8 +2,9 @@
 import { describe, expect, test } from 'vitest';
 import { createNotes } from '../../src/dialects/chat.ts';
 import { dialects } from '../../src/dialects/index.ts';
+import { writeCall } from '../../src/dialects/translate.ts';
 import type { DialectName } from '../../src/exchange/dialects.ts';
-import { destinationFor } from './fixtures.ts';
+import { destinationFor, providerOf } from './fixtures.ts';
 
 type Json = Record<string, unknown>;
 
@@ -19,12 +20,8 @@ function translated(
   const messages = [{ role: 'user', content: 'Hi' }];
   const request = dialects[from].chatClient?.readRequest({ model: 'm', messages, ...more }, notes);
   if (request === undefined) throw new Error(`${from} has no clients`);
-  const call = dialects[to].chatProvider?.writeRequest(
-    request,
-    destinationFor(model, { outputMaxTokens }),
-    notes,
-  );
-  return { body: call?.body ?? {}, dropped: notes.dropped };
+  const { body } = writeCall(request, providerOf(to), destinationFor(model, { outputMaxTokens }), notes);
+  return { body, dropped: notes.dropped };
 }
 
 const claude = (model: string, more: Json, limit: number | null = null) =>

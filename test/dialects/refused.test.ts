@@ -2,9 +2,10 @@
 import { describe, expect, test } from 'vitest';
 import { createNotes } from '../../src/dialects/chat.ts';
 import { dialects } from '../../src/dialects/index.ts';
+import { writeCall } from '../../src/dialects/translate.ts';
 import type { Quirks } from '../../src/dialects/wire.ts';
 import type { DialectName } from '../../src/exchange/dialects.ts';
-import { destinationFor } from './fixtures.ts';
+import { destinationFor, providerOf } from './fixtures.ts';
 
 type Json = Record<string, unknown>;
 
@@ -20,8 +21,7 @@ function translated(from: DialectName, to: DialectName, model: string, more: Jso
   const notes = createNotes();
   const request = dialects[from].chatClient?.readRequest({ model: 'm', ...said[from], ...more }, notes);
   if (request === undefined) throw new Error(`${from} has no clients`);
-  const body: Json =
-    dialects[to].chatProvider?.writeRequest(request, destinationFor(model, { quirks }), notes).body ?? {};
+  const { body } = writeCall(request, providerOf(to), destinationFor(model, { quirks }), notes);
   return { body, ...notes };
 }
 

@@ -10,6 +10,7 @@ import {
 } from '../../src/dialects/chat.ts';
 import { dialects } from '../../src/dialects/index.ts';
 import { openaiNames } from '../../src/dialects/openai/parts.ts';
+import { writeCall } from '../../src/dialects/translate.ts';
 import { type DialectName, dialectNames } from '../../src/exchange/dialects.ts';
 import { destinationOf } from './fixtures.ts';
 
@@ -225,7 +226,7 @@ function through(name: DialectName, given: ChatRequest): ChatRequest {
   const { chatClient, chatProvider } = dialects[name];
   if (chatClient === null || chatProvider === null) throw new Error(`${name} is not read and written`);
   const notes = createNotes();
-  const { body } = chatProvider.writeRequest(given, destinationOf(name), notes);
+  const { body } = writeCall(given, chatProvider, destinationOf(name), notes);
   expect(notes).toMatchObject({ unsupported: null, invalid: null });
   return chatClient.readRequest(JSON.parse(JSON.stringify(body)), createNotes());
 }

@@ -4,6 +4,7 @@ import { copyNotes, createNotes } from '../../src/dialects/chat.ts';
 import { withoutForeign } from '../../src/dialects/foreign.ts';
 import { withoutForeign as withoutForeignParts } from '../../src/dialects/gemini/signature.ts';
 import { dialects } from '../../src/dialects/index.ts';
+import { writeCall } from '../../src/dialects/translate.ts';
 import { endpoints } from '../../src/exchange/endpoint.ts';
 import { inspect } from '../../src/native/inspect.ts';
 import { findNothing } from '../../src/native/pii.ts';
@@ -31,6 +32,7 @@ describe.each(shapes)('$name', ({ dialect, body }) => {
     const to = {
       basePath: '',
       model: models[name] ?? 'some-model',
+      served: models[name] ?? 'some-model',
       headers: [],
       quirks: {},
       outputMaxTokens: null,
@@ -43,7 +45,7 @@ describe.each(shapes)('$name', ({ dialect, body }) => {
       },
       ({ request, notes: read }) => {
         const notes = copyNotes(read);
-        const { body: written } = chatProvider.writeRequest(request, to, notes);
+        const { body: written } = writeCall(request, chatProvider, to, notes);
         expect(notes.dropped.join(', ').length).toBeLessThan(4096);
         return JSON.stringify(written).length;
       },

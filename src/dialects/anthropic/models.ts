@@ -1,5 +1,4 @@
 /** Differences between Claude models. https://platform.claude.com/docs/en/about-claude/models/migration-guide */
-import type { Effort } from '../chat.ts';
 
 /** 405 for Claude 4.5, in either order of its name; 0: not a Claude model. Names without a number mean the newest. */
 function generation(model: string): number {
@@ -11,14 +10,5 @@ function generation(model: string): number {
 /** From Claude 4.6 on, the model decides how much it thinks, guided by an effort; earlier ones need a token budget. */
 export const isAdaptive = (model: string): boolean => generation(model) >= 406;
 
-/** From Claude 4.7 on, all sampling parameters are refused. */
-export const takesSampling = (model: string): boolean => generation(model) < 407;
-
 /** Whether temperature and top_p may both be set; since Claude 4, only one of them. */
 export const takesBoth = (model: string): boolean => Math.floor(generation(model) / 100) === 3;
-
-/** The nearest effort that the model supports: `xhigh` came with Claude 4.7, and there is no `minimal`. */
-export function effortFor(effort: Effort | null, model: string): Effort | null {
-  if (effort === 'minimal') return 'low';
-  return effort === 'xhigh' && generation(model) < 407 ? 'high' : effort;
-}

@@ -11,8 +11,9 @@ import {
   noteDropped,
   type Part,
 } from '../chat.ts';
+import { nearestEffort, refusesOf } from '../refuses.ts';
 import type { Destination } from '../wire.ts';
-import { effortFor, isAdaptive } from './models.ts';
+import { isAdaptive } from './models.ts';
 
 /** The smallest budget the provider accepts. */
 const budgetMinTokens = 1024;
@@ -32,17 +33,24 @@ export function writeThinking(
   { reasoning, toolChoice, names, messages }: ChatRequest,
   takes: (part: Part) => boolean,
   maxTokens: number,
-  { model, reasons }: Destination,
+  to: Destination,
   notes: Notes,
 ): Thinking {
   if (reasoning === null) return nothing;
+  const { served, reasons } = to;
+  const refuses = refusesOf(to);
   const effort = effortOf(reasoning);
-  if (effort === 'none')
+  if (effort === 'none') {
+    if (refuses.reasonsAlways === true) return { thinking: null, effort: nearestEffort(effort, refuses) };
     return reasons === false ? nothing : { thinking: { type: 'disabled' }, effort: null };
+  }
   // Thinking can't be combined with a forced tool choice; some models don't think at all.
   const barred = reasons === false || toolChoice?.kind === 'required' || toolChoice?.kind === 'tool';
-  if (!barred && isAdaptive(model))
-    return { thinking: { type: 'adaptive' }, effort: effortFor(effort, model) };
+  if (!barred && isAdaptive(served))
+    return {
+      thinking: { type: 'adaptive' },
+      effort: effort === null ? null : nearestEffort(effort, refuses),
+    };
   const wanted = reasoning.budgetTokens ?? budgetOf[effort ?? 'medium'];
   const budget = Math.min(wanted, Math.floor(maxTokens * budgetShareMax));
   if (!barred && budget >= budgetMinTokens && !lacksThinking(messages, takes))

@@ -19,7 +19,7 @@ import {
   type Tool,
 } from '../chat.ts';
 import type { ChatCall, Destination } from '../wire.ts';
-import { takesBoth, takesSampling } from './models.ts';
+import { takesBoth } from './models.ts';
 import { writeSchema } from './schema.ts';
 import { writeThinking } from './thinking.ts';
 
@@ -49,7 +49,7 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
         : request.tools.map((tool, index) => writeTool(tool, `${names.tools}[${index}]`, notes)),
     tool_choice: writeChoice(request),
     stop_sequences: writeStop(request, notes),
-    ...writeSampling(request, thinking !== null && thinking.type !== 'disabled', to.model, notes),
+    ...writeSampling(request, thinking !== null && thinking.type !== 'disabled', to.served, notes),
     thinking,
     output_config: Object.keys(config).length === 0 ? null : config,
     metadata: request.user === null ? null : { user_id: request.user },
@@ -66,10 +66,9 @@ export function writeSampling(
   notes: Notes,
 ): Json {
   const sampling: Json = {};
-  const taking = takesSampling(model);
   const put = (name: string, value: number | null, taken: boolean, client: string): void => {
     if (value === null) return;
-    if (taken && taking) sampling[name] = value;
+    if (taken) sampling[name] = value;
     else noteDropped(notes, client);
   };
   put(

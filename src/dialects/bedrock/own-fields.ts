@@ -32,7 +32,7 @@ export function writeOwnFields(
   if (topK !== null && family !== 'nova') noteDropped(notes, names.topK);
   const fields = withoutNulls({
     inferenceConfig: topK !== null && family === 'nova' ? { topK } : null,
-    ...writeEffort(request, to.model, family, notes),
+    ...writeEffort(request, to.served, family, notes),
   });
   return { maxTokens, temperature, topP, choice: null, fields };
 }
@@ -51,7 +51,7 @@ function writeClaude(request: ChatRequest, to: Destination, notes: Notes): OwnFi
     notes,
   );
   const thinks = thinking !== null && thinking.type !== 'disabled';
-  const { temperature, top_p, top_k } = writeSampling(request, thinks, to.model, notes);
+  const { temperature, top_p, top_k } = writeSampling(request, thinks, to.served, notes);
   const choice = claudeChoice(request);
   const config = effort === null ? null : { effort };
   return {

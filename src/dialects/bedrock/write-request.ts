@@ -24,7 +24,7 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
   for (const field of ['frequencyPenalty', 'presencePenalty', 'seed'] as const) {
     if (request[field] !== null) noteDropped(notes, names[field]);
   }
-  const family = familyOf(to.model);
+  const family = familyOf(to.served);
   const own = writeOwnFields(request, to, family, notes);
   const system = messages
     .filter(({ role }) => role === 'system' || role === 'developer')

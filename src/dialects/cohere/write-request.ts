@@ -52,7 +52,7 @@ export function writeRequest(asked: ChatRequest, to: Destination, notes: Notes):
     frequency_penalty: penalty(request, 'frequencyPenalty', notes),
     presence_penalty: penalty(request, 'presencePenalty', notes),
     seed: request.seed,
-    thinking: writeThinking(request, to.model, notes),
+    thinking: writeThinking(request, to.served, notes),
     stream: request.stream ? true : null,
   });
   return { path: '/chat', body, headers: [] };

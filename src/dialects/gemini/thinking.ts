@@ -25,7 +25,7 @@ function levelOf(effort: Effort, model: string): string {
 /** Writes `thinkingConfig`; null: left out. */
 export function writeThinking(
   { reasoning, names }: ChatRequest,
-  { model, reasons }: Destination,
+  { served: model, reasons }: Destination,
   notes: Notes,
 ): Json | null {
   if (reasoning === null) return null;

@@ -36,7 +36,7 @@ export const pathOf = (model: string, stream: boolean): string =>
 
 /** Writes a request from the neutral form. */
 export function writeRequest(asked: ChatRequest, to: Destination, notes: Notes): ChatCall {
-  const request = fit(asked, { stopMax, outputWithTools: mixesSchemaAndTools(to.model) }, notes);
+  const request = fit(asked, { stopMax, outputWithTools: mixesSchemaAndTools(to.served) }, notes);
   const { names, tools, messages } = request;
   if (request.user !== null) noteDropped(notes, names.user);
   if (request.metadata !== null) noteDropped(notes, names.metadata);
@@ -46,7 +46,7 @@ export function writeRequest(asked: ChatRequest, to: Destination, notes: Notes):
   const generationConfig = writeConfig(request, to, notes);
   const body = withoutNulls({
     systemInstruction: system.length === 0 ? null : { parts: system },
-    contents: messages.flatMap((message) => writeMessage(message, to.model, notes)),
+    contents: messages.flatMap((message) => writeMessage(message, to.served, notes)),
     tools: tools.length === 0 ? null : [{ functionDeclarations: tools.map(writeTool) }],
     toolConfig: writeChoice(request.toolChoice, tools),
     generationConfig: Object.keys(generationConfig).length === 0 ? null : generationConfig,

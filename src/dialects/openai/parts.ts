@@ -20,9 +20,10 @@ import {
   type TextPart,
   type ToolResultPart,
 } from '../chat.ts';
+import { nearestEffort, refusesOf } from '../refuses.ts';
 import type { Destination } from '../wire.ts';
 import { readDataUrl, writeDataUrl } from './data-url.ts';
-import { effortFor, isOpenAi, takesSampling } from './models.ts';
+import { isOpenAi } from './models.ts';
 
 /** OpenAI's names for the neutral fields. */
 export const openaiNames: Readonly<Record<ChatField, string>> = {
@@ -178,16 +179,12 @@ export const writeUser = (user: string | null): string | null =>
 export const writeCallId = (id: string, model: string): string => (isOpenAi(model) ? plainCallId(id) : id);
 
 /** The effort to send; null for models that don't reason, which would refuse it. */
-export function writeEffort(
-  { reasoning, names }: ChatRequest,
-  { model, reasons }: Destination,
-  notes: Notes,
-): Effort | null {
-  const effort = reasoning === null ? null : effortOf(reasoning);
-  if (effort === null) return null;
-  if (reasons !== false) return effortFor(effort, model);
-  if (effort !== 'none') noteDropped(notes, names.reasoning);
-  return null;
+export function writeEffort({ reasoning, names }: ChatRequest, to: Destination, notes: Notes): Effort | null {
+  const asked = reasoning === null ? null : effortOf(reasoning);
+  if (asked === null) return null;
+  const effort = to.reasons === false ? null : nearestEffort(asked, refusesOf(to));
+  if (effort === null && (asked !== 'none' || to.reasons !== false)) noteDropped(notes, names.reasoning);
+  return effort;
 }
 
 const sampling = {
@@ -196,23 +193,11 @@ const sampling = {
   frequencyPenalty: 'frequency_penalty',
   presencePenalty: 'presence_penalty',
 } as const;
-/** Values if the parameters are left out. */
-const samplingDefaults = { temperature: 1, topP: 1, frequencyPenalty: 0, presencePenalty: 0 } as const;
-
-/** Writes sampling parameters. @param effort as sent to the model: while it reasons it accepts none */
-export function writeSampling(
-  request: ChatRequest,
-  model: string,
-  effort: Effort | null,
-  notes: Notes,
-): Json {
-  const taken = takesSampling(model, effort);
+/** Writes sampling parameters. */
+export function writeSampling(request: ChatRequest): Json {
   const written: Json = {};
   for (const field of ['temperature', 'topP', 'frequencyPenalty', 'presencePenalty'] as const) {
-    const value = request[field];
-    if (value === null) continue;
-    if (taken) written[sampling[field]] = value;
-    else if (value !== samplingDefaults[field]) noteDropped(notes, request.names[field]);
+    if (request[field] !== null) written[sampling[field]] = request[field];
   }
   return written;
 }

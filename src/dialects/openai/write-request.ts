@@ -6,6 +6,7 @@ import {
   type ChatMessage,
   type ChatRequest,
   type DocumentPart,
+  type Effort,
   type ImagePart,
   type Notes,
   noteDropped,
@@ -18,6 +19,7 @@ import {
   type ToolResultPart,
 } from '../chat.ts';
 import { fit } from '../fit.ts';
+import { reasonsWith, refusesOf } from '../refuses.ts';
 import type { ChatCall, Destination } from '../wire.ts';
 import { isOpenAi, stopMax } from './models.ts';
 import {
@@ -35,8 +37,8 @@ import {
 import { writeExtra } from './reasoning.ts';
 
 /** OpenAI's newer models refuse `max_tokens`; other servers know only that. */
-export const knowsCompletionTokens = ({ model, quirks }: Destination): boolean =>
-  quirks.completionTokens === true || isOpenAi(model);
+export const knowsCompletionTokens = ({ served, quirks }: Destination): boolean =>
+  quirks.completionTokens === true || isOpenAi(served);
 
 /** The part of a path that names the model; empty unless the provider's paths do. */
 export const deploymentOf = ({ quirks, model }: Destination): string =>
@@ -44,13 +46,13 @@ export const deploymentOf = ({ quirks, model }: Destination): string =>
 
 /** Writes a request from the neutral form. */
 export function writeRequest(asked: ChatRequest, to: Destination, notes: Notes): ChatCall {
-  const request = fit(asked, { stopMax: stopMax(to.model), outputWithTools: true }, notes);
+  const request = fit(asked, { stopMax: stopMax(to.served), outputWithTools: true }, notes);
   const { names, tools, toolChoice, stop, output } = request;
   if (request.topK !== null) noteDropped(notes, names.topK);
-  const marks = takesMarks(to.model);
-  const effort = writeEffort(request, to, notes);
+  const marks = takesMarks(to.served);
+  const effort = besideTools(request, writeEffort(request, to, notes), to, notes);
   // OpenAI accepts metadata only for completions that it stores, which clients of other dialects did not ask for.
-  if (request.metadata !== null && isOpenAi(to.model)) noteDropped(notes, names.metadata);
+  if (request.metadata !== null && isOpenAi(to.served)) noteDropped(notes, names.metadata);
   const body = withoutNulls({
     model: to.model,
     messages: request.messages.flatMap((message) => writeMessage(message, to, marks, notes)),
@@ -62,18 +64,31 @@ export function writeRequest(asked: ChatRequest, to: Destination, notes: Notes):
     parallel_tool_calls: tools.length === 0 ? null : request.parallelToolCalls,
     [knowsCompletionTokens(to) ? 'max_completion_tokens' : 'max_tokens']: request.maxTokens,
     stop: stop.length === 0 ? null : stop.length === 1 ? stop[0] : stop,
-    ...writeSampling(request, to.model, effort, notes),
+    ...writeSampling(request),
     seed: request.seed,
-    response_format: output === null ? null : writeOutput(output, to.model, names.output, notes),
+    response_format: output === null ? null : writeOutput(output, to.served, names.output, notes),
     reasoning_effort: effort,
     user: writeUser(request.user),
-    metadata: isOpenAi(to.model) ? null : request.metadata,
+    metadata: isOpenAi(to.served) ? null : request.metadata,
     ...(request.stream ? { stream: true } : {}),
     ...(request.stream && to.quirks.noStreamOptions !== true
       ? { stream_options: { include_usage: true } }
       : {}),
   });
   return { path: `${deploymentOf(to)}/chat/completions`, body, headers: [] };
+}
+
+/** The effort beside tools: some models take tools in chat completions only while they don't reason. */
+function besideTools(
+  { tools, names }: ChatRequest,
+  effort: Effort | null,
+  to: Destination,
+  notes: Notes,
+): Effort | null {
+  const refuses = refusesOf(to);
+  if (tools.length === 0 || refuses.chatTools !== true || !reasonsWith(effort, refuses)) return effort;
+  if (effort !== null) noteDropped(notes, names.reasoning);
+  return 'none';
 }
 
 function writeOutput(output: OutputForm, model: string, field: string, notes: Notes): Json | null {
@@ -98,9 +113,9 @@ function writeMessage(
   // Results can contain text only: other content follows in a message of the user.
   const shown = results.flatMap(({ content }) => content.filter(({ kind }) => kind !== 'text'));
   const content = [...shown, ...parts].flatMap((part) => writePart(part, marks, notes));
-  const messages = results.map((result) => writeResult(result, to.model));
+  const messages = results.map((result) => writeResult(result, to.served));
   // Only OpenAI has the role `developer`.
-  const speaker = role === 'developer' && !isOpenAi(to.model) ? 'system' : role;
+  const speaker = role === 'developer' && !isOpenAi(to.served) ? 'system' : role;
   if (content.length > 0) messages.push(withoutNulls({ role: speaker, content: plain(content), name }));
   return messages;
 }
@@ -127,7 +142,7 @@ function writeResult({ callId, content, isError }: ToolResultPart, model: string
 function writeAssistant(
   parts: readonly Part[],
   name: string | null,
-  { model, quirks }: Destination,
+  { served, quirks }: Destination,
   notes: Notes,
 ): Json[] {
   const content: Json[] = [];
@@ -144,8 +159,8 @@ function writeAssistant(
     else if (part.kind === 'tool_call') {
       const called = { name: part.name, arguments: part.arguments === '' ? '{}' : part.arguments };
       // Only Google's OpenAI-compatible endpoint knows the field.
-      const signed = model.includes('gemini') ? writeExtra(part.signature ?? loose) : {};
-      calls.push({ id: writeCallId(part.id, model), type: 'function', function: called, ...signed });
+      const signed = served.includes('gemini') ? writeExtra(part.signature ?? loose) : {};
+      calls.push({ id: writeCallId(part.id, served), type: 'function', function: called, ...signed });
       loose = null;
     } else if (part.kind === 'image' || part.kind === 'document' || part.kind === 'audio')
       noteUnsupported(notes, part.at);

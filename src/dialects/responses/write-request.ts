@@ -36,16 +36,16 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
     if (request[field] !== null) noteDropped(notes, names[field]);
   }
   const effort = writeEffort(request, to, notes);
-  const marks = takesMarks(to.model);
+  const marks = takesMarks(to.served);
   const body = withoutNulls({
     model: to.model,
     input: request.messages.flatMap((message) => writeMessage(message, marks, notes)),
     max_output_tokens: request.maxTokens,
-    ...writeSampling({ ...request, frequencyPenalty: null, presencePenalty: null }, to.model, effort, notes),
+    ...writeSampling({ ...request, frequencyPenalty: null, presencePenalty: null }),
     tools: tools.length === 0 ? null : tools.map(writeTool),
     tool_choice: toolChoice?.kind === 'tool' ? { type: 'function', name: toolChoice.name } : toolChoice?.kind,
     parallel_tool_calls: tools.length === 0 ? null : request.parallelToolCalls,
-    text: output === null ? null : writeOutput(output, to.model, names.output, notes),
+    text: output === null ? null : writeOutput(output, to.served, names.output, notes),
     reasoning: effort === null ? null : { effort },
     // The provider stores nothing of the conversation, so reasoning that must be sent back is requested.
     include: effort === null || effort === 'none' ? null : ['reasoning.encrypted_content'],
