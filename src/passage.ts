@@ -10,7 +10,7 @@ import { refusalReply } from './dialects/refusal.ts';
 import type { Exchange } from './exchange/exchange.ts';
 import type { Identity } from './exchange/identity.ts';
 import type { Priority } from './exchange/priority.ts';
-import type { StoredReply, WholeReply } from './exchange/reply.ts';
+import type { CacheLevel, StoredReply, WholeReply } from './exchange/reply.ts';
 import type { ModelRequest } from './exchange/request.ts';
 import type { Permit } from './limit/permit.ts';
 import { observedLimitHeader } from './limit/report.ts';
@@ -56,6 +56,7 @@ export class Passage implements Course {
   /** A stored reply that the provider's is compared with. */
   judging: Judging | null = null;
   cacheUse: CacheUse = 'bypass';
+  cacheLevel: CacheLevel | '' = '';
   plan: Plan | null = null;
   trail: Trail | null = null;
   priority: Priority = 'interactive';
@@ -81,6 +82,12 @@ export class Passage implements Course {
   begin(nowMs: number): void {
     this.begunMs = nowMs;
     if (this.priority === 'interactive') this.stages.batch.begin();
+  }
+
+  /** The cache has an answer. */
+  hit(level: CacheLevel): void {
+    this.cacheUse = 'hit';
+    this.cacheLevel = level;
   }
 
   /** In observe mode, notes the refusal and returns true: the request passes. */

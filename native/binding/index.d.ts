@@ -58,6 +58,8 @@ export declare class SseScanner {
   errorText(): string
   /** The reply's text so far, decoded, at most 1 MiB of it; it is not kept any longer. */
   takeText(): Buffer
+  /** The model that the stream says answers, as its JSON spells it; empty: it names none. */
+  model(): string
   /** Anthropic: the number of the content block that has begun and not ended, or -1. */
   openBlock(): number
 }
@@ -501,6 +503,9 @@ export declare enum ReplyRegister {
   Service = 15,
   CostLow = 16,
   CostHigh = 17,
+  Reasoning = 18,
+  ModelStart = 19,
+  ModelEnd = 20,
 }
 
 /**

@@ -4,7 +4,7 @@
  */
 import { hash } from 'node:crypto';
 import type { Exchange } from '../exchange/exchange.ts';
-import type { StoredReply } from '../exchange/reply.ts';
+import type { CacheLevel, StoredReply } from '../exchange/reply.ts';
 import type { ModelRequest } from '../exchange/request.ts';
 import { bodyFlags } from '../native/inspect.ts';
 import { noFindings, type PiiScope, scrubDocument } from '../native/pii.ts';
@@ -15,7 +15,7 @@ import type { StoreBounds } from '../store/replies.ts';
 import { agree, comparedBytesMax, spokenText } from './agree.ts';
 import { type CacheKey, type QuestionScope, questionScope, scopeAt } from './key.ts';
 import { normalForm } from './normal.ts';
-import { isUsed, type Level, type Place, type Places } from './places.ts';
+import { isUsed, type Place, type Places } from './places.ts';
 import type { CacheSettings } from './settings.ts';
 
 /** A question that may be answered by the reply to another one. */
@@ -29,7 +29,7 @@ export interface Asked {
 /** A stored reply that answers a question. */
 export interface NearHit {
   readonly reply: StoredReply;
-  readonly level: Exclude<Level, 'exact'>;
+  readonly level: Exclude<CacheLevel, 'exact'>;
   /** Cosine of the two questions, -1 to 1; 1 for equal ones. */
   readonly similarity: number;
   /** The stored question's number in the index; null: the normal forms are equal. */

@@ -6,7 +6,7 @@ import { Refusal } from '../base/errors.ts';
 import type { Telemetry } from '../base/telemetry.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { Identity } from '../exchange/identity.ts';
-import type { StoredReply } from '../exchange/reply.ts';
+import type { CacheLevel, StoredReply } from '../exchange/reply.ts';
 import type { ModelRequest } from '../exchange/request.ts';
 import type { CacheNews, CachePeers } from '../exchange/shared-cache.ts';
 import type { PiiScope } from '../native/pii.ts';
@@ -16,7 +16,7 @@ import { createReplyStore, type StoreBounds } from '../store/replies.ts';
 import { type Asked, askedOf, createAlikeLevels, type Judging, type Near } from './alike.ts';
 import { createFeedback } from './feedback.ts';
 import { type CacheKey, type CacheScope, keyAt, scopedKey, withoutEpoch } from './key.ts';
-import { createPlaces, isUsed, type Level, type Place, type PlaceView } from './places.ts';
+import { createPlaces, isUsed, type Place, type PlaceView } from './places.ts';
 import type { CacheSettings } from './settings.ts';
 
 /** The cache of replies. */
@@ -81,7 +81,7 @@ const boundsOf = (config: CacheSettings, recordedBytes: number): StoreBounds => 
   ttlMs: config.ttlSeconds * 1000,
 });
 
-function count(place: Place, level: Level, { costNanoUsd }: StoredReply): void {
+function count(place: Place, level: CacheLevel, { costNanoUsd }: StoredReply): void {
   place.hits[level] += 1;
   place.savedNanoUsd += costNanoUsd;
 }

@@ -1,13 +1,11 @@
 /** The places of the cache: for each tenant and route, what is switched on there, how much it is used, and its trust. */
 import { hash } from 'node:crypto';
+import type { CacheLevel } from '../exchange/reply.ts';
 import type { CacheSettings, SemanticMode } from './settings.ts';
 import { type Judgements, judge, noJudgements, type Trust, trustOf, type Use, useOf } from './trust.ts';
 
 /** Places kept; the one that is longest unused is forgotten. */
 const placesMax = 10_000;
-
-/** How near the question that was stored is to the one that is asked. */
-export type Level = 'exact' | 'normalised' | 'semantic';
 
 /** A tenant's route. */
 export interface Place {
@@ -20,7 +18,7 @@ export interface Place {
   mode: SemanticMode;
   /** Raised by a purge: entries of earlier epochs are never found again. */
   epoch: number;
-  readonly hits: Record<Level, number>;
+  readonly hits: Record<CacheLevel, number>;
   /** Hits of the semantic level that went upstream, to be judged. */
   judgedHits: number;
   savedNanoUsd: number;

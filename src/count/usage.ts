@@ -110,8 +110,9 @@ function usageOf(
   replyTokens: number | undefined,
 ): Usage {
   const { inputTokens, outputTokens, cachedInputTokens, cacheWriteTokens, textBytes } = each.facts;
-  const { media, searchUnits, pricing } = each.facts;
+  const { media, searchUnits, pricing, reasoningTokens } = each.facts;
   const more = {
+    ...(reasoningTokens === undefined ? {} : { reasoningTokens }),
     ...(searchUnits === undefined ? {} : { searchUnits }),
     ...(pricing === undefined ? {} : { pricing }),
   };
@@ -143,6 +144,9 @@ const sum = (a: Usage, b: Usage): Usage => ({
   cachedInputTokens: a.cachedInputTokens + b.cachedInputTokens,
   cacheWriteTokens: a.cacheWriteTokens + b.cacheWriteTokens,
   known: a.known && b.known,
+  ...(a.reasoningTokens === undefined && b.reasoningTokens === undefined
+    ? {}
+    : { reasoningTokens: (a.reasoningTokens ?? 0) + (b.reasoningTokens ?? 0) }),
   ...(a.searchUnits === undefined && b.searchUnits === undefined
     ? {}
     : { searchUnits: (a.searchUnits ?? 0) + (b.searchUnits ?? 0) }),

@@ -140,7 +140,7 @@ function arrivedReply(reply: ChatReply): Arrived {
 const textOfPart = (part: ReplyPart): string =>
   part.kind === 'tool_call' ? part.arguments : part.kind === 'redacted' ? '' : part.text;
 
-const factsOf = ({ parts, finish, usage, promised }: ChatReply, textBytes: number): ReplyFacts => ({
+const factsOf = ({ parts, finish, usage, promised, model }: ChatReply, textBytes: number): ReplyFacts => ({
   error: false,
   tool: parts.some(({ kind }) => kind === 'tool_call'),
   refused: finish === 'refusal' || parts.some(({ kind }) => kind === 'refusal'),
@@ -149,10 +149,16 @@ const factsOf = ({ parts, finish, usage, promised }: ChatReply, textBytes: numbe
   outputTokens: usage?.outputTokens ?? 0,
   cachedInputTokens: usage?.cachedInputTokens ?? 0,
   cacheWriteTokens: usage?.cacheWriteTokens ?? 0,
+  ...statedOf(usage?.reasoningTokens, model),
   finish: finishes[finish],
   textBytes,
   ...(usage?.pricing === undefined ? {} : { pricing: usage.pricing }),
   ...(promised === undefined ? {} : { promised }),
+});
+
+const statedOf = (reasoningTokens = 0, model = ''): Pick<ReplyFacts, 'reasoningTokens' | 'model'> => ({
+  ...(reasoningTokens === 0 ? {} : { reasoningTokens }),
+  ...(model === '' ? {} : { model }),
 });
 
 /** Reply text is kept up to this size, as in the native core; beyond it, only its length is counted. */
@@ -303,12 +309,13 @@ class ReadStream implements StreamReading {
         return finish + this.#write(event);
       }
       case 'usage': {
-        const { reasoningTokens: _, ...stated } = event.usage;
-        this.#update({ usage: true, ...stated });
+        const { reasoningTokens, ...stated } = event.usage;
+        this.#update({ usage: true, ...stated, ...statedOf(reasoningTokens) });
         break;
       }
       case 'start':
         this.#start = event;
+        this.#update(statedOf(0, event.model));
         break;
       case 'begin':
         this.#blocks[event.index] = { block: event.block, text: '' };

@@ -40,3 +40,6 @@ export interface StoredReply {
   /** What it cost, which is what a cache hit saves; 0 if the price is unknown. */
   readonly costNanoUsd: number;
 }
+
+/** How near the question of a stored reply is to the one asked: the same request, the same but for its form, or alike in meaning. */
+export type CacheLevel = 'exact' | 'normalised' | 'semantic';

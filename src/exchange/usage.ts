@@ -6,6 +6,8 @@ export interface Usage {
   /** The whole prompt in every dialect, including tokens read from and written to the provider's cache. */
   readonly inputTokens: number;
   readonly outputTokens: number;
+  /** Of those: spent on reasoning; undefined: nobody says. */
+  readonly reasoningTokens?: number;
   /** Input tokens read from the provider's cache. */
   readonly cachedInputTokens: number;
   /** Input tokens written to the provider's cache. */

@@ -203,7 +203,7 @@ export function lookUp(
   const asked = key !== null && control.read;
   const hit = asked ? stages.cache.get(key, place, nowMs) : null;
   if (hit !== null) {
-    passage.cacheUse = 'hit';
+    passage.hit('exact');
     return deliverStored(hit, 'hit', vault, passage);
   }
   const answered = key === null ? null : alike(key, place, control, work, vault, passage);
@@ -240,7 +240,7 @@ function alike(
   const { hit, judging } = cache.near(asked, exchange, nowMs);
   passage.judging = judging;
   if (hit === null) return null;
-  passage.cacheUse = 'hit';
+  passage.hit(hit.level);
   return deliverStored(hit.reply, 'hit', vault, passage, hit);
 }
 
@@ -250,7 +250,7 @@ function sharedReply(seen: Seen | Refusal, vault: Vault | null, passage: Passage
     passage.claim = seen.claim;
     return null;
   }
-  passage.cacheUse = 'hit';
+  passage.hit('exact');
   if (seen.kind === 'running') return deliverRunning(seen, 'joined', vault, passage);
   return deliverStored(seen.reply, 'joined', vault, passage);
 }

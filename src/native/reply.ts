@@ -55,6 +55,8 @@ export interface ReplyFacts {
   /** The whole prompt in every dialect, including cached tokens. */
   readonly inputTokens: number;
   readonly outputTokens: number;
+  /** Of those: spent on reasoning; undefined: it states none. */
+  readonly reasoningTokens?: number;
   /** Input tokens read from the provider's cache, and written to it. */
   readonly cachedInputTokens: number;
   readonly cacheWriteTokens: number;
@@ -66,6 +68,8 @@ export interface ReplyFacts {
   readonly searchUnits?: number;
   /** Undefined: it states no more than tokens. */
   readonly pricing?: Pricing;
+  /** The model that it says answered; undefined: it names none. */
+  readonly model?: string;
   /** It only promises an answer, which will be billed. */
   readonly promised?: true;
 }
@@ -110,15 +114,18 @@ const out = new Uint32Array(size);
 /** Inspects a whole reply; null: it isn't a JSON object. */
 export function inspectReply(body: Buffer, dialect: NativeDialect): ReplyFacts | null {
   native.inspectReply(body, dialects[dialect], out);
-  return ((out[at.State] ?? 0) & state.MALFORMED) !== 0 ? null : factsIn(out, dialect);
+  if (((out[at.State] ?? 0) & state.MALFORMED) !== 0) return null;
+  return factsIn(out, dialect, body.toString('latin1', out[at.ModelStart], out[at.ModelEnd]));
 }
 
-function factsIn(registers: Uint32Array, dialect: NativeDialect): ReplyFacts {
+/** @param model as the reply's JSON spells it; empty: it names none */
+function factsIn(registers: Uint32Array, dialect: NativeDialect, model: string): ReplyFacts {
   const word = (index: number): number => registers[index] ?? 0;
   const bits = word(at.State);
   const cached = word(at.Cached);
   const written = word(at.CacheWrite);
   const searches = word(at.Searches);
+  const reasoning = word(at.Reasoning);
   const facts: ReplyFacts = {
     error: (bits & faults) !== 0,
     tool: (bits & state.TOOL) !== 0,
@@ -131,6 +138,8 @@ function factsIn(registers: Uint32Array, dialect: NativeDialect): ReplyFacts {
     cacheWriteTokens: written,
     finish: finishes[word(at.Finish) as Binding.Finish],
     textBytes: word(at.TextBytes),
+    ...(reasoning > 0 ? { reasoningTokens: reasoning } : {}),
+    ...(model === '' ? {} : { model }),
     ...(searches > 0 ? { searchUnits: searches } : {}),
     ...pricingIn(bits, word),
   };
@@ -243,6 +252,6 @@ export class StreamScanner {
 
   /** The facts so far. */
   facts(): ReplyFacts {
-    return factsIn(this.#facts, this.#dialect);
+    return factsIn(this.#facts, this.#dialect, this.#native.model());
   }
 }

@@ -46,8 +46,10 @@ function courseText(r: ExchangeRecord): string {
   if (known === null || !isAlike(known.record, r)) {
     const text =
       `"endpoint":"${r.endpoint}",${whoText(r)}"model":${quoted(r.model)},"route":${quoted(r.route)},` +
-      `"tier":"${r.tier}","target":${quoted(r.target)},"status":${r.status},"error":"${r.error}",` +
-      `"observed":"${r.observed}","stream":${r.stream},"cache":"${r.cache}","replayed":${r.replayed},` +
+      `"tier":"${r.tier}","target":${quoted(r.target)},"reportedModel":"${r.reportedModel}",` +
+      `"status":${r.status},"error":"${r.error}",` +
+      `"observed":"${r.observed}","stream":${r.stream},"cache":"${r.cache}","cacheLevel":"${r.cacheLevel}",` +
+      `"replayed":${r.replayed},` +
       `"attempts":${r.attempts},"tried":${quoted(r.tried)},`;
     last[r.cache] = { record: r, text, flat: false };
     return text;
@@ -77,6 +79,8 @@ const isAlike = (a: ExchangeRecord, b: ExchangeRecord): boolean =>
   a.route === b.route &&
   a.tier === b.tier &&
   a.target === b.target &&
+  a.reportedModel === b.reportedModel &&
+  a.cacheLevel === b.cacheLevel &&
   a.status === b.status &&
   a.error === b.error &&
   a.observed === b.observed &&
@@ -100,11 +104,11 @@ const beforeDuration = {
 };
 
 /** Time spent outside the gateway; zero for stored answers. */
-const elsewhereText = ({ queuedMs, upstreamMs, ttftMs }: ExchangeRecord): string =>
+const elsewhereText = ({ queuedMs, upstreamMs, ttftMs, interTokenMs }: ExchangeRecord): string =>
   queuedMs === 0 && upstreamMs === 0
-    ? ',"queuedMs":0,"upstreamMs":0,"ttftMs":0'
+    ? ',"queuedMs":0,"upstreamMs":0,"ttftMs":0,"interTokenMs":0'
     : `,"queuedMs":${queuedMs === 0 ? '0' : thousandthsText(queuedMs)},"upstreamMs":${thousandthsText(upstreamMs)}` +
-      `,"ttftMs":${thousandthsText(ttftMs)}`;
+      `,"ttftMs":${thousandthsText(ttftMs)},"interTokenMs":${interTokenMs === 0 ? '0' : thousandthsText(interTokenMs)}`;
 
 /** The ids that the client and the last provider gave; all are plain. */
 function givenIdsText({ traceId, clientRequestId, steps }: ExchangeRecord): string {
@@ -115,7 +119,7 @@ function givenIdsText({ traceId, clientRequestId, steps }: ExchangeRecord): stri
 }
 
 const unusedText =
-  '"inputTokens":0,"outputTokens":0,"cachedInputTokens":0,"cacheWriteTokens":0,"searchUnits":0,' +
+  '"inputTokens":0,"outputTokens":0,"reasoningTokens":0,"cachedInputTokens":0,"cacheWriteTokens":0,"searchUnits":0,' +
   '"usageKnown":true,"costNanoUsd":0,"costUsd":0,"priced":true,';
 
 /** Usage and cost; zero if no provider was asked. */
@@ -127,7 +131,7 @@ const usageText = (r: ExchangeRecord): string =>
   r.usageKnown &&
   r.priced
     ? unusedText
-    : `"inputTokens":${r.inputTokens},"outputTokens":${r.outputTokens},` +
+    : `"inputTokens":${r.inputTokens},"outputTokens":${r.outputTokens},"reasoningTokens":${r.reasoningTokens},` +
       `"cachedInputTokens":${r.cachedInputTokens},"cacheWriteTokens":${r.cacheWriteTokens},` +
       `"searchUnits":${r.searchUnits},"usageKnown":${r.usageKnown},"costNanoUsd":${wholeText(r.costNanoUsd)},` +
       `"costUsd":${dollarsText(r.costNanoUsd)},"priced":${r.priced},`;

@@ -6,6 +6,7 @@ import { type AttemptStep, noSteps } from '../exchange/attempt-step.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { Identity } from '../exchange/identity.ts';
 import type { Priority } from '../exchange/priority.ts';
+import type { CacheLevel } from '../exchange/reply.ts';
 import { type ModelRequest, plainModel } from '../exchange/request.ts';
 import type { Tier } from '../native/classify.ts';
 import { type Findings, noFindings } from '../native/pii.ts';
@@ -30,6 +31,8 @@ export interface ExchangeRecord {
   readonly tier: Tier | '';
   /** `provider/model` that answered, from the configuration. */
   readonly target: string;
+  /** What the provider says answered, such as a dated version; empty if it says nothing, or no plain name. */
+  readonly reportedModel: string;
   readonly status: number;
   /** Error code of the catalogue, or empty. */
   readonly error: ErrorCode | '';
@@ -37,12 +40,16 @@ export interface ExchangeRecord {
   readonly observed: string;
   readonly stream: boolean;
   readonly cache: CacheUse;
+  /** Empty: no reply was found. */
+  readonly cacheLevel: CacheLevel | '';
   readonly replayed: boolean;
   /** Number of calls to providers, and the outcome of each. */
   readonly attempts: number;
   readonly tried: string;
   readonly inputTokens: number;
   readonly outputTokens: number;
+  /** Those of them spent on reasoning, as far as providers say. */
+  readonly reasoningTokens: number;
   readonly cachedInputTokens: number;
   readonly cacheWriteTokens: number;
   /** Only reranks have any. */
@@ -73,6 +80,8 @@ export interface ExchangeRecord {
   readonly upstreamMs: number;
   /** From arrival until the reply began; 0: no provider answered. */
   readonly ttftMs: number;
+  /** Mean time between two tokens of a stream after its first, ms; 0: it has no two. */
+  readonly interTokenMs: number;
   /** Trace and parent span of the request's `traceparent` (W3C), hex; empty: it has none. */
   readonly traceId: string;
   readonly parentSpanId: string;
@@ -125,6 +134,7 @@ export interface Course {
   readonly plan: Pick<Plan, 'pattern' | 'tier'> | null;
   /** Calls to providers, and the outcome of each. */
   readonly trail: {
+    readonly billed: readonly { readonly facts: { readonly model?: string } }[];
     readonly calls: number;
     readonly text: string;
     readonly steps: readonly AttemptStep[];
@@ -132,6 +142,7 @@ export interface Course {
   /** What limits granted; null: it didn't come that far. */
   readonly permit: { readonly limits: readonly string[] } | null;
   readonly cacheUse: CacheUse;
+  readonly cacheLevel: CacheLevel | '';
   readonly priority: Priority;
   readonly queuedMs: number;
   /** When providers began to be asked, monotonic ms; null: none was. */
@@ -149,6 +160,7 @@ export const noCourse: Course = {
   trail: null,
   permit: null,
   cacheUse: 'bypass',
+  cacheLevel: '',
   priority: 'interactive',
   queuedMs: 0,
   begunMs: null,
@@ -191,6 +203,7 @@ export function createRecord(
     trail,
     permit,
     cacheUse,
+    cacheLevel,
     priority,
     queuedMs,
     begunMs,
@@ -204,6 +217,9 @@ export function createRecord(
   const { headers = noHeaders } = exchange;
   const { traceparent } = headers;
   const { upstreamMs = 0 } = outcome;
+  const durationMs = nowMs - exchange.startedMs;
+  const ttftMs = upstreamMs === 0 || begunMs === null ? 0 : begunMs - exchange.startedMs + upstreamMs;
+  const streamed = request?.stream === true && ttftMs > 0 && usage.outputTokens > 1;
   const trace = typeof traceparent === 'string' ? traceParent.exec(traceparent) : null;
   return {
     requestId: exchange.id,
@@ -217,16 +233,19 @@ export function createRecord(
     route: plan?.pattern ?? '',
     tier: plan?.tier ?? '',
     target: outcome.target ?? '',
+    reportedModel: plainModel(trail?.billed.at(-1)?.facts.model ?? ''),
     status: outcome.status,
     error: outcome.error ?? '',
     observed,
     stream: request?.stream ?? false,
     cache: cacheUse,
+    cacheLevel,
     replayed: outcome.replayed ?? false,
     attempts: trail?.calls ?? 0,
     tried: trail?.text ?? '',
     inputTokens: usage.inputTokens,
     outputTokens: usage.outputTokens,
+    reasoningTokens: usage.reasoningTokens ?? 0,
     cachedInputTokens: usage.cachedInputTokens,
     cacheWriteTokens: usage.cacheWriteTokens,
     searchUnits: usage.searchUnits ?? 0,
@@ -240,10 +259,11 @@ export function createRecord(
     replyFindings,
     digest: request?.keyedDigest ?? '',
     priority,
-    durationMs: nowMs - exchange.startedMs,
+    durationMs,
     queuedMs,
     upstreamMs,
-    ttftMs: upstreamMs === 0 || begunMs === null ? 0 : begunMs - exchange.startedMs + upstreamMs,
+    ttftMs,
+    interTokenMs: streamed ? (durationMs - ttftMs) / (usage.outputTokens - 1) : 0,
     traceId: trace?.[1] ?? '',
     parentSpanId: trace?.[2] ?? '',
     // The lowest bit of the flags.

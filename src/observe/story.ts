@@ -77,7 +77,7 @@ const passing: Readonly<Record<StageName, (r: ExchangeRecord) => string>> = {
     const kinds = Object.entries(found(r)).map(([kind, count]) => `${count} ${kind}`);
     return kinds.length === 0 ? 'nothing found' : `found ${kinds.join(', ')}`;
   },
-  cache: (r) => r.cache,
+  cache: (r) => (r.cacheLevel === '' ? r.cache : `${r.cache}, ${r.cacheLevel}`),
   batch: (r) => (r.priority === 'batch' ? 'waited for its turn' : 'interactive'),
   attempt: (r) => r.tried || 'no provider was asked',
   deliver: (r) => (r.abandoned ? 'the client left' : r.stopped ? 'ended by a limit' : `status ${r.status}`),

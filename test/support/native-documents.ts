@@ -137,6 +137,9 @@ const keys = [
     'reasoning_effort',
     'web_search_options',
     'cache_control',
+    'ttl',
+    'service_tier',
+    'speed',
     'arguments',
     'x',
     '',
@@ -167,6 +170,9 @@ const types = [
     'disabled',
     'none',
     'imagE',
+    'priority',
+    'fast',
+    '1h',
   ],
 ];
 

@@ -146,6 +146,16 @@ function question(root: Node, endpoint: number): Node | undefined {
   return texts.findLast(({ type }) => type === 'string');
 }
 
+/** What is to be written to a cache: objects called `cache_control`, wherever they are, in lists too. */
+const cached = (node: Node, name = ''): Node[] => [
+  ...(node.type === 'object' && name === 'cache_control' ? [node] : []),
+  ...node.items.flatMap((item) => cached(item, name)),
+  ...node.members.flatMap(({ key, value }) => cached(value, key.text)),
+];
+
+const served = (root: Node, service: string): boolean =>
+  [...all(root, 'service_tier'), ...all(root, 'speed')].some((node) => isText(node, service));
+
 function flags(root: Node, endpoint: number): number {
   const chat = endpoint === 0;
   const talk = endpoint !== 1;
@@ -167,7 +177,7 @@ function flags(root: Node, endpoint: number): number {
     ...all(root, 'output_format'),
     ...all(root, 'output_config').flatMap((node) => all(node, 'format')),
   ].filter(given);
-  const served = tools
+  const hosted = tools
     .flatMap((tool) => all(tool, 'type'))
     .filter((type) => given(type) && !isText(type, 'custom', 'function'));
   const bits: [boolean, number][] = [
@@ -180,10 +190,14 @@ function flags(root: Node, endpoint: number): number {
     [partTypes.some((type) => isText(type, 'input_audio', 'file', 'document')), 64],
     [partTypes.some((type) => isText(type, 'input_audio')), 2 ** 26],
     [isEscaped(lookup(root, 'model')), 128],
-    [(claude && served.length > 0) || (chat && all(root, 'web_search_options').some(given)), 256],
+    [(claude && hosted.length > 0) || (chat && all(root, 'web_search_options').some(given)), 256],
     [options?.type === 'object', 512],
     [all(root, 'temperature').some(({ type, text }) => type === 'number' && Number(text) > 0), 1024],
     [isEscaped(question(root, endpoint)), 2048],
+    [served(root, 'priority'), 4096],
+    [served(root, 'fast'), 8192],
+    [cached(root).length > 0, 2 ** 14],
+    [cached(root).some((node) => all(node, 'ttl').some((ttl) => isText(ttl, '1h'))), 2 ** 15],
   ];
   return bits.reduce((sum, [set, bit]) => sum + (set ? bit : 0), 0);
 }

@@ -80,6 +80,12 @@ impl SseScanner {
         self.scanner.take_text().into()
     }
 
+    /// The model that the stream says answers, as its JSON spells it; empty: it names none.
+    #[napi]
+    pub fn model(&self) -> String {
+        self.scanner.model().to_owned()
+    }
+
     /// Anthropic: the number of the content block that has begun and not ended, or -1.
     #[napi]
     pub fn open_block(&self) -> i64 {

@@ -73,3 +73,25 @@ fn what_a_request_asks_for_that_costs_more_is_read() {
         assert_eq!(found.flags & priced, flags, "{body}");
     }
 }
+
+#[test]
+fn the_model_that_answered_and_its_reasoning_are_read() {
+    let cases = [
+        (
+            Dialect::OpenAi,
+            r#"{"model":"m-1","choices":[{"model":"no"}],"usage":{"completion_tokens_details":{"reasoning_tokens":7}}}"#,
+        ),
+        (
+            Dialect::Anthropic,
+            r#"{"type":"message_start","message":{"model":"m-1","usage":{"output_tokens_details":{"thinking_tokens":7}}}}"#,
+        ),
+        (Dialect::Anthropic, r#"{"model":"m-1","usage":{"output_tokens_details":{"thinking_tokens":7}}}"#),
+        (Dialect::Gemini, r#"{"modelVersion":"m-1","usageMetadata":{"thoughtsTokenCount":7}}"#),
+    ];
+    for (dialect, document) in cases {
+        let reading = read(document, dialect).unwrap();
+        assert_eq!(reading.model.map(|(start, end)| &document[start..end]), Some("m-1"), "{document}");
+        assert_eq!(reading.usage.reasoning, Some(7), "{document}");
+    }
+    assert_eq!(read(r#"{"model":null}"#, Dialect::OpenAi).unwrap().model, None);
+}

@@ -115,7 +115,8 @@ fn openai_usage_is_read() {
             r#"{{"usage":{{"prompt_tokens":32,"completion_tokens":9,"total_tokens":{total},
             "completion_tokens_details":{{"reasoning_tokens":94}}}}}}"#
         );
-        assert_eq!(read(&document), (true, usage(Some(32), Some(output), None)));
+        let stated = Usage { reasoning: Some(94), ..usage(Some(32), Some(output), None) };
+        assert_eq!(read(&document), (true, stated));
     }
     assert_eq!(
         read(r#"{"usage":{"prompt_tokens":9,"cached_tokens":7}}"#),
@@ -312,7 +313,7 @@ fn gemini_counts_thoughts_with_the_answer() {
             r#""promptTokenCount":9,"candidatesTokenCount":4,"thoughtsTokenCount":3,"totalTokenCount":16,
             "cachedContentTokenCount":5,"toolUsePromptTokenCount":2,"promptTokensDetails":[{"tokenCount":99}]"#
         ),
-        Usage { input: Some(11), output: Some(7), cached: Some(5), ..Usage::default() }
+        Usage { reasoning: Some(3), input: Some(11), output: Some(7), cached: Some(5), ..Usage::default() }
     );
     assert_eq!(usage(r#""promptTokenCount":9"#), Usage { input: Some(9), ..Usage::default() });
     assert_eq!(usage(r#""candidatesTokenCount":null"#), Usage::default());

@@ -185,10 +185,11 @@ function storyView(story: Story): HTMLElement {
 const factsOf = (story: Story): readonly (readonly [string, string])[] => [
   ['Caller', [story.tenant, story.team, story.user, story.keyId].filter(Boolean).join(' / ')],
   ['Model asked for', story.model],
-  ['Answered by', story.target],
+  ['Answered by', [story.target, story.reportedModel].filter(Boolean).join(', says ')],
   [
     'Tokens in / out',
-    `${count(story.inputTokens)} / ${count(story.outputTokens)}${story.usageKnown ? '' : ' (counted here)'}`,
+    `${count(story.inputTokens)} / ${count(story.outputTokens)}${story.usageKnown ? '' : ' (counted here)'}` +
+      (story.reasoningTokens === 0 ? '' : `, ${count(story.reasoningTokens)} of them for reasoning`),
   ],
   [
     'Read from / written to the provider’s cache',
@@ -196,7 +197,12 @@ const factsOf = (story: Story): readonly (readonly [string, string])[] => [
   ],
   ['Cost', `${usd(story.costNanoUsd)}${story.priced ? '' : ' (some of it has no known price)'}`],
   ['Saved', story.savedNanoUsd === 0 ? '' : usd(story.savedNanoUsd)],
-  ['Cache', story.replayed ? 'repeat of an earlier request' : story.cache],
+  [
+    'Cache',
+    story.replayed
+      ? 'repeat of an earlier request'
+      : [story.cache, story.cacheLevel].filter(Boolean).join(', '),
+  ],
   [
     'Personal data',
     Object.entries(story.findings)

@@ -15,6 +15,8 @@ enum Place {
     Usage,
     /// What was written to the cache, by how long it lives.
     CacheCreation,
+    /// What the reply's tokens were spent on.
+    OutputDetails,
     Delta,
     Blocks,
     /// A block of a whole message.
@@ -51,10 +53,13 @@ impl Reader for AnthropicReader {
         let place = self.path.place();
         match place {
             Place::Root => self.root(key, token, source),
-            Place::Message => self.stop_reason(key, token, source),
+            Place::Message => self.message(key, token, source),
             Place::Usage => self.usage(key, token, source),
             Place::CacheCreation if (key, token) == (Key::HourCacheTokens, Token::Number) => {
                 self.reading.usage.created_hour = Some(source.count());
+            }
+            Place::OutputDetails if (key, token) == (Key::ThinkingTokens, Token::Number) => {
+                self.reading.usage.reasoning = Some(source.count());
             }
             Place::Delta => self.delta(key, token, source),
             Place::Block | Place::NewBlock => self.block(key, token, source),
@@ -113,6 +118,13 @@ impl AnthropicReader {
                 _ => {}
             },
             (Key::Index, Token::Number) => self.reading.index = source.count(),
+            _ => self.message(key, token, source),
+        }
+    }
+
+    fn message(&mut self, key: Key, token: Token, source: &mut Source<'_>) {
+        match (key, token) {
+            (Key::Model, Token::String(text)) => self.reading.model = Some((text.start, text.end)),
             _ => self.stop_reason(key, token, source),
         }
     }
@@ -170,6 +182,7 @@ fn child(place: Place, key: Key, array: bool) -> Place {
         (Place::Root, Key::Message, false) => Place::Message,
         (Place::Root | Place::Message, Key::Usage, false) => Place::Usage,
         (Place::Usage, Key::CacheCreation, false) => Place::CacheCreation,
+        (Place::Usage, Key::OutputTokensDetails, false) => Place::OutputDetails,
         (Place::Root | Place::Message, Key::Content, true) => Place::Blocks,
         (Place::Root, Key::Delta, false) => Place::Delta,
         (Place::Root, Key::ContentBlock, false) => Place::NewBlock,

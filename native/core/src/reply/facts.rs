@@ -35,6 +35,8 @@ pub struct ReplyFacts {
     pub usage: Usage,
     /// The class of service stated last.
     pub service: Service,
+    /// Of a whole reply: where the name of the model stands that it says answered.
+    pub model: Option<(usize, usize)>,
     /// Why generation ended.
     pub finish: Finish,
     /// Bytes of reply text.
@@ -54,7 +56,10 @@ impl ReplyFacts {
     pub fn of(reading: Option<&Reading>) -> ReplyFacts {
         let mut facts = ReplyFacts::default();
         match reading {
-            Some(reading) => facts.add(reading),
+            Some(reading) => {
+                facts.add(reading);
+                facts.model = reading.model;
+            }
             None => facts.state = state::MALFORMED,
         }
         facts

@@ -47,6 +47,9 @@ impl Reader for GeminiReader {
         match (place, token) {
             (Place::Root, Token::Null) => {}
             (Place::Root, _) if key == Key::Error => self.reading.error = true,
+            (Place::Root, Token::String(text)) if key == Key::ModelVersion => {
+                self.reading.model = Some((text.start, text.end));
+            }
             (Place::Usage, Token::Number) => self.count(key, source.count()),
             (Place::Candidate, Token::String(text)) if key == Key::GeminiFinishReason => {
                 let word = source.word(text);
@@ -80,6 +83,7 @@ impl Reader for GeminiReader {
             _ => Some(one.unwrap_or_default().saturating_add(other.unwrap_or_default())),
         };
         reading.usage.output = sum(self.answer, self.thoughts);
+        reading.usage.reasoning = self.thoughts;
         reading.usage.input = sum(self.prompt, self.tool_prompt);
         reading
     }

@@ -30,7 +30,6 @@ pub(crate) struct OpenAiReader {
     path: Path<Place>,
     reading: Reading,
     total: Option<u32>,
-    reasoning: u32,
 }
 
 impl Reader for OpenAiReader {
@@ -73,10 +72,11 @@ impl Reader for OpenAiReader {
 
     fn reading(self) -> Reading {
         let mut reading = self.reading;
-        let Usage { input, output, .. } = reading.usage;
+        let Usage { input, output, reasoning, .. } = reading.usage;
+        let reasoning = reasoning.unwrap_or_default();
         // xAI doesn't count reasoning as part of the completion, and only the total includes it.
-        let beside = output.unwrap_or_default().saturating_add(self.reasoning);
-        if self.reasoning > 0 && self.total == Some(input.unwrap_or_default().saturating_add(beside)) {
+        let beside = output.unwrap_or_default().saturating_add(reasoning);
+        if reasoning > 0 && self.total == Some(input.unwrap_or_default().saturating_add(beside)) {
             reading.usage.output = Some(beside);
         }
         reading
@@ -90,6 +90,7 @@ impl OpenAiReader {
             (Key::Error, _) => self.reading.error = true,
             (Key::Choices, Token::ArrayStart) => self.reading.choices_empty = true,
             (Key::Usage, Token::ObjectStart) => self.reading.usage_seen = true,
+            (Key::Model, Token::String(text)) => self.reading.model = Some((text.start, text.end)),
             (Key::ServiceTier, Token::String(text)) => {
                 self.reading.service = Some(Service::named(source.word(text)));
             }
@@ -105,7 +106,7 @@ impl OpenAiReader {
             // Moonshot puts it one level up.
             (Place::UsageDetails | Place::Usage, Key::CachedTokens) => usage.cached = Some(count),
             (Place::UsageDetails, Key::CacheWriteTokens) => usage.created = Some(count),
-            (Place::UsageDetails, Key::ReasoningTokens) => self.reasoning = count,
+            (Place::UsageDetails, Key::ReasoningTokens) => usage.reasoning = Some(count),
             (Place::Usage, Key::TotalTokens) => self.total = Some(count),
             _ => {}
         }

@@ -94,6 +94,8 @@ pub struct Usage {
     pub input: Option<u32>,
     /// Tokens of the reply.
     pub output: Option<u32>,
+    /// Of those: spent on reasoning.
+    pub reasoning: Option<u32>,
     /// Read from the provider's prompt cache.
     pub cached: Option<u32>,
     /// Written to that cache.
@@ -115,6 +117,7 @@ impl Usage {
     pub fn update(&mut self, later: Usage) {
         self.input = later.input.max(self.input);
         self.output = later.output.max(self.output);
+        self.reasoning = later.reasoning.max(self.reasoning);
         self.cached = later.cached.max(self.cached);
         self.created = later.created.max(self.created);
         self.created_hour = later.created_hour.max(self.created_hour);
@@ -142,6 +145,8 @@ pub struct Reading {
     pub usage_seen: bool,
     /// Counts stated there.
     pub usage: Usage,
+    /// The model that it says answered: where its name stands in the document, inside the quotes.
+    pub model: Option<(usize, usize)>,
     /// The class of service it states.
     pub service: Option<Service>,
     /// Billed searches, for models that are not billed by token (Cohere).

@@ -42,15 +42,22 @@ pub enum Register {
     CostLow,
     /// The upper 32 bits.
     CostHigh,
+    /// Of the output tokens: spent on reasoning.
+    Reasoning,
+    /// Of a whole reply: where the name begins of the model that it says answered.
+    ModelStart,
+    /// Where it ends; 0: it names none.
+    ModelEnd,
 }
 
 /// How many registers there are.
-pub const REGISTERS: usize = Register::CostHigh as usize + 1;
+pub const REGISTERS: usize = Register::ModelEnd as usize + 1;
 
 /// Writes the facts of a reply; `registers` must hold [`REGISTERS`].
 pub fn write(call: u32, facts: &ReplyFacts, registers: &mut [u32]) {
     let usage = facts.usage;
     let nano_usd = usage.nano_usd.unwrap_or_default();
+    let (model_start, model_end) = facts.model.unwrap_or_default();
     let stated = |count: Option<u32>| count.unwrap_or_default();
     // In the order of `Register`.
     let all: [u32; REGISTERS] = [
@@ -72,6 +79,9 @@ pub fn write(call: u32, facts: &ReplyFacts, registers: &mut [u32]) {
         facts.service as u32,
         nano_usd as u32,
         (nano_usd >> 32) as u32,
+        stated(usage.reasoning),
+        model_start as u32,
+        model_end as u32,
     ];
     put(registers, &all);
 }

@@ -26,6 +26,9 @@ pub enum Output<'a> {
     Bytes(&'a [u8]),
 }
 
+/// Longest name of a model that is kept, in bytes.
+pub const MODEL_MAX: usize = 128;
+
 /// What happens to a block of lines.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fate {
@@ -53,6 +56,7 @@ pub struct Scanner {
     finished: bool,
     facts: ReplyFacts,
     text: Vec<u8>,
+    model: String,
     fault: Vec<u8>,
     /// Whether the faulty data extends to the end of the stream.
     fault_open: bool,
@@ -75,6 +79,7 @@ impl Scanner {
             finished: false,
             facts: ReplyFacts::default(),
             text: Vec::new(),
+            model: String::new(),
             fault: Vec::new(),
             fault_open: false,
         }
@@ -89,6 +94,12 @@ impl Scanner {
     /// it.
     pub fn take_text(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.text)
+    }
+
+    /// The model that the stream says answers, as its JSON spells it; empty: it names none, or none of at most
+    /// [`MODEL_MAX`] bytes.
+    pub fn model(&self) -> &str {
+        &self.model
     }
 
     /// The provider's error message, or the faulty data itself, after an error or malformed data; at most
@@ -327,6 +338,12 @@ impl Scanner {
         let reading = text.and_then(|text| read_keeping(text, self.dialect, &mut self.text).ok());
         if reading.is_none_or(|reading| reading.error) {
             self.text.truncate(kept);
+        }
+        if self.model.is_empty()
+            && let (Some(text), Some((start, end))) = (text, reading.and_then(|reading| reading.model))
+            && end - start <= MODEL_MAX
+        {
+            text[start..end].clone_into(&mut self.model);
         }
         match reading {
             None => self.fail(state::MALFORMED, data),
