@@ -14,7 +14,8 @@ export function dialectRows(): string[][] {
     const { chatClient, chatProvider } = dialects[name];
     const paths = (chat: boolean): string => {
       const found = endpoints.filter(
-        ({ dialect, kind }) => dialect === name && kind !== 'models' && (kind === 'chat') === chat,
+        ({ dialect, kind }) =>
+          dialect === name && kind !== 'models' && kind !== 'passthrough' && (kind === 'chat') === chat,
       );
       return [...new Set(found.map(({ path }) => code(path)))].join(', ') || 'none';
     };

@@ -18,7 +18,7 @@ export function endpointRows(): string[][] {
   const rows = new Map<string, { methods: string[]; endpoint: Endpoint }>();
   for (const endpoint of endpoints) {
     const { path, kind } = endpoint;
-    if (kind === 'models') continue;
+    if (kind === 'models' || kind === 'passthrough') continue;
     const row = rows.get(path) ?? { methods: [], endpoint };
     row.methods.push(endpoint.method);
     rows.set(path, row);
@@ -37,3 +37,9 @@ export function endpointRows(): string[][] {
     ['`GET /cache`, `DELETE /cache`', 'admin port', '–'],
   ];
 }
+
+/** One row for each path that is only passed on. */
+export const passedRows = (): string[][] =>
+  endpoints
+    .filter(({ kind }) => kind === 'passthrough')
+    .map(({ path, dialect, name }) => [code(path), dialectTitles[dialect] ?? dialect, code(name)]);

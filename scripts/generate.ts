@@ -14,7 +14,7 @@ import { usualAction } from '../src/scrub/action.ts';
 import { faults } from '../src/simulate/faults.ts';
 import { grafanaFile, rulesFile } from './alerts.ts';
 import { carriedRows, chatProviders, dialectRows } from './dialects.ts';
-import { endpointRows } from './endpoints.ts';
+import { endpointRows, passedRows } from './endpoints.ts';
 import { dialectFaultRows, faultClients, faultProviders } from './faults.ts';
 import { licenceRows } from './licences.ts';
 import { writePrices } from './prices.ts';
@@ -161,6 +161,7 @@ const dialectTable = (): string =>
 const carriedTable = (): string => table(['feature', ...chatProviders], carriedRows());
 
 const endpointTable = (): string => table(['endpoint', 'dialect', 'name in a key'], endpointRows());
+const passedTable = (): string => table(['path', 'dialect', 'name in a key'], passedRows());
 const sdkTable = (): string => `${table(['client', ...sdkProviders], sdkRows())}\n\n${sdkNotes()}`;
 
 const dialectFaultTable = (): string =>
@@ -210,7 +211,7 @@ export const generated: Readonly<Record<string, Readonly<Record<string, () => st
   'docs/reference/cli.md': { help: helpText },
   'docs/reference/configuration.md': { config: configTable },
   'docs/reference/dialects.md': { dialects: dialectTable, carried: carriedTable, sdks: sdkTable },
-  'docs/reference/endpoints.md': { endpoints: endpointTable },
+  'docs/reference/endpoints.md': { endpoints: endpointTable, passed: passedTable },
   'docs/reference/errors.md': { errors: errorTable },
   'docs/reference/faults.md': { faults: faultTable, 'dialect-faults': dialectFaultTable },
   'docs/reference/licences.md': { licences: () => table(['licence', 'packages'], licenceRows()) },

@@ -10,6 +10,7 @@ import type { Estimator } from './count/estimate.ts';
 import type { Limiter } from './limit/limit.ts';
 import type { Observer } from './observe/telemetry.ts';
 import type { Replay } from './replay/replay.ts';
+import type { ObjectTable } from './route/objects.ts';
 import type { RouteTable } from './route/route.ts';
 import type { ScrubPolicies } from './scrub/policy.ts';
 
@@ -25,6 +26,7 @@ export interface Stages {
   readonly counter: TokenCounter;
   readonly cache: Cache;
   readonly routes: RouteTable;
+  readonly objects: ObjectTable;
   readonly batch: Batch;
   readonly attempt: AttemptDeps;
   readonly aside: Aside;

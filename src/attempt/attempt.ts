@@ -269,7 +269,12 @@ function send(state: WalkState, openCall: OpenCall, cancellation: Cancellation):
   const headers = headersOf(credential.headers, sent, target.provider, exchange.headers);
   const remainingMs = Math.max(1, Math.ceil(state.deadlineMs - sentMs));
   const learn = (result: CallResult): void => learnLatency(latency, stream, sentMs, result, deps.clock());
-  const { policy: bounds, clock } = deps;
+  const { policy, clock } = deps;
+  // Whether a reply that isn't known to anybody comes in pieces is only seen when it begins.
+  const bounds =
+    exchange.endpoint.kind === 'passthrough'
+      ? { ...policy, firstTokenTimeoutMs: policy.replyTimeoutMs }
+      : policy;
   const terms = {
     wantsStream: stream,
     hurried: exchange.headers['x-sidegate-timeout'] !== undefined,

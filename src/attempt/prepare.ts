@@ -7,6 +7,7 @@ import type { Dialect } from '../dialects/dialect.ts';
 import { translateEmbeddings } from '../dialects/embeddings.ts';
 import { passHeaders } from '../dialects/headers.ts';
 import { dialects } from '../dialects/index.ts';
+import { encodeObject } from '../dialects/pass-through.ts';
 import {
   type ReadRequest,
   readRequest,
@@ -17,6 +18,7 @@ import {
 } from '../dialects/translate.ts';
 import type { Destination, UpstreamRequest } from '../dialects/wire.ts';
 import { isOwnKey, presentedKey } from '../exchange/credential.ts';
+import { isOfProvider } from '../exchange/endpoint.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { ModelRequest } from '../exchange/request.ts';
 import type { Target } from '../upstream/target.ts';
@@ -120,8 +122,12 @@ export class Preparation {
     // A path of dots would leave the provider's base path.
     if (/^\.{1,2}$/.test(to.model)) return new Refusal('invalid_field', badModel, { param: 'model' });
     const { dialect } = target.provider;
-    if (dialect.name !== this.#client.name) return this.#across(target, to);
     const { endpoint, headers, query } = this.#exchange;
+    if (isOfProvider(endpoint)) {
+      const sent = encodeObject(endpoint, this.#request, headers, to);
+      return { sent: asked(sent, query, target), dropped: none };
+    }
+    if (dialect.name !== this.#client.name) return this.#across(target, to);
     const encoded = ({ request, dropped }: OwnRequest): Prepared => ({
       sent: asked(dialect.encode(endpoint, request, headers, to), query, target),
       dropped,

@@ -5,7 +5,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { Refusal } from '../base/errors.ts';
 import { matchesPattern } from '../base/pattern.ts';
 import { isOwnKey, presentedKey } from '../exchange/credential.ts';
-import type { EndpointName } from '../exchange/endpoint.ts';
+import { type Endpoint, isOfProvider } from '../exchange/endpoint.ts';
 import type { Identity } from '../exchange/identity.ts';
 import { type Caller, defaultUserHeader } from './caller.ts';
 import { anonymousIdentity, type Keyring } from './keyring.ts';
@@ -149,14 +149,14 @@ export function denyModel(identity: Identity, model: string): Refusal | null {
 }
 
 /** The refusal of an endpoint the caller may not use; null: it may. */
-export function denyEndpoint(identity: Identity, endpoint: EndpointName): Refusal | null {
-  // A list of models doesn't cover files, which may contain anything that others uploaded.
-  if (endpoint === 'files' && identity.endpoints === null && identity.models !== null)
+export function denyEndpoint(identity: Identity, endpoint: Pick<Endpoint, 'name' | 'kind'>): Refusal | null {
+  const { name } = endpoint;
+  // A list of models doesn't cover what names none: files, which may contain anything, or whatever is passed on.
+  if (isOfProvider(endpoint) && identity.endpoints === null && identity.models !== null)
     return new Refusal(
       'endpoint_forbidden',
-      'This key is restricted to models and does not list the endpoint "files".',
+      `This key is restricted to models and does not list the endpoint "${name}".`,
     );
-  if (identity.endpoints === null || endpoint === 'models' || identity.endpoints.includes(endpoint))
-    return null;
-  return new Refusal('endpoint_forbidden', `This key may not use the endpoint "${endpoint}".`);
+  if (identity.endpoints === null || name === 'models' || identity.endpoints.includes(name)) return null;
+  return new Refusal('endpoint_forbidden', `This key may not use the endpoint "${name}".`);
 }

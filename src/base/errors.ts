@@ -17,6 +17,8 @@ interface Entry {
 }
 
 const invalid = { openai: 'invalid_request_error', anthropic: 'invalid_request_error' } as const;
+const badRequest = { status: 400, source: 'client', retryable: false, ...invalid } as const;
+const missing = { ...badRequest, status: 404, anthropic: 'not_found_error' } as const;
 const unauthenticated = {
   status: 401,
   source: 'client',
@@ -36,59 +38,35 @@ const upstream = { openai: 'api_error', anthropic: 'api_error' } as const;
 /** Every error by its code. */
 export const catalogue = {
   invalid_json: {
-    status: 400,
-    source: 'client',
-    retryable: false,
-    ...invalid,
+    ...badRequest,
     hint: 'Send one JSON object, encoded as UTF-8.',
   },
   invalid_form: {
-    status: 400,
-    source: 'client',
-    retryable: false,
-    ...invalid,
+    ...badRequest,
     hint: 'Send `multipart/form-data` as SDKs and curl write it: plain text fields, files, CRLF at the end of each line.',
   },
   invalid_field: {
-    status: 400,
-    source: 'client',
-    retryable: false,
-    ...invalid,
+    ...badRequest,
     hint: 'Correct the named field.',
   },
   unsupported_field: {
-    status: 400,
-    source: 'client',
-    retryable: false,
-    ...invalid,
+    ...badRequest,
     hint: "Remove the named field, or add a target that speaks your SDK's dialect.",
   },
   duplicate_field: {
-    status: 400,
-    source: 'client',
-    retryable: false,
-    ...invalid,
+    ...badRequest,
     hint: 'Send the named field once.',
   },
   invalid_header: {
-    status: 400,
-    source: 'client',
-    retryable: false,
-    ...invalid,
+    ...badRequest,
     hint: 'Correct the named header, and send it once.',
   },
   pii_blocked: {
-    status: 400,
-    source: 'client',
-    retryable: false,
-    ...invalid,
+    ...badRequest,
     hint: 'Remove the personal data, or ask for the policy to be changed.',
   },
   not_capable: {
-    status: 400,
-    source: 'client',
-    retryable: false,
-    ...invalid,
+    ...badRequest,
     hint: 'Use another model, or add a target with this capability to the route.',
   },
   missing_key: {
@@ -187,35 +165,33 @@ export const catalogue = {
     anthropic: 'permission_error',
     hint: 'Call from a server, or add the origin to `listen.allowedOrigins`.',
   },
-  files_provider: {
-    status: 400,
-    source: 'client',
-    retryable: false,
-    ...invalid,
-    hint: 'Name one of them in the header `x-sidegate-provider`, or add a provider of the `openai` dialect that may store files of this tenant.',
+  provider_unclear: {
+    ...badRequest,
+    hint: "Name one of them in the header `x-sidegate-provider`, or add a provider of the endpoint's dialect that may keep files and other objects of this tenant.",
+  },
+  passthrough_off: {
+    ...missing,
+    source: 'gateway',
+    hint: 'Set `passthrough: true` on the provider that serves it.',
+  },
+  object_not_found: {
+    ...missing,
+    hint: 'Objects at a provider belong to the tenant that made them through Sidegate. What was made otherwise, or is no longer known, is served where `files` of the provider names one tenant only.',
+  },
+  body_unread: {
+    ...badRequest,
+    hint: "Set `passthrough: unscrubbed` on the provider, or the tenant's actions under `scrub` to `report` or `off`.",
   },
   not_found: {
-    status: 404,
-    source: 'client',
-    retryable: false,
-    openai: 'invalid_request_error',
-    anthropic: 'not_found_error',
+    ...missing,
     hint: 'Use one of the endpoints listed in docs/reference/endpoints.md; base URLs end in `/v1` for OpenAI, not for Anthropic.',
   },
   answer_unknown: {
-    status: 404,
-    source: 'client',
-    retryable: false,
-    ...invalid,
-    anthropic: 'not_found_error',
+    ...missing,
     hint: 'Send the x-request-id of a reply whose Cache-Status has detail=semantic, once; the latest 10,000 are known.',
   },
   model_not_found: {
-    status: 404,
-    source: 'client',
-    retryable: false,
-    openai: 'invalid_request_error',
-    anthropic: 'not_found_error',
+    ...missing,
     hint: 'Use a model listed by `GET /v1/models`, or add a route for it.',
   },
   method_not_allowed: {

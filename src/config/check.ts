@@ -207,11 +207,12 @@ function checkOrigin(path: Path, provider: DraftProvider, report: Report): void 
 const hasKey = ({ apiKey, apiKeys }: DraftProvider): boolean =>
   apiKey !== undefined || (apiKeys?.length ?? 0) > 0;
 
-/** Checks that the provider's dialect has files. */
+/** Checks that the provider keeps something for tenants. */
 function checkFiles(path: Path, provider: DraftProvider, report: Report): void {
   const dialect = dialectOf(provider);
   if (provider.files === undefined || dialect === undefined || dialect === 'openai') return;
-  report.fault(path, `providers of the ${dialect} dialect have no files: remove it`);
+  if (provider.passthrough !== undefined && provider.passthrough !== false) return;
+  report.fault(path, `providers of the ${dialect} dialect have no files: remove it, or set \`passthrough\``);
 }
 
 /** Checks that a provider has exactly one source of credentials. */

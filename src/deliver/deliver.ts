@@ -1,5 +1,6 @@
 /** Delivers replies: restores masked values, adds headers, stores the reply, and closes the request at its end. */
 import type { AttemptReply } from '../attempt/answer.ts';
+import { Refusal } from '../base/errors.ts';
 import { dollarsText, thousandthsText } from '../base/numbers.ts';
 import type { NearHit } from '../cache/alike.ts';
 import type { Bill } from '../count/usage.ts';
@@ -7,6 +8,7 @@ import { createListWriter } from '../dialects/gemini/list.ts';
 import { dialects } from '../dialects/index.ts';
 import { addRequestId } from '../dialects/refusal.ts';
 import { translateError } from '../dialects/translate.ts';
+import { isOfProvider } from '../exchange/endpoint.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { Reply, StoredReply } from '../exchange/reply.ts';
 import { givesBytes } from '../exchange/request.ts';
@@ -15,6 +17,7 @@ import type { KeptReply, Passage } from '../passage.ts';
 import { createRestorer } from '../scrub/restore.ts';
 import { restoreBody, type Vault } from '../scrub/scrub.ts';
 import type { Seen } from '../store/flights.ts';
+import { noteStored, ownObjects } from './objects.ts';
 import {
   followRecording,
   isList,
@@ -108,7 +111,8 @@ export function deliverRunning(
 /** Delivers a provider's reply. */
 export function deliverAnswer(given: AttemptReply, vault: Vault | null, passage: Passage): Reply {
   const { exchange, stages } = passage;
-  const across = given.target.provider.dialect.name !== exchange.endpoint.dialect;
+  const { endpoint } = exchange;
+  const across = given.target.provider.dialect.name !== endpoint.dialect && !isOfProvider(endpoint);
   // Other dialects may use other status codes for success.
   const answer = across && given.status > 200 && given.status < 300 ? { ...given, status: 200 } : given;
   const nowMs = stages.clock();
@@ -141,10 +145,10 @@ export function deliverAnswer(given: AttemptReply, vault: Vault | null, passage:
     return { kind: 'stream', status: answer.status, headers, keepAlive: keepAliveOf(exchange), chunks };
   }
   const { status, facts, target } = answer;
-  const body = scrubReply(
-    across && facts === null ? translatedError(answer, exchange) : answer.body,
-    passage,
-  );
+  if (facts !== null) noteStored(answer.body, answer, passage);
+  const own = facts === null ? answer.body : ownObjects(answer, passage);
+  if (own instanceof Refusal) return passage.refuse(own);
+  const body = scrubReply(across && facts === null ? translatedError(answer, exchange) : own, passage);
   if (facts === null) {
     headers.push('x-should-retry', 'false');
     if (status === 429) addRetryAfter(answer, nowMs, headers);

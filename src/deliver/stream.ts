@@ -14,6 +14,7 @@ import type { Passage } from '../passage.ts';
 import { createReplyScrubber, createRestorer } from '../scrub/restore.ts';
 import type { Vault } from '../scrub/scrub.ts';
 import type { Recording } from '../store/recording.ts';
+import { noteStored } from './objects.ts';
 
 /** Content type of event streams. */
 export const streamType = 'text/event-stream; charset=utf-8';
@@ -56,8 +57,11 @@ export async function* passStream(
     return out.push(events);
   };
   let stopped = false;
+  let begun = false;
   try {
     for (let chunk = await stream.next(); chunk !== null; chunk = await stream.next()) {
+      if (!begun) noteStored(chunk, answer, passage);
+      begun = true;
       yield pass(scrubber === null ? chunk : scrubber.push(chunk));
       if (!mustStop(stream, passage)) continue;
       stopped = true;

@@ -1,5 +1,6 @@
 /** Requests to providers, and what their writers must know about the destination. */
 import type { Json } from '../base/json.ts';
+import type { Method } from '../exchange/endpoint.ts';
 import type { ReplyReading } from './reading.ts';
 import type { Refuses } from './refuses.ts';
 
@@ -9,7 +10,7 @@ export interface UpstreamRequest {
   readonly headers: readonly string[];
   readonly body: Buffer;
   /** Undefined: POST. */
-  readonly method?: 'GET' | 'DELETE';
+  readonly method?: Method;
   /** Media type of the body; undefined: JSON; null: there is no body. */
   readonly contentType?: string | null;
   /** How the reply is read. */

@@ -18,10 +18,15 @@ export type EndpointKind =
   | 'media'
   /** Stores files at the provider. */
   | 'files'
+  /** Anything else of a provider's API: passed on to it, and neither read nor translated. */
+  | 'passthrough'
   /** Lists models; answered by the gateway itself. */
   | 'models'
   /** Takes a caller's word on a cached answer; answered by the gateway itself. */
   | 'feedback';
+
+/** Methods that are served. */
+export type Method = 'GET' | 'POST' | 'DELETE' | 'PATCH' | 'PUT';
 
 /** How a reply is billed if it doesn't state its usage. */
 export type Unstated =
@@ -32,12 +37,15 @@ export type Unstated =
   /** It uses no tokens. */
   | 'nothing';
 
-/** How an auxiliary endpoint (images, audio, moderations, reranking, files) differs from chat. */
+/** How an auxiliary endpoint (images, audio, moderations, reranking, files, whatever is passed through) differs from chat. */
 export interface Auxiliary {
   /** What its request body may be. */
-  readonly takes: 'json' | 'form' | 'json_or_form' | 'nothing';
-  /** Its reply. A transcript is JSON unless the request names another format; speech and files are bytes. */
-  readonly gives: 'json' | 'transcript' | 'speech' | 'file';
+  readonly takes: 'json' | 'form' | 'json_or_form' | 'nothing' | 'anything';
+  /**
+   * Its reply. A transcript is JSON unless the request names another format; speech and files are bytes, and so is
+   * anything that isn't JSON.
+   */
+  readonly gives: 'json' | 'transcript' | 'speech' | 'file' | 'anything';
   readonly unstated: Unstated;
   /** Which upper bound is reserved for what it uses in addition to the prompt's text. */
   readonly reserve: 'images' | 'speech' | 'transcript' | 'nothing';
@@ -54,7 +62,10 @@ interface Traits {
   readonly cached: boolean;
   /** The name that requests without a model are routed by; undefined: they must name one, unless none ever does. */
   readonly unnamed?: string;
-  readonly method: 'GET' | 'POST' | 'DELETE';
+  /** The usual one, where several are `passed`. */
+  readonly method: Method;
+  /** Its requests are passed on with any of these methods. */
+  readonly passed?: readonly Method[];
   /** Undefined for chat, embeddings and token counts. */
   readonly auxiliary?: Auxiliary;
 }
@@ -64,10 +75,15 @@ export interface EndpointOf<Name extends string> extends Traits {
   /** Its name in keys and logs. Two dialects may share a name. */
   readonly name: Name;
   readonly dialect: DialectName;
-  /** The path that clients request; `{id}` stands for a file's id, `{model}` for a model. */
+  /**
+   * The path that clients request; `{id}` stands for an object's id, `{model}` for a model, other words in braces for
+   * any text, and `/**` at the end for nothing, or an object and whatever follows its id.
+   */
   readonly path: string;
   /** The path after a provider's base URL. */
   readonly upstreamPath: string;
+  /** Id of the object at the provider that a request's path names; null: none. */
+  readonly object: string | null;
   /** What the path specifies, in dialects that don't put it in the body (Gemini); null: the body specifies it. */
   readonly inPath: {
     /** Decoded; null: it can't be decoded. */
@@ -123,6 +139,14 @@ const files = (method: Traits['method'], differs: Partial<Auxiliary> = {}): Trai
   method,
   auxiliary: { ...plainJson, takes: 'nothing', unstated: 'nothing', ...differs },
 });
+const passthrough = (passed: readonly Method[]): Traits => ({
+  ...files(passed[0] ?? 'GET', { takes: 'anything', gives: 'anything' }),
+  kind: 'passthrough',
+  passed,
+});
+/** Objects of one type at the provider. */
+const objects = passthrough(['GET', 'POST', 'DELETE', 'PATCH', 'PUT']);
+const posted = passthrough(['POST']);
 const models: Traits = {
   kind: 'models',
   inspectedAs: nativeEndpoint.Auxiliary,
@@ -133,7 +157,7 @@ const models: Traits = {
 const feedback: Traits = { ...models, kind: 'feedback', method: 'POST' };
 
 /** The version at the start of a client's path, which is replaced by the provider's base URL. */
-const version = /^\/v\d+/;
+const version = /^\/v\d+(?:beta)?/;
 
 const row = <Name extends string>(
   name: Name,
@@ -145,6 +169,7 @@ const row = <Name extends string>(
   dialect,
   path,
   upstreamPath: path.replace(version, ''),
+  object: null,
   inPath: null,
   ...traits,
 });
@@ -210,7 +235,35 @@ export const endpoints = [
   row('files', 'openai', '/v1/files/{id}', files('GET')),
   row('files', 'openai', '/v1/files/{id}', files('DELETE')),
   row('files', 'openai', '/v1/files/{id}/content', files('GET', { gives: 'file' })),
+  row('stored_chats', 'openai', '/v1/chat/completions/**', passthrough(['GET', 'POST', 'DELETE'])),
+  // Words where an id would be come first.
+  row('stored_responses', 'responses', '/v1/responses/compact', posted),
+  row('stored_responses', 'responses', '/v1/responses/input_tokens', posted),
+  row('stored_responses', 'responses', '/v1/responses/**', objects),
+  row('completions', 'openai', '/v1/completions', posted),
+  row('batches', 'openai', '/v1/batches/**', objects),
+  row('containers', 'openai', '/v1/containers/**', objects),
+  row('conversations', 'openai', '/v1/conversations/**', objects),
+  row('evals', 'openai', '/v1/evals/**', objects),
+  row('fine_tuning', 'openai', '/v1/fine_tuning/jobs/**', objects),
+  row('skills', 'openai', '/v1/skills/**', objects),
+  row('uploads', 'openai', '/v1/uploads/**', objects),
+  row('vector_stores', 'openai', '/v1/vector_stores/**', objects),
+  row('videos', 'openai', '/v1/videos/**', objects),
+  row('message_batches', 'anthropic', '/v1/messages/batches/**', objects),
+  row('anthropic_files', 'anthropic', '/v1/files/**', objects),
+  row('anthropic_skills', 'anthropic', '/v1/skills/**', objects),
+  row('gemini_batches', 'gemini', '/v1beta/batches/**', objects),
+  row('gemini_caches', 'gemini', '/v1beta/cachedContents/**', objects),
+  row('gemini_files', 'gemini', '/v1beta/files/**', objects),
+  row('gemini_models', 'gemini', '/v1beta/models/{model}:{verb}', posted),
+  row('gemini_models', 'gemini', '/v1beta/models/{model}/operations/**', objects),
+  row('cohere_chat', 'cohere', '/v2/chat', posted),
 ] as const;
+
+/** Whether requests are about objects that a provider keeps, rather than for a model. */
+export const isOfProvider = ({ kind }: Pick<Traits, 'kind'>): boolean =>
+  kind === 'files' || kind === 'passthrough';
 
 /** The name of an endpoint, as in keys and logs. */
 export type EndpointName = (typeof endpoints)[number]['name'];

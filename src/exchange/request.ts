@@ -67,4 +67,6 @@ export const isEvents = ({ flags }: ModelRequest): boolean => (flags & bodyFlags
 /** Whether the reply is raw bytes, into which no event can be inserted. */
 export const givesBytes = ({ auxiliary }: Endpoint, request: ModelRequest | null): boolean =>
   auxiliary !== undefined &&
-  (auxiliary.gives === 'file' || (auxiliary.gives === 'speech' && request !== null && !isEvents(request)));
+  (auxiliary.gives === 'file' ||
+    auxiliary.gives === 'anything' ||
+    (auxiliary.gives === 'speech' && request !== null && !isEvents(request)));

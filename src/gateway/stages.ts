@@ -9,6 +9,7 @@ import { type CacheKey, cacheControl } from '../cache/key.ts';
 import type { Place } from '../cache/places.ts';
 import { deliverRunning, deliverStored } from '../deliver/deliver.ts';
 import { credentialDigest } from '../exchange/credential.ts';
+import { isOfProvider } from '../exchange/endpoint.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { Identity } from '../exchange/identity.ts';
 import { priorityOf } from '../exchange/priority.ts';
@@ -17,7 +18,7 @@ import type { ModelRequest } from '../exchange/request.ts';
 import { inspectRequest } from '../inspect/by-size.ts';
 import type { Permit } from '../limit/permit.ts';
 import type { Passage } from '../passage.ts';
-import { routeFiles } from '../route/files.ts';
+import { routeObject } from '../route/objects.ts';
 import { route } from '../route/route.ts';
 import type { ScrubPolicy } from '../scrub/policy.ts';
 import type { Vault } from '../scrub/scrub.ts';
@@ -44,13 +45,12 @@ export function examine(
   passage: Passage,
 ): ModelRequest | Refusal | Promise<ModelRequest | Refusal> {
   const { exchange, stages } = passage;
-  const { kind, name } = exchange.endpoint;
-  const deniedEndpoint = denyEndpoint(identity, name);
+  const deniedEndpoint = denyEndpoint(identity, exchange.endpoint);
   if (deniedEndpoint !== null && !passage.observes(deniedEndpoint)) return deniedEndpoint;
 
   const checked = (request: ModelRequest | Refusal): ModelRequest | Refusal => {
     if (request instanceof Refusal) return request;
-    const denied = kind === 'files' ? null : denyModel(identity, request.model);
+    const denied = isOfProvider(exchange.endpoint) ? null : denyModel(identity, request.model);
     return denied !== null && !passage.observes(denied) ? denied : request;
   };
   const inspected = inspectBody(stages.policies.of(identity.tenant), passage);
@@ -105,14 +105,15 @@ export function choose(
   const { exchange, stages } = passage;
   const nowMs = stages.clock();
   const { endpoint, headers } = exchange;
-  const routed =
-    endpoint.kind === 'files'
-      ? routeFiles(exchange, identity, stages.routes.files)
-      : route(exchange, identity, request, stages.routes, nowMs);
+  const routed = isOfProvider(endpoint)
+    ? routeObject(exchange, identity, stages.objects)
+    : route(exchange, identity, request, stages.routes, nowMs);
   const countedHere = endpoint.kind === 'count' && routed instanceof Refusal;
   const asChat = { headers, endpoint: { ...endpoint, kind: 'chat' as const } };
   const found = countedHere ? route(asChat, identity, request, stages.routes, nowMs) : routed;
   if (found instanceof Refusal) return found;
+  const unread = endpoint.kind === 'passthrough' ? denyUnread(found, passage) : null;
+  if (unread !== null) return unread;
   const plan = identity.ownCredential ? withOwnCredential(found) : found;
   passage.plan = plan;
   const priority = priorityOf(exchange.headers, plan);
@@ -125,6 +126,13 @@ export function choose(
     work instanceof Refusal ? work : withLimit(work, passage);
   const scrubbed = rescrub({ identity, request, plan, countedHere, deadlineMs, nowMs }, passage);
   return scrubbed instanceof Promise ? scrubbed.then(limited) : limited(scrubbed);
+}
+
+/** The refusal of a body that nobody reads, though the policy may have to change it; null: it may pass. */
+function denyUnread({ steps }: Plan, { exchange, policy }: Passage): Refusal | null {
+  const passes = steps.every(({ target }) => target.provider.passthrough === 'unscrubbed');
+  if (passes || exchange.body.length === 0 || policy?.acts !== true) return null;
+  return new Refusal('body_unread', 'Personal data can not be looked for in a body that is only passed on.');
 }
 
 /** Stage replay: the reply of an earlier request with the same idempotency key; null: there is none. */

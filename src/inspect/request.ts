@@ -5,6 +5,7 @@ import type { ModelRequest } from '../exchange/request.ts';
 import { type PiiScope, policyNumbered } from '../native/pii.ts';
 import { inspectAuxiliary } from './auxiliary.ts';
 import { inspect, type Received } from './inspect.ts';
+import { inspectPassed } from './passed.ts';
 
 /** How requests are inspected. */
 export interface Inspecting {
@@ -21,7 +22,8 @@ export function inspectNow(
   request: Received,
   { scope, digestKey, classify }: Inspecting,
 ): ModelRequest | Refusal {
-  const { auxiliary } = request.endpoint;
+  const { auxiliary, kind } = request.endpoint;
+  if (kind === 'passthrough') return inspectPassed(request, digestKey);
   return auxiliary === undefined
     ? inspect(request, scope, digestKey, classify)
     : inspectAuxiliary(request, auxiliary, scope, digestKey);

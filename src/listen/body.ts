@@ -11,8 +11,8 @@ export const bodyMaxOf = (headers: IncomingHttpHeaders, config: ListenSettings):
 
 /** The refusal of a body whose media type the endpoint doesn't accept; null: it does. */
 export function wrongType({ method, auxiliary }: Endpoint, type: string | undefined): Refusal | null {
-  if (method !== 'POST') return null;
   const takes = auxiliary?.takes ?? 'json';
+  if (method !== 'POST' || takes === 'anything') return null;
   if (takes !== 'json' && isForm(type)) return null;
   const json =
     type === undefined ||

@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Refusal } from '../base/errors.ts';
 import { asksForEvents, readPath } from '../dialects/gemini/path.ts';
 import type { DialectName } from '../exchange/dialects.ts';
-import { type Endpoint, endpoints, modelsEndpoint } from '../exchange/endpoint.ts';
+import { type Endpoint, endpoints, isOfProvider, modelsEndpoint } from '../exchange/endpoint.ts';
 
 /** A request's head, read by the lane or by Node. */
 export interface Head {
@@ -19,27 +19,33 @@ export interface Head {
 /** Endpoints with a fixed path that take a body, by path. */
 export const endpointsByPath: ReadonlyMap<string, Endpoint> = new Map(
   endpoints.flatMap((endpoint) =>
-    endpoint.path.includes('{') || endpoint.kind === 'files' || endpoint.kind === 'models'
+    endpoint.path.includes('{') || isOfProvider(endpoint) || endpoint.kind === 'models'
       ? []
       : [[endpoint.path, endpoint]],
   ),
 );
 
-const geminiEndpoints: readonly Endpoint[] = endpoints.filter(({ dialect }) => dialect === 'gemini');
-const fileEndpoints: readonly Endpoint[] = endpoints.filter(({ kind }) => kind === 'files');
+const geminiEndpoints: readonly Endpoint[] = endpoints.filter(
+  ({ dialect, kind }) => dialect === 'gemini' && kind !== 'passthrough',
+);
 
 const modelsPath = '/v1/models';
-const filesPath = '/v1/files';
 const geminiModelsPath = /^\/v1(?:beta|alpha)\/models(?:\/|$)/;
+const geminiVersion = /^\/v1(?:alpha)?\//;
 
 /** The endpoint of a head; undefined: there is none. */
 export function endpointAt({ url, method }: Head, dialect: DialectName): Endpoint | undefined {
   const path = pathOf(url);
-  if (dialect === 'gemini') return geminiEndpoint(path, url);
+  if (dialect === 'gemini') {
+    const own = geminiEndpoint(path, url);
+    if (own !== undefined && own.kind !== 'models') return own;
+    return providersEndpoint(method, path.replace(geminiVersion, '/v1beta/'), dialect) ?? own;
+  }
   if (path === modelsPath || path.startsWith(`${modelsPath}/`)) return modelsEndpoint(dialect);
-  // Anthropic's own files API is not served.
-  if (path.startsWith(filesPath)) return dialect === 'openai' ? fileEndpoint(method, path) : undefined;
-  return endpointsByPath.get(path);
+  const exact = endpointsByPath.get(path);
+  if (exact?.method === method) return exact;
+  const found = providersEndpoint(method, path, dialect);
+  return exact === undefined || found?.method === method ? found : exact;
 }
 
 /** A Gemini endpoint: method and model are in its path. */
@@ -53,17 +59,41 @@ export function geminiEndpoint(path: string, url: string): Endpoint | undefined 
   return { ...endpoint, inPath: { model, stream, list: stream && !asksForEvents(url) } };
 }
 
-const filePath = /^\/v1\/files(?:\/([\w.-]{1,128})(\/content)?)?$/;
+/** One segment of a path, as providers write ids: nothing that a URL would have to escape, and no dots alone. */
+const segment = "(?!\\.{1,2}(?:[/:]|$))[\\w.~@=+,!$*'()-]{1,256}";
 
-/** The endpoint of a files request, its upstream path completed by the file's id; undefined: there is none. */
-function fileEndpoint(method: string, path: string): Endpoint | undefined {
-  const [, id, content] = filePath.exec(path) ?? [];
-  if (!filePath.test(path) || id === '.' || id === '..') return undefined;
-  const pattern = `${filesPath}${id === undefined ? '' : '/{id}'}${content ?? ''}`;
-  const there = fileEndpoints.filter((endpoint) => endpoint.path === pattern);
-  const found = there.find((endpoint) => endpoint.method === method) ?? there[0];
-  if (found === undefined) return undefined;
-  return { ...found, upstreamPath: path.slice('/v1'.length) };
+/** The paths of an endpoint whose requests are about objects at the provider. Google's may end in a verb. */
+const pathsOf = ({ path }: Endpoint): RegExp =>
+  new RegExp(
+    `^${path
+      .replace('{id}', `(?<id>${segment})`)
+      .replace('{verb}', '\\w{1,64}')
+      .replace('{model}', segment)
+      .replace('/**', `(?:/(?<id>${segment})(?:/${segment})*)?(?::\\w{1,64})?`)}$`,
+  );
+
+const providersEndpoints: readonly (readonly [RegExp, Endpoint])[] = endpoints
+  .filter(isOfProvider)
+  .map((endpoint: Endpoint) => [pathsOf(endpoint), endpoint]);
+
+/** The endpoint of a request about objects at a provider, completed by what its path says; undefined: there is none. */
+function providersEndpoint(method: string, path: string, dialect: DialectName): Endpoint | undefined {
+  let other: Endpoint | undefined;
+  for (const [paths, endpoint] of providersEndpoints) {
+    const found = endpoint.dialect === dialect ? paths.exec(path) : null;
+    if (found === null) continue;
+    const { passed = [endpoint.method], path: pattern, upstreamPath: upstream } = endpoint;
+    const versionLength = pattern.length - upstream.length;
+    const completed = {
+      ...endpoint,
+      upstreamPath: path.slice(versionLength),
+      object: found.groups?.id ?? null,
+    };
+    const asked = passed.find((each) => each === method);
+    if (asked !== undefined) return { ...completed, method: asked };
+    other ??= completed;
+  }
+  return other;
 }
 
 /**

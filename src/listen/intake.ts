@@ -5,7 +5,7 @@ import { Refusal } from '../base/errors.ts';
 import { keyInQuery } from '../dialects/gemini/path.ts';
 import { refusalReply } from '../dialects/refusal.ts';
 import type { DialectName } from '../exchange/dialects.ts';
-import type { Endpoint, EndpointName } from '../exchange/endpoint.ts';
+import { type Endpoint, type EndpointName, isOfProvider } from '../exchange/endpoint.ts';
 import { saysBatch } from '../exchange/priority.ts';
 import type { WholeReply } from '../exchange/reply.ts';
 import { checkHead } from './check-head.ts';
@@ -96,7 +96,7 @@ export function createIntake(
       const endpoint = check(head, dialect);
       if (endpoint instanceof Refusal) return endpoint;
       const headers = dialect === 'gemini' ? withQueryKey(head) : head.headers;
-      const query = queryOf(head.url, dialect);
+      const query = queryOf(head.url, dialect, isOfProvider(endpoint));
       return new Incoming(id, endpoint, pathOf(head.url), query, headers, startedMs, requests);
     },
     accepts: (head) => !(check(head, dialectOf(head)) instanceof Refusal),

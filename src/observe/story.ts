@@ -48,7 +48,7 @@ export type Story = Omit<ExchangeRecord, 'findings' | 'replyFindings' | 'steps' 
 const stageOf: readonly (readonly [StageName, RegExp])[] = [
   ['authenticate', /^(missing_key|wrong_key|key_|token_|model_forbidden|endpoint_forbidden|callers_unknown)/],
   ['inspect', /^(invalid_json|invalid_form|invalid_field|duplicate_field)/],
-  ['route', /^(model_not_found|not_capable|files_provider|invalid_header)/],
+  ['route', /^(model_not_found|not_capable|provider_unclear|invalid_header)/],
   ['replay', /^idempotency_/],
   ['limit', /^(rate_limited|request_too_costly|model_unpriced)/],
   ['scrub', /^pii_blocked/],

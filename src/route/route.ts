@@ -15,7 +15,6 @@ import { tiers } from '../native/classify.ts';
 import { type Plan, type Step, stepsMax, type Target, type TargetHealth } from '../upstream/target.ts';
 import { type Ask, capabilityNames, createAsk, neededOf, stickyHash, tierOf } from './ask.ts';
 import { compile, type TargetDeps, targetMaker } from './compile.ts';
-import { createFileTable, type FileTable } from './files.ts';
 import type { RouteConfig } from './settings.ts';
 import { type Branch, isFixed, leavesOf, type Node, selects, unable } from './tree.ts';
 
@@ -74,7 +73,6 @@ export interface RouteTable {
   readonly classifies: boolean;
   readonly tokensOf: RouteDeps['tokensOf'];
   readonly ask: Ask;
-  readonly files: FileTable;
 }
 
 /** Prepares all that doesn't depend on a request. */
@@ -98,8 +96,7 @@ export function createRouteTable(routes: readonly RouteConfig[], deps: RouteDeps
     else patterns.push({ prefix: config.model.slice(0, -1), make, byModel: new Map() });
   }
   patterns.sort((a, b) => b.prefix.length - a.prefix.length);
-  const files = createFileTable(deps.providers, healthOf);
-  return { exact, patterns, classifies, tokensOf: deps.tokensOf, ask: createAsk(deps.random), files };
+  return { exact, patterns, classifies, tokensOf: deps.tokensOf, ask: createAsk(deps.random) };
 }
 
 function compileRoute(

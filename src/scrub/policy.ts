@@ -9,6 +9,8 @@ export interface ScrubPolicy {
   readonly request: PiiScope;
   /** Null: replies are not searched. */
   readonly reply: PiiScope | null;
+  /** Some kind is changed in requests, or refused. */
+  readonly acts: boolean;
   /** Names of the kinds that requests are refused for. */
   readonly blocked: ReadonlySet<string>;
   /** Names the policy in cache keys. */
@@ -42,6 +44,9 @@ const actions: Readonly<Record<ActionName, PiiRule['action']>> = {
   report: piiAction.Report,
   off: piiAction.Off,
 };
+
+const isAct = (action: ActionName | undefined): boolean =>
+  action !== undefined && action !== 'report' && action !== 'off';
 
 /** Tenants whose policies are kept; past it they are made anew. */
 const scopesMax = 1000;
@@ -95,6 +100,9 @@ export function createScrubPolicies(settings: ScrubSettings, fallbackSecret: Buf
     return {
       request: { ...scope, policy: request.policy },
       reply: searched ? { ...scope, policy: reply.policy } : null,
+      acts:
+        piiKinds.some(({ name }) => isAct(chosen[name])) ||
+        settings.custom.some(({ action }) => isAct(action)),
       blocked: new Set(blocked.map(({ name }) => name)),
       // Replies are kept with placeholders: those of another key could not be restored.
       name: hash(

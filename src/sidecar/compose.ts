@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { createHedges } from '../attempt/hedges.ts';
 import { type Callers, createCallers } from '../authenticate/callers.ts';
 import type { StoredKeys } from '../authenticate/stored-keys.ts';
+import { onlyTenantOf } from '../authenticate/tenants.ts';
 import { type Aside, createAside } from '../base/aside.ts';
 import type { Log } from '../base/log.ts';
 import { say } from '../base/log-lines.ts';
@@ -28,10 +29,12 @@ import { createMetrics, type Metrics } from '../observe/metrics.ts';
 import type { FullestMeter } from '../observe/state-metrics.ts';
 import { createObserver, type Observer, storedKeyLimit } from '../observe/telemetry.ts';
 import { createReplay, type Replay } from '../replay/replay.ts';
+import { createObjectTable } from '../route/objects.ts';
 import { createRouteTable } from '../route/route.ts';
 import { createScrubPolicies } from '../scrub/policy.ts';
 import type { Stages } from '../stages.ts';
 import { lockStore, openStore, type Store } from '../store/database.ts';
+import { createOwners, type Owners, ownerTables } from '../store/owners.ts';
 import { type CacheSync, createCacheSync } from '../sync/cache-news.ts';
 import { type ClaimSync, createClaims } from '../sync/claims.ts';
 import { createHints, type Hints } from '../sync/hints.ts';
@@ -70,6 +73,8 @@ export interface Rooms {
   /** Null: no key is stored. */
   readonly keySync: KeySync | null;
   readonly callers: Callers;
+  /** Whose objects at providers are whose. */
+  readonly owners: Owners;
   /** Key of the request digests if the configuration has none. */
   readonly digestKey: Buffer;
   /** Keys placeholders where the configuration has no secret for them. */
@@ -182,6 +187,7 @@ export async function openRooms(
     keySync,
     hints: createHints({ health, provider: upstreams.provider, clock, random, telemetry: observer }),
     callers: createCallers(opened?.keys ?? null, { ...world, telemetry: observer }),
+    owners: createOwners(opened?.store ?? null, first.store.flushMs),
     digestKey: randomBytes(32),
     scrubSecret: randomBytes(32),
     kept:
@@ -222,7 +228,7 @@ async function openKept(path: string | undefined): Promise<Pick<Kept, 'store' | 
   const { keyTables, openStoredKeys } = await import('../authenticate/stored-keys.ts');
   // First of all: a newer version would change the tables of the one that uses them.
   const lock = await lockStore(path);
-  const opened = await openStore(path, [budgetTables, keyTables]).catch((cause: unknown) => {
+  const opened = await openStore(path, [budgetTables, keyTables, ownerTables]).catch((cause: unknown) => {
     lock.release();
     throw cause;
   });
@@ -262,6 +268,8 @@ export async function composeStages(config: Config, rooms: Rooms): Promise<Stage
     tokensOf: estimator.tokens,
   });
   health.settle(config);
+  const onlyTenant = onlyTenantOf(config.authenticate, rooms.kept !== null);
+  const objects = createObjectTable(providers, health.target, rooms.owners, onlyTenant);
   hints.update(config.sync);
   rooms.leases.update(config.sync);
   rooms.keySync?.update(config.sync);
@@ -279,6 +287,7 @@ export async function composeStages(config: Config, rooms: Rooms): Promise<Stage
     counter: rooms.counter,
     cache: rooms.cache,
     routes,
+    objects,
     batch: rooms.batch,
     attempt: {
       ...world,

@@ -13,6 +13,9 @@ import { createEngine } from './engine.ts';
 import type { AttemptSettings, ProviderConfig } from './settings.ts';
 import type { Credential, Provider } from './target.ts';
 
+/** Settings that tests may leave out. */
+type Defaulted = 'passHeaders' | 'passthrough';
+
 /**
  * @param simulatorUrl base URL of the embedded simulator, for providers with its presets; null: not simulated
  * @param tokens supplies a bearer token that expires; null: the credential is fixed
@@ -22,7 +25,7 @@ import type { Credential, Provider } from './target.ts';
  */
 export function createProvider(
   name: string,
-  config: Omit<ProviderConfig, 'passHeaders'> & Partial<Pick<ProviderConfig, 'passHeaders'>>,
+  config: Omit<ProviderConfig, Defaulted> & Partial<Pick<ProviderConfig, Defaulted>>,
   policy: AttemptSettings,
   simulatorUrl: string | null,
   tokens: TokenKeeper | null = null,
@@ -61,6 +64,7 @@ export function createProvider(
     clientCredential: config.credential === 'client',
     quirks,
     files: config.files ?? null,
+    passthrough: config.passthrough ?? false,
     simulated: preset?.baseUrl === null,
     pool: openConnections(
       origin,

@@ -228,8 +228,16 @@ export const provider = z.strictObject({
     .optional()
     .meta({ description: 'Models it serves; `check` rejects routes to others. Unset: any.' }),
   files: z.array(name).max(10_000).optional().meta({
-    description: 'Tenants whose files it keeps (`/v1/files`); hidden from others. Unset: all.',
+    description:
+      'Tenants whose files, and other objects of `passthrough`, it keeps; hidden from others. Unset: all.',
   }),
+  passthrough: z
+    .union([z.boolean(), z.enum(['unscrubbed'])])
+    .default(false)
+    .meta({
+      description:
+        'Pass on the rest of its API, such as batches and stored responses. `unscrubbed`: bodies too, where the policy would change or refuse personal data in them.',
+    }),
   simulate: simulateSchema.optional().meta({ description: 'Settings of the `simulator` presets.' }),
 });
 

@@ -170,8 +170,10 @@ export interface Provider {
   /** The client's credential is passed on instead. */
   readonly clientCredential: boolean;
   readonly quirks: Quirks;
-  /** Tenants that may use its files; null: all. */
+  /** Tenants that may use its files and other objects; null: all. */
   readonly files: readonly string[] | null;
+  /** Whether endpoints that nothing is known of are passed on to it; `unscrubbed`: whatever their bodies hold. */
+  readonly passthrough: boolean | 'unscrubbed';
   /** Its answers come from the simulator. */
   readonly simulated: boolean;
   readonly pool: Connections;

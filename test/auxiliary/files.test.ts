@@ -54,8 +54,8 @@ describe('files', () => {
 
   test('go to the provider that is named; without a name only where there is one', async () => {
     const { asking, second } = await two();
-    expect(await asking('k-a')).toEqual([400, 'files_provider']);
-    expect(await asking('k-a', 'third')).toEqual([400, 'files_provider']);
+    expect(await asking('k-a')).toEqual([400, 'provider_unclear']);
+    expect(await asking('k-a', 'third')).toEqual([400, 'provider_unclear']);
     expect(await asking('k-a', 'second')).toEqual([200, 'second/files']);
     const call = await second.call(0);
     expect([call.method, call.path, call.body.length]).toEqual(['GET', '/v1/files?limit=2', 0]);
@@ -66,7 +66,7 @@ describe('files', () => {
     const { asking } = await two({ first: ['a'], second: ['b'] });
     expect(await asking('k-a')).toEqual([200, 'first/files']);
     expect(await asking('k-b')).toEqual([200, 'second/files']);
-    expect(await asking('k-b', 'first')).toEqual([400, 'files_provider']);
+    expect(await asking('k-b', 'first')).toEqual([400, 'provider_unclear']);
   });
 
   test('are for keys without restrictions, and for those that name them', async () => {

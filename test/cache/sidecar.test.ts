@@ -17,9 +17,11 @@ import { retryBudget } from '../../src/native/retries.ts';
 import { createRecent } from '../../src/observe/recent.ts';
 import { createSpend } from '../../src/observe/spend.ts';
 import { createReplay } from '../../src/replay/replay.ts';
+import { createObjectTable } from '../../src/route/objects.ts';
 import { createRouteTable } from '../../src/route/route.ts';
 import { createScrubPolicies } from '../../src/scrub/policy.ts';
 import type { Stages } from '../../src/stages.ts';
+import { createOwners } from '../../src/store/owners.ts';
 import { createHealthBook } from '../../src/upstream/health.ts';
 import { createProvider } from '../../src/upstream/provider.ts';
 import { type Gate, ownModel, startGate } from '../support/gate.ts';
@@ -256,6 +258,7 @@ function stagesFor({ upstream }: Gate, { name: dialect }: Wire, cache: Cache): S
     counter: { count: (_, done) => done(null), update: () => {}, close: async () => {} },
     cache,
     batch: createBatch(config, estimator.tokens, { clock, telemetry: silent, health }),
+    objects: createObjectTable(providers, health.target, createOwners(null, 1000), 'test'),
     routes: createRouteTable(
       [{ model: testModel, strategy: 'fallback', sticky: 'user', needs: [], unsupported: 'refuse', targets }],
       {

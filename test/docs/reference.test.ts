@@ -142,7 +142,7 @@ const form = {
 };
 
 describe('endpoints', () => {
-  const dataEndpoints = endpoints.filter(({ kind }) => kind !== 'models');
+  const dataEndpoints = endpoints.filter(({ kind }) => kind !== 'models' && kind !== 'passthrough');
   const rows = readDocument('docs/reference/endpoints.md')
     .table('endpoint')
     .map(([first = '', dialect = '']) => ({ names: codesIn(first), dialect }));
@@ -168,7 +168,7 @@ describe('endpoints', () => {
       const headers = { 'x-sidegate-provider': 'nobody', 'content-type': form.type };
       const body = method === 'POST' ? form.body : '';
       const { text } = await ask(sidecar.url, path.replace('{id}', 'a'), { method, headers, body });
-      expect(JSON.parse(text)).toMatchObject({ error: { code: 'files_provider' } });
+      expect(JSON.parse(text)).toMatchObject({ error: { code: 'provider_unclear' } });
       return expect(dialect).toBe('OpenAI');
     }
     // Whatever it answers to nonsense is in its dialect: Anthropic's errors say `"type": "error"`.
@@ -196,6 +196,34 @@ describe('endpoints', () => {
     const plain = await speaks({});
     if (dialect !== 'the one the client speaks') return expect(plain).toBe(dialect);
     expect([plain, await speaks({ 'anthropic-version': '2023-06-01' })]).toEqual(['OpenAI', 'Anthropic']);
+  });
+
+  const passed = endpoints.filter(({ kind }) => kind === 'passthrough');
+  test('that are passed on are listed, and refused in their dialect where that is off', async () => {
+    const listedPaths = readDocument('docs/reference/endpoints.md').table('path');
+    expect(listedPaths.map(([path = '', , name = '']) => [...codesIn(path), ...codesIn(name)])).toEqual(
+      passed.map(({ path, name }) => [path, name]),
+    );
+    const titles = listedPaths.map(([, dialect]) => dialect);
+    for (const [at, { path, method }] of passed.entries()) {
+      const headers = titles[at] === 'Anthropic' ? { 'anthropic-version': '2023-06-01' } : {};
+      const asked = path.replace('/**', '').replace('{model}', 'm').replace('{verb}', 'predict');
+      const body = method === 'POST' ? '{}' : '';
+      const { text, status } = await ask(sidecar.url, asked, { method, headers, body });
+      expect([path, status]).toEqual([path, 404]);
+      const reply = JSON.parse(text);
+      const code = reply.error?.details?.[0]?.reason ?? reply.error?.code ?? reply.code;
+      expect([path, code]).toEqual([path, 'passthrough_off']);
+      const speaks =
+        reply.error === undefined
+          ? 'Cohere'
+          : reply.error.details !== undefined
+            ? 'Gemini'
+            : reply.type === 'error'
+              ? 'Anthropic'
+              : 'OpenAI';
+      expect([path, speaks]).toEqual([path, titles[at]]);
+    }
   });
 
   test('the admin port has no others', async () => {

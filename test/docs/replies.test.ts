@@ -11,6 +11,7 @@ import { type Chain, chainConfig, startChain } from '../support/chain.ts';
 import { ask, type Sending } from '../support/client.ts';
 import { codesIn, firstCodes, readDocument } from '../support/documents.ts';
 import { makeSigningKey, type SigningKey, startIssuer, type TestIssuer } from '../support/issuer.ts';
+import { passedPath, passing } from '../support/passed.ts';
 import { anthropicWire, openaiWire, testModel, type Wire, wires } from '../support/replies.ts';
 import { type ConfigInput, startTestSidecar } from '../support/sidecar.ts';
 import { standingTime } from '../support/time.ts';
@@ -86,6 +87,12 @@ async function sendToken(
 const keyK = { ...otherKey, sha256: '8254c329a92850f6d539dd376f4816ee2764517da5e0235514af433164480d7a' };
 const asK = { headers: { 'x-api-key': 'k' } };
 
+/** Sends it where what isn't known is passed on, as one of two tenants. */
+const sendPassed = (wire: Wire, sending: Sending & { path: string }): Promise<Answer> =>
+  send(wire, { ...asK, ...sending }, passing(wire, [{ ...keyK, tenant: 'k' }, otherKey]));
+
+const reading = { method: 'GET', body: '' };
+
 /** A way to each error. */
 const ways: Readonly<Record<ErrorCode, (wire: Wire) => Promise<Answer>>> = {
   invalid_json: (wire) => send(wire, { body: '{' }),
@@ -96,13 +103,11 @@ const ways: Readonly<Record<ErrorCode, (wire: Wire) => Promise<Answer>>> = {
       headers: { 'content-type': 'multipart/form-data; boundary=a' },
       body: '--b',
     }),
-  files_provider: (wire) =>
-    send(wire, {
-      method: 'GET',
-      path: '/v1/files',
-      headers: { 'x-sidegate-provider': 'another' },
-      body: '',
-    }),
+  provider_unclear: (wire) =>
+    send(wire, { ...reading, path: '/v1/files', headers: { 'x-sidegate-provider': 'another' } }),
+  passthrough_off: (wire) => send(wire, { ...reading, path: passedPath(wire) }),
+  object_not_found: (wire) => sendPassed(wire, { ...reading, path: `${passedPath(wire)}/a` }),
+  body_unread: (wire) => sendPassed(wire, { path: passedPath(wire) }),
   duplicate_field: (wire) => send(wire, { body: '{"model":"a","model":"b","messages":[]}' }),
   unsupported_field(wire) {
     const other = wire.name === 'openai' ? 'anthropic' : 'openai';
@@ -168,7 +173,7 @@ const ways: Readonly<Record<ErrorCode, (wire: Wire) => Promise<Answer>>> = {
   model_forbidden: (wire) => send(wire, asK, { authenticate: { keys: [{ ...keyK, models: ['another'] }] } }),
   host_refused: (wire) => send(wire, { headers: { host: 'evil.example' } }),
   origin_refused: (wire) => send(wire, { headers: { origin: 'https://evil.example' } }),
-  not_found: (wire) => send(wire, { path: `${wire.path}/nothing` }),
+  not_found: (wire) => send(wire, { path: '/v1/nothing' }),
   model_not_found: (wire) => send(wire, { body: { ...wire.request('Hi'), model: 'unknown' } }),
   method_not_allowed: (wire) => send(wire, { method: 'PUT' }),
   body_timeout: (wire) =>

@@ -125,7 +125,7 @@ const badHeads: readonly Wrong[] = [
   },
   { name: 'a key for other models', code: 'model_forbidden', headers: { authorization: 'Bearer sk-narrow' } },
   { name: 'a wrong method', code: 'method_not_allowed', sending: { method: 'PUT' } },
-  { name: 'GET', code: 'method_not_allowed', sending: { method: 'GET' }, body: '' },
+  { name: 'PATCH', code: 'method_not_allowed', sending: { method: 'PATCH' }, body: '' },
   { name: 'a wrong path', code: 'not_found', path: '/v1/nothing', says: '/v1/nothing' },
   { name: 'a path without /v1', code: 'not_found', path: '/chat/completions' },
   { name: 'the root', code: 'not_found', path: '/', says: '"/"' },

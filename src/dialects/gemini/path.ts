@@ -3,7 +3,9 @@
 import { endpoints } from '../../exchange/endpoint.ts';
 
 const methods: ReadonlySet<string> = new Set(
-  endpoints.filter(({ dialect }) => dialect === 'gemini').map(({ upstreamPath }) => upstreamPath.slice(1)),
+  endpoints
+    .filter(({ dialect, kind }) => dialect === 'gemini' && kind !== 'passthrough')
+    .map(({ upstreamPath }) => upstreamPath.slice(1)),
 );
 
 /** The parts of a path. */

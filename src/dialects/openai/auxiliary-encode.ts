@@ -10,8 +10,6 @@ import { bytesReading, jsonReading, textReading, transcriptReading } from './aux
 
 const speechReading = bytesReading('speech');
 
-const fileReading = bytesReading('file');
-
 /** Writes a request. @param sent headers other than `content-type`, as flat name, value pairs */
 export function encodeAuxiliary(
   endpoint: Endpoint,
@@ -21,28 +19,24 @@ export function encodeAuxiliary(
   to: Destination,
   sent: readonly string[],
 ): UpstreamRequest {
-  const { method } = endpoint;
   const form = request.form !== undefined;
   return {
     path: to.basePath + endpoint.upstreamPath,
     headers: sent,
-    body: endpoint.kind === 'files' ? request.body : withModel(request, to.model),
+    body: withModel(request, to.model),
     reading: readingOf(traits, request),
-    ...(method === 'POST' ? {} : { method }),
-    ...(form || method !== 'POST' ? { contentType: form ? (headers['content-type'] ?? null) : null } : {}),
+    ...(form ? { contentType: headers['content-type'] ?? null } : {}),
   };
 }
 
 function readingOf({ gives }: Auxiliary, request: ModelRequest): ReplyReading {
   switch (gives) {
-    case 'json':
-      return jsonReading;
     case 'transcript':
       return isPlain(request) ? textReading : transcriptReading;
     case 'speech':
       return isEvents(request) ? jsonReading : speechReading;
-    case 'file':
-      return fileReading;
+    default:
+      return jsonReading;
   }
 }
 

@@ -52,6 +52,14 @@ export const bytesReading = (kind: 'speech' | 'file'): ReplyReading => ({
   stream: () => new ByteStream(kind === 'file'),
 });
 
+/** What is passed on whatever it is: JSON as a whole, since it names objects, and all else as bytes. */
+export const passedReading: ReplyReading = {
+  ...bytesReading('file'),
+  isStream: (contentType) => contentType !== '' && !/^application\/([\w.+-]+\+)?json/.test(contentType),
+  wholeToo: true,
+  whole: (body) => ({ body, facts: noFacts, text: noText }),
+};
+
 /** A stream of events that ends with a final event, with or without `[DONE]` after it. */
 class EventStream implements StreamReading {
   readonly toolBegun = false;

@@ -1,0 +1,45 @@
+/** What the pipeline must know about a request that is passed on unread: nothing of its body but a digest. */
+import { createHash, createHmac } from 'node:crypto';
+import type { Refusal } from '../base/errors.ts';
+import { givesBytes, type ModelRequest } from '../exchange/request.ts';
+import { noFindings } from '../native/pii.ts';
+import { encodingFault, type Received } from './inspect.ts';
+
+/** Describes a request by its method, path and bytes. */
+export function inspectPassed(exchange: Received, digestKey: Buffer): ModelRequest | Refusal {
+  const { headers, body, endpoint } = exchange;
+  const encoded = encodingFault(headers);
+  if (encoded !== null) return encoded;
+  const { method, upstreamPath } = endpoint;
+  // The same body sent to another provider is another request.
+  const head = [method, upstreamPath, headers['x-sidegate-provider'] ?? '', headers['content-type'] ?? ''];
+  const digest = createHash('sha256')
+    .update(`${head.join('\0')}\0`)
+    .update(body)
+    .digest();
+  return {
+    body,
+    model: '',
+    stream: givesBytes(endpoint, null),
+    wantsUsage: false,
+    maxTokens: null,
+    choices: 1,
+    textBytes: 0,
+    textCharacters: 0,
+    // What creates an object must not be sent twice.
+    serverTools: method === 'POST' || method === 'PATCH',
+    findings: noFindings,
+    masked: null,
+    digest: digest.toString('hex'),
+    keyedDigest: createHmac('sha256', digestKey).update(digest).digest('hex'),
+    modelStart: 0,
+    modelEnd: 0,
+    streamOptionsStart: 0,
+    streamOptionsEnd: 0,
+    firstField: 0,
+    questionStart: 0,
+    questionEnd: 0,
+    flags: 0,
+    tier: null,
+  };
+}

@@ -1,0 +1,130 @@
+/**
+ * Routing of requests about objects that providers keep, such as files and batches, which name no model: which provider
+ * to ask, which tenants may, and whether the object is theirs.
+ */
+import { Refusal } from '../base/errors.ts';
+import { freeFacts, unknownFacts } from '../catalog/facts.ts';
+import type { DialectName } from '../exchange/dialects.ts';
+import type { Endpoint } from '../exchange/endpoint.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import type { Identity } from '../exchange/identity.ts';
+import type { Owners } from '../store/owners.ts';
+import type { Plan, Provider, TargetHealth } from '../upstream/target.ts';
+
+/** The providers that keep objects. */
+export interface ObjectTable {
+  readonly providers: readonly Provider[];
+  /** The plan with only this provider. */
+  planOf(provider: Provider, endpoint: Endpoint): Plan;
+  /** Whose objects are whose. */
+  readonly owners: Owners;
+  /** The only tenant that there can be, to whom every object belongs; null: there may be several. */
+  readonly onlyTenant: string | null;
+}
+
+/** @param healthOf state of the target with a label */
+export function createObjectTable(
+  all: ReadonlyMap<string, Provider>,
+  healthOf: (label: string) => TargetHealth,
+  owners: Owners,
+  onlyTenant: string | null,
+): ObjectTable {
+  const plans = new Map<string, Plan>();
+  return {
+    providers: [...all.values()],
+    planOf(provider, { name, kind, method }) {
+      const label = `${provider.name}/${name}`;
+      // What is passed through may cost anything; reading and deleting is free.
+      const isFree = kind === 'files' || method === 'GET' || method === 'DELETE';
+      const key = `${label} ${isFree}`;
+      const known = plans.get(key);
+      if (known !== undefined) return known;
+      const facts = isFree ? freeFacts : unknownFacts;
+      const target = { provider, model: null, label, health: healthOf(label), facts };
+      const plan: Plan = {
+        pattern: '',
+        steps: [{ target, on: null, group: 0, depth: 1 }],
+        fixed: true,
+        version: `${label}@${provider.baseUrl}`,
+        tier: null,
+        priority: 'interactive',
+        drops: false,
+        defaultMaxTokens: null,
+      };
+      plans.set(key, plan);
+      return plan;
+    },
+    owners,
+    onlyTenant,
+  };
+}
+
+/** Whether all objects of a provider belong to one tenant, whoever made them. */
+export const keepsForOne = ({ files }: Provider, { onlyTenant }: ObjectTable): boolean =>
+  onlyTenant !== null || files?.length === 1;
+
+/** OpenAI's two dialects are one API. */
+const apiOf = (dialect: DialectName): DialectName => (dialect === 'responses' ? 'openai' : dialect);
+
+/**
+ * The plan for the provider that `x-sidegate-provider` names, that made the object, or that is the only one of the
+ * dialect which keeps objects for the tenant.
+ */
+export function routeObject(
+  { headers, endpoint, path }: Pick<Exchange, 'headers' | 'endpoint' | 'path'>,
+  { tenant }: Identity,
+  table: ObjectTable,
+): Plan | Refusal {
+  const speaking = table.providers.filter(({ dialect }) => apiOf(dialect.name) === apiOf(endpoint.dialect));
+  const serving =
+    endpoint.kind === 'files' ? speaking : speaking.filter(({ passthrough }) => passthrough !== false);
+  if (serving.length === 0 && endpoint.kind === 'passthrough') return switchedOff(path, endpoint, speaking);
+  const open = serving.filter(({ files }) => files === null || files.includes(tenant));
+  const asked = headers['x-sidegate-provider'];
+  const named = asked === undefined ? open : open.filter(({ name }) => name === asked);
+  const usable = endpoint.object === null ? named : named.filter(mayUse(endpoint.object, tenant, table));
+  if (named.length > 0 && usable.length === 0) return notTheirs(endpoint.object ?? '');
+  const chosen = narrowed(usable, endpoint, tenant, table);
+  const [first, second] = chosen;
+  if (first !== undefined && second === undefined) return table.planOf(first, endpoint);
+  const which = open.length === 0 ? 'No provider keeps' : `${open.map(({ name }) => name).join(', ')} keep`;
+  const what = asked === undefined ? '' : ` The header names ${JSON.stringify(String(asked).slice(0, 128))}.`;
+  const kind = endpoint.kind === 'files' ? 'files' : 'such objects';
+  return new Refusal('provider_unclear', `${which} ${kind} of this tenant.${what}`, {
+    param: 'x-sidegate-provider',
+  });
+}
+
+/** Whether an object at a provider may be a tenant's: it made it, or all objects there are its. */
+const mayUse =
+  (id: string, tenant: string, table: ObjectTable) =>
+  (provider: Provider): boolean => {
+    const owner = table.owners.of(provider.name, id);
+    return owner === undefined ? keepsForOne(provider, table) : owner === tenant;
+  };
+
+/** Of several providers, those that made the object, else those of the very dialect. */
+function narrowed(
+  providers: readonly Provider[],
+  { object, dialect }: Endpoint,
+  tenant: string,
+  { owners }: ObjectTable,
+): readonly Provider[] {
+  const makers = providers.filter(({ name }) => object !== null && owners.of(name, object) === tenant);
+  if (makers.length > 0) return makers;
+  const exact = providers.filter((provider) => provider.dialect.name === dialect);
+  return exact.length > 0 ? exact : providers;
+}
+
+function switchedOff(path: string, { dialect }: Endpoint, speaking: readonly Provider[]): Refusal {
+  const what = `${JSON.stringify(path.slice(0, 128))} is passed on only to providers with \`passthrough: true\``;
+  const names = speaking.slice(0, 8).map(({ name }) => name);
+  const why =
+    names.length === 0
+      ? `there is no provider of the ${dialect} dialect`
+      : `it is off for ${names.join(', ')}`;
+  return new Refusal('passthrough_off', `${what}, and ${why}.`);
+}
+
+const notTheirs = (id: string): Refusal =>
+  new Refusal('object_not_found', `No object ${JSON.stringify(id.slice(0, 128))} of this tenant is known.`);

@@ -1,0 +1,440 @@
+/** The rest of providers' APIs: passed on where that is switched on, with keys, limits, and each tenant's own objects. */
+import { hash } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { type IncomingMessage, request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import type { DialectName } from '../../src/exchange/dialects.ts';
+import { gives } from '../support/auxiliary.ts';
+import { ask, send } from '../support/client.ts';
+import { type ConfigInput, startTestSidecar } from '../support/sidecar.ts';
+import { type Script, startUpstream } from '../support/upstream.ts';
+
+const key = (id: string, tenant: string, more: object = {}) => ({
+  id,
+  sha256: hash('sha256', id),
+  tenant,
+  ...more,
+});
+const keys = [key('k-a', 'a'), key('k-b', 'b')];
+
+interface Setup {
+  readonly dialect?: DialectName;
+  readonly script?: Script;
+  readonly provider?: object;
+  readonly more?: ConfigInput;
+  readonly second?: boolean;
+}
+
+/** A sidecar before one scripted provider, or two of them. */
+async function start({ dialect = 'openai', script, provider = {}, more = {}, second }: Setup = {}) {
+  const own = script ?? gives({ id: 'obj_1', object: 'thing' });
+  const upstreams = await Promise.all(
+    (second === true ? [own, own] : [own]).map((each) => startUpstream(each)),
+  );
+  const [first, other] = upstreams.map(({ baseUrl }, at) => ({
+    dialect,
+    baseUrl,
+    apiKey: `provider-key-${at}`,
+    passthrough: 'unscrubbed' as const,
+    ...provider,
+  }));
+  const sidecar = await startTestSidecar({
+    providers: { first: first as never, ...(other === undefined ? {} : { second: other }) },
+    attempt: { backoffBaseMs: 0, retriesMax: 1 },
+    ...more,
+  });
+  onTestFinished(async () => {
+    await sidecar.stop();
+    await Promise.all(upstreams.map((upstream) => upstream.close()));
+  });
+  const asking = async (method: string, path: string, as = '', body: unknown = '', headers = {}) => {
+    const credential = as === '' ? {} : { authorization: `Bearer ${as}` };
+    const reply = await ask(sidecar.url, path, { method, body, headers: { ...credential, ...headers } });
+    return { ...reply, json: reply.text.startsWith('{') ? JSON.parse(reply.text) : null };
+  };
+  const [upstream] = upstreams;
+  if (upstream === undefined) throw new Error('no provider');
+  return { sidecar, upstreams, upstream, asking };
+}
+
+const seen = ({ method, path }: { readonly method: string; readonly path: string }): string =>
+  `${method} ${path}`;
+
+describe('what is passed on', () => {
+  test('is off until a provider says so, and the refusal says how', async () => {
+    const { asking, upstream } = await start({ provider: { passthrough: false } });
+    const { status, json } = await asking('GET', '/v1/batches');
+    expect(status).toBe(404);
+    expect(json.error.code).toBe('passthrough_off');
+    expect(json.error.message).toContain('passthrough: true');
+    expect(upstream.calls).toEqual([]);
+  });
+
+  test.each<[DialectName, string, string, string?]>([
+    ['responses', 'GET', '/v1/responses/resp_1?include[]=x'],
+    ['responses', 'DELETE', '/v1/responses/resp_1'],
+    ['responses', 'POST', '/v1/responses/resp_1/cancel'],
+    ['responses', 'GET', '/v1/responses/resp_1/input_items?limit=2'],
+    ['responses', 'POST', '/v1/responses/input_tokens'],
+    ['responses', 'POST', '/v1/responses/compact'],
+    ['openai', 'GET', '/v1/responses/resp_1'],
+    ['openai', 'GET', '/v1/batches?after=batch_1'],
+    ['openai', 'POST', '/v1/batches'],
+    ['openai', 'POST', '/v1/completions'],
+    ['openai', 'POST', '/v1/vector_stores/vs_1/file_batches/vsfb_1/cancel'],
+    ['openai', 'DELETE', '/v1/vector_stores/vs_1'],
+    ['openai', 'POST', '/v1/uploads/upload_1/parts'],
+    ['openai', 'GET', '/v1/conversations/conv_1/items'],
+    ['openai', 'GET', '/v1/containers/cntr_1/files/cfile_1/content'],
+    ['openai', 'GET', '/v1/chat/completions?limit=1'],
+    ['openai', 'GET', '/v1/chat/completions/chatcmpl-1/messages'],
+    ['responses', 'GET', '/v1/vector_stores/vs_1'],
+    ['responses', 'GET', '/v1/files/file-1'],
+    ['anthropic', 'POST', '/v1/messages/batches?beta=true'],
+    ['anthropic', 'GET', '/v1/messages/batches/msgbatch_1/results'],
+    ['anthropic', 'GET', '/v1/files/file_1/content'],
+    ['anthropic', 'GET', '/v1/skills/skill_1/versions/1'],
+    ['gemini', 'POST', '/v1beta/cachedContents?key=secret', '/v1/cachedContents'],
+    ['gemini', 'PATCH', '/v1alpha/cachedContents/c1?updateMask=ttl', '/v1/cachedContents/c1?updateMask=ttl'],
+    ['gemini', 'GET', '/v1beta/files/f1:download?alt=media', '/v1/files/f1:download?alt=media'],
+    ['gemini', 'POST', '/v1beta/batches/b1:cancel', '/v1/batches/b1:cancel'],
+    ['gemini', 'POST', '/v1beta/models/imagen:predict', '/v1/models/imagen:predict'],
+    ['gemini', 'POST', '/v1beta/models/g:computeTokens', '/v1/models/g:computeTokens'],
+    ['gemini', 'GET', '/v1beta/models/veo/operations/op1', '/v1/models/veo/operations/op1'],
+    ['cohere', 'POST', '/v2/chat', '/v1/chat'],
+  ])('%s: %s %s', async (dialect, method, path, up = path) => {
+    const { asking, upstream, sidecar } = await start({ dialect });
+    const version = dialect === 'anthropic' ? { 'anthropic-version': '2023-06-01' } : {};
+    const { status, json } = await asking(method, path, '', method === 'POST' ? { a: 1 } : '', version);
+    expect([status, json.id]).toEqual([200, 'obj_1']);
+    const call = await upstream.call(0);
+    expect(seen(call)).toBe(`${method} ${up}`);
+    expect(call.body.toString()).toBe(method === 'POST' ? '{"a":1}' : '');
+    const keyNames = { anthropic: 'x-api-key', gemini: 'x-goog-api-key' } as Record<string, string>;
+    const name = keyNames[dialect] ?? 'authorization';
+    expect(call.headers[name]).toBe(`${name === 'authorization' ? 'Bearer ' : ''}provider-key-0`);
+    const record = await sidecar.recordWhere((each) => each.status === 200);
+    expect(record.target).toBe(`first/${record.endpoint}`);
+    expect(record).toMatchObject({ inputTokens: 0, outputTokens: 0, model: '' });
+  });
+
+  test.each([
+    '/v1/batches/../files',
+    '/v1/batches/./x',
+    '/v1/batches/x/..',
+    '/v1/batches/%2e%2e/files',
+    '/v1/batches/a%2Fb',
+    '/v1/batches//x',
+    '/v1/batches/x/',
+    '/v1/batches/a\\b',
+    '/v1/batches/..;/x',
+    `/v1/batches/${'x'.repeat(300)}`,
+    '/v1/organization/users',
+    '/v1beta/files/..:download',
+    '/v1beta/cachedContents/../models',
+  ])('is not %s', async (path) => {
+    const { sidecar, upstream } = await start({ dialect: path.includes('beta') ? 'gemini' : 'openai' });
+    // As it is: a URL object would resolve the dots.
+    const { port } = new URL(sidecar.url);
+    const req = request({ port, host: '127.0.0.1', path, agent: false }).end();
+    const [reply] = (await once(req, 'response')) as [IncomingMessage];
+    expect(reply.statusCode).toBe(404);
+    expect(JSON.parse((await reply.toArray()).join('')).error.message).toContain('There is no endpoint');
+    expect(upstream.calls).toEqual([]);
+  });
+
+  test('is a method that the API has', async () => {
+    const { asking } = await start();
+    const { status, headers } = await asking('GET', '/v1/completions');
+    expect([status, headers.allow]).toEqual([405, 'POST']);
+    expect((await asking('PATCH', '/v1/batches/batch_1')).status).toBe(200);
+  });
+
+  test('keeps the type of what it sends, and of what comes back, byte for byte', async () => {
+    const bytes = Buffer.from(Array.from({ length: 5000 }, (_, at) => (at * 89) % 256));
+    const { asking, upstream } = await start({ script: gives(bytes, 'video/mp4') });
+    const type = 'multipart/form-data; boundary=odd';
+    const headers = { 'content-type': type };
+    const { status, headers: given } = await asking('POST', '/v1/uploads/up_1/parts', '', bytes, headers);
+    expect([status, given['content-type']]).toEqual([200, 'video/mp4']);
+    const { body, headers: sent } = await upstream.call(0);
+    expect([sent['content-type'], body.equals(bytes)]).toEqual([type, true]);
+  });
+
+  test('is streamed as it comes', async () => {
+    const { sidecar, upstream } = await start({ script: () => {} });
+    const { reply } = send(sidecar.url, '/v1/responses/resp_1?stream=true', { method: 'GET', body: '' });
+    const call = await upstream.call(0);
+    call.streamHead();
+    call.write('event: a\ndata: {"n":1}\n\n');
+    const incoming = await reply;
+    await incoming.sees('{"n":1}');
+    call.end('data: not even JSON\n\n');
+    expect(await incoming.all()).toBe('event: a\ndata: {"n":1}\n\ndata: not even JSON\n\n');
+    expect(incoming.headers['content-type']).toContain('text/event-stream');
+  });
+
+  test('breaks off where the provider breaks off', async () => {
+    const { sidecar, upstream } = await start({ script: () => {} });
+    const { reply } = send(sidecar.url, '/v1/videos/v_1/content', { method: 'GET', body: '' });
+    const call = await upstream.call(0);
+    call.head(200, { 'content-type': 'video/mp4' });
+    call.write('begun');
+    const incoming = await reply;
+    await incoming.sees('begun');
+    call.cut();
+    await expect(incoming.all()).rejects.toThrow();
+  });
+
+  test('answers with the refusals of its provider', async () => {
+    const { asking } = await start({
+      script: gives({ error: { message: 'no such batch' } }, undefined, 404),
+    });
+    const { status, json } = await asking('GET', '/v1/batches/batch_9');
+    expect([status, json]).toEqual([404, { error: { message: 'no such batch' } }]);
+  });
+
+  test('passes an empty reply', async () => {
+    const { asking } = await start({ script: (call) => call.whole(204, {}, '') });
+    const { status, text } = await asking('DELETE', '/v1/batches/batch_9');
+    expect([status, text]).toEqual([204, '']);
+  });
+
+  test('is repeated if that creates nothing twice', async () => {
+    const { asking, upstream } = await start({ script: gives({ error: {} }, undefined, 500) });
+    await asking('POST', '/v1/batches', '', { a: 1 });
+    expect(upstream.calls).toHaveLength(1);
+    await asking('GET', '/v1/batches/batch_1');
+    expect(upstream.calls).toHaveLength(3);
+  });
+
+  test('has one reply for each idempotency key', async () => {
+    const { asking, upstream } = await start();
+    const headers = { 'idempotency-key': 'k' };
+    await asking('POST', '/v1/batches', '', { a: 1 }, headers);
+    const again = await asking('POST', '/v1/batches', '', { a: 1 }, headers);
+    expect([again.json.id, again.headers['idempotent-replayed']]).toEqual(['obj_1', 'true']);
+    expect((await asking('POST', '/v1/batches', '', { a: 2 }, headers)).status).toBe(422);
+    expect((await asking('POST', '/v1/videos', '', { a: 1 }, headers)).status).toBe(422);
+    expect(upstream.calls).toHaveLength(1);
+  });
+});
+
+describe('the policy', () => {
+  test('keeps a body back that nobody reads', async () => {
+    const { asking, upstream } = await start({ provider: { passthrough: true } });
+    const { status, json } = await asking('POST', '/v1/completions', '', { prompt: 'ada@example.com' });
+    expect([status, json.error.code]).toEqual([400, 'body_unread']);
+    expect(json.error.message).toContain('passthrough: unscrubbed');
+    expect(upstream.calls).toEqual([]);
+    // Without a body there is nothing to be found.
+    expect((await asking('GET', '/v1/batches')).status).toBe(200);
+    expect((await asking('POST', '/v1/batches/batch_1/cancel')).status).toBe(200);
+  });
+
+  test('lets it pass where it only reports', async () => {
+    const { piiKinds } = await import('../../src/native/pii.ts');
+    const request = Object.fromEntries(piiKinds.map(({ name }) => [name, 'report' as const]));
+    const more = {
+      authenticate: { keys },
+      scrub: { tenants: { a: { request }, b: { request: { ...request, email: 'off' as const } } } },
+    };
+    const { asking } = await start({ provider: { passthrough: true }, more });
+    for (const as of ['k-a', 'k-b'])
+      expect((await asking('POST', '/v1/completions', as, { prompt: 'x' })).status).toBe(200);
+    const blocked = {
+      ...more,
+      scrub: { tenants: { a: { request: { ...request, email: 'block' as const } } } },
+    };
+    const other = await start({ provider: { passthrough: true }, more: blocked });
+    expect((await other.asking('POST', '/v1/completions', 'k-a', { prompt: 'x' })).status).toBe(400);
+  });
+});
+
+describe('keys and limits', () => {
+  test('a key of Sidegate never leaves', async () => {
+    const { asking, upstream } = await start({ more: { authenticate: { keys } } });
+    expect((await asking('GET', '/v1/batches?api_key=k-a&x=1', 'k-a')).status).toBe(200);
+    const { headers, path } = await upstream.call(0);
+    expect(path).toBe('/v1/batches?x=1');
+    expect(JSON.stringify(headers)).not.toContain('k-a');
+    expect((await asking('GET', '/v1/batches')).status).toBe(401);
+  });
+
+  test('a key may be restricted to some of them', async () => {
+    const authenticate = {
+      keys: [
+        key('k-batches', 'a', { endpoints: ['batches'] }),
+        key('k-models', 'a', { models: ['m'] }),
+        key('k-both', 'a', { models: ['m'], endpoints: ['batches'] }),
+      ],
+    };
+    const { asking } = await start({ more: { authenticate } });
+    const code = async (as: string, path: string) =>
+      (await asking('GET', path, as)).json.error?.code ?? 'passed';
+    expect(await code('k-batches', '/v1/batches')).toBe('passed');
+    expect(await code('k-batches', '/v1/vector_stores')).toBe('endpoint_forbidden');
+    expect(await code('k-models', '/v1/batches')).toBe('endpoint_forbidden');
+    expect(await code('k-both', '/v1/batches')).toBe('passed');
+  });
+
+  test('requests are counted; what costs nobody knows how much is refused under a budget', async () => {
+    const limits = [{ name: 'few', unit: 'requests' as const, capacity: 2, refillPerSecond: 0.001 }];
+    const { asking } = await start({ more: { limits } });
+    expect((await asking('GET', '/v1/batches')).status).toBe(200);
+    expect((await asking('GET', '/v1/batches')).status).toBe(200);
+    expect((await asking('GET', '/v1/batches')).status).toBe(429);
+    const budgets = [{ name: 'b', usd: 1, window: 'day' as const }];
+    const other = await start({ more: { budgets } });
+    expect((await other.asking('GET', '/v1/batches')).status).toBe(200);
+    const { json } = await other.asking('POST', '/v1/completions', '', { prompt: 'x' });
+    expect(json.error.code).toBe('model_unpriced');
+  });
+});
+
+describe('an object', () => {
+  /** A provider that makes an object for each POST, and lists what tenants made, and more. */
+  const maker = (): Script => {
+    const made: object[] = [{ id: 'made_elsewhere' }];
+    return (call) => {
+      const id = `obj_${made.length}`;
+      const body =
+        call.method === 'POST'
+          ? { id, output_file_id: `out_${id}`, input_file_id: 'made_elsewhere' }
+          : call.path.split('/').length > 3
+            ? { id: call.path.split('/')[3], output_file_id: `out_${call.path.split('/')[3]}` }
+            : { object: 'list', data: made, first_id: 'made_elsewhere', last_id: id, has_more: false };
+      if (call.method === 'POST') made.push(body);
+      call.whole(200, { 'content-type': 'application/json' }, JSON.stringify(body));
+    };
+  };
+
+  test('is its tenant’s: for others it isn’t there', async () => {
+    const { asking, upstream } = await start({ script: maker(), more: { authenticate: { keys } } });
+    const ofA = await asking('POST', '/v1/batches', 'k-a', { a: 1 });
+    const ofB = await asking('POST', '/v1/batches', 'k-b', { a: 1 });
+    expect([ofA.json.id, ofB.json.id]).toEqual(['obj_1', 'obj_2']);
+    const calls = upstream.calls.length;
+    for (const [method, path] of [
+      ['GET', '/v1/batches/obj_1'],
+      ['POST', '/v1/batches/obj_1/cancel'],
+      ['DELETE', '/v1/batches/obj_1'],
+      ['GET', '/v1/files/out_obj_1/content'],
+      ['DELETE', '/v1/files/out_obj_1'],
+      ['GET', '/v1/batches/made_elsewhere'],
+      ['GET', '/v1/files/made_elsewhere'],
+    ] as const) {
+      const { status, json } = await asking(method, path, 'k-b');
+      expect([path, status, json.error.code]).toEqual([path, 404, 'object_not_found']);
+    }
+    expect(upstream.calls).toHaveLength(calls);
+    expect((await asking('GET', '/v1/batches/obj_1', 'k-a')).json.id).toBe('obj_1');
+    expect((await asking('GET', '/v1/files/out_obj_1', 'k-a')).status).toBe(200);
+    const { json: list } = await asking('GET', '/v1/batches', 'k-b');
+    expect(list).toMatchObject({ first_id: 'obj_2', last_id: 'obj_2', data: [{ id: 'obj_2' }] });
+    expect(list.data).toHaveLength(1);
+    expect((await asking('GET', '/v1/files', 'k-a')).json.data).toMatchObject([{ id: 'obj_1' }]);
+  });
+
+  test('can be anybody’s where there is one tenant, or the provider keeps for one', async () => {
+    const one = await start({ script: maker() });
+    expect((await one.asking('GET', '/v1/batches/made_elsewhere')).json.id).toBe('made_elsewhere');
+    expect((await one.asking('GET', '/v1/batches')).json.data).toHaveLength(1);
+    const more = { authenticate: { keys } };
+    const own = await start({ script: maker(), provider: { files: ['a'] }, more });
+    expect((await own.asking('GET', '/v1/batches/made_elsewhere', 'k-a')).json.id).toBe('made_elsewhere');
+    expect((await own.asking('GET', '/v1/batches', 'k-b')).json.error.code).toBe('provider_unclear');
+  });
+
+  test('is asked for where it was made', async () => {
+    let at = 0;
+    const script: Script = (call) =>
+      call.whole(200, { 'content-type': 'application/json' }, JSON.stringify({ id: `obj_${++at}` }));
+    const { asking, upstreams } = await start({ script, second: true, more: { authenticate: { keys } } });
+    const create = (provider: string) =>
+      asking('POST', '/v1/batches', 'k-a', { a: 1 }, { 'x-sidegate-provider': provider });
+    expect((await asking('POST', '/v1/batches', 'k-a', { a: 1 })).json.error.code).toBe('provider_unclear');
+    await create('second');
+    await create('first');
+    const target = async (id: string, headers = {}) =>
+      (await asking('GET', `/v1/batches/${id}`, 'k-a', '', headers)).headers['x-sidegate-target'];
+    expect(await target('obj_1')).toBe('second/batches');
+    expect(await target('obj_2')).toBe('first/batches');
+    const wrong = await asking('GET', '/v1/batches/obj_1', 'k-a', '', { 'x-sidegate-provider': 'first' });
+    expect(wrong.json.error.code).toBe('object_not_found');
+    expect(upstreams.map(({ calls }) => calls.length)).toEqual([2, 2]);
+  });
+
+  test.each([false, true])('is a stored response, too (stream: %s)', async (stream) => {
+    const response = { id: 'resp_77', object: 'response', status: 'completed', output: [], usage: {} };
+    const output = [
+      {
+        type: 'message',
+        id: 'm_1',
+        role: 'assistant',
+        status: 'completed',
+        content: [{ type: 'output_text', text: 'Hi.', annotations: [] }],
+      },
+    ];
+    const usage = { input_tokens: 1, output_tokens: 1, total_tokens: 2 };
+    const done = { ...response, output, usage };
+    const events = [
+      { type: 'response.created', response: { ...response, status: 'in_progress' } },
+      { type: 'response.output_text.delta', item_id: 'm_1', output_index: 0, content_index: 0, delta: 'Hi.' },
+      { type: 'response.completed', response: done },
+    ];
+    const script: Script = (call) => {
+      if (call.method === 'GET' || !stream) return gives(done)(call);
+      call.streamHead();
+      call.end(events.map((each) => `event: ${each.type}\ndata: ${JSON.stringify(each)}\n\n`).join(''));
+    };
+    const routes = [{ model: 'm', targets: [{ provider: 'first' }] }];
+    const { asking } = await start({
+      dialect: 'responses',
+      script,
+      more: { routes, authenticate: { keys } },
+    });
+    const made = await asking('POST', '/v1/responses', 'k-a', { model: 'm', input: 'hi', stream });
+    expect(made.text).toContain('resp_77');
+    expect((await asking('GET', '/v1/responses/resp_77', 'k-a')).json.id).toBe('resp_77');
+    expect((await asking('GET', '/v1/responses/resp_77', 'k-b')).status).toBe(404);
+  });
+
+  test('of Google is named by a path', async () => {
+    const script: Script = (call) =>
+      call.method === 'POST'
+        ? gives({ name: 'cachedContents/c7', model: 'models/g' })(call)
+        : gives({ cachedContents: [{ name: 'cachedContents/c7' }, { name: 'cachedContents/c8' }] })(call);
+    const { asking } = await start({ dialect: 'gemini', script, more: { authenticate: { keys } } });
+    await asking('POST', '/v1beta/cachedContents', 'k-a', { contents: [] });
+    expect((await asking('GET', '/v1beta/cachedContents/c7', 'k-a')).status).toBe(200);
+    expect((await asking('GET', '/v1beta/cachedContents/c7', 'k-b')).status).toBe(404);
+    const { json } = await asking('GET', '/v1beta/cachedContents', 'k-a');
+    expect(json).toEqual({ cachedContents: [{ name: 'cachedContents/c7' }] });
+    expect((await asking('GET', '/v1beta/cachedContents', 'k-b')).json).toEqual({ cachedContents: [] });
+  });
+
+  test('stays its tenant’s over a restart, with a store', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'sidegate-owners-'));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    const upstream = await startUpstream(maker());
+    onTestFinished(() => upstream.close());
+    const config: ConfigInput = {
+      providers: { p: { dialect: 'openai', baseUrl: upstream.baseUrl, passthrough: 'unscrubbed' } },
+      authenticate: { keys },
+      store: { path: join(folder, 'store.db') },
+    };
+    const first = await startTestSidecar(config);
+    const as = (name: string) => ({ authorization: `Bearer ${name}` });
+    await ask(first.url, '/v1/batches', { body: { a: 1 }, headers: as('k-a') });
+    await first.stop();
+    const second = await startTestSidecar(config);
+    onTestFinished(() => second.stop());
+    const status = async (name: string) =>
+      (await ask(second.url, '/v1/batches/obj_1', { method: 'GET', body: '', headers: as(name) })).status;
+    expect([await status('k-a'), await status('k-b')]).toEqual([200, 404]);
+  });
+});
