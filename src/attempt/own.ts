@@ -1,10 +1,11 @@
 /**
- * Frees a request to a provider of the client's own dialect of what only other providers can read: here, or as the work
- * of another thread.
+ * Frees a request to a provider of the client's own dialect of what only other providers can read, and of turns that this
+ * one would refuse: here, or as the work of another thread.
  */
 import type { Worked } from '../base/aside.ts';
 import { withoutForeign } from '../dialects/foreign.ts';
 import { dialects } from '../dialects/index.ts';
+import { settleBody, type TurnRules } from '../dialects/turns.ts';
 import type { DialectName } from '../exchange/dialects.ts';
 import type { Endpoint } from '../exchange/endpoint.ts';
 import type { ModelRequest } from '../exchange/request.ts';
@@ -16,6 +17,8 @@ export interface ToFree {
   readonly dialect: DialectName;
   /** It goes to a Claude, so signatures of Claude elsewhere stay. */
   readonly isClaude: boolean;
+  /** What the provider demands of turns; undefined: nothing. */
+  readonly turns?: TurnRules | undefined;
   readonly inspectedAs: Endpoint['inspectedAs'];
 }
 
@@ -31,9 +34,12 @@ export interface Freed {
 const noKey = Buffer.alloc(32);
 
 /** Frees a body. */
-export function work(body: Buffer, { dialect, isClaude, inspectedAs }: ToFree): Worked<Freed> {
-  const { body: shared, dropped } = withoutForeign(body, dialect, isClaude);
-  const freed = dialects[dialect].withoutForeign?.(shared) ?? shared;
+export function work(body: Buffer, { dialect, isClaude, turns, inspectedAs }: ToFree): Worked<Freed> {
+  const { body: shared, dropped: foreign } = withoutForeign(body, dialect, isClaude);
+  const own = dialects[dialect].withoutForeign?.(shared) ?? shared;
+  const { body: freed, dropped: refused } =
+    turns === undefined ? { body: own, dropped: [] } : settleBody(own, turns);
+  const dropped = [...foreign, ...refused];
   if (freed === body) return { value: { dropped, offsets: null }, body: null };
   const found = inspect(freed, inspectedAs, findNothing, false, noKey);
   if ('kind' in found) return { value: { dropped: [], offsets: null }, body: null };

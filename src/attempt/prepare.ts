@@ -13,6 +13,7 @@ import {
   readRequest,
   type Translated,
   translated,
+  turnRulesOf,
   type Written,
   writeRequest,
 } from '../dialects/translate.ts';
@@ -57,7 +58,7 @@ export class Preparation {
   readonly #client: Dialect;
   // Parsed once, when the first target needs it.
   #read: ReadRequest | Refusal | null = null;
-  readonly #own = new Map<boolean, OwnRequest>();
+  readonly #own = new Map<string, OwnRequest>();
   /** Of the last targets, which may be called several times in a row. */
   readonly #prepared = new Map<Target, Prepared | Refusal>();
 
@@ -132,27 +133,29 @@ export class Preparation {
       sent: asked(dialect.encode(endpoint, request, headers, to), query, target),
       dropped,
     });
-    const own = this.#ownRequest(dialect, to.served);
+    const own = this.#ownRequest(dialect, to);
     if (!(own instanceof Promise)) return encoded(own);
     return own.then((later) => (later instanceof Refusal ? later : encoded(later)));
   }
 
-  /** The request for a provider of the client's dialect: without reasoning that other providers signed. */
-  #ownRequest(dialect: Dialect, model: string): OwnRequest | Promise<OwnRequest | Refusal> {
+  /** The request for a provider of the client's dialect: without what only others can read, and what it would refuse. */
+  #ownRequest(dialect: Dialect, to: Destination): OwnRequest | Promise<OwnRequest | Refusal> {
     const { endpoint, cancellation } = this.#exchange;
     const request = this.#request;
     // Only chat has a conversation.
     if (endpoint.auxiliary !== undefined) return { request, dropped: none };
-    const isClaude = dialect.name === 'anthropic' || model.includes('claude');
-    const known = this.#own.get(isClaude);
+    const isClaude = dialect.name === 'anthropic' || to.served.includes('claude');
+    const turns = endpoint.kind === 'chat' ? turnRulesOf(dialect.chatProvider ?? {}, to) : undefined;
+    const key = turns === undefined ? `${isClaude}` : JSON.stringify([isClaude, turns]);
+    const known = this.#own.get(key);
     if (known !== undefined) return known;
     const keep = ({ value: { dropped, offsets }, body }: Worked<Freed>): OwnRequest => {
       const freed = offsets === null || body === null ? request : { ...request, ...offsets, body };
       const own = { request: freed, dropped };
-      this.#own.set(isClaude, own);
+      this.#own.set(key, own);
       return own;
     };
-    const order = { dialect: dialect.name, isClaude, inspectedAs: endpoint.inspectedAs };
+    const order = { dialect: dialect.name, isClaude, turns, inspectedAs: endpoint.inspectedAs };
     if (request.body.length <= atOnceMaxBytes) return keep(free(request.body, order));
     return this.#aside
       .run<ToFree, Freed>(ownModule, request.body, order, cancellation)

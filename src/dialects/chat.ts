@@ -208,22 +208,25 @@ export interface ChatRequest {
 }
 
 /** Fields of a request that some dialects don't have. */
-export type ChatField =
-  | 'tools'
-  | 'toolChoice'
-  | 'parallelToolCalls'
-  | 'stop'
-  | 'maxTokens'
-  | 'temperature'
-  | 'topP'
-  | 'topK'
-  | 'frequencyPenalty'
-  | 'presencePenalty'
-  | 'seed'
-  | 'output'
-  | 'reasoning'
-  | 'user'
-  | 'metadata';
+export const chatFields = [
+  'tools',
+  'toolChoice',
+  'parallelToolCalls',
+  'stop',
+  'maxTokens',
+  'temperature',
+  'topP',
+  'topK',
+  'frequencyPenalty',
+  'presencePenalty',
+  'seed',
+  'output',
+  'reasoning',
+  'user',
+  'metadata',
+] as const;
+/** One of these fields. */
+export type ChatField = (typeof chatFields)[number];
 
 /** What a translation could not carry over; filled by the readers and writers of requests. */
 export interface Notes {

@@ -1,5 +1,17 @@
 /** Known providers, one row each. To add a provider of an existing dialect, add a row here. */
 import type { DialectName } from '../exchange/dialects.ts';
+import {
+  azure,
+  bearer,
+  cerebras,
+  deepseek,
+  groq,
+  mistral,
+  noStreamOptions,
+  openrouter,
+  quirksOfEngine,
+  reasoningBack,
+} from './quirks.ts';
 import type { Quirks } from './wire.ts';
 
 /** Defaults for a provider in the configuration. */
@@ -49,13 +61,13 @@ const cohere = hosted('cohere');
 const replicate = hosted('replicate');
 
 /** A server on the same machine, at the default port of its documentation. */
-const local = (port: number, docs: string, quoted = false): Preset => ({
+const local = (port: number, docs: string, quoted = false, quirks: Quirks = {}): Preset => ({
   dialect: 'openai',
   baseUrl: `http://127.0.0.1:${port}/v1`,
   credentialEnv: null,
   models: [],
   prices: null,
-  quirks: {},
+  quirks,
   docs,
   quoted,
 });
@@ -70,15 +82,6 @@ const simulator = (dialect: DialectName): Preset => ({
   docs: 'docs/guides/simulator.md',
   quoted: false,
 });
-
-/** Refuses `stream_options`, and reports usage in the last event of a stream by itself. */
-const noStreamOptions: Quirks = { noStreamOptions: true };
-/** Deployments have names that their owners choose, so they say nothing about the model. */
-const azure: Quirks = { apiKeyHeader: true, completionTokens: true };
-/** Expects the key as `Authorization: Bearer`, not as `x-api-key` like Anthropic. */
-const bearer: Quirks = { bearer: true };
-/** Requires the reasoning that preceded tool calls to be sent back. */
-const reasoningBack: Quirks = { reasoningBack: true };
 
 /** Every preset by its name in the configuration. */
 export const presets: Readonly<Record<string, Preset>> = {
@@ -151,13 +154,13 @@ export const presets: Readonly<Record<string, Preset>> = {
     {
       prices: 'mistral',
       models: ['mistral-*', 'ministral-*', 'codestral-*', 'devstral-*', 'magistral-*'],
-      quirks: noStreamOptions,
+      quirks: mistral,
     },
   ),
   deepseek: openai('https://api.deepseek.com', 'DEEPSEEK_API_KEY', 'https://api-docs.deepseek.com/', {
     prices: 'deepseek',
     models: ['deepseek-*'],
-    quirks: reasoningBack,
+    quirks: deepseek,
   }),
   'deepseek-anthropic': anthropic(
     'https://api.deepseek.com/anthropic/v1',
@@ -172,6 +175,7 @@ export const presets: Readonly<Record<string, Preset>> = {
   }),
   groq: openai('https://api.groq.com/openai/v1', 'GROQ_API_KEY', 'https://console.groq.com/docs/openai', {
     prices: 'groq',
+    quirks: groq,
   }),
   together: openai(
     'https://api.together.ai/v1',
@@ -195,7 +199,7 @@ export const presets: Readonly<Record<string, Preset>> = {
     'https://openrouter.ai/api/v1',
     'OPENROUTER_API_KEY',
     'https://openrouter.ai/docs/api-reference/overview',
-    { prices: 'openrouter', quoted: true },
+    { prices: 'openrouter', quirks: openrouter, quoted: true },
   ),
   perplexity: openai(
     'https://api.perplexity.ai',
@@ -207,7 +211,7 @@ export const presets: Readonly<Record<string, Preset>> = {
     'https://api.cerebras.ai/v1',
     'CEREBRAS_API_KEY',
     'https://inference-docs.cerebras.ai/resources/openai',
-    { prices: 'cerebras' },
+    { prices: 'cerebras', quirks: cerebras },
   ),
   nvidia: openai(
     'https://integrate.api.nvidia.com/v1',
@@ -282,13 +286,13 @@ export const presets: Readonly<Record<string, Preset>> = {
     'https://dashscope-intl.aliyuncs.com/compatible-mode/v1',
     'DASHSCOPE_API_KEY',
     'https://www.alibabacloud.com/help/en/model-studio/compatibility-of-openai-with-dashscope',
-    { models: ['qwen*', 'qwq*'] },
+    { models: ['qwen*', 'qwq*'], quirks: reasoningBack },
   ),
   minimax: openai(
     'https://api.minimax.io/v1',
     'MINIMAX_API_KEY',
     'https://platform.minimax.io/docs/api-reference/text-openai-api',
-    { prices: 'minimax', models: ['MiniMax-*'] },
+    { prices: 'minimax', models: ['MiniMax-*'], quirks: reasoningBack },
   ),
   'minimax-anthropic': anthropic(
     'https://api.minimax.io/anthropic/v1',
@@ -333,15 +337,26 @@ export const presets: Readonly<Record<string, Preset>> = {
     'https://ai-gateway.vercel.sh/v1',
     'AI_GATEWAY_API_KEY',
     'https://vercel.com/docs/ai-gateway/openai-compat',
+    { quirks: openrouter },
   ),
-  vllm: local(8000, 'https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html'),
-  sglang: local(30_000, 'https://docs.sglang.ai/basic_usage/openai_api.html', true),
+  vllm: local(
+    8000,
+    'https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html',
+    false,
+    quirksOfEngine.vllm,
+  ),
+  sglang: local(30_000, 'https://docs.sglang.ai/basic_usage/openai_api.html', true, quirksOfEngine.sglang),
   tgi: local(3000, 'https://huggingface.co/docs/text-generation-inference/messages_api'),
   // Older releases listen on 8080.
-  llamacpp: local(8080, 'https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md', true),
+  llamacpp: local(
+    8080,
+    'https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md',
+    true,
+    quirksOfEngine.llamacpp,
+  ),
   ollama: local(11_434, 'https://ollama.com/blog/openai-compatibility'),
   lmstudio: local(1234, 'https://lmstudio.ai/docs/api/openai-api'),
-  localai: local(8080, 'https://localai.io/docs/features/text-generation/'),
+  localai: local(8080, 'https://localai.io/docs/features/text-generation/', false, quirksOfEngine.vllm),
   litellm: local(4000, 'https://docs.litellm.ai/docs/proxy_server'),
   simulator: simulator('openai'),
   'simulator-anthropic': simulator('anthropic'),

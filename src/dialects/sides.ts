@@ -1,7 +1,7 @@
 /** The two sides of a dialect's chat API: as clients use it, and as providers offer it. */
 import type { Json } from '../base/json.ts';
 import type { NativeDialect } from '../native/reply.ts';
-import type { ChatRequest, Notes } from './chat.ts';
+import type { ChatField, ChatRequest, Notes } from './chat.ts';
 import type {
   ChatReply,
   ChatStreamReader,
@@ -10,6 +10,7 @@ import type {
   ReplyContext,
 } from './chat-reply.ts';
 import type { Framer } from './reading.ts';
+import type { TurnRules } from './turns.ts';
 import type { ChatCall, Destination } from './wire.ts';
 
 /** The client side: reads requests, writes replies. */
@@ -36,6 +37,10 @@ export interface ChatProvider {
   readonly streamType: string;
   /** Writes a request; adds unsupported fields to the notes. */
   writeRequest(request: ChatRequest, to: Destination, notes: Notes): ChatCall;
+  /** Its names of the neutral fields, where a provider may refuse some of them; undefined: they are all the client's. */
+  readonly names?: Readonly<Record<ChatField, string>>;
+  /** What its providers demand of turns; a provider's own rules are added. Undefined: nothing. */
+  readonly turns?: TurnRules;
   /** Reads a whole reply; null: it is invalid; `unfinished`: it wasn't ready in time. */
   readReply(body: Json): ChatReply | 'unfinished' | null;
   /** Creates the reader of one stream. */

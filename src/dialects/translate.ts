@@ -3,7 +3,7 @@ import { Refusal } from '../base/errors.ts';
 import { parseObject } from '../base/json.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { ModelRequest } from '../exchange/request.ts';
-import { type ChatRequest, copyNotes, createNotes, type Notes } from './chat.ts';
+import { type ChatRequest, chatFields, copyNotes, createNotes, type Notes, noteDropped } from './chat.ts';
 import type { ReplyContext } from './chat-reply.ts';
 import type { Dialect } from './dialect.ts';
 import { withoutRefused } from './fit.ts';
@@ -11,6 +11,7 @@ import { passHeaders } from './headers.ts';
 import { translatedReading } from './read-reply.ts';
 import type { ChatClient, ChatProvider } from './sides.ts';
 import { originsOf } from './tool-kinds.ts';
+import { settleTurns, type TurnRules } from './turns.ts';
 import type { ChatCall, Destination, UpstreamRequest } from './wire.ts';
 
 /** A request in neutral form, read once for any number of targets. */
@@ -83,6 +84,15 @@ export function invalidIn({ invalid }: Notes): Refusal | null {
   return new Refusal('invalid_field', `The field "${field}" ${message}.`, { param: field });
 }
 
+/** What a destination demands of turns; undefined: nothing. */
+export function turnRulesOf(
+  { turns }: Pick<ChatProvider, 'turns'>,
+  { quirks }: Destination,
+): TurnRules | undefined {
+  if (turns === undefined || quirks.turns === undefined) return quirks.turns ?? turns;
+  return { ...turns, ...quirks.turns };
+}
+
 /** Writes a request in the provider's dialect, fitted to the destination; adds what it can't express to the notes. */
 export function writeCall(
   request: ChatRequest,
@@ -91,7 +101,12 @@ export function writeCall(
   notes: Notes,
 ): ChatCall {
   const limited = to.maxTokens == null ? request : { ...request, maxTokens: to.maxTokens };
-  return provider.writeRequest(withoutRefused(limited, to, notes), to, notes);
+  const call = provider.writeRequest(withoutRefused(limited, to, notes), to, notes);
+  for (const name of settleTurns(call.body, turnRulesOf(provider, to)).dropped) {
+    const field = chatFields.find((one) => provider.names?.[one] === name);
+    noteDropped(notes, field === undefined ? name : request.names[field]);
+  }
+  return call;
 }
 
 /** Writes a request in the provider's dialect; refuses one that it shows to be invalid. */

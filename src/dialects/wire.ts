@@ -3,6 +3,7 @@ import type { Json } from '../base/json.ts';
 import type { Method } from '../exchange/endpoint.ts';
 import type { ReplyReading } from './reading.ts';
 import type { Refuses } from './refuses.ts';
+import type { TurnRules } from './turns.ts';
 
 /** A request to a provider. Headers are flat name, value pairs. */
 export interface UpstreamRequest {
@@ -17,6 +18,9 @@ export interface UpstreamRequest {
   readonly reading: ReplyReading;
 }
 
+/** A member of OpenAI's messages for unsigned reasoning. */
+export type ReasoningField = 'reasoning' | 'reasoning_content';
+
 /** Where a provider deviates from its dialect; only the dialect's own files look at it. */
 export interface Quirks {
   /** Refuses `stream_options`, and reports usage in the last event of a stream by itself. */
@@ -29,8 +33,12 @@ export interface Quirks {
   readonly deployments?: true;
   /** Accepts `max_completion_tokens` for all models, whatever they are called. */
   readonly completionTokens?: true;
-  /** Refuses tool calls in a conversation without the `reasoning_content` that came with them. */
-  readonly reasoningBack?: true;
+  /** Members of the assistant's messages in which it takes its reasoning back. */
+  readonly reasoningBack?: readonly ReasoningField[];
+  /** Gives sealed reasoning in `reasoning_details`, and takes it back there. */
+  readonly detailsBack?: true;
+  /** What it demands of turns, beyond its dialect. */
+  readonly turns?: TurnRules;
 }
 
 /** The target of a request, as far as dialects need to know it. */

@@ -1,9 +1,12 @@
 /** Creates a provider from its configuration: its address, credentials and connection pool. */
+import { entryOf } from '../base/json.ts';
 import { proxyOf, type Variables } from '../base/proxy.ts';
 import { defaultProbe } from '../catalog/engines.ts';
 import { defaultRegion, endpointIn, regionOf } from '../dialects/bedrock/region.ts';
 import { dialects } from '../dialects/index.ts';
 import { presets } from '../dialects/presets.ts';
+import { quirksOfEngine } from '../dialects/quirks.ts';
+import type { Quirks } from '../dialects/wire.ts';
 import { createAddressCheck } from './addresses.ts';
 import { openConnections, type Reach } from './connect.ts';
 import { createCredential } from './credential.ts';
@@ -41,7 +44,9 @@ export function createProvider(
   const { origin, host, pathname, search } = new URL(baseUrl);
   const version = config.apiVersion === undefined ? [] : [`api-version=${config.apiVersion}`];
   const headers = ['content-type', 'application/json', 'accept-encoding', 'identity'];
-  const quirks = preset?.quirks ?? {};
+  const engineQuirks =
+    config.dialect === 'openai' ? entryOf<Quirks>(quirksOfEngine, config.engine ?? '') : undefined;
+  const quirks = preset?.quirks ?? engineQuirks ?? {};
   const region = config.region ?? regionOf(baseUrl) ?? defaultRegion;
   const pinned = Object.keys(config.headers).map((key) => key.toLowerCase());
   for (const [key, value] of Object.entries(config.headers)) headers.push(key.toLowerCase(), value);

@@ -293,7 +293,7 @@ describe('OpenAI’s dialect', () => {
   test('reasoning before calls is sent back to providers that require it', () => {
     const assistant = (model: string, quirks: Quirks) =>
       (gpt(model, thoughtful, quirks).body.messages as Json[])[1];
-    expect(assistant('kimi-k2.5', { reasoningBack: true })).toMatchObject({
+    expect(assistant('kimi-k2.5', { reasoningBack: ['reasoning_content'] })).toMatchObject({
       reasoning_content: 'Let me see.',
       tool_calls: [{ id: 'functions.look:0' }],
     });

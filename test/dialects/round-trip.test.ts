@@ -80,7 +80,11 @@ function joinSystem(messages: readonly ChatMessage[]): ChatMessage[] {
   return parts.length === 0 ? others : [{ role: 'system', parts, name: null }, ...others];
 }
 
-const text = fc.string({ unit: 'binary', minLength: 1, maxLength: 12 }).map((words) => words.toWellFormed());
+/** Not blank, as Anthropic takes no text of white space. */
+const text = fc
+  .string({ unit: 'binary', minLength: 1, maxLength: 12 })
+  .map((words) => words.toWellFormed())
+  .filter((words) => words.trim() !== '');
 const textPart = text.map((words): Part => ({ kind: 'text', text: words, cache: null }));
 const imagePart = fc.oneof(
   fc.webUrl().map(

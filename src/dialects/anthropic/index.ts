@@ -98,6 +98,7 @@ export const anthropic: Dialect = {
   },
   chatProvider: {
     native: 'anthropic',
+    turns: { noBlank: true },
     streamType: 'text/event-stream',
     writeRequest,
     readReply,

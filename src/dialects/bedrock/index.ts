@@ -17,6 +17,8 @@ export const bedrock: Dialect = {
   billingHeaders: [],
   chatProvider: {
     native: 'any',
+    // https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Message.html
+    turns: { documentText: true },
     streamType: 'application/vnd.amazon.eventstream',
     writeRequest,
     readReply,

@@ -13,6 +13,7 @@ import { nativeReading } from '../native-reading.ts';
 import type { Destination, UpstreamRequest } from '../wire.ts';
 import { encodeAuxiliary } from './auxiliary-encode.ts';
 import { embedClient } from './embeddings.ts';
+import { openaiNames } from './parts.ts';
 import { readRequest } from './read-request.ts';
 import { readReply, writeError, writeReply } from './reply.ts';
 import { createReader, createWriter } from './stream.ts';
@@ -160,6 +161,7 @@ export const openai: Dialect = {
   chatClient: { readRequest, writeReply, createWriter, writeError, limitField, ownHeaders: ['openai-beta'] },
   chatProvider: {
     native: 'openai',
+    names: openaiNames,
     streamType: 'text/event-stream',
     writeRequest,
     readReply,

@@ -20,6 +20,7 @@ import {
 } from '../chat.ts';
 import { fit } from '../fit.ts';
 import { reasonsWith, refusesOf } from '../refuses.ts';
+import { joinedTexts } from '../turns.ts';
 import type { ChatCall, Destination } from '../wire.ts';
 import { isOpenAi, stopMax } from './models.ts';
 import {
@@ -34,7 +35,7 @@ import {
   writeSchema,
   writeUser,
 } from './parts.ts';
-import { writeExtra } from './reasoning.ts';
+import { writeExtra, writeOwnDetails } from './reasoning.ts';
 
 /** OpenAI's newer models refuse `max_tokens`; other servers know only that. */
 export const knowsCompletionTokens = ({ served, quirks }: Destination): boolean =>
@@ -113,38 +114,32 @@ function writeMessage(
   // Results can contain text only: other content follows in a message of the user.
   const shown = results.flatMap(({ content }) => content.filter(({ kind }) => kind !== 'text'));
   const content = [...shown, ...parts].flatMap((part) => writePart(part, marks, notes));
-  const messages = results.map((result) => writeResult(result, to.served));
+  const messages = results.map((result) => writeResult(result, to));
   // Only OpenAI has the role `developer`.
   const speaker = role === 'developer' && !isOpenAi(to.served) ? 'system' : role;
-  if (content.length > 0) messages.push(withoutNulls({ role: speaker, content: plain(content), name }));
+  if (content.length > 0) messages.push(withoutNulls({ role: speaker, content: plain(content, to), name }));
   return messages;
 }
 
-/** A single text without a cache breakpoint is written as a string. */
-function plain(content: Json[]): unknown {
-  const [first] = content;
-  return content.length === 1 && first?.type === 'text' && Object.keys(first).length === 2
-    ? first.text
-    : content;
+/** A single text without a cache breakpoint is written as a string; several too, as few servers but OpenAI's take lists. */
+function plain(content: Json[], { served }: Destination): unknown {
+  const bare = content.every((part) => Object.keys(part).length === 2);
+  return bare && (content.length === 1 || !isOpenAi(served)) ? (joinedTexts(content) ?? content) : content;
 }
 
-function writeResult({ callId, content, isError }: ToolResultPart, model: string): Json {
+function writeResult({ callId, content, isError }: ToolResultPart, to: Destination): Json {
   const texts = content.flatMap((part) => (part.kind === 'text' ? [part.text] : []));
   const parts = (isError ? [toolFailed, ...texts] : texts).map((text) => ({ type: 'text', text }));
   return {
     role: 'tool',
-    tool_call_id: writeCallId(callId, model),
-    content: parts.length === 0 ? '' : plain(parts),
+    tool_call_id: writeCallId(callId, to.served),
+    content: parts.length === 0 ? '' : plain(parts, to),
   };
 }
 
-/** Writes a turn of the model; reasoning is left out, except before calls if the provider requires it back. */
-function writeAssistant(
-  parts: readonly Part[],
-  name: string | null,
-  { served, quirks }: Destination,
-  notes: Notes,
-): Json[] {
+/** Writes a turn of the model; of its reasoning what this provider takes back. */
+function writeAssistant(parts: readonly Part[], name: string | null, to: Destination, notes: Notes): Json[] {
+  const { served, quirks } = to;
   const content: Json[] = [];
   const calls: Json[] = [];
   let refusal: string | null = null;
@@ -166,14 +161,16 @@ function writeAssistant(
       noteUnsupported(notes, part.at);
   }
   if (content.length === 0 && calls.length === 0 && refusal === null) return [];
-  const wanted = quirks.reasoningBack === true && calls.length > 0 && thought !== '';
+  const details = quirks.detailsBack === true ? writeOwnDetails(parts, served.includes('claude')) : [];
+  const back = thought === '' || details.length > 0 ? [] : (quirks.reasoningBack ?? []);
   return [
     {
       role: 'assistant',
-      content: content.length === 0 ? null : plain(content),
+      content: content.length === 0 ? null : plain(content, to),
       ...withoutNulls({
         refusal,
-        reasoning_content: wanted ? thought : null,
+        ...Object.fromEntries(back.map((field) => [field, thought])),
+        reasoning_details: details.length === 0 ? null : details,
         tool_calls: calls.length === 0 ? null : calls,
         name,
       }),

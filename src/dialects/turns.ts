@@ -1,0 +1,180 @@
+/**
+ * Rules about turns that some providers check and others don't, applied to a body as it is about to be sent: on the way
+ * between dialects, and on the way within one, where most conversations end that failed over in the middle.
+ */
+import { hash } from 'node:crypto';
+import { isObject, type Json, listOf, parseObject, textOf } from '../base/json.ts';
+
+/** What a provider demands of a body; left out: nothing. Data only, since it is handed to threads. */
+export interface TurnRules {
+  /** Members of the body, by what the server calls them; null: it refuses them. */
+  readonly words?: Readonly<Record<string, string | null>>;
+  /** Members of messages other than tools' that it refuses. */
+  readonly noMembers?: readonly string[];
+  /** Text of nothing but white space is refused. */
+  readonly noBlank?: true;
+  /** Content is text, not a list, where it is nothing but text. */
+  readonly plainText?: true;
+  /** Ids of calls are nine letters and digits. */
+  readonly shortIds?: true;
+  /** A document needs a text beside it. */
+  readonly documentText?: true;
+}
+
+/** Whether a body has anything that a rule could be about: a quick look that spares most bodies from being parsed. */
+export function mayBreak(body: string, rules: TurnRules): boolean {
+  const { words = {}, noMembers = [] } = rules;
+  return (
+    [...Object.keys(words), ...noMembers].some((name) => body.includes(`"${name}"`)) ||
+    (rules.noBlank === true && blank.test(body)) ||
+    (rules.plainText === true && /"content"\s*:\s*\[/.test(body)) ||
+    (rules.shortIds === true && body.includes('"tool_call'))
+  );
+}
+
+/** An empty content of a tool's result is no fault, and frequent. */
+const blank = /"(?:text"\s*:\s*"|(?:content|system)"\s*:\s*"(?=[ \t\\]))(?:[ \t]|\\[nrt])*"/;
+
+/** What became of a body. */
+export interface Settled {
+  readonly changed: boolean;
+  /** Names of members that were left out. */
+  readonly dropped: readonly string[];
+}
+
+const untouched: Settled = { changed: false, dropped: [] };
+
+/** Changes a body until it keeps the rules. */
+export function settleTurns(body: Json, rules: TurnRules | undefined): Settled {
+  if (rules === undefined) return untouched;
+  const dropped = new Set<string>();
+  let changed = rules.words !== undefined && reword(body, rules.words, dropped);
+  if (rules.noBlank === true) changed = withoutBlank(body) || changed;
+  for (const message of listOf(body.messages)) {
+    changed = withoutMembers(message, rules.noMembers ?? []) || changed;
+    if (rules.plainText === true) changed = withPlainText(message) || changed;
+    if (rules.shortIds === true) changed = withShortIds(message) || changed;
+    if (rules.documentText === true) changed = withDocumentText(message) || changed;
+  }
+  return changed ? { changed, dropped: [...dropped] } : untouched;
+}
+
+/** Bodies as text, settled; the same Buffer if nothing had to change. */
+export function settleBody(body: Buffer, rules: TurnRules): { readonly body: Buffer } & Settled {
+  const text = body.toString('utf8');
+  const json = mayBreak(text, rules) ? parseObject(text) : null;
+  const settled = json === null ? untouched : settleTurns(json, rules);
+  return { ...settled, body: settled.changed ? Buffer.from(JSON.stringify(json)) : body };
+}
+
+function reword(body: Json, words: NonNullable<TurnRules['words']>, dropped: Set<string>): boolean {
+  let changed = false;
+  for (const [name, word] of Object.entries(words)) {
+    const value = body[name];
+    if (value === undefined) continue;
+    delete body[name];
+    changed = true;
+    if (value === null || value === false) continue;
+    if (word === null) dropped.add(name);
+    else body[word] ??= value;
+  }
+  return changed;
+}
+
+function withoutMembers(message: Json, names: readonly string[]): boolean {
+  if (message.role === 'tool') return false;
+  const gone = names.filter((name) => message[name] !== undefined);
+  for (const name of gone) {
+    const text = textOf(message[name]);
+    // What the model said in refusing is text for a server without refusals.
+    if (name === 'refusal' && text !== null) message.content ??= text;
+    delete message[name];
+  }
+  return gone.length > 0;
+}
+
+const isBlank = (value: unknown): boolean => typeof value === 'string' && value.trim() === '';
+const isBlankBlock = (block: unknown): boolean =>
+  isObject(block) && block.type === 'text' && isBlank(block.text);
+
+/** Leaves out blank texts, and the messages that consist of nothing else. */
+function withoutBlank(body: Json): boolean {
+  let changed = false;
+  const kept = (list: readonly unknown[]): unknown[] => {
+    const rest = list.filter((block) => !isBlankBlock(block));
+    changed ||= rest.length < list.length;
+    return rest;
+  };
+  if (Array.isArray(body.system)) body.system = kept(body.system);
+  if (isBlank(body.system) || (Array.isArray(body.system) && body.system.length === 0)) {
+    delete body.system;
+    changed = true;
+  }
+  if (!Array.isArray(body.messages)) return changed;
+  const messages = body.messages.filter((message: unknown) => {
+    if (!isObject(message)) return true;
+    if (!Array.isArray(message.content)) return !isBlank(message.content);
+    for (const block of listOf(message.content)) {
+      if (block.type === 'tool_result' && Array.isArray(block.content)) block.content = kept(block.content);
+    }
+    const before = message.content.length;
+    message.content = kept(message.content);
+    return (message.content as unknown[]).length > 0 || before === 0;
+  });
+  changed ||= messages.length < body.messages.length;
+  body.messages = messages;
+  return changed;
+}
+
+/** Between the texts of one message. */
+const apart = '\n\n';
+
+/** The texts of a content that is nothing but text, as one; null: it is something else. */
+export function joinedTexts(content: unknown): string | null {
+  if (!Array.isArray(content) || content.length === 0) return null;
+  const isText = (part: unknown): part is { text: string } =>
+    isObject(part) && part.type === 'text' && typeof part.text === 'string';
+  return content.every(isText) ? content.map(({ text }) => text).join(apart) : null;
+}
+
+function withPlainText(message: Json): boolean {
+  const text = joinedTexts(message.content);
+  if (text !== null) message.content = text;
+  return text !== null;
+}
+
+const shortId = /^[a-zA-Z0-9]{9}$/;
+
+/** The id if it is short already; otherwise one made of it, the same in the call and in its result. */
+const shortened = (id: string): string =>
+  shortId.test(id)
+    ? id
+    : BigInt(`0x${hash('sha256', id)}`)
+        .toString(36)
+        .slice(-9);
+
+function withShortIds(message: Json): boolean {
+  let changed = false;
+  const shorten = (holder: Json, field: string): void => {
+    const id = textOf(holder[field]);
+    if (id === null || shortId.test(id)) return;
+    holder[field] = shortened(id);
+    changed = true;
+  };
+  for (const call of listOf(message.tool_calls)) shorten(call, 'id');
+  shorten(message, 'tool_call_id');
+  return changed;
+}
+
+/** Said beside a document that came without a word. */
+const documentText = 'See the attached document.';
+
+function withDocumentText(message: Json): boolean {
+  const blocks = listOf(message.content);
+  const lacks =
+    blocks.some((block) => block.document !== undefined) && !blocks.some(({ text }) => isShown(text));
+  if (lacks) (message.content as unknown[]).push({ text: documentText });
+  return lacks;
+}
+
+const isShown = (text: unknown): boolean => typeof text === 'string' && !isBlank(text);
