@@ -26,6 +26,7 @@ import type {
   WholeReading,
 } from './reading.ts';
 import type { ChatClient, ChatProvider } from './sides.ts';
+import { ownName } from './tool-kinds.ts';
 
 /** Reads a dialect that the native core doesn't know; bytes pass unchanged. */
 export function observedReading(provider: ChatProvider, client: ChatClient): ReplyReading {
@@ -53,12 +54,36 @@ export function translatedReading(
       const reply = readWhole(body, provider);
       if (reply === null || typeof reply === 'string') return failed(reply);
       if (reply.finish === 'failed') return failed('error');
-      const written = client.writeReply(reply, context);
+      const written = client.writeReply(withOwnNames(reply, context), context);
       if (written === null) return null;
       return { body: Buffer.from(JSON.stringify(written)), ...arrivedReply(reply) };
     },
     arrived: (body) => arrivedAcross(body, provider),
-    stream: (eventMaxBytes) => new ReadStream(provider, client, client.createWriter(context), eventMaxBytes),
+    stream: (eventMaxBytes) =>
+      new ReadStream(provider, client, ownNaming(client.createWriter(context), context), eventMaxBytes),
+  };
+}
+
+/** A reply whose calls have the names that the client knows. */
+const withOwnNames = (reply: ChatReply, { origins }: ReplyContext): ChatReply =>
+  origins === undefined
+    ? reply
+    : {
+        ...reply,
+        parts: reply.parts.map((part) =>
+          part.kind === 'tool_call' ? { ...part, name: ownName(part.name, origins) } : part,
+        ),
+      };
+
+/** A writer whose calls have the names that the client knows. */
+function ownNaming(writer: ChatStreamWriter, { origins }: ReplyContext): ChatStreamWriter {
+  if (origins === undefined) return writer;
+  return {
+    write(event) {
+      if (event.kind !== 'begin' || event.block.kind !== 'tool_call') return writer.write(event);
+      const { block } = event;
+      return writer.write({ ...event, block: { ...block, name: ownName(block.name, origins) } });
+    },
   };
 }
 

@@ -39,6 +39,8 @@ export interface ChatProvider {
   writeRequest(request: ChatRequest, to: Destination, notes: Notes): ChatCall;
   /** Its names of the neutral fields, where a provider may refuse some of them; undefined: they are all the client's. */
   readonly names?: Readonly<Record<ChatField, string>>;
+  /** The names of tools that its providers take; undefined: any. */
+  readonly toolNames?: RegExp;
   /** What its providers demand of turns; a provider's own rules are added. Undefined: nothing. */
   readonly turns?: TurnRules;
   /** Reads a whole reply; null: it is invalid; `unfinished`: it wasn't ready in time. */

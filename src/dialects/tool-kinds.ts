@@ -3,6 +3,7 @@
  * provider. The first two are told to other dialects as functions, and their calls are given back as the client knows
  * them. https://platform.openai.com/docs/guides/function-calling#custom-tools
  */
+import { hash } from 'node:crypto';
 import { type Json, objectOf, parseObject, textOf } from '../base/json.ts';
 import {
   type ChatRequest,
@@ -43,6 +44,49 @@ export const customInput = (args: string): string => textOf(parseObject(args)?.i
 /** The name under which a tool of a namespace is told to other dialects. */
 export const flatName = (namespace: string | null, name: string): string =>
   namespace === null || namespace === '' ? name : `${namespace.replace(/_+$/, '')}__${name}`;
+
+/** Longest name made of one that a provider refuses: every provider takes it. */
+const cutMaxLength = 51;
+
+/** A name that every provider takes, the same for the same tool. */
+const madeName = (name: string): string => {
+  const plain = name.replace(/[^a-zA-Z0-9_-]/g, '_').replace(/^[^a-zA-Z_]/, '_');
+  return `${plain.slice(0, cutMaxLength)}_${hash('sha256', name).slice(0, 12)}`;
+};
+
+/** The request with names of tools that the provider takes; the client gets its own back. @param taken what it takes */
+export function withTakenNames(request: ChatRequest, taken: RegExp | undefined): ChatRequest {
+  if (taken === undefined) return request;
+  const isRefused = (name: string): boolean => name !== '' && !taken.test(name);
+  const { tools, messages, toolChoice } = request;
+  const called = messages.some(({ parts }) =>
+    parts.some((part) => part.kind === 'tool_call' && isRefused(part.name)),
+  );
+  if (!called && !tools.some(({ name }) => isRefused(name))) return request;
+  const rename = <Named extends { readonly name: string | null }>(one: Named): Named =>
+    one.name !== null && isRefused(one.name) ? { ...one, name: madeName(one.name) } : one;
+  return {
+    ...request,
+    toolChoice: toolChoice?.kind === 'tool' ? rename(toolChoice) : toolChoice,
+    tools: tools.map((tool) =>
+      isRefused(tool.name)
+        ? { origin: { name: tool.name, namespace: null, custom: false }, ...tool, name: madeName(tool.name) }
+        : tool,
+    ),
+    messages: messages.map((message) => ({
+      ...message,
+      parts: message.parts.map((part) =>
+        part.kind === 'tool_call' || part.kind === 'tool_result' ? rename(part) : part,
+      ),
+    })),
+  };
+}
+
+/** The client's name for a function that only another name was told for. */
+export function ownName(name: string, origins: ReadonlyMap<string, ToolOrigin> | undefined): string {
+  const origin = origins?.get(name);
+  return origin !== undefined && !origin.custom && origin.namespace === null ? origin.name : name;
+}
 
 /** Tools that the client knows under another name or kind than the provider; undefined: none. */
 export function originsOf({ tools }: ChatRequest): ReadonlyMap<string, ToolOrigin> | undefined {

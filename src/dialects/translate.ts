@@ -10,7 +10,7 @@ import { withoutRefused } from './fit.ts';
 import { passHeaders } from './headers.ts';
 import { translatedReading } from './read-reply.ts';
 import type { ChatClient, ChatProvider } from './sides.ts';
-import { originsOf } from './tool-kinds.ts';
+import { originsOf, withTakenNames } from './tool-kinds.ts';
 import { settleTurns, type TurnRules } from './turns.ts';
 import type { ChatCall, Destination, UpstreamRequest } from './wire.ts';
 
@@ -84,6 +84,11 @@ export function invalidIn({ invalid }: Notes): Refusal | null {
   return new Refusal('invalid_field', `The field "${field}" ${message}.`, { param: field });
 }
 
+/** A translated request, and its tools that the client knows otherwise. */
+export interface WrittenCall extends ChatCall {
+  readonly origins: ReplyContext['origins'];
+}
+
 /** What a destination demands of turns; undefined: nothing. */
 export function turnRulesOf(
   { turns }: Pick<ChatProvider, 'turns'>,
@@ -95,18 +100,24 @@ export function turnRulesOf(
 
 /** Writes a request in the provider's dialect, fitted to the destination; adds what it can't express to the notes. */
 export function writeCall(
-  request: ChatRequest,
+  asked: ChatRequest,
   provider: ChatProvider,
   to: Destination,
   notes: Notes,
-): ChatCall {
-  const limited = to.maxTokens == null ? request : { ...request, maxTokens: to.maxTokens };
-  const call = provider.writeRequest(withoutRefused(limited, to, notes), to, notes);
+): WrittenCall {
+  const request = fitted(asked, provider, to, notes);
+  const call = provider.writeRequest(request, to, notes);
   for (const name of settleTurns(call.body, turnRulesOf(provider, to)).dropped) {
     const field = chatFields.find((one) => provider.names?.[one] === name);
     noteDropped(notes, field === undefined ? name : request.names[field]);
   }
-  return call;
+  return { ...call, origins: originsOf(request) };
+}
+
+/** The request as the destination takes it. */
+function fitted(request: ChatRequest, provider: ChatProvider, to: Destination, notes: Notes): ChatRequest {
+  const limited = to.maxTokens == null ? request : { ...request, maxTokens: to.maxTokens };
+  return withTakenNames(withoutRefused(limited, to, notes), provider.toolNames);
 }
 
 /** Writes a request in the provider's dialect; refuses one that it shows to be invalid. */
@@ -117,12 +128,11 @@ export function writeRequest(
 ): Written | Refusal {
   if (before.unsupported !== null) return { kind: 'cannot', field: before.unsupported };
   const notes = copyNotes(before);
-  const { path, body, headers } = writeCall(request, provider, to, notes);
+  const { path, body, headers, origins } = writeCall(request, provider, to, notes);
   const refusal = invalidIn(notes);
   if (refusal !== null) return refusal;
   if (notes.unsupported !== null) return { kind: 'cannot', field: notes.unsupported };
   const { dropped, droppedMore } = notes;
-  const origins = originsOf(request);
   return {
     kind: 'written',
     path,

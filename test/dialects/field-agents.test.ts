@@ -150,3 +150,55 @@ test('C13: one forced call needs no flag against parallel ones', () => {
   for (const to of ['gemini', 'bedrock', 'cohere'] as const)
     expect(translated('anthropic', to, 'm', { tools, tool_choice }).unsupported).toBeNull();
 });
+
+describe('names of tools that a provider refuses', () => {
+  const long = `mcp__${'server_'.repeat(9)}look`;
+  const tools = [{ name: long, input_schema: { type: 'object' } }];
+  const messages = [
+    { role: 'user', content: 'Hi' },
+    { role: 'assistant', content: [{ type: 'tool_use', id: 't1', name: long, input: {} }] },
+    { role: 'user', content: [{ type: 'tool_result', tool_use_id: 't1', content: 'ok' }] },
+  ];
+  const asked = { tools, messages, tool_choice: { type: 'tool', name: long } };
+
+  test.each(['openai', 'responses', 'bedrock', 'gemini'] as const)(
+    'A29: %s is told a shorter one, the same everywhere',
+    (to) => {
+      const text = JSON.stringify(translated('anthropic', to, 'some-model', asked).body);
+      const names = new Set(text.match(/mcp__[a-zA-Z0-9_-]*/g));
+      expect(names.size).toBe(1);
+      for (const name of names) expect(name.length).toBeLessThanOrEqual(64);
+    },
+  );
+
+  test('A29: of characters that it refuses, too', () => {
+    const declared = [{ functionDeclarations: [{ name: 'a.b:c' }] }];
+    const { body } = translated('gemini', 'openai', 'gpt-4o', { tools: declared });
+    expect(JSON.stringify(body.tools)).toMatch(/"name":"a_b_c_[0-9a-f]{12}"/);
+  });
+
+  test('A29: one that it takes stays', () => {
+    const { body } = translated('anthropic', 'openai', 'm', { tools: [{ name: 'look' }] });
+    expect(body.tools).toMatchObject([{ function: { name: 'look' } }]);
+  });
+
+  const { body, origins } = translated('anthropic', 'openai', 'some-model', asked);
+  const { name } = (body.tools as { function: { name: string } }[])[0]?.function ?? { name: '' };
+  const call = { id: 'c1', type: 'function', function: { name, arguments: '{}' } };
+
+  test.each(['anthropic', 'gemini', 'responses'] as const)('A29: %s gets its own name back', (to) => {
+    const reply = {
+      choices: [{ message: { content: null, tool_calls: [call] }, finish_reason: 'tool_calls' }],
+    };
+    const events = [
+      { choices: [{ delta: { tool_calls: [{ index: 0, ...call }] } }] },
+      { choices: [{ delta: {}, finish_reason: 'tool_calls' }] },
+    ];
+    expect(name).not.toBe(long);
+    const { text } = streamed('openai', to, events, { origins });
+    for (const told of [JSON.stringify(whole('openai', to, reply, { origins })), text]) {
+      expect(told).toContain(`"name":"${long}"`);
+      expect(told).not.toContain(name);
+    }
+  });
+});

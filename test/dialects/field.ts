@@ -32,8 +32,8 @@ export function translated(
   const notes = createNotes();
   const request = dialects[from].chatClient?.readRequest({ model: 'm', ...said[from], ...more }, notes);
   if (request === undefined) throw new Error(`${from} has no clients`);
-  const { body } = writeCall(request, providerOf(to), destinationFor(model, destination), notes);
-  return { body: body as Json, ...notes };
+  const { body, origins } = writeCall(request, providerOf(to), destinationFor(model, destination), notes);
+  return { body: body as Json, origins, ...notes };
 }
 
 /** How replies of one dialect are read for clients of another. */

@@ -99,6 +99,7 @@ export const anthropic: Dialect = {
   chatProvider: {
     native: 'anthropic',
     turns: { noBlank: true },
+    toolNames: /^[a-zA-Z0-9_-]{1,128}$/,
     streamType: 'text/event-stream',
     writeRequest,
     readReply,

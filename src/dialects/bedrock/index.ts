@@ -19,6 +19,7 @@ export const bedrock: Dialect = {
     native: 'any',
     // https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Message.html
     turns: { documentText: true },
+    toolNames: /^[a-zA-Z0-9_-]{1,64}$/,
     streamType: 'application/vnd.amazon.eventstream',
     writeRequest,
     readReply,

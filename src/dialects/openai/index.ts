@@ -162,6 +162,7 @@ export const openai: Dialect = {
   chatProvider: {
     native: 'openai',
     names: openaiNames,
+    toolNames: /^[a-zA-Z0-9_-]{1,64}$/,
     streamType: 'text/event-stream',
     writeRequest,
     readReply,

@@ -168,8 +168,9 @@ function writeMessage(parts: readonly ReplyPart[], origins: ReplyContext['origin
 
 /** The members of a call that depend on what the tool is for the client. */
 export function writeCalled(name: string, args: string, origins: ReplyContext['origins']): Json {
-  return origins?.get(name)?.custom === true
-    ? { type: 'custom', custom: { name, input: customInput(args) } }
+  const origin = origins?.get(name);
+  return origin?.custom === true
+    ? { type: 'custom', custom: { name: origin.name, input: customInput(args) } }
     : { type: 'function', function: { name, arguments: args } };
 }
 

@@ -22,6 +22,7 @@ const requestHeaders = ['openai-beta', 'traceparent', 'tracestate'];
 
 const chatProvider: ChatProvider = {
   native: 'any',
+  toolNames: /^[a-zA-Z0-9_-]{1,64}$/,
   streamType: 'text/event-stream',
   writeRequest,
   readReply,

@@ -257,7 +257,7 @@ export function createWriter(context: ReplyContext): ChatStreamWriter {
     const item = itemOf(written);
     output[number] = item;
     const at = { item_id: item.id, output_index: number };
-    const ends = endsOf(written, isCustom(written.block)).map(([type, fields]) =>
+    const ends = endsOf(written, item.name, isCustom(written.block)).map(([type, fields]) =>
       send(type, { ...at, ...fields }),
     );
     return ends.join('') + send('response.output_item.done', { output_index: number, item });
@@ -317,8 +317,8 @@ const contentOf = ({ block, text }: Pick<Written, 'block' | 'text'>): Json =>
     ? { type: 'refusal', refusal: text }
     : { type: 'output_text', text, annotations: [], logprobs: [] };
 
-/** The events that end the parts of an item, each with the whole text. */
-function endsOf(written: Written, custom: boolean): (readonly [type: string, fields: Json])[] {
+/** The events that end the parts of an item, each with the whole text. @param name the item's, of a call */
+function endsOf(written: Written, name: unknown, custom: boolean): (readonly [type: string, fields: Json])[] {
   const { block, text } = written;
   const part = ['response.content_part.done', { content_index: 0, part: contentOf(written) }] as const;
   switch (block.kind) {
@@ -327,7 +327,7 @@ function endsOf(written: Written, custom: boolean): (readonly [type: string, fie
     case 'refusal':
       return [['response.refusal.done', { content_index: 0, refusal: text }], part];
     case 'tool_call': {
-      if (!custom) return [['response.function_call_arguments.done', { name: block.name, arguments: text }]];
+      if (!custom) return [['response.function_call_arguments.done', { name, arguments: text }]];
       const input = customInput(text);
       return [
         ['response.custom_tool_call_input.delta', { delta: input }],
