@@ -91,7 +91,9 @@ const probes: Readonly<Record<string, Partial<ChatRequest>>> = {
     output: { kind: 'schema', schema: {}, name: null, description: null, strict: null },
   },
   'JSON of any form': { output: { kind: 'json' } },
-  'reasoning effort or budget': { reasoning: { effort: 'low', budgetTokens: null, adaptive: false } },
+  'reasoning effort or budget': {
+    reasoning: { effort: 'low', budgetTokens: null, adaptive: false, display: null },
+  },
   'name of the end user': { user: 'a' },
   '`metadata`': { metadata: { a: 'b' } },
 };

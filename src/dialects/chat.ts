@@ -174,6 +174,9 @@ export const efforts = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'ma
 /** A reasoning effort. */
 export type Effort = (typeof efforts)[number];
 
+/** Whether the reply shows what the model thought: in its words, in short, or not at all. */
+export const displays = ['summarized', 'omitted'] as const;
+
 /** How much the model is to reason. */
 export interface ReasoningSettings {
   readonly effort: Effort | null;
@@ -181,6 +184,8 @@ export interface ReasoningSettings {
   readonly budgetTokens: number | null;
   /** The model decides how much it reasons. */
   readonly adaptive: boolean;
+  /** Null: as the model does unasked. */
+  readonly display: (typeof displays)[number] | null;
 }
 
 /** A client's request in neutral form. Null: the client didn't set it. */

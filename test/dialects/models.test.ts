@@ -33,8 +33,8 @@ describe('Claude', () => {
     ['claude-sonnet-4-5', { type: 'enabled', budget_tokens: 8192 }, undefined],
     ['claude-opus-4-20250514', { type: 'enabled', budget_tokens: 8192 }, undefined],
     ['claude-opus-4-6', { type: 'adaptive' }, { effort: 'medium' }],
-    ['claude-sonnet-5', { type: 'adaptive' }, { effort: 'medium' }],
-    ['claude-opus-5-20270101', { type: 'adaptive' }, { effort: 'medium' }],
+    ['claude-sonnet-5', { type: 'adaptive', display: 'summarized' }, { effort: 'medium' }],
+    ['claude-opus-5-20270101', { type: 'adaptive', display: 'summarized' }, { effort: 'medium' }],
   ])('%s thinks by its own fields', (model, thinking, config) => {
     const { body, dropped } = claude(model, { reasoning_effort: 'medium', max_tokens: 20_000 });
     expect(body.thinking).toEqual(thinking);

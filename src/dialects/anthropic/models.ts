@@ -10,5 +10,8 @@ function generation(model: string): number {
 /** From Claude 4.6 on, the model decides how much it thinks, guided by an effort; earlier ones need a token budget. */
 export const isAdaptive = (model: string): boolean => generation(model) >= 406;
 
+/** From Claude 4.7 on, thinking isn't shown unless it is asked for. */
+export const omitsThinking = (model: string): boolean => generation(model) >= 407;
+
 /** Whether temperature and top_p may both be set; since Claude 4, only one of them. */
 export const takesBoth = (model: string): boolean => Math.floor(generation(model) / 100) === 3;

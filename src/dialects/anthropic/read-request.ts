@@ -7,6 +7,7 @@ import {
   type ChatMessage,
   type ChatRequest,
   type DocumentPart,
+  displays,
   type Effort,
   efforts,
   type ImagePart,
@@ -66,7 +67,9 @@ const known = new Set([
   'context_management',
 ]);
 const essential = new Set(['container', 'mcp_servers']);
+const knownOfMessage = new Set(['role', 'content']);
 const knownOfConfig = new Set(['effort', 'format']);
+const knownOfThinking = new Set(['type', 'budget_tokens', 'display']);
 const knownOfTools = new Set([
   'type',
   'name',
@@ -147,6 +150,7 @@ function readMessages(value: unknown, notes: Notes): ChatMessage[] {
   const items = Array.isArray(value) ? readItems(value, 'messages', notes) : [];
   return items.map((message, index) => {
     const at = `messages[${index}]`;
+    noteRest(message, knownOfMessage, noneEssential, notes, `${at}.`);
     if (message.role === 'system') return { role: 'system', parts: readTexts(message.content), name: null };
     const role = message.role === 'assistant' ? 'assistant' : 'user';
     if (role !== message.role) noteInvalid(notes, `${at}.role`, 'must be "user" or "assistant"');
@@ -300,19 +304,21 @@ function readReasoning(thinking: Json, config: Json, notes: Notes): ReasoningSet
   const effort = efforts.find((name) => name === config.effort) ?? null;
   if (effort === null && (config.effort ?? null) !== null) noteDropped(notes, 'output_config.effort');
   noteRest(config, knownOfConfig, noneEssential, notes, 'output_config.');
+  noteRest(thinking, knownOfThinking, noneEssential, notes, 'thinking.');
+  const display = displays.find((name) => name === thinking.display) ?? null;
   switch (thinking.type) {
     case 'enabled':
-      return { effort, budgetTokens: numberOf(thinking.budget_tokens), adaptive: false };
+      return { effort, budgetTokens: numberOf(thinking.budget_tokens), adaptive: false, display };
     case 'adaptive':
-      return { effort, budgetTokens: null, adaptive: true };
+      return { effort, budgetTokens: null, adaptive: true, display };
     case 'disabled':
-      return { effort: 'none', budgetTokens: null, adaptive: false };
+      return { effort: 'none', budgetTokens: null, adaptive: false, display: null };
     case undefined:
-      return effort === null ? null : { effort, budgetTokens: null, adaptive: false };
+      return effort === null ? null : { effort, budgetTokens: null, adaptive: false, display: null };
     default:
       noteDropped(notes, names.reasoning);
       return effort === null
         ? null
-        : { effort: effort satisfies Effort, budgetTokens: null, adaptive: false };
+        : { effort: effort satisfies Effort, budgetTokens: null, adaptive: false, display: null };
   }
 }

@@ -12,6 +12,7 @@ import {
 } from '../../base/json.ts';
 import { type Signature, seal, type ToolCallPart } from '../chat.ts';
 import type {
+  Block,
   ChatReply,
   ChatUsage,
   FinishReason,
@@ -138,11 +139,22 @@ export function writeReply(reply: ChatReply, { model, requestId }: ReplyContext)
     type: 'message',
     role: 'assistant',
     model: reply.model === '' ? model : reply.model,
-    content: called.flatMap(writeBlock),
+    content: withoutLastSeal(called).flatMap(writeBlock),
     stop_reason: refused ? 'refusal' : writeReason(reply.finish),
     stop_sequence: reply.stopSequence,
     usage: writeUsage(reply.usage),
   };
+}
+
+/** Whether a part seals the text before it, as Gemini does, which doesn't need that back. */
+export const isTextSeal = (part: ReplyPart | Block): boolean =>
+  part.kind === 'redacted' && part.data.by === 'gemini';
+
+/** Without a seal of text that would stand last: agents read the last block as the answer. */
+function withoutLastSeal(parts: readonly ReplyPart[]): readonly ReplyPart[] {
+  const last = parts.at(-1);
+  const seals = last !== undefined && isTextSeal(last) && parts.some(({ kind }) => kind === 'text');
+  return seals ? parts.slice(0, -1) : parts;
 }
 
 /** A call's arguments as an object; null: they are invalid. */

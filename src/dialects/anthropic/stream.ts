@@ -13,7 +13,7 @@ import type {
   WireEvent,
 } from '../chat-reply.ts';
 import { unsigned } from '../foreign.ts';
-import { readReason, readUsage, writeReason, writeSignature, writeUsage } from './reply.ts';
+import { isTextSeal, readReason, readUsage, writeReason, writeSignature, writeUsage } from './reply.ts';
 
 /** Reads one stream of a provider. */
 export function createReader(): ChatStreamReader {
@@ -127,7 +127,39 @@ interface Written {
 }
 
 /** Writes one stream for a client. */
-export function createWriter({ model, requestId }: ReplyContext): ChatStreamWriter {
+export const createWriter = (context: ReplyContext): ChatStreamWriter =>
+  withoutLastSeal(createBlockWriter(context));
+
+/** Leaves out a block that only seals the text before it, if none follows: agents read the last block as the answer. */
+function withoutLastSeal(writer: ChatStreamWriter): ChatStreamWriter {
+  let texts = 0;
+  let held: { readonly begin: ChatEvent & { kind: 'begin' }; ended: boolean } | null = null;
+  const release = (): string => {
+    if (held === null) return '';
+    const { begin, ended } = held;
+    held = null;
+    return writer.write(begin) + (ended ? writer.write({ kind: 'end', index: begin.index }) : '');
+  };
+  return {
+    write(event) {
+      if (event.kind === 'begin') {
+        const before = release();
+        if (event.block.kind === 'text') texts += 1;
+        if (texts === 0 || !isTextSeal(event.block)) return before + writer.write(event);
+        held = { begin: event, ended: false };
+        return before;
+      }
+      if (held !== null && event.kind === 'end' && event.index === held.begin.index) {
+        held.ended = true;
+        return '';
+      }
+      if (event.kind === 'finish') held = null;
+      return writer.write(event);
+    },
+  };
+}
+
+function createBlockWriter({ model, requestId }: ReplyContext): ChatStreamWriter {
   let open: Written | null = null;
   /** Events of other blocks that came meanwhile, by block; in this dialect blocks don't overlap. */
   const held = new Map<number, BlockEvent[]>();

@@ -13,7 +13,7 @@ import {
 } from '../chat.ts';
 import { nearestEffort, refusesOf } from '../refuses.ts';
 import type { Destination } from '../wire.ts';
-import { isAdaptive } from './models.ts';
+import { isAdaptive, omitsThinking } from './models.ts';
 
 /** The smallest budget the provider accepts. */
 const budgetMinTokens = 1024;
@@ -44,17 +44,20 @@ export function writeThinking(
     if (refuses.reasonsAlways === true) return { thinking: null, effort: nearestEffort(effort, refuses) };
     return reasons === false ? nothing : { thinking: { type: 'disabled' }, effort: null };
   }
+  const { display } = reasoning;
+  // What a model does unasked need not be said; earlier ones summarize.
+  const shown = display === null || (display === 'summarized' && !omitsThinking(served)) ? {} : { display };
   // Thinking can't be combined with a forced tool choice; some models don't think at all.
   const barred = reasons === false || toolChoice?.kind === 'required' || toolChoice?.kind === 'tool';
   if (!barred && isAdaptive(served))
     return {
-      thinking: { type: 'adaptive' },
+      thinking: { type: 'adaptive', ...shown },
       effort: effort === null ? null : nearestEffort(effort, refuses),
     };
   const wanted = reasoning.budgetTokens ?? budgetOf[effort ?? 'medium'];
   const budget = Math.min(wanted, Math.floor(maxTokens * budgetShareMax));
   if (!barred && budget >= budgetMinTokens && !lacksThinking(messages, takes))
-    return { thinking: { type: 'enabled', budget_tokens: budget }, effort: null };
+    return { thinking: { type: 'enabled', budget_tokens: budget, ...shown }, effort: null };
   noteDropped(notes, names.reasoning);
   return nothing;
 }

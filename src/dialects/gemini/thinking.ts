@@ -36,7 +36,7 @@ export function writeThinking(
     return null;
   }
   // Summaries of thoughts are requested only if the client asked for thinking.
-  const includeThoughts = effort !== 'none';
+  const includeThoughts = effort !== 'none' && reasoning.display !== 'omitted';
   if (isGemini3(model))
     return effort === null ? { includeThoughts } : { includeThoughts, thinkingLevel: levelOf(effort, model) };
   const { min, max, off } = budgetRange(model);
@@ -57,10 +57,11 @@ export function readThinking(value: unknown): ReasoningSettings | null {
   const config = objectOf(value);
   const budget = numberOf(config.thinkingBudget) ?? numberOf(config.thinking_budget);
   const level = textOf(config.thinkingLevel) ?? textOf(config.thinking_level) ?? '';
-  if (budget === 0) return { effort: 'none', budgetTokens: null, adaptive: false };
-  const effort = entryOf(levels, level.toUpperCase()) ?? null;
-  if (budget !== null && budget > 0) return { effort, budgetTokens: budget, adaptive: false };
-  if (effort !== null) return { effort, budgetTokens: null, adaptive: false };
   const shown = config.includeThoughts === true || config.include_thoughts === true;
-  return budget === -1 || shown ? { effort: null, budgetTokens: null, adaptive: true } : null;
+  const display = shown ? 'summarized' : null;
+  if (budget === 0) return { effort: 'none', budgetTokens: null, adaptive: false, display: null };
+  const effort = entryOf(levels, level.toUpperCase()) ?? null;
+  if (budget !== null && budget > 0) return { effort, budgetTokens: budget, adaptive: false, display };
+  if (effort !== null) return { effort, budgetTokens: null, adaptive: false, display };
+  return budget === -1 || shown ? { effort: null, budgetTokens: null, adaptive: true, display } : null;
 }

@@ -2,6 +2,7 @@
 
 import { isObject, type Json, numberOf, objectOf, textOf } from '../../base/json.ts';
 import {
+  type CacheMark,
   type ChatMessage,
   type ChatRequest,
   type Notes,
@@ -16,7 +17,7 @@ import {
   type ToolChoice,
   type ToolResultPart,
 } from '../chat.ts';
-import { noteRest, readItems } from '../members.ts';
+import { noneEssential, noteRest, readItems } from '../members.ts';
 import { customArguments, customTool } from '../tool-kinds.ts';
 import {
   openaiNames,
@@ -56,6 +57,24 @@ const known = new Set([
   'metadata',
   'modalities',
 ]);
+const knownOfMessage = new Set([
+  'role',
+  'content',
+  'name',
+  'tool_calls',
+  'tool_call_id',
+  'refusal',
+  'reasoning',
+  'reasoning_content',
+  'reasoning_details',
+  'cache_control',
+  'prompt_cache_breakpoint',
+  // What other members of a reply come back with, and what is refused by name.
+  'annotations',
+  'function_call',
+  'audio',
+]);
+const knownOfFunction = new Set(['name', 'description', 'parameters', 'strict', 'cache_control']);
 const essential = new Set(['functions', 'function_call', 'web_search_options', 'audio', 'moderation']);
 
 /** Reads a request into the neutral form. */
@@ -81,7 +100,8 @@ export function readRequest(body: Json, notes: Notes): ChatRequest {
     presencePenalty: numberOf(body.presence_penalty),
     seed: numberOf(body.seed),
     output: readFormat(objectOf(body.response_format), notes),
-    reasoning: effort === null ? null : { effort, budgetTokens: null, adaptive: false },
+    reasoning:
+      effort === null ? null : { effort, budgetTokens: null, adaptive: false, display: 'summarized' },
     ...readCaller(body),
   };
 }
@@ -108,6 +128,7 @@ function readMessages(value: unknown, notes: Notes): ChatMessage[] {
   };
   for (const [index, message] of items.entries()) {
     const at = `messages[${index}]`;
+    noteRest(message, knownOfMessage, noneEssential, notes, `${at}.`);
     if (message.role === 'tool') {
       results.push(readResult(message, at, calls, notes));
       continue;
@@ -115,7 +136,7 @@ function readMessages(value: unknown, notes: Notes): ChatMessage[] {
     const name = textOf(message.name);
     // No other dialect distinguishes speakers of the same role.
     if (name !== null) noteDropped(notes, `${at}.name`);
-    const parts = readMessage(message, at, calls, notes);
+    const parts = markLast(readMessage(message, at, calls, notes), readMark(message));
     switch (message.role) {
       case 'user':
         if (!flush(parts)) messages.push({ role: 'user', parts, name });
@@ -135,6 +156,13 @@ function readMessages(value: unknown, notes: Notes): ChatMessage[] {
   }
   flush([]);
   return messages;
+}
+
+/** A breakpoint of the message is one of its last part. */
+function markLast(parts: readonly Part[], cache: CacheMark | null): readonly Part[] {
+  const last = parts.at(-1);
+  if (cache === null || last === undefined || !('cache' in last)) return parts;
+  return [...parts.slice(0, -1), { ...last, cache: last.cache ?? cache }];
 }
 
 function readMessage(message: Json, at: string, calls: Map<string, string>, notes: Notes): Part[] {
@@ -233,18 +261,20 @@ function readResult(
 function readTools(value: unknown, notes: Notes): Tool[] {
   return readItems(value, openaiNames.tools, notes).flatMap((tool, index): Tool[] => {
     if (tool.type === 'custom') return [customTool(objectOf(tool.custom), `tools[${index}].custom`, notes)];
-    const { name, description, parameters, strict } = objectOf(tool.function);
+    const called = objectOf(tool.function);
+    const { name, description, parameters, strict } = called;
     if (tool.type !== 'function' || typeof name !== 'string') {
       noteUnsupported(notes, `tools[${index}]`);
       return [];
     }
+    noteRest(called, knownOfFunction, noneEssential, notes, `tools[${index}].function.`);
     return [
       {
         name,
         description: textOf(description),
         parameters: isObject(parameters) ? parameters : null,
         strict: typeof strict === 'boolean' ? strict : null,
-        cache: readMark(tool),
+        cache: readMark(tool) ?? readMark(called),
       },
     ];
   });

@@ -89,7 +89,8 @@ export function readRequest(body: Json, notes: Notes): ChatRequest {
     presencePenalty: null,
     seed: null,
     output: readFormat(objectOf(format), notes),
-    reasoning: effort === null ? null : { effort, budgetTokens: null, adaptive: false },
+    reasoning:
+      effort === null ? null : { effort, budgetTokens: null, adaptive: false, display: 'summarized' },
     ...readCaller(body),
   };
 }
