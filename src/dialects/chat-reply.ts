@@ -45,8 +45,29 @@ export const finishReasons = [
  */
 export type FinishReason = (typeof finishReasons)[number];
 
+/** A page that a text of a reply cites. */
+export interface UrlCitation {
+  readonly url: string;
+  readonly title: string | null;
+  /** Where in the text, in UTF-16 units; both 0: unknown. */
+  readonly start: number;
+  readonly end: number;
+}
+
+/** A text of a reply. */
+export interface ReplyText extends TextPart {
+  readonly citations?: readonly UrlCitation[];
+}
+
+/** A picture that the model made. */
+export interface PicturePart {
+  readonly kind: 'picture';
+  /** Where it is, or itself as a data URL. */
+  readonly url: string;
+}
+
 /** Anything that a reply can contain. */
-export type ReplyPart = TextPart | RefusalPart | ReasoningPart | RedactedPart | ToolCallPart;
+export type ReplyPart = ReplyText | PicturePart | RefusalPart | ReasoningPart | RedactedPart | ToolCallPart;
 
 /** A reply that isn't streamed. Empty id or model: the provider sent none. */
 export interface ChatReply {
@@ -65,6 +86,7 @@ export interface ChatReply {
 export type Block =
   | { readonly kind: 'text' | 'refusal' | 'reasoning' }
   | { readonly kind: 'redacted'; readonly data: Signature }
+  | PicturePart
   | {
       readonly kind: 'tool_call';
       readonly id: string;
@@ -84,6 +106,7 @@ export type ChatEvent =
   /** Text, reasoning, or a piece of a call's arguments. */
   | { readonly kind: 'delta'; readonly index: number; readonly text: string }
   | { readonly kind: 'signature'; readonly index: number; readonly signature: Signature }
+  | { readonly kind: 'citation'; readonly index: number; readonly citation: UrlCitation }
   | { readonly kind: 'end'; readonly index: number }
   | { readonly kind: 'finish'; readonly reason: FinishReason; readonly stopSequence: string | null }
   | { readonly kind: 'usage'; readonly usage: ChatUsage }

@@ -10,7 +10,9 @@ export const unsigned = 'unsigned~';
 
 const tilde = 0x7e;
 const marks = new RegExp(`^(?:${dialectNames.join('|')}|${unsigned.slice(0, -1)})~`);
-const anywhere = new RegExp(`"(?:signature|data|encrypted_content)"\\s*:\\s*"(?:${marks.source.slice(1)})`);
+const anywhere = new RegExp(
+  `"(?:signature|data|encrypted_content|encrypted_index)"\\s*:\\s*"(?:${marks.source.slice(1)})`,
+);
 /** Claude's signature of a text, which is valid wherever Claude runs. */
 const claudes = /^(?:anthropic|bedrock)~/;
 
@@ -44,9 +46,13 @@ function keepOwn(list: readonly unknown[], own: DialectName, isClaude: boolean):
   return list.filter((item) => {
     if (!isObject(item)) return true;
     if (isClaude && typeof item.signature === 'string') item.signature = item.signature.replace(claudes, '');
-    if ([item.signature, item.data, item.encrypted_content].some((seal) => isForeign(seal, own)))
+    if (
+      [item.signature, item.data, item.encrypted_content, item.encrypted_index].some((seal) =>
+        isForeign(seal, own),
+      )
+    )
       return false;
-    for (const field of ['content', 'reasoning_details']) {
+    for (const field of ['content', 'reasoning_details', 'citations']) {
       const inner = item[field];
       if (!Array.isArray(inner)) continue;
       const kept = keepOwn(inner, own, isClaude);

@@ -125,7 +125,7 @@ function readWhole(body: Buffer, provider: ChatProvider): ChatReply | 'error' | 
   const called = reply.parts.some(({ kind }) => kind === 'tool_call');
   const finish = correctedReason(reply.finish, called);
   // Neither content nor an end that anybody knows: no answer, and nothing but its usage is true.
-  const isEmpty = reply.parts.every((part) => part.kind !== 'redacted' && textOfPart(part) === '');
+  const isEmpty = reply.parts.every((part) => !isWhole(part.kind) && textOfPart(part) === '');
   const parts = reply.parts.map(withArguments);
   return {
     ...reply,
@@ -162,8 +162,16 @@ function arrivedReply(reply: ChatReply): Arrived {
   return { facts: factsOf(reply, text.length), text: () => text.subarray(0, textMaxBytes) };
 }
 
+/** Whether a part is content without any text. */
+const isWhole = (kind: ReplyPart['kind']): kind is 'redacted' | 'picture' =>
+  kind === 'redacted' || kind === 'picture';
+
 const textOfPart = (part: ReplyPart): string =>
-  part.kind === 'tool_call' ? part.arguments : part.kind === 'redacted' ? '' : part.text;
+  part.kind === 'tool_call'
+    ? part.arguments
+    : part.kind === 'redacted' || part.kind === 'picture'
+      ? ''
+      : part.text;
 
 const factsOf = ({ parts, finish, usage, promised, model }: ChatReply, textBytes: number): ReplyFacts => ({
   error: false,
@@ -348,7 +356,7 @@ class ReadStream implements StreamReading {
           this.toolBegun = true;
           this.#bare.add(event.index);
         }
-        if (event.block.kind === 'tool_call' || event.block.kind === 'redacted') this.content = true;
+        if (event.block.kind === 'tool_call' || isWhole(event.block.kind)) this.content = true;
         if (event.block.kind === 'refusal') this.#update({ refused: true });
         break;
       case 'delta':

@@ -10,16 +10,19 @@ import {
   parseObject,
   textOf,
 } from '../../base/json.ts';
-import { type Signature, seal, type ToolCallPart } from '../chat.ts';
+import { type RefusalPart, type Signature, seal, type ToolCallPart } from '../chat.ts';
 import type {
   Block,
   ChatReply,
   ChatUsage,
   FinishReason,
+  PicturePart,
   ProviderError,
   ReplyContext,
   ReplyPart,
+  ReplyText,
 } from '../chat-reply.ts';
+import { writeSearchLocation } from '../citations.ts';
 import { unsigned } from '../foreign.ts';
 import { pricingOf } from '../pricing.ts';
 
@@ -161,12 +164,25 @@ function withoutLastSeal(parts: readonly ReplyPart[]): readonly ReplyPart[] {
 const readInput = ({ arguments: text }: ToolCallPart): Json | null =>
   text.trim() === '' ? {} : parseObject(text);
 
+/** Said in place of a picture, for which this dialect has no block in replies. */
+export const lostPicture = ({ url }: PicturePart): string =>
+  url.startsWith('data:')
+    ? `[A picture (${url.slice(5, url.indexOf(';'))}) was left out: this API can't carry it.]`
+    : `[A picture: ${url}]`;
+
+const citationsOf = (part: ReplyText | RefusalPart): Json =>
+  part.kind === 'refusal' || part.citations === undefined || part.citations.length === 0
+    ? {}
+    : { citations: part.citations.map((one) => writeSearchLocation(one, part.text)) };
+
 function writeBlock(part: ReplyPart): Json[] {
   switch (part.kind) {
     case 'text':
     case 'refusal':
       // Without `citations`: Anthropic leaves the member out where there are none, and strict clients refuse null.
-      return part.text === '' ? [] : [{ type: 'text', text: part.text }];
+      return part.text === '' ? [] : [{ type: 'text', text: part.text, ...citationsOf(part) }];
+    case 'picture':
+      return [{ type: 'text', text: lostPicture(part) }];
     case 'reasoning': {
       const signature = part.signature === null ? unsigned : seal(part.signature, 'anthropic');
       return [{ type: 'thinking', thinking: part.text, signature }];

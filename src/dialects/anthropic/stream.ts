@@ -12,8 +12,17 @@ import type {
   ReplyContext,
   WireEvent,
 } from '../chat-reply.ts';
+import { writeSearchLocation } from '../citations.ts';
 import { unsigned } from '../foreign.ts';
-import { isTextSeal, readReason, readUsage, writeReason, writeSignature, writeUsage } from './reply.ts';
+import {
+  isTextSeal,
+  lostPicture,
+  readReason,
+  readUsage,
+  writeReason,
+  writeSignature,
+  writeUsage,
+} from './reply.ts';
 
 /** Reads one stream of a provider. */
 export function createReader(): ChatStreamReader {
@@ -208,7 +217,8 @@ function createBlockWriter({ model, requestId }: ReplyContext): ChatStreamWriter
     let text = start('', '');
     for (const one of proof) text += startBlock(one) + stopBlock(blocks - 1);
     open = { index, number: blocks, kind: block.kind, signed: false };
-    return text + startBlock(writeBlock(block));
+    text += startBlock(writeBlock(block));
+    return block.kind === 'picture' ? text + grow(open, lostPicture(block)) : text;
   };
 
   const grow = (block: Written, text: string): string => {
@@ -228,6 +238,8 @@ function createBlockWriter({ model, requestId }: ReplyContext): ChatStreamWriter
     if (event.kind === 'begin') return begin(event.index, event.block);
     if (open === null) return '';
     if (event.kind === 'delta') return grow(open, event.text);
+    if (event.kind === 'citation')
+      return change(open, { type: 'citations_delta', citation: writeSearchLocation(event.citation, '') });
     return event.kind === 'signature' ? sign(open, seal(event.signature, 'anthropic')) : end(open);
   };
 
@@ -294,6 +306,7 @@ function createBlockWriter({ model, requestId }: ReplyContext): ChatStreamWriter
 function writeBlock(block: Block): Json {
   switch (block.kind) {
     case 'text':
+    case 'picture':
     case 'refusal':
       return { type: 'text', text: '' };
     case 'reasoning':

@@ -12,7 +12,16 @@ import {
 } from '../../base/json.ts';
 import { makeCallId, ownCallId } from '../call-id.ts';
 import type { ToolCallPart } from '../chat.ts';
-import type { ChatReply, ChatUsage, FinishReason, ReplyContext, ReplyPart } from '../chat-reply.ts';
+import type {
+  ChatReply,
+  ChatUsage,
+  FinishReason,
+  PicturePart,
+  ReplyContext,
+  ReplyPart,
+} from '../chat-reply.ts';
+import { writeGrounding } from '../citations.ts';
+import { readDataUrl, writeDataUrl } from '../openai/data-url.ts';
 import { readSignature, writeRedacted, writeSignature } from './signature.ts';
 
 const reasons: Readonly<Record<string, FinishReason>> = {
@@ -100,6 +109,10 @@ export function readReply(body: Json): ChatReply | null {
 export function readPart(part: Json, place: string): ReplyPart[] {
   const signature = readSignature(part);
   if (isObject(part.functionCall)) return [{ ...readCall(part.functionCall, place), signature }];
+  const { mimeType, data } = objectOf(part.inlineData ?? part.inline_data);
+  // Drafts of a picture are part of its thoughts.
+  if (typeof data === 'string' && part.thought !== true)
+    return [{ kind: 'picture', url: writeDataUrl(textOf(mimeType) ?? 'image/png', data) }];
   const text = textOf(part.text);
   if (text === null) return [];
   if (part.thought === true) return [{ kind: 'reasoning', text, signature }];
@@ -121,11 +134,15 @@ export function readCall(call: Json, place: string): ToolCallPart {
 /** Writes a whole reply. */
 export function writeReply(reply: ChatReply, { model, requestId }: ReplyContext): Json {
   const refused = reply.parts.some(({ kind }) => kind === 'refusal');
+  const grounding = writeGrounding(
+    reply.parts.flatMap((part) => (part.kind === 'text' ? (part.citations ?? []) : [])),
+  );
   return {
     candidates: [
       {
         content: { parts: reply.parts.flatMap(writePart), role: 'model' },
         finishReason: writeReason(refused ? 'refusal' : reply.finish),
+        ...(grounding === null ? {} : { groundingMetadata: grounding }),
         index: 0,
       },
     ],
@@ -133,6 +150,14 @@ export function writeReply(reply: ChatReply, { model, requestId }: ReplyContext)
     modelVersion: reply.model === '' ? model : reply.model,
     responseId: reply.id === '' ? requestId : reply.id,
   };
+}
+
+/** Writes a picture: its bytes, or where it is. */
+export function writePicture({ url }: PicturePart): Json {
+  const read = readDataUrl(url);
+  return read === null
+    ? { fileData: { mimeType: 'image/png', fileUri: url } }
+    : { inlineData: { mimeType: read.mediaType, data: read.data } };
 }
 
 function writePart(part: ReplyPart): Json[] {
@@ -150,6 +175,8 @@ function writePart(part: ReplyPart): Json[] {
         },
       ];
     }
+    case 'picture':
+      return [writePicture(part)];
     case 'redacted':
       return [writeRedacted(part)];
     case 'tool_call':

@@ -1,6 +1,6 @@
 /** Gemini's streams: each event is a complete response, whose parts continue those of the previous one. */
 
-import { isObject, type Json, listOf, numberOf, objectOf, textOf } from '../../base/json.ts';
+import { isObject, type Json, listOf, numberOf, objectOf, textOf, withoutNulls } from '../../base/json.ts';
 import type { Signature } from '../chat.ts';
 import type {
   Block,
@@ -10,9 +10,20 @@ import type {
   ChatUsage,
   FinishReason,
   ReplyContext,
+  UrlCitation,
   WireEvent,
 } from '../chat-reply.ts';
-import { isBlocked, readPart, readReason, readUsage, writeCall, writeReason, writeUsage } from './reply.ts';
+import { writeGrounding } from '../citations.ts';
+import {
+  isBlocked,
+  readPart,
+  readReason,
+  readUsage,
+  writeCall,
+  writePicture,
+  writeReason,
+  writeUsage,
+} from './reply.ts';
 import { writeRedacted, writeSignature } from './signature.ts';
 
 /** Reads one stream of a provider. */
@@ -57,6 +68,7 @@ export function createReader(): ChatStreamReader {
           end(events);
           break;
         }
+        case 'picture':
         case 'redacted':
           begin(read, events);
           end(events);
@@ -109,6 +121,7 @@ export function createWriter(context: ReplyContext): ChatStreamWriter {
   let responseId = context.requestId;
   let modelVersion = context.model;
   let refused = false;
+  const cited: UrlCitation[] = [];
   let usage: ChatUsage | null = null;
   let reason: FinishReason = 'other';
 
@@ -156,9 +169,13 @@ export function createWriter(context: ReplyContext): ChatStreamWriter {
         case 'begin':
           open.set(event.index, { block: event.block, text: '' });
           refused ||= event.block.kind === 'refusal';
+          if (event.block.kind === 'picture') return chunk([writePicture(event.block)]);
           return event.block.kind === 'redacted' ? chunk([writeRedacted(event.block)]) : '';
         case 'delta':
           return event.text === '' ? '' : delta(event.index, event.text);
+        case 'citation':
+          cited.push(event.citation);
+          return '';
         case 'signature':
           return sign(event.index, event.signature);
         case 'end':
@@ -174,7 +191,7 @@ export function createWriter(context: ReplyContext): ChatStreamWriter {
           // would make Google's SDK omit the whole reply from its history.
           return chunk(
             [{ text: '' }],
-            { finishReason: writeReason(reason) },
+            withoutNulls({ finishReason: writeReason(reason), groundingMetadata: writeGrounding(cited) }),
             { usageMetadata: writeUsage(usage) },
           );
         case 'error':

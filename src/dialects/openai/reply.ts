@@ -6,10 +6,13 @@ import type {
   ChatReply,
   ChatUsage,
   FinishReason,
+  PicturePart,
   ProviderError,
   ReplyContext,
   ReplyPart,
+  UrlCitation,
 } from '../chat-reply.ts';
+import { readAnnotations, readFound, writeChatAnnotation } from '../citations.ts';
 import { pricingOf } from '../pricing.ts';
 import { customInput } from '../tool-kinds.ts';
 import { readContent, readDetails, readExtra, writeDetail, writeExtra } from './reasoning.ts';
@@ -84,14 +87,28 @@ export function readReply(body: Json): ChatReply | null {
   return {
     id: textOf(body.id) ?? '',
     model: textOf(body.model) ?? '',
-    parts: readMessage(choice.message, textOf(body.id) ?? ''),
+    parts: readMessage(choice.message, textOf(body.id) ?? '', readFound(body)),
     finish: isObject(choice.error) ? 'failed' : readReason(choice.finish_reason),
     stopSequence: null,
     usage: isObject(body.usage) ? readUsage(body.usage, body.service_tier) : null,
   };
 }
 
-function readMessage(message: Json, replyId: string): ReplyPart[] {
+/** The pictures in a message or in a piece of one, as OpenRouter gives them. */
+export const readPictures = ({ images }: Json): PicturePart[] =>
+  listOf(images).flatMap(({ image_url: image }): PicturePart[] => {
+    const url = textOf(objectOf(image).url) ?? '';
+    return url === '' ? [] : [{ kind: 'picture', url }];
+  });
+
+/** Writes a picture as OpenRouter gives it. */
+export const writePicture = ({ url }: PicturePart, index: number): Json => ({
+  type: 'image_url',
+  image_url: { url },
+  index,
+});
+
+function readMessage(message: Json, replyId: string, found: readonly UrlCitation[]): ReplyPart[] {
   const parts: ReplyPart[] = readDetails(message);
   const { content } = message;
   const read =
@@ -100,6 +117,11 @@ function readMessage(message: Json, replyId: string): ReplyPart[] {
     if (text === '') continue;
     parts.push(kind === 'text' ? { kind, text, cache: null } : { kind, text, signature: null });
   }
+  const citations = [...readAnnotations(message.annotations), ...found];
+  const cited = parts.findLastIndex(({ kind }) => kind === 'text');
+  const text = parts[cited];
+  if (text?.kind === 'text' && citations.length > 0) parts[cited] = { ...text, citations };
+  parts.push(...readPictures(message));
   const refusal = textOf(message.refusal) ?? '';
   if (refusal !== '') parts.push({ kind: 'refusal', text: refusal });
   for (const call of listOf(message.tool_calls)) {
@@ -144,8 +166,14 @@ function writeMessage(parts: readonly ReplyPart[], origins: ReplyContext['origin
   let reasoning = '';
   const details: Json[] = [];
   const calls: Json[] = [];
+  const images: Json[] = [];
+  const annotations: Json[] = [];
   for (const part of parts) {
-    if (part.kind === 'text') content = (content ?? '') + part.text;
+    if (part.kind === 'text') {
+      const offset = content?.length ?? 0;
+      for (const one of part.citations ?? []) annotations.push(writeChatAnnotation(one, offset));
+      content = (content ?? '') + part.text;
+    } else if (part.kind === 'picture') images.push(writePicture(part, images.length));
     else if (part.kind === 'refusal') refusal = (refusal ?? '') + part.text;
     else if (part.kind === 'tool_call')
       calls.push({
@@ -160,6 +188,8 @@ function writeMessage(parts: readonly ReplyPart[], origins: ReplyContext['origin
     }
   }
   const message: Json = { role: 'assistant', content, refusal };
+  if (annotations.length > 0) message.annotations = annotations;
+  if (images.length > 0) message.images = images;
   if (reasoning !== '') message.reasoning_content = reasoning;
   if (details.length > 0) message.reasoning_details = details;
   if (calls.length > 0) message.tool_calls = calls;

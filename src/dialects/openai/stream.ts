@@ -10,13 +10,23 @@ import type {
   ChatStreamWriter,
   ChatUsage,
   ReplyContext,
+  UrlCitation,
   WireEvent,
 } from '../chat-reply.ts';
+import { readAnnotations, readFound, writeChatAnnotation } from '../citations.ts';
 import { doneEvent } from '../framer.ts';
 import { createObjectEnd, type ObjectEnd } from '../object-end.ts';
 import { customInput } from '../tool-kinds.ts';
 import { readContent, readDetails, readExtra, writeDetail, writeExtra } from './reasoning.ts';
-import { readReason, readUsage, writeCalled, writeReason, writeUsage } from './reply.ts';
+import {
+  readPictures,
+  readReason,
+  readUsage,
+  writeCalled,
+  writePicture,
+  writeReason,
+  writeUsage,
+} from './reply.ts';
 
 /** A call in the stream, and its block. */
 interface OpenCall {
@@ -41,6 +51,8 @@ export function createReader(): ChatStreamReader {
   let lastCall: OpenCall | null = null;
   /** Calls that have not begun. */
   let nameless = 0;
+  /** What the server found, which it repeats with every event. */
+  let found: readonly UrlCitation[] = [];
 
   /** Ends open blocks. A call stays open until its arguments are complete: some servers alternate between calls. */
   const endOpen = (events: ChatEvent[]): void => {
@@ -113,6 +125,11 @@ export function createReader(): ChatStreamReader {
     events.push(one.ended ? { kind: 'error' } : { kind: 'delta', index: one.index, text });
   };
 
+  const cite = (citations: readonly UrlCitation[], events: ChatEvent[]): void => {
+    if (open?.kind !== 'text') return;
+    for (const citation of citations) events.push({ kind: 'citation', index: open.index, citation });
+  };
+
   const choice = ({ delta, finish_reason: reason, error }: Json, events: ChatEvent[]): void => {
     if (isObject(error)) {
       events.push({ kind: 'finish', reason: 'failed', stopSequence: null });
@@ -123,9 +140,13 @@ export function createReader(): ChatStreamReader {
       if (typeof delta.content === 'string') grow('text', delta.content, events);
       else for (const part of readContent(delta.content)) grow(part.kind, part.text, events);
       grow('refusal', delta.refusal, events);
+      cite(readAnnotations(delta.annotations), events);
+      for (const picture of readPictures(delta)) begin(picture, events);
       for (const one of listOf(delta.tool_calls)) call(one, events);
     }
     if (typeof reason !== 'string' || reason === '') return;
+    cite(found, events);
+    found = [];
     // A call that never got a name can't be answered.
     events.push({ kind: 'finish', reason: nameless > 0 ? 'failed' : readReason(reason), stopSequence: null });
   };
@@ -140,6 +161,7 @@ export function createReader(): ChatStreamReader {
         replyId = textOf(data.id) ?? '';
         events.push({ kind: 'start', id: replyId, model: textOf(data.model) ?? '' });
       }
+      if (Array.isArray(data.citations) || Array.isArray(data.search_results)) found = readFound(data);
       for (const one of choices) if ((numberOf(one.index) ?? 0) === 0) choice(one, events);
       if (isObject(data.usage))
         events.push({ kind: 'usage', usage: readUsage(data.usage, data.service_tier) });
@@ -157,6 +179,8 @@ interface Written {
   readonly custom: boolean;
   /** Reasoning so far, which is repeated with its signature, or a custom tool's arguments. */
   text: string;
+  /** Of a text so far. */
+  length: number;
   signature: Signature | null;
 }
 
@@ -167,6 +191,9 @@ export function createWriter(context: ReplyContext): ChatStreamWriter {
   let model = context.model;
   let calls = 0;
   let details = 0;
+  let pictures = 0;
+  /** Length of the text before the open one. */
+  let offset = 0;
   let started = false;
   let usage: ChatUsage | null = null;
 
@@ -186,12 +213,13 @@ export function createWriter(context: ReplyContext): ChatStreamWriter {
 
   const begin = (index: number, block: Block): string => {
     const custom = block.kind === 'tool_call' && context.origins?.get(block.name)?.custom === true;
-    const written = { kind: block.kind, call: calls, custom, text: '', signature: null };
+    const written = { kind: block.kind, call: calls, custom, text: '', length: 0, signature: null };
     open.set(index, written);
     if (block.kind === 'redacted') {
       const detail = writeDetail(block, details++);
       return delta({ reasoning_details: [detail] });
     }
+    if (block.kind === 'picture') return delta({ images: [writePicture(block, pictures++)] });
     if (block.kind !== 'tool_call') return '';
     calls += 1;
     const call = { index: written.call, id: block.id, ...writeCalled(block.name, '', context.origins) };
@@ -202,6 +230,7 @@ export function createWriter(context: ReplyContext): ChatStreamWriter {
     const block = open.get(index);
     switch (block?.kind) {
       case 'text':
+        block.length += text.length;
         return delta({ content: text });
       case 'refusal':
         return delta({ refusal: text });
@@ -221,6 +250,7 @@ export function createWriter(context: ReplyContext): ChatStreamWriter {
   const end = (index: number): string => {
     const block = open.get(index);
     open.delete(index);
+    offset += block?.length ?? 0;
     if (block?.custom === true)
       return delta({ tool_calls: [{ index: block.call, custom: { input: customInput(block.text) } }] });
     if (block?.kind !== 'reasoning' || block.signature === null) return '';
@@ -239,6 +269,8 @@ export function createWriter(context: ReplyContext): ChatStreamWriter {
           return start() + begin(event.index, event.block);
         case 'delta':
           return grow(event.index, event.text);
+        case 'citation':
+          return delta({ annotations: [writeChatAnnotation(event.citation, offset)] });
         case 'signature': {
           const block = open.get(event.index);
           if (block !== undefined) block.signature = event.signature;

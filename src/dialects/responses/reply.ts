@@ -2,8 +2,17 @@
 
 import { countOf, isObject, type Json, listOf, objectOf, textOf } from '../../base/json.ts';
 import type { RedactedPart, Signature } from '../chat.ts';
-import type { ChatReply, ChatUsage, FinishReason, ReplyContext, ReplyPart } from '../chat-reply.ts';
+import type {
+  ChatReply,
+  ChatUsage,
+  FinishReason,
+  ReplyContext,
+  ReplyPart,
+  UrlCitation,
+} from '../chat-reply.ts';
+import { readAnnotations, writeAnnotation } from '../citations.ts';
 import { unsigned } from '../foreign.ts';
+import { readDataUrl, writeDataUrl } from '../openai/data-url.ts';
 import { pricingOf } from '../pricing.ts';
 import { customInput } from '../tool-kinds.ts';
 import { readReasoning, writeEncrypted, writeHidden } from './reasoning.ts';
@@ -59,15 +68,28 @@ export function readReply(body: Json): ChatReply | null {
   };
 }
 
+const textWith = (text: string, citations: readonly UrlCitation[]): ReplyPart => ({
+  kind: 'text',
+  text,
+  cache: null,
+  ...(citations.length === 0 ? {} : { citations }),
+});
+
 /** Reads an output item; unknown kinds are ignored. */
 export function readItem(item: Json): ReplyPart[] {
   switch (item.type) {
     case 'message':
       return listOf(item.content).flatMap((part): ReplyPart[] => {
         if (part.type === 'output_text')
-          return [{ kind: 'text', text: textOf(part.text) ?? '', cache: null }];
+          return [textWith(textOf(part.text) ?? '', readAnnotations(part.annotations))];
         return part.type === 'refusal' ? [{ kind: 'refusal', text: textOf(part.refusal) ?? '' }] : [];
       });
+    case 'image_generation_call': {
+      const type = `image/${textOf(item.output_format) ?? 'png'}`;
+      return typeof item.result === 'string'
+        ? [{ kind: 'picture', url: writeDataUrl(type, item.result) }]
+        : [];
+    }
     case 'reasoning':
       return readReasoning(item);
     case 'function_call':
@@ -88,13 +110,28 @@ export function readItem(item: Json): ReplyPart[] {
 }
 
 /** Writes a part as an output item. @param number its position among the items, part of its id */
-export function writeItem(part: ReplyPart, number: number, { requestId, origins }: ReplyContext): Json {
+export function writeItem(part: ReplyPart, number: number, context: ReplyContext): Json {
+  const { requestId, origins } = context;
   const id = (prefix: string): string => `${prefix}_${requestId}_${number}`;
   const status = 'completed';
   switch (part.kind) {
     case 'text': {
-      const content = [{ type: 'output_text', text: part.text, annotations: [], logprobs: [] }];
+      const annotations = (part.citations ?? []).map(writeAnnotation);
+      const content = [{ type: 'output_text', text: part.text, annotations, logprobs: [] }];
       return { id: id('msg'), type: 'message', status, role: 'assistant', content };
+    }
+    case 'picture': {
+      const read = readDataUrl(part.url);
+      // A picture by its URL has no place among the items: it is linked.
+      if (read === null) return writeItem({ kind: 'text', text: part.url, cache: null }, number, context);
+      const format = read.mediaType.replace(/^image\//, '');
+      return {
+        id: id('ig'),
+        type: 'image_generation_call',
+        status,
+        output_format: format,
+        result: read.data,
+      };
     }
     case 'refusal': {
       const content = [{ type: 'refusal', refusal: part.text }];

@@ -11,8 +11,10 @@ import type {
   FinishReason,
   ReplyContext,
   ReplyPart,
+  UrlCitation,
   WireEvent,
 } from '../chat-reply.ts';
+import { readAnnotations, writeAnnotation } from '../citations.ts';
 import { customInput } from '../tool-kinds.ts';
 import { isComplete, proofOf, readFinish, readItem, readUsage, writeItem, writeResponse } from './reply.ts';
 
@@ -34,6 +36,8 @@ const growing: Readonly<Record<string, TextKind>> = {
 interface Open {
   readonly index: number;
   grown: boolean;
+  /** Citations so far. */
+  cited: number;
   /** Number of the summary part that its text continues. */
   part: number;
 }
@@ -53,7 +57,7 @@ export function createReader(): ChatStreamReader {
   };
 
   const begin = (number: number, key: string, block: Block, events: ChatEvent[], part = 0): Open => {
-    const begun = { index: blocks++, grown: false, part };
+    const begun = { index: blocks++, grown: false, cited: 0, part };
     openIn(number).set(key, begun);
     events.push({ kind: 'begin', index: begun.index, block });
     return begun;
@@ -79,11 +83,18 @@ export function createReader(): ChatStreamReader {
       events,
     );
 
+  /** The citations of a text that are new. */
+  const cited = (block: Open, all: readonly UrlCitation[]): ChatEvent[] => {
+    const fresh = all.slice(block.cited);
+    block.cited += fresh.length;
+    return fresh.map((citation) => ({ kind: 'citation', index: block.index, citation }));
+  };
+
   /** Ends an item's open blocks, after what only the finished item contains. */
   const done = (item: Json, number: number): ChatEvent[] => {
     const events: ChatEvent[] = [];
     for (const [place, part] of readItem(item).entries()) {
-      if (part.kind === 'redacted') {
+      if (part.kind === 'redacted' || part.kind === 'picture') {
         begin(number, 'hidden', part, events);
         continue;
       }
@@ -95,6 +106,7 @@ export function createReader(): ChatStreamReader {
           ? call(number, item, events)
           : begin(number, key, { kind: part.kind }, events));
       if (!block.grown && text !== '') events.push({ kind: 'delta', index: block.index, text });
+      if (part.kind === 'text') events.push(...cited(block, part.citations ?? []));
       if (part.kind === 'reasoning' && part.signature !== null)
         events.push({ kind: 'signature', index: block.index, signature: part.signature });
     }
@@ -139,6 +151,13 @@ export function createReader(): ChatStreamReader {
           call.grown = true;
           return [{ kind: 'delta', index: call.index, text: data.delta }];
         }
+        case 'response.output_text.annotation.added': {
+          const block = open.get(number)?.get(keyOf('text', numberOf(data.content_index) ?? 0));
+          const [citation] = readAnnotations([data.annotation]);
+          if (block === undefined || citation === undefined) return [];
+          block.cited += 1;
+          return [{ kind: 'citation', index: block.index, citation }];
+        }
         case 'response.output_item.done':
           return done(objectOf(data.item), number);
         case 'response.completed':
@@ -161,6 +180,7 @@ interface Written {
   readonly number: number;
   readonly id: unknown;
   text: string;
+  readonly citations: UrlCitation[];
   signature: Signature | null;
 }
 
@@ -193,8 +213,8 @@ export function createWriter(context: ReplyContext): ChatStreamWriter {
   const isCustom = (block: Block): boolean =>
     block.kind === 'tool_call' && context.origins?.get(block.name)?.custom === true;
 
-  const itemOf = ({ block, number, text, signature }: Written): Json =>
-    writeItem(partOf(block, text, signature), number, context);
+  const itemOf = ({ block, number, text, citations, signature }: Written): Json =>
+    writeItem(partOf(block, text, signature, citations), number, context);
 
   /** Writes an item without deltas. */
   const whole = (part: ReplyPart): string => {
@@ -208,45 +228,34 @@ export function createWriter(context: ReplyContext): ChatStreamWriter {
     const proof = block.kind === 'tool_call' ? proofOf(block.signature).map(whole).join('') : '';
     const number = items++;
     const begun = writeItem(partOf(block, '', null), number, context);
-    open.set(index, { block, number, id: begun.id, text: '', signature: null });
+    open.set(index, { block, number, id: begun.id, text: '', citations: [], signature: null });
     const place = { output_index: number };
     const added = (more: Json): string =>
       proof + send('response.output_item.added', { ...place, item: { ...begun, ...more } });
-    if (block.kind === 'redacted') return added({});
+    if (block.kind === 'redacted' || block.kind === 'picture') return added({});
     if (block.kind !== 'text' && block.kind !== 'refusal') return added({ status: 'in_progress' });
     const at = { ...place, item_id: begun.id, content_index: 0 };
     return (
       added({ status: 'in_progress', content: [] }) +
-      send('response.content_part.added', { ...at, part: contentOf({ block, text: '' }) })
+      send('response.content_part.added', { ...at, part: contentOf({ block, text: '', citations: [] }) })
     );
   };
 
   const grow = (index: number, text: string): string => {
     const written = open.get(index);
     if (written === undefined) return '';
-    const first = written.text === '';
+    const events = growthOf(written, text, isCustom(written.block));
     written.text += text;
-    const at = { item_id: written.id, output_index: written.number };
-    switch (written.block.kind) {
-      case 'text':
-        return send('response.output_text.delta', { ...at, content_index: 0, delta: text, logprobs: [] });
-      case 'refusal':
-        return send('response.refusal.delta', { ...at, content_index: 0, delta: text });
-      case 'tool_call':
-        // The text inside a custom tool's arguments is known only when they are complete.
-        return isCustom(written.block)
-          ? ''
-          : send('response.function_call_arguments.delta', { ...at, delta: text });
-      case 'reasoning': {
-        const part = { type: 'summary_text', text: '' };
-        return (
-          (first ? send('response.reasoning_summary_part.added', { ...at, summary_index: 0, part }) : '') +
-          send('response.reasoning_summary_text.delta', { ...at, summary_index: 0, delta: text })
-        );
-      }
-      default:
-        return '';
-    }
+    return events.map(([type, fields]) => send(type, fields)).join('');
+  };
+
+  const cite = (index: number, citation: UrlCitation): string => {
+    const written = open.get(index);
+    if (written?.block.kind !== 'text') return '';
+    const at = { item_id: written.id, output_index: written.number, content_index: 0 };
+    const place = written.citations.push(citation) - 1;
+    const annotation = writeAnnotation(citation);
+    return send('response.output_text.annotation.added', { ...at, annotation_index: place, annotation });
   };
 
   const end = (index: number): string => {
@@ -273,6 +282,8 @@ export function createWriter(context: ReplyContext): ChatStreamWriter {
           return start() + begin(event.index, event.block);
         case 'delta':
           return grow(event.index, event.text);
+        case 'citation':
+          return cite(event.index, event.citation);
         case 'signature': {
           const written = open.get(event.index);
           if (written !== undefined) written.signature = event.signature;
@@ -297,25 +308,58 @@ export function createWriter(context: ReplyContext): ChatStreamWriter {
   };
 }
 
-function partOf(block: Block, text: string, signature: Signature | null): ReplyPart {
+function partOf(
+  block: Block,
+  text: string,
+  signature: Signature | null,
+  citations: readonly UrlCitation[] = [],
+): ReplyPart {
   switch (block.kind) {
     case 'text':
-      return { kind: 'text', text, cache: null };
+      return { kind: 'text', text, cache: null, citations };
     case 'refusal':
       return { kind: 'refusal', text };
     case 'reasoning':
       return { kind: 'reasoning', text, signature };
     case 'redacted':
+    case 'picture':
       return block;
     case 'tool_call':
       return { ...block, arguments: text, cache: null, at: '' };
   }
 }
 
-const contentOf = ({ block, text }: Pick<Written, 'block' | 'text'>): Json =>
+const contentOf = ({ block, text, citations }: Pick<Written, 'block' | 'text' | 'citations'>): Json =>
   block.kind === 'refusal'
     ? { type: 'refusal', refusal: text }
-    : { type: 'output_text', text, annotations: [], logprobs: [] };
+    : { type: 'output_text', text, annotations: citations.map(writeAnnotation), logprobs: [] };
+
+/** The events of more text in an item. */
+function growthOf(
+  { block, id, number, text: before }: Written,
+  text: string,
+  custom: boolean,
+): (readonly [type: string, fields: Json])[] {
+  const at = { item_id: id, output_index: number };
+  switch (block.kind) {
+    case 'text':
+      return [['response.output_text.delta', { ...at, content_index: 0, delta: text, logprobs: [] }]];
+    case 'refusal':
+      return [['response.refusal.delta', { ...at, content_index: 0, delta: text }]];
+    case 'tool_call':
+      // The text inside a custom tool's arguments is known only when they are complete.
+      return custom ? [] : [['response.function_call_arguments.delta', { ...at, delta: text }]];
+    case 'reasoning': {
+      const part = { type: 'summary_text', text: '' };
+      const delta = { ...at, summary_index: 0, delta: text };
+      const grown = ['response.reasoning_summary_text.delta', delta] as const;
+      if (before !== '') return [grown];
+      return [['response.reasoning_summary_part.added', { ...at, summary_index: 0, part }], grown];
+    }
+    default:
+      return [];
+  }
+}
 
 /** The events that end the parts of an item, each with the whole text. @param name the item's, of a call */
 function endsOf(written: Written, name: unknown, custom: boolean): (readonly [type: string, fields: Json])[] {
