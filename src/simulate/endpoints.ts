@@ -32,6 +32,7 @@ import { geminiBody, geminiSteps } from './gemini.ts';
 import { batchBody, embeddingBody, readBatch, readCount, readEmbed, tokensBody } from './gemini-embed.ts';
 import { readGenerate } from './gemini-request.ts';
 import { modelBody, modelsBody, serves } from './models.ts';
+import type { Objects } from './objects.ts';
 import { openaiBody, openaiSteps } from './openai.ts';
 import { readChat } from './openai-request.ts';
 import { predictionBody, readPrediction } from './replicate.ts';
@@ -47,6 +48,7 @@ export interface Inquiry {
   readonly path: string;
   readonly query: string;
   readonly shelf: Shelf;
+  readonly objects: Objects;
   /** Value of the header `x-simulate`. */
   readonly simulate: string | null;
   /** Models served; empty: any. */

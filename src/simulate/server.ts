@@ -14,6 +14,7 @@ import type { Clock, Dialect } from './exchange.ts';
 import { type FaultName, faults } from './faults.ts';
 import { createShelf } from './files.ts';
 import { formFields } from './form.ts';
+import { createObjects, isObjectPath } from './objects.ts';
 import { play, systemClock } from './play.ts';
 import { baseScenario, faultDraw, type Scenario } from './scenario.ts';
 import { isImmediate, isSteps, joined, openHead, script, type Wire, wholeHead } from './script.ts';
@@ -188,7 +189,7 @@ function refuseMethod(call: Call, allow: string): void {
 const wrongMethod: ErrorReply = {
   status: 405,
   type: 'invalid_request_error',
-  message: 'Files may be listed, uploaded, read and deleted.',
+  message: 'Files and other objects may be listed, made, read and deleted.',
   code: 'method_not_supported',
 };
 
@@ -209,18 +210,45 @@ function pathOf(request: IncomingMessage): string {
   return query === -1 ? url : url.slice(0, query);
 }
 
+/** The fields of a body, and its text. */
+function bodyOf({ request, inquiry }: Call, bytes: Buffer): readonly [Json, string] {
+  const type = request.headers['content-type'] ?? '';
+  if (type.startsWith('multipart/')) return [formFields(bytes, type), bytes.toString('latin1')];
+  const raw = bytes.toString();
+  return [parse(inquiry.dialect, bytes, raw), raw];
+}
+
+/** Answers a request about a stored object. */
+function stored(call: Call, bytes: Buffer): void {
+  const { inquiry, request } = call;
+  const { path, dialect, base: scenario, objects, draw } = inquiry;
+  attempt(call, () => {
+    const [fields, raw] = bytes.length === 0 ? [{}, path] : bodyOf(call, bytes);
+    const api = dialect === 'responses' ? 'openai' : dialect;
+    const reply = objects.answer(api, request.method ?? '', path, fields);
+    if (reply === null) return reject(wrongMethod);
+    const { body, contentType } = reply;
+    const written = typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body);
+    const done = { scenario, fault: draw(scenario, raw), body: written, outputTokens: 0 };
+    return contentType === undefined ? done : { ...done, contentType };
+  });
+}
+
 function handle(call: Call): void {
   const { request, inquiry } = call;
   const { path } = inquiry;
   const post = postAt(path);
+  const isStored =
+    isObjectPath(inquiry.dialect, path) && (post === undefined || inquiry.dialect === 'anthropic');
+  if (isStored) return readBody(call, (bytes) => stored(call, bytes));
   if (post !== undefined && request.method === 'POST') {
     readBody(call, (bytes) => {
       attempt(call, () => {
-        const type = request.headers['content-type'] ?? '';
-        if (type.startsWith('multipart/'))
-          return post.run(inquiry, formFields(bytes, type), bytes.toString('latin1'));
-        const raw = bytes.toString();
-        return post.run(inquiry, parse(inquiry.dialect, bytes, raw), raw);
+        const outcome = post.run(inquiry, ...bodyOf(call, bytes));
+        const { body, fault } = outcome;
+        if (path === '/v1/responses' && fault === null && typeof body === 'string')
+          inquiry.objects.keepResponse(body);
+        return outcome;
       });
     });
     return;
@@ -247,7 +275,13 @@ function listener(
   clock: Clock,
 ): (request: IncomingMessage, response: ServerResponse) => void {
   const shelf = createShelf();
-  const shared = { models: settings.models, base: baseScenario(settings), draw: faultDraw(), shelf };
+  const shared = {
+    models: settings.models,
+    base: baseScenario(settings),
+    draw: faultDraw(),
+    shelf,
+    objects: createObjects(),
+  };
   let count = 0;
   let inFlight = 0;
   return (request, response) => {
@@ -266,7 +300,10 @@ function listener(
     }
     const header = request.headers['x-simulate'];
     const guessed = request.headers['anthropic-version'] === undefined ? 'openai' : 'anthropic';
-    const dialect = postAt(path)?.dialect ?? dialectAt(path, guessed);
+    const dialect =
+      guessed === 'anthropic' && isObjectPath('anthropic', path)
+        ? guessed
+        : (postAt(path)?.dialect ?? dialectAt(path, guessed));
     const query = (request.url ?? '').split('?', 2)[1] ?? '';
     const simulate = typeof header === 'string' ? header : null;
     const inquiry = { ...shared, dialect, path, query, simulate };
