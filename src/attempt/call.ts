@@ -58,16 +58,13 @@ export function call(
       path,
       method: method ?? 'POST',
       headers: headers as string[],
-      body: body.length === 0 && !takesBody(method) ? null : body,
+      body: body.length === 0 ? null : body,
     } as const;
     const again = repeatable ? (): void => pool.dispatchFresh(sent, call) : null;
     const call = new UpstreamCall(reading, terms, again, resolve);
     pool.dispatch(sent, call);
   });
 }
-
-/** Whether a request has a body by its method, be it an empty one. */
-const takesBody = (method: UpstreamRequest['method']): boolean => method !== 'GET' && method !== 'DELETE';
 
 /** `opening`: whether it is whole or a stream isn't known yet. */
 type Phase = 'waiting' | 'opening' | 'whole' | 'holding' | 'flowing' | 'done';

@@ -13,6 +13,7 @@ import type {
   ReplyContext,
   ReplyPart,
 } from './chat-reply.ts';
+import { cutText } from './cut-text.ts';
 import { createSseFramer } from './framer.ts';
 import { arrivedOf } from './native-reading.ts';
 import type {
@@ -99,21 +100,6 @@ function arrivedAcross(body: Buffer, provider: ChatProvider): Arrived | null {
   if (provider.native !== 'any') return arrivedOf(body, provider.native, null);
   const text = Buffer.from(cutText(body.toString('utf8')));
   return text.length === 0 ? null : { facts: { ...noFacts, textBytes: text.length }, text: () => text };
-}
-
-/** The model's text in a reply that may be truncated anywhere, found by the field names that all dialects share. */
-function cutText(body: string): string {
-  const texts = /"(?:text|refusal|arguments)"\s*:\s*"((?:[^"\\]|\\(?:u[0-9a-fA-F]{4}|["\\/bfnrt]))*)/g;
-  return Array.from(body.matchAll(texts), ([, raw = '']) => stringOf(raw)).join('');
-}
-
-/** Decodes a JSON string; some providers send line breaks and the like unescaped. */
-function stringOf(raw: string): string {
-  try {
-    return String(JSON.parse(`"${raw}"`));
-  } catch {
-    return raw;
-  }
 }
 
 function readWhole(body: Buffer, provider: ChatProvider): ChatReply | 'error' | 'unfinished' | null {

@@ -30,7 +30,7 @@ const geminiEndpoints: readonly Endpoint[] = endpoints.filter(
 );
 
 const modelsPath = '/v1/models';
-const geminiModelsPath = /^\/v1(?:beta|alpha)\/models(?:\/|$)/;
+const geminiModelsPath = /^\/v1(?:beta|alpha)?\/models(?:\/|$)/;
 const geminiVersion = /^\/v1(?:alpha)?\//;
 
 /** The endpoint of a head; undefined: there is none. */
@@ -109,6 +109,9 @@ export function dialectOf({ url, headers }: Head): DialectName {
   )
     return 'gemini';
   if (url.startsWith('/v2/')) return 'cohere';
+  // Newer SDKs of Google use `/v1`, where other APIs have paths of the same name.
+  const isGoogle = headers['x-goog-api-client'] !== undefined || headers['x-goog-api-key'] !== undefined;
+  if (isGoogle && url.startsWith('/v1/') && !endpointsByPath.has(pathOf(url))) return 'gemini';
   if (headers['anthropic-version'] !== undefined) return 'anthropic';
   if (url.startsWith('/v1/messages')) return 'anthropic';
   return url.startsWith('/v1/responses') ? 'responses' : 'openai';

@@ -11,7 +11,7 @@ import { type Chain, chainConfig, startChain } from '../support/chain.ts';
 import { ask, type Sending } from '../support/client.ts';
 import { codesIn, firstCodes, readDocument } from '../support/documents.ts';
 import { makeSigningKey, type SigningKey, startIssuer, type TestIssuer } from '../support/issuer.ts';
-import { passedPath, passing } from '../support/passed.ts';
+import { passedPath, passing } from '../support/passing.ts';
 import { anthropicWire, openaiWire, testModel, type Wire, wires } from '../support/replies.ts';
 import { type ConfigInput, startTestSidecar } from '../support/sidecar.ts';
 import { standingTime } from '../support/time.ts';

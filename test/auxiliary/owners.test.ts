@@ -1,0 +1,210 @@
+/** Objects at providers belong to the tenant that made them: files, and whatever is passed on. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import type { DialectName } from '../../src/exchange/dialects.ts';
+import { gives } from '../support/auxiliary.ts';
+import { ask } from '../support/client.ts';
+import { keys, startPassing as start } from '../support/passing.ts';
+import { type ConfigInput, startTestSidecar } from '../support/sidecar.ts';
+import { type Script, startUpstream } from '../support/upstream.ts';
+
+describe('an object', () => {
+  /** A provider that makes an object for each POST, and lists what tenants made, and more. */
+  const maker = (): Script => {
+    const made: object[] = [{ id: 'made_elsewhere' }];
+    return (call) => {
+      const id = `obj_${made.length}`;
+      const body =
+        call.method === 'POST'
+          ? { id, output_file_id: `out_${id}`, input_file_id: 'made_elsewhere' }
+          : call.path.split('/').length > 3
+            ? { id: call.path.split('/')[3], output_file_id: `out_${call.path.split('/')[3]}` }
+            : { object: 'list', data: made, first_id: 'made_elsewhere', last_id: id, has_more: false };
+      if (call.method === 'POST') made.push(body);
+      call.whole(200, { 'content-type': 'application/json' }, JSON.stringify(body));
+    };
+  };
+
+  test('is its tenant’s: for others it isn’t there', async () => {
+    const { asking, upstream } = await start({ script: maker(), more: { authenticate: { keys } } });
+    const ofA = await asking('POST', '/v1/batches', 'k-a', { a: 1 });
+    const ofB = await asking('POST', '/v1/batches', 'k-b', { a: 1 });
+    expect([ofA.json.id, ofB.json.id]).toEqual(['obj_1', 'obj_2']);
+    const calls = upstream.calls.length;
+    for (const [method, path] of [
+      ['GET', '/v1/batches/obj_1'],
+      ['POST', '/v1/batches/obj_1/cancel'],
+      ['DELETE', '/v1/batches/obj_1'],
+      ['GET', '/v1/files/out_obj_1/content'],
+      ['DELETE', '/v1/files/out_obj_1'],
+      ['GET', '/v1/batches/made_elsewhere'],
+      ['GET', '/v1/files/made_elsewhere'],
+    ] as const) {
+      const { status, json } = await asking(method, path, 'k-b');
+      expect([path, status, json.error.code]).toEqual([path, 404, 'object_not_found']);
+    }
+    expect(upstream.calls).toHaveLength(calls);
+    expect((await asking('GET', '/v1/batches/obj_1', 'k-a')).json.id).toBe('obj_1');
+    expect((await asking('GET', '/v1/files/out_obj_1', 'k-a')).status).toBe(200);
+    const { json: list } = await asking('GET', '/v1/batches', 'k-b');
+    expect(list).toMatchObject({ first_id: 'obj_2', last_id: 'obj_2', data: [{ id: 'obj_2' }] });
+    expect(list.data).toHaveLength(1);
+    expect((await asking('GET', '/v1/files', 'k-a')).json.data).toMatchObject([{ id: 'obj_1' }]);
+  });
+
+  test('can be anybody’s where there is one tenant, or the provider keeps for one', async () => {
+    const one = await start({ script: maker() });
+    expect((await one.asking('GET', '/v1/batches/made_elsewhere')).json.id).toBe('made_elsewhere');
+    expect((await one.asking('GET', '/v1/batches')).json.data).toHaveLength(1);
+    const more = { authenticate: { keys } };
+    const own = await start({ script: maker(), provider: { files: ['a'] }, more });
+    expect((await own.asking('GET', '/v1/batches/made_elsewhere', 'k-a')).json.id).toBe('made_elsewhere');
+    expect((await own.asking('GET', '/v1/batches', 'k-b')).json.error.code).toBe('provider_unclear');
+  });
+
+  test('is asked for where it was made', async () => {
+    let at = 0;
+    const script: Script = (call) =>
+      call.whole(200, { 'content-type': 'application/json' }, JSON.stringify({ id: `obj_${++at}` }));
+    const { asking, upstreams } = await start({ script, second: true, more: { authenticate: { keys } } });
+    const create = (provider: string) =>
+      asking('POST', '/v1/batches', 'k-a', { a: 1 }, { 'x-sidegate-provider': provider });
+    expect((await asking('POST', '/v1/batches', 'k-a', { a: 1 })).json.error.code).toBe('provider_unclear');
+    await create('second');
+    await create('first');
+    const target = async (id: string, headers = {}) =>
+      (await asking('GET', `/v1/batches/${id}`, 'k-a', '', headers)).headers['x-sidegate-target'];
+    expect(await target('obj_1')).toBe('second/batches');
+    expect(await target('obj_2')).toBe('first/batches');
+    const wrong = await asking('GET', '/v1/batches/obj_1', 'k-a', '', { 'x-sidegate-provider': 'first' });
+    expect(wrong.json.error.code).toBe('object_not_found');
+    expect(upstreams.map(({ calls }) => calls.length)).toEqual([2, 2]);
+  });
+
+  test.each([false, true])('is a stored response, too (stream: %s)', async (stream) => {
+    const response = { id: 'resp_77', object: 'response', status: 'completed', output: [], usage: {} };
+    const output = [
+      {
+        type: 'message',
+        id: 'm_1',
+        role: 'assistant',
+        status: 'completed',
+        content: [{ type: 'output_text', text: 'Hi.', annotations: [] }],
+      },
+    ];
+    const usage = { input_tokens: 1, output_tokens: 1, total_tokens: 2 };
+    const done = { ...response, output, usage };
+    const events = [
+      { type: 'response.created', response: { ...response, status: 'in_progress' } },
+      { type: 'response.output_text.delta', item_id: 'm_1', output_index: 0, content_index: 0, delta: 'Hi.' },
+      { type: 'response.completed', response: done },
+    ];
+    const script: Script = (call) => {
+      if (call.method === 'GET' || !stream) return gives(done)(call);
+      call.streamHead();
+      call.end(events.map((each) => `event: ${each.type}\ndata: ${JSON.stringify(each)}\n\n`).join(''));
+    };
+    const routes = [{ model: 'm', targets: [{ provider: 'first' }] }];
+    const { asking } = await start({
+      dialect: 'responses',
+      script,
+      more: { routes, authenticate: { keys } },
+    });
+    const made = await asking('POST', '/v1/responses', 'k-a', { model: 'm', input: 'hi', stream });
+    expect(made.text).toContain('resp_77');
+    expect((await asking('GET', '/v1/responses/resp_77', 'k-a')).json.id).toBe('resp_77');
+    expect((await asking('GET', '/v1/responses/resp_77', 'k-b')).status).toBe(404);
+  });
+
+  test.each<[string, DialectName, object, boolean]>([
+    ['/v1/responses', 'responses', {}, true],
+    ['/v1/responses', 'responses', { store: true }, true],
+    ['/v1/responses', 'responses', { store: false }, false],
+    ['/v1/chat/completions', 'openai', {}, false],
+    ['/v1/chat/completions', 'openai', { store: true }, true],
+    ['/v1/chat/completions', 'openai', { store: false }, false],
+  ])('is noted only if it is stored: %s of %s with %o', async (path, dialect, more, noted) => {
+    const chat = {
+      id: 'chatcmpl-77',
+      object: 'chat.completion',
+      choices: [{ index: 0, message: { role: 'assistant', content: 'Hi.' }, finish_reason: 'stop' }],
+      usage: { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 },
+    };
+    const response = {
+      id: 'resp_77',
+      object: 'response',
+      status: 'completed',
+      output: [
+        {
+          type: 'message',
+          id: 'm_1',
+          role: 'assistant',
+          status: 'completed',
+          content: [{ type: 'output_text', text: 'Hi.', annotations: [] }],
+        },
+      ],
+      usage: { input_tokens: 1, output_tokens: 1, total_tokens: 2 },
+    };
+    const body = dialect === 'openai' ? chat : response;
+    const routes = [{ model: 'm', targets: [{ provider: 'first' }] }];
+    const { asking } = await start({
+      dialect,
+      script: gives(body),
+      more: { routes, authenticate: { keys } },
+    });
+    const asked = dialect === 'openai' ? { messages: [{ role: 'user', content: 'hi' }] } : { input: 'hi' };
+    await asking('POST', path, 'k-a', { model: 'm', ...asked, ...more });
+    expect((await asking('GET', `${path}/${body.id}`, 'k-a')).status).toBe(noted ? 200 : 404);
+  });
+
+  test('made from another of its type is the tenant’s; what is only put into another is not', async () => {
+    const script: Script = (call) =>
+      gives({
+        id: call.path.endsWith('remix') ? 'video_2' : call.path.endsWith('files') ? 'file-9' : 'video_1',
+      })(call);
+    const { asking } = await start({ script, more: { authenticate: { keys } } });
+    await asking('POST', '/v1/videos', 'k-a', { a: 1 });
+    await asking('POST', '/v1/videos/video_1/remix', 'k-a', { a: 1 });
+    await asking('POST', '/v1/videos/video_1/files', 'k-a', { file_id: 'file-9' });
+    expect((await asking('GET', '/v1/videos/video_2', 'k-a')).status).toBe(200);
+    expect((await asking('GET', '/v1/videos/video_2', 'k-b')).status).toBe(404);
+    expect((await asking('GET', '/v1/files/file-9', 'k-a')).status).toBe(404);
+  });
+
+  test('of Google is named by a path', async () => {
+    const script: Script = (call) =>
+      call.method === 'POST'
+        ? gives({ name: 'cachedContents/c7', model: 'models/g' })(call)
+        : gives({ cachedContents: [{ name: 'cachedContents/c7' }, { name: 'cachedContents/c8' }] })(call);
+    const { asking } = await start({ dialect: 'gemini', script, more: { authenticate: { keys } } });
+    await asking('POST', '/v1beta/cachedContents', 'k-a', { contents: [] });
+    expect((await asking('GET', '/v1beta/cachedContents/c7', 'k-a')).status).toBe(200);
+    expect((await asking('GET', '/v1beta/cachedContents/c7', 'k-b')).status).toBe(404);
+    const { json } = await asking('GET', '/v1beta/cachedContents', 'k-a');
+    expect(json).toEqual({ cachedContents: [{ name: 'cachedContents/c7' }] });
+    expect((await asking('GET', '/v1beta/cachedContents', 'k-b')).json).toEqual({ cachedContents: [] });
+  });
+
+  test('stays its tenant’s over a restart, with a store', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'sidegate-owners-'));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    const upstream = await startUpstream(maker());
+    onTestFinished(() => upstream.close());
+    const config: ConfigInput = {
+      providers: { p: { dialect: 'openai', baseUrl: upstream.baseUrl, passthrough: 'unscrubbed' } },
+      authenticate: { keys },
+      store: { path: join(folder, 'store.db') },
+    };
+    const first = await startTestSidecar(config);
+    const as = (name: string) => ({ authorization: `Bearer ${name}` });
+    await ask(first.url, '/v1/batches', { body: { a: 1 }, headers: as('k-a') });
+    await first.stop();
+    const second = await startTestSidecar(config);
+    onTestFinished(() => second.stop());
+    const status = async (name: string) =>
+      (await ask(second.url, '/v1/batches/obj_1', { method: 'GET', body: '', headers: as(name) })).status;
+    expect([await status('k-a'), await status('k-b')]).toEqual([200, 404]);
+  });
+});
