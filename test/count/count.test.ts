@@ -1,7 +1,8 @@
 /** Stage count: usage that no provider states is counted by a tokenizer, off the request path, within bounds. */
+import { EventEmitter } from 'node:events';
 import fc from 'fast-check';
 import { getEncoding } from 'js-tiktoken';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { CountResult } from '../../src/base/telemetry.ts';
 import { realWorld } from '../../src/base/world.ts';
 import { costNanoUsd, type Price, unknownFacts } from '../../src/catalog/facts.ts';
@@ -316,12 +317,12 @@ describe('the thread', () => {
   const patient = { ...settings, deadlineMs: 60_000 };
 
   /** A counter, and what became of its counts. */
-  function start(part: Partial<typeof settings> = {}) {
+  function start(part: Partial<typeof settings> = {}, startThread = realWorld.startThread) {
     const results: CountResult[] = [];
     const counter = createTokenCounter(
       { ...patient, ...part },
       { tokenCount: (result) => void results.push(result) },
-      realWorld.startThread,
+      startThread,
     );
     onTestFinished(() => counter.close(0));
     const count = (job: Partial<CountJob>): Promise<Counts | null> =>
@@ -389,5 +390,30 @@ describe('the thread', () => {
     await counter.close(0);
     expect(await Promise.all(waiting)).toEqual([null, null]);
     expect(results).toEqual(['late', 'late']);
+  });
+
+  test('it ends after 30 idle seconds, and the next job starts another', async () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    const counts: Counts = { promptTokens: 1, imageTokens: 0, replyTokens: [] };
+    let [started, ended] = [0, 0];
+    const { count } = start({}, () => {
+      started += 1;
+      const thread = new EventEmitter();
+      return Object.assign(thread, {
+        postMessage: () => queueMicrotask(() => thread.emit('message', counts)),
+        terminate: async () => (ended += 1),
+        unref: () => {},
+      });
+    });
+    await count({});
+    vi.advanceTimersByTime(29_999);
+    await count({});
+    vi.advanceTimersByTime(29_999);
+    expect([started, ended]).toEqual([1, 0]);
+    vi.advanceTimersByTime(1);
+    expect(ended).toBe(1);
+    await count({});
+    expect([started, ended]).toEqual([2, 1]);
   });
 });

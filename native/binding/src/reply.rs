@@ -1,7 +1,7 @@
 //! `inspectReply` and `replyText`.
 
-use napi::Result;
-use napi::bindgen_prelude::{Buffer, Uint32ArraySlice};
+use napi::bindgen_prelude::{BufferSlice, Uint32ArraySlice};
+use napi::{Env, Result};
 use napi_derive::napi;
 use sidegate_core::reply::facts::ReplyFacts;
 use sidegate_core::reply::read::{read, reply_text as text_of};
@@ -25,10 +25,10 @@ pub fn inspect_reply(body: &[u8], dialect: Dialect, mut regs: Uint32ArraySlice) 
     Ok(())
 }
 
-/// The text of a whole reply, or of the beginning of one, decoded, at most 1 MiB of it.
+/// The text of a whole reply, or of the beginning of one, decoded, at most 1 MiB of it. A copy, as `takeText` gives.
 ///
 /// Throws on an unknown dialect.
 #[napi]
-pub fn reply_text(body: &[u8], dialect: Dialect) -> Buffer {
-    text_of(body, dialect.into()).into()
+pub fn reply_text<'env>(env: &'env Env, body: &[u8], dialect: Dialect) -> Result<BufferSlice<'env>> {
+    BufferSlice::copy_from(env, text_of(body, dialect.into()))
 }

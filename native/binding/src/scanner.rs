@@ -1,6 +1,6 @@
 //! `SseScanner`.
 
-use napi::bindgen_prelude::{Buffer, BufferSlice, Uint32ArraySlice};
+use napi::bindgen_prelude::{BufferSlice, Uint32ArraySlice};
 use napi::{Env, Result};
 use napi_derive::napi;
 use sidegate_core::reply::registers::{REGISTERS, write};
@@ -75,9 +75,11 @@ impl SseScanner {
     }
 
     /// The reply's text so far, decoded, at most 1 MiB of it; it is not kept any longer.
+    ///
+    /// A copy: memory of the core can't be handed to another thread, and would be freed with the next collection only.
     #[napi]
-    pub fn take_text(&mut self) -> Buffer {
-        self.scanner.take_text().into()
+    pub fn take_text<'env>(&mut self, env: &'env Env) -> Result<BufferSlice<'env>> {
+        BufferSlice::copy_from(env, self.scanner.take_text())
     }
 
     /// The model that the stream says answers, as its JSON spells it; empty: it names none.
