@@ -64,8 +64,11 @@ const waitMaxMs = 60_000;
 const jobMaxMs = 30_000;
 /** A thread that has nothing to do gives its memory back. */
 const idleMs = 5000;
-/** Memory for what one computation makes of a body: 20 MB of JSON take up to 20 times as much once parsed. */
-const heapMaxMb = 512;
+/**
+ * Heap of a thread, MB: more than any computation may need, since V8 ends the whole process where a large allocation would
+ * exceed it. What bounds the memory is the length of a body and what it is made of (`partsMax` of `inspect/request.ts`).
+ */
+const heapMaxMb = 4096;
 
 interface Waiting {
   readonly module: string;
@@ -82,7 +85,10 @@ const script = scriptOf('base/aside-thread');
 const busy = new Refusal('overloaded', 'Too many large requests are being processed.', {
   retryAfterMs: 1000,
 });
-const tooMuch = new Refusal('body_too_large', 'Processing this body takes more time or memory than allowed.');
+const tooMuch = new Refusal(
+  'body_too_complex',
+  'Processing this body takes more time or memory than allowed.',
+);
 
 /** Creates it without threads; they are started when first needed, and ended when idle. */
 export function createAside({ clock, startThread }: Pick<World, 'clock' | 'startThread'>): Aside {

@@ -223,6 +223,14 @@ export const catalogue = {
     anthropic: 'request_too_large',
     hint: 'Send a smaller body, or raise `listen.bodyMaxBytes` (for uploads, `listen.uploadMaxBytes`).',
   },
+  body_too_complex: {
+    status: 413,
+    source: 'client',
+    retryable: false,
+    openai: 'invalid_request_error',
+    anthropic: 'request_too_large',
+    hint: 'Send fewer messages, fields and list items in one request.',
+  },
   unsupported_media_type: {
     status: 415,
     source: 'client',

@@ -153,3 +153,6 @@ function readFault(): BodyFault {
     ? { kind, offset, field: fieldNames[reg(at.FaultField)] ?? '' }
     : { kind, offset };
 }
+
+/** The number of objects, lists and members of a document that is known to be valid JSON. */
+export const partsOf = native.jsonParts;

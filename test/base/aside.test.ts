@@ -95,7 +95,7 @@ test('a thread without memory is replaced, and what it did is refused', async ()
   const { run, threads } = byHand();
   const [first, second] = [run(), run()];
   threads[0]?.emit('error', new Error('ERR_WORKER_OUT_OF_MEMORY'));
-  expect(codeOf(await first)).toBe('body_too_large');
+  expect(codeOf(await first)).toBe('body_too_complex');
   expect([threads.length, threads[0]?.ended]).toEqual([2, true]);
   threads[1]?.answer();
   expect(codeOf(await second)).toBe('none');
@@ -107,7 +107,7 @@ test('work without end is given up, and an idle thread ends', async () => {
   const { run, threads } = byHand();
   const first = run();
   vi.advanceTimersByTime(30_000);
-  expect(codeOf(await first)).toBe('body_too_large');
+  expect(codeOf(await first)).toBe('body_too_complex');
   const second = run();
   threads[1]?.answer();
   await second;
@@ -136,6 +136,6 @@ test('a real thread works, refuses, throws and runs out of memory', async () => 
   expect(await run('work')).toEqual({ value: 3, body: Buffer.from('cba') });
   expect(codeOf(await run('refuse'))).toBe('invalid_json');
   await expect(run('throw')).rejects.toThrow('RangeError');
-  expect(codeOf(await run('grow'))).toBe('body_too_large');
+  expect(codeOf(await run('grow'))).toBe('body_too_complex');
   expect(await run('work')).toMatchObject({ value: 3 });
 });

@@ -99,9 +99,8 @@ const ways: Readonly<Record<ErrorCode, (wire: Wire) => Promise<Answer>>> = {
   invalid_field: (wire) => send(wire, { body: { ...wire.request('Hi'), model: 5 } }),
   invalid_form: (wire) =>
     send(wire, {
-      path: '/v1/images/edits',
+      ...{ path: '/v1/images/edits', body: '--b' },
       headers: { 'content-type': 'multipart/form-data; boundary=a' },
-      body: '--b',
     }),
   provider_unclear: (wire) =>
     send(wire, { ...reading, path: '/v1/files', headers: { 'x-sidegate-provider': 'another' } }),
@@ -180,6 +179,8 @@ const ways: Readonly<Record<ErrorCode, (wire: Wire) => Promise<Answer>>> = {
     send(wire, { headers: { 'content-length': '10000' }, body: '{' }, { listen: { bodyTimeoutMs: 30 } }),
   idempotency_in_flight: (wire) => secondOf(wire, { 'idempotency-key': 'a' }, { replay: { joinersMax: 0 } }),
   body_too_large: (wire) => send(wire, { body: 'x'.repeat(2000) }, { listen: { bodyMaxBytes: 1024 } }),
+  body_too_complex: (wire) =>
+    send(wire, { body: JSON.stringify({ ...wire.request('Hi'), x: Array(500_000).fill([]) }) }),
   unsupported_media_type: (wire) => send(wire, { headers: { 'content-type': 'text/plain' } }),
   async idempotency_mismatch(wire) {
     const chain = await chainOf(wire);

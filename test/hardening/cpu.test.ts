@@ -83,3 +83,21 @@ test('20,000 calls without a result, then results of others, are matched in line
   expect(cpuMs() - before).toBeLessThan(3000);
   expect(reply.status).toBe(200);
 });
+
+test.each([
+  ['objects', '{}'],
+  ['members', '{"a":1}'],
+  ['lists', '[1]'],
+])('a body of half a million %s, which would fill the memory of a thread, is refused', async (_, one) => {
+  const { url } = await startGemini();
+  const messages = [{ role: 'user', content: 'Hi' }];
+  const bodyOf = (count: number): string =>
+    `{"model":"gem-x","messages":${JSON.stringify(messages)},"x":[${Array(count).fill(one).join()}]}`;
+  const many = await ask(url, '/v1/chat/completions', { body: bodyOf(500_000) });
+  expect([many.status, many.text]).toEqual([413, expect.stringContaining('body_too_complex')]);
+  const few = await ask(url, '/v1/chat/completions', { body: bodyOf(10_000) });
+  expect(few.status).toBe(200);
+  // Text may hold as many of these characters as it likes.
+  const body = { model: 'gem-x', messages: [{ role: 'user', content: one.repeat(500_000) }] };
+  expect((await ask(url, '/v1/chat/completions', { body })).status).toBe(200);
+});

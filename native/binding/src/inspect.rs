@@ -3,6 +3,7 @@
 use napi::bindgen_prelude::{BufferSlice, Uint8ArraySlice, Uint32ArraySlice};
 use napi::{Env, Result};
 use napi_derive::napi;
+use sidegate_core::json::size::parts;
 use sidegate_core::request::facts::Verdict;
 use sidegate_core::request::field::FIELD_NAMES;
 use sidegate_core::request::inspect::{features, inspect as look};
@@ -94,4 +95,10 @@ pub fn classify(body: &[u8], endpoint: Endpoint) -> Vec<i64> {
     all.extend(features.iter().map(|&feature| i64::from(feature)));
     all.extend(scores(&features));
     all
+}
+
+/// The number of objects, lists and members of a document that is known to be valid JSON.
+#[napi]
+pub fn json_parts(document: &[u8]) -> u32 {
+    u32::try_from(parts(document)).unwrap_or(u32::MAX)
 }

@@ -2,5 +2,6 @@
 
 pub mod field_names;
 pub mod path;
+pub mod size;
 pub mod string;
 pub mod walker;
