@@ -49,10 +49,10 @@ export function checkAws(
     id(keys?.id, [...at, 'id']);
     for (const key of ['id', 'sessionToken'] as const) {
       const value = keys?.[key];
-      if (value !== undefined && !isHeaderSafe(value))
+      if (value !== undefined && (!isHeaderSafe(value) || value.includes(' ')))
         report.fault(
           [...at, key],
-          'begins or ends with a space, or contains a line break or other character that a header cannot carry',
+          'contains a space, line break or other character that a header cannot carry',
         );
     }
   });
