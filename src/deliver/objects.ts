@@ -5,9 +5,10 @@ import { isObject, type Json, listOf, objectOf, parseObject } from '../base/json
 import { isOfProvider } from '../exchange/endpoint.ts';
 import type { Passage } from '../passage.ts';
 import { keepsForOne } from '../route/objects.ts';
+import type { Provider } from '../upstream/target.ts';
 
-/** Replies up to this size are read. One object takes a few KiB, and a page of a list at most some hundred. */
-const readMaxBytes = 4 * 1024 * 1024;
+/** Replies up to this size are read: an object usually takes a few KiB, and a page of a list some hundred. */
+const readMaxBytes = { object: 1024 * 1024, list: 4 * 1024 * 1024 };
 /** Bytes of a reply of chat in which its id is looked for, which comes first. */
 const headMaxBytes = 4096;
 
@@ -17,25 +18,34 @@ type WholeAnswer = Extract<AttemptReply, { kind: 'whole' }>;
 export function ownObjects({ target, body }: WholeAnswer, passage: Passage): Buffer | Refusal {
   const { exchange, identity, stages } = passage;
   const { endpoint } = exchange;
-  const { owners } = stages.objects;
   if (identity === null || !isOfProvider(endpoint)) return body;
   const { provider } = target;
-  const forOne = keepsForOne(provider, stages.objects);
   const isList = endpoint.method === 'GET' && endpoint.object === null;
-  if (body.length > readMaxBytes)
-    return isList && !forOne
+  const filters = isList && !keepsForOne(provider, stages.objects);
+  if (body.length > (isList ? readMaxBytes.list : readMaxBytes.object))
+    return filters
       ? new Refusal('upstream_failed', 'The list is too long to leave out what belongs to other tenants.')
       : body;
+  if (isList && !filters) return withOwnUrls(body, provider);
   const json = parseObject(body.toString('utf8'));
   if (json === null) return body;
-  if (isList && !forOne) {
+  const { owners } = stages.objects;
+  if (filters) {
     const isOwn = (id: string): boolean => owners.of(provider.name, id) === identity.tenant;
-    return Buffer.from(JSON.stringify(ownOnly(json, isOwn)));
+    return withOwnUrls(Buffer.from(JSON.stringify(ownOnly(json, isOwn))), provider);
   }
-  const made = endpoint.method === 'POST' && endpoint.object === null ? idOf(json) : null;
-  for (const id of [made, idOf(objectOf(json.file)), json.output_file_id, json.error_file_id])
+  const ids = endpoint.method === 'POST' ? [madeBy(json, endpoint.object)] : [];
+  for (const id of [...ids, idOf(objectOf(json.file)), json.output_file_id, json.error_file_id])
     if (typeof id === 'string') owners.note(provider.name, id, identity.tenant);
-  return body;
+  return withOwnUrls(body, provider);
+}
+
+/** The id of the object that a request made. @param from the object that its path names, which it may be a copy of */
+function madeBy(json: Json, from: string | null): string | null {
+  const id = idOf(json);
+  const typeOf = (text: string): string => text.split(/[-_]/, 1)[0] ?? '';
+  // What is only put into another object, such as a file into a vector store, isn't made by that.
+  return id === null || from === null || typeOf(id) === typeOf(from) ? id : null;
 }
 
 /** An object's id: OpenAI's and Anthropic's `id`, or the end of Google's `name`, which is a path. Null: it has none. */
@@ -58,14 +68,38 @@ function ownOnly(json: Json, isOwn: (id: string) => boolean): Json {
   return kept;
 }
 
+const urls = /("results_url"\s*:\s*")(https?:\/\/[^"\\]+)"/g;
+
+/**
+ * The same with URLs of the provider's API as paths, which Anthropic's SDKs resolve by their base URL. Otherwise they would
+ * send the caller's key past the gateway.
+ */
+function withOwnUrls(body: Buffer, { basePath }: Provider): Buffer {
+  if (!body.includes('"results_url"')) return body;
+  const text = body.toString('utf8').replace(urls, (whole, start: string, url: string) => {
+    const path = URL.canParse(url) ? new URL(url).pathname : '';
+    return path.startsWith(`${basePath}/`) ? `${start}/v1${path.slice(basePath.length)}"` : whole;
+  });
+  return Buffer.from(text);
+}
+
 /** Notes whose a stored response or chat completion is. @param start of the reply: whole, or the first of its events */
 export function noteStored(start: Buffer, { target }: AttemptReply, passage: Passage): void {
-  const { exchange, identity, stages } = passage;
+  const { exchange, identity, request, stages } = passage;
   const { dialect, kind, auxiliary } = exchange.endpoint;
   const { provider } = target;
-  const isStored = kind === 'chat' && auxiliary === undefined && provider.dialect.name === dialect;
-  if (!isStored || identity === null || provider.passthrough === false) return;
+  if (provider.passthrough === false || kind !== 'chat' || auxiliary !== undefined) return;
+  if (identity === null || request === null || provider.dialect.name !== dialect) return;
+  if (!isStored(request.body, dialect === 'responses')) return;
   const text = start.toString('latin1', 0, headMaxBytes);
   const id = /"id"\s*:\s*"((?:resp|chatcmpl)[-_][\w-]{1,200})"/.exec(text)?.[1];
   if (id !== undefined) stages.objects.owners.note(provider.name, id, identity.tenant);
+}
+
+/** Whether the provider keeps a reply: as the request says by `store`, else by default. */
+function isStored(body: Buffer, byDefault: boolean): boolean {
+  const at = body.lastIndexOf('"store"');
+  if (at < 0) return byDefault;
+  const said = /^"store"\s*:\s*(true|false)/.exec(body.toString('latin1', at, at + 64))?.[1];
+  return said === undefined ? byDefault : said === 'true';
 }

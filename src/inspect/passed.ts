@@ -1,6 +1,6 @@
 /** What the pipeline must know about a request that is passed on unread: nothing of its body but a digest. */
 import { createHash, createHmac } from 'node:crypto';
-import type { Refusal } from '../base/errors.ts';
+import { Refusal } from '../base/errors.ts';
 import { givesBytes, type ModelRequest } from '../exchange/request.ts';
 import { noFindings } from '../native/pii.ts';
 import { encodingFault, type Received } from './inspect.ts';
@@ -11,6 +11,8 @@ export function inspectPassed(exchange: Received, digestKey: Buffer): ModelReque
   const encoded = encodingFault(headers);
   if (encoded !== null) return encoded;
   const { method, upstreamPath } = endpoint;
+  if (method === 'GET' && body.length > 0)
+    return new Refusal('invalid_field', 'A GET request takes no body here.', { param: 'body' });
   // The same body sent to another provider is another request.
   const head = [method, upstreamPath, headers['x-sidegate-provider'] ?? '', headers['content-type'] ?? ''];
   const digest = createHash('sha256')

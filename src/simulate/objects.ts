@@ -122,7 +122,7 @@ const shapes: readonly Shape[] = [
       created_at: createdText,
       ended_at: createdText,
       expires_at: createdText,
-      results_url: `http://simulator/v1/messages/batches/${id}/results`,
+      results_url: `http://127.0.0.1/v1/messages/batches/${id}/results`,
       // Not of the API: what the results are made of.
       asked: body.requests,
     }),

@@ -1,6 +1,5 @@
 /** Whose the objects are that were made at providers through this gateway, such as files, batches and stored responses. */
 import type { Migrations, Store } from './database.ts';
-import { isBusy } from './database.ts';
 
 /** Remembers which tenant made an object at a provider. */
 export interface Owners {
@@ -51,7 +50,7 @@ export function createOwners(store: Store | null, flushMs: number): Owners {
     if (held.size > heldMax) held.delete(held.keys().next().value ?? '');
   };
 
-  /** Writes one transaction's worth. What another process keeps from being written is tried again later. */
+  /** Writes one transaction's worth. What can't be written now, as on a full disk, is tried again later. */
   const flush = (): void => {
     if (store === null || unwritten.size === 0) return;
     const some: string[] = [];
@@ -61,11 +60,10 @@ export function createOwners(store: Store | null, flushMs: number): Owners {
         for (const key of some) write?.run(key, unwritten.get(key) ?? '');
         trim?.run(storedMax);
       });
-    } catch (cause) {
-      if (!isBusy(cause)) for (const key of some) unwritten.delete(key);
-      return;
+      for (const key of some) unwritten.delete(key);
+    } catch {
+      // Budgets are written to the same database, and say so.
     }
-    for (const key of some) unwritten.delete(key);
   };
   const timer = store === null ? null : setInterval(flush, flushMs);
   timer?.unref();

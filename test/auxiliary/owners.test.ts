@@ -64,6 +64,15 @@ describe('an object', () => {
     expect((await own.asking('GET', '/v1/batches', 'k-b')).json.error.code).toBe('provider_unclear');
   });
 
+  test('of a list that is too long to be read is nobody’s, unless there is one tenant', async () => {
+    const data = Array.from({ length: 9000 }, (_, at) => ({ id: `obj_${at}`, note: 'x'.repeat(500) }));
+    const several = await start({ script: gives({ data }), more: { authenticate: { keys } } });
+    const { status, json } = await several.asking('GET', '/v1/batches', 'k-a');
+    expect([status, json.error.code]).toEqual([502, 'upstream_failed']);
+    const one = await start({ script: gives({ data }) });
+    expect((await one.asking('GET', '/v1/batches')).json.data).toHaveLength(9000);
+  });
+
   test('is asked for where it was made', async () => {
     let at = 0;
     const script: Script = (call) =>
