@@ -143,6 +143,8 @@ export interface ReplyContext {
   readonly createdS: number;
   /** The client wants usage on its stream (OpenAI's `stream_options`). */
   readonly wantsUsage: boolean;
+  /** What the reply says again of the request (Responses API); undefined: nothing. */
+  readonly echo?: Json | undefined;
   /** Tools that are no plain functions for the client, by their names in neutral form; undefined: none. */
   readonly origins?: ReadonlyMap<string, ToolOrigin> | undefined;
 }

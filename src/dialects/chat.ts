@@ -210,7 +210,25 @@ export interface ChatRequest {
   /** Stable identifier of the end user. */
   readonly user: string | null;
   readonly metadata: Readonly<Record<string, string>> | null;
+  /** What only OpenAI's two dialects have; undefined: nothing. */
+  readonly openai?: readonly OpenAiField[];
 }
+
+/** A field that both of OpenAI's dialects have, under names of their own. */
+export interface OpenAiField {
+  readonly name: OpenAiFieldName;
+  readonly value: unknown;
+  /** The client's name for it. */
+  readonly at: string;
+}
+
+/** What such a field is about. */
+export type OpenAiFieldName =
+  | 'prompt_cache_key'
+  | 'prompt_cache_retention'
+  | 'service_tier'
+  | 'store'
+  | 'verbosity';
 
 /** Fields of a request that some dialects don't have. */
 export const chatFields = [

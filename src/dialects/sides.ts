@@ -17,6 +17,8 @@ import type { ChatCall, Destination } from './wire.ts';
 export interface ChatClient {
   /** Reads a request; adds invalid and unsupported fields to the notes. */
   readRequest(body: Json, notes: Notes): ChatRequest;
+  /** What its replies say again of a request; undefined: nothing. */
+  echoOf?(body: Json): Json;
   /** Writes a whole reply; null: the dialect can't express it. */
   writeReply(reply: ChatReply, context: ReplyContext): Json | null;
   /** Creates the writer of one stream. */
@@ -39,6 +41,8 @@ export interface ChatProvider {
   writeRequest(request: ChatRequest, to: Destination, notes: Notes): ChatCall;
   /** Its names of the neutral fields, where a provider may refuse some of them; undefined: they are all the client's. */
   readonly names?: Readonly<Record<ChatField, string>>;
+  /** It is one of OpenAI's own two dialects, so that its writer takes or notes what only they have. */
+  readonly openai?: true;
   /** The names of tools that its providers take; undefined: any. */
   readonly toolNames?: RegExp;
   /** What its providers demand of turns; a provider's own rules are added. Undefined: nothing. */

@@ -1,6 +1,6 @@
 /** Translates chat requests into a provider's dialect, and the provider's errors into the client's. */
 import { Refusal } from '../base/errors.ts';
-import { parseObject } from '../base/json.ts';
+import { type Json, parseObject } from '../base/json.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { ModelRequest } from '../exchange/request.ts';
 import { type ChatRequest, chatFields, copyNotes, createNotes, type Notes, noteDropped } from './chat.ts';
@@ -18,6 +18,8 @@ import type { ChatCall, Destination, UpstreamRequest } from './wire.ts';
 export interface ReadRequest {
   readonly request: ChatRequest;
   readonly notes: Notes;
+  /** What replies say again of it. */
+  readonly echo?: Json | undefined;
 }
 
 /** A request as a provider reads it, and what was left out of it, or the field that can't be translated. */
@@ -32,6 +34,7 @@ export type Written =
       /** How many more fields were left out. */
       readonly droppedMore: number;
       readonly origins: ReplyContext['origins'];
+      readonly echo?: Json | undefined;
     }
   | { readonly kind: 'cannot'; readonly field: string };
 
@@ -74,7 +77,7 @@ export function readRequest(
   const notes = createNotes(drops);
   // Not every dialect's body says whether to stream.
   const request = { ...client.readRequest(json, notes), stream };
-  return invalidIn(notes) ?? { request, notes };
+  return invalidIn(notes) ?? { request, notes, echo: client.echoOf?.(json) };
 }
 
 /** The refusal for the client's mistake, if it made one. */
@@ -107,6 +110,7 @@ export function writeCall(
 ): WrittenCall {
   const request = fitted(asked, provider, to, notes);
   const call = provider.writeRequest(request, to, notes);
+  if (provider.openai !== true) for (const { at } of request.openai ?? []) noteDropped(notes, at);
   for (const name of settleTurns(call.body, turnRulesOf(provider, to)).dropped) {
     const field = chatFields.find((one) => provider.names?.[one] === name);
     noteDropped(notes, field === undefined ? name : request.names[field]);
@@ -122,7 +126,7 @@ function fitted(request: ChatRequest, provider: ChatProvider, to: Destination, n
 
 /** Writes a request in the provider's dialect; refuses one that it shows to be invalid. */
 export function writeRequest(
-  { request, notes: before }: ReadRequest,
+  { request, notes: before, echo }: ReadRequest,
   provider: ChatProvider,
   to: Destination,
 ): Written | Refusal {
@@ -141,6 +145,7 @@ export function writeRequest(
     dropped,
     droppedMore,
     origins,
+    echo,
   };
 }
 
@@ -155,10 +160,10 @@ export function translated(
 ): Translated {
   if (written instanceof Refusal) return { kind: 'invalid', refusal: written };
   if (written.kind === 'cannot') return written;
-  const { path, headers, body, dropped, droppedMore, origins } = written;
+  const { path, headers, body, dropped, droppedMore, origins, echo } = written;
   const sent = [...to.headers, ...headers];
   passHeaders(['traceparent', 'tracestate'], exchange.headers, sent);
-  const reading = translatedReading(provider, client, { ...context, origins });
+  const reading = translatedReading(provider, client, { ...context, origins, echo });
   return {
     kind: 'sent',
     sent: { path: to.basePath + path, headers: sent, body, reading },

@@ -19,6 +19,8 @@ export interface TurnRules {
   readonly shortIds?: true;
   /** A document needs a text beside it. */
   readonly documentText?: true;
+  /** What stands before a conversation that begins with the assistant; left out: nothing is needed. */
+  readonly opening?: Json;
 }
 
 /** Whether a body has anything that a rule could be about: a quick look that spares most bodies from being parsed. */
@@ -56,8 +58,16 @@ export function settleTurns(body: Json, rules: TurnRules | undefined): Settled {
     if (rules.shortIds === true) changed = withShortIds(message) || changed;
     if (rules.documentText === true) changed = withDocumentText(message) || changed;
   }
+  const [first] = listOf(body.messages);
+  if (rules.opening !== undefined && first?.role === 'assistant') {
+    body.messages = [rules.opening, ...listOf(body.messages)];
+    changed = true;
+  }
   return changed ? { changed, dropped: [...dropped] } : untouched;
 }
+
+/** Said by the user before a conversation that begins with the assistant, which some providers refuse. */
+export const opening = 'The conversation so far:';
 
 /** Bodies as text, settled; the same Buffer if nothing had to change. */
 export function settleBody(body: Buffer, rules: TurnRules): { readonly body: Buffer } & Settled {

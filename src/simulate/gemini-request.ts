@@ -144,7 +144,9 @@ function readTools(body: Json, tally: Tally): Tool[] {
 }
 
 function readChoice(body: Json, tools: readonly Tool[]): Asked['toolChoice'] {
-  const config = isObject(body.toolConfig) ? body.toolConfig.functionCallingConfig : undefined;
+  // Google reads both spellings.
+  const given = body.toolConfig ?? body.tool_config;
+  const config = isObject(given) ? (given.functionCallingConfig ?? given.function_calling_config) : undefined;
   const { mode = 'AUTO', allowedFunctionNames } = isObject(config) ? config : {};
   if (mode === 'NONE') return 'none';
   if (mode === 'AUTO' || mode === 'VALIDATED') return 'auto';

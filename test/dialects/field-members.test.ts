@@ -1,6 +1,18 @@
 /** Members of requests and replies that were lost. The names are the numbers of the reports. */
 import { describe, expect, test } from 'vitest';
+import { Refusal } from '../../src/base/errors.ts';
+import { dialects } from '../../src/dialects/index.ts';
+import type { ChatClient } from '../../src/dialects/sides.ts';
+import { readRequest } from '../../src/dialects/translate.ts';
+import type { DialectName } from '../../src/exchange/dialects.ts';
 import { type Json, streamed, translated, whole } from './field.ts';
+
+/** The chat API of a dialect's clients. */
+function clientOf(name: DialectName): ChatClient {
+  const { chatClient } = dialects[name];
+  if (chatClient === null) throw new Error(`${name} has no clients`);
+  return chatClient;
+}
 
 describe('A24: whether thinking is shown', () => {
   const opus = 'claude-opus-4-7';
@@ -139,6 +151,89 @@ describe('usage', () => {
     expect(streamed('anthropic', 'openai', events).facts).toMatchObject({
       inputTokens: 115,
       outputTokens: 9,
+    });
+  });
+});
+
+describe('C7: what both of OpenAI’s dialects have', () => {
+  const shared = { prompt_cache_key: 'k', prompt_cache_retention: '24h', service_tier: 'flex', store: true };
+  const chat = { ...shared, verbosity: 'low', metadata: { a: 'b' } };
+  const response = { ...shared, text: { verbosity: 'low' }, metadata: { a: 'b' } };
+
+  test('C7: is carried between them', () => {
+    const across = translated('openai', 'responses', 'gpt-5.2', chat);
+    expect(across.body).toMatchObject(response);
+    expect(across.dropped).toEqual([]);
+    const back = translated('responses', 'openai', 'gpt-5.2', response);
+    expect(back.body).toMatchObject(chat);
+    expect(back.dropped).toEqual([]);
+  });
+
+  test('C7: an Azure deployment takes it, too', () => {
+    const { body } = translated('responses', 'openai', 'mine', response, {
+      quirks: { completionTokens: true },
+    });
+    expect(body).toMatchObject({ prompt_cache_key: 'k', verbosity: 'low' });
+  });
+
+  test.each(['anthropic', 'gemini', 'bedrock', 'cohere', 'openai'] as const)(
+    'C7: is named before %s',
+    (to) => {
+      const { body, dropped, unsupported } = translated('responses', to, 'some-model', response);
+      expect(unsupported).toBeNull();
+      expect(dropped).toEqual(expect.arrayContaining([...Object.keys(shared), 'text.verbosity']));
+      expect(JSON.stringify(body)).not.toMatch(/verbosity|flex|24h/);
+    },
+  );
+
+  test('C7: metadata goes only with what is stored, which alone takes it', () => {
+    const { body, dropped } = translated('responses', 'openai', 'gpt-5.2', { metadata: { a: 'b' } });
+    expect(body).not.toHaveProperty('metadata');
+    expect(dropped).toEqual(['metadata']);
+  });
+});
+
+describe('C11: a response says its request again', () => {
+  const asked = {
+    instructions: 'Be brief.',
+    metadata: { a: 'b' },
+    temperature: 0.5,
+    tools: [{ type: 'function', name: 'f' }],
+    text: { format: { type: 'json_object' } },
+  };
+  const read = readRequest(
+    clientOf('responses'),
+    { body: Buffer.from(JSON.stringify({ model: 'm', input: 'Hi', ...asked })), stream: false },
+    false,
+  );
+  const echo = read instanceof Refusal ? undefined : read.echo;
+  const told = {
+    ...asked,
+    tools: [{ type: 'function', name: 'f', description: null, parameters: null, strict: false }],
+    text: { format: { type: 'json_object' }, verbosity: 'medium' },
+    truncation: 'disabled',
+    top_p: 1,
+  };
+
+  test('C11: whole and streamed', () => {
+    const body = { choices: [{ message: { content: 'Hi' }, finish_reason: 'stop' }] };
+    expect(whole('openai', 'responses', body, { echo })).toMatchObject(told);
+    const events = [{ choices: [{ index: 0, delta: { content: 'Hi' }, finish_reason: 'stop' }] }];
+    const { received } = streamed('openai', 'responses', events, { echo });
+    expect(received[0]?.response).toMatchObject(told);
+    expect(received.at(-1)?.response).toMatchObject(told);
+  });
+
+  test('C11: Messages have all that their schema demands', () => {
+    const body = { choices: [{ message: { content: 'Hi' }, finish_reason: 'stop' }] };
+    expect(whole('openai', 'anthropic', body)).toMatchObject({
+      stop_details: null,
+      container: null,
+      usage: {
+        service_tier: 'standard',
+        server_tool_use: null,
+        cache_creation: { ephemeral_1h_input_tokens: 0 },
+      },
     });
   });
 });

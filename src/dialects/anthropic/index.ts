@@ -10,6 +10,7 @@ import { readError } from '../error-text.ts';
 import { type FaultWords, readFault } from '../fault.ts';
 import { passHeaders } from '../headers.ts';
 import { nativeReading } from '../native-reading.ts';
+import { opening } from '../turns.ts';
 import type { Destination, UpstreamRequest } from '../wire.ts';
 import { readRequest } from './read-request.ts';
 import { readReply, writeError, writeReply } from './reply.ts';
@@ -98,7 +99,7 @@ export const anthropic: Dialect = {
   },
   chatProvider: {
     native: 'anthropic',
-    turns: { noBlank: true },
+    turns: { noBlank: true, opening: { role: 'user', content: opening } },
     toolNames: /^[a-zA-Z0-9_-]{1,128}$/,
     streamType: 'text/event-stream',
     writeRequest,

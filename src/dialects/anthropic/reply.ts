@@ -81,12 +81,22 @@ export function readUsage(usage: Json, before: ChatUsage | null): ChatUsage {
 
 /** Writes usage; `input_tokens` excludes cached tokens. */
 export function writeUsage(usage: ChatUsage | null): Json {
+  const cached = usage?.cacheWriteTokens ?? 0;
+  const forHour = Math.min(usage?.pricing?.cacheWriteHourTokens ?? 0, cached);
   return {
     input_tokens:
       usage === null ? 0 : Math.max(0, usage.inputTokens - usage.cachedInputTokens - usage.cacheWriteTokens),
-    cache_creation_input_tokens: usage?.cacheWriteTokens ?? 0,
+    cache_creation_input_tokens: cached,
     cache_read_input_tokens: usage?.cachedInputTokens ?? 0,
+    cache_creation: {
+      ephemeral_5m_input_tokens: cached - forHour,
+      ephemeral_1h_input_tokens: forHour,
+    },
     output_tokens: usage?.outputTokens ?? 0,
+    output_tokens_details: { thinking_tokens: usage?.reasoningTokens ?? 0 },
+    inference_geo: null,
+    server_tool_use: null,
+    service_tier: 'standard',
   };
 }
 
@@ -132,22 +142,35 @@ function readBlock(block: Json): ReplyPart[] {
 }
 
 /** Writes a whole message; null: it contains a tool call with invalid arguments. */
-export function writeReply(reply: ChatReply, { model, requestId }: ReplyContext): Json | null {
+export function writeReply(reply: ChatReply, context: ReplyContext): Json | null {
   // A call that was cut off by the token limit is left out; with any other invalid call, the reply is invalid.
   const called = reply.parts.filter((part) => part.kind !== 'tool_call' || readInput(part) !== null);
   if (called.length < reply.parts.length && reply.finish !== 'length') return null;
   const refused = reply.parts.some(({ kind }) => kind === 'refusal');
   return {
-    id: reply.id === '' ? requestId : reply.id,
-    type: 'message',
-    role: 'assistant',
-    model: reply.model === '' ? model : reply.model,
+    ...writeHead(reply, context),
     content: withoutLastSeal(called).flatMap(writeBlock),
     stop_reason: refused ? 'refusal' : writeReason(reply.finish),
     stop_sequence: reply.stopSequence,
-    usage: writeUsage(reply.usage),
   };
 }
+
+/** A message before its content, as streams begin with it. */
+export const writeHead = (
+  { id, model, usage }: Pick<ChatReply, 'id' | 'model' | 'usage'>,
+  context: ReplyContext,
+): Json => ({
+  id: id === '' ? context.requestId : id,
+  type: 'message',
+  role: 'assistant',
+  model: model === '' ? context.model : model,
+  content: [],
+  stop_reason: null,
+  stop_sequence: null,
+  stop_details: null,
+  container: null,
+  usage: writeUsage(usage),
+});
 
 /** Whether a part seals the text before it, as Gemini does, which doesn't need that back. */
 export const isTextSeal = (part: ReplyPart | Block): boolean =>

@@ -19,6 +19,7 @@ import {
   lostPicture,
   readReason,
   readUsage,
+  writeHead,
   writeReason,
   writeSignature,
   writeUsage,
@@ -168,7 +169,7 @@ function withoutLastSeal(writer: ChatStreamWriter): ChatStreamWriter {
   };
 }
 
-function createBlockWriter({ model, requestId }: ReplyContext): ChatStreamWriter {
+function createBlockWriter(context: ReplyContext): ChatStreamWriter {
   let open: Written | null = null;
   /** Events of other blocks that came meanwhile, by block; in this dialect blocks don't overlap. */
   const held = new Map<number, BlockEvent[]>();
@@ -181,20 +182,10 @@ function createBlockWriter({ model, requestId }: ReplyContext): ChatStreamWriter
   let usage: ChatUsage | null = null;
   let finish: { reason: FinishReason; stopSequence: string | null } | null = null;
 
-  const start = (id: string, name: string): string => {
+  const start = (id: string, model: string): string => {
     if (started) return '';
     started = true;
-    const message = {
-      id: id === '' ? requestId : id,
-      type: 'message',
-      role: 'assistant',
-      model: name === '' ? model : name,
-      content: [],
-      stop_reason: null,
-      stop_sequence: null,
-      usage: writeUsage(usage),
-    };
-    return named({ type: 'message_start', message });
+    return named({ type: 'message_start', message: writeHead({ id, model, usage }, context) });
   };
 
   const startBlock = (block: Json): string =>
@@ -273,7 +264,12 @@ function createBlockWriter({ model, requestId }: ReplyContext): ChatStreamWriter
 
   const stop = (): string => {
     const reason = refused ? 'refusal' : writeReason(finish?.reason ?? 'other');
-    const delta = { stop_reason: reason, stop_sequence: finish?.stopSequence ?? null };
+    const delta = {
+      stop_reason: reason,
+      stop_sequence: finish?.stopSequence ?? null,
+      stop_details: null,
+      container: null,
+    };
     return (
       endAll() +
       named({ type: 'message_delta', delta, usage: writeUsage(usage) }) +

@@ -4,6 +4,7 @@
  */
 import type { Dialect } from '../dialect.ts';
 import { withoutClients } from '../provider-only.ts';
+import { opening } from '../turns.ts';
 import { fault, readError } from './errors.ts';
 import { createFramer } from './event-stream.ts';
 import { readReply } from './reply.ts';
@@ -18,7 +19,7 @@ export const bedrock: Dialect = {
   chatProvider: {
     native: 'any',
     // https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Message.html
-    turns: { documentText: true },
+    turns: { documentText: true, opening: { role: 'user', content: [{ text: opening }] } },
     toolNames: /^[a-zA-Z0-9_-]{1,64}$/,
     streamType: 'application/vnd.amazon.eventstream',
     writeRequest,

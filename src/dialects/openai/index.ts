@@ -161,6 +161,7 @@ export const openai: Dialect = {
   chatClient: { readRequest, writeReply, createWriter, writeError, limitField, ownHeaders: ['openai-beta'] },
   chatProvider: {
     native: 'openai',
+    openai: true,
     names: openaiNames,
     toolNames: /^[a-zA-Z0-9_-]{1,64}$/,
     streamType: 'text/event-stream',

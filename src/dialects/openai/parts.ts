@@ -14,6 +14,7 @@ import {
   type Notes,
   noteDropped,
   noteUnsupported,
+  type OpenAiFieldName,
   type OutputForm,
   type Part,
   type Source,
@@ -43,6 +44,43 @@ export const openaiNames: Readonly<Record<ChatField, string>> = {
   user: 'user',
   metadata: 'metadata',
 };
+
+const both: readonly OpenAiFieldName[] = [
+  'prompt_cache_key',
+  'prompt_cache_retention',
+  'service_tier',
+  'store',
+  'verbosity',
+];
+
+/** Values that mean the same as leaving the field out. */
+const unsaid: Readonly<Partial<Record<OpenAiFieldName, readonly unknown[]>>> = {
+  service_tier: ['auto', 'default'],
+  store: [false],
+  verbosity: ['medium'],
+};
+
+/** Reads what both of OpenAI's dialects have, and no other. @param verbosity where it is, as a path, and its value */
+export function readShared(
+  body: Json,
+  verbosity: { readonly at: string; readonly value: unknown },
+): Pick<ChatRequest, 'openai'> {
+  const fields = both
+    .map((name) => (name === 'verbosity' ? { name, ...verbosity } : { name, at: name, value: body[name] }))
+    .filter(({ name, value }) => (value ?? null) !== null && unsaid[name]?.includes(value) !== true);
+  return fields.length === 0 ? {} : { openai: fields };
+}
+
+/** What of it is sent; other servers than OpenAI's are not known to take it. */
+export function writeShared(
+  { openai: fields = [] }: ChatRequest,
+  { served, quirks }: Destination,
+  notes: Notes,
+): Readonly<Partial<Record<OpenAiFieldName, unknown>>> {
+  const taken = isOpenAi(served) || quirks.completionTokens === true;
+  if (!taken) for (const { at } of fields) noteDropped(notes, at);
+  return taken ? Object.fromEntries(fields.map(({ name, value }) => [name, value])) : {};
+}
 
 /** Reads the end user and the app's metadata. */
 export function readCaller(body: Json): { user: string | null; metadata: Record<string, string> | null } {

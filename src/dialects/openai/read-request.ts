@@ -28,6 +28,7 @@ import {
   readImageUrl,
   readMark,
   readOutput,
+  readShared,
   readToolResult,
 } from './parts.ts';
 import { readDetails, readExtra } from './reasoning.ts';
@@ -56,6 +57,11 @@ const known = new Set([
   'safety_identifier',
   'metadata',
   'modalities',
+  'prompt_cache_key',
+  'prompt_cache_retention',
+  'service_tier',
+  'store',
+  'verbosity',
 ]);
 const knownOfMessage = new Set([
   'role',
@@ -103,6 +109,7 @@ export function readRequest(body: Json, notes: Notes): ChatRequest {
     reasoning:
       effort === null ? null : { effort, budgetTokens: null, adaptive: false, display: 'summarized' },
     ...readCaller(body),
+    ...readShared(body, { at: 'verbosity', value: body.verbosity }),
   };
 }
 

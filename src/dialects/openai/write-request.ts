@@ -33,6 +33,7 @@ import {
   writeMark,
   writeSampling,
   writeSchema,
+  writeShared,
   writeUser,
 } from './parts.ts';
 import { writeExtra, writeOwnDetails } from './reasoning.ts';
@@ -52,8 +53,10 @@ export function writeRequest(asked: ChatRequest, to: Destination, notes: Notes):
   if (request.topK !== null) noteDropped(notes, names.topK);
   const marks = takesMarks(to.served);
   const effort = besideTools(request, writeEffort(request, to, notes), to, notes);
-  // OpenAI accepts metadata only for completions that it stores, which clients of other dialects did not ask for.
-  if (request.metadata !== null && isOpenAi(to.served)) noteDropped(notes, names.metadata);
+  const shared = writeShared(request, to, notes);
+  // OpenAI accepts metadata only for completions that it stores.
+  const marked = !isOpenAi(to.served) || shared.store === true;
+  if (request.metadata !== null && !marked) noteDropped(notes, names.metadata);
   const body = withoutNulls({
     model: to.model,
     messages: request.messages.flatMap((message) => writeMessage(message, to, marks, notes)),
@@ -70,7 +73,8 @@ export function writeRequest(asked: ChatRequest, to: Destination, notes: Notes):
     response_format: output === null ? null : writeOutput(output, to.served, names.output, notes),
     reasoning_effort: effort,
     user: writeUser(request.user),
-    metadata: isOpenAi(to.served) ? null : request.metadata,
+    metadata: marked ? request.metadata : null,
+    ...shared,
     ...(request.stream ? { stream: true } : {}),
     ...(request.stream && to.quirks.noStreamOptions !== true
       ? { stream_options: { include_usage: true } }

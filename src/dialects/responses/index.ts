@@ -13,6 +13,7 @@ import { writeError } from '../openai/reply.ts';
 import { observedReading } from '../read-reply.ts';
 import type { ChatClient, ChatProvider } from '../sides.ts';
 import type { Destination, UpstreamRequest } from '../wire.ts';
+import { echoOf } from './echo.ts';
 import { readRequest } from './read-request.ts';
 import { readReply, writeReply } from './reply.ts';
 import { createReader, createWriter } from './stream.ts';
@@ -22,6 +23,7 @@ const requestHeaders = ['openai-beta', 'traceparent', 'tracestate'];
 
 const chatProvider: ChatProvider = {
   native: 'any',
+  openai: true,
   toolNames: /^[a-zA-Z0-9_-]{1,64}$/,
   streamType: 'text/event-stream',
   writeRequest,
@@ -32,6 +34,7 @@ const chatProvider: ChatProvider = {
 };
 const chatClient: ChatClient = {
   readRequest,
+  echoOf,
   writeReply,
   createWriter,
   writeError,

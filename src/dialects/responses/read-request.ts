@@ -24,6 +24,7 @@ import {
   readImageUrl,
   readMark,
   readOutput,
+  readShared,
   readToolResult,
 } from '../openai/parts.ts';
 import { customArguments, customTool, flatName, noteHosted } from '../tool-kinds.ts';
@@ -54,6 +55,10 @@ const known = new Set([
   'safety_identifier',
   'metadata',
   'include',
+  'prompt_cache_key',
+  'prompt_cache_retention',
+  'service_tier',
+  'store',
 ]);
 /** Fields that only the provider that stores the conversation can interpret. */
 const essential = new Set([
@@ -68,7 +73,6 @@ const essential = new Set([
 export function readRequest(body: Json, notes: Notes): ChatRequest {
   noteRest(body, known, essential, notes);
   const { format, verbosity } = objectOf(body.text);
-  if ((verbosity ?? 'medium') !== 'medium') noteDropped(notes, 'text.verbosity');
   // Encrypted reasoning is always included.
   const included = Array.isArray(body.include) ? body.include : [];
   if (included.some((name) => name !== 'reasoning.encrypted_content')) noteDropped(notes, 'include');
@@ -92,6 +96,7 @@ export function readRequest(body: Json, notes: Notes): ChatRequest {
     reasoning:
       effort === null ? null : { effort, budgetTokens: null, adaptive: false, display: 'summarized' },
     ...readCaller(body),
+    ...readShared(body, { at: 'text.verbosity', value: verbosity }),
   };
 }
 

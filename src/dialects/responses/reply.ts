@@ -15,6 +15,7 @@ import { unsigned } from '../foreign.ts';
 import { readDataUrl, writeDataUrl } from '../openai/data-url.ts';
 import { pricingOf } from '../pricing.ts';
 import { customInput } from '../tool-kinds.ts';
+import { echoOf } from './echo.ts';
 import { readReasoning, writeEncrypted, writeHidden } from './reasoning.ts';
 
 /** The neutral finish reason of a response. */
@@ -183,6 +184,8 @@ const incomplete: Readonly<Partial<Record<FinishReason, string>>> = {
 /** Whether a response with this finish reason is `response.completed`; otherwise it is `response.incomplete`. */
 export const isComplete = (finish: FinishReason): boolean => incomplete[finish] === undefined;
 
+const unasked = echoOf({});
+
 /** Writes a response with its items. */
 export function writeResponse(head: ResponseHead, output: readonly Json[], context: ReplyContext): Json {
   const reason = head.finish === null ? undefined : incomplete[head.finish];
@@ -194,15 +197,10 @@ export function writeResponse(head: ResponseHead, output: readonly Json[], conte
     status,
     error: null,
     incomplete_details: reason === undefined ? null : { reason },
-    instructions: null,
-    metadata: {},
+    completed_at: status === 'completed' ? context.createdS : null,
     model: head.model === '' ? context.model : head.model,
     output,
-    parallel_tool_calls: true,
-    temperature: null,
-    tool_choice: 'auto',
-    tools: [],
-    top_p: null,
+    ...(context.echo ?? unasked),
     usage: head.usage === null ? null : writeUsage(head.usage),
   };
 }

@@ -23,6 +23,7 @@ import {
   writeMark,
   writeSampling,
   writeSchema,
+  writeShared,
   writeUser,
 } from '../openai/parts.ts';
 import type { ChatCall, Destination } from '../wire.ts';
@@ -37,6 +38,11 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
   }
   const effort = writeEffort(request, to, notes);
   const marks = takesMarks(to.served);
+  const { verbosity, ...shared } = writeShared(request, to, notes);
+  const text = {
+    ...(output === null ? {} : writeOutput(output, to.served, names.output, notes)),
+    ...(verbosity === undefined ? {} : { verbosity }),
+  };
   const body = withoutNulls({
     model: to.model,
     input: request.messages.flatMap((message) => writeMessage(message, marks, notes)),
@@ -45,13 +51,14 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
     tools: tools.length === 0 ? null : tools.map(writeTool),
     tool_choice: toolChoice?.kind === 'tool' ? { type: 'function', name: toolChoice.name } : toolChoice?.kind,
     parallel_tool_calls: tools.length === 0 ? null : request.parallelToolCalls,
-    text: output === null ? null : writeOutput(output, to.served, names.output, notes),
+    text: Object.keys(text).length === 0 ? null : text,
     reasoning: effort === null ? null : { effort },
     // The provider stores nothing of the conversation, so reasoning that must be sent back is requested.
     include: effort === null || effort === 'none' ? null : ['reasoning.encrypted_content'],
     store: false,
     user: writeUser(request.user),
     metadata: request.metadata,
+    ...shared,
     stream: request.stream ? true : null,
   });
   return { path: '/responses', body, headers: [] };
