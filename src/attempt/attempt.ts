@@ -269,7 +269,7 @@ function send(state: WalkState, openCall: OpenCall, cancellation: Cancellation):
   const headers = headersOf(credential.headers, sent, target.provider, exchange.headers);
   const remainingMs = Math.max(1, Math.ceil(state.deadlineMs - sentMs));
   const learn = (result: CallResult): void => learnLatency(latency, stream, sentMs, result, deps.clock());
-  const { policy, clock } = deps;
+  const { policy, clock, aside } = deps;
   // Whether a reply that isn't known to anybody comes in pieces is only seen when it begins.
   const bounds =
     exchange.endpoint.kind === 'passthrough'
@@ -282,6 +282,7 @@ function send(state: WalkState, openCall: OpenCall, cancellation: Cancellation):
     remainingMs,
     cancellation,
     clock,
+    aside,
     room: exchange,
     onResult: learn,
   };

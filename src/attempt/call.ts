@@ -234,7 +234,13 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream, Unpack
   #judgeWhole(body: Buffer | CallFailure): void {
     if (this.#phase === 'done') return;
     if (typeof body === 'string') return this.#fail(body);
-    const result = readWhole(this.#status, this.#headers, body, this.#reading, this.#terms.wantsStream);
+    const read = readWhole(this.#status, this.#headers, body, this.#reading, this.#terms);
+    if (read instanceof Promise) void read.then((result) => this.#conclude(result));
+    else this.#conclude(read);
+  }
+
+  #conclude(result: CallResult | CallFailure): void {
+    if (this.#phase === 'done') return;
     if (typeof result === 'string') this.#fail(result);
     else this.#settle(result);
   }
@@ -280,10 +286,8 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream, Unpack
 
   /** Ends the stream after its last event, even if the connection stays open. */
   #leave(): void {
-    this.#linger = setTimeout(
-      () => this.#controller?.abort(new Error('open after its last event')),
-      lingerMs,
-    );
+    const abort = (): void => this.#controller?.abort(new Error('open after its last event'));
+    this.#linger = setTimeout(abort, lingerMs);
     this.#finishStream();
   }
 
@@ -324,11 +328,8 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream, Unpack
   }
 
   #idle(): Patience {
-    return new Patience(
-      this.#terms.bounds.idleTimeoutMs,
-      () => this.#fail('idle_timeout'),
-      this.#terms.clock,
-    );
+    const { bounds, clock } = this.#terms;
+    return new Patience(bounds.idleTimeoutMs, () => this.#fail('idle_timeout'), clock);
   }
 
   #finishStream(): void {

@@ -171,16 +171,15 @@ export class Preparation {
       return this.#checked(translateEmbeddings(request, embedClient, embedProvider, exchange, to), target);
     if (chatClient === null || chatProvider === null)
       throw new Error(`no translation from ${client} to ${provider}`);
+    const context = {
+      model: request.model,
+      requestId: exchange.id,
+      createdS: Math.floor(this.#wallClock() / 1000),
+      wantsUsage: request.wantsUsage,
+    };
+    const across = { provider, client, context };
     const finish = (written: Written | Refusal): Prepared | Refusal =>
-      this.#checked(
-        translated(written, chatClient, chatProvider, exchange, to, {
-          model: request.model,
-          requestId: exchange.id,
-          createdS: Math.floor(this.#wallClock() / 1000),
-          wantsUsage: request.wantsUsage,
-        }),
-        target,
-      );
+      this.#checked(translated(written, chatClient, chatProvider, exchange, to, across), target);
     if (request.body.length > atOnceMaxBytes) {
       const order = { client, provider, stream: request.stream, drops: this.#drops, to };
       return this.#aside

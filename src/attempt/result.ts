@@ -1,5 +1,6 @@
 /** The results that a call to a provider may have. */
 import type { IncomingHttpHeaders } from 'node:http';
+import type { Aside } from '../base/aside.ts';
 import type { Cancellation } from '../base/cancellation.ts';
 import type { Arrived, StreamFault, StreamReading, WholeReading } from '../dialects/reading.ts';
 import type { Exchange } from '../exchange/exchange.ts';
@@ -103,6 +104,8 @@ export interface Terms {
   readonly clock: () => number;
   /** Where the bytes are counted that are held of the reply. */
   readonly room: ReplyRoom;
+  /** Where large whole replies are translated. */
+  readonly aside: Aside;
   /** Called with the result as soon as it is known. */
   readonly onResult: (result: CallResult) => void;
 }

@@ -2,10 +2,13 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { promisify } from 'node:util';
 import { brotliDecompress, unzip } from 'node:zlib';
+import { Refusal } from '../base/errors.ts';
 import { parseJson } from '../base/json.ts';
+import { scriptOf } from '../base/place.ts';
 import { type StatedError, statedError } from '../dialects/fault.ts';
-import type { ReplyReading } from '../dialects/reading.ts';
-import type { CallFailure, CallResult } from './result.ts';
+import type { Across, ReplyReading, WholeReading } from '../dialects/reading.ts';
+import type { CallFailure, CallResult, Terms } from './result.ts';
+import { readingOf, type TranslatedReply } from './translate-reply.ts';
 
 const unzipAsync = promisify(unzip);
 const brotliAsync = promisify(brotliDecompress);
@@ -33,24 +36,40 @@ export function asStatus({ status, body }: StatedError, headers: IncomingHttpHea
   return { kind: 'status', status, headers: { ...kept, 'content-type': 'application/json' }, body };
 }
 
-/** Classifies a whole reply: an answer, a refusal, or why it is neither. */
+/** Whole replies up to this size are translated at once. */
+const atOnceMaxBytes = 64 * 1024;
+
+const module = scriptOf('attempt/translate-reply').href;
+
+type Read = WholeReading | CallFailure | null;
+
+/** Classifies a whole reply: an answer, a refusal, or why it is neither. A large one is translated in a thread. */
 export function readWhole(
   status: number,
   headers: IncomingHttpHeaders,
   body: Buffer,
   reading: ReplyReading,
-  wantsStream: boolean,
-): CallResult | CallFailure {
+  { wantsStream, aside, cancellation }: Pick<Terms, 'wantsStream' | 'aside' | 'cancellation'>,
+): CallResult | CallFailure | Promise<CallResult | CallFailure> {
   if (status >= 300) return { kind: 'status', status, headers, body };
-  const read = reading.whole(body);
-  if (read === null) return 'malformed';
-  if (read === 'unfinished') return read;
-  if (read.facts.error) {
-    const stated = statedError(parseJson(body.toString('utf8')));
-    return stated === null ? 'error_in_body' : asStatus(stated, headers);
-  }
-  // A stream was requested and this isn't one, so the client's SDK couldn't read it.
-  if (wantsStream && reading.wholeToo !== true) return 'malformed';
-  const { body: clientBody, facts, text } = read;
-  return { kind: 'whole', status, headers, body: clientBody, facts, text };
+  const judge = (read: Read): CallResult | CallFailure => {
+    if (read === null) return 'malformed';
+    if (typeof read === 'string') return read;
+    if (read.facts.error) {
+      const stated = statedError(parseJson(body.toString('utf8')));
+      return stated === null ? 'error_in_body' : asStatus(stated, headers);
+    }
+    // A stream was requested and this isn't one, so the client's SDK couldn't read it.
+    if (wantsStream && reading.wholeToo !== true) return 'malformed';
+    return { kind: 'whole', status, headers, body: read.body, facts: read.facts, text: read.text };
+  };
+  const { across } = reading;
+  if (across === undefined || body.length <= atOnceMaxBytes) return judge(reading.whole(body));
+  return aside.run<Across, TranslatedReply>(module, body, across, cancellation).then(
+    (done) => judge(done instanceof Refusal ? unread(done) : readingOf(done.value, done.body)),
+    () => 'malformed' as const,
+  );
 }
+
+/** Why a thread didn't read it. */
+const unread = ({ code }: Refusal): CallFailure => (code === 'body_too_complex' ? 'too_large' : 'no_room');

@@ -66,7 +66,7 @@ const jobMaxMs = 30_000;
 const idleMs = 5000;
 /**
  * Heap of a thread, MB: more than any computation may need, since V8 ends the whole process where a large allocation would
- * exceed it. What bounds the memory is the length of a body and what it is made of (`partsMax` of `inspect/request.ts`).
+ * exceed it. What bounds the memory is the length of a body and what it is made of (`partsMax` of `parts.ts`).
  */
 const heapMaxMb = 4096;
 

@@ -1,6 +1,7 @@
 /** The contract for reading a provider's reply while it is passed on: whole, or as a stream. */
+import type { DialectName } from '../exchange/dialects.ts';
 import type { ReplyFacts } from '../native/reply.ts';
-import type { WireEvent } from './chat-reply.ts';
+import type { ReplyContext, WireEvent } from './chat-reply.ts';
 
 /** Why reading a stream failed. */
 export type StreamFault =
@@ -73,6 +74,13 @@ export interface StreamReading {
   lengthEnd?(known: KnownTokens): Buffer;
 }
 
+/** Between which dialects a reply is translated, as another thread can take it. */
+export interface Across {
+  readonly provider: DialectName;
+  readonly client: DialectName;
+  readonly context: ReplyContext;
+}
+
 /** How the reply to one request is read. */
 export interface ReplyReading {
   /** Media type of a stream, without parameters. */
@@ -81,6 +89,8 @@ export interface ReplyReading {
   isStream?(contentType: string): boolean;
   /** A whole reply is valid even if a stream was requested. */
   readonly wholeToo?: true;
+  /** Set if reading a large whole reply takes long, since it is translated. */
+  readonly across?: Across;
   /** Reads a whole reply; null: it is invalid; `unfinished`: it wasn't ready in time. */
   whole(body: Buffer): WholeReading | 'unfinished' | null;
   /** Reads a whole reply that may be truncated anywhere; null: nothing in it is billed. */

@@ -3,12 +3,18 @@ import { Refusal } from '../base/errors.ts';
 import { type Json, parseObject } from '../base/json.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { ModelRequest } from '../exchange/request.ts';
+<<<<<<< HEAD
 import { type ChatRequest, chatFields, copyNotes, createNotes, type Notes, noteDropped } from './chat.ts';
 import type { ReplyContext } from './chat-reply.ts';
+=======
+import { type ChatRequest, copyNotes, createNotes, type Notes } from './chat.ts';
+>>>>>>> 39b5328 (A large whole reply of another dialect is translated in a thread)
 import type { Dialect } from './dialect.ts';
 import { withoutRefused } from './fit.ts';
 import { passHeaders } from './headers.ts';
 import { translatedReading } from './read-reply.ts';
+import type { ReplyContext } from './chat-reply.ts';
+import type { Across } from './reading.ts';
 import type { ChatClient, ChatProvider } from './sides.ts';
 import { originsOf, withTakenNames } from './tool-kinds.ts';
 import { settleTurns, type TurnRules } from './turns.ts';
@@ -149,21 +155,29 @@ export function writeRequest(
   };
 }
 
-/** What is sent of a written request, and how its reply is read. */
+/**
+ * What is sent of a written request, and how its reply is read.
+ * @param across how its reply is translated, but for the tools that the request names
+ */
 export function translated(
   written: Written | Refusal,
   client: ChatClient,
   provider: ChatProvider,
   exchange: Exchange,
   to: Destination,
-  context: ReplyContext,
+  across: Across,
 ): Translated {
   if (written instanceof Refusal) return { kind: 'invalid', refusal: written };
   if (written.kind === 'cannot') return written;
   const { path, headers, body, dropped, droppedMore, origins, echo } = written;
   const sent = [...to.headers, ...headers];
   passHeaders(['traceparent', 'tracestate'], exchange.headers, sent);
+<<<<<<< HEAD
   const reading = translatedReading(provider, client, { ...context, origins, echo });
+=======
+  const context = { ...across.context, origins };
+  const reading = { ...translatedReading(provider, client, context), across: { ...across, context } };
+>>>>>>> 39b5328 (A large whole reply of another dialect is translated in a thread)
   return {
     kind: 'sent',
     sent: { path: to.basePath + path, headers: sent, body, reading },

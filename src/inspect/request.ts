@@ -1,8 +1,8 @@
 /** Inspects any request here and now: on the main thread, or as the work of another one. */
 import type { Work } from '../base/aside.ts';
 import { Refusal } from '../base/errors.ts';
+import { isTooComplex, partsMax } from '../base/parts.ts';
 import type { ModelRequest } from '../exchange/request.ts';
-import { partsOf } from '../native/inspect.ts';
 import { type PiiScope, policyNumbered } from '../native/pii.ts';
 import { inspectAuxiliary } from './auxiliary.ts';
 import { inspect, type Received } from './inspect.ts';
@@ -18,12 +18,6 @@ export interface Inspecting {
   readonly classify: boolean;
 }
 
-/**
- * Objects, lists and members that a body may have. Parsed, each takes up to 150 bytes of memory, and twice that while it is
- * translated: with this many, a body of 20 MB takes 220 MB at most. The longest conversations have a tenth of them.
- */
-const partsMax = 500_000;
-
 /** Inspects a request. Refuses one that no provider could read either. */
 export function inspectNow(
   request: Received,
@@ -33,11 +27,8 @@ export function inspectNow(
   if (kind === 'passthrough') return inspectPassed(request, digestKey);
   if (auxiliary !== undefined) return inspectAuxiliary(request, auxiliary, scope, digestKey);
   const found = inspect(request, scope, digestKey, classify);
-  return isTooComplex(found) ? tooComplex : found;
+  return !(found instanceof Refusal) && isTooComplex(found.body) ? tooComplex : found;
 }
-
-const isTooComplex = (found: ModelRequest | Refusal): boolean =>
-  !(found instanceof Refusal) && found.body.length > partsMax && partsOf(found.body) > partsMax;
 
 const tooComplex = new Refusal(
   'body_too_complex',

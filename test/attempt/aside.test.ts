@@ -1,12 +1,15 @@
 /** What a thread makes of a request is what is made of it at once: orders and results survive being cloned. */
 import { describe, expect, test } from 'vitest';
 import { work as free } from '../../src/attempt/own.ts';
+import { readingOf, work as translateReply } from '../../src/attempt/translate-reply.ts';
 import { work as translate, writtenBy } from '../../src/attempt/write.ts';
 import type { Work, Worked } from '../../src/base/aside.ts';
 import { Refusal } from '../../src/base/errors.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { createNotes } from '../../src/dialects/chat.ts';
 import { dialects } from '../../src/dialects/index.ts';
+import { translatedReading } from '../../src/dialects/read-reply.ts';
+import type { WholeReading } from '../../src/dialects/reading.ts';
 import { writeRequest } from '../../src/dialects/translate.ts';
 import { endpoints } from '../../src/exchange/endpoint.ts';
 import { work as inspect, inspectNow, orderOf } from '../../src/inspect/request.ts';
@@ -65,4 +68,36 @@ describe.each(shapes)('$name', ({ dialect, body }) => {
     const order = { dialect, isClaude: false, inspectedAs: endpoint.inspectedAs };
     expect(aside(free, bytes, order)).toEqual(free(bytes, order));
   });
+});
+
+test('a reply', () => {
+  const { chatProvider } = dialects.openai;
+  const { chatClient } = dialects.anthropic;
+  if (chatProvider === null || chatClient === null) throw new Error('no chat');
+  const origins = new Map([['f', { name: 'f', namespace: null, custom: true }]]);
+  const context = { model: 'm', requestId: 'r', createdS: 1, wantsUsage: false, origins };
+  const order = { provider: 'openai', client: 'anthropic', context } as const;
+  const call = { id: 'c', type: 'function', function: { name: 'f', arguments: '{"input":"a"}' } };
+  const message = { role: 'assistant', content: 'Hi', tool_calls: [call] };
+  const usage = { prompt_tokens: 1, completion_tokens: 2 };
+  const replies = [
+    { id: 'i', model: 'm', choices: [{ index: 0, message, finish_reason: 'tool_calls' }], usage },
+    { error: { message: 'no' } },
+    { id: 'i' },
+  ];
+  const textOf = (reading: WholeReading | 'unfinished' | null) =>
+    reading === null || reading === 'unfinished' ? reading : { ...reading, text: reading.text() };
+  for (const reply of replies) {
+    const body = Buffer.from(JSON.stringify(reply));
+    const done = aside(translateReply, body, order);
+    const direct = translatedReading(chatProvider, chatClient, context).whole(body);
+    expect(textOf(readingOf(done.value, done.body))).toEqual(textOf(direct));
+  }
+});
+
+test('a reply of half a million objects is not parsed', () => {
+  const context = { model: 'm', requestId: 'r', createdS: 1, wantsUsage: false };
+  const order = { provider: 'openai', client: 'anthropic', context } as const;
+  const refused = translateReply(Buffer.from(`{"a":[${'{},'.repeat(500_000)}0]}`), order);
+  expect(refused).toMatchObject({ code: 'body_too_complex' });
 });

@@ -12,11 +12,14 @@ const turnMaxMs = 50;
 let sidecar: TestSidecar;
 /** Requests that the provider got. */
 let received = 0;
+/** What it answers; null: a refusal. */
+let answer: Buffer | null = null;
 const server = createServer((req, res) => {
   req.resume();
   req.on('end', () => {
     received += 1;
-    res.writeHead(400, { 'content-type': 'application/json' }).end('{"error":{"message":"Seen"}}');
+    res.writeHead(answer === null ? 400 : 200, { 'content-type': 'application/json' });
+    res.end(answer ?? '{"error":{"message":"Seen"}}');
   });
 });
 beforeAll(async () => {
@@ -92,5 +95,26 @@ test.each([
     expect(await posted).toBe('400');
   }
   expect(received).toBe(2);
+  expect(Math.min(...turns)).toBeLessThan(turnMaxMs);
+});
+
+test('a reply of 2 MB for a client of another dialect', async () => {
+  const tool_calls = Array.from({ length: 20_000 }, (_, i) => ({
+    id: `c${i}`,
+    type: 'function',
+    function: { name: 'f', arguments: '{"a":[1,2,3,4,5]}' },
+  }));
+  const message = { role: 'assistant', content: null, tool_calls };
+  const choices = [{ index: 0, message, finish_reason: 'tool_calls' }];
+  answer = Buffer.from(JSON.stringify({ id: 'i', object: 'chat.completion', model: 'm', choices }));
+  const asked = { model: 'openai', max_tokens: 9, messages: [{ role: 'user', content: 'Hi' }] };
+  const body = Buffer.from(JSON.stringify(asked));
+  const turns: number[] = [];
+  for (let i = 0; i < 2; i++) {
+    const posted = post('/v1/messages', body);
+    turns.push(await longestTurn(posted));
+    expect(await posted).toBe('200');
+  }
+  answer = null;
   expect(Math.min(...turns)).toBeLessThan(turnMaxMs);
 });

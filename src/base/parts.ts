@@ -1,0 +1,11 @@
+/** Bounds what a body may be made of before it is parsed: memory grows with that more than with its length. */
+import { partsOf } from '../native/inspect.ts';
+
+/**
+ * Objects, lists and members that a body may have. Parsed, each takes up to 150 bytes of memory, and twice that while it is
+ * translated: with this many, a body of 20 MB takes 220 MB at most. The longest conversations have a tenth of them.
+ */
+export const partsMax = 500_000;
+
+/** Whether a body has more parts than may be parsed. */
+export const isTooComplex = (body: Buffer): boolean => body.length > partsMax && partsOf(body) > partsMax;
