@@ -10,14 +10,15 @@ import { addRequestId } from '../dialects/refusal.ts';
 import { translateError } from '../dialects/translate.ts';
 import { isOfProvider } from '../exchange/endpoint.ts';
 import type { Exchange } from '../exchange/exchange.ts';
-import type { Reply, StoredReply } from '../exchange/reply.ts';
+import type { Reply, StoredReply, WholeReply } from '../exchange/reply.ts';
 import { givesBytes } from '../exchange/request.ts';
-import { findingsText, noFindings, scrubDocument } from '../native/pii.ts';
+import { findingsText, noFindings } from '../native/pii.ts';
 import type { KeptReply, Passage } from '../passage.ts';
 import { createRestorer } from '../scrub/restore.ts';
 import { restoreBody, type Vault } from '../scrub/scrub.ts';
 import type { Seen } from '../store/flights.ts';
 import { noteStored, ownObjects } from './objects.ts';
+import { scrubReply } from './scrub-reply.ts';
 import {
   followRecording,
   isList,
@@ -108,8 +109,12 @@ export function deliverRunning(
   return { kind: 'stream', status, headers, keepAlive: keepAliveOf(exchange), chunks };
 }
 
-/** Delivers a provider's reply. */
-export function deliverAnswer(given: AttemptReply, vault: Vault | null, passage: Passage): Reply {
+/** Delivers a provider's reply. Resolves with a refusal if there is no room for scrubbing a large one. */
+export function deliverAnswer(
+  given: AttemptReply,
+  vault: Vault | null,
+  passage: Passage,
+): Reply | Promise<Reply | Refusal> {
   const { exchange, stages } = passage;
   const { endpoint } = exchange;
   const across = given.target.provider.dialect.name !== endpoint.dialect && !isOfProvider(endpoint);
@@ -145,31 +150,26 @@ export function deliverAnswer(given: AttemptReply, vault: Vault | null, passage:
     return { kind: 'stream', status: answer.status, headers, keepAlive: keepAliveOf(exchange), chunks };
   }
   const { status, facts, target } = answer;
+  const finish = (body: Buffer, endMs: number): WholeReply => {
+    if (facts === null) {
+      headers.push('x-should-retry', 'false');
+      if (status === 429) addRetryAfter(answer, nowMs, headers);
+      passage.close({ status, target: target.label, upstreamMs }, endMs);
+    } else {
+      const kept: KeptReply = { status, contentType: type, body, stream: false, target: target.label };
+      const keep = dropped.dropped === undefined ? kept : { ...kept, ...dropped };
+      const { kind } = exchange.endpoint;
+      const cacheable = mayCache(facts, kind === 'chat');
+      addCost(passage.close({ status, target: target.label, upstreamMs, keep, cacheable }, endMs), headers);
+    }
+    return { kind: 'whole', status, headers, body: vault === null ? body : restoreBody(body, vault) };
+  };
   if (facts !== null) noteStored(answer.body, answer, passage);
   const own = facts === null ? answer.body : ownObjects(answer, passage);
   if (own instanceof Refusal) return passage.refuse(own);
-  const body = scrubReply(across && facts === null ? translatedError(answer, exchange) : own, passage);
-  if (facts === null) {
-    headers.push('x-should-retry', 'false');
-    if (status === 429) addRetryAfter(answer, nowMs, headers);
-    passage.close({ status, target: target.label, upstreamMs }, nowMs);
-  } else {
-    const kept: KeptReply = { status, contentType: type, body, stream: false, target: target.label };
-    const keep = dropped.dropped === undefined ? kept : { ...kept, ...dropped };
-    const { kind } = exchange.endpoint;
-    const cacheable = mayCache(facts, kind === 'chat');
-    addCost(passage.close({ status, target: target.label, upstreamMs, keep, cacheable }, nowMs), headers);
-  }
-  return { kind: 'whole', status, headers, body: vault === null ? body : restoreBody(body, vault) };
-}
-
-/** A whole reply, scrubbed by policy. What isn't text, such as sound, stays as it is. */
-function scrubReply(body: Buffer, passage: Passage): Buffer {
-  const scope = passage.policy?.reply ?? null;
-  if (scope === null) return body;
-  const { body: scrubbed, findings } = scrubDocument(body, scope);
-  passage.replyFindings = findings;
-  return scrubbed;
+  const scrubbed = scrubReply(across && facts === null ? translatedError(answer, exchange) : own, passage);
+  if (!(scrubbed instanceof Promise)) return finish(scrubbed, nowMs);
+  return scrubbed.then((body) => (body instanceof Refusal ? body : finish(body, stages.clock())));
 }
 
 /** A provider's error in the client's dialect. */

@@ -60,9 +60,9 @@ async function* chunksOf(
     passage.trail = answer.trail;
     if (answer.kind === 'failed') refusal = answer.refusal;
     else {
-      const reply = deliverAnswer(answer, vault, passage);
-      if (reply.kind === 'stream') return yield* reply.chunks;
-      refusal = refusalOf(reply, answer);
+      const reply = await deliverAnswer(answer, vault, passage);
+      if (!(reply instanceof Refusal) && reply.kind === 'stream') return yield* reply.chunks;
+      refusal = reply instanceof Refusal ? reply : refusalOf(reply, answer);
     }
   } catch (cause) {
     passage.reportDefect(cause);

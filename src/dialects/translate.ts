@@ -3,17 +3,12 @@ import { Refusal } from '../base/errors.ts';
 import { type Json, parseObject } from '../base/json.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { ModelRequest } from '../exchange/request.ts';
-<<<<<<< HEAD
 import { type ChatRequest, chatFields, copyNotes, createNotes, type Notes, noteDropped } from './chat.ts';
 import type { ReplyContext } from './chat-reply.ts';
-=======
-import { type ChatRequest, copyNotes, createNotes, type Notes } from './chat.ts';
->>>>>>> 39b5328 (A large whole reply of another dialect is translated in a thread)
 import type { Dialect } from './dialect.ts';
 import { withoutRefused } from './fit.ts';
 import { passHeaders } from './headers.ts';
 import { translatedReading } from './read-reply.ts';
-import type { ReplyContext } from './chat-reply.ts';
 import type { Across } from './reading.ts';
 import type { ChatClient, ChatProvider } from './sides.ts';
 import { originsOf, withTakenNames } from './tool-kinds.ts';
@@ -172,12 +167,8 @@ export function translated(
   const { path, headers, body, dropped, droppedMore, origins, echo } = written;
   const sent = [...to.headers, ...headers];
   passHeaders(['traceparent', 'tracestate'], exchange.headers, sent);
-<<<<<<< HEAD
-  const reading = translatedReading(provider, client, { ...context, origins, echo });
-=======
-  const context = { ...across.context, origins };
+  const context = { ...across.context, origins, echo };
   const reading = { ...translatedReading(provider, client, context), across: { ...across, context } };
->>>>>>> 39b5328 (A large whole reply of another dialect is translated in a thread)
   return {
     kind: 'sent',
     sent: { path: to.basePath + path, headers: sent, body, reading },

@@ -81,5 +81,7 @@ function* pipeline(passage: Passage, dry: boolean): Steps<Reply | Refusal> {
   const answer = yield* wait(mayBeginEarly(passage) ? orLate(asked, keepAliveMs, stages.clock) : asked);
   if (answer === null) return deliverLate(asked, vault, passage);
   passage.trail = answer.trail;
-  return answer.kind === 'failed' ? answer.refusal : deliverAnswer(answer, vault, passage);
+  if (answer.kind === 'failed') return answer.refusal;
+  const delivered = deliverAnswer(answer, vault, passage);
+  return delivered instanceof Promise ? yield* wait(delivered) : delivered;
 }

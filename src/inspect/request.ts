@@ -3,7 +3,7 @@ import type { Work } from '../base/aside.ts';
 import { Refusal } from '../base/errors.ts';
 import { isTooComplex, partsMax } from '../base/parts.ts';
 import type { ModelRequest } from '../exchange/request.ts';
-import { type PiiScope, policyNumbered } from '../native/pii.ts';
+import { type NumberedScope, numbered, type PiiScope, scopeOf } from '../native/pii.ts';
 import { inspectAuxiliary } from './auxiliary.ts';
 import { inspect, type Received } from './inspect.ts';
 import { inspectPassed } from './passed.ts';
@@ -38,8 +38,7 @@ const tooComplex = new Refusal(
 /** A request without its body, and how it is inspected, as another thread can take it. */
 export interface ToInspect extends Pick<Received, 'headers' | 'endpoint'> {
   readonly inspecting: Omit<Inspecting, 'scope'>;
-  /** The policy by its number: objects of the native core belong to their thread. */
-  readonly scope: Omit<PiiScope, 'policy'> & { readonly policy: number };
+  readonly scope: NumberedScope;
 }
 
 /** What a thread is told of a request. */
@@ -50,7 +49,7 @@ export const orderOf = (
   headers,
   endpoint,
   inspecting,
-  scope: { ...scope, policy: scope.policy.number },
+  scope: numbered(scope),
 });
 
 /** What was found; the body only if it was edited. */
@@ -59,11 +58,8 @@ export type Inspected = Omit<ModelRequest, 'body'>;
 /** Inspects a request in a thread, where buffers come as plain bytes. */
 export const work: Work<ToInspect, Inspected> = (body, { inspecting, scope, ...request }) => {
   const { digestKey, classify } = inspecting;
-  const here = { ...scope, policy: policyNumbered(scope.policy), tenant: Buffer.from(scope.tenant) };
-  const found = inspectNow(
-    { ...request, body },
-    { scope: here, digestKey: Buffer.from(digestKey), classify },
-  );
+  const here = { scope: scopeOf(scope), digestKey: Buffer.from(digestKey), classify };
+  const found = inspectNow({ ...request, body }, here);
   if (found instanceof Refusal) return found;
   const { body: leaving, ...value } = found;
   return { value, body: leaving === body ? null : leaving };

@@ -44,6 +44,22 @@ export interface PiiScope {
   readonly tenant: Buffer;
 }
 
+/** A scope as another thread can take it: objects of the native core belong to their thread. */
+export type NumberedScope = Omit<PiiScope, 'policy'> & { readonly policy: number };
+
+/** A scope for another thread. */
+export const numbered = ({ policy, ...scope }: PiiScope): NumberedScope => ({
+  ...scope,
+  policy: policy.number,
+});
+
+/** A scope that came from another thread, where buffers come as plain bytes. Throws if its policy is no longer in use. */
+export const scopeOf = (scope: NumberedScope): PiiScope => ({
+  ...scope,
+  policy: policyNumbered(scope.policy),
+  tenant: Buffer.from(scope.tenant),
+});
+
 /** How often a kind occurs. */
 export interface Finding {
   readonly kind: string;

@@ -28,6 +28,7 @@ beforeAll(async () => {
   const names = ['openai', 'anthropic', 'gemini'] as const;
   sidecar = await startTestSidecar({
     cache: { enabled: false },
+    scrub: { reply: { card: 'mask', phone: 'mask' } },
     providers: Object.fromEntries(names.map((dialect) => [dialect, { dialect, baseUrl, apiKey: 'k' }])),
     routes: names.map((provider) => ({ model: provider, unsupported: 'drop', targets: [{ provider }] })),
   });
@@ -98,20 +99,23 @@ test.each([
   expect(Math.min(...turns)).toBeLessThan(turnMaxMs);
 });
 
-test('a reply of 2 MB for a client of another dialect', async () => {
-  const tool_calls = Array.from({ length: 20_000 }, (_, i) => ({
-    id: `c${i}`,
-    type: 'function',
-    function: { name: 'f', arguments: '{"a":[1,2,3,4,5]}' },
-  }));
-  const message = { role: 'assistant', content: null, tool_calls };
-  const choices = [{ index: 0, message, finish_reason: 'tool_calls' }];
+const calls = Array.from({ length: 20_000 }, (_, i) => ({
+  id: `c${i}`,
+  type: 'function',
+  function: { name: 'f', arguments: '{"a":[1,2,3,4,5]}' },
+}));
+
+test.each([
+  ['of 2 MB for a client of another dialect', '/v1/messages', { content: null, tool_calls: calls }],
+  ['that is slow to search', '/v1/chat/completions', { content: '4 (4 ('.repeat(100_000) }],
+])('a reply %s', async (_, path, said) => {
+  const choices = [{ index: 0, message: { role: 'assistant', ...said }, finish_reason: 'stop' }];
   answer = Buffer.from(JSON.stringify({ id: 'i', object: 'chat.completion', model: 'm', choices }));
   const asked = { model: 'openai', max_tokens: 9, messages: [{ role: 'user', content: 'Hi' }] };
   const body = Buffer.from(JSON.stringify(asked));
   const turns: number[] = [];
   for (let i = 0; i < 2; i++) {
-    const posted = post('/v1/messages', body);
+    const posted = post(path, body);
     turns.push(await longestTurn(posted));
     expect(await posted).toBe('200');
   }

@@ -139,6 +139,17 @@ describe.each(wires)('through the sidecar, $name', (wire) => {
     expect(gate.sidecar.records()[0]).toMatchObject({ scrubbed: '', scrubbedReply: 'api_key=1,card=1' });
   });
 
+  test('a reply that is too large to be searched at once is searched in a thread', async () => {
+    const said = `${'many words '.repeat(20_000)} ${card} now, ${address}`;
+    gate = await startGate([answers(wire, said)], { scrub: { reply: { card: 'mask', email: 'redact' } } });
+    for (const prompt of ['a', 'a']) {
+      const { status, text } = await gate.ask(wire, prompt);
+      expect([status, text.includes('words  ****1111 now, [EMAIL]')]).toEqual([200, true]);
+    }
+    expect(gate.upstream.calls).toHaveLength(1);
+    expect(gate.sidecar.records()[0]).toMatchObject({ scrubbedReply: 'email=1,card=1' });
+  });
+
   test('a prompt that repeats an earlier reply is masked the same way again', async () => {
     gate = await startGate([echo]);
     const first = wire.textOf((await gate.ask(wire, prompt, { more: { stream: true } })).text);
