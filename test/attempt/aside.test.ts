@@ -43,11 +43,13 @@ describe.each(shapes)('$name', ({ dialect, body }) => {
     for (const { name: provider, chatProvider } of providers) {
       const client = dialects[dialect].chatClient;
       const notes = createNotes(true);
-      const request = client?.readRequest(JSON.parse(bytes.toString()), notes);
+      const json = JSON.parse(bytes.toString());
+      const request = client?.readRequest(json, notes);
+      const echo = client?.echoOf?.(json);
       if (request === undefined) throw new Error(`nobody speaks ${dialect}`);
       const order = { client: dialect, provider, stream: request.stream, drops: true, to };
       expect(writtenBy(aside(translate, bytes, order)), provider).toEqual(
-        writeRequest({ request, notes }, chatProvider, to),
+        writeRequest({ request, notes, echo }, chatProvider, to),
       );
     }
   });
