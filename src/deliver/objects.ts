@@ -35,7 +35,13 @@ export function ownObjects({ target, body }: WholeAnswer, passage: Passage): Buf
     return withOwnUrls(Buffer.from(JSON.stringify(ownOnly(json, isOwn))), provider);
   }
   const ids = endpoint.method === 'POST' ? [madeBy(json, endpoint.object)] : [];
-  for (const id of [...ids, idOf(objectOf(json.file)), json.output_file_id, json.error_file_id])
+  for (const id of [
+    ...ids,
+    idOf(objectOf(json.file)),
+    json.thread_id,
+    json.output_file_id,
+    json.error_file_id,
+  ])
     if (typeof id === 'string') owners.note(provider.name, id, identity.tenant);
   return withOwnUrls(body, provider);
 }

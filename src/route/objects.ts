@@ -22,12 +22,16 @@ export interface ObjectTable {
   readonly onlyTenant: string | null;
 }
 
-/** @param healthOf state of the target with a label */
+/**
+ * @param healthOf state of the target with a label
+ * @param free names of the providers that cost nothing
+ */
 export function createObjectTable(
   all: ReadonlyMap<string, Provider>,
   healthOf: (label: string) => TargetHealth,
   owners: Owners,
   onlyTenant: string | null,
+  free: ReadonlySet<string> = new Set(),
 ): ObjectTable {
   const plans = new Map<string, Plan>();
   return {
@@ -35,7 +39,8 @@ export function createObjectTable(
     planOf(provider, { name, kind, method }) {
       const label = `${provider.name}/${name}`;
       // What is passed through may cost anything; reading and deleting is free.
-      const isFree = kind === 'files' || method === 'GET' || method === 'DELETE';
+      const reads = method === 'GET' || method === 'DELETE';
+      const isFree = kind === 'files' || reads || free.has(provider.name);
       const key = `${label} ${isFree}`;
       const known = plans.get(key);
       if (known !== undefined) return known;

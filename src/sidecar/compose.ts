@@ -269,7 +269,9 @@ export async function composeStages(config: Config, rooms: Rooms): Promise<Stage
   });
   health.settle(config);
   const onlyTenant = onlyTenantOf(config.authenticate, rooms.kept !== null);
-  const objects = createObjectTable(providers, health.target, rooms.owners, onlyTenant);
+  const free = Object.entries(config.providers).filter(([, { price }]) => price === 'free');
+  const freeNames = new Set(free.map(([name]) => name));
+  const objects = createObjectTable(providers, health.target, rooms.owners, onlyTenant, freeNames);
   hints.update(config.sync);
   rooms.leases.update(config.sync);
   rooms.keySync?.update(config.sync);

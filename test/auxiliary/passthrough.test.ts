@@ -31,6 +31,9 @@ describe('what is passed on', () => {
     ['openai', 'GET', '/v1/batches?after=batch_1'],
     ['openai', 'POST', '/v1/batches'],
     ['openai', 'POST', '/v1/completions'],
+    ['openai', 'POST', '/v1/threads/runs'],
+    ['openai', 'GET', '/v1/threads/thread_1/messages'],
+    ['openai', 'POST', '/v1/fine_tuning/alpha/graders/run'],
     ['openai', 'POST', '/v1/vector_stores/vs_1/file_batches/vsfb_1/cancel'],
     ['openai', 'DELETE', '/v1/vector_stores/vs_1'],
     ['openai', 'POST', '/v1/uploads/upload_1/parts'],
@@ -43,6 +46,7 @@ describe('what is passed on', () => {
     ['anthropic', 'POST', '/v1/messages/batches?beta=true'],
     ['anthropic', 'GET', '/v1/messages/batches/msgbatch_1/results'],
     ['anthropic', 'GET', '/v1/files/file_1/content'],
+    ['anthropic', 'POST', '/v1/sessions/sess_1/events'],
     ['anthropic', 'GET', '/v1/skills/skill_1/versions/1'],
     ['gemini', 'POST', '/v1beta/cachedContents?key=secret', '/v1/cachedContents'],
     ['gemini', 'PATCH', '/v1alpha/cachedContents/c1?updateMask=ttl', '/v1/cachedContents/c1?updateMask=ttl'],
@@ -239,5 +243,7 @@ describe('keys and limits', () => {
     expect((await other.asking('GET', '/v1/batches')).status).toBe(200);
     const { json } = await other.asking('POST', '/v1/completions', '', { prompt: 'x' });
     expect(json.error.code).toBe('model_unpriced');
+    const free = await start({ more: { budgets }, provider: { price: 'free' } });
+    expect((await free.asking('POST', '/v1/completions', '', { prompt: 'x' })).status).toBe(200);
   });
 });
