@@ -5,7 +5,15 @@
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -128,6 +136,33 @@ function preparePython() {
   });
 }
 
+/** Agents that scenarios run, apart from the project's own packages: they are 800 MB. */
+const agents = '.sidegate/agents';
+
+function prepareAgents() {
+  step({
+    stamp: `${agents}/.stamp`,
+    inputs: ['test/scenarios/agents.json'],
+    outputs: [`${agents}/node_modules/.bin/claude`, `${agents}/node_modules/.bin/codex`],
+    make() {
+      mkdirSync(join(root, agents), { recursive: true });
+      copyFileSync(join(root, 'test/scenarios/agents.json'), join(root, agents, 'package.json'));
+      const install = [
+        'install',
+        '--prefix',
+        agents,
+        '--no-audit',
+        '--no-fund',
+        '--loglevel=error',
+        '--ignore-scripts',
+      ];
+      run('installing agents for the scenarios', 'npm', install, 'See the lines above.');
+      const claude = `${agents}/node_modules/@anthropic-ai/claude-code/install.cjs`;
+      run('unpacking Claude Code', 'node', [claude], 'See the lines above.');
+    },
+  });
+}
+
 const nativeFile = `native/binding/sidegate-native.${process.platform}-${process.arch}${process.platform === 'linux' ? '-gnu' : ''}.node`;
 
 try {
@@ -165,7 +200,10 @@ try {
     preparePrograms(testPrograms);
     preparePython();
   }
-  if (process.argv.includes('--scenarios')) preparePrograms(scenarioPrograms);
+  if (process.argv.includes('--scenarios')) {
+    preparePrograms(scenarioPrograms);
+    prepareAgents();
+  }
 } catch (cause) {
   if (!(cause instanceof Stop)) throw cause;
   process.stderr.write(`sidegate: ${cause.message}\n`);

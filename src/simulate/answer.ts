@@ -36,14 +36,16 @@ function isNamed(tool: Tool, question: string): boolean {
   return question.includes(name) || question.includes(name.replaceAll(/[_-]/g, ' '));
 }
 
-/** The tools to call: the one required by name, otherwise those that the user's text mentions. */
-function toolsToCall(asked: Asked): readonly Tool[] {
+/** The tools to call: the one required by name, the one that the scenario names, or those that the user's text mentions. */
+function toolsToCall(asked: Asked, { call }: Scenario): readonly Tool[] {
   const { toolChoice } = asked;
   if (asked.tools.length === 0 || toolChoice === 'none') return [];
   if (typeof toolChoice === 'object')
     return asked.tools.filter((tool) => tool.name === toolChoice.name).slice(0, 1);
   // A tool's result has just arrived: calling again would never end.
   if (toolChoice === 'auto' && asked.toolResult !== null) return [];
+  if (call !== null && toolChoice === 'auto')
+    return asked.tools.filter(({ name }) => name === call).slice(0, 1);
   const question = asked.question.slice(0, 65_536).toLowerCase();
   const named = asked.tools.filter((tool) => isNamed(tool, question));
   if (named.length === 0) return toolChoice === 'required' ? asked.tools.slice(0, 1) : [];
@@ -101,7 +103,7 @@ function makeOne(asked: Asked, scenario: Scenario, random: Random): Answer {
 
   const thinking =
     asked.thinkingMax === 0 ? [] : take(makeThinking(asked, random).slice(0, asked.thinkingMax));
-  const tools = toolsToCall(asked);
+  const tools = toolsToCall(asked, scenario);
   let text: readonly string[] = [];
   let sequence: string | null = null;
   const calls: Call[] = [];

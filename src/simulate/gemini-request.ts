@@ -68,7 +68,7 @@ function readPart(part: Json, path: string, parsed: ParsedContent, tally: Tally,
     const { name, args } = part.functionCall;
     if (typeof name !== 'string' || name === '')
       invalid(`* ${path}.functionCall.name: Name cannot be empty.`);
-    checkSignature(String(name), args ?? {}, part.thoughtSignature, parsed.calls === 0 && strict);
+    checkSignature(String(name), part.thoughtSignature, parsed.calls === 0 && strict);
     parsed.calls += 1;
     tallyText(tally, `${name} ${JSON.stringify(args ?? {})}`);
     return;
@@ -89,11 +89,10 @@ function readPart(part: Json, path: string, parsed: ParsedContent, tally: Tally,
 
 const skipped = 'skip_thought_signature_validator';
 
-function checkSignature(name: string, args: unknown, signature: unknown, needed: boolean): void {
+function checkSignature(name: string, signature: unknown, needed: boolean): void {
   if (signature === undefined || signature === '') {
     if (needed) invalid(`Function call \`${name}\` is missing a thought_signature in functionCall parts.`);
-  } else if (signature !== skipped && signature !== signCall(name, args))
-    invalid('Invalid thought signature.');
+  } else if (signature !== skipped && signature !== signCall(name)) invalid('Invalid thought signature.');
 }
 
 function readContents(body: Json, tally: Tally, strict: boolean): ParsedContent {

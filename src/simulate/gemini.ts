@@ -25,12 +25,12 @@ function args(call: Call): unknown {
 }
 
 /** The signature of a call, so that a later request can be checked for returning it. */
-export const signCall = (name: string, given: unknown): string => sign(`${name} ${JSON.stringify(given)}`);
+export const signCall = (name: string): string => sign(`call of ${name}`);
 
 /** Calls have no id, as with older models; only the first is signed. */
 const callPart = (call: Call, index: number): object => {
   const given = args(call);
-  const signed = index === 0 ? { thoughtSignature: signCall(call.name, given) } : {};
+  const signed = index === 0 ? { thoughtSignature: signCall(call.name) } : {};
   return { functionCall: { name: call.name, args: given }, ...signed };
 };
 

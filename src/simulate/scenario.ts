@@ -24,6 +24,8 @@ export interface Scenario {
   readonly times: number | null;
   /** Uncompressed size of `gzip_bomb`, in MiB. */
   readonly sizeMb: number;
+  /** The tool that is called if it is offered, unless its result has just come; null: none by name. */
+  readonly call: string | null;
 }
 
 /** The scenario of a request without overrides. */
@@ -44,12 +46,13 @@ export function baseScenario(settings: SimulateSettings): Scenario {
     holdMs: settings.holdMs ?? null,
     times: null,
     sizeMb: 1024,
+    call: null,
   };
 }
 
 type Overrides = { -readonly [key in keyof Scenario]?: Scenario[key] };
 
-const keys = [...Object.keys(ranges), 'fault', 'retryHint'].join(', ');
+const keys = [...Object.keys(ranges), 'call', 'fault', 'retryHint'].join(', ');
 
 function number(name: keyof typeof ranges, text: string): number | string {
   const [min, max] = ranges[name];
@@ -68,6 +71,10 @@ function assign(to: Overrides, name: string, text: string): string | null {
     else if (isFault(text)) to.fault = text;
     else return `unknown fault "${text.slice(0, 40)}"; use none, ${faultNames.join(', ')}.`;
     return null;
+  }
+  if (name === 'call') {
+    to.call = text;
+    return text === '' ? 'call must name a tool.' : null;
   }
   if (name === 'retryHint') {
     const hint = retryHints.find((one) => one === text);

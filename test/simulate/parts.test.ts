@@ -34,6 +34,7 @@ describe('scenarios', () => {
     });
     expect(override(base, 'fault=overloaded')).toMatchObject({ fault: 'overloaded', failureRate: 1 });
     expect(override(base, 'fault=none')).toMatchObject({ fault: null });
+    expect(override(base, 'call=mcp__a-b')).toMatchObject({ call: 'mcp__a-b' });
     expect(override(base, 'fault=slow_headers, delayMs=30')).toMatchObject({ holdMs: 30, delayMs: null });
     const wrong = [
       'fault=meteor',
@@ -46,6 +47,7 @@ describe('scenarios', () => {
       'replyTokens=9-3',
       'retryHint=x',
       'seed=1.5',
+      'call=',
       '__proto__=1',
     ];
     for (const text of wrong) expect(override(base, text), text).toBeTypeOf('string');
