@@ -77,7 +77,7 @@ export interface EndpointOf<Name extends string> extends Traits {
   readonly dialect: DialectName;
   /**
    * The path that clients request; `{id}` stands for an object's id, `{model}` for a model, other words in braces for
-   * any text, and `/**` at the end for nothing, or an object and whatever follows its id.
+   * any text, and `/**` at the end for nothing, or whatever follows: an object's id, if there is none before.
    */
   readonly path: string;
   /** The path after a provider's base URL. */
@@ -235,7 +235,8 @@ export const endpoints = [
   row('files', 'openai', '/v1/files/{id}', files('GET')),
   row('files', 'openai', '/v1/files/{id}', files('DELETE')),
   row('files', 'openai', '/v1/files/{id}/content', files('GET', { gives: 'file' })),
-  row('stored_chats', 'openai', '/v1/chat/completions/**', passthrough(['GET', 'POST', 'DELETE'])),
+  row('stored_chats', 'openai', '/v1/chat/completions', passthrough(['GET'])),
+  row('stored_chats', 'openai', '/v1/chat/completions/{id}/**', objects),
   // Words where an id would be come first.
   row('stored_responses', 'responses', '/v1/responses/compact', posted),
   row('stored_responses', 'responses', '/v1/responses/input_tokens', posted),

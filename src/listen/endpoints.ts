@@ -66,6 +66,7 @@ const segment = "(?!\\.{1,2}(?:[/:]|$))[\\w.~@=+,!$*'()-]{1,256}";
 const pathsOf = ({ path }: Endpoint): RegExp =>
   new RegExp(
     `^${path
+      .replace('{id}/**', `{id}(?:/${segment})*(?::\\w{1,64})?`)
       .replace('{id}', `(?<id>${segment})`)
       .replace('{verb}', '\\w{1,64}')
       .replace('{model}', segment)

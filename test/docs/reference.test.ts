@@ -207,7 +207,11 @@ describe('endpoints', () => {
     const titles = listedPaths.map(([, dialect]) => dialect);
     for (const [at, { path, method }] of passed.entries()) {
       const headers = titles[at] === 'Anthropic' ? { 'anthropic-version': '2023-06-01' } : {};
-      const asked = path.replace('/**', '').replace('{model}', 'm').replace('{verb}', 'predict');
+      const asked = path
+        .replace('/**', '')
+        .replace('{id}', 'a')
+        .replace('{model}', 'm')
+        .replace('{verb}', 'predict');
       const body = method === 'POST' ? '{}' : '';
       const { text, status } = await ask(sidecar.url, asked, { method, headers, body });
       expect([path, status]).toEqual([path, 404]);

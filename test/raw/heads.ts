@@ -64,7 +64,7 @@ export const heads: readonly Case[] = [
     ['OPTIONS of everything', `OPTIONS * HTTP/1.1${crlf}${host}${crlf}`, { refused: 404 }],
     ['CONNECT', `CONNECT 127.0.0.1:80 HTTP/1.1${crlf}${host}${crlf}`, 400],
     ['PRI', withLine(`PRI ${path} HTTP/1.1${crlf}`), 400],
-    ['GET with a body', withLine(`GET ${path} HTTP/1.1${crlf}`), { refused: 405 }],
+    ['GET with a body', withLine(`GET ${path} HTTP/1.1${crlf}`), { refused: 400 }],
   ),
   ...clause(
     '9112 3.2',
