@@ -61,7 +61,7 @@ describe('a valid configuration', () => {
     [
       'providers.constructor',
       { preset: 'simulator' },
-      { preset: 'simulator', credential: 'gateway', headers: {}, passHeaders: [] },
+      { preset: 'simulator', credential: 'gateway', headers: {}, passHeaders: [], passthrough: false },
     ],
     ['providers.own.simulate', undefined, undefined],
     ['providers.sim.simulate.replyTokens', '${PORT}', 4321],
