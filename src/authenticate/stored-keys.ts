@@ -24,6 +24,7 @@ export const keyTables: Migrations = {
      CREATE INDEX key_unsent ON key (id) WHERE sent < 1 + (revoked_ms IS NOT NULL);
      CREATE TABLE key_place (born TEXT NOT NULL, version INTEGER NOT NULL);
      INSERT INTO key_place VALUES ('', 0)`,
+    `CREATE INDEX key_tenant ON key (json_extract(body, '$.tenant'))`,
   ],
 };
 
@@ -59,6 +60,8 @@ export interface StoredKeys {
   has(digest: Buffer): boolean;
   /** Whether a key of this id is stored, revoked or not. */
   hasId(id: string): boolean;
+  /** The first and the last name of a tenant with a key, revoked or not; none if no key is stored. @throws like `find` */
+  tenants(): string[];
 }
 
 /** Opens the stored keys of a database. @param random returns that number of random bytes */
@@ -71,6 +74,9 @@ export function openStoredKeys(store: Store, random: (bytes: number) => Buffer =
   const count = store.prepare('SELECT count(*) AS n FROM key');
   const page = store.prepare('SELECT * FROM key WHERE id > ? ORDER BY id LIMIT ?');
   const revoke = store.prepare('UPDATE key SET revoked_ms = coalesce(revoked_ms, ?) WHERE id = ?');
+  const tenants = (['min', 'max'] as const).map((which) =>
+    store.prepare(`SELECT ${which}(json_extract(body, '$.tenant')) AS tenant FROM key`),
+  );
   const read = new Map<string, Caller>();
 
   const callerIn = (body: string): Caller => {
@@ -107,5 +113,9 @@ export function openStoredKeys(store: Store, random: (bytes: number) => Buffer =
     revoke: (id, nowMs) => revoke.run(nowMs, id).changes === 1,
     has: (digest) => select.get(digest) !== undefined,
     hasId: (id) => selectId.get(id) !== undefined,
+    tenants: () =>
+      tenants
+        .map((each) => each.get()?.tenant ?? null)
+        .flatMap((name) => (name === null ? [] : [String(name)])),
   };
 }

@@ -18,8 +18,8 @@ export interface ObjectTable {
   planOf(provider: Provider, endpoint: Endpoint): Plan;
   /** Whose objects are whose. */
   readonly owners: Owners;
-  /** The only tenant that there can be, to whom every object belongs; null: there may be several. */
-  readonly onlyTenant: string | null;
+  /** The only tenant that there is, to whom every object belongs; null: there may be several. */
+  onlyTenant(): string | null;
 }
 
 /**
@@ -30,7 +30,7 @@ export function createObjectTable(
   all: ReadonlyMap<string, Provider>,
   healthOf: (label: string) => TargetHealth,
   owners: Owners,
-  onlyTenant: string | null,
+  onlyTenant: () => string | null,
   free: ReadonlySet<string> = new Set(),
 ): ObjectTable {
   const plans = new Map<string, Plan>();
@@ -65,8 +65,8 @@ export function createObjectTable(
 }
 
 /** Whether all objects of a provider belong to one tenant, whoever made them. */
-export const keepsForOne = ({ files }: Provider, { onlyTenant }: ObjectTable): boolean =>
-  onlyTenant !== null || files?.length === 1;
+export const keepsForOne = ({ files }: Provider, table: ObjectTable): boolean =>
+  files?.length === 1 || table.onlyTenant() !== null;
 
 /** OpenAI's two dialects are one API. */
 const apiOf = (dialect: DialectName): DialectName => (dialect === 'responses' ? 'openai' : dialect);

@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { createHedges } from '../attempt/hedges.ts';
 import { type Callers, createCallers } from '../authenticate/callers.ts';
 import type { StoredKeys } from '../authenticate/stored-keys.ts';
-import { onlyTenantOf } from '../authenticate/tenants.ts';
+import { createOnlyTenant } from '../authenticate/tenants.ts';
 import { type Aside, createAside } from '../base/aside.ts';
 import type { Log } from '../base/log.ts';
 import { say } from '../base/log-lines.ts';
@@ -268,7 +268,7 @@ export async function composeStages(config: Config, rooms: Rooms): Promise<Stage
     tokensOf: estimator.tokens,
   });
   health.settle(config);
-  const onlyTenant = onlyTenantOf(config.authenticate, rooms.kept !== null);
+  const onlyTenant = createOnlyTenant(config.authenticate, rooms.kept?.keys ?? null);
   const free = Object.entries(config.providers).filter(([, { price }]) => price === 'free');
   const freeNames = new Set(free.map(([name]) => name));
   const objects = createObjectTable(providers, health.target, rooms.owners, onlyTenant, freeNames);

@@ -73,6 +73,30 @@ describe('an object', () => {
     expect((await one.asking('GET', '/v1/batches')).json.data).toHaveLength(9000);
   });
 
+  test('is anybody’s no more once there is a stored key of another tenant', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'sidegate-owners-'));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    const token = 'token-of-the-admin';
+    const more: ConfigInput = {
+      authenticate: { keys: keys.slice(0, 1) },
+      store: { path: join(folder, 'store.db') },
+      admin: { token },
+    };
+    const { asking, sidecar } = await start({ script: maker(), more });
+    const make = async (id: string, tenant: string): Promise<string> => {
+      const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+      const body = JSON.stringify({ id, tenant });
+      const reply = await fetch(`${sidecar.adminUrl}/keys`, { method: 'POST', headers, body });
+      return ((await reply.json()) as { readonly key: string }).key;
+    };
+    const status = async (as: string) => (await asking('GET', '/v1/batches/made_elsewhere', as)).status;
+    expect(await status('k-a')).toBe(200);
+    const second = await make('second', 'a');
+    expect([await status('k-a'), await status(second)]).toEqual([200, 200]);
+    const other = await make('other', 'b');
+    expect([await status('k-a'), await status(other)]).toEqual([404, 404]);
+  });
+
   test('is asked for where it was made', async () => {
     let at = 0;
     const script: Script = (call) =>

@@ -258,7 +258,7 @@ function stagesFor({ upstream }: Gate, { name: dialect }: Wire, cache: Cache): S
     counter: { count: (_, done) => done(null), update: () => {}, close: async () => {} },
     cache,
     batch: createBatch(config, estimator.tokens, { clock, telemetry: silent, health }),
-    objects: createObjectTable(providers, health.target, createOwners(null, 1000), 'test'),
+    objects: createObjectTable(providers, health.target, createOwners(null, 1000), () => 'test'),
     routes: createRouteTable(
       [{ model: testModel, strategy: 'fallback', sticky: 'user', needs: [], unsupported: 'refuse', targets }],
       {
