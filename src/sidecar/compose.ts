@@ -162,6 +162,15 @@ export async function openRooms(
     telemetry: observer,
   });
   const claims = createClaims({ clock, random, telemetry: observer });
+  const hints = createHints({
+    health,
+    hearMade: (provider, id, tenant) => owners.hear(provider, id, tenant),
+    provider: upstreams.provider,
+    clock,
+    random,
+    telemetry: observer,
+  });
+  const owners = createOwners(opened?.store ?? null, first.store.flushMs, hints.made);
   const { ratio, minPerSecond } = first.attempt.retryBudget;
   observer.nameLimits(settings.limitNames);
   return {
@@ -185,9 +194,9 @@ export async function openRooms(
     claims,
     cacheSync,
     keySync,
-    hints: createHints({ health, provider: upstreams.provider, clock, random, telemetry: observer }),
+    hints,
     callers: createCallers(opened?.keys ?? null, { ...world, telemetry: observer }),
-    owners: createOwners(opened?.store ?? null, first.store.flushMs),
+    owners,
     digestKey: randomBytes(32),
     scrubSecret: randomBytes(32),
     kept:

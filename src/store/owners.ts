@@ -5,8 +5,10 @@ import type { Migrations, Store } from './database.ts';
 export interface Owners {
   /** The tenant that made an object; undefined: it isn't known. */
   of(provider: string, id: string): string | undefined;
-  /** Notes who made an object, unless that is known already. */
+  /** Notes who made an object, unless that is known already, and tells others. */
   note(provider: string, id: string, tenant: string): void;
+  /** Notes what another sidecar tells. */
+  hear(provider: string, id: string, tenant: string): void;
   /** Writes what was noted. */
   close(): void;
 }
@@ -33,8 +35,13 @@ const keyOf = (provider: string, id: string): string => `${provider}\0${id}`;
 /**
  * @param store null: what was noted is lost with the process
  * @param flushMs how often notes are written, and how much a crash may lose
+ * @param tell called for each object that was made here
  */
-export function createOwners(store: Store | null, flushMs: number): Owners {
+export function createOwners(
+  store: Store | null,
+  flushMs: number,
+  tell: (provider: string, id: string, tenant: string) => void = () => {},
+): Owners {
   const held = new Map<string, string>();
   /** Noted, and not written yet. */
   const unwritten = new Map<string, string>();
@@ -85,16 +92,23 @@ export function createOwners(store: Store | null, flushMs: number): Owners {
     return found;
   };
 
+  /** False: it is known already, or no id. */
+  const add = (provider: string, id: string, tenant: string): boolean => {
+    const key = keyOf(provider, id);
+    if (id === '' || id.length > idMaxLength || of(key) !== undefined) return false;
+    hold(key, tenant);
+    if (store === null) return true;
+    unwritten.set(key, tenant);
+    if (unwritten.size > heldMax) unwritten.delete(unwritten.keys().next().value ?? '');
+    return true;
+  };
+
   return {
     of: (provider, id) => of(keyOf(provider, id)),
     note(provider, id, tenant) {
-      const key = keyOf(provider, id);
-      if (id === '' || id.length > idMaxLength || of(key) !== undefined) return;
-      hold(key, tenant);
-      if (store === null) return;
-      unwritten.set(key, tenant);
-      if (unwritten.size > heldMax) unwritten.delete(unwritten.keys().next().value ?? '');
+      if (add(provider, id, tenant)) tell(provider, id, tenant);
     },
+    hear: (provider, id, tenant) => void add(provider, id, tenant),
     close() {
       if (timer !== null) clearInterval(timer);
       for (let left = -1; unwritten.size > 0 && unwritten.size !== left; ) {

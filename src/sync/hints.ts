@@ -1,6 +1,6 @@
 /**
- * Hints between peers: which breakers opened or closed, and which credentials are rate limited at which target. After a
- * hint a breaker needs less evidence to open, and probes are spread; a hint alone opens no breaker and refuses nothing.
+ * Hints between peers: which breakers opened or closed, which credentials are rate limited at which target, and who made
+ * which object. After a hint a breaker needs less evidence to open, and probes are spread; a hint alone opens no breaker.
  */
 import { createHash, randomUUID } from 'node:crypto';
 import type { Telemetry } from '../base/telemetry.ts';
@@ -8,7 +8,7 @@ import { breaker } from '../native/breaker.ts';
 import { hintLimited } from '../upstream/credential.ts';
 import type { HealthBook } from '../upstream/health.ts';
 import type { PeerHints } from '../upstream/hints.ts';
-import type { Provider, Target } from '../upstream/target.ts';
+import type { Provider } from '../upstream/target.ts';
 import type { Message } from './message.ts';
 import { connectPeers, type Peers } from './peers.ts';
 import type { SyncConfig } from './settings.ts';
@@ -22,6 +22,8 @@ const sentMax = 10_000;
 
 /** Sends hints to peers, and applies theirs. */
 export interface Hints extends PeerHints {
+  /** A tenant made an object at a provider. */
+  made(provider: string, id: string, tenant: string): void;
   /** Adopts settings: connects elsewhere, or not at all. */
   update(sync: SyncConfig): void;
   close(): void;
@@ -30,6 +32,8 @@ export interface Hints extends PeerHints {
 /** What hints depend on. */
 export interface HintsDeps {
   readonly health: HealthBook;
+  /** Takes the word of a peer that a tenant made an object at a provider. */
+  readonly hearMade: (provider: string, id: string, tenant: string) => void;
   /** The provider of this name; undefined: there is none. */
   provider(name: string): Provider | undefined;
   /** Monotonic ms. */
@@ -47,10 +51,12 @@ export function createHints(deps: HintsDeps): Hints {
   let settings = '';
   let peers: Peers | null = null;
 
-  const send = (message: Omit<Message, 'from' | 'provider' | 'place'>, { provider }: Target): void => {
+  const send = (
+    message: Omit<Message, 'from' | 'provider' | 'place'>,
+    { name, baseUrl }: Pick<Provider, 'name' | 'baseUrl'>,
+  ): void => {
     if (peers === null) return;
     deps.telemetry.hint('sent');
-    const { name, baseUrl } = provider;
     peers.publish(JSON.stringify({ from, provider: name, place: addressDigest(baseUrl), ...message }));
   };
 
@@ -58,6 +64,10 @@ export function createHints(deps: HintsDeps): Hints {
     if (got.from === from) return;
     const provider = deps.provider(got.provider);
     if (provider === undefined || addressDigest(provider.baseUrl) !== got.place) return;
+    if (got.kind === 'made') {
+      deps.telemetry.hint('received');
+      return deps.hearMade(got.provider, got.name, got.tenant ?? '');
+    }
     const breakerId = deps.health.breakerId(got.subject, got.name);
     if (breakerId === null) return;
     deps.telemetry.hint('received');
@@ -87,7 +97,7 @@ export function createHints(deps: HintsDeps): Hints {
     },
     breaker(subject, target, open) {
       const name = subject === 'target' ? target.label : target.provider.name;
-      send({ kind: open ? 'down' : 'up', subject, name }, target);
+      send({ kind: open ? 'down' : 'up', subject, name }, target.provider);
     },
     rest(target, { digest }, restMs) {
       if (peers === null || restMs < cooldownMinMs) return;
@@ -97,7 +107,12 @@ export function createHints(deps: HintsDeps): Hints {
       if ((sent.get(key) ?? 0) >= nowMs + restMs - cooldownMinMs) return;
       if (sent.size >= sentMax) sent.clear();
       sent.set(key, nowMs + restMs);
-      send({ kind: 'limited', subject: 'target', name: target.label, credential: digest, restMs }, target);
+      const hint = { kind: 'limited', subject: 'target', name: target.label } as const;
+      send({ ...hint, credential: digest, restMs }, target.provider);
+    },
+    made(name, id, tenant) {
+      const provider = peers === null ? undefined : deps.provider(name);
+      if (provider !== undefined) send({ kind: 'made', subject: 'provider', name: id, tenant }, provider);
     },
     close,
   };

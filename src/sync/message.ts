@@ -7,9 +7,9 @@ const cooldownMaxMs = 3_600_000;
 const message = z.strictObject({
   /** Id of the sending process. */
   from: z.string().max(64),
-  kind: z.enum(['down', 'up', 'limited']),
+  kind: z.enum(['down', 'up', 'limited', 'made']),
   subject: z.enum(['target', 'provider']),
-  /** The target's label or the provider's name. */
+  /** The target's label, the provider's name, or the id of an object that was made at the provider. */
   name: z.string().max(1024),
   provider: z.string().max(256),
   /** Digest of the provider's address: in another process the same name may mean another address. */
@@ -18,6 +18,8 @@ const message = z.strictObject({
   credential: z.string().max(64).optional(),
   /** How long the credential isn't used at the target. */
   restMs: z.number().min(0).max(cooldownMaxMs).optional(),
+  /** The tenant that made the object. */
+  tenant: z.string().max(128).optional(),
 });
 /** A message between peers. */
 export type Message = z.output<typeof message>;
