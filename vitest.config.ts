@@ -16,6 +16,7 @@ const long = [
   'growth/requests',
   'faults/process',
   'dialects/golden',
+  'dialects/sdk-ages',
   'dialects/sdk-python',
   'docs/examples',
   'faults/dialects',

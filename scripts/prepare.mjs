@@ -136,6 +136,33 @@ function preparePython() {
   });
 }
 
+/** Earlier generations of SDKs, apart from the project's own packages: their peers are older. */
+const ages = '.sidegate/ages';
+
+function prepareAges() {
+  const from = 'test/dialects/sdk/ages';
+  step({
+    stamp: `${ages}/.stamp`,
+    inputs: [from],
+    outputs: [`${ages}/node_modules`],
+    make() {
+      mkdirSync(join(root, ages), { recursive: true });
+      for (const name of ['package.json', 'package-lock.json'])
+        copyFileSync(join(root, from, name), join(root, ages, name));
+      const install = [
+        'ci',
+        '--prefix',
+        ages,
+        '--no-audit',
+        '--no-fund',
+        '--loglevel=error',
+        '--ignore-scripts',
+      ];
+      run('installing earlier SDKs for the tests', 'npm', install, 'See the lines above.');
+    },
+  });
+}
+
 /** Agents that scenarios run, apart from the project's own packages: they are 800 MB. */
 const agents = '.sidegate/agents';
 
@@ -199,6 +226,7 @@ try {
   if (process.argv.includes('--tests')) {
     preparePrograms(testPrograms);
     preparePython();
+    prepareAges();
   }
   if (process.argv.includes('--scenarios')) {
     preparePrograms(scenarioPrograms);

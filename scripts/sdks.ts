@@ -8,6 +8,7 @@ import {
   type Exception,
   exceptionOf,
   exceptions,
+  stagesOf,
 } from '../test/dialects/sdk/list.ts';
 import { providersOn, type Stage, stages } from '../test/dialects/simulators.ts';
 
@@ -22,7 +23,7 @@ const casesOn = (stage: Stage): CaseName[] =>
 function cell(client: ClientName, provider: string): string {
   const met = new Set<Exception>();
   const counts = stages.map((stage) => {
-    if (!providersOn[stage].includes(provider)) return '–';
+    if (!providersOn[stage].includes(provider) || !stagesOf(client).includes(stage)) return '–';
     const passed = casesOn(stage).filter((name) => {
       const exception = exceptionOf(client, provider, stage, name);
       if (exception !== undefined) met.add(exception);

@@ -1,121 +1,14 @@
 /** Vercel's `ai` with its providers for OpenAI and Anthropic, with every provider. */
-import { createAnthropic } from '@ai-sdk/anthropic';
-import { createOpenAI } from '@ai-sdk/openai';
-import {
-  APICallError,
-  generateText,
-  jsonSchema,
-  type LanguageModel,
-  type ModelMessage,
-  Output,
-  streamText,
-  type ToolSet,
-  tool,
-} from 'ai';
-import { type Asked, failureOf, type Heard, type SdkClient } from './sdk/client.ts';
-import { type Connect, tryAll } from './sdk/suite.ts';
+import * as anthropic from '@ai-sdk/anthropic';
+import * as openai from '@ai-sdk/openai';
+import * as ai from 'ai';
+import { chat, messages, responses } from './sdk/ai.ts';
+import { tryAll } from './sdk/suite.ts';
 
-function messagesOf({ prompt, image, before }: Asked): ModelMessage[] {
-  const content: Extract<ModelMessage, { role: 'user' }>['content'] = [{ type: 'text', text: prompt }];
-  if (image !== null) content.push({ type: 'file', mediaType: 'image/png', data: image });
-  const messages: ModelMessage[] = [{ role: 'user', content }];
-  if (before === null) return messages;
-  const results = before.results.map(({ call, text }) => ({
-    type: 'tool-result' as const,
-    toolCallId: call.id,
-    toolName: call.name,
-    output: { type: 'text' as const, value: text },
-  }));
-  return [...messages, ...(before.raw as ModelMessage[]), { role: 'tool', content: results }];
-}
-
-function optionsOf(model: LanguageModel, asked: Asked) {
-  const { tokensMax, tools, choice, schema, headers } = asked;
-  return {
-    model,
-    messages: messagesOf(asked),
-    headers: { ...headers },
-    maxRetries: 0,
-    // Else what a Responses API stores is referred to by its id alone, and a gateway stores nothing.
-    providerOptions: { openai: { store: false } },
-    ...(tokensMax === null ? {} : { maxOutputTokens: tokensMax }),
-    ...(tools.length === 0
-      ? {}
-      : {
-          tools: Object.fromEntries(
-            tools.map(({ name, parameters }) => [name, tool({ inputSchema: jsonSchema({ ...parameters }) })]),
-          ) as ToolSet,
-          toolChoice: typeof choice === 'string' ? choice : { type: 'tool' as const, toolName: choice.name },
-        }),
-    ...(schema === null ? {} : { output: Output.object({ schema: jsonSchema({ ...schema }) }) }),
-  };
-}
-
-const finishes: Readonly<Record<string, Heard['finish']>> = {
-  stop: 'stop',
-  length: 'length',
-  'tool-calls': 'calls',
-};
-
-async function generated(model: LanguageModel, asked: Asked) {
-  const { text, toolCalls, finishReason, usage, response } = await generateText(optionsOf(model, asked));
-  return { text, toolCalls, finishReason, usage, messages: response.messages, pieces: 0 };
-}
-
-/** `ai` makes errors of a stream a part of it. */
-async function streamed(model: LanguageModel, asked: Asked) {
-  const result = streamText({ ...optionsOf(model, asked), onError() {} });
-  let pieces = 0;
-  for await (const part of result.fullStream) {
-    if (part.type === 'error') throw part.error;
-    if (part.type === 'text-delta' || part.type === 'tool-input-delta') pieces += 1;
-  }
-  const [text, toolCalls, finishReason, usage, { messages }] = await Promise.all([
-    result.text,
-    result.toolCalls,
-    result.finishReason,
-    result.usage,
-    result.response,
-  ]);
-  return { text, toolCalls, finishReason, usage, messages, pieces };
-}
-
-const connect =
-  (modelAt: (url: string, model: string) => LanguageModel): Connect =>
-  (url): SdkClient => ({
-    failure(thrown) {
-      // What a stream's error event says is given as it came.
-      if (thrown instanceof Error) return failureOf(thrown);
-      return { kind: typeof thrown, status: null, message: JSON.stringify(thrown) };
-    },
-    kindOf: () => APICallError.name,
-    async ask(asked) {
-      const model = modelAt(url, asked.model);
-      const { text, toolCalls, finishReason, usage, messages, pieces } = await (asked.stream
-        ? streamed(model, asked)
-        : generated(model, asked));
-      return {
-        text,
-        calls: toolCalls.map(({ toolCallId, toolName, input }) => ({
-          id: toolCallId,
-          name: toolName,
-          input,
-        })),
-        pieces,
-        finish: finishes[finishReason] ?? 'none',
-        inputTokens: usage.inputTokens ?? 0,
-        outputTokens: usage.outputTokens ?? 0,
-        raw: messages,
-      };
-    },
-  });
-
-const openai = (url: string) => createOpenAI({ baseURL: `${url}/v1`, apiKey: 'k' });
+const sdk = { ai, openai, anthropic, output: 'output' } as const;
 
 tryAll<'ai'>({
-  'ai with @ai-sdk/openai, chat': connect((url, model) => openai(url).chat(model)),
-  'ai with @ai-sdk/openai, responses': connect((url, model) => openai(url).responses(model)),
-  'ai with @ai-sdk/anthropic': connect((url, model) =>
-    createAnthropic({ baseURL: `${url}/v1`, apiKey: 'k' })(model),
-  ),
+  'ai with @ai-sdk/openai, chat': chat(sdk),
+  'ai with @ai-sdk/openai, responses': responses(sdk),
+  'ai with @ai-sdk/anthropic': messages(sdk),
 });

@@ -4,8 +4,8 @@ import { expect, test } from 'vitest';
 import { dialects } from '../../src/dialects/index.ts';
 import { presets } from '../../src/dialects/presets.ts';
 import { dialectNames } from '../../src/exchange/dialects.ts';
-import { cases, clientNames, clients, exceptionOf, exceptions } from './sdk/list.ts';
-import { mocked, providersOn, simulators, stages } from './simulators.ts';
+import { cases, clientNames, clients, exceptionOf, exceptions, stagesOf } from './sdk/list.ts';
+import { mocked, providersOn, simulators } from './simulators.ts';
 
 test('every suite is there', () => {
   const files = Object.values(clients).map(({ suite }) => `sdk-${suite}.test.ts`);
@@ -24,7 +24,7 @@ test('every dialect whose providers offer chat is tested', () => {
 test('every exception occurs', () => {
   const met = new Set(
     clientNames.flatMap((client) =>
-      stages.flatMap((stage) =>
+      stagesOf(client).flatMap((stage) =>
         providersOn[stage].flatMap((provider) =>
           exceptions.flatMap(({ cases: names }) =>
             names.map((name) =>

@@ -3,18 +3,18 @@ import { LLMock } from '@copilotkit/aimock';
 import { afterAll, beforeAll, describe, test } from 'vitest';
 import type { ConfigInput, TestSidecar } from '../../support/sidecar.ts';
 import { startTestSidecar } from '../../support/sidecar.ts';
-import {
-  type MockedName,
-  mocked,
-  modelOf,
-  providersOn,
-  type Simulated,
-  simulators,
-  stages,
-} from '../simulators.ts';
+import { type MockedName, mocked, modelOf, providersOn, type Simulated, simulators } from '../simulators.ts';
 import { askedBy, caseOf } from './cases.ts';
 import type { SdkClient } from './client.ts';
-import { type ClientName, type ClientOf, caseNames, cases, exceptionOf, type Suite } from './list.ts';
+import {
+  type ClientName,
+  type ClientOf,
+  caseNames,
+  cases,
+  exceptionOf,
+  type Suite,
+  stagesOf,
+} from './list.ts';
 
 /** Makes a client that calls this gateway. */
 export type Connect = (url: string) => SdkClient;
@@ -82,7 +82,7 @@ export function tryAll<S extends Suite>(connects: Readonly<Record<ClientOf<S>, C
   };
 
   for (const client of Object.keys(connects) as ClientName[]) {
-    for (const stage of stages) {
+    for (const stage of stagesOf(client)) {
       describe.each(providersOn[stage])(`${client} to %s, ${stage}`, (provider) => {
         for (const name of caseNames.filter((each) => cases[each].some((on) => on === stage))) {
           const excepted = exceptionOf(client, provider, stage, name);
