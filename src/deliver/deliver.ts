@@ -17,7 +17,7 @@ import type { KeptReply, Passage } from '../passage.ts';
 import { createRestorer } from '../scrub/restore.ts';
 import { restoreBody, type Vault } from '../scrub/scrub.ts';
 import type { Seen } from '../store/flights.ts';
-import { noteStored, ownObjects } from './objects.ts';
+import { isUploadUrl, noteStored, ownObjects, ownUploadUrl } from './objects.ts';
 import { scrubReply } from './scrub-reply.ts';
 import {
   followRecording,
@@ -139,7 +139,7 @@ export function deliverAnswer(
     'server-timing',
     serverTiming(passage, upstreamMs, nowMs),
   );
-  addProviderHeaders(answer, across, headers);
+  addProviderHeaders(answer, across, exchange, headers);
   if (bytes) {
     const cut = { yes: false };
     const chunks = passBytes(answer, type, passage, upstreamMs, cut);
@@ -228,12 +228,14 @@ function serverTiming(passage: Passage, upstreamMs: number, nowMs: number): stri
 function addProviderHeaders(
   { target, headers: given }: AttemptReply,
   across: boolean,
+  exchange: Exchange,
   headers: string[],
 ): void {
   const { dialect } = target.provider;
   for (const name in given) {
     if (!(across ? name.startsWith('retry-after') : dialect.passesBack(name))) continue;
-    const value = given[name];
+    const sent = given[name];
+    const value = isUploadUrl(name) ? ownUploadUrl(String(sent), target.provider, exchange) : sent;
     if (typeof value !== 'string') continue;
     if (name === dialect.requestIdHeader) headers[headers.indexOf(name) + 1] = value;
     else headers.push(name, value);

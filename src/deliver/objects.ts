@@ -3,6 +3,8 @@ import type { AttemptReply } from '../attempt/answer.ts';
 import { Refusal } from '../base/errors.ts';
 import { isObject, type Json, listOf, objectOf, parseObject } from '../base/json.ts';
 import { isOfProvider } from '../exchange/endpoint.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import { queryOf } from '../listen/query.ts';
 import type { Passage } from '../passage.ts';
 import { keepsForOne } from '../route/objects.ts';
 import type { Provider } from '../upstream/target.ts';
@@ -72,6 +74,23 @@ function ownOnly(json: Json, isOwn: (id: string) => boolean): Json {
   if ('first_id' in kept) kept.first_id = ids[0] ?? null;
   if ('last_id' in kept) kept.last_id = ids.at(-1) ?? null;
   return kept;
+}
+
+/** Whether a header of a reply names where a client is to upload: Google's. */
+export const isUploadUrl = (name: string): boolean => /^x-goog-upload-.*url$/.test(name);
+
+/** A URL of the provider's that the client is sent to, as one of ours; null: it isn't of the provider's API. */
+export function ownUploadUrl(
+  url: string,
+  { baseUrl, basePath }: Provider,
+  { headers }: Exchange,
+): string | null {
+  const found = URL.canParse(url) ? new URL(url) : null;
+  const start = `/upload${basePath}/`;
+  if (found?.origin !== new URL(baseUrl).origin || !found.pathname.startsWith(start)) return null;
+  const scheme = headers['x-forwarded-proto'] === 'https' ? 'https' : 'http';
+  const query = queryOf(found.search, 'gemini', true);
+  return `${scheme}://${headers.host}/upload/v1beta/${found.pathname.slice(start.length)}?${query}`;
 }
 
 const urls = /("results_url"\s*:\s*")(https?:\/\/[^"\\]+)"/g;

@@ -12,7 +12,15 @@ const read: Readonly<Partial<Record<DialectName, readonly string[]>>> = {
   openai: ['openai-beta'],
   responses: ['openai-beta'],
   anthropic: ['anthropic-version', 'anthropic-beta', 'anthropic-dangerous-direct-browser-access'],
-  gemini: ['x-goog-api-client'],
+  gemini: [
+    'x-goog-api-client',
+    'x-goog-upload-protocol',
+    'x-goog-upload-command',
+    'x-goog-upload-offset',
+    'x-goog-upload-file-name',
+    'x-goog-upload-header-content-length',
+    'x-goog-upload-header-content-type',
+  ],
 };
 const tracing = ['traceparent', 'tracestate'];
 
@@ -20,7 +28,7 @@ const fileReading = bytesReading('file');
 
 /** Writes a request for a provider of the client's API. */
 export function encodeObject(
-  { dialect, method, upstreamPath, auxiliary }: Endpoint,
+  { dialect, method, upstreamPath, auxiliary, before = '' }: Endpoint,
   { body }: ModelRequest,
   headers: IncomingHttpHeaders,
   to: Destination,
@@ -30,7 +38,7 @@ export function encodeObject(
   passHeaders(tracing, headers, sent);
   const gives = auxiliary?.gives;
   return {
-    path: to.basePath + upstreamPath,
+    path: before + to.basePath + upstreamPath,
     headers: sent,
     body,
     method,

@@ -66,6 +66,8 @@ interface Traits {
   readonly method: Method;
   /** Its requests are passed on with any of these methods. */
   readonly passed?: readonly Method[];
+  /** What a provider's path has before that of its base URL; undefined: nothing. */
+  readonly before?: string;
   /** Undefined for chat, embeddings and token counts. */
   readonly auxiliary?: Auxiliary;
 }
@@ -157,7 +159,7 @@ const models: Traits = {
 const feedback: Traits = { ...models, kind: 'feedback', method: 'POST' };
 
 /** The version at the start of a client's path, which is replaced by the provider's base URL. */
-const version = /^\/v\d+(?:beta)?/;
+const version = /^(?:\/upload)?\/v\d+(?:beta)?/;
 
 const row = <Name extends string>(
   name: Name,
@@ -270,6 +272,11 @@ export const endpoints = [
   row('gemini_batches', 'gemini', '/v1beta/batches/**', objects),
   row('gemini_caches', 'gemini', '/v1beta/cachedContents/**', objects),
   row('gemini_files', 'gemini', '/v1beta/files/**', objects),
+  // https://ai.google.dev/api/files#v1beta.media.upload
+  row('gemini_files', 'gemini', '/upload/v1beta/files', {
+    ...passthrough(['POST', 'PUT']),
+    before: '/upload',
+  }),
   row('gemini_models', 'gemini', '/v1beta/models/{model}:{verb}', posted),
   row('gemini_models', 'gemini', '/v1beta/models/{model}/operations/**', objects),
   row('cohere_chat', 'cohere', '/v2/chat', posted),

@@ -31,7 +31,7 @@ const geminiEndpoints: readonly Endpoint[] = endpoints.filter(
 
 const modelsPath = '/v1/models';
 const geminiModelsPath = /^\/v1(?:beta|alpha)?\/models(?:\/|$)/;
-const geminiVersion = /^\/v1(?:alpha)?\//;
+const geminiVersion = /^(\/upload)?\/v1(?:alpha)?\//;
 
 /** The endpoint of a head; undefined: there is none. */
 export function endpointAt({ url, method }: Head, dialect: DialectName): Endpoint | undefined {
@@ -39,7 +39,7 @@ export function endpointAt({ url, method }: Head, dialect: DialectName): Endpoin
   if (dialect === 'gemini') {
     const own = geminiEndpoint(path, url);
     if (own !== undefined && own.kind !== 'models') return own;
-    return providersEndpoint(method, path.replace(geminiVersion, '/v1beta/'), dialect) ?? own;
+    return providersEndpoint(method, path.replace(geminiVersion, '$1/v1beta/'), dialect) ?? own;
   }
   if (path === modelsPath || path.startsWith(`${modelsPath}/`)) return modelsEndpoint(dialect);
   const exact = endpointsByPath.get(path);
@@ -106,6 +106,7 @@ export function dialectOf({ url, headers }: Head): DialectName {
   if (
     url.startsWith('/v1beta/') ||
     url.startsWith('/v1alpha/') ||
+    url.startsWith('/upload/') ||
     (url.includes(':') && readPath(pathOf(url)) !== null)
   )
     return 'gemini';

@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { GoogleGenAI } from '@google/genai';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { DialectName } from '../../src/exchange/dialects.ts';
 import { gives } from '../support/auxiliary.ts';
@@ -219,6 +220,46 @@ describe('an object', () => {
     expect(json).toEqual({ cachedContents: [{ name: 'cachedContents/c7' }] });
     expect((await asking('GET', '/v1beta/cachedContents', 'k-b')).json).toEqual({ cachedContents: [] });
   });
+
+  test.each([true, false])(
+    'is a file that Google’s SDK uploads (its URL is of the provider: %s)',
+    async (own) => {
+      const bytes = Buffer.from(Array.from({ length: 5000 }, (_, at) => (at * 89) % 256));
+      const script: Script = (call) => {
+        if (call.headers['x-goog-upload-command'] !== 'start')
+          return call.whole(
+            200,
+            { 'content-type': 'application/json', 'x-goog-upload-status': 'final' },
+            JSON.stringify({ file: { name: 'files/f7', mimeType: 'text/plain' } }),
+          );
+        const host = own ? String(call.headers.host) : 'elsewhere.test';
+        const url = `http://${host}/upload/v1/files?upload_id=u1&key=secret&upload_protocol=resumable`;
+        call.whole(200, { 'x-goog-upload-status': 'active', 'x-goog-upload-url': url }, '');
+      };
+      const { sidecar, upstream, asking } = await start({
+        dialect: 'gemini',
+        script,
+        more: { authenticate: { keys } },
+      });
+      const client = new GoogleGenAI({ apiKey: 'k-a', httpOptions: { baseUrl: sidecar.url } });
+      const uploading = client.files.upload({ file: new Blob([bytes]), config: { mimeType: 'text/plain' } });
+      if (!own) return expect(uploading).rejects.toThrow();
+      expect((await uploading).name).toBe('files/f7');
+      const [begun, sent] = upstream.calls;
+      expect([begun?.path, sent?.path]).toEqual([
+        '/upload/v1/files',
+        '/upload/v1/files?upload_id=u1&upload_protocol=resumable',
+      ]);
+      expect(sent?.headers).toMatchObject({
+        'x-goog-upload-command': 'upload, finalize',
+        'x-goog-upload-offset': '0',
+        'x-goog-api-key': 'provider-key-0',
+      });
+      expect(sent?.body.equals(bytes)).toBe(true);
+      expect((await asking('GET', '/v1beta/files/f7', 'k-a')).status).toBe(200);
+      expect((await asking('GET', '/v1beta/files/f7', 'k-b')).status).toBe(404);
+    },
+  );
 
   test('stays its tenant’s over a restart, with a store', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'sidegate-owners-'));

@@ -48,7 +48,7 @@ describe('a path', () => {
           const resolved = new URL(up, 'http://provider');
           expect(resolved.pathname + resolved.search + resolved.hash).toBe(up);
           expect(decodeURIComponent(resolved.pathname)).toBe(up);
-          const [, first = ''] = endpoint.path.replace(/^\/v\d(?:beta)?/, '').split(/[/:]/);
+          const [, first = ''] = endpoint.path.replace(/^(?:\/upload)?\/v\d(?:beta)?/, '').split(/[/:]/);
           expect(up.startsWith(`/base/${first}`)).toBe(true);
           expect(up).not.toMatch(/\/\/|\/\.{1,2}(?:[/:]|$)|[\\;%?#\s]/);
           if (endpoint.object !== null) expect(up.split(/[/:]/)).toContain(endpoint.object);
@@ -77,6 +77,8 @@ describe('a path', () => {
     ['GET', '/v1beta/models/m/operations/op_1', 'gemini_models', 'op_1'],
     ['GET', '/v1beta/models/m', 'models', null],
     ['POST', '/v1beta/batches/b_1:cancel', 'gemini_batches', 'b_1'],
+    ['POST', '/upload/v1beta/files', 'gemini_files', null],
+    ['POST', '/upload/v1/files', 'gemini_files', null],
     ['GET', '/v1/batchesX', undefined, undefined],
     ['GET', '/v1/organization/projects', undefined, undefined],
   ])('%s %s is %s of %s', (method, url, name, object) => {

@@ -142,7 +142,8 @@ export const gemini: Dialect = {
   embedProvider,
   requestIdHeader: 'x-request-id',
   billingHeaders: ['x-goog-user-project'],
-  passesBack: (header) => header === 'retry-after' || header === 'retry-after-ms',
+  passesBack: (header) =>
+    header === 'retry-after' || header === 'retry-after-ms' || header.startsWith('x-goog-upload-'),
   credential: (apiKey, { bearer }) =>
     bearer === true ? ['authorization', `Bearer ${apiKey}`] : ['x-goog-api-key', apiKey],
   withoutForeign,
