@@ -18,6 +18,7 @@ import type { ModelRequest } from '../exchange/request.ts';
 import { inspectRequest } from '../inspect/by-size.ts';
 import type { Permit } from '../limit/permit.ts';
 import type { Passage } from '../passage.ts';
+import { denyForeign } from '../route/named-objects.ts';
 import { routeObject } from '../route/objects.ts';
 import { route } from '../route/route.ts';
 import type { ScrubPolicy } from '../scrub/policy.ts';
@@ -122,9 +123,15 @@ export function choose(
   const { batch, attempt: limits } = stages.config;
   const deadlineMs = deadline(exchange, priority === 'batch' ? batch.deadlineMs : limits.totalTimeoutMs);
   if (deadlineMs instanceof Refusal) return deadlineMs;
-  const limited = (work: Work | Refusal): Work | Refusal =>
-    work instanceof Refusal ? work : withLimit(work, passage);
-  const scrubbed = rescrub({ identity, request, plan, countedHere, deadlineMs, nowMs }, passage);
+  const limited = (each: Work | Refusal): Work | Refusal =>
+    each instanceof Refusal ? each : withLimit(each, passage);
+  const work = { identity, request, plan, countedHere, deadlineMs, nowMs };
+  const provider = plan.steps[0]?.target.provider;
+  if (endpoint.kind === 'passthrough' && provider !== undefined)
+    return denyForeign(exchange, provider, identity.tenant, stages.objects, stages.aside).then(
+      (denied) => denied ?? limited(work),
+    );
+  const scrubbed = rescrub(work, passage);
   return scrubbed instanceof Promise ? scrubbed.then(limited) : limited(scrubbed);
 }
 

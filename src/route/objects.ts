@@ -131,5 +131,6 @@ function switchedOff(path: string, { dialect }: Endpoint, speaking: readonly Pro
   return new Refusal('passthrough_off', `${what}, and ${why}.`);
 }
 
-const notTheirs = (id: string): Refusal =>
+/** The refusal of an object that isn't the tenant's. */
+export const notTheirs = (id: string): Refusal =>
   new Refusal('object_not_found', `No object ${JSON.stringify(id.slice(0, 128))} of this tenant is known.`);

@@ -55,6 +55,25 @@ describe('an object', () => {
     expect((await asking('GET', '/v1/files', 'k-a')).json.data).toMatchObject([{ id: 'obj_1' }]);
   });
 
+  test.each([
+    ['at once', 0],
+    ['in a thread', 100_000],
+  ])('is no other tenant’s to name in a body, looked for %s', async (_, bytes) => {
+    const { asking, upstream } = await start({ script: maker(), more: { authenticate: { keys } } });
+    const pad = 'x'.repeat(bytes);
+    const { json: file } = await asking('POST', '/v1/batches', 'k-a', { pad });
+    const calls = upstream.calls.length;
+    const escaped = String(file.id).replace('_', '\\u005f');
+    for (const body of [{ input: [file.id], pad }, `{"pad":"${pad}","input":"${escaped}"}`]) {
+      const { status, json } = await asking('POST', '/v1/batches', 'k-b', body);
+      expect([status, json.error.code]).toEqual([404, 'object_not_found']);
+      expect((await asking('POST', '/v1/batches', 'k-a', body)).status).toBe(200);
+    }
+    expect(upstream.calls).toHaveLength(calls + 2);
+    const many = { ids: Array.from({ length: 2001 }, (__, at) => `file-${1000 + at}`), pad };
+    expect((await asking('POST', '/v1/batches', 'k-b', many)).status).toBe(413);
+  });
+
   test('can be anybody’s where there is one tenant, or the provider keeps for one', async () => {
     const one = await start({ script: maker() });
     expect((await one.asking('GET', '/v1/batches/made_elsewhere')).json.id).toBe('made_elsewhere');
