@@ -1,13 +1,14 @@
 /** What the pipeline must know about a request to an auxiliary endpoint: JSON, a form, or no body. */
-import { createHash, createHmac, hash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { Refusal } from '../base/errors.ts';
 import { type Form, type FormPart, isForm, readForm, textOf } from '../base/multipart.ts';
 import { edit } from '../dialects/edit.ts';
 import type { Auxiliary, Endpoint } from '../exchange/endpoint.ts';
 import { givesBytes, type ModelRequest } from '../exchange/request.ts';
 import { bodyFlags, type Inspection, inspect as inspectBytes } from '../native/inspect.ts';
-import { noFindings, type PiiScope } from '../native/pii.ts';
+import type { PiiScope } from '../native/pii.ts';
 import { encodingFault, explain, modelFault, type Received } from './inspect.ts';
+import { inspectPassed } from './passed.ts';
 
 /** Reads a request. Refuses one that no provider could read either. */
 export function inspectAuxiliary(
@@ -19,7 +20,7 @@ export function inspectAuxiliary(
   const { headers, body, endpoint } = exchange;
   const encoded = encodingFault(headers);
   if (encoded !== null) return encoded;
-  if (traits.takes === 'nothing') return withoutBody(exchange, digestKey);
+  if (traits.takes === 'nothing') return inspectPassed(exchange, digestKey);
   const type = headers['content-type'];
   const form = type !== undefined && isForm(type) ? readForm(body, type) : null;
   if (form instanceof Refusal) return form;
@@ -78,40 +79,6 @@ function requestOf(found: Inspection, body: Buffer, model: string, traits: Auxil
     questionStart: 0,
     questionEnd: 0,
     flags,
-    tier: null,
-  };
-}
-
-/** A request that consists of its method and path. */
-function withoutBody(exchange: Received, digestKey: Buffer): ModelRequest | Refusal {
-  const { endpoint, body } = exchange;
-  if (body.length > 0)
-    return new Refusal('invalid_field', `A ${endpoint.method} request takes no body here.`, {
-      param: 'body',
-    });
-  const digest = hash('sha256', `${endpoint.method} ${endpoint.upstreamPath}`, 'buffer');
-  return {
-    body,
-    model: '',
-    stream: givesBytes(endpoint, null),
-    wantsUsage: false,
-    maxTokens: null,
-    choices: 1,
-    textBytes: 0,
-    textCharacters: 0,
-    serverTools: false,
-    findings: noFindings,
-    masked: null,
-    digest: ofProvider(digest.toString('latin1'), exchange),
-    keyedDigest: createHmac('sha256', digestKey).update(digest).digest('hex'),
-    modelStart: 0,
-    modelEnd: 0,
-    streamOptionsStart: 0,
-    streamOptionsEnd: 0,
-    firstField: 0,
-    questionStart: 0,
-    questionEnd: 0,
-    flags: 0,
     tier: null,
   };
 }

@@ -11,8 +11,8 @@ export function inspectPassed(exchange: Received, digestKey: Buffer): ModelReque
   const encoded = encodingFault(headers);
   if (encoded !== null) return encoded;
   const { method, upstreamPath } = endpoint;
-  if (method === 'GET' && body.length > 0)
-    return new Refusal('invalid_field', 'A GET request takes no body here.', { param: 'body' });
+  if (body.length > 0 && (method === 'GET' || endpoint.auxiliary?.takes === 'nothing'))
+    return new Refusal('invalid_field', `A ${method} request takes no body here.`, { param: 'body' });
   // The same body sent to another provider is another request.
   const head = [method, upstreamPath, headers['x-sidegate-provider'] ?? '', headers['content-type'] ?? ''];
   const digest = createHash('sha256')
