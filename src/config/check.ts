@@ -4,6 +4,7 @@ import { didYouMean } from '../base/did-you-mean.ts';
 import { isLoopback } from '../base/node-http.ts';
 import { isPattern, presets } from '../dialects/presets.ts';
 import type { DialectName } from '../exchange/dialects.ts';
+import { endpoints } from '../exchange/endpoint.ts';
 import { checkAws } from './check-aws.ts';
 import { checkBatch } from './check-batch.ts';
 import { checkCache } from './check-cache.ts';
@@ -151,7 +152,7 @@ function checkProviders(draft: Draft, report: Report): void {
     checkCredential(['providers', name], provider, draft, report);
     checkAws(['providers', name], provider, dialectOf(provider), presetOf(provider), report);
     checkHeaders(['providers', name, 'headers'], provider, report);
-    checkFiles(['providers', name, 'files'], provider, report);
+    checkObjects(['providers', name], provider, report);
   }
 }
 
@@ -207,12 +208,22 @@ function checkOrigin(path: Path, provider: DraftProvider, report: Report): void 
 const hasKey = ({ apiKey, apiKeys }: DraftProvider): boolean =>
   apiKey !== undefined || (apiKeys?.length ?? 0) > 0;
 
-/** Checks that the provider keeps something for tenants. */
-function checkFiles(path: Path, provider: DraftProvider, report: Report): void {
+/** Checks that the provider's API has what it is to keep for tenants, or to be passed. */
+function checkObjects(
+  path: Path,
+  { files, passthrough = false, ...provider }: DraftProvider,
+  report: Report,
+): void {
   const dialect = dialectOf(provider);
-  if (provider.files === undefined || dialect === undefined || dialect === 'openai') return;
-  if (provider.passthrough !== undefined && provider.passthrough !== false) return;
-  report.fault(path, `providers of the ${dialect} dialect have no files: remove it, or set \`passthrough\``);
+  if (dialect === undefined) return;
+  const passes = endpoints.some((each) => each.kind === 'passthrough' && each.dialect === dialect);
+  if (passthrough !== false && !passes)
+    report.fault([...path, 'passthrough'], `has no effect: nothing of the ${dialect} dialect is passed on`);
+  else if (files !== undefined && passthrough === false && dialect !== 'openai')
+    report.fault(
+      [...path, 'files'],
+      `providers of the ${dialect} dialect have no files: remove it, or set \`passthrough\``,
+    );
 }
 
 /** Checks that a provider has exactly one source of credentials. */

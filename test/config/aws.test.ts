@@ -79,6 +79,11 @@ describe('a fault', () => {
     [{ preset: 'bedrock', apiKey: 'k', region: 'Paris!' }, 'providers.p.region', /such as eu-central-1/],
     [{ ...own, credential: 'aws' }, 'providers.p', /needs `region`/],
     [{ ...own, accessKeys: [keys] }, 'providers.p', /needs `region`/],
+    [
+      { preset: 'bedrock', accessKeys: [keys], passthrough: true },
+      'providers.p.passthrough',
+      /nothing of the bedrock dialect is passed on/,
+    ],
     [{ preset: 'openai', credential: 'aws' }, 'providers.p.credential', /providers of dialect bedrock only/],
     [{ preset: 'openai', apiKey: 'k', region: 'eu-west-1' }, 'providers.p.region', /no effect/],
     [{ preset: 'openai', apiKey: 'k', accessKeys: [keys] }, 'providers.p.accessKeys', /no effect/],

@@ -15,6 +15,7 @@ const faultTable: [string, unknown, string, RegExp][] = [
   ['routs', [], 'routs', /did you mean "routes"/],
   ['providers.own.modle', 'x', 'providers.own.modle', /no such setting/],
   ['providers.anthropic.files', ['a'], 'providers.anthropic.files', /have no files: remove it/],
+  ['providers.anthropic.passthrough', 'all', 'providers.anthropic.passthrough', /unscrubbed/],
   ['routes.0.targets.1.providr', 'x', 'routes[0].targets[1].providr', /did you mean "provider"/],
   ['listen.port', 70000, 'listen.port', /at most 65535/],
   ['listen.port', -1, 'listen.port', /at least 0/],
