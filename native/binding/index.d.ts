@@ -57,7 +57,7 @@ export declare class SseScanner {
   /** After an error or malformed data: the provider's message, or else the data; at most 2,048 bytes. */
   errorText(): string
   /**
-   * The reply's text so far, decoded, at most 1 MiB of it; it is not kept any longer.
+   * The reply's text so far, decoded, at most 128 KiB of it; it is not kept any longer.
    *
    * A copy: memory of the core can't be handed to another thread, and would be freed with the next collection only.
    */
@@ -516,7 +516,7 @@ export declare enum ReplyRegister {
 }
 
 /**
- * The text of a whole reply, or of the beginning of one, decoded, at most 1 MiB of it. A copy, as `takeText` gives.
+ * The text of a whole reply, or of the beginning of one, decoded, at most 128 KiB of it. A copy, as `takeText` gives.
  *
  * Throws on an unknown dialect.
  */

@@ -35,7 +35,7 @@ export interface WholeReading extends Arrived {
 export interface Arrived {
   readonly facts: ReplyFacts;
   /**
-   * The first 1 MiB of the reply's text, decoded on demand. The function is kept until the reply is billed, so it must
+   * The beginning of the reply's text, decoded on demand: 128 KiB at least. The function is kept until the reply is billed, so it must
    * refer to the reply only: keeping the request too would nearly double the time of a minor collection.
    */
   text(): Buffer;
@@ -68,7 +68,7 @@ export interface StreamReading {
   /** Anthropic: number of the content block that is still open; -1: none, or `lengthEnd` ends it. */
   readonly openBlock: number;
   facts(): ReplyFacts;
-  /** Returns the first 1 MiB of the reply's text so far, decoded, and releases it. */
+  /** Returns the beginning of the reply's text so far, 128 KiB at least, decoded, and releases it. */
   takeText(): Buffer;
   /** Ends the stream as if it had reached its token limit. Undefined: the dialect's `lengthEnd` does. */
   lengthEnd?(known: KnownTokens): Buffer;

@@ -168,7 +168,7 @@ function pricingIn(bits: number, word: (index: number) => number): { pricing?: P
   return { pricing };
 }
 
-/** The first 1 MiB of a whole reply's text, decoded; `body` may be truncated anywhere. */
+/** The first 128 KiB of a whole reply's text, decoded; `body` may be truncated anywhere. */
 export const replyText = (body: Buffer, dialect: NativeDialect): Buffer =>
   native.replyText(body, dialects[dialect]);
 
@@ -245,7 +245,7 @@ export class StreamScanner {
     return this.#native.openBlock();
   }
 
-  /** Returns the first 1 MiB of the reply's text so far, decoded, and releases it. */
+  /** Returns the first 128 KiB of the reply's text so far, decoded, and releases it. */
   takeText(): Buffer {
     return this.#native.takeText();
   }

@@ -25,7 +25,7 @@ pub fn inspect_reply(body: &[u8], dialect: Dialect, mut regs: Uint32ArraySlice) 
     Ok(())
 }
 
-/// The text of a whole reply, or of the beginning of one, decoded, at most 1 MiB of it. A copy, as `takeText` gives.
+/// The text of a whole reply, or of the beginning of one, decoded, at most 128 KiB of it. A copy, as `takeText` gives.
 ///
 /// Throws on an unknown dialect.
 #[napi]

@@ -74,7 +74,7 @@ impl SseScanner {
         self.scanner.error_text()
     }
 
-    /// The reply's text so far, decoded, at most 1 MiB of it; it is not kept any longer.
+    /// The reply's text so far, decoded, at most 128 KiB of it; it is not kept any longer.
     ///
     /// A copy: memory of the core can't be handed to another thread, and would be freed with the next collection only.
     #[napi]

@@ -178,8 +178,9 @@ impl Reading {
     }
 }
 
-/// Longest reply text kept, in bytes; the rest is only counted.
-pub const TEXT_MAX: usize = 1024 * 1024;
+/// Longest reply text kept, in bytes; the rest is only counted. More than most models can say, and each stream in flight
+/// takes as much.
+pub const TEXT_MAX: usize = 128 * 1024;
 
 /// A dialect's view of a document's tokens.
 pub(crate) trait Reader {
