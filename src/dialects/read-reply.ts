@@ -181,7 +181,7 @@ const statedOf = (reasoningTokens = 0, model = ''): Pick<ReplyFacts, 'reasoningT
 });
 
 /** Reply text is kept up to this size, as in the native core; beyond it, only its length is counted. */
-const textMaxBytes = 1024 * 1024;
+const textMaxBytes = 128 * 1024;
 
 /** A block of a stream, and its text so far. */
 interface HeldBlock {
