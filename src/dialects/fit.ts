@@ -1,6 +1,6 @@
 /** Fits a request in neutral form to what its destination accepts, before it is written. */
 import { type ChatRequest, effortOf, type Notes, noteDropped, noteUnsupported } from './chat.ts';
-import { type RefusedField, reasonsWith, refusesOf } from './refuses.ts';
+import { type RefusedField, reasonsWith } from './refuses.ts';
 import type { Destination } from './wire.ts';
 
 /** What a destination accepts of a request. */
@@ -39,7 +39,8 @@ const defaults: Readonly<Partial<Record<RefusedField, number>>> = {
  * answers, the others as dropped.
  */
 export function withoutRefused(request: ChatRequest, to: Destination, notes: Notes): ChatRequest {
-  const refuses = refusesOf(to);
+  const { refuses } = to;
+  if (refuses === undefined) return request;
   const { names, toolChoice } = request;
   const asked = request.reasoning === null ? null : effortOf(request.reasoning);
   const reasons = refuses.reasoning !== undefined && to.reasons !== false && reasonsWith(asked, refuses);

@@ -6,6 +6,7 @@
 import { hash } from 'node:crypto';
 import { type Json, objectOf, parseObject, textOf } from '../base/json.ts';
 import {
+  type ChatMessage,
   type ChatRequest,
   type Notes,
   noteDropped,
@@ -54,15 +55,22 @@ const madeName = (name: string): string => {
   return `${plain.slice(0, cutMaxLength)}_${hash('sha256', name).slice(0, 12)}`;
 };
 
+/** Whether a conversation calls a tool by a name that the provider refuses. */
+function callsRefused(messages: readonly ChatMessage[], taken: RegExp): boolean {
+  for (const { role, parts } of messages) {
+    if (role !== 'assistant') continue;
+    for (const part of parts)
+      if (part.kind === 'tool_call' && part.name !== '' && !taken.test(part.name)) return true;
+  }
+  return false;
+}
+
 /** The request with names of tools that the provider takes; the client gets its own back. @param taken what it takes */
 export function withTakenNames(request: ChatRequest, taken: RegExp | undefined): ChatRequest {
   if (taken === undefined) return request;
   const isRefused = (name: string): boolean => name !== '' && !taken.test(name);
   const { tools, messages, toolChoice } = request;
-  const called = messages.some(({ parts }) =>
-    parts.some((part) => part.kind === 'tool_call' && isRefused(part.name)),
-  );
-  if (!called && !tools.some(({ name }) => isRefused(name))) return request;
+  if (!tools.some(({ name }) => isRefused(name)) && !callsRefused(messages, taken)) return request;
   const rename = <Named extends { readonly name: string | null }>(one: Named): Named =>
     one.name !== null && isRefused(one.name) ? { ...one, name: madeName(one.name) } : one;
   return {
@@ -90,6 +98,7 @@ export function ownName(name: string, origins: ReadonlyMap<string, ToolOrigin> |
 
 /** Tools that the client knows under another name or kind than the provider; undefined: none. */
 export function originsOf({ tools }: ChatRequest): ReadonlyMap<string, ToolOrigin> | undefined {
+  if (tools.length === 0) return undefined;
   const kinds = tools.flatMap(({ name, origin }) => (origin === undefined ? [] : [[name, origin] as const]));
   return kinds.length === 0 ? undefined : new Map(kinds);
 }

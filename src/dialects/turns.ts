@@ -52,15 +52,19 @@ export function settleTurns(body: Json, rules: TurnRules | undefined): Settled {
   const dropped = new Set<string>();
   let changed = rules.words !== undefined && reword(body, rules.words, dropped);
   if (rules.noBlank === true) changed = withoutBlank(body) || changed;
-  for (const message of listOf(body.messages)) {
-    changed = withoutMembers(message, rules.noMembers ?? []) || changed;
-    if (rules.plainText === true) changed = withPlainText(message) || changed;
-    if (rules.shortIds === true) changed = withShortIds(message) || changed;
-    if (rules.documentText === true) changed = withDocumentText(message) || changed;
+  const { noMembers = [], plainText, shortIds, documentText: text } = rules;
+  const messages: readonly unknown[] = Array.isArray(body.messages) ? body.messages : [];
+  const each = noMembers.length > 0 || plainText === true || shortIds === true || text === true;
+  for (const message of each ? messages : []) {
+    if (!isObject(message)) continue;
+    changed = withoutMembers(message, noMembers) || changed;
+    if (plainText === true) changed = withPlainText(message) || changed;
+    if (shortIds === true) changed = withShortIds(message) || changed;
+    if (text === true) changed = withDocumentText(message) || changed;
   }
-  const [first] = listOf(body.messages);
-  if (rules.opening !== undefined && first?.role === 'assistant') {
-    body.messages = [rules.opening, ...listOf(body.messages)];
+  const [first] = messages;
+  if (rules.opening !== undefined && isObject(first) && first.role === 'assistant') {
+    body.messages = [rules.opening, ...messages];
     changed = true;
   }
   return changed ? { changed, dropped: [...dropped] } : untouched;
@@ -103,36 +107,56 @@ function withoutMembers(message: Json, names: readonly string[]): boolean {
   return gone.length > 0;
 }
 
-const isBlank = (value: unknown): boolean => typeof value === 'string' && value.trim() === '';
+/** The first character decides of nearly all texts. */
+const isBlank = (value: unknown): boolean =>
+  typeof value === 'string' &&
+  !(value.charCodeAt(0) > 0x20 && value.charCodeAt(0) < 0x80) &&
+  !/\S/.test(value);
 const isBlankBlock = (block: unknown): boolean =>
   isObject(block) && block.type === 'text' && isBlank(block.text);
+const isBlankMessage = (message: unknown): boolean =>
+  isObject(message) &&
+  (Array.isArray(message.content) ? message.content.every(isBlankBlock) : isBlank(message.content)) &&
+  message.content !== undefined;
+
+/** Whether a content has a blank text, its tools' results included. */
+function hasBlank(content: unknown): boolean {
+  if (!Array.isArray(content)) return isBlank(content);
+  for (const block of content) {
+    if (!isObject(block)) continue;
+    if (block.type === 'text' ? isBlank(block.text) : Array.isArray(block.content) && hasBlank(block.content))
+      return true;
+  }
+  return false;
+}
 
 /** Leaves out blank texts, and the messages that consist of nothing else. */
 function withoutBlank(body: Json): boolean {
+  const all: readonly unknown[] = Array.isArray(body.messages) ? body.messages : [];
+  if (!hasBlank(body.system) && !all.some((one) => isObject(one) && hasBlank(one.content))) return false;
   let changed = false;
-  const kept = (list: readonly unknown[]): unknown[] => {
-    const rest = list.filter((block) => !isBlankBlock(block));
-    changed ||= rest.length < list.length;
-    return rest;
+  const clean = (holder: Json, field: string): void => {
+    const list = holder[field];
+    if (!Array.isArray(list) || !list.some(isBlankBlock)) return;
+    holder[field] = list.filter((block) => !isBlankBlock(block));
+    changed = true;
   };
-  if (Array.isArray(body.system)) body.system = kept(body.system);
+  clean(body, 'system');
   if (isBlank(body.system) || (Array.isArray(body.system) && body.system.length === 0)) {
     delete body.system;
     changed = true;
   }
   if (!Array.isArray(body.messages)) return changed;
-  const messages = body.messages.filter((message: unknown) => {
-    if (!isObject(message)) return true;
-    if (!Array.isArray(message.content)) return !isBlank(message.content);
-    for (const block of listOf(message.content)) {
-      if (block.type === 'tool_result' && Array.isArray(block.content)) block.content = kept(block.content);
-    }
-    const before = message.content.length;
-    message.content = kept(message.content);
-    return (message.content as unknown[]).length > 0 || before === 0;
-  });
-  changed ||= messages.length < body.messages.length;
-  body.messages = messages;
+  if (body.messages.some(isBlankMessage)) {
+    body.messages = body.messages.filter((message) => !isBlankMessage(message));
+    changed = true;
+  }
+  for (const message of body.messages as unknown[]) {
+    if (!isObject(message) || !Array.isArray(message.content)) continue;
+    clean(message, 'content');
+    for (const block of message.content as unknown[])
+      if (isObject(block) && block.type === 'tool_result') clean(block, 'content');
+  }
   return changed;
 }
 
@@ -179,11 +203,11 @@ function withShortIds(message: Json): boolean {
 /** Said beside a document that came without a word. */
 const documentText = 'See the attached document.';
 
-function withDocumentText(message: Json): boolean {
-  const blocks = listOf(message.content);
-  const lacks =
-    blocks.some((block) => block.document !== undefined) && !blocks.some(({ text }) => isShown(text));
-  if (lacks) (message.content as unknown[]).push({ text: documentText });
+function withDocumentText({ content }: Json): boolean {
+  if (!Array.isArray(content) || !content.some((block) => isObject(block) && block.document !== undefined))
+    return false;
+  const lacks = !listOf(content).some(({ text }) => isShown(text));
+  if (lacks) content.push({ text: documentText });
   return lacks;
 }
 

@@ -14,6 +14,7 @@ import {
   type Notes,
   noteDropped,
   noteUnsupported,
+  type OpenAiField,
   type OpenAiFieldName,
   type OutputForm,
   type Part,
@@ -65,18 +66,24 @@ export function readShared(
   body: Json,
   verbosity: { readonly at: string; readonly value: unknown },
 ): Pick<ChatRequest, 'openai'> {
-  const fields = both
-    .map((name) => (name === 'verbosity' ? { name, ...verbosity } : { name, at: name, value: body[name] }))
-    .filter(({ name, value }) => (value ?? null) !== null && unsaid[name]?.includes(value) !== true);
-  return fields.length === 0 ? {} : { openai: fields };
+  const fields: OpenAiField[] = [];
+  for (const name of both) {
+    const value = name === 'verbosity' ? verbosity.value : body[name];
+    if (value === undefined || value === null || unsaid[name]?.includes(value) === true) continue;
+    fields.push({ name, value, at: name === 'verbosity' ? verbosity.at : name });
+  }
+  return fields.length === 0 ? nothing : { openai: fields };
 }
+
+const nothing = {};
 
 /** What of it is sent; other servers than OpenAI's are not known to take it. */
 export function writeShared(
-  { openai: fields = [] }: ChatRequest,
+  { openai: fields }: ChatRequest,
   { served, quirks }: Destination,
   notes: Notes,
 ): Readonly<Partial<Record<OpenAiFieldName, unknown>>> {
+  if (fields === undefined) return nothing;
   const taken = isOpenAi(served) || quirks.completionTokens === true;
   if (!taken) for (const { at } of fields) noteDropped(notes, at);
   return taken ? Object.fromEntries(fields.map(({ name, value }) => [name, value])) : {};

@@ -127,9 +127,14 @@ function writeMessage(
 
 /** A single text without a cache breakpoint is written as a string; several too, as few servers but OpenAI's take lists. */
 function plain(content: Json[], { served }: Destination): unknown {
-  const bare = content.every((part) => Object.keys(part).length === 2);
-  return bare && (content.length === 1 || !isOpenAi(served)) ? (joinedTexts(content) ?? content) : content;
+  const [first] = content;
+  if (content.length === 1) return isBare(first) ? first?.text : content;
+  return isOpenAi(served) || !content.every(isBare) ? content : (joinedTexts(content) ?? content);
 }
+
+/** Whether a part is a text without a cache breakpoint. */
+const isBare = (part: Json | undefined): boolean =>
+  part?.type === 'text' && part.prompt_cache_breakpoint === undefined;
 
 function writeResult({ callId, content, isError }: ToolResultPart, to: Destination): Json {
   const texts = content.flatMap((part) => (part.kind === 'text' ? [part.text] : []));
