@@ -6,6 +6,7 @@
  * many of each kind were served, and the curve of both over the least score that is served.
  */
 import { readFileSync } from 'node:fs';
+import { upperBound } from '../../src/cache/bounds.ts';
 import { search } from '../../src/native/search.ts';
 
 interface Message {
@@ -58,27 +59,6 @@ function judge(index: number, { cached, asked, same }: Line, at: number): Judged
   if (equal) return { same, served: true, score: 1, similarity: 1 };
   const { verdict = 'different', score = 0, similarity = 0 } = found ?? {};
   return { same, served: verdict === 'same', score, similarity };
-}
-
-/** The upper 95% bound of a share, by Clopper and Pearson: the share at which so few would be seen in 2.5% of cases. */
-function upperBound(hits: number, total: number): number {
-  if (total === 0 || hits >= total) return 1;
-  const logAtMost = (share: number): number => {
-    let [term, sum] = [total * Math.log1p(-share), 0];
-    const first = term;
-    for (let k = 0; k <= hits; k++) {
-      sum += Math.exp(term - first);
-      term += Math.log((total - k) / (k + 1)) + Math.log(share) - Math.log1p(-share);
-    }
-    return first + Math.log(sum);
-  };
-  let [low, high] = [hits / total, 1 - 1e-12];
-  for (let i = 0; i < 60; i++) {
-    const middle = (low + high) / 2;
-    if (middle > 0 && logAtMost(middle) < Math.log(0.025)) high = middle;
-    else low = middle;
-  }
-  return high;
 }
 
 function readLines(file: string): Line[] {

@@ -10,6 +10,7 @@ import {
   readFamilies,
   type Split,
   slotsOf,
+  splits,
   type Values,
 } from './groups.ts';
 import { type Random, seeded } from './random.ts';
@@ -23,7 +24,7 @@ export interface Pair {
 }
 
 /** Pairs of each kind a line gives, for each value of its slots up to a bound. */
-const perLine: Readonly<Record<Split, number>> = { train: 8, tune: 9, report: 9 };
+const perLine: Readonly<Record<Split, number>> = { train: 8, tune: 9, report: 9, earlier: 9 };
 
 /** What the values of a line's slots multiply its pairs by, at most. */
 const valuesMax = 3;
@@ -192,7 +193,7 @@ function hash(text: string): number {
 
 /** Pairs of our own groups, by split; no pair twice. */
 export function ownPairs(seed: number): Record<Split, Pair[]> {
-  const out: Record<Split, Pair[]> = { train: [], tune: [], report: [] };
+  const out: Record<Split, Pair[]> = { train: [], tune: [], report: [], earlier: [] };
   // Random numbers of its own for each domain: its pairs stay the same whatever is written on others.
   const byDomain = new Map<string, Random>();
   for (const family of readFamilies()) {
@@ -201,7 +202,7 @@ export function ownPairs(seed: number): Record<Split, Pair[]> {
     ofFamily(family, random, out[family.split]);
   }
   const random = seeded(seed);
-  for (const split of ['train', 'tune', 'report'] as const) {
+  for (const split of splits) {
     const seen = new Set<string>();
     out[split] = random.shuffle(out[split]).filter(({ cached, asked }) => {
       const key = [cached, asked].sort().join('\n');

@@ -53,7 +53,7 @@ KEPT = 0.998
 REPLACED = 0.65
 REPLACED_FROM = 2000
 # Traps that may pass, of those that thresholds are set on.
-TRAPS_SAME = 0.009
+TRAPS_SAME = 0.010
 TRAPS_UNSURE = 0.15
 FEATURES = 92
 SHAPES = {
