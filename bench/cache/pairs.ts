@@ -191,7 +191,7 @@ function hash(text: string): number {
   return [...text].reduce((all, letter) => Math.imul(all ^ letter.charCodeAt(0), 0x1000193), 0x811c9dc5);
 }
 
-/** Pairs of our own groups, by split; no pair twice. */
+/** Pairs of our own groups, by split; no pair twice, and none to train on with a question of the other splits. */
 export function ownPairs(seed: number): Record<Split, Pair[]> {
   const out: Record<Split, Pair[]> = { train: [], tune: [], report: [], earlier: [] };
   // Random numbers of its own for each domain: its pairs stay the same whatever is written on others.
@@ -209,5 +209,8 @@ export function ownPairs(seed: number): Record<Split, Pair[]> {
       return !seen.has(key) && seen.add(key) !== undefined;
     });
   }
+  const sides = ({ cached, asked }: Pair): string[] => [cached.toLowerCase(), asked.toLowerCase()];
+  const kept = new Set([...out.tune, ...out.report, ...out.earlier].flatMap(sides));
+  out.train = out.train.filter((pair) => !sides(pair).some((text) => kept.has(text)));
   return out;
 }
