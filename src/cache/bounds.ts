@@ -1,15 +1,23 @@
 /** Bounds of a share of which only a sample was seen (Clopper and Pearson, 1934). */
 
+/** Sums beyond this are made smaller: a number holds a little more. */
+const sumMax = 1e200;
+
 /** Logarithm of the probability that at most `hits` of `total` are seen where the true share is `share`. */
 function logAtMost(hits: number, total: number, share: number): number {
-  let term = total * Math.log1p(-share);
-  const first = term;
-  let sum = 0;
-  for (let k = 0; k <= hits; k++) {
-    sum += Math.exp(term - first);
-    term += Math.log((total - k) / (k + 1)) + Math.log(share) - Math.log1p(-share);
+  const odds = share / (1 - share);
+  // As parts of the first term, which may be too small for a number itself.
+  let first = total * Math.log1p(-share);
+  let [term, sum] = [1, 1];
+  for (let k = 0; k < hits; k++) {
+    term *= ((total - k) / (k + 1)) * odds;
+    sum += term;
+    if (sum > sumMax) {
+      [term, sum] = [term / sumMax, sum / sumMax];
+      first += Math.log(sumMax);
+    }
   }
-  return first + Math.log(sum);
+  return Math.min(first + Math.log(sum), 0);
 }
 
 /** The share at which `isBelow` changes from true to false. */

@@ -20,6 +20,9 @@ describe('bounds of a share, with 95% confidence', () => {
     [1, 10, 0.005116, 0.394163],
     [4, 100, 0.013767, 0.089206],
     [50, 100, 0.413646, 0.586354],
+    // So many that the terms are beyond what a number holds.
+    [284, 6812, 0.03778, 0.045896],
+    [4000, 9000, 0.435788, 0.453128],
   ])('%d of %d: %d to %d', (hits, total, lower, upper) => {
     expect(lowerBound(hits, total)).toBeCloseTo(lower, 4);
     expect(upperBound(hits, total)).toBeCloseTo(upper, 4);
