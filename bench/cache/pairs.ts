@@ -23,7 +23,7 @@ export interface Pair {
   readonly source: string;
 }
 
-/** Pairs of each kind a line gives, for each value of its slots up to a bound. */
+/** Pairs of each kind a line of some six wordings gives, for each value of its slots up to a bound. */
 const perLine: Readonly<Record<Split, number>> = { train: 8, tune: 9, report: 9, earlier: 9 };
 
 /** What the values of a line's slots multiply its pairs by, at most. */
@@ -48,7 +48,10 @@ function trap(family: Family, at: number, values: Values, random: Random): [stri
 function ofFamily(family: Family, random: Random, out: Pair[]): void {
   for (const [at, line] of family.lines.entries()) {
     const slots = slotsOf(line);
-    const count = perLine[family.split] * (slots.length === 0 ? 1 : valuesMax) * (line.length > 5 ? 1 : 0.6);
+    // What is learned from a long line grows with it.
+    const longer = family.split === 'train' ? Math.max(1, line.length / 6) : 1;
+    const lines = (slots.length === 0 ? 1 : valuesMax) * (line.length > 5 ? longer : 0.6);
+    const count = perLine[family.split] * lines;
     for (let i = 0; i < count; i++) {
       const values = choose(family, line, random);
       const [a = '', b = a] = random.shuffle(line);

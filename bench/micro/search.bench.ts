@@ -9,14 +9,30 @@ export const subject = 'semantic cache';
 function questions(count: number): string[] {
   const random = seeded(3);
   const lines = readFamilies().flatMap((family) => family.lines.map((line) => ({ family, line })));
+  const [cities, countries] = ['city', 'country'].map(
+    (slot) => lines[0]?.family.slots.get(slot)?.flat() ?? [],
+  );
   const found = new Set<string>();
   for (let tries = 0; found.size < count; tries++) {
     const { family, line } = random.pick(lines);
     const text = fill(random.pick(line), choose(family, line, random), random);
-    // The groups' own texts run out; beyond them questions get a name.
-    found.add(tries < count ? text : `${text} This is about ${random.below(1e6)}.`);
+    // The groups' own texts run out; beyond them questions say by whom. No number: it would decide at once.
+    const more = `${text} I'm in ${random.pick(cities ?? [])} and come from ${random.pick(countries ?? [])}.`;
+    found.add(tries < count ? text : more);
   }
   return [...found];
+}
+
+/** Pairs of wordings of one question: those that take longest to decide on. */
+function rewordings(count: number): [string, string][] {
+  const random = seeded(4);
+  const lines = readFamilies().flatMap((family) => family.lines.map((line) => ({ family, line })));
+  return Array.from({ length: count }, () => {
+    const { family, line } = random.pick(lines);
+    const values = choose(family, line, random);
+    const [a = '', b = a] = random.shuffle(line);
+    return [fill(a, values, random), fill(b, values, random)];
+  });
 }
 
 function filled(texts: readonly string[]): number {
@@ -37,10 +53,10 @@ function round<T>(list: readonly T[]): () => T {
 }
 
 export function tasks(): Record<string, () => unknown> {
-  const all = questions(101_000);
-  const asked = all.slice(100_000);
+  const found = questions(101_000);
+  const [asked, all] = [found.slice(0, 1000), found.slice(1000)];
   const [small, large] = [filled(all.slice(0, 10_000)), filled(all.slice(0, 100_000))];
-  const [next, other, third] = [round(asked), round(asked), round(asked)];
+  const [next, third, pair] = [round(asked), round(asked), round(rewordings(1000))];
   const out = new Float32Array(dimensions);
   const full = search.open(search.bytes(small));
   all.slice(0, 10_000).forEach((text, entry) => {
@@ -49,7 +65,7 @@ export function tasks(): Record<string, () => unknown> {
   let entry = 20_000;
   return {
     embed: () => embed(next(), out),
-    decide: () => decide(next(), other()),
+    decide: () => decide(...pair()),
     'find, 10,000 entries': () => search.find(small, 'scope', next()),
     'find, 100,000 entries': () => search.find(large, 'scope', next()),
     'insert and evict': () => search.insert(full, 'scope', entry++, third()),

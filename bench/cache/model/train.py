@@ -5,17 +5,17 @@
     python bench/cache/model/train.py SAMPLES native/core/assets/tokens.bin native/core/assets/verifier.bin
     npm run build:native
 
-With `trees` behind it, the networks are kept as they were trained last and the rest is done again.
+With `trees` behind it, the network is kept as it was trained last and the rest is done again.
 
-Unlike models whose scores are added: trees over the features of `native/core/src/search/features.rs`, and small
-networks that compare the tokens of both questions (decomposable attention, Parikh et al. 2016) and read the features
-too. What each weighs, and the thresholds, are set on the families kept for that; those of the report are read by
+Two unlike models, whose scores are added: trees over the features of `native/core/src/search/features.rs`, and a small
+network that compares the tokens of both questions (decomposable attention, Parikh et al. 2016) and reads the features
+too. What each weighs, and the thresholds, are set on the families kept for that; those of the reports are read by
 `eval.ts` alone.
 
-The file, all numbers little-endian: "SGVERIFY", u32 version; f32 weight of the trees, weight of the networks' mean,
-bias, and thresholds for the same and for unsure; u32 trees, and for each u32 splits, then splits (u16 feature, i16
-left, i16 right, u16 0, f32 limit; a child below 0 is leaf -1 - child), u32 leaves, and f32 leaves; then u32 networks,
-and of each the matrices, row by row, f16, in the order of SHAPES.
+The file, all numbers little-endian: "SGVERIFY", u32 version; f32 weight of the trees, weight of the network, bias, and
+thresholds for the same and for unsure; u32 trees, and for each u32 splits, then splits (u16 feature, i16 left, i16
+right, u16 0, f32 limit; a child below 0 is leaf -1 - child), u32 leaves, and f32 leaves; then the network's matrices,
+row by row, f16, in the order of SHAPES.
 """
 
 import json
@@ -32,11 +32,9 @@ import jax.numpy as jnp
 import lightgbm
 import numpy as np
 
-FORMAT = 2
+FORMAT = 3
 DIMENSIONS = 256
 WIDTH = 64
-# Networks whose scores are averaged.
-NETWORKS = 2
 # How far from its mean a feature may be for the network, in standard deviations.
 FAR = 3
 # Tokens of a question that the network reads.
@@ -45,7 +43,7 @@ BATCH = 128
 LEARNING_RATE = 3e-3
 DECAY = 1e-3
 DROPOUT = 0.35
-EPOCHS = 4
+EPOCHS = 6
 # What is written is the mean of the weights over the last steps: each step keeps this share of it.
 KEPT = 0.998
 # Tokens that both questions have become others, in both, in this share of cases: what is learned on a domain's words
@@ -331,21 +329,17 @@ def main(samples, table_path, out, again=None):
     names = json.loads((Path(samples) / "features.json").read_text())
     gains = sorted(zip(trees.feature_importance("gain"), names), reverse=True)
     print("  " + ", ".join(f"{name} {gain:.0f}" for gain, name in gains[:24]), flush=True)
-    networks = []
-    for seed in range(1, NETWORKS + 1):
-        kept = Path(samples) / f"network{seed}.npz"
-        if again != "trees":
-            np.savez(kept, **train_network(train, table, seed, tune))
-        net = dict(np.load(kept))
-        # The core multiplies by rows as they are, and reads numbers of two bytes.
-        net["project"] = net["project"] / length
-        networks.append({name: part.astype(np.float16) for name, part in net.items()})
-    net_scores = np.zeros_like(tree_scores)
-    for net in networks:
-        net = {name: part.astype(np.float32) for name, part in net.items()}
-        net["project"] = net["project"] * length
-        net_scores += score_network(net, table, tune) / NETWORKS
-    print(f"networks: {told(tune, net_scores)}", flush=True)
+    kept = Path(samples) / "network.npz"
+    if again != "trees":
+        np.savez(kept, **train_network(train, table, 1, tune))
+    net = dict(np.load(kept))
+    # The core multiplies by rows as they are, and reads numbers of two bytes.
+    net["project"] = net["project"] / length
+    written = {name: part.astype(np.float16) for name, part in net.items()}
+    net = {name: part.astype(np.float32) for name, part in written.items()}
+    net["project"] = net["project"] * length
+    net_scores = score_network(net, table, tune)
+    print(f"network: {told(tune, net_scores)}", flush=True)
     weights = blend(tree_scores, net_scores, tune.same)
     scores = (weights[0] * tree_scores + weights[1] * net_scores + weights[2]).astype(np.float32)
     print(f"both: {told(tune, scores)}", flush=True)
@@ -357,11 +351,9 @@ def main(samples, table_path, out, again=None):
         dumped = trees.dump_model()["tree_info"]
         file.write(b"SGVERIFY" + struct.pack("<I5f", FORMAT, *weights, same, unsure))
         file.write(struct.pack("<I", len(dumped)) + b"".join(pack_tree(tree) for tree in dumped))
-        file.write(struct.pack("<I", NETWORKS))
-        for net in networks:
-            for name, shape in SHAPES.items():
-                assert net[name].shape == shape, name
-                file.write(net[name].astype("<f2").tobytes())
+        for name, shape in SHAPES.items():
+            assert written[name].shape == shape, name
+            file.write(written[name].astype("<f2").tobytes())
     print(f"{Path(out).stat().st_size} bytes, cpu {time.process_time():.0f} s")
 
 

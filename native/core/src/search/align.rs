@@ -1,8 +1,8 @@
 //! Which words of two questions say the same.
 
-use crate::search::kernel::dot;
 use crate::search::lexicon::lexicon;
-use crate::search::question::{Question, Word};
+use crate::search::question::Question;
+use crate::search::word::Word;
 
 /// How two words belong together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,11 +66,9 @@ impl<'a> Alignment<'a> {
     fn link_words(&mut self, open: &mut [Vec<bool>; 2], kind: impl Fn(&Word, &Word) -> Option<Link>) {
         for a in 0..self.sides[0].len() {
             // Where a word occurs twice, the one whose place is like its own.
-            let near = |b: &usize| a.abs_diff(*b);
-            let mut others: Vec<usize> =
-                (0..self.sides[1].len()).filter(|&b| open[0][a] && open[1][b]).collect();
-            others.sort_by_key(near);
-            let found = others.into_iter().find_map(|b| Some((b, kind(self.sides[0][a], self.sides[1][b])?)));
+            let others = (0..self.sides[1].len()).filter(|&b| open[0][a] && open[1][b]);
+            let fits = others.filter_map(|b| Some((b, kind(self.sides[0][a], self.sides[1][b])?)));
+            let found = fits.min_by_key(|(b, _)| a.abs_diff(*b));
             if let Some((b, link)) = found {
                 self.links.push((a, b, link, self.likeness(a, b)));
                 (open[0][a], open[1][b]) = (false, false);
@@ -99,8 +97,8 @@ impl<'a> Alignment<'a> {
 
 fn likeness(a: &Word, b: &Word) -> f32 {
     match (&a.vector, &b.vector) {
-        (Some(x), Some(y)) => dot(&x.parts, &y.parts) as f32 * x.scale * y.scale,
-        _ => f32::from(u8::from(a.text == b.text)),
+        (Some(x), Some(y)) => x.cosine(y),
+        _ => f32::from(u8::from(a.equals(b))),
     }
 }
 
@@ -111,13 +109,17 @@ pub fn excludes(a: &Word, b: &Word) -> bool {
 
 /// Whether the words say the opposite, by the lexicon or by a prefix.
 pub fn are_opposite(a: &Word, b: &Word) -> bool {
-    let denies = |a: &str, b: &str| {
-        ["un", "in", "im", "il", "ir", "dis", "non", "de"]
-            .iter()
-            .any(|prefix| a.strip_prefix(prefix) == Some(b))
-    };
     let listed = a.base.zip(b.base).is_some_and(|(x, y)| lexicon().are_antonyms(x, y));
-    listed || b.text.len() > 3 && denies(&a.text, &b.text) || a.text.len() > 3 && denies(&b.text, &a.text)
+    listed || denies(&a.text, &b.text) || denies(&b.text, &a.text)
+}
+
+/// Whether a word is another, of more than three letters, with a prefix that denies.
+fn denies(long: &str, short: &str) -> bool {
+    short.len() > 3
+        && (2..=3).contains(&long.len().saturating_sub(short.len()))
+        && long
+            .strip_suffix(short)
+            .is_some_and(|prefix| ["un", "in", "im", "il", "ir", "dis", "non", "de"].contains(&prefix))
 }
 
 fn related(a: &Word, b: &Word) -> Option<Link> {

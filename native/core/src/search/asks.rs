@@ -1,9 +1,8 @@
 //! What a question asks for: a price, a date, a way, a cause.
 
-use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use crate::search::question::Question;
+use crate::search::fnv::Map;
 
 /// What is asked for, by the words that say so; two words in a row are joined by `_`.
 const KINDS: [(&str, &str); KIND_COUNT] = [
@@ -62,7 +61,7 @@ const KINDS: [(&str, &str); KIND_COUNT] = [
         "risk",
         "safe danger dangerous risk risks harm harmful poisonous toxic side_effects sideeffect bad hurt hurts",
     ),
-    ("need", "what_do_i_need equipment ingredients ingredient documents papers requirements gear buy"),
+    ("need", "equipment ingredients ingredient documents papers requirements gear buy"),
     (
         "contents",
         "included include includes cover covers coverage contain contains part_of features comes_with",
@@ -72,31 +71,33 @@ const KINDS: [(&str, &str); KIND_COUNT] = [
 /// How many kinds there are.
 pub const KIND_COUNT: usize = 24;
 
-/// What a question asks for: a bit for each kind.
-pub fn asks(question: &Question) -> u32 {
-    static BY_WORD: OnceLock<HashMap<String, u32>> = OnceLock::new();
-    let by_word = BY_WORD.get_or_init(|| {
-        let mut all = HashMap::new();
-        for (at, (_, words)) in KINDS.iter().enumerate() {
-            words
-                .split_whitespace()
-                .for_each(|word| *all.entry(word.replace('_', " ")).or_insert(0) |= 1 << at);
+/// What words ask for: a bit for each kind.
+pub fn asks<'a>(words: &[&'a str]) -> u32 {
+    static BY_WORDS: OnceLock<Map<[&str; 3], u32>> = OnceLock::new();
+    let by_words = BY_WORDS.get_or_init(|| {
+        let mut all = Map::default();
+        for (at, (_, phrases)) in KINDS.iter().enumerate() {
+            for phrase in phrases.split_whitespace() {
+                *all.entry(start(phrase.split('_'))).or_insert(0) |= 1 << at;
+            }
         }
         all
     });
     let mut found = 0;
-    let mut key = String::new();
-    for at in 0..question.words.len() {
-        key.clear();
-        for word in question.words[at..].iter().take(3) {
-            if !key.is_empty() {
-                key.push(' ');
-            }
-            key.push_str(&word.text);
-            found |= by_word.get(&key).copied().unwrap_or(0);
+    for at in 0..words.len() {
+        for count in 1..=(words.len() - at).min(3) {
+            let key: [&'a str; 3] = start(words[at..at + count].iter().copied());
+            found |= by_words.get(&key).copied().unwrap_or(0);
         }
     }
     found
+}
+
+/// The first three words, empty ones where there are fewer.
+fn start<'a>(words: impl Iterator<Item = &'a str>) -> [&'a str; 3] {
+    let mut three = [""; 3];
+    three.iter_mut().zip(words).for_each(|(place, word)| *place = word);
+    three
 }
 
 /// Names of the kinds.
@@ -117,11 +118,11 @@ mod tests {
     #[test]
     fn questions_ask_for_something() {
         let kinds = |text: &str| {
-            let bits = asks(&Question::read(text));
+            let bits = asks(&text.split(' ').collect::<Vec<_>>());
             (0..KIND_COUNT).filter(|at| bits >> at & 1 == 1).map(|at| KINDS[at].0).collect::<Vec<_>>()
         };
-        assert_eq!(kinds("How much is it?"), ["how much"]);
-        assert_eq!(kinds("Number of people?"), ["how many"]);
-        assert_eq!(kinds("Where is the venue"), ["where"]);
+        assert_eq!(kinds("how much is it"), ["how much"]);
+        assert_eq!(kinds("number of people"), ["how many"]);
+        assert_eq!(kinds("where is the venue"), ["where"]);
     }
 }

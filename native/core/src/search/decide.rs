@@ -71,8 +71,8 @@ pub struct Decision {
 #[derive(Debug)]
 pub struct Side {
     question: Question,
-    /// What the model's networks see of it, once they were asked.
-    seen: OnceCell<Vec<Seen>>,
+    /// What the model's network sees of it, once it was asked.
+    seen: OnceCell<Seen>,
 }
 
 impl Side {
@@ -86,7 +86,7 @@ impl Side {
         &self.question.pieces
     }
 
-    fn seen(&self, model: &Model) -> &[Seen] {
+    fn seen(&self, model: &Model) -> &Seen {
         self.seen.get_or_init(|| model.see(&self.question.pieces))
     }
 }
@@ -115,7 +115,7 @@ pub fn features_of(cached: &Side, asked: &Side) -> [f32; FEATURES] {
     features(&cached.question, &asked.question)
 }
 
-/// What a pair looks like before the networks are asked, which cost most.
+/// What a pair looks like before the network is asked, which costs most.
 #[derive(Debug)]
 pub enum Glance {
     /// It is decided.

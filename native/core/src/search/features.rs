@@ -1,18 +1,17 @@
 //! What a pair of questions is judged by. The same whichever comes first.
 
-use std::collections::BTreeSet;
-
 use crate::search::align::{Alignment, Link, are_opposite};
-use crate::search::asks::{KIND_COUNT, asks, names as kind_names};
-use crate::search::kernel::dot;
+use crate::search::asks::{KIND_COUNT, names as kind_names};
+use crate::search::kernel::add;
 use crate::search::lexicon::lexicon;
 use crate::search::phrases::{
     CAN, FUTURE, MUST, NEGATION, OTHERS, PAST, RELATION, SCOPE, SELF, TIME, TROUBLE,
 };
-use crate::search::question::{Question, Word};
+use crate::search::question::Question;
 use crate::search::shape::{covered, flag, ordered, rest, shape, weight};
 use crate::search::table::DIMENSIONS;
 use crate::search::vector::Vector;
+use crate::search::word::Word;
 
 /// Names of the features, in their order; behind them come those of what only one of both asks for.
 const OWN_NAMES: [&str; OWN] = [
@@ -97,15 +96,40 @@ pub fn names() -> Vec<String> {
     OWN_NAMES.iter().map(|name| String::from(*name)).chain(asked).collect()
 }
 
-/// Words of a class, by their base forms.
-fn of_class(question: &Question, class: u16) -> BTreeSet<&str> {
-    question.words.iter().filter(|word| word.classes & class != 0).map(|word| word.text.as_str()).collect()
+/// What each question says that the other doesn't.
+struct Left<'a> {
+    /// Words in a form that the other lacks, each once.
+    forms: [Vec<&'a Word>; 2],
+    /// Words that the other lacks in any form.
+    words: [Vec<&'a Word>; 2],
 }
 
-/// How many words of a class each question has that the other lacks, the more first.
-fn class_differs(a: &Question, b: &Question, class: u16) -> (f32, f32) {
-    let (x, y) = (of_class(a, class), of_class(b, class));
-    ordered(x.difference(&y).count() as f32, y.difference(&x).count() as f32)
+impl<'a> Left<'a> {
+    fn of(a: &'a Question, b: &'a Question) -> Left<'a> {
+        let forms = |own: &'a Question, other: &Question| {
+            let mut left: Vec<&Word> = Vec::new();
+            for word in &own.words {
+                let known = |known: &Word| known.equals(word);
+                if !other.words.iter().any(known) && !left.iter().any(|word| known(word)) {
+                    left.push(word);
+                }
+            }
+            left
+        };
+        let words = |own: &'a Question, other: &Question| {
+            own.words.iter().filter(|word| !other.words.iter().any(|theirs| theirs.is(word))).collect()
+        };
+        Left { forms: [forms(a, b), forms(b, a)], words: [words(a, b), words(b, a)] }
+    }
+
+    /// How many words of a class each question has that the other lacks, the more first.
+    fn of_class(&self, class: u16) -> (f32, f32) {
+        let [x, y] = self
+            .forms
+            .each_ref()
+            .map(|side| side.iter().filter(|word| word.classes & class != 0).count() as f32);
+        ordered(x, y)
+    }
 }
 
 fn has_class(question: &Question, class: u16) -> bool {
@@ -117,18 +141,19 @@ pub fn features(a: &Question, b: &Question) -> [f32; FEATURES] {
     // Alignment is greedy; a fixed order makes it the same both ways.
     let (a, b) = if a.pieces <= b.pieces { (a, b) } else { (b, a) };
     let alignment = Alignment::of(a, b);
+    let left = Left::of(a, b);
     let mut all = Vec::with_capacity(FEATURES);
     all.extend(likeness(a, b, &alignment));
     all.extend(alone(&alignment));
     all.extend(links(&alignment));
-    all.extend(opposites(a, b, &alignment));
+    all.extend(opposites(&left, &alignment));
     all.extend(of_names(&alignment));
-    all.extend(classes(a, b));
+    all.extend(classes(a, b, &left));
     all.extend(order(&alignment));
     all.extend(shape(a, b, &alignment));
     all.extend(covered(&alignment));
-    all.extend(rest(a, b));
-    let (x, y) = (asks(a), asks(b));
+    all.extend(rest(&left.words));
+    let (x, y) = (a.asks, b.asks);
     let (more, fewer) = ordered((x & !y).count_ones() as f32, (y & !x).count_ones() as f32);
     all.extend([(x & y).count_ones() as f32, more, fewer, flag(x & y == 0)]);
     all.extend((0..KIND_COUNT).map(|at| flag((x ^ y) >> at & 1 == 1)));
@@ -139,7 +164,7 @@ pub fn features(a: &Question, b: &Question) -> [f32; FEATURES] {
 
 fn likeness(a: &Question, b: &Question, alignment: &Alignment) -> [f32; 2] {
     let whole = match (&a.vector, &b.vector) {
-        (Some(x), Some(y)) => dot(&x.parts, &y.parts) as f32 * x.scale * y.scale,
+        (Some(x), Some(y)) => x.cosine(y),
         _ => 0.0,
     };
     [whole, core(alignment)]
@@ -151,14 +176,12 @@ fn core(alignment: &Alignment) -> f32 {
         let mut sum = [0f32; DIMENSIONS];
         for word in &alignment.sides[side] {
             let Some(vector) = &word.vector else { continue };
-            for (sum, &part) in sum.iter_mut().zip(&vector.parts) {
-                *sum += f32::from(part) * vector.scale * word.weight;
-            }
+            add(&mut sum, vector.parts.iter().map(|&part| f32::from(part) * vector.scale), word.weight);
         }
         Vector::from_numbers(&sum)
     });
     match &sides {
-        [Some(x), Some(y)] => dot(&x.parts, &y.parts) as f32 * x.scale * y.scale,
+        [Some(x), Some(y)] => x.cosine(y),
         _ => 0.0,
     }
 }
@@ -206,7 +229,7 @@ fn links(alignment: &Alignment) -> [f32; 8] {
 }
 
 /// Opposites among words without a partner, among all words, and words of a kind.
-fn opposites(a: &Question, b: &Question, alignment: &Alignment) -> [f32; 3] {
+fn opposites(left: &Left, alignment: &Alignment) -> [f32; 3] {
     let mut among_alone = 0.0;
     let mut siblings = 0.0;
     let is_sibling = |x: &Word, y: &Word| {
@@ -222,11 +245,8 @@ fn opposites(a: &Question, b: &Question, alignment: &Alignment) -> [f32; 3] {
     for link in alignment.links.iter().filter(|link| link.2 == Link::Like) {
         siblings += flag(is_sibling(alignment.sides[0][link.0], alignment.sides[1][link.1]));
     }
-    let lacks = |word: &Word, other: &Question| !other.words.iter().any(|theirs| theirs.is(word));
-    let mut anywhere = 0.0;
-    for x in a.words.iter().filter(|word| lacks(word, b)) {
-        anywhere += b.words.iter().filter(|y| lacks(y, a) && are_opposite(x, y)).count() as f32;
-    }
+    let of = |x: &&Word| left.words[1].iter().filter(|y| are_opposite(x, y)).count() as f32;
+    let anywhere = left.words[0].iter().map(of).sum();
     [among_alone, anywhere, siblings]
 }
 
@@ -245,12 +265,12 @@ fn of_names(alignment: &Alignment) -> [f32; 5] {
     [more, fewer, unknown_more, unknown_fewer, linked.count() as f32]
 }
 
-fn classes(a: &Question, b: &Question) -> [f32; 14] {
+fn classes(a: &Question, b: &Question, left: &Left) -> [f32; 14] {
     let negations = |question: &Question| question.words.iter().filter(|w| w.classes & NEGATION != 0).count();
     let (x, y) = (negations(a), negations(b));
-    let (time, _) = class_differs(a, b, TIME);
-    let (scope, scope_fewer) = class_differs(a, b, SCOPE);
-    let (relations, relations_fewer) = class_differs(a, b, RELATION);
+    let (time, _) = left.of_class(TIME);
+    let (scope, scope_fewer) = left.of_class(SCOPE);
+    let (relations, relations_fewer) = left.of_class(RELATION);
     let xor = |class: u16| flag(has_class(a, class) != has_class(b, class));
     [
         x.abs_diff(y) as f32,

@@ -1,4 +1,7 @@
 //! The vectors of one scope, searched from end to end: first by one bit for each dimension, then the nearest exactly.
+//!
+//! While the bits are compared, rows that can't be among the nearest any more are left aside at once: that is cheaper
+//! than to keep all distances and choose among them.
 
 use crate::search::kernel::{code, distances, dot};
 use crate::search::vector::Vector;
@@ -7,6 +10,8 @@ use crate::search::vector::Vector;
 const RESCORED: usize = 256;
 /// Rows that share their memory: a scope grows by this much at a time, so that no insert copies a large one.
 const BLOCK_ROWS: usize = 256;
+/// Rows whose distances are looked at together: mostly none of them is near.
+const GROUP_ROWS: usize = 64;
 
 /// What one row holds besides its vector.
 #[derive(Debug)]
@@ -37,7 +42,8 @@ pub struct Near {
 /// Buffers that searches use again and again.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    distances: Vec<u16>,
+    /// Rows that may be among the nearest, with their distances in bits.
+    likely: Vec<(u16, u32)>,
     counts: Vec<u32>,
     found: Vec<Near>,
 }
@@ -115,16 +121,12 @@ impl Flat {
         if vector.parts.len() != self.dimensions {
             return &scratch.found;
         }
-        let cut = self.cut(vector, scratch);
-        for (at, block) in self.blocks.iter().enumerate() {
-            for within in 0..block.rows.len() {
-                let row = at * BLOCK_ROWS + within;
-                if scratch.distances.get(row).is_none_or(|&distance| distance <= cut) {
-                    let parts = &block.parts[within * self.dimensions..][..self.dimensions];
-                    let cosine = dot(&vector.parts, parts) as f32 * vector.scale * block.scales[within];
-                    scratch.found.push(Near { row, similarity: cosine.clamp(-1.0, 1.0) });
-                }
-            }
+        self.find_likely(vector, scratch);
+        for &(_, row) in &scratch.likely {
+            let (block, within) = (&self.blocks[row as usize / BLOCK_ROWS], row as usize % BLOCK_ROWS);
+            let parts = &block.parts[within * self.dimensions..][..self.dimensions];
+            let cosine = dot(&vector.parts, parts) as f32 * vector.scale * block.scales[within];
+            scratch.found.push(Near { row: row as usize, similarity: cosine.clamp(-1.0, 1.0) });
         }
         let order = |a: &Near, b: &Near| {
             let later = || self.row(b.row).entry.cmp(&self.row(a.row).entry);
@@ -139,33 +141,56 @@ impl Flat {
         found
     }
 
-    /// The largest distance in bits at which rows are compared exactly. Leaves all distances in `scratch`, none if
-    /// there are so few rows that each is compared.
-    fn cut(&self, vector: &Vector, scratch: &mut Scratch) -> u16 {
-        scratch.distances.clear();
+    /// Leaves in `scratch` the rows to be compared exactly.
+    fn find_likely(&self, vector: &Vector, scratch: &mut Scratch) {
+        let Scratch { likely, counts, .. } = scratch;
+        likely.clear();
         if self.len() <= RESCORED {
-            return 0;
+            likely.extend((0..self.len() as u32).map(|row| (0, row)));
+            return;
         }
-        scratch.distances.resize(self.len(), 0);
         let query: Vec<u64> = code(&vector.parts).collect();
-        for (block, out) in self.blocks.iter().zip(scratch.distances.chunks_mut(BLOCK_ROWS)) {
-            distances(&query, &block.codes, out);
+        let (mut cut, mut full) = (u16::MAX, 2 * RESCORED);
+        let mut near = [0; GROUP_ROWS];
+        for (at, block) in self.blocks.iter().enumerate() {
+            for (group, codes) in block.codes.chunks(GROUP_ROWS * self.words).enumerate() {
+                let near = &mut near[..codes.len() / self.words];
+                if distances(&query, codes, near) > cut {
+                    continue;
+                }
+                let first = (at * BLOCK_ROWS + group * GROUP_ROWS) as u32;
+                for (&distance, row) in near.iter().zip(first..) {
+                    if distance <= cut {
+                        likely.push((distance, row));
+                    }
+                }
+                if likely.len() >= full {
+                    cut = self.keep_nearest(likely, counts);
+                    // Where very many are equally near, all are kept.
+                    full = 2 * likely.len().max(RESCORED);
+                }
+            }
         }
-        scratch.counts.clear();
-        scratch.counts.resize(self.words * 64 + 1, 0);
-        for &distance in &scratch.distances {
-            scratch.counts[usize::from(distance)] += 1;
-        }
-        // The distance that the last of them has; beyond it many rows may have the same, so the one before.
-        let mut within = 0;
-        for (distance, &count) in scratch.counts.iter().enumerate() {
+        self.keep_nearest(likely, counts);
+    }
+
+    /// Drops rows that aren't among the nearest by bits, and gives the largest distance kept: that of the last of the
+    /// nearest, or the one before, as beyond it many rows may have the same.
+    fn keep_nearest(&self, likely: &mut Vec<(u16, u32)>, counts: &mut Vec<u32>) -> u16 {
+        counts.clear();
+        counts.resize(self.words * 64 + 1, 0);
+        likely.iter().for_each(|(distance, _)| counts[usize::from(*distance)] += 1);
+        let (mut within, mut cut) = (0, u16::MAX);
+        for (distance, &count) in counts.iter().enumerate() {
             within += count as usize;
             if within > RESCORED {
                 let nearest = within == count as usize;
-                return if nearest { distance as u16 } else { distance as u16 - 1 };
+                cut = if nearest { distance as u16 } else { distance as u16 - 1 };
+                break;
             }
         }
-        u16::MAX
+        likely.retain(|(distance, _)| *distance <= cut);
+        cut
     }
 }
 

@@ -17,8 +17,8 @@ pub const TEXT_CHARS_MAX: usize = 512;
 pub const DIMENSIONS_MAX: usize = 4096;
 /// So many candidates are decided on at most.
 pub const CANDIDATES_MAX: usize = 16;
-/// Candidates less alike than this aren't looked at: none of them was ever decided to be the same.
-const SIMILARITY_MIN: f32 = 0.4;
+/// Candidates less alike than this aren't looked at: hardly any of them was ever decided to be the same.
+const SIMILARITY_MIN: f32 = 0.25;
 /// So many candidates are looked at closely: the likeliest by what costs little. A third hardly ever asks the same.
 const LOOKS_MAX: usize = 2;
 /// Of a candidate that wasn't looked at.

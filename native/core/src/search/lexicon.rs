@@ -3,10 +3,10 @@
 //! Words are entries of the token table. Where it comes from: `bench/cache/lexicon/build.py`; its licence:
 //! `assets/README.md`.
 
-use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use crate::search::bytes::Reader;
+use crate::search::fnv::Map;
 use crate::search::table::table;
 
 static ASSET: &[u8] = include_bytes!("../../assets/lexicon.bin");
@@ -20,14 +20,14 @@ const ADDED: u16 = 40_000;
 pub struct Lexicon {
     /// The base form of each entry, itself where it has none.
     bases: Vec<u16>,
-    synonyms: Vec<u32>,
-    antonyms: Vec<u32>,
-    derived: Vec<u32>,
+    synonyms: Pairs,
+    antonyms: Pairs,
+    derived: Pairs,
     /// Entry and number of its kind.
     kinds: Vec<u32>,
     names: Vec<u32>,
     /// Words that the token table lacks, by their numbers from [`ADDED`].
-    added: HashMap<&'static str, u16>,
+    added: Map<&'static str, u16>,
 }
 
 /// The process's lexicon; the first call reads it.
@@ -41,6 +41,28 @@ pub fn lexicon() -> &'static Lexicon {
 
 fn pair(a: u16, b: u16) -> u32 {
     u32::from(a) << 16 | u32::from(b)
+}
+
+/// Pairs of words, sorted, and where those begin whose first words are so many times [`BUCKET`].
+struct Pairs {
+    pairs: Vec<u32>,
+    starts: Vec<u32>,
+}
+
+/// First words whose pairs are looked through together; they have a few.
+const BUCKET: u32 = 16;
+
+impl Pairs {
+    fn of(pairs: Vec<u32>) -> Pairs {
+        let firsts = (0..=(1 << 16) / BUCKET).map(|at| u64::from(at * BUCKET) << 16);
+        let starts = firsts.map(|first| pairs.partition_point(|&both| u64::from(both) < first) as u32);
+        Pairs { starts: starts.collect(), pairs }
+    }
+
+    fn has(&self, a: u16, b: u16) -> bool {
+        let at = (u32::from(a) / BUCKET) as usize;
+        self.pairs[self.starts[at] as usize..self.starts[at + 1] as usize].contains(&pair(a, b))
+    }
 }
 
 impl Lexicon {
@@ -62,6 +84,7 @@ impl Lexicon {
 
     fn of(words: &'static str, tables: [Vec<u32>; 6]) -> Lexicon {
         let [base_pairs, synonyms, antonyms, derived, kinds, names] = tables;
+        let [synonyms, antonyms, derived] = [synonyms, antonyms, derived].map(Pairs::of);
         let added = words.lines().zip(ADDED..).collect();
         let mut bases: Vec<u16> = (0..=u16::MAX).collect();
         for both in base_pairs {
@@ -72,7 +95,12 @@ impl Lexicon {
 
     /// The number of a word that is in the token table, or is known besides.
     pub fn word(&self, text: &str) -> Option<u16> {
-        table().whole(text).or_else(|| self.added.get(text).copied())
+        table().whole(text).or_else(|| self.added(text))
+    }
+
+    /// The number of a word that is known besides those of the token table.
+    pub fn added(&self, text: &str) -> Option<u16> {
+        self.added.get(text).copied()
     }
 
     /// The form that a dictionary lists a word under.
@@ -82,17 +110,17 @@ impl Lexicon {
 
     /// Whether one word can stand for the other. Both are base forms, here and below.
     pub fn are_synonyms(&self, a: u16, b: u16) -> bool {
-        self.synonyms.binary_search(&pair(a, b)).is_ok()
+        self.synonyms.has(a, b)
     }
 
     /// Whether the words say the opposite.
     pub fn are_antonyms(&self, a: u16, b: u16) -> bool {
-        self.antonyms.binary_search(&pair(a, b)).is_ok()
+        self.antonyms.has(a, b)
     }
 
     /// Whether one word is made from the other: pay, payment.
     pub fn are_derived(&self, a: u16, b: u16) -> bool {
-        self.derived.binary_search(&pair(a, b)).is_ok()
+        self.derived.has(a, b)
     }
 
     /// Whether the words name two things of a kind, each of which excludes the other: cat, dog.

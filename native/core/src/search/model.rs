@@ -1,4 +1,4 @@
-//! The model that decides where nothing exact does: trees and networks, whose scores are added.
+//! The model that decides where nothing exact does: trees and a network, whose scores are added.
 //!
 //! Written by `bench/cache/model/train.py`, thresholds included.
 
@@ -12,20 +12,18 @@ use crate::search::trees::Trees;
 static ASSET: &[u8] = include_bytes!("../../assets/verifier.bin");
 
 const MAGIC: &[u8; 8] = b"SGVERIFY";
-const VERSION: u32 = 2;
-/// More networks than this would take too long.
-const NETWORKS_MAX: u32 = 4;
+const VERSION: u32 = 3;
 
 /// The model. One for the process: [`model`].
 #[derive(Debug)]
 pub struct Model {
-    /// What the trees' score, and the networks' mean, is multiplied by.
+    /// What the trees' score, and the network's, is multiplied by.
     weights: [f32; 2],
     bias: f32,
     /// Scores from which questions are the same, and from which that is unsure.
     thresholds: [f32; 2],
     trees: Trees,
-    networks: Vec<Network>,
+    network: Network,
 }
 
 /// The process's model; the first call reads it. The asset is part of the build, and a test reads it; without a model
@@ -45,14 +43,13 @@ impl Model {
         let bias = reader.f32()?;
         let thresholds = [reader.f32()?, reader.f32()?];
         let trees = Trees::read(&mut reader)?;
-        let count = reader.u32().filter(|count| (1..=NETWORKS_MAX).contains(count))?;
-        let networks = (0..count).map(|_| Network::read(&mut reader)).collect::<Option<_>>()?;
-        reader.is_done().then_some(Model { weights, bias, thresholds, trees, networks })
+        let network = Network::read(&mut reader)?;
+        reader.is_done().then_some(Model { weights, bias, thresholds, trees, network })
     }
 
     /// Looks at a question's tokens, for `score`.
-    pub fn see(&self, tokens: &[u16]) -> Vec<Seen> {
-        self.networks.iter().map(|network| network.see(tokens)).collect()
+    pub fn see(&self, tokens: &[u16]) -> Seen {
+        self.network.see(tokens)
     }
 
     /// What the trees say: the greater, the more speaks for the same. It costs little.
@@ -60,22 +57,20 @@ impl Model {
         self.trees.score(features)
     }
 
-    /// How much speaks for the same: the greater, the more. `glance` is what the trees say, `see` gives what the networks
-    /// see of both questions; where the trees are sure that they differ, the networks aren't asked.
+    /// How much speaks for the same: the greater, the more. `glance` is what the trees say, `see` gives what the network
+    /// sees of both questions; where the trees are sure that they differ, it isn't asked.
     pub fn score<'a>(
         &self,
         glance: f32,
         features: &[f32; FEATURES],
-        see: impl FnOnce() -> [&'a [Seen]; 2],
+        see: impl FnOnce() -> [&'a Seen; 2],
     ) -> f32 {
+        let sure = self.weights[0] * glance + self.bias;
         if glance < TREES_MIN {
-            return self.weights[0] * glance + self.bias;
+            return sure;
         }
         let [a, b] = see();
-        let scores =
-            self.networks.iter().zip(a).zip(b).map(|((network, a), b)| network.score(a, b, features));
-        let mean = scores.sum::<f32>() / self.networks.len() as f32;
-        self.weights[0] * glance + self.weights[1] * mean + self.bias
+        sure + self.weights[1] * self.network.score(a, b, features)
     }
 
     /// Scores from which questions are the same, and from which that is unsure.
@@ -84,7 +79,7 @@ impl Model {
     }
 }
 
-/// Below this score of the trees no pair was served, whatever the networks said. A quarter of the pairs that look alike
+/// Below this score of the trees no pair was served, whatever the network said. A quarter of the pairs that look alike
 /// have less, and nearly all others.
 const TREES_MIN: f32 = -1.0;
 

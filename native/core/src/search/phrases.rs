@@ -1,7 +1,8 @@
 //! Words with a part to play in questions, and phrases that stand for one word.
 
-use std::collections::HashMap;
 use std::sync::OnceLock;
+
+use crate::search::fnv::Map;
 
 /// Carries no content: articles, pronouns, auxiliaries.
 pub const STOP: u16 = 1;
@@ -98,274 +99,107 @@ const CLASSES: [(u16, &str); 13] = [
 ];
 
 /// Phrases that stand for one word, longer ones before those they begin with.
-const PHRASES: &[(&str, &str)] = &[
-    ("at the same time", "simultaneous"),
-    ("get in touch with", "contact"),
-    ("get rid of", "remove"),
-    ("in place of", "instead"),
-    ("out of stock", "soldout"),
-    ("free of charge", "free"),
-    ("at no charge", "free"),
-    ("a lot of", "many"),
-    ("on my own", "myself"),
-    ("get in touch", "contact"),
-    ("get hold of", "contact"),
-    ("get through to", "contact"),
-    ("take care of", "care"),
-    ("put on hold", "pause"),
-    ("do away with", "remove"),
-    ("back to front", "backwards"),
-    ("at the moment", "now"),
-    ("ahead of time", "beforehand"),
-    ("on the phone", "phone"),
-    ("over the phone", "phone"),
-    ("on the internet", "online"),
-    ("over the internet", "online"),
-    ("on the web", "online"),
-    ("single sign on", "sso"),
-    ("out of date", "outdated"),
-    ("out of order", "broken"),
-    ("log me in", "login"),
-    ("sign me up", "register"),
-    ("get a refund", "refund"),
-    ("turn on", "enable"),
-    ("switch on", "enable"),
-    ("turn off", "disable"),
-    ("switch off", "disable"),
-    ("shut down", "stop"),
-    ("call off", "cancel"),
-    ("send back", "return"),
-    ("give back", "return"),
-    ("bring back", "return"),
-    ("sign up", "register"),
-    ("sign in", "login"),
-    ("log in", "login"),
-    ("log on", "login"),
-    ("log into", "login"),
-    ("sign into", "login"),
-    ("sign out", "logout"),
-    ("log out", "logout"),
-    ("log off", "logout"),
-    ("sign off", "logout"),
-    ("set up", "setup"),
-    ("money back", "refund"),
-    ("paid back", "refund"),
-    ("pay back", "repay"),
-    ("pay off", "repay"),
-    ("take back", "undo"),
-    ("sold out", "soldout"),
-    ("in stock", "available"),
-    ("for free", "free"),
-    ("no charge", "free"),
-    ("credit card", "creditcard"),
-    ("debit card", "debitcard"),
-    ("gift card", "giftcard"),
-    ("gift voucher", "giftcard"),
-    ("check in", "checkin"),
-    ("check out", "checkout"),
-    ("two factor", "2fa"),
-    ("two step", "2fa"),
-    ("second factor", "2fa"),
-    ("tax return", "taxes"),
-    ("give up", "cancel"),
-    ("no longer", "not"),
-    ("any more", "not"),
-    ("at once", "simultaneous"),
-    ("as well", "also"),
-    ("instead of", "instead"),
-    ("come from", "origin"),
-    ("look after", "care"),
-    ("put off", "postpone"),
-    ("find out", "find"),
-    ("pick up", "collect"),
-    ("fill up", "fill"),
-    ("due date", "deadline"),
-    ("phone number", "number"),
-    ("by mistake", "mistake"),
-    ("by accident", "mistake"),
-    ("side effects", "sideeffect"),
-    ("side effect", "sideeffect"),
-    ("right now", "now"),
-    ("right away", "now"),
-    ("straight away", "now"),
-    ("by phone", "phone"),
-    ("opening hours", "hours"),
-    ("opening times", "hours"),
-    ("business hours", "hours"),
-    ("office hours", "hours"),
-    ("working hours", "hours"),
-    ("customer service", "support"),
-    ("customer support", "support"),
-    ("customer care", "support"),
-    ("tech support", "support"),
-    ("help desk", "helpdesk"),
-    ("come back", "return"),
-    ("go back", "return"),
-    ("bring down", "reduce"),
-    ("cut down", "reduce"),
-    ("cut back", "reduce"),
-    ("go up", "rise"),
-    ("went up", "rise"),
-    ("throw away", "discard"),
-    ("throw out", "discard"),
-    ("put up", "mount"),
-    ("look for", "search"),
-    ("look up", "search"),
-    ("hand in", "submit"),
-    ("hand over", "transfer"),
-    ("fill in", "complete"),
-    ("fill out", "complete"),
-    ("take out", "remove"),
-    ("move out", "leave"),
-    ("turn down", "reject"),
-    ("run out", "expire"),
-    ("runs out", "expire"),
-    ("go off", "spoil"),
-    ("gone off", "spoiled"),
-    ("gone bad", "spoiled"),
-    ("go bad", "spoil"),
-    ("work out", "calculate"),
-    ("give away", "donate"),
-    ("take part", "join"),
-    ("cut off", "disconnect"),
-    ("opt out", "unsubscribe"),
-    ("opt in", "subscribe"),
-    ("back up", "backup"),
-    ("roll back", "revert"),
-    ("free trial", "trial"),
-    ("trial period", "trial"),
-    ("user name", "username"),
-    ("pass word", "password"),
-    ("pass code", "password"),
-    ("e mail", "email"),
-    ("e mails", "emails"),
-    ("wi fi", "wifi"),
-    ("web site", "website"),
-    ("web page", "page"),
-    ("expiry date", "expiry"),
-    ("expiration date", "expiry"),
-    ("shelf life", "lifespan"),
-    ("life span", "lifespan"),
-    ("last name", "surname"),
-    ("family name", "surname"),
-    ("zip code", "postcode"),
-    ("postal code", "postcode"),
-    ("post code", "postcode"),
-    ("parking lot", "parking"),
-    ("parking space", "parking"),
-    ("parking spaces", "parking"),
-    ("car park", "parking"),
-    ("boarding card", "boardingpass"),
-    ("boarding pass", "boardingpass"),
-    ("hand luggage", "carryon"),
-    ("hand baggage", "carryon"),
-    ("cabin bag", "carryon"),
-    ("make sure", "ensure"),
-    ("get back", "recover"),
-    ("got back", "recover"),
-    ("got lost", "lost"),
-    ("release date", "release"),
-    ("comes out", "release"),
-    ("come out", "release"),
-    ("take place", "happen"),
-    ("takes place", "happen"),
-    ("second hand", "used"),
-    ("day off", "leave"),
-    ("time off", "leave"),
-    ("annual leave", "vacation"),
-    ("pass on", "forward"),
-    ("kick out", "remove"),
-    ("shut off", "disable"),
-    ("power off", "disable"),
-    ("power on", "enable"),
-    ("switched on", "enable"),
-    ("switched off", "disable"),
-    ("turned on", "enable"),
-    ("turned off", "disable"),
-    ("turning on", "enable"),
-    ("turning off", "disable"),
-    ("switching on", "enable"),
-    ("switching off", "disable"),
-    ("start up", "start"),
-    ("start over", "restart"),
-    ("start again", "restart"),
-    ("speed up", "accelerate"),
-    ("how come", "why"),
-    ("what for", "why"),
-    ("due to", "because"),
-    ("because of", "because"),
-    ("next to", "beside"),
-    ("at least", "minimum"),
-    ("at most", "maximum"),
-    ("in total", "total"),
-    ("per cent", "percent"),
-    ("per day", "daily"),
-    ("per week", "weekly"),
-    ("per month", "monthly"),
-    ("per year", "yearly"),
-    ("every day", "daily"),
-    ("every week", "weekly"),
-    ("every month", "monthly"),
-    ("every year", "yearly"),
-    ("each day", "daily"),
-    ("each week", "weekly"),
-    ("each month", "monthly"),
-    ("each year", "yearly"),
-    ("used up", "empty"),
-    ("set off", "start"),
-    ("carry out", "execute"),
-    ("carried out", "execute"),
-    ("swap out", "replace"),
-    ("signed up", "register"),
-    ("signing up", "register"),
-    ("logging in", "login"),
-    ("signing in", "login"),
-    ("logged in", "login"),
-    ("logged out", "logout"),
-    ("signed in", "login"),
-    ("locked out", "lockout"),
-    ("checked in", "checkin"),
-    ("checking in", "checkin"),
-    ("checked out", "checkout"),
-    ("checking out", "checkout"),
-    ("gave back", "return"),
-    ("given back", "return"),
-    ("giving back", "return"),
-    ("sent back", "return"),
-    ("sending back", "return"),
-    ("bringing back", "return"),
-    ("be refunded", "refund"),
-];
+const PHRASES: &str = "\
+    do you open and close: hours; at the same time: simultaneous; get in touch with: contact; \
+    get in contact with: contact; you open and close: hours; get rid of: remove; in place of: instead; \
+    out of stock: soldout; free of charge: free; at no charge: free; a lot of: many; on my own: myself; \
+    get in touch: contact; get hold of: contact; get through to: contact; take care of: care; \
+    put on hold: pause; do away with: remove; back to front: backwards; at the moment: now; \
+    ahead of time: beforehand; on the phone: phone; over the phone: phone; on the internet: online; \
+    over the internet: online; on the web: online; single sign on: sso; out of date: outdated; \
+    out of order: broken; log me in: login; sign me up: register; get a refund: refund; \
+    get in contact: contact; in contact with: contact; reach out to: contact; hours of operation: hours; \
+    hours of business: hours; hours of opening: hours; are you open: hours; you are open: hours; \
+    means of payment: payment; forms of payment: payment; kinds of payment: payment; ways to pay: payment; \
+    ways of paying: payment; ways of payment: payment; get paid back: refund; terms of use: terms; \
+    terms of service: terms; free of cost: free; at no cost: free; a second time: again; by means of: with; \
+    close to me: nearby; does not work: broken; is not working: broken; did not work: broken; \
+    no longer works: broken; stopped working: broken; not working: broken; turn on: enable; \
+    switch on: enable; turn off: disable; switch off: disable; shut down: stop; call off: cancel; \
+    send back: return; give back: return; bring back: return; sign up: register; sign in: login; \
+    log in: login; log on: login; log into: login; sign into: login; sign out: logout; log out: logout; \
+    log off: logout; sign off: logout; set up: setup; money back: refund; paid back: refund; \
+    pay back: repay; pay off: repay; take back: undo; sold out: soldout; in stock: available; \
+    for free: free; no charge: free; credit card: creditcard; debit card: debitcard; gift card: giftcard; \
+    gift voucher: giftcard; check in: checkin; check out: checkout; two factor: 2fa; two step: 2fa; \
+    second factor: 2fa; tax return: taxes; give up: cancel; no longer: not; any more: not; \
+    at once: simultaneous; as well: also; instead of: instead; come from: origin; look after: care; \
+    put off: postpone; find out: find; pick up: collect; fill up: fill; due date: deadline; \
+    phone number: number; by mistake: mistake; by accident: mistake; side effects: sideeffect; \
+    side effect: sideeffect; right now: now; right away: now; straight away: now; by phone: phone; \
+    opening hours: hours; opening times: hours; business hours: hours; office hours: hours; \
+    working hours: hours; customer service: support; customer support: support; customer care: support; \
+    tech support: support; help desk: helpdesk; come back: return; go back: return; bring down: reduce; \
+    cut down: reduce; cut back: reduce; go up: rise; went up: rise; throw away: discard; \
+    throw out: discard; put up: mount; look for: search; look up: search; hand in: submit; \
+    hand over: transfer; fill in: complete; fill out: complete; take out: remove; move out: leave; \
+    turn down: reject; run out: expire; runs out: expire; go off: spoil; gone off: spoiled; \
+    gone bad: spoiled; go bad: spoil; work out: calculate; give away: donate; take part: join; \
+    cut off: disconnect; opt out: unsubscribe; opt in: subscribe; back up: backup; roll back: revert; \
+    free trial: trial; trial period: trial; user name: username; pass word: password; pass code: password; \
+    e mail: email; e mails: emails; wi fi: wifi; web site: website; web page: page; expiry date: expiry; \
+    expiration date: expiry; shelf life: lifespan; life span: lifespan; last name: surname; \
+    family name: surname; zip code: postcode; postal code: postcode; post code: postcode; \
+    parking lot: parking; parking space: parking; parking spaces: parking; car park: parking; \
+    boarding card: boardingpass; boarding pass: boardingpass; hand luggage: carryon; hand baggage: carryon; \
+    cabin bag: carryon; make sure: ensure; get back: recover; got back: recover; got lost: lost; \
+    release date: release; comes out: release; come out: release; take place: happen; takes place: happen; \
+    second hand: used; day off: leave; time off: leave; annual leave: vacation; pass on: forward; \
+    kick out: remove; shut off: disable; power off: disable; power on: enable; switched on: enable; \
+    switched off: disable; turned on: enable; turned off: disable; turning on: enable; \
+    turning off: disable; switching on: enable; switching off: disable; start up: start; \
+    start over: restart; start again: restart; speed up: accelerate; how come: why; what for: why; \
+    due to: because; because of: because; next to: beside; at least: minimum; at most: maximum; \
+    in total: total; per cent: percent; per day: daily; per week: weekly; per month: monthly; \
+    per year: yearly; every day: daily; every week: weekly; every month: monthly; every year: yearly; \
+    each day: daily; each week: weekly; each month: monthly; each year: yearly; used up: empty; \
+    set off: start; carry out: execute; carried out: execute; swap out: replace; signed up: register; \
+    signing up: register; logging in: login; signing in: login; logged in: login; logged out: logout; \
+    signed in: login; locked out: lockout; checked in: checkin; checking in: checkin; \
+    checked out: checkout; checking out: checkout; gave back: return; given back: return; \
+    giving back: return; sent back: return; sending back: return; bringing back: return; \
+    be refunded: refund; opening hour: hours; open hours: hours; business times: hours; \
+    payment methods: payment; payment options: payment; payment types: payment; payment method: payment; \
+    payment option: payment; real person: human; live agent: human; human being: human; live person: human; \
+    mailing list: newsletter; job openings: jobs; open positions: jobs; credit cards: creditcard; \
+    debit cards: debitcard; gift cards: giftcard; gift vouchers: giftcard; call centre: support; \
+    call center: support; help line: support; customer services: support; without paying: free; \
+    once more: again; once again: again; in advance: beforehand; near me: nearby; not work: broken";
 
-/// Both tables by the word that an entry is, or begins with.
-fn known() -> &'static HashMap<&'static str, (u16, Vec<usize>)> {
-    static KNOWN: OnceLock<HashMap<&str, (u16, Vec<usize>)>> = OnceLock::new();
-    KNOWN.get_or_init(|| {
-        let mut all: HashMap<&str, (u16, Vec<usize>)> = HashMap::new();
+/// What a word is, and begins.
+#[derive(Default)]
+struct Known {
+    classes: u16,
+    /// The phrases that begin with it: all their words, and what they stand for.
+    phrases: Vec<(Vec<&'static str>, &'static str)>,
+}
+
+fn known(word: &str) -> Option<&'static Known> {
+    static KNOWN: OnceLock<Map<&str, Known>> = OnceLock::new();
+    let all = KNOWN.get_or_init(|| {
+        let mut all: Map<&str, Known> = Map::default();
         for (class, words) in CLASSES {
-            words.split_whitespace().for_each(|word| all.entry(word).or_default().0 |= class);
+            words.split_whitespace().for_each(|word| all.entry(word).or_default().classes |= class);
         }
-        for (at, (phrase, _)) in PHRASES.iter().enumerate() {
-            all.entry(phrase.split(' ').next().unwrap_or("")).or_default().1.push(at);
+        for (phrase, stands_for) in PHRASES.split(';').filter_map(|entry| entry.split_once(':')) {
+            let words: Vec<&str> = phrase.split_whitespace().collect();
+            all.entry(words[0]).or_default().phrases.push((words, stands_for.trim()));
         }
         all
-    })
+    });
+    all.get(word)
 }
 
 /// Classes of a word, or'ed together.
 pub fn classes(word: &str) -> u16 {
-    known().get(word).map_or(0, |(classes, _)| *classes)
+    known(word).map_or(0, |known| known.classes)
 }
 
 /// How many of the words make a phrase, and the word it stands for.
 pub fn phrase(words: &[&str]) -> Option<(usize, &'static str)> {
-    let begins = &known().get(words.first()?)?.1;
-    begins.iter().find_map(|&at| {
-        let (phrase, stands_for) = PHRASES[at];
-        let count = phrase.split(' ').count();
-        let fits = words.len() >= count && phrase.split(' ').zip(words).all(|(a, b)| a == *b);
-        fits.then_some((count, stands_for))
-    })
+    let phrases = &known(words.first()?)?.phrases;
+    let found = phrases.iter().find(|(phrase, _)| words.starts_with(phrase));
+    found.map(|(phrase, stands_for)| (phrase.len(), *stands_for))
 }
 
 #[cfg(test)]
@@ -384,5 +218,6 @@ mod tests {
         assert_eq!(phrase(&["get", "rid", "of", "it"]), Some((3, "remove")));
         assert_eq!(phrase(&["turn", "off"]), Some((2, "disable")));
         assert_eq!(phrase(&["turn"]), None);
+        assert_eq!(phrase(&["no", "longer", "works"]), Some((3, "broken")));
     }
 }

@@ -1,47 +1,17 @@
 //! A question, read for comparisons: its words with what is known of each, and the facts in it.
 
-use crate::search::facts::{Facts, currency, currency_name, hash, unit};
-use crate::search::lexicon::lexicon;
-use crate::search::phrases::{FRAME, RELATION, STOP, classes, phrase};
+use crate::search::asks::asks;
+use crate::search::fact_words::{currency_name, said};
+use crate::search::facts::Facts;
+use crate::search::fnv::hash;
+use crate::search::phrases::{RELATION, phrase};
 use crate::search::spelling::{each_word, push_folded, unhurried};
 use crate::search::table::table;
-use crate::search::vector::{Vector, sum};
+use crate::search::vector::Vector;
+use crate::search::word::Word;
 
 /// Questions with more words are told apart by nothing but equality.
 pub const WORDS_MAX: usize = 64;
-
-/// One word.
-#[derive(Clone, Debug)]
-pub struct Word {
-    /// In small letters, without accents.
-    pub text: String,
-    /// Its base form, if it is an entry of the token table.
-    pub base: Option<u16>,
-    /// What part it plays: see `phrases`.
-    pub classes: u16,
-    /// How much it says: rare words say more.
-    pub weight: f32,
-    /// Whether it has a digit.
-    pub digits: bool,
-    /// Whether it is a name: by its capital, or because it is nothing else.
-    pub name: bool,
-    /// The relation it stands in: a hash of the last one before it, 0 for none.
-    pub relation: u32,
-    /// Its meaning.
-    pub vector: Option<Vector>,
-}
-
-impl Word {
-    /// Whether it is part of what is asked, not of how.
-    pub fn is_content(&self) -> bool {
-        self.classes & (STOP | FRAME) == 0 || self.digits
-    }
-
-    /// The same word, whatever its form.
-    pub fn is(&self, other: &Word) -> bool {
-        self.text == other.text || self.base.is_some() && self.base == other.base
-    }
-}
 
 /// A question.
 #[derive(Debug)]
@@ -54,6 +24,8 @@ pub struct Question {
     pub pieces: Vec<u16>,
     /// Its vector.
     pub vector: Option<Vector>,
+    /// What it asks for: see `asks`.
+    pub asks: u32,
     /// Its sentences.
     pub sentences: usize,
     /// Whether it has more words than are compared.
@@ -89,9 +61,11 @@ impl Question {
         each_word(text, |word| {
             table().pieces(word, &mut pieces);
         });
-        let vector = Vector::from_numbers(&sum(&pieces));
+        let vector = Vector::of_pieces(&pieces);
+        let words = related(&raw);
+        let asks = asks(&words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>());
         let sentences = text.split(['.', '!', '?']).filter(|part| part.contains(char::is_alphabetic)).count();
-        Question { words: related(&raw), facts, pieces, vector, sentences, long }
+        Question { words, facts, pieces, vector, asks, sentences, long }
     }
 
     /// Words of what is asked.
@@ -185,12 +159,12 @@ fn read_number(text: &str, raw: &mut Vec<Raw>, facts: &mut Facts) {
     }
     let sign_end = folded.find(|c: char| c.is_alphanumeric()).unwrap_or(0);
     let (sign, rest) = folded.split_at(sign_end);
-    let money = currency(sign);
+    let money = said(sign).currency;
     let rest = rest.trim_end_matches(['\u{2019}', '\'', '-', '+', '#']);
     let end = rest.find(|c: char| !c.is_ascii_digit() && !".,:/".contains(c)).unwrap_or(rest.len());
     let (digits, tail) = rest.split_at(end);
-    let tail_money = currency(tail);
-    let bound = (!digits.is_empty() && !tail.is_empty()).then(|| unit(tail)).flatten();
+    let tail_money = said(tail).currency;
+    let bound = (!digits.is_empty() && !tail.is_empty()).then(|| said(tail).unit).flatten();
     if let Some(name) = money.or(tail_money).and_then(currency_name) {
         raw.push(Raw { text: name.to_owned(), capital: false });
     }
@@ -236,7 +210,7 @@ fn units(words: &[&str], facts: &mut Facts) {
         if two[0].starts_with(|c: char| c.is_ascii_digit())
             && !two[1].starts_with(|c: char| c.is_ascii_digit())
         {
-            facts.number(two[0], "", unit(two[1]));
+            facts.number(two[0], "", said(two[1]).unit);
         }
     }
 }
@@ -248,7 +222,7 @@ fn related(raw: &[Raw]) -> Vec<Word> {
     let (mut at, mut relation) = (0, 0);
     while at < raw.len() {
         let (count, text) = phrase(&texts[at..]).unwrap_or((1, texts[at]));
-        let word = known(text, raw[at].capital && count == 1, relation);
+        let word = Word::read(text, raw[at].capital && count == 1, relation);
         if word.classes & RELATION != 0 {
             relation = hash(text) as u32;
         } else if word.is_content() {
@@ -258,26 +232,6 @@ fn related(raw: &[Raw]) -> Vec<Word> {
         at += count;
     }
     words
-}
-
-fn known(text: &str, capital: bool, relation: u32) -> Word {
-    let entry = table().whole(text);
-    let base = lexicon().word(text).map(|word| lexicon().base(word));
-    let digits = text.bytes().any(|b| b.is_ascii_digit());
-    let mut pieces = Vec::new();
-    let classes = classes(text);
-    let content = classes & (STOP | FRAME) == 0 || digits;
-    if content && !digits {
-        match base.filter(|&base| table().has(base)) {
-            Some(base) => pieces.push(base),
-            None => drop(table().pieces(text, &mut pieces)),
-        }
-    }
-    // The vocabulary is sorted by frequency; words it lacks are rarer than any it has.
-    let weight = entry.map_or(1.0, |entry| (f32::from(entry) / 1000.0 + 1.0).log2() / 5.0);
-    let name = capital || base.is_some_and(|base| lexicon().is_name(base));
-    let vector = if pieces.is_empty() { None } else { Vector::from_numbers(&sum(&pieces)) };
-    Word { text: text.to_owned(), base, classes, weight, digits, name, relation, vector }
 }
 
 #[cfg(test)]

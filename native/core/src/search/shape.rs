@@ -1,12 +1,9 @@
 //! Features of a pair as a whole: what both share, how long they are, how much of either has a partner.
 
-use std::collections::BTreeSet;
-
 use crate::search::align::{Alignment, Link};
-use crate::search::kernel::dot;
-use crate::search::question::{Question, Word};
-use crate::search::table::table;
-use crate::search::vector::{Vector, sum};
+use crate::search::question::Question;
+use crate::search::vector::Vector;
+use crate::search::word::Word;
 
 /// The greater of two numbers first.
 pub fn ordered(a: f32, b: f32) -> (f32, f32) {
@@ -23,21 +20,36 @@ pub fn weight<'a>(words: impl Iterator<Item = &'a &'a Word>) -> f32 {
     words.map(|word| word.weight).sum()
 }
 
+/// Sorted, each once.
+fn set<T: Ord>(mut all: Vec<T>) -> Vec<T> {
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+/// The share of what two sets have together that is in both.
+fn overlap<T: Ord>(a: &[T], b: &[T]) -> f32 {
+    let (mut x, mut y, mut both) = (0, 0, 0);
+    while x < a.len() && y < b.len() {
+        let order = a[x].cmp(&b[y]);
+        both += usize::from(order.is_eq());
+        x += usize::from(order.is_le());
+        y += usize::from(order.is_ge());
+    }
+    both as f32 / (a.len() + b.len() - both).max(1) as f32
+}
+
+/// All that stand three in a row, spaces between words among them.
+fn letters(question: &Question) -> Vec<[u8; 3]> {
+    let text: Vec<u8> = question.words.iter().flat_map(|word| word.text.bytes().chain([b' '])).collect();
+    set(text.windows(3).map(|three| [three[0], three[1], three[2]]).collect())
+}
+
 /// How much of words and letters both share, and how long they are.
 pub fn shape(a: &Question, b: &Question, alignment: &Alignment) -> [f32; 11] {
-    let bases = |question: &Question| -> BTreeSet<(Option<u16>, String)> {
-        let key =
-            |word: &Word| (word.base, if word.base.is_some() { String::new() } else { word.text.clone() });
-        question.words.iter().map(key).collect()
-    };
-    let (x, y) = (bases(a), bases(b));
-    let shared = x.intersection(&y).count() as f32 / x.union(&y).count().max(1) as f32;
-    let letters = |question: &Question| -> BTreeSet<[u8; 3]> {
-        let text: Vec<u8> = question.words.iter().flat_map(|word| word.text.bytes().chain([b' '])).collect();
-        text.windows(3).map(|three| [three[0], three[1], three[2]]).collect()
-    };
-    let (s, t) = (letters(a), letters(b));
-    let trigrams = s.intersection(&t).count() as f32 / s.union(&t).count().max(1) as f32;
+    let words = |question: &Question| set(question.words.iter().map(Word::number).collect());
+    let shared = overlap(&words(a), &words(b));
+    let trigrams = overlap(&letters(a), &letters(b));
     let (long, short) = ordered(a.words.len() as f32, b.words.len() as f32);
     let (more, fewer) = ordered(alignment.sides[0].len() as f32, alignment.sides[1].len() as f32);
     let first = match alignment.sides.each_ref().map(|side| side.first()) {
@@ -76,17 +88,15 @@ pub fn covered(alignment: &Alignment) -> [f32; 2] {
     [more, less]
 }
 
-/// How alike the questions are without the words that both have, and how many words are left to the one with fewer.
-pub fn rest(a: &Question, b: &Question) -> [f32; 2] {
-    let left = |own: &Question, other: &Question| {
+/// How alike the words are that each question has for itself, and how many the one with fewer has.
+pub fn rest(left: &[Vec<&Word>; 2]) -> [f32; 2] {
+    let [(x, first), (y, second)] = left.each_ref().map(|words| {
         let mut pieces = Vec::new();
-        let alone = own.words.iter().filter(|word| !other.words.iter().any(|theirs| theirs.is(word)));
-        let count = alone.filter(|word| table().pieces(&word.text, &mut pieces)).count();
-        (Vector::from_numbers(&sum(&pieces)), count)
-    };
-    let ((x, first), (y, second)) = (left(a, b), left(b, a));
+        let count = words.iter().filter(|word| word.add_pieces(&mut pieces)).count();
+        (Vector::of_pieces(&pieces), count)
+    });
     let similarity = match (x, y) {
-        (Some(x), Some(y)) => dot(&x.parts, &y.parts) as f32 * x.scale * y.scale,
+        (Some(x), Some(y)) => x.cosine(&y),
         (None, None) => 1.0,
         _ => -1.0,
     };

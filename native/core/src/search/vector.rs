@@ -1,5 +1,6 @@
 //! Vectors of texts: the sum of their tokens', brought to bytes.
 
+use crate::search::kernel::{add, dot, largest, to_bytes};
 use crate::search::spelling::each_word;
 use crate::search::table::{DIMENSIONS, table};
 
@@ -15,13 +16,27 @@ pub struct Vector {
 impl Vector {
     /// Brings numbers to bytes. `None` if they are all 0, or one of them is no number.
     pub fn from_numbers(numbers: &[f32]) -> Option<Vector> {
-        let largest = numbers.iter().fold(0f32, |largest, part| largest.max(part.abs()));
-        if largest == 0.0 || numbers.iter().any(|part| !part.is_finite()) {
-            return None;
+        let largest = largest(numbers).filter(|&largest| largest > 0.0)?;
+        Some(Vector::of_parts(to_bytes(numbers, largest)))
+    }
+
+    fn of_parts(parts: Box<[i8]>) -> Vector {
+        Vector { scale: 1.0 / (dot(&parts, &parts) as f32).sqrt(), parts }
+    }
+
+    /// The cosine of both, which have as many dimensions.
+    pub fn cosine(&self, other: &Vector) -> f32 {
+        dot(&self.parts, &other.parts) as f32 * self.scale * other.scale
+    }
+
+    /// The vector of tokens. `None` if there are none.
+    pub fn of_pieces(pieces: &[u16]) -> Option<Vector> {
+        match pieces {
+            [] => None,
+            // A token's own row is as `from_numbers` would make it.
+            [one] => Some(Vector::of_parts(table().row(*one).0.iter().map(|&part| part as i8).collect())),
+            _ => Vector::from_numbers(&sum(pieces)),
         }
-        let parts: Box<[i8]> = numbers.iter().map(|part| (part / largest * 127.0).round() as i8).collect();
-        let square: i64 = parts.iter().map(|&part| i64::from(part) * i64::from(part)).sum();
-        Some(Vector { parts, scale: 1.0 / (square as f32).sqrt() })
     }
 
     /// The vector of a text. `None` if it has no known word.
@@ -30,7 +45,7 @@ impl Vector {
         each_word(text, |word| {
             table().pieces(word, &mut pieces);
         });
-        Vector::from_numbers(&sum(&pieces))
+        Vector::of_pieces(&pieces)
     }
 }
 
@@ -39,9 +54,7 @@ pub fn sum(pieces: &[u16]) -> [f32; DIMENSIONS] {
     let mut sum = [0f32; DIMENSIONS];
     for &id in pieces {
         let (row, scale) = table().row(id);
-        for (sum, &part) in sum.iter_mut().zip(row) {
-            *sum += f32::from(part as i8) * scale;
-        }
+        add(&mut sum, row.iter().map(|&part| f32::from(part as i8)), scale);
     }
     sum
 }
@@ -49,11 +62,10 @@ pub fn sum(pieces: &[u16]) -> [f32; DIMENSIONS] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::search::kernel::dot;
 
     fn cosine(a: &str, b: &str) -> f32 {
         let (a, b) = (Vector::of_text(a).unwrap(), Vector::of_text(b).unwrap());
-        dot(&a.parts, &b.parts) as f32 * a.scale * b.scale
+        a.cosine(&b)
     }
 
     #[test]
