@@ -193,6 +193,12 @@ mod tests {
         for (a, b, verdict) in [
             ("How do I reset my password?", "how do i reset my password", Verdict::Same),
             ("How do I reset my password?", "Hi, how do I reset my password please?", Verdict::Same),
+            // What people try first.
+            ("What are your business hours?", "When are you open?", Verdict::Same),
+            ("How do I get a refund?", "Can I get my money back?", Verdict::Same),
+            ("How long does shipping take?", "What is the delivery time?", Verdict::Same),
+            ("How long does shipping take?", "How much is shipping?", Verdict::Different),
+            ("How do I cancel my subscription?", "How do I cancel my order?", Verdict::Different),
             ("Track order 48213", "Track order 48231", Verdict::Different),
             (
                 "Wie kann ich mein Passwort \u{E4}ndern?",

@@ -26,6 +26,10 @@ pub struct Question {
     pub vector: Option<Vector>,
     /// What it asks for: see `asks`.
     pub asks: u32,
+    /// Numbers of its words, sorted, each once.
+    pub numbers: Vec<u64>,
+    /// All letters that stand three in a row, spaces between words among them, sorted, each once.
+    pub trigrams: Vec<[u8; 3]>,
     /// Its sentences.
     pub sentences: usize,
     /// Whether it has more words than are compared.
@@ -65,13 +69,27 @@ impl Question {
         let words = related(&raw);
         let asks = asks(&words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>());
         let sentences = text.split(['.', '!', '?']).filter(|part| part.contains(char::is_alphabetic)).count();
-        Question { words, facts, pieces, vector, asks, sentences, long }
+        let numbers = set(words.iter().map(Word::number).collect());
+        let trigrams = trigrams(&words);
+        Question { words, facts, pieces, vector, asks, numbers, trigrams, sentences, long }
     }
 
     /// Words of what is asked.
     pub fn content(&self) -> impl Iterator<Item = &Word> {
         self.words.iter().filter(|word| word.is_content())
     }
+}
+
+/// Sorted, each once.
+fn set<T: Ord>(mut all: Vec<T>) -> Vec<T> {
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+fn trigrams(words: &[Word]) -> Vec<[u8; 3]> {
+    let text: Vec<u8> = words.iter().flat_map(|word| word.text.bytes().chain([b' '])).collect();
+    set(text.windows(3).map(|three| [three[0], three[1], three[2]]).collect())
 }
 
 /// Notes what stands between quotation marks or backticks.
@@ -129,6 +147,9 @@ fn is_compound(text: &str) -> bool {
 
 /// Addresses, code, flags, names of files.
 fn is_literal(text: &str) -> bool {
+    if text.bytes().all(|b| b.is_ascii_lowercase()) {
+        return false;
+    }
     let inner = |mark: &str| text.find(mark).is_some_and(|at| at > 0 && at + mark.len() < text.len());
     let flag = text.len() > 3 && text.starts_with("--") && text[2..].starts_with(|c: char| c.is_alphabetic());
     let file = text.rsplit_once('.').is_some_and(|(name, end)| {

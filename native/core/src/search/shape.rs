@@ -20,13 +20,6 @@ pub fn weight<'a>(words: impl Iterator<Item = &'a &'a Word>) -> f32 {
     words.map(|word| word.weight).sum()
 }
 
-/// Sorted, each once.
-fn set<T: Ord>(mut all: Vec<T>) -> Vec<T> {
-    all.sort_unstable();
-    all.dedup();
-    all
-}
-
 /// The share of what two sets have together that is in both.
 fn overlap<T: Ord>(a: &[T], b: &[T]) -> f32 {
     let (mut x, mut y, mut both) = (0, 0, 0);
@@ -39,17 +32,9 @@ fn overlap<T: Ord>(a: &[T], b: &[T]) -> f32 {
     both as f32 / (a.len() + b.len() - both).max(1) as f32
 }
 
-/// All that stand three in a row, spaces between words among them.
-fn letters(question: &Question) -> Vec<[u8; 3]> {
-    let text: Vec<u8> = question.words.iter().flat_map(|word| word.text.bytes().chain([b' '])).collect();
-    set(text.windows(3).map(|three| [three[0], three[1], three[2]]).collect())
-}
-
 /// How much of words and letters both share, and how long they are.
 pub fn shape(a: &Question, b: &Question, alignment: &Alignment) -> [f32; 11] {
-    let words = |question: &Question| set(question.words.iter().map(Word::number).collect());
-    let shared = overlap(&words(a), &words(b));
-    let trigrams = overlap(&letters(a), &letters(b));
+    let (shared, trigrams) = (overlap(&a.numbers, &b.numbers), overlap(&a.trigrams, &b.trigrams));
     let (long, short) = ordered(a.words.len() as f32, b.words.len() as f32);
     let (more, fewer) = ordered(alignment.sides[0].len() as f32, alignment.sides[1].len() as f32);
     let first = match alignment.sides.each_ref().map(|side| side.first()) {

@@ -1,5 +1,9 @@
 //! Text as BERT's uncased models read it: words and marks apart, in lower case, without accents.
 
+use std::sync::OnceLock;
+
+use crate::search::fnv::Map;
+
 /// Calls `each` with every word and punctuation mark of `text`.
 ///
 /// Chinese and Japanese characters are words each, as in the encoder's own tokenizer.
@@ -135,7 +139,8 @@ const SHORT: &[(&str, &str)] = &[
 
 /// A word in small letters as it is written with more time.
 pub fn unhurried(word: &str) -> &str {
-    SHORT.iter().find(|(short, _)| *short == word).map_or(word, |(_, long)| long)
+    static ALL: OnceLock<Map<&str, &str>> = OnceLock::new();
+    ALL.get_or_init(|| SHORT.iter().copied().collect()).get(word).unwrap_or(&word)
 }
 
 #[cfg(test)]
