@@ -5,38 +5,18 @@ import { withoutForeign } from '../../src/dialects/foreign.ts';
 import { withoutForeign as withoutForeignParts } from '../../src/dialects/gemini/signature.ts';
 import { dialects } from '../../src/dialects/index.ts';
 import { writeCall } from '../../src/dialects/translate.ts';
-import { endpoints } from '../../src/exchange/endpoint.ts';
 import { inspect } from '../../src/native/inspect.ts';
 import { findNothing } from '../../src/native/pii.ts';
 import { growth } from './growth.ts';
+import { destinationAt, inspectedAs, providers } from './providers.ts';
 import { shapes } from './shapes.ts';
-
-/** How the chat endpoint of a dialect is inspected. */
-const inspectedAs = (name: string) =>
-  endpoints.find(({ dialect, kind }) => dialect === name && kind === 'chat')?.inspectedAs ?? 0;
-const providers = Object.values(dialects).flatMap(({ name, chatProvider }) =>
-  chatProvider === null ? [] : [{ name, chatProvider }],
-);
-const models: Readonly<Record<string, string>> = {
-  anthropic: 'claude-opus-4',
-  bedrock: 'anthropic.claude-opus-4',
-  gemini: 'gemini-2.5-pro',
-  replicate: 'meta/llama',
-};
 
 describe.each(shapes)('$name', ({ dialect, body }) => {
   const client = dialects[dialect].chatClient;
   if (client === null) throw new Error(`nobody speaks ${dialect}`);
 
   test.each(providers)('written for $name', ({ name, chatProvider }) => {
-    const to = {
-      basePath: '',
-      model: models[name] ?? 'some-model',
-      served: models[name] ?? 'some-model',
-      headers: [],
-      quirks: {},
-      outputMaxTokens: null,
-    };
+    const to = destinationAt(name);
     const perByte = growth(
       (n) => {
         const text = JSON.stringify(body(n));
