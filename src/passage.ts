@@ -14,6 +14,7 @@ import type { CacheLevel, StoredReply, WholeReply } from './exchange/reply.ts';
 import type { ModelRequest } from './exchange/request.ts';
 import type { Permit } from './limit/permit.ts';
 import { observedLimitHeader } from './limit/report.ts';
+import { bodyFlags } from './native/inspect.ts';
 import { type Findings, noFindings } from './native/pii.ts';
 import { type CacheUse, type Course, createRecord, type Outcome } from './observe/record.ts';
 import type { ScrubPolicy } from './scrub/policy.ts';
@@ -187,13 +188,21 @@ export class Passage implements Course {
   #settle(closing: Closing, billed: Bill, counts: Counts | null, nowMs: number): void {
     const { stages, identity, request } = this;
     // What was only promised may cost all that was reserved.
-    const promised = this.#billed().some(({ facts }) => facts.promised === true);
+    const promised = this.#isPromised();
     this.permit?.settle(promised ? null : billed.usage, billed.costNanoUsd, billed.priced);
     // Images and sound would distort what is learned about text.
     if (request !== null && this.exchange.endpoint.auxiliary?.unstated !== 'unpriced')
       learn(request, this.#billed(), stages.estimator, counts);
     for (const charge of billed.charges) stages.observer.charge(identity?.tenant ?? '', charge);
     stages.observer.record(createRecord(this.exchange, this, closing, billed, nowMs));
+  }
+
+  /** Whether a provider goes on with an answer that nobody waits for here, so that nobody knows what it will cost. */
+  #isPromised(): boolean {
+    const billed = this.#billed();
+    if (billed.some(({ facts }) => facts.promised === true)) return true;
+    if (((this.request?.flags ?? 0) & bodyFlags.background) === 0) return false;
+    return (this.trail?.calls ?? 0) > 0 && !billed.some((each) => each.complete && isStated(each));
   }
 
   /** Reports a defect of the gateway. `cause` may contain names from the code, but never text of a request. */

@@ -87,9 +87,10 @@ export declare enum BodyRegister {
   Fields = 14,
   QuestionStart = 15,
   QuestionEnd = 16,
-  Values = 17,
-  Found = 18,
-  Counts = 19,
+  Images = 17,
+  Values = 18,
+  Found = 19,
+  Counts = 20,
 }
 
 /** What becomes of a body. */
@@ -727,6 +728,7 @@ export declare function storeSize(id: number): number
 
 export declare namespace bodyFlag {
   export const AUDIO: number
+  export const BACKGROUND: number
   export const CACHE_HOUR: number
   export const CACHE_WRITE: number
   export const CODE: number

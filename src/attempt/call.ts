@@ -226,17 +226,17 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream, Unpack
   }
 
   #finishWhole(): void {
+    // What is left takes no time of the provider's.
+    this.#timer.cancel();
     const body = this.#heldReply().finish();
-    if (body instanceof Promise) void body.then((plain) => this.#judgeWhole(plain));
-    else this.#judgeWhole(body);
+    void (body instanceof Promise ? body.then((plain) => this.#judgeWhole(plain)) : this.#judgeWhole(body));
   }
 
   #judgeWhole(body: Buffer | CallFailure): void {
     if (this.#phase === 'done') return;
     if (typeof body === 'string') return this.#fail(body);
     const read = readWhole(this.#status, this.#headers, body, this.#reading, this.#terms);
-    if (read instanceof Promise) void read.then((result) => this.#conclude(result));
-    else this.#conclude(read);
+    void (read instanceof Promise ? read.then((result) => this.#conclude(result)) : this.#conclude(read));
   }
 
   #conclude(result: CallResult | CallFailure): void {

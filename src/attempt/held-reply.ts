@@ -20,6 +20,8 @@ export class HeldReply {
   /** The reply, as long as it is one chunk. */
   #first: Buffer | null = null;
   #gathered: Gather | null = null;
+  /** All of it, decompressed. */
+  #whole: Buffer | null = null;
   #arrivedBytes = 0;
   #heldBytes = 0;
 
@@ -61,7 +63,9 @@ export class HeldReply {
 
   /** What is billed of it, though it is cut off; null: nothing. */
   arrived(reading: ReplyReading): Arrived | null {
-    return this.#isError || this.#encoding !== null ? null : reading.arrived(this.#take());
+    if (this.#isError) return null;
+    if (this.#whole !== null) return reading.arrived(this.#whole);
+    return this.#encoding === null ? reading.arrived(this.#take()) : null;
   }
 
   #take(): Buffer {
@@ -71,11 +75,15 @@ export class HeldReply {
   /** All of it, decompressed, or why it is no answer. Never rejects. */
   finish(): Buffer | Promise<Buffer | CallFailure> {
     const body = this.#take();
-    if (this.#encoding === null) return body;
+    if (this.#encoding === null) {
+      this.#whole = body;
+      return body;
+    }
     return unpack(body, this.#encoding, this.#maxBytes).then(
       (plain) => {
         if (!this.#room.holdReply(plain.length - this.#heldBytes)) return 'no_room';
         this.#heldBytes = plain.length;
+        this.#whole = plain;
         return plain;
       },
       // A body that can't be decompressed is no answer, but an error status still is a refusal.

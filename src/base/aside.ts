@@ -59,7 +59,7 @@ const smallMaxBytes = 1024 * 1024;
  * once, and `listen.bodiesMaxBytes` bounds what they take.
  */
 const queueMax = 10_000;
-const waitMaxMs = 60_000;
+const waitMaxMs = 30_000;
 /** Longest time for one computation. */
 const jobMaxMs = 30_000;
 /** A thread that has nothing to do gives its memory back. */

@@ -17,7 +17,7 @@ import type { KeptReply, Passage } from '../passage.ts';
 import { createRestorer } from '../scrub/restore.ts';
 import { restoreBody, type Vault } from '../scrub/scrub.ts';
 import type { Seen } from '../store/flights.ts';
-import { isUploadUrl, noteStored, ownObjects, ownUploadUrl } from './objects.ts';
+import { isUploadUrl, mustFilter, noteStored, ownObjects, ownUploadUrl, unread } from './objects.ts';
 import { scrubReply } from './scrub-reply.ts';
 import {
   followRecording,
@@ -140,6 +140,10 @@ export function deliverAnswer(
     serverTiming(passage, upstreamMs, nowMs),
   );
   addProviderHeaders(answer, across, exchange, headers);
+  if (answer.kind === 'stream' && mustFilter(answer.target.provider, passage)) {
+    answer.stream.close();
+    return passage.refuse(unread);
+  }
   if (bytes) {
     const cut = { yes: false };
     const chunks = passBytes(answer, type, passage, upstreamMs, cut);

@@ -16,59 +16,96 @@ const headMaxBytes = 4096;
 
 type WholeAnswer = Extract<AttemptReply, { kind: 'whole' }>;
 
+/** What an object's content is read by: it may say anything. */
+const isContent = (path: string): boolean => /\/(?:content|results)(?:\/|$)|:download$/.test(path);
+
 /** The body of a reply about objects as its tenant may see it, or why it may not. */
 export function ownObjects({ target, body }: WholeAnswer, passage: Passage): Buffer | Refusal {
   const { exchange, identity, stages } = passage;
   const { endpoint } = exchange;
-  if (identity === null || !isOfProvider(endpoint)) return body;
+  if (identity === null || !isOfProvider(endpoint) || isContent(endpoint.upstreamPath)) return body;
   const { provider } = target;
+  const filters = mustFilter(provider, passage);
   const isList = endpoint.method === 'GET' && endpoint.object === null;
-  const filters = isList && !keepsForOne(provider, stages.objects);
-  if (body.length > (isList ? readMaxBytes.list : readMaxBytes.object))
-    return filters
-      ? new Refusal('upstream_failed', 'The list is too long to leave out what belongs to other tenants.')
-      : body;
+  if (body.length > (isList ? readMaxBytes.list : readMaxBytes.object)) return filters ? unread : body;
   if (isList && !filters) return withOwnUrls(body, provider);
-  const json = parseObject(body.toString('utf8'));
-  if (json === null) return body;
   const { owners } = stages.objects;
+  if (endpoint.method === 'DELETE' && endpoint.object !== null)
+    owners.forget(provider.name, endpoint.object, identity.tenant);
+  const json = parseObject(body.toString('utf8'));
+  if (json === null) return filters ? unread : body;
+  const note = (id: unknown): void => {
+    if (typeof id === 'string') owners.note(provider.name, id, identity.tenant);
+  };
   if (filters) {
     const isOwn = (id: string): boolean => owners.of(provider.name, id) === identity.tenant;
-    return withOwnUrls(Buffer.from(JSON.stringify(ownOnly(json, isOwn))), provider);
+    const own = ownOnly(json, isOwn);
+    for (const each of listOf(own.data)) for (const id of resultsOf(each)) note(id);
+    const text = textOf(own);
+    return text === null ? unread : withOwnUrls(Buffer.from(text), provider);
   }
-  const ids = endpoint.method === 'POST' ? [madeBy(json, endpoint.object)] : [];
-  for (const id of [
-    ...ids,
-    idOf(objectOf(json.file)),
-    json.thread_id,
-    json.output_file_id,
-    json.error_file_id,
-  ])
-    if (typeof id === 'string') owners.note(provider.name, id, identity.tenant);
+  if (endpoint.method === 'POST') {
+    const made = madeBy(json, endpoint.object);
+    // A name that was free again, as after its object expired, is whose made it last.
+    if (made !== null && endpoint.object === null) owners.claim(provider.name, made, identity.tenant);
+    for (const id of [made, idOf(objectOf(json.file)), json.thread_id]) note(id);
+  }
+  for (const id of resultsOf(json)) note(id);
   return withOwnUrls(body, provider);
 }
+
+/** Whether a reply is a list that may hold what belongs to other tenants. */
+export function mustFilter(provider: Provider, { exchange, stages }: Passage): boolean {
+  const { endpoint } = exchange;
+  const isList = isOfProvider(endpoint) && endpoint.method === 'GET' && endpoint.object === null;
+  return isList && !keepsForOne(provider, stages.objects);
+}
+
+/** The refusal of a list that can't be read. */
+export const unread = new Refusal(
+  'upstream_failed',
+  'The list is too long, or in no form, to leave out what belongs to other tenants.',
+);
+
+/** Null: it is nested too deeply to be written. */
+function textOf(json: Json): string | null {
+  try {
+    return JSON.stringify(json);
+  } catch {
+    return null;
+  }
+}
+
+/** Files that a job wrote: OpenAI's batches, and Google's. */
+const resultsOf = (json: Json): unknown[] => [
+  json.output_file_id,
+  json.error_file_id,
+  objectOf(json.response).responsesFile,
+  objectOf(objectOf(json.metadata).output).responsesFile,
+  objectOf(json.dest).fileName,
+];
 
 /** The id of the object that a request made. @param from the object that its path names, which it may be a copy of */
 function madeBy(json: Json, from: string | null): string | null {
   const id = idOf(json);
-  const typeOf = (text: string): string => text.split(/[-_]/, 1)[0] ?? '';
+  const typeOf = (text: string): string => text.split(/[-_/]/, 1)[0] ?? '';
   // What is only put into another object, such as a file into a vector store, isn't made by that.
   return id === null || from === null || typeOf(id) === typeOf(from) ? id : null;
 }
 
-/** An object's id: OpenAI's and Anthropic's `id`, or the end of Google's `name`, which is a path. Null: it has none. */
+/** An object's id: OpenAI's and Anthropic's `id`, or the end of Google's `name`, such as `files/abc`. Null: it has none. */
 function idOf({ id, name }: Json): string | null {
   if (typeof id === 'string') return id;
-  return typeof name === 'string' ? (/^[a-z][\w/.-]*\/([\w.-]+)$/i.exec(name)?.[1] ?? null) : null;
+  return typeof name === 'string' ? (/(?:^|\/)([a-z]\w*\/[\w.-]+)$/i.exec(name)?.[1] ?? null) : null;
 }
 
-/** A list without the objects that aren't the tenant's. */
+/** A list without the objects that aren't the tenant's, and without whatever isn't known to be a list of objects. */
 function ownOnly(json: Json, isOwn: (id: string) => boolean): Json {
   const kept: Json = {};
-  for (const [name, value] of Object.entries(json))
-    kept[name] = Array.isArray(value)
-      ? value.filter((each) => isObject(each) && isOwn(idOf(each) ?? ''))
-      : value;
+  for (const [name, value] of Object.entries(json)) {
+    if (Array.isArray(value)) kept[name] = value.filter((each) => isObject(each) && isOwn(idOf(each) ?? ''));
+    else if (!isObject(value)) kept[name] = value;
+  }
   if (!Array.isArray(kept.data)) return kept;
   const ids = listOf(kept.data).map(idOf);
   if ('first_id' in kept) kept.first_id = ids[0] ?? null;
@@ -93,19 +130,28 @@ export function ownUploadUrl(
   return `${scheme}://${headers.host}/upload/v1beta/${found.pathname.slice(start.length)}?${query}`;
 }
 
-const urls = /("results_url"\s*:\s*")(https?:\/\/[^"\\]+)"/g;
+const urls = /("results_url"\s*:\s*)("(?:[^"\\]|\\.)*")/g;
 
 /**
- * The same with URLs of the provider's API as paths, which Anthropic's SDKs resolve by their base URL. Otherwise they would
- * send the caller's key past the gateway.
+ * The same with URLs of the provider's API as paths, which Anthropic's SDKs resolve by their base URL, and without any
+ * others. Otherwise they would send the caller's key past the gateway.
  */
-function withOwnUrls(body: Buffer, { basePath }: Provider): Buffer {
+function withOwnUrls(body: Buffer, { basePath, baseUrl }: Provider): Buffer {
   if (!body.includes('"results_url"')) return body;
-  const text = body.toString('utf8').replace(urls, (whole, start: string, url: string) => {
-    const path = URL.canParse(url) ? new URL(url).pathname : '';
-    return path.startsWith(`${basePath}/`) ? `${start}/v1${path.slice(basePath.length)}"` : whole;
+  const text = body.toString('utf8').replace(urls, (_, start: string, quoted: string) => {
+    const url = stringOf(quoted);
+    const path = URL.canParse(url, baseUrl) ? new URL(url, baseUrl).pathname : '';
+    return path.startsWith(`${basePath}/`) ? `${start}"/v1${path.slice(basePath.length)}"` : `${start}null`;
   });
   return Buffer.from(text);
+}
+
+function stringOf(quoted: string): string {
+  try {
+    return String(JSON.parse(quoted));
+  } catch {
+    return '';
+  }
 }
 
 /** Notes whose a stored response or chat completion is. @param start of the reply: whole, or the first of its events */

@@ -30,9 +30,14 @@ export function mayBreak(body: string, rules: TurnRules): boolean {
     [...Object.keys(words), ...noMembers].some((name) => body.includes(`"${name}"`)) ||
     (rules.noBlank === true && blank.test(body)) ||
     (rules.plainText === true && /"content"\s*:\s*\[/.test(body)) ||
-    (rules.shortIds === true && body.includes('"tool_call'))
+    (rules.shortIds === true && body.includes('"tool_call')) ||
+    (rules.documentText === true && body.includes('"document"')) ||
+    (rules.opening !== undefined && beginsWithAssistant.test(body))
   );
 }
+
+const beginsWithAssistant =
+  /"messages"\s*:\s*\[\s*\{\s*(?:"content"\s*:\s*"[^"]*"\s*,\s*)?"role"\s*:\s*"assistant"/;
 
 /** An empty content of a tool's result is no fault, and frequent. */
 const blank = /"(?:text"\s*:\s*"|(?:content|system)"\s*:\s*"(?=[ \t\\]))(?:[ \t]|\\[nrt])*"/;

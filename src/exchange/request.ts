@@ -41,6 +41,8 @@ export interface ModelRequest {
   /** Byte offsets into the body as received of the user's last text, raw: what it asks; 0,0: its last text isn't the user's. */
   readonly questionStart: number;
   readonly questionEnd: number;
+  /** Images in the prompt. */
+  readonly images: number;
   /** Bits of `bodyFlags`. */
   readonly flags: number;
   /** How complex it is; null: not classified, as no route needs it. */

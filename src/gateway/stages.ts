@@ -18,8 +18,8 @@ import type { ModelRequest } from '../exchange/request.ts';
 import { inspectRequest } from '../inspect/by-size.ts';
 import type { Permit } from '../limit/permit.ts';
 import type { Passage } from '../passage.ts';
-import { denyForeign } from '../route/named-objects.ts';
-import { routeObject } from '../route/objects.ts';
+import { denyForeign, mayName } from '../route/named-objects.ts';
+import { keepsForOne, routeObject } from '../route/objects.ts';
 import { route } from '../route/route.ts';
 import type { ScrubPolicy } from '../scrub/policy.ts';
 import type { Vault } from '../scrub/scrub.ts';
@@ -126,13 +126,35 @@ export function choose(
   const limited = (each: Work | Refusal): Work | Refusal =>
     each instanceof Refusal ? each : withLimit(each, passage);
   const work = { identity, request, plan, countedHere, deadlineMs, nowMs };
-  const provider = plan.steps[0]?.target.provider;
-  if (endpoint.kind === 'passthrough' && provider !== undefined)
-    return denyForeign(exchange, provider, identity.tenant, stages.objects, stages.aside).then(
-      (denied) => denied ?? limited(work),
-    );
-  const scrubbed = rescrub(work, passage);
-  return scrubbed instanceof Promise ? scrubbed.then(limited) : limited(scrubbed);
+  const scrub = (): Work | Refusal | Promise<Work | Refusal> => {
+    const scrubbed = rescrub(work, passage);
+    return scrubbed instanceof Promise ? scrubbed.then(limited) : limited(scrubbed);
+  };
+  if (!looksForNames(plan, passage)) return scrub();
+  return denyNames(plan, identity, passage).then((denied) => denied ?? scrub());
+}
+
+/** Whether a request may name objects at a provider that keeps those of several tenants. */
+function looksForNames({ steps }: Plan, { exchange, stages: { objects } }: Passage): boolean {
+  const { kind } = exchange.endpoint;
+  if (!objects.passes || (kind !== 'passthrough' && kind !== 'chat')) return false;
+  const keeps = steps.some(
+    ({ target: { provider } }) => provider.passthrough !== false && !keepsForOne(provider, objects),
+  );
+  return keeps && (kind === 'passthrough' || mayName(exchange.body));
+}
+
+async function denyNames(
+  { steps }: Plan,
+  { tenant }: Identity,
+  { exchange, stages }: Passage,
+): Promise<Refusal | null> {
+  const providers = new Set(steps.map(({ target }) => target.provider));
+  for (const provider of providers) {
+    const denied = await denyForeign(exchange, provider, tenant, stages.objects, stages.aside);
+    if (denied !== null) return denied;
+  }
+  return null;
 }
 
 /** The refusal of a body that nobody reads, though the policy may have to change it; null: it may pass. */

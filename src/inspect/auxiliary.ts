@@ -42,6 +42,7 @@ export function inspectAuxiliary(
     firstField: now === null ? found.firstField : 0,
     questionStart: 0,
     questionEnd: 0,
+    images: 0,
     ...(now === null ? {} : { form: now }),
   };
   const stream = placed.stream || givesBytes(endpoint, placed);
@@ -78,6 +79,7 @@ function requestOf(found: Inspection, body: Buffer, model: string, traits: Auxil
     firstField: 0,
     questionStart: 0,
     questionEnd: 0,
+    images: 0,
     flags,
     tier: null,
   };

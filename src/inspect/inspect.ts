@@ -59,6 +59,7 @@ export function inspect(
     firstField: found.firstField,
     questionStart: found.questionStart,
     questionEnd: found.questionEnd,
+    images: found.images,
     flags,
     tier: found.tier,
   };

@@ -41,6 +41,7 @@ export function inspectPassed(exchange: Received, digestKey: Buffer): ModelReque
     firstField: 0,
     questionStart: 0,
     questionEnd: 0,
+    images: 0,
     flags: 0,
     tier: null,
   };

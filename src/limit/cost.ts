@@ -12,6 +12,9 @@ import type { Rule } from './rule.ts';
 /** Reply tokens reserved if neither the request nor the model has a limit. */
 const replyTokensDefault = 4096;
 
+/** Tokens that one image in a chat takes at most, of the models whose counting is public. */
+const imageTokensMax = 4096;
+
 /** Upper bounds of one request at one target. */
 export interface Bounds {
   readonly promptTokens: number;
@@ -39,7 +42,7 @@ export function boundsOf(
 ): Bounds {
   const textTokens = estimator.tokens(request.model, request.textBytes);
   const media = auxiliary === undefined ? null : mediaBounds(auxiliary, request, textTokens);
-  const promptTokens = textTokens + (media?.inputTokens ?? 0);
+  const promptTokens = textTokens + imageTokensMax * request.images + (media?.inputTokens ?? 0);
   const asked = request.maxTokens ?? outputMaxTokens ?? replyTokensDefault;
   const each = outputMaxTokens === null ? asked : Math.min(asked, outputMaxTokens);
   const replyTokens = kind === 'chat' ? each * request.choices : (media?.outputTokens ?? 0);

@@ -63,19 +63,27 @@ export function geminiEndpoint(path: string, url: string): Endpoint | undefined 
 const segment = "(?!\\.{1,2}(?:[/:]|$))[\\w.~@=+,!$*'()-]{1,256}";
 
 /** The paths of an endpoint whose requests are about objects at the provider. Google's may end in a verb. */
-const pathsOf = ({ path }: Endpoint): RegExp =>
-  new RegExp(
+const pathsOf = ({ path, dialect }: Endpoint): RegExp => {
+  const verb = dialect === 'gemini' ? '(?::\\w{1,64})?' : '';
+  return new RegExp(
     `^${path
-      .replace('{id}/**', `{id}(?:/${segment})*(?::\\w{1,64})?`)
+      .replace('{id}/**', `{id}(?:/${segment})*${verb}`)
       .replace('{id}', `(?<id>${segment})`)
       .replace('{verb}', '\\w{1,64}')
       .replace('{model}', segment)
-      .replace('/**', `(?:/(?<id>${segment})(?:/${segment})*)?(?::\\w{1,64})?`)}$`,
+      .replace('/**', `(?:/(?<id>${segment})(?:/${segment})*)?${verb}`)}$`,
   );
+};
 
 const providersEndpoints: readonly (readonly [RegExp, Endpoint])[] = endpoints
   .filter(isOfProvider)
   .map((endpoint: Endpoint) => [pathsOf(endpoint), endpoint]);
+
+/** The object that a path names. Google's ids are unique within their kind only, and apps choose them: `files/abc`. */
+function objectOf({ path, dialect }: Endpoint, id: string | undefined): string | null {
+  if (id === undefined) return null;
+  return dialect === 'gemini' ? `${/(\w+)\/(?:\*\*|\{id\})/.exec(path)?.[1] ?? ''}/${id}` : id;
+}
 
 /** The endpoint of a request about objects at a provider, completed by what its path says; undefined: there is none. */
 function providersEndpoint(method: string, path: string, dialect: DialectName): Endpoint | undefined {
@@ -88,7 +96,7 @@ function providersEndpoint(method: string, path: string, dialect: DialectName): 
     const completed = {
       ...endpoint,
       upstreamPath: path.slice(versionLength),
-      object: found.groups?.id ?? null,
+      object: objectOf(endpoint, found.groups?.id),
     };
     const asked = passed.find((each) => each === method);
     if (asked !== undefined) return { ...completed, method: asked };

@@ -12,6 +12,8 @@ const credentials: ReadonlySet<string> = new Set([
 ]);
 /** Google's parameters that change the form of a reply, which the dialect chooses: `alt` says whether it is streamed. */
 const forms: ReadonlySet<string> = new Set(['alt', 'callback', 'fields']);
+/** Forms that Sidegate can read, and a download. In any other, a list would show what belongs to other tenants. */
+const readable = /^\$?alt=(?:json|sse|media)$/i;
 
 /** What a provider's URL can't carry as it is. */
 const unsafe = /[^\x21\x24-\x3b\x3d\x3f-\x5b\x5d\x5f\x61-\x7a\x7e]/g;
@@ -26,7 +28,8 @@ export function queryOf(url: string, dialect: DialectName, raw = false): string 
   if (start < 0) return '';
   const mayPass = (part: string): boolean => {
     const name = nameOf(part);
-    return part !== '' && !credentials.has(name) && (raw || dialect !== 'gemini' || !forms.has(name));
+    if (part === '' || credentials.has(name)) return false;
+    return dialect !== 'gemini' || !forms.has(name) || (raw && (name === 'fields' || readable.test(part)));
   };
   const [query = ''] = url.slice(start + 1).split('#', 1);
   return query.split('&').filter(mayPass).join('&').replace(unsafe, encoded);

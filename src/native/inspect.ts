@@ -51,6 +51,7 @@ export interface Inspection {
   readonly firstField: number;
   readonly questionStart: number;
   readonly questionEnd: number;
+  readonly images: number;
   readonly findings: Findings;
   readonly masked: ReadonlyMap<string, string> | null;
   readonly digest: string;
@@ -77,6 +78,7 @@ export const bodyFlags = {
   fast: flag.FAST,
   cacheWrite: flag.CACHE_WRITE,
   cacheHour: flag.CACHE_HOUR,
+  background: flag.BACKGROUND,
   audio: flag.AUDIO,
   code: flag.CODE,
 };
@@ -139,6 +141,7 @@ export function inspect(
     firstField: reg(at.FirstField),
     questionStart: reg(at.QuestionStart),
     questionEnd: reg(at.QuestionEnd),
+    images: reg(at.Images),
     findings: readFindings(scope.names),
     masked: readMasked(body, edited),
     digest: digests.toString('hex', 0, 32),

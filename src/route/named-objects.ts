@@ -1,32 +1,54 @@
 /** Refuses bodies that name an object of another tenant at a provider, such as a file for a batch to read. */
 import type { Aside, Work } from '../base/aside.ts';
 import { Refusal } from '../base/errors.ts';
+import { isForm, readForm } from '../base/multipart.ts';
 import { scriptOf } from '../base/place.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { Provider } from '../upstream/target.ts';
-import { keepsForOne, notTheirs, type ObjectTable } from './objects.ts';
+import { isForeign, keepsForOne, notTheirs, type ObjectTable } from './objects.ts';
 
-/** Most names that are looked up for one request. */
-const namesMax = 2000;
+/** Most names that are looked up for one request; a batch of 100,000 requests names each by an id of its own. */
+const namesMax = 300_000;
+/** Names that are looked up in one turn of the event loop: each may take some microseconds of a database. */
+const turnNames = 500;
 /** Bodies up to this size are searched at once, as requests are inspected. */
 const atOnceMaxBytes = 64 * 1024;
 
 const module = scriptOf('route/named-objects').href;
 
-/** Ids of objects at providers are a kind and a random part: `file-abc123`, `batch_68a…`, `vs_68a…`. */
-const idText = /"([A-Za-z]\w{0,40}[-_][\w-]{1,200})"/g;
-const escapedAscii = /\\u00([2-7][0-9A-Fa-f])/g;
+/**
+ * Ids of objects at providers are a kind and a random part: `file-abc123`, `batch_68a…`, `vs_68a…`. Google's are
+ * `files/abc` or a URL that ends so.
+ */
+const idText =
+  /"([A-Za-z]\w{0,40}[-_][\w-]{1,200})"|"(?:https?:[^"\s]{0,300}\/)?([A-Za-z]\w{0,40}\/[\w.-]{1,200})"/g;
+const backslash = 0x5c;
 
-/** What may be ids in a body, each once; of more than `namesMax`, one more than that. */
+/** What may be ids in a text of JSON, each once; of more than `namesMax`, one more than that. */
 export function namesIn(body: Buffer): string[] {
-  const text = body.toString('latin1');
-  // Whatever JSON may spell otherwise.
-  const plain = text.includes('\\u00')
-    ? text.replace(escapedAscii, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
-    : text;
+  const plain = (body.includes(backslash) ? unescaped(body) : body).toString('latin1');
   const names = new Set<string>();
-  for (const [, name = ''] of plain.matchAll(idText)) if (names.add(name).size > namesMax) break;
+  for (const [, id, path] of plain.matchAll(idText)) if (names.add(id ?? path ?? '').size > namesMax) break;
   return [...names];
+}
+
+/** The same without escapes of ASCII, in which JSON may spell a name as well; in one copy, whatever there are. */
+function unescaped(body: Buffer): Buffer {
+  const plain = Buffer.allocUnsafe(body.length);
+  let length = 0;
+  for (let at = 0; at < body.length; ) {
+    const byte = body[at] ?? 0;
+    const code = byte === backslash && body[at + 1] === 0x75 ? body.toString('latin1', at + 2, at + 6) : '';
+    if (/^00[2-7][0-9A-Fa-f]$/.test(code)) {
+      plain[length++] = Number.parseInt(code, 16);
+      at += 6;
+    } else if (byte === backslash && body[at + 1] === 0x2f) at += 1;
+    else {
+      plain[length++] = byte;
+      at += 1;
+    }
+  }
+  return plain.subarray(0, length);
 }
 
 /** Finds them in a thread. */
@@ -35,23 +57,61 @@ export const work: Work<null, string[]> = (body) => ({
   body: null,
 });
 
+/** The texts of a body that a provider may take for names, as JSON; null: it is nothing but bytes, such as a file. */
+function searched(body: Buffer, contentType: string): Buffer | Refusal | null {
+  if (/^application\/x-www-form-urlencoded/i.test(contentType))
+    return Buffer.from(JSON.stringify([...new URLSearchParams(body.toString('latin1')).values()]));
+  if (!isForm(contentType))
+    return /^(?:$|application\/([\w.+-]+\+)?json\s*(?:;|$))/i.test(contentType) ? body : null;
+  const form = readForm(body, contentType);
+  if (form instanceof Refusal) return form;
+  const texts = form.parts.filter(({ file }) => !file);
+  return Buffer.from(
+    JSON.stringify(texts.map(({ start, end }) => body.toString('latin1', start, end).trim())),
+  );
+}
+
 /** The refusal of a body that names an object of another tenant; null: it may pass. */
 export async function denyForeign(
-  { body, cancellation }: Pick<Exchange, 'body' | 'cancellation'>,
+  { body, query, headers, cancellation }: Pick<Exchange, 'body' | 'query' | 'headers' | 'cancellation'>,
   provider: Provider,
   tenant: string,
   table: ObjectTable,
   aside: Aside,
 ): Promise<Refusal | null> {
-  if (body.length === 0 || keepsForOne(provider, table)) return null;
+  if (provider.passthrough === false || keepsForOne(provider, table)) return null;
+  for (const value of new URLSearchParams(query).values())
+    if (isForeign(value, provider, tenant, table)) return notTheirs(value);
+  if (body.length === 0) return null;
+  const texts = searched(body, headers['content-type'] ?? '');
+  if (texts === null || texts instanceof Refusal) return texts;
   const found =
-    body.length <= atOnceMaxBytes
-      ? { value: namesIn(body) }
-      : await aside.run<null, string[]>(module, body, null, cancellation);
+    texts.length <= atOnceMaxBytes
+      ? { value: namesIn(texts) }
+      : await aside.run<null, string[]>(module, texts, null, cancellation);
   if (found instanceof Refusal) return found;
   const names = found.value;
   if (names.length > namesMax)
     return new Refusal('body_too_complex', `The body has more than ${namesMax} names of objects.`);
-  const foreign = names.find((name) => (table.owners.of(provider.name, name) ?? tenant) !== tenant);
-  return foreign === undefined ? null : notTheirs(foreign);
+  for (const [at, name] of names.entries()) {
+    if (at > 0 && at % turnNames === 0) await new Promise((resolve) => setImmediate(resolve));
+    if (isForeign(name, provider, tenant, table)) return notTheirs(name);
+  }
+  return null;
 }
+
+/** Members of requests for a model that name objects at the provider. */
+const members = [
+  'previous_response_id',
+  'conversation',
+  'container',
+  'file_id',
+  'file_ids',
+  'vector_store_ids',
+];
+const googleMembers = ['cachedContent', 'cached_content', 'fileUri', 'file_uri'];
+const quoted = [...members, ...googleMembers].map((name) => `"${name}"`);
+
+/** Whether a request for a model may name an object at its provider: then it is searched, too. */
+export const mayName = (body: Buffer): boolean =>
+  quoted.some((member) => body.includes(member)) || body.includes('\\u00');

@@ -14,6 +14,8 @@ import type { Plan, Provider, TargetHealth } from '../upstream/target.ts';
 /** The providers that keep objects. */
 export interface ObjectTable {
   readonly providers: readonly Provider[];
+  /** Some of them are passed what Sidegate has no model of. */
+  readonly passes: boolean;
   /** The plan with only this provider. */
   planOf(provider: Provider, endpoint: Endpoint): Plan;
   /** Whose objects are whose. */
@@ -36,6 +38,7 @@ export function createObjectTable(
   const plans = new Map<string, Plan>();
   return {
     providers: [...all.values()],
+    passes: [...all.values()].some(({ passthrough }) => passthrough !== false),
     planOf(provider, { name, kind, method }) {
       const label = `${provider.name}/${name}`;
       // What is passed through may cost anything; reading and deleting is free.
@@ -85,6 +88,10 @@ export function routeObject(
     endpoint.kind === 'files' ? speaking : speaking.filter(({ passthrough }) => passthrough !== false);
   if (serving.length === 0 && endpoint.kind === 'passthrough') return switchedOff(path, endpoint, speaking);
   const open = serving.filter(({ files }) => files === null || files.includes(tenant));
+  // Only Google's uploads change something without naming an object.
+  const changes =
+    endpoint.object === null && !['GET', 'POST'].includes(endpoint.method) && !path.startsWith('/upload/');
+  if (changes && open.some((each) => !keepsForOne(each, table))) return notTheirs(path);
   const asked = headers['x-sidegate-provider'];
   const named = asked === undefined ? open : open.filter(({ name }) => name === asked);
   const usable = endpoint.object === null ? named : named.filter(mayUse(endpoint.object, tenant, table));
@@ -98,6 +105,14 @@ export function routeObject(
   return new Refusal('provider_unclear', `${which} ${kind} of this tenant.${what}`, {
     param: 'x-sidegate-provider',
   });
+}
+
+/** Whether an object is known to be another tenant's, at a provider or another that may stand for the same account. */
+export function isForeign(id: string, { dialect }: Provider, tenant: string, table: ObjectTable): boolean {
+  const api = apiOf(dialect.name);
+  return table.providers.some(
+    (each) => apiOf(each.dialect.name) === api && (table.owners.of(each.name, id) ?? tenant) !== tenant,
+  );
 }
 
 /** Whether an object at a provider may be a tenant's: it made it, or all objects there are its. */

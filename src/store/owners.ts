@@ -7,6 +7,10 @@ export interface Owners {
   of(provider: string, id: string): string | undefined;
   /** Notes who made an object, unless that is known already, and tells others. */
   note(provider: string, id: string, tenant: string): void;
+  /** Notes who has just made an object, whoever had one of that name before. */
+  claim(provider: string, id: string, tenant: string): void;
+  /** The tenant has deleted its object: the name may be given to another. */
+  forget(provider: string, id: string, tenant: string): void;
   /** Notes what another sidecar tells. */
   hear(provider: string, id: string, tenant: string): void;
   /** Writes what was noted. */
@@ -48,8 +52,10 @@ export function createOwners(
 
   const find = store?.prepare('SELECT tenant FROM owner WHERE object = ?');
   const write = store?.prepare(
-    'INSERT OR IGNORE INTO owner (object, tenant, noted) VALUES (?, ?, (SELECT ifnull(max(noted), 0) + 1 FROM owner))',
+    `INSERT INTO owner (object, tenant, noted) VALUES (?, ?, (SELECT ifnull(max(noted), 0) + 1 FROM owner))
+     ON CONFLICT (object) DO UPDATE SET tenant = excluded.tenant, noted = excluded.noted`,
   );
+  const drop = store?.prepare('DELETE FROM owner WHERE object = ?');
   const trim = store?.prepare('DELETE FROM owner WHERE noted <= (SELECT max(noted) FROM owner) - ?');
 
   const hold = (key: string, tenant: string): void => {
@@ -92,23 +98,41 @@ export function createOwners(
     return found;
   };
 
-  /** False: it is known already, or no id. */
-  const add = (provider: string, id: string, tenant: string): boolean => {
-    const key = keyOf(provider, id);
-    if (id === '' || id.length > idMaxLength || of(key) !== undefined) return false;
+  const set = (key: string, tenant: string): void => {
     hold(key, tenant);
-    if (store === null) return true;
+    if (store === null) return;
     unwritten.set(key, tenant);
     if (unwritten.size > heldMax) unwritten.delete(unwritten.keys().next().value ?? '');
+  };
+  const isId = (id: string): boolean => id !== '' && id.length <= idMaxLength;
+  /** False: it was the tenant's before. */
+  const take = (provider: string, id: string, tenant: string): boolean => {
+    const key = keyOf(provider, id);
+    if (!isId(id) || of(key) === tenant) return false;
+    set(key, tenant);
     return true;
   };
 
   return {
     of: (provider, id) => of(keyOf(provider, id)),
     note(provider, id, tenant) {
-      if (add(provider, id, tenant)) tell(provider, id, tenant);
+      if (of(keyOf(provider, id)) === undefined && take(provider, id, tenant)) tell(provider, id, tenant);
     },
-    hear: (provider, id, tenant) => void add(provider, id, tenant),
+    claim(provider, id, tenant) {
+      if (take(provider, id, tenant)) tell(provider, id, tenant);
+    },
+    forget(provider, id, tenant) {
+      const key = keyOf(provider, id);
+      if (of(key) !== tenant) return;
+      held.delete(key);
+      unwritten.delete(key);
+      try {
+        drop?.run(key);
+      } catch {
+        // As when it can't be written.
+      }
+    },
+    hear: (provider, id, tenant) => void take(provider, id, tenant),
     close() {
       if (timer !== null) clearInterval(timer);
       for (let left = -1; unwritten.size > 0 && unwritten.size !== left; ) {

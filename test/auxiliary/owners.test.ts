@@ -70,8 +70,94 @@ describe('an object', () => {
       expect((await asking('POST', '/v1/batches', 'k-a', body)).status).toBe(200);
     }
     expect(upstream.calls).toHaveLength(calls + 2);
-    const many = { ids: Array.from({ length: 2001 }, (__, at) => `file-${1000 + at}`), pad };
-    expect((await asking('POST', '/v1/batches', 'k-b', many)).status).toBe(413);
+    const many = { ids: Array.from({ length: 2001 }, (__, at) => `request-${at}`), pad };
+    expect((await asking('POST', '/v1/batches', 'k-b', many)).status).toBe(200);
+  });
+
+  test('is no other tenant’s to name in a form, or in a chat', async () => {
+    const { asking } = await start({
+      script: maker(),
+      more: { authenticate: { keys }, routes: [{ model: '*', targets: [{ provider: 'first' }] }] },
+    });
+    const { json: file } = await asking('POST', '/v1/batches', 'k-a', { a: 1 });
+    const form = `--b\r\ncontent-disposition: form-data; name="file_id"\r\n\r\n${file.id}\r\n--b--\r\n`;
+    const multipart = { 'content-type': 'multipart/form-data; boundary=b' };
+    const encoded = { 'content-type': 'application/x-www-form-urlencoded' };
+    const chat = { model: 'm', messages: [{ role: 'user', content: [{ type: 'file', file_id: file.id }] }] };
+    for (const [path, body, headers] of [
+      ['/v1/uploads', form, multipart],
+      ['/v1/uploads', `file_id=${String(file.id).replace('_', '%5f')}`, encoded],
+      ['/v1/chat/completions', chat, {}],
+    ] as const) {
+      const { json } = await asking('POST', path, 'k-b', body, headers);
+      expect([path, json.error?.code]).toEqual([path, 'object_not_found']);
+    }
+  });
+
+  test('is not made one’s own by a file that names it, and its name is free once it is deleted', async () => {
+    const { asking, upstream } = await start({ script: maker(), more: { authenticate: { keys } } });
+    await asking('POST', '/v1/containers', 'k-b', { a: 1 });
+    const forged = { file: { id: 'file-victim' }, output_file_id: 'file-victim', thread_id: 'file-victim' };
+    upstream.answer(gives(forged));
+    expect((await asking('GET', '/v1/containers/obj_1/files/x/content', 'k-b')).status).toBe(200);
+    expect((await asking('GET', '/v1/files/file-victim', 'k-b')).status).toBe(404);
+    upstream.answer(gives({ id: 'obj_9' }));
+    await asking('POST', '/v1/batches', 'k-a', { a: 1 });
+    expect((await asking('DELETE', '/v1/batches/obj_9', 'k-a')).status).toBe(200);
+    expect((await asking('POST', '/v1/batches', 'k-b', { a: 1 })).status).toBe(200);
+    expect((await asking('GET', '/v1/batches/obj_9', 'k-a')).status).toBe(404);
+    expect((await asking('GET', '/v1/batches/obj_9', 'k-b')).status).toBe(200);
+  });
+
+  test('is no other tenant’s to name in a query, by another provider of the account, or all at once', async () => {
+    const { asking, upstream } = await start({
+      script: maker(),
+      second: true,
+      more: { authenticate: { keys } },
+    });
+    const second = { 'x-sidegate-provider': 'second' };
+    await asking('POST', '/v1/batches', 'k-a', { a: 1 }, { 'x-sidegate-provider': 'first' });
+    const calls = upstream.calls.length;
+    for (const [method, path, body] of [
+      ['POST', '/v1/batches', { input_file_id: 'obj_1' }],
+      ['GET', '/v1/batches?after=obj_1', ''],
+      ['DELETE', '/v1/vector_stores', ''],
+      ['GET', '/v1/vector_stores:obj_1', ''],
+    ] as const)
+      expect([path, (await asking(method, path, 'k-b', body, second)).status]).toEqual([path, 404]);
+    expect(upstream.calls).toHaveLength(calls);
+  });
+
+  test.each([
+    ['nested', { nested: { data: [{ id: 'obj_x' }] }, data: [] }],
+    ['by id', { data: { obj_x: { id: 'obj_x' } } }],
+  ])('of another tenant is in no list that holds it %s', async (_, list) => {
+    const { asking } = await start({ script: gives(list), more: { authenticate: { keys } } });
+    const reply = await asking('GET', '/v1/batches', 'k-b');
+    expect([reply.status, reply.text.includes('obj_x')]).toEqual([200, false]);
+  });
+
+  test('of Google is known by its kind, named in bodies, and listed in no form that can’t be read', async () => {
+    const { asking, upstream } = await start({
+      dialect: 'gemini',
+      script: gives({ name: 'files/b77' }),
+      more: { authenticate: { keys } },
+    });
+    const google = { 'x-goog-api-key': 'k-b' };
+    await asking('POST', '/v1beta/files', '', { a: 1 }, { 'x-goog-api-key': 'k-a' });
+    expect((await asking('GET', '/v1beta/files/b77', '', '', google)).status).toBe(404);
+    for (const name of ['files/b77', 'https://host.example/v1beta/files/b77', 'files\\/b77']) {
+      const body = `{"fileName":"${name}"}`;
+      expect((await asking('POST', '/v1beta/batches', '', body, google)).status).toBe(404);
+    }
+    await asking('POST', '/v1beta/files', '', { a: 1 }, google);
+    expect((await asking('GET', '/v1beta/batches/b77', '', '', google)).status).toBe(404);
+    upstream.answer((call) => call.whole(200, { 'content-type': 'application/x-protobuf' }, 'files/b77'));
+    const asked = '/v1beta/files?alt=proto&callback=f&%24alt=proto';
+    expect((await asking('GET', asked, '', '', google)).status).toBe(502);
+    expect(upstream.calls.at(-1)?.path).not.toContain('?');
+    upstream.answer((call) => call.whole(200, { 'content-type': 'application/json' }, 'f({})'));
+    expect((await asking('GET', '/v1beta/files', '', '', google)).status).toBe(502);
   });
 
   test('can be anybody’s where there is one tenant, or the provider keeps for one', async () => {

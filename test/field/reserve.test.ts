@@ -3,11 +3,11 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { bodyFlags } from '../../src/native/inspect.ts';
 import { ask } from '../support/client.ts';
 import { geminiWire } from '../support/gemini-wire.ts';
-import { granted, stage } from '../support/limit-stage.ts';
+import { granted, price, stage } from '../support/limit-stage.ts';
 import { anthropicWire, openaiWire, testModel, type Wire } from '../support/replies.ts';
 import { responsesWire } from '../support/responses-wire.ts';
 import { type ConfigInput, startTestSidecar } from '../support/sidecar.ts';
-import { answers, type Script, startUpstream } from '../support/upstream.ts';
+import { answers, resets, type Script, startUpstream } from '../support/upstream.ts';
 
 const fails: Script = (call) => call.whole(500, {}, '{}');
 const names = ['cheap', 'dear', 'spare'] as const;
@@ -163,4 +163,14 @@ test.each([
   const { admit, limiter } = stage({ budgets: [{ name: 'b', usd: 1, window: 'day' }] });
   granted(admit(asked));
   expect(limiter.view().map(({ used }) => Math.round(used * 1e9))).toEqual([nanoUsd]);
+});
+
+test('images are reserved for, and so is all that an answer in the background may cost', async () => {
+  const { admit, limiter } = stage({ budgets: [{ name: 'b', usd: 1, window: 'day' }] });
+  granted(admit({ request: { images: 10, maxTokens: 1 }, prices: [price] }));
+  expect(limiter.view().map(({ used }) => Math.round(used * 1e9))).toEqual([10 * 4096 * 100 + 1000]);
+  const { post, sidecar } = await start(1, [resets], {}, responsesWire);
+  await post({ background: true, max_output_tokens: 1000 });
+  await sidecar.recordWhere(() => true);
+  expect((await sidecar.metrics()).match(/sidegate_budget_spent_usd\{.*\} (.*)/)?.[1]).toBe('0.001');
 });

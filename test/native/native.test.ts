@@ -213,7 +213,7 @@ function check(body: Buffer, endpoint: number, kinds: number): number {
     same(digests[0], 7);
     return status;
   }
-  same([...regs.subarray(3, 19)], [...want.head]);
+  same([...regs.subarray(3, 20)], [...want.head]);
   checkEdit(body, edited, want);
   same(Buffer.from(digests.subarray(0, 32)).toString('hex'), want.plainDigest);
   same(Buffer.from(digests.subarray(32)).toString('hex'), keyed(key, edited ?? body));

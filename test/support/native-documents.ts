@@ -140,6 +140,7 @@ const keys = [
     'ttl',
     'service_tier',
     'speed',
+    'background',
     'arguments',
     'x',
     '',

@@ -156,6 +156,13 @@ const cached = (node: Node, name = ''): Node[] => [
 const served = (root: Node, service: string): boolean =>
   [...all(root, 'service_tier'), ...all(root, 'speed')].some((node) => isText(node, service));
 
+const isImage = (type: Node): boolean => isText(type, 'image_url', 'image', 'input_image');
+
+function imagesOf(root: Node, endpoint: number): number {
+  const content = endpoint === 1 ? [] : (lookup(root, 'messages')?.items ?? []).flatMap(parts);
+  return content.flatMap((part) => all(part, 'type')).filter(isImage).length;
+}
+
 function flags(root: Node, endpoint: number): number {
   const chat = endpoint === 0;
   const talk = endpoint !== 1;
@@ -184,7 +191,7 @@ function flags(root: Node, endpoint: number): number {
     [talk && lookup(root, 'stream')?.text === 'true', 1],
     [lookup(options, 'include_usage')?.text === 'true', 2],
     [tools.length + functions.length > 0, 4],
-    [partTypes.some((type) => isText(type, 'image_url', 'image', 'input_image')), 8],
+    [partTypes.some(isImage), 8],
     [format.some((type) => isText(type, 'json_schema', 'json_object')) || (claude && outputs.length > 0), 16],
     [reasons.length + thinks.length > 0, 32],
     [partTypes.some((type) => isText(type, 'input_audio', 'file', 'document')), 64],
@@ -196,10 +203,17 @@ function flags(root: Node, endpoint: number): number {
     [isEscaped(question(root, endpoint)), 2048],
     [served(root, 'priority'), 4096],
     [served(root, 'fast'), 8192],
+    [all(root, 'background').some(({ type, text }) => type !== 'string' && text === 'true'), 2 ** 16],
     [cached(root).length > 0, 2 ** 14],
     [cached(root).some((node) => all(node, 'ttl').some((ttl) => isText(ttl, '1h'))), 2 ** 15],
   ];
   return bits.reduce((sum, [set, bit]) => sum + (set ? bit : 0), 0);
+}
+
+/** The larger of both fields for the longest reply: engines differ on which they know. */
+function most(root: Node, endpoint: number): number | undefined {
+  const both = ['max_completion_tokens', 'max_tokens'].flatMap((name) => limit(root, endpoint, name) ?? []);
+  return both.length === 0 ? undefined : Math.max(...both);
 }
 
 function limit(root: Node, endpoint: number, ...names: readonly string[]): number | undefined {
@@ -320,7 +334,7 @@ export function expect(body: Buffer, endpoint: number, kinds: number, valuesMax:
     model ? moved(model.start + 1) : 0,
     model ? moved(model.end - 1) : 0,
     flags(root, endpoint),
-    limit(root, endpoint, 'max_completion_tokens', 'max_tokens') ?? 0xffff_ffff,
+    most(root, endpoint) ?? 0xffff_ffff,
     limit(root, endpoint, 'n') ?? 1,
     texts.reduce((sum, { node }) => sum + Buffer.byteLength(node.text), 0),
     texts.reduce((sum, { node }) => sum + node.chars.length, 0),
@@ -331,6 +345,7 @@ export function expect(body: Buffer, endpoint: number, kinds: number, valuesMax:
     root.members.length,
     asked ? asked.start + 1 : 0,
     asked ? asked.end - 1 : 0,
+    imagesOf(root, endpoint),
     values.length,
     edits.length,
   ];

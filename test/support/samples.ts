@@ -85,6 +85,7 @@ export function sampleRequest({
     firstField: 1,
     questionStart: 0,
     questionEnd: 0,
+    images: 0,
     ...part,
   };
 }

@@ -37,7 +37,7 @@ mirror! {
     "What each register of `inspect` holds."
     BodyRegister, sidegate_core::request::registers::Register {
         Status, FaultAt, FaultField, ModelStart, ModelEnd, Flags, TokensMax, Choices, TextBytes, TextChars, TextSpans,
-        StreamOptionsStart, StreamOptionsEnd, FirstField, Fields, QuestionStart, QuestionEnd, Values, Found, Counts,
+        StreamOptionsStart, StreamOptionsEnd, FirstField, Fields, QuestionStart, QuestionEnd, Images, Values, Found, Counts,
     }
 }
 
@@ -150,6 +150,7 @@ constants!(
         FAST,
         CACHE_WRITE,
         CACHE_HOUR,
+        BACKGROUND,
         AUDIO,
         CODE,
         TIER_SHIFT,

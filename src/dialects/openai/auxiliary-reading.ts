@@ -55,7 +55,8 @@ export const bytesReading = (kind: 'speech' | 'file'): ReplyReading => ({
 /** What is passed on whatever it is: JSON as a whole, since it names objects, and all else as bytes. */
 export const passedReading: ReplyReading = {
   ...bytesReading('file'),
-  isStream: (contentType) => contentType !== '' && !/^application\/([\w.+-]+\+)?json/.test(contentType),
+  isStream: (contentType) =>
+    contentType !== '' && !/^application\/([\w.+-]+\+)?json\s*(?:;|$)/i.test(contentType),
   wholeToo: true,
   whole: (body) => ({ body, facts: noFacts, text: noText }),
 };

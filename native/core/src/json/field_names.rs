@@ -98,6 +98,7 @@ keys! {
     Functions = b"functions",
     Reasoning = b"reasoning",
     Signature = b"signature",
+    Background = b"background",
     Candidates = b"candidates",
     Embeddings = b"embeddings",
     InlineData = b"inlineData",

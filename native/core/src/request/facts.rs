@@ -50,6 +50,8 @@ pub mod flag {
     pub const CACHE_WRITE: u32 = 1 << 14;
     /// It is to be kept there for an hour.
     pub const CACHE_HOUR: u32 = 1 << 15;
+    /// It is answered in the background, and billed whoever waits for the answer.
+    pub const BACKGROUND: u32 = 1 << 16;
     pub const AUDIO: u32 = 1 << 26;
     /// Only where the request was classified.
     pub const CODE: u32 = 1 << 27;
@@ -70,6 +72,8 @@ pub struct Facts {
     pub max_completion_tokens: Option<u32>,
     /// `n`.
     pub n: Option<u32>,
+    /// Images in the prompt.
+    pub images: usize,
     /// Bytes of the decoded prompt text.
     pub text_bytes: usize,
     /// Code points of it.

@@ -85,7 +85,7 @@ impl<'b> Inspector<'b> {
         let Facts { flags, text_bytes, max_tokens, max_completion_tokens, .. } = self.facts;
         Asked {
             text_bytes,
-            tokens_max: max_completion_tokens.or(max_tokens).map_or(0, |tokens| tokens as usize),
+            tokens_max: max_completion_tokens.max(max_tokens).map_or(0, |tokens| tokens as usize),
             tools: flags & flag::TOOLS != 0,
             structured: flags & flag::STRUCTURED != 0,
             images: flags & flag::IMAGE != 0,
@@ -186,6 +186,7 @@ impl<'b> Inspector<'b> {
                 }
             }
             Key::Images if self.endpoint == Endpoint::Embed => self.facts.flags |= flag::IMAGE,
+            Key::Background if token == Token::Bool(true) => self.facts.flags |= flag::BACKGROUND,
             Key::Temperature if token == Token::Number => self.sampled(),
             Key::ServiceTier | Key::Speed => {
                 let mut spells = |word| matches!(token, Token::String(text) if self.spells(text, word));
@@ -273,6 +274,7 @@ impl<'b> Inspector<'b> {
             (Place::Part, Key::Type) if spells(self, &["input_file", "file", "document"]) => flag::FILE,
             _ => 0,
         };
+        self.facts.images += usize::from(set & flag::IMAGE != 0);
         self.facts.flags |= set;
     }
 

@@ -48,6 +48,8 @@ pub enum Register {
     QuestionStart,
     /// Their end.
     QuestionEnd,
+    /// Images in the prompt.
+    Images,
     /// Distinct values of personal data that are to be restored.
     Values,
     /// How often values of any kind occur.
@@ -108,7 +110,7 @@ pub fn write_inspection(inspection: &Inspection, registers: &mut [u32]) {
         model.0,
         model.1,
         facts.flags,
-        facts.max_completion_tokens.or(facts.max_tokens).unwrap_or(ABSENT),
+        facts.max_completion_tokens.max(facts.max_tokens).unwrap_or(ABSENT),
         facts.n.unwrap_or(1),
         clamp(facts.text_bytes),
         clamp(facts.text_chars),
@@ -119,6 +121,7 @@ pub fn write_inspection(inspection: &Inspection, registers: &mut [u32]) {
         clamp(facts.fields),
         clamp(question.0),
         clamp(question.1),
+        clamp(facts.images),
         clamp(scrubbed.values.len()),
         scrubbed.counts.iter().sum(),
     ];
