@@ -125,7 +125,7 @@ fn the_first_fault_counts_but_grammar_before_all() {
 }
 
 #[test]
-fn counts_are_clamped_and_the_newer_limit_wins() {
+fn counts_are_clamped_and_the_larger_limit_wins() {
     let limit = |body: &str| {
         let mut registers = [0; INSPECT_HEAD];
         write_inspection(&look(body, Endpoint::Chat), &mut registers);
@@ -135,7 +135,7 @@ fn counts_are_clamped_and_the_newer_limit_wins() {
     assert_eq!(limit(r#"{"max_tokens":null,"max_completion_tokens":null,"n":null}"#), (ABSENT, 1));
     assert_eq!(limit(r#"{"max_tokens":1e300,"n":99999999999}"#), (ABSENT - 1, ABSENT - 1));
     assert_eq!(limit(r#"{"max_tokens":4294967295}"#), (ABSENT - 1, 1));
-    assert_eq!(limit(r#"{"max_completion_tokens":7,"max_tokens":8}"#), (7, 1));
+    assert_eq!(limit(r#"{"max_completion_tokens":7,"max_tokens":8}"#), (8, 1));
     assert_eq!(limit(r#"{"max_completion_tokens":null,"max_tokens":8,"n":0}"#), (8, 0));
 }
 
