@@ -179,6 +179,17 @@ function tagsText(tags: readonly string[]): string {
   return lastTagsText;
 }
 
+let lastReported = '';
+let lastReportedText = '';
+
+/** What a provider says answered, if it is a plain name. Reused, as it is the same for most requests. */
+function reportedText(model: string): string {
+  if (model === lastReported) return lastReportedText;
+  lastReported = model;
+  lastReportedText = plainModel(model);
+  return lastReportedText;
+}
+
 const noHeaders: IncomingHttpHeaders = {};
 const noLimits: readonly string[] = [];
 
@@ -233,7 +244,7 @@ export function createRecord(
     route: plan?.pattern ?? '',
     tier: plan?.tier ?? '',
     target: outcome.target ?? '',
-    reportedModel: plainModel(trail?.billed.at(-1)?.facts.model ?? ''),
+    reportedModel: reportedText(trail?.billed.at(-1)?.facts.model ?? ''),
     status: outcome.status,
     error: outcome.error ?? '',
     observed,
