@@ -270,9 +270,9 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream, Unpack
 
   /** Counts what is held back; false: there is no room for it. */
   #hold(bytes: number): boolean {
-    if (bytes === 0) return true;
+    if (!this.#terms.room.holdReply(bytes)) return false;
     this.#heldBytes += bytes;
-    return this.#terms.room.holdReply(bytes);
+    return true;
   }
 
   /** Ends a stream with a fault, or refuses as its first event does. */

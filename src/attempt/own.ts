@@ -37,9 +37,10 @@ const noKey = Buffer.alloc(32);
 export function work(body: Buffer, { dialect, isClaude, turns, inspectedAs }: ToFree): Worked<Freed> {
   const { body: shared, dropped: foreign } = withoutForeign(body, dialect, isClaude);
   const own = dialects[dialect].withoutForeign?.(shared) ?? shared;
-  const { body: freed, dropped: refused } =
-    turns === undefined ? { body: own, dropped: [] } : settleBody(own, turns);
-  const dropped = [...foreign, ...refused];
+  const settled = turns === undefined ? null : settleBody(own, turns);
+  const freed = settled?.body ?? own;
+  const dropped =
+    settled === null || settled.dropped.length === 0 ? foreign : [...foreign, ...settled.dropped];
   if (freed === body) return { value: { dropped, offsets: null }, body: null };
   const found = inspect(freed, inspectedAs, findNothing, false, noKey);
   if ('kind' in found) return { value: { dropped: [], offsets: null }, body: null };

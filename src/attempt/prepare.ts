@@ -241,7 +241,7 @@ function destinationOf(
     quirks: provider.quirks,
     outputMaxTokens: facts.outputMaxTokens,
     reasons: facts.capabilities?.has('reasoning') ?? null,
-    ...(facts.refuses === undefined ? {} : { refuses: facts.refuses }),
+    refuses: facts.refuses,
     maxTokens: request.limited === true ? request.maxTokens : null,
   };
 }

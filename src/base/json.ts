@@ -26,6 +26,10 @@ export const countOf = (value: unknown): number => {
   return number === null || number < 0 ? 0 : Math.floor(number);
 };
 
+/** Whether a body is JSON by its media type, with parameters or a prefix such as `vnd.api+`; JSON Lines aren't. */
+export const isJson = (contentType: string): boolean =>
+  contentType === 'application/json' || /^application\/([\w.+-]+\+)?json\s*(;|$)/i.test(contentType);
+
 /** Parses JSON; undefined: it is none. */
 export function parseJson(text: string): unknown {
   try {

@@ -111,31 +111,23 @@ function usageOf(
 ): Usage {
   const { inputTokens, outputTokens, cachedInputTokens, cacheWriteTokens, textBytes } = each.facts;
   const { media, searchUnits, pricing, reasoningTokens } = each.facts;
-  const more = {
-    ...(reasoningTokens === undefined ? {} : { reasoningTokens }),
-    ...(searchUnits === undefined ? {} : { searchUnits }),
-    ...(pricing === undefined ? {} : { pricing }),
-  };
-  if (isStated(each)) {
-    const usage = {
-      inputTokens,
-      outputTokens,
-      cachedInputTokens,
-      cacheWriteTokens,
-      known: true,
-      ...more,
-    };
-    return media === undefined ? usage : { ...usage, media };
-  }
-  const { model } = request;
-  return {
-    inputTokens: inputTokens > 0 ? inputTokens : (promptTokens ?? estimator.tokens(model, request.textBytes)),
-    outputTokens: Math.max(outputTokens, replyTokens ?? estimator.tokens(model, textBytes)),
+  const { model, textBytes: promptBytes } = request;
+  const stated = isStated(each);
+  const usage: { -readonly [Name in keyof Usage]: Usage[Name] } = {
+    inputTokens:
+      stated || inputTokens > 0 ? inputTokens : (promptTokens ?? estimator.tokens(model, promptBytes)),
+    outputTokens: stated
+      ? outputTokens
+      : Math.max(outputTokens, replyTokens ?? estimator.tokens(model, textBytes)),
     cachedInputTokens,
     cacheWriteTokens,
-    known: false,
-    ...more,
+    known: stated,
   };
+  if (reasoningTokens !== undefined) usage.reasoningTokens = reasoningTokens;
+  if (searchUnits !== undefined) usage.searchUnits = searchUnits;
+  if (pricing !== undefined) usage.pricing = pricing;
+  if (stated && media !== undefined) usage.media = media;
+  return usage;
 }
 
 const sum = (a: Usage, b: Usage): Usage => ({

@@ -2,7 +2,7 @@
 import type { AttemptReply } from '../attempt/answer.ts';
 import { Refusal } from '../base/errors.ts';
 import { isObject, type Json, listOf, objectOf, parseObject } from '../base/json.ts';
-import { isOfProvider } from '../exchange/endpoint.ts';
+import { type Endpoint, isOfProvider } from '../exchange/endpoint.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import { queryOf } from '../listen/query.ts';
 import type { Passage } from '../passage.ts';
@@ -25,8 +25,8 @@ export function ownObjects({ target, body }: WholeAnswer, passage: Passage): Buf
   const { endpoint } = exchange;
   if (identity === null || !isOfProvider(endpoint) || isContent(endpoint.upstreamPath)) return body;
   const { provider } = target;
+  const isList = listsObjects(endpoint);
   const filters = mustFilter(provider, passage);
-  const isList = endpoint.method === 'GET' && endpoint.object === null;
   if (body.length > (isList ? readMaxBytes.list : readMaxBytes.object)) return filters ? unread : body;
   if (isList && !filters) return withOwnUrls(body, provider);
   const { owners } = stages.objects;
@@ -56,10 +56,11 @@ export function ownObjects({ target, body }: WholeAnswer, passage: Passage): Buf
 
 /** Whether a reply is a list that may hold what belongs to other tenants. */
 export function mustFilter(provider: Provider, { exchange, stages }: Passage): boolean {
-  const { endpoint } = exchange;
-  const isList = isOfProvider(endpoint) && endpoint.method === 'GET' && endpoint.object === null;
-  return isList && !keepsForOne(provider, stages.objects);
+  return listsObjects(exchange.endpoint) && !keepsForOne(provider, stages.objects);
 }
+
+const listsObjects = (endpoint: Endpoint): boolean =>
+  isOfProvider(endpoint) && endpoint.method === 'GET' && endpoint.object === null;
 
 /** The refusal of a list that can't be read. */
 export const unread = new Refusal(
@@ -114,7 +115,8 @@ function ownOnly(json: Json, isOwn: (id: string) => boolean): Json {
 }
 
 /** Whether a header of a reply names where a client is to upload: Google's. */
-export const isUploadUrl = (name: string): boolean => /^x-goog-upload-.*url$/.test(name);
+export const isUploadUrl = (name: string): boolean =>
+  name.startsWith('x-goog-upload-') && name.endsWith('url');
 
 /** A URL of the provider's that the client is sent to, as one of ours; null: it isn't of the provider's API. */
 export function ownUploadUrl(

@@ -93,7 +93,12 @@ const failed = (why: 'error' | 'unfinished' | null): WholeReading | 'unfinished'
 
 const none = Buffer.alloc(0);
 
+/** Larger replies are only looked through where the native core can: nobody waits for them any more. */
+const parsedMaxBytes = 64 * 1024;
+
 function arrivedAcross(body: Buffer, provider: ChatProvider): Arrived | null {
+  if (provider.native !== 'any' && body.length > parsedMaxBytes)
+    return arrivedOf(body, provider.native, null);
   const reply = readWhole(body, provider);
   if (typeof reply === 'string') return null;
   if (reply !== null) return arrivedReply(reply);

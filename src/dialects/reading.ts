@@ -35,8 +35,8 @@ export interface WholeReading extends Arrived {
 export interface Arrived {
   readonly facts: ReplyFacts;
   /**
-   * The beginning of the reply's text, decoded on demand: 128 KiB at least. The function is kept until the reply is billed, so it must
-   * refer to the reply only: keeping the request too would nearly double the time of a minor collection.
+   * The beginning of the reply's text, decoded on demand: 128 KiB at least. The function is kept until the reply is
+   * billed, so it must refer to the reply only: keeping the request too would nearly double the time of a minor collection.
    */
   text(): Buffer;
 }

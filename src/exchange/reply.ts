@@ -41,5 +41,5 @@ export interface StoredReply {
   readonly costNanoUsd: number;
 }
 
-/** How near the question of a stored reply is to the one asked: the same request, the same but for its form, or alike in meaning. */
+/** How near the question of a stored reply is to the one asked: the same request, the same but for its form, or alike. */
 export type CacheLevel = 'exact' | 'normalised' | 'semantic';

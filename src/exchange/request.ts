@@ -51,6 +51,18 @@ export interface ModelRequest {
   readonly form?: Form;
 }
 
+/** Of a body in which nothing has a place that anybody must know. */
+export const noPlaces = {
+  modelStart: 0,
+  modelEnd: 0,
+  streamOptionsStart: 0,
+  streamOptionsEnd: 0,
+  firstField: 0,
+  questionStart: 0,
+  questionEnd: 0,
+  images: 0,
+} as const;
+
 const plainName = /^[\w.:@/-]{1,128}$/;
 let lastModel = '';
 let lastPlain = '';

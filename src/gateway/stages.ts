@@ -25,7 +25,7 @@ import type { ScrubPolicy } from '../scrub/policy.ts';
 import type { Vault } from '../scrub/scrub.ts';
 import type { Seen } from '../store/flights.ts';
 import { livingFirst } from '../upstream/living.ts';
-import { type Plan, type Step, type Target, withOwnCredential } from '../upstream/target.ts';
+import { type Plan, type Provider, type Step, type Target, withOwnCredential } from '../upstream/target.ts';
 
 /** The request as the stages after `route` see it. */
 export interface Work {
@@ -110,8 +110,9 @@ export function choose(
     ? routeObject(exchange, identity, stages.objects)
     : route(exchange, identity, request, stages.routes, nowMs);
   const countedHere = endpoint.kind === 'count' && routed instanceof Refusal;
-  const asChat = { headers, endpoint: { ...endpoint, kind: 'chat' as const } };
-  const found = countedHere ? route(asChat, identity, request, stages.routes, nowMs) : routed;
+  const found = countedHere
+    ? route({ headers, endpoint: { ...endpoint, kind: 'chat' } }, identity, request, stages.routes, nowMs)
+    : routed;
   if (found instanceof Refusal) return found;
   const unread = endpoint.kind === 'passthrough' ? denyUnread(found, passage) : null;
   if (unread !== null) return unread;
@@ -126,13 +127,17 @@ export function choose(
   const limited = (each: Work | Refusal): Work | Refusal =>
     each instanceof Refusal ? each : withLimit(each, passage);
   const work = { identity, request, plan, countedHere, deadlineMs, nowMs };
-  const scrub = (): Work | Refusal | Promise<Work | Refusal> => {
-    const scrubbed = rescrub(work, passage);
-    return scrubbed instanceof Promise ? scrubbed.then(limited) : limited(scrubbed);
-  };
-  if (!looksForNames(plan, passage)) return scrub();
-  return denyNames(plan, identity, passage).then((denied) => denied ?? scrub());
+  const scrubbed = (): Work | Refusal | Promise<Work | Refusal> => rescrub(work, passage);
+  const ready = looksForNames(plan, passage)
+    ? denyForeign(exchange, providersOf(plan), identity.tenant, stages.objects, stages.aside).then(
+        (denied) => denied ?? scrubbed(),
+      )
+    : scrubbed();
+  return ready instanceof Promise ? ready.then(limited) : limited(ready);
 }
+
+const providersOf = ({ steps }: Plan): ReadonlySet<Provider> =>
+  new Set(steps.map(({ target }) => target.provider));
 
 /** Whether a request may name objects at a provider that keeps those of several tenants. */
 function looksForNames({ steps }: Plan, { exchange, stages: { objects } }: Passage): boolean {
@@ -142,19 +147,6 @@ function looksForNames({ steps }: Plan, { exchange, stages: { objects } }: Passa
     ({ target: { provider } }) => provider.passthrough !== false && !keepsForOne(provider, objects),
   );
   return keeps && (kind === 'passthrough' || mayName(exchange.body));
-}
-
-async function denyNames(
-  { steps }: Plan,
-  { tenant }: Identity,
-  { exchange, stages }: Passage,
-): Promise<Refusal | null> {
-  const providers = new Set(steps.map(({ target }) => target.provider));
-  for (const provider of providers) {
-    const denied = await denyForeign(exchange, provider, tenant, stages.objects, stages.aside);
-    if (denied !== null) return denied;
-  }
-  return null;
 }
 
 /** The refusal of a body that nobody reads, though the policy may have to change it; null: it may pass. */

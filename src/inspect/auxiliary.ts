@@ -4,7 +4,7 @@ import { Refusal } from '../base/errors.ts';
 import { type Form, type FormPart, isForm, readForm, textOf } from '../base/multipart.ts';
 import { edit } from '../dialects/edit.ts';
 import type { Auxiliary, Endpoint } from '../exchange/endpoint.ts';
-import { givesBytes, type ModelRequest } from '../exchange/request.ts';
+import { givesBytes, type ModelRequest, noPlaces } from '../exchange/request.ts';
 import { bodyFlags, type Inspection, inspect as inspectBytes } from '../native/inspect.ts';
 import type { PiiScope } from '../native/pii.ts';
 import { encodingFault, explain, modelFault, type Received } from './inspect.ts';
@@ -40,9 +40,6 @@ export function inspectAuxiliary(
     modelStart: at.start,
     modelEnd: at.end,
     firstField: now === null ? found.firstField : 0,
-    questionStart: 0,
-    questionEnd: 0,
-    images: 0,
     ...(now === null ? {} : { form: now }),
   };
   const stream = placed.stream || givesBytes(endpoint, placed);
@@ -72,14 +69,7 @@ function requestOf(found: Inspection, body: Buffer, model: string, traits: Auxil
     masked: values,
     digest: found.digest,
     keyedDigest: found.keyedDigest,
-    modelStart: 0,
-    modelEnd: 0,
-    streamOptionsStart: 0,
-    streamOptionsEnd: 0,
-    firstField: 0,
-    questionStart: 0,
-    questionEnd: 0,
-    images: 0,
+    ...noPlaces,
     flags,
     tier: null,
   };

@@ -1,7 +1,7 @@
 /** What the pipeline must know about a request that is passed on unread: nothing of its body but a digest. */
 import { createHash, createHmac } from 'node:crypto';
 import { Refusal } from '../base/errors.ts';
-import { givesBytes, type ModelRequest } from '../exchange/request.ts';
+import { givesBytes, type ModelRequest, noPlaces } from '../exchange/request.ts';
 import { noFindings } from '../native/pii.ts';
 import { encodingFault, type Received } from './inspect.ts';
 
@@ -34,14 +34,7 @@ export function inspectPassed(exchange: Received, digestKey: Buffer): ModelReque
     masked: null,
     digest: digest.toString('hex'),
     keyedDigest: createHmac('sha256', digestKey).update(digest).digest('hex'),
-    modelStart: 0,
-    modelEnd: 0,
-    streamOptionsStart: 0,
-    streamOptionsEnd: 0,
-    firstField: 0,
-    questionStart: 0,
-    questionEnd: 0,
-    images: 0,
+    ...noPlaces,
     flags: 0,
     tier: null,
   };

@@ -1,6 +1,7 @@
 /** Which request bodies an endpoint accepts, and how large they may be. */
 import type { IncomingHttpHeaders } from 'node:http';
 import { Refusal } from '../base/errors.ts';
+import { isJson } from '../base/json.ts';
 import { isForm } from '../base/multipart.ts';
 import type { Endpoint } from '../exchange/endpoint.ts';
 import type { ListenSettings } from './settings.ts';
@@ -14,11 +15,7 @@ export function wrongType({ method, auxiliary }: Endpoint, type: string | undefi
   const takes = auxiliary?.takes ?? 'json';
   if (method !== 'POST' || takes === 'anything') return null;
   if (takes !== 'json' && isForm(type)) return null;
-  const json =
-    type === undefined ||
-    type === 'application/json' ||
-    /^application\/([\w.+-]+\+)?json\s*(;|$)/i.test(type);
-  if (takes !== 'form' && json) return null;
+  if (takes !== 'form' && (type === undefined || isJson(type))) return null;
   const wanted = takes === 'form' ? 'a form with files' : takes === 'json' ? 'JSON' : 'JSON or a form';
   return new Refusal('unsupported_media_type', `The body is not declared as ${wanted}.`, {
     param: 'content-type',

@@ -80,12 +80,12 @@ export class Incoming implements Exchange {
     return true;
   }
 
-  /** A single reply always has room, and so has a small one. */
+  /** A single reply always has room, and so has a small one. Fewer bytes than none: they are given back. */
   holdReply(bytes: number): boolean {
     const requests = this.#requests;
     const own = this.replyBytes + bytes;
     const all = requests.replyBytes + bytes;
-    if (all > requests.replyMaxBytes && own > smallReplyBytes && all > own) return false;
+    if (bytes > 0 && all > requests.replyMaxBytes && own > smallReplyBytes && all > own) return false;
     this.replyBytes = own;
     requests.replyBytes = all;
     return true;

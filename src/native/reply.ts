@@ -126,7 +126,7 @@ function factsIn(registers: Uint32Array, dialect: NativeDialect, model: string):
   const written = word(at.CacheWrite);
   const searches = word(at.Searches);
   const reasoning = word(at.Reasoning);
-  const facts: ReplyFacts = {
+  const facts: { -readonly [Name in keyof ReplyFacts]: ReplyFacts[Name] } = {
     error: (bits & faults) !== 0,
     tool: (bits & state.TOOL) !== 0,
     refused: (bits & state.REFUSAL) !== 0,
@@ -138,34 +138,34 @@ function factsIn(registers: Uint32Array, dialect: NativeDialect, model: string):
     cacheWriteTokens: written,
     finish: finishes[word(at.Finish) as Binding.Finish],
     textBytes: word(at.TextBytes),
-    ...(reasoning > 0 ? { reasoningTokens: reasoning } : {}),
-    ...(model === '' ? {} : { model }),
-    ...(searches > 0 ? { searchUnits: searches } : {}),
-    ...pricingIn(bits, word),
   };
-  if (dialect !== 'auxiliary') return facts;
-  const media = {
-    inputTokens: word(at.MediaInput),
-    outputTokens: word(at.MediaOutput),
-    soundMs: word(at.SoundMs),
-  };
-  return { ...facts, media };
+  if (reasoning > 0) facts.reasoningTokens = reasoning;
+  if (model !== '') facts.model = model;
+  if (searches > 0) facts.searchUnits = searches;
+  const pricing = pricingIn(bits, word);
+  if (pricing !== null) facts.pricing = pricing;
+  if (dialect === 'auxiliary')
+    facts.media = {
+      inputTokens: word(at.MediaInput),
+      outputTokens: word(at.MediaOutput),
+      soundMs: word(at.SoundMs),
+    };
+  return facts;
 }
 
 /** Two words hold a number of nano-dollars. */
 const wordSize = 2 ** 32;
 
-function pricingIn(bits: number, word: (index: number) => number): { pricing?: Pricing } {
+function pricingIn(bits: number, word: (index: number) => number): Pricing | null {
   const hour = word(at.CacheWriteHour);
   const service = serviceNames[word(at.Service) as Binding.Service];
   const costs = (bits & state.COST) !== 0;
-  if (hour === 0 && service === undefined && !costs) return {};
-  const pricing = {
+  if (hour === 0 && service === undefined && !costs) return null;
+  return {
     ...(hour === 0 ? {} : { cacheWriteHourTokens: hour }),
     ...(service === undefined ? {} : { service }),
     ...(costs ? { statedNanoUsd: word(at.CostHigh) * wordSize + word(at.CostLow) } : {}),
   };
-  return { pricing };
 }
 
 /** The first 128 KiB of a whole reply's text, decoded; `body` may be truncated anywhere. */

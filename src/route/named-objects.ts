@@ -1,6 +1,7 @@
 /** Refuses bodies that name an object of another tenant at a provider, such as a file for a batch to read. */
 import type { Aside, Work } from '../base/aside.ts';
 import { Refusal } from '../base/errors.ts';
+import { isJson } from '../base/json.ts';
 import { isForm, readForm } from '../base/multipart.ts';
 import { scriptOf } from '../base/place.ts';
 import type { Exchange } from '../exchange/exchange.ts';
@@ -22,8 +23,6 @@ const module = scriptOf('route/named-objects').href;
  */
 const idText =
   /"([A-Za-z]\w{0,40}[-_][\w-]{1,200})"|"(?:https?:[^"\s]{0,300}\/)?([A-Za-z]\w{0,40}\/[\w.-]{1,200})"/g;
-const backslash = 0x5c;
-
 /** What may be ids in a text of JSON, each once; of more than `namesMax`, one more than that. */
 export function namesIn(body: Buffer): string[] {
   const plain = (body.includes(backslash) ? unescaped(body) : body).toString('latin1');
@@ -38,18 +37,20 @@ function unescaped(body: Buffer): Buffer {
   let length = 0;
   for (let at = 0; at < body.length; ) {
     const byte = body[at] ?? 0;
-    const code = byte === backslash && body[at + 1] === 0x75 ? body.toString('latin1', at + 2, at + 6) : '';
-    if (/^00[2-7][0-9A-Fa-f]$/.test(code)) {
-      plain[length++] = Number.parseInt(code, 16);
-      at += 6;
-    } else if (byte === backslash && body[at + 1] === 0x2f) at += 1;
-    else {
-      plain[length++] = byte;
-      at += 1;
-    }
+    const next = byte === backslash ? body[at + 1] : undefined;
+    const code = next === letterU ? asciiOf(body.toString('latin1', at + 2, at + 6)) : null;
+    // A slash needs no escape, and may have one.
+    if (next !== slash) plain[length++] = code ?? byte;
+    at += code === null ? 1 : 6;
   }
   return plain.subarray(0, length);
 }
+
+const [backslash, letterU, slash] = Buffer.from('\\u/') as unknown as [number, number, number];
+
+/** The character of ASCII that four hexadecimal digits are; null: it is none that can be seen. */
+const asciiOf = (digits: string): number | null =>
+  /^00[2-7][0-9A-Fa-f]$/.test(digits) ? Number.parseInt(digits, 16) : null;
 
 /** Finds them in a thread. */
 export const work: Work<null, string[]> = (body) => ({
@@ -61,8 +62,7 @@ export const work: Work<null, string[]> = (body) => ({
 function searched(body: Buffer, contentType: string): Buffer | Refusal | null {
   if (/^application\/x-www-form-urlencoded/i.test(contentType))
     return Buffer.from(JSON.stringify([...new URLSearchParams(body.toString('latin1')).values()]));
-  if (!isForm(contentType))
-    return /^(?:$|application\/([\w.+-]+\+)?json\s*(?:;|$))/i.test(contentType) ? body : null;
+  if (!isForm(contentType)) return contentType === '' || isJson(contentType) ? body : null;
   const form = readForm(body, contentType);
   if (form instanceof Refusal) return form;
   const texts = form.parts.filter(({ file }) => !file);
@@ -71,19 +71,21 @@ function searched(body: Buffer, contentType: string): Buffer | Refusal | null {
   );
 }
 
-/** The refusal of a body that names an object of another tenant; null: it may pass. */
+/** The refusal of a request that names an object of another tenant at one of these providers; null: it may pass. */
 export async function denyForeign(
   { body, query, headers, cancellation }: Pick<Exchange, 'body' | 'query' | 'headers' | 'cancellation'>,
-  provider: Provider,
+  all: Iterable<Provider>,
   tenant: string,
   table: ObjectTable,
   aside: Aside,
 ): Promise<Refusal | null> {
-  if (provider.passthrough === false || keepsForOne(provider, table)) return null;
-  for (const value of new URLSearchParams(query).values())
-    if (isForeign(value, provider, tenant, table)) return notTheirs(value);
-  if (body.length === 0) return null;
-  const texts = searched(body, headers['content-type'] ?? '');
+  const providers = [...all].filter((each) => each.passthrough !== false && !keepsForOne(each, table));
+  if (providers.length === 0) return null;
+  const isTheirs = (name: string): boolean =>
+    providers.every((provider) => !isForeign(name, provider, tenant, table));
+  const inQuery = [...new URLSearchParams(query).values()].find((name) => !isTheirs(name));
+  if (inQuery !== undefined) return notTheirs(inQuery);
+  const texts = body.length === 0 ? null : searched(body, headers['content-type'] ?? '');
   if (texts === null || texts instanceof Refusal) return texts;
   const found =
     texts.length <= atOnceMaxBytes
@@ -95,7 +97,7 @@ export async function denyForeign(
     return new Refusal('body_too_complex', `The body has more than ${namesMax} names of objects.`);
   for (const [at, name] of names.entries()) {
     if (at > 0 && at % turnNames === 0) await new Promise((resolve) => setImmediate(resolve));
-    if (isForeign(name, provider, tenant, table)) return notTheirs(name);
+    if (!isTheirs(name)) return notTheirs(name);
   }
   return null;
 }

@@ -1,4 +1,5 @@
 /** Reads replies of auxiliary endpoints: bytes pass unchanged, usage is extracted. */
+import { isJson } from '../../base/json.ts';
 import { inspectReply, noFacts, type ReplyFacts, StreamScanner } from '../../native/reply.ts';
 import type { Arrived, ReplyReading, StreamFault, StreamReading } from '../reading.ts';
 
@@ -55,8 +56,7 @@ export const bytesReading = (kind: 'speech' | 'file'): ReplyReading => ({
 /** What is passed on whatever it is: JSON as a whole, since it names objects, and all else as bytes. */
 export const passedReading: ReplyReading = {
   ...bytesReading('file'),
-  isStream: (contentType) =>
-    contentType !== '' && !/^application\/([\w.+-]+\+)?json\s*(?:;|$)/i.test(contentType),
+  isStream: (contentType) => contentType !== '' && !isJson(contentType),
   wholeToo: true,
   whole: (body) => ({ body, facts: noFacts, text: noText }),
 };
