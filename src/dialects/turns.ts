@@ -36,8 +36,9 @@ export function mayBreak(body: string, rules: TurnRules): boolean {
   );
 }
 
+/** Many clients sort members, so that content stands before its role; what isn't plain text is looked at closely. */
 const beginsWithAssistant =
-  /"messages"\s*:\s*\[\s*\{\s*(?:"content"\s*:\s*"[^"]*"\s*,\s*)?"role"\s*:\s*"assistant"/;
+  /"messages"\s*:\s*\[\s*\{\s*(?:"content"\s*:\s*(?:\[|"[^"\\]*(?:\\|"\s*,\s*"role"\s*:\s*"assistant"))|"role"\s*:\s*"assistant")/;
 
 /** An empty content of a tool's result is no fault, and frequent. */
 const blank = /"(?:text"\s*:\s*"|(?:content|system)"\s*:\s*"(?=[ \t\\]))(?:[ \t]|\\[nrt])*"/;

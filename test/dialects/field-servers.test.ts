@@ -169,6 +169,9 @@ describe('reasoning goes back to the server that reads it', () => {
     expect(said.map(({ reasoning_content }) => reasoning_content)).toEqual(['T1', 'T2']);
   });
 
+  const thoughtSent = (preset: string): Json =>
+    translated('anthropic', 'openai', 'm', { messages: turn(thought('T1')) }, quirksOf(preset)).body;
+
   test.each([
     ['vllm', 'reasoning'],
     ['localai', 'reasoning'],
@@ -180,13 +183,7 @@ describe('reasoning goes back to the server that reads it', () => {
     ['zai', 'reasoning_content'],
     ['openrouter', 'reasoning'],
   ])('A25: %s gets it amid calls, as %s', (preset, field) => {
-    const { body } = translated(
-      'anthropic',
-      'openai',
-      'm',
-      { messages: turn(thought('T1')) },
-      quirksOf(preset),
-    );
+    const body = thoughtSent(preset);
     expect(messagesOf(body)[1]).toMatchObject({ [field]: 'T1' });
   });
 
@@ -202,13 +199,7 @@ describe('reasoning goes back to the server that reads it', () => {
   });
 
   test.each(['openai', 'groq', 'together'])('A25: %s, not known to read it, is sent none', (preset) => {
-    const { body } = translated(
-      'anthropic',
-      'openai',
-      'm',
-      { messages: turn(thought('T1')) },
-      quirksOf(preset),
-    );
+    const body = thoughtSent(preset);
     expect(JSON.stringify(body)).not.toContain('T1');
   });
 
@@ -308,6 +299,20 @@ describe('turns', () => {
     const { system, messages: sent } = (chain.first.calls[0]?.json ?? {}) as Json;
     expect(system).toBeUndefined();
     expect(sent).toEqual([messages[0], { role: 'user', content: [{ type: 'text', text: 'b' }] }]);
+  });
+
+  const plain = (text: string) => ({ content: text, role: 'assistant' });
+  test.each([
+    ['role first', { role: 'assistant', content: 'Hi.' }],
+    ['content first', plain('Hi.')],
+    ['content first, with an escape', plain('He said "Hi."\n')],
+    ['content first, as a list', { content: [{ type: 'text', text: 'Hi.' }], role: 'assistant' }],
+  ])('within Anthropic’s dialect, a conversation may begin with the assistant: %s', async (_, first) => {
+    const chain = await startChain(anthropicWire, [[answers(anthropicWire, 'ok')]]);
+    const messages = [first, { role: 'user', content: 'a' }];
+    expect((await chain.ask({ messages })).status).toBe(200);
+    const { messages: sent } = (chain.first.calls[0]?.json ?? {}) as { messages: Json[] };
+    expect(sent).toEqual([expect.objectContaining({ role: 'user' }), ...messages]);
   });
 
   const pdf = {

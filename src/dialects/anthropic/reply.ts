@@ -190,7 +190,7 @@ const readInput = ({ arguments: text }: ToolCallPart): Json | null =>
 /** Said in place of a picture, for which this dialect has no block in replies. */
 export const lostPicture = ({ url }: PicturePart): string =>
   url.startsWith('data:')
-    ? `[A picture (${url.slice(5, url.indexOf(';'))}) was left out: this API can't carry it.]`
+    ? `[A picture (${/^data:([^;,]{0,100})/.exec(url)?.[1] ?? ''}) was left out: this API can't carry it.]`
     : `[A picture: ${url}]`;
 
 const citationsOf = (part: ReplyText | RefusalPart): Json =>

@@ -51,8 +51,8 @@ export function createReader(): ChatStreamReader {
   let lastCall: OpenCall | null = null;
   /** Calls that have not begun. */
   let nameless = 0;
-  /** What the server found, which it repeats with every event. */
-  let found: readonly UrlCitation[] = [];
+  /** The last event with what the server found, which it repeats with every event. */
+  let found: Json = {};
 
   /** Ends open blocks. A call stays open until its arguments are complete: some servers alternate between calls. */
   const endOpen = (events: ChatEvent[]): void => {
@@ -145,8 +145,8 @@ export function createReader(): ChatStreamReader {
       for (const one of listOf(delta.tool_calls)) call(one, events);
     }
     if (typeof reason !== 'string' || reason === '') return;
-    cite(found, events);
-    found = [];
+    cite(readFound(found), events);
+    found = {};
     // A call that never got a name can't be answered.
     events.push({ kind: 'finish', reason: nameless > 0 ? 'failed' : readReason(reason), stopSequence: null });
   };
@@ -161,7 +161,7 @@ export function createReader(): ChatStreamReader {
         replyId = textOf(data.id) ?? '';
         events.push({ kind: 'start', id: replyId, model: textOf(data.model) ?? '' });
       }
-      if (Array.isArray(data.citations) || Array.isArray(data.search_results)) found = readFound(data);
+      if (Array.isArray(data.citations) || Array.isArray(data.search_results)) found = data;
       for (const one of choices) if ((numberOf(one.index) ?? 0) === 0) choice(one, events);
       if (isObject(data.usage))
         events.push({ kind: 'usage', usage: readUsage(data.usage, data.service_tier) });
