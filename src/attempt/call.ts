@@ -3,11 +3,10 @@
  * reports the result and decides nothing about retries.
  */
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Dispatcher } from 'undici';
 import { statedErrorIn } from '../dialects/fault.ts';
 import type { Arrived, ReplyReading, StreamFault, StreamReading } from '../dialects/reading.ts';
 import type { UpstreamRequest } from '../dialects/wire.ts';
-import { isReused } from '../upstream/connect.ts';
+import { isReused, type ReplyHandler, type Sending } from '../upstream/connection.ts';
 import type { Provider } from '../upstream/target.ts';
 import {
   arrivedOfStream,
@@ -57,7 +56,7 @@ export function call(
     const sent = {
       path,
       method: method ?? 'POST',
-      headers: headers as string[],
+      headers,
       body: body.length === 0 ? null : body,
     } as const;
     const again = repeatable ? (): void => pool.dispatchFresh(sent, call) : null;
@@ -69,7 +68,7 @@ export function call(
 /** `opening`: whether it is whole or a stream isn't known yet. */
 type Phase = 'waiting' | 'opening' | 'whole' | 'holding' | 'flowing' | 'done';
 
-class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream, Unpacked {
+class UpstreamCall implements ReplyHandler, UpstreamStream, Unpacked {
   failure: CallFailure | null = null;
   lacksEnd = false;
   readonly #reading: ReplyReading;
@@ -83,7 +82,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream, Unpack
   readonly #onCancel = (): void => this.#fail('cancelled');
   readonly #sentMs: number;
   #phase: Phase = 'waiting';
-  #controller: Dispatcher.DispatchController | null = null;
+  #sending: Sending | null = null;
   #status = 0;
   #headers: IncomingHttpHeaders = {};
   #scanner: StreamReading | null = null;
@@ -130,17 +129,17 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream, Unpack
   stop(): void {
     if (this.#phase === 'done') return;
     this.#close();
-    this.#controller?.abort(new Error('stopped'));
+    this.#sending?.abort(new Error('stopped'));
   }
 
-  // undici's handler: events from the provider.
+  // Events from the provider.
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller;
-    if (this.#phase === 'done') controller.abort(new Error('given up before it was sent'));
+  onRequestStart(sending: Sending): void {
+    this.#sending = sending;
+    if (this.#phase === 'done') sending.abort(new Error('given up before it was sent'));
   }
 
-  onResponseStart(_: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
+  onResponseStart(_: Sending, status: number, headers: IncomingHttpHeaders): void {
     if (this.#phase !== 'waiting' || status < 200) return;
     this.#status = status;
     this.#headers = headers;
@@ -159,9 +158,9 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream, Unpack
     this.#scanner = this.#reading.stream(this.#terms.bounds.eventMaxBytes);
   }
 
-  onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
+  onResponseData(_: Sending, chunk: Buffer): void {
     if (this.#unpacking === null) this.onData(chunk);
-    else if (this.#phase !== 'done' && !this.#unpacking.write(chunk)) this.#controller?.pause();
+    else if (this.#phase !== 'done' && !this.#unpacking.write(chunk)) this.#sending?.pause();
   }
 
   onResponseEnd(): void {
@@ -170,7 +169,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream, Unpack
   }
 
   onDrain(): void {
-    if (!this.#paused && this.#phase !== 'done') this.#controller?.resume();
+    if (!this.#paused && this.#phase !== 'done') this.#sending?.resume();
   }
 
   onBroken(): void {
@@ -200,7 +199,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream, Unpack
     }
   }
 
-  onResponseError(_: Dispatcher.DispatchController, error: Error): void {
+  onResponseError(_: Sending, error: Error): void {
     if (this.#linger !== null) clearTimeout(this.#linger);
     // A connection that died while it was idle says nothing of the provider.
     const again = this.#phase === 'waiting' && isReused(error) ? this.#again : null;
@@ -281,12 +280,12 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream, Unpack
     const stated = holding && this.#head !== null ? statedErrorIn(this.#head.take()) : null;
     if (stated === null) return this.#fail(streamFailures[fault]);
     this.#settle(asStatus(stated, this.#headers));
-    this.#controller?.abort(new Error('refused in its stream'));
+    this.#sending?.abort(new Error('refused in its stream'));
   }
 
   /** Ends the stream after its last event, even if the connection stays open. */
   #leave(): void {
-    const abort = (): void => this.#controller?.abort(new Error('open after its last event'));
+    const abort = (): void => this.#sending?.abort(new Error('open after its last event'));
     this.#linger = setTimeout(abort, lingerMs);
     this.#finishStream();
   }
@@ -307,7 +306,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream, Unpack
       this.#paused = true;
       // A slow client is not the provider's fault.
       this.#timer.cancel();
-      this.#controller?.pause();
+      this.#sending?.pause();
       this.#unpacking?.pause();
     }
   }
@@ -324,7 +323,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream, Unpack
     if (this.#phase !== 'flowing') return;
     this.#timer = this.#idle();
     this.#unpacking?.resume();
-    this.#controller?.resume();
+    this.#sending?.resume();
   }
 
   #idle(): Patience {
@@ -367,7 +366,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream, Unpack
     this.failure = failure;
     this.#close();
     // A failed connection has ended already; any other must be aborted.
-    if (!this.#gone) this.#controller?.abort(new Error(failure));
+    if (!this.#gone) this.#sending?.abort(new Error(failure));
     if (!begun) this.#give({ kind: 'failed', failure, arrived, code: this.#code });
   }
 
@@ -377,7 +376,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream, Unpack
       failure === this.#late || (failure === 'cancelled' && this.#terms.cancellation.reason !== 'hedged');
     const arrived = this.#arrived(failure);
     // Whoever is left alone with a prompt has read it, whether or not it began to answer.
-    return left && this.#controller !== null && this.#status < 300 ? (arrived ?? justPrompt) : arrived;
+    return left && this.#sending !== null && this.#status < 300 ? (arrived ?? justPrompt) : arrived;
   }
 
   #arrived(failure: CallFailure): Arrived | null {
@@ -392,7 +391,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, UpstreamStream, Unpack
     this.#timer.cancel();
     this.#deadline?.cancel();
     this.#terms.cancellation.off(this.#onCancel);
-    if (this.#paused) this.#controller?.resume();
+    if (this.#paused) this.#sending?.resume();
     this.#unpacking?.stop();
     this.#hold(-this.#heldBytes);
     this.#backlog.close();

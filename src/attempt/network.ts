@@ -1,5 +1,6 @@
 /** Tells the causes of a failed connection apart, by the codes of Node, OpenSSL and undici. */
 import { addressCode } from '../upstream/addresses.ts';
+import { malformedCode } from '../upstream/connection.ts';
 import { proxyPrefix } from '../upstream/tunnel.ts';
 
 /** Why a connection failed. */
@@ -35,6 +36,7 @@ const failures: Readonly<Record<string, NetworkFailure | 'malformed'>> = {
   EAI_NONAME: 'dns',
   [addressCode]: 'address_refused',
   EPROTO: 'tls',
+  [malformedCode]: 'malformed',
   UND_ERR_HEADERS_OVERFLOW: 'malformed',
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'malformed',
   HTTPParserError: 'malformed',

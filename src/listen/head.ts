@@ -3,8 +3,16 @@
  * (RFC 9112), and nothing that Node's parser would refuse: anything unusual is left to that parser.
  */
 import type { IncomingHttpHeaders } from 'node:http';
+import {
+  findHeaders,
+  headersMax,
+  letters,
+  NameMemory,
+  offsets,
+  startsWith,
+  tableOf,
+} from '../base/http-head.ts';
 import type { Head } from './endpoints.ts';
-import { headersMaxBytes } from './unread.ts';
 
 /** A head, and where its body is in the bytes read. */
 export interface PlainHead extends Head {
@@ -14,21 +22,8 @@ export interface PlainHead extends Head {
   readonly last: boolean;
 }
 
-/** A request with more headers is unusual. */
-const headersMax = 64;
 /** Longer URLs are not kept after their request. */
 const rememberedMax = 256;
-const [tab, lineFeed, carriageReturn, space, colon] = [9, 10, 13, 32, 58];
-const lower = 'abcdefghijklmnopqrstuvwxyz';
-const letters = `${lower}${lower.toUpperCase()}0123456789`;
-
-const tableOf = (characters: string): Uint8Array => {
-  const table = new Uint8Array(256);
-  for (const character of characters) table[character.charCodeAt(0)] = 1;
-  return table;
-};
-/** Characters of a header's name (RFC 9110, section 5.6.2). */
-const inName = tableOf(`${letters}!#$%&'*+-.^_\`|~`);
 /** Characters that paths and queries commonly consist of. */
 const inUrl = tableOf(`${letters}-._~:/?@!$&'()*+,;=%`);
 
@@ -56,17 +51,9 @@ interface Name {
   readonly transient: boolean;
 }
 
-/** Start and end of each header's name and value; the last element is where the body begins. */
-const offsets = new Int32Array(headersMax * 4 + 1);
-
-const startsWith = (bytes: Buffer, at: number, start: Buffer): boolean => {
-  for (let i = 0; i < start.length; i++) if (bytes[at + i] !== start[i]) return false;
-  return true;
-};
-
-/** Reads the heads of one connection. A client writes its headers in the same order each time, so names are kept. */
+/** Reads the heads of one connection. */
 export class HeadReader {
-  readonly #names: Name[] = [];
+  readonly #names = new NameMemory<Name>(nameOf);
   /** The last URL, if it is short and has no query (which may hold a key). Reused because its hash is already known. */
   #url = '';
 
@@ -110,15 +97,9 @@ export class HeadReader {
   #headers(bytes: Buffer, text: string, count: number): IncomingHttpHeaders | null {
     const headers: IncomingHttpHeaders = {};
     for (let i = 0; i < count; i++) {
-      const nameStart = offsets[i * 4] as number;
-      const nameEnd = offsets[i * 4 + 1] as number;
       const valueStart = offsets[i * 4 + 2] as number;
       const valueEnd = offsets[i * 4 + 3] as number;
-      let known = this.#names[i];
-      if (known?.written.length !== nameEnd - nameStart || !text.startsWith(known.written, nameStart)) {
-        known = nameOf(bytes.toString('latin1', nameStart, nameEnd));
-        this.#names[i] = known;
-      }
+      const known = this.#names.at(i, bytes, text);
       const { name } = known;
       // A header named like an inherited property (`constructor`) is unusual too.
       if (headers[name] !== undefined || unusual.has(name)) return null;
@@ -134,41 +115,6 @@ export class HeadReader {
 function nameOf(written: string): Name {
   const name = written.toLowerCase();
   return { written, name, transient: transient.test(name) };
-}
-
-/** Finds the headers up to the empty line and fills `offsets`. Returns their number; 0: they can't be read here. */
-function findHeaders(bytes: Buffer, start: number): number {
-  const end = Math.min(bytes.length, headersMaxBytes);
-  let at = start;
-  for (let count = 0; count <= headersMax; count++) {
-    if (bytes[at] === carriageReturn) {
-      offsets[headersMax * 4] = at + 2;
-      return bytes[at + 1] === lineFeed && at + 2 <= end ? count : 0;
-    }
-    if (count === headersMax) return 0;
-    const nameStart = at;
-    while (inName[bytes[at] ?? 0] === 1) at += 1;
-    const nameEnd = at;
-    if (nameEnd === nameStart || bytes[at] !== colon) return 0;
-    at += 1;
-    while (bytes[at] === space || bytes[at] === tab) at += 1;
-    const valueStart = at;
-    let byte = bytes[at] ?? 0;
-    while ((byte >= 0x20 && byte < 0x7f) || byte === tab) {
-      at += 1;
-      byte = bytes[at] ?? 0;
-    }
-    if (byte !== carriageReturn || bytes[at + 1] !== lineFeed || at >= end) return 0;
-    let valueEnd = at;
-    while (valueEnd > valueStart && (bytes[valueEnd - 1] === space || bytes[valueEnd - 1] === tab))
-      valueEnd -= 1;
-    offsets[count * 4] = nameStart;
-    offsets[count * 4 + 1] = nameEnd;
-    offsets[count * 4 + 2] = valueStart;
-    offsets[count * 4 + 3] = valueEnd;
-    at += 2;
-  }
-  return 0;
 }
 
 /** Length of the body in bytes; -1: the request isn't plain. */

@@ -5,6 +5,7 @@
 import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { Refusal } from '../base/errors.ts';
+import { headMaxBytes } from '../base/http-head.ts';
 import { createServer, ServerResponse as NodeReply, urlOf } from '../base/node-http.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { Reply } from '../exchange/reply.ts';
@@ -16,7 +17,6 @@ import { Connection, type LanePort, LaneReply } from './lane.ts';
 import { respond } from './respond.ts';
 import { createRunner, type Send } from './run.ts';
 import type { ListenSettings } from './settings.ts';
-import { headersMaxBytes } from './unread.ts';
 
 const headersTimeoutMs = 10_000;
 
@@ -102,7 +102,7 @@ export async function listen(
   });
   const server = createServer(
     {
-      maxHeaderSize: headersMaxBytes,
+      maxHeaderSize: headMaxBytes,
       // Node would answer in our place, and go on with the requests behind.
       requireHostHeader: false,
       headersTimeout: Math.min(headersTimeoutMs, config.bodyTimeoutMs),

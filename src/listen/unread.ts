@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { Refusal } from '../base/errors.ts';
+import { headMaxBytes } from '../base/http-head.ts';
 import { refusalReply } from '../dialects/refusal.ts';
 import type { DialectName } from '../exchange/dialects.ts';
 import type { WholeReply } from '../exchange/reply.ts';
@@ -51,15 +52,9 @@ export function answerSender(reply: WholeReply, req: IncomingMessage, res: Serve
   });
 }
 
-/** Largest head of a request, in bytes. */
-export const headersMaxBytes = 16 * 1024;
-
 const brokenHttp: Readonly<Record<string, Refusal>> = {
   ERR_HTTP_REQUEST_TIMEOUT: new Refusal('body_timeout', 'The request did not arrive in time.'),
-  HPE_HEADER_OVERFLOW: new Refusal(
-    'headers_too_large',
-    `The headers are larger than ${headersMaxBytes} bytes.`,
-  ),
+  HPE_HEADER_OVERFLOW: new Refusal('headers_too_large', `The headers are larger than ${headMaxBytes} bytes.`),
 };
 const notHttp = new Refusal('invalid_header', 'The request is not valid HTTP/1.1.');
 

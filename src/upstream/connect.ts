@@ -3,7 +3,6 @@
  * addresses only, and pass over interim replies.
  */
 // undici imported one by one: all of it also loads fetch, WebSocket and caches, 14 MB of memory and 50 ms of every start.
-import { subscribe } from 'node:diagnostics_channel';
 import { type LookupAddress, type LookupOptions, lookup } from 'node:dns';
 import { isIP, type Socket } from 'node:net';
 import type { Dispatcher } from 'undici';
@@ -12,15 +11,17 @@ import symbols from 'undici/lib/core/symbols.js';
 import Client from 'undici/lib/dispatcher/client.js';
 import Pool from 'undici/lib/dispatcher/pool.js';
 import { type AddressCheck, addressCode } from './addresses.ts';
+import { type ReplyHandler, readShared, Sent } from './connection.ts';
+import { requestHead, type UpstreamSend } from './request-head.ts';
 import { Stack } from './stack.ts';
 import { createTunnel } from './tunnel.ts';
 
 /** Sends requests to one provider. */
 export interface Connections {
-  dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): unknown;
+  dispatch(request: UpstreamSend, handler: ReplyHandler): void;
   /** The same on a connection of its own, which is closed afterwards. */
-  dispatchFresh(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void;
-  /** How many connections are kept for later requests or carry one; fresh ones aside. */
+  dispatchFresh(request: UpstreamSend, handler: ReplyHandler): void;
+  /** How many connections are kept for later requests or carry one; fresh ones of undici aside. */
   readonly size: number;
   close(): Promise<void>;
 }
@@ -43,8 +44,9 @@ export interface TlsFiles {
 const directly: Reach = { proxy: null, tls: undefined };
 
 /**
- * No connection is opened before the first request. Over TLS the last one tells whether the provider speaks HTTP/2, where
- * requests share a connection; those of HTTP/1.1 need no pool, which would look for a free one twice per request.
+ * No connection is opened before the first request. Requests go out over HTTP/1.1 on connections of our own; over HTTP/2,
+ * where they share a connection, if a provider turns out to speak that, until one of its connections doesn't. undici does
+ * that, and whatever is unusual.
  * @param timeoutMs for TCP and TLS
  */
 export function openConnections(
@@ -53,39 +55,81 @@ export function openConnections(
   isAllowed: AddressCheck,
   reach: Reach = directly,
 ): Connections {
-  const options = {
+  const { protocol, host, hostname, port } = new URL(origin);
+  const destination = { protocol, host, hostname, port };
+  /** Sockets that speak HTTP/2, for the pool to go on with. */
+  const opened: Socket[] = [];
+  const connectOwn = createConnector(timeoutMs, isAllowed, reach, readShared);
+  const connectPooled = createConnector(timeoutMs, isAllowed, reach);
+  const options = (connect: Connector): Client.Options => ({
     pipelining: 1,
-    connect: createConnector(timeoutMs, isAllowed, reach),
+    connect,
     // `attempt` owns all timeouts.
     headersTimeout: 0,
     bodyTimeout: 0,
     keepAliveTimeout: 30_000,
-  };
-  let plain = origin.startsWith('http:');
-  const onConnect = (client: unknown): void => {
-    plain = isPlain(client);
-    passOverContinue(client);
-  };
-  const stack = new Stack(() => {
-    const client = new Client(origin, options);
-    client.on('connect', () => onConnect(client));
-    return client.on('disconnect', () => stack.forget(client));
+  });
+  let plain = true;
+  const pooled = options((to, done) => {
+    const socket = opened.pop();
+    if (socket?.destroyed === false) queueMicrotask(() => done(null, socket));
+    else connectPooled(to, done);
   });
   // Nothing may wait in here unseen: `beginCall` keeps to `connectionsMax`.
-  const pool = new Pool(origin, { ...options, connections: null });
-  pool.on('connect', (_origin, targets) => onConnect(targets.at(-1)));
+  const pool = new Pool(origin, { ...pooled, connections: null });
+  pool.on('connect', (_origin, targets) => {
+    const client = targets.at(-1);
+    plain = isPlain(client);
+    passOverContinue(client);
+  });
+  const alone = (connect: Connector, request: UpstreamSend, handler: ReplyHandler): void => {
+    const client = new Client(origin, options(connect));
+    client.on('connect', () => passOverContinue(client));
+    client.dispatch(request as Dispatcher.DispatchOptions, handler);
+    void client.close().catch(() => {});
+  };
+  const toPool = (request: UpstreamSend, handler: ReplyHandler): void =>
+    void pool.dispatch(request as Dispatcher.DispatchOptions, handler);
+  const stack = new Stack((done) => connectOwn(destination, done), {
+    onHttp2(socket, { request, handler }) {
+      plain = false;
+      opened.push(socket);
+      toPool(request, handler);
+    },
+    onUnusual(replayed, { request, handler }) {
+      let given = false;
+      const once: Connector = (_, done) => {
+        const again = given;
+        given = true;
+        queueMicrotask(() => (again ? done(new Error('it was read'), null) : done(null, replayed as Socket)));
+      };
+      alone(once, request, handler);
+    },
+  });
+  let closed = false;
+  /** Null: undici sends it. */
+  const sentOf = (request: UpstreamSend, handler: ReplyHandler): Sent | null => {
+    const head = plain && !closed ? requestHead(host, request) : null;
+    return head === null ? null : new Sent(request, head, handler);
+  };
   return {
-    dispatch: (request, handler) => (plain ? stack : pool).dispatch(request, handler),
+    dispatch(request, handler) {
+      const sent = sentOf(request, handler);
+      if (sent === null) toPool(request, handler);
+      else stack.send(sent);
+    },
     dispatchFresh(request, handler) {
-      const client = new Client(origin, options);
-      client.dispatch(request, handler);
-      void client.close().catch(() => {});
+      const sent = sentOf(request, handler);
+      if (sent === null) alone(connectPooled, request, handler);
+      else stack.sendFresh(sent);
     },
     get size() {
       return stack.size + pool.stats.connected;
     },
     async close() {
+      closed = true;
       await Promise.all([stack.close(), pool.close()]);
+      for (const socket of opened) socket.destroy();
     },
   };
 }
@@ -94,73 +138,44 @@ export function openConnections(
 const isPlain = (client: unknown): boolean =>
   (client as Record<symbol, { readonly version: string } | null>)[symbols.kHTTPContext]?.version === 'h1';
 
-/** What a connection has carried. */
-interface Carried {
-  requests: number;
-  /** Bytes that had come by the last request. */
-  bytesBefore: number;
-}
-
-const carried = new WeakMap<object, Carried>();
-/** Errors of connections that had carried a request before, and broke before a byte of this one's answer. */
-const reused = new WeakSet<Error>();
-
-/** undici publishes the beginning of each request on this channel, with its socket. */
-subscribe('undici:client:sendHeaders', (message) => {
-  const { socket } = message as { readonly socket: Socket };
-  const each = carried.get(socket);
-  if (each === undefined) return;
-  each.requests += 1;
-  each.bytesBefore = socket.bytesRead;
-});
-
-/** Watches how a connection breaks: before undici does, which hands the error to the request. */
-function watch(socket: Socket): void {
-  const each: Carried = { requests: 0, bytesBefore: 0 };
-  carried.set(socket, each);
-  socket.on('error', (error) => {
-    if (each.requests > 1 && socket.bytesRead === each.bytesBefore) reused.add(error);
-  });
-}
-
-/**
- * Whether a connection broke that had carried a request before, and gave no byte for this one: it may have died while it
- * was idle, which says nothing of the provider.
- */
-export const isReused = (error: Error): boolean => reused.has(error);
-
 type Connector = ReturnType<typeof buildConnector>;
 
 /**
  * A connector that refuses addresses, whether they are written in the URL or a name resolves to them. A proxy looks
  * names up by itself.
  */
-function createConnector(timeoutMs: number, isAllowed: AddressCheck, { proxy, tls = {} }: Reach): Connector {
+function createConnector(
+  timeoutMs: number,
+  isAllowed: AddressCheck,
+  { proxy, tls = {} }: Reach,
+  onread?: typeof readShared,
+): Connector {
   const { ca, cert, key } = tls;
   const secure = {
     ...(ca === undefined ? {} : { ca }),
     ...(cert === undefined ? {} : { cert }),
     ...(key === undefined ? {} : { key }),
   };
-  const connect = buildConnector({ timeout: timeoutMs, lookup: guarded(isAllowed), ...secure } as never);
+  const read = onread === undefined ? {} : { onread };
+  const connect = buildConnector({
+    timeout: timeoutMs,
+    lookup: guarded(isAllowed),
+    ...secure,
+    ...read,
+  } as never);
   const tunnel = proxy === null ? null : createTunnel(proxy, timeoutMs);
   return (options, callback) => {
     const host = options.hostname.replace(/^\[(.*)\]$/, '$1');
     // An address is never looked up.
     if (isIP(host) !== 0 && !isAllowed(host)) return queueMicrotask(() => callback(refusal(host), null));
-    const opened: typeof callback = (error, socket) => {
-      if (error !== null) return callback(error, null);
-      watch(socket);
-      callback(null, socket);
-    };
-    if (tunnel === null) return connect(options, opened);
+    if (tunnel === null) return connect(options, callback);
     const secured = options.protocol === 'https:';
     const { hostname } = options;
     const destination = isIP(hostname) === 6 ? `[${hostname}]` : hostname;
     tunnel(`${destination}:${options.port || (secured ? 443 : 80)}`, (error, socket) => {
       if (error !== null || socket === null) return callback(error ?? new Error('no socket'), null);
-      if (secured) connect({ ...options, httpSocket: socket }, opened);
-      else opened(null, socket);
+      if (secured) connect({ ...options, httpSocket: socket }, callback);
+      else callback(null, socket);
     });
   };
 }

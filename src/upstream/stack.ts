@@ -1,39 +1,40 @@
 /**
- * Connections that carry one request at a time, as those of HTTP/1.1 do. The one used last is used first: those that a
- * quiet time doesn't need are closed by their own timeout.
+ * Connections that carry one request at a time, as those of HTTP/1.1 do. The one used last is used first, so those that
+ * a quiet time doesn't need are closed when their time is over.
  */
-import type { IncomingHttpHeaders } from 'node:http';
-import type { Dispatcher } from 'undici';
-import type Client from 'undici/lib/dispatcher/client.js';
+import { Connection, type ConnectionOwner, type OpenSocket, type Sent } from './connection.ts';
+
+/** How often idle connections are looked at. */
+const sweepMs = 1000;
 
 /** Sends each request on a connection that carries no other. Whoever sends them bounds how many there are at once. */
 export class Stack {
-  readonly #open: () => Client;
-  readonly #idle: Client[] = [];
-  readonly #all = new Set<Client>();
-  #closed = false;
+  readonly #open: OpenSocket;
+  readonly #owner: ConnectionOwner;
+  readonly #idle: Connection[] = [];
+  readonly #all = new Set<Connection>();
+  #sweep: NodeJS.Timeout | null = null;
+  #onEmpty: (() => void) | null = null;
 
-  /** @param open makes one more, which connects when it is first used */
-  constructor(open: () => Client) {
+  /** @param open a socket of one more @param others what becomes of requests that HTTP/1.1 isn't for */
+  constructor(open: OpenSocket, others: Pick<ConnectionOwner, 'onHttp2' | 'onUnusual'>) {
     this.#open = open;
+    this.#owner = {
+      ...others,
+      onFree: (connection) => this.#free(connection),
+      onGone: (connection) => this.#forget(connection),
+    };
   }
 
-  dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
-    const client = this.#idle.pop() ?? this.#add();
-    client.dispatch(options, new Lent(handler, client, this));
+  send(sent: Sent): void {
+    (this.#take() ?? this.#add()).send(sent);
   }
 
-  #add(): Client {
-    const client = this.#open();
-    this.#all.add(client);
-    // A closed one fails its request.
-    if (this.#closed) void client.close();
-    return client;
-  }
-
-  /** Takes a connection back whose reply has ended. */
-  giveBack(client: Client): void {
-    this.#idle.push(client);
+  /** Sends it on a connection of its own, which is closed afterwards. */
+  sendFresh(sent: Sent): void {
+    const connection = this.#add();
+    connection.send(sent);
+    connection.close();
   }
 
   /** How many there are, those under way included. */
@@ -41,63 +42,45 @@ export class Stack {
     return this.#all.size;
   }
 
-  /** Gives a connection up that was closed while it carried nothing. */
-  forget(client: Client): void {
-    // Those that wait longest, and so are closed first, come first.
-    const at = this.#idle.indexOf(client);
-    if (at < 0) return;
-    this.#idle.splice(at, 1);
-    this.drop(client);
-  }
-
-  /** Gives a connection up that failed. */
-  drop(client: Client): void {
-    this.#all.delete(client);
-    if (!client.closed) void client.close().catch(() => {});
-  }
-
   /** Resolves when the requests under way have ended. */
   async close(): Promise<void> {
-    this.#closed = true;
-    await Promise.all([...this.#all].map((client) => client.close()));
-  }
-}
-
-/** Passes the events of one request on, the last of which frees its connection. */
-class Lent implements Dispatcher.DispatchHandler {
-  readonly #to: Dispatcher.DispatchHandler;
-  readonly #client: Client;
-  readonly #stack: Stack;
-
-  constructor(to: Dispatcher.DispatchHandler, client: Client, stack: Stack) {
-    this.#to = to;
-    this.#client = client;
-    this.#stack = stack;
+    for (const connection of [...this.#all]) connection.close();
+    if (this.#all.size > 0) await new Promise<void>((resolve) => (this.#onEmpty = resolve));
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController, context: unknown): void {
-    this.#to.onRequestStart?.(controller, context);
+  #take(): Connection | undefined {
+    const nowMs = performance.now();
+    for (;;) {
+      const connection = this.#idle.pop();
+      if (connection === undefined || connection.idleUntilMs > nowMs) return connection;
+      connection.close();
+    }
   }
 
-  onResponseStart(
-    controller: Dispatcher.DispatchController,
-    status: number,
-    headers: IncomingHttpHeaders,
-  ): void {
-    this.#to.onResponseStart?.(controller, status, headers);
+  #add(): Connection {
+    const connection = new Connection(this.#open, this.#owner);
+    this.#all.add(connection);
+    return connection;
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    this.#to.onResponseData?.(controller, chunk);
+  #free(connection: Connection): void {
+    connection.idleUntilMs = performance.now() + connection.keptMs;
+    this.#idle.push(connection);
+    this.#sweep ??= setTimeout(() => this.#closeOld(), sweepMs).unref();
   }
 
-  onResponseEnd(controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void {
-    this.#stack.giveBack(this.#client);
-    this.#to.onResponseEnd?.(controller, trailers);
+  #closeOld(): void {
+    this.#sweep = null;
+    const nowMs = performance.now();
+    for (const each of this.#idle.filter(({ idleUntilMs }) => idleUntilMs <= nowMs)) each.close();
+    if (this.#idle.length > 0) this.#sweep = setTimeout(() => this.#closeOld(), sweepMs).unref();
   }
 
-  onResponseError(controller: Dispatcher.DispatchController, error: Error): void {
-    this.#stack.drop(this.#client);
-    this.#to.onResponseError?.(controller, error);
+  #forget(connection: Connection): void {
+    this.#all.delete(connection);
+    // Those that wait longest, and so are closed first, come first.
+    const at = this.#idle.indexOf(connection);
+    if (at >= 0) this.#idle.splice(at, 1);
+    if (this.#all.size === 0) this.#onEmpty?.();
   }
 }
