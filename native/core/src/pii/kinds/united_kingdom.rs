@@ -35,8 +35,10 @@ fn nino_at(spot: &Spot) -> Option<Range<usize>> {
     let end = taken.end() + 2;
     let [first, second, b' '] = spot.bytes().get(start..start + 3)? else { return None };
     let [b' ', last] = spot.bytes().get(taken.end()..end)? else { return None };
-    let alone = is_edge(spot.text[..start].chars().next_back()) && is_edge(spot.text[end..].chars().next());
-    (alone && is_nino(*first, *second, *last)).then_some(start..end)
+    // Letters of ASCII first: what begins or ends within a character is none.
+    let known = is_nino(*first, *second, *last);
+    let alone = || is_edge(spot.text[..start].chars().next_back()) && is_edge(spot.text[end..].chars().next());
+    (known && alone()).then_some(start..end)
 }
 
 /// What letters are given out; there is no check digit.
@@ -69,6 +71,7 @@ mod tests {
         assert_eq!(found_by(NHS, "9434765919, 943 476 5918"), [""; 0]);
         assert_eq!(found_by(NINO, "AB123456C or JG 10 37 59 A."), ["AB123456C", "JG 10 37 59 A"]);
         assert_eq!(found_by(NINO, "QQ123456C AB123456E GB123456A xAB123456C"), [""; 0]);
+        assert_eq!(found_by(NINO, "AB 11 11 11 \u{e9}, \u{e9} 11 11 11 A, 11 11 11 \u{4e2d}"), [""; 0]);
         assert_eq!(found_by(PPS, "PPS 6433435F, 6433435E"), ["6433435F"]);
     }
 }
