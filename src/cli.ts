@@ -29,7 +29,7 @@ export const help = `sidegate: an LLM gateway beside your service
                                    who spent what, from the ledger; \`sidegate costs --help\` explains
   sidegate limits [--admin URL] [--json]
                                    show what is used, left and leased of each limit and budget of a running sidecar
-  sidegate cache report | purge [--tenant NAME] [--route MODEL]
+  sidegate cache report | purge [--tenant NAME] [--route MODEL] [--tag NAME] [--older-than SPAN]
                                    hits, savings and trust by tenant and route of a running sidecar; or drop entries
   sidegate demo [--port N]         serve with the built-in simulator and the providers whose keys are set
   sidegate simulate [--port N] [--config FILE]

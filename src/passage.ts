@@ -182,7 +182,10 @@ export class Passage implements Course {
     const fit = cacheable === true;
     if (this.judging !== null) cache.judge(this.judging, fit ? stored : null, nowMs);
     const { cacheKey: key, place } = this;
-    if (fit && key !== null && place !== null) cache.put(key, place, stored, nowMs, this.asked);
+    if (!fit || key === null || place === null) return;
+    const { exchange, identity, asked } = this;
+    const tags = identity?.tags ?? [];
+    cache.put({ key, place, askedMs: exchange.startedMs, tags, asked }, stored, nowMs);
   }
 
   #settle(closing: Closing, billed: Bill, counts: Counts | null, nowMs: number): void {

@@ -130,7 +130,8 @@ function ask(
   const hit = asked === null ? null : cache.near(asked, exchange, at).hit;
   if (hit !== null) return { level: hit.level, right: hit.reply.body.toString() === right };
   const reply = { status: 200, contentType: 'application/json', body: Buffer.from(right), stream: false };
-  cache.put(key, place, { ...reply, target: 'sim/m', costNanoUsd: 1000 }, at, asked);
+  const answered = { key, place, askedMs: at, tags: [], asked };
+  cache.put(answered, { ...reply, target: 'sim/m', costNanoUsd: 1000 }, at);
   return 'call';
 }
 

@@ -1,6 +1,7 @@
 /** `/cache` of the admin port: use and trust of the cache by tenant and route; `DELETE` purges entries. */
 import type { IncomingMessage } from 'node:http';
 import type { PlaceView } from '../cache/places.ts';
+import type { Purge } from '../cache/purged.ts';
 import { type AdminAnswer, refuseStranger } from './keys.ts';
 
 /** What `/cache` works with. */
@@ -10,8 +11,8 @@ export interface CacheAdmin {
   /** Entries, and the bytes they take. */
   size(): { readonly entries: number; readonly bytes: number };
   places(): readonly PlaceView[];
-  /** Makes entries unreachable. Undefined: those of every tenant, or route. */
-  purge(tenant: string | undefined, route: string | undefined): void;
+  /** Makes entries unreachable. */
+  purge(what: Purge): void;
 }
 
 /** Answers a request for `/cache`. */
@@ -23,14 +24,32 @@ export function answerCache(req: IncomingMessage, admin: CacheAdmin): AdminAnswe
     const headers = { allow: 'GET, DELETE' };
     return { status: 405, problem: 'Method not allowed', detail: 'Use GET or DELETE.', headers };
   }
-  const query = new URLSearchParams((req.url ?? '').split('?')[1] ?? '');
-  const unknown = [...query.keys()].find((name) => name !== 'tenant' && name !== 'route');
-  if (unknown !== undefined)
+  const what = purgeOf(new URLSearchParams((req.url ?? '').split('?')[1] ?? ''));
+  if ('status' in what) return what;
+  admin.purge(what);
+  return { status: 204, body: null };
+}
+
+const parameters: ReadonlySet<string> = new Set(['tenant', 'route', 'tag', 'olderThanSeconds']);
+
+/** What a query wants purged, or why it can't be. A parameter that isn't understood must not purge too much. */
+function purgeOf(query: URLSearchParams): Purge | AdminAnswer {
+  const names = [...query.keys()];
+  const wrong = names.find((name, at) => !parameters.has(name) || names.indexOf(name) < at);
+  if (wrong !== undefined)
     return {
       status: 400,
       problem: 'Unknown parameter',
-      detail: `There is no parameter ${JSON.stringify(unknown.slice(0, 64))}: use tenant, route, both or none.`,
+      detail: `The parameter ${JSON.stringify(wrong.slice(0, 64))} is unknown or repeated: use ${[...parameters].join(', ')}, each at most once.`,
     };
-  admin.purge(query.get('tenant') ?? undefined, query.get('route') ?? undefined);
-  return { status: 204, body: null };
+  const given = (name: string): string | undefined => query.get(name) ?? undefined;
+  const age = given('olderThanSeconds');
+  if (age !== undefined && !/^\d{1,9}$/.test(age))
+    return {
+      status: 400,
+      problem: 'Wrong parameter',
+      detail: 'The parameter olderThanSeconds must be a whole number of seconds from 0.',
+    };
+  const olderThanMs = age === undefined ? undefined : Number(age) * 1000;
+  return { tenant: given('tenant'), route: given('route'), tag: given('tag'), olderThanMs };
 }

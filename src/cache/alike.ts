@@ -13,7 +13,7 @@ import { search } from '../native/search.ts';
 import { store } from '../native/store.ts';
 import type { StoreBounds } from '../store/replies.ts';
 import { agree, comparedBytesMax, spokenText } from './agree.ts';
-import { type CacheKey, type QuestionScope, questionScope, scopeAt } from './key.ts';
+import { type CacheKey, type QuestionScope, questionScope, scopeAgain } from './key.ts';
 import { normalForm } from './normal.ts';
 import { isUsed, type Place, type Places } from './places.ts';
 import type { CacheSettings } from './settings.ts';
@@ -52,7 +52,7 @@ export interface Near {
 
 /** The replies by their exact keys. */
 export interface ExactLevel {
-  get(owner: number, key: CacheKey, nowMs: number): StoredReply | null;
+  get(place: Place, key: CacheKey, nowMs: number): StoredReply | null;
 }
 
 /** The levels beyond the exact one. */
@@ -77,6 +77,9 @@ const empty = Buffer.alloc(0);
 /** Candidates looked at for one question. */
 const candidatesMax = 4;
 
+/** Searches for one question: those whose replies are gone may hide others. */
+const roundsMax = 4;
+
 /** Index and links share the memory: an entry takes about as much of both. */
 const boundsOf = (config: CacheSettings): StoreBounds => ({
   entriesMax: 2 * config.entriesMax,
@@ -92,7 +95,7 @@ export const askedOf = (
   place: Place,
   { scope, text }: { readonly scope: string; readonly text: string },
 ): Asked => ({
-  scope: scopeAt(place.epoch, scope),
+  scope: scopeAgain(scope),
   text,
   normal: normalForm(text),
   place,
@@ -125,12 +128,16 @@ export function createAlikeLevels(
   /** The entry of the surest candidate that would be served, and its reply. */
   const likest = ({ scope, text, place }: Asked, nowMs: number) => {
     const { threshold } = config.semantic;
-    for (const { entry, similarity, verdict } of search.candidates(index, scope, text, candidatesMax)) {
-      if (threshold === undefined ? verdict !== 'same' : similarity < threshold) continue;
-      const key = follow(place, ofEntry(entry), nowMs);
-      const reply = key === null ? null : exact.get(place.owner, key, nowMs);
-      if (key !== null && reply !== null) return { entry, key, reply, similarity };
-      search.remove(index, entry);
+    for (let round = 0; round < roundsMax; round++) {
+      let gone = false;
+      for (const { entry, similarity, verdict } of search.candidates(index, scope, text, candidatesMax)) {
+        if (threshold === undefined ? verdict !== 'same' : similarity < threshold) continue;
+        const key = follow(place, ofEntry(entry), nowMs);
+        const reply = key === null ? null : exact.get(place, key, nowMs);
+        if (key !== null && reply !== null) return { entry, key, reply, similarity };
+        gone = search.remove(index, entry);
+      }
+      if (!gone) return null;
     }
     return null;
   };
@@ -154,7 +161,7 @@ export function createAlikeLevels(
     find(asked, nowMs) {
       const { place } = asked;
       const key = follow(place, ofNormal(asked), nowMs);
-      const reply = key === null ? null : exact.get(place.owner, key, nowMs);
+      const reply = key === null ? null : exact.get(place, key, nowMs);
       if (reply !== null) {
         return { hit: { reply, level: 'normalised', similarity: 1, entry: null }, judging: null };
       }
@@ -174,7 +181,7 @@ export function createAlikeLevels(
       if (search.insert(index, scope, entry, text)) link(place, ofEntry(entry), key, nowMs);
     },
     compare({ key, place }, fresh, nowMs) {
-      const stored = exact.get(place.owner, key, nowMs);
+      const stored = exact.get(place, key, nowMs);
       if (stored === null || Math.max(stored.body.length, fresh.body.length) > comparedBytesMax) return null;
       return agree(spokenText(stored.body, stored.stream), spokenText(fresh.body, fresh.stream));
     },

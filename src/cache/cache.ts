@@ -12,12 +12,24 @@ import type { CacheNews, CachePeers } from '../exchange/shared-cache.ts';
 import type { PiiScope } from '../native/pii.ts';
 import { textCharsMax } from '../native/search.ts';
 import { alone, createFlights, type Join, type Seen } from '../store/flights.ts';
-import { createReplyStore, type StoreBounds } from '../store/replies.ts';
+import { createReplyStore, type NotedReply, type StoreBounds } from '../store/replies.ts';
 import { type Asked, askedOf, createAlikeLevels, type Judging, type Near } from './alike.ts';
 import { createFeedback } from './feedback.ts';
-import { type CacheKey, type CacheScope, keyAt, scopedKey, withoutEpoch } from './key.ts';
+import { type CacheKey, type CacheScope, keyAgain, scopedKey } from './key.ts';
 import { createPlaces, isUsed, type Place, type PlaceView } from './places.ts';
+import { isPurged, joinTags, type Purge } from './purged.ts';
 import type { CacheSettings } from './settings.ts';
+
+/** The request that a reply to be stored answers. */
+export interface Answered {
+  readonly key: CacheKey;
+  readonly place: Place;
+  /** When it came, monotonic ms. */
+  readonly askedMs: number;
+  readonly tags: readonly string[];
+  /** Its question; null: it has none. */
+  readonly asked: Asked | null;
+}
 
 /** The cache of replies. */
 export interface Cache {
@@ -40,14 +52,14 @@ export interface Cache {
   ask(key: CacheKey, exchange: Exchange, request: ModelRequest, scrub: PiiScope, place: Place): Asked | null;
   /** Looks for the reply to a question that asks the same. @param nowMs monotonic ms */
   near(asked: Asked, exchange: Exchange, nowMs: number): Near;
-  /** Stores a reply, unless it is too large. @param nowMs monotonic ms @param asked its question; null: it has none */
-  put(key: CacheKey, place: Place, reply: StoredReply, nowMs: number, asked: Asked | null): void;
+  /** Stores a reply, unless it is too large. @param nowMs monotonic ms */
+  put(answered: Answered, reply: StoredReply, nowMs: number): void;
   /** Judges what would have been served by the reply that was given. @param fresh null: none that could be stored */
   judge(judging: Judging, fresh: StoredReply | null, nowMs: number): void;
   /** A caller says whether the cached answer to a request of its tenant was right. @returns whether that request is known */
   feedback(tenant: string, requestId: string, right: boolean): boolean;
-  /** Makes entries unreachable. Undefined: those of every tenant, or route. */
-  purge(tenant: string | undefined, route: string | undefined): void;
+  /** Makes entries unreachable. @param nowMs monotonic ms */
+  purge(what: Purge, nowMs: number): void;
   /** Another pod's news. @param ageMs since they were told @param nowMs monotonic ms @returns whether they were adopted */
   hear(news: CacheNews, ageMs: number, nowMs: number): boolean;
   /** Use and trust of each place. */
@@ -91,7 +103,11 @@ export function createCache(config: CacheSettings, { telemetry, random, peers }:
   let current = config;
   const store = createReplyStore(boundsOf(config, 0));
   const places = createPlaces(config);
-  const levels = createAlikeLevels(config, store, places, random);
+  const get = (place: Place, key: CacheKey, nowMs: number): NotedReply | null => {
+    const reply = store.get(place.owner, key, nowMs);
+    return reply === null || isPurged(place.purged, reply) ? null : reply;
+  };
+  const levels = createAlikeLevels(config, { get }, places, random);
   const feedback = createFeedback();
   const flights = createFlights({
     // Those that join are requests in flight, which are bounded.
@@ -116,10 +132,10 @@ export function createCache(config: CacheSettings, { telemetry, random, peers }:
     place: places.of,
     key: (exchange, identity, request, place, scope) =>
       place.enabled && exchange.endpoint.cached
-        ? scopedKey(exchange, identity, request, place.epoch, scope, current.shareUsers)
+        ? scopedKey(exchange, identity, request, scope, current.shareUsers)
         : null,
     get(key, place, nowMs) {
-      const reply = store.get(place.owner, key, nowMs);
+      const reply = get(place, key, nowMs);
       if (reply !== null) count(place, 'exact', reply);
       return reply;
     },
@@ -137,13 +153,15 @@ export function createCache(config: CacheSettings, { telemetry, random, peers }:
       }
       return near;
     },
-    put(key, place, reply, nowMs, asked) {
-      if (reply.body.length > current.entryMaxBytes) return;
-      store.put(place.owner, key, reply, nowMs);
+    put({ key, place, askedMs, tags, asked }, reply, nowMs) {
+      const note = joinTags(tags);
+      const purged = isPurged(place.purged, { askedMs, note });
+      if (purged || reply.body.length > current.entryMaxBytes) return;
+      store.put(place.owner, key, reply, nowMs, note, askedMs);
       if (asked !== null) levels.keep(asked, key, nowMs);
-      const question = asked && { scope: withoutEpoch(asked.scope), text: asked.text };
+      const question = asked && { scope: asked.scope, text: asked.text };
       const { tenant, route } = place;
-      peers.tell({ kind: 'entry', tenant, route, key: withoutEpoch(key), question, reply });
+      peers.tell({ kind: 'entry', tenant, route, key, question, tags, ageMs: nowMs - askedMs, reply });
     },
     judge(judging, fresh, nowMs) {
       const right = fresh === null ? false : levels.compare(judging, fresh, nowMs);
@@ -156,13 +174,16 @@ export function createCache(config: CacheSettings, { telemetry, random, peers }:
       if (!right) levels.forget(served.entry);
       return true;
     },
-    purge(tenant, route) {
-      places.purge(tenant, route);
-      peers.tell({ kind: 'purge', tenant: tenant ?? null, route: route ?? null });
+    purge(what, nowMs) {
+      places.purge(what, nowMs);
+      const { tenant = null, route = null, tag = null, olderThanMs = 0 } = what;
+      peers.tell({ kind: 'purge', tenant, route, tag, olderThanMs });
     },
     hear(news, ageMs, nowMs) {
       if (news.kind === 'purge') {
-        places.purge(news.tenant ?? undefined, news.route ?? undefined);
+        const { tenant, route, tag, olderThanMs } = news;
+        const what = { tenant: tenant ?? undefined, route: route ?? undefined, tag: tag ?? undefined };
+        places.purge({ ...what, olderThanMs }, nowMs - ageMs);
         return true;
       }
       const place = places.of(news.tenant, news.route);
@@ -170,24 +191,27 @@ export function createCache(config: CacheSettings, { telemetry, random, peers }:
         learn(place, news.right);
         return true;
       }
-      const { key: told, question, reply } = news;
-      const late = ageMs >= current.ttlSeconds * 1000;
+      const { question, tags, reply } = news;
+      const [key, storedMs, note] = [keyAgain(news.key), nowMs - ageMs, joinTags(tags)];
+      const askedMs = storedMs - news.ageMs;
+      const late = ageMs >= current.ttlSeconds * 1000 || isPurged(place.purged, { askedMs, note });
       if (late || !place.enabled || reply.body.length > current.entryMaxBytes) return false;
-      const key = keyAt(place.epoch, told);
-      store.put(place.owner, key, reply, nowMs - ageMs);
+      store.put(place.owner, key, reply, storedMs, note, askedMs);
       const known = question !== null && question.text.length <= textCharsMax;
-      if (known) levels.keep(askedOf(place, question), key, nowMs - ageMs);
+      if (known) levels.keep(askedOf(place, question), key, storedMs);
       return true;
     },
     places: places.view,
     share(key, exchange) {
       if (!current.singleFlight) return alone;
-      const joined = flights.join(key);
+      // What was in flight when something was purged may be older than that.
+      const name = `${places.purges}\0${key}`;
+      const joined = flights.join(name);
       if (joined !== null) return joined;
       // A flight that can't be joined goes on by itself, and so does this request.
-      if (flights.note(key) !== undefined) return alone;
+      if (flights.note(name) !== undefined) return alone;
       const goesOn = (): boolean => exchange.cancellation.reason === null;
-      return { kind: 'new', claim: flights.begin(key, { goesOn, joined: () => exchange.detach() }) };
+      return { kind: 'new', claim: flights.begin(name, { goesOn, joined: () => exchange.detach() }) };
     },
     update(next) {
       current = next;

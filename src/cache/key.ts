@@ -43,21 +43,17 @@ export function cacheControl(exchange: Exchange): { readonly read: boolean; read
   return { read: !noStore && !/\bno-cache\b/i.test(value), write: !noStore };
 }
 
-/**
- * The body's digest covers all of its fields; the rest of the key is what matters outside the body.
- * @param epoch of the entries: raised by a purge
- */
+/** The body's digest covers all of its fields; the rest of the key is what matters outside the body. */
 export function scopedKey(
   exchange: Exchange,
   identity: Identity,
   request: ModelRequest,
-  epoch: number,
   scope: CacheScope,
   shareUsers: boolean,
 ): CacheKey {
   const { headers, endpoint, query } = exchange;
   const meaning = meaningOf(headers);
-  const who = `${epoch}\0${identity.tenant}\0${shareUsers ? '' : (identity.user ?? '')}\0${scope.credential}`;
+  const who = `${identity.tenant}\0${shareUsers ? '' : (identity.user ?? '')}\0${scope.credential}`;
   // Two dialects have an endpoint of one name: rerank.
   const what = `${endpoint.dialect}\0${endpoint.name}\0${query}\0${scope.routeVersion}\0${scope.policy}\0${meaning}${request.digest}`;
   return `${who}\0${what}` as CacheKey;
@@ -70,11 +66,8 @@ export function questionScope(key: CacheKey, request: ModelRequest, { rest }: Qu
   return `${outside}${request.model}\0${rest}` as QuestionScope;
 }
 
-/** A key or scope as other pods know it, which count epochs for themselves. */
-export const withoutEpoch = (key: CacheKey | QuestionScope): string => key.slice(key.indexOf('\0') + 1);
+/** A key that this cache or another one made before. */
+export const keyAgain = (told: string): CacheKey => told as CacheKey;
 
-/** A key that another pod told of. */
-export const keyAt = (epoch: number, told: string): CacheKey => `${epoch}\0${told}` as CacheKey;
-
-/** A question's scope that another pod told of. */
-export const scopeAt = (epoch: number, told: string): QuestionScope => `${epoch}\0${told}` as QuestionScope;
+/** A question's scope that this cache or another one made before. */
+export const scopeAgain = (told: string): QuestionScope => told as QuestionScope;

@@ -1,6 +1,7 @@
 /** The places of the cache: for each tenant and route, what is switched on there, how much it is used, and its trust. */
 import { hash } from 'node:crypto';
 import type { CacheLevel } from '../exchange/reply.ts';
+import { type Purge, type Purged, purge, purgedBefore } from './purged.ts';
 import type { CacheSettings, SemanticMode } from './settings.ts';
 import { type Judgements, judge, noJudgements, type Trust, trustOf, type Use, useOf } from './trust.ts';
 
@@ -16,8 +17,7 @@ export interface Place {
   readonly owner: number;
   enabled: boolean;
   mode: SemanticMode;
-  /** Raised by a purge: entries of earlier epochs are never found again. */
-  epoch: number;
+  readonly purged: Purged;
   readonly hits: Record<CacheLevel, number>;
   /** Hits of the semantic level that went upstream, to be judged. */
   judgedHits: number;
@@ -44,8 +44,10 @@ export interface Places {
   use(place: Place, chance: number): Use;
   /** @returns whether the semantic level is live there from now on, if that changed; otherwise null */
   judge(place: Place, right: boolean): boolean | null;
-  /** Makes all entries of some places unreachable. Undefined: of every tenant, or route. */
-  purge(tenant: string | undefined, route: string | undefined): void;
+  /** Makes entries unreachable. @param nowMs monotonic ms */
+  purge(what: Purge, nowMs: number): void;
+  /** So often something was purged. */
+  readonly purges: number;
   view(): PlaceView[];
   update(config: CacheSettings): void;
 }
@@ -72,8 +74,9 @@ export const isUsed = ({ enabled, tenants, routes }: CacheSettings): boolean =>
 export function createPlaces(first: CacheSettings): Places {
   let config = first;
   const places = new Map<string, Place>();
-  /** Raised by each purge, and never lowered, so that a forgotten place doesn't find its old entries. */
-  let epoch = 0;
+  let purges = 0;
+  /** The latest mark of any purge, so that a place that was forgotten doesn't find its old entries. */
+  let latestMs = Number.NEGATIVE_INFINITY;
   let [lastName, last]: [string, Place | undefined] = ['', undefined];
 
   const adopt = (place: Place): void => {
@@ -85,7 +88,8 @@ export function createPlaces(first: CacheSettings): Places {
     const judgements = noJudgements();
     const counts = { hits, judgedHits: 0, savedNanoUsd: 0, judgements };
     const owner = hash('sha256', tenant, 'buffer').readUInt32LE();
-    const place: Place = { tenant, route, owner, enabled: false, mode: 'off', epoch, ...counts };
+    const purged = purgedBefore(latestMs);
+    const place: Place = { tenant, route, owner, enabled: false, mode: 'off', purged, ...counts };
     adopt(place);
     return place;
   };
@@ -107,12 +111,17 @@ export function createPlaces(first: CacheSettings): Places {
       return mode === 'auto' ? useOf(judgements, chance, config.semantic) : 'shadow';
     },
     judge: ({ judgements }, right) => judge(judgements, right, config.semantic),
-    purge(tenant, route) {
-      epoch += 1;
+    purge({ tenant, route, tag, olderThanMs = 0 }, nowMs) {
+      purges += 1;
+      const beforeMs = nowMs - olderThanMs;
+      latestMs = Math.max(latestMs, beforeMs);
       for (const place of places.values()) {
         const named = (tenant ?? place.tenant) === place.tenant && (route ?? place.route) === place.route;
-        if (named) place.epoch = epoch;
+        if (named) purge(place.purged, tag, beforeMs);
       }
+    },
+    get purges() {
+      return purges;
     },
     view: () => [...places.values()].map((place) => viewOf(place, config)),
     update(next) {

@@ -4,17 +4,22 @@ import type { PlaceView } from '../cache/places.ts';
 import { adminClient } from './admin-client.ts';
 import type { Shell } from './shell.ts';
 import { table } from './table.ts';
+import { spanMs } from './time.ts';
 
 const options = {
   admin: { type: 'string' },
   json: { type: 'boolean', default: false },
   tenant: { type: 'string' },
   route: { type: 'string' },
+  tag: { type: 'string' },
+  'older-than': { type: 'string' },
 } as const;
 const adminDefault = 'http://127.0.0.1:4101';
 
 const usage = `usage: sidegate cache report [--admin URL] [--json]
-       sidegate cache purge [--tenant NAME] [--route MODEL] [--admin URL]
+       sidegate cache purge [--tenant NAME] [--route MODEL] [--tag NAME] [--older-than SPAN] [--admin URL]
+
+  SPAN is like 30m, 24h or 7d. Without any of these, all entries are purged.
 `;
 
 interface Report {
@@ -37,13 +42,21 @@ export async function cacheCommand(args: string[], shell: Shell): Promise<number
     shell.print(values.json ? `${JSON.stringify(report, null, 2)}\n` : textOf(report));
     return 0;
   }
-  const { tenant, route } = values;
+  const { tenant, route, tag, 'older-than': span } = values;
   const query = new URLSearchParams();
   if (tenant !== undefined) query.set('tenant', tenant);
   if (route !== undefined) query.set('route', route);
+  if (tag !== undefined) query.set('tag', tag);
+  if (span !== undefined) query.set('olderThanSeconds', String(secondsOf(span)));
   await ask('DELETE', `/cache${query.size === 0 ? '' : `?${query}`}`);
   shell.print('Purged.\n');
   return 0;
+}
+
+function secondsOf(span: string): number {
+  const ms = spanMs(span);
+  if (ms === null) throw new Error(`--older-than must be like 30m, 24h or 7d, not ${JSON.stringify(span)}.`);
+  return ms / 1000;
 }
 
 function textOf({ entries, bytes, places }: Report): string {

@@ -21,6 +21,7 @@ import { gather } from '../observe/sinks/gather.ts';
 import { openSource, readableKinds, type SinkKind } from '../observe/sinks/kinds.ts';
 import { configOrThrow, configPath, configPathText } from './config-file.ts';
 import type { Shell } from './shell.ts';
+import { timeOf } from './time.ts';
 
 /** What `sidegate costs --help` prints. */
 export const help = `sidegate costs: who spent what, from the ledger
@@ -155,18 +156,6 @@ function formatOf(given: string | undefined, requests: boolean, out: string | un
   if (!requests && format === 'parquet') throw new Error('--format parquet needs --requests.');
   if (format === 'parquet' && out === undefined) throw new Error('--format parquet needs --out FILE.');
   return format as Format;
-}
-
-const unitsMs: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
-
-/** Ms since 1970. @param nowMs the same, for spans that end now */
-export function timeOf(option: string, text: string, nowMs: number): number {
-  const [, amount = '', unit = ''] = /^(\d{1,6})([mhdw])$/.exec(text) ?? [];
-  if (unit !== '') return nowMs - Number(amount) * (unitsMs[unit] ?? 0);
-  const atMs = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(atMs))
-    throw new Error(`${option} must be like 7d, 24h, 30m or 2026-11-01, not ${JSON.stringify(text)}.`);
-  return atMs;
 }
 
 async function configuredPath(given: string | undefined, shell: Shell): Promise<string> {

@@ -11,14 +11,25 @@ export type CacheNews =
       readonly kind: 'entry';
       readonly tenant: string;
       readonly route: string;
-      /** Names the request and its scope, but for the epoch, which each pod counts for itself. */
+      /** Names the request and its scope. */
       readonly key: string;
       /** Null: nothing but the request itself leads to it. `scope`: as `key`, of all but the question. */
       readonly question: { readonly scope: string; readonly text: string } | null;
+      /** The request's tags. */
+      readonly tags: readonly string[];
+      /** Since its request came, in ms. */
+      readonly ageMs: number;
       readonly reply: StoredReply;
     }
-  /** Entries were made unreachable; null: of every tenant, or route. */
-  | { readonly kind: 'purge'; readonly tenant: string | null; readonly route: string | null }
+  /** Entries were made unreachable; null: of every tenant, route or tag. */
+  | {
+      readonly kind: 'purge';
+      readonly tenant: string | null;
+      readonly route: string | null;
+      readonly tag: string | null;
+      /** Only those asked for so long ago, in ms. */
+      readonly olderThanMs: number;
+    }
   /** A would-be hit was judged. */
   | { readonly kind: 'judged'; readonly tenant: string; readonly route: string; readonly right: boolean };
 

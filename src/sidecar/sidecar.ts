@@ -4,6 +4,7 @@ import { mayPass } from '../authenticate/authenticate.ts';
 import type { Log } from '../base/log.ts';
 import { startTrims } from '../base/memory.ts';
 import { realWorld, type World } from '../base/world.ts';
+import type { Purge } from '../cache/purged.ts';
 import type { Config } from '../config/schema.ts';
 import { nothingBilled } from '../count/usage.ts';
 import { handle } from '../gateway/gateway.ts';
@@ -62,7 +63,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
     token: keys.token,
     size: () => ({ entries: rooms.cache.size, bytes: rooms.cache.bytes }),
     places: rooms.cache.places,
-    purge: rooms.cache.purge,
+    purge: (what: Purge) => rooms.cache.purge(what, clock()),
   };
   const { registry } = rooms.metrics;
   const dashboard = viewOf(rooms, {

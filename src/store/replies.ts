@@ -6,17 +6,23 @@ import { type StoreEntry, store } from '../native/store.ts';
 export interface ReplyStore {
   /** Null: not stored, or expired. @param owner whose key it is, a whole number below 2 ** 32 @param nowMs monotonic ms */
   get(owner: number, key: string, nowMs: number): NotedReply | null;
-  /** Stores a copy; not if its headers are too large. @param note any text, returned with the reply */
-  put(owner: number, key: string, reply: StoredReply, nowMs: number, note?: string): void;
+  /**
+   * Stores a copy; not if its headers are too large.
+   * @param note any text, returned with the reply
+   * @param askedMs when its request came, monotonic ms; `nowMs` unless it is said
+   */
+  put(owner: number, key: string, reply: StoredReply, nowMs: number, note?: string, askedMs?: number): void;
   /** Changes the bounds, evicting as needed. */
   resize(bounds: StoreBounds): void;
   readonly size: number;
   readonly bytes: number;
 }
 
-/** A stored reply and its note. */
+/** A stored reply, its note, and when its request came. */
 export interface NotedReply extends StoredReply {
   readonly note: string;
+  /** Monotonic ms. */
+  readonly askedMs: number;
 }
 
 /** Bounds of a store. */
@@ -38,8 +44,8 @@ export function createReplyStore(bounds: StoreBounds): ReplyStore {
       const found = store.get(id, owner, key, nowMs);
       return found === null ? null : readEntry(found);
     },
-    put(owner, key, reply, nowMs, note = '') {
-      const headLength = writeHead(reply, note);
+    put(owner, key, reply, nowMs, note = '', askedMs = nowMs) {
+      const headLength = writeHead(reply, note, askedMs);
       if (headLength > 0) store.put(id, owner, key, head, headLength, reply.body, nowMs);
     },
     resize: ({ entriesMax, bytesMax, ttlMs }) => store.set(id, entriesMax, bytesMax, ttlMs),
@@ -54,14 +60,14 @@ export function createReplyStore(bounds: StoreBounds): ReplyStore {
 
 // An entry's head: the numbers in their binary form, then the texts concatenated. JSON would cost more than the whole
 // rest of a look-up.
-const numbers = new Float64Array(6);
+const numbers = new Float64Array(7);
 const numbersBytes = Buffer.from(numbers.buffer);
 const numbersLength = numbersBytes.length;
 /** No sensible header is larger: such a reply is not stored. */
 const head = Buffer.allocUnsafeSlow(64 * 1024);
 
 /** Fills `head`; returns its length, 0 if the texts don't fit. */
-function writeHead(reply: StoredReply, note: string): number {
+function writeHead(reply: StoredReply, note: string, askedMs: number): number {
   const { contentType, target, dropped = '' } = reply;
   const text = contentType + target + dropped + note;
   if (numbersLength + text.length * 3 > head.length) return 0;
@@ -71,6 +77,7 @@ function writeHead(reply: StoredReply, note: string): number {
   numbers[3] = contentType.length;
   numbers[4] = target.length;
   numbers[5] = dropped.length;
+  numbers[6] = askedMs;
   numbersBytes.copy(head);
   return numbersLength + head.write(text, numbersLength);
 }
@@ -92,6 +99,7 @@ function readEntry({ bytes, headLength, length }: StoreEntry): NotedReply {
     target: text.slice(typeEnd, targetEnd),
     costNanoUsd: number(2),
     note: text.slice(droppedEnd),
+    askedMs: number(6),
   };
   return droppedEnd === targetEnd ? reply : { ...reply, dropped: text.slice(targetEnd, droppedEnd) };
 }

@@ -7,7 +7,7 @@ import type { CacheNews } from '../exchange/shared-cache.ts';
 import { type ReplyHead, readReplyHead, replyHead } from './reply-wire.ts';
 
 /** Raised when the format changes: pods of different versions then ignore each other's news. */
-const version = 1;
+const version = 2;
 const cipher = 'aes-256-gcm';
 const nonceBytes = 12;
 const tagBytes = 16;
@@ -72,14 +72,20 @@ interface Fields {
   readonly question?: { readonly scope?: unknown; readonly text?: unknown } | null;
   readonly reply?: Partial<ReplyHead>;
   readonly right?: unknown;
+  readonly tag?: unknown;
+  readonly olderThanMs?: unknown;
+  readonly tags?: unknown;
+  readonly ageMs?: unknown;
 }
 
 function readNews(fields: Fields, body: Buffer): CacheNews | null {
-  const { kind, tenant, route, key, question, reply, right } = fields;
+  const { kind, tenant, route, key, question, reply, right, tag, tags, olderThanMs, ageMs } = fields;
   const isName = (value: unknown): value is string => typeof value === 'string';
+  const isSpan = (value: unknown): value is number => typeof value === 'number' && value >= 0;
   if (kind === 'purge') {
-    const named = (tenant === null || isName(tenant)) && (route === null || isName(route));
-    return named ? { kind, tenant, route } : null;
+    const isAny = (value: unknown): value is string | null => value === null || isName(value);
+    const named = isAny(tenant) && isAny(route) && isAny(tag) && isSpan(olderThanMs);
+    return named ? { kind, tenant, route, tag, olderThanMs } : null;
   }
   if (!isName(tenant) || !isName(route)) return null;
   if (kind === 'judged') return typeof right === 'boolean' ? { kind, tenant, route, right } : null;
@@ -87,5 +93,7 @@ function readNews(fields: Fields, body: Buffer): CacheNews | null {
   if (kind !== 'entry' || !isName(key) || head === null || question === undefined) return null;
   const { scope, text } = question ?? { scope: '', text: '' };
   if (!isName(scope) || !isName(text)) return null;
-  return { kind, tenant, route, key, question: question && { scope, text }, reply: { ...head, body } };
+  if (!Array.isArray(tags) || !tags.every(isName) || !isSpan(ageMs)) return null;
+  const asked = question && { scope, text };
+  return { kind, tenant, route, key, question: asked, tags, ageMs, reply: { ...head, body } };
 }

@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { silent } from '../../src/base/telemetry.ts';
-import { type Cache, createCache as createCacheWith } from '../../src/cache/cache.ts';
+import { type Answered, type Cache, createCache as createCacheWith } from '../../src/cache/cache.ts';
 import { type CacheKey, type CacheScope, cacheControl } from '../../src/cache/key.ts';
 import type { Place } from '../../src/cache/places.ts';
 import { type Config, configSchema } from '../../src/config/schema.ts';
@@ -32,6 +32,15 @@ const masking = policyOf('tokenise');
 
 /** The only place of most tests. */
 const at = (cache: Cache): Place => cache.place('acme', 'm');
+
+/** A request without a question that others may ask. */
+const answered = (key: CacheKey, place: Place, askedMs = 0, tags: readonly string[] = []): Answered => ({
+  key,
+  place,
+  askedMs,
+  tags,
+  asked: null,
+});
 
 interface Asked {
   readonly exchange?: ExchangeSample;
@@ -142,6 +151,64 @@ describe('scope', () => {
   });
 });
 
+describe('a purge', () => {
+  const hits = (cache: Cache, keys: readonly CacheKey[], nowMs: number): boolean[] =>
+    keys.map((key) => cache.get(key, at(cache), nowMs) !== null);
+  const put = (cache: Cache, text: string, askedMs: number, tags: readonly string[] = []): CacheKey => {
+    const key = keyOf(cache, { request: { text } });
+    if (key === null) throw new Error('no key');
+    cache.put(answered(key, at(cache), askedMs, tags), sampleReply(text), askedMs + 5);
+    return key;
+  };
+
+  test('by age spares what was asked for later', () => {
+    const cache = createCache(settings());
+    const keys = [1000, 2000, 3000].map((askedMs) => put(cache, `at ${askedMs}`, askedMs));
+    cache.purge({ olderThanMs: 1000 }, 3000);
+    expect(hits(cache, keys, 3000)).toEqual([false, false, true]);
+    cache.purge({ olderThanMs: 2000 }, 3000);
+    expect(hits(cache, keys, 3000)).toEqual([false, false, true]);
+  });
+
+  test('by tag spares the others, and what comes later with that tag', () => {
+    const cache = createCache(settings());
+    const keys = [put(cache, 'a', 0, ['x']), put(cache, 'b', 0, ['y', 'x']), put(cache, 'c', 0, ['y'])];
+    cache.purge({ tag: 'x', route: 'm' }, 10);
+    cache.purge({ tag: 'y', route: 'other' }, 10);
+    expect(hits(cache, keys, 10)).toEqual([false, false, true]);
+    expect(hits(cache, [put(cache, 'a', 20, ['x'])], 30)).toEqual([true]);
+  });
+
+  test('also covers replies that were on their way, here and in other pods', () => {
+    const cache = createCache(settings());
+    cache.purge({ tag: 'x' }, 0);
+    at(cache);
+    cache.purge({ tag: 'x' }, 100);
+    const keys = [put(cache, 'a', 98, ['x']), put(cache, 'b', 98), put(cache, 'c', 101, ['x'])];
+    expect(hits(cache, keys, 110)).toEqual([false, true, true]);
+    const told = (ageMs: number): boolean => {
+      const key = keyOf(cache, { request: { text: `told ${ageMs}` } });
+      if (key === null) throw new Error('no key');
+      const of = { tenant: 'acme', route: 'm', key, question: null, tags: ['x'], reply: sampleReply('x') };
+      return cache.hear({ kind: 'entry', ...of, ageMs }, 5, 110);
+    };
+    expect([told(4), told(5), told(40)]).toEqual([true, false, false]);
+    const purge = { kind: 'purge', tenant: 'acme', route: null, tag: null, olderThanMs: 5 } as const;
+    expect(cache.hear(purge, 4, 110)).toBe(true);
+    expect(hits(cache, keys, 110)).toEqual([false, false, false]);
+    expect(told(2)).toBe(true);
+  });
+
+  test('of very many tags forgets none of them', () => {
+    const cache = createCache(settings());
+    const keys = Array.from({ length: 600 }, (_, i) => put(cache, `${i}`, i, [`tag ${i}`]));
+    for (let i = 0; i < 600; i++) cache.purge({ tag: `tag ${i}` }, 1000 + i);
+    expect(hits(cache, keys, 2000)).not.toContain(true);
+    const later = put(cache, 'later', 2000, ['tag 7']);
+    expect(hits(cache, [later], 2000)).toEqual([true]);
+  });
+});
+
 test.each([
   [undefined, true, true],
   ['no-cache', false, true],
@@ -159,7 +226,7 @@ describe('bounds', () => {
   const put = (cache: Cache, text: string, body: string, nowMs: number): CacheKey => {
     const key = keyOf(cache, { request: { text } });
     if (key === null) throw new Error('no key');
-    cache.put(key, at(cache), sampleReply(body), nowMs, null);
+    cache.put(answered(key, at(cache), nowMs), sampleReply(body), nowMs);
     return key;
   };
 
@@ -220,8 +287,8 @@ describe('bounds', () => {
       return found;
     };
     const few = ['1', '2', '3'].map((text) => key('beta', text));
-    for (const one of few) cache.put(one, beta, sampleReply('x'), 0, null);
-    for (let i = 0; i < 50; i++) cache.put(key('acme', `${i}`), acme, sampleReply('x'), 0, null);
+    for (const one of few) cache.put(answered(one, beta), sampleReply('x'), 0);
+    for (let i = 0; i < 50; i++) cache.put(answered(key('acme', `${i}`), acme), sampleReply('x'), 0);
     expect(cache.size).toBe(10);
     expect(few.map((one) => cache.get(one, beta, 0) !== null)).toEqual([true, true, true]);
   });

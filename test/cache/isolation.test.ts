@@ -103,7 +103,7 @@ function answers(cache: Cache, asking: Asking, store = false): boolean {
   if (cache.get(key, place, 0) !== null) return true;
   const asked = cache.ask(key, exchange, request, policy.request, place);
   const near = asked === null ? null : cache.near(asked, exchange, 0);
-  if (store) cache.put(key, place, sampleReply('answer'), 0, asked);
+  if (store) cache.put({ key, place, askedMs: 0, tags: [], asked }, sampleReply('answer'), 0);
   return near !== null && near.hit !== null;
 }
 

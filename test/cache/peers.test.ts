@@ -80,6 +80,31 @@ test('what one pod stores, all serve, also those that come later; a purge reache
   expect(own.calls.length).toBe(calls + 1);
 });
 
+test('a purge by tag or age reaches all, and only what it names', async () => {
+  const { pod } = await start();
+  const [one, two] = [await pod(), await pod()];
+  await told(one, question);
+  const tagged = 'What does it cost?';
+  const headers = { 'x-sidegate-tags': 'prices' };
+  await ask(one.url, wire.path, { body: { ...wire.request(tagged), model: 'any' }, headers });
+  while (metricIn(await two.metrics(), 'sidegate_cache_entries') !== 2) await wait(20);
+
+  const purge = (query: string): Promise<Response> =>
+    fetch(`${one.adminUrl}/cache?${query}`, {
+      method: 'DELETE',
+      headers: { authorization: `Bearer ${token}` },
+    });
+  await purge('olderThanSeconds=3600');
+  expect(await status(two, tagged)).toBe('sidegate; hit');
+  await purge('tag=prices');
+  while ((await status(two, tagged)) === 'sidegate; hit') await wait(20);
+  expect(await status(two, question)).toBe('sidegate; hit');
+  expect(await status(one, question)).toBe('sidegate; hit');
+
+  await purge('olderThanSeconds=0');
+  while ((await status(two, question)) === 'sidegate; hit') await wait(20);
+});
+
 test('nothing of a question or reply can be read in Redis, nor without the secret', async () => {
   const { redis, pod } = await start();
   const [one, stranger] = [await pod(), await pod({ secret: 'a secret of somebody else' })];
@@ -121,12 +146,15 @@ describe('sealed news', () => {
     route: 'r',
     key: 'k',
     question: { scope: 's', text: 'q' },
+    tags: ['prices'],
+    ageMs: 7,
     reply: sampleReply('answer'),
   };
   const all: CacheNews[] = [
     entry,
     { ...entry, question: null },
-    { kind: 'purge', tenant: 't', route: null },
+    { kind: 'purge', tenant: 't', route: null, tag: null, olderThanMs: 0 },
+    { kind: 'purge', tenant: null, route: 'r', tag: 'prices', olderThanMs: 60_000 },
     { kind: 'judged', tenant: 't', route: 'r', right: false },
   ];
 

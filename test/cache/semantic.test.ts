@@ -211,7 +211,8 @@ describe('administrators', () => {
     expect(await status(question)).toBe('sidegate; hit');
     expect((await admin('DELETE', '/cache?tenant=test&route=test-model')).status).toBe(204);
     expect(await status(reworded)).toBe('sidegate; fwd=uri-miss');
-    expect((await admin('DELETE', '/cache?user=x')).status).toBe(400);
+    for (const wrong of ['user=x', 'tag=a&tag=b', 'olderThanSeconds=-1', 'olderThanSeconds=1h', 'older=1'])
+      expect((await admin('DELETE', `/cache?${wrong}`)).status).toBe(400);
     expect((await admin('POST', '/cache')).status).toBe(405);
     expect((await fetch(`${gate.sidecar.adminUrl}/cache`)).status).toBe(401);
 
@@ -223,5 +224,36 @@ describe('administrators', () => {
     expect((await command('purge', '--tenant', 'test')).code).toBe(0);
     expect(await status(reworded)).toBe('sidegate; fwd=uri-miss');
     expect((await command('empty')).code).toBe(2);
+  });
+
+  test('purge by tag and by age', async () => {
+    if (wire === undefined) throw new Error('unreachable');
+    gate = await startGate([answers(wire, 'Under Settings.')], {
+      admin: { token },
+      cache: { semantic: { mode: 'on' } },
+    });
+    const ask = async (text: string, tags = '') =>
+      (await gate.ask(wire, text, { headers: tags === '' ? {} : { 'x-sidegate-tags': tags } })).headers[
+        'cache-status'
+      ];
+    const command = (...args: string[]) =>
+      runCommand(['cache', 'purge', ...args, '--admin', gate.sidecar.adminUrl], {
+        SIDEGATE_ADMIN_TOKEN: token,
+      });
+    const other = 'What is the capital of France?';
+    await ask(question, 'orders,addresses');
+    await ask(other);
+    expect((await command('--older-than', '1h')).code).toBe(0);
+    expect((await command('--tag', 'order')).code).toBe(0);
+    expect((await command('--tag', 'addresses', '--tenant', 'somebody')).code).toBe(0);
+    expect(await ask(reworded)).toMatch(/semantic/);
+    expect((await command('--tag', 'addresses')).code).toBe(0);
+    expect(await ask(reworded)).toBe('sidegate; fwd=uri-miss');
+    expect(await ask(`${question} Thanks`)).toMatch(/semantic/);
+    expect(await ask(other)).toBe('sidegate; hit');
+    expect((await command('--older-than', '0m')).code).toBe(0);
+    expect(await ask(other)).toBe('sidegate; fwd=uri-miss');
+    const wrong = await command('--older-than', 'yesterday');
+    expect([wrong.code, wrong.err]).toEqual([1, expect.stringContaining('like 30m, 24h or 7d')]);
   });
 });

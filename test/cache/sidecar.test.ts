@@ -204,9 +204,9 @@ describe.each(wires)('through the sidecar, $name', (wire) => {
     const watched: Cache = {
       ...cache,
       key: cache.key,
-      put(key, place, reply, nowMs, asked) {
-        kept.push({ key, body: reply.body.toString() });
-        cache.put(key, place, reply, nowMs, asked);
+      put(answered, reply, nowMs) {
+        kept.push({ key: answered.key, body: reply.body.toString() });
+        cache.put(answered, reply, nowMs);
       },
     };
     const stages = stagesFor(gate, wire, watched);

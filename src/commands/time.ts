@@ -1,0 +1,19 @@
+/** Times and spans as commands take them. */
+
+const unitsMs: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
+
+/** A span such as 30m, 24h, 7d or 2w, in ms; null: it isn't one. */
+export function spanMs(text: string): number | null {
+  const [, amount = '', unit = ''] = /^(\d{1,6})([mhdw])$/.exec(text) ?? [];
+  return unit === '' ? null : Number(amount) * (unitsMs[unit] ?? 0);
+}
+
+/** Ms since 1970. @param nowMs the same, for spans that end now */
+export function timeOf(option: string, text: string, nowMs: number): number {
+  const span = spanMs(text);
+  if (span !== null) return nowMs - span;
+  const atMs = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(atMs))
+    throw new Error(`${option} must be like 7d, 24h, 30m or 2026-11-01, not ${JSON.stringify(text)}.`);
+  return atMs;
+}
