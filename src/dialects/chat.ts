@@ -142,6 +142,16 @@ export interface Tool {
   readonly cache: CacheMark | null;
   /** How the client declared it; undefined: as a function of this name. */
   readonly origin?: ToolOrigin;
+  /** It is told as a custom tool, for providers that know such; undefined: as a function. */
+  readonly custom?: CustomInput;
+}
+
+/** The input of a custom tool: free text. */
+export interface CustomInput {
+  /** What the text must match; null: anything. */
+  readonly grammar: { readonly syntax: string; readonly definition: string } | null;
+  /** The client's field that holds the tool. */
+  readonly at: string;
 }
 
 /** What a tool is for the client, if that isn't a plain function. */

@@ -26,6 +26,19 @@ export function fit(request: ChatRequest, { stopMax, outputWithTools }: Accepted
   return { ...request, stop, output };
 }
 
+/** What a model is told if JSON of any form is asked for, and the provider knows JSON by a schema only, or none. */
+const jsonOnly =
+  'Answer with one JSON object and nothing else: no text before or after it, no Markdown around it.';
+
+/** The request with the wish for JSON of any form in words, which is noted, as nothing enforces it then. */
+export function withJsonInWords(request: ChatRequest, notes: Notes): ChatRequest {
+  const { output, messages, names } = request;
+  if (output?.kind !== 'json') return request;
+  noteDropped(notes, names.output);
+  const parts = [{ kind: 'text', text: jsonOnly, cache: null }] as const;
+  return { ...request, output: null, messages: [...messages, { role: 'system', parts, name: null }] };
+}
+
 /** Values that mean the same as leaving the field out. */
 const defaults: Readonly<Partial<Record<RefusedField, number>>> = {
   temperature: 1,

@@ -43,6 +43,10 @@ export interface ChatProvider {
   readonly names?: Readonly<Record<ChatField, string>>;
   /** It is one of OpenAI's own two dialects, so that its writer takes or notes what only they have. */
   readonly openai?: true;
+  /** It can't be asked for JSON of any form, so the model is told in words. */
+  readonly jsonInWords?: true;
+  /** Whether a destination knows custom tools; undefined: none does, so they are told as functions. */
+  readonly takesCustom?: (to: Destination) => boolean;
   /** The names of tools that its providers take; undefined: any. */
   readonly toolNames?: RegExp;
   /** What its providers demand of turns; a provider's own rules are added. Undefined: nothing. */

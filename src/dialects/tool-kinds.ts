@@ -15,26 +15,46 @@ import {
   type ToolOrigin,
 } from './chat.ts';
 
-/** A custom tool as a function with one text. A grammar can't be enforced then, so it is described to the model. */
-export function customTool(tool: Json, at: string, notes: Notes): Tool {
+/** Reads a custom tool; as a function it has one text. */
+export function customTool(tool: Json, at: string): Tool {
   const name = textOf(tool.name) ?? '';
   const format = objectOf(tool.format);
   // Chat completions nest the grammar once more.
   const { syntax, definition } = { ...format, ...objectOf(format.grammar) };
-  const grammar = textOf(definition);
-  if (grammar !== null) noteDropped(notes, `${at}.format`);
-  const words = [textOf(tool.description) ?? ''];
-  if (grammar !== null) words.push(`The input must match this ${textOf(syntax) ?? ''} grammar:\n${grammar}`);
-  const description = words.filter((text) => text !== '').join('\n\n');
+  const grammar = typeof definition === 'string' ? { syntax: textOf(syntax) ?? '', definition } : null;
   return {
     name,
-    description: description === '' ? null : description,
+    description: textOf(tool.description),
     parameters: { type: 'object', properties: { input: { type: 'string' } }, required: ['input'] },
     strict: null,
     cache: null,
     origin: { name, namespace: null, custom: true },
+    custom: { grammar, at },
   };
 }
+
+/** The request with functions in place of custom tools. A grammar can't be enforced then, so the model is told it. */
+export function withFunctions(request: ChatRequest, notes: Notes): ChatRequest {
+  if (!request.tools.some(({ custom }) => custom !== undefined)) return request;
+  return { ...request, tools: request.tools.map((tool) => asFunction(tool, notes)) };
+}
+
+function asFunction({ custom, ...tool }: Tool, notes: Notes): Tool {
+  if (custom === undefined || custom.grammar === null) return tool;
+  noteDropped(notes, `${custom.at}.format`);
+  const { syntax, definition } = custom.grammar;
+  const rule = `The input must match this ${syntax} grammar:\n${definition}`;
+  const said = tool.description ?? '';
+  return { ...tool, description: said === '' ? rule : `${said}\n\n${rule}` };
+}
+
+/** Names of the tools that are told as custom ones. */
+export function customNames({ tools }: ChatRequest): ReadonlySet<string> {
+  if (tools.length === 0) return noNames;
+  return new Set(tools.flatMap(({ name, custom }) => (custom === undefined ? [] : [name])));
+}
+
+const noNames: ReadonlySet<string> = new Set();
 
 /** The arguments of a custom tool's call as those of the function. */
 export const customArguments = (input: string): string => JSON.stringify({ input });

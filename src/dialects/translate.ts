@@ -6,12 +6,12 @@ import type { ModelRequest } from '../exchange/request.ts';
 import { type ChatRequest, chatFields, copyNotes, createNotes, type Notes, noteDropped } from './chat.ts';
 import type { ReplyContext } from './chat-reply.ts';
 import type { Dialect } from './dialect.ts';
-import { withoutRefused } from './fit.ts';
+import { withJsonInWords, withoutRefused } from './fit.ts';
 import { passHeaders } from './headers.ts';
 import { translatedReading } from './read-reply.ts';
 import type { Across } from './reading.ts';
 import type { ChatClient, ChatProvider } from './sides.ts';
-import { originsOf, withTakenNames } from './tool-kinds.ts';
+import { originsOf, withFunctions, withTakenNames } from './tool-kinds.ts';
 import { settleTurns, type TurnRules } from './turns.ts';
 import type { ChatCall, Destination, UpstreamRequest } from './wire.ts';
 
@@ -122,7 +122,9 @@ export function writeCall(
 /** The request as the destination takes it. */
 function fitted(request: ChatRequest, provider: ChatProvider, to: Destination, notes: Notes): ChatRequest {
   const limited = to.maxTokens == null ? request : { ...request, maxTokens: to.maxTokens };
-  return withTakenNames(withoutRefused(limited, to, notes), provider.toolNames);
+  const asked = provider.jsonInWords === true ? withJsonInWords(limited, notes) : limited;
+  const named = withTakenNames(withoutRefused(asked, to, notes), provider.toolNames);
+  return provider.takesCustom?.(to) === true ? named : withFunctions(named, notes);
 }
 
 /** Writes a request in the provider's dialect; refuses one that it shows to be invalid. */

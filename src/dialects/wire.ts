@@ -18,8 +18,10 @@ export interface UpstreamRequest {
   readonly reading: ReplyReading;
 }
 
-/** A member of OpenAI's messages for unsigned reasoning. */
-export type ReasoningField = 'reasoning' | 'reasoning_content';
+/** Members of OpenAI's messages for unsigned reasoning. */
+export const reasoningFields = ['reasoning', 'reasoning_content'] as const;
+/** One of them. */
+export type ReasoningField = (typeof reasoningFields)[number];
 
 /** Where a provider deviates from its dialect; only the dialect's own files look at it. */
 export interface Quirks {

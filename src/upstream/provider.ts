@@ -46,7 +46,9 @@ export function createProvider(
   const headers = ['content-type', 'application/json', 'accept-encoding', 'identity'];
   const engineQuirks =
     config.dialect === 'openai' ? entryOf<Quirks>(quirksOfEngine, config.engine ?? '') : undefined;
-  const quirks = preset?.quirks ?? engineQuirks ?? {};
+  const known = preset?.quirks ?? engineQuirks ?? {};
+  const { reasoningBack } = config;
+  const quirks: Quirks = reasoningBack === undefined ? known : { ...known, reasoningBack };
   const region = config.region ?? regionOf(baseUrl) ?? defaultRegion;
   const pinned = Object.keys(config.headers).map((key) => key.toLowerCase());
   for (const [key, value] of Object.entries(config.headers)) headers.push(key.toLowerCase(), value);

@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { bytes, modelPattern, ms, name, secret } from '../base/settings.ts';
 import { defaultProbe, engineNames } from '../catalog/engines.ts';
+import { reasoningFields } from '../dialects/wire.ts';
 import { dialectNames } from '../exchange/dialects.ts';
 import { simulateSchema } from '../simulate/settings.ts';
 import { isAddressOrBlock } from './addresses.ts';
@@ -238,6 +239,10 @@ export const provider = z.strictObject({
       description:
         'Pass on the rest of its API, such as batches and stored responses. `unscrubbed`: bodies too, where the policy would change or refuse personal data in them.',
     }),
+  reasoningBack: z.array(z.enum(reasoningFields)).max(reasoningFields.length).optional().meta({
+    description:
+      "Members of the assistant's messages in which a server of the `openai` dialect takes back what it reasoned. Unset: as its preset or engine is known to; a plain server gets none.",
+  }),
   simulate: simulateSchema.optional().meta({ description: 'Settings of the `simulator` presets.' }),
 });
 

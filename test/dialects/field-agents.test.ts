@@ -144,6 +144,127 @@ describe('Codex', () => {
   });
 });
 
+describe("C7: custom tools between OpenAI's own dialects", () => {
+  const grammar = { syntax: 'lark', definition: 'start: "a"' };
+  const said = { name: 'patch', description: 'Patches.' };
+  const asked: Readonly<Record<'openai' | 'responses', Json>> = {
+    openai: {
+      messages: [
+        { role: 'user', content: 'Hi' },
+        {
+          role: 'assistant',
+          content: null,
+          tool_calls: [{ id: 'c1', type: 'custom', custom: { name: 'patch', input: 'a\n"b"' } }],
+        },
+        { role: 'tool', tool_call_id: 'c1', content: 'done' },
+      ],
+      tools: [{ type: 'custom', custom: { ...said, format: { type: 'grammar', grammar } } }],
+      tool_choice: { type: 'custom', custom: { name: 'patch' } },
+    },
+    responses: {
+      input: [
+        { type: 'message', role: 'user', content: [{ type: 'input_text', text: 'Hi' }] },
+        { type: 'custom_tool_call', call_id: 'c1', name: 'patch', input: 'a\n"b"' },
+        { type: 'custom_tool_call_output', call_id: 'c1', output: 'done' },
+      ],
+      tools: [{ type: 'custom', ...said, format: { type: 'grammar', ...grammar } }],
+      tool_choice: { type: 'custom', name: 'patch' },
+    },
+  };
+  const ways = [
+    ['openai', 'responses'],
+    ['responses', 'openai'],
+  ] as const;
+
+  test.each(ways)('%s to %s: the grammar, the choice, calls and results are kept', (from, to) => {
+    const { body, dropped, unsupported } = translated(from, to, 'gpt-5.1', asked[from]);
+    expect({ dropped, unsupported }).toEqual({ dropped: [], unsupported: null });
+    expect(body).toMatchObject(asked[to]);
+  });
+
+  test.each(ways)('%s to %s: models without custom tools are told of functions', (from, to) => {
+    const { body, dropped } = translated(from, to, 'gpt-4.1', asked[from]);
+    expect(dropped).toEqual([from === 'openai' ? 'tools[0].custom.format' : 'tools[0].format']);
+    expect(JSON.stringify(body)).not.toContain('"custom');
+  });
+
+  test('a tool without a grammar takes any text', () => {
+    const tools = [{ type: 'custom', ...said, format: { type: 'text' } }];
+    const { body } = translated('responses', 'openai', 'gpt-5.1', { tools });
+    expect(body.tools).toEqual([{ type: 'custom', custom: said }]);
+  });
+
+  const origins = new Map([['patch', { name: 'patch', namespace: null, custom: true }]]);
+  const input = 'a\n"b"';
+  const called = { id: 'c1', type: 'custom', custom: { name: 'patch', input } };
+  const item = { type: 'custom_tool_call', call_id: 'c1', name: 'patch', input };
+
+  test('calls come back as such, whole', () => {
+    const chat = {
+      choices: [{ message: { content: null, tool_calls: [called] }, finish_reason: 'tool_calls' }],
+    };
+    expect(whole('openai', 'responses', chat, { origins })?.output).toMatchObject([item]);
+    const response = { id: 'r', status: 'completed', output: [item] };
+    expect(whole('responses', 'openai', response, { origins })).toMatchObject({
+      choices: [{ message: { tool_calls: [called] } }],
+    });
+  });
+
+  test('calls come back as such, streamed', () => {
+    const piece = (delta: Json, finish_reason: string | null = null) => ({
+      choices: [{ index: 0, delta, finish_reason }],
+    });
+    const call = (more: Json) => piece({ tool_calls: [{ index: 0, ...more }] });
+    const next = { index: 1, id: 'c2', type: 'custom', custom: { name: 'patch', input: 'c' } };
+    const chat = [
+      call({ id: 'c1', type: 'custom', custom: { name: 'patch', input: '' } }),
+      call({ custom: { input: 'a\n' } }),
+      call({ custom: { input: '"b"' } }),
+      piece({ tool_calls: [next] }),
+      piece({}, 'tool_calls'),
+    ];
+    const { received } = streamed('openai', 'responses', chat, { origins });
+    expect(received.at(-1)?.response).toMatchObject({
+      output: [item, { ...item, call_id: 'c2', input: 'c' }],
+    });
+    const events = [
+      { type: 'response.created', response: { id: 'r', model: 'm' } },
+      { type: 'response.output_item.added', output_index: 0, item: { ...item, input: '' } },
+      { type: 'response.custom_tool_call_input.delta', output_index: 0, delta: 'a\n"b"' },
+      { type: 'response.custom_tool_call_input.done', output_index: 0, input },
+      { type: 'response.output_item.done', output_index: 0, item },
+      { type: 'response.completed', response: { status: 'completed', output: [item] } },
+    ];
+    const text = JSON.stringify(streamed('responses', 'openai', events, { origins }).received);
+    expect(text).toContain(`"custom":{"name":"patch","input":""}`);
+    expect(text).toContain(`"custom":${JSON.stringify({ input })}`);
+  });
+});
+
+describe('C13: JSON of any form', () => {
+  const forms = {
+    openai: { response_format: { type: 'json_object' } },
+    responses: { text: { format: { type: 'json_object' } } },
+    gemini: { generationConfig: { responseMimeType: 'application/json' } },
+  };
+  const names = {
+    openai: 'response_format',
+    responses: 'text.format',
+    gemini: 'generationConfig.responseMimeType',
+  };
+
+  for (const from of ['openai', 'responses', 'gemini'] as const)
+    test.each(['anthropic', 'bedrock', 'replicate'] as const)(
+      `${from} to %s: the model is told in words, and that is named`,
+      (to) => {
+        const { body, dropped, unsupported } = translated(from, to, 'meta/llama-3-8b', forms[from]);
+        expect(unsupported).toBeNull();
+        expect(dropped).toEqual([names[from]]);
+        expect(JSON.stringify(body)).toContain('one JSON object');
+      },
+    );
+});
+
 test('C13: one forced call needs no flag against parallel ones', () => {
   const tools = [{ name: 'f', input_schema: { type: 'object' } }];
   const tool_choice = { type: 'tool', name: 'f', disable_parallel_tool_use: true };

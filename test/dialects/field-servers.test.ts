@@ -198,6 +198,24 @@ describe('reasoning goes back to the server that reads it', () => {
     expect(quirks).toEqual(presets.vllm?.quirks);
   });
 
+  test('A13, A25: a plain server reads what `reasoningBack` says, which goes before what is known of a preset', () => {
+    const base = { baseUrl: 'http://127.0.0.1:1/v1', headers: {} };
+    const provided = (config: object) =>
+      createProvider('own', { ...base, ...config } as never, { connectTimeoutMs: 1 } as never, null);
+    const sent = (config: object) => {
+      const { quirks } = provided(config);
+      return messagesOf(
+        translated('anthropic', 'openai', 'm', { messages: turn(thought('T1')) }, { quirks }).body,
+      );
+    };
+    const back = { reasoningBack: ['reasoning_content'] };
+    expect(JSON.stringify(sent({ dialect: 'openai' }))).not.toContain('T1');
+    expect(sent({ dialect: 'openai', ...back })[1]).toMatchObject({ reasoning_content: 'T1' });
+    expect(JSON.stringify(sent({ preset: 'deepseek', reasoningBack: [] }))).not.toContain('T1');
+    // What else is known of a preset stays.
+    expect(provided({ preset: 'mistral', ...back }).quirks).toMatchObject({ noStreamOptions: true, ...back });
+  });
+
   test.each(['openai', 'groq', 'together'])('A25: %s, not known to read it, is sent none', (preset) => {
     const body = thoughtSent(preset);
     expect(JSON.stringify(body)).not.toContain('T1');

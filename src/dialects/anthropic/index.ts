@@ -101,6 +101,7 @@ export const anthropic: Dialect = {
     native: 'anthropic',
     turns: { noBlank: true, opening: { role: 'user', content: opening } },
     toolNames: /^[a-zA-Z0-9_-]{1,128}$/,
+    jsonInWords: true,
     streamType: 'text/event-stream',
     writeRequest,
     readReply,

@@ -91,12 +91,12 @@ function writeStop({ stop, names }: ChatRequest, notes: Notes): readonly string[
 }
 
 function writeFormat({ output, names }: ChatRequest, notes: Notes): Json | null {
-  if (output === null) return null;
-  const written = output.kind === 'schema' ? writeSchema(output.schema) : null;
-  // The dialect has neither JSON without a schema nor objects with arbitrary names.
-  if (written === null || written.open) noteUnsupported(notes, names.output);
-  else for (const bound of written.loosened) noteDropped(notes, `${names.output}.${bound}`);
-  return written === null || written.open ? null : { type: 'json_schema', schema: written.schema };
+  if (output?.kind !== 'schema') return null;
+  const { schema, open, loosened } = writeSchema(output.schema);
+  // The dialect has no objects with arbitrary names.
+  if (open) noteUnsupported(notes, names.output);
+  else for (const bound of loosened) noteDropped(notes, `${names.output}.${bound}`);
+  return open ? null : { type: 'json_schema', schema };
 }
 
 /** Writes `tool_choice`, including whether calls may be parallel; null: left out. */

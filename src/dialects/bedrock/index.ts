@@ -21,6 +21,7 @@ export const bedrock: Dialect = {
     // https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Message.html
     turns: { documentText: true, opening: { role: 'user', content: [{ text: opening }] } },
     toolNames: /^[a-zA-Z0-9_-]{1,64}$/,
+    jsonInWords: true,
     streamType: 'application/vnd.amazon.eventstream',
     writeRequest,
     readReply,

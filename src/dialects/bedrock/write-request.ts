@@ -45,7 +45,7 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
       topP: own.topP,
       stopSequences: filled(request.stop),
     }),
-    outputConfig: writeFormat(request, notes),
+    outputConfig: writeFormat(request),
     additionalModelRequestFields: members(own.fields),
     // The stop sequence that ended a reply is reported only on request.
     additionalModelResponseFieldPaths:
@@ -133,13 +133,8 @@ function writeChoice({ toolChoice, tools }: ChatRequest): Json | null {
   }
 }
 
-function writeFormat({ output, names }: ChatRequest, notes: Notes): Json | null {
-  if (output === null) return null;
-  if (output.kind === 'json') {
-    // The API has no JSON output without a schema.
-    noteUnsupported(notes, names.output);
-    return null;
-  }
+function writeFormat({ output }: ChatRequest): Json | null {
+  if (output?.kind !== 'schema') return null;
   const { schema, name, description } = output;
   const jsonSchema = withoutNulls({ schema: JSON.stringify(schema), name, description });
   return { textFormat: { type: 'json_schema', structure: { jsonSchema } } };

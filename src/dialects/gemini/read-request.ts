@@ -86,8 +86,10 @@ export function readRequest(given: Json, notes: Notes): ChatRequest {
   noteRest(body, known, essential, notes);
   noteConfig(config, notes);
   const stop = config.stopSequences;
+  const output = readOutput(config, notes);
   return {
-    names,
+    // The field to change, if no schema is given.
+    names: output?.kind === 'json' ? { ...names, output: 'generationConfig.responseMimeType' } : names,
     // Set by the caller, as the path says whether to stream.
     stream: false,
     messages: [...readSystem(body.systemInstruction), ...readContents(body.contents, notes)],
@@ -102,7 +104,7 @@ export function readRequest(given: Json, notes: Notes): ChatRequest {
     frequencyPenalty: numberOf(config.frequencyPenalty),
     presencePenalty: numberOf(config.presencePenalty),
     seed: numberOf(config.seed),
-    output: readOutput(config, notes),
+    output,
     reasoning: readThinking(config.thinkingConfig),
     user: null,
     metadata: null,

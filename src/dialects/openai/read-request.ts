@@ -267,7 +267,7 @@ function readResult(
 
 function readTools(value: unknown, notes: Notes): Tool[] {
   return readItems(value, openaiNames.tools, notes).flatMap((tool, index): Tool[] => {
-    if (tool.type === 'custom') return [customTool(objectOf(tool.custom), `tools[${index}].custom`, notes)];
+    if (tool.type === 'custom') return [customTool(objectOf(tool.custom), `tools[${index}].custom`)];
     const called = objectOf(tool.function);
     const { name, description, parameters, strict } = called;
     if (tool.type !== 'function' || typeof name !== 'string') {

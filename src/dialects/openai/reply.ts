@@ -14,7 +14,7 @@ import type {
 } from '../chat-reply.ts';
 import { readAnnotations, readFound, writeChatAnnotation } from '../citations.ts';
 import { pricingOf } from '../pricing.ts';
-import { customInput } from '../tool-kinds.ts';
+import { customArguments, customInput } from '../tool-kinds.ts';
 import { readContent, readDetails, readExtra, writeDetail, writeExtra } from './reasoning.ts';
 
 const reasons: Readonly<Record<string, FinishReason>> = {
@@ -125,7 +125,7 @@ function readMessage(message: Json, replyId: string, found: readonly UrlCitation
   const refusal = textOf(message.refusal) ?? '';
   if (refusal !== '') parts.push({ kind: 'refusal', text: refusal });
   for (const call of listOf(message.tool_calls)) {
-    const { name, arguments: given } = objectOf(call.function);
+    const { name, arguments: given } = calledOf(call);
     if (typeof name !== 'string') continue;
     const id = textOf(call.id) ?? '';
     parts.push({
@@ -139,6 +139,13 @@ function readMessage(message: Json, replyId: string, found: readonly UrlCitation
     });
   }
   return parts;
+}
+
+/** What a call calls: a custom tool's input is that of a function with one text. */
+function calledOf(call: Json): Json {
+  const { custom } = call;
+  if (!isObject(custom)) return objectOf(call.function);
+  return { name: custom.name, arguments: customArguments(textOf(custom.input) ?? '') };
 }
 
 /** Writes a whole reply. */
@@ -178,7 +185,7 @@ function writeMessage(parts: readonly ReplyPart[], origins: ReplyContext['origin
     else if (part.kind === 'tool_call')
       calls.push({
         id: part.id,
-        ...writeCalled(part.name, part.arguments, origins),
+        ...writeOwnCalled(part.name, part.arguments, origins),
         ...writeExtra(part.signature),
       });
     else {
@@ -197,12 +204,17 @@ function writeMessage(parts: readonly ReplyPart[], origins: ReplyContext['origin
 }
 
 /** The members of a call that depend on what the tool is for the client. */
-export function writeCalled(name: string, args: string, origins: ReplyContext['origins']): Json {
+export function writeOwnCalled(name: string, args: string, origins: ReplyContext['origins']): Json {
   const origin = origins?.get(name);
-  return origin?.custom === true
-    ? { type: 'custom', custom: { name: origin.name, input: customInput(args) } }
-    : { type: 'function', function: { name, arguments: args } };
+  const custom = origin?.custom === true;
+  return writeCalled(custom ? origin.name : name, args, custom);
 }
+
+/** The members of a call of a function or a custom tool. */
+export const writeCalled = (name: string, args: string, custom: boolean): Json =>
+  custom
+    ? { type: 'custom', custom: { name, input: customInput(args) } }
+    : { type: 'function', function: { name, arguments: args } };
 
 const errorTypes: Readonly<Record<number, string>> = {
   401: 'authentication_error',

@@ -16,13 +16,13 @@ import type {
 import { readAnnotations, readFound, writeChatAnnotation } from '../citations.ts';
 import { doneEvent } from '../framer.ts';
 import { createObjectEnd, type ObjectEnd } from '../object-end.ts';
-import { customInput } from '../tool-kinds.ts';
+import { customArguments, customInput } from '../tool-kinds.ts';
 import { readContent, readDetails, readExtra, writeDetail, writeExtra } from './reasoning.ts';
 import {
   readPictures,
   readReason,
   readUsage,
-  writeCalled,
+  writeOwnCalled,
   writePicture,
   writeReason,
   writeUsage,
@@ -36,7 +36,17 @@ interface OpenCall {
   /** Its arguments until it begins. */
   held: string;
   readonly arguments: ObjectEnd;
+  /** The input of a custom tool so far, told as a function's argument when it is complete; null: it calls a function. */
+  input: string | null;
   ended: boolean;
+}
+
+/** Ends the call of a custom tool, whose input can't say where it ends. */
+function endCustom(call: OpenCall | null, events: ChatEvent[]): void {
+  if (call === null || call.input === null || call.ended) return;
+  call.ended = true;
+  events.push({ kind: 'delta', index: call.index, text: customArguments(call.input) });
+  events.push({ kind: 'end', index: call.index });
 }
 
 /** Reads one stream of a provider. */
@@ -58,6 +68,7 @@ export function createReader(): ChatStreamReader {
   const endOpen = (events: ChatEvent[]): void => {
     if (open !== null) events.push({ kind: 'end', index: open.index });
     open = null;
+    endCustom(lastCall, events);
     if (lastCall === null || lastCall.ended || !lastCall.arguments.isObject()) return;
     lastCall.ended = true;
     events.push({ kind: 'end', index: lastCall.index });
@@ -92,19 +103,21 @@ export function createReader(): ChatStreamReader {
   };
 
   const call = (delta: Json, events: ChatEvent[]): void => {
-    const { name: called, arguments: args } = objectOf(delta.function);
+    const custom = isObject(delta.custom);
+    const { name: called, arguments: args, input } = objectOf(custom ? delta.custom : delta.function);
     const number = numberOf(delta.index) ?? Math.max(0, calls.size - 1);
     const given = textOf(delta.id) ?? '';
     const name = textOf(called) ?? '';
     let one = calls.get(number);
     // Some servers give every call the number 0 but different ids.
     if (one === undefined || (one.index >= 0 && given !== '' && given !== one.id && name !== '')) {
-      one = { index: -1, id: given, held: '', arguments: createObjectEnd(), ended: false };
+      const end = createObjectEnd();
+      one = { index: -1, id: given, held: '', arguments: end, input: custom ? '' : null, ended: false };
       calls.set(number, one);
       nameless += 1;
     }
     if (one.id === '') one.id = given;
-    const text = typeof args === 'string' ? args : '';
+    const text = textOf(one.input === null ? args : input) ?? '';
     if (one.index < 0) {
       // Held until it has a name, which may come after its id.
       if (name === '') {
@@ -115,11 +128,16 @@ export function createReader(): ChatStreamReader {
       const id = one.id === '' ? makeCallId(`${replyId}.${blocks}`, name, '') : one.id;
       one.index = begin({ kind: 'tool_call', id, name, signature: readExtra(delta) }, events);
       lastCall = one;
-      if (one.held !== '') events.push({ kind: 'delta', index: one.index, text: one.held });
+      if (one.input !== null) one.input = one.held;
+      else if (one.held !== '') events.push({ kind: 'delta', index: one.index, text: one.held });
       one.arguments.push(one.held);
       one.held = '';
     }
     if (text === '') return;
+    if (one.input !== null && !one.ended) {
+      one.input += text;
+      return;
+    }
     one.arguments.push(text);
     // Arguments for a call that has ended: the reply would have gaps, so it is invalid.
     events.push(one.ended ? { kind: 'error' } : { kind: 'delta', index: one.index, text });
@@ -147,6 +165,7 @@ export function createReader(): ChatStreamReader {
     if (typeof reason !== 'string' || reason === '') return;
     cite(readFound(found), events);
     found = {};
+    endCustom(lastCall, events);
     // A call that never got a name can't be answered.
     events.push({ kind: 'finish', reason: nameless > 0 ? 'failed' : readReason(reason), stopSequence: null });
   };
@@ -222,7 +241,7 @@ export function createWriter(context: ReplyContext): ChatStreamWriter {
     if (block.kind === 'picture') return delta({ images: [writePicture(block, pictures++)] });
     if (block.kind !== 'tool_call') return '';
     calls += 1;
-    const call = { index: written.call, id: block.id, ...writeCalled(block.name, '', context.origins) };
+    const call = { index: written.call, id: block.id, ...writeOwnCalled(block.name, '', context.origins) };
     return delta({ tool_calls: [{ ...call, ...writeExtra(block.signature) }] });
   };
 

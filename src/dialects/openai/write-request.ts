@@ -20,6 +20,7 @@ import {
 } from '../chat.ts';
 import { fit } from '../fit.ts';
 import { reasonsWith, refusesOf } from '../refuses.ts';
+import { customNames } from '../tool-kinds.ts';
 import { joinedTexts } from '../turns.ts';
 import type { ChatCall, Destination } from '../wire.ts';
 import { isOpenAi, stopMax } from './models.ts';
@@ -37,6 +38,7 @@ import {
   writeUser,
 } from './parts.ts';
 import { writeExtra, writeOwnDetails } from './reasoning.ts';
+import { writeCalled } from './reply.ts';
 
 /** OpenAI's newer models refuse `max_tokens`; other servers know only that. */
 export const knowsCompletionTokens = ({ served, quirks }: Destination): boolean =>
@@ -52,6 +54,7 @@ export function writeRequest(asked: ChatRequest, to: Destination, notes: Notes):
   const { names, tools, toolChoice, stop, output } = request;
   if (request.topK !== null) noteDropped(notes, names.topK);
   const marks = takesMarks(to.served);
+  const customs = customNames(request);
   const effort = besideTools(request, writeEffort(request, to, notes), to, notes);
   const shared = writeShared(request, to, notes);
   // OpenAI accepts metadata only for completions that it stores.
@@ -59,11 +62,13 @@ export function writeRequest(asked: ChatRequest, to: Destination, notes: Notes):
   if (request.metadata !== null && !marked) noteDropped(notes, names.metadata);
   const body = withoutNulls({
     model: to.model,
-    messages: request.messages.flatMap((message) => writeMessage(message, to, marks, notes)),
+    messages: request.messages.flatMap((message) => writeMessage(message, customs, to, marks, notes)),
     tools: tools.length === 0 ? null : tools.map((tool) => writeTool(tool)),
     tool_choice:
       toolChoice?.kind === 'tool'
-        ? { type: 'function', function: { name: toolChoice.name } }
+        ? customs.has(toolChoice.name)
+          ? { type: 'custom', custom: { name: toolChoice.name } }
+          : { type: 'function', function: { name: toolChoice.name } }
         : toolChoice?.kind,
     parallel_tool_calls: tools.length === 0 ? null : request.parallelToolCalls,
     [knowsCompletionTokens(to) ? 'max_completion_tokens' : 'max_tokens']: request.maxTokens,
@@ -102,18 +107,21 @@ function writeOutput(output: OutputForm, model: string, field: string, notes: No
   return schema === null ? null : { type: 'json_schema', json_schema: schema };
 }
 
-const writeTool = ({ name, description, parameters, strict }: Tool): Json => ({
-  type: 'function',
-  function: withoutNulls({ name, description, parameters, strict }),
-});
+function writeTool({ name, description, parameters, strict, custom }: Tool): Json {
+  if (custom === undefined)
+    return { type: 'function', function: withoutNulls({ name, description, parameters, strict }) };
+  const format = custom.grammar === null ? null : { type: 'grammar', grammar: custom.grammar };
+  return { type: 'custom', custom: withoutNulls({ name, description, format }) };
+}
 
 function writeMessage(
   { role, parts, name }: ChatMessage,
+  customs: ReadonlySet<string>,
   to: Destination,
   marks: boolean,
   notes: Notes,
 ): Json[] {
-  if (role === 'assistant') return writeAssistant(parts, name, to, notes);
+  if (role === 'assistant') return writeAssistant(parts, name, customs, to, notes);
   const results = parts.filter((part) => part.kind === 'tool_result');
   // Results can contain text only: other content follows in a message of the user.
   const shown = results.flatMap(({ content }) => content.filter(({ kind }) => kind !== 'text'));
@@ -147,7 +155,13 @@ function writeResult({ callId, content, isError }: ToolResultPart, to: Destinati
 }
 
 /** Writes a turn of the model; of its reasoning what this provider takes back. */
-function writeAssistant(parts: readonly Part[], name: string | null, to: Destination, notes: Notes): Json[] {
+function writeAssistant(
+  parts: readonly Part[],
+  name: string | null,
+  customs: ReadonlySet<string>,
+  to: Destination,
+  notes: Notes,
+): Json[] {
   const { served, quirks } = to;
   const content: Json[] = [];
   const calls: Json[] = [];
@@ -161,10 +175,11 @@ function writeAssistant(parts: readonly Part[], name: string | null, to: Destina
     else if (part.kind === 'reasoning') thought += part.text;
     else if (part.kind === 'redacted') loose = part.data;
     else if (part.kind === 'tool_call') {
-      const called = { name: part.name, arguments: part.arguments === '' ? '{}' : part.arguments };
+      const args = part.arguments === '' ? '{}' : part.arguments;
+      const called = writeCalled(part.name, args, customs.has(part.name));
       // Only Google's OpenAI-compatible endpoint knows the field.
       const signed = served.includes('gemini') ? writeExtra(part.signature ?? loose) : {};
-      calls.push({ id: writeCallId(part.id, served), type: 'function', function: called, ...signed });
+      calls.push({ id: writeCallId(part.id, served), ...called, ...signed });
       loose = null;
     } else if (part.kind === 'image' || part.kind === 'document' || part.kind === 'audio')
       noteUnsupported(notes, part.at);

@@ -35,6 +35,7 @@ export const replicate: Dialect = {
   chatClient: null,
   chatProvider: {
     native: 'any',
+    jsonInWords: true,
     streamType: 'application/json',
     writeRequest,
     readReply,

@@ -9,6 +9,7 @@ import { edit, limiting, renaming } from '../edit.ts';
 import { readError } from '../error-text.ts';
 import { passHeaders } from '../headers.ts';
 import { openai } from '../openai/index.ts';
+import { takesCustomTools } from '../openai/models.ts';
 import { writeError } from '../openai/reply.ts';
 import { observedReading } from '../read-reply.ts';
 import type { ChatClient, ChatProvider } from '../sides.ts';
@@ -24,6 +25,7 @@ const requestHeaders = ['openai-beta', 'traceparent', 'tracestate'];
 const chatProvider: ChatProvider = {
   native: 'any',
   openai: true,
+  takesCustom: ({ served }) => takesCustomTools(served),
   toolNames: /^[a-zA-Z0-9_-]{1,64}$/,
   streamType: 'text/event-stream',
   writeRequest,

@@ -235,7 +235,7 @@ function readTools(value: unknown, choice: unknown, notes: Notes): Tool[] {
       hosted.push(at);
       return [];
     }
-    const made = tool.type === 'custom' ? customTool(tool, at, notes) : readFunction(tool);
+    const made = tool.type === 'custom' ? customTool(tool, at) : readFunction(tool);
     if (namespace === null) return [made];
     const origin = { name: tool.name, namespace, custom: tool.type === 'custom' };
     return [{ ...made, name: flatName(namespace, tool.name), origin }];

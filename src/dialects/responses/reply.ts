@@ -14,7 +14,7 @@ import { readAnnotations, writeAnnotation } from '../citations.ts';
 import { unsigned } from '../foreign.ts';
 import { readDataUrl, writeDataUrl } from '../openai/data-url.ts';
 import { pricingOf } from '../pricing.ts';
-import { customInput } from '../tool-kinds.ts';
+import { customArguments, customInput } from '../tool-kinds.ts';
 import { echoOf } from './echo.ts';
 import { readReasoning, writeEncrypted, writeHidden } from './reasoning.ts';
 
@@ -94,12 +94,16 @@ export function readItem(item: Json): ReplyPart[] {
     case 'reasoning':
       return readReasoning(item);
     case 'function_call':
+    case 'custom_tool_call':
       return [
         {
           kind: 'tool_call',
           id: textOf(item.call_id) ?? '',
           name: textOf(item.name) ?? '',
-          arguments: textOf(item.arguments) ?? '',
+          arguments:
+            item.type === 'custom_tool_call'
+              ? customArguments(textOf(item.input) ?? '')
+              : (textOf(item.arguments) ?? ''),
           cache: null,
           signature: null,
           at: '',

@@ -140,7 +140,8 @@ export function createReader(): ChatStreamReader {
         }
         case 'response.output_item.added': {
           const item = objectOf(data.item);
-          if (item.type !== 'function_call') return [];
+          // A custom tool's input comes with the finished item.
+          if (item.type !== 'function_call' && item.type !== 'custom_tool_call') return [];
           const events: ChatEvent[] = [];
           call(number, item, events);
           return events;

@@ -26,6 +26,7 @@ import {
   writeShared,
   writeUser,
 } from '../openai/parts.ts';
+import { customInput, customNames } from '../tool-kinds.ts';
 import type { ChatCall, Destination } from '../wire.ts';
 import { writeOwn } from './reasoning.ts';
 
@@ -38,6 +39,7 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
   }
   const effort = writeEffort(request, to, notes);
   const marks = takesMarks(to.served);
+  const customs = customNames(request);
   const { verbosity, ...shared } = writeShared(request, to, notes);
   const text = {
     ...(output === null ? {} : writeOutput(output, to.served, names.output, notes)),
@@ -45,11 +47,14 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
   };
   const body = withoutNulls({
     model: to.model,
-    input: request.messages.flatMap((message) => writeMessage(message, marks, notes)),
+    input: request.messages.flatMap((message) => writeMessage(message, customs, marks, notes)),
     max_output_tokens: request.maxTokens,
     ...writeSampling({ ...request, frequencyPenalty: null, presencePenalty: null }),
     tools: tools.length === 0 ? null : tools.map(writeTool),
-    tool_choice: toolChoice?.kind === 'tool' ? { type: 'function', name: toolChoice.name } : toolChoice?.kind,
+    tool_choice:
+      toolChoice?.kind === 'tool'
+        ? { type: customs.has(toolChoice.name) ? 'custom' : 'function', name: toolChoice.name }
+        : toolChoice?.kind,
     parallel_tool_calls: tools.length === 0 ? null : request.parallelToolCalls,
     text: Object.keys(text).length === 0 ? null : text,
     reasoning: effort === null ? null : { effort },
@@ -71,13 +76,24 @@ function writeOutput(output: OutputForm, model: string, field: string, notes: No
 }
 
 /** Writes a tool; the API's default is strict. */
-const writeTool = ({ name, description, parameters, strict }: Tool): Json => ({
-  ...withoutNulls({ type: 'function', name, description }),
-  parameters: parameters ?? { type: 'object', properties: {} },
-  strict: strict ?? false,
-});
+function writeTool({ name, description, parameters, strict, custom }: Tool): Json {
+  if (custom !== undefined) {
+    const format = custom.grammar === null ? null : { type: 'grammar', ...custom.grammar };
+    return withoutNulls({ type: 'custom', name, description, format });
+  }
+  return {
+    ...withoutNulls({ type: 'function', name, description }),
+    parameters: parameters ?? { type: 'object', properties: {} },
+    strict: strict ?? false,
+  };
+}
 
-function writeMessage({ role, parts }: ChatMessage, marks: boolean, notes: Notes): Json[] {
+function writeMessage(
+  { role, parts }: ChatMessage,
+  customs: ReadonlySet<string>,
+  marks: boolean,
+  notes: Notes,
+): Json[] {
   const items: Json[] = [];
   let content: Json[] = [];
   const flush = (): void => {
@@ -85,7 +101,7 @@ function writeMessage({ role, parts }: ChatMessage, marks: boolean, notes: Notes
     content = [];
   };
   for (const part of parts) {
-    const item = writeItem(part, marks, notes);
+    const item = writeItem(part, customs, marks, notes);
     if (item !== null) {
       flush();
       items.push(item);
@@ -96,13 +112,16 @@ function writeMessage({ role, parts }: ChatMessage, marks: boolean, notes: Notes
 }
 
 /** Writes a part that is an item; null: it is content of a message, or left out. */
-function writeItem(part: Part, marks: boolean, notes: Notes): Json | null {
+function writeItem(part: Part, customs: ReadonlySet<string>, marks: boolean, notes: Notes): Json | null {
   switch (part.kind) {
     case 'reasoning':
       return writeOwn(part);
     case 'tool_call': {
       const text = part.arguments === '' ? '{}' : part.arguments;
-      return { type: 'function_call', call_id: plainCallId(part.id), name: part.name, arguments: text };
+      const call = { call_id: plainCallId(part.id), name: part.name };
+      return customs.has(part.name)
+        ? { type: 'custom_tool_call', ...call, input: customInput(text) }
+        : { type: 'function_call', ...call, arguments: text };
     }
     case 'tool_result': {
       const texts = part.isError ? [{ type: 'input_text', text: toolFailed }] : [];
@@ -113,7 +132,7 @@ function writeItem(part: Part, marks: boolean, notes: Notes): Json | null {
       const [first] = output;
       const plain = output.length === 1 && first?.type === 'input_text' ? first.text : output;
       return {
-        type: 'function_call_output',
+        type: customs.has(part.name ?? '') ? 'custom_tool_call_output' : 'function_call_output',
         call_id: plainCallId(part.callId),
         output: output.length === 0 ? '' : plain,
       };
