@@ -1,10 +1,17 @@
 /** Requests about objects that providers keep, such as files and batches: passed on as they are, in every dialect. */
 import type { IncomingHttpHeaders } from 'node:http';
+import { type Json, parseObject } from '../base/json.ts';
 import type { DialectName } from '../exchange/dialects.ts';
 import type { Endpoint } from '../exchange/endpoint.ts';
 import type { ModelRequest } from '../exchange/request.ts';
+import { noFacts, type ReplyFacts } from '../native/reply.ts';
+import type { ChatUsage } from './chat-reply.ts';
+import { readUsage as readCohereUsage } from './cohere/reply.ts';
 import { passHeaders } from './headers.ts';
-import { bytesReading, jsonReading, passedReading } from './openai/auxiliary-reading.ts';
+import { billedReading, bytesReading, jsonReading, passedReading } from './openai/auxiliary-reading.ts';
+import { readUsage } from './openai/reply.ts';
+import type { ReplyReading } from './reading.ts';
+import { readUsage as readResponseUsage } from './responses/reply.ts';
 import type { Destination, UpstreamRequest } from './wire.ts';
 
 /** The client's headers that an API reads. */
@@ -26,9 +33,62 @@ const tracing = ['traceparent', 'tracestate'];
 
 const fileReading = bytesReading('file');
 
+/** How replies that say what they used are read, in the dialects that have such endpoints. */
+const billed: Readonly<Partial<Record<DialectName, ReplyReading>>> = {
+  openai: billedReading((end) => usageIn(end, (usage) => readUsage(usage, undefined))),
+  responses: billedReading((end) => usageIn(end, (usage) => readResponseUsage(usage, undefined))),
+  cohere: billedReading((end) => usageIn(end, readCohereUsage)),
+};
+
+/** The last `usage` in the end of a reply, which may be one of JSON or the events of a stream; null: there is none. */
+export function usageIn(end: string, read: (usage: Json) => ChatUsage | null): ReplyFacts | null {
+  // Quotes inside a text are escaped, so this is the name of a member.
+  for (let at = end.lastIndexOf(name); at >= 0; at = at === 0 ? -1 : end.lastIndexOf(name, at - 1)) {
+    const start = /^\s*:\s*(?=\{)/.exec(end.slice(at + name.length, at + name.length + 16));
+    if (start === null) continue;
+    const json = parseObject(objectAt(end, at + name.length + start[0].length));
+    const usage = json === null ? null : read(json);
+    return usage === null ? null : factsOfUsage(usage);
+  }
+  return null;
+}
+
+const name = '"usage"';
+/** Usage is a few numbers and names. */
+const usageMaxLength = 4096;
+
+/** The text of the object that begins somewhere; cut off if it is too long. */
+function objectAt(text: string, start: number): string {
+  let depth = 0;
+  for (let at = start; at < text.length && at - start < usageMaxLength; at++) {
+    if (text[at] === '{') depth += 1;
+    else if (text[at] === '}') depth -= 1;
+    if (depth === 0) return text.slice(start, at + 1);
+  }
+  return '';
+}
+
+const factsOfUsage = ({
+  inputTokens,
+  outputTokens,
+  cachedInputTokens,
+  cacheWriteTokens,
+  ...more
+}: ChatUsage): ReplyFacts => ({
+  ...noFacts,
+  usage: true,
+  inputTokens,
+  outputTokens,
+  cachedInputTokens,
+  cacheWriteTokens,
+  finish: 'stop',
+  ...(more.reasoningTokens === 0 ? {} : { reasoningTokens: more.reasoningTokens }),
+  ...(more.pricing === undefined ? {} : { pricing: more.pricing }),
+});
+
 /** Writes a request for a provider of the client's API. */
 export function encodeObject(
-  { dialect, method, upstreamPath, auxiliary, before = '' }: Endpoint,
+  { dialect, method, upstreamPath, auxiliary, before = '', billed: isBilled }: Endpoint,
   { body }: ModelRequest,
   headers: IncomingHttpHeaders,
   to: Destination,
@@ -37,12 +97,14 @@ export function encodeObject(
   passHeaders(read[dialect] ?? [], headers, sent);
   passHeaders(tracing, headers, sent);
   const gives = auxiliary?.gives;
+  const ofUsage = isBilled === true ? billed[dialect] : undefined;
+  const passed = ofUsage ?? passedReading;
   return {
     path: before + to.basePath + upstreamPath,
     headers: sent,
     body,
     method,
     contentType: body.length === 0 ? null : (headers['content-type'] ?? 'application/json'),
-    reading: gives === 'file' ? fileReading : gives === 'anything' ? passedReading : jsonReading,
+    reading: gives === 'file' ? fileReading : gives === 'anything' ? passed : jsonReading,
   };
 }

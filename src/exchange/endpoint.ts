@@ -62,6 +62,8 @@ interface Traits {
   readonly cached: boolean;
   /** The name that requests without a model are routed by; undefined: they must name one, unless none ever does. */
   readonly unnamed?: string;
+  /** Passed on unread, but billed like a model's reply: its body names the model, and its reply says what it used. */
+  readonly billed?: true;
   /** The usual one, where several are `passed`. */
   readonly method: Method;
   /** Its requests are passed on with any of these methods. */
@@ -149,6 +151,12 @@ const passthrough = (passed: readonly Method[]): Traits => ({
 /** Objects of one type at the provider. */
 const objects = passthrough(['GET', 'POST', 'DELETE', 'PATCH', 'PUT']);
 const posted = passthrough(['POST']);
+/** Text from a model, by an API that isn't modelled. */
+const generated: Traits = {
+  ...posted,
+  billed: true,
+  auxiliary: { ...plainJson, takes: 'anything', gives: 'anything', unstated: 'estimated' },
+};
 const models: Traits = {
   kind: 'models',
   inspectedAs: nativeEndpoint.Auxiliary,
@@ -240,10 +248,10 @@ export const endpoints = [
   row('stored_chats', 'openai', '/v1/chat/completions', passthrough(['GET'])),
   row('stored_chats', 'openai', '/v1/chat/completions/{id}/**', objects),
   // Words where an id would be come first.
-  row('stored_responses', 'responses', '/v1/responses/compact', posted),
+  row('stored_responses', 'responses', '/v1/responses/compact', generated),
   row('stored_responses', 'responses', '/v1/responses/input_tokens', posted),
   row('stored_responses', 'responses', '/v1/responses/**', objects),
-  row('completions', 'openai', '/v1/completions', posted),
+  row('completions', 'openai', '/v1/completions', generated),
   row('assistants', 'openai', '/v1/assistants/**', objects),
   row('assistants', 'openai', '/v1/threads/runs', posted),
   row('assistants', 'openai', '/v1/threads/**', objects),
@@ -279,7 +287,7 @@ export const endpoints = [
   }),
   row('gemini_models', 'gemini', '/v1beta/models/{model}:{verb}', posted),
   row('gemini_models', 'gemini', '/v1beta/models/{model}/operations/**', objects),
-  row('cohere_chat', 'cohere', '/v2/chat', posted),
+  row('cohere_chat', 'cohere', '/v2/chat', generated),
 ] as const;
 
 /** Whether requests are about objects that a provider keeps, rather than for a model. */

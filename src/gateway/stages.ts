@@ -51,7 +51,8 @@ export function examine(
 
   const checked = (request: ModelRequest | Refusal): ModelRequest | Refusal => {
     if (request instanceof Refusal) return request;
-    const denied = isOfProvider(exchange.endpoint) ? null : denyModel(identity, request.model);
+    const names = !isOfProvider(exchange.endpoint) || exchange.endpoint.billed === true;
+    const denied = names ? denyModel(identity, request.model) : null;
     return denied !== null && !passage.observes(denied) ? denied : request;
   };
   const inspected = inspectBody(stages.policies.of(identity.tenant), passage);
@@ -107,7 +108,7 @@ export function choose(
   const nowMs = stages.clock();
   const { endpoint, headers } = exchange;
   const routed = isOfProvider(endpoint)
-    ? routeObject(exchange, identity, stages.objects)
+    ? routeObject(exchange, request, identity, stages.objects)
     : route(exchange, identity, request, stages.routes, nowMs);
   const countedHere = endpoint.kind === 'count' && routed instanceof Refusal;
   const found = countedHere

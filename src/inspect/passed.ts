@@ -2,8 +2,27 @@
 import { createHash, createHmac } from 'node:crypto';
 import { Refusal } from '../base/errors.ts';
 import { givesBytes, type ModelRequest, noPlaces } from '../exchange/request.ts';
-import { noFindings } from '../native/pii.ts';
-import { encodingFault, type Received } from './inspect.ts';
+import { inspect, nativeEndpoint } from '../native/inspect.ts';
+import { findNothing, noFindings } from '../native/pii.ts';
+import { encodingFault, modelFault, type Received } from './inspect.ts';
+
+/** What decides the price of a request. */
+type Asked = Pick<ModelRequest, 'model' | 'textBytes' | 'textCharacters'>;
+
+const nothingAsked: Asked = { model: '', textBytes: 0, textCharacters: 0 };
+
+/** The model that a body names, and the length of its text; a body that can't be read is the provider's to refuse. */
+function asked(body: Buffer, digestKey: Buffer): Asked {
+  const found = inspect(body, nativeEndpoint.Auxiliary, findNothing, false, digestKey);
+  if ('kind' in found) return nothingAsked;
+  const raw = body.toString('utf8', found.modelStart, found.modelEnd);
+  const name = raw.includes('\\') ? String(JSON.parse(`"${raw}"`)) : raw;
+  return {
+    model: modelFault(name) === null ? name : '',
+    textBytes: found.textBytes,
+    textCharacters: found.textCharacters,
+  };
+}
 
 /** Describes a request by its method, path and bytes. */
 export function inspectPassed(exchange: Received, digestKey: Buffer): ModelRequest | Refusal {
@@ -19,15 +38,17 @@ export function inspectPassed(exchange: Received, digestKey: Buffer): ModelReque
     .update(`${head.join('\0')}\0`)
     .update(body)
     .digest();
+  const { model, textBytes, textCharacters } =
+    endpoint.billed === true ? asked(body, digestKey) : nothingAsked;
   return {
     body,
-    model: '',
+    model,
     stream: givesBytes(endpoint, null),
     wantsUsage: false,
     maxTokens: null,
     choices: 1,
-    textBytes: 0,
-    textCharacters: 0,
+    textBytes,
+    textCharacters,
     // What creates an object must not be sent twice.
     serverTools: method === 'POST' || method === 'PATCH',
     findings: noFindings,

@@ -34,7 +34,7 @@ export const noBounds: Bounds = { promptTokens: 0, replyTokens: 0, characters: 0
  * @param dollars whether to compute its cost; false: `nanoUsd` is 0
  */
 export function boundsOf(
-  { auxiliary, kind }: Pick<Endpoint, 'kind' | 'auxiliary'>,
+  { auxiliary, kind, billed }: Pick<Endpoint, 'kind' | 'auxiliary' | 'billed'>,
   request: ModelRequest,
   { outputMaxTokens, price }: ModelFacts,
   estimator: Estimator,
@@ -45,7 +45,8 @@ export function boundsOf(
   const promptTokens = textTokens + imageTokensMax * request.images + (media?.inputTokens ?? 0);
   const asked = request.maxTokens ?? outputMaxTokens ?? replyTokensDefault;
   const each = outputMaxTokens === null ? asked : Math.min(asked, outputMaxTokens);
-  const replyTokens = kind === 'chat' ? each * request.choices : (media?.outputTokens ?? 0);
+  const writes = kind === 'chat' || billed === true;
+  const replyTokens = writes ? each * request.choices : (media?.outputTokens ?? 0);
   const bounds = { promptTokens, replyTokens, characters: request.textCharacters };
   if (!dollars) return { ...bounds, nanoUsd: 0 };
   const usage = usageOf(promptTokens, replyTokens, media);

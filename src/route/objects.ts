@@ -3,11 +3,13 @@
  * to ask, which tenants may, and whether the object is theirs.
  */
 import { Refusal } from '../base/errors.ts';
+import type { Catalog } from '../catalog/catalog.ts';
 import { freeFacts, unknownFacts } from '../catalog/facts.ts';
 import type { DialectName } from '../exchange/dialects.ts';
 import type { Endpoint } from '../exchange/endpoint.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { Identity } from '../exchange/identity.ts';
+import type { ModelRequest } from '../exchange/request.ts';
 import type { Owners } from '../store/owners.ts';
 import type { Plan, Provider, TargetHealth } from '../upstream/target.ts';
 
@@ -16,8 +18,8 @@ export interface ObjectTable {
   readonly providers: readonly Provider[];
   /** Some of them are passed what Sidegate has no model of. */
   readonly passes: boolean;
-  /** The plan with only this provider. */
-  planOf(provider: Provider, endpoint: Endpoint): Plan;
+  /** The plan with only this provider. @param model that the request is for; empty: none */
+  planOf(provider: Provider, endpoint: Endpoint, model: string): Plan;
   /** Whose objects are whose. */
   readonly owners: Owners;
   /** The only tenant that there is, to whom every object belongs; null: there may be several. */
@@ -27,6 +29,7 @@ export interface ObjectTable {
 /**
  * @param healthOf state of the target with a label
  * @param free names of the providers that cost nothing
+ * @param catalog what is known of models that requests name
  */
 export function createObjectTable(
   all: ReadonlyMap<string, Provider>,
@@ -34,20 +37,21 @@ export function createObjectTable(
   owners: Owners,
   onlyTenant: () => string | null,
   free: ReadonlySet<string> = new Set(),
+  catalog: Pick<Catalog, 'facts'> = { facts: () => unknownFacts },
 ): ObjectTable {
   const plans = new Map<string, Plan>();
   return {
     providers: [...all.values()],
     passes: [...all.values()].some(({ passthrough }) => passthrough !== false),
-    planOf(provider, { name, kind, method }) {
+    planOf(provider, { name, kind, method }, model) {
       const label = `${provider.name}/${name}`;
       // What is passed through may cost anything; reading and deleting is free.
       const reads = method === 'GET' || method === 'DELETE';
       const isFree = kind === 'files' || reads || free.has(provider.name);
       const key = `${label} ${isFree}`;
-      const known = plans.get(key);
+      const known = model === '' ? plans.get(key) : undefined;
       if (known !== undefined) return known;
-      const facts = isFree ? freeFacts : unknownFacts;
+      const facts = isFree ? freeFacts : model === '' ? unknownFacts : catalog.facts(provider.name, model);
       const target = { provider, model: null, label, health: healthOf(label), facts };
       const plan: Plan = {
         pattern: '',
@@ -59,7 +63,8 @@ export function createObjectTable(
         drops: false,
         defaultMaxTokens: null,
       };
-      plans.set(key, plan);
+      // Names of models are the callers', and without number.
+      if (model === '') plans.set(key, plan);
       return plan;
     },
     owners,
@@ -80,6 +85,7 @@ const apiOf = (dialect: DialectName): DialectName => (dialect === 'responses' ? 
  */
 export function routeObject(
   { headers, endpoint, path }: Pick<Exchange, 'headers' | 'endpoint' | 'path'>,
+  { model }: Pick<ModelRequest, 'model'>,
   { tenant }: Identity,
   table: ObjectTable,
 ): Plan | Refusal {
@@ -98,7 +104,7 @@ export function routeObject(
   if (named.length > 0 && usable.length === 0) return notTheirs(endpoint.object ?? '');
   const chosen = narrowed(usable, endpoint, tenant, table);
   const [first, second] = chosen;
-  if (first !== undefined && second === undefined) return table.planOf(first, endpoint);
+  if (first !== undefined && second === undefined) return table.planOf(first, endpoint, model);
   const which = open.length === 0 ? 'No provider keeps' : `${open.map(({ name }) => name).join(', ')} keep`;
   const what = asked === undefined ? '' : ` The header names ${JSON.stringify(String(asked).slice(0, 128))}.`;
   const kind = endpoint.kind === 'files' ? 'files' : 'such objects';

@@ -280,7 +280,7 @@ export async function composeStages(config: Config, rooms: Rooms): Promise<Stage
   const onlyTenant = createOnlyTenant(config.authenticate, rooms.kept?.keys ?? null);
   const free = Object.entries(config.providers).filter(([, { price }]) => price === 'free');
   const freeNames = new Set(free.map(([name]) => name));
-  const objects = createObjectTable(providers, health.target, rooms.owners, onlyTenant, freeNames);
+  const objects = createObjectTable(providers, health.target, rooms.owners, onlyTenant, freeNames, catalog);
   hints.update(config.sync);
   rooms.leases.update(config.sync);
   rooms.keySync?.update(config.sync);

@@ -69,7 +69,9 @@ describe('what is passed on', () => {
     expect(call.headers[name]).toBe(`${name === 'authorization' ? 'Bearer ' : ''}provider-key-0`);
     const record = await sidecar.recordWhere((each) => each.status === 200);
     expect(record.target).toBe(`first/${record.endpoint}`);
-    expect(record).toMatchObject({ inputTokens: 0, outputTokens: 0, model: '' });
+    // What is billed for text, and says nothing of it, is estimated.
+    const isText = ['/v1/completions', '/v2/chat', '/v1/responses/compact'].includes(path);
+    expect(record).toMatchObject({ ...(isText ? {} : { inputTokens: 0, outputTokens: 0 }), model: '' });
   });
 
   test.each([
@@ -245,5 +247,74 @@ describe('keys and limits', () => {
     expect(json.error.code).toBe('model_unpriced');
     const free = await start({ more: { budgets }, provider: { price: 'free' } });
     expect((await free.asking('POST', '/v1/completions', '', { prompt: 'x' })).status).toBe(200);
+  });
+
+  const usd = { inputUsdPerMTok: 2, outputUsdPerMTok: 8 };
+  const catalog = { models: [{ model: 'm-1', ...usd }] };
+  const openaiUsage = { prompt_tokens: 1000, completion_tokens: 500, total_tokens: 1500 };
+  test('a key keeps to its models where the body names one', async () => {
+    const keys = [key('k-m', 'a', { models: ['m-1'], endpoints: ['completions'] })];
+    const { asking } = await start({ more: { authenticate: { keys } } });
+    const status = async (body: string) =>
+      (await asking('POST', '/v1/completions', 'k-m', body, { 'content-type': 'application/json' })).status;
+    expect(await status('{"model":"m-1","prompt":"x"}')).toBe(200);
+    for (const body of [
+      '{"model":"m-2"}',
+      '{"model":"m\\u002d2"}',
+      '{"model":"m-1","model":"m-2"}',
+      '{"prompt":"x"}',
+    ])
+      expect(await status(body)).toBe(403);
+  });
+
+  const cohereUsage = {
+    billed_units: { input_tokens: 1000, output_tokens: 500 },
+    tokens: { input_tokens: 1200, output_tokens: 510 },
+  };
+  const responseUsage = {
+    input_tokens: 1000,
+    output_tokens: 500,
+    input_tokens_details: { cached_tokens: 0 },
+  };
+  const text = 'He said "usage": {"prompt_tokens": 9}.';
+
+  test.each<[DialectName, string, object]>([
+    ['openai', '/v1/completions', { choices: [{ text }], usage: openaiUsage, system_fingerprint: 'f' }],
+    ['cohere', '/v2/chat', { message: { content: [{ type: 'text', text }] }, usage: cohereUsage }],
+    ['responses', '/v1/responses/compact', { output: [], usage: responseUsage }],
+  ])('%s: %s costs what its reply says it used', async (dialect, path, reply) => {
+    const { asking } = await start({ dialect, script: gives(reply), more: { catalog } });
+    const { headers, text: sent } = await asking('POST', path, '', { model: 'm-1', prompt: 'x' });
+    expect(sent).toBe(JSON.stringify(reply));
+    expect(headers['x-sidegate-cost-usd']).toBe('0.006000000');
+  });
+
+  const events = (all: readonly unknown[]) => all.map((one) => `data: ${JSON.stringify(one)}\n\n`).join('');
+  const pieces = Array.from({ length: 50 }, () => ({ choices: [{ text: 'a' }], usage: null }));
+
+  test.each<[DialectName, string, string]>([
+    [
+      'openai',
+      '/v1/completions',
+      `${events([...pieces, { choices: [], usage: openaiUsage }])}data: [DONE]\n\n`,
+    ],
+    [
+      'cohere',
+      '/v2/chat',
+      events([{ type: 'message-end', delta: { finish_reason: 'COMPLETE', usage: cohereUsage } }]),
+    ],
+  ])('%s: %s, streamed, counts in limits of tokens and in budgets', async (dialect, path, stream) => {
+    const script = gives(stream, 'text/event-stream');
+    const body = { model: 'm-1', prompt: 'x', stream: true };
+    const limits = [{ name: 'in', unit: 'inputTokens' as const, capacity: 900, refillPerSecond: 0.001 }];
+    // Another answer may take 0.033 dollars, which 0.006 less than 0.038 aren't.
+    const budgets = [{ name: 'b', usd: 0.038, window: 'day' as const }];
+    for (const rules of [{ limits }, { budgets }]) {
+      const { asking, sidecar } = await start({ dialect, script, more: { catalog, ...rules } });
+      expect((await asking('POST', path, '', body)).text).toBe(stream);
+      const record = await sidecar.recordWhere((each) => each.status === 200);
+      expect(record).toMatchObject({ inputTokens: 1000, outputTokens: 500, costUsd: 0.006, model: 'm-1' });
+      expect((await asking('POST', path, '', body)).status).toBe(429);
+    }
   });
 });

@@ -50,7 +50,7 @@ export const bytesReading = (kind: 'speech' | 'file'): ReplyReading => ({
   ...jsonReading,
   isStream: (contentType) => kind === 'file' || !/^(application\/json|text\/)/i.test(contentType),
   arrived: () => null,
-  stream: () => new ByteStream(kind === 'file'),
+  stream: () => new ByteStream(kind === 'file', null),
 });
 
 /** What is passed on whatever it is: JSON as a whole, since it names objects, and all else as bytes. */
@@ -60,6 +60,21 @@ export const passedReading: ReplyReading = {
   wholeToo: true,
   whole: (body) => ({ body, facts: noFacts, text: noText }),
 };
+
+/** The same, billed by the usage that it states in its last bytes. @param usageIn reads the last `usage` in them */
+export const billedReading = (usageIn: (end: string) => ReplyFacts | null): ReplyReading => ({
+  ...passedReading,
+  whole: (body) => {
+    const facts = usageIn(body.toString('utf8', Math.max(0, body.length - endMaxBytes)));
+    return { body, facts: facts ?? { ...noFacts, textBytes: body.length }, text: noText };
+  },
+  stream: () => new ByteStream(true, usageIn),
+});
+
+/** Usage is looked for in so many bytes at the end of a reply: some servers repeat texts and settings after it. */
+const endMaxBytes = 64 * 1024;
+/** Bytes of text in an event of a stream, which is about a token. */
+const eventTextBytes = 4;
 
 /** A stream of events that ends with a final event, with or without `[DONE]` after it. */
 class EventStream implements StreamReading {
@@ -115,14 +130,32 @@ class ByteStream implements StreamReading {
   readonly openBlock = -1;
   readonly textBytes = 0;
   readonly #mayBeEmpty: boolean;
+  readonly #usageIn: ((end: string) => ReplyFacts | null) | null;
+  /** The last chunks, and the bytes in them. */
+  readonly #end: Buffer[] = [];
+  #endBytes = 0;
+  #events = 0;
 
-  constructor(mayBeEmpty: boolean) {
+  constructor(mayBeEmpty: boolean, usageIn: ((end: string) => ReplyFacts | null) | null) {
     this.#mayBeEmpty = mayBeEmpty;
+    this.#usageIn = usageIn;
   }
 
   push(chunk: Buffer): Buffer {
     this.content = true;
+    if (this.#usageIn !== null) this.#keep(chunk);
     return chunk;
+  }
+
+  #keep(chunk: Buffer): void {
+    for (let at = chunk.indexOf('data:'); at >= 0; at = chunk.indexOf('data:', at + 5)) this.#events += 1;
+    this.#end.push(chunk);
+    this.#endBytes += chunk.length;
+    for (let first = this.#end[0]; first !== undefined; first = this.#end[0]) {
+      if (this.#endBytes - first.length < endMaxBytes) return;
+      this.#endBytes -= first.length;
+      this.#end.shift();
+    }
   }
 
   finish(): null {
@@ -140,7 +173,10 @@ class ByteStream implements StreamReading {
     return this.content;
   }
   facts(): ReplyFacts {
-    return noFacts;
+    if (this.#usageIn === null) return noFacts;
+    const end = Buffer.concat(this.#end);
+    const stated = this.#usageIn(end.toString('utf8', Math.max(0, end.length - endMaxBytes)));
+    return stated ?? { ...noFacts, textBytes: this.#events * eventTextBytes };
   }
   takeText(): Buffer {
     return none;
