@@ -1,6 +1,7 @@
-/** Tells the causes of a failed connection apart, by the codes of Node, OpenSSL and undici. */
+/** Tells the causes of a failed connection apart, by the codes of Node, OpenSSL, undici and our own. */
 import { addressCode } from '../upstream/addresses.ts';
 import { malformedCode } from '../upstream/connection.ts';
+import { connectTimeoutCode } from '../upstream/open-socket.ts';
 import { proxyPrefix } from '../upstream/tunnel.ts';
 
 /** Why a connection failed. */
@@ -22,7 +23,7 @@ export type NetworkFailure =
 
 /** Code or name of an error → failure. */
 const failures: Readonly<Record<string, NetworkFailure | 'malformed'>> = {
-  UND_ERR_CONNECT_TIMEOUT: 'connect',
+  [connectTimeoutCode]: 'connect',
   ECONNREFUSED: 'connect',
   EHOSTUNREACH: 'connect',
   ENETUNREACH: 'connect',

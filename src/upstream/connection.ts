@@ -5,6 +5,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
+import type { Opened } from './open-socket.ts';
 import { ReplyReader, type ReplySink } from './reply-reader.ts';
 import type { UpstreamSend } from './request-head.ts';
 
@@ -27,9 +28,6 @@ export interface ReplyHandler {
   /** Instead of the rest. A request that was given up may end without it. */
   onResponseError(sending: Sending | null, error: Error): void;
 }
-
-/** Opens the socket of a connection. @param done called once */
-export type OpenSocket = (done: (error: Error | null, socket: Socket | null) => void) => void;
 
 /** Whoever keeps a connection. */
 export interface ConnectionOwner {
@@ -125,7 +123,7 @@ export class Sent implements Sending, ReplySink {
 export class Connection {
   /** When it is closed if it stays idle, on the owner's clock, ms. */
   idleUntilMs = 0;
-  readonly #open: OpenSocket;
+  readonly #open: (done: Opened) => void;
   readonly #owner: ConnectionOwner;
   readonly #reader = new ReplyReader();
   #socket: Socket | null = null;
@@ -138,7 +136,7 @@ export class Connection {
   /** Takes the bytes of an unusual reply. */
   #replayed: Replayed | null = null;
 
-  constructor(open: OpenSocket, owner: ConnectionOwner) {
+  constructor(open: (done: Opened) => void, owner: ConnectionOwner) {
     this.#open = open;
     this.#owner = owner;
   }
@@ -202,13 +200,16 @@ export class Connection {
       this.#socket = null;
       this.#leave();
       if (sent === null) return void socket.destroy();
+      // What it says before somebody reads it would be lost.
+      socket.pause();
       return this.#owner.onHttp2(socket, sent);
     }
     owners.set(socket, this);
     socket.on('error', (fault) => this.#fail(fault));
     socket.on('end', () => this.#closedByPeer());
     socket.on('close', () => this.#closedByPeer());
-    socket.on('data', (bytes: Buffer) => this.take(bytes));
+    // A socket through a proxy comes paused.
+    socket.on('data', (bytes: Buffer) => this.take(bytes)).resume();
     if (sent === null) this.#free();
     else this.#write(socket, sent);
   }

@@ -3,9 +3,9 @@ import * as https from 'node:https';
 import * as http from '../base/node-http.ts';
 import { agentProxy } from '../base/proxy.ts';
 import { engineKinds } from '../catalog/engines.ts';
-import type { Reach } from './connect.ts';
 import { isDown } from './engine.ts';
 import { readGauges } from './metrics-text.ts';
+import type { Reach } from './reach.ts';
 import type { Engine } from './target.ts';
 
 /** What a probe needs of its environment. */

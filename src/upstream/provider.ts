@@ -8,11 +8,12 @@ import { presets } from '../dialects/presets.ts';
 import { quirksOfEngine } from '../dialects/quirks.ts';
 import type { Quirks } from '../dialects/wire.ts';
 import { createAddressCheck } from './addresses.ts';
-import { openConnections, type Reach } from './connect.ts';
+import { openConnections } from './connect.ts';
 import { createCredential } from './credential.ts';
 import type { TokenKeeper } from './credentials/keeper.ts';
 import type { Signer } from './credentials/signer.ts';
 import { createEngine } from './engine.ts';
+import type { Reach } from './reach.ts';
 import type { AttemptSettings, ProviderConfig } from './settings.ts';
 import type { Credential, Provider } from './target.ts';
 

@@ -2,14 +2,15 @@
  * Connections that carry one request at a time, as those of HTTP/1.1 do. The one used last is used first, so those that
  * a quiet time doesn't need are closed when their time is over.
  */
-import { Connection, type ConnectionOwner, type OpenSocket, type Sent } from './connection.ts';
+import { Connection, type ConnectionOwner, type Sent } from './connection.ts';
+import type { Opened } from './open-socket.ts';
 
 /** How often idle connections are looked at. */
 const sweepMs = 1000;
 
 /** Sends each request on a connection that carries no other. Whoever sends them bounds how many there are at once. */
 export class Stack {
-  readonly #open: OpenSocket;
+  readonly #open: (done: Opened) => void;
   readonly #owner: ConnectionOwner;
   readonly #idle: Connection[] = [];
   readonly #all = new Set<Connection>();
@@ -17,7 +18,7 @@ export class Stack {
   #onEmpty: (() => void) | null = null;
 
   /** @param open a socket of one more @param others what becomes of requests that HTTP/1.1 isn't for */
-  constructor(open: OpenSocket, others: Pick<ConnectionOwner, 'onHttp2' | 'onUnusual'>) {
+  constructor(open: (done: Opened) => void, others: Pick<ConnectionOwner, 'onHttp2' | 'onUnusual'>) {
     this.#open = open;
     this.#owner = {
       ...others,

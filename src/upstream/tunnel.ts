@@ -1,6 +1,6 @@
 /** Connections through an HTTP proxy (`CONNECT`, RFC 9110, section 9.3.6), and what is wrong with it if there is none. */
 import type { Socket } from 'node:net';
-import buildConnector from 'undici/lib/core/connect.js';
+import { createSocketOpener } from './open-socket.ts';
 
 /** How the codes of a proxy's faults begin: `PROXY_407`, `PROXY_ECONNREFUSED`. */
 export const proxyPrefix = 'PROXY_';
@@ -43,14 +43,14 @@ export function createTunnel(text: string, timeoutMs: number): OpenTunnel {
   const proxy = proxyUrl(text);
   // Going around a proxy that was asked for could lead out of a network that must not be left.
   if (proxy === null) return (_, done) => queueMicrotask(() => done(proxyFault('unsupported'), null));
-  const connect = buildConnector({ timeout: timeoutMs, allowH2: false });
-  const { protocol, host, port } = proxy;
-  const hostname = proxy.hostname.replace(/^\[(.*)\]$/, '$1');
+  const open = createSocketOpener({ timeoutMs, protocols: ['http/1.1'] });
+  const secured = proxy.protocol === 'https:';
+  const to = { secured, hostname: proxy.hostname, port: Number(proxy.port) || (secured ? 443 : 80) };
   const credential = proxyCredential(proxy);
   const authorization = credential === null ? '' : `Proxy-Authorization: ${credential}\r\n`;
   return (destination, done) => {
-    connect({ protocol, hostname, host, port }, (error, socket) => {
-      if (error !== null) return done(proxyFault(codeOf(error)), null);
+    open(to, null, (error, socket) => {
+      if (error !== null || socket === null) return done(proxyFault(codeOf(error ?? new Error())), null);
       socket.write(`CONNECT ${destination} HTTP/1.1\r\nHost: ${destination}\r\n${authorization}\r\n`);
       awaitAnswer(socket, timeoutMs, done);
     });

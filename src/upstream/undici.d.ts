@@ -1,4 +1,4 @@
-/** Types of the parts of undici that are used; `connect.ts` says why they are imported one by one. */
+/** Types of the parts of undici that are used; `by-undici.ts` says why they are imported one by one. */
 declare module 'undici/lib/dispatcher/pool.js' {
   import { Pool } from 'undici';
   export default Pool;
@@ -7,11 +7,6 @@ declare module 'undici/lib/dispatcher/pool.js' {
 declare module 'undici/lib/dispatcher/client.js' {
   import { Client } from 'undici';
   export default Client;
-}
-
-declare module 'undici/lib/core/connect.js' {
-  import { buildConnector } from 'undici';
-  export default buildConnector;
 }
 
 declare module 'undici/lib/core/symbols.js' {

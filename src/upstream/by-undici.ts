@@ -1,0 +1,102 @@
+/**
+ * What undici does: HTTP/2, requests and replies that are unusual. Loaded when there is the first of these: it takes 3 MB
+ * of memory. Its parts are imported one by one: all of it also loads fetch, WebSocket and caches, 14 MB.
+ */
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Dispatcher } from 'undici';
+import symbols from 'undici/lib/core/symbols.js';
+import Client from 'undici/lib/dispatcher/client.js';
+import Pool from 'undici/lib/dispatcher/pool.js';
+import type { ReplyHandler } from './connection.ts';
+import type { Opened } from './open-socket.ts';
+import type { UpstreamSend } from './request-head.ts';
+
+/** undici's connections to one provider. */
+export interface UndiciConnections {
+  send(request: UpstreamSend, handler: ReplyHandler): void;
+  /** The same on a connection of its own, which is closed afterwards. @param over null: a new one */
+  sendAlone(over: Duplex | null, request: UpstreamSend, handler: ReplyHandler): void;
+  /** How many are shared. */
+  readonly size: number;
+  close(): Promise<void>;
+}
+
+/**
+ * @param open gives a socket to the provider
+ * @param onConnect called for each shared connection, with whether it speaks HTTP/1.1
+ */
+export function openUndici(
+  origin: string,
+  open: (done: Opened) => void,
+  onConnect: (plain: boolean) => void,
+): UndiciConnections {
+  const options = (connect: (done: Opened) => void): Client.Options => ({
+    pipelining: 1,
+    connect: (_, done) => connect(done as Opened),
+    // `attempt` owns all timeouts.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    keepAliveTimeout: 30_000,
+  });
+  // Nothing may wait in here unseen: `beginCall` keeps to `connectionsMax`.
+  const pool = new Pool(origin, { ...options(open), connections: null });
+  pool.on('connect', (_origin, targets) => {
+    const client = targets.at(-1);
+    onConnect(isPlain(client));
+    passOverContinue(client);
+  });
+  return {
+    send: (request, handler) => void pool.dispatch(request as Dispatcher.DispatchOptions, handler),
+    sendAlone(over, request, handler) {
+      const client = new Client(origin, options(over === null ? open : giveOnce(over)));
+      client.on('connect', () => passOverContinue(client));
+      client.dispatch(request as Dispatcher.DispatchOptions, handler);
+      void client.close().catch(() => {});
+    },
+    get size() {
+      return pool.stats.connected;
+    },
+    close: () => pool.close(),
+  };
+}
+
+/** Gives out a connection; whoever asks again has read it and failed. */
+function giveOnce(connection: Duplex): (done: Opened) => void {
+  let given = false;
+  return (done) => {
+    const [error, socket] = given
+      ? [new Error('its connection has failed'), null]
+      : [null, connection as Socket];
+    given = true;
+    queueMicrotask(() => done(error, socket));
+  };
+}
+
+/** Whether a connection that was just opened speaks HTTP/1.1. */
+const isPlain = (client: unknown): boolean =>
+  (client as Record<symbol, { readonly version: string } | null>)[symbols.kHTTPContext]?.version === 'h1';
+
+interface Parser {
+  onHeadersComplete(status: number, ...rest: unknown[]): number;
+}
+
+const patched = new WeakSet<Parser>();
+
+/**
+ * Makes all connections pass over `100 Continue`, which some proxies send unasked (RFC 9110, section 15.2): by a change
+ * of the parser that they share. undici up to 8.13.1 breaks such a connection off, though it passes over all other
+ * interim replies.
+ */
+function passOverContinue(client: unknown): void {
+  const { [symbols.kSocket]: socket } = client as Record<symbol, Socket & Record<symbol, Parser>>;
+  const parser = socket?.[symbols.kParser];
+  // HTTP/2 has no such parser, and no such flaw.
+  const shared = parser === undefined ? null : (Object.getPrototypeOf(parser) as Parser);
+  if (shared === null || patched.has(shared)) return;
+  patched.add(shared);
+  const { onHeadersComplete } = shared;
+  shared.onHeadersComplete = function (status, ...rest) {
+    return onHeadersComplete.call(this, status === 100 ? 102 : status, ...rest);
+  };
+}
