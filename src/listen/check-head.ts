@@ -23,6 +23,10 @@ export function checkHead(
   const denied = guard(headers) ?? head.fault;
   if (denied !== null) return denied;
   const endpoint = endpointAt(head, dialect);
+  if (headers.upgrade?.toLowerCase() === 'websocket') {
+    const path = JSON.stringify(pathOf(head.url).slice(0, 128));
+    return new Refusal('not_found', `WebSockets, as for ${path}, are not passed on.`);
+  }
   if (endpoint === undefined) {
     const path = JSON.stringify(pathOf(head.url).slice(0, 128));
     return new Refusal('not_found', `There is no endpoint ${path}.`);

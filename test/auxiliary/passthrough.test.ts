@@ -99,6 +99,20 @@ describe('what is passed on', () => {
     expect(upstream.calls).toEqual([]);
   });
 
+  test.each(['/v1/realtime?model=gpt-realtime', '/v1/responses'])('is no WebSocket: %s', async (path) => {
+    const { asking, upstream } = await start();
+    const headers = {
+      connection: 'upgrade',
+      upgrade: 'WebSocket',
+      'sec-websocket-version': '13',
+      'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+    };
+    const { status, json } = await asking('GET', path, '', '', headers);
+    expect([status, json.error.code]).toEqual([404, 'not_found']);
+    expect(json.error.message).toContain('WebSockets');
+    expect(upstream.calls).toEqual([]);
+  });
+
   test('is a method that the API has', async () => {
     const { asking } = await start();
     const { status, headers } = await asking('GET', '/v1/completions');
