@@ -128,8 +128,9 @@ export interface ChatMessage {
 
 /** Sorts a message's parts into that order. */
 export function resultsFirst(parts: readonly Part[]): readonly Part[] {
+  if (!parts.some(({ kind }) => kind === 'tool_result')) return parts;
   const results = parts.filter(({ kind }) => kind === 'tool_result');
-  return results.length === 0 ? parts : [...results, ...parts.filter(({ kind }) => kind !== 'tool_result')];
+  return [...results, ...parts.filter(({ kind }) => kind !== 'tool_result')];
 }
 
 /** A tool that the model may call. */

@@ -14,7 +14,8 @@ export const noneEssential: ReadonlySet<string> = new Set();
 
 /**
  * Notes the members of a request that the neutral form lacks: `essential` as unsupported, others as dropped.
- * @param at prefix of their names, such as `tools[0].`
+ * @param at prefix of their names, such as `thinking.`, or the list of the object, such as `messages`
+ * @param index of the object in its list; negative: it is in none
  */
 export function noteRest(
   body: Json,
@@ -22,6 +23,7 @@ export function noteRest(
   essential: ReadonlySet<string>,
   notes: Notes,
   at = '',
+  index = -1,
 ): void {
   for (const field in body) {
     if (known.has(field)) continue;
@@ -31,14 +33,19 @@ export function noteRest(
     if (entryOf(defaults, field)?.includes(value) === true) continue;
     if (Array.isArray(value) ? value.length === 0 : isObject(value) && Object.keys(value).length === 0)
       continue;
-    if (essential.has(field)) noteUnsupported(notes, at + field);
-    else noteDropped(notes, at + field);
+    // Most objects have none, so their place is written only here.
+    const place = (index < 0 ? at : `${at}[${index}].`) + field;
+    if (essential.has(field)) noteUnsupported(notes, place);
+    else noteDropped(notes, place);
   }
 }
 
+const none: readonly Json[] = [];
+
 /** The objects of a list; notes it as invalid if it is not a list or contains anything else. */
-export function readItems(value: unknown, at: string, notes: Notes): Json[] {
-  if (value === null || value === undefined) return [];
+export function readItems(value: unknown, at: string, notes: Notes): readonly Json[] {
+  if (value === null || value === undefined) return none;
+  if (Array.isArray(value) && value.every(isObject)) return value;
   const items: readonly unknown[] = Array.isArray(value) ? value : [];
   if (!Array.isArray(value)) noteInvalid(notes, at, 'must be a list');
   const wrong = items.findIndex((item) => !isObject(item));

@@ -47,6 +47,9 @@ const names: Readonly<Record<ChatField, string>> = {
   metadata: 'metadata',
 };
 
+/** Where thinking is a matter of effort only. */
+const namesOfEffort = { ...names, reasoning: 'output_config.effort' };
+
 const known = new Set([
   'model',
   'messages',
@@ -89,7 +92,7 @@ export function readRequest(body: Json, notes: Notes): ChatRequest {
   const parallel = choice.disable_parallel_tool_use;
   return {
     // The field to change, if thinking is a matter of effort only.
-    names: body.thinking === undefined ? { ...names, reasoning: 'output_config.effort' } : names,
+    names: body.thinking === undefined ? namesOfEffort : names,
     stream: body.stream === true,
     messages: markLast(
       [...readSystem(body.system), ...readMessages(body.messages, notes)],
@@ -149,24 +152,31 @@ function readMessages(value: unknown, notes: Notes): ChatMessage[] {
   const calls = new Map<string, string>();
   const items = Array.isArray(value) ? readItems(value, 'messages', notes) : [];
   return items.map((message, index) => {
-    const at = `messages[${index}]`;
-    noteRest(message, knownOfMessage, noneEssential, notes, `${at}.`);
+    noteRest(message, knownOfMessage, noneEssential, notes, 'messages', index);
     if (message.role === 'system') return { role: 'system', parts: readTexts(message.content), name: null };
     const role = message.role === 'assistant' ? 'assistant' : 'user';
-    if (role !== message.role) noteInvalid(notes, `${at}.role`, 'must be "user" or "assistant"');
+    if (role !== message.role) noteInvalid(notes, `messages[${index}].role`, 'must be "user" or "assistant"');
     if (typeof message.content === 'string')
       return { role, parts: [{ kind: 'text', text: message.content, cache: null }], name: null };
-    const parts = readItems(message.content, `${at}.content`, notes).flatMap((block, number) =>
-      readBlock(block, `${at}.content[${number}]`, calls, notes),
+    const at = `messages[${index}].content`;
+    const parts = readItems(message.content, at, notes).flatMap((block, number) =>
+      readBlock(block, at, number, calls, notes),
     );
     return { role, parts: resultsFirst(parts), name: null };
   });
 }
 
-function readBlock(block: Json, at: string, calls: Map<string, string>, notes: Notes): Part[] {
+function readBlock(
+  block: Json,
+  list: string,
+  index: number,
+  calls: Map<string, string>,
+  notes: Notes,
+): Part[] {
+  if (block.type === 'text')
+    return [{ kind: 'text', text: textOf(block.text) ?? '', cache: readMark(block.cache_control) }];
+  const at = `${list}[${index}]`;
   switch (block.type) {
-    case 'text':
-      return [{ kind: 'text', text: textOf(block.text) ?? '', cache: readMark(block.cache_control) }];
     case 'image':
     case 'document':
       return readAttachment(block, at, notes);

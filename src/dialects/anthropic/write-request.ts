@@ -159,8 +159,10 @@ function writeMessages(messages: readonly ChatMessage[], notes: Notes): Json[] {
 const isResult = ({ type }: Json): boolean => type === 'tool_result';
 
 /** Empty texts are refused, so they are left out. */
-const writeText = ({ text, cache }: TextPart): Json[] =>
-  text === '' ? [] : [{ type: 'text', text, ...writeMark(cache) }];
+function writeText({ text, cache }: TextPart): Json[] {
+  if (text === '') return [];
+  return [cache === null ? { type: 'text', text } : { type: 'text', text, ...writeMark(cache) }];
+}
 
 /** Claude's signatures are valid wherever it runs. */
 export const isSignedByClaude = (by: string): boolean => by === 'anthropic' || by === 'bedrock';

@@ -80,7 +80,9 @@ export function createContentWriter(family: Family, notes: Notes): ContentWriter
       switch (part.kind) {
         case 'text': {
           const text = writeText(part.text);
-          return text.length === 0 ? text : [...text, ...writeMark(part.cache, family)];
+          return text.length === 0 || part.cache === null
+            ? text
+            : [...text, ...writeMark(part.cache, family)];
         }
         case 'refusal':
           return writeText(part.text);

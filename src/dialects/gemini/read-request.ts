@@ -48,6 +48,9 @@ const names: Readonly<Record<ChatField, string>> = {
 };
 
 /** `model` is repeated by some SDKs; the path's counts. */
+/** Where the media type alone asks for JSON. */
+const namesOfType = { ...names, output: 'generationConfig.responseMimeType' };
+
 const known = new Set(['contents', 'systemInstruction', 'tools', 'toolConfig', 'generationConfig', 'model']);
 const essential = new Set(['cachedContent']);
 const knownConfig = new Set([
@@ -89,7 +92,7 @@ export function readRequest(given: Json, notes: Notes): ChatRequest {
   const output = readOutput(config, notes);
   return {
     // The field to change, if no schema is given.
-    names: output?.kind === 'json' ? { ...names, output: 'generationConfig.responseMimeType' } : names,
+    names: output?.kind === 'json' ? namesOfType : names,
     // Set by the caller, as the path says whether to stream.
     stream: false,
     messages: [...readSystem(body.systemInstruction), ...readContents(body.contents, notes)],

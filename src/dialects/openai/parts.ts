@@ -91,6 +91,8 @@ export function writeShared(
 
 /** Reads the end user and the app's metadata. */
 export function readCaller(body: Json): { user: string | null; metadata: Record<string, string> | null } {
+  if (body.metadata === undefined)
+    return { user: textOf(body.user) ?? textOf(body.safety_identifier), metadata: null };
   // A provider that knows the field would refuse other values; here they are ignored.
   const texts = Object.entries(objectOf(body.metadata)).filter(([, value]) => typeof value === 'string');
   return {

@@ -83,6 +83,9 @@ const knownOfMessage = new Set([
 const knownOfFunction = new Set(['name', 'description', 'parameters', 'strict', 'cache_control']);
 const essential = new Set(['functions', 'function_call', 'web_search_options', 'audio', 'moderation']);
 
+/** Where the limit has its earlier name. */
+const earlierNames = { ...openaiNames, maxTokens: 'max_tokens' };
+
 /** Reads a request into the neutral form. */
 export function readRequest(body: Json, notes: Notes): ChatRequest {
   noteRest(body, known, essential, notes);
@@ -91,7 +94,7 @@ export function readRequest(body: Json, notes: Notes): ChatRequest {
     noteUnsupported(notes, 'modalities');
   const effort = readEffort(body.reasoning_effort, openaiNames.reasoning, notes);
   return {
-    names: body.max_tokens === undefined ? openaiNames : { ...openaiNames, maxTokens: 'max_tokens' },
+    names: body.max_tokens === undefined ? openaiNames : earlierNames,
     stream: body.stream === true,
     messages: readMessages(body.messages, notes),
     tools: readTools(body.tools, notes),
@@ -134,16 +137,15 @@ function readMessages(value: unknown, notes: Notes): ChatMessage[] {
     return true;
   };
   for (const [index, message] of items.entries()) {
-    const at = `messages[${index}]`;
-    noteRest(message, knownOfMessage, noneEssential, notes, `${at}.`);
+    noteRest(message, knownOfMessage, noneEssential, notes, 'messages', index);
     if (message.role === 'tool') {
-      results.push(readResult(message, at, calls, notes));
+      results.push(readResult(message, index, calls, notes));
       continue;
     }
     const name = textOf(message.name);
     // No other dialect distinguishes speakers of the same role.
-    if (name !== null) noteDropped(notes, `${at}.name`);
-    const parts = markLast(readMessage(message, at, calls, notes), readMark(message));
+    if (name !== null) noteDropped(notes, `messages[${index}].name`);
+    const parts = markLast(readMessage(message, index, calls, notes), readMark(message));
     switch (message.role) {
       case 'user':
         if (!flush(parts)) messages.push({ role: 'user', parts, name });
@@ -155,10 +157,14 @@ function readMessages(value: unknown, notes: Notes): ChatMessage[] {
         messages.push({ role: message.role, parts, name });
         break;
       case 'function':
-        noteUnsupported(notes, `${at}.role`);
+        noteUnsupported(notes, `messages[${index}].role`);
         break;
       default:
-        noteInvalid(notes, `${at}.role`, 'must be "system", "developer", "user", "assistant" or "tool"');
+        noteInvalid(
+          notes,
+          `messages[${index}].role`,
+          'must be "system", "developer", "user", "assistant" or "tool"',
+        );
     }
   }
   flush([]);
@@ -172,12 +178,20 @@ function markLast(parts: readonly Part[], cache: CacheMark | null): readonly Par
   return [...parts.slice(0, -1), { ...last, cache: last.cache ?? cache }];
 }
 
-function readMessage(message: Json, at: string, calls: Map<string, string>, notes: Notes): Part[] {
-  if (message.role !== 'assistant') return readContent(message.content, `${at}.content`, notes);
-  for (const field of ['function_call', 'audio']) {
-    if ((message[field] ?? null) !== null) noteUnsupported(notes, `${at}.${field}`);
+/** What other dialects can't say of a turn. */
+const refusedOfTurn = ['function_call', 'audio'];
+
+function readMessage(message: Json, index: number, calls: Map<string, string>, notes: Notes): Part[] {
+  const { content } = message;
+  const said = typeof content === 'string' ? plainText(content) : readContent(content, index, notes);
+  if (message.role !== 'assistant') return said;
+  for (const field of refusedOfTurn) {
+    if ((message[field] ?? null) !== null) noteUnsupported(notes, `messages[${index}].${field}`);
   }
-  const parts: Part[] = [...readDetails(message), ...readContent(message.content, `${at}.content`, notes)];
+  const thought = readDetails(message);
+  const parts: Part[] = thought.length === 0 ? said : [...thought, ...said];
+  if (message.refusal === undefined && message.tool_calls === undefined) return parts;
+  const at = `messages[${index}]`;
   const refusal = textOf(message.refusal) ?? '';
   if (refusal !== '') parts.push({ kind: 'refusal', text: refusal });
   for (const [number, call] of readItems(message.tool_calls, `${at}.tool_calls`, notes).entries()) {
@@ -210,8 +224,8 @@ function readCall(call: Json, at: string, notes: Notes): ToolCallPart | null {
   };
 }
 
-function readContent(content: unknown, at: string, notes: Notes): Part[] {
-  if (typeof content === 'string') return plainText(content);
+function readContent(content: unknown, index: number, notes: Notes): Part[] {
+  const at = `messages[${index}].content`;
   return readItems(content, at, notes).flatMap((part, index) => readPart(part, `${at}[${index}]`, notes));
 }
 
@@ -255,11 +269,13 @@ function readPart(part: Json, at: string, notes: Notes): Part[] {
 
 function readResult(
   message: Json,
-  at: string,
+  index: number,
   calls: ReadonlyMap<string, string>,
   notes: Notes,
 ): ToolResultPart {
-  const parts = readContent(message.content, `${at}.content`, notes);
+  const at = `messages[${index}]`;
+  const { content } = message;
+  const parts = typeof content === 'string' ? plainText(content) : readContent(content, index, notes);
   const { result, whole } = readToolResult(parts, textOf(message.tool_call_id) ?? '', calls, at);
   if (!whole) noteUnsupported(notes, `${at}.content`);
   return result;

@@ -8,6 +8,7 @@ import { type Part, type ReasoningPart, type RedactedPart, type Signature, seal,
 
 /** Reads the reasoning in a message, with its signatures. */
 export function readDetails(message: Json): (ReasoningPart | RedactedPart)[] {
+  if (message.reasoning_details === undefined) return readUnsigned(message);
   const details = listOf(message.reasoning_details).flatMap((detail): (ReasoningPart | RedactedPart)[] => {
     if (detail.type === 'reasoning.encrypted' && typeof detail.data === 'string')
       return [{ kind: 'redacted', data: marked(unseal(detail.data, 'openai'), detail) }];
@@ -24,8 +25,11 @@ export function readDetails(message: Json): (ReasoningPart | RedactedPart)[] {
       },
     ];
   });
-  if (details.length > 0) return details;
-  const text = textOf(message.reasoning_content) ?? textOf(message.reasoning) ?? '';
+  return details.length > 0 ? details : readUnsigned(message);
+}
+
+function readUnsigned({ reasoning_content: usual, reasoning }: Json): ReasoningPart[] {
+  const text = textOf(usual) ?? textOf(reasoning) ?? '';
   return text === '' ? [] : [{ kind: 'reasoning', text, signature: null }];
 }
 

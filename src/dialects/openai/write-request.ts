@@ -219,11 +219,8 @@ function writePart(part: Part, marks: boolean, notes: Notes): Json[] {
   }
 }
 
-const writeText = ({ text, cache }: TextPart, marks: boolean): Json => ({
-  type: 'text',
-  text,
-  ...writeMark(cache, marks),
-});
+const writeText = ({ text, cache }: TextPart, marks: boolean): Json =>
+  cache === null ? { type: 'text', text } : { type: 'text', text, ...writeMark(cache, marks) };
 
 function writeMedia(part: ImagePart | DocumentPart | AudioPart): Json | null {
   if (part.kind === 'audio') {

@@ -12,6 +12,7 @@ import {
   noteUnsupported,
   type OutputForm,
   type Part,
+  type TextPart,
   type Tool,
 } from '../chat.ts';
 import {
@@ -101,6 +102,10 @@ function writeMessage(
     content = [];
   };
   for (const part of parts) {
+    if (part.kind === 'text') {
+      content.push(writeText(part, role, marks));
+      continue;
+    }
     const item = writeItem(part, customs, marks, notes);
     if (item !== null) {
       flush();
@@ -142,11 +147,17 @@ function writeItem(part: Part, customs: ReadonlySet<string>, marks: boolean, not
   }
 }
 
+function writeText({ text, cache }: TextPart, role: ChatMessage['role'], marks: boolean): Json {
+  if (role === 'assistant') return { type: 'output_text', text, annotations: [] };
+  return cache === null
+    ? { type: 'input_text', text }
+    : { type: 'input_text', text, ...writeMark(cache, marks) };
+}
+
 function writeContent(part: Part, role: ChatMessage['role'], marks: boolean, notes: Notes): Json[] {
   switch (part.kind) {
     case 'text':
-      if (role === 'assistant') return [{ type: 'output_text', text: part.text, annotations: [] }];
-      return [{ type: 'input_text', text: part.text, ...writeMark(part.cache, marks) }];
+      return [writeText(part, role, marks)];
     case 'refusal':
       return [{ type: 'refusal', refusal: part.text }];
     case 'image':
