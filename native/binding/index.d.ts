@@ -263,8 +263,12 @@ export declare function inspect(body: Uint8Array, endpoint: Endpoint, policy: Pi
  */
 export declare function inspectReply(body: Uint8Array, dialect: Dialect, regs: Uint32Array): void
 
-/** The number of objects, lists and members of a document that is known to be valid JSON. */
-export declare function jsonParts(document: Uint8Array): number
+/**
+ * The number of objects, lists and members of a JSON document, and a quarter of its lists' elements.
+ *
+ * `strings`: those of JSON in strings count too.
+ */
+export declare function jsonParts(document: Uint8Array, strings: boolean): number
 
 /** Whether a cost is so large that the limit can't be sliced for it, so that Redis is to be asked. */
 export declare function leaseAsks(table: number, id: number, cost: number): boolean

@@ -21,7 +21,7 @@ export const work: Work<Across, TranslatedReply> = (body, { provider, client, co
   const { chatClient } = dialects[client];
   if (chatProvider === null || chatClient === null)
     throw new Error(`no translation from ${provider} to ${client}`);
-  if (isTooComplex(body)) return tooComplex;
+  if (isTooComplex(body, true)) return tooComplex;
   const read = translatedReading(chatProvider, chatClient, context).whole(body);
   if (read === null) return { value: { kind: 'invalid' }, body: null };
   if (read === 'unfinished') return { value: { kind: 'unfinished' }, body: null };

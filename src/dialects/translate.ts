@@ -1,6 +1,7 @@
 /** Translates chat requests into a provider's dialect, and the provider's errors into the client's. */
 import { Refusal } from '../base/errors.ts';
 import { type Json, parseObject } from '../base/json.ts';
+import { areTooComplex, partsMax } from '../base/parts.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { ModelRequest } from '../exchange/request.ts';
 import { type ChatRequest, chatFields, copyNotes, createNotes, type Notes, noteDropped } from './chat.ts';
@@ -78,7 +79,25 @@ export function readRequest(
   const notes = createNotes(drops);
   // Not every dialect's body says whether to stream.
   const request = { ...client.readRequest(json, notes), stream };
+  // Fewer bytes can't hold too much.
+  if (body.length > partsMax && areTooComplex(parsedTexts(request))) return tooComplex;
   return invalidIn(notes) ?? { request, notes, echo: client.echoOf?.(json) };
+}
+
+const tooComplex = new Refusal(
+  'body_too_complex',
+  `The calls and results of tools have more than ${partsMax} objects, lists and members.`,
+);
+
+/** Texts that dialects with arguments and results in JSON parse. */
+function* parsedTexts({ messages }: ChatRequest): Generator<string> {
+  for (const { parts } of messages)
+    for (const part of parts) {
+      if (part.kind === 'tool_call') yield part.arguments;
+      if (part.kind !== 'tool_result') continue;
+      const text = part.content.map((each) => (each.kind === 'text' ? each.text : '')).join('');
+      if (/^\s*[{[]/.test(text)) yield text;
+    }
 }
 
 /** The refusal for the client's mistake, if it made one. */

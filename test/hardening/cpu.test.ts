@@ -29,6 +29,10 @@ async function startGemini(): Promise<TestSidecar> {
   return sidecar;
 }
 
+const callsOf = (all: readonly string[]) =>
+  all.map((args, i) => ({ id: `c${i}`, type: 'function', function: { name: 'f', arguments: args } }));
+const textPart = (text: string) => ({ type: 'text', text });
+
 const cpuMs = (): number => {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1000;
@@ -88,6 +92,7 @@ test.each([
   ['objects', '{}'],
   ['members', '{"a":1}'],
   ['lists', '[1]'],
+  ['elements, four times,', '1,2,3,4'],
 ])('a body of half a million %s, which would fill the memory of a thread, is refused', async (_, one) => {
   const { url } = await startGemini();
   const messages = [{ role: 'user', content: 'Hi' }];
@@ -100,4 +105,30 @@ test.each([
   // Text may hold as many of these characters as it likes.
   const body = { model: 'gem-x', messages: [{ role: 'user', content: one.repeat(500_000) }] };
   expect((await ask(url, '/v1/chat/completions', { body })).status).toBe(200);
+});
+
+test.each([
+  ['a call', (json: string) => [{ role: 'assistant', content: null, tool_calls: callsOf([json]) }]],
+  [
+    'many calls',
+    (json: string) => [{ role: 'assistant', content: null, tool_calls: callsOf(Array(20).fill(json)) }],
+  ],
+  [
+    'a result in pieces',
+    (json: string) => [
+      { role: 'assistant', content: null, tool_calls: callsOf(['{}']) },
+      { role: 'tool', tool_call_id: 'c0', content: [json.slice(0, 4), json.slice(4)].map(textPart) },
+    ],
+  ],
+])('JSON in %s that would fill the memory of a thread is refused', async (name, messagesOf) => {
+  const { url } = await startGemini();
+  const bodyOf = (count: number) => ({
+    model: 'gem-x',
+    messages: [{ role: 'user', content: 'Hi' }, ...messagesOf(JSON.stringify({ a: Array(count).fill({}) }))],
+  });
+  const many = await ask(url, '/v1/chat/completions', {
+    body: bodyOf(name === 'many calls' ? 30_000 : 600_000),
+  });
+  expect([many.status, many.text]).toEqual([413, expect.stringContaining('body_too_complex')]);
+  expect((await ask(url, '/v1/chat/completions', { body: bodyOf(10_000) })).status).toBe(200);
 });
