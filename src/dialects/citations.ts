@@ -3,7 +3,7 @@
  * Gemini have them; documents that were cited are something else.
  */
 import { type Json, listOf, numberOf, objectOf, textOf } from '../base/json.ts';
-import type { UrlCitation } from './chat-reply.ts';
+import type { ChatEvent, UrlCitation } from './chat-reply.ts';
 
 /** Reads `annotations` of a message or a text; kinds other than `url_citation` are ignored. */
 export const readAnnotations = (annotations: unknown): UrlCitation[] =>
@@ -21,6 +21,35 @@ export function readFound({ citations, search_results: results }: Json): UrlCita
   return urls
     .filter((url): url is string => typeof url === 'string')
     .map((url) => ({ url, title: titles.get(url) ?? null, start: 0, end: 0 }));
+}
+
+/** Citations kept for a text that has not begun. */
+const citationsMax = 1000;
+
+/** The citations of one stream. */
+export interface Citing {
+  /** Some wait for a text, and there was one before. */
+  readonly waits: boolean;
+  /** Gives these, and those that wait, to a text. @param text index of the open one; null: none is, so they wait */
+  give(citations: readonly UrlCitation[], text: number | null, events: ChatEvent[]): void;
+}
+
+/** Follows the citations of one stream, which may come while no text is open: before it, or beside a call. */
+export function createCiting(): Citing {
+  let kept: UrlCitation[] = [];
+  let hasText = false;
+  return {
+    get waits() {
+      return hasText && kept.length > 0;
+    },
+    give(citations, text, events) {
+      hasText ||= text !== null;
+      if (kept.length === 0 && citations.length === 0) return;
+      const all = [...kept, ...citations];
+      kept = text === null ? all.slice(0, citationsMax) : [];
+      if (text !== null) for (const citation of all) events.push({ kind: 'citation', index: text, citation });
+    },
+  };
 }
 
 const written = ({ url, title, start, end }: UrlCitation, offset: number): Json => ({

@@ -23,6 +23,20 @@ const chunk = (delta: Json, finish_reason: string | null = null, more: Json = {}
 });
 const calling = (more: Json, called: Json): Json =>
   chunk({ tool_calls: [{ index: 0, ...more, function: called }] });
+const cited = { type: 'url_citation', url_citation: { url: 'https://a.example/', title: 'A' } };
+
+test.each([
+  ['beside a call', [chunk({ content: 'Hi' }), calling({ id: 'c' }, { name: 'f', arguments: '{}' })], {}],
+  ['before its text', [chunk({ annotations: [cited] }), chunk({ content: 'Hi' })], null],
+  ['after its text', [chunk({ content: 'Hi' }), chunk({ reasoning_content: 'x' })], { annotations: [cited] }],
+] as const)('a page that a stream cites %s is cited for every client', (_, events, last) => {
+  const end = last === null ? [] : [chunk('annotations' in last ? last : { annotations: [cited] })];
+  for (const to of others('openai')) {
+    const text = JSON.stringify(streamed('openai', to, [...events, ...end, chunk({}, 'stop')]));
+    expect([to, text.includes('https://a.example/')]).toEqual([to, true]);
+  }
+});
+
 const message = (content: string | null, finish_reason: string, more: Json = {}): Json => ({
   choices: [{ index: 0, message: { role: 'assistant', content }, finish_reason, ...more }],
 });

@@ -13,7 +13,7 @@ import type {
   UrlCitation,
   WireEvent,
 } from '../chat-reply.ts';
-import { readAnnotations, readFound, writeChatAnnotation } from '../citations.ts';
+import { createCiting, readAnnotations, readFound, writeChatAnnotation } from '../citations.ts';
 import { doneEvent } from '../framer.ts';
 import { createObjectEnd, type ObjectEnd } from '../object-end.ts';
 import { customArguments, customInput } from '../tool-kinds.ts';
@@ -63,6 +63,7 @@ export function createReader(): ChatStreamReader {
   let nameless = 0;
   /** The last event with what the server found, which it repeats with every event. */
   let found: Json = {};
+  const citing = createCiting();
 
   /** Ends open blocks. A call stays open until its arguments are complete: some servers alternate between calls. */
   const endOpen = (events: ChatEvent[]): void => {
@@ -86,6 +87,7 @@ export function createReader(): ChatStreamReader {
     if (typeof text !== 'string' || text === '') return;
     const index = open?.kind === kind ? open.index : begin({ kind }, events);
     events.push({ kind: 'delta', index, text });
+    if (kind === 'text') citing.give([], index, events);
     if (kind === 'reasoning' && open !== null) open.thought += text;
   };
 
@@ -143,10 +145,8 @@ export function createReader(): ChatStreamReader {
     events.push(one.ended ? { kind: 'error' } : { kind: 'delta', index: one.index, text });
   };
 
-  const cite = (citations: readonly UrlCitation[], events: ChatEvent[]): void => {
-    if (open?.kind !== 'text') return;
-    for (const citation of citations) events.push({ kind: 'citation', index: open.index, citation });
-  };
+  const cite = (citations: readonly UrlCitation[], events: ChatEvent[]): void =>
+    citing.give(citations, open?.kind === 'text' ? open.index : null, events);
 
   const choice = ({ delta, finish_reason: reason, error }: Json, events: ChatEvent[]): void => {
     if (isObject(error)) {
@@ -166,6 +166,8 @@ export function createReader(): ChatStreamReader {
     cite(readFound(found), events);
     found = {};
     endCustom(lastCall, events);
+    // The text they belong to has ended.
+    if (citing.waits) citing.give([], begin({ kind: 'text' }, events), events);
     // A call that never got a name can't be answered.
     events.push({ kind: 'finish', reason: nameless > 0 ? 'failed' : readReason(reason), stopSequence: null });
   };
