@@ -13,6 +13,8 @@ import type { Provider } from '../upstream/target.ts';
 const readMaxBytes = { object: 1024 * 1024, list: 4 * 1024 * 1024 };
 /** Bytes of a reply of chat in which its id is looked for, which comes first. */
 const headMaxBytes = 4096;
+/** Bytes of a stream about objects in whose events their ids are looked for. */
+const eventsMaxBytes = 16 * 1024;
 
 type WholeAnswer = Extract<AttemptReply, { kind: 'whole' }>;
 
@@ -167,6 +169,28 @@ export function noteStored(start: Buffer, { target }: AttemptReply, passage: Pas
   const text = start.toString('latin1', 0, headMaxBytes);
   const id = /"id"\s*:\s*"((?:resp|chatcmpl)[-_][\w-]{1,200})"/.exec(text)?.[1];
   if (id !== undefined) stages.objects.owners.note(provider.name, id, identity.tenant);
+}
+
+/**
+ * Notes whose the objects are that a stream says were made, such as a thread and its run: by its first events. Null: the
+ * request makes none.
+ */
+export function noteStreamed({ target }: AttemptReply, passage: Passage): ((chunk: Buffer) => void) | null {
+  const { exchange, identity, stages } = passage;
+  const { endpoint } = exchange;
+  if (identity === null || !isOfProvider(endpoint) || endpoint.method !== 'POST') return null;
+  let [text, seen] = ['', 0];
+  return (chunk) => {
+    if (seen >= eventsMaxBytes) return;
+    seen += chunk.length;
+    const events = (text + chunk.toString('latin1')).split(/\r?\n\r?\n/);
+    text = events.pop()?.slice(0, eventsMaxBytes) ?? '';
+    for (const event of events) {
+      const { id, thread_id: thread } = parseObject(/^data: ?(.*)$/m.exec(event)?.[1] ?? '') ?? {};
+      for (const made of [id, thread])
+        if (typeof made === 'string') stages.objects.owners.note(target.provider.name, made, identity.tenant);
+    }
+  };
 }
 
 /** Whether the provider keeps a reply: as the request says by `store`, else by default. */

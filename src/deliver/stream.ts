@@ -14,7 +14,7 @@ import type { Passage } from '../passage.ts';
 import { createReplyScrubber, createRestorer } from '../scrub/restore.ts';
 import type { Vault } from '../scrub/scrub.ts';
 import type { Recording } from '../store/recording.ts';
-import { noteStored } from './objects.ts';
+import { noteStored, noteStreamed } from './objects.ts';
 
 /** Content type of event streams. */
 export const streamType = 'text/event-stream; charset=utf-8';
@@ -110,8 +110,10 @@ export async function* passBytes(
   const { stream, status } = answer;
   const target = stream.target.label;
   const kept = passage.claim?.stream({ status, contentType, target }) ?? collector(0);
+  const noteIds = noteStreamed(answer, passage);
   try {
     for (let chunk = await stream.next(); chunk !== null; chunk = await stream.next()) {
+      noteIds?.(chunk);
       kept.push(chunk);
       yield chunk;
     }
