@@ -49,6 +49,8 @@ const onLine: Readonly<Record<LogLine, string>> = {
     "Replace the key: `apiKey` is its position in the provider's `apiKeys`, from 0, and `status` what the provider said.",
   keySpent:
     "Top the account up, or raise its quota: `apiKey` is the key's position in `apiKeys`, and `status` what the provider said.",
+  usageImplausible:
+    "`target` stated a usage of many context windows, or a cost over 10,000 dollars. Budgets and costs go by what was counted. Tell the provider, or set the model's `contextTokens` if it is larger than known.",
   unreachable:
     '`failure` and `code` say why, and `advice` what may help. The line comes at most once a minute for each provider.',
   noPlatformCredential:

@@ -66,6 +66,8 @@ export class Passage implements Course {
   policy: ScrubPolicy | null = null;
   /** What was found in the reply. */
   replyFindings: Findings = noFindings;
+  /** When the request's time is over, monotonic ms. */
+  deadlineMs = Number.POSITIVE_INFINITY;
   /** When providers began to be asked, monotonic ms; null: not yet. */
   begunMs: number | null = null;
   /** Codes of refusals that were only reported. */
@@ -146,6 +148,7 @@ export class Passage implements Course {
   #finish(closing: Closing, nowMs: number): Bill {
     const { stages, request, exchange } = this;
     const billed = this.#billed();
+    for (const target of this.trail?.implausible ?? []) stages.observer.usageImplausible(target);
     const { auxiliary, dialect, kind } = exchange.endpoint;
     const first =
       request === null || billed.length === 0

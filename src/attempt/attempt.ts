@@ -92,9 +92,9 @@ export function attempt(
     request,
     deadlineMs,
     deps,
-    trail: new Trail(),
+    trail: new Trail(request.serverTools),
     begunMs: nowMs,
-    preparation: new Preparation(exchange, request, plan.drops, deps.wallClock, deps.aside),
+    preparation: new Preparation(exchange, request, plan.drops, deadlineMs, deps),
     repeatable: !request.serverTools || exchange.headers['idempotency-key'] !== undefined,
     providerRefusal: null,
     estimates: true,
@@ -284,6 +284,7 @@ function send(state: WalkState, openCall: OpenCall, cancellation: Cancellation):
     clock,
     aside,
     room: exchange,
+    onDefect: (cause: unknown) => deps.telemetry.defect(exchange.id, cause),
     onResult: learn,
   };
   const make = (all: readonly string[]): Promise<CallResult> =>

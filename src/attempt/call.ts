@@ -21,6 +21,7 @@ import {
 import { Backlog } from './backlog.ts';
 import { FirstBytes } from './first-bytes.ts';
 import { HeldReply } from './held-reply.ts';
+import { guarded, Holding } from './holding.ts';
 import { networkFailure } from './network.ts';
 import { Patience } from './patience.ts';
 import {
@@ -30,7 +31,7 @@ import {
   type Terms,
   type UpstreamStream,
 } from './result.ts';
-import { asStatus, readWhole } from './whole.ts';
+import { asStatus } from './whole.ts';
 
 /** Bytes of a stream buffered for a slow client before its provider is paused. */
 const queueMaxBytes = 64 * 1024;
@@ -80,6 +81,10 @@ class UpstreamCall implements ReplyHandler, UpstreamStream, Unpacked {
   #gone = false;
   readonly #resolve: (result: CallResult) => void;
   readonly #onCancel = (): void => this.#fail('cancelled');
+  readonly #onDefect = (cause: unknown): void => {
+    this.#terms.onDefect(cause);
+    this.#fail('defect');
+  };
   readonly #sentMs: number;
   #phase: Phase = 'waiting';
   #sending: Sending | null = null;
@@ -95,7 +100,7 @@ class UpstreamCall implements ReplyHandler, UpstreamStream, Unpacked {
   /** The first bytes of a stream that hasn't begun for the client. */
   #head: FirstBytes | null = null;
   /** Bytes of a stream that hasn't begun, or of its event that hasn't ended. */
-  #heldBytes = 0;
+  readonly #holding: Holding;
   #paused = false;
   #timer: Patience;
   #deadline: Patience | null = null;
@@ -109,6 +114,7 @@ class UpstreamCall implements ReplyHandler, UpstreamStream, Unpacked {
   ) {
     this.#reading = reading;
     this.#terms = terms;
+    this.#holding = new Holding(terms.room);
     const { wantsStream, bounds, remainingMs, cancellation, clock } = terms;
     this.#sentMs = clock();
     this.#again = again;
@@ -178,6 +184,10 @@ class UpstreamCall implements ReplyHandler, UpstreamStream, Unpacked {
 
   /** Bytes of the body, unpacked if they are a stream's. */
   onData(chunk: Buffer): void {
+    guarded(() => this.#read(chunk), this.#onDefect);
+  }
+
+  #read(chunk: Buffer): void {
     if (this.#phase === 'opening') {
       const form = formOfBytes(chunk);
       if (form === 'stream') this.#open();
@@ -189,9 +199,13 @@ class UpstreamCall implements ReplyHandler, UpstreamStream, Unpacked {
   }
 
   onEnd(): void {
+    guarded(() => this.#readEnd(), this.#onDefect);
+  }
+
+  #readEnd(): Promise<void> | void {
     if (this.#linger !== null) clearTimeout(this.#linger);
-    if (this.#phase === 'whole') this.#finishWhole();
-    else if (this.#phase === 'opening') this.#fail('malformed');
+    if (this.#phase === 'whole') return this.#finishWhole();
+    if (this.#phase === 'opening') this.#fail('malformed');
     else if (this.#phase === 'holding' || this.#phase === 'flowing') {
       const rest = this.#scanner?.finish() ?? null;
       if (rest !== null) this.#queue(rest);
@@ -224,18 +238,13 @@ class UpstreamCall implements ReplyHandler, UpstreamStream, Unpacked {
     return this.#held;
   }
 
-  #finishWhole(): void {
+  #finishWhole(): Promise<void> | void {
     // What is left takes no time of the provider's.
     this.#timer.cancel();
-    const body = this.#heldReply().finish();
-    void (body instanceof Promise ? body.then((plain) => this.#judgeWhole(plain)) : this.#judgeWhole(body));
-  }
-
-  #judgeWhole(body: Buffer | CallFailure): void {
-    if (this.#phase === 'done') return;
-    if (typeof body === 'string') return this.#fail(body);
-    const read = readWhole(this.#status, this.#headers, body, this.#reading, this.#terms);
-    void (read instanceof Promise ? read.then((result) => this.#conclude(result)) : this.#conclude(read));
+    const { cancellation, remainingMs } = this.#terms;
+    const waits = { cancellation, deadlineMs: this.#sentMs + remainingMs };
+    const read = this.#heldReply().read(this.#reading, this.#terms, waits);
+    return read instanceof Promise ? read.then((result) => this.#conclude(result)) : this.#conclude(read);
   }
 
   #conclude(result: CallResult | CallFailure): void {
@@ -251,7 +260,7 @@ class UpstreamCall implements ReplyHandler, UpstreamStream, Unpacked {
     if (scanner === null) return;
     const output = scanner.push(chunk);
     const heldBack = output === null || this.#phase === 'holding';
-    if (!this.#hold(heldBack ? chunk.length : -this.#heldBytes)) return this.#fail('no_room');
+    if (!this.#holding.add(heldBack ? chunk.length : -this.#holding.bytes)) return this.#fail('no_room');
     if (output !== null) this.#queue(output);
     this.#head?.push(chunk);
     if (scanner.broken !== null) return this.#break(scanner.broken);
@@ -265,13 +274,6 @@ class UpstreamCall implements ReplyHandler, UpstreamStream, Unpacked {
     if (this.#linger !== null) clearTimeout(this.#linger);
     if (chunk.at(-1) !== carriageReturn) return this.#leave();
     this.#linger = setTimeout(() => this.#leave(), tornEndMs);
-  }
-
-  /** Counts what is held back; false: there is no room for it. */
-  #hold(bytes: number): boolean {
-    if (!this.#terms.room.holdReply(bytes)) return false;
-    this.#heldBytes += bytes;
-    return true;
   }
 
   /** Ends a stream with a fault, or refuses as its first event does. */
@@ -380,10 +382,8 @@ class UpstreamCall implements ReplyHandler, UpstreamStream, Unpacked {
   }
 
   #arrived(failure: CallFailure): Arrived | null {
-    const tooLarge = failure === 'too_large';
-    if (this.#scanner !== null) return arrivedOfStream(this.#scanner, tooLarge);
-    if (this.#phase !== 'whole' || this.#status >= 300) return null;
-    return this.#held?.arrived(this.#reading) ?? (tooLarge ? justPrompt : null);
+    if (this.#scanner !== null) return arrivedOfStream(this.#scanner, failure === 'too_large');
+    return this.#phase === 'whole' ? this.#heldReply().arrived(this.#reading, failure) : null;
   }
 
   #close(): void {
@@ -393,7 +393,7 @@ class UpstreamCall implements ReplyHandler, UpstreamStream, Unpacked {
     this.#terms.cancellation.off(this.#onCancel);
     if (this.#paused) this.#sending?.resume();
     this.#unpacking?.stop();
-    this.#hold(-this.#heldBytes);
+    this.#holding.free();
     this.#backlog.close();
   }
 }

@@ -58,6 +58,7 @@ const causes: Readonly<Record<CallFailure, FallbackCause>> = {
   malformed: 'server',
   too_large: 'server',
   no_room: 'server',
+  defect: 'server',
   error_in_body: 'server',
   ended_early: 'server',
   cancelled: 'server',
@@ -89,7 +90,7 @@ const outcomes: Readonly<Record<FaultKind, string | null>> = {
 };
 
 /** Failures that come again if it is asked again. */
-const repeats: ReadonlySet<CallFailure> = new Set(['too_large', 'no_room']);
+const repeats: ReadonlySet<CallFailure> = new Set(['too_large', 'no_room', 'defect']);
 
 /** The cause by which edges know a failure. */
 export const causeOf = (failure: CallFailure): FallbackCause => causes[failure];

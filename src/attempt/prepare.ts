@@ -1,6 +1,6 @@
 /** Prepares what is sent to a target: the request as received, or translated into the target's dialect. */
 
-import type { Aside, Worked } from '../base/aside.ts';
+import type { Aside, Waits, Worked } from '../base/aside.ts';
 import { Refusal } from '../base/errors.ts';
 import { scriptOf } from '../base/place.ts';
 import type { Dialect } from '../dialects/dialect.ts';
@@ -23,6 +23,7 @@ import { isOfProvider } from '../exchange/endpoint.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { ModelRequest } from '../exchange/request.ts';
 import type { Target } from '../upstream/target.ts';
+import type { AttemptDeps } from './deps.ts';
 import { type Freed, work as free, type ToFree } from './own.ts';
 import { type ToTranslate, type Translation, writtenBy } from './write.ts';
 
@@ -55,6 +56,7 @@ export class Preparation {
   readonly #drops: boolean;
   readonly #wallClock: () => number;
   readonly #aside: Aside;
+  readonly #waits: Waits;
   readonly #client: Dialect;
   // Parsed once, when the first target needs it.
   #read: ReadRequest | Refusal | null = null;
@@ -64,21 +66,22 @@ export class Preparation {
 
   /**
    * @param drops essential fields that a target's dialect can't express are left out, instead of refused
-   * @param wallClock Unix ms, for replies that carry a time
-   * @param aside where large bodies are worked on
+   * @param deadlineMs monotonic ms
+   * @param deps the clock, Unix ms, is for replies that carry a time; large bodies are worked on aside
    */
   constructor(
     exchange: Exchange,
     request: ModelRequest,
     drops: boolean,
-    wallClock: () => number,
-    aside: Aside,
+    deadlineMs: number,
+    { wallClock, aside }: Pick<AttemptDeps, 'wallClock' | 'aside'>,
   ) {
     this.#exchange = exchange;
     this.#request = request;
     this.#drops = drops;
     this.#wallClock = wallClock;
     this.#aside = aside;
+    this.#waits = { cancellation: exchange.cancellation, deadlineMs };
     this.#client = dialects[exchange.endpoint.dialect];
   }
 
@@ -140,7 +143,7 @@ export class Preparation {
 
   /** The request for a provider of the client's dialect: without what only others can read, and what it would refuse. */
   #ownRequest(dialect: Dialect, to: Destination): OwnRequest | Promise<OwnRequest | Refusal> {
-    const { endpoint, cancellation } = this.#exchange;
+    const { endpoint } = this.#exchange;
     const request = this.#request;
     // Only chat has a conversation.
     if (endpoint.auxiliary !== undefined) return { request, dropped: none };
@@ -158,7 +161,7 @@ export class Preparation {
     const order = { dialect: dialect.name, isClaude, turns, inspectedAs: endpoint.inspectedAs };
     if (request.body.length <= atOnceMaxBytes) return keep(free(request.body, order));
     return this.#aside
-      .run<ToFree, Freed>(ownModule, request.body, order, cancellation)
+      .run<ToFree, Freed>(ownModule, request.body, order, this.#waits)
       .then((done) => (done instanceof Refusal ? done : keep(done)));
   }
 
@@ -183,7 +186,7 @@ export class Preparation {
     if (request.body.length > atOnceMaxBytes) {
       const order = { client, provider, stream: request.stream, drops: this.#drops, to };
       return this.#aside
-        .run<ToTranslate, Translation>(writeModule, request.body, order, exchange.cancellation)
+        .run<ToTranslate, Translation>(writeModule, request.body, order, this.#waits)
         .then((done) => finish(writtenBy(done)));
     }
     this.#read ??= readRequest(chatClient, request, this.#drops);

@@ -23,10 +23,17 @@ export type CallFailure =
   | 'ended_early'
   /** The provider gave up waiting for its model. */
   | 'unfinished'
+  /** A defect of ours: the reply may have been good. */
+  | 'defect'
   | 'cancelled';
 
 /** Failures that say nothing of the provider. */
-export const blameless: ReadonlySet<CallFailure> = new Set(['cancelled', 'client_deadline', 'no_room']);
+export const blameless: ReadonlySet<CallFailure> = new Set([
+  'cancelled',
+  'client_deadline',
+  'no_room',
+  'defect',
+]);
 
 /** Fault found in a stream → failure of the call. */
 export const streamFailures: Readonly<Record<StreamFault, CallFailure>> = {
@@ -106,6 +113,8 @@ export interface Terms {
   readonly room: ReplyRoom;
   /** Where large whole replies are translated. */
   readonly aside: Aside;
+  /** Reports a defect of ours. */
+  readonly onDefect: (cause: unknown) => void;
   /** Called with the result as soon as it is known. */
   readonly onResult: (result: CallResult) => void;
 }

@@ -1,7 +1,7 @@
 /** The record of what was tried for one request, and the error made from it when no target answered. */
 import type { IncomingHttpHeaders } from 'node:http';
 import { Refusal } from '../base/errors.ts';
-import type { BilledTry } from '../count/usage.ts';
+import { type BilledTry, withPlausible } from '../count/usage.ts';
 import type { AttemptStep } from '../exchange/attempt-step.ts';
 import type { OpenCall } from '../upstream/open-call.ts';
 import type { FallbackCause } from '../upstream/target.ts';
@@ -60,9 +60,17 @@ export interface Replied {
 export class Trail {
   readonly steps: AttemptStep[] = [];
   readonly #billed: BilledTry[] = [];
+  readonly #serverTools: boolean;
+  /** Targets whose calls stated more than a request can use. */
+  readonly implausible: string[] = [];
   #calls = 0;
   #waitMs = Number.POSITIVE_INFINITY;
   #askedMs = Number.POSITIVE_INFINITY;
+
+  /** @param serverTools tools may run at the provider, which count each round */
+  constructor(serverTools = false) {
+    this.#serverTools = serverTools;
+  }
 
   /**
    * Records a call and its outcome.
@@ -137,7 +145,9 @@ export class Trail {
 
   /** Records a call that its provider bills: any that began to answer. */
   bill(each: BilledTry): void {
-    this.#billed.push(each);
+    const kept = withPlausible(each, this.#serverTools);
+    if (kept !== each) this.implausible.push(each.target.label);
+    this.#billed.push(kept);
   }
 
   /** The calls that providers bill, in order. */
@@ -176,6 +186,10 @@ export class Trail {
         headers: noRetry,
       });
     }
+    if (steps.at(-1)?.outcome === 'defect')
+      return new Refusal('internal', `Sidegate failed on the provider's answer. ${tried}`, {
+        headers: noRetry,
+      });
     if (all(timeouts)) {
       const key = timeoutKeys[steps.at(-1)?.outcome ?? ''] ?? 'attempt.idleTimeoutMs';
       return new Refusal('upstream_timeout', `No answer in time (${key}). ${tried}`, { headers: noRetry });

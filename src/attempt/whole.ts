@@ -1,7 +1,7 @@
 /** Decompresses and reads whole replies. */
 import type { IncomingHttpHeaders } from 'node:http';
-import { promisify } from 'node:util';
-import { brotliDecompress, unzip } from 'node:zlib';
+import { createBrotliDecompress, createUnzip } from 'node:zlib';
+import type { Waits } from '../base/aside.ts';
 import { Refusal } from '../base/errors.ts';
 import { parseJson } from '../base/json.ts';
 import { scriptOf } from '../base/place.ts';
@@ -9,9 +9,6 @@ import { type StatedError, statedError } from '../dialects/fault.ts';
 import type { Across, ReplyReading, WholeReading } from '../dialects/reading.ts';
 import type { CallFailure, CallResult, Terms } from './result.ts';
 import { readingOf, type TranslatedReply } from './translate-reply.ts';
-
-const unzipAsync = promisify(unzip);
-const brotliAsync = promisify(brotliDecompress);
 
 /** A reply's content encoding; null: none. */
 export const encodingOf = (headers: IncomingHttpHeaders): string | null => {
@@ -22,12 +19,31 @@ export const encodingOf = (headers: IncomingHttpHeaders): string | null => {
 /** Statuses that are no answer to these requests: without content, and parts of it (RFC 9110, 15.3.6 and 15.3.7). */
 export const isNoAnswer = (status: number): boolean => status === 205 || status === 206;
 
-/** Decompresses a reply. Rejects as soon as there are more than `maxBytes`, and for unknown encodings. */
-export function unpack(body: Buffer, encoding: string, maxBytes: number): Promise<Buffer> {
-  const options = { maxOutputLength: maxBytes };
-  if (encoding === 'gzip' || encoding === 'deflate') return unzipAsync(body, options);
-  if (encoding === 'br') return brotliAsync(body, options);
-  return Promise.reject(new Error('unknown content encoding'));
+/** Bytes of a piece of what is decompressed. */
+const options = { chunkSize: 64 * 1024 };
+
+/**
+ * Decompresses a reply piece by piece. Rejects for unknown encodings, and for bytes that aren't so encoded.
+ * @param take takes the next piece; false: it wants no more
+ */
+export function unpack(body: Buffer, encoding: string, take: (piece: Buffer) => boolean): Promise<void> {
+  const unpacker =
+    encoding === 'gzip' || encoding === 'deflate'
+      ? createUnzip(options)
+      : encoding === 'br'
+        ? createBrotliDecompress(options)
+        : null;
+  if (unpacker === null) return Promise.reject(new Error('unknown content encoding'));
+  return new Promise((resolve, reject) => {
+    unpacker.on('error', reject);
+    unpacker.on('end', resolve);
+    unpacker.on('data', (piece: Buffer) => {
+      if (take(piece)) return;
+      unpacker.destroy();
+      resolve();
+    });
+    unpacker.end(body);
+  });
 }
 
 /** An error that came with status 200, as if it had come with its own. */
@@ -43,13 +59,17 @@ const module = scriptOf('attempt/translate-reply').href;
 
 type Read = WholeReading | CallFailure | null;
 
-/** Classifies a whole reply: an answer, a refusal, or why it is neither. A large one is translated in a thread. */
+/**
+ * Classifies a whole reply: an answer, a refusal, or why it is neither. A large one is translated in a thread. Throws or
+ * rejects by a defect of ours.
+ */
 export function readWhole(
   status: number,
   headers: IncomingHttpHeaders,
   body: Buffer,
   reading: ReplyReading,
-  { wantsStream, aside, cancellation }: Pick<Terms, 'wantsStream' | 'aside' | 'cancellation'>,
+  { wantsStream, aside }: Pick<Terms, 'wantsStream' | 'aside'>,
+  waits: Waits,
 ): CallResult | CallFailure | Promise<CallResult | CallFailure> {
   if (status >= 300) return { kind: 'status', status, headers, body };
   const judge = (read: Read): CallResult | CallFailure => {
@@ -65,10 +85,9 @@ export function readWhole(
   };
   const { across } = reading;
   if (across === undefined || body.length <= atOnceMaxBytes) return judge(reading.whole(body));
-  return aside.run<Across, TranslatedReply>(module, body, across, cancellation).then(
-    (done) => judge(done instanceof Refusal ? unread(done) : readingOf(done.value, done.body)),
-    () => 'malformed' as const,
-  );
+  return aside
+    .run<Across, TranslatedReply>(module, body, across, waits)
+    .then((done) => judge(done instanceof Refusal ? unread(done) : readingOf(done.value, done.body)));
 }
 
 /** Why a thread didn't read it. */

@@ -35,18 +35,25 @@ export type JobResult =
   /** It threw: the name of the error, since its message may contain text of the body. */
   | { readonly kind: 'failed'; readonly error: string };
 
+/** How long a result is waited for. */
+export interface Waits {
+  readonly cancellation: Cancellation;
+  /** The request's deadline, monotonic ms. */
+  readonly deadlineMs: number;
+}
+
 /** Does computations aside. */
 export interface Aside {
   /**
    * Runs `work` of a module. Resolves with a refusal if there is no room for it, if it takes too long or too much
-   * memory, if the request was cancelled before its turn, or if `work` refuses; rejects if it throws.
+   * memory, at once when the request is cancelled or its time is over, or if `work` refuses; rejects if it throws.
    * @param module URL of a module that exports `work`
    */
   run<Input, Output>(
     module: string,
     body: Buffer,
     input: Input,
-    cancellation: Cancellation,
+    waits: Waits,
   ): Promise<Worked<Output> | Refusal>;
   /** Ends the threads. What is under way is refused. */
   close(): void;
@@ -62,6 +69,8 @@ const queueMax = 10_000;
 const waitMaxMs = 30_000;
 /** Longest time for one computation. */
 const jobMaxMs = 30_000;
+/** By then it has been given up, whatever the request's deadline is. */
+const timerMaxMs = 2 * (waitMaxMs + jobMaxMs);
 /** A thread that has nothing to do gives its memory back. */
 const idleMs = 5000;
 /**
@@ -74,7 +83,6 @@ interface Waiting {
   readonly module: string;
   readonly body: Buffer;
   readonly input: unknown;
-  readonly cancellation: Cancellation;
   readonly sinceMs: number;
   resolve(result: Worked<never> | Refusal): void;
   reject(error: Error): void;
@@ -95,11 +103,10 @@ export function createAside({ clock, startThread }: Pick<World, 'clock' | 'start
   const small = createLane(clock, startThread);
   const large = createLane(clock, startThread);
   return {
-    run: (module, body, input, cancellation) =>
+    run: (module, body, input, waits) =>
       new Promise((resolve, reject) => {
         const lane = body.length <= smallMaxBytes ? small : large;
-        const sinceMs = clock();
-        lane.add({ module, body, input, cancellation, sinceMs, resolve, reject });
+        lane.add({ module, body, input, sinceMs: clock(), resolve, reject }, waits);
       }),
     close() {
       small.close();
@@ -110,12 +117,12 @@ export function createAside({ clock, startThread }: Pick<World, 'clock' | 'start
 
 /** One thread, and what waits for it. */
 interface Lane {
-  add(waiting: Waiting): void;
+  add(waiting: Waiting, waits: Waits): void;
   close(): void;
 }
 
 function createLane(clock: World['clock'], startThread: World['startThread']): Lane {
-  let queue: Waiting[] = [];
+  const queue = new Set<Waiting>();
   let current: Waiting | null = null;
   let thread: Thread | null = null;
   let timer: NodeJS.Timeout | undefined;
@@ -165,17 +172,11 @@ function createLane(clock: World['clock'], startThread: World['startThread']): L
     return started;
   };
 
-  const stale = ({ cancellation, sinceMs }: Waiting): Refusal | null => {
-    if (cancellation.reason !== null) return cancelRefusal(cancellation);
-    return clock() - sinceMs > waitMaxMs ? busy : null;
-  };
-
   const next = (): void => {
-    while (current === null) {
-      const waiting = queue.shift();
-      if (waiting === undefined) break;
-      const refusal = stale(waiting);
-      if (refusal !== null) waiting.resolve(refusal);
+    for (const waiting of queue) {
+      if (current !== null) break;
+      queue.delete(waiting);
+      if (clock() - waiting.sinceMs > waitMaxMs) waiting.resolve(busy);
       else begin(waiting);
     }
     if (current !== null || thread === null) return;
@@ -196,15 +197,44 @@ function createLane(clock: World['clock'], startThread: World['startThread']): L
     timer.unref();
   };
 
+  /** Makes it leave when the request is cancelled or its time is over. What has begun ends, for nobody. */
+  const bounded = (waiting: Waiting, { cancellation, deadlineMs }: Waits): Waiting => {
+    const leave = (refusal: Refusal): void => {
+      queue.delete(left);
+      left.resolve(refusal);
+    };
+    const onCancel = (): void => leave(cancelRefusal(cancellation));
+    const late = setTimeout(() => leave(busy), Math.min(Math.max(0, deadlineMs - clock()), timerMaxMs));
+    late.unref();
+    cancellation.onCancel(onCancel);
+    const end = (): void => {
+      clearTimeout(late);
+      cancellation.off(onCancel);
+    };
+    const left: Waiting = {
+      ...waiting,
+      resolve(result) {
+        end();
+        waiting.resolve(result);
+      },
+      reject(error) {
+        end();
+        waiting.reject(error);
+      },
+    };
+    return left;
+  };
+
   return {
-    add(waiting) {
-      if (queue.length >= queueMax) return waiting.resolve(busy);
-      queue.push(waiting);
+    add(waiting, waits) {
+      if (waits.cancellation.reason !== null) return waiting.resolve(cancelRefusal(waits.cancellation));
+      if (queue.size >= queueMax) return waiting.resolve(busy);
+      queue.add(bounded(waiting, waits));
       if (current === null) next();
     },
     close() {
-      const left = queue;
-      queue = [];
+      const left = [...queue];
+      queue.clear();
       for (const waiting of left) waiting.resolve(busy);
       stop();
       finished()?.resolve(busy);

@@ -20,6 +20,10 @@ export const logLines = {
     level: 'warn',
     text: "this apiKey's credit or quota is used up; it is not used for that model for a while",
   },
+  usageImplausible: {
+    level: 'warn',
+    text: 'the provider states more than a request can use; its tokens were counted here instead',
+  },
   unreachable: {
     level: 'error',
     text: 'the provider cannot be reached as it is configured; other targets are asked',

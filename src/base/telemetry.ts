@@ -84,6 +84,8 @@ export interface Telemetry {
   batchRefused(reason: BatchRefusal): void;
   /** A limit or budget did something. @param limit its name @param scope whom it counts for, as in messages */
   limit(limit: string, event: LimitEvent, scope: string): void;
+  /** A call stated more tokens, or a higher cost, than a request can have. @param target `provider/model` */
+  usageImplausible(target: string): void;
   /** Counting a reply's tokens has ended. */
   tokenCount(result: CountResult): void;
   /** Budgets could not be written to the store (with the reason), or can be again (null). Once per change. */
@@ -124,6 +126,7 @@ export const silent: Telemetry = {
   claim: nothing,
   batchRefused: nothing,
   limit: nothing,
+  usageImplausible: nothing,
   tokenCount: nothing,
   budgetsSaved: nothing,
   cacheQuestion: nothing,

@@ -60,6 +60,32 @@ export function isStated({ facts, complete }: BilledTry): boolean {
   return stated && (complete || facts.finish !== 'none');
 }
 
+/** Tokens of prompt and reply where nobody knows a model's. */
+const contextTokensUsual = 2_000_000;
+/** How often one call may use them up: a model may have larger windows than the catalog knows, and tools run in rounds. */
+const windowsMax = { once: 8, inRounds: 200 };
+/** What one call may cost, in nano-dollars: 10,000 dollars. */
+const costMaxNanoUsd = 1e13;
+
+/**
+ * The try without tokens and costs that no request can have: a wrong figure would use up a budget at once. Such tokens are
+ * counted from the text, like those that nobody states.
+ * @param serverTools tools may run at the provider
+ */
+export function withPlausible(each: BilledTry, serverTools: boolean): BilledTry {
+  const { facts, target } = each;
+  const windows = serverTools ? windowsMax.inRounds : windowsMax.once;
+  const tokensMax = (target.facts.contextTokens ?? contextTokensUsual) * windows;
+  const cost = facts.pricing?.statedNanoUsd ?? 0;
+  const { inputTokens, outputTokens, cachedInputTokens, cacheWriteTokens } = facts;
+  const most = Math.max(inputTokens, outputTokens, cachedInputTokens, cacheWriteTokens);
+  if (most <= tokensMax && cost <= costMaxNanoUsd) return each;
+  const { pricing, ...others } = facts;
+  const { statedNanoUsd: _, ...service } = pricing ?? {};
+  const none = { usage: false, inputTokens: 0, outputTokens: 0, cachedInputTokens: 0, cacheWriteTokens: 0 };
+  return { ...each, facts: { ...others, ...(most > tokensMax ? none : {}), pricing: service } };
+}
+
 /**
  * Adds up the tries.
  * @param counts null: usage that isn't stated is estimated from bytes

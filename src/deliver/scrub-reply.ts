@@ -21,9 +21,13 @@ export function scrubReply(body: Buffer, passage: Passage): Buffer | Promise<Buf
   const scope = passage.policy?.reply ?? null;
   if (scope === null) return body;
   if (body.length > atOnceMaxBytes) {
-    const { exchange, stages } = passage;
+    const { stages } = passage;
+    const { cancellation } = passage.exchange;
     return stages.aside
-      .run<NumberedScope, Findings>(module, body, numbered(scope), exchange.cancellation)
+      .run<NumberedScope, Findings>(module, body, numbered(scope), {
+        cancellation,
+        deadlineMs: passage.deadlineMs,
+      })
       .then((done) => {
         if (done instanceof Refusal) return done;
         passage.replyFindings = done.value;

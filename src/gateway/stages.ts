@@ -48,6 +48,9 @@ export function examine(
   const { exchange, stages } = passage;
   const deniedEndpoint = denyEndpoint(identity, exchange.endpoint);
   if (deniedEndpoint !== null && !passage.observes(deniedEndpoint)) return deniedEndpoint;
+  const deadlineMs = deadline(exchange, stages.config.attempt.totalTimeoutMs);
+  if (deadlineMs instanceof Refusal) return deadlineMs;
+  passage.deadlineMs = deadlineMs;
 
   const checked = (request: ModelRequest | Refusal): ModelRequest | Refusal => {
     if (request instanceof Refusal) return request;
@@ -72,7 +75,7 @@ function inspectBody(
     if (!(request instanceof Refusal)) passage.request = request;
     return request;
   };
-  const inspected = inspectRequest(exchange, inspecting, aside);
+  const inspected = inspectRequest(exchange, inspecting, aside, passage.deadlineMs);
   return inspected instanceof Promise ? inspected.then(keep) : keep(inspected);
 }
 
@@ -125,14 +128,20 @@ export function choose(
   const { batch, attempt: limits } = stages.config;
   const deadlineMs = deadline(exchange, priority === 'batch' ? batch.deadlineMs : limits.totalTimeoutMs);
   if (deadlineMs instanceof Refusal) return deadlineMs;
+  passage.deadlineMs = deadlineMs;
   const limited = (each: Work | Refusal): Work | Refusal =>
     each instanceof Refusal ? each : withLimit(each, passage);
   const work = { identity, request, plan, countedHere, deadlineMs, nowMs };
   const scrubbed = (): Work | Refusal | Promise<Work | Refusal> => rescrub(work, passage);
   const ready = looksForNames(plan, passage)
-    ? denyForeign(exchange, providersOf(plan), identity.tenant, stages.objects, stages.aside).then(
-        (denied) => denied ?? scrubbed(),
-      )
+    ? denyForeign(
+        exchange,
+        providersOf(plan),
+        identity.tenant,
+        stages.objects,
+        stages.aside,
+        deadlineMs,
+      ).then((denied) => denied ?? scrubbed())
     : scrubbed();
   return ready instanceof Promise ? ready.then(limited) : limited(ready);
 }

@@ -15,25 +15,27 @@ const atOnceMaxBytes = 64 * 1024;
 
 const module = scriptOf('inspect/request').href;
 
-/** Inspects a request. Refuses one that no provider could read either. */
+/** Inspects a request. Refuses one that no provider could read either. @param deadlineMs monotonic ms */
 export function inspectRequest(
   exchange: Exchange,
   inspecting: Inspecting,
   aside: Aside,
+  deadlineMs: number,
 ): ModelRequest | Refusal | Promise<ModelRequest | Refusal> {
   return exchange.body.length <= atOnceMaxBytes
     ? inspectNow(exchange, inspecting)
-    : inspectAside(exchange, inspecting, aside);
+    : inspectAside(exchange, inspecting, aside, deadlineMs);
 }
 
 async function inspectAside(
   exchange: Exchange,
   inspecting: Inspecting,
   aside: Aside,
+  deadlineMs: number,
 ): Promise<ModelRequest | Refusal> {
   const { body, cancellation } = exchange;
   const order = orderOf(exchange, inspecting);
-  const done = await aside.run<ToInspect, Inspected>(module, body, order, cancellation);
+  const done = await aside.run<ToInspect, Inspected>(module, body, order, { cancellation, deadlineMs });
   if (done instanceof Refusal) return done;
   const { value, body: edited } = done;
   // A clone of the empty list is another object.

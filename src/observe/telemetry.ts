@@ -123,6 +123,7 @@ export function createObserver(
       metrics.limit(limitNames.has(limit) ? limit : storedKeyLimit, event);
       notice(limit, event, scope);
     },
+    usageImplausible: (target) => say(log, 'usageImplausible', { target }),
     tokenCount: metrics.count,
     budgetsSaved: (problem) =>
       say(

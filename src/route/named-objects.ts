@@ -78,6 +78,7 @@ export async function denyForeign(
   tenant: string,
   table: ObjectTable,
   aside: Aside,
+  deadlineMs: number,
 ): Promise<Refusal | null> {
   const providers = [...all].filter((each) => each.passthrough !== false && !keepsForOne(each, table));
   if (providers.length === 0) return null;
@@ -90,7 +91,7 @@ export async function denyForeign(
   const found =
     texts.length <= atOnceMaxBytes
       ? { value: namesIn(texts) }
-      : await aside.run<null, string[]>(module, texts, null, cancellation);
+      : await aside.run<null, string[]>(module, texts, null, { cancellation, deadlineMs });
   if (found instanceof Refusal) return found;
   const names = found.value;
   if (names.length > namesMax)

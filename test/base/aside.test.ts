@@ -36,8 +36,11 @@ function byHand() {
     },
   });
   onTestFinished(() => aside.close());
-  const run = (body = Buffer.from('{}'), cancellation = new Cancellation()): ReturnType<Aside['run']> =>
-    aside.run('file:///module', body, null, cancellation);
+  const run = (
+    body = Buffer.from('{}'),
+    cancellation = new Cancellation(),
+    deadlineMs = Number.POSITIVE_INFINITY,
+  ): ReturnType<Aside['run']> => aside.run('file:///module', body, null, { cancellation, deadlineMs });
   return { aside, run, time, threads };
 }
 
@@ -91,6 +94,27 @@ test('more than 10,000 that wait are refused; so is who waits too long or has le
   expect(threads[0]?.jobs).toHaveLength(1);
 });
 
+test('a cancelled request and one whose time is over wait no longer, in the queue or in the thread', async () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const { run, threads, time } = byHand();
+  const deadlineMs = time.world.clock() + 1000;
+  const cancellation = new Cancellation();
+  const [begun, queued] = [run(undefined, undefined, deadlineMs), run(undefined, undefined, deadlineMs)];
+  const cancelled = run(undefined, cancellation);
+  const last = run();
+  cancellation.cancel('client_gone');
+  expect(codeOf(await cancelled)).toBe('internal');
+  vi.advanceTimersByTime(1000);
+  expect((await Promise.all([begun, queued])).map(codeOf)).toEqual(['overloaded', 'overloaded']);
+  // What has begun ends, and then the one that is left has its turn.
+  expect(threads[0]?.jobs).toHaveLength(1);
+  threads[0]?.answer({ kind: 'failed', error: 'RangeError' });
+  expect(threads[0]?.jobs).toHaveLength(2);
+  threads[0]?.answer();
+  expect(codeOf(await last)).toBe('none');
+});
+
 test('a thread without memory is replaced, and what it did is refused', async () => {
   const { run, threads } = byHand();
   const [first, second] = [run(), run()];
@@ -132,7 +156,10 @@ test('a real thread works, refuses, throws and runs out of memory', async () => 
   onTestFinished(() => aside.close());
   const module = new URL('../support/aside-work.ts', import.meta.url).href;
   const run = (what: string) =>
-    aside.run<string, number>(module, Buffer.from('abc'), what, new Cancellation());
+    aside.run<string, number>(module, Buffer.from('abc'), what, {
+      cancellation: new Cancellation(),
+      deadlineMs: Number.POSITIVE_INFINITY,
+    });
   expect(await run('work')).toEqual({ value: 3, body: Buffer.from('cba') });
   expect(codeOf(await run('refuse'))).toBe('invalid_json');
   await expect(run('throw')).rejects.toThrow('RangeError');

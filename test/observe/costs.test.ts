@@ -75,6 +75,18 @@ interface Case {
 
 const cases: readonly Case[] = [
   { what: 'a whole reply that states its usage', scripts: [good], costs: { 'first/m': statedNano } },
+  {
+    what: 'a reply that states more tokens than a prompt can have',
+    scripts: [states(openaiWire, { prompt_tokens: 1e308, completion_tokens: 15 })],
+    costs: { 'first/m': promptTokens * 1000 + 4000 },
+    known: false,
+  },
+  {
+    what: 'a reply that states more tokens than a model writes',
+    scripts: [states(openaiWire, { prompt_tokens: 25, completion_tokens: 4_000_000_000 })],
+    costs: { 'first/m': promptTokens * 1000 + 4000 },
+    known: false,
+  },
   { what: 'a stream that states its usage', scripts: [good], stream: true, costs: { 'first/m': statedNano } },
   {
     what: 'a stream without a usage event: its text is counted',
