@@ -72,6 +72,11 @@ const onLine: Readonly<Record<LogLine, string>> = {
     'Questions of `tenant` to `route` are answered in other words too. `sidegate cache report` shows what was judged.',
   cacheDistrusted:
     'Too many of the latest judged answers were wrong; it judges on and may answer again. If its answers change over time, set `cache.routes` to `off` for it.',
+  snapshotRestored: 'Nothing to do.',
+  snapshotRefused:
+    '`reason` says why, such as damage or a format of another version. The file is removed; answers are cached anew.',
+  snapshotUnsaved:
+    'Check that the folder of `cache.snapshot` can be written to and has room, and that the process is not killed while it ends.',
   limitSoft:
     'The share `softShare` of a limit or budget is used. Tell the caller named by `scope`, or raise the limit.',
   limitObserved: 'With `mode: enforce`, this request would have been refused.',

@@ -594,6 +594,14 @@ export declare function searchClose(id: number): void
 export declare function searchDecide(bytes: Uint8Array, cachedLength: number, askedLength: number, out: Float64Array): void
 
 /**
+ * Takes entries out as records for a snapshot, the longest unused first, until these have so many bytes; empty if none
+ * are left.
+ *
+ * Throws on an unknown id.
+ */
+export declare function searchDrain(id: number, bytesMax: number): Buffer
+
+/**
  * Embeds a text, the first `length` bytes of `bytes`: `out` gets 256 numbers, whose vector has length 1. False: it
  * has no word that the table knows.
  *
@@ -603,6 +611,13 @@ export declare function searchEmbed(bytes: Uint8Array, length: number, out: Floa
 
 /** Names of the features that the model judges a pair by. */
 export declare function searchFeatureNames(): Array<string>
+
+/**
+ * Stores records that were drained from an index of as many dimensions. False, and the rest left out: they aren't that.
+ *
+ * Throws on an unknown id.
+ */
+export declare function searchFill(id: number, records: Uint8Array): boolean
 
 /**
  * Embeds a question, looks for stored ones of its scope and decides on each, in one call. `bytes` and `vector` as for
@@ -692,6 +707,22 @@ export declare enum Service {
  * Throws on an unknown id.
  */
 export declare function storeBytes(id: number): number
+
+/**
+ * Takes entries out as records for a snapshot, of each owner the longest unused first, until these have so many bytes;
+ * empty if none are left.
+ *
+ * Throws on an unknown id.
+ */
+export declare function storeDrain(id: number, bytesMax: number): Buffer
+
+/**
+ * Stores records that were drained, where they have not expired. `shiftMs` is added to their times. False, and the rest
+ * left out: they aren't what was drained.
+ *
+ * Throws on an unknown id.
+ */
+export declare function storeFill(id: number, records: Uint8Array, shiftMs: number, nowMs: number): boolean
 
 /**
  * Looks a key of an owner up, the first `keyLength` bytes of `key`: false if it has no entry. Else `lengths` gets the bytes of

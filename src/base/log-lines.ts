@@ -72,6 +72,12 @@ export const logLines = {
     level: 'warn',
     text: 'judged answers prove the semantic cache wrong here; it no longer answers',
   },
+  snapshotRestored: { level: 'info', text: 'the cache begins with what an earlier process kept' },
+  snapshotRefused: {
+    level: 'warn',
+    text: "the cache's snapshot cannot be used; the cache begins without it",
+  },
+  snapshotUnsaved: { level: 'warn', text: 'the cache could not be kept; the next process begins without it' },
   ledgerDown: { level: 'error', text: 'the ledger cannot be written; its rows wait in memory' },
   ledgerUp: { level: 'info', text: 'the ledger can be written again' },
   sinkDown: { level: 'error', text: 'a sink of records cannot be reached; records wait' },

@@ -96,6 +96,8 @@ export interface Telemetry {
   cacheNews(event: CacheNewsEvent): void;
   /** From now on a tenant's questions to a route are answered in other words (true), or no longer. */
   cacheTrust(tenant: string, route: string, live: boolean): void;
+  /** The cache adopted what an earlier process kept; it couldn't; or it couldn't be kept. @param detail entries, or why not */
+  cacheSnapshot(event: 'restored' | 'refused' | 'unsaved', detail: string): void;
   /** An unexpected exception: a bug in the gateway. */
   defect(requestId: string, cause: unknown): void;
 }
@@ -132,5 +134,6 @@ export const silent: Telemetry = {
   cacheQuestion: nothing,
   cacheNews: nothing,
   cacheTrust: nothing,
+  cacheSnapshot: nothing,
   defect: nothing,
 };

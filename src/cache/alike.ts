@@ -67,6 +67,10 @@ export interface AlikeLevels {
   compare(judging: Judging, fresh: StoredReply, nowMs: number): boolean | null;
   /** Drops what leads to a reply that was found wrong. */
   forget(entry: number): void;
+  /** Takes out what leads to replies, as records of so many bytes; empty if none are left. */
+  drain(kind: 'links' | 'questions', bytesMax: number): Buffer;
+  /** Adopts what was drained; false: it isn't that. @param shiftMs is added to its times */
+  fill(kind: 'links' | 'questions', records: Buffer, shiftMs: number, nowMs: number): boolean;
   update(config: CacheSettings): void;
   readonly bytes: number;
 }
@@ -188,6 +192,10 @@ export function createAlikeLevels(
     forget(entry) {
       search.remove(index, entry);
     },
+    drain: (kind, bytesMax) =>
+      kind === 'links' ? store.drain(links, bytesMax) : search.drain(index, bytesMax),
+    fill: (kind, records, shiftMs, nowMs) =>
+      kind === 'links' ? store.fill(links, records, shiftMs, nowMs) : search.fill(index, records),
     update(next) {
       config = next;
       const { entriesMax, bytesMax, ttlMs } = boundsOf(next);

@@ -15,6 +15,7 @@ import { alone, createFlights, type Join, type Seen } from '../store/flights.ts'
 import { createReplyStore, type NotedReply, type StoreBounds } from '../store/replies.ts';
 import { type Asked, askedOf, createAlikeLevels, type Judging, type Near } from './alike.ts';
 import { createFeedback } from './feedback.ts';
+import { createKept, type Kept } from './kept.ts';
 import { type CacheKey, type CacheScope, keyAgain, scopedKey } from './key.ts';
 import { createPlaces, isUsed, type Place, type PlaceView } from './places.ts';
 import { isPurged, joinTags, type Purge } from './purged.ts';
@@ -32,7 +33,7 @@ export interface Answered {
 }
 
 /** The cache of replies. */
-export interface Cache {
+export interface Cache extends Kept {
   /** The place of a tenant's requests to a route. @param route its `model` */
   place(tenant: string, route: string): Place;
   /** Null: this request neither reads nor writes the cache. */
@@ -108,6 +109,7 @@ export function createCache(config: CacheSettings, { telemetry, random, peers }:
     return reply === null || isPurged(place.purged, reply) ? null : reply;
   };
   const levels = createAlikeLevels(config, { get }, places, random);
+  const kept = createKept(store, levels, places);
   const feedback = createFeedback();
   const flights = createFlights({
     // Those that join are requests in flight, which are bounded.
@@ -201,6 +203,8 @@ export function createCache(config: CacheSettings, { telemetry, random, peers }:
       if (known) levels.keep(askedOf(place, question), key, storedMs);
       return true;
     },
+    drain: kept.drain,
+    fill: kept.fill,
     places: places.view,
     share(key, exchange) {
       if (!current.singleFlight) return alone;

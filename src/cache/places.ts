@@ -49,7 +49,26 @@ export interface Places {
   /** So often something was purged. */
   readonly purges: number;
   view(): PlaceView[];
+  /** What is known of the places, for a snapshot. */
+  kept(): KeptPlaces;
+  /** Adopts what was known, where nothing is yet. @param shiftMs is added to its times */
+  restore(kept: KeptPlaces, shiftMs: number): void;
   update(config: CacheSettings): void;
+}
+
+/** What a snapshot knows of the places. */
+export interface KeptPlaces {
+  /** The latest mark of any purge, monotonic ms; null: none. */
+  readonly latestMs: number | null;
+  readonly places: readonly KeptPlace[];
+}
+
+interface KeptPlace extends Pick<Place, 'tenant' | 'route' | 'hits' | 'judgedHits' | 'savedNanoUsd'> {
+  readonly beforeMs: number | null;
+  readonly tags: readonly (readonly [string, number])[];
+  /** A digit for each judgement, 1: wrong. */
+  readonly latest: string;
+  readonly live: boolean;
 }
 
 /** From most to least cautious. */
@@ -123,12 +142,41 @@ export function createPlaces(first: CacheSettings): Places {
     get purges() {
       return purges;
     },
+    kept: () => ({ latestMs: finite(latestMs), places: [...places.values()].map(keptOf) }),
+    restore(kept, shiftMs) {
+      const at = (markMs: number | null): number =>
+        markMs === null ? Number.NEGATIVE_INFINITY : markMs + shiftMs;
+      latestMs = Math.max(latestMs, at(kept.latestMs));
+      for (const one of kept.places) {
+        const name = `${one.tenant}\0${one.route}`;
+        if (places.has(name) || places.size >= placesMax) continue;
+        const place = create(one.tenant, one.route);
+        place.purged.beforeMs = at(one.beforeMs);
+        for (const [tag, markMs] of one.tags) place.purged.tags.set(tag, at(markMs));
+        Object.assign(place.hits, one.hits);
+        const { judgedHits, savedNanoUsd, live } = one;
+        const latest = [...one.latest].map((digit) => digit === '1');
+        const judgements = { latest, wrong: latest.filter(Boolean).length, live };
+        Object.assign(place, { judgedHits, savedNanoUsd });
+        Object.assign(place.judgements, judgements);
+        places.set(name, place);
+      }
+    },
     view: () => [...places.values()].map((place) => viewOf(place, config)),
     update(next) {
       config = next;
       for (const place of places.values()) adopt(place);
     },
   };
+}
+
+const finite = (markMs: number): number | null => (Number.isFinite(markMs) ? markMs : null);
+
+function keptOf({ tenant, route, hits, judgedHits, savedNanoUsd, purged, judgements }: Place): KeptPlace {
+  const { latest, live } = judgements;
+  const marks = { beforeMs: finite(purged.beforeMs), tags: [...purged.tags] };
+  const judged = { latest: latest.map(Number).join(''), live };
+  return { tenant, route, hits, judgedHits, savedNanoUsd, ...marks, ...judged };
 }
 
 function viewOf(place: Place, { semantic: { wrongMax } }: CacheSettings): PlaceView {

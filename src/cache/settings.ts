@@ -72,6 +72,11 @@ export const cache = z
       description:
         'Seals what pods tell each other of their caches over `sync.redis`: `${ENV}` or `file:/path`. Unset: each pod has its own cache.',
     }),
+    snapshot: z.string().min(1).optional().meta({
+      description:
+        'File that keeps the cache while no process runs; unset: a restart begins with an empty one.',
+      restart: true,
+    }),
     semantic,
     tenants: z
       .record(name, differing)

@@ -12,6 +12,11 @@ export function checkCache({ cache, sync, scrub, routes }: Draft, report: Report
         'needs `scrub.secret` too: without it each pod has placeholders of its own, and no entry is common',
       );
   }
+  if (cache?.snapshot !== undefined && scrub?.secret === undefined)
+    report.warn(
+      ['cache', 'snapshot'],
+      'needs `scrub.secret` too: without it each process has placeholders of its own, and finds nothing again',
+    );
   const known = new Set(routes?.map((route) => route?.model));
   for (const model of Object.keys(cache?.routes ?? {}))
     if (!known.has(model)) report.warn(['cache', 'routes', model], 'no route has this `model`');

@@ -91,6 +91,10 @@ export const search = {
   tableBytes: native.searchTableBytes,
   /** Drops an entry; false if there was none. */
   remove: native.searchRemove,
+  /** Takes entries out as records, until these have so many bytes; empty if none are left. */
+  drain: native.searchDrain,
+  /** Stores records that were drained from an index of as many dimensions; false: they aren't that. */
+  fill: native.searchFill,
   /** The question stored under an entry's number; null if there is none. */
   text: native.searchText,
   /** Drops all entries of a scope; gives their number. */

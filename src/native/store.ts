@@ -32,6 +32,10 @@ export const store = {
   set: native.storeSet,
   size: native.storeSize,
   bytes: native.storeBytes,
+  /** Takes entries out as records, until these have so many bytes; empty if none are left. */
+  drain: native.storeDrain,
+  /** Stores records that were drained; false: they aren't that. @param shiftMs is added to their times */
+  fill: native.storeFill,
   /** Stores an entry. @param head only its first `headLength` bytes are stored */
   put(
     id: number,

@@ -135,6 +135,10 @@ export function createObserver(
     cacheNews: metrics.cacheNews,
     cacheTrust: (tenant, route, live) =>
       say(log, live ? 'cacheTrusted' : 'cacheDistrusted', { tenant, route }),
+    cacheSnapshot: (event, detail) =>
+      event === 'restored'
+        ? say(log, 'snapshotRestored', { entries: Number(detail) })
+        : say(log, event === 'refused' ? 'snapshotRefused' : 'snapshotUnsaved', { reason: detail }),
     defect: (requestId, cause) =>
       say(log, 'defect', { requestId, stack: cause instanceof Error ? cause.stack : '' }),
   };

@@ -11,6 +11,7 @@ import { handle } from '../gateway/gateway.ts';
 import { type Listener, listen } from '../listen/listen.ts';
 import { createRecord, noCourse } from '../observe/record.ts';
 import { modelNames } from '../route/route.ts';
+import { keepCache, restoreCache } from './carry.ts';
 import { composeStages, openRooms } from './compose.ts';
 import { drain, release } from './drain.ts';
 import { adopt } from './reload.ts';
@@ -89,6 +90,8 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
   });
   listener = open;
   const trims = startTrims(clock);
+  const carried = { cache: rooms.cache, telemetry: rooms.observer, world };
+  const restored = restoreCache(first.cache, carried);
   ready = true;
 
   return {
@@ -113,6 +116,8 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
       ready = false;
       await drain(rooms, open, admin, stages.config.listen.drainMs);
       trims.stop();
+      await restored;
+      await keepCache(first.cache, carried);
       await release(rooms, reloading);
     },
   };

@@ -12,6 +12,10 @@ export interface ReplyStore {
    * @param askedMs when its request came, monotonic ms; `nowMs` unless it is said
    */
   put(owner: number, key: string, reply: StoredReply, nowMs: number, note?: string, askedMs?: number): void;
+  /** Takes replies out as records, until these have so many bytes; empty if none are left. */
+  drain(bytesMax: number): Buffer;
+  /** Stores records that were drained; false: they aren't that. @param shiftMs is added to their times */
+  fill(records: Buffer, shiftMs: number, nowMs: number): boolean;
   /** Changes the bounds, evicting as needed. */
   resize(bounds: StoreBounds): void;
   readonly size: number;
@@ -48,6 +52,11 @@ export function createReplyStore(bounds: StoreBounds): ReplyStore {
       const headLength = writeHead(reply, note, askedMs);
       if (headLength > 0) store.put(id, owner, key, head, headLength, reply.body, nowMs);
     },
+    drain: (bytesMax) => store.drain(id, bytesMax),
+    fill(records, shiftMs, nowMs) {
+      shiftAsked(records, shiftMs);
+      return store.fill(id, records, shiftMs, nowMs);
+    },
     resize: ({ entriesMax, bytesMax, ttlMs }) => store.set(id, entriesMax, bytesMax, ttlMs),
     get size() {
       return store.size(id);
@@ -80,6 +89,16 @@ function writeHead(reply: StoredReply, note: string, askedMs: number): number {
   numbers[6] = askedMs;
   numbersBytes.copy(head);
   return numbersLength + head.write(text, numbersLength);
+}
+
+/** Where a record's entry begins, after its length, owner, digest, time of expiry and length of the head. */
+const recordHead = 4 + 4 + 32 + 8 + 4;
+const askedAt = recordHead + 6 * 8;
+
+/** Adds to the time at which the request of each record came. What isn't a record is left to the core to refuse. */
+function shiftAsked(records: Buffer, shiftMs: number): void {
+  for (let at = 0; at + askedAt + 8 <= records.length; at += 4 + records.readUInt32LE(at))
+    records.writeDoubleLE(records.readDoubleLE(at + askedAt) + shiftMs, at + askedAt);
 }
 
 function readEntry({ bytes, headLength, length }: StoreEntry): NotedReply {

@@ -1,7 +1,7 @@
 //! Indexes of the semantic cache, shared by all threads of the process.
 
 use napi::Result;
-use napi::bindgen_prelude::{Float32ArraySlice, Float64ArraySlice};
+use napi::bindgen_prelude::{Buffer, Float32ArraySlice, Float64ArraySlice};
 use napi_derive::napi;
 use sidegate_core::search::decide::{Decision, REASONS, Side, decide, decide_exactly, features_of};
 use sidegate_core::search::features::names;
@@ -70,6 +70,23 @@ pub fn search_open(bytes_max: f64, dimensions: u32) -> Result<u32> {
 pub fn search_set(id: u32, bytes_max: f64) -> Result<()> {
     let bytes_max = bytes_of(bytes_max)?;
     with(id, |index| index.set(bytes_max))
+}
+
+/// Takes entries out as records for a snapshot, the longest unused first, until these have so many bytes; empty if none
+/// are left.
+///
+/// Throws on an unknown id.
+#[napi]
+pub fn search_drain(id: u32, bytes_max: u32) -> Result<Buffer> {
+    with(id, |index| index.drain(bytes_max as usize).into())
+}
+
+/// Stores records that were drained from an index of as many dimensions. False, and the rest left out: they aren't that.
+///
+/// Throws on an unknown id.
+#[napi]
+pub fn search_fill(id: u32, records: &[u8]) -> Result<bool> {
+    with(id, |index| index.fill(records))
 }
 
 /// Closes an index and gives its memory back.

@@ -1,7 +1,7 @@
 //! Bounded stores of replies, shared by all threads of the process.
 
 use napi::Result;
-use napi::bindgen_prelude::{Uint8ArraySlice, Uint32ArraySlice};
+use napi::bindgen_prelude::{Buffer, Uint8ArraySlice, Uint32ArraySlice};
 use napi_derive::napi;
 use sidegate_core::shared::registry::Registry;
 use sidegate_core::shared::store::{Bounds, Store};
@@ -94,6 +94,24 @@ pub fn store_put(
 ) -> Result<()> {
     let (key, head) = (beginning(key, key_length)?, beginning(head, head_length)?);
     with(id, |store| store.put(owner, key, head, body, now_ms))
+}
+
+/// Takes entries out as records for a snapshot, of each owner the longest unused first, until these have so many bytes;
+/// empty if none are left.
+///
+/// Throws on an unknown id.
+#[napi]
+pub fn store_drain(id: u32, bytes_max: u32) -> Result<Buffer> {
+    with(id, |store| store.drain(bytes_max as usize).into())
+}
+
+/// Stores records that were drained, where they have not expired. `shiftMs` is added to their times. False, and the rest
+/// left out: they aren't what was drained.
+///
+/// Throws on an unknown id.
+#[napi]
+pub fn store_fill(id: u32, records: &[u8], shift_ms: f64, now_ms: f64) -> Result<bool> {
+    with(id, |store| store.fill(records, shift_ms, now_ms))
 }
 
 /// Entries held.

@@ -62,6 +62,13 @@ impl Flat {
         Flat { dimensions, words: dimensions.div_ceil(64), blocks: Vec::new() }
     }
 
+    /// The vector of a row.
+    pub fn vector(&self, row: usize) -> Vector {
+        let (block, at) = (&self.blocks[row / BLOCK_ROWS], row % BLOCK_ROWS);
+        let parts = &block.parts[at * self.dimensions..][..self.dimensions];
+        Vector { parts: parts.into(), scale: block.scales[at] }
+    }
+
     /// Rows held.
     pub fn len(&self) -> usize {
         let last = self.blocks.last().map_or(0, |block| block.rows.len());

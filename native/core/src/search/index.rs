@@ -40,25 +40,25 @@ pub struct Candidate {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Place {
-    scope: u32,
-    row: u32,
+pub(super) struct Place {
+    pub(super) scope: u32,
+    pub(super) row: u32,
 }
 
 #[derive(Debug)]
-struct Scope {
-    key: [u8; 32],
-    flat: Flat,
+pub(super) struct Scope {
+    pub(super) key: [u8; 32],
+    pub(super) flat: Flat,
 }
 
 /// The index.
 #[derive(Debug)]
 pub struct Index {
-    dimensions: usize,
+    pub(super) dimensions: usize,
     by_key: HashMap<[u8; 32], u32>,
-    scopes: Vec<Option<Scope>>,
+    pub(super) scopes: Vec<Option<Scope>>,
     free: Vec<u32>,
-    places: LruCache<u64, Place>,
+    pub(super) places: LruCache<u64, Place>,
     bytes: usize,
     bytes_max: usize,
     scratch: Scratch,
@@ -103,8 +103,11 @@ impl Index {
     /// Stores a question under the caller's number, in place of what had that number. False, and nothing stored: its
     /// vector has other dimensions, its text is empty or too long, or it never fits.
     pub fn insert(&mut self, scope: &[u8], entry: u64, text: &str, vector: &Vector) -> bool {
+        self.keep(sha256(scope), entry, text, vector)
+    }
+
+    pub(super) fn keep(&mut self, key: [u8; 32], entry: u64, text: &str, vector: &Vector) -> bool {
         self.remove(entry);
-        let key = sha256(scope);
         let known = self.by_key.get(&key).copied();
         let cost = self.cost(text) + if known.is_none() { SCOPE_OVERHEAD } else { 0 };
         let sound = vector.parts.len() == self.dimensions && is_askable(text);

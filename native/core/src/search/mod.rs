@@ -17,6 +17,7 @@ pub mod network;
 pub mod phrases;
 pub mod question;
 pub mod shape;
+pub mod snapshot;
 pub mod spelling;
 pub mod table;
 pub mod trees;

@@ -20,7 +20,8 @@ impl Vector {
         Some(Vector::of_parts(to_bytes(numbers, largest)))
     }
 
-    fn of_parts(parts: Box<[i8]>) -> Vector {
+    /// The vector of parts, of which one at least isn't 0.
+    pub fn of_parts(parts: Box<[i8]>) -> Vector {
         Vector { scale: 1.0 / (dot(&parts, &parts) as f32).sqrt(), parts }
     }
 

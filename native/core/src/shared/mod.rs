@@ -1,6 +1,7 @@
 //! What several other folders need, and what all threads of the process share.
 
 pub mod digest;
+pub mod records;
 pub mod registers;
 pub mod registry;
 pub(crate) mod steps;

@@ -9,6 +9,8 @@ use std::collections::{BTreeSet, HashMap};
 use lru::LruCache;
 use sha2::{Digest, Sha256};
 
+use crate::shared::records::{Rest, push};
+
 /// Limits of a store.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bounds {
@@ -88,7 +90,10 @@ impl Store {
 
     /// Stores a value in place of the key's old one, and evicts what no longer fits. One that can never fit is not stored.
     pub fn put(&mut self, owner: u32, key: &[u8], head: &[u8], body: &[u8], now_ms: f64) {
-        let digest = digest(key);
+        self.keep(owner, digest(key), [head, body], now_ms + self.bounds.ttl_ms);
+    }
+
+    fn keep(&mut self, owner: u32, digest: [u8; 32], [head, body]: [&[u8]; 2], expires_ms: f64) {
         self.take(owner, |entries| entries.pop(&digest));
         let cost = (head.len() + body.len()) as u64 + ENTRY_OVERHEAD;
         if self.bounds.entries_max == 0 || cost > self.bounds.bytes_max {
@@ -97,7 +102,6 @@ impl Store {
         let mut bytes = Vec::with_capacity(head.len() + body.len());
         bytes.extend_from_slice(head);
         bytes.extend_from_slice(body);
-        let expires_ms = now_ms + self.bounds.ttl_ms;
         let entry = Entry { bytes: bytes.into_boxed_slice(), head_length: head.len(), expires_ms };
         let share =
             self.shares.entry(owner).or_insert_with(|| Share { entries: LruCache::unbounded(), bytes: 0 });
@@ -108,6 +112,46 @@ impl Store {
         self.bytes += cost;
         self.entries += 1;
         self.fit();
+    }
+
+    /// Takes entries out as records for a snapshot, of each owner the longest unused first, until these have so many
+    /// bytes; empty if none are left.
+    pub fn drain(&mut self, bytes_max: usize) -> Vec<u8> {
+        let mut records = Vec::new();
+        while records.len() < bytes_max {
+            let Some(&(_, owner)) = self.sizes.last() else { break };
+            let mut key = [0; 32];
+            let taken = self.take(owner, |entries| {
+                entries.pop_lru().map(|(digest, entry)| {
+                    key = digest;
+                    entry
+                })
+            });
+            let Some(entry) = taken else { break };
+            push(&mut records, |out| {
+                out.extend_from_slice(&owner.to_le_bytes());
+                out.extend_from_slice(&key);
+                out.extend_from_slice(&entry.expires_ms.to_le_bytes());
+                out.extend_from_slice(&(entry.head_length as u32).to_le_bytes());
+                out.extend_from_slice(&entry.bytes);
+            });
+        }
+        records
+    }
+
+    /// Stores what was drained, where it has not expired. False, and the rest left out: it isn't what was drained.
+    ///
+    /// `shift_ms`: what to add to its times, as clocks begin anew with each process.
+    pub fn fill(&mut self, records: &[u8], shift_ms: f64, now_ms: f64) -> bool {
+        let mut rest = Rest(records);
+        while !rest.0.is_empty() {
+            let Some(drained) = rest.record().and_then(read) else { return false };
+            let expires_ms = (drained.expires_ms + shift_ms).min(now_ms + self.bounds.ttl_ms);
+            if expires_ms > now_ms {
+                self.keep(drained.owner, drained.digest, drained.parts, expires_ms);
+            }
+        }
+        true
     }
 
     /// Adopts new limits, and evicts what no longer fits. Lifetimes already set stay.
@@ -139,9 +183,13 @@ impl Store {
     }
 
     /// Takes an entry out of an owner's share, and closes the share if it was the last.
-    fn take(&mut self, owner: u32, pop: impl FnOnce(&mut LruCache<[u8; 32], Entry>) -> Option<Entry>) {
-        let Some(share) = self.shares.get_mut(&owner) else { return };
-        let Some(entry) = pop(&mut share.entries) else { return };
+    fn take(
+        &mut self,
+        owner: u32,
+        pop: impl FnOnce(&mut LruCache<[u8; 32], Entry>) -> Option<Entry>,
+    ) -> Option<Entry> {
+        let share = self.shares.get_mut(&owner)?;
+        let entry = pop(&mut share.entries)?;
         self.sizes.remove(&(share.bytes, owner));
         share.bytes -= entry.cost();
         self.bytes -= entry.cost();
@@ -151,7 +199,24 @@ impl Store {
         } else {
             self.sizes.insert((share.bytes, owner));
         }
+        Some(entry)
     }
+}
+
+/// An entry as a record has it.
+struct Drained<'a> {
+    owner: u32,
+    digest: [u8; 32],
+    expires_ms: f64,
+    parts: [&'a [u8]; 2],
+}
+
+fn read(mut record: Rest<'_>) -> Option<Drained<'_>> {
+    let (owner, digest) = (record.u32()?, record.array()?);
+    let expires_ms = f64::from_le_bytes(record.array()?);
+    let head_length = record.u32()?;
+    let head = record.take(head_length as usize)?;
+    expires_ms.is_finite().then_some(Drained { owner, digest, expires_ms, parts: [head, record.0] })
 }
 
 fn digest(key: &[u8]) -> [u8; 32] {
@@ -180,6 +245,38 @@ mod tests {
         );
         assert_eq!(body(&mut store, "key", 1000.0), None);
         assert_eq!((store.len(), store.bytes(), store.is_empty()), (0, 0, true));
+    }
+
+    #[test]
+    fn what_was_drained_fills_another() {
+        let mut store = Store::new(WIDE);
+        store.put(1, b"a", b"head", b"one", 0.0);
+        store.put(2, b"a", b"", b"two", 400.0);
+        store.put(2, b"b", b"", b"three", 500.0);
+        assert!(store.get(2, b"a", 500.0).is_some());
+        let mut records = Vec::new();
+        loop {
+            let some = store.drain(1);
+            if some.is_empty() {
+                break;
+            }
+            records.extend(some);
+        }
+        assert_eq!((store.len(), store.bytes()), (0, 0));
+        for length in 0..records.len() {
+            Store::new(WIDE).fill(&records[..length], 0.0, 0.0);
+        }
+        assert!(!Store::new(WIDE).fill(&records[..records.len() - 1], 0.0, 0.0));
+
+        // The first one expires at 1000 of the old clock, which is -500 of the new one.
+        assert!(store.fill(&records, -1500.0, -450.0));
+        assert!(store.get(1, b"a", -450.0).is_none());
+        let entry = store.get(2, b"a", -101.0).unwrap();
+        assert_eq!(entry.body(), b"two");
+        assert!(store.get(2, b"a", -100.0).is_none());
+        assert!(store.get(2, b"b", -1.0).is_some());
+        let mut narrow = Store::new(Bounds { entries_max: 1, ..WIDE });
+        assert!(narrow.fill(&records, 0.0, 500.0) && narrow.len() == 1);
     }
 
     #[test]
