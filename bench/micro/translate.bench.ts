@@ -1,10 +1,10 @@
 /** Times translation between dialects: a request and a stream of 200 events, for each pair. */
-import { createNotes } from '../../src/dialects/chat.ts';
+import { Refusal } from '../../src/base/errors.ts';
 import type { ReplyContext } from '../../src/dialects/chat-reply.ts';
 import { dialects } from '../../src/dialects/index.ts';
 import { translatedReading } from '../../src/dialects/read-reply.ts';
 import type { ChatClient, ChatProvider } from '../../src/dialects/sides.ts';
-import { writeCall } from '../../src/dialects/translate.ts';
+import { readRequest, writeRequest } from '../../src/dialects/translate.ts';
 import type { Destination } from '../../src/dialects/wire.ts';
 import { type DialectName, dialectNames } from '../../src/exchange/dialects.ts';
 import { providers } from '../../test/faults/dialect-rows.ts';
@@ -22,8 +22,8 @@ export const streamTask = (client: string, provider: string): string =>
 
 const to: Destination = {
   basePath: '',
-  model: 'bench-model',
-  served: 'bench-model',
+  model: 'bench/model',
+  served: 'bench/model',
   headers: [],
   outputMaxTokens: null,
   quirks: {},
@@ -32,9 +32,11 @@ const context: ReplyContext = { model: 'm', requestId: 'req_1', createdS: 1, wan
 
 /** Everything that happens to a request's body when it is translated. */
 function translate(client: ChatClient, provider: ChatProvider, body: Buffer): Buffer {
-  const notes = createNotes();
-  const request = client.readRequest(JSON.parse(body.toString('utf8')), notes);
-  return Buffer.from(JSON.stringify(writeCall(request, provider, to, notes).body));
+  const read = readRequest(client, { body, stream: false }, false);
+  if (read instanceof Refusal) throw read;
+  const written = writeRequest(read, provider, to);
+  if (written instanceof Refusal || written.kind === 'cannot') throw new Error('it was refused');
+  return written.body;
 }
 
 /** The OpenAI sample in another dialect, made by translation. */

@@ -43,6 +43,8 @@ export interface ChatProvider {
   readonly names?: Readonly<Record<ChatField, string>>;
   /** It is one of OpenAI's own two dialects, so that its writer takes or notes what only they have. */
   readonly openai?: true;
+  /** Its writer looks into the results of tools. */
+  readonly parsesResults?: true;
   /** It can't be asked for JSON of any form, so the model is told in words. */
   readonly jsonInWords?: true;
   /** Whether a destination knows custom tools; undefined: none does, so they are told as functions. */

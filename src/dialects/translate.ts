@@ -9,6 +9,7 @@ import type { ReplyContext } from './chat-reply.ts';
 import type { Dialect } from './dialect.ts';
 import { withJsonInWords, withoutRefused } from './fit.ts';
 import { passHeaders } from './headers.ts';
+import { hasMark, type LongTexts, putTexts, takeTexts } from './long-texts.ts';
 import { translatedReading } from './read-reply.ts';
 import type { Across } from './reading.ts';
 import type { ChatClient, ChatProvider } from './sides.ts';
@@ -22,6 +23,12 @@ export interface ReadRequest {
   readonly notes: Notes;
   /** What replies say again of it. */
   readonly echo?: Json | undefined;
+  /** Its long texts, where only marks stand in it; undefined: it has none. */
+  readonly aside?: {
+    readonly texts: LongTexts['texts'];
+    /** The same request with its texts inside. */
+    whole(): ReadRequest | Refusal;
+  };
 }
 
 /** A request as a provider reads it, and what was left out of it, or the field that can't be translated. */
@@ -70,6 +77,26 @@ export function canServe(
 
 /** Reads a client's body; refuses an invalid one. @param drops leave out essential fields that no dialect shares */
 export function readRequest(
+  client: ChatClient,
+  asked: Pick<ModelRequest, 'body' | 'stream'>,
+  drops: boolean,
+): ReadRequest | Refusal {
+  const long = takeTexts(asked.body);
+  if (long === null) return readWhole(client, asked, drops);
+  const { rest, texts } = long;
+  const whole = (): ReadRequest | Refusal => readWhole(client, asked, drops);
+  const read = readWhole(client, { ...asked, body: rest }, drops);
+  if (read instanceof Refusal) return read;
+  // What replies repeat is written by others, who know nothing of marks, and ids are made of what calls say.
+  const isRead =
+    (read.echo !== undefined && hasMark(JSON.stringify(read.echo))) || callsWithMark(read.request);
+  return isRead ? whole() : { ...read, aside: { texts, whole } };
+}
+
+const callsWithMark = ({ messages }: ChatRequest): boolean =>
+  messages.some(({ parts }) => parts.some((part) => part.kind === 'tool_call' && hasMark(part.arguments)));
+
+function readWhole(
   client: ChatClient,
   { body, stream }: Pick<ModelRequest, 'body' | 'stream'>,
   drops: boolean,
@@ -147,11 +174,10 @@ function fitted(request: ChatRequest, provider: ChatProvider, to: Destination, n
 }
 
 /** Writes a request in the provider's dialect; refuses one that it shows to be invalid. */
-export function writeRequest(
-  { request, notes: before, echo }: ReadRequest,
-  provider: ChatProvider,
-  to: Destination,
-): Written | Refusal {
+export function writeRequest(read: ReadRequest, provider: ChatProvider, to: Destination): Written | Refusal {
+  const { request, notes: before, echo, aside } = read;
+  if (aside !== undefined && provider.parsesResults === true && hasResults(request))
+    return writeWhole(aside, provider, to);
   if (before.unsupported !== null) return { kind: 'cannot', field: before.unsupported };
   const notes = copyNotes(before);
   const { path, body, headers, origins } = writeCall(request, provider, to, notes);
@@ -159,17 +185,32 @@ export function writeRequest(
   if (refusal !== null) return refusal;
   if (notes.unsupported !== null) return { kind: 'cannot', field: notes.unsupported };
   const { dropped, droppedMore } = notes;
+  const json = JSON.stringify(body);
+  const put = aside === undefined ? null : putTexts(json, aside.texts);
+  if (put === null && aside !== undefined) return writeWhole(aside, provider, to);
   return {
     kind: 'written',
     path,
     headers,
-    body: Buffer.from(JSON.stringify(body)),
+    body: put ?? Buffer.from(json),
     dropped,
     droppedMore,
     origins,
     echo,
   };
 }
+
+function writeWhole(
+  aside: NonNullable<ReadRequest['aside']>,
+  provider: ChatProvider,
+  to: Destination,
+): Written | Refusal {
+  const read = aside.whole();
+  return read instanceof Refusal ? read : writeRequest(read, provider, to);
+}
+
+const hasResults = ({ messages }: ChatRequest): boolean =>
+  messages.some(({ parts }) => parts.some(({ kind }) => kind === 'tool_result'));
 
 /**
  * What is sent of a written request, and how its reply is read.

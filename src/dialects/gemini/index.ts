@@ -130,6 +130,7 @@ export const gemini: Dialect = {
   name: 'gemini',
   chatClient: { readRequest, writeReply, createWriter, writeError, limitField },
   chatProvider: {
+    parsesResults: true,
     toolNames: /^[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}$/,
     native: 'gemini',
     streamType: 'text/event-stream',
