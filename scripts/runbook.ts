@@ -77,6 +77,11 @@ const onLine: Readonly<Record<LogLine, string>> = {
     '`reason` says why, such as damage or a format of another version. The file is removed; answers are cached anew.',
   snapshotUnsaved:
     'Check that the folder of `cache.snapshot` can be written to and has room, and that the process is not killed while it ends.',
+  memoryShort:
+    "The process is near `listen.memoryMaxBytes`, or the container's limit. Raise it, or lower `cache.bytesMax` and `listen.inFlightMax`.",
+  memoryFull:
+    'Callers get 503 until memory is free again; requests in flight go on. Raise the limit, or add pods.',
+  memoryEased: 'Nothing to do.',
   limitSoft:
     'The share `softShare` of a limit or budget is used. Tell the caller named by `scope`, or raise the limit.',
   limitObserved: 'With `mode: enforce`, this request would have been refused.',

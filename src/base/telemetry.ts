@@ -98,6 +98,8 @@ export interface Telemetry {
   cacheTrust(tenant: string, route: string, live: boolean): void;
   /** The cache adopted what an earlier process kept; it couldn't; or it couldn't be kept. @param detail entries, or why not */
   cacheSnapshot(event: 'restored' | 'refused' | 'unsaved', detail: string): void;
+  /** Memory runs short, so the cache makes room; it is full, so new requests are refused; they are accepted again. */
+  memory(state: 'short' | 'full' | 'eased'): void;
   /** An unexpected exception: a bug in the gateway. */
   defect(requestId: string, cause: unknown): void;
 }
@@ -135,5 +137,6 @@ export const silent: Telemetry = {
   cacheNews: nothing,
   cacheTrust: nothing,
   cacheSnapshot: nothing,
+  memory: nothing,
   defect: nothing,
 };

@@ -72,6 +72,8 @@ export interface Cache extends Kept {
   share(key: CacheKey, exchange: Exchange): Seen | Join;
   /** Adopts new settings. */
   update(config: CacheSettings): void;
+  /** From now on it takes only this share of its memory. @param share from 0 to 1 */
+  squeeze(share: number): void;
   /** Entries. */
   readonly size: number;
   /** Memory of the entries, and of what leads to them. */
@@ -87,10 +89,17 @@ export interface CacheDeps {
   readonly peers: CachePeers;
 }
 
+/** Settings by which less memory is taken. */
+const squeezed = (config: CacheSettings, share: number): CacheSettings => ({
+  ...config,
+  bytesMax: config.bytesMax * share,
+  semantic: { ...config.semantic, bytesMax: config.semantic.bytesMax * share },
+});
+
 /** @param recordedBytes bytes taken by streams in flight */
 const boundsOf = (config: CacheSettings, recordedBytes: number): StoreBounds => ({
   entriesMax: isUsed(config) ? config.entriesMax : 0,
-  bytesMax: config.bytesMax - recordedBytes,
+  bytesMax: Math.max(0, config.bytesMax - recordedBytes),
   ttlMs: config.ttlSeconds * 1000,
 });
 
@@ -101,6 +110,8 @@ function count(place: Place, level: CacheLevel, { costNanoUsd }: StoredReply): v
 
 /** Creates an empty cache. */
 export function createCache(config: CacheSettings, { telemetry, random, peers }: CacheDeps): Cache {
+  let configured = config;
+  let share = 1;
   let current = config;
   const store = createReplyStore(boundsOf(config, 0));
   const places = createPlaces(config);
@@ -120,6 +131,12 @@ export function createCache(config: CacheSettings, { telemetry, random, peers }:
     late: () =>
       new Refusal('upstream_timeout', 'The identical request that this one waited for took too long.'),
   });
+  const adopt = (): void => {
+    current = share === 1 ? configured : squeezed(configured, share);
+    store.resize(boundsOf(current, flights.recordedBytes));
+    places.update(current);
+    levels.update(current);
+  };
   const learn = (place: Place, right: boolean): void => {
     const live = places.judge(place, right);
     if (live !== null) telemetry.cacheTrust(place.tenant, place.route, live);
@@ -218,10 +235,12 @@ export function createCache(config: CacheSettings, { telemetry, random, peers }:
       return { kind: 'new', claim: flights.begin(name, { goesOn, joined: () => exchange.detach() }) };
     },
     update(next) {
-      current = next;
-      store.resize(boundsOf(next, flights.recordedBytes));
-      places.update(next);
-      levels.update(next);
+      configured = next;
+      adopt();
+    },
+    squeeze(to) {
+      share = to;
+      adopt();
     },
     get size() {
       return store.size;

@@ -39,6 +39,8 @@ export const storedKeyLimit = 'stored-key';
 const unreachableMs = 60_000;
 
 /** Creates the observer. `clock`: monotonic ms; `wallClock`: ms since 1970. */
+const memoryLines = { short: 'memoryShort', full: 'memoryFull', eased: 'memoryEased' } as const;
+
 export function createObserver(
   metrics: Metrics,
   {
@@ -139,6 +141,7 @@ export function createObserver(
       event === 'restored'
         ? say(log, 'snapshotRestored', { entries: Number(detail) })
         : say(log, event === 'refused' ? 'snapshotRefused' : 'snapshotUnsaved', { reason: detail }),
+    memory: (state) => say(log, memoryLines[state]),
     defect: (requestId, cause) =>
       say(log, 'defect', { requestId, stack: cause instanceof Error ? cause.stack : '' }),
   };

@@ -1,4 +1,5 @@
 /** The sidecar: opens rooms and ports, adopts new configurations while requests are in flight, and drains. */
+import { totalmem } from 'node:os';
 import { openAdmin } from '../admin/admin.ts';
 import { mayPass } from '../authenticate/authenticate.ts';
 import type { Log } from '../base/log.ts';
@@ -9,11 +10,13 @@ import type { Config } from '../config/schema.ts';
 import { nothingBilled } from '../count/usage.ts';
 import { handle } from '../gateway/gateway.ts';
 import { type Listener, listen } from '../listen/listen.ts';
+import { trimMemory } from '../native/memory.ts';
 import { createRecord, noCourse } from '../observe/record.ts';
 import { modelNames } from '../route/route.ts';
 import { keepCache, restoreCache } from './carry.ts';
 import { composeStages, openRooms } from './compose.ts';
 import { drain, release } from './drain.ts';
+import { containerLimit, startPressure } from './pressure.ts';
 import { adopt } from './reload.ts';
 import { viewOf } from './view.ts';
 
@@ -90,6 +93,15 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
   });
   listener = open;
   const trims = startTrims(clock);
+  const pressure = startPressure({
+    limitBytes: () =>
+      stages.config.listen.memoryMaxBytes ?? containerLimit(process.constrainedMemory(), totalmem()),
+    usedBytes: () => process.memoryUsage.rss(),
+    squeeze: rooms.cache.squeeze,
+    refuseNew: open.refuseNew,
+    trim: trimMemory,
+    telemetry: rooms.observer,
+  });
   const carried = { cache: rooms.cache, telemetry: rooms.observer, world };
   const restored = restoreCache(first.cache, carried);
   ready = true;
@@ -114,6 +126,7 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
     reloadRefused: () => rooms.observer.reload(false),
     async drain() {
       ready = false;
+      pressure.stop();
       await drain(rooms, open, admin, stages.config.listen.drainMs);
       trims.stop();
       await restored;

@@ -41,6 +41,7 @@ test('a changed setting that needs a restart is logged until the file has the va
     'admin.allowedHosts',
     'admin.host',
     'admin.port',
+    'cache.snapshot',
     'listen.bodyTimeoutMs',
     'listen.host',
     'listen.port',
