@@ -14,13 +14,15 @@ import {
 import { type Comparison, compare } from './load/stats.ts';
 
 /** Target ratios to the floor; RESULTS.md is judged by them. */
-export const goals = { miss: 2.0, hit: 1.0, memory: 1.3 } as const;
+export const goals = { miss: 2.0, hit: 0.7, reworded: 1.0, memory: 1.3 } as const;
+/** What looking for a hit in other words may add to a miss: a share of it, and µs. */
+export const askedMax = { ratio: 1.05, us: 100 } as const;
 /**
- * Ratios that no change may exceed: the targets, with extra room for a miss. On a quiet machine a miss is at 1.5, but
+ * Ratios that no change may exceed: the targets, with extra room for CPU time. On a quiet machine a miss is at 1.5, but
  * other load on the CPU's caches costs the larger program more; 1.4 times as much was measured once. Limits may only
  * be lowered.
  */
-export const limits = { ...goals, miss: 2.2 } as const;
+export const limits = { ...goals, miss: 2.2, hit: 1.0 } as const;
 /** Time from exec to ready. The only absolute limit; judged by the median of five starts. */
 export const readyMaxMs = 500;
 

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { dialectNames } from '../src/exchange/dialects.ts';
-import { goals, readyMaxMs } from './gate.ts';
+import { askedMax, goals, readyMaxMs } from './gate.ts';
 import { streamEvents, streamTickMs } from './load/facts.ts';
 import { pinning } from './load/processes.ts';
 import {
@@ -12,6 +12,7 @@ import {
   type LatencyRow,
   type LoadOptions,
   type Memory,
+  type SemanticCpu,
 } from './load/run.ts';
 import type { Comparison } from './load/stats.ts';
 import type { MicroRow } from './micro/run.ts';
@@ -26,6 +27,7 @@ export interface Results {
 /** Results of the load tests. */
 export interface LoadResults {
   readonly cpu: CpuResults;
+  readonly semantic: SemanticCpu;
   /** The floor compared with itself. */
   readonly noise: Comparison;
   readonly latency: readonly LatencyRow[];
@@ -70,24 +72,40 @@ const comparisonHead = (unit: string): string[] => [
   'limit',
 ];
 
-function cpuTable({ cpu, noise }: LoadResults): string {
+function cpuTable({ cpu, semantic, noise }: LoadResults): string {
   const rows: string[][] = [];
   if (cpu.miss) rows.push(judged('cache miss', cpu.miss, goals.miss));
   if (cpu.hit) rows.push(judged('exact-cache hit', cpu.hit, goals.hit));
+  rows.push(judged('hit in other words that were decided on before', semantic.hit, goals.reworded));
   if (cpu.stream) rows.push(judged(`a stream of ${streamEvents} events`, cpu.stream));
   rows.push(judged('the floor against itself (scatter of the method)', noise));
   return table(comparisonHead('µs'), rows);
+}
+
+/** What looking for a hit in other words adds to a miss. */
+function askedSection({ miss: { floor: without, sidegate: asked } }: SemanticCpu): string {
+  const limit = without * askedMax.ratio + askedMax.us;
+  return (
+    `A short question that is a miss takes ${fixed(without, 1)} µs without the semantic level and ${fixed(asked, 1)} µs where it ` +
+    `is looked for among 10,000 others and judged (≤ ${askedMax.ratio} × and ${askedMax.us} µs, which is ` +
+    `${fixed(limit, 1)}: ${asked <= limit ? 'holds' : 'FAILS'}). Where a wording is decided on for the first time, a hit in other ` +
+    `words takes as much more.`
+  );
 }
 
 const plus = (way: Latency, direct: Latency, key: keyof Latency): string =>
   `${fixed(way[key])} (+${fixed(Math.max(0, way[key] - direct[key]))})`;
 
 function latencyTable(rows: readonly LatencyRow[]): string {
-  const names = { miss: 'cache miss', hit: 'cache hit', stream: 'stream, first token' };
+  const names: Partial<Record<LatencyRow['mode'], string>> = {
+    miss: 'cache miss',
+    hit: 'cache hit',
+    stream: 'stream, first token',
+  };
   return table(
     ['', 'connections', 'direct p50', 'floor p50', 'Sidegate p50', 'direct p99', 'floor p99', 'Sidegate p99'],
     rows.map(({ mode, connections, direct, floor, sidegate }) => [
-      names[mode],
+      names[mode] ?? mode,
       connections,
       fixed(direct.p50Us),
       plus(floor, direct, 'p50Us'),
@@ -169,6 +187,8 @@ User and system time of all threads of the process per request, at ${connections
 prompt of 1 KB. Rounds of ${options.roundMs} ms alternate (A B, B A, …); the ratio is the median over the pairs' ratios.
 
 ${cpuTable(load)}
+
+${askedSection(load.semantic)}
 
 The floor has no cache, so it always asks the upstream: the limit for a hit says that answering it costs less than passing
 the request on. Events of a stream come ${streamTickMs} ms apart, each in its own write.

@@ -14,6 +14,7 @@ import {
   measureLatency,
   measureMemory,
   measureMemoryRuns,
+  measureSemantic,
   measureStart,
   withPair,
   withRig,
@@ -24,7 +25,7 @@ import { type LoadResults, renderResults } from './report.ts';
 const help = `npm run bench -- [options]
 
   --gate              only judge the ratios to the floor, with short rounds; exit code 1 when one fails
-  --only micro|load   a part of the full run; RESULTS.md is printed, not written
+  --only micro|load|semantic   a part of the full run; RESULTS.md is printed, not written
   --rounds N          pairs of rounds for CPU time      --round-ms N       length of a round
   --rss-requests N    requests before memory is read    --micro-ms N       time for each micro benchmark
   --heap FLAGS        heap flags of both processes, instead of ${defaultHeapFlags.join(' ')}
@@ -88,6 +89,7 @@ function runLoad(options: LoadOptions): Promise<LoadResults> {
         measureCpu(twins, pair, { mode: 'miss', connections: connectionsFull }, options.rounds),
       ),
     );
+    const semantic = await measureSemantic(rig, options.rounds);
     return withPair(rig, async (pair) => {
       await measureMemory(rig, pair);
       const cpu: LoadResults['cpu'] = {};
@@ -107,7 +109,7 @@ function runLoad(options: LoadOptions): Promise<LoadResults> {
           latency.push(await measureLatency(rig, pair, { mode, connections }));
         }
       }
-      return { cpu, noise, latency, memory, start };
+      return { cpu, semantic, noise, latency, memory, start };
     });
   });
 }
@@ -125,6 +127,10 @@ async function main(): Promise<number> {
   }
   const options = optionsFrom(fullOptions);
   const { only } = values;
+  if (only === 'semantic') {
+    await withRig(options, say, (rig) => measureSemantic(rig, options.rounds));
+    return 0;
+  }
   const micro = only === 'load' ? undefined : await runMicro(count(values['micro-ms'], microMs), say);
   const load = only === 'micro' ? undefined : await runLoad(options);
   const page = renderResults({ ...(load && { load }), ...(micro && { micro }) }, options);

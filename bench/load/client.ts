@@ -1,12 +1,16 @@
 /** The load generator: a closed loop over raw keep-alive sockets. */
 import { connect, type Socket } from 'node:net';
+import { questions } from '../cache/questions.ts';
 
 /** What one run does. It ends after `requests` replies or `durationMs`, whichever comes first. */
 export interface LoadOrder {
   port: number;
   connections: number;
-  /** `miss`: each prompt is new; `hit`: all are the same; `stream`: new prompts, answered as SSE. */
-  mode: 'miss' | 'hit' | 'stream';
+  /**
+   * `miss`: each prompt is new; `hit`: all are the same; `stream`: new prompts, answered as SSE; `question`: each is a
+   * new short question; `rewording`: each connection asks one short question, and then the same in other words.
+   */
+  mode: 'miss' | 'hit' | 'stream' | 'question' | 'rewording';
   requestsMax: number;
   durationMs: number;
   /** Sent as `Authorization: Bearer`. */
@@ -39,13 +43,31 @@ const endOfChunks = Buffer.from('0\r\n\r\n');
 const firstToken = '"content":"tok 0';
 let counter = 0;
 
+const newQuestions = questions(5);
+/** What is stored, and what is asked then. */
+const [stored, reworded] = ['How can I change my shipping address?', 'How do I update my delivery address?'];
+
+/** The bytes of a short question. It states no temperature, as those that do aren't answered in other words. */
+function questionBytes({ port, key }: LoadOrder, content: string): Buffer {
+  return bytesOf(port, key, { model: 'bench-model', messages: [{ role: 'user', content }] });
+}
+
+function bytesOf(port: number, key: string, value: object): Buffer {
+  const body = JSON.stringify(value);
+  return Buffer.from(
+    `POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\nconnection: keep-alive\r\n` +
+      `content-type: application/json\r\naccept: application/json\r\nuser-agent: OpenAI/JS 6.0.0\r\n` +
+      `authorization: Bearer ${key}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+}
+
 /** The request's bytes, and the offset in them of the counter that makes each prompt new. */
 function requestBytes(order: LoadOrder): [Buffer, number] {
   const mark = '#'.repeat(counterDigits);
   const words = `Question ${mark}: what does the sidecar do with this prompt, which says nothing at all? `;
   const filler = 'It is as long as a short letter, and every letter of it must arrive as it was sent. ';
   const prompt = (words + filler.repeat(20)).slice(0, promptBytes);
-  const body = JSON.stringify({
+  const bytes = bytesOf(order.port, order.key, {
     model: 'bench-model',
     messages: [
       { role: 'system', content: 'You answer in one short paragraph.' },
@@ -55,11 +77,6 @@ function requestBytes(order: LoadOrder): [Buffer, number] {
     max_tokens: 256,
     ...(order.mode === 'stream' && { stream: true }),
   });
-  const bytes = Buffer.from(
-    `POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1:${order.port}\r\nconnection: keep-alive\r\n` +
-      `content-type: application/json\r\naccept: application/json\r\nuser-agent: OpenAI/JS 6.0.0\r\n` +
-      `authorization: Bearer ${order.key}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-  );
   return [bytes, bytes.indexOf(mark)];
 }
 
@@ -98,7 +115,10 @@ export function run(order: LoadOrder): Promise<LoadReport> {
   }
 
   function converse(): void {
-    const [request, counterAt] = requestBytes(order);
+    const [counted, counterAt] = requestBytes(order);
+    let request = counted;
+    const [first, again] = [questionBytes(order, stored), questionBytes(order, reworded)];
+    let asked = 0;
     const buffer = Buffer.allocUnsafeSlow(64 * 1024);
     /** Body bytes still to come; -1: no head yet; -2: chunked, which ends with its last five bytes. */
     let remaining = -1;
@@ -115,7 +135,9 @@ export function run(order: LoadOrder): Promise<LoadReport> {
         return;
       }
       sent++;
-      if (order.mode !== 'hit') {
+      if (order.mode === 'question') request = questionBytes(order, newQuestions.next().value ?? '');
+      else if (order.mode === 'rewording') request = asked++ === 0 ? first : again;
+      else if (order.mode !== 'hit') {
         request.write(String(counter++).padStart(counterDigits, '0'), counterAt, 'latin1');
       }
       remaining = -1;

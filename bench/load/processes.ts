@@ -51,8 +51,9 @@ export interface ServerOptions {
   readonly pinned: boolean;
   /** Additional flags for the runtime, such as `--cpu-prof`. */
   readonly nodeFlags?: readonly string[];
-  /** Settings of `observe` in place of the template's. */
+  /** Settings of `observe` and `cache` in place of the template's. */
   readonly observe?: object;
+  readonly cache?: object;
 }
 
 function canPin(): boolean {
@@ -221,8 +222,8 @@ export async function startSidegate(options: ServerOptions): Promise<Server> {
     config,
     template
       .replace(/\$\{(\w+)\}/g, (_, name: string) => String(values[name]))
-      .replace(/^observe: .*$/m, (line) =>
-        options.observe === undefined ? line : `observe: ${JSON.stringify(options.observe)}`,
+      .replace(/^(observe|cache): .*$/gm, (line, name: 'observe' | 'cache') =>
+        options[name] === undefined ? line : `${name}: ${JSON.stringify(options[name])}`,
       ),
   );
   const log = `${work}sidegate-${port}.log`;

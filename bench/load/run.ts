@@ -59,6 +59,8 @@ const settleMs = 1000;
  */
 const startedMs = 10_000;
 const unlimited = 10_000_000;
+/** Questions stored before what it costs to find one is measured. */
+const questionsStored = 10_000;
 
 /** What all measurements share. */
 export interface Rig {
@@ -134,7 +136,7 @@ async function cpuRound(rig: Rig, server: Server, { mode, connections }: Load): 
   });
   const used = server.cpuUs() - cpuBefore;
   const reached = (await rig.peers.requests()) - before;
-  const cached = mode === 'hit' && server.name === 'sidegate';
+  const cached = (mode === 'hit' || mode === 'rewording') && server.name === 'sidegate';
   const expected = cached ? 0 : report.requests;
   // The very first request is a miss, and up to one per connection may be in flight until its reply is stored.
   if (Math.abs(reached - expected) > (cached ? connections : 0)) {
@@ -167,6 +169,42 @@ export async function measureCpu(rig: Rig, pair: Pair, what: Load, rounds: numbe
       `${result.floor.toFixed(1)} µs, ratio ${result.ratio.toFixed(2)}`,
   );
   return result;
+}
+
+/** What the semantic level costs over HTTP. */
+export interface SemanticCpu {
+  /** A hit in other words, against the floor. */
+  readonly hit: Comparison;
+  /** A miss for which a hit in other words was looked for, against one without that. Not the floor: both are Sidegate. */
+  readonly miss: Comparison;
+}
+
+/** Measures it with an index as full as misses make it. */
+export async function measureSemantic(rig: Rig, rounds: number): Promise<SemanticCpu> {
+  const { upstreamPort } = rig.peers;
+  const common = { upstreamPort, heapFlags: rig.options.heapFlags, pinned: true };
+  const opened: Server[] = [];
+  const open = async (server: Promise<Server>): Promise<Server> => {
+    const one = await server;
+    opened.push(one);
+    return one;
+  };
+  const withMode = (mode: string): Promise<Server> =>
+    open(startSidegate({ ...common, cache: { semantic: { mode } } }));
+  try {
+    const pair = { floor: await withMode('off'), sidegate: await withMode('shadow') };
+    const asked = { mode: 'question', connections: connectionsFull } as const;
+    for (const { port } of [pair.floor, pair.sidegate])
+      await load(rig, { ...asked, port, requestsMax: questionsStored, durationMs: orderMs });
+    const miss = await measureCpu(rig, pair, asked, rounds);
+    const live = await withMode('on');
+    await load(rig, { ...asked, port: live.port, requestsMax: questionsStored, durationMs: orderMs });
+    const floor = await open(startFloor(common));
+    const reworded = { mode: 'rewording', connections: connectionsFull } as const;
+    return { miss, hit: await measureCpu(rig, { floor, sidegate: live }, reworded, rounds) };
+  } finally {
+    for (const server of opened) await server.stop();
+  }
 }
 
 /** Latencies over three paths in turn: for each percentile, the median over all rounds. */

@@ -1,27 +1,10 @@
 /** Times the semantic cache's index on real questions: embedding, searching among many, deciding, storing. */
 import { decide, dimensions, embed, search } from '../../src/native/search.ts';
 import { choose, fill, readFamilies } from '../cache/groups.ts';
+import { questions } from '../cache/questions.ts';
 import { seeded } from '../cache/random.ts';
 
 export const subject = 'semantic cache';
-
-/** Different questions of the groups, as many as are asked for. */
-function questions(count: number): string[] {
-  const random = seeded(3);
-  const lines = readFamilies().flatMap((family) => family.lines.map((line) => ({ family, line })));
-  const [cities, countries] = ['city', 'country'].map(
-    (slot) => lines[0]?.family.slots.get(slot)?.flat() ?? [],
-  );
-  const found = new Set<string>();
-  for (let tries = 0; found.size < count; tries++) {
-    const { family, line } = random.pick(lines);
-    const text = fill(random.pick(line), choose(family, line, random), random);
-    // The groups' own texts run out; beyond them questions say by whom. No number: it would decide at once.
-    const more = `${text} I'm in ${random.pick(cities ?? [])} and come from ${random.pick(countries ?? [])}.`;
-    found.add(tries < count ? text : more);
-  }
-  return [...found];
-}
 
 /** Pairs of wordings of one question: those that take longest to decide on. */
 function rewordings(count: number): [string, string][] {
@@ -53,7 +36,8 @@ function round<T>(list: readonly T[]): () => T {
 }
 
 export function tasks(): Record<string, () => unknown> {
-  const found = questions(101_000);
+  const generated = questions(3);
+  const found = Array.from({ length: 101_000 }, () => String(generated.next().value));
   const [asked, all] = [found.slice(0, 1000), found.slice(1000)];
   const [small, large] = [filled(all.slice(0, 10_000)), filled(all.slice(0, 100_000))];
   const [next, third, pair] = [round(asked), round(asked), round(rewordings(1000))];

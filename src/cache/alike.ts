@@ -86,7 +86,7 @@ const roundsMax = 4;
 
 /** Index and links share the memory: an entry takes about as much of both. */
 const boundsOf = (config: CacheSettings): StoreBounds => ({
-  entriesMax: 2 * config.entriesMax,
+  entriesMax: 3 * config.entriesMax,
   bytesMax: isUsed(config) ? config.semantic.bytesMax / 2 : 0,
   ttlMs: config.ttlSeconds * 1000,
 });
@@ -115,11 +115,11 @@ export function createAlikeLevels(
   let config = first;
   const bounds = boundsOf(first);
   const index = search.open(bounds.bytesMax);
-  // Leads from normal forms, and from the index's entries, to exact keys.
+  // Leads from normal forms, and from the index's entries, to exact keys, and from other wordings to entries.
   const links = store.open(bounds.entriesMax, bounds.bytesMax, bounds.ttlMs);
 
-  const link = ({ owner }: Place, name: string, key: CacheKey, nowMs: number): void => {
-    const bytes = Buffer.from(key);
+  const link = ({ owner }: Place, name: string, to: string, nowMs: number): void => {
+    const bytes = Buffer.from(to);
     store.put(links, owner, name, bytes, bytes.length, empty, nowMs);
   };
   const follow = ({ owner }: Place, name: string, nowMs: number): CacheKey | null => {
@@ -129,8 +129,26 @@ export function createAlikeLevels(
   const ofEntry = (entry: number): string => `entry ${entry}`;
   const ofNormal = ({ scope, normal }: Asked): string => `${scope}\0${normal}`;
 
+  const ofDecided = ({ scope, normal }: Asked): string =>
+    `${scope}\0${normal}\0${config.semantic.threshold ?? ''}`;
+
+  /** What was found for the same words before: deciding costs more than all the rest of a hit. */
+  const decided = (asked: Asked, nowMs: number) => {
+    const found = follow(asked.place, ofDecided(asked), nowMs);
+    if (found === null) return null;
+    const [entry = 0, similarity = 0] = found.split(' ').map(Number);
+    const key = follow(asked.place, ofEntry(entry), nowMs);
+    // A question that was forgotten as wrong is no longer in the index.
+    if (key === null || search.text(index, entry) === null) return null;
+    const reply = exact.get(asked.place, key, nowMs);
+    return reply && { entry, key, reply, similarity };
+  };
+
   /** The entry of the surest candidate that would be served, and its reply. */
-  const likest = ({ scope, text, place }: Asked, nowMs: number) => {
+  const likest = (asked: Asked, nowMs: number) => {
+    const { scope, text, place } = asked;
+    const known = decided(asked, nowMs);
+    if (known !== null) return known;
     const { threshold } = config.semantic;
     for (let round = 0; round < roundsMax; round++) {
       let gone = false;
@@ -138,7 +156,10 @@ export function createAlikeLevels(
         if (threshold === undefined ? verdict !== 'same' : similarity < threshold) continue;
         const key = follow(place, ofEntry(entry), nowMs);
         const reply = key === null ? null : exact.get(place, key, nowMs);
-        if (key !== null && reply !== null) return { entry, key, reply, similarity };
+        if (key !== null && reply !== null) {
+          link(place, ofDecided(asked), `${entry} ${similarity}`, nowMs);
+          return { entry, key, reply, similarity };
+        }
         gone = search.remove(index, entry);
       }
       if (!gone) return null;

@@ -45,6 +45,20 @@ describe.each(wires)('through the sidecar, $name', (wire: Wire) => {
     expect(gate.sidecar.records().map(({ cache }) => cache)).toEqual(['miss', 'hit', 'miss']);
   });
 
+  test('words that were decided on before get the same again, until the answer is forgotten', async () => {
+    await start({ mode: 'on' }, { authenticate: { anonymousTenant: 'test' } });
+    await gate.ask(wire, question);
+    const first = await gate.ask(wire, reworded);
+    const again = await gate.ask(wire, `Hello, ${reworded}`);
+    expect(again.headers['cache-status']).toBe(first.headers['cache-status']);
+    expect(again.text).toBe(first.text);
+    const id = again.headers['x-request-id'] ?? again.headers['request-id'];
+    const wrong = JSON.stringify({ request_id: id, correct: false });
+    await gate.post('/v1/cache/feedback', wrong, { 'content-type': 'application/json' });
+    expect(await status(reworded)).toBe('sidegate; fwd=uri-miss');
+    expect(gate.upstream.calls).toHaveLength(2);
+  });
+
   test('a stream is answered as a stream', async () => {
     await start({ mode: 'on' });
     const first = await gate.ask(wire, question, { more: { stream: true } });
