@@ -88,7 +88,7 @@ const mayStandAside = (text: Buffer): boolean => {
   return !text.includes('\\u') && !text.includes('\\/');
 };
 
-const marked = /(\\*)\\u0001(\d+)\\u0001/g;
+const marked = /\\u0001(\d+)\\u0001/g;
 
 /** The bytes of a JSON text with the texts in the places of their marks; null: one of them isn't where it can stand. */
 export function putTexts(json: string, texts: readonly Buffer[]): Buffer | null {
@@ -98,10 +98,10 @@ export function putTexts(json: string, texts: readonly Buffer[]): Buffer | null 
     pieces.push(Buffer.from(piece));
     return !hasMark(piece);
   };
-  for (const { index, 0: all, 1: escapes, 2: number } of json.matchAll(marked)) {
+  for (const { index, 0: all, 1: number } of json.matchAll(marked)) {
     const text = texts[Number(number)];
     // JSON inside of a text escapes the mark once more.
-    if (escapes !== '' || text === undefined || !put(json.slice(done, index))) return null;
+    if (json[index - 1] === '\\' || text === undefined || !put(json.slice(done, index))) return null;
     pieces.push(text);
     done = index + all.length;
   }

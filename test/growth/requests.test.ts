@@ -4,6 +4,7 @@ import { copyNotes, createNotes } from '../../src/dialects/chat.ts';
 import { withoutForeign } from '../../src/dialects/foreign.ts';
 import { withoutForeign as withoutForeignParts } from '../../src/dialects/gemini/signature.ts';
 import { dialects } from '../../src/dialects/index.ts';
+import { putTexts, takeTexts } from '../../src/dialects/long-texts.ts';
 import { writeCall } from '../../src/dialects/translate.ts';
 import { inspect } from '../../src/native/inspect.ts';
 import { findNothing } from '../../src/native/pii.ts';
@@ -37,6 +38,17 @@ describe.each(shapes)('$name', ({ dialect, body }) => {
     const perByte = growth(
       (n) => JSON.stringify(body(n)),
       (text) => client.readRequest(JSON.parse(text), createNotes()),
+    );
+    expect(perByte).toBeLessThan(6);
+  });
+
+  test('its long texts set aside and put back', () => {
+    const perByte = growth(
+      (n) => Buffer.from(JSON.stringify(body(n))),
+      (bytes) => {
+        const long = takeTexts(bytes);
+        return long === null ? 0 : putTexts(long.rest.toString(), long.texts)?.length;
+      },
     );
     expect(perByte).toBeLessThan(6);
   });

@@ -50,6 +50,12 @@ const ofOpenai: readonly Shape[] = [
   openai('unknown members that are objects', (n) => members(n, { a: 1 })),
   openai('one long name', (n) => ({ ['x'.repeat(n * 10)]: 1 })),
   openai('one long text', (n) => ({ messages: [{ role: 'user', content: 'word '.repeat(n * 4) }] })),
+  openai('escapes beside a long text', (n) => ({
+    messages: [
+      { role: 'user', content: 'word '.repeat(200) },
+      { role: 'user', content: ` ${'\\\\'.repeat(n)}` },
+    ],
+  })),
   openai('messages', (n) => ({ messages: many(n, () => ({ role: 'user', content: 'Hi' })) })),
   openai('turns', (n) => ({
     messages: many(n, (i) => ({ role: i % 2 === 0 ? 'user' : 'assistant', content: 'Hi' })),
