@@ -7,9 +7,9 @@ import { findNothing, noFindings } from '../native/pii.ts';
 import { encodingFault, modelFault, type Received } from './inspect.ts';
 
 /** What decides the price of a request. */
-type Asked = Pick<ModelRequest, 'model' | 'textBytes' | 'textCharacters'>;
+type Asked = Pick<ModelRequest, 'model' | 'choices' | 'textBytes' | 'textCharacters'>;
 
-const nothingAsked: Asked = { model: '', textBytes: 0, textCharacters: 0 };
+const nothingAsked: Asked = { model: '', choices: 1, textBytes: 0, textCharacters: 0 };
 
 /** The model that a body names, and the length of its text; a body that can't be read is the provider's to refuse. */
 function asked(body: Buffer, digestKey: Buffer): Asked {
@@ -17,11 +17,8 @@ function asked(body: Buffer, digestKey: Buffer): Asked {
   if ('kind' in found) return nothingAsked;
   const raw = body.toString('utf8', found.modelStart, found.modelEnd);
   const name = raw.includes('\\') ? String(JSON.parse(`"${raw}"`)) : raw;
-  return {
-    model: modelFault(name) === null ? name : '',
-    textBytes: found.textBytes,
-    textCharacters: found.textCharacters,
-  };
+  const { choices, textBytes, textCharacters } = found;
+  return { model: modelFault(name) === null ? name : '', choices, textBytes, textCharacters };
 }
 
 /** Describes a request by its method, path and bytes. */
@@ -38,7 +35,7 @@ export function inspectPassed(exchange: Received, digestKey: Buffer): ModelReque
     .update(`${head.join('\0')}\0`)
     .update(body)
     .digest();
-  const { model, textBytes, textCharacters } =
+  const { model, choices, textBytes, textCharacters } =
     endpoint.billed === true ? asked(body, digestKey) : nothingAsked;
   return {
     body,
@@ -46,7 +43,7 @@ export function inspectPassed(exchange: Received, digestKey: Buffer): ModelReque
     stream: givesBytes(endpoint, null),
     wantsUsage: false,
     maxTokens: null,
-    choices: 1,
+    choices,
     textBytes,
     textCharacters,
     // What creates an object must not be sent twice.

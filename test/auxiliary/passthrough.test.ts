@@ -266,6 +266,14 @@ describe('keys and limits', () => {
   const usd = { inputUsdPerMTok: 2, outputUsdPerMTok: 8 };
   const catalog = { models: [{ model: 'm-1', ...usd }] };
   const openaiUsage = { prompt_tokens: 1000, completion_tokens: 500, total_tokens: 1500 };
+  test('several answers are reserved for', async () => {
+    const limits = [{ name: 'l', unit: 'outputTokens' as const, capacity: 10_000, refillPerSecond: 1 }];
+    const { asking } = await start({ more: { limits, catalog } });
+    const status = async (n: number) =>
+      (await asking('POST', '/v1/completions', '', { model: 'm-1', prompt: 'x', n })).status;
+    expect([await status(3), await status(2)]).toEqual([429, 200]);
+  });
+
   test('a key keeps to its models where the body names one', async () => {
     const keys = [key('k-m', 'a', { models: ['m-1'], endpoints: ['completions'] })];
     const { asking } = await start({ more: { authenticate: { keys } } });
