@@ -9,14 +9,9 @@ import { pipeline } from 'node:stream/promises';
 import { parseArgs } from 'node:util';
 import type { Config } from '../config/schema.ts';
 import { columnNames } from '../observe/ledger/columns.ts';
-import {
-  type CostRow,
-  type Dimension,
-  dimensions,
-  type LedgerReader,
-  openReader,
-  type Span,
-} from '../observe/ledger/report.ts';
+import { type LedgerReader, openReader, type Span } from '../observe/ledger/report.ts';
+import { namedValues, type Row } from '../observe/ledger/segment.ts';
+import { type CostRow, type Dimension, dimensions } from '../observe/ledger/sums.ts';
 import { gather } from '../observe/sinks/gather.ts';
 import { openSource, readableKinds, type SinkKind } from '../observe/sinks/kinds.ts';
 import { configOrThrow, configPath, configPathText } from './config-file.ts';
@@ -131,9 +126,7 @@ async function openWhere(
   const folder = mkdtempSync(join(tmpdir(), 'sidegate-costs-'));
   const remove = (): void => rmSync(folder, { recursive: true, force: true });
   try {
-    const path = join(folder, 'gathered.db');
-    await gather(source, span, path);
-    const reader = await openReader(path);
+    const reader = await gather(source, span, join(folder, 'gathered.db'));
     return {
       reader,
       close() {
@@ -212,11 +205,10 @@ export function csvLine(cells: readonly string[]): string {
   return `${cells.map(cell).join(',')}\n`;
 }
 
-function* requestLines(rows: Iterable<Record<string, unknown>>, format: Format): Generator<string> {
+function* requestLines(rows: Iterable<Row>, format: Format): Generator<string> {
   if (format === 'csv') yield csvLine(columnNames);
   for (const row of rows) {
-    if (format === 'csv') yield csvLine(columnNames.map((name) => String(row[name])));
-    else
-      yield `${JSON.stringify({ ...row, steps: row.steps === '' ? [] : JSON.parse(String(row.steps)) })}\n`;
+    if (format === 'csv') yield csvLine(row.values.map(String));
+    else yield `${JSON.stringify({ ...namedValues(row), steps: row.steps })}\n`;
   }
 }

@@ -1,6 +1,7 @@
 /** Writes the ledger's rows as a Parquet file, a group of rows at a time. */
 import { fileWriter, ParquetWriter, schemaFromColumnData } from 'hyparquet-writer';
 import { numberColumns, textColumns } from '../observe/ledger/columns.ts';
+import { type Row, reading } from '../observe/ledger/segment.ts';
 
 /** Rows in one group: what is held in memory. */
 const groupMax = 10_000;
@@ -8,17 +9,23 @@ const groupMax = 10_000;
 type Columns = Parameters<typeof schemaFromColumnData>[0]['columnData'];
 
 /** Writes the rows; `steps` is text of JSON. */
-export async function writeParquet(rows: Iterable<Record<string, unknown>>, path: string): Promise<void> {
-  const columnsOf = (group: readonly Record<string, unknown>[]): Columns => [
-    ...[...textColumns.map(({ name }) => name), 'steps'].map((name) => ({
+export async function writeParquet(rows: Iterable<Row>, path: string): Promise<void> {
+  const columnsOf = (group: readonly Row[]): Columns => [
+    ...textColumns.map(({ name }) => ({
       name,
-      data: group.map((row) => String(row[name])),
+      data: group.map(reading<string>(name)),
       type: 'STRING' as const,
       nullable: false,
     })),
+    {
+      name: 'steps',
+      data: group.map(({ steps }) => (steps.length === 0 ? '' : JSON.stringify(steps))),
+      type: 'STRING' as const,
+      nullable: false,
+    },
     ...numberColumns.map(({ name }) => ({
       name,
-      data: group.map((row) => BigInt(row[name] as number)),
+      data: group.map(reading<number>(name)).map(BigInt),
       type: 'INT64' as const,
       nullable: false,
     })),
@@ -27,7 +34,7 @@ export async function writeParquet(rows: Iterable<Record<string, unknown>>, path
     writer: fileWriter(path),
     schema: schemaFromColumnData({ columnData: columnsOf([]) }),
   });
-  let group: Record<string, unknown>[] = [];
+  let group: Row[] = [];
   const write = async (): Promise<void> => {
     if (group.length > 0) await writer.write({ columnData: columnsOf(group), rowGroupSize: groupMax });
     group = [];

@@ -10,13 +10,11 @@ import { expect, onTestFinished, test, vi } from 'vitest';
 import { realWorld } from '../../src/base/world.ts';
 import { csvLine, exactDollars } from '../../src/commands/costs.ts';
 import { timeOf } from '../../src/commands/time.ts';
-import { nothingBilled } from '../../src/count/usage.ts';
-import { pack, unpack } from '../../src/observe/ledger/batch.ts';
-import { columnNames } from '../../src/observe/ledger/columns.ts';
 import { createLedger, type Ledger } from '../../src/observe/ledger/ledger.ts';
 import { openReader } from '../../src/observe/ledger/report.ts';
+import { namedValues, type Row } from '../../src/observe/ledger/segment.ts';
 import { openWriter } from '../../src/observe/ledger/writer.ts';
-import { createRecord, type ExchangeRecord, noCourse } from '../../src/observe/record.ts';
+import { packed, recordOf } from '../support/segments.ts';
 
 function folder(): string {
   const path = mkdtempSync(join(tmpdir(), 'sidegate-ledger-'));
@@ -24,16 +22,7 @@ function folder(): string {
   return path;
 }
 
-const recordOf = (id: string, more: Partial<ExchangeRecord> = {}): ExchangeRecord => ({
-  ...createRecord(
-    { id, startedMs: 0, endpoint: { name: 'chat' } },
-    noCourse,
-    { status: 200 },
-    nothingBilled,
-    1,
-  ),
-  ...more,
-});
+const idOf = (row: Row): string => String(namedValues(row).request_id);
 const everything = { fromMs: 0, toMs: Number.MAX_SAFE_INTEGER };
 
 /** Sums of the provider's file: `tenant target` → tokens and cost, of the requests that pass. */
@@ -88,7 +77,7 @@ test(`of ${requests} requests, none that was committed is lost or counted twice 
   const truth = readFileSync(truthPath, 'utf8');
   const reader = await openReader(ledgerPath);
   onTestFinished(() => reader.close());
-  const ids = [...reader.rows(everything)].map(({ request_id }) => String(request_id));
+  const ids = [...reader.rows(everything)].map(idOf);
   const kept = new Set(ids);
   expect(ids.length).toBe(kept.size);
   for (let i = 0; i < acknowledged; i++) if (!kept.has(`req_${i}`)) expect.fail(`req_${i} is lost`);
@@ -143,85 +132,76 @@ test('a path that can’t be written keeps the newest rows in memory, and counts
   expect(ledger.state).toMatchObject({ waiting: 0, dropped: 5000 });
 });
 
-test('old rows and those beyond the size are deleted, with their charges', async () => {
-  const writer = await openWriter(join(folder(), 'ledger.db'));
+test('old segments and those beyond the size are deleted, but never the newest', async () => {
+  const path = join(folder(), 'ledger.db');
+  const writer = await openWriter(path);
   onTestFinished(() => writer.close());
-  const usage = { inputTokens: 1, outputTokens: 1, cachedInputTokens: 0, cacheWriteTokens: 0, known: true };
-  const charges = ['a/x', 'b/x'].map((target) => ({ target, usage, costNanoUsd: 5 }));
+  const reader = await openReader(path);
+  onTestFinished(() => reader.close());
   const day = 86_400_000;
-  const rows = Array.from({ length: 6000 }, (_, i) => ({
-    record: recordOf(`r${i}`, { charges }),
-    endedMs: i < 100 ? 0 : 3 * day,
-  }));
-  writer.write(pack(rows));
+  for (let i = 0; i < 120; i++)
+    writer.write(
+      `s${i}`,
+      packed(
+        ...Array.from({ length: 50 }, (_, n) => [recordOf(`r${i}-${n}`), i < 60 ? 0 : 3 * day] as const),
+      ),
+    );
+  const count = (): number => [...reader.rows(everything)].length;
+  expect(count()).toBe(6000);
+  // 50 segments at a time, so that no sink waits long.
+  expect(writer.trim({ keepDays: 2, maxBytes: 2 ** 30 }, 3 * day)).toBe(true);
+  expect(count()).toBe(3500);
   expect(writer.trim({ keepDays: 2, maxBytes: 2 ** 30 }, 3 * day)).toBe(false);
-  const counts = (): unknown[] => [writer.count('request'), writer.count('charge')];
-  expect(counts()).toEqual([5900, 11_800]);
-  let passes = 0;
-  while (writer.trim({ keepDays: 2, maxBytes: 1 }, 3 * day)) passes += 1;
-  expect(passes).toBeGreaterThan(0);
-  // But the newest.
-  expect(counts()).toEqual([1, 2]);
+  expect(count()).toBe(3000);
+  // Only as many as needed.
+  const pages = new DatabaseSync(path);
+  const used = (): number =>
+    Number(
+      pages
+        .prepare(
+          'SELECT (p.page_count - f.freelist_count) * 4096 AS n FROM pragma_page_count p, pragma_freelist_count f',
+        )
+        .get()?.n,
+    );
+  const most = used() - 20_000;
+  expect(writer.trim({ keepDays: 2, maxBytes: most }, 3 * day)).toBe(false);
+  expect(used()).toBeLessThanOrEqual(most);
+  expect(used()).toBeGreaterThan(most - 10_000);
+  pages.close();
+  while (writer.trim({ keepDays: 2, maxBytes: 1 }, 3 * day));
+  expect([...reader.rows(everything)].map(idOf)).toEqual(Array.from({ length: 50 }, (_, n) => `r119-${n}`));
 });
 
-test('a batch has every column of each record, its charges and its steps', () => {
-  const usage = { inputTokens: 3, outputTokens: 4, cachedInputTokens: 1, cacheWriteTokens: 2, known: true };
-  const step = { target: 'a/x', model: 'x', outcome: 'ok', cause: '', called: true, error: 'not written' };
-  const record = recordOf('r', {
-    tenant: 'acme',
-    target: 'a/x',
-    findings: [
-      { kind: 'email', count: 2 },
-      { kind: 'card', count: 1 },
-    ],
-    limits: ['l1', 'l2'],
-    charges: [{ target: 'b/y', usage, costNanoUsd: null }],
-    steps: [
-      { ...step, sentMs: 1.5, durationMs: 20.0004, ttftMs: -1, status: 200, providerRequestId: 'up-1' },
-    ],
-  });
-  const [row, second] = [
-    ...unpack(
-      pack([
-        { record, endedMs: 77 },
-        { record: recordOf('s'), endedMs: 78 },
-      ]),
-    ),
-  ];
-  const values = Object.fromEntries(columnNames.map((name, i) => [name, row?.values[i]]));
-  expect(values).toMatchObject({
-    request_id: 'r',
-    tenant: 'acme',
-    limits: 'l1,l2',
-    ended_ms: 77,
-    duration_us: 1000,
-  });
-  expect(values.personal_data).toBe('email:2,card:1');
-  expect(row?.charges).toEqual([
-    {
-      target: 'b/y',
-      inputTokens: 3,
-      outputTokens: 4,
-      cachedInputTokens: 1,
-      cacheWriteTokens: 2,
-      costNanoUsd: 0,
-      priced: 0,
-    },
-  ]);
-  expect(row?.steps).toEqual([
-    {
-      target: 'a/x',
-      model: 'x',
-      outcome: 'ok',
-      cause: '',
-      id: 'up-1',
-      status: 200,
-      atMs: 1.5,
-      ms: 20,
-      ttftMs: -1,
-    },
-  ]);
-  expect(second).toMatchObject({ charges: [], steps: [] });
+test('a segment that is sent again is written once', async () => {
+  const path = join(folder(), 'ledger.db');
+  const writer = await openWriter(path);
+  onTestFinished(() => writer.close());
+  for (const key of ['a', 'b', 'a', 'b'])
+    writer.write(key, packed([recordOf(key), 1], [recordOf(`${key}2`), 2]));
+  const reader = await openReader(path);
+  onTestFinished(() => reader.close());
+  expect([...reader.rows(everything)].map(idOf)).toEqual(['a', 'a2', 'b', 'b2']);
+});
+
+test('a request is found by its id, its trace and its client’s id, the newest first', async () => {
+  const path = join(folder(), 'ledger.db');
+  const writer = await openWriter(path);
+  onTestFinished(() => writer.close());
+  const traceId = 'a'.repeat(32);
+  writer.write(
+    '1',
+    packed([recordOf('r1', { traceId }), 1], [recordOf('r2', { traceId, clientRequestId: 'c"1' }), 2]),
+  );
+  writer.write('2', packed([recordOf('r3', { tenant: 'r1', clientRequestId: 'r9' }), 3]));
+  const reader = await openReader(path);
+  onTestFinished(() => reader.close());
+  const found = (id: string): string | null => {
+    const row = reader.find(id);
+    return row === null ? null : idOf(row);
+  };
+  expect(['r1', 'r2', traceId, 'c"1', 'r9', 'r3'].map(found)).toEqual(['r1', 'r2', 'r2', 'r2', 'r3', 'r3']);
+  // Neither a piece of an id, nor a tenant, nor the empty text that most ids are.
+  expect(['r', '', 'chat', '%'].map(found)).toEqual([null, null, null, null]);
 });
 
 test('dollars are exact, times are read, and cells can’t be formulas', () => {

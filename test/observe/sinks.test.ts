@@ -12,8 +12,8 @@ import { stringify } from 'yaml';
 import { realWorld } from '../../src/base/world.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import { nothingBilled } from '../../src/count/usage.ts';
-import { pack } from '../../src/observe/ledger/batch.ts';
 import { createLedger } from '../../src/observe/ledger/ledger.ts';
+import { createSegmentPacker } from '../../src/observe/ledger/segment.ts';
 import { openWriter } from '../../src/observe/ledger/writer.ts';
 import { createRecord, type ExchangeRecord, noCourse } from '../../src/observe/record.ts';
 import { observe } from '../../src/observe/settings.ts';
@@ -141,15 +141,14 @@ test('rows that retention deleted before a sink got them are counted, also when 
   const path = join(folder(), 'l.db');
   const writer = await openWriter(path);
   onTestFinished(() => writer.close());
-  const write = (from: number, to: number): void =>
-    writer.write(
-      pack(
-        Array.from({ length: to - from }, (_, i) => ({
-          record: recordOf(`r${from + i}`),
-          endedMs: from + i + 1,
-        })),
-      ),
-    );
+  /** In segments of ten. */
+  const write = (from: number, to: number): void => {
+    const packer = createSegmentPacker();
+    for (let i = from; i < to; i++) {
+      packer.add(recordOf(`r${i}`), i + 1);
+      if (packer.count === 10 || i === to - 1) writer.write(`${i}`, packer.take());
+    }
+  };
   write(0, 100);
   const outbox = await openOutbox(path, 'i');
   onTestFinished(() => outbox.close());
@@ -163,7 +162,7 @@ test('rows that retention deleted before a sink got them are counted, also when 
   writer.trim({ keepDays: 1, maxBytes: 2 ** 30 }, 86_400_000 + 51);
   expect(take(1000)).toBe(50);
   expect(outbox.progress('s')).toEqual({ sent: 80, dropped: 20, waiting: 0, oldestMs: 0 });
-  // All but the newest go, so that ids don't begin again.
+  // All but the newest segment go, so that numbers don't begin again.
   writer.trim({ keepDays: 1, maxBytes: 2 ** 30 }, 2 * 86_400_000);
   write(200, 203);
   expect(outbox.progress('s')).toMatchObject({ waiting: 3, oldestMs: 201 });

@@ -1,4 +1,4 @@
-/** The columns of the ledger. A row of a table here is a column: read from the record, written, and exported by name. */
+/** The columns of the ledger's rows. A row of a table here is a column: read from the record, written, and exported by name. */
 import type { ExchangeRecord } from '../record.ts';
 
 /** A column and how it is read from a record. */
@@ -6,19 +6,21 @@ export interface Column<T> {
   readonly name: string;
   /** @param endedMs when the request ended, ms since 1970 */
   readonly of: (record: ExchangeRecord, endedMs: number) => T;
+  /** A text that each request has for itself. */
+  readonly own?: true;
 }
 
 const wholeUs = (ms: number): number => Math.round(ms * 1000);
 
 /** `email:2,card:1`: kinds of personal data that were found, never the text. */
 const findingsText = ({ findings }: ExchangeRecord): string =>
-  findings.map(({ kind, count }) => `${kind}:${count}`).join();
+  findings.length === 0 ? '' : findings.map(({ kind, count }) => `${kind}:${count}`).join();
 
-/** Columns of text. The first is what makes a row unique. */
+/** Columns of text. */
 export const textColumns: readonly Column<string>[] = [
-  { name: 'request_id', of: (r) => r.requestId },
-  { name: 'trace_id', of: (r) => r.traceId },
-  { name: 'client_request_id', of: (r) => r.clientRequestId },
+  { name: 'request_id', of: (r) => r.requestId, own: true },
+  { name: 'trace_id', of: (r) => r.traceId, own: true },
+  { name: 'client_request_id', of: (r) => r.clientRequestId, own: true },
   { name: 'endpoint', of: (r) => r.endpoint },
   { name: 'tenant', of: (r) => r.tenant },
   { name: 'team', of: (r) => r.team },
@@ -64,39 +66,33 @@ export const numberColumns: readonly Column<number>[] = [
   { name: 'saved_nano_usd', of: (r) => r.savedNanoUsd },
 ];
 
-/** All columns in the order they are written and exported. */
+/** All columns in the order they are exported. */
 export const columnNames: readonly string[] = [...textColumns, ...numberColumns].map(({ name }) => name);
 
 /** Steps of `ledger`'s tables; see `Migrations`. */
 export const ledgerTables = {
-  part: 'ledger',
+  part: 'segments',
   steps: [
-    `CREATE TABLE request (
+    // `first` is the number of the segment's first row; rows are numbered without gaps. `key` keeps a segment that is
+    // sent again from being written twice.
+    `CREATE TABLE layout (
        id INTEGER PRIMARY KEY,
-       ${textColumns.map(({ name }) => `"${name}" TEXT NOT NULL`).join(', ')},
-       ${numberColumns.map(({ name }) => `${name} INTEGER NOT NULL`).join(', ')},
-       split INTEGER NOT NULL,
-       steps TEXT NOT NULL
+       columns TEXT NOT NULL UNIQUE
      ) STRICT;
-     CREATE UNIQUE INDEX request_by_id ON request (request_id);
-     CREATE INDEX request_by_time ON request (ended_ms);
-     CREATE INDEX request_by_trace ON request (trace_id) WHERE trace_id != '';
-     CREATE INDEX request_by_client ON request (client_request_id) WHERE client_request_id != '';
-     CREATE TABLE charge (
-       request INTEGER NOT NULL REFERENCES request (id) ON DELETE CASCADE,
-       position INTEGER NOT NULL,
-       target TEXT NOT NULL,
-       input_tokens INTEGER NOT NULL,
-       output_tokens INTEGER NOT NULL,
-       cached_input_tokens INTEGER NOT NULL,
-       cache_write_tokens INTEGER NOT NULL,
-       cost_nano_usd INTEGER NOT NULL,
-       priced INTEGER NOT NULL,
-       PRIMARY KEY (request, position)
-     ) STRICT, WITHOUT ROWID;`,
-    // How far each sink has got: the id of the last request that it has.
-    `CREATE TABLE sink (
-       name TEXT PRIMARY KEY,
+     CREATE TABLE segment (
+       first INTEGER PRIMARY KEY,
+       count INTEGER NOT NULL,
+       from_ms INTEGER NOT NULL,
+       to_ms INTEGER NOT NULL,
+       key TEXT NOT NULL UNIQUE,
+       layout INTEGER NOT NULL REFERENCES layout (id),
+       numbers BLOB NOT NULL,
+       texts TEXT NOT NULL
+     ) STRICT;
+     CREATE INDEX segment_by_time ON segment (to_ms);`,
+    // How far each sink has got: the number of the last row that it has.
+    `CREATE TABLE reached (
+       sink TEXT PRIMARY KEY,
        cursor INTEGER NOT NULL,
        sent INTEGER NOT NULL,
        dropped INTEGER NOT NULL

@@ -1,11 +1,12 @@
 /**
- * The ledger: every request's record in a SQLite file, written in batches by a thread. A request only appends to a
- * list. When the file can't be written, records wait up to a bound, then the oldest are dropped and counted.
+ * The ledger: every request's record in a SQLite file, written in segments by a thread. A request only appends a row to
+ * the open segment. When the file can't be written, segments wait up to a bound, then the oldest are dropped and counted.
  */
+import { randomUUID } from 'node:crypto';
 import { scriptOf } from '../../base/place.ts';
 import type { Thread, World } from '../../base/world.ts';
 import type { ExchangeRecord } from '../record.ts';
-import { type Ended, pack } from './batch.ts';
+import { createSegmentPacker, type Segment } from './segment.ts';
 import type { LedgerAnswer, LedgerOrder } from './worker.ts';
 import type { Retention } from './writer.ts';
 
@@ -48,9 +49,9 @@ export interface LedgerDeps extends Pick<World, 'startThread' | 'wallClock'> {
 
 /** How long a record waits for others before it is sent. */
 const gatherMs = 100;
-/** Records in one batch, which is one transaction. */
-const batchMax = 1000;
-/** Pause after a batch that could not be written. */
+/** Records in one segment, which is one transaction. */
+const segmentMax = 1000;
+/** Pause after a segment that could not be written. */
 const retryMs = 1000;
 /** The thread ends after this time without records: it takes several MB. */
 const idleMs = 60_000;
@@ -59,12 +60,21 @@ const closeMs = 2000;
 
 const threadUrl = scriptOf('observe/ledger/worker');
 
+/** A segment that waits, and the key by which the file knows it. */
+interface Waiting {
+  readonly key: string;
+  readonly segment: Segment;
+}
+
 /** The ledger of a file. The thread starts with the first record. */
 export function createLedger(path: string, first: LedgerSettings, deps: LedgerDeps): Ledger {
   let settings = first;
   let thread: Thread | null = null;
-  let waiting: Ended[] = [];
-  let inFlight: readonly Ended[] = [];
+  const open = createSegmentPacker();
+  // Full segments, oldest first; records of them and of the open one.
+  const full: Waiting[] = [];
+  let waiting = 0;
+  let inFlight: Waiting | null = null;
   let timer: NodeJS.Timeout | null = null;
   let idle: NodeJS.Timeout | null = null;
   let written = 0;
@@ -91,31 +101,35 @@ export function createLedger(path: string, first: LedgerSettings, deps: LedgerDe
     return opened;
   };
 
+  const fill = (): void => void full.push({ key: randomUUID(), segment: open.take() });
+
   function send(): void {
     timer = null;
-    if (inFlight.length > 0 || waiting.length === 0) return;
-    inFlight = waiting.slice(0, batchMax);
-    waiting = waiting.slice(batchMax);
-    const batch = pack(inFlight);
+    if (inFlight !== null || waiting === 0) return;
+    if (full.length === 0) fill();
+    inFlight = full.shift() as Waiting;
+    waiting -= inFlight.segment.count;
     if (idle !== null) clearTimeout(idle);
     thread ??= started();
-    thread.postMessage({ kind: 'write', batch } satisfies LedgerOrder, [batch.numbers.buffer]);
+    thread.postMessage({ kind: 'write', ...inFlight } satisfies LedgerOrder);
   }
 
   function answered(problem: string | null): void {
     if ((problem !== null) !== failing) deps.onProblem(problem);
     failing = problem !== null;
-    const batch = inFlight;
-    inFlight = [];
-    if (problem !== null) {
-      // Sent again later: what of it was committed after all is written only once.
-      waiting = [...batch, ...waiting];
+    const answeredTo = inFlight;
+    inFlight = null;
+    if (answeredTo === null) return;
+    if (failing) {
+      // Sent again later: if it was committed after all, it isn't written twice.
+      full.unshift(answeredTo);
+      waiting += answeredTo.segment.count;
       trim();
       return schedule(retryMs);
     }
-    written += batch.length;
+    written += answeredTo.segment.count;
     deps.onWritten?.();
-    if (waiting.length > 0) return schedule(waiting.length >= batchMax ? 0 : gatherMs);
+    if (waiting > 0) return schedule(full.length > 0 ? 0 : gatherMs);
     onEmpty?.();
     idle = setTimeout(rest, idleMs).unref();
   }
@@ -127,32 +141,40 @@ export function createLedger(path: string, first: LedgerSettings, deps: LedgerDe
     return ended;
   }
 
-  /** Drops the oldest beyond the bound. */
+  /** Drops the oldest full segments beyond the bound. */
   function trim(): void {
-    const tooMany = waiting.length - settings.waitingMax;
-    if (tooMany <= 0) return;
-    dropped += tooMany;
-    waiting = waiting.slice(tooMany);
+    while (waiting > settings.waitingMax && full.length > 0) {
+      const { count } = (full.shift() as Waiting).segment;
+      waiting -= count;
+      dropped += count;
+    }
   }
 
   return {
     add(record, endedMs) {
-      waiting.push({ record, endedMs });
-      // Not at each record: dropping one of many copies the rest.
-      if (waiting.length >= settings.waitingMax * 1.1 + batchMax) trim();
-      if (timer === null && inFlight.length === 0) schedule(gatherMs);
+      open.add(record, endedMs);
+      waiting += 1;
+      if (open.count >= segmentMax) {
+        fill();
+        trim();
+      }
+      if (timer === null && inFlight === null) schedule(gatherMs);
     },
     get state() {
-      const oldest = inFlight[0] ?? waiting[0];
-      const lagMs = oldest === undefined ? 0 : Math.max(0, deps.wallClock() - oldest.endedMs);
-      return { written, dropped, waiting: inFlight.length + waiting.length, lagMs };
+      const fromMs = (inFlight ?? full[0])?.segment.fromMs ?? (open.count === 0 ? null : open.fromMs);
+      return {
+        written,
+        dropped,
+        waiting: waiting + (inFlight?.segment.count ?? 0),
+        lagMs: fromMs === null ? 0 : Math.max(0, deps.wallClock() - fromMs),
+      };
     },
     update(next) {
       settings = next;
       thread?.postMessage({ kind: 'open', path, retention: next } satisfies LedgerOrder);
     },
     async close(waitMs) {
-      if (inFlight.length > 0 || waiting.length > 0) {
+      if (inFlight !== null || waiting > 0) {
         await new Promise<void>((resolve) => {
           const late = setTimeout(resolve, waitMs);
           onEmpty = () => {
@@ -165,9 +187,11 @@ export function createLedger(path: string, first: LedgerSettings, deps: LedgerDe
       }
       if (timer !== null) clearTimeout(timer);
       if (idle !== null) clearTimeout(idle);
-      dropped += inFlight.length + waiting.length;
-      inFlight = [];
-      waiting = [];
+      dropped += waiting + (inFlight?.segment.count ?? 0);
+      inFlight = null;
+      full.length = 0;
+      waiting = 0;
+      if (open.count > 0) open.take();
       const ended = rest();
       if (ended === null) return;
       // A thread that hangs in a system call, as on a disk that is gone, can't even be terminated.

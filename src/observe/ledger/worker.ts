@@ -1,18 +1,19 @@
-/** The ledger's thread: commits batches and answers each once it is written, or why it can't be. */
+/** The ledger's thread: commits segments and answers each once it is written, or why it can't be. */
 import { parentPort } from 'node:worker_threads';
-import type { Batch } from './batch.ts';
+import type { Segment } from './segment.ts';
 import { type LedgerWriter, openWriter, type Retention } from './writer.ts';
 
 /** What the thread is told. */
 export type LedgerOrder =
   | { readonly kind: 'open'; readonly path: string; readonly retention: Retention }
-  | { readonly kind: 'write'; readonly batch: Batch }
+  /** `key`: the segment's own, which it keeps when it is sent again. */
+  | { readonly kind: 'write'; readonly key: string; readonly segment: Segment }
   /** Closes the file and ends the thread. */
   | { readonly kind: 'close' };
 
-/** What it answers to a batch. */
+/** What it answers to a segment. */
 export interface LedgerAnswer {
-  /** Null: the batch is committed. */
+  /** Null: the segment is committed. */
   readonly problem: string | null;
 }
 
@@ -22,10 +23,10 @@ let path = '';
 let retention: Retention | null = null;
 let writer: LedgerWriter | null = null;
 
-async function write(batch: Batch): Promise<string | null> {
+async function write(key: string, segment: Segment): Promise<string | null> {
   try {
     writer ??= await openWriter(path);
-    writer.write(batch);
+    writer.write(key, segment);
     return null;
   } catch (cause) {
     return cause instanceof Error ? cause.message : String(cause);
@@ -53,7 +54,7 @@ parentPort?.on('message', async (order: LedgerOrder) => {
     return;
   }
   const first = writer === null;
-  const answer: LedgerAnswer = { problem: await write(order.batch) };
+  const answer: LedgerAnswer = { problem: await write(order.key, order.segment) };
   parentPort?.postMessage(answer);
   if (first && writer !== null) trim();
 });

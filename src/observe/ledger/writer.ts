@@ -1,7 +1,7 @@
-/** Writes batches to the ledger's file, and deletes what is too old or too much. Blocks, so it belongs in a thread. */
+/** Writes segments to the ledger's file, and deletes what is too old or too much. Blocks, so it belongs in a thread. */
 import { openStore } from '../../store/database.ts';
-import { type Batch, type Row, unpack } from './batch.ts';
-import { columnNames, ledgerTables } from './columns.ts';
+import { ledgerTables } from './columns.ts';
+import { layout, type Segment } from './segment.ts';
 
 /** How much is kept. */
 export interface Retention {
@@ -11,77 +11,60 @@ export interface Retention {
 
 /** The open ledger. */
 export interface LedgerWriter {
-  /** Commits a batch, each record once however often it is sent. @throws if it can't be written; nothing is then */
-  write(batch: Batch): void;
-  /** The same for rows. */
-  insert(rows: Iterable<Row>): void;
-  /** Deletes some of what is too old or too much; true: there is more. @param nowMs ms since 1970 */
+  /**
+   * Commits a segment, once however often it is sent.
+   * @param key the segment's own
+   * @throws if it can't be written; nothing is then
+   */
+  write(key: string, segment: Segment): void;
+  /**
+   * Deletes some of the segments that are too old or too much; true: there are more.
+   * @param nowMs ms since 1970
+   */
   trim(retention: Retention, nowMs: number): boolean;
-  /** Rows of a table. */
-  count(table: 'request' | 'charge'): number;
   close(): void;
 }
 
 const dayMs = 86_400_000;
-/** Requests deleted in one transaction. */
-const trimMax = 5000;
+/** Segments deleted in one transaction. */
+const trimMax = 50;
 
 /** Opens the file, which is created if it is missing. Rejects if it can't be opened. */
 export async function openWriter(path: string): Promise<LedgerWriter> {
   const store = await openStore(path, [ledgerTables]);
-  const places = [...columnNames, 'split', 'steps'];
+  const columns = JSON.stringify(layout);
+  store.prepare('INSERT INTO layout (columns) VALUES (?) ON CONFLICT DO NOTHING').run(columns);
+  const layoutId = Number(store.prepare('SELECT id FROM layout WHERE columns = ?').get(columns)?.id);
   const insert = store.prepare(
-    `INSERT INTO request (${places.map((name) => `"${name}"`).join()}) VALUES (${places.map(() => '?').join()})
-     ON CONFLICT (request_id) DO NOTHING`,
+    `INSERT INTO segment (first, count, from_ms, to_ms, key, layout, numbers, texts)
+     VALUES (coalesce((SELECT first + count FROM segment ORDER BY first DESC LIMIT 1), 1), ?, ?, ?, ?, ${layoutId}, ?, ?)
+     ON CONFLICT (key) DO NOTHING`,
   );
-  const insertCharge = store.prepare('INSERT INTO charge VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)');
-  // The newest stays, so that ids never begin again: sinks know by them how far they are.
-  const older = 'id < (SELECT max(id) FROM request)';
+  // The newest stays, so that numbers never begin again: sinks know by them how far they are.
+  const older = 'first < (SELECT max(first) FROM segment)';
   const deleteOld = store.prepare(
-    `DELETE FROM request WHERE id IN
-       (SELECT id FROM request WHERE ended_ms < ? AND ${older} ORDER BY ended_ms LIMIT ?)`,
+    `DELETE FROM segment WHERE first IN
+       (SELECT first FROM segment WHERE to_ms < ? AND ${older} ORDER BY to_ms LIMIT ${trimMax})`,
   );
   const deleteFirst = store.prepare(
-    `DELETE FROM request WHERE id IN (SELECT id FROM request WHERE ${older} ORDER BY id LIMIT ?)`,
+    `DELETE FROM segment WHERE first = (SELECT min(first) FROM segment) AND ${older}`,
   );
   const used = store.prepare(
     'SELECT (page_count - freelist_count) * page_size AS bytes FROM pragma_page_count, pragma_freelist_count, pragma_page_size',
   );
-  const insertRows = (rows: Iterable<Row>): void => {
-    store.transaction(() => {
-      for (const { values, charges, steps } of rows) {
-        const { changes, lastInsertRowid } = insert.run(
-          ...values,
-          charges.length > 0 ? 1 : 0,
-          steps.length === 0 ? '' : JSON.stringify(steps),
-        );
-        if (changes === 0) continue;
-        let position = 0;
-        for (const each of charges)
-          insertCharge.run(
-            lastInsertRowid,
-            position++,
-            each.target,
-            each.inputTokens,
-            each.outputTokens,
-            each.cachedInputTokens,
-            each.cacheWriteTokens,
-            each.costNanoUsd,
-            each.priced,
-          );
-      }
-    });
-  };
+  const isTooLarge = (maxBytes: number): boolean => Number(used.get()?.bytes ?? 0) > maxBytes;
   return {
-    write: (batch) => insertRows(unpack(batch)),
-    insert: insertRows,
+    write: (key, { count, fromMs, toMs, numbers, texts }) =>
+      void insert.run(count, fromMs, toMs, key, numbers, texts),
     trim({ keepDays, maxBytes }, nowMs) {
-      const { changes: old } = deleteOld.run(nowMs - keepDays * dayMs, trimMax);
+      const { changes: old } = deleteOld.run(nowMs - keepDays * dayMs);
       if (old === trimMax) return true;
-      if (Number(used.get()?.bytes ?? 0) <= maxBytes) return false;
-      return Number(deleteFirst.run(trimMax).changes) === trimMax;
+      return store.transaction(() => {
+        for (let i = 0; i < trimMax; i++)
+          if (!isTooLarge(maxBytes) || deleteFirst.run().changes === 0) return false;
+        return isTooLarge(maxBytes);
+      });
     },
-    count: (table) => Number(store.prepare(`SELECT count(*) AS rows FROM ${table}`).get()?.rows),
     close: () => store.close(),
   };
 }

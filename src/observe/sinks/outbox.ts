@@ -2,16 +2,16 @@
  * What sinks haven't got yet: the ledger's file is the queue, and remembers how far each sink is. So an outage of a sink
  * costs no memory, and what is committed reaches it even after a crash, unless the ledger's retention deletes it first.
  */
-import type { SQLOutputValue } from 'node:sqlite';
 import { openStore } from '../../store/database.ts';
-import type { ChargeRow } from '../ledger/batch.ts';
-import { columnNames, ledgerTables } from '../ledger/columns.ts';
+import { ledgerTables } from '../ledger/columns.ts';
+import { rowsOfStored, storedSegments } from '../ledger/report.ts';
+import { namedValues } from '../ledger/segment.ts';
 import type { SinkRow } from './sink.ts';
 
 /** Rows that a sink gets next. */
 export interface Portion {
   readonly rows: readonly SinkRow[];
-  /** Id of the last of them. */
+  /** Number of the last of them. */
   readonly last: number;
 }
 
@@ -29,7 +29,7 @@ export interface Progress {
 export interface Outbox {
   /** The next rows of a sink, at most `max`. */
   next(sink: string, max: number): Portion;
-  /** The sink has all rows up to this id. */
+  /** The sink has all rows of this portion. */
   done(sink: string, portion: Portion): void;
   progress(sink: string): Progress;
   close(): void;
@@ -38,18 +38,17 @@ export interface Outbox {
 /** Opens the queue of a ledger's file. @param instance name of this process in the rows */
 export async function openOutbox(path: string, instance: string): Promise<Outbox> {
   const store = await openStore(path, [ledgerTables]);
-  const names = columnNames.map((name) => `"${name}"`).join();
-  const state = store.prepare('SELECT cursor, sent, dropped FROM sink WHERE name = ?');
+  const state = store.prepare('SELECT cursor, sent, dropped FROM reached WHERE sink = ?');
   const save = store.prepare(
-    `INSERT INTO sink (name, cursor, sent, dropped) VALUES (?1, ?2, ?3, ?4)
-     ON CONFLICT (name) DO UPDATE SET cursor = ?2, sent = ?3, dropped = ?4`,
+    `INSERT INTO reached (sink, cursor, sent, dropped) VALUES (?1, ?2, ?3, ?4)
+     ON CONFLICT (sink) DO UPDATE SET cursor = ?2, sent = ?3, dropped = ?4`,
   );
-  const newest = store.prepare('SELECT max(id) AS last FROM request');
+  const newest = store.prepare('SELECT first + count - 1 AS last FROM segment ORDER BY first DESC LIMIT 1');
+  // Of segments that began before the cursor, only the newest can have rows beyond it.
   const after = store.prepare(
-    `SELECT id, split, steps, ${names} FROM request WHERE id > ? ORDER BY id LIMIT ?`,
+    `${storedSegments} WHERE first >= coalesce((SELECT max(first) FROM segment WHERE first <= ?1 + 1), 0)
+       AND first + count > ?1 + 1 ORDER BY first`,
   );
-  const chargesOf = store.prepare('SELECT * FROM charge WHERE request = ? ORDER BY position');
-  const endedOf = store.prepare('SELECT ended_ms FROM request WHERE id > ? ORDER BY id LIMIT 1');
 
   const numbersOf = (sink: string): { cursor: number; sent: number; dropped: number } => {
     const row = state.get(sink);
@@ -60,22 +59,38 @@ export async function openOutbox(path: string, instance: string): Promise<Outbox
     };
   };
 
-  const rowOf = ({ id, split, steps, ...values }: Record<string, SQLOutputValue>): SinkRow => ({
-    ...values,
-    instance,
-    charges: split === 0 ? [] : chargesOf.all(id as number).map(chargeOf),
-    steps: steps === '' ? [] : JSON.parse(String(steps)),
-  });
+  /** The rows beyond a cursor, with their numbers. */
+  function* rowsAfter(cursor: number): Generator<readonly [number, SinkRow]> {
+    for (const stored of after.iterate(cursor)) {
+      let number = Number(stored.first);
+      for (const row of rowsOfStored(stored)) {
+        const { charges, steps } = row;
+        if (number > cursor) yield [number, { ...namedValues(row), instance, charges, steps }];
+        number += 1;
+      }
+    }
+  }
+
+  const oldestOf = (cursor: number): number => {
+    for (const [, { ended_ms }] of rowsAfter(cursor)) return Number(ended_ms);
+    return 0;
+  };
 
   return {
     next(sink, max) {
       const { cursor } = numbersOf(sink);
-      const found = after.all(cursor, max);
-      return { rows: found.map(rowOf), last: Number(found.at(-1)?.id ?? cursor) };
+      const rows: SinkRow[] = [];
+      let last = cursor;
+      for (const [number, row] of rowsAfter(cursor)) {
+        rows.push(row);
+        last = number;
+        if (rows.length === max) break;
+      }
+      return { rows, last };
     },
     done(sink, { rows, last }) {
       const { cursor, sent, dropped } = numbersOf(sink);
-      // Ids have no gaps but those that retention makes at the front.
+      // Numbers have no gaps but those that retention makes at the front.
       const missed = Math.max(0, last - cursor - rows.length);
       save.run(sink, last, sent + rows.length, dropped + missed);
     },
@@ -83,19 +98,9 @@ export async function openOutbox(path: string, instance: string): Promise<Outbox
       const { cursor, sent, dropped } = numbersOf(sink);
       const { last } = newest.get() ?? {};
       const waiting = Math.max(0, Number(last ?? 0) - cursor);
-      const oldestMs = waiting === 0 ? 0 : Number(endedOf.get(cursor)?.ended_ms ?? 0);
+      const oldestMs = waiting === 0 ? 0 : oldestOf(cursor);
       return { sent, dropped, waiting, oldestMs };
     },
     close: () => store.close(),
   };
 }
-
-const chargeOf = (row: Record<string, SQLOutputValue>): ChargeRow => ({
-  target: String(row.target),
-  inputTokens: Number(row.input_tokens),
-  outputTokens: Number(row.output_tokens),
-  cachedInputTokens: Number(row.cached_input_tokens),
-  cacheWriteTokens: Number(row.cache_write_tokens),
-  costNanoUsd: Number(row.cost_nano_usd),
-  priced: Number(row.priced),
-});

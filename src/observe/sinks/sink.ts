@@ -1,6 +1,6 @@
 /** What every kind of sink is: it takes records in batches, and some can give them back. */
-import type { ChargeRow, StepRow } from '../ledger/batch.ts';
 import type { Span } from '../ledger/report.ts';
+import type { ChargeRow, StepRow } from '../ledger/segment.ts';
 
 /** A record on its way to a sink: the ledger's columns by name, and what belongs to it. */
 export interface SinkRow {
