@@ -1,14 +1,24 @@
-/** Spans of a finished request: one for the request, and one for each call to a provider. */
+/**
+ * Spans of a finished request: one for the request, and one for each call to a provider. They are made as the SDK's
+ * exporters read them; the SDK's tracer would check and copy each again, at three times the cost.
+ */
 import {
   type Attributes,
-  type Context,
   ROOT_CONTEXT,
+  type SpanContext,
   SpanKind,
+  type SpanStatus,
   SpanStatusCode,
   TraceFlags,
-  type Tracer,
   trace,
 } from '@opentelemetry/api';
+import type { Resource } from '@opentelemetry/resources';
+import {
+  RandomIdGenerator,
+  type ReadableSpan,
+  type Sampler,
+  SamplingDecision,
+} from '@opentelemetry/sdk-trace';
 import type { AttemptStep } from '../../exchange/attempt-step.ts';
 import type { ExchangeRecord } from '../record.ts';
 import { type CallNames, callsOf, errorOf } from './conventions.ts';
@@ -16,92 +26,161 @@ import { timeOf } from './measures.ts';
 
 type Charge = ExchangeRecord['charges'][number];
 
-/** Makes the spans of records. @param namesOf names of a call to a target */
-export function createSpanWriter(
-  tracer: Tracer,
+/** What a span has of its own. */
+interface SpanFacts {
+  readonly name: string;
+  readonly kind: SpanKind;
+  readonly context: SpanContext;
+  readonly parent: SpanContext | undefined;
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly status: SpanStatus;
+  readonly attributes: Attributes;
+}
+
+const unset: SpanStatus = { code: SpanStatusCode.UNSET };
+const none: [] = [];
+const scope = { name: 'sidegate' };
+
+/**
+ * Makes the spans of records; of those that aren't sampled, none.
+ * @param namesOf names of a call to a target
+ */
+export function createSpanMaker(
+  resource: Resource,
+  sampler: Sampler,
   namesOf: (endpoint: string, target: string) => CallNames,
-): (record: ExchangeRecord, endedMs: number) => void {
-  const writeCall = (
-    record: ExchangeRecord,
-    step: AttemptStep,
-    charge: Charge | null,
-    beganMs: number,
-    within: Context,
-  ): void => {
-    const names = namesOf(record.endpoint, step.target);
-    const error = errorOf(step);
-    const fromMs = beganMs + step.sentMs - record.startedMs;
-    const attributes = callAttributes(record, step, charge, names);
-    const span = tracer.startSpan(
-      `${names.operation} ${step.model}`.trim(),
-      { kind: SpanKind.CLIENT, startTime: timeOf(fromMs), attributes },
-      within,
-    );
-    if (error !== '') span.setStatus({ code: SpanStatusCode.ERROR, message: step.error || error });
-    span.end(timeOf(fromMs + step.durationMs));
-  };
+): (record: ExchangeRecord, endedMs: number) => ReadableSpan[] {
+  const ids = new RandomIdGenerator();
+
+  const spanOf = ({
+    name,
+    kind,
+    context,
+    parent,
+    fromMs,
+    toMs,
+    status,
+    attributes,
+  }: SpanFacts): ReadableSpan => ({
+    name,
+    kind,
+    spanContext: () => context,
+    ...(parent === undefined ? {} : { parentSpanContext: parent }),
+    startTime: timeOf(fromMs),
+    endTime: timeOf(toMs),
+    duration: timeOf(toMs - fromMs),
+    status,
+    attributes,
+    links: none,
+    events: none,
+    ended: true,
+    resource,
+    instrumentationScope: scope,
+    droppedAttributesCount: 0,
+    droppedEventsCount: 0,
+    droppedLinksCount: 0,
+  });
+
+  /** The identity of a new span. */
+  const within = (traceId: string): SpanContext => ({
+    traceId,
+    spanId: ids.generateSpanId(),
+    traceFlags: TraceFlags.SAMPLED,
+  });
 
   return (record, endedMs) => {
+    const parent = parentOf(record);
+    const traceId = parent?.traceId ?? ids.generateTraceId();
+    const name = `sidegate ${record.endpoint}`;
+    const around = parent === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, parent);
+    const { decision } = sampler.shouldSample(around, traceId, name, SpanKind.SERVER, {}, none);
+    if (decision !== SamplingDecision.RECORD_AND_SAMPLED) return none;
     const beganMs = endedMs - record.durationMs;
-    const span = tracer.startSpan(
-      `sidegate ${record.endpoint}`,
-      { kind: SpanKind.SERVER, startTime: timeOf(beganMs), attributes: requestAttributes(record) },
-      parentOf(record),
-    );
-    if (record.status >= 500 || record.error === 'stream_cut')
-      span.setStatus({ code: SpanStatusCode.ERROR, message: record.error });
-    if (span.isRecording()) {
-      const within = trace.setSpan(ROOT_CONTEXT, span);
-      for (const [step, charge] of callsOf(record)) writeCall(record, step, charge, beganMs, within);
-    }
-    span.end(timeOf(endedMs));
+    const context = within(traceId);
+    const failed = record.status >= 500 || record.error === 'stream_cut';
+    const request = spanOf({
+      name,
+      kind: SpanKind.SERVER,
+      context,
+      parent,
+      fromMs: beganMs,
+      toMs: endedMs,
+      status: failed ? { code: SpanStatusCode.ERROR, message: record.error } : unset,
+      attributes: requestAttributes(record),
+    });
+    const calls = callsOf(record).map(([step, charge]) => {
+      const names = namesOf(record.endpoint, step.target);
+      const error = errorOf(step);
+      const fromMs = beganMs + step.sentMs - record.startedMs;
+      return spanOf({
+        name: `${names.operation} ${step.model}`.trim(),
+        kind: SpanKind.CLIENT,
+        context: within(traceId),
+        parent: context,
+        fromMs,
+        toMs: fromMs + step.durationMs,
+        status: error === '' ? unset : { code: SpanStatusCode.ERROR, message: step.error || error },
+        attributes: callAttributes(record, step, charge, names),
+      });
+    });
+    return [request, ...calls];
   };
 }
 
-const callAttributes = (
+function callAttributes(
   record: ExchangeRecord,
   step: AttemptStep,
   charge: Charge | null,
   { operation, provider, address, port }: CallNames,
-): Attributes => ({
-  'gen_ai.operation.name': operation,
-  'gen_ai.provider.name': provider,
-  'gen_ai.request.model': step.model,
-  'gen_ai.request.stream': record.stream,
-  ...(address === '' ? {} : { 'server.address': address, 'server.port': port }),
-  ...(errorOf(step) === '' ? {} : { 'error.type': errorOf(step) }),
-  ...(charge === null
-    ? {}
-    : {
-        'gen_ai.usage.input_tokens': charge.usage.inputTokens,
-        'gen_ai.usage.output_tokens': charge.usage.outputTokens,
-        'gen_ai.usage.cache_read.input_tokens': charge.usage.cachedInputTokens,
-        'gen_ai.usage.cache_creation.input_tokens': charge.usage.cacheWriteTokens,
-        ...(charge.costNanoUsd === null ? {} : { 'sidegate.cost_usd': charge.costNanoUsd / 1e9 }),
-      }),
-  ...(record.stream && step.ttftMs >= 0 ? { 'gen_ai.response.time_to_first_chunk': step.ttftMs / 1000 } : {}),
-  ...(step.providerRequestId === '' ? {} : { 'sidegate.provider_request_id': step.providerRequestId }),
-  ...(step.status === 0 ? {} : { 'http.response.status_code': step.status }),
-  'sidegate.target': step.target,
-});
+): Attributes {
+  const error = errorOf(step);
+  const all: Attributes = {
+    'gen_ai.operation.name': operation,
+    'gen_ai.provider.name': provider,
+    'gen_ai.request.model': step.model,
+    'gen_ai.request.stream': record.stream,
+    'sidegate.target': step.target,
+  };
+  if (address !== '') {
+    all['server.address'] = address;
+    all['server.port'] = port;
+  }
+  if (error !== '') all['error.type'] = error;
+  if (charge !== null) {
+    const { usage, costNanoUsd } = charge;
+    all['gen_ai.usage.input_tokens'] = usage.inputTokens;
+    all['gen_ai.usage.output_tokens'] = usage.outputTokens;
+    all['gen_ai.usage.cache_read.input_tokens'] = usage.cachedInputTokens;
+    all['gen_ai.usage.cache_creation.input_tokens'] = usage.cacheWriteTokens;
+    if (costNanoUsd !== null) all['sidegate.cost_usd'] = costNanoUsd / 1e9;
+  }
+  if (record.stream && step.ttftMs >= 0) all['gen_ai.response.time_to_first_chunk'] = step.ttftMs / 1000;
+  if (step.providerRequestId !== '') all['sidegate.provider_request_id'] = step.providerRequestId;
+  if (step.status !== 0) all['http.response.status_code'] = step.status;
+  return all;
+}
 
-const requestAttributes = (record: ExchangeRecord): Attributes => ({
-  'sidegate.request_id': record.requestId,
-  ...(record.clientRequestId === '' ? {} : { 'sidegate.client_request_id': record.clientRequestId }),
-  'sidegate.tenant': record.tenant,
-  'sidegate.team': record.team,
-  'sidegate.key_id': record.keyId,
-  'sidegate.route': record.route,
-  'sidegate.target': record.target,
-  'sidegate.cache': record.cache,
-  'sidegate.cost_usd': record.costNanoUsd / 1e9,
-  'http.response.status_code': record.status,
-  ...(record.error === '' ? {} : { 'error.type': record.error }),
-});
+function requestAttributes(record: ExchangeRecord): Attributes {
+  const all: Attributes = {
+    'sidegate.request_id': record.requestId,
+    'sidegate.tenant': record.tenant,
+    'sidegate.team': record.team,
+    'sidegate.key_id': record.keyId,
+    'sidegate.route': record.route,
+    'sidegate.target': record.target,
+    'sidegate.cache': record.cache,
+    'sidegate.cost_usd': record.costNanoUsd / 1e9,
+    'http.response.status_code': record.status,
+  };
+  if (record.clientRequestId !== '') all['sidegate.client_request_id'] = record.clientRequestId;
+  if (record.error !== '') all['error.type'] = record.error;
+  return all;
+}
 
-/** The context of the request's `traceparent`, which its span continues. */
-function parentOf({ traceId, parentSpanId, traceSampled }: ExchangeRecord): Context {
-  if (traceId === '') return ROOT_CONTEXT;
+/** The span of the request's `traceparent`, which its own continues. */
+function parentOf({ traceId, parentSpanId, traceSampled }: ExchangeRecord): SpanContext | undefined {
+  if (traceId === '') return undefined;
   const traceFlags = traceSampled ? TraceFlags.SAMPLED : TraceFlags.NONE;
-  return trace.setSpanContext(ROOT_CONTEXT, { traceId, spanId: parentSpanId, traceFlags, isRemote: true });
+  return { traceId, spanId: parentSpanId, traceFlags, isRemote: true };
 }
