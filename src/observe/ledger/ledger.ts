@@ -47,8 +47,8 @@ export interface LedgerDeps extends Pick<World, 'startThread' | 'wallClock'> {
   readonly onWritten?: () => void;
 }
 
-/** How long a record waits for others before it is sent. */
-const gatherMs = 100;
+/** How long a record waits for others: a segment costs as much as some hundred records. */
+const gatherMs = 500;
 /** Records in one segment, which is one transaction. */
 const segmentMax = 1000;
 /** Pause after a segment that could not be written. */
@@ -114,6 +114,11 @@ export function createLedger(path: string, first: LedgerSettings, deps: LedgerDe
     thread.postMessage({ kind: 'write', ...inFlight } satisfies LedgerOrder);
   }
 
+  function sendNow(): void {
+    if (timer !== null) clearTimeout(timer);
+    send();
+  }
+
   function answered(problem: string | null): void {
     if ((problem !== null) !== failing) deps.onProblem(problem);
     failing = problem !== null;
@@ -156,6 +161,8 @@ export function createLedger(path: string, first: LedgerSettings, deps: LedgerDe
       waiting += 1;
       if (open.count >= segmentMax) {
         fill();
+        // While writing fails, the next try is on time.
+        if (!failing) sendNow();
         trim();
       }
       if (timer === null && inFlight === null) schedule(gatherMs);
@@ -181,8 +188,7 @@ export function createLedger(path: string, first: LedgerSettings, deps: LedgerDe
             clearTimeout(late);
             resolve();
           };
-          if (timer !== null) clearTimeout(timer);
-          send();
+          sendNow();
         });
       }
       if (timer !== null) clearTimeout(timer);
