@@ -68,7 +68,12 @@ fn rebuild(document: &str) -> Option<Value> {
 }
 
 fn text() -> impl Strategy<Value = String> {
-    prop_oneof!["[a-z]{0,4}", any::<String>(), "[\"\\\\/\u{0}-\u{20}\u{e4}\u{20ac}\u{1f600}a]{0,40}"]
+    prop_oneof![
+        "[a-z]{0,4}",
+        any::<String>(),
+        "[\"\\\\/\u{0}-\u{20}\u{e4}\u{20ac}\u{1f600}a]{0,200}",
+        "([a-z\u{e4}]{58,66}\n){1,3}"
+    ]
 }
 
 fn value() -> impl Strategy<Value = Value> {

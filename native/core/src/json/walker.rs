@@ -4,7 +4,7 @@
 //! surrogates are legal, a byte order mark is not, nor are trailing commas, comments or a second value. The
 //! input must already be known to be UTF-8.
 
-use crate::text::block::{BLOCK, Block};
+use crate::text::block::{BLOCK, Block, Common, Lanes, Scan, scan};
 
 /// Maximum number of nested arrays and objects.
 pub const DEPTH_MAX: usize = 256;
@@ -265,53 +265,36 @@ impl<'a> Walker<'a> {
 
     #[inline]
     fn string(&mut self) -> Result<Text, Fault> {
-        let mut text = Text { start: self.at + 1, ..Text::default() };
-        let mut high_end = 0;
         self.at += 1;
-        loop {
-            self.at += plain_len(&self.bytes[self.at..]);
-            match self.bytes.get(self.at) {
-                Some(b'"') => {
-                    text.end = self.at;
-                    self.at += 1;
-                    return Ok(text);
-                }
-                Some(b'\\') => self.escape(&mut text, &mut high_end)?,
-                // A raw control character, or the end of the bytes.
-                _ => return Err(Fault::Grammar(self.at)),
-            }
+        let start = self.at;
+        let ends = ends(Block::first(Common::default(), &self.bytes[start..]));
+        let end = start + ends.trailing_zeros() as usize;
+        // Most names and many values are short.
+        if ends != 0 && self.bytes.get(end) == Some(&b'"') {
+            self.at = end + 1;
+            return Ok(Text { start, end, ..Text::default() });
         }
+        scan(Strings(self))
     }
 
-    /// Reads one escape. `high_end` is where the last escaped high surrogate ended: a low one that begins
+    /// Reads `\u` and four digits. `high_end` is where the last escaped high surrogate ended: a low one that begins
     /// there completes a pair, which is one character of four bytes, whereas each half alone was counted as
     /// three.
-    fn escape(&mut self, text: &mut Text, high_end: &mut usize) -> Result<(), Fault> {
+    fn unit(&mut self, text: &mut Text, high_end: &mut usize) -> Result<(), Fault> {
         let start = self.at;
-        self.at += 1;
-        match self.peek() {
-            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => {
-                self.at += 1;
-                text.saved_bytes += 1;
-                text.saved_chars += 1;
-            }
-            b'u' => {
-                self.at += 1;
-                let unit = self.hex4()?;
-                let pair = matches!(unit, 0xDC00..=0xDFFF) && *high_end == start;
-                let (bytes, chars) = match unit {
-                    _ if pair => (5, 6),
-                    0..=0x7F => (5, 5),
-                    0x80..=0x7FF => (4, 5),
-                    _ => (3, 5),
-                };
-                text.saved_bytes += bytes;
-                text.saved_chars += chars;
-                if matches!(unit, 0xD800..=0xDBFF) {
-                    *high_end = self.at;
-                }
-            }
-            _ => return Err(Fault::Grammar(self.at)),
+        self.at += 2;
+        let unit = self.hex4()?;
+        let pair = matches!(unit, 0xDC00..=0xDFFF) && *high_end == start;
+        let (bytes, chars) = match unit {
+            _ if pair => (5, 6),
+            0..=0x7F => (5, 5),
+            0x80..=0x7FF => (4, 5),
+            _ => (3, 5),
+        };
+        text.saved_bytes += bytes;
+        text.saved_chars += chars;
+        if matches!(unit, 0xD800..=0xDBFF) {
+            *high_end = self.at;
         }
         Ok(())
     }
@@ -327,17 +310,55 @@ impl<'a> Walker<'a> {
     }
 }
 
-/// Number of leading bytes that are neither a quote, nor a backslash, nor a control character.
-#[inline]
-fn plain_len(bytes: &[u8]) -> usize {
-    let mut len = 0;
-    // What the last block lacks reads as NUL, which ends a run too.
-    loop {
-        let block = Block::new(&bytes[len..]);
-        let ends = block.any_of(b"\"\\") | block.between(0, 0x1f);
-        if ends != 0 {
-            return len + ends.trailing_zeros() as usize;
+/// Reads on in a string, to behind its end.
+struct Strings<'w, 'a>(&'w mut Walker<'a>);
+
+impl Scan for Strings<'_, '_> {
+    type Out = Result<Text, Fault>;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) -> Self::Out {
+        let Strings(walker) = self;
+        let mut text = Text { start: walker.at, ..Text::default() };
+        let mut high_end = 0;
+        loop {
+            let from = walker.at;
+            let mut left = ends(Block::first(lanes, &walker.bytes[from..]));
+            let mut next = from + BLOCK;
+            while left != 0 {
+                walker.at = from + left.trailing_zeros() as usize;
+                match walker.bytes.get(walker.at) {
+                    Some(b'"') => {
+                        text.end = walker.at;
+                        walker.at += 1;
+                        return Ok(text);
+                    }
+                    Some(b'\\') => match walker.bytes.get(walker.at + 1) {
+                        Some(b'u') => walker.unit(&mut text, &mut high_end)?,
+                        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
+                            walker.at += 2;
+                            text.saved_bytes += 1;
+                            text.saved_chars += 1;
+                        }
+                        _ => {
+                            walker.at += 1;
+                            return Err(Fault::Grammar(walker.at));
+                        }
+                    },
+                    // A raw control character, or the end of the bytes.
+                    _ => return Err(Fault::Grammar(walker.at)),
+                }
+                next = next.max(walker.at);
+                left &= u64::MAX.checked_shl((walker.at - from) as u32).unwrap_or(0);
+            }
+            walker.at = next;
         }
-        len += BLOCK;
     }
+}
+
+/// Where a run of plain characters may end: at a quote, a backslash or a control character. What a block lacks is NUL, and
+/// ends one too.
+#[inline(always)]
+fn ends<L: Lanes>(block: Block<L>) -> u64 {
+    (block.any_of(b"\"\\") | block.between(0, 0x1f)).bits()
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use crate::shared::steps::step;
-use crate::text::block::{BLOCK, Block};
+use crate::text::block::{BLOCK, Block, Common};
 
 macro_rules! contexts {
     ($($(#[$doc:meta])* $name:ident: [$($word:literal),+ $(,)?]),+ $(,)?) => {
@@ -147,10 +147,14 @@ fn letter(text: &[u8], at: usize) -> usize {
 }
 
 /// The first three letters of a word; of a shorter one, that it is.
+#[inline(always)]
 fn key(text: &[u8], at: usize) -> usize {
-    let second = letter(text, at + 1);
-    let third = if second == 0 { 0 } else { letter(text, at + 2) };
-    letter(text, at) << 10 | second << 5 | third
+    let letter = |byte: u8| usize::from(LETTER[usize::from(byte)]);
+    let [first, second, third] = match text[at..].first_chunk() {
+        Some(bytes) => bytes.map(letter),
+        None => [0, 1, 2].map(|more| text.get(at + more).map_or(0, |&byte| letter(byte))),
+    };
+    first << 10 | second << 5 | if second == 0 { 0 } else { third }
 }
 
 const KEYS: usize = 1 << 15;
@@ -164,10 +168,28 @@ struct Word {
 }
 
 struct Table {
-    /// A bit for each key that a word has: most words of a text have none of them.
-    keys: [u64; KEYS / 64],
+    /// For 64 keys each, a bit for those that a word has, which most words of a text have none of; and how many lower keys
+    /// there are.
+    keys: [(u64, u16); KEYS / 64],
+    /// For each key that a word has, where its words begin; and where the last ones end.
+    first: Vec<u16>,
     /// By key.
     words: Vec<Word>,
+}
+
+impl Table {
+    /// Whether a word has this key.
+    #[inline(always)]
+    fn has(&self, key: usize) -> bool {
+        self.keys[key / 64 % self.keys.len()].0 >> (key % 64) & 1 != 0
+    }
+
+    /// The words with a key that some have.
+    fn words(&self, key: usize) -> &[Word] {
+        let (bits, lower) = self.keys[key / 64];
+        let at = usize::from(lower) + (bits & !(u64::MAX << (key % 64))).count_ones() as usize;
+        &self.words[usize::from(self.first[at])..usize::from(self.first[at + 1])]
+    }
 }
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| {
@@ -180,9 +202,21 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
         })
         .collect();
     words.sort_by_key(|word| word.key);
-    let mut keys = [0; KEYS / 64];
-    words.iter().for_each(|word| keys[word.key / 64] |= 1 << (word.key % 64));
-    Table { keys, words }
+    let mut keys = [(0_u64, 0); KEYS / 64];
+    let mut first = Vec::new();
+    for (at, word) in words.iter().enumerate() {
+        if at == 0 || words[at - 1].key != word.key {
+            keys[word.key / 64].0 |= 1 << (word.key % 64);
+            first.push(at as u16);
+        }
+    }
+    first.push(words.len() as u16);
+    let mut lower = 0;
+    for (bits, count) in &mut keys {
+        *count = lower;
+        lower += bits.count_ones() as u16;
+    }
+    Table { keys, first, words }
 });
 
 /// A word of a context in a text.
@@ -199,8 +233,8 @@ fn scan(text: &[u8], part: Range<usize>, mut found: impl FnMut(Hit)) {
     let mut goes_on = part.start > 0 && letter(text, part.start - 1) != 0;
     for from in part.clone().step_by(BLOCK) {
         step();
-        let block = Block::new(&text[from..]);
-        let letters = block.letters() | block.high();
+        let block = Block::first(Common::default(), &text[from..]);
+        let letters = (block.letters() | block.high()).bits();
         let mut starts = letters & !(letters << 1 | u64::from(goes_on));
         goes_on = letters >> (BLOCK - 1) != 0;
         while starts != 0 {
@@ -211,21 +245,16 @@ fn scan(text: &[u8], part: Range<usize>, mut found: impl FnMut(Hit)) {
             }
             starts &= starts - 1;
             let key = key(text, at);
-            if table.keys[key / 64] >> (key % 64) & 1 != 0 {
-                words_at(table, text, at, key, &mut found);
+            if !table.has(key) {
+                continue;
             }
-        }
-    }
-}
-
-/// The words of contexts that begin with a key's letters.
-fn words_at(table: &Table, text: &[u8], at: usize, key: usize, found: &mut impl FnMut(Hit)) {
-    let from = table.words.partition_point(|word| word.key < key);
-    for word in table.words[from..].iter().take_while(|word| word.key == key) {
-        let end = at + word.text.len();
-        let same = text.get(at..end).is_some_and(|text| text.eq_ignore_ascii_case(word.text));
-        if same && (word.goes_on || letter(text, end) == 0) {
-            found(Hit { start: at, end, contexts: Contexts(1 << word.context as u32) });
+            for word in table.words(key) {
+                let end = at + word.text.len();
+                let same = text.get(at..end).is_some_and(|text| text.eq_ignore_ascii_case(word.text));
+                if same && (word.goes_on || letter(text, end) == 0) {
+                    found(Hit { start: at, end, contexts: Contexts(1 << word.context as u32) });
+                }
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::pii::scrub::{Scrubbed, Scrubber};
 /// Replaces the values in a document. One that isn't JSON is searched up to where it goes wrong, and `None` where it isn't
 /// text. `scope`: whose values they are.
 pub fn scrub_document(body: &[u8], policy: &Policy, scope: &str) -> Option<Scrubbed> {
-    let text = std::str::from_utf8(body).ok()?;
+    let text = simdutf8::basic::from_utf8(body).ok()?;
     let mut scrubber = Scrubber::new(text, policy, scope, usize::MAX);
     let mut walker = Walker::new(body);
     let mut label = None;

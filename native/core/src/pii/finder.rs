@@ -7,7 +7,7 @@ use memchr::memmem;
 use crate::pii::context::Nearby;
 use crate::pii::custom::Custom;
 use crate::pii::kind_set::{KindId, KindSet};
-use crate::pii::marks::{Marks, RUN_MIN, SIGNS};
+use crate::pii::marks::{Class, Marks, RUN_MIN, SIGNS};
 use crate::pii::matcher::{Anchor, Matcher, Spot};
 use crate::pii::number::Number;
 
@@ -149,8 +149,9 @@ impl Finder {
         let nearby = Nearby::new(text, label);
         // Where the last value of each matcher ended.
         let mut taken = [[0; SHARED_MAX]; SIGNS.len()];
+        let signs = marks.of(Class::Signs);
         let mut next = 0;
-        while let Some(at) = marks.signs.next(next) {
+        while let Some(at) = signs.next(next) {
             next = at + 1;
             let Some(sign) = SIGNS.iter().position(|&sign| sign == text.as_bytes()[at]) else { continue };
             for (from, &matcher) in taken[sign].iter_mut().zip(&self.signs[sign]) {
@@ -181,8 +182,9 @@ impl Finder {
     fn find_at_tokens(&self, text: &str, label: &str, marks: &Marks, found: &mut Vec<Finding>) {
         let nearby = Nearby::new(text, label);
         let (places, least) = self.tokens;
+        let tokens = marks.of(Class::Tokens);
         let mut from = 0;
-        while let Some(token) = marks.tokens.next_run(from, least) {
+        while let Some(token) = tokens.next_run(from, least) {
             from = token.end;
             let spot = Spot::new(text, &nearby, 0, token);
             for place in places.ids() {
@@ -199,12 +201,13 @@ impl Finder {
         let mut from = 0;
         let mut taken = 0;
         let mut group_end = usize::MAX;
-        while let Some(digit) = marks.digits.next(from) {
-            let start = marks.words.run_start(digit, from);
-            let end = marks.words.run_end(digit);
+        let (digits, words) = (marks.of(Class::Digits), marks.of(Class::Words));
+        while let Some(digit) = digits.next(from) {
+            let start = words.run_start(digit, from);
+            let end = words.run_end(digit);
             let mut spot = Spot::new(text, &nearby, taken, start..end);
             let mut asked = KindSet::NONE;
-            if start == digit && marks.digits.run_end(digit) >= end {
+            if start == digit && digits.run_end(digit) >= end {
                 let goes_on =
                     group_end < start && start - group_end == 1 && matches!(bytes[group_end], b' ' | b'-');
                 if goes_on && is_spelled(bytes, start) {
@@ -212,7 +215,7 @@ impl Finder {
                     from = end;
                     continue;
                 }
-                number.read(text, start, !goes_on);
+                number.read(text, start..end, !goes_on);
                 group_end = end;
                 spot.number = Some(&number);
                 let mut sums = number.sums;

@@ -5,7 +5,7 @@
 
 use memchr::memchr;
 
-use crate::text::block::Places;
+use crate::text::block::{Lanes, Places, Scan, scan};
 
 /// A folded text. Reused from text to text to keep its memory.
 #[derive(Default)]
@@ -59,51 +59,18 @@ fn escape(rest: &[u8]) -> Option<(char, usize)> {
     }
 }
 
-/// Whether something may be folded that begins with this byte: an escape, or a character beyond ASCII.
-const BEGINS: [bool; 256] = {
-    let first = [b'\\', 0xc2, 0xd9, 0xdb, 0xe0, 0xe2, 0xe3, 0xef, 0xf0];
-    let mut begins = [false; 256];
-    let mut at = 0;
-    while at < first.len() {
-        begins[first[at] as usize] = true;
-        at += 1;
-    }
-    begins
-};
+/// How something begins that may be folded: an escape, or a character beyond ASCII.
+const BEGINS: [u8; 9] = [b'\\', 0xc2, 0xd9, 0xdb, 0xe0, 0xe2, 0xe3, 0xef, 0xf0];
 
 impl Folded {
     /// Folds a text; `None`: it would stay as it is.
     pub fn fold(&mut self, text: &str) -> Option<&str> {
-        let bytes = text.as_bytes();
         self.marks.clear();
-        if text.is_ascii() && memchr(b'\\', bytes).is_none() {
+        if text.is_ascii() && memchr(b'\\', text.as_bytes()).is_none() {
             return None;
         }
         self.text.clear();
-        let mut copied = 0;
-        let mut end = 0;
-        for at in Places::new(bytes, |block| block.any_of(b"\\") | block.between(0xc2, 0xf4)) {
-            // Within an escape, or nothing that is folded.
-            if at < end || !BEGINS[usize::from(bytes[at])] {
-                continue;
-            }
-            let (into, len) = match bytes[at] {
-                b'\\' => match escape(&bytes[at..]) {
-                    Some((into, len)) => (Fold::Into(into), len),
-                    None => (Fold::Same, 1),
-                },
-                _ => text[at..].chars().next().map_or((Fold::Same, 1), |c| (fold(c), c.len_utf8())),
-            };
-            end = at + len;
-            if !matches!(into, Fold::Same) {
-                self.text.push_str(&text[copied..at]);
-                if let Fold::Into(c) = into {
-                    self.text.push(c);
-                }
-                copied = end;
-                self.marks.push((self.text.len(), end));
-            }
-        }
+        let copied = scan(Folds { text, folded: self });
         if self.marks.is_empty() {
             return None;
         }
@@ -121,6 +88,52 @@ impl Folded {
                 original + (offset - text)
             }
         }
+    }
+}
+
+struct Folds<'t> {
+    text: &'t str,
+    folded: &'t mut Folded,
+}
+
+impl Scan for Folds<'_> {
+    /// How much of the text has been copied.
+    type Out = usize;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) -> usize {
+        let Folds { text, folded } = self;
+        let bytes = text.as_bytes();
+        let mut copied = 0;
+        let mut end = 0;
+        for at in Places::new(
+            lanes,
+            bytes,
+            #[inline(always)]
+            |block| block.any_of(&BEGINS),
+        ) {
+            // Within an escape.
+            if at < end {
+                continue;
+            }
+            let (into, len) = match bytes[at] {
+                b'\\' => match escape(&bytes[at..]) {
+                    Some((into, len)) => (Fold::Into(into), len),
+                    None => (Fold::Same, 1),
+                },
+                _ => text[at..].chars().next().map_or((Fold::Same, 1), |c| (fold(c), c.len_utf8())),
+            };
+            end = at + len;
+            if !matches!(into, Fold::Same) {
+                folded.text.push_str(&text[copied..at]);
+                if let Fold::Into(c) = into {
+                    folded.text.push(c);
+                }
+                copied = end;
+                folded.marks.push((folded.text.len(), end));
+            }
+        }
+        copied
     }
 }
 
@@ -142,7 +155,7 @@ mod tests {
     fn what_is_folded_begins_as_is_looked_for() {
         for c in (0x80..=0x10_ffff).filter_map(char::from_u32) {
             let first = c.to_string().as_bytes()[0];
-            assert!(matches!(fold(c), Fold::Same) || BEGINS[usize::from(first)], "{c:?}");
+            assert!(matches!(fold(c), Fold::Same) || BEGINS.contains(&first), "{c:?}");
         }
     }
 

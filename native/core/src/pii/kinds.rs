@@ -6,6 +6,7 @@ mod email;
 mod europe;
 mod ids;
 mod network;
+mod passwords;
 mod personal;
 mod phone;
 mod phone_codes;
@@ -58,7 +59,7 @@ pub const KINDS: [Kind; 46] = [
     kind("url_credentials", "a link with a password", "Links and connection strings with a password", secrets::CREDENTIALS).secret(),
     kind("jwt", "a JSON web token", "JSON web tokens", secrets::JWT).secret(),
     kind("api_key", "an API key", "API keys and tokens", secrets::API_KEY).secret(),
-    kind("password", "a password", "Passwords, keys and tokens that are called so", secrets::PASSWORD).secret(),
+    kind("password", "a password", "Passwords, keys and tokens that are called so", passwords::PASSWORD).secret(),
     kind("email", "an e-mail address", "E-mail addresses", email::MATCHER),
     kind("iban", "a bank account number", "Bank account numbers (IBAN)", bank::IBAN),
     kind("card", "a payment card number", "Payment card numbers", card::MATCHER),

@@ -1,5 +1,7 @@
 //! Numbers in text: groups of digits, each a separator or two from the next.
 
+use std::ops::Range;
+
 use crate::pii::edges::{is_free_after, is_free_before};
 use crate::shared::steps::step;
 
@@ -65,38 +67,38 @@ impl Taken<'_> {
 }
 
 impl Number {
-    /// Reads the number whose first group begins at `start`. `first`: no group of it stands before.
-    pub fn read(&mut self, text: &str, start: usize, first: bool) {
+    /// Reads the number whose first group is there. `first`: no group of it stands before.
+    pub fn read(&mut self, text: &str, group: Range<usize>, first: bool) {
         let bytes = text.as_bytes();
         self.count = 0;
         self.len = 0;
         self.sums = 0;
         self.first = first;
-        self.free_before = is_free_before(&text[..start]);
-        let mut at = start;
+        self.free_before = is_free_before(&text[..group.start]);
+        let Range { mut start, mut end } = group;
         let mut gap = 0;
         loop {
-            let group = at;
-            while at < bytes.len() && bytes[at].is_ascii_digit() {
+            let len = self.len + (end - start);
+            let Some(digits) = self.digits.get_mut(self.len..len) else { return };
+            for (digit, byte) in digits.iter_mut().zip(&bytes[start..end]) {
                 step();
-                if self.len == DIGITS_MAX {
-                    return;
-                }
-                self.digits[self.len] = bytes[at] - b'0';
-                self.len += 1;
-                at += 1;
+                *digit = byte - b'0';
             }
-            self.groups[self.count] = Group { start: group, end: at, gap };
+            self.len = len;
+            self.groups[self.count] = Group { start, end, gap };
             self.count += 1;
             // An extension may follow a telephone number: 555-0100x12.
-            let extended = bytes.get(at) == Some(&b'x') && bytes.get(at + 1).is_some_and(u8::is_ascii_digit);
-            if extended || is_free_after(&text[at..]) {
+            let extended =
+                bytes.get(end) == Some(&b'x') && bytes.get(end + 1).is_some_and(u8::is_ascii_digit);
+            if extended || is_free_after(&text[end..]) {
                 self.sums |= 1 << self.len;
             }
-            match next_group(bytes, at) {
-                Some((next, between)) if self.len < DIGITS_MAX => (at, gap) = (next, between),
+            match next_group(bytes, end) {
+                Some((next, between)) if self.len < DIGITS_MAX => (start, gap) = (next, between),
                 _ => return,
             }
+            let rest = bytes[start..].iter().take(DIGITS_MAX + 1 - self.len);
+            end = start + rest.take_while(|byte| byte.is_ascii_digit()).inspect(|_| step()).count();
         }
     }
 

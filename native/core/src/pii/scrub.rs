@@ -1,5 +1,6 @@
 //! Collects the personal data of a document, and replaces it by what the policy says.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -78,9 +79,22 @@ pub struct Scrubber<'b> {
     counts: Vec<u32>,
     restored: usize,
     excess: Option<usize>,
+}
+
+/// Memory for the text that is looked at. It is kept from text to text and from body to body, since to get memory for a
+/// long text and to give it back costs more than to search it.
+#[derive(Default)]
+struct Scratch {
     decoded: Decoded,
     folded: Folded,
     search: Search,
+}
+
+/// Longest text, in bytes, after which its memory is kept; it is about four times as much.
+const KEPT_MAX: usize = 1 << 21;
+
+thread_local! {
+    static SCRATCH: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
 }
 
 impl<'b> Scrubber<'b> {
@@ -98,9 +112,6 @@ impl<'b> Scrubber<'b> {
             counts: Vec::new(),
             restored: 0,
             excess: None,
-            decoded: Decoded::default(),
-            folded: Folded::default(),
-            search: Search::default(),
         }
     }
 
@@ -119,29 +130,36 @@ impl<'b> Scrubber<'b> {
         }
         let raw = &self.body[text.start..text.end];
         let label = label.map_or("", |label| &self.body[label.start..label.end]);
+        let mut scratch = SCRATCH.take().unwrap_or_default();
+        let Scratch { decoded, folded, search } = &mut *scratch;
         if text.escaped() {
-            let mut decoded = std::mem::take(&mut self.decoded);
-            decoded.decode(raw);
-            self.search(decoded.text(), label, |offset| text.start + decoded.raw_offset(offset));
-            self.decoded = decoded;
+            let decoded = decoded.read(raw);
+            self.search(decoded.text(), label, (folded, search), |offset| {
+                text.start + decoded.raw_offset(offset)
+            });
         } else {
-            self.search(raw, label, |offset| text.start + offset);
+            self.search(raw, label, (folded, search), |offset| text.start + offset);
+        }
+        if raw.len() <= KEPT_MAX {
+            SCRATCH.set(Some(scratch));
         }
     }
 
-    fn search(&mut self, decoded: &str, label: &str, raw_offset: impl Fn(usize) -> usize) {
-        let mut search = std::mem::take(&mut self.search);
-        let mut folded = std::mem::take(&mut self.folded);
+    fn search(
+        &mut self,
+        decoded: &str,
+        label: &str,
+        (folded, search): (&mut Folded, &mut Search),
+        raw_offset: impl Fn(usize) -> usize,
+    ) {
         let changed = folded.fold(decoded);
-        self.policy.finder.find(changed.unwrap_or(decoded), label, &mut search);
+        self.policy.finder.find(changed.unwrap_or(decoded), label, search);
         let changed = changed.is_some();
         for Finding { kind, range } in search.found.drain(..) {
             let range = if changed { folded.offset(range.start)..folded.offset(range.end) } else { range };
             let raw = raw_offset(range.start)..raw_offset(range.end);
             self.note(kind, &decoded[range], raw);
         }
-        self.folded = folded;
-        self.search = search;
     }
 
     fn note(&mut self, kind: KindId, text: &str, raw: Range<usize>) {

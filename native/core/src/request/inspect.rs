@@ -25,7 +25,7 @@ pub struct Inspection {
 
 /// The features that a body's tier is decided by; `None`: it has a fault.
 pub fn features(body: &[u8], endpoint: Endpoint) -> Option<(Facts, Features)> {
-    let body = std::str::from_utf8(body).ok()?;
+    let body = simdutf8::basic::from_utf8(body).ok()?;
     let nothing = Policy::default();
     let mut inspector = Inspector::new(body, endpoint, Scrubber::new(body, &nothing, "", 0));
     inspector.gatherer = Some(Gatherer::default());
@@ -70,7 +70,7 @@ fn examine(
     if u32::try_from(body.len()).is_err() {
         return Err(Verdict::Invalid(u32::MAX as usize));
     }
-    let body = std::str::from_utf8(body).map_err(|error| Verdict::NotUtf8(error.valid_up_to()))?;
+    let body = simdutf8::compat::from_utf8(body).map_err(|error| Verdict::NotUtf8(error.valid_up_to()))?;
     let mut inspector = Inspector::new(body, endpoint, Scrubber::new(body, policy, scope, values_max));
     inspector.gatherer = classify.then(Gatherer::default);
     inspector.walk().map_err(|fault| match fault {

@@ -50,11 +50,12 @@ fn ipv4_at(spot: &Spot) -> Option<Range<usize>> {
 }
 
 /// The run of hexadecimal digits and these separators around the anchor.
+#[inline(always)]
 fn run_around<'t>(spot: &Spot<'t>, separators: &[u8]) -> Option<(Range<usize>, &'t str)> {
     let bytes = spot.bytes();
     let belongs = |byte: &u8| {
         step();
-        byte.is_ascii_hexdigit() || separators.contains(byte)
+        byte.is_ascii_hexdigit() || separators.iter().any(|separator| separator == byte)
     };
     let back = spot.anchor.start.saturating_sub(ADDRESS_MAX).max(spot.from);
     let start = spot.anchor.start
@@ -86,6 +87,10 @@ fn ipv6_at(spot: &Spot) -> Option<Range<usize>> {
 }
 
 fn mac_at(spot: &Spot) -> Option<Range<usize>> {
+    // The anchor is a group.
+    if !matches!(spot.anchor.len(), 2 | 4) {
+        return None;
+    }
     let (range, text) = run_around(spot, b":-.")?;
     let parts = |separator: char, size: usize, count: usize| {
         let mut parts = text.split(separator);

@@ -16,8 +16,10 @@ pub const POST: Matcher = Matcher { anchors: &[Anchor::Digits(0x3F8), Anchor::Wo
 
 fn birth_at(spot: &Spot) -> Option<Range<usize>> {
     let numeric = spot.number.and_then(|number| numeric(spot, number));
+    let worded =
+        || if is_day(spot.word().as_bytes()) { day_first(spot).or_else(|| month_first(spot)) } else { None };
     // The words nearby come last: there are far more numbers than dates.
-    let date = numeric.or_else(|| day_first(spot)).or_else(|| month_first(spot))?;
+    let date = numeric.or_else(worded)?;
     spot.near(Context::Birth).then_some(date)
 }
 
@@ -41,60 +43,63 @@ fn is_year(year: u64) -> bool {
     (1900..2100).contains(&year)
 }
 
-const MONTHS: [&str; 12] = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
+const MONTHS: [&[u8]; 12] = [
+    b"january",
+    b"february",
+    b"march",
+    b"april",
+    b"may",
+    b"june",
+    b"july",
+    b"august",
+    b"september",
+    b"october",
+    b"november",
+    b"december",
 ];
 
-/// The letters that months begin with.
-const MONTH_FIRST: &[u8] = b"jfmasond";
-
-/// A month's name, or its beginning of three letters or more.
-fn is_month(word: &str) -> bool {
-    let begins = |month: &str| month.get(..word.len()).is_some_and(|month| month.eq_ignore_ascii_case(word));
-    word.len() >= 3
-        && MONTH_FIRST.contains(&(word.as_bytes()[0] | 32))
-        && MONTHS.iter().any(|month| begins(month))
+/// Whether a month may begin with this.
+fn begins_month(byte: u8) -> bool {
+    matches!(byte | 32, b'j' | b'f' | b'm' | b'a' | b's' | b'o' | b'n' | b'd')
 }
 
-/// Whether the anchor is a day, with its ending or without.
-fn is_day(spot: &Spot) -> bool {
-    let word = spot.word().as_bytes();
-    let digits = word.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let ending = &word[digits..];
-    let ordinal =
-        || ["st", "nd", "rd", "th"].iter().any(|known| ending.eq_ignore_ascii_case(known.as_bytes()));
-    let day = match word[..digits] {
-        [one] => one - b'0',
-        [ten, one] => (ten - b'0') * 10 + one - b'0',
-        _ => 0,
+/// A month's name, or its beginning of three letters or more.
+fn is_month(word: &[u8]) -> bool {
+    let [a, b, c, ..] = word else { return false };
+    let first = [a | 32, b | 32, c | 32];
+    MONTHS.iter().any(|month| {
+        month[..3] == first && month.get(..word.len()).is_some_and(|month| month.eq_ignore_ascii_case(word))
+    })
+}
+
+/// Whether a word is a day, with its ending or without.
+fn is_day(word: &[u8]) -> bool {
+    let value = |tens: u8, ones: u8| if ones.is_ascii_digit() { tens * 10 + (ones - b'0') } else { 0 };
+    let (day, ending) = match word {
+        [tens @ b'0'..=b'9', ones @ b'0'..=b'9', ending @ ..] => (value(tens - b'0', *ones), ending),
+        [ones, ending @ ..] => (value(0, *ones), ending),
+        [] => return false,
     };
-    (1..=31).contains(&day) && (ending.is_empty() || ordinal())
+    let ordinal = |known: &&[u8]| ending.eq_ignore_ascii_case(known);
+    (1..=31).contains(&day)
+        && (ending.is_empty()
+            || ending.len() == 2
+                && [b"st", b"nd", b"rd", b"th"].map(|known| known.as_slice()).iter().any(ordinal))
 }
 
 /// `24 June 1991`.
 fn day_first(spot: &Spot) -> Option<Range<usize>> {
     let rest = &spot.text[spot.anchor.end..];
     let next = |at: usize| rest.as_bytes().get(at).copied().unwrap_or(0);
-    let begins = MONTH_FIRST.contains(&(next(1) | 32)) || next(1) == b'o' || matches!(next(1), b' ' | b'.');
-    if !matches!(next(0), b' ' | b'.') || !begins || !is_day(spot) {
+    let begins = begins_month(next(1)) || matches!(next(1), b' ' | b'.');
+    if !matches!(next(0), b' ' | b'.') || !begins {
         return None;
     }
     let gap = rest.bytes().take_while(|byte| matches!(byte, b' ' | b'.')).count();
     let trimmed = &rest[gap..];
     let trimmed = trimmed.strip_prefix("of ").unwrap_or(trimmed);
     let month = trimmed.bytes().take(10).take_while(u8::is_ascii_alphabetic).count();
-    if !is_month(&trimmed[..month]) {
+    if !is_month(&trimmed.as_bytes()[..month]) {
         return None;
     }
     let after = spot.text.len() - trimmed.len() + month;
@@ -107,16 +112,17 @@ const GAP_MAX: usize = 3;
 /// `June 24, 1991`.
 fn month_first(spot: &Spot) -> Option<Range<usize>> {
     let before = &spot.bytes()[spot.from..spot.anchor.start];
+    if before.last() != Some(&b' ') {
+        return None;
+    }
     let gap = before.iter().rev().take(GAP_MAX).take_while(|byte| matches!(byte, b' ' | b'.')).count();
     let words = &before[..before.len() - gap];
     let letters = words.iter().rev().take(10).take_while(|byte| byte.is_ascii_alphabetic()).count();
-    let start = spot.from + words.len() - letters;
-    let spaced = before.last() == Some(&b' ');
-    if !spaced || !is_month(&spot.text[start..start + letters]) || !is_day(spot) {
+    if !is_month(&words[words.len() - letters..]) {
         return None;
     }
     let end = year_end(spot.text, spot.anchor.end).unwrap_or(spot.anchor.end);
-    Some(start..end)
+    Some(spot.from + words.len() - letters..end)
 }
 
 fn year_end(text: &str, from: usize) -> Option<usize> {

@@ -1,5 +1,5 @@
-//! Finds secrets: API keys and tokens by how they begin, JSON web tokens, private keys, credentials in links, and what is
-//! called a password or key.
+//! Finds secrets by how they look: API keys and tokens by how they begin, JSON web tokens, private keys, and credentials in
+//! links.
 
 use std::ops::Range;
 
@@ -18,9 +18,6 @@ pub const JWT: Matcher = Matcher { anchors: &[Anchor::Token(TOKEN_MIN)], at: jwt
 pub const PRIVATE_KEY: Matcher = Matcher { anchors: &[Anchor::Text("-----BEGIN ")], at: private_key_at };
 /// Links and connection strings with a user's name and password.
 pub const CREDENTIALS: Matcher = Matcher { anchors: &[Anchor::Text("@")], at: credentials_at };
-/// Values that are assigned to something called a password, secret, token or key, and look like one.
-pub const PASSWORD: Matcher =
-    Matcher { anchors: &[Anchor::Text("="), Anchor::Text(":"), Anchor::Text(">")], at: password_at };
 
 /// The shortest key with its prefix.
 const TOKEN_MIN: usize = 20;
@@ -28,10 +25,6 @@ const TOKEN_MIN: usize = 20;
 const PRIVATE_KEY_MAX: usize = 16 * 1024;
 /// Longest link before its `@`.
 const LINK_MAX: usize = 512;
-/// Longest password.
-const PASSWORD_MAX: usize = 256;
-/// Longest name of a password.
-const NAME_MAX: usize = 48;
 
 /// Where the rows begin whose prefix has this first byte, or a later one.
 const FIRST: [u8; 257] = {
@@ -88,7 +81,7 @@ fn api_key_at(spot: &Spot) -> Option<Range<usize>> {
 const PARTS_MAX: usize = 8;
 
 /// Points and dashes at a text's end belong to the sentence.
-fn trailing(text: &[u8]) -> usize {
+pub fn trailing(text: &[u8]) -> usize {
     text.iter().rev().take_while(|byte| matches!(byte, b'.' | b'-')).count()
 }
 
@@ -157,149 +150,8 @@ fn credentials_at(spot: &Spot) -> Option<Range<usize>> {
         .then_some(scheme - name..end)
 }
 
-/// What names of secrets end with, without separators, in small letters.
-const NAMES: &[&str] = &[
-    "password",
-    "passwd",
-    "passphrase",
-    "passcode",
-    "pwd",
-    "secret",
-    "token",
-    "apikey",
-    "accesskey",
-    "secretkey",
-    "privatekey",
-    "authkey",
-    "encryptionkey",
-    "signingkey",
-    "accountkey",
-    "sharedkey",
-    "masterkey",
-    "authorization",
-    "credential",
-    "credentials",
-    "clientsecret",
-    "connectionstring",
-    "xapikey",
-    "passwort",
-    "contrase\u{f1}a",
-];
-
-/// Whether a member or variable called so holds a secret, and whether people choose it.
-pub fn names_secret(name: &[u8]) -> Option<bool> {
-    let ends_with = |known: &&&str| {
-        let mut letters = name.iter().rev().filter(|byte| !matches!(byte, b'_' | b'-'));
-        known
-            .bytes()
-            .rev()
-            .all(|byte| letters.next().is_some_and(|letter| letter.eq_ignore_ascii_case(&byte)))
-    };
-    let known = NAMES.iter().find(ends_with)?;
-    Some(known.starts_with("pass") || *known == "pwd" || known.starts_with("contra"))
-}
-
-/// Most bytes between a name, its sign and its value.
-const GAP_MAX: usize = 12;
-
-fn is_gap(byte: &u8) -> bool {
-    matches!(byte, b' ' | b'"' | b'\'' | b'\\' | b'`')
-}
-
-fn without_gap(text: &[u8]) -> &[u8] {
-    let gap = text.iter().rev().take(GAP_MAX).take_while(|byte| is_gap(byte)).count();
-    &text[..text.len() - gap]
-}
-
-/// Without what makes another assignment of `=`: `?=`, `.=`, `+=`, `:=`, `||=`.
-fn without_operator(text: &[u8]) -> &[u8] {
-    let operator = text.iter().rev().take(2).take_while(|byte| b"?.+:|".contains(byte)).count();
-    &text[..text.len() - operator]
-}
-
-/// The name that a type stands behind: `apiKey string`, `password: str`.
-fn behind_type(text: &[u8]) -> &[u8] {
-    let types: [&[u8]; 3] = [b" string", b" str", b" String"];
-    match types.iter().find_map(|known| text.strip_suffix(*known)) {
-        Some(name) => name.strip_suffix(b":").unwrap_or(name),
-        None => text,
-    }
-}
-
-fn password_at(spot: &Spot) -> Option<Range<usize>> {
-    let bytes = spot.bytes();
-    let sign = spot.anchor.start;
-    // Behind a word there is a sign in prose, or two of a link.
-    if bytes.get(sign + 1) == Some(&b'/') {
-        return None;
-    }
-    let back = &bytes[sign.saturating_sub(NAME_MAX).max(spot.from)..sign];
-    let named = behind_type(without_gap(without_operator(back)));
-    let last = named.last()?;
-    // Each name of a secret ends with one of these pairs.
-    let ends = [named[named.len().saturating_sub(2)] | 32, last | 32];
-    if !matches!(
-        &ends,
-        b"rd" | b"wd" | b"se" | b"de" | b"et" | b"en" | b"ey" | b"on" | b"al" | b"ls" | b"ng" | b"rt"
-    ) && !named.ends_with("\u{f1}a".as_bytes())
-    {
-        return None;
-    }
-    let len = named
-        .iter()
-        .rev()
-        .inspect(|_| step())
-        .take_while(|&&byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-') || byte >= 0x80)
-        .count();
-    let chosen = names_secret(&named[named.len() - len..])?;
-    let rest = &bytes[spot.anchor.end..];
-    // The text of an element of XML may stand on a line of its own.
-    let element = bytes[sign] == b'>';
-    let joins = |byte: &u8| is_gap(byte) || matches!(byte, b'=' | b'>' | b':') || element && *byte == b'\n';
-    let skip = rest.iter().take(GAP_MAX).take_while(|byte| joins(byte)).count();
-    let rest = &rest[skip..];
-    let scheme = ["Bearer ", "bearer ", "Basic ", "basic ", "token "]
-        .iter()
-        .find(|scheme| rest.starts_with(scheme.as_bytes()));
-    let skip = skip + scheme.map_or(0, |scheme| scheme.len());
-    let start = spot.anchor.end + skip;
-    let value = bytes[start..].iter().take(PASSWORD_MAX).take_while(|&&byte| {
-        step();
-        byte.is_ascii_graphic()
-            && !matches!(
-                byte,
-                b'"' | b'\'' | b',' | b';' | b'<' | b'>' | b'(' | b')' | b'{' | b'}' | b'\\' | b'`'
-            )
-    });
-    let len = value.count();
-    let end = start + len - trailing(&bytes[start..start + len]);
-    looks_secret(&bytes[start..end], chosen).then_some(start..end)
-}
-
-/// Whether a value may be a secret: no word, no reference to where it is kept.
-pub fn looks_secret(value: &[u8], chosen: bool) -> bool {
-    let has = |test: fn(&u8) -> bool| value.iter().any(test);
-    let letter = has(u8::is_ascii_alphabetic);
-    let digit = has(u8::is_ascii_digit);
-    let mark = value.iter().any(|byte| b"!#%^&*+~?@$".contains(byte));
-    let reference = value.starts_with(b"$")
-        || value.starts_with(b"%")
-        || value.contains(&b'[')
-        || value.starts_with(b"//");
-    let cased = has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase);
-    if chosen {
-        return value.len() >= 6 && !reference && (digit || mark) && letter && distinct(value) >= 5;
-    }
-    let mixed = digit && letter || cased && value.len() >= 24;
-    value.len() >= 12 && !reference && mixed && is_random(value)
-}
-
-fn distinct(value: &[u8]) -> u32 {
-    value.iter().fold(0_u128, |seen, byte| seen | 1 << (byte & 127)).count_ones()
-}
-
 /// Whether the characters are spread as those of random text are: at least 2.8 bits of entropy for each.
-fn is_random(value: &[u8]) -> bool {
+pub fn is_random(value: &[u8]) -> bool {
     let mut counts = [0_u16; 256];
     value.iter().for_each(|&byte| counts[usize::from(byte)] += 1);
     let len = value.len() as f64;
@@ -362,36 +214,5 @@ mod tests {
         assert_eq!(found_by(CREDENTIALS, "https://a.b/c@d mailto://x@y.zz git@github.com:x"), [""; 0]);
         let bot = "123456789:AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc";
         assert_eq!(found_by(API_KEY, &format!("bot {bot}")), [bot]);
-    }
-
-    #[test]
-    fn finds_what_is_called_a_secret() {
-        for (text, value) in [
-            ("password=hunter2!", "hunter2!"),
-            ("DB_PASSWORD: \"Tr0ub4dor&3\"", "Tr0ub4dor&3"),
-            ("{\"client_secret\": \"8f3kd92jf83jf92kd8\"}", "8f3kd92jf83jf92kd8"),
-            ("Authorization: Bearer 9f8e7d6c5b4a39281706", "9f8e7d6c5b4a39281706"),
-            ("api-key => 'a1b2c3d4e5f6g7h8'", "a1b2c3d4e5f6g7h8"),
-            ("API_TOKEN ?= \"a1b2c3d4e5f6g7h8\"", "a1b2c3d4e5f6g7h8"),
-            ("$apiToken .= \"a1b2c3d4e5f6g7h8\"", "a1b2c3d4e5f6g7h8"),
-            ("var apiToken string = \"a1b2c3d4e5f6g7h8\"", "a1b2c3d4e5f6g7h8"),
-            ("const apiToken: string = 'a1b2c3d4e5f6g7h8'", "a1b2c3d4e5f6g7h8"),
-            ("<apiToken>\n    a1b2c3d4e5f6g7h8\n</apiToken>", "a1b2c3d4e5f6g7h8"),
-        ] {
-            assert_eq!(found_by(PASSWORD, text), [value], "{text}");
-        }
-        for text in [
-            "password: string",
-            "token = $TOKEN1234567",
-            "password: required",
-            "the token: abc",
-            "key=value12345678",
-            "password=<secret1>",
-            "secret: process.env.SECRET",
-            "password = '********'",
-            "monkey: abc123def456ghi",
-        ] {
-            assert_eq!(found_by(PASSWORD, text), [""; 0], "{text}");
-        }
     }
 }

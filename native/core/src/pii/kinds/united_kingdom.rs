@@ -37,7 +37,8 @@ fn nino_at(spot: &Spot) -> Option<Range<usize>> {
     let [b' ', last] = spot.bytes().get(taken.end()..end)? else { return None };
     // Letters of ASCII first: what begins or ends within a character is none.
     let known = is_nino(*first, *second, *last);
-    let alone = || is_edge(spot.text[..start].chars().next_back()) && is_edge(spot.text[end..].chars().next());
+    let alone =
+        || is_edge(spot.text[..start].chars().next_back()) && is_edge(spot.text[end..].chars().next());
     (known && alone()).then_some(start..end)
 }
 

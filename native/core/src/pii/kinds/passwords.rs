@@ -1,0 +1,218 @@
+//! Finds secrets by what they are called: values assigned to a password, secret, token or key.
+
+use std::ops::Range;
+
+use super::secrets::{is_random, trailing};
+use crate::pii::matcher::{Anchor, Matcher, Spot};
+use crate::shared::steps::step;
+
+/// Values that are assigned to something called a password, secret, token or key, and look like one.
+pub const PASSWORD: Matcher =
+    Matcher { anchors: &[Anchor::Text("="), Anchor::Text(":"), Anchor::Text(">")], at: password_at };
+
+/// Longest password.
+const PASSWORD_MAX: usize = 256;
+/// Longest name of a password.
+const NAME_MAX: usize = 48;
+
+/// What names of secrets end with, without separators, in small letters: those with this last byte.
+fn names(last: u8) -> &'static [&'static str] {
+    match last {
+        b'a' => &["contrase\u{f1}a"],
+        b'd' => &["password", "passwd", "pwd"],
+        b'e' => &["passphrase", "passcode"],
+        b'g' => &["connectionstring"],
+        b'l' => &["credential"],
+        b'n' => &["token", "authorization"],
+        b's' => &["credentials"],
+        b't' => &["secret", "passwort"],
+        b'y' => &[
+            "apikey",
+            "accesskey",
+            "secretkey",
+            "privatekey",
+            "authkey",
+            "encryptionkey",
+            "signingkey",
+            "accountkey",
+            "sharedkey",
+            "masterkey",
+        ],
+        _ => &[],
+    }
+}
+
+/// Whether a member or variable called so holds a secret, and whether people choose it.
+pub fn names_secret(name: &[u8]) -> Option<bool> {
+    let letters = || {
+        let letters = name.iter().rev().filter(|byte| !matches!(byte, b'_' | b'-'));
+        letters.map(u8::to_ascii_lowercase)
+    };
+    let known = names(letters().next()?);
+    let ends_with = |known: &&&str| {
+        let mut letters = letters();
+        known.bytes().rev().all(|byte| letters.next() == Some(byte))
+    };
+    let known = known.iter().find(ends_with)?;
+    Some(known.starts_with("pass") || *known == "pwd" || known.starts_with("contra"))
+}
+
+/// Most bytes between a name, its sign and its value.
+const GAP_MAX: usize = 12;
+
+fn is_gap(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'"' | b'\'' | b'\\' | b'`')
+}
+
+/// Without the gap at its end.
+fn without_gap(text: &[u8]) -> &[u8] {
+    let mut rest = text;
+    while let [before @ .., last] = rest
+        && is_gap(last)
+        && text.len() - rest.len() < GAP_MAX
+    {
+        rest = before;
+    }
+    rest
+}
+
+/// Without what makes another assignment of `=`: `?=`, `.=`, `+=`, `:=`, `||=`.
+fn without_operator(text: &[u8]) -> &[u8] {
+    let is_operator = |byte: &u8| matches!(byte, b'?' | b'.' | b'+' | b':' | b'|');
+    match text {
+        [before @ .., a, b] if is_operator(a) && is_operator(b) => before,
+        [before @ .., a] if is_operator(a) => before,
+        _ => text,
+    }
+}
+
+/// The name that a type stands behind: `apiKey string`, `password: str`.
+fn behind_type(text: &[u8]) -> &[u8] {
+    let name = match text {
+        [name @ .., b' ', b's' | b'S', b't', b'r', b'i', b'n', b'g']
+        | [name @ .., b' ', b's', b't', b'r'] => name,
+        _ => return text,
+    };
+    name.strip_suffix(b":").unwrap_or(name)
+}
+
+/// Whether a text may end with the name of a secret: each ends with one of these pairs of letters.
+fn ends_as_name(text: &[u8]) -> bool {
+    let [.., a, b] = text else { return false };
+    match b | 32 {
+        b'd' => matches!(a | 32, b'r' | b'w'),
+        b'e' => matches!(a | 32, b's' | b'd'),
+        b't' => matches!(a | 32, b'e' | b'r'),
+        b'n' => matches!(a | 32, b'e' | b'o'),
+        b'y' => a | 32 == b'e',
+        b'l' => a | 32 == b'a',
+        b's' => a | 32 == b'l',
+        b'g' => a | 32 == b'n',
+        b'a' => text.ends_with("\u{f1}a".as_bytes()),
+        _ => false,
+    }
+}
+
+fn password_at(spot: &Spot) -> Option<Range<usize>> {
+    let bytes = spot.bytes();
+    let sign = spot.anchor.start;
+    // Behind a word there is a sign in prose, or two of a link.
+    if bytes.get(sign + 1) == Some(&b'/') {
+        return None;
+    }
+    let back = &bytes[sign.saturating_sub(NAME_MAX).max(spot.from)..sign];
+    let named = behind_type(without_gap(without_operator(back)));
+    if !ends_as_name(named) {
+        return None;
+    }
+    let len = named
+        .iter()
+        .rev()
+        .inspect(|_| step())
+        .take_while(|&&byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-') || byte >= 0x80)
+        .count();
+    let chosen = names_secret(&named[named.len() - len..])?;
+    let rest = &bytes[spot.anchor.end..];
+    // The text of an element of XML may stand on a line of its own.
+    let element = bytes[sign] == b'>';
+    let joins = |byte: &u8| is_gap(byte) || matches!(byte, b'=' | b'>' | b':') || element && *byte == b'\n';
+    let skip = rest.iter().take(GAP_MAX).take_while(|byte| joins(byte)).count();
+    let rest = &rest[skip..];
+    let scheme = ["Bearer ", "bearer ", "Basic ", "basic ", "token "]
+        .iter()
+        .find(|scheme| rest.starts_with(scheme.as_bytes()));
+    let skip = skip + scheme.map_or(0, |scheme| scheme.len());
+    let start = spot.anchor.end + skip;
+    let value = bytes[start..].iter().take(PASSWORD_MAX).take_while(|&&byte| {
+        step();
+        byte.is_ascii_graphic()
+            && !matches!(
+                byte,
+                b'"' | b'\'' | b',' | b';' | b'<' | b'>' | b'(' | b')' | b'{' | b'}' | b'\\' | b'`'
+            )
+    });
+    let len = value.count();
+    let end = start + len - trailing(&bytes[start..start + len]);
+    looks_secret(&bytes[start..end], chosen).then_some(start..end)
+}
+
+/// Whether a value may be a secret: no word, no reference to where it is kept.
+pub fn looks_secret(value: &[u8], chosen: bool) -> bool {
+    let has = |test: fn(&u8) -> bool| value.iter().any(test);
+    let letter = has(u8::is_ascii_alphabetic);
+    let digit = has(u8::is_ascii_digit);
+    let mark = has(|byte| {
+        matches!(byte, b'!' | b'#' | b'%' | b'^' | b'&' | b'*' | b'+' | b'~' | b'?' | b'@' | b'$')
+    });
+    let reference = value.starts_with(b"$")
+        || value.starts_with(b"%")
+        || value.contains(&b'[')
+        || value.starts_with(b"//");
+    let cased = has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase);
+    if chosen {
+        return value.len() >= 6 && !reference && (digit || mark) && letter && distinct(value) >= 5;
+    }
+    let mixed = digit && letter || cased && value.len() >= 24;
+    value.len() >= 12 && !reference && mixed && is_random(value)
+}
+
+fn distinct(value: &[u8]) -> u32 {
+    value.iter().fold(0_u128, |seen, byte| seen | 1 << (byte & 127)).count_ones()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pii::finder::found_by;
+
+    #[test]
+    fn finds_what_is_called_a_secret() {
+        for (text, value) in [
+            ("password=hunter2!", "hunter2!"),
+            ("DB_PASSWORD: \"Tr0ub4dor&3\"", "Tr0ub4dor&3"),
+            ("{\"client_secret\": \"8f3kd92jf83jf92kd8\"}", "8f3kd92jf83jf92kd8"),
+            ("Authorization: Bearer 9f8e7d6c5b4a39281706", "9f8e7d6c5b4a39281706"),
+            ("api-key => 'a1b2c3d4e5f6g7h8'", "a1b2c3d4e5f6g7h8"),
+            ("API_TOKEN ?= \"a1b2c3d4e5f6g7h8\"", "a1b2c3d4e5f6g7h8"),
+            ("$apiToken .= \"a1b2c3d4e5f6g7h8\"", "a1b2c3d4e5f6g7h8"),
+            ("var apiToken string = \"a1b2c3d4e5f6g7h8\"", "a1b2c3d4e5f6g7h8"),
+            ("const apiToken: string = 'a1b2c3d4e5f6g7h8'", "a1b2c3d4e5f6g7h8"),
+            ("<apiToken>\n    a1b2c3d4e5f6g7h8\n</apiToken>", "a1b2c3d4e5f6g7h8"),
+        ] {
+            assert_eq!(found_by(PASSWORD, text), [value], "{text}");
+        }
+        for text in [
+            "password: string",
+            "token = $TOKEN1234567",
+            "password: required",
+            "the token: abc",
+            "key=value12345678",
+            "password=<secret1>",
+            "secret: process.env.SECRET",
+            "password = '********'",
+            "monkey: abc123def456ghi",
+        ] {
+            assert_eq!(found_by(PASSWORD, text), [""; 0], "{text}");
+        }
+    }
+}
