@@ -8,14 +8,16 @@ import { algorithms } from '../../src/exchange/algorithm.ts';
 import { createSharedMeters } from '../../src/limit/shared.ts';
 import { leaseEntry } from '../../src/native/leases.ts';
 import { AskEntries, meter, meterAsk } from '../../src/native/meters.ts';
-import { adoptAnswer, type Births, packCalls } from '../../src/sync/lease-call.ts';
+import { adoptAnswer, type Births, createClocks, packCalls } from '../../src/sync/lease-call.ts';
 import { leaseScript } from '../../src/sync/lease-script.ts';
-import { leaseTimes } from '../../src/sync/leases.ts';
+import { rhythmOf } from '../../src/sync/leases.ts';
 import { startRedis } from './processes.ts';
 
 /** Requests per pod, limit and second, and what each limit refills: half of what is asked for. */
 const perSecond = 0.5;
 const capacity = 2000;
+
+const rhythm = rhythmOf(1);
 
 /** What it came to. */
 export interface Many {
@@ -46,6 +48,7 @@ export async function runMany(podCount: number, limitCount: number, seconds: num
   const refill = (podCount * perSecond) / 2;
   const reports = new Float64Array(limitCount * leaseEntry.report);
   const asks = new AskEntries();
+  let atMs = 0;
   const pods = Array.from({ length: podCount }, (_, number) => {
     const table = meter.openTable();
     const shared = createSharedMeters(table, podCount);
@@ -65,13 +68,14 @@ export async function runMany(podCount: number, limitCount: number, seconds: num
       shared.open({ id, rule, place: { key: '', label: '' } }, 0);
       return id;
     });
-    return { number, table, shared, ids, births: new Map() as Births, answeredMs: -1 };
+    return { number, table, shared, ids, births: new Map() as Births, clocks: createClocks(() => atMs) };
   });
   let [admitted, calls] = [0, 0];
   const before = cpuSeconds(server.pid);
   for (let tick = 1; tick <= seconds; tick++) {
     for (const pod of pods) {
-      const nowMs = tick * leaseTimes.tickMs + (pod.number * leaseTimes.tickMs) / podCount;
+      atMs = tick * rhythm.tickMs + (pod.number * rhythm.tickMs) / podCount;
+      const nowMs = atMs;
       pod.ids.forEach((id, limit) => {
         // Each asks every other second.
         if ((limit + tick + pod.number) % 2 !== 0) return;
@@ -79,13 +83,14 @@ export async function runMany(podCount: number, limitCount: number, seconds: num
         asks.ask(id, 1, meterAsk.spent, 0, 0);
         if (asks.admit(pod.table, 0, nowMs) >= 0) admitted += 1;
       });
-      const count = pod.shared.report(reports, 2 * leaseTimes.tickMs, nowMs);
+      const count = pod.shared.report(reports, rhythm.horizonMs, nowMs);
       const packed = packCalls(pod.shared, reports, count, {
-        ...leaseTimes,
+        ...rhythm,
+        greets: true,
         prefix: 'many',
         shards: 1,
         births: pod.births,
-        passedMs: () => (pod.answeredMs < 0 ? -1 : nowMs - pod.answeredMs),
+        clockOf: pod.clocks.of,
       });
       for (const call of packed) {
         calls += 1;
@@ -98,9 +103,10 @@ export async function runMany(podCount: number, limitCount: number, seconds: num
           call.blob,
           String(1e12 + nowMs),
         );
-        adoptAnswer(pod.shared, reports, call, answer, pod.births, leaseTimes, nowMs, nowMs);
+        const told = adoptAnswer(pod.shared, reports, call, answer, pod.births, rhythm, nowMs, nowMs);
+        if (told === null) throw new Error('not an answer');
+        pod.clocks.told(0, { sentMs: nowMs, cameMs: nowMs, clockMs: told.clockMs });
       }
-      pod.answeredMs = nowMs;
     }
   }
   const cpu = cpuSeconds(server.pid) - before;

@@ -5,6 +5,9 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
+import { algorithms } from '../../src/exchange/algorithm.ts';
+import { createSharedMeters } from '../../src/limit/shared.ts';
+import { AskEntries, meter, SettleEntries } from '../../src/native/meters.ts';
 import { startDemand } from './load.ts';
 import { cli, type Pod, startPod, startRedis } from './processes.ts';
 import type { Oracle } from './upstream.ts';
@@ -13,7 +16,7 @@ const rounds = 8;
 const roundMs = 6000;
 const settleMs = 3000;
 /** Requests per second: for latency a few, for CPU as many as a busy sidecar has. */
-const perSecond = { hung: 100, cost: 400 };
+const perSecond = { hung: 100, cost: 200 };
 
 /** A limit that nobody reaches, thrice: in requests, in tokens, and in flight. */
 const limits = [
@@ -97,35 +100,106 @@ function cpuMs(pid: number): number {
 
 /** What it came to. */
 export interface Cost {
-  /** CPU of a request, µs. */
+  /** CPU of a request, µs, over all pairs. */
   readonly sharedUs: number;
   readonly podUs: number;
+  /** The median of all rounds. */
   readonly ratio: number;
+  /** The quarters of all rounds lie between these. */
+  readonly quartiles: readonly [number, number];
+  readonly rounds: number;
+  /** What the limits' part of a request takes in the core, µs. */
+  readonly coreUs: { readonly shared: number; readonly pod: number };
 }
 
-/** CPU of a request with three limits shared, against the same limits per pod: the medians of alternating rounds. */
+/** Sidecars compared, two at a time: each process has a luck of its own with its memory and its compiler. */
+const pairs = 5;
+const roundsOfPair = 6;
+
+/**
+ * CPU of a request with three limits shared, against the same limits per pod. Both sidecars are asked at the same time,
+ * so that the machine is as busy for both.
+ */
 export async function runCost(oracle: Oracle): Promise<Cost> {
   const redis = await startRedis();
   const url = `redis://127.0.0.1:${redis.port}`;
-  const pods = {
-    shared: await startPod(0, configOf(oracle, url, 'shared')),
-    pod: await startPod(1, configOf(oracle, url, 'pod')),
-  };
-  const costs = { shared: [] as number[], pod: [] as number[] };
+  const sums = { sharedUs: 0, podUs: 0 };
+  const ratios: number[] = [];
   try {
-    await wait(settleMs);
-    for (const pod of Object.values(pods)) await round(pod, perSecond.hung);
-    for (let n = 0; n < rounds; n++) {
-      for (const kind of n % 2 === 0 ? (['shared', 'pod'] as const) : (['pod', 'shared'] as const)) {
-        const before = cpuMs(pods[kind].pid);
-        const { answered } = await round(pods[kind], perSecond.cost);
-        costs[kind].push(((cpuMs(pods[kind].pid) - before) * 1000) / answered);
+    for (let pair = 0; pair < pairs; pair++) {
+      const pods = [
+        await startPod(0, configOf(oracle, url, 'shared')),
+        await startPod(1, configOf(oracle, url, 'pod')),
+      ] as const;
+      const measured = () =>
+        Promise.all(
+          pods.map(async (pod) => {
+            const before = cpuMs(pod.pid);
+            const { answered } = await round(pod, perSecond.cost);
+            return ((cpuMs(pod.pid) - before) * 1000) / Math.max(1, answered);
+          }),
+        );
+      try {
+        await wait(settleMs);
+        await measured();
+        for (let n = 0; n < roundsOfPair; n++) {
+          const [sharedUs = 0, podUs = 0] = await measured();
+          sums.sharedUs += sharedUs;
+          sums.podUs += podUs;
+          ratios.push(sharedUs / podUs);
+        }
+      } finally {
+        for (const pod of pods) await pod.stop();
       }
     }
   } finally {
-    for (const pod of Object.values(pods)) await pod.stop();
     await redis.stop();
   }
-  const [sharedUs, podUs] = [quantile(costs.shared, 0.5), quantile(costs.pod, 0.5)];
-  return { sharedUs, podUs, ratio: sharedUs / podUs };
+  const rounds = ratios.length;
+  return {
+    sharedUs: sums.sharedUs / rounds,
+    podUs: sums.podUs / rounds,
+    ratio: quantile(ratios, 0.5),
+    quartiles: [quantile(ratios, 0.25), quantile(ratios, 0.75)],
+    rounds,
+    coreUs: coreCost(),
+  };
+}
+
+/** What deciding and settling three meters takes, with leases and without: the least of alternating rounds. */
+function coreCost(): Cost['coreUs'] {
+  const times = 50_000;
+  const best = { shared: Number.POSITIVE_INFINITY, pod: Number.POSITIVE_INFINITY };
+  for (let n = 0; n < 20; n++) {
+    for (const kind of ['shared', 'pod'] as const) {
+      const table = meter.openTable();
+      const shared = createSharedMeters(table, 1);
+      const algorithm = algorithms.token_bucket;
+      const ids = limits.map(({ name, capacity }) => {
+        const id = meter.open(table, algorithm.meter, capacity, capacity, 1, 0);
+        const rule = { id: name, name, shape: '', algorithm, calendar: null, capacity, rate: capacity };
+        if (kind === 'pod') return id;
+        shared.open({ id, rule, place: { key: '', label: '' } }, 0);
+        // All of the limit, for longer than it is measured: window, confirmed, hold, until, pool, used, leased, frees,
+        // share, fair, advance, wanted.
+        shared.grant(new Float64Array([id, 0, 0, 1e9, 1e9, 1e9, 0, 1e9, 0, 1, 1e9, 1, 1e9]), 1, 0);
+        return id;
+      });
+      shared.alone(false);
+      const asks = new AskEntries();
+      const settles = new SettleEntries();
+      const before = process.cpuUsage();
+      for (let i = 0; i < times; i++) {
+        asks.clear();
+        for (const id of ids) asks.ask(id, 1, 0, 0, 0);
+        if (asks.admit(table, 0, i) !== 0) throw new Error('refused');
+        settles.clear();
+        for (const id of ids) settles.settle(id, 1, 1, 0);
+        settles.end(table, i);
+      }
+      best[kind] = Math.min(best[kind], process.cpuUsage(before).user / times);
+      meter.closeTable(table);
+    }
+  }
+  return best;
 }

@@ -34,7 +34,7 @@ interface Result {
   readonly bound: number;
   /** Of what could have been admitted: the smaller of limit and demand. */
   readonly share: number;
-  /** The same of the pod that came off worst. */
+  /** The same of the pod that came off worst, but for one that was stopped or killed. */
   readonly least: number;
 }
 
@@ -173,7 +173,7 @@ function judge(
   const fair = fairShares(asked, L);
   const wanted = fair.reduce((sum, n) => sum + n, 0);
   const parts = fair.map((part, pod) => (part === 0 ? 1 : ((requests[pod] ?? 0) * cost) / part));
-  const least = Math.min(...parts);
+  const least = Math.min(...parts.filter((_, pod) => pod !== scenario.harmed));
   const number = (value: number): string => value.toFixed(limit.unit === 'usd' ? 3 : 0);
   process.stdout.write(
     `  B ${number(B)}, r ${r}/s, T ${seconds.toFixed(1)} s, N ${N}, Σh ${number(held)}, K·max(0, cost − reserve) 0` +

@@ -270,8 +270,11 @@ export declare function inspectReply(body: Uint8Array, dialect: Dialect, regs: U
  */
 export declare function jsonParts(document: Uint8Array, strings: boolean): number
 
-/** Whether a cost is so large that the limit can't be sliced for it, so that Redis is to be asked. */
-export declare function leaseAsks(table: number, id: number, cost: number): boolean
+/**
+ * Whether a cost is so large that the limit can't be sliced for it, so that Redis is to be asked: not for what it
+ * refused a moment ago.
+ */
+export declare function leaseAsks(table: number, id: number, cost: number, nowMs: number): boolean
 
 /** Has a meter go on at its share until its next grant, since Redis has something else under its key. */
 export declare function leaseDetach(table: number, id: number): void

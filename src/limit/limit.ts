@@ -127,8 +127,9 @@ export function createLimiter(first: LimitsConfig, deps: LimiterDeps): Limiter {
     { endpoint }: Asking,
   ): Refusal => {
     const waitMs = asked.waitMs(at);
-    const refusal = refuseBy(scope, cost, waitMs, asked.left(at), clock(), replyOf(scope, bounds, endpoint));
-    if (scope.rule.shared && waitMs >= 0 && shared.asks(scope.id, cost))
+    const nowMs = clock();
+    const refusal = refuseBy(scope, cost, waitMs, asked.left(at), nowMs, replyOf(scope, bounds, endpoint));
+    if (scope.rule.shared && waitMs >= 0 && shared.asks(scope.id, cost, nowMs))
       liftable.set(refusal, { scope, cost });
     else telemetry.limit(scope.rule.name, 'refused', scope.place.label);
     return refusal;

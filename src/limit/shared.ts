@@ -21,8 +21,8 @@ export interface SharedMeters extends LeaseBook {
   closed(id: number): void;
   /** What all pods have spent, as far as this one knows. */
   spent(id: number, nowMs: number): number;
-  /** Whether Redis is to be asked for a cost, since the limit can't be sliced for it. */
-  asks(id: number, cost: number): boolean;
+  /** Whether Redis is to be asked for a cost: the limit can't be sliced for it, and it was not refused just now. */
+  asks(id: number, cost: number, nowMs: number): boolean;
   /** Decides as if Redis were gone: a request that asked was not answered in time. */
   byShare<T>(decide: () => T): T;
 }
@@ -50,7 +50,7 @@ export function createSharedMeters(table: number, podsExpected: number): SharedM
     keep: (scope) => void scopes.set(scope.id, { scope, window: Number.NaN, meter: null }),
     spent: (id, nowMs) => (lease.view(table, id, seen, nowMs) ? (seen[0] ?? 0) : 0),
     closed: (id) => void scopes.delete(id),
-    asks: (id, cost) => lease.asks(table, id, cost),
+    asks: (id, cost, nowMs) => lease.asks(table, id, cost, nowMs),
     byShare(decide) {
       if (alone) return decide();
       lease.alone(table, true);

@@ -33,4 +33,5 @@ export const reportAt = {
   demand: 7,
   largest: 8,
   known: 9,
+  outage: 10,
 } as const;

@@ -9,8 +9,8 @@ export const schemaVersion = 1;
 /** Limits in one call: it takes Redis a few milliseconds. */
 export const itemsMax = 500;
 
-const headSize = 3;
-const itemSize = 14;
+const headSize = 4;
+const itemSize = 15;
 const answerHeadSize = 4;
 const answerSize = 9;
 
@@ -51,10 +51,36 @@ const keyOf = (prefix: string, shard: number, name: string): string =>
 export const keysVersionName = (prefix: string, shard: number): string =>
   keyOf(prefix, shard, 'keys:version');
 
-/**
- * Packs reports into calls, one for each shard and `itemsMax` limits.
- * @param passedMs since this pod's last call was answered; below 0: never
- */
+/** What a pod knows of a shard's clock. */
+export interface ShardClock {
+  /** Since the pod's last call that was answered was sent; below 0: none was. */
+  readonly passedMs: number;
+  /** What Redis' clock for leases must show by now; 0: unknown. */
+  readonly atLeastMs: number;
+}
+
+/** A shard's last answer: when it was asked for, when it came, and the time it told. */
+interface Told {
+  readonly sentMs: number;
+  readonly cameMs: number;
+  readonly clockMs: number;
+}
+
+/** Remembers what the clock of each shard showed. @param clock monotonic ms */
+export function createClocks(clock: () => number) {
+  const shards = new Map<number, Told>();
+  return {
+    told: (shard: number, told: Told): void => void shards.set(shard, told),
+    of(shard: number): ShardClock {
+      const last = shards.get(shard);
+      if (last === undefined) return { passedMs: -1, atLeastMs: 0 };
+      const nowMs = clock();
+      return { passedMs: nowMs - last.sentMs, atLeastMs: last.clockMs + nowMs - last.cameMs };
+    },
+  };
+}
+
+/** Packs reports into calls, one for each shard and `itemsMax` limits. */
 export function packCalls(
   book: LeaseBook,
   reports: Float64Array,
@@ -63,7 +89,9 @@ export function packCalls(
     readonly prefix: string;
     readonly shards: number;
     readonly births: Births;
-    passedMs(shard: number): number;
+    clockOf(shard: number): ShardClock;
+    /** Whether there is a call though there is nothing to report, so that Redis knows of this pod. */
+    readonly greets: boolean;
   },
 ): LeaseCall[] {
   const { prefix, shards, births, leaseMs, tickMs } = options;
@@ -97,16 +125,17 @@ export function packCalls(
       number('demand'),
       number('largest'),
       number('known'),
+      number('outage'),
       births.get(meter.name) ?? 0,
     ]);
   }
-  // Without anything to report it still says that it is there.
-  if (!byShard.has(0)) byShard.set(0, [{ names: [], items: [], reports: [] }]);
+  if (options.greets && !byShard.has(0)) byShard.set(0, [{ names: [], items: [], reports: [] }]);
   const calls: LeaseCall[] = [];
   for (const [shard, groups] of byShard) {
     for (const { names, items, reports: of } of groups) {
       const numbers = new Float64Array(headSize + items.length * itemSize);
-      numbers.set([options.passedMs(shard), leaseMs, tickMs]);
+      const { passedMs, atLeastMs } = options.clockOf(shard);
+      numbers.set([passedMs, atLeastMs, leaseMs, tickMs]);
       items.forEach((item, i) => {
         numbers.set(item, headSize + i * itemSize);
       });
@@ -133,8 +162,8 @@ export interface LeaseAnswer {
   readonly pods: number;
   /** Version of the stored keys; 0: there are none. */
   readonly keysVersion: number;
-  /** Redis' time of day, ms. */
-  readonly wallMs: number;
+  /** Redis' clock for leases, ms. */
+  readonly clockMs: number;
   /** Keys that hold something else: their limits go on at this pod's share. */
   readonly foreign: readonly string[];
 }
@@ -202,7 +231,7 @@ export function adoptAnswer(
     written += 1;
   });
   book.grant(grants, written, nowMs);
-  return { pods, wallMs: number(0), keysVersion: number(3), foreign };
+  return { pods, clockMs: number(1), keysVersion: number(3), foreign };
 }
 
 /** Part of a pod's fair share that it may admit before its first grant of a limit is here. */

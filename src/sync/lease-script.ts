@@ -15,8 +15,9 @@ end
 local unpack_, pack = struct.unpack, struct.pack
 local floor, max, min, huge = math.floor, math.max, math.min, math.huge
 local pod, blob = ARGV[1], ARGV[2]
--- Ms since the pod's last call, below 0: unknown; how long leases last; what a pod waits between calls.
-local passed, leaseMs, tickMs = unpack_('<ddd', blob)
+-- Ms since the pod's last call, below 0: unknown; what the clock must show at least; how long leases last; what a pod
+-- waits between calls.
+local passed, atLeast, leaseMs, tickMs = unpack_('<dddd', blob)
 local PARTS = 60
 
 -- The clock: Redis' own, which never runs backwards, and goes on no faster than the caller's monotonic clock says.
@@ -33,6 +34,9 @@ if clock and #clock == 16 then
   if passed < 0 then step = min(step, tickMs)
   elseif step > passed then step = (step > passed + 1000) and 0 or passed end
   now = now + step
+  -- A call that was held up confirms less than what passed, and takes the rest away. A pod that was told the time, and
+  -- has counted since, gives it back: not more, in case this is another Redis with another time.
+  if atLeast > now and atLeast - now < 600000 then now = atLeast end
 end
 redis.call('SET', KEYS[1], pack('<dd', now, wall), 'PX', 86400000)
 redis.call('ZADD', KEYS[2], now + 3 * leaseMs, pod)
@@ -40,8 +44,10 @@ redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
 redis.call('PEXPIRE', KEYS[2], 86400000)
 local pods = redis.call('ZCARD', KEYS[2])
 
-local STATE, ENTRY = '<dddddddddddddd', '<dddddddd'
-local STATE_BYTES, ENTRY_BYTES = 112, 64
+local STATE, ENTRY = '<ddddddddddddddd', '<dddddddd'
+local STATE_BYTES, ENTRY_BYTES = 120, 64
+-- Nobody reported for so long: there was an outage.
+local GAP_MS = 1500
 local BUCKET, LEAKY, WINDOW, CONCURRENCY, BUDGET = ${[
   of.TokenBucket,
   of.LeakyBucket,
@@ -102,8 +108,8 @@ local FOREIGN = pack('<ddddddddd', 1, 0, 0, 0, 0, 0, 0, 0, 0)
 
 for i = 4, #KEYS do
   local key = KEYS[i]
-  local kind, capacity, rate, ttlMs, incarnation, used, acked, reserved, keep, want, demand, largest, known, gen =
-    unpack_('<dddddddddddddd', blob, 25 + (i - 4) * 112)
+  local kind, capacity, rate, ttlMs, incarnation, used, acked, reserved, keep, want, demand, largest, known, outage, gen =
+    unpack_('<ddddddddddddddd', blob, 33 + (i - 4) * 120)
   local got = redis.pcall('HMGET', key, 's', pod)
   local state, entry = got[1], got[2]
   if got.err or (state and (#state < STATE_BYTES or (#state - STATE_BYTES) % 16 ~= 0))
@@ -113,17 +119,18 @@ for i = 4, #KEYS do
     -- What is there in all (for a bucket its level with what is leased), when, what is leased, and of the last sweep:
     -- when, water level, sum of demands, number of pods. expires: when the key does. born: tells this state from one
     -- that was lost. before: the capacity then. flowed: what became free in all; flow: about what did in the last tick. shares:
-    -- sum of the parts of the limit that pods go on with if Redis is gone.
-    local level, at, leased, sweptAt, water, demands, sharers, expires, born, spent, before, flowed, flow, shares
+    -- sum of the parts of the limit that pods go on with if Redis is gone. lost: what a bucket could not hold of what came
+    -- back while nobody reported.
+    local level, at, leased, sweptAt, water, demands, sharers, expires, born, spent, before, flowed, flow, shares, lost
     local parts
     local inflow = 0
     local head = (kind == WINDOW and floor(now / rate * PARTS)) or 0
     if state then
-      level, at, leased, sweptAt, water, demands, sharers, expires, born, spent, before, flowed, flow, shares =
+      level, at, leased, sweptAt, water, demands, sharers, expires, born, spent, before, flowed, flow, shares, lost =
         unpack_(STATE, state)
     else
-      level, at, leased, sweptAt, water, demands, sharers, expires, born, spent, before, flowed, flow, shares =
-        capacity, now, 0, -1, huge, 0, 0, 0, wall, 0, capacity, 0, 0, 0
+      level, at, leased, sweptAt, water, demands, sharers, expires, born, spent, before, flowed, flow, shares, lost =
+        capacity, now, 0, -1, huge, 0, 0, 0, wall, 0, capacity, 0, 0, 0, 0
     end
     if at > now then at = now end
     if kind == WINDOW then
@@ -142,8 +149,11 @@ for i = 4, #KEYS do
     -- A bucket whose capacity was changed keeps what is missing; it refills no further than what is leased leaves.
     if kind == BUCKET then
       local from = min(capacity, level + capacity - before)
-      level = min(capacity, from + (now - at) / 1000 * rate)
+      local refilled = from + (now - at) / 1000 * rate
+      level = min(capacity, refilled)
       inflow = level - from
+      lost = lost * 2.718281828 ^ (-(now - at) / 10000)
+      if now - at > GAP_MS then lost = lost + refilled - level end
     end
     before = capacity
     flowed = flowed + inflow
@@ -153,9 +163,14 @@ for i = 4, #KEYS do
     if gen ~= born then
       local missing = (kind == BUCKET and capacity - level) or spent
       if (gen ~= 0 or kind == BUDGET) and known > missing then use(known - missing) end
+      if not state and gen ~= 0 and known < 0 then lost = -known end
     end
 
-    local hold, untilAt, counted, grantedAt, charged, told = 0, now, acked, flowed - flow, 0, 0
+    -- Whether a pod's part holds only a few requests, so that each asks by itself. Each pod's part of what becomes
+    -- free then grows until it holds one, of a pod that is new at once.
+    local few = largest * 4 > capacity / pods
+    local newcomer = few and largest * max(1, sharers) or flow
+    local hold, untilAt, counted, grantedAt, charged, told = 0, now, acked, flowed - newcomer, 0, 0
     if entry then
       local demanded, inc
       hold, untilAt, counted, grantedAt, charged, demanded, inc, told = unpack_(ENTRY, entry)
@@ -173,13 +188,19 @@ for i = 4, #KEYS do
       elseif kind == WINDOW then spent = spent - takeBack(parts, floor(untilAt / rate * PARTS), charged)
       elseif kind == BUDGET then spent = max(0, spent - charged) end
     end
+    -- What came back during an outage was used meanwhile, as far as the bucket could not hold it.
+    if kind == BUCKET and outage > 0 then
+      local found = min(outage, debit, lost)
+      lost = lost - found
+      debit = debit - found
+    end
     use(debit)
 
     -- From time to time: leases that expired count as used, and the demands of all pods are compared.
     if sweptAt < 0 or now - sweptAt >= max(1000, sharers * 20) then
       local all = redis.call('HGETALL', key)
-      local list = {}
-      leased, demands, sharers, shares = 0, 0, 0, 0
+      local list, seldom = {}, 0
+      leased, demands, shares = 0, 0, 0
       for f = 1, #all, 2 do
         local name, text = all[f], all[f + 1]
         if name ~= 's' and name ~= pod and #text == ENTRY_BYTES then
@@ -187,19 +208,21 @@ for i = 4, #KEYS do
           if u >= now and u <= now + 2 * leaseMs then
             leased = leased + h
             shares = shares + part
-            sharers = sharers + 1
-            list[sharers] = d
+            list[#list + 1] = d
             demands = demands + d
           elseif h > 0 then
             use(h)
             redis.call('HSET', key, name, pack(ENTRY, 0, now, c, g, ch + h, 0, inc, 0))
           elseif now - u > 600000 or u > now + 2 * leaseMs then
             redis.call('HDEL', key, name)
+          elseif few and now - u < 60000 then
+            -- A pod that asks seldom keeps its part of a limit that is too small to slice.
+            seldom = seldom + 1
           end
         end
       end
-      sharers = sharers + 1
-      list[sharers] = demand
+      list[#list + 1] = demand
+      sharers = #list + seldom
       demands = demands + demand
       local supply = (kind == WINDOW and capacity / rate * 1000) or (kind == BUCKET and rate)
         or (kind == CONCURRENCY and capacity) or huge
@@ -224,26 +247,40 @@ for i = 4, #KEYS do
     -- Where there is room each pod may hold an equal part of the tenth, for bursts.
     local cap = reserved + max(largest, weight * slices, (water == huge) and tenth / pods or 0)
     local room = total - leased - keep
-    local allowed = room
+    local allowed, rest = room, 0
+    local equal, grown = 1 / sharers, flowed - grantedAt
     if water < huge then
-      if kind == CONCURRENCY then cap = min(cap, max(reserved, weight * capacity))
+      if kind == CONCURRENCY then cap = min(cap, reserved + max(few and largest or 0, weight * capacity - reserved))
+      elseif few then
+        grown = min(grown, 2 * largest * sharers)
+        grantedAt = flowed - grown
+        -- What is left to those whose part holds one.
+        rest = max(0, min(1.5 * largest, capacity - 2 * largest))
+        allowed = min(room, max(equal * grown, room - rest))
       else
         -- Scarce: each pod gets its part of what became free since its last grant; of the rest whoever asks.
-        local part = weight * min(flowed - grantedAt, 3 * max(flow, supply * tickMs / 1000))
-        allowed = min(room, max(part, room - 0.3 * flow))
+        allowed = min(room, max(weight * min(grown, 3 * max(flow, supply * tickMs / 1000)), room - 0.3 * flow))
       end
     end
     local grant = max(0, min(want - keep, cap - keep, allowed))
+    if few and grant < min(want - keep, largest) then grant = 0 end
     if grant < want - keep and kind == BUDGET and grant < largest then
       -- The end of a budget goes whole to whoever asks first.
       grant = max(0, min(want - keep, largest, room))
     end
+    local frees = 0
+    if few then
+      grantedAt = min(flowed, grantedAt + grant * sharers)
+      if kind == BUCKET and grant < want - keep then
+        local need = min(want - keep, largest)
+        local byPart = max(need - room, need / equal - grown)
+        frees = max(1, min(need + rest - room, byPart) / rate * 1000)
+      end
+    elseif grant > 0 or want <= keep then grantedAt = flowed end
     hold = keep + grant
     leased = leased + hold
-    if grant > 0 or want <= keep then grantedAt = flowed end
 
     local tail = ''
-    local frees = 0
     if kind == WINDOW then
       local texts = {}
       for p = 1, #parts do
@@ -260,7 +297,7 @@ for i = 4, #KEYS do
     local share = max(0.01 / pods, min(0.5 * weight + 0.5 / pods, 1 - shares))
     redis.call('HSET', key,
       's', pack(STATE, level, now, leased, sweptAt, water, demands, sharers, expires, born, spent, before, flowed, flow,
-        shares + share) .. tail,
+        shares + share, lost) .. tail,
       pod, pack(ENTRY, hold, now + leaseMs, max(used, counted), grantedAt, 0, demand, incarnation, share))
     if renews then redis.call('PEXPIRE', key, ttlMs) end
     local gone = (kind == BUCKET and capacity - level) or (kind == CONCURRENCY and leased) or spent

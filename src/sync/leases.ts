@@ -8,20 +8,46 @@ import type { Telemetry } from '../base/telemetry.ts';
 import type { LeaseBook, Leases } from '../exchange/lease.ts';
 import { leaseEntry } from '../native/leases.ts';
 import { createAsks } from './asks.ts';
-import { adoptAnswer, type Births, itemsMax, type LeaseCall, packCalls } from './lease-call.ts';
+import {
+  adoptAnswer,
+  type Births,
+  createClocks,
+  itemsMax,
+  type LeaseCall,
+  type LeaseTimes,
+  packCalls,
+} from './lease-call.ts';
 import { createWire } from './lease-wire.ts';
 import { reasonOf, redisClient } from './redis.ts';
 import type { SyncConfig } from './settings.ts';
 
-/** How often all leases are renewed, and how long they last: one tick may be lost. */
-export const leaseTimes = { tickMs: 900, leaseMs: 3000 } as const;
-/**
- * Leases that run low are looked for this often, and may be renewed ahead of the tick, `perSecond` times on average.
- * A lease should last for `horizonMs`: two ticks and a bit.
- */
-export const urgency = { everyMs: 50, perSecond: 0.8, max: 10, horizonMs: 2000 } as const;
-/** Leases go on for this long after calls began to fail; then each pod goes on at its share. */
-const graceMs = 1500;
+/** How often leases are renewed, and for how long they are good, ms. */
+export interface Rhythm extends LeaseTimes {
+  /** A lease should last for this long: two ticks and a bit. */
+  readonly horizonMs: number;
+  /** Leases go on for this long after calls began to fail; then each pod goes on at its share. */
+  readonly graceMs: number;
+  /** Calls ahead of the tick, on average. */
+  readonly urgentPerSecond: number;
+}
+
+/** The rhythm where limits are spread over so many slots, each of which is called in each tick. */
+export function rhythmOf(shards: number): Rhythm {
+  const tickMs = shards === 1 ? 900 : 750 * shards;
+  const ticks = (count: number): number => Math.round(count * tickMs);
+  return {
+    tickMs,
+    // One tick may be lost.
+    leaseMs: ticks(10 / 3),
+    horizonMs: ticks(20 / 9),
+    graceMs: ticks(5 / 3),
+    // With those of ticks, and what keeps connections to peers alive, two a second.
+    urgentPerSecond: 1.75 - (shards * 1000) / tickMs,
+  };
+}
+
+/** Leases that run low are looked for this often; calls that were not needed are saved, up to `max`. */
+export const urgency = { everyMs: 50, max: 10 } as const;
 /** Reports in one round; more leases take turns. */
 const reportsMax = 10 * itemsMax;
 
@@ -80,7 +106,8 @@ function openLink(sync: SyncConfig & { readonly redis: string }, deps: LeaseSync
   const shards = sync.mode === 'cluster' ? sync.shards : 1;
   const births: Births = new Map();
   const foreign = createForeign(telemetry);
-  const answeredMs = new Map<number, number>();
+  const rhythm = rhythmOf(shards);
+  const clocks = createClocks(clock);
   const wire = createWire(pod, clock);
   const asks = createAsks(clock);
   const reports = new Float64Array(reportsMax * leaseEntry.report);
@@ -102,63 +129,66 @@ function openLink(sync: SyncConfig & { readonly redis: string }, deps: LeaseSync
     telemetry.leaseCall('failed');
     // A client that isn't connected says only that: what ended the connection says more.
     const told = /enableOfflineQueue|Connection is closed/.test(String((cause as Error)?.message));
-    if (clock() - upMs >= graceMs) state(false, reasonOf(told ? (lastError ?? cause) : cause));
+    if (clock() - upMs >= rhythm.graceMs) state(false, reasonOf(told ? (lastError ?? cause) : cause));
   };
 
   const exchange = async (from: Float64Array, call: LeaseCall): Promise<void> => {
     const sentMs = clock();
     const answer = await wire.send(call);
     const nowMs = clock();
-    const told = adoptAnswer(book, from, call, answer, births, leaseTimes, sentMs, nowMs);
-    if (told === null) throw new Error('not an answer');
+    const adopted = adoptAnswer(book, from, call, answer, births, rhythm, sentMs, nowMs);
+    if (adopted === null) throw new Error('not an answer');
     telemetry.leaseCall('answered');
-    answeredMs.set(call.shard, sentMs);
+    clocks.told(call.shard, { sentMs, cameMs: nowMs, clockMs: adopted.clockMs });
     if (call.shard === 0) {
-      book.pods(told.pods);
-      telemetry.leasePods(told.pods);
-      deps.onKeysVersion?.(told.keysVersion);
+      book.pods(adopted.pods);
+      telemetry.leasePods(adopted.pods);
+      deps.onKeysVersion?.(adopted.keysVersion);
     }
-    foreign.note(call.names, told.foreign);
+    foreign.note(call.names, adopted.foreign);
   };
 
-  /** Sends what `from` holds; one round at a time, so that no report overtakes another. */
-  const exchangeAll = async (from: Float64Array, count: number): Promise<boolean> => {
+  /**
+   * Sends what `from` holds; one round at a time, so that no report overtakes another. Gives the calls it took; 0: one
+   * was not answered.
+   * @param greets says that this pod is there, though it has nothing to report
+   */
+  const exchangeAll = async (from: Float64Array, count: number, greets: boolean): Promise<number> => {
     const calls = packCalls(book, from, count, {
+      greets,
       prefix: sync.prefix,
       shards,
       births,
-      ...leaseTimes,
-      passedMs: (shard) => clock() - (answeredMs.get(shard) ?? Number.POSITIVE_INFINITY),
+      ...rhythm,
+      clockOf: clocks.of,
     });
     const results = await Promise.allSettled(calls.map((call) => exchange(from, call)));
     const fault = results.find((result) => result.status === 'rejected');
     if (fault !== undefined) {
       failed(fault.reason);
-      return false;
+      return 0;
     }
+    if (calls.length === 0) return 0;
     upMs = clock();
     state(true, '');
-    return true;
+    return calls.length;
   };
 
-  const reportAll = async (): Promise<void> => {
-    if (wire.hangs()) return failed(new Error('timed out'));
-    await exchangeAll(reports, book.report(reports, urgency.horizonMs, clock()));
+  const reportAll = async (greets: boolean): Promise<number> => {
+    if (!wire.hangs()) return exchangeAll(reports, book.report(reports, rhythm.horizonMs, clock()), greets);
+    failed(new Error('timed out'));
+    return 0;
   };
 
   const reportAsks = async (): Promise<void> => {
     const { costs, done } = asks.take();
-    const from = new Float64Array(costs.size * leaseEntry.report);
-    let count = 0;
-    for (const [id, cost] of costs)
-      if (book.reportOne(id, cost, from.subarray(count * leaseEntry.report), urgency.horizonMs, clock()))
-        count += 1;
-    done(await exchangeAll(from, count));
+    const { from, count } = reportCosts(book, costs, rhythm.horizonMs, clock());
+    done((await exchangeAll(from, count, false)) > 0);
   };
 
-  const start = (work: () => Promise<void>): void => {
+  const start = (work: () => Promise<unknown>): void => {
     round = work()
-      .catch(failed)
+      .then(() => {}, failed)
       .finally(() => {
         round = null;
         if (asks.size > 0 && !closed) start(reportAsks);
@@ -166,13 +196,14 @@ function openLink(sync: SyncConfig & { readonly redis: string }, deps: LeaseSync
   };
 
   const tick = (): void => {
-    if (round === null) start(reportAll);
+    if (round === null) start(() => reportAll(true));
   };
   const lookForUrgent = (): void => {
-    urgent = Math.min(urgency.max, urgent + (urgency.perSecond * urgency.everyMs) / 1000);
+    urgent = Math.min(urgency.max, urgent + (rhythm.urgentPerSecond * urgency.everyMs) / 1000);
     if (round !== null || urgent < 1 || up !== true || !book.urgent()) return;
-    urgent -= 1;
-    start(reportAll);
+    start(async () => {
+      urgent -= await reportAll(false);
+    });
   };
 
   const connect = async (): Promise<void> => {
@@ -187,8 +218,8 @@ function openLink(sync: SyncConfig & { readonly redis: string }, deps: LeaseSync
     // Not all pods in the same moment.
     timers.push(
       setTimeout(() => {
-        if (!closed) timers.push(setInterval(tick, leaseTimes.tickMs).unref());
-      }, random() * leaseTimes.tickMs).unref(),
+        if (!closed) timers.push(setInterval(tick, rhythm.tickMs).unref());
+      }, random() * rhythm.tickMs).unref(),
       setInterval(lookForUrgent, urgency.everyMs).unref(),
     );
   };
@@ -210,12 +241,23 @@ function openLink(sync: SyncConfig & { readonly redis: string }, deps: LeaseSync
       for (const timer of timers) clearInterval(timer);
       if (up === true) {
         await round;
-        await exchangeAll(reports, book.report(reports, 0, clock())).catch(() => {});
+        await exchangeAll(reports, book.report(reports, 0, clock()), true).catch(() => {});
       }
       closed = true;
       wire.close();
     },
   };
+}
+
+/** The reports of meters with costs that wait for the answer. */
+function reportCosts(book: LeaseBook, costs: ReadonlyMap<number, number>, horizonMs: number, nowMs: number) {
+  const from = new Float64Array(costs.size * leaseEntry.report);
+  let count = 0;
+  for (const [id, cost] of costs) {
+    const entry = from.subarray(count * leaseEntry.report);
+    if (book.reportOne(id, cost, entry, horizonMs, nowMs)) count += 1;
+  }
+  return { from, count };
 }
 
 /** Limits remembered whose keys hold something else. */

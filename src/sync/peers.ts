@@ -37,7 +37,8 @@ function answered<T>(answer: Promise<T>): Promise<T> {
 const pendingMax = 1000;
 /** Longer messages are ignored. */
 const messageMaxLength = 2048;
-const pingEveryMs = 1000;
+/** How often connections are tried while Redis answers, and while it does not. */
+const pingEveryMs = { up: 8000, down: 1000 };
 
 /**
  * Connects in the background, and again whenever the connection is lost.
@@ -100,7 +101,7 @@ export function connectPeers(
       // Reconnect a hung connection: the other end may have vanished without closing it.
       if (answers[index]?.status === 'rejected' && client.status === 'ready') client.disconnect(true);
     }
-    if (!closed) timer = setTimeout(() => void beat(), pingEveryMs).unref();
+    if (!closed) timer = setTimeout(() => void beat(), alive ? pingEveryMs.up : pingEveryMs.down).unref();
   };
 
   // Whatever fails here must not end the process.

@@ -36,8 +36,9 @@ export const sync = z
     podsExpected: z.int().min(1).max(100_000).default(1).meta({
       description: 'Pods there will be: a limit is divided by it until Redis has answered once.',
     }),
-    shards: z.int().min(1).max(64).default(4).meta({
-      description: 'Slots of a cluster that limits are spread over; each costs a call per pod and second.',
+    shards: z.int().min(1).max(8).default(1).meta({
+      description:
+        'Slots of a cluster that limits are spread over, where one is too busy. A pod calls all of them once in 0.75 s × `shards`, so that it makes no more than two calls a second.',
     }),
   })
   .prefault({});

@@ -3,13 +3,19 @@
  * that thousands of schedules run side by side. One counter that drains at the limit's rate is the model.
  */
 import type { Redis } from 'ioredis';
-import { algorithms } from '../../src/exchange/algorithm.ts';
+import { type Algorithm, algorithms } from '../../src/exchange/algorithm.ts';
 import { createSharedMeters, type SharedMeters } from '../../src/limit/shared.ts';
 import { leaseEntry } from '../../src/native/leases.ts';
 import { AskEntries, meter, SettleEntries } from '../../src/native/meters.ts';
-import { adoptAnswer, type Births, type LeaseCall, packCalls } from '../../src/sync/lease-call.ts';
+import {
+  adoptAnswer,
+  type Births,
+  createClocks,
+  type LeaseCall,
+  packCalls,
+} from '../../src/sync/lease-call.ts';
 import { leaseScript } from '../../src/sync/lease-script.ts';
-import { leaseTimes } from '../../src/sync/leases.ts';
+import { rhythmOf } from '../../src/sync/leases.ts';
 
 /** The script with Redis' clock passed in as its third argument, in ms. */
 export function timedScript(change: (script: string) => string = (script) => script): string {
@@ -36,9 +42,11 @@ interface Pod {
   shared: SharedMeters;
   id: number;
   births: Births;
-  answeredMs: number;
+  clocks: ReturnType<typeof createClocks>;
   stoppedUntilMs: number;
   held: { reserved: number; used: number }[];
+  /** Costs of a request that waits for Redis, as the limit is too small to be sliced; 0: none does. */
+  asking: number;
 }
 
 /** What may go wrong in a schedule. */
@@ -123,6 +131,7 @@ export interface PendingCall {
   readonly args: readonly (string | Buffer)[];
 }
 
+const rhythm = rhythmOf(1);
 const asks = new AskEntries();
 const settles = new SettleEntries();
 
@@ -131,13 +140,30 @@ const kinds = ['token_bucket', 'sliding_window', 'budget', 'concurrency'] as con
 /** What all its limits have in common. */
 const named = { id: 'r', name: 'r', shape: '', calendar: null };
 
+/** Starts a pod that is in contact with Redis, as it has outages of its own. */
+function openPod(
+  name: string,
+  rule: typeof named & { algorithm: Algorithm; capacity: number; rate: number },
+  podCount: number,
+  clock: () => number,
+): Pod {
+  const table = meter.openTable();
+  const shared = createSharedMeters(table, podCount);
+  const id = meter.open(table, rule.algorithm.meter, rule.capacity, rule.rate, 1, clock());
+  shared.open({ id, rule, place: { key: '', label: '' } }, clock());
+  shared.alone(false);
+  shared.pods(podCount);
+  const clocks = createClocks(clock);
+  return { name, table, shared, id, clocks, births: new Map(), stoppedUntilMs: 0, held: [], asking: 0 };
+}
+
 /** Starts a schedule. @param seed which one */
 export function startSchedule(seed: number, faults: Faults): Schedule {
   const random = seeded(seed);
   const pick = (n: number): number => Math.floor(random() * n);
   const kind = kinds[seed % 8 < 5 ? 0 : (seed % 8) - 4] ?? 'token_bucket';
   const capacity = [10, 40, 200, 1000][pick(4)] as number;
-  const costMax = random() < 0.5 ? 1 : Math.max(1, Math.floor(capacity / 20));
+  const costMax = random() < 0.5 ? 1 : Math.max(1, Math.floor(capacity / (random() < 0.5 ? 20 : 8)));
   const windowMs = 6000;
   const rate = kind === 'token_bucket' ? capacity / (5 + pick(60)) : kind === 'sliding_window' ? windowMs : 0;
   const podCount = 2 + pick(3);
@@ -149,31 +175,15 @@ export function startSchedule(seed: number, faults: Faults): Schedule {
   let pods = 0;
   let outageUntilMs = 0;
   let stepped = false;
-  let waiting: { pod: Pod; call: LeaseCall; sentMs: number; lose: boolean } | null = null;
+  let waiting: { pod: Pod; call: LeaseCall; sentMs: number; asked: number; lose: boolean } | null = null;
 
   const slice = Math.max((0.1 * capacity) / podCount, costMax);
   // Every pod may have admitted a slice that Redis doesn't know of yet.
   const counter = createCounter(kind, capacity, rate, podCount * slice, `seed ${seed}`);
   const open = (): Pod => {
-    const table = meter.openTable();
-    const shared = createSharedMeters(table, podCount);
-    const id = meter.open(table, algorithms[kind].meter, capacity, rate, 1, nowMs);
-    const rule = { ...named, algorithm: algorithms[kind], capacity, rate };
-    shared.open({ id, rule, place: { key: '', label: '' } }, nowMs);
-    // A pod that Redis never answered begins with its share: here each is in contact, or has an outage of its own.
-    shared.alone(false);
-    shared.pods(podCount);
     pods += 1;
-    return {
-      name: `pod${pods}`,
-      table,
-      shared,
-      id,
-      births: new Map(),
-      answeredMs: Number.NEGATIVE_INFINITY,
-      stoppedUntilMs: 0,
-      held: [],
-    };
+    const rule = { ...named, algorithm: algorithms[kind], capacity, rate };
+    return openPod(`pod${pods}`, rule, podCount, () => nowMs);
   };
   const all = Array.from({ length: podCount }, open);
 
@@ -189,11 +199,13 @@ export function startSchedule(seed: number, faults: Faults): Schedule {
     settles.end(pod.table, nowMs);
     counter.free(hold.reserved);
   };
-  const request = (pod: Pod): void => {
-    const reserved = 1 + pick(costMax);
+  const request = (pod: Pod, reserved = 1 + pick(costMax)): void => {
     asks.clear();
     asks.ask(pod.id, reserved, 0, 1, 1e9);
-    if (asks.admit(pod.table, 1e9, nowMs) < 0) return;
+    if (asks.admit(pod.table, 1e9, nowMs) < 0) {
+      if (pod.asking === 0 && pod.shared.asks(pod.id, reserved, nowMs)) pod.asking = reserved;
+      return;
+    }
     const used = kind === 'concurrency' ? reserved : random() < 0.3 ? pick(reserved + 1) : reserved;
     counter.add(used, nowMs);
     pod.held.push({ reserved, used });
@@ -231,36 +243,44 @@ export function startSchedule(seed: number, faults: Faults): Schedule {
       });
       const pod = all[pick(podCount)] as Pod;
       if (pod.stoppedUntilMs > nowMs || outageUntilMs > nowMs) return null;
-      const count = pod.shared.report(reports, 2000, nowMs);
+      const asked = pod.asking;
+      pod.asking = 0;
+      const count =
+        asked > 0
+          ? Number(pod.shared.reportOne(pod.id, asked, reports, rhythm.horizonMs, nowMs))
+          : pod.shared.report(reports, rhythm.horizonMs, nowMs);
       const [call] = packCalls(pod.shared, reports, count, {
-        ...leaseTimes,
+        ...rhythm,
+        greets: true,
         prefix,
         shards: 1,
         births: pod.births,
-        passedMs: () => (pod.answeredMs < 0 ? -1 : nowMs - pod.answeredMs),
+        clockOf: pod.clocks.of,
       });
       if (call === undefined) return null;
       // Redis' clock can't be checked against a newcomer's: it then goes on by a tick.
-      if (stepped && pod.answeredMs < 0) counter.allow(kind === 'token_bucket' ? rate : capacity / 4);
+      if (stepped && pod.clocks.of(0).passedMs < 0)
+        counter.allow(kind === 'token_bucket' ? rate : capacity / 4);
       const fate = faults.losses ? random() : 1;
       // Lost on the way there.
       if (fate < 0.1) return null;
-      waiting = { pod, call, sentMs: nowMs, lose: fate < 0.2 };
+      waiting = { pod, call, sentMs: nowMs, asked, lose: fate < 0.2 };
       return { keys: call.keys, args: [pod.name, call.blob, String(nowMs + redisOffsetMs)] };
     },
     answered(answer) {
       if (waiting === null) return;
-      const { pod, call, sentMs, lose } = waiting;
+      const { pod, call, sentMs, asked, lose } = waiting;
       waiting = null;
       if (answer instanceof Error) throw answer;
       // Between question and answer requests come and go.
       pass(pick(20));
       if (random() < 0.5) request(pod);
       if (lose) return;
-      const told = adoptAnswer(pod.shared, reports, call, answer, pod.births, leaseTimes, sentMs, nowMs);
-      if (told === null) throw new Error('not an answer');
-      pod.answeredMs = sentMs;
+      const adopted = adoptAnswer(pod.shared, reports, call, answer, pod.births, rhythm, sentMs, nowMs);
+      if (adopted === null) throw new Error('not an answer');
+      pod.clocks.told(0, { sentMs, cameMs: nowMs, clockMs: adopted.clockMs });
       pod.shared.alone(false);
+      if (asked > 0) request(pod, asked);
     },
     counter,
     close() {

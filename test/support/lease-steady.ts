@@ -4,8 +4,14 @@ import type { Algorithm } from '../../src/exchange/algorithm.ts';
 import { createSharedMeters } from '../../src/limit/shared.ts';
 import { leaseEntry } from '../../src/native/leases.ts';
 import { AskEntries, meter } from '../../src/native/meters.ts';
-import { adoptAnswer, type Births, type LeaseCall, packCalls } from '../../src/sync/lease-call.ts';
-import { leaseTimes, urgency } from '../../src/sync/leases.ts';
+import {
+  adoptAnswer,
+  type Births,
+  createClocks,
+  type LeaseCall,
+  packCalls,
+} from '../../src/sync/lease-call.ts';
+import { rhythmOf, urgency } from '../../src/sync/leases.ts';
 import { seeded, timedScript } from './lease-model.ts';
 
 /** What is asked for. */
@@ -39,8 +45,18 @@ export interface Outcome {
   readonly calls: number;
 }
 
+interface Waiting {
+  readonly call: LeaseCall;
+  readonly answer: Buffer;
+  readonly sentMs: number;
+  readonly dueMs: number;
+  /** Requests that are decided once it is adopted. */
+  readonly asking: number;
+}
+
 const stepMs = 5;
-const { tickMs } = leaseTimes;
+const rhythm = rhythmOf(1);
+const { tickMs } = rhythm;
 const spent = 2;
 const idle: Busy = { stallsPerSecond: 0, stallMs: 0, answerMs: 0 };
 
@@ -50,6 +66,7 @@ export async function runSteady(redis: Redis, steady: Steady, seed = 1): Promise
   const sha = String(await redis.script('LOAD', timedScript()));
   const random = seeded(seed);
   const asks = new AskEntries();
+  let atMs = 0;
   const pods = demand.map((perSecond, i) => {
     const table = meter.openTable();
     const shared = createSharedMeters(table, demand.length);
@@ -62,18 +79,22 @@ export async function runSteady(redis: Redis, steady: Steady, seed = 1): Promise
     return {
       i,
       perSecond,
+      // Not all in the same moment.
+      phase: (i * 0.37) % 1,
       table,
       shared,
       id,
       beginMs,
       reports: new Float64Array(leaseEntry.report),
       births: new Map() as Births,
-      answeredMs: -1e9,
+      clocks: createClocks(() => atMs),
       tickDueMs: beginMs + Math.floor((random() * tickMs) / stepMs) * stepMs,
       lookDueMs: beginMs,
       stalledUntilMs: 0,
       urgent: urgency.max as number,
-      waiting: null as { call: LeaseCall; answer: Buffer; sentMs: number; dueMs: number } | null,
+      /** Requests that wait for Redis, as the limit is too small to be sliced. */
+      asking: 0,
+      waiting: null as Waiting | null,
       calls: 0,
     };
   });
@@ -81,21 +102,30 @@ export async function runSteady(redis: Redis, steady: Steady, seed = 1): Promise
   const admitted = demand.map(() => 0);
   const asked = demand.map(() => 0);
 
-  const request = (pod: Pod, nowMs: number): void => {
-    asked[pod.i] = (asked[pod.i] ?? 0) + 1;
+  const admits = (pod: Pod, nowMs: number): boolean => {
     asks.clear();
     asks.ask(pod.id, 1, spent, 1, 1e9);
-    if (asks.admit(pod.table, 0, nowMs) >= 0) admitted[pod.i] = (admitted[pod.i] ?? 0) + 1;
+    if (asks.admit(pod.table, 0, nowMs) < 0) return false;
+    admitted[pod.i] = (admitted[pod.i] ?? 0) + 1;
+    return true;
+  };
+  const request = (pod: Pod, nowMs: number): void => {
+    asked[pod.i] = (asked[pod.i] ?? 0) + 1;
+    if (!admits(pod, nowMs) && pod.shared.asks(pod.id, 1, nowMs)) pod.asking += 1;
   };
   const report = async (pod: Pod, nowMs: number): Promise<void> => {
     if (nowMs > 5000) pod.calls += 1;
-    const count = pod.shared.report(pod.reports, urgency.horizonMs, nowMs);
+    const { asking } = pod;
+    pod.asking = 0;
+    if (asking > 0) pod.shared.reportOne(pod.id, asking, pod.reports, rhythm.horizonMs, nowMs);
+    const count = asking > 0 ? 1 : pod.shared.report(pod.reports, rhythm.horizonMs, nowMs);
     const [call] = packCalls(pod.shared, pod.reports, count, {
-      ...leaseTimes,
+      ...rhythm,
+      greets: true,
       prefix: `steady${seed}`,
       shards: 1,
       births: pod.births,
-      passedMs: () => nowMs - pod.answeredMs,
+      clockOf: pod.clocks.of,
     });
     if (call === undefined) return;
     const answer = await redis.callBuffer(
@@ -112,17 +142,21 @@ export async function runSteady(redis: Redis, steady: Steady, seed = 1): Promise
       answer: answer as Buffer,
       sentMs: nowMs,
       dueMs: nowMs + random() * busy.answerMs,
+      asking,
     };
   };
   const adopt = (pod: Pod, nowMs: number): void => {
     if (pod.waiting === null || pod.waiting.dueMs > nowMs) return;
-    const { call, answer, sentMs } = pod.waiting;
+    const { call, answer, sentMs, asking } = pod.waiting;
     pod.waiting = null;
-    adoptAnswer(pod.shared, pod.reports, call, answer, pod.births, leaseTimes, sentMs, nowMs);
-    pod.answeredMs = sentMs;
+    const told = adoptAnswer(pod.shared, pod.reports, call, answer, pod.births, rhythm, sentMs, nowMs);
+    if (told === null) throw new Error('not an answer');
+    pod.clocks.told(0, { sentMs, cameMs: nowMs, clockMs: told.clockMs });
+    for (let i = 0; i < asking; i++) admits(pod, nowMs);
   };
 
   for (let nowMs = stepMs; nowMs <= seconds * 1000; nowMs += stepMs) {
+    atMs = nowMs;
     for (const pod of pods) {
       if (nowMs < pod.beginMs || nowMs < pod.stalledUntilMs) continue;
       if (random() < (busy.stallsPerSecond * stepMs) / 1000) {
@@ -134,7 +168,7 @@ export async function runSteady(redis: Redis, steady: Steady, seed = 1): Promise
       if (due) pod.tickDueMs = nowMs + tickMs;
       if (nowMs >= pod.lookDueMs) {
         pod.lookDueMs = nowMs + urgency.everyMs;
-        pod.urgent = Math.min(urgency.max, pod.urgent + (urgency.perSecond * urgency.everyMs) / 1000);
+        pod.urgent = Math.min(urgency.max, pod.urgent + (rhythm.urgentPerSecond * urgency.everyMs) / 1000);
         if (!due && pod.waiting === null && pod.urgent >= 1 && pod.shared.urgent()) {
           pod.urgent -= 1;
           due = true;
@@ -143,7 +177,11 @@ export async function runSteady(redis: Redis, steady: Steady, seed = 1): Promise
       if (due && pod.waiting === null) await report(pod, nowMs);
       adopt(pod, nowMs);
       const soFarMs = nowMs - pod.beginMs;
-      while ((asked[pod.i] ?? 0) < (pod.perSecond * soFarMs) / 1000) request(pod, nowMs);
+      while ((asked[pod.i] ?? 0) < (pod.perSecond * soFarMs) / 1000 - pod.phase) request(pod, nowMs);
+      if (pod.asking > 0 && pod.waiting === null) {
+        await report(pod, nowMs);
+        adopt(pod, nowMs);
+      }
     }
   }
   for (const { table } of pods) meter.closeTable(table);

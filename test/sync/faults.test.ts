@@ -207,7 +207,7 @@ describe('keys of a limit', () => {
   test.each<[string, (client: Redis, key: string) => Promise<unknown>]>([
     ['of another type', (client, key) => client.multi().del(key).set(key, 'mine').exec()],
     ['written by hand', (client, key) => client.hset(key, 's', 'mine')],
-    ['that is no number', (client, key) => client.hset(key, 's', Buffer.alloc(104, 0xff))],
+    ['that is no number', (client, key) => client.hset(key, 's', Buffer.alloc(120, 0xff))],
   ])('a value %s', slow, async (_, spoil) => {
     const { client, pod, key } = await inContact();
     await spoil(client, key);

@@ -65,6 +65,14 @@ describe('at steady demand of 50 to 1', () => {
       0.5,
     ],
     ['a budget', { ...bucket, algorithm: algorithms.budget, capacity: 12_000, rate: 0 }, 12_000, 0.98, 0.98],
+    // Too small to slice: each request asks.
+    [
+      'a small bucket',
+      { ...bucket, seconds: 600, capacity: 30, rate: 0.5, demand: [4, 2, 1, 0.5, 0.5, 0.3, 0.2, 0.1] },
+      30 + 600 * 0.5,
+      0.97,
+      0.5,
+    ],
   ];
   test.each(cases)('%s', { timeout: 60_000 }, async (_, steady, limit, all, least) => {
     const outcome = await runSteady(redis, steady);

@@ -89,8 +89,9 @@ pub fn lease_view(table: u32, id: f64, mut out: Float64ArraySlice, now_ms: f64) 
     Ok(found)
 }
 
-/// Whether a cost is so large that the limit can't be sliced for it, so that Redis is to be asked.
+/// Whether a cost is so large that the limit can't be sliced for it, so that Redis is to be asked: not for what it
+/// refused a moment ago.
 #[napi]
-pub fn lease_asks(table: u32, id: f64, cost: f64) -> Result<bool> {
-    with(table, |meters| meters.asks(id, cost))
+pub fn lease_asks(table: u32, id: f64, cost: f64, now_ms: f64) -> Result<bool> {
+    with(table, |meters| meters.asks(id, cost, now_ms))
 }

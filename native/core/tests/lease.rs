@@ -53,7 +53,53 @@ fn what_was_used_during_an_outage_is_debited() {
     granted(&mut lease, 10.0, 0.0);
     assert!(lease.leave() && !lease.leave());
     spend(&mut lease, 30.0, 3000.0);
-    assert_eq!(lease.report(0.0, 2000.0, 5000.0).used, 30.0);
+    let report = lease.report(0.0, 2000.0, 5000.0);
+    assert_eq!((report.used, report.outage), (30.0, 30.0));
     granted(&mut lease, 10.0, 6000.0);
+    assert_eq!(lease.report(0.0, 2000.0, 7000.0).outage, 0.0);
     assert!(lease.leave());
+}
+
+/// Answers a cost that Redis was asked for with nothing, and when something becomes free.
+fn refused(lease: &mut Lease, cost: f64, frees_ms: f64, now_ms: f64) {
+    let report = lease.report(cost, 2000.0, now_ms);
+    let grant = Grant {
+        window: 0.0,
+        used: report.used,
+        hold: report.keep,
+        until_ms: now_ms + 3000.0,
+        pool: 0.0,
+        shared_used: 100.0,
+        leased: 0.0,
+        frees_ms,
+        share: 0.5,
+        fair: 50.0,
+        advance: 5.0,
+    };
+    lease.grant(grant, report.want, now_ms);
+}
+
+#[test]
+fn what_was_refused_is_not_asked_again_before_it_may_be_free() {
+    for (frees_ms, again_ms) in [(1600.0, 1600.0), (9000.0, 2000.0)] {
+        let mut lease = Lease::new(TERMS, 0.0);
+        assert!(matches!(lease.ask(20.0, None, 900.0), Decision::Wait(_)));
+        assert!(lease.asks(20.0, 900.0));
+        refused(&mut lease, 20.0, frees_ms, 1000.0);
+        assert_eq!(lease.ask(20.0, None, 1100.0), Decision::Wait(frees_ms - 1100.0));
+        assert!(!lease.asks(20.0, again_ms - 1.0));
+        assert!(lease.asks(20.0, again_ms));
+    }
+}
+
+#[test]
+fn a_limit_that_a_large_request_keeps_from_being_sliced_is_asked_by_all() {
+    let mut lease = Lease::new(TERMS, 0.0);
+    assert!(!lease.asks(1.0, 0.0));
+    lease.asked(20.0, 0.0);
+    granted(&mut lease, 0.0, 1000.0);
+    spend(&mut lease, 1.0, 1050.0);
+    assert!(matches!(lease.ask(1.0, None, 1100.0), Decision::Wait(_)));
+    assert!(lease.asks(1.0, 1100.0));
+    assert!(!lease.urgent);
 }

@@ -1,6 +1,6 @@
 //! A pod's half of a limit that pods share: what it may admit on its lease, and what it reports to Redis.
 //!
-//! The other half is `src/sync/lease.lua`. `docs/internals/leases.md` has the algorithm and its bound.
+//! The other half is `src/sync/lease-script.ts`. `docs/internals/leases.md` has the algorithm and its bound.
 
 use crate::limits::decision::{Decision, HELD_MS, sane, wait};
 use crate::limits::demand::Demand;
@@ -12,10 +12,13 @@ const FEW: f64 = 4.0;
 const IDLE_MS: f64 = 3000.0;
 /// A lease of which more is left is hardly used.
 const UNUSED: f64 = 0.75;
-/// A lease that lasts longer than this need not be renewed yet, though the next tick may come late.
-const AGE_MS: f64 = 1500.0;
+/// A lease that lasts for longer than this part of what a lease should need not be renewed yet, though the next tick
+/// may come late.
+const AGE: f64 = 0.75;
 /// Where the limit has room, the next grant should be here by then.
 const SOON_MS: f64 = 100.0;
+/// Redis is not asked again for what it just refused, until it is free or for this long: others may give some back.
+const REFUSED_MS: f64 = 1000.0;
 
 /// A pod's lease of one limit.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,8 +36,8 @@ pub struct Lease {
     told_ms: f64,
     frees_ms: f64,
     demand: Demand,
-    /// It goes on without Redis; false: the last grant holds.
-    alone: bool,
+    /// What was used when it began to go on without Redis; `None`: the last grant holds.
+    alone: Option<f64>,
     /// Redis has something else under its key, so that it goes on at its share.
     pub detached: bool,
     /// Is in the list of leases to report.
@@ -43,6 +46,8 @@ pub struct Lease {
     pub urgent: bool,
     /// The last grant was less than wanted: asking again soon is of no use.
     dry: bool,
+    /// Redis refused what it was asked for, and asking before this is of no use; 0: it did not.
+    refused_until_ms: f64,
 }
 
 impl Lease {
@@ -63,11 +68,12 @@ impl Lease {
             told_ms: now_ms,
             frees_ms: 0.0,
             demand,
-            alone: false,
+            alone: None,
             detached: false,
             listed: false,
             urgent: false,
             dry: false,
+            refused_until_ms: 0.0,
         }
     }
 
@@ -112,7 +118,12 @@ impl Lease {
             return Decision::Go(0.0);
         }
         self.demand.refused += cost;
-        self.urgent |= !self.dry;
+        // Where it is too small to slice, each request asks.
+        let sliced = self.sliced(cost);
+        self.urgent |= sliced && !self.dry;
+        if !sliced && self.refused_until_ms > now_ms && self.frees_ms > now_ms {
+            return wait(self.frees_ms - now_ms);
+        }
         let missing = cost - credit.max(0.0) - self.pool.max(0.0);
         if missing <= 0.0 {
             return Decision::Wait(SOON_MS);
@@ -157,7 +168,7 @@ impl Lease {
             self.demand.settled += cost;
             self.demand.settled_used += cost;
         }
-        self.urgent |= !self.dry && self.credit(now_ms) < self.hold / 2.0;
+        self.urgent |= !self.dry && self.sliced(cost) && self.credit(now_ms) < self.hold / 2.0;
     }
 
     /// Ends a reserve with what was really used.
@@ -198,6 +209,16 @@ impl Lease {
     /// Whether a pod's fair part of the limit holds a few requests of a cost.
     pub fn sliceable(&self, cost: f64) -> bool {
         cost * FEW <= self.terms.fair
+    }
+
+    /// Whether it is sliced for requests of late and this one: a large one leaves nothing to lease to others.
+    fn sliced(&self, cost: f64) -> bool {
+        self.sliceable(cost.max(self.demand.largest).max(self.demand.largest_new))
+    }
+
+    /// Whether Redis is to be asked for a cost: the limit is not sliced, and may have it.
+    pub fn asks(&self, cost: f64, now_ms: f64) -> bool {
+        !self.terms.paced && !self.sliced(cost) && self.refused_until_ms <= now_ms
     }
 
     /// What could be admitted now, by this pod or any other.
@@ -252,12 +273,16 @@ impl Lease {
 
     /// Goes on without Redis; false: it does already.
     pub fn leave(&mut self) -> bool {
-        !std::mem::replace(&mut self.alone, true)
+        let leaves = self.alone.is_none();
+        self.alone.get_or_insert(self.used);
+        leaves
     }
 
     /// What to tell Redis. From here on the pod admits no more than it says it keeps, until the answer is here.
     /// `ask`: a cost that waits for the answer. `horizon_ms`: for how long the lease should last.
     pub fn report(&mut self, ask: f64, horizon_ms: f64, now_ms: f64) -> Report {
+        // What waits was refused once, and will be decided again.
+        self.demand.refused = (self.demand.refused - ask).max(0.0);
         self.demand.average(now_ms);
         let demand = &self.demand;
         let idle = now_ms - demand.asked_ms > IDLE_MS || self.terms.paced;
@@ -286,7 +311,8 @@ impl Lease {
             want: if self.terms.paced { 0.0 } else { self.reserved + spare },
             demand: (demand.used_rate + demand.refused_rate * demand.used_part) / measured,
             largest: demand.largest,
-            known: (self.shared_used - decayed).max(0.0),
+            known: self.shared_used - decayed,
+            outage: self.alone.map_or(0.0, |before| (self.used - before).max(0.0)),
         }
     }
 
@@ -308,15 +334,19 @@ impl Lease {
         self.terms.fair = grant.fair;
         self.terms.advance = grant.advance;
         self.dry = grant.pool < wanted - grant.hold;
-        self.alone = false;
+        if wanted > grant.hold {
+            self.refused_until_ms = grant.frees_ms.min(now_ms + REFUSED_MS);
+        }
+        self.alone = None;
         self.detached = false;
     }
 
     /// Whether a report is worth its price: the lease ends soon or runs low, or somebody was refused. A lease that is
     /// hardly used is reported every other tick.
-    pub fn due(&self, now_ms: f64) -> bool {
+    pub fn due(&self, horizon_ms: f64, now_ms: f64) -> bool {
+        let age_ms = AGE * horizon_ms;
         let fresh =
-            if self.terms.paced { self.told_ms + AGE_MS > now_ms } else { self.until_ms - AGE_MS > now_ms };
+            if self.terms.paced { self.told_ms + age_ms > now_ms } else { self.until_ms - age_ms > now_ms };
         let idle = now_ms - self.demand.asked_ms > IDLE_MS;
         !fresh || idle || self.demand.refused > 0.0 || self.credit(now_ms) < self.hold * UNUSED
     }

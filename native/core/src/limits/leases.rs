@@ -5,7 +5,7 @@ use crate::limits::meters::{Meters, id_of, index_of};
 use crate::limits::terms::{Grant, Report};
 
 /// Numbers of one entry of [`Meters::report`].
-pub const REPORT: usize = 10;
+pub const REPORT: usize = 11;
 /// Numbers of one entry of [`Meters::grant`].
 pub const GRANT: usize = 13;
 /// Numbers of [`Meters::view`].
@@ -34,7 +34,7 @@ impl Meters {
     }
 
     /// Reads what leases have to report, at most as many as there is room for, those that waited longest first:
-    /// id, window, used, confirmed, reserved, kept, wanted, demand, largest, known. Gives how many were written.
+    /// id, window, used, confirmed, reserved, kept, wanted, demand, largest, known, used without Redis. Gives how many were written.
     /// Those that are at rest are reported no more.
     pub fn report(&mut self, out: &mut [f64], horizon_ms: f64, now_ms: f64) -> usize {
         let room = out.len() / REPORT;
@@ -53,7 +53,7 @@ impl Meters {
             if lease.at_rest(now_ms) {
                 lease.listed = false;
                 lease.rest();
-            } else if written < room && (horizon_ms <= 0.0 || lease.due(now_ms)) {
+            } else if written < room && (horizon_ms <= 0.0 || lease.due(horizon_ms, now_ms)) {
                 write(out, written, id, lease.report(0.0, horizon_ms, now_ms));
                 written += 1;
                 later.push(index);
@@ -138,11 +138,11 @@ impl Meters {
         true
     }
 
-    /// Whether a cost is so large that the limit can't be sliced for it, so that Redis is to be asked.
-    pub fn asks(&mut self, id: f64, cost: f64) -> bool {
+    /// Whether a cost is so large that the limit can't be sliced for it, so that Redis is to be asked: not for what
+    /// it refused a moment ago.
+    pub fn asks(&mut self, id: f64, cost: f64, now_ms: f64) -> bool {
         let alone = self.alone;
-        self.lease(id)
-            .is_some_and(|lease| !alone && !lease.detached && !lease.terms().paced && !lease.sliceable(cost))
+        self.lease(id).is_some_and(|lease| !alone && !lease.detached && lease.asks(cost, now_ms))
     }
 
     fn lease(&mut self, id: f64) -> Option<&mut Lease> {
@@ -151,7 +151,7 @@ impl Meters {
 }
 
 fn write(out: &mut [f64], at: usize, id: f64, report: Report) {
-    let Report { window, used, acked, reserved, keep, want, demand, largest, known } = report;
+    let Report { window, used, acked, reserved, keep, want, demand, largest, known, outage } = report;
     out[at * REPORT..][..REPORT]
-        .copy_from_slice(&[id, window, used, acked, reserved, keep, want, demand, largest, known]);
+        .copy_from_slice(&[id, window, used, acked, reserved, keep, want, demand, largest, known, outage]);
 }

@@ -37,8 +37,11 @@ pub struct Report {
     pub demand: f64,
     /// The largest cost asked for lately.
     pub largest: f64,
-    /// What all pods had used, as far as this one knows: what Redis forgot is refilled from it.
+    /// What all pods had used, as far as this one knows: what Redis forgot is refilled from it. Below 0: so much has
+    /// come back since that the limit could not hold.
     pub known: f64,
+    /// What of `used` was used without Redis, since the last grant.
+    pub outage: f64,
 }
 
 /// What Redis answers to a report.
