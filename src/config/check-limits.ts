@@ -198,8 +198,8 @@ function checkMatch(match: DraftMatch, known: KnownNames, path: Path, report: Re
   }
 }
 
-/** Leases last this long, and are renewed this often: `src/sync/leases.ts`. */
-const leaseSeconds = 3;
+/** How long leases last: `rhythmOf` of `src/sync/leases.ts`. */
+const leaseSecondsOf = (slots: number): number => (slots === 1 ? 3 : 2.5 * slots);
 /** A limit can be sliced for requests of which a pod's fair part holds this many. */
 const fewRequests = 4;
 
@@ -207,6 +207,7 @@ const fewRequests = 4;
 function checkSharing(draft: Draft, report: Report): void {
   const shares = !absent(draft.sync, 'redis');
   const pods = draft.sync?.podsExpected ?? 1;
+  const leaseSeconds = leaseSecondsOf(draft.sync?.mode === 'cluster' ? (draft.sync.shards ?? 1) : 1);
   const all = [
     ...(draft.limits ?? []).map((limit, i) => ({ limit, path: ['limits', i] })),
     ...(draft.budgets ?? []).map((limit, i) => ({ limit, path: ['budgets', i] })),

@@ -203,6 +203,14 @@ describe('sharing', () => {
       [/windowSeconds: is no longer than a lease/],
     ],
     [
+      'a window shorter than a lease of a cluster with many slots',
+      {
+        sync: { redis: 'redis://r', mode: 'cluster', shards: 4 },
+        limits: [{ name: 'w', capacity: 10, algorithm: 'sliding_window', windowSeconds: 9 }],
+      },
+      [/windowSeconds: is no longer than a lease \(10 s\)/],
+    ],
+    [
       'less than one reserve',
       { limits: [{ ...limit, unit: 'tokens', capacity: 1000 }] },
       [/capacity: is less than one request may reserve/],

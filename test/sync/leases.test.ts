@@ -5,10 +5,12 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import type { LimitView } from '../../src/limit/view.ts';
 import { metricIn } from '../support/chain.ts';
 import { ask } from '../support/client.ts';
 import { type RedisProcess, startRedis } from '../support/redis.ts';
 import { openaiWire as wire } from '../support/replies.ts';
+import { runCommand } from '../support/run-command.ts';
 import { startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
 import { answers, startUpstream, type Upstream } from '../support/upstream.ts';
 
@@ -41,12 +43,16 @@ async function until(wanted: () => Promise<boolean>): Promise<void> {
   while (!(await wanted())) await wait(10);
 }
 
+const adminToken = 'admin-token-of-this-test';
+
 /** Pods that share limits and know of each other, with the provider they ask. */
 async function podsSharing(count: number, limits: readonly object[]) {
   const redis = await redisFor();
   const own = await startUpstream(answers(wire, 'good'));
   onTestFinished(() => own.close());
-  const pods = await Promise.all(Array.from({ length: count }, () => pod(redis.url, own, { limits })));
+  const pods = await Promise.all(
+    Array.from({ length: count }, () => pod(redis.url, own, { limits, admin: { token: adminToken } })),
+  );
   for (const to of pods)
     await until(async () => metricIn(await to.metrics(), 'sidegate_lease_pods', {}) === count);
   return { own, pods };
@@ -82,6 +88,43 @@ describe('shared limits', () => {
     expect(own.calls.length).toBeLessThanOrEqual((await givenUp(pods)) === 0 ? 110 : 210);
   });
 
+  test('its figures are those of all pods, for people and programs', { timeout: 60_000 }, async () => {
+    const limits = [
+      { name: 'window', per: [], capacity: 100, algorithm: 'sliding_window', windowSeconds: 3600 },
+      { name: 'own', per: [], capacity: 50, algorithm: 'sliding_window', windowSeconds: 3600, scope: 'pod' },
+    ];
+    const { pods } = await podsSharing(2, limits);
+    const [one, other] = pods as [TestSidecar, TestSidecar];
+    for (const to of [one, one, one, other, other]) expect((await post(to)).status).toBe(200);
+    const view = async (of: TestSidecar, name: string) => {
+      const reply = await fetch(`${of.adminUrl}/limits`, {
+        headers: { authorization: `Bearer ${adminToken}` },
+      });
+      const { limits: views } = (await reply.json()) as { limits: LimitView[] };
+      return views.find(({ limit }) => limit === name);
+    };
+    // A pod hears of what others used when it next reports.
+    await until(async () => {
+      await post(one);
+      const seen = await view(one, 'window');
+      return seen !== undefined && seen.used >= 6 && (seen.leasedAll ?? 0) > 0;
+    });
+    const seen = await view(one, 'window');
+    expect(seen).toMatchObject({ counts: 'shared', capacity: 100 });
+    expect(seen?.leasedAll).toBeGreaterThanOrEqual(0);
+    expect(seen?.left).toBeLessThanOrEqual(100 - (seen?.used ?? 0));
+    expect(Date.parse(seen?.freesAt ?? '') - Date.now()).toBeGreaterThan(3_000_000);
+    expect(await view(other, 'own')).toMatchObject({ counts: 'pod', used: 2, left: 48, leasedHere: null });
+    const { code, out } = await runCommand(['limits', '--admin', one.adminUrl], {
+      SIDEGATE_ADMIN_TOKEN: adminToken,
+    });
+    expect(code).toBe(0);
+    expect(out).toContain('Shared limits are leased over Redis');
+    expect(out).toMatch(/LIMIT +SCOPE +COUNTS +CAPACITY +USED +LEFT +LEASED HERE +LEASED IN ALL +FREES AT/);
+    expect(out).toMatch(/window +\(all\) +shared +100 +\d+ +[\d.]+ +[\d.]+ +[\d.]+ +20\d\d-/);
+    expect(out).toMatch(/own +\(all\) +pod +50 +\d+ +[\d.]+ +- +- +-/);
+  });
+
   test('what a budget spent outlives its pods, and a Redis that is lost', { timeout: 60_000 }, async () => {
     const redis = await redisFor();
     const own = await startUpstream(answers(wire, 'good'));
@@ -93,7 +136,7 @@ describe('shared limits', () => {
       catalog: {
         models: [{ provider: 'own', model: 'any', inputUsdPerMTok: 10_000, outputUsdPerMTok: 10_000 }],
       },
-      admin: { token: 'admin-token-of-this-test' },
+      admin: { token: adminToken },
       ...(file === null ? {} : { store: { path: join(folder, file), flushMs: 100 } }),
     });
     const started = async (file: string | null): Promise<TestSidecar> => {
