@@ -202,7 +202,7 @@ function openLink(sync: SyncConfig & { readonly redis: string }, deps: LeaseSync
     urgent = Math.min(urgency.max, urgent + (rhythm.urgentPerSecond * urgency.everyMs) / 1000);
     if (round !== null || urgent < 1 || up !== true || !book.urgent()) return;
     start(async () => {
-      urgent -= await reportAll(false);
+      urgent -= Math.max(1, await reportAll(false));
     });
   };
 
