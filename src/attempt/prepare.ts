@@ -171,7 +171,10 @@ export class Preparation {
     const { chatClient, embedClient, name: client } = this.#client;
     const { chatProvider, embedProvider, name: provider } = target.provider.dialect;
     if (exchange.endpoint.kind === 'embedding' && embedClient !== undefined && embedProvider !== undefined)
-      return this.#checked(translateEmbeddings(request, embedClient, embedProvider, exchange, to), target);
+      return this.#checked(
+        translateEmbeddings(request, embedClient, embedProvider, exchange, to, { client, provider }),
+        target,
+      );
     if (chatClient === null || chatProvider === null)
       throw new Error(`no translation from ${client} to ${provider}`);
     const context = {

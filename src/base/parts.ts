@@ -9,8 +9,8 @@ import { partsOf } from '../native/inspect.ts';
 export const partsMax = 500_000;
 
 /** Whether a body has more parts than may be parsed. @param strings JSON in its strings is parsed, too */
-export const isTooComplex = (body: Buffer, strings = false): boolean =>
-  body.length > partsMax && partsOf(body, strings) > partsMax;
+export const isTooComplex = (body: Buffer, strings = false, most = partsMax): boolean =>
+  body.length > most && partsOf(body, strings) > most;
 
 /** The same for texts that are each parsed. */
 export function areTooComplex(texts: Iterable<string>): boolean {

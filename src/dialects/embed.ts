@@ -1,6 +1,7 @@
 /** The neutral form of embeddings, and the two sides of a dialect that translate it. */
 import type { Json } from '../base/json.ts';
 import type { Notes } from './chat.ts';
+import type { AskedVectors } from './reading.ts';
 import type { ChatCall, Destination } from './wire.ts';
 
 /** A request for the vectors of texts. */
@@ -31,7 +32,7 @@ export interface EmbedClient {
   readonly ownHeaders?: readonly string[];
   /** Reads a request; adds invalid and unsupported fields to the notes. */
   readRequest(body: Json, notes: Notes): EmbedRequest;
-  writeReply(reply: EmbedReply, asked: EmbedRequest, model: string): Json;
+  writeReply(reply: EmbedReply, asked: AskedVectors): Json;
 }
 
 /** The provider side of a dialect with embeddings. */

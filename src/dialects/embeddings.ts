@@ -7,9 +7,9 @@ import type { Exchange } from '../exchange/exchange.ts';
 import type { ModelRequest } from '../exchange/request.ts';
 import { noFacts } from '../native/reply.ts';
 import { createNotes } from './chat.ts';
-import type { EmbedClient, EmbedProvider, EmbedRequest, Vector } from './embed.ts';
+import type { EmbedClient, EmbedProvider, Vector } from './embed.ts';
 import { passHeaders } from './headers.ts';
-import type { ReplyReading } from './reading.ts';
+import type { AcrossEmbeddings, AskedVectors, ReplyReading } from './reading.ts';
 import { invalidIn, lostHeaders, type Translated } from './translate.ts';
 import type { Destination } from './wire.ts';
 
@@ -22,6 +22,7 @@ export function translateEmbeddings(
   provider: EmbedProvider,
   exchange: Exchange,
   to: Destination,
+  between: Pick<AcrossEmbeddings, 'client' | 'provider'>,
 ): Translated {
   const json = parseObject(request.body.toString('utf8'));
   if (json === null)
@@ -34,7 +35,9 @@ export function translateEmbeddings(
   if (notes.unsupported !== null) return { kind: 'cannot', field: notes.unsupported };
   const sent = [...to.headers, ...headers];
   passHeaders(['traceparent', 'tracestate'], exchange.headers, sent);
-  const reading = embedReading(client, provider, asked, request.model);
+  const { base64, texts } = asked;
+  const vectors = { base64, count: texts.length, model: request.model };
+  const reading = { ...embedReading(client, provider, vectors), apart: { ...between, vectors } };
   const written = Buffer.from(JSON.stringify(body));
   return {
     kind: 'sent',
@@ -46,11 +49,10 @@ export function translateEmbeddings(
 }
 
 /** Translates the reply; embeddings are never streamed. */
-function embedReading(
+export function embedReading(
   client: EmbedClient,
   provider: EmbedProvider,
-  asked: EmbedRequest,
-  model: string,
+  asked: AskedVectors,
 ): ReplyReading {
   return {
     streamType: 'text/event-stream',
@@ -60,10 +62,10 @@ function embedReading(
       if (isObject(json.error)) return { body: none, facts: { ...noFacts, error: true }, text: () => none };
       const reply = provider.readReply(json);
       // With a vector missing, the others could belong to other texts.
-      if (reply === null || reply.vectors.length !== asked.texts.length) return null;
+      if (reply === null || reply.vectors.length !== asked.count) return null;
       const { inputTokens } = reply;
       const facts = { ...noFacts, usage: inputTokens !== null, inputTokens: inputTokens ?? 0 };
-      const written = Buffer.from(JSON.stringify(client.writeReply(reply, asked, model)));
+      const written = Buffer.from(JSON.stringify(client.writeReply(reply, asked)));
       return { body: written, facts, text: () => none };
     },
     arrived: () => null,

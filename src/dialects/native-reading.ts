@@ -13,6 +13,9 @@ import type { Arrived, ReplyReading } from './reading.ts';
 
 const sseType = 'text/event-stream';
 
+/** Replies up to this size are parsed. */
+const parsedMaxBytes = 64 * 1024;
+
 /** Members of which every reply of a dialect has at least one. */
 const marks: Readonly<Partial<Record<NativeDialect, readonly string[]>>> = {
   openai: ['choices', 'data', 'object'],
@@ -26,20 +29,36 @@ function isForeign(facts: ReplyFacts, body: Buffer, dialect: NativeDialect): boo
   if (own === undefined || facts.finish !== 'none' || facts.tool || facts.error) return false;
   // Embeddings have no finish reason but do state their usage, so they need not be parsed again.
   if (facts.textBytes > 0 || facts.inputTokens > 0 || facts.outputTokens > 0) return false;
-  const json = parseObject(body.toString('utf8'));
-  if (json === null || own.some((mark) => Object.hasOwn(json, mark))) return false;
-  return Object.values(marks).some((others) => others.some((mark) => Object.hasOwn(json, mark)));
+  const has = membersOf(body);
+  return !own.some(has) && Object.values(marks).some((others) => others.some(has));
+}
+
+/** Tells which members a reply has. A large one is only searched for their names: parsing it may take a second. */
+function membersOf(body: Buffer): (name: string) => boolean {
+  if (body.length > parsedMaxBytes) return (name) => body.includes(`"${name}"`);
+  const json = parseObject(body.toString('utf8')) ?? {};
+  return (name) => Object.hasOwn(json, name);
 }
 
 /** Whether a reply has neither content nor an end that anybody knows. */
 const isNothing = ({ finish, textBytes, tool }: ReplyFacts): boolean =>
   finish === 'other' && textBytes === 0 && !tool;
 
-/** Reads dialects that the native core knows; bytes pass unchanged. @param stripUsage remove OpenAI's usage event */
-export function nativeReading(dialect: NativeDialect, stripUsage: boolean): ReplyReading {
+/**
+ * Reads dialects that the native core knows; bytes pass unchanged.
+ * @param stripUsage remove OpenAI's usage event
+ * @param member that a reply must have, unless it is an error; null: none
+ */
+export function nativeReading(
+  dialect: NativeDialect,
+  stripUsage: boolean,
+  member: string | null = null,
+): ReplyReading {
   return {
     streamType: sseType,
+    apart: { native: dialect, member },
     whole(body) {
+      if (member !== null && !body.includes(`"${member}"`) && !body.includes('"error"')) return null;
       const facts = inspectReply(body, dialect);
       if (facts === null || isNothing(facts) || isForeign(facts, body, dialect)) return null;
       return { body, facts, text: () => replyText(body, dialect) };

@@ -1,6 +1,6 @@
 /** The contract for reading a provider's reply while it is passed on: whole, or as a stream. */
 import type { DialectName } from '../exchange/dialects.ts';
-import type { ReplyFacts } from '../native/reply.ts';
+import type { NativeDialect, ReplyFacts } from '../native/reply.ts';
 import type { ReplyContext, WireEvent } from './chat-reply.ts';
 
 /** Why reading a stream failed. */
@@ -74,12 +74,37 @@ export interface StreamReading {
   lengthEnd?(known: KnownTokens): Buffer;
 }
 
-/** Between which dialects a reply is translated, as another thread can take it. */
-export interface Across {
+/** Between which dialects a reply of chat is translated, as another thread can take it. */
+export interface AcrossChat {
   readonly provider: DialectName;
   readonly client: DialectName;
   readonly context: ReplyContext;
 }
+
+/** What must be known of a request for embeddings to translate its reply. */
+export interface AskedVectors {
+  /** Texts that have vectors in the reply. */
+  readonly count: number;
+  /** The client wants them in Base64. */
+  readonly base64: boolean;
+  /** The model by the client's name. */
+  readonly model: string;
+}
+
+/** The same of embeddings. */
+export interface AcrossEmbeddings extends Omit<AcrossChat, 'context'> {
+  readonly vectors: AskedVectors;
+}
+
+/** What a reply is read by that passes as it is. */
+export interface AsItIs {
+  readonly native: NativeDialect;
+  /** What it must have, unless it is an error; null: nothing. */
+  readonly member: string | null;
+}
+
+/** How a reply is read, as another thread can take it: translated between dialects, or only looked through. */
+export type Apart = AcrossChat | AcrossEmbeddings | AsItIs;
 
 /** How the reply to one request is read. */
 export interface ReplyReading {
@@ -89,8 +114,8 @@ export interface ReplyReading {
   isStream?(contentType: string): boolean;
   /** A whole reply is valid even if a stream was requested. */
   readonly wholeToo?: true;
-  /** Set if reading a large whole reply takes long, since it is translated. */
-  readonly across?: Across;
+  /** Set if a large whole reply is to be read in a thread. */
+  readonly apart?: Apart;
   /** Reads a whole reply; null: it is invalid; `unfinished`: it wasn't ready in time. */
   whole(body: Buffer): WholeReading | 'unfinished' | null;
   /** Reads a whole reply that may be truncated anywhere; null: nothing in it is billed. */

@@ -11,7 +11,7 @@ import { withJsonInWords, withoutRefused } from './fit.ts';
 import { passHeaders } from './headers.ts';
 import { hasMark, type LongTexts, putTexts, takeTexts } from './long-texts.ts';
 import { translatedReading } from './read-reply.ts';
-import type { Across } from './reading.ts';
+import type { AcrossChat } from './reading.ts';
 import type { ChatClient, ChatProvider } from './sides.ts';
 import { originsOf, withFunctions, withTakenNames } from './tool-kinds.ts';
 import { settleTurns, type TurnRules } from './turns.ts';
@@ -222,7 +222,7 @@ export function translated(
   provider: ChatProvider,
   exchange: Exchange,
   to: Destination,
-  across: Across,
+  across: AcrossChat,
 ): Translated {
   if (written instanceof Refusal) return { kind: 'invalid', refusal: written };
   if (written.kind === 'cannot') return written;
@@ -230,7 +230,7 @@ export function translated(
   const sent = [...to.headers, ...headers];
   passHeaders(['traceparent', 'tracestate'], exchange.headers, sent);
   const context = { ...across.context, origins, echo };
-  const reading = { ...translatedReading(provider, client, context), across: { ...across, context } };
+  const reading = { ...translatedReading(provider, client, context), apart: { ...across, context } };
   return {
     kind: 'sent',
     sent: { path: to.basePath + path, headers: sent, body, reading },

@@ -52,8 +52,8 @@ test.each([
     let last = 0;
     for (let i = 0; i < tries && last !== 200; i++) last = await status();
     expect(last).toBe(200);
-  // It wasn't the time for a head that ended them all.
-  expect(sockets.filter(({ closed, readableEnded }) => closed || readableEnded).length).toBeLessThan(100);
+    // It wasn't the time for a head that ended them all.
+    expect(sockets.filter(({ closed, readableEnded }) => closed || readableEnded).length).toBeLessThan(100);
     for (const socket of sockets) socket.destroy();
     // They are gone before the next ones come.
     while (sockets.some(({ closed }) => !closed)) await new Promise((resolve) => setImmediate(resolve));

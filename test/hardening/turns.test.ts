@@ -99,6 +99,38 @@ test.each([
   expect(Math.min(...turns)).toBeLessThan(turnMaxMs);
 });
 
+/** Bytes of a reply, the status it comes with, and the longest turn meanwhile. */
+async function turnOf(reply: string, path: string, asked: object): Promise<readonly [string, number]> {
+  answer = Buffer.from(reply);
+  const turns: number[] = [];
+  let status = '';
+  // The first request starts the thread.
+  for (let i = 0; i < 2; i++) {
+    const posted = post(path, Buffer.from(JSON.stringify(asked)));
+    turns.push(await longestTurn(posted));
+    status = await posted;
+  }
+  answer = null;
+  return [status, Math.min(...turns)];
+}
+
+test('embeddings of 20 MB, translated', async () => {
+  const vector = `{"values":[${Array(1536).fill('-0.0123456').join()}]}`;
+  const texts = Array.from({ length: 100 }, (_, i) => `text ${i}`);
+  const reply = `{"embeddings":[${Array(100).fill(vector).join()}],"pad":[${'1,'.repeat(9_000_000)}1]}`;
+  const asked = { model: 'gemini', input: texts, encoding_format: 'float' };
+  const [status, turn] = await turnOf(reply, '/v1/embeddings', asked);
+  expect(status).toBe('200');
+  expect(turn).toBeLessThan(turnMaxMs);
+});
+
+test('a reply of 20 MB of numbers without text, that says nothing of tokens', async () => {
+  const asked = { model: 'openai', input: 'Hi' };
+  const [status, turn] = await turnOf(`{"data":[${'1,'.repeat(10_000_000)}1]}`, '/v1/embeddings', asked);
+  expect(status).toBe('200');
+  expect(turn).toBeLessThan(turnMaxMs);
+});
+
 const calls = Array.from({ length: 20_000 }, (_, i) => ({
   id: `c${i}`,
   type: 'function',

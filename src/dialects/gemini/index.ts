@@ -23,10 +23,7 @@ const requestHeaders = ['x-goog-api-client', 'traceparent', 'tracestate'];
 const reading = nativeReading('gemini', false);
 
 /** Requires a member in the reply; without this check, the native core would accept every object as a reply. */
-const answersWith = (member: string): ReplyReading => ({
-  ...reading,
-  whole: (body) => (body.includes(`"${member}"`) || body.includes('"error"') ? reading.whole(body) : null),
-});
+const answersWith = (member: string): ReplyReading => nativeReading('gemini', false, member);
 /** How replies of endpoints other than chat are read. */
 const otherReadings: Readonly<Partial<Record<EndpointName, ReplyReading>>> = {
   gemini_count_tokens: answersWith('totalTokens'),

@@ -5,6 +5,7 @@ import { type Notes, noteInvalid, noteUnsupported } from '../chat.ts';
 import type { EmbedClient, EmbedReply, EmbedRequest } from '../embed.ts';
 import { writeVector } from '../embeddings.ts';
 import { noteRest } from '../members.ts';
+import type { AskedVectors } from '../reading.ts';
 
 /** `input_type` is Cohere's; apps that use Cohere's models send it through OpenAI's SDK. */
 const known = new Set(['model', 'input', 'dimensions', 'encoding_format', 'input_type']);
@@ -26,12 +27,12 @@ function readRequest(body: Json, notes: Notes): EmbedRequest {
   };
 }
 
-const writeReply = ({ vectors, inputTokens }: EmbedReply, asked: EmbedRequest, model: string): Json => ({
+const writeReply = ({ vectors, inputTokens }: EmbedReply, { base64, model }: AskedVectors): Json => ({
   object: 'list',
   data: vectors.map((vector, index) => ({
     object: 'embedding',
     index,
-    embedding: writeVector(vector, asked.base64),
+    embedding: writeVector(vector, base64),
   })),
   model,
   usage: { prompt_tokens: inputTokens ?? 0, total_tokens: inputTokens ?? 0 },
