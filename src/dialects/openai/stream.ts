@@ -149,10 +149,7 @@ export function createReader(): ChatStreamReader {
     citing.give(citations, open?.kind === 'text' ? open.index : null, events);
 
   const choice = ({ delta, finish_reason: reason, error }: Json, events: ChatEvent[]): void => {
-    if (isObject(error)) {
-      events.push({ kind: 'finish', reason: 'failed', stopSequence: null });
-      return;
-    }
+    if (isObject(error)) return void events.push({ kind: 'finish', reason: 'failed', stopSequence: null });
     if (isObject(delta)) {
       details(delta, events);
       if (typeof delta.content === 'string') grow('text', delta.content, events);
