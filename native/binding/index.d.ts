@@ -778,6 +778,7 @@ export declare namespace bodyFlag {
   export const PRIORITY: number
   export const QUESTION_ESCAPED: number
   export const REASONING: number
+  export const RESIDENT: number
   export const SAMPLED: number
   export const SERVER_TOOLS: number
   export const STREAM: number
@@ -832,6 +833,7 @@ export declare namespace replyState {
   export const MALFORMED: number
   export const OVERFLOW: number
   export const REFUSAL: number
+  export const RESIDENT: number
   export const TOOL: number
   export const USAGE: number
 }

@@ -51,6 +51,8 @@ const usualServices: Readonly<Record<Service, number>> = { flex: 0.5, priority: 
  * https://platform.claude.com/docs/en/build-with-claude/prompt-caching#pricing
  */
 const hourFactor = 2;
+/** What Claude costs that is served in the US only. https://platform.claude.com/docs/en/about-claude/pricing */
+const residentFactor = 1.1;
 
 /** Facts of one model at one provider. Null: unknown, which never means zero or none. */
 export interface ModelFacts {
@@ -86,13 +88,14 @@ export function costNanoUsd(price: Price, usage: Usage): number {
   const written = Math.min(usage.cacheWriteTokens, inputTokens - cached);
   const plain = inputTokens - cached - written;
   const each: TokenPrice = price.tiers?.find(({ aboveTokens }) => inputTokens > aboveTokens) ?? price;
-  const { service, cacheWriteHourTokens = 0 } = usage.pricing ?? {};
+  const { service, resident, cacheWriteHourTokens = 0 } = usage.pricing ?? {};
   const forHour = Math.min(cacheWriteHourTokens, written);
   const input =
     (plain + hourFactor * forHour) * each.input +
     cached * each.cachedInput +
     (written - forHour) * each.cacheWrite;
-  const factor = service === undefined ? 1 : (price.services?.[service] ?? usualServices[service]);
+  const served = service === undefined ? 1 : (price.services?.[service] ?? usualServices[service]);
+  const factor = resident === true ? served * residentFactor : served;
   const media = usage.media === undefined ? 0 : mediaNanoUsd(price, each, plain, usage);
   const extra = (price.request ?? 0) + (usage.searchUnits ?? 0) * (price.search ?? 0);
   const cost = (input + media + usage.outputTokens * each.output) * factor + extra;

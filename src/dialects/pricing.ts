@@ -7,18 +7,21 @@ import { type Pricing, services } from '../native/reply.ts';
  * @param hourTokens tokens written to the provider's cache for an hour
  * @param service the class of service by its name
  * @param usd what the provider charges, in dollars
+ * @param resident whether it was served in one country, at a surcharge
  */
 export function pricingOf(
   hourTokens: number,
   service: unknown,
   usd: unknown = undefined,
+  resident = false,
 ): { pricing?: Pricing } {
   const known = services.find((name) => name === service);
   const dollars = numberOf(usd);
-  if (hourTokens === 0 && known === undefined && dollars === null) return {};
+  if (hourTokens === 0 && known === undefined && dollars === null && !resident) return {};
   const pricing = {
     ...(hourTokens === 0 ? {} : { cacheWriteHourTokens: hourTokens }),
     ...(known === undefined ? {} : { service: known }),
+    ...(resident ? { resident } : {}),
     ...(dollars === null ? {} : { statedNanoUsd: Math.round(dollars * 1e9) }),
   };
   return { pricing };

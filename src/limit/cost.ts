@@ -67,9 +67,9 @@ export function replyNanoUsd(
   return most;
 }
 
-const { priority, fast, cacheWrite, cacheHour } = bodyFlags;
+const { priority, fast, resident, cacheWrite, cacheHour } = bodyFlags;
 /** What a request asks for that costs other than usual. */
-const pricedFlags = priority | fast | cacheWrite | cacheHour;
+const pricedFlags = priority | fast | resident | cacheWrite | cacheHour;
 
 /** What the usage may cost: at the class of service asked for or at the usual one, written to a cache or not. */
 function mostNanoUsd(price: Price, usage: Usage, { flags }: Pick<ModelRequest, 'flags'>): number {
@@ -77,7 +77,10 @@ function mostNanoUsd(price: Price, usage: Usage, { flags }: Pick<ModelRequest, '
   if ((flags & pricedFlags) === 0) return usual;
   const { inputTokens } = usage;
   const service = (flags & fast) !== 0 ? 'fast' : 'priority';
-  const served: Pricing = (flags & (fast | priority)) === 0 ? {} : { service };
+  const served: Pricing = {
+    ...((flags & (fast | priority)) === 0 ? {} : { service }),
+    ...((flags & resident) === 0 ? {} : { resident: true }),
+  };
   const written = (flags & cacheWrite) === 0 ? 0 : inputTokens;
   const asked = (cacheWriteTokens: number): number =>
     costNanoUsd(price, {

@@ -79,6 +79,7 @@ export const bodyFlags = {
   cacheWrite: flag.CACHE_WRITE,
   cacheHour: flag.CACHE_HOUR,
   background: flag.BACKGROUND,
+  resident: flag.RESIDENT,
   audio: flag.AUDIO,
   code: flag.CODE,
 };

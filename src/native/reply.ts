@@ -12,7 +12,7 @@ export interface MediaUsage {
   readonly soundMs: number;
 }
 
-/** Classes of service with a price of their own: OpenAI's `flex` and `priority`, Anthropic's fast mode. */
+/** Classes of service with a price of their own: `flex` and `priority` of OpenAI and Gemini, Anthropic's fast mode. */
 export const services = ['flex', 'priority', 'fast'] as const;
 /** One of these classes. */
 export type Service = (typeof services)[number];
@@ -23,6 +23,8 @@ export interface Pricing {
   readonly cacheWriteHourTokens?: number;
   /** Undefined: the usual one. */
   readonly service?: Service;
+  /** It was served in one country, at a surcharge. */
+  readonly resident?: true;
   /** What the provider charges, in nano-dollars. */
   readonly statedNanoUsd?: number;
 }
@@ -160,10 +162,12 @@ function pricingIn(bits: number, word: (index: number) => number): Pricing | nul
   const hour = word(at.CacheWriteHour);
   const service = serviceNames[word(at.Service) as Binding.Service];
   const costs = (bits & state.COST) !== 0;
-  if (hour === 0 && service === undefined && !costs) return null;
+  const resident = (bits & state.RESIDENT) !== 0;
+  if (hour === 0 && service === undefined && !costs && !resident) return null;
   return {
     ...(hour === 0 ? {} : { cacheWriteHourTokens: hour }),
     ...(service === undefined ? {} : { service }),
+    ...(resident ? { resident } : {}),
     ...(costs ? { statedNanoUsd: word(at.CostHigh) * wordSize + word(at.CostLow) } : {}),
   };
 }

@@ -15,6 +15,7 @@ import {
   generated,
   type Items,
   message,
+  predicted,
   type Row,
   response,
 } from '../support/usage-replies.ts';
@@ -53,6 +54,23 @@ const claude: readonly (readonly [string, string, string, string, string, string
   ['claude-opus-4-5', '5', '0.5', '6.25', '10', '25', false],
 ];
 
+/** The same page, "Data residency" and "Fast mode": what the reply says besides, input, cache read, output. */
+const served: readonly (readonly [string, object, string, string, string])[] = [
+  ['as usual', { inference_geo: 'global', speed: 'standard' }, '5', '0.5', '25'],
+  ['in the US', { inference_geo: 'us' }, '5.5', '0.55', '27.5'],
+  ['fast', { speed: 'fast' }, '30', '3', '150'],
+  ['fast in the US', { speed: 'fast', inference_geo: 'us' }, '33', '3.3', '165'],
+];
+
+/** https://ai.google.dev/gemini-api/docs/pricing: what the reply says besides, input, output. */
+const tiers: readonly (readonly [string, object, string, string])[] = [
+  ['standard', { serviceTier: 'standard' }, '0.3', '2.5'],
+  ['flex', { serviceTier: 'flex' }, '0.15', '1.25'],
+  ['priority', { serviceTier: 'priority' }, '0.54', '4.5'],
+  ['flex at Vertex', { trafficType: 'ON_DEMAND_FLEX' }, '0.15', '1.25'],
+  ['priority at Vertex', { trafficType: 'ON_DEMAND_PRIORITY' }, '0.54', '4.5'],
+];
+
 /** https://ai.google.dev/gemini-api/docs/pricing: input, cached, output. */
 const gemini: readonly (readonly [string, string, string, string, long: boolean])[] = [
   ['gemini-2.5-pro', '1.25', '0.125', '10', false],
@@ -68,6 +86,9 @@ const others: readonly (readonly [string, string, string, string])[] = [
   ['grok-4', '3', '0.75', '15'],
   ['llama-3.3-70b-versatile', '0.59', '0.59', '0.79'],
 ];
+
+/** https://replicate.com/pricing; no table that is built in has it. */
+const replicated = { model: 'meta/meta-llama-3-70b-instruct', inputUsdPerMTok: 0.65, outputUsdPerMTok: 2.75 };
 
 const rows: readonly Row[] = [
   ...openai.flatMap(([model, tier, input, read, reply]): Row[] =>
@@ -144,6 +165,38 @@ const rows: readonly Row[] = [
       ],
     })),
   ),
+  ...served.map(
+    ([how, said, input, read, reply]): Row => ({
+      name: `claude-opus-4-6, ${how}`,
+      model: 'claude-opus-4-6',
+      said: message('claude-opus-4-6', prompt, cached, 0, 0, output, said),
+      items: [
+        [prompt, input],
+        [cached, read],
+        [output, reply],
+      ],
+    }),
+  ),
+  ...tiers.map(
+    ([tier, said, input, reply]): Row => ({
+      name: `gemini-2.5-flash, ${tier}`,
+      model: 'gemini-2.5-flash',
+      said: generated(prompt, 0, output, 0, said),
+      items: [
+        [prompt, input],
+        [output, reply],
+      ],
+    }),
+  ),
+  {
+    name: 'Llama on Replicate',
+    model: replicated.model,
+    said: predicted(replicated.model, prompt, output),
+    items: [
+      [prompt, '0.65'],
+      [output, '2.75'],
+    ],
+  },
   // Bedrock's regional price of Claude is 10% above Anthropic's.
   ...[0, cached].map(
     (hit): Row => ({
@@ -203,6 +256,7 @@ const providers: readonly (readonly [prefix: string, preset: string, stripped?: 
   ['anthropic.', 'bedrock'],
   ['amazon.', 'bedrock'],
   ['command-', 'cohere'],
+  ['meta/', 'replicate'],
 ];
 
 let upstream: Upstream;
@@ -215,6 +269,7 @@ beforeAll(async () => {
     providers: Object.fromEntries(
       names.map((preset) => [preset, { preset, apiKey: 'k', baseUrl: upstream.baseUrl }]),
     ),
+    catalog: { models: [replicated] },
     routes: providers.map(([prefix, provider, stripped]) => ({
       model: `${prefix}*`,
       targets: [{ provider, model: stripped === true ? '*' : `${prefix}*` }],

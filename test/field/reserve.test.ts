@@ -156,6 +156,8 @@ test.each([
   ['fast', bodyFlags.fast, 2 * 11_200],
   ['a cache for five minutes', bodyFlags.cacheWrite, 11_500],
   ['a cache for an hour', bodyFlags.cacheWrite | bodyFlags.cacheHour, 12_400],
+  ['the US', bodyFlags.resident, 12_320],
+  ['the fast mode in the US', bodyFlags.resident | bodyFlags.fast, 2 * 12_320],
   ['nothing special', 0, 11_200],
 ])('a request that asks for %s reserves what that costs', (_, flags, nanoUsd) => {
   const claude = { input: 100, cachedInput: 10, cacheWrite: 125, output: 1000 };

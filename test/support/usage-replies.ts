@@ -123,12 +123,14 @@ export function message(
   minutes: number,
   hour: number,
   output: number,
+  more: object = {},
 ): Said {
   const prompt = {
     input_tokens: input,
     cache_read_input_tokens: read,
     cache_creation_input_tokens: minutes + hour,
     cache_creation: { ephemeral_5m_input_tokens: minutes, ephemeral_1h_input_tokens: hour },
+    ...more,
   };
   const head = { id: 'm', type: 'message', role: 'assistant', model };
   return {
@@ -167,7 +169,13 @@ export function message(
 }
 
 /** Gemini: what it thinks is billed as output, and stands beside the candidates. */
-export function generated(prompt: number, cached: number, candidates: number, thoughts: number): Said {
+export function generated(
+  prompt: number,
+  cached: number,
+  candidates: number,
+  thoughts: number,
+  more: object = {},
+): Said {
   const whole = {
     candidates: [{ index: 0, content: { role: 'model', parts: [{ text: 'ok' }] }, finishReason: 'STOP' }],
     usageMetadata: {
@@ -176,6 +184,7 @@ export function generated(prompt: number, cached: number, candidates: number, th
       candidatesTokenCount: candidates,
       thoughtsTokenCount: thoughts,
       totalTokenCount: prompt + candidates + thoughts,
+      ...more,
     },
   };
   return { whole, stream: `data: ${JSON.stringify(whole)}\r\n\r\n` };
@@ -207,6 +216,19 @@ export const cohere = (input: number, output: number): Said => ({
       billed_units: { input_tokens: input, output_tokens: output },
       tokens: { input_tokens: input + 496, output_tokens: output + 2 },
     },
+  },
+  stream: null,
+});
+
+/** Replicate counts the tokens of official language models only. */
+export const predicted = (model: string, input: number, output: number): Said => ({
+  whole: {
+    id: 'p',
+    model,
+    status: 'succeeded',
+    input: {},
+    output: ['o', 'k'],
+    metrics: { input_token_count: input, output_token_count: output, predict_time: 1.5 },
   },
   stream: null,
 });

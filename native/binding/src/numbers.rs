@@ -151,6 +151,7 @@ constants!(
         CACHE_WRITE,
         CACHE_HOUR,
         BACKGROUND,
+        RESIDENT,
         AUDIO,
         CODE,
         TIER_SHIFT,
@@ -171,6 +172,7 @@ constants!(
         TOOL,
         REFUSAL,
         COST,
+        RESIDENT,
     }
 );
 constants!(reply_size, "replySize", sidegate_core::reply::registers { REGISTERS });

@@ -31,6 +31,27 @@ fn what_decides_the_price_is_read() {
 }
 
 #[test]
+fn the_tiers_of_gemini_and_the_country_of_claude_are_read() {
+    let gemini = |usage: &str| {
+        let body = format!(r#"{{"usageMetadata":{{"promptTokenCount":1,{usage}}}}}"#);
+        read(&body, Dialect::Gemini).unwrap().service
+    };
+    for (usage, service) in [
+        (r#""serviceTier":"flex""#, Service::Flex),
+        (r#""serviceTier":"priority""#, Service::Priority),
+        (r#""serviceTier":"standard""#, Service::Standard),
+        (r#""trafficType":"ON_DEMAND_FLEX""#, Service::Flex),
+        (r#""trafficType":"ON_DEMAND_PRIORITY""#, Service::Priority),
+        (r#""trafficType":"PROVISIONED_THROUGHPUT""#, Service::Standard),
+    ] {
+        assert_eq!(gemini(usage), Some(service), "{usage}");
+    }
+    let anthropic = |document: &str| read(document, Dialect::Anthropic).unwrap();
+    assert!(anthropic(r#"{"usage":{"inference_geo":"us"}}"#).resident);
+    assert!(!anthropic(r#"{"usage":{"inference_geo":"not_available"}}"#).resident);
+}
+
+#[test]
 fn cumulative_counts_never_fall() {
     let count = |input| Usage { input, ..Usage::default() };
     let mut usage = count(Some(1000));
@@ -42,7 +63,7 @@ fn cumulative_counts_never_fall() {
 
 #[test]
 fn what_a_request_asks_for_that_costs_more_is_read() {
-    let priced = flag::PRIORITY | flag::FAST | flag::CACHE_WRITE | flag::CACHE_HOUR;
+    let priced = flag::PRIORITY | flag::FAST | flag::RESIDENT | flag::CACHE_WRITE | flag::CACHE_HOUR;
     let cases = [
         (Endpoint::Chat, r#"{"service_tier":"priority"}"#, flag::PRIORITY),
         (Endpoint::Responses, r#"{"service_tier":"\u0070riority"}"#, flag::PRIORITY),
@@ -50,6 +71,10 @@ fn what_a_request_asks_for_that_costs_more_is_read() {
         (Endpoint::Chat, r#"{"service_tier":null}"#, 0),
         (Endpoint::Messages, r#"{"speed":"fast"}"#, flag::FAST),
         (Endpoint::Messages, r#"{"metadata":{"speed":"fast"}}"#, 0),
+        (Endpoint::Messages, r#"{"inference_geo":"us"}"#, flag::RESIDENT),
+        (Endpoint::Messages, r#"{"inference_geo":"global"}"#, 0),
+        (Endpoint::Generate, r#"{"serviceTier":"priority"}"#, flag::PRIORITY),
+        (Endpoint::Generate, r#"{"service_tier":"flex"}"#, 0),
         (Endpoint::Messages, r#"{"cache_control":{"type":"ephemeral"}}"#, flag::CACHE_WRITE),
         (Endpoint::Messages, r#"{"cache_control":null}"#, 0),
         (
@@ -65,7 +90,7 @@ fn what_a_request_asks_for_that_costs_more_is_read() {
         (
             Endpoint::Messages,
             r#"{"tools":[{"name":"t","cache_control":{"ttl":"1h"}}]}"#,
-            priced & !flag::PRIORITY & !flag::FAST,
+            flag::CACHE_WRITE | flag::CACHE_HOUR,
         ),
     ];
     for (endpoint, body, flags) in cases {

@@ -75,6 +75,8 @@ export function readUsage(usage: Json, before: ChatUsage | null): ChatUsage {
     ...pricingOf(
       Math.max(countOf(hour), earlier?.cacheWriteHourTokens ?? 0),
       usage.speed ?? earlier?.service,
+      undefined,
+      usage.inference_geo === 'us' || earlier?.resident === true,
     ),
   };
 }

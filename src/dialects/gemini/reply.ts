@@ -10,6 +10,7 @@ import {
   parseObject,
   textOf,
 } from '../../base/json.ts';
+import type { Service } from '../../native/reply.ts';
 import { makeCallId, ownCallId } from '../call-id.ts';
 import type { ToolCallPart } from '../chat.ts';
 import type {
@@ -22,6 +23,7 @@ import type {
 } from '../chat-reply.ts';
 import { writeGrounding } from '../citations.ts';
 import { readDataUrl, writeDataUrl } from '../openai/data-url.ts';
+import { pricingOf } from '../pricing.ts';
 import { readSignature, writeRedacted, writeSignature } from './signature.ts';
 
 const reasons: Readonly<Record<string, FinishReason>> = {
@@ -69,8 +71,12 @@ export function readUsage(usage: Json): ChatUsage {
     cacheWriteTokens: 0,
     outputTokens: countOf(usage.candidatesTokenCount) + reasoningTokens,
     reasoningTokens,
+    ...pricingOf(0, usage.serviceTier ?? entryOf(traffic, textOf(usage.trafficType) ?? '')),
   };
 }
+
+/** Vertex's words for classes of service with a price of their own. */
+const traffic: Readonly<Record<string, Service>> = { ON_DEMAND_FLEX: 'flex', ON_DEMAND_PRIORITY: 'priority' };
 
 /** Writes usage; thoughts are counted separately from the answer. */
 export function writeUsage(usage: ChatUsage | null): Json {

@@ -147,6 +147,7 @@ impl AnthropicReader {
             (Key::Speed, Token::String(text)) => {
                 self.reading.service = Some(Service::named(source.word(text)));
             }
+            (Key::InferenceGeo, Token::String(text)) => self.reading.resident |= source.word(text) == "us",
             _ => {}
         }
     }

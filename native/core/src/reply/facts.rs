@@ -24,6 +24,8 @@ pub mod state {
     pub const REFUSAL: u32 = 256;
     /// The provider stated what it charges.
     pub const COST: u32 = 512;
+    /// It was served in one country, at a surcharge.
+    pub const RESIDENT: u32 = 1024;
 }
 
 /// The facts known of a reply: a whole one, or a stream so far.
@@ -76,6 +78,7 @@ impl ReplyFacts {
             (reading.tool, state::TOOL),
             (reading.refusal, state::REFUSAL),
             (reading.usage.nano_usd.is_some(), state::COST),
+            (reading.resident, state::RESIDENT),
         ];
         for (seen, bit) in bits {
             self.state |= if seen { bit } else { 0 };

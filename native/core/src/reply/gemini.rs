@@ -3,7 +3,7 @@
 use crate::json::field_names::Key;
 use crate::json::path::Path;
 use crate::json::walker::{Text, Token};
-use crate::reply::reading::{Finish, Reader, Reading, Source};
+use crate::reply::reading::{Finish, Reader, Reading, Service, Source};
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Place {
@@ -51,6 +51,11 @@ impl Reader for GeminiReader {
                 self.reading.model = Some((text.start, text.end));
             }
             (Place::Usage, Token::Number) => self.count(key, source.count()),
+            (Place::Usage, Token::String(text))
+                if matches!(key, Key::ServiceTierCamel | Key::TrafficType) =>
+            {
+                self.reading.service = Some(Service::named(source.word(text)));
+            }
             (Place::Candidate, Token::String(text)) if key == Key::GeminiFinishReason => {
                 let word = source.word(text);
                 self.reading.error |= Finish::is_failure(word);

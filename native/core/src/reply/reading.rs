@@ -67,20 +67,20 @@ pub enum Service {
     /// The usual one, or one with the usual price.
     #[default]
     Standard,
-    /// Slower, at a lower price (OpenAI).
+    /// Slower, at a lower price (OpenAI, Gemini).
     Flex,
-    /// Ahead of others, at a higher price (OpenAI).
+    /// Ahead of others, at a higher price (OpenAI, Gemini).
     Priority,
     /// Faster, at a higher price (Anthropic).
     Fast,
 }
 
 impl Service {
-    /// From `service_tier`, or Anthropic's `speed`.
+    /// From `service_tier`, Anthropic's `speed`, or Vertex's `trafficType`.
     pub fn named(word: &str) -> Service {
         match word {
-            "flex" => Service::Flex,
-            "priority" => Service::Priority,
+            "flex" | "ON_DEMAND_FLEX" => Service::Flex,
+            "priority" | "ON_DEMAND_PRIORITY" => Service::Priority,
             "fast" => Service::Fast,
             _ => Service::Standard,
         }
@@ -149,6 +149,8 @@ pub struct Reading {
     pub model: Option<(usize, usize)>,
     /// The class of service it states.
     pub service: Option<Service>,
+    /// It was served in one country, at a surcharge (Anthropic).
+    pub resident: bool,
     /// Billed searches, for models that are not billed by token (Cohere).
     pub searches: Option<u32>,
     /// Why generation ended.

@@ -42,7 +42,7 @@ pub mod flag {
     pub const SAMPLED: u32 = 1024;
     /// The question's raw bytes hold an escape.
     pub const QUESTION_ESCAPED: u32 = 2048;
-    /// It asks for OpenAI's `priority` service.
+    /// It asks for the `priority` service of OpenAI or Gemini.
     pub const PRIORITY: u32 = 4096;
     /// It asks for Anthropic's fast mode.
     pub const FAST: u32 = 8192;
@@ -52,6 +52,8 @@ pub mod flag {
     pub const CACHE_HOUR: u32 = 1 << 15;
     /// It is answered in the background, and billed whoever waits for the answer.
     pub const BACKGROUND: u32 = 1 << 16;
+    /// It is to be served in one country, at a surcharge (Anthropic).
+    pub const RESIDENT: u32 = 1 << 17;
     pub const AUDIO: u32 = 1 << 26;
     /// Only where the request was classified.
     pub const CODE: u32 = 1 << 27;

@@ -188,7 +188,12 @@ impl<'b> Inspector<'b> {
             Key::Images if self.endpoint == Endpoint::Embed => self.facts.flags |= flag::IMAGE,
             Key::Background if token == Token::Bool(true) => self.facts.flags |= flag::BACKGROUND,
             Key::Temperature if token == Token::Number => self.sampled(),
-            Key::ServiceTier | Key::Speed => {
+            Key::InferenceGeo => {
+                if matches!(token, Token::String(text) if self.spells(text, "us")) {
+                    self.facts.flags |= flag::RESIDENT;
+                }
+            }
+            Key::ServiceTier | Key::ServiceTierCamel | Key::Speed => {
                 let mut spells = |word| matches!(token, Token::String(text) if self.spells(text, word));
                 let set = if spells("priority") {
                     flag::PRIORITY
