@@ -38,7 +38,7 @@ import { learnLatency } from './learn.ts';
 import { Preparation } from './prepare.ts';
 import { followStream } from './read-answer.ts';
 import type { CallResult } from './result.ts';
-import { Trail } from './trail.ts';
+import { deadConnection, Trail } from './trail.ts';
 
 /** The part of a plan that an attempt needs: the targets in order, and their route. */
 export interface AttemptPlan extends Pick<Plan, 'pattern' | 'steps' | 'drops'> {
@@ -285,6 +285,17 @@ function send(state: WalkState, openCall: OpenCall, cancellation: Cancellation):
     aside,
     room: exchange,
     onDefect: (cause: unknown) => deps.telemetry.defect(exchange.id, cause),
+    onDied() {
+      const nowMs = clock();
+      state.trail.died(target.label, nowMs);
+      deps.telemetry.call(
+        target.label,
+        deadConnection,
+        nowMs - sentMs,
+        null,
+        target.health.model !== undefined,
+      );
+    },
     onResult: learn,
   };
   const make = (all: readonly string[]): Promise<CallResult> =>

@@ -54,13 +54,12 @@ export function call(
   terms: Terms,
 ): Promise<CallResult> {
   return new Promise((resolve) => {
-    const sent = {
-      path,
-      method: method ?? 'POST',
-      headers,
-      body: body.length === 0 ? null : body,
-    } as const;
-    const again = repeatable ? (): void => pool.dispatchFresh(sent, call) : null;
+    const sent = { path, method: method ?? 'POST', headers, body: body.length === 0 ? null : body } as const;
+    const fresh = (): void => {
+      terms.onDied();
+      pool.dispatchFresh(sent, call);
+    };
+    const again = repeatable ? fresh : null;
     const call = new UpstreamCall(reading, terms, again, resolve);
     pool.dispatch(sent, call);
   });

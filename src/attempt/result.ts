@@ -115,6 +115,8 @@ export interface Terms {
   readonly aside: Aside;
   /** Reports a defect of ours. */
   readonly onDefect: (cause: unknown) => void;
+  /** The connection had died before the request, which goes out once more on a fresh one. */
+  readonly onDied: () => void;
   /** Called with the result as soon as it is known. */
   readonly onResult: (result: CallResult) => void;
 }

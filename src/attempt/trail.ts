@@ -47,6 +47,10 @@ const textOf = ({ target, outcome, status, error }: AttemptStep): string =>
 
 /** Outcomes of targets that the request or its limits rule out, which say nothing of the providers. */
 const ruledOut = ['unsupported_field', 'wrong_key', 'over_limit'];
+/** A kept connection had died: the call went out once more on a fresh one. */
+export const deadConnection = 'dead_connection';
+/** Outcomes that say nothing of why nobody answered. */
+const asides = [...ruledOut, deadConnection];
 
 const noRetry = ['x-should-retry', 'false'];
 
@@ -123,10 +127,14 @@ export class Trail {
     this.#waitMs = Math.min(this.#waitMs, waitMs);
     // A failed call's outcome says more than the breaker it opened.
     if (this.steps.at(-1)?.target === label) return;
+    this.#pass(label, reason, cause, nowMs);
+  }
+
+  #pass(label: string, outcome: string, cause: FallbackCause | '', nowMs: number): void {
     this.steps.push({
       target: label,
       model: '',
-      outcome: reason,
+      outcome,
       cause,
       called: false,
       sentMs: nowMs,
@@ -136,6 +144,11 @@ export class Trail {
       providerRequestId: '',
       error: '',
     });
+  }
+
+  /** Records that a call found its connection dead, and went out on a fresh one. */
+  died(label: string, nowMs: number): void {
+    this.#pass(label, deadConnection, '', nowMs);
   }
 
   /** A provider asks to wait; the last one that did is told to the client. @param askedMs null: it doesn't say */
@@ -169,13 +182,13 @@ export class Trail {
 
   /** Whether the last step had one of these outcomes; targets that were ruled out don't count. */
   lastWas(...outcomes: readonly string[]): boolean {
-    const last = this.steps.findLast(({ outcome }) => !ruledOut.includes(outcome));
+    const last = this.steps.findLast(({ outcome }) => !asides.includes(outcome));
     return outcomes.includes(last?.outcome ?? '');
   }
 
   /** The error for a request that no target answered. @param notAsked targets that no condition led to */
   refusal(notAsked: readonly string[]): Refusal {
-    const steps = this.steps.filter(({ outcome }) => !ruledOut.includes(outcome));
+    const steps = this.steps.filter(({ outcome }) => !asides.includes(outcome));
     const all = (outcomes: readonly string[]): boolean =>
       steps.every(({ outcome }) => outcomes.includes(outcome));
     const rest =

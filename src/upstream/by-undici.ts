@@ -2,13 +2,14 @@
  * What undici does: HTTP/2, requests and replies that are unusual. Loaded when there is the first of these: it takes 3 MB
  * of memory. Its parts are imported one by one: all of it also loads fetch, WebSocket and caches, 14 MB.
  */
+import type { IncomingHttpHeaders } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import symbols from 'undici/lib/core/symbols.js';
 import Client from 'undici/lib/dispatcher/client.js';
 import Pool from 'undici/lib/dispatcher/pool.js';
-import type { ReplyHandler } from './connection.ts';
+import { markReused, type ReplyHandler, type Sending } from './connection.ts';
 import type { Opened } from './open-socket.ts';
 import type { UpstreamSend } from './request-head.ts';
 
@@ -41,13 +42,19 @@ export function openUndici(
   });
   // Nothing may wait in here unseen: `beginCall` keeps to `connectionsMax`.
   const pool = new Pool(origin, { ...options(open), connections: null });
+  let opened = 0;
+  const openedSoFar = (): number => opened;
   pool.on('connect', (_origin, targets) => {
+    opened += 1;
     const client = targets.at(-1);
     onConnect(isPlain(client));
     passOverContinue(client);
   });
   return {
-    send: (request, handler) => void pool.dispatch(request as Dispatcher.DispatchOptions, handler),
+    send(request, handler) {
+      const sent = pool.stats.connected === 0 ? handler : new OnShared(handler, openedSoFar);
+      pool.dispatch(request as Dispatcher.DispatchOptions, sent);
+    },
     sendAlone(over, request, handler) {
       const client = new Client(origin, options(over === null ? open : giveOnce(over)));
       client.on('connect', () => passOverContinue(client));
@@ -59,6 +66,50 @@ export function openUndici(
     },
     close: () => pool.close(),
   };
+}
+
+/** Code where the provider gave up one request, and not its connection. */
+const streamErrorCode = 'ERR_HTTP2_STREAM_ERROR';
+
+/**
+ * Takes what comes of a request while connections are open that have carried others. If it fails without a byte, and none
+ * was opened meanwhile, one of those broke.
+ */
+class OnShared implements ReplyHandler {
+  readonly #handler: ReplyHandler;
+  readonly #opened: () => number;
+  readonly #openedBefore: number;
+  #silent = true;
+
+  /** @param opened counts the connections opened so far */
+  constructor(handler: ReplyHandler, opened: () => number) {
+    this.#handler = handler;
+    this.#opened = opened;
+    this.#openedBefore = opened();
+  }
+
+  onRequestStart(sending: Sending): void {
+    this.#handler.onRequestStart(sending);
+  }
+
+  onResponseStart(sending: Sending, status: number, headers: IncomingHttpHeaders): void {
+    this.#silent = false;
+    this.#handler.onResponseStart(sending, status, headers);
+  }
+
+  onResponseData(sending: Sending, chunk: Buffer): void {
+    this.#handler.onResponseData(sending, chunk);
+  }
+
+  onResponseEnd(): void {
+    this.#handler.onResponseEnd();
+  }
+
+  onResponseError(sending: Sending | null, error: Error): void {
+    const ofRequest = 'code' in error && error.code === streamErrorCode;
+    if (this.#silent && !ofRequest && this.#opened() === this.#openedBefore) markReused(error);
+    this.#handler.onResponseError(sending, error);
+  }
 }
 
 /** Gives out a connection; whoever asks again has read it and failed. */

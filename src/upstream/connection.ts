@@ -56,6 +56,8 @@ const reused = new WeakSet<Error>();
  * was idle, which says nothing of the provider.
  */
 export const isReused = (error: Error): boolean => reused.has(error);
+/** Says so of an error. */
+export const markReused = (error: Error): void => void reused.add(error);
 
 /** All sockets read into this buffer, one after the other, so it stays in the CPU's cache. */
 const shared = Buffer.allocUnsafeSlow(64 * 1024);
@@ -65,8 +67,10 @@ const owners = new WeakMap<object, Connection>();
 export const readShared = {
   buffer: shared,
   callback(this: unknown, count: number): boolean {
-    owners.get(this as object)?.take(shared.subarray(0, count));
-    return true;
+    const owner = owners.get(this as object);
+    owner?.take(shared.subarray(0, count));
+    // A socket that was paused before it began to read would read on.
+    return owner?.paused !== true;
   },
 };
 
@@ -183,6 +187,11 @@ export class Connection {
     this.#leave();
   }
 
+  /** The request under way takes no more for now. */
+  get paused(): boolean {
+    return this.#sent?.paused === true;
+  }
+
   pause(): void {
     this.#socket?.pause();
   }
@@ -272,7 +281,7 @@ export class Connection {
     if (sent === null) return;
     sent.connection = null;
     sent.aborted = true;
-    if (this.#requests > 1 && this.#silent) reused.add(error);
+    if (this.#requests > 1 && this.#silent) markReused(error);
     sent.handler.onResponseError(sent, error);
   }
 

@@ -65,12 +65,12 @@ describe.each(wires)('$name', (wire) => {
 
     test('a successful retry ends them', async () => {
       const chain = await start([[fails, resets, good], [good]], { retriesMax: 5 });
-      // The reset is on the connection that carried the 500, so it counts as no attempt.
+      // The reset is on the connection that carried the 500, so it counts as no attempt, and is told.
       expect((await chain.ask()).headers['x-sidegate-attempts']).toBe('2');
       expect(chain.calls()).toEqual([3, 0]);
       expect(chain.sidecar.records()[0]).toMatchObject({
         attempts: 2,
-        tried: `${labelOf(0)}: status 500, ${labelOf(0)}: ok`,
+        tried: `${labelOf(0)}: status 500, ${labelOf(0)}: dead_connection, ${labelOf(0)}: ok`,
       });
     });
 

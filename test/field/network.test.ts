@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { lookup } from 'node:dns/promises';
 import { mkdtempSync, readFileSync } from 'node:fs';
 import { createServer as createPlain } from 'node:http';
+import { constants, createSecureServer } from 'node:http2';
 import { createServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -50,6 +51,15 @@ test('B14: connections that died while idle cost nothing: all calls are answered
   expect(replies.map(({ status }) => status)).toEqual(Array.from({ length: 20 }, () => 200));
   expect(upstream.calls.length).toBeGreaterThan(20 + 20);
   expect(sidecar.records().every(({ attempts }) => attempts === 1)).toBe(true);
+  // The record and the metric tell it from a reset.
+  const died = sidecar.records().filter(({ tried }) => tried.includes('dead_connection'));
+  expect(died).toHaveLength(upstream.calls.length - 40);
+  expect(new Set(died.map(({ tried }) => tried))).toEqual(
+    new Set(['p/test-model: dead_connection, p/test-model: ok']),
+  );
+  expect(await sidecar.metrics()).toContain(
+    `sidegate_upstream_calls_total{target="p/test-model",outcome="dead_connection"} ${died.length}`,
+  );
 });
 
 test('B14: over TLS too', async () => {
@@ -86,6 +96,52 @@ test('B14: over TLS too', async () => {
   expect(sidecar.records().every(({ attempts }) => attempts === 1)).toBe(true);
 });
 
+test('B14: over HTTP/2 too, whose requests share a connection', async () => {
+  const authority = createAuthority();
+  const open = new Map<number, Socket>();
+  let dead = new Set<number>();
+  let refused = 0;
+  let refuses = false;
+  const server = createSecureServer(authority.issue('localhost'), (req, res) => {
+    const port = req.stream.session?.socket.remotePort ?? 0;
+    req.resume().on('end', () => {
+      if (refuses) {
+        refused += 1;
+        return req.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+      }
+      if (dead.has(port)) return open.get(port)?.resetAndDestroy();
+      res.setHeader('content-type', 'application/json');
+      res.end(openaiWire.whole('good'));
+    });
+  });
+  server.on('connection', (socket: Socket) => {
+    open.set(
+      socket.remotePort ?? 0,
+      socket.on('error', () => {}),
+    );
+  });
+  server.on('sessionError', () => {});
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  onTestFinished(() => void server.close());
+  const { post, sidecar } = await start(
+    `https://localhost:${(server.address() as AddressInfo).port}/v1`,
+    { retriesMax: 0, retryBudget: { ratio: 0, minPerSecond: 0 }, breaker: { failures: 1 } },
+    { ca: authority.cert },
+  );
+  const twenty = () => Promise.all(Array.from({ length: 20 }, async () => (await post()).status));
+  const good = Array.from({ length: 20 }, () => 200);
+  // The first tells that it is HTTP/2; those that follow share its connection.
+  expect((await post()).status).toBe(200);
+  expect(await twenty()).toEqual(good);
+  dead = new Set(open.keys());
+  expect(await twenty()).toEqual(good);
+  expect(open.size).toBeGreaterThan(dead.size);
+  expect(sidecar.records().every(({ attempts }) => attempts === 1)).toBe(true);
+  // A provider that gives up one request fails, and is not asked again.
+  refuses = true;
+  expect([(await post()).status, refused]).toEqual([503, 1]);
+});
+
 test('B14: a connection that is closed in the same way counts alike; a fresh one that breaks is a failure', async () => {
   const upstream = await startUpstream(good);
   onTestFinished(() => upstream.close());
@@ -96,7 +152,12 @@ test('B14: a connection that is closed in the same way counts alike; a fresh one
   upstream.answer(resets);
   const reply = await post();
   expect([reply.status, reply.text.includes('reset')]).toEqual([503, true]);
+  expect(reply.text).not.toContain('dead_connection');
   expect(upstream.calls).toHaveLength(4);
+  upstream.answer(good);
+  expect((await post()).status).toBe(200);
+  upstream.answer(resets);
+  expect((await post()).text).toContain('p/test-model: dead_connection, p/test-model: reset');
 });
 
 test('B22: a certificate that is not trusted is named in the message, the record, the metric and the log; no retry', async () => {
