@@ -112,13 +112,14 @@ class OnShared implements ReplyHandler {
   }
 }
 
-/** Gives out a connection; whoever asks again has read it and failed. */
+/** Gives out a connection, unless it has broken; whoever asks again has read it and failed. */
 function giveOnce(connection: Duplex): (done: Opened) => void {
   let given = false;
   return (done) => {
-    const [error, socket] = given
-      ? [new Error('its connection has failed'), null]
-      : [null, connection as Socket];
+    const [error, socket] =
+      given || connection.destroyed
+        ? [connection.errored ?? new Error('its connection has failed'), null]
+        : [null, connection as Socket];
     given = true;
     queueMicrotask(() => done(error, socket));
   };

@@ -39,7 +39,7 @@ export function openConnections(
   /** Sockets that speak HTTP/2, for undici to go on with. */
   const opened: Socket[] = [];
   const openShared = (done: Opened): void => {
-    const socket = opened.pop();
+    const socket = opened.shift();
     if (socket?.destroyed === false) queueMicrotask(() => done(null, socket));
     else openOther(done);
   };
@@ -63,7 +63,12 @@ export function openConnections(
     onHttp2(socket, { request, handler }) {
       plain = false;
       opened.push(socket);
-      byUndici(handler, (connections) => connections.send(request, handler));
+      byUndici(handler, (connections) => {
+        connections.send(request, handler);
+        // A connection that was there already has taken the request.
+        const at = opened.indexOf(socket);
+        if (at >= 0) opened.splice(at, 1)[0]?.destroy();
+      });
     },
     onUnusual: (replayed, { request, handler }) =>
       byUndici(handler, (connections) => connections.sendAlone(replayed, request, handler)),
@@ -96,8 +101,9 @@ export function openConnections(
     },
     async close() {
       closed = true;
-      await Promise.all([stack.close(), loading?.then((connections) => connections.close())]);
-      for (const socket of opened) socket.destroy();
+      // Its requests may still turn out to be for undici.
+      await stack.close();
+      await (await loading)?.close();
     },
   };
 }

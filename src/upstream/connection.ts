@@ -11,7 +11,7 @@ import type { UpstreamSend } from './request-head.ts';
 
 /** What can be done with a request under way. */
 export interface Sending {
-  /** Stops reading its reply, but for what was read already. */
+  /** Stops reading its reply, which must have begun, but for what was read already. */
   pause(): void;
   resume(): void;
   /** Gives it up, and its connection with it. */
@@ -67,8 +67,11 @@ const owners = new WeakMap<object, Connection>();
 export const readShared = {
   buffer: shared,
   callback(this: unknown, count: number): boolean {
+    const bytes = shared.subarray(0, count);
     const owner = owners.get(this as object);
-    owner?.take(shared.subarray(0, count));
+    if (owner !== undefined) owner.take(bytes);
+    // A provider of HTTP/2 may speak before its socket is handed on: TLS gives what it read even to a paused socket.
+    else (this as Socket).push(Buffer.from(bytes));
     // A socket that was paused before it began to read would read on.
     return owner?.paused !== true;
   },
@@ -209,7 +212,7 @@ export class Connection {
       this.#socket = null;
       this.#leave();
       if (sent === null) return void socket.destroy();
-      // What it says before somebody reads it would be lost.
+      // What it says stays with it until somebody reads it.
       socket.pause();
       return this.#owner.onHttp2(socket, sent);
     }
@@ -269,7 +272,7 @@ export class Connection {
   #closedByPeer(): void {
     if (this.#replayed !== null) return this.#replayed.close();
     const sent = this.#sent;
-    if (sent !== null && this.#reader.endsByClosing && !this.#silent) return this.#end(sent);
+    if (sent !== null && this.#reader.endsByClosing) return this.#end(sent);
     this.#fail(faultOf(closedCode, 'the provider closed the connection before the end of its reply'));
   }
 
@@ -315,6 +318,8 @@ class Replayed extends Duplex {
 
   constructor(socket: Socket, onGone: () => void) {
     super();
+    // It may break before anybody has taken it; whoever takes it finds it destroyed.
+    this.on('error', () => {});
     this.#socket = socket;
     this.#onGone = onGone;
   }

@@ -42,7 +42,7 @@ for (let i = 0; i < 16; i++) {
 }
 /** Digits of a chunk's size, which stays exact. */
 const sizeDigitsMax = 13;
-/** Bytes of extensions and trailers of one reply. */
+/** Bytes of one chunk's extensions, and of all trailers with those of the last chunk. */
 const asideMaxBytes = 16 * 1024;
 /** A head that comes in more pieces is unusual, since each piece is a reason to read all of it again. */
 const piecesMax = 8;
@@ -236,7 +236,9 @@ export class ReplyReader {
       case sizeEnd:
         if (byte !== lineFeed) return -1;
         this.#digits = 0;
-        return this.#left === 0 ? trailer : chunk;
+        if (this.#left === 0) return trailer;
+        this.#asideBytes = 0;
+        return chunk;
       case chunkEnd:
         return byte === carriageReturn ? chunkEndLine : -1;
       case chunkEndLine:

@@ -1,6 +1,6 @@
 /** Writes the heads of requests to providers (RFC 9112, section 3), as undici writes them. */
 
-/** What is sent to a provider; `headers` are flat. */
+/** What is sent to a provider; `headers` are flat, and their names in lowercase. */
 export interface UpstreamSend {
   readonly path: string;
   readonly method: string;
@@ -23,7 +23,7 @@ const withBody: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH']);
 const withoutBody: ReadonlySet<string> = new Set(['GET', 'DELETE']);
 
 const isPath = /^\/[\x21-\x7e\x80-\xff]*$/;
-const isName = /^[\w!#$%&'*+.^`|~-]+$/;
+const isName = /^[a-z\d_!#$%&'*+.^`|~-]+$/;
 const isValue = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 /**

@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { createSecureServer } from 'node:http2';
 import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
@@ -174,6 +174,42 @@ describe('over TLS', () => {
     listener = together(3);
     for (let i = 0; i < 3; i++) expect(await askAtOnce(connections, 3)).toEqual([null, null, null]);
     expect(opened).toBe(1);
+  });
+
+  test('connections that turn out to be of HTTP/2 and are not needed are closed', async () => {
+    const server = createSecureServer(pair, (request, response) => {
+      request.resume();
+      response.end('{}');
+    }) as unknown as Server;
+    const sockets: Socket[] = [];
+    server.on('secureConnection', (socket) => sockets.push(socket));
+    const { connections } = await open(server, 'https');
+    // Once undici is loaded, the first of them is ready for the others' requests.
+    expect(await ask(connections)).toBeNull();
+    const later = openConnections(
+      `https://localhost:${(server.address() as AddressInfo).port}`,
+      5000,
+      () => true,
+    );
+    onTestFinished(() => later.close());
+    expect(await askAtOnce(later, 8)).toEqual(Array(8).fill(null));
+    await vi.waitFor(() =>
+      expect(sockets.filter(({ closed }) => !closed)).toHaveLength(connections.size + later.size),
+    );
+  });
+
+  test('closing waits for a request that turns out to be for HTTP/2', async () => {
+    const server = createSecureServer(pair, together(1) as never) as unknown as Server;
+    const sockets: Socket[] = [];
+    server.on('secureConnection', (socket) => sockets.push(socket));
+    const { connections } = await open(server, 'https');
+    let ended = false;
+    const asked = ask(connections).finally(() => (ended = true));
+    await connections.close();
+    expect(ended).toBe(true);
+    expect(await asked).toBeNull();
+    await vi.waitFor(() => expect(sockets.every(({ closed }) => closed)).toBe(true));
+    expect(sockets).toHaveLength(1);
   });
 
   test('requests at once share a connection of HTTP/2', async () => {
