@@ -82,6 +82,9 @@ const onLine: Readonly<Record<LogLine, string>> = {
   memoryFull:
     'Callers get 503 until memory is free again; requests in flight go on. Raise the limit, or add pods.',
   memoryEased: 'Nothing to do.',
+  verifierReady: 'Nothing to do.',
+  verifierMissing:
+    'Questions of which the small model is unsure go to the provider. `why` names the file: install Sidegate anew, or set `cache.semantic.verifier` to `false`.',
   limitSoft:
     'The share `softShare` of a limit or budget is used. Tell the caller named by `scope`, or raise the limit.',
   limitObserved: 'With `mode: enforce`, this request would have been refused.',

@@ -56,6 +56,8 @@ export class Passage implements Course {
   asked: Asked | null = null;
   /** A stored reply that the provider's is compared with. */
   judging: Judging | null = null;
+  /** Ends once it is known whether there is one. */
+  look: Promise<void> | null = null;
   cacheUse: CacheUse = 'bypass';
   cacheLevel: CacheLevel | '' = '';
   plan: Plan | null = null;
@@ -183,7 +185,11 @@ export class Passage implements Course {
     this.claim?.finish(stored);
     const { cache } = this.stages;
     const fit = cacheable === true;
-    if (this.judging !== null) cache.judge(this.judging, fit ? stored : null, nowMs);
+    const judge = (): void => {
+      if (this.judging !== null) cache.judge(this.judging, fit ? stored : null, nowMs);
+    };
+    if (this.look === null) judge();
+    else void this.look.then(judge);
     const { cacheKey: key, place } = this;
     if (!fit || key === null || place === null) return;
     const { exchange, identity, asked } = this;

@@ -1,12 +1,15 @@
 /**
  * Judges the semantic cache on pairs: `npm run eval:cache -- FILE.jsonl`, a line a pair, `{"cached": …, "asked": …,
- * "same": true}`, each side a question or a list of chat messages.
+ * "same": true}`, each side a question or a list of chat messages. With `--verifier` behind it, the cross-encoder looks
+ * at those of which the small model is unsure.
  *
  * Each pair's cached side is stored and its asked side looked up. The last line is JSON: how many pairs there are, how
  * many of each kind were served, and the curve of both over the least score that is served.
  */
 import { readFileSync } from 'node:fs';
 import { upperBound } from '../../src/cache/bounds.ts';
+import { isUnsure, readCrossEncoder } from '../../src/cache/verifier.ts';
+import { type CrossEncoder, servedFrom } from '../../src/native/cross-encoder.ts';
 import { search } from '../../src/native/search.ts';
 
 interface Message {
@@ -50,15 +53,30 @@ function split(side: Line['cached']): { readonly scope: string; readonly text: s
   return { scope: JSON.stringify(scope), text: texts.join('\n').trim() };
 }
 
-function judge(index: number, { cached, asked, same }: Line, at: number): Judged {
+/** Times of the closer looks, in ms. */
+const looksMs: number[] = [];
+
+async function judge(
+  index: number,
+  encoder: CrossEncoder | null,
+  { cached, asked, same }: Line,
+  at: number,
+): Promise<Judged> {
   const [left, right] = [split(cached), split(asked)];
   const equal = left.scope === right.scope && left.text === right.text;
   search.insert(index, `${at}\n${left.scope}`, at, left.text);
   const found = search.find(index, `${at}\n${right.scope}`, right.text);
   search.remove(index, at);
   if (equal) return { same, served: true, score: 1, similarity: 1 };
-  const { verdict = 'different', score = 0, similarity = 0 } = found ?? {};
-  return { same, served: verdict === 'same', score, similarity };
+  if (found === null) return { same, served: false, score: 0, similarity: 0 };
+  const { verdict, score, similarity } = found;
+  if (encoder === null || !isUnsure(found, encoder)) {
+    return { same, served: verdict === 'same', score, similarity };
+  }
+  const beganMs = performance.now();
+  const looked = await encoder.look(left.text, right.text, score);
+  looksMs.push(performance.now() - beganMs);
+  return { same, served: looked >= servedFrom, score: looked, similarity };
 }
 
 function readLines(file: string): Line[] {
@@ -82,14 +100,16 @@ function readLines(file: string): Line[] {
   });
 }
 
-const [file, ...rest] = process.argv.slice(2);
-if (file === undefined || rest.length > 0) {
-  console.error('usage: npm run eval:cache -- FILE.jsonl');
+const [file, option, ...rest] = process.argv.slice(2);
+if (file === undefined || (option !== undefined && option !== '--verifier') || rest.length > 0) {
+  console.error('usage: npm run eval:cache -- FILE.jsonl [--verifier]');
   process.exit(2);
 }
 
 const index = search.open(64 * 1024 * 1024);
-const judged = readLines(file).map((line, at) => judge(index, line, at));
+const encoder = option === undefined ? null : await readCrossEncoder();
+const judged: Judged[] = [];
+for (const [at, line] of readLines(file).entries()) judged.push(await judge(index, encoder, line, at));
 const ofKind = (kind: boolean): Judged[] => judged.filter((pair) => pair.same === kind);
 const [same, different] = [ofKind(true), ofKind(false)];
 const count = (pairs: readonly Judged[], served: (pair: Judged) => boolean): number =>
@@ -107,6 +127,13 @@ function say(name: string, served: (pair: Judged) => boolean): void {
 
 say('as configured', (pair) => pair.served);
 for (const least of [0.97, 0.95, 0.9]) say(`cosine ${least}`, (pair) => pair.similarity >= least);
+
+if (looksMs.length > 0) {
+  const sorted = looksMs.toSorted((a, b) => a - b);
+  const at = (share: number): string => (sorted[Math.floor(share * sorted.length)] ?? 0).toFixed(1);
+  const share = percent(sorted.length, judged.length);
+  console.log(`${share} of the pairs were looked at closely, in ${at(0.5)} ms (p50), ${at(0.99)} ms (p99)`);
+}
 
 const steps = [0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.995];
 const curve = steps.map((score) => ({

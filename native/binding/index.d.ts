@@ -199,6 +199,49 @@ export declare enum BreakerState {
  */
 export declare function classify(body: Uint8Array, endpoint: Endpoint): Array<number>
 
+/**
+ * Bytes held.
+ *
+ * Throws on an unknown id.
+ */
+export declare function crossEncoderBytes(id: number): number
+
+/**
+ * Closes a model; its memory goes once nothing looks through it any more.
+ *
+ * Throws on an unknown id.
+ */
+export declare function crossEncoderClose(id: number): void
+
+/**
+ * How likely two questions are to ask the same, 0 to 1: from 0.5 on, one's answer serves the other; 0: they are too
+ * long. `small`: what the small model has. It takes milliseconds, on a thread of the pool.
+ *
+ * Throws on an unknown id.
+ */
+export declare function crossEncoderLook(id: number, cached: string, asked: string, small: number): Promise<number>
+
+/**
+ * Takes a model's file, which mustn't be changed meanwhile, and gives its id, which is never used again.
+ *
+ * Rejects what is no such file, of another version, or damaged; the message goes on after the file's name.
+ */
+export declare function crossEncoderOpen(file: Buffer): Promise<number>
+
+/**
+ * How much speaks for the same, for training: at once, whatever it takes. NaN: they are too long.
+ *
+ * Throws on an unknown id.
+ */
+export declare function crossEncoderScore(id: number, cached: string, asked: string): number
+
+/**
+ * The score of the small model, 0 to 1, from which the closer look isn't needed.
+ *
+ * Throws on an unknown id.
+ */
+export declare function crossEncoderSure(id: number): number
+
 /** The form of a reply. */
 export declare enum Dialect {
   OpenAi = 0,

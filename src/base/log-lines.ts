@@ -64,6 +64,11 @@ export const logLines = {
     text: 'budgets could not be saved to the store; trying again',
   },
   budgetsSaved: { level: 'info', text: 'budgets are saved to the store again' },
+  verifierReady: { level: 'info', text: "the semantic cache's verifier is ready" },
+  verifierMissing: {
+    level: 'error',
+    text: "the semantic cache's verifier cannot be read; the cache answers without it",
+  },
   cacheTrusted: {
     level: 'info',
     text: 'judged answers prove the semantic cache right here; it answers from now on',

@@ -19,9 +19,18 @@ export type Platform = 'google' | 'azure' | 'aws';
 
 /**
  * What the cache did for a question in other words: answered it at a level, or let it go upstream to be judged
- * (`shadow`, `sample`); and how an answer was judged.
+ * (`shadow`, `sample`); how an answer was judged; whether the closer look that was wanted came in time.
  */
-export const questionEvents = ['normalised', 'semantic', 'shadow', 'sample', 'right', 'wrong'] as const;
+export const questionEvents = [
+  'normalised',
+  'semantic',
+  'shadow',
+  'sample',
+  'right',
+  'wrong',
+  'verified',
+  'unverified',
+] as const;
 
 /** One of these. */
 export type QuestionEvent = (typeof questionEvents)[number];
@@ -100,6 +109,8 @@ export interface Telemetry {
   cacheSnapshot(event: 'restored' | 'refused' | 'unsaved', detail: string): void;
   /** Memory runs short, so the cache makes room; it is full, so new requests are refused; they are accepted again. */
   memory(state: 'short' | 'full' | 'eased'): void;
+  /** The cache's verifier is ready; or it isn't, and why. */
+  cacheVerifier(why: string | null): void;
   /** An unexpected exception: a bug in the gateway. */
   defect(requestId: string, cause: unknown): void;
 }
@@ -138,5 +149,6 @@ export const silent: Telemetry = {
   cacheTrust: nothing,
   cacheSnapshot: nothing,
   memory: nothing,
+  cacheVerifier: nothing,
   defect: nothing,
 };

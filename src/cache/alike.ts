@@ -9,7 +9,7 @@ import type { ModelRequest } from '../exchange/request.ts';
 import { bodyFlags } from '../native/inspect.ts';
 import { noFindings, type PiiScope, scrubDocument } from '../native/pii.ts';
 import { readQuestion } from '../native/question.ts';
-import { search } from '../native/search.ts';
+import { type Decision, search } from '../native/search.ts';
 import { store } from '../native/store.ts';
 import type { StoreBounds } from '../store/replies.ts';
 import { agree, comparedBytesMax, spokenText } from './agree.ts';
@@ -17,6 +17,8 @@ import { type CacheKey, type QuestionScope, questionScope, scopeAgain } from './
 import { normalForm } from './normal.ts';
 import { isUsed, type Place, type Places } from './places.ts';
 import type { CacheSettings } from './settings.ts';
+import type { Use } from './trust.ts';
+import type { Verifier } from './verifier.ts';
 
 /** A question that may be answered by the reply to another one. */
 export interface Asked {
@@ -44,10 +46,37 @@ export interface Judging {
   readonly why: 'shadow' | 'sample';
 }
 
+/** A stored reply that would be served if a closer look says so. */
+export interface Unsure {
+  readonly asked: Asked;
+  readonly found: Found;
+  /** What the small model makes of the two questions. */
+  readonly decision: Decision;
+  /** What is done with it then: only to serve it, a request has to wait for the look. */
+  readonly use: Use;
+  /** When it was found, monotonic ms. */
+  readonly nowMs: number;
+}
+
 /** What was found for a question. */
 export interface Near {
   readonly hit: NearHit | null;
   readonly judging: Judging | null;
+  readonly unsure: Unsure | null;
+}
+
+/** A candidate whose reply is here. */
+interface Found {
+  readonly entry: number;
+  readonly key: CacheKey;
+  readonly reply: StoredReply;
+  readonly similarity: number;
+}
+
+/** The surest candidate, and what the small model makes of it if a closer look has to decide; null: it needs none. */
+interface Likest {
+  readonly found: Found;
+  readonly decision: Decision | null;
 }
 
 /** The replies by their exact keys. */
@@ -61,6 +90,8 @@ export interface AlikeLevels {
   ask(key: CacheKey, exchange: Exchange, request: ModelRequest, scrub: PiiScope, place: Place): Asked | null;
   /** @param nowMs monotonic ms */
   find(asked: Asked, nowMs: number): Near;
+  /** Takes a closer look at what was found, which takes milliseconds. */
+  verify(unsure: Unsure): Promise<Near>;
   /** The question's reply is stored under `key`. */
   keep(asked: Asked, key: CacheKey, nowMs: number): void;
   /** Compares the reply that would have been served with a fresh one. Null: it isn't here any more, or can't be compared. */
@@ -75,7 +106,7 @@ export interface AlikeLevels {
   readonly bytes: number;
 }
 
-const nothing: Near = { hit: null, judging: null };
+const nothing: Near = { hit: null, judging: null, unsure: null };
 const empty = Buffer.alloc(0);
 
 /** Candidates looked at for one question. */
@@ -105,12 +136,13 @@ export const askedOf = (
   place,
 });
 
-/** @param random from 0 up to 1 */
+/** @param random from 0 up to 1 @param verifier takes the closer look, where it has a model */
 export function createAlikeLevels(
   first: CacheSettings,
   exact: ExactLevel,
   places: Places,
   random: () => number,
+  verifier: Pick<Verifier, 'ready' | 'wants' | 'verify'>,
 ): AlikeLevels {
   let config = first;
   const bounds = boundsOf(first);
@@ -129,11 +161,12 @@ export function createAlikeLevels(
   const ofEntry = (entry: number): string => `entry ${entry}`;
   const ofNormal = ({ scope, normal }: Asked): string => `${scope}\0${normal}`;
 
+  /** The name of what was decided on the same words. The closer look decides otherwise than the small model alone. */
   const ofDecided = ({ scope, normal }: Asked): string =>
-    `${scope}\0${normal}\0${config.semantic.threshold ?? ''}`;
+    `${scope}\0${normal}\0${config.semantic.threshold ?? (verifier.ready ? 'verified' : '')}`;
 
   /** What was found for the same words before: deciding costs more than all the rest of a hit. */
-  const decided = (asked: Asked, nowMs: number) => {
+  const decided = (asked: Asked, nowMs: number): Found | null => {
     const found = follow(asked.place, ofDecided(asked), nowMs);
     if (found === null) return null;
     const [entry = 0, similarity = 0] = found.split(' ').map(Number);
@@ -144,21 +177,27 @@ export function createAlikeLevels(
     return reply && { entry, key, reply, similarity };
   };
 
-  /** The entry of the surest candidate that would be served, and its reply. */
-  const likest = (asked: Asked, nowMs: number) => {
+  const remember = (asked: Asked, { entry, similarity }: Found, nowMs: number): void =>
+    link(asked.place, ofDecided(asked), `${entry} ${similarity}`, nowMs);
+
+  /** The surest candidate that would be served, or may be after a closer look. */
+  const likest = (asked: Asked, nowMs: number): Likest | null => {
     const { scope, text, place } = asked;
     const known = decided(asked, nowMs);
-    if (known !== null) return known;
+    if (known !== null) return { found: known, decision: null };
     const { threshold } = config.semantic;
     for (let round = 0; round < roundsMax; round++) {
       let gone = false;
-      for (const { entry, similarity, verdict } of search.candidates(index, scope, text, candidatesMax)) {
-        if (threshold === undefined ? verdict !== 'same' : similarity < threshold) continue;
+      for (const { entry, similarity, ...decision } of search.candidates(index, scope, text, candidatesMax)) {
+        const unsure = threshold === undefined && verifier.wants(decision);
+        const serves = threshold === undefined ? decision.verdict === 'same' : similarity >= threshold;
+        if (!serves && !unsure) continue;
         const key = follow(place, ofEntry(entry), nowMs);
         const reply = key === null ? null : exact.get(place, key, nowMs);
         if (key !== null && reply !== null) {
-          link(place, ofDecided(asked), `${entry} ${similarity}`, nowMs);
-          return { entry, key, reply, similarity };
+          const found = { entry, key, reply, similarity };
+          if (!unsure) remember(asked, found, nowMs);
+          return { found, decision: unsure ? decision : null };
         }
         gone = search.remove(index, entry);
       }
@@ -166,6 +205,12 @@ export function createAlikeLevels(
     }
     return null;
   };
+
+  /** What becomes of a reply that would be served. */
+  const used = ({ entry, key, reply, similarity }: Found, place: Place, use: Use): Near =>
+    use === 'serve'
+      ? { ...nothing, hit: { reply, level: 'semantic', similarity, entry } }
+      : { ...nothing, judging: { key, place, similarity, why: use } };
 
   return {
     ask(key, { endpoint, body }, request, scrub, place) {
@@ -188,15 +233,23 @@ export function createAlikeLevels(
       const key = follow(place, ofNormal(asked), nowMs);
       const reply = key === null ? null : exact.get(place, key, nowMs);
       if (reply !== null) {
-        return { hit: { reply, level: 'normalised', similarity: 1, entry: null }, judging: null };
+        return { ...nothing, hit: { reply, level: 'normalised', similarity: 1, entry: null } };
       }
       if (place.mode === 'off') return nothing;
-      const found = likest(asked, nowMs);
-      if (found === null) return nothing;
-      const { entry, key: stored, similarity } = found;
+      const likely = likest(asked, nowMs);
+      if (likely === null) return nothing;
+      const { found, decision } = likely;
       const use = places.use(place, random());
-      if (use !== 'serve') return { hit: null, judging: { key: stored, place, similarity, why: use } };
-      return { hit: { reply: found.reply, level: 'semantic', similarity, entry }, judging: null };
+      if (decision === null) return used(found, place, use);
+      return { ...nothing, unsure: { asked, found, decision, use, nowMs } };
+    },
+    async verify({ asked, found, decision, use, nowMs }) {
+      const cached = search.text(index, found.entry);
+      if (cached === null || !(await verifier.verify(cached, asked.text, decision))) return nothing;
+      remember(asked, found, nowMs);
+      // Meanwhile it may have been purged, or found wrong.
+      const still = decided(asked, nowMs);
+      return still === null ? nothing : used(still, asked.place, use);
     },
     keep(asked, key, nowMs) {
       const { place, scope, text } = asked;

@@ -13,13 +13,14 @@ import type { PiiScope } from '../native/pii.ts';
 import { textCharsMax } from '../native/search.ts';
 import { alone, createFlights, type Join, type Seen } from '../store/flights.ts';
 import { createReplyStore, type NotedReply, type StoreBounds } from '../store/replies.ts';
-import { type Asked, askedOf, createAlikeLevels, type Judging, type Near } from './alike.ts';
-import { createFeedback } from './feedback.ts';
+import { type Asked, askedOf, createAlikeLevels, type Judging, type Near, type Unsure } from './alike.ts';
+import { createFeedback, type Feedback } from './feedback.ts';
 import { createKept, type Kept } from './kept.ts';
 import { type CacheKey, type CacheScope, keyAgain, scopedKey } from './key.ts';
 import { createPlaces, isUsed, type Place, type PlaceView } from './places.ts';
 import { isPurged, joinTags, type Purge } from './purged.ts';
 import type { CacheSettings } from './settings.ts';
+import { createVerifier, readCrossEncoder, type VerifierDeps } from './verifier.ts';
 
 /** The request that a reply to be stored answers. */
 export interface Answered {
@@ -53,6 +54,8 @@ export interface Cache extends Kept {
   ask(key: CacheKey, exchange: Exchange, request: ModelRequest, scrub: PiiScope, place: Place): Asked | null;
   /** Looks for the reply to a question that asks the same. @param nowMs monotonic ms */
   near(asked: Asked, exchange: Exchange, nowMs: number): Near;
+  /** Takes a closer look at what was found, which takes milliseconds. */
+  verify(unsure: Unsure, exchange: Exchange): Promise<Near>;
   /** Stores a reply, unless it is too large. @param nowMs monotonic ms */
   put(answered: Answered, reply: StoredReply, nowMs: number): void;
   /** Judges what would have been served by the reply that was given. @param fresh null: none that could be stored */
@@ -82,11 +85,13 @@ export interface Cache extends Kept {
 
 /** What the cache works with. */
 export interface CacheDeps {
-  readonly telemetry: Pick<Telemetry, 'cacheQuestion' | 'cacheTrust'>;
+  readonly telemetry: Pick<Telemetry, 'cacheQuestion' | 'cacheTrust' | 'cacheVerifier'>;
   /** From 0 up to 1. */
   random(): number;
   /** Told of what is stored, purged and judged. */
   readonly peers: CachePeers;
+  /** Reads the cross-encoder; by default the built-in one. */
+  readonly readVerifier?: VerifierDeps['open'];
 }
 
 /** Settings by which less memory is taken. */
@@ -108,18 +113,48 @@ function count(place: Place, level: CacheLevel, { costNanoUsd }: StoredReply): v
   place.savedNanoUsd += costNanoUsd;
 }
 
+/** Counts what was found for a request, and remembers what its caller may say about it. */
+function noted(
+  near: Near,
+  { place }: Asked,
+  { id }: Exchange,
+  telemetry: Pick<Telemetry, 'cacheQuestion'>,
+  feedback: Feedback,
+): Near {
+  const { hit, judging } = near;
+  if (hit !== null) {
+    const { level, entry, reply } = hit;
+    count(place, level, reply);
+    telemetry.cacheQuestion(level);
+    if (entry !== null) feedback.served(id, { place, entry });
+  } else if (judging !== null) {
+    place.judgedHits += 1;
+    telemetry.cacheQuestion(judging.why);
+  }
+  return near;
+}
+
 /** Creates an empty cache. */
-export function createCache(config: CacheSettings, { telemetry, random, peers }: CacheDeps): Cache {
+export function createCache(
+  config: CacheSettings,
+  { telemetry, random, peers, readVerifier = readCrossEncoder }: CacheDeps,
+): Cache {
   let configured = config;
   let share = 1;
   let current = config;
   const store = createReplyStore(boundsOf(config, 0));
   const places = createPlaces(config);
+  const verifier = createVerifier({ telemetry, open: readVerifier });
+  const adoptVerifier = (): void => {
+    const { verifier: on, verifierTimeoutMs } = current.semantic;
+    void verifier.update(isUsed(current) && on, verifierTimeoutMs);
+  };
+  adoptVerifier();
   const get = (place: Place, key: CacheKey, nowMs: number): NotedReply | null => {
     const reply = store.get(place.owner, key, nowMs);
     return reply === null || isPurged(place.purged, reply) ? null : reply;
   };
-  const levels = createAlikeLevels(config, { get }, places, random);
+  const levels = createAlikeLevels(config, { get }, places, random, verifier);
   const kept = createKept(store, levels, places);
   const feedback = createFeedback();
   const flights = createFlights({
@@ -136,6 +171,7 @@ export function createCache(config: CacheSettings, { telemetry, random, peers }:
     store.resize(boundsOf(current, flights.recordedBytes));
     places.update(current);
     levels.update(current);
+    adoptVerifier();
   };
   const learn = (place: Place, right: boolean): void => {
     const live = places.judge(place, right);
@@ -159,18 +195,9 @@ export function createCache(config: CacheSettings, { telemetry, random, peers }:
       return reply;
     },
     ask: levels.ask,
-    near(asked, exchange, nowMs) {
-      const near = levels.find(asked, nowMs);
-      if (near.hit !== null) {
-        const { level, entry, reply } = near.hit;
-        count(asked.place, level, reply);
-        telemetry.cacheQuestion(level);
-        if (entry !== null) feedback.served(exchange.id, { place: asked.place, entry });
-      } else if (near.judging !== null) {
-        asked.place.judgedHits += 1;
-        telemetry.cacheQuestion(near.judging.why);
-      }
-      return near;
+    near: (asked, exchange, nowMs) => noted(levels.find(asked, nowMs), asked, exchange, telemetry, feedback),
+    async verify(unsure, exchange) {
+      return noted(await levels.verify(unsure), unsure.asked, exchange, telemetry, feedback);
     },
     put({ key, place, askedMs, tags, asked }, reply, nowMs) {
       const note = joinTags(tags);
@@ -246,7 +273,7 @@ export function createCache(config: CacheSettings, { telemetry, random, peers }:
       return store.size;
     },
     get bytes() {
-      return store.bytes + levels.bytes;
+      return store.bytes + levels.bytes + verifier.bytes;
     },
   };
 }

@@ -5,6 +5,7 @@ import { denyEndpoint, denyModel } from '../authenticate/authenticate.ts';
 import { cancelRefusal, sleep } from '../base/cancellation.ts';
 import { Refusal } from '../base/errors.ts';
 import { takeTurn } from '../batch/turn.ts';
+import type { Near } from '../cache/alike.ts';
 import { type CacheKey, cacheControl } from '../cache/key.ts';
 import type { Place } from '../cache/places.ts';
 import { deliverRunning, deliverStored } from '../deliver/deliver.ts';
@@ -225,13 +226,9 @@ function hold(permit: Permit, work: Work, passage: Passage): null | Promise<Refu
 }
 
 /** Stage cache: a stored reply, or that of an identical request in flight; null: there is none. */
-export function lookUp(
-  work: Work,
-  vault: Vault | null,
-  passage: Passage,
-): Reply | Refusal | null | Promise<Reply | Refusal | null> {
+export function lookUp(work: Work, vault: Vault | null, passage: Passage): Looked | Promise<Looked> {
   const { exchange, stages } = passage;
-  const { identity, request, plan, deadlineMs, nowMs } = work;
+  const { identity, request, plan, nowMs } = work;
   const control = cacheControl(exchange);
   const place = stages.cache.place(identity.tenant, plan.pattern);
   const key = stages.cache.key(exchange, identity, request, place, {
@@ -245,42 +242,75 @@ export function lookUp(
     passage.hit('exact');
     return deliverStored(hit, 'hit', vault, passage);
   }
+  const rest = (answered: Reply | null): Looked | Promise<Looked> =>
+    answered ?? share(key, { place, control, asked }, work, vault, passage);
   const answered = key === null ? null : alike(key, place, control, work, vault, passage);
-  if (answered !== null) return answered;
+  if (!(answered instanceof Promise)) return rest(answered);
+  return answered.then((later) => {
+    work.nowMs = stages.clock();
+    const { cancellation } = exchange;
+    return cancellation.reason === null ? rest(later) : cancelRefusal(cancellation);
+  });
+}
+
+/** What the cache has for a request; null: nothing. */
+type Looked = Reply | Refusal | null;
+
+/** Shares the reply of an identical request in flight, if there is one. */
+function share(
+  key: CacheKey | null,
+  { place, control, asked }: { place: Place; control: CacheControl; asked: boolean },
+  work: Work,
+  vault: Vault | null,
+  passage: Passage,
+): Looked | Promise<Looked> {
+  const { exchange, stages } = passage;
   passage.cacheKey = control.write ? key : null;
   passage.place = place;
   passage.cacheUse = asked ? 'miss' : 'bypass';
   // A request with an idempotency key shares its reply by that; a batch request may wait for hours.
   const shares = asked && control.write && passage.claim === null && passage.priority === 'interactive';
-  if (!shares) return null;
+  if (key === null || !shares) return null;
   const seen = stages.cache.share(key, exchange);
   if (seen.kind !== 'join') return sharedReply(seen, vault, passage);
-  return seen.wait(exchange.cancellation, deadlineMs - nowMs).then((later) => {
+  return seen.wait(exchange.cancellation, work.deadlineMs - work.nowMs).then((later) => {
     work.nowMs = stages.clock();
     return sharedReply(later, vault, passage);
   });
 }
 
+type CacheControl = ReturnType<typeof cacheControl>;
+
 /** The reply to a question that asks the same in other words; null: none is served. */
 function alike(
   key: CacheKey,
   place: Place,
-  { read, write }: ReturnType<typeof cacheControl>,
+  { read, write }: CacheControl,
   { request, nowMs }: Work,
   vault: Vault | null,
   passage: Passage,
-): Reply | null {
+): Reply | null | Promise<Reply | null> {
   const { exchange, stages, policy } = passage;
   if (policy === null || !(read || write)) return null;
   const { cache } = stages;
   const asked = cache.ask(key, exchange, request, policy.request, place);
   passage.asked = asked;
   if (asked === null || !read) return null;
-  const { hit, judging } = cache.near(asked, exchange, nowMs);
-  passage.judging = judging;
-  if (hit === null) return null;
-  passage.hit(hit.level);
-  return deliverStored(hit.reply, 'hit', vault, passage, hit);
+  const serve = ({ hit, judging }: Near): Reply | null => {
+    passage.judging = judging;
+    if (hit === null) return null;
+    passage.hit(hit.level);
+    return deliverStored(hit.reply, 'hit', vault, passage, hit);
+  };
+  const near = cache.near(asked, exchange, nowMs);
+  if (near.unsure === null) return serve(near);
+  const looked = cache.verify(near.unsure, exchange);
+  if (near.unsure.use === 'serve') return looked.then(serve);
+  // What goes to the provider anyhow doesn't wait for the look.
+  passage.look = looked.then(({ judging }) => {
+    passage.judging = judging;
+  });
+  return null;
 }
 
 function sharedReply(seen: Seen | Refusal, vault: Vault | null, passage: Passage): Reply | Refusal | null {

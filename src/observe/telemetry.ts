@@ -142,6 +142,7 @@ export function createObserver(
         ? say(log, 'snapshotRestored', { entries: Number(detail) })
         : say(log, event === 'refused' ? 'snapshotRefused' : 'snapshotUnsaved', { reason: detail }),
     memory: (state) => say(log, memoryLines[state]),
+    cacheVerifier: (why) => (why === null ? say(log, 'verifierReady') : say(log, 'verifierMissing', { why })),
     defect: (requestId, cause) =>
       say(log, 'defect', { requestId, stack: cause instanceof Error ? cause.stack : '' }),
   };

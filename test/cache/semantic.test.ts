@@ -1,5 +1,5 @@
 /** Questions in other words: when they are answered from the cache, when only judged, and what they never share. */
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { decide } from '../../src/native/search.ts';
 import { type Gate, ownModel, startGate } from '../support/gate.ts';
 import { type Wire, wires } from '../support/replies.ts';
@@ -16,6 +16,9 @@ const rewordings = words
   .flatMap((how) => objects.map((what) => `${how} ${what}?`))
   .filter((text) => text !== reworded && decide(question, text).verdict === 'same');
 const trap = 'How do I delete my delivery address?';
+/** Two questions that a closer look is taken at. */
+const unsure = 'change address for parcel';
+const unsureTrap = 'How do I see my delivery address?';
 
 describe.each(wires)('through the sidecar, $name', (wire: Wire) => {
   let gate: Gate;
@@ -118,6 +121,29 @@ describe.each(wires)('through the sidecar, $name', (wire: Wire) => {
     await start({ mode: 'on' }, { cache: { routes: { [ownModel(wire)]: { enabled: false } } } });
     await gate.ask(wire, question);
     expect(await status(question)).toBe('sidegate; fwd=bypass');
+  });
+
+  test('a closer look finds what the small model is unsure of, and still refuses another question', async () => {
+    await start({ mode: 'on', verifier: true, verifierTimeoutMs: 1000 });
+    await vi.waitUntil(() => gate.sidecar.logText().includes("the semantic cache's verifier is ready"));
+    await gate.ask(wire, question);
+    // The second time it is known.
+    for (let i = 0; i < 2; i++) expect(await status(unsure)).toMatch(similar);
+    expect(await status(unsureTrap)).toBe('sidegate; fwd=uri-miss');
+    expect(gate.upstream.calls).toHaveLength(2);
+    expect(await gate.sidecar.metrics()).toContain('sidegate_cache_questions_total{event="verified"} 2');
+  });
+
+  test('in the shadow, what a closer look finds is judged too', async () => {
+    await start({ mode: 'shadow', verifier: true, verifierTimeoutMs: 1000 });
+    await vi.waitUntil(() => gate.sidecar.logText().includes("the semantic cache's verifier is ready"));
+    await gate.ask(wire, question);
+    expect(await status(unsure)).toMatch(/^sidegate; fwd=uri-miss/);
+    const events = async () => {
+      const lines = await gate.sidecar.metrics();
+      return ['verified', 'shadow', 'right'].map((event) => lines.includes(`{event="${event}"} 1`));
+    };
+    await vi.waitFor(async () => expect(await events()).toEqual([true, true, true]));
   });
 
   test('no-cache asks upstream and stores, no-store does neither', async () => {

@@ -3,6 +3,7 @@
 //! Times are monotonic milliseconds. Offsets are bytes. Arguments of the wrong kind throw.
 
 pub mod breaker;
+pub mod cross_encoder;
 pub mod inspect;
 pub mod leases;
 pub mod memory;

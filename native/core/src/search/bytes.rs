@@ -1,18 +1,18 @@
-//! Reads numbers from the core's assets.
+//! Reads numbers from the core's assets and files.
 
 /// A place in an asset, which moves on with what is read.
-pub struct Reader {
-    rest: &'static [u8],
+pub struct Reader<'a> {
+    rest: &'a [u8],
 }
 
-impl Reader {
+impl<'a> Reader<'a> {
     /// Begins at the asset's start.
-    pub fn new(asset: &'static [u8]) -> Reader {
+    pub fn new(asset: &'a [u8]) -> Reader<'a> {
         Reader { rest: asset }
     }
 
     /// The next bytes; `None` if there aren't so many.
-    pub fn take(&mut self, count: usize) -> Option<&'static [u8]> {
+    pub fn take(&mut self, count: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.rest.split_at_checked(count)?;
         self.rest = rest;
         Some(taken)

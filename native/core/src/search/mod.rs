@@ -3,6 +3,7 @@
 pub mod align;
 pub mod asks;
 pub mod bytes;
+pub mod cross_encoder;
 pub mod decide;
 pub mod fact_words;
 pub mod facts;
@@ -10,6 +11,7 @@ pub mod features;
 pub mod flat;
 pub mod fnv;
 pub mod index;
+pub mod int8;
 pub mod kernel;
 pub mod lexicon;
 pub mod model;

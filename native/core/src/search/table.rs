@@ -98,6 +98,12 @@ impl Table {
         }
     }
 
+    /// Entries.
+    #[allow(clippy::len_without_is_empty)]
+    pub fn len(&self) -> usize {
+        self.scales.len()
+    }
+
     /// Whether a number is an entry's.
     pub fn has(&self, id: u16) -> bool {
         usize::from(id) < self.scales.len()
