@@ -63,6 +63,7 @@ export class Passage implements Course {
   plan: Plan | null = null;
   trail: Trail | null = null;
   priority: Priority = 'interactive';
+  /** Ms it waited for the pace of a limit, and for its turn in the batch queue. */
   queuedMs = 0;
   /** What is done about personal data; null: the caller isn't known yet. */
   policy: ScrubPolicy | null = null;

@@ -219,8 +219,10 @@ function hold(permit: Permit, work: Work, passage: Passage): null | Promise<Refu
   const { exchange, stages } = passage;
   passage.permit = permit;
   if (permit.waitMs === 0) return null;
+  const sinceMs = stages.clock();
   return sleep(permit.waitMs, exchange.cancellation).then(() => {
     work.nowMs = stages.clock();
+    passage.queuedMs += work.nowMs - sinceMs;
     return exchange.cancellation.reason === null ? null : cancelRefusal(exchange.cancellation);
   });
 }
@@ -334,7 +336,7 @@ export function awaitTurn(
   const { exchange, stages } = passage;
   const sinceMs = stages.clock();
   return takeTurn(stages.batch, { exchange, identity, request, plan, deadlineMs }).then((steps) => {
-    passage.queuedMs = stages.clock() - sinceMs;
+    passage.queuedMs += stages.clock() - sinceMs;
     return steps;
   });
 }

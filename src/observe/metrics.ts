@@ -111,7 +111,7 @@ export function createMetrics(gauges: Gauges): Metrics {
   const overhead = createDistribution(
     registry,
     'sidegate_overhead_seconds',
-    'Time of non-streamed requests not spent waiting for a provider or in the batch queue.',
+    'Time of non-streamed requests not spent waiting for a provider or in a queue.',
     'endpoint',
     overheadBuckets,
   );

@@ -74,7 +74,7 @@ export interface ExchangeRecord {
   readonly digest: string;
   readonly priority: Priority;
   readonly durationMs: number;
-  /** Part of it spent in the batch queue. */
+  /** Part of it spent waiting for the pace of a limit, and for its turn in the batch queue. */
   readonly queuedMs: number;
   /** Part of it spent waiting for the provider's reply to begin. */
   readonly upstreamMs: number;

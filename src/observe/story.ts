@@ -89,7 +89,8 @@ export function stagesOf(record: ExchangeRecord): StageStory[] {
   const firstMs = steps.length === 0 ? durationMs : Math.max(0, (steps[0]?.sentMs ?? 0) - startedMs);
   const replyMs = record.ttftMs > 0 ? record.ttftMs : durationMs;
   const times: Readonly<Partial<Record<StageName, readonly [number, number]>>> = {
-    batch: [firstMs - queuedMs, queuedMs],
+    // Nothing but the pace of a limit holds up others.
+    [record.priority === 'batch' ? 'batch' : 'limit']: [firstMs - queuedMs, queuedMs],
     attempt: [firstMs, Math.max(0, replyMs - firstMs)],
     deliver: [replyMs, Math.max(0, durationMs - replyMs)],
   };

@@ -5,7 +5,11 @@ import { openaiWire } from '../support/replies.ts';
 import { type ConfigInput, startTestSidecar } from '../support/sidecar.ts';
 import { answers, startUpstream } from '../support/upstream.ts';
 
-async function start(attempt: ConfigInput['attempt'], targets: readonly string[] = ['one']) {
+async function start(
+  attempt: ConfigInput['attempt'],
+  targets: readonly string[] = ['one'],
+  more: ConfigInput = {},
+) {
   const [one, two] = await Promise.all([startUpstream(), startUpstream(answers(openaiWire, 'two'))]);
   const sidecar = await startTestSidecar({
     cache: { enabled: false },
@@ -15,23 +19,40 @@ async function start(attempt: ConfigInput['attempt'], targets: readonly string[]
     },
     routes: [{ model: '*', targets: targets.map((provider) => ({ provider })) }],
     attempt,
+    ...more,
   });
   onTestFinished(async () => {
     await sidecar.stop();
     await Promise.all([one.close(), two.close()]);
   });
-  const post = (model: string) =>
-    ask(sidecar.url, openaiWire.path, { body: { ...openaiWire.request('hi'), model } });
+  const post = (model: string, stream = false) =>
+    ask(sidecar.url, openaiWire.path, { body: openaiWire.request('hi', { model, stream }) });
   return { one, sidecar, post };
 }
 
-test('all that is admitted is sent at once', async () => {
+test.each([false, true])('600 calls that are admitted are sent at once (stream: %s)', async (stream) => {
   const { one, post } = await start({});
-  const replies = Array.from({ length: 300 }, (_, i) => post(`m${i}`));
+  const replies = Array.from({ length: 600 }, (_, i) => post(`m${i}`, stream));
   // The last one arrives while all others are still unanswered.
-  await one.call(299);
+  await one.call(599);
   for (const call of one.calls) answers(openaiWire, 'one')(call);
-  for (const reply of await Promise.all(replies)) expect(reply.status).toBe(200);
+  for (const reply of await Promise.all(replies)) {
+    expect([reply.status, reply.text.includes('one')]).toEqual([200, true]);
+    expect(String(reply.headers['server-timing'])).not.toContain('queue');
+  }
+});
+
+test("a wait for a limit's pace is told as such, and is none of the gateway's own time", async () => {
+  const { one, post, sidecar } = await start({}, ['one'], {
+    limits: [{ name: 'pace', algorithm: 'leaky_bucket', capacity: 3, refillPerSecond: 2 }],
+  });
+  one.answer(answers(openaiWire, 'one'));
+  const replies = await Promise.all(['a', 'b', 'c'].map((model) => post(model)));
+  const waits = replies.map(({ headers }) => /queue;dur=(\d+)/.exec(String(headers['server-timing']))?.[1]);
+  const waited = waits.filter((ms) => ms !== undefined).map(Number);
+  expect(waited.length).toBeGreaterThan(0);
+  const told = sidecar.records().map(({ queuedMs }) => Math.floor(queuedMs));
+  expect(told.filter((ms) => ms > 0).sort()).toEqual(waited.sort());
 });
 
 test('a lower limit passes calls over to the next target, or refuses them at once, and is counted', async () => {

@@ -252,7 +252,7 @@ function waterfall(story: Story): HTMLElement {
     piece(0, Math.max(0, firstMs - story.queuedMs), ''),
   );
   if (story.queuedMs > 0)
-    row('batch queue', ms(story.queuedMs), piece(firstMs - story.queuedMs, story.queuedMs, 'ttft'));
+    row('queue', ms(story.queuedMs), piece(firstMs - story.queuedMs, story.queuedMs, 'ttft'));
   for (const { target, outcome: end, atMs, durationMs, ttftMs, called } of story.steps) {
     const beginsMs = ttftMs < 0 ? durationMs : Math.min(ttftMs, durationMs);
     const bad = end !== 'ok' && end !== 'hedge_lost';
