@@ -6,6 +6,10 @@ import { dirname, join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 import { configSchema } from '../../src/config/schema.ts';
+import { ask } from '../support/client.ts';
+import { openaiWire } from '../support/replies.ts';
+import { spawnSidecar } from '../support/sidecar.ts';
+import { startUpstream } from '../support/upstream.ts';
 
 const root = new URL('../../', import.meta.url).pathname;
 const read = (name: string): string => readFileSync(join(root, 'deploy', name), 'utf8');
@@ -40,6 +44,47 @@ test("item 15: all that the manifest's configuration lets the sidecar hold fits 
   const kept =
     listen.bodiesMaxBytes + batch.queueMaxBytes + cache.bytesMax + cache.semantic.bytesMax + replay.bytesMax;
   expect(working + counting + kept + atOnce).toBeLessThanOrEqual(512 * MiB);
+});
+
+test('item 15: what fills its bounds keeps the sidecar within the memory limit', async () => {
+  const upstream = await startUpstream((call) => {
+    const { text } = call.json as { text?: number };
+    call.whole(200, { 'content-type': 'application/json' }, openaiWire.whole('x'.repeat(text ?? 1)));
+  });
+  const text = documents.find(({ kind }) => kind === 'ConfigMap').data['sidegate.yaml'];
+  const config = parse(text);
+  Object.assign(config.listen, { port: 0 });
+  Object.assign(config.admin, { host: '127.0.0.1', port: 0 });
+  config.providers.openai = { dialect: 'openai', baseUrl: upstream.baseUrl };
+  const [, options = ''] = /ENTRYPOINT \[ "node", "(--[^"]+)"/.exec(read('Dockerfile')) ?? [];
+  const sidecar = await spawnSidecar(JSON.stringify(config), { NODE_OPTIONS: options });
+  onTestFinished(async () => {
+    await sidecar.stop();
+    await upstream.close();
+  });
+  let asked = 0;
+  /** Asks anew. @param keyed with a key, for which the reply is kept; else the cache keeps it */
+  const post = async (promptBytes: number, replyBytes: number, keyed: boolean): Promise<number> => {
+    const number = asked++;
+    const prompt = `${number} ${'word '.repeat(promptBytes / 5)}`;
+    const body = { ...openaiWire.request(prompt), text: replyBytes };
+    const headers: Record<string, string> = keyed ? { 'idempotency-key': `key-${number}` } : {};
+    return (await ask(sidecar.url, openaiWire.path, { body, headers })).status;
+  };
+  // Half as much again as the cache may keep, and as the replies for repeats may.
+  for (let i = 0; i < 80; i++) expect(await post(100, 0.9 * MiB, false)).toBe(200);
+  for (let i = 0; i < 25; i++) expect(await post(100, 3.9 * MiB, true)).toBe(200);
+  const metrics = await (await fetch(`${sidecar.adminUrl}/metrics`)).text();
+  const cached = Number(/^sidegate_cache_bytes (\d+)/m.exec(metrics)?.[1]);
+  expect(cached).toBeGreaterThan(0.9 * config.cache.bytesMax);
+  // More bodies and replies at once than may be held: some are refused, and nothing breaks.
+  const statuses = await Promise.all(Array.from({ length: 8 }, () => post(15 * MiB, 8 * MiB, true)));
+  expect(statuses).toContain(200);
+  expect(statuses.every((status) => status === 200 || status === 503)).toBe(true);
+  const status = readFileSync(`/proc/${sidecar.child.pid}/status`, 'utf8');
+  const peakBytes = Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1]) * 1024;
+  expect(peakBytes).toBeLessThan(512 * MiB);
+  expect(await post(100, 100, false)).toBe(200);
 });
 
 test('item 15: the example runs as an unprivileged user on a read-only root', async (context) => {
