@@ -118,10 +118,29 @@ routes: [{ model: "*", targets: [{ provider: sim }] }]
   await sidecar.outputMatching(/"path":"listen\.port".*this change needs a restart/);
 });
 
-test('item 14: the words of the banner work in a clone, where npm brings the Node', () => {
+test('item 14: the words of the banner work in a clone, where npm brings the Node', async () => {
   const root = new URL('../..', import.meta.url).pathname;
   const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   expect(scripts.sidegate).toMatch(/^exec node (--\S+ )*dist\/main\.js$/);
+  const banner = async (env: Record<string, string>): Promise<string | undefined> => {
+    let said = '';
+    const ended = runCli(['demo', '--port', '0'], {
+      env,
+      print: (text) => {
+        said += text;
+      },
+      printError: () => {},
+      terminal: false,
+      // The banner is printed before signals are waited for.
+      onSignal: (signal, act) => {
+        if (signal === 'SIGTERM') act();
+      },
+    });
+    expect(await ended).toBe(0);
+    return /`(.*) presets`/.exec(said)?.[1];
+  };
+  expect(await banner({})).toBe('sidegate');
+  expect(await banner({ npm_lifecycle_event: 'start' })).toBe('npm run -s sidegate --');
   const said = execFileSync('npm', ['run', '-s', '--ignore-scripts', 'sidegate', '--', 'presets'], {
     cwd: root,
     encoding: 'utf8',
