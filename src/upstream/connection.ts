@@ -35,6 +35,8 @@ export interface ConnectionOwner {
   onFree(connection: Connection): void;
   /** It carries no more. */
   onGone(connection: Connection): void;
+  /** It carries no more, and this request wasn't sent on it. */
+  onUnsent(sent: Sent): void;
   /** Its provider speaks HTTP/2 on this socket; the request wasn't sent. */
   onHttp2(socket: Socket, sent: Sent): void;
   /** Its reply is unusual; `replayed` gives it from its beginning, and takes the request without sending it again. */
@@ -138,6 +140,8 @@ export class Connection {
   #requests = 0;
   /** Nothing came since the last request was sent. */
   #silent = true;
+  /** Its last reply ended in this turn of the event loop: a request waits for the next one. */
+  #resting = false;
   #closing = false;
   #gone = false;
   /** Takes the bytes of an unusual reply. */
@@ -157,7 +161,7 @@ export class Connection {
   send(sent: Sent): void {
     this.#sent = sent;
     if (this.#socket === null) this.#open((error, socket) => this.#opened(error, socket));
-    else this.#write(this.#socket, sent);
+    else if (!this.#resting) this.#write(this.#socket, sent);
   }
 
   /** Closes it, after the reply under way. */
@@ -171,7 +175,7 @@ export class Connection {
     if (this.#replayed !== null) return this.#replayed.give(bytes);
     const sent = this.#sent;
     // Nobody asked for it.
-    if (sent === null) return this.#leave();
+    if (sent === null || this.#resting) return this.#drop();
     this.#silent = false;
     try {
       const outcome = this.#reader.read(bytes, sent);
@@ -258,9 +262,30 @@ export class Connection {
     sent.connection = null;
     if (sent.paused) this.#socket?.resume();
     // Of a request that wasn't read to its end, the rest would be taken for the next one's.
-    if (this.#reader.keptMs > 0 && this.#socket?.writableLength === 0) this.#free();
+    if (this.#reader.keptMs > 0 && this.#socket?.writableLength === 0) this.#rest();
     else this.#leave();
     sent.handler.onResponseEnd();
+  }
+
+  /**
+   * Free, but it sends nothing in this turn of the event loop: TLS gives on each record by itself, so what else came
+   * with the reply would be taken for that of a request sent meanwhile.
+   */
+  #rest(): void {
+    this.#resting = true;
+    setImmediate(() => {
+      this.#resting = false;
+      if (this.#socket !== null && this.#sent !== null) this.#write(this.#socket, this.#sent);
+    });
+    this.#free();
+  }
+
+  /** Closes it. A request that waits here goes to another one. */
+  #drop(): void {
+    const sent = this.#sent;
+    this.#sent = null;
+    if (sent !== null) this.#owner.onUnsent(sent);
+    this.#leave();
   }
 
   #free(): void {
@@ -278,6 +303,7 @@ export class Connection {
 
   #fail(error: Error): void {
     if (this.#replayed !== null) return void this.#replayed.destroy(error);
+    if (this.#resting) return this.#drop();
     const sent = this.#sent;
     this.#sent = null;
     this.#leave();

@@ -26,7 +26,7 @@ const protocols = ['http/1.1', 'h2'];
  * An opener of sockets to a provider. It refuses addresses, whether they are written in the URL or a name resolves to
  * them. A proxy looks names up by itself.
  * @param timeoutMs for TCP and TLS, and for each step through a proxy
- * @param onread what is read goes there; not through a proxy
+ * @param onread what is read goes there, except through a proxy without TLS
  */
 export function createReach(
   origin: string,

@@ -24,6 +24,7 @@ export class Stack {
       ...others,
       onFree: (connection) => this.#free(connection),
       onGone: (connection) => this.#forget(connection),
+      onUnsent: (sent) => this.send(sent),
     };
   }
 

@@ -1,10 +1,12 @@
 /** HTTP/1.1 to a provider, on real sockets: what is sent, which replies are read, and when a connection is used again. */
 import { once } from 'node:events';
-import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { createServer as createTlsServer } from 'node:tls';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { type Connections, openConnections } from '../../src/upstream/connect.ts';
 import { isReused, type Sending } from '../../src/upstream/connection.ts';
 import type { UpstreamSend } from '../../src/upstream/request-head.ts';
+import { createAuthority } from '../support/certificates.ts';
 
 interface Result {
   status: number;
@@ -249,6 +251,43 @@ describe('a connection', () => {
     const { connections, sockets } = await provider((socket) => socket.write(`${ok}{}${ok}{}`));
     for (let i = 0; i < 2; i++) expect((await ask(connections).done).body).toBe('{}');
     expect(sockets).toHaveLength(2);
+  });
+
+  test('never takes what came with a reply for the next one', async () => {
+    const authority = createAuthority();
+    const server = createTlsServer({ ...authority.issue('localhost'), maxVersion: 'TLSv1.2' }, (socket) => {
+      socket.on('error', () => {});
+      socket.on('data', () => {
+        socket.write(`${ok}{}`);
+        socket.write(`${ok}no`);
+      });
+    });
+    // Each write is a record of TLS, and a client gets two of them at once.
+    const relay = createServer((near) => {
+      const far = connect((server.address() as AddressInfo).port, '127.0.0.1');
+      near.on('error', () => {}).on('close', () => far.destroy());
+      far.on('error', () => {});
+      near.pipe(far);
+      let records: Buffer = Buffer.alloc(0);
+      far.on('data', (bytes) => {
+        records = Buffer.concat([records, bytes]);
+        const whole = (at: number): number =>
+          at + 5 > records.length ? at + 5 : at + 5 + records.readUInt16BE(at + 3);
+        if (records[0] === 23 && records.length < whole(whole(0))) return;
+        near.write(records);
+        records = Buffer.alloc(0);
+      });
+    });
+    for (const each of [server, relay]) await once(each.listen(0, '127.0.0.1'), 'listening');
+    const origin = `https://localhost:${(relay.address() as AddressInfo).port}`;
+    const tls = { ca: authority.cert };
+    const connections = openConnections(origin, 5000, () => true, { proxy: null, tls });
+    onTestFinished(async () => {
+      for (const each of [server, relay]) each.close();
+      await connections.close();
+    });
+    for (let i = 0; i < 3; i++) expect((await ask(connections).done).body).toBe('{}');
+    await vi.waitFor(() => expect(connections.size).toBe(0));
   });
 
   test('that says something unasked is closed', async () => {

@@ -32,6 +32,7 @@ async function handedOn(server: Server, ca?: string): Promise<{ origin: string; 
     new Connection(open, {
       onFree() {},
       onGone() {},
+      onUnsent() {},
       onHttp2: resolve,
       onUnusual: resolve,
     }).send(new Sent(post, head, handler));
