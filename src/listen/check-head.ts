@@ -23,7 +23,8 @@ export function checkHead(
   const denied = guard(headers) ?? head.fault;
   if (denied !== null) return denied;
   const endpoint = endpointAt(head, dialect);
-  if (headers.upgrade?.toLowerCase() === 'websocket') {
+  // Only a GET opens one (RFC 6455, section 4.1); with any other method the wish to upgrade may be ignored.
+  if (method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket') {
     const path = JSON.stringify(pathOf(head.url).slice(0, 128));
     return new Refusal('not_found', `WebSockets, as for ${path}, are not passed on.`);
   }
