@@ -5,6 +5,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
+import { TLSSocket } from 'node:tls';
 import type { Opened } from './open-socket.ts';
 import { ReplyReader, type ReplySink } from './reply-reader.ts';
 import type { UpstreamSend } from './request-head.ts';
@@ -250,11 +251,13 @@ export class Connection {
       socket.write(body);
       return socket.uncork();
     }
-    const bytes = scratch.subarray(0, length);
+    // TLS takes its bytes later, always.
+    const bytes = socket instanceof TLSSocket ? Buffer.allocUnsafe(length) : scratch.subarray(0, length);
     bytes.write(head, 'latin1');
     body.copy(bytes, head.length);
     socket.write(bytes);
-    if (socket.writableLength > 0) scratch = Buffer.allocUnsafeSlow(scratchBytes);
+    if (bytes.buffer === scratch.buffer && socket.writableLength > 0)
+      scratch = Buffer.allocUnsafeSlow(scratchBytes);
   }
 
   #end(sent: Sent): void {
