@@ -183,6 +183,28 @@ describe('B11, C2: an error inside a 200', () => {
   });
 });
 
+describe.each(Object.keys(dialects) as (keyof typeof dialects)[])('item 2: %s blames', (name) => {
+  test.each<[string, number, unknown, string]>([
+    ['the request, by 400', 400, { error: { message: 'temperature must be at most 2' } }, 'rejected'],
+    ['the request, by 404', 404, { error: { message: 'no such thing' } }, 'rejected'],
+    ['the request, by 422', 422, { error: { message: 'seed is not permitted' } }, 'rejected'],
+    ['what the prompt says, by 403', 403, flagged, 'content_policy'],
+    ['the model, by 403', 403, noModel, 'rejected'],
+    ['the account, by 402', 402, { error: { message: 'Insufficient Balance' } }, 'quota'],
+    ['the account, by 402 without a word', 402, {}, 'quota'],
+    ['the key, by 401', 401, { error: { message: 'Incorrect API key provided' } }, 'credential'],
+    ['the key for that model, by 403', 403, { error: { message: 'Forbidden' } }, 'forbidden'],
+    ['nobody for long, by 429', 429, { error: { message: 'Too many requests' } }, 'rate_limited'],
+    ['the provider, by 408', 408, {}, 'server'],
+    ['the provider, by 500', 500, {}, 'server'],
+    ['the provider, by 529', 529, {}, 'server'],
+    ['the provider, by 302', 302, {}, 'unexpected'],
+  ])('%s', (_, status, body, kind) => {
+    const { fault } = dialects[name];
+    expect(fault(status, {}, Buffer.from(JSON.stringify(body)), 0).kind).toBe(kind);
+  });
+});
+
 describe('B10: how long to wait', () => {
   const wallMs = 1_800_000_000_000;
   const waitOf = (headers: Readonly<Record<string, string>>, body: unknown, name: keyof typeof dialects) =>
@@ -191,6 +213,10 @@ describe('B10: how long to wait', () => {
   test.each<[string, Readonly<Record<string, string>>, unknown, number | null]>([
     ['epoch in ms', { 'x-ratelimit-reset': String(wallMs + 40_000) }, {}, 40_000],
     ['epoch in s', { 'x-ratelimit-reset': String(wallMs / 1000 + 40) }, {}, 40_000],
+    ['Retry-After', { 'retry-after': '7' }, {}, 7000],
+    ['Retry-After as a date', { 'retry-after': new Date(wallMs + 9000).toUTCString() }, {}, 9000],
+    ['Retry-After in ms', { 'retry-after-ms': '250', 'retry-after': '1' }, {}, 250],
+    ['an empty Retry-After', { 'retry-after': '', 'retry-after-ms': '' }, {}, null],
     ['seconds', { 'ratelimit-reset': '12' }, {}, 12_000],
     ['a duration', { 'x-ratelimit-reset-tokens': '6m0.5s' }, {}, 360_500],
     ['a date', { 'anthropic-ratelimit-tokens-reset': new Date(wallMs + 5000).toISOString() }, {}, 5000],
@@ -212,4 +238,13 @@ test('B15: the wait that the provider said last is told to the client', async ()
   const { post } = await start(() => busy);
   const reply = await post('m');
   expect([reply.status, reply.headers['retry-after']]).toEqual([503, '4']);
+  // Each call says another wait: that of the last one counts, not the shortest.
+  const waits = ['0.001', '9'];
+  const more = await start(
+    () => (call) =>
+      call.whole(503, { ...json, 'retry-after': waits.shift() ?? '' }, '{"error":{"message":"busy"}}'),
+    { attempt: { retriesMax: 1, backoffBaseMs: 0 } },
+  );
+  const later = await more.post('m');
+  expect([later.status, later.headers['retry-after'], waits]).toEqual([503, '9', []]);
 });
