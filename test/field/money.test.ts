@@ -1,4 +1,4 @@
-/** What a reply states that decides its price, and what is paid without one: FIELD rows B7, B8, B9, B16, B17, B23. */
+/** What a reply states that decides its price, and what is paid without one: FIELD rows B7, B8, B9, B16, B17, B23; faults row 38. */
 import { expect, onTestFinished, test } from 'vitest';
 import { send } from '../support/client.ts';
 import { anthropicWire, openaiWire, type Wire } from '../support/replies.ts';
@@ -153,7 +153,7 @@ test.each<[string, boolean, Script]>([
   ['the head of a stream came', true, begins('text/event-stream', '')],
   ['a comment came', true, begins('text/event-stream', ': OPENROUTER PROCESSING\n\n')],
   ['blank lines of a reply came', false, begins('application/json', '\n\n')],
-])('B17: a call that its client leaves costs its prompt (%s)', async (_, stream, script) => {
+])('B17, row 38: a call that its client leaves costs its prompt (%s)', async (_, stream, script) => {
   const { sidecar, upstream, sent } = await start({ script, wire: openaiWire, stream });
   const leaving = sent();
   leaving.reply.catch(() => {});

@@ -166,7 +166,7 @@ describe('B5: an image in one event', () => {
     expect(costNanoUsd).toBeGreaterThan(0);
   });
 
-  test('a whole reply beyond the bound is billed its prompt as well', async () => {
+  test('row 38: a whole reply beyond the bound is billed its prompt as well', async () => {
     const { upstream, sidecar } = await start(
       openaiWire,
       (call) => call.whole(200, { 'content-type': 'application/json' }, `{"a":"${'x'.repeat(200_000)}"}`),

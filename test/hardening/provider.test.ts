@@ -1,4 +1,4 @@
-/** Providers that don't keep to HTTP: interim replies, partial content, heads that can't be read. */
+/** Providers that don't keep to HTTP: interim replies (faults row 35), partial content, heads that can't be read. */
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { chainConfig } from '../support/chain.ts';
@@ -47,7 +47,7 @@ test.each([
   ['102', 'HTTP/1.1 102 Processing\r\n\r\n'],
   ['103', 'HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n'],
   ['several', 'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n'],
-])('interim replies are passed over: %s', async (_, interim) => {
+])('row 35: interim replies are passed over: %s', async (_, interim) => {
   for (const reply of await answered(interim + whole())) {
     expect(reply.status).toBe(200);
     expect(reply.text).toContain('An answer');
