@@ -11,7 +11,7 @@ import {
   unknownFacts,
 } from './facts.ts';
 import { familyOf } from './families.ts';
-import { type FindRow, openTable, priceOf, type Row } from './prices.ts';
+import { type FindRow, namesOf, openTable, priceOf, type Row } from './prices.ts';
 import { refusesOf } from './refuses.ts';
 import { servicesOf } from './services.ts';
 import type { CatalogModelConfig } from './settings.ts';
@@ -23,6 +23,8 @@ export interface Catalog {
    * @param provider its name in the configuration
    */
   facts(provider: string, model: string): ModelFacts;
+  /** The models that are known of a provider; read when first asked for. */
+  names(provider: string): readonly string[];
 }
 
 /** A provider, as far as its prices depend on it. */
@@ -57,6 +59,15 @@ export function createCatalog(
     tables.set(name, table);
   }
   const memo = new Map<string, ModelFacts>();
+  const named = new Map<string, readonly string[]>();
+
+  const namesAt = (provider: string): readonly string[] => {
+    const preset = providers[provider]?.preset;
+    const id = preset === undefined ? null : (presets[preset]?.prices ?? null);
+    const own = models.filter((entry) => entry.provider === '*' || entry.provider === provider);
+    const exact = own.map(({ model }) => model).filter((model) => !model.endsWith('*'));
+    return [...new Set([...exact, ...(id === null ? [] : namesOf(id))])];
+  };
 
   /** The price of a row of the provider's table; null: unknown. */
   const tablePrice = (provider: string, row: Row | undefined, model: string): Price | null => {
@@ -92,6 +103,11 @@ export function createCatalog(
       if (memo.size >= memoMax) memo.delete(memo.keys().next().value ?? '');
       memo.set(key, facts);
       return facts;
+    },
+    names(provider) {
+      const found = named.get(provider) ?? namesAt(provider);
+      named.set(provider, found);
+      return found;
     },
   };
 }

@@ -77,6 +77,9 @@ export function openTable(id: string): FindRow {
   };
 }
 
+/** The models of a provider's own table. */
+export const namesOf = (id: string): readonly string[] => read(id).models.map((row) => row.id);
+
 const file = (id: string): URL => placeOf(`catalog/prices/${id}.json`);
 
 /** Whether there is a table of this name. */

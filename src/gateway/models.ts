@@ -1,4 +1,4 @@
-/** `GET /v1/models`: lists the models that the caller may use in its dialect, by the routes' names. */
+/** `GET /v1/models`: lists the models that the caller may use in its dialect. */
 import { denyModel } from '../authenticate/authenticate.ts';
 import { Refusal } from '../base/errors.ts';
 import { dialects } from '../dialects/index.ts';
@@ -6,7 +6,7 @@ import { addRequestId } from '../dialects/refusal.ts';
 import type { Identity } from '../exchange/identity.ts';
 import type { Reply } from '../exchange/reply.ts';
 import type { Passage } from '../passage.ts';
-import { findWay, modelNames } from '../route/route.ts';
+import { findWay, servedNames } from '../route/route.ts';
 
 /** Answers with the list, or with one model of it. */
 export function listModels(identity: Identity, passage: Passage): Reply | Refusal {
@@ -14,11 +14,8 @@ export function listModels(identity: Identity, passage: Passage): Reply | Refusa
   const dialect = dialects[exchange.endpoint.dialect];
   const name = nameIn(exchange.path);
   if (name === null) {
-    const isServed = (model: string): boolean =>
-      !(findWay(model, exchange.endpoint, stages.routes) instanceof Refusal);
-    const names = modelNames(stages.routes).filter(
-      (model) => isServed(model) && denyModel(identity, model) === null,
-    );
+    const served = servedNames(stages.routes, exchange.endpoint);
+    const names = served.filter((model) => denyModel(identity, model) === null);
     return answer(passage, dialect.models(names));
   }
   const found = findWay(name, exchange.endpoint, stages.routes);

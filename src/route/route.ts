@@ -57,6 +57,8 @@ interface CompiledRoute {
 interface PatternRoute {
   readonly prefix: string;
   readonly make: (asked: string) => CompiledRoute;
+  /** The models of the catalog that it serves, by the names that ask for them. */
+  readonly names: (endpoint: Served) => Iterable<string>;
   /** Requested model → its route. */
   readonly byModel: Map<string, CompiledRoute>;
 }
@@ -93,7 +95,11 @@ export function createRouteTable(routes: readonly RouteConfig[], deps: RouteDeps
     const compiled = make(config.model);
     classifies ||= compiled.selects;
     if (!config.model.endsWith('*')) exact.set(config.model, compiled);
-    else patterns.push({ prefix: config.model.slice(0, -1), make, byModel: new Map() });
+    else {
+      const prefix = config.model.slice(0, -1);
+      const names = (endpoint: Served) => namesServed(prefix, compiled.of(endpoint), deps.catalog);
+      patterns.push({ prefix, make, names, byModel: new Map() });
+    }
   }
   patterns.sort((a, b) => b.prefix.length - a.prefix.length);
   return { exact, patterns, classifies, tokensOf: deps.tokensOf, ask: createAsk(deps.random) };
@@ -342,7 +348,34 @@ function notCapable({ pattern }: EndpointRoute, ask: Ask): Refusal {
   });
 }
 
-/** The model names to list for clients; those that patterns match aren't known. */
+/** The exact names of routes. */
 export function modelNames(table: RouteTable): string[] {
   return [...table.exact.keys()];
+}
+
+/** The model names to list for clients of an endpoint: those of routes, and what patterns serve of the catalog. */
+export function servedNames(table: RouteTable, endpoint: Served): string[] {
+  const names = new Set<string>();
+  for (const [name, compiled] of table.exact) if (compiled.of(endpoint) !== null) names.add(name);
+  for (const pattern of table.patterns) for (const name of pattern.names(endpoint)) names.add(name);
+  return [...names];
+}
+
+/** A target with a model of its own serves whatever is asked for, which is no list of names. */
+function* namesServed(
+  prefix: string,
+  found: EndpointRoute | null,
+  catalog: RouteDeps['catalog'],
+): Generator<string> {
+  if (found === null) return;
+  for (const { target } of leavesOf(found.root)) {
+    const { model, provider } = target;
+    for (const name of catalog.names(provider.name)) {
+      if (model === null) {
+        if (name.startsWith(prefix)) yield name;
+      } else if (model.endsWith('*') && matchesPattern(model, name)) {
+        yield prefix + name.slice(model.length - 1);
+      }
+    }
+  }
 }

@@ -90,3 +90,29 @@ test('B2: names that are made up neither push out an open breaker nor fill the m
   expect(upstream.calls).toHaveLength(before);
   expect(await sidecar.metrics()).not.toContain('made-up');
 });
+
+test('item 1: the models that patterns serve are listed, from the catalog', async () => {
+  const sidecar = await startTestSidecar({
+    authenticate: { anonymousTenant: 'a' },
+    providers: {
+      openai: { preset: 'openai', apiKey: 'k' },
+      anthropic: { preset: 'anthropic', apiKey: 'k' },
+      own: { dialect: 'openai', baseUrl: 'http://127.0.0.1:9/v1' },
+    },
+    catalog: { models: [{ provider: 'own', model: 'llama', inputUsdPerMTok: 1, outputUsdPerMTok: 1 }] },
+    routes: [
+      { model: 'mine', targets: [{ provider: 'own' }] },
+      { model: 'gpt-*', targets: [{ provider: 'openai' }] },
+      { model: 'c/*', targets: [{ provider: 'anthropic', model: 'claude-*' }] },
+      { model: 'own/*', targets: [{ provider: 'own', model: '*' }] },
+      { model: 'all/*', targets: [{ provider: 'openai', model: 'gpt-4o' }] },
+    ],
+  });
+  onTestFinished(() => sidecar.stop());
+  const { text } = await ask(sidecar.url, '/v1/models', { method: 'GET' });
+  const names: string[] = JSON.parse(text).data.map(({ id }: { id: string }) => id);
+  expect(names).toEqual(expect.arrayContaining(['mine', 'gpt-4o', 'c/sonnet-4-5', 'own/llama']));
+  expect(names.filter((name) => !/^(?:mine$|gpt-|c\/|own\/llama$)/.test(name))).toEqual([]);
+  expect(new Set(names).size).toBe(names.length);
+  expect((await ask(sidecar.url, '/v1/models/gpt-4o', { method: 'GET' })).status).toBe(200);
+});

@@ -152,6 +152,7 @@ describe('which targets', () => {
   test('targets know the facts of their model, also if only the request names it', () => {
     const asked: string[] = [];
     const catalog: Catalog = {
+      names: () => [],
       facts: (name, model) => {
         asked.push(`${name}/${model}`);
         return { ...unknownFacts, contextTokens: model.length };

@@ -74,7 +74,7 @@ export function startRouting(
     table: createRouteTable(routesOf(routes), {
       providers: new Map(providers.map((provider) => [provider.name, provider])),
       healthOf: health,
-      catalog: { facts: (_, model) => ({ ...unknownFacts, ...facts[model] }) },
+      catalog: { names: () => [], facts: (_, model) => ({ ...unknownFacts, ...facts[model] }) },
       random: () => routing.random(),
       tokensOf: (_, bytes) => Math.ceil(bytes / 4),
     }),
