@@ -138,8 +138,10 @@ async function cpuRound(rig: Rig, server: Server, { mode, connections }: Load): 
   const reached = (await rig.peers.requests()) - before;
   const cached = (mode === 'hit' || mode === 'rewording') && server.name === 'sidegate';
   const expected = cached ? 0 : report.requests;
-  // The very first request is a miss, and up to one per connection may be in flight until its reply is stored.
-  if (Math.abs(reached - expected) > (cached ? connections : 0)) {
+  // The very first request is a miss, and up to one per connection may be in flight until its reply is stored. Of
+  // thousands of questions made from parts, a few ask the same but for courtesy words, which is answered from the cache.
+  const allowed = cached ? connections : mode === 'question' ? Math.ceil(report.requests / 100) : 0;
+  if (Math.abs(reached - expected) > allowed) {
     throw new Error(
       `${server.name}: ${reached} of ${report.requests} requests reached the upstream (${mode})`,
     );
