@@ -1,5 +1,5 @@
 /**
- * One HTTP/1.1 connection to a provider, on the socket itself, which carries one request at a time. A miss takes a third
+ * One HTTP/1.1 connection to a provider, on the socket itself, which carries one request at a time. A miss takes a fifth
  * less CPU time than with undici's client, to which unusual replies are left.
  */
 import type { IncomingHttpHeaders } from 'node:http';
