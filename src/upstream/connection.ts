@@ -210,13 +210,13 @@ export class Connection {
 
   #opened(error: Error | null, socket: Socket | null): void {
     const sent = this.#sent;
-    if (error !== null || socket === null) return this.#fail(error ?? faultOf(closedCode, 'no socket'));
+    if (error !== null || socket === null || sent === null)
+      return this.#fail(error ?? faultOf(closedCode, 'no socket'));
     this.#socket = socket;
     if ((socket as { alpnProtocol?: unknown }).alpnProtocol === 'h2') {
       this.#sent = null;
       this.#socket = null;
       this.#leave();
-      if (sent === null) return void socket.destroy();
       // What it says stays with it until somebody reads it.
       socket.pause();
       return this.#owner.onHttp2(socket, sent);
@@ -227,8 +227,7 @@ export class Connection {
     socket.on('close', () => this.#closedByPeer());
     // A socket through a proxy comes paused.
     socket.on('data', (bytes: Buffer) => this.take(bytes)).resume();
-    if (sent === null) this.#free();
-    else this.#write(socket, sent);
+    this.#write(socket, sent);
   }
 
   #write(socket: Socket, sent: Sent): void {

@@ -15,7 +15,7 @@ export class Stack {
   readonly #idle: Connection[] = [];
   readonly #all = new Set<Connection>();
   #sweep: NodeJS.Timeout | null = null;
-  #onEmpty: (() => void) | null = null;
+  readonly #whenEmpty: (() => void)[] = [];
 
   /** @param open a socket of one more @param others what becomes of requests that HTTP/1.1 isn't for */
   constructor(open: (done: Opened) => void, others: Pick<ConnectionOwner, 'onHttp2' | 'onUnusual'>) {
@@ -47,7 +47,7 @@ export class Stack {
   /** Resolves when the requests under way have ended. */
   async close(): Promise<void> {
     for (const connection of [...this.#all]) connection.close();
-    if (this.#all.size > 0) await new Promise<void>((resolve) => (this.#onEmpty = resolve));
+    if (this.#all.size > 0) await new Promise<void>((resolve) => this.#whenEmpty.push(resolve));
   }
 
   #take(): Connection | undefined {
@@ -83,6 +83,6 @@ export class Stack {
     // Those that wait longest, and so are closed first, come first.
     const at = this.#idle.indexOf(connection);
     if (at >= 0) this.#idle.splice(at, 1);
-    if (this.#all.size === 0) this.#onEmpty?.();
+    if (this.#all.size === 0) for (const resolve of this.#whenEmpty.splice(0)) resolve();
   }
 }

@@ -116,7 +116,7 @@ test('closing waits for requests under way, and later ones fail', async () => {
   const asked = ask(connections);
   await vi.waitFor(() => expect(answer).not.toBeNull());
   let closed = false;
-  const closing = connections.close().then(() => {
+  const closing = Promise.all([connections.close(), connections.close()]).then(() => {
     closed = true;
   });
   expect(closed).toBe(false);
