@@ -52,6 +52,9 @@ export const deadConnection = 'dead_connection';
 /** Outcomes that say nothing of why nobody answered. */
 const asides = [...ruledOut, deadConnection];
 
+/** Most targets that a reply's head names as passed over: clients bound a head's size. */
+const passedOverMax = 8;
+
 const noRetry = ['x-should-retry', 'false'];
 
 /** What a step shows of a provider's reply. */
@@ -178,6 +181,16 @@ export class Trail {
     const [first] = this.steps;
     if (first !== undefined && this.steps.length === 1) return textOf(first);
     return this.steps.map(textOf).join(', ');
+  }
+
+  /** `target=reason` of the first targets that were passed over without a call; empty: none was. */
+  get passedOver(): string {
+    if (this.steps.length === this.#calls) return '';
+    const passed = this.steps.filter(({ called, outcome }) => !called && outcome !== deadConnection);
+    return passed
+      .slice(0, passedOverMax)
+      .map(({ target, outcome }) => `${target}=${outcome}`)
+      .join(',');
   }
 
   /** Whether the last step had one of these outcomes; targets that were ruled out don't count. */

@@ -139,6 +139,8 @@ export function deliverAnswer(
     'server-timing',
     serverTiming(passage, upstreamMs, nowMs),
   );
+  const { passedOver } = answer.trail;
+  if (passedOver !== '') headers.push('x-sidegate-passed-over', headerText(passedOver));
   addProviderHeaders(answer, across, exchange, headers);
   if (answer.kind === 'stream' && mustFilter(answer.target.provider, passage)) {
     answer.stream.close();

@@ -215,10 +215,12 @@ function createLane(
   return lane;
 }
 
-function opened(server: Server, { host, port, socket }: ListenSettings): Promise<void> {
+/** Clients that connect while the process is busy wait for it; beyond the backlog they would try again after seconds. */
+function opened(server: Server, { host, port, socket, connectionsMax }: ListenSettings): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen(socket === undefined ? { host, port } : { path: socket }, () => {
+    const at = socket === undefined ? { host, port } : { path: socket };
+    server.listen({ ...at, backlog: connectionsMax }, () => {
       server.off('error', reject);
       resolve();
     });

@@ -66,11 +66,26 @@ export function createReach(
 
 type Found = (error: Error | null, address: string | LookupAddress[], family?: number) => void;
 
-/** Looks names up as Node does, and leaves out the refused addresses. */
-const guarded =
-  (isAllowed: AddressCheck) =>
-  (host: string, options: LookupOptions, done: Found): void =>
+/**
+ * Looks names up as Node does, and leaves out the refused addresses. Who asks while the same lookup is under way gets
+ * its answer: four threads look up all names, so of a thousand connections opened at once most would wait their turn.
+ */
+function guarded(isAllowed: AddressCheck): (host: string, options: LookupOptions, done: Found) => void {
+  type Take = (error: Error | null, found: LookupAddress[]) => void;
+  const underWay = new Map<string, Take[]>();
+  const lookUp = (host: string, options: LookupOptions, take: Take): void => {
+    const name = JSON.stringify([host, options]);
+    const waiting = underWay.get(name);
+    if (waiting !== undefined) return void waiting.push(take);
+    const takers = [take];
+    underWay.set(name, takers);
     lookup(host, { ...options, all: true }, (error, found) => {
+      underWay.delete(name);
+      for (const each of takers) each(error, found);
+    });
+  };
+  return (host, options, done) =>
+    lookUp(host, options, (error, found) => {
       if (error !== null) return done(error, []);
       const allowed = found.filter(({ address }) => isAllowed(address));
       const [first] = allowed;
@@ -78,6 +93,7 @@ const guarded =
       if (options.all === true) done(null, allowed);
       else done(null, first.address, first.family);
     });
+}
 
 const refusal = (host: string): Error =>
   Object.assign(new Error(`the address of ${host} is not one of a provider`), { code: addressCode });

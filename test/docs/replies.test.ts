@@ -32,6 +32,7 @@ const plainHttp = [
   'transfer-encoding',
 ];
 
+const token = 'token-of-the-admin';
 const batch = { 'x-sidegate-priority': 'batch' };
 
 /** A SHA-256 that no key of a test has. */
@@ -270,24 +271,21 @@ const answered: Readonly<Record<string, (wire: Wire) => Promise<Answer>>> = {
   },
   'whole, and counted for a limit': (wire) =>
     send(wire, {}, { cache: {}, limits: [{ name: 'many', capacity: 100, refillPerSecond: 1 }] }),
-  'counted for a limit of tokens, and warned of another': (wire) =>
-    send(
-      wire,
-      {},
-      {
-        limits: [
-          { name: 'tokens', unit: 'tokens', capacity: 100_000, refillPerSecond: 1 },
-          { name: 'few', capacity: 1, refillPerSecond: 0.001 },
-          { name: 'none', unit: 'characters', capacity: 1, refillPerSecond: 1, mode: 'observe' },
-        ],
-      },
-    ),
+  'counted for a limit of tokens, and warned of another': (wire) => {
+    const limits: ConfigInput['limits'] = [
+      { name: 'tokens', unit: 'tokens', capacity: 100_000, refillPerSecond: 1 },
+      { name: 'few', capacity: 1, refillPerSecond: 0.001 },
+      { name: 'none', unit: 'characters', capacity: 1, refillPerSecond: 1, mode: 'observe' },
+    ];
+    return send(wire, {}, { limits });
+  },
   streamed: async (wire) => (await chainOf(wire)).ask({ stream: true }),
-  'that explains itself': async (wire) =>
-    (await chainOf(wire, { admin: { token: 'token-of-the-admin' } })).ask(
-      {},
-      { 'x-sidegate-debug': '1', 'x-sidegate-admin': 'token-of-the-admin' },
-    ),
+  'after a target that was passed over': async (wire) =>
+    second(await startChain(wire, [[resets], [answers(wire, 'Hello')]])),
+  'that explains itself': async (wire) => {
+    const chain = await chainOf(wire, { admin: { token } });
+    return chain.ask({}, { 'x-sidegate-debug': '1', 'x-sidegate-admin': token });
+  },
   'from the cache': async (wire) => second(await chainOf(wire, { cache: { enabled: true } })),
   'from the cache, streamed': async (wire) =>
     second(await chainOf(wire, { cache: { enabled: true } }), { stream: true }),

@@ -1,5 +1,8 @@
 /** Calls never wait unseen for a connection: issue 22, item 16. */
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
+import { spawnChain } from '../support/chain.ts';
 import { ask } from '../support/client.ts';
 import { openaiWire } from '../support/replies.ts';
 import { type ConfigInput, startTestSidecar } from '../support/sidecar.ts';
@@ -30,11 +33,11 @@ async function start(
   return { one, sidecar, post };
 }
 
-test.each([false, true])('600 calls that are admitted are sent at once (stream: %s)', async (stream) => {
+test.each([false, true])('1,000 calls that are admitted are sent at once (stream: %s)', async (stream) => {
   const { one, post } = await start({});
-  const replies = Array.from({ length: 600 }, (_, i) => post(`m${i}`, stream));
+  const replies = Array.from({ length: 1000 }, (_, i) => post(`m${i}`, stream));
   // The last one arrives while all others are still unanswered.
-  await one.call(599);
+  await one.call(999);
   for (const call of one.calls) answers(openaiWire, 'one')(call);
   for (const reply of await Promise.all(replies)) {
     expect([reply.status, reply.text.includes('one')]).toEqual([200, true]);
@@ -59,7 +62,9 @@ test('a lower limit passes calls over to the next target, or refuses them at onc
   const both = await start({ connectionsMax: 1 }, ['one', 'two']);
   const held = both.post('a');
   const call = await both.one.call(0);
-  expect((await both.post('b')).headers['x-sidegate-target']).toBe('two/b');
+  const passed = await both.post('b');
+  expect(passed.headers['x-sidegate-target']).toBe('two/b');
+  expect(passed.headers['x-sidegate-passed-over']).toBe('one/b=connections');
   const alone = await start({ connectionsMax: 1 });
   const waits = alone.post('a');
   const other = await alone.one.call(0);
@@ -68,5 +73,21 @@ test('a lower limit passes calls over to the next target, or refuses them at onc
   expect(refused.text).toContain('one/b: connections');
   expect(await alone.sidecar.metrics()).toContain('sidegate_connections_refused_total{provider="one"} 1');
   for (const each of [call, other]) answers(openaiWire, 'one')(each);
-  expect([(await held).status, (await waits).status]).toEqual([200, 200]);
+  const [first, second] = [await held, await waits];
+  expect([first.status, second.status]).toEqual([200, 200]);
+  expect(first.headers['x-sidegate-passed-over']).toBeUndefined();
+});
+
+test('1,000 clients can connect while the process is busy', async () => {
+  const { child, url } = await spawnChain(openaiWire, [[answers(openaiWire, 'one')]]);
+  // The kernel alone takes connections of a process that is stopped: as many as the backlog holds.
+  child.kill('SIGSTOP');
+  onTestFinished(() => void child.kill('SIGCONT'));
+  const { hostname, port } = new URL(url);
+  const sockets = Array.from({ length: 1000 }, () => connect(Number(port), hostname));
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy();
+  });
+  await Promise.all(sockets.map((socket) => once(socket, 'connect')));
+  child.kill('SIGCONT');
 });

@@ -1,4 +1,5 @@
 /** Connections to a provider: how many there are, which are used again, and how they end. */
+import { createHook } from 'node:async_hooks';
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -80,6 +81,29 @@ test('requests at once have a connection each; later ones use those again, the l
   for (let i = 0; i < 5; i++) expect(await ask(connections)).toBeNull();
   expect(count()).toBe(3);
   expect(new Set(sockets).size).toBe(1);
+});
+
+/** Counts the lookups of names from now on. */
+function countLookups(): () => number {
+  let count = 0;
+  const hook = createHook({
+    init(_id, type) {
+      if (type === 'GETADDRINFOREQWRAP') count += 1;
+    },
+  }).enable();
+  onTestFinished(() => void hook.disable());
+  return () => count;
+}
+
+test("connections opened at once look the provider's name up once, and later ones do again", async () => {
+  const { connections } = await open(createServer(together(200)));
+  const lookups = countLookups();
+  expect(await askAtOnce(connections, 200)).toEqual(Array(200).fill(null));
+  expect(lookups()).toBe(1);
+  expect(await askAtOnce(connections, 200)).toEqual(Array(200).fill(null));
+  const more = Array.from({ length: 400 }, () => ask(connections));
+  expect(await Promise.all(more)).toEqual(Array(400).fill(null));
+  expect(lookups()).toBe(2);
 });
 
 test('what a busy time needed is let go when it is closed', async () => {
@@ -225,5 +249,21 @@ describe('over TLS', () => {
     expect(await ask(connections)).toBeNull();
     for (let i = 0; i < 3; i++) expect(await askAtOnce(connections, 3)).toEqual([null, null, null]);
     expect(count()).toBe(1);
+  });
+
+  test('requests beyond what a connection of HTTP/2 takes get another one at once', async () => {
+    const wait = together(300);
+    let first = true;
+    const settings = { maxConcurrentStreams: 10 };
+    const server = createSecureServer({ ...pair, settings }, (request, response) => {
+      if (first) {
+        first = false;
+        response.end('{}');
+      } else wait(request as never, response as never);
+    });
+    const { connections } = await open(server as unknown as Server, 'https');
+    expect(await ask(connections)).toBeNull();
+    // Answered when all of them have arrived.
+    expect(await askAtOnce(connections, 300)).toEqual(Array(300).fill(null));
   });
 });
