@@ -78,7 +78,7 @@ const onLine: Readonly<Record<LogLine, string>> = {
   snapshotUnsaved:
     'Check that the folder of `cache.snapshot` can be written to and has room, and that the process is not killed while it ends.',
   memoryShort:
-    "The process is near `listen.memoryMaxBytes`, or the container's limit. Raise it, or lower `cache.bytesMax` and `listen.inFlightMax`.",
+    "The process is near `memory.maxMb`, or the container's limit. Raise it, or lower `cache.bytesMax` and `listen.inFlightMax`.",
   memoryFull:
     'Callers get 503 until memory is free again; requests in flight go on. Raise the limit, or add pods.',
   memoryEased: 'Nothing to do.',
@@ -127,6 +127,8 @@ const onError: Readonly<Partial<Record<ErrorCode, string>>> = {
   targets_down: 'All targets of the route fail or cool down. The view Targets shows which, and why.',
   draining: 'Clients that retry reach another process. Long drains mean long streams: see `listen.drainMs`.',
   overloaded: 'Raise `listen.inFlightMax`, or run more pods.',
+  memory_full:
+    "The log says when the memory was full. Raise `memory.maxMb` or the container's limit, lower `cache.bytesMax`, or run more pods.",
   callers_unknown: "The log says what can't be reached.",
   batch_queue_full:
     'The providers are slower than the batch requests come. `sidegate_batch_waiting` shows since when.',

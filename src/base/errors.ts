@@ -312,6 +312,10 @@ export const catalogue = {
     ...overloaded,
     hint: 'Send fewer requests at once, or raise `listen.inFlightMax`.',
   },
+  memory_full: {
+    ...overloaded,
+    hint: "Wait for `Retry-After`; raise `memory.maxMb` or the container's limit, lower `cache.bytesMax`, or add pods.",
+  },
   callers_unknown: {
     ...overloaded,
     hint: 'Try again; the log says what the gateway cannot reach: the token issuer or its key store.',

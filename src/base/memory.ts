@@ -1,4 +1,6 @@
-/** Returns freed memory to the operating system regularly, which the C library rarely does by itself. */
+/** Freed memory: returns it to the operating system regularly, which the C library rarely does, and collects garbage. */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { trimMemory } from '../native/memory.ts';
 
 /** Shortest time between two trims. */
@@ -19,4 +21,20 @@ export function startTrims(clock: () => number, trim: () => void = trimMemory): 
     timer = setTimeout(run, Math.max(everyMs, (clock() - startMs) / shareMax)).unref();
   }
   return { stop: () => clearTimeout(timer) };
+}
+
+let collect: (() => void) | null = null;
+
+/**
+ * Collects all garbage, which takes tens of ms. V8 does so by itself when it allocates, and knows of no limit that the
+ * process has.
+ */
+export function collectGarbage(): void {
+  if (collect === null) {
+    // Contexts made while the flag is set have the function.
+    setFlagsFromString('--expose-gc');
+    collect = runInNewContext('gc') as () => void;
+    setFlagsFromString('--no-expose-gc');
+  }
+  collect();
 }

@@ -34,10 +34,20 @@ const admin = z
   })
   .prefault({});
 
+const memory = z
+  .strictObject({
+    maxMb: z.int().min(64).max(1_048_576).optional().meta({
+      description:
+        "Most memory of the process, in MB (10⁶ bytes). Near it, as near the container's limit, the cache makes room, and then new requests are refused. Unset: only the container's limit counts.",
+    }),
+  })
+  .prefault({});
+
 /** The whole file. Unknown keys are refused at every level. */
 export const configSchema = z.strictObject({
   listen,
   admin,
+  memory,
   authenticate: authenticateSchema,
   replay,
   count,

@@ -34,6 +34,8 @@ export interface Listener {
   abortAll(refusal: Refusal): void;
   /** From now on refuses new requests with this; null: serves them. */
   refuseNew(refusal: Refusal | null): void;
+  /** Lets bodies take this share of `bodiesMaxBytes`, from 0 to 1; small requests always have room. */
+  squeeze(share: number): void;
   /** Accepts no more connections; resolves when the last request is answered. */
   drained(): Promise<void>;
   /** Closes the port and every connection at once. */
@@ -59,6 +61,7 @@ export async function listen(
   adminUrl = '',
 ): Promise<Listener> {
   let current = config;
+  let bodiesShare = 1;
   const requests: ActiveRequests = {
     active: [],
     parked: 0,
@@ -151,14 +154,24 @@ export async function listen(
       server.closeAllConnections();
       for (const { socket } of lane.connections) socket.destroy();
     },
+    squeeze(share) {
+      bodiesShare = share;
+      requests.bodyMaxBytes = bodiesBound(current, share);
+    },
     update(next) {
       current = next;
-      requests.bodyMaxBytes = next.bodiesMaxBytes;
+      requests.bodyMaxBytes = bodiesBound(next, bodiesShare);
       requests.replyMaxBytes = next.repliesMaxBytes;
       intake.update(next);
     },
   };
 }
+
+/** Small requests fit into this, however little memory there is. */
+const bodiesLeastBytes = 1024 * 1024;
+
+const bodiesBound = ({ bodiesMaxBytes }: ListenSettings, share: number): number =>
+  Math.max(Math.min(bodiesLeastBytes, bodiesMaxBytes), bodiesMaxBytes * share);
 
 /**
  * Starts each connection in the lane of plain requests. Node's server still owns the port and its timeouts.

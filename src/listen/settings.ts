@@ -37,12 +37,6 @@ export const listen = z
         description:
           'Memory for the whole replies of all requests, until their clients have read them, and for events of streams until all of an event is here. A call whose reply has no room fails; a single reply or event, and one up to 64 KiB, always has room.',
       }),
-    memoryMaxBytes: bytes(1024 ** 4)
-      .optional()
-      .meta({
-        description:
-          "Memory of the whole process near which the cache makes room, and then new requests are refused; unset: the container's limit.",
-      }),
     bodyTimeoutMs: ms(10, 600_000)
       .default(30_000)
       .meta({ description: 'Time within which a whole request must arrive.', restart: true }),

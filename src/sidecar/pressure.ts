@@ -1,30 +1,37 @@
 /**
- * Memory pressure: near the limit the cache makes room first; where that isn't enough, new requests are refused until
- * there is room again, so that the system doesn't end the process and with it all requests in flight.
+ * Memory pressure: near the ceiling the cache makes room first, and fewer large bodies are taken at once; where that
+ * isn't enough, new requests are refused until there is room again, so that the system doesn't end the process and with it all requests in flight.
  */
 import { Refusal } from '../base/errors.ts';
 import type { Telemetry } from '../base/telemetry.ts';
 
 const everyMs = 1000;
-/** Shares of its memory that the cache may take, one after the other. */
+/** Beyond this share of the memory it is looked at more often: large requests fill the rest within a second. */
+const nearShare = 0.65;
+const nearEveryMs = 100;
+/** Shares of what is configured that the cache and bodies may take, one after the other. */
 const shares = [1, 0.25, 0] as const;
-/** Beyond this share of the limit the cache makes room. */
-const shortShare = 0.85;
-/** Beyond this share of it, with an empty cache, new requests are refused, until it is below `shortShare`. */
-const fullShare = 0.95;
-/** So often in a row there must be room until the cache may grow again. */
-const calmTicks = 30;
+/** Beyond this share the cache makes room. */
+const shortShare = 0.8;
+/** Beyond this share, with an empty cache, new requests are refused until it is below `shortShare`: what is in flight grows. */
+const fullShare = 0.9;
+/** So long there must be room until the cache may grow again. */
+const calmMs = 30_000;
+/** Garbage is collected at most this often: it takes tens of ms, and a process that refuses everything makes none. */
+const collectEveryMs = 5000;
 
 /** What is watched, and what gives way. */
 export interface PressureDeps {
-  /** Memory that the process may take, in bytes; null: there is no limit. */
-  limitBytes(): number | null;
-  /** Memory that it takes now, in bytes. */
-  usedBytes(): number;
-  /** Lets the cache take this share of what is configured. @param share from 0 to 1 */
+  /** Monotonic ms. */
+  readonly clock: () => number;
+  /** Share of its memory that the process takes; 0: it may take any. */
+  share(): number;
+  /** Lets the cache and request bodies take this share of what is configured. @param share from 0 to 1 */
   squeeze(share: number): void;
   /** Refuses new requests; null: accepts them. */
   refuseNew(refusal: Refusal | null): void;
+  /** Collects garbage. */
+  collect(): void;
   /** Returns freed memory to the system. */
   trim(): void;
   readonly telemetry: Pick<Telemetry, 'memory'>;
@@ -37,42 +44,55 @@ export interface Pressure {
   stop(): void;
 }
 
-/** What the container may take; null: it has no limit, or one beyond the machine's memory. */
-export function containerLimit(constrainedBytes: number, machineBytes: number): number | null {
-  return constrainedBytes > 0 && constrainedBytes <= machineBytes ? constrainedBytes : null;
-}
+const full = new Refusal('memory_full', 'The process takes as much memory as it may.', {
+  retryAfterMs: 1000,
+});
 
 /** Starts to watch. */
 export function startPressure(deps: PressureDeps): Pressure {
-  let [step, calm] = [0, 0];
+  let step = 0;
   let refusing = false;
+  /** Since when there is room, and when garbage may be collected again, monotonic ms. */
+  let calmSinceMs: number | null = null;
+  let collectAtMs = Number.NEGATIVE_INFINITY;
 
   const squeeze = (to: number): void => {
     step = to;
-    calm = 0;
+    calmSinceMs = null;
     deps.squeeze(shares[step] ?? 0);
   };
   const refuse = (on: boolean): void => {
     refusing = on;
-    const why = 'The memory is full. Raise its limit, or send fewer requests at once.';
-    deps.refuseNew(on ? new Refusal('overloaded', why, { retryAfterMs: 1000 }) : null);
+    deps.refuseNew(on ? full : null);
+    deps.telemetry.memory(on ? 'full' : 'eased');
   };
-  const tick = (): void => {
-    const limit = deps.limitBytes();
-    const share = limit === null ? 0 : deps.usedBytes() / limit;
-    const before = refusing;
-    if (share > shortShare && step < shares.length - 1) {
+  const ease = (nowMs: number): void => {
+    if (refusing) refuse(false);
+    calmSinceMs ??= nowMs;
+    if (step > 0 && nowMs - calmSinceMs >= calmMs) squeeze(step - 1);
+  };
+  const look = (share: number): void => {
+    const nowMs = deps.clock();
+    if (share <= shortShare) return ease(nowMs);
+    calmSinceMs = null;
+    if (step < shares.length - 1) {
       squeeze(step + 1);
       deps.trim();
       if (step === 1) deps.telemetry.memory('short');
-    } else if (share > fullShare && !refusing) refuse(true);
-    else if (share <= shortShare) {
-      if (refusing) refuse(false);
-      calm += 1;
-      if (step > 0 && calm >= calmTicks) squeeze(step - 1);
+    } else if (share > fullShare || refusing) {
+      if (nowMs >= collectAtMs) {
+        collectAtMs = nowMs + collectEveryMs;
+        deps.collect();
+        deps.trim();
+      } else if (!refusing) refuse(true);
     }
-    if (refusing !== before) deps.telemetry.memory(refusing ? 'full' : 'eased');
   };
-  const timer = setInterval(tick, everyMs).unref();
-  return { tick, stop: () => clearInterval(timer) };
+
+  const run = (): void => {
+    const share = deps.share();
+    look(share);
+    timer = setTimeout(run, share > nearShare ? nearEveryMs : everyMs).unref();
+  };
+  let timer = setTimeout(run, everyMs).unref();
+  return { tick: () => look(deps.share()), stop: () => clearTimeout(timer) };
 }

@@ -1,9 +1,8 @@
 /** The sidecar: opens rooms and ports, adopts new configurations while requests are in flight, and drains. */
-import { totalmem } from 'node:os';
 import { openAdmin } from '../admin/admin.ts';
 import { mayPass } from '../authenticate/authenticate.ts';
 import type { Log } from '../base/log.ts';
-import { startTrims } from '../base/memory.ts';
+import { collectGarbage, startTrims } from '../base/memory.ts';
 import { realWorld, type World } from '../base/world.ts';
 import type { Purge } from '../cache/purged.ts';
 import type { Config } from '../config/schema.ts';
@@ -14,9 +13,10 @@ import { trimMemory } from '../native/memory.ts';
 import { createRecord, noCourse } from '../observe/record.ts';
 import { modelNames } from '../route/route.ts';
 import { keepCache, restoreCache } from './carry.ts';
+import { findContainer, takenShare, underCeiling } from './ceiling.ts';
 import { composeStages, openRooms } from './compose.ts';
 import { drain, release } from './drain.ts';
-import { containerLimit, startPressure } from './pressure.ts';
+import { startPressure } from './pressure.ts';
 import { adopt } from './reload.ts';
 import { viewOf } from './view.ts';
 
@@ -37,8 +37,10 @@ export interface Sidecar {
 }
 
 /** Starts a sidecar. Rejects if a port or the store can't be opened. */
-export async function startSidecar(first: Config, log: Log, world: World = realWorld): Promise<Sidecar> {
+export async function startSidecar(given: Config, log: Log, world: World = realWorld): Promise<Sidecar> {
   const { clock } = world;
+  const container = findContainer();
+  const first = underCeiling(given, container);
   let listener: Listener | null = null;
   let ready = false;
   let reloading: Promise<unknown> = Promise.resolve();
@@ -94,11 +96,14 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
   listener = open;
   const trims = startTrims(clock);
   const pressure = startPressure({
-    limitBytes: () =>
-      stages.config.listen.memoryMaxBytes ?? containerLimit(process.constrainedMemory(), totalmem()),
-    usedBytes: () => process.memoryUsage.rss(),
-    squeeze: rooms.cache.squeeze,
+    clock,
+    share: () => takenShare(stages.config.memory, container, process.memoryUsage.rss()),
+    squeeze(share) {
+      rooms.cache.squeeze(share);
+      open.squeeze(share);
+    },
     refuseNew: open.refuseNew,
+    collect: collectGarbage,
     trim: trimMemory,
     telemetry: rooms.observer,
   });
@@ -115,12 +120,13 @@ export async function startSidecar(first: Config, log: Log, world: World = realW
     get models() {
       return modelNames(stages.routes);
     },
-    async reload(config) {
+    async reload(next) {
+      const config = underCeiling(next, container);
       const composed = composeStages(config, rooms);
       reloading = composed.catch(() => {});
-      const next = await composed;
+      const adopted = await composed;
       adopt(config, rooms, open);
-      stages = next;
+      stages = adopted;
       rooms.observer.reload(true);
     },
     reloadRefused: () => rooms.observer.reload(false),

@@ -22,15 +22,7 @@ type Answer = Awaited<ReturnType<typeof ask>>;
 const headersPage = readDocument('docs/reference/headers.md');
 
 /** Headers that HTTP itself needs; they say nothing of Sidegate's own. */
-const plainHttp = [
-  'allow',
-  'connection',
-  'content-length',
-  'content-type',
-  'date',
-  'keep-alive',
-  'transfer-encoding',
-];
+const plainHttp = 'allow connection content-length content-type date keep-alive transfer-encoding'.split(' ');
 
 const token = 'token-of-the-admin';
 const batch = { 'x-sidegate-priority': 'batch' };
@@ -167,6 +159,13 @@ const ways: Readonly<Record<ErrorCode, (wire: Wire) => Promise<Answer>>> = {
   token_not_yet_valid: (wire) => sendToken(wire, (idp, key) => idp.token(key, { nbf: 9e9 })),
   token_audience: (wire) => sendToken(wire, (idp, key) => idp.token(key, { aud: 'another' })),
   token_claims: (wire) => sendToken(wire, (idp, key) => idp.token(key, { tenant: undefined })),
+  async memory_full(wire) {
+    const chain = await chainOf(wire, { memory: { maxMb: 64 } });
+    for (;;) {
+      const reply = await chain.ask();
+      if (reply.status !== 200) return reply;
+    }
+  },
   callers_unknown: (wire) => sendToken(wire, (idp, key) => idp.token(key), 500),
   endpoint_forbidden: (wire) =>
     send(wire, asK, { authenticate: { keys: [{ ...keyK, endpoints: ['embeddings'] }] } }),
