@@ -1,4 +1,5 @@
 /** The benchmark gate: what must hold for every change, judged by ratios to the floor, never by absolute times. */
+import { costLines, profileStages } from './load/profile.ts';
 import {
   connectionsFull,
   type LoadOptions,
@@ -43,6 +44,8 @@ const repeatedMemoryRuns = 3;
 
 interface Check {
   readonly name: string;
+  /** The load it is about. */
+  readonly mode: 'miss' | 'hit';
   readonly limit: number;
   measure(): Promise<Comparison>;
   /** The same with more rounds, to confirm a failure. */
@@ -56,18 +59,21 @@ function checks(rig: Rig, pair: Pair): Check[] {
   return [
     {
       // First, as it leaves both processes warm.
+      mode: 'miss',
       name: `memory after ${rig.options.rssRequests} requests`,
       limit: limits.memory,
       measure: async () => compare((await measureMemory(rig, pair)).slice(1)),
       repeat: async () => (await measureMemoryRuns(rig, repeatedMemoryRuns)).loaded,
     },
     {
+      mode: 'miss',
       name: 'CPU a request, cache miss',
       limit: limits.miss,
       measure: () => cpu('miss', rounds),
       repeat: () => cpu('miss', repeatedRounds),
     },
     {
+      mode: 'hit',
       name: 'CPU a request, cache hit',
       limit: limits.hit,
       measure: () => cpu('hit', rounds),
@@ -80,6 +86,8 @@ function checks(rig: Rig, pair: Pair): Check[] {
 export async function runGate(options: LoadOptions, say: (line: string) => void): Promise<string[]> {
   return withRig(options, say, async (rig) => {
     const failures: string[] = [];
+    /** What is profiled, as it failed. */
+    const costly = new Set<Check['mode']>();
     const start = await measureStart(rig);
     if (start.sidegate > readyMaxMs) {
       const again = await measureStart(rig);
@@ -87,15 +95,22 @@ export async function runGate(options: LoadOptions, say: (line: string) => void)
         failures.push(`ready after ${again.sidegate.toFixed(0)} ms, over ${readyMaxMs} ms`);
     }
     await withPair(rig, async (pair) => {
-      for (const { name, limit, measure, repeat } of checks(rig, pair)) {
+      for (const { name, mode, limit, measure, repeat } of checks(rig, pair)) {
         const first = await measure();
         if (first.ratio <= limit) continue;
         say(`${name}: ${first.ratio.toFixed(2)} × the floor, over ${limit}; once more, with more rounds`);
         const second = await repeat();
-        if (second.ratio > limit)
+        if (second.ratio > limit) {
           failures.push(`${name}: ${second.ratio.toFixed(2)} × the floor, over ${limit}`);
+          costly.add(mode);
+        }
       }
     });
+    for (const mode of costly) {
+      say(`What each stage of a ${mode} costs:`);
+      for (const line of costLines(await profileStages(rig, { mode, connections: connectionsFull })))
+        say(line);
+    }
     return failures;
   });
 }

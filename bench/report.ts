@@ -3,8 +3,10 @@ import { readFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { dialectNames } from '../src/exchange/dialects.ts';
 import { askedMax, goals, readyMaxMs } from './gate.ts';
-import { streamEvents, streamTickMs } from './load/facts.ts';
-import { pinning } from './load/processes.ts';
+import { type BenchRow, type BytePath, compareIn } from './load/byte-path.ts';
+import { usualStreams } from './load/facts.ts';
+import { gatewayVersions } from './load/gateways.ts';
+import { pinning, type ServerName } from './load/processes.ts';
 import {
   type CpuResults,
   connectionsFull,
@@ -14,13 +16,14 @@ import {
   type Memory,
   type SemanticCpu,
 } from './load/run.ts';
-import type { Comparison } from './load/stats.ts';
+import { type Comparison, median } from './load/stats.ts';
 import type { MicroRow } from './micro/run.ts';
 import { requestTask, streamTask, subject as translate } from './micro/translate.bench.ts';
 
 /** Everything a full run measures; what was not requested is absent. */
 export interface Results {
   readonly load?: LoadResults;
+  readonly bytePath?: BytePath;
   readonly micro?: readonly MicroRow[];
 }
 
@@ -77,7 +80,7 @@ function cpuTable({ cpu, semantic, noise }: LoadResults): string {
   if (cpu.miss) rows.push(judged('cache miss', cpu.miss, goals.miss));
   if (cpu.hit) rows.push(judged('exact-cache hit', cpu.hit, goals.hit));
   rows.push(judged('hit in other words that were decided on before', semantic.hit, goals.reworded));
-  if (cpu.stream) rows.push(judged(`a stream of ${streamEvents} events`, cpu.stream));
+  if (cpu.stream) rows.push(judged(`a stream of ${usualStreams.events} events`, cpu.stream));
   rows.push(judged('the floor against itself (scatter of the method)', noise));
   return table(comparisonHead('µs'), rows);
 }
@@ -162,6 +165,98 @@ function microTable(rows: readonly MicroRow[]): string {
   );
 }
 
+/** Columns of the byte path's tables. */
+const columns: readonly (readonly [ServerName, string])[] = [
+  ['nginx', 'nginx'],
+  ['raw', 'raw sockets'],
+  ['floor', 'floor'],
+  ['sidegate', 'Sidegate'],
+];
+
+const medianCell = ({ values }: BenchRow, server: ServerName): string => {
+  const found = values.get(server);
+  if (found === undefined) return '–';
+  const value = median(found);
+  return fixed(value, value < 100 ? 1 : 0);
+};
+
+function bytePathRow(row: BenchRow): (string | number)[] {
+  const { name, unit, goal } = row;
+  const { ratio, ratioLow, ratioHigh, rounds } = compareIn(row, 'floor', 'sidegate');
+  const verdict = goal === null ? '' : `≤ ${goal}: ${ratio <= goal ? 'holds' : 'short'}`;
+  const cells = columns.map(([server]) => medianCell(row, server));
+  const quartiles = `${fixed(ratioLow, 2)}–${fixed(ratioHigh, 2)}`;
+  return [`${name}, ${unit}`, ...cells, `**${fixed(ratio, 2)}**`, quartiles, rounds, verdict];
+}
+
+/** Title of the byte path's section. */
+const bytePathTitle = '## Byte path';
+
+/** The section of the byte path. */
+export function bytePathSection({ hours, without }: BytePath): string {
+  const head = ['', ...columns.map(([, name]) => name), '× the floor', 'quartiles', 'rounds', 'goal'];
+  const titles = {
+    calm: 'In a calm hour',
+    busy: 'In a busy hour: another process moves memory without end on the core of clients and upstream',
+  };
+  const tables = hours.map(
+    ({ name, rows }) => `### ${titles[name]}\n\n${table(head, rows.map(bytePathRow))}\n`,
+  );
+  return `${bytePathTitle}
+
+Written by \`npm run bench:byte-path\` on ${new Date().toISOString().slice(0, 10)}. What a request costs beyond moving its bytes, in
+alternating rounds: beside nginx (one worker, its access log in a file) and bare sockets in Node (\`load/raw.ts\`, which
+decides nothing), each with a core to itself. Every prompt is new but for hits. At 500 requests a second the loop is
+open: a latency counts from when its request was due, so no wait is left out. Streams are 100 at 10 ms an event, and
+1,000 at 100 ms; there the first token's latency is that of requests sent while at least half of them run.${without === null ? '' : `\nWithout nginx: ${without}.`}
+
+${tables.join('\n')}`;
+}
+
+/** Title of the section of other gateways, which a full run keeps. */
+export const gatewaysTitle = '## Other gateways';
+
+/** The section of other gateways. */
+export function gatewaysSection(rows: readonly BenchRow[]): string {
+  const { portkey, litellm } = gatewayVersions;
+  const cells = rows.map((row) => {
+    const times = (server: ServerName): string => fixed(compareIn(row, 'sidegate', server).ratio, 1);
+    const servers = ['floor', 'sidegate', 'portkey', 'litellm'] as const;
+    const medians = servers.map((server) => medianCell(row, server));
+    return [`${row.name}, ${row.unit}`, ...medians, times('portkey'), times('litellm')];
+  });
+  const head = ['', 'floor', 'Sidegate', 'Portkey', 'LiteLLM', 'Portkey ÷ Sidegate', 'LiteLLM ÷ Sidegate'];
+  return `${gatewaysTitle}
+
+Written by \`npm run bench:peers\` on ${new Date().toISOString().slice(0, 10)}: Portkey ${portkey} and LiteLLM ${litellm} in the same rounds, as
+they come, with one worker. Sidegate has every stage on; they pass requests on, LiteLLM after checking a key.
+
+${table(head, cells)}
+`;
+}
+
+/** Where a section begins and ends in a page; null: it isn't there. */
+function placeOf(page: string, title: string): readonly [from: number, to: number] | null {
+  const from = page.indexOf(`${title}\n`);
+  if (from < 0) return null;
+  const to = page.indexOf('\n## ', from);
+  return [from, to < 0 ? page.length : to + 1];
+}
+
+/** A section with its title; null: the page has none. */
+export function sectionOf(page: string, title: string): string | null {
+  const place = placeOf(page, title);
+  return place === null ? null : page.slice(...place);
+}
+
+/** A page with one of its sections replaced, or added at its end. @param section begins with its title */
+export function withSection(page: string, section: string): string {
+  const [from, to] = placeOf(page, section.split('\n', 1)[0] ?? '') ?? [page.length, page.length];
+  const before = page.slice(0, from).trimEnd();
+  const parts = [before, section.trim(), page.slice(to).trim()];
+  return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
+}
+
 function versionOf(name: string): string {
   const file = new URL(`../node_modules/${name}/package.json`, import.meta.url);
   return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
@@ -191,7 +286,7 @@ ${cpuTable(load)}
 ${askedSection(load.semantic)}
 
 The floor has no cache, so it always asks the upstream: the limit for a hit says that answering it costs less than passing
-the request on. Events of a stream come ${streamTickMs} ms apart, each in its own write.
+the request on. Events of a stream come ${usualStreams.pauseMs} ms apart, each in its own write.
 
 ## Latency
 
@@ -219,7 +314,7 @@ ${table(
 }
 
 /** The whole page. @param options those of the load tests */
-export function renderResults({ load, micro }: Results, options: LoadOptions): string {
+export function renderResults({ load, bytePath, micro }: Results, options: LoadOptions): string {
   const pinned = pinning
     ? 'The server under test has one core to itself (`taskset`); upstream and clients share the others.'
     : 'Nothing is pinned, as this machine has one core or no `taskset`.';
@@ -230,11 +325,12 @@ Node ${process.versions.node}, undici ${versionOf('undici')}, pino ${versionOf('
 
 The *floor* is the leanest proxy one can write on the same runtime, \`load/floor.ts\`: \`node:http\` and undici's
 \`dispatch\`. It buffers the body, passes the reply through, parses nothing and decides nothing. Sidegate is compiled and
-runs with every stage on: it checks the key, asks replay, reserves and settles a token bucket, searches for e-mail
+runs with every stage on: it checks the key, asks replay, reserves and settles three limits, searches for e-mail
 addresses and card numbers, asks and fills the exact cache, routes over two targets behind breakers, writes one log line
 per request to a file, and counts metrics. Both run with the same flags: \`${options.heapFlags.join(' ')}\`. ${pinned}
 
 ${load ? loadSection(load, options) : ''}
+${bytePath ? bytePathSection(bytePath) : ''}
 ${micro ? `## Micro\n\n${microTable(micro.filter(({ subject }) => subject !== translate))}\n` : ''}
 ${micro ? translationSection(micro.filter(({ subject }) => subject === translate)) : ''}
 ## Configuration

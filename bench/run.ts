@@ -2,10 +2,12 @@
  * `npm run bench`: measures everything and writes RESULTS.md. With `--gate` it only judges the ratios; exit code 1 if
  * one fails.
  */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { gateOptions, runGate } from './gate.ts';
+import { measureBytePath } from './load/byte-path.ts';
 import { defaultHeapFlags } from './load/processes.ts';
+import { costLines, profileStages } from './load/profile.ts';
 import {
   connectionsFull,
   type LatencyRow,
@@ -20,12 +22,21 @@ import {
   withRig,
 } from './load/run.ts';
 import { runMicro } from './micro/run.ts';
-import { type LoadResults, renderResults } from './report.ts';
+import {
+  bytePathSection,
+  gatewaysTitle,
+  type LoadResults,
+  renderResults,
+  sectionOf,
+  withSection,
+} from './report.ts';
 
 const help = `npm run bench -- [options]
 
   --gate              only judge the ratios to the floor, with short rounds; exit code 1 when one fails
   --only micro|load|semantic   a part of the full run; RESULTS.md is printed, not written
+  --profile MODE      only prints what each stage of a miss, hit or stream costs
+  --only byte-path    that section of RESULTS.md alone, which is replaced there
   --rounds N          pairs of rounds for CPU time      --round-ms N       length of a round
   --rss-requests N    requests before memory is read    --micro-ms N       time for each micro benchmark
   --heap FLAGS        heap flags of both processes, instead of ${defaultHeapFlags.join(' ')}
@@ -52,9 +63,12 @@ const { values } = parseArgs({
     heap: { type: 'string' },
     sidegate: { type: 'string', default: '' },
     self: { type: 'boolean', default: false },
+    profile: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
+
+const resultsFile = new URL('RESULTS.md', import.meta.url);
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
@@ -126,19 +140,38 @@ async function main(): Promise<number> {
     return failures.length === 0 ? 0 : 1;
   }
   const options = optionsFrom(fullOptions);
-  const { only } = values;
+  const { only, profile } = values;
+  if (profile === 'miss' || profile === 'hit' || profile === 'stream') {
+    const load = { mode: profile, connections: connectionsFull } as const;
+    for (const line of costLines(await withRig(options, say, (rig) => profileStages(rig, load)))) say(line);
+    return 0;
+  }
+  if (profile !== undefined) throw new Error(`--profile ${profile}: miss, hit or stream`);
   if (only === 'semantic') {
     await withRig(options, say, (rig) => measureSemantic(rig, options.rounds));
     return 0;
   }
+  const writes = !options.self && options.sidegateFlags.length === 0;
+  const measured = (): ReturnType<typeof measureBytePath> => withRig(options, say, measureBytePath);
+  if (only === 'byte-path') {
+    write(withSection(readFileSync(resultsFile, 'utf8'), bytePathSection(await measured())), writes);
+    return 0;
+  }
   const micro = only === 'load' ? undefined : await runMicro(count(values['micro-ms'], microMs), say);
   const load = only === 'micro' ? undefined : await runLoad(options);
-  const page = renderResults({ ...(load && { load }), ...(micro && { micro }) }, options);
-  if (only === undefined && !options.self && options.sidegateFlags.length === 0) {
-    writeFileSync(new URL('RESULTS.md', import.meta.url), page);
-    say('bench/RESULTS.md is written.');
-  } else process.stdout.write(page);
+  const bytePath = only === undefined ? await measured() : undefined;
+  const results = { ...(load && { load }), ...(bytePath && { bytePath }), ...(micro && { micro }) };
+  const page = renderResults(results, options);
+  const others = sectionOf(readFileSync(resultsFile, 'utf8'), gatewaysTitle);
+  write(others === null ? page : withSection(page, others), only === undefined && writes);
   return 0;
+}
+
+/** Writes the page, or prints it. */
+function write(page: string, toFile: boolean): void {
+  if (!toFile) return void process.stdout.write(page);
+  writeFileSync(resultsFile, page);
+  say('bench/RESULTS.md is written.');
 }
 
 process.exitCode = await main();

@@ -7,7 +7,8 @@
  * left to them; hence one process.
  */
 import { type LoadOrder, run } from './client.ts';
-import { openUpstream, requestsAnswered } from './upstream.ts';
+import { usualStreams } from './facts.ts';
+import { openUpstream, requestsAnswered, setPace } from './upstream.ts';
 
 /** An order from the parent: a run, or `count` for the number of requests the provider has answered. */
 export type PeersOrder = LoadOrder | 'count';
@@ -22,6 +23,7 @@ function stayAwake(): void {
 process.on('message', async (order: PeersOrder) => {
   if (order === 'count') return void process.send?.({ requests: requestsAnswered() });
   running = true;
+  setPace(order.streams ?? usualStreams);
   stayAwake();
   const report = await run(order);
   running = false;

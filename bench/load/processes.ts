@@ -19,19 +19,25 @@ import type { LoadOrder, LoadReport } from './client.ts';
 import type { PeersOrder } from './peers.ts';
 
 const repository = fileURLToPath(new URL('../../', import.meta.url));
-const work = `${repository}.sidegate/bench/`;
+/** Where what a run writes and installs is kept; not in git. */
+export const work = `${repository}.sidegate/bench/`;
 /** Heap flags of both the floor and Sidegate; `--heap` replaces them. */
 export const defaultHeapFlags = ['--max-semi-space-size=8'];
 /** The virtual key the clients send. */
 export const benchKey = 'sk-sidegate-bench-0000000000000000';
-const readyWithinMs = 15_000;
+const readyWithinMs = 60_000;
 const pollEveryMs = 2;
+
+/** What can be measured: `direct` is the upstream itself, `raw` bare sockets; the last two are other gateways. */
+export type ServerName = 'direct' | 'nginx' | 'raw' | 'floor' | 'sidegate' | 'portkey' | 'litellm';
 
 /** A server under test. */
 export interface Server {
-  readonly name: 'floor' | 'sidegate';
+  readonly name: ServerName;
   readonly port: number;
   readonly pid: number;
+  /** Headers that its requests need, as `name: value`. */
+  readonly headers?: readonly string[];
   /** Time from exec to the first 200 of `/readyz`; for the floor, to the first accepted connection. */
   readonly readyMs: number;
   /** CPU time of all its threads so far, user and system, in µs. */
@@ -71,10 +77,9 @@ export const pinning = canPin();
 const serverCore = '0';
 const otherCores = availableParallelism() > 2 ? `1-${availableParallelism() - 1}` : '1';
 
-function command(cores: string, pinned: boolean, args: readonly string[]): [string, string[]] {
-  if (pinned && pinning) return ['taskset', ['-c', cores, process.execPath, ...args]];
-  return [process.execPath, [...args]];
-}
+/** What a command begins with to run on these cores. */
+const onCores = (cores: string, pinned: boolean): string[] =>
+  pinned && pinning ? ['taskset', '-c', cores] : [];
 
 /** The clients and the provider, together in one process separate from the server under test. */
 export interface Peers {
@@ -87,10 +92,15 @@ export interface Peers {
   stop(): void;
 }
 
+/** Starts a program of this folder on the cores that the server under test doesn't have. */
+export function forkBeside(file: string): ChildProcess {
+  const [execPath = process.execPath, ...execArgv] = [...onCores(otherCores, true), process.execPath];
+  return fork(new URL(file, import.meta.url), { execPath, execArgv, stdio: 'inherit' });
+}
+
 /** Starts the peers. */
 export async function startPeers(): Promise<Peers> {
-  const [execPath, execArgv] = command(otherCores, true, []);
-  const child = fork(new URL('peers.ts', import.meta.url), { execPath, execArgv, stdio: 'inherit' });
+  const child = forkBeside('peers.ts');
   const [{ port }] = (await once(child, 'message')) as [{ port: number }];
   const ask = async <T>(order: PeersOrder): Promise<T> => {
     child.send(order);
@@ -105,7 +115,8 @@ export async function startPeers(): Promise<Peers> {
   };
 }
 
-async function freePort(): Promise<number> {
+/** A port that is free now. */
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
@@ -175,36 +186,64 @@ function measured(
   };
 }
 
-/** Compiles the floor like the product, as stripping types at run time would cost it 20–40 MB. */
+/** Starts a program that takes the port it listens on, pinned to the servers' core; its output goes to a file. */
+export async function startProgram(
+  name: ServerName,
+  args: readonly string[],
+  port: number,
+  { pinned, log, quiet = false, files = [], env = {}, ready = () => accepts(port) }: ProgramOptions,
+): Promise<Server> {
+  const [program = '', ...rest] = [...onCores(serverCore, pinned), ...args];
+  mkdirSync(work, { recursive: true });
+  const out = openSync(log ?? '/dev/null', 'a');
+  const start = performance.now();
+  const child = spawn(program, rest, {
+    stdio: ['ignore', out, quiet ? out : 'inherit'],
+    env: { ...process.env, ...env },
+  });
+  closeSync(out);
+  await untilReady(child, name, ready);
+  const readyMs = performance.now() - start;
+  const written = log === undefined ? files : [log, ...files];
+  return measured(child, { name, port, readyMs }, log ?? null, written);
+}
+
+/** How a program is started. */
+export interface ProgramOptions extends Pick<ServerOptions, 'pinned'> {
+  /** File for its output, emptied between rounds and removed in the end; unset: its output is dropped. */
+  readonly log?: string;
+  /** What it says on stderr goes there too. */
+  readonly quiet?: boolean;
+  /** Whether it serves; unset: it accepts a connection. */
+  readonly ready?: () => Promise<boolean>;
+  /** Removed when it has stopped. */
+  readonly files?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+async function accepts(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1');
+  const accepted = await new Promise<boolean>((resolve) => {
+    socket.once('connect', () => resolve(true));
+    socket.once('error', () => resolve(false));
+  });
+  socket.destroy();
+  return accepted;
+}
+
+/** Compiles the floor and its like as the product is, as stripping types at run time would cost it 20–40 MB. */
 export function compileFloor(): void {
   execFileSync(`${repository}node_modules/.bin/tsc`, ['-p', `${repository}bench/tsconfig.floor.json`], {
     stdio: 'inherit',
   });
 }
 
-/** Starts the floor. `compileFloor` must have run. */
-export async function startFloor(options: ServerOptions): Promise<Server> {
-  const file = `${work}floor.js`;
+/** Starts the floor, or bare sockets. `compileFloor` must have run. */
+export async function startFloor(options: ServerOptions, name: 'floor' | 'raw' = 'floor'): Promise<Server> {
   const flags = [...options.heapFlags, ...(options.nodeFlags ?? [])];
   const port = await freePort();
-  const [program, args] = command(serverCore, options.pinned, [
-    ...flags,
-    file,
-    String(options.upstreamPort),
-    String(port),
-  ]);
-  const start = performance.now();
-  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit'] });
-  await untilReady(child, 'the floor', async () => {
-    const socket = connect(port, '127.0.0.1');
-    const accepted = await new Promise<boolean>((resolve) => {
-      socket.once('connect', () => resolve(true));
-      socket.once('error', () => resolve(false));
-    });
-    socket.destroy();
-    return accepted;
-  });
-  return measured(child, { name: 'floor', port, readyMs: performance.now() - start }, null, []);
+  const args = [process.execPath, ...flags, `${work}${name}.js`, String(options.upstreamPort), String(port)];
+  return startProgram(name, args, port, options);
 }
 
 /** Starts the built Sidegate with `sidegate.yaml`; its log goes to a file. */
@@ -226,19 +265,12 @@ export async function startSidegate(options: ServerOptions): Promise<Server> {
         options[name] === undefined ? line : `${name}: ${JSON.stringify(options[name])}`,
       ),
   );
-  const log = `${work}sidegate-${port}.log`;
   const flags = [...options.heapFlags, ...(options.nodeFlags ?? [])];
-  const [program, args] = command(serverCore, options.pinned, [
-    ...flags,
-    `${repository}dist/main.js`,
-    'run',
-    '--config',
-    config,
-  ]);
-  const out = openSync(log, 'a');
-  const start = performance.now();
-  const child = spawn(program, args, { stdio: ['ignore', out, 'inherit'] });
-  closeSync(out);
-  await untilReady(child, 'Sidegate', () => isReady(adminPort, '/readyz'));
-  return measured(child, { name: 'sidegate', port, readyMs: performance.now() - start }, log, [log, config]);
+  const args = [process.execPath, ...flags, `${repository}dist/main.js`, 'run', '--config', config];
+  return startProgram('sidegate', args, port, {
+    pinned: options.pinned,
+    log: `${work}sidegate-${port}.log`,
+    files: [config],
+    ready: () => isReady(adminPort, '/readyz'),
+  });
 }

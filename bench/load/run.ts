@@ -121,18 +121,30 @@ async function load(rig: Rig, order: Omit<LoadOrder, 'key'>): Promise<LoadReport
   return report;
 }
 
-type Load = Pick<LoadOrder, 'mode' | 'connections'>;
+/** A load: an order without the server it is for, and for how long. */
+export type Load = Omit<LoadOrder, 'key' | 'port' | 'requestsMax' | 'durationMs'> & {
+  /** Unset: the length of a round. */
+  readonly durationMs?: number;
+};
 
-/** One round on one server: its CPU time per request. */
-async function cpuRound(rig: Rig, server: Server, { mode, connections }: Load): Promise<number> {
+/** What one round on one server showed. */
+export interface Round {
+  /** CPU time of all its threads per request, µs. */
+  readonly cpuUs: number;
+  readonly report: LoadReport;
+}
+
+/** One round on one server. @throws if requests failed, or were answered otherwise than the load means */
+export async function round(rig: Rig, server: Server, what: Load): Promise<Round> {
+  const { mode, connections } = what;
   const before = await rig.peers.requests();
   const cpuBefore = server.cpuUs();
   const report = await load(rig, {
-    port: server.port,
-    mode,
-    connections,
-    requestsMax: unlimited,
     durationMs: rig.options.roundMs,
+    ...what,
+    port: server.port,
+    headers: server.headers ?? [],
+    requestsMax: unlimited,
   });
   const used = server.cpuUs() - cpuBefore;
   const reached = (await rig.peers.requests()) - before;
@@ -147,25 +159,34 @@ async function cpuRound(rig: Rig, server: Server, { mode, connections }: Load): 
     );
   }
   server.trim();
-  return used / report.requests;
+  return { cpuUs: used / report.requests, report };
 }
 
-/** CPU time per request, in pairs of rounds: A B, B A, A B, …, so that drift of the machine affects both equally. */
-export async function measureCpu(rig: Rig, pair: Pair, what: Load, rounds: number): Promise<Comparison> {
-  const { floor, sidegate } = pair;
-  const pairs: [number, number][] = [];
-  await cpuRound(rig, floor, what);
-  await cpuRound(rig, sidegate, what);
+/**
+ * Rounds on several servers in turn: A B, B A, A B, …, so that drift of the machine affects all equally. Each gets one
+ * first that doesn't count, unless the load has a time to get warm. Returns the rounds, each with the servers in their order.
+ */
+export async function inTurn(
+  rig: Rig,
+  servers: readonly Server[],
+  what: Load,
+  rounds: number,
+): Promise<Round[][]> {
+  if (what.warmMs === undefined) for (const server of servers) await round(rig, server, what);
+  const all: Round[][] = [];
   for (let i = 0; i < rounds; i++) {
-    if (i % 2 === 0) {
-      const first = await cpuRound(rig, floor, what);
-      pairs.push([first, await cpuRound(rig, sidegate, what)]);
-    } else {
-      const first = await cpuRound(rig, sidegate, what);
-      pairs.push([await cpuRound(rig, floor, what), first]);
-    }
+    const order = i % 2 === 0 ? servers : servers.toReversed();
+    const seen = new Map<Server, Round>();
+    for (const server of order) seen.set(server, await round(rig, server, what));
+    all.push(servers.flatMap((server) => seen.get(server) ?? []));
   }
-  const result = compare(pairs);
+  return all;
+}
+
+/** CPU time per request, in pairs of rounds. */
+export async function measureCpu(rig: Rig, pair: Pair, what: Load, rounds: number): Promise<Comparison> {
+  const pairs = await inTurn(rig, [pair.floor, pair.sidegate], what, rounds);
+  const result = compare(pairs.map(([floor, sidegate]) => [floor?.cpuUs ?? NaN, sidegate?.cpuUs ?? NaN]));
   rig.say(
     `${what.mode}, ${what.connections} connections: ${result.sidegate.toFixed(1)} µs CPU against ` +
       `${result.floor.toFixed(1)} µs, ratio ${result.ratio.toFixed(2)}`,

@@ -1,7 +1,7 @@
 /** The model provider of the load tests: a raw socket server, so cheap that it doesn't distort the measurement. */
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
-import { streamEvents, streamTickMs } from './facts.ts';
+import { type StreamPace, usualStreams } from './facts.ts';
 
 /** A request with a head or body larger than this closes the connection. */
 const requestMaxBytes = 1024 * 1024;
@@ -62,53 +62,73 @@ const streamHead = Buffer.concat([
 ]);
 const streamToken = chunked(streamEvent({ content: 'tok en ' }, null));
 const finish = chunked(streamEvent({}, 'stop'));
-const usage = chunked(
-  streamEvent({}, null, {
-    prompt_tokens: 256,
-    completion_tokens: streamEvents,
-    total_tokens: 256 + streamEvents,
-  }),
-);
 const end = Buffer.from('e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n');
 const streamTail = Buffer.concat([finish, end]);
-const streamTailUsage = Buffer.concat([finish, usage, end]);
+const tailWithUsage = (events: number): Buffer => {
+  const usage = { prompt_tokens: 256, completion_tokens: events, total_tokens: 256 + events };
+  return Buffer.concat([finish, chunked(streamEvent({}, null, usage)), end]);
+};
 
-/** A stream in flight: its socket, events sent, and last bytes. One timer advances all streams. */
+/** A stream in flight: its socket, events sent, and last bytes. */
 interface Stream {
   socket: Socket;
   sent: number;
   tail: Buffer;
 }
-const streams = new Set<Stream>();
+
+/** How often streams are looked at; a group of them is due each time, so that not all send at once. */
+const beatMs = 2;
+let pace = usualStreams;
+let streamTailUsage = tailWithUsage(pace.events);
+let groups: Set<Stream>[] = [new Set()];
+let beat = 0;
+let streaming = 0;
 let ticker: NodeJS.Timeout | undefined;
 let requests = 0;
 
+/** Streams from now on come at this pace. There must be none in flight. */
+export function setPace(next: StreamPace): void {
+  pace = next;
+  streamTailUsage = tailWithUsage(pace.events);
+  groups = Array.from({ length: Math.max(1, Math.round(pace.pauseMs / beatMs)) }, () => new Set());
+}
+
 function tick(): void {
-  for (const stream of streams) {
-    if (stream.sent < streamEvents) {
+  beat = (beat + 1) % groups.length;
+  const due = groups[beat] ?? [];
+  for (const stream of due) {
+    if (stream.sent < pace.events) {
       stream.sent++;
       stream.socket.write(streamToken);
     } else {
-      streams.delete(stream);
+      forget(stream);
       stream.socket.write(stream.tail);
     }
   }
-  if (streams.size === 0) {
-    clearInterval(ticker);
-    ticker = undefined;
-  }
 }
 
-function answer(socket: Socket, request: Buffer, bodyAt: number): void {
+function forget(stream: Stream): void {
+  if (!groups.some((group) => group.delete(stream))) return;
+  streaming -= 1;
+  if (streaming > 0) return;
+  clearInterval(ticker);
+  ticker = undefined;
+}
+
+/** Answers a request; returns the stream that it began, if it did. */
+function answer(socket: Socket, request: Buffer, bodyAt: number): Stream | null {
   requests++;
   if (!request.includes('"stream":true', bodyAt)) {
     socket.write(json);
-    return;
+    return null;
   }
   const tail = request.includes('"include_usage":true', bodyAt) ? streamTailUsage : streamTail;
   socket.write(streamHead);
-  streams.add({ socket, sent: 1, tail });
-  ticker ??= setInterval(tick, streamTickMs);
+  const stream = { socket, sent: 1, tail };
+  groups[beat % groups.length]?.add(stream);
+  streaming += 1;
+  ticker ??= setInterval(tick, beatMs);
+  return stream;
 }
 
 /** Length of the request's head and of the whole request; zeros if the head is incomplete. */
@@ -130,6 +150,7 @@ function measure(data: Buffer): [bodyAt: number, total: number] {
 
 const server = createServer({ noDelay: true }, (socket) => {
   let held: Buffer | undefined;
+  let stream: Stream | null = null;
   socket.on('data', (chunk: Buffer) => {
     let data = held ? Buffer.concat([held, chunk]) : chunk;
     held = undefined;
@@ -140,14 +161,12 @@ const server = createServer({ noDelay: true }, (socket) => {
         if (data.length > requestMaxBytes) socket.destroy();
         return;
       }
-      answer(socket, data, bodyAt);
+      stream = answer(socket, data, bodyAt);
       data = data.subarray(total);
     }
   });
   socket.on('error', () => socket.destroy());
-  socket.on('close', () => {
-    for (const stream of streams) if (stream.socket === socket) streams.delete(stream);
-  });
+  socket.on('close', () => stream !== null && forget(stream));
 });
 
 /** Opens the provider on a free loopback port; returns the port. */

@@ -1,0 +1,57 @@
+/** `npm run bench:peers`: other gateways beside Sidegate and the floor; replaces their section of RESULTS.md. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { gateOptions } from './gate.ts';
+import { cpu, measureTasks, p50, type Task } from './load/byte-path.ts';
+import { startLitellm, startPortkey } from './load/gateways.ts';
+import {
+  defaultHeapFlags,
+  type Server,
+  type ServerOptions,
+  startFloor,
+  startSidegate,
+} from './load/processes.ts';
+import { withRig } from './load/run.ts';
+import { gatewaysSection, withSection } from './report.ts';
+
+/** The slowest of them answers 60 requests a second. */
+const roundMs = 2000;
+const rounds = { calm: 5, busy: 0 };
+
+const tasks: readonly Task[] = [
+  { load: { mode: 'miss', connections: 8 }, rounds, figures: [cpu('CPU, a miss of 1 KB')] },
+  {
+    load: { mode: 'miss', connections: 1 },
+    rounds,
+    figures: [{ ...p50('p50 added at one connection'), added: true }],
+  },
+  {
+    load: { mode: 'stream', connections: 10, streams: { events: 100, pauseMs: 10 }, durationMs: 3000 },
+    rounds,
+    figures: [
+      { name: 'CPU an event, 10 streams', of: ({ cpuUs }) => cpuUs / 100 },
+      { name: 'first token p50, 10 streams', of: ({ report }) => report.firstP50Us },
+    ],
+  },
+];
+
+const say = (line: string): void => void process.stderr.write(`${line}\n`);
+const file = new URL('RESULTS.md', import.meta.url);
+const options = { ...gateOptions, roundMs, heapFlags: defaultHeapFlags };
+
+const rows = await withRig(options, say, async (rig) => {
+  const common: ServerOptions = {
+    upstreamPort: rig.peers.upstreamPort,
+    heapFlags: options.heapFlags,
+    pinned: true,
+  };
+  const servers: Server[] = [];
+  try {
+    for (const start of [startFloor, startSidegate, startPortkey, startLitellm])
+      servers.push(await start(common));
+    return await measureTasks(rig, servers, tasks, 'calm');
+  } finally {
+    for (const server of servers) await server.stop();
+  }
+});
+writeFileSync(file, withSection(readFileSync(file, 'utf8'), gatewaysSection(rows)));
+say('bench/RESULTS.md is written.');
