@@ -2,6 +2,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, onTestFinished, test, vi } from 'vitest';
+import { fetchToken } from '../../src/upstream/credentials/google.ts';
 import { keepToken, type Token } from '../../src/upstream/credentials/keeper.ts';
 import { ask } from '../support/client.ts';
 import { geminiWire } from '../support/gemini-wire.ts';
@@ -98,10 +99,11 @@ test('a try that hangs is abandoned so that the start continues, then repeated; 
   expect(asked).toBe(3);
 });
 
-test('the token of the metadata server is sent to Vertex, on its paths', async () => {
+/** A metadata server that this process asks for credentials. @param ready whether it answers yet */
+async function startMetadata(ready: () => boolean): Promise<void> {
   const metadata = createServer((req, res) => {
     const isToken = req.url?.includes('/token') ?? false;
-    res.writeHead(200, {
+    res.writeHead(ready() ? 200 : 404, {
       'metadata-flavor': 'Google',
       'content-type': isToken ? 'application/json' : 'text/plain',
     });
@@ -113,6 +115,22 @@ test('the token of the metadata server is sent to Vertex, on its paths', async (
   vi.stubEnv('GCE_METADATA_HOST', `127.0.0.1:${(metadata.address() as AddressInfo).port}`);
   vi.stubEnv('GOOGLE_APPLICATION_CREDENTIALS', '');
   vi.stubEnv('HOME', '/nonexistent');
+  onTestFinished(() => {
+    vi.unstubAllEnvs();
+    metadata.close();
+  });
+}
+
+test('a metadata server that is not ready yet is asked again', async () => {
+  let ready = false;
+  await startMetadata(() => ready);
+  await expect(fetchToken()).rejects.toThrow();
+  ready = true;
+  expect((await fetchToken()).value).toBe('vm-token');
+});
+
+test('the token of the metadata server is sent to Vertex, on its paths', async () => {
+  await startMetadata(() => true);
   const upstream = await startUpstream(answers(geminiWire, 'From Vertex'));
   const base = upstream.baseUrl.replace(/\/v1$/, '');
   const project = '/v1/projects/p/locations/europe-west4/publishers/google';
@@ -121,10 +139,8 @@ test('the token of the metadata server is sent to Vertex, on its paths', async (
     routes: [{ model: testModel, targets: [{ provider: 'vertex', model: 'gemini-2.5-flash' }] }],
   });
   onTestFinished(async () => {
-    vi.unstubAllEnvs();
     await sidecar.stop();
     await upstream.close();
-    metadata.close();
   });
   // A busy machine may take longer to load Google's library than one try lasts; the next comes after 15 s.
   const patience = { timeout: 100_000, interval: 500 };

@@ -8,7 +8,9 @@ export const advice = 'check GOOGLE_APPLICATION_CREDENTIALS or the metadata serv
 
 /** Requests a token with the machine's credentials. Loads Google's library, which is large. Rejects if there are none. */
 export async function fetchToken(): Promise<Token> {
-  const { GoogleAuth } = await import('google-auth-library');
+  const { GoogleAuth, gcpMetadata } = await import('google-auth-library');
+  // It would remember for good that the metadata server, which a new pod may have to wait for, didn't answer once.
+  gcpMetadata.resetIsAvailableCache();
   // A new client each time, since a client keeps the key file it first read.
   const client = await new GoogleAuth({ scopes: scope }).getClient();
   const { token } = await client.getAccessToken();
