@@ -3,12 +3,13 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { withoutSecrets } from '../../src/admin/redact.ts';
 import { startBrowser } from '../support/browser.ts';
 import { ask } from '../support/client.ts';
 import { openaiWire } from '../support/replies.ts';
 import { startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
+import { eventually } from '../support/until.ts';
 import { answers, refuses, startUpstream, type Upstream } from '../support/upstream.ts';
 
 const token = 'admin-token-for-tests';
@@ -102,7 +103,7 @@ test('a request is found by its trace id, and its story told', async () => {
   await page.waitForSelector('tr.row');
   // The filter leaves one row.
   await page.locator('#search').fill(traceId);
-  await vi.waitFor(async () => expect(await page.locator('tr.row').count()).toBe(1), patience);
+  await eventually(async () => expect(await page.locator('tr.row').count()).toBe(1));
   await page.keyboard.press('Enter');
   await page.waitForSelector('text=Where the time went');
   const text = await page.locator('#content').textContent();
@@ -130,7 +131,7 @@ test('a breaker is seen to open, and a budget to fill', async () => {
     Number(await page.locator('[role=meter]').first().getAttribute('aria-valuenow'));
   const before = await used();
   for (let i = 0; i < 40; i++) await chat(`more ${i} `.repeat(100));
-  await vi.waitFor(async () => expect(await used()).toBeGreaterThan(before), patience);
+  await eventually(async () => expect(await used()).toBeGreaterThan(before));
   await page.close();
 });
 

@@ -8,6 +8,7 @@ import { labelOf, metricIn, startChain } from '../support/chain.ts';
 import { statedUsage, wires } from '../support/replies.ts';
 import type { ConfigInput } from '../support/sidecar.ts';
 import { silenceMs, standingTime } from '../support/time.ts';
+import { until } from '../support/until.ts';
 import { answers, hangs, refuses, type Script } from '../support/upstream.ts';
 
 const hedge = { enabled: true, delayMs: 20 };
@@ -130,16 +131,8 @@ describe.each(wires)('$name', (wire) => {
     const chain = await start([[hangs]], { retryBudget: { ratio: 0, minPerSecond: 0 } });
     const sent = chain.send();
     const call = await chain.first.call(0);
-    await new Promise<void>((resolve) => {
-      const look = async (): Promise<void> => {
-        const refused = metricIn(await chain.metrics(), 'sidegate_retry_budget_refused_total', {
-          kind: 'hedge',
-        });
-        if (refused === 1) resolve();
-        else setTimeout(() => void look(), 5);
-      };
-      void look();
-    });
+    const refused = 'sidegate_retry_budget_refused_total';
+    await until(async () => metricIn(await chain.metrics(), refused, { kind: 'hedge' }) === 1);
     good(call);
     expect((await sent.reply).status).toBe(200);
     expect(chain.first.calls).toHaveLength(1);

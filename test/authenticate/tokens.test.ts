@@ -12,6 +12,7 @@ import {
   type TestIssuer,
 } from '../support/issuer.ts';
 import { type ConfigInput, startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
+import { until } from '../support/until.ts';
 
 let key: SigningKey;
 let issuer: TestIssuer;
@@ -232,7 +233,7 @@ describe('keys', () => {
     onTestFinished(() => idp.stop());
     const own = await startTestSidecar(serving({ oidc: [idp.entry({ cooldownMs: 600_000, waitMs: 50 })] }));
     onTestFinished(() => own.stop());
-    while ((await refreshes(own)) === 0);
+    await until(async () => (await refreshes(own)) > 0);
     expect((await call(await idp.token(key), own)).status).toBe(200);
     const stranger = await makeSigningKey('k9');
     const tokens = await Promise.all(
@@ -290,7 +291,7 @@ describe('keys', () => {
     idp.keys = [{ kty: 'oct', k: secret, kid: 'oct' }, null as never, 5 as never, unusable, key.publicJwk];
     const own = await startTestSidecar(serving({ oidc: [idp.entry({ waitMs: 50 })] }));
     onTestFinished(() => own.stop());
-    while ((await refreshes(own)) === 0);
+    await until(async () => (await refreshes(own)) > 0);
     const text = `${base64({ alg: 'HS256', kid: 'oct' })}.${base64({ ...right(), iss: idp.url })}`;
     const forged = `${text}.${createHmac('sha256', Buffer.from(secret, 'base64url')).update(text).digest('base64url')}`;
     expect((await call(forged, own)).code).toBe('token_algorithm');

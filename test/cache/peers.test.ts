@@ -11,6 +11,7 @@ import { startRedis } from '../support/redis.ts';
 import { openaiWire as wire } from '../support/replies.ts';
 import { sampleReply } from '../support/samples.ts';
 import { startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
+import { until } from '../support/until.ts';
 import { answers, startUpstream } from '../support/upstream.ts';
 
 const secret = 'a secret of the deployment';
@@ -47,7 +48,7 @@ const news = async (of: TestSidecar, event: string): Promise<number> =>
 
 /** Until a pod's count of news is as expected. */
 async function counted(of: TestSidecar, event: string, least: number): Promise<void> {
-  while ((await news(of, event)) < least) await wait(20);
+  await until(async () => (await news(of, event)) >= least);
 }
 
 /** Stores a question's reply in a pod until Redis has it: a pod that just started isn't connected yet. */
@@ -76,7 +77,7 @@ test('what one pod stores, all serve, also those that come later; a purge reache
 
   const headers = { authorization: `Bearer ${token}` };
   await fetch(`${one.adminUrl}/cache?tenant=test`, { method: 'DELETE', headers });
-  while ((await status(two, question)) === 'sidegate; hit') await wait(20);
+  await until(async () => (await status(two, question)) !== 'sidegate; hit');
   expect(own.calls.length).toBe(calls + 1);
 });
 
@@ -87,7 +88,7 @@ test('a purge by tag or age reaches all, and only what it names', async () => {
   const tagged = 'What does it cost?';
   const headers = { 'x-sidegate-tags': 'prices' };
   await ask(one.url, wire.path, { body: { ...wire.request(tagged), model: 'any' }, headers });
-  while (metricIn(await two.metrics(), 'sidegate_cache_entries') !== 2) await wait(20);
+  await until(async () => metricIn(await two.metrics(), 'sidegate_cache_entries') === 2);
 
   const purge = (query: string): Promise<Response> =>
     fetch(`${one.adminUrl}/cache?${query}`, {
@@ -97,12 +98,12 @@ test('a purge by tag or age reaches all, and only what it names', async () => {
   await purge('olderThanSeconds=3600');
   expect(await status(two, tagged)).toBe('sidegate; hit');
   await purge('tag=prices');
-  while ((await status(two, tagged)) === 'sidegate; hit') await wait(20);
+  await until(async () => (await status(two, tagged)) !== 'sidegate; hit');
   expect(await status(two, question)).toBe('sidegate; hit');
   expect(await status(one, question)).toBe('sidegate; hit');
 
   await purge('olderThanSeconds=0');
-  while ((await status(two, question)) === 'sidegate; hit') await wait(20);
+  await until(async () => (await status(two, question)) !== 'sidegate; hit');
 });
 
 test('nothing of a question or reply can be read in Redis, nor without the secret', async () => {

@@ -1,10 +1,11 @@
 /** Questions in other words: when they are answered from the cache, when only judged, and what they never share. */
-import { afterEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { decide } from '../../src/native/search.ts';
 import { type Gate, ownModel, startGate } from '../support/gate.ts';
 import { type Wire, wires } from '../support/replies.ts';
 import { runCommand } from '../support/run-command.ts';
 import type { ConfigInput } from '../support/sidecar.ts';
+import { eventually, until } from '../support/until.ts';
 import { answers } from '../support/upstream.ts';
 
 const question = 'How can I change my shipping address?';
@@ -125,7 +126,7 @@ describe.each(wires)('through the sidecar, $name', (wire: Wire) => {
 
   test('a closer look finds what the small model is unsure of, and still refuses another question', async () => {
     await start({ mode: 'on', verifier: true, verifierTimeoutMs: 1000 });
-    await vi.waitUntil(() => gate.sidecar.logText().includes("the semantic cache's verifier is ready"));
+    await until(() => gate.sidecar.logText().includes("the semantic cache's verifier is ready"));
     await gate.ask(wire, question);
     // The second time it is known.
     for (let i = 0; i < 2; i++) expect(await status(unsure)).toMatch(similar);
@@ -136,14 +137,14 @@ describe.each(wires)('through the sidecar, $name', (wire: Wire) => {
 
   test('in the shadow, what a closer look finds is judged too', async () => {
     await start({ mode: 'shadow', verifier: true, verifierTimeoutMs: 1000 });
-    await vi.waitUntil(() => gate.sidecar.logText().includes("the semantic cache's verifier is ready"));
+    await until(() => gate.sidecar.logText().includes("the semantic cache's verifier is ready"));
     await gate.ask(wire, question);
     expect(await status(unsure)).toMatch(/^sidegate; fwd=uri-miss/);
     const events = async () => {
       const lines = await gate.sidecar.metrics();
       return ['verified', 'shadow', 'right'].map((event) => lines.includes(`{event="${event}"} 1`));
     };
-    await vi.waitFor(async () => expect(await events()).toEqual([true, true, true]));
+    await eventually(async () => expect(await events()).toEqual([true, true, true]));
   });
 
   test('no-cache asks upstream and stores, no-store does neither', async () => {

@@ -29,6 +29,7 @@ import { noHints } from '../support/plan.ts';
 import { testModel, type Wire, wires } from '../support/replies.ts';
 import { sampleExchange } from '../support/samples.ts';
 import { sharedThread } from '../support/shared-thread.ts';
+import { standingTime } from '../support/time.ts';
 import { answers, echoes, placeholders, refuses, type Script, startUpstream } from '../support/upstream.ts';
 
 describe.each(wires)('through the sidecar, $name', (wire) => {
@@ -239,7 +240,8 @@ type Json = Record<string, unknown>;
 /** The stages of a gate's configuration around a cache of the test's own. */
 function stagesFor({ upstream }: Gate, { name: dialect }: Wire, cache: Cache): Stages {
   const config = configSchema.parse({ authenticate: { anonymousTenant: 'test' } });
-  const clock = (): number => performance.now();
+  // Requests begin at 0 ms: after ten minutes of tests in one process they would be too late.
+  const { clock } = standingTime().world;
   const estimator = createEstimator();
   const settings = { dialect, baseUrl: upstream.baseUrl, credential: 'gateway' as const, headers: {} };
   const providers = new Map([['p', createProvider('p', settings, config.attempt, null)]]);

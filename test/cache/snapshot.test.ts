@@ -7,6 +7,7 @@ import { type SnapshotPart, takeSnapshot, writeSnapshot } from '../../src/cache/
 import { ask } from '../support/client.ts';
 import { wires } from '../support/replies.ts';
 import { type ConfigInput, startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
+import { until } from '../support/until.ts';
 import { answers, startUpstream } from '../support/upstream.ts';
 
 const token = 'an-admin-token-of-a-test';
@@ -44,9 +45,7 @@ describe.each(wires)('over a restart, $name', (wire) => {
     const body = { ...wire.request(text), model: 'any', ...more };
     return (await ask(of.url, wire.path, { body, headers })).headers['cache-status'];
   };
-  const logged = async (of: TestSidecar, text: string): Promise<void> => {
-    while (!of.logText().includes(text)) await new Promise((resolve) => setTimeout(resolve, 10));
-  };
+  const logged = (of: TestSidecar, text: string): Promise<void> => until(() => of.logText().includes(text));
 
   test('replies, streams, questions, judgements and purges come back', async () => {
     const { snapshot, own, run } = await start();

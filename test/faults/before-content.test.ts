@@ -122,8 +122,9 @@ describe.each(wires)('$name', (wire) => {
   });
 
   test('row 5: a slow target is not asked again, and with no other the error names the setting', async () => {
-    const attempt = { firstTokenTimeoutMs: 20, retriesMax: 3, breaker: { failures: 9 } };
-    const chain = await startChain(wire, [[hangs]], { attempt });
+    const time = standingTime();
+    const attempt = { firstTokenTimeoutMs: silenceMs, retriesMax: 3, breaker: { failures: 9 } };
+    const chain = await startChain(wire, [[time.silent]], { attempt }, time.world);
     const { status, headers, text } = await chain.ask({ stream: true });
     expect(status).toBe(504);
     expect(headers['content-type']).toContain('application/json');

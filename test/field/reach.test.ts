@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { createServer, type ServerOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { Server as ProxyServer } from 'proxy-chain';
-import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { proxyOf } from '../../src/base/proxy.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import type { ProviderConfig } from '../../src/upstream/settings.ts';
@@ -11,6 +11,7 @@ import { type Authority, createAuthority, type Issued } from '../support/certifi
 import { ask } from '../support/client.ts';
 import { openaiWire } from '../support/replies.ts';
 import { startTestSidecar } from '../support/sidecar.ts';
+import { eventually } from '../support/until.ts';
 import { answers, startUpstream } from '../support/upstream.ts';
 
 let authority: Authority;
@@ -254,7 +255,7 @@ describe('B19: the environment', () => {
       { env: { HTTPS_PROXY: url } },
     );
     onTestFinished(() => sidecar.stop());
-    await vi.waitFor(() => expect(visits).toContainEqual({ hostname: new URL(issuer).host, isHttp: false }));
+    await eventually(() => expect(visits).toContainEqual({ hostname: new URL(issuer).host, isHttp: false }));
   });
 
   test('plain HTTP goes through the proxy as well', async () => {

@@ -7,6 +7,7 @@ import { rarely } from '../../src/config/reload.ts';
 import { ask } from '../support/client.ts';
 import { openaiWire } from '../support/replies.ts';
 import { spawnSidecar, startTestSidecar } from '../support/sidecar.ts';
+import { eventually } from '../support/until.ts';
 import { answers, startUpstream } from '../support/upstream.ts';
 
 /** Puts a secret where Kubernetes does: in a folder of its own, to which a link is swapped. */
@@ -41,7 +42,7 @@ routes: [{ model: "*", targets: [{ provider: p }] }]
   };
   expect(await keyUsed()).toBe('Bearer old-key');
   rotate(folder, '..2', 'new-key');
-  await vi.waitFor(async () => expect(await keyUsed()).toBe('Bearer new-key'), { timeout: 60_000 });
+  await eventually(async () => expect(await keyUsed()).toBe('Bearer new-key'));
 });
 
 test('item 12: a refusal of the key has its file read again, and the key in it is used', async () => {
@@ -79,7 +80,7 @@ routes: [{ model: "*", targets: [{ provider: p }] }]
   // Nothing to adopt: a refusal alone reloads nothing, and is asked about no more than now and then.
   expect(await post(sidecar.url)).toBe(502);
   writeFileSync(path, 'new-key');
-  await vi.waitFor(async () => expect(await post(sidecar.url)).toBe(200), { timeout: 60_000 });
+  await eventually(async () => expect(await post(sidecar.url)).toBe(200));
   await sidecar.outputMatching(/configuration reloaded/);
 });
 

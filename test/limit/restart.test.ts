@@ -3,11 +3,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { setTimeout as delay } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { ask } from '../support/client.ts';
 import { openaiWire as wire } from '../support/replies.ts';
 import { type SidecarProcess, spawnSidecar } from '../support/sidecar.ts';
+import { until } from '../support/until.ts';
 import { type Script, startUpstream, type Upstream } from '../support/upstream.ts';
 
 /** Each reply costs 1,000 of the budget's 10,000 nano-dollars; a request reserves as much. */
@@ -73,7 +73,7 @@ async function passing(sidecar: SidecarProcess): Promise<number> {
 async function stored(path: string, nanoUsd: number): Promise<void> {
   const database = new DatabaseSync(path, { readOnly: true, timeout: 1000 });
   const row = database.prepare('SELECT nano_usd FROM budgets');
-  while (row.get()?.nano_usd !== nanoUsd) await delay(5);
+  await until(() => row.get()?.nano_usd === nanoUsd);
   database.close();
 }
 

@@ -3,12 +3,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { setTimeout as delay } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { silent } from '../../src/base/telemetry.ts';
 import { budgetTables, readBudgets, saveBudgets } from '../../src/limit/saved.ts';
 import type { SpentRow } from '../../src/limit/scopes.ts';
 import { openStore, type Store } from '../../src/store/database.ts';
+import { until } from '../support/until.ts';
 
 const dayMs = 86_400_000;
 const now = Date.parse('2026-11-23T12:00:00Z');
@@ -68,7 +68,7 @@ test('more rows than fit in one transaction are all written, with the event loop
   const { rows, changed } = changes();
   for (let i = 0; i < 2_300; i++) rows.push(row(`p${i}`, i));
   const saved = saveBudgets(store, changed, 10, silent);
-  while (readBudgets(store, now).length < 2_300) await delay(5);
+  await until(() => readBudgets(store, now).length === 2_300);
   saved.close();
 });
 

@@ -6,14 +6,14 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, onTestFinished, test, vi } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { realWorld } from '../../src/base/world.ts';
 import { openReader } from '../../src/observe/ledger/report.ts';
 import { type Asking, startGate } from '../support/gate.ts';
 import { anthropicWire, openaiWire, type Wire } from '../support/replies.ts';
+import { eventually } from '../support/until.ts';
 import { answers, type Script, startUpstream } from '../support/upstream.ts';
 
-const patience = { timeout: 60_000 };
 const json = { 'content-type': 'application/json' };
 const good = answers(openaiWire, 'Good');
 /** 25 tokens of prompt and 15 of reply, as `good` states. */
@@ -207,7 +207,7 @@ async function start({
   /** Cost and savings by target, as the ledger adds them up once it has so many requests. */
   const ledger = async (requests: number): Promise<Record<string, number[]>> => {
     const everything = { fromMs: 0, toMs: Number.MAX_SAFE_INTEGER };
-    return vi.waitFor(async () => {
+    return eventually(async () => {
       const reader = await openReader(path);
       try {
         expect([...reader.rows(everything)]).toHaveLength(requests);
@@ -222,7 +222,7 @@ async function start({
       } finally {
         reader.close();
       }
-    }, patience);
+    });
   };
   return { gate, ledger };
 }

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
-import { expect, onTestFinished, test, vi } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { realWorld } from '../../src/base/world.ts';
 import { csvLine, exactDollars } from '../../src/commands/costs.ts';
 import { timeOf } from '../../src/commands/time.ts';
@@ -15,6 +15,7 @@ import { openReader } from '../../src/observe/ledger/report.ts';
 import { namedValues, type Row } from '../../src/observe/ledger/segment.ts';
 import { openWriter } from '../../src/observe/ledger/writer.ts';
 import { packed, recordOf } from '../support/segments.ts';
+import { eventually } from '../support/until.ts';
 
 function folder(): string {
   const path = mkdtempSync(join(tmpdir(), 'sidegate-ledger-'));
@@ -110,21 +111,19 @@ test('a file that is locked delays nothing: rows wait, and are written once it i
   other.exec('BEGIN IMMEDIATE');
   const { ledger, problems } = openLedger(path);
   ledger.add(recordOf('a'), Date.now());
-  await vi.waitFor(() => expect(problems).toEqual([expect.stringMatching(/lock/)]), { timeout: 60_000 });
+  await eventually(() => expect(problems).toEqual([expect.stringMatching(/lock/)]));
   ledger.add(recordOf('b'), Date.now());
   expect(ledger.state).toMatchObject({ written: 0, waiting: 2, dropped: 0 });
   other.exec('ROLLBACK');
   other.close();
-  await vi.waitFor(() => expect(ledger.state).toMatchObject({ written: 2, waiting: 0, lagMs: 0 }), {
-    timeout: 60_000,
-  });
+  await eventually(() => expect(ledger.state).toMatchObject({ written: 2, waiting: 0, lagMs: 0 }));
   expect(problems).toEqual([expect.any(String), null]);
 });
 
 test('a path that can’t be written keeps the newest rows in memory, and counts the others', async () => {
   const { ledger, problems } = openLedger('/dev/null/ledger.db');
   for (let i = 0; i < 5000; i++) ledger.add(recordOf(`r${i}`), Date.now());
-  await vi.waitFor(() => expect(problems).toHaveLength(1), { timeout: 60_000 });
+  await eventually(() => expect(problems).toHaveLength(1));
   const { waiting, dropped } = ledger.state;
   expect(waiting).toBeLessThanOrEqual(2100);
   expect(waiting + dropped).toBe(5000);

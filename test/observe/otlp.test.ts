@@ -1,5 +1,5 @@
 /** What a receiver of OpenTelemetry gets: spans and metrics by the conventions, in the caller's trace, without content. */
-import { expect, onTestFinished, test, vi } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
 import { nothingBilled } from '../../src/count/usage.ts';
 import { createNames } from '../../src/observe/otlp/conventions.ts';
@@ -11,9 +11,9 @@ import { readDocument } from '../support/documents.ts';
 import { startGate } from '../support/gate.ts';
 import { type Receiver, startReceiver, valuesOf } from '../support/otlp-receiver.ts';
 import { openaiWire, statedUsage, testModel } from '../support/replies.ts';
+import { eventually } from '../support/until.ts';
 import { answers, refuses } from '../support/upstream.ts';
 
-const patience = { timeout: 60_000 };
 const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
 const parentId = '00f067aa0ba902b7';
 const sampled = { traceparent: `00-${traceId}-${parentId}-01` };
@@ -32,8 +32,8 @@ test.each(['http/protobuf', 'http/json'] as const)(
     );
     onTestFinished(() => gate.stop());
     expect((await gate.ask(openaiWire, 'zq prompt', { headers: sampled })).status).toBe(200);
-    await vi.waitFor(() => expect(receiver.spans).toHaveLength(3), patience);
-    await vi.waitFor(() => expect(receiver.metrics.length).toBeGreaterThanOrEqual(2), patience);
+    await eventually(() => expect(receiver.spans).toHaveLength(3));
+    await eventually(() => expect(receiver.metrics.length).toBeGreaterThanOrEqual(2));
 
     const root = receiver.spans.find(({ kind }) => kind === 2);
     expect(root).toMatchObject({ traceId, parentSpanId: parentId, name: 'sidegate chat' });
@@ -137,7 +137,7 @@ test('while the receiver refuses, requests wait up to a bound; the rest is dropp
   receiver.status = 400;
   const { otlp, problems } = await open(receiver, { tracesPerSecond: 10_000, signals: ['traces'] });
   for (let i = 0; i < 9000; i++) otlp.add(recordOf(`r${i}`), i);
-  await vi.waitFor(() => expect(problems).toHaveLength(1), patience);
+  await eventually(() => expect(problems).toHaveLength(1));
   const { sent, waiting, dropped } = otlp.state;
   expect(sent).toBe(0);
   expect(waiting).toBeLessThanOrEqual(5700);

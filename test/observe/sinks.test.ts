@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parquetReadObjects } from 'hyparquet';
 import { Redis } from 'ioredis';
-import { expect, onTestFinished, test, vi } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { stringify } from 'yaml';
 import { realWorld } from '../../src/base/world.ts';
 import { parseConfig } from '../../src/config/load.ts';
@@ -22,8 +22,7 @@ import { openSinks, type Sinks } from '../../src/observe/sinks/sinks.ts';
 import { signature } from '../../src/observe/sinks/webhook.ts';
 import { startRedis } from '../support/redis.ts';
 import { runCommand } from '../support/run-command.ts';
-
-const patience = { timeout: 60_000 };
+import { eventually } from '../support/until.ts';
 
 function folder(): string {
   const path = mkdtempSync(join(tmpdir(), 'sidegate-sinks-'));
@@ -106,12 +105,12 @@ test('a webhook gets every record, signed; while it refuses, they wait in the le
     webhook: { url: hook.url, secret: 'whsec_c2VjcmV0' },
   });
   for (let i = 0; i < 600; i++) ledger.add(recordOf(`a${i}`), Date.now());
-  await vi.waitFor(() => expect(hook.bodies.flatMap(({ records }) => records)).toHaveLength(600), patience);
+  await eventually(() => expect(hook.bodies.flatMap(({ records }) => records)).toHaveLength(600));
   expect(hook.bad).toBe(0);
   expect(hook.bodies[0]?.records[0]).toMatchObject({ request_id: 'a0', tenant: 'acme', instance: 'pod-1' });
   hook.status = 503;
   for (let i = 0; i < 50; i++) ledger.add(recordOf(`b${i}`), Date.now());
-  await vi.waitFor(() => expect(problems).toEqual([['webhook', 'it answered 503']]), patience);
+  await eventually(() => expect(problems).toEqual([['webhook', 'it answered 503']]));
   const [[, state] = []] = sinks.states();
   expect(state).toMatchObject({ sent: 600, waiting: 50, dropped: 0 });
   hook.status = 200;
@@ -134,7 +133,7 @@ test('a receiver that hangs at the end keeps nobody up; the next start sends the
   expect(performance.now() - began).toBeLessThan(9000);
   hook.hangs = false;
   start(path, { webhook });
-  await vi.waitFor(() => expect(hook.bodies.flatMap(({ records }) => records)).toHaveLength(1), patience);
+  await eventually(() => expect(hook.bodies.flatMap(({ records }) => records)).toHaveLength(1));
 });
 
 test('rows that retention deleted before a sink got them are counted, also when all are gone', async () => {
@@ -191,14 +190,13 @@ test('pods share a Redis stream: costs of the fleet are exact after an outage an
         );
   };
   fill('before');
-  for (const { sinks } of pods)
-    await vi.waitFor(() => expect(sinks.states()[0]?.[1].sent).toBe(300), patience);
+  for (const { sinks } of pods) await eventually(() => expect(sinks.states()[0]?.[1].sent).toBe(300));
   redis.pause();
   fill('during');
-  for (const { problems } of pods) await vi.waitFor(() => expect(problems).toHaveLength(1), patience);
+  for (const { problems } of pods) await eventually(() => expect(problems).toHaveLength(1));
   redis.resume();
   for (const { sinks } of pods)
-    await vi.waitFor(() => expect(sinks.states()[0]?.[1]).toMatchObject({ sent: 600, waiting: 0 }), patience);
+    await eventually(() => expect(sinks.states()[0]?.[1]).toMatchObject({ sent: 600, waiting: 0 }));
 
   const config = join(at, 'sidegate.yaml');
   writeFileSync(

@@ -7,6 +7,7 @@ import { ask } from '../support/client.ts';
 import { type RedisProcess, startRedis } from '../support/redis.ts';
 import { openaiWire as wire } from '../support/replies.ts';
 import { startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
+import { until } from '../support/until.ts';
 import { answers, refuses, type Script, startUpstream, type Upstream } from '../support/upstream.ts';
 
 async function redisFor(): Promise<RedisProcess> {
@@ -62,10 +63,8 @@ async function decided(of: TestSidecar, key: string, text?: string) {
   }
 }
 
-const slow = { timeout: 60_000 };
-
 describe('an idempotency key that pods share', () => {
-  test('gets the stored reply in another pod, with one call to the provider', slow, async () => {
+  test('gets the stored reply in another pod, with one call to the provider', async () => {
     const redis = await redisFor();
     const own = await upstreamFor(answers(wire, 'good'));
     const [a, b] = [await pod(redis.url, own), await pod(redis.url, own)];
@@ -81,7 +80,7 @@ describe('an idempotency key that pods share', () => {
     expect(own.calls).toHaveLength(calls);
   });
 
-  test('is refused with another body', slow, async () => {
+  test('is refused with another body', async () => {
     const redis = await redisFor();
     const own = await upstreamFor(answers(wire, 'good'));
     const [a, b] = [await pod(redis.url, own), await pod(redis.url, own)];
@@ -89,7 +88,7 @@ describe('an idempotency key that pods share', () => {
     expect((await decided(b, key, 'something else')).status).toBe(422);
   });
 
-  test('is free again once its request has failed', slow, async () => {
+  test('is free again once its request has failed', async () => {
     const redis = await redisFor();
     const bad = await upstreamFor(refuses(wire.error(500, 'broken')));
     const own = await upstreamFor(answers(wire, 'good'));
@@ -97,11 +96,11 @@ describe('an idempotency key that pods share', () => {
     const key = await claimed(a);
     const client = new Redis(redis.url);
     onTestFinished(() => client.disconnect());
-    while ((await client.keys('sidegate:1:*:i:*')).length > 0) await wait(5);
+    await until(async () => (await client.keys('sidegate:1:*:i:*')).length === 0);
     expect((await post(b, key)).status).toBe(200);
   });
 
-  test('that is in flight elsewhere is to be repeated later', slow, async () => {
+  test('that is in flight elsewhere is to be repeated later', async () => {
     const redis = await redisFor();
     let open = (): void => {};
     const opened = new Promise<void>((resolve) => {
@@ -125,7 +124,7 @@ describe('an idempotency key that pods share', () => {
     expect((await first).status).toBe(200);
   });
 
-  test('holds in its own pod without Redis, at once', slow, async () => {
+  test('holds in its own pod without Redis, at once', async () => {
     const redis = await redisFor();
     const own = await upstreamFor(answers(wire, 'good'));
     const a = await pod(redis.url, own);

@@ -5,7 +5,6 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as wait } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { metricIn } from '../support/chain.ts';
@@ -13,6 +12,7 @@ import { ask } from '../support/client.ts';
 import { type RedisProcess, startRedis } from '../support/redis.ts';
 import { openaiWire as wire } from '../support/replies.ts';
 import { startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
+import { until } from '../support/until.ts';
 import { answers, startUpstream } from '../support/upstream.ts';
 
 async function redisFor(...settings: string[]): Promise<RedisProcess> {
@@ -47,9 +47,6 @@ async function podFor(sync: object): Promise<TestSidecar> {
 const post = (to: TestSidecar) => ask(to.url, wire.path, { body: { ...wire.request('hi'), model: 'any' } });
 const metric = async (of: TestSidecar, name: string, labels = {}) =>
   metricIn(await of.metrics(), name, labels);
-async function until(wanted: () => Promise<boolean> | boolean): Promise<void> {
-  while (!(await wanted())) await wait(10);
-}
 const linesWith = (of: TestSidecar, text: string): string[] =>
   of
     .logText()
@@ -108,10 +105,8 @@ async function tlsPort(redis: RedisProcess, key: string, cert: string): Promise<
   return port;
 }
 
-const slow = { timeout: 60_000 };
-
 describe('a Redis that refuses', () => {
-  test('a wrong password', slow, async () => {
+  test('a wrong password', async () => {
     const redis = await redisFor('--requirepass', 'right');
     const pod = await podFor({ redis: `redis://:wrong@127.0.0.1:${redis.port}` });
     await expectServedAlone(pod, 'it refuses the user or the password');
@@ -122,12 +117,12 @@ describe('a Redis that refuses', () => {
     await expectBack(pod);
   });
 
-  test('no password', slow, async () => {
+  test('no password', async () => {
     const redis = await redisFor('--requirepass', 'right');
     await expectServedAlone(await podFor({ redis: redis.url }), 'it asks for a password');
   });
 
-  test('a user without the right to run scripts', slow, async () => {
+  test('a user without the right to run scripts', async () => {
     const redis = await redisFor();
     const client = clientOf(redis);
     await client.call('ACL', 'SETUSER', 'pod', 'on', '>secret', '~*', '&*', '+@all', '-evalsha', '-eval');
@@ -137,14 +132,14 @@ describe('a Redis that refuses', () => {
     await expectBack(pod);
   });
 
-  test('a certificate that nobody vouches for', slow, async () => {
+  test('a certificate that nobody vouches for', async () => {
     const { key, cert } = certificate();
     const redis = `rediss://127.0.0.1:${await tlsPort(await redisFor(), key, cert)}`;
     await expectServedAlone(await podFor({ redis }), 'its certificate is not trusted');
     await expectBack(await podFor({ redis, ca: readFileSync(cert, 'utf8') }));
   });
 
-  test('a server that is too old', slow, async () => {
+  test('a server that is too old', async () => {
     // What the script says where Redis doesn't tell its version, which only 7.0 began to do.
     const server = createServer((socket) => {
       socket.on('error', () => {});
@@ -159,7 +154,7 @@ describe('a Redis that refuses', () => {
     await expectServedAlone(await podFor({ redis: `redis://127.0.0.1:${port}` }), 'it is older than 7.0');
   });
 
-  test('a full server', slow, async () => {
+  test('a full server', async () => {
     const redis = await redisFor();
     const client = clientOf(redis);
     await client.config('SET', 'maxmemory', '1');
@@ -169,7 +164,7 @@ describe('a Redis that refuses', () => {
     await expectBack(pod);
   });
 
-  test('a read-only replica', slow, async () => {
+  test('a read-only replica', async () => {
     const master = await redisFor();
     const replica = await redisFor('--replicaof', '127.0.0.1', String(master.port));
     const pod = await podFor({ redis: replica.url });
@@ -178,7 +173,7 @@ describe('a Redis that refuses', () => {
     await expectBack(pod);
   });
 
-  test('a clock key that holds something else', slow, async () => {
+  test('a clock key that holds something else', async () => {
     const redis = await redisFor();
     const client = clientOf(redis);
     await client.lpush('sidegate:1:{0}:clock', 'mine');
@@ -208,7 +203,7 @@ describe('keys of a limit', () => {
     ['of another type', (client, key) => client.multi().del(key).set(key, 'mine').exec()],
     ['written by hand', (client, key) => client.hset(key, 's', 'mine')],
     ['that is no number', (client, key) => client.hset(key, 's', Buffer.alloc(120, 0xff))],
-  ])('a value %s', slow, async (_, spoil) => {
+  ])('a value %s', async (_, spoil) => {
     const { client, pod, key } = await inContact();
     await spoil(client, key);
     await until(async () => {
@@ -226,7 +221,7 @@ describe('keys of a limit', () => {
     expect(isDown(pod)).toBe(false);
   });
 
-  test('of another schema version are left alone', slow, async () => {
+  test('of another schema version are left alone', async () => {
     const { client, pod, key } = await inContact();
     const other = key.replace('sidegate:1:', 'sidegate:2:');
     await client.set(other, 'theirs');
@@ -238,7 +233,7 @@ describe('keys of a limit', () => {
     expect(await foreign(pod)).toBe(0);
   });
 
-  test('that are flushed come back, and nobody notices', slow, async () => {
+  test('that are flushed come back, and nobody notices', async () => {
     const { client, pod, key } = await inContact();
     await client.flushall();
     await until(async () => {

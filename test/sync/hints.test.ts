@@ -1,5 +1,4 @@
 /** Hints between peers over a real Redis: what they change, what they never do, and that nobody waits for them. */
-import { setTimeout as wait } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { configSchema } from '../../src/config/schema.ts';
@@ -10,6 +9,7 @@ import { type RedisProcess, startRedis } from '../support/redis.ts';
 import { openaiWire as wire } from '../support/replies.ts';
 import { type ConfigInput, startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
 import { loopMs } from '../support/time.ts';
+import { until } from '../support/until.ts';
 import { answers, refuses, type Script, startUpstream, type Upstream } from '../support/upstream.ts';
 
 const good = answers(wire, 'good');
@@ -47,11 +47,6 @@ async function pod(
   });
   onTestFinished(() => sidecar.stop());
   return sidecar;
-}
-
-/** Asks until it is as wanted; the test's own time bounds it. */
-async function until(wanted: () => Promise<boolean>): Promise<void> {
-  while (!(await wanted())) await wait(10);
 }
 
 const post = (to: TestSidecar) => ask(to.url, wire.path, { body: { ...wire.request('hi'), model: 'any' } });

@@ -2,7 +2,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as wait } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { keyTables, openStoredKeys } from '../../src/authenticate/stored-keys.ts';
@@ -11,6 +10,7 @@ import { ask } from '../support/client.ts';
 import { type RedisProcess, startRedis } from '../support/redis.ts';
 import { openaiWire as wire } from '../support/replies.ts';
 import { startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
+import { until } from '../support/until.ts';
 import { answers, startUpstream } from '../support/upstream.ts';
 
 const token = 'admin-token-of-this-test';
@@ -64,14 +64,8 @@ const status = async (of: TestSidecar, key: string): Promise<number> =>
       headers: { authorization: `Bearer ${key}` },
     })
   ).status;
-async function until(wanted: () => Promise<boolean>): Promise<void> {
-  while (!(await wanted())) await wait(10);
-}
-
-const slow = { timeout: 60_000 };
-
 describe('stored keys with a Redis', () => {
-  test('made in one pod, a key works in all; revoked in another, in none', slow, async () => {
+  test('made in one pod, a key works in all; revoked in another, in none', async () => {
     const redis = await redisFor();
     const [a, b] = [await podFor(redis.url), await podFor(redis.url)];
     const key = await make(a, 'one');
@@ -85,7 +79,7 @@ describe('stored keys with a Redis', () => {
     expect(JSON.stringify(await client.hgetall('sidegate:1:{0}:keys:rows'))).not.toContain(key);
   });
 
-  test('a key that another process made in a pod’s store works in all', slow, async () => {
+  test('a key that another process made in a pod’s store works in all', async () => {
     const redis = await redisFor();
     const [a, b] = [await podFor(redis.url), await podFor(redis.url)];
     const store = await openStore(a.path, [keyTables]);
@@ -96,7 +90,7 @@ describe('stored keys with a Redis', () => {
     await until(async () => (await status(b, key)) === 200);
   });
 
-  test('a Redis that lost them gets them back, and so does a new pod', slow, async () => {
+  test('a Redis that lost them gets them back, and so does a new pod', async () => {
     const redis = await redisFor();
     const [a, b] = [await podFor(redis.url), await podFor(redis.url)];
     const [one, two] = [await make(a, 'one'), await make(b, 'two')];
@@ -112,7 +106,7 @@ describe('stored keys with a Redis', () => {
     expect(await status(c, two)).toBe(401);
   });
 
-  test('without Redis a revocation holds in its pod, and in all once Redis is back', slow, async () => {
+  test('without Redis a revocation holds in its pod, and in all once Redis is back', async () => {
     const redis = await redisFor();
     const [a, b] = [await podFor(redis.url), await podFor(redis.url)];
     const key = await make(a, 'one');
@@ -125,7 +119,7 @@ describe('stored keys with a Redis', () => {
     await until(async () => (await status(b, key)) === 401);
   });
 
-  test('what somebody wrote by hand makes no key', slow, async () => {
+  test('what somebody wrote by hand makes no key', async () => {
     const redis = await redisFor();
     const a = await podFor(redis.url);
     const client = new Redis(redis.url);

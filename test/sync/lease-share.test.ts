@@ -74,7 +74,7 @@ describe('at steady demand of 50 to 1', () => {
       0.5,
     ],
   ];
-  test.each(cases)('%s', { timeout: 60_000 }, async (_, steady, limit, all, least) => {
+  test.each(cases)('%s', async (_, steady, limit, all, least) => {
     const outcome = await runSteady(redis, steady);
     const share = shareOf(outcome, limit);
     const text = JSON.stringify({ ...outcome, ...share });

@@ -12,6 +12,7 @@ import { type RedisProcess, startRedis } from '../support/redis.ts';
 import { openaiWire as wire } from '../support/replies.ts';
 import { runCommand } from '../support/run-command.ts';
 import { startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
+import { until } from '../support/until.ts';
 import { answers, startUpstream, type Upstream } from '../support/upstream.ts';
 
 async function redisFor(): Promise<RedisProcess> {
@@ -39,10 +40,6 @@ async function pod(redisUrl: string, own: Upstream, config: object): Promise<Tes
 }
 
 const post = (to: TestSidecar) => ask(to.url, wire.path, { body: { ...wire.request('hi'), model: 'any' } });
-async function until(wanted: () => Promise<boolean>): Promise<void> {
-  while (!(await wanted())) await wait(10);
-}
-
 const adminToken = 'admin-token-of-this-test';
 
 /** Pods that share limits and know of each other, with the provider they ask. */
@@ -69,7 +66,7 @@ async function givenUp(pods: readonly TestSidecar[]): Promise<number> {
 }
 
 describe('shared limits', () => {
-  test('a bucket that is too small to slice holds for all pods together', { timeout: 60_000 }, async () => {
+  test('a bucket that is too small to slice holds for all pods together', async () => {
     const limits = [{ name: 'few', per: [], capacity: 5, refillPerSecond: 0.001 }];
     const { own, pods } = await podsSharing(3, limits);
     // Where Redis is not asked in time the fair share decides, which may refuse: that is tried again.
@@ -79,7 +76,7 @@ describe('shared limits', () => {
     expect(own.calls.length).toBeLessThanOrEqual((await givenUp(pods)) === 0 ? 5 : 5 + 3 + 5);
   });
 
-  test('a large bucket is leased in slices', { timeout: 60_000 }, async () => {
+  test('a large bucket is leased in slices', async () => {
     const limits = [{ name: 'many', per: [], capacity: 100, refillPerSecond: 0.001 }];
     const { own, pods } = await podsSharing(2, limits);
     for (let i = 0; own.calls.length < 100; i++)
@@ -88,7 +85,7 @@ describe('shared limits', () => {
     expect(own.calls.length).toBeLessThanOrEqual((await givenUp(pods)) === 0 ? 110 : 210);
   });
 
-  test('its figures are those of all pods, for people and programs', { timeout: 60_000 }, async () => {
+  test('its figures are those of all pods, for people and programs', async () => {
     const limits = [
       { name: 'window', per: [], capacity: 100, algorithm: 'sliding_window', windowSeconds: 3600 },
       { name: 'own', per: [], capacity: 50, algorithm: 'sliding_window', windowSeconds: 3600, scope: 'pod' },
@@ -125,7 +122,7 @@ describe('shared limits', () => {
     expect(out).toMatch(/own +\(all\) +pod +50 +\d+ +[\d.]+ +- +- +-/);
   });
 
-  test('what a budget spent outlives its pods, and a Redis that is lost', { timeout: 60_000 }, async () => {
+  test('what a budget spent outlives its pods, and a Redis that is lost', async () => {
     const redis = await redisFor();
     const own = await startUpstream(answers(wire, 'good'));
     onTestFinished(() => own.close());

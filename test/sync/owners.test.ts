@@ -1,12 +1,12 @@
 /** Sidecars tell each other over a real Redis who made an object at a provider. */
 import { hash } from 'node:crypto';
-import { setTimeout as wait } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { gives } from '../support/auxiliary.ts';
 import { metricIn } from '../support/chain.ts';
 import { ask } from '../support/client.ts';
 import { startRedis } from '../support/redis.ts';
 import { startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
+import { until } from '../support/until.ts';
 import { startUpstream, type Upstream } from '../support/upstream.ts';
 
 const keys = ['a', 'b'].map((tenant) => ({ id: `k-${tenant}`, sha256: hash('sha256', tenant), tenant }));
@@ -19,11 +19,6 @@ async function pod(redis: string, { baseUrl }: Upstream): Promise<TestSidecar> {
   });
   onTestFinished(() => sidecar.stop());
   return sidecar;
-}
-
-/** Waits until it is as wanted; the test's own time bounds it. */
-async function until(wanted: () => Promise<boolean>): Promise<void> {
-  while (!(await wanted())) await wait(10);
 }
 
 test('an object is its tenant’s in all pods that were told of it', async () => {

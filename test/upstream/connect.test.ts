@@ -11,6 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { type Connections, openConnections } from '../../src/upstream/connect.ts';
+import { eventually } from '../support/until.ts';
 
 /** Sends a request; resolves when its reply has ended, with the error it failed with. */
 const ask = (connections: Connections): Promise<Error | null> =>
@@ -112,7 +113,7 @@ test('what a busy time needed is let go when it is closed', async () => {
   await askAtOnce(connections, 20);
   expect(connections.size).toBe(20);
   server.closeIdleConnections();
-  await vi.waitFor(() => expect(connections.size).toBe(0));
+  await eventually(() => expect(connections.size).toBe(0));
 });
 
 test('a connection that fails is not used again', async () => {
@@ -138,7 +139,7 @@ test('closing waits for requests under way, and later ones fail', async () => {
     }),
   );
   const asked = ask(connections);
-  await vi.waitFor(() => expect(answer).not.toBeNull());
+  await eventually(() => expect(answer).not.toBeNull());
   let closed = false;
   const closing = Promise.all([connections.close(), connections.close()]).then(() => {
     closed = true;
@@ -192,7 +193,7 @@ describe('over TLS', () => {
     server.on('secureConnection', () => opened++).listen(port, '127.0.0.1');
     await once(server, 'listening');
     onTestFinished(() => void server.close());
-    await vi.waitFor(() => expect(connections.size).toBe(0));
+    await eventually(() => expect(connections.size).toBe(0));
     // The first tells, and later ones share it.
     for (let i = 0; i < 2; i++) expect(await ask(connections)).toBeNull();
     listener = together(3);
@@ -217,7 +218,7 @@ describe('over TLS', () => {
     );
     onTestFinished(() => later.close());
     expect(await askAtOnce(later, 8)).toEqual(Array(8).fill(null));
-    await vi.waitFor(() =>
+    await eventually(() =>
       expect(sockets.filter(({ closed }) => !closed)).toHaveLength(connections.size + later.size),
     );
   });
@@ -232,7 +233,7 @@ describe('over TLS', () => {
     await connections.close();
     expect(ended).toBe(true);
     expect(await asked).toBeNull();
-    await vi.waitFor(() => expect(sockets.every(({ closed }) => closed)).toBe(true));
+    await eventually(() => expect(sockets.every(({ closed }) => closed)).toBe(true));
     expect(sockets).toHaveLength(1);
   });
 

@@ -2,11 +2,12 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
-import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { type Connections, openConnections } from '../../src/upstream/connect.ts';
 import { isReused, type Sending } from '../../src/upstream/connection.ts';
 import type { UpstreamSend } from '../../src/upstream/request-head.ts';
 import { createAuthority } from '../support/certificates.ts';
+import { eventually } from '../support/until.ts';
 
 interface Result {
   status: number;
@@ -132,8 +133,8 @@ describe('a request', () => {
   test('that is given up before it is sent leaves its connection to the next', async () => {
     const { connections, sockets } = await provider((socket) => socket.write(`${ok}{}`));
     ask(connections, post, (sending) => sending.abort(new Error('late')));
-    await vi.waitFor(() => expect(connections.size).toBe(1));
-    await vi.waitFor(async () => expect((await ask(connections).done).body).toBe('{}'));
+    await eventually(() => expect(connections.size).toBe(1));
+    await eventually(async () => expect((await ask(connections).done).body).toBe('{}'));
     expect((await ask(connections).done).body).toBe('{}');
     expect(sockets.length).toBeLessThanOrEqual(2);
   });
@@ -224,9 +225,9 @@ describe('a reply', () => {
       socket.write('HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{'),
     );
     const [first, second] = [ask(connections), ask(connections)];
-    await vi.waitFor(() => expect([first.result.body, second.result.body]).toEqual(['{', '{']));
+    await eventually(() => expect([first.result.body, second.result.body]).toEqual(['{', '{']));
     first.sending?.abort(new Error('enough'));
-    await vi.waitFor(() => expect(sockets.filter(({ closed }) => closed)).toHaveLength(1));
+    await eventually(() => expect(sockets.filter(({ closed }) => closed)).toHaveLength(1));
     expect(connections.size).toBe(1);
     sockets.find(({ closed }) => !closed)?.write('12345678');
     expect((await second.done).body).toBe('{12345678');
@@ -287,14 +288,14 @@ describe('a connection', () => {
       await connections.close();
     });
     for (let i = 0; i < 3; i++) expect((await ask(connections).done).body).toBe('{}');
-    await vi.waitFor(() => expect(connections.size).toBe(0));
+    await eventually(() => expect(connections.size).toBe(0));
   });
 
   test('that says something unasked is closed', async () => {
     const { connections, sockets } = await provider((socket) => socket.write(`${ok}{}`));
     await ask(connections).done;
     sockets[0]?.write(`${ok}no`);
-    await vi.waitFor(() => expect(connections.size).toBe(0));
+    await eventually(() => expect(connections.size).toBe(0));
     expect((await ask(connections).done).body).toBe('{}');
   });
 

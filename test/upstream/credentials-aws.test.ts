@@ -12,6 +12,7 @@ import { ask } from '../support/client.ts';
 import { anthropicWire, openaiWire, testModel } from '../support/replies.ts';
 import { type ConfigInput, startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
 import { partsOf, signatureOf } from '../support/sigv4.ts';
+import { eventually } from '../support/until.ts';
 import {
   answers,
   type Call,
@@ -263,9 +264,9 @@ test('a container’s endpoint (ECS, EKS Pod Identity) provides the keys; no req
   const refused = await send();
   expect(refused.status).toBe(502);
   expect(openaiWire.errorOf(refused.text)?.code).toBe('upstream_credential');
-  await vi.waitFor(() => expect(endpoint.asked()).toBe(2), { timeout: 60_000 });
+  await eventually(() => expect(endpoint.asked()).toBe(2));
   nowMs += 60_001;
-  await vi.waitFor(async () => expect((await send()).status).toBe(200), { timeout: 60_000 });
+  await eventually(async () => expect((await send()).status).toBe(200));
   expect(signedBy(upstream.calls.at(-1), secretOf)).toBe('ASIA2');
   expect(sidecar.logText()).not.toMatch(/secret-ASIA|token-1|pod-token/);
 });

@@ -17,6 +17,7 @@ import { ask } from '../support/client.ts';
 import { engineServer } from '../support/engine.ts';
 import { openaiWire, testModel } from '../support/replies.ts';
 import { startTestSidecar } from '../support/sidecar.ts';
+import { until } from '../support/until.ts';
 import { answers, hangs, type Script } from '../support/upstream.ts';
 
 const { attempt } = configSchema.parse({});
@@ -166,12 +167,10 @@ describe('through the sidecar', () => {
       routes: [{ model: testModel, targets: [{ provider: 'own' }, { provider: 'host' }], ...route }],
     });
     onTestFinished(() => sidecar.stop());
-    const until = async (name: string, value: number): Promise<void> => {
-      while (metricIn(await sidecar.metrics(), name, { provider: 'own' }) !== value)
-        await new Promise((resolve) => setTimeout(resolve, 20));
-    };
+    const shows = (name: string, value: number): Promise<void> =>
+      until(async () => metricIn(await sidecar.metrics(), name, { provider: 'own' }) === value);
     const send = (headers = {}) => ask(sidecar.url, openaiWire.path, { body, headers });
-    return { own, host, sidecar, until, send };
+    return { own, host, sidecar, shows, send };
   }
   const metricsText = (waiting: number): string =>
     `vllm:num_requests_waiting ${waiting}\nvllm:num_requests_running 4\nvllm:kv_cache_usage_perc 0.5\n`;
@@ -180,19 +179,19 @@ describe('through the sidecar', () => {
   test('requests overflow to the hosted target while the queue is deep, and then return', async () => {
     const pages = { '/health': 200, '/metrics': metricsText(20) };
     const route = { strategy: 'least_loaded', overflow: { queueDepth: 8 } };
-    const { until, send } = await start(pages, local, route);
-    await until('sidegate_engine_waiting', 20);
+    const { shows, send } = await start(pages, local, route);
+    await shows('sidegate_engine_waiting', 20);
     expect((await send()).text).toContain('from the host');
     pages['/metrics'] = metricsText(2);
-    await until('sidegate_engine_waiting', 2);
+    await shows('sidegate_engine_waiting', 2);
     expect((await send()).text).toContain('from here');
   });
 
   test('an engine whose health probe fails is skipped, but called as a last resort', async () => {
     const pages = { '/health': 500 };
     const resets: Script = (call) => call.reset();
-    const { until, send, host, sidecar } = await start(pages, local);
-    await until('sidegate_engine_up', 0);
+    const { shows, send, host, sidecar } = await start(pages, local);
+    await shows('sidegate_engine_up', 0);
     expect((await send()).headers['x-sidegate-target']).toBe(`host/${testModel}`);
     host.answer(resets);
     expect((await send()).headers['x-sidegate-target']).toBe(`own/${testModel}`);
@@ -202,12 +201,12 @@ describe('through the sidecar', () => {
   test('a batch request waits for room in the engine', async () => {
     const pages = { '/health': 200, '/metrics': metricsText(3) };
     const route = { strategy: 'least_loaded', targets: [{ provider: 'own' }] };
-    const { until, send, own, sidecar } = await start(pages, local, route);
-    await until('sidegate_engine_waiting', 3);
+    const { shows, send, own, sidecar } = await start(pages, local, route);
+    await shows('sidegate_engine_waiting', 3);
     const waiting = send({ 'x-sidegate-priority': 'batch' });
     // An interactive one doesn't.
     expect((await send()).status).toBe(200);
-    while (metricIn(await sidecar.metrics(), 'sidegate_batch_waiting') !== 1);
+    await until(async () => metricIn(await sidecar.metrics(), 'sidegate_batch_waiting') === 1);
     expect(own.calls.filter(({ method }) => method === 'POST')).toHaveLength(1);
     pages['/metrics'] = metricsText(0);
     expect((await waiting).status).toBe(200);
@@ -217,7 +216,7 @@ describe('through the sidecar', () => {
     const { send, sidecar, own } = await start({ '/health': 200 }, hangs);
     const replies = [send(), send()];
     const posts = () => own.calls.filter(({ method }) => method === 'POST');
-    while (posts().length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+    await until(() => posts().length === 2);
     expect(
       metricIn(await sidecar.metrics(), 'sidegate_upstream_in_flight', { priority: 'interactive' }),
     ).toBe(2);

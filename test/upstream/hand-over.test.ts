@@ -3,12 +3,13 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createServer as createTlsServer } from 'node:tls';
-import { expect, onTestFinished, test, vi } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { openUndici } from '../../src/upstream/by-undici.ts';
 import { Connection, type ReplyHandler, readShared, Sent } from '../../src/upstream/connection.ts';
 import { createReach } from '../../src/upstream/reach.ts';
 import type { UpstreamSend } from '../../src/upstream/request-head.ts';
 import { createAuthority } from '../support/certificates.ts';
+import { eventually } from '../support/until.ts';
 
 const post: UpstreamSend = { path: '/', method: 'POST', headers: [], body: Buffer.from('{}') };
 
@@ -52,7 +53,7 @@ test('what a provider of HTTP/2 says before somebody reads it is kept', async ()
     socket.on('error', () => {}).write('its settings');
   });
   const { connection } = await handedOn(server, authority.cert);
-  await vi.waitFor(() => expect(connection.readableLength).toBe(12));
+  await eventually(() => expect(connection.readableLength).toBe(12));
   expect(String(connection.read())).toBe('its settings');
 });
 
@@ -64,7 +65,7 @@ test('an unusual reply whose connection breaks before it is read fails its reque
   });
   const { origin, connection } = await handedOn(server);
   sockets[0]?.resetAndDestroy();
-  await vi.waitFor(() => expect(connection.destroyed).toBe(true));
+  await eventually(() => expect(connection.destroyed).toBe(true));
   const undici = openUndici(
     origin,
     () => {},
