@@ -16,6 +16,7 @@ import type { Permit } from './limit/permit.ts';
 import { observedLimitHeader } from './limit/report.ts';
 import { bodyFlags } from './native/inspect.ts';
 import { type Findings, noFindings } from './native/pii.ts';
+import type { Said, SaidReply } from './observe/content.ts';
 import { type CacheUse, type Course, createRecord, type Outcome } from './observe/record.ts';
 import type { ScrubPolicy } from './scrub/policy.ts';
 import type { Stages } from './stages.ts';
@@ -69,6 +70,8 @@ export class Passage implements Course {
   policy: ScrubPolicy | null = null;
   /** What was found in the reply. */
   replyFindings: Findings = noFindings;
+  /** What the reply says, before values are restored; null: it isn't exported. */
+  reply: SaidReply | null = null;
   /** When the request's time is over, monotonic ms. */
   deadlineMs = Number.POSITIVE_INFINITY;
   /** When providers began to be asked, monotonic ms; null: not yet. */
@@ -207,7 +210,25 @@ export class Passage implements Course {
     if (request !== null && this.exchange.endpoint.auxiliary?.unstated !== 'unpriced')
       learn(request, this.#billed(), stages.estimator, counts);
     for (const charge of billed.charges) stages.observer.charge(identity?.tenant ?? '', charge);
-    stages.observer.record(createRecord(this.exchange, this, closing, billed, nowMs));
+    stages.observer.record(createRecord(this.exchange, this, closing, billed, nowMs), this.#said());
+  }
+
+  /** Keeps what a complete reply says, if that is exported. @param stream it consists of events */
+  hear(body: Buffer, stream: boolean): void {
+    if (this.stages.observer.content !== null) this.reply = { pieces: [body], stream, cut: false };
+  }
+
+  /** What is exported of what was said: only of chat, and if anybody answered or was asked. */
+  #said(): Said | null {
+    const { request, policy, exchange, stages, reply } = this;
+    if (stages.observer.content === null || exchange.endpoint.kind !== 'chat') return null;
+    if (request === null || policy === null || (reply === null && this.trail === null)) return null;
+    return {
+      dialect: exchange.endpoint.dialect,
+      scope: policy.exported(),
+      request: request.body,
+      reply,
+    };
   }
 
   /** Whether a provider goes on with an answer that nobody waits for here, so that nobody knows what it will cost. */

@@ -69,6 +69,7 @@ export function deliverStored(
   if (!stored.stream) headers.push('x-sidegate-cost-usd', freeText);
   addDropped(stored.dropped, headers);
   const keep = from === 'hit' ? stored : null;
+  passage.hear(stored.body, stored.stream);
   passage.close({
     status: stored.status,
     target: stored.target,
@@ -157,6 +158,7 @@ export function deliverAnswer(
   }
   const { status, facts, target } = answer;
   const finish = (body: Buffer, endMs: number): WholeReply => {
+    if (facts !== null) passage.hear(body, false);
     if (facts === null) {
       headers.push('x-should-retry', 'false');
       if (status === 429) addRetryAfter(answer, nowMs, headers);

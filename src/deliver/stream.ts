@@ -48,12 +48,14 @@ export async function* passStream(
   const { exchange } = passage;
   const dialect = dialects[exchange.endpoint.dialect];
   const kept = collect(answer, dropped, passage);
+  const heard = passage.stages.observer.content?.begin() ?? null;
   const out = createOutput(exchange, dialect, vault);
   const scope = passage.policy?.reply ?? null;
   const scrubber = scope === null ? null : createReplyScrubber(dialect, scope);
   // What is kept is scrubbed already.
   const pass = (events: Buffer): Buffer => {
     kept.push(events);
+    heard?.push(events);
     return out.push(events);
   };
   let stopped = false;
@@ -69,6 +71,7 @@ export async function* passStream(
       if (scrubber !== null) yield pass(scrubber.finish());
       const end = lengthEnd(stream, chunk, dialect, passage);
       kept.push(end);
+      heard?.push(end);
       return yield out.finish(end);
     }
     if (scrubber !== null) yield pass(scrubber.finish());
@@ -76,6 +79,7 @@ export async function* passStream(
     if (rest.length > 0) yield rest;
   } finally {
     stream.close();
+    if (heard !== null) passage.reply = heard.finish();
     if (scrubber !== null) passage.replyFindings = scrubber.findings();
     const complete = stream.refusal === null && !stream.aborted;
     const body = complete && !stream.restarted ? kept.body() : null;

@@ -10,6 +10,7 @@ import type { CacheLevel } from '../exchange/reply.ts';
 import { type ModelRequest, plainModel } from '../exchange/request.ts';
 import type { Tier } from '../native/classify.ts';
 import { type Findings, noFindings } from '../native/pii.ts';
+import type { Finish } from '../native/reply.ts';
 import type { Plan } from '../upstream/target.ts';
 
 /** What the cache did for a request. */
@@ -33,6 +34,8 @@ export interface ExchangeRecord {
   readonly target: string;
   /** What the provider says answered, such as a dated version; empty if it says nothing, or no plain name. */
   readonly reportedModel: string;
+  /** Why the last reply ended, as the provider says; `none`: it didn't, or doesn't say. */
+  readonly finish: Finish;
   readonly status: number;
   /** Error code of the catalogue, or empty. */
   readonly error: ErrorCode | '';
@@ -102,6 +105,7 @@ export interface ExchangeRecord {
 /** The members of a record that its line in the log doesn't have. */
 export type BesideTheLine =
   | 'findings'
+  | 'finish'
   | 'replyFindings'
   | 'parentSpanId'
   | 'startedMs'
@@ -134,7 +138,7 @@ export interface Course {
   readonly plan: Pick<Plan, 'pattern' | 'tier'> | null;
   /** Calls to providers, and the outcome of each. */
   readonly trail: {
-    readonly billed: readonly { readonly facts: { readonly model?: string } }[];
+    readonly billed: readonly { readonly facts: { readonly model?: string; readonly finish: Finish } }[];
     readonly calls: number;
     readonly text: string;
     readonly steps: readonly AttemptStep[];
@@ -231,6 +235,7 @@ export function createRecord(
   const durationMs = nowMs - exchange.startedMs;
   const ttftMs = upstreamMs === 0 || begunMs === null ? 0 : begunMs - exchange.startedMs + upstreamMs;
   const streamed = request?.stream === true && ttftMs > 0 && usage.outputTokens > 1;
+  const last = trail?.billed.at(-1)?.facts;
   const trace = typeof traceparent === 'string' ? traceParent.exec(traceparent) : null;
   return {
     requestId: exchange.id,
@@ -244,7 +249,8 @@ export function createRecord(
     route: plan?.pattern ?? '',
     tier: plan?.tier ?? '',
     target: outcome.target ?? '',
-    reportedModel: reportedText(trail?.billed.at(-1)?.facts.model ?? ''),
+    reportedModel: reportedText(last?.model ?? ''),
+    finish: last?.finish ?? 'none',
     status: outcome.status,
     error: outcome.error ?? '',
     observed,

@@ -59,6 +59,11 @@ const otlp = z
         'Most requests recorded as traces in one second, and as many more that failed; the rest are in the metrics only.',
       restart: true,
     }),
+    contentMaxBytes: z.int().min(0).max(65_536).default(0).meta({
+      description:
+        'Most bytes of prompts, and as many of replies and of system instructions, exported with a trace, without personal data; 0: none.',
+      restart: true,
+    }),
     metricsEveryMs: ms(1000, 3_600_000).default(60_000).meta({
       description: 'How often metrics are exported.',
       restart: true,

@@ -4,6 +4,7 @@ import { say } from '../base/log-lines.ts';
 import type { Telemetry } from '../base/telemetry.ts';
 import type { World } from '../base/world.ts';
 import type { Charge } from '../count/usage.ts';
+import type { Said, StreamKeeping } from './content.ts';
 import { createLineWriter, type LineForm } from './line.ts';
 import type { Metrics } from './metrics.ts';
 import { createNotices } from './notices.ts';
@@ -11,9 +12,9 @@ import type { Recent } from './recent.ts';
 import type { ExchangeRecord } from './record.ts';
 import type { Spend } from './spend.ts';
 
-/** Takes every record: the ledger, for example. @param endedMs ms since 1970 */
+/** Takes every record: the ledger, for example. @param endedMs ms since 1970 @param said null: it isn't exported */
 export interface Follower {
-  add(record: ExchangeRecord, endedMs: number): void;
+  add(record: ExchangeRecord, endedMs: number, said: Said | null): void;
 }
 
 /** Telemetry, plus the events that only the pipeline and the process report. */
@@ -22,8 +23,10 @@ export interface Observer extends Telemetry {
   readonly recent: Recent;
   /** What was used and spent since the start. */
   readonly spend: Spend;
-  /** A request is finished. */
-  record(record: ExchangeRecord): void;
+  /** Keeps streams for what is exported of them; null: nothing is that requests or replies say. */
+  readonly content: StreamKeeping | null;
+  /** A request is finished. @param said what it and its reply say; null: that isn't exported */
+  record(record: ExchangeRecord, said: Said | null): void;
   /** Usage and cost of one billed call for a tenant's request. */
   charge(tenant: string, charge: Charge): void;
   /** A new configuration was adopted, or refused. */
@@ -46,8 +49,9 @@ export function createObserver(
   {
     recent,
     spend,
+    content,
     all,
-  }: { readonly recent: Recent; readonly spend: Spend; readonly all: readonly Follower[] },
+  }: Pick<Observer, 'recent' | 'spend' | 'content'> & { readonly all: readonly Follower[] },
   log: Log,
   form: LineForm,
   world: Pick<World, 'clock' | 'wallClock' | 'onKeyRefused'>,
@@ -61,10 +65,11 @@ export function createObserver(
   return {
     recent,
     spend,
-    record(record) {
+    content,
+    record(record, said) {
       const wallMs = world.wallClock();
       metrics.record(record);
-      for (const follower of all) follower.add(record, wallMs);
+      for (const follower of all) follower.add(record, wallMs, said);
       writeLine(record, wallMs);
     },
     charge: metrics.charge,

@@ -15,6 +15,8 @@ export interface ScrubPolicy {
   readonly blocked: ReadonlySet<string>;
   /** Names the policy in cache keys. */
   readonly name: string;
+  /** What is replaced in texts that go to traces: values of each kind, whatever may go to providers and clients. */
+  exported(): PiiScope;
 }
 
 /** The policies of a configuration. */
@@ -47,6 +49,10 @@ const actions: Readonly<Record<ActionName, PiiRule['action']>> = {
 
 const isAct = (action: ActionName | undefined): boolean =>
   action !== undefined && action !== 'report' && action !== 'off';
+
+/** What becomes of a kind in exported texts: at least what is usual. */
+const exportAction = (chosen: ActionName | undefined, usual: ActionName): ActionName =>
+  chosen === 'block' ? 'redact' : chosen !== undefined && isAct(chosen) ? chosen : usual;
 
 /** Tenants whose policies are kept; past it they are made anew. */
 const scopesMax = 1000;
@@ -93,6 +99,15 @@ export function createScrubPolicies(settings: ScrubSettings, fallbackSecret: Buf
       Object.values(inReply).some((action) => action !== 'off') ||
       settings.custom.some((kind) => kind.reply !== 'off');
     const scope = { names, tenant: Buffer.from(tenant) };
+    let exported: PiiScope | null = null;
+    const exportScope = (): PiiScope => {
+      const all = Object.entries(usual).map(([kind, action]) => [
+        kind,
+        exportAction(chosen[kind], action ?? 'tokenise'),
+      ]);
+      const { policy } = compile(Object.fromEntries(all), ({ action }) => exportAction(action, 'tokenise'));
+      return { ...scope, policy };
+    };
     const blocked = [
       ...piiKinds.filter(({ name }) => chosen[name] === 'block'),
       ...settings.custom.filter(({ action }) => action === 'block'),
@@ -104,6 +119,10 @@ export function createScrubPolicies(settings: ScrubSettings, fallbackSecret: Buf
         piiKinds.some(({ name }) => isAct(chosen[name])) ||
         settings.custom.some(({ action }) => isAct(action)),
       blocked: new Set(blocked.map(({ name }) => name)),
+      exported() {
+        exported ??= exportScope();
+        return exported;
+      },
       // Replies are kept with placeholders: those of another key could not be restored.
       name: hash(
         'sha256',

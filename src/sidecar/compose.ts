@@ -103,7 +103,8 @@ export async function openRooms(
 ): Promise<Rooms> {
   const { clock, random } = world;
   const opened = await openKept(first.store.path);
-  const followers = await openFollowers(first, log, world, (target) => {
+  const aside = createAside(world);
+  const followers = await openFollowers(first, log, world, aside, (target) => {
     const provider = upstreams.provider(target.slice(0, target.indexOf('/')));
     return provider === undefined ? null : { dialect: provider.dialect.name, baseUrl: provider.baseUrl };
   }).catch((error: unknown) => {
@@ -184,7 +185,7 @@ export async function openRooms(
     retryBudgetId: retryBudget.open(ratio, minPerSecond),
     estimator,
     counter: createTokenCounter(first.count, observer, world.startThread),
-    aside: createAside(world),
+    aside,
     cache,
     replay: createReplay(first.replay, clock, claims),
     upstreams,

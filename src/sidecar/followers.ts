@@ -1,8 +1,10 @@
 /** What takes every record: the last requests, sums, the ledger, and OpenTelemetry where it is configured. */
+import type { Aside } from '../base/aside.ts';
 import type { Log } from '../base/log.ts';
 import { say } from '../base/log-lines.ts';
 import type { World } from '../base/world.ts';
 import type { Config } from '../config/schema.ts';
+import { keepStreams, type StreamKeeping } from '../observe/content.ts';
 import { createLedger, type Ledger } from '../observe/ledger/ledger.ts';
 import type { CalledAt } from '../observe/otlp/conventions.ts';
 import type { Otlp } from '../observe/otlp/otlp.ts';
@@ -18,6 +20,8 @@ export interface Followers {
   readonly spend: Spend;
   /** Null: none is kept. */
   readonly ledger: Ledger | null;
+  /** Null: nothing is exported of what requests and replies say. */
+  readonly content: StreamKeeping | null;
   /** By name: how sinks besides the ledger are doing. */
   sinks(): (readonly [string, SinkState])[];
   readonly all: readonly Follower[];
@@ -25,22 +29,26 @@ export interface Followers {
   close(waitMs: number): Promise<void>;
 }
 
-/** Opens them. @param at where a target is called; null: unknown */
+/** Opens them. @param aside reads what large requests say @param at where a target is called; null: unknown */
 export async function openFollowers(
   { observe }: Config,
   log: Log,
   world: World,
+  aside: Aside,
   at: (target: string) => CalledAt | null,
 ): Promise<Followers> {
   const recent = createRecent(observe.recent);
   const spend = createSpend();
   const sinks = await openSinks(observe, log, world);
   const ledger = openLedger(observe.ledger, world, log, () => sinks?.wake());
-  const otlp = await openOtlp(observe.otlp, log, world, at);
+  const otlp = await openOtlp(observe.otlp, log, world, aside, at);
+  const { signals, contentMaxBytes } = observe.otlp;
+  const exportsContent = otlp !== null && contentMaxBytes > 0 && signals.includes('traces');
   return {
     recent,
     spend,
     ledger,
+    content: exportsContent ? keepStreams() : null,
     sinks: () => [...(sinks?.states() ?? []), ...(otlp === null ? [] : [['otlp', otlp.state] as const])],
     all: [recent, spend, ledger, otlp].filter((each) => each !== null),
     async close(waitMs) {
@@ -92,6 +100,7 @@ async function openOtlp(
   settings: Config['observe']['otlp'],
   log: Log,
   world: World,
+  aside: Aside,
   at: (target: string) => CalledAt | null,
 ): Promise<Otlp | null> {
   const { endpoint } = settings;
@@ -102,6 +111,7 @@ async function openOtlp(
     { ...settings, endpoint },
     {
       at,
+      aside,
       wallClock: world.wallClock,
       onProblem: (problem) => saySink(log, 'otlp', problem),
     },

@@ -87,6 +87,7 @@ export async function startSidecar(given: Config, log: Log, world: World = realW
     (request, { code, entry }) =>
       rooms.observer.record(
         createRecord(request, noCourse, { status: entry.status, error: code }, nothingBilled, clock()),
+        null,
       ),
     admin.url,
   ).catch((cause: unknown) => {

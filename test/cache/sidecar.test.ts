@@ -290,6 +290,7 @@ function stagesFor({ upstream }: Gate, { name: dialect }: Wire, cache: Cache): S
       ...silent,
       recent: createRecent(0),
       spend: createSpend(),
+      content: null,
       record: () => {},
       charge: () => {},
       reload: () => {},

@@ -48,6 +48,7 @@ test('a changed setting that needs a restart is logged until the file has the va
     'listen.socket',
     'observe.ledger.path',
     'observe.logTime',
+    'observe.otlp.contentMaxBytes',
     'observe.otlp.endpoint',
     'observe.otlp.headers',
     'observe.otlp.metricsEveryMs',

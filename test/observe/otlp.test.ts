@@ -1,6 +1,7 @@
 /** What a receiver of OpenTelemetry gets: spans and metrics by the conventions, in the caller's trace, without content. */
 import { expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
+import { createAside } from '../../src/base/aside.ts';
 import { nothingBilled } from '../../src/count/usage.ts';
 import { createNames } from '../../src/observe/otlp/conventions.ts';
 import { createMeasures } from '../../src/observe/otlp/measures.ts';
@@ -11,6 +12,7 @@ import { readDocument } from '../support/documents.ts';
 import { startGate } from '../support/gate.ts';
 import { type Receiver, startReceiver, valuesOf } from '../support/otlp-receiver.ts';
 import { openaiWire, statedUsage, testModel } from '../support/replies.ts';
+import { sharedThread } from '../support/shared-thread.ts';
 import { eventually } from '../support/until.ts';
 import { answers, refuses } from '../support/upstream.ts';
 
@@ -125,6 +127,7 @@ async function open(receiver: Receiver, more: object = {}) {
     { ...settings, endpoint: receiver.url },
     {
       at: () => null,
+      aside: createAside({ clock: () => 0, startThread: sharedThread }),
       wallClock: Date.now,
       onProblem: (each) => problems.push(each),
     },
@@ -136,7 +139,7 @@ test('while the receiver refuses, requests wait up to a bound; the rest is dropp
   const receiver = await startReceiver();
   receiver.status = 400;
   const { otlp, problems } = await open(receiver, { tracesPerSecond: 10_000, signals: ['traces'] });
-  for (let i = 0; i < 9000; i++) otlp.add(recordOf(`r${i}`), i);
+  for (let i = 0; i < 9000; i++) otlp.add(recordOf(`r${i}`), i, null);
   await eventually(() => expect(problems).toHaveLength(1));
   const { sent, waiting, dropped } = otlp.state;
   expect(sent).toBe(0);
@@ -152,13 +155,27 @@ test('while the receiver refuses, requests wait up to a bound; the rest is dropp
 test('of one second, so many requests are recorded, and as many that failed', async () => {
   const receiver = await startReceiver();
   const { otlp } = await open(receiver, { tracesPerSecond: 3 });
-  for (let i = 0; i < 10; i++) otlp.add(recordOf('ok'), 5000 + i);
-  for (let i = 0; i < 10; i++) otlp.add(recordOf('bad', { status: 503, error: 'targets_down' }), 5100 + i);
-  otlp.add(recordOf('later'), 6001);
+  for (let i = 0; i < 10; i++) otlp.add(recordOf('ok'), 5000 + i, null);
+  for (let i = 0; i < 10; i++)
+    otlp.add(recordOf('bad', { status: 503, error: 'targets_down' }), 5100 + i, null);
+  otlp.add(recordOf('later'), 6001, null);
   await otlp.close(60_000);
   const ids = receiver.spans.map((span) => valuesOf(span.attributes)['sidegate.request_id']);
   expect(ids).toEqual(['ok', 'ok', 'ok', 'bad', 'bad', 'bad', 'later']);
   expect(otlp.state).toMatchObject({ sent: 7, dropped: 14 });
+});
+
+test('requests that are not sampled take no part of a second’s traces', async () => {
+  const receiver = await startReceiver();
+  const { otlp } = await open(receiver, { tracesPerSecond: 3 });
+  const of = (id: string, traceSampled: boolean) =>
+    recordOf(id, { traceId, parentSpanId: parentId, traceSampled });
+  for (let i = 0; i < 10; i++) otlp.add(of('left out', false), 5000 + i, null);
+  for (let i = 0; i < 3; i++) otlp.add(of('kept', true), 5100 + i, null);
+  await otlp.close(60_000);
+  const ids = receiver.spans.map((span) => valuesOf(span.attributes)['sidegate.request_id']);
+  expect(ids).toEqual(['kept', 'kept', 'kept']);
+  expect(otlp.state).toMatchObject({ sent: 3, dropped: 0 });
 });
 
 test('names that requests invent make no more series than the bound', async () => {

@@ -17,17 +17,21 @@ import {
   type SpanExporter,
   TraceIdRatioBasedSampler,
 } from '@opentelemetry/sdk-trace';
+import type { Aside } from '../../base/aside.ts';
+import type { Said } from '../content.ts';
 import type { ExchangeRecord } from '../record.ts';
 import type { OtlpSettings } from '../settings.ts';
 import type { SinkState } from '../sink-state.ts';
+import type { Content } from './content.ts';
 import { type CalledAt, createNames } from './conventions.ts';
 import { createMeasures } from './measures.ts';
-import { createSpanMaker } from './spans.ts';
+import { createReader, leftOut } from './reader.ts';
+import { createSpanMaker, type Trace } from './spans.ts';
 
 /** The exporter of a sidecar. */
 export interface Otlp {
-  /** @param endedMs ms since 1970 */
-  add(record: ExchangeRecord, endedMs: number): void;
+  /** @param endedMs ms since 1970 @param said what it and its reply say; null: that isn't exported */
+  add(record: ExchangeRecord, endedMs: number, said: Said | null): void;
   /** Of requests whose spans are exported. Dropped are those too many in one second, too. */
   readonly state: SinkState;
   /** Exports what waits, for at most `waitMs`. */
@@ -42,6 +46,17 @@ export interface OtlpDeps {
   onProblem(problem: string | null): void;
   /** Ms since 1970. */
   wallClock(): number;
+  /** Reads what large requests say. */
+  readonly aside: Aside;
+}
+
+/** A request whose spans are to be exported. */
+interface Waiting {
+  readonly record: ExchangeRecord;
+  readonly endedMs: number;
+  readonly trace: Trace;
+  /** Null: not exported, or left out. */
+  readonly content: Content | null;
 }
 
 /** Most requests that wait. */
@@ -55,6 +70,10 @@ const paceMs = 100;
 /** Pause after an export that failed; the exporter itself has tried several times by then. */
 const retryMs = 5000;
 const timeoutMs = 10_000;
+/** Most bytes of content that waits, and about the most in one export. */
+const contentMaxBytes = { waiting: 32 * 1024 * 1024, export: 4 * 1024 * 1024 };
+const bytesOf = ({ content }: Pick<Waiting, 'content'>): number =>
+  content === null ? 0 : content.system.length + content.input.length + content.output.length;
 
 /** Opens the exporter. */
 export async function openOtlp(settings: OtlpSettings, deps: OtlpDeps): Promise<Otlp> {
@@ -74,32 +93,24 @@ export async function openOtlp(settings: OtlpSettings, deps: OtlpDeps): Promise<
     });
   const meters = new MeterProvider({ resource, readers: measured ? [reader()] : [] });
   const sampler = new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(ratio) });
-  const spansOf = createSpanMaker(resource, sampler, namesOf);
+  const { traceOf, spansOf } = createSpanMaker(resource, sampler, namesOf);
+
+  const read = createReader(settings.contentMaxBytes, deps.aside);
 
   // Twice what may come, so that it catches up.
   const batchMax = Math.max(batchMin, Math.ceil((4 * tracesPerSecond * paceMs) / 1000));
   let closing = false;
-  let waiting: { readonly record: ExchangeRecord; readonly endedMs: number }[] = [];
+  let waiting: Waiting[] = [];
   let inFlight = 0;
+  /** Requests whose content is being read, and the bytes of content that waits. */
+  let reading = 0;
+  let contentBytes = 0;
   let timer: NodeJS.Timeout | null = null;
   let sent = 0;
   let dropped = 0;
   let failing = false;
   let onEmpty: (() => void) | null = null;
-  // Failed requests have a share of each second of their own: they are what traces are looked at for.
-  let secondMs = 0;
-  const taken = { failed: 0, other: 0 };
-
-  const isTooMany = ({ status, error }: ExchangeRecord, endedMs: number): boolean => {
-    if (endedMs - secondMs >= 1000 || endedMs < secondMs) {
-      secondMs = endedMs;
-      taken.failed = 0;
-      taken.other = 0;
-    }
-    const kind = status >= 500 || error !== '' ? 'failed' : 'other';
-    taken[kind] += 1;
-    return taken[kind] > tracesPerSecond;
-  };
+  const share = createShare(tracesPerSecond);
 
   const exported = (spans: ReadableSpan[]): Promise<string | null> =>
     new Promise((resolve) => {
@@ -112,64 +123,120 @@ export async function openOtlp(settings: OtlpSettings, deps: OtlpDeps): Promise<
   async function flush(): Promise<void> {
     timer = null;
     if (inFlight > 0) return;
-    const batch = waiting.slice(0, batchMax);
+    const batch = nextBatch(waiting, batchMax);
     waiting = waiting.slice(batch.length);
     inFlight = batch.length;
-    const problem = await exported(batch.flatMap(({ record, endedMs }) => spansOf(record, endedMs)));
+    const problem = await exported(
+      batch.flatMap(({ record, endedMs, trace, content }) => spansOf(record, endedMs, trace, content)),
+    );
     inFlight = 0;
     if ((problem !== null) !== failing) deps.onProblem(problem);
     failing = problem !== null;
-    if (problem === null) sent += batch.length;
-    else {
+    if (problem === null) {
+      sent += batch.length;
+      release(batch);
+    } else {
       waiting = [...batch, ...waiting];
       trim();
     }
     if (waiting.length > 0) timer = setTimeout(flush, failing ? retryMs : closing ? 0 : paceMs).unref();
-    else onEmpty?.();
+    else if (reading === 0) onEmpty?.();
   }
 
   function trim(): void {
     const tooMany = waiting.length - waitingMax;
     if (tooMany <= 0) return;
     dropped += tooMany;
+    release(waiting.slice(0, tooMany));
     waiting = waiting.slice(tooMany);
   }
 
+  function release(over: readonly Waiting[]): void {
+    for (const each of over) contentBytes -= bytesOf(each);
+  }
+
+  function hold(given: Waiting): void {
+    const isFull = contentBytes + bytesOf(given) > contentMaxBytes.waiting;
+    const kept = isFull ? { ...given, content: leftOut } : given;
+    contentBytes += bytesOf(kept);
+    waiting.push(kept);
+    // Not at each record: dropping one of many copies the rest.
+    if (waiting.length >= waitingMax * 1.1) trim();
+    if (timer === null && inFlight === 0) timer = setTimeout(flush, closing ? 0 : gatherMs).unref();
+  }
+
   return {
-    add(record, endedMs) {
+    add(record, endedMs, said) {
       if (measured) measures.add(record);
       if (!traced) return;
-      if (isTooMany(record, endedMs)) {
+      if (share.isSpent(record, endedMs)) {
         dropped += 1;
         return;
       }
-      waiting.push({ record, endedMs });
-      // Not at each record: dropping one of many copies the rest.
-      if (waiting.length >= waitingMax * 1.1) trim();
-      if (timer === null && inFlight === 0) timer = setTimeout(flush, gatherMs).unref();
+      const trace = traceOf(record);
+      if (trace === null) return;
+      share.take(record);
+      const kept = { record, endedMs, trace, content: null };
+      if (said === null) return hold(kept);
+      reading += 1;
+      void read(said).then((content) => {
+        reading -= 1;
+        hold({ ...kept, content });
+      });
     },
     get state() {
       const oldest = waiting[0];
       const lagMs = oldest === undefined ? 0 : Math.max(0, deps.wallClock() - oldest.endedMs);
-      return { sent, dropped, waiting: waiting.length + inFlight, lagMs };
+      return { sent, dropped, waiting: waiting.length + inFlight + reading, lagMs };
     },
     async close(waitMs) {
       const late = new Promise<void>((resolve) => setTimeout(resolve, waitMs).unref());
       if (timer !== null) clearTimeout(timer);
       closing = true;
       const written = new Promise<void>((resolve) => {
-        if (waiting.length === 0 && inFlight === 0) return resolve();
+        if (waiting.length + inFlight + reading === 0) return resolve();
         onEmpty = resolve;
         void flush();
       });
       const shut = written.then(() => Promise.allSettled([meters.shutdown(), exporters.traces.shutdown()]));
       await Promise.race([shut, late]);
       if (timer !== null) clearTimeout(timer);
-      dropped += waiting.length;
+      dropped += waiting.length + reading;
       waiting = [];
       diag.disable();
     },
   };
+}
+
+/** Which requests of a second are traced. Failed ones have as many for themselves: they are what traces are looked at for. */
+function createShare(perSecond: number) {
+  let secondMs = 0;
+  const taken = { failed: 0, other: 0 };
+  const kindOf = ({ status, error }: ExchangeRecord) => (status >= 500 || error !== '' ? 'failed' : 'other');
+  return {
+    /** @param endedMs ms since 1970 */
+    isSpent(record: ExchangeRecord, endedMs: number): boolean {
+      if (endedMs - secondMs >= 1000 || endedMs < secondMs) {
+        secondMs = endedMs;
+        taken.failed = 0;
+        taken.other = 0;
+      }
+      return taken[kindOf(record)] >= perSecond;
+    },
+    take(record: ExchangeRecord): void {
+      taken[kindOf(record)] += 1;
+    },
+  };
+}
+
+/** The oldest that one export takes. */
+function nextBatch(waiting: readonly Waiting[], max: number): Waiting[] {
+  let bytes = 0;
+  const until = waiting.findIndex((each, at) => {
+    bytes += bytesOf(each);
+    return at > 0 && (at >= max || bytes > contentMaxBytes.export);
+  });
+  return until < 0 ? [...waiting] : waiting.slice(0, until);
 }
 
 const nothing = (): void => {};

@@ -21,6 +21,7 @@ import {
 } from '@opentelemetry/sdk-trace';
 import type { AttemptStep } from '../../exchange/attempt-step.ts';
 import type { ExchangeRecord } from '../record.ts';
+import type { Content } from './content.ts';
 import { type CallNames, callsOf, errorOf } from './conventions.ts';
 import { timeOf } from './measures.ts';
 
@@ -42,15 +43,27 @@ const unset: SpanStatus = { code: SpanStatusCode.UNSET };
 const none: [] = [];
 const scope = { name: 'sidegate' };
 
-/**
- * Makes the spans of records; of those that aren't sampled, none.
- * @param namesOf names of a call to a target
- */
+/** The trace that a request belongs to. */
+export interface Trace {
+  readonly traceId: string;
+  /** The span that its own continues; undefined: it begins the trace. */
+  readonly parent: SpanContext | undefined;
+}
+
+/** Makes the spans of records. */
+export interface SpanMaker {
+  /** The trace of a record; null: it isn't sampled. */
+  traceOf(record: ExchangeRecord): Trace | null;
+  /** @param endedMs ms since 1970 @param content what it and its reply say; null: that isn't exported */
+  spansOf(record: ExchangeRecord, endedMs: number, trace: Trace, content: Content | null): ReadableSpan[];
+}
+
+/** @param namesOf names of a call to a target */
 export function createSpanMaker(
   resource: Resource,
   sampler: Sampler,
   namesOf: (endpoint: string, target: string) => CallNames,
-): (record: ExchangeRecord, endedMs: number) => ReadableSpan[] {
+): SpanMaker {
   const ids = new RandomIdGenerator();
 
   const spanOf = ({
@@ -89,18 +102,20 @@ export function createSpanMaker(
     traceFlags: TraceFlags.SAMPLED,
   });
 
-  return (record, endedMs) => {
+  const traceOf = (record: ExchangeRecord): Trace | null => {
     const parent = parentOf(record);
     const traceId = parent?.traceId ?? ids.generateTraceId();
-    const name = `sidegate ${record.endpoint}`;
     const around = parent === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, parent);
-    const { decision } = sampler.shouldSample(around, traceId, name, SpanKind.SERVER, {}, none);
-    if (decision !== SamplingDecision.RECORD_AND_SAMPLED) return none;
+    const { decision } = sampler.shouldSample(around, traceId, nameOf(record), SpanKind.SERVER, {}, none);
+    return decision === SamplingDecision.RECORD_AND_SAMPLED ? { traceId, parent } : null;
+  };
+
+  const spansOf: SpanMaker['spansOf'] = (record, endedMs, { traceId, parent }, content) => {
     const beganMs = endedMs - record.durationMs;
     const context = within(traceId);
     const failed = record.status >= 500 || record.error === 'stream_cut';
     const request = spanOf({
-      name,
+      name: nameOf(record),
       kind: SpanKind.SERVER,
       context,
       parent,
@@ -109,7 +124,8 @@ export function createSpanMaker(
       status: failed ? { code: SpanStatusCode.ERROR, message: record.error } : unset,
       attributes: requestAttributes(record),
     });
-    const calls = callsOf(record).map(([step, charge]) => {
+    const made = callsOf(record);
+    const calls = made.map(([step, charge], at) => {
       const names = namesOf(record.endpoint, step.target);
       const error = errorOf(step);
       const fromMs = beganMs + step.sentMs - record.startedMs;
@@ -121,18 +137,44 @@ export function createSpanMaker(
         fromMs,
         toMs: fromMs + step.durationMs,
         status: error === '' ? unset : { code: SpanStatusCode.ERROR, message: step.error || error },
-        attributes: callAttributes(record, step, charge, names),
+        attributes: callAttributes(record, step, charge, names, at === made.length - 1),
       });
     });
+    // The last call is the one that answered, if any did; a stored reply has none.
+    if (content !== null) Object.assign((calls.at(-1) ?? request).attributes, contentAttributes(content));
     return [request, ...calls];
   };
+
+  return { traceOf, spansOf };
 }
+
+const nameOf = ({ endpoint }: ExchangeRecord): string => `sidegate ${endpoint}`;
+
+function contentAttributes({ system, input, output, cut }: Content): Attributes {
+  const all: Attributes = {};
+  if (system !== '') all['gen_ai.system_instructions'] = system;
+  if (input !== '') all['gen_ai.input.messages'] = input;
+  if (output !== '') all['gen_ai.output.messages'] = output;
+  if (cut) all['sidegate.content_cut'] = true;
+  return all;
+}
+
+/** Why a reply ended, as the conventions have it. */
+const finishes: Readonly<Record<ExchangeRecord['finish'], string>> = {
+  none: '',
+  stop: 'stop',
+  length: 'length',
+  tool: 'tool_call',
+  filter: 'content_filter',
+  other: 'stop',
+};
 
 function callAttributes(
   record: ExchangeRecord,
   step: AttemptStep,
   charge: Charge | null,
   { operation, provider, address, port }: CallNames,
+  isLast: boolean,
 ): Attributes {
   const error = errorOf(step);
   const all: Attributes = {
@@ -153,7 +195,12 @@ function callAttributes(
     all['gen_ai.usage.output_tokens'] = usage.outputTokens;
     all['gen_ai.usage.cache_read.input_tokens'] = usage.cachedInputTokens;
     all['gen_ai.usage.cache_creation.input_tokens'] = usage.cacheWriteTokens;
+    if ((usage.reasoningTokens ?? 0) > 0)
+      all['gen_ai.usage.reasoning.output_tokens'] = usage.reasoningTokens as number;
     if (costNanoUsd !== null) all['sidegate.cost_usd'] = costNanoUsd / 1e9;
+    // The record has these of the last reply.
+    if (isLast && record.reportedModel !== '') all['gen_ai.response.model'] = record.reportedModel;
+    if (isLast && record.finish !== 'none') all['gen_ai.response.finish_reasons'] = [finishes[record.finish]];
   }
   if (record.stream && step.ttftMs >= 0) all['gen_ai.response.time_to_first_chunk'] = step.ttftMs / 1000;
   if (step.providerRequestId !== '') all['sidegate.provider_request_id'] = step.providerRequestId;
