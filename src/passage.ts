@@ -4,6 +4,7 @@ import type { ErrorCode, Refusal } from './base/errors.ts';
 import type { Asked, Judging } from './cache/alike.ts';
 import type { CacheKey } from './cache/key.ts';
 import type { Place } from './cache/places.ts';
+import { savedByChoice } from './count/choice.ts';
 import type { Counts } from './count/usage.ts';
 import { type Bill, bill, isStated, learn, nothingBilled } from './count/usage.ts';
 import { refusalReply } from './dialects/refusal.ts';
@@ -17,7 +18,7 @@ import { observedLimitHeader } from './limit/report.ts';
 import { bodyFlags } from './native/inspect.ts';
 import { type Findings, noFindings } from './native/pii.ts';
 import type { Said, SaidReply } from './observe/content.ts';
-import { type CacheUse, type Course, createRecord, type Outcome } from './observe/record.ts';
+import { type CacheUse, type Course, createRecord, notTimed, type Outcome } from './observe/record.ts';
 import type { ScrubPolicy } from './scrub/policy.ts';
 import type { Stages } from './stages.ts';
 import type { Claim } from './store/flights.ts';
@@ -76,6 +77,8 @@ export class Passage implements Course {
   deadlineMs = Number.POSITIVE_INFINITY;
   /** When providers began to be asked, monotonic ms; null: not yet. */
   begunMs: number | null = null;
+  /** When each stage let it pass, monotonic ms, in their order; null: nobody wants to know. */
+  readonly #passedMs: number[] | null;
   /** Codes of refusals that were only reported. */
   #observed: ErrorCode[] | null = null;
   readonly exchange: Exchange;
@@ -85,6 +88,16 @@ export class Passage implements Course {
   constructor(exchange: Exchange, stages: Stages) {
     this.exchange = exchange;
     this.stages = stages;
+    this.#passedMs = stages.observer.recent.size > 0 ? [] : null;
+  }
+
+  /** The next stage has let it pass: called by each in its turn, from `authenticate` to `attempt`. */
+  passed(): void {
+    if (this.#passedMs !== null) this.#passedMs.push(this.stages.clock());
+  }
+
+  get passedMs(): readonly number[] {
+    return this.#passedMs ?? notTimed;
   }
 
   /** Providers are being asked from now on. @param nowMs monotonic ms */
@@ -210,7 +223,25 @@ export class Passage implements Course {
     if (request !== null && this.exchange.endpoint.auxiliary?.unstated !== 'unpriced')
       learn(request, this.#billed(), stages.estimator, counts);
     for (const charge of billed.charges) stages.observer.charge(identity?.tenant ?? '', charge);
-    stages.observer.record(createRecord(this.exchange, this, closing, billed, nowMs), this.#said());
+    const routingSavedNanoUsd = this.#savedByChoice(closing.target, billed);
+    const outcome = routingSavedNanoUsd === 0 ? closing : { ...closing, routingSavedNanoUsd };
+    stages.observer.record(createRecord(this.exchange, this, outcome, billed, nowMs), this.#said());
+  }
+
+  /** What was saved by choosing the target that answered by its price; 0: it wasn't. */
+  #savedByChoice(answered: string | undefined, { charges }: Bill): number {
+    const { plan, priority } = this;
+    const charge = charges.findLast(({ target }) => target === answered);
+    if (plan === null || charge === undefined) return 0;
+    // By strategy `cost`, among all targets that are able; of a chain for batch requests, instead of the first.
+    const choices =
+      plan.tier !== null ? plan.steps : priority === 'batch' && plan.fixed ? plan.steps.slice(0, 1) : [];
+    return choices.length === 0
+      ? 0
+      : savedByChoice(
+          charge,
+          choices.map(({ target }) => target.facts),
+        );
   }
 
   /** Keeps what a complete reply says, if that is exported. @param stream it consists of events */

@@ -30,6 +30,14 @@ export interface TargetView {
   readonly engine: 'up' | 'down' | null;
 }
 
+/** How limits are shared by pods. */
+export interface LeaseState {
+  /** Leased over Redis; false: this pod uses its share of each. */
+  readonly up: boolean;
+  /** Pods that share, this one included, as Redis last said; 0: it hasn't. */
+  readonly pods: number;
+}
+
 /** What the dashboard reads. Called only while somebody looks. */
 export interface DashboardView {
   config(): Config;
@@ -44,6 +52,8 @@ export interface DashboardView {
   numbers(): Readonly<
     Record<'inFlight' | 'cacheEntries' | 'cacheBytes' | 'batchWaiting' | 'rssBytes' | 'upSeconds', number>
   >;
+  /** Limits that pods share; null: no Redis is configured. */
+  leases(): LeaseState | null;
   /** Null: `admin.token` is not set. */
   token(): string | null;
   /** Whether a request has the admin token. */
@@ -171,6 +181,7 @@ const overview = (view: DashboardView) => ({
   newest: view.recent.newest,
   targets: view.targets(),
   limits: view.limits(limitsMax),
+  leases: view.leases(),
   spend: [...view.spend.rows()],
   ledger: view.ledger(),
   sinks: view.sinks(),

@@ -174,6 +174,7 @@ const sums: readonly { readonly name: string; of(row: CostRow): string }[] = [
   { name: 'cached_tokens', of: (row) => String(row.cachedInputTokens) },
   { name: 'cost_usd', of: (row) => exactDollars(row.costNanoUsd) },
   { name: 'saved_usd', of: (row) => exactDollars(row.savedNanoUsd) },
+  { name: 'routing_saved_usd', of: (row) => exactDollars(row.routingSavedNanoUsd) },
   { name: 'unpriced', of: (row) => String(row.unpriced) },
 ];
 

@@ -43,38 +43,46 @@ function* pipeline(passage: Passage, dry: boolean): Steps<Reply | Refusal> {
   const identity = caller instanceof Promise ? yield* wait(caller) : caller;
   if (identity instanceof Refusal) return identity;
   passage.identity = identity;
+  passage.passed();
   if (exchange.endpoint.kind === 'models') return listModels(identity, passage);
   if (exchange.endpoint.kind === 'feedback') return takeFeedback(identity, passage);
 
   const examining = examine(identity, passage);
   const examined = examining instanceof Promise ? yield* wait(examining) : examining;
   if (examined instanceof Refusal) return examined;
+  passage.passed();
 
   const choosing = choose(identity, examined, passage);
   const work = choosing instanceof Promise ? yield* wait(choosing) : choosing;
   if (work instanceof Refusal) return work;
+  passage.passed();
   if (dry) return yield* explainOnly(work, passage);
 
   const first = repeated(work, passage);
   const earlier = first instanceof Promise ? yield* wait(first) : first;
   if (earlier !== null) return earlier;
+  passage.passed();
 
   const reserved = reserve(work, passage);
   const refused = reserved instanceof Promise ? yield* wait(reserved) : reserved;
   if (refused !== null) return refused;
+  passage.passed();
 
   const vault = passage.policy === null ? null : scrub(work.request, passage.policy);
   if (vault instanceof Refusal) return vault;
+  passage.passed();
 
   if (work.countedHere) return yield* wait(countHere(work, passage));
 
   const found = lookUp(work, vault, passage);
   const stored = found instanceof Promise ? yield* wait(found) : found;
   if (stored !== null) return stored;
+  passage.passed();
 
   const queued = awaitTurn(work, passage);
   const steps = queued instanceof Promise ? yield* wait(queued) : queued;
   if (steps instanceof Refusal) return steps;
+  passage.passed();
 
   const asked = ask(work, steps, passage);
   const { keepAliveMs } = stages.config.listen;
@@ -82,6 +90,7 @@ function* pipeline(passage: Passage, dry: boolean): Steps<Reply | Refusal> {
   if (answer === null) return deliverLate(asked, vault, passage);
   passage.trail = answer.trail;
   if (answer.kind === 'failed') return answer.refusal;
+  passage.passed();
   const delivered = deliverAnswer(answer, vault, passage);
   return delivered instanceof Promise ? yield* wait(delivered) : delivered;
 }

@@ -120,7 +120,7 @@ function givenIdsText({ traceId, clientRequestId, steps }: ExchangeRecord): stri
 
 const unusedText =
   '"inputTokens":0,"outputTokens":0,"reasoningTokens":0,"cachedInputTokens":0,"cacheWriteTokens":0,"searchUnits":0,' +
-  '"usageKnown":true,"costNanoUsd":0,"costUsd":0,"priced":true,';
+  '"usageKnown":true,"costNanoUsd":0,"costUsd":0,"priced":true,"routingSavedNanoUsd":0,';
 
 /** Usage and cost; zero if no provider was asked. */
 const usageText = (r: ExchangeRecord): string =>
@@ -128,13 +128,15 @@ const usageText = (r: ExchangeRecord): string =>
   r.outputTokens === 0 &&
   r.searchUnits === 0 &&
   r.costNanoUsd === 0 &&
+  r.routingSavedNanoUsd === 0 &&
   r.usageKnown &&
   r.priced
     ? unusedText
     : `"inputTokens":${r.inputTokens},"outputTokens":${r.outputTokens},"reasoningTokens":${r.reasoningTokens},` +
       `"cachedInputTokens":${r.cachedInputTokens},"cacheWriteTokens":${r.cacheWriteTokens},` +
       `"searchUnits":${r.searchUnits},"usageKnown":${r.usageKnown},"costNanoUsd":${wholeText(r.costNanoUsd)},` +
-      `"costUsd":${dollarsText(r.costNanoUsd)},"priced":${r.priced},`;
+      `"costUsd":${dollarsText(r.costNanoUsd)},"priced":${r.priced},` +
+      `"routingSavedNanoUsd":${wholeText(r.routingSavedNanoUsd)},`;
 
 let lastWallMs = Number.NaN;
 let lastWallText = '';

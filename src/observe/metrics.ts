@@ -19,6 +19,7 @@ import type { ExchangeRecord } from './record.ts';
 import { registerState, type StateGauges } from './state-metrics.ts';
 import { createDistribution, createTally } from './tally.ts';
 import { createTargetNames, type TargetNames } from './target-names.ts';
+import { createSavingMetrics, createUsageMetrics } from './usage-metrics.ts';
 
 /** Values read when Prometheus scrapes. */
 export interface Gauges extends StateGauges {
@@ -117,12 +118,7 @@ export function createMetrics(gauges: Gauges): Metrics {
   );
   const names = createTargetNames();
   const charge = createUsageMetrics(registry, names);
-  const saved = createTally(
-    registry,
-    'sidegate_saved_usd_total',
-    'Dollars saved by answering from the cache or for a repeated idempotency key.',
-    ['tenant', 'target'],
-  );
+  const saved = createSavingMetrics(registry);
   const counts = createTally(
     registry,
     'sidegate_token_counts_total',
@@ -194,7 +190,7 @@ export function createMetrics(gauges: Gauges): Metrics {
       if (r.observed !== '') {
         for (const code of r.observed.split(',')) if (authCodes.has(code)) refusals.add(1, code, 'passed');
       }
-      if (r.savedNanoUsd > 0) saved.add(r.savedNanoUsd / 1e9, tenant, target);
+      saved(r, target);
       for (const { kind, count } of r.findings) pii.add(count, kind, 'request');
       for (const { kind, count } of r.replyFindings) pii.add(count, kind, 'reply');
     },
@@ -223,49 +219,6 @@ function countQuestions(registry: Registry): Metrics['cacheQuestion'] {
   );
   for (const event of questionEvents) questions.add(0, event);
   return (event) => questions.add(1, event);
-}
-
-/** What is counted about tokens and costs. */
-function createUsageMetrics(registry: Registry, names: TargetNames): Metrics['charge'] {
-  const tokens = createTally(registry, 'sidegate_tokens_total', 'Tokens used.', [
-    'tenant',
-    'target',
-    'direction',
-  ]);
-  const searches = createTally(
-    registry,
-    'sidegate_search_units_total',
-    'Search units that reranks were billed for.',
-    ['tenant', 'target'],
-  );
-  const cost = createTally(
-    registry,
-    'sidegate_cost_usd_total',
-    'Dollars spent, as far as prices are known.',
-    ['tenant', 'target'],
-  );
-  const unpriced = createTally(
-    registry,
-    'sidegate_unpriced_requests_total',
-    'Replies whose cost is unknown because their model has no price.',
-    ['target'],
-  );
-  const cached = createTally(
-    registry,
-    'sidegate_cached_tokens_total',
-    "Input tokens read from and written to providers' caches.",
-    ['tenant', 'target', 'kind'],
-  );
-  return (tenant, { target: label, usage, costNanoUsd }) => {
-    const target = names.of(label);
-    if (usage.cachedInputTokens > 0) cached.add(usage.cachedInputTokens, tenant, target, 'read');
-    if (usage.cacheWriteTokens > 0) cached.add(usage.cacheWriteTokens, tenant, target, 'write');
-    if (usage.inputTokens > 0) tokens.add(usage.inputTokens, tenant, target, 'input');
-    if (usage.outputTokens > 0) tokens.add(usage.outputTokens, tenant, target, 'output');
-    if (usage.searchUnits !== undefined) searches.add(usage.searchUnits, tenant, target);
-    if (costNanoUsd === null) unpriced.add(1, target);
-    else if (costNanoUsd > 0) cost.add(costNanoUsd / 1e9, tenant, target);
-  };
 }
 
 /** What is counted about calls to providers, and about peers. */

@@ -20,6 +20,8 @@ export interface Recent {
   find(id: string): RecentRecord | null;
   /** Number of the newest record; 0: there was none yet. */
   readonly newest: number;
+  /** How many are kept; 0: none. */
+  readonly size: number;
   /** Keeps up to `max` records from now on. Those kept so far are dropped. */
   resize(max: number): void;
 }
@@ -60,6 +62,9 @@ export function createRecent(max: number): Recent {
     },
     get newest() {
       return newest;
+    },
+    get size() {
+      return size;
     },
     resize(next) {
       if (next === size) return;

@@ -65,6 +65,8 @@ export interface ExchangeRecord {
   readonly priced: boolean;
   /** Original cost of a stored reply that was served again, nano-dollars. */
   readonly savedNanoUsd: number;
+  /** What the choice of its target by price saved, nano-dollars: see `savedByChoice`. */
+  readonly routingSavedNanoUsd: number;
   /** The client disconnected before the end. */
   readonly abandoned: boolean;
   /** A budget ended the stream before the model did. */
@@ -94,6 +96,8 @@ export interface ExchangeRecord {
   readonly clientRequestId: string;
   /** When it arrived, monotonic ms. */
   readonly startedMs: number;
+  /** When each stage from `authenticate` to `attempt` let it pass, monotonic ms; empty: nobody wants to know. */
+  readonly passedMs: readonly number[];
   /** What was tried, in order. */
   readonly steps: readonly AttemptStep[];
   /** Usage and cost of each billed call. */
@@ -109,6 +113,7 @@ export type BesideTheLine =
   | 'replyFindings'
   | 'parentSpanId'
   | 'startedMs'
+  | 'passedMs'
   | 'steps'
   | 'charges'
   | 'limits';
@@ -126,6 +131,7 @@ export interface Outcome {
   readonly target?: string;
   readonly replayed?: boolean;
   readonly savedNanoUsd?: number;
+  readonly routingSavedNanoUsd?: number;
   readonly abandoned?: boolean;
   readonly stopped?: boolean;
   readonly upstreamMs?: number;
@@ -154,7 +160,11 @@ export interface Course {
   readonly replyFindings: Findings;
   /** As in `ExchangeRecord`. */
   readonly observed: string;
+  readonly passedMs: readonly number[];
 }
+
+/** The stages of a request weren't timed. */
+export const notTimed: readonly number[] = [];
 
 /** For a request that reached no stage. */
 export const noCourse: Course = {
@@ -170,6 +180,7 @@ export const noCourse: Course = {
   begunMs: null,
   replyFindings: noFindings,
   observed: '',
+  passedMs: notTimed,
 };
 
 let lastTags: readonly string[] = [];
@@ -224,6 +235,7 @@ export function createRecord(
     begunMs,
     replyFindings,
     observed,
+    passedMs,
   }: Course,
   outcome: Outcome,
   { usage, costNanoUsd, priced, charges }: Bill,
@@ -270,6 +282,7 @@ export function createRecord(
     costNanoUsd,
     priced,
     savedNanoUsd: outcome.savedNanoUsd ?? 0,
+    routingSavedNanoUsd: outcome.routingSavedNanoUsd ?? 0,
     abandoned: outcome.abandoned ?? false,
     stopped: outcome.stopped ?? false,
     findings: request?.findings ?? noFindings,
@@ -287,6 +300,7 @@ export function createRecord(
     traceSampled: (Number.parseInt(trace?.[3] ?? '0', 16) & 1) === 1,
     clientRequestId: clientIdOf(headers),
     startedMs: exchange.startedMs,
+    passedMs,
     steps: trail?.steps ?? noSteps,
     charges,
     limits: permit?.limits ?? noLimits,

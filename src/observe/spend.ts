@@ -17,6 +17,7 @@ export interface SpendRow {
   cacheWriteTokens: number;
   costNanoUsd: number;
   savedNanoUsd: number;
+  routingSavedNanoUsd: number;
 }
 
 /** The sums of a sidecar. */
@@ -59,6 +60,7 @@ export function createSpend(max = spendRowsMax): Spend {
       cacheWriteTokens: 0,
       costNanoUsd: 0,
       savedNanoUsd: 0,
+      routingSavedNanoUsd: 0,
     };
     rows.set(key, row);
     last = row;
@@ -73,6 +75,7 @@ export function createSpend(max = spendRowsMax): Spend {
       if (record.status >= 400 || record.error !== '') row.failed += 1;
       if (record.cache === 'hit' || record.replayed) row.hits += 1;
       row.savedNanoUsd += record.savedNanoUsd;
+      row.routingSavedNanoUsd += record.routingSavedNanoUsd;
       for (const charge of record.charges) {
         const { usage } = charge;
         const billed = charge.target === target ? row : rowOf(tenant, team, keyId, charge.target);

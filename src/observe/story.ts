@@ -1,5 +1,6 @@
 /** The story of a request: what each stage decided and how long it took, from its record. */
 import { catalogue, type ErrorCode } from '../base/errors.ts';
+import type { Findings } from '../native/pii.ts';
 import type { RecentRecord } from './recent.ts';
 import type { ExchangeRecord } from './record.ts';
 
@@ -33,11 +34,15 @@ export interface StageStory {
 }
 
 /** A record with its story, as JSON for the dashboard. */
-export type Story = Omit<ExchangeRecord, 'findings' | 'replyFindings' | 'steps' | 'startedMs'> & {
+export type Story = Omit<
+  ExchangeRecord,
+  'findings' | 'replyFindings' | 'steps' | 'startedMs' | 'passedMs'
+> & {
   readonly number: number;
   /** Ms since 1970. */
   readonly endedMs: number;
   readonly findings: Readonly<Record<string, number>>;
+  readonly replyFindings: Readonly<Record<string, number>>;
   readonly steps: readonly (ExchangeRecord['steps'][number] & { readonly atMs: number })[];
   readonly stages: readonly StageStory[];
   /** What to do about its error; empty: it has none. */
@@ -61,8 +66,11 @@ const refusedBy = (code: ErrorCode): StageName =>
   stageOf.find(([, codes]) => codes.test(code))?.[0] ?? 'listen';
 
 /** Found personal data by kind. */
-const found = ({ findings }: ExchangeRecord): Record<string, number> =>
+const found = (findings: Findings): Record<string, number> =>
   Object.fromEntries(findings.map(({ kind, count }) => [kind, count]));
+
+const kindsIn = (findings: Findings): string =>
+  findings.map(({ kind, count }) => `${count} ${kind}`).join(', ');
 
 /** What each stage says when it lets a request pass. */
 const passing: Readonly<Record<StageName, (r: ExchangeRecord) => string>> = {
@@ -74,8 +82,9 @@ const passing: Readonly<Record<StageName, (r: ExchangeRecord) => string>> = {
   replay: (r) => (r.replayed ? 'reply of an earlier request' : 'first of its kind, or no key'),
   limit: (r) => (r.limits.length === 0 ? 'no limit applies' : `counted in ${r.limits.join(', ')}`),
   scrub: (r) => {
-    const kinds = Object.entries(found(r)).map(([kind, count]) => `${count} ${kind}`);
-    return kinds.length === 0 ? 'nothing found' : `found ${kinds.join(', ')}`;
+    const inReply = kindsIn(r.replyFindings);
+    const all = [kindsIn(r.findings), inReply === '' ? '' : `in the reply ${inReply}`].filter(Boolean);
+    return all.length === 0 ? 'nothing found' : `found ${all.join(', ')}`;
   },
   cache: (r) => (r.cacheLevel === '' ? r.cache : `${r.cache}, ${r.cacheLevel}`),
   batch: (r) => (r.priority === 'batch' ? 'waited for its turn' : 'interactive'),
@@ -83,17 +92,42 @@ const passing: Readonly<Record<StageName, (r: ExchangeRecord) => string>> = {
   deliver: (r) => (r.abandoned ? 'the client left' : r.stopped ? 'ended by a limit' : `status ${r.status}`),
 };
 
-/** The stages a request went through. */
-export function stagesOf(record: ExchangeRecord): StageStory[] {
-  const { error, replayed, cache, steps, durationMs, queuedMs, startedMs } = record;
+type Times = Partial<Record<StageName, readonly [atMs: number, ms: number]>>;
+
+/** The stages that are timed: the first begins when the request has arrived, and the last ends with its reply. */
+const timed = stageNames.slice(1);
+
+/** Each stage's time, where each was taken. */
+function measured({ passedMs, startedMs, durationMs }: ExchangeRecord): Times {
+  const times: Times = {};
+  let fromMs = 0;
+  for (const [i, stage] of timed.entries()) {
+    const passed = passedMs[i];
+    const toMs = passed === undefined ? durationMs : passed - startedMs;
+    times[stage] = [fromMs, Math.max(0, toMs - fromMs)];
+    if (passed === undefined) return times;
+    fromMs = toMs;
+  }
+  return times;
+}
+
+/** The times that every record has. */
+function known(record: ExchangeRecord): Times {
+  const { steps, durationMs, queuedMs, startedMs } = record;
   const firstMs = steps.length === 0 ? durationMs : Math.max(0, (steps[0]?.sentMs ?? 0) - startedMs);
   const replyMs = record.ttftMs > 0 ? record.ttftMs : durationMs;
-  const times: Readonly<Partial<Record<StageName, readonly [number, number]>>> = {
+  return {
     // Nothing but the pace of a limit holds up others.
     [record.priority === 'batch' ? 'batch' : 'limit']: [firstMs - queuedMs, queuedMs],
     attempt: [firstMs, Math.max(0, replyMs - firstMs)],
     deliver: [replyMs, Math.max(0, durationMs - replyMs)],
   };
+}
+
+/** The stages a request went through. */
+export function stagesOf(record: ExchangeRecord): StageStory[] {
+  const { error, replayed, cache, passedMs } = record;
+  const times = passedMs.length === 0 ? known(record) : measured(record);
   const refusing = error === '' ? null : refusedBy(error);
   const ending: StageName = replayed ? 'replay' : cache === 'hit' ? 'cache' : 'deliver';
   const story: StageStory[] = [];
@@ -113,12 +147,13 @@ export function stagesOf(record: ExchangeRecord): StageStory[] {
 
 /** The story of a record. */
 export function storyOf({ number, endedMs, record }: RecentRecord): Story {
-  const { findings: _, replyFindings: _r, steps, startedMs, ...rest } = record;
+  const { findings, replyFindings, steps, startedMs, passedMs: _, ...rest } = record;
   return {
     ...rest,
     number,
     endedMs,
-    findings: found(record),
+    findings: found(findings),
+    replyFindings: found(replyFindings),
     steps: steps.map((step) => ({ ...step, atMs: step.sentMs - startedMs })),
     stages: stagesOf(record),
     hint: record.error === '' ? '' : catalogue[record.error].hint,

@@ -63,7 +63,7 @@ export async function startSidecar(given: Config, log: Log, world: World = realW
   const limits = {
     token: keys.token,
     view: rooms.limiter.view,
-    leased: () => (stages.config.sync.redis === undefined ? null : rooms.leases.up),
+    leased: () => rooms.leases.up,
   };
   const cache = {
     token: keys.token,

@@ -15,7 +15,7 @@ const breakers = ['closed', 'open', 'half-open'] as const;
 
 /** The view of a sidecar's rooms. */
 export function viewOf(rooms: Rooms, around: Around): Omit<DashboardView, 'token' | 'isAdmin'> {
-  const { observer, limiter, cache, batch, followers } = rooms;
+  const { observer, limiter, leases, cache, batch, followers } = rooms;
   return {
     config: around.config,
     dataUrl: around.dataUrl,
@@ -23,6 +23,7 @@ export function viewOf(rooms: Rooms, around: Around): Omit<DashboardView, 'token
     spend: observer.spend,
     targets: () => targetsOf(rooms, around.config()),
     limits: (max) => limiter.fullest(max),
+    leases: () => (leases.up === null ? null : { up: leases.up, pods: leases.pods }),
     ledger: () => followers.ledger?.state ?? null,
     sinks: () => followers.sinks(),
     numbers: () => ({

@@ -54,8 +54,10 @@ const reportsMax = 10 * itemsMax;
 export interface LeaseSync extends Leases {
   /** Adopts settings: connects elsewhere, or not at all. */
   update(sync: SyncConfig): void;
-  /** Whether Redis answers. */
-  readonly up: boolean;
+  /** Whether Redis answers; null: none is configured. */
+  readonly up: boolean | null;
+  /** Pods that share, this one included, as Redis last said; 0: it hasn't. */
+  readonly pods: number;
   /** Reports what was used one last time, for a moment, and disconnects. */
   close(): Promise<void>;
 }
@@ -75,6 +77,14 @@ export interface LeaseSyncDeps {
 export function createLeases(deps: LeaseSyncDeps): LeaseSync {
   let settings = '';
   let link: Link | null = null;
+  let pods = 0;
+  const telemetry = {
+    ...deps.telemetry,
+    leasePods(count: number) {
+      pods = count;
+      deps.telemetry.leasePods(count);
+    },
+  };
   return {
     ask: (id, cost) => link?.ask(id, cost) ?? Promise.resolve(false),
     update(sync) {
@@ -83,10 +93,13 @@ export function createLeases(deps: LeaseSyncDeps): LeaseSync {
       settings = next;
       void link?.close();
       const { redis } = sync;
-      link = redis === undefined ? null : openLink({ ...sync, redis }, deps);
+      link = redis === undefined ? null : openLink({ ...sync, redis }, { ...deps, telemetry });
     },
     get up() {
-      return link?.up ?? false;
+      return link?.up ?? null;
+    },
+    get pods() {
+      return pods;
     },
     async close() {
       await link?.close();

@@ -113,6 +113,9 @@ test('a request is found by its trace id, and its story told', async () => {
   expect(text).toContain('bad/small');
   expect(text).toContain('good/small');
   expect(text).toContain('counted in daily');
+  // Each stage says how long it took.
+  const times = await page.locator('table:has(th:text("Verdict")) td.n').allTextContents();
+  expect(times.filter((time) => /^[\d.]+ (µs|ms|s)$/.test(time)).length).toBeGreaterThanOrEqual(10);
   expect(text).not.toContain('ann@example.com');
   await page.keyboard.press('Escape');
   await page.waitForSelector('#search');
@@ -129,6 +132,7 @@ test('a breaker is seen to open, and a budget to fill', async () => {
   await page.waitForSelector('[role=meter]');
   const used = async (): Promise<number> =>
     Number(await page.locator('[role=meter]').first().getAttribute('aria-valuenow'));
+  expect(await page.locator('#content').textContent()).toContain('Each pod counts for itself');
   const before = await used();
   for (let i = 0; i < 40; i++) await chat(`more ${i} `.repeat(100));
   await eventually(async () => expect(await used()).toBeGreaterThan(before));

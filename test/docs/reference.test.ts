@@ -274,7 +274,7 @@ describe('metrics', () => {
     const usage = { ...noUsage, inputTokens: 1, cachedInputTokens: 1 };
     spend.add({ ...record, charges: [{ target: 'p/m', usage, costNanoUsd: 1 }] });
     metrics.charge('', { target: '', usage, costNanoUsd: 1 });
-    metrics.record({ ...record, savedNanoUsd: 1 });
+    metrics.record({ ...record, savedNanoUsd: 1, routingSavedNanoUsd: 1 });
     metrics.charge('', { target: '', usage: { ...noUsage, searchUnits: 1 }, costNanoUsd: 1 });
     metrics.charge('', { target: '', usage: noUsage, costNanoUsd: null });
     metrics.count('counted');

@@ -163,7 +163,8 @@ async function start({
   scripts,
   second = [],
   attempt = {},
-}: Omit<Case, 'what' | 'costs'>) {
+  strategy,
+}: Omit<Case, 'what' | 'costs'> & { readonly strategy?: 'cost' }) {
   const folder = mkdtempSync(join(tmpdir(), 'sidegate-costs-'));
   const path = join(folder, 'ledger.db');
   const other = await startUpstream(...second);
@@ -188,9 +189,10 @@ async function start({
       routes: [
         {
           model: 'chat',
+          ...(strategy === undefined ? {} : { strategy }),
           targets: [
-            { provider: 'first', model: 'm' },
-            { provider: 'second', model: 'm' },
+            { provider: 'first', model: 'm', ...(strategy === undefined ? {} : { tier: 'simple' }) },
+            { provider: 'second', model: 'm', ...(strategy === undefined ? {} : { tier: 'complex' }) },
           ],
         },
       ],
@@ -205,7 +207,10 @@ async function start({
     rmSync(folder, { recursive: true, force: true });
   });
   /** Cost and savings by target, as the ledger adds them up once it has so many requests. */
-  const ledger = async (requests: number): Promise<Record<string, number[]>> => {
+  const ledger = async (
+    requests: number,
+    saved: 'savedNanoUsd' | 'routingSavedNanoUsd' = 'savedNanoUsd',
+  ): Promise<Record<string, number[]>> => {
     const everything = { fromMs: 0, toMs: Number.MAX_SAFE_INTEGER };
     return eventually(async () => {
       const reader = await openReader(path);
@@ -214,10 +219,7 @@ async function start({
         return Object.fromEntries(
           reader
             .costs(['target'], everything)
-            .map(({ values, costNanoUsd, savedNanoUsd }) => [
-              values.join(),
-              [Number(costNanoUsd), Number(savedNanoUsd)],
-            ]),
+            .map((row) => [row.values.join(), [Number(row.costNanoUsd), Number(row[saved])]]),
         );
       } finally {
         reader.close();
@@ -242,6 +244,27 @@ test.each(cases)('$what', async (one) => {
   const metrics = await gate.sidecar.metrics();
   for (const [target, cost] of Object.entries(costs))
     expect(metrics).toContain(`sidegate_cost_usd_total{tenant="test",target="${target}"} ${cost / 1e9}`);
+});
+
+test('a route that chooses by price says what that saved; one that doesn’t saves nothing', async () => {
+  const { gate, ledger } = await start({ scripts: [good], second: [good], strategy: 'cost' });
+  const ask = (tier: string) =>
+    gate.ask(openaiWire, prompt, { more: { model: 'chat' }, headers: { 'x-sidegate-tier': tier } });
+  await ask('simple');
+  await ask('complex');
+  // At the dearest target, the same tokens cost ten times as much.
+  await vi.waitFor(() => expect(gate.sidecar.records()).toHaveLength(2), patience);
+  expect(gate.sidecar.records().map((each) => each.routingSavedNanoUsd)).toEqual([9 * statedNano, 0]);
+  expect(await ledger(2, 'routingSavedNanoUsd')).toEqual({
+    'first/m': [statedNano, 9 * statedNano],
+    'second/m': [10 * statedNano, 0],
+  });
+  expect(await gate.sidecar.metrics()).toContain(
+    `sidegate_routing_saved_usd_total{tenant="test",target="first/m"} ${(9 * statedNano) / 1e9}`,
+  );
+  const chain = await start({ scripts: [good], second: [good] });
+  await chain.gate.ask(openaiWire, prompt, { more: { model: 'chat' } });
+  expect(await chain.ledger(1, 'routingSavedNanoUsd')).toEqual({ 'first/m': [statedNano, 0] });
 });
 
 test('a hit of the cache and a repeated key cost nothing, and say what they saved', async () => {

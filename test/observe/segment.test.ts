@@ -179,6 +179,7 @@ test('by target a request counts for each target it was billed at, by tag for ea
     costNanoUsd: 30,
     priced: false,
     savedNanoUsd: 7,
+    routingSavedNanoUsd: 8,
     charges: [charge('a/x', 10), charge('b/y', 20), charge('a/x', null)],
   });
   const sums = (by: readonly Dimension[]): unknown[] =>
@@ -190,19 +191,20 @@ test('by target a request counts for each target it was billed at, by tag for ea
         row.inputTokens,
         row.costNanoUsd,
         row.savedNanoUsd,
+        row.routingSavedNanoUsd,
         row.unpriced,
       ].map((value) => (typeof value === 'bigint' ? Number(value) : value)),
     );
   expect(sums(['target'])).toEqual([
-    [['b/y'], 1, 0, 3, 20, 0, 0],
-    [['a/x'], 1, 1, 6, 10, 7, 1],
+    [['b/y'], 1, 0, 3, 20, 0, 8, 0],
+    [['a/x'], 1, 1, 6, 10, 7, 0, 1],
   ]);
   expect(sums(['provider', 'day'])).toEqual([
-    [['b', '1970-01-01'], 1, 0, 3, 20, 0, 0],
-    [['a', '1970-01-01'], 1, 1, 6, 10, 7, 1],
+    [['b', '1970-01-01'], 1, 0, 3, 20, 0, 8, 0],
+    [['a', '1970-01-01'], 1, 1, 6, 10, 7, 0, 1],
   ]);
   expect(sums(['tag'])).toEqual([
-    [['blue'], 1, 1, 9, 30, 7, 1],
-    [['red'], 1, 1, 9, 30, 7, 1],
+    [['blue'], 1, 1, 9, 30, 7, 8, 1],
+    [['red'], 1, 1, 9, 30, 7, 8, 1],
   ]);
 });

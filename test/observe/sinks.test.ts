@@ -219,9 +219,9 @@ test('pods share a Redis stream: costs of the fleet are exact after an outage an
   expect(await client.xlen('sidegate:records')).toBeGreaterThanOrEqual(1200);
   expect(await told('--by', 'team', '--format', 'csv')).toBe(
     [
-      'team,requests,failed,input_tokens,output_tokens,cached_tokens,cost_usd,saved_usd,unpriced',
-      'research,600,0,0,0,0,0.000001800,0.000000000,0',
-      'web,600,0,0,0,0,0.000001800,0.000000000,0\n',
+      'team,requests,failed,input_tokens,output_tokens,cached_tokens,cost_usd,saved_usd,routing_saved_usd,unpriced',
+      'research,600,0,0,0,0,0.000001800,0.000000000,0.000000000,0',
+      'web,600,0,0,0,0,0.000001800,0.000000000,0.000000000,0\n',
     ].join('\n'),
   );
   expect(await told('--by', 'target', '--format', 'csv')).toContain('b/y,120,0,1200,600,0,0.000000120,');

@@ -3,13 +3,16 @@ import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import pg from 'pg';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { stringify } from 'yaml';
 import { realWorld } from '../../src/base/world.ts';
 import { nothingBilled } from '../../src/count/usage.ts';
 import { createLedger } from '../../src/observe/ledger/ledger.ts';
+import { createSegmentPacker, layout, namedValues, rowsOf } from '../../src/observe/ledger/segment.ts';
 import { createRecord, type ExchangeRecord, noCourse } from '../../src/observe/record.ts';
 import { observe } from '../../src/observe/settings.ts';
+import { openPostgres } from '../../src/observe/sinks/postgres.ts';
 import { openSinks } from '../../src/observe/sinks/sinks.ts';
 import { startPostgres } from '../support/postgres.ts';
 import { freePort } from '../support/redis.ts';
@@ -97,6 +100,38 @@ test('PostgreSQL has every record once, after a crash of its own too', async () 
   const postgres = await startPostgres();
   onTestFinished(() => postgres.stop());
   await survives('postgres', postgres.url, { begin: postgres.kill, end: postgres.start });
+});
+
+test('a table of an older version gains the columns it lacks, and an older sidecar goes on writing to it', async () => {
+  const postgres = await startPostgres();
+  onTestFinished(() => postgres.stop());
+  const client = new pg.Client({ connectionString: postgres.url });
+  await client.connect();
+  onTestFinished(() => client.end());
+  await client.query(`CREATE TABLE sidegate_requests (request_id text NOT NULL PRIMARY KEY, tenant text NOT NULL,
+    ended_ms bigint NOT NULL, instance text NOT NULL, charges jsonb NOT NULL, steps jsonb NOT NULL)`);
+  const older = (id: string) =>
+    client.query(`INSERT INTO sidegate_requests VALUES ('${id}', 't', 1, 'i', '[]', '[]')`);
+  await older('before');
+  const sink = await openPostgres({ url: postgres.url, table: 'sidegate_requests' });
+  onTestFinished(() => sink.close());
+  const packer = createSegmentPacker();
+  packer.add(recordOf(1), 2);
+  const [row] = rowsOf(packer.take(), layout);
+  if (row === undefined) throw new Error('no row');
+  await sink.send([{ ...namedValues(row), instance: 'i', charges: row.charges, steps: row.steps }]);
+  await client.query(
+    `INSERT INTO sidegate_requests (request_id, tenant, ended_ms, instance, charges, steps)
+     VALUES ('after', 't', 3, 'i', '[]', '[]')`,
+  );
+  const { rows } = await client.query(
+    'SELECT request_id, cost_nano_usd, cache_level FROM sidegate_requests ORDER BY ended_ms',
+  );
+  expect(rows.map((each) => [each.request_id, each.cost_nano_usd, each.cache_level])).toEqual([
+    ['before', '0', ''],
+    ['req-1', '3', ''],
+    ['after', '0', ''],
+  ]);
 });
 
 /** ClickHouse is not in every distribution; where it is, it is tested. */

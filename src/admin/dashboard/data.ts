@@ -4,7 +4,7 @@ import type { LedgerState } from '../../observe/ledger/ledger.ts';
 import type { SinkState } from '../../observe/sink-state.ts';
 import type { SpendRow } from '../../observe/spend.ts';
 import type { Story } from '../../observe/story.ts';
-import type { TargetView } from '../dashboard.ts';
+import type { LeaseState, TargetView } from '../dashboard.ts';
 
 export type { LimitView, SpendRow, Story, TargetView };
 
@@ -19,6 +19,7 @@ export interface Overview {
   >;
   readonly targets: readonly TargetView[];
   readonly limits: readonly LimitView[];
+  readonly leases: LeaseState | null;
   readonly spend: readonly SpendRow[];
   readonly ledger: LedgerState | null;
   readonly sinks: readonly (readonly [name: string, state: SinkState])[];

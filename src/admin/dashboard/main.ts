@@ -1,7 +1,8 @@
 /** The page: views by the address behind #, redrawn as figures arrive. */
 import { follow, state } from './data.ts';
 import { el } from './dom.ts';
-import { configView, costsView, limitsView, overviewView, targetsView } from './panels.ts';
+import { limitsView } from './limits.ts';
+import { configView, costsView, overviewView, targetsView } from './panels.ts';
 import { playView, takeToken } from './play.ts';
 import { requestList, requestStory, searchForm } from './requests.ts';
 

@@ -1,23 +1,28 @@
 /** The views besides requests: overview, targets, limits, costs and configuration. */
-import { ask, type LimitView, type SpendRow, type Story, state, type TargetView } from './data.ts';
+import { ask, type SpendRow, type Story, state, type TargetView } from './data.ts';
 import { bar, type Content, card, el, table } from './dom.ts';
 import { clock, count, ms, percent, quantile, size, span, usd } from './format.ts';
+import { limitTable } from './limits.ts';
 import { plot } from './plot.ts';
 import { outcome } from './requests.ts';
 
 const bucketMs = 5000;
 const bucketsMax = 60;
+/** So many are shown at least. */
+const bucketsMin = 12;
 
 const sorted = (values: readonly number[]): number[] => values.toSorted((a, b) => a - b);
 const failed = ({ status, error }: Story): boolean => status >= 400 || error !== '';
 
-/** Requests by time: one list for each of the last buckets. */
+/** Requests by time, since the first of them: one list for each of the last buckets. */
 function buckets(nowMs: number): { times: number[]; lists: Story[][] } {
   const last = Math.floor(nowMs / bucketMs);
-  const times = Array.from({ length: bucketsMax }, (_, i) => (last - bucketsMax + 1 + i) * bucketMs);
+  const oldest = Math.floor((state.requests[0]?.endedMs ?? nowMs) / bucketMs);
+  const length = Math.min(bucketsMax, Math.max(bucketsMin, last - oldest + 1));
+  const first = last - length + 1;
+  const times = Array.from({ length }, (_, i) => (first + i) * bucketMs);
   const lists = times.map((): Story[] => []);
-  for (const story of state.requests)
-    lists[Math.floor(story.endedMs / bucketMs) - (last - bucketsMax + 1)]?.push(story);
+  for (const story of state.requests) lists[Math.floor(story.endedMs / bucketMs) - first]?.push(story);
   return { times, lists };
 }
 
@@ -80,6 +85,7 @@ export function overviewView(open: (id: string) => void): HTMLElement {
         usd(total((row) => row.savedNanoUsd)),
         `saved by ${count(total((row) => row.hits))} stored replies`,
       ),
+      tile(usd(total((row) => row.routingSavedNanoUsd)), 'saved by routing to cheaper targets'),
       tile(
         count(overview.numbers.inFlight),
         `in flight, ${count(overview.numbers.batchWaiting)} batch waiting`,
@@ -180,7 +186,7 @@ function lastRequests(open: (id: string) => void): HTMLElement {
         { type: 'button', class: 'link mono', click: () => open(story.requestId) },
         clock(story.endedMs),
       ),
-      outcome(story),
+      outcome(story, true),
       story.model,
       ms(story.durationMs),
       usd(story.costNanoUsd),
@@ -207,13 +213,14 @@ function spendTable(what: string, nameOf: (row: SpendRow) => string, max: number
   const most = Math.max(...rows.map(([, { costNanoUsd }]) => costNanoUsd), 1);
   const columns: readonly (readonly [string, (row: Sums) => string])[] = [
     ['#Cost', (row) => usd(row.costNanoUsd)],
-    ['#Saved', (row) => usd(row.savedNanoUsd)],
+    ['#Saved', (row) => usd(row.savedNanoUsd + row.routingSavedNanoUsd)],
     ['#Tokens in', (row) => count(row.inputTokens)],
     ['#Out', (row) => count(row.outputTokens)],
     ['#Requests', (row) => count(row.requests)],
     ['#Cached tokens', (row) => count(row.cachedInputTokens)],
     ['#Hits', (row) => count(row.hits)],
     ['#Failed', (row) => count(row.failed)],
+    ['#Saved by routing', (row) => usd(row.routingSavedNanoUsd)],
   ];
   // A half card has room for the first ones.
   const shown = max > 6 ? columns : columns.slice(0, 5);
@@ -264,37 +271,6 @@ export function costsView(): HTMLElement {
     card('Ledger', '', '', ...[note, ...behind].map((line) => el('p', { class: 'soft' }, line))),
   );
 }
-
-const amount = (unit: string, value: number): string => (unit === 'usd' ? usd(value * 1e9) : count(value));
-
-function limitTable(limits: readonly LimitView[]): HTMLElement {
-  if (limits.length === 0) return el('p', { class: 'empty' }, 'No limit or budget has been used yet.');
-  return table(
-    'Limits and budgets',
-    ['Limit', 'For', 'Share', '#Used', '#Left', 'Frees'],
-    limits.map((limit) => [
-      limit.limit,
-      limit.scope || 'all',
-      bar(
-        limit.used / limit.capacity,
-        `${limit.limit} ${limit.scope}: ${percent(limit.used / limit.capacity)} used`,
-      ),
-      `${amount(limit.unit, limit.used)} of ${amount(limit.unit, limit.capacity)} ${limit.unit === 'usd' ? '' : limit.unit}`,
-      amount(limit.unit, limit.left),
-      limit.freesAt === null
-        ? ''
-        : `in ${span((Date.parse(limit.freesAt) - (state.overview?.nowMs ?? 0)) / 1000)}`,
-    ]),
-  );
-}
-
-/** All limits and budgets as bars. */
-export const limitsView = (): HTMLElement =>
-  el(
-    'div',
-    { class: 'grid' },
-    card('Limits and budgets', 'the fullest first', '', limitTable(state.overview?.limits ?? [])),
-  );
 
 const breakerKinds = { closed: 'good', open: 'bad', 'half-open': 'warn' } as const;
 
@@ -357,7 +333,7 @@ export function targetsView(): HTMLElement {
       el(
         'p',
         { class: 'soft' },
-        `Up for ${span(numbers.upSeconds)}, ${size(numbers.rssBytes)} of memory, ${count(numbers.cacheEntries)} cached replies in ${size(numbers.cacheBytes)}, mode ${overview.mode}, data port ${overview.dataUrl}.`,
+        `Up for ${span(numbers.upSeconds)}, ${size(numbers.rssBytes)} of memory, ${count(numbers.cacheEntries)} cached ${numbers.cacheEntries === 1 ? 'reply' : 'replies'} in ${size(numbers.cacheBytes)}, mode ${overview.mode}, data port ${overview.dataUrl}.`,
       ),
     ),
   );

@@ -35,13 +35,14 @@ function matches(story: Story): boolean {
   return words.every((word) => all.includes(word));
 }
 
-/** Status of a request as a badge. */
-export function outcome(story: Story): HTMLElement {
+/** Status of a request as a badge. @param inList a narrow screen has no room for the error */
+export function outcome(story: Story, inList = false): HTMLElement {
   const kind = story.status >= 500 || story.error === 'stream_cut' ? 'bad' : failed(story) ? 'warn' : 'good';
   return el(
     'span',
     { class: `badge ${kind}` },
-    `${story.status}${story.error === '' ? '' : ` ${story.error}`}`,
+    String(story.status),
+    story.error === '' ? null : el('span', { class: inList ? 'wide' : '' }, ` ${story.error}`),
   );
 }
 
@@ -56,7 +57,7 @@ export function requestList(open: (id: string) => void): HTMLElement {
     );
     const cells: [Content, string][] = [
       [name, ''],
-      [outcome(story), ''],
+      [outcome(story, true), ''],
       [[story.tenant, story.team].filter(Boolean).join(' / '), 'wide'],
       [story.model, ''],
       [[story.target, story.attempts > 1 ? ` (${story.attempts} calls)` : ''].join(''), 'wide'],
@@ -177,10 +178,15 @@ function storyView(story: Story): HTMLElement {
       pairs(factsOf(story)),
     ),
     card('Where the time went', ms(story.durationMs), '', waterfall(story)),
-    card('Stages', '', 'half', stageTable(story)),
-    card('Calls to providers', `${story.attempts} made`, 'half', stepTable(story)),
+    card('Calls to providers', `${story.attempts} made`, '', stepTable(story)),
+    card('Stages', '', '', stageTable(story)),
   );
 }
+
+const kindsIn = (findings: Story['findings']): string =>
+  Object.entries(findings)
+    .map(([kind, found]) => `${found} ${kind}`)
+    .join(', ');
 
 const factsOf = (story: Story): readonly (readonly [string, string])[] => [
   ['Caller', [story.tenant, story.team, story.user, story.keyId].filter(Boolean).join(' / ')],
@@ -196,19 +202,16 @@ const factsOf = (story: Story): readonly (readonly [string, string])[] => [
     `${count(story.cachedInputTokens)} / ${count(story.cacheWriteTokens)}`,
   ],
   ['Cost', `${usd(story.costNanoUsd)}${story.priced ? '' : ' (some of it has no known price)'}`],
-  ['Saved', story.savedNanoUsd === 0 ? '' : usd(story.savedNanoUsd)],
+  ['Saved by a stored reply', story.savedNanoUsd === 0 ? '' : usd(story.savedNanoUsd)],
+  ['Saved by routing', story.routingSavedNanoUsd === 0 ? '' : usd(story.routingSavedNanoUsd)],
   [
     'Cache',
     story.replayed
       ? 'repeat of an earlier request'
       : [story.cache, story.cacheLevel].filter(Boolean).join(', '),
   ],
-  [
-    'Personal data',
-    Object.entries(story.findings)
-      .map(([kind, found]) => `${found} ${kind}`)
-      .join(', ') || 'none found',
-  ],
+  ['Personal data', kindsIn(story.findings) || 'none found'],
+  ['Personal data in the reply', kindsIn(story.replyFindings)],
   ['Limits', story.limits.join(', ') || 'none'],
   ['Tags', story.tags],
   ['Trace id', story.traceId],
@@ -264,7 +267,20 @@ function waterfall(story: Story): HTMLElement {
     );
   }
   row('whole request', ms(story.durationMs), piece(0, story.durationMs, ''));
-  return el('div', { class: 'water' }, ...rows);
+  const key = (colour: string, text: string): HTMLElement =>
+    el('span', {}, styled(el('i'), { background: `var(--${colour})` }), text);
+  return el(
+    'div',
+    {},
+    el('div', { class: 'water' }, ...rows),
+    el(
+      'div',
+      { class: 'legend' },
+      key('two', 'waiting for the first token, or for a turn'),
+      key('one', 'reply arriving, or the gateway’s own time'),
+      key('bad', 'failed or skipped'),
+    ),
+  );
 }
 
 const stageKinds = { ok: 'good', end: 'good', refused: 'bad' } as const;

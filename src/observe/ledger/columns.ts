@@ -1,4 +1,5 @@
 /** The columns of the ledger's rows. A row of a table here is a column: read from the record, written, and exported by name. */
+import type { Findings } from '../../native/pii.ts';
 import type { ExchangeRecord } from '../record.ts';
 
 /** A column and how it is read from a record. */
@@ -13,7 +14,7 @@ export interface Column<T> {
 const wholeUs = (ms: number): number => Math.round(ms * 1000);
 
 /** `email:2,card:1`: kinds of personal data that were found, never the text. */
-const findingsText = ({ findings }: ExchangeRecord): string =>
+const findingsText = (findings: Findings): string =>
   findings.length === 0 ? '' : findings.map(({ kind, count }) => `${kind}:${count}`).join();
 
 /** Columns of text. */
@@ -37,7 +38,8 @@ export const textColumns: readonly Column<string>[] = [
   { name: 'cache_level', of: (r) => r.cacheLevel },
   { name: 'priority', of: (r) => r.priority },
   { name: 'limits', of: (r) => (r.limits.length === 0 ? '' : r.limits.join()) },
-  { name: 'personal_data', of: (r) => findingsText(r) },
+  { name: 'personal_data', of: (r) => findingsText(r.findings) },
+  { name: 'reply_personal_data', of: (r) => findingsText(r.replyFindings) },
 ];
 
 /** Columns of whole numbers: money in nano-dollars, times in µs unless their names say otherwise. */
@@ -64,6 +66,7 @@ export const numberColumns: readonly Column<number>[] = [
   { name: 'cost_nano_usd', of: (r) => r.costNanoUsd },
   { name: 'priced', of: (r) => Number(r.priced) },
   { name: 'saved_nano_usd', of: (r) => r.savedNanoUsd },
+  { name: 'routing_saved_nano_usd', of: (r) => r.routingSavedNanoUsd },
 ];
 
 /** All columns in the order they are exported. */

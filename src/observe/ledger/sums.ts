@@ -8,11 +8,12 @@ const providerOf = (target: string): string =>
 const text = reading<string>;
 const number = reading<number>;
 const [targetOf, errorOf, endedMsOf] = [text('target'), text('error'), number('ended_ms')];
-const [statusOf, pricedOf, costOf, savedOf] = [
+const [statusOf, pricedOf, costOf, savedOf, routedOf] = [
   number('status'),
   number('priced'),
   number('cost_nano_usd'),
   number('saved_nano_usd'),
+  number('routing_saved_nano_usd'),
 ];
 const [inputOf, outputOf, cachedOf] = [
   number('input_tokens'),
@@ -52,7 +53,9 @@ export interface CostRow {
   readonly outputTokens: bigint;
   readonly cachedInputTokens: bigint;
   readonly costNanoUsd: bigint;
+  /** By stored replies, and by the choice of targets by price. */
   readonly savedNanoUsd: bigint;
+  readonly routingSavedNanoUsd: bigint;
   /** Requests of which some cost is unknown, because a model has no price. */
   readonly unpriced: bigint;
 }
@@ -66,6 +69,7 @@ const amounts = [
   'cachedInputTokens',
   'costNanoUsd',
   'savedNanoUsd',
+  'routingSavedNanoUsd',
   'unpriced',
 ] as const;
 type Amounts = Record<(typeof amounts)[number], number>;
@@ -85,6 +89,7 @@ const zero = (): Amounts => ({
   cachedInputTokens: 0,
   costNanoUsd: 0,
   savedNanoUsd: 0,
+  routingSavedNanoUsd: 0,
   unpriced: 0,
 });
 
@@ -102,8 +107,20 @@ function add({ sums, carried }: Group, more: Amounts): void {
   }
 }
 
+/** Which of a request's calls one is: the first one, and the one that answered. */
+interface Place {
+  readonly isFirst: boolean;
+  readonly isAnswer: boolean;
+}
+const onlyCall: Place = { isFirst: true, isAnswer: true };
+
 /** What a row adds to the group of a call; what belongs to the request counts with its first call. */
-function amountsOf(row: Row, billed: ChargeRow | null, isFirst: boolean, isCounted: boolean): Amounts {
+function amountsOf(
+  row: Row,
+  billed: ChargeRow | null,
+  { isFirst, isAnswer }: Place,
+  isCounted: boolean,
+): Amounts {
   return {
     requests: isCounted ? 1 : 0,
     failed: isFirst && (statusOf(row) >= 400 || errorOf(row) !== '') ? 1 : 0,
@@ -112,6 +129,7 @@ function amountsOf(row: Row, billed: ChargeRow | null, isFirst: boolean, isCount
     cachedInputTokens: billed?.cachedInputTokens ?? cachedOf(row),
     costNanoUsd: billed?.costNanoUsd ?? costOf(row),
     savedNanoUsd: isFirst ? savedOf(row) : 0,
+    routingSavedNanoUsd: isAnswer ? routedOf(row) : 0,
     unpriced: (billed?.priced ?? pricedOf(row)) === 0 ? 1 : 0,
   };
 }
@@ -129,24 +147,25 @@ export function sumsOf(rows: Iterable<Row>, by: readonly Dimension[]): CostRow[]
   };
   const perCall = by.some((name) => ofCalls.has(name));
   const tagAt = by.indexOf('tag');
-  const addTo = (row: Row, billed: ChargeRow | null, isFirst: boolean, counted: Set<Group> | null): void => {
+  const addTo = (row: Row, billed: ChargeRow | null, place: Place, counted: Set<Group> | null): void => {
     const target = billed?.target ?? targetOf(row);
     const values = by.map((name) => dimensions[name](row, target));
     const all =
       tagAt < 0 ? [values] : (values[tagAt] as string).split(',').map((tag) => values.with(tagAt, tag));
     for (const each of all) {
       const group = groupOf(each);
-      add(group, amountsOf(row, billed, isFirst, counted === null || !counted.has(group)));
+      add(group, amountsOf(row, billed, place, counted === null || !counted.has(group)));
       counted?.add(group);
     }
   };
   for (const row of rows) {
-    if (!perCall || row.charges.length === 0) addTo(row, null, true, null);
+    if (!perCall || row.charges.length === 0) addTo(row, null, onlyCall, null);
     else {
       // Several calls of a request to one target are one request.
       const counted = new Set<Group>();
+      const answer = row.charges.findLastIndex(({ target }) => target === targetOf(row));
       row.charges.forEach((charge, i) => {
-        addTo(row, charge, i === 0, counted);
+        addTo(row, charge, { isFirst: i === 0, isAnswer: i === answer }, counted);
       });
     }
   }
@@ -164,6 +183,7 @@ function costRowOf({ values, sums, carried }: Group): CostRow {
     cachedInputTokens: total('cachedInputTokens'),
     costNanoUsd: total('costNanoUsd'),
     savedNanoUsd: total('savedNanoUsd'),
+    routingSavedNanoUsd: total('routingSavedNanoUsd'),
     unpriced: total('unpriced'),
   };
 }

@@ -7,10 +7,18 @@ import { type Sink, type SinkRow, type SinkSource, sendTimeoutMs } from './sink.
 
 type Settings = NonNullable<SinkSettings['clickhouse']>;
 
+/** Sidecars of several versions write to one table: each adds its columns, and those of another are empty in its rows. */
+const definitions = [
+  ...textColumns.map(({ name }) => `\`${name}\` String`),
+  ...numberColumns.map(({ name }) => `\`${name}\` Int64`),
+];
+
+const addOf = (table: string): string =>
+  `ALTER TABLE ${table} ${definitions.map((each) => `ADD COLUMN IF NOT EXISTS ${each}`).join(', ')}`;
+
 const tableOf = (table: string): string => `
   CREATE TABLE IF NOT EXISTS ${table} (
-    ${textColumns.map(({ name }) => `\`${name}\` String`).join(', ')},
-    ${numberColumns.map(({ name }) => `\`${name}\` Int64`).join(', ')},
+    ${definitions.join(', ')},
     instance String, charges String, steps String
   ) ENGINE = ReplacingMergeTree ORDER BY (ended_ms, request_id)`;
 
@@ -31,6 +39,7 @@ export async function openClickhouse(settings: Settings): Promise<Sink> {
   return {
     async send(rows) {
       if (!created) await client.command({ query: tableOf(table) });
+      if (!created) await client.command({ query: addOf(table) });
       created = true;
       const values = rows.map(({ charges, steps, ...row }) => ({
         ...row,

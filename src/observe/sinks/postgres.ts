@@ -12,12 +12,18 @@ const readMax = 1000;
 
 const columns = [...textColumns, ...numberColumns].map(({ name }) => `"${name}"`);
 
+/** Sidecars of several versions write to one table: each adds its columns, and those of another are empty in its rows. */
+const definitions = [
+  ...textColumns.map(({ name }) => `"${name}" text NOT NULL DEFAULT ''`),
+  ...numberColumns.map(({ name }) => `"${name}" bigint NOT NULL DEFAULT 0`),
+];
+
 const tableOf = (table: string): string => `
   CREATE TABLE IF NOT EXISTS ${table} (
-    ${textColumns.map(({ name }) => `"${name}" text NOT NULL`).join(', ')},
-    ${numberColumns.map(({ name }) => `"${name}" bigint NOT NULL`).join(', ')},
+    ${definitions.join(', ')},
     instance text NOT NULL, charges jsonb NOT NULL, steps jsonb NOT NULL,
     PRIMARY KEY (request_id));
+  ALTER TABLE ${table} ${definitions.map((each) => `ADD COLUMN IF NOT EXISTS ${each}`).join(', ')};
   CREATE INDEX IF NOT EXISTS ${table}_by_time ON ${table} (ended_ms)`;
 
 const poolOf = ({ url }: Settings): pg.Pool => {
